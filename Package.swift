@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
+//   C shims → ShardKit (bytes) → TextKit (language) → PipelineKit (the DAG) → Stages (the work) → pipeline-cli
+//   TrainerCore stands on ShardKit and TextKit, beside PipelineKit, and knows no DAG.
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+let package = Package(
+  name: "pipeline",
+  products: [.executable(name: "pipeline", targets: ["pipeline-cli"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CBz2", providers: [.apt(["libbz2-dev"])]),
+    .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+    .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
+    .target(name: "CICU", linkerSettings: [.linkedLibrary("icuuc")]),
+    .target(name: "CCLD2", linkerSettings: [.linkedLibrary("cld2")]),
+    .target(name: "CKernels"),
+
+    .target(
+      name: "ShardKit",
+      dependencies: [
+        "CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels",
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], swiftSettings: strict),
+    .target(name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels"], swiftSettings: strict),
+    .target(
+      name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict),
+    .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit"], swiftSettings: strict),
+    .target(
+      name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "CXML2"],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "pipeline-cli",
+      dependencies: [
+        "Stages", "PipelineKit", "ShardKit",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+
+    .target(
+      name: "TestKit", dependencies: ["PipelineKit", "ShardKit"], path: "Tests/TestKit", swiftSettings: strict),
+    .testTarget(name: "ShardKitTests", dependencies: ["ShardKit", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

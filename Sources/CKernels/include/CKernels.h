@@ -1,0 +1,17 @@
+// Hot loops that need the machine's widest vectors, chosen at run time; and hashes of libxxhash.
+#ifndef CKERNELS_H
+#define CKERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);
+uint64_t pl_xxh3(const void *_Nullable bytes, size_t length);
+
+/// Writes `length` bytes of UTF-8 as the inside of a JSON string (", \ and controls escaped).
+/// `out` must have room for 6 × length bytes. Returns the bytes written.
+size_t pl_json_escape(const uint8_t *_Nonnull bytes, size_t length, uint8_t *_Nonnull out);
+
+/// Index of the first byte that a JSON string must escape, or `length`.
+size_t pl_json_plain_prefix(const uint8_t *_Nonnull bytes, size_t length);
+
+#endif

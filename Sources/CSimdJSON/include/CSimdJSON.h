@@ -1,0 +1,46 @@
+// A C face for simdjson's on-demand parser: one JSON object at a time, its top-level fields as slices.
+#ifndef CSIMDJSON_H
+#define CSIMDJSON_H
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Bytes that must be readable behind the end of every buffer given to the parser.
+enum { PL_JSON_PADDING = 64 };
+
+typedef enum {
+  PL_JSON_STRING = 0,  // value: unescaped UTF-8
+  PL_JSON_NUMBER = 1,  // value: the token as written
+  PL_JSON_BOOL = 2,
+  PL_JSON_NULL = 3,
+  PL_JSON_OBJECT = 4,  // value: the raw JSON
+  PL_JSON_ARRAY = 5,
+} pl_json_kind;
+
+typedef struct {
+  const char *_Nullable key;
+  size_t key_length;
+  const char *_Nullable value;
+  size_t value_length;
+  int32_t kind;
+} pl_json_field;
+
+typedef struct pl_json_parser pl_json_parser;
+
+pl_json_parser *_Nullable pl_json_parser_new(void);
+void pl_json_parser_free(pl_json_parser *_Nullable parser);
+
+/// Parses one JSON object of `length` bytes; `length + PL_JSON_PADDING` bytes must be readable.
+/// Writes at most `capacity` fields; slices live until the next call on this parser or until the input goes.
+/// Returns the number of fields, or -1 - code on malformed input (`pl_json_message` tells the code's meaning).
+int pl_json_object(pl_json_parser *_Nonnull parser, const char *_Nonnull json, size_t length,
+                   pl_json_field *_Nonnull fields, int capacity);
+
+const char *_Nonnull pl_json_message(int result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,97 @@
+#include "CSimdJSON.h"
+
+#include <simdjson.h>
+
+using namespace simdjson;
+
+static_assert(PL_JSON_PADDING >= SIMDJSON_PADDING, "padding is smaller than simdjson asks for");
+
+struct pl_json_parser {
+  ondemand::parser parser;
+};
+
+// More fields than the caller has room for; outside simdjson's own codes.
+static constexpr int too_many_fields = 1000;
+
+extern "C" pl_json_parser *pl_json_parser_new(void) { return new (std::nothrow) pl_json_parser(); }
+
+extern "C" void pl_json_parser_free(pl_json_parser *parser) { delete parser; }
+
+static error_code read_value(ondemand::value value, pl_json_field *out) {
+  ondemand::json_type type;
+  if (auto error = value.type().get(type)) return error;
+  std::string_view slice;
+  error_code error = SUCCESS;
+  switch (type) {
+    case ondemand::json_type::string:
+      out->kind = PL_JSON_STRING;
+      error = value.get_string().get(slice);
+      break;
+    case ondemand::json_type::object: {
+      out->kind = PL_JSON_OBJECT;
+      ondemand::object object;
+      if ((error = value.get_object().get(object))) break;
+      error = object.raw_json().get(slice);
+      break;
+    }
+    case ondemand::json_type::array: {
+      out->kind = PL_JSON_ARRAY;
+      ondemand::array array;
+      if ((error = value.get_array().get(array))) break;
+      error = array.raw_json().get(slice);
+      break;
+    }
+    case ondemand::json_type::number: {
+      out->kind = PL_JSON_NUMBER;
+      slice = value.raw_json_token();
+      ondemand::number number;
+      error = value.get_number().get(number);
+      break;
+    }
+    case ondemand::json_type::boolean: {
+      out->kind = PL_JSON_BOOL;
+      slice = value.raw_json_token();
+      bool flag;
+      error = value.get_bool().get(flag);
+      break;
+    }
+    case ondemand::json_type::null:
+      out->kind = PL_JSON_NULL;
+      slice = value.raw_json_token();
+      if (!value.is_null()) error = N_ATOM_ERROR;
+      break;
+  }
+  if (error) return error;
+  while (out->kind != PL_JSON_STRING && !slice.empty() && (unsigned char)slice.back() <= ' ') slice.remove_suffix(1);
+  out->value = slice.data();
+  out->value_length = slice.size();
+  return SUCCESS;
+}
+
+extern "C" int pl_json_object(pl_json_parser *self, const char *json, size_t length, pl_json_field *fields,
+                              int capacity) {
+  ondemand::document document;
+  if (auto error = self->parser.iterate(json, length, length + SIMDJSON_PADDING).get(document)) return -1 - error;
+  ondemand::object object;
+  if (auto error = document.get_object().get(object)) return -1 - error;
+  int count = 0;
+  for (auto member : object) {
+    if (count == capacity) return -1 - too_many_fields;
+    ondemand::field field;
+    if (auto error = std::move(member).get(field)) return -1 - error;
+    std::string_view key;
+    if (auto error = field.unescaped_key().get(key)) return -1 - error;
+    fields[count].key = key.data();
+    fields[count].key_length = key.size();
+    if (auto error = read_value(field.value(), &fields[count])) return -1 - error;
+    count++;
+  }
+  if (!document.at_end()) return -1 - TRAILING_CONTENT;
+  return count;
+}
+
+extern "C" const char *pl_json_message(int result) {
+  int code = -1 - result;
+  if (code == too_many_fields) return "the object has too many fields";
+  return simdjson::error_message(error_code(code));
+}
