@@ -1,5 +1,7 @@
 #include "CCLD2.h"
 
+#include <cstdio>
+
 #include <cld2/public/compact_lang_det.h>
 
 #include <cstring>
