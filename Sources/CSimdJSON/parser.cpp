@@ -1,6 +1,16 @@
 #include "CSimdJSON.h"
 
+// On-demand code is chosen at compile time; without this, x86-64 gets the byte-by-byte fallback.
+#if defined(__x86_64__)
+#define SIMDJSON_BUILTIN_IMPLEMENTATION haswell
+#endif
 #include <simdjson.h>
+
+#if defined(__x86_64__)
+#define PL_TARGET __attribute__((target("avx2,bmi,pclmul,lzcnt,popcnt")))
+#else
+#define PL_TARGET
+#endif
 
 using namespace simdjson;
 
@@ -13,11 +23,16 @@ struct pl_json_parser {
 // More fields than the caller has room for; outside simdjson's own codes.
 static constexpr int too_many_fields = 1000;
 
-extern "C" pl_json_parser *pl_json_parser_new(void) { return new (std::nothrow) pl_json_parser(); }
+extern "C" pl_json_parser *pl_json_parser_new(void) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) return nullptr;
+#endif
+  return new (std::nothrow) pl_json_parser();
+}
 
 extern "C" void pl_json_parser_free(pl_json_parser *parser) { delete parser; }
 
-static error_code read_value(ondemand::value value, pl_json_field *out) {
+PL_TARGET static error_code read_value(ondemand::value value, pl_json_field *out) {
   ondemand::json_type type;
   if (auto error = value.type().get(type)) return error;
   std::string_view slice;
@@ -68,7 +83,7 @@ static error_code read_value(ondemand::value value, pl_json_field *out) {
   return SUCCESS;
 }
 
-extern "C" int pl_json_object(pl_json_parser *self, const char *json, size_t length, pl_json_field *fields,
+extern "C" PL_TARGET int pl_json_object(pl_json_parser *self, const char *json, size_t length, pl_json_field *fields,
                               int capacity) {
   ondemand::document document;
   if (auto error = self->parser.iterate(json, length, length + SIMDJSON_PADDING).get(document)) return -1 - error;
@@ -86,7 +101,8 @@ extern "C" int pl_json_object(pl_json_parser *self, const char *json, size_t len
     if (auto error = read_value(field.value(), &fields[count])) return -1 - error;
     count++;
   }
-  if (!document.at_end()) return -1 - TRAILING_CONTENT;
+  const char *rest;
+  if (document.current_location().get(rest) == SUCCESS) return -1 - TRAILING_CONTENT;
   return count;
 }
 

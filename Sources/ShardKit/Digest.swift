@@ -1,0 +1,70 @@
+import Crypto
+
+/// A SHA-256 content identity, written as 64 hexadecimal digits.
+public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
+  public let hex: String
+
+  public init?(hex: String) {
+    guard hex.utf8.count == 64, hex.utf8.allSatisfy({ ($0 >= 48 && $0 <= 57) || ($0 >= 97 && $0 <= 102) }) else {
+      return nil
+    }
+    self.hex = hex
+  }
+
+  init(trusted hex: String) { self.hex = hex }
+
+  public var description: String { hex }
+  /// The first 16 digits: enough to name a folder, short enough to read.
+  public var short: String { String(hex.prefix(16)) }
+  public static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
+}
+
+/// Computes a `Digest` step by step.
+public struct Digester {
+  private var hash = SHA256()
+
+  public init() {}
+
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+
+  /// Adds a field with its length, so that ("ab", "c") and ("a", "bc") differ.
+  public mutating func update(field: String) {
+    var field = field
+    field.withUTF8 { bytes in
+      withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update(bufferPointer: $0) }
+      hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+    }
+  }
+
+  public func finish() -> Digest { Digest(trusted: hexadecimal(hash.finalize())) }
+
+  public static func digest(_ bytes: [UInt8]) -> Digest {
+    var digester = Digester()
+    bytes.withUnsafeBytes { digester.update($0) }
+    return digester.finish()
+  }
+
+  /// Digest of a file's bytes, read in blocks of 1 MiB.
+  public static func digest(file path: String) throws(ShardError) -> Digest {
+    let source = try FileSource(path)
+    var digester = Digester()
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { block.deallocate() }
+    while true {
+      let count = try source.read(into: block)
+      if count == 0 { return digester.finish() }
+      digester.update(UnsafeRawBufferPointer(rebasing: block[..<count]))
+    }
+  }
+}
+
+/// Lower-case hexadecimal digits of a byte sequence.
+public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+  let digits = Array("0123456789abcdef".utf8)
+  var out: [UInt8] = []
+  for byte in bytes {
+    out.append(digits[Int(byte >> 4)])
+    out.append(digits[Int(byte & 15)])
+  }
+  return String(decoding: out, as: UTF8.self)
+}

@@ -1,0 +1,150 @@
+/// A Dolma document (`id`, `text`, `source`, optional `added`, `created`, `version`, `metadata`), as UTF-8 bytes.
+///
+/// Format: https://github.com/allenai/dolma/blob/main/docs/data-format.md
+public struct Document: Equatable, Sendable {
+  public var id: [UInt8] = []
+  public var text: [UInt8] = []
+  public var source: [UInt8] = []
+  public var added: [UInt8] = []
+  public var created: [UInt8] = []
+  public var version: [UInt8] = []
+  /// A JSON object as written; empty means none.
+  public var metadata: [UInt8] = []
+
+  public init() {}
+
+  public init(id: String, text: String, source: String = "", metadata: JSONValue? = nil) {
+    self.id = Array(id.utf8)
+    self.text = Array(text.utf8)
+    self.source = Array(source.utf8)
+    self.metadata = metadata.map { Array($0.text().utf8) } ?? []
+  }
+
+  public var idString: String { String(decoding: id, as: UTF8.self) }
+  public var textString: String { String(decoding: text, as: UTF8.self) }
+}
+
+/// Reads documents, one a line.
+public final class DocumentReader {
+  public let lines: LineReader
+  private let json = JSONObjectReader()
+
+  public init(_ source: any ByteSource) { lines = LineReader(source) }
+
+  public convenience init(path: String) throws(ShardError) { self.init(try openSource(path)) }
+
+  public func next() throws(ShardError) -> Document? {
+    var document = Document()
+    return try next(&document) ? document : nil
+  }
+
+  /// Reads into a document whose arrays are used again. False at the end.
+  public func next(_ document: inout Document) throws(ShardError) -> Bool {
+    guard let line = try lines.next() else { return false }
+    document.clear()
+    if let problem = document.fill(from: line, json) {
+      throw ShardError(
+        .malformed, lines.source.name, "line \(lines.number) is no document: \(problem)",
+        hint: "Read foreign files with the stage 'documents.read', which drops such lines and counts them.")
+    }
+    return true
+  }
+}
+
+extension Document {
+  fileprivate mutating func clear() {
+    id.removeAll(keepingCapacity: true)
+    text.removeAll(keepingCapacity: true)
+    source.removeAll(keepingCapacity: true)
+    added.removeAll(keepingCapacity: true)
+    created.removeAll(keepingCapacity: true)
+    version.removeAll(keepingCapacity: true)
+    metadata.removeAll(keepingCapacity: true)
+  }
+
+  /// Returns nil, or what is wrong with the line.
+  fileprivate mutating func fill(from line: UnsafeRawBufferPointer, _ json: JSONObjectReader) -> String? {
+    var hasID = false
+    var hasText = false
+    let problem = json.read(padded: line) { field in
+      let isString = field.kind == .string
+      if field.has(key: "text") {
+        text.append(contentsOf: field.value)
+        hasText = isString
+      } else if field.has(key: "id") {
+        id.append(contentsOf: field.value)
+        hasID = isString
+      } else if field.has(key: "source") {
+        if isString { source.append(contentsOf: field.value) }
+      } else if field.has(key: "metadata") {
+        if field.kind == .object { metadata.append(contentsOf: field.value) }
+      } else if field.has(key: "added") {
+        if isString { added.append(contentsOf: field.value) }
+      } else if field.has(key: "created") {
+        if isString { created.append(contentsOf: field.value) }
+      } else if field.has(key: "version") {
+        if isString { version.append(contentsOf: field.value) }
+      }
+    }
+    if let problem { return problem }
+    if !hasID { return "it has no string \"id\"" }
+    return hasText ? nil : "it has no string \"text\""
+  }
+
+  /// Appends the document as one JSON line.
+  public func append(to out: inout [UInt8]) {
+    out.append(contentsOf: #"{"id":"#.utf8)
+    JSONText.append(string: id, to: &out)
+    out.append(contentsOf: #","text":"#.utf8)
+    JSONText.append(string: text, to: &out)
+    out.append(contentsOf: #","source":"#.utf8)
+    JSONText.append(string: source, to: &out)
+    func optional(_ key: StaticString, _ value: [UInt8]) {
+      guard !value.isEmpty else { return }
+      out.append(contentsOf: UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
+      JSONText.append(string: value, to: &out)
+    }
+    optional(#","added":"#, added)
+    optional(#","created":"#, created)
+    optional(#","version":"#, version)
+    if !metadata.isEmpty {
+      out.append(contentsOf: #","metadata":"#.utf8)
+      out.append(contentsOf: metadata)
+    }
+    out.append(contentsOf: "}\n".utf8)
+  }
+}
+
+/// Writes documents, one a line, into a sink.
+public final class DocumentWriter {
+  private let sink: any ByteSink
+  private var buffer: [UInt8] = []
+  public private(set) var documents = 0
+  /// Bytes of text, not of JSON.
+  public private(set) var textBytes = 0
+  /// XXH3 of each id in order: what `trace` searches.
+  public private(set) var idHashes: [UInt64] = []
+
+  public init(_ sink: any ByteSink) {
+    self.sink = sink
+    buffer.reserveCapacity(1 << 18)
+  }
+
+  public func write(_ document: borrowing Document) throws(ShardError) {
+    document.append(to: &buffer)
+    documents += 1
+    textBytes += document.text.count
+    idHashes.append(recordHash(document.id))
+    if buffer.count >= 1 << 17 { try flush() }
+  }
+
+  private func flush() throws(ShardError) {
+    try sink.write(buffer)
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  public func commit() throws(ShardError) {
+    try flush()
+    try sink.commit()
+  }
+}

@@ -1,0 +1,181 @@
+import CZlib
+import CZstd
+import Glibc
+
+/// A stream of bytes to write.
+public protocol ByteSink: AnyObject {
+  func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError)
+  /// Writes what is still held back, then makes the file durable and visible under its name.
+  func commit() throws(ShardError)
+}
+
+extension ByteSink {
+  public func write(_ bytes: [UInt8]) throws(ShardError) {
+    try bytes.withUnsafeBufferPointer { (b) throws(ShardError) in try write(UnsafeRawBufferPointer(b)) }
+  }
+
+  public func write(_ text: String) throws(ShardError) { try write(Array(text.utf8)) }
+
+  public func copy(from source: any ByteSource) throws(ShardError) {
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { block.deallocate() }
+    while true {
+      let count = try source.read(into: block)
+      if count == 0 { return }
+      try write(UnsafeRawBufferPointer(rebasing: block[..<count]))
+    }
+  }
+}
+
+/// A file that appears whole or not at all: written to `.NAME.partial`, synced, then renamed.
+///
+/// Without `commit` the partial file is removed. The directory is synced by whoever publishes the set.
+public final class FileSink: ByteSink {
+  public let path: String
+  private let partial: String
+  private let descriptor: Int32
+  private var digester = Digester()
+  private var buffer: [UInt8] = []
+  private var committed = false
+  /// Bytes given so far.
+  public private(set) var bytes: Int64 = 0
+
+  public init(_ path: String) throws(ShardError) {
+    self.path = path
+    let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+    partial = path[..<slash] + "." + path[slash...] + ".partial"
+    descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
+    buffer.reserveCapacity(Self.block)
+  }
+
+  deinit {
+    close(descriptor)
+    if !committed { unlink(partial) }
+  }
+
+  private static let block = 1 << 18
+
+  /// Digest of everything written; valid after `commit`.
+  public var digest: Digest { digester.finish() }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
+    self.bytes += Int64(bytes.count)
+    if buffer.count + bytes.count > Self.block { try flush() }
+    if bytes.count >= Self.block { return try put(bytes) }
+    buffer.append(contentsOf: bytes)
+  }
+
+  private func flush() throws(ShardError) {
+    try buffer.withUnsafeBufferPointer { (b) throws(ShardError) in try put(UnsafeRawBufferPointer(b)) }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  private func put(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
+    digester.update(bytes)
+    var rest = bytes
+    while !rest.isEmpty {
+      let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw FileSystem.error(path, "cannot be written")
+      }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
+  public func commit() throws(ShardError) {
+    try flush()
+    guard fsync(descriptor) == 0 else { throw FileSystem.error(path, "cannot be synced") }
+    FaultPoint.reach("file.written")
+    try FileSystem.rename(partial, to: path)
+    committed = true
+  }
+}
+
+/// Compresses into another sink as one zstd frame with a checksum.
+public final class ZstdSink: ByteSink {
+  private let sink: any ByteSink
+  private let stream: OpaquePointer
+  private let out: UnsafeMutableRawBufferPointer
+
+  public init(_ sink: any ByteSink, level: Int = 3) {
+    self.sink = sink
+    stream = ZSTD_createCCtx()
+    ZSTD_CCtx_setParameter(stream, ZSTD_c_compressionLevel, Int32(level))
+    ZSTD_CCtx_setParameter(stream, ZSTD_c_checksumFlag, 1)
+    out = .allocate(byteCount: ZSTD_CStreamOutSize(), alignment: 64)
+  }
+
+  deinit {
+    ZSTD_freeCCtx(stream)
+    out.deallocate()
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) { try run(bytes, ZSTD_e_continue) }
+
+  public func commit() throws(ShardError) {
+    try run(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
+    try sink.commit()
+  }
+
+  private func run(_ bytes: UnsafeRawBufferPointer, _ mode: ZSTD_EndDirective) throws(ShardError) {
+    var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
+    while true {
+      var output = ZSTD_outBuffer(dst: out.baseAddress, size: out.count, pos: 0)
+      let rest = ZSTD_compressStream2(stream, &output, &input, mode)
+      guard ZSTD_isError(rest) == 0 else {
+        throw ShardError(.io, "zstd", String(cString: ZSTD_getErrorName(rest)))
+      }
+      if output.pos > 0 { try sink.write(UnsafeRawBufferPointer(rebasing: out[..<output.pos])) }
+      if mode == ZSTD_e_end ? rest == 0 : input.pos == input.size { return }
+    }
+  }
+}
+
+/// Compresses into another sink as one gzip member with no time stamp, so that equal input gives equal bytes.
+public final class GzipSink: ByteSink {
+  private let sink: any ByteSink
+  private var stream = z_stream()
+  private let out: UnsafeMutableBufferPointer<UInt8>
+
+  public init(_ sink: any ByteSink, level: Int = 6) throws(ShardError) {
+    self.sink = sink
+    out = .allocate(capacity: 1 << 17)
+    let size = Int32(MemoryLayout<z_stream>.size)
+    guard deflateInit2_(&stream, Int32(level), Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK
+    else { throw ShardError(.io, "gzip", "zlib cannot be started") }
+  }
+
+  deinit {
+    deflateEnd(&stream)
+    out.deallocate()
+  }
+
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
+    var rest = bytes
+    while !rest.isEmpty {
+      let piece = min(rest.count, 1 << 30)
+      try run(UnsafeRawBufferPointer(rebasing: rest[..<piece]), Z_NO_FLUSH)
+      rest = UnsafeRawBufferPointer(rebasing: rest[piece...])
+    }
+  }
+
+  public func commit() throws(ShardError) {
+    try run(UnsafeRawBufferPointer(start: nil, count: 0), Z_FINISH)
+    try sink.commit()
+  }
+
+  private func run(_ bytes: UnsafeRawBufferPointer, _ flush: Int32) throws(ShardError) {
+    stream.next_in = UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    stream.avail_in = UInt32(bytes.count)
+    while true {
+      stream.next_out = out.baseAddress
+      stream.avail_out = UInt32(out.count)
+      let result = deflate(&stream, flush)
+      let produced = out.count - Int(stream.avail_out)
+      if produced > 0 { try sink.write(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(out)[..<produced])) }
+      if flush == Z_FINISH ? result == Z_STREAM_END : stream.avail_in == 0 && stream.avail_out > 0 { return }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import Glibc
+
+/// The file system calls of the project, each with errors that say what to do.
+public enum FileSystem {
+  public struct Status: Equatable, Sendable {
+    public var bytes: Int64
+    public var isDirectory: Bool
+    public var inode: UInt64
+    /// Nanoseconds since 1970.
+    public var modified: Int64
+  }
+
+  /// nil if nothing is there.
+  public static func status(_ path: String) -> Status? {
+    var s = stat()
+    guard stat(path, &s) == 0 else { return nil }
+    return Status(
+      bytes: Int64(s.st_size), isDirectory: s.st_mode & S_IFMT == S_IFDIR, inode: UInt64(s.st_ino),
+      modified: Int64(s.st_mtim.tv_sec) * 1_000_000_000 + Int64(s.st_mtim.tv_nsec))
+  }
+
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  public static func isDirectory(_ path: String) -> Bool { status(path)?.isDirectory ?? false }
+
+  /// Names in a directory, sorted by bytes, without `.` and `..`.
+  public static func list(_ path: String) throws(ShardError) -> [String] {
+    guard let directory = opendir(path) else { throw error(path, "cannot be listed") }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are passed over.
+  public static func walk(_ root: String) throws(ShardError) -> [String] {
+    var out: [String] = []
+    var pending = [""]
+    while let folder = pending.popLast() {
+      for name in try list(folder.isEmpty ? root : root + "/" + folder) where !name.hasPrefix(".") {
+        let relative = folder.isEmpty ? name : folder + "/" + name
+        if isDirectory(root + "/" + relative) { pending.append(relative) } else { out.append(relative) }
+      }
+    }
+    return out.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// Makes a directory and its parents.
+  public static func makeDirectory(_ path: String) throws(ShardError) {
+    if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+      throw error(path, "cannot be made a directory")
+    }
+    try makeDirectory(String(path[..<slash]))
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw error(path, "cannot be made a directory") }
+  }
+
+  public static func rename(_ from: String, to: String) throws(ShardError) {
+    guard Glibc.rename(from, to) == 0 else { throw error(to, "cannot be put in place") }
+    FaultPoint.reach("file.renamed")
+  }
+
+  /// A second name for the same file; falls back to a copy across file systems. Replaces what is there.
+  public static func link(_ from: String, to: String) throws(ShardError) {
+    unlink(to)
+    if Glibc.link(from, to) == 0 { return }
+    guard errno == EXDEV || errno == EPERM || errno == EMLINK else { throw error(to, "cannot be linked to \(from)") }
+    let sink = try FileSink(to)
+    try sink.copy(from: FileSource(from))
+    try sink.commit()
+  }
+
+  public static func remove(_ path: String) throws(ShardError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
+  }
+
+  public static func removeTree(_ path: String) throws(ShardError) {
+    var s = stat()
+    guard lstat(path, &s) == 0 else { return }
+    guard s.st_mode & S_IFMT == S_IFDIR else { return try remove(path) }
+    for name in try list(path) { try removeTree(path + "/" + name) }
+    guard rmdir(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
+  }
+
+  /// Makes renames in a directory durable.
+  public static func syncDirectory(_ path: String) throws(ShardError) {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY)
+    guard descriptor >= 0 else { throw error(path, "cannot be opened") }
+    defer { close(descriptor) }
+    // Some network file systems refuse fsync on directories; their renames are durable on their own terms.
+    guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw error(path, "cannot be synced") }
+  }
+
+  public static func read(_ path: String, limit: Int = 1 << 30) throws(ShardError) -> [UInt8] {
+    let source = try FileSource(path)
+    let size = Int(status(path)?.bytes ?? 0)
+    guard size <= limit else { throw ShardError(.tooLarge, path, "has \(size) bytes, the limit is \(limit)") }
+    return try source.readAll(limit: limit, reserving: size)
+  }
+
+  public static func write(_ bytes: [UInt8], to path: String) throws(ShardError) {
+    let sink = try FileSink(path)
+    try sink.write(bytes)
+    try sink.commit()
+  }
+
+  /// `errno` as a sentence.
+  public static func error(_ path: String, _ what: String, number: Int32 = errno) -> ShardError {
+    let reason = String(cString: strerror(number))
+    switch number {
+    case ENOENT:
+      return ShardError(.notFound, path, "\(what): there is no such file or folder", hint: "Check the path.")
+    case EACCES, EPERM, EROFS:
+      return ShardError(.permission, path, "\(what): \(reason)", hint: "Check the owner and permissions.")
+    case ENOSPC, EDQUOT:
+      return ShardError(
+        .diskFull, path, "\(what): no space is left on its disk",
+        hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
+    default: return ShardError(.io, path, "\(what): \(reason)")
+    }
+  }
+}

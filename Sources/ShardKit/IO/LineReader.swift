@@ -1,0 +1,83 @@
+import CSimdJSON
+import Glibc
+
+/// Lines of a stream, without their line ends (`\n` or `\r\n`); a missing final line end is fine.
+///
+/// A line is a slice of the reader's own buffer and lives until the next call. `PL_JSON_PADDING` bytes behind it are
+/// readable, as simdjson asks for.
+public final class LineReader {
+  public let source: any ByteSource
+  public let maximumLineBytes: Int
+  /// The number of the line returned last, from 1.
+  public private(set) var number = 0
+  /// Bytes consumed so far, line ends included.
+  public private(set) var position: Int64 = 0
+  private var buffer: UnsafeMutableRawBufferPointer
+  private var start = 0
+  private var end = 0
+  private var ended = false
+
+  public init(_ source: any ByteSource, maximumLineBytes: Int = 256 << 20) {
+    self.source = source
+    self.maximumLineBytes = maximumLineBytes
+    buffer = .allocate(byteCount: 1 << 20, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  deinit { buffer.deallocate() }
+
+  public func next() throws(ShardError) -> UnsafeRawBufferPointer? {
+    var searched = start
+    while true {
+      if let hit = memchr(buffer.baseAddress! + searched, 10, end - searched) {
+        let newline = UnsafeRawPointer(hit) - UnsafeRawPointer(buffer.baseAddress!)
+        defer { start = newline + 1 }
+        return line(upTo: newline, consumed: newline + 1 - start)
+      }
+      searched = end
+      if ended {
+        guard start < end else { return nil }
+        defer { start = end }
+        return line(upTo: end, consumed: end - start)
+      }
+      let shift = try makeRoom()
+      searched -= shift
+      let room = UnsafeMutableRawBufferPointer(rebasing: buffer[end..<(buffer.count - PL_JSON_PADDING)])
+      let count = try source.read(into: room)
+      end += count
+      ended = count == 0
+    }
+  }
+
+  private func line(upTo newline: Int, consumed: Int) -> UnsafeRawBufferPointer {
+    number += 1
+    position += Int64(consumed)
+    let stop = newline > start && buffer[newline - 1] == 13 ? newline - 1 : newline
+    return UnsafeRawBufferPointer(rebasing: buffer[start..<stop])
+  }
+
+  /// Moves the unread rest to the front, or grows the buffer when it is full. Returns how far bytes moved.
+  private func makeRoom() throws(ShardError) -> Int {
+    let usable = buffer.count - PL_JSON_PADDING
+    if end < usable { return 0 }
+    let shift = start
+    if start > 0 {
+      memmove(buffer.baseAddress!, buffer.baseAddress! + start, end - start)
+      end -= start
+      start = 0
+    }
+    if end > usable / 2 {
+      guard end < maximumLineBytes else {
+        throw ShardError(
+          .tooLarge, source.name, "line \(number + 1) is longer than \(maximumLineBytes) bytes",
+          hint: "Check that the file is made of lines.")
+      }
+      let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: buffer.count * 2, alignment: 64)
+      larger.initializeMemory(as: UInt8.self, repeating: 0)
+      memcpy(larger.baseAddress!, buffer.baseAddress!, end)
+      buffer.deallocate()
+      buffer = larger
+    }
+    return shift
+  }
+}

@@ -1,0 +1,206 @@
+/// What is wrong with a JSON text, and at which byte.
+public struct JSONSyntaxError: Error, Equatable, Sendable {
+  public var message: String
+  public var offset: Int
+}
+
+extension JSONValue {
+  /// Parses strict RFC 8259 JSON. Repeated keys and depths over 128 are errors.
+  public static func parse(_ text: [UInt8]) throws(JSONSyntaxError) -> JSONNode {
+    var parser = JSONParser(text)
+    return try parser.document()
+  }
+
+  public static func parse(_ text: String) throws(JSONSyntaxError) -> JSONNode { try parse(Array(text.utf8)) }
+}
+
+/// Line and column (in bytes), both from 1, of an offset.
+public func lineAndColumn(of offset: Int, in text: [UInt8]) -> (line: Int, column: Int) {
+  let before = text.prefix(offset)
+  let line = before.count { $0 == 10 } + 1
+  let column = offset - (before.lastIndex(of: 10).map { $0 + 1 } ?? 0) + 1
+  return (line, column)
+}
+
+private struct JSONParser {
+  private let text: [UInt8]
+  private var at = 0
+  private var depth = 0
+
+  init(_ text: [UInt8]) {
+    self.text = text
+    if text.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
+  }
+
+  mutating func document() throws(JSONSyntaxError) -> JSONNode {
+    let node = try value()
+    skipSpace()
+    guard at == text.count else { throw error("there is text after the end of the JSON value") }
+    return node
+  }
+
+  private func error(_ message: String, at offset: Int? = nil) -> JSONSyntaxError {
+    JSONSyntaxError(message: message, offset: offset ?? at)
+  }
+
+  private var peek: UInt8? { at < text.count ? text[at] : nil }
+
+  private mutating func skipSpace() {
+    while let c = peek, c == 32 || c == 10 || c == 13 || c == 9 { at += 1 }
+  }
+
+  private mutating func value() throws(JSONSyntaxError) -> JSONNode {
+    skipSpace()
+    let start = at
+    guard let c = peek else { throw error("the text ends where a value should stand") }
+    switch c {
+    case 0x7B: return JSONNode(.object(try object()), offset: start)
+    case 0x5B: return JSONNode(.array(try array()), offset: start)
+    case 0x22: return JSONNode(.string(try string()), offset: start)
+    case 0x2D, 0x30...0x39: return JSONNode(try number(), offset: start)
+    default:
+      for (word, value) in [("true", JSONValue.bool(true)), ("false", .bool(false)), ("null", .null)]
+      where text[at...].starts(with: word.utf8) {
+        at += word.utf8.count
+        return JSONNode(value, offset: start)
+      }
+      throw error("'\(Character(UnicodeScalar(c)))' cannot begin a value")
+    }
+  }
+
+  private mutating func enter() throws(JSONSyntaxError) {
+    depth += 1
+    guard depth <= 128 else { throw error("values are nested deeper than 128") }
+    at += 1
+    skipSpace()
+  }
+
+  private mutating func object() throws(JSONSyntaxError) -> [JSONMember] {
+    try enter()
+    defer { depth -= 1 }
+    var members: [JSONMember] = []
+    var seen: Set<String> = []
+    if peek == 0x7D {
+      at += 1
+      return members
+    }
+    while true {
+      skipSpace()
+      let keyOffset = at
+      guard peek == 0x22 else { throw error("a key in double quotes should stand here") }
+      let key = try string()
+      guard seen.insert(key).inserted else { throw error("the key \"\(key)\" appears twice", at: keyOffset) }
+      skipSpace()
+      guard peek == 0x3A else { throw error("':' should follow the key \"\(key)\"") }
+      at += 1
+      let node = try value()
+      members.append(JSONMember(key, node.value, keyOffset: keyOffset, offset: node.offset))
+      skipSpace()
+      if peek == 0x2C { at += 1; continue }
+      guard peek == 0x7D else { throw error("',' or '}' should stand here") }
+      at += 1
+      return members
+    }
+  }
+
+  private mutating func array() throws(JSONSyntaxError) -> [JSONNode] {
+    try enter()
+    defer { depth -= 1 }
+    var nodes: [JSONNode] = []
+    if peek == 0x5D {
+      at += 1
+      return nodes
+    }
+    while true {
+      nodes.append(try value())
+      skipSpace()
+      if peek == 0x2C { at += 1; continue }
+      guard peek == 0x5D else { throw error("',' or ']' should stand here") }
+      at += 1
+      return nodes
+    }
+  }
+
+  private mutating func number() throws(JSONSyntaxError) -> JSONValue {
+    let start = at
+    func digits() -> Int {
+      let from = at
+      while let c = peek, c >= 0x30, c <= 0x39 { at += 1 }
+      return at - from
+    }
+    if peek == 0x2D { at += 1 }
+    let leading = peek
+    let whole = digits()
+    guard whole > 0, !(leading == 0x30 && whole > 1) else { throw error("this is not a JSON number", at: start) }
+    var isInteger = true
+    if peek == 0x2E {
+      at += 1
+      isInteger = false
+      guard digits() > 0 else { throw error("digits should follow the decimal point") }
+    }
+    if peek == 0x65 || peek == 0x45 {
+      at += 1
+      isInteger = false
+      if peek == 0x2B || peek == 0x2D { at += 1 }
+      guard digits() > 0 else { throw error("digits should follow the exponent") }
+    }
+    let token = String(decoding: text[start..<at], as: UTF8.self)
+    if isInteger, let i = Int(token) { return .integer(i) }
+    guard let d = Double(token), d.isFinite else { throw error("the number \(token) is out of range", at: start) }
+    return .number(d)
+  }
+
+  private mutating func string() throws(JSONSyntaxError) -> String {
+    let start = at
+    at += 1
+    var out: [UInt8] = []
+    while let c = peek {
+      switch c {
+      case 0x22:
+        at += 1
+        guard let string = String(validating: out, as: UTF8.self) else {
+          throw error("the string is not valid UTF-8", at: start)
+        }
+        return string
+      case 0x5C: try escape(into: &out)
+      case 0..<0x20: throw error("a control character in a string must be escaped")
+      default:
+        out.append(c)
+        at += 1
+      }
+    }
+    throw error("the string has no closing quote", at: start)
+  }
+
+  private mutating func escape(into out: inout [UInt8]) throws(JSONSyntaxError) {
+    at += 1
+    guard let c = peek else { throw error("the text ends inside an escape") }
+    at += 1
+    switch c {
+    case 0x22, 0x5C, 0x2F: out.append(c)
+    case 0x62: out.append(8)
+    case 0x66: out.append(12)
+    case 0x6E: out.append(10)
+    case 0x72: out.append(13)
+    case 0x74: out.append(9)
+    case 0x75:
+      var code = try hex4()
+      if code >= 0xD800, code < 0xDC00, text[at...].starts(with: [0x5C, 0x75]) {
+        at += 2
+        let low = try hex4()
+        guard low >= 0xDC00, low < 0xE000 else { throw error("a surrogate pair is broken") }
+        code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
+      }
+      guard let scalar = Unicode.Scalar(code) else { throw error("a surrogate stands alone") }
+      out.append(contentsOf: UTF8.encode(scalar)!)
+    default: throw error("'\\\(Character(UnicodeScalar(c)))' is no JSON escape")
+    }
+  }
+
+  private mutating func hex4() throws(JSONSyntaxError) -> UInt32 {
+    guard at + 4 <= text.count, let code = UInt32(String(decoding: text[at..<at + 4], as: UTF8.self), radix: 16)
+    else { throw error("four hexadecimal digits should follow \\u") }
+    at += 4
+    return code
+  }
+}
