@@ -138,7 +138,8 @@ public final class DocumentWriter {
     if buffer.count >= 1 << 17 { try flush() }
   }
 
-  private func flush() throws(ShardError) {
+  /// Hands everything to the sink, which the caller commits.
+  public func flush() throws(ShardError) {
     try sink.write(buffer)
     buffer.removeAll(keepingCapacity: true)
   }

@@ -1,0 +1,76 @@
+import ShardKit
+
+/// Runs one task in a folder of its own and publishes what it wrote. Safe to repeat after a crash at any moment.
+public struct TaskRun {
+  /// The node's folder: `PORT/…` files, `tasks/PHASE-KEY.json` manifests.
+  public var directory: String
+  public var phase: String
+  public var task: TaskPlan
+  public var fingerprint: Digest
+  public var memoryBytes: Int
+  public var control: TaskControl
+  public var earlier: [String: [ArtifactFile]]
+
+  public init(
+    directory: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int, control: TaskControl,
+    earlier: [String: [ArtifactFile]] = [:]
+  ) {
+    self.directory = directory
+    self.phase = phase
+    self.task = task
+    self.fingerprint = fingerprint
+    self.memoryBytes = memoryBytes
+    self.control = control
+    self.earlier = earlier
+  }
+
+  public func run(_ stage: any Stage) throws -> TaskManifest {
+    FaultPoint.reach("task.started")
+    let staging = "\(directory)/.staging/\(phase)-\(task.key)"
+    try FileSystem.removeTree(staging)
+    try FileSystem.makeDirectory(staging)
+    defer { try? FileSystem.removeTree(staging) }
+    try control.check()
+    let workspace = Workspace(
+      task: task, phase: phase, staging: staging, memoryBytes: memoryBytes, control: control, earlier: earlier)
+    try stage.run(workspace)
+    let manifest = try workspace.finish(fingerprint: fingerprint)
+    guard manifest.ledger.imbalance == 0 else {
+      throw StageError(
+        .ledger, "task \(task.key)",
+        "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
+        hint: "This is a fault of the stage; please report it with the output of `pipeline lineage --json`.")
+    }
+    FaultPoint.reach("task.files")
+    try publish(manifest, from: staging)
+    return manifest
+  }
+
+  /// Files first, durable, then the manifest that says they are complete.
+  private func publish(_ manifest: TaskManifest, from staging: String) throws {
+    var folders: Set<String> = [directory]
+    for file in manifest.files {
+      let target = "\(directory)/\(file.port)/\(file.name)"
+      let folder = String(target[..<target.lastIndex(of: "/")!])
+      if folders.insert(folder).inserted { try FileSystem.makeDirectory(folder) }
+      try FileSystem.rename("\(staging)/\(file.port)/\(file.name)", to: target)
+    }
+    for folder in folders.sorted() { try FileSystem.syncDirectory(folder) }
+    FaultPoint.reach("task.manifest")
+    let tasks = "\(directory)/tasks"
+    try FileSystem.makeDirectory(tasks)
+    try FileSystem.write(Array(manifest.json.prettyText().utf8), to: "\(tasks)/\(phase)-\(task.key).json")
+    try FileSystem.syncDirectory(tasks)
+  }
+}
+
+extension TaskManifest {
+  /// The files of each port, as later phases and stages read them.
+  public func artifactFiles(in directory: String) -> [(port: String, file: ArtifactFile)] {
+    files.map {
+      ($0.port, ArtifactFile(
+        path: "\(directory)/\($0.port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
+        documents: $0.documents, textBytes: $0.textBytes))
+    }
+  }
+}

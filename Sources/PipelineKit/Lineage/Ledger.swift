@@ -1,0 +1,94 @@
+import ShardKit
+
+/// Documents and their text bytes.
+public struct Count: Equatable, Sendable {
+  public var documents: Int
+  public var bytes: Int64
+
+  public init(documents: Int = 0, bytes: Int64 = 0) {
+    self.documents = documents
+    self.bytes = bytes
+  }
+
+  public mutating func add(documents: Int = 1, bytes: Int) {
+    self.documents += documents
+    self.bytes += Int64(bytes)
+  }
+
+  public static func += (a: inout Count, b: Count) {
+    a.documents += b.documents
+    a.bytes += b.bytes
+  }
+}
+
+/// Where every document went. A ledger balances when
+/// `input + repeated = output + dropped + merged + consumed`, in documents.
+public struct Ledger: Equatable, Sendable {
+  public var input = Count()
+  public var output = Count()
+  /// By reason.
+  public var dropped: [String: Count] = [:]
+  /// Documents that went into another one (the speeches of a meeting), by reason.
+  public var merged: [String: Count] = [:]
+  /// Extra copies made on purpose (sampling up), by reason.
+  public var repeated: [String: Count] = [:]
+  /// Read by a stage that writes no documents (a tokenizer's training text).
+  public var consumed = Count()
+
+  public init() {}
+
+  /// 0 when balanced; positive when documents are missing.
+  public var imbalance: Int {
+    input.documents + repeated.values.reduce(0) { $0 + $1.documents } - output.documents - droppedDocuments
+      - merged.values.reduce(0) { $0 + $1.documents } - consumed.documents
+  }
+
+  public var droppedDocuments: Int { dropped.values.reduce(0) { $0 + $1.documents } }
+
+  public static func += (a: inout Ledger, b: Ledger) {
+    a.input += b.input
+    a.output += b.output
+    a.consumed += b.consumed
+    for (reason, count) in b.dropped { a.dropped[reason, default: Count()] += count }
+    for (reason, count) in b.merged { a.merged[reason, default: Count()] += count }
+    for (reason, count) in b.repeated { a.repeated[reason, default: Count()] += count }
+  }
+}
+
+extension Count {
+  public var json: JSONValue { ["documents": .integer(documents), "bytes": .integer(Int(bytes))] }
+
+  init?(json: JSONValue?) {
+    guard let documents = json?["documents"]?.integer, let bytes = json?["bytes"]?.integer else { return nil }
+    self.init(documents: documents, bytes: Int64(bytes))
+  }
+}
+
+extension Ledger {
+  public var json: JSONValue {
+    func table(_ counts: [String: Count]) -> JSONValue {
+      .object(counts.sorted { $0.key < $1.key }.map { JSONMember($0.key, $0.value.json) })
+    }
+    return [
+      "input": input.json, "output": output.json, "dropped": table(dropped), "merged": table(merged),
+      "repeated": table(repeated), "consumed": consumed.json,
+    ]
+  }
+
+  public init?(json: JSONValue) {
+    func table(_ key: String) -> [String: Count] {
+      var out: [String: Count] = [:]
+      for member in json[key]?.members ?? [] { out[member.key] = Count(json: member.value) }
+      return out
+    }
+    guard let input = Count(json: json["input"]), let output = Count(json: json["output"]),
+      let consumed = Count(json: json["consumed"])
+    else { return nil }
+    self.input = input
+    self.output = output
+    self.consumed = consumed
+    dropped = table("dropped")
+    merged = table("merged")
+    repeated = table("repeated")
+  }
+}

@@ -1,0 +1,46 @@
+import ShardKit
+
+/// Documents on their way into an output's files, `KEY.jsonl.zst`, or `KEY-00000.jsonl.zst` and so on when rotated.
+public final class DocumentOutput {
+  private unowned let workspace: Workspace
+  private let port: String
+  private let rotateAtBytes: Int64
+  private let compressionLevel: Int
+  private var part = 0
+  private var current: (file: FileSink, sink: ZstdSink, writer: DocumentWriter, name: String)?
+
+  init(workspace: Workspace, port: String, rotateAtBytes: Int64, compressionLevel: Int) {
+    self.workspace = workspace
+    self.port = port
+    self.rotateAtBytes = rotateAtBytes
+    self.compressionLevel = compressionLevel
+  }
+
+  public func write(_ document: borrowing Document) throws {
+    if let writer = current?.writer, Int64(writer.textBytes) >= rotateAtBytes { try finishPart() }
+    if current == nil { try begin() }
+    try current!.writer.write(document)
+    workspace.ledger.output.add(bytes: document.text.count)
+  }
+
+  private func begin() throws {
+    let key = workspace.task.key
+    let name = (rotateAtBytes == .max ? key : "\(key)-\(TaskPlan.padded(part))") + ".jsonl.zst"
+    let file = try FileSink(workspace.stagedPath(port, name))
+    let sink = ZstdSink(file, level: compressionLevel)
+    current = (file, sink, DocumentWriter(sink), name)
+    part += 1
+  }
+
+  private func finishPart() throws {
+    guard let (file, sink, writer, name) = current else { return }
+    try writer.flush()
+    try workspace.publish(
+      port: port, file, through: sink, name: name, documents: writer.documents, textBytes: Int64(writer.textBytes),
+      ids: writer.idHashes)
+    current = nil
+  }
+
+  /// Called by the workspace when the task ends.
+  func finish() throws { try finishPart() }
+}

@@ -1,0 +1,47 @@
+import ShardKit
+
+/// Writes the dropped documents of a task: `{"id","reason","bytes","value","threshold","survivor","detail"}` lines.
+final class DropWriter {
+  private let file: FileSink
+  private let sink: ZstdSink
+  private let name: String
+  private var ids: [UInt64] = []
+  private var bytes: Int64 = 0
+  private var line: [UInt8] = []
+
+  init(_ workspace: Workspace) throws {
+    name = "\(workspace.phase)-\(workspace.task.key).jsonl.zst"
+    file = try FileSink(workspace.stagedPath(Workspace.dropsPort, name))
+    sink = ZstdSink(file, level: 1)
+  }
+
+  func write(
+    id: [UInt8], bytes: Int, reason: String, value: Double?, threshold: Double?, survivor: [UInt8]?, detail: String?
+  ) throws {
+    line.removeAll(keepingCapacity: true)
+    line.append(contentsOf: #"{"id":"#.utf8)
+    JSONText.append(string: id, to: &line)
+    line.append(contentsOf: #","reason":"#.utf8)
+    JSONText.append(string: reason, to: &line)
+    line.append(contentsOf: #","bytes":\#(bytes)"#.utf8)
+    if let value { line.append(contentsOf: #","value":\#(JSONValue.number(value).text())"#.utf8) }
+    if let threshold { line.append(contentsOf: #","threshold":\#(JSONValue.number(threshold).text())"#.utf8) }
+    if let survivor {
+      line.append(contentsOf: #","survivor":"#.utf8)
+      JSONText.append(string: survivor, to: &line)
+    }
+    if let detail {
+      line.append(contentsOf: #","detail":"#.utf8)
+      JSONText.append(string: detail, to: &line)
+    }
+    line.append(contentsOf: "}\n".utf8)
+    try sink.write(line)
+    ids.append(recordHash(id))
+    self.bytes += Int64(bytes)
+  }
+
+  func finish(_ workspace: Workspace) throws {
+    try workspace.publish(
+      port: Workspace.dropsPort, file, through: sink, name: name, documents: ids.count, textBytes: bytes, ids: ids)
+  }
+}

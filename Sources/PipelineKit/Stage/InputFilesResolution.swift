@@ -1,0 +1,44 @@
+import Glibc
+import ShardKit
+
+extension InputFiles {
+  /// The files that the paths name, sorted by name within each path, relative to `base`.
+  ///
+  /// - Returns: absolute path and fingerprint name of each: its path below the named folder, or its last part.
+  func resolve(base: String) throws -> [(path: String, name: String)] {
+    var out: [(String, String)] = []
+    for path in paths {
+      let absolute = path.hasPrefix("/") ? path : base + "/" + path
+      if path.contains("*") || path.contains("?") {
+        out += try Self.glob(absolute, written: path)
+      } else if FileSystem.isDirectory(absolute) {
+        let names = try FileSystem.walk(absolute)
+        guard !names.isEmpty else { throw StageError(.input, path, "the folder holds no files", hint: "Check the path.") }
+        out += names.map { (absolute + "/" + $0, $0) }
+      } else {
+        guard FileSystem.exists(absolute) else {
+          throw StageError(
+            .input, path, "there is no such file or folder",
+            hint: "Paths are relative to the pipeline document; it was looked for at \(absolute).")
+        }
+        out.append((absolute, Self.lastPart(absolute)))
+      }
+    }
+    return out
+  }
+
+  private static func glob(_ pattern: String, written: String) throws -> [(String, String)] {
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard Glibc.glob(pattern, 0, nil, &found) == 0, found.gl_pathc > 0 else {
+      throw StageError(.input, written, "no file matches the pattern", hint: "Check the path; it was looked for as \(pattern).")
+    }
+    let paths = (0..<Int(found.gl_pathc)).map { String(cString: found.gl_pathv[$0]!) }
+    return paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+      .filter { !FileSystem.isDirectory($0) }.map { ($0, lastPart($0)) }
+  }
+
+  private static func lastPart(_ path: String) -> String {
+    String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
+  }
+}

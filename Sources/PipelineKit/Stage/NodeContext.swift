@@ -1,0 +1,36 @@
+import ShardKit
+
+/// The planning context of one node: what is wired to it, what its phases have written, how files are digested.
+public struct NodeContext: PlanningContext {
+  /// By input port: each wired artifact with its stage's name.
+  public var inputs: [String: [(stage: String, files: [ArtifactFile])]]
+  /// By output port, in the order of phases and tasks.
+  public var outputs: [String: [ArtifactFile]] = [:]
+  /// Folder of the pipeline document, which relative paths start from.
+  public var base: String
+  let digest: (String) throws -> Digest
+
+  public init(
+    inputs: [String: [(stage: String, files: [ArtifactFile])]], base: String,
+    digest: @escaping (String) throws -> Digest = { try Digester.digest(file: $0) }
+  ) {
+    self.inputs = inputs
+    self.base = base
+    self.digest = digest
+  }
+
+  public func artifacts<K>(_ input: Input<K>) -> [(stage: String, files: [ArtifactFile])] {
+    inputs[input.port.name] ?? []
+  }
+
+  public func files<K>(_ input: Input<K>) -> [ArtifactFile] { artifacts(input).flatMap(\.files) }
+
+  public func files<K>(_ output: Output<K>) -> [ArtifactFile] { outputs[output.port.name] ?? [] }
+
+  public func files(_ option: InputFiles) throws -> [ArtifactFile] {
+    try option.resolve(base: base).map { path, name in
+      ArtifactFile(
+        path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try digest(path))
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/// What an artifact holds. A port accepts one kind; wiring another is an error at load.
+public enum ArtifactKind: String, Sendable, CaseIterable {
+  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, huggingFaceModel, metrics, report
+}
+
+/// A kind as a type, so that opening a port as the wrong kind does not compile.
+public protocol ArtifactType { static var kind: ArtifactKind { get } }
+
+public enum Documents: ArtifactType { public static let kind = ArtifactKind.documents }
+public enum Signatures: ArtifactType { public static let kind = ArtifactKind.signatures }
+public enum Clusters: ArtifactType { public static let kind = ArtifactKind.clusters }
+public enum Counts: ArtifactType { public static let kind = ArtifactKind.counts }
+public enum TokenizerFiles: ArtifactType { public static let kind = ArtifactKind.tokenizer }
+public enum MDS: ArtifactType { public static let kind = ArtifactKind.mds }
+public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.checkpoint }
+public enum HuggingFaceModel: ArtifactType { public static let kind = ArtifactKind.huggingFaceModel }
+public enum Metrics: ArtifactType { public static let kind = ArtifactKind.metrics }
+public enum Report: ArtifactType { public static let kind = ArtifactKind.report }
+
+/// A place where artifacts come in.
+public struct Input<Kind: ArtifactType>: Sendable {
+  public let port: InputPort
+
+  public init(_ name: String, _ documentation: String, required: Bool = true, many: Bool = Kind.kind == .documents) {
+    port = InputPort(name: name, kind: Kind.kind, documentation: documentation, isRequired: required, acceptsMany: many)
+  }
+}
+
+/// A place where an artifact comes out.
+public struct Output<Kind: ArtifactType>: Sendable {
+  public let port: OutputPort
+
+  /// A `hidden` output carries one phase's work to the next and cannot be wired.
+  public init(_ name: String, _ documentation: String, hidden: Bool = false) {
+    port = OutputPort(name: name, kind: Kind.kind, documentation: documentation, isHidden: hidden)
+  }
+}
+
+public struct InputPort: Equatable, Sendable {
+  public let name: String
+  public let kind: ArtifactKind
+  public let documentation: String
+  public let isRequired: Bool
+  /// Several artifacts may be wired; they are read in the order written.
+  public let acceptsMany: Bool
+}
+
+public struct OutputPort: Equatable, Sendable {
+  public let name: String
+  public let kind: ArtifactKind
+  public let documentation: String
+  public let isHidden: Bool
+}

@@ -1,0 +1,124 @@
+import ShardKit
+
+/// An option as documentation shows it.
+public struct OptionDescription: Sendable {
+  public let name: String
+  public let documentation: String
+  public let typeName: String
+  public let isRequired: Bool
+  public let affectsOutput: Bool
+  public let defaultValue: JSONValue
+  public let schema: JSONValue
+}
+
+/// A stage with its options read, ready to be planned.
+public struct ConfiguredStage: Sendable {
+  public let stage: any Stage
+  /// Every option with its value, in the order of the stage's fields.
+  public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
+  /// The options that name files.
+  public let inputFiles: [(option: String, files: InputFiles)]
+}
+
+/// A problem with one option, at a place in the document's text.
+public struct OptionIssue: Error, Equatable, Sendable {
+  public var option: String?
+  public var message: String
+  public var offset: Int?
+}
+
+/// What the registry knows of a kind of stage.
+public struct StageDescription: Sendable {
+  public let name: String
+  public let revision: Int
+  public let summary: String
+  public let inputs: [InputPort]
+  public let outputs: [OutputPort]
+  public let phases: [String]
+  public let options: [OptionDescription]
+  let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
+
+  struct OptionIssues: Error { var issues: [OptionIssue] }
+
+  public init<S: Stage>(_ type: S.Type) {
+    name = S.name
+    revision = S.revision
+    summary = S.summary
+    inputs = S.inputs
+    outputs = S.outputs
+    phases = S.phases
+    let defaults = S.Options()
+    options = S.Options.fields.map {
+      OptionDescription(
+        name: $0.name, documentation: $0.documentation, typeName: $0.typeName, isRequired: $0.isRequired,
+        affectsOutput: $0.affectsOutput, defaultValue: $0.encode(defaults), schema: $0.schema)
+    }
+    make = { members in Self.configure(S.self, members) }
+  }
+
+  /// Reads a stage's options from a JSON object; every problem at once in the error's text.
+  public func configured(_ options: JSONValue) throws(StageError) -> ConfiguredStage {
+    switch make(options.members ?? []) {
+    case .success(let configured): return configured
+    case .failure(let failure):
+      throw StageError(.options, name, failure.issues.map(\.message).joined(separator: "; "))
+    }
+  }
+
+  private static func configure<S: Stage>(
+    _: S.Type, _ members: [JSONMember]
+  ) -> Result<ConfiguredStage, OptionIssues> {
+    var issues: [OptionIssue] = []
+    var options = S.Options()
+    let fields = S.Options.fields
+    for member in members {
+      guard let field = fields.first(where: { $0.name == member.key }) else {
+        let hint = suggestion(for: member.key, among: fields.map(\.name))
+        issues.append(
+          OptionIssue(
+            option: member.key, message: "'\(S.name)' has no option '\(member.key)'\(hint)", offset: member.keyOffset))
+        continue
+      }
+      do throws(OptionProblem) {
+        try field.decode(member.value, &options)
+      } catch {
+        issues.append(OptionIssue(option: member.key, message: error.message, offset: member.node.offset))
+      }
+    }
+    for field in fields where field.isRequired && !members.contains(where: { $0.key == field.name }) {
+      issues.append(
+        OptionIssue(option: field.name, message: "the option '\(field.name)' is missing: \(field.documentation)"))
+    }
+    guard issues.isEmpty else { return .failure(OptionIssues(issues: issues)) }
+    let stage = S(options: options)
+    do {
+      try stage.validate()
+    } catch let error as StageError {
+      let field = fields.contains { $0.name == error.subject } ? error.subject : nil
+      var plain = error
+      if field != nil { plain.subject = "" }
+      return .failure(OptionIssues(issues: [OptionIssue(option: field, message: "\(plain)")]))
+    } catch {
+      return .failure(OptionIssues(issues: [OptionIssue(option: nil, message: "\(error)")]))
+    }
+    return .success(
+      ConfiguredStage(
+        stage: stage,
+        options: fields.map { ($0.name, $0.encode(options), $0.affectsOutput) },
+        inputFiles: fields.compactMap { field in field.inputFiles(options).map { (field.name, $0) } }))
+  }
+}
+
+/// The kinds of stage that a pipeline document may use.
+public struct StageRegistry: Sendable {
+  public let stages: [StageDescription]
+  private let byName: [String: Int]
+
+  public init(_ stages: [StageDescription]) {
+    self.stages = stages.sorted { $0.name < $1.name }
+    byName = Dictionary(uniqueKeysWithValues: self.stages.enumerated().map { ($0.element.name, $0.offset) })
+  }
+
+  public subscript(name: String) -> StageDescription? { byName[name].map { stages[$0] } }
+  public var names: [String] { stages.map(\.name) }
+}

@@ -1,0 +1,191 @@
+import ShardKit
+
+/// A running task's hands: what it reads, writes, drops and counts.
+///
+/// Used by one thread. Nothing written is visible until the task has ended well; then all of it is.
+public final class Workspace {
+  public let task: TaskPlan
+  public let phase: String
+  /// The memory that this task may use for its buffers, from the run's budget.
+  public let memoryBytes: Int
+  public let control: TaskControl
+  let staging: String
+  public internal(set) var ledger = Ledger()
+  private(set) var files: [PublishedFile] = []
+  private var warnings: [String: TaskManifest.Warning] = [:]
+  private var metrics: [String: Double] = [:]
+  private var open: [() throws -> Void] = []
+  private var drops: DropWriter?
+  private let earlier: [String: [ArtifactFile]]
+
+  /// `staging` is the task's own folder, empty and on the store's file system.
+  init(
+    task: TaskPlan, phase: String, staging: String, memoryBytes: Int, control: TaskControl,
+    earlier: [String: [ArtifactFile]] = [:]
+  ) {
+    self.task = task
+    self.phase = phase
+    self.staging = staging
+    self.memoryBytes = memoryBytes
+    self.control = control
+    self.earlier = earlier
+  }
+
+  /// A folder for spilled data; removed when the task ends.
+  public func temporaryDirectory() throws -> String {
+    let path = staging + "/.temporary"
+    try FileSystem.makeDirectory(path)
+    return path
+  }
+
+  // MARK: Reading
+
+  /// The documents of the given files, one after another.
+  /// - Parameter counted: whether they enter the ledger. In a stage of several phases exactly one phase counts.
+  public func documents(_ files: [ArtifactFile], counted: Bool = true) -> DocumentStream {
+    DocumentStream(files, counted: counted, workspace: self)
+  }
+
+  /// The documents of all files of the task.
+  public func documents(counted: Bool = true) -> DocumentStream { documents(task.files, counted: counted) }
+
+  /// Files that earlier phases wrote to an output and that the task names in `task.files`.
+  public func files<K>(_ output: Output<K>) -> [ArtifactFile] {
+    (earlier[output.port.name] ?? []).filter { file in task.files.contains { $0.path == file.path } }
+  }
+
+  // MARK: Writing
+
+  /// Documents for an output, in files named after the task; a new file is begun at `rotateAtBytes` of text.
+  public func documents(
+    to output: Output<Documents>, rotateAtBytes: Int64 = .max, compressionLevel: Int = 1
+  ) throws -> DocumentOutput {
+    let writer = DocumentOutput(
+      workspace: self, port: output.port.name, rotateAtBytes: rotateAtBytes, compressionLevel: compressionLevel)
+    open.append { try writer.finish() }
+    return writer
+  }
+
+  /// Any other file of an output. Give it to `publish` when it is complete.
+  public func file<K>(_ output: Output<K>, _ name: String) throws -> FileSink {
+    try FileSink(stagedPath(output.port.name, name))
+  }
+
+  /// Commits a file opened with `file`.
+  /// - Parameters:
+  ///   - sink: the outermost sink, where the file is compressed.
+  ///   - ids: `recordHash` of each document's id in the file's order, so that `trace` finds it.
+  public func publish<K>(
+    _ output: Output<K>, _ file: FileSink, through sink: (any ByteSink)? = nil, name: String, documents: Int = 0,
+    textBytes: Int64 = 0, ids: [UInt64] = []
+  ) throws {
+    try publish(
+      port: output.port.name, file, through: sink, name: name, documents: documents, textBytes: textBytes, ids: ids)
+  }
+
+  public func write<K>(_ output: Output<K>, name: String, _ bytes: [UInt8]) throws {
+    let sink = try file(output, name)
+    try sink.write(bytes)
+    try publish(output, sink, name: name)
+  }
+
+  /// Puts a file of an earlier phase into an output under another name, without copying its bytes.
+  public func link<K>(_ output: Output<K>, name: String, to file: ArtifactFile) throws {
+    try FileSystem.link(file.path, to: try stagedPath(output.port.name, name))
+    files.append(
+      PublishedFile(
+        port: output.port.name, name: name, bytes: file.bytes, digest: file.digest, documents: file.documents,
+        textBytes: file.textBytes))
+  }
+
+  func publish(
+    port: String, _ file: FileSink, through sink: (any ByteSink)?, name: String, documents: Int, textBytes: Int64,
+    ids: [UInt64]
+  ) throws {
+    try (sink ?? file).commit()
+    files.append(
+      PublishedFile(
+        port: port, name: name, bytes: file.bytes, digest: file.digest, documents: documents, textBytes: textBytes))
+    if !ids.isEmpty { try publishIDs(ids, of: "\(port)/\(name)") }
+  }
+
+  private func publishIDs(_ ids: [UInt64], of name: String) throws {
+    let sink = try FileSink(stagedPath(Self.idsPort, name + ".ids"))
+    try ids.withUnsafeBytes { try sink.write($0) }
+    try publish(
+      port: Self.idsPort, sink, through: nil, name: name + ".ids", documents: 0, textBytes: 0, ids: [])
+  }
+
+  func stagedPath(_ port: String, _ name: String) throws -> String {
+    let path = "\(staging)/\(port)/\(name)"
+    try FileSystem.makeDirectory(String(path[..<path.lastIndex(of: "/")!]))
+    return path
+  }
+
+  static let idsPort = "ids"
+  static let dropsPort = "drops"
+
+  // MARK: Counting
+
+  /// A record read from outside (a page, a work, a line), before it is a document.
+  public func countInput(documents: Int = 1, bytes: Int) {
+    ledger.input.add(documents: documents, bytes: bytes)
+    control.advance(documents: documents, bytes: bytes)
+  }
+
+  /// Documents read by a stage that writes none.
+  public func consume(documents: Int = 1, bytes: Int) { ledger.consumed.add(documents: documents, bytes: bytes) }
+
+  /// Documents that went into another one.
+  public func merge(_ reason: String, documents: Int = 1, bytes: Int) {
+    ledger.merged[reason, default: Count()].add(documents: documents, bytes: bytes)
+  }
+
+  /// Extra copies made on purpose.
+  public func repeatDocument(_ reason: String, bytes: Int) { ledger.repeated[reason, default: Count()].add(bytes: bytes) }
+
+  /// Records why a document does not go on.
+  /// - Parameters:
+  ///   - reason: a stable name such as `too-short`.
+  ///   - value: what was measured, against `threshold`.
+  ///   - survivor: the id of the document that this one duplicates.
+  public func drop(
+    id: [UInt8], bytes: Int, reason: String, value: Double? = nil, threshold: Double? = nil, survivor: [UInt8]? = nil,
+    detail: String? = nil
+  ) throws {
+    ledger.dropped[reason, default: Count()].add(bytes: bytes)
+    if drops == nil { drops = try DropWriter(self) }
+    try drops!.write(
+      id: id, bytes: bytes, reason: reason, value: value, threshold: threshold, survivor: survivor, detail: detail)
+  }
+
+  public func drop(
+    _ document: Document, reason: String, value: Double? = nil, threshold: Double? = nil, survivor: [UInt8]? = nil,
+    detail: String? = nil
+  ) throws {
+    try drop(
+      id: document.id, bytes: document.text.count, reason: reason, value: value, threshold: threshold,
+      survivor: survivor, detail: detail)
+  }
+
+  /// A named warning, counted; the first message of a name is kept.
+  public func warn(_ name: String, _ message: @autoclosure () -> String) {
+    if warnings[name] == nil { warnings[name] = TaskManifest.Warning(count: 0, example: message()) }
+    warnings[name]!.count += 1
+  }
+
+  /// A figure for reports; tasks' figures of the same name are summed.
+  public func metric(_ name: String, _ value: Double) { metrics[name, default: 0] += value }
+
+  // MARK: Ending
+
+  /// Commits what is open and describes the result.
+  func finish(fingerprint: Digest) throws -> TaskManifest {
+    for close in open { try close() }
+    try drops?.finish(self)
+    files.sort { ($0.port, $0.name) < ($1.port, $1.name) }
+    return TaskManifest(
+      phase: phase, key: task.key, fingerprint: fingerprint, files: files, ledger: ledger, warnings: warnings,
+      metrics: metrics)
+  }
+}
