@@ -44,7 +44,8 @@ public final class StageHarness {
   deinit { try? FileSystem.removeTree(directory) }
 
   /// Wires an artifact of documents, one list a file.
-  public func add(documents files: [[Document]], to port: String = "documents", from stage: String = "upstream") throws {
+  public func add(documents files: [[Document]], to port: String = "documents", from stage: String = "upstream") throws
+  {
     var written: [ArtifactFile] = []
     for (i, documents) in files.enumerated() {
       let name = TaskPlan.padded(i) + ".jsonl.zst"
@@ -78,13 +79,16 @@ public final class StageHarness {
       for i in backwards ? Array(tasks.indices.reversed()) : Array(tasks.indices) {
         done[i] = try TaskRun(
           directory: "\(directory)/node", phase: phase, task: tasks[i],
-          fingerprint: Fingerprint.task(stage: description.name, revision: 1, options: [:], phase: phase, task: tasks[i]),
+          fingerprint: Fingerprint.task(
+            stage: description.name, revision: 1, options: [:], phase: phase, task: tasks[i]),
           memoryBytes: memoryBytes, control: TaskControl(), earlier: context.outputs
         ).run(configured.stage)
       }
       for i in tasks.indices {
         manifests.append(done[i]!)
-        for (port, file) in done[i]!.artifactFiles(in: "\(directory)/node") { context.outputs[port, default: []].append(file) }
+        for (port, file) in done[i]!.artifactFiles(in: "\(directory)/node") {
+          context.outputs[port, default: []].append(file)
+        }
       }
     }
     return self

@@ -68,9 +68,12 @@ extension TaskManifest {
   /// The files of each port, as later phases and stages read them.
   public func artifactFiles(in directory: String) -> [(port: String, file: ArtifactFile)] {
     files.map {
-      ($0.port, ArtifactFile(
-        path: "\(directory)/\($0.port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
-        documents: $0.documents, textBytes: $0.textBytes))
+      (
+        $0.port,
+        ArtifactFile(
+          path: "\(directory)/\($0.port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
+          documents: $0.documents, textBytes: $0.textBytes)
+      )
     }
   }
 }

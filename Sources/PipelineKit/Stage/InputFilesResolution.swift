@@ -13,7 +13,9 @@ extension InputFiles {
         out += try Self.glob(absolute, written: path)
       } else if FileSystem.isDirectory(absolute) {
         let names = try FileSystem.walk(absolute)
-        guard !names.isEmpty else { throw StageError(.input, path, "the folder holds no files", hint: "Check the path.") }
+        guard !names.isEmpty else {
+          throw StageError(.input, path, "the folder holds no files", hint: "Check the path.")
+        }
         out += names.map { (absolute + "/" + $0, $0) }
       } else {
         guard FileSystem.exists(absolute) else {
@@ -31,7 +33,8 @@ extension InputFiles {
     var found = glob_t()
     defer { globfree(&found) }
     guard Glibc.glob(pattern, 0, nil, &found) == 0, found.gl_pathc > 0 else {
-      throw StageError(.input, written, "no file matches the pattern", hint: "Check the path; it was looked for as \(pattern).")
+      throw StageError(
+        .input, written, "no file matches the pattern", hint: "Check the path; it was looked for as \(pattern).")
     }
     let paths = (0..<Int(found.gl_pathc)).map { String(cString: found.gl_pathv[$0]!) }
     return paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }

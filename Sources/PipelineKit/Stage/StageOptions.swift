@@ -221,7 +221,8 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
 
   public var json: JSONValue { .integer(bytes) }
   public var description: String {
-    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes >= size && bytes % size == 0 {
+    for (unit, size) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes >= size && bytes % size == 0
+    {
       return "\(bytes / size)\(unit)"
     }
     return "\(bytes) B"

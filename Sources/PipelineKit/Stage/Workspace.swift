@@ -142,7 +142,9 @@ public final class Workspace {
   }
 
   /// Extra copies made on purpose.
-  public func repeatDocument(_ reason: String, bytes: Int) { ledger.repeated[reason, default: Count()].add(bytes: bytes) }
+  public func repeatDocument(_ reason: String, bytes: Int) {
+    ledger.repeated[reason, default: Count()].add(bytes: bytes)
+  }
 
   /// Records why a document does not go on.
   /// - Parameters:

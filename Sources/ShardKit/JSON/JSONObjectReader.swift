@@ -14,7 +14,8 @@ public final class JSONObjectReader {
     public let kind: Kind
 
     public func has(key name: StaticString) -> Bool {
-      key.count == name.utf8CodeUnitCount && key.elementsEqual(UnsafeRawBufferPointer(start: name.utf8Start, count: key.count))
+      key.count == name.utf8CodeUnitCount
+        && key.elementsEqual(UnsafeRawBufferPointer(start: name.utf8Start, count: key.count))
     }
   }
 
