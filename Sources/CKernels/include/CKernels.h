@@ -6,6 +6,9 @@
 
 uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);
 uint64_t pl_xxh3(const void *_Nullable bytes, size_t length);
+uint32_t pl_xxh32(const void *_Nullable bytes, size_t length, uint32_t seed);
+/// XXH3 with 128 bits: returns the high half and writes the low one.
+uint64_t pl_xxh3_128(const void *_Nullable bytes, size_t length, uint64_t *_Nonnull low);
 
 /// Writes `length` bytes of UTF-8 as the inside of a JSON string (", \ and controls escaped).
 /// `out` must have room for 6 × length bytes. Returns the bytes written.

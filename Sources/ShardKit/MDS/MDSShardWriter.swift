@@ -1,0 +1,86 @@
+/// Gathers samples and writes them out as one MDS shard after another.
+///
+///     var row = MDSRow(schema)
+///     for … {
+///       row.removeAll()
+///       row.append(id); row.append(text)            // columns in the schema's order
+///       if !writer.fits(row) { shards.append(try writer.seal(into: file, basename: name)) }
+///       try writer.append(row)
+///     }
+///     if writer.samples > 0 { … seal the last one }
+///
+/// Layout, little-endian: u32 n; u32[n + 1] absolute offsets; the settings as JSON; the samples. Since the offsets come
+/// first, a shard is held in memory until it is sealed: `shardBytes`, and as much again at most while it is compressed.
+/// Unlike the format's first implementation it never writes an empty shard before a sample over the limit.
+public final class MDSShardWriter {
+  public let schema: MDSSchema
+  private var body: [UInt8] = []
+  /// Where each sample of `body` ends.
+  private var ends: [UInt32] = []
+
+  public init(_ schema: MDSSchema) {
+    self.schema = schema
+    body.reserveCapacity(min(schema.shardBytes, 1 << 26))
+  }
+
+  /// Samples of the open shard.
+  public var samples: Int { ends.count }
+
+  /// Bytes that the open shard would have.
+  public var bytes: Int { 8 + schema.config.count + 4 * ends.count + body.count }
+
+  /// Whether the row may join the open shard; an empty shard takes any row.
+  public func fits(_ row: borrowing MDSRow) -> Bool {
+    samples == 0 || bytes + 4 + row.bytes.count <= schema.shardBytes
+  }
+
+  public func append(_ row: borrowing MDSRow) throws(ShardError) {
+    let sample = try row.finished()
+    guard bytes + 4 + sample.count < 1 << 32 else {
+      throw ShardError(.tooLarge, "MDS", "a sample of \(sample.count) bytes does not fit 32-bit offsets")
+    }
+    body.append(contentsOf: sample)
+    ends.append(UInt32(body.count))
+  }
+
+  /// Writes the open shard into `file`, which the caller commits, and begins a new one.
+  /// - Parameter basename: the raw shard's name; the compressed file's has the compression's extension.
+  public func seal(into file: any ByteSink, basename: String) throws(ShardError) -> MDSShard {
+    body.insert(contentsOf: header(), at: 0)
+    defer {
+      body.removeAll(keepingCapacity: true)
+      ends.removeAll(keepingCapacity: true)
+    }
+    var shard = MDSShard(
+      columns: schema.columns, compression: schema.compression?.name, hashes: schema.hashes.map(\.rawValue),
+      sizeLimit: schema.shardBytes, samples: samples, raw: describe(body, basename), zip: nil)
+    guard let compression = schema.compression else {
+      try file.write(body)
+      return shard
+    }
+    let compressed = try body.withUnsafeBufferPointer { (raw) throws(ShardError) in
+      try compression.compress(UnsafeRawBufferPointer(raw))
+    }
+    shard.zip = describe(compressed, "\(basename).\(compression.fileExtension)")
+    try file.write(compressed)
+    return shard
+  }
+
+  private func header() -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(8 + 4 * ends.count + schema.config.count)
+    let start = UInt32(8 + 4 * ends.count + schema.config.count)
+    func put(_ value: UInt32) { withUnsafeBytes(of: value.littleEndian) { out.append(contentsOf: $0) } }
+    put(UInt32(ends.count))
+    put(start)
+    for end in ends { put(start + end) }
+    out.append(contentsOf: schema.config)
+    return out
+  }
+
+  private func describe(_ bytes: [UInt8], _ basename: String) -> MDSFile {
+    var hashes: [String: String] = [:]
+    for hash in schema.hashes { hashes[hash.rawValue] = bytes.withUnsafeBytes { hash.hex($0) } }
+    return MDSFile(basename: basename, bytes: bytes.count, hashes: hashes)
+  }
+}
