@@ -1,7 +1,7 @@
 import ShardKit
 
 /// Runs one task in a folder of its own and publishes what it wrote. Safe to repeat after a crash at any moment.
-public struct TaskRun {
+public struct TaskRun: Sendable {
   /// The node's folder: `PORT/…` files, `tasks/PHASE-KEY.json` manifests.
   public var directory: String
   public var phase: String

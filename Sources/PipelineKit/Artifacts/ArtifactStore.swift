@@ -1,0 +1,72 @@
+import ShardKit
+
+/// The files of a store: `artifacts/STAGE/FINGERPRINT/PORT/…`, each folder with its manifests.
+public struct ArtifactStore: Sendable {
+  public let root: String
+
+  public init(root: String) { self.root = root }
+
+  public func directory(stage: String, fingerprint: Digest) -> String {
+    "\(root)/artifacts/\(stage)/\(fingerprint.short)"
+  }
+
+  public func directory(of manifest: NodeManifest) -> String {
+    directory(stage: manifest.stage, fingerprint: manifest.fingerprint)
+  }
+
+  /// The files of a port as a reader sees them.
+  public func files(_ manifest: NodeManifest, port: String) -> [ArtifactFile] {
+    let folder = directory(of: manifest)
+    return manifest.files(of: port).map {
+      ArtifactFile(
+        path: "\(folder)/\(port)/\($0.name)", name: $0.name, bytes: $0.bytes, digest: $0.digest,
+        documents: $0.documents, textBytes: $0.textBytes)
+    }
+  }
+
+  /// Writes the manifest that seals a node. Files first, manifest last.
+  func seal(_ manifest: NodeManifest) throws(ShardError) {
+    let folder = directory(of: manifest)
+    try FileSystem.makeDirectory(folder)
+    // An output without files is still an artifact that can be opened.
+    try FileSystem.write(Array(manifest.json.prettyText().utf8), to: folder + "/manifest.json")
+    try FileSystem.removeTree(folder + "/.staging")
+    try FileSystem.syncDirectory(folder)
+    FaultPoint.reach("stage.sealed")
+  }
+
+  /// Makes a node unsealed, so that a forced run starts from nothing.
+  func discard(stage: String, fingerprint: Digest) throws(ShardError) {
+    let folder = directory(stage: stage, fingerprint: fingerprint)
+    try FileSystem.remove(folder + "/manifest.json")
+    try FileSystem.removeTree(folder)
+  }
+
+  /// The sealed manifest on disk, for a store whose database lost the row.
+  func sealedManifest(stage: String, fingerprint: Digest) -> NodeManifest? {
+    let path = directory(stage: stage, fingerprint: fingerprint) + "/manifest.json"
+    guard let text = try? FileSystem.read(path), let json = try? JSONValue.parse(text).value else { return nil }
+    guard let manifest = NodeManifest(json: json), manifest.fingerprint == fingerprint else { return nil }
+    return manifest
+  }
+
+  /// A finished task's manifest on disk.
+  func taskManifest(stage: String, fingerprint: Digest, phase: String, key: String) -> TaskManifest? {
+    let path = directory(stage: stage, fingerprint: fingerprint) + "/tasks/\(phase)-\(key).json"
+    guard let text = try? FileSystem.read(path), let json = try? JSONValue.parse(text).value else { return nil }
+    return TaskManifest(json: json)
+  }
+
+  /// The first file that is missing or has another size than its manifest says: a cheap check, made on every run.
+  public func firstDamage(_ files: [PublishedFile], in folder: String) -> String? {
+    for file in files {
+      guard let status = FileSystem.status("\(folder)/\(file.port)/\(file.name)") else {
+        return "its file \(file.port)/\(file.name) is gone"
+      }
+      if status.bytes != file.bytes {
+        return "its file \(file.port)/\(file.name) has \(status.bytes) bytes, its manifest says \(file.bytes)"
+      }
+    }
+    return nil
+  }
+}

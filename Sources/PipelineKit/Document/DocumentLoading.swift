@@ -1,0 +1,257 @@
+import Glibc
+import ShardKit
+
+extension PipelineDocument {
+  static let topKeys = ["$schema", "format", "name", "description", "parameters", "stages"]
+  static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds"]
+
+  /// Reads a document and puts its parameters in.
+  /// - Parameter overrides: `--set` values by parameter name.
+  public static func load(
+    _ path: String, overrides: [(name: String, value: String)] = []
+  ) throws(DocumentErrors) -> PipelineDocument {
+    let text: [UInt8]
+    do throws(ShardError) {
+      text = try FileSystem.read(path, limit: 64 << 20)
+    } catch {
+      throw DocumentErrors(errors: [
+        DocumentError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")
+      ])
+    }
+    return try parse(text, path: path, overrides: overrides)
+  }
+
+  public static func parse(
+    _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = []
+  ) throws(DocumentErrors) -> PipelineDocument {
+    var document = PipelineDocument(
+      path: path, folder: folder(of: path), name: "", parameters: [], stages: [], text: text)
+    var reading = DocumentReading(document: document)
+    do throws(JSONSyntaxError) {
+      let root = try JSONValue.parse(text)
+      document = reading.read(root, overrides: overrides)
+    } catch {
+      throw DocumentErrors(errors: [document.error(at: error.offset, "", error.message)])
+    }
+    guard reading.errors.isEmpty else { throw DocumentErrors(errors: reading.errors) }
+    return document
+  }
+
+  private static func folder(of path: String) -> String {
+    let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    guard let absolute = realpath(parent.isEmpty ? "/" : parent, nil) else { return parent }
+    defer { free(absolute) }
+    return String(cString: absolute)
+  }
+}
+
+/// Collects every mistake instead of stopping at the first.
+private struct DocumentReading {
+  var document: PipelineDocument
+  var errors: [DocumentError] = []
+
+  mutating func fail(_ offset: Int?, _ path: String, _ message: String) {
+    errors.append(document.error(at: offset, path, message))
+  }
+
+  mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineDocument {
+    guard case .object(let members) = root.value else {
+      fail(root.offset, "", "a pipeline document is a JSON object with \"format\", \"name\" and \"stages\"")
+      return document
+    }
+    checkKeys(members, PipelineDocument.topKeys, "")
+    readFormat(members, root)
+    document.name = string("name", in: members, "name") ?? defaultName
+    readParameters(members.first { $0.key == "parameters" }, overrides)
+    guard let stages = members.first(where: { $0.key == "stages" }) else {
+      fail(root.offset, "", "the key \"stages\" is missing")
+      return document
+    }
+    guard case .object(let entries) = stages.value, !entries.isEmpty else {
+      fail(stages.node.offset, "stages", "should be an object with at least one stage")
+      return document
+    }
+    for entry in entries { readStage(entry) }
+    return document
+  }
+
+  private var defaultName: String {
+    let file = document.path.split(separator: "/").last ?? "pipeline"
+    return file.hasSuffix(".json") ? String(file.dropLast(5)) : String(file)
+  }
+
+  private mutating func readFormat(_ members: [JSONMember], _ root: JSONNode) {
+    guard let format = members.first(where: { $0.key == "format" }) else {
+      return fail(root.offset, "", "the key \"format\" is missing; write \"format\": 1")
+    }
+    guard let number = format.value.integer, number >= 1 else { return fail(format.node.offset, "format", "should be 1") }
+    if number > 1 {
+      fail(format.node.offset, "format", "format \(number) is newer than this pipeline reads (1); update pipeline")
+    }
+  }
+
+  private mutating func checkKeys(_ members: [JSONMember], _ known: [String], _ path: String) {
+    for member in members where !known.contains(member.key) {
+      fail(
+        member.keyOffset, path.isEmpty ? member.key : "\(path).\(member.key)",
+        "there is no key '\(member.key)' here" + suggestion(for: member.key, among: known.filter { $0 != "$schema" }))
+    }
+  }
+
+  private mutating func string(_ key: String, in members: [JSONMember], _ path: String) -> String? {
+    guard let member = members.first(where: { $0.key == key }) else { return nil }
+    guard let value = member.value.string else {
+      fail(member.node.offset, path, "should be a string, not \(member.value.typeName)")
+      return nil
+    }
+    return value
+  }
+
+  // MARK: Parameters
+
+  private mutating func readParameters(_ member: JSONMember?, _ overrides: [(name: String, value: String)]) {
+    if let member {
+      guard case .object(let entries) = member.value else {
+        return fail(member.node.offset, "parameters", "should be an object of names and values")
+      }
+      document.parameters = entries.map { ($0.key, $0.value) }
+    }
+    for (name, value) in overrides {
+      guard let index = document.parameters.firstIndex(where: { $0.name == name }) else {
+        let known = document.parameters.map(\.name)
+        fail(nil, "--set \(name)", "the document has no parameter '\(name)'" + suggestion(for: name, among: known))
+        continue
+      }
+      document.parameters[index].value = parsed(value, like: document.parameters[index].value)
+    }
+  }
+
+  /// A string parameter takes the text as it is; others are read as JSON where that succeeds.
+  private func parsed(_ text: String, like old: JSONValue) -> JSONValue {
+    if case .string = old { return .string(text) }
+    return (try? JSONValue.parse(text).value) ?? .string(text)
+  }
+
+  private mutating func substitute(_ node: JSONNode, _ path: String) -> JSONNode {
+    switch node.value {
+    case .string(let text):
+      return JSONNode(substitute(text, node.offset, path), offset: node.offset)
+    case .array(let nodes):
+      var out: [JSONNode] = []
+      for (i, child) in nodes.enumerated() { out.append(substitute(child, "\(path)[\(i)]")) }
+      return JSONNode(.array(out), offset: node.offset)
+    case .object(let members):
+      var out: [JSONMember] = []
+      for member in members {
+        var copy = member
+        copy.node = substitute(member.node, "\(path).\(member.key)")
+        out.append(copy)
+      }
+      return JSONNode(.object(out), offset: node.offset)
+    default: return node
+    }
+  }
+
+  /// `${name}` alone takes the parameter's value with its type; inside a text it is put in as text; `$${` is `${`.
+  private mutating func substitute(_ text: String, _ offset: Int, _ path: String) -> JSONValue {
+    guard text.utf8.contains(0x24) else { return .string(text) }
+    var out = ""
+    var rest = text[...]
+    while let dollar = rest.firstIndex(of: "$") {
+      out += rest[..<dollar]
+      rest = rest[dollar...]
+      if rest.hasPrefix("$${") {
+        out += "${"
+        rest = rest.dropFirst(3)
+        continue
+      }
+      guard rest.hasPrefix("${"), let close = rest.firstIndex(of: "}") else {
+        out += "$"
+        rest = rest.dropFirst()
+        continue
+      }
+      let name = String(rest[rest.index(rest.startIndex, offsetBy: 2)..<close])
+      guard let value = document.parameters.first(where: { $0.name == name })?.value else {
+        let known = document.parameters.map(\.name)
+        fail(offset, path, "there is no parameter '\(name)'" + suggestion(for: name, among: known))
+        return .string(text)
+      }
+      if text == "${\(name)}" { return value }
+      out += value.string ?? value.text()
+      rest = rest[rest.index(after: close)...]
+    }
+    return .string(out + rest)
+  }
+
+  // MARK: Stages
+
+  private mutating func readStage(_ entry: JSONMember) {
+    let path = "stages.\(entry.key)"
+    let nameIsGood = !entry.key.isEmpty && entry.key.utf8.allSatisfy {
+      ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95
+    }
+    if !nameIsGood {
+      fail(entry.keyOffset, path, "a stage's name is made of letters, digits, '-' and '_'")
+    }
+    guard case .object(let members) = entry.value else {
+      return fail(entry.node.offset, path, "should be an object with \"use\", \"options\" and \"inputs\"")
+    }
+    checkKeys(members, PipelineDocument.stageKeys, path)
+    guard let use = members.first(where: { $0.key == "use" }) else {
+      return fail(entry.node.offset, path, "the key \"use\" is missing: it names the kind of stage")
+    }
+    guard let kind = use.value.string else { return fail(use.node.offset, "\(path).use", "should be a string") }
+    var stage = PipelineDocument.Stage(
+      name: entry.key, nameOffset: entry.keyOffset, use: kind, useOffset: use.node.offset, options: [],
+      optionsOffset: entry.node.offset, inputs: [], retries: 0, timeoutSeconds: nil)
+    for member in members {
+      switch member.key {
+      case "options": readOptions(member, into: &stage, "\(path).options")
+      case "inputs": readInputs(member, into: &stage, "\(path).inputs")
+      case "retries":
+        guard let retries = member.value.integer, (0...100).contains(retries) else {
+          fail(member.node.offset, "\(path).retries", "should be an integer between 0 and 100")
+          break
+        }
+        stage.retries = retries
+      case "timeoutSeconds":
+        guard let seconds = member.value.double, seconds > 0 else {
+          fail(member.node.offset, "\(path).timeoutSeconds", "should be a number above 0")
+          break
+        }
+        stage.timeoutSeconds = seconds
+      default: break
+      }
+    }
+    document.stages.append(stage)
+  }
+
+  private mutating func readOptions(_ member: JSONMember, into stage: inout PipelineDocument.Stage, _ path: String) {
+    let node = substitute(member.node, path)
+    guard case .object(let options) = node.value else {
+      return fail(member.node.offset, path, "should be an object, not \(node.value.typeName)")
+    }
+    stage.options = options
+    stage.optionsOffset = member.node.offset
+  }
+
+  private mutating func readInputs(_ member: JSONMember, into stage: inout PipelineDocument.Stage, _ path: String) {
+    guard case .object(let ports) = member.value else {
+      return fail(member.node.offset, path, "should be an object of port names and stage names")
+    }
+    for port in ports {
+      let nodes: [JSONNode]
+      if case .array(let list) = port.value { nodes = list } else { nodes = [port.node] }
+      var sources: [PipelineDocument.InputReference.Source] = []
+      for node in nodes {
+        guard let text = node.value.string else {
+          fail(node.offset, "\(path).\(port.key)", "should be a stage's name, or a list of names")
+          continue
+        }
+        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        sources.append(.init(stage: parts[0], port: parts.count > 1 ? parts[1] : nil, offset: node.offset))
+      }
+      stage.inputs.append(.init(port: port.key, portOffset: port.keyOffset, sources: sources))
+    }
+  }
+}

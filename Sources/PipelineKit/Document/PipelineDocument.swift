@@ -1,0 +1,44 @@
+import ShardKit
+
+/// A pipeline as written, with its parameters put in.
+public struct PipelineDocument: Sendable {
+  /// One entry of `stages`.
+  public struct Stage: Sendable {
+    public var name: String
+    public var nameOffset: Int
+    public var use: String
+    public var useOffset: Int
+    public var options: [JSONMember]
+    public var optionsOffset: Int
+    public var inputs: [InputReference]
+    public var retries: Int
+    public var timeoutSeconds: Double?
+  }
+
+  /// `"documents": ["wikipedia", "aozora.documents"]`
+  public struct InputReference: Sendable {
+    public var port: String
+    public var portOffset: Int
+    public var sources: [Source]
+
+    public struct Source: Sendable {
+      public var stage: String
+      public var port: String?
+      public var offset: Int
+    }
+  }
+
+  public var path: String
+  /// Absolute folder of the document; relative paths start here.
+  public var folder: String
+  public var name: String
+  public var parameters: [(name: String, value: JSONValue)]
+  public var stages: [Stage]
+  let text: [UInt8]
+
+  func error(at offset: Int?, _ jsonPath: String, _ message: String) -> DocumentError {
+    let place = offset.map { lineAndColumn(of: $0, in: text) }
+    return DocumentError(
+      file: path, line: place?.line, column: place?.column, jsonPath: jsonPath, message: message)
+  }
+}

@@ -1,0 +1,295 @@
+import ShardKit
+
+/// Runs a graph: hands the schedule's jobs to threads, commits what they did, seals nodes. One thread owns all state.
+final class Executor {
+  struct Limits: Sendable {
+    var jobs: Int
+    var memoryBytes: Int
+    var keepGoing: Bool
+  }
+
+  /// What a worker reports.
+  enum Report: Sendable {
+    case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
+    case prepared(node: Int, phase: Int, Progress, PreparedPhase)
+    case prepareFailed(node: Int, message: String)
+    case finished(node: Int, task: Int, TaskManifest, milliseconds: Int)
+    case failed(node: Int, task: Int, message: String, mayRetry: Bool)
+  }
+
+  /// A node on its way: identity, files of finished phases.
+  struct Progress: Sendable {
+    var nodeID: Int64
+    var identity: NodeIdentity
+    var verdict: Verdict
+    var inputs: [String: [(stage: String, files: [ArtifactFile])]]
+    var outputs: [String: [ArtifactFile]] = [:]
+    var manifests: [TaskManifest] = []
+    var began = monotonicNanoseconds()
+  }
+
+  private struct Phase {
+    var number: Int
+    var prepared: PreparedPhase
+    var done: [Int: TaskManifest]
+    var attempts: [Int: Int] = [:]
+    var controls: [Int: TaskControl] = [:]
+    var began = monotonicNanoseconds()
+    var finishedDocuments = 0
+    var finishedBytes = 0
+  }
+
+  private let store: RunStore
+  private let planner: Planner
+  private let run: Int64
+  private let limits: Limits
+  private let listen: (RunEvent) -> Void
+  private let interruption: () -> Int
+  private var graph: Graph { planner.graph }
+  private var schedule: Schedule
+  private var manifests: [Int: NodeManifest]
+  private var progress: [Int: Progress] = [:]
+  private var phases: [Int: Phase] = [:]
+  private var interruptionSeen = 0
+  private var pool: WorkerPool<Report>
+
+  /// - Parameters:
+  ///   - manifests: of nodes that are not selected but read, by index.
+  ///   - interruption: 0, 1 for "finish the running tasks", 2 for "stop now".
+  init(
+    store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
+    interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
+  ) {
+    self.store = store
+    self.planner = planner
+    self.run = run
+    self.manifests = manifests
+    self.limits = limits
+    self.interruption = interruption
+    self.listen = listen
+    schedule = Schedule(
+      graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
+      keepGoing: limits.keepGoing)
+    pool = WorkerPool(threads: limits.jobs)
+  }
+
+  func execute() throws -> RunOutcome {
+    defer { pool.close() }
+    while true {
+      while let job = schedule.next(now: monotonicNanoseconds()) { start(job) }
+      if schedule.isFinished { break }
+      for report in pool.receive(timeoutNanoseconds: 200_000_000) { try handle(report) }
+      reportProgress()
+      heedInterruption()
+    }
+    if interruptionSeen > 0 { return .interrupted }
+    return schedule.hasFailed ? .failed : .done
+  }
+
+  // MARK: Starting jobs
+
+  private func start(_ job: Schedule.Job) {
+    switch job {
+    case .prepare(let node, let phase): prepare(node, phase)
+    case .task(let node, _, let task): startTask(node, task)
+    }
+  }
+
+  private func prepare(_ node: Int, _ phase: Int) {
+    let preparation = NodePreparation(
+      store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests,
+      progress: progress[node])
+    pool.submit {
+      do { return try preparation.report() } catch {
+        return .prepareFailed(node: node, message: "\(error)")
+      }
+    }
+  }
+
+  private func startTask(_ node: Int, _ task: Int) {
+    let graphNode = graph.nodes[node]
+    let control = TaskControl(timeoutSeconds: graphNode.timeoutSeconds)
+    phases[node]!.controls[task] = control
+    let phase = phases[node]!
+    let state = progress[node]!
+    let plan = phase.prepared.tasks[task]
+    let run = TaskRun(
+      directory: store.artifacts.directory(stage: graphNode.name, fingerprint: state.identity.fingerprint),
+      phase: graphNode.description.phases[phase.number], task: plan, fingerprint: phase.prepared.fingerprints[task],
+      memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
+    let stage = graphNode.configured.stage
+    pool.submit {
+      let began = monotonicNanoseconds()
+      do {
+        let manifest = try run.run(stage)
+        let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
+        return .finished(node: node, task: task, manifest, milliseconds: milliseconds)
+      } catch {
+        return .failed(node: node, task: task, message: "\(error)", mayRetry: Self.mayRetry(error))
+      }
+    }
+  }
+
+  /// Faults of the machine may pass; faults of the input and the options stay.
+  private static func mayRetry(_ error: any Error) -> Bool {
+    if let error = error as? StageError { return error.code == .timedOut || error.code == .environment }
+    if let error = error as? ShardError { return error.code == .io }
+    return true
+  }
+
+  // MARK: Hearing reports
+
+  private func handle(_ report: Report) throws {
+    switch report {
+    case .fresh(let node, let identity, let manifest):
+      try settle(node, identity, .fresh)
+      manifests[node] = manifest
+      schedule.sealed(node, wasPreparing: true)
+    case .prepared(let node, let number, let state, let prepared):
+      if number == 0 { try settle(node, state.identity, state.verdict) }
+      progress[node] = state
+      try beginPhase(node, number, prepared)
+    case .prepareFailed(let node, let message):
+      fail(node, task: nil, wasPreparing: true, message)
+    case .finished(let node, let task, let manifest, let milliseconds):
+      try finish(node, task, manifest, milliseconds)
+    case .failed(let node, let task, let message, let mayRetry):
+      try taskFailed(node, task, message, mayRetry)
+    }
+  }
+
+  private func settle(_ node: Int, _ identity: NodeIdentity, _ verdict: Verdict) throws {
+    try store.record(verdict, stage: graph.nodes[node].name, run: run)
+    listen(.judged(stage: graph.nodes[node].name, verdict))
+  }
+
+  private func beginPhase(_ node: Int, _ number: Int, _ prepared: PreparedPhase) throws {
+    let graphNode = graph.nodes[node]
+    phases[node] = Phase(number: number, prepared: prepared, done: prepared.kept)
+    listen(
+      .phaseBegan(
+        stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
+        kept: prepared.kept.count))
+    let complete = schedule.prepared(
+      node, phase: number, memory: prepared.tasks.map(\.memoryBytes), kept: Set(prepared.kept.keys))
+    if complete { try endPhase(node) }
+  }
+
+  private func finish(_ node: Int, _ task: Int, _ manifest: TaskManifest, _ milliseconds: Int) throws {
+    try store.commitTask(
+      node: progress[node]!.nodeID, run: run, manifest: manifest, attempts: (phases[node]!.attempts[task] ?? 0) + 1,
+      milliseconds: milliseconds)
+    if let control = phases[node]!.controls.removeValue(forKey: task) {
+      phases[node]!.finishedDocuments += control.progress.documents
+      phases[node]!.finishedBytes += control.progress.bytes
+    }
+    phases[node]!.done[task] = manifest
+    listen(.taskFinished(stage: graph.nodes[node].name, manifest, milliseconds: milliseconds))
+    if schedule.finished(node, task: task) { try endPhase(node) }
+  }
+
+  /// Every task of the phase is done: on to the next phase, or seal.
+  private func endPhase(_ node: Int) throws {
+    let graphNode = graph.nodes[node]
+    let phase = phases.removeValue(forKey: node)!
+    let done = phase.prepared.tasks.indices.map { phase.done[$0]! }
+    let folder = store.artifacts.directory(stage: graphNode.name, fingerprint: progress[node]!.identity.fingerprint)
+    progress[node]!.manifests += done
+    for manifest in done {
+      for (port, file) in manifest.artifactFiles(in: folder) { progress[node]!.outputs[port, default: []].append(file) }
+    }
+    if phase.number + 1 < graphNode.description.phases.count {
+      if schedule.isStopping { return }
+      schedule.beginPreparing(node)
+      prepare(node, phase.number + 1)
+    } else {
+      try seal(node)
+    }
+  }
+
+  private func seal(_ node: Int) throws {
+    let graphNode = graph.nodes[node]
+    let state = progress.removeValue(forKey: node)!
+    let manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
+    if let problem = LedgerCheck.problem(manifest, inputs: state.inputs, graphNode.description) {
+      return fail(node, task: nil, wasPreparing: false, problem)
+    }
+    try store.artifacts.seal(manifest)
+    try store.sealNode(state.nodeID, manifest: manifest)
+    manifests[node] = manifest
+    schedule.sealed(node, wasPreparing: false)
+    listen(
+      .sealed(
+        stage: graphNode.name, manifest, milliseconds: (monotonicNanoseconds() - state.began) / 1_000_000))
+  }
+
+  // MARK: Failing
+
+  private func taskFailed(_ node: Int, _ task: Int, _ message: String, _ mayRetry: Bool) throws {
+    let graphNode = graph.nodes[node]
+    let phase = phases[node]!
+    let plan = phase.prepared.tasks[task]
+    let name = graphNode.description.phases[phase.number]
+    let attempt = (phase.attempts[task] ?? 0) + 1
+    phases[node]!.attempts[task] = attempt
+    phases[node]!.controls[task] = nil
+    try store.recordFailure(
+      run: run, stage: graphNode.name, phase: name, key: plan.key, attempt: attempt, message: message)
+    if mayRetry, attempt <= graphNode.retries, interruptionSeen == 0, schedule.state(of: node) == .running {
+      let delay = min(60, Double(1 << min(attempt - 1, 6)))
+      schedule.retry(node, task: task, notBefore: monotonicNanoseconds() + Int(delay * 1e9))
+      listen(
+        .taskRetried(
+          stage: graphNode.name, phase: name, key: plan.key, attempt: attempt, message: message, delaySeconds: delay))
+      return
+    }
+    if interruptionSeen < 2 {
+      listen(.taskFailed(stage: graphNode.name, phase: name, key: plan.key, message: message))
+    }
+    fail(node, task: task, wasPreparing: false, message)
+  }
+
+  private func fail(_ node: Int, task: Int?, wasPreparing: Bool, _ message: String) {
+    let wasFailed = schedule.state(of: node) == .failed
+    let blocked = schedule.failed(node, task: task, wasPreparing: wasPreparing)
+    if !wasFailed, interruptionSeen < 2 { listen(.stageFailed(stage: graph.nodes[node].name, message: message)) }
+    for index in blocked {
+      listen(.blocked(stage: graph.nodes[index].name, by: graph.nodes[node].name))
+    }
+  }
+
+  // MARK: Watching
+
+  private func heedInterruption() {
+    let level = interruption()
+    guard level > interruptionSeen else { return }
+    interruptionSeen = level
+    schedule.stop()
+    listen(.interrupted(now: level > 1))
+    if level > 1 {
+      for phase in phases.values { phase.controls.values.forEach { $0.cancel() } }
+    }
+  }
+
+  private func reportProgress() {
+    let now = monotonicNanoseconds()
+    let running = graph.order.compactMap { node -> StageProgress? in
+      guard let phase = phases[node] else { return nil }
+      var documents = phase.finishedDocuments
+      var bytes = phase.finishedBytes
+      for control in phase.controls.values {
+        documents += control.progress.documents
+        bytes += control.progress.bytes
+      }
+      let open = phase.prepared.tasks.indices.filter { phase.prepared.kept[$0] == nil }
+      let total = open.reduce(Int64(0)) { sum, i in
+        phase.prepared.tasks[i].files.reduce(sum) { $0 + $1.contentBytes }
+      }
+      return StageProgress(
+        stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
+        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count,
+        documents: documents, bytes: bytes, totalBytes: Int(total), milliseconds: (now - phase.began) / 1_000_000)
+    }
+    if !running.isEmpty { listen(.progress(running)) }
+  }
+}

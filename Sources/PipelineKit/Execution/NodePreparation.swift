@@ -1,0 +1,62 @@
+import ShardKit
+
+/// Judges a node and lists a phase's tasks, on a worker's thread: digesting new input may take long.
+struct NodePreparation: Sendable {
+  let store: RunStore
+  let planner: Planner
+  let run: Int64
+  let node: Int
+  let phase: Int
+  let manifests: [Int: NodeManifest]
+  let progress: Executor.Progress?
+
+  private var graphNode: Graph.Node { planner.graph.nodes[node] }
+
+  func report() throws -> Executor.Report {
+    let history = StoreHistory(store: store)
+    if let progress { return try prepared(progress) }
+    let identity = try planner.identity(of: node, sources: manifests, history: history)
+    let verdict = try planner.verdict(on: node, identity, history: history)
+    if verdict == .fresh, let manifest = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint) {
+      try keepAsNewest(identity, manifest)
+      return .fresh(node: node, identity: identity, manifest: manifest)
+    }
+    let isForced = planner.selection.forced[node] != nil
+    if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
+    let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
+    if isForced { try store.removeTasks(node: id) }
+    return try prepared(
+      Executor.Progress(nodeID: id, identity: identity, verdict: verdict, inputs: inputs()))
+  }
+
+  /// A node that went fresh again (an option set back) is the newest of its stage now; an adopted one gets its row.
+  private func keepAsNewest(_ identity: NodeIdentity, _ manifest: NodeManifest) throws {
+    let known = try store.node(stage: graphNode.name, fingerprint: identity.fingerprint)
+    if let known, known.sealed != nil {
+      if try store.newestSealed(stage: graphNode.name)?.id != known.id { try store.touchNode(known.id) }
+    } else {
+      try store.sealNode(
+        try store.beginNode(stage: graphNode.name, identity: identity, run: run), manifest: manifest)
+    }
+  }
+
+  private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {
+    var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { try store.digest($0) }
+    context.outputs = progress.outputs
+    let preparation = PhasePreparation(
+      store: store, node: graphNode, nodeID: progress.nodeID, run: run, fingerprint: progress.identity.fingerprint,
+      ignoresHistory: planner.selection.forced[node] != nil)
+    let prepared = try preparation.prepare(phase: graphNode.description.phases[phase], context: context)
+    return .prepared(node: node, phase: phase, progress, prepared)
+  }
+
+  private func inputs() -> [String: [(stage: String, files: [ArtifactFile])]] {
+    var out: [String: [(stage: String, files: [ArtifactFile])]] = [:]
+    for edge in graphNode.edges {
+      let source = planner.graph.nodes[edge.source].name
+      let files = store.artifacts.files(manifests[edge.source]!, port: edge.output)
+      out[edge.input, default: []].append((source, files))
+    }
+    return out
+  }
+}

@@ -1,0 +1,154 @@
+/// Which job comes next: a pure state machine over the graph's nodes, their phases and tasks.
+///
+/// Knows no thread, clock or file. `next` hands out jobs within the limits; the executor reports how each ended.
+struct Schedule {
+  enum Job: Equatable {
+    /// Judge the node and list the tasks of a phase.
+    case prepare(node: Int, phase: Int)
+    case task(node: Int, phase: Int, task: Int)
+  }
+
+  enum State: Equatable {
+    case waiting, preparing, running, sealing, done, failed, blocked(by: Int), unselected
+  }
+
+  private struct Node {
+    var state: State
+    var unmet: Int
+    var phase = 0
+    /// Tasks not handed out yet, last first, and those that wait for a retry.
+    var queue: [Int] = []
+    var delayed: [(task: Int, notBefore: Int)] = []
+    var open = 0
+    var memory: [Int] = []
+  }
+
+  private let graph: Graph
+  private let readers: [[Int]]
+  private let jobs: Int
+  private let memoryBytes: Int
+  private let keepGoing: Bool
+  private var nodes: [Node]
+  private var running = 0
+  private var memoryInUse = 0
+  /// Set by a failure without `keepGoing`, or by an interruption: nothing new is handed out.
+  private(set) var isStopping = false
+
+  init(graph: Graph, selected: Set<Int>, jobs: Int, memoryBytes: Int, keepGoing: Bool) {
+    self.graph = graph
+    self.jobs = jobs
+    self.memoryBytes = memoryBytes
+    self.keepGoing = keepGoing
+    var readers = [[Int]](repeating: [], count: graph.nodes.count)
+    nodes = graph.nodes.indices.map { index in
+      let sources = graph.sources(of: index).filter { selected.contains($0) }
+      for source in sources { readers[source].append(index) }
+      return Node(state: selected.contains(index) ? .waiting : .unselected, unmet: sources.count)
+    }
+    self.readers = readers
+  }
+
+  func state(of node: Int) -> State { nodes[node].state }
+  var isIdle: Bool { running == 0 }
+  /// True when nothing runs and nothing can be handed out any more.
+  var isFinished: Bool {
+    guard isIdle else { return false }
+    if isStopping { return true }
+    return !nodes.contains { node in
+      node.state == .waiting && node.unmet == 0 || node.state == .running || node.state == .preparing
+    }
+  }
+  var hasFailed: Bool { nodes.contains { $0.state == .failed } }
+  func runningTasks(of node: Int) -> Int { nodes[node].open - nodes[node].queue.count - nodes[node].delayed.count }
+
+  mutating func stop() { isStopping = true }
+
+  /// The next job that fits, in the order of the graph; nil if there is none now.
+  /// - Parameter now: monotonic nanoseconds, for retries that wait.
+  mutating func next(now: Int) -> Job? {
+    guard !isStopping, running < jobs else { return nil }
+    for index in graph.order {
+      switch nodes[index].state {
+      case .waiting where nodes[index].unmet == 0:
+        nodes[index].state = .preparing
+        running += 1
+        return .prepare(node: index, phase: 0)
+      case .running:
+        if let i = nodes[index].delayed.firstIndex(where: { $0.notBefore <= now }) {
+          nodes[index].queue.append(nodes[index].delayed.remove(at: i).task)
+        }
+        guard let task = nodes[index].queue.last, admit(nodes[index].memory[task]) else { continue }
+        nodes[index].queue.removeLast()
+        return .task(node: index, phase: nodes[index].phase, task: task)
+      default: continue
+      }
+    }
+    return nil
+  }
+
+  /// A task larger than the whole budget runs alone.
+  private mutating func admit(_ memory: Int) -> Bool {
+    guard memoryInUse == 0 || memoryInUse + memory <= memoryBytes else { return false }
+    memoryInUse += memory
+    running += 1
+    return true
+  }
+
+  /// A phase was listed. Returns true if none of its tasks is open, so that the node can go on at once.
+  /// - Parameters:
+  ///   - memory: each task's estimate.
+  ///   - kept: tasks that an earlier run finished.
+  mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>) -> Bool {
+    running -= 1
+    nodes[node].phase = phase
+    nodes[node].memory = memory
+    nodes[node].queue = memory.indices.reversed().filter { !kept.contains($0) }
+    nodes[node].open = nodes[node].queue.count
+    nodes[node].state = .running
+    return nodes[node].open == 0
+  }
+
+  /// A task ended well. Returns true if it was the last of its phase.
+  mutating func finished(_ node: Int, task: Int) -> Bool {
+    release(node, task)
+    nodes[node].open -= 1
+    return nodes[node].open == 0 && nodes[node].state == .running
+  }
+
+  mutating func retry(_ node: Int, task: Int, notBefore: Int) {
+    release(node, task)
+    nodes[node].delayed.append((task, notBefore))
+  }
+
+  private mutating func release(_ node: Int, _ task: Int) {
+    running -= 1
+    memoryInUse -= nodes[node].memory[task]
+  }
+
+  /// The next phase of a node is to be listed; it takes the slot when `next` is asked.
+  mutating func beginPreparing(_ node: Int) {
+    nodes[node].state = .preparing
+    running += 1
+  }
+
+  /// A node is complete: its readers come nearer. Also for a node found fresh.
+  mutating func sealed(_ node: Int, wasPreparing: Bool) {
+    if wasPreparing { running -= 1 }
+    nodes[node].state = .done
+    for reader in readers[node] { nodes[reader].unmet -= 1 }
+  }
+
+  /// A node cannot go on. Returns the nodes that are blocked by it.
+  mutating func failed(_ node: Int, task: Int?, wasPreparing: Bool) -> [Int] {
+    if let task { release(node, task) }
+    if wasPreparing { running -= 1 }
+    guard nodes[node].state != .failed else { return [] }
+    nodes[node].state = .failed
+    nodes[node].queue = []
+    nodes[node].delayed = []
+    if !keepGoing { isStopping = true }
+    let blocked = graph.order.filter { $0 != node && graph.ancestors(of: $0).contains(node) && nodes[$0].state == .waiting }
+    for index in blocked { nodes[index].state = .blocked(by: node) }
+    return blocked
+  }
+}

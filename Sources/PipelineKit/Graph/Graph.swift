@@ -1,0 +1,106 @@
+import ShardKit
+
+/// The stages of a document as nodes, their wiring as indices; kinds checked, no cycles.
+public struct Graph: Sendable {
+  public struct Edge: Equatable, Sendable {
+    /// The port that reads.
+    public var input: String
+    /// The node and port that it reads from.
+    public var source: Int
+    public var output: String
+  }
+
+  public struct Node: Sendable {
+    public var name: String
+    public var description: StageDescription
+    public var configured: ConfiguredStage
+    /// In the order written.
+    public var edges: [Edge]
+    public var retries: Int
+    public var timeoutSeconds: Double?
+  }
+
+  public let nodes: [Node]
+  /// Every node after the nodes that it reads from; ties in the order of the document.
+  public let order: [Int]
+  public let document: PipelineDocument
+
+  public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
+
+  /// Nodes that a node reads from, directly.
+  public func sources(of node: Int) -> [Int] {
+    var seen: Set<Int> = []
+    return nodes[node].edges.map(\.source).filter { seen.insert($0).inserted }
+  }
+
+  /// A node and everything that it needs.
+  public func ancestors(of node: Int) -> Set<Int> { reach(node) { sources(of: $0) } }
+
+  /// A node and everything that needs it.
+  public func descendants(of node: Int) -> Set<Int> {
+    var readers = [[Int]](repeating: [], count: nodes.count)
+    for reader in nodes.indices {
+      for source in sources(of: reader) { readers[source].append(reader) }
+    }
+    return reach(node) { readers[$0] }
+  }
+
+  private func reach(_ start: Int, _ next: (Int) -> [Int]) -> Set<Int> {
+    var seen: Set<Int> = [start]
+    var pending = [start]
+    while let node = pending.popLast() {
+      for other in next(node) where seen.insert(other).inserted { pending.append(other) }
+    }
+    return seen
+  }
+}
+
+extension Graph {
+  public init(_ document: PipelineDocument, registry: StageRegistry) throws(DocumentErrors) {
+    var building = GraphBuilding(document: document, registry: registry)
+    let nodes = building.nodes()
+    guard building.errors.isEmpty else { throw DocumentErrors(errors: building.errors) }
+    switch Self.sorted(nodes) {
+    case .success(let order): self.init(nodes: nodes, order: order, document: document)
+    case .failure(let cycle):
+      let names = cycle.nodes.map { nodes[$0].name }
+      let offset = document.stages[cycle.nodes[0]].nameOffset
+      throw DocumentErrors(errors: [
+        document.error(at: offset, "stages", "dependency cycle: \(names.joined(separator: " → "))")
+      ])
+    }
+  }
+
+  private struct Cycle: Error { var nodes: [Int] }
+
+  /// Depth-first, iterative; a cycle is returned with its first node again at its end.
+  private static func sorted(_ nodes: [Node]) -> Result<[Int], Cycle> {
+    enum Mark { case new, open, done }
+    var marks = [Mark](repeating: .new, count: nodes.count)
+    var order: [Int] = []
+    for root in nodes.indices where marks[root] == .new {
+      var path = [(node: root, next: 0)]
+      marks[root] = .open
+      while let (node, next) = path.last {
+        if next == nodes[node].edges.count {
+          marks[node] = .done
+          order.append(node)
+          path.removeLast()
+          continue
+        }
+        path[path.count - 1].next += 1
+        let source = nodes[node].edges[next].source
+        switch marks[source] {
+        case .done: break
+        case .new:
+          marks[source] = .open
+          path.append((source, 0))
+        case .open:
+          let start = path.firstIndex { $0.node == source }!
+          return .failure(Cycle(nodes: (path[start...].map(\.node) + [source]).reversed()))
+        }
+      }
+    }
+    return .success(order)
+  }
+}

@@ -1,0 +1,118 @@
+import ShardKit
+
+/// Turns a document's stages into nodes; collects every mistake.
+struct GraphBuilding {
+  let document: PipelineDocument
+  let registry: StageRegistry
+  private(set) var errors: [DocumentError] = []
+
+  init(document: PipelineDocument, registry: StageRegistry) {
+    self.document = document
+    self.registry = registry
+  }
+
+  mutating func nodes() -> [Graph.Node] {
+    var out: [Graph.Node] = []
+    for stage in document.stages {
+      let path = "stages.\(stage.name)"
+      guard let description = registry[stage.use] else {
+        fail(
+          stage.useOffset, "\(path).use",
+          "no stage kind is named '\(stage.use)'" + suggestion(for: stage.use, among: registry.names))
+        continue
+      }
+      let edges = edges(of: stage, description, path)
+      guard let configured = configure(stage, description, path) else { continue }
+      out.append(
+        Graph.Node(
+          name: stage.name, description: description, configured: configured, edges: edges, retries: stage.retries,
+          timeoutSeconds: stage.timeoutSeconds))
+    }
+    return out
+  }
+
+  private mutating func fail(_ offset: Int?, _ path: String, _ message: String) {
+    errors.append(document.error(at: offset, path, message))
+  }
+
+  private mutating func configure(
+    _ stage: PipelineDocument.Stage, _ description: StageDescription, _ path: String
+  ) -> ConfiguredStage? {
+    switch description.make(stage.options) {
+    case .success(let configured): return configured
+    case .failure(let failure):
+      for issue in failure.issues {
+        let place = issue.option.map { "\(path).options.\($0)" } ?? "\(path).options"
+        let written = stage.options.first { $0.key == issue.option }?.node.offset
+        fail(issue.offset ?? written ?? stage.optionsOffset, place, issue.message)
+      }
+      return nil
+    }
+  }
+
+  private mutating func edges(
+    of stage: PipelineDocument.Stage, _ description: StageDescription, _ path: String
+  ) -> [Graph.Edge] {
+    var edges: [Graph.Edge] = []
+    for reference in stage.inputs {
+      let place = "\(path).inputs.\(reference.port)"
+      guard let port = description.inputs.first(where: { $0.name == reference.port }) else {
+        let known = description.inputs.map(\.name)
+        let message =
+          known.isEmpty
+          ? "'\(description.name)' reads no other stage" : "'\(description.name)' has no input '\(reference.port)'"
+        fail(reference.portOffset, place, message + suggestion(for: reference.port, among: known))
+        continue
+      }
+      if reference.sources.count > 1, !port.acceptsMany {
+        fail(reference.portOffset, place, "takes one stage, not \(reference.sources.count)")
+      }
+      for source in reference.sources {
+        if let edge = edge(port, source, place) { edges.append(edge) }
+      }
+    }
+    for port in description.inputs
+    where port.isRequired && !stage.inputs.contains(where: { $0.port == port.name && !$0.sources.isEmpty }) {
+      fail(
+        stage.nameOffset, "\(path).inputs",
+        "the input '\(port.name)' (\(port.kind.rawValue)) is not wired: \(port.documentation)")
+    }
+    return edges
+  }
+
+  private mutating func edge(
+    _ port: InputPort, _ source: PipelineDocument.InputReference.Source, _ place: String
+  ) -> Graph.Edge? {
+    guard let index = document.stages.firstIndex(where: { $0.name == source.stage }) else {
+      fail(
+        source.offset, place,
+        "no stage is named '\(source.stage)'" + suggestion(for: source.stage, among: document.stages.map(\.name)))
+      return nil
+    }
+    guard let description = registry[document.stages[index].use] else { return nil }
+    let visible = description.outputs.filter { !$0.isHidden }
+    let output: OutputPort
+    if let name = source.port {
+      guard let named = visible.first(where: { $0.name == name }) else {
+        fail(
+          source.offset, place,
+          "'\(source.stage)' has no output '\(name)'" + suggestion(for: name, among: visible.map(\.name)))
+        return nil
+      }
+      output = named
+    } else {
+      guard let fitting = visible.first(where: { $0.kind == port.kind }) ?? visible.first else {
+        fail(source.offset, place, "'\(source.stage)' has no output that can be read")
+        return nil
+      }
+      output = fitting
+    }
+    guard output.kind == port.kind else {
+      fail(
+        source.offset, place,
+        "reads \(port.kind.rawValue), but '\(source.stage).\(output.name)' is \(output.kind.rawValue)")
+      return nil
+    }
+    return Graph.Edge(input: port.name, source: index, output: output.name)
+  }
+}

@@ -1,0 +1,83 @@
+import Glibc
+import ShardKit
+
+/// Joins the arrows: document → graph → plan → schedule → artifacts → records.
+public struct PipelineRun {
+  public struct Settings: Sendable {
+    public var from: [String] = []
+    public var until: [String] = []
+    public var only: [String] = []
+    public var force = false
+    public var keepGoing = false
+    public var jobs = availableProcessors()
+    public var memoryBytes = physicalMemoryBytes() / 2
+    /// As typed, for the record.
+    public var arguments = ""
+
+    public init() {}
+  }
+
+  public let graph: Graph
+  public let store: RunStore
+  public let settings: Settings
+  private let planner: Planner
+
+  public init(graph: Graph, store: RunStore, settings: Settings) throws {
+    self.graph = graph
+    self.store = store
+    self.settings = settings
+    planner = Planner(
+      graph: graph,
+      selection: try Selection(
+        graph: graph, from: settings.from, until: settings.until, only: settings.only, force: settings.force))
+  }
+
+  /// What a run would do now. Changes nothing.
+  public func plan() throws -> Plan { try Plan(planner, history: StoreHistory(store: store)) }
+
+  /// Runs what has to run.
+  /// - Parameter interruption: asked often: 0, 1 (finish the running tasks) or 2 (stop now).
+  public func run(
+    interruption: @escaping () -> Int = { 0 }, listen: @escaping (RunEvent) -> Void = { _ in }
+  ) throws -> RunOutcome {
+    let lock = try StoreLock(root: store.root)
+    defer { withExtendedLifetime(lock) {} }
+    let manifests = try unselectedSources()
+    let run = try store.beginRun(
+      document: graph.document.path, name: graph.document.name, arguments: settings.arguments)
+    listen(.began(run: run, stages: graph.order.filter(planner.selection.nodes.contains).map { graph.nodes[$0].name }))
+    var outcome = RunOutcome.failed
+    defer { try? store.endRun(run, state: outcome.rawValue) }
+    let executor = Executor(
+      store: store, planner: planner, run: run, manifests: manifests,
+      limits: .init(jobs: settings.jobs, memoryBytes: settings.memoryBytes, keepGoing: settings.keepGoing),
+      interruption: interruption, listen: listen)
+    outcome = try executor.execute()
+    listen(.ended(outcome))
+    return outcome
+  }
+
+  /// Artifacts of stages that are not selected but read by selected ones. They must be there and up to date.
+  private func unselectedSources() throws -> [Int: NodeManifest] {
+    let history = StoreHistory(store: store)
+    var manifests: [Int: NodeManifest] = [:]
+    let needed = planner.selection.nodes.reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: $1)) }
+    for index in graph.order where needed.contains(index) && !planner.selection.nodes.contains(index) {
+      let name = graph.nodes[index].name
+      let identity = try planner.identity(of: index, sources: manifests, history: history)
+      if let manifest = try history.sealed(stage: name, fingerprint: identity.fingerprint) {
+        manifests[index] = manifest
+        continue
+      }
+      let reasons = try planner.verdict(on: index, identity, history: history).reasons.joined(separator: "; ")
+      throw RunError(
+        .selection, "the stage '\(name)' is not selected, but it is needed and not up to date: \(reasons)",
+        hint: "Run without --from and --only, or select '\(name)' too.")
+    }
+    return manifests
+  }
+}
+
+public func availableProcessors() -> Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+public func physicalMemoryBytes() -> Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }

@@ -1,0 +1,135 @@
+import ShardKit
+
+/// Everything that decides a node's result, and by it the node's fingerprint; stored, so that a later run can say what
+/// differs.
+public struct NodeIdentity: Equatable, Sendable {
+  public struct Wired: Equatable, Sendable {
+    public var input: String
+    /// `stage.port` that it reads.
+    public var source: String
+    /// Content digest of that artifact.
+    public var digest: Digest
+  }
+
+  public struct File: Equatable, Sendable {
+    public var option: String
+    public var name: String
+    public var digest: Digest
+  }
+
+  public var use: String
+  public var revision: Int
+  /// An object of the options that affect output, files left out.
+  public var options: JSONValue
+  public var inputs: [Wired]
+  public var files: [File]
+
+  public var fingerprint: Digest {
+    var digester = Digester()
+    for field in ["node", use, String(revision), options.text(sortedKeys: true)] { digester.update(field: field) }
+    for input in inputs {
+      for field in [input.input, input.source, input.digest.hex] { digester.update(field: field) }
+    }
+    for file in files {
+      for field in ["file", file.option, file.name, file.digest.hex] { digester.update(field: field) }
+    }
+    return digester.finish()
+  }
+
+  public var json: JSONValue {
+    [
+      "use": .string(use), "revision": .integer(revision), "options": options,
+      "inputs": .list(
+        inputs.map {
+          ["input": .string($0.input), "source": .string($0.source), "digest": .string($0.digest.hex)]
+        }),
+      "files": .list(
+        files.map { ["option": .string($0.option), "name": .string($0.name), "digest": .string($0.digest.hex)] }),
+    ]
+  }
+
+  public init(use: String, revision: Int, options: JSONValue, inputs: [Wired], files: [File]) {
+    self.use = use
+    self.revision = revision
+    self.options = options
+    self.inputs = inputs
+    self.files = files
+  }
+
+  public init?(json: JSONValue) {
+    guard let use = json["use"]?.string, let revision = json["revision"]?.integer, let options = json["options"] else {
+      return nil
+    }
+    self.init(use: use, revision: revision, options: options, inputs: [], files: [])
+    for item in json["inputs"]?.array ?? [] {
+      guard let input = item["input"]?.string, let source = item["source"]?.string,
+        let digest = item["digest"]?.string.flatMap(Digest.init(hex:))
+      else { return nil }
+      inputs.append(Wired(input: input, source: source, digest: digest))
+    }
+    for item in json["files"]?.array ?? [] {
+      guard let option = item["option"]?.string, let name = item["name"]?.string,
+        let digest = item["digest"]?.string.flatMap(Digest.init(hex:))
+      else { return nil }
+      files.append(File(option: option, name: name, digest: digest))
+    }
+  }
+}
+
+extension NodeIdentity {
+  /// What differs from an earlier identity, one sentence each; empty when equal.
+  public func differences(from old: NodeIdentity) -> [String] {
+    var out: [String] = []
+    if use != old.use { out.append("the kind of stage changed: \(old.use) → \(use)") }
+    if revision != old.revision { out.append("the stage's code changed: revision \(old.revision) → \(revision)") }
+    let now = options.members ?? []
+    let before = old.options.members ?? []
+    for member in now {
+      let previous = before.first { $0.key == member.key }?.value
+      if previous == member.value { continue }
+      out.append("option '\(member.key)' changed: \(previous?.text() ?? "(not set)") → \(member.value.text())")
+    }
+    for member in before where !now.contains(where: { $0.key == member.key }) {
+      out.append("option '\(member.key)' is gone; it was \(member.value.text())")
+    }
+    return out + inputDifferences(from: old) + fileDifferences(from: old)
+  }
+
+  private func inputDifferences(from old: NodeIdentity) -> [String] {
+    var out: [String] = []
+    for wired in inputs {
+      let same = old.inputs.first { $0.input == wired.input && $0.source == wired.source }
+      if let same {
+        if same.digest != wired.digest {
+          out.append("input '\(wired.source)' changed: \(same.digest.short) → \(wired.digest.short)")
+        }
+      } else {
+        out.append("input '\(wired.source)' is newly wired to '\(wired.input)'")
+      }
+    }
+    for wired in old.inputs where !inputs.contains(where: { $0.input == wired.input && $0.source == wired.source }) {
+      out.append("input '\(wired.source)' is no longer wired to '\(wired.input)'")
+    }
+    if out.isEmpty, inputs != old.inputs { out.append("the order of the inputs changed") }
+    return out
+  }
+
+  private func fileDifferences(from old: NodeIdentity) -> [String] {
+    func table(_ files: [File]) -> [String: Digest] {
+      Dictionary(files.map { ("\($0.option)\u{0}\($0.name)", $0.digest) }, uniquingKeysWith: { $1 })
+    }
+    let now = table(files)
+    let before = table(old.files)
+    func named(_ verb: String, _ changed: [File]) -> [String] {
+      guard let first = changed.first else { return [] }
+      let more = changed.count > 1 ? " and \(changed.count - 1) more" : ""
+      return ["\(verb): \(first.name)\(more) (option '\(first.option)')"]
+    }
+    func key(_ file: File) -> String { "\(file.option)\u{0}\(file.name)" }
+    var out = named("input file changed", files.filter { before[key($0)] != nil && before[key($0)] != $0.digest })
+    out += named("input file added", files.filter { before[key($0)] == nil })
+    out += named("input file removed", old.files.filter { now[key($0)] == nil })
+    if out.isEmpty, files != old.files { out.append("the order of the input files changed") }
+    return out
+  }
+}

@@ -1,0 +1,130 @@
+import ShardKit
+
+/// What was done before, as the planner sees it; the store answers, tests answer with tables.
+public protocol History {
+  /// The sealed manifest of a node, whose files are all there; nil if there is none.
+  func sealed(stage: String, fingerprint: Digest) throws -> NodeManifest?
+  /// Why a sealed node cannot be used: files missing or altered in size.
+  func damage(stage: String, fingerprint: Digest) throws -> String?
+  /// Tasks done of a node that is not sealed.
+  func finishedTasks(stage: String, fingerprint: Digest) throws -> Int
+  /// The identity of the stage's node that was sealed last.
+  func newest(stage: String) throws -> NodeManifest?
+  func digest(_ path: String) throws -> Digest
+}
+
+/// Decides, node by node, what a run has to do: a pure function of graph, history and selection.
+public struct Planner: Sendable {
+  public let graph: Graph
+  public let selection: Selection
+
+  public init(graph: Graph, selection: Selection) {
+    self.graph = graph
+    self.selection = selection
+  }
+
+  /// A node's identity, once everything that it reads is sealed.
+  /// - Parameter sources: manifests by node index.
+  public func identity(of index: Int, sources: [Int: NodeManifest], history: some History) throws -> NodeIdentity {
+    let node = graph.nodes[index]
+    var files: [NodeIdentity.File] = []
+    for (option, paths) in node.configured.inputFiles {
+      for (path, name) in try paths.resolve(base: graph.document.folder) {
+        files.append(.init(option: option, name: name, digest: try history.digest(path)))
+      }
+    }
+    return NodeIdentity(
+      use: node.description.name, revision: node.description.revision,
+      options: Fingerprint.canonicalOptions(node.configured),
+      inputs: node.edges.map { edge in
+        let source = graph.nodes[edge.source].name
+        return .init(
+          input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output))
+      }, files: files)
+  }
+
+  /// Judges a node whose identity is known.
+  public func verdict(on index: Int, _ identity: NodeIdentity, history: some History) throws -> Verdict {
+    let name = graph.nodes[index].name
+    let fingerprint = identity.fingerprint
+    if let reason = selection.forced[index] { return .run([reason]) }
+    if try history.sealed(stage: name, fingerprint: fingerprint) != nil { return .fresh }
+    if let damage = try history.damage(stage: name, fingerprint: fingerprint) { return .run([damage]) }
+    let done = try history.finishedTasks(stage: name, fingerprint: fingerprint)
+    if done > 0 { return .resume(done: done) }
+    guard let newest = try history.newest(stage: name) else { return .run(["it has not run before"]) }
+    let differences = identity.differences(from: newest.identity)
+    return .run(differences.isEmpty ? ["its last artifact is gone"] : differences)
+  }
+}
+
+/// Which nodes a run may touch, and which it must.
+public struct Selection: Sendable {
+  public var nodes: Set<Int>
+  /// Nodes that run whatever their fingerprint says, with the reason.
+  public var forced: [Int: String]
+
+  /// - Parameters:
+  ///   - from: this stage runs anew, and after it what depends on its result; nothing before it runs.
+  ///   - until: nothing runs that this stage does not need.
+  ///   - only: just this stage.
+  ///   - force: every selected stage runs anew.
+  public init(
+    graph: Graph, from: [String] = [], until: [String] = [], only: [String] = [], force: Bool = false
+  ) throws {
+    func index(_ name: String) throws -> Int {
+      if let index = graph.index(of: name) { return index }
+      throw RunError(
+        .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
+    }
+    nodes = Set(graph.nodes.indices)
+    forced = [:]
+    if !from.isEmpty {
+      var reached: Set<Int> = []
+      for name in from {
+        reached.formUnion(graph.descendants(of: try index(name)))
+        forced[try index(name)] = "it was asked for with --from"
+      }
+      nodes.formIntersection(reached)
+    }
+    if !until.isEmpty {
+      nodes.formIntersection(try until.reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: try index($1))) })
+    }
+    if !only.isEmpty { nodes.formIntersection(try only.map(index)) }
+    if force { for node in nodes { forced[node] = "it was asked for with --force" } }
+    forced = forced.filter { nodes.contains($0.key) }
+    guard !nodes.isEmpty else {
+      throw RunError(.selection, "the selection holds no stage", hint: "Check --from, --until and --only.")
+    }
+  }
+}
+
+/// A verdict on every node before anything runs.
+public struct Plan: Sendable {
+  /// By node index, in the graph's order of execution.
+  public var verdicts: [(node: Int, verdict: Verdict)]
+
+  public init(_ planner: Planner, history: some History) throws {
+    verdicts = []
+    var manifests: [Int: NodeManifest] = [:]
+    for index in planner.graph.order {
+      let unsettled = planner.graph.sources(of: index).filter { manifests[$0] == nil }
+      if !planner.selection.nodes.contains(index) {
+        manifests[index] = try history.newest(stage: planner.graph.nodes[index].name)
+        verdicts.append((index, .unselected))
+      } else if let reason = planner.selection.forced[index] {
+        verdicts.append((index, .run([reason])))
+      } else if !unsettled.isEmpty {
+        verdicts.append((index, .pending(after: unsettled.map { planner.graph.nodes[$0].name })))
+      } else {
+        let identity = try planner.identity(of: index, sources: manifests, history: history)
+        let verdict = try planner.verdict(on: index, identity, history: history)
+        if verdict == .fresh {
+          manifests[index] = try history.sealed(
+            stage: planner.graph.nodes[index].name, fingerprint: identity.fingerprint)
+        }
+        verdicts.append((index, verdict))
+      }
+    }
+  }
+}

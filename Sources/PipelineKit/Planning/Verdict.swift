@@ -1,0 +1,36 @@
+/// What is to be done with a node, and why.
+public enum Verdict: Equatable, Sendable {
+  /// Its artifact is there and was made from just these options and inputs.
+  case fresh
+  /// Some of its tasks are done already.
+  case resume(done: Int)
+  case run([String])
+  /// Known only when the stages named have run: an identical result of theirs leaves it fresh.
+  case pending(after: [String])
+  /// Not selected by `--from`, `--until` or `--only`.
+  case unselected
+  case blocked(by: String)
+
+  public var name: String {
+    switch self {
+    case .fresh: "fresh"
+    case .resume: "resume"
+    case .run: "run"
+    case .pending: "pending"
+    case .unselected: "unselected"
+    case .blocked: "blocked"
+    }
+  }
+
+  /// The reasons, one sentence each.
+  public var reasons: [String] {
+    switch self {
+    case .fresh: ["nothing changed"]
+    case .resume(let done): ["an earlier run finished \(done) \(done == 1 ? "task" : "tasks"), which are kept"]
+    case .run(let reasons): reasons
+    case .pending(let stages): ["depends on what \(stages.joined(separator: ", ")) will write"]
+    case .unselected: ["not selected"]
+    case .blocked(let stage): ["'\(stage)' did not finish"]
+    }
+  }
+}

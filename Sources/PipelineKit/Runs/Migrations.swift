@@ -1,0 +1,37 @@
+internal import GRDB
+
+/// The database's history. Migrations are named, never edited, only added.
+enum Migrations {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1 runs, nodes, tasks, verdicts, digests") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE runs (
+            id INTEGER PRIMARY KEY, document TEXT NOT NULL, name TEXT NOT NULL, arguments TEXT NOT NULL,
+            started INTEGER NOT NULL, ended INTEGER, state TEXT NOT NULL);
+          CREATE TABLE nodes (
+            id INTEGER PRIMARY KEY, stage TEXT NOT NULL, fingerprint TEXT NOT NULL, identity TEXT NOT NULL,
+            run INTEGER NOT NULL REFERENCES runs(id), begun INTEGER NOT NULL, sealed INTEGER, manifest TEXT,
+            UNIQUE (stage, fingerprint));
+          CREATE INDEX nodes_by_sealing ON nodes (stage, sealed);
+          CREATE TABLE tasks (
+            node INTEGER NOT NULL REFERENCES nodes(id) ON DELETE CASCADE, phase TEXT NOT NULL, key TEXT NOT NULL,
+            fingerprint TEXT NOT NULL, run INTEGER NOT NULL, attempts INTEGER NOT NULL, milliseconds INTEGER NOT NULL,
+            finished INTEGER NOT NULL, reused INTEGER NOT NULL DEFAULT 0, manifest TEXT NOT NULL,
+            PRIMARY KEY (node, phase, key)) WITHOUT ROWID;
+          CREATE INDEX tasks_by_fingerprint ON tasks (fingerprint);
+          CREATE TABLE verdicts (
+            run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, stage TEXT NOT NULL, verdict TEXT NOT NULL,
+            reasons TEXT NOT NULL, at INTEGER NOT NULL);
+          CREATE TABLE failures (
+            run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, stage TEXT NOT NULL, phase TEXT NOT NULL,
+            key TEXT NOT NULL, attempt INTEGER NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL);
+          CREATE TABLE digests (
+            path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, modified INTEGER NOT NULL, inode INTEGER NOT NULL,
+            digest TEXT NOT NULL) WITHOUT ROWID;
+          """)
+    }
+    return migrator
+  }
+}

@@ -1,0 +1,16 @@
+/// What stops a run as a whole: the store, the lock, a selection, failed stages.
+public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
+  public enum Code: String, Sendable { case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged }
+
+  public var code: Code
+  public var message: String
+  public var hint: String?
+
+  public init(_ code: Code, _ message: String, hint: String? = nil) {
+    self.code = code
+    self.message = message
+    self.hint = hint
+  }
+
+  public var description: String { hint.map { "\(message). \($0)" } ?? "\(message)." }
+}

@@ -1,0 +1,338 @@
+internal import GRDB
+import ShardKit
+
+/// The memory of a store: which runs there were, which nodes and tasks are done, why each verdict fell.
+///
+/// SQLite in WAL mode; one short transaction a task. What is on disk is the truth: a lost row is adopted again from the
+/// manifests, so losing this file loses history but no work.
+public final class RunStore: Sendable {
+  public let root: String
+  public let artifacts: ArtifactStore
+  let database: any DatabaseWriter
+
+  /// Opens or makes a store in a folder.
+  public init(root: String) throws {
+    self.root = root
+    artifacts = ArtifactStore(root: root)
+    try FileSystem.makeDirectory(root)
+    let path = root + "/pipeline.sqlite"
+    do {
+      var configuration = Configuration()
+      configuration.busyMode = .timeout(10)
+      configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
+      let pool = try DatabasePool(path: path, configuration: configuration)
+      let migrator = Migrations.migrator
+      if try pool.read({ try migrator.hasBeenSuperseded($0) }) {
+        throw RunError(
+          .newerStore, "the store \(root) was written by a newer pipeline",
+          hint: "Update pipeline, or name another store with --store.")
+      }
+      try migrator.migrate(pool)
+      database = pool
+    } catch let error as DatabaseError {
+      throw Self.explained(error, path)
+    }
+  }
+
+  static func explained(_ error: DatabaseError, _ path: String) -> any Error {
+    switch error.resultCode {
+    case .SQLITE_FULL:
+      ShardError(
+        .diskFull, path, "cannot be written: no space is left on its disk",
+        hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
+    case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
+      ShardError(.permission, path, "cannot be written (\(error.message ?? "no permission"))", hint: "Check the owner and permissions of the store, or name another with --store.")
+    case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+      RunError(
+        .damaged, "\(path) is not a database of pipeline, or it is damaged",
+        hint: "Move it away and run again: finished artifacts are adopted from their manifests.")
+    default: RunError(.store, "\(path): \(error.message ?? "SQLite error \(error.resultCode.rawValue)")")
+    }
+  }
+
+  private func write<T>(_ body: (Database) throws -> T) throws -> T {
+    do { return try database.write(body) } catch let error as DatabaseError {
+      throw Self.explained(error, root + "/pipeline.sqlite")
+    }
+  }
+
+  private func read<T>(_ body: (Database) throws -> T) throws -> T {
+    do { return try database.read(body) } catch let error as DatabaseError {
+      throw Self.explained(error, root + "/pipeline.sqlite")
+    }
+  }
+
+  // MARK: Runs
+
+  public struct Run: Sendable {
+    public var id: Int64
+    public var document: String
+    public var name: String
+    public var arguments: String
+    public var started: Int
+    public var ended: Int?
+    /// running, done, failed, interrupted; a run that was killed stays `running` until the next one begins.
+    public var state: String
+  }
+
+  func beginRun(document: String, name: String, arguments: String) throws -> Int64 {
+    try write { db in
+      try db.execute(sql: "UPDATE runs SET state = 'killed' WHERE state = 'running'")
+      try db.execute(
+        sql: "INSERT INTO runs (document, name, arguments, started, state) VALUES (?, ?, ?, ?, 'running')",
+        arguments: [document, name, arguments, wallMilliseconds()])
+      return db.lastInsertedRowID
+    }
+  }
+
+  func endRun(_ run: Int64, state: String) throws {
+    try write {
+      try $0.execute(
+        sql: "UPDATE runs SET ended = ?, state = ? WHERE id = ?", arguments: [wallMilliseconds(), state, run])
+    }
+  }
+
+  public func runs(last count: Int) throws -> [Run] {
+    try read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM runs ORDER BY id DESC LIMIT ?", arguments: [count]).map {
+        Run(
+          id: $0["id"], document: $0["document"], name: $0["name"], arguments: $0["arguments"],
+          started: $0["started"], ended: $0["ended"], state: $0["state"])
+      }
+    }
+  }
+
+  // MARK: Verdicts and failures
+
+  func record(_ verdict: Verdict, stage: String, run: Int64) throws {
+    try write {
+      try $0.execute(
+        sql: "INSERT INTO verdicts (run, stage, verdict, reasons, at) VALUES (?, ?, ?, ?, ?)",
+        arguments: [run, stage, verdict.name, JSONValue.strings(verdict.reasons).text(), wallMilliseconds()])
+    }
+  }
+
+  public struct StoredVerdict: Sendable {
+    public var run: Int64
+    public var verdict: String
+    public var reasons: [String]
+    public var at: Int
+  }
+
+  /// The newest verdicts on a stage, newest first.
+  public func verdicts(stage: String, last count: Int) throws -> [StoredVerdict] {
+    try read { db in
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM verdicts WHERE stage = ? ORDER BY rowid DESC LIMIT ?", arguments: [stage, count]
+      ).map { row in
+        let reasons: String = row["reasons"]
+        return StoredVerdict(
+          run: row["run"], verdict: row["verdict"],
+          reasons: (try? JSONValue.parse(reasons))?.value.array?.compactMap(\.string) ?? [], at: row["at"])
+      }
+    }
+  }
+
+  func recordFailure(run: Int64, stage: String, phase: String, key: String, attempt: Int, message: String) throws {
+    try write {
+      try $0.execute(
+        sql: "INSERT INTO failures (run, stage, phase, key, attempt, message, at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        arguments: [run, stage, phase, key, attempt, message, wallMilliseconds()])
+    }
+  }
+
+  public struct Failure: Sendable {
+    public var run: Int64
+    public var stage: String
+    public var phase: String
+    public var key: String
+    public var attempt: Int
+    public var message: String
+  }
+
+  public func failures(run: Int64) throws -> [Failure] {
+    try read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
+        Failure(
+          run: $0["run"], stage: $0["stage"], phase: $0["phase"], key: $0["key"], attempt: $0["attempt"],
+          message: $0["message"])
+      }
+    }
+  }
+
+  // MARK: Nodes
+
+  /// A node's row; `manifest` is set when it is sealed.
+  public struct Node: Sendable {
+    public var id: Int64
+    public var stage: String
+    public var fingerprint: Digest
+    public var identity: NodeIdentity
+    public var run: Int64
+    public var begun: Int
+    public var sealed: Int?
+    public var manifest: NodeManifest?
+  }
+
+  private static func node(_ row: Row) -> Node? {
+    let fingerprint: String = row["fingerprint"]
+    let identity: String = row["identity"]
+    let manifest: String? = row["manifest"]
+    guard let digest = Digest(hex: fingerprint),
+      let parts = (try? JSONValue.parse(identity)).flatMap({ NodeIdentity(json: $0.value) })
+    else { return nil }
+    return Node(
+      id: row["id"], stage: row["stage"], fingerprint: digest, identity: parts, run: row["run"], begun: row["begun"],
+      sealed: row["sealed"],
+      manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { NodeManifest(json: $0.value) })
+  }
+
+  public func node(stage: String, fingerprint: Digest) throws -> Node? {
+    try read { db in
+      try Row.fetchOne(
+        db, sql: "SELECT * FROM nodes WHERE stage = ? AND fingerprint = ?", arguments: [stage, fingerprint.hex]
+      ).flatMap(Self.node)
+    }
+  }
+
+  /// The node of a stage that was sealed last.
+  public func newestSealed(stage: String) throws -> Node? {
+    try read { db in
+      try Row.fetchOne(
+        db, sql: "SELECT * FROM nodes WHERE stage = ? AND sealed IS NOT NULL ORDER BY sealed DESC, id DESC LIMIT 1",
+        arguments: [stage]
+      ).flatMap(Self.node)
+    }
+  }
+
+  public func nodes() throws -> [Node] {
+    try read { db in try Row.fetchAll(db, sql: "SELECT * FROM nodes ORDER BY id").compactMap(Self.node) }
+  }
+
+  func beginNode(stage: String, identity: NodeIdentity, run: Int64) throws -> Int64 {
+    try write { db in
+      let fingerprint = identity.fingerprint.hex
+      if let id = try Int64.fetchOne(
+        db, sql: "SELECT id FROM nodes WHERE stage = ? AND fingerprint = ?", arguments: [stage, fingerprint])
+      {
+        try db.execute(sql: "UPDATE nodes SET sealed = NULL, manifest = NULL, run = ? WHERE id = ?", arguments: [run, id])
+        return id
+      }
+      try db.execute(
+        sql: "INSERT INTO nodes (stage, fingerprint, identity, run, begun) VALUES (?, ?, ?, ?, ?)",
+        arguments: [stage, fingerprint, identity.json.text(), run, wallMilliseconds()])
+      return db.lastInsertedRowID
+    }
+  }
+
+  func sealNode(_ id: Int64, manifest: NodeManifest) throws {
+    try write {
+      try $0.execute(
+        sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?",
+        arguments: [wallMilliseconds(), manifest.json.text(), id])
+    }
+    FaultPoint.reach("stage.committed")
+  }
+
+  /// Marks a fresh node as the newest of its stage, so that scripts get the artifact of the current options.
+  func touchNode(_ id: Int64) throws {
+    try write { try $0.execute(sql: "UPDATE nodes SET sealed = ? WHERE id = ?", arguments: [wallMilliseconds(), id]) }
+  }
+
+  func removeNode(_ id: Int64) throws {
+    try write { try $0.execute(sql: "DELETE FROM nodes WHERE id = ?", arguments: [id]) }
+  }
+
+  // MARK: Tasks
+
+  public struct TaskRow: Sendable {
+    public var phase: String
+    public var key: String
+    public var fingerprint: Digest
+    public var run: Int64
+    public var attempts: Int
+    public var milliseconds: Int
+    public var finished: Int
+    public var reused: Bool
+    public var manifest: TaskManifest
+  }
+
+  private static func task(_ row: Row) -> TaskRow? {
+    let manifest: String = row["manifest"]
+    guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ TaskManifest(json: $0.value) }) else { return nil }
+    return TaskRow(
+      phase: row["phase"], key: row["key"], fingerprint: parsed.fingerprint, run: row["run"],
+      attempts: row["attempts"], milliseconds: row["milliseconds"], finished: row["finished"], reused: row["reused"],
+      manifest: parsed)
+  }
+
+  public func tasks(node: Int64) throws -> [TaskRow] {
+    try read { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM tasks WHERE node = ? ORDER BY phase, key", arguments: [node])
+        .compactMap(Self.task)
+    }
+  }
+
+  /// A task of the same stage that did just this work, perhaps for an older node.
+  func taskElsewhere(stage: String, fingerprint: Digest) throws -> (node: Digest, manifest: TaskManifest)? {
+    try read { db in
+      let rows = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT tasks.*, nodes.fingerprint AS nodeFingerprint FROM tasks JOIN nodes ON nodes.id = tasks.node
+          WHERE tasks.fingerprint = ? AND nodes.stage = ? ORDER BY nodes.id DESC
+          """, arguments: [fingerprint.hex, stage])
+      for row in rows {
+        let node: String = row["nodeFingerprint"]
+        if let digest = Digest(hex: node), let task = Self.task(row) { return (digest, task.manifest) }
+      }
+      return nil
+    }
+  }
+
+  func commitTask(
+    node: Int64, run: Int64, manifest: TaskManifest, attempts: Int, milliseconds: Int, reused: Bool = false
+  ) throws {
+    try write {
+      try $0.execute(
+        sql: """
+          INSERT OR REPLACE INTO tasks
+            (node, phase, key, fingerprint, run, attempts, milliseconds, finished, reused, manifest)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          node, manifest.phase, manifest.key, manifest.fingerprint.hex, run, attempts, milliseconds,
+          wallMilliseconds(), reused, manifest.json.text(),
+        ])
+    }
+    FaultPoint.reach("task.committed")
+  }
+
+  func removeTasks(node: Int64) throws {
+    try write { try $0.execute(sql: "DELETE FROM tasks WHERE node = ?", arguments: [node]) }
+  }
+
+  // MARK: Digests of files from outside
+
+  /// The content digest of a file; (size, modification time, inode) only spares reading it again.
+  public func digest(_ path: String) throws -> Digest {
+    guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
+    let arguments: StatementArguments = [path, status.bytes, status.modified, Int64(bitPattern: status.inode)]
+    let known = try read { db in
+      try String.fetchOne(
+        db, sql: "SELECT digest FROM digests WHERE path = ? AND bytes = ? AND modified = ? AND inode = ?",
+        arguments: arguments)
+    }
+    if let digest = known.flatMap(Digest.init(hex:)) { return digest }
+    let digest = try Digester.digest(file: path)
+    // A file changed within the clock's grain of being read could keep its time: such young files are not cached.
+    if wallMilliseconds() - Int(status.modified / 1_000_000) > 2000 {
+      try write { db in
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO digests (path, bytes, modified, inode, digest) VALUES (?, ?, ?, ?, ?)",
+          arguments: arguments + [digest.hex])
+      }
+    }
+    return digest
+  }
+}

@@ -1,0 +1,35 @@
+import Glibc
+import ShardKit
+
+/// One runner a store. The lock ends with the process, however it ends.
+public final class StoreLock {
+  private let descriptor: Int32
+
+  public init(root: String) throws {
+    let path = root + "/lock"
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let holder = Self.holder(descriptor)
+      close(descriptor)
+      throw RunError(
+        .locked, "the store \(root) is in use by \(holder)",
+        hint: "Wait for it or stop it, or name another store with --store.")
+    }
+    var host = [CChar](repeating: 0, count: 256)
+    gethostname(&host, host.count - 1)
+    let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let text = Array("process \(getpid()) on \(name)\n".utf8)
+    ftruncate(descriptor, 0)
+    pwrite(descriptor, text, text.count, 0)
+  }
+
+  deinit { close(descriptor) }
+
+  private static func holder(_ descriptor: Int32) -> String {
+    var text = [UInt8](repeating: 0, count: 512)
+    let count = pread(descriptor, &text, text.count, 0)
+    guard count > 0 else { return "another pipeline" }
+    return String(decoding: text[..<count].prefix { $0 != 10 }, as: UTF8.self)
+  }
+}
