@@ -84,7 +84,9 @@ private struct DocumentReading {
     guard let format = members.first(where: { $0.key == "format" }) else {
       return fail(root.offset, "", "the key \"format\" is missing; write \"format\": 1")
     }
-    guard let number = format.value.integer, number >= 1 else { return fail(format.node.offset, "format", "should be 1") }
+    guard let number = format.value.integer, number >= 1 else {
+      return fail(format.node.offset, "format", "should be 1")
+    }
     if number > 1 {
       fail(format.node.offset, "format", "format \(number) is newer than this pipeline reads (1); update pipeline")
     }
@@ -187,9 +189,11 @@ private struct DocumentReading {
 
   private mutating func readStage(_ entry: JSONMember) {
     let path = "stages.\(entry.key)"
-    let nameIsGood = !entry.key.isEmpty && entry.key.utf8.allSatisfy {
-      ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95
-    }
+    let nameIsGood =
+      !entry.key.isEmpty
+      && entry.key.utf8.allSatisfy {
+        ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95
+      }
     if !nameIsGood {
       fail(entry.keyOffset, path, "a stage's name is made of letters, digits, '-' and '_'")
     }

@@ -147,7 +147,9 @@ struct Schedule {
     nodes[node].queue = []
     nodes[node].delayed = []
     if !keepGoing { isStopping = true }
-    let blocked = graph.order.filter { $0 != node && graph.ancestors(of: $0).contains(node) && nodes[$0].state == .waiting }
+    let blocked = graph.order.filter {
+      $0 != node && graph.ancestors(of: $0).contains(node) && nodes[$0].state == .waiting
+    }
     for index in blocked { nodes[index].state = .blocked(by: node) }
     return blocked
   }

@@ -1,6 +1,8 @@
 /// What stops a run as a whole: the store, the lock, a selection, failed stages.
 public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
-  public enum Code: String, Sendable { case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged }
+  public enum Code: String, Sendable {
+    case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged
+  }
 
   public var code: Code
   public var message: String

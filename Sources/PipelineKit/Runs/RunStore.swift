@@ -41,7 +41,9 @@ public final class RunStore: Sendable {
         .diskFull, path, "cannot be written: no space is left on its disk",
         hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
     case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
-      ShardError(.permission, path, "cannot be written (\(error.message ?? "no permission"))", hint: "Check the owner and permissions of the store, or name another with --store.")
+      ShardError(
+        .permission, path, "cannot be written (\(error.message ?? "no permission"))",
+        hint: "Check the owner and permissions of the store, or name another with --store.")
     case .SQLITE_NOTADB, .SQLITE_CORRUPT:
       RunError(
         .damaged, "\(path) is not a database of pipeline, or it is damaged",
@@ -215,7 +217,8 @@ public final class RunStore: Sendable {
       if let id = try Int64.fetchOne(
         db, sql: "SELECT id FROM nodes WHERE stage = ? AND fingerprint = ?", arguments: [stage, fingerprint])
       {
-        try db.execute(sql: "UPDATE nodes SET sealed = NULL, manifest = NULL, run = ? WHERE id = ?", arguments: [run, id])
+        try db.execute(
+          sql: "UPDATE nodes SET sealed = NULL, manifest = NULL, run = ? WHERE id = ?", arguments: [run, id])
         return id
       }
       try db.execute(

@@ -1,0 +1,185 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+private func document(minimum: Int = 0, suffix: String = "", extra: String = "") -> String {
+  """
+  { "format": 1, "name": "t", "stages": {
+    "source": { "use": "fake.source", "options": { "files": "data" } },
+    "filter": { "use": "fake.filter", "inputs": { "documents": "source" }, "retries": 3,
+                "options": { "minimumBytes": \(minimum), "suffix": "\(suffix)"\(extra) } },
+    "sum": { "use": "fake.sum", "inputs": { "documents": "filter" } } } }
+  """
+}
+
+/// One process-wide log of fake tasks, so these run one after another.
+@Suite(.serialized) struct ExecutorTests {
+  @Test func aFinishedPipelineHasNothingToDo() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a", "bb"], ["ccc"]])
+    #expect(try pipeline.run().outcome == .done)
+    #expect(
+      FakeLog.all == [
+        "count/00000", "count/00001", "filter/00000", "filter/00001", "source/00000", "source/00001", "sum/all",
+      ])
+    #expect(try pipeline.run().outcome == .done)
+    #expect(FakeLog.all == [])
+    #expect(try pipeline.plan() == ["source": .fresh, "filter": .fresh, "sum": .fresh])
+  }
+
+  @Test func aChangedOptionRunsItsStageAndWhatChangesBehindIt() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a", "bb"], ["ccc"]])
+    try pipeline.run()
+    pipeline.document = document(minimum: 2)
+    #expect(try pipeline.plan()["filter"] == .run(["option 'minimumBytes' changed: 0 → 2"]))
+    #expect(try pipeline.plan()["sum"] == .pending(after: ["filter"]))
+    try pipeline.run()
+    // File 1 loses nothing, so its part of the sum is found again; only file 0's count changes.
+    #expect(FakeLog.all == ["count/00000", "filter/00000", "filter/00001", "sum/all"])
+  }
+
+  @Test func equalResultsCutTheRunOff() throws {
+    let pipeline = try FakePipeline(document(), texts: [["aaaa", "bbbb"], ["cccc"]])
+    try pipeline.run()
+    pipeline.document = document(minimum: 2)
+    try pipeline.run()
+    #expect(FakeLog.all == ["filter/00000", "filter/00001"], "the sum must not run: its input's bytes are the same")
+  }
+
+  @Test func anOptionSetBackIsFreshAtOnce() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a", "bb"]])
+    try pipeline.run()
+    pipeline.document = document(minimum: 2)
+    try pipeline.run()
+    pipeline.document = document()
+    try pipeline.run()
+    #expect(FakeLog.all == [])
+    let newest = try pipeline.store().newestSealed(stage: "filter")
+    #expect(newest?.identity.options["minimumBytes"] == 0)
+  }
+
+  @Test func optionsWithoutEffectOnTheResultRerunNothing() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"]])
+    try pipeline.run()
+    pipeline.document = document(extra: ", \"bufferBytes\": 5")
+    #expect(try pipeline.plan()["filter"] == .fresh)
+  }
+
+  @Test func aNewFileRunsOnlyItsOwnTasks() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"], ["b"]])
+    try pipeline.run()
+    try pipeline.write(file: 2, ["c"])
+    #expect(try pipeline.plan()["source"] == .run(["input file added: 2.jsonl (option 'files')"]))
+    try pipeline.run()
+    #expect(FakeLog.all == ["count/00002", "filter/00002", "source/00002", "sum/all"])
+  }
+
+  @Test func aLostRowIsAdoptedFromTheDisk() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"], ["b"]])
+    try pipeline.run()
+    for name in ["pipeline.sqlite", "pipeline.sqlite-wal", "pipeline.sqlite-shm"] {
+      try FileSystem.remove("\(pipeline.folder)/.pipeline/\(name)")
+    }
+    try pipeline.run()
+    #expect(FakeLog.all == [])
+  }
+
+  @Test func aDeletedFileRunsItsTaskAgain() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"], ["b"]])
+    try pipeline.run()
+    let store = try pipeline.store()
+    let manifest = try #require(try store.newestSealed(stage: "filter")?.manifest)
+    try FileSystem.remove(store.artifacts.directory(of: manifest) + "/kept/00001.jsonl.zst")
+    #expect(try pipeline.plan()["filter"] == .run(["its file kept/00001.jsonl.zst is gone"]))
+    try pipeline.run()
+    #expect(FakeLog.all == ["filter/00001"])
+  }
+
+  @Test func aFailureStopsWhatDependsOnItAndKeepsWhatIsDone() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"], ["FAIL"]])
+    let (outcome, events) = try pipeline.run { $0.jobs = 1 }
+    #expect(outcome == .failed)
+    let messages = events.compactMap { if case .stageFailed(_, let message) = $0 { message } else { nil } }
+    #expect(messages == ["f1-0: the document asks for a failure."])
+    try pipeline.write(file: 1, ["mended"])
+    #expect(try pipeline.run().outcome == .done)
+    #expect(!FakeLog.all.contains("source/00000"))
+    #expect(!FakeLog.all.contains("filter/00000"), "the finished task is kept though its node failed")
+  }
+
+  @Test func aPassingFaultIsRetried() throws {
+    let pipeline = try FakePipeline(document(), texts: [["FLAKY"]])
+    let (outcome, events) = try pipeline.run()
+    #expect(outcome == .done)
+    #expect(events.count { if case .taskRetried = $0 { true } else { false } } == 2)
+  }
+
+  @Test func aLedgerThatDoesNotBalanceFails() throws {
+    let pipeline = try FakePipeline(document(extra: ", \"loses\": true"), texts: [["a", "b"]])
+    let (outcome, events) = try pipeline.run()
+    #expect(outcome == .failed)
+    let message = events.compactMap { if case .stageFailed(_, let m) = $0 { m } else { nil } }.first
+    #expect(message?.contains("the ledger does not balance: 1 more documents came in") == true)
+  }
+
+  @Test func fromRunsAStageAnewAndNothingBeforeIt() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"]])
+    try pipeline.run()
+    try pipeline.run { $0.from = ["filter"] }
+    #expect(FakeLog.all == ["filter/00000"], "its bytes are the same, so the sum stays fresh")
+  }
+
+  @Test func fromRefusesAStaleUpstream() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"]])
+    try pipeline.run()
+    try pipeline.write(file: 0, ["changed"])
+    let error = #expect(throws: RunError.self) { try pipeline.run { $0.from = ["filter"] } }
+    #expect(
+      error?.description == """
+        the stage 'source' is not selected, but it is needed and not up to date: input file changed: 0.jsonl (option \
+        'files'). Run without --from and --only, or select 'source' too.
+        """)
+  }
+
+  @Test func untilLeavesTheRestOut() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"]])
+    try pipeline.run { $0.until = ["filter"] }
+    #expect(FakeLog.all == ["filter/00000", "source/00000"])
+    #expect(try pipeline.plan { $0.until = ["filter"] }["sum"] == .unselected)
+  }
+
+  @Test func aSecondRunnerIsRefused() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"]])
+    let store = try pipeline.store()
+    let lock = try StoreLock(root: store.root)
+    let error = #expect(throws: RunError.self) { try pipeline.run() }
+    #expect(error?.code == .locked)
+    #expect(error?.description.contains("is in use by process ") == true)
+    withExtendedLifetime(lock) {}
+  }
+
+  @Test func anInterruptionFinishesTheRunningTaskAndResumes() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a"], ["b"], ["c"]])
+    FakeLog.reset()
+    let outcome = try pipeline.pipelineRun { $0.jobs = 1 }.run(
+      interruption: { FakeLog.count("source/00001") }, listen: { _ in })
+    #expect(outcome == .interrupted)
+    #expect(!FakeLog.all.contains("filter/00000"))
+    try pipeline.run()
+    #expect(FakeLog.count("source/00000") == 0)
+  }
+
+  @Test func theBytesDoNotDependOnTheNumberOfJobs() throws {
+    func digests(_ jobs: Int) throws -> [Digest] {
+      let texts = (0..<7).map { i in (0..<20).map { "text \(i) \($0) のテキスト" } }
+      let pipeline = try FakePipeline(document(minimum: 14, suffix: "!"), texts: texts)
+      try pipeline.run { $0.jobs = jobs }
+      return try ["source", "filter", "sum"].flatMap { stage in
+        try pipeline.store().newestSealed(stage: stage)!.manifest!.files.map(\.digest)
+      }
+    }
+    let one = try digests(1)
+    #expect(try digests(2) == one)
+    #expect(try digests(5) == one)
+  }
+}
