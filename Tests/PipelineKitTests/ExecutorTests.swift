@@ -182,4 +182,25 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "")
     #expect(try digests(2) == one)
     #expect(try digests(5) == one)
   }
+
+  @Test func aTaskOverItsTimeIsStoppedAndTriedAgain() throws {
+    let text = document().replacing("\"retries\": 3", with: "\"retries\": 1, \"timeoutSeconds\": 0.05")
+    let pipeline = try FakePipeline(text, texts: [["SLOW"]])
+    let (outcome, events) = try pipeline.run()
+    #expect(outcome == .failed)
+    #expect(FakeLog.count("filter/00000") == 2)
+    let message = events.compactMap { if case .stageFailed(_, let m) = $0 { m } else { nil } }.first
+    #expect(message == "the task took longer than its timeout. Raise \"timeoutSeconds\" of the stage.")
+  }
+
+  @Test func aSecondInterruptionStopsARunningTask() throws {
+    let pipeline = try FakePipeline(document(), texts: [["SLOW"]])
+    let outcome = try pipeline.pipelineRun().run(
+      interruption: { 2 * FakeLog.count("filter/00000") }, listen: { _ in })
+    #expect(outcome == .interrupted)
+    let folders = try FileSystem.list(pipeline.folder + "/.pipeline/artifacts/filter")
+    #expect(folders.count == 1)
+    let left = try FileSystem.walk(pipeline.folder + "/.pipeline/artifacts/filter/" + folders[0])
+    #expect(left == [], "nothing of the stopped task is visible")
+  }
 }

@@ -73,6 +73,12 @@ public struct FakeFilter: Stage {
       if text.hasPrefix("FLAKY"), FakeLog.count("filter/\(workspace.task.key)") < 3 {
         throw ShardError(.io, "disk", "a fault that passes")
       }
+      if text.hasPrefix("SLOW") {
+        while true {
+          try workspace.control.check()
+          usleep(5000)
+        }
+      }
       defer { isFirst = false }
       if options.loses, isFirst { continue }
       if document.text.count < options.minimumBytes {

@@ -13,8 +13,8 @@ final class Executor {
     case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
     case prepared(node: Int, phase: Int, Progress, PreparedPhase)
     case prepareFailed(node: Int, message: String)
-    case finished(node: Int, task: Int, TaskManifest, milliseconds: Int)
-    case failed(node: Int, task: Int, message: String, mayRetry: Bool)
+    case finished(node: Int, phase: Int, task: Int, TaskManifest, milliseconds: Int)
+    case failed(node: Int, phase: Int, task: Int, message: String, mayRetry: Bool)
   }
 
   /// A node on its way: identity, files of finished phases.
@@ -51,6 +51,9 @@ final class Executor {
   private var progress: [Int: Progress] = [:]
   private var phases: [Int: Phase] = [:]
   private var interruptionSeen = 0
+  private var stopNow: Int?
+  /// Node, phase and task of reports that come too late.
+  private var abandoned: Set<[Int]> = []
   private var pool: WorkerPool<Report>
 
   /// - Parameters:
@@ -74,13 +77,23 @@ final class Executor {
   }
 
   func execute() throws -> RunOutcome {
-    defer { pool.close() }
+    var isAbandoned = false
+    defer {
+      cancelRunning()
+      pool.close(wait: !isAbandoned && abandoned.isEmpty)
+    }
     while true {
       while let job = schedule.next(now: monotonicNanoseconds()) { start(job) }
       if schedule.isFinished { break }
       for report in pool.receive(timeoutNanoseconds: 200_000_000) { try handle(report) }
       reportProgress()
       heedInterruption()
+      try giveUpHungTasks()
+      // Everything on disk is whole at every moment, so a task that does not hear need not be waited for.
+      if let stopNow, monotonicNanoseconds() - stopNow > 3_000_000_000 {
+        isAbandoned = true
+        break
+      }
     }
     if interruptionSeen > 0 { return .interrupted }
     return schedule.hasFailed ? .failed : .done
@@ -118,14 +131,15 @@ final class Executor {
       phase: graphNode.description.phases[phase.number], task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
     let stage = graphNode.configured.stage
+    let number = phase.number
     pool.submit {
       let began = monotonicNanoseconds()
       do {
         let manifest = try run.run(stage)
         let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
-        return .finished(node: node, task: task, manifest, milliseconds: milliseconds)
+        return .finished(node: node, phase: number, task: task, manifest, milliseconds: milliseconds)
       } catch {
-        return .failed(node: node, task: task, message: "\(error)", mayRetry: Self.mayRetry(error))
+        return .failed(node: node, phase: number, task: task, message: "\(error)", mayRetry: Self.mayRetry(error))
       }
     }
   }
@@ -151,10 +165,10 @@ final class Executor {
       try beginPhase(node, number, prepared)
     case .prepareFailed(let node, let message):
       fail(node, task: nil, wasPreparing: true, message)
-    case .finished(let node, let task, let manifest, let milliseconds):
-      try finish(node, task, manifest, milliseconds)
-    case .failed(let node, let task, let message, let mayRetry):
-      try taskFailed(node, task, message, mayRetry)
+    case .finished(let node, let phase, let task, let manifest, let milliseconds):
+      if abandoned.remove([node, phase, task]) == nil { try finish(node, task, manifest, milliseconds) }
+    case .failed(let node, let phase, let task, let message, let mayRetry):
+      if abandoned.remove([node, phase, task]) == nil { try taskFailed(node, task, message, mayRetry) }
     }
   }
 
@@ -267,7 +281,24 @@ final class Executor {
     schedule.stop()
     listen(.interrupted(now: level > 1))
     if level > 1 {
-      for phase in phases.values { phase.controls.values.forEach { $0.cancel() } }
+      stopNow = monotonicNanoseconds()
+      cancelRunning()
+    }
+  }
+
+  private func cancelRunning() {
+    for phase in phases.values { phase.controls.values.forEach { $0.cancel() } }
+  }
+
+  /// A task that does not heed its timeout for 30 s is failed where it stands, and its thread replaced.
+  private func giveUpHungTasks() throws {
+    for (node, phase) in phases {
+      for (task, control) in phase.controls where control.overtime > 30_000_000_000 {
+        control.cancel()
+        abandoned.insert([node, phase.number, task])
+        pool.replaceThread()
+        try taskFailed(node, task, "the task took longer than its timeout and did not stop", true)
+      }
     }
   }
 

@@ -18,6 +18,9 @@ public final class TaskControl: Sendable {
     (documentsDone.load(ordering: .relaxed), bytesDone.load(ordering: .relaxed))
   }
 
+  /// How long the task is over its time, in nanoseconds; negative before.
+  var overtime: Int { deadline == .max ? .min : monotonicNanoseconds() - deadline }
+
   public func advance(documents: Int = 0, bytes: Int = 0) {
     documentsDone.add(documents, ordering: .relaxed)
     bytesDone.add(bytes, ordering: .relaxed)

@@ -9,24 +9,32 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
   private var mail: [Message] = []
   private var closing = false
   private var threads: [pthread_t] = []
+  private let stackBytes: Int
 
   /// - Parameter stackBytes: parsers and libraries want more than some defaults give.
   init(threads count: Int, stackBytes: Int = 16 << 20) {
+    self.stackBytes = stackBytes
     pthread_mutex_init(&mutex, nil)
     pthread_cond_init(&workAvailable, nil)
     initializeMonotonic(&mailAvailable)
     for _ in 0..<count { threads.append(startThread(stackBytes: stackBytes) { self.loop() }) }
   }
 
-  /// Waits for the threads; work not begun is dropped.
-  func close() {
+  /// Drops work not begun and ends the threads.
+  /// - Parameter wait: false leaves threads that are stuck in a call to the end of the process.
+  func close(wait: Bool = true) {
     pthread_mutex_lock(&mutex)
     closing = true
     pthread_cond_broadcast(&workAvailable)
     pthread_mutex_unlock(&mutex)
-    for thread in threads { pthread_join(thread, nil) }
+    for thread in threads {
+      if wait { pthread_join(thread, nil) } else { pthread_detach(thread) }
+    }
     threads = []
   }
+
+  /// One more thread, in place of one that does not come back.
+  func replaceThread() { threads.append(startThread(stackBytes: stackBytes) { self.loop() }) }
 
   func submit(_ body: @escaping @Sendable () -> Message) {
     pthread_mutex_lock(&mutex)

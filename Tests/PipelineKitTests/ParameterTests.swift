@@ -1,0 +1,43 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+@Suite struct ParameterTests {
+  private func load(_ options: String, set: [(name: String, value: String)] = []) throws -> JSONValue {
+    let text = """
+      { "format": 1, "name": "p", "parameters": { "data": "/d", "size": 7, "flag": true },
+        "stages": { "s": { "use": "fake.source", "options": \(options) } } }
+      """
+    let document = try PipelineDocument.parse(Array(text.utf8), path: "/p.json", overrides: set)
+    return .object(document.stages[0].options)
+  }
+
+  @Test func aParameterAloneKeepsItsType() throws {
+    #expect(try load(#"{ "a": "${size}", "b": "${flag}" }"#).text() == #"{"a":7,"b":true}"#)
+  }
+
+  @Test func insideATextItBecomesText() throws {
+    #expect(try load(#"{ "a": "${data}/x-${size}.json" }"#).text() == #"{"a":"/d/x-7.json"}"#)
+  }
+
+  @Test func aDoubledDollarIsLiteral() throws {
+    #expect(try load(#"{ "a": "$${data} costs 5$" }"#).text() == #"{"a":"${data} costs 5$"}"#)
+  }
+
+  @Test func setReadsNumbersForNumbersAndTextForTexts() throws {
+    let set = [(name: "size", value: "12"), (name: "data", value: "12")]
+    #expect(try load(#"{ "a": "${size}", "b": "${data}" }"#, set: set).text() == #"{"a":12,"b":"12"}"#)
+  }
+
+  @Test func anUnknownParameterIsAnErrorWithItsPlace() {
+    let error = #expect(throws: DocumentErrors.self) { try load(#"{ "a": ["${dta}"] }"#) }
+    #expect(
+      error?.description == "/p.json:2:63: stages.s.options.a[0]: there is no parameter 'dta'. Did you mean 'data'?")
+  }
+
+  @Test func settingAnUnknownParameterIsAnError() {
+    let error = #expect(throws: DocumentErrors.self) { try load("{}", set: [(name: "sise", value: "1")]) }
+    #expect(error?.description == "/p.json: --set sise: the document has no parameter 'sise'. Did you mean 'size'?")
+  }
+}

@@ -1,0 +1,134 @@
+import ShardKit
+import TestKit
+import Testing
+
+@testable import PipelineKit
+
+/// a → b → d, a → c → d
+private func diamond() throws -> Graph {
+  let document = """
+    { "format": 1, "name": "diamond", "stages": {
+      "d": { "use": "fake.sum", "inputs": { "documents": ["b", "c"] } },
+      "b": { "use": "fake.filter", "inputs": { "documents": "a" } },
+      "c": { "use": "fake.filter", "inputs": { "documents": "a" } },
+      "a": { "use": "fake.source", "options": { "files": "x" } } } }
+    """
+  return try Graph(try PipelineDocument.parse(Array(document.utf8), path: "/p.json"), registry: .fake)
+}
+
+@Suite struct ScheduleTests {
+  private let graph: Graph
+  private let a, b, c, d: Int
+
+  init() throws {
+    graph = try diamond()
+    a = graph.index(of: "a")!
+    b = graph.index(of: "b")!
+    c = graph.index(of: "c")!
+    d = graph.index(of: "d")!
+  }
+
+  private func schedule(jobs: Int = 8, memory: Int = 100, keepGoing: Bool = false, selected: Set<Int>? = nil)
+    -> Schedule
+  {
+    Schedule(
+      graph: graph, selected: selected ?? Set(graph.nodes.indices), jobs: jobs, memoryBytes: memory,
+      keepGoing: keepGoing)
+  }
+
+  @Test func sourcesComeBeforeReaders() {
+    #expect(graph.order.map { graph.nodes[$0].name } == ["a", "b", "c", "d"])
+  }
+
+  @Test func twoStagesRunAtOnceWhereTheGraphAllows() {
+    var s = schedule()
+    #expect(s.next(now: 0) == .prepare(node: a, phase: 0))
+    #expect(s.next(now: 0) == nil)
+    s.sealed(a, wasPreparing: true)
+    #expect(s.next(now: 0) == .prepare(node: b, phase: 0))
+    #expect(s.next(now: 0) == .prepare(node: c, phase: 0))
+    #expect(s.next(now: 0) == nil, "d waits for both")
+  }
+
+  @Test func jobsBoundWhatRuns() {
+    var s = schedule(jobs: 2)
+    _ = s.next(now: 0)
+    #expect(s.prepared(a, phase: 0, memory: [1, 1, 1], kept: []) == false)
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 0))
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 1))
+    #expect(s.next(now: 0) == nil)
+    #expect(s.finished(a, task: 0) == false)
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 2))
+  }
+
+  @Test func memoryBoundsWhatRunsButALargeTaskRunsAlone() {
+    var s = schedule(memory: 100)
+    _ = s.next(now: 0)
+    _ = s.prepared(a, phase: 0, memory: [60, 60, 500], kept: [])
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 0))
+    #expect(s.next(now: 0) == nil, "60 + 60 is over 100")
+    _ = s.finished(a, task: 0)
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 1))
+    _ = s.finished(a, task: 1)
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 2), "nothing else runs, so 500 may")
+  }
+
+  @Test func keptTasksAreNotHandedOut() {
+    var s = schedule()
+    _ = s.next(now: 0)
+    #expect(s.prepared(a, phase: 0, memory: [1, 1], kept: [0]) == false)
+    #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 1))
+    #expect(s.next(now: 0) == nil)
+    #expect(s.finished(a, task: 1) == true)
+  }
+
+  @Test func aPhaseOfKeptTasksIsCompleteAtOnce() {
+    var s = schedule()
+    _ = s.next(now: 0)
+    #expect(s.prepared(a, phase: 0, memory: [1, 1], kept: [0, 1]) == true)
+  }
+
+  @Test func aFailureStopsTheRun() {
+    var s = schedule()
+    _ = s.next(now: 0)
+    _ = s.prepared(a, phase: 0, memory: [1, 1], kept: [])
+    _ = s.next(now: 0)
+    #expect(s.failed(a, task: 0, wasPreparing: false) == [b, c, d])
+    #expect(s.next(now: 0) == nil)
+    #expect(s.isFinished && s.hasFailed)
+  }
+
+  @Test func keepGoingRunsWhatDoesNotDependOnTheFailure() {
+    var s = schedule(keepGoing: true)
+    _ = s.next(now: 0)
+    s.sealed(a, wasPreparing: true)
+    _ = s.next(now: 0)
+    _ = s.next(now: 0)
+    #expect(s.failed(b, task: nil, wasPreparing: true) == [d])
+    #expect(s.state(of: d) == .blocked(by: b))
+    #expect(!s.isFinished, "c is being prepared")
+    s.sealed(c, wasPreparing: true)
+    #expect(s.isFinished)
+  }
+
+  @Test func aRetryWaitsForItsTime() {
+    var s = schedule()
+    _ = s.next(now: 0)
+    _ = s.prepared(a, phase: 0, memory: [1], kept: [])
+    _ = s.next(now: 0)
+    s.retry(a, task: 0, notBefore: 50)
+    #expect(s.next(now: 49) == nil)
+    #expect(!s.isFinished)
+    #expect(s.next(now: 50) == .task(node: a, phase: 0, task: 0))
+  }
+
+  @Test func unselectedNodesNeitherRunNorHoldBackOthers() {
+    var s = schedule(selected: [b, d])
+    #expect(s.next(now: 0) == .prepare(node: b, phase: 0))
+    #expect(s.next(now: 0) == nil)
+    s.sealed(b, wasPreparing: true)
+    #expect(s.next(now: 0) == .prepare(node: d, phase: 0))
+    s.sealed(d, wasPreparing: true)
+    #expect(s.isFinished)
+  }
+}
