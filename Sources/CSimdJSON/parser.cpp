@@ -1,5 +1,7 @@
 #include "CSimdJSON.h"
 
+#include "grammar.h"
+
 // On-demand code is chosen at compile time; without this, x86-64 gets the byte-by-byte fallback.
 #if defined(__x86_64__)
 #define SIMDJSON_BUILTIN_IMPLEMENTATION haswell
@@ -20,8 +22,9 @@ struct pl_json_parser {
   ondemand::parser parser;
 };
 
-// More fields than the caller has room for; outside simdjson's own codes.
-static constexpr int too_many_fields = 1000;
+// Outside simdjson's own codes.
+static constexpr int too_many_fields = 1000;  // more than the caller has room for
+static constexpr int bad_value = 1001;        // no JSON
 
 extern "C" pl_json_parser *pl_json_parser_new(void) {
 #if defined(__x86_64__)
@@ -32,7 +35,7 @@ extern "C" pl_json_parser *pl_json_parser_new(void) {
 
 extern "C" void pl_json_parser_free(pl_json_parser *parser) { delete parser; }
 
-PL_TARGET static error_code read_value(ondemand::value value, pl_json_field *out) {
+PL_TARGET static int read_value(ondemand::value value, pl_json_field *out) {
   ondemand::json_type type;
   if (auto error = value.type().get(type)) return error;
   std::string_view slice;
@@ -56,28 +59,23 @@ PL_TARGET static error_code read_value(ondemand::value value, pl_json_field *out
       error = array.raw_json().get(slice);
       break;
     }
-    case ondemand::json_type::number: {
+    case ondemand::json_type::number:
       out->kind = PL_JSON_NUMBER;
       slice = value.raw_json_token();
-      ondemand::number number;
-      error = value.get_number().get(number);
       break;
-    }
-    case ondemand::json_type::boolean: {
+    case ondemand::json_type::boolean:
       out->kind = PL_JSON_BOOL;
       slice = value.raw_json_token();
-      bool flag;
-      error = value.get_bool().get(flag);
       break;
-    }
     case ondemand::json_type::null:
       out->kind = PL_JSON_NULL;
       slice = value.raw_json_token();
-      if (!value.is_null()) error = N_ATOM_ERROR;
       break;
   }
   if (error) return error;
   while (out->kind != PL_JSON_STRING && !slice.empty() && (unsigned char)slice.back() <= ' ') slice.remove_suffix(1);
+  // simdjson only skips over what is nested, and limits integers to 64 bits where JSON does not.
+  if (out->kind != PL_JSON_STRING && !is_json_value(slice)) return bad_value;
   out->value = slice.data();
   out->value_length = slice.size();
   return SUCCESS;
@@ -109,5 +107,6 @@ extern "C" PL_TARGET int pl_json_object(pl_json_parser *self, const char *json, 
 extern "C" const char *pl_json_message(int result) {
   int code = -1 - result;
   if (code == too_many_fields) return "the object has too many fields";
+  if (code == bad_value) return "a value is not JSON, or nested deeper than 128";
   return simdjson::error_message(error_code(code));
 }

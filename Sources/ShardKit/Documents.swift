@@ -62,28 +62,31 @@ extension Document {
     metadata.removeAll(keepingCapacity: true)
   }
 
-  /// Returns nil, or what is wrong with the line.
+  /// Returns nil, or what is wrong with the line. Of a repeated key the last value counts, as in most JSON readers.
   fileprivate mutating func fill(from line: UnsafeRawBufferPointer, _ json: JSONObjectReader) -> String? {
     var hasID = false
     var hasText = false
     let problem = json.read(padded: line) { field in
-      let isString = field.kind == .string
+      func take(_ value: inout [UInt8], _ kind: JSONObjectReader.Kind = .string) {
+        value.removeAll(keepingCapacity: true)
+        if field.kind == kind { value.append(contentsOf: field.value) }
+      }
       if field.has(key: "text") {
-        text.append(contentsOf: field.value)
-        hasText = isString
+        take(&text)
+        hasText = field.kind == .string
       } else if field.has(key: "id") {
-        id.append(contentsOf: field.value)
-        hasID = isString
+        take(&id)
+        hasID = field.kind == .string
       } else if field.has(key: "source") {
-        if isString { source.append(contentsOf: field.value) }
+        take(&source)
       } else if field.has(key: "metadata") {
-        if field.kind == .object { metadata.append(contentsOf: field.value) }
+        take(&metadata, .object)
       } else if field.has(key: "added") {
-        if isString { added.append(contentsOf: field.value) }
+        take(&added)
       } else if field.has(key: "created") {
-        if isString { created.append(contentsOf: field.value) }
+        take(&created)
       } else if field.has(key: "version") {
-        if isString { version.append(contentsOf: field.value) }
+        take(&version)
       }
     }
     if let problem { return problem }

@@ -10,6 +10,8 @@ public final class ZstdSource: ByteSource {
   private let stream: OpaquePointer
   private var input = InputBlock()
   private var insideFrame = false
+  /// The decoder filled the last buffer and may hold more, even when the input has ended.
+  private var holdsOutput = false
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
@@ -23,7 +25,7 @@ public final class ZstdSource: ByteSource {
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     var out = ZSTD_outBuffer(dst: buffer.baseAddress, size: buffer.count, pos: 0)
     while out.pos == 0 {
-      if input.isEmpty, try !input.refill(from: source) {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
         guard insideFrame else { return 0 }
         throw truncated(name, "zstd", input.consumed)
       }
@@ -34,18 +36,22 @@ public final class ZstdSource: ByteSource {
         throw damaged(name, "zstd", input.consumed, String(cString: ZSTD_getErrorName(result)))
       }
       insideFrame = result != 0
+      holdsOutput = insideFrame && out.pos == out.size
     }
     return out.pos
   }
 }
 
-/// Gzip members, one after another.
+/// Gzip members, one after another; zeros behind the last one, as tapes leave them, are passed over.
 public final class GzipSource: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
   private var stream = z_stream()
   private var input = InputBlock()
+  private var members = 0
   private var insideMember = false
+  private var holdsOutput = false
+  private var failure: ShardError?
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
@@ -58,29 +64,49 @@ public final class GzipSource: ByteSource {
   deinit { inflateEnd(&stream) }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.avail_out = UInt32(clamping: buffer.count)
     let room = stream.avail_out
-    while stream.avail_out == room {
-      if input.isEmpty, try !input.refill(from: source) {
+    while stream.avail_out == room && failure == nil {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
         guard insideMember else { return 0 }
         throw truncated(name, "gzip", input.consumed)
       }
-      if !insideMember {
-        inflateReset(&stream)
-        insideMember = true
-      }
-      stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
-      stream.avail_in = UInt32(input.count)
-      let result = inflate(&stream, Z_NO_FLUSH)
-      input.advance(input.count - Int(stream.avail_in))
-      switch result {
-      case Z_STREAM_END: insideMember = false
-      case Z_OK, Z_BUF_ERROR: break
-      default: throw damaged(name, "gzip", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
-      }
+      if !insideMember, try !beginMember() { return 0 }
+      inflateBlock()
     }
-    return Int(room - stream.avail_out)
+    let count = Int(room - stream.avail_out)
+    // What came before the damage is delivered first.
+    if count == 0, let failure { throw failure }
+    return count
+  }
+
+  /// False when nothing but zeros is left.
+  private func beginMember() throws(ShardError) -> Bool {
+    while members > 0, input.pointer.load(as: UInt8.self) == 0 {
+      input.advance(1)
+      if input.isEmpty, try !input.refill(from: source) { return false }
+    }
+    inflateReset(&stream)
+    insideMember = true
+    return true
+  }
+
+  private func inflateBlock() {
+    stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
+    stream.avail_in = UInt32(input.count)
+    let result = inflate(&stream, Z_NO_FLUSH)
+    input.advance(input.count - Int(stream.avail_in))
+    holdsOutput = result == Z_OK && stream.avail_out == 0
+    switch result {
+    case Z_STREAM_END:
+      insideMember = false
+      members += 1
+    case Z_OK, Z_BUF_ERROR: break
+    default:
+      failure = damaged(name, "gzip", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
+    }
   }
 }
 
@@ -91,17 +117,21 @@ public final class Bzip2Source: ByteSource {
   private var stream = bz_stream()
   private var input = InputBlock()
   private var insideStream = false
+  /// A block of up to 900 kB is decoded as a whole, so the decoder may hold it when the input has ended.
+  private var holdsOutput = false
+  private var failure: ShardError?
 
   public init(_ source: any ByteSource) throws(ShardError) { self.source = source }
 
   deinit { if insideStream { BZ2_bzDecompressEnd(&stream) } }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
     stream.avail_out = UInt32(clamping: buffer.count)
     let room = stream.avail_out
-    while stream.avail_out == room {
-      if input.isEmpty, try !input.refill(from: source) {
+    while stream.avail_out == room && failure == nil {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
         guard insideStream else { return 0 }
         throw truncated(name, "bzip2", input.consumed)
       }
@@ -111,19 +141,29 @@ public final class Bzip2Source: ByteSource {
         }
         insideStream = true
       }
-      stream.next_in = input.pointer.assumingMemoryBound(to: CChar.self)
-      stream.avail_in = UInt32(input.count)
-      let result = BZ2_bzDecompress(&stream)
-      input.advance(input.count - Int(stream.avail_in))
-      switch result {
-      case BZ_STREAM_END:
-        BZ2_bzDecompressEnd(&stream)
-        insideStream = false
-      case BZ_OK: break
-      default: throw damaged(name, "bzip2", input.consumed, "error \(result)")
-      }
+      decompressBlock()
     }
-    return Int(room - stream.avail_out)
+    let count = Int(room - stream.avail_out)
+    // What came before the damage is delivered first.
+    if count == 0, let failure { throw failure }
+    return count
+  }
+
+  private func decompressBlock() {
+    stream.next_in = input.pointer.assumingMemoryBound(to: CChar.self)
+    stream.avail_in = UInt32(input.count)
+    let result = BZ2_bzDecompress(&stream)
+    input.advance(input.count - Int(stream.avail_in))
+    holdsOutput = result == BZ_OK && stream.avail_out == 0
+    switch result {
+    case BZ_STREAM_END:
+      BZ2_bzDecompressEnd(&stream)
+      insideStream = false
+    case BZ_OK: break
+    case BZ_DATA_ERROR: failure = damaged(name, "bzip2", input.consumed, "a checksum or the data is wrong")
+    case BZ_DATA_ERROR_MAGIC: failure = damaged(name, "bzip2", input.consumed, "no bzip2 stream begins here")
+    default: failure = damaged(name, "bzip2", input.consumed, "error \(result)")
+    }
   }
 }
 
@@ -137,6 +177,7 @@ public final class XZSource: ByteSource {
   private var stream = lzma_stream()
   private var input = InputBlock()
   private var ended = false
+  private var failure: ShardError?
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
@@ -148,9 +189,10 @@ public final class XZSource: ByteSource {
   deinit { lzma_end(&stream) }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.avail_out = buffer.count
-    while stream.avail_out == buffer.count && !ended {
+    while stream.avail_out == buffer.count && !ended && failure == nil {
       var action = LZMA_RUN
       if input.isEmpty, try !input.refill(from: source) { action = LZMA_FINISH }
       stream.next_in = UnsafePointer(input.pointer.assumingMemoryBound(to: UInt8.self))
@@ -160,11 +202,18 @@ public final class XZSource: ByteSource {
       switch result {
       case LZMA_STREAM_END: ended = true
       case LZMA_OK: break
-      case LZMA_BUF_ERROR: throw truncated(name, "xz", input.consumed)
-      default: throw damaged(name, "xz", input.consumed, "error \(result.rawValue)")
+      case LZMA_BUF_ERROR: failure = truncated(name, "xz", input.consumed)
+      case LZMA_DATA_ERROR: failure = damaged(name, "xz", input.consumed, "a checksum or the data is wrong")
+      case LZMA_FORMAT_ERROR: failure = damaged(name, "xz", input.consumed, "no xz stream begins here")
+      case LZMA_MEMLIMIT_ERROR:
+        failure = ShardError(.tooLarge, name, "the xz stream asks for more than 1 GiB of memory to decode")
+      default: failure = damaged(name, "xz", input.consumed, "error \(result.rawValue)")
       }
     }
-    return buffer.count - stream.avail_out
+    let count = buffer.count - stream.avail_out
+    // What came before the damage is delivered first.
+    if count == 0, let failure { throw failure }
+    return count
   }
 }
 

@@ -38,26 +38,41 @@ public enum FileSystem {
   }
 
   /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are passed over.
+  ///
+  /// Links to folders are followed, but not into a folder that they stand in.
   public static func walk(_ root: String) throws(ShardError) -> [String] {
     var out: [String] = []
-    var pending = [""]
-    while let folder = pending.popLast() {
+    var pending = [(folder: "", inside: [realPath(root)])]
+    while let (folder, inside) = pending.popLast() {
       for name in try list(folder.isEmpty ? root : root + "/" + folder) where !name.hasPrefix(".") {
         let relative = folder.isEmpty ? name : folder + "/" + name
-        if isDirectory(root + "/" + relative) { pending.append(relative) } else { out.append(relative) }
+        guard isDirectory(root + "/" + relative) else {
+          out.append(relative)
+          continue
+        }
+        let real = realPath(root + "/" + relative)
+        if !inside.contains(real) { pending.append((relative, inside + [real])) }
       }
     }
     return out.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
+  /// The path without links; the path itself where nothing is there.
+  public static func realPath(_ path: String) -> String {
+    guard let real = realpath(path, nil) else { return path }
+    defer { free(real) }
+    return String(cString: real)
+  }
+
   /// Makes a directory and its parents.
   public static func makeDirectory(_ path: String) throws(ShardError) {
-    if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-      throw error(path, "cannot be made a directory")
+    if mkdir(path, 0o777) == 0 { return }
+    if errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
+      try makeDirectory(String(path[..<slash]))
+      if mkdir(path, 0o777) == 0 { return }
     }
-    try makeDirectory(String(path[..<slash]))
-    guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw error(path, "cannot be made a directory") }
+    let number = errno
+    guard number == EEXIST, isDirectory(path) else { throw error(path, "cannot be made a folder", number: number) }
   }
 
   public static func rename(_ from: String, to: String) throws(ShardError) {

@@ -1,7 +1,8 @@
 import CSimdJSON
 import Glibc
 
-/// Lines of a stream, without their line ends (`\n` or `\r\n`); a missing final line end is fine.
+/// Lines of a stream, without their line ends (`\n` or `\r\n`); a missing final line end is fine, and a byte order mark
+/// at the start is passed over.
 ///
 /// A line is a slice of the reader's own buffer and lives until the next call. `PL_JSON_PADDING` bytes behind it are
 /// readable, as simdjson asks for.
@@ -31,14 +32,12 @@ public final class LineReader {
     while true {
       if let hit = memchr(buffer.baseAddress! + searched, 10, end - searched) {
         let newline = UnsafeRawPointer(hit) - UnsafeRawPointer(buffer.baseAddress!)
-        defer { start = newline + 1 }
-        return line(upTo: newline, consumed: newline + 1 - start)
+        return try line(upTo: newline, next: newline + 1)
       }
       searched = end
       if ended {
         guard start < end else { return nil }
-        defer { start = end }
-        return line(upTo: end, consumed: end - start)
+        return try line(upTo: end, next: end)
       }
       let shift = try makeRoom()
       searched -= shift
@@ -49,11 +48,23 @@ public final class LineReader {
     }
   }
 
-  private func line(upTo newline: Int, consumed: Int) -> UnsafeRawBufferPointer {
+  private func line(upTo newline: Int, next: Int) throws(ShardError) -> UnsafeRawBufferPointer {
+    guard newline - start <= maximumLineBytes else { throw tooLong() }
+    var first = start
+    if number == 0, newline - first >= 3, buffer[first] == 0xEF, buffer[first + 1] == 0xBB, buffer[first + 2] == 0xBF {
+      first += 3
+    }
     number += 1
-    position += Int64(consumed)
-    let stop = newline > start && buffer[newline - 1] == 13 ? newline - 1 : newline
-    return UnsafeRawBufferPointer(rebasing: buffer[start..<stop])
+    position += Int64(next - start)
+    start = next
+    let stop = newline > first && buffer[newline - 1] == 13 ? newline - 1 : newline
+    return UnsafeRawBufferPointer(rebasing: buffer[first..<stop])
+  }
+
+  private func tooLong() -> ShardError {
+    ShardError(
+      .tooLarge, source.name, "line \(number + 1) is longer than \(maximumLineBytes) bytes",
+      hint: "Check that the file is made of lines.")
   }
 
   /// Moves the unread rest to the front, or grows the buffer when it is full. Returns how far bytes moved.
@@ -67,11 +78,7 @@ public final class LineReader {
       start = 0
     }
     if end > usable / 2 {
-      guard end < maximumLineBytes else {
-        throw ShardError(
-          .tooLarge, source.name, "line \(number + 1) is longer than \(maximumLineBytes) bytes",
-          hint: "Check that the file is made of lines.")
-      }
+      guard end <= maximumLineBytes else { throw tooLong() }
       let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: buffer.count * 2, alignment: 64)
       larger.initializeMemory(as: UInt8.self, repeating: 0)
       memcpy(larger.baseAddress!, buffer.baseAddress!, end)

@@ -79,7 +79,8 @@ private struct JSONParser {
     try enter()
     defer { depth -= 1 }
     var members: [JSONMember] = []
-    var seen: Set<String> = []
+    // As bytes: `String` takes keys that differ in Unicode normalisation for equal.
+    var seen: Set<[UInt8]> = []
     if peek == 0x7D {
       at += 1
       return members
@@ -89,7 +90,9 @@ private struct JSONParser {
       let keyOffset = at
       guard peek == 0x22 else { throw error("a key in double quotes should stand here") }
       let key = try string()
-      guard seen.insert(key).inserted else { throw error("the key \"\(key)\" appears twice", at: keyOffset) }
+      guard seen.insert(Array(key.utf8)).inserted else {
+        throw error("the key \"\(key)\" appears twice", at: keyOffset)
+      }
       skipSpace()
       guard peek == 0x3A else { throw error("':' should follow the key \"\(key)\"") }
       at += 1
@@ -198,9 +201,14 @@ private struct JSONParser {
   }
 
   private mutating func hex4() throws(JSONSyntaxError) -> UInt32 {
-    guard at + 4 <= text.count, let code = UInt32(String(decoding: text[at..<at + 4], as: UTF8.self), radix: 16)
-    else { throw error("four hexadecimal digits should follow \\u") }
-    at += 4
+    var code: UInt32 = 0
+    for _ in 0..<4 {
+      guard let c = peek, let digit = Character(UnicodeScalar(c)).hexDigitValue else {
+        throw error("four hexadecimal digits should follow \\u")
+      }
+      code = code << 4 | UInt32(digit)
+      at += 1
+    }
     return code
   }
 }

@@ -1,0 +1,12 @@
+// The strict grammar of RFC 8259 for values that simdjson's on-demand parser only skips over.
+#ifndef GRAMMAR_H
+#define GRAMMAR_H
+#include <string_view>
+
+/// Values nested deeper than this are refused, as in ShardKit's JSONValue.
+enum { maximum_json_depth = 128 };
+
+/// Whether `text` is one JSON value, whitespace around it allowed. The caller has checked its UTF-8. Linear, no recursion.
+bool is_json_value(std::string_view text);
+
+#endif

@@ -1,0 +1,146 @@
+import CZstd
+import Glibc
+import ShardKit
+import TestKit
+import Testing
+
+private let formats = Compression.allCases.filter { $0 != .none }
+
+@Suite struct StreamTests {
+  @Test(arguments: Compression.allCases, [0, 1, 1000, 300_000])
+  func roundTrip(_ compression: Compression, size: Int) throws {
+    let bytes = sampleBytes(size)
+    let (out, error) = drained(try encoded(bytes, compression), compression)
+    #expect(error == nil)
+    #expect(out == bytes)
+  }
+
+  /// A decoder may hold decoded bytes when its input has ended; small buffers must still get them all.
+  @Test(arguments: Compression.allCases, [1, 7, 4096])
+  func smallBuffersLoseNothing(_ compression: Compression, step: Int) throws {
+    let bytes = sampleBytes(step == 1 ? 3000 : 200_000)
+    let (out, error) = drained(try encoded(bytes, compression), compression, step: step)
+    #expect(error == nil)
+    #expect(out == bytes)
+  }
+
+  /// Without a checksum a zstd frame ends with its last block, while much of it is still to be delivered.
+  @Test func zstdFramesWithoutChecksumAreReadWhole() throws {
+    let bytes = sampleBytes(200_000)
+    var frame = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
+    frame.removeLast(frame.count - ZSTD_compress(&frame, frame.count, bytes, bytes.count, 1))
+    let (out, error) = drained(frame, .zstd, step: 1000)
+    #expect(error == nil)
+    #expect(out == bytes)
+  }
+
+  @Test(arguments: formats)
+  func concatenatedMembersAreOneStream(_ compression: Compression) throws {
+    let parts = [sampleBytes(70_000, seed: 1), [], sampleBytes(10, seed: 2), sampleBytes(200_000, seed: 3)]
+    let (out, error) = drained(try parts.flatMap { try encoded($0, compression) }, compression)
+    #expect(error == nil)
+    #expect(out == Array(parts.joined()))
+  }
+
+  /// Cut anywhere, a stream gives a prefix of its bytes and an error, never less without one.
+  @Test(arguments: formats)
+  func everyTruncationIsNoticed(_ compression: Compression) throws {
+    let bytes = sampleBytes(2000)
+    let whole = try encoded(bytes, compression)
+    for length in 1..<whole.count {
+      let (out, error) = drained(Array(whole[..<length]), compression)
+      #expect(bytes.starts(with: out))
+      #expect(error?.code == .truncated, "\(compression) cut at \(length): \(String(describing: error))")
+      #expect(drained(Array(whole[..<length]), compression, step: 100).bytes == out, "\(compression) cut at \(length)")
+    }
+    #expect(drained([], compression).error == nil || compression == .xz)
+  }
+
+  /// What lies before a cut in a later member is delivered.
+  @Test(arguments: formats)
+  func whatComesBeforeTheCutIsDelivered(_ compression: Compression) throws {
+    let first = sampleBytes(150_000, seed: 4)
+    let second = try encoded(sampleBytes(150_000, seed: 5), compression)
+    let (out, error) = drained(try encoded(first, compression) + second[..<(second.count / 2)], compression, step: 999)
+    #expect(error?.code == .truncated)
+    #expect(out.count >= first.count && out.starts(with: first))
+  }
+
+  /// Every format has checksums: with any bit turned, a stream gives the same bytes (the bit said nothing) or an error.
+  @Test(arguments: formats)
+  func everyFlippedByteIsNoticed(_ compression: Compression) throws {
+    let bytes = sampleBytes(600)
+    let whole = try encoded(bytes, compression)
+    for i in whole.indices {
+      for bit in [0, 3, 7] {
+        var damaged = whole
+        damaged[i] ^= 1 << UInt8(bit)
+        let (out, error) = drained(damaged, compression)
+        #expect(error != nil || out == bytes, "\(compression) byte \(i) bit \(bit)")
+      }
+    }
+  }
+
+  /// Bytes before the damage in the same block of input are not thrown away with it.
+  @Test(arguments: [Compression.gzip, .bzip2, .xz])
+  func damageInALaterMemberKeepsTheEarlierOnes(_ compression: Compression) throws {
+    let first = sampleBytes(5000)
+    let (out, error) = drained(try encoded(first, compression) + Array("what follows is no member".utf8), compression)
+    #expect(out == first)
+    #expect(error?.code == .malformed)
+  }
+
+  @Test func zerosBehindAGzipMemberArePadding() throws {
+    let bytes = sampleBytes(5000)
+    let (out, error) = drained(try encoded(bytes, .gzip) + [UInt8](repeating: 0, count: 200_000), .gzip)
+    #expect(error == nil)
+    #expect(out == bytes)
+  }
+
+  /// A frame that asks for a window of 2 GiB is refused before the memory is taken.
+  @Test func zstdWindowsAreBounded() {
+    let frame: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0x00, (31 - 10) << 3, 0x01, 0x00, 0x00]
+    let (out, error) = drained(frame, .zstd)
+    #expect(out.isEmpty)
+    #expect(error?.message.contains("memory") == true)
+  }
+
+  @Test(arguments: Compression.allCases)
+  func theFormatIsFoundByContent(_ compression: Compression) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let bytes = sampleBytes(500)
+    try FileSystem.write(try encoded(bytes, compression), to: folder + "/misnamed.txt")
+    #expect(try Compression.detect(folder + "/misnamed.txt") == compression)
+    #expect(try openSource(folder + "/misnamed.txt").readAll() == bytes)
+  }
+
+  @Test func emptyAndTinyFilesArePlain() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    for bytes: [UInt8] in [[], [0x28], [0x1F], Array("BZ".utf8)] {
+      try FileSystem.write(bytes, to: folder + "/f")
+      #expect(try openSource(folder + "/f").readAll() == bytes)
+    }
+  }
+
+  @Test func equalInputGivesEqualBytes() throws {
+    for compression in [Compression.zstd, .gzip] {
+      #expect(try encoded(sampleBytes(9000), compression) == encoded(sampleBytes(9000), compression))
+    }
+  }
+
+  @Test func readAllIsBounded() throws {
+    let error = #expect(throws: ShardError.self) { try MemorySource(sampleBytes(500)).readAll(limit: 499) }
+    #expect(error?.code == .tooLarge)
+  }
+
+  @Test func aRangeOfAFileIsRead() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("0123456789".utf8), to: folder + "/f")
+    #expect(try FileSource(folder + "/f", offset: 3, length: 4).readAll() == Array("3456".utf8))
+    #expect(try FileSource(folder + "/f", offset: 8, length: 100).readAll() == Array("89".utf8))
+    #expect(try FileSource(folder + "/f", offset: 80).readAll() == [])
+  }
+}
