@@ -73,9 +73,11 @@ PL_TARGET static int read_value(ondemand::value value, pl_json_field *out) {
       break;
   }
   if (error) return error;
-  while (out->kind != PL_JSON_STRING && !slice.empty() && (unsigned char)slice.back() <= ' ') slice.remove_suffix(1);
   // simdjson only skips over what is nested, and limits integers to 64 bits where JSON does not.
-  if (out->kind != PL_JSON_STRING && !is_json_value(slice)) return bad_value;
+  if (out->kind != PL_JSON_STRING) {
+    if (!is_json_value(slice)) return bad_value;
+    while ((unsigned char)slice.back() <= ' ') slice.remove_suffix(1);
+  }
   out->value = slice.data();
   out->value_length = slice.size();
   return SUCCESS;

@@ -198,25 +198,37 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
   public static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
 
   public init(json: JSONValue) throws(OptionProblem) {
-    if let bytes = json.integer {
-      self.init(bytes)
-      return
+    switch json {
+    case .integer(let bytes) where bytes >= 0: self.init(bytes)
+    case .string(let text):
+      guard let value = Self.parse(text) else { throw OptionProblem("'\(text)' is not \(Self.typeName)") }
+      self = value
+    case .integer, .number: throw OptionProblem("\(json.text()) is not \(Self.typeName)")
+    default: throw Self.mismatch(json)
     }
-    guard let text = json.string, let value = Self.parse(text) else { throw Self.mismatch(json) }
-    self = value
   }
 
+  /// Digits with at most one decimal point, then maybe a unit; nil for anything else.
   public static func parse(_ text: String) -> ByteCount? {
     let units: [(String, Int)] = [
       ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("KB", 1000), ("MB", 1_000_000),
       ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
     ]
-    for (unit, size) in units where text.hasSuffix(unit) {
-      let digits = text.dropLast(unit.utf8.count).filter { $0 != " " }
-      guard let number = Double(digits), number >= 0, number * Double(size) < 9e18 else { return nil }
-      return ByteCount(Int(number * Double(size)))
+    guard let (unit, size) = units.first(where: { text.hasSuffix($0.0) }) else { return count(text[...], of: 1) }
+    var number = text.dropLast(unit.utf8.count)
+    if number.last == " " { number.removeLast() }
+    return count(number, of: size)
+  }
+
+  private static func count(_ text: Substring, of size: Int) -> ByteCount? {
+    let isPlain = text.utf8.first.map { $0 >= 48 && $0 <= 57 } ?? false
+    guard isPlain, text.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 || $0 == 46 }) else { return nil }
+    if let whole = Int(text) {
+      let (bytes, overflow) = whole.multipliedReportingOverflow(by: size)
+      return overflow ? nil : ByteCount(bytes)
     }
-    return Int(text).map { ByteCount($0) }
+    guard size > 1, let number = Double(text), number * Double(size) < 9e18 else { return nil }
+    return ByteCount(Int(number * Double(size)))
   }
 
   public var json: JSONValue { .integer(bytes) }
