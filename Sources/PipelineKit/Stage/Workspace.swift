@@ -90,12 +90,14 @@ public final class Workspace {
   }
 
   /// Puts a file of an earlier phase into an output under another name, without copying its bytes.
-  public func link<K>(_ output: Output<K>, name: String, to file: ArtifactFile) throws {
+  /// - Parameter ids: as in `publish`.
+  public func link<K>(_ output: Output<K>, name: String, to file: ArtifactFile, ids: [UInt64] = []) throws {
     try FileSystem.link(file.path, to: try stagedPath(output.port.name, name))
     files.append(
       PublishedFile(
         port: output.port.name, name: name, bytes: file.bytes, digest: file.digest, documents: file.documents,
         textBytes: file.textBytes))
+    if !ids.isEmpty { try publishIDs(ids, of: "\(output.port.name)/\(name)") }
   }
 
   func publish(

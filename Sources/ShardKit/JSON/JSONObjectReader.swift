@@ -19,6 +19,9 @@ public final class JSONObjectReader {
     }
   }
 
+  /// Bytes that must be readable behind a `padded` buffer.
+  public static let padding = Int(PL_JSON_PADDING)
+
   private let parser: OpaquePointer
   private let fields: UnsafeMutableBufferPointer<pl_json_field>
 

@@ -1,0 +1,55 @@
+/// Finds values in documents' metadata by their keys, such as `url` or `dedup_meta.token_count`.
+public final class MetadataReader {
+  public typealias Found = (_ path: Int, _ value: UnsafeRawBufferPointer, _ kind: JSONObjectReader.Kind) -> Void
+
+  public let paths: [String]
+  private let root: Branch
+
+  /// - Parameter paths: keys joined by dots.
+  public init(_ paths: [String]) {
+    self.paths = paths
+    root = Branch(paths.enumerated().map { ($0.offset, $0.element.split(separator: ".")[...]) })
+  }
+
+  /// Calls `found` with the number of each path that the object has, in the object's order. Slices live until the next
+  /// call. Metadata that is no JSON object has no values.
+  public func read(_ metadata: UnsafeRawBufferPointer, _ found: Found) {
+    if metadata.count > 0 && !paths.isEmpty { root.read(metadata, found) }
+  }
+
+  public func read(_ metadata: [UInt8], _ found: Found) { metadata.withUnsafeBytes { read($0, found) } }
+}
+
+/// The wanted keys of one object, with the padded copy of it that slices point into.
+private final class Branch {
+  private var leaves: [(key: [UInt8], path: Int)] = []
+  private var branches: [(key: [UInt8], branch: Branch)] = []
+  private let reader = JSONObjectReader()
+  private var padded = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 64)
+
+  init(_ paths: [(number: Int, keys: ArraySlice<Substring>)]) {
+    for key in Set(paths.compactMap(\.keys.first)).sorted() {
+      let below = paths.filter { $0.keys.first == key }.map { ($0.number, $0.keys.dropFirst()) }
+      for (path, rest) in below where rest.isEmpty { leaves.append((Array(key.utf8), path)) }
+      let deeper = below.filter { !$0.1.isEmpty }
+      if !deeper.isEmpty { branches.append((Array(key.utf8), Branch(deeper))) }
+    }
+  }
+
+  deinit { padded.deallocate() }
+
+  func read(_ object: UnsafeRawBufferPointer, _ found: MetadataReader.Found) {
+    let needed = object.count + JSONObjectReader.padding
+    if padded.count < needed {
+      padded.deallocate()
+      padded = .allocate(byteCount: needed * 2, alignment: 64)
+    }
+    padded.copyMemory(from: object)
+    for i in object.count..<needed { padded[i] = 0 }
+    _ = reader.read(padded: UnsafeRawBufferPointer(rebasing: padded[..<object.count])) { field in
+      for (key, path) in leaves where field.key.elementsEqual(key) { found(path, field.value, field.kind) }
+      guard field.kind == .object else { return }
+      for (key, branch) in branches where field.key.elementsEqual(key) { branch.read(field.value, found) }
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import ShardKit
+
+/// A part of a document that an option can name.
+public enum DocumentField: Equatable, Sendable {
+  case id, text, source, added, created, version, metadata
+  /// `metadata.KEY`, or `metadata.KEY.KEY`.
+  case member(String)
+
+  public static let names = ["id", "text", "source", "added", "created", "version", "metadata"]
+
+  public init?(_ path: String) {
+    switch path {
+    case "id": self = .id
+    case "text": self = .text
+    case "source": self = .source
+    case "added": self = .added
+    case "created": self = .created
+    case "version": self = .version
+    case "metadata": self = .metadata
+    default:
+      let keys = path.split(separator: ".", omittingEmptySubsequences: false)
+      guard keys.count > 1, keys[0] == "metadata", !keys.contains("") else { return nil }
+      self = .member(keys.dropFirst().joined(separator: "."))
+    }
+  }
+}
+
+/// An MDS row that is filled from documents.
+final class DocumentRow {
+  let schema: MDSSchema
+  private(set) var row: MDSRow
+  private let fields: [DocumentField]
+  /// The place of each column's value among the metadata's paths.
+  private let paths: [Int?]
+  private let reader: MetadataReader
+  private var found: [(bytes: UnsafeRawBufferPointer, kind: JSONObjectReader.Kind)?]
+
+  /// - Parameter fields: one for each column of the schema, in its order.
+  init(_ schema: MDSSchema, fields: [DocumentField]) {
+    self.schema = schema
+    self.fields = fields
+    row = MDSRow(schema)
+    var names: [String] = []
+    paths = fields.map { field in
+      guard case .member(let path) = field else { return nil }
+      names.append(path)
+      return names.count - 1
+    }
+    reader = MetadataReader(names)
+    found = Array(repeating: nil, count: names.count)
+  }
+
+  static func canFill(_ encoding: MDSEncoding) -> Bool {
+    switch encoding {
+    case .array, .opaque: false
+    default: true
+    }
+  }
+
+  /// Puts a document into `row`. Returns nil, or the column that it has no value for.
+  ///
+  /// A missing member is an empty string in `str` and `bytes` and `null` in `json`; a number must be there.
+  func fill(from document: borrowing Document) -> String? {
+    row.removeAll()
+    if !found.isEmpty {
+      for i in found.indices { found[i] = nil }
+      reader.read(document.metadata) { found[$0] = ($1, $2) }
+    }
+    for (i, field) in fields.enumerated() {
+      let encoding = schema.columns[i].encoding
+      let fits =
+        switch field {
+        case .id: append(document.id, encoding)
+        case .text: append(document.text, encoding)
+        case .source: append(document.source, encoding)
+        case .added: append(document.added, encoding)
+        case .created: append(document.created, encoding)
+        case .version: append(document.version, encoding)
+        case .metadata: append(document.metadata.isEmpty ? Array("{}".utf8) : document.metadata, encoding, .object)
+        case .member: append(found[paths[i]!], encoding)
+        }
+      if !fits { return schema.columns[i].name }
+    }
+    return nil
+  }
+
+  @inline(__always)
+  private func append(_ bytes: [UInt8], _ encoding: MDSEncoding, _ kind: JSONObjectReader.Kind = .string) -> Bool {
+    if encoding == .str || encoding == .bytes {
+      row.append(bytes)
+      return true
+    }
+    return bytes.withUnsafeBytes { append(($0, kind), encoding) }
+  }
+
+  private func append(
+    _ value: (bytes: UnsafeRawBufferPointer, kind: JSONObjectReader.Kind)?, _ encoding: MDSEncoding
+  ) -> Bool {
+    switch encoding {
+    case .str, .bytes:
+      row.append(value?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0))
+    case .json:
+      guard let value, value.kind == .string else {
+        row.append(value.map { Array($0.bytes) } ?? Array("null".utf8))
+        return true
+      }
+      var quoted: [UInt8] = []
+      JSONText.append(string: value.bytes, to: &quoted)
+      row.append(quoted)
+    default:
+      guard let value else { return false }
+      return append(number: String(decoding: value.bytes, as: UTF8.self), encoding)
+    }
+    return true
+  }
+
+  private func append(number text: String, _ encoding: MDSEncoding) -> Bool {
+    switch encoding {
+    case .scalar(.uint64):
+      guard let number = UInt64(text) else { return false }
+      withUnsafeBytes(of: number.littleEndian) { row.append($0) }
+    case .scalar(.float16), .scalar(.float32), .scalar(.float64):
+      guard let number = Double(text) else { return false }
+      row.append(number)
+    case .digits(let name):
+      guard name == "str_int" ? text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }) : Double(text) != nil,
+        !text.isEmpty
+      else { return false }
+      row.append(text)
+    default:
+      guard let number = Int(text), Self.range(of: encoding).contains(number) else { return false }
+      row.append(number)
+    }
+    return true
+  }
+
+  private static func range(of encoding: MDSEncoding) -> ClosedRange<Int> {
+    switch encoding {
+    case .scalar(.uint8): 0...Int(UInt8.max)
+    case .scalar(.int8): Int(Int8.min)...Int(Int8.max)
+    case .scalar(.uint16): 0...Int(UInt16.max)
+    case .scalar(.int16): Int(Int16.min)...Int(Int16.max)
+    case .scalar(.uint32): 0...Int(UInt32.max)
+    case .scalar(.int32): Int(Int32.min)...Int(Int32.max)
+    default: Int.min...Int.max
+    }
+  }
+}

@@ -1,0 +1,79 @@
+import PipelineKit
+import ShardKit
+
+/// The shards of one task, sealed one by one under the task's name; `MDSIndexing` numbers them.
+final class SealedShards {
+  private let schema: MDSSchema
+  private let writer: MDSShardWriter
+  private let workspace: Workspace
+  private let sealed: Output<MDS>
+  private let entries: Output<Counts>
+  private var shards: [MDSShard] = []
+  private var ids: [UInt64] = []
+  private var textBytes = 0
+
+  init(_ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Counts>) {
+    self.schema = schema
+    writer = MDSShardWriter(schema)
+    self.workspace = workspace
+    self.sealed = sealed
+    self.entries = entries
+  }
+
+  func append(_ row: borrowing MDSRow, id: [UInt8], textBytes: Int) throws {
+    if !writer.fits(row) { try seal() }
+    try writer.append(row)
+    ids.append(recordHash(id))
+    self.textBytes += textBytes
+  }
+
+  func finish() throws {
+    if writer.samples > 0 { try seal() }
+    let list = JSONValue.list(shards.map(\.json)).text()
+    try workspace.write(entries, name: workspace.task.key + ".json", Array(list.utf8))
+  }
+
+  private func seal() throws {
+    try workspace.control.check()
+    let basename = "\(workspace.task.key)-\(TaskPlan.padded(shards.count)).mds"
+    let name = basename + (schema.compression.map { ".\($0.fileExtension)" } ?? "")
+    let file = try workspace.file(sealed, name)
+    let shard = try writer.seal(into: file, basename: basename)
+    try workspace.publish(sealed, file, name: name, documents: shard.samples, textBytes: Int64(textBytes))
+    try workspace.write(entries, name: name + ".ids", ids.withUnsafeBytes { Array($0) })
+    shards.append(shard)
+    ids.removeAll(keepingCapacity: true)
+    textBytes = 0
+  }
+}
+
+/// Puts sealed shards together: `shard.00000.mds`, … and `index.json`, with the ids by which `trace` finds a sample.
+enum MDSIndexing {
+  static func run(
+    _ workspace: Workspace, from sealed: Output<MDS> = MDSWrite.sealed, _ entries: Output<Counts> = MDSWrite.entries,
+    into dataSet: Output<MDS> = MDSWrite.dataSet
+  ) throws {
+    let files = Dictionary(uniqueKeysWithValues: workspace.files(sealed).map { ($0.name, $0) })
+    let described = workspace.files(entries)
+    let ids = Dictionary(uniqueKeysWithValues: described.map { ($0.name, $0) })
+    var shards: [MDSShard] = []
+    for file in described where file.name.hasSuffix(".json") {
+      for entry in try JSONValue.parse(FileSystem.read(file.path)).value.array ?? [] {
+        guard let shard = MDSShard(json: entry), let stored = files[shard.stored.basename] else {
+          throw StageError(.input, file.name, "it describes a shard that is not there", hint: "Run with --force.")
+        }
+        let numbered = shard.numbered(shards.count)
+        let hashes = try ids[stored.name + ".ids"].map { try Self.hashes(in: $0.path) } ?? []
+        try workspace.link(dataSet, name: numbered.stored.basename, to: stored, ids: hashes)
+        shards.append(numbered)
+      }
+    }
+    try workspace.write(dataSet, name: "index.json", Array(MDSIndex(shards: shards).text.utf8))
+  }
+
+  private static func hashes(in path: String) throws -> [UInt64] {
+    try FileSystem.read(path).withUnsafeBytes { bytes in
+      (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+    }
+  }
+}

@@ -1,0 +1,51 @@
+"""Reads an MDS data set with MosaicML Streaming and prints each sample as a line of JSON, sorted by keys.
+
+  python3 mosaicml_streaming.py FOLDER [LOCAL]
+
+LOCAL, where given, is an empty folder that the shards are copied and decompressed into.
+Needs: pip install mosaicml-streaming. Works without torchvision, which that package imports for images alone.
+"""
+import importlib.machinery
+import json
+import sys
+import types
+
+
+class Absent(types.ModuleType):
+    """A module whose every attribute is an empty class."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+
+def import_streaming():
+    try:
+        import torchvision  # noqa: F401
+    except Exception:
+        for part in ("", ".io", ".datasets", ".transforms", ".transforms.functional"):
+            module = Absent("torchvision" + part)
+            module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
+            module.__path__ = []
+            sys.modules[module.__name__] = module
+    from streaming import StreamingDataset
+    return StreamingDataset
+
+
+def plain(value):
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def main():
+    dataset_type = import_streaming()
+    if len(sys.argv) == 1:
+        return  # only asked whether it can be imported
+    where = {"local": sys.argv[1]} if len(sys.argv) == 2 else {"remote": sys.argv[1], "local": sys.argv[2]}
+    dataset = dataset_type(**where, shuffle=False, batch_size=1, validate_hash="xxh64")
+    for i in range(len(dataset)):
+        sample = {key: plain(value) for key, value in dataset[i].items()}
+        sys.stdout.write(json.dumps(sample, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+main()

@@ -1,0 +1,38 @@
+import Glibc
+import ShardKit
+
+/// A Python script of `Tests/Peers`, in which another project's software reads what this one wrote.
+///
+/// The interpreter is `PIPELINE_PYTHON`, or `python3`.
+public struct PeerScript: Sendable {
+  public let path: String
+  /// Whether the script's imports work here: without arguments a script does nothing else.
+  public let isUsable: Bool
+
+  public init(_ name: String) {
+    path = packagePath("Tests/Peers/\(name)")
+    isUsable = Self.shell("'\(Self.interpreter)' '\(path)' 2>/dev/null").status == 0
+  }
+
+  public static let interpreter = getenv("PIPELINE_PYTHON").map { String(cString: $0) } ?? "python3"
+
+  /// Runs the script; its output, or nil where it failed.
+  public func run(_ arguments: String...) -> [UInt8]? {
+    let quoted = arguments.map { "'\($0)'" }.joined(separator: " ")
+    let (status, output) = Self.shell("'\(Self.interpreter)' '\(path)' \(quoted)")
+    return status == 0 ? output : nil
+  }
+
+  private static func shell(_ command: String) -> (status: Int32, output: [UInt8]) {
+    guard let pipe = popen(command, "r") else { return (-1, []) }
+    var output: [UInt8] = []
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1 << 16) { room in
+      while true {
+        let count = fread(room.baseAddress!, 1, room.count, pipe)
+        if count == 0 { break }
+        output.append(contentsOf: room[..<count])
+      }
+    }
+    return (pclose(pipe), output)
+  }
+}
