@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "minhash.h"
+
 uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);
 uint64_t pl_xxh3(const void *_Nullable bytes, size_t length);
 uint32_t pl_xxh32(const void *_Nullable bytes, size_t length, uint32_t seed);

@@ -1,0 +1,78 @@
+import CKernels
+
+/// Makes sketches: small fixed-size summaries whose lanes agree, each, with a probability of the texts'
+/// Jaccard similarity (over sets of character shingles of the folded text).
+///
+/// A lane holds 16 bits (b-bit minwise hashing: Li, König, WWW 2010). Sketching is Fast Similarity Sketching
+/// (Dahlgaard, Knudsen, Thorup, FOCS 2017): as exact as one permutation a lane, in time O(n + t log t).
+/// The same on every machine. Memory is used again for the next text.
+public struct Sketcher: ~Copyable {
+  public let shape: SketchShape
+  private let level: pl_simd_level
+  private var text: ComparedText
+  private var hashes: UnsafeMutablePointer<UInt64>
+  private var capacity: Int
+
+  public init(shape: SketchShape = SketchShape(), level: pl_simd_level = pl_simd_widest()) {
+    precondition(shape.shingleWidth > 0 && shape.lanes > 0 && shape.lanes <= SketchShape.maximumLanes)
+    self.shape = shape
+    self.level = level
+    text = ComparedText(level: level)
+    capacity = 1 << 12
+    hashes = .allocate(capacity: capacity)
+  }
+
+  deinit { hashes.deallocate() }
+
+  /// The shingles' hashes in the order of the text, repeats included; valid until the next call. A text
+  /// shorter than a shingle is one shingle, so there is always at least one.
+  public mutating func shingles(_ utf8: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt64> {
+    text.fold(utf8)
+    let scalars = text.scalars
+    reserve(scalars.count + 1)
+    let count = pl_shingle_hashes(level, scalars.baseAddress!, scalars.count, shape.shingleWidth, hashes)
+    return UnsafeBufferPointer(start: hashes, count: count)
+  }
+
+  /// Writes `shape.lanes` lanes. Returns the number of shingles, repeats included.
+  @discardableResult
+  public mutating func sketch(_ utf8: UnsafeBufferPointer<UInt8>, into lanes: UnsafeMutablePointer<UInt16>) -> Int {
+    let shingles = shingles(utf8)
+    pl_sketch(level, shingles.baseAddress!, shingles.count, lanes, shape.lanes)
+    return shingles.count
+  }
+
+  private mutating func reserve(_ needed: Int) {
+    guard needed > capacity else { return }
+    hashes.deallocate()
+    capacity = max(needed, capacity * 2)
+    hashes = .allocate(capacity: capacity)
+  }
+}
+
+extension SketchShape {
+  /// The key of one band: texts that agree in the band's lanes have the same key.
+  public func bandKey(_ band: Int, of lanes: UnsafePointer<UInt16>) -> UInt64 {
+    pl_xxh3(lanes + band * rows, rows * 2)
+  }
+
+  /// Lanes in which two sketches agree.
+  public func agreeingLanes(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Int {
+    pl_lanes_agreeing(a, b, lanes)
+  }
+
+  /// The Jaccard similarity that agreeing lanes stand for, in 0...1; standard error √(s(1 − s)/lanes).
+  public func similarity(agreeingLanes: Int) -> Double {
+    let byChance = 1.0 / 65536  // different elements with the same 16 bits
+    return max(0, (Double(agreeingLanes) / Double(lanes) - byChance) / (1 - byChance))
+  }
+
+  /// Whether two sketches share a band before `band`.
+  public func shareBand(before band: Int, _ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Bool {
+    (0..<band).contains { earlier in
+      // Most bands differ in their first row already.
+      a[earlier * rows] == b[earlier * rows]
+        && pl_lanes_agreeing(a + earlier * rows, b + earlier * rows, rows) == rows
+    }
+  }
+}

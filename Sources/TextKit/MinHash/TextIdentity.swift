@@ -1,0 +1,26 @@
+import CKernels
+
+/// A 128-bit hash (XXH3) of a text: equal for equal texts, and different for any that chance will bring.
+public struct TextIdentity: BitwiseCopyable, Hashable, Comparable, Sendable {
+  public var high: UInt64
+  public var low: UInt64
+
+  /// Of the bytes as they stand.
+  public init(raw utf8: UnsafeBufferPointer<UInt8>) { self.init(UnsafeRawBufferPointer(utf8)) }
+
+  /// Of the text as `folder` folds it.
+  public init(folded utf8: UnsafeBufferPointer<UInt8>, by folder: inout ComparedText) {
+    folder.fold(utf8)
+    self.init(UnsafeRawBufferPointer(folder.scalars))
+  }
+
+  private init(_ bytes: UnsafeRawBufferPointer) {
+    var low: UInt64 = 0
+    high = pl_xxh3_128(bytes.baseAddress, bytes.count, &low)
+    self.low = low
+  }
+
+  public static func < (a: TextIdentity, b: TextIdentity) -> Bool {
+    a.high != b.high ? a.high < b.high : a.low < b.low
+  }
+}

@@ -1,0 +1,59 @@
+import Testing
+
+@testable import TextKit
+
+private func sketch(_ text: String, _ shape: SketchShape = SketchShape()) -> [UInt16] {
+  var sketcher = Sketcher(shape: shape)
+  var lanes = [UInt16](repeating: 0, count: shape.lanes)
+  Array(text.utf8).withUnsafeBufferPointer { _ = sketcher.sketch($0, into: &lanes) }
+  return lanes
+}
+
+private func similarity(_ a: String, _ b: String) -> Double {
+  SketchShape().similarity(agreeingLanes: SketchShape().agreeingLanes(sketch(a), sketch(b)))
+}
+
+func shingleSet(_ text: String) -> [UInt64] {
+  var sketcher = Sketcher()
+  var hashes = Array(text.utf8).withUnsafeBufferPointer { Array(sketcher.shingles($0)) }
+  let count = hashes.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
+  return Array(hashes[..<count])
+}
+
+@Suite struct SketcherTests {
+  @Test func equalTextsHaveEqualSketches() {
+    #expect(sketch("ここで ＡＢＣの本を読む。") == sketch("ここで\n　abcの本を読む。\n"))
+    #expect(!SketchShape().shareBand(before: 0, sketch("同じ文章です。"), sketch(" 同じ文章です。")))
+    #expect(SketchShape().shareBand(before: 1, sketch("同じ文章です。"), sketch(" 同じ文章です。")))
+  }
+
+  @Test func shortTextsAreOneShingle() {
+    #expect(shingleSet("短い").count == 1 && shingleSet("").count == 1 && shingleSet("五文字です").count == 1)
+    #expect(similarity("短い", "短い\n") == 1)
+    #expect(similarity("短い", "長い") < 0.1)
+    #expect(similarity("", " ") < 0.1)
+    #expect(similarity("バス", "パス") < 0.1)
+  }
+
+  @Test func bandKeysFollowTheirRowsAlone() {
+    let shape = SketchShape(bands: 4, rows: 3)
+    var lanes: [UInt16] = Array(1...12)
+    let before = (0..<4).map { shape.bandKey($0, of: lanes) }
+    lanes[4] = 99
+    let after = (0..<4).map { shape.bandKey($0, of: lanes) }
+    #expect(before[0] == after[0] && before[1] != after[1] && before[2...] == after[2...])
+    #expect(Set(before).count == 4)
+  }
+
+  @Test func jaccardIsExact() {
+    func jaccard(_ a: [UInt64], _ b: [UInt64]) -> Double {
+      a.withUnsafeBufferPointer { a in b.withUnsafeBufferPointer { ShingleSet.jaccard(a, $0) } }
+    }
+    #expect(jaccard([1, 2, 3], [2, 3, 4]) == 0.5)
+    #expect(jaccard([], []) == 1 && jaccard([], [1]) == 0 && jaccard([7], [7]) == 1)
+    #expect(jaccard(shingleSet("あいうえおかきくけこ"), shingleSet("あいうえおかきくけさ")) == 5.0 / 7)
+    var repeated: [UInt64] = [5, 1, 5, 3, 1]
+    let distinct = repeated.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
+    #expect(Array(repeated[..<distinct]) == [1, 3, 5])
+  }
+}
