@@ -141,6 +141,16 @@ public final class DocumentWriter {
     if buffer.count >= 1 << 17 { try flush() }
   }
 
+  /// Writes a document that is already a JSON line (without its line end) as it stands.
+  public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws(ShardError) {
+    buffer.append(contentsOf: line)
+    buffer.append(10)
+    documents += 1
+    self.textBytes += textBytes
+    idHashes.append(recordHash(id))
+    if buffer.count >= 1 << 17 { try flush() }
+  }
+
   /// Hands everything to the sink, which the caller commits.
   public func flush() throws(ShardError) {
     try sink.write(buffer)

@@ -3,6 +3,8 @@ import PipelineKit
 extension StageRegistry {
   /// Every stage that comes with pipeline. A new stage is one file and one line here.
   public static let builtin = StageRegistry([
+    StageDescription(DedupeExact.self),
+    StageDescription(DedupeMinHash.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(TextClean.self),

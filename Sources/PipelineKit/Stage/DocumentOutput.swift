@@ -17,10 +17,21 @@ public final class DocumentOutput {
   }
 
   public func write(_ document: borrowing Document) throws {
-    if let writer = current?.writer, Int64(writer.textBytes) >= rotateAtBytes { try finishPart() }
-    if current == nil { try begin() }
+    try makeReady()
     try current!.writer.write(document)
     workspace.ledger.output.add(bytes: document.text.count)
+  }
+
+  /// Passes on a document's JSON line, which need not be parsed for it.
+  public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    try makeReady()
+    try current!.writer.write(line: line, id: id, textBytes: textBytes)
+    workspace.ledger.output.add(bytes: textBytes)
+  }
+
+  private func makeReady() throws {
+    if let writer = current?.writer, Int64(writer.textBytes) >= rotateAtBytes { try finishPart() }
+    if current == nil { try begin() }
   }
 
   private func begin() throws {

@@ -1,0 +1,154 @@
+import ShardKit
+import TextKit
+
+/// Two documents that share a band, the better one by the order of survivors first; 12 bytes on disk.
+struct CandidatePair: BitwiseCopyable {
+  var better: UInt32
+  var worse: UInt32
+  var agreeingLanes: UInt32
+}
+
+/// Which candidates are duplicates by their sketches alone, in lanes that agree.
+///
+/// An estimate from n lanes has the standard error √(s(1 − s)/n). What lies four of them above the threshold is taken,
+/// what lies four below is not, and the texts decide between.
+struct SimilarityBounds: Equatable {
+  /// From here on a pair is a duplicate.
+  let sureLanes: Int
+  /// Below this it is none.
+  let possibleLanes: Int
+
+  init(threshold: Double, lanes: Int) {
+    let margin = 4 * (threshold * (1 - threshold) / Double(lanes)).squareRoot()
+    sureLanes = Int(((threshold + margin) * Double(lanes)).rounded(.up))
+    possibleLanes = Int(((threshold - margin) * Double(lanes)).rounded(.down))
+  }
+}
+
+/// A document under its key of one band.
+private struct BandRecord: SortableRecord {
+  var key: UInt64
+  var document: UInt32
+
+  var prefix: UInt64 { key }
+  static func < (a: BandRecord, b: BandRecord) -> Bool {
+    a.key != b.key ? a.key < b.key : a.document < b.document
+  }
+}
+
+/// Finds the candidate pairs of a band and compares their sketches.
+///
+/// A pair that shares several bands is found in the first of them. In a bucket of more than `anchors` + 1 documents
+/// each is compared with the best `anchors` only, so that a bucket of n costs O(n), not O(n²).
+struct CandidateSearch {
+  static let anchors = 16
+
+  let table: DocumentTable
+  let sketches: [SketchReader]
+  let shape: SketchShape
+  let bounds: SimilarityBounds
+  /// For records of the band and for pages of sketches, half each.
+  let memoryBytes: Int
+  /// Path that spilled files begin with.
+  let scratch: String
+
+  /// Calls `sure` for pairs that are duplicates, `possible` for those that the texts must decide.
+  func search(
+    band: Int, sure: (CandidatePair) throws -> Void,
+    possible: (CandidatePair) throws -> Void
+  ) throws {
+    let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 2)
+    for (part, reader) in sketches.enumerated() {
+      try reader.forEachKeyBlock(band: band) { row, keys in
+        var document = UInt32(table.bases[part] + row)
+        for key in keys {
+          try sorter.append(BandRecord(key: key, document: document))
+          document += 1
+        }
+      }
+    }
+    release()
+    var pages = PageCount(limit: memoryBytes / 2)
+    var bucket: [UInt32] = []
+    var key: UInt64 = 0
+    func compareBucket() throws {
+      if bucket.count < 2 { return }
+      try compare(&bucket, band: band, &pages, sure: sure, possible: possible)
+    }
+    try sorter.drain { record in
+      if record.key != key {
+        try compareBucket()
+        bucket.removeAll(keepingCapacity: true)
+        key = record.key
+      }
+      bucket.append(record.document)
+    }
+    try compareBucket()
+    release()
+  }
+
+  private func compare(
+    _ bucket: inout [UInt32], band: Int, _ pages: inout PageCount,
+    sure: (CandidatePair) throws -> Void,
+    possible: (CandidatePair) throws -> Void
+  ) throws {
+    let anchors = moveBestToFront(&bucket)
+    for i in 0..<anchors {
+      let lanes = lanes(bucket[i])
+      for j in (i + 1)..<max(i + 1, bucket.count) {
+        if pages.touch(1) { release() }
+        let others = self.lanes(bucket[j])
+        if shape.shareBand(before: band, lanes, others) { continue }
+        let agreeing = shape.agreeingLanes(lanes, others)
+        if agreeing < bounds.possibleLanes { continue }
+        let pair = CandidatePair(better: bucket[i], worse: bucket[j], agreeingLanes: UInt32(agreeing))
+        if agreeing >= bounds.sureLanes { try sure(pair) } else { try possible(pair) }
+      }
+    }
+  }
+
+  /// Brings the best documents to the front, in order; returns how many.
+  private func moveBestToFront(_ bucket: inout [UInt32]) -> Int {
+    let limit = Self.anchors
+    guard bucket.count > limit + 1 else {
+      bucket.sort { table.isBetter($0, $1) }
+      return bucket.count
+    }
+    bucket[..<limit].sort { table.isBetter($0, $1) }
+    for i in limit..<bucket.count where table.isBetter(bucket[i], bucket[limit - 1]) {
+      bucket.swapAt(i, limit - 1)
+      var place = limit - 1
+      while place > 0, table.isBetter(bucket[place], bucket[place - 1]) {
+        bucket.swapAt(place, place - 1)
+        place -= 1
+      }
+    }
+    return limit
+  }
+
+  private func lanes(_ document: UInt32) -> UnsafePointer<UInt16> {
+    let (part, row) = table.locate(document)
+    return sketches[part].lanes(row)
+  }
+
+  private func release() {
+    table.release()
+    for reader in sketches { reader.release() }
+  }
+}
+
+/// Counts pages touched at random, to give them back before they weigh.
+struct PageCount {
+  let limit: Int
+  private var bytes = 0
+
+  init(limit: Int) { self.limit = limit }
+
+  /// True when it is time to release.
+  mutating func touch(_ pages: Int) -> Bool {
+    bytes += pages * 4096
+    guard bytes > limit else { return false }
+    bytes = 0
+    return true
+  }
+}

@@ -1,0 +1,129 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Removes near-duplicates: documents whose sets of character shingles are alike.
+///
+/// Five phases. *signatures* sketches each part's documents; *bands* finds pairs that share a band and compares their
+/// sketches; *texts* reads again the documents of pairs that the sketches leave open; *survivors* decides; *filter*
+/// writes what stays. Every phase spills to disk beyond the option `memory`. The result depends on the set of
+/// documents alone: not on their order, on the number of input files or on the number of workers.
+public struct DedupeMinHash: Stage {
+  public struct Options: StageOptions {
+    public var threshold = 0.7
+    public var shingleWidth = 5
+    public var bands = 20
+    public var rows = 10
+    public var sources: [String] = []
+    public var memory = ByteCount.gibibytes(1)
+    public init() {}
+    public static let fields = [
+      OptionField(
+        "threshold", \Self.threshold,
+        "Documents of at least this Jaccard similarity (of sets of shingles) are duplicates.", in: 0.3...1),
+      OptionField(
+        "shingleWidth", \Self.shingleWidth,
+        "Characters in a shingle. Shorter texts are one shingle.", in: 1...64),
+      OptionField(
+        "bands", \Self.bands,
+        "Bands of a sketch; documents that agree in a whole band are compared. More bands find more.", in: 1...1024),
+      OptionField(
+        "rows", \Self.rows, "Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64),
+      OptionField(
+        "sources", \Self.sources,
+        "Sources from the one to keep first to the last; sources that are not named come after them."),
+      OptionField(
+        "memory", \Self.memory, "Memory for a task's sorting; what does not fit is spilled to disk.",
+        in: .mebibytes(1)...(.gibibytes(1024)), affectsOutput: false),
+    ]
+  }
+
+  public static let name = "dedupe.minhash"
+  public static let revision = 1
+  public static let summary = "Removes near-duplicates, keeping one document of each kind by a stated order."
+  static let documents = Input<Documents>("documents", "The documents to deduplicate.")
+  static let kept = Output<Documents>("documents", "The documents that stay.")
+  static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
+  static let sketches = Output<Signatures>("sketches", "Sketches and band keys.", hidden: true)
+  static let sure = Output<Signatures>("sure", "Pairs that their sketches decide.", hidden: true)
+  static let open = Output<Signatures>("open", "Pairs that their texts must decide.", hidden: true)
+  static let shingles = Output<Signatures>("shingles", "Shingle sets of open pairs.", hidden: true)
+  static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
+  public static let inputs = [documents.port]
+  public static let outputs = [
+    kept.port, index.port, sketches.port, sure.port, open.port, shingles.port, duplicates.port,
+  ]
+  public static let phases = ["signatures", "bands", "texts", "survivors", "filter"]
+
+  let options: Options
+  let shape: SketchShape
+  let bounds: SimilarityBounds
+
+  public init(options: Options) {
+    self.options = options
+    shape = SketchShape(shingleWidth: options.shingleWidth, bands: options.bands, rows: options.rows)
+    bounds = SimilarityBounds(threshold: options.threshold, lanes: shape.lanes)
+  }
+
+  public func validate() throws {
+    guard shape.lanes <= SketchShape.maximumLanes else {
+      throw StageError(
+        .options, "bands", "\(options.bands) bands of \(options.rows) rows are \(shape.lanes) lanes",
+        hint: "Choose bands × rows of at most \(SketchShape.maximumLanes).")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let inputs = context.files(Self.documents)
+    switch phase {
+    case "signatures": return TaskPlan.perFile(inputs)
+    case "bands": return bandTasks(context)
+    case "texts": return textTasks(inputs, context)
+    case "survivors": return [survivorTask(context)]
+    default: return DuplicateFilter.tasks(inputs, index: context.files(Self.index), context.files(Self.duplicates))
+    }
+  }
+
+  /// Few documents make few tasks of several bands, many documents a task a band.
+  private func bandTasks(_ context: PlanningContext) -> [TaskPlan] {
+    let files = context.files(Self.index) + context.files(Self.sketches)
+    let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
+    let bandsPerTask = max(1, min(options.bands / 4, 1_000_000 / max(1, documents)))
+    let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
+    return stride(from: 0, to: options.bands, by: bandsPerTask).map { first in
+      TaskPlan(
+        key: TaskPlan.padded(first), files: files, note: "bands=\(min(bandsPerTask, options.bands - first))",
+        memoryBytes: memoryBytes)
+    }
+  }
+
+  /// A task needs to know which of the documents' numbers are its own.
+  private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) -> [TaskPlan] {
+    let open = context.files(Self.open)
+    var first = 0
+    return zip(inputs, context.files(Self.index)).enumerated().map { part, files in
+      defer { first += files.1.documents }
+      return TaskPlan(
+        key: TaskPlan.padded(part), files: [files.0] + open, note: "first=\(first) documents=\(files.1.documents)")
+    }
+  }
+
+  private func survivorTask(_ context: PlanningContext) -> TaskPlan {
+    let files =
+      context.files(Self.index) + context.files(Self.sure) + context.files(Self.open) + context.files(Self.shingles)
+    let pairBytes = context.files(Self.sure).reduce(0) { $0 + Int($1.bytes) }
+    return TaskPlan(
+      key: "all", files: files, memoryBytes: min(options.memory.bytes, 16 * pairBytes) + (64 << 20))
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    switch workspace.phase {
+    case "signatures": try sketch(workspace)
+    case "bands": try searchBands(workspace)
+    case "texts": try readOpenTexts(workspace)
+    case "survivors": try chooseSurvivors(workspace)
+    default:
+      try DuplicateFilter(reason: "near-duplicate", threshold: options.threshold).run(workspace, to: Self.kept)
+    }
+  }
+}

@@ -1,0 +1,126 @@
+import PipelineKit
+import ShardKit
+
+/// What the choice of survivors and the reports need to know of a document.
+struct IndexEntry: BitwiseCopyable {
+  /// XXH3 of the text as it stands.
+  var textHash: UInt64
+  /// Clamped.
+  var textBytes: UInt32
+  /// Place of its source in the option `sources`; 0 is best.
+  var priority: UInt32
+}
+
+/// Writes the index of one input part: for each document its entry and its id, then the table of their offsets and
+/// the number of documents. Memory: eight bytes a document.
+struct IndexWriter: ~Copyable {
+  private let sink: any ByteSink
+  private var offsets: [UInt64] = [0]
+
+  init(_ sink: any ByteSink) { self.sink = sink }
+
+  /// Documents so far.
+  var count: Int { offsets.count - 1 }
+
+  mutating func append(_ document: borrowing Document, priority: UInt32) throws(ShardError) {
+    let entry = IndexEntry(
+      textHash: recordHash(document.text), textBytes: UInt32(clamping: document.text.count), priority: priority)
+    try sink.write(record: entry)
+    try sink.write(document.id)
+    offsets.append(offsets.last! + UInt64(MemoryLayout<IndexEntry>.size + document.id.count))
+  }
+
+  /// Writes the table; the sink is still to be committed.
+  func finish() throws(ShardError) {
+    try sink.write(records: offsets[...])
+    try sink.write(record: UInt64(count))
+  }
+}
+
+/// Reads an index at random.
+struct IndexReader: Sendable {
+  /// Documents in the part.
+  let count: Int
+  private let file: MappedFile
+  private let table: Int
+
+  init(_ path: String) throws(ShardError) {
+    file = try MappedFile(path)
+    let bytes = file.bytes
+    count = bytes.count >= 8 ? Int(clamping: bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self)) : -1
+    table = bytes.count - 8 - 8 * min(count + 1, bytes.count)
+    guard count >= 0, table >= 0 else {
+      throw ShardError(.malformed, path, "it is no index of documents", hint: "Run 'pipeline verify'.")
+    }
+  }
+
+  private func offset(_ row: Int) -> Int {
+    Int(file.bytes.loadUnaligned(fromByteOffset: table + 8 * row, as: UInt64.self))
+  }
+
+  func entry(_ row: Int) -> IndexEntry { file.bytes.loadUnaligned(fromByteOffset: offset(row), as: IndexEntry.self) }
+
+  func id(_ row: Int) -> UnsafeRawBufferPointer {
+    let start = offset(row) + MemoryLayout<IndexEntry>.size
+    return UnsafeRawBufferPointer(rebasing: file.bytes[start..<offset(row + 1)])
+  }
+
+  func release() { file.release() }
+}
+
+/// The documents of all parts, numbered through in the order of parts and rows.
+///
+/// The numbers differ with the order of the input, so nothing that can be seen depends on them: wherever documents
+/// are ranked, `isBetter` decides.
+struct DocumentTable: Sendable {
+  let parts: [IndexReader]
+  /// The number of each part's first document, and of all documents.
+  let bases: [Int]
+
+  init(_ paths: [String]) throws {
+    parts = try paths.map { try IndexReader($0) }
+    bases = parts.reduce(into: [0]) { $0.append($0.last! + $1.count) }
+    guard count < Int(UInt32.max) else {
+      throw StageError(
+        .input, "", "\(count) documents are more than the \(UInt32.max) that one stage numbers",
+        hint: "Deduplicate sources one by one first.")
+    }
+  }
+
+  var count: Int { bases.last! }
+
+  func locate(_ document: UInt32) -> (part: Int, row: Int) {
+    var low = 0
+    var high = parts.count
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if bases[middle] <= Int(document) { low = middle } else { high = middle }
+    }
+    return (low, Int(document) - bases[low])
+  }
+
+  func entry(_ document: UInt32) -> IndexEntry {
+    let (part, row) = locate(document)
+    return parts[part].entry(row)
+  }
+
+  func id(_ document: UInt32) -> UnsafeRawBufferPointer {
+    let (part, row) = locate(document)
+    return parts[part].id(row)
+  }
+
+  /// The order of survivors: better source, then longer text, then lesser id by bytes. Documents of one id come by
+  /// their text, and only when that is equal too by their number.
+  func isBetter(_ a: UInt32, _ b: UInt32) -> Bool {
+    let (x, y) = (entry(a), entry(b))
+    if x.priority != y.priority { return x.priority < y.priority }
+    if x.textBytes != y.textBytes { return x.textBytes > y.textBytes }
+    let (idA, idB) = (id(a), id(b))
+    if idA.lexicographicallyPrecedes(idB) { return true }
+    if idB.lexicographicallyPrecedes(idA) { return false }
+    return x.textHash != y.textHash ? x.textHash < y.textHash : a < b
+  }
+
+  /// Takes touched pages off the process's memory.
+  func release() { for part in parts { part.release() } }
+}

@@ -1,0 +1,72 @@
+import ShardKit
+import TextKit
+
+/// The shingle sets of some documents of one part, for exact comparison: row, number of hashes, sorted distinct hashes
+/// (all 64-bit, little-endian), by ascending row.
+struct ShingleFileWriter: ~Copyable {
+  private let sink: any ByteSink
+  private var sketcher: Sketcher
+  private var hashes: [UInt64] = []
+
+  init(_ sink: any ByteSink, shape: SketchShape) {
+    self.sink = sink
+    sketcher = Sketcher(shape: shape)
+  }
+
+  mutating func append(row: Int, text: UnsafeRawBufferPointer) throws(ShardError) {
+    hashes.removeAll(keepingCapacity: true)
+    hashes.append(contentsOf: sketcher.shingles(text.bindMemory(to: UInt8.self)))
+    let count = hashes.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
+    hashes.removeLast(hashes.count - count)
+    hashes.insert(contentsOf: [UInt64(row), UInt64(count)], at: 0)
+    try sink.write(records: hashes[...])
+  }
+}
+
+/// The shingle sets of all parts, at random. Memory: twelve bytes a set.
+struct ShingleSets {
+  private let files: [MappedFile]
+  private var documents: [UInt32] = []
+  private var places: [(file: Int32, offset: Int)] = []
+
+  /// `bases` are the numbers of the parts' first documents.
+  init(_ paths: [String], bases: [Int]) throws(ShardError) {
+    var files: [MappedFile] = []
+    for path in paths { files.append(try MappedFile(path)) }
+    self.files = files
+    for (part, file) in files.enumerated() {
+      var offset = 0
+      while offset + 16 <= file.bytes.count {
+        documents.append(UInt32(bases[part] + file.bytes.load(fromByteOffset: offset, as: Int.self)))
+        places.append((Int32(part), offset))
+        offset += 16 + 8 * file.bytes.load(fromByteOffset: offset + 8, as: Int.self)
+      }
+      guard offset == file.bytes.count else {
+        throw ShardError(.malformed, paths[part], "its last set is cut off", hint: "Run 'pipeline verify'.")
+      }
+    }
+  }
+
+  /// Exact Jaccard similarity of two documents whose sets are here.
+  func jaccard(_ a: UInt32, _ b: UInt32) -> Double { ShingleSet.jaccard(hashes(a), hashes(b)) }
+
+  private func hashes(_ document: UInt32) -> UnsafeBufferPointer<UInt64> {
+    let (file, offset) = places[lowerBound(documents, document)]
+    let bytes = files[Int(file)].bytes
+    let first = (bytes.baseAddress! + offset + 16).assumingMemoryBound(to: UInt64.self)
+    return UnsafeBufferPointer(start: first, count: bytes.load(fromByteOffset: offset + 8, as: Int.self))
+  }
+
+  func release() { for file in files { file.release() } }
+}
+
+/// The first index in a sorted array whose element is not below `value`.
+func lowerBound(_ sorted: [UInt32], _ value: UInt32) -> Int {
+  var low = 0
+  var high = sorted.count
+  while low < high {
+    let middle = (low + high) / 2
+    if sorted[middle] < value { low = middle + 1 } else { high = middle }
+  }
+  return low
+}
