@@ -1,18 +1,16 @@
+// On-demand code is chosen at compile time; without this, x86-64 gets the byte-by-byte fallback. The library marks
+// only part of that code with its target, so this whole file is compiled for it, headers included.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#define SIMDJSON_BUILTIN_IMPLEMENTATION haswell
+#pragma clang attribute push(__attribute__((target("avx2,bmi,pclmul,lzcnt,popcnt"))), apply_to = function)
+#endif
+
 #include "CSimdJSON.h"
 
 #include "grammar.h"
 
-// On-demand code is chosen at compile time; without this, x86-64 gets the byte-by-byte fallback.
-#if defined(__x86_64__)
-#define SIMDJSON_BUILTIN_IMPLEMENTATION haswell
-#endif
 #include <simdjson.h>
-
-#if defined(__x86_64__)
-#define PL_TARGET __attribute__((target("avx2,bmi,pclmul,lzcnt,popcnt")))
-#else
-#define PL_TARGET
-#endif
 
 using namespace simdjson;
 
@@ -20,6 +18,9 @@ static_assert(PL_JSON_PADDING >= SIMDJSON_PADDING, "padding is smaller than simd
 
 struct pl_json_parser {
   ondemand::parser parser;
+  // Written out, since implicit members are not marked with the target.
+  pl_json_parser() {}
+  ~pl_json_parser() {}
 };
 
 // Outside simdjson's own codes.
@@ -35,7 +36,7 @@ extern "C" pl_json_parser *pl_json_parser_new(void) {
 
 extern "C" void pl_json_parser_free(pl_json_parser *parser) { delete parser; }
 
-PL_TARGET static int read_value(ondemand::value value, pl_json_field *out) {
+static int read_value(ondemand::value value, pl_json_field *out) {
   ondemand::json_type type;
   if (auto error = value.type().get(type)) return error;
   std::string_view slice;
@@ -83,7 +84,7 @@ PL_TARGET static int read_value(ondemand::value value, pl_json_field *out) {
   return SUCCESS;
 }
 
-extern "C" PL_TARGET int pl_json_object(pl_json_parser *self, const char *json, size_t length, pl_json_field *fields,
+extern "C" int pl_json_object(pl_json_parser *self, const char *json, size_t length, pl_json_field *fields,
                               int capacity) {
   ondemand::document document;
   if (auto error = self->parser.iterate(json, length, length + SIMDJSON_PADDING).get(document)) return -1 - error;
@@ -112,3 +113,7 @@ extern "C" const char *pl_json_message(int result) {
   if (code == bad_value) return "a value is not JSON, or nested deeper than 128";
   return simdjson::error_message(error_code(code));
 }
+
+#if defined(__x86_64__)
+#pragma clang attribute pop
+#endif
