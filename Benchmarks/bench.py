@@ -1,0 +1,221 @@
+"""The cases and the table; see Benchmarks/run."""
+
+import argparse
+import glob
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+import corpus as made_up
+from measure import measure
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PIPELINE = os.path.join(HERE, "..", ".build", "release", "pipeline")
+PEERS = os.path.join(HERE, "peers")
+
+
+class Bench:
+    def __init__(self, arguments, work):
+        self.work = work
+        self.dump = arguments.dump
+        self.corpus = arguments.corpus or os.path.join(work, "corpus")
+        if not arguments.corpus:
+            print(f"making {arguments.megabytes} MB of text", file=sys.stderr)
+            made_up.make(self.corpus, arguments.megabytes)
+        self.megabytes = self.text_megabytes()
+
+    def text_megabytes(self):
+        sys.path.append(PEERS)
+        from documents import documents
+
+        return sum(len(document["text"].encode()) for document in documents(self.corpus)) / 1e6
+
+    def fresh(self, name):
+        path = os.path.join(self.work, name)
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.isfile(path):
+            os.remove(path)
+        return path
+
+    def python(self, script, *arguments):
+        return measure([sys.executable, os.path.join(PEERS, script), *arguments])
+
+    def pipeline(self, stages, only=None):
+        """Runs a document's stages from nothing. With `only`, the others run first and are not measured."""
+        store = self.fresh("store")
+        document = os.path.join(self.work, "bench.json")
+        with open(document, "w") as out:
+            json.dump({"format": 1, "name": "bench", "stages": stages}, out)
+        run = [PIPELINE, "run", document, "--store", store]
+        if only:
+            for stage in stages:
+                if stage != only:
+                    measure([*run, "--until", stage])
+        return measure(run)
+
+    def read(self):
+        return {"use": "documents.read", "options": {"files": self.corpus}}
+
+
+def dedupe(bench):
+    ours = {"read": bench.read(), "dedupe": {"use": "dedupe.minhash", "inputs": {"documents": "read"}}}
+    return (
+        "rensa", bench.megabytes,
+        lambda: bench.python("dedupe_rensa.py", bench.corpus, bench.fresh("kept.zst")),
+        lambda: bench.pipeline(ours))
+
+
+def training(bench):
+    ours = {
+        "read": bench.read(),
+        "train": {
+            "use": "tokenizer.train", "inputs": {"documents": "read"}, "options": {"vocabularySize": 32_768}}}
+    return (
+        "HF tokenizers", bench.megabytes,
+        lambda: bench.python("tokenizer_hf.py", "train", bench.corpus, bench.fresh("hf.json")),
+        lambda: bench.pipeline(ours, only="train"))
+
+
+def encoding(bench):
+    stages = {
+        "read": bench.read(),
+        "train": {"use": "tokenizer.train", "inputs": {"documents": "read"}, "options": {"vocabularySize": 32_768}},
+        "encode": {"use": "tokenize", "inputs": {"documents": "read", "tokenizer": "train"}}}
+    tokenizer = os.path.join(bench.work, "hf.json")
+    if not os.path.exists(tokenizer):
+        bench.python("tokenizer_hf.py", "train", bench.corpus, tokenizer)
+    return (
+        "HF tokenizers", bench.megabytes,
+        lambda: bench.python("tokenizer_hf.py", "encode", bench.corpus, tokenizer),
+        lambda: bench.pipeline(stages, only="encode"))
+
+
+def mds(compression):
+    def case(bench):
+        ours = {
+            "read": bench.read(),
+            "write": {"use": "mds.write", "inputs": {"documents": "read"}, "options": {"compression": compression}}}
+        return (
+            "mosaicml-streaming", bench.megabytes,
+            lambda: bench.python("mds_streaming.py", bench.corpus, bench.fresh("mds"), compression),
+            lambda: bench.pipeline(ours, only="write"))
+
+    return case
+
+
+def wikipedia(bench):
+    if not bench.dump:
+        raise LookupError("needs --dump FILE, a MediaWiki XML dump")
+    ours = {"wikipedia": {"use": "wikipedia.extract", "options": {"dump": os.path.abspath(bench.dump)}}}
+    peer = [
+        sys.executable, "-m", "wikiextractor.WikiExtractor", bench.dump, "--json", "-q", "--processes",
+        str(os.cpu_count())]
+    return (
+        "wikiextractor", os.path.getsize(bench.dump) / 1e6,
+        lambda: measure([*peer, "-o", bench.fresh("wikipedia")]),
+        lambda: bench.pipeline(ours))
+
+
+def layers_of_files(folder, count=2000):
+    """Two layers of `count` finished jobs each, for ninja and snakemake."""
+    os.makedirs(f"{folder}/out")
+    with open(f"{folder}/build.ninja", "w") as ninja:
+        ninja.write("rule touch\n  command = touch $out\n")
+        for i in range(count):
+            ninja.write(f"build out/{i}.a: touch\nbuild out/{i}.b: touch out/{i}.a\n")
+    with open(f"{folder}/Snakefile", "w") as snakefile:
+        snakefile.write(
+            f'rule all:\n    input: expand("out/{{i}}.b", i=range({count}))\n'
+            'rule first:\n    output: "out/{i}.a"\n    shell: "touch {output}"\n'
+            'rule second:\n    input: "out/{i}.a"\n    output: "out/{i}.b"\n    shell: "touch {output}"\n')
+    measure(["ninja"], cwd=folder)
+
+
+def nothing_to_do(peer, command):
+    """4,000 finished tasks: 2,000 files read, then cleaned."""
+
+    def case(bench):
+        folder, store = os.path.join(bench.work, "layers"), os.path.join(bench.work, "tasks-store")
+        if not os.path.isdir(folder):
+            layers_of_files(folder)
+        texts = os.path.join(bench.work, "texts")
+        document = os.path.join(bench.work, "tasks.json")
+        run = [PIPELINE, "run", document, "--store", store]
+        if not os.path.isdir(texts):
+            os.makedirs(texts)
+            for i in range(2000):
+                with open(f"{texts}/{i:05d}.txt", "w") as out:
+                    out.write(f"{i} 番目の文書です。\n")
+            stages = {
+                "read": {"use": "text.read", "options": {"files": texts, "taskBytes": 1}},
+                "clean": {"use": "text.clean", "inputs": {"documents": "read"}}}
+            with open(document, "w") as out:
+                json.dump({"format": 1, "name": "tasks", "stages": stages}, out)
+            measure(run)
+        return peer, None, lambda: measure(command, cwd=folder), lambda: measure(run)
+
+    return case
+
+
+CASES = {
+    "dedupe": dedupe,
+    "training": training,
+    "encoding": encoding,
+    "mds-raw": mds("none"),
+    "mds-zstd": mds("zstd:3"),
+    "wikipedia": wikipedia,
+    "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
+    "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
+}
+
+
+def row(name, peer, megabytes, theirs, ours):
+    """Peer, ours, peer again: the better of the peer's two runs counts."""
+
+    def figures(m):
+        rate = f"{megabytes / m.seconds:7.1f} MB/s" if megabytes else " " * 12
+        return f"{m.seconds:8.2f} s {rate} {m.peak_bytes / 1e6:6.0f} MB"
+
+    ratio = theirs.seconds / ours.seconds
+    return f"{name:16} {peer:19}{figures(theirs)}   pipeline{figures(ours)}   {ratio:6.1f}×"
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="Benchmarks/run")
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--corpus", help="folder of Dolma documents (*.jsonl.zst)")
+    parser.add_argument("--dump", help="MediaWiki XML dump")
+    parser.add_argument("--megabytes", type=int, default=100, help="size of the made-up corpus")
+    parser.add_argument("--work", help="folder for results; default a temporary one")
+    parser.add_argument("--list", action="store_true", help="print the cases")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(CASES))
+        return
+    unknown = [name for name in arguments.cases if name not in CASES]
+    if unknown:
+        parser.error(f"no case is named {unknown[0]}; there are {', '.join(CASES)}")
+    if arguments.corpus and not glob.glob(f"{arguments.corpus}/*.jsonl.zst"):
+        parser.error(f"{arguments.corpus} holds no *.jsonl.zst")
+    work = arguments.work or tempfile.mkdtemp(prefix="pipeline-bench-")
+    os.makedirs(work, exist_ok=True)
+    try:
+        bench = Bench(arguments, work)
+        print(f"{bench.megabytes:.0f} MB of text, {os.cpu_count()} processors; seconds, rate, peak memory\n")
+        for name in arguments.cases or CASES:
+            try:
+                peer, megabytes, theirs, ours = CASES[name](bench)
+                first, own, second = theirs(), ours(), theirs()
+                best = min(first, second, key=lambda m: m.seconds)
+                print(row(name, peer, megabytes, best, own), flush=True)
+            except (LookupError, RuntimeError) as problem:
+                print(f"{name:16} left out: {problem}", flush=True)
+    finally:
+        if not arguments.work:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
