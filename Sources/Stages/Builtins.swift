@@ -8,5 +8,6 @@ extension StageRegistry {
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(TextClean.self),
+    StageDescription(WikipediaExtract.self),
   ])
 }

@@ -10,21 +10,13 @@ public final class RunStore: Sendable {
   public let artifacts: ArtifactStore
   let database: any DatabaseWriter
 
-  /// Opens a store in a folder.
-  /// - Parameter creating: makes the store where there is none; without it, a store that is not there is empty, and
-  ///   nothing is written to the disk.
-  public init(root: String, creating: Bool = true) throws {
+  /// Opens or makes a store in a folder.
+  public init(root: String) throws {
     self.root = root
     artifacts = ArtifactStore(root: root)
+    try FileSystem.makeDirectory(root)
     let path = root + "/pipeline.sqlite"
     do {
-      guard creating || FileSystem.exists(path) else {
-        let queue = try DatabaseQueue()
-        try Migrations.migrator.migrate(queue)
-        database = queue
-        return
-      }
-      try FileSystem.makeDirectory(root)
       var configuration = Configuration()
       configuration.busyMode = .timeout(10)
       configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
@@ -60,13 +52,13 @@ public final class RunStore: Sendable {
     }
   }
 
-  func write<T>(_ body: (Database) throws -> T) throws -> T {
+  private func write<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.write(body) } catch let error as DatabaseError {
       throw Self.explained(error, root + "/pipeline.sqlite")
     }
   }
 
-  func read<T>(_ body: (Database) throws -> T) throws -> T {
+  private func read<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.read(body) } catch let error as DatabaseError {
       throw Self.explained(error, root + "/pipeline.sqlite")
     }
@@ -102,13 +94,9 @@ public final class RunStore: Sendable {
     }
   }
 
-  /// The newest runs first, of one pipeline or of all.
-  public func runs(last count: Int, pipeline: String? = nil) throws -> [Run] {
+  public func runs(last count: Int) throws -> [Run] {
     try read { db in
-      try Row.fetchAll(
-        db, sql: "SELECT * FROM runs WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2",
-        arguments: [pipeline, count]
-      ).map {
+      try Row.fetchAll(db, sql: "SELECT * FROM runs ORDER BY id DESC LIMIT ?", arguments: [count]).map {
         Run(
           id: $0["id"], document: $0["document"], name: $0["name"], arguments: $0["arguments"],
           started: $0["started"], ended: $0["ended"], state: $0["state"])
@@ -133,15 +121,11 @@ public final class RunStore: Sendable {
     public var at: Int
   }
 
-  /// The newest verdicts on a stage of a pipeline, newest first.
-  public func verdicts(stage: String, pipeline: String, last count: Int) throws -> [StoredVerdict] {
+  /// The newest verdicts on a stage, newest first.
+  public func verdicts(stage: String, last count: Int) throws -> [StoredVerdict] {
     try read { db in
       try Row.fetchAll(
-        db,
-        sql: """
-          SELECT verdicts.* FROM verdicts JOIN runs ON runs.id = verdicts.run
-          WHERE verdicts.stage = ? AND runs.name = ? ORDER BY verdicts.rowid DESC LIMIT ?
-          """, arguments: [stage, pipeline, count]
+        db, sql: "SELECT * FROM verdicts WHERE stage = ? ORDER BY rowid DESC LIMIT ?", arguments: [stage, count]
       ).map { row in
         let reasons: String = row["reasons"]
         return StoredVerdict(
@@ -166,7 +150,6 @@ public final class RunStore: Sendable {
     public var key: String
     public var attempt: Int
     public var message: String
-    public var at: Int
   }
 
   public func failures(run: Int64) throws -> [Failure] {
@@ -174,7 +157,7 @@ public final class RunStore: Sendable {
       try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
         Failure(
           run: $0["run"], stage: $0["stage"], phase: $0["phase"], key: $0["key"], attempt: $0["attempt"],
-          message: $0["message"], at: $0["at"])
+          message: $0["message"])
       }
     }
   }
@@ -193,7 +176,7 @@ public final class RunStore: Sendable {
     public var manifest: NodeManifest?
   }
 
-  static func node(_ row: Row) -> Node? {
+  private static func node(_ row: Row) -> Node? {
     let fingerprint: String = row["fingerprint"]
     let identity: String = row["identity"]
     let manifest: String? = row["manifest"]
@@ -245,18 +228,18 @@ public final class RunStore: Sendable {
     }
   }
 
-  func sealNode(_ id: Int64, manifest: NodeManifest, pipeline: String) throws {
-    let now = wallMilliseconds()
-    let text = manifest.json.text()
+  func sealNode(_ id: Int64, manifest: NodeManifest) throws {
     try write {
       try $0.execute(
-        sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?", arguments: [now, text, id])
-      try $0.execute(sql: "DELETE FROM damages WHERE node = ?", arguments: [id])
-      try $0.execute(
-        sql: "INSERT OR REPLACE INTO newest (pipeline, stage, node, at) VALUES (?, ?, ?, ?)",
-        arguments: [pipeline, manifest.stage, id, now])
+        sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?",
+        arguments: [wallMilliseconds(), manifest.json.text(), id])
     }
     FaultPoint.reach("stage.committed")
+  }
+
+  /// Marks a fresh node as the newest of its stage, so that scripts get the artifact of the current options.
+  func touchNode(_ id: Int64) throws {
+    try write { try $0.execute(sql: "UPDATE nodes SET sealed = ? WHERE id = ?", arguments: [wallMilliseconds(), id]) }
   }
 
   func removeNode(_ id: Int64) throws {
@@ -277,7 +260,7 @@ public final class RunStore: Sendable {
     public var manifest: TaskManifest
   }
 
-  static func task(_ row: Row) -> TaskRow? {
+  private static func task(_ row: Row) -> TaskRow? {
     let manifest: String = row["manifest"]
     guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ TaskManifest(json: $0.value) }) else { return nil }
     return TaskRow(

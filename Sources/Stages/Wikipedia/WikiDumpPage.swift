@@ -1,0 +1,62 @@
+/// One page of a MediaWiki export, with the last revision that the dump holds of it.
+///
+/// Schema: https://www.mediawiki.org/xml/export-0.11.xsd, and back to 0.3, which has no `<ns>` and no `<model>`.
+struct WikiDumpPage: ~Copyable {
+  var id: [UInt8] = []
+  var title: [UInt8] = []
+  var revision: [UInt8] = []
+  var timestamp: [UInt8] = []
+  /// Empty in old dumps, where every page is wikitext.
+  var model: [UInt8] = []
+  /// As `<ns>` says; empty in old dumps.
+  var namespace: [UInt8] = []
+  /// Whether a `<redirect>` element stands beside the text.
+  var isRedirect = false
+  var text = PageBuffer()
+  /// Bytes of text in the dump, which a bound may have cut from `text`.
+  var textBytes = 0
+
+  mutating func clear() {
+    id.removeAll(keepingCapacity: true)
+    title.removeAll(keepingCapacity: true)
+    namespace.removeAll(keepingCapacity: true)
+    isRedirect = false
+    clearRevision()
+  }
+
+  mutating func clearRevision() {
+    revision.removeAll(keepingCapacity: true)
+    timestamp.removeAll(keepingCapacity: true)
+    model.removeAll(keepingCapacity: true)
+    text.removeAll()
+    textBytes = 0
+  }
+}
+
+extension WikiDumpPage {
+  /// Whether the text itself says that this is a redirect: `#転送 [[…]]`, `#REDIRECT [[…]]`, also with a wide `＃`.
+  /// Old dumps have no `<redirect>` element.
+  var textIsRedirect: Bool {
+    let bytes = text.bytes
+    var start = 0
+    while start < bytes.count, bytes[start] <= 0x20 { start += 1 }
+    if bytes[start...].starts(with: [0xEF, 0xBC, 0x83]) {
+      start += 3
+    } else if start < bytes.count, bytes[start] == UInt8(ascii: "#") {
+      start += 1
+    } else {
+      return false
+    }
+    while start < bytes.count, bytes[start] == 0x20 { start += 1 }
+    let rest = bytes[start...]
+    for word in Self.redirectWords where rest.count >= word.count {
+      if zip(rest, word).allSatisfy({ ByteNameTable<Int>.folded($0) == $1 }) {
+        let target = rest.dropFirst(word.count).drop { $0 == 0x20 || $0 == UInt8(ascii: ":") || $0 == 0x0A }
+        return target.starts(with: [UInt8(ascii: "["), UInt8(ascii: "[")])
+      }
+    }
+    return false
+  }
+
+  private static let redirectWords = ["redirect", "転送", "リダイレクト"].map { Array($0.utf8) }
+}

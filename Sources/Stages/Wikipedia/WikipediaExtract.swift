@@ -1,0 +1,134 @@
+import PipelineKit
+import ShardKit
+
+/// The articles of a MediaWiki dump as documents of plain text.
+///
+/// The first phase cuts each dump where it can be cut; the second reads the parts, each task one. Order and bytes are
+/// the same whatever the number of workers. Every page of the dump is in the ledger: written, or dropped by a reason.
+public struct WikipediaExtract: Stage {
+  public struct Options: StageOptions {
+    public var dump = InputFiles()
+    public var index = InputFiles()
+    public var namespaces = [0]
+    public var idPrefix = ""
+    public var source = "wikipedia"
+    public var domain = "encyclopedia"
+    public var minimumBytes = 100
+    public var keepHeadings = true
+    public var keepLists = true
+    public var listMarker = "・"
+    public var keepCaptions = false
+    public var keepReadings = true
+    public var dropSections = WikitextOptions.referenceSections
+    public var templates: [String: Int] = [:]
+    public var maximumPageBytes = ByteCount.mebibytes(16)
+    public var partitionBytes = ByteCount.mebibytes(8)
+    public var shardBytes = ByteCount.mebibytes(32)
+
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "dump", \Self.dump, "The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst.", required: true),
+      OptionField(
+        "index", \Self.index,
+        "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading."),
+      OptionField("namespaces", \Self.namespaces, "Keys of the namespaces to keep; 0 holds the articles."),
+      OptionField(
+        "idPrefix", \Self.idPrefix,
+        "What document ids begin with, before a colon; by default the dump's name: 'jawiki'."),
+      OptionField("source", \Self.source, "The documents' source."),
+      OptionField("domain", \Self.domain, "Written as the documents' metadata.domain, unless empty."),
+      OptionField("minimumBytes", \Self.minimumBytes, "Pages with less text are dropped.", in: 1...1_000_000),
+      OptionField("keepHeadings", \Self.keepHeadings, "Whether headings stay, as lines of their own."),
+      OptionField("keepLists", \Self.keepLists, "Whether list items stay, as lines of their own."),
+      OptionField("listMarker", \Self.listMarker, "Written before each item of a list; may be empty."),
+      OptionField("keepCaptions", \Self.keepCaptions, "Whether captions of images stay, as lines of their own."),
+      OptionField(
+        "keepReadings", \Self.keepReadings, "Whether ruby and reading templates keep their reading, in parentheses."),
+      OptionField(
+        "dropSections", \Self.dropSections,
+        "Headings of sections to leave out with their subsections; by default those of references and link lists."),
+      OptionField(
+        "templates", \Self.templates,
+        "More templates that are text, by name: the number of the argument to keep, or 0 to remove the template."),
+      OptionField(
+        "maximumPageBytes", \Self.maximumPageBytes, "Pages with more wikitext are dropped.",
+        in: ByteCount(1 << 10)...ByteCount(1 << 30)),
+      OptionField(
+        "partitionBytes", \Self.partitionBytes, "About this much XML is one task; compressed dumps count four for one.",
+        in: ByteCount(1 << 10)...ByteCount(1 << 40)),
+      OptionField(
+        "shardBytes", \Self.shardBytes, "About this much text goes into one file.",
+        in: ByteCount(1)...ByteCount(1 << 40)),
+    ]
+  }
+
+  public static let name = "wikipedia.extract"
+  public static let revision = 1
+  public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
+  static let partitions = Output<Counts>("partitions", "Where each dump is cut.", hidden: true)
+  static let articles = Output<Documents>("documents", "The articles.")
+  public static let outputs = [partitions.port, articles.port]
+  public static let phases = ["split", "extract"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    guard !options.dump.isEmpty else {
+      throw StageError(.options, "dump", "it is empty", hint: "Name the dump's file.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let dumps = try context.files(options.dump)
+    if phase == "split" { return try splitTasks(dumps, context) }
+    let lists = context.files(Self.partitions)
+    var plans: [TaskPlan] = []
+    for (dump, list) in zip(dumps, lists) {
+      let text = String(decoding: try FileSystem.read(list.path), as: UTF8.self)
+      for line in text.split(separator: "\n") {
+        plans.append(
+          TaskPlan(
+            key: TaskPlan.padded(plans.count), files: [dump], note: String(line),
+            memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20)))
+      }
+    }
+    return plans
+  }
+
+  private func splitTasks(_ dumps: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
+    let indexes = options.index.isEmpty ? [] : try context.files(options.index)
+    guard indexes.isEmpty || indexes.count == dumps.count else {
+      throw StageError(
+        .options, "index", "there are \(indexes.count) indexes for \(dumps.count) dumps",
+        hint: "Name one index a dump, in the same order, or none.")
+    }
+    return dumps.indices.map {
+      TaskPlan(
+        key: TaskPlan.padded($0), files: indexes.isEmpty ? [dumps[$0]] : [dumps[$0], indexes[$0]], memoryBytes: 16 << 20
+      )
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "split" { return try split(workspace) }
+    let dump = workspace.task.files[0].path
+    guard let partition = WikiDumpPartition(line: workspace.task.note) else {
+      throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
+    }
+    let site = WikiDumpReader.site(of: try openSource(dump))
+    let task = try WikipediaTask(options, site, workspace)
+    try task.read(dump, partition)
+  }
+
+  private func split(_ workspace: Workspace) throws {
+    let files = workspace.task.files
+    let splitter = WikiDumpSplitter(partitionBytes: Int64(options.partitionBytes.bytes))
+    let partitions = try splitter.split(files[0].path, index: files.count > 1 ? files[1].path : nil)
+    let text = partitions.map { $0.line + "\n" }.joined()
+    try workspace.write(Self.partitions, name: workspace.task.key + ".txt", Array(text.utf8))
+  }
+}

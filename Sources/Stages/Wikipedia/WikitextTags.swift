@@ -1,0 +1,267 @@
+/// What an HTML or extension tag does to its content.
+enum WikiTagKind: UInt8, Sendable {
+  /// Formatting: the tag goes, its content stays.
+  case inline
+  /// A block of its own: its content stands on lines of its own.
+  case block
+  case lineBreak
+  case item
+  case rule
+  /// A footnote: removed with its content.
+  case reference
+  /// The list of footnotes.
+  case references
+  /// No prose inside (gallery, score, timeline): removed with its content.
+  case removed
+  case math
+  case nowiki
+  /// Text as it stands, line by line (`pre`, code listings).
+  case verbatim
+  case superscript
+  case subscript_
+  case ruby
+  case rubyText
+  case rubyParenthesis
+  case table
+
+  /// Whether its content is not wikitext, so that braces and bars in it mean nothing.
+  var isRaw: Bool { self == .removed || self == .math || self == .nowiki || self == .verbatim }
+
+  static func table() -> ByteNameTable<WikiTagKind> {
+    var table = ByteNameTable<WikiTagKind>()
+    table.insert(
+      words: """
+        a abbr acronym b bdi bdo big cite code data del dfn em font i img input ins kbd mark nobr noinclude onlyinclude
+        q rb rbc rtc s samp section small span strike strong time tt tvar translate u var wbr languages label ref-list
+        includeonly-text thead tbody tfoot colgroup col
+        """, .inline)
+    table.insert(
+      words: "p div blockquote center h1 h2 h3 h4 h5 h6 ul ol dl dt dd poem tr td th caption figure figcaption", .block)
+    table.insert(
+      words: """
+        gallery timeline imagemap score graph hiero mapframe maplink templatestyles templatedata inputbox categorytree
+        indicator charinsert includeonly style script phonos chart rss syntaxhighlight-lines
+        """, .removed)
+    table.insert(words: "math chem ce", .math)
+    table.insert(words: "pre syntaxhighlight source", .verbatim)
+    for (name, kind) in [
+      ("br", WikiTagKind.lineBreak), ("li", .item), ("hr", .rule), ("ref", .reference), ("references", .references),
+      ("nowiki", .nowiki), ("sup", .superscript), ("sub", .subscript_), ("ruby", .ruby), ("rt", .rubyText),
+      ("rp", .rubyParenthesis), ("table", .table),
+    ] {
+      table.insert(name, kind)
+    }
+    return table
+  }
+}
+
+/// A tag as it stands in the page.
+struct WikiTag {
+  var kind: WikiTagKind
+  var nameStart: Int
+  var nameEnd: Int
+  /// After the `>`.
+  var end: Int
+  var isClosing: Bool
+  /// `<name …/>`.
+  var isEmpty: Bool
+}
+
+/// Comments, HTML and extension tags.
+extension Wikitext {
+  /// The longest tag read, attributes included, in bytes.
+  static let longestTag = 4096
+
+  /// The known tag at `start`; nil where the angle bracket is text (`x < y`, `<stdio.h>`).
+  func tag(_ start: Int, _ end: Int) -> WikiTag? {
+    var name = start + 1
+    let isClosing = peek(name, end) == UInt8(ascii: "/")
+    if isClosing { name += 1 }
+    var nameEnd = name
+    let nameLimit = min(end, name + 20)
+    while nameEnd < nameLimit, page[nameEnd] | 0x20 &- 0x61 < 26 || nameEnd > name && page[nameEnd] &- 0x30 < 10 {
+      nameEnd += 1
+    }
+    guard nameEnd > name, let kind = rules.tags.value(page + name, nameEnd - name) else { return nil }
+    var index = nameEnd
+    let limit = min(end, start + Self.longestTag)
+    while index < limit, page[index] != UInt8(ascii: ">") {
+      if page[index] == UInt8(ascii: "<") { return nil }
+      index += 1
+    }
+    guard index < limit else { return nil }
+    let isEmpty = page[index - 1] == UInt8(ascii: "/")
+    return WikiTag(
+      kind: kind, nameStart: name, nameEnd: nameEnd, end: index + 1, isClosing: isClosing, isEmpty: isEmpty)
+  }
+
+  /// Handles an angle bracket at `start`; returns where text goes on.
+  mutating func angle(_ start: Int, _ end: Int, _ depth: Int, _ flow: Flow) -> Int {
+    if isComment(start, end) {
+      dropped()
+      return commentEnd(start, end)
+    }
+    guard let tag = tag(start, end) else {
+      out.append(UInt8(ascii: "<"))
+      return start + 1
+    }
+    if tag.isClosing { return closing(tag, flow) }
+    switch tag.kind {
+    case .reference: return reference(tag, end)
+    case .references, .removed:
+      dropped()
+      return tag.isEmpty ? tag.end : closingTag(tag, from: tag.end, end)?.end ?? tag.end
+    case .math: return math(tag, end)
+    case .nowiki: return raw(tag, end, isVerbatim: false)
+    case .verbatim: return raw(tag, end, isVerbatim: flow == .block)
+    case .superscript, .subscript_: return script(tag, end)
+    case .table: return htmlTable(tag, end, flow)
+    case .rubyText: return rubyText(tag, end, depth)
+    case .rubyParenthesis: return rubyParenthesis(tag, end)
+    case .item:
+      if flow == .block { out.append(0x0A) }
+      out.append(flow == .block ? WikitextMark.item : 0x20)
+    case .block, .lineBreak, .rule: lineBreak(flow)
+    case .inline, .ruby: break
+    }
+    return tag.end
+  }
+
+  private mutating func closing(_ tag: WikiTag, _ flow: Flow) -> Int {
+    switch tag.kind {
+    case .block, .item, .lineBreak, .table: lineBreak(flow)
+    default: break
+    }
+    return tag.end
+  }
+
+  private mutating func lineBreak(_ flow: Flow) {
+    if flow == .inline { out.append(0x20) } else if out.last != 0x0A { out.append(0x0A) }
+    dropped()
+  }
+
+  /// A footnote. One that is never closed, or that another footnote opens inside, ends with its line.
+  private mutating func reference(_ tag: WikiTag, _ end: Int) -> Int {
+    dropped()
+    if tag.isEmpty { return tag.end }
+    var index = tag.end
+    while let bracket = find("<", index, end) {
+      index = bracket + 1
+      guard let other = self.tag(bracket, end), other.kind == .reference, !other.isEmpty else { continue }
+      return other.isClosing ? other.end : min(lineEnd(tag.end, bracket), bracket)
+    }
+    return lineEnd(tag.end, end)
+  }
+
+  /// A formula: kept where it reads as text (`x`, `n + 1`), else removed.
+  private mutating func math(_ tag: WikiTag, _ end: Int) -> Int {
+    guard !tag.isEmpty, let close = closingTag(tag, from: tag.end, end) else {
+      dropped()
+      return tag.end
+    }
+    let start = skipBlanks(tag.end, close.start), last = trimmedEnd(start, close.start)
+    if last - start <= 40, (start..<last).allSatisfy({ Self.isPlainFormula(page[$0]) }), start < last {
+      out.append(page + start, last - start)
+    } else {
+      dropped()
+    }
+    return close.end
+  }
+
+  private static func isPlainFormula(_ byte: UInt8) -> Bool {
+    byte | 0x20 &- 0x61 < 26 || byte &- 0x30 < 10 || " +-=().,/<>|'".utf8.contains(byte)
+  }
+
+  /// Text that is no wikitext; references (`&lt;`) are decoded still.
+  private mutating func raw(_ tag: WikiTag, _ end: Int, isVerbatim: Bool) -> Int {
+    guard !tag.isEmpty, let close = closingTag(tag, from: tag.end, end) else {
+      dropped()
+      return tag.end
+    }
+    if isVerbatim {
+      if out.last != 0x0A { out.append(0x0A) }
+      out.append(WikitextMark.verbatim)
+    }
+    var index = tag.end
+    while index < close.start {
+      let byte = page[index]
+      if byte == UInt8(ascii: "&"), let (scalar, length) = HTMLEntities.decode(page, index, close.start) {
+        out.append(scalar: scalar)
+        index += length
+        continue
+      }
+      if byte >= 0x20 || byte == 0x09 || byte == 0x0A { out.append(byte) }
+      if byte == 0x0A, isVerbatim { out.append(WikitextMark.verbatim) }
+      index += 1
+    }
+    if isVerbatim { out.append(0x0A) }
+    return close.end
+  }
+
+  /// `10<sup>8</sup>` must not become 108: digits and signs become Unicode's superscripts and subscripts.
+  private mutating func script(_ tag: WikiTag, _ end: Int) -> Int {
+    var index = tag.end
+    while index < end, index - tag.end < 12, WikitextScripts.scalar(page[index], tag.kind) != nil { index += 1 }
+    guard index > tag.end, let close = self.tag(index, end), close.isClosing, close.kind == tag.kind else {
+      return tag.end
+    }
+    for position in tag.end..<index { out.append(scalar: WikitextScripts.scalar(page[position], tag.kind)!) }
+    return close.end
+  }
+
+  /// An HTML table goes with its content, tables inside it included. One that is never closed keeps its text.
+  private mutating func htmlTable(_ tag: WikiTag, _ end: Int, _ flow: Flow) -> Int {
+    lineBreak(flow)
+    guard patience > 0 else { return tag.end }
+    var depth = 1
+    var index = tag.end
+    while let bracket = find("<", index, end) {
+      index = bracket + 1
+      guard let other = self.tag(bracket, end), other.kind == .table else { continue }
+      depth += other.isClosing ? -1 : 1
+      if depth == 0 { return other.end }
+    }
+    patience -= 1
+    return tag.end
+  }
+
+  /// The reading of ruby, in parentheses; its end may be left out.
+  private mutating func rubyText(_ tag: WikiTag, _ end: Int, _ depth: Int) -> Int {
+    var index = tag.end
+    while index < end, page[index] != UInt8(ascii: "<"), page[index] != 0x0A { index += 1 }
+    if rules.options.keepsReadings, index > tag.end, depth < Self.maximumDepth {
+      out.append("（")
+      render(tag.end, index, depth: depth + 1, .inline)
+      out.append("）")
+    } else {
+      dropped()
+    }
+    return index
+  }
+
+  /// `<rp>(</rp>`: parentheses for browsers without ruby; ours are written with the reading.
+  private mutating func rubyParenthesis(_ tag: WikiTag, _ end: Int) -> Int {
+    var index = tag.end
+    while index < end, index - tag.end < 16, page[index] != UInt8(ascii: "<"), page[index] != 0x0A { index += 1 }
+    return peek(index, end) == UInt8(ascii: "<") ? index : tag.end
+  }
+}
+
+/// Superscript and subscript forms in Unicode.
+private enum WikitextScripts {
+  static func scalar(_ byte: UInt8, _ kind: WikiTagKind) -> UInt32? {
+    let isSuper = kind == .superscript
+    switch byte {
+    case UInt8(ascii: "1") where isSuper: return 0xB9
+    case UInt8(ascii: "2") where isSuper: return 0xB2
+    case UInt8(ascii: "3") where isSuper: return 0xB3
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): return (isSuper ? 0x2070 : 0x2080) + UInt32(byte &- 0x30)
+    case UInt8(ascii: "+"): return isSuper ? 0x207A : 0x208A
+    case UInt8(ascii: "-"): return isSuper ? 0x207B : 0x208B
+    case UInt8(ascii: "("): return isSuper ? 0x207D : 0x208D
+    case UInt8(ascii: ")"): return isSuper ? 0x207E : 0x208E
+    case UInt8(ascii: "n") where isSuper: return 0x207F
+    default: return nil
+    }
+  }
+}

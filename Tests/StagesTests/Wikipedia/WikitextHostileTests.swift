@@ -1,0 +1,119 @@
+import Testing
+
+@testable import Stages
+
+/// Input made to hang, overflow or crash a parser of nested structures.
+@Suite struct WikitextHostileTests {
+  #if DEBUG
+    /// Enough to tell quadratic from linear in a build without optimisation.
+    private static let hostileBytes = 96 << 10
+    private static let nestedCount = 20_000
+  #else
+    private static let hostileBytes = 10 << 20
+    private static let nestedCount = 100_000
+  #endif
+
+  /// Repeats a text to about this many bytes.
+  private func repeated(_ text: String, bytes: Int) -> [UInt8] {
+    let unit = Array(text.utf8)
+    var out: [UInt8] = []
+    out.reserveCapacity(bytes + unit.count)
+    while out.count < bytes { out.append(contentsOf: unit) }
+    return out
+  }
+
+  @Test(
+    "Openers by the megabyte cost seconds at worst, not hours",
+    arguments: [
+      "{{", "[[", "{|\n", "<ref>", "<ref name=a>x", "<!--", "<nowiki>", "<math>", "[http://a ", "'''''", "{{{", "-{",
+      "{{a|", "[[a|", "[[File:a|", "{{lang|en|",
+      "<table>", "<div>", "&#", "__A", "\n{|\n\n|", "\n*{|", "{{a}", "]]", "}}", "<rt>", "（", "((", "== ", "\n==",
+      "[[a\n\n", "|\n", "{{subst:", "{{Quotation|\n* ", "<",
+      "<pre>", "{{a|<nowiki>", "[[a|<math>", " \n", "{|\n \n|", "[[a]][http://b [[c|d]", "{{lang|en|[[a|{{lang|en|",
+    ])
+  func openersAlone(_ unit: String) {
+    let input = repeated(unit, bytes: Self.hostileBytes)
+    let clock = ContinuousClock()
+    let time = clock.measure { _ = plainText(input) }
+    #expect(time < .seconds(20), "\(unit.debugDescription) took \(time)")
+  }
+
+  @Test(
+    "Deep balanced nesting overflows no stack",
+    arguments: [
+      ("{{", "}}"), ("[[", "]]"), ("{{lang|en|", "}}"), ("[[a|", "]]"), ("{{{", "}}}"), ("\n{|\n|", "\n|}"),
+      ("<div>", "</div>"), ("-{", "}-"), ("<table>", "</table>"),
+      ("{{small|[[a|", "]]}}"), ("（", "）"), ("{{Quotation|\n*", "\n}}"), ("[http://a ", "]"), ("{{subst:", "}}"),
+    ])
+  func balanced(_ opener: String, _ closer: String) {
+    let count = Self.nestedCount
+    let input =
+      repeated(opener, bytes: opener.utf8.count * count) + Array("中".utf8)
+      + repeated(closer, bytes: closer.utf8.count * count)
+    let time = ContinuousClock().measure { _ = plainText(input) }
+    #expect(time < .seconds(10), "\(opener.debugDescription) took \(time)")
+  }
+
+  @Test func tenMegabytesOfBrackets() {
+    let time = ContinuousClock().measure { _ = plainText(repeated("[[", bytes: 10 << 20)) }
+    #expect(time < .seconds(20))
+  }
+
+  @Test func textAfterHostileOpenersIsKept() {
+    #expect(plainText(repeated("[[", bytes: 100_000) + Array("\n\n残る文。".utf8)).hasSuffix("残る文。"))
+    #expect(plainText(repeated("{{", bytes: 100_000) + Array("\n残る文。".utf8)).hasSuffix("残る文。"))
+  }
+
+  @Test("Random mixtures of markup neither crash nor leave invalid UTF-8", arguments: 0..<20)
+  func randomMarkup(_ seed: Int) {
+    let pieces: [String] = [
+      "{{", "}}", "[[", "]]", "{|", "|}", "|", "||", "\n", "\n\n", "=", "==", "*", "#", ":", ";", "<ref>", "</ref>",
+      "<ref name=a/>", "<!--", "-->", "<nowiki>",
+      "</nowiki>", "<math>", "</math>", "<br>", "<table>", "</table>", "<pre>", "</pre>", "[", "]", "[http://a ", "'''",
+      "''", "&amp;", "&#91;", "&", "-{", "}-", "{{{", "}}}",
+      "lang", "lang|en|", "仮リンク|", "File:", "Category:", "en:", "Re:", "漢字", "かな", "abc ", "（", "）", "(", ")", "、", "。",
+      "__NOTOC__", "\u{05}", "=x", "<rt>", "</ruby>", "<sup>2</sup>", "{{!}}",
+    ]
+    var state = UInt64(seed) &* 0x9E37_79B9_7F4A_7C15 | 1
+    func next() -> Int {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      return Int(state % UInt64(pieces.count))
+    }
+    for round in 0..<200 {
+      var input = ""
+      for _ in 0..<(round * 3) { input += pieces[next()] }
+      let first = plainText(input)
+      #expect(first.utf8.elementsEqual(plainText(input).utf8))
+      #expect(!first.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" && $0 != "\t" })
+      #expect(!first.unicodeScalars.contains("\u{FFFD}"))
+      #expect(!first.contains("\n\n\n") && !first.hasSuffix("\n"))
+    }
+  }
+
+  @Test("Random bytes, valid or not, crash nothing", arguments: 0..<8)
+  func randomBytes(_ seed: Int) {
+    var state = UInt64(seed) &+ 77
+    let alphabet = Array("{}[]|<>='\n*#:;&-_ !/abcref".utf8) + [0xE3, 0x80, 0x81, 0xEF, 0xBC, 0x88, 0xFF, 0x00]
+    for length in stride(from: 0, to: 4000, by: 37) {
+      let input = (0..<length).map { _ -> UInt8 in
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return alphabet[Int(state >> 33) % alphabet.count]
+      }
+      _ = plainText(input)
+    }
+  }
+
+  @Test func costIsLinear() {
+    let unit =
+      "'''東京'''（{{lang-en|Tokyo}}、[[File:a.jpg|thumb|b]]）は[[日本|国]]の<ref>{{cite|a=1}}</ref>都市。\n* {{仮リンク|a|en|b}}\n{|\n|a\n|}\n"
+    func seconds(_ bytes: Int) -> Double {
+      let input = repeated(unit, bytes: bytes)
+      let times = (0..<3).map { _ in ContinuousClock().measure { _ = plainText(input) } }
+      let best = times.min()!.components
+      return Double(best.seconds) + Double(best.attoseconds) / 1e18
+    }
+    #expect(seconds(8 << 20) < seconds(1 << 20) * 24)
+  }
+}
