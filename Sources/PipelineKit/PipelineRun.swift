@@ -33,7 +33,9 @@ public struct PipelineRun {
   }
 
   /// What a run would do now. Changes nothing.
-  public func plan() throws -> Plan { try Plan(planner, history: StoreHistory(store: store)) }
+  public func plan() throws -> Plan {
+    try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name))
+  }
 
   /// Runs what has to run.
   /// - Parameter interruption: asked often: 0, 1 (finish the running tasks) or 2 (stop now).
@@ -59,7 +61,7 @@ public struct PipelineRun {
 
   /// Artifacts of stages that are not selected but read by selected ones. They must be there and up to date.
   private func unselectedSources() throws -> [Int: NodeManifest] {
-    let history = StoreHistory(store: store)
+    let history = StoreHistory(store: store, pipeline: graph.document.name)
     var manifests: [Int: NodeManifest] = [:]
     let needed = planner.selection.nodes.reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: $1)) }
     for index in graph.order where needed.contains(index) && !planner.selection.nodes.contains(index) {

@@ -2,32 +2,68 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// The two streams of a terminal program.
+/// The two streams of a terminal program: what a command tells goes to standard output, how it is getting on and what
+/// went wrong to standard error.
 enum Console {
+  /// A reader that went away (`| head`) has what it wanted: SIGPIPE ends the program, quietly. A run ignores the signal
+  /// and finishes its work.
   static func standardOutput(_ text: String) { put(text, STDOUT_FILENO) }
 
   static func standardError(_ text: String) { put(text, STDERR_FILENO) }
 
   private static func put(_ text: String, _ descriptor: Int32) {
-    var rest = Array(text.utf8)[...]
-    while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-      if count < 0 && errno == EINTR { continue }
-      if count <= 0 { return }
-      rest = rest.dropFirst(count)
+    var text = text
+    text.withUTF8 { bytes in
+      var done = 0
+      while done < bytes.count {
+        let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+        if count < 0 && errno == EINTR { continue }
+        if count <= 0 { return }
+        done += count
+      }
     }
   }
 
   static func line(_ text: String = "") { standardOutput(text + "\n") }
 
-  static func error(_ sentence: String) { standardError("error: \(sentence)\n") }
+  static func json(_ value: JSONValue) { standardOutput(value.prettyText()) }
 
-  static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 && getenv("TERM").map { String(cString: $0) } != "dumb" }
+  /// Sentences about what went wrong, one line each.
+  static func error(_ sentences: String) {
+    let style = Style(STDERR_FILENO)
+    for sentence in sentences.split(separator: "\n") {
+      standardError("\(style.red("error:")) \(sentence)\n")
+    }
+  }
+
+  static func warning(_ sentence: String) {
+    standardError("\(Style(STDERR_FILENO).yellow("warning:")) \(sentence)\n")
+  }
+
+  static func isTerminal(_ descriptor: Int32) -> Bool {
+    isatty(descriptor) == 1 && getenv("TERM").map { String(cString: $0) } != "dumb"
+  }
+
+  /// Columns of the terminal; 80 where it does not say.
+  static func width(_ descriptor: Int32) -> Int {
+    var size = winsize()
+    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
+    return Int(size.ws_col)
+  }
+
+  /// Asks on the terminal. False where nobody can answer.
+  static func confirms(_ question: String) -> Bool {
+    guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
+    standardError("\(question) [y/N] ")
+    let answer = readLine()?.lowercased() ?? ""
+    return answer == "y" || answer == "yes"
+  }
 
   static func isOurs(_ error: any Error) -> Bool {
     error is DocumentErrors || error is RunError || error is StageError || error is ShardError
   }
 
+  /// 2 for what the caller can put right in the document or the arguments, 1 for everything else.
   static func exitCode(_ error: any Error) -> Int32 {
     if error is DocumentErrors { return 2 }
     if let error = error as? RunError, error.code == .selection || error.code == .notFound { return 2 }

@@ -1,11 +1,15 @@
 import ArgumentParser
+import Glibc
 import PipelineKit
+import ShardKit
 import Stages
 
 /// The document, its parameters and its store: shared by most commands.
 struct DocumentOptions: ParsableArguments {
-  @Argument(help: "The pipeline document.", completion: .file(extensions: ["json"]))
-  var document: String
+  @Argument(
+    help: "The pipeline document (default: $PIPELINE_DOCUMENT, or the only one in the current folder).",
+    completion: .file(extensions: ["json"]))
+  var document: String?
 
   @Option(
     name: .customLong("set"),
@@ -15,19 +19,70 @@ struct DocumentOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The store's folder (default: .pipeline beside the document).", valueName: "folder"))
   var store: String?
 
-  func graph() throws -> Graph {
-    let overrides = try parameters.map { text -> (name: String, value: String) in
-      guard let equals = text.firstIndex(of: "=") else {
-        throw ValidationError("--set wants name=value, not '\(text)'")
+  func validate() throws { _ = try overrides() }
+
+  private func overrides() throws -> [(name: String, value: String)] {
+    try parameters.map { text in
+      guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+        throw ValidationError("--set wants name=value, not '\(text)'.")
       }
       return (String(text[..<equals]), String(text[text.index(after: equals)...]))
     }
-    return try Graph(try PipelineDocument.load(document, overrides: overrides), registry: .builtin)
+  }
+
+  /// Reads the document named, or the one that goes without saying.
+  func graph() throws -> Graph { try graph(document) }
+
+  /// For commands that take a document and one more word, of which the document may be left out: a single word is the
+  /// document only if it is a JSON file.
+  /// - Returns: the graph and the other word.
+  func graph(and word: String?, called name: String) throws -> (graph: Graph, word: String) {
+    if let word { return (try graph(document), word) }
+    if let document, !document.hasSuffix(".json") { return (try graph(nil), document) }
+    throw ValidationError("Missing expected argument '<\(name)>'.")
+  }
+
+  /// As above, where the other word may be left out too.
+  func graph(andPerhaps word: String?) throws -> (graph: Graph, word: String?) {
+    if word == nil, let document, !document.hasSuffix(".json") { return (try graph(nil), document) }
+    return (try graph(document), word)
+  }
+
+  private func graph(_ path: String?) throws -> Graph {
+    let document = try PipelineDocument.load(path ?? Self.impliedDocument(), overrides: try overrides())
+    return try Graph(document, registry: .builtin)
+  }
+
+  /// `$PIPELINE_DOCUMENT`, or the only pipeline document in the current folder.
+  private static func impliedDocument() throws -> String {
+    if let path = getenv("PIPELINE_DOCUMENT").map({ String(cString: $0) }), !path.isEmpty { return path }
+    let found = try FileSystem.list(".").filter { $0.hasSuffix(".json") && isPipeline($0) }
+    if found.count == 1 { return found[0] }
+    guard !found.isEmpty else {
+      throw RunError(
+        .selection, "no pipeline document is named, and there is none in the current folder",
+        hint: "Name one, as in `pipeline run corpus.json`, set PIPELINE_DOCUMENT, or write one with `pipeline init`.")
+    }
+    throw RunError(
+      .selection,
+      "no pipeline document is named, and the current folder has \(found.count): "
+        + found.prefix(5).joined(separator: ", "),
+      hint: "Name one, or set PIPELINE_DOCUMENT.")
+  }
+
+  private static func isPipeline(_ path: String) -> Bool {
+    guard let text = try? FileSystem.read(path, limit: 4 << 20), let root = try? JSONValue.parse(text).value else {
+      return false
+    }
+    return root["format"] != nil && root["stages"] != nil
   }
 
   func storeRoot(_ graph: Graph) -> String { store ?? graph.document.folder + "/.pipeline" }
 
-  func openStore(_ graph: Graph) throws -> RunStore { try RunStore(root: storeRoot(graph)) }
+  /// - Parameter creating: false for commands that only look.
+  func openStore(_ graph: Graph, creating: Bool = false) throws -> RunStore {
+    try RunStore(root: storeRoot(graph), creating: creating)
+  }
 }
 
 /// Which stages a command looks at.

@@ -11,15 +11,31 @@ struct Pipeline: ParsableCommand {
     abstract: "Builds corpora and trains models from one declarative document; stops anywhere, resumes there.",
     discussion: """
       EXAMPLES
-        pipeline init corpus.json            write a first pipeline
-        pipeline run corpus.json             run it; run it again after a crash and it goes on
+        pipeline init corpus.json             write a first pipeline
+        pipeline run corpus.json              run it; after a crash, go on
         pipeline run corpus.json --from dedupe --set threshold=0.8
-        pipeline explain corpus.json dedupe  why a stage runs again
+        pipeline explain corpus.json dedupe   why a stage runs again
+        pipeline trace corpus.json ID         what became of a document
+
+      The document can be left out where $PIPELINE_DOCUMENT names it or the current \
+      folder has only one.
 
       EXIT CODES
-        0 done, 1 a stage failed, 2 the document or the arguments are wrong, 130 interrupted
+        0    done
+        1    a stage or a check failed
+        2    the document or the arguments are wrong
+        130  interrupted
       """,
-    subcommands: [RunCommand.self, PlanCommand.self])
+    groupedSubcommands: [
+      CommandGroup(name: "Running", subcommands: [RunCommand.self, PlanCommand.self, InitCommand.self]),
+      CommandGroup(
+        name: "Asking",
+        subcommands: [
+          StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, ArtifactCommand.self,
+        ]),
+      CommandGroup(name: "Keeping", subcommands: [VerifyCommand.self, PruneCommand.self]),
+      CommandGroup(name: "Knowing", subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self]),
+    ])
 
   /// Errors of ours print as their sentence and end with the documented code.
   static func main() {

@@ -1,10 +1,16 @@
 import ArgumentParser
+import Glibc
 import PipelineKit
 import ShardKit
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plan", abstract: "Show what a run would do, and why; change nothing.")
+    commandName: "plan", abstract: "Show what a run would do, and why; change nothing.",
+    usage: "pipeline plan [<document>] [<options>]",
+    discussion: """
+      Verdicts: fresh (nothing to do), resume (some tasks are done), run, pending (depends on what other stages will \
+      write; if they write the same as before, it stays fresh), unselected, impossible (it would fail at once).
+      """)
 
   @OptionGroup var options: DocumentOptions
   @OptionGroup var selection: SelectionOptions
@@ -21,21 +27,26 @@ struct PlanCommand: ParsableCommand {
   }
 
   static func show(_ plan: Plan, _ graph: Graph, json: Bool) {
-    if json {
-      let stages = plan.verdicts.map { node, verdict -> JSONValue in
-        [
-          "stage": .string(graph.nodes[node].name), "verdict": .string(verdict.name),
-          "reasons": .strings(verdict.reasons),
-        ]
-      }
-      return Console.standardOutput(JSONValue.list(stages).prettyText())
+    if json { return Console.json(.list(plan.verdicts.map { Self.json(graph.nodes[$0.node].name, $0.verdict) })) }
+    let style = Style(STDOUT_FILENO)
+    var table = TextTable([("", .left), ("", .left), ("", .left)])
+    for (node, verdict, _) in plan.verdicts {
+      let reasons = verdict == .fresh ? "" : verdict.reasons.joined(separator: "; ")
+      table.add([graph.nodes[node].name, coloured(verdict, style), reasons])
     }
-    let width = graph.nodes.map { $0.name.count }.max() ?? 0
-    for (node, verdict) in plan.verdicts {
-      let name = graph.nodes[node].name
-      let pad = String(repeating: " ", count: width - name.count + 2)
-      let word = verdict.name + String(repeating: " ", count: max(0, 11 - verdict.name.count))
-      Console.line("\(name)\(pad)\(word)\(verdict.reasons.joined(separator: "; "))")
+    for line in table.lines(style) { Console.line(line) }
+  }
+
+  private static func json(_ stage: String, _ verdict: Verdict) -> JSONValue {
+    ["stage": .string(stage), "verdict": .string(verdict.name), "reasons": .strings(verdict.reasons)]
+  }
+
+  static func coloured(_ verdict: Verdict, _ style: Style) -> String {
+    switch verdict {
+    case .fresh: style.green(verdict.name)
+    case .run, .resume: style.cyan(verdict.name)
+    case .pending, .unselected: style.dim(verdict.name)
+    case .blocked, .impossible: style.red(verdict.name)
     }
   }
 }

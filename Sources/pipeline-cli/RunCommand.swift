@@ -7,6 +7,7 @@ import Synchronization
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Run what has to run; go on where the last run stopped.",
+    usage: "pipeline run [<document>] [<options>]",
     discussion: """
       Ctrl-C once: the running tasks finish, then the run stops. Twice: it stops at once. Both resume.
 
@@ -14,6 +15,8 @@ struct RunCommand: ParsableCommand {
         pipeline run corpus.json
         pipeline run corpus.json --set data=/data --jobs 8 --memory 16GiB
         pipeline run corpus.json --from dedupe
+
+      \(RunEventLines.documentation)
       """)
 
   @OptionGroup var options: DocumentOptions
@@ -35,34 +38,47 @@ struct RunCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs should be between 1 and 1024, not \(jobs)") }
+    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs should be between 1 and 1024, not \(jobs).") }
     if let memory, ByteCount.parse(memory) == nil {
-      throw ValidationError("--memory wants a number of bytes such as 8GiB, not '\(memory)'")
+      throw ValidationError("--memory wants a number of bytes such as 8GiB, not '\(memory)'.")
     }
   }
 
   func run() throws {
     let graph = try options.graph()
+    let store = try options.openStore(graph, creating: !dryRun)
+    let run = try PipelineRun(graph: graph, store: store, settings: settings)
+    if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
+    Interruption.install()
+    let outcome = json ? try runInJSON(run) : try runInText(run, graph)
+    switch outcome {
+    case .done: return
+    case .failed: throw ExitCode(1)
+    case .interrupted: throw ExitCode(130)
+    }
+  }
+
+  private var settings: PipelineRun.Settings {
     var settings = PipelineRun.Settings()
     selection.apply(to: &settings)
     settings.keepGoing = keepGoing
     if let jobs { settings.jobs = jobs }
     if let memory { settings.memoryBytes = ByteCount.parse(memory)!.bytes }
     settings.arguments = CommandLine.arguments.dropFirst().joined(separator: " ")
-    let store = try options.openStore(graph)
-    let run = try PipelineRun(graph: graph, store: store, settings: settings)
-    if dryRun {
-      PlanCommand.show(try run.plan(), graph, json: json)
-      return
-    }
-    Interruption.install()
-    let report = RunReport(graph: graph, json: json)
+    return settings
+  }
+
+  private func runInText(_ run: PipelineRun, _ graph: Graph) throws -> RunOutcome {
+    let report = RunReport(graph: graph)
+    defer { report.finish() }
     let outcome = try run.run(interruption: { Interruption.level }, listen: report.hear)
-    switch outcome {
-    case .done: return
-    case .failed: throw ExitCode(1)
-    case .interrupted: throw ExitCode(130)
-    }
+    report.close(outcome)
+    return outcome
+  }
+
+  private func runInJSON(_ run: PipelineRun) throws -> RunOutcome {
+    let lines = RunEventLines()
+    return try run.run(interruption: { Interruption.level }, listen: lines.hear)
   }
 }
 
@@ -75,6 +91,7 @@ enum Interruption {
     for number in [SIGINT, SIGTERM] {
       signal(number) { _ in Interruption.count.add(1, ordering: .relaxed) }
     }
+    // A reader of the output that goes away does not stop the work.
     signal(SIGPIPE, SIG_IGN)
   }
 }

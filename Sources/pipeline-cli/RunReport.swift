@@ -1,40 +1,167 @@
+import Glibc
 import PipelineKit
 import ShardKit
 
-/// Prints a run's events: plain lines, or JSON.
+/// Hears a run's events and shows them: on a terminal a live region with lines above it, elsewhere plain lines. All on
+/// standard error; the closing summary goes to standard output.
 final class RunReport {
   private let graph: Graph
-  private let json: Bool
   private let width: Int
+  private let style = Style(STDERR_FILENO)
+  private let isLive = Console.isTerminal(STDERR_FILENO)
+  private let began = monotonicNanoseconds()
+  private var region = LiveRegion()
+  private var lastPlainProgress = monotonicNanoseconds()
+  private var stages = 0
+  private var settled = 0
+  private var failedTasks: [String: String] = [:]
+  private(set) var summary: RunSummary
+  private var linesSinceFailure = 0
 
-  init(graph: Graph, json: Bool) {
+  init(graph: Graph) {
     self.graph = graph
-    self.json = json
-    width = graph.nodes.map { $0.name.count }.max() ?? 0
+    width = graph.nodes.map { displayWidth($0.name) }.max() ?? 0
+    summary = RunSummary(graph: graph)
   }
 
+  private var milliseconds: Int { (monotonicNanoseconds() - began) / 1_000_000 }
+
   func hear(_ event: RunEvent) {
+    summary.hear(event)
     switch event {
-    case .judged(let stage, let verdict):
-      if verdict != .fresh { line(stage, "\(verdict.name): \(verdict.reasons.joined(separator: "; "))") }
-    case .sealed(let stage, let manifest, let milliseconds):
-      let ledger = manifest.ledger
-      line(
-        stage,
-        "done in \(Double(milliseconds) / 1000) s: \(ledger.input.documents) in, \(ledger.output.documents) out, "
-          + "\(ledger.droppedDocuments) dropped")
-    case .taskRetried(let stage, let phase, let key, _, let message, let delay):
-      line(stage, "\(phase)/\(key) failed, again in \(delay) s: \(message)")
-    case .stageFailed(let stage, let message): Console.error("stage '\(stage)': \(message)")
-    case .blocked(let stage, let by): line(stage, "not run: '\(by)' did not finish")
+    case .began(_, let stages): self.stages = stages.count
+    case .judged(let stage, .fresh): settle(stage)
+    case .judged(let stage, let verdict): judged(stage, verdict)
+    case .phaseBegan(let stage, let phase, let tasks, let kept): phaseBegan(stage, phase, tasks, kept)
+    case .sealed(let stage, let manifest, let milliseconds): sealed(stage, manifest, milliseconds)
+    case .taskRetried(let stage, let phase, let key, let attempt, let message, let delay):
+      let wait = Quantities.duration(milliseconds: Int(delay * 1000))
+      line(stage, style.yellow("task \(phase)/\(key) failed (attempt \(attempt)), again in \(wait): \(message)"))
+    case .taskFailed(let stage, let phase, let key, _): failedTasks[stage] = "task \(phase)/\(key)"
+    case .stageFailed(let stage, let message): failed(stage, message)
+    case .blocked(let stage, let by): line(stage, style.dim("not run: '\(by)' did not finish"))
+    case .progress(let running): isLive ? region.draw(live(running)) : plain(running)
     case .interrupted(let now):
-      Console.line(now ? "stopping now" : "finishing the running tasks; press Ctrl-C again to stop now")
-    case .ended(let outcome): Console.line(outcome.rawValue)
-    default: break
+      above(
+        style.bold(
+          now ? "stopping now" : "finishing the running tasks; press Ctrl-C again to stop now (both can be resumed)"))
+    case .ended: finish()
+    case .taskFinished: break
     }
   }
 
+  /// Takes the live region away; safe to call again.
+  func finish() { region.clear() }
+
+  /// The failures once more when other lines have come between, and the table.
+  func close(_ outcome: RunOutcome) {
+    finish()
+    if linesSinceFailure > 3 || summary.failures.count > 1 {
+      for failure in summary.failures { Console.error(sentence(failure.stage, failure.message)) }
+    }
+    summary.show(outcome, milliseconds: milliseconds)
+  }
+
+  // MARK: Lines
+
   private func line(_ stage: String, _ text: String) {
-    Console.line(stage + String(repeating: " ", count: max(0, width - stage.count) + 2) + text)
+    let pad = String(repeating: " ", count: max(0, width - displayWidth(stage)))
+    let time = Quantities.clock(milliseconds: milliseconds)
+    above(style.dim(String(repeating: " ", count: max(0, 7 - time.count)) + time) + "  \(stage)\(pad)  \(text)")
+  }
+
+  private func above(_ text: String) {
+    region.clear()
+    Console.standardError(text + "\n")
+    linesSinceFailure += 1
+  }
+
+  private func judged(_ stage: String, _ verdict: Verdict) {
+    line(stage, "\(style.cyan(verdict.name)): \(verdict.reasons.joined(separator: "; "))")
+  }
+
+  private func phaseBegan(_ stage: String, _ phase: String, _ tasks: Int, _ kept: Int) {
+    guard let node = graph.nodes.first(where: { $0.name == stage }), node.description.phases.count > 1 else { return }
+    let keeps = kept > 0 ? ", \(Quantities.count(kept)) of them done before" : ""
+    line(stage, style.dim("phase \(phase): \(Quantities.plural(tasks, "task"))\(keeps)"))
+  }
+
+  private func sealed(_ stage: String, _ manifest: NodeManifest, _ milliseconds: Int) {
+    settle(stage)
+    line(
+      stage,
+      "\(style.green("done")) in \(Quantities.duration(milliseconds: milliseconds)): "
+        + RunSummary.ledger(manifest.ledger))
+    for (name, warning) in manifest.warnings.sorted(by: { $0.key < $1.key }) {
+      let count = warning.count > 1 ? " (\(Quantities.count(warning.count)) times; the first)" : ""
+      line(stage, "\(style.yellow("warning")) \(name)\(count): \(warning.example)")
+    }
+  }
+
+  private func settle(_ stage: String) { settled += 1 }
+
+  private func failed(_ stage: String, _ message: String) {
+    region.clear()
+    Console.error(sentence(stage, message))
+    linesSinceFailure = 0
+  }
+
+  /// Where, what, why and what next, in one line.
+  private func sentence(_ stage: String, _ message: String) -> String {
+    let place = failedTasks[stage].map { "stage '\(stage)', \($0)" } ?? "stage '\(stage)'"
+    return "\(place): \(message.split(separator: "\n").joined(separator: " "))"
+  }
+
+  // MARK: Progress
+
+  private func live(_ running: [StageProgress]) -> [String] {
+    let columns = Console.width(STDERR_FILENO) - 1
+    let bar = max(10, min(30, columns - width - 66))
+    var lines = running.map { stage -> String in
+      let pad = String(repeating: " ", count: max(0, width - displayWidth(stage.stage)))
+      let tasks = "\(stage.tasksDone)/\(stage.tasks)"
+      return fitted(
+        "\(stage.stage)\(pad)  \(LiveRegion.bar(stage.fraction, columns: bar))  \(tasks)  \(stage.rates)",
+        columns: columns)
+    }
+    lines.append(
+      fitted("\(settled) of \(stages) stages  \(Quantities.clock(milliseconds: milliseconds))", columns: columns))
+    return lines.map { style.cyan($0) }
+  }
+
+  /// Elsewhere a line for each running stage every 30 s shows that it is alive.
+  private func plain(_ running: [StageProgress]) {
+    guard monotonicNanoseconds() - lastPlainProgress > 30_000_000_000 else { return }
+    lastPlainProgress = monotonicNanoseconds()
+    for stage in running {
+      line(stage.stage, "\(stage.phase): \(stage.tasksDone) of \(stage.tasks) tasks, \(stage.rates)")
+    }
+  }
+}
+
+extension StageProgress {
+  /// By bytes where the size of the work is known, else by tasks.
+  var fraction: Double {
+    if totalBytes > 0 { return min(1, Double(bytes) / Double(totalBytes)) }
+    return tasks > 0 ? Double(tasksDone) / Double(tasks) : 0
+  }
+
+  /// Unknown at the start and when nothing moves.
+  var remainingMilliseconds: Int? {
+    guard milliseconds > 1000, fraction > 0.01 else { return nil }
+    return Int(Double(milliseconds) * (1 - fraction) / fraction)
+  }
+
+  var rates: String {
+    let seconds = max(0.001, Double(milliseconds) / 1000)
+    var parts: [String] = []
+    if phase != "run" { parts.append(phase) }
+    if documents > 0 {
+      parts.append("\(Quantities.short(Double(documents))) docs")
+      parts.append("\(Quantities.short(Double(documents) / seconds)) docs/s")
+    }
+    if bytes > 0 { parts.append(Quantities.rate(Double(bytes) / seconds)) }
+    if let remainingMilliseconds { parts.append("\(Quantities.clock(milliseconds: remainingMilliseconds)) left") }
+    return parts.joined(separator: "  ")
   }
 }

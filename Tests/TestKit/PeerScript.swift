@@ -3,7 +3,7 @@ import ShardKit
 
 /// A Python script of `Tests/Peers`, in which another project's software reads what this one wrote.
 ///
-/// The interpreter is `PIPELINE_PYTHON`, or `python3`.
+/// The interpreter is `PIPELINE_PYTHON`, the one that `Scripts/install --tests` makes in `.venv`, or `python3`.
 public struct PeerScript: Sendable {
   public let path: String
   /// Whether the script's imports work here: without arguments a script does nothing else.
@@ -14,7 +14,11 @@ public struct PeerScript: Sendable {
     isUsable = Self.shell("'\(Self.interpreter)' '\(path)' 2>/dev/null").status == 0
   }
 
-  public static let interpreter = getenv("PIPELINE_PYTHON").map { String(cString: $0) } ?? "python3"
+  public static let interpreter: String = {
+    if let named = getenv("PIPELINE_PYTHON") { return String(cString: named) }
+    let own = packagePath(".venv/bin/python")
+    return FileSystem.exists(own) ? own : "python3"
+  }()
 
   /// Runs the script; its output, or nil where it failed.
   public func run(_ arguments: String...) -> [UInt8]? {

@@ -54,6 +54,7 @@ final class Executor {
   private var stopNow: Int?
   /// Node, phase and task of reports that come too late.
   private var abandoned: Set<[Int]> = []
+  private var progressReported = 0
   private var pool: WorkerPool<Report>
 
   /// - Parameters:
@@ -164,6 +165,8 @@ final class Executor {
       progress[node] = state
       try beginPhase(node, number, prepared)
     case .prepareFailed(let node, let message):
+      try store.recordFailure(
+        run: run, stage: graph.nodes[node].name, phase: "", key: "", attempt: 1, message: message)
       fail(node, task: nil, wasPreparing: true, message)
     case .finished(let node, let phase, let task, let manifest, let milliseconds):
       if abandoned.remove([node, phase, task]) == nil { try finish(node, task, manifest, milliseconds) }
@@ -180,6 +183,8 @@ final class Executor {
   private func beginPhase(_ node: Int, _ number: Int, _ prepared: PreparedPhase) throws {
     let graphNode = graph.nodes[node]
     phases[node] = Phase(number: number, prepared: prepared, done: prepared.kept)
+    try store.recordPhase(
+      node: progress[node]!.nodeID, phase: graphNode.description.phases[number], tasks: prepared.tasks.count)
     listen(
       .phaseBegan(
         stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
@@ -226,10 +231,11 @@ final class Executor {
     let state = progress.removeValue(forKey: node)!
     let manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
     if let problem = LedgerCheck.problem(manifest, inputs: state.inputs, graphNode.description) {
+      try store.recordFailure(run: run, stage: graphNode.name, phase: "", key: "", attempt: 1, message: problem)
       return fail(node, task: nil, wasPreparing: false, problem)
     }
     try store.artifacts.seal(manifest)
-    try store.sealNode(state.nodeID, manifest: manifest)
+    try store.sealNode(state.nodeID, manifest: manifest, pipeline: graph.document.name)
     manifests[node] = manifest
     schedule.sealed(node, wasPreparing: false)
     listen(
@@ -302,8 +308,11 @@ final class Executor {
     }
   }
 
+  /// At most five times a second: it costs a look at every task of the running phases.
   private func reportProgress() {
     let now = monotonicNanoseconds()
+    guard now - progressReported >= 190_000_000 else { return }
+    progressReported = now
     let running = graph.order.compactMap { node -> StageProgress? in
       guard let phase = phases[node] else { return nil }
       var documents = phase.finishedDocuments

@@ -13,7 +13,7 @@ struct NodePreparation: Sendable {
   private var graphNode: Graph.Node { planner.graph.nodes[node] }
 
   func report() throws -> Executor.Report {
-    let history = StoreHistory(store: store)
+    let history = StoreHistory(store: store, pipeline: planner.graph.document.name)
     if let progress { return try prepared(progress) }
     let identity = try planner.identity(of: node, sources: manifests, history: history)
     let verdict = try planner.verdict(on: node, identity, history: history)
@@ -31,12 +31,12 @@ struct NodePreparation: Sendable {
 
   /// A node that went fresh again (an option set back) is the newest of its stage now; an adopted one gets its row.
   private func keepAsNewest(_ identity: NodeIdentity, _ manifest: NodeManifest) throws {
-    let known = try store.node(stage: graphNode.name, fingerprint: identity.fingerprint)
-    if let known, known.sealed != nil {
-      if try store.newestSealed(stage: graphNode.name)?.id != known.id { try store.touchNode(known.id) }
+    let pipeline = planner.graph.document.name
+    if let known = try store.nodeState(stage: graphNode.name, fingerprint: identity.fingerprint), known.isSealed {
+      try store.markNewest(known.id, stage: graphNode.name, pipeline: pipeline)
     } else {
-      try store.sealNode(
-        try store.beginNode(stage: graphNode.name, identity: identity, run: run), manifest: manifest)
+      let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
+      try store.sealNode(id, manifest: manifest, pipeline: pipeline)
     }
   }
 

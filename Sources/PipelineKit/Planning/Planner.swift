@@ -101,8 +101,8 @@ public struct Selection: Sendable {
 
 /// A verdict on every node before anything runs.
 public struct Plan: Sendable {
-  /// By node index, in the graph's order of execution.
-  public var verdicts: [(node: Int, verdict: Verdict)]
+  /// In the graph's order of execution; the fingerprint where everything that the node reads is sealed.
+  public var verdicts: [(node: Int, verdict: Verdict, fingerprint: Digest?)]
 
   public init(_ planner: Planner, history: some History) throws {
     verdicts = []
@@ -111,19 +111,23 @@ public struct Plan: Sendable {
       let unsettled = planner.graph.sources(of: index).filter { manifests[$0] == nil }
       if !planner.selection.nodes.contains(index) {
         manifests[index] = try history.newest(stage: planner.graph.nodes[index].name)
-        verdicts.append((index, .unselected))
+        verdicts.append((index, .unselected, nil))
       } else if let reason = planner.selection.forced[index] {
-        verdicts.append((index, .run([reason])))
+        verdicts.append((index, .run([reason]), nil))
       } else if !unsettled.isEmpty {
-        verdicts.append((index, .pending(after: unsettled.map { planner.graph.nodes[$0].name })))
+        verdicts.append((index, .pending(after: unsettled.map { planner.graph.nodes[$0].name }), nil))
       } else {
-        let identity = try planner.identity(of: index, sources: manifests, history: history)
+        let identity: NodeIdentity
+        do { identity = try planner.identity(of: index, sources: manifests, history: history) } catch {
+          verdicts.append((index, .impossible("\(error)"), nil))
+          continue
+        }
         let verdict = try planner.verdict(on: index, identity, history: history)
         if verdict == .fresh {
           manifests[index] = try history.sealed(
             stage: planner.graph.nodes[index].name, fingerprint: identity.fingerprint)
         }
-        verdicts.append((index, verdict))
+        verdicts.append((index, verdict, identity.fingerprint))
       }
     }
   }

@@ -10,6 +10,8 @@ public enum Verdict: Equatable, Sendable {
   /// Not selected by `--from`, `--until` or `--only`.
   case unselected
   case blocked(by: String)
+  /// A plan found that it would fail at once: an input file is missing, say.
+  case impossible(String)
 
   public var name: String {
     switch self {
@@ -19,6 +21,7 @@ public enum Verdict: Equatable, Sendable {
     case .pending: "pending"
     case .unselected: "unselected"
     case .blocked: "blocked"
+    case .impossible: "impossible"
     }
   }
 
@@ -31,6 +34,7 @@ public enum Verdict: Equatable, Sendable {
     case .pending(let stages): ["depends on what \(stages.joined(separator: ", ")) will write"]
     case .unselected: ["not selected"]
     case .blocked(let stage): ["'\(stage)' did not finish"]
+    case .impossible(let message): [message]
     }
   }
 }

@@ -32,6 +32,21 @@ enum Migrations {
             digest TEXT NOT NULL) WITHOUT ROWID;
           """)
     }
+    migrator.registerMigration("2 newest nodes by pipeline, phases, damages") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE newest (
+            pipeline TEXT NOT NULL, stage TEXT NOT NULL, node INTEGER NOT NULL REFERENCES nodes(id) ON DELETE CASCADE,
+            at INTEGER NOT NULL, PRIMARY KEY (pipeline, stage, node)) WITHOUT ROWID;
+          CREATE INDEX newest_by_node ON newest (node);
+          CREATE TABLE phases (
+            node INTEGER NOT NULL REFERENCES nodes(id) ON DELETE CASCADE, phase TEXT NOT NULL, tasks INTEGER NOT NULL,
+            PRIMARY KEY (node, phase)) WITHOUT ROWID;
+          CREATE TABLE damages (
+            node INTEGER NOT NULL REFERENCES nodes(id) ON DELETE CASCADE, message TEXT NOT NULL, at INTEGER NOT NULL);
+          CREATE INDEX damages_by_node ON damages (node);
+          """)
+    }
     return migrator
   }
 }

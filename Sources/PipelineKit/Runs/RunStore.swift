@@ -10,13 +10,21 @@ public final class RunStore: Sendable {
   public let artifacts: ArtifactStore
   let database: any DatabaseWriter
 
-  /// Opens or makes a store in a folder.
-  public init(root: String) throws {
+  /// Opens a store in a folder.
+  /// - Parameter creating: makes the store where there is none; without it, a store that is not there is empty, and
+  ///   nothing is written to the disk.
+  public init(root: String, creating: Bool = true) throws {
     self.root = root
     artifacts = ArtifactStore(root: root)
-    try FileSystem.makeDirectory(root)
     let path = root + "/pipeline.sqlite"
     do {
+      guard creating || FileSystem.exists(path) else {
+        let queue = try DatabaseQueue()
+        try Migrations.migrator.migrate(queue)
+        database = queue
+        return
+      }
+      try FileSystem.makeDirectory(root)
       var configuration = Configuration()
       configuration.busyMode = .timeout(10)
       configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
@@ -52,13 +60,13 @@ public final class RunStore: Sendable {
     }
   }
 
-  private func write<T>(_ body: (Database) throws -> T) throws -> T {
+  func write<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.write(body) } catch let error as DatabaseError {
       throw Self.explained(error, root + "/pipeline.sqlite")
     }
   }
 
-  private func read<T>(_ body: (Database) throws -> T) throws -> T {
+  func read<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.read(body) } catch let error as DatabaseError {
       throw Self.explained(error, root + "/pipeline.sqlite")
     }
@@ -94,9 +102,13 @@ public final class RunStore: Sendable {
     }
   }
 
-  public func runs(last count: Int) throws -> [Run] {
+  /// The newest runs first, of one pipeline or of all.
+  public func runs(last count: Int, pipeline: String? = nil) throws -> [Run] {
     try read { db in
-      try Row.fetchAll(db, sql: "SELECT * FROM runs ORDER BY id DESC LIMIT ?", arguments: [count]).map {
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM runs WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2",
+        arguments: [pipeline, count]
+      ).map {
         Run(
           id: $0["id"], document: $0["document"], name: $0["name"], arguments: $0["arguments"],
           started: $0["started"], ended: $0["ended"], state: $0["state"])
@@ -121,11 +133,15 @@ public final class RunStore: Sendable {
     public var at: Int
   }
 
-  /// The newest verdicts on a stage, newest first.
-  public func verdicts(stage: String, last count: Int) throws -> [StoredVerdict] {
+  /// The newest verdicts on a stage of a pipeline, newest first.
+  public func verdicts(stage: String, pipeline: String, last count: Int) throws -> [StoredVerdict] {
     try read { db in
       try Row.fetchAll(
-        db, sql: "SELECT * FROM verdicts WHERE stage = ? ORDER BY rowid DESC LIMIT ?", arguments: [stage, count]
+        db,
+        sql: """
+          SELECT verdicts.* FROM verdicts JOIN runs ON runs.id = verdicts.run
+          WHERE verdicts.stage = ? AND runs.name = ? ORDER BY verdicts.rowid DESC LIMIT ?
+          """, arguments: [stage, pipeline, count]
       ).map { row in
         let reasons: String = row["reasons"]
         return StoredVerdict(
@@ -150,6 +166,7 @@ public final class RunStore: Sendable {
     public var key: String
     public var attempt: Int
     public var message: String
+    public var at: Int
   }
 
   public func failures(run: Int64) throws -> [Failure] {
@@ -157,7 +174,7 @@ public final class RunStore: Sendable {
       try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
         Failure(
           run: $0["run"], stage: $0["stage"], phase: $0["phase"], key: $0["key"], attempt: $0["attempt"],
-          message: $0["message"])
+          message: $0["message"], at: $0["at"])
       }
     }
   }
@@ -176,7 +193,7 @@ public final class RunStore: Sendable {
     public var manifest: NodeManifest?
   }
 
-  private static func node(_ row: Row) -> Node? {
+  static func node(_ row: Row) -> Node? {
     let fingerprint: String = row["fingerprint"]
     let identity: String = row["identity"]
     let manifest: String? = row["manifest"]
@@ -228,18 +245,18 @@ public final class RunStore: Sendable {
     }
   }
 
-  func sealNode(_ id: Int64, manifest: NodeManifest) throws {
+  func sealNode(_ id: Int64, manifest: NodeManifest, pipeline: String) throws {
+    let now = wallMilliseconds()
+    let text = manifest.json.text()
     try write {
       try $0.execute(
-        sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?",
-        arguments: [wallMilliseconds(), manifest.json.text(), id])
+        sql: "UPDATE nodes SET sealed = ?, manifest = ? WHERE id = ?", arguments: [now, text, id])
+      try $0.execute(sql: "DELETE FROM damages WHERE node = ?", arguments: [id])
+      try $0.execute(
+        sql: "INSERT OR REPLACE INTO newest (pipeline, stage, node, at) VALUES (?, ?, ?, ?)",
+        arguments: [pipeline, manifest.stage, id, now])
     }
     FaultPoint.reach("stage.committed")
-  }
-
-  /// Marks a fresh node as the newest of its stage, so that scripts get the artifact of the current options.
-  func touchNode(_ id: Int64) throws {
-    try write { try $0.execute(sql: "UPDATE nodes SET sealed = ? WHERE id = ?", arguments: [wallMilliseconds(), id]) }
   }
 
   func removeNode(_ id: Int64) throws {
@@ -260,7 +277,7 @@ public final class RunStore: Sendable {
     public var manifest: TaskManifest
   }
 
-  private static func task(_ row: Row) -> TaskRow? {
+  static func task(_ row: Row) -> TaskRow? {
     let manifest: String = row["manifest"]
     guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ TaskManifest(json: $0.value) }) else { return nil }
     return TaskRow(

@@ -1,32 +1,51 @@
 import ShardKit
 
-/// A store's answers to the planner. Adopts artifacts that the database does not know.
-struct StoreHistory: History {
+/// A store's answers to the planner about one pipeline. Adopts artifacts that the database does not know.
+///
+/// Remembers the node that it was asked about last: the questions about a node come one after another, and a manifest
+/// of thousands of files is worth parsing once. Belongs to one thread.
+final class StoreHistory: History {
   let store: RunStore
+  let pipeline: String
+  private var last: (stage: String, fingerprint: Digest, manifest: NodeManifest?, damage: String?)?
 
-  func sealed(stage: String, fingerprint: Digest) throws -> NodeManifest? {
-    let known = try store.node(stage: stage, fingerprint: fingerprint)?.manifest
-    guard let manifest = known ?? store.artifacts.sealedManifest(stage: stage, fingerprint: fingerprint) else {
-      return nil
-    }
-    let folder = store.artifacts.directory(of: manifest)
-    return store.artifacts.firstDamage(manifest.files, in: folder) == nil ? manifest : nil
+  init(store: RunStore, pipeline: String) {
+    self.store = store
+    self.pipeline = pipeline
   }
 
-  func damage(stage: String, fingerprint: Digest) throws -> String? {
-    guard let manifest = try store.node(stage: stage, fingerprint: fingerprint)?.manifest else { return nil }
-    return store.artifacts.firstDamage(manifest.files, in: store.artifacts.directory(of: manifest))
+  func sealed(stage: String, fingerprint: Digest) throws -> NodeManifest? {
+    let (manifest, damage) = try look(stage, fingerprint)
+    return damage == nil ? manifest : nil
+  }
+
+  func damage(stage: String, fingerprint: Digest) throws -> String? { try look(stage, fingerprint).damage }
+
+  private func look(_ stage: String, _ fingerprint: Digest) throws -> (manifest: NodeManifest?, damage: String?) {
+    if let last, last.stage == stage, last.fingerprint == fingerprint { return (last.manifest, last.damage) }
+    let node = try store.node(stage: stage, fingerprint: fingerprint)
+    let manifest = node?.manifest ?? store.artifacts.sealedManifest(stage: stage, fingerprint: fingerprint)
+    var damage: String?
+    if let manifest {
+      damage = store.artifacts.firstDamage(manifest.files, in: store.artifacts.directory(of: manifest))
+    } else if let node {
+      damage = try store.damages(node: node.id).first
+    }
+    last = (stage, fingerprint, manifest, damage)
+    return (manifest, damage)
   }
 
   func finishedTasks(stage: String, fingerprint: Digest) throws -> Int {
-    if let node = try store.node(stage: stage, fingerprint: fingerprint) {
-      return node.sealed == nil ? try store.tasks(node: node.id).count : 0
+    if let state = try store.nodeState(stage: stage, fingerprint: fingerprint) {
+      return state.isSealed ? 0 : try store.taskCount(node: state.id)
     }
     let folder = store.artifacts.directory(stage: stage, fingerprint: fingerprint) + "/tasks"
     return FileSystem.isDirectory(folder) ? try FileSystem.list(folder).count { $0.hasSuffix(".json") } : 0
   }
 
-  func newest(stage: String) throws -> NodeManifest? { try store.newestSealed(stage: stage)?.manifest }
+  func newest(stage: String) throws -> NodeManifest? {
+    try store.newestSealed(stage: stage, pipeline: pipeline)?.manifest
+  }
 
   func digest(_ path: String) throws -> Digest { try store.digest(path) }
 }

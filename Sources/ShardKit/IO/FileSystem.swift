@@ -8,6 +8,8 @@ public enum FileSystem {
     public var inode: UInt64
     /// Nanoseconds since 1970.
     public var modified: Int64
+    /// Names of the file.
+    public var links: Int
   }
 
   /// nil if nothing is there.
@@ -16,7 +18,7 @@ public enum FileSystem {
     guard stat(path, &s) == 0 else { return nil }
     return Status(
       bytes: Int64(s.st_size), isDirectory: s.st_mode & S_IFMT == S_IFDIR, inode: UInt64(s.st_ino),
-      modified: Int64(s.st_mtim.tv_sec) * 1_000_000_000 + Int64(s.st_mtim.tv_nsec))
+      modified: Int64(s.st_mtim.tv_sec) * 1_000_000_000 + Int64(s.st_mtim.tv_nsec), links: Int(s.st_nlink))
   }
 
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

@@ -20,7 +20,7 @@ public struct MDSWrite: Stage {
           + "metadata, or metadata.KEY."),
       OptionField(
         "encodings", \Self.encodings,
-        "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int…"
+        "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int and so on."
       ),
       OptionField(
         "shardBytes", \Self.shardBytes, "Shards are sealed before they pass this size.",

@@ -1,0 +1,94 @@
+import ShardKit
+
+/// Finds and removes artifacts that no pipeline of the store needs any more: what `pipeline prune` does.
+///
+/// Kept are the newest outputs of every stage of every pipeline that uses the store, and for the pipeline at hand just
+/// of the stages that its document still has. The newest unfinished node of a stage is kept too, since a run goes on
+/// with it.
+public struct Pruning {
+  public struct Candidate: Sendable {
+    public var stage: String
+    public var fingerprint: Digest
+    public var directory: String
+    /// Bytes that removing it frees: files with another name elsewhere free nothing.
+    public var bytes: Int64
+    public var reason: String
+    let node: Int64
+  }
+
+  public let store: RunStore
+  public private(set) var candidates: [Candidate] = []
+  public var bytes: Int64 { candidates.reduce(0) { $0 + $1.bytes } }
+
+  /// - Parameters:
+  ///   - keep: how many of the newest outputs of each stage stay.
+  public init(graph: Graph, store: RunStore, keep: Int = 1) throws {
+    self.store = store
+    let stages = Set(graph.nodes.map(\.name))
+    func isGone(_ pipeline: String, _ stage: String) -> Bool {
+      pipeline == graph.document.name && !stages.contains(stage)
+    }
+    let nodes = try store.nodes()
+    var kept: Set<Int64> = []
+    /// By pipeline and stage.
+    var ranks: [[String]: Int] = [:]
+    var newestRun: [[String]: Int64] = [:]
+    let runs = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.run) })
+    for use in try store.usage() where !isGone(use.pipeline, use.stage) {
+      let place = [use.pipeline, use.stage]
+      if ranks[place, default: 0] < keep { kept.insert(use.node) }
+      if ranks[place] == nil { newestRun[place] = runs[use.node] }
+      ranks[place, default: 0] += 1
+    }
+    var unfinished: [[String]: RunStore.Node] = [:]
+    let names = try store.pipelinesByRun()
+    for node in nodes where node.sealed == nil {
+      let pipeline = names[node.run] ?? ""
+      let place = [pipeline, node.stage]
+      if isGone(pipeline, node.stage) || node.run < newestRun[place] ?? 0 { continue }
+      if node.run >= unfinished[place]?.run ?? 0 { unfinished[place] = node }
+    }
+    kept.formUnion(unfinished.values.map(\.id))
+    let removed = nodes.filter { !kept.contains($0.id) }
+    let sizes = try Self.freedBytes(
+      removed.map { store.artifacts.directory(stage: $0.stage, fingerprint: $0.fingerprint) })
+    candidates = zip(removed, sizes).map { node, bytes in
+      Candidate(
+        stage: node.stage, fingerprint: node.fingerprint,
+        directory: store.artifacts.directory(stage: node.stage, fingerprint: node.fingerprint), bytes: bytes,
+        reason: Self.reason(node, stages), node: node.id)
+    }
+  }
+
+  private static func reason(_ node: RunStore.Node, _ stages: Set<String>) -> String {
+    if !stages.contains(node.stage) { return "its stage is no longer in the document" }
+    return node.sealed == nil ? "it is unfinished, and a newer one was begun" : "a newer output has replaced it"
+  }
+
+  /// Bytes freed by each folder when all of them go. A file counts where its last name goes.
+  private static func freedBytes(_ folders: [String]) throws -> [Int64] {
+    var names: [UInt64: Int] = [:]
+    return try folders.map { folder in
+      guard FileSystem.isDirectory(folder) else { return 0 }
+      var sum: Int64 = 0
+      for name in try FileSystem.walk(folder) {
+        guard let status = FileSystem.status("\(folder)/\(name)") else { continue }
+        names[status.inode, default: 0] += 1
+        if names[status.inode] == status.links { sum += status.bytes }
+      }
+      return sum
+    }
+  }
+
+  /// Removes what was found. The rows go first: a folder without a row is harmless, a row without its folder is damage.
+  public func run(removed: (Candidate) -> Void = { _ in }) throws {
+    let lock = try StoreLock(root: store.root)
+    defer { withExtendedLifetime(lock) {} }
+    for candidate in candidates {
+      try FileSystem.remove(candidate.directory + "/manifest.json")
+      try store.removeNode(candidate.node)
+      try FileSystem.removeTree(candidate.directory)
+      removed(candidate)
+    }
+  }
+}

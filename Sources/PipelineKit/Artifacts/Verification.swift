@@ -1,0 +1,166 @@
+import ShardKit
+import Synchronization
+
+/// Digests every file of the sealed nodes again and compares: what `pipeline verify` does.
+///
+/// A damaged file's task is forgotten, on disk and in the database, so that the next run does it again and nothing
+/// else. Files with several names (hard links) are read once.
+public struct Verification {
+  public struct Finding: Sendable, Equatable {
+    public enum Kind: String, Sendable { case missing, altered, extra }
+    public var kind: Kind
+    public var stage: String
+    /// Path of the file.
+    public var path: String
+    public var message: String
+  }
+
+  public struct Result: Sendable {
+    public var nodes = 0
+    public var files = 0
+    public var bytes: Int64 = 0
+    public var findings: [Finding] = []
+    /// Tasks that the next run does again, by stage.
+    public var reopened: [String: Int] = [:]
+    public var isComplete = true
+  }
+
+  public let store: RunStore
+  public let jobs: Int
+
+  public init(store: RunStore, jobs: Int = availableProcessors()) {
+    self.store = store
+    self.jobs = jobs
+  }
+
+  private struct Item: Sendable {
+    var path: String
+    var file: PublishedFile
+    var node: Int
+  }
+
+  private enum Answer: Sendable {
+    case checked(item: Int, problem: (kind: Finding.Kind, message: String)?)
+  }
+
+  /// - Parameters:
+  ///   - progress: bytes read so far, and all.
+  ///   - interruption: stops after the files being read when above 0.
+  public func run(
+    progress: (Int64, Int64) -> Void = { _, _ in }, interruption: () -> Int = { 0 }
+  ) throws -> Result {
+    let lock = try StoreLock(root: store.root)
+    defer { withExtendedLifetime(lock) {} }
+    let nodes = try store.nodes().filter { $0.sealed != nil && $0.manifest != nil }
+    var result = Result()
+    result.nodes = nodes.count
+    let items = nodes.indices.flatMap { node in
+      let manifest = nodes[node].manifest!
+      let folder = store.artifacts.directory(of: manifest)
+      return manifest.files.map { Item(path: "\(folder)/\($0.port)/\($0.name)", file: $0, node: node) }
+    }
+    let problems = try check(items, progress, interruption, &result)
+    for node in nodes.indices {
+      let mine = problems.filter { items[$0.key].node == node }.sorted { $0.key < $1.key }
+      for (item, problem) in mine {
+        result.findings.append(
+          Finding(kind: problem.kind, stage: nodes[node].stage, path: items[item].path, message: problem.message))
+      }
+      if !mine.isEmpty {
+        result.reopened[nodes[node].stage, default: 0] += try reopen(
+          nodes[node], files: mine.map { items[$0.key].file }, messages: mine.map(\.value.message))
+      }
+      result.findings += try extras(nodes[node])
+    }
+    return result
+  }
+
+  private func check(
+    _ items: [Item], _ progress: (Int64, Int64) -> Void, _ interruption: () -> Int, _ result: inout Result
+  ) throws -> [Int: (kind: Finding.Kind, message: String)] {
+    // Names of the same inode follow the first of them.
+    var first: [UInt64: Int] = [:]
+    var followers: [Int: [Int]] = [:]
+    var queue: [Int] = []
+    for item in items.indices {
+      guard let inode = FileSystem.status(items[item].path)?.inode, let leader = first[inode] else {
+        if let inode = FileSystem.status(items[item].path)?.inode { first[inode] = item }
+        queue.append(item)
+        continue
+      }
+      followers[leader, default: []].append(item)
+    }
+    let all = queue.reduce(Int64(0)) { $0 + items[$1].file.bytes }
+    var done: Int64 = 0
+    var problems: [Int: (kind: Finding.Kind, message: String)] = [:]
+    let pool = WorkerPool<Answer>(threads: jobs)
+    defer { pool.close() }
+    var next = 0
+    var open = 0
+    while next < queue.count || open > 0 {
+      while next < queue.count, open < jobs * 2, interruption() == 0 {
+        let number = queue[next]
+        let item = items[number]
+        pool.submit { .checked(item: number, problem: Self.problem(item.path, item.file)) }
+        next += 1
+        open += 1
+      }
+      if open == 0 { break }
+      for case .checked(let item, let problem) in pool.receive(timeoutNanoseconds: 200_000_000) {
+        open -= 1
+        done += items[item].file.bytes
+        for name in [item] + (followers[item] ?? []) {
+          result.files += 1
+          problems[name] = problem
+        }
+      }
+      progress(done, all)
+    }
+    result.bytes = done
+    result.isComplete = next == queue.count
+    return problems
+  }
+
+  private static func problem(_ path: String, _ file: PublishedFile) -> (kind: Finding.Kind, message: String)? {
+    let name = "\(file.port)/\(file.name)"
+    guard let status = FileSystem.status(path) else { return (.missing, "its file \(name) is gone") }
+    guard status.bytes == file.bytes else {
+      return (.altered, "its file \(name) has \(status.bytes) bytes, its manifest says \(file.bytes)")
+    }
+    do throws(ShardError) {
+      let digest = try Digester.digest(file: path)
+      if digest == file.digest { return nil }
+      return (.altered, "its file \(name) was altered: its digest is \(digest.short), not \(file.digest.short)")
+    } catch {
+      return (.altered, "its file \(name) cannot be read: \(error.message)")
+    }
+  }
+
+  /// Forgets the tasks that wrote damaged files. The disk first: were the database first, a crash between the two would
+  /// let the next run adopt the damaged files from their manifests.
+  private func reopen(_ node: RunStore.Node, files: [PublishedFile], messages: [String]) throws -> Int {
+    let damaged = Set(files.map { "\($0.port)/\($0.name)" })
+    let tasks = try store.tasks(node: node.id)
+      .filter { $0.manifest.files.contains { damaged.contains("\($0.port)/\($0.name)") } }
+    let folder = store.artifacts.directory(of: node.manifest!)
+    try FileSystem.remove(folder + "/manifest.json")
+    for task in tasks { try FileSystem.remove("\(folder)/tasks/\(task.phase)-\(task.key).json") }
+    try store.markDamaged(node: node.id, tasks: tasks.map { ($0.phase, $0.key) }, messages: messages)
+    return tasks.count
+  }
+
+  /// Files in a node's folder that its manifest does not know.
+  private func extras(_ node: RunStore.Node) throws -> [Finding] {
+    let manifest = node.manifest!
+    let folder = store.artifacts.directory(of: manifest)
+    guard FileSystem.isDirectory(folder) else { return [] }
+    let known = Set(manifest.files.map { "\($0.port)/\($0.name)" })
+    return try FileSystem.walk(folder)
+      .filter { $0 != "manifest.json" && !$0.hasPrefix("tasks/") && !known.contains($0) }
+      .map {
+        Finding(
+          kind: .extra, stage: node.stage, path: "\(folder)/\($0)",
+          message: "the file \($0) is not in its manifest; nothing reads it")
+      }
+  }
+}

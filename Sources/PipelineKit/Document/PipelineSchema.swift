@@ -1,0 +1,114 @@
+import ShardKit
+
+/// The JSON Schema (draft 2020-12) of pipeline documents for a build's stages, so that editors complete and check them.
+///
+/// What a schema cannot say (that wired stages exist, that kinds fit, that there is no cycle) is left to loading.
+public enum PipelineSchema {
+  public static func json(_ registry: StageRegistry) -> JSONValue {
+    [
+      "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pipeline document", "type": "object",
+      "required": .strings(["format", "stages"]), "additionalProperties": false,
+      "properties": [
+        "$schema": ["type": "string", "description": "Where this schema lies; for editors."],
+        "format": ["const": 1, "description": "The version of the document's format."],
+        "name": [
+          "type": "string",
+          "description": "Names the pipeline in its store (default: the file's name without .json).",
+        ],
+        "description": ["type": "string", "description": "For readers; changes nothing."],
+        "parameters": [
+          "type": "object",
+          "description":
+            "Values by name, put in where an option holds ${name}; set from outside with --set name=value.",
+          "additionalProperties": ["type": .strings(["string", "number", "boolean", "array", "object", "null"])],
+        ],
+        "stages": [
+          "type": "object", "minProperties": 1,
+          "description": "The stages by name, each with its kind, its options and the stages that it reads.",
+          "propertyNames": ["pattern": "^[A-Za-z0-9_-]+$"], "additionalProperties": ["$ref": "#/$defs/stage"],
+        ],
+      ],
+      "$defs": .object([JSONMember("stage", stage(registry)), JSONMember("parameter", parameter)] + kinds(registry)),
+    ]
+  }
+
+  /// `${name}`, which may stand for a value of any type.
+  private static let parameter: JSONValue = [
+    "type": "string", "pattern": "\\$\\{[^}]+\\}", "description": "A parameter, put in where the document is read.",
+  ]
+
+  private static func stage(_ registry: StageRegistry) -> JSONValue {
+    [
+      "type": "object", "required": .strings(["use"]), "additionalProperties": false,
+      "properties": [
+        "use": [
+          "description": "The kind of stage.",
+          "oneOf": .list(
+            registry.stages.map { ["const": .string($0.name), "description": .string($0.summary)] }),
+        ],
+        "description": ["type": "string", "description": "For readers; changes nothing."],
+        "options": ["type": "object"], "inputs": ["type": "object"],
+        "retries": [
+          "type": "integer", "minimum": 0, "maximum": 100, "default": 0,
+          "description": "How often a task that failed for a passing reason is tried again.",
+        ],
+        "timeoutSeconds": [
+          "type": "number", "exclusiveMinimum": 0, "description": "The time that one task may take.",
+        ],
+      ],
+      "allOf": .list(
+        registry.stages.map { kind in
+          [
+            "if": ["properties": ["use": ["const": .string(kind.name)]], "required": .strings(["use"])],
+            "then": ["$ref": .string("#/$defs/\(kind.name)")],
+          ]
+        }),
+    ]
+  }
+
+  private static func kinds(_ registry: StageRegistry) -> [JSONMember] {
+    registry.stages.map { kind in
+      var required: [String] = []
+      if kind.options.contains(where: \.isRequired) { required.append("options") }
+      if kind.inputs.contains(where: \.isRequired) { required.append("inputs") }
+      return JSONMember(
+        kind.name,
+        [
+          "description": .string(kind.summary), "required": .strings(required),
+          "properties": ["options": options(kind), "inputs": inputs(kind)],
+        ])
+    }
+  }
+
+  private static func options(_ kind: StageDescription) -> JSONValue {
+    [
+      "type": "object", "additionalProperties": false,
+      "required": .strings(kind.options.filter(\.isRequired).map(\.name)),
+      "properties": .object(
+        kind.options.map { option in
+          var members = [JSONMember("description", .string(option.documentation))]
+          if !option.isRequired { members.append(JSONMember("default", option.defaultValue)) }
+          members.append(JSONMember("anyOf", .list([option.schema, ["$ref": "#/$defs/parameter"]])))
+          return JSONMember(option.name, .object(members))
+        }),
+    ]
+  }
+
+  private static func inputs(_ kind: StageDescription) -> JSONValue {
+    let name: JSONValue = ["type": "string", "pattern": "^[A-Za-z0-9_-]+(\\.[^.]+)?$"]
+    return [
+      "type": "object", "additionalProperties": false,
+      "required": .strings(kind.inputs.filter(\.isRequired).map(\.name)),
+      "properties": .object(
+        kind.inputs.map { port in
+          let list: JSONValue = ["type": "array", "items": name, "maxItems": port.acceptsMany ? 1_000_000 : 1]
+          return JSONMember(
+            port.name,
+            [
+              "description": .string("\(port.documentation) Kind: \(port.kind.rawValue)."),
+              "anyOf": .list([name, list]),
+            ])
+        }),
+    ]
+  }
+}

@@ -1,0 +1,225 @@
+import ShardKit
+
+/// The way of one document through a pipeline: every stage's verdict on it, in the graph's order.
+public struct DocumentTrace: Sendable {
+  /// Where a stage wrote the document.
+  public struct Place: Sendable, Equatable {
+    public var port: String
+    /// Path of the file that holds it.
+    public var path: String
+    /// Its place in the file, from 0: a line, or the sample of an MDS shard.
+    public var ordinal: Int
+    /// As written there; deliberate repeats carry a suffix such as `#2`.
+    public var id: String
+    /// Bytes of its text; nil where the format does not say.
+    public var textBytes: Int?
+    /// False where the record could not be read and only the hash of its id speaks for it.
+    public var isVerified: Bool
+    public var kind: ArtifactKind
+  }
+
+  public struct Drop: Sendable, Equatable {
+    public var reason: String
+    public var bytes: Int
+    public var value: Double?
+    public var threshold: Double?
+    public var survivor: String?
+    public var detail: String?
+  }
+
+  /// What became of a document that a stage neither wrote nor dropped.
+  public enum Absence: Sendable, Equatable {
+    /// The stage has no finished output.
+    case notRun
+    /// Nothing that the stage reads holds the document.
+    case notReached
+    /// The stage joins documents into others and does not record which; the reasons that it joins for.
+    case merged([String])
+    /// The stage reads documents and writes none.
+    case consumed
+    /// A source that does not hold it, or a stage that writes it under another id.
+    case notSeen
+  }
+
+  public struct Step: Sendable {
+    public var stage: String
+    public var use: String
+    public var places: [Place]
+    public var drops: [Drop]
+    /// Set when there are neither places nor drops.
+    public var absence: Absence?
+    /// True if the stage has an input.
+    public var hasInputs: Bool
+  }
+
+  public var id: String
+  public var steps: [Step]
+
+  /// True if any stage wrote or dropped it.
+  public var isFound: Bool { steps.contains { !$0.places.isEmpty || !$0.drops.isEmpty } }
+  /// The document that it was dropped for, where a stage said so.
+  public var survivor: String? { steps.lazy.flatMap(\.drops).compactMap(\.survivor).first }
+}
+
+extension DocumentTrace {
+  /// Searches the newest output of every stage. Time goes with the number of documents at eight bytes each, and with
+  /// one file to be read for each hit.
+  public init(id: String, graph: Graph, store: RunStore) throws {
+    self.id = id
+    steps = []
+    var kept: Set<String> = []
+    var mayRepeat = false
+    for index in graph.order {
+      let node = graph.nodes[index]
+      var step = Step(
+        stage: node.name, use: node.description.name, places: [], drops: [], absence: .notRun,
+        hasInputs: !node.description.inputs.isEmpty)
+      if let manifest = try store.newestSealed(stage: node.name, pipeline: graph.document.name)?.manifest {
+        mayRepeat = mayRepeat || !manifest.ledger.repeated.isEmpty
+        let reading = TraceReading(
+          directory: store.artifacts.directory(of: manifest), manifest: manifest, outputs: node.description.outputs)
+        try reading.search(id, repeats: mayRepeat, into: &step)
+        let isReached = node.edges.contains { kept.contains("\(graph.nodes[$0.source].name).\($0.output)") }
+        step.absence = step.places.isEmpty && step.drops.isEmpty ? Self.absence(manifest, node, isReached) : nil
+        for place in step.places { kept.insert("\(node.name).\(place.port)") }
+      }
+      steps.append(step)
+    }
+  }
+
+  private static func absence(_ manifest: NodeManifest, _ node: Graph.Node, _ isReached: Bool) -> Absence {
+    let merged = manifest.ledger.merged.keys.sorted()
+    if node.edges.isEmpty { return .notSeen }
+    guard isReached else { return .notReached }
+    if manifest.ledger.consumed.documents > 0 { return .consumed }
+    return merged.isEmpty ? .notSeen : .merged(merged)
+  }
+}
+
+/// Finds one document in one stage's files.
+private struct TraceReading {
+  let directory: String
+  let manifest: NodeManifest
+  let outputs: [OutputPort]
+
+  func search(_ id: String, repeats: Bool, into step: inout DocumentTrace.Step) throws {
+    let search = IDSearch(directory: directory, manifest: manifest)
+    try note(search.hits(Array(id.utf8)), of: id, in: &step)
+    guard repeats else { return }
+    var number = 2
+    while number < 10_000 {
+      let copy = "\(id)#\(number)"
+      let before = step.places.count + step.drops.count
+      try note(search.hits(Array(copy.utf8)), of: copy, in: &step)
+      guard step.places.count + step.drops.count > before else { return }
+      number += 1
+    }
+  }
+
+  private func note(_ hits: [IDSearch.Hit], of id: String, in step: inout DocumentTrace.Step) throws {
+    for hit in hits {
+      guard let slash = hit.file.firstIndex(of: "/") else { continue }
+      let port = String(hit.file[..<slash])
+      let path = "\(directory)/\(hit.file)"
+      if port == Workspace.dropsPort {
+        if let drop = try drop(id, path, hit.ordinal) { step.drops.append(drop) }
+      } else if let output = outputs.first(where: { $0.name == port && !$0.isHidden }) {
+        if let place = try place(id, output, path, hit.ordinal) { step.places.append(place) }
+      }
+    }
+  }
+
+  /// nil if another id has the same hash.
+  private func drop(_ id: String, _ path: String, _ ordinal: Int) throws -> DocumentTrace.Drop? {
+    guard let line = try line(path, ordinal), let json = try? JSONValue.parse(line).value, json["id"]?.string == id
+    else { return nil }
+    return DocumentTrace.Drop(
+      reason: json["reason"]?.string ?? "", bytes: json["bytes"]?.integer ?? 0, value: json["value"]?.double,
+      threshold: json["threshold"]?.double, survivor: json["survivor"]?.string, detail: json["detail"]?.string)
+  }
+
+  private func place(
+    _ id: String, _ output: OutputPort, _ path: String, _ ordinal: Int
+  ) throws -> DocumentTrace.Place? {
+    var place = DocumentTrace.Place(
+      port: output.name, path: path, ordinal: ordinal, id: id, textBytes: nil, isVerified: false, kind: output.kind)
+    switch output.kind {
+    case .documents:
+      guard let line = try line(path, ordinal) else { return nil }
+      let reader = DocumentReader(MemorySource(line, name: path))
+      guard let document = try reader.next(), document.idString == id else { return nil }
+      place.textBytes = document.text.count
+      place.isVerified = true
+    case .mds: return try verified(place)
+    default: break
+    }
+    return place
+  }
+
+  /// Reads the sample; nil if it has an `id` column with another id.
+  private func verified(_ place: DocumentTrace.Place) throws -> DocumentTrace.Place? {
+    let slash = place.path.lastIndex(of: "/")!
+    let name = String(place.path[place.path.index(after: slash)...])
+    let reader = try MDSReader(directory: "\(directory)/\(place.port)")
+    guard let number = reader.index.shards.firstIndex(where: { $0.stored.basename == name || $0.raw.basename == name })
+    else { return place }
+    let shard = try reader.shard(number, verify: false)
+    guard place.ordinal < shard.samples, let column = shard.columns.firstIndex(where: { $0.name == "id" }) else {
+      return place
+    }
+    guard try shard.value(column, of: place.ordinal).elementsEqual(place.id.utf8) else { return nil }
+    var place = place
+    place.isVerified = true
+    if let text = shard.columns.firstIndex(where: { $0.name == "text" }) {
+      place.textBytes = try shard.value(text, of: place.ordinal).count
+    }
+    return place
+  }
+
+  private func line(_ path: String, _ ordinal: Int) throws -> [UInt8]? {
+    let lines = LineReader(try openSource(path))
+    for _ in 0..<ordinal { guard try lines.next() != nil else { return nil } }
+    return try lines.next().map { Array($0) }
+  }
+}
+
+extension DocumentTrace {
+  public var json: JSONValue { ["id": .string(id), "found": .bool(isFound), "stages": .list(steps.map(\.json))] }
+}
+
+extension DocumentTrace.Step {
+  var json: JSONValue {
+    [
+      "stage": .string(stage), "use": .string(use), "verdict": .string(verdictName),
+      "places": .list(
+        places.map {
+          [
+            "port": .string($0.port), "kind": .string($0.kind.rawValue), "path": .string($0.path),
+            "ordinal": .integer($0.ordinal), "id": .string($0.id),
+            "textBytes": $0.textBytes.map { .integer($0) } ?? .null, "verified": .bool($0.isVerified),
+          ]
+        }),
+      "drops": .list(
+        drops.map {
+          [
+            "reason": .string($0.reason), "bytes": .integer($0.bytes),
+            "value": $0.value.map { .number($0) } ?? .null, "threshold": $0.threshold.map { .number($0) } ?? .null,
+            "survivor": $0.survivor.map { .string($0) } ?? .null, "detail": $0.detail.map { .string($0) } ?? .null,
+          ]
+        }),
+    ]
+  }
+
+  /// `kept`, `dropped`, `notRun`, `notReached`, `merged`, `consumed` or `notSeen`.
+  public var verdictName: String {
+    if !places.isEmpty { return "kept" }
+    if !drops.isEmpty { return "dropped" }
+    return switch absence {
+    case .notRun: "notRun"
+    case .notReached: "notReached"
+    case .merged: "merged"
+    case .consumed: "consumed"
+    case .notSeen, nil: "notSeen"
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import ShardKit
+
+/// Why a stage will run, or why it ran when it last did: what `pipeline explain` shows.
+public struct StageExplanation: Sendable {
+  public struct Cause: Sendable {
+    public var stage: String
+    public var verdict: Verdict
+  }
+
+  public var stage: String
+  public var use: String
+  public var revision: Int
+  public var verdict: Verdict
+  /// What differs in the stage itself from its newest output while its inputs are still to be made.
+  public var ownDifferences: [String]
+  /// The stages before it that have to run, in order.
+  public var causes: [Cause]
+  /// Stored verdicts of earlier runs, newest first.
+  public var earlier: [RunStore.StoredVerdict]
+  /// What its newest output was made from.
+  public var newest: RunStore.Node?
+
+  public init(stage name: String, graph: Graph, store: RunStore, last count: Int = 5) throws {
+    guard let index = graph.index(of: name) else {
+      throw RunError(
+        .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
+    }
+    let node = graph.nodes[index]
+    let pipeline = graph.document.name
+    let plan = try PipelineRun(graph: graph, store: store, settings: .init()).plan()
+    let verdicts = Dictionary(uniqueKeysWithValues: plan.verdicts.map { ($0.node, $0.verdict) })
+    stage = name
+    use = node.description.name
+    revision = node.description.revision
+    verdict = verdicts[index]!
+    newest = try store.newestSealed(stage: name, pipeline: pipeline)
+    earlier = try store.verdicts(stage: name, pipeline: pipeline, last: count)
+    let ancestors = graph.ancestors(of: index)
+    causes = graph.order.filter { $0 != index && ancestors.contains($0) && verdicts[$0] != .fresh }
+      .map { Cause(stage: graph.nodes[$0].name, verdict: verdicts[$0]!) }
+    ownDifferences = []
+    if case .pending = verdict, let old = newest?.identity {
+      ownDifferences = NodeIdentity(
+        use: use, revision: revision, options: Fingerprint.canonicalOptions(node.configured), inputs: old.inputs,
+        files: old.files
+      ).differences(from: old)
+    }
+  }
+}
+
+extension StageExplanation {
+  public var json: JSONValue {
+    [
+      "stage": .string(stage), "use": .string(use), "revision": .integer(revision), "verdict": .string(verdict.name),
+      "reasons": .strings(verdict.reasons), "ownDifferences": .strings(ownDifferences),
+      "causes": .list(
+        causes.map {
+          ["stage": .string($0.stage), "verdict": .string($0.verdict.name), "reasons": .strings($0.verdict.reasons)]
+        }),
+      "earlier": .list(
+        earlier.map {
+          [
+            "run": .integer(Int($0.run)), "at": .integer($0.at), "verdict": .string($0.verdict),
+            "reasons": .strings($0.reasons),
+          ]
+        }),
+      "newest": newest.map {
+        [
+          "fingerprint": .string($0.fingerprint.hex), "run": .integer(Int($0.run)),
+          "sealed": $0.sealed.map { .integer($0) } ?? .null, "identity": $0.identity.json,
+        ]
+      } ?? .null,
+    ]
+  }
+}

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+struct ArtifactCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "artifact", abstract: "Print the folder of a stage's newest output, and nothing else.",
+    usage: "pipeline artifact [<document>] <stage>[.<port>]",
+    discussion: """
+      Without a port it is the stage's first output. Ends with 1 if the stage has no finished output yet, with 2 if \
+      there is no such stage or output.
+
+      EXAMPLES
+        ls "$(pipeline artifact corpus.json tokenizer)"
+        pipeline artifact corpus.json dedupe.documents
+      """)
+
+  @OptionGroup var options: DocumentOptions
+
+  @Argument(help: "The stage, or stage.port.")
+  var stage: String?
+
+  func run() throws {
+    let (graph, name) = try options.graph(and: stage, called: "stage")
+    let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
+    guard let stage = parts.first, let index = graph.index(of: stage) else {
+      throw RunError(
+        .selection,
+        "no stage is named '\(parts.first ?? "")'"
+          + suggestion(for: parts.first ?? "", among: graph.nodes.map(\.name)))
+    }
+    let outputs = graph.nodes[index].description.outputs.filter { !$0.isHidden }.map(\.name)
+    guard let port = parts.count > 1 ? parts[1] : outputs.first else {
+      throw RunError(.selection, "'\(stage)' has no output")
+    }
+    guard outputs.contains(port) else {
+      throw RunError(.selection, "'\(stage)' has no output '\(port)'" + suggestion(for: port, among: outputs))
+    }
+    let store = try options.openStore(graph)
+    guard let manifest = try store.newestSealed(stage: stage, pipeline: graph.document.name)?.manifest else {
+      throw RunError(
+        .damaged, "'\(stage)' has no finished output yet",
+        hint: "Make it with `pipeline run \(graph.document.path) --until \(stage)`.")
+    }
+    let folder = store.artifacts.directory(of: manifest)
+    if let damage = store.artifacts.firstDamage(manifest.files(of: port), in: folder) {
+      throw RunError(
+        .damaged, "the newest output of '\(stage)' is damaged: \(damage)",
+        hint: "Run again: just what is missing is made anew.")
+    }
+    Console.line("\(Self.absolute(folder))/\(port)")
+  }
+
+  private static func absolute(_ path: String) -> String {
+    guard let resolved = realpath(path, nil) else { return path }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+}

@@ -1,0 +1,203 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor", abstract: "Look for what this machine lacks, and say what to do about it.",
+    discussion: "Ends with 1 if something needed is missing; what is optional never fails.")
+
+  @Option(help: ArgumentHelp("The folder where the store is to lie (default: .pipeline here).", valueName: "folder"))
+  var store: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let findings = MachineChecks.all(folder: store ?? ".")
+    if json {
+      Console.json(
+        .list(
+          findings.map {
+            [
+              "check": .string($0.name), "state": .string($0.state.rawValue), "finding": .string($0.message),
+              "advice": $0.advice.map { .string($0) } ?? .null,
+            ]
+          }))
+    } else {
+      let style = Style(STDOUT_FILENO)
+      var table = TextTable([("", .left), ("", .left), ("", .left)])
+      for finding in findings {
+        table.add([Self.mark(finding.state, style), finding.name, finding.message])
+        if let advice = finding.advice { table.add(["", "", advice]) }
+      }
+      for line in table.lines(style) { Console.line(line) }
+    }
+    if findings.contains(where: { $0.state == .missing }) { throw ExitCode(1) }
+  }
+
+  private static func mark(_ state: MachineChecks.State, _ style: Style) -> String {
+    switch state {
+    case .good: style.green("ok")
+    case .optional: style.yellow("optional")
+    case .missing: style.red("missing")
+    }
+  }
+}
+
+/// What pipeline wants of a machine, each looked at once.
+enum MachineChecks {
+  enum State: String { case good, optional, missing }
+
+  struct Finding {
+    var name: String
+    var state: State
+    var message: String
+    var advice: String?
+
+    init(_ name: String, _ state: State, _ message: String, _ advice: String? = nil) {
+      self.name = name
+      self.state = state
+      self.message = message
+      self.advice = advice
+    }
+  }
+
+  static func all(folder: String) -> [Finding] {
+    let existing = nearestExisting(folder)
+    return [processors(), memory(), openFiles(), disk(existing)] + fileSystem(existing)
+      + [clock(), mecab(), python(), terminal()]
+  }
+
+  private static func processors() -> Finding {
+    Finding("processors", .good, "\(availableProcessors()); a run uses them all unless --jobs says otherwise")
+  }
+
+  private static func memory() -> Finding {
+    let bytes = Int64(physicalMemoryBytes())
+    let text = "\(Quantities.bytes(bytes)); a run's tasks use half unless --memory says otherwise"
+    if bytes < 2 << 30 {
+      return Finding("memory", .optional, text, "Some stages want 1 GiB and more: lower their memory options.")
+    }
+    return Finding("memory", .good, text)
+  }
+
+  private static func openFiles() -> Finding {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+    let text = "\(limit.rlim_cur) at once"
+    if limit.rlim_cur < 1024 {
+      return Finding("open files", .missing, text, "Merging sorted runs wants 1024: `ulimit -n 4096`.")
+    }
+    return Finding("open files", .good, text)
+  }
+
+  private static func disk(_ folder: String) -> Finding {
+    var s = statvfs()
+    guard statvfs(folder, &s) == 0 else {
+      return Finding("disk", .missing, "\(folder) cannot be asked for its space", "Check the folder's path.")
+    }
+    let free = Int64(s.f_bavail) * Int64(s.f_frsize)
+    let text = "\(Quantities.bytes(free)) free below \(folder)"
+    if free < 1 << 30 {
+      return Finding("disk", .missing, text, "Free some space, or put the store elsewhere with --store.")
+    }
+    if s.f_favail > 0, s.f_favail < 10_000 {
+      return Finding("disk", .missing, "\(text), but only \(s.f_favail) inodes", "Remove small files there.")
+    }
+    return Finding("disk", .good, text)
+  }
+
+  /// What a store needs of its file system, tried out with small files.
+  private static func fileSystem(_ folder: String) -> [Finding] {
+    let place = "\(folder)/.pipeline-doctor-\(getpid())"
+    defer { try? FileSystem.removeTree(place) }
+    do {
+      try FileSystem.makeDirectory(place)
+      try FileSystem.write([1], to: place + "/a")
+      try FileSystem.rename(place + "/a", to: place + "/b")
+      try FileSystem.syncDirectory(place)
+    } catch {
+      return [Finding("writing", .missing, "\(error)", "Put the store into another folder with --store.")]
+    }
+    var findings = [Finding("writing", .good, "files are written, synced and renamed below \(folder)")]
+    if link(place + "/b", place + "/c") == 0 {
+      findings.append(Finding("hard links", .good, "work"))
+    } else {
+      findings.append(
+        Finding(
+          "hard links", .optional, "do not work there: \(String(cString: strerror(errno)))",
+          "Results shared by two outputs are copied instead, which takes space and time."))
+    }
+    findings.append(locking(place))
+    return findings
+  }
+
+  private static func locking(_ place: String) -> Finding {
+    let descriptor = open(place + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    defer { close(descriptor) }
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return Finding("locks", .good, "work") }
+    return Finding(
+      "locks", .missing, "do not work there: \(String(cString: strerror(errno)))",
+      "Put the store on a local disk with --store: two runs at once could damage it here.")
+  }
+
+  private static func clock() -> Finding {
+    // No file of this program is older than this: 2025-01-01.
+    if wallMilliseconds() < 1_735_689_600_000 {
+      return Finding(
+        "clock", .missing, "says \(Quantities.moment(milliseconds: wallMilliseconds()))",
+        "Set it (`timedatectl set-ntp true`): times in reports would be wrong. Verdicts do not depend on it.")
+    }
+    return Finding("clock", .good, Quantities.moment(milliseconds: wallMilliseconds()))
+  }
+
+  private static func mecab() -> Finding {
+    let library = ["libmecab.so.2", "libmecab.so"].contains { name in
+      guard let handle = dlopen(name, RTLD_LAZY) else { return false }
+      dlclose(handle)
+      return true
+    }
+    let dictionaries = [
+      "/var/lib/mecab/dic", "/usr/share/mecab/dic", "/usr/lib/x86_64-linux-gnu/mecab/dic",
+      "/usr/lib/aarch64-linux-gnu/mecab/dic", "/usr/local/lib/mecab/dic",
+    ]
+    let dictionary = dictionaries.first { ((try? FileSystem.list($0)) ?? []).isEmpty == false }
+    if library, let dictionary { return Finding("MeCab", .good, "with a dictionary in \(dictionary)") }
+    let what = library ? "has no dictionary" : "is not installed"
+    return Finding(
+      "MeCab", .optional, "\(what); only tokenizers that split words by it need it",
+      "On Debian and Ubuntu: apt-get install libmecab2 mecab-ipadic-utf8")
+  }
+
+  private static func python() -> Finding {
+    let found = environment("PATH").split(separator: ":").map { path -> String in "\(path)/python3" }.first {
+      access($0, X_OK) == 0
+    }
+    if let found { return Finding("python3", .good, "\(found); only the tests against peers use it") }
+    return Finding(
+      "python3", .optional, "is not installed; only the tests against peers use it", "apt-get install python3-venv")
+  }
+
+  private static func terminal() -> Finding {
+    let language = ["LC_ALL", "LC_CTYPE", "LANG"].map(environment).first { !$0.isEmpty } ?? ""
+    if language.uppercased().contains("UTF-8") || language.uppercased().contains("UTF8") {
+      return Finding("terminal", .good, "its texts are UTF-8")
+    }
+    return Finding(
+      "terminal", .optional, "the locale does not say UTF-8, so Japanese may look wrong here",
+      "export LANG=C.UTF-8. Results do not depend on it.")
+  }
+
+  private static func environment(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+
+  private static func nearestExisting(_ path: String) -> String {
+    var path = path.isEmpty ? "." : path
+    while !FileSystem.isDirectory(path) {
+      guard let slash = path.lastIndex(of: "/") else { return "." }
+      path = slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+    return path
+  }
+}

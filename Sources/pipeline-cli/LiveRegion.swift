@@ -1,0 +1,32 @@
+import Glibc
+
+/// A few lines at the bottom of the terminal that are drawn again and again; other lines go above them.
+struct LiveRegion {
+  private var drawn = 0
+
+  /// Replaces the region, in one write so that nothing flickers.
+  mutating func draw(_ lines: [String]) {
+    Console.standardError(erasing + lines.map { $0 + "\n" }.joined())
+    drawn = lines.count
+  }
+
+  mutating func clear() {
+    guard drawn > 0 else { return }
+    Console.standardError(erasing)
+    drawn = 0
+  }
+
+  /// Back to the region's first line, and everything below it gone.
+  private var erasing: String { drawn > 0 ? "\u{1B}[\(drawn)F\u{1B}[J" : "" }
+}
+
+extension LiveRegion {
+  /// `████████▌···` in a number of columns.
+  static func bar(_ fraction: Double, columns: Int) -> String {
+    let eighths = Int((max(0, min(1, fraction)) * Double(columns * 8)).rounded(.down))
+    let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
+    let part = parts[eighths % 8]
+    let filled = String(repeating: "█", count: eighths / 8) + part
+    return filled + String(repeating: "·", count: columns - eighths / 8 - (part.isEmpty ? 0 : 1))
+  }
+}

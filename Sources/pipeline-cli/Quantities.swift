@@ -1,0 +1,78 @@
+import Glibc
+
+/// Numbers as people read them. Always with a point and commas, whatever the locale, so that logs compare.
+enum Quantities {
+  /// `1,234,567`
+  static func count(_ number: Int) -> String {
+    let digits = Array(String(abs(number)))
+    var out = ""
+    for (i, digit) in digits.enumerated() {
+      if i > 0, (digits.count - i) % 3 == 0 { out.append(",") }
+      out.append(digit)
+    }
+    return number < 0 ? "-" + out : out
+  }
+
+  /// `950`, `12.3k`, `4.56M`
+  static func short(_ number: Double) -> String {
+    if number < 1000 { return "\(Int(number.rounded()))" }
+    if number < 1e6 { return fixed(number / 1e3, number < 1e4 ? 2 : 1) + "k" }
+    if number < 1e9 { return fixed(number / 1e6, number < 1e7 ? 2 : 1) + "M" }
+    return fixed(number / 1e9, 2) + "G"
+  }
+
+  /// `950 B`, `12.3 kB`, `1.20 GB`: powers of ten.
+  static func bytes(_ number: Int64) -> String {
+    let value = Double(number)
+    if number < 1000 { return "\(number) B" }
+    if value < 1e6 { return fixed(value / 1e3, 1) + " kB" }
+    if value < 1e9 { return fixed(value / 1e6, 1) + " MB" }
+    return fixed(value / 1e9, 2) + " GB"
+  }
+
+  /// `41.2 MB/s`
+  static func rate(_ bytesPerSecond: Double) -> String {
+    let value = bytesPerSecond / 1e6
+    return fixed(value, value < 9.95 ? 2 : value < 99.5 ? 1 : 0) + " MB/s"
+  }
+
+  /// `0.42 s`, `12.3 s`, `3m07s`, `2h05m`
+  static func duration(milliseconds: Int) -> String {
+    let seconds = Double(milliseconds) / 1000
+    if seconds < 9.995 { return fixed(seconds, 2) + " s" }
+    if seconds < 59.95 { return fixed(seconds, 1) + " s" }
+    let whole = Int(seconds.rounded())
+    if whole < 3600 { return "\(whole / 60)m\(two(whole % 60))s" }
+    return "\(whole / 3600)h\(two(whole / 60 % 60))m"
+  }
+
+  /// `1:07`, `2:05:09`
+  static func clock(milliseconds: Int) -> String {
+    let seconds = milliseconds / 1000
+    if seconds < 3600 { return "\(seconds / 60):\(two(seconds % 60))" }
+    return "\(seconds / 3600):\(two(seconds / 60 % 60)):\(two(seconds % 60))"
+  }
+
+  /// `2026-11-21 23:27:08`, in local time.
+  static func moment(milliseconds: Int) -> String {
+    var seconds = time_t(milliseconds / 1000)
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    return "\(parts.tm_year + 1900)-\(two(Int(parts.tm_mon) + 1))-\(two(Int(parts.tm_mday))) "
+      + "\(two(Int(parts.tm_hour))):\(two(Int(parts.tm_min))):\(two(Int(parts.tm_sec)))"
+  }
+
+  /// `3 tasks`, `1 task`
+  static func plural(_ number: Int, _ noun: String) -> String { "\(count(number)) \(noun)\(number == 1 ? "" : "s")" }
+
+  static func fixed(_ value: Double, _ digits: Int) -> String {
+    let scale = (0..<digits).reduce(1.0) { product, _ in product * 10 }
+    let units = Int((abs(value) * scale).rounded())
+    let sign = value < 0 && units > 0 ? "-" : ""
+    guard digits > 0 else { return "\(sign)\(units)" }
+    let fraction = String(units % Int(scale))
+    return "\(sign)\(units / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+  }
+
+  private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show the latest run and the state of each stage.",
+    discussion: """
+      States: fresh, stale (with what changed), partial (with the tasks done), failed (with the message), new (has not \
+      run before), pending (known when the stages before it have run).
+      """)
+
+  @OptionGroup var options: DocumentOptions
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func run() throws {
+    let graph = try options.graph()
+    let status = try PipelineStatus(graph: graph, store: try options.openStore(graph))
+    if json { return Console.json(status.json) }
+    let style = Style(STDOUT_FILENO)
+    Console.line(Self.headline(status.run))
+    Console.line()
+    var table = TextTable([("stage", .left), ("state", .left), ("output of", .left), ("", .left)])
+    for stage in status.stages {
+      table.add([
+        stage.name, Self.coloured(stage.state, style),
+        stage.sealed.map { Quantities.moment(milliseconds: $0) } ?? "", Self.detail(stage),
+      ])
+    }
+    for line in table.lines(style) { Console.line(line) }
+  }
+
+  private static func headline(_ run: RunStore.Run?) -> String {
+    guard let run else { return "This pipeline has not run before." }
+    let began = "run \(run.id) began \(Quantities.moment(milliseconds: run.started))"
+    guard let ended = run.ended else {
+      return run.state == "running" ? "\(began) and is running, or was killed" : "\(began) and was killed"
+    }
+    return "\(began): \(run.state) after \(Quantities.duration(milliseconds: ended - run.started))"
+  }
+
+  private static func detail(_ stage: PipelineStatus.Stage) -> String {
+    if let failure = stage.failure {
+      let place = failure.key.isEmpty ? "" : "task \(failure.phase)/\(failure.key): "
+      return place + failure.message.split(separator: "\n").joined(separator: " ")
+    }
+    switch stage.state {
+    case .fresh: return ""
+    case .partial: return "\(Quantities.count(stage.tasksDone)) of \(Quantities.plural(stage.tasks, "task")) done"
+    case .new where stage.reasons == ["it has not run before"]: return ""
+    default: return stage.reasons.joined(separator: "; ")
+    }
+  }
+
+  private static func coloured(_ state: PipelineStatus.State, _ style: Style) -> String {
+    switch state {
+    case .fresh: style.green(state.rawValue)
+    case .stale, .partial, .new: style.cyan(state.rawValue)
+    case .failed: style.red(state.rawValue)
+    case .pending: style.dim(state.rawValue)
+    }
+  }
+}

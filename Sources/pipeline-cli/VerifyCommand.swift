@@ -1,0 +1,90 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+struct VerifyCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Digest every finished file again, and have damaged ones made anew.",
+    discussion: """
+      Tasks whose files are missing or altered are forgotten: the next run does just these again. Ends with 1 if any \
+      file was damaged.
+      """)
+
+  @OptionGroup var options: DocumentOptions
+
+  @Option(help: "Files read at the same time (default: the number of processors).")
+  var jobs: Int?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs should be between 1 and 1024, not \(jobs).") }
+  }
+
+  func run() throws {
+    let graph = try options.graph()
+    let root = options.storeRoot(graph)
+    guard FileSystem.exists(root + "/pipeline.sqlite") else {
+      throw RunError(
+        .notFound, "there is no store at \(root)", hint: "Run the pipeline first, or name it with --store.")
+    }
+    let store = try options.openStore(graph)
+    Interruption.install()
+    var region = LiveRegion()
+    let isLive = Console.isTerminal(STDERR_FILENO)
+    let began = monotonicNanoseconds()
+    let result = try Verification(store: store, jobs: jobs ?? availableProcessors()).run(
+      progress: { done, all in
+        guard isLive else { return }
+        let seconds = Double(monotonicNanoseconds() - began) / 1e9
+        let bar = LiveRegion.bar(all > 0 ? Double(done) / Double(all) : 1, columns: 30)
+        let rate = Quantities.rate(Double(done) / max(0.001, seconds))
+        region.draw(["\(bar)  \(Quantities.bytes(done)) of \(Quantities.bytes(all))  \(rate)"])
+      }, interruption: { Interruption.level })
+    region.clear()
+    if json {
+      Console.json(result.json)
+    } else {
+      show(result, milliseconds: (monotonicNanoseconds() - began) / 1_000_000)
+    }
+    if !result.isComplete { throw ExitCode(130) }
+    if result.findings.contains(where: { $0.kind != .extra }) { throw ExitCode(1) }
+  }
+
+  private func show(_ result: Verification.Result, milliseconds: Int) {
+    let style = Style(STDOUT_FILENO)
+    for finding in result.findings {
+      let kind = finding.kind == .extra ? style.yellow("extra") : style.red(finding.kind.rawValue)
+      Console.line("\(kind)  \(finding.stage): \(finding.message)")
+    }
+    let damaged = result.findings.count { $0.kind != .extra }
+    let read =
+      "\(Quantities.plural(result.files, "file")), \(Quantities.bytes(result.bytes)) read in "
+      + Quantities.duration(milliseconds: milliseconds)
+    if damaged == 0 {
+      return Console.line(result.isComplete ? "all well: \(read)" : "interrupted: no damage in \(read)")
+    }
+    let tasks = Quantities.plural(result.reopened.values.reduce(0, +), "task")
+    Console.line("\(Quantities.plural(damaged, "damaged file")) of \(read)")
+    Console.line("The next run does \(tasks) again: \(result.reopened.keys.sorted().joined(separator: ", "))")
+  }
+}
+
+extension Verification.Result {
+  var json: JSONValue {
+    [
+      "nodes": .integer(nodes), "files": .integer(files), "bytes": .integer(Int(bytes)), "complete": .bool(isComplete),
+      "findings": .list(
+        findings.map {
+          [
+            "kind": .string($0.kind.rawValue), "stage": .string($0.stage), "path": .string($0.path),
+            "message": .string($0.message),
+          ]
+        }),
+      "reopenedTasks": .object(
+        reopened.sorted { $0.key < $1.key }.map { JSONMember($0.key, .integer($0.value)) }),
+    ]
+  }
+}

@@ -1,0 +1,45 @@
+import Testing
+
+/// What each target may import, lowest layer first. Anything else that is a target or a package is an upward import.
+private let layers: KeyValuePairs<String, Set<String>> = [
+  "ShardKit": ["CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels", "Crypto", "Glibc"],
+  "TextKit": ["ShardKit", "CICU", "CCLD2", "CKernels", "Glibc"],
+  "PipelineKit": ["ShardKit", "GRDB", "Glibc", "Synchronization", "Dispatch", "Foundation"],
+  "TrainerCore": ["ShardKit", "TextKit", "Glibc", "Synchronization"],
+  "Stages": [
+    "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "CXML2", "CKernels", "Glibc", "Synchronization", "Foundation",
+  ],
+  "pipeline-cli": [
+    "Stages", "PipelineKit", "ShardKit", "TextKit", "ArgumentParser", "Glibc", "Synchronization", "Dispatch",
+    "Foundation",
+  ],
+]
+
+@Suite struct LayerTests {
+  @Test func importsGoDownOnly() throws {
+    let allowed = Dictionary(uniqueKeysWithValues: layers.map { ($0.key, $0.value) })
+    let files = try SourceTree().swift.filter { $0.target != nil }
+    #expect(files.count > 20)
+    for file in files {
+      let target = file.target!
+      let may = try #require(allowed[target], "\(file.path): the target '\(target)' has no layer; add it to the table")
+      for module in file.imports where module != target {
+        #expect(may.contains(module), "\(file.path): \(target) may not import \(module)")
+      }
+    }
+  }
+
+  /// State is PipelineKit's own business: GRDB must not show in its interface.
+  @Test func theDatabaseIsImportedInternally() throws {
+    for file in try SourceTree().swift where file.target == "PipelineKit" && file.imports.contains("GRDB") {
+      let line = file.lines.first { $0.contains("import GRDB") } ?? ""
+      #expect(!line.hasPrefix("public"), "\(file.path): \(line)")
+    }
+  }
+
+  /// Stages stand apart: none reaches into another room's folder through a type of the same name.
+  @Test func targetsAreTheNamedOnes() throws {
+    let targets = Set(try SourceTree().swift.compactMap(\.target))
+    #expect(targets.isSubset(of: Set(layers.map(\.key))))
+  }
+}

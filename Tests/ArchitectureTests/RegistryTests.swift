@@ -1,0 +1,61 @@
+import PipelineKit
+import ShardKit
+import Stages
+import Testing
+
+@Suite struct RegistryTests {
+  private var stages: [StageDescription] { StageRegistry.builtin.stages }
+
+  /// A stage that is not in `Builtins.swift` cannot be used.
+  @Test func everyStageIsRegistered() throws {
+    let declaration = #/^(?:public\s+)?(?:struct|enum|final class)\s+(\w+)[^{]*:\s*[^{]*\bStage\b/#
+    let files = try SourceTree().swift.filter { $0.target == "Stages" }
+    let registered = try #require(files.first { $0.path.hasSuffix("/Builtins.swift") }).lines.joined(separator: "\n")
+    var found = 0
+    for file in files {
+      for line in file.lines {
+        guard let match = line.firstMatch(of: declaration) else { continue }
+        found += 1
+        #expect(
+          registered.contains("StageDescription(\(match.1).self)"), "\(file.path): \(match.1) is not in Builtins.swift")
+      }
+    }
+    #expect(found == stages.count)
+  }
+
+  @Test func everyStageIsDocumented() {
+    for stage in stages {
+      #expect(stage.name.wholeMatch(of: #/[a-z0-9]+(\.[a-z0-9]+)?/#) != nil, "'\(stage.name)' should be noun.verb")
+      #expect(stage.revision >= 1)
+      expectSentence(stage.summary, "the summary of \(stage.name)")
+      for port in stage.inputs { expectSentence(port.documentation, "\(stage.name), input \(port.name)") }
+      for port in stage.outputs { expectSentence(port.documentation, "\(stage.name), output \(port.name)") }
+    }
+  }
+
+  @Test func everyOptionIsDocumented() {
+    for stage in stages {
+      var names: Set<String> = []
+      for option in stage.options {
+        #expect(names.insert(option.name).inserted, "\(stage.name) has two options '\(option.name)'")
+        #expect(option.name.wholeMatch(of: #/[a-z][A-Za-z0-9]*/#) != nil, "\(stage.name).\(option.name)")
+        expectSentence(option.documentation, "\(stage.name).\(option.name)")
+      }
+    }
+  }
+
+  /// The defaults must be values that the options themselves accept.
+  @Test func everyDefaultIsAccepted() throws {
+    for stage in stages where !stage.options.contains(where: \.isRequired) {
+      for option in stage.options {
+        #expect(throws: Never.self, "\(stage.name).\(option.name)") {
+          _ = try stage.configured(.object([JSONMember(option.name, option.defaultValue)]))
+        }
+      }
+    }
+  }
+
+  private func expectSentence(_ text: String, _ place: String) {
+    #expect(text.count > 3 && text.hasSuffix("."), "\(place): '\(text)' should end with a period")
+  }
+}
