@@ -7,6 +7,7 @@ extension StageRegistry {
     StageDescription(DedupeMinHash.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
+    StageDescription(MixSplit.self),
     StageDescription(TextClean.self),
     StageDescription(WikipediaExtract.self),
   ])
