@@ -4,6 +4,7 @@
 """
 
 import sys
+import time
 
 import orjson
 import zstandard
@@ -12,6 +13,7 @@ from rensa import RMinHash, RMinHashLSH
 from documents import documents
 
 corpus, out = sys.argv[1:]
+start = time.monotonic()
 index = RMinHashLSH(threshold=0.8, num_perm=200, num_bands=20)
 signatures, dropped = [], 0
 with open(out, "wb") as raw, zstandard.ZstdCompressor(1).stream_writer(raw) as kept:
@@ -26,3 +28,4 @@ with open(out, "wb") as raw, zstandard.ZstdCompressor(1).stream_writer(raw) as k
             index.insert(number, signature)
             kept.write(orjson.dumps(document) + b"\n")
 print(f"{len(signatures)} documents, {dropped} dropped")
+print(f"seconds {time.monotonic() - start:.3f}")

@@ -5,6 +5,7 @@
 
 import os
 import sys
+import time
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(here, "..", "..", "Tests", "Peers"))
@@ -16,6 +17,7 @@ from streaming import MDSWriter  # noqa: E402
 from documents import documents  # noqa: E402
 
 corpus, out, compression = sys.argv[1:]
+start = time.monotonic()
 written = 0
 with MDSWriter(
     out=out, columns={"id": "str", "text": "str"}, compression=None if compression == "none" else compression,
@@ -24,3 +26,4 @@ with MDSWriter(
         writer.write({"id": document["id"], "text": document["text"]})
         written += 1
 print(f"{written} samples")
+print(f"seconds {time.monotonic() - start:.3f}")

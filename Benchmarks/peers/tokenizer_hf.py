@@ -5,12 +5,14 @@
 """
 
 import sys
+import time
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from documents import documents
 
 work, corpus, path = sys.argv[1:]
+start = time.monotonic()
 texts = [document["text"] for document in documents(corpus)]
 if work == "train":
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -26,7 +28,8 @@ if work == "train":
 else:
     tokenizer = Tokenizer.from_file(path)
     tokens = 0
-    for start in range(0, len(texts), 10_000):
-        encoded = tokenizer.encode_batch(texts[start : start + 10_000], add_special_tokens=False)
+    for first in range(0, len(texts), 10_000):
+        encoded = tokenizer.encode_batch(texts[first : first + 10_000], add_special_tokens=False)
         tokens += sum(len(one.ids) for one in encoded)
     print(f"{tokens} tokens")
+print(f"seconds {time.monotonic() - start:.3f}")

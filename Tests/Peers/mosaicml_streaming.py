@@ -48,4 +48,5 @@ def main():
         sys.stdout.write(json.dumps(sample, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
