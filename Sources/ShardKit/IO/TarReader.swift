@@ -1,0 +1,175 @@
+import Glibc
+
+/// The members of a tar stream in their order: ustar, GNU long names, pax headers, sizes in base 256.
+///
+/// Give it the decompressed stream (`openSource` does that by content). Memory is one block; a member is read in
+/// pieces or passed over. Format: POSIX.1-2017, `pax`; GNU tar manual, "Basic Tar Format".
+public final class TarReader {
+  public struct Member: Equatable, Sendable {
+    public var name: String
+    public var bytes: Int
+    public var isFile: Bool
+  }
+
+  public let source: any ByteSource
+  /// Bytes of the member in hand that are still to come.
+  public private(set) var remaining = 0
+  private var padding = 0
+  private var position: Int64 = 0
+  private var header = [UInt8](repeating: 0, count: 512)
+  private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+
+  private static let maximumNameBytes = 1 << 20
+
+  public init(_ source: any ByteSource) { self.source = source }
+
+  deinit { scratch.deallocate() }
+
+  /// Goes on to the next member, past what is left of this one; nil at the end of the archive.
+  public func next() throws(ShardError) -> Member? {
+    var longName: String?
+    var longSize: Int?
+    while true {
+      try skip(remaining + padding)
+      guard try readHeader() else { return nil }
+      let size = try octal(124, 12)
+      (remaining, padding) = (size, (512 - size % 512) % 512)
+      switch header[156] {
+      case UInt8(ascii: "L"): longName = try nulTerminated(readExtension())
+      case UInt8(ascii: "x"):
+        let records = try paxRecords(readExtension())
+        longName = records["path"] ?? longName
+        longSize = records["size"].flatMap { Int($0) } ?? longSize
+      case UInt8(ascii: "K"), UInt8(ascii: "g"): continue
+      case let type:
+        if let longSize, longSize >= 0 { (remaining, padding) = (longSize, (512 - longSize % 512) % 512) }
+        if Self.hasNoData(type) { (remaining, padding) = (0, 0) }
+        let isFile = type == UInt8(ascii: "0") || type == 0 || type == UInt8(ascii: "7")
+        return Member(name: longName ?? shortName, bytes: remaining, isFile: isFile)
+      }
+    }
+  }
+
+  /// All bytes of the member in hand.
+  public func readMember(limit: Int) throws(ShardError) -> [UInt8] {
+    guard remaining <= limit else {
+      throw ShardError(.tooLarge, source.name, "a member has \(remaining) bytes, the limit is \(limit)")
+    }
+    var out: [UInt8] = []
+    out.reserveCapacity(remaining)
+    while remaining > 0 {
+      let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(scratch.count, remaining)])
+      let count = try fill(piece)
+      remaining -= count
+      out.append(contentsOf: piece[..<count])
+    }
+    return out
+  }
+
+  // MARK: Headers
+
+  /// Links, devices and folders carry a size at times, but no data.
+  private static func hasNoData(_ type: UInt8) -> Bool { UInt8(ascii: "1")...UInt8(ascii: "6") ~= type }
+
+  /// False at the end: two blocks of zeros, or (as some writers do) just the end of the stream.
+  private func readHeader() throws(ShardError) -> Bool {
+    var filled = 0
+    while filled < 512 {
+      let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: scratch[filled..<512]))
+      if count == 0 { break }
+      filled += count
+    }
+    position += Int64(filled)
+    if filled == 0 { return false }
+    guard filled == 512 else { throw truncated("inside a header") }
+    header.withUnsafeMutableBytes { $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: scratch[..<512])) }
+    if header.allSatisfy({ $0 == 0 }) { return false }
+    var sum = 0
+    for (i, byte) in header.enumerated() { sum += 148..<156 ~= i ? 32 : Int(byte) }
+    guard try octal(148, 8) == sum else {
+      throw ShardError(
+        .malformed, source.name, "there is no tar header at byte \(position - 512)",
+        hint: "Check that the file is a tar archive and whole.")
+    }
+    return true
+  }
+
+  private var shortName: String {
+    let name = field(0, 100)
+    guard header[257..<262].elementsEqual("ustar".utf8), header[262] == 0, header[345] != 0 else { return name }
+    return field(345, 155) + "/" + name
+  }
+
+  private func field(_ offset: Int, _ length: Int) -> String {
+    nulTerminated(Array(header[offset..<(offset + length)]))
+  }
+
+  private func nulTerminated(_ bytes: [UInt8]) -> String { String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
+
+  private func octal(_ offset: Int, _ length: Int) throws(ShardError) -> Int {
+    let bytes = header[offset..<(offset + length)]
+    var value = 0
+    if bytes.first! & 0x80 != 0 {  // GNU: big-endian binary
+      for byte in bytes.dropFirst(length - 8) { value = (value & (.max >> 8)) << 8 | Int(byte) }
+      guard bytes.dropFirst().dropLast(8).allSatisfy({ $0 == 0 }), value >= 0 else { throw badNumber }
+      return value
+    }
+    for byte in bytes {
+      switch byte {
+      case 0x30...0x37: value = value << 3 | Int(byte - 0x30)
+      case 0x20, 0: if value > 0 { return value }
+      default: throw badNumber
+      }
+    }
+    return value
+  }
+
+  private var badNumber: ShardError {
+    ShardError(
+      .malformed, source.name, "the tar header at byte \(position - 512) has a number that is none",
+      hint: "Check that the file is a tar archive and whole.")
+  }
+
+  // MARK: Extensions
+
+  private func readExtension() throws(ShardError) -> [UInt8] { try readMember(limit: Self.maximumNameBytes) }
+
+  /// `LENGTH KEY=VALUE\n`, again and again.
+  private func paxRecords(_ bytes: [UInt8]) throws(ShardError) -> [String: String] {
+    var records: [String: String] = [:]
+    var at = 0
+    while at < bytes.count {
+      guard let space = bytes[at...].firstIndex(of: 0x20),
+        let length = Int(String(decoding: bytes[at..<space], as: UTF8.self)),
+        length > space - at + 1, length <= bytes.count - at,
+        let equals = bytes[space..<(at + length)].firstIndex(of: 0x3D)
+      else { throw ShardError(.malformed, source.name, "a pax header before byte \(position) cannot be read") }
+      let key = String(decoding: bytes[(space + 1)..<equals], as: UTF8.self)
+      records[key] = String(decoding: bytes[(equals + 1)..<(at + length - 1)], as: UTF8.self)
+      at += length
+    }
+    return records
+  }
+
+  // MARK: Bytes
+
+  private func skip(_ count: Int) throws(ShardError) {
+    var left = count
+    while left > 0 {
+      left -= try fill(UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(scratch.count, left)]))
+    }
+    (remaining, padding) = (0, 0)
+  }
+
+  private func fill(_ piece: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    let count = try source.read(into: piece)
+    guard count > 0 else { throw truncated("inside a member") }
+    position += Int64(count)
+    return count
+  }
+
+  private func truncated(_ place: String) -> ShardError {
+    ShardError(
+      .truncated, source.name, "the tar archive ends \(place), at byte \(position)", hint: "Fetch or copy it again.")
+  }
+}
