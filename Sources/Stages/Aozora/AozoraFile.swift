@@ -1,0 +1,122 @@
+import PipelineKit
+import ShardKit
+
+/// What the name of a work's file says: `cards/000005/files/53194_ruby_44732/53194_ruby_44732.txt`.
+struct AozoraFile: Equatable {
+  /// The path below the folder or inside the archive; `works.zip/name.txt` for a member of a zip.
+  var path: String
+  /// 作品ID; nil for a file that is not named in Aozora Bunko's way.
+  var work: Int?
+  var hasRuby = false
+  /// The number behind `ruby_`: later files of a work have higher ones, the first files none.
+  var revision = 0
+  /// The last part without its extension.
+  var stem: String
+
+  init(path: String) {
+    self.path = path
+    stem = ""
+    // The innermost name that begins with a number counts: a zip is named by it, the text inside often is not.
+    for part in path.split(separator: "/").reversed() {
+      let name = part.lastIndex(of: ".").map { part[..<$0] } ?? part
+      if stem.isEmpty { stem = String(name) }
+      if read(name) { break }
+    }
+  }
+
+  private mutating func read(_ name: Substring) -> Bool {
+    let fields = name.split(separator: "_", omittingEmptySubsequences: false)
+    guard fields.count >= 2, !fields[0].isEmpty, fields[0].utf8.count <= 9, fields[0].allSatisfy(\.isASCII),
+      let number = Int(fields[0]), number >= 0
+    else { return false }
+    work = number
+    stem = String(name)
+    hasRuby = fields[1] == "ruby"
+    revision = fields.count > 2 ? Int(fields[2]) ?? 0 : 0
+    return true
+  }
+
+  /// The document's id: the work's, or the file's where its name holds none.
+  var id: String { "aozora:" + (work.map(String.init) ?? path) }
+
+  /// Whether this file is taken before another of the same work: the one that the index links to, then the one with
+  /// ruby (the fuller text), then the later revision, then the path.
+  func precedes(_ other: AozoraFile, linked: String?) -> Bool {
+    if let linked, (stem == linked) != (other.stem == linked) { return stem == linked }
+    if hasRuby != other.hasRuby { return hasRuby }
+    if revision != other.revision { return revision > other.revision }
+    return path.utf8.lexicographicallyPrecedes(other.path.utf8)
+  }
+
+  /// Which of `count` partitions the file's work belongs to; all files of a work fall into one.
+  func partition(of count: Int) -> Int { Int(recordHash(Array(id.utf8)) % UInt64(count)) }
+}
+
+/// Texts in files of several kinds: a `.txt`, a zip, a tar (plain or compressed), each with texts and zips inside.
+enum AozoraContainer {
+  enum Kind { case text, zip, tar }
+
+  static func kind(_ name: String) -> Kind? {
+    let name = name.lowercased()
+    if name.hasSuffix(".txt") { return .text }
+    if name.hasSuffix(".zip") { return .zip }
+    let endings = [".tar", ".tar.zst", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"]
+    return endings.contains { name.hasSuffix($0) } ? .tar : nil
+  }
+
+  /// A text, how many bytes it has, and how to get them.
+  struct Text {
+    var file: AozoraFile
+    var bytes: Int
+    var read: () throws -> [UInt8]
+  }
+
+  /// Calls `body` with every text, in the container's order. Bytes are read only when `body` asks for them, except
+  /// for a zip within a tar, which is read whole; a damaged zip is one text that cannot be read.
+  static func forEachText(in file: ArtifactFile, limit: Int, _ body: (Text) throws -> Void) throws {
+    switch kind(file.name) {
+    case nil: return
+    case .text:
+      let read = { try FileSystem.read(file.path, limit: limit) }
+      try body(Text(file: AozoraFile(path: file.name), bytes: Int(file.bytes), read: read))
+    case .zip:
+      try texts(named: file.name, Int(file.bytes), limit, body) { () throws(ShardError) in
+        try ZipReader(path: file.path)
+      }
+    case .tar:
+      let tar = TarReader(try openSource(file.path))
+      while let member = try tar.next() {
+        guard member.isFile, ArchivePath.isSafe(member.name) else { continue }
+        switch kind(member.name) {
+        case .text:
+          let read = { try tar.readMember(limit: limit) }
+          try body(Text(file: AozoraFile(path: member.name), bytes: member.bytes, read: read))
+        case .zip:
+          let bytes = try tar.readMember(limit: limit)
+          try texts(named: member.name, bytes.count, limit, body) { () throws(ShardError) in
+            try ZipReader(bytes, name: "\(file.path), \(member.name)")
+          }
+        case .tar, nil: continue
+        }
+      }
+    }
+  }
+
+  private static func texts(
+    named name: String, _ bytes: Int, _ limit: Int, _ body: (Text) throws -> Void,
+    in open: () throws(ShardError) -> ZipReader
+  ) throws {
+    let zip: ZipReader
+    do throws(ShardError) {
+      zip = try open()
+    } catch {
+      return try body(Text(file: AozoraFile(path: name), bytes: bytes) { throw error })
+    }
+    for entry in zip.entries where !entry.isDirectory {
+      let member = entry.name.withUnsafeBufferPointer { CP932.shared.decodeAny($0) }
+      guard ArchivePath.isSafe(member), kind(member) == .text else { continue }
+      let read = { try zip.read(entry, limit: limit) }
+      try body(Text(file: AozoraFile(path: name + "/" + member), bytes: entry.bytes, read: read))
+    }
+  }
+}

@@ -1,0 +1,128 @@
+/// Characters outside JIS X 0208, which a work describes: `※［＃「口＋弗」、第3水準1-14-92］`.
+///
+/// A code point (U+XXXX) is taken first, then an address in JIS X 0213 (面区点), then a name that says which
+/// character is meant, then a description that quotes a single character. Page and line numbers (123-4) are no address.
+enum AozoraGaiji {
+  /// What stands between `※［＃` and `］`, as the character it means; nil where it cannot be told.
+  static func resolve(_ note: UnsafeBufferPointer<UInt8>) -> String? {
+    codePoint(in: note) ?? addressed(by: note) ?? named(by: note)
+  }
+
+  /// The description in words, without the fields that follow it and without `「※」は` before it.
+  ///
+  /// A note inside the description is taken in the same way, once.
+  static func description(of note: UnsafeBufferPointer<UInt8>, isNested: Bool = false) -> [UInt8] {
+    var out: [UInt8] = []
+    var depth = 0
+    var at = note.has("「※」は", at: 0) ? 12 : 0
+    while at < note.count {
+      if note.has("※［＃", at: at), let end = (at..<note.count).first(where: { note.has("］", at: $0) }) {
+        let inner = UnsafeBufferPointer(rebasing: note[(at + 9)..<end])
+        if let text = resolve(inner) {
+          out.append(contentsOf: text.utf8)
+        } else if !isNested {
+          out.append(contentsOf: description(of: inner, isNested: true))
+        }
+        at = end + 3
+        continue
+      }
+      if note.has("「", at: at) || note.has("（", at: at) { depth += 1 }
+      if note.has("」", at: at) || note.has("）", at: at) { depth -= 1 }
+      if depth <= 0 && note.has("、", at: at) { break }
+      let length = min(utf8Length(note[at]), note.count - at)
+      out.append(contentsOf: note[at..<(at + length)])
+      at += length
+    }
+    return out
+  }
+
+  // MARK: Code points
+
+  private static func codePoint(in note: UnsafeBufferPointer<UInt8>) -> String? {
+    for at in note.indices where note.has("U+", at: at) {
+      var value: UInt32 = 0
+      var digits = 0
+      while digits < 7, at + 2 + digits < note.count, let digit = hexadecimalDigit(note[at + 2 + digits]) {
+        value = value << 4 | digit
+        digits += 1
+      }
+      guard 4...6 ~= digits, let scalar = Unicode.Scalar(value), isPublic(scalar) else { continue }
+      return String(scalar)
+    }
+    return nil
+  }
+
+  private static func isPublic(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.value > 0x20 && scalar.properties.generalCategory != .privateUse
+      && scalar.properties.generalCategory != .unassigned && scalar.properties.generalCategory != .control
+  }
+
+  private static func hexadecimalDigit(_ byte: UInt8) -> UInt32? {
+    switch byte {
+    case 0x30...0x39: UInt32(byte - 0x30)
+    case 0x41...0x46: UInt32(byte - 0x41 + 10)
+    case 0x61...0x66: UInt32(byte - 0x61 + 10)
+    default: nil
+    }
+  }
+
+  // MARK: Addresses
+
+  /// The first field that is a whole address: `1-2-22` or `第3水準1-14-92`.
+  static func addressed(by note: UnsafeBufferPointer<UInt8>) -> String? {
+    var start = 0
+    while start < note.count {
+      var end = start
+      while end < note.count && !note.has("、", at: end) { end += 1 }
+      let field = UnsafeBufferPointer(rebasing: note[start..<end])
+      if let address = address(field) {
+        return JISX0213.shared.text(plane: address[0], row: address[1], cell: address[2])
+      }
+      start = end + 3
+    }
+    return nil
+  }
+
+  private static func address(_ field: UnsafeBufferPointer<UInt8>) -> [Int]? {
+    var at = 0
+    if field.has("第", at: 0) {
+      let level = field.count > 3 && field[3] < 0x80 ? 1 : 3  // the digit may be full-width
+      guard field.has("水準", at: 3 + level) else { return nil }
+      at = 3 + level + 6
+    }
+    var numbers = [0]
+    var digits = 0
+    while at < field.count {
+      switch field[at] {
+      case 0x30...0x39 where digits < 3:
+        numbers[numbers.count - 1] = numbers[numbers.count - 1] * 10 + Int(field[at] - 0x30)
+        digits += 1
+      case 0x2D where digits > 0 && numbers.count < 3:
+        numbers.append(0)
+        digits = 0
+      default: return nil
+      }
+      at += 1
+    }
+    return numbers.count == 3 && digits > 0 ? numbers : nil
+  }
+
+  // MARK: Names
+
+  private static func named(by note: UnsafeBufferPointer<UInt8>) -> String? {
+    let name = String(decoding: description(of: note), as: UTF8.self)
+    return AozoraGaijiNames.text(of: name)
+  }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// Whether `text` stands at an offset.
+  @inline(__always)
+  func has(_ text: StaticString, at offset: Int) -> Bool {
+    let count = text.utf8CodeUnitCount
+    guard offset + count <= self.count else { return false }
+    let start = text.utf8Start
+    for i in 0..<count where self[offset + i] != start[i] { return false }
+    return true
+  }
+}

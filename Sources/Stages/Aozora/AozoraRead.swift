@@ -1,0 +1,94 @@
+import PipelineKit
+import ShardKit
+
+/// Reads Aozora Bunko's works: one work a document, as plain text in UTF-8.
+///
+/// Works are split over partitions by their ids, so that all files of a work meet in one task and the best of them is
+/// kept. Each task passes twice over its files: once over names, once over texts. Memory is a few works.
+public struct AozoraRead: Stage {
+  public struct Options: StageOptions {
+    public var works = InputFiles()
+    public var index = InputFiles()
+    public var notIndexed = NotIndexed.drop
+    public var orthographies: [String] = []
+    public var ruby = Ruby.drop
+    public var unresolvedGaiji = UnresolvedGaiji.description
+    public var maximumReplacedFraction = 0.01
+    public var maximumWorkBytes = ByteCount.mebibytes(64)
+    public var source = "aozora"
+    public var partitions = 4
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "works", \Self.works, "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them.",
+        required: true),
+      OptionField(
+        "index", \Self.index,
+        "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
+          + "row of it says that neither work nor person is in copyright."),
+      OptionField("notIndexed", \Self.notIndexed, "What happens to works that the index does not list."),
+      OptionField(
+        "orthographies", \Self.orthographies,
+        "Keeps works of these 文字遣い種別 only, such as 新字新仮名; needs an index. Empty keeps all."),
+      OptionField("ruby", \Self.ruby, "Drops readings, or keeps them in parentheses behind their base."),
+      OptionField(
+        "unresolvedGaiji", \Self.unresolvedGaiji,
+        "Writes a character that cannot be told as its description in brackets, as 〓, or not at all."),
+      OptionField(
+        "maximumReplacedFraction", \Self.maximumReplacedFraction,
+        "A work with a larger part of its bytes in no encoding is dropped.", in: 0...1),
+      OptionField("maximumWorkBytes", \Self.maximumWorkBytes, "Larger texts are dropped."),
+      OptionField("source", \Self.source, "The documents' source."),
+      OptionField("partitions", \Self.partitions, "How many tasks the works are split over.", in: 1...1024),
+    ]
+  }
+
+  public enum NotIndexed: String, CaseIterable, OptionChoice { case drop, keep }
+  public enum Ruby: String, CaseIterable, OptionChoice { case drop, keep }
+  public enum UnresolvedGaiji: String, CaseIterable, OptionChoice { case description, geta, drop }
+
+  public static let name = "aozora.read"
+  public static let revision = 1
+  public static let summary = "Reads Aozora Bunko's works as plain text, one work a document."
+  static let documents = Output<Documents>("documents", "One work a document, with title and people as metadata.")
+  public static let outputs = [documents.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    if !options.orthographies.isEmpty && options.index.isEmpty {
+      throw StageError(
+        .options, "orthographies", "the orthography of a work stands in the index, and no index is given",
+        hint: "Set \"index\" to list_person_all_extended_utf8.zip.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let index = try context.files(options.index)
+    let works = try context.files(options.works).filter { AozoraContainer.kind($0.name) != nil }
+    guard !works.isEmpty else {
+      throw StageError(
+        .input, options.works.paths.joined(separator: ", "), "holds no .txt, .zip or .tar of works",
+        hint: "Name a folder such as cards/, or an archive of it.")
+    }
+    let largest = works.reduce(0) { max($0, AozoraContainer.kind($1.name) == .text ? $1.bytes : 8 << 20) }
+    return (0..<options.partitions).compactMap { part in
+      let files = works.filter {
+        AozoraContainer.kind($0.name) != .text || AozoraFile(path: $0.name).partition(of: options.partitions) == part
+      }
+      guard !files.isEmpty else { return nil }
+      return TaskPlan(
+        key: TaskPlan.padded(part), files: index + files,
+        note: "partition \(part) of \(options.partitions), index files \(index.count)",
+        memoryBytes: Int(clamping: largest) * 12 + 64 << 20)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    var reading = try AozoraReading(options, workspace)
+    try reading.run()
+  }
+}
