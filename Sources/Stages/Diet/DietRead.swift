@@ -1,0 +1,81 @@
+import PipelineKit
+import ShardKit
+
+/// Reads the minutes of the National Diet: pages of the API's answers on disk, one meeting or one speech a document.
+///
+/// Pages may overlap and a meeting may lie on several of them, so the work has two phases: `split` deals the speeches
+/// of each page into buckets by meeting, `join` sorts a bucket, keeps the newest copy of each speech and writes the
+/// documents. Memory is one page, then one bucket.
+/// API: https://kokkai.ndl.go.jp/api.html
+public struct DietRead: Stage {
+  public struct Options: StageOptions {
+    public var pages = InputFiles()
+    public var document = Grouping.meeting
+    public var header = Header.keep
+    public var malformedPages = MalformedPages.fail
+    public var source = "diet"
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "pages", \Self.pages, "JSON answers of /api/speech or /api/meeting, plain or compressed, or folders of them.",
+        required: true),
+      OptionField(
+        "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
+      OptionField(
+        "header", \Self.header, "Keeps or drops the record's head (会議録情報: date, members present, agenda)."),
+      OptionField(
+        "malformedPages", \Self.malformedPages, "Stops at a page that cannot be read, or drops and names it."),
+      OptionField("source", \Self.source, "The documents' source."),
+    ]
+  }
+
+  public enum Grouping: String, CaseIterable, OptionChoice { case meeting, speech }
+  public enum Header: String, CaseIterable, OptionChoice { case keep, drop }
+  public enum MalformedPages: String, CaseIterable, OptionChoice { case fail, drop }
+
+  public static let name = "diet.read"
+  public static let revision = 1
+  public static let summary = "Reads the National Diet's minutes, one meeting or one speech a document."
+  static let speeches = Output<Documents>("speeches", "Speeches by meeting.", hidden: true)
+  static let documents = Output<Documents>("documents", "One meeting or one speech a document.")
+  public static let outputs = [speeches.port, documents.port]
+  public static let phases = ["split", "join"]
+
+  private static let pagesBytesPerTask: Int64 = 16 << 20
+  private static let bytesPerBucket: Int64 = 32 << 20
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let pages = try context.files(options.pages)
+    let bytes = pages.reduce(0) { $0 + $1.bytes }
+    let buckets = Int(min(4096, max(1, bytes / Self.bytesPerBucket + 1)))
+    if phase == "split" {
+      let largest = Int(clamping: pages.reduce(0) { max($0, $1.bytes) })
+      return TaskPlan.grouped(pages, bytes: Self.pagesBytesPerTask, memoryBytes: largest * 4 + 32 << 20).map {
+        var task = $0
+        task.note = "buckets \(buckets)"
+        return task
+      }
+    }
+    let speeches = context.files(Self.speeches)
+    return (0..<buckets).compactMap { bucket in
+      let key = TaskPlan.padded(bucket)
+      let files = speeches.filter { $0.name.hasSuffix("-\(key).jsonl.zst") }
+      let bytes = files.reduce(0) { $0 + $1.textBytes }
+      return files.isEmpty ? nil : TaskPlan(key: key, files: files, memoryBytes: Int(clamping: bytes * 3) + 32 << 20)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "split" {
+      var splitting = DietSplitting(options, workspace)
+      try splitting.run()
+    } else {
+      try DietJoining(options, workspace).run()
+    }
+  }
+}

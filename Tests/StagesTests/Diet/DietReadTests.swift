@@ -1,0 +1,114 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+@Suite struct DietReadTests {
+  private static let fixtures = packagePath("Fixtures")
+
+  private func run(_ options: JSONValue, backwards: Bool = false) throws -> StageHarness {
+    try StageHarness(DietRead.self, options: options, base: Self.fixtures).run(backwards: backwards)
+  }
+
+  @Test func aMeetingIsItsSpeechesInOrder() throws {
+    let run = try run(["pages": "diet"])
+    let documents = try run.documents().sorted { $0.idString < $1.idString }
+    #expect(documents.map(\.idString) == ["diet:199905001X00120260115", "diet:199915002X00220260116"])
+    #expect(
+      documents[0].textString == """
+        令和八年一月十五日（木曜日）
+        　　　午前十時開議
+        　出席委員
+        　　　見本　一郎君
+
+        ○見本委員長　これより会議を開きます。
+        　本日は標本の数え方について調査を進めます。
+
+        ○試作委員　標本は幾つ必要でしょうか。
+
+        ○見本委員長　三つあれば足りると考えます。
+        """)
+    #expect(
+      String(decoding: documents[0].metadata, as: UTF8.self)
+        == #"{"issueID":"199905001X00120260115","imageKind":"会議録","searchObject":0,"session":999,"nameOfHouse":"衆議院","#
+        + #""nameOfMeeting":"試作調査会","issue":"第1号","date":"2026-01-15","#
+        + #""meetingURL":"https://example.invalid/txt/199905001X00120260115","#
+        + #""pdfURL":"https://example.invalid/img/199905001X00120260115"}"#)
+  }
+
+  @Test func theLedgerAccountsForEverySpeech() throws {
+    let run = try run(["pages": "diet"])
+    #expect(run.ledger.imbalance == 0)
+    #expect(run.ledger.input.documents == 8)
+    #expect(run.ledger.output.documents == 2)
+    #expect(run.ledger.merged["meeting"]?.documents == 3)
+    #expect(
+      try run.drops().sorted { ($0.reason, $0.id) < ($1.reason, $1.id) } == [
+        .init(id: "diet:199915002X00220260116_002", reason: "empty"),
+        .init(
+          id: "diet:199905001X00120260115_002", reason: "repeated-speech", survivor: "diet:199905001X00120260115_002"),
+        .init(
+          id: "diet:199905001X00120260115_003", reason: "repeated-speech", survivor: "diet:199905001X00120260115_003"),
+      ])
+  }
+
+  @Test func oneSpeechADocumentWithItsSpeaker() throws {
+    let run = try run(["pages": "diet", "document": "speech", "header": "drop"])
+    let documents = try run.documents().sorted { $0.idString < $1.idString }
+    #expect(documents.map { $0.idString.suffix(4) } == ["_001", "_002", "_003", "_001"])
+    #expect(run.ledger.dropped["header"]?.documents == 1)
+    #expect(run.ledger.merged.isEmpty)
+    let fields = try JSONValue.parse(documents[1].metadata).value
+    #expect(fields["speaker"]?.string == "試作花子" && fields["speechOrder"]?.integer == 2)
+    #expect(fields["speakerYomi"] == nil && fields["updateTime"]?.string == "2026-01-25 12:00:00")
+  }
+
+  @Test func meetingPagesGiveWhatSpeechPagesGive() throws {
+    let run = try run(["pages": "diet-meeting/meeting-000001.json"])
+    let documents = try run.documents()
+    #expect(documents.count == 1)
+    #expect(documents[0].textString.contains("標本は幾つ要りますか。"))
+    #expect(documents[0].textString.hasPrefix("令和八年"))
+    #expect(
+      String(decoding: documents[0].metadata, as: UTF8.self).contains(#""meetingURL":"https://example.invalid/txt/"#))
+  }
+
+  @Test func theOrderOfTasksChangesNothing() throws {
+    #expect(try run(["pages": "diet"]).digests == run(["pages": "diet"], backwards: true).digests)
+  }
+
+  @Test func aMalformedPageStopsOrIsDropped() throws {
+    #expect { try run(["pages": "diet-malformed/speech-000001.json"]) } throws: {
+      "\($0)".contains("speech-000001.json: the page cannot be read: it is no JSON object")
+    }
+    #expect { try run(["pages": "diet-malformed/speech-000101.json"]) } throws: {
+      "\($0)".contains("it is an error of the API: 検索条件の入力に誤りがあります。")
+    }
+    let lenient = try run(["pages": .strings(["diet", "diet-malformed"]), "malformedPages": "drop"])
+    #expect(lenient.ledger.dropped["malformed-page"]?.documents == 2)
+    #expect(lenient.ledger.output.documents == 2)
+  }
+
+  @Test func emptyAnswersAndBadRecords() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array(#"{"numberOfRecords":0,"numberOfReturn":0}"#.utf8), to: folder + "/a.json")
+    let records = #"[{"speechID":"x_1"},7,{"speechID":"i_001","issueID":"i","speech":"a,]}\"","speechOrder":1}]"#
+    try FileSystem.write(Array(#"{"numberOfRecords":3,"speechRecord":\#(records)}"#.utf8), to: folder + "/b.json")
+    let run = try run(["pages": .string(folder)])
+    #expect(try run.documents().map(\.textString) == ["a,]}\""])
+    #expect(run.ledger.dropped["malformed-speech"]?.documents == 2)
+  }
+
+  @Test(.enabled(if: realDataPath != nil, "real texts are absent")) func everyRealSpeech() throws {
+    let meetings = try StageHarness(DietRead.self, options: ["pages": "diet"], base: realDataPath!).run()
+    #expect(meetings.ledger.input.documents == 7560)
+    #expect(meetings.ledger.output.documents == 163)
+    #expect(meetings.ledger.merged["meeting"]?.documents == 7560 - 163 - meetings.ledger.droppedDocuments)
+    let speeches = try StageHarness(
+      DietRead.self, options: ["pages": "diet", "document": "speech"], base: realDataPath!
+    ).run()
+    #expect(speeches.ledger.output.documents + speeches.ledger.droppedDocuments == 7560)
+  }
+}
