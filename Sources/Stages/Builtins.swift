@@ -3,12 +3,17 @@ import PipelineKit
 extension StageRegistry {
   /// Every stage that comes with pipeline. A new stage is one file and one line here.
   public static let builtin = StageRegistry([
+    StageDescription(AozoraRead.self),
+    StageDescription(CC100Read.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
+    StageDescription(DietRead.self),
+    StageDescription(DocumentsRead.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(MixSplit.self),
     StageDescription(TextClean.self),
     StageDescription(WikipediaExtract.self),
+    StageDescription(TextRead.self),
   ])
 }

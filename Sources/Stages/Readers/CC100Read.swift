@@ -1,0 +1,48 @@
+import PipelineKit
+import ShardKit
+
+/// Reads CC-100: documents parted by an empty line, one paragraph a line.
+///
+/// An .xz file is one task; a plain file is split into byte ranges at the borders of documents.
+/// Format: https://data.statmt.org/cc-100/
+public struct CC100Read: Stage {
+  public struct Options: StageOptions {
+    public var files = InputFiles()
+    public var source = "cc100"
+    public var maximumDocumentBytes = ByteCount.mebibytes(16)
+    public var rangeBytes = ByteCount.mebibytes(64)
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "files", \Self.files, "Files such as ja.txt.xz, compressed or plain, or folders of them.", required: true),
+      OptionField("source", \Self.source, "The documents' source, which their ids begin with."),
+      OptionField("maximumDocumentBytes", \Self.maximumDocumentBytes, "Larger documents are dropped."),
+      OptionField(
+        "rangeBytes", \Self.rangeBytes, "A plain file is read in ranges of this size, in parallel.",
+        in: ByteCount(1)...ByteCount.gibibytes(64)),
+    ]
+  }
+
+  public static let name = "cc100.read"
+  public static let revision = 1
+  public static let summary = "Reads CC-100 files, documents parted by an empty line."
+  static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
+  public static let outputs = [documents.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try PlainTextReading.tasks(context.files(options.files), splits: true, rangeBytes: options.rangeBytes.bytes)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try PlainTextReading(
+      unit: .block, idPrefix: options.source, source: options.source,
+      maximumDocumentBytes: options.maximumDocumentBytes.bytes, workspace: workspace,
+      output: workspace.documents(to: Self.documents)
+    ).run()
+  }
+}

@@ -1,0 +1,57 @@
+import PipelineKit
+import ShardKit
+
+/// Reads plain text files in UTF-8: one document a file, a block of lines or a line.
+public struct TextRead: Stage {
+  public struct Options: StageOptions {
+    public var files = InputFiles()
+    public var document = Unit.file
+    public var source = "text"
+    public var maximumDocumentBytes = ByteCount.mebibytes(64)
+    public var rangeBytes = ByteCount.mebibytes(64)
+    public init() {}
+
+    public static let fields = [
+      OptionField("files", \Self.files, "Text files, compressed or plain, or folders of them.", required: true),
+      OptionField(
+        "document", \Self.document,
+        "One document a file, a block of lines (blocks are parted by empty lines), or a line."),
+      OptionField("source", \Self.source, "The documents' source, which their ids begin with."),
+      OptionField("maximumDocumentBytes", \Self.maximumDocumentBytes, "Larger documents are dropped."),
+      OptionField(
+        "rangeBytes", \Self.rangeBytes, "A plain file of blocks or lines is read in ranges of this size, in parallel.",
+        in: ByteCount(1)...ByteCount.gibibytes(64)),
+    ]
+  }
+
+  public enum Unit: String, CaseIterable, OptionChoice { case file, block, line }
+
+  public static let name = "text.read"
+  public static let revision = 1
+  public static let summary = "Reads plain text files: one document a file, a block or a line."
+  static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
+  public static let outputs = [documents.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try PlainTextReading.tasks(
+      context.files(options.files), splits: options.document != .file, rangeBytes: options.rangeBytes.bytes)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let unit: PlainTextUnit =
+      switch options.document {
+      case .file: .file
+      case .block: .block
+      case .line: .line
+      }
+    try PlainTextReading(
+      unit: unit, idPrefix: options.source, source: options.source,
+      maximumDocumentBytes: options.maximumDocumentBytes.bytes, workspace: workspace,
+      output: workspace.documents(to: Self.documents)
+    ).run()
+  }
+}

@@ -1,0 +1,141 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+@Suite struct PlainTextReadersTests {
+  private static let fixtures = packagePath("Fixtures")
+
+  private func texts<S: Stage>(_ type: S.Type, _ options: JSONValue, base: String = fixtures) throws -> [String] {
+    let run = try StageHarness(type, options: options, base: base).run()
+    #expect(run.ledger.imbalance == 0)
+    return try run.documents().map { "\($0.idString) \($0.textString)" }
+  }
+
+  @Test func cc100DocumentsArePartedByEmptyLines() throws {
+    let plain = try texts(CC100Read.self, ["files": "cc100/ja.txt"])
+    #expect(plain.count == 4)
+    #expect(
+      plain[0] == "cc100:ja.txt:0 春の市場では、声の大きい順に魚が売れる。\n夕方になると、残った鯵は半値になった。")
+    #expect(plain[3].hasSuffix("誰も困らない。"))
+    let packed = try texts(CC100Read.self, ["files": "cc100/ja-part.txt.xz"])
+    #expect(packed.count == 4 && packed[1].hasSuffix("一行だけの文書。（圧縮）"))
+  }
+
+  @Test(arguments: [1, 2, 3, 5, 17, 60, 61, 62, 63, 64, 200, 100_000])
+  func rangesOfAnySizeGiveTheSameDocuments(rangeBytes: Int) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let text = "\n\n甲\n乙\n\n\n\n丙\r\n\r\n丁\n \n戊\n己\n\n庚"
+    try FileSystem.write(Array(text.utf8), to: folder + "/a.txt")
+    let options: JSONValue = ["files": .string(folder + "/a.txt"), "rangeBytes": .integer(rangeBytes)]
+    #expect(
+      try texts(CC100Read.self, options) == [
+        "cc100:a.txt:2 甲\n乙", "cc100:a.txt:13 丙", "cc100:a.txt:20 丁", "cc100:a.txt:26 戊\n己", "cc100:a.txt:35 庚",
+      ])
+    let lines: JSONValue = [
+      "files": .string(folder + "/a.txt"), "rangeBytes": .integer(rangeBytes), "document": "line",
+    ]
+    #expect(try texts(TextRead.self, lines).map { $0.last! } == ["甲", "乙", "丙", "丁", "戊", "己", "庚"])
+  }
+
+  @Test func wholeFilesAreDocuments() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.makeDirectory(folder + "/sub")
+    try FileSystem.write(Array("\u{FEFF}一行目\r\n二行目\n\n".utf8), to: folder + "/a.txt")
+    try FileSystem.write([0x82, 0xA0, 0xFF], to: folder + "/sub/b.txt")
+    try FileSystem.write([], to: folder + "/sub/c.txt")
+    try FileSystem.write(Array(repeating: 65, count: 200), to: folder + "/sub/d.txt")
+    let run = try StageHarness(
+      TextRead.self, options: ["files": .string(folder), "maximumDocumentBytes": 100]
+    ).run()
+    #expect(try run.documents().map { "\($0.idString) \($0.textString)" } == ["text:a.txt 一行目\n二行目"])
+    #expect(
+      try run.drops().map { "\($0.id) \($0.reason)" } == [
+        "text:sub/b.txt invalid-utf8", "text:sub/c.txt empty", "text:sub/d.txt too-large",
+      ])
+  }
+
+  @Test func aLongBlockIsDroppedWithoutBeingHeld() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let text = String(repeating: "abcdefghi\n", count: 50) + "\nshort\n"
+    try FileSystem.write(Array(text.utf8), to: folder + "/a.txt")
+    let run = try StageHarness(
+      CC100Read.self, options: ["files": .string(folder + "/a.txt"), "maximumDocumentBytes": 99]
+    ).run()
+    #expect(try run.documents().map(\.textString) == ["short"])
+    #expect(try run.drops() == [.init(id: "cc100:a.txt:0", reason: "too-large", value: 500, threshold: 99)])
+  }
+
+  @Test func aTruncatedArchiveIsAnError() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let whole = try FileSystem.read(Self.fixtures + "/cc100/ja-part.txt.xz")
+    try FileSystem.write(Array(whole.dropLast(40)), to: folder + "/cut.xz")
+    #expect { try texts(CC100Read.self, ["files": .string(folder + "/cut.xz")]) } throws: {
+      ($0 as? ShardError)?.code == .truncated
+    }
+  }
+}
+
+@Suite struct DocumentsReadTests {
+  private static let fixtures = packagePath("Fixtures/documents")
+
+  private func run(_ options: JSONValue) throws -> StageHarness {
+    try StageHarness(DocumentsRead.self, options: options, base: Self.fixtures).run()
+  }
+
+  @Test func readsWhatIsWellFormedAndNamesTheRest() throws {
+    let run = try run(["files": "mixed.jsonl", "maximumMalformedFraction": 0.5.json])
+    #expect(run.ledger.imbalance == 0)
+    let documents = try run.documents()
+    #expect(documents.map(\.idString) == ["dolma-1", "mixed.jsonl:2", "3", "dolma-9"])
+    #expect(documents[3].textString == "改行\nと \"引用\" と あ。")
+    #expect(
+      documents.map { String(decoding: $0.source, as: UTF8.self) } == ["sample", "documents", "sample", "sample"])
+    #expect(
+      documents.map { String(decoding: $0.metadata, as: UTF8.self) } == [
+        #"{"url":"https://example.invalid/1"}"#, #"{"title":"無題"}"#, "", "",
+      ])
+    #expect(documents[0].added == Array("2026-01-01".utf8) && documents[0].created == Array("2025-12-31".utf8))
+    let drops = try run.drops()
+    #expect(
+      drops.map { "\($0.id) \($0.reason)" }.sorted() == [
+        "empty empty", "mixed.jsonl:4 malformed-json", "mixed.jsonl:5 malformed-json", "mixed.jsonl:6 malformed-json",
+        "mixed.jsonl:8 malformed-json",
+      ])
+  }
+
+  @Test func tooManyMalformedLinesAreAnError() {
+    #expect { try run(["files": "mixed.jsonl"]) } throws: {
+      "\($0)".contains("mixed.jsonl: 4 of its 9 lines are no documents; the first: line 4:")
+        && "\($0)".contains("maximumMalformedFraction")
+    }
+  }
+
+  @Test func fieldNamesMayLeadIntoObjects() throws {
+    let run = try run([
+      "files": "foreign.jsonl.gz", "textField": "content.body", "idField": "meta.docId", "sourceField": "site",
+    ])
+    let documents = try run.documents()
+    #expect(documents.map(\.idString) == ["x-1", "77"])
+    #expect(documents.map(\.textString) == ["別の名の欄から本文を取る。", "二つ目の文書。"])
+    #expect(documents.map { String(decoding: $0.source, as: UTF8.self) } == ["甲", "乙"])
+    #expect(String(decoding: documents[0].metadata, as: UTF8.self).contains(#""meta":{"docId":"x-1"}"#))
+    let bare = try StageHarness(
+      DocumentsRead.self,
+      options: ["files": "foreign.jsonl.gz", "textField": "content.body", "otherFields": "drop"], base: Self.fixtures
+    ).run()
+    #expect(try bare.documents().map { $0.metadata.isEmpty } == [true, true])
+  }
+
+  @Test func whatIsWrittenIsReadAgain() throws {
+    let first = try run(["files": "mixed.jsonl", "maximumMalformedFraction": 1])
+    let second = try run(["files": .string(first.files("documents")[0].path)])
+    #expect(try second.documents() == first.documents())
+  }
+}
