@@ -29,7 +29,7 @@ import Testing
       String(decoding: documents[1].metadata, as: UTF8.self)
         == #"{"title":"豆を煎る歌","subtitle":"坂の町の話, \"冬\"","author":"ベルク アンナ","translator":"坂本試作","#
         + #""orthography":"新字新仮名","classification":"NDC 913","file":"900002/files/90002_ruby_102.zip/mameuta.txt"}"#)
-    #expect(documents[2].textString.hasSuffix("続きを\u{FFFD}") || documents[2].textString.hasSuffix("\u{FFFD}"))
+    #expect(documents[2].textString.hasSuffix("続きを待\u{FFFD}"))
   }
 
   @Test func rendersTheFullNotation() throws {
@@ -52,8 +52,7 @@ import Testing
         """)
     #expect(
       String(decoding: work.metadata, as: UTF8.self)
-        == #"{"title":"渡し舟","author":"川辺試作","file":"900001/files/90001_ruby_101/90001_ruby_101.txt"}"#
-        || String(decoding: work.metadata, as: UTF8.self).contains(#""title":"渡し舟","author":"川辺試作""#))
+        == #"{"title":"渡し舟","author":"川辺試作","file":"files/90001_ruby_101/90001_ruby_101.txt"}"#)
     #expect(run.metrics["unresolvedGaiji"] == 1)
   }
 
