@@ -9,6 +9,7 @@ extension StageRegistry {
     StageDescription(DedupeMinHash.self),
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),
+    StageDescription(LLMJPSample.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(MixSplit.self),

@@ -1,0 +1,63 @@
+import Glibc
+
+/// A decimal integer without sign; nil for anything else, and beyond `UInt64`.
+public func parseUnsigned(_ digits: UnsafeRawBufferPointer) -> UInt64? {
+  guard !digits.isEmpty, digits.count <= 20 else { return nil }
+  var value: UInt64 = 0
+  for byte in digits {
+    let digit = UInt64(byte &- 48)
+    guard digit < 10 else { return nil }
+    let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+    let (sum, carry) = product.addingReportingOverflow(digit)
+    guard !overflow, !carry else { return nil }
+    value = sum
+  }
+  return value
+}
+
+/// A finite decimal number such as `0.946919`, `-3` or `1e-4`, correctly rounded; nil for anything else.
+///
+/// Up to 15 digits need one exact division or product (W. Clinger, *How to Read Floating Point Numbers Accurately*);
+/// the rest goes through `strtod`.
+public func parseDecimal(_ text: UnsafeRawBufferPointer) -> Double? {
+  var at = 0
+  let isNegative = text.first == UInt8(ascii: "-")
+  if isNegative || text.first == UInt8(ascii: "+") { at = 1 }
+  var digits: UInt64 = 0
+  var digitCount = 0
+  var fraction = 0
+  var sawPoint = false
+  while at < text.count {
+    let byte = text[at]
+    if byte >= 48 && byte <= 57 {
+      digits = digits &* 10 &+ UInt64(byte - 48)
+      digitCount += 1
+      if sawPoint { fraction += 1 }
+    } else if byte == UInt8(ascii: ".") && !sawPoint {
+      sawPoint = true
+    } else {
+      break
+    }
+    at += 1
+  }
+  guard digitCount > 0 else { return nil }
+  guard at == text.count, digitCount <= 15 else { return parseLong(text) }
+  let value = Double(digits) / powersOfTen[fraction]
+  return isNegative ? -value : value
+}
+
+private let powersOfTen: [Double] = [
+  1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+]
+
+private func parseLong(_ text: UnsafeRawBufferPointer) -> Double? {
+  let allowed = text.allSatisfy { (48...57).contains($0) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains($0) }
+  guard allowed, text.count < 400 else { return nil }
+  return withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { copy in
+    for (i, byte) in text.enumerated() { copy[i] = CChar(bitPattern: byte) }
+    copy[text.count] = 0
+    var end: UnsafeMutablePointer<CChar>?
+    let value = strtod(copy.baseAddress!, &end)
+    return end == copy.baseAddress! + text.count && value.isFinite ? value : nil
+  }
+}
