@@ -13,6 +13,7 @@ extension StageRegistry {
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(MixSplit.self),
+    StageDescription(MixRebalance.self),
     StageDescription(TextClean.self),
     StageDescription(WikipediaExtract.self),
     StageDescription(TextRead.self),

@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 
 /// A record that competes for a budget: 24 bytes, spilled as they are.
@@ -20,6 +21,27 @@ struct RankedRows {
 
   func withRows<Result>(_ body: (UnsafeBufferPointer<RankedRow>) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(file) { try body(file.bytes.bindMemory(to: RankedRow.self)) }
+  }
+}
+
+/// Rows that can be gone through again and again.
+protocol RankedRowSource {
+  func forEach(_ visit: (RankedRow) -> Void) throws
+}
+
+/// Rows in several files, mapped one after another.
+struct RankedRowFiles: RankedRowSource {
+  /// Files, each with the rows meant; nil for all of them.
+  var places: [(path: String, rows: Range<Int>?)]
+  let control: TaskControl
+
+  func forEach(_ visit: (RankedRow) -> Void) throws {
+    for place in places {
+      try control.check()
+      try RankedRows(place.path).withRows { rows in
+        for row in rows[place.rows ?? rows.indices] { visit(row) }
+      }
+    }
   }
 }
 
@@ -46,16 +68,15 @@ struct RankCut: Equatable {
   /// digit of the cut from the weights by digit, until the rows that share its digits fit `sortLimit`. Exact, in any order
   /// of rows; 1.5 MiB and at most nine passes, in practice three.
   ///
-  /// - Parameter pass: calls its argument with every row.
   static func find(
-    budget: UInt64, sortLimit: Int = 1 << 18, _ pass: ((RankedRow) -> Void) throws -> Void
-  ) rethrows -> RankCut {
+    budget: UInt64, sortLimit: Int = 1 << 18, in source: some RankedRowSource
+  ) throws -> RankCut {
     var cut = RankCut()
     var prefix = Prefix()
     while true {
       var weights = [UInt64](repeating: 0, count: 1 << 16)
       var rows = [UInt64](repeating: 0, count: 1 << 16)
-      try pass { row in
+      try source.forEach { row in
         guard prefix.matches(row) else { return }
         let digit = prefix.nextDigit(of: row)
         weights[digit] += UInt64(row.weight)
@@ -71,15 +92,15 @@ struct RankCut: Equatable {
       prefix.append(tooMuch)
       if prefix.digits == 8 || rows[tooMuch] <= UInt64(sortLimit) { break }
     }
-    try cut.finish(within: prefix, budget, pass)
+    try cut.finish(within: prefix, budget, source)
     return cut
   }
 
   private mutating func finish(
-    within prefix: Prefix, _ budget: UInt64, _ pass: ((RankedRow) -> Void) throws -> Void
-  ) rethrows {
+    within prefix: Prefix, _ budget: UInt64, _ source: some RankedRowSource
+  ) throws {
     var last: [RankedRow] = []
-    try pass { if prefix.matches($0) { last.append($0) } }
+    try source.forEach { if prefix.matches($0) { last.append($0) } }
     last.sort { ($0.rank, $0.record) < ($1.rank, $1.record) }
     for (i, row) in last.enumerated() {
       guard keptWeight + UInt64(row.weight) <= budget else {

@@ -189,13 +189,9 @@ public struct LLMJPSample: Stage {
     }
     let share = Int((Double(totals.tokens) * options.fraction).rounded(.down))
     let budget = options.tokenBudget > 0 ? options.tokenBudget : share
-    let partitions = files.filter { $0.name.hasSuffix(".rows") }
-    let cut = try RankCut.find(budget: UInt64(budget)) { visit in
-      for file in partitions {
-        try workspace.control.check()
-        try RankedRows(file.path).withRows { for row in $0 { visit(row) } }
-      }
-    }
+    let rows = files.filter { $0.name.hasSuffix(".rows") }
+    let source = RankedRowFiles(places: rows.map { ($0.path, nil) }, control: workspace.control)
+    let cut = try RankCut.find(budget: UInt64(budget), in: source)
     let result = QualitySelection(cut: cut, budget: budget, rows: totals.rows, tokens: totals.tokens)
     try workspace.write(
       Self.selection, name: "selection.json",

@@ -22,6 +22,11 @@ import Testing
     }
   }
 
+  private struct Rows: RankedRowSource {
+    var rows: [RankedRow]
+    func forEach(_ visit: (RankedRow) -> Void) { for row in rows { visit(row) } }
+  }
+
   /// Sorting everything, the plain way.
   private func expected(_ rows: [RankedRow], _ budget: UInt64) -> (rows: Int, weight: UInt64) {
     var kept = (rows: 0, weight: UInt64(0))
@@ -33,11 +38,11 @@ import Testing
   }
 
   @Test(arguments: [1, 3, 1000, 1_000_000] as [UInt64], [0, 1, 40])
-  func agreesWithSortingEverything(_ scores: UInt64, _ sortLimit: Int) {
+  func agreesWithSortingEverything(_ scores: UInt64, _ sortLimit: Int) throws {
     let all = rows(3000, scores: scores, seed: scores)
     let total = all.reduce(0) { $0 + UInt64($1.weight) }
     for budget in [0, 1, total / 3, total * 65 / 100, total - 1, total, total + 10] {
-      let cut = RankCut.find(budget: budget, sortLimit: sortLimit) { visit in all.reversed().forEach(visit) }
+      let cut = try RankCut.find(budget: budget, sortLimit: sortLimit, in: Rows(rows: all.reversed()))
       let plain = expected(all, budget)
       #expect(cut.keptRows == plain.rows && cut.keptWeight == plain.weight)
       #expect(all.count(where: cut.keeps) == plain.rows)
