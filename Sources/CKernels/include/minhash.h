@@ -11,7 +11,7 @@ typedef enum { PL_SIMD_BASELINE = 0, PL_SIMD_AVX2 = 1, PL_SIMD_AVX512 = 2 } pl_s
 /// The widest level that this machine runs.
 pl_simd_level pl_simd_widest(void);
 
-/// Marks in a folding table of 65,536 entries (index: a scalar below U+10000): the scalar vanishes; it
+/// Marks in a folding table of 65,537 entries (index: a scalar below U+10000; the last is padding): the scalar vanishes; it
 /// needs the slow path. Any other entry is the scalar it becomes; a space that would follow a space or
 /// begin the text is left out.
 enum { PL_FOLD_DROP = 0, PL_FOLD_SLOW = 0xFFFF };

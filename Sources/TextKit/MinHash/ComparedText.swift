@@ -41,6 +41,7 @@ public struct ComparedText: ~Copyable {
       level, utf8.baseAddress! + start, utf8.count - start, table.baseAddress!, storage, count, &consumed)
     var segment = start + consumed
     if segment == utf8.count { return segment }
+    if let end = appendExpanded(utf8, segment, table) { return end }
     if consumed > 0 {  // the scalar before may join the segment: take it back
       var previous = segment - 1
       while utf8[previous] & 0xC0 == 0x80 { previous -= 1 }
@@ -54,6 +55,23 @@ public struct ComparedText: ~Copyable {
     var end = start + consumed
     while end < utf8.count, let next = slowEnd(utf8, end, table) { end = next }
     append(Normalised.scalars(UnsafeBufferPointer(rebasing: utf8[segment..<end])), lowered: true)
+    return end
+  }
+
+  /// Takes the short way for a scalar that becomes several, if nothing after it may join them.
+  private mutating func appendExpanded(
+    _ utf8: UnsafeBufferPointer<UInt8>, _ position: Int, _ table: UnsafeBufferPointer<UInt16>
+  ) -> Int? {
+    guard let scalar = scalar(utf8, position), let expanded = FoldingTable.expanded[scalar.value] else { return nil }
+    let end = position + UTF8.width(scalar)
+    if end < utf8.count, slowEnd(utf8, end, table) != nil {
+      guard let next = self.scalar(utf8, end), FoldingTable.expanded[next.value] != nil else { return nil }
+    }
+    reserve(count + expanded.count)
+    for folded in expanded {
+      storage[count] = folded
+      count += 1
+    }
     return end
   }
 

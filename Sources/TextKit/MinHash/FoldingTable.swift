@@ -9,8 +9,21 @@ import CKernels
 /// are not each other's duplicates.
 enum FoldingTable {
   /// An entry for each scalar below U+10000: the one scalar that it becomes whatever stands beside it,
-  /// `PL_FOLD_DROP`, or `PL_FOLD_SLOW` where it may join its neighbour or becomes several scalars.
-  static let basic: [UInt16] = (UInt32(0)..<0x10000).map(entry)
+  /// `PL_FOLD_DROP`, or `PL_FOLD_SLOW` where it may join its neighbour or becomes several scalars. One more entry
+  /// is padding, which the kernel asks for.
+  static let basic: [UInt16] = (UInt32(0)..<0x10000).map(entry) + [slow]
+
+  /// Scalars that become several whatever stands before them, such as ‥ and ㍻.
+  static let expanded: [UInt32: [UInt32]] = {
+    var expanded: [UInt32: [UInt32]] = [:]
+    for value in UInt32(0)..<0x10000 where basic[Int(value)] == slow {
+      guard let scalar = Unicode.Scalar(value), !mayJoinPrevious(scalar) else { continue }
+      let normal = nfkc(scalar)
+      if normal.contains(where: mayJoinPrevious) || normal.contains(where: \.properties.isWhitespace) { continue }
+      expanded[value] = normal.flatMap(lowered).map(\.value)
+    }
+    return expanded
+  }()
 
   private static let drop = UInt16(PL_FOLD_DROP)
   private static let slow = UInt16(PL_FOLD_SLOW)

@@ -73,13 +73,17 @@ private func same(_ a: String, _ b: String) -> Bool { a.unicodeScalars.elementsE
       0x20, 0x41, 0x7A, 0x30, 0x2C, 0x0A, 0xA0, 0xE9, 0xDF, 0x130, 0x301, 0x323, 0x3042, 0x304B, 0x3099, 0x309A,
       0x30CF, 0x30FC, 0x3002, 0x4E00, 0x8A9E, 0xF900, 0xFF01, 0xFF21, 0xFF76, 0xFF9E, 0xFF9F, 0x337B, 0xFE0F,
       0x200D, 0x1100, 0x1161, 0x11A8, 0xAC00, 0xFFA1, 0xFFC2, 0x1F468, 0x1D400, 0x20000, 0x2F800, 0xE0100, 0x9C7,
-      0x9BE, 0xFB01, 0xFFFF, 0xFDFA,
+      0x9BE, 0xFB01, 0xFFFF, 0xFDFA, 0x2026, 0x2026, 0x2025,
     ]
     var dice = Dice(state: 5)
     for _ in 0..<4000 {
       var text = ""
       for _ in 0..<Int.random(in: 1...12, using: &dice) {
         text.unicodeScalars.append(Unicode.Scalar(pool.randomElement(using: &dice)!)!)
+        // Plain stretches, for the kernel's wide steps.
+        for _ in 0..<Int.random(in: 0...20, using: &dice) where text.unicodeScalars.count % 3 == 0 {
+          text.unicodeScalars.append(Unicode.Scalar(UInt32.random(in: 0x3041...0x9000, using: &dice))!)
+        }
       }
       let (fast, slow) = (folded(text, level: level), foldedSlowly(text))
       #expect(same(fast, slow), "\(text.unicodeScalars.map { String($0.value, radix: 16) })")
