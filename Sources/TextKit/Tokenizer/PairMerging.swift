@@ -1,0 +1,213 @@
+/// The merge loop over a symbol sequence: the best pair, all its places, the new pairs around them.
+struct PairMerging: ~Copyable {
+  private(set) var tokens: TokenList
+  private(set) var merges = 0
+  private(set) var lastCount: Int64 = 0
+
+  private let sequence: SymbolSequence
+  private let limit: Int
+  private let minimumFrequency: Int64
+  private var counts: PairCounts
+  private var queue: MergeQueue
+  private var blocks: PlaceBlocks
+  /// Pairs with more than one candidate in the queue: all their places in a word merge together.
+  private var repeated: Set<UInt64> = []
+  private var around: MergeNeighbours
+  /// Places of new pairs in the order found, and the slot of `around` that each belongs to.
+  private var foundPlaces: [UInt32] = []
+  private var foundSlots: [UInt32] = []
+
+  /// `limit`: tokens at the end, at most.
+  init(_ sequence: consuming SymbolSequence, _ tokens: TokenList, limit: Int, _ minimumFrequency: Int64) {
+    self.tokens = tokens
+    self.limit = limit
+    around = MergeNeighbours(symbols: limit)
+    self.minimumFrequency = max(1, minimumFrequency)
+    let initial = InitialPairs(sequence, symbols: tokens.count, self.minimumFrequency)
+    counts = PairCounts(minimumCapacity: initial.candidates.count)
+    for candidate in initial.candidates { _ = counts.add(candidate.count, to: candidate.key) }
+    queue = MergeQueue(initial.candidates)
+    blocks = PlaceBlocks(initial.places, users: initial.candidates.count)
+    self.sequence = sequence
+  }
+
+  /// Merges until the vocabulary is full or no pair is frequent enough.
+  mutating func run() {
+    while tokens.count < limit, var top = queue.pop() {
+      let current = counts[top.key] ?? 0
+      if top.count != current, current >= minimumFrequency {
+        top.count = current
+        queue.push(top)
+        continue
+      }
+      if current >= minimumFrequency { merge(top) }
+      blocks.release(top.block)
+    }
+  }
+
+  private mutating func merge(_ pair: MergeCandidate) {
+    let token = tokens.merged(pair.first, pair.second)
+    let length = tokens.lengths[Int(pair.first)] + tokens.lengths[Int(pair.second)]
+    let existing = tokens.id(token)
+    // A word of '#' characters can spell a token of another length; its places would not fit.
+    if let existing, tokens.lengths[Int(existing)] != length { return }
+    let id = tokens.append(token, characters: length)
+    merges += 1
+    lastCount = pair.count
+    replace(pair, by: id, wholeWords: repeated.contains(pair.key))
+    enqueue(pair, id)
+  }
+
+  /// Writes `id` over every place of the pair that still stands, and gathers the pairs that this makes.
+  private mutating func replace(_ pair: MergeCandidate, by id: UInt32, wholeWords: Bool) {
+    let lengths = tokens.lengths
+    var cursor = SymbolSequence.CountCursor()
+    let places = blocks.places(pair)
+    for place in places {
+      let p = Int(place)
+      if wholeWords {
+        replaceInWord(of: p, pair, id, lengths, &cursor)
+      } else if sequence.symbols[p] == pair.first {
+        replace(at: p, pair, id, lengths, &cursor)
+      }
+    }
+  }
+
+  @inline(__always)
+  private mutating func replace(
+    at p: Int, _ pair: MergeCandidate, _ id: UInt32, _ lengths: [UInt32], _ cursor: inout SymbolSequence.CountCursor
+  ) {
+    let symbols = sequence.symbols
+    let q = p &+ Int(lengths[Int(pair.first)])
+    guard symbols[q] == pair.second else { return }
+    let r = q &+ Int(lengths[Int(pair.second)])
+    cursor.move(to: p, in: sequence)
+    let before = symbols[p &- 1], after = symbols[r]
+    if before != SymbolSequence.separator {
+      around.add(cursor.count, slot: before &<< 1)
+      foundPlaces.append(UInt32(truncatingIfNeeded: p &- Int(lengths[Int(before)])))
+      foundSlots.append(before &<< 1)
+    }
+    if after != SymbolSequence.separator {
+      around.add(cursor.count, slot: after &<< 1 | 1)
+      foundPlaces.append(UInt32(truncatingIfNeeded: p))
+      foundSlots.append(after &<< 1 | 1)
+    }
+    symbols[q &- 1] = SymbolSequence.inside
+    symbols[q] = SymbolSequence.inside
+    symbols[p] = id
+    symbols[r &- 1] = id
+  }
+
+  private mutating func replaceInWord(
+    of place: Int, _ pair: MergeCandidate, _ id: UInt32, _ lengths: [UInt32],
+    _ cursor: inout SymbolSequence.CountCursor
+  ) {
+    let symbols = sequence.symbols
+    var p = place
+    while symbols[p &- 1] != SymbolSequence.separator { p &-= 1 }
+    while symbols[p] != SymbolSequence.separator {
+      if symbols[p] == pair.first { replace(at: p, pair, id, lengths, &cursor) }
+      p &+= Int(lengths[Int(symbols[p])])
+    }
+  }
+
+  /// Books the gathered pairs: old ones lose what new ones gain, and new ones become candidates.
+  private mutating func enqueue(_ pair: MergeCandidate, _ id: UInt32) {
+    for slot in around.touched {
+      let neighbour = slot >> 1, sum = around.sums[Int(slot)]
+      let new = slot & 1 == 0 ? PairCounts.key(neighbour, id) : PairCounts.key(id, neighbour)
+      // A pair too rare to merge is forgotten, unless it was known before.
+      if sum < minimumFrequency, counts[new] == nil {
+        around.drop(slot)
+      } else if counts.add(sum, to: new).existed {
+        repeated.insert(new)
+      }
+    }
+    // After all additions: where tokens of this merge touch, a new pair is an old one at once.
+    for slot in around.touched {
+      let neighbour = slot >> 1
+      let old = slot & 1 == 0 ? PairCounts.key(neighbour, pair.first) : PairCounts.key(pair.second, neighbour)
+      counts.subtract(around.sums[Int(slot)], from: old)
+    }
+    let (total, kept) = around.startLists()
+    if kept > 0 {
+      let (block, places) = blocks.add(capacity: total, users: kept)
+      for i in 0..<foundPlaces.count { around.place(foundPlaces[i], slot: foundSlots[i], in: places) }
+      for slot in around.touched where around.isKept(slot) {
+        let neighbour = slot >> 1
+        let (first, second) = slot & 1 == 0 ? (neighbour, id) : (id, neighbour)
+        queue.push(
+          MergeCandidate(
+            count: counts[PairCounts.key(first, second)] ?? 0, first: first, second: second,
+            start: around.start(of: slot), length: around.found[Int(slot)], block: block))
+      }
+    }
+    around.clear()
+    foundPlaces.removeAll(keepingCapacity: true)
+    foundSlots.removeAll(keepingCapacity: true)
+  }
+}
+
+/// What stands around the places of one merge, by slot: twice the neighbour's id, plus 1 if it stands behind.
+struct MergeNeighbours: ~Copyable {
+  /// Weighted counts of the slots in `touched`; 0 elsewhere.
+  private(set) var sums: UnsafeMutableBufferPointer<Int64>
+  /// Places found for a slot; 0 once dropped.
+  private(set) var found: UnsafeMutableBufferPointer<UInt32>
+  private var ends: UnsafeMutableBufferPointer<UInt32>
+  private(set) var touched: [UInt32] = []
+
+  init(symbols: Int) {
+    sums = .allocate(capacity: symbols * 2)
+    found = .allocate(capacity: symbols * 2)
+    ends = .allocate(capacity: symbols * 2)
+    sums.initialize(repeating: 0)
+    found.initialize(repeating: 0)
+    ends.initialize(repeating: 0)
+  }
+
+  deinit {
+    sums.deallocate()
+    found.deallocate()
+    ends.deallocate()
+  }
+
+  @inline(__always)
+  mutating func add(_ count: Int64, slot: UInt32) {
+    if found[Int(slot)] == 0 { touched.append(slot) }
+    found[Int(slot)] &+= 1
+    sums[Int(slot)] &+= count
+  }
+
+  func isKept(_ slot: UInt32) -> Bool { found[Int(slot)] > 0 }
+  mutating func drop(_ slot: UInt32) { found[Int(slot)] = 0 }
+
+  /// Gives every kept slot its part of one block.
+  mutating func startLists() -> (places: Int, lists: Int) {
+    var total: UInt32 = 0, lists = 0
+    for slot in touched where isKept(slot) {
+      ends[Int(slot)] = total
+      total += found[Int(slot)]
+      lists += 1
+    }
+    return (Int(total), lists)
+  }
+
+  @inline(__always)
+  mutating func place(_ place: UInt32, slot: UInt32, in places: UnsafeMutablePointer<UInt32>) {
+    guard found[Int(slot)] > 0 else { return }
+    places[Int(ends[Int(slot)])] = place
+    ends[Int(slot)] &+= 1
+  }
+
+  func start(of slot: UInt32) -> UInt32 { ends[Int(slot)] - found[Int(slot)] }
+
+  mutating func clear() {
+    for slot in touched {
+      sums[Int(slot)] = 0
+      found[Int(slot)] = 0
+    }
+    touched.removeAll(keepingCapacity: true)
+  }
+}

@@ -1,0 +1,112 @@
+/// Learns a WordPiece vocabulary as Hugging Face's `WordPieceTrainer` does: byte-pair encoding over characters, those
+/// inside a word prefixed `##`, always merging the pair of the highest count.
+///
+/// What it leaves to chance is fixed here: `##` characters get ids by code point, equal character counts at the
+/// alphabet's limit go by code point, and counts are 64-bit. The result depends on words and counts alone, not on their
+/// order. As there, the count of a merged pair stays, and a pair found again after a merge is a new candidate.
+/// Sennrich, Haddow, Birch 2016 (arXiv 1508.07909); time is linear in the symbols merged.
+public struct WordPieceTrainer: Sendable {
+  public var vocabularySize = 32_768
+  /// Characters kept, the most frequent first.
+  public var alphabetLimit = 7_000
+  /// Pairs of fewer occurrences are not merged.
+  public var minimumFrequency: Int64 = 2
+  public var specialTokens = WordPieceTrainer.bertTokens
+  /// Gives each character of the alphabet both `c` and `##c`, seen or not, so that no word of known characters is
+  /// unknown.
+  public var seedsAlphabet = true
+
+  public static let bertTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+  public init() {}
+
+  public struct Result: Sendable {
+    /// Tokens by id.
+    public var tokens: [[UInt8]]
+    public var alphabet: Int
+    public var merges: Int
+    /// The count of the last merge.
+    public var lastCount: Int64
+  }
+
+  /// Consumes the words. Throws where the characters alone fill the vocabulary.
+  public func train(_ words: consuming TrainingWords) throws(TokenizerError) -> Result {
+    let alphabet = alphabet(words.scalarCounts)
+    var tokens = TokenList()
+    for token in specialTokens { tokens.append(Array(token.utf8)) }
+    var symbols = AlphabetSymbols()
+    for scalar in alphabet { symbols.first[Int(scalar)] = tokens.append([], scalar) }
+    let inside = seedsAlphabet ? alphabet : alphabet.filter(insideScalars(words).contains)
+    for scalar in inside { symbols.rest[Int(scalar)] = tokens.append(TokenList.prefix, scalar) }
+    guard tokens.count <= vocabularySize else {
+      throw TokenizerError(
+        "vocabularySize is \(vocabularySize), but \(specialTokens.count) special tokens and \(alphabet.count) characters "
+          + "take \(tokens.count)", hint: "Raise vocabularySize or lower alphabetLimit.")
+    }
+    let sequence = SymbolSequence(words, symbols)
+    _ = consume words
+    var merging = PairMerging(sequence, tokens, limit: vocabularySize, minimumFrequency)
+    merging.run()
+    return Result(
+      tokens: merging.tokens.all, alphabet: alphabet.count, merges: merging.merges, lastCount: merging.lastCount)
+  }
+
+  /// The kept scalars by code point.
+  private func alphabet(_ counts: [Int64]) -> [UInt32] {
+    let seen = (0..<UTF8Scanning.malformed).filter { counts[Int($0)] > 0 }
+    let kept = seen.sorted { (counts[Int($1)], $0) < (counts[Int($0)], $1) }.prefix(alphabetLimit)
+    return kept.sorted()
+  }
+
+  private func insideScalars(_ words: borrowing TrainingWords) -> Set<UInt32> {
+    var seen = [Bool](repeating: false, count: Int(UTF8Scanning.malformed) + 1)
+    words.arena.withUnsafeBufferPointer { arena in
+      var start = 0
+      for end in words.ends {
+        UTF8Scanning.forEachScalar(UnsafeBufferPointer(rebasing: arena[start..<end])) { scalar, at, _ in
+          if at > 0 { seen[Int(scalar)] = true }
+        }
+        start = end
+      }
+    }
+    return Set((0..<UTF8Scanning.malformed).filter { seen[Int($0)] })
+  }
+}
+
+/// Tokens by id, and the id of each.
+struct TokenList {
+  static let prefix: [UInt8] = [0x23, 0x23]  // ##
+
+  private(set) var all: [[UInt8]] = []
+  /// Characters of a token, the prefix apart: the places that it takes in the sequence.
+  private(set) var lengths: [UInt32] = []
+  private var ids: [[UInt8]: UInt32] = [:]
+
+  var count: Int { all.count }
+
+  /// The id of the token, new or old.
+  @discardableResult
+  mutating func append(_ token: [UInt8], characters: UInt32? = nil) -> UInt32 {
+    if let id = ids[token] { return id }
+    let id = UInt32(all.count)
+    ids[token] = id
+    all.append(token)
+    let body = token.starts(with: Self.prefix) ? Array(token.dropFirst(2)) : token
+    lengths.append(characters ?? UInt32(body.withUnsafeBufferPointer { UTF8Scanning.scalarCount($0) }))
+    return id
+  }
+
+  mutating func append(_ prefix: [UInt8], _ scalar: UInt32) -> UInt32 {
+    var token = prefix
+    UTF8Scanning.append(scalar, to: &token)
+    return append(token, characters: 1)
+  }
+
+  /// The token that the pair merges to; `##` of the second falls away.
+  func merged(_ first: UInt32, _ second: UInt32) -> [UInt8] {
+    let second = all[Int(second)]
+    return all[Int(first)] + (second.starts(with: Self.prefix) ? Array(second.dropFirst(2)) : second)
+  }
+
+  func id(_ token: [UInt8]) -> UInt32? { ids[token] }
+}
