@@ -17,5 +17,8 @@ extension StageRegistry {
     StageDescription(TextClean.self),
     StageDescription(WikipediaExtract.self),
     StageDescription(TextRead.self),
+    StageDescription(TokenizerTrain.self),
+    StageDescription(TokenizerEvaluate.self),
+    StageDescription(Tokenize.self),
   ])
 }

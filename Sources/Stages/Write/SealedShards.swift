@@ -21,9 +21,14 @@ final class SealedShards {
   }
 
   func append(_ row: borrowing MDSRow, id: [UInt8], textBytes: Int) throws {
+    try append(row, ids: CollectionOfOne(recordHash(id)), textBytes: textBytes)
+  }
+
+  /// A sample of several documents: `recordHash` of the id of each.
+  func append(_ row: borrowing MDSRow, ids: some Sequence<UInt64>, textBytes: Int) throws {
     if !writer.fits(row) { try seal() }
     try writer.append(row)
-    ids.append(recordHash(id))
+    self.ids.append(contentsOf: ids)
     self.textBytes += textBytes
   }
 

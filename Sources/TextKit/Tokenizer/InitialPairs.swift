@@ -1,3 +1,5 @@
+import Glibc
+
 /// Every pair of neighbouring symbols in a sequence with all its places: a counting sort of the places by first symbol,
 /// then of each bucket by second. O(symbols) time, one 32-bit place a symbol.
 struct InitialPairs: ~Copyable {
@@ -13,7 +15,7 @@ struct InitialPairs: ~Copyable {
       if symbols[p + 1] != SymbolSequence.separator { ends[Int(symbols[p]) + 1] &+= 1 }
     }
     for i in 1...count { ends[i] += ends[i - 1] }
-    places = .allocate(capacity: max(1, ends[count]))
+    places = PlaceBlocks.allocate(ends[count])
     var next = ends
     for p in 0..<symbols.count - 1 where symbols[p] != SymbolSequence.separator {
       guard symbols[p + 1] != SymbolSequence.separator else { continue }
@@ -39,10 +41,7 @@ struct InitialPairs: ~Copyable {
       }
       bucket.clear()
     }
-    let shrunk = UnsafeMutablePointer<UInt32>.allocate(capacity: max(1, kept))
-    shrunk.update(from: places, count: kept)
-    places.deallocate()
-    places = shrunk
+    places = PlaceBlocks.shrink(places, to: kept)
   }
 }
 
@@ -105,7 +104,7 @@ private struct PairBucket: ~Copyable {
 struct PlaceBlocks: ~Copyable {
   private var blocks: [UnsafeMutablePointer<UInt32>?]
   private var users: [Int]
-  private var free: [Int32] = []
+  private var unused: [Int32] = []
 
   /// Takes the initial places over as block 0.
   init(_ places: UnsafeMutablePointer<UInt32>, users count: Int) {
@@ -113,11 +112,22 @@ struct PlaceBlocks: ~Copyable {
     users = [count]
   }
 
-  deinit { for block in blocks { block?.deallocate() } }
+  deinit { for block in blocks { free(block) } }
+
+  // malloc, so that a block can give its end back in place.
+  static func allocate(_ capacity: Int) -> UnsafeMutablePointer<UInt32> {
+    guard let memory = malloc(max(1, capacity) * MemoryLayout<UInt32>.stride) else { fatalError("out of memory") }
+    return memory.bindMemory(to: UInt32.self, capacity: max(1, capacity))
+  }
+
+  static func shrink(_ places: UnsafeMutablePointer<UInt32>, to capacity: Int) -> UnsafeMutablePointer<UInt32> {
+    guard let memory = realloc(places, max(1, capacity) * MemoryLayout<UInt32>.stride) else { return places }
+    return memory.bindMemory(to: UInt32.self, capacity: max(1, capacity))
+  }
 
   mutating func add(capacity: Int, users count: Int) -> (block: Int32, places: UnsafeMutablePointer<UInt32>) {
-    let places = UnsafeMutablePointer<UInt32>.allocate(capacity: capacity)
-    if let block = free.popLast() {
+    let places = Self.allocate(capacity)
+    if let block = unused.popLast() {
       (blocks[Int(block)], users[Int(block)]) = (places, count)
       return (block, places)
     }
@@ -133,8 +143,8 @@ struct PlaceBlocks: ~Copyable {
   mutating func release(_ block: Int32) {
     users[Int(block)] -= 1
     guard users[Int(block)] == 0 else { return }
-    blocks[Int(block)]?.deallocate()
+    free(blocks[Int(block)])
     blocks[Int(block)] = nil
-    free.append(block)
+    unused.append(block)
   }
 }

@@ -32,7 +32,7 @@ struct PairMerging: ~Copyable {
   }
 
   /// Merges until the vocabulary is full or no pair is frequent enough.
-  mutating func run() {
+  mutating func run(_ checkpoint: () throws -> Void) rethrows {
     while tokens.count < limit, var top = queue.pop() {
       let current = counts[top.key] ?? 0
       if top.count != current, current >= minimumFrequency {
@@ -40,7 +40,10 @@ struct PairMerging: ~Copyable {
         queue.push(top)
         continue
       }
-      if current >= minimumFrequency { merge(top) }
+      if current >= minimumFrequency {
+        merge(top)
+        try checkpoint()
+      }
       blocks.release(top.block)
     }
   }

@@ -12,7 +12,7 @@ public struct TrainingWords: ~Copyable {
   private(set) var scalarCounts: [Int64]
   private let memoryLimit: Int
   private var cost = 0
-  /// `log`: cost of the kept words of each count up to the table's end; the last place has the rest.
+  /// Cost of the kept words of each count up to the table's end; the last place has the rest.
   private var costOfCount = [Int](repeating: 0, count: 1 << 12)
 
   /// Words of fewer occurrences were left out to keep within memory; 1 means that none were.

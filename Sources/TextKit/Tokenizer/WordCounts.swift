@@ -117,6 +117,7 @@ public struct WordCounts: ~Copyable {
   private func precedes(_ a: Int, _ b: Int) -> Bool {
     let a = entries[a], b = entries[b]
     if a.hash != b.hash { return a.hash < b.hash }
-    return arena[a.offset..<a.offset + Int(a.length)].lexicographicallyPrecedes(arena[b.offset..<b.offset + Int(b.length)])
+    return arena[a.offset..<a.offset + Int(a.length)].lexicographicallyPrecedes(
+      arena[b.offset..<b.offset + Int(b.length)])
   }
 }

@@ -29,8 +29,9 @@ public struct WordPieceTrainer: Sendable {
     public var lastCount: Int64
   }
 
-  /// Consumes the words. Throws where the characters alone fill the vocabulary.
-  public func train(_ words: consuming TrainingWords) throws(TokenizerError) -> Result {
+  /// Consumes the words. Throws where the characters alone fill the vocabulary, and what `checkpoint` throws, which is
+  /// called now and then so that the work can be stopped.
+  public func train(_ words: consuming TrainingWords, checkpoint: () throws -> Void = {}) throws -> Result {
     let alphabet = alphabet(words.scalarCounts)
     var tokens = TokenList()
     for token in specialTokens { tokens.append(Array(token.utf8)) }
@@ -46,7 +47,7 @@ public struct WordPieceTrainer: Sendable {
     let sequence = SymbolSequence(words, symbols)
     _ = consume words
     var merging = PairMerging(sequence, tokens, limit: vocabularySize, minimumFrequency)
-    merging.run()
+    try merging.run(checkpoint)
     return Result(
       tokens: merging.tokens.all, alphabet: alphabet.count, merges: merging.merges, lastCount: merging.lastCount)
   }

@@ -17,6 +17,8 @@ public struct NFKC: Sendable {
   /// The scalar alone is not in the form.
   static let changes: UInt16 = 0x4000
 
+  /// Whether characters of newer versions of Unicode stay as they are.
+  let leavesNewer: Bool
   private let classes: ScalarTable<UInt8>
   private let decompositions: [[UInt32]]
   /// The form of a character that stands alone, by index of its decomposition.
@@ -42,6 +44,7 @@ public struct NFKC: Sendable {
     for (i, word) in parts.enumerated() {
       flat[Int(word.first)] |= UInt16(i + 2) | (joining.contains(word.values[0]) ? Self.joins : 0)
     }
+    leavesNewer = !unknown.isEmpty
     classes = ScalarTable(rest: 0, marks)
     decompositions = [[], [0xFFFD]] + parts.map(\.values)
     pairs = compositions.map(\.0)

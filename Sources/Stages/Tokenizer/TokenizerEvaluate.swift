@@ -1,0 +1,99 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Measures a tokenizer on documents and fails the run where too much of them is unknown to it.
+public struct TokenizerEvaluate: Stage {
+  public struct Options: StageOptions {
+    public var maximumOOV = 0.005
+    public var per = Unit.token
+    public var mecabDictionary: String?
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "maximumOOV", \Self.maximumOOV, "The highest rate of unknown tokens that does not fail the run.", in: 0...1),
+      OptionField(
+        "per", \Self.per, "What the rate is of: 'token' (unknown tokens among tokens) or 'word' (among words)."),
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
+    ]
+  }
+
+  public enum Unit: String, CaseIterable, OptionChoice { case token, word }
+
+  public static let name = "tokenizer.evaluate"
+  public static let revision = 1
+  public static let summary =
+    "Measures a tokenizer's rate of unknown words and its lengths; too many unknown fail the run."
+  static let documents = Input<Documents>("documents", "Texts, best such as the vocabulary was not learnt from.")
+  static let parts = Output<Metrics>("parts", "Sums of each part of the texts.", hidden: true)
+  static let metrics = Output<Metrics>("metrics", "metrics.json: rates, lengths, unknown characters with their counts.")
+  public static let inputs = [documents.port, TokenizerInput.port.port]
+  public static let outputs = [parts.port, metrics.port]
+  public static let phases = ["measure", "judge"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    guard phase == "measure" else { return [TaskPlan(key: "metrics", files: context.files(Self.parts))] }
+    let tokenizer = try TokenizerInput.files(context)
+    return TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20).map { $0.reading(first: tokenizer) }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "measure" { try measure(workspace) } else { try judge(workspace) }
+  }
+
+  private func measure(_ workspace: Workspace) throws {
+    let meter = try TokenizerMeter(try TokenizerInput.load(workspace), dictionary: options.mecabDictionary)
+    let stream = workspace.documents(TokenizerInput.documents(workspace))
+    var document = Document()
+    while try stream.next(&document) {
+      try document.text.withUnsafeBufferPointer { try meter.add($0) }
+      workspace.consume(bytes: document.text.count)
+    }
+    try workspace.write(
+      Self.parts, name: workspace.task.key + ".json", Array(meter.measurement.json.prettyText().utf8))
+  }
+
+  private func judge(_ workspace: Workspace) throws {
+    var total = TokenizerMeasurement()
+    for file in workspace.task.files {
+      guard let part = TokenizerMeasurement(json: try JSONValue.parse(try FileSystem.read(file.path)).value) else {
+        throw StageError(.input, file.name, "is no measurement", hint: "Run the stage again with --force.")
+      }
+      total += part
+    }
+    let rate = options.per == .token ? total.unknownPerToken : total.unknownPerWord
+    guard rate <= options.maximumOOV else { throw tooManyUnknown(rate, total) }
+    for (name, value) in [
+      ("tokens", Double(total.tokens)), ("words", Double(total.words)), ("unknown words", Double(total.unknownWords)),
+      ("unknown per token", total.unknownPerToken), ("unknown per word", total.unknownPerWord),
+      ("characters per token", total.charactersPerToken),
+    ] { workspace.metric(name, value) }
+    try workspace.write(Self.metrics, name: "metrics.json", Array(total.json.prettyText().utf8))
+  }
+
+  private func tooManyUnknown(_ rate: Double, _ total: TokenizerMeasurement) -> StageError {
+    let ranked = total.rankedUnknownScalars
+    let examples = ranked.prefix(8).map { scalar, count in
+      "\(Unicode.Scalar(scalar).map { String($0) } ?? "?") (\(count))"
+    }
+    let listed = ranked.isEmpty ? "" : "; most frequent unknown characters: \(examples.joined(separator: ", "))"
+    return StageError(
+      .check, "maximumOOV",
+      "\(percent(rate)) of \(options.per.rawValue)s are unknown, \(percent(options.maximumOOV)) are allowed "
+        + "(\(total.unknownWords) unknown words in \(total.documents) documents\(listed))",
+      hint: "Raise alphabetLimit of tokenizer.train, or maximumOOV.")
+  }
+
+  /// With three digits behind the point.
+  private func percent(_ rate: Double) -> String {
+    let thousandths = Int((rate * 100_000).rounded())
+    let digits = String(thousandths % 1000)
+    return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits + " %"
+  }
+}

@@ -1,0 +1,179 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Learns a WordPiece vocabulary from documents: counts words in parallel, then merges pairs.
+public struct TokenizerTrain: Stage {
+  public struct Options: StageOptions {
+    public var vocabularySize = 32_768
+    public var alphabetLimit = 7_000
+    public var minimumFrequency = 2
+    public var preTokenizer = PreTokenizer.scripts
+    public var mecabDictionary: String?
+    public var specialTokens = WordPieceTrainer.bertTokens
+    public var unusedTokens = 0
+    public var seedAlphabet = true
+    public var maximumLength = 512
+    public var trainingMemory = ByteCount.gibibytes(1)
+    public var countingMemory = ByteCount.mebibytes(256)
+    public init() {}
+
+    public static let fields = [
+      OptionField("vocabularySize", \Self.vocabularySize, "Tokens of the vocabulary.", in: 16...1 << 20),
+      OptionField(
+        "alphabetLimit", \Self.alphabetLimit, "Characters kept, the most frequent first.", in: 1...1 << 19),
+      OptionField(
+        "minimumFrequency", \Self.minimumFrequency, "Pairs that occur less often are not merged.", in: 1...1 << 40),
+      OptionField(
+        "preTokenizer", \Self.preTokenizer,
+        "How text is cut into words: 'scripts' at white space, punctuation and changes of script, 'mecab' into morphemes."
+      ),
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
+      OptionField(
+        "specialTokens", \Self.specialTokens, "The first tokens; [UNK], [CLS] and [SEP] must be among them."),
+      OptionField(
+        "unusedTokens", \Self.unusedTokens, "Places [unused0], [unused1], … kept free behind them.", in: 0...10_000),
+      OptionField(
+        "seedAlphabet", \Self.seedAlphabet,
+        "Gives each character both a first and an inner token, seen or not, so that known characters always encode."),
+      OptionField(
+        "maximumLength", \Self.maximumLength, "Tokens that models will read at most; written for others to know.",
+        in: 8...1 << 24),
+      OptionField(
+        "trainingMemory", \Self.trainingMemory,
+        "Bytes for distinct words while pairs are merged; beyond it the rarest words are left out, with a warning.",
+        in: .mebibytes(16)...ByteCount.gibibytes(1 << 10)),
+      OptionField(
+        "countingMemory", \Self.countingMemory, "Bytes for one task's words before they are spilled to disk.",
+        in: .mebibytes(1)...ByteCount.gibibytes(1 << 10), affectsOutput: false),
+    ]
+  }
+
+  public enum PreTokenizer: String, CaseIterable, OptionChoice {
+    case scripts, mecab
+    var words: WordPieceTokenizer.Words { self == .mecab ? .mecab : .scripts }
+  }
+
+  public static let name = "tokenizer.train"
+  public static let revision = 1
+  public static let summary =
+    "Learns a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
+  static let documents = Input<Documents>("documents", "The texts to learn from.")
+  static let counts = Output<Counts>("counts", "Counted words, in sorted runs.", hidden: true)
+  static let tokenizer = Output<TokenizerFiles>("tokenizer", "The tokenizer, as Hugging Face's libraries load it.")
+  public static let inputs = [documents.port]
+  public static let outputs = [counts.port, tokenizer.port]
+  public static let phases = ["count", "train"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    for token in ["[UNK]", "[CLS]", "[SEP]"] where !options.specialTokens.contains(token) {
+      throw StageError(.options, "specialTokens", "\(token) is missing")
+    }
+    guard Set(options.specialTokens).count == options.specialTokens.count, !options.specialTokens.contains("") else {
+      throw StageError(.options, "specialTokens", "a token is empty or stands twice")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+    if phase == "count" {
+      return TaskPlan.grouped(
+        context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.countingMemory.bytes * 3 / 2)
+    }
+    return [
+      TaskPlan(
+        key: "vocabulary", files: context.files(Self.counts),
+        memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8)
+    ]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "count" { try count(workspace) } else { try train(workspace) }
+  }
+
+  // MARK: Counting
+
+  private func count(_ workspace: Workspace) throws {
+    let reader = try WordReader(options.preTokenizer.words, dictionary: options.mecabDictionary)
+    let stream = workspace.documents()
+    var words = WordCounts()
+    var document = Document()
+    var runs = 0
+    while try stream.next(&document) {
+      try document.text.withUnsafeBufferPointer { try reader.forEachWord($0) { words.add($0) } }
+      workspace.consume(bytes: document.text.count)
+      // Tables double when they grow.
+      if words.memoryBytes > options.countingMemory.bytes / 2 {
+        try spill(words, run: runs, workspace)
+        words = WordCounts()
+        runs += 1
+      }
+    }
+    if words.count > 0 { try spill(words, run: runs, workspace) }
+  }
+
+  private func spill(_ words: borrowing WordCounts, run: Int, _ workspace: Workspace) throws {
+    let name = "\(workspace.task.key)-\(TaskPlan.padded(run))" + WordCountRuns.fileSuffix
+    let file = try workspace.file(Self.counts, name)
+    let sink = ZstdSink(file, level: 1)
+    try WordCountRuns.write(words, to: sink)
+    try workspace.publish(Self.counts, file, through: sink, name: name)
+  }
+
+  // MARK: Training
+
+  private func train(_ workspace: Workspace) throws {
+    let words = try merged(workspace)
+    workspace.metric("distinct words", Double(words.distinctWords))
+    workspace.metric("words", Double(words.occurrences))
+    if words.droppedWords > 0 {
+      workspace.warn(
+        "rare-words-left-out",
+        "\(words.droppedWords) distinct words of fewer than \(words.minimumCount) occurrences were left out to keep "
+          + "within trainingMemory (\(options.trainingMemory)); characters are counted in all words")
+    }
+    var trainer = WordPieceTrainer()
+    trainer.vocabularySize = options.vocabularySize
+    trainer.alphabetLimit = options.alphabetLimit
+    trainer.minimumFrequency = Int64(options.minimumFrequency)
+    let unused = (0..<options.unusedTokens).map { "[unused\($0)]" }
+    trainer.specialTokens = options.specialTokens + unused
+    trainer.seedsAlphabet = options.seedAlphabet
+    let result = try trainer.train(words) { try workspace.control.check() }
+    workspace.metric("tokens", Double(result.tokens.count))
+    workspace.metric("characters", Double(result.alphabet))
+    workspace.metric("merges", Double(result.merges))
+    if result.tokens.count < options.vocabularySize {
+      workspace.warn(
+        "vocabulary-not-full",
+        "the texts give \(result.tokens.count) tokens of the \(options.vocabularySize) asked for")
+    }
+    let tokenizer = try WordPieceTokenizer(
+      tokens: result.tokens, specialTokens: trainer.specialTokens, words: options.preTokenizer.words)
+    var files = HuggingFaceTokenizerFiles(tokenizer)
+    files.maximumLength = options.maximumLength
+    for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }
+  }
+
+  private func merged(_ workspace: Workspace) throws -> TrainingWords {
+    var words = TrainingWords(memoryBytes: options.trainingMemory.bytes)
+    var sinceCheck = 0
+    var stop: (any Error)?
+    try WordCountRuns.merge(
+      workspace.task.files.map(\.path), temporaryDirectory: try workspace.temporaryDirectory()
+    ) { (word, count) throws(ShardError) in
+      words.add(word, count: count)
+      sinceCheck += 1
+      if sinceCheck == 1 << 16, stop == nil {
+        sinceCheck = 0
+        do { try workspace.control.check() } catch { stop = error }
+      }
+    }
+    if let stop { throw stop }
+    return words
+  }
+}

@@ -1,0 +1,152 @@
+import ShardKit
+
+/// The files that Hugging Face's libraries load a tokenizer from, written in their own order of keys.
+///
+/// With MeCab, `tokenizer.json` cuts at white space: it is right for text that MeCab has already divided, while
+/// `tokenizer_config.json` names `BertJapaneseTokenizer`, which does both.
+public struct HuggingFaceTokenizerFiles: Sendable {
+  public static let tokenizerName = "tokenizer.json"
+  public static let vocabularyName = "vocab.txt"
+  public static let configurationName = "tokenizer_config.json"
+
+  public let tokenizer: WordPieceTokenizer
+  /// What models made for this tokenizer read at most.
+  public var maximumLength = 512
+  /// For `mecab_kwargs`: the name by which transformers knows the dictionary.
+  public var mecabDictionaryName = "ipadic"
+
+  public init(_ tokenizer: WordPieceTokenizer) { self.tokenizer = tokenizer }
+
+  /// Contents by file name.
+  public var contents: [(name: String, bytes: [UInt8])] {
+    [
+      (Self.tokenizerName, Array(tokenizerJSON.prettyText().utf8)), (Self.vocabularyName, vocabularyText),
+      (Self.configurationName, Array(configurationJSON.prettyText().utf8)),
+    ]
+  }
+
+  private var vocabularyText: [UInt8] { tokenizer.tokens.reduce(into: []) { $0 += $1 + [0x0A] } }
+
+  private var tokenizerJSON: JSONValue {
+    let added = tokenizer.specialTokens.sorted { $0.id < $1.id }.map { token -> JSONValue in
+      [
+        "id": .integer(Int(token.id)), "content": .string(String(decoding: token.content, as: UTF8.self)),
+        "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true,
+      ]
+    }
+    let vocabulary = tokenizer.tokens.enumerated().map { id, token in
+      JSONMember(String(decoding: token, as: UTF8.self), .integer(id))
+    }
+    return [
+      "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": .list(added),
+      "normalizer": Self.normalizer, "pre_tokenizer": Self.preTokenizer(tokenizer.words),
+      "post_processor": postProcessor, "decoder": ["type": "WordPiece", "prefix": "##", "cleanup": true],
+      "model": [
+        "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+        "max_input_chars_per_word": .integer(tokenizer.maximumCharacters), "vocab": .object(vocabulary),
+      ],
+    ]
+  }
+
+  static let normalizer: JSONValue = ["type": "NFKC"]
+
+  static func preTokenizer(_ words: WordPieceTokenizer.Words) -> JSONValue {
+    switch words {
+    case .scripts:
+      ["type": "Sequence", "pretokenizers": .list([["type": "BertPreTokenizer"], ["type": "UnicodeScripts"]])]
+    case .mecab: ["type": "WhitespaceSplit"]
+    }
+  }
+
+  private var postProcessor: JSONValue {
+    [
+      "type": "BertProcessing", "sep": .list(["[SEP]", .integer(Int(tokenizer.separator))]),
+      "cls": .list(["[CLS]", .integer(Int(tokenizer.classification))]),
+    ]
+  }
+
+  private var configurationJSON: JSONValue {
+    let common: [JSONMember] = [
+      JSONMember("model_max_length", .integer(maximumLength)), JSONMember("do_lower_case", false),
+      JSONMember("unk_token", "[UNK]"), JSONMember("sep_token", "[SEP]"), JSONMember("pad_token", "[PAD]"),
+      JSONMember("cls_token", "[CLS]"), JSONMember("mask_token", "[MASK]"),
+    ]
+    switch tokenizer.words {
+    case .scripts:
+      return .object(
+        [JSONMember("tokenizer_class", "PreTrainedTokenizerFast")] + common
+          + [JSONMember("clean_up_tokenization_spaces", false)])
+    case .mecab:
+      return .object(
+        [JSONMember("tokenizer_class", "BertJapaneseTokenizer")] + common + [
+          JSONMember("word_tokenizer_type", "mecab"), JSONMember("subword_tokenizer_type", "wordpiece"),
+          JSONMember("mecab_kwargs", ["mecab_dic": .string(mecabDictionaryName)]),
+        ])
+    }
+  }
+}
+
+// MARK: Reading
+
+extension WordPieceTokenizer {
+  /// Reads a `tokenizer.json` as `HuggingFaceTokenizerFiles` writes it. Settings that this tokenizer does not have are errors,
+  /// so that a file is never read with another meaning.
+  public init(path: String) throws {
+    let text = try openSource(path).readAll(limit: 256 << 20)
+    let json: JSONValue
+    do { json = try JSONValue.parse(text).value } catch {
+      throw TokenizerError("\(path) is no JSON at byte \(error.offset): \(error.message)")
+    }
+    do { try self.init(json) } catch {
+      throw TokenizerError("\(path): \(error.message)", hint: error.hint)
+    }
+  }
+
+  init(_ json: JSONValue) throws(TokenizerError) {
+    let model = json["model"] ?? .null
+    try Self.require(model["type"], "model.type", "WordPiece")
+    try Self.require(model["unk_token"], "model.unk_token", "[UNK]")
+    try Self.require(model["continuing_subword_prefix"], "model.continuing_subword_prefix", "##")
+    try Self.require(json["normalizer"], "normalizer", HuggingFaceTokenizerFiles.normalizer)
+    guard
+      let words = Words.allCases.first(where: {
+        HuggingFaceTokenizerFiles.preTokenizer($0).text() == json["pre_tokenizer"]?.text()
+      })
+    else {
+      throw TokenizerError(
+        "pre_tokenizer is \((json["pre_tokenizer"] ?? .null).text()), which is not supported",
+        hint: "BertPreTokenizer followed by UnicodeScripts, or WhitespaceSplit for MeCab, can be read.")
+    }
+    guard let characters = model["max_input_chars_per_word"]?.integer, (1...10_000).contains(characters) else {
+      throw TokenizerError("model.max_input_chars_per_word is not between 1 and 10000")
+    }
+    guard let vocabulary = model["vocab"]?.members, (1...1 << 20).contains(vocabulary.count) else {
+      throw TokenizerError("model.vocab is no object of 1 to \(1 << 20) tokens")
+    }
+    var tokens = [[UInt8]?](repeating: nil, count: vocabulary.count)
+    for member in vocabulary {
+      guard let id = member.value.integer, tokens.indices.contains(id), tokens[id] == nil else {
+        throw TokenizerError("model.vocab gives '\(member.key)' an id that is out of range or taken")
+      }
+      tokens[id] = Array(member.key.utf8)
+    }
+    var special: [String] = []
+    for token in json["added_tokens"]?.array ?? [] {
+      for key in ["single_word", "lstrip", "rstrip", "normalized"] {
+        try Self.require(token[key] ?? false, "added_tokens.\(key)", false)
+      }
+      guard let content = token["content"]?.string, let id = token["id"]?.integer,
+        tokens.indices.contains(id), tokens[id] == Array(content.utf8)
+      else { throw TokenizerError("added_tokens has a token that the vocabulary has not, or not under its id") }
+      special.append(content)
+    }
+    try self.init(
+      tokens: tokens.map { $0! }, specialTokens: special, words: words, maximumCharacters: characters)
+  }
+
+  private static func require(_ value: JSONValue?, _ key: String, _ expected: JSONValue) throws(TokenizerError) {
+    guard value?.text() == expected.text() else {
+      throw TokenizerError("\(key) is \((value ?? .null).text()), only \(expected.text()) can be read")
+    }
+  }
+}

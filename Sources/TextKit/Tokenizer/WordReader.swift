@@ -1,0 +1,29 @@
+/// Cuts raw text into the words that a vocabulary is learnt from: normalisation, then one of the word cutters.
+public final class WordReader {
+  private let mecab: MeCab?
+  private let normalization: NFKC
+  private var normalized: [UInt8] = []
+
+  /// - Parameter dictionary: MeCab's dictionary folder; nil for the system's own choice.
+  public init(_ words: WordPieceTokenizer.Words, dictionary: String? = nil) throws(TokenizerError) {
+    mecab = words == .mecab ? try MeCab(dictionary: dictionary) : nil
+    normalization = Self.normalization(words)
+  }
+
+  /// transformers' MeCab tokenizer normalises by its Python's Unicode, Hugging Face's tokenizers by their own.
+  static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
+
+  /// Calls `body` with each word of the text.
+  public func forEachWord(
+    _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) throws(TokenizerError) {
+    normalized.removeAll(keepingCapacity: true)
+    normalization.normalize(text, into: &normalized)
+    try normalized.withUnsafeBufferPointer { (text) throws(TokenizerError) in
+      if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
+    }
+  }
+
+  /// The text that was cut last, normalised.
+  public var normalizedText: [UInt8] { normalized }
+}

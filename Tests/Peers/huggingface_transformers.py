@@ -1,0 +1,13 @@
+"""Loads a tokenizer's folder with transformers; prints its class and the ids of a text, special tokens added.
+
+  python3 huggingface_transformers.py FOLDER TEXT
+
+Needs: pip install transformers; for MeCab's also fugashi and ipadic.
+"""
+import sys
+
+from transformers import AutoTokenizer
+
+if len(sys.argv) > 1:
+    tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
+    print(type(tokenizer).__name__, *tokenizer(sys.argv[2])["input_ids"])
