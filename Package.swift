@@ -19,6 +19,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CBz2", providers: [.apt(["libbz2-dev"])]),
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CICU", linkerSettings: [.linkedLibrary("icuuc")]),
@@ -31,7 +32,8 @@ let package = Package(
         "CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels",
         .product(name: "Crypto", package: "swift-crypto"),
       ], swiftSettings: strict),
-    .target(name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels"], swiftSettings: strict),
+    .target(
+      name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CZlib", "CLZ4"], swiftSettings: strict),
     .target(
       name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),

@@ -1,20 +1,24 @@
 #include "CCLD2.h"
 
+#include <climits>
 #include <cstdio>
+#include <cstring>
 
 #include <cld2/public/compact_lang_det.h>
 
-#include <cstring>
-
-extern "C" pl_language pl_detect_language(const char *utf8, size_t length) {
-  CLD2::Language languages[3];
-  int percents[3];
+extern "C" pl_languages pl_detect_languages(const char *utf8, size_t length) {
+  CLD2::Language languages[3] = {CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE};
+  int percents[3] = {0, 0, 0};
   int text_bytes = 0;
   bool reliable = false;
-  CLD2::DetectLanguageSummary(utf8, int(length), true, languages, percents, &text_bytes, &reliable);
-  pl_language out = {};
-  strncpy(out.code, CLD2::LanguageCode(languages[0]), sizeof out.code - 1);
-  out.percent = percents[0];
+  int bytes = int(length < size_t(INT_MAX) ? length : size_t(INT_MAX));
+  CLD2::DetectLanguageSummary(utf8, bytes, true, languages, percents, &text_bytes, &reliable);
+  pl_languages out = {};
+  for (int i = 0; i < 3; i++) {
+    strncpy(out.code[i], CLD2::LanguageCode(languages[i]), sizeof out.code[i] - 1);
+    out.percent[i] = percents[i];
+  }
+  out.bytes = text_bytes;
   out.reliable = reliable;
   return out;
 }

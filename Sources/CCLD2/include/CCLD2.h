@@ -7,13 +7,15 @@ extern "C" {
 #endif
 
 typedef struct {
-  char code[8];    // ISO 639 code such as "ja", "un" for unknown
-  int percent;     // share of the text's bytes, 0…100
-  int reliable;    // CLD2's own judgement
-} pl_language;
+  char code[3][16];  // ISO 639 codes such as "ja" or "zh-Hant", most frequent first; "un" for unknown
+  int percent[3];    // share of the text's letters in bytes, 0…100
+  int bytes;         // of letters, as CLD2 saw them
+  int reliable;      // CLD2's own judgement
+} pl_languages;
 
-/// The most likely language of valid UTF-8 plain text.
-pl_language pl_detect_language(const char *_Nonnull utf8, size_t length);
+/// The languages of valid UTF-8 plain text; at most the first 2 GiB − 1 are looked at.
+/// Thread-safe: CLD2's tables are constant, and its working memory is the call's own.
+pl_languages pl_detect_languages(const char *_Nonnull utf8, size_t length);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,187 @@
+import ShardKit
+
+/// Lines that web pages carry around their text: navigation, sharing, copyright.
+///
+/// A line is boilerplate if it is one of the phrases, or several of them with nothing but separators between
+/// (トップページ > ブログ), or if it opens or ends with a copyright notice. Latin letters count in either case.
+public struct Boilerplate: Equatable, Sendable {
+  private let phrases: Set<UInt64>
+  /// Whether a phrase holds 、 or 。.
+  private let hasStops: Bool
+  /// No longer line is looked at.
+  static let maximumBytes = 240
+
+  public init(phrases: [String]) {
+    let lines = phrases.map { Array($0.utf8)[...] }
+    self.phrases = Set(lines.map { recordHash(Self.folded($0)) })
+    hasStops = lines.contains(where: Self.holdsStop)
+  }
+
+  /// Removes boilerplate among the first and last `window` lines that are not blank; returns the characters
+  /// removed. Lines end in LF.
+  func peel(_ text: inout [UInt8], window: Int) -> Int {
+    guard !text.isEmpty, window > 0 else { return 0 }
+    let ends = text.withUnsafeBufferPointer { bytes in
+      Self.firstLines(bytes, window) + Self.lastLines(bytes, window)
+    }
+    var hits = ends.filter { matches(text[$0]) }
+    guard !hits.isEmpty else { return 0 }
+    hits.sort { $0.lowerBound < $1.lowerBound }
+    var kept: [UInt8] = []
+    kept.reserveCapacity(text.count)
+    var run = 0, removed = 0
+    for line in hits where line.lowerBound >= run {
+      kept.append(contentsOf: text[run..<line.lowerBound])
+      run = min(line.upperBound + 1, text.count)
+      removed += text[line.lowerBound..<run].count { !$0.isContinuation }
+    }
+    kept.append(contentsOf: text[run...])
+    if run == text.count, kept.last == 0x0A { kept.removeLast() }
+    text = kept
+    return removed
+  }
+
+  private static func firstLines(_ text: UnsafeBufferPointer<UInt8>, _ window: Int) -> [Range<Int>] {
+    var lines: [Range<Int>] = []
+    var start = 0
+    while start < text.count, lines.count < window {
+      let end = text[start...].firstIndex(of: 0x0A) ?? text.count
+      if end > start { lines.append(start..<end) }
+      start = end + 1
+    }
+    return lines
+  }
+
+  private static func lastLines(_ text: UnsafeBufferPointer<UInt8>, _ window: Int) -> [Range<Int>] {
+    var lines: [Range<Int>] = []
+    var end = text.count
+    while end > 0, lines.count < window {
+      var start = end
+      while start > 0, text[start - 1] != 0x0A { start -= 1 }
+      if end > start { lines.append(start..<end) }
+      end = start - 1
+    }
+    return lines
+  }
+
+  func matches(_ line: ArraySlice<UInt8>) -> Bool {
+    guard !line.isEmpty, line.count <= Self.maximumBytes, hasStops || !Self.holdsStop(line) else { return false }
+    let folded = Self.folded(line)
+    if folded.isEmpty { return false }
+    return phrases.contains(recordHash(folded)) || Self.isCopyright(folded) || isRow(folded)
+  }
+
+  /// Whether 、 or 。 stands in the line, which is then no navigation (unless a phrase has one).
+  private static func holdsStop(_ line: ArraySlice<UInt8>) -> Bool {
+    line.withUnsafeBufferPointer { bytes in
+      for i in 0..<max(0, bytes.count - 2) where bytes[i] == 0xE3 {
+        let isStop = bytes[i + 1] == 0x80 && (bytes[i + 2] == 0x81 || bytes[i + 2] == 0x82)
+        if isStop { return true }
+      }
+      return false
+    }
+  }
+
+  /// Phrases with separators between them.
+  private func isRow(_ line: [UInt8]) -> Bool {
+    var pieces = 0
+    for piece in line.split(separator: Self.separator) {
+      let trimmed = Self.trimmed(piece)
+      if trimmed.isEmpty { continue }
+      guard phrases.contains(recordHash(Array(trimmed))) || Self.isWordRow(trimmed, phrases) else { return false }
+      pieces += 1
+    }
+    return pieces > 0
+  }
+
+  /// Phrases with spaces between them, each without a space of its own.
+  private static func isWordRow(_ piece: ArraySlice<UInt8>, _ phrases: Set<UInt64>) -> Bool {
+    let words = piece.split(separator: 0x20)
+    return words.count > 1 && words.allSatisfy { phrases.contains(recordHash(Array($0))) }
+  }
+
+  private static func isCopyright(_ line: [UInt8]) -> Bool {
+    func starts(_ text: String) -> Bool { line.starts(with: text.utf8) }
+    func ends(_ text: String) -> Bool {
+      line.count >= text.utf8.count && line.suffix(text.utf8.count).elementsEqual(text.utf8)
+    }
+    return starts("copyright") || starts("©") || starts("(c) 19") || starts("(c) 20") || starts("powered by ")
+      || ends("all rights reserved") || ends("all rights reserved.")
+  }
+
+  private static let separator: UInt8 = 0x7C
+  private static let separators: [[UInt8]] = [
+    "｜", "＞", "»", "«", "›", "‹", "→", "←", "▲", "▼", "►", "◀", "／", "≫", "≪",
+  ]
+  .map { Array($0.utf8) }
+  private static let isSeparatorLead = ByteTable { lead in separators.contains { $0[0] == lead } }
+
+  private static func separatorWidth(_ line: ArraySlice<UInt8>, _ i: Int) -> Int? {
+    if line[i] == 0xE3 { return line[i...].starts(with: [0xE3, 0x83, 0xBB]) ? 3 : nil }  // ・
+    guard isSeparatorLead[Int(line[i])] else { return nil }
+    return separators.first { line[i...].starts(with: $0) }?.count
+  }
+
+  /// Lower case, with every separator as `|`, trimmed of spaces and brackets.
+  private static func folded(_ line: ArraySlice<UInt8>) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(line.count)
+    var i = line.startIndex
+    while i < line.endIndex {
+      let byte = line[i]
+      if byte < 0x80 {
+        let isUpper = byte &- 0x41 < 26
+        out.append(isUpper ? byte | 0x20 : byte == 0x3E || byte == 0x3C || byte == 0x2F ? separator : byte)
+        i += 1
+      } else if let found = separatorWidth(line, i) {
+        out.append(separator)
+        i += found
+      } else {
+        out.append(byte)
+        i += 1
+      }
+    }
+    return Array(trimmed(out[...]))
+  }
+
+  private static func trimmed(_ piece: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var piece = piece
+    func isEdge(_ byte: UInt8) -> Bool { byte == 0x20 || byte == separator || "[]:*".utf8.contains(byte) }
+    while let first = piece.first, isEdge(first) { piece.removeFirst() }
+    while let last = piece.last, isEdge(last) { piece.removeLast() }
+    return piece
+  }
+}
+
+extension Boilerplate {
+  /// Phrases of Japanese web pages, collected for this project.
+  public static let japaneseWeb = Boilerplate(phrases: japaneseWebPhrases)
+
+  /// The phrases of `japaneseWeb` and of the given list.
+  public static func japaneseWeb(and phrases: [String]) -> Boilerplate {
+    phrases.isEmpty ? japaneseWeb : Boilerplate(phrases: japaneseWebPhrases + phrases)
+  }
+
+  private static let japaneseWebPhrases = """
+    続きを読む 続きを見る もっと見る もっと読む すべて表示 全て表示 一覧を見る 一覧へ 一覧に戻る 記事一覧 記事一覧へ
+    トップページ トップページへ トップページへ戻る トップ トップへ戻る ホーム ホームへ戻る HOME TOP メニュー メニューを開く
+    メニューを閉じる サイトマップ サイト内検索 検索 検索する 閉じる 戻る 次へ 前へ 次のページ 前のページ 次のページへ
+    前のページへ 前のページへ戻る 次の記事 前の記事 次の記事へ 前の記事へ ページトップ ページトップへ ページの先頭へ
+    ページの先頭に戻る ページ上部へ ページ上部へ戻る このページの先頭へ このページのトップへ 上へ戻る PAGETOP
+    本文へスキップ 本文へ 本文へ移動 コンテンツへスキップ ナビゲーション パンくずリスト 現在位置 現在地
+    シェア シェアする シェアしてね この記事をシェア この記事をシェアする ツイート ツイートする いいね いいね! つぶやく
+    LINEで送る ブックマーク はてなブックマーク お気に入り お気に入りに追加 印刷 印刷する Facebook Twitter Instagram LINE
+    YouTube Tweet Share Pocket Pinterest RSS フォローする フォロー コピー リンクをコピー
+    ログイン ログアウト 新規登録 会員登録 新規会員登録 無料会員登録 マイページ カート カートを見る ヘルプ
+    お問い合わせ お問合せ お問い合わせはこちら お問い合わせフォーム よくある質問 FAQ 会社概要 会社案内 企業情報 採用情報
+    運営会社 運営者情報 プライバシーポリシー 個人情報保護方針 個人情報の取り扱い 個人情報の取り扱いについて 利用規約
+    ご利用規約 ご利用ガイド ご利用案内 特定商取引法に基づく表記 特定商取引法に基づく表示 免責事項 著作権について
+    リンクについて このサイトについて 当サイトについて アクセシビリティ アクセス
+    関連記事 関連リンク 関連ページ 関連キーワード おすすめ記事 おすすめの記事 人気記事 人気の記事 人気記事ランキング
+    新着記事 新着情報 最新記事 最新の記事 最近の記事 最近の投稿 最近のコメント カテゴリ カテゴリー カテゴリ一覧
+    カテゴリー一覧 アーカイブ 月別アーカイブ タグ タグ一覧 プロフィール ランキング トラックバック
+    トラックバックURL コメント コメント一覧 コメントを書く コメントを残す コメントする コメントを投稿する
+    コメントはまだありません コメントはありません 返信 返信する 返信をキャンセル 広告 スポンサーリンク
+    スポンサードリンク PR 編集 削除 報告する 通報する ページを表示 文字サイズ 標準 拡大 特大 English 日本語
+    """.split { $0 == " " || $0 == "\n" }.map(String.init)
+}

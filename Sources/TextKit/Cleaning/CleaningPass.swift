@@ -1,0 +1,156 @@
+/// One pass over a text: whitespace, controls, addresses, numbers, brackets.
+///
+/// Text that needs nothing is copied in runs. What stands before a place is looked up in the output, so that what
+/// was removed in between does not matter.
+struct CleaningPass {
+  let rules: CleaningRules
+  var out: [UInt8]
+  var counts: CleaningCounts
+  /// Where the current line starts in `out`.
+  var lineStart = 0
+  /// The input from here to the place looked at is still to be copied.
+  private var run = 0
+
+  init(rules: CleaningRules, out: [UInt8], counts: CleaningCounts) {
+    self.rules = rules
+    self.out = out
+    self.counts = counts
+  }
+
+  mutating func run(_ text: UnsafeBufferPointer<UInt8>) {
+    guard let bytes = text.baseAddress else { return }
+    out.reserveCapacity(text.count + 16)
+    let end = text.count
+    let isPlain = Self.isPlain
+    var i = 0
+    while i < end {
+      let a = bytes[i]
+      if a >= 0xE4 && a <= 0xEC {  // ideographs, Hangul
+        i += 3
+      } else if a == 0xE3 {  // kana, and the block of CJK punctuation
+        if i + 2 < end && bytes[i + 1] == 0x80 {
+          i = ideographicPunctuation(text, i, bytes[i + 2])
+        } else {
+          i += 3
+        }
+      } else if a < 0x80 {
+        i = isPlain[Int(a)] ? i + 1 : ascii(text, i, a)
+      } else if a < 0xC2 {
+        i += 1
+      } else {
+        i = other(text, i, a)
+      }
+    }
+    flush(text, end)
+    finish()
+  }
+
+  /// Copies the input up to `i` and continues at `resume`.
+  mutating func flush(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, resume: Int? = nil) {
+    let end = min(i, text.count)
+    if end > run { out.append(contentsOf: UnsafeBufferPointer(rebasing: text[run..<end])) }
+    run = resume ?? i
+  }
+
+  // ASCII that never needs a look.
+  private static let isPlain = ByteTable { byte in
+    byte >= 0x21 && byte != 0x7F && !")+:@w0123456789".utf8.contains(byte)
+  }
+
+  private mutating func ascii(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ a: UInt8) -> Int {
+    switch a {
+    case 0x20:
+      let next = i + 1 < text.count ? text[i + 1] : 0x0A
+      let isSingle = i > 0 && text[i - 1] > 0x20 && (next > 0x20 && next < 0x80 || next >= 0xE4 && next < 0xED)
+      if isSingle && run < i { return i + 1 }
+      return rules.tidiesWhitespace ? whitespace(text, i) : i + 1
+    case 0x09: return rules.tidiesWhitespace ? whitespace(text, i) : i + 1
+    case 0x0A: return newline(text, i, count: 1)
+    case 0x0B, 0x0C: return rules.tidiesWhitespace ? newline(text, i, count: 1) : i + 1
+    case 0x0D:
+      guard rules.tidiesWhitespace else { return i + 1 }
+      return newline(text, i, count: i + 1 < text.count && text[i + 1] == 0x0A ? 2 : 1)
+    case 0x29: return rules.removesEmptyBrackets ? closing(text, i, .ascii) : i + 1
+    case 0x3A: return rules.urls != .keep ? schemeColon(text, i) : i + 1
+    case 0x77: return rules.urls != .keep ? bareHost(text, i) : i + 1
+    case 0x40: return rules.emails != .keep ? atSign(text, i) : i + 1
+    case 0x2B, 0x30...0x39: return rules.phones != .keep ? number(text, i) : i + 1
+    default: return rules.removesControls ? skip(text, i, 1, .controls) : i + 1  // C0, DEL
+    }
+  }
+
+  private mutating func ideographicPunctuation(
+    _ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ c: UInt8
+  ) -> Int {
+    switch c {
+    case 0x80: return rules.tidiesWhitespace ? whitespace(text, i) : i + 3
+    case 0x81: return rules.removesEmptyBrackets ? comma(text, i) : i + 3
+    case 0x89, 0x8B, 0x8D, 0x8F, 0x91, 0x95, 0x97:
+      return rules.removesEmptyBrackets ? closing(text, i, .ideographic(c)) : i + 3
+    default: return i + 3
+    }
+  }
+
+  /// Scalars that start with a byte that Japanese text seldom has.
+  private mutating func other(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ a: UInt8) -> Int {
+    let (scalar, count) = UTF8Scanning.scalar(at: i, in: text.baseAddress!, end: text.count)
+    switch InvisibleKind(scalar) {
+    case .none:
+      if scalar == 0xFF09 && rules.removesEmptyBrackets { return closing(text, i, .fullWidth) }
+      return i + count
+    case .space: return rules.tidiesWhitespace ? whitespace(text, i) : i + count
+    case .lineEnd: return rules.tidiesWhitespace ? newline(text, i, count: count) : i + count
+    case .control: return rules.removesControls ? skip(text, i, count, .controls) : i + count
+    case .joiner:
+      guard rules.removesControls else { return i + count }
+      flush(text, i)
+      return isJoinable(after: out) ? i + count : skip(text, i, count, .controls)
+    }
+  }
+
+  /// Whether a ZWJ or ZWNJ may mean something after what has been written: emoji, Arabic, Indic and the like.
+  private func isJoinable(after out: [UInt8]) -> Bool {
+    guard let last = out.lastIndex(where: { !$0.isContinuation }) else { return false }
+    let isVariationSelector = out[last...].elementsEqual([0xEF, 0xB8, 0x8F])
+    return out[last] >= 0xF0 || 0xD8...0xE0 ~= out[last] || isVariationSelector
+  }
+
+  mutating func skip(
+    _ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ bytes: Int, _ rule: CleaningRule
+  ) -> Int {
+    flush(text, i, resume: i + bytes)
+    counts[rule] += 1
+    return i + bytes
+  }
+}
+
+/// Characters that cannot be seen.
+enum InvisibleKind {
+  case none, space, lineEnd, control, joiner
+
+  init(_ scalar: UInt32) {
+    switch scalar {
+    case 0x85, 0x2028, 0x2029: self = .lineEnd
+    case 0x80...0x9F, 0xAD, 0x180E, 0x200B, 0x200E, 0x200F, 0x202A...0x202E, 0x2060...0x2064, 0x2066...0x206F,
+      0xFEFF, 0xFFF9...0xFFFB:
+      self = .control
+    case 0xA0, 0x1680, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: self = .space
+    case 0x200C, 0x200D: self = .joiner
+    case 0xFDD0...0xFDEF: self = .control
+    default: self = scalar & 0xFFFE == 0xFFFE && scalar < UTF8Scanning.malformed ? .control : .none
+    }
+  }
+}
+
+/// A truth for each byte. Made once a process and never freed, so that reads are plain loads.
+struct ByteTable: @unchecked Sendable {
+  private let table: UnsafePointer<Bool>
+
+  init(_ holds: (UInt8) -> Bool) {
+    let table = UnsafeMutablePointer<Bool>.allocate(capacity: 256)
+    for byte in UInt8.min...UInt8.max { (table + Int(byte)).initialize(to: holds(byte)) }
+    self.table = UnsafePointer(table)
+  }
+
+  @inline(__always) subscript(byte: Int) -> Bool { table[byte] }
+}

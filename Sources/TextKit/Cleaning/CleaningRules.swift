@@ -1,0 +1,69 @@
+/// What `TextCleaner` changes. Each rule is independent of the others.
+public struct CleaningRules: Equatable, Sendable {
+  public enum Treatment: Sendable { case keep, remove, mask }
+
+  /// Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, か + U+3099 → が. Dakuten are composed, never dropped.
+  public var normalizesNFKC = true
+  /// ，→、 and ．→。 where the text writes ， more often than 、, and ． more often than 。; never between digits or
+  /// Latin letters (１，０００ and ３．１４ stay). Swallow's rule, but for that exception.
+  public var unifiesPunctuation = true
+  /// Runs of spaces (ideographic too) become one space, lines are trimmed, at most one blank line is left
+  /// between two lines and none at the ends; CR, VT, FF, NEL, U+2028 and U+2029 are line ends.
+  public var tidiesWhitespace = true
+  /// C0 (but TAB, LF, CR), DEL, C1, zero-width characters, bidirectional marks, soft hyphens and
+  /// noncharacters. ZWJ and ZWNJ stay where emoji, Arabic and Indic scripts need them.
+  public var removesControls = true
+  /// `http://`, `https://`, `ftp://` and `www.` addresses: ASCII, up to a space, a quote or any other script.
+  /// `mask` writes `<url>`.
+  public var urls = Treatment.remove
+  /// `mask` writes `<email>`.
+  public var emails = Treatment.keep
+  /// Japanese numbers of 10 or 11 digits that begin with 0, or +81 and 9 or 10 digits. `mask` writes X for the
+  /// last four digits, `remove` removes the number.
+  public var phones = Treatment.keep
+  /// Brackets with nothing but spaces and commas in them: （）「」『』【】〔〕〈〉《》 and (), where no ASCII word
+  /// stands before it, so that `main()` stays. Also 、 just after an opening round bracket.
+  public var removesEmptyBrackets = true
+  /// Lines of navigation, sharing and copyright among the first and last `boilerplateWindow` lines.
+  public var boilerplate: Boilerplate? = .japaneseWeb
+  /// Lines that are not blank, at each end.
+  public var boilerplateWindow = 6
+
+  public init() {}
+
+  /// Changes nothing.
+  public static var none: CleaningRules {
+    var rules = CleaningRules()
+    rules.normalizesNFKC = false
+    rules.unifiesPunctuation = false
+    rules.tidiesWhitespace = false
+    rules.removesControls = false
+    rules.urls = .keep
+    rules.removesEmptyBrackets = false
+    rules.boilerplate = nil
+    return rules
+  }
+}
+
+/// The rules that remove or replace characters, as counted.
+public enum CleaningRule: Int, CaseIterable, Sendable {
+  case whitespace, controls, urls, emails, phones, brackets, boilerplate, punctuation
+
+  public var name: String { "\(self)" }
+}
+
+/// Characters (Unicode scalars) that each rule removed or replaced.
+public struct CleaningCounts: Equatable, Sendable {
+  private var counts = [Int](repeating: 0, count: CleaningRule.allCases.count)
+
+  public init() {}
+
+  public subscript(rule: CleaningRule) -> Int {
+    get { counts[rule.rawValue] }
+    set { counts[rule.rawValue] = newValue }
+  }
+
+  public static func += (a: inout CleaningCounts, b: CleaningCounts) {
+    for i in a.counts.indices { a.counts[i] += b.counts[i] }
+  }
+}

@@ -1,0 +1,75 @@
+import Glibc
+
+/// Cleans texts by `CleaningRules`, keeping its buffers from one text to the next.
+///
+/// The rules are applied again until nothing changes any more (twice for nearly every text that changes at all,
+/// once for the others; `maximumRounds` at most), because one rule can uncover work for another: a bracket that
+/// held an address is empty, the line below a removed header is the first. So cleaning a clean text changes
+/// nothing. A round is linear in the text; output is valid UTF-8 if the input is.
+public struct TextCleaner: Sendable {
+  public let rules: CleaningRules
+  /// Since the cleaner was made.
+  public private(set) var counts = CleaningCounts()
+  private var current: [UInt8] = []
+  private var next: [UInt8] = []
+
+  static let maximumRounds = 8
+
+  public init(_ rules: CleaningRules) { self.rules = rules }
+
+  /// Cleans in place. Returns whether anything changed.
+  @discardableResult
+  public mutating func clean(_ text: inout [UInt8]) -> Bool {
+    var changed = false
+    for _ in 0..<Self.maximumRounds {
+      guard round(text) else { break }
+      swap(&text, &next)
+      changed = true
+    }
+    return changed
+  }
+
+  /// One application of every rule, from `text` into `next`. Returns whether they differ.
+  private mutating func round(_ text: [UInt8]) -> Bool {
+    current.removeAll(keepingCapacity: true)
+    let unified = rules.unifiesPunctuation ? text.withUnsafeBufferPointer { unify($0) } : false
+    if rules.normalizesNFKC {
+      if unified {
+        next.removeAll(keepingCapacity: true)
+        swap(&current, &next)
+        next.withUnsafeBufferPointer { NFKC.current.normalize($0, into: &current) }
+      } else {
+        text.withUnsafeBufferPointer { NFKC.current.normalize($0, into: &current) }
+      }
+    } else if !unified {
+      current.append(contentsOf: text)
+    }
+    next.removeAll(keepingCapacity: true)
+    scan()
+    if let boilerplate = rules.boilerplate {
+      counts[.boilerplate] += boilerplate.peel(&next, window: rules.boilerplateWindow)
+    }
+    return !Self.areEqual(next, text)
+  }
+
+  private static func areEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+    guard a.count == b.count else { return false }
+    return a.withUnsafeBytes { a in
+      b.withUnsafeBytes { a.isEmpty || memcmp(a.baseAddress!, $0.baseAddress!, a.count) == 0 }
+    }
+  }
+
+  private mutating func unify(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    let replaced = PunctuationStyle.unify(text, into: &current)
+    counts[.punctuation] += replaced
+    return replaced > 0
+  }
+
+  private mutating func scan() {
+    var pass = CleaningPass(rules: rules, out: next, counts: counts)
+    next = []
+    current.withUnsafeBufferPointer { pass.run($0) }
+    swap(&next, &pass.out)
+    counts = pass.counts
+  }
+}

@@ -1,0 +1,117 @@
+/// Numbers distinct 64-bit keys 0, 1, 2, … in order of arrival and counts each, in flat memory that is used again.
+///
+/// Open addressing; O(1) for each key. Keys are compared whole, so two keys are never taken for one.
+public struct FlatCounter: ~Copyable {
+  private var slots: UnsafeMutablePointer<Slot>
+  private var capacity = 1 << 10
+  private var mask: Int
+  private var counts: UnsafeMutablePointer<UInt32>
+  private var countCapacity = 1 << 10
+  /// Distinct keys since `reset`.
+  public private(set) var distinct = 0
+
+  private struct Slot {
+    var key: UInt64
+    /// One more than the key's number; 0 is a free slot.
+    var number: UInt32
+  }
+
+  public init() {
+    slots = .allocate(capacity: capacity)
+    slots.initialize(repeating: Slot(key: 0, number: 0), count: capacity)
+    mask = capacity - 1
+    counts = .allocate(capacity: countCapacity)
+  }
+
+  deinit {
+    slots.deallocate()
+    counts.deallocate()
+  }
+
+  /// Forgets all keys and makes room for `keys` of them; more may come.
+  public mutating func reset(expecting keys: Int) {
+    distinct = 0
+    // Only the slots that will be used are cleared: a small text after a large one stays cheap.
+    resize(slots: max(64, (keys * 2).nextPowerOfTwo))
+    if countCapacity < keys { growCounts(to: keys) }
+  }
+
+  private mutating func resize(slots needed: Int) {
+    if needed > capacity {
+      slots.deallocate()
+      slots = .allocate(capacity: needed)
+      capacity = needed
+    }
+    slots.update(repeating: Slot(key: 0, number: 0), count: needed)
+    mask = needed - 1
+  }
+
+  /// Counts a key and returns its number.
+  @inline(__always)
+  public mutating func count(_ key: UInt64) -> Int {
+    var i = Int(truncatingIfNeeded: Self.mix(key)) & mask
+    while true {
+      let number = slots[i].number
+      if number == 0 { return add(key, at: i) }
+      if slots[i].key == key {
+        counts[Int(number) &- 1] &+= 1
+        return Int(number) &- 1
+      }
+      i = (i &+ 1) & mask
+    }
+  }
+
+  /// Counts a key; true if it is new.
+  @inline(__always)
+  public mutating func insert(_ key: UInt64) -> Bool {
+    let before = distinct
+    _ = count(key)
+    return distinct != before
+  }
+
+  /// How often the key of a number was counted.
+  @inline(__always)
+  public func occurrences(_ number: Int) -> Int { Int(counts[number]) }
+
+  @inline(__always)
+  private static func mix(_ key: UInt64) -> UInt64 {
+    let product = (key ^ 0x9E37_79B9_7F4A_7C15).multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
+    return product.high ^ product.low
+  }
+
+  @inline(never)
+  private mutating func add(_ key: UInt64, at slot: Int) -> Int {
+    if distinct == countCapacity { growCounts(to: countCapacity * 2) }
+    slots[slot] = Slot(key: key, number: UInt32(distinct + 1))
+    counts[distinct] = 1
+    distinct += 1
+    if distinct * 4 > (mask + 1) * 3 { grow() }
+    return distinct - 1
+  }
+
+  private mutating func growCounts(to needed: Int) {
+    let larger = UnsafeMutablePointer<UInt32>.allocate(capacity: needed)
+    larger.update(from: counts, count: distinct)
+    counts.deallocate()
+    counts = larger
+    countCapacity = needed
+  }
+
+  private mutating func grow() {
+    let old = slots, oldCount = mask + 1
+    capacity = oldCount * 2
+    slots = .allocate(capacity: capacity)
+    slots.initialize(repeating: Slot(key: 0, number: 0), count: capacity)
+    mask = capacity - 1
+    for i in 0..<oldCount where old[i].number != 0 {
+      var place = Int(truncatingIfNeeded: Self.mix(old[i].key)) & mask
+      while slots[place].number != 0 { place = (place + 1) & mask }
+      slots[place] = old[i]
+    }
+    old.deallocate()
+  }
+}
+
+extension Int {
+  fileprivate var nextPowerOfTwo: Int { self <= 1 ? 1 : 1 << (Int.bitWidth - (self - 1).leadingZeroBitCount) }
+}

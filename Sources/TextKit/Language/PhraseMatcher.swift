@@ -1,0 +1,101 @@
+/// Finds the phrases of a list in texts: leftmost, then longest, without overlap.
+///
+/// Latin letters match in either case and width. A phrase matches only where a word may begin and end as far as the
+/// script shows it: next to a phrase's own katakana no katakana may stand (so アス is not found in アスパラガス), next to its
+/// Latin letters no Latin letter, next to its digits no digit; a phrase of one kanji may touch no kanji. Kanji and
+/// hiragana words are not marked off in Japanese, so they match anywhere.
+///
+/// Linear in the text, times the phrases that begin with the same two characters.
+public struct PhraseMatcher: Sendable {
+  private var symbols: [UInt32] = []
+  /// Where each phrase lies in `symbols`.
+  private var ranges: [Range<Int>] = []
+  /// Phrases by the hash of their first two symbols, longest first.
+  private var buckets: [Int: [Int32]] = [:]
+  /// A set bit for each bucket's hash.
+  private var filter = [UInt64](repeating: 0, count: filterBits / 64)
+
+  private static let filterBits = 1 << 16
+
+  public var isEmpty: Bool { ranges.isEmpty }
+
+  /// Phrases are trimmed; empty ones and repeated ones do not matter.
+  public init(_ phrases: [String]) {
+    var seen: Set<[UInt32]> = []
+    for phrase in phrases {
+      let folded = phrase.unicodeScalars.map { Self.fold($0.value) }
+      let trimmed = Array(folded.drop { Self.isSpace($0) }.reversed().drop { Self.isSpace($0) }.reversed())
+      guard !trimmed.isEmpty, seen.insert(trimmed).inserted else { continue }
+      ranges.append(symbols.count..<symbols.count + trimmed.count)
+      symbols += trimmed
+    }
+    for (i, range) in ranges.enumerated() {
+      let key = Self.key(symbols[range.lowerBound], range.count > 1 ? symbols[range.lowerBound + 1] : 0)
+      buckets[key, default: []].append(Int32(i))
+      filter[key >> 6] |= 1 << UInt64(key & 63)
+    }
+    for key in buckets.keys { buckets[key]!.sort { (-ranges[Int($0)].count, $0) < (-ranges[Int($1)].count, $1) } }
+  }
+
+  private static func isSpace(_ scalar: UInt32) -> Bool {
+    scalar == 0x20 || scalar == 0x09 || scalar == 0x0D || scalar == 0x3000
+  }
+
+  @inline(__always)
+  private static func key(_ a: UInt32, _ b: UInt32) -> Int {
+    Int((a &* 0x9E37_79B1 ^ b &* 0x85EB_CA6B) >> 16)
+  }
+
+  /// Latin letters and signs of full width become ASCII, upper case becomes lower case.
+  @inline(__always)
+  private static func fold(_ scalar: UInt32) -> UInt32 {
+    let narrow = scalar &- 0xFF01 < 0x5E ? scalar &- 0xFEE0 : scalar
+    return narrow &- 0x41 < 26 ? narrow | 0x20 : narrow
+  }
+
+  /// Matches, and characters in them.
+  public func count(_ text: DecodedText) -> (matches: Int, characters: Int) {
+    guard !isEmpty else { return (0, 0) }
+    var matches = 0, characters = 0, i = 0
+    while i < text.count {
+      let length = match(text, at: i)
+      matches += length > 0 ? 1 : 0
+      characters += length
+      i += max(1, length)
+    }
+    return (matches, characters)
+  }
+
+  /// The length of the longest phrase at `i`, 0 for none.
+  @inline(__always)
+  private func match(_ text: DecodedText, at i: Int) -> Int {
+    let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])
+    let pair = Self.key(a, b), single = Self.key(a, 0)
+    let hasPair = filter[pair >> 6] >> UInt64(pair & 63) & 1 != 0
+    if hasPair, let length = search(pair, text, i) { return length }
+    let hasSingle = filter[single >> 6] >> UInt64(single & 63) & 1 != 0
+    return hasSingle ? search(single, text, i) ?? 0 : 0
+  }
+
+  @inline(never)
+  private func search(_ key: Int, _ text: DecodedText, _ i: Int) -> Int? {
+    for phrase in buckets[key] ?? [] {
+      let range = ranges[Int(phrase)]
+      guard i + range.count <= text.count else { continue }
+      var k = 0
+      while k < range.count, Self.fold(text.scalars[i + k]) == symbols[range.lowerBound + k] { k += 1 }
+      if k == range.count, isWord(text, i, i + k) { return k }
+    }
+    return nil
+  }
+
+  private func isWord(_ text: DecodedText, _ start: Int, _ end: Int) -> Bool {
+    let runs: ScriptClass = [.katakana, .latinLetter, .digit]
+    let first = text.classes[start] & runs.rawValue, last = text.classes[end - 1] & runs.rawValue
+    let before = start > 0 ? text.classes[start - 1] : 0
+    let after = end < text.count ? text.classes[end] : 0
+    if first & before != 0 || last & after != 0 { return false }
+    let isKanji = end - start == 1 && text.classes[start] & ScriptClass.kanji.rawValue != 0
+    return !(isKanji && (before | after) & ScriptClass.kanji.rawValue != 0)
+  }
+}

@@ -1,0 +1,75 @@
+/// What can be measured of a text. Shares are 0…1; a share of nothing is 0.
+public enum QualityMeasure: String, CaseIterable, Sendable {
+  /// Unicode scalars, line ends included.
+  case characters
+  /// Hiragana, katakana (with ー), kanji of every plane, 、。，．！？.
+  case japaneseCharacters
+  /// `japaneseCharacters` of `characters`.
+  case japaneseShare
+  /// Hiragana of `characters`.
+  case hiraganaShare
+  /// Hiragana of `japaneseCharacters`.
+  case hiraganaOfJapanese
+  /// Katakana and ー of `japaneseCharacters`.
+  case katakanaOfJapanese
+  /// Kana among the first 50 characters.
+  case leadingKana
+  /// 。 of `characters`.
+  case kutenDensity
+  /// Characters that are no letters and no decimal digits, of `characters`.
+  case specialShare
+  /// Line ends, tabs and spaces of `characters`.
+  case lineBreakAndSpaceShare
+  /// The longest run of one character.
+  case characterRun
+  /// Characters of http, https and www addresses, of `characters`.
+  case linkShare
+
+  /// Lines that an earlier line equals, of all lines; blank lines do not count.
+  case duplicateLineShare
+  /// Characters of such lines of the characters of all lines.
+  case duplicateLineCharacterShare
+  /// Sentences that an earlier sentence equals, of all sentences.
+  case duplicateSentenceShare
+  case duplicateSentenceCharacterShare
+  /// Characters.
+  case meanSentenceLength
+  case longestSentence
+  /// Sentences that end in …, ... or ・, of all sentences.
+  case ellipsisSentenceShare
+  /// Lines that end in …, ... or ・・・.
+  case ellipsisLineShare
+  /// Lines of at most 10 characters, of all lines.
+  case shortLineShare
+  /// Characters in lines of at most 5 characters, of `characters`.
+  case tinyLineCharacterShare
+
+  case adPhrases
+  /// Forum phrases, dates, weekdays in brackets, `ID:` marks.
+  case forumSigns
+  case ngWords
+  /// Characters in NG words, of `characters`.
+  case ngCharacterShare
+
+  /// Occurrences of the most frequent n-gram of characters, of all n-grams.
+  case top2Gram
+  case top3Gram
+  case top4Gram
+  /// n-grams of characters that occur more than once, of all n-grams: distinct of distinct (what Swallow's code
+  /// computes), or occurrences of occurrences, as `QualityMeasurer` is told.
+  case duplicate5Gram
+  case duplicate6Gram
+  case duplicate7Gram
+  case duplicate8Gram
+  case duplicate9Gram
+  case duplicate10Gram
+  /// Occurrences of the √distinct most frequent repeated 5-grams of characters, of all occurrences (BigScience).
+  case frequent5Gram
+  /// Occurrences of 7-grams of word-like units that occur more than once, of all occurrences (BigScience).
+  case repeatedWord7Gram
+
+  /// Compressed bytes of bytes, one LZ4 block.
+  case lz4Ratio
+  /// Compressed bytes of bytes, zlib level 9.
+  case zlibRatio
+}

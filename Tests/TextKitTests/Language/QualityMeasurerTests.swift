@@ -1,0 +1,171 @@
+import TextKit
+import Testing
+
+@Suite struct QualityMeasurerTests {
+  let measurer = QualityMeasurer(
+    .init(
+      ads: PhraseMatcher(["送料無料", "激安"]), forum: PhraseMatcher(["コメント"]),
+      ng: PhraseMatcher(["アス", "abc", "禁", "だめ語"])))
+
+  func value(_ measure: QualityMeasure, _ text: String) -> Double {
+    Array(text.utf8).withUnsafeBufferPointer { bytes in measurer.measuring(bytes) { measurer.value(measure) } }
+  }
+
+  @Test(
+    arguments: [
+      (QualityMeasure.characters, "あa漢\n", 4.0), (.characters, "𠮷野家", 3), (.characters, "", 0),
+      (.japaneseCharacters, "サーバー𠮷、々。！a!", 9), (.japaneseShare, "あa漢b", 0.5), (.japaneseShare, "", 0),
+      (.hiraganaShare, "あいab", 0.5), (.hiraganaOfJapanese, "あ漢ab", 0.5), (.katakanaOfJapanese, "バー漢字", 0.5),
+      (.leadingKana, String(repeating: "a", count: 49) + "かな", 1), (.leadingKana, "漢字", 0),
+      (.kutenDensity, "雨。雪。", 0.5), (.kutenDensity, "雨．", 0), (.specialShare, "★あ 1", 0.5),
+      (.lineBreakAndSpaceShare, "あ　\nい", 0.5), (.characterRun, "ああああい", 4), (.characterRun, "いああ", 2),
+      (.linkShare, "見よ http://a.jp", 11.0 / 14), (.linkShare, "www.x 歩", 5.0 / 7),
+    ] as [(QualityMeasure, String, Double)])
+  func characters(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
+    #expect(value(measure, text) == expected)
+  }
+
+  @Test(
+    arguments: [
+      (QualityMeasure.duplicateLineShare, "甲\n\n\n甲\n乙\n丙", 0.25), (.duplicateLineCharacterShare, "甲甲\n甲甲\n乙", 0.4),
+      (.duplicateSentenceShare, "雨。雪。雨。", 1.0 / 3), (.duplicateSentenceCharacterShare, "雨。雪だ。雨。", 2.0 / 7),
+      (.meanSentenceLength, "雨だ。え！？雪", 2), (.longestSentence, "雨だよ。雪", 4), (.longestSentence, "", 0),
+      (.ellipsisSentenceShare, "雨…\n雪...\n風・\n晴れ。", 0.75), (.ellipsisLineShare, "雨...\n雪…\n風・・・\n晴れ。", 0.75),
+      (.shortLineShare, "一二三四五六七八九十\n\n一二三四五六七八九十一", 0.5), (.tinyLineCharacterShare, "一二三四五\n一二三四", 0.9),
+      (.tinyLineCharacterShare, "一二三四五六", 0),
+    ] as [(QualityMeasure, String, Double)])
+  func linesAndSentences(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
+    #expect(value(measure, text) == expected)
+  }
+
+  @Test(
+    arguments: [
+      (QualityMeasure.adPhrases, "送料無料で激安、激安！", 3.0), (.forumSigns, "コメント 2019/08/18(日) ID:eB", 4),
+      (.forumSigns, "2019年 8月18日、12019-8-1、話コメントール", 1), (.ngWords, "アスパラガスとリュックサックのアス。", 1),
+      (.ngWords, "ABC ａｂｃ abcd xabc", 2), (.ngWords, "禁止 禁。", 1), (.ngWords, "それはだめ語だ", 1),
+      (.ngCharacterShare, "だめ語。", 0.75),
+    ] as [(QualityMeasure, String, Double)])
+  func phrases(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
+    #expect(value(measure, text) == expected)
+  }
+
+  /// Counted in the plain way, with dictionaries.
+  static func counts(_ text: [UInt32], _ n: Int) -> GramCensus.Counts {
+    var table: [[UInt32]: Int] = [:]
+    for i in 0..<max(0, text.count - n + 1) { table[Array(text[i..<i + n]), default: 0] += 1 }
+    var counts = GramCensus.Counts()
+    counts.total = table.values.reduce(0, +)
+    counts.distinct = table.count
+    counts.repeatedDistinct = table.values.count { $0 > 1 }
+    counts.repeatedTotal = table.values.filter { $0 > 1 }.reduce(0, +)
+    counts.top = table.values.max() ?? 0
+    let limit = min(Int(Double(table.count).squareRoot()), counts.repeatedDistinct)
+    if n == 5 { counts.frequentTotal = table.values.sorted(by: >).prefix(limit).reduce(0, +) }
+    return counts
+  }
+
+  @Test func gramsEqualAPlainCount() {
+    var random = SplitMix(state: 7)
+    let census = GramCensus()
+    for round in 0..<300 {
+      let alphabet = UInt32(round % 9 + 1)
+      let text = (0..<Int.random(in: 0..<200, using: &random)).map { _ in
+        UInt32.random(in: 0..<alphabet, using: &random)
+      }
+      let counted = text.withUnsafeBufferPointer { buffer in
+        buffer.baseAddress.map { census.count($0, buffer.count, longest: 10, frequentLength: 5) }
+      }
+      guard let counted else { continue }
+      for n in 2...10 { #expect(counted[n] == Self.counts(text, n), "\(n)-grams of \(text)") }
+    }
+  }
+
+  @Test func gramSharesAreThoseOfTheFormula() {
+    #expect(value(.top2Gram, "あいあいあ") == 0.5)
+    #expect(value(.duplicate5Gram, "あいうえおあいうえお") == 0.2)
+    let occurrences = QualityMeasurer(
+      .init(ads: PhraseMatcher([]), forum: PhraseMatcher([]), ng: PhraseMatcher([])), countsOccurrences: true)
+    let text = Array("あいうえおあいうえお".utf8)
+    let share = text.withUnsafeBufferPointer { bytes in
+      occurrences.measuring(bytes) { occurrences.value(.duplicate5Gram) }
+    }
+    #expect(share == 2.0 / 6)
+  }
+
+  @Test func repeatedWordsCountRunsOfOneScript() {
+    let row = "東京の天気は晴れ、"  // 東京 の 天気 は 晴 れ 、
+    #expect(value(.repeatedWord7Gram, row) == 0)
+    #expect(value(.repeatedWord7Gram, row + row) == 0.25)
+  }
+
+  @Test func compressionIsThatOfTheLibraries() {
+    let text = String(repeating: "同じ文が続く。", count: 100)
+    #expect(value(.zlibRatio, text) < 0.03)
+    #expect(value(.lz4Ratio, text) < 0.03)
+    #expect(value(.zlibRatio, "") == 0)
+    // Of this text Python's zlib.compress(…, 9) makes 32 bytes.
+    #expect(value(.zlibRatio, "雨にも負けず風") == 32.0 / 21)
+  }
+
+  @Test func onlyAskedTextsAreSeen() {
+    #expect(value(.characters, "あ") == 1)
+    #expect(value(.duplicateLineShare, "甲\n甲") == 0.5)
+    #expect(value(.duplicateLineShare, "甲\n乙") == 0)
+  }
+}
+
+@Suite struct PhraseMatcherTests {
+  @Test func longestMatchWinsAndMatchesDoNotOverlap() {
+    let text = DecodedText()
+    Array("無料会員登録無料".utf8).withUnsafeBufferPointer { text.load($0) }
+    let found = PhraseMatcher(["無料", "無料会員登録", "会員", " "]).count(text)
+    #expect(found.matches == 2)
+    #expect(found.characters == 8)
+  }
+
+  @Test func matchesAtTheLastCharacter() {
+    let text = DecodedText()
+    Array("あX".utf8).withUnsafeBufferPointer { text.load($0) }
+    #expect(PhraseMatcher(["x"]).count(text).matches == 1)
+    #expect(PhraseMatcher(["xy"]).count(text).matches == 0)
+  }
+}
+
+@Suite struct LanguageGuessTests {
+  func guess(_ text: String) -> LanguageGuess { Array(text.utf8).withUnsafeBufferPointer { LanguageGuess.cld2($0) } }
+
+  @Test(arguments: [
+    ("en", "The weather in the mountains changes quickly, so take a warm coat and something to eat."),
+    ("ja", "山の天気は変わりやすいので、暖かい上着と食べ物を忘れずに持って行きましょう。"),
+    ("zh", "山里的天气变化很快，所以请带上保暖的外套和一些吃的东西。"),
+    ("ko", "산의 날씨는 빠르게 변하므로 따뜻한 외투와 먹을 것을 가지고 가세요."),
+  ])
+  func knowsTheLanguage(_ code: String, _ text: String) { #expect(guess(text).parts.first?.code == code) }
+
+  @Test func answersForNothing() { #expect(guess("").parts.isEmpty) }
+
+  @Test func answersAlikeOnManyThreads() async {
+    let text = "山の天気は変わりやすい。 The weather changes quickly. 天气变化很快。"
+    let expected = guess(text)
+    await withTaskGroup(of: Bool.self) { group in
+      for _ in 0..<8 { group.addTask { (0..<200).allSatisfy { _ in self.guess(text) == expected } } }
+      for await same in group { #expect(same) }
+    }
+  }
+
+  @Test func sharesByScript() {
+    func share(_ text: String) -> (kana: Double, japanese: Double) {
+      Array(text.utf8).withUnsafeBufferPointer { ScriptShare.japanese($0) }
+    }
+    #expect(share("かな漢字ab 12。") == (2.0 / 6, 4.0 / 6))
+    #expect(share("123 。") == (0, 0))
+  }
+
+  @Test func samplesEndBetweenScalars() {
+    let text = Array("あいう".utf8)
+    text.withUnsafeBufferPointer {
+      #expect(ScriptShare.sample($0, bytes: 8).count == 6)
+      #expect(ScriptShare.sample($0, bytes: 9).count == 9)
+    }
+  }
+}
