@@ -10,6 +10,8 @@ extension StageRegistry {
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),
     StageDescription(LLMJPSample.self),
+    StageDescription(FilterLanguage.self),
+    StageDescription(FilterQuality.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
     StageDescription(MixSplit.self),

@@ -1,0 +1,77 @@
+import PipelineKit
+import ShardKit
+
+extension FilterQuality {
+  public struct Options: StageOptions {
+    var preset = QualityPreset.swallow
+    var mode = Mode.drop
+    var duplicateGrams = GramCount.distinct
+    var topLevelDomains: [String]?
+    var urlField = "url"
+    var ngWords = InputFiles()
+    var adPhrases = InputFiles()
+    var forumPhrases = InputFiles()
+    private var thresholds = [Threshold](repeating: .preset, count: QualityRule.allCases.count)
+
+    public init() {}
+
+    subscript(rule: QualityRule) -> Threshold {
+      get { thresholds[rule.index] }
+      set { thresholds[rule.index] = newValue }
+    }
+
+    public static let fields: [OptionField<Self>] =
+      [
+        OptionField(
+          "preset", \.preset,
+          "Where thresholds that are not given come from. A threshold that is given wins; null is off."),
+        OptionField(
+          "mode", \.mode,
+          "drop: drop documents at the first threshold they miss. score: drop none, and write every measure and the "
+            + "thresholds missed to 'metadata.quality'."),
+        OptionField(
+          "duplicateGrams", \.duplicateGrams,
+          "How duplicate n-grams are counted: distinct n-grams of distinct ones (as the code of Swallow, which the "
+            + "preset's numbers belong to), or occurrences of all occurrences (as its README)."),
+        OptionField(
+          "topLevelDomains", \.topLevelDomains,
+          "Documents with a URL in another domain are dropped. null: the preset's; []: no check."),
+        OptionField("urlField", \.urlField, "The member of the metadata that holds the URL."),
+        OptionField("ngWords", \.ngWords, "Files of words that should not occur, one a line, UTF-8. None by default."),
+        OptionField(
+          "adPhrases", \.adPhrases, "Files of advertising phrases, one a line, instead of the built-in list."),
+        OptionField(
+          "forumPhrases", \.forumPhrases, "Files of forum phrases, one a line, instead of the built-in list."),
+      ]
+      + QualityRule.allCases.map { rule in
+        OptionField(rule.rawValue, \Self[rule], rule.documentation)
+      }
+  }
+
+  enum Mode: String, OptionChoice { case drop, score }
+  enum GramCount: String, OptionChoice { case distinct, occurrences }
+}
+
+extension FilterQuality.Options {
+  /// The thresholds in force, in the order of the rules.
+  var gate: [(rule: QualityRule, threshold: Double)] {
+    let defaults = preset.thresholds
+    return QualityRule.allCases.compactMap { rule in
+      switch self[rule] {
+      case .preset: defaults[rule].map { (rule, $0) }
+      case .off: nil
+      case .at(let value): (rule, value)
+      }
+    }
+  }
+
+  var acceptedDomains: [String] { (topLevelDomains ?? preset.topLevelDomains).map { $0.lowercased() } }
+
+  /// "gate 2 of 3": the first of the preset's chained gates that the value misses.
+  func gateName(_ rule: QualityRule, _ value: Double) -> String? {
+    let gates = preset.gates
+    guard gates.count > 1, self[rule] == .preset else { return nil }
+    let missed = gates.firstIndex { gate in gate[rule].map { !rule.passes(value, $0) } ?? false }
+    return missed.map { "gate \($0 + 1) of \(gates.count)" }
+  }
+}

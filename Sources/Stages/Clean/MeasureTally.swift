@@ -1,0 +1,120 @@
+import ShardKit
+import TextKit
+
+/// Histograms of measures. Sums of tallies in one order are the same to the bit.
+struct MeasureTally {
+  private struct Histogram {
+    var documents = 0
+    var sum = 0.0
+    var minimum = Double.infinity
+    var maximum = -Double.infinity
+    var bins = [Int](repeating: 0, count: MeasureTally.binCount)
+  }
+
+  private var histograms = [Histogram?](repeating: nil, count: QualityMeasure.allCases.count)
+  private static let binCount = 100
+  private static let places = Dictionary(uniqueKeysWithValues: QualityMeasure.allCases.enumerated().map { ($1, $0) })
+
+  mutating func add(_ value: Double, of measure: QualityMeasure) {
+    let place = Self.places[measure]!
+    var histogram = histograms[place] ?? Histogram()
+    histograms[place] = nil
+    histogram.documents += 1
+    histogram.sum += value
+    histogram.minimum = min(histogram.minimum, value)
+    histogram.maximum = max(histogram.maximum, value)
+    histogram.bins[Self.bin(value, measure.isCount)] += 1
+    histograms[place] = histogram
+  }
+
+  /// Shares and ratios: 100 bins of 0.01, the last one open. Counts and lengths: four bins for each doubling.
+  private static func bin(_ value: Double, _ isCount: Bool) -> Int {
+    guard value > 0 else { return 0 }
+    let bin = isCount ? value.log2Floor4 + 1 : Int(min(value, 1e6) * 100)
+    return min(bin, binCount - 1)
+  }
+
+  private static func lowerBound(of bin: Int, _ isCount: Bool) -> Double {
+    guard isCount else { return Double(bin) / 100 }
+    guard bin > 0 else { return 0 }
+    let (octave, quarter) = ((bin - 1) / 4, (bin - 1) % 4)
+    return Double(1 << octave) * (1 + Double(quarter) / 4)
+  }
+
+  static func += (a: inout MeasureTally, b: MeasureTally) {
+    for (place, other) in b.histograms.enumerated() {
+      guard let other else { continue }
+      var sum = a.histograms[place] ?? Histogram()
+      sum.documents += other.documents
+      sum.sum += other.sum
+      sum.minimum = min(sum.minimum, other.minimum)
+      sum.maximum = max(sum.maximum, other.maximum)
+      for i in sum.bins.indices { sum.bins[i] += other.bins[i] }
+      a.histograms[place] = sum
+    }
+  }
+}
+
+extension MeasureTally {
+  /// For the phase that adds up; `init(json:)` reads it.
+  var json: JSONValue {
+    members { measure, h in
+      [
+        "documents": .integer(h.documents), "sum": .number(h.sum), "minimum": .number(h.minimum),
+        "maximum": .number(h.maximum), "bins": .list(h.bins.map { .integer($0) }),
+      ]
+    }
+  }
+
+  /// For readers: bins as `[from, documents]`, those without documents left out.
+  var report: JSONValue {
+    members { measure, h in
+      let bins = h.bins.indices.filter { h.bins[$0] > 0 }.map { bin in
+        JSONValue.list([.number(Self.lowerBound(of: bin, measure.isCount)), .integer(h.bins[bin])])
+      }
+      return [
+        "documents": .integer(h.documents), "mean": .number(h.sum / Double(h.documents)),
+        "minimum": .number(h.minimum), "maximum": .number(h.maximum), "bins": .list(bins),
+      ]
+    }
+  }
+
+  private func members(_ value: (QualityMeasure, Histogram) -> JSONValue) -> JSONValue {
+    .object(
+      QualityMeasure.allCases.compactMap { measure in
+        histograms[Self.places[measure]!].map { JSONMember(measure.rawValue, value(measure, $0)) }
+      })
+  }
+
+  init(json: JSONValue) throws(ShardError) {
+    for member in json.members ?? [] {
+      let bins = member.value["bins"]?.array?.compactMap(\.integer) ?? []
+      guard let measure = QualityMeasure(rawValue: member.key), bins.count == Self.binCount,
+        let documents = member.value["documents"]?.integer, let sum = member.value["sum"]?.double,
+        let minimum = member.value["minimum"]?.double, let maximum = member.value["maximum"]?.double
+      else { throw ShardError(.malformed, member.key, "the tally is not one of this version") }
+      histograms[Self.places[measure]!] = Histogram(
+        documents: documents, sum: sum, minimum: minimum, maximum: maximum, bins: bins)
+    }
+  }
+}
+
+extension QualityMeasure {
+  /// A count or a length, not a share or a ratio.
+  fileprivate var isCount: Bool {
+    switch self {
+    case .characters, .japaneseCharacters, .leadingKana, .characterRun, .meanSentenceLength, .longestSentence,
+      .adPhrases, .forumSigns, .ngWords:
+      true
+    default: false
+    }
+  }
+}
+
+extension Double {
+  /// 0 for values below 1¼, 1 below 1½, … 4 from 2, 5 from 2½, …
+  fileprivate var log2Floor4: Int {
+    guard self >= 1 else { return 0 }
+    return Int(exponent) * 4 + Int((significand - 1) * 4)
+  }
+}

@@ -1,0 +1,32 @@
+import PipelineKit
+import ShardKit
+
+/// A threshold as an option: a number, null for none, or `"preset"` for the preset's.
+enum Threshold: OptionValue, Equatable {
+  case preset
+  case off
+  case at(Double)
+
+  static var typeName: String { #"a number, null (off) or "preset""# }
+  static var schema: JSONValue { ["anyOf": .list([["type": "number"], ["type": "null"], ["const": "preset"]])] }
+
+  init(json: JSONValue) throws(OptionProblem) {
+    if json == .null {
+      self = .off
+    } else if json.string == "preset" {
+      self = .preset
+    } else if let value = json.double {
+      self = .at(value)
+    } else {
+      throw OptionProblem("should be \(Self.typeName), not \(json.typeName)")
+    }
+  }
+
+  var json: JSONValue {
+    switch self {
+    case .preset: "preset"
+    case .off: .null
+    case .at(let value): value == value.rounded() && abs(value) < 1e15 ? .integer(Int(value)) : .number(value)
+    }
+  }
+}
