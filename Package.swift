@@ -55,7 +55,7 @@ let package = Package(
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], swiftSettings: strict),
-    .testTarget(name: "ArchitectureTests", dependencies: ["Stages"], swiftSettings: strict),
+    .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

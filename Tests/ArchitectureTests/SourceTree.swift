@@ -1,4 +1,6 @@
-import Foundation
+import Glibc
+import ShardKit
+import TestKit
 
 /// The package's tracked files, read as text.
 struct SourceTree {
@@ -25,15 +27,14 @@ struct SourceTree {
     }
   }
 
-  static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
+  static let root = packagePath("").dropLast()
 
   let files: [File]
 
   init() throws {
     files = try Self.trackedPaths().compactMap { path in
-      guard let data = FileManager.default.contents(atPath: Self.root + "/" + path),
-        let text = String(data: data, encoding: .utf8)
+      guard let bytes = try? FileSystem.read("\(Self.root)/\(path)"),
+        let text = String(validating: bytes, as: UTF8.self)
       else { return nil }
       return File(path: path, lines: text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init))
     }
@@ -43,19 +44,17 @@ struct SourceTree {
 
   /// What git tracks; without git (an exported tree), every file outside build folders.
   private static func trackedPaths() throws -> [String] {
-    let git = Process()
-    git.executableURL = URL(filePath: "/usr/bin/env")
-    git.arguments = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    let pipe = Pipe()
-    git.standardOutput = pipe
-    git.standardError = FileHandle.nullDevice
-    if (try? git.run()) != nil {
-      let output = pipe.fileHandleForReading.readDataToEndOfFile()
-      git.waitUntilExit()
-      let paths = output.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-      if git.terminationStatus == 0, !paths.isEmpty { return paths }
+    if let pipe = popen("git -C '\(root)' ls-files -z --cached --others --exclude-standard 2>/dev/null", "r") {
+      var output: [UInt8] = []
+      var byte = getc(pipe)
+      while byte != EOF {
+        output.append(UInt8(byte))
+        byte = getc(pipe)
+      }
+      if pclose(pipe) == 0, !output.isEmpty {
+        return output.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      }
     }
-    let all = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
-    return all.filter { !$0.hasPrefix(".build") && !$0.hasPrefix(".venv") && !$0.hasPrefix(".git/") }
+    return try FileSystem.walk(String(root))
   }
 }
