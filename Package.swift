@@ -55,6 +55,9 @@ let package = Package(
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], swiftSettings: strict),
+    .testTarget(
+      name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "TestKit", "pipeline-cli"],
+      swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

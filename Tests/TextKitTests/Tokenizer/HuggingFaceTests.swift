@@ -110,9 +110,12 @@ struct HuggingFaceTests {
   @Test func givesTheSameIDs() throws {
     let small = try SmallTokenizer()
     var random = SystemRandomNumberGenerator()
-    let pool = SmallTokenizer.sentences.joined(separator: "[SEP] [MASK]\u{3099}ﾊﾟ㌔①［𠮷\u{E000}").unicodeScalars.map(\.value)
+    let pool = SmallTokenizer.sentences.joined(separator: "[SEP] [MASK]\u{3099}ﾊﾟ㌔①［𠮷\u{E000}").unicodeScalars.map(
+      \.value)
     var texts = (0..<4_000).map { _ in randomText(&random, pool, 0...40) }
-    texts += ["", " ", "[MASK]", "x[CLS]y[SEP", "[[UNK]]", "##が", "か\u{3099}くこう", "\u{3099}か", "ＡＢ１２"].map { Array($0.utf8) }
+    texts += ["", " ", "[MASK]", "x[CLS]y[SEP", "[[UNK]]", "##が", "か\u{3099}くこう", "\u{3099}か", "ＡＢ１２"].map {
+      Array($0.utf8)
+    }
     for length in [99, 100, 101, 250] {
       texts.append(Array(String(repeating: "朝", count: length).utf8) + Array("、港".utf8))
       texts.append(Array(String(repeating: "h", count: length).utf8))

@@ -92,7 +92,8 @@ private func strings(_ tokens: [[UInt8]]) -> [String] { tokens.map { String(deco
       let letters = Array("あいうえお".prefix([2, 3, 5][round % 3]))
       var words: [String: Int] = [:]
       for _ in 0..<[20, 60][round % 2] {
-        let word = String((0..<Int.random(in: 1...9, using: &random)).map { _ in letters.randomElement(using: &random)! })
+        let word = String(
+          (0..<Int.random(in: 1...9, using: &random)).map { _ in letters.randomElement(using: &random)! })
         words[word, default: 0] += Int.random(in: 1...4, using: &random)
       }
       var trainer = WordPieceTrainer()

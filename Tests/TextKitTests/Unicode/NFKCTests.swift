@@ -77,7 +77,9 @@ let everyAssignedScalar: [UInt32] = (UInt32(1)..<0x11_0000).filter {
     var random = SystemRandomNumberGenerator()
     for _ in 0..<5_000 {
       let text = randomText(&random, delicate, 1...8)
-      #expect(NFKC.current.normalize(text) == icu(text), "\(String(decoding: text, as: UTF8.self).unicodeScalars.map(\.value))")
+      #expect(
+        NFKC.current.normalize(text) == icu(text),
+        "\(String(decoding: text, as: UTF8.self).unicodeScalars.map(\.value))")
     }
   }
 

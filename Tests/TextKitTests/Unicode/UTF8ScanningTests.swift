@@ -25,7 +25,9 @@ import Testing
   /// Random bytes, biased to leads and continuations: the same replacements as Swift's own decoder makes.
   @Test func malformedBytesAreReplacedAsTheStandardSays() {
     var random = SystemRandomNumberGenerator()
-    let likely: [UInt8] = [0x41, 0x80, 0xBF, 0xC0, 0xC2, 0xE0, 0xE3, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xA0, 0x9F, 0x90, 0x8F]
+    let likely: [UInt8] = [
+      0x41, 0x80, 0xBF, 0xC0, 0xC2, 0xE0, 0xE3, 0xED, 0xEF, 0xF0, 0xF4, 0xF5, 0xA0, 0x9F, 0x90, 0x8F,
+    ]
     for _ in 0..<5_000 {
       let bytes = (0..<Int.random(in: 1...7, using: &random)).map { _ in likely.randomElement(using: &random)! }
       let expected = String(decoding: bytes, as: UTF8.self).unicodeScalars.map(\.value)

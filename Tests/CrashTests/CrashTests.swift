@@ -1,0 +1,103 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+/// The demo pipeline, killed and resumed: its artifacts must be those of a run that nobody disturbed.
+@Suite(.serialized) struct CrashTests {
+  private let document = packagePath("Pipelines/corpus.json")
+
+  private func run(_ store: String, environment: [String: String] = [:]) throws -> ChildProcess {
+    try ChildProcess(["run", document, "--store", store, "--jobs", "2", "--json"], environment: environment)
+  }
+
+  /// Digest of every file below the artifacts.
+  private func artifacts(_ store: String) throws -> [String: String] {
+    var out: [String: String] = [:]
+    for name in try FileSystem.walk(store + "/artifacts") {
+      out[name] = try Digester.digest(file: store + "/artifacts/" + name).hex
+    }
+    return out
+  }
+
+  /// `stage/phase/key` of every task whose manifest is on disk.
+  private func finishedTasks(_ store: String) throws -> Set<String> {
+    guard FileSystem.isDirectory(store + "/artifacts") else { return [] }
+    return Set(
+      try FileSystem.walk(store + "/artifacts").filter { $0.contains("/tasks/") && $0.hasSuffix(".json") }
+        .map { path in
+          let parts = path.split(separator: "/")
+          return "\(parts[0])/\(parts.last!.dropLast(5))"
+        })
+  }
+
+  /// `stage/phase-key` of the tasks that a run says it finished.
+  private func ranTasks(_ output: String) throws -> Set<String> {
+    var out: Set<String> = []
+    for line in output.split(separator: "\n") {
+      let event = try JSONValue.parse(String(line)).value
+      guard event["event"]?.string == "taskFinished" else { continue }
+      let parts = ["phase", "key"].map { event[$0]?.string ?? "?" }
+      out.insert("\(event["stage"]?.string ?? "?")/\(parts.joined(separator: "-"))")
+    }
+    return out
+  }
+
+  @Test func everyNamedFaultPointLeavesNothingHalfDone() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    #expect(try run(folder + "/whole").wait().status == 0)
+    let expected = try artifacts(folder + "/whole")
+    #expect(expected.count > 20, "the demo writes many files")
+    for point in FaultPoint.names {
+      for occurrence in [1, 5] {
+        let store = "\(folder)/\(point)-\(occurrence)"
+        let broken = try run(store, environment: ["PIPELINE_FAULT": "\(point):\(occurrence)"]).wait()
+        #expect(broken.status == 128 + SIGKILL, "\(point):\(occurrence) was not reached")
+        let finished = try finishedTasks(store)
+        let resumed = try run(store).wait()
+        #expect(resumed.status == 0, "\(point):\(occurrence): \(resumed.errors)")
+        #expect(try ranTasks(resumed.output).isDisjoint(with: finished), "\(point): finished tasks ran again")
+        #expect(try artifacts(store) == expected, "\(point):\(occurrence)")
+        try FileSystem.removeTree(store)
+      }
+    }
+  }
+
+  @Test func thirtyKillsAtRandomMomentsLeaveTheSameArtifacts() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let began = monotonicNanoseconds()
+    #expect(try run(folder + "/whole").wait().status == 0)
+    let microseconds = (monotonicNanoseconds() - began) / 1000
+    let expected = try artifacts(folder + "/whole")
+    var random = SystemRandomNumberGenerator()
+    var kills = 0
+    var store = 0
+    while kills < 30 {
+      store += 1
+      let path = "\(folder)/\(store)"
+      // Several kills a store, each at a random moment, until one comes too late.
+      while kills < 30 {
+        let delay = UInt32.random(in: 0...UInt32(max(1, microseconds)), using: &random)
+        let before = try finishedTasks(path)
+        let result = try run(path).killed(afterMicroseconds: delay)
+        #expect(result.status == 128 + SIGKILL || result.status == 0, "\(result.errors)")
+        #expect(try ranTasks(wholeLines(result.output)).isDisjoint(with: before), "finished tasks ran again")
+        if result.status == 0 { break }
+        kills += 1
+      }
+      let last = try run(path).wait()
+      #expect(last.status == 0, "after \(kills) kills: \(last.errors)")
+      #expect(try artifacts(path) == expected, "after \(kills) kills")
+      try FileSystem.removeTree(path)
+    }
+  }
+
+  /// Without a last line that the kill cut off.
+  private func wholeLines(_ output: String) -> String {
+    guard let newline = output.utf8.lastIndex(of: 10) else { return "" }
+    return String(output[...newline])
+  }
+}

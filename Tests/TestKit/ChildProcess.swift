@@ -1,0 +1,70 @@
+import Glibc
+import ShardKit
+
+/// The built program as a child process, with its output in files: for tests of exit codes, kills and sentences.
+public final class ChildProcess {
+  public struct Result: Equatable, Sendable {
+    /// Exit code; 128 + n if signal n ended it.
+    public var status: Int32
+    public var output: String
+    public var errors: String
+  }
+
+  /// `PIPELINE_BINARY`, the release build where there is one, else the debug build.
+  public static let pipeline: String = {
+    if let path = getenv("PIPELINE_BINARY") { return String(cString: path) }
+    let release = packagePath(".build/release/pipeline")
+    return FileSystem.exists(release) ? release : packagePath(".build/debug/pipeline")
+  }()
+
+  public let identifier: pid_t
+  private let folder: String
+
+  /// Starts a program.
+  /// - Parameter environment: set on top of this process's.
+  public init(_ arguments: [String], program: String = ChildProcess.pipeline, environment: [String: String] = [:])
+    throws
+  {
+    folder = temporaryDirectory()
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, folder + "/out", O_WRONLY | O_CREAT, 0o644)
+    posix_spawn_file_actions_addopen(&actions, 2, folder + "/err", O_WRONLY | O_CREAT, 0o644)
+    // Through env(1), which adds variables and finds programs by name.
+    let words = ["/usr/bin/env"] + environment.map { "\($0.key)=\($0.value)" } + [program] + arguments
+    var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    pointers.append(nil)
+    defer { pointers.forEach { free($0) } }
+    var child = pid_t()
+    let result = posix_spawn(&child, words[0], &actions, nil, pointers, environ)
+    guard result == 0 else { throw FileSystem.error(words[0], "cannot be started", number: result) }
+    identifier = child
+  }
+
+  deinit { try? FileSystem.removeTree(folder) }
+
+  public func signal(_ number: Int32) { kill(identifier, number) }
+
+  /// Waits for the end.
+  public func wait() throws -> Result {
+    var status: Int32 = 0
+    while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
+    let code = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+    return Result(
+      status: code, output: String(decoding: try FileSystem.read(folder + "/out"), as: UTF8.self),
+      errors: String(decoding: try FileSystem.read(folder + "/err"), as: UTF8.self))
+  }
+
+  /// Kills it after a time unless it has ended before.
+  public func killed(afterMicroseconds delay: UInt32) throws -> Result {
+    usleep(delay)
+    signal(SIGKILL)
+    return try wait()
+  }
+
+  public static func run(_ arguments: String..., environment: [String: String] = [:]) throws -> Result {
+    try ChildProcess(arguments, environment: environment).wait()
+  }
+}
