@@ -57,10 +57,15 @@ import Testing
     #expect(directory?.code == .io)
   }
 
-  @Test(.enabled(if: geteuid() != 0, "root may write everywhere"))
+  /// A folder without the right to write; root has every right, so for root a file system mounted read-only.
+  @Test(.enabled(if: geteuid() != 0 || mayMount, "root may write everywhere, and may not mount here"))
   func aReadOnlyFolderIsClear() throws {
+    if geteuid() == 0 { #expect(mount("tmpfs", folder, "tmpfs", UInt(MS_RDONLY), nil) == 0) }
     chmod(folder, 0o555)
-    defer { chmod(folder, 0o755) }
+    defer {
+      chmod(folder, 0o755)
+      if geteuid() == 0 { umount2(folder, Int32(MNT_DETACH)) }
+    }
     let error = #expect(throws: ShardError.self) { try FileSink(folder + "/f") }
     #expect(error?.code == .permission)
     #expect(error?.hint == "Check the owner and permissions.")
