@@ -1,6 +1,6 @@
 /// A JSON value in memory, for documents of options, manifests and API pages; records go through `JSONObjectReader`.
 ///
-/// Objects keep their order. `offset` fields of nodes give the place in the text for messages.
+/// Objects keep their order. `offset` fields of nodes give the place in the text for messages; equality passes over them.
 public indirect enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)
@@ -32,6 +32,8 @@ public struct JSONNode: Equatable, Sendable {
     self.value = value
     self.offset = offset
   }
+
+  public static func == (a: JSONNode, b: JSONNode) -> Bool { a.value == b.value }
 }
 
 public struct JSONMember: Equatable, Sendable {
@@ -45,6 +47,8 @@ public struct JSONMember: Equatable, Sendable {
     self.keyOffset = keyOffset
     node = JSONNode(value, offset: offset)
   }
+
+  public static func == (a: JSONMember, b: JSONMember) -> Bool { a.key == b.key && a.node == b.node }
 }
 
 extension JSONValue {

@@ -12,7 +12,15 @@ import Testing
     ("\"\\u0000\"", .string("\0")), ("[]", .list([])), ("{}", .object([])), ("\t[ ]\r\n", .list([])), ("\u{FEFF}1", 1),
   ])
   func accepts(_ text: String, _ value: JSONValue) throws {
-    #expect(try JSONValue.parse(text).value.text() == value.text())
+    #expect(try JSONValue.parse(text).value == value)
+  }
+
+  /// A list read from a manifest equals the same list made in memory: its place in a text is no difference.
+  @Test func equalityPassesOverPlaces() throws {
+    let written: JSONValue = ["a": .strings(["x", "y"]), "b": [:]]
+    #expect(try JSONValue.parse(written.prettyText()).value == written)
+    #expect(try JSONValue.parse("[1,2]").value != .list([2, 1]))
+    #expect(try JSONValue.parse("{\"a\":1}").value != ["b": 1])
   }
 
   @Test(arguments: [
