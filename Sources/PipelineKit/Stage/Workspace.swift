@@ -173,9 +173,10 @@ public final class Workspace {
   }
 
   /// A named warning, counted; the first message of a name is kept.
-  public func warn(_ name: String, _ message: @autoclosure () -> String) {
+  public func warn(_ name: String, times: Int = 1, _ message: @autoclosure () -> String) {
+    guard times > 0 else { return }
     if warnings[name] == nil { warnings[name] = TaskManifest.Warning(count: 0, example: message()) }
-    warnings[name]!.count += 1
+    warnings[name]!.count += times
   }
 
   /// A figure for reports; tasks' figures of the same name are summed.

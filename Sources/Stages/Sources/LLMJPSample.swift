@@ -8,7 +8,8 @@ import ShardKit
 /// - `threshold`: the exact token-weighted quantile over all rows (`RankCut`).
 /// - `sample`: each record file against the threshold.
 ///
-/// Memory does not follow the table: 100 million rows need about 0.1 GB a task, and 5 GB of the store's disk.
+/// Memory does not follow the table: 100 million rows (6.2 GB) were read within 0.82 GB, mapped pages included, and take
+/// 5 GB of the store's disk. A row without a record takes its place in the budget, since no file is read before `sample`.
 public struct LLMJPSample: Stage {
   public enum Match: String, CaseIterable, OptionChoice {
     /// By file and line number.
@@ -165,7 +166,7 @@ public struct LLMJPSample: Stage {
     var rows: [RankedRow] = []
     for file in workspace.task.files { try RankedRows(file.path).withRows { rows.append(contentsOf: $0) } }
     let repeats = rows.sortByRecord()
-    for _ in 0..<repeats { workspace.warn("duplicate-row", "a record has several rows; the first one counts") }
+    workspace.warn("duplicate-row", times: repeats, "a record has several rows; the first one counts")
     let file = try workspace.file(Self.ranked, workspace.task.key + ".rows")
     try rows.withUnsafeBytes { try file.write($0) }
     try workspace.publish(Self.ranked, file, name: workspace.task.key + ".rows")

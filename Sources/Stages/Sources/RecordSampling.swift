@@ -47,9 +47,8 @@ struct RecordSampling {
         try workspace.drop(id: record.document.id, bytes: bytes, reason: "no-quality-row")
       }
     }
-    for _ in 0..<rows.unvisited {
-      workspace.warn("row-without-record", "\(file.name) has \(lines.number) lines, the table more for it")
-    }
+    workspace.warn(
+      "row-without-record", times: rows.unvisited, "\(file.name) has \(lines.number) lines, the table more for it")
   }
 
   private func sample(_ record: inout LLMJPRecord, _ row: RankedRow, _ output: DocumentOutput) throws {

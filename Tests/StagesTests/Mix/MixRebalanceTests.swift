@@ -123,6 +123,16 @@ import Testing
     #expect(svg.contains(">news<") && svg.contains("&lt;a&amp;b&gt;") && svg.hasSuffix("</svg>\n"))
   }
 
+  @Test func theFixtureKeepsItsNewsUnderTheDefaultCap() throws {
+    let path = packagePath("Fixtures/mix/documents.jsonl")
+    let file = ArtifactFile(path: path, name: "documents.jsonl", bytes: 0, digest: try Digester.digest(file: path))
+    let harness = try StageHarness(MixRebalance.self, options: ["unit": "documents"])
+    harness.add(files: [file], to: "documents")
+    try harness.run()
+    // Six news beside six others: two of eight, since a third would be more than three in ten.
+    #expect(harness.ledger.output.documents == 8 && harness.ledger.dropped["over-share"]?.documents == 4)
+  }
+
   private static let wrongOptions: [(JSONValue, String)] = [
     (["shares": ["a": 1], "ratios": ["a": 1]], "'shares' and 'ratios' are two forms of a mix"),
     (["ratios": ["a": 1], "budget": 5], "'ratios' say how much is taken already"),
