@@ -54,7 +54,8 @@ let package = Package(
     .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
-    .testTarget(name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], swiftSettings: strict),
+    .testTarget(
+      name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "TestKit", "pipeline-cli"],
       swiftSettings: strict),

@@ -88,6 +88,12 @@ enum Interruption {
   static var level: Int { count.load(ordering: .relaxed) }
 
   static func install() {
+    // A parent may have had them blocked, as the threads of some runtimes do.
+    var ours = sigset_t()
+    sigemptyset(&ours)
+    sigaddset(&ours, SIGINT)
+    sigaddset(&ours, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &ours, nil)
     for number in [SIGINT, SIGTERM] {
       signal(number) { _ in Interruption.count.add(1, ordering: .relaxed) }
     }

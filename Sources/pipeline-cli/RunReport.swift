@@ -140,16 +140,18 @@ final class RunReport {
 }
 
 extension StageProgress {
-  /// By bytes where the size of the work is known, else by tasks.
+  /// By bytes where the work says how far it is, and by tasks, whichever is further.
   var fraction: Double {
-    if totalBytes > 0 { return min(1, Double(bytes) / Double(totalBytes)) }
-    return tasks > 0 ? Double(tasksDone) / Double(tasks) : 0
+    let byTasks = tasks > 0 ? Double(tasksDone) / Double(tasks) : 0
+    return max(byTasks, bytesFraction)
   }
 
-  /// Unknown at the start and when nothing moves.
+  private var bytesFraction: Double { totalBytes > 0 ? min(1, Double(bytes) / Double(totalBytes)) : 0 }
+
+  /// Unknown at the start and when nothing moves. By bytes alone: tasks done before took no time now.
   var remainingMilliseconds: Int? {
-    guard milliseconds > 1000, fraction > 0.01 else { return nil }
-    return Int(Double(milliseconds) * (1 - fraction) / fraction)
+    guard milliseconds > 1000, bytesFraction > 0.01 else { return nil }
+    return Int(Double(milliseconds) * (1 - bytesFraction) / bytesFraction)
   }
 
   var rates: String {

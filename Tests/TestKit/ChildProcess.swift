@@ -47,6 +47,11 @@ public final class ChildProcess {
 
   public func signal(_ number: Int32) { kill(identifier, number) }
 
+  /// What it has written to standard output by now.
+  public func outputSoFar() throws -> String {
+    String(decoding: try FileSystem.read(folder + "/out"), as: UTF8.self)
+  }
+
   /// Waits for the end.
   public func wait() throws -> Result {
     var status: Int32 = 0

@@ -14,5 +14,8 @@ public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
     self.hint = hint
   }
 
-  public var description: String { hint.map { "\(message). \($0)" } ?? "\(message)." }
+  public var description: String {
+    let end = message.hasSuffix("?") || message.hasSuffix(".") ? "" : "."
+    return hint.map { "\(message)\(end) \($0)" } ?? message + end
+  }
 }

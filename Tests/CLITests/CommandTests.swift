@@ -1,0 +1,210 @@
+import Glibc
+import ShardKit
+import TestKit
+import Testing
+
+/// The commands on a small real pipeline.
+@Suite struct CommandTests {
+  @Test func artifactPrintsAPathAndNothingElse() throws {
+    let bench = try Workbench()
+    let early = try bench.run("artifact", "corpus.json", "shards")
+    #expect(early.status == 1)
+    #expect(
+      bench.errors(early) == [
+        "'shards' has no finished output yet. Make it with `pipeline run corpus.json --until shards`."
+      ])
+    #expect(early.out.isEmpty)
+    #expect(!FileSystem.exists(bench.folder + "/.pipeline"), "a command that only looks makes no store")
+    try bench.run("run", "corpus.json")
+    let outcome = try bench.run("artifact", "corpus.json", "shards")
+    #expect(outcome.err.isEmpty)
+    #expect(outcome.status == 0)
+    #expect(outcome.out.hasSuffix("/mds\n"))
+    #expect(outcome.out.split(separator: "\n").count == 1)
+    #expect(FileSystem.exists(outcome.out.dropLast() + "/index.json"))
+    #expect(try bench.run("artifact", "shards.mds").out == outcome.out)
+  }
+
+  @Test func explainNamesTheOptionOldAndNew() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    try bench.write("corpus.json", Workbench.document(minimum: "85"))
+    let clean = try bench.run("explain", "clean")
+    #expect(clean.status == 0)
+    #expect(clean.out.hasPrefix("clean (text.clean, revision "))
+    #expect(clean.out.contains("  option 'minimumBytes' changed: 20 → 85\n"))
+    #expect(clean.out.contains("run: it has not run before"))
+    let shards = try bench.run("explain", "corpus.json", "shards")
+    #expect(shards.out.contains("  clean: run: option 'minimumBytes' changed: 20 → 85\n"))
+    let json = try JSONValue.parse(try bench.run("explain", "clean", "--json").out).value
+    #expect(json["verdict"]?.string == "run")
+    #expect(
+      try bench.run("plan", "corpus.json").out.contains("clean   run      option 'minimumBytes' changed: 20 → 85"))
+  }
+
+  @Test func traceFollowsADocumentToItsSampleOrItsDrop() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    let kept = try bench.run("trace", "f1/0")
+    #expect(kept.status == 0)
+    #expect(kept.out.contains("clean   kept: line 3 of documents/00000.jsonl.zst, 90 bytes of text\n"))
+    #expect(kept.out.contains("shards  kept: sample 2 of mds/shard.00000.mds, 90 bytes of text\n"))
+    let dropped = try bench.run("trace", "corpus.json", "f0/1")
+    #expect(dropped.out.contains("clean   dropped: too-short: 6 against 20\n"))
+    #expect(dropped.out.contains("shards  not reached\n"))
+    let unknown = try bench.run("trace", "f9/9")
+    #expect(unknown.status == 2)
+    #expect(
+      bench.errors(unknown).first?.hasPrefix("no finished output of this pipeline holds a document with the id 'f9/9'")
+        == true)
+    let json = try JSONValue.parse(try bench.run("trace", "f0/1", "--json").out).value
+    #expect(json["found"]?.bool == true)
+    #expect(json["stages"]?.array?[1]["drops"]?.array?[0]["threshold"]?.double == 20)
+  }
+
+  @Test func verifyFindsWhatWasAlteredAndTheNextRunMendsJustThat() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    #expect(try bench.run("verify").out.hasPrefix("all well: "))
+    let folder = String(try bench.run("artifact", "clean").out.dropLast())
+    let path = "\(folder)/\(try #require(try FileSystem.list(folder).first))"
+    let good = try FileSystem.read(path)
+    var bytes = good
+    bytes[bytes.count / 2] ^= 0xFF
+    try FileSystem.write(bytes, to: path)
+    try FileSystem.write([1], to: folder + "/stray.txt")
+    #expect(try bench.run("plan").out.contains("clean   fresh"), "the same size: only reading shows it")
+    let outcome = try bench.run("verify")
+    #expect(outcome.status == 1)
+    #expect(outcome.out.contains("altered  clean: its file documents/00000.jsonl.zst was altered: its digest is "))
+    #expect(
+      outcome.out.contains("extra  clean: the file documents/stray.txt is not in its manifest; nothing reads it\n"))
+    #expect(outcome.out.contains("The next run does 1 task again: clean\n"))
+    #expect(try bench.run("plan").out.contains("clean   run      its file documents/00000.jsonl.zst was altered"))
+    let mended = try bench.run("run", "corpus.json")
+    #expect(mended.out.contains("read    fresh"))
+    #expect(mended.out.contains("shards  fresh"))
+    #expect(try FileSystem.read(path) == good)
+    #expect(try bench.run("verify").status == 0)
+  }
+
+  @Test func pruneRemovesWhatWasReplacedAndAsksFirst() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    try bench.write("corpus.json", Workbench.document(minimum: "85"))
+    try bench.run("run", "corpus.json")
+    let shown = try bench.run("prune", "--dry-run")
+    #expect(shown.out.contains("a newer output has replaced it"))
+    #expect(shown.out.contains("2 outputs, "))
+    let unasked = try bench.run("prune", "corpus.json")
+    #expect(unasked.status == 2)
+    #expect(bench.errors(unasked) == ["nothing was removed: nobody can be asked here. Give --yes to remove them."])
+    #expect(try bench.run("prune", "--keep", "2").out == "nothing to remove\n")
+    #expect(try bench.run("prune", "--yes").status == 0)
+    #expect(try bench.run("prune", "--dry-run").out == "nothing to remove\n")
+    #expect(try bench.run("run", "corpus.json").out.hasPrefix("nothing to do: 3 stages up to date"))
+  }
+
+  @Test func pruneSparesOtherPipelinesOfTheStore() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    let other = Workbench.document(minimum: "85").replacing("\"corpus\"", with: "\"other\"")
+    try bench.write("other.json", other)
+    try bench.run("run", "other.json")
+    #expect(try bench.run("prune", "other.json", "--dry-run").out == "nothing to remove\n")
+    let one = try bench.run("artifact", "corpus.json", "clean").out
+    #expect(try bench.run("artifact", "other.json", "clean").out != one, "each pipeline has its own newest output")
+  }
+
+  @Test func lineageBalances() throws {
+    let bench = try Workbench()
+    try bench.run("run", "corpus.json")
+    let text = try bench.run("lineage").out
+    #expect(text.contains("  dropped  1 document, 6 B  too-short\n"))
+    #expect(text.contains("  reads    read.documents  "))
+    let json = try JSONValue.parse(try bench.run("lineage", "--json").out).value
+    let ledger = json["stages"]?.array?[1]["made"]?["ledger"]
+    #expect(ledger?["input"]?["documents"]?.integer == 4)
+    #expect(ledger?["output"]?["documents"]?.integer == 3)
+    #expect(try bench.run("lineage", "corpus.json", "--html", "page.html").status == 0)
+    let page = String(decoding: try FileSystem.read(bench.folder + "/page.html"), as: UTF8.self)
+    #expect(page.contains("clean: 1 dropped as too-short"))
+    #expect(!page.contains("<script") && !page.contains("src="))
+  }
+
+  @Test func statusSaysHowFarItCame() throws {
+    let bench = try Workbench()
+    #expect(try bench.run("status").out.hasPrefix("This pipeline has not run before.\n"))
+    try bench.run("run", "corpus.json", "--until", "clean")
+    let status = try bench.run("status").out
+    #expect(status.contains("run 1 began "))
+    #expect(status.contains("clean   fresh  "))
+    #expect(status.contains("shards  new"))
+    let json = try JSONValue.parse(try bench.run("status", "--json").out).value
+    #expect(json["stages"]?.array?.map { $0["state"]?.string } == ["fresh", "fresh", "new"])
+  }
+
+  @Test func initWritesAPipelineThatRuns() throws {
+    let bench = try Workbench()
+    #expect(try bench.run("init", "fresh/first.json").status == 0)
+    let outcome = try bench.run("run", "fresh/first.json")
+    #expect(outcome.status == 0)
+    #expect(outcome.out.contains("dedupe  done                5    4        1"), "one of the texts is a near-duplicate")
+    let again = try bench.run("init", "fresh/first.json")
+    #expect(again.status == 2)
+    #expect(bench.errors(again) == ["fresh/first.json exists already, and is left as it is. Name another file."])
+  }
+
+  @Test func schemaAcceptsWhatLoadsAndRejectsWhatDoesNot() throws {
+    let bench = try Workbench()
+    try bench.write("bad1.json", Workbench.document(minimum: "\"many\""))
+    try bench.write("bad2.json", Workbench.document(extra: #", "x": { "use": "text.claen" }"#))
+    try bench.write("bad3.json", Workbench.document(extra: #", "x": { "use": "text.clean" }"#))
+    try bench.write("good.json", Workbench.document(minimum: #""${files}""#))
+    try bench.write(
+      "check.py",
+      """
+      import json, sys, jsonschema
+      schema = json.load(open('schema.json'))
+      jsonschema.Draft202012Validator.check_schema(schema)
+      validator = jsonschema.Draft202012Validator(schema)
+      print([validator.is_valid(json.load(open(name))) for name in sys.argv[1:]])
+      """)
+    let outcome = try bench.shell(
+      "pipeline schema > schema.json && ${PIPELINE_PYTHON:-python3} check.py corpus.json good.json bad1.json bad2.json bad3.json"
+    )
+    #expect(outcome.out == "[True, True, False, False, False]\n", "\(outcome.err)")
+  }
+
+  @Test func stagesDocumentThemselves() throws {
+    let bench = try Workbench()
+    let one = try bench.run("stages", "mds.write").out
+    #expect(
+      one.contains(
+        "\n  shardBytes  a number of bytes such as 67108864 or \"64MiB\", 1024 to 4294967295, default 67108864\n"))
+    let json = try JSONValue.parse(try bench.run("stages", "--json").out).value
+    #expect(json.array?.contains { $0["name"]?.string == "dedupe.minhash" } == true)
+  }
+
+  @Test func doctorFindsNothingMissingHere() throws {
+    let bench = try Workbench()
+    let outcome = try bench.run("doctor")
+    #expect(outcome.status == 0, "\(outcome.out)")
+    #expect(outcome.out.contains("hard links"))
+  }
+
+  @Test func aReaderThatGoesAwayEndsItQuietly() throws {
+    let bench = try Workbench()
+    let outcome = try bench.shell("pipeline schema | head -n 1; pipeline stages --json | head -c 1")
+    #expect(outcome.out == "{\n[")
+    #expect(outcome.err.isEmpty)
+    let run = try bench.shell("set -o pipefail; pipeline run corpus.json --json | head -n 1 > first; pipeline plan")
+    #expect(run.out.contains("shards  fresh"), "the run finishes its work without its reader")
+  }
+
+  @Test func noColoursWhereNobodySeesThem() throws {
+    let bench = try Workbench()
+    let outcome = try bench.run("run", "corpus.json", environment: ["TERM": "xterm"])
+    #expect(!outcome.out.contains("\u{1B}") && !outcome.err.contains("\u{1B}"))
+  }
+}

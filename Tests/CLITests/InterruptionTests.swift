@@ -1,0 +1,68 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+/// Signals sent to a real child, in the middle of real work.
+@Suite(.serialized) struct InterruptionTests {
+  /// A stage of one task for each file.
+  private static func bench(files: Int, linesPerFile: (Int) -> Int) throws -> Workbench {
+    let sources = (0..<files).map {
+      #""read\#($0)": { "use": "documents.read", "options": { "files": "texts/\#($0).jsonl" } }"#
+    }
+    let document = #"{ "format": 1, "name": "corpus", "stages": { \#(sources.joined(separator: ",\n")) } }"#
+    let bench = try Workbench(document, texts: [])
+    let text = String(repeating: "雪が降る前の晩、山の家では保存食の瓶を数える。", count: 40)
+    for file in 0..<files {
+      let lines = (0..<linesPerFile(file)).map { #"{"id":"\#(file)/\#($0)","text":"\#(text)","source":"test"}"# }
+      try bench.write("texts/\(file).jsonl", lines.joined(separator: "\n"))
+    }
+    return bench
+  }
+
+  /// Starts a run and sends Ctrl-C when a piece of text has been printed.
+  private static func interrupted(
+    _ bench: Workbench, at text: String, times: Int
+  ) throws -> (status: Int32, events: [JSONValue]) {
+    let child = try bench.start([Workbench.program, "run", "corpus.json", "--json", "--jobs", "1"])
+    let deadline = monotonicNanoseconds() + 60_000_000_000
+    while try !child.outputSoFar().contains(text), monotonicNanoseconds() < deadline { usleep(2000) }
+    for number in 0..<times {
+      if number > 0 { usleep(50_000) }
+      child.signal(SIGINT)
+    }
+    let result = try child.wait()
+    return (result.status, try result.output.split(separator: "\n").map { try JSONValue.parse(String($0)).value })
+  }
+
+  private static func tasks(_ events: [JSONValue]) -> Int { events.count { $0["event"]?.string == "task" } }
+
+  @Test func onceLetsTheRunningTasksFinish() throws {
+    let bench = try Self.bench(files: 12) { _ in 1500 }
+    let (status, events) = try Self.interrupted(bench, at: #"{"event":"task""#, times: 1)
+    #expect(status == 130)
+    #expect(events.last?["event"]?.string == "ended")
+    #expect(events.last?["outcome"]?.string == "interrupted")
+    #expect(events.contains { $0["event"]?.string == "interrupted" && $0["now"]?.bool == false })
+    #expect(events.allSatisfy { $0["time"]?.integer != nil })
+    #expect(try bench.run("status", "corpus.json").out.contains("interrupted after "))
+    let resumed = try bench.run("run", "corpus.json", "--json")
+    #expect(resumed.status == 0)
+    let again = try resumed.out.split(separator: "\n").map { try JSONValue.parse(String($0)).value }
+    #expect(Self.tasks(again) == 12 - Self.tasks(events), "what was finished is not done again")
+    #expect(try bench.run("run", "corpus.json").out.hasPrefix("nothing to do: 12 stages up to date"))
+  }
+
+  @Test func twiceStopsAtOnce() throws {
+    // The second file takes seconds to read.
+    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 20_000 }
+    let (status, events) = try Self.interrupted(bench, at: #""stage":"read1","phase":"#, times: 2)
+    #expect(status == 130)
+    #expect(events.last?["outcome"]?.string == "interrupted")
+    #expect(events.contains { $0["event"]?.string == "interrupted" && $0["now"]?.bool == true })
+    #expect(Self.tasks(events) == 1, "the long task did not finish")
+    #expect(try bench.run("run", "corpus.json").status == 0)
+    #expect(try bench.run("verify").status == 0)
+  }
+}
