@@ -26,8 +26,12 @@ public struct ShardError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    let sentence = "\(subject): \(message)"
-    guard let hint else { return sentence + "." }
-    return "\(sentence). \(hint)"
+    sentence("\(subject): \(message)", hint: hint)
   }
+}
+
+/// A message with its full stop, unless it ends in a question, and what to do next.
+public func sentence(_ message: String, hint: String?) -> String {
+  let closed = message.hasSuffix("?") || message.hasSuffix(".") ? message : message + "."
+  return hint.map { "\(closed) \($0)" } ?? closed
 }

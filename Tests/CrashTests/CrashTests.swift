@@ -37,8 +37,8 @@ import Testing
     var out: Set<String> = []
     for line in output.split(separator: "\n") {
       let event = try JSONValue.parse(String(line)).value
-      guard event["event"]?.string == "taskFinished" else { continue }
-      let parts = ["phase", "key"].map { event[$0]?.string ?? "?" }
+      guard event["event"]?.string == "task" else { continue }
+      let parts = ["phase", "task"].map { event[$0]?.string ?? "?" }
       out.insert("\(event["stage"]?.string ?? "?")/\(parts.joined(separator: "-"))")
     }
     return out
@@ -47,9 +47,11 @@ import Testing
   @Test func everyNamedFaultPointLeavesNothingHalfDone() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
-    #expect(try run(folder + "/whole").wait().status == 0)
+    let whole = try run(folder + "/whole").wait()
+    #expect(whole.status == 0)
     let expected = try artifacts(folder + "/whole")
     #expect(expected.count > 20, "the demo writes many files")
+    #expect(try ranTasks(whole.output) == finishedTasks(folder + "/whole"), "events and manifests name the same tasks")
     for point in FaultPoint.names {
       for occurrence in [1, 5] {
         let store = "\(folder)/\(point)-\(occurrence)"

@@ -1,3 +1,5 @@
+import ShardKit
+
 /// What stops a run as a whole: the store, the lock, a selection, failed stages.
 public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
@@ -14,8 +16,5 @@ public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
     self.hint = hint
   }
 
-  public var description: String {
-    let end = message.hasSuffix("?") || message.hasSuffix(".") ? "" : "."
-    return hint.map { "\(message)\(end) \($0)" } ?? message + end
-  }
+  public var description: String { sentence(message, hint: hint) }
 }

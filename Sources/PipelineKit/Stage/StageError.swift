@@ -1,3 +1,5 @@
+import ShardKit
+
 /// Why a stage could not do its work. `description` says where, what, why and what next.
 public struct StageError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
@@ -28,8 +30,6 @@ public struct StageError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    let sentence = subject.isEmpty ? message : "\(subject): \(message)"
-    guard let hint else { return sentence + "." }
-    return "\(sentence). \(hint)"
+    sentence(subject.isEmpty ? message : "\(subject): \(message)", hint: hint)
   }
 }
