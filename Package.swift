@@ -3,7 +3,7 @@ import PackageDescription
 
 // Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
 //   C shims → ShardKit (bytes) → TextKit (language) → PipelineKit (the DAG) → Stages (the work) → pipeline-cli
-//   TrainerCore stands on ShardKit and TextKit, beside PipelineKit, and knows no DAG.
+//   TrainerCore (models) and NetKit (servers) stand on ShardKit beside PipelineKit, and know no DAG.
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 let package = Package(
@@ -21,10 +21,12 @@ let package = Package(
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CICU", linkerSettings: [.linkedLibrary("icuuc")]),
     .target(name: "CCLD2", linkerSettings: [.linkedLibrary("cld2")]),
     .target(name: "CKernels"),
+    .target(name: "CTorch"),
 
     .target(
       name: "ShardKit",
@@ -37,9 +39,12 @@ let package = Package(
     .target(
       name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
-    .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit"], swiftSettings: strict),
+    .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit", "CTorch"], swiftSettings: strict),
     .target(
-      name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "CXML2"],
+      name: "NetKit",
+      dependencies: ["ShardKit", "CCurl", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict),
+    .target(
+      name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2"],
       swiftSettings: strict),
     .executableTarget(
       name: "pipeline-cli",
@@ -53,6 +58,8 @@ let package = Package(
     .testTarget(name: "ShardKitTests", dependencies: ["ShardKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "TrainerCoreTests", dependencies: ["TrainerCore", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "NetKitTests", dependencies: ["NetKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
     .testTarget(
       name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], exclude: ["Snapshots"], swiftSettings: strict),

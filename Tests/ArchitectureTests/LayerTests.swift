@@ -5,9 +5,10 @@ private let layers: KeyValuePairs<String, Set<String>> = [
   "ShardKit": ["CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels", "Crypto", "Glibc"],
   "TextKit": ["ShardKit", "CICU", "CCLD2", "CKernels", "CZlib", "CLZ4", "Glibc"],
   "PipelineKit": ["ShardKit", "GRDB", "Glibc", "Synchronization", "Dispatch"],
-  "TrainerCore": ["ShardKit", "TextKit", "Glibc", "Synchronization"],
+  "TrainerCore": ["ShardKit", "TextKit", "CTorch", "Glibc", "Synchronization"],
+  "NetKit": ["ShardKit", "CCurl", "GRDB", "Glibc", "Synchronization"],
   "Stages": [
-    "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "CXML2", "CKernels", "Glibc", "Synchronization",
+    "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2", "CKernels", "Glibc", "Synchronization",
   ],
   "pipeline-cli": [
     "Stages", "PipelineKit", "ShardKit", "TextKit", "ArgumentParser", "Glibc", "Synchronization", "Dispatch",

@@ -1,0 +1,139 @@
+// The training engine's interface: a table of C functions over libtorch, found in `libpipelinetorch.so`.
+//
+// Rules of every function that returns `int`: 0 is success; anything else is a failure whose sentence
+// `last_error` holds for the calling thread. No exception crosses. Results come through out-parameters, and every
+// `pt_tensor *` given out belongs to the caller, who frees it. Shapes are written [rows, columns].
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Raised with every change of this header; the loader refuses another.
+#define PIPELINE_TORCH_ABI 1
+
+typedef struct pt_tensor pt_tensor;
+typedef struct pt_group pt_group;
+
+enum pt_dtype { PT_FLOAT32 = 0, PT_BFLOAT16 = 1, PT_INT64 = 2, PT_INT32 = 3, PT_BOOL = 4, PT_FLOAT64 = 5, PT_UINT8 = 6 };
+
+// `index` is -1 for the CPU, else the number of a CUDA device.
+typedef struct {
+  int32_t index;
+} pt_device;
+
+// Called twice for a checkpointed block: without gradient in the forward pass, with it in the backward pass.
+// Takes its inputs as borrowed handles, gives back a new one; returns 0 or a failure.
+typedef int (*pt_block)(void *context, pt_tensor *const *inputs, size_t count, pt_tensor **output);
+
+typedef struct {
+  uint32_t abi;
+
+  // Of the engine
+  const char *(*last_error)(void);
+  const char *(*version)(void);               // torch's own, such as 2.13.0+cpu
+  int32_t (*device_count)(void);              // CUDA devices
+  int (*device_name)(pt_device, char *name, size_t capacity);
+  int (*set_threads)(int32_t count);
+  int (*seed)(uint64_t seed);                 // every generator: CPU and the current CUDA device
+  int (*set_gradient)(bool enabled);          // of the calling thread
+  int (*synchronize)(pt_device);
+  int (*peak_memory)(pt_device, int64_t *bytes);
+
+  // Of a tensor
+  void (*free)(pt_tensor *);
+  int (*alias)(const pt_tensor *, pt_tensor **out);         // another handle to the same tensor
+  int32_t (*rank)(const pt_tensor *);
+  int64_t (*size)(const pt_tensor *, int32_t dimension);
+  int32_t (*dtype)(const pt_tensor *);
+  int (*from_host)(const void *bytes, int32_t dtype, const int64_t *shape, size_t rank, pt_device, pt_tensor **out);
+  int (*to_host)(const pt_tensor *, void *bytes, size_t capacity);   // contiguous, in the tensor's own dtype
+  int (*write_host)(pt_tensor *, const void *bytes, size_t count);   // fills in place
+  int (*full)(double value, int32_t dtype, const int64_t *shape, size_t rank, pt_device, pt_tensor **out);
+  int (*normal)(double mean, double deviation, int32_t dtype, const int64_t *shape, size_t rank, pt_device, pt_tensor **out);
+  int (*to)(const pt_tensor *, int32_t dtype, pt_device, pt_tensor **out);
+  int (*item)(const pt_tensor *, double *out);
+
+  // Gradients
+  int (*require_gradient)(pt_tensor *, bool);
+  int (*gradient)(const pt_tensor *, pt_tensor **out);      // NULL where there is none
+  int (*clear_gradient)(pt_tensor *);
+  int (*backward)(const pt_tensor *loss);
+  int (*detach)(const pt_tensor *, pt_tensor **out);
+  int (*checkpoint)(pt_block, void *context, void (*release)(void *), pt_tensor *const *inputs, size_t count, pt_tensor **out);
+
+  // Shapes and rows
+  int (*reshape)(const pt_tensor *, const int64_t *shape, size_t rank, pt_tensor **out);
+  int (*transpose)(const pt_tensor *, int32_t a, int32_t b, pt_tensor **out);
+  int (*narrow)(const pt_tensor *, int32_t dimension, int64_t start, int64_t length, pt_tensor **out);
+  int (*concatenate)(pt_tensor *const *, size_t count, int32_t dimension, pt_tensor **out);
+  int (*expand)(const pt_tensor *, const int64_t *shape, size_t rank, pt_tensor **out);
+  int (*select_rows)(const pt_tensor *, const pt_tensor *rows, pt_tensor **out);                    // [n, d], [m] → [m, d]
+  int (*scatter_rows)(const pt_tensor *, const pt_tensor *rows, int64_t total, pt_tensor **out);    // [m, d], [m] → [total, d], zeros elsewhere
+
+  // Arithmetic
+  int (*add)(const pt_tensor *, const pt_tensor *, double scale, pt_tensor **out);   // a + scale·b
+  int (*multiply)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
+  int (*divide)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
+  int (*affine)(const pt_tensor *, double scale, double shift, pt_tensor **out);     // scale·a + shift
+  int (*matmul)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
+  int (*unary)(const pt_tensor *, int32_t function, pt_tensor **out);                // see pt_unary
+  int (*sum)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);      // dimension below -rank: over all
+  int (*mean)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);
+  int (*norm)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);     // Euclidean
+  int (*argmax)(const pt_tensor *, int32_t dimension, pt_tensor **out);
+  int (*equal)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
+  int (*softmax)(const pt_tensor *, int32_t dimension, bool logarithm, pt_tensor **out);
+
+  // Of a transformer
+  int (*embedding)(const pt_tensor *weight, const pt_tensor *ids, int64_t padding, pt_tensor **out);   // [V, d], [n] → [n, d]
+  int (*linear)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, pt_tensor **out);  // bias may be NULL
+  int (*layer_norm)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, double epsilon, pt_tensor **out);
+  int (*dropout)(const pt_tensor *x, double probability, bool training, pt_tensor **out);
+  // layer_norm(dropout(x) + residual)
+  int (*dropout_add_norm)(const pt_tensor *x, const pt_tensor *residual, const pt_tensor *weight, const pt_tensor *bias,
+                          double probability, bool training, double epsilon, pt_tensor **out);
+  // dropout(gelu(x[:, :h]) · x[:, h:]): [n, 2h] → [n, h]
+  int (*geglu)(const pt_tensor *x, double probability, bool training, pt_tensor **out);
+  // qkv [batch·length, 3·heads·d] in the order (q|k|v) × head × d; bias NULL or broadcastable to
+  // [batch, heads, length, length], added to q·k/√d; cosine and sine NULL or [length, d] (rotary, half-split form)
+  // → [batch·length, heads·d]
+  int (*attention)(const pt_tensor *qkv, int64_t batch, int64_t length, int64_t heads, const pt_tensor *bias,
+                   const pt_tensor *cosine, const pt_tensor *sine, double dropout, bool training, pt_tensor **out);
+  // mean over rows whose label is not `ignored`; [n, classes], [n]
+  int (*cross_entropy)(const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out);
+
+  // Lists of parameters
+  int (*copy_all)(pt_tensor *const *to, pt_tensor *const *from, size_t count);       // converts dtypes
+  int (*add_all)(pt_tensor *const *to, pt_tensor *const *from, size_t count, double scale);
+  int (*scale_all)(pt_tensor *const *, size_t count, double factor);
+  int (*norm_all)(pt_tensor *const *, size_t count, pt_tensor **out);                // one number, on the device
+  int (*clip_all)(pt_tensor *const *, size_t count, const pt_tensor *norm, double maximum);
+  // Decoupled weight decay (torch.optim.AdamW). `step` counts from 1.
+  int (*adamw)(pt_tensor *const *weights, pt_tensor *const *gradients, pt_tensor *const *first,
+               pt_tensor *const *second, size_t count, int64_t step, double rate, double beta1, double beta2,
+               double decay, double epsilon);
+
+  // Several processes. `backend` is "gloo" or "nccl".
+  int (*group_join)(const char *backend, const char *host, int32_t port, int32_t rank, int32_t size, pt_device,
+                    double timeout_seconds, pt_group **out);
+  int (*group_sum)(pt_group *, pt_tensor *const *, size_t count);                    // in place, on every rank
+  int (*group_broadcast)(pt_group *, pt_tensor *const *, size_t count, int32_t root);
+  int (*group_barrier)(pt_group *);
+  void (*group_leave)(pt_group *);
+} pt_engine;
+
+enum pt_unary { PT_TANH = 0, PT_GELU = 1, PT_RELU = 2, PT_EXP = 3, PT_LOG = 4, PT_SQRT = 5, PT_SIGMOID = 6, PT_NEGATE = 7, PT_ABS = 8, PT_COS = 9, PT_SIN = 10 };
+
+// The library's one exported symbol. NULL when it does not speak the asked ABI.
+const pt_engine *pipeline_torch_engine(uint32_t abi);
+
+// In the program: opens the library at `path` and asks it for its table. On failure returns NULL and writes a sentence.
+const pt_engine *pipeline_torch_open(const char *path, char *problem, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
