@@ -78,7 +78,7 @@ public final class StageHarness {
       var done: [Int: TaskManifest] = [:]
       for i in backwards ? Array(tasks.indices.reversed()) : Array(tasks.indices) {
         done[i] = try TaskRun(
-          directory: "\(directory)/node", phase: phase, task: tasks[i],
+          directory: "\(directory)/node", keptState: "\(directory)/state", phase: phase, task: tasks[i],
           fingerprint: Fingerprint.task(
             stage: description.name, revision: 1, options: [:], phase: phase, task: tasks[i]),
           memoryBytes: memoryBytes, control: TaskControl(), earlier: context.outputs

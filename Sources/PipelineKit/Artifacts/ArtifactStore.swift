@@ -1,6 +1,6 @@
 import ShardKit
 
-/// The files of a store: `artifacts/STAGE/FINGERPRINT/PORT/…`, each folder with its manifests.
+/// The files of a store: `artifacts/STAGE/FINGERPRINT/PORT/…`, each folder with its manifests, and `state/STAGE/…`.
 public struct ArtifactStore: Sendable {
   public let root: String
 
@@ -9,6 +9,9 @@ public struct ArtifactStore: Sendable {
   public func directory(stage: String, fingerprint: Digest) -> String {
     "\(root)/artifacts/\(stage)/\(fingerprint.short)"
   }
+
+  /// What a stage keeps between its runs; see `Workspace.stateDirectory`.
+  public func keptState(stage: String) -> String { "\(root)/state/\(stage)" }
 
   public func directory(of manifest: NodeManifest) -> String {
     directory(stage: manifest.stage, fingerprint: manifest.fingerprint)
@@ -31,6 +34,7 @@ public struct ArtifactStore: Sendable {
     // An output without files is still an artifact that can be opened.
     try FileSystem.write(Array(manifest.json.prettyText().utf8), to: folder + "/manifest.json")
     try FileSystem.removeTree(folder + "/.staging")
+    try FileSystem.removeTree(folder + "/.state")
     try FileSystem.syncDirectory(folder)
     FaultPoint.reach("stage.sealed")
   }

@@ -129,7 +129,8 @@ final class Executor {
     let plan = phase.prepared.tasks[task]
     let run = TaskRun(
       directory: store.artifacts.directory(stage: graphNode.name, fingerprint: state.identity.fingerprint),
-      phase: graphNode.description.phases[phase.number], task: plan, fingerprint: phase.prepared.fingerprints[task],
+      keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
+      task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
     let stage = graphNode.configured.stage
     let number = phase.number

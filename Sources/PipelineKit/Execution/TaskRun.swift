@@ -4,6 +4,8 @@ import ShardKit
 public struct TaskRun: Sendable {
   /// The node's folder: `PORT/…` files, `tasks/PHASE-KEY.json` manifests.
   public var directory: String
+  /// The stage's kept state, shared by all its nodes; see `Workspace.stateDirectory`.
+  public var keptState: String
   public var phase: String
   public var task: TaskPlan
   public var fingerprint: Digest
@@ -12,10 +14,11 @@ public struct TaskRun: Sendable {
   public var earlier: [String: [ArtifactFile]]
 
   public init(
-    directory: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int, control: TaskControl,
-    earlier: [String: [ArtifactFile]] = [:]
+    directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:]
   ) {
     self.directory = directory
+    self.keptState = keptState
     self.phase = phase
     self.task = task
     self.fingerprint = fingerprint
@@ -31,8 +34,11 @@ public struct TaskRun: Sendable {
     try FileSystem.makeDirectory(staging)
     defer { try? FileSystem.removeTree(staging) }
     try control.check()
+    // By fingerprint: a task that another plan of the node gave the same key must not find this one's state.
+    let state = "\(directory)/.state/\(fingerprint.short)"
     let workspace = Workspace(
-      task: task, phase: phase, staging: staging, memoryBytes: memoryBytes, control: control, earlier: earlier)
+      task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
+      memoryBytes: memoryBytes, control: control, earlier: earlier)
     try stage.run(workspace)
     // A task given up as hung must not publish when it comes back after all.
     try control.check()
@@ -45,6 +51,7 @@ public struct TaskRun: Sendable {
     }
     FaultPoint.reach("task.files")
     try publish(manifest, from: staging)
+    try FileSystem.removeTree(state)
     return manifest
   }
 

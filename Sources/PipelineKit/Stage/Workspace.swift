@@ -1,5 +1,15 @@
 import ShardKit
 
+/// How long a state folder lives.
+public enum StateLifetime: Sendable {
+  /// The task's own: kept over failures, kills and interruptions, removed when the task has been published.
+  /// `--force` begins without it.
+  case untilPublished
+  /// The stage's, below the store's `state/STAGE`: shared by its tasks and by its nodes of every fingerprint, and never
+  /// removed by pipeline, not even by `prune`: it may hold what the network will not give again.
+  case kept
+}
+
 /// A running task's hands: what it reads, writes, drops and counts.
 ///
 /// Used by one thread. Nothing written is visible until the task has ended well; then all of it is.
@@ -10,6 +20,7 @@ public final class Workspace {
   public let memoryBytes: Int
   public let control: TaskControl
   let staging: String
+  private let state: [StateLifetime: String]
   public internal(set) var ledger = Ledger()
   private(set) var files: [PublishedFile] = []
   private var warnings: [String: TaskManifest.Warning] = [:]
@@ -20,12 +31,13 @@ public final class Workspace {
 
   /// `staging` is the task's own folder, empty and on the store's file system.
   init(
-    task: TaskPlan, phase: String, staging: String, memoryBytes: Int, control: TaskControl,
-    earlier: [String: [ArtifactFile]] = [:]
+    task: TaskPlan, phase: String, staging: String, state: [StateLifetime: String], memoryBytes: Int,
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:]
   ) {
     self.task = task
     self.phase = phase
     self.staging = staging
+    self.state = state
     self.memoryBytes = memoryBytes
     self.control = control
     self.earlier = earlier
@@ -36,6 +48,15 @@ public final class Workspace {
     let path = staging + "/.temporary"
     try FileSystem.makeDirectory(path)
     return path
+  }
+
+  /// A folder that survives this attempt, so that a task that takes hours goes on where it was killed.
+  ///
+  /// Nothing in it is published or digested. What a stage leaves here may decide how much work a later attempt does,
+  /// never what a task with these inputs and options means: training writes checkpoints, a crawl what it has asked.
+  public func stateDirectory(_ lifetime: StateLifetime = .untilPublished) throws -> String {
+    try FileSystem.makeDirectory(state[lifetime]!)
+    return state[lifetime]!
   }
 
   // MARK: Reading

@@ -74,7 +74,8 @@ private func deduplicated(
       harness.files("index")[0], harness.files("duplicates")[0],
     ]
     let task = TaskRun(
-      directory: harness.directory + "/again", phase: "filter", task: TaskPlan(key: "00000", files: files),
+      directory: harness.directory + "/again", keptState: harness.directory + "/state", phase: "filter",
+      task: TaskPlan(key: "00000", files: files),
       fingerprint: Digester.digest([]), memoryBytes: 1 << 20, control: TaskControl())
     #expect { try task.run(DedupeExact(options: .init())) } throws: {
       "\($0)".contains("other documents than when it was first read")
