@@ -1,0 +1,66 @@
+/// One tensor of a model, by the name under which checkpoints store it.
+public struct ParameterShape: Equatable, Sendable {
+  public var name: String
+  public var shape: [Int]
+  public var count: Int { shape.reduce(1, *) }
+
+  public init(_ name: String, _ shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+}
+
+extension ModelShape {
+  /// Every parameter of the model with its masked-language head, in order from the input to the output: Composer's
+  /// names, of stock BERT where MosaicBERT has no such part. Query, key and value are one `Wqkv` in every kind, and the
+  /// decoder's weight is the word embedding, so it is not among them.
+  public var parameters: [ParameterShape] {
+    var list = embeddingParameters
+    for layer in 0..<layers { list += parameters(ofLayer: layer) }
+    return list + headParameters
+  }
+
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  public var embeddingParameters: [ParameterShape] {
+    let prefix = "bert.embeddings"
+    var list = [ParameterShape("\(prefix).word_embeddings.weight", [vocabularySize, hiddenSize])]
+    if kind == .bert {
+      list.append(ParameterShape("\(prefix).position_embeddings.weight", [maximumLength, hiddenSize]))
+    }
+    list.append(ParameterShape("\(prefix).token_type_embeddings.weight", [tokenTypes, hiddenSize]))
+    return list + norm("\(prefix).LayerNorm")
+  }
+
+  public func parameters(ofLayer layer: Int) -> [ParameterShape] {
+    let prefix = "bert.encoder.layer.\(layer)"
+    let hasBias = kind != .ropeBERT
+    let attention =
+      linear("\(prefix).attention.self.Wqkv", hiddenSize, 3 * hiddenSize, bias: hasBias)
+      + linear("\(prefix).attention.output.dense", hiddenSize, hiddenSize, bias: hasBias)
+      + norm("\(prefix).attention.output.LayerNorm")
+    switch kind {
+    case .mosaicBERT, .ropeBERT:
+      return attention + linear("\(prefix).mlp.gated_layers", hiddenSize, 2 * intermediateSize, bias: false)
+        + linear("\(prefix).mlp.wo", intermediateSize, hiddenSize, bias: hasBias) + norm("\(prefix).mlp.layernorm")
+    case .bert:
+      return attention + linear("\(prefix).intermediate.dense", hiddenSize, intermediateSize, bias: true)
+        + linear("\(prefix).output.dense", intermediateSize, hiddenSize, bias: true)
+        + norm("\(prefix).output.LayerNorm")
+    }
+  }
+
+  public var headParameters: [ParameterShape] {
+    linear("cls.predictions.transform.dense", hiddenSize, hiddenSize, bias: true)
+      + norm("cls.predictions.transform.LayerNorm") + [ParameterShape("cls.predictions.decoder.bias", [vocabularySize])]
+  }
+
+  private func linear(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool) -> [ParameterShape] {
+    let weight = ParameterShape("\(name).weight", [outputs, inputs])
+    return bias ? [weight, ParameterShape("\(name).bias", [outputs])] : [weight]
+  }
+
+  private func norm(_ name: String) -> [ParameterShape] {
+    [ParameterShape("\(name).weight", [hiddenSize]), ParameterShape("\(name).bias", [hiddenSize])]
+  }
+}
