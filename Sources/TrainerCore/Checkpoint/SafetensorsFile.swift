@@ -1,0 +1,80 @@
+import ShardKit
+
+/// A safetensors file, mapped into memory.
+///
+/// Everything its header says is checked when it is opened: types, shapes, and that the tensors fill the file without
+/// gap or overlap. The file must not change meanwhile.
+public final class SafetensorsFile: Sendable {
+  public let path: String
+  /// In the order of their bytes.
+  public let entries: [Safetensors.Entry]
+  public let metadata: [String: String]
+  private let mapped: MappedFile
+  private let start: Int
+  private let places: [String: Int]
+
+  public init(
+    _ path: String, maximumHeaderBytes: Int = Safetensors.maximumHeaderBytes
+  ) throws(ShardError) {
+    self.path = path
+    mapped = try MappedFile(path)
+    let json = try SafetensorsHeader.json(of: mapped.bytes, file: path, limit: maximumHeaderBytes)
+    start = 8 + json.count
+    let header = try SafetensorsHeader(json, dataBytes: mapped.bytes.count - start, file: path)
+    entries = header.entries
+    metadata = header.metadata
+    var places: [String: Int] = [:]
+    for (place, entry) in entries.enumerated() { places[entry.name] = place }
+    self.places = places
+  }
+
+  /// nil if there is no tensor of that name.
+  public subscript(name: String) -> Safetensors.Entry? { places[name].map { entries[$0] } }
+
+  public func entry(_ name: String) throws(ShardError) -> Safetensors.Entry {
+    guard let entry = self[name] else {
+      throw ShardError(
+        .malformed, path, "has no tensor '\(name)'; it has \(entries.count), such as '\(entries.first?.name ?? "")'")
+    }
+    return entry
+  }
+
+  /// A tensor's bytes, for the time of the call; not necessarily aligned to its element.
+  public func withBytes<Result>(
+    of name: String, _ body: (Safetensors.Entry, UnsafeRawBufferPointer) throws(ShardError) -> Result
+  ) throws(ShardError) -> Result {
+    let entry = try entry(name)
+    let range = (start + entry.range.lowerBound)..<(start + entry.range.upperBound)
+    return try body(entry, UnsafeRawBufferPointer(rebasing: mapped.bytes[range]))
+  }
+
+  /// A tensor's values as floats: F32 as they are, F16, BF16 and F64 converted.
+  public func floats(of name: String) throws(ShardError) -> [Float] {
+    try withBytes(of: name) { (entry, bytes) throws(ShardError) in
+      switch entry.type {
+      case .float32: return Self.numbers(bytes, UInt32.self) { Float(bitPattern: $0) }
+      case .float16: return Self.numbers(bytes, UInt16.self) { Float(Float16(bitPattern: $0)) }
+      case .bfloat16: return Self.numbers(bytes, UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+      case .float64: return Self.numbers(bytes, UInt64.self) { Float(Double(bitPattern: $0)) }
+      default:
+        throw ShardError(.unsupported, path, "tensor '\(name)' is of type \(entry.type.rawValue), no floating point")
+      }
+    }
+  }
+
+  private static func numbers<Bits: BitwiseCopyable>(
+    _ bytes: UnsafeRawBufferPointer, _: Bits.Type, _ convert: (Bits) -> Float
+  ) -> [Float] {
+    let count = bytes.count / MemoryLayout<Bits>.size
+    return [Float](unsafeUninitializedCapacity: count) { out, filled in
+      for i in 0..<count {
+        out.initializeElement(
+          at: i, to: convert(bytes.loadUnaligned(fromByteOffset: i * MemoryLayout<Bits>.size, as: Bits.self)))
+      }
+      filled = count
+    }
+  }
+
+  /// Takes the pages read so far off the process's memory.
+  public func release() { mapped.release() }
+}

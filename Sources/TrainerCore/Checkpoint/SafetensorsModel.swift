@@ -1,0 +1,93 @@
+import ShardKit
+
+/// The tensors of a model: one safetensors file, or several under a `model.safetensors.index.json`.
+public struct SafetensorsModel: Sendable {
+  /// Names, sorted by bytes.
+  public let names: [String]
+  private let files: [SafetensorsFile]
+  private let fileOfName: [String: Int]
+
+  /// - Parameter path: a `.safetensors` file, or a folder that holds `model.safetensors` or the index of its parts.
+  public init(_ path: String) throws(ShardError) {
+    guard FileSystem.isDirectory(path) else {
+      self.init(try SafetensorsFile(path))
+      return
+    }
+    let index = path + "/model.safetensors.index.json"
+    let whole = path + "/model.safetensors"
+    if FileSystem.exists(index) && !FileSystem.exists(whole) {
+      try self.init(index: index, folder: path)
+    } else if FileSystem.exists(whole) {
+      self.init(try SafetensorsFile(whole))
+    } else {
+      throw ShardError(
+        .notFound, path, "holds neither model.safetensors nor model.safetensors.index.json",
+        hint: "Give a folder as `save_pretrained` of transformers writes it.")
+    }
+  }
+
+  private init(_ file: SafetensorsFile) {
+    files = [file]
+    names = file.entries.map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    fileOfName = [String: Int](uniqueKeysWithValues: names.map { ($0, 0) })
+  }
+
+  private init(index: String, folder: String) throws(ShardError) {
+    let text = try FileSystem.read(index, limit: Safetensors.maximumHeaderBytes)
+    let json: JSONValue
+    do { json = try JSONValue.parse(text).value } catch {
+      throw ShardError(.malformed, index, "is no JSON at byte \(error.offset): \(error.message)")
+    }
+    guard let map = json["weight_map"]?.members else {
+      throw ShardError(.malformed, index, "has no object 'weight_map'")
+    }
+    var files: [SafetensorsFile] = []
+    var numbers: [String: Int] = [:]
+    var fileOfName: [String: Int] = [:]
+    for member in map {
+      guard let part = member.value.string, Self.isPlain(part) else {
+        throw ShardError(
+          .malformed, index, "tensor '\(member.key)' lies in \(member.value.text()), which is no file of the folder")
+      }
+      if numbers[part] == nil {
+        numbers[part] = files.count
+        files.append(try SafetensorsFile(folder + "/" + part))
+      }
+      let number = numbers[part]!
+      guard files[number][member.key] != nil else {
+        throw ShardError(.malformed, index, "tensor '\(member.key)' is not in \(part), where the index has it")
+      }
+      fileOfName[member.key] = number
+    }
+    self.files = files
+    self.fileOfName = fileOfName
+    names = fileOfName.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
+  /// A visible file name without a path.
+  private static func isPlain(_ name: String) -> Bool {
+    ArchivePath.isSafe(name) && !name.contains("/") && !name.hasPrefix(".")
+  }
+
+  /// The file that a tensor lies in.
+  public func file(of name: String) throws(ShardError) -> SafetensorsFile {
+    guard let number = fileOfName[name] else {
+      let example = names.first ?? ""
+      throw ShardError(
+        .malformed, files.first?.path ?? "model",
+        "has no tensor '\(name)'; it has \(names.count), such as '\(example)'")
+    }
+    return files[number]
+  }
+
+  /// nil if there is no tensor of that name.
+  public subscript(name: String) -> Safetensors.Entry? { fileOfName[name].flatMap { files[$0][name] } }
+
+  public func withBytes<Result>(
+    of name: String, _ body: (Safetensors.Entry, UnsafeRawBufferPointer) throws(ShardError) -> Result
+  ) throws(ShardError) -> Result {
+    try file(of: name).withBytes(of: name, body)
+  }
+
+  public func floats(of name: String) throws(ShardError) -> [Float] { try file(of: name).floats(of: name) }
+}
