@@ -14,13 +14,15 @@
 /// Unlike the format's first implementation it never writes an empty shard before a sample over the limit.
 public final class MDSShardWriter {
   public let schema: MDSSchema
-  private var body: [UInt8] = []
+  private var body: ShardBuffer
   /// Where each sample of `body` ends.
   private var ends: [UInt32] = []
 
   public init(_ schema: MDSSchema) {
     self.schema = schema
-    body.reserveCapacity(min(schema.shardBytes, 1 << 26))
+    let capacity = min(schema.shardBytes, MDSSchema.defaultShardBytes)
+    // Offsets of samples down to 1 KiB.
+    body = ShardBuffer(capacity: capacity, room: 8 + schema.config.count + capacity / 256)
   }
 
   /// Samples of the open shard.
@@ -39,31 +41,29 @@ public final class MDSShardWriter {
     guard bytes + 4 + sample.count < 1 << 32 else {
       throw ShardError(.tooLarge, "MDS", "a sample of \(sample.count) bytes does not fit 32-bit offsets")
     }
-    body.append(contentsOf: sample)
+    sample.withUnsafeBytes { body.append($0) }
     ends.append(UInt32(body.count))
   }
 
   /// Writes the open shard into `file`, which the caller commits, and begins a new one.
   /// - Parameter basename: the raw shard's name; the compressed file's has the compression's extension.
   public func seal(into file: any ByteSink, basename: String) throws(ShardError) -> MDSShard {
-    body.insert(contentsOf: header(), at: 0)
-    defer {
-      body.removeAll(keepingCapacity: true)
-      ends.removeAll(keepingCapacity: true)
-    }
-    var shard = MDSShard(
-      columns: schema.columns, compression: schema.compression?.name, hashes: schema.hashes.map(\.rawValue),
-      sizeLimit: schema.shardBytes, samples: samples, raw: describe(body, basename), zip: nil)
-    guard let compression = schema.compression else {
-      try file.write(body)
+    let header = header()
+    let samples = samples
+    ends.removeAll(keepingCapacity: true)
+    return try body.take(header: header) { (raw) throws(ShardError) in
+      var shard = MDSShard(
+        columns: schema.columns, compression: schema.compression?.name, hashes: schema.hashes.map(\.rawValue),
+        sizeLimit: schema.shardBytes, samples: samples, raw: describe(raw, basename), zip: nil)
+      guard let compression = schema.compression else {
+        try file.write(raw)
+        return shard
+      }
+      let compressed = try compression.compress(raw)
+      shard.zip = compressed.withUnsafeBytes { describe($0, "\(basename).\(compression.fileExtension)") }
+      try file.write(compressed)
       return shard
     }
-    let compressed = try body.withUnsafeBufferPointer { (raw) throws(ShardError) in
-      try compression.compress(UnsafeRawBufferPointer(raw))
-    }
-    shard.zip = describe(compressed, "\(basename).\(compression.fileExtension)")
-    try file.write(compressed)
-    return shard
   }
 
   private func header() -> [UInt8] {
@@ -78,9 +78,9 @@ public final class MDSShardWriter {
     return out
   }
 
-  private func describe(_ bytes: [UInt8], _ basename: String) -> MDSFile {
+  private func describe(_ bytes: UnsafeRawBufferPointer, _ basename: String) -> MDSFile {
     var hashes: [String: String] = [:]
-    for hash in schema.hashes { hashes[hash.rawValue] = bytes.withUnsafeBytes { hash.hex($0) } }
+    for hash in schema.hashes { hashes[hash.rawValue] = hash.hex(bytes) }
     return MDSFile(basename: basename, bytes: bytes.count, hashes: hashes)
   }
 }

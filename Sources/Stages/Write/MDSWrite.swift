@@ -3,7 +3,8 @@ import ShardKit
 
 /// Writes documents as a data set in the MDS format, which MosaicML Streaming reads.
 ///
-/// Phase `shards`: each task seals the shards of a run of neighbouring files, so that a crash costs one task at most.
+/// Phase `shards`: each task seals the shards of a run of neighbouring files, as many as one shard holds where the files
+/// are small, so that a crash costs little and all processors have work to the end.
 /// Phase `index`: gives the shards their numbers (links, no copies) and writes `index.json`.
 public struct MDSWrite: Stage {
   public struct Options: StageOptions {
@@ -55,7 +56,7 @@ public struct MDSWrite: Stage {
       return [TaskPlan(key: "index", files: files)]
     }
     let shardBytes = options.shardBytes.bytes
-    let runs = Self.runs(of: context.files(Self.documents), bytes: Int64(2 * shardBytes))
+    let runs = Self.runs(of: context.files(Self.documents), bytes: Int64(shardBytes))
     let memoryBytes = (options.compression == "none" ? 1 : 2) * shardBytes + (32 << 20)
     return runs.enumerated().map {
       TaskPlan(key: TaskPlan.padded($0.offset), files: $0.element, memoryBytes: memoryBytes)
@@ -82,7 +83,8 @@ public struct MDSWrite: Stage {
 
   private func seal(_ workspace: Workspace) throws {
     let row = try row()
-    let shards = SealedShards(row.schema, workspace, Self.sealed, Self.entries)
+    let text = workspace.task.files.reduce(0) { $0 + $1.contentBytes }
+    let shards = SealedShards(row.schema, workspace, Self.sealed, Self.entries, expectingBytes: text)
     let stream = workspace.documents()
     var document = Document()
     while try stream.next(&document) {

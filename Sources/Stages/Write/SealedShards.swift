@@ -2,6 +2,8 @@ import PipelineKit
 import ShardKit
 
 /// The shards of one task, sealed one by one under the task's name; `MDSIndexing` numbers them.
+///
+/// Where the task's text needs several shards they get about equal parts of it: no sliver is left for the last one.
 final class SealedShards {
   private let schema: MDSSchema
   private let writer: MDSShardWriter
@@ -11,13 +13,26 @@ final class SealedShards {
   private var shards: [MDSShard] = []
   private var ids: [UInt64] = []
   private var textBytes = 0
+  /// A shard is sealed when it holds so much text, even if more would fit.
+  private let textBytesPerShard: Int64
 
-  init(_ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Counts>) {
+  /// - Parameter expectingBytes: the task's text, where it is what the shards are made of.
+  init(
+    _ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Counts>,
+    expectingBytes: Int64? = nil
+  ) {
     self.schema = schema
     writer = MDSShardWriter(schema)
     self.workspace = workspace
     self.sealed = sealed
     self.entries = entries
+    // Ids, sizes and offsets take a few hundredths beside the text.
+    let full = Int64(schema.shardBytes) * 15 / 16 + 1
+    textBytesPerShard =
+      expectingBytes.map { text in
+        let shards = max(1, (text + full - 1) / full)
+        return (text + shards - 1) / shards
+      } ?? .max
   }
 
   func append(_ row: borrowing MDSRow, id: [UInt8], textBytes: Int) throws {
@@ -26,7 +41,7 @@ final class SealedShards {
 
   /// A sample of several documents: `recordHash` of the id of each.
   func append(_ row: borrowing MDSRow, ids: some Sequence<UInt64>, textBytes: Int) throws {
-    if !writer.fits(row) { try seal() }
+    if !writer.fits(row) || Int64(self.textBytes) >= textBytesPerShard { try seal() }
     try writer.append(row)
     self.ids.append(contentsOf: ids)
     self.textBytes += textBytes

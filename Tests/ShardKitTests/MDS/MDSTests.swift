@@ -1,6 +1,7 @@
-import ShardKit
 import TestKit
 import Testing
+
+@testable import ShardKit
 
 /// Writes rows into one shard file and gives its entry.
 private func writeShard(_ schema: MDSSchema, to path: String, _ rows: [@Sendable (inout MDSRow) -> Void]) throws
@@ -39,6 +40,27 @@ private let goldenRows: [@Sendable (inout MDSRow) -> Void] = [
     row.append("ab")
   },
 ]
+
+@Suite struct ShardBufferTests {
+  /// More offsets than room was kept for, and samples beyond the expected size: the shard is the same.
+  @Test(arguments: [(8, 0), (8, 100), (1 << 22, 1 << 10)])
+  func aBufferThatIsTooSmallGrows(_ capacity: Int, _ room: Int) throws {
+    var buffer = ShardBuffer(capacity: capacity, room: room)
+    var expected: [UInt8] = []
+    for i in 0..<300 {
+      let piece = [UInt8](repeating: UInt8(i & 255), count: i)
+      piece.withUnsafeBytes { buffer.append($0) }
+      expected += piece
+    }
+    #expect(buffer.count == expected.count)
+    for header in [[UInt8](repeating: 7, count: 90), [1, 2, 3]] {
+      let whole = try buffer.take(header: header) { Array($0) }
+      #expect(whole == header + expected)
+      #expect(buffer.count == 0)
+      expected.withUnsafeBytes { buffer.append($0) }
+    }
+  }
+}
 
 @Suite struct MDSFormatTests {
   @Test func encodingsAreNamedAsInTheFormat() {

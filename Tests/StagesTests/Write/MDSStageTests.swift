@@ -57,6 +57,27 @@ private func folder(of harness: StageHarness) -> String {
     #expect(try digests(backwards: false) == digests(backwards: true))
   }
 
+  /// Text for two and a half shards makes three of about equal size, not two full ones and a sliver.
+  @Test func shardsOfATaskAreOfEqualSize() throws {
+    let documents = (0..<100).map { Document(id: "\(1000 + $0)", text: String(repeating: "文", count: 100)) }
+    let harness = try StageHarness(MDSWrite.self, options: ["shardBytes": 13_000])
+    try harness.add(documents: [documents])
+    try harness.run()
+    let samples = try MDSIndex(path: folder(of: harness) + "index.json").shards.map(\.samples)
+    #expect(samples == [34, 34, 32])
+  }
+
+  /// So that all processors work to the end, a task gets about a shard of text, and the files decide where it is cut.
+  @Test func aTaskGetsAboutAShard() throws {
+    let harness = try StageHarness(MDSWrite.self, options: ["shardBytes": 10_000])
+    let documents = (0..<8).map { file in
+      (0..<10).map { Document(id: "\(file)-\($0)", text: String(repeating: "a", count: 450)) }
+    }
+    try harness.add(documents: documents)
+    try harness.run()
+    #expect(harness.manifests.map(\.ledger.consumed.documents) == [20, 20, 20, 20, 0])
+  }
+
   @Test func idsOfEverySampleAreFoundWithTheShard() throws {
     let documents = sampleDocuments(20)
     let harness = try StageHarness(MDSWrite.self, options: ["shardBytes": 2048])
