@@ -29,13 +29,12 @@ final class Workbench {
     ["雪が降る前の晩、山の家では保存食の瓶を数える。梅、味噌、茸。"],
   ]
 
-  /// Without NFKC, whose tables a debug build takes seconds to spread out.
   static func document(minimum: String = "20", files: String = "texts", extra: String = "") -> String {
     """
     { "format": 1, "name": "corpus", "parameters": { "files": "\(files)" },
       "stages": {
         "read": { "use": "documents.read", "options": { "files": "${files}" } },
-        "clean": { "use": "text.clean", "options": { "nfkc": false, "minimumBytes": \(minimum) },
+        "clean": { "use": "text.clean", "options": { "minimumBytes": \(minimum) },
                    "inputs": { "documents": "read" } },
         "shards": { "use": "mds.write", "inputs": { "documents": "clean" } }\(extra)
       } }

@@ -1,6 +1,9 @@
+import Glibc
+
 /// A value for every Unicode scalar (and for `UTF8Scanning.malformed`), in pages of 256; equal pages stand once.
 ///
-/// Made once a process and never freed, so copies are free and reads need no reference count.
+/// Made once a process and never freed, so copies are free and reads need no reference count. Made by library calls on
+/// whole pages, since a loop over a million places is seconds in a debug build.
 public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendable {
   private let pages: UnsafePointer<UInt16>
   private let values: UnsafePointer<Value>
@@ -9,24 +12,31 @@ public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendab
   init(rest: Value, _ ranges: [(range: ClosedRange<UInt32>, value: Value)]) {
     let size = Int(UTF8Scanning.malformed) + 256
     var flat = [Value](repeating: rest, count: size)
-    for (range, value) in ranges { for scalar in range { flat[Int(scalar)] = value } }
+    flat.withUnsafeMutableBufferPointer { flat in
+      for (range, value) in ranges {
+        let places = Int(range.lowerBound)...Int(range.upperBound)
+        UnsafeMutableBufferPointer(rebasing: flat[places]).update(repeating: value)
+      }
+    }
     self.init(flat: flat)
   }
 
   /// One value for each of the `0x110100` places.
   init(flat: [Value]) {
     let pages = UnsafeMutablePointer<UInt16>.allocate(capacity: flat.count / 256)
-    var distinct: [ArraySlice<Value>] = []
-    for page in 0..<flat.count / 256 {
-      let slice = flat[page * 256..<page * 256 + 256]
-      // Neighbours are the likeliest equals.
-      let found = distinct.lastIndex { $0.elementsEqual(slice) }
-      if found == nil { distinct.append(slice) }
-      pages[page] = UInt16(found ?? distinct.count - 1)
-    }
-    let values = UnsafeMutablePointer<Value>.allocate(capacity: distinct.count * 256)
-    for (i, slice) in distinct.enumerated() {
-      _ = UnsafeMutableBufferPointer(start: values + i * 256, count: 256).initialize(from: slice)
+    let pageBytes = 256 * MemoryLayout<Value>.stride
+    let values = flat.withUnsafeBytes { flat in
+      let start = flat.baseAddress!
+      var distinct: [Int] = []
+      for page in 0..<flat.count / pageBytes {
+        // Neighbours are the likeliest equals.
+        let found = distinct.lastIndex { memcmp(start + $0 * pageBytes, start + page * pageBytes, pageBytes) == 0 }
+        if found == nil { distinct.append(page) }
+        pages[page] = UInt16(found ?? distinct.count - 1)
+      }
+      let values = UnsafeMutablePointer<Value>.allocate(capacity: distinct.count * 256)
+      for (i, page) in distinct.enumerated() { memcpy(values + i * 256, start + page * pageBytes, pageBytes) }
+      return values
     }
     self.pages = UnsafePointer(pages)
     self.values = UnsafePointer(values)
