@@ -16,7 +16,6 @@ final class RunReport {
   private var settled = 0
   private var failedTasks: [String: String] = [:]
   private(set) var summary: RunSummary
-  private var linesSinceFailure = 0
 
   init(graph: Graph) {
     self.graph = graph
@@ -53,12 +52,9 @@ final class RunReport {
   /// Takes the live region away; safe to call again.
   func finish() { region.clear() }
 
-  /// The failures once more when other lines have come between, and the table.
+  /// The table; each failure was said when it happened.
   func close(_ outcome: RunOutcome) {
     finish()
-    if linesSinceFailure > 3 || summary.failures.count > 1 {
-      for failure in summary.failures { Console.error(sentence(failure.stage, failure.message)) }
-    }
     summary.show(outcome, milliseconds: milliseconds)
   }
 
@@ -73,7 +69,6 @@ final class RunReport {
   private func above(_ text: String) {
     region.clear()
     Console.standardError(text + "\n")
-    linesSinceFailure += 1
   }
 
   private func judged(_ stage: String, _ verdict: Verdict) {
@@ -103,7 +98,6 @@ final class RunReport {
   private func failed(_ stage: String, _ message: String) {
     region.clear()
     Console.error(sentence(stage, message))
-    linesSinceFailure = 0
   }
 
   /// Where, what, why and what next, in one line.

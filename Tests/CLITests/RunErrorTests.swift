@@ -33,6 +33,16 @@ import Testing
     #expect(status.out.contains("read    failed"))
   }
 
+  /// However many lines come after it.
+  @Test func aFailureIsSaidOnce() throws {
+    let readers = (0..<5).map { ", \"more\($0)\": { \"use\": \"mds.write\", \"inputs\": { \"documents\": \"read\" } }" }
+    let bench = try Workbench(Workbench.document(extra: readers.joined()))
+    try bench.write("texts/0.jsonl", "this is no JSON\n")
+    let outcome = try bench.run("run", "corpus.json")
+    #expect(outcome.status == 1 && bench.errors(outcome).count == 1)
+    #expect(outcome.err.contains("more4   not run: 'read' did not finish"))
+  }
+
   @Test func wrongStageNames() throws {
     let bench = try Workbench()
     for (arguments, sentence) in [
