@@ -48,19 +48,21 @@ public struct MDSRead: Stage {
         .input, "path", "there is no index.json", hint: "Wire 'mds' or set 'path' to the folder of a data set.")
     }
     var plans: [TaskPlan] = []
+    // The note carries what the index says of a shard: a task need not read the whole index again, and another shard's
+    // entry is no concern of it.
     for index in indexes {
       let folder = String(index.name.dropLast("index.json".count))
       let siblings = Dictionary(
         files.filter { Self.folder(of: $0.path) == Self.folder(of: index.path) }.map { ($0.name, $0) },
         uniquingKeysWith: { a, _ in a })
-      for (number, shard) in try MDSIndex(path: index.path).shards.enumerated() {
+      for shard in try MDSIndex(path: index.path).shards {
         guard let file = siblings[folder + shard.stored.basename] ?? siblings[folder + shard.raw.basename] else {
           throw StageError(
             .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
         }
         let memoryBytes = (shard.zip == nil ? 0 : shard.raw.bytes) + (32 << 20)
         let key = TaskPlan.padded(plans.count)
-        plans.append(TaskPlan(key: key, files: [index, file], note: "shard \(number)", memoryBytes: memoryBytes))
+        plans.append(TaskPlan(key: key, files: [file], note: shard.json.text(), memoryBytes: memoryBytes))
       }
     }
     return plans
@@ -69,9 +71,10 @@ public struct MDSRead: Stage {
   private static func folder(of path: String) -> Substring { path[..<(path.lastIndex(of: "/") ?? path.startIndex)] }
 
   public func run(_ workspace: Workspace) throws {
-    let number = Int(workspace.task.note.dropFirst("shard ".count))!
-    let (index, file) = (workspace.task.files[0], workspace.task.files[1])
-    var entry = try MDSIndex(path: index.path).shards[number]
+    let file = workspace.task.files[0]
+    guard var entry = MDSShard(json: try JSONValue.parse(Array(workspace.task.note.utf8)).value) else {
+      throw StageError(.input, file.path, "its entry in index.json cannot be read")
+    }
     if file.name.hasSuffix(entry.raw.basename) { entry.zip = nil }
     let reader = try MDSShardReader(path: file.path, entry, verify: options.verify)
     let output = try workspace.documents(to: Self.documents)
