@@ -44,6 +44,17 @@ import Testing
     }
   }
 
+  /// A name that no option has would let a phase's finished tasks pass for ones with another value.
+  @Test func phasesNameOptionsThatExist() {
+    for stage in stages {
+      for (phase, names) in stage.phaseOptions {
+        let known = Set(stage.options.filter(\.affectsOutput).map(\.name))
+        #expect(names.isSubset(of: known), "\(stage.name), phase \(phase): \(names.subtracting(known).sorted())")
+      }
+    }
+    #expect(stages.contains { $0.phaseOptions["signatures"]?.contains("threshold") == false })
+  }
+
   /// The defaults must be values that the options themselves accept.
   @Test func everyDefaultIsAccepted() throws {
     for stage in stages where !stage.options.contains(where: \.isRequired) {

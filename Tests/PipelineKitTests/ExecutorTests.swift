@@ -3,13 +3,13 @@ import ShardKit
 import TestKit
 import Testing
 
-private func document(minimum: Int = 0, suffix: String = "", extra: String = "") -> String {
+private func document(minimum: Int = 0, suffix: String = "", extra: String = "", sum: String = "") -> String {
   """
   { "format": 1, "name": "t", "stages": {
     "source": { "use": "fake.source", "options": { "files": "data" } },
     "filter": { "use": "fake.filter", "inputs": { "documents": "source" }, "retries": 3,
                 "options": { "minimumBytes": \(minimum), "suffix": "\(suffix)"\(extra) } },
-    "sum": { "use": "fake.sum", "inputs": { "documents": "filter" } } } }
+    "sum": { "use": "fake.sum", "inputs": { "documents": "filter" }, "options": { \(sum) } } } }
   """
 }
 
@@ -63,6 +63,42 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "")
     try pipeline.run()
     pipeline.document = document(extra: ", \"bufferBytes\": 5")
     #expect(try pipeline.plan()["filter"] == .fresh)
+  }
+
+  /// A phase that names its options keeps its tasks when another one changes, and does not see that one at all.
+  @Test func anOptionRerunsOnlyThePhasesThatUseIt() throws {
+    let pipeline = try FakePipeline(document(), texts: [["a", "bb"], ["ccc"]])
+    try pipeline.run()
+    pipeline.document = document(sum: "\"label\": \"x\"")
+    #expect(try pipeline.plan()["sum"] == .run(["option 'label' changed: \"\" → \"x\""]))
+    try pipeline.run()
+    #expect(FakeLog.all == ["sum knows 1x", "sum/all"])
+    pipeline.document = document(sum: "\"label\": \"x\", \"factor\": 2")
+    try pipeline.run()
+    #expect(FakeLog.all == ["count knows 2", "count knows 2", "count/00000", "count/00001", "sum knows 1x", "sum/all"])
+  }
+
+  @Test func anIDInTwoArtifactsIsWarnedOfWhereTheyMeet() throws {
+    let text = """
+      { "format": 1, "name": "t", "stages": {
+        "one": { "use": "fake.source", "options": { "files": "data" } },
+        "two": { "use": "fake.source", "options": { "files": ["data/0.jsonl", "more"] } },
+        "filter": { "use": "fake.filter", "inputs": { "documents": ["one", "two"] } },
+        "sum": { "use": "fake.sum", "inputs": { "documents": "filter" } } } }
+      """
+    let pipeline = try FakePipeline(text, texts: [["a", "bb"], ["ccc"]])
+    try FileSystem.makeDirectory(pipeline.folder + "/more")
+    var line: [UInt8] = []
+    Document(id: "its own", text: "d").append(to: &line)
+    try FileSystem.write(line, to: pipeline.folder + "/more/0.jsonl")
+    try pipeline.run()
+    let warnings = ["one", "two", "filter", "sum"].map { stage in
+      try? pipeline.store().newestSealed(stage: stage)?.manifest?.warnings
+    }
+    #expect(warnings[2]?["duplicate-id"]?.count == 2)
+    let example = try #require(warnings[2]?["duplicate-id"]?.example)
+    #expect(["id 'f0-0' comes from 'one' and 'two'", "id 'f0-1' comes from 'one' and 'two'"].contains(example))
+    for other in [0, 1, 3] { #expect(warnings[other]?.isEmpty == true) }
   }
 
   @Test func aNewFileRunsOnlyItsOwnTasks() throws {

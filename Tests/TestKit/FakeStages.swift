@@ -92,11 +92,16 @@ public struct FakeFilter: Stage {
   }
 }
 
-/// Two phases: counts in each file, then one task that writes the sum.
+/// Two phases: counts in each file, then one task that writes the sum under a label, which counting does not use.
 public struct FakeSum: Stage {
   public struct Options: StageOptions {
+    public var label = ""
+    public var factor = 1
     public init() {}
-    public static let fields: [OptionField<Self>] = []
+    public static let fields = [
+      OptionField("label", \Self.label, "Stands beside the sum."),
+      OptionField("factor", \Self.factor, "Each count is multiplied by it.", in: 1...9),
+    ]
   }
 
   public static let name = "fake.sum"
@@ -108,7 +113,10 @@ public struct FakeSum: Stage {
   static let total = Output<Metrics>("total", "The sum.")
   public static let inputs = [documents.port]
   public static let outputs = [counts.port, total.port]
-  public init(options: Options) {}
+  let options: Options
+  public init(options: Options) { self.options = options }
+
+  public static func options(of phase: String) -> Set<String>? { phase == "count" ? ["factor"] : ["label"] }
 
   public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
     phase == "count"
@@ -117,11 +125,14 @@ public struct FakeSum: Stage {
 
   public func run(_ workspace: Workspace) throws {
     FakeLog.add("\(workspace.phase)/\(workspace.task.key)")
+    if options.factor > 1 || !options.label.isEmpty {
+      FakeLog.add("\(workspace.phase) knows \(options.factor)\(options.label)")
+    }
     if workspace.phase == "count" {
       let stream = workspace.documents()
       var sum = 0
       while let document = try stream.next() {
-        sum += document.text.count
+        sum += options.factor * document.text.count
         workspace.consume(bytes: document.text.count)
       }
       try workspace.write(Self.counts, name: "\(workspace.task.key).txt", Array("\(sum)".utf8))
@@ -130,7 +141,7 @@ public struct FakeSum: Stage {
       for file in workspace.files(Self.counts) {
         sum += Int(String(decoding: try FileSystem.read(file.path), as: UTF8.self)) ?? 0
       }
-      try workspace.write(Self.total, name: "total.json", Array("{\"bytes\":\(sum)}\n".utf8))
+      try workspace.write(Self.total, name: "total.json", Array("{\"bytes\":\(sum)\(options.label)}\n".utf8))
     }
   }
 }

@@ -25,6 +25,8 @@ final class Executor {
     var inputs: [String: [(stage: String, files: [ArtifactFile])]]
     var outputs: [String: [ArtifactFile]] = [:]
     var manifests: [TaskManifest] = []
+    /// Found on its inputs.
+    var warnings: [String: TaskManifest.Warning] = [:]
     var began = monotonicNanoseconds()
   }
 
@@ -132,7 +134,7 @@ final class Executor {
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
-    let stage = graphNode.configured.stage
+    let stage = graphNode.configured.stage(of: run.phase)
     let number = phase.number
     pool.submit {
       let began = monotonicNanoseconds()
@@ -230,7 +232,8 @@ final class Executor {
   private func seal(_ node: Int) throws {
     let graphNode = graph.nodes[node]
     let state = progress.removeValue(forKey: node)!
-    let manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
+    var manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
+    manifest.warnings.merge(state.warnings) { own, _ in own }
     if let problem = LedgerCheck.problem(manifest, inputs: state.inputs, graphNode.description) {
       try store.recordFailure(run: run, stage: graphNode.name, phase: "", key: "", attempt: 1, message: problem)
       return fail(node, task: nil, wasPreparing: false, problem)

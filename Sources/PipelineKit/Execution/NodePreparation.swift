@@ -26,7 +26,8 @@ struct NodePreparation: Sendable {
     let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
     if isForced { try store.removeTasks(node: id) }
     return try prepared(
-      Executor.Progress(nodeID: id, identity: identity, verdict: verdict, inputs: inputs()))
+      Executor.Progress(
+        nodeID: id, identity: identity, verdict: verdict, inputs: inputs(), warnings: try sharedIDs().warnings))
   }
 
   /// A node that went fresh again (an option set back) is the newest of its stage now; an adopted one gets its row.
@@ -48,6 +49,21 @@ struct NodePreparation: Sendable {
       ignoresHistory: planner.selection.forced[node] != nil)
     let prepared = try preparation.prepare(phase: graphNode.description.phases[phase], context: context)
     return .prepared(node: node, phase: phase, progress, prepared)
+  }
+
+  /// Only where artifacts come together: one with an id twice in itself is as its stage made it.
+  private func sharedIDs() throws -> SharedIDs {
+    var shared = SharedIDs()
+    for input in graphNode.description.inputs where input.kind == .documents {
+      let edges = graphNode.edges.filter { $0.input == input.name }
+      try shared.look(
+        at: edges.map { edge in
+          SharedIDs.Artifact(
+            name: planner.graph.nodes[edge.source].name, port: edge.output,
+            directory: store.artifacts.directory(of: manifests[edge.source]!), manifest: manifests[edge.source]!)
+        })
+    }
+    return shared
   }
 
   private func inputs() -> [String: [(stage: String, files: [ArtifactFile])]] {

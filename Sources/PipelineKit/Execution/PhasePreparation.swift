@@ -21,9 +21,9 @@ struct PhasePreparation {
   private var folder: String { store.artifacts.directory(stage: node.name, fingerprint: fingerprint) }
 
   func prepare(phase: String, context: NodeContext) throws -> PreparedPhase {
-    let tasks = try node.configured.stage.tasks(phase: phase, in: context)
+    let tasks = try node.configured.stage(of: phase).tasks(phase: phase, in: context)
     try check(tasks, phase)
-    let options = Fingerprint.canonicalOptions(node.configured)
+    let options = Fingerprint.canonicalOptions(node.configured, phase: phase)
     let fingerprints = tasks.map {
       Fingerprint.task(
         stage: node.description.name, revision: node.description.revision, options: options, phase: phase, task: $0)

@@ -3,11 +3,15 @@ import ShardKit
 /// Identities of work: equal fingerprint, equal result.
 public enum Fingerprint {
   /// The options that decide a result, by name. Input files are left out: their contents stand in the tasks.
-  static func canonicalOptions(_ configured: ConfiguredStage) -> JSONValue {
+  /// - Parameter phase: only the options that this phase uses.
+  static func canonicalOptions(_ configured: ConfiguredStage, phase: String? = nil) -> JSONValue {
     let files = Set(configured.inputFiles.map(\.option))
+    let used = phase.flatMap { configured.narrowed[$0]?.options }
     return .object(
-      configured.options.filter { $0.affectsOutput && !files.contains($0.name) }
-        .map { JSONMember($0.name, $0.value) })
+      configured.options.filter {
+        $0.affectsOutput && !files.contains($0.name) && used?.contains($0.name) ?? true
+      }
+      .map { JSONMember($0.name, $0.value) })
   }
 
   /// stage × revision × options × phase × task key × note × names and digests of what the task reads.

@@ -17,6 +17,12 @@ public protocol Stage: Sendable {
   static var inputs: [InputPort] { get }
   static var outputs: [OutputPort] { get }
   static var phases: [String] { get }
+  /// The options that a phase uses, by name; nil for all of them.
+  ///
+  /// A phase that names its options gets a stage with all others at their defaults, so that it cannot use them by
+  /// mistake, and its finished tasks stay valid when another option changes. Options that name files and options
+  /// without effect on the output need not be named.
+  static func options(of phase: String) -> Set<String>?
 
   init(options: Options)
 
@@ -30,6 +36,7 @@ public protocol Stage: Sendable {
 extension Stage {
   public static var inputs: [InputPort] { [] }
   public static var phases: [String] { ["run"] }
+  public static func options(of phase: String) -> Set<String>? { nil }
   public func validate() throws {}
 }
 

@@ -30,6 +30,8 @@ public struct OptionField<Options>: Sendable {
   public let schema: JSONValue
   let decode: @Sendable (JSONValue, inout Options) throws(OptionProblem) -> Void
   let encode: @Sendable (Options) -> JSONValue
+  /// Takes the value over from other options.
+  let copy: @Sendable (Options, inout Options) -> Void
   let inputFiles: @Sendable (Options) -> InputFiles?
 
   public init<Value: OptionValue>(
@@ -74,6 +76,7 @@ public struct OptionField<Options>: Sendable {
       options[keyPath: keyPath] = value
     }
     encode = { $0[keyPath: keyPath].json }
+    copy = { $1[keyPath: keyPath] = $0[keyPath: keyPath] }
     inputFiles = { $0[keyPath: keyPath] as? InputFiles }
   }
 }

@@ -14,10 +14,15 @@ public struct OptionDescription: Sendable {
 /// A stage with its options read, ready to be planned.
 public struct ConfiguredStage: Sendable {
   public let stage: any Stage
+  /// The phases that name their options, each with a stage that knows only these.
+  let narrowed: [String: (stage: any Stage, options: Set<String>)]
   /// Every option with its value, in the order of the stage's fields.
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
   /// The options that name files.
   public let inputFiles: [(option: String, files: InputFiles)]
+
+  /// The stage that plans and runs a phase.
+  public func stage(of phase: String) -> any Stage { narrowed[phase]?.stage ?? stage }
 }
 
 /// A problem with one option, at a place in the document's text.
@@ -35,6 +40,8 @@ public struct StageDescription: Sendable {
   public let inputs: [InputPort]
   public let outputs: [OutputPort]
   public let phases: [String]
+  /// What `Stage.options(of:)` says, by phase.
+  public let phaseOptions: [String: Set<String>]
   public let options: [OptionDescription]
   let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
 
@@ -47,6 +54,7 @@ public struct StageDescription: Sendable {
     inputs = S.inputs
     outputs = S.outputs
     phases = S.phases
+    phaseOptions = Dictionary(uniqueKeysWithValues: S.phases.compactMap { p in S.options(of: p).map { (p, $0) } })
     let defaults = S.Options()
     options = S.Options.fields.map {
       OptionDescription(
@@ -103,9 +111,25 @@ public struct StageDescription: Sendable {
     }
     return .success(
       ConfiguredStage(
-        stage: stage,
+        stage: stage, narrowed: narrowed(S.self, options),
         options: fields.map { ($0.name, $0.encode(options), $0.affectsOutput) },
         inputFiles: fields.compactMap { field in field.inputFiles(options).map { (field.name, $0) } }))
+  }
+
+  private static func narrowed<S: Stage>(
+    _: S.Type, _ options: S.Options
+  ) -> [String: (stage: any Stage, options: Set<String>)] {
+    var stages: [String: (stage: any Stage, options: Set<String>)] = [:]
+    for phase in S.phases {
+      guard let names = S.options(of: phase) else { continue }
+      var some = S.Options()
+      for field in S.Options.fields
+      where names.contains(field.name) || !field.affectsOutput || field.inputFiles(options) != nil {
+        field.copy(options, &some)
+      }
+      stages[phase] = (S(options: some), names)
+    }
+    return stages
   }
 }
 

@@ -55,6 +55,16 @@ public struct DedupeMinHash: Stage {
   ]
   public static let phases = ["signatures", "bands", "texts", "survivors", "filter"]
 
+  public static func options(of phase: String) -> Set<String>? {
+    let shape: Set = ["shingleWidth", "bands", "rows"]
+    return switch phase {
+    case "signatures": shape.union(["sources"])
+    case "bands", "survivors": shape.union(["threshold"])
+    case "texts": shape
+    default: ["threshold"]
+    }
+  }
+
   let options: Options
   let shape: SketchShape
   let bounds: SimilarityBounds

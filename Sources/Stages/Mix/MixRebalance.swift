@@ -61,6 +61,11 @@ public struct MixRebalance: Stage {
   public static let outputs = [mixed.port, report.port, counted.port]
   public static let phases = ["count", "plan", "sample"]
 
+  /// Targets decide the plan; documents are measured whatever they are.
+  public static func options(of phase: String) -> Set<String>? {
+    phase == "plan" ? nil : ["unit", "domain", "tokensField", "charactersPerToken", "unknownDomain", "seed"]
+  }
+
   private let options: Options
 
   public init(options: Options) { self.options = options }

@@ -66,6 +66,10 @@ public struct TokenizerTrain: Stage {
   public static let outputs = [counts.port, tokenizer.port]
   public static let phases = ["count", "train"]
 
+  public static func options(of phase: String) -> Set<String>? {
+    phase == "count" ? ["preTokenizer", "mecabDictionary"] : nil
+  }
+
   private let options: Options
 
   public init(options: Options) { self.options = options }
