@@ -1,0 +1,51 @@
+import CTorch
+
+/// All tensors of a model at once, changed in place: parameters, gradients, moments.
+public struct TensorList: Sendable {
+  public var tensors: [Tensor]
+  public init(_ tensors: [Tensor]) { self.tensors = tensors }
+
+  var count: Int { tensors.count }
+  private var engine: Engine { tensors[0].engine }
+  private var table: pt_engine { engine.table.pointee }
+  var handles: [OpaquePointer?] { tensors.map { $0.handle } }
+
+  /// Copies values, between types too.
+  public func copy(from other: TensorList) throws(TorchError) {
+    try engine.check("copy_all", table.copy_all(handles, other.handles, count))
+  }
+  public func add(_ other: TensorList, scale: Double = 1) throws(TorchError) {
+    try engine.check("add_all", table.add_all(handles, other.handles, count, scale))
+  }
+  public func scale(_ factor: Double) throws(TorchError) {
+    try engine.check("scale_all", table.scale_all(handles, count, factor))
+  }
+  /// The Euclidean norm of everything, as one number on the device.
+  public func norm() throws(TorchError) -> Tensor { try engine.make("norm_all") { table.norm_all(handles, count, $0) } }
+
+  /// Scales so that a norm above `maximum` becomes it (`torch.nn.utils.clip_grad_norm_`).
+  public func clip(norm: Tensor, to maximum: Double) throws(TorchError) {
+    try engine.check("clip_all", table.clip_all(handles, count, norm.handle, maximum))
+  }
+
+  /// One step of AdamW with decoupled weight decay (Loshchilov and Hutter 2019; `torch.optim.AdamW`).
+  func adamW(
+    gradients: TensorList, first: TensorList, second: TensorList, step: Int, rate: Double, _ options: AdamW
+  ) throws(TorchError) {
+    try engine.check(
+      "adamw",
+      table.adamw(
+        handles, gradients.handles, first.handles, second.handles, count, Int64(step), rate, options.beta1,
+        options.beta2, options.weightDecay, options.epsilon))
+  }
+}
+
+/// Settings of the optimizer. The defaults are MosaicBERT's, as standard AdamW.
+public struct AdamW: Equatable, Sendable {
+  public var beta1 = 0.9
+  public var beta2 = 0.98
+  public var epsilon = 1e-6
+  /// Of the learning rate at each step, on every parameter.
+  public var weightDecay = 0.02
+  public init() {}
+}

@@ -1,0 +1,115 @@
+import CTorch
+
+/// The operations that a transformer is made of, each one call of the engine, which may fuse it.
+extension Tensor {
+  private var table: pt_engine { @inline(__always) _read { yield engine.table.pointee } }
+
+  /// Rows of a table: self [vocabulary, d], ids [n] → [n, d]. The padding row gets no gradient; −1 for none.
+  public func embedding(_ ids: Tensor, padding: Int = -1) throws(TorchError) -> Tensor {
+    try engine.make("embedding") { table.embedding(handle, ids.handle, Int64(padding), $0) }
+  }
+
+  /// x·Wᵀ + b: [n, in], [out, in], [out] → [n, out].
+  public func linear(_ weight: Tensor, _ bias: Tensor? = nil) throws(TorchError) -> Tensor {
+    try engine.make("linear") { table.linear(handle, weight.handle, bias?.handle, $0) }
+  }
+
+  public func layerNorm(_ norm: LayerNorm) throws(TorchError) -> Tensor {
+    try engine.make("layer_norm") {
+      table.layer_norm(handle, norm.weight.handle, norm.bias.handle, norm.epsilon, $0)
+    }
+  }
+
+  public func dropout(_ probability: Double, training: Bool) throws(TorchError) -> Tensor {
+    guard training, probability > 0 else { return self }
+    return try engine.make("dropout") { table.dropout(handle, probability, true, $0) }
+  }
+
+  /// layerNorm(dropout(self) + residual).
+  public func dropoutAddNorm(
+    _ residual: Tensor, _ norm: LayerNorm, dropout: Double, training: Bool
+  ) throws(TorchError) -> Tensor {
+    try engine.make("dropout_add_norm") {
+      table.dropout_add_norm(
+        handle, residual.handle, norm.weight.handle, norm.bias.handle, dropout, training, norm.epsilon, $0)
+    }
+  }
+
+  /// dropout(gelu(first half) · second half): [n, 2h] → [n, h].
+  public func geglu(dropout: Double, training: Bool) throws(TorchError) -> Tensor {
+    try engine.make("geglu") { table.geglu(handle, dropout, training, $0) }
+  }
+
+  /// Attention over sequences of one length, self being query, key and value: [batch·length, 3·heads·d], ordered
+  /// (q, k, v) × head × d.
+  ///
+  /// - Parameters:
+  ///   - bias: added to q·k/√d; broadcast to [batch, heads, length, length].
+  ///   - rotary: cosines and sines, [length, d] each.
+  /// - Returns: [batch·length, heads·d].
+  public func attention(
+    batch: Int, length: Int, heads: Int, bias: Tensor?, rotary: (cosine: Tensor, sine: Tensor)? = nil,
+    dropout: Double = 0, training: Bool
+  ) throws(TorchError) -> Tensor {
+    try engine.make("attention") {
+      table.attention(
+        handle, Int64(batch), Int64(length), Int64(heads), bias?.handle, rotary?.cosine.handle, rotary?.sine.handle,
+        dropout, training, $0)
+    }
+  }
+
+  /// Cross-entropy in nats of logits [n, classes] against labels [n], in fp32; the mean over labels that are not
+  /// `ignoring`, or their sum.
+  public func crossEntropy(_ labels: Tensor, ignoring: Int = -100, sum: Bool = false) throws(TorchError) -> Tensor {
+    try engine.make("cross_entropy") { table.cross_entropy(handle, labels.handle, Int64(ignoring), sum, $0) }
+  }
+}
+
+/// Scale and shift of a layer normalisation, [d] each.
+public struct LayerNorm: Sendable {
+  public var weight: Tensor
+  public var bias: Tensor
+  public var epsilon: Double
+}
+
+extension Engine {
+  /// Runs `block` now without keeping what its gradient needs, and once more, with the same random numbers, when the
+  /// gradient is asked for: memory for time.
+  public func checkpointed(
+    _ inputs: [Tensor], _ block: @escaping ([Tensor]) throws(TorchError) -> Tensor
+  ) throws(TorchError) -> Tensor {
+    let context = Unmanaged.passRetained(CheckpointedBlock(self, block)).toOpaque()
+    let handles = inputs.map { Optional($0.handle) }
+    return try make("checkpoint") {
+      table.pointee.checkpoint(
+        { context, inputs, count, out in
+          let work = Unmanaged<CheckpointedBlock>.fromOpaque(context!).takeUnretainedValue()
+          return work.run(inputs!, count, out!)
+        }, context, { Unmanaged<CheckpointedBlock>.fromOpaque($0!).release() }, handles, handles.count, $0)
+    }
+  }
+}
+
+private final class CheckpointedBlock {
+  private let engine: Engine
+  private let block: ([Tensor]) throws(TorchError) -> Tensor
+
+  init(_ engine: Engine, _ block: @escaping ([Tensor]) throws(TorchError) -> Tensor) {
+    self.engine = engine
+    self.block = block
+  }
+
+  func run(
+    _ inputs: UnsafePointer<OpaquePointer?>, _ count: Int, _ out: UnsafeMutablePointer<OpaquePointer?>
+  ) -> Int32 {
+    do throws(TorchError) {
+      var tensors: [Tensor] = []
+      for index in 0..<count {
+        tensors.append(try engine.make("alias") { engine.table.pointee.alias(inputs[index], $0) })
+      }
+      let result = try block(tensors)
+      // The engine takes a handle of its own.
+      return engine.table.pointee.alias(result.handle, out)
+    } catch { return 1 }
+  }
+}

@@ -1,0 +1,74 @@
+/// A microbatch as an encoder takes it: the tokens of all sequences end to end, without their padding.
+public struct EncoderInput: Sendable {
+  public let batch: Int
+  /// Places of a sequence, padding included.
+  public let length: Int
+  /// Token ids, [tokens].
+  public let ids: Tensor
+  /// Each token's place among batch·length; nil where there is no padding, so that nothing need be moved.
+  public let places: Tensor?
+  /// Each token's position in its sequence, [tokens].
+  public let positions: Tensor
+  /// 0 or 1 a token, for sentence pairs; nil where all are 0.
+  public let types: Tensor?
+  /// 0 on tokens and −10,000 on padding, [batch, 1, 1, length]; nil where there is none.
+  public let padding: Tensor?
+  /// Where each sequence begins among the tokens.
+  public let starts: [Int64]
+
+  /// - Parameters:
+  ///   - ids: batch·length ids, padded at the end of each sequence.
+  ///   - lengths: tokens of each sequence, at least 1.
+  ///   - types: batch·length token types, or nil for 0 everywhere.
+  public init(
+    ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, engine: Engine, device: Device
+  ) throws(TorchError) {
+    batch = lengths.count
+    self.length = length
+    precondition(ids.count == batch * length, "ids do not fill batch × length")
+    var starts: [Int64] = []
+    var total = 0
+    for count in lengths {
+      starts.append(Int64(total))
+      total += Int(count)
+    }
+    self.starts = starts
+    let isFull = total == ids.count
+    var tokens = [Int64](), places = [Int64](), positions = [Int64](), kinds = [Int64]()
+    tokens.reserveCapacity(total)
+    positions.reserveCapacity(total)
+    if !isFull { places.reserveCapacity(total) }
+    for (row, count) in lengths.enumerated() {
+      for position in 0..<Int(count) {
+        let place = row * length + position
+        tokens.append(Int64(ids[place]))
+        positions.append(Int64(position))
+        if !isFull { places.append(Int64(place)) }
+        if let types { kinds.append(Int64(types[place])) }
+      }
+    }
+    self.ids = try engine.tensor(tokens, on: device)
+    self.positions = try engine.tensor(positions, on: device)
+    self.places = isFull ? nil : try engine.tensor(places, on: device)
+    self.types = types == nil ? nil : try engine.tensor(kinds, on: device)
+    padding = isFull ? nil : try Self.mask(lengths, length, engine, device)
+  }
+
+  private static func mask(
+    _ lengths: [Int32], _ length: Int, _ engine: Engine, _ device: Device
+  ) throws(TorchError) -> Tensor {
+    var mask = [Float](repeating: -10_000, count: lengths.count * length)
+    for (row, count) in lengths.enumerated() {
+      for position in 0..<Int(count) { mask[row * length + position] = 0 }
+    }
+    return try engine.tensor(mask, on: device, shape: [lengths.count, 1, 1, length])
+  }
+
+  /// Among the tokens, the rows at places of batch·length.
+  public func rows(at places: [Int64]) -> [Int64] {
+    places.map { starts[Int($0) / length] + $0 % Int64(length) }
+  }
+
+  /// The number of tokens, without padding.
+  public var tokens: Int { ids.shape[0] }
+}
