@@ -42,7 +42,8 @@ struct Block : torch::CustomClassHolder {
 };
 
 struct Checkpointed : torch::autograd::Function<Checkpointed> {
-  static at::Tensor forward(torch::autograd::AutogradContext *context, c10::intrusive_ptr<Block> block, variable_list inputs) {
+  static at::Tensor forward(torch::autograd::AutogradContext *context, c10::intrusive_ptr<Block> block, at::TensorList given) {
+    variable_list inputs = given.vec();
     context->saved_data["block"] = c10::IValue::make_capsule(block);
     context->saved_data["random"] = generator_of(inputs[0]).get_state();
     context->save_for_backward(inputs);
@@ -78,7 +79,8 @@ static int checkpoint(
   auto block = c10::make_intrusive<Block>(work, context, release);
   return giving(out, [&] {
     if (count == 0) throw std::invalid_argument("a checkpointed block needs an input");
-    return Checkpointed::apply(block, variable_list(list(inputs, count)));
+    auto tensors = list(inputs, count);
+    return Checkpointed::apply(block, at::TensorList(tensors));  // as a TensorList, in which autograd looks
   });
 }
 

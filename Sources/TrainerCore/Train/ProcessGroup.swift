@@ -1,0 +1,92 @@
+import CTorch
+import Glibc
+
+/// The processes that train one model together, one a device: gloo between CPUs, NCCL between GPUs.
+public final class ProcessGroup: @unchecked Sendable {
+  // Used by the training thread alone.
+  private let handle: OpaquePointer
+  private let engine: Engine
+  public let rank: Int
+  public let size: Int
+
+  /// Waits until all `size` processes have come.
+  /// - Parameter host: where rank 0 listens, as MASTER_ADDR.
+  public init(
+    _ engine: Engine, host: String, port: Int, rank: Int, size: Int, device: Device, timeoutSeconds: Double = 600
+  ) throws(TorchError) {
+    self.engine = engine
+    self.rank = rank
+    self.size = size
+    var out: OpaquePointer?
+    let status = engine.table.pointee.group_join(
+      device.isCPU ? "gloo" : "nccl", host, Int32(port), Int32(rank), Int32(size), device.value, timeoutSeconds, &out)
+    do { try engine.check("group_join", status) } catch {
+      throw TorchError(
+        .group, "\(host):\(port)", "process \(rank) of \(size) does not reach the others: \(error.message)",
+        hint: "Check that every process was started, with the same MASTER_ADDR and MASTER_PORT, and that the port is open.")
+    }
+    handle = out!
+  }
+
+  deinit { engine.table.pointee.group_leave(handle) }
+
+  /// Adds up the tensors over all processes, in place.
+  public func sum(_ tensors: TensorList) throws(TorchError) {
+    try lost { () throws(TorchError) in
+      try engine.check("group_sum", engine.table.pointee.group_sum(handle, tensors.handles, tensors.count))
+    }
+  }
+
+  /// Gives every process the tensors of one.
+  public func broadcast(_ tensors: TensorList, from root: Int = 0) throws(TorchError) {
+    try lost { () throws(TorchError) in
+      try engine.check(
+        "group_broadcast", engine.table.pointee.group_broadcast(handle, tensors.handles, tensors.count, Int32(root)))
+    }
+  }
+
+  /// Waits for all processes.
+  public func barrier() throws(TorchError) {
+    try lost { () throws(TorchError) in try engine.check("group_barrier", engine.table.pointee.group_barrier(handle)) }
+  }
+
+  private func lost(_ body: () throws(TorchError) -> Void) throws(TorchError) {
+    do { try body() } catch {
+      throw TorchError(
+        .group, "process \(rank) of \(size)", "lost the others: \(error.message)",
+        hint: "Look at their messages; then run again: training goes on from the last checkpoint.")
+    }
+  }
+}
+
+/// Which of several processes this is, as launchers say it: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+public struct ProcessPlace: Equatable, Sendable {
+  public var rank = 0
+  public var size = 1
+  public var localRank = 0
+  public var host = "127.0.0.1"
+  public var port = 0
+
+  public init() {}
+
+  public init(environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }) throws(TorchError) {
+    func number(_ name: String, _ fallback: Int) throws(TorchError) -> Int {
+      guard let text = read(name), !text.isEmpty else { return fallback }
+      guard let value = Int(text), value >= 0 else {
+        throw TorchError(.group, name, "'\(text)' is no number", hint: "Set it as torchrun does, or unset it.")
+      }
+      return value
+    }
+    size = try number("WORLD_SIZE", 1)
+    rank = try number("RANK", 0)
+    localRank = try number("LOCAL_RANK", 0)
+    port = try number("MASTER_PORT", 0)
+    host = read("MASTER_ADDR") ?? host
+    guard size >= 1, rank < size else {
+      throw TorchError(.group, "RANK", "\(rank) is not below WORLD_SIZE \(size)", hint: "Ranks count from 0.")
+    }
+    guard size == 1 || (port > 0 && port < 65536) else {
+      throw TorchError(.group, "MASTER_PORT", "is not set", hint: "Give every process the port where rank 0 listens.")
+    }
+  }
+}
