@@ -65,7 +65,9 @@ public final class Engine: Sendable {
     return Self.text(name)
   }
 
-  public func setThreads(_ count: Int) throws(TorchError) { try check("set_threads", table.pointee.set_threads(Int32(count))) }
+  public func setThreads(_ count: Int) throws(TorchError) {
+    try check("set_threads", table.pointee.set_threads(Int32(count)))
+  }
 
   /// Seeds every generator, so that a step's random numbers follow from its own number alone.
   public func seed(_ value: UInt64) throws(TorchError) { try check("seed", table.pointee.seed(value)) }

@@ -184,7 +184,9 @@ extension Engine {
     return try result.get()
   }
 
-  public func full(_ value: Double, _ dtype: DType = .float32, shape: [Int], on device: Device = .cpu) throws(TorchError) -> Tensor {
+  public func full(_ value: Double, _ dtype: DType = .float32, shape: [Int], on device: Device = .cpu)
+    throws(TorchError) -> Tensor
+  {
     let sizes = shape.map(Int64.init)
     return try make("full") { table.pointee.full(value, dtype.rawValue, sizes, sizes.count, device.value, $0) }
   }

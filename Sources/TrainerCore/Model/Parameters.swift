@@ -32,7 +32,10 @@ public final class Parameters: Sendable {
       masters.append(try Self.start(shape, engine: engine, device: device, deviation: deviation, padding: padding))
     }
     self.masters = TensorList(masters)
-    working = precision == .float32 ? self.masters : TensorList(try masters.torchMap { master throws(TorchError) in try master.to(.bfloat16, device: device) })
+    working =
+      precision == .float32
+      ? self.masters
+      : TensorList(try masters.torchMap { master throws(TorchError) in try master.to(.bfloat16, device: device) })
     for tensor in working.tensors { try tensor.requireGradient() }
   }
 

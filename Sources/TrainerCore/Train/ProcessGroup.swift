@@ -23,7 +23,8 @@ public final class ProcessGroup: @unchecked Sendable {
     do { try engine.check("group_join", status) } catch {
       throw TorchError(
         .group, "\(host):\(port)", "process \(rank) of \(size) does not reach the others: \(error.message)",
-        hint: "Check that every process was started, with the same MASTER_ADDR and MASTER_PORT, and that the port is open.")
+        hint:
+          "Check that every process was started, with the same MASTER_ADDR and MASTER_PORT, and that the port is open.")
     }
     handle = out!
   }
