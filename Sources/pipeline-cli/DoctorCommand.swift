@@ -167,7 +167,7 @@ enum MachineChecks {
     if library, let dictionary { return Finding("MeCab", .good, "with a dictionary in \(dictionary)") }
     let what = library ? "has no dictionary" : "is not installed"
     return Finding(
-      "MeCab", .optional, "\(what); only tokenizers that split words by it need it",
+      "MeCab", .optional, "\(what); only tokenizers and gates that split words by it need it",
       "On Debian and Ubuntu: apt-get install libmecab2 mecab-ipadic-utf8")
   }
 

@@ -7,8 +7,8 @@ import TextKit
 /// Presets give the numbers that Swallow, HojiChar, LLM-jp and Uzushio use; each number is an option. Definitions are
 /// those of the peers but for their faults: ー and kanji beyond the BMP count as Japanese, blank lines are no duplicate
 /// paragraphs and no short lines, phrases match at word boundaries as far as scripts show them, one rule holds at the
-/// threshold for all (a document exactly at it stays). Outside the scope: gates on KenLM perplexity (Uzushio) and on
-/// the share of nouns (HojiChar), which need a model and a dictionary.
+/// threshold for all (a document exactly at it stays). Outside the scope: gates on KenLM perplexity (Uzushio), which
+/// need a model.
 public struct FilterQuality: Stage {
   public static let name = "filter.quality"
   public static let revision = 1
@@ -31,9 +31,11 @@ public struct FilterQuality: Stage {
     let ng = try context.files(options.ngWords)
     let ads = try context.files(options.adPhrases)
     let forum = try context.files(options.forumPhrases)
+    let dictionary = options.needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : ""
     return context.files(Self.documents).enumerated().map { i, file in
       TaskPlan(
-        key: TaskPlan.padded(i), files: [file] + ng + ads + forum, note: "\(ng.count) \(ads.count) \(forum.count)",
+        key: TaskPlan.padded(i), files: [file] + ng + ads + forum,
+        note: "\(ng.count) \(ads.count) \(forum.count) \(dictionary)",
         memoryBytes: 96 << 20)
     }
   }
@@ -55,11 +57,12 @@ public struct FilterQuality: Stage {
         try output.write(document)
       }
     }
+    if let failure = judge.failure { throw StageError(.input, workspace.task.files[0].path, failure.message) }
     try workspace.write(Self.tallies, name: workspace.task.key + ".json", Array(judge.tally.json.text().utf8))
   }
 
   private func measurer(_ task: TaskPlan) throws -> QualityMeasurer {
-    let counts = task.note.split(separator: " ").compactMap { Int($0) }
+    let counts = task.note.split(separator: " ").prefix(3).compactMap { Int($0) }
     var lists = task.files.dropFirst()
     func next(_ count: Int, _ standard: [String]) throws -> PhraseMatcher {
       defer { lists = lists.dropFirst(count) }
@@ -70,7 +73,16 @@ public struct FilterQuality: Stage {
     let forum = try next(counts[2], PhraseLists.forum)
     return QualityMeasurer(
       QualityMeasurer.Phrases(ads: ads, forum: forum, ng: ng),
-      countsOccurrences: options.duplicateGrams == .occurrences)
+      countsOccurrences: options.duplicateGrams == .occurrences,
+      nouns: options.needsNouns ? try mecab { try NounCensus(dictionary: $0) } : nil)
+  }
+
+  private func mecab<R>(_ body: (String?) throws -> R) throws -> R {
+    do { return try body(options.mecabDictionary) } catch let error as TokenizerError {
+      throw StageError(
+        .environment, QualityRule.maximumNounShare.rawValue, error.message,
+        hint: "\(error.hint ?? MeCab.remedy), or set \"\(QualityRule.maximumNounShare.rawValue)\": null.")
+    }
   }
 
   /// Adds up the tasks' histograms in their order.

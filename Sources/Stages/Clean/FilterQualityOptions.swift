@@ -11,6 +11,7 @@ extension FilterQuality {
     var ngWords = InputFiles()
     var adPhrases = InputFiles()
     var forumPhrases = InputFiles()
+    var mecabDictionary: String?
     private var thresholds = [Threshold](repeating: .preset, count: QualityRule.allCases.count)
 
     public init() {}
@@ -42,6 +43,9 @@ extension FilterQuality {
           "adPhrases", \.adPhrases, "Files of advertising phrases, one a line, instead of the built-in list."),
         OptionField(
           "forumPhrases", \.forumPhrases, "Files of forum phrases, one a line, instead of the built-in list."),
+        OptionField(
+          "mecabDictionary", \.mecabDictionary,
+          "Folder of MeCab's dictionary (UniDic, as HojiChar asks for, or IPADIC); null for the system's choice."),
       ]
       + QualityRule.allCases.map { rule in
         OptionField(rule.rawValue, \Self[rule], rule.documentation)
@@ -64,6 +68,8 @@ extension FilterQuality.Options {
       }
     }
   }
+
+  var needsNouns: Bool { gate.contains { $0.rule.measure == .nounShare } }
 
   var acceptedDomains: [String] { (topLevelDomains ?? preset.topLevelDomains).map { $0.lowercased() } }
 

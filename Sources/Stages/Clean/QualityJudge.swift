@@ -17,6 +17,8 @@ struct QualityJudge {
   private let domains: Set<String>
   private let measurer: QualityMeasurer
   private(set) var tally = MeasureTally()
+  /// Why a text could not be measured.
+  var failure: TokenizerError? { measurer.failure }
 
   init(_ options: FilterQuality.Options, measurer: QualityMeasurer) {
     self.options = options
@@ -58,7 +60,7 @@ struct QualityJudge {
     document.text.withUnsafeBufferPointer { text in
       measurer.measuring(text) {
         var values: [QualityMeasure: Double] = [:]
-        for measure in QualityMeasure.allCases {
+        for measure in measurer.measures {
           let value = measurer.value(measure)
           values[measure] = value
           tally.add(value, of: measure)

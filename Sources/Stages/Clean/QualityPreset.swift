@@ -57,11 +57,12 @@ enum QualityPreset: String, OptionChoice {
     .maximumDuplicate8Gram: 0.12, .maximumDuplicate9Gram: 0.11, .maximumDuplicate10Gram: 0.10,
   ]
 
-  // HojiChar drops a run of 200 and more.
+  // HojiChar drops a run of 200 and more, and a noun share of 0.8 itself.
   private static let hojicharGate: Gate = [
     .minimumLeadingKana: 1, .maximumForumSigns: 14, .maximumAdPhrases: 14, .maximumNGWords: 0,
     .minimumKutenDensity: 1.0 / 100, .maximumFrequent5Gram: 0.33, .maximumRepeatedWord7Gram: 0.40,
     .maximumSpecialShare: 0.4, .maximumCharacterRun: 199, .maximumEllipsisLineShare: 0.7, .maximumShortLineShare: 0.5,
+    .maximumNounShare: 0.8,
   ]
 
   private static let uzushioGates: [Gate] = [

@@ -1,6 +1,6 @@
 import TextKit
 
-/// The gates of `filter.quality`, in the order in which they are tried: cheap ones first, compression last.
+/// The gates of `filter.quality`, in the order in which they are tried: cheap ones first, compression and words last.
 ///
 /// A text is dropped when it measures less than a minimum or more than a maximum; at the threshold it stays. The raw
 /// value is the option's name; the drop's reason is the same in kebab case.
@@ -19,6 +19,7 @@ enum QualityRule: String, CaseIterable {
   case maximumDuplicate8Gram, maximumDuplicate9Gram, maximumDuplicate10Gram
   case maximumFrequent5Gram, maximumRepeatedWord7Gram
   case minimumLZ4Ratio, maximumLZ4Ratio, minimumZlibRatio, maximumZlibRatio
+  case maximumNounShare
 
   var isMinimum: Bool { rawValue.hasPrefix("minimum") }
 
@@ -83,6 +84,7 @@ extension QualityRule {
     case .maximumRepeatedWord7Gram: .repeatedWord7Gram
     case .minimumLZ4Ratio, .maximumLZ4Ratio: .lz4Ratio
     case .minimumZlibRatio, .maximumZlibRatio: .zlibRatio
+    case .maximumNounShare: .nounShare
     }
   }
 
@@ -130,6 +132,8 @@ extension QualityRule {
       "Occurrences of repeated 7-grams of word-like units, of all, 0…1. A unit is a run of one script."
     case .minimumLZ4Ratio, .maximumLZ4Ratio: "Bytes of one fast LZ4 block of the text's first MiB, of its bytes."
     case .minimumZlibRatio, .maximumZlibRatio: "Bytes of zlib at level 9, of the text's bytes."
+    case .maximumNounShare:
+      "Nouns of the words that are no signs, 0…1, by MeCab, which must be installed; 'null' leaves it out."
     }
   }
 }

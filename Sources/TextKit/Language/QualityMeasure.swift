@@ -72,4 +72,7 @@ public enum QualityMeasure: String, CaseIterable, Sendable {
   case lz4Ratio
   /// Compressed bytes of bytes, zlib level 9.
   case zlibRatio
+
+  /// Nouns of all words but signs, by MeCab; only where a `NounCensus` is given.
+  case nounShare
 }

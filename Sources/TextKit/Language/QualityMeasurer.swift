@@ -20,6 +20,9 @@ public final class QualityMeasurer {
   private var counter = FlatCounter()
   private let gramCensus = GramCensus()
   private let compression = CompressionRatio()
+  private let nouns: NounCensus?
+  /// Why MeCab could not read a text; its share of nouns was taken for 0.
+  public private(set) var failure: TokenizerError?
   private var words: [UInt32] = []
   private var bytes = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
   private var characterCensus: CharacterCensus?
@@ -27,10 +30,13 @@ public final class QualityMeasurer {
   private var grams: [GramCensus.Counts]?
   private var ng: (matches: Int, characters: Int)?
 
-  /// - Parameter countsOccurrences: how the duplicate n-gram measures count.
-  public init(_ phrases: Phrases, countsOccurrences: Bool = false) {
+  /// - Parameters:
+  ///   - countsOccurrences: how the duplicate n-gram measures count.
+  ///   - nouns: who counts them, where `nounShare` is asked for.
+  public init(_ phrases: Phrases, countsOccurrences: Bool = false, nouns: NounCensus? = nil) {
     self.phrases = phrases
     self.countsOccurrences = countsOccurrences
+    self.nouns = nouns
   }
 
   /// Lends a text for measuring within `body`.
@@ -45,6 +51,9 @@ public final class QualityMeasurer {
     return try body()
   }
 
+  /// Every measure that this measurer can take.
+  public var measures: [QualityMeasure] { QualityMeasure.allCases.filter { $0 != .nounShare || nouns != nil } }
+
   public func value(_ measure: QualityMeasure) -> Double {
     switch measure {
     case .characters, .japaneseCharacters, .japaneseShare, .hiraganaShare, .hiraganaOfJapanese, .katakanaOfJapanese,
@@ -58,6 +67,7 @@ public final class QualityMeasurer {
     case .lz4Ratio: return compression.lz4(bytes)
     case .zlibRatio: return compression.zlib(bytes)
     case .repeatedWord7Gram: return repeatedWords()
+    case .nounShare: return nounShare()
     default: return gramValue(measure)
     }
   }
@@ -129,6 +139,13 @@ public final class QualityMeasurer {
   private func duplicates(_ counts: GramCensus.Counts) -> Double {
     countsOccurrences
       ? Self.share(counts.repeatedTotal, counts.total) : Self.share(counts.repeatedDistinct, counts.distinct)
+  }
+
+  private func nounShare() -> Double {
+    do throws(TokenizerError) { return try nouns?.share(bytes) ?? 0 } catch {
+      failure = error
+      return 0
+    }
   }
 
   private func repeatedWords() -> Double {
