@@ -11,6 +11,11 @@ public struct NetError: Error, Equatable, Sendable {
     case status
     /// An answer that does not hold what it promised: its length, its digest, its form.
     case content
+    /// robots.txt does not allow the question.
+    case robots
+    /// The disk or the state on it.
+    case storage
+    case cancelled
   }
 
   public var code: Code
@@ -18,6 +23,12 @@ public struct NetError: Error, Equatable, Sendable {
   public var subject: String
   public var message: String
   public var hint: String?
+  /// The answer's status, where there was one.
+  public var status: Int?
+  /// Asked again later, it may go well: no connection, a busy server.
+  public var mayPass = false
+  /// How long the server asked to be left alone.
+  public var retryAfterSeconds: Double?
 
   public init(_ code: Code, _ subject: String, _ message: String, hint: String? = nil) {
     self.code = code
@@ -25,6 +36,21 @@ public struct NetError: Error, Equatable, Sendable {
     self.message = message
     self.hint = hint
   }
+
+  public init(_ error: ShardError) {
+    self.init(.storage, error.subject, error.message, hint: error.hint)
+    mayPass = error.code == .io
+  }
+
+  func passing(status: Int? = nil, after seconds: Double? = nil) -> NetError {
+    var error = self
+    error.mayPass = true
+    error.status = status
+    error.retryAfterSeconds = seconds
+    return error
+  }
+
+  static let stopped = NetError(.cancelled, "", "the transfer was stopped")
 }
 
 extension NetError: CustomStringConvertible {

@@ -6,12 +6,15 @@ import ShardKit
 /// The interpreter is `PIPELINE_PYTHON`, the one that `Scripts/install --tests` makes in `.venv`, or `python3`.
 public struct PeerScript: Sendable {
   public let path: String
-  /// Whether the script's imports work here: without arguments a script does nothing else.
-  public let isUsable: Bool
 
-  public init(_ name: String) {
-    path = packagePath("Tests/Peers/\(name)")
-    isUsable = Self.shell("'\(Self.interpreter)' '\(path)' 2>/dev/null").status == 0
+  public init(_ name: String) { path = packagePath("Tests/Peers/\(name)") }
+
+  /// Whether the script's imports work here: without arguments a script does nothing else.
+  public var isUsable: Bool { Self.shell("'\(Self.interpreter)' '\(path)' 2>/dev/null").status == 0 }
+
+  /// Whether the interpreter is there and the script compiles, for a script that serves until it is ended.
+  public var canStart: Bool {
+    Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")' 2>/dev/null").status == 0
   }
 
   public static let interpreter: String = {

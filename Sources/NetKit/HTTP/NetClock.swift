@@ -1,0 +1,61 @@
+import Glibc
+import Synchronization
+
+/// Time as a client sees it; tests hand in one that they move themselves.
+public protocol NetClock: Sendable {
+  /// Monotonic.
+  var nanoseconds: Int { get }
+  /// Seconds since 1970.
+  var wallSeconds: Int { get }
+  /// Returns early when `isCancelled` says so.
+  func sleep(nanoseconds: Int, isCancelled: () -> Bool)
+}
+
+public struct SystemClock: NetClock {
+  public init() {}
+
+  public var nanoseconds: Int {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
+  }
+
+  public var wallSeconds: Int { time(nil) }
+
+  public func sleep(nanoseconds: Int, isCancelled: () -> Bool) {
+    let end = self.nanoseconds + nanoseconds
+    while !isCancelled() {
+      let left = end - self.nanoseconds
+      guard left > 0 else { return }
+      usleep(UInt32(min(left / 1000 + 1, 100_000)))
+    }
+  }
+}
+
+/// Sleeping moves it on at once, and is remembered.
+public final class ManualClock: NetClock {
+  private struct State {
+    var now = 1_000_000_000
+    var slept: [Double] = []
+  }
+
+  private let state = Mutex(State())
+  private let epoch: Int
+
+  public init(wallSeconds: Int = 1_700_000_000) { epoch = wallSeconds - 1 }
+
+  public var nanoseconds: Int { state.withLock { $0.now } }
+  public var wallSeconds: Int { epoch + nanoseconds / 1_000_000_000 }
+  /// Every sleep so far, in seconds.
+  public var slept: [Double] { state.withLock { $0.slept } }
+
+  public func advance(seconds: Double) { state.withLock { $0.now += Int(seconds * 1e9) } }
+
+  public func sleep(nanoseconds: Int, isCancelled: () -> Bool) {
+    guard !isCancelled() else { return }
+    state.withLock {
+      $0.now += nanoseconds
+      $0.slept.append(Double(nanoseconds) / 1e9)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import CCurl
+
+/// How often and after which waits a question is put again.
+///
+/// The wait before attempt n + 1 is `firstWaitSeconds` · 2ⁿ⁻¹, at most `longestWaitSeconds`, of which between a half
+/// and all is kept, by chance, so that many clients do not come back together. A server's `Retry-After` counts where
+/// it is longer; past `longestRetryAfterSeconds` nothing is asked again now.
+public struct Retrying: Sendable {
+  public var attempts = 5
+  public var firstWaitSeconds = 1.0
+  public var longestWaitSeconds = 60.0
+  public var longestRetryAfterSeconds = 600.0
+  /// A number from 0 up to 1.
+  public var chance: @Sendable () -> Double = { Double.random(in: 0..<1) }
+
+  public init() {}
+
+  public static var never: Retrying {
+    var policy = Retrying()
+    policy.attempts = 1
+    return policy
+  }
+
+  /// Seconds before attempt `attempt` + 1; nil to give up.
+  func wait(after attempt: Int, _ error: NetError) -> Double? {
+    guard error.mayPass, attempt < attempts else { return nil }
+    let doubled = firstWaitSeconds * Double(1 << min(attempt - 1, 30))
+    let wait = min(longestWaitSeconds, doubled) * (0.5 + 0.5 * chance())
+    guard let asked = error.retryAfterSeconds else { return wait }
+    return asked > longestRetryAfterSeconds ? nil : max(wait, asked)
+  }
+
+  /// Statuses after which the same question may be answered (RFC 9110, RFC 6585, RFC 8470).
+  static let statuses: Set<Int> = [408, 425, 429, 500, 502, 503, 504]
+
+  /// `Retry-After`: seconds, or a date.
+  static func seconds(retryAfter value: String, now: Int) -> Double? {
+    // Years are as good as for ever, and do not overflow a clock.
+    if let seconds = Int(value) { return seconds >= 0 ? Double(min(seconds, 100_000_000)) : nil }
+    let date = curl_getdate(value, nil)
+    return date < 0 ? nil : Double(min(max(0, date - now), 100_000_000))
+  }
+}

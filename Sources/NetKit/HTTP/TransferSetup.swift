@@ -1,0 +1,182 @@
+import CCurl
+import Glibc
+
+/// A request as options of a libcurl handle, and libcurl's codes as sentences.
+final class TransferSetup {
+  private let request: HTTPRequest
+  private let options: HTTPClient.Options
+  private let headers: HTTPHeaders
+  private let proxy: String?
+  /// Whom the transfer was connected to.
+  private(set) var address = ""
+  private var list: UnsafeMutablePointer<curl_slist>?
+  private let reason = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+
+  init(
+    _ request: HTTPRequest, options: HTTPClient.Options, userAgent: String, proxy: String?
+  ) throws(NetError) {
+    self.request = request
+    self.options = options
+    self.proxy = proxy
+    var headers = request.headers
+    headers["User-Agent"] = headers["User-Agent"] ?? userAgent
+    if let token = request.signing?.sessionToken { headers["x-amz-security-token"] = token }
+    self.headers = headers
+    reason.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    guard headers.isWellFormed else {
+      throw NetError(
+        .address, request.url.shown, "a header of the request holds a line break or another control character")
+    }
+    for field in headers.fields {
+      // An empty value is written with a semicolon; a colon would remove the field.
+      list = curl_slist_append(list, field.value.isEmpty ? "\(field.name);" : "\(field.name): \(field.value)")
+    }
+    // libcurl would wait a second for a server that does not know of it.
+    if headers["Expect"] == nil { list = curl_slist_append(list, "Expect:") }
+    if request.method == .post && headers["Content-Type"] == nil { list = curl_slist_append(list, "Content-Type:") }
+  }
+
+  deinit {
+    curl_slist_free_all(list)
+    reason.deallocate()
+  }
+
+  func run(_ transfer: Transfer, on handle: OpaquePointer, stallRate: Int?) -> CURLcode {
+    let curl = UnsafeMutableRawPointer(handle)
+    curl_easy_reset(curl)
+    // Strings behind credentials must not outlive the transfer in the handle.
+    defer { curl_easy_reset(curl) }
+    let code = transfer.perform(handle) { callbacks, context in
+      let steps = [
+        setConnection(curl, stallRate), setRequest(curl), setCredentials(curl),
+        ccurl_set_callbacks(curl, callbacks, context),
+      ]
+      return steps.first { $0 != CURLE_OK } ?? CURLE_OK
+    }
+    address = String(cString: ccurl_get_text(curl, CURLINFO_PRIMARY_IP))
+    return code
+  }
+
+  private func setConnection(_ curl: UnsafeMutableRawPointer, _ bandwidth: Int?) -> CURLcode {
+    // A limit on bandwidth must not look like a stall.
+    let slowest = min(options.stallBytesPerSecond, bandwidth.map { max(1, $0 / 8) } ?? .max)
+    var codes = [
+      ccurl_set_pointer(curl, CURLOPT_ERRORBUFFER, reason),
+      ccurl_set_long(curl, CURLOPT_NOSIGNAL, 1),
+      ccurl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https"),
+      ccurl_set_long(curl, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS)),
+      ccurl_set_long(curl, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
+      ccurl_set_long(curl, CURLOPT_SSL_VERIFYPEER, 1),
+      ccurl_set_long(curl, CURLOPT_SSL_VERIFYHOST, 2),
+      ccurl_set_long(curl, CURLOPT_CONNECTTIMEOUT_MS, Int(options.connectSeconds * 1000)),
+      ccurl_set_long(curl, CURLOPT_TIMEOUT_MS, Int(min(options.wholeSeconds, 2e9) * 1000)),
+      ccurl_set_long(curl, CURLOPT_LOW_SPEED_LIMIT, slowest),
+      ccurl_set_long(curl, CURLOPT_LOW_SPEED_TIME, options.stallSeconds),
+      ccurl_set_long(curl, CURLOPT_TCP_KEEPALIVE, 1),
+      ccurl_set_long(curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1),
+      ccurl_set_text(curl, CURLOPT_PROXY, proxy ?? ""),
+      ccurl_set_text(curl, CURLOPT_NOPROXY, ""),
+    ]
+    if let certificates = options.certificates {
+      codes.append(ccurl_set_text(curl, CURLOPT_CAINFO, certificates))
+    }
+    return codes.first { $0 != CURLE_OK } ?? CURLE_OK
+  }
+
+  private func setRequest(_ curl: UnsafeMutableRawPointer) -> CURLcode {
+    var codes = [
+      ccurl_set_text(curl, CURLOPT_URL, request.url.text),
+      ccurl_set_list(curl, CURLOPT_HTTPHEADER, list),
+    ]
+    if request.acceptsCompressed { codes.append(ccurl_set_text(curl, CURLOPT_ACCEPT_ENCODING, "gzip")) }
+    switch request.method {
+    case .get: codes.append(ccurl_set_long(curl, CURLOPT_HTTPGET, 1))
+    case .head: codes.append(ccurl_set_long(curl, CURLOPT_NOBODY, 1))
+    case .put:
+      codes.append(ccurl_set_long(curl, CURLOPT_UPLOAD, 1))
+      codes.append(ccurl_set_offset(curl, CURLOPT_INFILESIZE_LARGE, curl_off_t(request.body.count)))
+    case .post:
+      codes.append(ccurl_set_long(curl, CURLOPT_POST, 1))
+      codes.append(ccurl_set_offset(curl, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body.count)))
+    case .delete: codes.append(ccurl_set_text(curl, CURLOPT_CUSTOMREQUEST, "DELETE"))
+    }
+    return codes.first { $0 != CURLE_OK } ?? CURLE_OK
+  }
+
+  private func setCredentials(_ curl: UnsafeMutableRawPointer) -> CURLcode {
+    if let signing = request.signing {
+      let codes = [
+        ccurl_set_text(curl, CURLOPT_AWS_SIGV4, signing.scope),
+        ccurl_set_text(curl, CURLOPT_USERNAME, signing.accessKey),
+        ccurl_set_text(curl, CURLOPT_PASSWORD, signing.secretKey),
+      ]
+      return codes.first { $0 != CURLE_OK } ?? CURLE_OK
+    }
+    guard let user = request.url.user else { return CURLE_OK }
+    let code = ccurl_set_text(curl, CURLOPT_USERNAME, user)
+    return code == CURLE_OK ? ccurl_set_text(curl, CURLOPT_PASSWORD, request.url.password ?? "") : code
+  }
+
+  // MARK: What was sent
+
+  /// The request's head for an archive, without credentials.
+  func sentHead(_ request: HTTPRequest) -> String {
+    var out =
+      "\(request.method.rawValue) \(request.url.target) HTTP/1.1\r\nHost: \(request.url.origin.split(separator: "/").last!)\r\n"
+    for field in headers.fields where !Self.secretFields.contains(field.name.lowercased()) {
+      out += "\(field.name): \(field.value)\r\n"
+    }
+    return out + "\r\n"
+  }
+
+  private static let secretFields = ["authorization", "proxy-authorization", "cookie", "x-amz-security-token"]
+
+  // MARK: What went wrong
+
+  func error(_ code: CURLcode, _ url: WebURL, received: Int64, _ options: HTTPClient.Options) -> NetError {
+    let where_ = url.shown
+    func passing(_ message: String) -> NetError { NetError(.connection, where_, message).passing() }
+    switch code {
+    case CURLE_COULDNT_RESOLVE_HOST: return passing("the name \(url.host) is not known")
+    case CURLE_COULDNT_RESOLVE_PROXY: return passing("the proxy's name is not known")
+    case CURLE_COULDNT_CONNECT: return passing("no connection to \(url.host) on port \(url.port)")
+    case CURLE_OPERATION_TIMEDOUT: return passing(timedOut(received))
+    case CURLE_PARTIAL_FILE: return passing("the answer ended after \(received) bytes, before its stated length")
+    case CURLE_GOT_NOTHING: return passing("the server closed the connection without an answer")
+    case CURLE_RECV_ERROR, CURLE_SEND_ERROR:
+      return passing("the connection broke after \(received) bytes of the answer")
+    case CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_SSL_CONNECT_ERROR:
+      return passing("the connection failed (\(text(code)))")
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return NetError(
+        .connection, where_, "the server's certificate does not verify (\(text(code)))",
+        hint: "Someone may stand between; if the server is yours, name its certificate's authority.")
+    case CURLE_SSL_CACERT_BADFILE:
+      return NetError(.connection, options.certificates ?? "", "the certificates to trust cannot be read")
+    case CURLE_ABORTED_BY_CALLBACK:
+      return NetError(.storage, where_, "what was to be sent could not be read to its end")
+    case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING:
+      return NetError(.content, where_, "the server's answer is malformed (\(text(code)))")
+    default: return NetError(.connection, where_, "the transfer failed (\(text(code)))")
+    }
+  }
+
+  private func timedOut(_ received: Int64) -> String {
+    let text = String(cString: reason)
+    if text.contains("too slow") {
+      return "fewer than \(options.stallBytesPerSecond) bytes a second came for \(options.stallSeconds) seconds"
+    }
+    if text.hasPrefix("Connection") || text.hasPrefix("Failed to connect") || text.contains("SSL connection") {
+      return "no connection within \(shortest(options.connectSeconds)) seconds"
+    }
+    return "the answer was not complete after \(shortest(options.wholeSeconds)) seconds (\(received) bytes came)"
+  }
+
+  private func shortest(_ seconds: Double) -> String { seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)" }
+
+  /// libcurl's words; it never puts URLs or credentials into them beyond the host.
+  private func text(_ code: CURLcode) -> String {
+    let own = String(cString: reason)
+    return own.isEmpty ? String(cString: curl_easy_strerror(code)) : own
+  }
+}
