@@ -5,10 +5,15 @@ import Glibc
 /// `PIPELINE_FAULT=name` kills (SIGKILL) when `name` is reached, `PIPELINE_FAULT=name:3` when it is reached the third
 /// time. Without the variable a point costs one load and a branch.
 public enum FaultPoint {
-  /// Every name in the code base; a crash test runs over all of them.
+  /// The names that a run of stages reaches; a crash test runs over all of them.
   public static let names = [
     "file.written", "file.renamed", "task.started", "task.files", "task.manifest", "task.committed",
     "stage.sealed", "stage.committed",
+  ]
+
+  /// The names that the write of a training checkpoint reaches besides `file.…`; its own crash test runs over them.
+  public static let checkpointNames = [
+    "checkpoint.files", "checkpoint.replaced", "checkpoint.renamed", "checkpoint.latest", "checkpoint.removing",
   ]
 
   private static let armed: (name: String, count: Int)? = {

@@ -1,0 +1,44 @@
+import Glibc
+import Synchronization
+
+/// A thread that runs one closure.
+final class BackgroundThread: Sendable {
+  private final class Body: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+  }
+
+  private let running: Mutex<pthread_t?>
+
+  /// Starts at once; nil where no thread can be had.
+  init?(_ body: @escaping @Sendable () -> Void) {
+    var thread = pthread_t()
+    let argument = Unmanaged.passRetained(Body(body))
+    let failure = pthread_create(
+      &thread, nil,
+      { argument in
+        Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
+        return nil
+      }, argument.toOpaque())
+    guard failure == 0 else {
+      argument.release()
+      return nil
+    }
+    running = Mutex(thread)
+  }
+
+  /// Waits for the end; to be called once at least.
+  func join() {
+    running.withLock { thread in
+      if let waiting = thread { pthread_join(waiting, nil) }
+      thread = nil
+    }
+  }
+}
+
+/// Seconds of the monotonic clock.
+func monotonicSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

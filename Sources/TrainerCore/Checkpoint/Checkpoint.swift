@@ -1,0 +1,71 @@
+import ShardKit
+
+/// A whole checkpoint: its files have the sizes and digests that its state names.
+public struct Checkpoint: Sendable {
+  public let folder: String
+  public let state: CheckpointState
+  public let weights: SafetensorsFile
+  public let optimizer: SafetensorsFile
+
+  /// Opens a checkpoint and reads every byte of it once, to know that it is whole.
+  public init(folder: String) throws(ShardError) {
+    self.folder = folder
+    let manifest = try CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)")
+    state = manifest.state
+    weights = try Self.open(CheckpointManifest.weightsName, manifest.weights, in: folder)
+    optimizer = try Self.open(CheckpointManifest.optimizerName, manifest.optimizer, in: folder)
+  }
+
+  private static func open(
+    _ name: String, _ file: CheckpointManifest.File, in folder: String
+  ) throws(ShardError) -> SafetensorsFile {
+    let path = "\(folder)/\(name)"
+    let bytes = Int(FileSystem.status(path)?.bytes ?? 0)
+    guard bytes == file.bytes else {
+      throw ShardError(.truncated, path, "has \(bytes) bytes, its state.json says \(file.bytes)")
+    }
+    guard try Digester.digest(file: path) == file.digest else {
+      throw ShardError(.malformed, path, "has not the digest that its state.json names")
+    }
+    return try SafetensorsFile(path)
+  }
+
+  /// Whether training may go on from here.
+  /// - Parameter fingerprint: of the options that training runs with now.
+  public func check(fingerprint: String) throws(TorchError) {
+    guard state.fingerprint != fingerprint else { return }
+    throw TorchError(
+      .file, folder,
+      "is of a training with other options (\(state.fingerprint.prefix(16)), now \(fingerprint.prefix(16)))",
+      hint: "Go on with the options of before, or train in another folder.")
+  }
+
+  /// The newest whole checkpoint in a folder; each damaged one on the way is passed over and named.
+  public static func latest(in root: String) throws(ShardError) -> CheckpointSearch {
+    var search = CheckpointSearch()
+    guard FileSystem.exists(root) else { return search }
+    for step in try CheckpointNames.steps(in: root).reversed() {
+      do {
+        search.found = try Checkpoint(folder: "\(root)/\(CheckpointNames.folder(step: step))")
+        return search
+      } catch {
+        search.passedOver.append(error)
+      }
+    }
+    return search
+  }
+}
+
+/// What a search for the newest checkpoint came to.
+public struct CheckpointSearch: Sendable {
+  /// nil if there is none, or none is whole.
+  public var found: Checkpoint?
+  /// What is wrong with newer ones, newest first.
+  public var passedOver: [ShardError] = []
+
+  /// A sentence for each that was passed over.
+  public var warnings: [String] {
+    let instead = found.map { "training goes on from step \($0.state.step)" } ?? "no older checkpoint is whole"
+    return passedOver.map { "\($0.description) It is passed over: \(instead)." }
+  }
+}

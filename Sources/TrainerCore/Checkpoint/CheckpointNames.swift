@@ -1,0 +1,66 @@
+import ShardKit
+
+/// Names in a folder of checkpoints.
+///
+/// `step-00001000` is a whole checkpoint: folders get that name by one rename, when all in them is durable. Others
+/// begin with a point: `.step-00001000.partial` is being written, `.replaced` was moved aside for a new one of the same
+/// step, `.removed` is being deleted.
+enum CheckpointNames {
+  /// Holds the name of the newest checkpoint, for people and scripts.
+  static let latest = "latest"
+
+  enum Mark: String, CaseIterable { case partial, replaced, removed }
+
+  static func folder(step: Int) -> String {
+    let digits = String(step)
+    return "step-" + String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
+  }
+
+  static func hidden(step: Int, _ mark: Mark) -> String { ".\(folder(step: step)).\(mark.rawValue)" }
+
+  /// nil for other names.
+  static func step(ofFolder name: String) -> Int? {
+    guard name.hasPrefix("step-"), let step = Int(name.dropFirst(5)), step >= 0 else { return nil }
+    return folder(step: step) == name ? step : nil
+  }
+
+  /// Steps of the checkpoints in a folder, ascending.
+  static func steps(in root: String) throws(ShardError) -> [Int] {
+    try FileSystem.list(root).compactMap { step(ofFolder: $0) }.sorted()
+  }
+
+  /// Clears what a killed write left behind.
+  static func recover(_ root: String) throws(ShardError) {
+    for name in try FileSystem.list(root) {
+      for mark in Mark.allCases where name.hasSuffix(".\(mark.rawValue)") && name.hasPrefix(".step-") {
+        let folder = String(name.dropFirst().dropLast(mark.rawValue.utf8.count + 1))
+        guard step(ofFolder: folder) != nil else { continue }
+        if mark == .replaced && !FileSystem.exists("\(root)/\(folder)") {
+          try FileSystem.rename("\(root)/\(name)", to: "\(root)/\(folder)")
+        } else {
+          try FileSystem.removeTree("\(root)/\(name)")
+        }
+      }
+    }
+  }
+}
+
+/// Which checkpoints stay.
+public struct KeepRule: Equatable, Sendable {
+  /// The newest ones.
+  public var last: Int
+  /// Also those whose step is a multiple of this.
+  public var everySteps: Int?
+
+  public init(last: Int = 3, everySteps: Int? = nil) {
+    self.last = max(1, last)
+    self.everySteps = everySteps.flatMap { $0 > 0 ? $0 : nil }
+  }
+
+  /// Steps to remove once `newest` is durable; those past it belong to a course that was given up.
+  func superseded(_ steps: [Int], newest: Int) -> [Int] {
+    let past = steps.filter { $0 > newest }
+    let until = steps.filter { $0 <= newest }.sorted()
+    return until.dropLast(last).filter { step in everySteps.map { step % $0 != 0 } ?? true } + past
+  }
+}

@@ -1,0 +1,94 @@
+import ShardKit
+import Synchronization
+
+/// A folder of checkpoints, written while training goes on.
+///
+/// One thread calls it. At most one write is in flight: a second waits for the first. An error of a write surfaces at
+/// the next call; the checkpoints before stay intact.
+public final class CheckpointStore {
+  public let folder: String
+  public let keep: KeepRule
+  /// The newest checkpoint known to be durable.
+  public private(set) var lastGood: (step: Int, folder: String)?
+  /// The last write that ended well in this process.
+  public private(set) var lastWritten: WrittenCheckpoint?
+  private var writing: BackgroundWrite?
+
+  /// Makes the folder where there is none, and clears what a killed write left.
+  public init(_ folder: String, keep: KeepRule = KeepRule()) throws(ShardError) {
+    self.folder = folder
+    self.keep = keep
+    try FileSystem.makeDirectory(folder)
+    try CheckpointNames.recover(folder)
+  }
+
+  deinit { _ = writing?.wait() }
+
+  /// The newest checkpoint that is whole; damaged ones are passed over and named.
+  public func latest() throws(ShardError) -> CheckpointSearch {
+    try waitForWrite()
+    let search = try Checkpoint.latest(in: folder)
+    lastGood = search.found.map { ($0.state.step, $0.folder) }
+    return search
+  }
+
+  /// Starts a write and returns; the seconds that it waited for the one before.
+  ///
+  /// The contents must stay as they are until the write has ended: who reuses buffers calls `waitForWrite` before
+  /// filling them.
+  @discardableResult
+  public func save(_ contents: CheckpointContents) throws(ShardError) -> Double {
+    let waited = try waitForWrite()
+    writing = BackgroundWrite(CheckpointWriting(root: folder, keep: keep, contents: contents))
+    return waited
+  }
+
+  /// Waits until no write is in flight and throws its error; the seconds that it took.
+  @discardableResult
+  public func waitForWrite() throws(ShardError) -> Double {
+    guard let running = writing else { return 0 }
+    let began = monotonicSeconds()
+    let outcome = running.wait()
+    writing = nil
+    let written = try outcome.get()
+    lastWritten = written
+    lastGood = (written.step, written.folder)
+    return monotonicSeconds() - began
+  }
+
+  /// Takes note of a write that has ended, without waiting: the checkpoint, once, or its error.
+  public func poll() throws(ShardError) -> WrittenCheckpoint? {
+    guard let running = writing, running.outcome != nil else { return nil }
+    try waitForWrite()
+    return lastWritten
+  }
+}
+
+/// A write on a thread of its own; where no thread can be had, it is done before `init` returns.
+private final class BackgroundWrite: Sendable {
+  private let result: Outcome
+  private let thread: BackgroundThread?
+
+  private final class Outcome: Sendable {
+    let value = Mutex<Result<WrittenCheckpoint, ShardError>?>(nil)
+  }
+
+  init(_ writing: CheckpointWriting) {
+    let result = Outcome()
+    self.result = result
+    let body: @Sendable () -> Void = {
+      let outcome = Result { () throws(ShardError) in try writing.run() }
+      result.value.withLock { $0 = outcome }
+    }
+    thread = BackgroundThread(body)
+    if thread == nil { body() }
+  }
+
+  /// nil while it runs.
+  var outcome: Result<WrittenCheckpoint, ShardError>? { result.value.withLock { $0 } }
+
+  func wait() -> Result<WrittenCheckpoint, ShardError> {
+    thread?.join()
+    return outcome!
+  }
+}
