@@ -45,7 +45,7 @@ let package = Package(
       dependencies: ["ShardKit", "CCurl", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict),
     .target(
       name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2"],
-      swiftSettings: strict),
+      resources: [.embedInCode("Convert/Python")], swiftSettings: strict),
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [
