@@ -5,10 +5,12 @@ extension StageRegistry {
   public static let builtin = StageRegistry([
     StageDescription(AozoraRead.self),
     StageDescription(CC100Read.self),
+    StageDescription(ConvertHuggingFace.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),
+    StageDescription(HuggingFaceRead.self),
     StageDescription(LLMJPSample.self),
     StageDescription(FilterLanguage.self),
     StageDescription(FilterQuality.self),

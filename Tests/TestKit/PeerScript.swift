@@ -24,7 +24,9 @@ public struct PeerScript: Sendable {
   }()
 
   /// Runs the script; its output, or nil where it failed.
-  public func run(_ arguments: String...) -> [UInt8]? {
+  public func run(_ arguments: String...) -> [UInt8]? { run(arguments) }
+
+  public func run(_ arguments: [String]) -> [UInt8]? {
     let quoted = arguments.map { "'\($0)'" }.joined(separator: " ")
     let (status, output) = Self.shell("'\(Self.interpreter)' '\(path)' \(quoted)")
     return status == 0 ? output : nil

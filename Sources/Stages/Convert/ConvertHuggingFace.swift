@@ -1,0 +1,100 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
+/// for MosaicBERT the modelling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
+public struct ConvertHuggingFace: Stage {
+  public struct Options: StageOptions {
+    public init() {}
+    public static let fields: [OptionField<Self>] = []
+  }
+
+  public static let name = "convert.huggingface"
+  public static let revision = 1
+  public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
+  static let model = Output<HuggingFaceModel>(
+    "model", "config.json, model.safetensors, the tokenizer's files, and modelling code where transformers has none.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [model.port]
+
+  public init(options: Options) {}
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try TokenizerInput.files(context) + CheckpointInput.files(context)
+    return [TaskPlan(key: "model", files: files, memoryBytes: 256 << 20)]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let shape = try CheckpointInput.shape(workspace)
+    let tokenizer = try TokenizerInput.load(workspace)
+    try Self.check(tokenizer, fits: shape)
+    let weights = try CheckpointInput.weights(workspace, shape)
+    try workspace.write(
+      Self.model, name: HuggingFaceConfiguration.fileName,
+      Array(HuggingFaceConfiguration.json(shape).prettyText().utf8))
+    for (name, bytes) in HuggingFaceConfiguration.code(shape.kind) {
+      try workspace.write(Self.model, name: name, bytes)
+    }
+    var files = HuggingFaceTokenizerFiles(tokenizer)
+    files.maximumLength = shape.maximumLength
+    for (name, bytes) in files.contents { try workspace.write(Self.model, name: name, bytes) }
+    try workspace.write(Self.model, name: "special_tokens_map.json", Array(Self.specialTokens.prettyText().utf8))
+    try write(weights, shape, workspace)
+    workspace.metric("parameters", Double(shape.parameterCount))
+  }
+
+  private func write(_ weights: SafetensorsFile, _ shape: ModelShape, _ workspace: Workspace) throws {
+    let name = HuggingFaceConfiguration.weightsName
+    let file = try workspace.file(Self.model, name)
+    let tensors = shape.huggingFaceParameters.flatMap { parameter in
+      parameter.theirs.enumerated().map { place, theirs in
+        TensorSource(theirs.name, .float32, shape: theirs.shape) { (sink) throws(ShardError) in
+          try Self.values(of: parameter, share: place, in: weights, sink)
+        }
+      }
+    }
+    try Safetensors.write(tensors, metadata: ["format": "pt"], to: file, name: name)
+    try workspace.publish(Self.model, file, name: name)
+  }
+
+  /// One of the equal shares that a parameter's rows are cut into.
+  private static func values(
+    of parameter: HuggingFaceParameter, share: Int, in weights: SafetensorsFile, _ sink: TensorSource.Sink
+  ) throws(ShardError) {
+    let count = parameter.ours.count / parameter.theirs.count
+    if weights[parameter.ours.name]?.type == .float32 {
+      try weights.withBytes(of: parameter.ours.name) { (_, bytes) throws(ShardError) in
+        try sink(UnsafeRawBufferPointer(rebasing: bytes[(share * count * 4)..<((share + 1) * count * 4)]))
+      }
+    } else {
+      let floats = try weights.floats(of: parameter.ours.name)[(share * count)..<((share + 1) * count)]
+      try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+    }
+    weights.release()
+  }
+
+  private static let specialTokens: JSONValue = [
+    "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+  ]
+
+  /// The special tokens that a masked language model needs, and no id beyond the embedding's rows.
+  static func check(_ tokenizer: WordPieceTokenizer, fits shape: ModelShape) throws {
+    guard tokenizer.tokens.count <= shape.vocabularySize else {
+      throw StageError(
+        .input, "inputs.tokenizer",
+        "has \(tokenizer.tokens.count) tokens, the model has rows for \(shape.vocabularySize)",
+        hint: "Wire the tokenizer that the model was trained with.")
+    }
+    for (token, id) in [("[PAD]", shape.padding), ("[MASK]", nil)] {
+      let place = tokenizer.tokens.firstIndex(of: Array(token.utf8))
+      guard let place, id == nil || place == id else {
+        throw StageError(
+          .input, "inputs.tokenizer",
+          place == nil ? "lacks \(token)" : "has \(token) as id \(place!), the model pads with \(shape.padding)",
+          hint: "Wire the tokenizer that the model was trained with.")
+      }
+    }
+  }
+}

@@ -1,0 +1,64 @@
+/// One parameter under its names in a Hugging Face model: a part of their tensors laid end to end gives ours.
+public struct HuggingFaceParameter: Equatable, Sendable {
+  public var ours: ParameterShape
+  /// Equal shares of our rows, in order: query, key and value, or the gate and what it gates; mostly one.
+  public var theirs: [ParameterShape]
+}
+
+extension ModelShape {
+  /// Every parameter with its names in the model that transformers knows: `mosaic_bert` (the modelling file that
+  /// converted models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`.
+  public var huggingFaceParameters: [HuggingFaceParameter] {
+    parameters.map { parameter in
+      let names = huggingFaceNames(of: parameter.name)
+      var share = parameter.shape
+      share[0] /= names.count
+      return HuggingFaceParameter(ours: parameter, theirs: names.map { ParameterShape($0, share) })
+    }
+  }
+
+  private func huggingFaceNames(of name: String) -> [String] {
+    switch kind {
+    case .mosaicBERT: [name]
+    case .bert: Self.stockNames(of: name)
+    case .ropeBERT: Self.nomicNames(of: name)
+    }
+  }
+
+  private static func stockNames(of name: String) -> [String] {
+    if name == "cls.predictions.decoder.bias" { return ["cls.predictions.bias"] }
+    return split(name, at: "Wqkv", into: ["query", "key", "value"])
+  }
+
+  private static func nomicNames(of name: String) -> [String] {
+    switch name {
+    case "cls.predictions.decoder.bias": return ["cls.predictions.bias"]
+    case "cls.predictions.transform.LayerNorm.weight": return ["cls.predictions.transform.layer_norm.weight"]
+    case "cls.predictions.transform.LayerNorm.bias": return ["cls.predictions.transform.layer_norm.bias"]
+    case _ where name.hasPrefix("bert.embeddings."): return ["nomic_" + name]
+    case _ where name.hasPrefix(layerPrefix): break
+    default: return [name]
+    }
+    let parts = name.dropFirst(layerPrefix.count).split(separator: ".", maxSplits: 1)
+    let layer = "nomic_bert.layers.\(parts[0])."
+    let rest = String(parts[1])
+    for (ours, theirs) in nomicParts where rest.hasPrefix(ours) {
+      return theirs.map { layer + $0 + rest.dropFirst(ours.count) }
+    }
+    return [name]
+  }
+
+  private static let layerPrefix = "bert.encoder.layer."
+  private static let nomicParts = [
+    ("attention.self.Wqkv", ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]),
+    ("attention.output.dense", ["self_attn.o_proj"]), ("attention.output.LayerNorm", ["post_attention_layernorm"]),
+    ("mlp.gated_layers", ["mlp.gate_proj", "mlp.up_proj"]), ("mlp.wo", ["mlp.down_proj"]),
+    ("mlp.layernorm", ["post_mlp_layernorm"]),
+  ]
+
+  private static func split(_ name: String, at part: String, into names: [String]) -> [String] {
+    let pieces = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard let place = pieces.firstIndex(of: part[...]) else { return [name] }
+    return names.map { (pieces[..<place] + [$0[...]] + pieces[(place + 1)...]).joined(separator: ".") }
+  }
+}

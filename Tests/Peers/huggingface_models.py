@@ -1,0 +1,117 @@
+"""Models between pipeline and transformers.
+
+  huggingface_models.py load MODEL REFERENCE BATCH
+      Loads a converted folder as AutoModelForMaskedLM and compares its logits with what reference_model.py computes
+      from the checkpoint REFERENCE over BATCH; loads every other Auto class that it names; fills a mask. Prints JSON:
+      difference (largest, absolute), class, missing and unexpected weights, tied, classes, filled (best token).
+  huggingface_models.py save FOLDER KIND
+      Saves a small model with random weights: bert, bert-legacy (TensorFlow's names of norms) or bert-half (float16).
+  huggingface_models.py logits FOLDER REFERENCE BATCH
+      The largest difference between the stock model in FOLDER and reference_model.py over the checkpoint REFERENCE.
+
+`--transformers5` before them takes the release that Scripts/install lays beside the environment's own.
+"""
+import json
+import os
+import sys
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+if sys.argv[1:2] == ["--transformers5"]:
+    sys.path.insert(0, f"{sys.prefix}/transformers5")
+    del sys.argv[1]
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+import reference_model
+
+if "transformers5" in sys.path[0]:
+    assert transformers.__version__.startswith("5.")
+
+
+def inputs(batch):
+    ids, real, types, _ = reference_model.padded(batch)
+    return {"input_ids": ids, "attention_mask": real.long(), "token_type_ids": types}, batch["labels"].flatten() > 0
+
+
+def reference_logits(checkpoint, batch):
+    shape, weights = reference_model.load(checkpoint, torch.float32)
+    with torch.no_grad():
+        return reference_model.forward(shape, weights, batch)[1]
+
+
+@torch.no_grad()
+def difference(model, checkpoint, batch):
+    given, asked = inputs(batch)
+    logits = model.eval()(**given).logits.flatten(0, 1)[asked]
+    return float((logits - reference_logits(checkpoint, batch)).abs().max())
+
+
+def load(folder, checkpoint, batch_path):
+    batch = load_file(batch_path)
+    model, found = transformers.AutoModelForMaskedLM.from_pretrained(
+        folder, trust_remote_code=True, output_loading_info=True)
+    eager = transformers.AutoModelForMaskedLM.from_pretrained(
+        folder, trust_remote_code=True, attn_implementation="eager")
+    with open(f"{folder}/config.json") as file:
+        named = json.load(file).get("auto_map", {"AutoModel": None})
+    classes = {}
+    for name in named:
+        if name.startswith("AutoModel"):
+            other = getattr(transformers, name).from_pretrained(folder, trust_remote_code=True)
+            given, _ = inputs(batch)
+            if name.endswith("MultipleChoice"):
+                given = {key: tensor[:, None].expand(-1, 2, -1) for key, tensor in given.items()}
+            first = other.eval()(**given).to_tuple()[0]
+            classes[type(other).__name__] = bool(torch.isfinite(first).all())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
+    fill = transformers.pipeline("fill-mask", model=model, tokenizer=tokenizer)
+    best = fill(f"東京{tokenizer.mask_token}")[0]
+    return {
+        "difference": difference(model, checkpoint, batch), "eager": difference(eager, checkpoint, batch),
+        "class": type(model).__name__, "missing": sorted(found["missing_keys"]),
+        "unexpected": sorted(found["unexpected_keys"]), "classes": classes,
+        "tied": model.get_output_embeddings().weight is model.get_input_embeddings().weight,
+        "tokenizer": type(tokenizer).__name__, "filled": best["token"], "maximum": tokenizer.model_max_length,
+    }
+
+
+def save(folder, kind):
+    torch.manual_seed(3)
+    config = transformers.BertConfig(
+        vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=40, initializer_range=0.2)
+    model = transformers.BertForMaskedLM(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    if kind == "bert-half":
+        model = model.half()
+    model.save_pretrained(folder)
+    if kind == "bert-legacy":
+        path = f"{folder}/model.safetensors"
+        old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+        tensors = {}
+        for name, tensor in load_file(path).items():
+            for new, legacy in old.items():
+                name = name.replace(new, legacy)
+            tensors[name] = tensor
+        save_file(tensors, path, metadata={"format": "pt"})
+    ids = torch.randint(5, 96, (3, 20))
+    save_file({"ids": ids, "lengths": torch.tensor([20, 7, 13]), "labels": ids * (torch.arange(20) % 3 == 1)},
+              f"{folder}/batch.safetensors")
+    return {}
+
+
+def logits(folder, checkpoint, batch_path):
+    model = transformers.AutoModelForMaskedLM.from_pretrained(folder).float()
+    return {"difference": difference(model, checkpoint, load_file(batch_path))}
+
+
+if len(sys.argv) > 1:
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    answers, sys.stdout = sys.stdout, sys.stderr  # the libraries print too
+    print(json.dumps({"load": load, "save": save, "logits": logits}[sys.argv[1]](*sys.argv[2:])), file=answers)
