@@ -1,0 +1,84 @@
+import Glibc
+import ShardKit
+
+/// What is known of training after a step.
+public struct StepMetrics: Equatable, Sendable {
+  /// Optimizer steps done.
+  public var step: Int
+  public var loss: Double
+  public var learningRate: Double
+  /// Before clipping; nil where it is not measured.
+  public var gradientNorm: Double?
+  public var epoch: Int
+  /// Since the first step.
+  public var samples: Int
+  public var tokens: Int
+  /// Of all devices together.
+  public var tokensPerSecond: Double?
+  public var devices = 1
+  /// Share of the devices' peak.
+  public var modelFLOPsUtilisation: Double?
+  public var secondsRemaining: Double?
+  /// Others by their names, such as `metrics/eval/MaskedAccuracy`.
+  public var others: [Named] = []
+
+  public struct Named: Equatable, Sendable {
+    public var name: String
+    public var value: Double
+
+    public init(_ name: String, _ value: Double) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  public init(
+    step: Int, loss: Double, learningRate: Double, gradientNorm: Double? = nil, epoch: Int = 0, samples: Int = 0,
+    tokens: Int = 0
+  ) {
+    self.step = step
+    self.loss = loss
+    self.learningRate = learningRate
+    self.gradientNorm = gradientNorm
+    self.epoch = epoch
+    self.samples = samples
+    self.tokens = tokens
+  }
+
+  /// Every number under the name that Composer logs it by, in fixed order.
+  public var scalars: [Named] {
+    var list = [
+      Named(MetricNames.loss, loss), Named(MetricNames.learningRate, learningRate),
+      Named(MetricNames.epoch, Double(epoch)), Named(MetricNames.samples, Double(samples)),
+      Named(MetricNames.tokens, Double(tokens)),
+    ]
+    let measured = [
+      (MetricNames.gradientNorm, gradientNorm), (MetricNames.tokensPerSecond, tokensPerSecond),
+      (MetricNames.deviceTokensPerSecond, tokensPerSecond.map { $0 / Double(max(1, devices)) }),
+      (MetricNames.modelFLOPsUtilisation, modelFLOPsUtilisation), (MetricNames.secondsRemaining, secondsRemaining),
+    ]
+    for (name, value) in measured { if let value { list.append(Named(name, value)) } }
+    return list + others
+  }
+}
+
+/// Composer's names, so that dashboards made for it fit.
+public enum MetricNames {
+  public static let loss = "loss/train/total"
+  public static let learningRate = "lr-AdamW/group0"
+  public static let gradientNorm = "l2_norm/grad/global"
+  public static let epoch = "time/epoch"
+  public static let samples = "time/sample"
+  public static let tokens = "time/token"
+  public static let tokensPerSecond = "throughput/tokens_per_sec"
+  public static let deviceTokensPerSecond = "throughput/device/tokens_per_sec"
+  public static let modelFLOPsUtilisation = "throughput/device/mfu"
+  public static let secondsRemaining = "time/remaining_estimate"
+}
+
+/// Seconds since 1970.
+func wallSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_REALTIME, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}

@@ -1,0 +1,152 @@
+/// Loss, learning rate and gradient norm over the steps as an SVG picture, readable on light and dark pages.
+///
+/// Every panel shows the values as they were, thinned to 2,000 points, and the loss and the norm also a smoothed line.
+/// The largest thousandths of spikes leave the panel rather than flatten the rest.
+public struct TrainingChart {
+  private struct Panel {
+    var name: String
+    var series: ChartSeries
+    var top: Double
+    var height: Double
+    var axis: ChartAxis
+    var smooth: [ChartSeries.Point]
+  }
+
+  private static let width = 860.0
+  private static let left = 66.0
+  private static let right = 786.0
+  private static let rawPoints = 2000
+  private static let smoothPoints = 500
+
+  private let title: String
+  private let points: [TrainingPoint]
+  private let steps: ChartAxis
+  private let panels: [Panel]
+
+  /// - Parameter points: in ascending order of steps.
+  public static func svg(_ points: [TrainingPoint], title: String) -> String {
+    TrainingChart(points, title: title).markup
+  }
+
+  private init(_ points: [TrainingPoint], title: String) {
+    self.title = title
+    self.points = points
+    steps = ChartAxis(steps: (points.first?.step ?? 0)...max(points.first?.step ?? 0, points.last?.step ?? 1), count: 7)
+    func series(_ value: KeyPath<TrainingPoint, Double>) -> ChartSeries {
+      ChartSeries(points.map { .init(step: Double($0.step), value: $0[keyPath: value]) })
+    }
+    panels = [
+      Self.panel("loss", series(\.loss), top: 78, height: 230, smooths: true),
+      Self.panel("learning rate", series(\.learningRate), top: 346, height: 90, fromZero: true),
+      Self.panel("gradient norm", series(\.gradientNorm), top: 474, height: 120, fromZero: true, smooths: true),
+    ]
+  }
+
+  private static func panel(
+    _ name: String, _ series: ChartSeries, top: Double, height: Double, fromZero: Bool = false, smooths: Bool = false
+  ) -> Panel {
+    let smooth = smooths ? series.smoothed(to: smoothPoints) : []
+    let shown = smooths ? series.values(withoutPerMille: 2) : series.points.map(\.value)
+    let axis = ChartAxis(shown + smooth.map(\.value), includesZero: fromZero, count: height > 150 ? 6 : 3)
+    return Panel(name: name, series: series, top: top, height: height, axis: axis, smooth: smooth)
+  }
+
+  // MARK: Places
+
+  private func x(_ step: Double) -> Double { Self.left + steps.position(step) * (Self.right - Self.left) }
+
+  private func y(_ value: Double, _ panel: Panel) -> Double {
+    // Spikes may leave the panel; far away they would only blow up the numbers.
+    let position = min(max(panel.axis.position(value), -4), 4)
+    return panel.top + panel.height * (1 - position)
+  }
+
+  // MARK: Drawing
+
+  private var markup: String {
+    let height = (panels.last.map { $0.top + $0.height } ?? 0) + 44
+    var svg = ChartMarkup(width: Self.width, height: height, title: title, description: description)
+    svg.text(title, x: Self.left, y: 28, kind: "head")
+    svg.text(summary, x: Self.left, y: 48, kind: "small")
+    for panel in panels { draw(panel, in: &svg) }
+    let bottom = height - 44
+    for tick in steps.ticks {
+      svg.text(ChartNumber.short(tick), x: x(tick), y: bottom + 18, kind: "small", anchor: "middle")
+    }
+    svg.text("step", x: Self.right, y: bottom + 34, kind: "small", anchor: "end")
+    return svg.markup
+  }
+
+  private func draw(_ panel: Panel, in svg: inout ChartMarkup) {
+    let bottom = panel.top + panel.height
+    svg.text(panel.name, x: Self.left, y: panel.top - 8, kind: "name")
+    svg.box(x: Self.left, y: panel.top, width: Self.right - Self.left, height: panel.height, kind: "panel")
+    for tick in panel.axis.ticks {
+      let place = y(tick, panel)
+      svg.line([(Self.left, place), (Self.right, place)], kind: "grid")
+      svg.text(ChartNumber.value(tick), x: Self.left - 8, y: place + 4, kind: "small", anchor: "end")
+    }
+    for tick in steps.ticks { svg.line([(x(tick), panel.top), (x(tick), bottom)], kind: "grid") }
+    svg.begin(clippedTo: (Self.left, panel.top - 2, Self.right - Self.left + 3, panel.height + 4))
+    let raw = panel.series.thinned(to: Self.rawPoints)
+    curve(raw, panel, kind: panel.smooth.isEmpty ? "curve" : "raw", dots: raw.count <= 40, in: &svg)
+    curve(panel.smooth, panel, kind: "curve", in: &svg)
+    svg.end()
+    if panel.name == "loss" {
+      for step in panel.series.gaps.prefix(200) {
+        svg.line(
+          [(x(step), bottom - 12), (x(step), bottom)], kind: "gap", tip: "step \(Int(step)): not a finite number")
+      }
+    }
+    if let last = panel.smooth.last(where: { !$0.value.isNaN }) ?? panel.series.last {
+      let place = min(max(y(last.value, panel), panel.top + 6), bottom)
+      svg.text(ChartNumber.value(last.value), x: Self.right + 8, y: place + 4, kind: "name")
+    }
+  }
+
+  /// A line, broken at gaps; points between two gaps as dots.
+  private func curve(
+    _ points: [ChartSeries.Point], _ panel: Panel, kind: String, dots: Bool = false, in svg: inout ChartMarkup
+  ) {
+    for run in points.split(whereSeparator: { $0.value.isNaN }) {
+      let places = run.map { (x($0.step), y($0.value, panel)) }
+      if places.count > 1 { svg.line(places, kind: kind) }
+      guard dots || places.count == 1 else { continue }
+      for (place, point) in zip(places, run) {
+        svg.dot(
+          place, kind: "dot", tip: "step \(ChartNumber.count(Int(point.step))): \(ChartNumber.value(point.value))")
+      }
+    }
+  }
+
+  // MARK: Words
+
+  private var summary: String {
+    guard let last = points.last else { return "no steps yet" }
+    var parts = ["step \(ChartNumber.count(last.step))"]
+    for panel in panels {
+      if let value = panel.series.last { parts.append("\(panel.name) \(ChartNumber.value(value.value))") }
+    }
+    return parts.joined(separator: "  ·  ")
+  }
+
+  /// What the picture shows, for those who do not see it.
+  private var description: String {
+    guard points.count > 0 else { return "There are no steps yet." }
+    var sentences: [String] = []
+    for panel in panels {
+      guard let first = panel.series.first, let last = panel.series.last else {
+        sentences.append("The \(panel.name) is unknown.")
+        continue
+      }
+      let values = panel.series.points.map(\.value).filter { !$0.isNaN }
+      sentences.append(
+        "The \(panel.name) goes from \(ChartNumber.value(first.value)) at step \(ChartNumber.count(Int(first.step))) to "
+          + "\(ChartNumber.value(last.value)) at step \(ChartNumber.count(Int(last.step))), between "
+          + "\(ChartNumber.value(values.min()!)) and \(ChartNumber.value(values.max()!)).")
+    }
+    let gaps = panels[0].series.gaps.count
+    if gaps > 0 { sentences.append("The loss is no finite number at \(ChartNumber.count(gaps)) steps.") }
+    return sentences.joined(separator: " ")
+  }
+}
