@@ -27,7 +27,7 @@ public final class CheckpointStore {
   /// The newest checkpoint that is whole; damaged ones are passed over and named.
   public func latest() throws(ShardError) -> CheckpointSearch {
     try waitForWrite()
-    let search = try Checkpoint.latest(in: folder)
+    let search = try TrainingCheckpoint.latest(in: folder)
     lastGood = search.found.map { ($0.state.step, $0.folder) }
     return search
   }

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// A whole checkpoint: its files have the sizes and digests that its state names.
-public struct Checkpoint: Sendable {
+public struct TrainingCheckpoint: Sendable {
   public let folder: String
   public let state: CheckpointState
   public let weights: SafetensorsFile
@@ -46,7 +46,7 @@ public struct Checkpoint: Sendable {
     guard FileSystem.exists(root) else { return search }
     for step in try CheckpointNames.steps(in: root).reversed() {
       do {
-        search.found = try Checkpoint(folder: "\(root)/\(CheckpointNames.folder(step: step))")
+        search.found = try TrainingCheckpoint(folder: "\(root)/\(CheckpointNames.folder(step: step))")
         return search
       } catch {
         search.passedOver.append(error)
@@ -59,7 +59,7 @@ public struct Checkpoint: Sendable {
 /// What a search for the newest checkpoint came to.
 public struct CheckpointSearch: Sendable {
   /// nil if there is none, or none is whole.
-  public var found: Checkpoint?
+  public var found: TrainingCheckpoint?
   /// What is wrong with newer ones, newest first.
   public var passedOver: [ShardError] = []
 
