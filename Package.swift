@@ -35,7 +35,7 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ], swiftSettings: strict),
     .target(
-      name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CZlib", "CLZ4"], swiftSettings: strict),
+      name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4"], swiftSettings: strict),
     .target(
       name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "deflate_size.h"
 #include "minhash.h"
 
 uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);

@@ -1,46 +1,29 @@
+import CKernels
 import CLZ4
-import CZlib
 
 /// Compressed bytes of a text over its bytes: low for text that repeats itself, high for noise. 0 for an empty text.
 public final class CompressionRatio {
-  private var stream = z_stream()
-  private let output: UnsafeMutablePointer<UInt8>
+  private let sizer: OpaquePointer
   private var lz4Output: UnsafeMutablePointer<CChar>?
-  private static let outputBytes = 1 << 16
   /// LZ4 looks at no more of a text, as in Uzushio.
   public static let lz4Bytes = 1 << 20
 
   public init() {
-    output = .allocate(capacity: Self.outputBytes)
-    let status = deflateInit_(&stream, 9, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
-    precondition(status == Z_OK, "zlib cannot be initialised")
+    guard let sizer = pl_deflate_sizer_new() else { fatalError("there is no memory to measure compression") }
+    self.sizer = sizer
   }
 
   deinit {
-    deflateEnd(&stream)
-    output.deallocate()
+    pl_deflate_sizer_free(sizer)
     lz4Output?.deallocate()
   }
 
-  /// zlib at level 9, with its 6 bytes of frame, as Python's `zlib.compress` does it.
+  /// zlib at level 9, with its 6 bytes of frame, as Python's `zlib.compress` does it; computed, not compressed.
   public func zlib(_ text: UnsafeBufferPointer<UInt8>) -> Double {
     guard let bytes = text.baseAddress, text.count > 0 else { return 0 }
-    deflateReset(&stream)
-    var done = 0, written = 0
-    while true {
-      let piece = min(text.count - done, 1 << 30)
-      stream.next_in = UnsafeMutablePointer(mutating: bytes + done)
-      stream.avail_in = UInt32(piece)
-      done += piece
-      let isLast = done == text.count
-      repeat {
-        stream.next_out = output
-        stream.avail_out = UInt32(Self.outputBytes)
-        deflate(&stream, isLast ? Z_FINISH : Z_NO_FLUSH)
-        written += Self.outputBytes - Int(stream.avail_out)
-      } while stream.avail_out == 0
-      if isLast { return Double(written) / Double(text.count) }
-    }
+    // Records are of 256 MiB at most; the sizer counts to 2 GiB.
+    let count = min(text.count, 1 << 30)
+    return Double(pl_deflate_size(sizer, bytes, count)) / Double(count)
   }
 
   /// One LZ4 block of the first `lz4Bytes`, at the fast level.
