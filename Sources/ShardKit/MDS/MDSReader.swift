@@ -16,8 +16,8 @@ public final class MDSReader {
   }
 }
 
-/// The samples of one MDS shard, in any order. Slices live as long as the reader.
-public final class MDSShardReader {
+/// The samples of one MDS shard, in any order, from any thread. Slices live as long as the reader.
+public final class MDSShardReader: @unchecked Sendable {
   public let path: String
   public let columns: [MDSColumn]
   public let samples: Int

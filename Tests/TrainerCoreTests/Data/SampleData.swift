@@ -32,7 +32,33 @@ enum SampleData {
   }
 
   /// Sample `i` has the number `i` in the column `n`.
-  static func numbers(samples: Int, perShard: Int) throws -> String {
-    try write([MDSColumn("n", .int)], samples: samples, perShard: perShard) { $0.append($1) }
+  static func numbers(samples: Int, perShard: Int, compression: MDSCompression? = nil) throws -> String {
+    try write([MDSColumn("n", .int)], samples: samples, perShard: perShard, compression: compression) {
+      $0.append($1)
+    }
+  }
+
+  /// Ids of a sample: [CLS] = 2, ordinary ones from 6 to 99 that tell samples apart, [SEP] = 3; 3 to 32 tokens.
+  static func tokens(_ sample: Int) -> [Int32] {
+    [2] + (0..<1 + sample % 30).map { Int32(6 + (sample + $0) % 94) } + [3]
+  }
+
+  /// What the stage `tokenize` writes, for samples of `tokens`.
+  static func tokens(
+    samples: Int, perShard: Int, type: MDSScalar = .uint16, compression: MDSCompression? = nil
+  ) throws -> String {
+    let columns = [MDSColumn("documents", .json), MDSColumn("input_ids", .array(type, shape: nil))]
+    return try write(columns, samples: samples, perShard: perShard, compression: compression) { row, sample in
+      row.append(#"[["doc \#(sample)",0,\#(2 + sample)],["文書\#(2 * sample)",4,1]]"#)
+      let ids = tokens(sample)
+      switch type {
+      case .uint8: row.append(array: ids.map { UInt8($0) })
+      case .uint16: row.append(array: ids.map { UInt16($0) })
+      case .uint32: row.append(array: ids.map { UInt32($0) })
+      case .int64: row.append(array: ids.map { Int64($0) })
+      case .uint64: row.append(array: ids.map { UInt64($0) })
+      default: row.append(array: ids)
+      }
+    }
   }
 }

@@ -1,0 +1,95 @@
+import Glibc
+import ShardKit
+
+/// Where a data set's shards lie once they are here, and how they get here.
+enum ShardPlace: Sendable {
+  /// In their own folder: raw shards are mapped, compressed ones decompressed into memory.
+  case folder(String)
+  /// In a cache folder, raw, whatever their form at the source.
+  case cache(String, any ShardSource)
+
+  /// Bytes of memory or of the cache folder that an open shard takes.
+  func cost(_ shard: MDSShard) -> Int {
+    switch self {
+    case .folder: shard.zip == nil ? 0 : shard.raw.bytes
+    case .cache: shard.raw.bytes
+    }
+  }
+
+  /// Whether the cache folder has the shard from an earlier run; of the wrong size, it is removed.
+  func isStored(_ shard: MDSShard) -> Bool {
+    guard case .cache(let folder, _) = self else { return false }
+    let path = "\(folder)/\(shard.raw.basename)"
+    guard let status = FileSystem.status(path) else { return false }
+    if Int(status.bytes) == shard.raw.bytes { return true }
+    try? FileSystem.remove(path)
+    return false
+  }
+
+  func remove(_ shard: MDSShard) {
+    guard case .cache(let folder, _) = self else { return }
+    try? FileSystem.remove("\(folder)/\(shard.raw.basename)")
+  }
+
+  /// Opens a shard, fetching it first where it is not here.
+  /// - Parameter verify: compares the hashes of a file that is here; one that comes is always compared.
+  func open(_ shard: MDSShard, verify: Bool) throws(ShardError) -> MDSShardReader {
+    switch self {
+    case .folder(let folder):
+      return try MDSShardReader(path: "\(folder)/\(shard.stored.basename)", shard, verify: verify)
+    case .cache(let folder, let source):
+      var raw = shard
+      raw.zip = nil
+      let path = "\(folder)/\(raw.raw.basename)"
+      if FileSystem.exists(path) {
+        // Another process may have evicted it since, or a crash of the machine torn it: then it is fetched again.
+        if let reader = try? MDSShardReader(path: path, raw, verify: verify) { return reader }
+        try FileSystem.remove(path)
+      }
+      try Self.fetch(shard, from: source, to: path)
+      do throws(ShardError) {
+        return try MDSShardReader(path: path, raw, verify: true)
+      } catch {
+        try? FileSystem.remove(path)
+        throw error
+      }
+    }
+  }
+
+  /// Fetches under a name of this process alone, so that processes may share a cache folder.
+  private static func fetch(_ shard: MDSShard, from source: any ShardSource, to path: String) throws(ShardError) {
+    if let slash = path.lastIndex(of: "/") { try FileSystem.makeDirectory(String(path[..<slash])) }
+    let temporary = "\(path).\(getpid()).fetching"
+    defer { try? FileSystem.remove(temporary) }
+    try source.fetch(shard.stored.basename, to: temporary)
+    try check(temporary, shard.stored, source.name)
+    guard let zip = shard.zip else { return try FileSystem.rename(temporary, to: path) }
+    let algorithm = String((shard.compression ?? "").prefix { $0 != ":" })
+    guard let compression = ["zstd": Compression.zstd, "gz": .gzip, "bz2": .bzip2][algorithm] else {
+      throw ShardError(
+        .unsupported, "\(source.name)/\(zip.basename)", "shards compressed with '\(algorithm)' cannot be read",
+        hint: "Use zstd, gz or bz2.")
+    }
+    let sink = try FileSink("\(temporary).raw")
+    try sink.copy(from: try decompress(FileSource(temporary), compression))
+    try sink.commit()
+    try FileSystem.rename("\(temporary).raw", to: path)
+  }
+
+  private static func check(_ path: String, _ file: MDSFile, _ source: String) throws(ShardError) {
+    let mapped = try MappedFile(path)
+    let name = "\(source)/\(file.basename)"
+    guard mapped.bytes.count == file.bytes else {
+      throw ShardError(
+        mapped.bytes.count < file.bytes ? .truncated : .malformed, name,
+        "the shard came with \(mapped.bytes.count) bytes, index.json says \(file.bytes)",
+        hint: "Run again; if it stays so, copy the data set to its place again.")
+    }
+    for (algorithm, expected) in file.hashes.sorted(by: { $0.key < $1.key }) {
+      guard let hash = MDSHash(rawValue: algorithm), hash.hex(mapped.bytes) != expected else { continue }
+      throw ShardError(
+        .malformed, name, "the shard's \(algorithm) is not the one in index.json",
+        hint: "Run again; if it stays so, copy the data set to its place again.")
+    }
+  }
+}
