@@ -27,6 +27,8 @@ public struct NetError: Error, Equatable, Sendable {
   public var status: Int?
   /// Asked again later, it may go well: no connection, a busy server.
   public var mayPass = false
+  /// It ended after too many redirects.
+  var isRedirectLoop = false
   /// How long the server asked to be left alone.
   public var retryAfterSeconds: Double?
 

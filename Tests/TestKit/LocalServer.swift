@@ -75,6 +75,9 @@ public final class LocalServer {
     }
   }
 
+  /// How many questions it was asked.
+  public func count() throws -> Int { try control("count")["count"]?.integer ?? 0 }
+
   public func forget() throws { try control("forget", [:]) }
 
   /// A question to the server's own paths; POST where there is a body.

@@ -109,9 +109,11 @@ public final class HTTPClient {
       guard Self.isRedirect(response.head), let location = response.headers["Location"] else { return response }
       redirects += 1
       guard redirects <= options.maximumRedirects else {
-        throw NetError(
+        var error = NetError(
           .address, request.url.shown, "it leads on to another address more than \(options.maximumRedirects) times",
           hint: "It may lead in a circle.")
+        error.isRedirectLoop = true
+        throw error
       }
       try redirect(&request, location, status: response.status)
     }

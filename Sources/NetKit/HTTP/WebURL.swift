@@ -50,6 +50,9 @@ public struct WebURL: Hashable, Sendable {
     return text[...mark] + fields.joined(separator: "&")
   }
 
+  /// Whether it names a password, or a parameter that signs or authorizes.
+  public var holdsSecret: Bool { password != nil || shown != text }
+
   private static func isSecret(_ name: String) -> Bool {
     let exact = ["sig", "key", "auth", "policy", "code", "pass", "awsaccesskeyid"]
     let parts = ["signature", "token", "secret", "password", "credential", "api_key", "apikey", "key-pair"]

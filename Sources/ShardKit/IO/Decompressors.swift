@@ -53,8 +53,12 @@ public final class GzipSource: ByteSource {
   private var holdsOutput = false
   private var failure: ShardError?
 
-  public init(_ source: any ByteSource) throws(ShardError) {
+  private let readsOneMember: Bool
+
+  /// - Parameter readsOneMember: ends behind the first member; `consumed` then says where the next one begins.
+  public init(_ source: any ByteSource, readsOneMember: Bool = false) throws(ShardError) {
     self.source = source
+    self.readsOneMember = readsOneMember
     let size = Int32(MemoryLayout<z_stream>.size)
     guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, size) == Z_OK else {
       throw ShardError(.io, source.name, "zlib cannot be started")
@@ -63,12 +67,16 @@ public final class GzipSource: ByteSource {
 
   deinit { inflateEnd(&stream) }
 
+  /// Compressed bytes used so far.
+  public var consumed: Int64 { Int64(input.consumed) }
+
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.avail_out = UInt32(clamping: buffer.count)
     let room = stream.avail_out
     while stream.avail_out == room && failure == nil {
+      if readsOneMember && members == 1 { return 0 }
       if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
         guard insideMember else { return 0 }
         throw truncated(name, "gzip", input.consumed)

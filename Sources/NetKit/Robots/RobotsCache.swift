@@ -1,0 +1,83 @@
+import ShardKit
+
+/// What a site's robots.txt said, kept for a day.
+struct RobotsVerdict: Equatable, Sendable {
+  /// Seconds since 1970.
+  var askedAt: Int
+  /// nil where all is allowed, since there is none.
+  var text: [UInt8]?
+}
+
+/// Where verdicts are kept between runs.
+protocol RobotsStore: AnyObject {
+  func robots(of origin: String) throws(NetError) -> RobotsVerdict?
+  func setRobots(_ verdict: RobotsVerdict, of origin: String) throws(NetError)
+}
+
+/// Asks each site for its robots.txt and keeps the answer for 24 hours (RFC 9309, 2.3 and 2.4).
+///
+/// No such file (4xx, or more than five redirects) allows everything. A server that fails or cannot be reached, or that
+/// is too busy (429), allows nothing: that is an error which may pass, and is not kept.
+final class RobotsCache {
+  private let client: HTTPClient
+  private weak var store: (any RobotsStore)?
+  private var rules: [String: (askedAt: Int, rules: RobotsFile.Rules)] = [:]
+
+  static let secondsKept = 24 * 3600
+  /// The product token that site owners write.
+  static let agent = "pipeline"
+
+  init(_ client: HTTPClient, store: (any RobotsStore)?) {
+    self.client = client
+    self.store = store
+  }
+
+  func rules(for url: WebURL) throws(NetError) -> RobotsFile.Rules {
+    let now = client.clock.wallSeconds
+    if let known = rules[url.origin], now - known.askedAt < Self.secondsKept { return known.rules }
+    var verdict = try store?.robots(of: url.origin)
+    if verdict.map({ now - $0.askedAt >= Self.secondsKept }) ?? true {
+      verdict = RobotsVerdict(askedAt: now, text: try fetch(url))
+      try store?.setRobots(verdict!, of: url.origin)
+    }
+    let found = verdict!.text.map { RobotsFile($0).rules(for: Self.agent) } ?? .allowAll
+    rules[url.origin] = (verdict!.askedAt, found)
+    if let delay = found.crawlDelaySeconds { client.politeness.setDelay(url.origin, seconds: delay) }
+    return found
+  }
+
+  /// nil where there is none.
+  private func fetch(_ url: WebURL) throws(NetError) -> [UInt8]? {
+    var request = HTTPRequest(.get, try url.resolving("/robots.txt"))
+    request.maximumBytes = 64 << 20
+    let head = Beginning()
+    do throws(NetError) {
+      let response = try client.send(request, to: head)
+      if response.head.isSuccess { return head.bytes }
+      if (300..<500).contains(response.status) { return nil }
+      throw response.refusal()
+    } catch {
+      if error.code == .content && head.bytes.count == RobotsFile.maximumBytes + 1 { return head.bytes }
+      if error.isRedirectLoop { return nil }
+      if error.code == .cancelled || error.code == .storage { throw error }
+      throw NetError(
+        .robots, request.url.shown, "without a robots.txt nothing may be asked of the site (\(error.message))",
+        hint: "Try again when the site answers."
+      ).passing(status: error.status, after: error.retryAfterSeconds)
+    }
+  }
+
+  /// Keeps as much of an answer as is read.
+  private final class Beginning: ResponseReceiver {
+    var bytes: [UInt8] = []
+
+    func begin(_ head: HTTPResponse.Head) -> Bool {
+      bytes = []
+      return head.isSuccess
+    }
+
+    func receive(_ part: UnsafeRawBufferPointer) {
+      bytes.append(contentsOf: part.prefix(RobotsFile.maximumBytes + 1 - bytes.count))
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import ShardKit
+
+/// A site's robots.txt as RFC 9309 reads it, with the wide-spread `Crawl-delay` and `Sitemap`.
+public struct RobotsFile: Equatable, Sendable {
+  struct Rule: Equatable, Sendable {
+    var allows: Bool
+    /// Normalised; may hold `*`, and `$` at its end.
+    var pattern: [UInt8]
+  }
+
+  /// What counts for one agent: the rules of all groups that name it, or of those for `*`.
+  public struct Rules: Equatable, Sendable {
+    var rules: [Rule] = []
+    public fileprivate(set) var crawlDelaySeconds: Double?
+
+    public static let allowAll = Rules()
+    public static let disallowAll = Rules(rules: [Rule(allows: false, pattern: [UInt8(ascii: "/")])])
+
+    /// Whether a path with its query may be asked: the longest pattern that matches decides, `Allow` where two are as
+    /// long. /robots.txt itself always may.
+    public func allows(_ target: String) -> Bool {
+      let path = RobotsFile.normalized(Array(target.utf8))
+      if path == Array("/robots.txt".utf8) { return true }
+      var best: Rule?
+      for rule in rules where RobotsFile.matches(rule.pattern, path) {
+        let longest = best?.pattern.count ?? -1
+        if rule.pattern.count > longest || rule.pattern.count == longest && rule.allows { best = rule }
+      }
+      return best?.allows ?? true
+    }
+  }
+
+  private struct Group: Equatable, Sendable {
+    var agents: [String] = []
+    var rules = Rules()
+  }
+
+  private var groups: [Group] = []
+  public private(set) var sitemaps: [String] = []
+
+  /// Bytes that are read; what follows is passed over (RFC 9309, 2.5, asks for 500 KiB at least).
+  public static let maximumBytes = 500 << 10
+
+  public init(_ bytes: [UInt8]) {
+    var text = bytes[...]
+    if text.starts(with: [0xEF, 0xBB, 0xBF]) { text = text.dropFirst(3) }
+    if text.count > Self.maximumBytes {
+      // Up to the last whole line.
+      text = text.prefix(Self.maximumBytes)
+      text = text.prefix(upTo: (text.lastIndex { $0 == 10 || $0 == 13 }) ?? text.startIndex)
+    }
+    var isInsideAgents = false
+    for line in text.split(whereSeparator: { $0 == 10 || $0 == 13 }) { take(line, &isInsideAgents) }
+  }
+
+  private mutating func take(_ line: ArraySlice<UInt8>, _ isInsideAgents: inout Bool) {
+    let line = line.prefix { $0 != UInt8(ascii: "#") }
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
+    let key = String(decoding: Self.trimmed(line[..<colon]), as: UTF8.self).lowercased()
+    let value = Self.trimmed(line[(colon + 1)...])
+    switch key {
+    case "user-agent":
+      if !isInsideAgents { groups.append(Group()) }
+      isInsideAgents = true
+      groups[groups.count - 1].agents.append(Self.token(value))
+    case "allow", "disallow":
+      isInsideAgents = false
+      guard !groups.isEmpty, !value.isEmpty else { return }
+      groups[groups.count - 1].rules.rules.append(Rule(allows: key == "allow", pattern: Self.pattern(value)))
+    case "crawl-delay":
+      isInsideAgents = false
+      guard !groups.isEmpty, let seconds = Double(String(decoding: value, as: UTF8.self)), seconds >= 0 else { return }
+      let known = groups[groups.count - 1].rules.crawlDelaySeconds ?? 0
+      groups[groups.count - 1].rules.crawlDelaySeconds = max(known, min(seconds, 86_400))
+    case "sitemap": sitemaps.append(String(decoding: value, as: UTF8.self))
+    default: break
+    }
+  }
+
+  /// The rules for an agent by its product token (`pipeline`), compared without regard to case.
+  public func rules(for agent: String) -> Rules {
+    let agent = agent.lowercased()
+    var chosen = groups.filter { $0.agents.contains(agent) }
+    if chosen.isEmpty { chosen = groups.filter { $0.agents.contains("*") } }
+    return chosen.reduce(into: Rules()) { sum, group in
+      sum.rules += group.rules.rules
+      if let delay = group.rules.crawlDelaySeconds { sum.crawlDelaySeconds = max(sum.crawlDelaySeconds ?? 0, delay) }
+    }
+  }
+
+  private static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var text = text.drop { $0 == 32 || $0 == 9 }
+    while let last = text.last, last == 32 || last == 9 { text.removeLast() }
+    return text
+  }
+
+  /// `Pipeline/1.0 (…)` → `pipeline`; `*` stays.
+  private static func token(_ value: ArraySlice<UInt8>) -> String {
+    if value.first == UInt8(ascii: "*") { return "*" }
+    let token = value.prefix { byte in
+      byte | 32 >= UInt8(ascii: "a") && byte | 32 <= UInt8(ascii: "z") || byte == 0x2D || byte == 0x5F
+    }
+    return String(decoding: token, as: UTF8.self).lowercased()
+  }
+
+  // MARK: Matching
+
+  /// A pattern that does not begin with `/` or `*` is read as if it did.
+  private static func pattern(_ value: ArraySlice<UInt8>) -> [UInt8] {
+    let isRooted = value.first == UInt8(ascii: "/") || value.first == UInt8(ascii: "*")
+    return normalized((isRooted ? [] : [UInt8(ascii: "/")]) + value)
+  }
+
+  /// Percent-encodings of unreserved characters are undone, all others upper-case; bytes outside ASCII are encoded.
+  static func normalized(_ path: [UInt8]) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(path.count)
+    var at = 0
+    while at < path.count {
+      let byte = path[at]
+      if byte == UInt8(ascii: "%"), at + 2 < path.count, let high = digit(path[at + 1]), let low = digit(path[at + 2]) {
+        append(high << 4 | low, encoded: true, to: &out)
+        at += 3
+      } else {
+        append(byte, encoded: byte >= 0x80, to: &out)
+        at += 1
+      }
+    }
+    return out
+  }
+
+  private static func append(_ byte: UInt8, encoded: Bool, to out: inout [UInt8]) {
+    let isLetter = byte | 32 >= UInt8(ascii: "a") && byte | 32 <= UInt8(ascii: "z")
+    let isDigit = byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
+    if !encoded || isLetter || isDigit || [0x2D, 0x2E, 0x5F, 0x7E].contains(byte) { return out.append(byte) }
+    let digits = Array("0123456789ABCDEF".utf8)
+    out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+
+  /// Whether a pattern matches a path's beginning, or with `$` all of it. At most pattern × path steps.
+  static func matches(_ pattern: [UInt8], _ path: [UInt8]) -> Bool {
+    let isAnchored = pattern.last == UInt8(ascii: "$")
+    let pattern = isAnchored ? pattern.dropLast() : pattern[...] + [UInt8(ascii: "*")]
+    var (p, s) = (0, 0)
+    var star: (pattern: Int, path: Int)?
+    while s < path.count {
+      if p < pattern.count, pattern[p] == UInt8(ascii: "*") {
+        star = (p, s)
+        p += 1
+        if p == pattern.count { return true }
+      } else if p < pattern.count, pattern[p] == path[s] {
+        p += 1
+        s += 1
+      } else if let last = star {
+        star = (last.pattern, last.path + 1)
+        (p, s) = (last.pattern + 1, last.path + 1)
+      } else {
+        return false
+      }
+    }
+    return pattern[p...].allSatisfy { $0 == UInt8(ascii: "*") }
+  }
+}

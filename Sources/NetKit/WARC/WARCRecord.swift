@@ -1,0 +1,113 @@
+import Glibc
+import ShardKit
+
+/// A record of a web archive (WARC/1.1, ISO 28500:2017).
+public struct WARCRecord: Equatable, Sendable {
+  public enum Kind: String, Sendable {
+    case warcinfo, response, request, metadata, resource, revisit, conversion, continuation
+  }
+
+  /// `WARC-Type` and all other named fields, in order; `Content-Length` is the block's.
+  public var headers: HTTPHeaders
+  public var block: [UInt8]
+
+  public init(headers: HTTPHeaders, block: [UInt8]) {
+    self.headers = headers
+    self.block = block
+  }
+
+  /// A new record with an id of its own.
+  /// - Parameter at: seconds since 1970.
+  public init(_ kind: Kind, target: String?, at seconds: Int, contentType: String?, block: [UInt8]) {
+    headers = HTTPHeaders()
+    headers.add("WARC-Type", kind.rawValue)
+    if let target { headers.add("WARC-Target-URI", target) }
+    headers.add("WARC-Date", Self.date(seconds))
+    headers.add("WARC-Record-ID", Self.newID())
+    if let contentType { headers.add("Content-Type", contentType) }
+    self.block = block
+  }
+
+  /// nil for a type that WARC/1.1 does not name.
+  public var kind: Kind? { headers["WARC-Type"].flatMap { Kind(rawValue: $0) } }
+  public var id: String { headers["WARC-Record-ID"] ?? "" }
+  public var target: String? {
+    // Some writers put it in angle brackets, as the grammar of WARC/1.0 had it.
+    headers["WARC-Target-URI"].map { $0.hasPrefix("<") && $0.hasSuffix(">") ? String($0.dropFirst().dropLast()) : $0 }
+  }
+
+  /// The HTTP message in the block of a response, a request or a revisit: its head, and where its body begins.
+  public var message: (head: HTTPResponse.Head, body: Int)? { HTTPResponse.Head.parse(block) }
+
+  /// The record's bytes, uncompressed.
+  var bytes: [UInt8] {
+    var out = Array("WARC/1.1\r\n".utf8)
+    for field in headers.fields { out += Array("\(field.name): \(field.value)\r\n".utf8) }
+    out += Array("Content-Length: \(block.count)\r\n\r\n".utf8)
+    out += block
+    out += [13, 10, 13, 10]
+    return out
+  }
+
+  /// One gzip member, so that a record can be read alone.
+  func compressed() throws(ShardError) -> [UInt8] {
+    let collected = CollectingSink()
+    let sink = try GzipSink(collected)
+    try sink.write(bytes)
+    try sink.commit()
+    return collected.bytes
+  }
+
+  /// `2026-01-31T08:00:00Z`
+  static func date(_ seconds: Int) -> String {
+    var time = time_t(seconds)
+    var parts = tm()
+    gmtime_r(&time, &parts)
+    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    let day = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
+    return "\(day)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+  }
+
+  private static func newID() -> String {
+    var bytes = (0..<16).map { _ in UInt8.random(in: 0...255) }
+    bytes[6] = bytes[6] & 0x0F | 0x40
+    bytes[8] = bytes[8] & 0x3F | 0x80
+    let hex = Array(hexadecimal(bytes))
+    let parts = [hex[0..<8], hex[8..<12], hex[12..<16], hex[16..<20], hex[20..<32]]
+    return "<urn:uuid:\(parts.map { String($0) }.joined(separator: "-"))>"
+  }
+}
+
+/// Bytes written, kept in memory.
+final class CollectingSink: ByteSink {
+  private(set) var bytes: [UInt8] = []
+  func write(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }
+  func commit() {}
+}
+
+extension HTTPResponse.Head {
+  /// A status line or a request line with its fields, up to the empty line; nil where there is none within 1 MiB.
+  static func parse(_ block: [UInt8]) -> (head: HTTPResponse.Head, body: Int)? {
+    var head = HTTPResponse.Head(status: 0, reason: "", version: "")
+    var at = 0
+    var isFirst = true
+    while at < min(block.count, 1 << 20), let end = block[at...].firstIndex(of: 10) {
+      let isCarriage = end > at && block[end - 1] == 13
+      let line = String(decoding: block[at..<(isCarriage ? end - 1 : end)], as: UTF8.self)
+      at = end + 1
+      if line.isEmpty { return isFirst ? nil : (head, at) }
+      if isFirst {
+        isFirst = false
+        let parts = line.split(separator: " ", maxSplits: 2)
+        guard line.hasPrefix("HTTP/") else { continue }
+        head.version = String(parts[0].dropFirst(5))
+        head.status = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
+        head.reason = parts.count > 2 ? String(parts[2]) : ""
+      } else if let colon = line.firstIndex(of: ":") {
+        let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
+        head.headers.add(String(line[..<colon]), String(value))
+      }
+    }
+    return nil
+  }
+}
