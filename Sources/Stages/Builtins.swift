@@ -3,14 +3,17 @@ import PipelineKit
 extension StageRegistry {
   /// Every stage that comes with pipeline. A new stage is one file and one line here.
   public static let builtin = StageRegistry([
+    StageDescription(AozoraCrawl.self),
     StageDescription(AozoraRead.self),
     StageDescription(CC100Read.self),
     StageDescription(ConvertHuggingFace.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
+    StageDescription(DietCrawl.self),
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),
     StageDescription(HuggingFaceRead.self),
+    StageDescription(HTTPDownload.self),
     StageDescription(LLMJPSample.self),
     StageDescription(FilterLanguage.self),
     StageDescription(FilterQuality.self),
@@ -19,6 +22,7 @@ extension StageRegistry {
     StageDescription(MixSplit.self),
     StageDescription(MixRebalance.self),
     StageDescription(TextClean.self),
+    StageDescription(WikipediaDownload.self),
     StageDescription(WikipediaExtract.self),
     StageDescription(TextRead.self),
     StageDescription(TokenizerTrain.self),

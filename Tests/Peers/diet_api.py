@@ -81,7 +81,7 @@ class Minutes:
         record = {key: speeches[0].get(key) for key in MEETING}
         for speech in speeches:
             record.setdefault("speechRecord", []).append(
-                {key: speech.get(key) for key in (LISTED if kind == "meeting_list" else set(speech) - set(MEETING))})
+                {key: speech.get(key) for key in (LISTED if kind == "meeting_list" else sorted(set(speech) - set(MEETING)))})
         return record
 
     @staticmethod

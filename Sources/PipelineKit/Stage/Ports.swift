@@ -1,6 +1,6 @@
 /// What an artifact holds. A port accepts one kind; wiring another is an error at load.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, huggingFaceModel, metrics, report
+  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, huggingFaceModel, metrics, report, files
 }
 
 /// A kind as a type, so that opening a port as the wrong kind does not compile.
@@ -16,6 +16,8 @@ public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.che
 public enum HuggingFaceModel: ArtifactType { public static let kind = ArtifactKind.huggingFaceModel }
 public enum Metrics: ArtifactType { public static let kind = ArtifactKind.metrics }
 public enum Report: ArtifactType { public static let kind = ArtifactKind.report }
+/// Files as they came from outside: dumps, archives.
+public enum Files: ArtifactType { public static let kind = ArtifactKind.files }
 
 /// A place where artifacts come in.
 public struct Input<Kind: ArtifactType>: Sendable {

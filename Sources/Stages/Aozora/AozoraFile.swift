@@ -112,11 +112,19 @@ enum AozoraContainer {
     } catch {
       return try body(Text(file: AozoraFile(path: name), bytes: bytes) { throw error })
     }
+    var isEmpty = true
     for entry in zip.entries where !entry.isDirectory {
       let member = entry.name.withUnsafeBufferPointer { CP932.shared.decodeAny($0) }
       guard ArchivePath.isSafe(member), kind(member) == .text else { continue }
+      isEmpty = false
       let read = { try zip.read(entry, limit: limit) }
       try body(Text(file: AozoraFile(path: name + "/" + member), bytes: entry.bytes, read: read))
     }
+    // Pictures alone, or names that lead out of the archive: said, not passed over.
+    guard isEmpty else { return }
+    try body(
+      Text(file: AozoraFile(path: name), bytes: bytes) {
+        throw ShardError(.malformed, name, "the zip archive holds no text under a safe name")
+      })
   }
 }

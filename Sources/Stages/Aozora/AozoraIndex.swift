@@ -17,6 +17,8 @@ struct AozoraIndex {
     var classification = ""
     var firstPublished = ""
     var textURL = ""
+    /// When the text was last revised and how often; empty where the list does not say.
+    var textVersion = ""
     var people: [Person] = []
     /// False as soon as one row's work or person is in copyright, or says nothing; nil where the list has no flags.
     var isPublicDomain: Bool?
@@ -67,7 +69,7 @@ extension AozoraIndex {
   /// Where the columns stand; both lists' names are known.
   fileprivate struct Columns {
     let count: Int
-    let work, title, subtitle, orthography, classification, firstPublished, textURL: Int?
+    let work, title, subtitle, orthography, classification, firstPublished, textURL, textDate, textRevision: Int?
     let workFlag, personFlag, role, family, given, author, translator: Int?
 
     init(_ names: [String]) {
@@ -80,6 +82,8 @@ extension AozoraIndex {
       classification = column("分類番号")
       firstPublished = column("初出")
       textURL = column("テキストファイルURL")
+      textDate = column("テキストファイル最終更新日")
+      textRevision = column("テキストファイル修正回数")
       workFlag = column("作品著作権フラグ")
       personFlag = column("人物著作権フラグ")
       role = column("役割フラグ")
@@ -101,6 +105,7 @@ extension AozoraIndex.Entry {
       classification = value(columns.classification)
       firstPublished = value(columns.firstPublished)
       textURL = value(columns.textURL)
+      textVersion = [value(columns.textDate), value(columns.textRevision)].filter { !$0.isEmpty }.joined(separator: "/")
     }
     if hasFlags {
       let isFree = value(columns.workFlag) == "なし" && value(columns.personFlag) == "なし"

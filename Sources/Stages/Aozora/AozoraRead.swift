@@ -88,7 +88,10 @@ public struct AozoraRead: Stage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    var reading = try AozoraReading(options, workspace)
+    let indexFiles = Int(workspace.task.note.split(separator: " ").last!)!
+    var reading = try AozoraReading(
+      options, workspace, index: Array(workspace.task.files.prefix(indexFiles)),
+      containers: Array(workspace.task.files.dropFirst(indexFiles)), part: Int(workspace.task.key)!)
     try reading.run()
   }
 }

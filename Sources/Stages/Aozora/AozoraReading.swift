@@ -7,7 +7,7 @@ struct AozoraReading {
   private let workspace: Workspace
   private let output: DocumentOutput
   private let containers: [ArtifactFile]
-  private let part: Int
+  private let part: Int?
   private var index = AozoraIndex()
   private let hasIndex: Bool
   /// By document id: the file that is kept, and its container.
@@ -15,15 +15,18 @@ struct AozoraReading {
   private var notation: AozoraNotation
   private var document = Document()
 
-  init(_ options: AozoraRead.Options, _ workspace: Workspace) throws {
+  /// - Parameter part: the partition whose works are read; nil for all that the containers hold.
+  init(
+    _ options: AozoraRead.Options, _ workspace: Workspace, index files: [ArtifactFile], containers: [ArtifactFile],
+    part: Int?
+  ) throws {
     self.options = options
     self.workspace = workspace
+    self.containers = containers
+    self.part = part
     output = try workspace.documents(to: AozoraRead.documents)
-    part = Int(workspace.task.key)!
-    let indexFiles = Int(workspace.task.note.split(separator: " ").last!)!
-    containers = Array(workspace.task.files.dropFirst(indexFiles))
-    hasIndex = indexFiles > 0
-    for file in workspace.task.files.prefix(indexFiles) { try index.add(path: file.path) }
+    hasIndex = !files.isEmpty
+    for file in files { try index.add(path: file.path) }
     notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
   }
 
@@ -41,7 +44,7 @@ struct AozoraReading {
   ) throws {
     for (number, container) in containers.enumerated() {
       try AozoraContainer.forEachText(in: container, limit: options.maximumWorkBytes.bytes) { text in
-        guard text.file.partition(of: options.partitions) == part else { return }
+        guard part == nil || text.file.partition(of: options.partitions) == part else { return }
         try workspace.control.check()
         try body(&self, text, number)
       }

@@ -50,7 +50,10 @@ public struct DietRead: Stage {
   public init(options: Options) { self.options = options }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let pages = try context.files(options.pages)
+    tasks(phase: phase, pages: try context.files(options.pages), speeches: context.files(Self.speeches))
+  }
+
+  func tasks(phase: String, pages: [ArtifactFile], speeches: [ArtifactFile]) -> [TaskPlan] {
     let bytes = pages.reduce(0) { $0 + $1.bytes }
     let buckets = Int(min(4096, max(1, bytes / Self.bytesPerBucket + 1)))
     if phase == "split" {
@@ -61,7 +64,6 @@ public struct DietRead: Stage {
         return task
       }
     }
-    let speeches = context.files(Self.speeches)
     return (0..<buckets).compactMap { bucket in
       let key = TaskPlan.padded(bucket)
       let files = speeches.filter { $0.name.hasSuffix("-\(key).jsonl.zst") }

@@ -29,7 +29,8 @@ public struct WikipediaExtract: Stage {
 
     public static let fields = [
       OptionField(
-        "dump", \Self.dump, "The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst.", required: true),
+        "dump", \Self.dump,
+        "The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; needed where none is wired."),
       OptionField(
         "index", \Self.index,
         "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading."),
@@ -67,8 +68,11 @@ public struct WikipediaExtract: Stage {
   public static let name = "wikipedia.extract"
   public static let revision = 1
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
+  static let download = Input<Files>(
+    "dump", "A dump and its index as wikipedia.download fetches them.", required: false)
   static let partitions = Output<Counts>("partitions", "Where each dump is cut.", hidden: true)
   static let articles = Output<Documents>("documents", "The articles.")
+  public static let inputs = [download.port]
   public static let outputs = [partitions.port, articles.port]
   public static let phases = ["split", "extract"]
 
@@ -76,15 +80,15 @@ public struct WikipediaExtract: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func validate() throws {
-    guard !options.dump.isEmpty else {
-      throw StageError(.options, "dump", "it is empty", hint: "Name the dump's file.")
-    }
-  }
-
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let dumps = try context.files(options.dump)
-    if phase == "split" { return try splitTasks(dumps, context) }
+    let (dumps, indexes) = try inputs(context)
+    if phase == "split" {
+      return dumps.indices.map {
+        TaskPlan(
+          key: TaskPlan.padded($0), files: indexes.isEmpty ? [dumps[$0]] : [dumps[$0], indexes[$0]],
+          memoryBytes: 16 << 20)
+      }
+    }
     let lists = context.files(Self.partitions)
     var plans: [TaskPlan] = []
     for (dump, list) in zip(dumps, lists) {
@@ -99,18 +103,24 @@ public struct WikipediaExtract: Stage {
     return plans
   }
 
-  private func splitTasks(_ dumps: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
-    let indexes = options.index.isEmpty ? [] : try context.files(options.index)
+  /// The dumps, and an index for each or none: those that are wired, else those that the options name.
+  private func inputs(_ context: PlanningContext) throws -> (dumps: [ArtifactFile], indexes: [ArtifactFile]) {
+    let wired = context.files(Self.download)
+    func isIndex(_ file: ArtifactFile) -> Bool { file.name.firstRange(of: "-index.txt") != nil }
+    let (dumps, indexes) =
+      wired.isEmpty
+      ? (try context.files(options.dump), options.index.isEmpty ? [] : try context.files(options.index))
+      : (wired.filter { !isIndex($0) }, wired.filter(isIndex))
+    guard !dumps.isEmpty else {
+      throw StageError(
+        .options, "dump", "there is no dump to read", hint: "Name the dump's file, or wire a wikipedia.download.")
+    }
     guard indexes.isEmpty || indexes.count == dumps.count else {
       throw StageError(
         .options, "index", "there are \(indexes.count) indexes for \(dumps.count) dumps",
         hint: "Name one index a dump, in the same order, or none.")
     }
-    return dumps.indices.map {
-      TaskPlan(
-        key: TaskPlan.padded($0), files: indexes.isEmpty ? [dumps[$0]] : [dumps[$0], indexes[$0]], memoryBytes: 16 << 20
-      )
-    }
+    return (dumps, indexes)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -1,0 +1,69 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// The options that every stage with a network behind it has. None of them decides what the result is.
+protocol NetworkOptions: StageOptions {
+  var contact: String { get set }
+  var delaySeconds: Double { get set }
+  var bytesPerSecond: ByteCount { get set }
+  var attempts: Int { get set }
+  var allowPrivateAddresses: Bool { get set }
+}
+
+extension NetworkOptions {
+  static var networkFields: [OptionField<Self>] {
+    [
+      OptionField(
+        "contact", \Self.contact,
+        "A mail address or URL under which the owner of a site can reach you; part of the user agent.",
+        affectsOutput: false),
+      OptionField(
+        "delaySeconds", \Self.delaySeconds,
+        "How long a site is left alone from the end of an answer on; its robots.txt may ask for more.", in: 0...86_400,
+        affectsOutput: false),
+      OptionField(
+        "bytesPerSecond", \Self.bytesPerSecond, "The bandwidth used at most; 0 for no limit.", affectsOutput: false),
+      OptionField(
+        "attempts", \Self.attempts, "How often a question is put when its failure may pass.", in: 1...100,
+        affectsOutput: false),
+      OptionField(
+        "allowPrivateAddresses", \Self.allowPrivateAddresses,
+        "Lets servers on this machine and in private networks be asked.", affectsOutput: false),
+    ]
+  }
+
+  func politeness(requestsAtOnce: Int = 1) -> Politeness {
+    Politeness(
+      Politeness.Rules(
+        delaySeconds: delaySeconds, requestsAtOnce: requestsAtOnce,
+        bytesPerSecond: bytesPerSecond.bytes > 0 ? bytesPerSecond.bytes : nil))
+  }
+
+  /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
+  func client(_ politeness: Politeness, _ workspace: Workspace) throws(NetError) -> HTTPClient {
+    var options = HTTPClient.Options()
+    options.contact = contact
+    options.allowsSpecialAddresses = allowPrivateAddresses
+    options.retrying.attempts = attempts
+    options.wholeSeconds = 24 * 3600
+    let control = workspace.control
+    return try HTTPClient(
+      options, politeness: politeness,
+      isCancelled: {
+        do { try control.check() } catch { return true }
+        return false
+      },
+      onRetry: { error, wait in workspace.warn("asked-again", "\(error) (after \(wait) s)") })
+  }
+}
+
+/// Runs what uses the network, with its errors as a stage's: what may pass is retried by the stage's `retries`.
+func networked<T>(_ workspace: Workspace, _ body: () throws -> T) throws -> T {
+  do { return try body() } catch let error as NetError {
+    // Stopped, or over its time: the control knows which.
+    try workspace.control.check()
+    let code: StageError.Code = error.mayPass || error.code == .storage ? .environment : .input
+    throw StageError(code, error.subject, error.message, hint: error.hint)
+  }
+}

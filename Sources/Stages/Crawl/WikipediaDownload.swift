@@ -1,0 +1,130 @@
+import Glibc
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Fetches a dump of Wikipedia from the first mirror that has it: the multistream file of articles and its index,
+/// checked against the dump's own list of SHA-1 sums.
+///
+/// The list is asked from every mirror until one gives it; the files may then come from any of them, since their
+/// digests are known. Layout: https://dumps.wikimedia.org/backup-index.html
+public struct WikipediaDownload: Stage {
+  public struct Options: NetworkOptions {
+    public var wiki = "jawiki"
+    public var date = ""
+    public var files = ["pages-articles-multistream.xml.bz2", "pages-articles-multistream-index.txt.bz2"]
+    public var mirrors = ["https://dumps.wikimedia.org"]
+    public var maximumBytes = ByteCount.gibibytes(256)
+    public var contact = ""
+    public var delaySeconds = 1.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField("wiki", \Self.wiki, "The wiki's name among the dumps, such as jawiki."),
+        OptionField(
+          "date", \Self.date, "The dump's date, as 20260101; 'latest' would change under a run.", required: true),
+        OptionField("files", \Self.files, "The files, by their names behind WIKI-DATE-."),
+        OptionField(
+          "mirrors", \Self.mirrors, "Where the dumps lie, in the order in which they are asked.", affectsOutput: false),
+        OptionField("maximumBytes", \Self.maximumBytes, "Larger files are refused."),
+      ] + networkFields
+  }
+
+  public static let name = "wikipedia.download"
+  public static let revision = 1
+  public static let summary = "Fetches a Wikipedia dump from its mirrors and checks its sums."
+  static let sums = Output<Files>("sums", "The dump's list of sums.", hidden: true)
+  static let dump = Output<Files>("dump", "The dump's files.")
+  public static let outputs = [sums.port, dump.port]
+  public static let phases = ["sums", "files"]
+
+  private let options: Options
+  private let politeness: Politeness
+
+  public init(options: Options) {
+    self.options = options
+    politeness = options.politeness()
+  }
+
+  public func validate() throws {
+    guard options.date.utf8.count == 8, options.date.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
+      throw StageError(.options, "date", "'\(options.date)' is no date of a dump", hint: "Write it as 20260101.")
+    }
+    for name in [options.wiki] + options.files where !ArchivePath.isSafe(name) || name.contains("/") {
+      throw StageError(.options, "files", "'\(name)' is no name of a dump's file")
+    }
+    guard !options.mirrors.isEmpty else { throw StageError(.options, "mirrors", "there is none to ask") }
+  }
+
+  private func name(_ file: String) -> String { "\(options.wiki)-\(options.date)-\(file)" }
+
+  private func url(_ mirror: String, _ name: String) throws -> WebURL {
+    let base = mirror.hasSuffix("/") ? String(mirror.dropLast()) : mirror
+    return try WebURL("\(base)/\(options.wiki)/\(options.date)/\(name)")
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "sums" { return [TaskPlan(key: "sums", memoryBytes: 16 << 20)] }
+    return options.files.enumerated().map { number, file in
+      TaskPlan(
+        key: TaskPlan.padded(number), files: context.files(Self.sums), note: name(file), memoryBytes: 8 << 20)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      let client = try options.client(politeness, workspace)
+      if workspace.phase == "sums" { return try fetchSums(client, workspace) }
+      let name = workspace.task.note
+      let sum = try sum(of: name, in: workspace.task.files[0])
+      try fromMirrors(name, workspace) { url in
+        var request = HTTPRequest(.get, url)
+        request.maximumBytes = options.maximumBytes.bytes
+        try workspace.download(
+          request, client, DownloadExpectation(checksums: [sum]), to: Self.dump, name: name)
+      }
+    }
+  }
+
+  private func fetchSums(_ client: HTTPClient, _ workspace: Workspace) throws {
+    let name = name("sha1sums.txt")
+    try fromMirrors(name, workspace) { url in
+      var request = HTTPRequest(.get, url)
+      request.maximumBytes = 4 << 20
+      try workspace.write(Self.sums, name: name, client.send(request).checked().body)
+    }
+  }
+
+  /// The first mirror's success; the last one's failure where none has any.
+  private func fromMirrors(_ name: String, _ workspace: Workspace, _ body: (WebURL) throws -> Void) throws {
+    for (number, mirror) in options.mirrors.enumerated() {
+      do {
+        return try body(url(mirror, name))
+      } catch let error as NetError where error.code != .cancelled && number + 1 < options.mirrors.count {
+        workspace.warn("mirror-failed", "\(error)")
+      }
+    }
+  }
+
+  /// `DIGEST  NAME` a line.
+  private func sum(of name: String, in file: ArtifactFile) throws -> Checksum {
+    let text = String(decoding: try FileSystem.read(file.path, limit: 4 << 20), as: UTF8.self)
+    for line in text.split(separator: "\n") {
+      let words = line.split(whereSeparator: \.isWhitespace)
+      if words.count == 2, words[1] == name, let sum = Checksum(.sha1, hex: String(words[0])) { return sum }
+    }
+    throw StageError(
+      .input, file.name, "it does not list \(name)",
+      hint: "The dump may still be on its way, or have other files; set \"date\" or \"files\".")
+  }
+}
+
+/// A variable of the environment; nil where it is absent or empty.
+func environmentValue(_ name: String) -> String? {
+  guard let value = getenv(name), value[0] != 0 else { return nil }
+  return String(cString: value)
+}

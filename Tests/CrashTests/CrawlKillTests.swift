@@ -1,0 +1,149 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+private let siteScript = PeerScript("aozora_site.py")
+
+/// Crawls of real texts from a server on this machine, killed at random moments and resumed.
+@Suite(
+  .serialized,
+  .enabled(if: realDataPath != nil && LocalServer.isUsable && siteScript.isUsable, "needs real texts and Python"))
+struct CrawlKillTests {
+  private final class Bench {
+    let server: LocalServer
+    let folder = temporaryDirectory()
+    var store: String { folder + "/store" }
+    /// The pause that the crawl keeps, in seconds.
+    let delay = 0.005
+
+    init(stage: String, options: [JSONMember]) throws {
+      server = try LocalServer()
+      let common: [JSONMember] = [
+        JSONMember("asOf", "${asOf}"), JSONMember("delaySeconds", .number(delay)),
+        JSONMember("allowPrivateAddresses", true), JSONMember("contact", "mailto:crawl@example.org"),
+      ]
+      let stages: JSONValue = .object([
+        JSONMember("crawl", ["use": .string(stage), "options": .object(options + common)])
+      ])
+      let document: JSONValue = ["format": 1, "name": "crawl", "parameters": ["asOf": "1"], "stages": stages]
+      let text = document.text().replacing("ORIGIN", with: server.origin)
+      try FileSystem.write(Array(text.utf8), to: folder + "/crawl.json")
+    }
+
+    deinit { try? FileSystem.removeTree(folder) }
+
+    func start(asOf: String = "1") throws -> ChildProcess {
+      try ChildProcess(["run", folder + "/crawl.json", "--store", store, "--set", "asOf=\(asOf)"])
+    }
+
+    /// Kills it so many times, each after some of the questions, then lets it end.
+    func runWithKills(_ kills: Int, questionsEach: Int) throws {
+      for _ in 0..<kills {
+        let child = try start()
+        let goal = try server.count() + Int.random(in: 1...questionsEach)
+        var polls = 0
+        while try server.count() < goal, polls < 3000 {
+          usleep(10_000)
+          polls += 1
+        }
+        usleep(UInt32.random(in: 0...20_000))
+        child.signal(SIGKILL)
+        #expect(try child.wait().status == 128 + SIGKILL)
+      }
+      let last = try start().wait()
+      #expect(last.status == 0, "\(last.errors)")
+    }
+
+    func documents() throws -> [Document] {
+      let store = try RunStore(root: store)
+      let manifest = try #require(try store.newestSealed(stage: "crawl")?.manifest)
+      var out: [Document] = []
+      for file in store.artifacts.files(manifest, port: "documents") {
+        let reader = try DocumentReader(path: file.path)
+        while let document = try reader.next() { out.append(document) }
+      }
+      return out
+    }
+
+    /// No answer was asked for twice, and each question kept its distance from the answer before.
+    func checkManners(wholeAnswers: Int, kills: Int) throws {
+      let questions = try server.questions()
+      #expect(questions.count <= wholeAnswers + kills, "\(questions.count) for \(wholeAnswers) answers, \(kills) kills")
+      let intervals = zip(questions, questions.dropFirst()).map { $1.at - ($0.ended ?? $0.at) }
+      let shortest = intervals.min() ?? 0
+      let median = intervals.sorted()[intervals.count / 2]
+      print("questions \(questions.count), intervals: shortest \(shortest) s, median \(median) s")
+      #expect(shortest >= delay * 0.9)
+      let together = zip(questions, questions.dropFirst()).count { $1.at < ($0.ended ?? $0.at) }
+      #expect(together == 0, "never two at once")
+    }
+  }
+
+  @Test func twoThousandWorksTenKills() throws {
+    let bench = try Bench(
+      stage: "aozora.crawl",
+      options: [
+        JSONMember("index", "ORIGIN/index_pages/list_person_all_extended_utf8.zip"), JSONMember("partitions", 4),
+      ])
+    let data = realDataPath!
+    let order: JSONValue = [
+      "tar": .string(data + "/aozora.tar.zst"), "list": .string(data + "/aozora-index/list_person_all.utf8.csv"),
+      "count": 2000,
+    ]
+    try FileSystem.write(Array(order.text().utf8), to: bench.folder + "/order.json")
+    let ids = try #require(siteScript.run(bench.folder + "/order.json", bench.folder + "/site", bench.server.origin))
+    let works = try #require(try JSONValue.parse(ids).value.array).compactMap(\.integer)
+    #expect(works.count == 2000)
+    try bench.server.serve(folder: bench.folder + "/site")
+    try bench.runWithKills(10, questionsEach: 300)
+    let documents = try bench.documents()
+    #expect(Set(documents.map(\.idString)) == Set(works.map { "aozora:\($0)" }))
+    #expect(documents.count == 2000)
+    // 2,000 works, the index, robots.txt.
+    try bench.checkManners(wholeAnswers: 2002, kills: 10)
+
+    try bench.server.forget()
+    #expect(try bench.start(asOf: "2").wait().status == 0)
+    #expect(try bench.server.questions().map(\.status) == [304], "another look asks whether the index has changed")
+    #expect(try bench.documents().count == 2000)
+  }
+
+  @Test func theMinutesWhileMeetingsComeIn() throws {
+    let bench = try Bench(
+      stage: "diet.crawl",
+      options: [
+        JSONMember("api", "ORIGIN/api"), JSONMember("from", "2024-08-01"), JSONMember("until", "2025-06-30"),
+        JSONMember("document", "speech"),
+      ])
+    let folder = realDataPath! + "/diet"
+    try bench.server.control("diet", ["folder": .string(folder)])
+    let all = try bench.server.control("diet", [:])
+    #expect(all["speeches"]?.integer == 7560)
+    try bench.server.control("diet", ["insert": ["hold": 5, "every": 3]])
+    try bench.runWithKills(10, questionsEach: 8)
+    let first = try bench.documents().map(\.idString)
+    #expect(Set(first).count == first.count)
+    let questions = try bench.server.questions()
+    let answered = Set(questions.map(\.path)).count
+    try bench.checkManners(wholeAnswers: answered + 20, kills: 10)
+
+    try bench.server.control("diet", ["insert": ["all": true]])
+    #expect(try bench.start(asOf: "2").wait().status == 0)
+    let documents = try bench.documents()
+    var texts = 0
+    for name in try FileSystem.list(folder) {
+      let page = try JSONValue.parse(try FileSystem.read("\(folder)/\(name)")).value
+      texts += page["speechRecord"]?.array?.count { !($0["speech"]?.string ?? "").allSatisfy(\.isWhitespace) } ?? 0
+    }
+    #expect(documents.count == texts, "every speech with a text, once")
+    #expect(Set(documents.map(\.idString)).count == documents.count)
+    print("speeches \(documents.count), first look \(first.count), questions \(questions.count)")
+
+    try bench.server.forget()
+    #expect(try bench.start(asOf: "3").wait().status == 0)
+    let again = try bench.server.questions().filter { !$0.path.hasPrefix("/api/meeting_list") }
+    #expect(again.isEmpty, "nothing has changed since, so the lists suffice")
+  }
+}

@@ -1,0 +1,100 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct DownloadStageTests {
+  private func run<S: Stage>(_ stage: S.Type, _ options: JSONValue, base: String = "/") throws -> StageHarness {
+    let network: [JSONMember] = [
+      JSONMember("allowPrivateAddresses", true), JSONMember("delaySeconds", 0), JSONMember("attempts", 2),
+    ]
+    return try StageHarness(stage, options: .object(options.members! + network), base: base).run()
+  }
+
+  private func text(_ run: StageHarness, _ port: String, _ name: String) throws -> String {
+    let file = try #require(run.files(port).first { $0.name == name })
+    return String(decoding: try FileSystem.read(file.path), as: UTF8.self)
+  }
+
+  @Test func filesAreFetchedAndChecked() throws {
+    let server = try LocalServer()
+    try server.script("/a/one.txt", ["body": "one"])
+    try server.script(
+      "/two", ["body": "two", "etag": "\"2\"", "ranges": true, "cut": 1],
+      ["body": "two", "etag": "\"2\"", "ranges": true])
+    let sum = Checksummer.checksum(Array("one".utf8), .sha1)
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(
+      Array("# more\n\(server.origin)/two\t3 second.txt  # a comment\n\n".utf8), to: folder + "/list")
+    let run = try run(
+      HTTPDownload.self, ["urls": .strings(["\(server.origin)/a/one.txt \(sum)"]), "lists": "list"], base: folder)
+    #expect(try text(run, "files", "one.txt") == "one")
+    #expect(try text(run, "files", "second.txt") == "two")
+    #expect(
+      run.files("files").map(\.digest) == [Digester.digest(Array("one".utf8)), Digester.digest(Array("two".utf8))])
+    #expect(run.warnings["asked-again"] == 1)
+  }
+
+  @Test func sentences() throws {
+    let server = try LocalServer()
+    try server.script("/a", ["body": "one"])
+    func sentence(_ urls: [String], _ more: [JSONMember] = []) -> String {
+      do {
+        _ = try run(HTTPDownload.self, .object([JSONMember("urls", .strings(urls))] + more))
+      } catch { return "\(error)".replacing(server.origin, with: "http://server") }
+      return "no error"
+    }
+    let wrong = String(repeating: "0", count: 32)
+    #expect(
+      sentence(["\(server.origin)/a md5:\(wrong)"])
+        == "http://server/a: its md5 is f97c5d29941bfb1b2fdab0874906ab82, it should be \(wrong). "
+        + "It may have been replaced, or was damaged on its way.")
+    #expect(sentence(["\(server.origin)/b"]).contains("http://server/b: the server answered 404"))
+    #expect(
+      sentence(["\(server.origin)/a", "\(server.origin)/x/a"])
+        == "urls: two files would be called 'a'; the other stands in urls. Write another name behind the URL.")
+    #expect(sentence(["\(server.origin)/"]).contains("'' is no name for a file"))
+    #expect(sentence(["\(server.origin)/a ../b"]).contains("'../b' is no name for a file"))
+    #expect(sentence(["\(server.origin)/a sha256:12"]).contains("'sha256:12' is no digest"))
+    #expect(
+      sentence(["https://user:pw@example.org/a"]).contains(
+        "https://example.org/a holds a password, a token or a signature, which would be stored with the run"))
+    #expect(
+      sentence(["\(server.origin)/a"], [JSONMember("tokenVariable", "PIPELINE_TEST_NO_SUCH")])
+        .contains("the environment has no variable PIPELINE_TEST_NO_SUCH"))
+  }
+
+  @Test func aDumpComesFromTheMirrorThatHasIt() throws {
+    let server = try LocalServer()
+    let empty = try LocalServer()
+    let base = "/jawiki/20260101/jawiki-20260101-"
+    let sum = Checksummer.checksum(Array("dump".utf8), .sha1).hex
+    let other = Checksummer.checksum(Array("index".utf8), .sha1).hex
+    try server.script(
+      base + "sha1sums.txt",
+      [
+        "body": .string(
+          "\(sum)  jawiki-20260101-pages-articles-multistream.xml.bz2\n"
+            + "\(other)  jawiki-20260101-pages-articles-multistream-index.txt.bz2\n")
+      ])
+    try server.script(base + "pages-articles-multistream.xml.bz2", ["body": "dump"])
+    try server.script(base + "pages-articles-multistream-index.txt.bz2", ["body": "index"])
+    // This mirror's copy is not the dump's.
+    try empty.script(base + "pages-articles-multistream.xml.bz2", ["body": "stale"])
+    let options: JSONValue = ["date": "20260101", "mirrors": .strings([empty.origin, server.origin + "/"])]
+    let run = try run(WikipediaDownload.self, options)
+    #expect(try text(run, "dump", "jawiki-20260101-pages-articles-multistream.xml.bz2") == "dump")
+    #expect(run.warnings["mirror-failed"] == 3)
+    do {
+      _ = try self.run(
+        WikipediaDownload.self, ["date": "20260101", "files": .strings(["x.gz"]), "mirrors": .strings([server.origin])])
+      Issue.record("no error")
+    } catch {
+      #expect(
+        "\(error)" == "jawiki-20260101-sha1sums.txt: it does not list jawiki-20260101-x.gz. "
+          + "The dump may still be on its way, or have other files; set \"date\" or \"files\".")
+    }
+  }
+}
