@@ -240,6 +240,27 @@ import Testing
     #expect(try other.questions()[1].headers["authorization"] == nil)
   }
 
+  @Test func requestsAreSignedAndKeysStaySecret() throws {
+    let bench = try ClientWorkbench()
+    bench.options.retrying = .never
+    try bench.server.script("/bucket/key", ["status": 503], ["status": 200, "etag": "\"1\""])
+    var put = HTTPRequest(.put, try bench.url("/bucket/key"))
+    put.body = .bytes(Array("part".utf8))
+    put.headers["x-amz-content-sha256"] = Digester.digest(Array("part".utf8)).hex
+    put.signing = HTTPRequest.Signing(
+      accessKey: "AKIDEXAMPLE", secretKey: "wJalrXUtnFEMI", sessionToken: "s3ssion", region: "us-east-1")
+    let sentence = bench.sentence { _ = try bench.client().send(put) }
+    #expect(sentence == "http://server/bucket/key: the server answered 503 (Service Unavailable). Try again later.")
+    let response = try bench.client().send(put)
+    #expect(!response.request.contains("s3ssion") && !response.request.contains("AKID"))
+    let question = try #require(try bench.server.questions().last)
+    let authorization = question.headers["authorization"]?.string ?? ""
+    #expect(authorization.hasPrefix("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"))
+    #expect(authorization.contains("/us-east-1/s3/aws4_request"))
+    #expect(question.headers["x-amz-security-token"]?.string == "s3ssion")
+    #expect(question.bytes == 4)
+  }
+
   // MARK: Addresses
 
   @Test func specialAddressesAreRefused() throws {

@@ -47,6 +47,9 @@ public struct Visit: Equatable, Sendable {
     self.kind = kind
   }
 
+  /// Whether content of it stands: it was had, and the last answer does not say that it is gone.
+  public var holdsContent: Bool { location != nil && (state == .done || state == .failed) }
+
   public enum Change: String, Sendable { case new, updated, unchanged, gone, disappeared, failed, refused, pending }
 
   /// What a pass found, against what was known before it.

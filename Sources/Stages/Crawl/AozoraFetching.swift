@@ -99,8 +99,9 @@ struct AozoraFetching {
   /// The URL's path without its first slash: `cards/000005/files/5_ruby_5057.zip`.
   private static func path(_ url: String) -> String { (try? WebURL(url)).map { String($0.target.dropFirst()) } ?? "" }
 
+  /// A work that cannot be had now keeps the text that it had.
   private func writeArchives(_ visits: [Visit]) throws {
-    let kept = visits.filter { $0.state == .done }
+    let kept = visits.filter(\.holdsContent)
     for part in 0..<options.partitions {
       let members = kept.filter { AozoraFile(path: Self.path($0.url)).partition(of: options.partitions) == part }
       guard !members.isEmpty else { continue }

@@ -155,13 +155,13 @@ struct DietFetching {
 
   // MARK: Writing
 
-  /// The slice's meetings as one answer, sorted by issueID.
+  /// The slice's meetings as one answer, sorted by issueID. One that cannot be had now stays as it was.
   private func write(_ slice: DietSlice, _ visits: [Visit]) throws {
     var out = Array(#"{"meetingRecord":["#.utf8)
     var isFirst = true
     // Neighbours often lie in the same answer.
     var last: (location: WARCLocation, answer: DietAnswer)?
-    for visit in visits where visit.state == .done {
+    for visit in visits where visit.holdsContent {
       let id = try Self.issue(visit.url)
       if last?.location != visit.location, let location = visit.location {
         guard case .success(let answer) = DietAnswer.read(try crawl.content(visit)) else {

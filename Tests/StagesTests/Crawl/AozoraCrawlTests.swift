@@ -100,6 +100,12 @@ struct AozoraCrawlTests {
     #expect(second.warnings["updated-work"] == 1)
     let unchanged = first.digests.filter { $0.key.hasPrefix("archives/works") && second.digests[$0.key] == $0.value }
     #expect(!unchanged.isEmpty, "the partition of the work that did not change is not read again")
+
+    try site.write([work(1, "新しい春。", ["revision": 1]), work(2, "夏が、来た。", ["revision": 1])])
+    try site.server.script("/cards/000001/files/1_ruby_1.zip", ["status": 403])
+    let third = try site.crawl("2026-03", [JSONMember("maximumFailedFraction", 1)])
+    #expect(try third.documents().map(\.textString).sorted() == ["夏が、来た。", "春が来た。"], "what was had stays")
+    #expect(try changes(third).contains("aozora:1 failed"))
   }
 
   @Test func toldWithWordsWhenItCannotGoOn() throws {
