@@ -10,6 +10,7 @@
 
 struct pt_tensor {
   at::Tensor value;
+  at::Tensor twin;  // the same values for the next residual, or nothing: see dropout_add_norm
 };
 
 namespace pipeline {
@@ -34,7 +35,7 @@ int guarded(Work &&work) noexcept {
 // Runs `work`, whose tensor becomes a handle of the caller's.
 template <class Work>
 int giving(pt_tensor **out, Work &&work) noexcept {
-  return guarded([&] { *out = new pt_tensor{work()}; });
+  return guarded([&] { *out = new pt_tensor{work(), {}}; });
 }
 
 inline at::IntArrayRef shape(const int64_t *sizes, size_t rank) { return at::IntArrayRef(sizes, rank); }

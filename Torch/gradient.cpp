@@ -29,7 +29,7 @@ struct Block : torch::CustomClassHolder {
     handles.reserve(inputs.size());
     std::vector<pt_tensor *> pointers;
     for (auto &input : inputs) {
-      handles.push_back(pt_tensor{input});
+      handles.push_back(pt_tensor{input, {}});
       pointers.push_back(&handles.back());
     }
     pt_tensor *out = nullptr;
@@ -71,7 +71,7 @@ struct Checkpointed : torch::autograd::Function<Checkpointed> {
 };
 
 static int gradient(const pt_tensor *x, pt_tensor **out) {
-  return guarded([&] { *out = x->value.grad().defined() ? new pt_tensor{x->value.grad()} : nullptr; });
+  return guarded([&] { *out = x->value.grad().defined() ? new pt_tensor{x->value.grad(), {}} : nullptr; });
 }
 
 static int checkpoint(

@@ -1,0 +1,23 @@
+// The fused kernels as functions with gradients. Callers ask first whether the kernels take their tensors.
+#pragma once
+#include "operations.h"
+
+namespace pipeline::fused {
+
+// On a GPU, in bf16 or fp32, in rows of whole vectors of 16 bytes.
+bool takes(const at::Tensor &x);
+bool takes_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
+bool takes_linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
+bool takes_attention(const at::Tensor &qkv, int64_t length, const MaybeTensor &bias);
+
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias);
+at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
+std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
+    const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
+    double probability, double epsilon);
+at::Tensor geglu(const at::Tensor &x, double probability);
+at::Tensor attention(
+    const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias, double probability);
+at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
+
+}  // namespace pipeline::fused

@@ -1,0 +1,89 @@
+// Gated GELU with dropout. The backward pass computes the GELU again from what the linear wrote.
+#include "vector.cuh"
+
+namespace pipeline {
+
+struct Gate {
+  float probability, density;  // of the standard normal distribution: below x, at x
+};
+
+__device__ inline Gate gate(float x, float) {
+  return {0.5f * (1.f + erff(x * 0.70710678f)), 0.39894228f * expf(-0.5f * x * x)};
+}
+
+// For bf16: the error function by Abramowitz and Stegun 7.1.26 (error below 1.5e-7), which shares its exponential with
+// the density.
+__device__ inline Gate gate(float x, __nv_bfloat16) {
+  float t = __fdividef(1.f, fmaf(0.3275911f * 0.70710678f, fabsf(x), 1.f));
+  float exponential = __expf(-0.5f * x * x);
+  float series = fmaf(fmaf(fmaf(fmaf(1.061405429f, t, -1.453152027f), t, 1.421413741f), t, -0.284496736f), t, 0.254829592f);
+  float tail = 0.5f * series * t * exponential;
+  return {x < 0 ? tail : 1.f - tail, 0.39894228f * exponential};
+}
+
+template <class T>
+__global__ void geglu_forward_kernel(const T *gated, T *out, int columns, Dropout dropout) {
+  const int64_t row = blockIdx.x;
+  const int vectors = columns / Vector<T>::size;
+  const T *gates = gated + row * 2 * columns, *values = gates + columns;
+  for (int v = threadIdx.x; v < vectors; v += blockDim.x) {
+    Vector<T> x = load(gates + v * Vector<T>::size), y = load(values + v * Vector<T>::size);
+#pragma unroll
+    for (int i = 0; i < Vector<T>::size; i++) y.at[i] *= x.at[i] * gate(x.at[i], T{}).probability;
+    drop(y, dropout, row * vectors + v);
+    store(out + row * columns + v * Vector<T>::size, y);
+  }
+}
+
+template <class T>
+__global__ void geglu_backward_kernel(const T *gradient, const T *gated, T *gated_gradient, int columns, Dropout dropout) {
+  const int64_t row = blockIdx.x;
+  const int vectors = columns / Vector<T>::size;
+  const T *gates = gated + row * 2 * columns, *values = gates + columns;
+  T *to = gated_gradient + row * 2 * columns;
+  for (int v = threadIdx.x; v < vectors; v += blockDim.x) {
+    Vector<T> g = load(gradient + row * columns + v * Vector<T>::size);
+    Vector<T> x = load(gates + v * Vector<T>::size), y = load(values + v * Vector<T>::size);
+    drop(g, dropout, row * vectors + v);
+#pragma unroll
+    for (int i = 0; i < Vector<T>::size; i++) {
+      Gate normal = gate(x.at[i], T{});
+      float slope = fmaf(x.at[i], normal.density, normal.probability);
+      float activated = x.at[i] * normal.probability;
+      x.at[i] = g.at[i] * y.at[i] * slope;
+      y.at[i] = g.at[i] * activated;
+    }
+    store(to + v * Vector<T>::size, x);
+    store(to + columns + v * Vector<T>::size, y);
+  }
+}
+
+// As few passes over a row as its threads allow, and no idle warps.
+static unsigned row_threads(int64_t vectors) {
+  int64_t passes = quotient_up(vectors, 384);
+  return static_cast<unsigned>(quotient_up(quotient_up(vectors, passes), 32) * 32);
+}
+
+void geglu_forward(Matrix shape, const void *gated, void *out, Dropout dropout, cudaStream_t stream) {
+  if (shape.rows == 0) return;
+  with_type(shape.element, [&](auto type) {
+    using T = decltype(type);
+    geglu_forward_kernel<T><<<shape.rows, row_threads(shape.columns / Vector<T>::size), 0, stream>>>(
+        static_cast<const T *>(gated), static_cast<T *>(out), static_cast<int>(shape.columns), dropout);
+  });
+  launched("geglu");
+}
+
+void geglu_backward(
+    Matrix shape, const void *gradient, const void *gated, void *gated_gradient, Dropout dropout, cudaStream_t stream) {
+  if (shape.rows == 0) return;
+  with_type(shape.element, [&](auto type) {
+    using T = decltype(type);
+    geglu_backward_kernel<T><<<shape.rows, row_threads(shape.columns / Vector<T>::size), 0, stream>>>(
+        static_cast<const T *>(gradient), static_cast<const T *>(gated), static_cast<T *>(gated_gradient),
+        static_cast<int>(shape.columns), dropout);
+  });
+  launched("geglu's gradient");
+}
+
+}  // namespace pipeline

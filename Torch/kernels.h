@@ -1,0 +1,73 @@
+// Fused kernels of a transformer on a GPU: each reads its inputs once and writes its results once.
+//
+// Tensors are rows of `columns` values, contiguous, in one element type; statistics and sums are fp32. Every row is a
+// multiple of 16 bytes (see `vector_size`), so that all traffic is in vectors of 16 bytes. Every sum has one order:
+// the same inputs give the same bits.
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+namespace pipeline {
+
+enum class Element { bfloat16, float32 };
+
+constexpr int vector_size(Element element) { return element == Element::bfloat16 ? 8 : 4; }
+
+// Which values fall out: a function of the generator's state and the value's place, so that the backward pass finds
+// them again instead of storing them. While a CUDA graph is captured, seed and offset stand in the device's memory.
+struct Dropout {
+  uint32_t threshold = 0;  // of 65536; 0 drops nothing
+  float scale = 1;         // of those that stay
+  uint64_t seed = 0, offset = 0;
+  const int64_t *seed_address = nullptr, *offset_address = nullptr;
+};
+
+struct Matrix {
+  Element element;
+  int64_t rows, columns;
+};
+
+// gated [rows, 2·columns] → out [rows, columns]: dropout(gelu(gated[:, :columns]) · gated[:, columns:])
+void geglu_forward(Matrix shape, const void *gated, void *out, Dropout dropout, cudaStream_t stream);
+void geglu_backward(
+    Matrix shape, const void *gradient, const void *gated, void *gated_gradient, Dropout dropout, cudaStream_t stream);
+
+// out = norm(sum)·weight + bias with sum = dropout(x) + residual. `residual` and `bias` may be null; `sum` may be null
+// where x is the sum. `mean` and `scale` (1/deviation) are [rows].
+constexpr int64_t norm_columns_limit(Element element) { return 8 * 32 * vector_size(element); }
+struct NormForward {
+  const void *x, *residual, *weight, *bias;
+  void *sum, *out;
+  float *mean, *scale;
+  float epsilon;
+};
+void norm_forward(Matrix shape, NormForward tensors, Dropout dropout, cudaStream_t stream);
+
+// `gradient` and `gradient2` (may be null) are summed up; `x_gradient` may be null where nothing was dropped.
+// `partial` is [norm_backward_blocks, 2·columns].
+int64_t norm_backward_blocks(Matrix shape);
+struct NormBackward {
+  const void *gradient, *gradient2, *sum, *weight;
+  const float *mean, *scale;
+  void *sum_gradient, *x_gradient;
+  float *partial;
+};
+void norm_backward(Matrix shape, NormBackward tensors, Dropout dropout, cudaStream_t stream);
+
+// Sums over rows. `partial` is [column_sum_blocks, columns].
+int64_t column_sum_blocks(int64_t rows);
+void column_sum(Matrix shape, const void *x, float *partial, void *out, cudaStream_t stream);
+// partial [rows, columns] in fp32 → out [columns]
+void sum_partials(Matrix shape, const float *partial, void *out, cudaStream_t stream);
+
+// Cross-entropy over rows of logits. `loss` and `log_sum` are [rows]; the total is {loss, counted rows}: the sum of
+// losses, or their mean. Rows with the label `ignored` count nothing; a label outside the classes gives NaN.
+void cross_entropy_forward(
+    Matrix shape, const void *logits, const int64_t *labels, int64_t ignored, bool mean, float *loss, float *log_sum,
+    float *total, cudaStream_t stream);
+void cross_entropy_backward(
+    Matrix shape, const void *logits, const int64_t *labels, int64_t ignored, bool mean, const float *log_sum,
+    const float *total, const float *gradient, void *logits_gradient, cudaStream_t stream);
+
+}  // namespace pipeline

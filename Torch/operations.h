@@ -1,0 +1,29 @@
+// The operations of a transformer on tensors: fused kernels where the tensors stand on a GPU, else compositions of
+// torch's operations. Both have gradients.
+#pragma once
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <tuple>
+
+namespace pipeline {
+
+using MaybeTensor = std::optional<at::Tensor>;
+
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
+at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
+at::Tensor dropout(const at::Tensor &x, double probability, bool training);
+
+// layer_norm(dropout(x) + residual), twice: the second is the first under another name, for the next residual. The
+// gradients of the two meet within the kernel instead of in a sum before it.
+std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
+    const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
+    double probability, bool training, double epsilon);
+
+at::Tensor geglu(const at::Tensor &x, double probability, bool training);
+at::Tensor attention(
+    const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias,
+    const MaybeTensor &cosine, const MaybeTensor &sine, double probability, bool training);
+at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
+
+}  // namespace pipeline
