@@ -61,6 +61,19 @@ void column_sum(Matrix shape, const void *x, float *partial, void *out, cudaStre
 // partial [rows, columns] in fp32 → out [columns]
 void sum_partials(Matrix shape, const float *partial, void *out, cudaStream_t stream);
 
+// Attention in bf16 over sequences of at most 128 tokens, a multiple of 8, with heads of 64. qkv [batch·length, 3·heads·64],
+// out and gradient [batch·length, heads·64]. The bias may be null; its strides are multiples of 8 values, and its keys lie
+// side by side.
+struct ShortAttention {
+  const void *qkv, *bias, *gradient;
+  void *out, *qkv_gradient;
+  int64_t batch, heads;
+  int length;
+  int64_t bias_batch, bias_head, bias_row;
+};
+void attention_forward(ShortAttention tensors, cudaStream_t stream);
+void attention_backward(ShortAttention tensors, cudaStream_t stream);
+
 // Cross-entropy over rows of logits. `loss` and `log_sum` are [rows]; the total is {loss, counted rows}: the sum of
 // losses, or their mean. Rows with the label `ignored` count nothing; a label outside the classes gives NaN.
 void cross_entropy_forward(

@@ -21,19 +21,25 @@ __global__ void __launch_bounds__(32 * warps) norm_forward_kernel(NormForward to
   const T *x = static_cast<const T *>(to.x) + row * columns;
   const T *residual = to.residual ? static_cast<const T *>(to.residual) + row * columns : nullptr;
 
+  // All loads first, so that they are under way together.
+  Raw raw[count], raw_residual[count];
+#pragma unroll
+  for (int k = 0; k < count; k++) {
+    const int v = lane + 32 * k;
+    raw[k] = v < vectors ? load_raw(x + v * size) : Raw{};
+    raw_residual[k] = residual && v < vectors ? load_raw(residual + v * size) : Raw{};
+  }
   Vector<T> value[count];
   float sum = 0;
 #pragma unroll
   for (int k = 0; k < count; k++) {
     const int v = lane + 32 * k;
     if (v >= vectors) continue;
-    value[k] = load(x + v * size);
+    value[k] = unpack(raw[k], T{});
     drop(value[k], dropout, row * vectors + v);
-    if (residual) {
-      Vector<T> r = load(residual + v * size);
+    Vector<T> r = unpack(raw_residual[k], T{});
 #pragma unroll
-      for (int i = 0; i < size; i++) value[k].at[i] += r.at[i];
-    }
+    for (int i = 0; i < size; i++) value[k].at[i] += r.at[i];
 #pragma unroll
     for (int i = 0; i < size; i++) sum += value[k].at[i] = rounded(value[k].at[i], T{});
     if (to.sum) store(static_cast<T *>(to.sum) + row * columns + v * size, value[k]);
@@ -100,29 +106,40 @@ __global__ void __launch_bounds__(32 * warps, resident(count))
   for (int64_t row = blockIdx.x * static_cast<int64_t>(warps) + threadIdx.x / 32; row < rows;
        row += gridDim.x * static_cast<int64_t>(warps)) {
     const float mean = to.mean[row], scale = to.scale[row];
-    Vector<T> normed[count], gradient[count];
+    // All loads first, so that they are under way together.
+    Raw raw_gradient[count], raw_gradient2[count], raw_sum[count];
+#pragma unroll
+    for (int k = 0; k < count; k++) {
+      const int v = lane + 32 * k;
+      const int64_t place = row * columns + v * size;
+      raw_gradient[k] = v < vectors ? load_raw(static_cast<const T *>(to.gradient) + place) : Raw{};
+      raw_gradient2[k] = to.gradient2 && v < vectors ? load_raw(static_cast<const T *>(to.gradient2) + place) : Raw{};
+      raw_sum[k] = v < vectors ? load_raw(static_cast<const T *>(to.sum) + place) : Raw{};
+    }
+    // What is normed is unpacked twice: it takes half the registers until then.
+    const auto normed = [&](int k) {
+      Vector<T> x = unpack(raw_sum[k], T{});
+#pragma unroll
+      for (int i = 0; i < size; i++) x.at[i] = (x.at[i] - mean) * scale;
+      return x;
+    };
+    Vector<T> gradient[count];
     float sum = 0, product = 0;
 #pragma unroll
     for (int k = 0; k < count; k++) {
       const int v = lane + 32 * k;
       if (v >= vectors) continue;
-      const int64_t place = row * columns + v * size;
-      gradient[k] = load(static_cast<const T *>(to.gradient) + place);
-      normed[k] = load(static_cast<const T *>(to.sum) + place);
-      if (to.gradient2) {
-        Vector<T> other = load(static_cast<const T *>(to.gradient2) + place);
-#pragma unroll
-        for (int i = 0; i < size; i++) gradient[k].at[i] += other.at[i];
-      }
+      gradient[k] = unpack(raw_gradient[k], T{});
+      Vector<T> other = unpack(raw_gradient2[k], T{}), x = normed(k);
       Vector<T> weight = load(static_cast<const T *>(to.weight) + v * size);
 #pragma unroll
       for (int i = 0; i < size; i++) {
-        normed[k].at[i] = (normed[k].at[i] - mean) * scale;
-        weight_gradient[k].at[i] = fmaf(gradient[k].at[i], normed[k].at[i], weight_gradient[k].at[i]);
+        gradient[k].at[i] += other.at[i];
+        weight_gradient[k].at[i] = fmaf(gradient[k].at[i], x.at[i], weight_gradient[k].at[i]);
         bias_gradient[k].at[i] += gradient[k].at[i];
         gradient[k].at[i] *= weight.at[i];
         sum += gradient[k].at[i];
-        product = fmaf(gradient[k].at[i], normed[k].at[i], product);
+        product = fmaf(gradient[k].at[i], x.at[i], product);
       }
     }
     sum = warp_sum(sum) / columns;
@@ -132,13 +149,13 @@ __global__ void __launch_bounds__(32 * warps, resident(count))
       const int v = lane + 32 * k;
       if (v >= vectors) continue;
       const int64_t place = row * columns + v * size;
+      Vector<T> x = normed(k);
 #pragma unroll
-      for (int i = 0; i < size; i++)
-        gradient[k].at[i] = scale * (gradient[k].at[i] - sum - normed[k].at[i] * product);
-      store(static_cast<T *>(to.sum_gradient) + place, gradient[k]);
+      for (int i = 0; i < size; i++) x.at[i] = scale * (gradient[k].at[i] - sum - x.at[i] * product);
+      store(static_cast<T *>(to.sum_gradient) + place, x);
       if (!to.x_gradient) continue;
-      drop(gradient[k], dropout, row * vectors + v);
-      store(static_cast<T *>(to.x_gradient) + place, gradient[k]);
+      drop(x, dropout, row * vectors + v);
+      store(static_cast<T *>(to.x_gradient) + place, x);
     }
   }
   float *partial = to.partial + blockIdx.x * 2 * static_cast<int64_t>(columns);

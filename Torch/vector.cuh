@@ -16,9 +16,16 @@ struct Vector {
   float at[size];
 };
 
-__device__ inline Vector<__nv_bfloat16> load(const __nv_bfloat16 *from) {
-  uint4 words = *reinterpret_cast<const uint4 *>(from);
-  const uint32_t word[4] = {words.x, words.y, words.z, words.w};
+// The same 16 bytes as memory holds them.
+using Raw = uint4;
+
+template <class T>
+__device__ inline Raw load_raw(const T *from) {
+  return *reinterpret_cast<const Raw *>(from);
+}
+
+__device__ inline Vector<__nv_bfloat16> unpack(Raw raw, __nv_bfloat16) {
+  const uint32_t word[4] = {raw.x, raw.y, raw.z, raw.w};
   Vector<__nv_bfloat16> v;
 #pragma unroll
   for (int i = 0; i < 4; i++) {
@@ -28,9 +35,13 @@ __device__ inline Vector<__nv_bfloat16> load(const __nv_bfloat16 *from) {
   return v;
 }
 
-__device__ inline Vector<float> load(const float *from) {
-  float4 words = *reinterpret_cast<const float4 *>(from);
-  return {{words.x, words.y, words.z, words.w}};
+__device__ inline Vector<float> unpack(Raw raw, float) {
+  return {{__uint_as_float(raw.x), __uint_as_float(raw.y), __uint_as_float(raw.z), __uint_as_float(raw.w)}};
+}
+
+template <class T>
+__device__ inline Vector<T> load(const T *from) {
+  return unpack(load_raw(from), T{});
 }
 
 __device__ inline uint32_t packed(float low, float high) {
@@ -55,6 +66,12 @@ __device__ inline float warp_sum(float x) {
 #pragma unroll
   for (int lane = 16; lane > 0; lane /= 2) x += __shfl_xor_sync(0xffffffffu, x, lane);
   return x;
+}
+
+__device__ inline float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
 
 // Philox4x32 (Salmon et al. 2011) with 7 rounds, the fewest that pass their tests: eight numbers of 16 bits, which are a

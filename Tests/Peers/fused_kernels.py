@@ -223,7 +223,8 @@ def attention_of(qkv, batch, length, heads, bias):
 def check_attention():
     for dtype in types:
         for batch, length, heads, size in [(2, 8, 2, 64), (3, 128, 12, 64), (2, 512, 3, 64), (5, 40, 4, 64), (2, 120, 2, 64),
-                                           (3, 136, 2, 64), (2, 64, 2, 32), (70, 128, 2, 64)]:
+                                           (3, 136, 2, 64), (2, 64, 2, 32), (70, 128, 2, 64), (2, 72, 3, 64), (3, 96, 1, 64),
+                                           (2, 128, 2, 32)]:
             qkv = normal(batch * length, 3 * heads * size, dtype=dtype)
             outside = torch.randn(batch * length, heads * size, device=device).to(dtype)
             places = torch.arange(length, device=device)

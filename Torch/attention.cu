@@ -1,0 +1,214 @@
+// Attention over sequences of at most 128 tokens with heads of 64: a block holds a whole head, so that no score ever
+// leaves it. The backward pass computes the scores again, and needs neither the result nor its logarithms.
+#include "tiles.cuh"
+
+namespace pipeline {
+
+constexpr int longest = 128, head_size = 64, warps = 8;
+
+// What a warp does: queries 16·warp and the 15 after it, against all keys.
+struct Place {
+  int length, first, g, t;
+  __device__ explicit Place(int length)
+      : length(length), first(threadIdx.x / 32 * 16), g(threadIdx.x % 32 / 4), t(threadIdx.x % 4) {}
+};
+
+__device__ inline float low(uint32_t pair) { return __uint_as_float(pair << 16); }
+__device__ inline float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
+
+__device__ inline float quad_sum(float x) {
+  x += __shfl_xor_sync(0xffffffffu, x, 1);
+  return x + __shfl_xor_sync(0xffffffffu, x, 2);
+}
+
+__device__ inline float quad_highest(float x) {
+  x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+  return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
+}
+
+// Scores become exp(score − highest of the row); gives the sums of rows g and g + 8.
+__device__ inline float2 exponentials(Sums (&scores)[16], Tile<128> bias, bool has_bias, Place at) {
+  constexpr float to_binary = 1.44269504f, scale = 0.125f * to_binary;
+  float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+#pragma unroll
+  for (int n = 0; n < 16; n++) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const int query = at.first + at.g + 8 * half;
+      const uint32_t shift = has_bias && query < at.length && n * 8 < at.length ? *bias.pair(query, n, at.t) : 0;
+      float &a = scores[n][2 * half], &b = scores[n][2 * half + 1];
+      a = n * 8 < at.length ? fmaf(a, scale, low(shift) * to_binary) : -INFINITY;
+      b = n * 8 < at.length ? fmaf(b, scale, high(shift) * to_binary) : -INFINITY;
+      highest[half] = fmaxf(highest[half], fmaxf(a, b));
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    highest[half] = quad_highest(highest[half]);
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+      float &a = scores[n][2 * half], &b = scores[n][2 * half + 1];
+      a = power_of_two(a - highest[half]);
+      b = power_of_two(b - highest[half]);
+      sum[half] += a + b;
+    }
+    sum[half] = quad_sum(sum[half]);
+  }
+  return make_float2(sum[0], sum[1]);
+}
+
+// 16 columns of a [16, 128] matrix held as pairs: [chunk][row half].
+__device__ inline Fragment left_of(const uint32_t (&pairs)[16][2], int step) {
+  return {{pairs[2 * step][0], pairs[2 * step][1], pairs[2 * step + 1][0], pairs[2 * step + 1][1]}};
+}
+
+__device__ inline const bf16 *bias_of(const ShortAttention &to, int64_t batch, int head) {
+  return static_cast<const bf16 *>(to.bias) + batch * to.bias_batch + head * to.bias_head;
+}
+
+// A square of which `length` rows and columns are there.
+__device__ inline void fetch_bias(Tile<128> to, const bf16 *from, int64_t stride, int length) {
+  for (int index = threadIdx.x; index < length * 16; index += blockDim.x) {
+    const int row = index / 16, number = index % 16;
+    if (number * 8 >= length) continue;
+    const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(to.chunk(row, number)));
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place), "l"(from + row * stride + number * 8));
+  }
+}
+
+__global__ void __launch_bounds__(32 * warps, 2) attention_forward_kernel(ShortAttention to) {
+  extern __shared__ __align__(128) bf16 shared[];
+  Tile<64> q{shared}, k{shared + longest * 64}, v{shared + 2 * longest * 64};
+  Tile<128> bias{shared + 3 * longest * 64};
+  const int64_t batch = blockIdx.x / to.heads, row = 3 * to.heads * head_size;
+  const int head = static_cast<int>(blockIdx.x % to.heads);
+  const bf16 *from = static_cast<const bf16 *>(to.qkv) + batch * to.length * row + head * head_size;
+  fetch(q, from, row, to.length, longest);
+  fetch(k, from + to.heads * head_size, row, to.length, longest);
+  fetch(v, from + 2 * to.heads * head_size, row, to.length, longest);
+  if (to.bias) fetch_bias(bias, bias_of(to, batch, head), to.bias_row, to.length);
+  fetched();
+
+  const Place at(to.length);
+  if (at.first >= at.length) return;
+  Sums scores[16] = {};
+  multiply_rows(scores, q, at.first, k);
+  const float2 sum = exponentials(scores, bias, to.bias != nullptr, at);
+  Sums out[8] = {};
+#pragma unroll
+  for (int step = 0; step < 8; step++) {
+    Fragment left = {{packed(scores[2 * step][0], scores[2 * step][1]), packed(scores[2 * step][2], scores[2 * step][3]),
+                      packed(scores[2 * step + 1][0], scores[2 * step + 1][1]),
+                      packed(scores[2 * step + 1][2], scores[2 * step + 1][3])}};
+    multiply_step(out, left, v, step * 16);
+  }
+  const int64_t out_row = to.heads * head_size;
+  bf16 *result = static_cast<bf16 *>(to.out) + batch * to.length * out_row + head * head_size;
+  write_rows(out, result, out_row, at.first, at.length, 1 / sum.x, 1 / sum.y);
+}
+
+// Puts the warp's rows of a [16, 128] matrix where the bias was: each lane where it read.
+__device__ inline void put(Tile<128> to, const uint32_t (&pairs)[16][2], Place at) {
+#pragma unroll
+  for (int n = 0; n < 16; n++) {
+    *to.pair(at.first + at.g, n, at.t) = pairs[n][0];
+    *to.pair(at.first + at.g + 8, n, at.t) = pairs[n][1];
+  }
+}
+
+// [16 keys, 64] = transpose of the columns of `weights` [queries, keys] from `first` on · rows [queries, 64].
+__device__ inline void multiply_columns(Sums (&sums)[8], Tile<128> weights, int first, Tile<64> rows) {
+  const int matrix = threadIdx.x % 32 / 8, r = threadIdx.x % 8;
+#pragma unroll
+  for (int step = 0; step < 8; step++) {
+    Fragment left = transposed_fragment(weights.chunk(step * 16 + (matrix >> 1) * 8 + r, first / 8 + (matrix & 1)));
+    multiply_step(sums, left, rows, step * 16);
+  }
+}
+
+__global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(ShortAttention to) {
+  extern __shared__ __align__(128) bf16 shared[];
+  Tile<64> q{shared}, k{shared + longest * 64}, v{shared + 2 * longest * 64}, d{shared + 3 * longest * 64};
+  Tile<128> square{shared + 4 * longest * 64};  // the bias, then the weights, then the scores' gradient
+  const int64_t batch = blockIdx.x / to.heads, out_row = to.heads * head_size, row = 3 * out_row;
+  const int head = static_cast<int>(blockIdx.x % to.heads);
+  const int64_t place = batch * to.length * row + head * head_size;
+  const bf16 *from = static_cast<const bf16 *>(to.qkv) + place;
+  fetch(q, from, row, to.length, longest);
+  fetch(k, from + out_row, row, to.length, longest);
+  fetch(v, from + 2 * out_row, row, to.length, longest);
+  fetch(d, static_cast<const bf16 *>(to.gradient) + batch * to.length * out_row + head * head_size, out_row, to.length, longest);
+  if (to.bias) fetch_bias(square, bias_of(to, batch, head), to.bias_row, to.length);
+  fetched();
+
+  const Place at(to.length);
+  bf16 *result = static_cast<bf16 *>(to.qkv_gradient) + place;
+  uint32_t pairs[16][2];
+  {
+    Sums scores[16] = {};
+    multiply_rows(scores, q, at.first, k);
+    const float2 sum = exponentials(scores, square, to.bias != nullptr, at);
+    const float scale0 = at.first + at.g < at.length ? 1 / sum.x : 0, scale1 = at.first + at.g + 8 < at.length ? 1 / sum.y : 0;
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+      pairs[n][0] = packed(scores[n][0] * scale0, scores[n][1] * scale0);
+      pairs[n][1] = packed(scores[n][2] * scale1, scores[n][3] * scale1);
+    }
+  }
+  put(square, pairs, at);
+  {
+    Sums gradient[16] = {};  // of the weights
+    multiply_rows(gradient, d, at.first, v);
+    float mean[2] = {0, 0};
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+#pragma unroll
+      for (int half = 0; half < 2; half++) {
+        mean[half] = fmaf(low(pairs[n][half]), gradient[n][2 * half], mean[half]);
+        mean[half] = fmaf(high(pairs[n][half]), gradient[n][2 * half + 1], mean[half]);
+      }
+    }
+    mean[0] = quad_sum(mean[0]);
+    mean[1] = quad_sum(mean[1]);
+#pragma unroll
+    for (int n = 0; n < 16; n++) {
+#pragma unroll
+      for (int half = 0; half < 2; half++)
+        pairs[n][half] = packed(
+            low(pairs[n][half]) * (gradient[n][2 * half] - mean[half]),
+            high(pairs[n][half]) * (gradient[n][2 * half + 1] - mean[half]));
+    }
+  }
+  constexpr float scale = 0.125f;
+  {
+    Sums sums[8] = {};
+#pragma unroll
+    for (int step = 0; step < 8; step++) multiply_step(sums, left_of(pairs, step), k, step * 16);
+    write_rows(sums, result, row, at.first, at.length, scale, scale);
+  }
+  __syncthreads();  // all weights stand in the square
+  {
+    Sums sums[8] = {};
+    multiply_columns(sums, square, at.first, d);
+    write_rows(sums, result + 2 * out_row, row, at.first, at.length, 1, 1);
+  }
+  __syncthreads();
+  put(square, pairs, at);
+  __syncthreads();
+  Sums sums[8] = {};
+  multiply_columns(sums, square, at.first, q);
+  write_rows(sums, result + out_row, row, at.first, at.length, scale, scale);
+}
+
+template <class Kernel>
+static void launch(Kernel kernel, const ShortAttention &tensors, int tiles, cudaStream_t stream) {
+  const int bytes = tiles * longest * 64 * static_cast<int>(sizeof(bf16));
+  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  kernel<<<tensors.batch * tensors.heads, 32 * warps, bytes, stream>>>(tensors);
+  launched("attention");
+}
+
+void attention_forward(ShortAttention tensors, cudaStream_t stream) { launch(attention_forward_kernel, tensors, 5, stream); }
+void attention_backward(ShortAttention tensors, cudaStream_t stream) { launch(attention_backward_kernel, tensors, 6, stream); }
+
+}  // namespace pipeline
