@@ -30,12 +30,13 @@ __device__ inline float quad_highest(float x) {
 __device__ inline float2 exponentials(Sums (&scores)[16], Tile<128> bias, bool has_bias, Place at) {
   constexpr float to_binary = 1.44269504f, scale = 0.125f * to_binary;
   float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
+  const uint32_t place = bias.chunk(at.first + at.g, 0) + 4 * at.t;
 #pragma unroll
   for (int n = 0; n < 16; n++) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const int query = at.first + at.g + 8 * half;
-      const uint32_t shift = has_bias && query < at.length && n * 8 < at.length ? *bias.pair(query, n, at.t) : 0;
+      const uint32_t shift = has_bias && query < at.length && n * 8 < at.length ? read_pair((place ^ (n << 4)) + half * 8 * Tile<128>::row_bytes) : 0;
       float &a = scores[n][2 * half], &b = scores[n][2 * half + 1];
       a = n * 8 < at.length ? fmaf(a, scale, low(shift) * to_binary) : -INFINITY;
       b = n * 8 < at.length ? fmaf(b, scale, high(shift) * to_binary) : -INFINITY;
@@ -66,89 +67,82 @@ __device__ inline const bf16 *bias_of(const ShortAttention &to, int64_t batch, i
   return static_cast<const bf16 *>(to.bias) + batch * to.bias_batch + head * to.bias_head;
 }
 
-// A square of which `length` rows and columns are there.
-__device__ inline void fetch_bias(Tile<128> to, const bf16 *from, int64_t stride, int length) {
-  for (int index = threadIdx.x; index < length * 16; index += blockDim.x) {
-    const int row = index / 16, number = index % 16;
-    if (number * 8 >= length) continue;
-    const uint32_t place = static_cast<uint32_t>(__cvta_generic_to_shared(to.chunk(row, number)));
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(place), "l"(from + row * stride + number * 8));
-  }
+__device__ inline Tile<64> tile(int number) {
+  extern __shared__ __align__(1024) bf16 shared[];
+  return {static_cast<uint32_t>(__cvta_generic_to_shared(shared)) + number * longest * Tile<64>::row_bytes};
 }
 
+// `is_full`: the sequences have all 128 tokens, which spares every comparison.
+template <bool is_full>
 __global__ void __launch_bounds__(32 * warps, 2) attention_forward_kernel(ShortAttention to) {
-  extern __shared__ __align__(128) bf16 shared[];
-  Tile<64> q{shared}, k{shared + longest * 64}, v{shared + 2 * longest * 64};
-  Tile<128> bias{shared + 3 * longest * 64};
-  const int64_t batch = blockIdx.x / to.heads, row = 3 * to.heads * head_size;
+  const int length = is_full ? longest : to.length;
+  const Tile<64> q = tile(0), k = tile(1), v = tile(2);
+  const Tile<128> bias{tile(3).base};
+  const int64_t batch = blockIdx.x / to.heads, out_row = to.heads * head_size, row = 3 * out_row;
   const int head = static_cast<int>(blockIdx.x % to.heads);
-  const bf16 *from = static_cast<const bf16 *>(to.qkv) + batch * to.length * row + head * head_size;
-  fetch(q, from, row, to.length, longest);
-  fetch(k, from + to.heads * head_size, row, to.length, longest);
-  fetch(v, from + 2 * to.heads * head_size, row, to.length, longest);
-  if (to.bias) fetch_bias(bias, bias_of(to, batch, head), to.bias_row, to.length);
-  fetched();
+  const bf16 *from = static_cast<const bf16 *>(to.qkv) + batch * length * row + head * head_size;
+  fetch(q, from, row, length);
+  fetch(k, from + out_row, row, length);
+  if (to.bias) fetch(bias, bias_of(to, batch, head), to.bias_row, length, length);
+  end_of_group();
+  fetch(v, from + 2 * out_row, row, length);
+  end_of_group();
+  fetched<1>();
 
-  const Place at(to.length);
-  if (at.first >= at.length) return;
+  const Place at(length);
   Sums scores[16] = {};
   multiply_rows(scores, q, at.first, k);
   const float2 sum = exponentials(scores, bias, to.bias != nullptr, at);
+  fetched<0>();
   Sums out[8] = {};
+  const Columns columns(v);
 #pragma unroll
   for (int step = 0; step < 8; step++) {
-    Fragment left = {{packed(scores[2 * step][0], scores[2 * step][1]), packed(scores[2 * step][2], scores[2 * step][3]),
-                      packed(scores[2 * step + 1][0], scores[2 * step + 1][1]),
-                      packed(scores[2 * step + 1][2], scores[2 * step + 1][3])}};
-    multiply_step(out, left, v, step * 16);
+    const Fragment left = {{packed(scores[2 * step][0], scores[2 * step][1]), packed(scores[2 * step][2], scores[2 * step][3]),
+                            packed(scores[2 * step + 1][0], scores[2 * step + 1][1]),
+                            packed(scores[2 * step + 1][2], scores[2 * step + 1][3])}};
+    multiply_step(out, left, columns, step);
   }
-  const int64_t out_row = to.heads * head_size;
-  bf16 *result = static_cast<bf16 *>(to.out) + batch * to.length * out_row + head * head_size;
-  write_rows(out, result, out_row, at.first, at.length, 1 / sum.x, 1 / sum.y);
+  bf16 *result = static_cast<bf16 *>(to.out) + batch * length * out_row + head * head_size;
+  write_rows(out, q, result, out_row, at.first, length, 1 / sum.x, 1 / sum.y);
 }
 
-// Puts the warp's rows of a [16, 128] matrix where the bias was: each lane where it read.
+// Puts the warp's rows of a [128, 128] matrix where the bias was: each lane where it read.
 __device__ inline void put(Tile<128> to, const uint32_t (&pairs)[16][2], Place at) {
+  const uint32_t place = to.chunk(at.first + at.g, 0) + 4 * at.t;
 #pragma unroll
   for (int n = 0; n < 16; n++) {
-    *to.pair(at.first + at.g, n, at.t) = pairs[n][0];
-    *to.pair(at.first + at.g + 8, n, at.t) = pairs[n][1];
+    write_pair(place ^ (n << 4), pairs[n][0]);
+    write_pair((place ^ (n << 4)) + 8 * Tile<128>::row_bytes, pairs[n][1]);
   }
 }
 
-// [16 keys, 64] = transpose of the columns of `weights` [queries, keys] from `first` on · rows [queries, 64].
-__device__ inline void multiply_columns(Sums (&sums)[8], Tile<128> weights, int first, Tile<64> rows) {
-  const int matrix = threadIdx.x % 32 / 8, r = threadIdx.x % 8;
-#pragma unroll
-  for (int step = 0; step < 8; step++) {
-    Fragment left = transposed_fragment(weights.chunk(step * 16 + (matrix >> 1) * 8 + r, first / 8 + (matrix & 1)));
-    multiply_step(sums, left, rows, step * 16);
-  }
-}
-
+template <bool is_full>
 __global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(ShortAttention to) {
-  extern __shared__ __align__(128) bf16 shared[];
-  Tile<64> q{shared}, k{shared + longest * 64}, v{shared + 2 * longest * 64}, d{shared + 3 * longest * 64};
-  Tile<128> square{shared + 4 * longest * 64};  // the bias, then the weights, then the scores' gradient
+  const int length = is_full ? longest : to.length;
+  const Tile<64> q = tile(0), k = tile(1), v = tile(2), d = tile(3);
+  const Tile<128> square{tile(4).base};  // the bias, then the weights, then the scores' gradient
   const int64_t batch = blockIdx.x / to.heads, out_row = to.heads * head_size, row = 3 * out_row;
   const int head = static_cast<int>(blockIdx.x % to.heads);
-  const int64_t place = batch * to.length * row + head * head_size;
+  const int64_t place = batch * length * row + head * head_size;
   const bf16 *from = static_cast<const bf16 *>(to.qkv) + place;
-  fetch(q, from, row, to.length, longest);
-  fetch(k, from + out_row, row, to.length, longest);
-  fetch(v, from + 2 * out_row, row, to.length, longest);
-  fetch(d, static_cast<const bf16 *>(to.gradient) + batch * to.length * out_row + head * head_size, out_row, to.length, longest);
-  if (to.bias) fetch_bias(square, bias_of(to, batch, head), to.bias_row, to.length);
-  fetched();
+  fetch(q, from, row, length);
+  fetch(k, from + out_row, row, length);
+  if (to.bias) fetch(square, bias_of(to, batch, head), to.bias_row, length, length);
+  end_of_group();
+  fetch(v, from + 2 * out_row, row, length);
+  fetch(d, static_cast<const bf16 *>(to.gradient) + batch * length * out_row + head * head_size, out_row, length);
+  end_of_group();
+  fetched<1>();
 
-  const Place at(to.length);
-  bf16 *result = static_cast<bf16 *>(to.qkv_gradient) + place;
+  const Place at(length);
   uint32_t pairs[16][2];
   {
     Sums scores[16] = {};
     multiply_rows(scores, q, at.first, k);
     const float2 sum = exponentials(scores, square, to.bias != nullptr, at);
-    const float scale0 = at.first + at.g < at.length ? 1 / sum.x : 0, scale1 = at.first + at.g + 8 < at.length ? 1 / sum.y : 0;
+    // Queries beyond the sequence weigh nothing.
+    const float scale0 = at.first + at.g < length ? 1 / sum.x : 0, scale1 = at.first + at.g + 8 < length ? 1 / sum.y : 0;
 #pragma unroll
     for (int n = 0; n < 16; n++) {
       pairs[n][0] = packed(scores[n][0] * scale0, scores[n][1] * scale0);
@@ -156,6 +150,7 @@ __global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(Short
     }
   }
   put(square, pairs, at);
+  fetched<0>();
   {
     Sums gradient[16] = {};  // of the weights
     multiply_rows(gradient, d, at.first, v);
@@ -179,36 +174,44 @@ __global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(Short
             high(pairs[n][half]) * (gradient[n][2 * half + 1] - mean[half]));
     }
   }
+  __syncthreads();  // v has been read; the weights have stood in the square since the last wait
+  bf16 *result = static_cast<bf16 *>(to.qkv_gradient) + place;
   constexpr float scale = 0.125f;
   {
     Sums sums[8] = {};
-#pragma unroll
-    for (int step = 0; step < 8; step++) multiply_step(sums, left_of(pairs, step), k, step * 16);
-    write_rows(sums, result, row, at.first, at.length, scale, scale);
+    multiply_columns(sums, square, at.first, d);
+    write_rows(sums, v, result + 2 * out_row, row, at.first, length, 1, 1);
   }
-  __syncthreads();  // all weights stand in the square
+  __syncthreads();  // the weights and d have been read
+  put(square, pairs, at);
   {
     Sums sums[8] = {};
-    multiply_columns(sums, square, at.first, d);
-    write_rows(sums, result + 2 * out_row, row, at.first, at.length, 1, 1);
+    const Columns columns(k);
+#pragma unroll
+    for (int step = 0; step < 8; step++) multiply_step(sums, left_of(pairs, step), columns, step);
+    write_rows(sums, d, result, row, at.first, length, scale, scale);
   }
-  __syncthreads();
-  put(square, pairs, at);
   __syncthreads();
   Sums sums[8] = {};
   multiply_columns(sums, square, at.first, q);
-  write_rows(sums, result + out_row, row, at.first, at.length, scale, scale);
+  write_rows(sums, v, result + out_row, row, at.first, length, scale, scale);
 }
 
-template <class Kernel>
-static void launch(Kernel kernel, const ShortAttention &tensors, int tiles, cudaStream_t stream) {
+static void launch(void (*kernel)(ShortAttention), const ShortAttention &tensors, int tiles, cudaStream_t stream) {
   const int bytes = tiles * longest * 64 * static_cast<int>(sizeof(bf16));
   cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
   kernel<<<tensors.batch * tensors.heads, 32 * warps, bytes, stream>>>(tensors);
   launched("attention");
 }
 
-void attention_forward(ShortAttention tensors, cudaStream_t stream) { launch(attention_forward_kernel, tensors, 5, stream); }
-void attention_backward(ShortAttention tensors, cudaStream_t stream) { launch(attention_backward_kernel, tensors, 6, stream); }
+void attention_forward(ShortAttention tensors, cudaStream_t stream) {
+  const bool is_full = tensors.length == longest;
+  launch(is_full ? attention_forward_kernel<true> : attention_forward_kernel<false>, tensors, 5, stream);
+}
+
+void attention_backward(ShortAttention tensors, cudaStream_t stream) {
+  const bool is_full = tensors.length == longest;
+  launch(is_full ? attention_backward_kernel<true> : attention_backward_kernel<false>, tensors, 6, stream);
+}
 
 }  // namespace pipeline
