@@ -3,10 +3,11 @@
   python3 huggingface_tokenizers.py normalize TEXTS          NFKC of each text
   python3 huggingface_tokenizers.py words TEXTS              words of each text, one a line, normalised before
   python3 huggingface_tokenizers.py ids TEXTS TOKENIZER      ids of each text, in one line, no special tokens added
+  python3 huggingface_tokenizers.py places TEXTS TOKENIZER   where each token stands in each text, as bytes: 0-3 3-6 …
   python3 huggingface_tokenizers.py saved TOKENIZER          the tokenizer as saved again
   python3 huggingface_tokenizers.py train TEXTS SIZE LIMIT   the vocabulary learnt, one token a line
 
-TEXTS is a file of texts, each ended by a NUL; so is the output of the first three. Needs: pip install tokenizers.
+TEXTS is a file of texts, each ended by a NUL; so is the output of the first four. Needs: pip install tokenizers.
 """
 import sys
 
@@ -32,6 +33,16 @@ def ids(path, tokenizer):
         yield " ".join(map(str, encoding.ids))
 
 
+def places(path, tokenizer):
+    encoder = Tokenizer.from_file(tokenizer)
+    for text in texts(path):
+        starts = [0]
+        for character in text:
+            starts.append(starts[-1] + len(character.encode()))
+        encoding = encoder.encode(text, add_special_tokens=False)
+        yield " ".join(f"{starts[start]}-{starts[end]}" for start, end in encoding.offsets)
+
+
 def train(path, size, limit):
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer, tokenizer.pre_tokenizer = nfkc, cutter
@@ -47,6 +58,8 @@ def main(command, *arguments):
         out = "".join("".join(word + "\n" for word in words(text)) + "\0" for text in texts(*arguments))
     elif command == "ids":
         out = "".join(line + "\0" for line in ids(*arguments))
+    elif command == "places":
+        out = "".join(line + "\0" for line in places(*arguments))
     elif command == "saved":
         out = Tokenizer.from_file(*arguments).to_str(pretty=True)
     elif command == "train":

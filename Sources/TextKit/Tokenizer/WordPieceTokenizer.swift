@@ -111,6 +111,13 @@ public final class TokenizerSession {
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
   }
 
+  /// The words of a text that is normalised already.
+  func forEachWord(
+    _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) throws(TokenizerError) {
+    try reader.forEachWord(normalized: text, body)
+  }
+
   /// Appends the ids of a text; with `addingSpecialTokens`, between `[CLS]` and `[SEP]`.
   public func encode(
     _ text: UnsafeBufferPointer<UInt8>, addingSpecialTokens: Bool = false, into ids: inout TokenBuffer

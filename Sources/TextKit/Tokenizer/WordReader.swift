@@ -20,8 +20,15 @@ public final class WordReader {
     normalized.removeAll(keepingCapacity: true)
     normalization.normalize(text, into: &normalized)
     try normalized.withUnsafeBufferPointer { (text) throws(TokenizerError) in
-      if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
+      try forEachWord(normalized: text, body)
     }
+  }
+
+  /// Calls `body` with each word of a text that is normalised already.
+  func forEachWord(
+    normalized text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) throws(TokenizerError) {
+    if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
   }
 
   /// The text that was cut last, normalised.

@@ -1,0 +1,39 @@
+/// Exact match and F1 of an extracted answer, as JGLUE scores JSQuAD: SQuAD's script by characters, without its English
+/// rules, with trailing 。 taken off.
+enum AnswerScore {
+  /// 1 if the answer equals one of those allowed, else 0.
+  static func exactMatch(_ answer: String, _ allowed: [String]) -> Double {
+    let answer = normalized(answer)
+    return allowed.contains { normalized($0) == answer } ? 1 : 0
+  }
+
+  /// The best F1 over the answers allowed.
+  static func f1(_ answer: String, _ allowed: [String]) -> Double { allowed.map { f1(answer, $0) }.max() ?? 0 }
+
+  private static func f1(_ answer: String, _ gold: String) -> Double {
+    let answer = normalized(answer), gold = normalized(gold)
+    guard !answer.isEmpty, !gold.isEmpty else { return answer == gold ? 1 : 0 }
+    var left: [Unicode.Scalar: Int] = [:]
+    for scalar in gold { left[scalar, default: 0] += 1 }
+    var same = 0
+    for scalar in answer where left[scalar, default: 0] > 0 {
+      left[scalar]! -= 1
+      same += 1
+    }
+    guard same > 0 else { return 0 }
+    let precision = Double(same) / Double(answer.count), recall = Double(same) / Double(gold.count)
+    return 2 * precision * recall / (precision + recall)
+  }
+
+  /// In lower case, without 。 at the end, with runs of white space as one space and none at the ends.
+  static func normalized(_ text: String) -> [Unicode.Scalar] {
+    var scalars = Array(text.lowercased().unicodeScalars)
+    while scalars.last == "。" { scalars.removeLast() }
+    var out: [Unicode.Scalar] = []
+    for word in scalars.split(whereSeparator: \.properties.isWhitespace) {
+      if !out.isEmpty { out.append(" ") }
+      out += word
+    }
+    return out
+  }
+}

@@ -1,0 +1,78 @@
+import Glibc
+
+/// How far two lists of numbers go together.
+enum Correlation {
+  /// Pearson's r; 0 where one of the lists does not vary, and for fewer than two pairs.
+  static func pearson(_ a: [Double], _ b: [Double]) -> Double {
+    precondition(a.count == b.count, "the lists differ in length")
+    guard a.count > 1 else { return 0 }
+    let meanA = a.reduce(0, +) / Double(a.count), meanB = b.reduce(0, +) / Double(b.count)
+    var together = 0.0, spreadA = 0.0, spreadB = 0.0
+    for (x, y) in zip(a, b) {
+      together += (x - meanA) * (y - meanB)
+      spreadA += (x - meanA) * (x - meanA)
+      spreadB += (y - meanB) * (y - meanB)
+    }
+    let spread = (spreadA * spreadB).squareRoot()
+    return spread > 0 ? max(-1, min(1, together / spread)) : 0
+  }
+
+  /// Spearman's ρ: Pearson's r of ranks, where equals share the mean of their ranks.
+  static func spearman(_ a: [Double], _ b: [Double]) -> Double { pearson(ranks(a), ranks(b)) }
+
+  static func ranks(_ values: [Double]) -> [Double] {
+    let order = values.indices.sorted { (values[$0], $0) < (values[$1], $1) }
+    var ranks = [Double](repeating: 0, count: values.count)
+    var start = 0
+    while start < order.count {
+      var end = start + 1
+      while end < order.count, values[order[end]] == values[order[start]] { end += 1 }
+      for i in start..<end { ranks[order[i]] = Double(start + end + 1) / 2 }
+      start = end
+    }
+    return ranks
+  }
+
+  /// The share of equal pairs.
+  static func accuracy(_ a: [Int], _ b: [Int]) -> Double {
+    precondition(a.count == b.count, "the lists differ in length")
+    return a.isEmpty ? 0 : Double(zip(a, b).count { $0 == $1 }) / Double(a.count)
+  }
+
+  static func mean(_ values: [Double]) -> Double { values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count) }
+
+  /// Of a sample: divided by one less than its size; 0 for one value.
+  static func deviation(_ values: [Double]) -> Double {
+    guard values.count > 1 else { return 0 }
+    let mean = mean(values)
+    return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+  }
+}
+
+/// Ranked retrieval.
+enum Ranking {
+  /// nDCG of the first `cutoff` places with linear gains (trec_eval's `ndcg_cut`): relevance / log2(place + 1), over
+  /// that of the best order.
+  /// - Parameters:
+  ///   - retrieved: documents, the best first.
+  ///   - relevance: of the judged documents; others count 0.
+  static func nDCG<ID: Hashable>(_ retrieved: [ID], _ relevance: [ID: Double], cutoff: Int = 10) -> Double {
+    let ideal = gain(relevance.values.sorted(by: >), cutoff)
+    return ideal > 0 ? gain(retrieved.map { relevance[$0] ?? 0 }, cutoff) / ideal : 0
+  }
+
+  private static func gain(_ relevance: [Double], _ cutoff: Int) -> Double {
+    var sum = 0.0
+    for (place, value) in relevance.prefix(cutoff).enumerated() { sum += value * discounts[min(place, 999)] }
+    return sum
+  }
+
+  private static let discounts = (0..<1000).map { 1 / log2(Double($0 + 2)) }
+
+  /// The share of relevant documents among the first `cutoff`.
+  static func recall<ID: Hashable>(_ retrieved: [ID], _ relevance: [ID: Double], cutoff: Int = 100) -> Double {
+    let wanted = relevance.filter { $0.value > 0 }
+    guard !wanted.isEmpty else { return 0 }
+    return Double(retrieved.prefix(cutoff).count { wanted[$0] != nil }) / Double(wanted.count)
+  }
+}

@@ -1,0 +1,100 @@
+/// What a fine-tuned model answers with, and the layers that it adds to an encoder, under transformers' names.
+public enum TaskHead: Equatable, Sendable {
+  /// One of several labels for a text or a pair.
+  case classification(labels: Int)
+  /// A number for a text or a pair.
+  case regression
+  /// A number for each of several choices, the best of which is the answer.
+  case choice(of: Int)
+  /// The first and the last token of the answer.
+  case span
+
+  private var outputs: Int {
+    switch self {
+    case .classification(let labels): labels
+    case .regression, .choice: 1
+    case .span: 2
+    }
+  }
+
+  /// BERT's pooler, which pretraining without next sentences does not train, and one linear; no pooler for spans.
+  public func parameters(_ shape: ModelShape) -> [ParameterShape] {
+    let size = shape.hiddenSize
+    let name = self == .span ? "qa_outputs" : "classifier"
+    let linear = [ParameterShape("\(name).weight", [outputs, size]), ParameterShape("\(name).bias", [outputs])]
+    if self == .span { return linear }
+    return [
+      ParameterShape("bert.pooler.dense.weight", [size, size]), ParameterShape("bert.pooler.dense.bias", [size]),
+    ] + linear
+  }
+}
+
+extension ModelShape {
+  /// Every parameter but those of the masked-language head.
+  public var encoderParameters: [ParameterShape] {
+    embeddingParameters + (0..<layers).flatMap { parameters(ofLayer: $0) }
+  }
+}
+
+/// An encoder with a head for one task.
+public struct TaskModel: Sendable {
+  public let encoder: any Encoder
+  public let parameters: Parameters
+  public let head: TaskHead
+
+  /// - Parameter parameters: of the encoder and of `head.parameters`.
+  public init(_ encoder: any Encoder, _ parameters: Parameters, _ head: TaskHead) {
+    self.encoder = encoder
+    self.parameters = parameters
+    self.head = head
+  }
+
+  /// What the head says, in fp32: [sequences, labels] for classes, [sequences, 1] for a number, [questions, choices],
+  /// or [sequences, length, 2] for spans.
+  public func scores(_ input: EncoderInput, training: Bool) throws(TorchError) -> Tensor {
+    if head == .span { return try spanScores(input, training) }
+    let first = try parameters.engine.tensor(input.starts, on: parameters.device)
+    let dropout = encoder.shape.dropout
+    let pooled = try encoder.encode(input, training: training, only: first)
+      .linear(parameters["bert.pooler.dense.weight"], parameters["bert.pooler.dense.bias"]).tanh()
+      .dropout(dropout, training: training)
+    let scores = try pooled.linear(parameters["classifier.weight"], parameters["classifier.bias"])
+      .to(.float32, device: parameters.device)
+    guard case .choice(let choices) = head else { return scores }
+    return try scores.reshape(input.batch / choices, choices)
+  }
+
+  private func spanScores(_ input: EncoderInput, _ training: Bool) throws(TorchError) -> Tensor {
+    var scores = try encoder.encode(input, training: training, only: nil)
+      .linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
+      .to(.float32, device: parameters.device)
+    if let places = input.places { scores = try scores.scattered(to: places, of: input.batch * input.length) }
+    scores = try scores.reshape(input.batch, input.length, 2)
+    guard let padding = input.padding else { return scores }
+    return try scores.plus(padding.reshape(input.batch, input.length, 1))
+  }
+
+  /// The mean loss over a batch: squared error for numbers, else cross-entropy.
+  /// - Parameter targets: numbers; labels; or for spans all first tokens, then all last ones.
+  public func loss(_ input: EncoderInput, targets: [Double], training: Bool) throws(TorchError) -> Tensor {
+    let scores = try scores(input, training: training)
+    let engine = parameters.engine, device = parameters.device
+    switch head {
+    case .regression:
+      let wanted = try engine.tensor(targets.map { Float($0) }, on: device, shape: [targets.count, 1])
+      let difference = try scores.plus(wanted, scale: -1)
+      return try difference.times(difference).mean()
+    case .classification, .choice:
+      return try scores.crossEntropy(try engine.tensor(targets.map { Int64($0) }, on: device))
+    case .span:
+      let labels = try engine.tensor(targets.map { Int64($0) }, on: device)
+      var total: Tensor?
+      for side in 0..<2 {
+        let places = try scores.narrow(2, from: side, count: 1).reshape(input.batch, input.length)
+        let loss = try places.crossEntropy(try labels.narrow(0, from: side * input.batch, count: input.batch))
+        total = if let total { try total.plus(loss) } else { loss }
+      }
+      return try total!.scaled(0.5)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import TextKit
+import Testing
+import TrainerCore
+
+@testable import Stages
+
+/// The engine that `Scripts/engine` built; nil where there is none, and then these tests are skipped visibly.
+let testEngine: Engine? = {
+  let own = packagePath(".build/engine/\(Engine.fileName)")
+  guard let path = Engine.locate() ?? (FileSystem.exists(own) ? own : nil) else { return nil }
+  return try? Engine(path: path)
+}()
+
+/// Small tasks that can be learnt by heart: each form of JGLUE, answered by a character of the text.
+enum TinyTask {
+  private static let places = ["東", "京", "大", "阪", "名"]
+
+  static func lines(_ task: JGLUETask, _ count: Int) -> String {
+    if task == .jsquad { return squad(count) }
+    return (0..<count).map { i in
+      let a = places[i % 5], b = places[(i * 3 + i / 5) % 5]
+      switch task {
+      case .jsts: return #"{"sentence1": "\#(a)屋", "sentence2": "\#(b)屋", "label": \#(Double(i % 5))}"#
+      case .jnli:
+        let label = ["東": "entailment", "京": "contradiction"][a] ?? "neutral"
+        return #"{"sentence1": "\#(a)屋", "sentence2": "\#(b)", "label": "\#(label)"}"#
+      default:
+        let choices = (0..<5).map { #""choice\#($0)": "\#(places[($0 + i) % 5])""# }.joined(separator: ", ")
+        return #"{"question": "屋", \#(choices), "label": \#((7 - i % 5) % 5)}"#
+      }
+    }.joined(separator: "\n")
+  }
+
+  private static func squad(_ count: Int) -> String {
+    let questions = (0..<count).map { i in
+      let before = String(repeating: "屋", count: i % 7)
+      return #"{"context": "\#(before)東京大阪", "qas": [{"id": "\#(i)", "question": "名", "answers": "#
+        + #"[{"text": "京", "answer_start": \#(i % 7 + 1)}]}]}"#
+    }
+    return #"{"data": [{"paragraphs": [\#(questions.joined(separator: ", "))]}]}"#
+  }
+}
+
+@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+struct FineTuningTests {
+  private func job(_ model: TinyModel, _ task: JGLUETask) throws -> FineTuningJob {
+    var job = FineTuningJob()
+    job.task = task
+    job.checkpoint = model.folder
+    job.tokenizer = model.folder + "/tokenizer.json"
+    job.train = [model.folder + "/train.json"]
+    job.test = [model.folder + "/test.json"]
+    try FileSystem.write(Array(TinyTask.lines(task, 60).utf8), to: job.train[0])
+    try FileSystem.write(Array(TinyTask.lines(task, 20).utf8), to: job.test[0])
+    job.learningRate = 3e-3
+    job.epochs = 12
+    job.batchSize = 10
+    job.maximumLength = 32
+    return job
+  }
+
+  /// A head whose gradient does not reach the encoder, or scores of the wrong rows, would learn none of these.
+  @Test(arguments: JGLUETask.allCases) func eachTaskIsLearnt(_ task: JGLUETask) throws {
+    let model = try TinyModel(.mosaicBERT)
+    var steps: [FineTuningStep] = []
+    let scores = try FineTuning(try job(model, task), engine: testEngine!).run(listen: { steps.append($0) })
+    #expect(try #require(scores[task.metrics[0]]) > 0.8, "\(scores)")
+    #expect(steps.last?.step == 72 && steps.last?.steps == 72)
+    for metric in task.metrics { #expect(scores[metric] != nil) }
+  }
+
+  @Test(arguments: [ModelShape.Kind.ropeBERT, .bert]) func otherKindsLearnToo(_ kind: ModelShape.Kind) throws {
+    let model = try TinyModel(kind)
+    let scores = try FineTuning(try job(model, .jnli), engine: testEngine!).run()
+    #expect(scores["accuracy"]! > 0.8)
+  }
+
+  @Test func oneSeedGivesOneModel() throws {
+    let model = try TinyModel(.mosaicBERT)
+    var job = try job(model, .jnli)
+    job.epochs = 1
+    var weights: [[UInt8]] = []
+    for seed in [1, 1, 2] {
+      job.seed = seed
+      job.output = "\(model.folder)/out"
+      _ = try FineTuning(job, engine: testEngine!).run()
+      weights.append(try FileSystem.read("\(model.folder)/out/weights.safetensors"))
+    }
+    #expect(weights[0] == weights[1] && weights[0] != weights[2])
+  }
+
+  @Test func theJobSurvivesItsFile() throws {
+    let model = try TinyModel(.bert)
+    var job = try job(model, .jsquad)
+    job.dictionary = "/dictionary"
+    job.precision = .bfloat16
+    job.maximumExamples = 7
+    let path = model.folder + "/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    #expect(try FineTuningJob(path: path) == job)
+  }
+
+  @Test func aWishToStopIsHeard() throws {
+    let model = try TinyModel(.bert)
+    let tuning = try FineTuning(try job(model, .jsts), engine: testEngine!)
+    #expect { try tuning.run(shouldStop: { true }) } throws: { ($0 as? StageError)?.code == .cancelled }
+  }
+}
