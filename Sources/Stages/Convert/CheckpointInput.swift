@@ -2,9 +2,6 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// In stages the bare name is the artifact's, not the trainer's.
-typealias Checkpoint = PipelineKit.Checkpoint
-
 /// A checkpoint artifact as stages read it: `model.json` and `weights.safetensors`.
 enum CheckpointInput {
   static let port = Input<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
