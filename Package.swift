@@ -49,7 +49,7 @@ let package = Package(
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [
-        "Stages", "PipelineKit", "ShardKit",
+        "Stages", "PipelineKit", "ShardKit", "TrainerCore",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

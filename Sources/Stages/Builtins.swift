@@ -16,6 +16,8 @@ extension StageRegistry {
     StageDescription(HTTPDownload.self),
     StageDescription(LLMJPSample.self),
     StageDescription(FilterLanguage.self),
+    StageDescription(Pretrain.self),
+    StageDescription(EvaluateMLM.self),
     StageDescription(FilterQuality.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),

@@ -34,7 +34,8 @@ struct Pipeline: ParsableCommand {
           StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, ArtifactCommand.self,
         ]),
       CommandGroup(name: "Keeping", subcommands: [VerifyCommand.self, PruneCommand.self]),
-      CommandGroup(name: "Knowing", subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self]),
+      CommandGroup(
+        name: "Knowing", subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),
     ])
 
   /// Errors of ours print as their sentence and end with the documented code.

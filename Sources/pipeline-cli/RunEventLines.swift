@@ -96,6 +96,13 @@ final class RunEventLines {
       "tasks": .integer(stage.tasks), "running": .integer(stage.running), "documents": .integer(stage.documents),
       "bytes": .integer(stage.bytes), "totalBytes": .integer(stage.totalBytes),
       "milliseconds": .integer(stage.milliseconds),
+      "status": .list(
+        stage.statuses.map {
+          [
+            "fraction": .number($0.fraction), "text": .string($0.text),
+            "remainingSeconds": $0.remainingSeconds.map { .number($0) } ?? .null,
+          ]
+        }),
     ]
   }
 }

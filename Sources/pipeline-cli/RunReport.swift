@@ -136,7 +136,8 @@ final class RunReport {
 extension StageProgress {
   /// By bytes where the work says how far it is, and by tasks, whichever is further.
   var fraction: Double {
-    let byTasks = tasks > 0 ? Double(tasksDone) / Double(tasks) : 0
+    let inTasks = statuses.reduce(0) { $0 + $1.fraction }
+    let byTasks = tasks > 0 ? (Double(tasksDone) + inTasks) / Double(tasks) : 0
     return max(byTasks, bytesFraction)
   }
 
@@ -148,7 +149,12 @@ extension StageProgress {
     return Int(Double(milliseconds) * (1 - bytesFraction) / bytesFraction)
   }
 
+  /// What the tasks say of themselves, else rates.
   var rates: String {
+    if let status = statuses.first {
+      let left = status.remainingSeconds.map { "  \(Quantities.clock(milliseconds: Int($0 * 1000))) left" } ?? ""
+      return status.text + left
+    }
     let seconds = max(0.001, Double(milliseconds) / 1000)
     var parts: [String] = []
     if phase != "run" { parts.append(phase) }

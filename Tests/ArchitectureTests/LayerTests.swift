@@ -11,7 +11,8 @@ private let layers: KeyValuePairs<String, Set<String>> = [
     "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2", "CKernels", "Glibc", "Synchronization",
   ],
   "pipeline-cli": [
-    "Stages", "PipelineKit", "ShardKit", "TextKit", "ArgumentParser", "Glibc", "Synchronization", "Dispatch",
+    "Stages", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "ArgumentParser", "Glibc", "Synchronization",
+    "Dispatch",
   ],
 ]
 

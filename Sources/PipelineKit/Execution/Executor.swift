@@ -15,6 +15,8 @@ final class Executor {
     case prepareFailed(node: Int, message: String)
     case finished(node: Int, phase: Int, task: Int, TaskManifest, milliseconds: Int)
     case failed(node: Int, phase: Int, task: Int, message: String, mayRetry: Bool)
+    /// It heeded the interruption.
+    case stopped(node: Int, phase: Int, task: Int)
   }
 
   /// A node on its way: identity, files of finished phases.
@@ -142,6 +144,8 @@ final class Executor {
         let manifest = try run.run(stage)
         let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
         return .finished(node: node, phase: number, task: task, manifest, milliseconds: milliseconds)
+      } catch let error as StageError where error.code == .cancelled && control.shouldStop {
+        return .stopped(node: node, phase: number, task: task)
       } catch {
         return .failed(node: node, phase: number, task: task, message: "\(error)", mayRetry: Self.mayRetry(error))
       }
@@ -175,6 +179,11 @@ final class Executor {
       if abandoned.remove([node, phase, task]) == nil { try finish(node, task, manifest, milliseconds) }
     case .failed(let node, let phase, let task, let message, let mayRetry):
       if abandoned.remove([node, phase, task]) == nil { try taskFailed(node, task, message, mayRetry) }
+    case .stopped(let node, let phase, let task):
+      if abandoned.remove([node, phase, task]) == nil {
+        phases[node]!.controls[task] = nil
+        _ = schedule.failed(node, task: task, wasPreparing: false)
+      }
     }
   }
 
@@ -289,6 +298,7 @@ final class Executor {
     guard level > interruptionSeen else { return }
     interruptionSeen = level
     schedule.stop()
+    for phase in phases.values { phase.controls.values.forEach { $0.requestStop() } }
     listen(.interrupted(now: level > 1))
     if level > 1 {
       stopNow = monotonicNanoseconds()
@@ -332,7 +342,8 @@ final class Executor {
       return StageProgress(
         stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
         tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count,
-        documents: documents, bytes: bytes, totalBytes: Int(total), milliseconds: (now - phase.began) / 1_000_000)
+        documents: documents, bytes: bytes, totalBytes: Int(total), milliseconds: (now - phase.began) / 1_000_000,
+        statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
     }
     if !running.isEmpty { listen(.progress(running)) }
   }

@@ -29,6 +29,8 @@ public struct StageProgress: Sendable, Equatable {
   /// Bytes of the phase's tasks in all, where files say so; 0 if unknown.
   public var totalBytes: Int
   public var milliseconds: Int
+  /// What running tasks say of themselves, where they do.
+  public var statuses: [TaskStatus] = []
 }
 
 public enum RunOutcome: String, Sendable {

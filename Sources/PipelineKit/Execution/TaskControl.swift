@@ -1,8 +1,25 @@
 import Synchronization
 
+/// How far a long task is, in its own words.
+public struct TaskStatus: Equatable, Sendable {
+  /// 0…1.
+  public var fraction: Double
+  /// Such as "step 1200 of 70000, loss 2.31, 380k tokens/s".
+  public var text: String
+  public var remainingSeconds: Double?
+
+  public init(fraction: Double, text: String, remainingSeconds: Double? = nil) {
+    self.fraction = fraction
+    self.text = text
+    self.remainingSeconds = remainingSeconds
+  }
+}
+
 /// What the executor and a running task share: progress one way, cancellation the other.
 public final class TaskControl: Sendable {
   private let cancelled = Atomic<Bool>(false)
+  private let stopping = Atomic<Bool>(false)
+  private let reported = Mutex<TaskStatus?>(nil)
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
   /// Monotonic deadline in nanoseconds; `Int.max` for none.
@@ -13,6 +30,15 @@ public final class TaskControl: Sendable {
   }
 
   public func cancel() { cancelled.store(true, ordering: .relaxed) }
+  /// The first Ctrl-C: tasks of seconds run to their end; one of hours that keeps its state may stop at its next safe
+  /// point, by throwing `StageError(.cancelled, …)`.
+  public var shouldStop: Bool { stopping.load(ordering: .relaxed) || isCancelled }
+  func requestStop() { stopping.store(true, ordering: .relaxed) }
+
+  /// Shown in place of counts of documents.
+  public var status: TaskStatus? { reported.withLock { $0 } }
+  public func report(_ status: TaskStatus) { reported.withLock { $0 = status } }
+
   public var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
   public var progress: (documents: Int, bytes: Int) {
     (documentsDone.load(ordering: .relaxed), bytesDone.load(ordering: .relaxed))

@@ -24,6 +24,8 @@ public struct WordPieceTokenizer: Sendable {
   public let unknown: UInt32
   public let classification: UInt32
   public let separator: UInt32
+  /// The special token of that name, such as `[MASK]`; nil where there is none.
+  public func special(_ name: String) -> UInt32? { specialTokens.first { $0.content == Array(name.utf8) }?.id }
   let encoder: WordPieceEncoder
   /// By byte: whether a special token begins with it.
   private let specialStarts: [Bool]

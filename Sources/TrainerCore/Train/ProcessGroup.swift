@@ -70,7 +70,10 @@ public struct ProcessPlace: Equatable, Sendable {
 
   public init() {}
 
-  public init(environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }) throws(TorchError) {
+  /// As the environment says it; alone where it says nothing.
+  public static func current(
+    environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+  ) throws(TorchError) -> ProcessPlace {
     func number(_ name: String, _ fallback: Int) throws(TorchError) -> Int {
       guard let text = read(name), !text.isEmpty else { return fallback }
       guard let value = Int(text), value >= 0 else {
@@ -78,16 +81,19 @@ public struct ProcessPlace: Equatable, Sendable {
       }
       return value
     }
-    size = try number("WORLD_SIZE", 1)
-    rank = try number("RANK", 0)
-    localRank = try number("LOCAL_RANK", 0)
-    port = try number("MASTER_PORT", 0)
-    host = read("MASTER_ADDR") ?? host
-    guard size >= 1, rank < size else {
-      throw TorchError(.group, "RANK", "\(rank) is not below WORLD_SIZE \(size)", hint: "Ranks count from 0.")
+    var place = ProcessPlace()
+    place.size = try number("WORLD_SIZE", 1)
+    place.rank = try number("RANK", 0)
+    place.localRank = try number("LOCAL_RANK", 0)
+    place.port = try number("MASTER_PORT", 0)
+    place.host = read("MASTER_ADDR") ?? place.host
+    guard place.size >= 1, place.rank < place.size else {
+      throw TorchError(
+        .group, "RANK", "\(place.rank) is not below WORLD_SIZE \(place.size)", hint: "Ranks count from 0.")
     }
-    guard size == 1 || (port > 0 && port < 65536) else {
+    guard place.size == 1 || (place.port > 0 && place.port < 65536) else {
       throw TorchError(.group, "MASTER_PORT", "is not set", hint: "Give every process the port where rank 0 listens.")
     }
+    return place
   }
 }

@@ -1,0 +1,105 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Loss, perplexity and accuracy of a model on masked tokens that it has not seen.
+public struct EvaluateMLM: Stage {
+  public struct Options: StageOptions {
+    public var sequenceLength = 128
+    public var microbatchSize = 64
+    public var maskProbability = 0.15
+    public var seed = 17
+    public var maximumSamples = 0
+    public var maximumPerplexity = 0.0
+    public var device = Pretrain.Device.auto
+    public var precision = Pretrain.Precision.auto
+    public init() {}
+
+    public static let fields = [
+      OptionField("sequenceLength", \Self.sequenceLength, "Tokens of a sample, as tokenized.", in: 8...1 << 20),
+      OptionField("microbatchSize", \Self.microbatchSize, "Samples at once.", in: 1...1 << 20, affectsOutput: false),
+      OptionField("maskProbability", \Self.maskProbability, "Share of tokens to guess.", in: 0.01...0.9),
+      OptionField("seed", \Self.seed, "Of the masks.", in: 0...1 << 31),
+      OptionField("maximumSamples", \Self.maximumSamples, "Samples at most; 0 for all.", in: 0...1 << 40),
+      OptionField(
+        "maximumPerplexity", \Self.maximumPerplexity, "The run fails above it; 0 for no limit.", in: 0...1e9),
+      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one.", affectsOutput: false),
+      OptionField("precision", \Self.precision, "'auto': bfloat16 on a GPU, float32 on the CPU."),
+    ]
+  }
+
+  public static let name = "evaluate.mlm"
+  public static let revision = 1
+  public static let summary = "Measures a model's perplexity and accuracy on masked tokens, beside a unigram model."
+  static let tokens = Input<MDS>("tokens", "Token ids that the model was not trained on, from tokenize.")
+  static let model = Input<Checkpoint>("checkpoint", "The model, from pretrain.")
+  static let metrics = Output<Metrics>("metrics", "mlm.json.")
+  public static let inputs = [tokens.port, TokenizerInput.port.port, model.port]
+  public static let outputs = [metrics.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try TokenizerInput.files(context) + context.files(Self.tokens) + context.files(Self.model)
+    return [TaskPlan(key: "mlm", files: files, memoryBytes: 2 << 30)]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let engine = try TrainingEngine.require()
+    let job = try job(workspace, engine)
+    let folder = try workspace.temporaryDirectory()
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: "\(folder)/job.json")
+    let child = try WorkerProcess(
+      ["worker", "evaluate", "\(folder)/job.json", "--limit", "\(options.maximumSamples)"], errors: "\(folder)/errors")
+    let result = try child.lastObject(workspace) { json in
+      guard let done = json["done"]?.double else { return }
+      workspace.control.report(TaskStatus(fraction: done, text: "evaluating"))
+    }
+    try publish(result, workspace)
+  }
+
+  private func job(_ workspace: Workspace, _ engine: TrainingEngine) throws -> TrainingJob {
+    let tokenizer = try TokenizerInput.load(workspace)
+    var job = TrainingJob()
+    func folder(_ name: String) throws -> String {
+      guard let file = workspace.task.files.first(where: { $0.name == name }) else {
+        throw StageError(.input, name, "is not among the inputs", hint: "Wire 'tokenize' and 'pretrain' to this stage.")
+      }
+      return String(file.path.dropLast(name.utf8.count + 1))
+    }
+    job.data = try folder("index.json")
+    job.initial = try folder(ModelShape.weightsName)
+    job.shape = try ModelShape(path: "\(job.initial!)/\(ModelShape.fileName)")
+    let usesGPU = engine.usesGPU(options.device)
+    job.device = usesGPU ? "cuda" : "cpu"
+    job.precision = options.precision == .bfloat16 || (options.precision == .auto && usesGPU) ? .bfloat16 : .float32
+    job.threads = processorCount()
+    job.sequenceLength = options.sequenceLength
+    job.microbatchSize = options.microbatchSize
+    job.maskProbability = options.maskProbability
+    job.seed = options.seed
+    job.vocabularySize = tokenizer.tokens.count
+    guard let mask = tokenizer.special("[MASK]") else {
+      throw StageError(.input, "inputs.tokenizer", "the vocabulary has no [MASK]")
+    }
+    job.maskToken = Int(mask)
+    job.specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+    return job
+  }
+
+  private func publish(_ result: JSONValue, _ workspace: Workspace) throws {
+    for name in ["loss", "perplexity", "accuracy", "unigramPerplexity"] {
+      if let value = result[name]?.double { workspace.metric(name, value) }
+    }
+    try workspace.write(Self.metrics, name: "mlm.json", Array(result.prettyText().utf8))
+    guard options.maximumPerplexity > 0, let perplexity = result["perplexity"]?.double,
+      perplexity > options.maximumPerplexity
+    else { return }
+    throw StageError(
+      .check, "maximumPerplexity", "the perplexity is \(perplexity), above \(options.maximumPerplexity)",
+      hint: "Train longer or on more text, or raise the limit.")
+  }
+}

@@ -1,0 +1,165 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
+///
+/// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
+/// model is published. A second phase of training (longer sequences, a lower rate) is a second `pretrain` stage with the
+/// first one's checkpoint as its input.
+public struct Pretrain: Stage {
+  public static let name = "pretrain"
+  public static let revision = 1
+  public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
+  static let tokens = Input<MDS>("tokens", "Token ids, from tokenize.")
+  static let initial = Input<Checkpoint>(
+    "checkpoint", "A model to begin from, such as an earlier phase's.", required: false)
+  static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
+  static let metrics = Output<Metrics>("metrics", "training.json and curve.csv: loss, rate and gradient norm by step.")
+  static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
+  public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port]
+  public static let outputs = [model.port, metrics.port, report.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
+      StageError(.options, option, message, hint: hint)
+    }
+    guard options.hiddenSize % options.heads == 0 else {
+      throw refuse(
+        "hiddenSize", "\(options.hiddenSize) does not divide by \(options.heads) heads", "Take 64 for each head.")
+    }
+    guard options.batchSize % options.microbatchSize == 0 else {
+      throw refuse(
+        "microbatchSize", "a batch of \(options.batchSize) is no multiple of \(options.microbatchSize)",
+        "Change one of them.")
+    }
+    guard options.warmupSteps <= options.steps else {
+      throw refuse("warmupSteps", "\(options.warmupSteps) are more than the \(options.steps) steps", "Lower them.")
+    }
+    guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
+      throw refuse(
+        "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",
+        "Raise it.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let tokenizer = try TokenizerInput.files(context)
+    let tokens = context.files(Self.tokens)
+    guard tokens.contains(where: { $0.name == "index.json" }) else {
+      throw StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
+    }
+    // Weights, gradients and both moments, and what libtorch itself takes.
+    let memory = shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
+    return [TaskPlan(key: "train", files: tokenizer + tokens + context.files(Self.initial), memoryBytes: memory)]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let engine = try TrainingEngine.require()
+    let state = try workspace.stateDirectory()
+    let job = try job(workspace, engine, state: state)
+    let path = "\(state)/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    let crew = TrainingCrew(
+      job: path, processes: processes(engine), onGPU: job.device == "cuda", errors: "\(state)/errors.log")
+    let summary = try crew.train(workspace)
+    try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
+  }
+
+  // MARK: The job
+
+  private func shape(vocabulary: Int) -> ModelShape {
+    var shape = ModelShape(options.model)
+    shape.vocabularySize = (vocabulary + 63) / 64 * 64
+    shape.hiddenSize = options.hiddenSize
+    shape.layers = options.layers
+    shape.heads = options.heads
+    shape.intermediateSize = options.intermediateSize
+    shape.maximumLength = options.maximumLength
+    shape.dropout = options.dropout
+    shape.attentionDropout = options.model == .bert ? options.dropout : 0
+    return shape
+  }
+
+  private func processes(_ engine: TrainingEngine) -> Int {
+    if options.processes > 0 { return options.processes }
+    return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
+  }
+
+  private func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
+    let tokenizer = try TokenizerInput.load(workspace)
+    var job = TrainingJob()
+    job.shape = shape(vocabulary: tokenizer.tokens.count)
+    let index = workspace.task.files.first { $0.name == "index.json" }!
+    job.data = String(index.path.dropLast("/index.json".count))
+    job.state = state
+    if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
+      let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
+      job.initial = folder
+      job.shape = try initialShape(folder, job.shape)
+    }
+    let usesGPU = engine.usesGPU(options.device)
+    job.device = usesGPU ? "cuda" : "cpu"
+    job.precision =
+      switch options.precision {
+      case .auto: usesGPU ? .bfloat16 : .float32
+      case .float32: .float32
+      case .bfloat16: .bfloat16
+      }
+    let shared = max(1, processorCount() / processes(engine))
+    job.threads = options.threads > 0 ? options.threads : shared
+    fill(&job)
+    job.vocabularySize = tokenizer.tokens.count
+    guard let mask = tokenizer.special("[MASK]") else {
+      throw StageError(
+        .input, "inputs.tokenizer", "the vocabulary has no [MASK]", hint: "Train one with the default special tokens.")
+    }
+    job.maskToken = Int(mask)
+    job.specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+    return job
+  }
+
+  /// The model goes on as it is: only its dropout may change.
+  private func initialShape(_ folder: String, _ asked: ModelShape) throws -> ModelShape {
+    var shape = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
+    shape.dropout = asked.dropout
+    shape.attentionDropout = asked.attentionDropout
+    shape.maximumLength = shape.kind == .bert ? shape.maximumLength : max(shape.maximumLength, asked.maximumLength)
+    var same = asked
+    same.maximumLength = shape.maximumLength
+    guard shape == same else {
+      throw StageError(
+        .options, "inputs.checkpoint", "the model to begin from has other sizes than this stage's options",
+        hint: "Give both stages the same model options, and the same tokenizer.")
+    }
+    return shape
+  }
+
+  private func fill(_ job: inout TrainingJob) {
+    job.sequenceLength = options.sequenceLength
+    job.batchSize = options.batchSize
+    job.microbatchSize = options.microbatchSize
+    job.steps = options.steps
+    job.optimizer.beta1 = options.beta1
+    job.optimizer.beta2 = options.beta2
+    job.optimizer.epsilon = options.epsilon
+    job.optimizer.weightDecay = options.weightDecay
+    job.schedule = LearningRate(
+      peak: options.learningRate, fall: options.schedule, warmupSteps: options.warmupSteps, steps: options.steps,
+      final: options.finalRate)
+    job.clip = options.clip > 0 ? options.clip : nil
+    job.maskProbability = options.maskProbability
+    job.seed = options.seed
+    job.shuffle = options.shuffle
+    job.recomputesActivations = options.recomputeActivations
+    job.checkpointEverySteps = options.checkpointSteps
+    job.keep = KeepRule(
+      last: options.keepCheckpoints, everySteps: options.keepEverySteps > 0 ? options.keepEverySteps : nil)
+    job.logEverySteps = options.logSteps
+  }
+}

@@ -1,0 +1,110 @@
+import PipelineKit
+import TrainerCore
+
+extension Pretrain {
+  public enum Device: String, CaseIterable, OptionChoice { case auto, cpu, cuda }
+  public enum Precision: String, CaseIterable, OptionChoice { case auto, float32, bfloat16 }
+
+  public struct Options: StageOptions {
+    public var model = ModelShape.Kind.mosaicBERT
+    public var hiddenSize = 768
+    public var layers = 12
+    public var heads = 12
+    public var intermediateSize = 3072
+    public var maximumLength = 512
+    public var dropout = 0.1
+    public var sequenceLength = 128
+    public var batchSize = 2048
+    public var microbatchSize = 256
+    public var steps = 1000
+    public var learningRate = 3e-4
+    public var schedule = LearningRate.Fall.cosine
+    public var warmupSteps = 0
+    public var finalRate = 0.0
+    public var beta1 = 0.9
+    public var beta2 = 0.98
+    public var epsilon = 1e-6
+    public var weightDecay = 0.01
+    public var clip = 1.0
+    public var maskProbability = 0.3
+    public var seed = 17
+    public var shuffle = ShuffleOrder.Algorithm.py1e
+    public var precision = Precision.auto
+    public var device = Device.auto
+    public var processes = 0
+    public var threads = 0
+    public var recomputeActivations = false
+    public var checkpointSteps = 1000
+    public var keepCheckpoints = 3
+    public var keepEverySteps = 0
+    public var logSteps = 10
+    public init() {}
+
+    public static let fields =
+      modelFields + batchFields + optimizerFields + dataFields + machineFields + checkpointFields
+
+    private static let modelFields: [OptionField<Self>] = [
+      OptionField("model", \.model, "The architecture; 'rope-bert' converts to transformers' own nomic_bert."),
+      OptionField("hiddenSize", \.hiddenSize, "Width; a multiple of heads.", in: 8...1 << 15),
+      OptionField("layers", \.layers, "Layers.", in: 1...1024),
+      OptionField("heads", \.heads, "Attention heads.", in: 1...1024),
+      OptionField("intermediateSize", \.intermediateSize, "Width of the feed-forward part.", in: 8...1 << 17),
+      OptionField(
+        "maximumLength", \.maximumLength, "Tokens that the model is meant for; its table's length for 'bert'.",
+        in: 8...1 << 20),
+      OptionField("dropout", \.dropout, "Share of activations dropped in training.", in: 0...0.9),
+    ]
+    private static let batchFields: [OptionField<Self>] = [
+      OptionField("sequenceLength", \.sequenceLength, "Tokens of a sample, as tokenized.", in: 8...1 << 20),
+      OptionField("batchSize", \.batchSize, "Samples of a step, over all devices.", in: 1...1 << 24),
+      OptionField(
+        "microbatchSize", \.microbatchSize,
+        "Samples that a device takes at once; batchSize must be a multiple of it times the devices.", in: 1...1 << 20),
+      OptionField("steps", \.steps, "Optimizer steps.", in: 1...1 << 40),
+    ]
+    private static let optimizerFields: [OptionField<Self>] = [
+      OptionField("learningRate", \.learningRate, "The highest rate.", in: 0...10),
+      OptionField("schedule", \.schedule, "How the rate falls after warm-up."),
+      OptionField("warmupSteps", \.warmupSteps, "Steps over which the rate rises from 0.", in: 0...1 << 40),
+      OptionField("finalRate", \.finalRate, "The last step's rate as a share of the highest.", in: 0...1),
+      OptionField("beta1", \.beta1, "AdamW's first decay.", in: 0...0.9999),
+      OptionField("beta2", \.beta2, "AdamW's second decay.", in: 0...0.99999),
+      OptionField("epsilon", \.epsilon, "AdamW's epsilon.", in: 0...1),
+      OptionField("weightDecay", \.weightDecay, "Decoupled, times the rate, on all parameters.", in: 0...1),
+      OptionField("clip", \.clip, "The gradient's greatest norm; 0 leaves it.", in: 0...1e9),
+    ]
+    private static let dataFields: [OptionField<Self>] = [
+      OptionField("maskProbability", \.maskProbability, "Share of tokens that are to be guessed.", in: 0.01...0.9),
+      OptionField("seed", \.seed, "Of weights, shuffling, masks and dropout.", in: 0...1 << 31),
+      OptionField("shuffle", \.shuffle, "mosaicml-streaming's shuffle of the data set."),
+    ]
+    private static let machineFields: [OptionField<Self>] = [
+      OptionField(
+        "precision", \.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
+      OptionField(
+        "device", \.device, "'auto': GPUs where the engine finds one, else the CPU.", affectsOutput: false),
+      OptionField(
+        "processes", \.processes, "Processes that train together on this machine; 0: one a GPU, one on the CPU.",
+        in: 0...1024, affectsOutput: false),
+      OptionField(
+        "threads", \.threads, "Threads of a process on the CPU; 0: all processors, shared out.", in: 0...1024,
+        affectsOutput: false),
+      OptionField(
+        "recomputeActivations", \.recomputeActivations, "Less memory, about a third more time.", affectsOutput: false),
+    ]
+    private static let checkpointFields: [OptionField<Self>] = [
+      OptionField(
+        "checkpointSteps", \.checkpointSteps, "Steps between checkpoints.", in: 1...1 << 40, affectsOutput: false),
+      OptionField(
+        "keepCheckpoints", \.keepCheckpoints, "The newest ones that are kept.", in: 1...1000, affectsOutput: false),
+      OptionField(
+        "keepEverySteps", \.keepEverySteps, "Checkpoints at multiples of this are kept too; 0 for none.",
+        in: 0...1 << 40, affectsOutput: false),
+      OptionField("logSteps", \.logSteps, "Steps between logged figures.", in: 1...1 << 40, affectsOutput: false),
+    ]
+  }
+}
+
+extension ModelShape.Kind: OptionChoice {}
+extension LearningRate.Fall: OptionChoice {}
+extension ShuffleOrder.Algorithm: OptionChoice {}

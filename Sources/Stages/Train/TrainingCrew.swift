@@ -1,0 +1,155 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// The child processes of one training on this machine, or this machine's part of a training over several.
+///
+/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, the processes join those of the other
+/// machines; else they are alone, and find one another at a free port.
+struct TrainingCrew {
+  var job: String
+  var processes: Int
+  var onGPU: Bool
+  var errors: String
+
+  struct Summary: Sendable {
+    var step = 0
+    var samples = 0
+    var tokens = 0
+    var seconds = 0.0
+    var peakMemoryBytes = 0
+    var device = ""
+    var parameters = 0
+    var processes = 1
+    var resumedAt = 0
+    var loss = Double.nan
+  }
+
+  func train(_ workspace: Workspace) throws -> Summary {
+    try? FileSystem.remove(errors)
+    let workers = try start()
+    var summary = Summary()
+    var stopped = false
+    var toldToStop = false
+    watching: while true {
+      switch workers[0].next(timeoutMilliseconds: 200) {
+      case .line(let line):
+        guard let event = TrainingEvent(line: line) else { continue }
+        if case .stopped = event { stopped = true }
+        hear(event, &summary, workspace)
+      case .nothing: break
+      case .end: break watching
+      }
+      if workspace.control.isCancelled { break }
+      if workspace.control.shouldStop, !toldToStop {
+        toldToStop = true
+        for worker in workers { worker.signal(SIGTERM) }
+      }
+      // One that has died leaves the others waiting for it.
+      if let dead = workers.dropFirst().first(where: { $0.hasFailed }) {
+        throw failure(dead)
+      }
+    }
+    try workspace.control.check()
+    for worker in workers where worker.wait() != 0 { throw failure(worker) }
+    if stopped { throw StageError(.cancelled, "", "training stopped at step \(summary.step), with a checkpoint") }
+    return summary
+  }
+
+  // MARK: Starting
+
+  private func start() throws -> [WorkerProcess] {
+    let place = try ProcessPlace.current()
+    let world = place.size > 1 ? place.size : processes
+    let node = getenv("NODE_RANK").flatMap { Int(String(cString: $0)) } ?? 0
+    let port = place.size > 1 ? place.port : try Self.freePort()
+    return try (0..<processes).map { local in
+      var environment = [
+        "WORLD_SIZE": "\(world)", "RANK": "\(node * processes + local)", "LOCAL_RANK": "\(local)",
+        "MASTER_ADDR": place.host, "MASTER_PORT": "\(port)",
+      ]
+      if onGPU, getenv("CUDA_VISIBLE_DEVICES") == nil { environment["CUDA_VISIBLE_DEVICES"] = "\(local)" }
+      return try WorkerProcess(["worker", "train", job], environment: environment, errors: errors)
+    }
+  }
+
+  /// A port that nobody listens at now.
+  static func freePort() throws -> Int {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(listener) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, length) == 0 && getsockname(listener, $0, &length) == 0
+      }
+    }
+    guard listener >= 0, isBound else { throw FileSystem.error("127.0.0.1", "has no free port") }
+    return Int(UInt16(bigEndian: address.sin_port))
+  }
+
+  // MARK: Listening
+
+  private func hear(_ event: TrainingEvent, _ summary: inout Summary, _ workspace: Workspace) {
+    switch event {
+    case .began(let device, let parameters, let processes, let resumedAt):
+      summary.device = device
+      summary.parameters = parameters
+      summary.processes = processes
+      summary.resumedAt = resumedAt
+    case .step(let step):
+      summary.step = step.step
+      summary.loss = step.loss
+      workspace.control.report(
+        TaskStatus(
+          fraction: Double(step.step) / Double(max(1, step.steps)), text: step.line,
+          remainingSeconds: step.remainingSeconds))
+    case .checkpoint: break
+    case .warning(let text): workspace.warn("training", text)
+    case .done(let step, let samples, let tokens, let seconds, let peak):
+      summary.step = step
+      summary.samples = samples
+      summary.tokens = tokens
+      summary.seconds = seconds
+      summary.peakMemoryBytes = peak
+    case .stopped(let step): summary.step = step
+    }
+  }
+
+  private func failure(_ worker: WorkerProcess) -> StageError {
+    let code = worker.wait()
+    let message = worker.lastErrors(lines: 1)
+    guard code < 128, !message.isEmpty else {
+      return StageError(
+        .environment, "training",
+        "a process ended \(code > 128 ? "by signal \(code - 128)" : "with code \(code)"): \(message)",
+        hint:
+          "Its messages are in \(errors). Out of memory? Lower microbatchSize. The next run goes on at the last checkpoint."
+      )
+    }
+    return StageError(.check, "", message)
+  }
+}
+
+extension TrainingStep {
+  /// "step 1200/70000  loss 2.314  380k tok/s  MFU 34%"
+  var line: String {
+    var parts = ["step \(step)/\(steps)", "loss \(Self.rounded(loss, 3))"]
+    if tokensPerSecond > 0 {
+      let thousands = tokensPerSecond / 1000
+      parts.append(thousands >= 10 ? "\(Int(thousands))k tok/s" : "\(Int(tokensPerSecond)) tok/s")
+    }
+    if let mfu { parts.append("MFU \(Int((mfu * 100).rounded()))%") }
+    return parts.joined(separator: "  ")
+  }
+
+  private static func rounded(_ value: Double, _ digits: Int) -> String {
+    guard value.isFinite else { return "\(value)" }
+    var scale = 1.0
+    for _ in 0..<digits { scale *= 10 }
+    return "\((value * scale).rounded() / scale)"
+  }
+}

@@ -1,0 +1,43 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// What the runner knows of the training engine: asked of a child process once, so that torch never enters this one.
+struct TrainingEngine: Sendable {
+  var gpus: Int
+  var version: String
+
+  func usesGPU(_ device: Pretrain.Device) -> Bool {
+    switch device {
+    case .auto: gpus > 0
+    case .cpu: false
+    case .cuda: true
+    }
+  }
+
+  /// The engine, or a sentence that says how to get it.
+  static func require() throws -> TrainingEngine {
+    let errors = "/tmp/pipeline-engine-\(getpid()).log"
+    defer { unlink(errors) }
+    let child = try WorkerProcess(["worker", "engine"], errors: errors)
+    var found: TrainingEngine?
+    reading: while true {
+      switch child.next(timeoutMilliseconds: 60_000) {
+      case .line(let line):
+        guard let json = try? JSONValue.parse(line).value, let gpus = json["gpus"]?.integer else { continue }
+        found = TrainingEngine(gpus: gpus, version: json["torch"]?.string ?? "")
+      case .nothing, .end: break reading
+      }
+    }
+    guard child.wait() == 0, let found else {
+      let message = child.lastErrors(lines: 1)
+      throw StageError(
+        .check, "", message.isEmpty ? "the training engine does not start" : message,
+        hint: message.contains("Scripts/engine") ? nil : "Build it again with 'Scripts/engine'.")
+    }
+    return found
+  }
+}
+
+func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

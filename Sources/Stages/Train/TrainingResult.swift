@@ -1,0 +1,64 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// Puts what a finished training left in its state folder into the stage's outputs.
+struct TrainingResult {
+  var job: TrainingJob
+  var summary: TrainingCrew.Summary
+  var state: String
+
+  func publish(_ workspace: Workspace) throws {
+    let folder = "\(state)/checkpoints"
+    guard let checkpoint = try TrainingCheckpoint.latest(in: folder).found, checkpoint.state.step == job.steps else {
+      throw StageError(.check, folder, "holds no checkpoint of the last step, \(job.steps)", hint: "Run again.")
+    }
+    try link(Pretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
+    try workspace.write(Pretrain.model, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
+    let curve = try MetricsLog.curve("\(state)/watch/\(TrainingWatch.logName)")
+    try publishMetrics(curve, checkpoint.state, workspace)
+    try publishReport(workspace)
+  }
+
+  private func link<K>(_ output: Output<K>, _ name: String, _ path: String, _ workspace: Workspace) throws {
+    let file = ArtifactFile(
+      path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try Digester.digest(file: path))
+    try workspace.link(output, name: name, to: file)
+  }
+
+  // Nothing of time or place in these: they are the same for the same inputs and options.
+  private func publishMetrics(
+    _ curve: [TrainingPoint], _ end: CheckpointState, _ workspace: Workspace
+  ) throws {
+    var table = "step,loss,learningRate,gradientNorm\n"
+    for point in curve { table += "\(point.step),\(point.loss),\(point.learningRate),\(point.gradientNorm)\n" }
+    try workspace.write(Pretrain.metrics, name: "curve.csv", Array(table.utf8))
+    let last = curve.last
+    let json: JSONValue = [
+      "parameters": .integer(job.shape.parameterCount), "steps": .integer(end.step), "samples": .integer(end.samples),
+      "tokens": .integer(end.tokens), "sequenceLength": .integer(job.sequenceLength),
+      "batchSize": .integer(job.batchSize), "precision": .string(job.precision.rawValue),
+      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.schedule.peak),
+    ]
+    try workspace.write(Pretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
+    workspace.metric("steps", Double(end.step))
+    workspace.metric("tokens", Double(end.tokens))
+    if let loss = last?.loss, loss.isFinite { workspace.metric("loss", loss) }
+  }
+
+  private func publishReport(_ workspace: Workspace) throws {
+    for name in try FileSystem.list("\(state)/watch") where name != TrainingWatch.prometheusName {
+      try link(Pretrain.report, name, "\(state)/watch/\(name)", workspace)
+    }
+    let json: JSONValue = [
+      "device": .string(summary.device), "processes": .integer(summary.processes),
+      "seconds": .number((summary.seconds * 10).rounded() / 10), "resumedAt": .integer(summary.resumedAt),
+      "tokensPerSecond": .number(
+        summary.seconds > 0
+          ? (Double(summary.tokens) * Double(summary.step - summary.resumedAt) / Double(max(1, summary.step))
+            / summary.seconds).rounded() : 0),
+      "peakMemoryBytes": .integer(summary.peakMemoryBytes),
+    ]
+    try workspace.write(Pretrain.report, name: "machine.json", Array(json.prettyText().utf8))
+  }
+}

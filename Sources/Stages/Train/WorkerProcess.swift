@@ -1,0 +1,182 @@
+import Glibc
+import PipelineKit
+import ShardKit
+
+/// A child process of this program that computes: a crash there cannot take the runner down, and it dies with the runner.
+///
+/// Its standard output comes back line by line; its standard error goes to a file.
+final class WorkerProcess {
+  private let process: pid_t
+  private let output: Int32
+  /// The worker's standard input: it ends when this process does, however that ends.
+  private let lifeline: Int32
+  private let errors: String
+  private var pending: [UInt8] = []
+  private var status: Int32?
+
+  /// `PIPELINE_WORKER`, or this program itself.
+  static func program() throws -> String {
+    if let named = getenv("PIPELINE_WORKER") { return String(cString: named) }
+    guard let path = realpath("/proc/self/exe", nil) else {
+      throw StageError(.environment, "/proc/self/exe", "cannot be read", hint: "Set PIPELINE_WORKER to the program.")
+    }
+    defer { free(path) }
+    return String(cString: path)
+  }
+
+  /// - Parameters:
+  ///   - environment: set on top of this process's.
+  ///   - errors: the file for its standard error; what it holds is kept.
+  init(_ arguments: [String], environment: [String: String] = [:], errors: String) throws {
+    self.errors = errors
+    let ends = try Self.pipeEnds()
+    let life = try Self.pipeEnds()
+    output = ends.reading
+    lifeline = life.writing
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, life.reading, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends.writing, 1)
+    posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    // A process group of its own: Ctrl-C reaches the runner alone, which tells its workers.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF))
+    posix_spawnattr_setpgroup(&attributes, 0)
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for signal in [SIGINT, SIGTERM, SIGPIPE, SIGHUP] { sigaddset(&signals, signal) }
+    posix_spawnattr_setsigdefault(&attributes, &signals)
+
+    let program = try Self.program()
+    let words = [program] + arguments
+    let settings = Self.environment(with: environment)
+    var child = pid_t()
+    let result = withPointers(words) { words in
+      withPointers(settings) { posix_spawn(&child, program, &actions, &attributes, words, $0) }
+    }
+    close(ends.writing)
+    close(life.reading)
+    guard result == 0 else {
+      close(output)
+      close(lifeline)
+      throw FileSystem.error(program, "cannot be started", number: result)
+    }
+    process = child
+  }
+
+  deinit {
+    if status == nil {
+      kill(process, SIGKILL)
+      _ = wait()
+    }
+    close(output)
+    close(lifeline)
+  }
+
+  private static func pipeEnds() throws -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0 else { throw FileSystem.error("pipe", "cannot be made") }
+    // Workers started at the same moment must not hold one another's ends open.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    return (ends[0], ends[1])
+  }
+
+  private static func environment(with own: [String: String]) -> [String] {
+    var settings: [String] = []
+    var next = environ
+    while let entry = next.pointee {
+      let setting = String(cString: entry)
+      let name = setting.prefix { $0 != "=" }
+      if own[String(name)] == nil { settings.append(setting) }
+      next += 1
+    }
+    return settings + own.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+  }
+
+  func signal(_ number: Int32) { if status == nil { kill(process, number) } }
+
+  /// The next line, without its end; nil when nothing came in time.
+  enum Answer { case line([UInt8]), nothing, end }
+
+  func next(timeoutMilliseconds: Int32) -> Answer {
+    while true {
+      if let end = pending.firstIndex(of: 0x0A) {
+        let line = Array(pending[..<end])
+        pending.removeSubrange(...end)
+        return .line(line)
+      }
+      var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
+      guard Glibc.poll(&poll, 1, timeoutMilliseconds) > 0 else { return .nothing }
+      // A line longer than this is no event of ours.
+      guard pending.count < 1 << 20 else { return .end }
+      let count = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1 << 16) { room in
+        let count = read(output, room.baseAddress, room.count)
+        if count > 0 { pending.append(contentsOf: room[..<count]) }
+        return count
+      }
+      if count < 0 && errno == EINTR { continue }
+      if count <= 0 { return .end }
+    }
+  }
+
+  /// Whether it has ended otherwise than well, without waiting.
+  var hasFailed: Bool {
+    if status == nil {
+      var raw: Int32 = 0
+      if waitpid(process, &raw, WNOHANG) == process { status = Self.code(raw) }
+    }
+    return (status ?? 0) != 0
+  }
+
+  private static func code(_ raw: Int32) -> Int32 { raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F) }
+
+  /// Waits for the end: the exit code, or 128 + the signal that ended it.
+  func wait() -> Int32 {
+    if let status { return status }
+    var raw: Int32 = 0
+    while waitpid(process, &raw, 0) < 0, errno == EINTR {}
+    status = Self.code(raw)
+    return Self.code(raw)
+  }
+
+  /// Listens until the worker ends: the last JSON object that it says; `hear` is given each.
+  func lastObject(_ workspace: Workspace, hear: (JSONValue) -> Void = { _ in }) throws -> JSONValue {
+    var last: JSONValue?
+    listening: while true {
+      switch next(timeoutMilliseconds: 200) {
+      case .line(let line):
+        guard let json = try? JSONValue.parse(line).value, json.members != nil else { continue }
+        last = json
+        hear(json)
+      case .nothing: break
+      case .end: break listening
+      }
+      try workspace.control.check()
+      if workspace.control.shouldStop { throw StageError(.cancelled, "", "the task was stopped") }
+    }
+    let code = wait()
+    guard code == 0, let last else {
+      let message = lastErrors(lines: 1)
+      throw StageError(
+        .check, "", message.isEmpty ? "a worker ended with code \(code) and said nothing" : message)
+    }
+    return last
+  }
+
+  /// The last lines that it wrote to standard error, as one.
+  func lastErrors(lines: Int = 3) -> String {
+    let text = (try? FileSystem.read(errors, limit: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    // The workers' own mark of an error goes: the runner sets one before its sentence.
+    return text.split(separator: "\n").suffix(lines)
+      .map { $0.hasPrefix("error: ") ? $0.dropFirst("error: ".count) : $0 }.joined(separator: " ")
+  }
+}
+
+private func withPointers<R>(_ words: [String], _ body: ([UnsafeMutablePointer<CChar>?]) -> R) -> R {
+  let pointers = words.map { strdup($0) } + [nil]
+  defer { pointers.forEach { free($0) } }
+  return body(pointers)
+}

@@ -1,0 +1,64 @@
+import ShardKit
+
+/// Weights and moments between devices and safetensors files.
+extension Parameters {
+  /// Weights of a folder with `weights.safetensors`; each must be there.
+  public func load(folder: String) throws { try load(try SafetensorsFile("\(folder)/\(ModelShape.weightsName)")) }
+
+  func load(_ file: SafetensorsFile) throws {
+    try load { shape throws(TorchError) in try Self.values(shape, in: file) }
+  }
+
+  private static func values(_ shape: ParameterShape, in file: SafetensorsFile) throws(TorchError) -> [Float] {
+    do {
+      let entry = try file.entry(shape.name)
+      guard entry.shape == shape.shape else {
+        throw TorchError(
+          .file, file.path, "'\(shape.name)' is \(entry.shape), the model's is \(shape.shape)",
+          hint: "Give the options of the model that the weights are of.")
+      }
+      return try file.floats(of: shape.name)
+    } catch let error as TorchError {
+      throw error
+    } catch { throw TorchError(.file, file.path, "\(error)") }
+  }
+
+  /// Weights and moments of a checkpoint.
+  func load(_ checkpoint: TrainingCheckpoint, _ optimizer: Optimizer) throws {
+    try load(checkpoint.weights)
+    for (list, kind) in [(optimizer.first, "first"), (optimizer.second, "second")] {
+      for (shape, tensor) in zip(shapes, list.tensors) {
+        let values = try checkpoint.optimizer.floats(of: "\(kind)/\(shape.name)")
+        guard values.count == shape.count else {
+          throw TorchError(.file, checkpoint.folder, "the moments of '\(shape.name)' are of another size")
+        }
+        try values.withUnsafeBytes { bytes in Result { () throws(TorchError) in try tensor.write(bytes) } }.get()
+      }
+    }
+    checkpoint.weights.release()
+    checkpoint.optimizer.release()
+  }
+
+  /// The weights as sources of a file, copied to the host now.
+  public func sources() throws(TorchError) -> [TensorSource] { try Self.sources(shapes, masters, prefix: "") }
+
+  static func sources(
+    _ shapes: [ParameterShape], _ list: TensorList, prefix: String
+  ) throws(TorchError) -> [TensorSource] {
+    var sources: [TensorSource] = []
+    for (shape, tensor) in zip(shapes, list.tensors) {
+      sources.append(TensorSource(prefix + shape.name, shape: shape.shape, floats: try tensor.floats()))
+    }
+    return sources
+  }
+}
+
+extension Optimizer {
+  /// All that a checkpoint holds, copied to the host now; written later.
+  func contents(_ state: CheckpointState) throws(TorchError) -> CheckpointContents {
+    CheckpointContents(
+      state: state, weights: try parameters.sources(),
+      optimizer: try Parameters.sources(parameters.shapes, first, prefix: "first/")
+        + Parameters.sources(parameters.shapes, second, prefix: "second/"))
+  }
+}

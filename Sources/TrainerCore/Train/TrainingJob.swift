@@ -1,0 +1,142 @@
+import ShardKit
+
+/// Everything that a training process is told: one JSON file that the stage writes and each process reads.
+public struct TrainingJob: Equatable, Sendable {
+  /// Over the picture of its curves.
+  public var title = "Pretraining"
+  public var shape = ModelShape()
+  /// Folder of the token data set.
+  public var data = ""
+  /// A folder with `weights.safetensors` to begin from; nil for weights at random.
+  public var initial: String?
+  /// Where checkpoints and metrics are kept while training goes on.
+  public var state = ""
+
+  public var sequenceLength = 128
+  /// Sequences of an optimizer step, over all devices.
+  public var batchSize = 2048
+  /// Sequences that a device takes at once.
+  public var microbatchSize = 128
+  public var steps = 1000
+  public var optimizer = AdamW()
+  public var schedule = LearningRate(peak: 3e-4, fall: .cosine, warmupSteps: 0, steps: 1000)
+  /// The greatest norm of the gradient; nil to leave it.
+  public var clip: Double?
+  public var maskProbability = 0.3
+  public var seed = 17
+  public var shuffle = ShuffleOrder.Algorithm.py1e
+
+  public var precision = Parameters.Precision.float32
+  /// "cpu" or "cuda".
+  public var device = "cpu"
+  /// Threads of a process's computation on the CPU.
+  public var threads = 1
+  public var recomputesActivations = false
+
+  public var checkpointEverySteps = 1000
+  public var keep = KeepRule()
+  public var logEverySteps = 10
+  /// Tokens of the tokenizer; the model's table may be longer.
+  public var vocabularySize = 32_768
+  /// Token ids.
+  public var maskToken = 4
+  public var specialTokens: [Int] = [0, 1, 2, 3, 4]
+
+  public init() {}
+
+  /// What decides the result: a checkpoint of another fingerprint is not gone on from. Speed, places and how often
+  /// something is written are no part of it.
+  public var fingerprint: String {
+    var plain = self
+    plain.title = ""
+    plain.data = ""
+    plain.state = ""
+    plain.initial = nil
+    plain.device = ""
+    plain.threads = 1
+    plain.recomputesActivations = false
+    plain.checkpointEverySteps = 1
+    plain.keep = KeepRule()
+    plain.logEverySteps = 1
+    return Digester.digest(Array(plain.json.text().utf8)).hex
+  }
+}
+
+// MARK: JSON
+
+extension TrainingJob {
+  public var json: JSONValue {
+    [
+      "title": .string(title), "shape": shape.json, "data": .string(data),
+      "initial": initial.map { .string($0) } ?? .null,
+      "state": .string(state), "sequenceLength": .integer(sequenceLength), "batchSize": .integer(batchSize),
+      "microbatchSize": .integer(microbatchSize), "steps": .integer(steps),
+      "optimizer": [
+        "beta1": .number(optimizer.beta1), "beta2": .number(optimizer.beta2), "epsilon": .number(optimizer.epsilon),
+        "weightDecay": .number(optimizer.weightDecay),
+      ],
+      "schedule": [
+        "peak": .number(schedule.peak), "fall": .string(schedule.fall.rawValue),
+        "warmupSteps": .integer(schedule.warmupSteps), "steps": .integer(schedule.steps),
+        "final": .number(schedule.final),
+      ],
+      "clip": clip.map { .number($0) } ?? .null, "maskProbability": .number(maskProbability), "seed": .integer(seed),
+      "shuffle": .string(shuffle.rawValue), "precision": .string(precision.rawValue), "device": .string(device),
+      "threads": .integer(threads), "recomputesActivations": .bool(recomputesActivations),
+      "checkpointEverySteps": .integer(checkpointEverySteps), "keepLast": .integer(keep.last),
+      "keepEverySteps": keep.everySteps.map { .integer($0) } ?? .null, "logEverySteps": .integer(logEverySteps),
+      "vocabularySize": .integer(vocabularySize), "maskToken": .integer(maskToken),
+      "specialTokens": .list(specialTokens.map { .integer($0) }),
+    ]
+  }
+
+  public init(path: String) throws {
+    let json: JSONValue
+    let text = try openSource(path).readAll(limit: 1 << 20)
+    do { json = try JSONValue.parse(text).value } catch {
+      throw TorchError(.file, path, "is no JSON at byte \(error.offset): \(error.message)")
+    }
+    self.init()
+    func need<Value>(_ value: Value?, _ key: String) throws -> Value {
+      guard let value else { throw TorchError(.file, path, "'\(key)' is missing or of another type") }
+      return value
+    }
+    func integer(_ key: String) throws -> Int { try need(json[key]?.integer, key) }
+    func number(_ json: JSONValue?, _ key: String) throws -> Double { try need(json?[key]?.double, key) }
+    title = try need(json["title"]?.string, "title")
+    shape = try ModelShape(try need(json["shape"], "shape"))
+    data = try need(json["data"]?.string, "data")
+    initial = json["initial"]?.string
+    state = try need(json["state"]?.string, "state")
+    sequenceLength = try integer("sequenceLength")
+    batchSize = try integer("batchSize")
+    microbatchSize = try integer("microbatchSize")
+    steps = try integer("steps")
+    optimizer.beta1 = try number(json["optimizer"], "beta1")
+    optimizer.beta2 = try number(json["optimizer"], "beta2")
+    optimizer.epsilon = try number(json["optimizer"], "epsilon")
+    optimizer.weightDecay = try number(json["optimizer"], "weightDecay")
+    let rate = try need(json["schedule"], "schedule")
+    schedule = LearningRate(
+      peak: try number(rate, "peak"), fall: try need(rate["fall"]?.string.flatMap(LearningRate.Fall.init), "fall"),
+      warmupSteps: try need(rate["warmupSteps"]?.integer, "warmupSteps"),
+      steps: try need(rate["steps"]?.integer, "steps"),
+      final: try number(rate, "final"))
+    clip = json["clip"]?.double
+    maskProbability = try number(json, "maskProbability")
+    seed = try integer("seed")
+    shuffle = try need(json["shuffle"]?.string.flatMap(ShuffleOrder.Algorithm.init), "shuffle")
+    precision = try need(json["precision"]?.string.flatMap(Parameters.Precision.init), "precision")
+    device = try need(json["device"]?.string, "device")
+    threads = try integer("threads")
+    recomputesActivations = try need(json["recomputesActivations"]?.bool, "recomputesActivations")
+    checkpointEverySteps = try integer("checkpointEverySteps")
+    keep = KeepRule(last: try integer("keepLast"), everySteps: json["keepEverySteps"]?.integer)
+    logEverySteps = try integer("logEverySteps")
+    vocabularySize = try integer("vocabularySize")
+    maskToken = try integer("maskToken")
+    specialTokens = try need(json["specialTokens"]?.array, "specialTokens").map {
+      try need($0.integer, "specialTokens")
+    }
+  }
+}

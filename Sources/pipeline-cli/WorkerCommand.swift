@@ -1,0 +1,108 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+import Stages
+import Synchronization
+import TrainerCore
+
+/// What stages start as child processes: not for people.
+struct WorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "worker", abstract: "Compute for a stage, in a process of its own.", shouldDisplay: false,
+    subcommands: [Train.self, Evaluate.self, EngineReport.self])
+
+  /// One process of a training.
+  struct Train: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Train as a job file says.")
+
+    @Argument(help: "The job, as the stage wrote it.")
+    var job: String
+
+    func run() throws {
+      WorkerLife.begin()
+      let run = try TrainingRun(
+        TrainingJob(path: job), engine: Engine(), place: ProcessPlace.current(),
+        listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
+      _ = try run.run()
+    }
+  }
+
+  /// A masked-language evaluation.
+  struct Evaluate: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Evaluate as a job file says.")
+
+    @Argument(help: "The job, as the stage wrote it.")
+    var job: String
+
+    @Option(help: "Samples at most; 0 for all.")
+    var limit = 0
+
+    func run() throws {
+      WorkerLife.begin()
+      var told = 0.0
+      let result = try MaskedEvaluation(TrainingJob(path: job), engine: Engine(), limit: limit > 0 ? limit : nil) {
+        if $0 - told >= 0.01 {
+          told = $0
+          WorkerLife.say(["done": .number($0)])
+        }
+      }
+      WorkerLife.say([
+        "loss": .number(result.loss), "perplexity": .number(result.perplexity), "accuracy": .number(result.accuracy),
+        "unigramPerplexity": .number(result.unigramPerplexity), "masked": .integer(result.masked),
+        "samples": .integer(result.samples), "tokens": .integer(result.tokens),
+      ])
+    }
+  }
+
+  /// What the engine of this machine is.
+  struct EngineReport: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "engine", abstract: "Load the engine and describe it.")
+
+    func run() throws {
+      WorkerLife.begin()
+      let engine = try Engine()
+      WorkerLife.say([
+        "torch": .string(engine.version), "gpus": .integer(engine.deviceCount), "path": .string(engine.path),
+      ])
+    }
+  }
+}
+
+/// A worker ends with its runner, hears SIGTERM as a wish to stop, and speaks in lines.
+enum WorkerLife {
+  private static let stops = Atomic<Int>(0)
+
+  static var shouldStop: Bool { stops.load(ordering: .relaxed) > 0 }
+
+  static func begin() {
+    endWithTheRunner()
+    signal(SIGTERM) { _ in WorkerLife.stops.add(1, ordering: .relaxed) }
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Standard input is a pipe that the runner holds open: its end is the runner's.
+  private static func endWithTheRunner() {
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { _ in
+        var byte: UInt8 = 0
+        while read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR {}
+        _exit(137)
+      }, nil)
+    pthread_detach(thread)
+  }
+
+  static func say(_ json: JSONValue) {
+    var line = Array(json.text().utf8)
+    line.append(0x0A)
+    var rest = line[...]
+    while !rest.isEmpty {
+      let written = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      if written < 0 && errno == EINTR { continue }
+      guard written > 0 else { return }
+      rest = rest.dropFirst(written)
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import ShardKit
+import TestKit
+import Testing
+
+@testable import TrainerCore
+
+/// The loop itself, in this process.
+@Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
+  private func job(_ state: String, steps: Int = 12, data: String) -> TrainingJob {
+    var job = TrainingJob()
+    job.shape = TinyModel.shape(.mosaicBERT)
+    job.shape.dropout = 0.1
+    job.data = data
+    job.state = state
+    job.sequenceLength = 32
+    job.batchSize = 8
+    job.microbatchSize = 4
+    job.steps = steps
+    job.schedule = LearningRate(peak: 1e-3, fall: .linear, warmupSteps: 2, steps: steps)
+    job.clip = 1
+    job.checkpointEverySteps = 5
+    job.vocabularySize = 100
+    job.maskToken = 4
+    job.specialTokens = [0, 1, 2, 3, 4]
+    return job
+  }
+
+  private func weights(_ state: String, step: Int) throws -> [UInt8] {
+    let latest = try #require(try TrainingCheckpoint.latest(in: "\(state)/checkpoints").found)
+    #expect(latest.state.step == step)
+    return try FileSystem.read("\(latest.folder)/weights.safetensors")
+  }
+
+  /// A dropout, a mask, a rate or a moment that depends on anything but the step would show in the weights.
+  @Test func aStoppedTrainingComesToTheSameBitsAsAWholeOne() throws {
+    let data = try SampleData.tokens(samples: 100, perShard: 30)
+    let whole = try TinyModel.temporaryFolder(), parts = try TinyModel.temporaryFolder()
+    #expect(try TrainingRun(job(whole, data: data), engine: TinyModel.engine!).run() == .done)
+    var asked = 0
+    var events: [TrainingEvent] = []
+    let stopped = try TrainingRun(
+      job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) },
+      shouldStop: {
+        asked += 1
+        return asked > 6
+      })
+    #expect(try stopped.run() == .stopped)
+    // A run that is not the same must not be gone on from.
+    var other = job(parts, data: data)
+    other.schedule.peak = 2e-3
+    let refused = #expect(throws: TorchError.self) { try TrainingRun(other, engine: TinyModel.engine!).run() }
+    #expect(refused?.description.contains("other options") == true)
+    events = []
+    let rest = try TrainingRun(job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) })
+    #expect(try rest.run() == .done)
+    guard case .began(_, _, _, let resumedAt) = events[0] else { return #expect(Bool(false), "no beginning") }
+    #expect((6...9).contains(resumedAt))
+    #expect(try weights(parts, step: 12) == weights(whole, step: 12))
+    let curve = try MetricsLog.curve("\(parts)/watch/metrics.jsonl")
+    #expect(curve.map(\.step) == [1, 10, 12], "no step stands twice")
+  }
+
+  @Test func aLossThatIsNoNumberNamesTheStepAndTheDocuments() throws {
+    let data = try SampleData.tokens(samples: 100, perShard: 30)
+    let state = try TinyModel.temporaryFolder()
+    var job = job(state, data: data)
+    job.initial = state
+    let parameters = try Parameters(job.shape.parameters, engine: TinyModel.engine!, device: .cpu)
+    var sources = try parameters.sources()
+    let name = "bert.encoder.layer.1.mlp.wo.bias"
+    let place = try #require(sources.firstIndex { $0.name == name })
+    sources[place] = TensorSource(name, shape: [48], floats: [Float](repeating: .nan, count: 48))
+    try Safetensors.write(sources, to: "\(state)/weights.safetensors")
+    let error = #expect(throws: TorchError.self) { try TrainingRun(job, engine: TinyModel.engine!).run() }
+    #expect(error?.code == .diverged)
+    #expect(error?.subject == "step 1")
+    #expect(error?.description.contains("its batch has the documents doc ") == true, "\(error!)")
+  }
+
+  @Test func dropoutFollowsFromStepAndMicrobatch() {
+    let seeds = (0..<4).flatMap { step in (0..<4).map { TrainingRun.dropoutSeed(17, step: step, microbatch: $0) } }
+    #expect(Set(seeds).count == 16)
+    #expect(TrainingRun.dropoutSeed(18, step: 0, microbatch: 0) != seeds[0])
+  }
+
+  @Test func jobsAreReadAsWritten() throws {
+    var job = job("/state", data: "/data")
+    job.initial = "/model"
+    job.keep = KeepRule(last: 2, everySteps: 100)
+    let path = try TinyModel.temporaryFolder() + "/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    #expect(try TrainingJob(path: path) == job)
+    job.data = "/elsewhere"
+    #expect(try TrainingJob(path: path).fingerprint == job.fingerprint, "places are no part of it")
+    job.seed += 1
+    #expect(try TrainingJob(path: path).fingerprint != job.fingerprint)
+  }
+}
+
+@Suite struct LearningRateTests {
+  @Test func warmUpThenFall() {
+    let rate = LearningRate(peak: 1, fall: .cosine, warmupSteps: 10, steps: 110, final: 0.1)
+    #expect(rate.rate(after: 0) == 0 && rate.rate(after: 5) == 0.5 && rate.rate(after: 10) == 1)
+    #expect(abs(rate.rate(after: 60) - 0.55) < 1e-12)
+    #expect(abs(rate.rate(after: 110) - 0.1) < 1e-12 && rate.rate(after: 500) == rate.rate(after: 110))
+    let linear = LearningRate(peak: 2, fall: .linear, warmupSteps: 0, steps: 4)
+    #expect((0...4).map { linear.rate(after: $0) } == [2, 1.5, 1, 0.5, 0])
+    #expect(LearningRate(peak: 3, fall: .constant, warmupSteps: 0, steps: 4).rate(after: 4) == 3)
+  }
+}
