@@ -10,7 +10,7 @@ import TrainerCore
 struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Compute for a stage, in a process of its own.", shouldDisplay: false,
-    subcommands: [Train.self, Evaluate.self, EngineReport.self])
+    subcommands: [Train.self, Evaluate.self, FineTune.self, Embed.self, EngineReport.self])
 
   /// One process of a training.
   struct Train: ParsableCommand {

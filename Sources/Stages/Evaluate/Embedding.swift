@@ -1,0 +1,149 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Turns texts into vectors by an encoder without a head, or searches them for the neighbours of queries.
+public final class Embedding {
+  private let job: EmbeddingJob
+  private let engine: Engine
+  private let device: Device
+  private let shape: ModelShape
+  private let encoder: any TrainerCore.Encoder
+  private let sequences: SequenceEncoder
+
+  public init(_ job: EmbeddingJob, engine: Engine) throws {
+    self.job = job
+    self.engine = engine
+    device = job.device == "cpu" ? .cpu : .cuda(0)
+    try engine.setThreads(max(1, job.threads))
+    shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
+    try ConvertHuggingFace.check(tokenizer, fits: shape)
+    sequences = try SequenceEncoder(
+      tokenizer, dictionary: job.dictionary, maximumLength: min(job.maximumLength, shape.maximumLength))
+    let parameters = try Parameters(
+      shape.encoderParameters, engine: engine, device: device, precision: job.precision)
+    let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
+    try parameters.load { parameter throws(TorchError) in
+      do { return try weights.floats(of: parameter.name) } catch { throw TorchError(.file, "", "\(error)") }
+    }
+    encoder = shape.encoder(parameters)
+  }
+
+  private static let batch = 64
+  /// Texts that are read, sorted by length and embedded at a time.
+  private static let chunk = 4096
+
+  public func run(listen: (FineTuningStep) -> Void = { _ in }) throws {
+    var search = job.queries.isEmpty ? nil : try NeighbourSearch(job.queries, top: job.top, engine, device)
+    var vectors: [Float] = []
+    var pending: [TokenSequence] = []
+    var count = 0
+    func flush() throws {
+      guard !pending.isEmpty else { return }
+      let fresh = try embed(pending)
+      if search != nil { try search!.add(fresh, from: count, count: pending.count) } else { vectors += fresh }
+      count += pending.count
+      pending.removeAll()
+      listen(FineTuningStep(step: count, steps: 0, loss: .nan))
+    }
+    try TextRecord.forEach(job.texts) { record in
+      pending.append(try sequences.text(job.prefix + record.text))
+      if pending.count == Self.chunk { try flush() }
+    }
+    try flush()
+    let tensors = search?.tensors ?? [TensorSource("vectors", shape: [count, shape.hiddenSize], floats: vectors)]
+    try Safetensors.write(tensors, to: job.result)
+  }
+
+  /// Vectors in the texts' order.
+  func embed(_ texts: [TokenSequence]) throws -> [Float] {
+    let order = texts.indices.sorted { (texts[$0].ids.count, $0) < (texts[$1].ids.count, $1) }
+    let size = shape.hiddenSize
+    var vectors = [Float](repeating: 0, count: texts.count * size)
+    try engine.withoutGradient { () throws(TorchError) in
+      for start in stride(from: 0, to: order.count, by: Self.batch) {
+        let numbers = order[start..<min(start + Self.batch, order.count)]
+        let batch = try EncoderInput(
+          numbers.map { texts[$0] }, padding: shape.padding, engine: engine, device: device)
+        let pooled = try pool(batch, numbers.map { texts[$0].ids.count }).floats()
+        for (place, number) in numbers.enumerated() {
+          for i in 0..<size { vectors[number * size + i] = pooled[place * size + i] }
+        }
+      }
+    }
+    return vectors
+  }
+
+  private func pool(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {
+    var pooled: Tensor
+    if job.pooling == .cls {
+      let first = try engine.tensor(input.starts, on: device)
+      pooled = try encoder.encode(input, training: false, only: first).to(.float32, device: device)
+    } else {
+      var tokens = try encoder.encode(input, training: false, only: nil).to(.float32, device: device)
+      if let places = input.places { tokens = try tokens.scattered(to: places, of: input.batch * input.length) }
+      let counts = try engine.tensor(lengths.map { Float($0) }, on: device, shape: [lengths.count, 1])
+      pooled = try tokens.reshape(input.batch, input.length, shape.hiddenSize).sum(1).divided(by: counts)
+    }
+    guard job.normalizes else { return pooled }
+    return try pooled.divided(by: pooled.norm(1, keep: true).scaled(1, plus: 1e-12))
+  }
+}
+
+/// The texts nearest to each query, kept while texts go by.
+struct NeighbourSearch {
+  private let engine: Engine
+  private let device: Device
+  private let queries: Tensor
+  private let count: Int
+  private let size: Int
+  private let top: Int
+  /// Of each query, the best first: score, number of the text.
+  private var found: [[(score: Float, text: Int)]]
+
+  init(_ path: String, top: Int, _ engine: Engine, _ device: Device) throws {
+    let file = try SafetensorsFile(path)
+    let entry = try file.entry("vectors")
+    (count, size) = (entry.shape[0], entry.shape[1])
+    queries = try engine.tensor(try file.floats(of: "vectors"), on: device, shape: [count, size])
+    (self.engine, self.device, self.top) = (engine, device, top)
+    found = [[(score: Float, text: Int)]](repeating: [], count: count)
+  }
+
+  mutating func add(_ vectors: [Float], from first: Int, count texts: Int) throws {
+    let scores = try engine.withoutGradient { () throws(TorchError) in
+      try queries.linear(try engine.tensor(vectors, on: device, shape: [texts, size])).floats()
+    }
+    for query in 0..<count {
+      var kept = found[query]
+      for text in 0..<texts {
+        let score = scores[query * texts + text]
+        if kept.count >= 2 * top, score <= kept[top - 1].score { continue }
+        kept.append((score, first + text))
+        if kept.count >= 4 * top { kept = Self.best(kept, top) }
+      }
+      found[query] = Self.best(kept, top)
+    }
+  }
+
+  private static func best(_ list: [(score: Float, text: Int)], _ top: Int) -> [(score: Float, text: Int)] {
+    Array(list.sorted { (-$0.score, $0.text) < (-$1.score, $1.text) }.prefix(top))
+  }
+
+  /// `texts` and `scores`, [queries, places]; −1 where there are fewer texts than places.
+  var tensors: [TensorSource] {
+    var texts: [Int64] = [], scores: [Float] = []
+    for list in found {
+      for place in 0..<top {
+        texts.append(place < list.count ? Int64(list[place].text) : -1)
+        scores.append(place < list.count ? list[place].score : 0)
+      }
+    }
+    return [
+      TensorSource("texts", .int64, shape: [count, top], bytes: texts.withUnsafeBytes { Array($0) }),
+      TensorSource("scores", shape: [count, top], floats: scores),
+    ]
+  }
+}

@@ -1,0 +1,166 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// How well distances between sentences follow people's judgement, by JMTEB's protocol: of four similarities, the one
+/// with the highest Spearman correlation on the validation set is scored on the test set.
+public struct EvaluateSTS: Stage {
+  public struct Options: StageOptions {
+    public var validation = InputFiles()
+    public var test = InputFiles()
+    public var pooling = Pooling.mean
+    public var maximumLength = 512
+    public var mecabDictionary: String?
+    public var device = Pretrain.Device.auto
+    public var precision = Pretrain.Precision.auto
+    public var threads = 1
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "validation", \Self.validation, "JSON lines with sentence1, sentence2 and label, to choose the similarity by.",
+        required: true),
+      OptionField("test", \Self.test, "The same, to score.", required: true),
+      OptionField("pooling", \Self.pooling, "A sentence's vector: 'mean' of its tokens', or 'cls', its first token's."),
+      OptionField("maximumLength", \Self.maximumLength, "Tokens of a sentence at most.", in: 8...1 << 20),
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
+      OptionField("device", \Self.device, ComputeSettings.deviceDocumentation, affectsOutput: false),
+      OptionField("precision", \Self.precision, ComputeSettings.precisionDocumentation),
+      OptionField("threads", \Self.threads, ComputeSettings.threadsDocumentation, in: 1...1024, affectsOutput: false),
+    ]
+  }
+
+  public static let name = "evaluate.sts"
+  public static let revision = 1
+  public static let summary = "Scores an encoder's sentence vectors by semantic similarity, as JMTEB does."
+  static let metrics = Output<Metrics>("metrics", "sts.json: correlations of each similarity, and of the chosen one.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [metrics.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
+    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
+    let validation = try context.files(options.validation), test = try context.files(options.test)
+    return [
+      TaskPlan(
+        key: "sts", files: model + validation + test, note: "\(validation.count)",
+        memoryBytes: Int(weights) * 2 + 1 << 30)
+    ]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let files = Array(workspace.task.files.dropFirst(3))
+    let split = Int(workspace.task.note) ?? 0
+    let engine = try TrainingEngine.require()
+    let validation = try similarities(Array(files[..<split]), "validation", engine, workspace)
+    let test = try similarities(Array(files[split...]), "test", engine, workspace)
+    let scored = Similarity.allCases.map { ($0, validation.correlations($0)) }
+    let chosen = scored.max { ($0.1.spearman, $1.0.place) < ($1.1.spearman, $0.0.place) }!.0
+    let final = test.correlations(chosen)
+    let json: JSONValue = [
+      "similarity": .string(chosen.rawValue), "pooling": .string(options.pooling.rawValue),
+      "pearson": .number(final.pearson), "spearman": .number(final.spearman),
+      "validation": .object(scored.map { JSONMember($0.0.rawValue, $0.1.json) }),
+      "test": .object(Similarity.allCases.map { JSONMember($0.rawValue, test.correlations($0).json) }),
+    ]
+    try workspace.write(Self.metrics, name: "sts.json", Array(json.prettyText().utf8))
+    workspace.metric("spearman", final.spearman)
+  }
+
+  private func similarities(
+    _ files: [ArtifactFile], _ name: String, _ engine: TrainingEngine, _ workspace: Workspace
+  ) throws -> SentencePairs {
+    let folder = try workspace.temporaryDirectory()
+    var lines: [UInt8] = []
+    var gold: [Double] = []
+    for file in files {
+      for case .pair(let a, let b, let score) in try TaskExamples.read(.jsts, path: file.path) {
+        for text in [a, b] {
+          let record: JSONValue = ["text": .string(text)]
+          lines += Array(record.text().utf8) + [0x0A]
+        }
+        gold.append(score)
+      }
+    }
+    try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
+    let settings = ComputeSettings(device: options.device, precision: options.precision, threads: options.threads)
+    var job = EmbeddingJob()
+    (job.device, job.precision) = settings.resolved(engine)
+    job.threads = options.threads
+    job.use(workspace.task.files)
+    job.dictionary = options.mecabDictionary
+    job.texts = "\(folder)/\(name).jsonl"
+    job.pooling = options.pooling
+    job.maximumLength = options.maximumLength
+    job.result = "\(folder)/\(name).safetensors"
+    try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)
+    let vectors = try SafetensorsFile(job.result)
+    return SentencePairs(
+      vectors: try vectors.floats(of: "vectors"), size: try vectors.entry("vectors").shape[1], gold: gold)
+  }
+}
+
+extension EmbeddingJob {
+  /// Takes the model's places from a task's files.
+  mutating func use(_ files: [ArtifactFile]) {
+    for file in files {
+      if file.name == ModelShape.fileName {
+        checkpoint = String(file.path.dropLast(file.name.count + 1))
+      } else if file.name == HuggingFaceTokenizerFiles.tokenizerName {
+        tokenizer = file.path
+      }
+    }
+  }
+}
+
+/// How alike two vectors are: the higher, the more.
+enum Similarity: String, CaseIterable, Sendable {
+  case cosine, dot, manhattan, euclidean
+
+  var place: Int { Self.allCases.firstIndex(of: self)! }
+
+  func callAsFunction(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
+    var dot = 0.0, sizeA = 0.0, sizeB = 0.0, far = 0.0, square = 0.0
+    for (x, y) in zip(a, b) {
+      let x = Double(x), y = Double(y)
+      dot += x * y
+      sizeA += x * x
+      sizeB += y * y
+      far += abs(x - y)
+      square += (x - y) * (x - y)
+    }
+    switch self {
+    case .cosine: return dot / max((sizeA * sizeB).squareRoot(), 1e-12)
+    case .dot: return dot
+    case .manhattan: return -far
+    case .euclidean: return -square.squareRoot()
+    }
+  }
+}
+
+/// Vectors of sentences, two and two, with people's judgement of how alike they are.
+struct SentencePairs {
+  var vectors: [Float]
+  var size: Int
+  var gold: [Double]
+
+  struct Correlations: Equatable {
+    var pearson: Double
+    var spearman: Double
+    var json: JSONValue { ["pearson": .number(pearson), "spearman": .number(spearman)] }
+  }
+
+  func correlations(_ similarity: Similarity) -> Correlations {
+    let said = gold.indices.map { i in
+      similarity(vectors[(2 * i * size)..<((2 * i + 1) * size)], vectors[((2 * i + 1) * size)..<((2 * i + 2) * size)])
+    }
+    return Correlations(
+      pearson: Correlation.pearson(said, gold), spearman: Correlation.spearman(said, gold))
+  }
+}

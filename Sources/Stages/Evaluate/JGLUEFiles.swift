@@ -1,0 +1,106 @@
+import PipelineKit
+import ShardKit
+
+/// JGLUE's files in a folder, by task: `jsts/train-v1.3.json` or `jsts-v1.3/train-v1.3.json`.
+struct JGLUEFiles {
+  private var found: [JGLUETask: [ArtifactFile]] = [:]
+
+  init(_ files: [ArtifactFile]) {
+    for task in JGLUETask.allCases {
+      let own = files.filter { file in
+        let parts = file.name.split(separator: "/")
+        let isTasks = parts.dropLast().contains { $0 == task.rawValue || $0.hasPrefix(task.rawValue + "-") }
+        return isTasks && (Self.isTraining(file) || Self.isTest(file))
+      }
+      if own.contains(where: Self.isTraining), own.contains(where: Self.isTest) { found[task] = own }
+    }
+  }
+
+  static func isTraining(_ file: ArtifactFile) -> Bool { lastName(file).hasPrefix("train") }
+  static func isTest(_ file: ArtifactFile) -> Bool { lastName(file).hasPrefix("valid") }
+
+  private static func lastName(_ file: ArtifactFile) -> Substring { file.name.split(separator: "/").last ?? "" }
+
+  /// The tasks asked for, or all that are there.
+  func chosen(_ tasks: [JGLUETask]) throws -> [(JGLUETask, [ArtifactFile])] {
+    for task in tasks where found[task] == nil {
+      throw StageError(
+        .input, "options.folder", "has no \(task.rawValue)/train-*.json with \(task.rawValue)/valid-*.json",
+        hint: "Fetch JGLUE's 'datasets' folder, or take '\(task.rawValue)' out of 'tasks'.")
+    }
+    let chosen = JGLUETask.allCases.filter { tasks.isEmpty ? found[$0] != nil : tasks.contains($0) }
+    guard !chosen.isEmpty else {
+      throw StageError(
+        .input, "options.folder", "has no task's train-*.json with valid-*.json",
+        hint: "Give JGLUE's 'datasets' folder, with a folder for each task.")
+    }
+    return chosen.map { ($0, found[$0]!) }
+  }
+}
+
+/// One fine-tuning of the protocol.
+struct JGLUERun: Equatable, Sendable {
+  var task: JGLUETask
+  var learningRate: Double
+  var epochs: Int
+  var seed: Int
+
+  var key: String { "\(task.rawValue)-\(learningRate)-\(epochs)-\(seed)" }
+  static let fileSuffix = ".run.json"
+
+  init(_ file: ArtifactFile) throws {
+    guard let run = JGLUERun(try JSONValue.parse(try FileSystem.read(file.path)).value) else {
+      throw StageError(.input, file.name, "is no run of JGLUE")
+    }
+    self = run
+  }
+
+  var json: JSONValue {
+    [
+      "task": .string(task.rawValue), "learningRate": .number(learningRate), "epochs": .integer(epochs),
+      "seed": .integer(seed),
+    ]
+  }
+
+  init(task: JGLUETask, learningRate: Double, epochs: Int, seed: Int) {
+    self.task = task
+    self.learningRate = learningRate
+    self.epochs = epochs
+    self.seed = seed
+  }
+
+  init?(_ json: JSONValue) {
+    guard let task = json["task"]?.string.flatMap(JGLUETask.init), let rate = json["learningRate"]?.double,
+      let epochs = json["epochs"]?.integer, let seed = json["seed"]?.integer
+    else { return nil }
+    self.init(task: task, learningRate: rate, epochs: epochs, seed: seed)
+  }
+}
+
+/// A task's scores at the rate and the epochs whose mean over the seeds is best.
+struct JGLUEResult: Sendable {
+  var task: JGLUETask
+  /// A setting's runs, the best setting first; equals in order of rate and epochs.
+  var settings: [[(run: JGLUERun, scores: [String: Double])]]
+
+  init?(_ task: JGLUETask, _ runs: [(JGLUERun, [String: Double])]) {
+    guard !runs.isEmpty else { return nil }
+    self.task = task
+    var groups: [String: [(run: JGLUERun, scores: [String: Double])]] = [:]
+    for (run, scores) in runs { groups["\(run.learningRate) \(run.epochs)", default: []].append((run, scores)) }
+    let primary = task.metrics[0]
+    func mean(_ group: [(run: JGLUERun, scores: [String: Double])]) -> Double {
+      Correlation.mean(group.map { $0.scores[primary] ?? 0 })
+    }
+    settings = groups.values.map { $0.sorted { $0.run.seed < $1.run.seed } }.sorted { a, b in
+      (-mean(a), a[0].run.learningRate, a[0].run.epochs) < (-mean(b), b[0].run.learningRate, b[0].run.epochs)
+    }
+  }
+
+  var best: JGLUERun { settings[0][0].run }
+  private func values(_ metric: String) -> [Double] { settings[0].map { $0.scores[metric] ?? 0 } }
+  func mean(_ metric: String) -> Double { Correlation.mean(values(metric)) }
+  func deviation(_ metric: String) -> Double { Correlation.deviation(values(metric)) }
+  func highest(_ metric: String) -> Double { values(metric).max() ?? 0 }
+  var seeds: Int { settings[0].count }
+}

@@ -1,0 +1,103 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+@testable import Stages
+
+private func results() -> [JGLUEResult] {
+  let runs: [(JGLUERun, [String: Double])] = [
+    (JGLUERun(task: .jsts, learningRate: 5e-5, epochs: 3, seed: 1), ["spearman": 0.80, "pearson": 0.90]),
+    (JGLUERun(task: .jsts, learningRate: 5e-5, epochs: 3, seed: 2), ["spearman": 0.84, "pearson": 0.88]),
+    (JGLUERun(task: .jsts, learningRate: 2e-5, epochs: 4, seed: 2), ["spearman": 0.90, "pearson": 0.90]),
+    (JGLUERun(task: .jsts, learningRate: 2e-5, epochs: 4, seed: 1), ["spearman": 0.70, "pearson": 0.90]),
+  ]
+  return [JGLUEResult(.jsts, runs)!]
+}
+
+@Suite struct JGLUEReportTests {
+  /// By the mean, not by the luckiest seed.
+  @Test func theBestSettingIsByTheMean() {
+    let result = results()[0]
+    #expect(result.best.learningRate == 5e-5 && result.seeds == 2 && result.settings.count == 2)
+    #expect(abs(result.mean("spearman") - 0.82) < 1e-12 && result.highest("spearman") == 0.84)
+    #expect(abs(result.deviation("spearman") - 0.0282842712474619) < 1e-12)
+    #expect(JGLUEResult(.jnli, []) == nil)
+  }
+
+  @Test func theTableHoldsThePublishedScores() {
+    let table = JGLUETable(model: "a|b", results: results()).markdown
+    #expect(table.contains("| model | JSTS Spearman | JSTS Pearson |"))
+    #expect(table.contains("| Waseda RoBERTa large s512 | 0.892 | 0.926 |"))
+    #expect(table.contains("| 0.820 ± 0.028 | 0.890 ± 0.014 |"))
+    #expect(table.contains("learning rate 5e-05, 3 epochs, the best of 2 settings by mean Spearman over 2 seeds"))
+  }
+
+  @Test func thePictureEscapesItsNames() {
+    let picture = JGLUEPicture(JGLUETable(model: "<b>\u{1}\"&", results: results())).markup
+    #expect(picture.contains("&lt;b&gt; &quot;&amp;") && !picture.contains("<b>"))
+    #expect(picture.components(of: "class=\"mark\"") == 12 && picture.components(of: "class=\"human\"") == 2)
+    #expect(!picture.contains("nan"))
+  }
+
+  @Test func filesAreFoundInBothFormsOfFolder() throws {
+    func file(_ name: String) -> ArtifactFile {
+      ArtifactFile(path: "/" + name, name: name, bytes: 1, digest: Digester.digest([]))
+    }
+    let files = JGLUEFiles([
+      file("jsts/train-v1.3.json"), file("jsts/valid-v1.3.json"), file("jnli-v1.1/train-v1.1.json"),
+      file("jnli-v1.1/valid-v1.1.json"), file("jnli-v1.1/test-v1.1.json"), file("jsquad/valid-v1.3.json"),
+    ])
+    #expect(try files.chosen([]).map(\.0) == [.jsts, .jnli])
+    #expect(try files.chosen([.jnli])[0].1.count == 2)
+    #expect { try files.chosen([.jsquad]) } throws: { "\($0)".contains("has no jsquad/train-*.json") }
+  }
+
+  @Test(arguments: [
+    ("seeds", JSONValue.list([])), ("learningRates", .list([0])), ("epochs", .list([0])), ("seeds", .list([1, 1])),
+  ])
+  func listsThatCannotWorkAreRefused(_ option: String, _ value: JSONValue) {
+    #expect(throws: (any Error).self) {
+      try StageHarness(EvaluateJGLUE.self, options: .object([JSONMember("folder", "/"), JSONMember(option, value)]))
+    }
+  }
+}
+
+/// Through worker processes of the program that was built.
+@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+struct EvaluateJGLUETests {
+  @Test func everyRunAndTheReport() throws {
+    setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
+    setenv("PIPELINE_ENGINE", testEngine!.path, 1)
+    let model = try TinyModel(.mosaicBERT)
+    for task in [JGLUETask.jnli, .jcommonsenseqa] {
+      try FileSystem.makeDirectory("\(model.folder)/jglue/\(task.rawValue)")
+      for (name, count) in [("train", 40), ("valid", 15)] {
+        try FileSystem.write(
+          Array(TinyTask.lines(task, count).utf8), to: "\(model.folder)/jglue/\(task.rawValue)/\(name)-v1.3.json")
+      }
+    }
+    let harness = try StageHarness(
+      EvaluateJGLUE.self,
+      options: [
+        "folder": .string(model.folder + "/jglue"), "learningRates": .list([.number(3e-3)]), "epochs": .list([2, 6]),
+        "seeds": .list([1, 2]), "model": "Tiny", "device": "cpu",
+      ])
+    harness.add(files: try model.checkpoint, to: "checkpoint")
+    harness.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try harness.run()
+    #expect(harness.files("scores").count == 8)
+    let report = try #require(harness.files("metrics").first)
+    let json = try JSONValue.parse(try FileSystem.read(report.path)).value
+    let accuracy = try #require(json["tasks"]?["jnli"]?["metrics"]?["accuracy"]?["mean"]?.double)
+    #expect(accuracy > 0.5 && json["tasks"]?["jsts"] == nil)
+    #expect(json["tasks"]?["jcommonsenseqa"]?["runs"]?.array?.count == 4)
+    #expect(harness.files("report").map(\.name).sorted() == ["jglue.md", "jglue.svg"])
+    #expect(harness.metrics["JNLI accuracy"] == accuracy)
+  }
+}
+
+extension String {
+  fileprivate func components(of part: String) -> Int { ranges(of: part).count }
+}
