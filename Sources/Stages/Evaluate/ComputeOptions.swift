@@ -68,11 +68,9 @@ struct EvaluationWorker {
       switch worker.next(timeoutMilliseconds: 200) {
       case .line(let line):
         guard let json = try? JSONValue.parse(line).value, let step = FineTuningStep(json) else { continue }
-        let loss = step.loss.isFinite ? "  loss \((step.loss * 1000).rounded() / 1000)" : ""
         workspace.control.report(
           TaskStatus(
-            fraction: Double(step.step) / Double(max(1, step.steps)), text: "step \(step.step)/\(step.steps)\(loss)",
-            remainingSeconds: nil))
+            fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line, remainingSeconds: nil))
       case .nothing: break
       case .end: break watching
       }

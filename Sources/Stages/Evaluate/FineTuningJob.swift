@@ -85,6 +85,12 @@ public struct FineTuningStep: Equatable, Sendable {
     self.loss = loss
   }
 
+  /// "step 20/96  loss 1.608"; without a known end, texts.
+  var line: String {
+    guard steps > 0 else { return "\(step) texts" }
+    return "step \(step)/\(steps)" + (loss.isFinite ? "  loss \(fixed(loss, 3))" : "")
+  }
+
   init?(_ json: JSONValue) {
     guard json["event"] == "step", let step = json["step"]?.integer, let steps = json["steps"]?.integer else {
       return nil

@@ -53,8 +53,9 @@ struct JGLUETable: Sendable {
     lines += ["", "Published scores: JGLUE's authors, tuned on the same sets. This model's settings:", ""]
     for result in results {
       lines.append(
-        "- \(result.task.title): learning rate \(result.best.learningRate), \(result.best.epochs) epochs, the best of "
-          + "\(result.settings.count) settings by mean \(Self.title(result.task.metrics[0])) over \(result.seeds) "
+        "- \(result.task.title): learning rate \(result.best.learningRate), \(result.best.epochs) epochs, "
+          + (result.settings.count == 1 ? "the only setting, " : "the best of \(result.settings.count) settings by ")
+          + "mean \(Self.title(result.task.metrics[0])) over \(result.seeds) "
           + (result.seeds == 1 ? "seed" : "seeds"))
     }
     return lines.joined(separator: "\n") + "\n"
