@@ -12,6 +12,7 @@ extension StageRegistry {
     StageDescription(DietCrawl.self),
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),
+    StageDescription(FineTune.self),
     StageDescription(HuggingFaceRead.self),
     StageDescription(HTTPDownload.self),
     StageDescription(LLMJPSample.self),

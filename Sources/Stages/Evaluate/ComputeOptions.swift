@@ -70,7 +70,8 @@ struct EvaluationWorker {
         guard let json = try? JSONValue.parse(line).value, let step = FineTuningStep(json) else { continue }
         workspace.control.report(
           TaskStatus(
-            fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line, remainingSeconds: nil))
+            fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line, remainingSeconds: nil)
+        )
       case .nothing: break
       case .end: break watching
       }

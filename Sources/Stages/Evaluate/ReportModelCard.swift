@@ -32,8 +32,10 @@ public struct ReportModelCard: Stage {
   static let model = Input<HuggingFaceModel>("model", "The model, from convert.huggingface.")
   static let metrics = Input<Metrics>(
     "metrics", "What stages measured: the mix, the training, the evaluations.", required: false, many: true)
+  static let reports = Input<Report>(
+    "reports", "Reports that hold figures, such as mix.rebalance's shares.", required: false, many: true)
   static let card = Output<HuggingFaceModel>("model", "The model's files with README.md.")
-  public static let inputs = [model.port, metrics.port]
+  public static let inputs = [model.port, metrics.port, reports.port]
   public static let outputs = [card.port]
 
   private let options: Options
@@ -44,8 +46,8 @@ public struct ReportModelCard: Stage {
     let model = context.files(Self.model)
     var note: [JSONValue] = []
     var metrics: [ArtifactFile] = []
-    for artifact in context.artifacts(Self.metrics) {
-      for file in artifact.files where file.name.hasSuffix(".json") {
+    for artifact in context.artifacts(Self.reports) + context.artifacts(Self.metrics) {
+      for file in artifact.files where file.name.hasSuffix(".json") && file.bytes < 1 << 24 {
         note.append(.string(artifact.stage))
         metrics.append(file)
       }

@@ -138,7 +138,7 @@ struct EmbeddingTests {
     harness.add(files: convert.files("model"), to: "model", from: "convert")
     let domain: JSONValue = ["name": "wiki", "keptDocuments": 1234, "keptAmount": 5_000_000, "keptShare": .number(1)]
     harness.add(
-      files: [try metrics("mix.json", ["unit": "tokens", "domains": .list([domain])])], to: "metrics", from: "mix")
+      files: [try metrics("mix.json", ["unit": "tokens", "domains": .list([domain])])], to: "reports", from: "mix")
     harness.add(
       files: [try metrics("training.json", ["steps": 1000, "loss": .number(2.5), "learningRate": .number(3e-4)])],
       to: "metrics", from: "pretrain")

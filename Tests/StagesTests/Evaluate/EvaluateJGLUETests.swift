@@ -3,6 +3,7 @@ import PipelineKit
 import ShardKit
 import TestKit
 import Testing
+import TrainerCore
 
 @testable import Stages
 
@@ -95,6 +96,33 @@ struct EvaluateJGLUETests {
     #expect(json["tasks"]?["jcommonsenseqa"]?["runs"]?.array?.count == 4)
     #expect(harness.files("report").map(\.name).sorted() == ["jglue.md", "jglue.svg"])
     #expect(harness.metrics["JNLI accuracy"] == accuracy)
+  }
+}
+
+@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+struct FineTuneStageTests {
+  @Test func theTunedModelIsKeptWithItsHead() throws {
+    setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
+    setenv("PIPELINE_ENGINE", testEngine!.path, 1)
+    let model = try TinyModel(.bert)
+    for (name, count) in [("a", 40), ("b", 10), ("test", 15)] {
+      try FileSystem.write(Array(TinyTask.lines(.jnli, count).utf8), to: "\(model.folder)/\(name).jsonl")
+    }
+    let harness = try StageHarness(
+      FineTune.self,
+      options: [
+        "task": "jnli", "train": .strings(["a", "b"].map { "\(model.folder)/\($0).jsonl" }),
+        "test": .string(model.folder + "/test.jsonl"), "learningRate": .number(3e-3), "epochs": 8, "batchSize": 10,
+        "maximumLength": 32, "device": "cpu",
+      ])
+    harness.add(files: try model.checkpoint, to: "checkpoint")
+    harness.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try harness.run()
+    #expect(harness.metrics["accuracy"]! > 0.8)
+    #expect(harness.files("checkpoint").map(\.name) == ["model.json", "task.json", "weights.safetensors"])
+    let weights = try SafetensorsFile(harness.files("checkpoint")[2].path)
+    #expect(weights["classifier.weight"]?.shape == [3, 48])
+    #expect(weights["bert.encoder.layer.1.attention.self.Wqkv.weight"] != nil)
   }
 }
 
