@@ -112,7 +112,7 @@ struct FineTuneStageTests {
       FineTune.self,
       options: [
         "task": "jnli", "train": .strings(["a", "b"].map { "\(model.folder)/\($0).jsonl" }),
-        "test": .string(model.folder + "/test.jsonl"), "learningRate": .number(3e-3), "epochs": 8, "batchSize": 10,
+        "test": .string(model.folder + "/test.jsonl"), "learningRate": .number(3e-3), "epochs": 12, "batchSize": 10,
         "maximumLength": 32, "device": "cpu",
       ])
     harness.add(files: try model.checkpoint, to: "checkpoint")
