@@ -10,7 +10,9 @@ import TrainerCore
 struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Compute for a stage, in a process of its own.", shouldDisplay: false,
-    subcommands: [Train.self, Evaluate.self, FineTune.self, Embed.self, EngineReport.self])
+    subcommands: [
+      Train.self, Evaluate.self, FineTune.self, Embed.self, Batches.self, EngineReport.self,
+    ])
 
   /// One process of a training.
   struct Train: ParsableCommand {
@@ -52,6 +54,24 @@ struct WorkerCommand: ParsableCommand {
         "unigramPerplexity": .number(result.unigramPerplexity), "masked": .integer(result.masked),
         "samples": .integer(result.samples), "tokens": .integer(result.tokens),
       ])
+    }
+  }
+
+  /// The batches of a training, for comparison with other implementations.
+  struct Batches: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Write a training's first batches as safetensors.")
+
+    @Argument(help: "The job, as the stage wrote it.")
+    var job: String
+
+    @Option(help: "Steps to write.")
+    var steps = 200
+
+    @Option(help: "The folder to write to.")
+    var output: String
+
+    func run() throws {
+      try BatchRecording.write(TrainingJob(path: job), steps: steps, engine: Engine(), to: output)
     }
   }
 

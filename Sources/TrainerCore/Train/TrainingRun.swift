@@ -66,7 +66,7 @@ public final class TrainingRun {
     return .cuda(place.localRank < engine.deviceCount ? place.localRank : 0)
   }
 
-  private static func batches(_ job: TrainingJob, _ place: ProcessPlace) throws -> BatchSource {
+  static func batches(_ job: TrainingJob, _ place: ProcessPlace) throws -> BatchSource {
     let samples = try TokenSamples([MDSDataset(folder: job.data)])
     let masking = try TokenMasking(
       probability: job.maskProbability, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
