@@ -1,6 +1,7 @@
 import Glibc
 import PipelineKit
 import ShardKit
+import TrainerCore
 
 /// The two streams of a terminal program: what a command tells goes to standard output, how it is getting on and what
 /// went wrong to standard error.
@@ -61,6 +62,7 @@ enum Console {
 
   static func isOurs(_ error: any Error) -> Bool {
     error is DocumentErrors || error is RunError || error is StageError || error is ShardError
+      || error is TorchError
   }
 
   /// 2 for what the caller can put right in the document or the arguments, 1 for everything else.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import PipelineKit
 import ShardKit
+import Stages
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -67,7 +68,7 @@ enum MachineChecks {
   static func all(folder: String) -> [Finding] {
     let existing = nearestExisting(folder)
     return [processors(), memory(), openFiles(), disk(existing)] + fileSystem(existing)
-      + [clock(), mecab(), python(), terminal()]
+      + [clock(), mecab(), engine(), python(), terminal()]
   }
 
   private static func processors() -> Finding {
@@ -169,6 +170,17 @@ enum MachineChecks {
     return Finding(
       "MeCab", .optional, "\(what); only tokenizers and gates that split words by it need it",
       "On Debian and Ubuntu: apt-get install libmecab2 mecab-ipadic-utf8")
+  }
+
+  /// Only training needs it. Asked of a child process: torch never enters this one.
+  private static func engine() -> Finding {
+    do {
+      let engine = try TrainingEngine.require()
+      let devices = engine.gpus == 0 ? "the CPU" : "\(engine.gpus) GPU\(engine.gpus == 1 ? "" : "s")"
+      return Finding("training engine", .good, "torch \(engine.version) on \(devices)")
+    } catch {
+      return Finding("training engine", .optional, "not there; only training asks for it", "\(error)")
+    }
   }
 
   private static func python() -> Finding {

@@ -4,9 +4,9 @@ import ShardKit
 import TrainerCore
 
 /// What the runner knows of the training engine: asked of a child process once, so that torch never enters this one.
-struct TrainingEngine: Sendable {
-  var gpus: Int
-  var version: String
+public struct TrainingEngine: Sendable {
+  public var gpus: Int
+  public var version: String
 
   func usesGPU(_ device: Pretrain.Device) -> Bool {
     switch device {
@@ -17,7 +17,7 @@ struct TrainingEngine: Sendable {
   }
 
   /// The engine, or a sentence that says how to get it.
-  static func require() throws -> TrainingEngine {
+  public static func require() throws -> TrainingEngine {
     let errors = "/tmp/pipeline-engine-\(getpid()).log"
     defer { unlink(errors) }
     let child = try WorkerProcess(["worker", "engine"], errors: errors)
