@@ -21,7 +21,7 @@ final class RunEventLines {
                    warnings, metrics
       blocked      stage, by
       progress     stages: stage, phase, tasksDone, tasks, running, documents,
-                   bytes, totalBytes, milliseconds
+                   bytes, totalBytes, milliseconds, status
       interrupted  now
       ended        outcome (done, failed, interrupted)
     """

@@ -83,7 +83,7 @@ enum TinyModel {
 
   /// A model folder with weights at random, biases and norms too, made by the reference.
   static func folder(_ shape: ModelShape) throws -> String {
-    let folder = try temporaryFolder()
+    let folder = temporaryDirectory()
     try FileSystem.write(Array(shape.json.prettyText().utf8), to: folder + "/model.json")
     _ = PeerScript("reference_model.py").run("random", "--model", folder)
     return folder
@@ -96,12 +96,6 @@ enum TinyModel {
       do { return try file.floats(of: shape.name) } catch { throw TorchError(.file, shape.name, "\(error)") }
     }
     return parameters
-  }
-
-  static func temporaryFolder() throws -> String {
-    var template = Array("/tmp/pipeline-model-XXXXXX\0".utf8CString)
-    let made = template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!) }
-    return String(cString: made!)
   }
 
   /// ‖a − b‖ / ‖b‖.

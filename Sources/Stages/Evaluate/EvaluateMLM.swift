@@ -76,17 +76,12 @@ public struct EvaluateMLM: Stage {
     let usesGPU = engine.usesGPU(options.device)
     job.device = usesGPU ? "cuda" : "cpu"
     job.precision = options.precision == .bfloat16 || (options.precision == .auto && usesGPU) ? .bfloat16 : .float32
-    job.threads = processorCount()
+    job.threads = availableProcessors()
     job.sequenceLength = options.sequenceLength
     job.microbatchSize = options.microbatchSize
     job.maskProbability = options.maskProbability
     job.seed = options.seed
-    job.vocabularySize = tokenizer.tokens.count
-    guard let mask = tokenizer.special("[MASK]") else {
-      throw StageError(.input, "inputs.tokenizer", "the vocabulary has no [MASK]")
-    }
-    job.maskToken = Int(mask)
-    job.specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+    try job.take(tokenizer)
     return job
   }
 

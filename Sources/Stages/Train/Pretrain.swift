@@ -111,16 +111,10 @@ public struct Pretrain: Stage {
       case .float32: .float32
       case .bfloat16: .bfloat16
       }
-    let shared = max(1, processorCount() / processes(engine))
+    let shared = max(1, availableProcessors() / processes(engine))
     job.threads = options.threads > 0 ? options.threads : shared
     fill(&job)
-    job.vocabularySize = tokenizer.tokens.count
-    guard let mask = tokenizer.special("[MASK]") else {
-      throw StageError(
-        .input, "inputs.tokenizer", "the vocabulary has no [MASK]", hint: "Train one with the default special tokens.")
-    }
-    job.maskToken = Int(mask)
-    job.specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+    try job.take(tokenizer)
     return job
   }
 

@@ -3,10 +3,10 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// The child processes of one training on this machine, or this machine's part of a training over several.
+/// The child processes of one training on this machine, which find one another at a free port.
 ///
-/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, the processes join those of the other
-/// machines; else they are alone, and find one another at a free port.
+/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines. Only
+/// the machine of rank 0 then has a model to publish; the stage fails on the others when training ends.
 struct TrainingCrew {
   var job: String
   var processes: Int

@@ -39,5 +39,3 @@ public struct TrainingEngine: Sendable {
     return found
   }
 }
-
-func processorCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

@@ -98,7 +98,7 @@ final class WorkerProcess {
 
   func signal(_ number: Int32) { if status == nil { kill(process, number) } }
 
-  /// The next line, without its end; nil when nothing came in time.
+  /// A line without its end; nothing when none came in time; the end of the worker's output.
   enum Answer { case line([UInt8]), nothing, end }
 
   func next(timeoutMilliseconds: Int32) -> Answer {

@@ -5,8 +5,8 @@ public enum TrainingEvent: Equatable, Sendable {
   /// `resumedAt`: the checkpoint's step that training goes on from; 0 for a start.
   case began(device: String, parameters: Int, processes: Int, resumedAt: Int)
   case step(TrainingStep)
-  /// `waitedSeconds`: what training stood still for it.
-  case checkpoint(step: Int, bytes: Int, waitedSeconds: Double)
+  /// It is durable.
+  case checkpoint(step: Int, bytes: Int)
   case warning(String)
   case done(step: Int, samples: Int, tokens: Int, seconds: Double, peakMemoryBytes: Int)
   /// It was asked to stop and has written a checkpoint.
@@ -57,9 +57,9 @@ extension TrainingEvent {
         "tokensPerSecond": .number(step.tokensPerSecond), "mfu": step.mfu.map { .number($0) } ?? .null,
         "remainingSeconds": step.remainingSeconds.map { .number($0) } ?? .null,
       ]
-    case .checkpoint(let step, let bytes, let waited):
+    case .checkpoint(let step, let bytes):
       [
-        "event": "checkpoint", "step": .integer(step), "bytes": .integer(bytes), "waitedSeconds": .number(waited),
+        "event": "checkpoint", "step": .integer(step), "bytes": .integer(bytes),
       ]
     case .warning(let text): ["event": "warning", "text": .string(text)]
     case .done(let step, let samples, let tokens, let seconds, let peak):
@@ -88,7 +88,7 @@ extension TrainingEvent {
           gradientNorm: number("gradientNorm"), tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"]?.double,
           remainingSeconds: json["remainingSeconds"]?.double))
     case "checkpoint":
-      self = .checkpoint(step: integer("step"), bytes: integer("bytes"), waitedSeconds: number("waitedSeconds"))
+      self = .checkpoint(step: integer("step"), bytes: integer("bytes"))
     case "warning": self = .warning(json["text"]?.string ?? "")
     case "done":
       self = .done(

@@ -49,7 +49,7 @@ final class TrainingJournal {
 
   func record(_ metrics: StepMetrics) throws {
     if let written = try store.poll() {
-      listen(.checkpoint(step: written.step, bytes: written.bytes, waitedSeconds: 0))
+      listen(.checkpoint(step: written.step, bytes: written.bytes))
     }
     guard metrics.step % job.logEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 else { return }
     guard let metrics = try watch?.record(metrics) else { return }

@@ -34,7 +34,7 @@ import Testing
   /// A dropout, a mask, a rate or a moment that depends on anything but the step would show in the weights.
   @Test func aStoppedTrainingComesToTheSameBitsAsAWholeOne() throws {
     let data = try SampleData.tokens(samples: 100, perShard: 30)
-    let whole = try TinyModel.temporaryFolder(), parts = try TinyModel.temporaryFolder()
+    let whole = temporaryDirectory(), parts = temporaryDirectory()
     #expect(try TrainingRun(job(whole, data: data), engine: TinyModel.engine!).run() == .done)
     var asked = 0
     var events: [TrainingEvent] = []
@@ -62,7 +62,7 @@ import Testing
 
   @Test func aLossThatIsNoNumberNamesTheStepAndTheDocuments() throws {
     let data = try SampleData.tokens(samples: 100, perShard: 30)
-    let state = try TinyModel.temporaryFolder()
+    let state = temporaryDirectory()
     var job = job(state, data: data)
     job.initial = state
     let parameters = try Parameters(job.shape.parameters, engine: TinyModel.engine!, device: .cpu)
@@ -87,7 +87,7 @@ import Testing
     var job = job("/state", data: "/data")
     job.initial = "/model"
     job.keep = KeepRule(last: 2, everySteps: 100)
-    let path = try TinyModel.temporaryFolder() + "/job.json"
+    let path = temporaryDirectory() + "/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     #expect(try TrainingJob(path: path) == job)
     job.data = "/elsewhere"

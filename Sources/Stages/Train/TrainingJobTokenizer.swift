@@ -1,0 +1,16 @@
+import PipelineKit
+import TextKit
+import TrainerCore
+
+extension TrainingJob {
+  /// What masking must know of the tokenizer: its size, [MASK], and the tokens that are never masked.
+  mutating func take(_ tokenizer: WordPieceTokenizer) throws {
+    vocabularySize = tokenizer.tokens.count
+    guard let mask = tokenizer.special("[MASK]") else {
+      throw StageError(
+        .input, "inputs.tokenizer", "the vocabulary has no [MASK]", hint: "Train one with the default special tokens.")
+    }
+    maskToken = Int(mask)
+    specialTokens = tokenizer.specialTokens.map { Int($0.id) }
+  }
+}
