@@ -101,13 +101,13 @@ struct GraphBuilding {
       }
       output = named
     } else {
-      guard let fitting = visible.first(where: { $0.kind == port.kind }) ?? visible.first else {
+      guard let fitting = visible.first(where: { port.kind.accepts($0.kind) }) ?? visible.first else {
         fail(source.offset, place, "'\(source.stage)' has no output that can be read")
         return nil
       }
       output = fitting
     }
-    guard output.kind == port.kind else {
+    guard port.kind.accepts(output.kind) else {
       fail(
         source.offset, place,
         "reads \(port.kind.rawValue), but '\(source.stage).\(output.name)' is \(output.kind.rawValue)")

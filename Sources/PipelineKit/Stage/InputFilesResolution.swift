@@ -8,6 +8,11 @@ extension InputFiles {
   func resolve(base: String) throws -> [(path: String, name: String)] {
     var out: [(String, String)] = []
     for path in paths {
+      if let scheme = ["s3", "http", "https"].first(where: { path.hasPrefix($0 + "://") }) {
+        throw StageError(
+          .options, path, "it lies on a server, and this option names files on disk",
+          hint: "Fetch it with a stage of \(scheme == "s3" ? "s3.download" : "http.download"), and wire that stage.")
+      }
       let absolute = path.hasPrefix("/") ? path : base + "/" + path
       if path.contains("*") || path.contains("?") {
         out += try Self.glob(absolute, written: path)

@@ -1,6 +1,11 @@
 /// What an artifact holds. A port accepts one kind; wiring another is an error at load.
 public enum ArtifactKind: String, Sendable, CaseIterable {
   case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, huggingFaceModel, metrics, report, files
+  /// Of an input alone: whatever an artifact holds.
+  case any
+
+  /// Whether an input of this kind reads an output of that one.
+  func accepts(_ output: ArtifactKind) -> Bool { self == output || self == .any }
 }
 
 /// A kind as a type, so that opening a port as the wrong kind does not compile.
@@ -18,6 +23,9 @@ public enum Metrics: ArtifactType { public static let kind = ArtifactKind.metric
 public enum Report: ArtifactType { public static let kind = ArtifactKind.report }
 /// Files as they came from outside: dumps, archives.
 public enum Files: ArtifactType { public static let kind = ArtifactKind.files }
+
+/// For an input that takes artifacts of every kind: an upload.
+public enum AnyArtifact: ArtifactType { public static let kind = ArtifactKind.any }
 
 /// A place where artifacts come in.
 public struct Input<Kind: ArtifactType>: Sendable {

@@ -21,8 +21,9 @@ public struct AozoraRead: Stage {
 
     public static let fields = [
       OptionField(
-        "works", \Self.works, "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them.",
-        required: true),
+        "works", \Self.works,
+        "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; needed where "
+          + "none are wired."),
       OptionField(
         "index", \Self.index,
         "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
@@ -51,7 +52,10 @@ public struct AozoraRead: Stage {
   public static let name = "aozora.read"
   public static let revision = 1
   public static let summary = "Reads Aozora Bunko's works as plain text, one work a document."
+  static let fetched = Input<Files>(
+    "works", "Texts or archives that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "One work a document, with title and people as metadata.")
+  public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
   private let options: Options
@@ -68,10 +72,13 @@ public struct AozoraRead: Stage {
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let index = try context.files(options.index)
-    let works = try context.files(options.works).filter { AozoraContainer.kind($0.name) != nil }
+    let works = try context.files(Self.fetched, and: options.works, named: "works").filter {
+      AozoraContainer.kind($0.name) != nil
+    }
     guard !works.isEmpty else {
       throw StageError(
-        .input, options.works.paths.joined(separator: ", "), "holds no .txt, .zip or .tar of works",
+        .input, options.works.isEmpty ? "works" : options.works.paths.joined(separator: ", "),
+        "what is wired or named holds no .txt, .zip or .tar of works",
         hint: "Name a folder such as cards/, or an archive of it.")
     }
     let largest = works.reduce(0) { max($0, AozoraContainer.kind($1.name) == .text ? $1.bytes : 8 << 20) }

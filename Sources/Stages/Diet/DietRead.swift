@@ -18,8 +18,9 @@ public struct DietRead: Stage {
 
     public static let fields = [
       OptionField(
-        "pages", \Self.pages, "JSON answers of /api/speech or /api/meeting, plain or compressed, or folders of them.",
-        required: true),
+        "pages", \Self.pages,
+        "JSON answers of /api/speech or /api/meeting, plain or compressed, or folders of them; needed where "
+          + "none are wired."),
       OptionField(
         "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
       OptionField(
@@ -37,8 +38,10 @@ public struct DietRead: Stage {
   public static let name = "diet.read"
   public static let revision = 1
   public static let summary = "Reads the National Diet's minutes, one meeting or one speech a document."
+  static let fetched = Input<Files>("pages", "Pages that another stage fetched.", required: false, many: true)
   static let speeches = Output<Documents>("speeches", "Speeches by meeting.", hidden: true)
   static let documents = Output<Documents>("documents", "One meeting or one speech a document.")
+  public static let inputs = [fetched.port]
   public static let outputs = [speeches.port, documents.port]
   public static let phases = ["split", "join"]
 
@@ -50,7 +53,9 @@ public struct DietRead: Stage {
   public init(options: Options) { self.options = options }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    tasks(phase: phase, pages: try context.files(options.pages), speeches: context.files(Self.speeches))
+    tasks(
+      phase: phase, pages: try context.files(Self.fetched, and: options.pages, named: "pages"),
+      speeches: context.files(Self.speeches))
   }
 
   func tasks(phase: String, pages: [ArtifactFile], speeches: [ArtifactFile]) -> [TaskPlan] {

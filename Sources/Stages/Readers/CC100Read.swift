@@ -15,7 +15,8 @@ public struct CC100Read: Stage {
 
     public static let fields = [
       OptionField(
-        "files", \Self.files, "Files such as ja.txt.xz, compressed or plain, or folders of them.", required: true),
+        "files", \Self.files,
+        "Files such as ja.txt.xz, compressed or plain, or folders of them; needed where none are wired."),
       OptionField("source", \Self.source, "The documents' source, which their ids begin with."),
       OptionField("maximumDocumentBytes", \Self.maximumDocumentBytes, "Larger documents are dropped."),
       OptionField(
@@ -27,7 +28,9 @@ public struct CC100Read: Stage {
   public static let name = "cc100.read"
   public static let revision = 1
   public static let summary = "Reads CC-100 files, documents parted by an empty line."
+  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
+  public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
   private let options: Options
@@ -35,7 +38,9 @@ public struct CC100Read: Stage {
   public init(options: Options) { self.options = options }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    try PlainTextReading.tasks(context.files(options.files), splits: true, rangeBytes: options.rangeBytes.bytes)
+    try PlainTextReading.tasks(
+      context.files(Self.fetched, and: options.files, named: "files"), splits: true,
+      rangeBytes: options.rangeBytes.bytes)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -19,7 +19,8 @@ public struct DocumentsRead: Stage {
     public init() {}
 
     public static let fields = [
-      OptionField("files", \Self.files, "JSON lines, plain, gz, zst, xz or bz2, or folders of them.", required: true),
+      OptionField(
+        "files", \Self.files, "JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired."),
       OptionField(
         "textField", \Self.textField, "Where the text stands; a dot leads into an object, as in content.body."),
       OptionField(
@@ -40,7 +41,9 @@ public struct DocumentsRead: Stage {
   public static let name = "documents.read"
   public static let revision = 1
   public static let summary = "Reads JSON lines of documents (Dolma, datatrove or plain), with field names as options."
+  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents.")
+  public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
   private static let smallFilesBytesPerTask: Int64 = 32 << 20
@@ -54,7 +57,8 @@ public struct DocumentsRead: Stage {
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    TaskPlan.grouped(try context.files(options.files), bytes: Self.smallFilesBytesPerTask)
+    TaskPlan.grouped(
+      try context.files(Self.fetched, and: options.files, named: "files"), bytes: Self.smallFilesBytesPerTask)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -12,7 +12,8 @@ public struct TextRead: Stage {
     public init() {}
 
     public static let fields = [
-      OptionField("files", \Self.files, "Text files, compressed or plain, or folders of them.", required: true),
+      OptionField(
+        "files", \Self.files, "Text files, compressed or plain, or folders of them; needed where none are wired."),
       OptionField(
         "document", \Self.document,
         "One document a file, a block of lines (blocks are parted by empty lines), or a line."),
@@ -29,7 +30,9 @@ public struct TextRead: Stage {
   public static let name = "text.read"
   public static let revision = 1
   public static let summary = "Reads plain text files: one document a file, a block or a line."
+  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
+  public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
   private let options: Options
@@ -38,7 +41,8 @@ public struct TextRead: Stage {
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     try PlainTextReading.tasks(
-      context.files(options.files), splits: options.document != .file, rangeBytes: options.rangeBytes.bytes)
+      context.files(Self.fetched, and: options.files, named: "files"), splits: options.document != .file,
+      rangeBytes: options.rangeBytes.bytes)
   }
 
   public func run(_ workspace: Workspace) throws {
