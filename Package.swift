@@ -64,7 +64,7 @@ let package = Package(
     .testTarget(
       name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
-      name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "TestKit", "pipeline-cli"],
+      name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "Stages", "TestKit", "pipeline-cli"],
       swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],

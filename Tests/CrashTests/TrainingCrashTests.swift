@@ -1,6 +1,7 @@
 import Glibc
 import PipelineKit
 import ShardKit
+@testable import Stages
 import TestKit
 import Testing
 
@@ -127,6 +128,55 @@ private let hasEngine =
     }
     #expect((difference / size).squareRoot() < 1e-5)
   }
+
+  /// Two machines, each with its own store and its own run of the document: both end with the model.
+  @Test func twoMachinesBothPublishTheModel() throws {
+    try write(steps: 20)
+    let port = "\(try freePort())"
+    func machine(_ rank: Int) throws -> ChildProcess {
+      try run(
+        "machine\(rank)",
+        environment: ["WORLD_SIZE": "2", "NODE_RANK": "\(rank)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port])
+    }
+    let first = try machine(0), second = try machine(1)
+    for child in [first, second] {
+      let outcome = try child.wait()
+      #expect(outcome.status == 0, "\(outcome.errors)\(outcome.output.suffix(500))")
+    }
+    let published = try results("machine0")
+    #expect(published.count >= 4)
+    let other = try results("machine1")
+    for (name, digest) in published { #expect(other[name] == digest, "\(name)") }
+  }
+
+  /// One of two machines dies: the other says so and does not wait for ever; together they go on at the checkpoint.
+  @Test func aMachineThatDiesEndsTheOthersAndBothGoOn() throws {
+    try write(steps: 400)
+    func machine(_ rank: Int, _ port: Int) throws -> ChildProcess {
+      try run(
+        "mortal\(rank)",
+        environment: ["WORLD_SIZE": "2", "NODE_RANK": "\(rank)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)"])
+    }
+    let port = try freePort()
+    let survivor = try machine(0, port), victim = try machine(1, port)
+    try waitForCheckpoint(in: "mortal0")
+    victim.signal(SIGKILL)
+    _ = try victim.wait()
+    let outcome = try survivor.wait()
+    #expect(outcome.status == 1)
+    #expect(outcome.output.contains("lost the others"), "\(outcome.output.suffix(800))")
+    let again = try freePort()
+    let both = try [machine(0, again), machine(1, again)]
+    for child in both {
+      let outcome = try child.wait()
+      #expect(outcome.status == 0, "\(outcome.output.suffix(800))")
+    }
+    #expect(try resumedAt("mortal0") > 0)
+    let weights = "weights.safetensors"
+    #expect(try results("mortal1")[weights] == results("mortal0")[weights])
+  }
+
+  private func freePort() throws -> Int { try TrainingCrew.freePort() }
 
   private func float(_ bytes: [UInt8], _ place: Int) -> Float {
     Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[place + $1]) << UInt32(8 * $1) })

@@ -5,8 +5,8 @@ import TrainerCore
 
 /// The child processes of one training on this machine, which find one another at a free port.
 ///
-/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines. Only
-/// the machine of rank 0 then has a model to publish; the stage fails on the others when training ends.
+/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines, which
+/// run the same document. Every machine publishes the model; checkpoints are gone on from where rank 0 has them.
 struct TrainingCrew {
   var job: String
   var processes: Int
@@ -18,6 +18,7 @@ struct TrainingCrew {
     var samples = 0
     var tokens = 0
     var seconds = 0.0
+    var tokensPerSecond = 0.0
     var peakMemoryBytes = 0
     var device = ""
     var parameters = 0
@@ -109,11 +110,12 @@ struct TrainingCrew {
           remainingSeconds: step.remainingSeconds))
     case .checkpoint: break
     case .warning(let text): workspace.warn("training", text)
-    case .done(let step, let samples, let tokens, let seconds, let peak):
+    case .done(let step, let samples, let tokens, let seconds, let tokensPerSecond, let peak):
       summary.step = step
       summary.samples = samples
       summary.tokens = tokens
       summary.seconds = seconds
+      summary.tokensPerSecond = tokensPerSecond
       summary.peakMemoryBytes = peak
     case .stopped(let step): summary.step = step
     }

@@ -53,10 +53,7 @@ struct TrainingResult {
     let json: JSONValue = [
       "device": .string(summary.device), "processes": .integer(summary.processes),
       "seconds": .number((summary.seconds * 10).rounded() / 10), "resumedAt": .integer(summary.resumedAt),
-      "tokensPerSecond": .number(
-        summary.seconds > 0
-          ? (Double(summary.tokens) * Double(summary.step - summary.resumedAt) / Double(max(1, summary.step))
-            / summary.seconds).rounded() : 0),
+      "tokensPerSecond": .number(summary.tokensPerSecond.rounded()),
       "peakMemoryBytes": .integer(summary.peakMemoryBytes),
     ]
     try workspace.write(Pretrain.report, name: "machine.json", Array(json.prettyText().utf8))

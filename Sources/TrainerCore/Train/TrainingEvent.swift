@@ -1,6 +1,6 @@
 import ShardKit
 
-/// What the first process of a training says while it works, one JSON object a line.
+/// What the first process of each machine says while it works, one JSON object a line.
 public enum TrainingEvent: Equatable, Sendable {
   /// `resumedAt`: the checkpoint's step that training goes on from; 0 for a start.
   case began(device: String, parameters: Int, processes: Int, resumedAt: Int)
@@ -8,7 +8,8 @@ public enum TrainingEvent: Equatable, Sendable {
   /// It is durable.
   case checkpoint(step: Int, bytes: Int)
   case warning(String)
-  case done(step: Int, samples: Int, tokens: Int, seconds: Double, peakMemoryBytes: Int)
+  /// `seconds` with the start; `tokensPerSecond` from the first step's end on.
+  case done(step: Int, samples: Int, tokens: Int, seconds: Double, tokensPerSecond: Double, peakMemoryBytes: Int)
   /// It was asked to stop and has written a checkpoint.
   case stopped(step: Int)
 }
@@ -62,10 +63,10 @@ extension TrainingEvent {
         "event": "checkpoint", "step": .integer(step), "bytes": .integer(bytes),
       ]
     case .warning(let text): ["event": "warning", "text": .string(text)]
-    case .done(let step, let samples, let tokens, let seconds, let peak):
+    case .done(let step, let samples, let tokens, let seconds, let tokensPerSecond, let peak):
       [
         "event": "done", "step": .integer(step), "samples": .integer(samples), "tokens": .integer(tokens),
-        "seconds": .number(seconds), "peakMemoryBytes": .integer(peak),
+        "seconds": .number(seconds), "tokensPerSecond": .number(tokensPerSecond), "peakMemoryBytes": .integer(peak),
       ]
     case .stopped(let step): ["event": "stopped", "step": .integer(step)]
     }
@@ -93,7 +94,7 @@ extension TrainingEvent {
     case "done":
       self = .done(
         step: integer("step"), samples: integer("samples"), tokens: integer("tokens"), seconds: number("seconds"),
-        peakMemoryBytes: integer("peakMemoryBytes"))
+        tokensPerSecond: number("tokensPerSecond"), peakMemoryBytes: integer("peakMemoryBytes"))
     case "stopped": self = .stopped(step: integer("step"))
     default: return nil
     }

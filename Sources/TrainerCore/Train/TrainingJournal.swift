@@ -1,6 +1,8 @@
 import ShardKit
 
-/// What the first process of a training writes down: checkpoints, metrics for people, TensorBoard and scrapers, events.
+/// What the first process on each machine writes down: checkpoints, metrics for people, TensorBoard and scrapers, events.
+///
+/// All machines hold the same weights after each step, so each writes the same checkpoints and publishes the same model.
 final class TrainingJournal {
   private let job: TrainingJob
   private let engine: Engine
@@ -10,6 +12,8 @@ final class TrainingJournal {
   private let store: CheckpointStore
   private var watch: TrainingWatch?
   private let began = monotonicSeconds()
+  /// Where the rate is counted from: the first step also sets the device up.
+  private var warm: (tokens: Int, seconds: Double)?
 
   static let checkpointFolder = "checkpoints"
   static let watchFolder = "watch"
@@ -48,6 +52,7 @@ final class TrainingJournal {
   }
 
   func record(_ metrics: StepMetrics) throws {
+    if warm == nil { warm = (metrics.tokens, monotonicSeconds()) }
     if let written = try store.poll() {
       listen(.checkpoint(step: written.step, bytes: written.bytes))
     }
@@ -70,9 +75,11 @@ final class TrainingJournal {
     try store.waitForWrite()
     try watch?.draw()
     guard isDone else { return listen(.stopped(step: step)) }
+    let now = monotonicSeconds()
+    let rate = warm.map { Double(tokens - $0.tokens) / max(1e-9, now - $0.seconds) } ?? 0
     listen(
       .done(
-        step: step, samples: step * job.batchSize, tokens: tokens, seconds: monotonicSeconds() - began,
+        step: step, samples: step * job.batchSize, tokens: tokens, seconds: now - began, tokensPerSecond: rate,
         peakMemoryBytes: try engine.peakMemoryBytes(device)))
   }
 }

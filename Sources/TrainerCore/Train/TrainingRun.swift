@@ -17,7 +17,7 @@ public final class TrainingRun {
   let optimizer: Optimizer
   let batches: BatchSource
   let shouldStop: () -> Bool
-  /// Of the first process alone.
+  /// Of the first process on each machine.
   let journal: TrainingJournal?
   private var tokens = 0
   private var pending: PendingStep?
@@ -28,7 +28,7 @@ public final class TrainingRun {
   private var step: Int { optimizer.step }
 
   /// - Parameters:
-  ///   - listen: told what happens, in the first process.
+  ///   - listen: told what happens, in the first process of each machine.
   ///   - shouldStop: asked after every step; all processes stop when one is to.
   public init(
     _ job: TrainingJob, engine: Engine, place: ProcessPlace = ProcessPlace(),
@@ -52,7 +52,8 @@ public final class TrainingRun {
     model = MaskedLanguageModel(encoder, parameters)
     optimizer = try Optimizer(parameters, job.optimizer)
     batches = try Self.batches(job, place)
-    journal = place.rank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
+    journal =
+      place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
   }
 
   private static func device(_ job: TrainingJob, _ place: ProcessPlace, _ engine: Engine) throws -> Device {
@@ -114,13 +115,15 @@ public final class TrainingRun {
       let share = try backward(microbatch)
       loss = if let sum = loss { try sum.plus(share) } else { share }
     }
-    let report = try TensorList([loss ?? engine.full(0, shape: [1], on: device), stopFlag()])
+    let own = microbatches.reduce(0) { $0 + $1.tokens }
+    let report = try TensorList([
+      loss ?? engine.full(0, shape: [1], on: device), stopFlag(), engine.full(Double(own), shape: [1], on: device),
+    ])
     if let group { try group.sum(report) }
     let norm = try optimizer.step(rate: rate, clip: job.clip, group: group)
-    tokens += microbatches.reduce(0) { $0 + $1.tokens } * place.size
     return PendingStep(
-      step: step, rate: rate, loss: report.tensors[0], stop: report.tensors[1], norm: norm, tokens: tokens,
-      epoch: microbatches.last?.epoch ?? 0, microbatches: microbatches)
+      step: step, rate: rate, loss: report.tensors[0], stop: report.tensors[1], norm: norm,
+      tokens: report.tensors[2], epoch: microbatches.last?.epoch ?? 0, microbatches: microbatches)
   }
 
   /// Adds a microbatch's part of the batch's gradient; its part of the loss.
@@ -150,21 +153,23 @@ public final class TrainingRun {
     pending = nil
     let loss = try last.loss.item(), norm = try last.norm.item()
     stopAgreed = try last.stop.item() > 0
+    tokens += Int(try last.tokens.item())
     try LossGuard.check(loss: loss, gradientNorm: norm, step: last.step, lastGood: journal?.lastGood) {
       last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }
     }
     let metrics = StepMetrics(
       step: last.step, loss: loss, learningRate: last.rate, gradientNorm: norm, epoch: last.epoch,
-      samples: last.step * job.batchSize, tokens: last.tokens)
+      samples: last.step * job.batchSize, tokens: tokens)
     try journal?.record(metrics)
   }
 
   // MARK: Checkpoints
 
-  /// Goes on from the newest whole checkpoint. The first process reads it and gives it to the others.
+  /// Goes on from the newest whole checkpoint. The first process of all reads it and gives it to the others, on
+  /// whatever machine.
   private func resume() throws {
     var began = 0
-    if let checkpoint = try journal?.newest() {
+    if isFirst, let checkpoint = try journal?.newest() {
       try checkpoint.check(fingerprint: job.fingerprint)
       try parameters.load(checkpoint, optimizer)
       tokens = checkpoint.state.tokens
@@ -196,8 +201,8 @@ public final class TrainingRun {
 private struct PendingStep {
   var step: Int
   var rate: Double
-  var loss, stop, norm: Tensor
-  var tokens: Int
+  /// Summed over all processes; `tokens` counts those that are not padding.
+  var loss, stop, norm, tokens: Tensor
   var epoch: Int
   var microbatches: [Microbatch]
 }
