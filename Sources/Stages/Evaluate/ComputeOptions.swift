@@ -4,11 +4,28 @@ import ShardKit
 import Synchronization
 import TrainerCore
 
-/// Where and in what numbers evaluation computes, for the options of several stages.
-struct ComputeSettings {
-  var device: Pretrain.Device
-  var precision: Pretrain.Precision
-  var threads: Int
+/// The options of every stage that computes with a model on texts: how words are cut, where and in what numbers.
+protocol ComputeOptions: StageOptions {
+  var mecabDictionary: String? { get set }
+  var device: Pretrain.Device { get set }
+  var precision: Pretrain.Precision { get set }
+  var threads: Int { get set }
+}
+
+extension ComputeOptions {
+  static var computeFields: [OptionField<Self>] {
+    [
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
+      OptionField(
+        "device", \Self.device, "'auto': a GPU where the engine finds one, else the CPU.", affectsOutput: false),
+      OptionField(
+        "precision", \Self.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
+      OptionField(
+        "threads", \Self.threads, "Threads of one task on the CPU. Tasks run beside one another.", in: 1...1024,
+        affectsOutput: false),
+    ]
+  }
 
   /// `cpu` or `cuda`, and the precision that this means.
   func resolved(_ engine: TrainingEngine) -> (device: String, precision: Parameters.Precision) {
@@ -21,10 +38,6 @@ struct ComputeSettings {
       }
     return (usesGPU ? "cuda" : "cpu", precision)
   }
-
-  static let deviceDocumentation = "'auto': a GPU where the engine finds one, else the CPU."
-  static let precisionDocumentation = "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."
-  static let threadsDocumentation = "Threads of one task on the CPU. Tasks run beside one another."
 }
 
 /// Hands out GPUs to tasks that run at once, the least busy first.

@@ -8,7 +8,7 @@ import TrainerCore
 /// Every combination of task, learning rate, epochs and seed is a task of its own: they run beside one another and
 /// resume apart. The report takes, for each task, the rate and the epochs with the best mean over the seeds.
 public struct EvaluateJGLUE: Stage {
-  public struct Options: StageOptions {
+  public struct Options: ComputeOptions {
     public var folder = InputFiles()
     public var tasks: [JGLUETask] = []
     public var learningRates = [5e-5, 3e-5, 2e-5]
@@ -24,27 +24,23 @@ public struct EvaluateJGLUE: Stage {
     public var threads = 1
     public init() {}
 
-    public static let fields = [
-      OptionField(
-        "folder", \Self.folder,
-        "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
-        required: true),
-      OptionField("tasks", \Self.tasks, "What to evaluate; none for all tasks that the folder has."),
-      OptionField("learningRates", \Self.learningRates, "Rates to try."),
-      OptionField("epochs", \Self.epochs, "Numbers of passes over the training set to try."),
-      OptionField("seeds", \Self.seeds, "Of the head's weights, shuffling and dropout: one run each."),
-      OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
-      OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
-      OptionField(
-        "maximumExamples", \Self.maximumExamples, "Examples taken of each file at most, for a quick look; 0 for all.",
-        in: 0...1 << 40),
-      OptionField("model", \Self.model, "The model's name in the table and the picture."),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField("device", \Self.device, ComputeSettings.deviceDocumentation, affectsOutput: false),
-      OptionField("precision", \Self.precision, ComputeSettings.precisionDocumentation),
-      OptionField("threads", \Self.threads, ComputeSettings.threadsDocumentation, in: 1...1024, affectsOutput: false),
-    ]
+    public static let fields =
+      [
+        OptionField(
+          "folder", \Self.folder,
+          "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
+          required: true),
+        OptionField("tasks", \Self.tasks, "What to evaluate; none for all tasks that the folder has."),
+        OptionField("learningRates", \Self.learningRates, "Rates to try."),
+        OptionField("epochs", \Self.epochs, "Numbers of passes over the training set to try."),
+        OptionField("seeds", \Self.seeds, "Of the head's weights, shuffling and dropout: one run each."),
+        OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
+        OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
+        OptionField(
+          "maximumExamples", \Self.maximumExamples, "Examples taken of each file at most, for a quick look; 0 for all.",
+          in: 0...1 << 40),
+        OptionField("model", \Self.model, "The model's name in the table and the picture."),
+      ] + computeFields
   }
 
   public static let name = "evaluate.jglue"
@@ -139,8 +135,7 @@ public struct EvaluateJGLUE: Stage {
   private func tune(_ workspace: Workspace) throws {
     let run = try JGLUERun(workspace.task.files.first { $0.name.hasSuffix(JGLUERun.fileSuffix) }!)
     let engine = try TrainingEngine.require()
-    let settings = ComputeSettings(device: options.device, precision: options.precision, threads: options.threads)
-    let (device, precision) = settings.resolved(engine)
+    let (device, precision) = options.resolved(engine)
     var job = FineTuningJob()
     job.task = run.task
     job.learningRate = run.learningRate

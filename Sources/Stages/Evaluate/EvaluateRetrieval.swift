@@ -5,7 +5,7 @@ import TrainerCore
 
 /// How well an encoder's vectors find the documents that answer a query: nDCG@10 over cosines.
 public struct EvaluateRetrieval: Stage {
-  public struct Options: StageOptions {
+  public struct Options: ComputeOptions {
     public var queries = InputFiles()
     public var corpus = InputFiles()
     public var judgements = InputFiles()
@@ -19,21 +19,17 @@ public struct EvaluateRetrieval: Stage {
     public var threads = 1
     public init() {}
 
-    public static let fields = [
-      OptionField("queries", \Self.queries, "JSON lines with id and text.", required: true),
-      OptionField("corpus", \Self.corpus, "JSON lines with id, text and maybe title; a task a file.", required: true),
-      OptionField(
-        "judgements", \Self.judgements, "TREC's columns (query 0 document relevance), or JSON lines.", required: true),
-      OptionField("pooling", \Self.pooling, "A text's vector: 'mean' of its tokens', or 'cls', its first token's."),
-      OptionField("queryPrefix", \Self.queryPrefix, "Before each query, such as \"query: \"."),
-      OptionField("documentPrefix", \Self.documentPrefix, "Before each document."),
-      OptionField("maximumLength", \Self.maximumLength, "Tokens of a text at most.", in: 8...1 << 20),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField("device", \Self.device, ComputeSettings.deviceDocumentation, affectsOutput: false),
-      OptionField("precision", \Self.precision, ComputeSettings.precisionDocumentation),
-      OptionField("threads", \Self.threads, ComputeSettings.threadsDocumentation, in: 1...1024, affectsOutput: false),
-    ]
+    public static let fields =
+      [
+        OptionField("queries", \Self.queries, "JSON lines with id and text.", required: true),
+        OptionField("corpus", \Self.corpus, "JSON lines with id, text and maybe title; a task a file.", required: true),
+        OptionField(
+          "judgements", \Self.judgements, "TREC's columns (query 0 document relevance), or JSON lines.", required: true),
+        OptionField("pooling", \Self.pooling, "A text's vector: 'mean' of its tokens', or 'cls', its first token's."),
+        OptionField("queryPrefix", \Self.queryPrefix, "Before each query, such as \"query: \"."),
+        OptionField("documentPrefix", \Self.documentPrefix, "Before each document."),
+        OptionField("maximumLength", \Self.maximumLength, "Tokens of a text at most.", in: 8...1 << 20),
+      ] + computeFields
   }
 
   public static let name = "evaluate.retrieval"
@@ -87,9 +83,8 @@ public struct EvaluateRetrieval: Stage {
     _ workspace: Workspace, _ texts: ArtifactFile, prefix: String, _ change: (inout EmbeddingJob) -> Void
   ) throws -> String {
     let engine = try TrainingEngine.require()
-    let settings = ComputeSettings(device: options.device, precision: options.precision, threads: options.threads)
     var job = EmbeddingJob()
-    (job.device, job.precision) = settings.resolved(engine)
+    (job.device, job.precision) = options.resolved(engine)
     job.threads = options.threads
     job.use(workspace.task.files)
     job.dictionary = options.mecabDictionary

@@ -6,7 +6,7 @@ import TrainerCore
 /// How well distances between sentences follow people's judgement, by JMTEB's protocol: of four similarities, the one
 /// with the highest Spearman correlation on the validation set is scored on the test set.
 public struct EvaluateSTS: Stage {
-  public struct Options: StageOptions {
+  public struct Options: ComputeOptions {
     public var validation = InputFiles()
     public var test = InputFiles()
     public var pooling = Pooling.mean
@@ -17,19 +17,17 @@ public struct EvaluateSTS: Stage {
     public var threads = 1
     public init() {}
 
-    public static let fields = [
-      OptionField(
-        "validation", \Self.validation, "JSON lines with sentence1, sentence2 and label, to choose the similarity by.",
-        required: true),
-      OptionField("test", \Self.test, "The same, to score.", required: true),
-      OptionField("pooling", \Self.pooling, "A sentence's vector: 'mean' of its tokens', or 'cls', its first token's."),
-      OptionField("maximumLength", \Self.maximumLength, "Tokens of a sentence at most.", in: 8...1 << 20),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField("device", \Self.device, ComputeSettings.deviceDocumentation, affectsOutput: false),
-      OptionField("precision", \Self.precision, ComputeSettings.precisionDocumentation),
-      OptionField("threads", \Self.threads, ComputeSettings.threadsDocumentation, in: 1...1024, affectsOutput: false),
-    ]
+    public static let fields =
+      [
+        OptionField(
+          "validation", \Self.validation,
+          "JSON lines with sentence1, sentence2 and label, to choose the similarity by.",
+          required: true),
+        OptionField("test", \Self.test, "The same, to score.", required: true),
+        OptionField(
+          "pooling", \Self.pooling, "A sentence's vector: 'mean' of its tokens', or 'cls', its first token's."),
+        OptionField("maximumLength", \Self.maximumLength, "Tokens of a sentence at most.", in: 8...1 << 20),
+      ] + computeFields
   }
 
   public static let name = "evaluate.sts"
@@ -89,9 +87,8 @@ public struct EvaluateSTS: Stage {
       }
     }
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
-    let settings = ComputeSettings(device: options.device, precision: options.precision, threads: options.threads)
     var job = EmbeddingJob()
-    (job.device, job.precision) = settings.resolved(engine)
+    (job.device, job.precision) = options.resolved(engine)
     job.threads = options.threads
     job.use(workspace.task.files)
     job.dictionary = options.mecabDictionary

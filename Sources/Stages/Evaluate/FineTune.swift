@@ -7,7 +7,7 @@ import TrainerCore
 ///
 /// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights.
 public struct FineTune: Stage {
-  public struct Options: StageOptions {
+  public struct Options: ComputeOptions {
     public var task = JGLUETask.jsts
     public var train = InputFiles()
     public var test = InputFiles()
@@ -25,28 +25,24 @@ public struct FineTune: Stage {
     public var threads = 1
     public init() {}
 
-    public static let fields = [
-      OptionField(
-        "task", \Self.task,
-        "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
-          + "five choices, 'jsquad' a part of a paragraph."),
-      OptionField("train", \Self.train, "Files to learn from, in the task's form.", required: true),
-      OptionField("test", \Self.test, "Files to score on.", required: true),
-      OptionField("learningRate", \Self.learningRate, "The highest rate.", in: 0...1),
-      OptionField("epochs", \Self.epochs, "Passes over the examples.", in: 1...1000),
-      OptionField("batchSize", \Self.batchSize, "Examples of a step.", in: 1...1 << 16),
-      OptionField("maximumLength", \Self.maximumLength, "Tokens of an input at most.", in: 16...1 << 16),
-      OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
-      OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
-      OptionField("seed", \Self.seed, "Of the head's weights, shuffling and dropout.", in: 0...1 << 31),
-      OptionField(
-        "maximumExamples", \Self.maximumExamples, "Examples taken of each set at most; 0 for all.", in: 0...1 << 40),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField("device", \Self.device, ComputeSettings.deviceDocumentation, affectsOutput: false),
-      OptionField("precision", \Self.precision, ComputeSettings.precisionDocumentation),
-      OptionField("threads", \Self.threads, ComputeSettings.threadsDocumentation, in: 1...1024, affectsOutput: false),
-    ]
+    public static let fields =
+      [
+        OptionField(
+          "task", \Self.task,
+          "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
+            + "five choices, 'jsquad' a part of a paragraph."),
+        OptionField("train", \Self.train, "Files to learn from, in the task's form.", required: true),
+        OptionField("test", \Self.test, "Files to score on.", required: true),
+        OptionField("learningRate", \Self.learningRate, "The highest rate.", in: 0...1),
+        OptionField("epochs", \Self.epochs, "Passes over the examples.", in: 1...1000),
+        OptionField("batchSize", \Self.batchSize, "Examples of a step.", in: 1...1 << 16),
+        OptionField("maximumLength", \Self.maximumLength, "Tokens of an input at most.", in: 16...1 << 16),
+        OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
+        OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
+        OptionField("seed", \Self.seed, "Of the head's weights, shuffling and dropout.", in: 0...1 << 31),
+        OptionField(
+          "maximumExamples", \Self.maximumExamples, "Examples taken of each set at most; 0 for all.", in: 0...1 << 40),
+      ] + computeFields
   }
 
   public static let name = "finetune"
@@ -96,9 +92,8 @@ public struct FineTune: Stage {
   }
 
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
-    let settings = ComputeSettings(device: options.device, precision: options.precision, threads: options.threads)
     var job = FineTuningJob()
-    (job.device, job.precision) = settings.resolved(engine)
+    (job.device, job.precision) = options.resolved(engine)
     job.threads = options.threads
     job.task = options.task
     let files = workspace.task.files
