@@ -96,20 +96,10 @@ static int group_broadcast(pt_group *group, pt_tensor *const *tensors, size_t co
   });
 }
 
-// A sum of one number: every backend has it, and it ends when all have come.
-static int group_barrier(pt_group *group) {
-  return guarded([&] {
-    std::vector<at::Tensor> one{at::ones({1}, at::TensorOptions(at::kFloat).device(group->device))};
-    group->backend->allreduce(one)->wait();
-    one[0].item();
-  });
-}
-
 void add_group_functions(pt_engine &engine) {
   engine.group_join = group_join;
   engine.group_sum = group_sum;
   engine.group_broadcast = group_broadcast;
-  engine.group_barrier = group_barrier;
   engine.group_leave = [](pt_group *group) { delete group; };
 }
 

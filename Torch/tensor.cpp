@@ -57,15 +57,6 @@ static int unary(const pt_tensor *x, int32_t function, pt_tensor **out) {
     switch (function) {
       case PT_TANH: return at::tanh(x->value);
       case PT_GELU: return at::gelu(x->value);
-      case PT_RELU: return at::relu(x->value);
-      case PT_EXP: return at::exp(x->value);
-      case PT_LOG: return at::log(x->value);
-      case PT_SQRT: return at::sqrt(x->value);
-      case PT_SIGMOID: return at::sigmoid(x->value);
-      case PT_NEGATE: return at::neg(x->value);
-      case PT_ABS: return at::abs(x->value);
-      case PT_COS: return at::cos(x->value);
-      case PT_SIN: return at::sin(x->value);
       default: throw std::invalid_argument("an unknown function");
     }
   });
@@ -108,14 +99,8 @@ void add_tensor_functions(pt_engine &engine) {
   engine.reshape = [](const pt_tensor *x, const int64_t *sizes, size_t rank, pt_tensor **out) {
     return giving(out, [&] { return x->value.reshape(shape(sizes, rank)); });
   };
-  engine.transpose = [](const pt_tensor *x, int32_t a, int32_t b, pt_tensor **out) {
-    return giving(out, [&] { return x->value.transpose(a, b); });
-  };
   engine.narrow = [](const pt_tensor *x, int32_t dimension, int64_t start, int64_t length, pt_tensor **out) {
     return giving(out, [&] { return x->value.narrow(dimension, start, length); });
-  };
-  engine.concatenate = [](pt_tensor *const *tensors, size_t count, int32_t dimension, pt_tensor **out) {
-    return giving(out, [&] { return at::cat(list(tensors, count), dimension); });
   };
   engine.expand = [](const pt_tensor *x, const int64_t *sizes, size_t rank, pt_tensor **out) {
     return giving(out, [&] { return x->value.expand(shape(sizes, rank)); });
@@ -137,21 +122,12 @@ void add_tensor_functions(pt_engine &engine) {
   engine.affine = [](const pt_tensor *x, double scale, double shift, pt_tensor **out) {
     return giving(out, [&] { return shift == 0 ? x->value * scale : x->value * scale + shift; });
   };
-  engine.matmul = [](const pt_tensor *a, const pt_tensor *b, pt_tensor **out) {
-    return giving(out, [&] { return at::matmul(a->value, b->value); });
-  };
   engine.unary = unary;
   engine.sum = sum;
   engine.mean = mean;
   engine.norm = norm;
   engine.argmax = [](const pt_tensor *x, int32_t dimension, pt_tensor **out) {
     return giving(out, [&] { return x->value.argmax(dimension); });
-  };
-  engine.equal = [](const pt_tensor *a, const pt_tensor *b, pt_tensor **out) {
-    return giving(out, [&] { return a->value.eq(b->value); });
-  };
-  engine.softmax = [](const pt_tensor *x, int32_t dimension, bool logarithm, pt_tensor **out) {
-    return giving(out, [&] { return logarithm ? x->value.log_softmax(dimension) : x->value.softmax(dimension); });
   };
 }
 

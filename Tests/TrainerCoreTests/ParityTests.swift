@@ -100,9 +100,9 @@ struct ParityTests {
 
   @Test func anErrorOfTheEnginesIsASentence() throws {
     let engine = TinyModel.engine!
-    let a = try engine.full(1, shape: [2, 3]), b = try engine.full(1, shape: [2, 3])
-    let error = #expect(throws: TorchError.self) { try a.matmul(b) }
-    #expect(error?.description.contains("matmul: ") == true)
+    let a = try engine.full(1, shape: [2, 3]), b = try engine.full(1, shape: [3, 2])
+    let error = #expect(throws: TorchError.self) { try a.plus(b) }
+    #expect(error?.description.contains("add: ") == true)
     #expect(error?.description.contains("\n") == false)
   }
 }

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // Raised with every change of this header; the loader refuses another.
-#define PIPELINE_TORCH_ABI 1
+#define PIPELINE_TORCH_ABI 2
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
@@ -67,9 +67,7 @@ typedef struct {
 
   // Shapes and rows
   int (*reshape)(const pt_tensor *, const int64_t *shape, size_t rank, pt_tensor **out);
-  int (*transpose)(const pt_tensor *, int32_t a, int32_t b, pt_tensor **out);
   int (*narrow)(const pt_tensor *, int32_t dimension, int64_t start, int64_t length, pt_tensor **out);
-  int (*concatenate)(pt_tensor *const *, size_t count, int32_t dimension, pt_tensor **out);
   int (*expand)(const pt_tensor *, const int64_t *shape, size_t rank, pt_tensor **out);
   int (*select_rows)(const pt_tensor *, const pt_tensor *rows, pt_tensor **out);                    // [n, d], [m] → [m, d]
   int (*scatter_rows)(const pt_tensor *, const pt_tensor *rows, int64_t total, pt_tensor **out);    // [m, d], [m] → [total, d], zeros elsewhere
@@ -79,14 +77,11 @@ typedef struct {
   int (*multiply)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
   int (*divide)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
   int (*affine)(const pt_tensor *, double scale, double shift, pt_tensor **out);     // scale·a + shift
-  int (*matmul)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
   int (*unary)(const pt_tensor *, int32_t function, pt_tensor **out);                // see pt_unary
   int (*sum)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);      // dimension below -rank: over all
   int (*mean)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);
   int (*norm)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);     // Euclidean
   int (*argmax)(const pt_tensor *, int32_t dimension, pt_tensor **out);
-  int (*equal)(const pt_tensor *, const pt_tensor *, pt_tensor **out);
-  int (*softmax)(const pt_tensor *, int32_t dimension, bool logarithm, pt_tensor **out);
 
   // Of a transformer
   int (*embedding)(const pt_tensor *weight, const pt_tensor *ids, int64_t padding, pt_tensor **out);   // [V, d], [n] → [n, d]
@@ -122,11 +117,10 @@ typedef struct {
                     double timeout_seconds, pt_group **out);
   int (*group_sum)(pt_group *, pt_tensor *const *, size_t count);                    // in place, on every rank
   int (*group_broadcast)(pt_group *, pt_tensor *const *, size_t count, int32_t root);
-  int (*group_barrier)(pt_group *);
   void (*group_leave)(pt_group *);
 } pt_engine;
 
-enum pt_unary { PT_TANH = 0, PT_GELU = 1, PT_RELU = 2, PT_EXP = 3, PT_LOG = 4, PT_SQRT = 5, PT_SIGMOID = 6, PT_NEGATE = 7, PT_ABS = 8, PT_COS = 9, PT_SIN = 10 };
+enum pt_unary { PT_TANH = 0, PT_GELU = 1 };
 
 // The library's one exported symbol. NULL when it does not speak the asked ABI.
 const pt_engine *pipeline_torch_engine(uint32_t abi);

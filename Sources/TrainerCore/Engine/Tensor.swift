@@ -90,9 +90,6 @@ public final class Tensor: @unchecked Sendable {
     let sizes = shape.map(Int64.init)
     return try engine.make("expand") { table.expand(handle, sizes, sizes.count, $0) }
   }
-  public func transpose(_ a: Int, _ b: Int) throws(TorchError) -> Tensor {
-    try engine.make("transpose") { table.transpose(handle, Int32(a), Int32(b), $0) }
-  }
   public func narrow(_ dimension: Int, from start: Int, count: Int) throws(TorchError) -> Tensor {
     try engine.make("narrow") { table.narrow(handle, Int32(dimension), Int64(start), Int64(count), $0) }
   }
@@ -120,14 +117,9 @@ public final class Tensor: @unchecked Sendable {
   public func scaled(_ scale: Double, plus shift: Double = 0) throws(TorchError) -> Tensor {
     try engine.make("affine") { table.affine(handle, scale, shift, $0) }
   }
-  public func matmul(_ other: Tensor) throws(TorchError) -> Tensor {
-    try engine.make("matmul") { table.matmul(handle, other.handle, $0) }
-  }
 
   public func tanh() throws(TorchError) -> Tensor { try unary(PT_TANH) }
   public func gelu() throws(TorchError) -> Tensor { try unary(PT_GELU) }
-  public func exp() throws(TorchError) -> Tensor { try unary(PT_EXP) }
-  public func log() throws(TorchError) -> Tensor { try unary(PT_LOG) }
 
   private func unary(_ function: pt_unary) throws(TorchError) -> Tensor {
     try engine.make("unary") { table.unary(handle, Int32(function.rawValue), $0) }
@@ -146,15 +138,6 @@ public final class Tensor: @unchecked Sendable {
   }
   public func argmax(_ dimension: Int) throws(TorchError) -> Tensor {
     try engine.make("argmax") { table.argmax(handle, Int32(dimension), $0) }
-  }
-  public func equal(_ other: Tensor) throws(TorchError) -> Tensor {
-    try engine.make("equal") { table.equal(handle, other.handle, $0) }
-  }
-  public func softmax(_ dimension: Int) throws(TorchError) -> Tensor {
-    try engine.make("softmax") { table.softmax(handle, Int32(dimension), false, $0) }
-  }
-  public func logSoftmax(_ dimension: Int) throws(TorchError) -> Tensor {
-    try engine.make("softmax") { table.softmax(handle, Int32(dimension), true, $0) }
   }
 }
 
@@ -197,10 +180,5 @@ extension Engine {
     return try make("normal") {
       table.pointee.normal(0, deviation, DType.float32.rawValue, sizes, sizes.count, device.value, $0)
     }
-  }
-
-  public func concatenate(_ tensors: [Tensor], _ dimension: Int = 0) throws(TorchError) -> Tensor {
-    let handles = tensors.map { Optional($0.handle) }
-    return try make("concatenate") { table.pointee.concatenate(handles, handles.count, Int32(dimension), $0) }
   }
 }

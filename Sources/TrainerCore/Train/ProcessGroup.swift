@@ -46,11 +46,6 @@ public final class ProcessGroup: @unchecked Sendable {
     }
   }
 
-  /// Waits for all processes.
-  public func barrier() throws(TorchError) {
-    try lost { () throws(TorchError) in try engine.check("group_barrier", engine.table.pointee.group_barrier(handle)) }
-  }
-
   private func lost(_ body: () throws(TorchError) -> Void) throws(TorchError) {
     do { try body() } catch {
       throw TorchError(
