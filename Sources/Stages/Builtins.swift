@@ -15,6 +15,7 @@ extension StageRegistry {
     StageDescription(FineTune.self),
     StageDescription(HuggingFaceRead.self),
     StageDescription(HTTPDownload.self),
+    StageDescription(JATSExtract.self),
     StageDescription(LLMJPSample.self),
     StageDescription(EvaluateJGLUE.self),
     StageDescription(EvaluateRetrieval.self),

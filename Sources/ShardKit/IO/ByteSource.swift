@@ -81,7 +81,12 @@ public enum Compression: String, Sendable, CaseIterable {
 
   /// By the first bytes of a file, so that a wrong extension does no harm.
   public static func detect(_ path: String) throws(ShardError) -> Compression {
-    var head = try FileSource(path, length: 6).readAll()
+    detect(try FileSource(path, length: 6).readAll())
+  }
+
+  /// The same for bytes in memory.
+  public static func detect(_ bytes: [UInt8]) -> Compression {
+    var head = Array(bytes.prefix(6))
     head.append(contentsOf: repeatElement(0, count: 6 - head.count))
     if head.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) || (head[0] & 0xF0 == 0x50 && head[1...3] == [0x2A, 0x4D, 0x18]) {
       return .zstd

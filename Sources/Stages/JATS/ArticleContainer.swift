@@ -1,0 +1,58 @@
+import PipelineKit
+import ShardKit
+
+/// Articles in files of several kinds: one by one, in zips, in tars; each plain or compressed.
+enum ArticleContainer {
+  enum Kind: Equatable { case article(isPacked: Bool), zip, tar }
+
+  private static let packings = [".gz", ".zst", ".xz", ".bz2"]
+
+  static func kind(_ name: String) -> Kind? {
+    var name = name.lowercased()
+    if name.hasSuffix(".zip") { return .zip }
+    if name.hasSuffix(".tgz") { return .tar }
+    let packing = packings.first { name.hasSuffix($0) }
+    if let packing { name.removeLast(packing.count) }
+    if name.hasSuffix(".tar") { return .tar }
+    return name.hasSuffix(".xml") || name.hasSuffix(".nxml") ? .article(isPacked: packing != nil) : nil
+  }
+
+  /// An article's XML, and how to get it.
+  struct Article {
+    /// The path below the folder; behind it, for a member of an archive, the path inside.
+    var place: String
+    var read: () throws -> [UInt8]
+  }
+
+  /// Calls `body` with every article, in the container's order. Bytes are read only when `body` asks for them.
+  ///
+  /// An archive's own damage is thrown here; what `read` throws concerns one article alone.
+  static func forEachArticle(in file: ArtifactFile, limit: Int, _ body: (Article) throws -> Void) throws {
+    switch kind(file.name) {
+    case nil: return
+    case .article:
+      try body(Article(place: file.name) { try openSource(file.path).readAll(limit: limit) })
+    case .zip:
+      let zip = try ZipReader(path: file.path)
+      for entry in zip.entries where !entry.isDirectory {
+        let name = String(decoding: entry.name, as: UTF8.self)
+        guard ArchivePath.isSafe(name), case .article = kind(name) else { continue }
+        try body(Article(place: "\(file.name)/\(name)") { try unpacked(zip.read(entry, limit: limit), name, limit) })
+      }
+    case .tar:
+      let tar = TarReader(try openSource(file.path))
+      while let member = try tar.next() {
+        guard member.isFile, ArchivePath.isSafe(member.name), case .article = kind(member.name) else { continue }
+        let name = member.name
+        try body(Article(place: "\(file.name)/\(name)") { try unpacked(tar.readMember(limit: limit), name, limit) })
+      }
+    }
+  }
+
+  /// A compressed member, decompressed by its first bytes.
+  private static func unpacked(_ bytes: [UInt8], _ name: String, _ limit: Int) throws -> [UInt8] {
+    guard kind(name) == .article(isPacked: true) else { return bytes }
+    let compression = Compression.detect(bytes)
+    return try decompress(MemorySource(bytes, name: name), compression).readAll(limit: limit)
+  }
+}

@@ -1,0 +1,205 @@
+/// Takes citations out of a block, with the brackets, commas and lead words ("see", "e.g.") that held nothing else.
+///
+/// A marker goes if it is a number, or stands inside brackets: "[1]–[3]", "(Smith 2004; Jones 2005)". Names that are part
+/// of a sentence ("as Smith (2004) showed") stay, because without them the sentence is broken. A marker without
+/// characters is the place of something else that was left out, such as a formula.
+/// One pass over the block, which looks back a bounded number of bytes.
+struct CitationTidying {
+  static func tidied(_ text: [UInt8]) -> [UInt8] {
+    text.withUnsafeBufferPointer { text in
+      var tidying = CitationTidying(text)
+      return tidying.run()
+    }
+  }
+
+  private let text: UnsafeBufferPointer<UInt8>
+  private var out: [UInt8] = []
+  private var at = 0
+  /// Brackets that are open in `out`.
+  private var depth = 0
+
+  private static let longestLead = 40
+
+  private init(_ text: UnsafeBufferPointer<UInt8>) {
+    self.text = text
+    out.reserveCapacity(text.count)
+  }
+
+  private mutating func run() -> [UInt8] {
+    while at < text.count {
+      if text[at] == BlockText.citationStart {
+        let end = markerEnd(at)
+        let marker = UnsafeBufferPointer(rebasing: text[(at + 1)..<end])
+        at = min(end + 1, text.count)
+        if depth > 0 || Self.isNumber(marker) {
+          takeRun()
+          close()
+        } else {
+          out.append(contentsOf: marker.filter { $0 > 2 })
+        }
+        continue
+      }
+      if let bracket = Bracket(text, at) { depth = max(0, depth + (bracket.isOpening ? 1 : -1)) }
+      if text[at] != BlockText.citationEnd { out.append(text[at]) }
+      at += 1
+    }
+    return out
+  }
+
+  private func markerEnd(_ start: Int) -> Int {
+    var end = start + 1
+    while end < text.count && text[end] != BlockText.citationEnd { end += 1 }
+    return end
+  }
+
+  /// Digits, signs and single letters ("12a", "*"), but no words.
+  private static func isNumber(_ marker: UnsafeBufferPointer<UInt8>) -> Bool {
+    var letters = 0
+    for (index, byte) in marker.enumerated() {
+      switch byte {
+      case 0x41...0x5A, 0x61...0x7A, 0xC3...0xDF: letters += 1
+      case 0xE4...0xED: return false
+      case 0xE3 where index + 1 < marker.count && marker[index + 1] > 0x80: return false
+      case 0x80...0xBF: break
+      default: letters = 0
+      }
+      if letters > 1 { return false }
+    }
+    return true
+  }
+
+  /// Goes on over further markers that only separators part from this one.
+  private mutating func takeRun() {
+    while true {
+      var next = at
+      while let length = separator(next) { next += length }
+      guard next < text.count, text[next] == BlockText.citationStart else { return }
+      let end = markerEnd(next)
+      guard depth > 0 || Self.isNumber(UnsafeBufferPointer(rebasing: text[(next + 1)..<end])) else { return }
+      at = min(end + 1, text.count)
+    }
+  }
+
+  /// Closes the gap: takes the whole bracket if nothing else is in it, else the separator on one side.
+  private mutating func close() {
+    var hadSpace = dropSpace()
+    while let (opening, after) = emptyBracket() {
+      out.removeLast(out.count - opening)
+      depth = max(0, depth - 1)
+      at = after
+      takeRun()
+      hadSpace = dropSpace() || hadSpace
+    }
+    var right = at
+    while let length = separator(right) { right += length }
+    if right < text.count, let bracket = Bracket(text, right), !bracket.isOpening {
+      while let last = out.last, Self.spaceOrComma.contains(last) { out.removeLast() }
+      at = right
+    } else if out.isEmpty || endsInOpening {
+      at = right
+    } else if let last = out.last, Self.spaceOrComma.contains(last), at < text.count, text[at] != 32,
+      let length = separator(at)
+    {
+      at += length
+    } else if hadSpace, at < text.count, isWordByte(text[at]) {
+      out.append(32)
+    }
+  }
+
+  private mutating func dropSpace() -> Bool {
+    guard out.last == 32 else { return false }
+    while out.last == 32 { out.removeLast() }
+    return true
+  }
+
+  /// The bracket around this place, if only separators and lead words share it: where it opens in `out`, and where the
+  /// text goes on behind it.
+  private func emptyBracket() -> (opening: Int, after: Int)? {
+    var right = at
+    while let length = separator(right) { right += length }
+    guard let closing = Bracket(text, right), !closing.isOpening else { return nil }
+    return out.withUnsafeBufferPointer { out in
+      var index = out.count - 1
+      let floor = max(0, out.count - Self.longestLead)
+      while index >= floor {
+        if let bracket = Bracket(out, index) {
+          guard bracket.isOpening, Self.isLead(out[(index + bracket.length)...]) else { return nil }
+          return (index, right + closing.length)
+        }
+        index -= 1
+      }
+      return nil
+    }
+  }
+
+  private var endsInOpening: Bool {
+    out.withUnsafeBufferPointer { out in
+      [1, 3].contains { length in
+        guard out.count >= length, let bracket = Bracket(out, out.count - length) else { return false }
+        return bracket.isOpening && bracket.length == length
+      }
+    }
+  }
+
+  private static func isLead(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+    String(decoding: bytes, as: UTF8.self).lowercased().split(whereSeparator: { " ,;:.–-".contains($0) })
+      .allSatisfy { leads.contains($0) }
+  }
+
+  private static let leads: Set<Substring> = [
+    "see", "also", "e", "g", "eg", "i", "ie", "cf", "reviewed", "in", "for", "review", "reviews", "a", "and", "ref",
+    "refs", "reference", "references", "by", "from", "as", "文献",
+  ]
+  private static let spaceOrComma: [UInt8] = [32, UInt8(ascii: ","), UInt8(ascii: ";")]
+
+  private func isWordByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0xC3...0xDF: true
+    case UInt8(ascii: "("), UInt8(ascii: "["): true
+    default: false
+    }
+  }
+
+  /// The length of what may stand between two markers, if it stands here.
+  private func separator(_ index: Int) -> Int? {
+    guard index < text.count else { return nil }
+    switch text[index] {
+    case 32, UInt8(ascii: ","), UInt8(ascii: ";"), UInt8(ascii: "-"), UInt8(ascii: "&"), UInt8(ascii: "~"): return 1
+    case UInt8(ascii: "a"):
+      guard index > 0, text[index - 1] == 32, index + 3 < text.count else { return nil }
+      let isAnd = text[index + 1] == UInt8(ascii: "n") && text[index + 2] == UInt8(ascii: "d")
+      return isAnd && (text[index + 3] == 32 || text[index + 3] == BlockText.citationStart) ? 3 : nil
+    case 0xE2, 0xE3, 0xEF: return Self.wideSeparators.contains { text[index...].starts(with: $0) } ? 3 : nil
+    default: return nil
+    }
+  }
+
+  private static let wideSeparators = ["‐", "‑", "–", "—", "−", "、", "，", "；", "・", "～", "〜"].map { Array($0.utf8) }
+}
+
+/// A round or square bracket, of ASCII or full width.
+private struct Bracket {
+  var isOpening: Bool
+  var length: Int
+
+  init?(_ text: UnsafeBufferPointer<UInt8>, _ index: Int) {
+    guard index < text.count else { return nil }
+    switch text[index] {
+    case UInt8(ascii: "("), UInt8(ascii: "["): (isOpening, length) = (true, 1)
+    case UInt8(ascii: ")"), UInt8(ascii: "]"): (isOpening, length) = (false, 1)
+    case 0xEF where index + 2 < text.count && text[index + 1] == 0xBC:
+      switch text[index + 2] {
+      case 0x88, 0xBB: (isOpening, length) = (true, 3)
+      case 0x89, 0xBD: (isOpening, length) = (false, 3)
+      default: return nil
+      }
+    case 0xE3 where index + 2 < text.count && text[index + 1] == 0x80:
+      switch text[index + 2] {
+      case 0x90, 0x94: (isOpening, length) = (true, 3)
+      case 0x91, 0x95: (isOpening, length) = (false, 3)
+      default: return nil
+      }
+    default: return nil
+    }
+  }
+}

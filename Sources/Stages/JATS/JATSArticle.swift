@@ -1,0 +1,58 @@
+/// An article as it was read: what is said of it, and its text in blocks.
+struct JATSArticle {
+  var type = ""
+  /// The primary language as written, in lower case: `en`, `ja`.
+  var language = ""
+  var journal = ""
+  var pmcid = ""
+  var pmid = ""
+  var doi = ""
+  /// The earliest year of publication.
+  var year: Int?
+  var license = LicenseStatements()
+  /// A notice that retracts this article, or that this article is.
+  var retraction: String?
+  var title: [UInt8] = []
+  /// Everything but the body: abstracts, translated titles.
+  var front: [Block] = []
+  var body: [Block] = []
+  var back: [Block] = []
+  var subArticles = 0
+  var unknownEntities: [String] = []
+
+  struct Block {
+    enum Kind: Equatable { case title, heading(level: Int), paragraph, item, preformatted }
+    var kind: Kind
+    var text: [UInt8]
+
+    var level: Int? { if case .heading(let level) = kind { level } else { nil } }
+  }
+
+  /// Bytes of the body's text, headings left out.
+  var bodyBytes: Int { body.reduce(0) { $0 + ($1.level == nil ? $1.text.count : 0) } }
+
+  /// Blocks parted by an empty line, items of a list by a line end alone.
+  func text() -> [UInt8] {
+    let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + withoutBareHeadings(front + body + back)
+    var out: [UInt8] = []
+    var last: Block.Kind?
+    for block in blocks {
+      if let last { out.append(contentsOf: last == .item && block.kind == .item ? [10] : [10, 10]) }
+      out.append(contentsOf: block.text)
+      last = block.kind
+    }
+    return out
+  }
+
+  /// Headings whose sections held nothing but what is left out (tables, files) go too.
+  private func withoutBareHeadings(_ blocks: [Block]) -> [Block] {
+    var kept: [Block] = []
+    for block in blocks.reversed() {
+      if let level = block.level {
+        guard let below = kept.last, below.level ?? .max > level else { continue }
+      }
+      kept.append(block)
+    }
+    return kept.reversed()
+  }
+}

@@ -1,0 +1,64 @@
+/// A field of the front matter that is collected as plain characters.
+enum JATSField {
+  case journal, pmcid, pmid, doi, year, wording, licenseReference
+
+  /// By `pub-id-type`. PMC's own id is written as `pmc` (digits) or, in newer files, `pmcid` (with PMC before them).
+  init?(identifier: String) {
+    switch identifier {
+    case "pmc", "pmcid": self = .pmcid
+    case "pmid": self = .pmid
+    case "doi": self = .doi
+    default: return nil
+    }
+  }
+}
+
+/// Fields being collected; one may stand within another (a reference within a licence), and both get its characters.
+struct JATSCapture {
+  /// Longer fields are cut: no title of a journal and no licence needs more.
+  private static let maximumBytes = 1 << 16
+
+  private var open: [(field: JATSField, depth: Int, start: Int)] = []
+  private var bytes: [UInt8] = []
+
+  var isOpen: Bool { !open.isEmpty }
+
+  mutating func begin(_ field: JATSField, at depth: Int) { open.append((field, depth, bytes.count)) }
+
+  mutating func text(_ text: UnsafeBufferPointer<UInt8>) {
+    if bytes.count < Self.maximumBytes { bytes.append(contentsOf: text) }
+  }
+
+  /// The field that began at this depth, with white space made single.
+  mutating func end(at depth: Int) -> (JATSField, String)? {
+    guard let last = open.last, last.depth == depth else { return nil }
+    open.removeLast()
+    let value = String(decoding: bytes[last.start...], as: UTF8.self)
+    if open.isEmpty { bytes.removeAll(keepingCapacity: true) }
+    return (last.field, value.split(whereSeparator: \.isWhitespace).joined(separator: " "))
+  }
+}
+
+extension LicenseStatements {
+  mutating func add(_ list: WritableKeyPath<LicenseStatements, [String]>, _ value: String) {
+    if self[keyPath: list].count < Self.maximumEach, !value.isEmpty { self[keyPath: list].append(value) }
+  }
+}
+
+extension JATSArticle {
+  /// Takes a field over. Of ids and titles that are written twice, the first counts.
+  mutating func take(_ field: JATSField, _ value: String) {
+    switch field {
+    case .journal: if journal.isEmpty { journal = value }
+    case .pmcid:
+      let digits = value.uppercased().hasPrefix("PMC") ? value.dropFirst(3) : value[...]
+      if pmcid.isEmpty, let number = UInt32(digits) { pmcid = "PMC\(number)" }
+    case .pmid: if pmid.isEmpty { pmid = value }
+    case .doi: if doi.isEmpty { doi = value }
+    case .year:
+      if let number = Int(value), (1500...2999).contains(number) { year = min(number, year ?? number) }
+    case .wording: license.add(\.wording, value)
+    case .licenseReference: license.add(\.references, value)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import CXML2
+import Glibc
+
+/// The elements of JATS that matter, by local name; all others are passed through.
+///
+/// Names: https://jats.nlm.nih.gov/archiving/tag-library/1.3/
+enum JATSElement: Sendable {
+  // The frame
+  case article, front, body, back, articleMeta, subArticle
+  // What is said of the article
+  case journalTitle, articleID, titleGroup, articleTitle, translatedTitle, translatedTitleGroup
+  case abstract, translatedAbstract, publicationDate, year
+  case license, licenseReference, copyrightStatement, relatedArticle
+  // Blocks
+  case section, title, paragraph, listItem, line, preformatted, quote
+  // Inside blocks
+  case citation, superscript, subscripted, formula, displayedFormula, tex, link, lineBreak
+  // Kept or not by option
+  case acknowledgements, footnote, backMatter
+  /// Never part of the text: tables, figures, references, labels.
+  case dropped
+  case other
+
+  init(_ name: UnsafePointer<xmlChar>) {
+    self = Self.table.value(name, strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))) ?? .other
+  }
+
+  private static let names: [(String, JATSElement)] = [
+    ("article", .article), ("front front-stub", .front), ("body", .body), ("back", .back),
+    ("article-meta", .articleMeta), ("sub-article response", .subArticle),
+    ("journal-title", .journalTitle), ("article-id", .articleID), ("title-group", .titleGroup),
+    ("article-title subtitle", .articleTitle), ("trans-title trans-subtitle", .translatedTitle),
+    ("trans-title-group", .translatedTitleGroup), ("abstract", .abstract), ("trans-abstract", .translatedAbstract),
+    ("pub-date", .publicationDate), ("year", .year), ("license", .license),
+    ("license_ref", .licenseReference), ("copyright-statement", .copyrightStatement),
+    ("related-article", .relatedArticle), ("sec", .section), ("title", .title), ("p", .paragraph),
+    ("list-item", .listItem), ("term def speaker verse-line attrib", .line), ("preformat code", .preformatted),
+    ("disp-quote boxed-text statement speech", .quote), ("xref", .citation), ("sup", .superscript),
+    ("sub", .subscripted), ("inline-formula math", .formula),
+    ("disp-formula disp-formula-group", .displayedFormula), ("tex-math", .tex),
+    ("ext-link uri", .link), ("break", .lineBreak), ("ack", .acknowledgements), ("fn", .footnote),
+    ("app notes glossary bio", .backMatter),
+    (
+      """
+      table-wrap table-wrap-group table fig fig-group chem-struct-wrap chem-struct graphic inline-graphic media
+      supplementary-material inline-supplementary-material ref-list label floats-group object-id alt-text long-desc
+      annotation alt-title product related-object sec-meta x def-head term-head custom-meta-group
+      """, .dropped
+    ),
+  ]
+
+  private static let table: ByteNameTable<JATSElement> = {
+    var table = ByteNameTable<JATSElement>()
+    for (words, element) in names { table.insert(words: words, element) }
+    return table
+  }()
+}
+
+/// An element's attributes as libxml2 hands them: five pointers each.
+struct JATSAttributes {
+  var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
+  var count: Int
+
+  /// The value of an attribute by its local name; of two with that name, the first.
+  subscript(name: String) -> String? {
+    guard let base else { return nil }
+    for index in 0..<count {
+      let attribute = base + index * 5
+      guard let key = attribute[0], let start = attribute[3], let end = attribute[4] else { continue }
+      guard strcmp(UnsafeRawPointer(key).assumingMemoryBound(to: CChar.self), name) == 0 else { continue }
+      return String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,79 @@
+import CXML2
+import Glibc
+import ShardKit
+
+/// Why an article is no well-formed XML within the bounds, and where.
+struct JATSFault: Error, Equatable {
+  var message: String
+  var line: Int
+}
+
+/// Feeds an article to libxml2's push parser and hands its events to a `JATSReader`.
+///
+/// No DTD is loaded, no file and no connection is opened, and no entity of a document's own is ever declared, so none
+/// can expand: the names of HTML 4 are known, any other is left out and counted. Depth is bounded here, the length of a
+/// name, an attribute and a run of text by libxml2.
+enum JATSEvents {
+  static let maximumDepth = 256
+  private static let library: Void = xmlInitParser()
+
+  static func parse(_ bytes: [UInt8], into reader: JATSReader) throws(JATSFault) {
+    _ = library
+    var events = handler
+    let user = Unmanaged.passUnretained(reader).toOpaque()
+    guard let context = xmlCreatePushParserCtxt(&events, user, nil, 0, nil) else {
+      fatalError("libxml2 has no memory for a parser")
+    }
+    defer {
+      if let document = context.pointee.myDoc { xmlFreeDoc(document) }
+      context.pointee.myDoc = nil
+      xmlFreeParserCtxt(context)
+    }
+    xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
+    reader.stop = { xmlStopParser(context) }
+    defer { reader.stop = nil }
+    bytes.withUnsafeBytes { all in
+      var start = 0
+      while start < all.count && reader.fault == nil {
+        let count = min(1 << 20, all.count - start)
+        xmlParseChunk(context, all.baseAddress! + start, Int32(count), 0)
+        start += count
+      }
+      if reader.fault == nil { xmlParseChunk(context, nil, 0, 1) }
+    }
+    if let fault = reader.fault { throw fault }
+    guard context.pointee.wellFormed != 0 else { throw JATSFault(message: "the XML is not well-formed", line: 0) }
+  }
+
+  private static var handler: xmlSAXHandler {
+    var handler = xmlSAXHandler()
+    handler.initialized = UInt32(XML_SAX2_MAGIC)
+    handler.startElementNs = { context, name, _, _, _, _, count, _, attributes in
+      JATSEvents.reader(context).start(JATSElement(name!), JATSAttributes(base: attributes, count: Int(count)))
+    }
+    handler.endElementNs = { context, _, _, _ in JATSEvents.reader(context).end() }
+    handler.characters = { context, bytes, count in
+      JATSEvents.reader(context).text(UnsafeBufferPointer(start: bytes!, count: Int(count)))
+    }
+    handler.ignorableWhitespace = handler.characters
+    handler.cdataBlock = handler.characters
+    // What the parser does not know is said here by name, where a document refers to a DTD.
+    handler.reference = { context, name in
+      guard let name else { return }
+      let length = strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))
+      JATSEvents.reader(context).entity(UnsafeBufferPointer(start: name, count: length))
+    }
+    handler.serror = { context, error in
+      guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      JATSEvents.reader(context).fail(
+        JATSFault(message: String(message.prefix { $0 != "\n" }), line: Int(error.pointee.line)))
+    }
+    return handler
+  }
+
+  @inline(__always)
+  private static func reader(_ context: UnsafeMutableRawPointer?) -> JATSReader {
+    Unmanaged<JATSReader>.fromOpaque(context!).takeUnretainedValue()
+  }
+}

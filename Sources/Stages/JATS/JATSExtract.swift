@@ -1,0 +1,142 @@
+import PipelineKit
+import ShardKit
+
+/// Extracts the text of scientific papers from JATS XML, as PMC's Open Access subset has it, by their licences.
+///
+/// Two phases: `list` makes PMC's list of files, which may have millions of rows, into a table that can be searched on
+/// disk; `extract` reads the articles, a task for an archive or for some small files. Memory is one article.
+public struct JATSExtract: Stage {
+  public struct Options: StageOptions {
+    public var articles = InputFiles()
+    public var list = InputFiles()
+    public var licenses: [LicenseName] = [.zero, .publicDomain, .by, .bySA]
+    public var unknownLicense = Choice.drop
+    public var articleTypes: [String] = []
+    public var withoutBody = Choice.drop
+    public var abstracts = Part.keep
+    public var translatedAbstracts = ["ja"]
+    public var acknowledgements = Part.drop
+    public var footnotes = Part.drop
+    public var backMatter = Part.drop
+    public var formulas = Formulas.drop
+    public var scripts = Scripts.unicode
+    public var minimumBytes = 500
+    public var maximumArticleBytes = ByteCount.mebibytes(64)
+    public var damagedArchives = DamagedArchives.fail
+    public var source = "pmc"
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "articles", \Self.articles,
+        "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."),
+      OptionField(
+        "list", \Self.list,
+        "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
+          + "for retractions."),
+      OptionField(
+        "licenses", \Self.licenses,
+        "The licences that are kept, whatever their version. The default permits commercial use and changed copies; where "
+          + "sources disagree, the conditions of all of them count."),
+      OptionField("unknownLicense", \Self.unknownLicense, "What happens to an article whose licence nothing tells."),
+      OptionField(
+        "articleTypes", \Self.articleTypes, "Keeps articles of these types only, such as research-article. Empty keeps all."),
+      OptionField("withoutBody", \Self.withoutBody, "What happens to an article of which only the front matter is there."),
+      OptionField(
+        "abstracts", \Self.abstracts, "Abstracts and summaries; those made of a picture or one line are never kept."),
+      OptionField(
+        "translatedAbstracts", \Self.translatedAbstracts,
+        "The languages of which translated abstracts and titles are kept; \"*\" for all."),
+      OptionField("acknowledgements", \Self.acknowledgements, "Acknowledgements."),
+      OptionField("footnotes", \Self.footnotes, "Footnotes; kept ones stand at the end."),
+      OptionField("backMatter", \Self.backMatter, "Appendices, notes, glossaries and sections behind the body."),
+      OptionField(
+        "formulas", \Self.formulas, "Drops formulas, or keeps those written in TeX between dollar signs."),
+      OptionField(
+        "scripts", \Self.scripts,
+        "Writes raised and lowered digits as Unicode has them (CO₂, 10⁻⁶), or as plain ones."),
+      OptionField("minimumBytes", \Self.minimumBytes, "Shorter texts are dropped.", in: 0...1_000_000_000),
+      OptionField("maximumArticleBytes", \Self.maximumArticleBytes, "Articles with more XML are dropped."),
+      OptionField(
+        "damagedArchives", \Self.damagedArchives,
+        "Stops at an archive that is damaged, or drops what cannot be read of it and names it."),
+      OptionField("source", \Self.source, "The documents' source."),
+    ]
+
+    var text: JATSTextOptions {
+      JATSTextOptions(
+        translatedAbstracts: translatedAbstracts, abstracts: abstracts, acknowledgements: acknowledgements,
+        footnotes: footnotes, backMatter: backMatter, formulas: formulas, scripts: scripts)
+    }
+  }
+
+  public enum Choice: String, CaseIterable, OptionChoice { case drop, keep }
+  public enum Part: String, CaseIterable, OptionChoice { case keep, drop }
+  public enum Formulas: String, CaseIterable, OptionChoice { case drop, tex }
+  public enum Scripts: String, CaseIterable, OptionChoice { case unicode, plain }
+  public enum DamagedArchives: String, CaseIterable, OptionChoice { case fail, drop }
+
+  public static let name = "jats.extract"
+  public static let revision = 1
+  public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by their licences."
+  static let fetched = Input<Files>(
+    "files", "Articles or archives that another stage fetched.", required: false, many: true)
+  static let listed = Output<Counts>("listed", "Licences by article.", hidden: true)
+  static let documents = Output<Documents>("documents", "One article a document, with its licence as metadata.")
+  public static let inputs = [fetched.port]
+  public static let outputs = [listed.port, documents.port]
+  public static let phases = ["list", "extract"]
+  public static func options(of phase: String) -> Set<String>? { phase == "list" ? ["list"] : nil }
+
+  private static let smallFilesBytesPerTask: Int64 = 64 << 20
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    if options.licenses.isEmpty && options.unknownLicense == .drop {
+      throw StageError(
+        .options, "licenses", "no licence is allowed, so that nothing can be kept",
+        hint: "Name some, such as \(LicenseName.allCases.prefix(3).map(\.rawValue).joined(separator: ", ")).")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "list" {
+      let lists = options.list.isEmpty ? [] : try context.files(options.list)
+      return lists.isEmpty ? [] : [TaskPlan(key: "list", files: lists, memoryBytes: 160 << 20)]
+    }
+    let articles = try context.files(Self.fetched, and: options.articles, named: "articles").filter {
+      ArticleContainer.kind($0.name) != nil
+    }
+    guard !articles.isEmpty else {
+      throw StageError(
+        .input, options.articles.isEmpty ? "files" : options.articles.paths.joined(separator: ", "),
+        "what is wired or named holds no .xml, .nxml, .tar or .zip of articles",
+        hint: "Name a folder of articles, or PMC's packages.")
+    }
+    let listed = context.files(Self.listed)
+    return TaskPlan.grouped(articles, bytes: Self.smallFilesBytesPerTask, memoryBytes: memoryBytes(articles)).map {
+      var task = $0
+      task.files = listed + task.files
+      task.note = "lists \(listed.count)"
+      return task
+    }
+  }
+
+  /// The XML of the largest article, its text in two states, and the table's pages.
+  private func memoryBytes(_ articles: [ArtifactFile]) -> Int {
+    let largest = articles.reduce(0) {
+      max($0, ArticleContainer.kind($1.name) == .article(isPacked: false) ? Int(clamping: $1.bytes) : 8 << 20)
+    }
+    return min(largest, options.maximumArticleBytes.bytes) * 4 + 48 << 20
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "list" { return try ArticleList.write(workspace) }
+    let lists = Int(workspace.task.note.split(separator: " ").last!)!
+    let list = try workspace.task.files.prefix(lists).first.map { try ArticleList($0.path) }
+    try JATSTask(options, workspace, list).run(Array(workspace.task.files.dropFirst(lists)))
+  }
+}

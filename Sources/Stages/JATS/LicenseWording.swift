@@ -1,0 +1,124 @@
+/// Licences told from sentences, as publishers write them inside `<license>` or behind the copyright sign.
+///
+/// A licence of Creative Commons is believed only where it is named; a condition is believed wherever it stands, so
+/// that a sentence that is not understood makes a licence stricter, never freer.
+enum LicenseWording {
+  static func license(_ text: String) -> ArticleLicense? {
+    let words = normalized(text)
+    return named(words) ?? freeOfRights(words)
+  }
+
+  /// Lower case, one hyphen, one space, British spelling folded: what the patterns below are written in.
+  private static func normalized(_ text: String) -> String {
+    var out: [UInt8] = []
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2212}", "-": out.append(45)
+      case _ where scalar.properties.isWhitespace: if out.last != 32 { out.append(32) }
+      default: out.append(contentsOf: String(scalar).lowercased().utf8)
+      }
+    }
+    var words = String(decoding: out, as: UTF8.self)
+    for (old, new) in [
+      ("licence", "license"), ("noncommercial", "non-commercial"), ("non commercial", "non-commercial"),
+      ("no derivative", "no-derivative"), ("noderiv", "no-deriv"), ("non-derivative", "no-derivative"),
+      ("sharealike", "share-alike"), ("share alike", "share-alike"), ("creative commons by", "cc by"),
+    ] { words = words.replacing(old, with: new) }
+    return words
+  }
+
+  // MARK: Creative Commons
+
+  private static func named(_ words: String) -> ArticleLicense? {
+    guard let (conditions, end) = longName(words) ?? code(words) else { return nil }
+    var license = ArticleLicense(conditions: conditions)
+    if let code = code(words)?.0 { license.conditions.formUnion(code) }
+    guard !conditions.isEmpty else { return license }
+    if isNonCommercial(words) { license.conditions.insert(.nc) }
+    if ["no-deriv", "no modifications or adaptations", "may not be altered", "without modification"].contains(where: {
+      words.contains($0)
+    }) {
+      license.conditions.insert(.nd)
+    }
+    if words.contains("share-alike") { license.conditions.insert(.sa) }
+    license.version =
+      words[end...].prefix(60).split(whereSeparator: { !$0.isNumber && $0 != "." })
+      .first(where: ArticleLicense.isVersion).map(String.init) ?? ""
+    return license
+  }
+
+  /// "Creative Commons Attribution …"; the conditions behind it are looked for in the whole text.
+  private static func longName(_ words: String) -> (ArticleLicense.Conditions, String.Index)? {
+    for name in ["creative commons attribution", "creative commons non-commercial", "creative commons no-deriv"] {
+      if let found = words.firstRange(of: name) { return ([.by], found.upperBound) }
+    }
+    return nil
+  }
+
+  /// "CC BY-NC", "CC-BY 4.0", "CC0".
+  private static func code(_ words: String) -> (ArticleLicense.Conditions, String.Index)? {
+    var zero: String.Index?
+    var start = words.startIndex
+    while let hit = words[start...].firstRange(of: "cc") {
+      start = hit.upperBound
+      guard hit.lowerBound == words.startIndex || !words[words.index(before: hit.lowerBound)].isLetter else { continue }
+      var rest = words[hit.upperBound...].drop { $0 == " " || $0 == "-" }
+      if rest.hasPrefix("0") || rest.hasPrefix("zero") { zero = zero ?? rest.startIndex }
+      guard rest.hasPrefix("by") else { continue }
+      var conditions: ArticleLicense.Conditions = []
+      while let next = ArticleLicense.Conditions(part: rest.prefix(2)) {
+        conditions.insert(next)
+        rest = rest.dropFirst(2)
+        if let next = rest.first, next == "-" || next == " ", ArticleLicense.Conditions(part: rest.dropFirst().prefix(2)) != nil
+        {
+          rest = rest.dropFirst()
+        }
+      }
+      if let next = rest.first, next.isLetter { continue }
+      return (conditions, rest.startIndex)
+    }
+    return zero.map { ([], $0) }
+  }
+
+  /// Whether only uses without commerce are permitted; "commercial and non-commercial use" permits both.
+  private static func isNonCommercial(_ words: String) -> Bool {
+    if words.contains("for commercial re-use, please contact") || words.contains("for commercial reuse, please contact")
+      || words.contains("commercial use is not permitted")
+    {
+      return true
+    }
+    var rest = words
+    for both in [
+      "commercial and non-commercial", "commercial or non-commercial", "commercial as well as non-commercial",
+      "commercial, and non-commercial", "commercially and non-commercially", "commercially or non-commercially",
+      "non-commercial and commercial", "non-commercial or commercial", "non-commercial as well as commercial",
+    ] { rest = rest.replacing(both, with: "") }
+    return rest.contains("non-commercial")
+  }
+
+  // MARK: Free of rights
+
+  private static func freeOfRights(_ words: String) -> ArticleLicense? {
+    let dedications = ["creative commons cc0", "creative commons zero", "public domain dedication"]
+    if dedications.contains(where: { words.contains($0) }) { return .zero }
+    let freedoms = [
+      "lies in the public domain", "is in the public domain", "are in the public domain", "placed in the public domain",
+      "public domain declaration", "is a work of the u.s. government", "is a u.s. government work",
+      "work of the united states government", "public domain in the usa",
+    ]
+    return freedoms.contains { words.contains($0) } ? .publicDomain : nil
+  }
+}
+
+extension ArticleLicense.Conditions {
+  /// One part of a code: `by`, `nc`, `nd`, `sa`.
+  fileprivate init?(part: some StringProtocol) {
+    switch part {
+    case "by": self = .by
+    case "nc": self = .nc
+    case "nd": self = .nd
+    case "sa": self = .sa
+    default: return nil
+    }
+  }
+}
