@@ -26,6 +26,8 @@ enum BlockText {
     out.reserveCapacity(raw.count)
     var space = (isThere: false, hasLineEnd: false)
     var lastIsCJK = false
+    /// A line was broken behind a character of Chinese or Japanese, and a marker follows.
+    var spaceBeforeMark: Int?
     raw.withUnsafeBufferPointer { raw in
       UTF8Scanning.forEachScalar(raw) { scalar, start, end in
         if isSpace(scalar) {
@@ -34,13 +36,18 @@ enum BlockText {
         }
         let isMark = scalar <= 2
         let isCJK = isChineseOrJapanese(scalar)
-        if space.isThere && !isMark {
-          if !out.isEmpty, !(space.hasLineEnd && lastIsCJK && isCJK) { out.append(32) }
+        let isBroken = space.hasLineEnd && lastIsCJK
+        // A space before a marker stays before it; one inside, at its end, belongs to what follows.
+        if space.isThere && scalar != UInt32(citationEnd) {
+          if !out.isEmpty, !(isBroken && isCJK) {
+            if isMark && isBroken { spaceBeforeMark = out.count }
+            out.append(32)
+          }
           space = (false, false)
-        } else if space.isThere, scalar == UInt32(citationStart) {
-          // A space before a marker stays before it; one inside belongs to nobody.
-          if !out.isEmpty { out.append(32) }
-          space = (false, false)
+        }
+        if !isMark {
+          if isCJK, let place = spaceBeforeMark { out.remove(at: place) }
+          spaceBeforeMark = nil
         }
         out.append(contentsOf: raw[start..<end])
         if !isMark { lastIsCJK = isCJK }

@@ -19,6 +19,8 @@ struct CitationTidying {
   private var depth = 0
 
   private static let longestLead = 40
+  /// Bytes of `out` that one marker may take with it.
+  private static let longestReach = 200
 
   private init(_ text: UnsafeBufferPointer<UInt8>) {
     self.text = text
@@ -28,15 +30,7 @@ struct CitationTidying {
   private mutating func run() -> [UInt8] {
     while at < text.count {
       if text[at] == BlockText.citationStart {
-        let end = markerEnd(at)
-        let marker = UnsafeBufferPointer(rebasing: text[(at + 1)..<end])
-        at = min(end + 1, text.count)
-        if depth > 0 || Self.isNumber(marker) {
-          takeRun()
-          close()
-        } else {
-          out.append(contentsOf: marker.filter { $0 > 2 })
-        }
+        takeMarker()
         continue
       }
       if let bracket = Bracket(text, at) { depth = max(0, depth + (bracket.isOpening ? 1 : -1)) }
@@ -44,6 +38,28 @@ struct CitationTidying {
       at += 1
     }
     return out
+  }
+
+  /// Takes out the marker here, if the sentence can do without it.
+  private mutating func takeMarker() {
+    let start = at
+    let end = markerEnd(start)
+    let marker = UnsafeBufferPointer(rebasing: text[(start + 1)..<end])
+    at = min(end + 1, text.count)
+    let before = (tail: Array(out.suffix(Self.longestReach)), count: out.count, depth: depth)
+    if depth > 0 || Self.isNumber(marker) {
+      takeRun()
+      let runEnd = at
+      let hadSpace = close()
+      guard !marker.isEmpty, hadSpace, endsInPreposition else { return }
+      // "as reported in [5]": nothing would follow the preposition.
+      out.removeLast(out.count - min(out.count, before.count - before.tail.count))
+      out += before.tail
+      (at, depth) = (runEnd, before.depth)
+      out.append(contentsOf: text[start..<runEnd].filter { $0 > 2 })
+    } else {
+      out.append(contentsOf: marker.filter { $0 > 2 })
+    }
   }
 
   private func markerEnd(_ start: Int) -> Int {
@@ -81,9 +97,11 @@ struct CitationTidying {
   }
 
   /// Closes the gap: takes the whole bracket if nothing else is in it, else the separator on one side.
-  private mutating func close() {
+  /// Returns whether there was a space before it.
+  private mutating func close() -> Bool {
+    let most = max(0, out.count - Self.longestReach)
     var hadSpace = dropSpace()
-    while let (opening, after) = emptyBracket() {
+    while let (opening, after) = emptyBracket(), opening >= most {
       out.removeLast(out.count - opening)
       depth = max(0, depth - 1)
       at = after
@@ -104,6 +122,7 @@ struct CitationTidying {
     } else if hadSpace, at < text.count, isWordByte(text[at]) {
       out.append(32)
     }
+    return hadSpace
   }
 
   private mutating func dropSpace() -> Bool {
@@ -140,6 +159,22 @@ struct CitationTidying {
       }
     }
   }
+
+  private var endsInPreposition: Bool {
+    var word: [UInt8] = []
+    for byte in out.suffix(12).reversed() {
+      guard byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A else {
+        if byte == 32 && word.isEmpty { continue }
+        break
+      }
+      word.insert(byte | 0x20, at: 0)
+    }
+    return Self.prepositions.contains(word)
+  }
+
+  private static let prepositions = Set(
+    ["in", "of", "by", "see", "from", "to", "with", "and", "or", "than", "for", "on", "at", "per", "following"]
+      .map { Array($0.utf8) })
 
   private static func isLead(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
     String(decoding: bytes, as: UTF8.self).lowercased().split(whereSeparator: { " ,;:.–-".contains($0) })

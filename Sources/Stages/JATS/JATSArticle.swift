@@ -33,7 +33,8 @@ struct JATSArticle {
 
   /// Blocks parted by an empty line, items of a list by a line end alone.
   func text() -> [UInt8] {
-    let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + withoutBareHeadings(front + body + back)
+    let parts = [front, body, back].flatMap(withoutBareHeadings)
+    let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + parts
     var out: [UInt8] = []
     var last: Block.Kind?
     for block in blocks {

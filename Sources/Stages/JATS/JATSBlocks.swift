@@ -109,9 +109,11 @@ struct JATSBlocks {
   }
 
   /// Marks the place of something that is left out, so that the space around it can be closed.
-  mutating func leaveOut() {
+  /// - Parameter isDisplayed: it stood on a line of its own, so that words before and after it must not join.
+  mutating func leaveOut(isDisplayed: Bool = false) {
     guard isOpen, current.citationDepth == 0, current.formula == nil else { return }
-    current.bytes += [BlockText.citationStart, BlockText.citationEnd]
+    let mark = [BlockText.citationStart, BlockText.citationEnd]
+    current.bytes += isDisplayed ? [32] + mark + [32] : mark
   }
 
   mutating func beginScript(isRaised: Bool, at depth: Int) {
@@ -141,8 +143,8 @@ struct JATSBlocks {
     guard formula.depth == depth else { return }
     current.formula = nil
     let tex = TeXFormula.body(formula.tex)
-    guard !tex.isEmpty else { return leaveOut() }
-    let mark = Array((formula.isDisplayed ? "$$" : "$").utf8)
-    current.bytes += mark + tex + mark
+    guard !tex.isEmpty else { return leaveOut(isDisplayed: formula.isDisplayed) }
+    let (opening, closing) = formula.isDisplayed ? (" $$", "$$ ") : ("$", "$")
+    current.bytes += Array(opening.utf8) + tex + Array(closing.utf8)
   }
 }

@@ -29,7 +29,8 @@ public struct JATSExtract: Stage {
     public static let fields = [
       OptionField(
         "articles", \Self.articles,
-        "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."),
+        "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."
+      ),
       OptionField(
         "list", \Self.list,
         "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
@@ -40,8 +41,10 @@ public struct JATSExtract: Stage {
           + "sources disagree, the conditions of all of them count."),
       OptionField("unknownLicense", \Self.unknownLicense, "What happens to an article whose licence nothing tells."),
       OptionField(
-        "articleTypes", \Self.articleTypes, "Keeps articles of these types only, such as research-article. Empty keeps all."),
-      OptionField("withoutBody", \Self.withoutBody, "What happens to an article of which only the front matter is there."),
+        "articleTypes", \Self.articleTypes,
+        "Keeps articles of these types only, such as research-article. Empty keeps all."),
+      OptionField(
+        "withoutBody", \Self.withoutBody, "What happens to an article of which only the front matter is there."),
       OptionField(
         "abstracts", \Self.abstracts, "Abstracts and summaries; those made of a picture or one line are never kept."),
       OptionField(

@@ -151,7 +151,8 @@ final class JATSReader {
       } else {
         skip()
       }
-    case .translatedTitleGroup: if let language = attributes["lang"], !options.keepsTranslation(into: language) { skip() }
+    case .translatedTitleGroup:
+      if let language = attributes["lang"], !options.keepsTranslation(into: language) { skip() }
     case .translatedTitle:
       // The language stands here or at the group.
       let isOfGroup = parent() == .translatedTitleGroup && attributes["lang"] == nil
@@ -240,7 +241,7 @@ final class JATSReader {
     case .superscript, .subscripted: blocks.beginScript(isRaised: element == .superscript, at: depth)
     case .formula, .displayedFormula, .tex:
       if options.formulas == .drop {
-        blocks.leaveOut()
+        blocks.leaveOut(isDisplayed: element == .displayedFormula)
         skip()
       } else {
         blocks.beginFormula(isTeX: element == .tex, isDisplayed: element == .displayedFormula, at: depth)

@@ -35,7 +35,9 @@ final class JATSTask {
     }
   }
 
-  private static func isDamage(_ error: ShardError) -> Bool { [.truncated, .malformed, .unsupported].contains(error.code) }
+  private static func isDamage(_ error: ShardError) -> Bool {
+    [.truncated, .malformed, .unsupported].contains(error.code)
+  }
 
   private func read(_ container: ArticleContainer.Article) throws {
     let bytes: [UInt8]
@@ -62,7 +64,8 @@ final class JATSTask {
   }
 
   private func drop(
-    _ id: String, _ bytes: Int, _ reason: String, value: Double? = nil, threshold: Double? = nil, survivor: String? = nil,
+    _ id: String, _ bytes: Int, _ reason: String, value: Double? = nil, threshold: Double? = nil,
+    survivor: String? = nil,
     detail: String? = nil
   ) throws {
     workspace.countInput(bytes: bytes)

@@ -14,6 +14,8 @@ struct JATSTextOptions: Sendable {
   func keepsTranslation(into language: String?) -> Bool {
     guard let language else { return false }
     let primary = language.lowercased().prefix { $0 != "-" && $0 != "_" }
-    return translatedAbstracts.contains { $0 == "*" || $0.lowercased() == primary || $0.lowercased() == language.lowercased() }
+    return translatedAbstracts.contains {
+      $0 == "*" || $0.lowercased() == primary || $0.lowercased() == language.lowercased()
+    }
   }
 }

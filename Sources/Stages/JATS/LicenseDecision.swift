@@ -52,6 +52,7 @@ struct LicenseDecision: Equatable {
     let all = statements.urls + statements.references + statements.wording + statements.types
     guard let first = all.first(where: { !$0.isEmpty }) else { return "nothing is said of a licence" }
     let words = first.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-    return words.unicodeScalars.count > 200 ? String(String.UnicodeScalarView(words.unicodeScalars.prefix(200))) + "…" : words
+    return words.unicodeScalars.count > 200
+      ? String(String.UnicodeScalarView(words.unicodeScalars.prefix(200))) + "…" : words
   }
 }

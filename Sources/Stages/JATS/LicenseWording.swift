@@ -43,7 +43,7 @@ enum LicenseWording {
     if words.contains("share-alike") { license.conditions.insert(.sa) }
     license.version =
       words[end...].prefix(60).split(whereSeparator: { !$0.isNumber && $0 != "." })
-      .first(where: ArticleLicense.isVersion).map(String.init) ?? ""
+      .map { $0.hasSuffix(".") ? $0.dropLast() : $0 }.first(where: ArticleLicense.isVersion).map(String.init) ?? ""
     return license
   }
 
@@ -69,7 +69,8 @@ enum LicenseWording {
       while let next = ArticleLicense.Conditions(part: rest.prefix(2)) {
         conditions.insert(next)
         rest = rest.dropFirst(2)
-        if let next = rest.first, next == "-" || next == " ", ArticleLicense.Conditions(part: rest.dropFirst().prefix(2)) != nil
+        if let next = rest.first, next == "-" || next == " ",
+          ArticleLicense.Conditions(part: rest.dropFirst().prefix(2)) != nil
         {
           rest = rest.dropFirst()
         }

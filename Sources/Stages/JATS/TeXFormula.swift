@@ -6,7 +6,9 @@ enum TeXFormula {
     if let end = text.firstRange(of: "\\end{document}") { text = text[..<end.lowerBound] }
     text = trimmed(text)
     for (opening, closing) in [("$$", "$$"), ("$", "$"), ("\\[", "\\]"), ("\\(", "\\)")]
-    where text.hasPrefix(opening) && text.hasSuffix(closing) && text.utf8.count >= opening.utf8.count + closing.utf8.count {
+    where text.hasPrefix(opening) && text.hasSuffix(closing)
+      && text.utf8.count >= opening.utf8.count + closing.utf8.count
+    {
       text = trimmed(text.dropFirst(opening.count).dropLast(closing.count))
       break
     }

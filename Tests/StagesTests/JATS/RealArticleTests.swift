@@ -21,7 +21,8 @@ import Testing
   private static let others = [
     "1471-2180-11-174.nxml": "CC BY 2.0 href", "1472-6831-8-11.nxml": "CC BY 2.0 href",
     "ehp-116-1694.nxml": "public domain href", "journal.pone.0081648.xml": "CC0 1.0 href",
-    "6605965a.nxml": "license-unknown Copyright © 2010 Cancer Research UK", "mds526.nxml": "license-not-allowed CC BY-NC 3.0",
+    "6605965a.nxml": "license-unknown Copyright © 2010 Cancer Research UK",
+    "mds526.nxml": "license-not-allowed CC BY-NC 3.0",
     "journal.pcbi.0030158.xml": "retracted its type is retraction",
   ]
   private static var expected: [String: String] {

@@ -1,0 +1,201 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+@Suite struct JATSInputTests {
+  private static let fixtures = packagePath("Fixtures/jats")
+  private static let licensed = """
+    <license xmlns:xlink="http://www.w3.org/1999/xlink" xlink:href="http://creativecommons.org/licenses/by/4.0/"/>
+    """
+
+  private func run(_ files: [String: [UInt8]], _ options: [JSONMember] = []) throws -> StageHarness {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    for (name, bytes) in files { try FileSystem.write(bytes, to: folder + "/" + name) }
+    let run = try StageHarness(
+      JATSExtract.self,
+      options: .object([JSONMember("articles", .string(folder)), JSONMember("minimumBytes", 0)] + options)
+    ).run()
+    #expect(run.ledger.imbalance == 0)
+    return run
+  }
+
+  private func article(_ doi: String, _ body: String, declaration: String = "") -> [UInt8] {
+    Array(
+      """
+      <?xml version="1.0"?>\(declaration)<article><front><article-meta>
+      <article-id pub-id-type="doi">\(doi)</article-id>\(Self.licensed)</article-meta></front>\(body)</article>
+      """.utf8)
+  }
+
+  private func outcome(_ bytes: [UInt8], _ options: [JSONMember] = []) throws -> String {
+    let run = try self.run(["a.xml": bytes], options)
+    if let drop = try run.drops().first { return "\(drop.reason): \(drop.detail ?? "")" }
+    return try run.documents().map(\.textString).joined(separator: "|")
+  }
+
+  // MARK: Hostile XML
+
+  @Test func entitiesOfTheDocumentNeverExpand() throws {
+    var laughs = "<!ENTITY l0 \"ha\">"
+    for level in 1...9 { laughs += "<!ENTITY l\(level) \"\(String(repeating: "&l\(level - 1);", count: 10))\">" }
+    let body = "<body><p>A &l9; B</p></body>"
+    #expect(
+      try outcome(article("1", body, declaration: "<!DOCTYPE article [\(laughs)]>"))
+        == "malformed-xml: Entity 'l9' not defined in line 2")
+    // With a DTD that is not loaded, what it may define is left out.
+    let run = try self.run(["a.xml": article("1", body, declaration: "<!DOCTYPE article SYSTEM \"x.dtd\" [\(laughs)]>")])
+    #expect(try run.documents().map(\.textString) == ["A B"] && run.warnings == ["unknown-entity": 1])
+  }
+
+  @Test func externalEntitiesAreNotRead() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("SECRET".utf8), to: folder + "/secret")
+    for reference in ["SYSTEM \"file://\(folder)/secret\"", "SYSTEM \"http://127.0.0.1:9/secret\""] {
+      let doctype = "<!DOCTYPE article SYSTEM \"\(folder)/secret\" [<!ENTITY x \(reference)> <!ENTITY % y \(reference)> %y;]>"
+      let run = try self.run(["a.xml": article("1", "<body><p>A &x; B</p></body>", declaration: doctype)])
+      #expect(try run.documents().map(\.textString) == ["A B"])
+    }
+  }
+
+  @Test func depthIsBounded() throws {
+    let deep = String(repeating: "<sec>", count: 100_000)
+    #expect(try outcome(article("1", "<body>" + deep)) == "malformed-xml: elements stand more than 256 deep")
+    let nested = String(repeating: "<sec>", count: 200) + "<p>x</p>" + String(repeating: "</sec>", count: 200)
+    #expect(try outcome(article("1", "<body>\(nested)</body>")) == "x")
+  }
+
+  @Test func sizeIsBounded() throws {
+    let run = try self.run(
+      ["a.xml": article("1", "<body><p>\(String(repeating: "x", count: 5000))</p></body>")],
+      [JSONMember("maximumArticleBytes", 4096)])
+    let drop = try run.drops()[0]
+    #expect(drop.reason == "too-large" && drop.threshold == 4096)
+  }
+
+  @Test func manyCitationsTakeLinearTime() throws {
+    let body = "<body><p>" + String(repeating: "(<xref ref-type='bibr'>1</xref> ", count: 60_000) + "</p></body>"
+    let start = ContinuousClock.now
+    _ = try outcome(article("1", body))
+    #expect(ContinuousClock.now - start < .seconds(20))
+  }
+
+  @Test func whatIsNotWellFormedIsNamedWithItsPlace() throws {
+    #expect(
+      try outcome(article("1", "<body><p>A</body>")).hasPrefix("malformed-xml: Opening and ending tag mismatch: p"))
+    #expect(try outcome(Array("<html><p>A</p></html>".utf8)) == "malformed-xml: it holds no <article>")
+    #expect(try outcome([]).hasPrefix("malformed-xml: "))
+    #expect(try outcome(Array("<article><body><p>A".utf8)).hasPrefix("malformed-xml: "))
+  }
+
+  // MARK: Containers
+
+  @Test func theSameArticlesComeFromEveryContainer() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let texts = try ["wetland.xml", "kawa.nxml"].map { try FileSystem.read(Self.fixtures + "/" + $0) }
+    try FileSystem.makeDirectory(folder + "/in/PMC7")
+    try FileSystem.write(texts[0], to: folder + "/in/PMC7/wetland.xml")
+    try FileSystem.write(texts[1], to: folder + "/in/PMC7/kawa.nxml")
+    try FileSystem.write([0x89, 0x50], to: folder + "/in/PMC7/picture.png")
+    try makeArchives(folder)
+    let expected = try ids(folder + "/in")
+    #expect(expected == ["PMC900001", "doi:10.9999/kawa.2"])
+    for archive in ["a.tar", "a.tar.gz", "a.tar.zst", "a.zip", "packed"] {
+      #expect(try ids("\(folder)/\(archive)") == expected, "\(archive)")
+    }
+  }
+
+  private func makeArchives(_ folder: String) throws {
+    let script = """
+      import sys, os, tarfile, zipfile, gzip
+      os.chdir(sys.argv[1])
+      for name, mode in (("a.tar", "w"), ("a.tar.gz", "w:gz")):
+          with tarfile.open(name, mode) as t: t.add("in/PMC7", "PMC7")
+      with zipfile.ZipFile("a.zip", "w", zipfile.ZIP_DEFLATED) as z:
+          z.write("in/PMC7/wetland.xml", "PMC7/wetland.xml")
+          z.writestr("PMC7/kawa.nxml.gz", gzip.compress(open("in/PMC7/kawa.nxml", "rb").read()))
+          z.writestr("../escape.xml", "<article/>")
+      os.mkdir("packed")
+      open("packed/wetland.xml.gz", "wb").write(gzip.compress(open("in/PMC7/wetland.xml", "rb").read()))
+      os.link("in/PMC7/kawa.nxml", "packed/kawa.nxml")
+      """
+    try FileSystem.write(Array(script.utf8), to: folder + "/make.py")
+    #expect(try ChildProcess([folder + "/make.py", folder], program: "python3").wait().status == 0)
+    let file = try FileSink(folder + "/a.tar.zst")
+    let sink = ZstdSink(file)
+    try sink.write(try FileSystem.read(folder + "/a.tar"))
+    try sink.commit()
+  }
+
+  private func ids(_ path: String) throws -> [String] {
+    let run = try StageHarness(
+      JATSExtract.self, options: ["articles": .string(path), "minimumBytes": 0]
+    ).run()
+    #expect(run.ledger.imbalance == 0 && run.ledger.input.documents == 2)
+    return try run.documents().map(\.idString).sorted()
+  }
+
+  @Test func wiredFilesAreReadToo() throws {
+    let stage = try StageHarness(JATSExtract.self, options: ["minimumBytes": 0])
+    let path = Self.fixtures + "/wetland.xml"
+    let bytes = try FileSystem.read(path)
+    stage.add(
+      files: [ArtifactFile(path: path, name: "wetland.xml", bytes: Int64(bytes.count), digest: Digester.digest(bytes))],
+      to: "files")
+    #expect(try stage.run().documents().map(\.idString) == ["PMC900001"])
+  }
+
+  @Test func aDamagedArchiveStopsOrIsNamed() throws {
+    let archive = Array("not a tar".utf8)
+    #expect { try self.run(["a.tar": archive]) } throws: { ($0 as? ShardError)?.code == .truncated }
+    let run = try self.run(["a.tar": archive], [JSONMember("damagedArchives", "drop")])
+    #expect(try run.drops().map(\.reason) == ["damaged-archive"])
+  }
+
+  // MARK: Ledger
+
+  @Test func everyArticleIsWrittenOrNamed() throws {
+    let text = "<body><p>Enough words for a text.</p></body>"
+    var retracted = String(decoding: article("4", text), as: UTF8.self)
+    retracted = retracted.replacing("</article-meta>", with: "<related-article related-article-type=\"retraction-forward\"/></article-meta>")
+    let run = try self.run(
+      [
+        "1.xml": article("1", text), "2.xml": article("1", text), "3.xml": article("3", ""),
+        "4.xml": Array(retracted.utf8), "5.xml": article("5", "<body><p>Short.</p></body>"),
+        "6.xml": Array("<set>\(String(decoding: article("6", text), as: UTF8.self).dropFirst(21))".utf8)
+          + Array("\(String(decoding: article("7", text), as: UTF8.self).dropFirst(21))</set>".utf8),
+      ], [JSONMember("minimumBytes", 20)])
+    #expect(try run.documents().map(\.idString) == ["doi:1", "doi:6", "doi:7"])
+    #expect(
+      try run.drops() == [
+        .init(id: "doi:1", reason: "duplicate", survivor: "doi:1", detail: "2.xml"),
+        .init(id: "doi:3", reason: "no-body"), .init(id: "doi:4", reason: "retracted", detail: "a notice retracts it"),
+        .init(id: "doi:5", reason: "too-short", value: 6, threshold: 20),
+      ])
+  }
+
+  @Test func optionsThatCannotBeMeantAreErrors() throws {
+    #expect {
+      try StageHarness(JATSExtract.self, options: ["licenses": .strings(["CC BY-NX"])])
+    } throws: { "\($0)".contains("'CC BY-NX' is no choice here. Did you mean 'CC BY-ND'?") }
+    #expect { try StageHarness(JATSExtract.self, options: ["licenses": .strings([])]) } throws: {
+      "\($0)".contains("no licence is allowed, so that nothing can be kept. Name some, such as CC0,")
+    }
+    #expect { try StageHarness(JATSExtract.self, options: [:]).run() } throws: {
+      "\($0)".contains("articles: there is nothing to read.")
+    }
+    #expect { try run(["a.txt": [65]]) } throws: {
+      "\($0)".contains("what is wired or named holds no .xml, .nxml, .tar or .zip of articles.")
+    }
+    let list = Self.fixtures + "/wetland.xml"
+    #expect {
+      try StageHarness(JATSExtract.self, options: ["articles": .string(list), "list": .string(list)]).run()
+    } throws: {
+      "\($0)".contains("wetland.xml: its first row names no columns \"Accession ID\" and \"License\". Name PMC's oa_file_list")
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+@Suite struct JATSTextTests {
+  private static let fixtures = packagePath("Fixtures/jats")
+
+  private func run(_ file: String, _ options: [String: JSONValue] = [:]) throws -> StageHarness {
+    var all: [JSONMember] = [JSONMember("articles", .string(file)), JSONMember("minimumBytes", 0)]
+    for (key, value) in options { all.append(JSONMember(key, value)) }
+    let run = try StageHarness(JATSExtract.self, options: .object(all), base: Self.fixtures).run()
+    #expect(run.ledger.imbalance == 0)
+    return run
+  }
+
+  @Test func anArticleBecomesItsTitleAbstractsAndBody() throws {
+    let run = try self.run("wetland.xml")
+    let document = try #require(try run.documents().first)
+    #expect(
+      document.textString == """
+        Reeds, frogs and CO₂: a survey
+
+        葦と蛙と二酸化炭素
+
+        Abstract
+
+        Reeds keep water still. Frogs like still water.
+
+        葦は水を静める。蛙は静かな水を好む。
+
+        Background
+
+        Reeds grow fast. Frogs follow, as Smith (2004) and others found; see Figure 1 and the methods of [9].
+
+        Soils hold 10⁻³ mol of CO₂ per m². On the 1st day, the rate, was low… It rose.
+
+        The law is where all is known.
+
+        Sites
+
+        Three sites were seen:
+
+        the pond;
+        the ditch;
+        the rice field.
+
+        They are near each other.
+
+        Box 1
+
+        A box of words.
+
+        Still water, said the frog.
+
+        A frog
+        """)
+    #expect(document.idString == "PMC900001" && document.source == Array("pmc".utf8))
+    #expect(
+      String(decoding: document.metadata, as: UTF8.self)
+        == #"{"doi":"10.9999/wet.1","pmcid":"PMC900001","pmid":"70000001","title":"Reeds, frogs and CO₂: a survey","#
+        + #""journal":"Journal of Invented Wetlands","year":2020,"type":"research-article","license":"CC BY 4.0","#
+        + #""licenseSource":"license_ref","language":"en"}"#)
+    #expect(run.metrics["subArticles"] == 1 && run.warnings.isEmpty)
+  }
+
+  @Test func whatIsLeftOutCanBeKept() throws {
+    let text = try self.run(
+      "wetland.xml",
+      [
+        "acknowledgements": "keep", "footnotes": "keep", "backMatter": "keep", "formulas": "tex", "scripts": "plain",
+        "abstracts": "drop", "translatedAbstracts": .strings(["fr", "de"]),
+      ]
+    ).documents()[0].textString
+    for part: String in [
+      "CO2: a survey\n\nRoseaux et grenouilles\n\nBackground", "10−3 mol of CO2 per m2. On the 1st day, the rate",
+      "The law is $$E = m c^2$$ where all", "A note within.", "We thank the frogs.", "Presented by the pond.",
+      "Appendix\n\nMore reeds.",
+    ] { #expect(text.contains(part), "\(part) in \(text)") }
+    for part in ["葦", "Abstract", "References", "Old reeds", "I like frogs", "Figure 1\n", "A frog.\n", "Supporting"] {
+      #expect(!text.contains(part), "\(part)")
+    }
+    // The paragraph that a note interrupts goes on as if it were not there.
+    #expect(text.contains("was low… It rose."))
+  }
+
+  @Test func japaneseIsJoinedWithoutSpaces() throws {
+    let document = try run("kawa.nxml").documents()[0]
+    #expect(
+      document.textString
+        == "川の音の記録\n\nはじめに\n\n川の音は季節で変わる。録音は三年続けた。山田（2010）は春の音を高いと書いた。")
+    #expect(document.idString == "doi:10.9999/kawa.2")
+    #expect(String(decoding: document.metadata, as: UTF8.self).contains(#""license":"CC BY-SA 4.0","licenseSource":"wording""#))
+    #expect(try run("kawa.nxml", ["translatedAbstracts": .strings(["*"])]).documents()[0].textString.contains("The sound"))
+  }
+
+  /// One paragraph in, one out: § is a citation, ¶ a formula.
+  @Test(arguments: [
+    ("word [§1].", "word."), ("word §[1].", "word."), ("word §[1], §[2] and §[3] more", "word more"),
+    ("word (§1)(§2) more", "word more"), ("word ([§1]) more", "word more"), ("a (STC; [§1]) b", "a (STC) b"),
+    ("a (see e.g. §Smith 2004; §Jones 2005) b", "a b"), ("a (Figure 1; §Smith 2004) b", "a (Figure 1) b"),
+    ("a (§Smith 2004; but see Box 2) b", "a (but see Box 2) b"), ("§Smith (2004) showed", "Smith (2004) showed"),
+    ("§[1] begins", "begins"), ("as reported in §[5].", "as reported in [5]."), ("in [§5], and", "in [5], and"),
+    ("(reviewed in [§5])", ""), ("a (Fig. 6 in §[3]) b", "a (Fig. 6 in [3]) b"), ("a, §[1], b", "a, b"),
+    ("leprosy§[4]. They", "leprosy. They"), ("x ¶ is y", "x is y"), ("where ¶, and", "where, and"), ("a (¶) b", "a b"),
+    ("f(x) and [0, 1] stay", "f(x) and [0, 1] stay"), ("音（§山田，2010）と［§1］", "音と"), ("a [§1", "a ["),
+  ])
+  func citationsGoWithWhatHeldThem(marked: String, expected: String) throws {
+    var xml = ""
+    for character in marked {
+      switch character {
+      case "§": xml += "<xref ref-type='bibr'>"
+      case "¶": xml += "<inline-formula>x</inline-formula>"
+      default: xml.append(character)
+      }
+    }
+    // A citation ends before the sign that ends it here.
+    var open = false
+    var out = ""
+    for part in xml.split(separator: "<xref ref-type='bibr'>", omittingEmptySubsequences: false) {
+      guard open else {
+        open = true
+        out += part
+        continue
+      }
+      let end = Self.citationEnd(part)
+      out += "<xref ref-type='bibr'>" + part[..<end] + "</xref>" + part[end...]
+    }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(
+      Array("<article><body><p>\(out)</p><p>end</p></body></article>".utf8), to: folder + "/a.xml")
+    let text = try run(folder + "/a.xml", ["unknownLicense": "keep"]).documents()[0].textString
+    #expect(text == (expected.isEmpty ? "end" : expected + "\n\nend"))
+  }
+
+  /// A number ends with its bracket; a name behind its year, and that year's bracket.
+  private static func citationEnd(_ part: Substring) -> Substring.Index {
+    if part.hasPrefix("["), let end = part.firstIndex(of: "]") { return part.index(after: end) }
+    var end = part.startIndex
+    while end < part.endIndex, !part[end].isNumber { end = part.index(after: end) }
+    while end < part.endIndex, part[end].isNumber { end = part.index(after: end) }
+    if end < part.endIndex, part[..<end].contains("("), part[end] == ")" { end = part.index(after: end) }
+    return end
+  }
+}
