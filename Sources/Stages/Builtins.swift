@@ -6,6 +6,7 @@ extension StageRegistry {
     StageDescription(AozoraCrawl.self),
     StageDescription(AozoraRead.self),
     StageDescription(CC100Read.self),
+    StageDescription(CodeSelect.self),
     StageDescription(ConvertHuggingFace.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),

@@ -46,7 +46,8 @@ import Testing
       try outcome(article("1", body, declaration: "<!DOCTYPE article [\(laughs)]>"))
         == "malformed-xml: Entity 'l9' not defined in line 2")
     // With a DTD that is not loaded, what it may define is left out.
-    let run = try self.run(["a.xml": article("1", body, declaration: "<!DOCTYPE article SYSTEM \"x.dtd\" [\(laughs)]>")])
+    let run = try self.run(["a.xml": article("1", body, declaration: "<!DOCTYPE article SYSTEM \"x.dtd\" [\(laughs)]>")]
+    )
     #expect(try run.documents().map(\.textString) == ["A B"] && run.warnings == ["unknown-entity": 1])
   }
 
@@ -55,7 +56,8 @@ import Testing
     defer { try? FileSystem.removeTree(folder) }
     try FileSystem.write(Array("SECRET".utf8), to: folder + "/secret")
     for reference in ["SYSTEM \"file://\(folder)/secret\"", "SYSTEM \"http://127.0.0.1:9/secret\""] {
-      let doctype = "<!DOCTYPE article SYSTEM \"\(folder)/secret\" [<!ENTITY x \(reference)> <!ENTITY % y \(reference)> %y;]>"
+      let doctype =
+        "<!DOCTYPE article SYSTEM \"\(folder)/secret\" [<!ENTITY x \(reference)> <!ENTITY % y \(reference)> %y;]>"
       let run = try self.run(["a.xml": article("1", "<body><p>A &x; B</p></body>", declaration: doctype)])
       #expect(try run.documents().map(\.textString) == ["A B"])
     }
@@ -161,7 +163,8 @@ import Testing
   @Test func everyArticleIsWrittenOrNamed() throws {
     let text = "<body><p>Enough words for a text.</p></body>"
     var retracted = String(decoding: article("4", text), as: UTF8.self)
-    retracted = retracted.replacing("</article-meta>", with: "<related-article related-article-type=\"retraction-forward\"/></article-meta>")
+    retracted = retracted.replacing(
+      "</article-meta>", with: "<related-article related-article-type=\"retraction-forward\"/></article-meta>")
     let run = try self.run(
       [
         "1.xml": article("1", text), "2.xml": article("1", text), "3.xml": article("3", ""),
@@ -195,7 +198,8 @@ import Testing
     #expect {
       try StageHarness(JATSExtract.self, options: ["articles": .string(list), "list": .string(list)]).run()
     } throws: {
-      "\($0)".contains("wetland.xml: its first row names no columns \"Accession ID\" and \"License\". Name PMC's oa_file_list")
+      "\($0)".contains(
+        "wetland.xml: its first row names no columns \"Accession ID\" and \"License\". Name PMC's oa_file_list")
     }
   }
 }

@@ -91,8 +91,11 @@ import Testing
       document.textString
         == "川の音の記録\n\nはじめに\n\n川の音は季節で変わる。録音は三年続けた。山田（2010）は春の音を高いと書いた。")
     #expect(document.idString == "doi:10.9999/kawa.2")
-    #expect(String(decoding: document.metadata, as: UTF8.self).contains(#""license":"CC BY-SA 4.0","licenseSource":"wording""#))
-    #expect(try run("kawa.nxml", ["translatedAbstracts": .strings(["*"])]).documents()[0].textString.contains("The sound"))
+    #expect(
+      String(decoding: document.metadata, as: UTF8.self).contains(
+        #""license":"CC BY-SA 4.0","licenseSource":"wording""#))
+    #expect(
+      try run("kawa.nxml", ["translatedAbstracts": .strings(["*"])]).documents()[0].textString.contains("The sound"))
   }
 
   /// One paragraph in, one out: § is a citation, ¶ a formula.

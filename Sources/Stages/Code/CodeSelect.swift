@@ -1,0 +1,162 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Selects source files of The Stack v2 by their metadata, and fetches them where told from where.
+///
+/// The metadata names hundreds of millions of files and holds none of their contents. `filter` judges each row by itself
+/// and deals the kept ones into partitions by content; `blobs` keeps one row of each content; `repositories` keeps so
+/// many of each repository; `fetch` gets the contents. Every row is counted once, in the phase that decides its fate.
+/// Memory is a sorter's buffer and a bit a row of one partition.
+/// Columns: https://huggingface.co/datasets/bigcode/the-stack-v2
+public struct CodeSelect: Stage {
+  public struct Options: NetworkOptions {
+    public var metadata = InputFiles()
+    public var languages: [String] = []
+    public var extensions: [String] = []
+    public var licenseTypes: [LicenseType] = [.permissive]
+    public var licenses: [String] = []
+    public var vendored = Choice.drop
+    public var generated = Choice.drop
+    public var minimumBytes = 0
+    public var maximumBytes = ByteCount.mebibytes(1)
+    public var maximumPerRepository = 0
+    public var duplicates = Choice.drop
+    public var maximumMalformedFraction = 0.01
+    public var partitions = 16
+    public var contents = ""
+    public var asOf = ""
+    public var maximumMissingFraction = 0.05
+    public var source = "code"
+    public var filesAtOnce = 4
+    public var contact = ""
+    public var delaySeconds = 0.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField(
+          "metadata", \Self.metadata,
+          "The rows, as JSON lines or CSV with a header, plain or compressed; needed where none are wired."),
+        OptionField("languages", \Self.languages, "Keeps files of these languages only, such as Python. Empty keeps all."),
+        OptionField("extensions", \Self.extensions, "Keeps files with these extensions only, such as py. Empty keeps all."),
+        OptionField("licenseTypes", \Self.licenseTypes, "Keeps files of these licence types only."),
+        OptionField(
+          "licenses", \Self.licenses,
+          "SPDX identifiers: every licence that was detected for a file must be among them. Empty allows what the types "
+            + "allow."),
+        OptionField("vendored", \Self.vendored, "Files that were copied from other projects."),
+        OptionField("generated", \Self.generated, "Files that programs wrote."),
+        OptionField("minimumBytes", \Self.minimumBytes, "Smaller files are dropped.", in: 0...1_000_000_000),
+        OptionField("maximumBytes", \Self.maximumBytes, "Larger files are dropped."),
+        OptionField(
+          "maximumPerRepository", \Self.maximumPerRepository,
+          "Keeps so many files of a repository, chosen by a hash; 0 keeps all.", in: 0...1_000_000_000),
+        OptionField("duplicates", \Self.duplicates, "Further rows of the same content."),
+        OptionField(
+          "maximumMalformedFraction", \Self.maximumMalformedFraction,
+          "A file with a larger part of malformed rows is an error.", in: 0...1),
+        OptionField("partitions", \Self.partitions, "How many tasks the rows are split over.", in: 1...256),
+        OptionField(
+          "contents", \Self.contents,
+          "Where the contents lie: a URL or an absolute path with {blob_id} in it, such as "
+            + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty only selects."),
+        OptionField("asOf", \Self.asOf, "Another word here fetches everything again."),
+        OptionField(
+          "maximumMissingFraction", \Self.maximumMissingFraction,
+          "The stage fails when a larger part of a partition's contents cannot be had.", in: 0...1),
+        OptionField("source", \Self.source, "The documents' source."),
+        OptionField(
+          "filesAtOnce", \Self.filesAtOnce, "How many contents are fetched at once.", in: 1...64, affectsOutput: false),
+      ] + networkFields
+  }
+
+  public enum Choice: String, CaseIterable, OptionChoice { case drop, keep }
+  public enum LicenseType: String, CaseIterable, OptionChoice {
+    case permissive
+    case none = "no_license"
+  }
+
+  public static let name = "code.select"
+  public static let revision = 1
+  public static let summary = "Selects source files of The Stack v2 by language and licence, and fetches them."
+  static let fetched = Input<Files>("metadata", "Metadata that another stage fetched.", required: false, many: true)
+  static let rows = Output<Counts>("rows", "Rows by content.", hidden: true)
+  static let blobs = Output<Counts>("blobs", "Rows by repository, one a content.", hidden: true)
+  static let selection = Output<Files>("selection", "The selected rows as JSON lines.")
+  static let documents = Output<Documents>("documents", "One file a document, where contents are fetched.")
+  public static let inputs = [fetched.port]
+  public static let outputs = [rows.port, blobs.port, selection.port, documents.port]
+  public static let phases = ["filter", "blobs", "repositories", "fetch"]
+
+  public static func options(of phase: String) -> Set<String>? {
+    switch phase {
+    case "filter":
+      [
+        "languages", "extensions", "licenseTypes", "licenses", "vendored", "generated", "minimumBytes", "maximumBytes",
+        "maximumMalformedFraction", "partitions",
+      ]
+    case "blobs": ["duplicates", "partitions"]
+    case "repositories": ["maximumPerRepository", "partitions", "contents"]
+    default: ["contents", "asOf", "maximumMissingFraction", "source", "maximumBytes"]
+    }
+  }
+
+  private static let smallFilesBytesPerTask: Int64 = 64 << 20
+
+  let options: Options
+  /// Shared by all tasks.
+  private let politeness: Politeness
+
+  public init(options: Options) {
+    self.options = options
+    politeness = options.politeness(requestsAtOnce: options.filesAtOnce)
+  }
+
+  public func validate() throws {
+    if !options.contents.isEmpty { _ = try ContentPlace(options.contents) }
+    guard !options.licenseTypes.isEmpty else {
+      throw StageError(
+        .options, "licenseTypes", "no licence type is allowed, so that nothing can be kept",
+        hint: "Name \(LicenseType.names.joined(separator: ", ")).")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case "filter":
+      let files = try context.files(Self.fetched, and: options.metadata, named: "metadata")
+      return TaskPlan.grouped(files, bytes: Self.smallFilesBytesPerTask, memoryBytes: 64 << 20 + options.partitions << 21)
+    case "blobs": return partitions(of: context.files(Self.rows), memoryBytes: 128 << 20 + options.partitions << 21)
+    case "repositories": return partitions(of: context.files(Self.blobs), memoryBytes: 128 << 20)
+    default:
+      guard !options.contents.isEmpty else { return [] }
+      return context.files(Self.selection).map {
+        TaskPlan(
+          key: String($0.name.prefix(5)), files: [$0], note: options.asOf,
+          memoryBytes: 16 << 20 + options.maximumBytes.bytes * 6)
+      }
+    }
+  }
+
+  /// One task a partition, over what all tasks of the phase before dealt to it.
+  private func partitions(of files: [ArtifactFile], memoryBytes: Int) -> [TaskPlan] {
+    (0..<options.partitions).compactMap { partition in
+      let key = TaskPlan.padded(partition)
+      let files = files.filter { $0.name.hasSuffix("-\(key).jsonl.zst") }
+      return files.isEmpty ? nil : TaskPlan(key: key, files: files, memoryBytes: memoryBytes)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    switch workspace.phase {
+    case "filter": try CodeFiltering(options, workspace).run()
+    case "blobs": try CodeBlobs(options, workspace).run()
+    case "repositories": try CodeRepositories(options, workspace).run()
+    default: try CodeFetching(options, workspace, politeness).run()
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Glibc
+import ShardKit
+
+/// A content, checked and in UTF-8.
+enum ContentDecoding {
+  enum Outcome: Equatable {
+    case text([UInt8])
+    case failure(reason: String, detail: String)
+  }
+
+  /// - Parameters:
+  ///   - blob: the content's digest. Software Heritage names the objects of its store by the SHA-1 of their bytes; git's
+  ///     SHA-1, which counts a head before them, is taken too.
+  ///   - encoding: as the metadata names it; empty for UTF-8.
+  static func text(_ kept: [UInt8], blob: String, encoding: String, limit: Int) -> Outcome {
+    guard let bytes = content(kept, blob, limit) else {
+      return .failure(reason: "digest-mismatch", detail: "\(kept.count) bytes were found under this digest, which is not theirs")
+    }
+    guard var text = utf8(bytes, encoding) else {
+      return .failure(reason: "undecodable", detail: "it is no text in \(encoding.isEmpty ? "UTF-8" : encoding)")
+    }
+    if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
+    if text.contains(0) { return .failure(reason: "binary", detail: "it holds NUL characters") }
+    return text.isEmpty ? .failure(reason: "empty", detail: "") : .text(text)
+  }
+
+  /// The bytes that the digest names: those kept, or what they unpack to.
+  private static func content(_ kept: [UInt8], _ blob: String, _ limit: Int) -> [UInt8]? {
+    let compression = Compression.detect(kept)
+    if compression != .none,
+      let unpacked = try? decompress(MemorySource(kept), compression).readAll(limit: limit), matches(unpacked, blob)
+    {
+      return unpacked
+    }
+    return matches(kept, blob) ? kept : nil
+  }
+
+  static func matches(_ bytes: [UInt8], _ blob: String) -> Bool {
+    if Checksummer.checksum(bytes, .sha1).hex == blob { return true }
+    var git = Checksummer(.sha1)
+    Array("blob \(bytes.count)\0".utf8).withUnsafeBytes { git.update($0) }
+    bytes.withUnsafeBytes { git.update($0) }
+    return git.finish().hex == blob
+  }
+
+  /// nil where the bytes are not text in the encoding, or it is not known.
+  static func utf8(_ bytes: [UInt8], _ encoding: String) -> [UInt8]? {
+    let name = encoding.lowercased().filter { $0.isLetter || $0.isNumber }
+    if ["", "utf8", "utf8sig", "ascii", "usascii"].contains(name) {
+      return bytes.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) } == nil ? nil : bytes
+    }
+    guard encoding.utf8.count < 64, let converter = iconv_open("UTF-8", encoding), converter != iconv_t(bitPattern: -1)
+    else { return nil }
+    defer { iconv_close(converter) }
+    var input = bytes
+    var out: [UInt8] = []
+    let isWhole = input.withUnsafeMutableBytes { raw in
+      withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { room in
+        var source = raw.baseAddress?.assumingMemoryBound(to: CChar.self)
+        var rest = raw.count
+        while rest > 0 {
+          var target: UnsafeMutablePointer<CChar>? = room.baseAddress!.assumingMemoryBound(to: CChar.self)
+          var left = room.count
+          let result = iconv(converter, &source, &rest, &target, &left)
+          let number = errno
+          out.append(contentsOf: room[..<(room.count - left)])
+          if result == -1, number != E2BIG { return false }
+        }
+        return true
+      }
+    }
+    return isWhole ? out : nil
+  }
+}

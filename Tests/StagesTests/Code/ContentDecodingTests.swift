@@ -1,0 +1,69 @@
+import ShardKit
+import Testing
+
+@testable import Stages
+
+@Suite struct ContentDecodingTests {
+  private func outcome(_ bytes: [UInt8], _ encoding: String = "", limit: Int = 1 << 20) -> ContentDecoding.Outcome {
+    ContentDecoding.text(bytes, blob: Checksummer.checksum(bytes, .sha1).hex, encoding: encoding, limit: limit)
+  }
+
+  @Test func encodingsBecomeUTF8() {
+    #expect(outcome(Array("plain".utf8), "ascii") == .text(Array("plain".utf8)))
+    #expect(outcome([0xEF, 0xBB, 0xBF, 65], "utf-8-sig") == .text([65]))
+    #expect(outcome([0xE9], "ISO-8859-1") == .text(Array("é".utf8)))
+    #expect(outcome([0xB3, 0xBF], "EUC-JP") == .text(Array("蛙".utf8)))
+    #expect(outcome([0xFF, 0xFE, 0x42, 0x30], "UTF-16") == .text(Array("あ".utf8)))
+    #expect(outcome([0xC3], "UTF-8") == .failure(reason: "undecodable", detail: "it is no text in UTF-8"))
+    #expect(outcome([65], "klingon") == .failure(reason: "undecodable", detail: "it is no text in klingon"))
+    #expect(outcome([65, 0]) == .failure(reason: "binary", detail: "it holds NUL characters"))
+    #expect(outcome([]) == .failure(reason: "empty", detail: ""))
+    // More than a buffer of the converter holds.
+    let long = [UInt8](repeating: 0xE9, count: 200_000)
+    #expect(outcome(long, "ISO-8859-1") == .text(Array(String(repeating: "é", count: 200_000).utf8)))
+  }
+
+  /// `git hash-object` of "hello\n", a digest that git's documentation and every repository agree on.
+  @Test func gitsDigestIsTakenToo() {
+    let hello = Array("hello\n".utf8)
+    #expect(ContentDecoding.matches(hello, "ce013625030ba8dba906f756967f9e9ca394464a"))
+    #expect(ContentDecoding.matches(hello, "f572d396fae9206628714fb2ce00f72e94f2258f"))
+    #expect(!ContentDecoding.matches(hello, String(repeating: "0", count: 40)))
+  }
+
+  @Test func whatUnpacksToMoreThanItMayIsRefused() throws {
+    let bomb = [UInt8](repeating: 65, count: 1 << 20)
+    let folder = FileSystem.realPath("/tmp") + "/content-\(bomb.count)"
+    defer { try? FileSystem.remove(folder) }
+    let file = try FileSink(folder)
+    let sink = try GzipSink(file)
+    try sink.write(bomb)
+    try sink.commit()
+    let packed = try FileSystem.read(folder)
+    let digest = Checksummer.checksum(bomb, .sha1).hex
+    #expect(ContentDecoding.text(packed, blob: digest, encoding: "", limit: 1 << 20) == .text(bomb))
+    guard case .failure("digest-mismatch", _) = ContentDecoding.text(packed, blob: digest, encoding: "", limit: 1000)
+    else {
+      Issue.record("a content above the limit was unpacked")
+      return
+    }
+  }
+
+  @Test func framesSurviveACut() throws {
+    let path = "/tmp/contents-\(UInt64.random(in: 0...(.max)))"
+    defer { try? FileSystem.remove(path) }
+    do {
+      let fetched = try FetchedContents(path)
+      for content in [[1, 2, 3], nil, [4, 5]] as [[UInt8]?] { try fetched.append(content) }
+    }
+    // A kill in the middle of the third frame.
+    try FileSystem.write(Array(try FileSystem.read(path).dropLast()), to: path)
+    let again = try FetchedContents(path)
+    guard case .content([1, 2, 3]) = try again.next(), case .missing = try again.next(), try again.next() == nil else {
+      Issue.record("the frames differ")
+      return
+    }
+    try again.append([9])
+    #expect(try FileSystem.read(path) == [3, 0, 0, 0, 1, 2, 3, 255, 255, 255, 255, 1, 0, 0, 0, 9])
+  }
+}
