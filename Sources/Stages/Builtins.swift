@@ -15,6 +15,7 @@ extension StageRegistry {
     StageDescription(DocumentsRead.self),
     StageDescription(FineTune.self),
     StageDescription(HuggingFaceRead.self),
+    StageDescription(HuggingFaceUpload.self),
     StageDescription(HTTPDownload.self),
     StageDescription(JATSExtract.self),
     StageDescription(LLMJPSample.self),

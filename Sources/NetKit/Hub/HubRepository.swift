@@ -1,0 +1,89 @@
+import ShardKit
+
+/// A repository on the Hugging Face Hub, or on a server that speaks as it does.
+public struct HubRepository: Equatable, Sendable {
+  public enum Kind: String, CaseIterable, Sendable { case model, dataset }
+
+  /// Without a slash at its end.
+  public let endpoint: String
+  public let kind: Kind
+  /// `owner/name`.
+  public let name: String
+  /// Scheme, host and port: who is shown the token.
+  public let origin: String
+
+  public static let publicEndpoint = "https://huggingface.co"
+
+  public init(_ name: String, kind: Kind, endpoint: String = publicEndpoint) throws(NetError) {
+    let url = try WebURL(endpoint)
+    guard !url.holdsSecret, !url.target.contains("?") else {
+      throw NetError(.address, url.shown, "the address of a Hub holds no query and no password")
+    }
+    var text = url.text
+    while text.hasSuffix("/") { text.removeLast() }
+    self.endpoint = text
+    origin = url.origin
+    self.kind = kind
+    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ Self.isName($0) }) else {
+      throw NetError(
+        .address, "", "'\(name)' is no name of a repository",
+        hint: "Write it as OWNER/NAME, of letters, digits, '-', '_' and '.'.")
+    }
+    self.name = name
+  }
+
+  private static func isName(_ part: Substring) -> Bool {
+    let plain = part.utf8.allSatisfy {
+      $0 >= 48 && $0 <= 57 || $0 >= 65 && $0 <= 90 || $0 >= 97 && $0 <= 122 || [0x2D, 0x5F, 0x2E].contains($0)
+    }
+    return plain && !part.isEmpty && part.utf8.count <= 96 && part.first != "." && part.first != "-"
+  }
+
+  var owner: Substring { name[..<name.firstIndex(of: "/")!] }
+  var plainName: Substring { name[name.index(after: name.firstIndex(of: "/")!)...] }
+
+  /// The page that people see.
+  public var page: String { "\(endpoint)/\(kind == .dataset ? "datasets/" : "")\(name)" }
+
+  func api(_ words: String...) throws(NetError) -> WebURL {
+    let path = words.map { "/" + percentEncoded($0) }.joined()
+    return try WebURL("\(endpoint)/api/\(kind.rawValue)s/\(name)\(path)")
+  }
+
+  /// Where a file of a revision is read; large files lead on to their storage.
+  public func file(_ path: String, revision: String) throws(NetError) -> WebURL {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { percentEncoded(String($0)) }
+    return try WebURL("\(page)/resolve/\(percentEncoded(revision))/\(parts.joined(separator: "/"))")
+  }
+
+  /// Whether a revision can be asked for: a branch, a tag or a commit.
+  public static func isRevision(_ name: String) -> Bool {
+    !name.isEmpty && name.utf8.count <= 255 && name.utf8.allSatisfy { $0 > 32 && $0 != 127 }
+      && !name.utf8.contains(where: { "~^:?*[\\".utf8.contains($0) }) && !name.contains("..")
+  }
+
+  /// Whether a path may stand in a repository: below it, and not in git's own folder.
+  public static func isPath(_ path: String) -> Bool {
+    ArchivePath.isSafe(path)
+      && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
+        !part.isEmpty && part != "." && part.lowercased() != ".git"
+      }
+  }
+
+  /// Whether it is written as a commit's own name, which never means another one.
+  public static func isCommit(_ revision: String) -> Bool {
+    revision.utf8.count == 40 && revision.utf8.allSatisfy { $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 }
+  }
+}
+
+/// The unreserved characters of RFC 3986 stay; a slash does not.
+func percentEncoded(_ text: String) -> String {
+  var out: [UInt8] = []
+  for byte in text.utf8 {
+    let isPlain =
+      byte >= 48 && byte <= 57 || byte >= 65 && byte <= 90 || byte >= 97 && byte <= 122 || "-._~".utf8.contains(byte)
+    out += isPlain ? [byte] : Array("%\(hexadecimal([byte]).uppercased())".utf8)
+  }
+  return String(decoding: out, as: UTF8.self)
+}

@@ -1,0 +1,151 @@
+import ShardKit
+
+extension HubClient {
+  /// What was sent for some objects.
+  public struct Sent: Equatable, Sendable {
+    public var objects = 0
+    public var bytes: Int64 = 0
+    /// Of parts that an earlier attempt had sent.
+    public var resumedBytes: Int64 = 0
+
+    public init() {}
+  }
+
+  /// Sends the objects that the storage has not got, one after another.
+  /// - Parameter state: a folder in which parts that are sent are remembered, so that a killed upload goes on.
+  public func send(
+    _ objects: [HubCandidate], revision: String, state: String, progress: @escaping (Int64) -> Void = { _ in }
+  ) throws(NetError) -> Sent {
+    var sent = Sent()
+    for start in stride(from: 0, to: objects.count, by: 100) {
+      let some = Array(objects[start..<min(start + 100, objects.count)])
+      let orders = try orders(for: some, revision: revision)
+      for object in some {
+        guard case .send(let transfer) = orders[object.sha256.hex]! else { continue }
+        try HubObjectSending(self, object, revision, state, progress).run(transfer, &sent)
+      }
+    }
+    return sent
+  }
+}
+
+/// One object on its way to the storage.
+private final class HubObjectSending {
+  private let client: HubClient
+  private let object: HubCandidate
+  private let revision: String
+  private let progress: (Int64) -> Void
+  private var state: HubPartsState
+
+  init(
+    _ client: HubClient, _ object: HubCandidate, _ revision: String, _ folder: String,
+    _ progress: @escaping (Int64) -> Void
+  ) {
+    self.client = client
+    self.object = object
+    self.revision = revision
+    self.progress = progress
+    state = HubPartsState(folder: folder, oid: object.sha256.hex)
+  }
+
+  /// Signed addresses lapse: the storage then says 403, or 404 for an upload that it has given up. New ones are asked
+  /// for as long as each round gets further.
+  func run(_ first: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
+    var transfer = first
+    if !transfer.parts.isEmpty, let left = state.resume(objectBytes: object.bytes) { transfer = left }
+    var fruitless = 0
+    while true {
+      let before = sent.bytes
+      do throws(NetError) {
+        try transfer.parts.isEmpty ? sendWhole(transfer, &sent) : sendParts(transfer, &sent)
+        try verify(transfer)
+        try state.discard()
+        sent.objects += 1
+        return
+      } catch {
+        guard let status = error.status, [401, 403, 404].contains(status) else { throw error }
+        fruitless = sent.bytes > before ? 0 : fruitless + 1
+        guard fruitless < 3 else { throw error }
+        try state.discard()
+        guard case .send(let fresh) = try client.orders(for: [object], revision: revision)[object.sha256.hex]! else {
+          return
+        }
+        transfer = fresh
+      }
+    }
+  }
+
+  private func sendWhole(_ transfer: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
+    var request = HTTPRequest(.put, transfer.target)
+    for member in transfer.headers {
+      if let value = member.value.string { request.headers[member.key] = value }
+    }
+    request.body = .file(path: object.file, length: object.bytes)
+    try taken(client.http.send(request))
+    sent.bytes += object.bytes
+    progress(object.bytes)
+  }
+
+  private func sendParts(_ transfer: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
+    try state.begin(transfer)
+    for (index, address) in transfer.parts.enumerated() {
+      let offset = Int64(index) * transfer.partBytes
+      let bytes = min(transfer.partBytes, object.bytes - offset)
+      if state.etags[index + 1] != nil {
+        sent.resumedBytes += bytes
+        continue
+      }
+      var request = HTTPRequest(.put, address)
+      request.body = .file(path: object.file, offset: offset, length: bytes)
+      let response = try taken(client.http.send(request))
+      guard let etag = response.headers["ETag"], !etag.isEmpty else {
+        throw NetError(.content, address.shown, "the storage gives no ETag for part \(index + 1) of \(object.path)")
+      }
+      try state.add(part: index + 1, etag: etag, upload: transfer.upload)
+      sent.bytes += bytes
+      progress(bytes)
+    }
+    try complete(transfer)
+  }
+
+  private func complete(_ transfer: HubObjectTransfer) throws(NetError) {
+    let parts = state.etags.keys.sorted().map { number -> JSONValue in
+      ["partNumber": .integer(number), "etag": .string(state.etags[number]!)]
+    }
+    // Signed like the parts' addresses; it needs no token.
+    var request = HTTPRequest(.post, transfer.target)
+    request.isRepeatable = true
+    request.headers["Content-Type"] = HubClient.lfsType
+    request.headers["Accept"] = HubClient.lfsType
+    let body: JSONValue = ["oid": .string(object.sha256.hex), "parts": .list(parts)]
+    request.body = .bytes(Array(body.text().utf8))
+    try taken(client.http.send(request))
+  }
+
+  private func verify(_ transfer: HubObjectTransfer) throws(NetError) {
+    guard let address = transfer.verify else { return }
+    let body: JSONValue = ["oid": .string(object.sha256.hex), "size": .integer(Int(object.bytes))]
+    let response = try client.send(client.post(address, body, type: HubClient.lfsType))
+    guard response.head.isSuccess else {
+      var error = NetError(
+        .content, address.shown, "the Hub does not find \(object.path) in its storage (\(response.status))",
+        hint: "Run again: it is sent anew.")
+      error.mayPass = true
+      throw error
+    }
+  }
+
+  /// The storage's answer, unless it says no.
+  @discardableResult
+  private func taken(_ response: HTTPResponse) throws(NetError) -> HTTPResponse {
+    guard response.head.isSuccess else {
+      var error = NetError(
+        .status, response.url.shown, "the storage answered \(response.status) to \(object.path)",
+        hint: "Run again; parts that were sent stay sent.")
+      error.status = response.status
+      error.mayPass = [401, 403, 404].contains(response.status)
+      throw error
+    }
+    return response
+  }
+}

@@ -1,0 +1,65 @@
+import NetKit
+import PipelineKit
+
+extension HubRepository.Kind: OptionChoice {}
+
+/// The options of a stage that speaks with a Hub about one repository.
+///
+/// The environment's HF_ENDPOINT is not heeded: where data and a token go is what the pipeline document says, with
+/// `--set` where that is to change.
+protocol HubOptions: NetworkOptions {
+  var repository: String { get set }
+  var kind: HubRepository.Kind { get set }
+  var endpoint: String { get set }
+  var tokenVariable: String { get set }
+}
+
+extension HubOptions {
+  static func hubFields(repository required: Bool) -> [OptionField<Self>] {
+    [
+      OptionField("repository", \Self.repository, "The repository, as OWNER/NAME.", required: required),
+      OptionField("kind", \Self.kind, "What kind of repository it is."),
+      OptionField(
+        "endpoint", \Self.endpoint,
+        "The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded."),
+      OptionField(
+        "tokenVariable", \Self.tokenVariable,
+        "The name of the environment variable that holds the token; it is sent to the Hub alone and never stored.",
+        affectsOutput: false),
+    ]
+  }
+
+  func hub() throws -> HubRepository {
+    do throws(NetError) { return try HubRepository(repository, kind: kind, endpoint: endpoint) } catch {
+      throw StageError(.options, error.subject.isEmpty ? "repository" : "endpoint", error.message, hint: error.hint)
+    }
+  }
+
+  func validateHub() throws {
+    let hub = try hub()
+    guard hub.endpoint.hasPrefix("https://") || allowPrivateAddresses else {
+      throw StageError(
+        .options, "endpoint", "\(hub.endpoint) is plain http, over which anyone could read the token",
+        hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+    }
+    try validateTokenVariable(tokenVariable)
+  }
+
+  /// nil where the environment has none.
+  func token() -> HubToken? {
+    environmentValue(tokenVariable).map { HubToken(variable: tokenVariable, value: $0) }
+  }
+}
+
+/// Whoever writes the token itself here would store it with the run. The value is not repeated.
+func validateTokenVariable(_ name: String) throws {
+  let letters = name.utf8
+  let isName =
+    letters.allSatisfy { $0 == 0x5F || $0 >= 48 && $0 <= 57 || $0 >= 65 && $0 <= 90 || $0 >= 97 && $0 <= 122 }
+    && !(letters.first.map { $0 >= 48 && $0 <= 57 } ?? false)
+  guard isName, !name.hasPrefix("hf_"), !name.hasPrefix("glpat") else {
+    throw StageError(
+      .options, "tokenVariable", "it should name a variable of the environment, not be the token itself",
+      hint: "Put the token into HF_TOKEN and write \"HF_TOKEN\". A token that stood in a document should be revoked.")
+  }
+}

@@ -1,0 +1,148 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Puts artifacts into a repository of the Hugging Face Hub, as one commit.
+///
+/// - `plan`: makes the repository and the branch where they are not there, and lists what differs from it.
+/// - `objects`: large files, several at once, each resumed by part; the storage is asked what it has already.
+/// - `commit`: lists again what differs, and commits it on the very commit that it compared with, so that a reader sees
+///   all of it or nothing, and nobody's work is overwritten unseen. Where nothing differs there is no commit.
+///
+/// Files that are in the repository and not in the artifacts stay. The Hub's API: https://huggingface.co/docs/hub/api
+public struct HuggingFaceUpload: Stage {
+  public enum Layout: String, CaseIterable, OptionChoice {
+    /// One artifact at the root, several in folders named after their stages.
+    case automatic
+    case folders
+    case flat
+  }
+
+  public struct Options: HubOptions {
+    public var repository = ""
+    public var kind = HubRepository.Kind.model
+    public var revision = "main"
+    public var `private` = true
+    public var message = "Upload by pipeline"
+    public var layout = Layout.automatic
+    public var folder = ""
+    public var card = true
+    public var dryRun = false
+    public var endpoint = HubRepository.publicEndpoint
+    public var tokenVariable = "HF_TOKEN"
+    public var filesAtOnce = 4
+    public var contact = ""
+    public var delaySeconds = 0.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      hubFields(repository: true) + [
+        OptionField("revision", \Self.revision, "The branch; it is made where main is if it is not there."),
+        OptionField(
+          "private", \Self.private, "Makes a new repository private; one that is there stays as it is."),
+        OptionField("message", \Self.message, "The commit's message."),
+        OptionField(
+          "layout", \Self.layout,
+          "Where files go: each artifact in a folder named after its stage, all of them flat, or automatic: folders "
+            + "where there are several artifacts."),
+        OptionField("folder", \Self.folder, "The folder of the repository that all of it goes into; empty for its root."),
+        OptionField(
+          "card", \Self.card,
+          "Writes a README.md that tells a data set's readers where its files are, unless there is one."),
+        OptionField(
+          "dryRun", \Self.dryRun, "Sends nothing: the report lists the files, and what would happen to each."),
+        OptionField(
+          "filesAtOnce", \Self.filesAtOnce, "How many large files are sent at once.", in: 1...32,
+          affectsOutput: false),
+      ] + networkFields
+  }
+
+  public static let name = "huggingface.upload"
+  public static let revision = 1
+  public static let summary = "Uploads models and data sets to the Hugging Face Hub, in one commit."
+  static let artifacts = Input<AnyArtifact>("artifacts", "What to upload, of any kind.", many: true)
+  static let report = Output<Report>("report", "files.jsonl and, unless it was a dry run, commit.json.")
+  static let plan = Output<Report>("plan", "What differs from the repository.", hidden: true)
+  public static let inputs = [artifacts.port]
+  public static let outputs = [report.port, plan.port]
+  public static let phases = ["plan", "objects", "commit"]
+
+  /// Small files of a task; a larger file is a task of its own.
+  private static let bytesPerTask: Int64 = 512 << 20
+
+  let options: Options
+  /// Shared by all tasks.
+  private let politeness: Politeness
+
+  public init(options: Options) {
+    self.options = options
+    politeness = options.politeness(requestsAtOnce: options.filesAtOnce)
+  }
+
+  public func validate() throws {
+    try options.validateHub()
+    guard HubRepository.isRevision(options.revision), !HubRepository.isCommit(options.revision) else {
+      throw StageError(.options, "revision", "'\(options.revision)' is no name of a branch")
+    }
+    guard !options.message.isEmpty, options.message.utf8.count <= 4096 else {
+      throw StageError(.options, "message", "a commit needs a message, of at most 4096 bytes")
+    }
+    guard options.folder.isEmpty || HubRepository.isPath(options.folder) else {
+      throw StageError(.options, "folder", "'\(options.folder)' is no folder of a repository")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try UploadFiles(context.artifacts(Self.artifacts), options)
+    switch phase {
+    case "plan": return [TaskPlan(key: "plan", files: files.files, note: files.note, memoryBytes: 64 << 20)]
+    case "objects":
+      let large = options.dryRun ? [] : try UploadPlan.large(in: context.files(Self.plan), of: files.files)
+      return TaskPlan.grouped(large, bytes: Self.bytesPerTask, memoryBytes: 8 << 20)
+    default:
+      guard !options.dryRun else { return [] }
+      return [TaskPlan(key: "commit", files: files.files, note: files.note, memoryBytes: 64 << 20)]
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      let token = options.token()
+      guard token != nil || options.dryRun else {
+        throw StageError(
+          .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",
+          hint: "Make a token with write access at \(options.endpoint)/settings/tokens and put it there.")
+      }
+      let client = HubClient(try options.hub(), token: token, http: try options.client(politeness, workspace))
+      switch workspace.phase {
+      case "plan": try UploadPlan(options, client, workspace).run()
+      case "objects": try sendObjects(client, workspace)
+      default: try UploadCommit(options, client, workspace).run()
+      }
+    }
+  }
+
+  private func sendObjects(_ client: HubClient, _ workspace: Workspace) throws {
+    let objects = workspace.task.files.map {
+      HubCandidate(path: $0.name, file: $0.path, bytes: $0.bytes, sha256: $0.digest)
+    }
+    try workspace.send(objects, client, revision: options.revision)
+  }
+}
+
+extension Workspace {
+  /// Sends what the storage has not got, and counts it.
+  func send(_ objects: [HubCandidate], _ client: HubClient, revision: String) throws {
+    guard !objects.isEmpty else { return }
+    let control = control
+    let sent = try client.send(objects, revision: revision, state: stateDirectory()) {
+      control.advance(bytes: Int($0))
+    }
+    metric("sentObjects", Double(sent.objects))
+    metric("sentBytes", Double(sent.bytes))
+    metric("resumedBytes", Double(sent.resumedBytes))
+  }
+}

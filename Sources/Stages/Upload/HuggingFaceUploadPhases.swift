@@ -1,0 +1,143 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// The first phase: the repository is there, and it is known what differs from it.
+struct UploadPlan {
+  private let options: HuggingFaceUpload.Options
+  private let client: HubClient
+  private let workspace: Workspace
+
+  init(_ options: HuggingFaceUpload.Options, _ client: HubClient, _ workspace: Workspace) {
+    self.options = options
+    self.client = client
+    self.workspace = workspace
+  }
+
+  func run() throws {
+    if !options.dryRun { try Self.makePlace(options, client) }
+    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
+    let survey = try UploadSurvey(candidates, client, options, asksModes: !options.dryRun)
+    try workspace.write(HuggingFaceUpload.plan, name: "plan.jsonl", survey.lines)
+    guard options.dryRun else { return }
+    try workspace.write(HuggingFaceUpload.report, name: "files.jsonl", survey.lines)
+    survey.count(in: workspace)
+  }
+
+  /// The repository and the branch, made where they are not there.
+  static func makePlace(_ options: HuggingFaceUpload.Options, _ client: HubClient) throws {
+    guard try client.commit(of: options.revision) == nil else { return }
+    try client.create(isPrivate: options.private)
+    if try client.commit(of: options.revision) == nil { try client.create(branch: options.revision) }
+  }
+
+  /// The large files that a plan wants sent, each content once.
+  static func large(in plan: [ArtifactFile], of files: [ArtifactFile]) throws -> [ArtifactFile] {
+    var wanted: Set<String> = []
+    for file in plan {
+      let lines = LineReader(try openSource(file.path))
+      while let line = try lines.next() {
+        let entry = try JSONValue.parse(Array(line)).value
+        guard entry["mode"]?.string == HubMode.lfs.rawValue, let sha = entry["sha256"]?.string else { continue }
+        wanted.insert(sha)
+      }
+    }
+    return files.filter { wanted.remove($0.digest.hex) != nil }
+  }
+}
+
+/// The last phase: one commit of what differs.
+struct UploadCommit {
+  private let options: HuggingFaceUpload.Options
+  private let client: HubClient
+  private let workspace: Workspace
+
+  init(_ options: HuggingFaceUpload.Options, _ client: HubClient, _ workspace: Workspace) {
+    self.options = options
+    self.client = client
+    self.workspace = workspace
+  }
+
+  /// Commits of others are no hindrance while they leave our files alone; so many of them are stepped over.
+  private static let rounds = 4
+
+  func run() throws {
+    try UploadPlan.makePlace(options, client)
+    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
+    let first = try survey(candidates)
+    var now = first
+    for round in 1... {
+      // A reader of the Hub's storage may have been quicker to forget than we to commit: it is asked once more.
+      try workspace.send(now.large, client, revision: options.revision)
+      guard !now.differing.isEmpty else { return try report(first, commit: now.commit!, made: round > 1) }
+      do {
+        let commit = try client.commit(
+          body: try body(now), bytes: FileSystem.status(bodyPath())?.bytes ?? 0, revision: options.revision)
+        return try report(first, commit: commit.commit, made: true)
+      } catch let error as NetError where error.status == 412 && round < Self.rounds {
+        // An answer that got lost looks so too: then our own commit is the one that stands there.
+        let later = try survey(candidates)
+        try checkUntouched(now, later, error)
+        now = later
+      }
+    }
+  }
+
+  private func survey(_ candidates: [HubCandidate]) throws -> UploadSurvey {
+    let survey = try UploadSurvey(candidates, client, options, asksModes: true)
+    guard survey.commit != nil else {
+      throw StageError(
+        .environment, client.repository.page, "the branch '\(options.revision)' is gone", hint: "Run again.")
+    }
+    return survey
+  }
+
+  /// Throws where somebody else has changed what we are about to.
+  private func checkUntouched(_ before: UploadSurvey, _ now: UploadSurvey, _ error: NetError) throws {
+    let old = Dictionary(before.entries.map { ($0.candidate.path, $0.remote) }, uniquingKeysWith: { $1 })
+    let touched = now.entries.filter { $0.change != .unchanged && old[$0.candidate.path] != $0.remote }
+    guard let first = touched.first else { return }
+    var error = error
+    error.message += ", to \(first.candidate.path) among others"
+    throw error
+  }
+
+  private func bodyPath() throws -> String { try workspace.temporaryDirectory() + "/commit.ndjson" }
+
+  private func body(_ survey: UploadSurvey) throws -> String {
+    let path = try bodyPath()
+    let sink = try FileSink(path)
+    let body = try HubCommitBody(to: sink, message: options.message, parent: survey.commit!)
+    for entry in survey.differing {
+      try workspace.control.check()
+      if entry.mode == .lfs { try body.addLarge(entry.candidate) } else { try body.add(entry.candidate) }
+    }
+    try sink.commit()
+    return path
+  }
+
+  private func report(_ survey: UploadSurvey, commit: String, made: Bool) throws {
+    try workspace.write(HuggingFaceUpload.report, name: "files.jsonl", survey.lines)
+    let repository = client.repository
+    let json: JSONValue = [
+      "repository": .string(repository.name), "kind": .string(repository.kind.rawValue),
+      "endpoint": .string(repository.endpoint), "revision": .string(options.revision), "commit": .string(commit),
+      "url": .string("\(repository.page)/commit/\(commit)"),
+      // The commit compared with, where there was nothing to commit.
+      "parent": made ? survey.commit.map { .string($0) } ?? .null : .null, "isNew": .bool(made),
+    ]
+    try workspace.write(HuggingFaceUpload.report, name: "commit.json", Array(json.prettyText().utf8))
+    survey.count(in: workspace)
+  }
+}
+
+extension UploadSurvey {
+  /// A figure for each kind of change, and a warning for what the repository does not want.
+  func count(in workspace: Workspace) {
+    let counts = Dictionary(grouping: entries, by: \.change).mapValues(\.count)
+    for (change, count) in counts { workspace.metric(change.rawValue, Double(count)) }
+    let ignored = entries.filter { $0.change == .ignored }
+    workspace.warn(
+      "ignored-file", times: ignored.count, "\(ignored[0].candidate.path): the repository's .gitignore names it")
+  }
+}
