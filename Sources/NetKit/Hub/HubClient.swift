@@ -15,6 +15,11 @@ public struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConv
   public var debugDescription: String { description }
 }
 
+extension HTTPRequest {
+  /// Shows a token. Redirects to other origins do not carry it on.
+  public mutating func authorize(_ token: HubToken) { headers["Authorization"] = "Bearer \(token.value)" }
+}
+
 /// Asks a Hub about one repository. Used by one thread, as its `HTTPClient` is.
 ///
 /// The API is described at https://huggingface.co/docs/hub/api, large files at
@@ -33,7 +38,7 @@ public final class HubClient {
   /// A question, with the token if it goes to the Hub's own origin.
   public func request(_ method: HTTPRequest.Method = .get, _ url: WebURL) -> HTTPRequest {
     var request = HTTPRequest(method, url)
-    if let token, url.origin == repository.origin { request.headers["Authorization"] = "Bearer \(token.value)" }
+    if let token, url.origin == repository.origin { request.authorize(token) }
     return request
   }
 

@@ -60,7 +60,9 @@ extension HubClient {
     }
     var out: [HubMode] = []
     for candidate in candidates {
-      guard let mode = modes[candidate.path] else { throw malformed(url, "it does not say how to send \(candidate.path)") }
+      guard let mode = modes[candidate.path] else {
+        throw malformed(url, "it does not say how to send \(candidate.path)")
+      }
       // A storage takes no empty object.
       out.append(candidate.bytes == 0 && mode == .lfs ? .regular : mode)
     }

@@ -46,7 +46,9 @@ extension HubClient {
         ], type: Self.lfsType))
     var orders: [String: HubObjectOrder] = [:]
     for entry in answer["objects"]?.array ?? [] {
-      guard let oid = entry["oid"]?.string, let object = objects.first(where: { $0.sha256.hex == oid }) else { continue }
+      guard let oid = entry["oid"]?.string, let object = objects.first(where: { $0.sha256.hex == oid }) else {
+        continue
+      }
       orders[oid] = try order(entry, for: object, url)
     }
     for object in objects where orders[object.sha256.hex] == nil {
@@ -78,7 +80,8 @@ extension HubClient {
     transfer.partBytes = Int64(bytes)
     transfer.parts = try parts(headers, url)
     guard transfer.parts.count == Int((object.bytes + transfer.partBytes - 1) / transfer.partBytes) else {
-      throw malformed(url, "\(transfer.parts.count) parts of \(bytes) bytes do not make the \(object.bytes) of \(object.path)")
+      throw malformed(
+        url, "\(transfer.parts.count) parts of \(bytes) bytes do not make the \(object.bytes) of \(object.path)")
     }
     return .send(transfer)
   }

@@ -9,7 +9,14 @@ extension HubClient {
     let (message, hint) = sentence(response, words)
     var error = NetError(.status, response.url.shown, message, hint: hint)
     error.status = response.status
+    error.mayPass = response.status == 409 || response.status == 412
     return error
+  }
+
+  /// A refusal to give a file, with what the Hub says of it when it is asked about the file alone.
+  public func explain(_ error: NetError, _ file: WebURL) -> NetError {
+    guard let response = try? send(request(.head, file)), !response.head.isSuccess else { return error }
+    return refusal(response)
   }
 
   private func sentence(_ response: HTTPResponse, _ words: String) -> (String, String?) {
@@ -22,14 +29,16 @@ extension HubClient {
     case (401, "RepoNotFound"), (404, _):
       return (
         "there is no \(name), or \(token.map { "\($0) may not see it" } ?? "it is private")",
-        token == nil ? "Check the name and the kind, or set a token." : "Check the name, the kind and the token's rights."
+        token == nil
+          ? "Check the name and the kind, or set a token." : "Check the name, the kind and the token's rights."
       )
     case (401, _):
       guard let token else {
         return ("it asks for a token\(words)", "Make one at \(tokensPage) and put it into the environment.")
       }
       return (
-        "the Hub does not accept \(token)\(words)", "Make a new one at \(tokensPage); it may have lapsed or been revoked."
+        "the Hub does not accept \(token)\(words)",
+        "Make a new one at \(tokensPage); it may have lapsed or been revoked."
       )
     case (403, _):
       return (

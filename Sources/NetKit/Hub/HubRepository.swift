@@ -53,8 +53,7 @@ public struct HubRepository: Equatable, Sendable {
 
   /// Where a file of a revision is read; large files lead on to their storage.
   public func file(_ path: String, revision: String) throws(NetError) -> WebURL {
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { percentEncoded(String($0)) }
-    return try WebURL("\(page)/resolve/\(percentEncoded(revision))/\(parts.joined(separator: "/"))")
+    try WebURL("\(page)/resolve/\(percentEncoded(revision))/").resolvingPath(path)
   }
 
   /// Whether a revision can be asked for: a branch, a tag or a commit.
@@ -74,6 +73,15 @@ public struct HubRepository: Equatable, Sendable {
   /// Whether it is written as a commit's own name, which never means another one.
   public static func isCommit(_ revision: String) -> Bool {
     revision.utf8.count == 40 && revision.utf8.allSatisfy { $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 }
+  }
+}
+
+extension WebURL {
+  /// A path below this URL's; nothing in it is taken for a query, a fragment or another server.
+  public func resolvingPath(_ path: String) throws(NetError) -> WebURL {
+    let folder = text.prefix { $0 != "?" }
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { percentEncoded(String($0)) }
+    return try WebURL("\(folder)\(folder.hasSuffix("/") ? "" : "/")\(parts.joined(separator: "/"))")
   }
 }
 

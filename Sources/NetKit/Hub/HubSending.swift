@@ -52,7 +52,9 @@ private final class HubObjectSending {
   /// for as long as each round gets further.
   func run(_ first: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
     var transfer = first
-    if !transfer.parts.isEmpty, let left = state.resume(objectBytes: object.bytes) { transfer = left }
+    if !transfer.parts.isEmpty, let left = state.resume(objectBytes: object.bytes), left.upload != first.upload {
+      transfer = left
+    }
     var fruitless = 0
     while true {
       let before = sent.bytes
@@ -66,9 +68,9 @@ private final class HubObjectSending {
         guard let status = error.status, [401, 403, 404].contains(status) else { throw error }
         fruitless = sent.bytes > before ? 0 : fruitless + 1
         guard fruitless < 3 else { throw error }
-        try state.discard()
+        if status == 404 { try state.discard() }
         guard case .send(let fresh) = try client.orders(for: [object], revision: revision)[object.sha256.hex]! else {
-          return
+          return try state.discard()
         }
         transfer = fresh
       }

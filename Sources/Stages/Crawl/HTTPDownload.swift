@@ -150,11 +150,17 @@ struct DownloadLine {
 
 extension Workspace {
   /// Fetches a file into an output; what is fetched of it survives attempts.
+  /// - Parameter check: a look at the whole file; where it throws, the next attempt begins at zero.
   func download<K>(
-    _ request: HTTPRequest, _ client: HTTPClient, _ expected: DownloadExpectation, to output: Output<K>, name: String
+    _ request: HTTPRequest, _ client: HTTPClient, _ expected: DownloadExpectation, to output: Output<K>, name: String,
+    check: (DownloadedFile, String) throws -> Void = { _, _ in }
   ) throws {
     let path = try stateDirectory() + "/download"
     let file = try client.download(request, to: path, expecting: expected)
+    do { try check(file, path) } catch {
+      try FileSystem.remove(path)
+      throw error
+    }
     guard let digest = Digest(hex: file.digest.hex) else { fatalError("a SHA-256 has 64 digits") }
     try link(output, name: name, to: ArtifactFile(path: path, name: name, bytes: file.bytes, digest: digest))
     metric("bytes", Double(file.bytes))

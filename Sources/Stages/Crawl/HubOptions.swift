@@ -18,7 +18,6 @@ extension HubOptions {
   static func hubFields(repository required: Bool) -> [OptionField<Self>] {
     [
       OptionField("repository", \Self.repository, "The repository, as OWNER/NAME.", required: required),
-      OptionField("kind", \Self.kind, "What kind of repository it is."),
       OptionField(
         "endpoint", \Self.endpoint,
         "The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded."),
@@ -37,18 +36,19 @@ extension HubOptions {
 
   func validateHub() throws {
     let hub = try hub()
+    try validateTokenVariable(tokenVariable)
     guard hub.endpoint.hasPrefix("https://") || allowPrivateAddresses else {
       throw StageError(
         .options, "endpoint", "\(hub.endpoint) is plain http, over which anyone could read the token",
         hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
     }
-    try validateTokenVariable(tokenVariable)
   }
 
-  /// nil where the environment has none.
-  func token() -> HubToken? {
-    environmentValue(tokenVariable).map { HubToken(variable: tokenVariable, value: $0) }
-  }
+}
+
+/// The token of a variable; nil where the environment has none.
+func hubToken(_ variable: String) -> HubToken? {
+  environmentValue(variable).map { HubToken(variable: variable, value: $0) }
 }
 
 /// Whoever writes the token itself here would store it with the run. The value is not repeated.

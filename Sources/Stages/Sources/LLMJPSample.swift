@@ -38,10 +38,12 @@ public struct LLMJPSample: Stage {
     public var source = "llm-jp"
     public init() {}
     public static let fields = [
-      OptionField("records", \Self.records, "The corpus: folders or files (.jsonl, .gz or .zst).", required: true),
+      OptionField(
+        "records", \Self.records, "The corpus: folders or files (.jsonl, .gz or .zst); needed where none is wired."),
       OptionField(
         "directories", \Self.directories, "Folders below 'records' to take, such as ja/ja_cc/level0; empty means all."),
-      OptionField("quality", \Self.quality, "The quality table: CSV files with a header.", required: true),
+      OptionField(
+        "quality", \Self.quality, "The quality table: CSV files with a header; needed where none is wired."),
       OptionField("fraction", \Self.fraction, "The share of all tokens to keep, best documents first.", in: 0...1),
       OptionField(
         "tokenBudget", \Self.tokenBudget, "Tokens to keep, instead of a share; 0 means the share.", in: 0...Int.max),
@@ -65,6 +67,11 @@ public struct LLMJPSample: Stage {
   public static let name = "llmjp.sample"
   public static let revision = 1
   public static let summary = "Takes the best documents of an LLM-jp corpus by a table of quality scores."
+  static let fetchedRecords = Input<Files>(
+    "records", "The corpus, fetched by another stage.", required: false, many: true)
+  static let fetchedQuality = Input<Files>(
+    "quality", "The quality table, fetched by another stage.", required: false, many: true)
+  public static let inputs = [fetchedRecords.port, fetchedQuality.port]
   static let documents = Output<Documents>("documents", "The documents kept.")
   static let selection = Output<Metrics>("selection", "The threshold, and tokens and rows kept and in all.")
   static let spilled = Output<Counts>("spilled", "Rows as numbers, by partition.", hidden: true)
@@ -99,7 +106,7 @@ public struct LLMJPSample: Stage {
 
   private func recordFiles(_ context: PlanningContext) throws -> [ArtifactFile] {
     let folders = options.directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
-    let files = try context.files(options.records).filter { file in
+    let files = try context.files(Self.fetchedRecords, and: options.records, named: "records").filter { file in
       let isRecords = [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { file.name.hasSuffix($0) }
       return isRecords && (folders.isEmpty || folders.contains { file.name.hasPrefix($0) })
     }
@@ -113,9 +120,13 @@ public struct LLMJPSample: Stage {
     return files
   }
 
+  private func qualityTables(_ context: PlanningContext) throws -> [ArtifactFile] {
+    try context.files(Self.fetchedQuality, and: options.quality, named: "quality")
+  }
+
   private func columnTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let records = try recordFiles(context)
-    let tables = try context.files(options.quality)
+    let tables = try qualityTables(context)
     guard tables.count < 256 else {
       throw StageError(
         .input, "quality", "there are \(tables.count) tables, at most 255 are possible", hint: "Join some.")
@@ -150,7 +161,7 @@ public struct LLMJPSample: Stage {
     let records = try recordFiles(context)
     let rows = context.files(Self.ranked).filter { $0.name.hasSuffix(".rows") }
     let labels = context.files(Self.spilled).filter { $0.name.hasSuffix(".labels") }
-    let count = Self.partitions(try context.files(options.quality), files: records.count, match: options.match)
+    let count = Self.partitions(try qualityTables(context), files: records.count, match: options.match)
     return records.enumerated().map { number, record in
       let own = number * count / records.count
       let needed = options.match == .id ? rows : rows.filter { QualityLayout.partition(of: $0) == own }

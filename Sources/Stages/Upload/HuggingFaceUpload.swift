@@ -40,6 +40,7 @@ public struct HuggingFaceUpload: Stage {
 
     public static let fields =
       hubFields(repository: true) + [
+        OptionField("kind", \Self.kind, "What kind of repository it is."),
         OptionField("revision", \Self.revision, "The branch; it is made where main is if it is not there."),
         OptionField(
           "private", \Self.private, "Makes a new repository private; one that is there stays as it is."),
@@ -48,7 +49,8 @@ public struct HuggingFaceUpload: Stage {
           "layout", \Self.layout,
           "Where files go: each artifact in a folder named after its stage, all of them flat, or automatic: folders "
             + "where there are several artifacts."),
-        OptionField("folder", \Self.folder, "The folder of the repository that all of it goes into; empty for its root."),
+        OptionField(
+          "folder", \Self.folder, "The folder of the repository that all of it goes into; empty for its root."),
         OptionField(
           "card", \Self.card,
           "Writes a README.md that tells a data set's readers where its files are, unless there is one."),
@@ -110,7 +112,7 @@ public struct HuggingFaceUpload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let token = options.token()
+      let token = hubToken(options.tokenVariable)
       guard token != nil || options.dryRun else {
         throw StageError(
           .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",

@@ -65,7 +65,9 @@ enum UploadCard {
     ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2", ".jsonl", ".parquet", ".csv", ".txt",
   ]
 
-  private static func isShard(_ path: String) -> Bool { path.hasSuffix(".mds") || path.hasSuffix(".mds.zstd") || path.hasSuffix(".mds.zst") }
+  private static func isShard(_ path: String) -> Bool {
+    path.hasSuffix(".mds") || path.hasSuffix(".mds.zstd") || path.hasSuffix(".mds.zst")
+  }
 
   private static func quoted(_ text: String) -> String { JSONValue.string(text).text() }
 }

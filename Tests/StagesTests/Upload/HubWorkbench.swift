@@ -65,6 +65,12 @@ final class HubWorkbench {
     return .object(members)
   }
 
+  func downloadOptions(_ more: [(String, JSONValue)] = []) -> JSONValue {
+    let reader =
+      more.contains { $0.0 == "tokenVariable" } ? [] : [("tokenVariable", JSONValue.string(Self.readerVariable))]
+    return .object(options(more + reader).members!.filter { $0.key != "card" })
+  }
+
   @discardableResult
   func upload(_ more: (String, JSONValue)...) throws -> StageHarness {
     let harness = try StageHarness(HuggingFaceUpload.self, options: options(more))

@@ -1,0 +1,141 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// What a listing says of a file.
+struct ListedFile: Equatable {
+  enum Digest: Equatable {
+    case checksum(Checksum)
+    /// SHA-1 as git takes it, of a file that lies within git.
+    case git(String)
+  }
+
+  /// Below the listing's root; it has been checked that it stays there.
+  var path: String
+  var bytes: Int64?
+  var digest: Digest
+
+  /// All that decides what the file is.
+  var note: String { json.text() }
+
+  var json: JSONValue {
+    let name =
+      switch digest {
+      case .checksum(let sum): sum.description
+      case .git(let hex): "git:\(hex)"
+      }
+    var members = [JSONMember("path", .string(path)), JSONMember("digest", .string(name))]
+    if let bytes { members.append(JSONMember("bytes", .integer(Int(bytes)))) }
+    return .object(members)
+  }
+
+  init(path: String, bytes: Int64?, digest: Digest) {
+    self.path = path
+    self.bytes = bytes
+    self.digest = digest
+  }
+
+  /// What `json` wrote.
+  init(_ text: [UInt8]) throws {
+    let json = try JSONValue.parse(text).value
+    let name = json["digest"]?.string ?? ""
+    guard let path = json["path"]?.string, HubRepository.isPath(path) else {
+      throw StageError(.input, "listing", "a line of the stored listing is damaged", hint: "Run with --force.")
+    }
+    self.path = path
+    bytes = json["bytes"]?.integer.map { Int64($0) }
+    if name.hasPrefix("git:") {
+      digest = .git(String(name.dropFirst(4)))
+    } else {
+      guard let sum = Checksum(name) else {
+        throw StageError(.input, "listing", "a digest of the stored listing is damaged", hint: "Run with --force.")
+      }
+      digest = .checksum(sum)
+    }
+  }
+
+  init(_ file: HubFile) {
+    path = file.path
+    bytes = file.bytes
+    digest = file.sha256.flatMap { Checksum(.sha256, hex: $0) }.map { .checksum($0) } ?? .git(file.blob)
+  }
+}
+
+/// The files of a source, in order of their paths, each once.
+struct FileListing {
+  private(set) var files: [ListedFile] = []
+  private(set) var repeated = 0
+  private var places: [String: Int] = [:]
+  private let source: String
+
+  static let maximumFiles = 1_000_000
+
+  init(source: String) { self.source = source }
+
+  /// - Parameter place: for a message, such as "line 12".
+  mutating func add(_ file: ListedFile, place: String = "") throws {
+    guard HubRepository.isPath(file.path) else {
+      let shown = String(String.UnicodeScalarView(file.path.unicodeScalars.filter { $0.value >= 32 }.prefix(100)))
+      throw StageError(
+        .input, source, "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads out of the listing's folder or is no path",
+        hint: "Nothing was fetched: a listing with such a line is not to be trusted.")
+    }
+    if let other = places[file.path] {
+      guard files[other] == file else {
+        throw StageError(.input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) stands twice, with two digests")
+      }
+      repeated += 1
+      return
+    }
+    guard files.count < Self.maximumFiles else {
+      throw StageError(.input, source, "it lists more than \(Self.maximumFiles) files")
+    }
+    places[file.path] = files.count
+    files.append(file)
+  }
+
+  /// In order; no file may be another one's folder.
+  mutating func finish() throws {
+    files.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+    for file in files {
+      var folder = file.path[...]
+      while let slash = folder.lastIndex(of: "/") {
+        folder = folder[..<slash]
+        guard places[String(folder)] != nil else { continue }
+        throw StageError(.input, source, "\(folder) is listed as a file, and \(file.path) below it")
+      }
+    }
+  }
+
+  /// Lines `DIGEST [BYTES] PATH`, as sha256sum and md5sum write them; `#` begins a comment.
+  static func parse(_ text: [UInt8], source: String) throws -> FileListing {
+    var listing = FileListing(source: source)
+    for (number, bytes) in text.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
+      let line = String(decoding: bytes, as: UTF8.self).drop { $0 == " " }
+      guard let first = line.utf8.first, first != UInt8(ascii: "#"), first != 13 else { continue }
+      try listing.add(parse(line, source: source, number: number + 1), place: "line \(number + 1)")
+    }
+    return listing
+  }
+
+  private static func parse(_ line: Substring, source: String, number: Int) throws -> ListedFile {
+    func isSpace(_ character: Character) -> Bool { character == " " || character == "\t" }
+    var rest = line.last?.isNewline == true ? line.dropLast() : line
+    func word() -> Substring { rest.prefix { !isSpace($0) } }
+    guard let sum = Checksum(String(word())) else {
+      throw StageError(
+        .input, source, "line \(number) does not begin with a digest",
+        hint: "A line is a SHA-256, SHA-1 or MD5, maybe a number of bytes, and a path.")
+    }
+    rest = rest.dropFirst(word().count).drop(while: isSpace)
+    var bytes: Int64?
+    if let number = Int64(word()), number >= 0, word().count < rest.count {
+      bytes = number
+      rest = rest.dropFirst(word().count).drop(while: isSpace)
+    }
+    // The marks of sha256sum: a star for a file that was read as binary; paths from "." on.
+    if rest.hasPrefix("*") { rest = rest.dropFirst() }
+    if rest.hasPrefix("./") { rest = rest.dropFirst(2) }
+    return ListedFile(path: String(rest), bytes: bytes, digest: .checksum(sum))
+  }
+}

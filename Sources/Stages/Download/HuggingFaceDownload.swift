@@ -1,0 +1,64 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Fetches files of a model or data set from the Hugging Face Hub, each checked against the digest in its listing.
+///
+/// The revision is resolved to a commit, which is recorded, and files are asked for by that commit: what comes is what
+/// was listed. A file is a task, resumed by range; a later look (`asOf`) fetches only what has changed.
+public struct HuggingFaceDownload: Stage {
+  public struct Options: ListingOptions {
+    public var repository = ""
+    public var kind = HubRepository.Kind.model
+    public var revision = "main"
+    public var include: [String] = []
+    public var exclude: [String] = []
+    public var maximumFiles = 0
+    public var maximumBytes = ByteCount.gibibytes(1024)
+    public var filesAtOnce = 4
+    public var asOf = ""
+    public var endpoint = HubRepository.publicEndpoint
+    public var tokenVariable = ListedSource.hubVariable
+    public var contact = ""
+    public var delaySeconds = 0.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      hubFields(repository: true) + [OptionField("kind", \Self.kind, "What kind of repository it is.")] + listingFields
+  }
+
+  public static let name = "huggingface.download"
+  public static let revision = 1
+  public static let summary = "Fetches files from the Hugging Face Hub and checks their digests."
+  static let files = Output<Files>("files", "The files, with their folders.")
+  public static let outputs = [files.port, ListedDownload.listing.port]
+  public static let phases = ListedDownload.phases
+  public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
+
+  private let options: Options
+  private let download: ListedDownload
+
+  public init(options: Options) {
+    self.options = options
+    download = ListedDownload(options.politeness(requestsAtOnce: options.filesAtOnce))
+  }
+
+  public func validate() throws {
+    try options.validateHub()
+    try options.validateListing()
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try download.tasks(phase: phase, in: context)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      guard workspace.phase == "listing" else { return try download.fetchFile(options, to: Self.files, workspace) }
+      try download.list(download.hub(options, workspace), options, options.selection(), workspace)
+    }
+  }
+}

@@ -1,0 +1,120 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Fetches an LLM-jp corpus, or some of its folders, each file checked against the digest in a listing.
+///
+/// The listing is a repository's on the Hugging Face Hub, or a plain one of `sha256sum` or `md5sum` at any address, such
+/// as a GitLab's. Files keep their folders (`ja/ja_cc/level0/0000.jsonl.gz`), which `llmjp.sample` chooses by. A file is
+/// a task, resumed by range; a later look (`asOf`) fetches only what has changed.
+public struct LLMJPDownload: Stage {
+  public struct Options: ListingOptions {
+    public var repository = ""
+    public var kind = HubRepository.Kind.dataset
+    public var revision = "main"
+    public var listing = ""
+    public var folder = ""
+    public var directories: [String] = []
+    public var include: [String] = []
+    public var exclude: [String] = []
+    public var maximumFiles = 0
+    public var maximumBytes = ByteCount.gibibytes(1024)
+    public var filesAtOnce = 4
+    public var asOf = ""
+    public var endpoint = HubRepository.publicEndpoint
+    public var tokenVariable = ""
+    public var contact = ""
+    public var delaySeconds = 1.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField(
+          "repository", \Self.repository, "A data set of the Hub, as OWNER/NAME; this or \"listing\" is needed."),
+        OptionField(
+          "endpoint", \Self.endpoint,
+          "The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded."),
+        OptionField(
+          "listing", \Self.listing,
+          "The URL of a listing: a line a file, of its SHA-256, SHA-1 or MD5, maybe its bytes, and its path."),
+        OptionField(
+          "folder", \Self.folder, "The URL that the listing's paths are below; by default the listing's own folder."),
+        OptionField(
+          "directories", \Self.directories, "Folders to take, such as ja/ja_cc/level0; empty for all."),
+        OptionField(
+          "tokenVariable", \Self.tokenVariable,
+          "The name of the environment variable that holds the token, for a corpus that wants one; by default HF_TOKEN "
+            + "for the Hub and none for a listing. It is sent to the servers named here alone and never stored.",
+          affectsOutput: false),
+      ] + listingFields
+  }
+
+  public static let name = "llmjp.download"
+  public static let revision = 1
+  public static let summary = "Fetches an LLM-jp corpus by a listing with digests."
+  static let records = Output<Files>("records", "The corpus's files, with their folders.")
+  public static let outputs = [records.port, ListedDownload.listing.port]
+  public static let phases = ListedDownload.phases
+  public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
+
+  private let options: Options
+  private let download: ListedDownload
+
+  public init(options: Options) {
+    self.options = options
+    download = ListedDownload(options.politeness(requestsAtOnce: options.filesAtOnce))
+  }
+
+  public func validate() throws {
+    guard options.repository.isEmpty != options.listing.isEmpty else {
+      throw StageError(
+        .options, "repository", "it takes the corpus from a repository or from a listing: set one of the two")
+    }
+    try options.validateListing()
+    guard options.listing.isEmpty else { return try validatePlain() }
+    guard options.folder.isEmpty else { throw StageError(.options, "folder", "it goes with \"listing\" alone") }
+    try options.validateHub()
+  }
+
+  private func validatePlain() throws {
+    try validateTokenVariable(options.tokenVariable)
+    for (name, address) in [("listing", options.listing), ("folder", options.folder)] where !address.isEmpty {
+      let url: WebURL
+      do throws(NetError) { url = try WebURL(address) } catch {
+        throw StageError(.options, name, error.message, hint: error.hint)
+      }
+      guard !url.holdsSecret else {
+        throw StageError(
+          .options, name, "\(url) holds a password, a token or a signature, which would be stored with the run",
+          hint: "Use \"tokenVariable\".")
+      }
+      guard options.tokenVariable.isEmpty || url.scheme == "https" || options.allowPrivateAddresses else {
+        throw StageError(
+          .options, name, "\(url) is plain http, over which anyone could read the token",
+          hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+      }
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try download.tasks(phase: phase, in: context)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      guard workspace.phase == "listing" else { return try download.fetchFile(options, to: Self.records, workspace) }
+      let selection = options.selection(directories: options.directories)
+      try download.list(place(workspace), options, selection, workspace)
+    }
+  }
+
+  private func place(_ workspace: Workspace) throws -> ListedSource {
+    guard !options.listing.isEmpty else { return try download.hub(options, workspace) }
+    let listing = try WebURL(options.listing)
+    let folder = try options.folder.isEmpty ? listing.resolving("./") : WebURL(options.folder)
+    return .plain(listing: listing, folder: folder.text)
+  }
+}

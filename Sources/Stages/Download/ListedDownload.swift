@@ -1,0 +1,180 @@
+import NetKit
+import PipelineKit
+import ShardKit
+import Synchronization
+
+/// The options of a stage that fetches what a listing names.
+protocol ListingOptions: HubOptions {
+  var revision: String { get set }
+  var include: [String] { get set }
+  var exclude: [String] { get set }
+  var maximumFiles: Int { get set }
+  var maximumBytes: ByteCount { get set }
+  var filesAtOnce: Int { get set }
+  var asOf: String { get set }
+}
+
+extension ListingOptions {
+  static var listingFields: [OptionField<Self>] {
+    [
+      OptionField(
+        "revision", \Self.revision, "A branch, a tag or a commit; the commit that it stands for is recorded."),
+      OptionField(
+        "include", \Self.include,
+        "Patterns of the paths to take, such as *.jsonl.gz or data/**: * within a folder, ** across them; empty for all."
+      ),
+      OptionField("exclude", \Self.exclude, "Patterns of the paths to leave."),
+      OptionField(
+        "maximumFiles", \Self.maximumFiles, "Takes so many files, the first by path; 0 for all.",
+        in: 0...FileListing.maximumFiles),
+      OptionField("maximumBytes", \Self.maximumBytes, "A larger file is refused.", affectsOutput: false),
+      OptionField(
+        "filesAtOnce", \Self.filesAtOnce, "How many files are fetched at once.", in: 1...64, affectsOutput: false),
+      OptionField(
+        "asOf", \Self.asOf, "Another word here looks at the listing again; files that have not changed are kept."),
+    ] + networkFields
+  }
+
+  func validateListing() throws {
+    guard HubRepository.isRevision(revision) else {
+      throw StageError(.options, "revision", "'\(revision)' is no branch, tag or commit")
+    }
+    try PathPattern.check(include, option: "include")
+    try PathPattern.check(exclude, option: "exclude")
+  }
+
+  func selection(directories: [String] = []) -> ListedSelection {
+    ListedSelection(
+      directories: directories, include: include.map { PathPattern($0) }, exclude: exclude.map { PathPattern($0) },
+      maximumFiles: maximumFiles)
+  }
+}
+
+/// Two phases: `listing` says which files there are, with digests; `files` fetches each in a task of its own.
+///
+/// A task of the second is known by path and digest alone, so that a later look fetches only what has changed.
+final class ListedDownload: Sendable {
+  static let phases = ["listing", "files"]
+  static let listing = Output<Report>(
+    "listing", "source.json, which names the commit, and files.jsonl with each file's digest.")
+
+  private let politeness: Politeness
+  /// Set when the second phase is planned.
+  private let source = Mutex<ListedSource?>(nil)
+
+  init(_ politeness: Politeness) { self.politeness = politeness }
+
+  func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "listing" { return [TaskPlan(key: "listing", memoryBytes: 128 << 20)] }
+    let written = context.files(Self.listing)
+    guard let place = written.first(where: { $0.name == "source.json" }),
+      let list = written.first(where: { $0.name == "files.jsonl" })
+    else { throw StageError(.input, "listing", "the stored listing is not whole", hint: "Run with --force.") }
+    let known = try ListedSource(JSONValue.parse(FileSystem.read(place.path)).value)
+    source.withLock { $0 = known }
+    var tasks: [TaskPlan] = []
+    let lines = LineReader(try openSource(list.path))
+    while let line = try lines.next() {
+      let file = try ListedFile(Array(line))
+      // By path, not by number: the key is part of the fingerprint, and numbers shift.
+      let key = Digester.digest(Array(file.path.utf8)).hex.prefix(32)
+      tasks.append(TaskPlan(key: String(key), note: file.note, memoryBytes: 8 << 20))
+    }
+    return tasks
+  }
+
+  // MARK: Listing
+
+  func list(
+    _ place: ListedSource, _ options: some ListingOptions, _ selection: ListedSelection, _ workspace: Workspace
+  ) throws {
+    var listing = try fetch(place, options, workspace)
+    try listing.finish()
+    workspace.warn("repeated-line", times: listing.repeated, "a file stands several times in the listing")
+    let files = try selection.select(from: listing, source: place.shown)
+    try workspace.write(Self.listing, name: "source.json", Array(place.json.prettyText().utf8))
+    try workspace.write(Self.listing, name: "files.jsonl", files.flatMap { Array($0.note.utf8) + [10] })
+    workspace.metric("listedFiles", Double(listing.files.count))
+    workspace.metric("chosenBytes", Double(files.reduce(0) { $0 + ($1.bytes ?? 0) }))
+  }
+
+  private func fetch(
+    _ place: ListedSource, _ options: some ListingOptions, _ workspace: Workspace
+  ) throws -> FileListing {
+    let client = try options.client(politeness, workspace)
+    switch place {
+    case .hub(let repository, _, let commit):
+      let hub = HubClient(repository, token: place.token(options.tokenVariable), http: client)
+      var listing = FileListing(source: place.shown)
+      for file in try hub.files(of: commit, maximumFiles: FileListing.maximumFiles) { try listing.add(ListedFile(file)) }
+      return listing
+    case .plain(let url, _):
+      let answer = try client.send(request(url, place, options.tokenVariable)).checked()
+      guard answer.headers["Content-Type"]?.lowercased().hasPrefix("text/html") != true else {
+        throw StageError(
+          .input, url.shown, "it is a page for people, not a listing",
+          hint: "It may be one to sign in at: name a token by \"tokenVariable\".")
+      }
+      return try FileListing.parse(answer.body, source: url.shown)
+    }
+  }
+
+  /// The commit that the revision stands for now.
+  func hub(_ options: some ListingOptions, _ workspace: Workspace) throws -> ListedSource {
+    let repository = try options.hub()
+    let token = hubToken(options.tokenVariable.isEmpty ? ListedSource.hubVariable : options.tokenVariable)
+    let client = HubClient(repository, token: token, http: try options.client(politeness, workspace))
+    return .hub(
+      repository, revision: options.revision, commit: try client.existingCommit(of: options.revision))
+  }
+
+  // MARK: Files
+
+  func fetchFile(_ options: some ListingOptions, to output: Output<Files>, _ workspace: Workspace) throws {
+    guard let place = source.withLock({ $0 }) else { fatalError("a file is fetched before its phase is planned") }
+    let file = try ListedFile(Array(workspace.task.note.utf8))
+    let url = try place.url(of: file.path)
+    var request = request(url, place, options.tokenVariable)
+    request.maximumBytes = options.maximumBytes.bytes
+    var expected = DownloadExpectation(bytes: file.bytes)
+    if case .checksum(let sum) = file.digest { expected.checksums = [sum] }
+    let client = try options.client(politeness, workspace)
+    do {
+      try workspace.download(request, client, expected, to: output, name: file.path) { found, path in
+        guard case .git(let wanted) = file.digest else { return }
+        let have = try GitBlob.name(file: path, bytes: found.bytes)
+        guard have != wanted else { return }
+        throw NetError(
+          .content, url.shown, "git would name it \(have), the listing says \(wanted)",
+          hint: "It may have been replaced, or was damaged on its way.")
+      }
+    } catch let error as NetError where [401, 403, 404].contains(error.status) {
+      guard case .hub(let repository, _, _) = place else { throw error }
+      throw HubClient(repository, token: place.token(options.tokenVariable), http: client).explain(error, url)
+    }
+  }
+
+  private func request(_ url: WebURL, _ place: ListedSource, _ variable: String) -> HTTPRequest {
+    var request = HTTPRequest(.get, url)
+    if let token = place.token(variable), place.origins.contains(url.origin) { request.authorize(token) }
+    return request
+  }
+}
+
+extension ListedSource {
+  static let hubVariable = "HF_TOKEN"
+
+  /// Where no variable is named, a Hub gets its usual token, and no other server gets any.
+  func token(_ variable: String) -> HubToken? {
+    if !variable.isEmpty { return hubToken(variable) }
+    guard case .hub = self else { return nil }
+    return hubToken(Self.hubVariable)
+  }
+
+  var shown: String {
+    switch self {
+    case .hub(let repository, _, _): repository.page
+    case .plain(let listing, _): listing.shown
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Where listed files lie.
+///
+/// No part of a task's fingerprint: a file is known by its digest, so a later commit that left it alone, or a mirror,
+/// does not fetch it again.
+enum ListedSource: Equatable, Sendable {
+  case hub(HubRepository, revision: String, commit: String)
+  case plain(listing: WebURL, folder: String)
+
+  func url(of path: String) throws -> WebURL {
+    switch self {
+    case .hub(let repository, _, let commit): return try repository.file(path, revision: commit)
+    case .plain(_, let folder): return try WebURL(folder).resolvingPath(path)
+    }
+  }
+
+  /// Where a token goes: to whom the document names, and nobody that they lead on to.
+  var origins: [String] {
+    switch self {
+    case .hub(let repository, _, _): [repository.origin]
+    case .plain(let listing, let folder): [listing.origin, (try? WebURL(folder).origin) ?? ""]
+    }
+  }
+
+  var json: JSONValue {
+    switch self {
+    case .hub(let repository, let revision, let commit):
+      [
+        "repository": .string(repository.name), "kind": .string(repository.kind.rawValue),
+        "endpoint": .string(repository.endpoint), "revision": .string(revision), "commit": .string(commit),
+      ]
+    case .plain(let listing, let folder): ["listing": .string(listing.text), "folder": .string(folder)]
+    }
+  }
+
+  /// What `json` wrote.
+  init(_ json: JSONValue) throws {
+    if let listing = json["listing"]?.string, let folder = json["folder"]?.string {
+      self = .plain(listing: try WebURL(listing), folder: folder)
+      return
+    }
+    guard let name = json["repository"]?.string, let endpoint = json["endpoint"]?.string,
+      let kind = json["kind"]?.string.flatMap(HubRepository.Kind.init(rawValue:)), let commit = json["commit"]?.string
+    else { throw StageError(.input, "listing", "the stored listing is damaged", hint: "Run with --force.") }
+    self = .hub(
+      try HubRepository(name, kind: kind, endpoint: endpoint), revision: json["revision"]?.string ?? commit,
+      commit: commit)
+  }
+}
+
+/// Which of the listed files are wanted.
+struct ListedSelection {
+  var directories: [String] = []
+  var include: [PathPattern]
+  var exclude: [PathPattern]
+  /// 0 for all.
+  var maximumFiles: Int
+
+  func select(from listing: FileListing, source: String) throws -> [ListedFile] {
+    let folders = directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
+    for (folder, name) in zip(folders, directories) where !listing.files.contains(where: { $0.path.hasPrefix(folder) }) {
+      throw StageError(
+        .options, "directories", "\(source) has no files in \(name)", hint: "It has \(Self.folders(listing)).")
+    }
+    var files = listing.files.filter { file in
+      (folders.isEmpty || folders.contains { file.path.hasPrefix($0) })
+        && (include.isEmpty || include.contains { $0.matches(file.path) })
+        && !exclude.contains { $0.matches(file.path) }
+    }
+    if maximumFiles > 0 { files = Array(files.prefix(maximumFiles)) }
+    guard !files.isEmpty else {
+      throw StageError(
+        .options, "include", "none of the \(listing.files.count) files of \(source) is chosen",
+        hint: "Check \"include\" and \"exclude\"; it has \(Self.folders(listing)).")
+    }
+    return files
+  }
+
+  /// The first of its folders that hold files, for a message.
+  private static func folders(_ listing: FileListing) -> String {
+    var names: [String] = []
+    for file in listing.files {
+      let name = file.path.lastIndex(of: "/").map { String(file.path[..<$0]) } ?? "files at its root"
+      if names.last != name && !names.contains(name) { names.append(name) }
+      if names.count > 8 { break }
+    }
+    return names.prefix(8).joined(separator: ", ") + (names.count > 8 ? ", …" : "")
+  }
+}

@@ -1,0 +1,81 @@
+import PipelineKit
+
+/// A pattern of paths: `*` and `?` stand for anything within a folder or name, `**` for folders too. One without a slash
+/// is of names in any folder; one with a slash at its end is of everything below a folder.
+struct PathPattern: Sendable {
+  private enum Part: Equatable {
+    case byte(UInt8)
+    /// Any byte but a slash.
+    case one
+    /// Any number of these.
+    case some
+    /// Any number of any bytes.
+    case all
+    /// No folder, or any number of them with their slashes.
+    case folders
+  }
+
+  private let parts: [Part]
+
+  static let maximumBytes = 1024
+
+  init(_ text: String) {
+    var text = text.hasSuffix("/") ? text + "**" : text
+    if !text.contains("/") { text = "**/" + text }
+    var parts: [Part] = []
+    var bytes = Array(text.utf8)[...]
+    while let byte = bytes.popFirst() {
+      switch byte {
+      case UInt8(ascii: "?"): parts.append(.one)
+      case UInt8(ascii: "*") where bytes.first == byte:
+        while bytes.first == byte { bytes.removeFirst() }
+        if bytes.first == UInt8(ascii: "/") && (parts.isEmpty || parts.last == .byte(UInt8(ascii: "/"))) {
+          bytes.removeFirst()
+          parts.append(.folders)
+        } else if parts.last != .all {
+          parts.append(.all)
+        }
+      case UInt8(ascii: "*"): if parts.last != .some { parts.append(.some) }
+      default: parts.append(.byte(byte))
+      }
+    }
+    self.parts = parts
+  }
+
+  /// In time of the pattern's length times the path's, whatever they hold.
+  func matches(_ path: String) -> Bool {
+    // reached[i]: the first i parts match what was read so far.
+    var reached = [Bool](repeating: false, count: parts.count + 1)
+    reached[0] = true
+    passEmpty(&reached, atFolder: true)
+    for byte in path.utf8 {
+      var next = [Bool](repeating: false, count: parts.count + 1)
+      let isSlash = byte == UInt8(ascii: "/")
+      for (i, part) in parts.enumerated() where reached[i] {
+        switch part {
+        case .byte(let wanted): if byte == wanted { next[i + 1] = true }
+        case .one: if !isSlash { next[i + 1] = true }
+        case .some: if !isSlash { next[i] = true }
+        case .all, .folders: next[i] = true
+        }
+      }
+      passEmpty(&next, atFolder: isSlash)
+      reached = next
+    }
+    return reached[parts.count]
+  }
+
+  /// - Parameter atFolder: nothing was read yet, or a slash just now.
+  private func passEmpty(_ reached: inout [Bool], atFolder: Bool) {
+    for (i, part) in parts.enumerated() where reached[i] {
+      if part == .some || part == .all || part == .folders && atFolder { reached[i + 1] = true }
+    }
+  }
+
+  static func check(_ patterns: [String], option: String) throws {
+    for pattern in patterns where pattern.isEmpty || pattern.utf8.count > maximumBytes || pattern.hasPrefix("/") {
+      throw StageError(
+        .options, option, "'\(pattern.prefix(80))' is no pattern of paths", hint: "Write it as folder/*.jsonl.gz.")
+    }
+  }
+}

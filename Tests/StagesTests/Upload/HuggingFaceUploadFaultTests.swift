@@ -1,0 +1,172 @@
+import PipelineKit
+import ShardKit
+import Stages
+import TestKit
+import Testing
+
+/// A Hub that fails, moves on and says no.
+@Suite(.enabled(if: HubServer.isUsable, "needs Python")) struct HuggingFaceUploadFaultTests {
+  private typealias Bench = HubWorkbench
+
+  private static let large = HubWorkbench.noise(60_000, seed: 3)
+
+  private func bench() throws -> HubWorkbench {
+    try HubWorkbench().add(
+      "model", [("config.json", Array("{}\n".utf8)), ("small.bin", Bench.noise(9000)), ("large.bin", Self.large)])
+  }
+
+  @Test(arguments: [
+    "POST /api/repos/create", "POST /api/datasets/me/set/preupload", "POST /datasets/me/set.git/info/lfs/objects",
+    "PUT /objects", "PUT /parts", "POST /api/complete", "POST /datasets/me/set.git/info/lfs/verify",
+    "POST /api/datasets/me/set/commit", "GET /api/datasets/me/set/tree",
+  ])
+  func aFailureThatPassesIsNoFailure(_ match: String) throws {
+    for more in [[], [("after", JSONValue.bool(true))]] {
+      let bench = try bench()
+      try bench.server.control(
+        "fault", .object([JSONMember("match", .string(match)), JSONMember("status", 500)] + more.map { JSONMember($0.0, $0.1) }))
+      let run = try bench.upload()
+      #expect(run.warnings["asked-again"] == 1)
+      #expect(try bench.server.seen("commits") == 1, "an answer that got lost makes no second commit")
+      #expect(try bench.server.tree("me/set")["large.bin"] == Digester.digest(Self.large).hex)
+      #expect(try run.json("report", "commit.json")["isNew"]?.bool == true)
+    }
+  }
+
+  @Test func aConnectionThatIsCutIsNoFailure() throws {
+    let bench = try bench()
+    try bench.server.fault("PUT /parts", ("skip", 2), ("cut", 1000))
+    try bench.server.fault("POST /api/datasets/me/set/commit", ("cut", 10))
+    try bench.upload()
+    #expect(try bench.server.seen("parts") == 8 && bench.server.seen("commits") == 1)
+  }
+
+  @Test func addressesThatLapseAreAskedForAnew() throws {
+    for isContinued in [false, true] {
+      let bench = try bench()
+      try bench.server.setRules(["continues": .bool(isContinued)])
+      try bench.server.fault("PUT /parts", ("skip", 3), ("expire", [:]))
+      try bench.upload()
+      #expect(try bench.server.tree("me/set")["large.bin"] == Digester.digest(Self.large).hex)
+      #expect(try bench.server.seen("parts") == (isContinued ? 8 : 11), "a new upload has no parts yet")
+    }
+  }
+
+  /// An attempt that ends in the middle of a large file leaves its parts sent; the next one goes on behind them.
+  @Test func partsThatWereSentAreNotSentAgain() throws {
+    let bench = try bench()
+    let harness = try StageHarness(HuggingFaceUpload.self, options: bench.options())
+    harness.add(files: bench.artifacts[0].files, to: "artifacts", from: "model")
+    try bench.server.fault("PUT /parts", ("skip", 5), ("times", 3), ("status", 503))
+    #expect(
+      bench.sentence { try harness.run() }.hasPrefix(
+        "STORAGE/parts/\(Digester.digest(Self.large).hex)?partNumber=6&uploadId="))
+    #expect(try bench.server.seen("parts") == 5)
+    let state = try FileSystem.walk(harness.directory + "/node/.state")
+    #expect(state.count { $0.hasSuffix(".upload") } == 1)
+    try harness.run()
+    #expect(try bench.server.seen("parts") == 8)
+    #expect(harness.metrics["resumedBytes"] == 40_960)
+    #expect(try bench.server.tree("me/set")["large.bin"] == Digester.digest(Self.large).hex)
+  }
+
+  // MARK: Others
+
+  private func move(_ bench: HubWorkbench, _ path: String) throws {
+    let files: JSONValue = .object([JSONMember(path, "theirs\n")])
+    try bench.server.fault(
+      "POST /api/datasets/me/set/commit", ("move", ["name": "me/set", "kind": "dataset", "files": files]))
+  }
+
+  @Test func aCommitOfOthersToOtherFilesIsSteppedOver() throws {
+    let bench = try bench()
+    try move(bench, "notes.txt")
+    try bench.upload()
+    let tree = try bench.server.tree("me/set")
+    #expect(tree["notes.txt"] != nil && tree["config.json"] != nil)
+    #expect(try bench.server.seen("commits") == 1)
+  }
+
+  @Test func aCommitOfOthersToOurFilesStopsTheUpload() throws {
+    let bench = try bench()
+    try move(bench, "config.json")
+    #expect(
+      bench.sentence { try bench.upload() }
+        == "HUB/api/datasets/me/set/commit/main: somebody else has committed to the dataset me/set meanwhile, to "
+        + "config.json among others. Run again: it begins from their commit, and large files that were sent stay sent.")
+    #expect(try bench.server.seen("commits") == 0)
+  }
+
+  // MARK: Sentences
+
+  @Test func whatTheHubRefusesIsASentence() throws {
+    let bench = try bench()
+    func sentence(_ more: (String, JSONValue)...) -> String {
+      bench.sentence {
+        let harness = try StageHarness(HuggingFaceUpload.self, options: bench.options(more))
+        harness.add(files: bench.artifacts[0].files, to: "artifacts", from: "model")
+        try harness.run()
+      }
+    }
+    #expect(
+      sentence(("tokenVariable", "PIPELINE_TEST_NO_SUCH"))
+        == "tokenVariable: the environment has no variable PIPELINE_TEST_NO_SUCH. "
+        + "Make a token with write access at HUB/settings/tokens and put it there.")
+    #expect(
+      sentence(("tokenVariable", "PIPELINE_TEST_HUB_STALE"))
+        == "HUB/api/datasets/me/set/revision/main: the Hub does not accept the token in PIPELINE_TEST_HUB_STALE "
+        + "(\"Invalid credentials in Authorization header\"). "
+        + "Make a new one at HUB/settings/tokens; it may have lapsed or been revoked.")
+    #expect(
+      sentence(("tokenVariable", .string(Bench.readerVariable)))
+        == "HUB/api/repos/create: the token in PIPELINE_TEST_HUB_READER may not do this "
+        + "(\"you do not have the rights to create a repository there\"). "
+        + "Make one with write access to me at HUB/settings/tokens.")
+    func refused(_ status: Int, _ headers: JSONValue = [:]) throws -> String {
+      try bench.server.fault("POST /api/datasets/me/set/commit", ("status", .integer(status)), ("headers", headers))
+      return sentence()
+    }
+    #expect(
+      try refused(413)
+        == "HUB/api/datasets/me/set/commit/main: this is more than the Hub takes at once. "
+        + "Upload fewer or larger files; shards may be joined.")
+    #expect(
+      try refused(409)
+        == "HUB/api/datasets/me/set/commit/main: something else is being done to the dataset me/set at this moment. "
+        + "Run again.")
+    #expect(
+      try refused(429, ["Retry-After": "4000"])
+        == "HUB/api/datasets/me/set/commit/main: the Hub takes no more requests for now (429). It asks to be left alone "
+        + "for 4000 seconds. Run again later, with a token if there was none: what was sent is not sent again.")
+    #expect(
+      try refused(400, ["X-Error-Message": "hf_writer said\tno"])
+        == "HUB/api/datasets/me/set/commit/main: the Hub answered 400 (Bad Request) (\"… said no\").")
+    #expect(
+      try refused(404, ["X-Error-Code": "RepoNotFound"])
+        == "HUB/api/datasets/me/set/commit/main: there is no dataset me/set, or the token in "
+        + "\(Bench.tokenVariable) may not see it. Check the name, the kind and the token's rights.")
+  }
+
+  @Test func optionsThatAreWrong() throws {
+    let bench = try bench()
+    func sentence(_ more: (String, JSONValue)...) -> String {
+      bench.sentence { _ = try StageHarness(HuggingFaceUpload.self, options: bench.options(more)) }
+    }
+    #expect(
+      sentence(("tokenVariable", "hf_abcdefghijklmnop")) == "huggingface.upload: it should name a variable of the "
+        + "environment, not be the token itself. Put the token into HF_TOKEN and write \"HF_TOKEN\". "
+        + "A token that stood in a document should be revoked.")
+    #expect(
+      sentence(("repository", "set"))
+        == "huggingface.upload: 'set' is no name of a repository. "
+        + "Write it as OWNER/NAME, of letters, digits, '-', '_' and '.'.")
+    #expect(sentence(("repository", "me/../x")).contains("'me/../x' is no name of a repository"))
+    #expect(
+      sentence(("allowPrivateAddresses", false)).contains("HUB is plain http, over which anyone could read the token"))
+    #expect(sentence(("endpoint", "https://user:pw@hub.example")).contains("holds no query and no password"))
+    #expect(sentence(("revision", "a..b")).contains("'a..b' is no name of a branch"))
+    #expect(sentence(("folder", "../up")).contains("'../up' is no folder of a repository"))
+    #expect(sentence(("folder", ".git/hooks")).contains("'.git/hooks' is no folder of a repository"))
+    #expect(sentence(("message", "")).contains("a commit needs a message"))
+  }
+}
