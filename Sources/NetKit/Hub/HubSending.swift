@@ -12,9 +12,12 @@ extension HubClient {
   }
 
   /// Sends the objects that the storage has not got, one after another.
-  /// - Parameter state: a folder in which parts that are sent are remembered, so that a killed upload goes on.
+  /// - Parameters:
+  ///   - state: a folder in which parts that are sent are remembered, so that a killed upload goes on.
+  ///   - progress: told of each part and each whole object; what it throws ends the upload there.
   public func send(
-    _ objects: [HubCandidate], revision: String, state: String, progress: @escaping (Int64) -> Void = { _ in }
+    _ objects: [HubCandidate], revision: String, state: String,
+    progress: @escaping (Int64) throws(NetError) -> Void = { _ in }
   ) throws(NetError) -> Sent {
     var sent = Sent()
     for start in stride(from: 0, to: objects.count, by: 100) {
@@ -34,12 +37,12 @@ private final class HubObjectSending {
   private let client: HubClient
   private let object: HubCandidate
   private let revision: String
-  private let progress: (Int64) -> Void
+  private let progress: (Int64) throws(NetError) -> Void
   private var state: HubPartsState
 
   init(
     _ client: HubClient, _ object: HubCandidate, _ revision: String, _ folder: String,
-    _ progress: @escaping (Int64) -> Void
+    _ progress: @escaping (Int64) throws(NetError) -> Void
   ) {
     self.client = client
     self.object = object
@@ -85,7 +88,7 @@ private final class HubObjectSending {
     request.body = .file(path: object.file, length: object.bytes)
     try taken(client.http.send(request))
     sent.bytes += object.bytes
-    progress(object.bytes)
+    try progress(object.bytes)
   }
 
   private func sendParts(_ transfer: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
@@ -105,7 +108,7 @@ private final class HubObjectSending {
       }
       try state.add(part: index + 1, etag: etag, upload: transfer.upload)
       sent.bytes += bytes
-      progress(bytes)
+      try progress(bytes)
     }
     try complete(transfer)
   }

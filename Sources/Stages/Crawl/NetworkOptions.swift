@@ -41,12 +41,16 @@ extension NetworkOptions {
   }
 
   /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
-  func client(_ politeness: Politeness, _ workspace: Workspace) throws(NetError) -> HTTPClient {
+  /// - Parameter stallSeconds: how long a server may think about a question without a byte of its answer.
+  func client(
+    _ politeness: Politeness, _ workspace: Workspace, stallSeconds: Int = 60
+  ) throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
     options.contact = contact
     options.allowsSpecialAddresses = allowPrivateAddresses
     options.retrying.attempts = attempts
     options.wholeSeconds = 24 * 3600
+    options.stallSeconds = stallSeconds
     let control = workspace.control
     return try HTTPClient(
       options, politeness: politeness,
@@ -63,6 +67,8 @@ func networked<T>(_ workspace: Workspace, _ body: () throws -> T) throws -> T {
   do { return try body() } catch let error as NetError {
     // Stopped, or over its time: the control knows which.
     try workspace.control.check()
+    // At a safe point of work that keeps its state.
+    if error.code == .cancelled { throw StageError(.cancelled, error.subject, error.message) }
     let code: StageError.Code = error.mayPass || error.code == .storage ? .environment : .input
     throw StageError(code, error.subject, error.message, hint: error.hint)
   }

@@ -77,12 +77,14 @@ struct FileListing {
     guard HubRepository.isPath(file.path) else {
       let shown = String(String.UnicodeScalarView(file.path.unicodeScalars.filter { $0.value >= 32 }.prefix(100)))
       throw StageError(
-        .input, source, "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads out of the listing's folder or is no path",
+        .input, source,
+        "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads out of the listing's folder or is no path",
         hint: "Nothing was fetched: a listing with such a line is not to be trusted.")
     }
     if let other = places[file.path] {
       guard files[other] == file else {
-        throw StageError(.input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) stands twice, with two digests")
+        throw StageError(
+          .input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) stands twice, with two digests")
       }
       repeated += 1
       return

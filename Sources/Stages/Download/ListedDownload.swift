@@ -106,7 +106,9 @@ final class ListedDownload: Sendable {
     case .hub(let repository, _, let commit):
       let hub = HubClient(repository, token: place.token(options.tokenVariable), http: client)
       var listing = FileListing(source: place.shown)
-      for file in try hub.files(of: commit, maximumFiles: FileListing.maximumFiles) { try listing.add(ListedFile(file)) }
+      for file in try hub.files(of: commit, maximumFiles: FileListing.maximumFiles) {
+        try listing.add(ListedFile(file))
+      }
       return listing
     case .plain(let url, _):
       let answer = try client.send(request(url, place, options.tokenVariable)).checked()

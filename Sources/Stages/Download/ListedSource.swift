@@ -61,7 +61,8 @@ struct ListedSelection {
 
   func select(from listing: FileListing, source: String) throws -> [ListedFile] {
     let folders = directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
-    for (folder, name) in zip(folders, directories) where !listing.files.contains(where: { $0.path.hasPrefix(folder) }) {
+    for (folder, name) in zip(folders, directories) where !listing.files.contains(where: { $0.path.hasPrefix(folder) })
+    {
       throw StageError(
         .options, "directories", "\(source) has no files in \(name)", hint: "It has \(Self.folders(listing)).")
     }

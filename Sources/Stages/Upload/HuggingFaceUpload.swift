@@ -118,7 +118,9 @@ public struct HuggingFaceUpload: Stage {
           .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",
           hint: "Make a token with write access at \(options.endpoint)/settings/tokens and put it there.")
       }
-      let client = HubClient(try options.hub(), token: token, http: try options.client(politeness, workspace))
+      // The Hub may take minutes over a commit of many files.
+      let http = try options.client(politeness, workspace, stallSeconds: 600)
+      let client = HubClient(try options.hub(), token: token, http: http)
       switch workspace.phase {
       case "plan": try UploadPlan(options, client, workspace).run()
       case "objects": try sendObjects(client, workspace)
@@ -140,8 +142,10 @@ extension Workspace {
   func send(_ objects: [HubCandidate], _ client: HubClient, revision: String) throws {
     guard !objects.isEmpty else { return }
     let control = control
-    let sent = try client.send(objects, revision: revision, state: stateDirectory()) {
-      control.advance(bytes: Int($0))
+    let sent = try client.send(objects, revision: revision, state: stateDirectory()) { (bytes) throws(NetError) in
+      control.advance(bytes: Int(bytes))
+      guard control.shouldStop else { return }
+      throw NetError(.cancelled, "", "the upload was stopped; what was sent is not sent again")
     }
     metric("sentObjects", Double(sent.objects))
     metric("sentBytes", Double(sent.bytes))

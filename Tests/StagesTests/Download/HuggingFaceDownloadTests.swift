@@ -13,7 +13,8 @@ import Testing
     let bench = try HubWorkbench().add(
       "set",
       [
-        ("README.md", Array("# set\n".utf8)), ("ja/a/0000.jsonl.gz", Bench.noise(6000)), ("ja/a/0001.jsonl.gz", Self.large),
+        ("README.md", Array("# set\n".utf8)), ("ja/a/0000.jsonl.gz", Bench.noise(6000)),
+        ("ja/a/0001.jsonl.gz", Self.large),
         ("ja/b/0000.jsonl.gz", Bench.noise(7000, seed: 9)), ("en/0000.txt", Array("plain\n".utf8)),
       ])
     try bench.upload()
@@ -53,7 +54,8 @@ import Testing
   @Test func aPartThatCameIsNotFetchedAgain() throws {
     let bench = try bench()
     let harness = try StageHarness(
-      HuggingFaceDownload.self, options: bench.downloadOptions([("include", .strings(["0001.jsonl.gz"])), ("attempts", 1)]))
+      HuggingFaceDownload.self,
+      options: bench.downloadOptions([("include", .strings(["0001.jsonl.gz"])), ("attempts", 1)]))
     try bench.server.fault("GET /objects", ("short", 150_000))
     #expect(throws: StageError.self) { try harness.run() }
     try harness.run()
@@ -161,14 +163,18 @@ import Testing
     let hint = "Check the endpoint; it may be another kind of server."
     #expect(try page("<html>") == "\(tree): \(odd): its answer is no JSON. \(hint)")
     #expect(try page("{}") == "\(tree): \(odd): a listing is no list. \(hint)")
-    #expect(try page("[{\"type\": \"file\"}]") == "\(tree): \(odd): a file of its listing has no path, size or oid. \(hint)")
+    #expect(
+      try page("[{\"type\": \"file\"}]") == "\(tree): \(odd): a file of its listing has no path, size or oid. \(hint)")
     #expect(
       try page("[\(entry)]", ["Link": "<?recursive=true&expand=false>; rel=\"next\""])
         == "\(tree): \(odd): its listing leads in a circle. \(hint)")
     #expect(
       try page("[\(entry)]", ["Link": "<http://127.0.0.1:9/x>; rel=\"next\""])
         == "\(tree): \(odd): its listing goes on at http://127.0.0.1:9. \(hint)")
-    #expect(try page("[]", ["Link": "<?cursor=1>; rel=\"next\""]).contains("a page of its listing is empty and leads on"))
-    #expect(try page("[\(entry), \(entry.replacing("\"size\": 1", with: "\"size\": 2"))]").contains("a stands twice, with two digests"))
+    #expect(
+      try page("[]", ["Link": "<?cursor=1>; rel=\"next\""]).contains("a page of its listing is empty and leads on"))
+    #expect(
+      try page("[\(entry), \(entry.replacing("\"size\": 1", with: "\"size\": 2"))]").contains(
+        "a stands twice, with two digests"))
   }
 }

@@ -72,7 +72,9 @@ import Testing
 
   @Test func everyFormOfALineIsRead() throws {
     let server = try LocalServer()
-    for name in ["one", "two", "three", "a name of words", "five"] { try server.script("/data/\(name.replacing(" ", with: "%20"))", ["body": .string(name)]) }
+    for name in ["one", "two", "three", "a name of words", "five"] {
+      try server.script("/data/\(name.replacing(" ", with: "%20"))", ["body": .string(name)])
+    }
     func sum(_ text: String, _ algorithm: Checksum.Algorithm) -> String {
       Checksummer.checksum(Array(text.utf8), algorithm).hex
     }
@@ -127,7 +129,8 @@ import Testing
       try sentence("\(sum) 1 a\n")
         == "SERVER/a: its md5 is \(Checksummer.checksum(Array("x".utf8), .md5).hex), it should be \(sum). "
         + "It may have been replaced, or was damaged on its way.")
-    #expect(try sentence("\(sum) 7 a\n") == "SERVER/a: the file has 1 bytes, it should have 7. It may have been replaced.")
+    #expect(
+      try sentence("\(sum) 7 a\n") == "SERVER/a: the file has 1 bytes, it should have 7. It may have been replaced.")
   }
 
   /// A listing gets no token unless one is named; then those servers alone that the options name.
@@ -143,7 +146,8 @@ import Testing
     #expect(try server.questions().allSatisfy { $0.headers["authorization"] == nil })
     try server.forget()
     _ = try run(["listing": .string(server.origin + "/list"), "tokenVariable": .string(Bench.readerVariable)])
-    #expect(try server.questions().map { $0.headers["authorization"]?.string } == ["Bearer hf_reader", "Bearer hf_reader"])
+    #expect(
+      try server.questions().map { $0.headers["authorization"]?.string } == ["Bearer hf_reader", "Bearer hf_reader"])
     #expect(try elsewhere.questions().allSatisfy { $0.headers["authorization"] == nil })
   }
 
@@ -155,7 +159,8 @@ import Testing
     let one = "it takes the corpus from a repository or from a listing: set one of the two"
     #expect(sentence([:]).contains(one))
     #expect(sentence(["repository": "a/b", "listing": "https://example.org/x"]).contains(one))
-    #expect(sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("it goes with \"listing\" alone"))
+    #expect(
+      sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("it goes with \"listing\" alone"))
     #expect(
       sentence(["listing": "https://example.org/x?private_token=abc"])
         .contains("https://example.org/x?private_token=… holds a password, a token or a signature"))

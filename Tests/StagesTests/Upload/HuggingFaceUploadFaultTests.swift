@@ -24,7 +24,8 @@ import Testing
     for more in [[], [("after", JSONValue.bool(true))]] {
       let bench = try bench()
       try bench.server.control(
-        "fault", .object([JSONMember("match", .string(match)), JSONMember("status", 500)] + more.map { JSONMember($0.0, $0.1) }))
+        "fault",
+        .object([JSONMember("match", .string(match)), JSONMember("status", 500)] + more.map { JSONMember($0.0, $0.1) }))
       let run = try bench.upload()
       #expect(run.warnings["asked-again"] == 1)
       #expect(try bench.server.seen("commits") == 1, "an answer that got lost makes no second commit")
