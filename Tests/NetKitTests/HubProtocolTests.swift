@@ -25,7 +25,9 @@ import Testing
       try body.add(candidate)
       try body.addLarge(candidate)
       try sink.commit()
-      let lines = try FileSystem.read(folder + "/body").split(separator: 10).map { try JSONValue.parse(Array($0)).value }
+      let lines = try FileSystem.read(folder + "/body").split(separator: 10).map {
+        try JSONValue.parse(Array($0)).value
+      }
       #expect(lines.map { $0["key"]?.string } == ["header", "file", "lfsFile"])
       #expect(lines[0]["value"]?["summary"]?.string == "a \"b\"\n")
       #expect(lines[1]["value"]?["path"]?.string == "x/\"y\".txt")

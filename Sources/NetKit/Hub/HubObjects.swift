@@ -61,7 +61,7 @@ extension HubClient {
     _ entry: JSONValue, for object: HubCandidate, _ url: WebURL
   ) throws(NetError) -> HubObjectOrder {
     if let problem = entry["error"], problem != .null {
-      let words = problem["message"]?.string.map { String($0.prefix(200)) } ?? "no reason"
+      let words = problem["message"]?.string.map { shown($0) } ?? "it gives no reason"
       throw NetError(.status, url.shown, "the Hub's storage does not take \(object.path): \(words)")
     }
     guard let actions = entry["actions"], actions != .null, let upload = actions["upload"], upload != .null else {

@@ -77,10 +77,14 @@ extension HubClient {
   /// What the server says itself: bounded, on one line, without the token should it be repeated.
   private func words(of response: HTTPResponse) -> String {
     let own = response.headers["X-Error-Message"] ?? (try? JSONValue.parse(response.body).value)?["error"]?.string
-    guard var text = own, !text.isEmpty else { return "" }
-    if let token { text = text.replacing(token.value, with: "…") }
-    let shown = text.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? " " : $0 }.prefix(200)
-    return " (\"\(String(String.UnicodeScalarView(shown)))\")"
+    return own.map { $0.isEmpty ? "" : " (\"\(shown($0))\")" } ?? ""
+  }
+
+  /// A server's text for a message.
+  func shown(_ text: String) -> String {
+    let own = token.map { text.replacing($0.value, with: "…") } ?? text
+    let plain = own.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? " " : $0 }.prefix(200)
+    return String(String.UnicodeScalarView(plain))
   }
 
   func tooManyRequests(_ error: NetError) -> NetError {

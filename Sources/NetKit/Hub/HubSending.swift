@@ -11,7 +11,7 @@ extension HubClient {
     public init() {}
   }
 
-  /// Sends the objects that the storage has not got, one after another.
+  /// Sends the objects that the storage has not got, one after another, each content once.
   /// - Parameters:
   ///   - state: a folder in which parts that are sent are remembered, so that a killed upload goes on.
   ///   - progress: told of each part and each whole object; what it throws ends the upload there.
@@ -20,6 +20,8 @@ extension HubClient {
     progress: @escaping (Int64) throws(NetError) -> Void = { _ in }
   ) throws(NetError) -> Sent {
     var sent = Sent()
+    var names: Set<String> = []
+    let objects = objects.filter { names.insert($0.sha256.hex).inserted }
     for start in stride(from: 0, to: objects.count, by: 100) {
       let some = Array(objects[start..<min(start + 100, objects.count)])
       let orders = try orders(for: some, revision: revision)

@@ -32,6 +32,15 @@ extension HubClient {
     throw malformed(url, "its listing leads in a circle")
   }
 
+  /// The text of a small file of a commit.
+  public func text(of path: String, commit: String, maximumBytes: Int) throws(NetError) -> [UInt8] {
+    var request = request(.get, try repository.file(path, revision: commit))
+    request.maximumBytes = maximumBytes
+    let response = try send(request)
+    guard response.head.isSuccess else { throw refusal(response) }
+    return response.body
+  }
+
   private func page(_ next: String, from url: WebURL) throws(NetError) -> WebURL {
     let page = try url.resolving(next)
     guard page.origin == repository.origin else { throw malformed(url, "its listing goes on at \(page.origin)") }

@@ -11,14 +11,16 @@ public struct HuggingFaceRead: Stage {
     public static let fields = [
       OptionField(
         "folder", \Self.folder,
-        "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files.",
-        required: true)
+        "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
+          + "where none is wired.")
     ]
   }
 
   public static let name = "huggingface.read"
   public static let revision = 1
   public static let summary = "Reads a BERT, MosaicBERT or NomicBERT that transformers saved, with its tokenizer."
+  static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
+  public static let inputs = [fetched.port]
   static let checkpoint = Output<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
   static let tokenizer = Output<TokenizerFiles>(
     "tokenizer", "Its tokenizer; without files where it has none that can be read.")
@@ -33,7 +35,7 @@ public struct HuggingFaceRead: Stage {
       HuggingFaceConfiguration.fileName, HuggingFaceTokenizerFiles.tokenizerName,
       HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
     ]
-    let files = try context.files(options.folder).filter {
+    let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
       names.contains($0.name) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
     }
     guard files.contains(where: { $0.name == HuggingFaceConfiguration.fileName }) else {

@@ -124,7 +124,7 @@ final class ListedDownload: Sendable {
   /// The commit that the revision stands for now.
   func hub(_ options: some ListingOptions, _ workspace: Workspace) throws -> ListedSource {
     let repository = try options.hub()
-    let token = hubToken(options.tokenVariable.isEmpty ? ListedSource.hubVariable : options.tokenVariable)
+    let token = ListedSource.hubToken(options.tokenVariable)
     let client = HubClient(repository, token: token, http: try options.client(politeness, workspace))
     return .hub(
       repository, revision: options.revision, commit: try client.existingCommit(of: options.revision))
@@ -168,9 +168,12 @@ extension ListedSource {
 
   /// Where no variable is named, a Hub gets its usual token, and no other server gets any.
   func token(_ variable: String) -> HubToken? {
-    if !variable.isEmpty { return hubToken(variable) }
-    guard case .hub = self else { return nil }
-    return hubToken(Self.hubVariable)
+    if case .hub = self { return Self.hubToken(variable) }
+    return variable.isEmpty ? nil : Stages.hubToken(variable)
+  }
+
+  static func hubToken(_ variable: String) -> HubToken? {
+    Stages.hubToken(variable.isEmpty ? hubVariable : variable)
   }
 
   var shown: String {

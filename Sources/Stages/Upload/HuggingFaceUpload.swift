@@ -72,8 +72,8 @@ public struct HuggingFaceUpload: Stage {
   public static let outputs = [report.port, plan.port]
   public static let phases = ["plan", "objects", "commit"]
 
-  /// Small files of a task; a larger file is a task of its own.
-  private static let bytesPerTask: Int64 = 512 << 20
+  /// Of a task of small files; a larger file is a task of its own.
+  private static let bytesPerTask: Int64 = 64 << 20
 
   let options: Options
   /// Shared by all tasks.
@@ -86,6 +86,9 @@ public struct HuggingFaceUpload: Stage {
 
   public func validate() throws {
     try options.validateHub()
+    guard !options.tokenVariable.isEmpty else {
+      throw StageError(.options, "tokenVariable", "an upload needs a token", hint: "Write \"HF_TOKEN\".")
+    }
     guard HubRepository.isRevision(options.revision), !HubRepository.isCommit(options.revision) else {
       throw StageError(.options, "revision", "'\(options.revision)' is no name of a branch")
     }
@@ -119,7 +122,7 @@ public struct HuggingFaceUpload: Stage {
           hint: "Make a token with write access at \(options.endpoint)/settings/tokens and put it there.")
       }
       // The Hub may take minutes over a commit of many files.
-      let http = try options.client(politeness, workspace, stallSeconds: 600)
+      let http = try options.client(politeness, workspace, stallSeconds: workspace.phase == "commit" ? 600 : 60)
       let client = HubClient(try options.hub(), token: token, http: http)
       switch workspace.phase {
       case "plan": try UploadPlan(options, client, workspace).run()

@@ -14,6 +14,16 @@ extension HubCandidate {
 enum UploadCard {
   static let name = "/.pipeline-card.md"
 
+  /// Whoever edits the card takes this line out, and has it to himself from then on.
+  private static let mark = "<!-- Written by pipeline. Take this line out to keep a card of your own. -->"
+
+  /// Whether a repository's card is one that this wrote and nobody has made his own.
+  static func mayReplace(_ card: HubFile, at commit: String, _ client: HubClient) throws -> Bool {
+    guard card.sha256 == nil, card.bytes <= 1 << 20 else { return false }
+    let text = try client.text(of: card.path, commit: commit, maximumBytes: 1 << 20)
+    return text.firstRange(of: Array(mark.utf8)) != nil
+  }
+
   /// The files and, where it is wanted, a card.
   static func adding(
     to candidates: [HubCandidate], _ options: HuggingFaceUpload.Options, _ workspace: Workspace
@@ -52,7 +62,7 @@ enum UploadCard {
       }
       out += "---\n\n"
     }
-    out += "# \(title)\n\n\(paths.count) files, written by pipeline.\n"
+    out += "\(mark)\n\n# \(title)\n\n\(paths.count) files, written by pipeline.\n"
     for folder in shards.sorted() {
       let place = folder.isEmpty ? "The root" : "`\(folder)`"
       out += "\n\(place) holds shards for MosaicML Streaming, with their `index.json`.\n"

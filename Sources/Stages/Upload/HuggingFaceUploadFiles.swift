@@ -79,7 +79,11 @@ struct UploadSurvey {
     let files = try commit.map { try client.files(of: $0, maximumFiles: Self.maximumFiles) } ?? []
     let remote = Dictionary(files.map { ($0.path, $0) }, uniquingKeysWith: { $1 })
     var candidates = candidates
-    if remote["README.md"] != nil { candidates.removeAll { $0.isCard } }
+    if let card = remote["README.md"], candidates.contains(where: \.isCard),
+      try !UploadCard.mayReplace(card, at: commit!, client)
+    {
+      candidates.removeAll { $0.isCard }
+    }
     for candidate in candidates {
       let there = remote[candidate.path]
       let change: Change = try there.map { try Self.isSame(candidate, $0) ? .unchanged : .changed } ?? .added

@@ -66,14 +66,18 @@ struct UploadCommit {
     let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
     let first = try survey(candidates)
     var now = first
+    var parent = first.commit!
     for round in 1... {
-      // A reader of the Hub's storage may have been quicker to forget than we to commit: it is asked once more.
+      // What no commit names is forgotten after a while: the storage is asked once more.
       try workspace.send(now.large, client, revision: options.revision)
-      guard !now.differing.isEmpty else { return try report(first, commit: now.commit!, made: round > 1) }
+      guard !now.differing.isEmpty else {
+        return try report(first, commit: now.commit!, parent: round > 1 ? parent : nil)
+      }
+      parent = now.commit!
       do {
         let commit = try client.commit(
           body: try body(now), bytes: FileSystem.status(bodyPath())?.bytes ?? 0, revision: options.revision)
-        return try report(first, commit: commit.commit, made: true)
+        return try report(first, commit: commit.commit, parent: parent)
       } catch let error as NetError where error.status == 412 && round < Self.rounds {
         // An answer that got lost looks so too: then our own commit is the one that stands there.
         let later = try survey(candidates)
@@ -116,15 +120,15 @@ struct UploadCommit {
     return path
   }
 
-  private func report(_ survey: UploadSurvey, commit: String, made: Bool) throws {
+  /// - Parameter parent: of the commit that was made; nil where there was nothing to commit.
+  private func report(_ survey: UploadSurvey, commit: String, parent: String?) throws {
     try workspace.write(HuggingFaceUpload.report, name: "files.jsonl", survey.lines)
     let repository = client.repository
     let json: JSONValue = [
       "repository": .string(repository.name), "kind": .string(repository.kind.rawValue),
       "endpoint": .string(repository.endpoint), "revision": .string(options.revision), "commit": .string(commit),
       "url": .string("\(repository.page)/commit/\(commit)"),
-      // The commit compared with, where there was nothing to commit.
-      "parent": made ? survey.commit.map { .string($0) } ?? .null : .null, "isNew": .bool(made),
+      "parent": parent.map { .string($0) } ?? .null, "isNew": .bool(parent != nil),
     ]
     try workspace.write(HuggingFaceUpload.report, name: "commit.json", Array(json.prettyText().utf8))
     survey.count(in: workspace)

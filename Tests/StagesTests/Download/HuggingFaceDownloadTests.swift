@@ -106,6 +106,11 @@ import Testing
       open.hasSuffix(
         "/README.md: the dataset me/set is open only to those who have accepted its terms. "
           + "Accept them at HUB/datasets/me/set, make a token at HUB/settings/tokens and put it into the environment."))
+    #expect(
+      sentence(one, ("tokenVariable", "PIPELINE_TEST_HUB_OUTSIDER")).hasSuffix(
+        "/README.md: the dataset me/set is open only to those who have accepted its terms, and the owner of the token in "
+          + "PIPELINE_TEST_HUB_OUTSIDER has not. "
+          + "Accept them at HUB/datasets/me/set with the account that the token is of."))
     try bench.server.control("gate", ["kind": "dataset", "name": "me/set", "gated": false, "private": true])
     #expect(
       sentence(one, ("tokenVariable", "PIPELINE_TEST_NO_SUCH"))

@@ -51,6 +51,24 @@ private let hubClient = PeerScript("hub_client.py")
         == Dictionary(uniqueKeysWithValues: bench.artifacts[0].files.map { ($0.name, $0.digest) }))
   }
 
+  /// convert.huggingface, up, down again and huggingface.read: the weights are the same to the bit.
+  @Test func aModelComesBackAsItWent() throws {
+    let bench = try HubWorkbench()
+    let model = try TinyModel(.bert)
+    let converted = try StageHarness(ConvertHuggingFace.self)
+    converted.add(files: try model.checkpoint, to: "checkpoint")
+    converted.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try bench.add("model", converted.run().files("model").map { ($0.name, try FileSystem.read($0.path)) })
+    try bench.upload(("kind", "model"), ("repository", "me/model"))
+    let down = try StageHarness(
+      HuggingFaceDownload.self, options: bench.downloadOptions([("kind", "model"), ("repository", "me/model")]))
+    let back = try StageHarness(HuggingFaceRead.self)
+    back.add(files: try down.run().files("files"), to: "files")
+    let weights = try back.run().files("checkpoint").first { $0.name == "weights.safetensors" }
+    #expect(try weights?.digest == model.checkpoint[1].digest)
+    #expect(back.files("tokenizer").count == 3)
+  }
+
   @Test func transformersLoadsATokenizerThatWeUploaded() throws {
     let bench = try HubWorkbench()
     let configuration = "{\"model_type\": \"bert\", \"vocab_size\": 7}\n"

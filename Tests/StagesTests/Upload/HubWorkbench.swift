@@ -16,6 +16,7 @@ final class HubWorkbench {
     setenv(tokenVariable, "hf_writer", 1)
     setenv(readerVariable, "hf_reader", 1)
     setenv("PIPELINE_TEST_HUB_STALE", "hf_stale", 1)
+    setenv("PIPELINE_TEST_HUB_OUTSIDER", "hf_outsider", 1)
   }()
 
   init(rules: JSONValue = ["lfsOver": 4096, "multipartOver": 16384, "chunk": 8192]) throws {
