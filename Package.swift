@@ -42,7 +42,8 @@ let package = Package(
     .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit", "CTorch"], swiftSettings: strict),
     .target(
       name: "NetKit",
-      dependencies: ["ShardKit", "CCurl", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict),
+      dependencies: ["ShardKit", "CCurl", "CXML2", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict
+    ),
     .target(
       name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2"],
       resources: [.embedInCode("Convert/Python")], swiftSettings: strict),

@@ -33,6 +33,7 @@ extension StageRegistry {
     StageDescription(MixSplit.self),
     StageDescription(MixRebalance.self),
     StageDescription(ReportModelCard.self),
+    StageDescription(S3Download.self),
     StageDescription(TextClean.self),
     StageDescription(WikipediaDownload.self),
     StageDescription(WikipediaExtract.self),
@@ -40,5 +41,7 @@ extension StageRegistry {
     StageDescription(TokenizerTrain.self),
     StageDescription(TokenizerEvaluate.self),
     StageDescription(Tokenize.self),
+    StageDescription(UploadFolder.self),
+    StageDescription(UploadS3.self),
   ])
 }

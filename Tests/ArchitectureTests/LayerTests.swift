@@ -2,11 +2,13 @@ import Testing
 
 /// What each target may import, lowest layer first. Anything else that is a target or a package is an upward import.
 private let layers: KeyValuePairs<String, Set<String>> = [
-  "ShardKit": ["CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels", "Crypto", "Glibc"],
+  "ShardKit": [
+    "CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels", "Crypto", "Glibc", "Synchronization",
+  ],
   "TextKit": ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4", "Glibc"],
   "PipelineKit": ["ShardKit", "GRDB", "Glibc", "Synchronization", "Dispatch"],
   "TrainerCore": ["ShardKit", "TextKit", "CTorch", "Glibc", "Synchronization"],
-  "NetKit": ["ShardKit", "CCurl", "GRDB", "Glibc", "Synchronization"],
+  "NetKit": ["ShardKit", "CCurl", "CXML2", "GRDB", "Glibc", "Synchronization"],
   "Stages": [
     "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2", "CKernels", "Glibc", "Synchronization",
   ],

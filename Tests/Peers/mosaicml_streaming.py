@@ -1,12 +1,14 @@
 """Reads an MDS data set with MosaicML Streaming and prints each sample as a line of JSON, sorted by keys.
 
-  python3 mosaicml_streaming.py FOLDER [LOCAL]
+  python3 mosaicml_streaming.py FOLDER [LOCAL [ENDPOINT KEY SECRET]]
 
-LOCAL, where given, is an empty folder that the shards are copied and decompressed into.
+LOCAL, where given, is an empty folder that the shards are copied and decompressed into; FOLDER may then be s3://bucket/
+prefix of the service ENDPOINT.
 Needs: pip install mosaicml-streaming. Works without torchvision, which that package imports for images alone.
 """
 import importlib.machinery
 import json
+import os
 import sys
 import types
 
@@ -41,6 +43,10 @@ def main():
     dataset_type = import_streaming()
     if len(sys.argv) == 1:
         return  # only asked whether it can be imported
+    if len(sys.argv) == 6:
+        os.environ.update(
+            S3_ENDPOINT_URL=sys.argv[3], AWS_ACCESS_KEY_ID=sys.argv[4], AWS_SECRET_ACCESS_KEY=sys.argv[5],
+            AWS_DEFAULT_REGION="us-east-1")
     where = {"local": sys.argv[1]} if len(sys.argv) == 2 else {"remote": sys.argv[1], "local": sys.argv[2]}
     dataset = dataset_type(**where, shuffle=False, batch_size=1, validate_hash="xxh64")
     for i in range(len(dataset)):

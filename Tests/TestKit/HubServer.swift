@@ -43,7 +43,7 @@ public final class HubServer {
 
   @discardableResult
   public func control(_ name: String, _ order: JSONValue? = nil) throws -> JSONValue {
-    try controlLocalServer("hub-server", port: port, name, order)
+    try LoopbackOrder(port: port, server: "hub-server").tell(name, order)
   }
 
   public func setRules(_ rules: JSONValue) throws { try control("rules", rules) }

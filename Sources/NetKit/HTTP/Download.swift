@@ -57,7 +57,7 @@ extension HTTPClient {
     }
     let response = try follow(request, to: partial)
     if response.status == 416 { return try complete(response, partial, request) }
-    try response.checked()
+    guard response.head.isSuccess else { throw request.refusal?(response) ?? response.refusal() }
     guard response.status == 200 || response.status == 206 else {
       throw NetError(.content, request.url.shown, "the server answered \(response.head.described), which holds no file")
     }

@@ -106,7 +106,9 @@ public final class HTTPClient {
     while true {
       var response = try exchange(request, receiver)
       response.redirects = redirects
-      guard Self.isRedirect(response.head), let location = response.headers["Location"] else { return response }
+      guard request.followsRedirects, Self.isRedirect(response.head),
+        let location = response.headers["Location"]
+      else { return response }
       redirects += 1
       guard redirects <= options.maximumRedirects else {
         var error = NetError(
@@ -149,6 +151,7 @@ public final class HTTPClient {
   ) throws(NetError) -> HTTPResponse {
     let proxy = options.usesProxies ? Proxy().proxy(for: request.url) : nil
     try checkNamedAddress(request.url)
+    let request = request.signed(at: clock.wallSeconds)
     let transfer = try Transfer(
       request,
       limits: Transfer.Limits(
@@ -157,7 +160,9 @@ public final class HTTPClient {
       receiver: receiver,
       spend: { [politeness, isCancelled] in politeness.spend(bytes: $0, isCancelled: isCancelled) },
       isCancelled: isCancelled,
-      isFinal: { !Self.isRedirect($0) && !Retrying.statuses.contains($0.status) })
+      isFinal: { [follows = request.followsRedirects] head in
+        !(follows && Self.isRedirect(head)) && !Retrying.statuses.contains(head.status)
+      })
     let setup = try TransferSetup(request, options: options, userAgent: userAgent, proxy: proxy)
     try politeness.enter(request.url.origin, isCancelled: isCancelled)
     defer { politeness.leave(request.url.origin) }

@@ -23,14 +23,14 @@ public struct HTTPRequest: Sendable {
     }
   }
 
-  /// Keys that libcurl signs the request with (AWS Signature Version 4). Never part of a message.
+  /// Keys that the request is signed with (AWS Signature Version 4), anew for each attempt. Never part of a message.
   public struct Signing: Sendable {
     public var accessKey: String
     public var secretKey: String
     /// Of temporary credentials; sent as `x-amz-security-token`.
     public var sessionToken: String?
-    /// As `CURLOPT_AWS_SIGV4` has it: `aws:amz:REGION:SERVICE`.
-    public var scope: String
+    public var region: String
+    public var service: String
 
     public init(
       accessKey: String, secretKey: String, sessionToken: String? = nil, region: String, service: String = "s3"
@@ -38,7 +38,8 @@ public struct HTTPRequest: Sendable {
       self.accessKey = accessKey
       self.secretKey = secretKey
       self.sessionToken = sessionToken
-      scope = "aws:amz:\(region):\(service)"
+      self.region = region
+      self.service = service
     }
   }
 
@@ -53,6 +54,10 @@ public struct HTTPRequest: Sendable {
   public var acceptsCompressed = false
   /// Whether asking twice does no more than asking once. A POST is asked again only if this is set.
   public var isRepeatable: Bool
+  /// Where false, a redirect is an answer like any other.
+  public var followsRedirects = true
+  /// Makes an error of an answer that says no, where the service says more in it than its status.
+  public var refusal: (@Sendable (HTTPResponse) -> NetError)?
 
   public init(_ method: Method = .get, _ url: WebURL) {
     self.method = method

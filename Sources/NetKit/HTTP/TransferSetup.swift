@@ -20,7 +20,6 @@ final class TransferSetup {
     self.proxy = proxy
     var headers = request.headers
     headers["User-Agent"] = headers["User-Agent"] ?? userAgent
-    if let token = request.signing?.sessionToken { headers["x-amz-security-token"] = token }
     self.headers = headers
     reason.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     guard headers.isWellFormed else {
@@ -104,14 +103,7 @@ final class TransferSetup {
   }
 
   private func setCredentials(_ curl: UnsafeMutableRawPointer) -> CURLcode {
-    if let signing = request.signing {
-      let codes = [
-        ccurl_set_text(curl, CURLOPT_AWS_SIGV4, signing.scope),
-        ccurl_set_text(curl, CURLOPT_USERNAME, signing.accessKey),
-        ccurl_set_text(curl, CURLOPT_PASSWORD, signing.secretKey),
-      ]
-      return codes.first { $0 != CURLE_OK } ?? CURLE_OK
-    }
+    guard request.signing == nil else { return CURLE_OK }
     guard let user = request.url.user else { return CURLE_OK }
     let code = ccurl_set_text(curl, CURLOPT_USERNAME, user)
     return code == CURLE_OK ? ccurl_set_text(curl, CURLOPT_PASSWORD, request.url.password ?? "") : code

@@ -45,20 +45,27 @@ extension NetworkOptions {
   func client(
     _ politeness: Politeness, _ workspace: Workspace, stallSeconds: Int = 60
   ) throws(NetError) -> HTTPClient {
+    try client(politeness, workspace.control, stallSeconds: stallSeconds) { workspace.warn("asked-again", $0) }
+  }
+
+  /// The same for another thread of the task, which may not touch its workspace.
+  func client(
+    _ politeness: Politeness, _ control: TaskControl, stallSeconds: Int = 60,
+    onRetry: @escaping (String) -> Void
+  ) throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
     options.contact = contact
     options.allowsSpecialAddresses = allowPrivateAddresses
     options.retrying.attempts = attempts
     options.wholeSeconds = 24 * 3600
     options.stallSeconds = stallSeconds
-    let control = workspace.control
     return try HTTPClient(
       options, politeness: politeness,
       isCancelled: {
         do { try control.check() } catch { return true }
         return false
       },
-      onRetry: { error, wait in workspace.warn("asked-again", "\(error) (after \(wait) s)") })
+      onRetry: { error, wait in onRetry("\(error) (after \(wait) s)") })
   }
 }
 

@@ -24,8 +24,10 @@ public struct MDSRead: Stage {
   public static let revision = 1
   public static let summary = "Reads documents from MDS shards."
   static let dataSet = Input<MDS>("mds", "The data set.", required: false)
+  static let fetched = Input<Files>(
+    "files", "Data sets that another stage fetched, index.json and shards.", required: false, many: true)
   static let documents = Output<Documents>("documents", "A document a sample.")
-  public static let inputs = [dataSet.port]
+  public static let inputs = [dataSet.port, fetched.port]
   public static let outputs = [documents.port]
 
   private let options: Options
@@ -41,11 +43,12 @@ public struct MDSRead: Stage {
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let files = try context.files(Self.dataSet) + context.files(options.path)
+    let files = try context.files(Self.dataSet) + context.files(Self.fetched) + context.files(options.path)
     let indexes = files.filter { $0.name == "index.json" || $0.name.hasSuffix("/index.json") }
     guard !indexes.isEmpty else {
       throw StageError(
-        .input, "path", "there is no index.json", hint: "Wire 'mds' or set 'path' to the folder of a data set.")
+        .input, "path", "there is no index.json",
+        hint: "Wire 'mds' or 'files', or set 'path' to the folder of a data set.")
     }
     var plans: [TaskPlan] = []
     // The note carries what the index says of a shard: a task need not read the whole index again, and another shard's

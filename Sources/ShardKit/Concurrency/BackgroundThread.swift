@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// A thread that runs one closure.
-final class BackgroundThread: Sendable {
+public final class BackgroundThread: Sendable {
   private final class Body: Sendable {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -11,7 +11,7 @@ final class BackgroundThread: Sendable {
   private let running: Mutex<pthread_t?>
 
   /// Starts at once; nil where no thread can be had.
-  init?(_ body: @escaping @Sendable () -> Void) {
+  public init?(_ body: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     let argument = Unmanaged.passRetained(Body(body))
     let failure = pthread_create(
@@ -28,17 +28,10 @@ final class BackgroundThread: Sendable {
   }
 
   /// Waits for the end; to be called once at least.
-  func join() {
+  public func join() {
     running.withLock { thread in
       if let waiting = thread { pthread_join(waiting, nil) }
       thread = nil
     }
   }
-}
-
-/// Seconds of the monotonic clock.
-func monotonicSeconds() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_MONOTONIC, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

@@ -1,0 +1,72 @@
+import Synchronization
+
+/// Finds the keys to sign with: the environment's, a profile's, a container's, the machine's own role.
+///
+/// They are looked for again some minutes before they expire, and after a server has called them expired. Nothing of
+/// them is stored. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+public final class CredentialChain: Sendable {
+  private let environment: EnvironmentReading
+  private let profile: String?
+  private let clock: any NetClock
+  private let known = Mutex<S3Credentials?>(nil)
+
+  /// - Parameter profile: counts before the environment's keys.
+  public init(
+    profile: String? = nil, environment: @escaping EnvironmentReading, clock: any NetClock = SystemClock()
+  ) {
+    self.profile = profile
+    self.environment = environment
+    self.clock = clock
+  }
+
+  /// Keys with less time left are exchanged.
+  private static let renewalSeconds = 300
+
+  /// Others wait while one asks.
+  func credentials(isCancelled: @escaping () -> Bool) throws(NetError) -> S3Credentials {
+    let now = clock.wallSeconds
+    return try known.withLock { (known) throws(NetError) in
+      if let keys = known, keys.expires.map({ $0 - now > Self.renewalSeconds }) ?? true { return keys }
+      do throws(NetError) {
+        let keys = try find(isCancelled)
+        known = keys
+        return keys
+      } catch {
+        // Until the very end the old ones are good enough.
+        guard let keys = known, let expires = keys.expires, expires > now, error.mayPass else { throw error }
+        return keys
+      }
+    }
+  }
+
+  /// These keys were refused as expired: the next question looks for others.
+  func forget(_ credentials: S3Credentials) {
+    known.withLock { if $0 == credentials { $0 = nil } }
+  }
+
+  private func find(_ isCancelled: @escaping () -> Bool) throws(NetError) -> S3Credentials {
+    let files = ProfileFiles(profile: profile, environment: environment)
+    if profile == nil, let keys = try fromEnvironment() { return keys }
+    if let keys = try files.credentials() { return keys }
+    let service = CredentialService(environment: environment, isCancelled: isCancelled)
+    if let keys = try service.containerCredentials() { return keys }
+    if let keys = try service.roleCredentials() { return keys }
+    throw NetError(
+      .storage, "S3", "there are no keys to sign with",
+      hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in "
+        + "\(files.credentialsPath), or \"anonymous\" for a bucket that is open to all.")
+  }
+
+  private func fromEnvironment() throws(NetError) -> S3Credentials? {
+    let (access, secret) = (environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY"))
+    if let access, let secret {
+      return S3Credentials(accessKey: access, secretKey: secret, sessionToken: environment("AWS_SESSION_TOKEN"))
+    }
+    guard access == nil, secret == nil else {
+      let (there, absent) = access == nil ? ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID") : ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+      throw NetError(
+        .storage, "environment", "AWS_\(there) is set, but AWS_\(absent) is not", hint: "Set both, or neither.")
+    }
+    return nil
+  }
+}

@@ -1,0 +1,160 @@
+import ShardKit
+
+/// Where buckets are, and with which keys they are asked. Shared by all clients.
+public struct S3Access: Sendable {
+  public let endpoint: S3Endpoint
+  /// nil asks without a name.
+  public let credentials: CredentialChain?
+
+  public init(_ endpoint: S3Endpoint, _ credentials: CredentialChain?) {
+    self.endpoint = endpoint
+    self.credentials = credentials
+  }
+}
+
+/// An object as its head describes it.
+public struct S3Object: Equatable, Sendable {
+  public var bytes: Int64
+  public var etag: String
+  /// `x-amz-meta-sha256`, which pipeline writes: the SHA-256 of the whole content.
+  public var digest: Digest?
+  /// What an ETag of 32 digits is, unless the content is encrypted with keys of one's own.
+  public var isEncryptedElsewhere: Bool
+}
+
+/// Asks a service that speaks Amazon's S3 (API version 2006-03-01). One thread at a time.
+///
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+public final class S3Client {
+  public let http: HTTPClient
+  public let access: S3Access
+
+  public init(_ http: HTTPClient, _ access: S3Access) {
+    self.http = http
+    self.access = access
+  }
+
+  static let digestField = "x-amz-meta-sha256"
+
+  // MARK: Asking
+
+  /// A question that is signed; an answer that says no is an error, asked again where that may help.
+  func ask(
+    _ method: HTTPRequest.Method, _ place: S3Place, query: [(name: String, value: String?)] = [],
+    headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, maximumBytes: Int = 64 << 20
+  ) throws(NetError) -> HTTPResponse {
+    var request = HTTPRequest(method, try access.endpoint.url(place, query: query))
+    for (name, value) in headers { request.headers[name] = value }
+    request.body = body
+    request.maximumBytes = maximumBytes
+    request.followsRedirects = false
+    return try signing(request, place) { (request) throws(NetError) in
+      try http.retrying(http.options.retrying) { () throws(NetError) in
+        let answer = try http.follow(request, to: nil)
+        // A completion may fail when its answer has begun.
+        guard answer.head.isSuccess, !Self.isError(answer.body) else { throw request.refusal!(answer) }
+        return answer
+      }
+    }
+  }
+
+  /// Signs a request, and once more with other keys where these have expired.
+  private func signing<T>(
+    _ request: HTTPRequest, _ place: S3Place, _ body: (HTTPRequest) throws(NetError) -> T
+  ) throws(NetError) -> T {
+    guard let chain = access.credentials else {
+      var request = request
+      request.refusal = refusing(place, nil)
+      return try body(request)
+    }
+    var expired: S3Credentials?
+    while true {
+      let keys = try chain.credentials(isCancelled: http.isCancelled)
+      var request = request
+      request.signing = HTTPRequest.Signing(
+        accessKey: keys.accessKey, secretKey: keys.secretKey, sessionToken: keys.sessionToken,
+        region: access.endpoint.region)
+      request.refusal = refusing(place, keys)
+      do throws(NetError) { return try body(request) } catch {
+        guard error.hasExpired, expired == nil else { throw error }
+        chain.forget(keys)
+        expired = keys
+      }
+    }
+  }
+
+  private func refusing(_ place: S3Place, _ keys: S3Credentials?) -> @Sendable (HTTPResponse) -> NetError {
+    { [endpoint = access.endpoint] answer in S3Refusal(answer, place, endpoint, keys).error }
+  }
+
+  private static func isError(_ body: [UInt8]) -> Bool {
+    body.count < 1 << 16 && body.first == UInt8(ascii: "<") && XMLElement(body)?.name == "Error"
+  }
+
+  // MARK: Objects
+
+  /// nil where there is no such object (or no such bucket: a head does not say which).
+  public func head(_ place: S3Place) throws(NetError) -> S3Object? {
+    let answer: HTTPResponse
+    do throws(NetError) {
+      // The length that a head states is no length of an answer.
+      answer = try ask(.head, place, maximumBytes: .max)
+    } catch {
+      if error.status == 404 { return nil }
+      throw error
+    }
+    let encryption = answer.headers["x-amz-server-side-encryption"]
+    return S3Object(
+      bytes: answer.head.contentLength ?? -1, etag: answer.headers["ETag"] ?? "",
+      digest: answer.headers[Self.digestField].flatMap { Digest(hex: $0.lowercased()) },
+      isEncryptedElsewhere: encryption != nil && encryption != "AES256"
+        || answer.headers["x-amz-server-side-encryption-customer-algorithm"] != nil)
+  }
+
+  /// A small object's content.
+  public func get(_ place: S3Place, maximumBytes: Int) throws(NetError) -> [UInt8] {
+    // A refusal may be longer than the object.
+    let answer = try ask(.get, place, maximumBytes: max(maximumBytes, 1 << 16))
+    guard answer.body.count <= maximumBytes else {
+      throw NetError(.content, "\(place)", "it has \(answer.body.count) bytes, the limit is \(maximumBytes)")
+    }
+    return answer.body
+  }
+
+  /// Fetches an object to a file, as `HTTPClient.download` does: resumed by range, whole or not at all.
+  /// - Parameter etag: the version that is meant; another one is an error.
+  public func download(
+    _ place: S3Place, to path: String, etag: String? = nil, maximumBytes: Int64 = .max,
+    expecting expected: DownloadExpectation = DownloadExpectation()
+  ) throws(NetError) -> DownloadedFile {
+    var request = HTTPRequest(.get, try access.endpoint.url(place))
+    request.maximumBytes = Int(maximumBytes)
+    request.followsRedirects = false
+    request.headers["If-Match"] = etag
+    return try signing(request, place) { (request) throws(NetError) in
+      try http.download(request, to: path, expecting: expected)
+    }
+  }
+
+  /// Puts a file's content under a key in one request.
+  /// - Parameters:
+  ///   - digest: of the content; the server is told, and refuses another.
+  ///   - withChecksum: has the server keep and check `x-amz-checksum-sha256`.
+  /// - Returns: the ETag.
+  @discardableResult
+  public func put(
+    _ place: S3Place, file path: String, bytes: Int64, digest: Digest, withChecksum: Bool = true
+  ) throws(NetError) -> String {
+    var headers: KeyValuePairs = [RequestSignature.bodyDigestField: digest.hex, Self.digestField: digest.hex]
+    if withChecksum, let sum = Checksum(.sha256, hex: digest.hex) {
+      headers = [
+        RequestSignature.bodyDigestField: digest.hex, Self.digestField: digest.hex,
+        "x-amz-checksum-sha256": sum.base64, "x-amz-sdk-checksum-algorithm": "SHA256",
+      ]
+    }
+    let body: HTTPRequest.Body = bytes == 0 ? .bytes([]) : .file(path: path, length: bytes)
+    return try ask(.put, place, headers: headers, body: body).headers["ETag"] ?? ""
+  }
+
+  public func delete(_ place: S3Place) throws(NetError) { _ = try ask(.delete, place) }
+}

@@ -1,0 +1,68 @@
+import ShardKit
+
+/// An object as a listing shows it.
+public struct S3Entry: Equatable, Sendable {
+  public var key: String
+  public var bytes: Int64
+  public var etag: String
+
+  public init(key: String, bytes: Int64, etag: String) {
+    self.key = key
+    self.bytes = bytes
+    self.etag = etag
+  }
+}
+
+extension S3Client {
+  /// Gives every object whose key begins as the place says, in order of keys, a thousand a question.
+  ///
+  /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+  public func list(_ place: S3Place, pageSize: Int = 1000, _ body: (S3Entry) throws -> Void) throws {
+    var token: String?
+    repeat {
+      var query: [(name: String, value: String?)] = [
+        ("list-type", "2"), ("encoding-type", "url"), ("prefix", place.key), ("max-keys", "\(pageSize)"),
+      ]
+      if let token { query.append(("continuation-token", token)) }
+      let page = try answer(.get, S3Place(bucket: place.bucket, key: ""), query, named: "ListBucketResult")
+      for content in page.all("Contents") { try body(entry(content, page, place)) }
+      let next = page["IsTruncated"] == "true" ? page["NextContinuationToken"] : nil
+      guard next == nil || next != token else {
+        throw NetError(.content, "\(place)", "the listing goes in a circle")
+      }
+      token = next
+    } while token != nil
+  }
+
+  private func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Place) throws(NetError) -> S3Entry {
+    guard let written = content["Key"], let bytes = content["Size"].flatMap({ Int64($0) }), bytes >= 0 else {
+      throw NetError(.content, "\(place)", "the listing has an entry without key or size")
+    }
+    var key = written
+    if page["EncodingType"] == "url" {
+      // As form fields are encoded: a space may be a plus.
+      let bytes = PercentEncoding.decode(written.replacing("+", with: "%20"))
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw NetError(.content, "\(place)", "the key '\(written)' is no UTF-8")
+      }
+      key = text
+    }
+    guard key.hasPrefix(place.key) else {
+      throw NetError(.content, "\(place)", "the listing has the key '\(key)', which was not asked for")
+    }
+    return S3Entry(key: key, bytes: bytes, etag: content["ETag"] ?? "")
+  }
+
+  /// An answer's document, whose root must have this name.
+  func answer(
+    _ method: HTTPRequest.Method, _ place: S3Place, _ query: [(name: String, value: String?)],
+    headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, named name: String
+  ) throws(NetError) -> XMLElement {
+    let bytes = try ask(method, place, query: query, headers: headers, body: body).body
+    guard let root = XMLElement(bytes), root.name == name else {
+      throw NetError(
+        .content, "\(place)", "the server's answer is no \(name)", hint: "Check that the endpoint speaks S3.")
+    }
+    return root
+  }
+}

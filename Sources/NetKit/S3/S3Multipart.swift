@@ -1,0 +1,117 @@
+import ShardKit
+
+/// A part of an object on its way, as the server has it.
+public struct S3Part: Equatable, Sendable {
+  public var number: Int
+  public var bytes: Int64
+  public var etag: String
+  /// Base64 of its SHA-256, where the upload keeps checksums.
+  public var checksum: String?
+
+  public init(number: Int, bytes: Int64, etag: String, checksum: String? = nil) {
+    self.number = number
+    self.bytes = bytes
+    self.etag = etag
+    self.checksum = checksum
+  }
+}
+
+/// Uploads in parts. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+extension S3Client {
+  public static let smallestPartBytes = 5 << 20
+  public static let mostParts = 10_000
+  public static let largestObjectBytes: Int64 = 5 << 40
+
+  /// - Returns: the upload's id.
+  public func createUpload(_ place: S3Place, digest: Digest, withChecksums: Bool) throws(NetError) -> String {
+    let headers: KeyValuePairs =
+      withChecksums
+      ? [Self.digestField: digest.hex, "x-amz-checksum-algorithm": "SHA256"] : [Self.digestField: digest.hex]
+    let root = try answer(
+      .post, place, [("uploads", nil)], headers: headers, named: "InitiateMultipartUploadResult")
+    guard let id = root["UploadId"], !id.isEmpty else {
+      throw NetError(.content, "\(place)", "the server began an upload without an id")
+    }
+    return id
+  }
+
+  /// Sends bytes of a file as a part.
+  /// - Parameter digest: of these bytes.
+  public func upload(
+    _ number: Int, of upload: String, _ place: S3Place, file path: String, offset: Int64, bytes: Int64,
+    digest: Checksum, withChecksum: Bool
+  ) throws(NetError) -> S3Part {
+    let headers: KeyValuePairs =
+      withChecksum
+      ? [
+        RequestSignature.bodyDigestField: digest.hex, "x-amz-checksum-sha256": digest.base64,
+        "x-amz-sdk-checksum-algorithm": "SHA256",
+      ]
+      : [RequestSignature.bodyDigestField: digest.hex]
+    let answer = try ask(
+      .put, place, query: [("partNumber", "\(number)"), ("uploadId", upload)], headers: headers,
+      body: .file(path: path, offset: offset, length: bytes))
+    guard let etag = answer.headers["ETag"], !etag.isEmpty else {
+      throw NetError(.content, "\(place)", "the server took part \(number) without an ETag")
+    }
+    return S3Part(number: number, bytes: bytes, etag: etag, checksum: withChecksum ? digest.base64 : nil)
+  }
+
+  /// The parts that the server has; nil where it does not know the upload.
+  public func parts(of upload: String, _ place: S3Place) throws(NetError) -> [S3Part]? {
+    var parts: [S3Part] = []
+    var marker = "0"
+    while true {
+      let page: XMLElement
+      do throws(NetError) {
+        page = try answer(
+          .get, place, [("uploadId", upload), ("part-number-marker", marker)], named: "ListPartsResult")
+      } catch {
+        if error.status == 404 { return nil }
+        throw error
+      }
+      for part in page.all("Part") {
+        guard let number = part["PartNumber"].flatMap({ Int($0) }), let bytes = part["Size"].flatMap({ Int64($0) })
+        else { continue }
+        parts.append(
+          S3Part(number: number, bytes: bytes, etag: part["ETag"] ?? "", checksum: part["ChecksumSHA256"]))
+      }
+      guard page["IsTruncated"] == "true", let next = page["NextPartNumberMarker"], next != marker,
+        parts.count <= Self.mostParts
+      else { return parts }
+      marker = next
+    }
+  }
+
+  /// Makes an object of its parts. Where the answer was lost and the question is asked again, the object counts.
+  /// - Returns: the ETag.
+  public func completeUpload(
+    _ upload: String, _ place: S3Place, parts: [S3Part], bytes: Int64, digest: Digest
+  ) throws(NetError) -> String {
+    var text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+    for part in parts.sorted(by: { $0.number < $1.number }) {
+      let checksum = part.checksum.map { "<ChecksumSHA256>\($0)</ChecksumSHA256>" } ?? ""
+      text +=
+        "<Part><PartNumber>\(part.number)</PartNumber><ETag>\(XMLElement.escape(part.etag))</ETag>\(checksum)</Part>"
+    }
+    text += "</CompleteMultipartUpload>"
+    do throws(NetError) {
+      let root = try answer(
+        .post, place, [("uploadId", upload)], headers: ["Content-Type": "application/xml"],
+        body: .bytes(Array(text.utf8)), named: "CompleteMultipartUploadResult")
+      return root["ETag"] ?? ""
+    } catch {
+      guard error.status == 404, let object = try head(place), object.bytes == bytes, object.digest == digest else {
+        throw error
+      }
+      return object.etag
+    }
+  }
+
+  /// Gives up an upload: its parts go.
+  public func abortUpload(_ upload: String, _ place: S3Place) throws(NetError) {
+    do throws(NetError) { _ = try ask(.delete, place, query: [("uploadId", upload)]) } catch {
+      if error.status != 404 { throw error }
+    }
+  }
+}

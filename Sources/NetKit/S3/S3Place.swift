@@ -1,0 +1,47 @@
+/// A bucket and a key, or the start of keys, in it: `s3://bucket/some/key`.
+public struct S3Place: Hashable, Sendable, CustomStringConvertible {
+  public var bucket: String
+  public var key: String
+
+  public init(bucket: String, key: String) {
+    self.bucket = bucket
+    self.key = key
+  }
+
+  public init(_ text: String) throws(NetError) {
+    guard text.hasPrefix("s3://") else {
+      throw NetError(.address, "", "'\(text)' is no place in a bucket", hint: "Write it as s3://bucket/prefix.")
+    }
+    let parts = text.dropFirst(5).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    bucket = String(parts[0])
+    key = parts.count > 1 ? String(parts[1]) : ""
+    let isName = bucket.utf8.allSatisfy {
+      $0 >= 97 && $0 <= 122 || $0 >= 65 && $0 <= 90 || $0 >= 48 && $0 <= 57 || [45, 46, 95].contains($0)
+    }
+    guard isName, (3...255).contains(bucket.utf8.count), !bucket.hasPrefix("."), !bucket.contains("..") else {
+      throw NetError(
+        .address, "", "'\(bucket)' is no name of a bucket",
+        hint: "Names have 3 to 63 lower-case letters, digits, dots and hyphens.")
+    }
+    try checkKey()
+  }
+
+  /// A key below this one, with one slash between them.
+  public func appending(_ name: String) -> S3Place {
+    let start = key.isEmpty || key.hasSuffix("/") ? key : key + "/"
+    return S3Place(bucket: bucket, key: start + name)
+  }
+
+  /// What no URL carries, or no server takes.
+  func checkKey() throws(NetError) {
+    guard key.utf8.count <= 1024 else {
+      throw NetError(.address, "\(self)", "the key has \(key.utf8.count) bytes, S3 takes 1024")
+    }
+    guard !key.split(separator: "/", omittingEmptySubsequences: false).contains(where: { $0 == "." || $0 == ".." })
+    else {
+      throw NetError(.address, "\(self)", "the key has '.' or '..' between slashes, which no URL carries")
+    }
+  }
+
+  public var description: String { key.isEmpty ? "s3://\(bucket)" : "s3://\(bucket)/\(key)" }
+}

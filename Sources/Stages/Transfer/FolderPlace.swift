@@ -1,0 +1,82 @@
+import Glibc
+import PipelineKit
+import ShardKit
+
+/// A folder that files are put into and taken from.
+struct FolderPlace {
+  private let root: String
+  let control: TaskControl
+
+  init(_ root: String, _ control: TaskControl) {
+    var root = root
+    while root.hasSuffix("/") { root.removeLast() }
+    self.root = root
+    self.control = control
+  }
+
+  /// Whether a path names a folder below `/`, without detours.
+  static func isNarrow(_ path: String) -> Bool {
+    let parts = path.split(separator: "/")
+    return !parts.isEmpty && !parts.contains("..") && !parts.contains(".")
+  }
+
+  func path(_ name: String) -> String { "\(root)/\(name)" }
+
+  /// Copies a file: it appears whole, checked and durable, or not at all.
+  func write(_ file: ArtifactFile, to path: String) throws {
+    let folder = String(path[..<path.lastIndex(of: "/")!])
+    try FileSystem.makeDirectory(folder)
+    let source = try FileSource(file.path)
+    let sink = try FileSink(path)
+    var digester = Digester()
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    defer { block.deallocate() }
+    while true {
+      try control.check()
+      let count = try source.read(into: block)
+      if count == 0 { break }
+      let part = UnsafeRawBufferPointer(rebasing: block[..<count])
+      digester.update(part)
+      try sink.write(part)
+      control.advance(bytes: count)
+    }
+    guard digester.finish() == file.digest else {
+      throw StageError(.input, file.path, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
+    }
+    try sink.commit()
+    try FileSystem.syncDirectory(folder)
+  }
+
+  /// Sees that what was copied is there, before an index speaks of it.
+  func check(_ records: [UploadRecord]) throws {
+    for record in records where FileSystem.status(record.place)?.bytes != record.bytes {
+      throw StageError(
+        .check, record.place, "it was copied, but is not there any more",
+        hint: "See that nobody else writes there, then set another \"asOf\".")
+    }
+  }
+
+  /// Removes every file but those named, and folders that this leaves empty. Links are removed, not followed.
+  /// - Returns: how many files.
+  func removeAll(but names: Set<String>, dryRun: Bool) throws -> Int {
+    try FileSystem.isDirectory(root) ? remove("", names, dryRun) : 0
+  }
+
+  private func remove(_ folder: String, _ names: Set<String>, _ dryRun: Bool) throws -> Int {
+    var removed = 0
+    for entry in try FileSystem.list(path(folder)) where !entry.hasPrefix(".") {
+      let name = folder + entry
+      var status = stat()
+      guard lstat(path(name), &status) == 0 else { continue }
+      if status.st_mode & S_IFMT == S_IFDIR {
+        removed += try remove(name + "/", names, dryRun)
+        // Stays where something is in it.
+        if !dryRun { rmdir(path(name)) }
+      } else if !names.contains(name) {
+        if !dryRun { try FileSystem.remove(path(name)) }
+        removed += 1
+      }
+    }
+    return removed
+  }
+}

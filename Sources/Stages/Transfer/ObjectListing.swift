@@ -1,0 +1,146 @@
+import Glibc
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// An object that is to be fetched.
+struct ListedObject: Equatable, Sendable {
+  var bucket: String
+  var entry: S3Entry
+  /// Below the prefix.
+  var name: String
+
+  init(bucket: String, entry: S3Entry, name: String) {
+    self.bucket = bucket
+    self.entry = entry
+    self.name = name
+  }
+
+  init?(_ json: JSONValue) {
+    guard let bucket = json["bucket"]?.string, let key = json["key"]?.string, let bytes = json["bytes"]?.integer,
+      let etag = json["etag"]?.string, let name = json["name"]?.string
+    else { return nil }
+    self.init(bucket: bucket, entry: S3Entry(key: key, bytes: Int64(bytes), etag: etag), name: name)
+  }
+
+  var json: JSONValue {
+    [
+      "bucket": .string(bucket), "key": .string(entry.key), "bytes": .integer(Int(entry.bytes)),
+      "etag": .string(entry.etag), "name": .string(name),
+    ]
+  }
+
+  var line: [UInt8] { Array(json.text().utf8) + [10] }
+
+  static func read(_ path: String) throws -> [ListedObject] {
+    var out: [ListedObject] = []
+    let lines = LineReader(try openSource(path))
+    while let line = try lines.next() {
+      if let object = ListedObject(try JSONValue.parse(Array(line)).value) { out.append(object) }
+    }
+    return out
+  }
+
+  static func grouped(_ objects: [ListedObject], bytes: Int64) -> [[ListedObject]] {
+    var groups: [[ListedObject]] = []
+    var size: Int64 = 0
+    for object in objects {
+      if groups.isEmpty || size + object.entry.bytes > bytes || groups.last!.count >= 1000 {
+        groups.append([])
+        size = 0
+      }
+      groups[groups.count - 1].append(object)
+      size += object.entry.bytes
+    }
+    return groups
+  }
+
+  /// Fetches the version that was listed and compares it with all that is known of it.
+  func fetch(_ client: S3Client, to path: String, maximumBytes: Int64) throws -> DownloadedFile {
+    let place = S3Place(bucket: bucket, key: entry.key)
+    guard let head = try client.head(place), head.etag.unquoted == entry.etag.unquoted else {
+      throw StageError(
+        .input, "\(place)", "it has been replaced or removed since it was listed",
+        hint: "Set another \"asOf\" to look again.")
+    }
+    var expected = DownloadExpectation(bytes: entry.bytes)
+    if let digest = head.digest, let sum = Checksum(.sha256, hex: digest.hex) { expected.checksums.append(sum) }
+    if !head.isEncryptedElsewhere, let sum = Checksum(.md5, hex: head.etag.unquoted) { expected.checksums.append(sum) }
+    return try client.download(
+      place, to: path, etag: head.etag, maximumBytes: maximumBytes, expecting: expected)
+  }
+}
+
+/// What there is below a prefix, as files.
+struct ObjectListing {
+  private let root: S3Place
+  private let options: S3Download.Options
+
+  init(_ root: S3Place, _ options: S3Download.Options) {
+    self.root = root
+    self.options = options
+  }
+
+  /// In order of keys.
+  func objects(_ client: S3Client, _ control: TaskControl) throws -> [ListedObject] {
+    let folder = root.key.isEmpty ? root : root.appending("")
+    var objects: [ListedObject] = []
+    try client.list(folder) { entry in
+      try control.check()
+      let name = String(decoding: entry.key.utf8.dropFirst(folder.key.utf8.count), as: UTF8.self)
+      // Consoles mark a folder by an empty object.
+      if name.isEmpty || name.hasSuffix("/") && entry.bytes == 0 { return }
+      guard matches(name) else { return }
+      objects.append(ListedObject(bucket: root.bucket, entry: entry, name: name))
+      guard objects.count <= options.maximumObjects else {
+        throw StageError(
+          .input, "\(root)", "there are more than \(options.maximumObjects) objects",
+          hint: "Narrow \"from\" or \"match\", or raise \"maximumObjects\".")
+      }
+    }
+    if objects.isEmpty, let object = try single(client) { objects = [object] }
+    guard !objects.isEmpty else {
+      throw StageError(
+        .input, "\(root)", "nothing is there" + (options.match.isEmpty ? "" : " that \"match\" takes"),
+        hint: "Check the bucket, the prefix and \"match\".")
+    }
+    try check(objects)
+    return objects
+  }
+
+  /// The place may be an object's own.
+  private func single(_ client: S3Client) throws -> ListedObject? {
+    guard !root.key.isEmpty, !root.key.hasSuffix("/"), let object = try client.head(root) else { return nil }
+    let name = root.key.split(separator: "/").last.map(String.init) ?? root.key
+    let entry = S3Entry(key: root.key, bytes: object.bytes, etag: object.etag)
+    return matches(name) ? ListedObject(bucket: root.bucket, entry: entry, name: name) : nil
+  }
+
+  private func matches(_ name: String) -> Bool {
+    options.match.isEmpty || options.match.contains { fnmatch($0, name, 0) == 0 }
+  }
+
+  /// Keys are any text; names of files are not.
+  private func check(_ objects: [ListedObject]) throws {
+    let names = Set(objects.map(\.name))
+    for object in objects {
+      let place = S3Place(bucket: root.bucket, key: object.entry.key)
+      let parts = object.name.split(separator: "/", omittingEmptySubsequences: false)
+      guard ArchivePath.isSafe(object.name), !parts.contains(where: { $0.isEmpty || $0 == "." }),
+        parts.allSatisfy({ $0.utf8.count <= 240 })
+      else {
+        throw StageError(.input, "\(place)", "its key makes no name of a file", hint: "Leave it out by \"match\".")
+      }
+      for end in parts.indices.dropLast() where names.contains(parts[...end].joined(separator: "/")) {
+        throw StageError(
+          .input, "\(place)", "its key runs through another object as if that were a folder",
+          hint: "Leave one of them out by \"match\".")
+      }
+      guard object.entry.bytes <= Int64(options.maximumBytes.bytes) else {
+        throw StageError(
+          .input, "\(place)", "it has \(object.entry.bytes) bytes, the limit is \(options.maximumBytes.bytes)",
+          hint: "Raise \"maximumBytes\", or leave it out by \"match\".")
+      }
+    }
+  }
+}

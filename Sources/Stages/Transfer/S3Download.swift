@@ -1,0 +1,121 @@
+import Glibc
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Fetches the objects below a prefix of a bucket.
+///
+/// Phase `list` asks what there is; phase `fetch` fetches it, several small objects a task, each the very version that
+/// was listed, compared with its size, with the digest that pipeline's uploads leave in its metadata, and with its ETag
+/// where that is a digest. An object that was begun is resumed by range.
+public struct S3Download: Stage {
+  public struct Options: S3Options {
+    public var from = ""
+    public var match: [String] = []
+    public var asOf = ""
+    public var maximumBytes = ByteCount.gibibytes(256)
+    public var maximumObjects = 1_000_000
+    public var objectsAtOnce = 4
+    public var endpoint = ""
+    public var region = ""
+    public var profile = ""
+    public var addressing = S3Endpoint.Addressing.automatic
+    public var anonymous = false
+    public var contact = ""
+    public var delaySeconds = 0.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 8
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField(
+          "from", \Self.from, "What to fetch: s3://bucket/prefix for everything below it, or an object's own name.",
+          required: true),
+        OptionField(
+          "match", \Self.match,
+          "Takes only objects whose name below the prefix matches one of these, such as *.jsonl.zst; a star stands for "
+            + "any characters, also slashes."),
+        OptionField("asOf", \Self.asOf, "Another word here lists the bucket again."),
+        OptionField("maximumBytes", \Self.maximumBytes, "A larger object is an error."),
+        OptionField(
+          "maximumObjects", \Self.maximumObjects, "More objects are an error.", in: 1...10_000_000,
+          affectsOutput: false),
+        OptionField(
+          "objectsAtOnce", \Self.objectsAtOnce, "How many objects of a task are fetched at once.", in: 1...64,
+          affectsOutput: false),
+      ] + s3Fields
+  }
+
+  public static let name = "s3.download"
+  public static let revision = 1
+  public static let summary = "Fetches the objects below a prefix of S3 and checks them."
+  static let listing = Output<Counts>("listing", "What there is.", hidden: true)
+  static let files = Output<Files>("files", "The objects, by their names below the prefix.")
+  public static let outputs = [listing.port, files.port]
+  public static let phases = ["list", "fetch"]
+
+  /// What is listed decides what is fetched, whichever look found it.
+  public static func options(of phase: String) -> Set<String>? { phase == "list" ? nil : ["endpoint", "maximumBytes"] }
+
+  private let options: Options
+  private let politeness: Politeness
+
+  public init(options: Options) {
+    self.options = options
+    politeness = options.politeness(requestsAtOnce: 256)
+  }
+
+  public func validate() throws {
+    if !options.from.isEmpty { _ = try options.place(options.from, option: "from") }
+    if !options.endpoint.isEmpty { _ = try options.service() }
+  }
+
+  private static let bytesPerTask: Int64 = 64 << 20
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let service = try options.service()
+    if phase == "list" { return [TaskPlan(key: "list", note: service, memoryBytes: 128 << 20)] }
+    let objects = try context.files(Self.listing).flatMap { try ListedObject.read($0.path) }
+    return ListedObject.grouped(objects, bytes: Self.bytesPerTask).enumerated().map { number, group in
+      let note: JSONValue = ["place": .string(service), "objects": .list(group.map(\.json))]
+      return TaskPlan(key: TaskPlan.padded(number), note: note.text(), memoryBytes: 32 << 20)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      let lanes = S3Lanes(options, try options.access(), politeness, workspace.control)
+      defer { lanes.settle(workspace) }
+      if workspace.phase == "list" {
+        let root = try options.place(options.from, option: "from")
+        let objects = try ObjectListing(root, options).objects(lanes.client(), workspace.control)
+        return try workspace.write(Self.listing, name: "objects.jsonl", objects.flatMap(\.line))
+      }
+      try fetch(lanes, workspace)
+    }
+  }
+
+  private func fetch(_ lanes: S3Lanes<Options>, _ workspace: Workspace) throws {
+    let note = try JSONValue.parse(workspace.task.note).value
+    let objects = (note["objects"]?.array ?? []).compactMap { ListedObject($0) }
+    let state = try workspace.stateDirectory()
+    func path(_ number: Int) -> String { "\(state)/\(TaskPlan.padded(number))" }
+    try lanes.each(objects.count, atOnce: options.objectsAtOnce) { [options] number, client in
+      let path = "\(state)/\(TaskPlan.padded(number))"
+      // It appears whole and checked, so an attempt before has it.
+      if FileSystem.exists(path) { return lanes.count("keptObjects") }
+      let file = try objects[number].fetch(client, to: path, maximumBytes: Int64(options.maximumBytes.bytes))
+      lanes.count("resumedBytes", Int(file.resumedBytes))
+      lanes.control.advance(bytes: Int(file.bytes))
+    }
+    for (number, object) in objects.enumerated() {
+      try workspace.control.check()
+      let digest = try Digester.digest(file: path(number))
+      let file = ArtifactFile(path: path(number), name: object.name, bytes: object.entry.bytes, digest: digest)
+      try workspace.link(Self.files, name: object.name, to: file)
+      workspace.metric("bytes", Double(file.bytes))
+    }
+  }
+}

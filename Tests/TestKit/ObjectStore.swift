@@ -1,0 +1,83 @@
+import Glibc
+import ShardKit
+
+/// `Tests/Peers/object-store` as a child: moto's S3 on this machine, counted, with signatures checked by botocore.
+public final class ObjectStore {
+  /// A request that it was asked.
+  public struct Request: Sendable {
+    public var method: String
+    /// Encoded, with the bucket.
+    public var path: String
+    public var query: String
+    public var headers: JSONValue
+    public var bytes: Int
+    public var sent: Int
+    public var status: Int?
+  }
+
+  /// Keys that the service knows.
+  public static let accessKey = "AKIDTEST"
+  public static let secretKey = "s3cr3t/Key+EXAMPLE"
+  /// A role's.
+  public static let roleAccessKey = "ASIATEST"
+  public static let roleSecretKey = "r0le/Secret+EXAMPLE"
+  public static let roleToken = "t0ken/of+the=role=="
+
+  /// `http://127.0.0.1:PORT`
+  public let origin: String
+  private let child: ChildProcess
+  private let order: LoopbackOrder
+
+  /// Whether the service can run here.
+  public static let isUsable = PeerScript("s3_objects.py").isUsable
+
+  /// - Parameter bucket: made at once.
+  public init(bucket: String = "corpus") throws {
+    child = try ChildProcess([packagePath("Tests/Peers/object-store")], program: PeerScript.interpreter)
+    var port: Int?
+    for _ in 0..<3000 where port == nil {
+      let line = try child.outputSoFar()
+      if line.hasSuffix("\n") { port = try JSONValue.parse(Array(line.utf8)).value["http"]?.integer }
+      if port == nil { usleep(10_000) }
+    }
+    guard let port else { throw ShardError(.io, "object-store", "does not start: \(try child.wait().errors)") }
+    order = LoopbackOrder(port: port, server: "object-store")
+    origin = "http://127.0.0.1:\(port)"
+    try control("bucket", ["name": .string(bucket)])
+  }
+
+  deinit {
+    child.signal(SIGKILL)
+    _ = try? child.wait()
+  }
+
+  @discardableResult
+  public func control(_ name: String, _ order: JSONValue? = nil) throws -> JSONValue {
+    try self.order.tell(name, order)
+  }
+
+  /// What the next requests whose method and target hold `match` meet, a step a request.
+  public func fault(_ match: String, _ steps: JSONValue...) throws {
+    try control("faults", ["match": .string(match), "steps": .list(steps)])
+  }
+
+  public func requests() throws -> [Request] {
+    (try control("log").array ?? []).map { entry in
+      Request(
+        method: entry["method"]?.string ?? "", path: entry["path"]?.string ?? "", query: entry["query"]?.string ?? "",
+        headers: entry["headers"] ?? .null, bytes: entry["bytes"]?.integer ?? 0, sent: entry["sent"]?.integer ?? 0,
+        status: entry["status"]?.integer)
+    }
+  }
+
+  public func count() throws -> Int { try control("count")["count"]?.integer ?? 0 }
+  public func forget() throws { try control("forget", [:]) }
+
+  /// Parts and whole objects whose content the service took.
+  public func sent() throws -> [Request] { try requests().filter { $0.method == "PUT" && $0.status == 200 } }
+}
+
+extension PeerScript {
+  /// boto3 against a service of ours.
+  public static let objects = PeerScript("s3_objects.py")
+}
