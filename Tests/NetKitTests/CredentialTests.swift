@@ -68,7 +68,8 @@ import Testing
     #expect(endpoint.region == "ap-northeast-1" && endpoint.shown == "https://store.example.org/")
     let named = try S3Endpoint(
       environment: reading([
-        "HOME": folder, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL": "http://one", "AWS_ENDPOINT_URL_S3": "http://two",
+        "HOME": folder, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL": "http://one",
+        "AWS_ENDPOINT_URL_S3": "http://two",
       ]))
     #expect(named.region == "us-west-2" && named.shown == "http://two/")
   }

@@ -69,7 +69,8 @@ import Testing
     #expect(
       hexadecimal(
         KeyedDigest.sha256(
-          Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8), key: Array(repeating: 0xAA, count: 131)))
+          Array("Test Using Larger Than Block-Size Key - Hash Key First".utf8), key: Array(repeating: 0xAA, count: 131))
+      )
         == "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54")
   }
 
@@ -84,7 +85,8 @@ import Testing
     defer { try? FileSystem.removeTree(folder) }
     var orders: [UInt8] = []
     var ours: [String] = []
-    let endpoint = try S3Endpoint(endpoint: "http://127.0.0.1:9000", region: "ap-northeast-1", environment: { _ in nil })
+    let endpoint = try S3Endpoint(
+      endpoint: "http://127.0.0.1:9000", region: "ap-northeast-1", environment: { _ in nil })
     func add(_ request: HTTPRequest, body: String, token: String?, service: String) {
       var request = request
       if !body.isEmpty { request.body = .bytes(Array(body.utf8)) }

@@ -90,7 +90,8 @@ import Testing
     ]
     try FileSystem.write(Array(state.text().utf8), to: path + ".partial.json")
     let file = try bench.client().download(
-      bench.place("a"), to: path, expecting: DownloadExpectation(checksums: [.init(.sha256, hex: Digester.digest(content).hex)!]))
+      bench.place("a"), to: path,
+      expecting: DownloadExpectation(checksums: [.init(.sha256, hex: Digester.digest(content).hex)!]))
     #expect(file.resumedBytes == 50_000 && file.bytes == 200_000)
     #expect(try bench.store.requests().last?.sent == 150_000)
     #expect(

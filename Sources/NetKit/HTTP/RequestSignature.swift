@@ -3,8 +3,8 @@ import ShardKit
 
 /// AWS Signature Version 4 of a request.
 ///
-/// Made here because libcurl's own (up to 8.x, by version) signs the path and the query as they are written, where
-/// servers expect them encoded and sorted, and knows no digest of a body that it reads piece by piece.
+/// Made here because libcurl's own (seen with 7.88) signs a plus in the path, unsorted queries and parameters without a
+/// value otherwise than servers do, and knows no digest of a body that it reads piece by piece.
 /// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 struct RequestSignature {
   private let keys: HTTPRequest.Signing

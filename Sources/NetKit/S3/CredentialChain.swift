@@ -51,6 +51,11 @@ public final class CredentialChain: Sendable {
     let service = CredentialService(environment: environment, isCancelled: isCancelled)
     if let keys = try service.containerCredentials() { return keys }
     if let keys = try service.roleCredentials() { return keys }
+    guard environment("AWS_WEB_IDENTITY_TOKEN_FILE") == nil else {
+      throw NetError(
+        .storage, "AWS_WEB_IDENTITY_TOKEN_FILE", "exchanging such a token for keys is not spoken here",
+        hint: "Put keys into the environment: eval \"$(aws configure export-credentials --format env)\".")
+    }
     throw NetError(
       .storage, "S3", "there are no keys to sign with",
       hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in "
@@ -63,7 +68,8 @@ public final class CredentialChain: Sendable {
       return S3Credentials(accessKey: access, secretKey: secret, sessionToken: environment("AWS_SESSION_TOKEN"))
     }
     guard access == nil, secret == nil else {
-      let (there, absent) = access == nil ? ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID") : ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
+      let (there, absent) =
+        access == nil ? ("SECRET_ACCESS_KEY", "ACCESS_KEY_ID") : ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY")
       throw NetError(
         .storage, "environment", "AWS_\(there) is set, but AWS_\(absent) is not", hint: "Set both, or neither.")
     }

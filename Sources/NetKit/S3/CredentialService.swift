@@ -83,7 +83,8 @@ struct CredentialService {
     }
     let folder = origin + "/latest/meta-data/iam/security-credentials/"
     guard let role = try get(folder, token, client) else { return nil }
-    let name = String(decoding: role.body, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+    let name =
+      String(decoding: role.body, as: UTF8.self).split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
     guard let answer = try get(folder + PercentEncoding.encode(name), token, client) else { return nil }
     return try Self.read(answer, of: answer.url)
   }

@@ -5,10 +5,13 @@ public struct S3Access: Sendable {
   public let endpoint: S3Endpoint
   /// nil asks without a name.
   public let credentials: CredentialChain?
+  /// Agrees to pay for what a bucket gives only to those who do.
+  public let paysForRequests: Bool
 
-  public init(_ endpoint: S3Endpoint, _ credentials: CredentialChain?) {
+  public init(_ endpoint: S3Endpoint, _ credentials: CredentialChain?, paysForRequests: Bool = false) {
     self.endpoint = endpoint
     self.credentials = credentials
+    self.paysForRequests = paysForRequests
   }
 }
 
@@ -62,15 +65,15 @@ public final class S3Client {
   private func signing<T>(
     _ request: HTTPRequest, _ place: S3Place, _ body: (HTTPRequest) throws(NetError) -> T
   ) throws(NetError) -> T {
+    var request = request
+    if access.paysForRequests { request.headers["x-amz-request-payer"] = "requester" }
     guard let chain = access.credentials else {
-      var request = request
       request.refusal = refusing(place, nil)
       return try body(request)
     }
     var expired: S3Credentials?
     while true {
       let keys = try chain.credentials(isCancelled: http.isCancelled)
-      var request = request
       request.signing = HTTPRequest.Signing(
         accessKey: keys.accessKey, secretKey: keys.secretKey, sessionToken: keys.sessionToken,
         region: access.endpoint.region)

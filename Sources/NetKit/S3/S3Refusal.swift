@@ -57,7 +57,9 @@ struct S3Refusal {
         ? ("the bucket is to be asked elsewhere", "Set \"region\" to the bucket's, and \"endpoint\" to its server.")
         : nil
     }
-    return ("the bucket lies in the region \(region), it was asked in \(endpoint.region)", "Set \"region\" to \(region).")
+    return (
+      "the bucket lies in the region \(region), it was asked in \(endpoint.region)", "Set \"region\" to \(region)."
+    )
   }
 
   private var known: Sentence? {

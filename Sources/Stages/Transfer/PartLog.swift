@@ -74,7 +74,8 @@ final class PartLog: Sendable {
     ]
     // A line before that was torn must not swallow this one.
     let line = [10] + Array(json.text().utf8) + [10]
-    let count = descriptor.withLock { descriptor in line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } }
+    let count = descriptor.withLock { descriptor in line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+    }
     guard count == line.count else { throw FileSystem.error(path, "cannot be written") }
   }
 }

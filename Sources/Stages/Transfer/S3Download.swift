@@ -16,6 +16,7 @@ public struct S3Download: Stage {
     public var maximumBytes = ByteCount.gibibytes(256)
     public var maximumObjects = 1_000_000
     public var objectsAtOnce = 4
+    public var requesterPays = false
     public var endpoint = ""
     public var region = ""
     public var profile = ""
@@ -45,6 +46,9 @@ public struct S3Download: Stage {
         OptionField(
           "objectsAtOnce", \Self.objectsAtOnce, "How many objects of a task are fetched at once.", in: 1...64,
           affectsOutput: false),
+        OptionField(
+          "requesterPays", \Self.requesterPays,
+          "Agrees to pay for requests and traffic, which some buckets ask of their readers.", affectsOutput: false),
       ] + s3Fields
   }
 
@@ -86,7 +90,8 @@ public struct S3Download: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let lanes = S3Lanes(options, try options.access(), politeness, workspace.control)
+      let access = try options.access(paysForRequests: options.requesterPays)
+      let lanes = S3Lanes(options, access, politeness, workspace.control)
       defer { lanes.settle(workspace) }
       if workspace.phase == "list" {
         let root = try options.place(options.from, option: "from")

@@ -35,11 +35,12 @@ extension S3Options {
     ] + networkFields
   }
 
-  func access() throws(NetError) -> S3Access {
+  func access(paysForRequests: Bool = false) throws(NetError) -> S3Access {
     let named = profile.isEmpty ? nil : profile
     let endpoint = try S3Endpoint(
       endpoint: endpoint, region: region, addressing: addressing, profile: named, environment: environmentValue)
-    return S3Access(endpoint, anonymous ? nil : CredentialChain(profile: named, environment: environmentValue))
+    let chain = anonymous ? nil : CredentialChain(profile: named, environment: environmentValue)
+    return S3Access(endpoint, chain, paysForRequests: paysForRequests)
   }
 
   /// Where the service is, for what a finished task is known by: the environment may say it.

@@ -32,7 +32,8 @@ extension UploadOptions {
           + "means flat for a single artifact."),
       OptionField(
         "last", \Self.last,
-        "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set."),
+        "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set."
+      ),
       OptionField(
         "existing", \Self.existing,
         "Replaces a file that is there with another content, or refuses to. The same content is never sent again."),

@@ -19,7 +19,8 @@ import Testing
     try put(bench, "data/日本 語+.jsonl", Array("{\"id\":\"1\",\"text\":\"本文\"}\n".utf8))
     try put(bench, "data/empty", [])
     try put(bench, "database/other", [1])
-    let run = try bench.download(["from": "s3://corpus/data"]).run()
+    let run = try bench.download(["from": "s3://corpus/data", "requesterPays": true]).run()
+    #expect(try bench.store.requests().last?.headers["x-amz-request-payer"]?.string == "requester")
     #expect(run.files("files").map(\.name) == ["a/large.bin", "empty", "日本 語+.jsonl"])
     #expect(run.files("files")[0].digest == Digester.digest(large))
     let read = try StageHarness(DocumentsRead.self)
@@ -75,6 +76,7 @@ import Testing
     try bench.store.fault("list-type=2", ["status": 200, "body": .string(listed)])
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/data"]).run() }
-        == "s3://corpus/data/a: it has been replaced or removed since it was listed. Set another \"asOf\" to look again.")
+        == "s3://corpus/data/a: it has been replaced or removed since it was listed. Set another \"asOf\" to look again."
+    )
   }
 }

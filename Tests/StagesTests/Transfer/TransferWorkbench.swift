@@ -29,7 +29,8 @@ final class TransferWorkbench {
     [JSONMember("endpoint", .string(store.origin)), JSONMember("allowPrivateAddresses", true)]
   }
 
-  func upload(_ artifacts: [(stage: String, files: [ArtifactFile])], _ options: JSONValue = [:]) throws -> StageHarness {
+  func upload(_ artifacts: [(stage: String, files: [ArtifactFile])], _ options: JSONValue = [:]) throws -> StageHarness
+  {
     let own = options.members!
     let to = own.contains { $0.key == "to" } ? [] : [JSONMember("to", "s3://corpus/set")]
     let harness = try StageHarness(UploadS3.self, options: .object(own + to + network))

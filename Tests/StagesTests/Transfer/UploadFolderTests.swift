@@ -74,7 +74,9 @@ import Testing
 
   @Test func pathsMustBeAbsolute() {
     for path in ["set", "/", "/a/../b"] {
-      let error = #expect(throws: StageError.self) { try StageHarness(UploadFolder.self, options: ["to": .string(path)]) }
+      let error = #expect(throws: StageError.self) {
+        try StageHarness(UploadFolder.self, options: ["to": .string(path)])
+      }
       #expect("\(error!)".contains("'\(path)' is no absolute path of a folder"))
     }
   }

@@ -166,7 +166,8 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     try write.run()
     try bench.upload([("shards", write.files("mds"))]).run()
     let output = try #require(
-      streaming.run("s3://corpus/set", bench.folder + "/local", bench.store.origin, ObjectStore.accessKey, ObjectStore.secretKey))
+      streaming.run(
+        "s3://corpus/set", bench.folder + "/local", bench.store.origin, ObjectStore.accessKey, ObjectStore.secretKey))
     let ids = output.split(separator: 10).map { (try? JSONValue.parse(Array($0)).value)?["id"]?.string }
     #expect(ids == documents.map(\.idString))
 
