@@ -123,9 +123,9 @@ def roundtrip(order, store, folder):
     parts = sum(-(-order.shard // order.part) for _ in range(len(digests) - 1))
     up = run(command(document(folder, "up", {"fetch": fetch, "upload": upload})), environment, order.kills,
              lambda: len(taken()), parts)
-    sent = [(e["path"], e["query"]) for e in taken()]
-    if len(sent) != len(set(sent)):
-        sys.exit(f"{len(sent) - len(set(sent))} parts that had arrived were sent again")
+    sent = [(e["path"], e["query"].split("&")[0]) for e in taken()]
+    if len(sent) != parts + 1 or len(sent) != len(set(sent)):
+        sys.exit(f"{parts + 1} parts and files were needed, {len(sent)} were sent: some that had arrived went again")
 
     store.tell("forget", {})
     total = order.mebibytes << 20

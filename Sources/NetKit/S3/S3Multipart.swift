@@ -83,7 +83,8 @@ extension S3Client {
     }
   }
 
-  /// Makes an object of its parts. Where the answer was lost and the question is asked again, the object counts.
+  /// Makes an object of its parts. Where the answer was lost and the question is asked again, the object counts. A
+  /// service may need minutes for a large one.
   /// - Returns: the ETag.
   public func completeUpload(
     _ upload: String, _ place: S3Place, parts: [S3Part], bytes: Int64, digest: Digest
@@ -101,11 +102,20 @@ extension S3Client {
         body: .bytes(Array(text.utf8)), named: "CompleteMultipartUploadResult")
       return root["ETag"] ?? ""
     } catch {
-      guard error.status == 404, let object = try head(place), object.bytes == bytes, object.digest == digest else {
-        throw error
-      }
+      guard error.status == 404, let object = try awaitObject(place, bytes: bytes, digest: digest) else { throw error }
       return object.etag
     }
+  }
+
+  /// The object that a completion under way is making; nil where none of this content appears within some seconds.
+  ///
+  /// Between the end of the upload and the object's appearance a service may show neither.
+  public func awaitObject(_ place: S3Place, bytes: Int64, digest: Digest) throws(NetError) -> S3Object? {
+    for wait in [0, 0.5, 1, 2, 4, 8] {
+      http.clock.sleep(nanoseconds: Int(wait * 1e9), isCancelled: http.isCancelled)
+      if let object = try head(place), object.bytes == bytes, object.digest == digest { return object }
+    }
+    return nil
   }
 
   /// Gives up an upload: its parts go.

@@ -24,6 +24,8 @@ final class PartLog: Sendable {
 
   let upload: String
   let known: [Int: S3Part]
+  /// Whether the service had been asked to make the object.
+  let wasCompleting: Bool
   private let path: String
   private let descriptor: Mutex<Int32>
 
@@ -33,6 +35,7 @@ final class PartLog: Sendable {
     self.path = path
     self.upload = upload
     known = [:]
+    wasCompleting = false
     descriptor = Mutex(try Self.open(path))
   }
 
@@ -56,6 +59,7 @@ final class PartLog: Sendable {
     self.path = path
     self.upload = upload
     self.known = known
+    wasCompleting = values.contains { $0?["completing"]?.bool == true }
     descriptor = Mutex(try Self.open(path))
   }
 
@@ -72,6 +76,13 @@ final class PartLog: Sendable {
       "part": .integer(part.number), "bytes": .integer(Int(part.bytes)), "etag": .string(part.etag),
       "sha256": part.checksum.map { .string($0) } ?? .null,
     ]
+    try append(json)
+  }
+
+  /// From now on the object may appear at any time.
+  func beginCompletion() throws { try append(["completing": true]) }
+
+  private func append(_ json: JSONValue) throws {
     // A line before that was torn must not swallow this one.
     let line = [10] + Array(json.text().utf8) + [10]
     let count = descriptor.withLock { descriptor in line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }

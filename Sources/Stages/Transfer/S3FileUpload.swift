@@ -32,7 +32,7 @@ struct S3FileUpload: Sendable {
     guard file.bytes <= S3Client.largestObjectBytes else {
       throw StageError(.input, item.name, "it has \(file.bytes) bytes, S3 takes 5 TiB")
     }
-    let there = try client.head(place)
+    let there = try look(client)
     if let there, there.bytes == file.bytes, there.digest == file.digest {
       lanes.control.advance(bytes: Int(file.bytes))
       return UploadRecord(item, place: place.key, etag: there.etag, .skipped)
@@ -49,6 +49,17 @@ struct S3FileUpload: Sendable {
     }
     let etag = isInParts ? try sendParts(client) : try sendWhole(client)
     return UploadRecord(item, place: place.key, etag: etag, .sent)
+  }
+
+  /// What is there; what an attempt before was about to make there is waited for.
+  private func look(_ client: S3Client) throws -> S3Object? {
+    let there = try client.head(place)
+    if there?.digest == file.digest { return there }
+    var abandoned: String?
+    guard isInParts, let log = try PartLog(logPath, of: subject, abandoned: &abandoned), log.wasCompleting,
+      try client.parts(of: log.upload, place) == nil
+    else { return there }
+    return try client.awaitObject(place, bytes: file.bytes, digest: file.digest) ?? there
   }
 
   private func sendWhole(_ client: S3Client) throws -> String {
@@ -74,6 +85,7 @@ struct S3FileUpload: Sendable {
     lanes.control.advance(bytes: Int(kept.values.reduce(0) { $0 + $1.bytes }))
     let sent = Mutex<[S3Part]>([])
     try send(missing, log) { part in sent.withLock { $0.append(part) } }
+    try log.beginCompletion()
     return try client.completeUpload(
       log.upload, place, parts: Array(kept.values) + sent.withLock { $0 }, bytes: file.bytes, digest: file.digest)
   }
@@ -91,13 +103,17 @@ struct S3FileUpload: Sendable {
     }
   }
 
+  private var logPath: String { "\(state)/\(Digester.digest(Array(item.name.utf8)).short).jsonl" }
+
+  private var subject: PartLog.Subject {
+    PartLog.Subject(
+      place: "\(place)", digest: file.digest, partBytes: partBytes, withChecksums: options.checksums)
+  }
+
   /// The upload of an attempt before, with the parts of it that are certainly these, or a new one.
   private func begin(_ client: S3Client) throws -> (PartLog, kept: [Int: S3Part]) {
-    let subject = PartLog.Subject(
-      place: "\(place)", digest: file.digest, partBytes: partBytes, withChecksums: options.checksums)
-    let path = "\(state)/\(Digester.digest(Array(item.name.utf8)).short).jsonl"
     var abandoned: String?
-    if let log = try PartLog(path, of: subject, abandoned: &abandoned),
+    if let log = try PartLog(logPath, of: subject, abandoned: &abandoned),
       let there = try client.parts(of: log.upload, place)
     {
       var kept: [Int: S3Part] = [:]
@@ -110,7 +126,7 @@ struct S3FileUpload: Sendable {
     }
     if let abandoned { try client.abortUpload(abandoned, place) }
     let upload = try client.createUpload(place, digest: file.digest, withChecksums: options.checksums)
-    return (try PartLog(path, upload: upload, of: subject), [:])
+    return (try PartLog(logPath, upload: upload, of: subject), [:])
   }
 
   /// What the server has is trusted where it agrees with what it answered before, or with the file itself: a kill may

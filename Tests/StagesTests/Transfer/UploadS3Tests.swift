@@ -97,6 +97,20 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(PeerScript.objects.run(bench.store.origin, "uploads", "corpus") == [], "no upload is left open")
   }
 
+  /// Its answer was lost, and for a while the service shows neither the upload nor the object.
+  @Test func aCompletionUnderWayIsWaitedFor() throws {
+    let bench = try TransferWorkbench()
+    let file = try bench.file("large.bin", patterned(11 << 20))
+    let harness = try bench.upload([("shards", [file])], ["partBytes": 5_242_880, "attempts": 1])
+    try bench.store.fault("POST /corpus/set/large.bin?uploadId", ["lose": true])
+    #expect(bench.sentence { try harness.run() } != "no error")
+    try bench.store.fault("HEAD /corpus/set/large.bin", ["status": 404], ["status": 404])
+    try harness.run()
+    #expect(try bench.store.sent().count == 3)
+    #expect(try harness.actions() == ["large.bin": "skipped"])
+    #expect(try bench.objects()["set/large.bin"]?["sha256"]?.string == file.digest.hex)
+  }
+
   @Test func anUploadThatTheServiceForgotBeginsAnew() throws {
     let bench = try TransferWorkbench()
     let file = try bench.file("large.bin", patterned(11 << 20))
