@@ -94,6 +94,13 @@ import Testing
       expecting: DownloadExpectation(checksums: [.init(.sha256, hex: Digester.digest(content).hex)!]))
     #expect(file.resumedBytes == 50_000 && file.bytes == 200_000)
     #expect(try bench.store.requests().last?.sent == 150_000)
+    // All of it was there, but for its name: the service is not asked.
+    try FileSystem.rename(path, to: path + ".partial")
+    try FileSystem.write(Array(state.text().utf8), to: path + ".partial.json")
+    try bench.store.forget()
+    let whole = try bench.client().download(
+      bench.place("a"), to: path, etag: etag, expecting: DownloadExpectation(bytes: 200_000))
+    #expect(try whole.digest.hex == Digester.digest(content).hex && bench.store.count() == 0)
     #expect(
       bench.sentence { _ = try bench.client().download(bench.place("a"), to: path, etag: "\"other\"") }
         == "s3://corpus/a: it has been replaced since it was listed. Set another \"asOf\" to look again.")

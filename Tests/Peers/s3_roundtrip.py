@@ -129,7 +129,8 @@ def roundtrip(order, store, folder):
 
     store.tell("forget", {})
     total = order.mebibytes << 20
-    went = lambda: sum(e["sent"] for e in store.tell("log") if e["method"] == "GET" and "list-type" not in e["query"])
+    gets = lambda: [e for e in store.tell("log") if e["method"] == "GET" and "list-type" not in e["query"]]
+    went = lambda: sum(e["sent"] for e in gets())
     download = {"use": "s3.download", "options": {"from": "s3://corpus/set", **there}}
     down = run(command(document(folder, "down", {"download": download})), environment, order.kills, went, total)
     back = {}
@@ -147,8 +148,10 @@ def roundtrip(order, store, folder):
     return {
         "mebibytes": order.mebibytes, "files": len(digests), "kills": 2 * order.kills, "puts": len(sent),
         "putsNeeded": parts + 1, "upSeconds": round(up, 1), "downSeconds": round(down, 1),
-        # Resumed by range; what is more than the content stood in sockets when the reader was killed.
-        "rangedGets": sum("range" in e["headers"] for e in store.tell("log") if e["method"] == "GET"),
+        # Objects resumed by range, and begun anew. What went more than the content stood in sockets at a kill, or was
+        # begun anew.
+        "rangedGets": sum("range" in e["headers"] for e in gets()),
+        "getsAnew": sum("range" not in e["headers"] for e in gets()) - len(digests),
         "downExcessMebibytes": round((went() - total) / (1 << 20), 1),
     }
 

@@ -32,11 +32,10 @@ struct S3FileUpload: Sendable {
     guard file.bytes <= S3Client.largestObjectBytes else {
       throw StageError(.input, item.name, "it has \(file.bytes) bytes, S3 takes 5 TiB")
     }
-    let there = try look(client)
-    if let there, there.bytes == file.bytes, there.digest == file.digest {
-      lanes.control.advance(bytes: Int(file.bytes))
-      return UploadRecord(item, place: place.key, etag: there.etag, .skipped)
-    }
+    let there = try client.head(place)
+    if let there, isOurs(there) { return skipped(there) }
+    let begun = isInParts ? try takeUp(client) : nil
+    if case .made(let object) = begun { return skipped(object) }
     if there != nil, options.existing == .refuse {
       throw StageError(
         .check, "\(place)", "another content is there",
@@ -47,19 +46,15 @@ struct S3FileUpload: Sendable {
       throw StageError(
         .input, file.path, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
     }
-    let etag = isInParts ? try sendParts(client) : try sendWhole(client)
+    let etag = isInParts ? try sendParts(begun, client) : try sendWhole(client)
     return UploadRecord(item, place: place.key, etag: etag, .sent)
   }
 
-  /// What is there; what an attempt before was about to make there is waited for.
-  private func look(_ client: S3Client) throws -> S3Object? {
-    let there = try client.head(place)
-    if there?.digest == file.digest { return there }
-    var abandoned: String?
-    guard isInParts, let log = try PartLog(logPath, of: subject, abandoned: &abandoned), log.wasCompleting,
-      try client.parts(of: log.upload, place) == nil
-    else { return there }
-    return try client.awaitObject(place, bytes: file.bytes, digest: file.digest) ?? there
+  private func isOurs(_ object: S3Object) -> Bool { object.bytes == file.bytes && object.digest == file.digest }
+
+  private func skipped(_ object: S3Object) -> UploadRecord {
+    lanes.control.advance(bytes: Int(file.bytes))
+    return UploadRecord(item, place: place.key, etag: object.etag, .skipped)
   }
 
   private func sendWhole(_ client: S3Client) throws -> String {
@@ -78,8 +73,13 @@ struct S3FileUpload: Sendable {
     return (offset, min(partBytes, file.bytes - offset))
   }
 
-  private func sendParts(_ client: S3Client) throws -> String {
-    let (log, kept) = try begin(client)
+  private func sendParts(_ begun: Begun?, _ client: S3Client) throws -> String {
+    let (log, kept): (PartLog, [Int: S3Part])
+    if case .upload(let known, let parts) = begun {
+      (log, kept) = (known, parts)
+    } else {
+      (log, kept) = try begin(client)
+    }
     let missing = (1...partCount).filter { kept[$0] == nil }
     lanes.count("keptParts", kept.count)
     lanes.control.advance(bytes: Int(kept.values.reduce(0) { $0 + $1.bytes }))
@@ -110,21 +110,35 @@ struct S3FileUpload: Sendable {
       place: "\(place)", digest: file.digest, partBytes: partBytes, withChecksums: options.checksums)
   }
 
-  /// The upload of an attempt before, with the parts of it that are certainly these, or a new one.
-  private func begin(_ client: S3Client) throws -> (PartLog, kept: [Int: S3Part]) {
+  /// What an attempt before has left.
+  private enum Begun {
+    /// An upload, with the parts of it that are certainly this file's.
+    case upload(PartLog, kept: [Int: S3Part])
+    /// The object itself: the service went on when this process did not.
+    case made(S3Object)
+  }
+
+  /// nil where there is nothing to go on with.
+  private func takeUp(_ client: S3Client) throws -> Begun? {
     var abandoned: String?
-    if let log = try PartLog(logPath, of: subject, abandoned: &abandoned),
-      let there = try client.parts(of: log.upload, place)
-    {
-      var kept: [Int: S3Part] = [:]
-      for part in there where try isOurs(part, known: log.known[part.number]) {
-        var part = part
-        if options.checksums { part.checksum = part.checksum ?? log.known[part.number]?.checksum }
-        kept[part.number] = part
-      }
-      return (log, kept)
+    guard let log = try PartLog(logPath, of: subject, abandoned: &abandoned) else {
+      if let abandoned, !options.dryRun { try client.abortUpload(abandoned, place) }
+      return nil
     }
-    if let abandoned { try client.abortUpload(abandoned, place) }
+    guard let there = try client.parts(of: log.upload, place) else {
+      guard log.wasCompleting else { return nil }
+      return try client.awaitObject(place, bytes: file.bytes, digest: file.digest).map { .made($0) }
+    }
+    var kept: [Int: S3Part] = [:]
+    for part in there where try isOurs(part, known: log.known[part.number]) {
+      var part = part
+      if options.checksums { part.checksum = part.checksum ?? log.known[part.number]?.checksum }
+      kept[part.number] = part
+    }
+    return .upload(log, kept: kept)
+  }
+
+  private func begin(_ client: S3Client) throws -> (PartLog, [Int: S3Part]) {
     let upload = try client.createUpload(place, digest: file.digest, withChecksums: options.checksums)
     return (try PartLog(logPath, upload: upload, of: subject), [:])
   }
