@@ -13,7 +13,8 @@ struct S3KillTests {
     let output = try #require(
       roundtrip.run(program, "--mebibytes", "96", "--shard", "24", "--part", "5"), "see what the script says above")
     let figures = try JSONValue.parse(output).value
-    #expect(figures["puts"] == figures["putsNeeded"] && figures["puts"]?.integer == 21)
+    // What the service was still taking in when it was asked anew may go twice; what had arrived may not.
+    #expect(figures["puts"]?.integer == 21 + (figures["overlapping"]?.integer ?? 0))
     #expect(figures["kills"]?.integer == 4)
   }
 }
