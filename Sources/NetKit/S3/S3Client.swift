@@ -54,8 +54,10 @@ public final class S3Client {
     return try signing(request, place) { (request) throws(NetError) in
       try http.retrying(http.options.retrying) { () throws(NetError) in
         let answer = try http.follow(request, to: nil)
-        // A completion may fail when its answer has begun.
-        guard answer.head.isSuccess, !Self.isError(answer.body) else { throw request.refusal!(answer) }
+        // A completion may fail when its answer has begun. An object may look like an error, and is none.
+        guard answer.head.isSuccess, method != .post || !Self.isError(answer.body) else {
+          throw request.refusal!(answer)
+        }
         return answer
       }
     }
@@ -158,6 +160,4 @@ public final class S3Client {
     let body: HTTPRequest.Body = bytes == 0 ? .bytes([]) : .file(path: path, length: bytes)
     return try ask(.put, place, headers: headers, body: body).headers["ETag"] ?? ""
   }
-
-  public func delete(_ place: S3Place) throws(NetError) { _ = try ask(.delete, place) }
 }
