@@ -69,14 +69,17 @@ public struct LLMJPDownload: Stage {
   }
 
   public func validate() throws {
-    guard options.repository.isEmpty != options.listing.isEmpty else {
-      throw StageError(
-        .options, "repository", "it takes the corpus from a repository or from a listing: set one of the two")
+    guard options.repository.isEmpty || options.listing.isEmpty else {
+      throw StageError(.options, "listing", "the corpus comes from a repository or by a listing: leave one of them out")
     }
     try options.validateListing()
     guard options.listing.isEmpty else { return try validatePlain() }
     guard options.folder.isEmpty else { throw StageError(.options, "folder", "it goes with \"listing\" alone") }
-    try options.validateHub()
+    if options.repository.isEmpty {
+      try validateTokenVariable(options.tokenVariable)
+    } else {
+      try options.validateHub()
+    }
   }
 
   private func validatePlain() throws {
@@ -100,7 +103,12 @@ public struct LLMJPDownload: Stage {
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    try download.tasks(phase: phase, in: context)
+    // A phase that names its options knows of neither.
+    guard phase != "listing" || !(options.repository.isEmpty && options.listing.isEmpty) else {
+      throw StageError(
+        .options, "repository", "there is nothing to fetch", hint: "Set \"repository\" or \"listing\".")
+    }
+    return try download.tasks(phase: phase, in: context)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -153,12 +153,13 @@ import Testing
 
   @Test func optionsThatAreWrong() {
     func sentence(_ options: JSONValue) -> String {
-      do { _ = try StageHarness(LLMJPDownload.self, options: options) } catch { return "\(error)" }
+      do { _ = try StageHarness(LLMJPDownload.self, options: options).run() } catch { return "\(error)" }
       return "no error"
     }
-    let one = "it takes the corpus from a repository or from a listing: set one of the two"
-    #expect(sentence([:]).contains(one))
-    #expect(sentence(["repository": "a/b", "listing": "https://example.org/x"]).contains(one))
+    #expect(sentence([:]) == "repository: there is nothing to fetch. Set \"repository\" or \"listing\".")
+    #expect(
+      sentence(["repository": "a/b", "listing": "https://example.org/x"])
+        .contains("the corpus comes from a repository or by a listing: leave one of them out"))
     #expect(
       sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("it goes with \"listing\" alone"))
     #expect(
