@@ -31,7 +31,8 @@ struct Pipeline: ParsableCommand {
       CommandGroup(
         name: "Asking",
         subcommands: [
-          StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, ArtifactCommand.self,
+          StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, DiffCommand.self,
+          ArtifactCommand.self,
         ]),
       CommandGroup(name: "Keeping", subcommands: [VerifyCommand.self, PruneCommand.self]),
       CommandGroup(

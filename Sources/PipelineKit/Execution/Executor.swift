@@ -249,6 +249,7 @@ final class Executor {
     }
     try store.artifacts.seal(manifest)
     try store.sealNode(state.nodeID, manifest: manifest, pipeline: graph.document.name)
+    try store.recordUse(manifest, run: run)
     manifests[node] = manifest
     schedule.sealed(node, wasPreparing: false)
     listen(

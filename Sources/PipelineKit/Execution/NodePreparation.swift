@@ -19,6 +19,7 @@ struct NodePreparation: Sendable {
     let verdict = try planner.verdict(on: node, identity, history: history)
     if verdict == .fresh, let manifest = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint) {
       try keepAsNewest(identity, manifest)
+      try store.recordUse(manifest, run: run)
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
     let isForced = planner.selection.forced[node] != nil

@@ -47,6 +47,14 @@ enum Migrations {
           CREATE INDEX damages_by_node ON damages (node);
           """)
     }
+    migrator.registerMigration("3 what each run used") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE uses (
+            run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, stage TEXT NOT NULL, fingerprint TEXT NOT NULL,
+            ledger TEXT NOT NULL, outputs TEXT NOT NULL, PRIMARY KEY (run, stage)) WITHOUT ROWID;
+          """)
+    }
     return migrator
   }
 }

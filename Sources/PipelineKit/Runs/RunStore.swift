@@ -108,12 +108,14 @@ public final class RunStore: Sendable {
       try Row.fetchAll(
         db, sql: "SELECT * FROM runs WHERE ?1 IS NULL OR name = ?1 ORDER BY id DESC LIMIT ?2",
         arguments: [pipeline, count]
-      ).map {
-        Run(
-          id: $0["id"], document: $0["document"], name: $0["name"], arguments: $0["arguments"],
-          started: $0["started"], ended: $0["ended"], state: $0["state"])
-      }
+      ).map(Self.run)
     }
+  }
+
+  static func run(_ row: Row) -> Run {
+    Run(
+      id: row["id"], document: row["document"], name: row["name"], arguments: row["arguments"],
+      started: row["started"], ended: row["ended"], state: row["state"])
   }
 
   // MARK: Verdicts and failures

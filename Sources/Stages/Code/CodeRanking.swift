@@ -49,7 +49,8 @@ struct CodeBlobs {
       try sorter.append(
         Row(
           high: Self.number(digits, 0..<16), middle: Self.number(digits, 16..<32),
-          low: UInt32(truncatingIfNeeded: Self.number(digits, 32..<40)), rank: recordHash(line), ordinal: UInt64(ordinal)))
+          low: UInt32(truncatingIfNeeded: Self.number(digits, 32..<40)), rank: recordHash(line),
+          ordinal: UInt64(ordinal)))
     }
     var dropped = BitSet()
     var last: Row?

@@ -41,8 +41,10 @@ public struct CodeSelect: Stage {
         OptionField(
           "metadata", \Self.metadata,
           "The rows, as JSON lines or CSV with a header, plain or compressed; needed where none are wired."),
-        OptionField("languages", \Self.languages, "Keeps files of these languages only, such as Python. Empty keeps all."),
-        OptionField("extensions", \Self.extensions, "Keeps files with these extensions only, such as py. Empty keeps all."),
+        OptionField(
+          "languages", \Self.languages, "Keeps files of these languages only, such as Python. Empty keeps all."),
+        OptionField(
+          "extensions", \Self.extensions, "Keeps files with these extensions only, such as py. Empty keeps all."),
         OptionField("licenseTypes", \Self.licenseTypes, "Keeps files of these licence types only."),
         OptionField(
           "licenses", \Self.licenses,
@@ -129,7 +131,8 @@ public struct CodeSelect: Stage {
     switch phase {
     case "filter":
       let files = try context.files(Self.fetched, and: options.metadata, named: "metadata")
-      return TaskPlan.grouped(files, bytes: Self.smallFilesBytesPerTask, memoryBytes: 64 << 20 + options.partitions << 21)
+      return TaskPlan.grouped(
+        files, bytes: Self.smallFilesBytesPerTask, memoryBytes: 64 << 20 + options.partitions << 21)
     case "blobs": return partitions(of: context.files(Self.rows), memoryBytes: 128 << 20 + options.partitions << 21)
     case "repositories": return partitions(of: context.files(Self.blobs), memoryBytes: 128 << 20)
     default:

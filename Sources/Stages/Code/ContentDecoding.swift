@@ -14,7 +14,8 @@ enum ContentDecoding {
   ///   - encoding: as the metadata names it; empty for UTF-8.
   static func text(_ kept: [UInt8], blob: String, encoding: String, limit: Int) -> Outcome {
     guard let bytes = content(kept, blob, limit) else {
-      return .failure(reason: "digest-mismatch", detail: "\(kept.count) bytes were found under this digest, which is not theirs")
+      return .failure(
+        reason: "digest-mismatch", detail: "\(kept.count) bytes were found under this digest, which is not theirs")
     }
     guard var text = utf8(bytes, encoding) else {
       return .failure(reason: "undecodable", detail: "it is no text in \(encoding.isEmpty ? "UTF-8" : encoding)")

@@ -20,7 +20,8 @@ struct ContentPlace {
     do throws(NetError) {
       let url = try WebURL(Self.filled(template, String(repeating: "0", count: 40)))
       guard !url.holdsSecret else {
-        throw NetError(.address, "", "\(url) holds a password, a token or a signature, which would be stored with the run")
+        throw NetError(
+          .address, "", "\(url) holds a password, a token or a signature, which would be stored with the run")
       }
     } catch {
       throw StageError(
@@ -37,7 +38,9 @@ struct ContentPlace {
   func bytes(of blob: String, limit: Int, _ client: () throws -> HTTPClient) throws -> [UInt8]? {
     let place = Self.filled(template, blob)
     if isOnDisk {
-      for path in [place, place + ".gz"] where FileSystem.exists(path) { return try FileSystem.read(path, limit: limit) }
+      for path in [place, place + ".gz"] where FileSystem.exists(path) {
+        return try FileSystem.read(path, limit: limit)
+      }
       return nil
     }
     var request = try HTTPRequest(.get, place)

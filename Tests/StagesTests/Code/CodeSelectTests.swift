@@ -51,7 +51,8 @@ import Testing
     let drops = try run.drops()
     #expect(
       drops.contains(
-        .init(id: "metadata.jsonl:15", reason: "malformed-row", detail: "its \"blob_id\" is not 40 hexadecimal digits")))
+        .init(id: "metadata.jsonl:15", reason: "malformed-row", detail: "its \"blob_id\" is not 40 hexadecimal digits"))
+    )
     #expect(drops.contains { $0.reason == "too-large" && $0.value == 3000 && $0.threshold == 1000 })
     #expect(drops.contains { $0.reason == "language" && $0.detail == "C" })
     let copy = try #require(drops.first { $0.reason == "duplicate-blob" })
@@ -79,7 +80,8 @@ import Testing
 
   @Test func whatIsDroppedByDefaultCanBeKept() throws {
     let all = try run([
-      "vendored": "keep", "generated": "keep", "duplicates": "keep", "licenseTypes": .strings(["permissive", "no_license"]),
+      "vendored": "keep", "generated": "keep", "duplicates": "keep",
+      "licenseTypes": .strings(["permissive", "no_license"]),
     ])
     #expect(reasons(all) == ["malformed-row": 1] && all.ledger.consumed.documents == 14)
     let c = try run(["extensions": .strings([".C"]), "licenseTypes": .strings(["no_license"])])
@@ -175,7 +177,8 @@ import Testing
         "code": [
           "use": "code.select",
           "options": [
-            "metadata": "rows", "contents": .string("\(server.origin)/content/{blob_id}"), "allowPrivateAddresses": true,
+            "metadata": "rows", "contents": .string("\(server.origin)/content/{blob_id}"),
+            "allowPrivateAddresses": true,
             "attempts": 1, "partitions": 1,
           ],
         ]
