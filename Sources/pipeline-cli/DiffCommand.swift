@@ -58,7 +58,8 @@ struct DiffCommand: ParsableCommand {
     let newest = try store.runs(last: 20, pipeline: graph.document.name)
     func run(_ word: String) throws -> RunStore.Run {
       guard let number = Int64(word), let run = try store.run(number) else {
-        let known = newest.isEmpty ? "It has none yet" : "Its newest are \(newest.map { String($0.id) }.joined(separator: ", "))"
+        let known =
+          newest.isEmpty ? "It has none yet" : "Its newest are \(newest.map { String($0.id) }.joined(separator: ", "))"
         throw RunError(.selection, "the store has no run '\(word)'", hint: "\(known).")
       }
       return run
@@ -105,15 +106,19 @@ struct DiffCommand: ParsableCommand {
       let (old, new) = (old?.documents ?? 0, new?.documents ?? 0)
       guard old != new else { return }
       lines.append(
-        "  \(word): \(Quantities.count(old)) → \(Quantities.count(new)) (\(new > old ? "+" : "")\(Quantities.count(new - old)))")
+        "  \(word): \(Quantities.count(old)) → \(Quantities.count(new)) (\(new > old ? "+" : "")\(Quantities.count(new - old)))"
+      )
     }
     let (old, new) = (before.ledger, after.ledger)
     add("in", old.input, new.input)
     add("out", old.output, new.output)
     for (word, table, other) in [
-      ("dropped", old.dropped, new.dropped), ("merged", old.merged, new.merged), ("repeated", old.repeated, new.repeated),
+      ("dropped", old.dropped, new.dropped), ("merged", old.merged, new.merged),
+      ("repeated", old.repeated, new.repeated),
     ] {
-      for reason in Set(table.keys).union(other.keys).sorted() { add("\(word) \(reason)", table[reason], other[reason]) }
+      for reason in Set(table.keys).union(other.keys).sorted() {
+        add("\(word) \(reason)", table[reason], other[reason])
+      }
     }
     add("consumed", old.consumed, new.consumed)
     return lines

@@ -6,12 +6,13 @@ import ShardKit
 struct LineageCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "lineage", abstract: "Show what the newest outputs were made from, and what became of the documents.",
-    usage: "pipeline lineage [<document>] [<stage>] [--json | --html <file>]",
+    usage: "pipeline lineage [<document>] [<stage>] [--json | --openlineage | --html <file>]",
     discussion: """
       EXAMPLES
         pipeline lineage corpus.json
         pipeline lineage corpus.json dedupe
         pipeline lineage corpus.json --html lineage.html    one page with pictures, nothing loaded from elsewhere
+        pipeline lineage corpus.json --openlineage          run events for a catalogue
       """)
 
   @OptionGroup var options: DocumentOptions
@@ -22,6 +23,9 @@ struct LineageCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @Flag(name: .customLong("openlineage"), help: "Print OpenLineage run events, one a line.")
+  var openLineage = false
+
   @Option(help: ArgumentHelp("Write one self-contained page.", valueName: "file"))
   var html: String?
 
@@ -30,6 +34,13 @@ struct LineageCommand: ParsableCommand {
     if let name, graph.index(of: name) == nil {
       throw RunError(
         .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
+    }
+    if openLineage {
+      guard name == nil else { throw ValidationError("--openlineage prints the events of all stages.") }
+      for event in try OpenLineage(graph: graph, store: try options.openStore(graph)).events {
+        Console.line(event.text())
+      }
+      return
     }
     var report = try LineageReport(graph: graph, store: try options.openStore(graph))
     if let name { report.stages.removeAll { $0.name != name } }

@@ -94,7 +94,8 @@ import Testing
     try bench.run("run", "corpus.json")
     try bench.run("run", "corpus.json")
     #expect(bench.errors(try bench.run("diff", "1", "9")) == ["the store has no run '9'. Its newest are 2, 1."])
-    #expect(bench.errors(try bench.run("diff", "corpus.json", "one")) == ["the store has no run 'one'. Its newest are 2, 1."])
+    #expect(
+      bench.errors(try bench.run("diff", "corpus.json", "one")) == ["the store has no run 'one'. Its newest are 2, 1."])
     try bench.write(file: 0, [])
     try FileSystem.removeTree(bench.folder + "/texts")
     #expect(try bench.run("run", "corpus.json").status != 0)

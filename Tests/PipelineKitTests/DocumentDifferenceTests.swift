@@ -26,7 +26,8 @@ import Testing
     }
     let lines = drops.map { #"{"id":"\#($0.id)","reason":"\#($0.reason)","bytes":1}"# + "\n" }.joined()
     try publish("drops", "d.jsonl.zst", Array(lines.utf8), drops.count)
-    let hashes = drops.flatMap { drop in withUnsafeBytes(of: recordHash(Array(drop.id.utf8)).littleEndian) { Array($0) } }
+    let hashes = drops.flatMap { drop in withUnsafeBytes(of: recordHash(Array(drop.id.utf8)).littleEndian) { Array($0) }
+    }
     try publish("ids", "drops/d.jsonl.zst.ids", hashes, 0)
     let task = TaskManifest(
       phase: "run", key: "0", fingerprint: Digester.digest([]), files: published, ledger: Ledger(), warnings: [:],
@@ -44,7 +45,11 @@ import Testing
       folder + "/a", [shared, (0..<100).map { ("\($0)", "text \($0)") }, [("twice", "1"), ("twice", "1")]],
       drops: [("new1", "too-short")])
     let after = try artifact(
-      folder + "/b", [shared, (10..<100).map { ("\($0)", $0 < 15 ? "other" : "text \($0)") } + [("new1", "x"), ("new2", "x")], [("twice", "1")]],
+      folder + "/b",
+      [
+        shared, (10..<100).map { ("\($0)", $0 < 15 ? "other" : "text \($0)") } + [("new1", "x"), ("new2", "x")],
+        [("twice", "1")],
+      ],
       drops: (0..<8).map { ("\($0)", $0 < 6 ? "too-short" : "duplicate") } + [("20", "kept under another id")])
     let difference = try DocumentDifference(before: before, after: after, examples: 100, memoryBytes: memoryBytes)
     #expect(difference.left.count == 11 && difference.entered.count == 2 && difference.changed == 5)

@@ -91,9 +91,10 @@ extension RunDifference.Stage {
       // Outputs of other kinds (shards, hidden ones) have other names.
       let files = artifacts.flatMap { $0.manifest.files(of: output.port) }
       guard files.allSatisfy({ $0.name.hasSuffix(".jsonl.zst") }) else { continue }
-      if let damage = artifacts.compactMap({ store.artifacts.firstDamage($0.manifest.files(of: output.port), in: $0.directory) })
-        .first
-      {
+      if let damage = artifacts.compactMap({
+        store.artifacts.firstDamage($0.manifest.files(of: output.port), in: $0.directory)
+      })
+      .first {
         gap = "documents cannot be compared: \(damage)"
         return
       }
