@@ -58,9 +58,10 @@ struct ArticleLicense: Equatable, Sendable {
   ///
   /// Forms: https://creativecommons.org/licenses/list.en
   init?(url: String) {
-    let url = url.lowercased()
-    guard let host = url.firstRange(of: "creativecommons.org/") else { return nil }
-    let parts = url[host.upperBound...].split(whereSeparator: { "/?#".contains($0) || $0.isWhitespace })
+    var url = url.lowercased().drop { $0.isWhitespace }
+    for prefix in ["http://", "https://", "www."] where url.hasPrefix(prefix) { url = url.dropFirst(prefix.count) }
+    guard url.hasPrefix("creativecommons.org/") else { return nil }
+    let parts = url.split(whereSeparator: { "/?#".contains($0) || $0.isWhitespace }).dropFirst().map { $0 }
     guard parts.count >= 2 else { return nil }
     switch (parts[0], parts[1]) {
     case ("publicdomain", "zero"): self = .zero

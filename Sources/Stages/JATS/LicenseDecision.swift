@@ -24,8 +24,10 @@ struct LicenseDecision: Equatable {
 
   /// - Parameter listed: the licence that the list of files names, nil where it is none or names none.
   init(_ statements: LicenseStatements, listed: ArticleLicense?) {
+    let isDataWaiver = statements.wording.contains(where: LicenseWording.concernsData)
+    let urls = statements.urls.compactMap { ArticleLicense(url: $0) }.filter { !isDataWaiver || !$0.conditions.isEmpty }
     let said: [(source: String, license: ArticleLicense)] = [
-      ("href", Self.strictest(statements.urls.compactMap { ArticleLicense(url: $0) })),
+      ("href", Self.strictest(urls)),
       ("license_ref", Self.strictest(statements.references.compactMap { ArticleLicense(url: $0) })),
       ("license-type", Self.strictest(statements.types.compactMap { ArticleLicense(code: $0) })),
       ("wording", Self.strictest(statements.wording.compactMap { LicenseWording.license($0) })),

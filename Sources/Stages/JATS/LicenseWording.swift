@@ -5,7 +5,20 @@
 enum LicenseWording {
   static func license(_ text: String) -> ArticleLicense? {
     let words = normalized(text)
-    return named(words) ?? freeOfRights(words)
+    let found = [named(words) ?? freeOfRights(words), linked(text)].compactMap { $0 }
+    let license = found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
+    return license.flatMap { $0.conditions.isEmpty && concernsData(text) ? nil : $0 }
+  }
+
+  /// Whether a waiver is for the data of an article alone, as some publishers add to whatever licence the text has.
+  static func concernsData(_ text: String) -> Bool { text.lowercased().contains("to the data") }
+
+  /// Addresses that are written out in the text.
+  private static func linked(_ text: String) -> ArticleLicense? {
+    let found = text.split(whereSeparator: { $0.isWhitespace || "()[]<>,;\"".contains($0) }).compactMap {
+      ArticleLicense(url: String($0.hasSuffix(".") ? $0.dropLast() : $0))
+    }
+    return found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
   }
 
   /// Lower case, one hyphen, one space, British spelling folded: what the patterns below are written in.

@@ -60,7 +60,10 @@ import Testing
     ("Creative Commons Attribution License. For commercial re-use, please contact the press.", "CC BY-NC"),
     ("Open access under CC BY-NC-ND license.", "CC BY-NC-ND"), ("Licensed CC-BY 4.0.", "CC BY 4.0"),
     ("(CC BY NC SA)", "CC BY-NC-SA"), ("Made available under the CC0 dedication.", "CC0"),
-    ("Creative Commons BY 4.0", "CC BY 4.0"), ("This report is in the public domain.", "public domain"),
+    ("Creative Commons BY 4.0", "CC BY 4.0"),
+    ("Its terms: https://creativecommons.org/licenses/by-nc/4.0/.", "CC BY-NC 4.0"),
+    ("A Creative Commons Attribution License (http://creativecommons.org/licenses/by-nd/3.0/)", "CC BY-ND 3.0"),
+    ("This report is in the public domain.", "public domain"),
     (
       "Creative Commons Attribution License. The Creative Commons Public Domain Dedication waiver applies to the data.",
       "CC BY"
@@ -79,6 +82,16 @@ import Testing
     let xml = "<license license-type=\"open-access\" xlink:href=\"http://www.example.org/tdm\">\(wording)</license>"
     #expect(try decision(xml).0 == "license-unknown: http://www.example.org/tdm")
     #expect(try decision(xml, options: [JSONMember("unknownLicense", "keep")]).0 == "unknown ")
+  }
+
+  /// A waiver for the data frees nothing else; nor does an address that only looks like Creative Commons'.
+  @Test(arguments: [
+    "<license><license-p>All rights reserved. The CC0 waiver <ext-link xlink:href=\"http://creativecommons.org/publicdomain/zero/1.0/\">here</ext-link> applies to the data.</license-p></license>",
+    "<license xlink:href=\"http://notcreativecommons.org/licenses/by/4.0/\"/>",
+    "<license xlink:href=\"http://example.org/?u=creativecommons.org/licenses/by/4.0/\"/>",
+  ])
+  func whatOnlyLooksFreeIsUnknown(permissions: String) throws {
+    #expect(try decision(permissions).0.hasPrefix("license-unknown: "))
   }
 
   @Test func typesAreCodes() throws {
