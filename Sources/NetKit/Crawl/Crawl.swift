@@ -155,6 +155,12 @@ public final class Crawl {
 
   /// The content that is kept of a visit, checked against its record's digest.
   public func content(_ visit: Visit) throws(NetError) -> [UInt8] {
+    let record = try record(visit)
+    return Array(record.block[(record.message?.body ?? 0)...])
+  }
+
+  /// The record with that content: the answer with its head.
+  public func record(_ visit: Visit) throws(NetError) -> WARCRecord {
     guard let location = visit.location else { throw NetError(.storage, visit.url, "no content of it is kept") }
     let path = "\(folder)/\(location.file)"
     do throws(ShardError) {
@@ -164,7 +170,7 @@ public final class Crawl {
       {
         let body = Array(record.block[message.body...])
         let digest = "sha256:\(Checksummer.checksum(body, .sha256).hex)"
-        if digest == record.headers["WARC-Payload-Digest"] { return body }
+        if digest == record.headers["WARC-Payload-Digest"] { return record }
       }
     } catch {
       guard error.code == .malformed || error.code == .truncated else { throw NetError(error) }

@@ -134,6 +134,8 @@ public final class WARCReader {
   /// nil where the stream ends within the block.
   private func readBlock(_ length: Int, keeping: Bool) -> [UInt8]? {
     var out: [UInt8] = []
+    // A length may lie: no more is set aside than has a chance of coming.
+    if keeping { out.reserveCapacity(min(length, 1 << 20)) }
     var left = length
     while left > 0 {
       if start == buffer.count, !fill() { return nil }

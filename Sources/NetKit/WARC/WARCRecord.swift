@@ -50,7 +50,7 @@ public struct WARCRecord: Equatable, Sendable {
   }
 
   /// One gzip member, so that a record can be read alone.
-  func compressed() throws(ShardError) -> [UInt8] {
+  public func compressed() throws(ShardError) -> [UInt8] {
     let collected = CollectingSink()
     let sink = try GzipSink(collected)
     try sink.write(bytes)
