@@ -1,4 +1,4 @@
-// A C face for the few ICU services in use: Unicode normalisation on UTF-8.
+// A C face for the few ICU services in use: Unicode normalisation on UTF-8, and decoding of other encodings.
 #ifndef CICU_H
 #define CICU_H
 #include <stddef.h>
@@ -14,6 +14,13 @@ int pl_nfkc(const char *_Nonnull utf8, size_t length, void *_Nullable context,
 
 /// 1 if the text is NFKC already, 0 if not, negative on error.
 int pl_is_nfkc(const char *_Nonnull utf8, size_t length);
+
+/// Decodes text in an encoding that ICU knows by name to UTF-8. `sink` is called with runs of output in order; what
+/// is no character becomes U+FFFD and is counted in `replaced`.
+/// Returns 0, a negative number where ICU knows no such encoding, or ICU's error code.
+int pl_decode(const char *_Nonnull encoding, const char *_Nonnull bytes, size_t length, void *_Nullable context,
+              void (*_Nonnull sink)(void *_Nullable context, const char *_Nonnull bytes, size_t length),
+              size_t *_Nonnull replaced);
 
 #ifdef __cplusplus
 }

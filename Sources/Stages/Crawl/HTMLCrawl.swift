@@ -1,0 +1,116 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Crawls a few sites: the pages that their sitemaps list, or that are listed by hand. Links are not followed.
+///
+/// The first phase asks (see `CrawlOptions` for how it stays honest): a page is asked again only when its sitemap gives
+/// it another `lastmod`, or, where there is none, with the question whether it has changed. The second phase makes
+/// texts of the answers as `commoncrawl.extract` does, a partition of the pages a task: after a later look only the
+/// partitions with a page that changed are read again. A page that is listed no more is no longer written.
+public struct HTMLCrawl: Stage {
+  public struct Options: CrawlOptions, ExtractionOptions {
+    public var sitemaps: [String] = []
+    public var urls: [String] = []
+    public var lists = InputFiles()
+    public var include: [String] = []
+    public var exclude: [String] = []
+    public var maximumPages = 10_000
+    public var sameHostOnly = true
+    public var partitions = 16
+    var boilerplate = PageExtraction.Boilerplate.drop
+    public var minimumParagraphCharacters = 30
+    public var longParagraphCharacters = 80
+    public var maximumLinkDensity = 0.33
+    public var minimumCharacters = 100
+    public var ruby = AozoraRead.Ruby.drop
+    public var refusedDirectives = PageExtraction.defaultDirectives
+    public var maximumReplacedFraction = 0.02
+    public var maximumPageBytes = ByteCount.mebibytes(8)
+    public var source = "web"
+    public var asOf = ""
+    public var state = ""
+    public var maximumFailedFraction = 0.01
+    public var contact = ""
+    public var delaySeconds = 1.0
+    public var bytesPerSecond = ByteCount(0)
+    public var attempts = 5
+    public var allowPrivateAddresses = false
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField(
+          "sitemaps", \Self.sitemaps,
+          "URLs of sitemaps, of indexes of them, or of a robots.txt that names them."),
+        OptionField("urls", \Self.urls, "URLs of pages."),
+        OptionField("lists", \Self.lists, "Files with more of \"urls\", one a line; # begins a remark."),
+        OptionField(
+          "include", \Self.include,
+          "Takes pages whose URL fits one of these patterns: with * for anything, or else a beginning. None takes all."),
+        OptionField("exclude", \Self.exclude, "Leaves out pages whose URL fits one of these patterns."),
+        OptionField(
+          "maximumPages", \Self.maximumPages, "Takes only so many pages, in the order of the lists.", in: 1...10_000_000),
+        OptionField(
+          "sameHostOnly", \Self.sameHostOnly,
+          "Takes from a sitemap only what lies on its own host, as its protocol has it."),
+        OptionField("partitions", \Self.partitions, "How many tasks the reading is split over.", in: 1...1024),
+      ] + extractionFields + crawlFields
+  }
+
+  public static let name = "html.crawl"
+  public static let revision = 1
+  public static let summary = "Crawls the pages that sites list in their sitemaps, one page a document."
+  static let pages = Output<Files>("pages", "The pages as they were answered, in partitions.", hidden: true)
+  static let documents = Output<Documents>("documents", "The pages' texts, with the URL as id.")
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let outputs = [pages.port, documents.port, changes.port]
+  public static let phases = ["fetch", "read"]
+
+  public static func options(of phase: String) -> Set<String>? {
+    let fetching: Set = [
+      "sitemaps", "urls", "include", "exclude", "maximumPages", "sameHostOnly", "partitions", "asOf",
+      "maximumFailedFraction", "maximumPageBytes",
+    ]
+    return phase == "fetch" ? fetching : Options.extractionNames
+  }
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    try options.validateCrawl()
+    try options.validateExtraction()
+    guard !(options.sitemaps.isEmpty && options.urls.isEmpty && options.lists.isEmpty) else {
+      throw StageError(
+        .options, "sitemaps", "there is nothing to crawl",
+        hint: "Name \"sitemaps\", such as https://example.org/sitemap.xml, or \"urls\".")
+    }
+    for url in options.sitemaps + options.urls where (try? WebURL(url)) == nil {
+      throw StageError(.options, "urls", "'\(url)' is no address", hint: "Write it as https://host/path.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "fetch" {
+      let lists = try options.lists.isEmpty ? [] : context.files(options.lists)
+      return [TaskPlan(key: "all", files: lists, memoryBytes: 256 << 20)]
+    }
+    return TaskPlan.perFile(
+      context.files(Self.pages), memoryBytes: 96 << 20 + options.maximumPageBytes.bytes * 10)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "fetch" {
+      return try networked(workspace) {
+        var fetching = try HTMLFetching(options, workspace)
+        try fetching.run()
+      }
+    }
+    let reading = ArchiveReading(
+      options.extraction, source: options.source, workspace, try workspace.documents(to: Self.documents))
+    reading.takesURLAsID = true
+    for file in workspace.task.files { try reading.read(file) }
+  }
+}

@@ -1,0 +1,41 @@
+/// Which addresses are wanted: patterns over whole URLs, in which `*` is any run of characters. A pattern without `*` is
+/// a beginning.
+struct AddressPatterns: Sendable {
+  private let included: [[UInt8]]
+  private let excluded: [[UInt8]]
+
+  init(include: [String], exclude: [String]) {
+    included = include.map { Array($0.utf8) }
+    excluded = exclude.map { Array($0.utf8) }
+  }
+
+  func takes(_ url: String) -> Bool {
+    let url = Array(url.utf8)
+    if excluded.contains(where: { Self.matches($0, url) }) { return false }
+    return included.isEmpty || included.contains { Self.matches($0, url) }
+  }
+
+  /// In time of the product of the lengths at most: a star goes back to its last place only.
+  static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
+    let star = UInt8(ascii: "*")
+    guard pattern.contains(star) else { return text.starts(with: pattern) }
+    var (p, t) = (0, 0)
+    var back: (pattern: Int, text: Int)?
+    while t < text.count {
+      if p < pattern.count, pattern[p] == star {
+        back = (p, t)
+        p += 1
+      } else if p < pattern.count, pattern[p] == text[t] {
+        p += 1
+        t += 1
+      } else if let last = back {
+        back = (last.pattern, last.text + 1)
+        p = last.pattern + 1
+        t = last.text + 1
+      } else {
+        return false
+      }
+    }
+    return pattern[p...].allSatisfy { $0 == star }
+  }
+}

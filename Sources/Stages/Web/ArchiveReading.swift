@@ -1,0 +1,205 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Goes through web archives, and makes a document of each record that holds a wanted text.
+///
+/// Records that hold something of the web (`response`, `conversion`, `resource`, `revisit`) are the ledger's input, as
+/// are places where no record can be read; requests, metadata and the archive's own description are counted apart.
+final class ArchiveReading {
+  var hosts: HostFilter?
+  var language: PageLanguage?
+  /// Else the record's id.
+  var takesURLAsID = false
+
+  private let extraction: PageExtraction
+  private let source: [UInt8]
+  private let workspace: Workspace
+  private let output: DocumentOutput
+  private var document = Document()
+  private var file = ""
+  private var number = 0
+
+  /// The record at hand.
+  private struct Place {
+    var id: [UInt8]
+    var url: String
+    var bytes: Int
+    var language = ""
+    var share: Double?
+  }
+
+  init(_ extraction: PageExtraction, source: String, _ workspace: Workspace, _ output: DocumentOutput) {
+    self.extraction = extraction
+    self.source = Array(source.utf8)
+    self.workspace = workspace
+    self.output = output
+  }
+
+  func read(_ archive: ArtifactFile) throws {
+    file = archive.name
+    number = 0
+    let reader = try WARCArchive(path: archive.path)
+    while let item = reader.next(limit: extraction.maximumPageBytes) {
+      number += 1
+      if number % 64 == 0 { try workspace.control.check() }
+      switch item {
+      case .record(let record): try take(record)
+      case .tooLarge(let record): try takeTooLarge(record)
+      case .malformed(let why):
+        workspace.countInput(bytes: 0)
+        try workspace.drop(id: fallbackID, bytes: 0, reason: "malformed", detail: why)
+      }
+    }
+    workspace.warn(
+      "wrong-length", times: reader.wrongLengths, "\(file): a record's length is not the one that it states")
+    for error in reader.damage {
+      workspace.warn(error.code == .truncated ? "truncated-archive" : "damaged-archive", "\(error)")
+    }
+  }
+
+  private var fallbackID: [UInt8] { Array("\(file):\(number)".utf8) }
+
+  private func id(_ record: WARCRecord) -> [UInt8] {
+    let url = record.headers["pipeline-url"] ?? record.target ?? ""
+    if takesURLAsID, !url.isEmpty { return Array(url.utf8) }
+    let id = record.id.utf8.filter { $0 != UInt8(ascii: "<") && $0 != UInt8(ascii: ">") }
+    if !id.isEmpty { return Array(id) }
+    return url.isEmpty ? fallbackID : Array("\(url) \(record.headers["WARC-Date"] ?? "")".utf8)
+  }
+
+  // MARK: Records
+
+  private func takeTooLarge(_ record: WARCRecord) throws {
+    guard isOfTheWeb(record) else { return }
+    workspace.countInput(bytes: 0)
+    try workspace.drop(
+      id: id(record), bytes: 0, reason: "too-large", threshold: Double(extraction.maximumPageBytes))
+  }
+
+  private func isOfTheWeb(_ record: WARCRecord) -> Bool {
+    workspace.metric("records", 1)
+    switch record.kind {
+    case .response, .conversion, .resource, .revisit: return true
+    default: return false
+    }
+  }
+
+  private func take(_ record: WARCRecord) throws {
+    guard isOfTheWeb(record) else { return }
+    var place = Place(id: id(record), url: record.target ?? "", bytes: record.block.count)
+    workspace.countInput(bytes: place.bytes)
+    if let cut = record.headers["WARC-Truncated"] {
+      workspace.warn("truncated-record", "\(file): \(place.url) was cut when it was fetched (\(cut))")
+    }
+    if let refusal = try refusal(record, &place) { return try drop(place, refusal) }
+    switch text(record) {
+    case .dropped(let refusal): try drop(place, refusal)
+    case .text(let text):
+      if let refusal = wrongLanguage(text, &place) { return try drop(place, refusal) }
+      try write(text, record, place)
+    }
+  }
+
+  private func drop(_ place: Place, _ refusal: PageExtraction.Refusal) throws {
+    try workspace.drop(
+      id: place.id, bytes: place.bytes, reason: refusal.reason, value: refusal.value, threshold: refusal.threshold,
+      detail: refusal.detail)
+  }
+
+  /// What the record's own head refuses.
+  private func refusal(_ record: WARCRecord, _ place: inout Place) throws -> PageExtraction.Refusal? {
+    if record.kind == .revisit { return .init(reason: "revisit") }
+    // Writers keep their own logs as resources, under addresses such as metadata://.
+    guard place.url.hasPrefix("http://") || place.url.hasPrefix("https://") else {
+      return .init(reason: "not-web", detail: String(place.url.prefix { $0 != ":" }.prefix(40)))
+    }
+    if let hosts {
+      let host = HostFilter.host(place.url)
+      if !hosts.takes(host) { return .init(reason: "domain", detail: host) }
+    }
+    guard let said = record.headers["WARC-Identified-Content-Language"] else {
+      return language?.judge == .header ? .init(reason: "wrong-language", detail: "unknown") : nil
+    }
+    guard let language, language.judge != .text else {
+      place.language = said
+      return nil
+    }
+    let (code, isWanted) = language.header(said)
+    place.language = code
+    return isWanted ? nil : .init(reason: "wrong-language", detail: said)
+  }
+
+  private func wrongLanguage(_ text: PageExtraction.Text, _ place: inout Place) -> PageExtraction.Refusal? {
+    guard let language else {
+      if place.language.isEmpty { place.language = text.language }
+      return nil
+    }
+    if language.judge == .header || language.judge == .either && !place.language.isEmpty { return nil }
+    let (code, share) = language.text(text.text)
+    place.language = code
+    place.share = share
+    guard share < language.minimumShare else { return nil }
+    return .init(reason: "wrong-language", value: share, threshold: language.minimumShare, detail: code)
+  }
+
+  private func text(_ record: WARCRecord) -> PageExtraction.Outcome {
+    if record.kind == .conversion {
+      let type = MediaType(record.headers["Content-Type"] ?? "text/plain")
+      guard type.name == "text/plain" else { return .dropped("not-html", detail: type.name) }
+      return extraction.text(of: record.block, type: MediaType("text/plain; charset=utf-8"), directives: [])
+    }
+    let identified = record.headers["WARC-Identified-Payload-Type"]
+    guard record.kind == .response else {
+      let type = MediaType.of(record.block, said: record.headers["Content-Type"], identified: identified)
+      guard type.isText else { return .dropped("not-html", detail: type.name) }
+      return extraction.text(of: record.block, type: type, directives: [])
+    }
+    guard let (head, start) = record.message else { return .dropped("malformed", detail: "it holds no HTTP answer") }
+    guard head.status == 200 else { return .dropped("http-status", value: Double(head.status)) }
+    switch MessageBody(record.block[start...], head.headers, limit: extraction.maximumPageBytes) {
+    case .tooLarge: return .dropped("too-large", threshold: Double(extraction.maximumPageBytes))
+    case .encoded(let name): return .dropped("content-encoding", detail: name)
+    case .bytes(let body):
+      let type = MediaType.of(body, said: head.headers["Content-Type"], identified: identified)
+      guard type.isText else { return .dropped("not-html", detail: type.name) }
+      return extraction.text(of: body, type: type, directives: RobotsDirectives.words(head.headers))
+    }
+  }
+
+  // MARK: Documents
+
+  private func write(_ text: PageExtraction.Text, _ record: WARCRecord, _ place: Place) throws {
+    document.id = place.id
+    document.text = text.text
+    document.source = source
+    document.created = Array((record.headers["WARC-Date"] ?? "").utf8)
+    document.metadata = metadata(text, record, place)
+    try output.write(document)
+    workspace.metric("shown-characters", Double(text.shownCharacters))
+    workspace.metric("kept-characters", Double(text.keptCharacters))
+    if text.isEncodingGuessed {
+      workspace.warn("encoding-guessed", "\(file): \(place.url) was read as \(text.encoding)")
+    }
+    if text.isCut { workspace.warn("cut-page", "\(file): \(place.url) is too deep to be read to its end") }
+  }
+
+  private func metadata(_ text: PageExtraction.Text, _ record: WARCRecord, _ place: Place) -> [UInt8] {
+    var out: [UInt8] = []
+    func add(_ key: StaticString, _ value: [UInt8]) {
+      guard !value.isEmpty else { return }
+      out.append(out.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+      out.append(contentsOf: "\"\(key)\":".utf8)
+      JSONText.append(string: value, to: &out)
+    }
+    add("url", Array(place.url.utf8))
+    add("title", text.title)
+    add("language", Array(place.language.utf8))
+    add("digest", Array((record.headers["WARC-Payload-Digest"] ?? record.headers["WARC-Block-Digest"] ?? "").utf8))
+    add("file", Array(file.utf8))
+    if text.encoding != "utf-8" { add("encoding", Array(text.encoding.utf8)) }
+    if let cut = record.headers["WARC-Truncated"] { add("truncated", Array(cut.utf8)) }
+    if !out.isEmpty { out.append(UInt8(ascii: "}")) }
+    return out
+  }
+}

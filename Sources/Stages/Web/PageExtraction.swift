@@ -1,0 +1,144 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Makes text of a page.
+struct PageExtraction: Sendable {
+  enum Boilerplate: String, CaseIterable, OptionChoice { case drop, keep }
+
+  var boilerplate = Boilerplate.drop
+  var removal = BoilerplateRemoval()
+  var minimumCharacters = 100
+  var keepsRuby = false
+  var refusedDirectives: Set<String> = []
+  var maximumReplacedFraction = 0.02
+  var maximumPageBytes = 8 << 20
+
+  static let defaultDirectives = ["noindex", "none", "noai"]
+
+  struct Text: Equatable {
+    var text: [UInt8]
+    var title: [UInt8] = []
+    /// As the page says.
+    var language = ""
+    var encoding = "utf-8"
+    var isEncodingGuessed = false
+    /// Not all of the page could be read.
+    var isCut = false
+    /// Characters of the page's blocks, and of those that were kept.
+    var shownCharacters = 0
+    var keptCharacters = 0
+  }
+
+  /// Why a record gives no document.
+  struct Refusal: Equatable {
+    var reason: String
+    var value: Double?
+    var threshold: Double?
+    var detail: String?
+  }
+
+  enum Outcome: Equatable {
+    case text(Text)
+    case dropped(Refusal)
+
+    static func dropped(
+      _ reason: String, value: Double? = nil, threshold: Double? = nil, detail: String? = nil
+    ) -> Outcome {
+      .dropped(Refusal(reason: reason, value: value, threshold: threshold, detail: detail))
+    }
+  }
+
+  /// The text of a body as HTTP gives it, after its encodings for the way.
+  func text(of body: [UInt8], type: MediaType, directives: [String]) -> Outcome {
+    guard body.count <= maximumPageBytes else {
+      return .dropped("too-large", value: Double(body.count), threshold: Double(maximumPageBytes))
+    }
+    if let refused = directives.first(where: { refusedDirectives.contains($0) }) {
+      return .dropped("robots-directive", detail: refused)
+    }
+    let page = PageEncoding.decode(body, declared: type.charset, isHTML: type.isHTML)
+    guard page.replacedFraction <= maximumReplacedFraction else {
+      return .dropped("undecodable", value: page.replacedFraction, threshold: maximumReplacedFraction)
+    }
+    return type.isHTML ? html(page) : bounded(plain(page))
+  }
+
+  /// Text that is plain already.
+  func plain(_ page: DecodedPage) -> Text {
+    var text = page.text
+    text.removeAll { $0 == 13 }
+    if let end = text.lastIndex(where: { $0 > 32 }) { text.removeSubrange((end + 1)...) } else { text = [] }
+    let first = text.firstIndex { $0 != 10 } ?? 0
+    if first > 0 { text.removeSubrange(..<first) }
+    let count = Self.characters(text)
+    return Text(
+      text: text, encoding: page.encoding, isEncodingGuessed: page.isGuessed, shownCharacters: count,
+      keptCharacters: count)
+  }
+
+  private func html(_ decoded: DecodedPage) -> Outcome {
+    let (page, isWhole) = HTMLReader.read(decoded.text, keepsRuby: keepsRuby)
+    if let refused = page.robots.first(where: { refusedDirectives.contains($0) }) {
+      return .dropped("robots-directive", detail: refused)
+    }
+    guard !page.blocks.isEmpty else { return .dropped(isWhole ? "empty" : "malformed") }
+    let kept = boilerplate == .keep ? page.blocks.map { _ in true } : removal.kept(page)
+    guard kept.contains(true) else { return .dropped("boilerplate-only") }
+    var text = Text(text: page.joined { kept[$0] })
+    text.title = page.title.last == 32 ? page.title.dropLast() : page.title
+    text.language = page.language
+    text.encoding = decoded.encoding
+    text.isEncodingGuessed = decoded.isGuessed
+    text.isCut = !isWhole
+    for (block, isKept) in zip(page.blocks, kept) {
+      text.shownCharacters += block.characters
+      text.keptCharacters += isKept ? block.characters : 0
+    }
+    return bounded(text)
+  }
+
+  func bounded(_ text: Text) -> Outcome {
+    if text.text.isEmpty { return .dropped("empty") }
+    guard text.keptCharacters >= minimumCharacters else {
+      return .dropped("too-short", value: Double(text.keptCharacters), threshold: Double(minimumCharacters))
+    }
+    return .text(text)
+  }
+
+  private static func characters(_ text: [UInt8]) -> Int {
+    text.reduce(0) { $0 + ($1 & 0xC0 != 0x80 && $1 > 32 ? 1 : 0) }
+  }
+}
+
+/// A `Content-Type` (RFC 9110, 8.3).
+struct MediaType: Equatable, Sendable {
+  /// In lower case, without parameters.
+  var name: String
+  var charset: String?
+
+  init(_ field: String) {
+    let parts = field.split(separator: ";", omittingEmptySubsequences: false)
+    name = parts[0].filter { $0 > " " }.lowercased()
+    for part in parts.dropFirst() {
+      let pair = part.split(separator: "=", maxSplits: 1)
+      if pair.count == 2, pair[0].filter({ $0 > " " }).lowercased() == "charset" { charset = String(pair[1]) }
+    }
+  }
+
+  var isHTML: Bool { name == "text/html" || name == "application/xhtml+xml" }
+  var isText: Bool { isHTML || name == "text/plain" }
+
+  /// What is said of the type, and else what the body looks like.
+  static func of(_ body: [UInt8], said: String?, identified: String?) -> MediaType {
+    var type = MediaType(said ?? "")
+    if type.name.isEmpty || type.name == "application/octet-stream" || type.name == "unknown/unknown" {
+      if let identified { type.name = MediaType(identified).name }
+    }
+    if type.name.isEmpty {
+      let start = body.drop { $0 <= 32 }.prefix(15).map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
+      if start.starts(with: "<!doctype html".utf8) || start.starts(with: "<html".utf8) { type.name = "text/html" }
+    }
+    return type
+  }
+}

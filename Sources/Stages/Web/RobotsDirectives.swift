@@ -1,0 +1,23 @@
+import NetKit
+
+/// What a page says of its use by robots, in its head and in its HTTP answer (`X-Robots-Tag`).
+enum RobotsDirectives {
+  /// The name by which a site speaks to this crawler.
+  static let agent = "pipeline"
+
+  /// The words of a list, in lower case.
+  static func words(_ list: String) -> [String] {
+    list.split { $0 == "," || $0 == " " || $0 == "\t" }.map { $0.lowercased() }
+  }
+
+  /// Those of an answer's `X-Robots-Tag` fields that are for everybody or for this crawler.
+  static func words(_ headers: HTTPHeaders) -> [String] {
+    headers.fields.filter { $0.name.lowercased() == "x-robots-tag" }.flatMap { field -> [String] in
+      // `googlebot: noindex` is for another one; `unavailable_after: DATE` is a directive.
+      guard let colon = field.value.firstIndex(of: ":") else { return words(field.value) }
+      let name = field.value[..<colon].lowercased()
+      if name == agent { return words(String(field.value[field.value.index(after: colon)...])) }
+      return name.contains(",") || name.contains("unavailable_after") ? words(field.value) : []
+    }
+  }
+}
