@@ -146,4 +146,48 @@ struct CrawlKillTests {
     let again = try bench.server.questions().filter { !$0.path.hasPrefix("/api/meeting_list") }
     #expect(again.isEmpty, "nothing has changed since, so the lists suffice")
   }
+
+  /// Two sitemaps of a site; one answer in three has no `lastmod`, and some pages may not be asked.
+  @Test func aSiteByItsSitemaps() throws {
+    let bench = try Bench(
+      stage: "html.crawl",
+      options: [
+        JSONMember("sitemaps", .strings(["ORIGIN/robots.txt"])), JSONMember("partitions", 4),
+        JSONMember("minimumCharacters", 1),
+      ])
+    let site = bench.folder + "/site"
+    let pages = 0..<300
+    func write(_ name: String, _ text: String) throws {
+      try FileSystem.write(Array(text.replacing("ORIGIN", with: bench.server.origin).utf8), to: "\(site)/\(name)")
+    }
+    try FileSystem.makeDirectory(site + "/private")
+    try write("robots.txt", "User-agent: *\nDisallow: /private/\nSitemap: ORIGIN/0.xml\nSitemap: ORIGIN/1.xml\n")
+    for list in 0..<2 {
+      let entries = pages.filter { $0 % 2 == list }.map { page in
+        let place = page % 50 == 0 ? "private/\(page)" : "\(page)"
+        return "<url><loc>ORIGIN/\(place).html</loc>\(page % 3 == 0 ? "" : "<lastmod>1</lastmod>")</url>"
+      }
+      try write("\(list).xml", "<urlset>\(entries.joined())</urlset>")
+    }
+    for page in pages {
+      let place = page % 50 == 0 ? "private/\(page)" : "\(page)"
+      let prose = String(repeating: "\(page)番目の橋の下を流れる川の水は、春になると急に増える。", count: 5)
+      try write("\(place).html", "<html><body><p>\(prose)</p></body></html>")
+    }
+    try bench.server.serve(folder: site)
+    try bench.runWithKills(6, questionsEach: 60)
+    let allowed = pages.filter { $0 % 50 != 0 }
+    let ids = try bench.documents().map(\.idString)
+    #expect(ids.count == allowed.count)
+    #expect(Set(ids) == Set(allowed.map { "\(bench.server.origin)/\($0).html" }))
+    // robots.txt for its rules and for its sitemaps, the two sitemaps, the pages.
+    try bench.checkManners(wholeAnswers: 4 + allowed.count, kills: 6)
+
+    try bench.server.forget()
+    #expect(try bench.start(asOf: "2").wait().status == 0)
+    let questions = try bench.server.questions()
+    #expect(questions.allSatisfy { $0.status == 304 }, "nothing has changed")
+    #expect(questions.count == 3 + allowed.count { $0 % 3 == 0 }, "pages with a lastmod are not asked")
+    #expect(try bench.documents().count == allowed.count)
+  }
 }

@@ -50,7 +50,8 @@ public struct HTMLCrawl: Stage {
           "Takes pages whose URL fits one of these patterns: with * for anything, or else a beginning. None takes all."),
         OptionField("exclude", \Self.exclude, "Leaves out pages whose URL fits one of these patterns."),
         OptionField(
-          "maximumPages", \Self.maximumPages, "Takes only so many pages, in the order of the lists.", in: 1...10_000_000),
+          "maximumPages", \Self.maximumPages, "Takes only so many pages, in the order of the lists.", in: 1...10_000_000
+        ),
         OptionField(
           "sameHostOnly", \Self.sameHostOnly,
           "Takes from a sitemap only what lies on its own host, as its protocol has it."),

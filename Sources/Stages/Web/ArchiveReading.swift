@@ -19,6 +19,7 @@ final class ArchiveReading {
   private var document = Document()
   private var file = ""
   private var number = 0
+  private var records = 0
 
   /// The record at hand.
   private struct Place {
@@ -39,9 +40,11 @@ final class ArchiveReading {
   func read(_ archive: ArtifactFile) throws {
     file = archive.name
     number = 0
+    records = 0
     let reader = try WARCArchive(path: archive.path)
     while let item = reader.next(limit: extraction.maximumPageBytes) {
       number += 1
+      if case .malformed = item {} else { records += 1 }
       if number % 64 == 0 { try workspace.control.check() }
       switch item {
       case .record(let record): try take(record)
@@ -53,6 +56,10 @@ final class ArchiveReading {
     }
     workspace.warn(
       "wrong-length", times: reader.wrongLengths, "\(file): a record's length is not the one that it states")
+    guard records > 0 else {
+      throw StageError(
+        .input, archive.path, "it holds no WARC record", hint: "Check that it is a WARC or WET file, and whole.")
+    }
     for error in reader.damage {
       workspace.warn(error.code == .truncated ? "truncated-archive" : "damaged-archive", "\(error)")
     }

@@ -34,8 +34,8 @@ final class HTMLReader {
 
   init(keepsRuby: Bool) { self.keepsRuby = keepsRuby }
 
-  /// Reads a page that is UTF-8 without NUL; nil where it is hostile and holds nothing readable.
-  /// - Returns: the page, and whether all of it was read.
+  /// Reads a page that is UTF-8 without NUL.
+  /// - Returns: what could be read, and whether that is all of the page.
   static func read(_ text: [UInt8], keepsRuby: Bool) -> (page: HTMLPage, isWhole: Bool) {
     let reader = HTMLReader(keepsRuby: keepsRuby)
     reader.page.text.reserveCapacity(text.count / 4)
@@ -222,7 +222,11 @@ final class HTMLReader {
 
   private func readTitle(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
     for byte in UnsafeBufferPointer(start: bytes, count: count) where page.title.count < 4096 || byte & 0xC0 == 0x80 {
-      if byte > 32 { page.title.append(byte) } else if page.title.last.map({ $0 != 32 }) ?? false { page.title.append(32) }
+      if byte > 32 {
+        page.title.append(byte)
+      } else if page.title.last.map({ $0 != 32 }) ?? false {
+        page.title.append(32)
+      }
     }
   }
 

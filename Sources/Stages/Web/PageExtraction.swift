@@ -82,7 +82,10 @@ struct PageExtraction: Sendable {
     if let refused = page.robots.first(where: { refusedDirectives.contains($0) }) {
       return .dropped("robots-directive", detail: refused)
     }
-    guard !page.blocks.isEmpty else { return .dropped(isWhole ? "empty" : "malformed") }
+    guard isWhole || !page.blocks.isEmpty else {
+      return .dropped("malformed", detail: "it is too deep, or one of its tags has too many attributes")
+    }
+    guard !page.blocks.isEmpty else { return .dropped("empty") }
     let kept = boilerplate == .keep ? page.blocks.map { _ in true } : removal.kept(page)
     guard kept.contains(true) else { return .dropped("boilerplate-only") }
     var text = Text(text: page.joined { kept[$0] })

@@ -48,7 +48,8 @@ private let counter = PeerScript("warcio_count.py")
     let wet = try run(folder + "/wet.warc.gz")
     #expect(wet.ledger.imbalance == 0)
     let wanted = try wet.documents()
-    #expect(wanted.map { String(decoding: $0.metadata, as: UTF8.self).contains("\"language\":\"ja\"") } == [true, true])
+    #expect(
+      wanted.map { String(decoding: $0.metadata, as: UTF8.self).contains("\"language\":\"ja\"") } == [true, true])
     #expect(wanted.allSatisfy { $0.idString.hasPrefix("urn:uuid:") && !$0.created.isEmpty })
     #expect(
       try wet.drops().map { "\($0.reason) \($0.detail ?? "")" } == [
@@ -159,7 +160,8 @@ private let counter = PeerScript("warcio_count.py")
   @Test func domainsAreChosen() throws {
     defer { try? FileSystem.removeTree(folder) }
     let urls = [
-      "https://a.example.jp/", "http://b.example.jp:8080/x", "https://user@example.com/?a=jp", "https://WWW.EXAMPLE.NE.JP.",
+      "https://a.example.jp/", "http://b.example.jp:8080/x", "https://user@example.com/?a=jp",
+      "https://WWW.EXAMPLE.NE.JP.",
       "https://notexample.jp/",
     ]
     var bytes: [UInt8] = []
@@ -173,9 +175,24 @@ private let counter = PeerScript("warcio_count.py")
     try FileSystem.write(Array("# a list\nexample.jp # with a remark\n\n*.ne.jp\n".utf8), to: folder + "/domains")
     #expect(try ids() == "01234")
     #expect(try ids(JSONMember("domains", .strings(["jp"]))) == "0134")
-    #expect(try ids(JSONMember("domains", .strings([".JP"])), JSONMember("excludedDomains", .strings(["example.jp"]))) == "34")
+    #expect(
+      try ids(JSONMember("domains", .strings([".JP"])), JSONMember("excludedDomains", .strings(["example.jp"]))) == "34"
+    )
     #expect(try ids(JSONMember("domainLists", .string(folder + "/domains"))) == "013")
     #expect(try ids(JSONMember("excludedDomainLists", .string(folder + "/domains"))) == "24")
+  }
+
+  @Test func whatIsNoArchiveIsToldOf() throws {
+    defer { try? FileSystem.removeTree(folder) }
+    for bytes in [[], Array("id,text\n1,a\n".utf8), try member("no record")] {
+      let path = try write(bytes)
+      do {
+        _ = try run(path)
+        Issue.record("it was read")
+      } catch {
+        #expect("\(error)" == "\(path): it holds no WARC record. Check that it is a WARC or WET file, and whole.")
+      }
+    }
   }
 
   @Test func optionsThatContradictAreToldOf() throws {

@@ -30,7 +30,9 @@ struct HTMLCrawlTests {
     }
 
     func sitemap(_ name: String, _ pages: KeyValuePairs<String, String>) throws {
-      let entries = pages.map { "<url><loc>ORIGIN/\($0.key)</loc>\($0.value.isEmpty ? "" : "<lastmod>\($0.value)</lastmod>")</url>" }
+      let entries = pages.map {
+        "<url><loc>ORIGIN/\($0.key)</loc>\($0.value.isEmpty ? "" : "<lastmod>\($0.value)</lastmod>")</url>"
+      }
       try write(name, "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>\(entries.joined())</urlset>")
     }
 
@@ -75,7 +77,8 @@ struct HTMLCrawlTests {
     try site.write("robots.txt", "User-agent: *\nDisallow: /private/\nSitemap: ORIGIN/index.xml\n")
     try site.write(
       "index.xml",
-      "<sitemapindex><sitemap><loc>ORIGIN/one.xml</loc></sitemap><sitemap><loc>ORIGIN/two.xml</loc></sitemap></sitemapindex>")
+      "<sitemapindex><sitemap><loc>ORIGIN/one.xml</loc></sitemap><sitemap><loc>ORIGIN/two.xml</loc></sitemap></sitemapindex>"
+    )
     try site.sitemap("one.xml", ["school/a.html": "2025-01-01", "school/b.html": "", "school/print.html": ""])
     try site.write(
       "two.xml",
@@ -87,7 +90,8 @@ struct HTMLCrawlTests {
     let run = try site.crawl(
       "1",
       [
-        JSONMember("sitemaps", .strings([site.server.origin + "/robots.txt"])), JSONMember("exclude", .strings(["*print*"])),
+        JSONMember("sitemaps", .strings([site.server.origin + "/robots.txt"])),
+        JSONMember("exclude", .strings(["*print*"])),
         JSONMember("source", "school"),
       ])
     #expect(run.ledger.imbalance == 0)
@@ -179,7 +183,8 @@ struct HTMLCrawlTests {
     try site.server.script(
       "/sjis", ["headers": ["Content-Type": "text/html", "X-Robots-Tag": "noai"], "body": .string(prose("x"))])
     try FileSystem.write(
-      Array("# pages\n\(site.server.origin)/moved # it moved\n\(site.server.origin)/sjis\n".utf8), to: site.folder + "/list")
+      Array("# pages\n\(site.server.origin)/moved # it moved\n\(site.server.origin)/sjis\n".utf8),
+      to: site.folder + "/list")
     let run = try site.crawl("1", [JSONMember("lists", .string(site.folder + "/list"))])
     #expect(try ids(run, site) == ["/moved"])
     #expect(String(decoding: try run.documents()[0].metadata, as: UTF8.self).contains("/real.html"))

@@ -17,7 +17,8 @@ import Testing
 
   private static let pages: [(name: String, html: [UInt8])] = [
     ("nothing", []), ("NUL", Array("<p>a\0b</p>".utf8) + prose), ("an open tag", Array("<p".utf8)),
-    ("an open comment", prose + Array("<!-- ".utf8) + prose), ("an open script", prose + Array("<script>".utf8) + prose),
+    ("an open comment", prose + Array("<!-- ".utf8) + prose),
+    ("an open script", prose + Array("<script>".utf8) + prose),
     ("an open attribute", prose + Array("<a href=\"".utf8) + many("x", 200_000)),
     ("depth", many("<div>", 100_000) + prose), ("depth of inline", many("<b>", 100_000) + prose),
     ("depth and ends", many("<div>", 50_000) + many("</x>", 100_000) + prose),
@@ -42,10 +43,12 @@ import Testing
         + prose
     ),
     ("broken UTF-8", [0x3C, 0x70, 0x3E, 0xE3, 0x81, 0xFF, 0xC0, 0x80] + prose + [0xF0, 0x9F]),
-    ("control characters", Array(0..<32).map(UInt8.init) + prose), ("ends only", many("</p></div></table>", 50_000) + prose),
+    ("control characters", Array(0..<32).map(UInt8.init) + prose),
+    ("ends only", many("</p></div></table>", 50_000) + prose),
     ("less-than signs", many("<", 200_000) + prose), ("empty blocks", many("<p></p><br>", 50_000) + prose),
     ("many links", many("<a href=x>x</a>", 50_000) + prose), ("plaintext", prose + Array("<plaintext>".utf8) + prose),
-    ("bodies", many("<html><head><body>", 5000) + prose), ("frames", many("<frameset><frame></frameset>", 5000) + prose),
+    ("bodies", many("<html><head><body>", 5000) + prose),
+    ("frames", many("<frameset><frame></frameset>", 5000) + prose),
   ]
 
   /// Each gives an answer in time, in bounded memory, that is valid UTF-8, twice the same.
@@ -86,14 +89,17 @@ import Testing
   @Test func randomPiecesOfMarkup() {
     var random = SystemRandomNumberGenerator()
     let pieces = [
-      "<p>", "</p>", "<div ", ">", "<table>", "<td>", "<tr", "<a href=", "\"", "'", "<!--", "-->", "<script>", "</script>",
-      "<br>", "<pre>", "&amp;", "&#", ";", "<![CDATA[", "]]>", "<?xml ?>", "<ruby>", "<rt>", "<rp>", "<title>", "<form>",
+      "<p>", "</p>", "<div ", ">", "<table>", "<td>", "<tr", "<a href=", "\"", "'", "<!--", "-->", "<script>",
+      "</script>",
+      "<br>", "<pre>", "&amp;", "&#", ";", "<![CDATA[", "]]>", "<?xml ?>", "<ruby>", "<rt>", "<rp>", "<title>",
+      "<form>",
       "</", "/>", "<li>", "<select>", "<svg>", "<body>", "</html>", "文章。", "x", " ", "\n", "<meta charset=euc-jp>", "=",
     ].map { Array($0.utf8) }
     for _ in 0..<3000 {
       var html: [UInt8] = []
       for _ in 0..<Int.random(in: 1...60, using: &random) {
-        html += Bool.random(using: &random) || Bool.random(using: &random)
+        html +=
+          Bool.random(using: &random) || Bool.random(using: &random)
           ? pieces.randomElement(using: &random)! : [UInt8.random(in: 0...255, using: &random)]
       }
       let extraction = PageExtraction(boilerplate: .keep, minimumCharacters: 0, maximumReplacedFraction: 1)

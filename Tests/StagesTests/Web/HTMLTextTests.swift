@@ -109,7 +109,8 @@ import Testing
   }
 
   @Test func entitiesAndRuby() {
-    #expect(shown("<p>&lt;b&gt; &amp;amp; &#x3042;&#12356; &copy; &hellip; &nosuch;</p>") == "<b> &amp; あい © … &nosuch;")
+    #expect(
+      shown("<p>&lt;b&gt; &amp;amp; &#x3042;&#12356; &copy; &hellip; &nosuch;</p>") == "<b> &amp; あい © … &nosuch;")
     let ruby = "<p><ruby>明日<rp>（</rp><rt>あした</rt><rp>）</rp></ruby>は<ruby>雨<rt>あめ</ruby>だ</p>"
     #expect(shown(ruby) == "明日は雨だ")
     #expect(shown(ruby, ruby: true) == "明日（あした）は雨（あめ）だ")
@@ -145,7 +146,7 @@ import Testing
     #expect(all.contains("掲示板") && all.contains("Copyright(C)"))
   }
 
-  private let prose = "川の水は山の雪がとけて流れてくるものなので、春になると急に増えて橋のすぐ下まで来る。" 
+  private let prose = "川の水は山の雪がとけて流れてくるものなので、春になると急に増えて橋のすぐ下まで来る。"
 
   @Test func pageMarksAreBelievedUnlessTheyHoldEverything() {
     let long = prose + prose

@@ -27,14 +27,16 @@ import Testing
     </urlset>
     """
   private let entries = [
-    Sitemap.Entry(url: "https://example.org/a?b=1&c=2", modified: "2025-01-02"), Sitemap.Entry(url: "https://example.org/b"),
+    Sitemap.Entry(url: "https://example.org/a?b=1&c=2", modified: "2025-01-02"),
+    Sitemap.Entry(url: "https://example.org/b"),
   ]
 
   @Test func listsAndIndexesAreRead() throws {
     #expect(sitemap(list).pages == entries)
     #expect(sitemap(list).problem == nil)
     #expect(try Sitemap(packed(Array(list.utf8))).pages == entries)
-    let index = "<sitemapindex><sitemap><loc>https://example.org/1.xml</loc><lastmod>x</lastmod></sitemap></sitemapindex>"
+    let index =
+      "<sitemapindex><sitemap><loc>https://example.org/1.xml</loc><lastmod>x</lastmod></sitemap></sitemapindex>"
     #expect(sitemap(index).sitemaps == [Sitemap.Entry(url: "https://example.org/1.xml", modified: "x")])
     #expect(sitemap("\u{FEFF}https://example.org/a\r\n\nhttps://example.org/b\nx").pages.map(\.url).count == 2)
     #expect(sitemap("").pages.isEmpty)
