@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// The first phase: the repository is there, and it is known what differs from it.
-struct UploadPlan {
+struct CommitPlan {
   private let options: HuggingFaceUpload.Options
   private let client: HubClient
   private let workspace: Workspace
@@ -62,7 +62,7 @@ struct UploadCommit {
   private static let rounds = 4
 
   func run() throws {
-    try UploadPlan.makePlace(options, client)
+    try CommitPlan.makePlace(options, client)
     let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
     let first = try survey(candidates)
     var now = first

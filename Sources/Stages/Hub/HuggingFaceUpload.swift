@@ -105,7 +105,7 @@ public struct HuggingFaceUpload: Stage {
     switch phase {
     case "plan": return [TaskPlan(key: "plan", files: files.files, note: files.note, memoryBytes: 64 << 20)]
     case "objects":
-      let large = options.dryRun ? [] : try UploadPlan.large(in: context.files(Self.plan), of: files.files)
+      let large = options.dryRun ? [] : try CommitPlan.large(in: context.files(Self.plan), of: files.files)
       return TaskPlan.grouped(large, bytes: Self.bytesPerTask, memoryBytes: 8 << 20)
     default:
       guard !options.dryRun else { return [] }
@@ -125,7 +125,7 @@ public struct HuggingFaceUpload: Stage {
       let http = try options.client(politeness, workspace, stallSeconds: workspace.phase == "commit" ? 600 : 60)
       let client = HubClient(try options.hub(), token: token, http: http)
       switch workspace.phase {
-      case "plan": try UploadPlan(options, client, workspace).run()
+      case "plan": try CommitPlan(options, client, workspace).run()
       case "objects": try sendObjects(client, workspace)
       default: try UploadCommit(options, client, workspace).run()
       }
