@@ -1,6 +1,6 @@
 """boto3 as a peer of what pipeline sends to S3 and fetches from it.
 
-  s3_objects.py ENDPOINT put BUCKET KEY FILE     (in parts where the file is large)
+  s3_objects.py ENDPOINT put BUCKET KEY FILE [ACL]   (in parts where the file is large; public-read: for all to read)
   s3_objects.py ENDPOINT fill BUCKET PREFIX N    N small objects
   s3_objects.py ENDPOINT list BUCKET             each object as a line of JSON: key, bytes, sha256, etag, metadata
   s3_objects.py ENDPOINT uploads BUCKET          uploads in parts that have neither ended nor been given up
@@ -47,7 +47,7 @@ def main(arguments):
         # moto gives an object of parts a checksum without the number of its parts.
         config=botocore.config.Config(response_checksum_validation="when_required"))
     if order == "put":
-        client.upload_file(rest[1], bucket, rest[0])
+        client.upload_file(rest[1], bucket, rest[0], ExtraArgs={"ACL": rest[2]} if len(rest) > 2 else None)
     elif order == "fill":
         for i in range(int(rest[1])):
             client.put_object(Bucket=bucket, Key=f"{rest[0]}{i:05}", Body=b"%d" % i)

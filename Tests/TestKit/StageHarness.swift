@@ -28,7 +28,7 @@ public final class StageHarness {
   public let directory: String
   private let description: StageDescription
   private let configured: ConfiguredStage
-  private var inputs: [String: [(stage: String, files: [ArtifactFile])]] = [:]
+  private var inputs: [String: [WiredArtifact]] = [:]
   public private(set) var manifests: [TaskManifest] = []
 
   /// - Parameter base: the folder that file options are relative to.
@@ -65,8 +65,8 @@ public final class StageHarness {
   }
 
   /// Wires files that exist already.
-  public func add(files: [ArtifactFile], to port: String, from stage: String = "upstream") {
-    context.inputs[port, default: []].append((stage, files))
+  public func add(files: [ArtifactFile], to port: String, from stage: String = "upstream", output: String = "output") {
+    context.inputs[port, default: []].append(WiredArtifact(stage: stage, port: output, files: files))
   }
 
   /// Runs every task of every phase.

@@ -24,7 +24,7 @@ final class Executor {
     var nodeID: Int64
     var identity: NodeIdentity
     var verdict: Verdict
-    var inputs: [String: [(stage: String, files: [ArtifactFile])]]
+    var inputs: [String: [WiredArtifact]]
     var outputs: [String: [ArtifactFile]] = [:]
     var manifests: [TaskManifest] = []
     /// Found on its inputs.

@@ -2,7 +2,7 @@
 enum LedgerCheck {
   /// What does not balance, as a sentence; nil if all is well.
   static func problem(
-    _ manifest: NodeManifest, inputs: [String: [(stage: String, files: [ArtifactFile])]],
+    _ manifest: NodeManifest, inputs: [String: [WiredArtifact]],
     _ description: StageDescription
   ) -> String? {
     let ledger = manifest.ledger

@@ -67,12 +67,12 @@ struct NodePreparation: Sendable {
     return shared
   }
 
-  private func inputs() -> [String: [(stage: String, files: [ArtifactFile])]] {
-    var out: [String: [(stage: String, files: [ArtifactFile])]] = [:]
+  private func inputs() -> [String: [WiredArtifact]] {
+    var out: [String: [WiredArtifact]] = [:]
     for edge in graphNode.edges {
       let source = planner.graph.nodes[edge.source].name
       let files = store.artifacts.files(manifests[edge.source]!, port: edge.output)
-      out[edge.input, default: []].append((source, files))
+      out[edge.input, default: []].append(WiredArtifact(stage: source, port: edge.output, files: files))
     }
     return out
   }

@@ -2,8 +2,8 @@ import ShardKit
 
 /// The planning context of one node: what is wired to it, what its phases have written, how files are digested.
 public struct NodeContext: PlanningContext {
-  /// By input port: each wired artifact with its stage's name.
-  public var inputs: [String: [(stage: String, files: [ArtifactFile])]]
+  /// By input port: each wired artifact.
+  public var inputs: [String: [WiredArtifact]]
   /// By output port, in the order of phases and tasks.
   public var outputs: [String: [ArtifactFile]] = [:]
   /// Folder of the pipeline document, which relative paths start from.
@@ -11,7 +11,7 @@ public struct NodeContext: PlanningContext {
   let digest: (String) throws -> Digest
 
   public init(
-    inputs: [String: [(stage: String, files: [ArtifactFile])]], base: String,
+    inputs: [String: [WiredArtifact]], base: String,
     digest: @escaping (String) throws -> Digest = { try Digester.digest(file: $0) }
   ) {
     self.inputs = inputs
@@ -19,7 +19,7 @@ public struct NodeContext: PlanningContext {
     self.digest = digest
   }
 
-  public func artifacts<K>(_ input: Input<K>) -> [(stage: String, files: [ArtifactFile])] {
+  public func artifacts<K>(_ input: Input<K>) -> [WiredArtifact] {
     inputs[input.port.name] ?? []
   }
 

@@ -109,12 +109,26 @@ public struct ArtifactFile: Equatable, Sendable {
   public var contentBytes: Int64 { textBytes > 0 ? textBytes : bytes }
 }
 
+/// An output that is wired to an input.
+public struct WiredArtifact: Sendable {
+  /// The upstream stage's name.
+  public var stage: String
+  public var port: String
+  public var files: [ArtifactFile]
+
+  public init(stage: String, port: String, files: [ArtifactFile]) {
+    self.stage = stage
+    self.port = port
+    self.files = files
+  }
+}
+
 /// What `Stage.tasks` may look at.
 public protocol PlanningContext {
   /// The files of everything wired to an input, in the order written.
   func files<K>(_ input: Input<K>) -> [ArtifactFile]
-  /// The same, one list a wired artifact, with the upstream stage's name.
-  func artifacts<K>(_ input: Input<K>) -> [(stage: String, files: [ArtifactFile])]
+  /// The same, one list a wired artifact.
+  func artifacts<K>(_ input: Input<K>) -> [WiredArtifact]
   /// Files written to an output by the phases that have finished.
   func files<K>(_ output: Output<K>) -> [ArtifactFile]
   /// The files that an option names.

@@ -11,6 +11,8 @@ public struct HTTPDownload: Stage {
   public struct Options: NetworkOptions {
     public var urls: [String] = []
     public var lists = InputFiles()
+    public var root = ""
+    public var maximumFiles = 0
     public var asOf = ""
     public var tokenVariable = ""
     public var maximumBytes = ByteCount.gibibytes(1024)
@@ -28,7 +30,16 @@ public struct HTTPDownload: Stage {
           "urls", \Self.urls,
           "What to fetch: a URL, then, where known, its digest (sha256:…, sha1:… or md5:…), its number of bytes and the "
             + "name to give it, each parted by a space."),
-        OptionField("lists", \Self.lists, "Files with such lines, one a file; # begins a comment."),
+        OptionField(
+          "lists", \Self.lists,
+          "Files with such lines, one a file, plain or compressed; # at the beginning or behind a space begins a comment."
+        ),
+        OptionField(
+          "root", \Self.root,
+          "The URL that lines without one of their own are below: https://data.commoncrawl.org for a wet.paths.gz."),
+        OptionField(
+          "maximumFiles", \Self.maximumFiles, "Fetches so many files, the first ones; 0 fetches all.",
+          in: 0...10_000_000),
         OptionField("asOf", \Self.asOf, "Another word here fetches everything again."),
         OptionField(
           "tokenVariable", \Self.tokenVariable,
@@ -44,7 +55,9 @@ public struct HTTPDownload: Stage {
   public static let name = "http.download"
   public static let revision = 1
   public static let summary = "Fetches files by their URLs and checks their digests."
+  static let lists = Input<Files>("lists", "Lists that another stage fetched.", required: false, many: true)
   static let files = Output<Files>("files", "The files.")
+  public static let inputs = [lists.port]
   public static let outputs = [files.port]
 
   private let options: Options
@@ -57,39 +70,26 @@ public struct HTTPDownload: Stage {
   }
 
   public func validate() throws {
-    for line in options.urls { _ = try DownloadLine(line, in: "urls") }
+    for line in options.urls { _ = try DownloadLine(line, below: options.root, in: "urls") }
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    guard !options.urls.isEmpty || !options.lists.isEmpty else {
-      throw StageError(.options, "urls", "there is nothing to fetch", hint: "Set \"urls\" or \"lists\".")
+    let lists = context.files(Self.lists) + (options.lists.isEmpty ? [] : try context.files(options.lists))
+    let most = options.maximumFiles > 0 ? options.maximumFiles : .max
+    let lines = try DownloadList.read(options.urls, lists, below: options.root, maximumLines: most)
+    guard !lines.isEmpty else {
+      throw StageError(
+        .options, "urls", "there is nothing to fetch", hint: "Set \"urls\" or \"lists\", or wire lists.")
     }
-    var lines = options.urls.map { (text: $0, place: "urls") }
-    if !options.lists.isEmpty {
-      for list in try context.files(options.lists) {
-        let text = String(decoding: try FileSystem.read(list.path, limit: 64 << 20), as: UTF8.self)
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-          let content = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-          if !content.isEmpty { lines.append((content, "\(list.path), line \(number + 1)")) }
-        }
-      }
-    }
-    var places: [String: String] = [:]
-    return try lines.enumerated().map { number, line in
-      let download = try DownloadLine(line.text, in: line.place)
-      if let other = places.updateValue(line.place, forKey: download.name) {
-        throw StageError(
-          .options, line.place, "two files would be called '\(download.name)'; the other stands in \(other)",
-          hint: "Write another name behind the URL.")
-      }
-      return TaskPlan(
-        key: TaskPlan.padded(number), note: "\(options.asOf) \(line.text)", memoryBytes: 8 << 20)
+    return lines.enumerated().map { number, line in
+      TaskPlan(key: TaskPlan.padded(number), note: "\(options.asOf) \(line)", memoryBytes: 8 << 20)
     }
   }
 
   public func run(_ workspace: Workspace) throws {
     let note = workspace.task.note
-    let line = try DownloadLine(String(note[note.index(after: note.firstIndex(of: " ")!)...]), in: "urls")
+    let line = try DownloadLine(
+      String(note[note.index(after: note.firstIndex(of: " ")!)...]), below: options.root, in: "urls")
     try networked(workspace) {
       var request = HTTPRequest(.get, line.url)
       request.maximumBytes = options.maximumBytes.bytes
@@ -107,44 +107,6 @@ public struct HTTPDownload: Stage {
         hint: "Set it to the token, or leave the option out.")
     }
     return value
-  }
-}
-
-/// A line of `http.download`: `URL [DIGEST…] [BYTES] [NAME]`.
-struct DownloadLine {
-  var url: WebURL
-  var expectation = DownloadExpectation()
-  var name: String
-
-  init(_ line: String, in place: String) throws {
-    var words = line.split(separator: " ").map(String.init)
-    guard !words.isEmpty else { throw StageError(.options, place, "a line is empty") }
-    do throws(NetError) { url = try WebURL(words.removeFirst()) } catch {
-      throw StageError(.options, place, error.message, hint: error.hint)
-    }
-    guard !url.holdsSecret else {
-      throw StageError(
-        .options, place, "\(url) holds a password, a token or a signature, which would be stored with the run",
-        hint: "Use \"tokenVariable\".")
-    }
-    let path = url.target.prefix { $0 != "?" }
-    name = path.split(separator: "/").last.map(String.init) ?? ""
-    for word in words {
-      if let checksum = Checksum(word) {
-        expectation.checksums.append(checksum)
-      } else if let bytes = Int64(word), bytes >= 0 {
-        expectation.bytes = bytes
-      } else {
-        guard word.firstRange(of: ":") == nil else {
-          throw StageError(
-            .options, place, "'\(word)' is no digest", hint: "Write sha256:, sha1: or md5: and its hexadecimal digits.")
-        }
-        name = word
-      }
-    }
-    guard ArchivePath.isSafe(name), !name.hasPrefix("."), !name.hasSuffix("/") else {
-      throw StageError(.options, place, "'\(name)' is no name for a file", hint: "Write a name behind \(url).")
-    }
   }
 }
 

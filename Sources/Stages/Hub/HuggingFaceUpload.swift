@@ -11,20 +11,13 @@ import ShardKit
 ///
 /// Files that are in the repository and not in the artifacts stay. The Hub's API: https://huggingface.co/docs/hub/api
 public struct HuggingFaceUpload: Stage {
-  public enum Layout: String, CaseIterable, OptionChoice {
-    /// One artifact at the root, several in folders named after their stages.
-    case automatic
-    case folders
-    case flat
-  }
-
   public struct Options: HubOptions {
     public var repository = ""
     public var kind = HubRepository.Kind.model
     public var revision = "main"
     public var `private` = true
     public var message = "Upload by pipeline"
-    public var layout = Layout.automatic
+    public var layout = UploadLayout.automatic
     public var folder = ""
     public var card = true
     public var dryRun = false
@@ -45,10 +38,7 @@ public struct HuggingFaceUpload: Stage {
         OptionField(
           "private", \Self.private, "Makes a new repository private; one that is there stays as it is."),
         OptionField("message", \Self.message, "The commit's message."),
-        OptionField(
-          "layout", \Self.layout,
-          "Where files go: each artifact in a folder named after its stage, all of them flat, or automatic: folders "
-            + "where there are several artifacts."),
+        UploadLayout.field(\Self.layout),
         OptionField(
           "folder", \Self.folder, "The folder of the repository that all of it goes into; empty for its root."),
         OptionField(

@@ -15,21 +15,20 @@ struct UploadFiles {
   static let maximumFiles = 25_000
 
   init(
-    _ artifacts: [(stage: String, files: [ArtifactFile])], _ options: HuggingFaceUpload.Options
+    _ artifacts: [WiredArtifact], _ options: HuggingFaceUpload.Options
   ) throws {
-    let isFlat = options.layout == .flat || options.layout == .automatic && artifacts.count == 1
     var places: [String: (file: ArtifactFile, stage: String)] = [:]
-    for (stage, files) in artifacts {
-      let parts = [options.folder, isFlat ? "" : stage].filter { !$0.isEmpty }
-      for file in files {
-        let path = (parts + [file.name]).joined(separator: "/")
+    for (artifact, folder) in zip(artifacts, options.layout.folders(for: artifacts)) {
+      for file in artifact.files {
+        let path = [options.folder, folder, file.name].filter { !$0.isEmpty }.joined(separator: "/")
         guard HubRepository.isPath(path) else {
-          throw StageError(.input, stage, "'\(path)' is no path that a repository can hold")
+          throw StageError(.input, artifact.stage, "'\(path)' is no path that a repository can hold")
         }
-        if let other = places.updateValue((file, stage), forKey: path), other.file.digest != file.digest {
+        if let other = places.updateValue((file, artifact.stage), forKey: path), other.file.digest != file.digest {
           throw StageError(
-            .options, "layout", "two files would be \(path): one of '\(other.stage)' and one of '\(stage)'",
-            hint: isFlat ? "Set \"layout\" to folders." : "Upload them with two stages and another \"folder\".")
+            .options, "layout", "two files would be \(path): one of '\(other.stage)' and one of '\(artifact.stage)'",
+            hint: folder.isEmpty
+              ? "Set \"layout\" to folders." : "Upload them with two stages and another \"folder\".")
         }
       }
     }

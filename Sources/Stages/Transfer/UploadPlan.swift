@@ -1,14 +1,6 @@
 import PipelineKit
 import ShardKit
 
-/// Where files of several stages are put.
-public enum UploadLayout: String, CaseIterable, OptionChoice {
-  /// Flat for one artifact, else by stage.
-  case automatic
-  case flat
-  case stages
-}
-
 /// What becomes of a file that is there with another content.
 public enum ExistingFiles: String, CaseIterable, OptionChoice { case replace, refuse }
 
@@ -26,10 +18,7 @@ extension UploadOptions {
   static func uploadFields(to: String) -> [OptionField<Self>] {
     [
       OptionField("to", \Self.to, to, required: true),
-      OptionField(
-        "layout", \Self.layout,
-        "Puts the files right there (flat) or each artifact's in a folder with its stage's name (stages); automatic "
-          + "means flat for a single artifact."),
+      UploadLayout.field(\Self.layout),
       OptionField(
         "last", \Self.last,
         "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set."
@@ -54,19 +43,18 @@ struct UploadPlan {
   private(set) var first: [Item] = []
   private(set) var last: [Item] = []
 
-  init(_ artifacts: [(stage: String, files: [ArtifactFile])], _ options: some UploadOptions) throws {
-    let byStage = options.layout == .automatic ? artifacts.count > 1 : options.layout == .stages
+  init(_ artifacts: [WiredArtifact], _ options: some UploadOptions) throws {
     var stages: [String: String] = [:]
-    for (stage, files) in artifacts {
-      for file in files {
-        let name = byStage ? "\(stage)/\(file.name)" : file.name
+    for (artifact, folder) in zip(artifacts, options.layout.folders(for: artifacts)) {
+      for file in artifact.files {
+        let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
         guard ArchivePath.isSafe(name), !name.split(separator: "/").contains(".") else {
           throw StageError(.input, file.name, "its name would lead out of the destination")
         }
-        if let other = stages.updateValue(stage, forKey: name) {
+        if let other = stages.updateValue(artifact.stage, forKey: name) {
           throw StageError(
-            .options, "layout", "'\(name)' would be written twice, by '\(other)' and by '\(stage)'",
-            hint: "Use \"stages\", or upload them to places of their own.")
+            .options, "layout", "'\(name)' would be written twice, by '\(other)' and by '\(artifact.stage)'",
+            hint: "Use \"folders\", or upload them to places of their own.")
         }
         let item = Item(file: file, name: name)
         if Self.rank(name, options.last) == nil { first.append(item) } else { last.append(item) }

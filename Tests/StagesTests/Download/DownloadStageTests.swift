@@ -37,6 +37,32 @@ import Testing
     #expect(run.warnings["asked-again"] == 1)
   }
 
+  /// As Common Crawl lists its archives: compressed, by paths alone, and fetched by another stage.
+  @Test func listsOfPathsAreTakenAsFarAsWanted() throws {
+    let server = try LocalServer()
+    for name in ["1", "2#b", "3"] { try server.script("/data/\(name.prefix(1))", ["body": .string(name)]) }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let file = try FileSink(folder + "/paths.gz")
+    let sink = try GzipSink(file)
+    try sink.write(Array("# archives\n/data/1\n\ndata/2#b two # remark\ndata/3\n".utf8))
+    try sink.commit()
+    let list = ArtifactFile(
+      path: folder + "/paths.gz", name: "paths.gz", bytes: 0, digest: try Digester.digest(file: folder + "/paths.gz"))
+    func names(_ most: Int) throws -> [String] {
+      let harness = try StageHarness(
+        HTTPDownload.self,
+        options: [
+          "root": .string(server.origin), "maximumFiles": .integer(most), "allowPrivateAddresses": true,
+          "delaySeconds": 0,
+        ])
+      harness.add(files: [list], to: "lists")
+      return try harness.run().files("files").map(\.name)
+    }
+    #expect(try names(2) == ["1", "two"])
+    #expect(try names(0) == ["1", "two", "3"])
+  }
+
   @Test func sentences() throws {
     let server = try LocalServer()
     try server.script("/a", ["body": "one"])

@@ -64,11 +64,11 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     let two = try bench.file("index.json", [2])
     try bench.upload([("train", [one]), ("test", [two])], ["to": "s3://corpus"]).run()
     #expect(try bench.objects().keys.sorted() == ["test/index.json", "train/index.json"])
-    try bench.upload([("train", [one])], ["layout": "stages"]).run()
+    try bench.upload([("train", [one])], ["layout": "folders"]).run()
     #expect(try bench.objects()["set/train/index.json"] != nil)
     #expect(
       bench.sentence { try bench.upload([("train", [one]), ("test", [two])], ["layout": "flat"]).run() }
-        == "layout: 'index.json' would be written twice, by 'train' and by 'test'. Use \"stages\", or upload them to "
+        == "layout: 'index.json' would be written twice, by 'train' and by 'test'. Use \"folders\", or upload them to "
         + "places of their own.")
   }
 
