@@ -80,7 +80,8 @@ final class NetworkPipelineTests {
     try write("archives/1.warc.wet", (1...3).map(conversion).joined())
     for name in ["wetland.xml", "kawa.nxml"] {
       let put = PeerScript.objects.run(
-        bucket.origin, "put", "corpus", "papers/\(name.split(separator: ".")[0]).xml", packagePath("Fixtures/jats/\(name)"),
+        bucket.origin, "put", "corpus", "papers/\(name.split(separator: ".")[0]).xml",
+        packagePath("Fixtures/jats/\(name)"),
         "public-read")
       try #require(put != nil)
     }
@@ -89,7 +90,9 @@ final class NetworkPipelineTests {
   private func writeDump() throws {
     let base = "jawiki-20260120-pages-articles-multistream"
     var sums = ""
-    for (own, name) in [("jawiki-multistream.xml.bz2", ".xml.bz2"), ("jawiki-multistream-index.txt.bz2", "-index.txt.bz2")] {
+    for (own, name) in [
+      ("jawiki-multistream.xml.bz2", ".xml.bz2"), ("jawiki-multistream-index.txt.bz2", "-index.txt.bz2"),
+    ] {
       let bytes = try FileSystem.read(packagePath("Fixtures/wikipedia/\(own)"))
       try write("jawiki/20260120/\(base)\(name)", bytes)
       sums += "\(Checksummer.checksum(bytes, .sha1).hex)  \(base)\(name)\n"
@@ -148,7 +151,9 @@ final class NetworkPipelineTests {
 
   @Test func fromCrawlToUploadAndOn() throws {
     // Killed while works are fetched, and while the bucket fills.
-    for hasCome in [{ try self.site.count() > 20 }, { try self.bucket.sent().contains { $0.path.contains("japanese") } }] {
+    for hasCome in [
+      { try self.site.count() > 20 }, { try self.bucket.sent().contains { $0.path.contains("japanese") } },
+    ] {
       let child = try publish()
       var polls = 0
       while try !hasCome(), polls < 2000 {
@@ -162,7 +167,8 @@ final class NetworkPipelineTests {
     try #require(run.status == 0, "\(run.errors)")
 
     let train = try documents("publish", "split", "train")
-    let sources = Dictionary(grouping: train.map { String(decoding: $0.source, as: UTF8.self) }, by: \.self).mapValues(\.count)
+    let sources = Dictionary(grouping: train.map { String(decoding: $0.source, as: UTF8.self) }, by: \.self).mapValues(
+      \.count)
     #expect(Set(sources.keys) == ["aozora", "diet", "wikipedia", "web", "commoncrawl", "pmc"], "\(sources)")
     try checkUploads(train: train.count)
     for secret in [Self.token, ObjectStore.secretKey] {
@@ -205,7 +211,9 @@ final class NetworkPipelineTests {
   /// The shards' documents from the bucket, an LLM-jp corpus from the Hub and code by its digests, cut into tokens of the
   /// model that was published.
   private func readBack() throws {
-    let records = (0..<4).map { "{\"text\": \"\(prose(300 + $0).replacing("\n", with: ""))\", \"meta\": {\"docId\": \"r\($0)\"}}\n" }
+    let records = (0..<4).map {
+      "{\"text\": \"\(prose(300 + $0).replacing("\n", with: ""))\", \"meta\": {\"docId\": \"r\($0)\"}}\n"
+    }
     try hub.move("me/llm-jp", [("ja/ja_cc/level0/0000.jsonl", records.joined())])
     let scores = (0..<4).map { "ja/ja_cc/level0/0000.jsonl,\($0),r\($0),0.\($0),10\n" }.joined()
     try FileSystem.write(Array("path,line,docId,score,tokens\n\(scores)".utf8), to: folder + "/quality.csv")
@@ -233,8 +241,10 @@ final class NetworkPipelineTests {
     #expect(try documents("mirrors", "code").count == 2)
     let index = try JSONValue.parse(FileSystem.read(cache + "/index.json")).value
     let shards = try #require(index["shards"]?.array)
-    #expect(!shards.isEmpty && shards.allSatisfy { shard in
-      FileSystem.exists("\(cache)/\(shard["raw_data"]?["basename"]?.string ?? "none")")
-    })
+    #expect(
+      !shards.isEmpty
+        && shards.allSatisfy { shard in
+          FileSystem.exists("\(cache)/\(shard["raw_data"]?["basename"]?.string ?? "none")")
+        })
   }
 }
