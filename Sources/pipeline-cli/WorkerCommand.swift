@@ -25,7 +25,7 @@ struct WorkerCommand: ParsableCommand {
       WorkerLife.begin()
       let run = try TrainingRun(
         TrainingJob(path: job), engine: Engine(), place: ProcessPlace.current(),
-        listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
+        source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
       _ = try run.run()
     }
   }

@@ -124,7 +124,8 @@ final class NetworkPipelineTests {
         ("from", "2026-01-01"), ("until", "2026-01-31"), ("dumps", site.origin),
         ("sitemaps", "[\"\(site.origin)/robots.txt\"]"), ("pages", "[\"\(site.origin)/school/\"]"),
         ("commonCrawl", site.origin), ("archives", "wet.paths"), ("maximumArchives", "1"),
-        ("papers", "s3://corpus/papers/"), ("papersEndpoint", bucket.origin), ("bucket", "s3://corpus/japanese"),
+        ("papers", "s3://corpus/papers"), ("articles", "[\"*.xml\"]"), ("papersEndpoint", bucket.origin),
+        ("bucket", "s3://corpus/japanese"),
         ("bucketEndpoint", bucket.origin), ("vocabulary", "600"), ("layers", "2"), ("hiddenSize", "32"), ("heads", "4"),
         ("intermediateSize", "48"), ("batchSize", "8"), ("microbatchSize", "8"), ("steps", "20"), ("warmupSteps", "2"),
       ])

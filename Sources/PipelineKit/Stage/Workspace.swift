@@ -75,6 +75,9 @@ public final class Workspace {
     (earlier[output.port.name] ?? []).filter { file in task.files.contains { $0.path == file.path } }
   }
 
+  /// Files of earlier phases that say where data lies, and not what it is: they are no part of the task's fingerprint.
+  public func locations<K>(_ output: Output<K>) -> [ArtifactFile] { earlier[output.port.name] ?? [] }
+
   // MARK: Writing
 
   /// Documents for an output, in files named after the task; a new file is begun at `rotateAtBytes` of text.

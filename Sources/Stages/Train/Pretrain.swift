@@ -12,20 +12,30 @@ public struct Pretrain: Stage {
   public static let name = "pretrain"
   public static let revision = 1
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
-  static let tokens = Input<MDS>("tokens", "Token ids, from tokenize.")
+  static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
   static let initial = Input<Checkpoint>(
     "checkpoint", "A model to begin from, such as an earlier phase's.", required: false)
+  static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
+  static let location = Output<Counts>("location", "Where remote tokens lie.", hidden: true)
   static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
   static let metrics = Output<Metrics>("metrics", "training.json and curve.csv: loss, rate and gradient norm by step.")
   static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
   public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port]
-  public static let outputs = [model.port, metrics.port, report.port]
+  public static let outputs = [index.port, location.port, model.port, metrics.port, report.port]
+  public static let phases = ["index", "train"]
+
+  /// What is trained on is known by its index, wherever it lies.
+  public static func options(of phase: String) -> Set<String>? {
+    let places: Set = ["remote", "remoteEndpoint", "asOf"]
+    return phase == "index" ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
+  }
 
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
+    if !options.remote.isEmpty { _ = try RemoteTokens(remote()) }
     func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
       StageError(.options, option, message, hint: hint)
     }
@@ -49,17 +59,27 @@ public struct Pretrain: Stage {
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let tokenizer = try TokenizerInput.files(context)
-    let tokens = context.files(Self.tokens)
+    let wired = context.files(Self.tokens)
+    if phase == "index" {
+      guard wired.isEmpty != options.remote.isEmpty else {
+        throw StageError(
+          .options, "remote", wired.isEmpty ? "there are no tokens" : "there are tokens here and elsewhere",
+          hint: "Wire \"tokens\" or set \"remote\".")
+      }
+      return wired.isEmpty ? [TaskPlan(key: "index", memoryBytes: 64 << 20)] : []
+    }
+    let tokens = wired + context.files(Self.index)
     guard tokens.contains(where: { $0.name == "index.json" }) else {
       throw StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
     }
+    let tokenizer = try TokenizerInput.files(context)
     // Weights, gradients and both moments, and what libtorch itself takes.
     let memory = shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
     return [TaskPlan(key: "train", files: tokenizer + tokens + context.files(Self.initial), memoryBytes: memory)]
   }
 
   public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "index" { return try fetchIndex(workspace) }
     let engine = try TrainingEngine.require()
     let state = try workspace.stateDirectory()
     let job = try job(workspace, engine, state: state)
@@ -69,6 +89,30 @@ public struct Pretrain: Stage {
       job: path, processes: processes(engine), onGPU: job.device == "cuda", errors: "\(state)/errors.log")
     let summary = try crew.train(workspace)
     try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
+  }
+
+  // MARK: Tokens elsewhere
+
+  private static let maximumIndexBytes = 1 << 30
+
+  private func fetchIndex(_ workspace: Workspace) throws {
+    let path = try workspace.temporaryDirectory() + "/index.json"
+    var data = remote()
+    data.allowsPrivateAddresses = options.allowPrivateAddresses
+    try RemoteTokens(data).fetch("index.json", to: path)
+    let text = try FileSystem.read(path, limit: Self.maximumIndexBytes)
+    let index = try MDSIndex(text: text, name: "\(options.remote)/index.json")
+    let bare = index.shards.count { $0.stored.hashes.isEmpty }
+    workspace.warn("no-hash", times: bare, "index.json tells no hash of \(bare) shards: only their sizes are compared")
+    try workspace.write(Self.index, name: "index.json", text)
+    try workspace.write(Self.location, name: "location.json", Array(remote().json.prettyText().utf8))
+  }
+
+  private func remote() -> RemoteData {
+    var data = RemoteData()
+    data.place = options.remote.hasSuffix("/") ? String(options.remote.dropLast()) : options.remote
+    data.endpoint = options.remoteEndpoint
+    return data
   }
 
   // MARK: The job
@@ -97,6 +141,13 @@ public struct Pretrain: Stage {
     job.shape = shape(vocabulary: tokenizer.tokens.count)
     let index = workspace.task.files.first { $0.name == "index.json" }!
     job.data = String(index.path.dropLast("/index.json".count))
+    if let file = workspace.locations(Self.location).first {
+      var remote = try RemoteData(path: file.path)
+      remote.allowsPrivateAddresses = options.allowPrivateAddresses
+      remote.cache = "\(state)/shards"
+      remote.cacheBytes = options.cacheBytes.bytes
+      job.remote = remote
+    }
     job.state = state
     if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
       let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))

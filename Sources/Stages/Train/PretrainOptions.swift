@@ -13,6 +13,11 @@ extension Pretrain {
     public var intermediateSize = 3072
     public var maximumLength = 512
     public var dropout = 0.1
+    public var remote = ""
+    public var remoteEndpoint = ""
+    public var allowPrivateAddresses = false
+    public var asOf = ""
+    public var cacheBytes = ByteCount.gibibytes(64)
     public var sequenceLength = 128
     public var batchSize = 2048
     public var microbatchSize = 256
@@ -41,7 +46,7 @@ extension Pretrain {
     public init() {}
 
     public static let fields =
-      modelFields + batchFields + optimizerFields + dataFields + machineFields + checkpointFields
+      modelFields + batchFields + optimizerFields + dataFields + remoteFields + machineFields + checkpointFields
 
     private static let modelFields: [OptionField<Self>] = [
       OptionField("model", \.model, "The architecture; 'rope-bert' converts to transformers' own nomic_bert."),
@@ -77,6 +82,20 @@ extension Pretrain {
       OptionField("maskProbability", \.maskProbability, "Share of tokens that are to be guessed.", in: 0.01...0.9),
       OptionField("seed", \.seed, "Of weights, shuffling, masks and dropout.", in: 0...1 << 31),
       OptionField("shuffle", \.shuffle, "mosaicml-streaming's shuffle of the data set."),
+    ]
+    private static let remoteFields: [OptionField<Self>] = [
+      OptionField(
+        "remote", \.remote,
+        "Where the tokens lie, instead of an input: s3://bucket/prefix, with keys and region from AWS's variables and "
+          + "files, or a folder of a shared file system, as an absolute path. Shards come when they are near."),
+      OptionField(
+        "remoteEndpoint", \.remoteEndpoint, "The URL of the service; by default AWS_ENDPOINT_URL_S3's or Amazon's own."),
+      OptionField(
+        "allowPrivateAddresses", \.allowPrivateAddresses,
+        "Lets a service on this machine or in private networks be asked.", affectsOutput: false),
+      OptionField("asOf", \.asOf, "Another word here looks at remote's index.json again."),
+      OptionField(
+        "cacheBytes", \.cacheBytes, "What the cache of remote's shards may hold on disk.", affectsOutput: false),
     ]
     private static let machineFields: [OptionField<Self>] = [
       OptionField(

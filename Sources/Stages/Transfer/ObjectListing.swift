@@ -85,7 +85,8 @@ struct ObjectListing {
   func objects(_ client: S3Client, _ control: TaskControl) throws -> [ListedObject] {
     let folder = root.key.isEmpty ? root : root.appending("")
     var objects: [ListedObject] = []
-    try client.list(folder) { entry in
+    let asked = S3Place(bucket: folder.bucket, key: folder.key + Self.commonBeginning(of: options.match))
+    try client.list(asked) { entry in
       try control.check()
       let name = String(decoding: entry.key.utf8.dropFirst(folder.key.utf8.count), as: UTF8.self)
       // Consoles mark a folder by an empty object.
@@ -114,6 +115,16 @@ struct ObjectListing {
     let name = root.key.split(separator: "/").last.map(String.init) ?? root.key
     let entry = S3Entry(key: root.key, bytes: object.bytes, etag: object.etag)
     return matches(name) ? ListedObject(bucket: root.bucket, entry: entry, name: name) : nil
+  }
+
+  /// What every match begins with, so that a bucket of millions is not listed for a few of them.
+  static func commonBeginning(of patterns: [String]) -> String {
+    let beginnings = patterns.map { $0.unicodeScalars.prefix { !"*?[\\".unicodeScalars.contains($0) } }
+    guard var common = beginnings.first else { return "" }
+    for other in beginnings.dropFirst() {
+      common = common.prefix(zip(common, other).prefix { $0 == $1 }.count)
+    }
+    return String(Substring(common))
   }
 
   private func matches(_ name: String) -> Bool {

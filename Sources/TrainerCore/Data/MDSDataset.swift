@@ -35,6 +35,14 @@ public final class MDSDataset: Sendable {
     try self.init(source.name, MDSIndex(path: path), .cache(cache, source), limitBytes: limitBytes)
   }
 
+  /// The same of a data set whose index is here already; the source's own is not looked at.
+  public convenience init(
+    index path: String, source: any ShardSource, cache: String, limitBytes: Int
+  ) throws(ShardError) {
+    try FileSystem.makeDirectory(cache)
+    try self.init(source.name, MDSIndex(path: path), .cache(cache, source), limitBytes: limitBytes)
+  }
+
   private init(_ name: String, _ index: MDSIndex, _ place: ShardPlace, limitBytes: Int) throws(ShardError) {
     guard let first = index.shards.first, index.samples > 0 else {
       throw ShardError(.malformed, name, "the data set has no samples", hint: "Check the stage that wrote it.")

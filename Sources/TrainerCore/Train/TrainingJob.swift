@@ -5,8 +5,9 @@ public struct TrainingJob: Equatable, Sendable {
   /// Over the picture of its curves.
   public var title = "Pretraining"
   public var shape = ModelShape()
-  /// Folder of the token data set.
+  /// Folder of the token data set; of its index.json alone where the shards lie elsewhere.
   public var data = ""
+  public var remote: RemoteData?
   /// A folder with `weights.safetensors` to begin from; nil for weights at random.
   public var initial: String?
   /// Where checkpoints and metrics are kept while training goes on.
@@ -50,6 +51,7 @@ public struct TrainingJob: Equatable, Sendable {
     var plain = self
     plain.title = ""
     plain.data = ""
+    plain.remote = nil
     plain.state = ""
     plain.initial = nil
     plain.device = ""
@@ -68,6 +70,7 @@ extension TrainingJob {
   public var json: JSONValue {
     [
       "title": .string(title), "shape": shape.json, "data": .string(data),
+      "remote": remote?.json ?? .null,
       "initial": initial.map { .string($0) } ?? .null,
       "state": .string(state), "sequenceLength": .integer(sequenceLength), "batchSize": .integer(batchSize),
       "microbatchSize": .integer(microbatchSize), "steps": .integer(steps),
@@ -106,6 +109,7 @@ extension TrainingJob {
     title = try need(json["title"]?.string, "title")
     shape = try ModelShape(try need(json["shape"], "shape"))
     data = try need(json["data"]?.string, "data")
+    if let elsewhere = json["remote"], elsewhere != .null { remote = try need(RemoteData(elsewhere), "remote") }
     initial = json["initial"]?.string
     state = try need(json["state"]?.string, "state")
     sequenceLength = try integer("sequenceLength")

@@ -28,10 +28,12 @@ public final class TrainingRun {
   private var step: Int { optimizer.step }
 
   /// - Parameters:
+  ///   - source: opens the place of a job's data that lies elsewhere.
   ///   - listen: told what happens, in the first process of each machine.
   ///   - shouldStop: asked after every step; all processes stop when one is to.
   public init(
     _ job: TrainingJob, engine: Engine, place: ProcessPlace = ProcessPlace(),
+    source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) },
     listen: @escaping (TrainingEvent) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false }
   ) throws {
     self.job = job
@@ -51,7 +53,7 @@ public final class TrainingRun {
     let encoder = job.shape.encoder(parameters, recomputesActivations: job.recomputesActivations)
     model = MaskedLanguageModel(encoder, parameters)
     optimizer = try Optimizer(parameters, job.optimizer)
-    batches = try Self.batches(job, place)
+    batches = try Self.batches(job, place, source)
     journal =
       place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
   }
@@ -67,8 +69,18 @@ public final class TrainingRun {
     return .cuda(place.localRank < engine.deviceCount ? place.localRank : 0)
   }
 
-  static func batches(_ job: TrainingJob, _ place: ProcessPlace) throws -> BatchSource {
-    let samples = try TokenSamples([MDSDataset(folder: job.data)])
+  static func batches(
+    _ job: TrainingJob, _ place: ProcessPlace,
+    _ source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) }
+  ) throws -> BatchSource {
+    let data =
+      if let remote = job.remote {
+        try MDSDataset(
+          index: job.data + "/index.json", source: source(remote), cache: remote.cache, limitBytes: remote.cacheBytes)
+      } else {
+        try MDSDataset(folder: job.data)
+      }
+    let samples = try TokenSamples([data])
     let masking = try TokenMasking(
       probability: job.maskProbability, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))

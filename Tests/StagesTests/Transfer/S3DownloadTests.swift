@@ -1,6 +1,6 @@
 import PipelineKit
 import ShardKit
-import Stages
+@testable import Stages
 import TestKit
 import Testing
 
@@ -39,6 +39,22 @@ import Testing
       bench.sentence { try bench.download(["from": "s3://corpus/data", "maximumBytes": 1000]).run() }
         == "s3://corpus/data/a/large.bin: it has 20971520 bytes, the limit is 1000. Raise \"maximumBytes\", or leave it "
         + "out by \"match\".")
+  }
+
+  /// Otherwise ten objects of a bucket of millions cost thousands of questions.
+  @Test func onlyWhatMatchesMayBeginWithIsListed() throws {
+    #expect(ObjectListing.commonBeginning(of: []) == "")
+    #expect(ObjectListing.commonBeginning(of: ["PMC100*.xml", "PMC1?", "PMC1[0]"]) == "PMC1")
+    #expect(ObjectListing.commonBeginning(of: ["日*", "月*"]) == "")
+    let bench = try TransferWorkbench()
+    for key in ["data/a1", "data/a2", "data/b1"] { try put(bench, key, [1]) }
+    try bench.store.forget()
+    let run = try bench.download(["from": "s3://corpus/data", "match": .strings(["a*"])]).run()
+    #expect(run.files("files").map(\.name) == ["a1", "a2"])
+    #expect(
+      try bench.store.requests().contains {
+        $0.query.contains("prefix=data%2Fa&") || $0.query.hasSuffix("prefix=data%2Fa")
+      })
   }
 
   @Test func keysThatMakeNoFileAreNamed() throws {

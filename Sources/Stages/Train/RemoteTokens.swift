@@ -1,0 +1,64 @@
+import NetKit
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// A token data set in a bucket or in a folder of another file system, from which training reads through a cache.
+public struct RemoteTokens: ShardSource {
+  /// What a bucket is asked with; keys, region and profile come from the environment.
+  private struct Access: S3Options {
+    var endpoint = ""
+    var region = ""
+    var profile = ""
+    var addressing = S3Endpoint.Addressing.automatic
+    var anonymous = false
+    var contact = ""
+    var delaySeconds = 0.0
+    var bytesPerSecond = ByteCount(0)
+    var attempts = 8
+    var allowPrivateAddresses = false
+    static let fields = s3Fields
+  }
+
+  private enum Place {
+    case folder(FolderSource)
+    case bucket(S3Place, S3Access, HTTPClient.Options, Politeness)
+  }
+
+  public let name: String
+  private let place: Place
+
+  public init(_ data: RemoteData) throws {
+    name = data.place
+    guard data.place.hasPrefix("s3://") else {
+      guard data.place.hasPrefix("/") else {
+        throw StageError(
+          .options, "remote", "'\(data.place)' is neither s3://bucket/prefix nor an absolute path")
+      }
+      place = .folder(FolderSource(data.place))
+      return
+    }
+    var access = Access()
+    access.endpoint = data.endpoint
+    access.allowPrivateAddresses = data.allowsPrivateAddresses
+    let bucket = try access.place(data.place, option: "remote")
+    var options = HTTPClient.Options()
+    options.allowsSpecialAddresses = data.allowsPrivateAddresses
+    options.retrying.attempts = access.attempts
+    do throws(NetError) {
+      place = .bucket(bucket, try access.access(), options, access.politeness(requestsAtOnce: 64))
+    } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }
+  }
+
+  /// A connection a file: several threads and processes ask.
+  public func fetch(_ basename: String, to path: String) throws(ShardError) {
+    switch place {
+    case .folder(let source): try source.fetch(basename, to: path)
+    case .bucket(let root, let access, let options, let politeness):
+      do throws(NetError) {
+        let client = S3Client(try HTTPClient(options, politeness: politeness), access)
+        _ = try client.download(root.appending(basename), to: path)
+      } catch { throw ShardError(.io, error.subject, error.message, hint: error.hint) }
+    }
+  }
+}
