@@ -20,6 +20,26 @@ import Testing
     #expect(try bench.server.questions().count == 3, "robots.txt is asked once")
   }
 
+  /// A link service or a moved page leads where another site's owner may not want us.
+  @Test func theRulesOfWhereARedirectLeadsCount() throws {
+    let bench = try CrawlWorkbench()
+    let other = try LocalServer()
+    try other.script("/robots.txt", ["body": "User-agent: *\nDisallow: /private/\n"])
+    try other.script("/open", ["body": "open"])
+    for name in ["open", "private/page"] {
+      try bench.server.script(
+        "/to/\(name)", ["status": 302, "headers": ["Location": .string("\(other.origin)/\(name)")]])
+    }
+    let crawl = try bench.crawl()
+    #expect(try crawl.content(crawl.visit(bench.client.url("/to/open"), kind: "k")).text == "open")
+    let visit = try crawl.visit(bench.client.url("/to/private/page"), kind: "k")
+    #expect(visit.state == .refused)
+    #expect(
+      visit.failure?.replacing(other.origin, with: "http://other")
+        == "it leads to http://other/private/page: its site's robots.txt does not allow it")
+    #expect(try other.questions().map(\.path) == ["/robots.txt", "/open"])
+  }
+
   @Test func aLaterPassAsksConditionally() throws {
     let bench = try CrawlWorkbench()
     let page: JSONValue = ["body": "one", "etag": "\"1\""]

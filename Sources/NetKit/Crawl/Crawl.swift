@@ -66,13 +66,25 @@ public final class Crawl {
       return try noted(visit)
     }
     guard try robots.rules(for: url).allows(url.target) else {
-      visit.state = .refused
-      visit.failure = "its site's robots.txt does not allow it"
-      visit.checkedIn = pass
-      visit.version = version
-      return try noted(visit)
+      return try refused(visit, version, "its site's robots.txt does not allow it")
     }
     return try ask(url, visit, version: version, maximumBytes)
+  }
+
+  private func refused(_ visit: Visit, _ version: String?, _ reason: String) throws(NetError) -> Visit {
+    var visit = visit
+    visit.state = .refused
+    visit.failure = reason
+    visit.checkedIn = pass
+    visit.version = version
+    return try noted(visit)
+  }
+
+  /// A page of one site may lead to one of another, whose rules count then.
+  private func checkRobots(_ url: WebURL) throws(NetError) {
+    guard try robots.rules(for: url).allows(url.target) else {
+      throw NetError(.robots, url.shown, "its site's robots.txt does not allow it")
+    }
   }
 
   private func noted(_ visit: Visit) throws(NetError) -> Visit {
@@ -88,7 +100,10 @@ public final class Crawl {
     if known.digest != nil && known.state != .failed { request.unlessStill(known.validators) }
     asked += 1
     let response: HTTPResponse
-    do throws(NetError) { response = try client.send(request) } catch {
+    do throws(NetError) { response = try client.send(request, checking: checkRobots) } catch {
+      guard error.code != .robots || error.mayPass else {
+        return try refused(known, version, "it leads to \(error.subject): \(error.message)")
+      }
       return try failed(known, error)
     }
     failuresInARow = 0

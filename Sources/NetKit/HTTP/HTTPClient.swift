@@ -65,11 +65,13 @@ public final class HTTPClient {
 
   /// The answer to a question, after redirects and retries. Any status is an answer but those that say "later": when
   /// these do not end, they are an error.
+  /// - Parameter check: looks at the address that a redirect leads to, before it is asked.
   public func send(
-    _ request: HTTPRequest, to receiver: (any ResponseReceiver)? = nil
+    _ request: HTTPRequest, to receiver: (any ResponseReceiver)? = nil,
+    checking check: (WebURL) throws(NetError) -> Void = { _ throws(NetError) in }
   ) throws(NetError) -> HTTPResponse {
     try retrying(request.isRepeatable ? options.retrying : .never) { () throws(NetError) in
-      try follow(request, to: receiver)
+      try follow(request, to: receiver, checking: check)
     }
   }
 
@@ -100,7 +102,10 @@ public final class HTTPClient {
   }
 
   /// One attempt: the question, and where redirects lead.
-  func follow(_ request: HTTPRequest, to receiver: (any ResponseReceiver)?) throws(NetError) -> HTTPResponse {
+  func follow(
+    _ request: HTTPRequest, to receiver: (any ResponseReceiver)?,
+    checking check: (WebURL) throws(NetError) -> Void = { _ throws(NetError) in }
+  ) throws(NetError) -> HTTPResponse {
     var request = request
     var redirects = 0
     while true {
@@ -118,6 +123,7 @@ public final class HTTPClient {
         throw error
       }
       try redirect(&request, location, status: response.status)
+      try check(request.url)
     }
   }
 
