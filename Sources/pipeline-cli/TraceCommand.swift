@@ -63,7 +63,8 @@ struct TraceCommand: ParsableCommand {
 
   static func lines(_ trace: DocumentTrace, _ style: Style) -> [String] {
     var lines = [style.bold(trace.id)]
-    let shown = trace.steps.filter { $0.hasInputs || $0.absence != .notSeen }
+    func isElsewhere(_ step: DocumentTrace.Step) -> Bool { !step.readsDocuments && step.absence == .notSeen }
+    let shown = trace.steps.filter { !isElsewhere($0) && $0.absence != .notReached }
     let width = shown.map { displayWidth($0.stage) }.max() ?? 0
     for step in shown {
       let name = "  " + step.stage + String(repeating: " ", count: width - displayWidth(step.stage)) + "  "
@@ -71,8 +72,11 @@ struct TraceCommand: ParsableCommand {
         lines.append((number == 0 ? name : String(repeating: " ", count: displayWidth(name))) + text)
       }
     }
-    let others = trace.steps.filter { !$0.hasInputs && $0.absence == .notSeen }.map(\.stage)
-    if !others.isEmpty { lines.append(style.dim("  not in: \(others.joined(separator: ", "))")) }
+    for (title, steps) in [
+      ("not reached", trace.steps.filter { $0.absence == .notReached }), ("not in", trace.steps.filter(isElsewhere)),
+    ] where !steps.isEmpty {
+      lines.append(style.dim("  \(title): \(steps.map(\.stage).joined(separator: ", "))"))
+    }
     return lines
   }
 

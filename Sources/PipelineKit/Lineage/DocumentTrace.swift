@@ -48,8 +48,8 @@ public struct DocumentTrace: Sendable {
     public var drops: [Drop]
     /// Set when there are neither places nor drops.
     public var absence: Absence?
-    /// True if the stage has an input.
-    public var hasInputs: Bool
+    /// Whether documents are wired to it.
+    public var readsDocuments: Bool
   }
 
   public var id: String
@@ -73,7 +73,7 @@ extension DocumentTrace {
       let node = graph.nodes[index]
       var step = Step(
         stage: node.name, use: node.description.name, places: [], drops: [], absence: .notRun,
-        hasInputs: !node.description.inputs.isEmpty)
+        readsDocuments: node.readsDocuments)
       if let manifest = try store.newestSealed(stage: node.name, pipeline: graph.document.name)?.manifest {
         mayRepeat = mayRepeat || !manifest.ledger.repeated.isEmpty
         let reading = TraceReading(
@@ -91,8 +91,16 @@ extension DocumentTrace {
     let merged = manifest.ledger.merged.keys.sorted()
     if node.edges.isEmpty { return .notSeen }
     guard isReached else { return .notReached }
-    if manifest.ledger.consumed.documents > 0 { return .consumed }
+    let writes = node.description.outputs.contains { !$0.isHidden && ($0.kind == .documents || $0.kind == .mds) }
+    if manifest.ledger.consumed.documents > 0 || !writes { return .consumed }
     return merged.isEmpty ? .notSeen : .merged(merged)
+  }
+}
+
+extension Graph.Node {
+  /// Whether documents are wired to it; files that a source reads are none yet.
+  fileprivate var readsDocuments: Bool {
+    edges.contains { edge in description.inputs.contains { $0.name == edge.input && $0.kind == .documents } }
   }
 }
 
