@@ -50,7 +50,7 @@ import Testing
     #expect(kept.out.contains("clean   kept: line 3 of documents/00000.jsonl.zst, 90 bytes of text\n"))
     #expect(kept.out.contains("shards  kept: sample 2 of mds/shard.00000.mds, 90 bytes of text\n"))
     let dropped = try bench.run("trace", "corpus.json", "f0/1")
-    #expect(dropped.out.contains("clean   dropped: too-short: 6 against 20\n"))
+    #expect(dropped.out.contains("clean  dropped: too-short: 6 against 20\n"))
     #expect(dropped.out.contains("  not reached: shards\n"))
     let unknown = try bench.run("trace", "f9/9")
     #expect(unknown.status == 2)
