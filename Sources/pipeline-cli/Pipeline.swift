@@ -26,6 +26,7 @@ struct Pipeline: ParsableCommand {
         2    the document or the arguments are wrong
         130  interrupted
       """,
+    version: "\(Product.name) \(Product.version)",
     groupedSubcommands: [
       CommandGroup(name: "Running", subcommands: [RunCommand.self, PlanCommand.self, InitCommand.self]),
       CommandGroup(

@@ -35,7 +35,7 @@ public final class HTTPClient {
   var clock: any NetClock { politeness.clock }
 
   /// The product's name towards servers.
-  public static let product = "pipeline/0.1"
+  public static let product = "\(Product.name)/\(Product.version)"
 
   public init(
     _ options: Options = Options(),

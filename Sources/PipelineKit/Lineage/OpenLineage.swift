@@ -8,7 +8,7 @@ import ShardKit
 /// name, so that printing the events again gives the same ones. What a stage dropped stands in a facet of our own.
 /// Specification: https://openlineage.io/spec/2-0-2/OpenLineage.json
 public struct OpenLineage: Sendable {
-  private static let producer = "urn:pipeline:0.1"
+  private static let producer = "urn:\(Product.name):\(Product.version)"
   private static let namespace = "pipeline"
 
   /// In the order of their times.
@@ -74,7 +74,8 @@ public struct OpenLineage: Sendable {
     _ type: String, _ at: Int, run: String, _ facets: [JSONMember] = [], job: String, kind: String,
     inputs: [JSONValue] = [], outputs: [JSONValue] = []
   ) -> Timed {
-    let engine = Self.facet("1-1-1", "ProcessingEngineRunFacet", ["version": "0.1", "name": "pipeline"])
+    let engine = Self.facet(
+      "1-1-1", "ProcessingEngineRunFacet", ["version": .string(Product.version), "name": .string(Product.name)])
     let jobType = Self.facet(
       "2-0-3", "JobTypeJobFacet",
       ["processingType": "BATCH", "integration": "PIPELINE", "jobType": .string(kind)])
