@@ -131,6 +131,17 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "",
     #expect(FakeLog.all == ["filter/00001"])
   }
 
+  @Test func crawlsLeaveTheProcessorsToOthers() throws {
+    let text = """
+      { "format": 1, "name": "p", "stages": {
+        "a": { "use": "fake.crawl", "options": { "tasks": 3 } }, "b": { "use": "fake.crawl" },
+        "source": { "use": "fake.source", "options": { "files": "data" } } } }
+      """
+    let (outcome, events) = try FakePipeline(text, texts: [["x"]]).run()
+    #expect(
+      outcome == .done, "\(events.compactMap { if case .stageFailed(_, let message) = $0 { message } else { nil } })")
+  }
+
   @Test func aFailureStopsWhatDependsOnItAndKeepsWhatIsDone() throws {
     let pipeline = try FakePipeline(document(), texts: [["a"], ["FAIL"]])
     let (outcome, events) = try pipeline.run { $0.jobs = 1 }

@@ -61,6 +61,36 @@ private func diamond() throws -> Graph {
     #expect(s.next(now: 0) == .task(node: a, phase: 0, task: 2))
   }
 
+  /// A crawl of days must not keep a processor from the other stages, nor fill the memory with its tasks.
+  @Test func tasksThatWaitForServersTakeNoPlace() throws {
+    let text = """
+      { "format": 1, "name": "crawl", "stages": {
+        "c": { "use": "fake.crawl", "options": { "tasks": 9 } }, "d": { "use": "fake.crawl" },
+        "s": { "use": "fake.source", "options": { "files": "x" } } } }
+      """
+    let graph = try Graph(try PipelineDocument.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
+    let (c, d, s) = (graph.index(of: "c")!, graph.index(of: "d")!, graph.index(of: "s")!)
+    func handedOut(jobs: Int) -> [Schedule.Job] {
+      var schedule = Schedule(graph: graph, selected: [c, d, s], jobs: jobs, memoryBytes: 1000, keepGoing: false)
+      let memory = [c: 9, s: 4, d: 1].mapValues { [Int](repeating: 1, count: $0) }
+      var tasks: [Schedule.Job] = []
+      while let job = schedule.next(now: 0) {
+        if case .prepare(let node, _) = job {
+          _ = schedule.prepared(node, phase: 0, memory: memory[node]!, kept: [])
+        } else {
+          tasks.append(job)
+        }
+      }
+      return tasks
+    }
+    func count(_ node: Int, _ jobs: [Schedule.Job]) -> Int {
+      jobs.count { if case .task(node, _, _) = $0 { true } else { false } }
+    }
+    let beside = handedOut(jobs: 2)
+    #expect(count(c, beside) == Schedule.mostWaitingOfAStage && count(d, beside) == 1 && count(s, beside) == 2)
+    #expect(handedOut(jobs: 1).count == 1, "one job is one after another")
+  }
+
   @Test func memoryBoundsWhatRunsButALargeTaskRunsAlone() {
     var s = schedule(memory: 100)
     _ = s.next(now: 0)

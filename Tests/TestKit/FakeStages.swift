@@ -146,6 +146,39 @@ public struct FakeSum: Stage {
   }
 }
 
+/// Waits, as for a server, until a fake source has run: for ever, where nothing else may run beside it.
+public struct FakeCrawl: Stage {
+  public struct Options: StageOptions {
+    public var tasks = 1
+    public init() {}
+    public static let fields = [OptionField("tasks", \Self.tasks, "How many.", in: 1...100)]
+  }
+
+  public static let name = "fake.crawl"
+  public static let revision = 1
+  public static let summary = "Waits."
+  static let out = Output<Files>("files", "A file a task.")
+  public static let outputs = [out.port]
+  public static let waitingPhases = Set(phases)
+  let options: Options
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+    (0..<options.tasks).map { TaskPlan(key: TaskPlan.padded($0)) }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    for _ in 0..<2000 where !FakeLog.all.contains(where: { $0.hasPrefix("source/") }) {
+      try workspace.control.check()
+      usleep(5000)
+    }
+    guard FakeLog.all.contains(where: { $0.hasPrefix("source/") }) else {
+      throw StageError(.check, workspace.task.key, "nothing ran beside it")
+    }
+    try workspace.write(Self.out, name: workspace.task.key, Array("done".utf8))
+  }
+}
+
 /// Which fake tasks ran in this process since the last reset.
 public enum FakeLog {
   nonisolated(unsafe) private static var entries: [String] = []
@@ -166,6 +199,7 @@ public enum FakeLog {
 extension StageRegistry {
   public static let fake = StageRegistry([
     StageDescription(FakeSource.self), StageDescription(FakeFilter.self), StageDescription(FakeSum.self),
+    StageDescription(FakeCrawl.self),
   ])
 }
 

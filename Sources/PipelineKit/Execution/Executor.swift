@@ -78,7 +78,7 @@ final class Executor {
     schedule = Schedule(
       graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
       keepGoing: limits.keepGoing)
-    pool = WorkerPool(threads: limits.jobs)
+    pool = WorkerPool(threads: limits.jobs + Schedule.mostWaiting)
   }
 
   func execute() throws -> RunOutcome {

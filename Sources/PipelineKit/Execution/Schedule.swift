@@ -21,7 +21,13 @@ struct Schedule {
     var delayed: [(task: Int, notBefore: Int)] = []
     var open = 0
     var memory: [Int] = []
+    /// Of its running tasks, those that wait for servers.
+    var waiting = 0
   }
+
+  /// Tasks that wait for servers run besides `jobs`: so many at once, and of one stage.
+  static let mostWaiting = 16
+  static let mostWaitingOfAStage = 4
 
   private let graph: Graph
   private let readers: [[Int]]
@@ -29,7 +35,9 @@ struct Schedule {
   private let memoryBytes: Int
   private let keepGoing: Bool
   private var nodes: [Node]
+  /// Jobs that take a processor.
   private var running = 0
+  private var waiting = 0
   private var memoryInUse = 0
   /// Set by a failure without `keepGoing`, or by an interruption: nothing new is handed out.
   private(set) var isStopping = false
@@ -49,7 +57,7 @@ struct Schedule {
   }
 
   func state(of node: Int) -> State { nodes[node].state }
-  var isIdle: Bool { running == 0 }
+  var isIdle: Bool { running == 0 && waiting == 0 }
   /// True when nothing runs and nothing can be handed out any more.
   var isFinished: Bool {
     guard isIdle else { return false }
@@ -66,10 +74,11 @@ struct Schedule {
   /// The next job that fits, in the order of the graph; nil if there is none now.
   /// - Parameter now: monotonic nanoseconds, for retries that wait.
   mutating func next(now: Int) -> Job? {
-    guard !isStopping, running < jobs else { return nil }
+    guard !isStopping else { return nil }
     for index in graph.order {
       switch nodes[index].state {
-      case .waiting where nodes[index].unmet == 0:
+      // What is soon to wait for a server need not wait for a processor first.
+      case .waiting where nodes[index].unmet == 0 && (running < jobs || waits(index, phase: 0)):
         nodes[index].state = .preparing
         running += 1
         return .prepare(node: index, phase: 0)
@@ -77,7 +86,7 @@ struct Schedule {
         if let i = nodes[index].delayed.firstIndex(where: { $0.notBefore <= now }) {
           nodes[index].queue.append(nodes[index].delayed.remove(at: i).task)
         }
-        guard let task = nodes[index].queue.last, admit(nodes[index].memory[task]) else { continue }
+        guard let task = nodes[index].queue.last, hasRoom(index), admit(index, task) else { continue }
         nodes[index].queue.removeLast()
         return .task(node: index, phase: nodes[index].phase, task: task)
       default: continue
@@ -86,12 +95,31 @@ struct Schedule {
     return nil
   }
 
+  /// With one job, tasks run one after another whatever they do.
+  private func waits(_ node: Int, phase: Int) -> Bool {
+    let description = graph.nodes[node].description
+    return jobs > 1 && description.waitingPhases.contains(description.phases[phase])
+  }
+
+  private func hasRoom(_ node: Int) -> Bool {
+    guard waits(node, phase: nodes[node].phase) else { return running < jobs }
+    return waiting < Self.mostWaiting && nodes[node].waiting < Self.mostWaitingOfAStage
+  }
+
   /// A task larger than the whole budget runs alone.
-  private mutating func admit(_ memory: Int) -> Bool {
+  private mutating func admit(_ node: Int, _ task: Int) -> Bool {
+    let memory = nodes[node].memory[task]
     guard memoryInUse == 0 || memoryInUse + memory <= memoryBytes else { return false }
     memoryInUse += memory
-    running += 1
+    count(1, node)
     return true
+  }
+
+  /// Counts a task of the node's phase that begins or ends.
+  private mutating func count(_ change: Int, _ node: Int) {
+    guard waits(node, phase: nodes[node].phase) else { return running += change }
+    waiting += change
+    nodes[node].waiting += change
   }
 
   /// A phase was listed. Returns true if none of its tasks is open, so that the node can go on at once.
@@ -121,7 +149,7 @@ struct Schedule {
   }
 
   private mutating func release(_ node: Int, _ task: Int) {
-    running -= 1
+    count(-1, node)
     memoryInUse -= nodes[node].memory[task]
   }
 

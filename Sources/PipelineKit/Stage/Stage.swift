@@ -24,6 +24,9 @@ public protocol Stage: Sendable {
   /// without effect on the output need not be named.
   static func options(of phase: String) -> Set<String>?
 
+  /// Phases whose tasks wait for servers most of their time: they run beside others without taking a processor's place.
+  static var waitingPhases: Set<String> { get }
+
   init(options: Options)
 
   /// Checks what one option alone cannot show. Throw `StageError(.options, …)`.
@@ -37,6 +40,7 @@ extension Stage {
   public static var inputs: [InputPort] { [] }
   public static var phases: [String] { ["run"] }
   public static func options(of phase: String) -> Set<String>? { nil }
+  public static var waitingPhases: Set<String> { [] }
   public func validate() throws {}
 }
 

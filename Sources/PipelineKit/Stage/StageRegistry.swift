@@ -42,6 +42,7 @@ public struct StageDescription: Sendable {
   public let phases: [String]
   /// What `Stage.options(of:)` says, by phase.
   public let phaseOptions: [String: Set<String>]
+  public let waitingPhases: Set<String>
   public let options: [OptionDescription]
   let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
 
@@ -55,6 +56,7 @@ public struct StageDescription: Sendable {
     outputs = S.outputs
     phases = S.phases
     phaseOptions = Dictionary(uniqueKeysWithValues: S.phases.compactMap { p in S.options(of: p).map { (p, $0) } })
+    waitingPhases = S.waitingPhases
     let defaults = S.Options()
     options = S.Options.fields.map {
       OptionDescription(

@@ -93,6 +93,7 @@ public struct CodeSelect: Stage {
   public static let inputs = [fetched.port]
   public static let outputs = [rows.port, blobs.port, selection.port, documents.port]
   public static let phases = ["filter", "blobs", "repositories", "fetch"]
+  public static let waitingPhases: Set<String> = ["fetch"]
 
   public static func options(of phase: String) -> Set<String>? {
     switch phase {

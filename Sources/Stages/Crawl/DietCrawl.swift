@@ -60,6 +60,7 @@ public struct DietCrawl: Stage {
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
   public static let outputs = [pages.port, DietRead.speeches.port, DietRead.documents.port, changes.port]
   public static let phases = ["fetch", "split", "join"]
+  public static let waitingPhases: Set<String> = ["fetch"]
 
   public static func options(of phase: String) -> Set<String>? {
     let fetching: Set = ["from", "until", "query", "sliceDays", "api", "asOf", "maximumFailedFraction"]

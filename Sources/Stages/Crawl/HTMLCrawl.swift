@@ -67,6 +67,7 @@ public struct HTMLCrawl: Stage {
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
   public static let outputs = [pages.port, documents.port, changes.port]
   public static let phases = ["fetch", "read"]
+  public static let waitingPhases: Set<String> = ["fetch"]
 
   public static func options(of phase: String) -> Set<String>? {
     let fetching: Set = [

@@ -58,6 +58,7 @@ public struct HTTPDownload: Stage {
   static let lists = Input<Files>("lists", "Lists that another stage fetched.", required: false, many: true)
   static let files = Output<Files>("files", "The files.")
   public static let inputs = [lists.port]
+  public static let waitingPhases = Set(phases)
   public static let outputs = [files.port]
 
   private let options: Options

@@ -36,6 +36,7 @@ public struct HuggingFaceDownload: Stage {
   static let files = Output<Files>("files", "The files, with their folders.")
   public static let outputs = [files.port, ListedDownload.listing.port]
   public static let phases = ListedDownload.phases
+  public static let waitingPhases: Set<String> = Set(phases)
   public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
 
   private let options: Options

@@ -58,6 +58,7 @@ public struct LLMJPDownload: Stage {
   static let records = Output<Files>("records", "The corpus's files, with their folders.")
   public static let outputs = [records.port, ListedDownload.listing.port]
   public static let phases = ListedDownload.phases
+  public static let waitingPhases: Set<String> = Set(phases)
   public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
 
   private let options: Options

@@ -41,6 +41,7 @@ public struct WikipediaDownload: Stage {
   static let dump = Output<Files>("dump", "The dump's files.")
   public static let outputs = [sums.port, dump.port]
   public static let phases = ["sums", "files"]
+  public static let waitingPhases: Set<String> = Set(phases)
 
   private let options: Options
   private let politeness: Politeness

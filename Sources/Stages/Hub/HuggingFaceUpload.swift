@@ -61,6 +61,7 @@ public struct HuggingFaceUpload: Stage {
   public static let inputs = [artifacts.port]
   public static let outputs = [report.port, plan.port]
   public static let phases = ["plan", "objects", "commit"]
+  public static let waitingPhases: Set<String> = Set(phases)
 
   /// Of a task of small files; a larger file is a task of its own.
   private static let bytesPerTask: Int64 = 64 << 20

@@ -59,6 +59,7 @@ public struct S3Download: Stage {
   static let files = Output<Files>("files", "The objects, by their names below the prefix.")
   public static let outputs = [listing.port, files.port]
   public static let phases = ["list", "fetch"]
+  public static let waitingPhases: Set<String> = Set(phases)
 
   /// What is listed decides what is fetched, whichever look found it.
   public static func options(of phase: String) -> Set<String>? { phase == "list" ? nil : ["endpoint", "maximumBytes"] }

@@ -56,6 +56,7 @@ public struct UploadS3: Stage {
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]
   public static let phases = UploadTask.phases
+  public static let waitingPhases: Set<String> = Set(phases)
 
   private let options: Options
   /// Shared by all tasks.
