@@ -30,6 +30,14 @@ enum Quantities {
     return fixed(value / 1e9, 2) + " GB"
   }
 
+  /// A stage's figure, as bytes where its name says so: `1,234`, `0.248`, `37.2 MB`.
+  static func figure(_ value: Double, of name: String) -> String {
+    if name == "bytes" || name.hasSuffix("Bytes"), value >= 0, value < 9e18 { return bytes(Int64(value)) }
+    if value == value.rounded(), abs(value) < 9e18 { return count(Int(value)) }
+    guard value.isFinite else { return "\(value)" }
+    return fixed(value, abs(value) < 1 ? 4 : abs(value) < 100 ? 3 : 1)
+  }
+
   /// `41.2 MB/s`
   static func rate(_ bytesPerSecond: Double) -> String {
     let value = bytesPerSecond / 1e6

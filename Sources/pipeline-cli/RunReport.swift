@@ -76,7 +76,8 @@ final class RunReport {
   }
 
   private func phaseBegan(_ stage: String, _ phase: String, _ tasks: Int, _ kept: Int) {
-    guard let node = graph.nodes.first(where: { $0.name == stage }), node.description.phases.count > 1 else { return }
+    guard tasks > 0, let node = graph.nodes.first(where: { $0.name == stage }), node.description.phases.count > 1
+    else { return }
     let keeps = kept > 0 ? ", \(Quantities.count(kept)) of them done before" : ""
     line(stage, style.dim("phase \(phase): \(Quantities.plural(tasks, "task"))\(keeps)"))
   }
@@ -86,7 +87,7 @@ final class RunReport {
     line(
       stage,
       "\(style.green("done")) in \(Quantities.duration(milliseconds: milliseconds)): "
-        + RunSummary.ledger(manifest.ledger))
+        + RunSummary.result(manifest))
     for (name, warning) in manifest.warnings.sorted(by: { $0.key < $1.key }) {
       let count = warning.count > 1 ? " (\(Quantities.count(warning.count)) times; the first)" : ""
       line(stage, "\(style.yellow("warning")) \(name)\(count): \(warning.example)")

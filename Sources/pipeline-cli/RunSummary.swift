@@ -68,6 +68,9 @@ struct RunSummary {
     guard let ledger = row.manifest?.ledger, let milliseconds = row.milliseconds else {
       return [stage, coloured, "", "", "", "", ""]
     }
+    guard ledger.countsDocuments else {
+      return [stage, coloured, "", "", "", Quantities.duration(milliseconds: milliseconds), ""]
+    }
     let bytes = max(ledger.input.bytes, ledger.output.bytes)
     return [
       stage, coloured, Quantities.count(ledger.input.documents), Quantities.count(ledger.output.documents),
@@ -87,6 +90,16 @@ struct RunSummary {
     }
   }
 
+  /// What a stage made of its documents or, where it has none, its figures or its files.
+  static func result(_ manifest: NodeManifest) -> String {
+    if manifest.ledger.countsDocuments { return ledger(manifest.ledger) }
+    let figures = manifest.metrics.filter { $0.value != 0 }.sorted { $0.key < $1.key }
+    let shown = figures.prefix(6).map { "\($0.key) \(Quantities.figure($0.value, of: $0.key))" }
+    if !shown.isEmpty { return (shown + (figures.count > 6 ? ["…"] : [])).joined(separator: ", ") }
+    let bytes = manifest.files.reduce(0) { $0 + $1.bytes }
+    return "\(Quantities.plural(manifest.files.count, "file")), \(Quantities.bytes(bytes))"
+  }
+
   /// `1,000 in, 990 out, 10 dropped (too-short 8, duplicate 2)`
   static func ledger(_ ledger: Ledger) -> String {
     var parts = ["\(Quantities.count(ledger.input.documents)) in", "\(Quantities.count(ledger.output.documents)) out"]
@@ -101,5 +114,11 @@ struct RunSummary {
     }
     if ledger.consumed.documents > 0 { parts.append("\(Quantities.count(ledger.consumed.documents)) read") }
     return parts.joined(separator: ", ")
+  }
+}
+
+extension Ledger {
+  fileprivate var countsDocuments: Bool {
+    input.documents + output.documents + consumed.documents + droppedDocuments > 0
   }
 }
