@@ -124,6 +124,31 @@ def wikipedia(bench):
         lambda: bench.pipeline(ours))
 
 
+def html(peer):
+    """HTML pages in web archives, to their main text."""
+
+    def case(bench):
+        folder = os.path.join(bench.work, "archives")
+        size = os.path.join(bench.work, "archives.megabytes")
+        if not os.path.exists(size):
+            from documents import documents
+
+            import webpages
+
+            megabytes = webpages.make(bench.fresh("archives"), documents(bench.corpus), 100)
+            with open(size, "w") as out:
+                out.write(str(megabytes))
+        with open(size) as said:
+            megabytes = float(said.read())
+        ours = {"web": {"use": "commoncrawl.extract", "options": {"files": folder, "languages": []}}}
+        return (
+            peer, megabytes,
+            lambda: bench.python("html_peers.py", peer, folder, bench.fresh("texts")),
+            lambda: bench.pipeline(ours))
+
+    return case
+
+
 def layers_of_files(folder, count=2000):
     """Two layers of `count` finished jobs each, for ninja and snakemake."""
     os.makedirs(f"{folder}/out")
@@ -172,6 +197,8 @@ CASES = {
     "mds-raw": mds("none"),
     "mds-zstd": mds("zstd:3"),
     "wikipedia": wikipedia,
+    "html-resiliparse": html("resiliparse"),
+    "html-trafilatura": html("trafilatura"),
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
     "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
 }
