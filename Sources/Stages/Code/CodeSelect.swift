@@ -29,11 +29,7 @@ public struct CodeSelect: Stage {
     public var maximumMissingFraction = 0.05
     public var source = "code"
     public var filesAtOnce = 4
-    public var contact = ""
-    public var delaySeconds = 0.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings(delaySeconds: 0.0)
     public init() {}
 
     public static let fields =

@@ -22,11 +22,7 @@ public struct AozoraCrawl: Stage {
     public var asOf = ""
     public var state = ""
     public var maximumFailedFraction = 0.01
-    public var contact = ""
-    public var delaySeconds = 1.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings()
     public init() {}
 
     public static let fields =

@@ -22,11 +22,7 @@ public struct DietCrawl: Stage {
     public var asOf = ""
     public var state = ""
     public var maximumFailedFraction = 0.0
-    public var contact = ""
-    public var delaySeconds = 5.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings(delaySeconds: 5.0)
     public init() {}
 
     public static let fields =

@@ -18,24 +18,11 @@ public struct HTMLCrawl: Stage {
     public var maximumPages = 10_000
     public var sameHostOnly = true
     public var partitions = 16
-    var boilerplate = PageExtraction.Boilerplate.drop
-    public var minimumParagraphCharacters = 30
-    public var longParagraphCharacters = 80
-    public var maximumLinkDensity = 0.33
-    public var minimumCharacters = 100
-    public var ruby = AozoraRead.Ruby.drop
-    public var refusedDirectives = PageExtraction.defaultDirectives
-    public var maximumReplacedFraction = 0.02
-    public var maximumPageBytes = ByteCount.mebibytes(8)
-    public var source = "web"
+    var page = PageSettings(source: "web")
     public var asOf = ""
     public var state = ""
     public var maximumFailedFraction = 0.01
-    public var contact = ""
-    public var delaySeconds = 1.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings()
     public init() {}
 
     public static let fields =
@@ -100,7 +87,7 @@ public struct HTMLCrawl: Stage {
       return [TaskPlan(key: "all", files: lists, memoryBytes: 256 << 20)]
     }
     return TaskPlan.perFile(
-      context.files(Self.pages), memoryBytes: 96 << 20 + options.maximumPageBytes.bytes * 10)
+      context.files(Self.pages), memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -111,7 +98,7 @@ public struct HTMLCrawl: Stage {
       }
     }
     let reading = ArchiveReading(
-      options.extraction, source: options.source, workspace, try workspace.documents(to: Self.documents))
+      options.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
     reading.takesURLAsID = true
     for file in workspace.task.files { try reading.read(file) }
   }

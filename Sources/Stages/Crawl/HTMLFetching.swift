@@ -49,7 +49,7 @@ struct HTMLFetching {
   private func visit(_ page: Page) throws -> Visit {
     try workspace.control.check()
     let visit = try crawl.visit(
-      page.url, kind: "page", version: page.version, maximumBytes: options.maximumPageBytes.bytes)
+      page.url, kind: "page", version: page.version, maximumBytes: options.page.maximumPageBytes.bytes)
     workspace.control.advance(documents: 1, bytes: Int(visit.bytes))
     return visit
   }

@@ -2,33 +2,39 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// The options that every stage with a network behind it has. None of them decides what the result is.
+/// How a stage behaves towards servers. None of it decides what the result is.
+public struct NetworkSettings: Sendable {
+  var contact = ""
+  var delaySeconds = 1.0
+  var bytesPerSecond = ByteCount(0)
+  var attempts = 5
+  var allowPrivateAddresses = false
+}
+
+/// The options that every stage with a network behind it has.
 protocol NetworkOptions: StageOptions {
-  var contact: String { get set }
-  var delaySeconds: Double { get set }
-  var bytesPerSecond: ByteCount { get set }
-  var attempts: Int { get set }
-  var allowPrivateAddresses: Bool { get set }
+  var network: NetworkSettings { get set }
 }
 
 extension NetworkOptions {
   static var networkFields: [OptionField<Self>] {
     [
       OptionField(
-        "contact", \Self.contact,
+        "contact", \Self.network.contact,
         "A mail address or URL under which the owner of a site can reach you; part of the user agent.",
         affectsOutput: false),
       OptionField(
-        "delaySeconds", \Self.delaySeconds,
+        "delaySeconds", \Self.network.delaySeconds,
         "How long a site is left alone from the end of an answer on; its robots.txt may ask for more.", in: 0...86_400,
         affectsOutput: false),
       OptionField(
-        "bytesPerSecond", \Self.bytesPerSecond, "The bandwidth used at most; 0 for no limit.", affectsOutput: false),
-      OptionField(
-        "attempts", \Self.attempts, "How often a question is put when its failure may pass.", in: 1...100,
+        "bytesPerSecond", \Self.network.bytesPerSecond, "The bandwidth used at most; 0 for no limit.",
         affectsOutput: false),
       OptionField(
-        "allowPrivateAddresses", \Self.allowPrivateAddresses,
+        "attempts", \Self.network.attempts, "How often a question is put when its failure may pass.", in: 1...100,
+        affectsOutput: false),
+      OptionField(
+        "allowPrivateAddresses", \Self.network.allowPrivateAddresses,
         "Lets servers on this machine and in private networks be asked.", affectsOutput: false),
     ]
   }
@@ -36,8 +42,8 @@ extension NetworkOptions {
   func politeness(requestsAtOnce: Int = 1) -> Politeness {
     Politeness(
       Politeness.Rules(
-        delaySeconds: delaySeconds, requestsAtOnce: requestsAtOnce,
-        bytesPerSecond: bytesPerSecond.bytes > 0 ? bytesPerSecond.bytes : nil))
+        delaySeconds: network.delaySeconds, requestsAtOnce: requestsAtOnce,
+        bytesPerSecond: network.bytesPerSecond.bytes > 0 ? network.bytesPerSecond.bytes : nil))
   }
 
   /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
@@ -54,9 +60,9 @@ extension NetworkOptions {
     onRetry: @escaping (String) -> Void
   ) throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
-    options.contact = contact
-    options.allowsSpecialAddresses = allowPrivateAddresses
-    options.retrying.attempts = attempts
+    options.contact = network.contact
+    options.allowsSpecialAddresses = network.allowPrivateAddresses
+    options.retrying.attempts = network.attempts
     options.wholeSeconds = 24 * 3600
     options.stallSeconds = stallSeconds
     return try HTTPClient(

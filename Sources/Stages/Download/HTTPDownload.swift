@@ -17,11 +17,7 @@ public struct HTTPDownload: Stage {
     public var tokenVariable = ""
     public var maximumBytes = ByteCount.gibibytes(1024)
     public var filesAtOnce = 1
-    public var contact = ""
-    public var delaySeconds = 1.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings()
     public init() {}
 
     public static let fields =

@@ -19,11 +19,7 @@ public struct HuggingFaceDownload: Stage {
     public var asOf = ""
     public var endpoint = HubRepository.publicEndpoint
     public var tokenVariable = ListedSource.hubVariable
-    public var contact = ""
-    public var delaySeconds = 0.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings(delaySeconds: 0.0)
     public init() {}
 
     public static let fields =

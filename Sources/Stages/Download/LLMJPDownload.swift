@@ -23,11 +23,7 @@ public struct LLMJPDownload: Stage {
     public var asOf = ""
     public var endpoint = HubRepository.publicEndpoint
     public var tokenVariable = ""
-    public var contact = ""
-    public var delaySeconds = 1.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings()
     public init() {}
 
     public static let fields =
@@ -95,7 +91,7 @@ public struct LLMJPDownload: Stage {
           .options, name, "\(url) holds a password, a token or a signature, which would be stored with the run",
           hint: "Use \"tokenVariable\".")
       }
-      guard options.tokenVariable.isEmpty || url.scheme == "https" || options.allowPrivateAddresses else {
+      guard options.tokenVariable.isEmpty || url.scheme == "https" || options.network.allowPrivateAddresses else {
         throw StageError(
           .options, name, "\(url) is plain http, over which anyone could read the token",
           hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")

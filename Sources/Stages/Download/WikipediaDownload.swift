@@ -15,11 +15,7 @@ public struct WikipediaDownload: Stage {
     public var files = ["pages-articles-multistream.xml.bz2", "pages-articles-multistream-index.txt.bz2"]
     public var mirrors = ["https://dumps.wikimedia.org"]
     public var maximumBytes = ByteCount.gibibytes(256)
-    public var contact = ""
-    public var delaySeconds = 1.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings()
     public init() {}
 
     public static let fields =

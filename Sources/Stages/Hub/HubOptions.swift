@@ -37,7 +37,7 @@ extension HubOptions {
   func validateHub() throws {
     let hub = try hub()
     try validateTokenVariable(tokenVariable)
-    guard hub.endpoint.hasPrefix("https://") || allowPrivateAddresses else {
+    guard hub.endpoint.hasPrefix("https://") || network.allowPrivateAddresses else {
       throw StageError(
         .options, "endpoint", "\(hub.endpoint) is plain http, over which anyone could read the token",
         hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")

@@ -24,11 +24,7 @@ public struct HuggingFaceUpload: Stage {
     public var endpoint = HubRepository.publicEndpoint
     public var tokenVariable = "HF_TOKEN"
     public var filesAtOnce = 4
-    public var contact = ""
-    public var delaySeconds = 0.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 5
-    public var allowPrivateAddresses = false
+    public var network = NetworkSettings(delaySeconds: 0.0)
     public init() {}
 
     public static let fields =

@@ -7,16 +7,8 @@ import TrainerCore
 public struct RemoteTokens: ShardSource {
   /// What a bucket is asked with; keys, region and profile come from the environment.
   private struct Access: S3Options {
-    var endpoint = ""
-    var region = ""
-    var profile = ""
-    var addressing = S3Endpoint.Addressing.automatic
-    var anonymous = false
-    var contact = ""
-    var delaySeconds = 0.0
-    var bytesPerSecond = ByteCount(0)
-    var attempts = 8
-    var allowPrivateAddresses = false
+    var s3 = S3Settings()
+    var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
     static let fields = s3Fields
   }
 
@@ -39,12 +31,12 @@ public struct RemoteTokens: ShardSource {
       return
     }
     var access = Access()
-    access.endpoint = data.endpoint
-    access.allowPrivateAddresses = data.allowsPrivateAddresses
+    access.s3.endpoint = data.endpoint
+    access.network.allowPrivateAddresses = data.allowsPrivateAddresses
     let bucket = try access.place(data.place, option: "remote")
     var options = HTTPClient.Options()
     options.allowsSpecialAddresses = data.allowsPrivateAddresses
-    options.retrying.attempts = access.attempts
+    options.retrying.attempts = access.network.attempts
     do throws(NetError) {
       place = .bucket(bucket, try access.access(), options, access.politeness(requestsAtOnce: 64))
     } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }

@@ -17,16 +17,8 @@ public struct S3Download: Stage {
     public var maximumObjects = 1_000_000
     public var objectsAtOnce = 4
     public var requesterPays = false
-    public var endpoint = ""
-    public var region = ""
-    public var profile = ""
-    public var addressing = S3Endpoint.Addressing.automatic
-    public var anonymous = false
-    public var contact = ""
-    public var delaySeconds = 0.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 8
-    public var allowPrivateAddresses = false
+    public var s3 = S3Settings()
+    public var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
     public init() {}
 
     public static let fields =
@@ -74,7 +66,7 @@ public struct S3Download: Stage {
 
   public func validate() throws {
     if !options.from.isEmpty { _ = try options.place(options.from, option: "from") }
-    if !options.endpoint.isEmpty { _ = try options.service() }
+    if !options.s3.endpoint.isEmpty { _ = try options.service() }
   }
 
   private static let bytesPerTask: Int64 = 64 << 20

@@ -36,12 +36,12 @@ struct S3FileUpload: Sendable {
     if let there, isOurs(there) { return skipped(there) }
     let begun = isInParts ? try takeUp(client) : nil
     if case .made(let object) = begun { return skipped(object) }
-    if there != nil, options.existing == .refuse {
+    if there != nil, options.upload.existing == .refuse {
       throw StageError(
         .check, "\(place)", "another content is there",
         hint: "Choose another place, or set \"existing\" to \"replace\".")
     }
-    if options.dryRun { return UploadRecord(item, place: place.key, there == nil ? .wouldSend : .wouldReplace) }
+    if options.upload.dryRun { return UploadRecord(item, place: place.key, there == nil ? .wouldSend : .wouldReplace) }
     guard try Digester.digest(file: file.path) == file.digest else {
       throw StageError(
         .input, file.path, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
@@ -122,7 +122,7 @@ struct S3FileUpload: Sendable {
   private func takeUp(_ client: S3Client) throws -> Begun? {
     var abandoned: String?
     guard let log = try PartLog(logPath, of: subject, abandoned: &abandoned) else {
-      if let abandoned, !options.dryRun { try client.abortUpload(abandoned, place) }
+      if let abandoned, !options.upload.dryRun { try client.abortUpload(abandoned, place) }
       return nil
     }
     guard let there = try client.parts(of: log.upload, place) else {

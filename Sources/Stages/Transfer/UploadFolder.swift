@@ -7,12 +7,7 @@ import ShardKit
 /// when all of it is there, `index.json`. What is there with the same content is left alone.
 public struct UploadFolder: Stage {
   public struct Options: UploadOptions {
-    public var to = ""
-    public var layout = UploadLayout.automatic
-    public var last = ["index.json"]
-    public var existing = ExistingFiles.replace
-    public var dryRun = false
-    public var asOf = ""
+    public var upload = UploadSettings()
     public var removeOthers = false
     public init() {}
 
@@ -39,29 +34,30 @@ public struct UploadFolder: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    guard options.to.isEmpty || options.to.hasPrefix("/") && FolderPlace.isNarrow(options.to) else {
+    guard options.upload.to.isEmpty || options.upload.to.hasPrefix("/") && FolderPlace.isNarrow(options.upload.to)
+    else {
       throw StageError(
-        .options, "to", "'\(options.to)' is no absolute path of a folder", hint: "Write it from / on.")
+        .options, "to", "'\(options.upload.to)' is no absolute path of a folder", hint: "Write it from / on.")
     }
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     try UploadPlan(context.artifacts(Self.artifacts), options)
-      .tasks(phase: phase, records: context.files(Self.records), place: options.to)
+      .tasks(phase: phase, records: context.files(Self.records), place: options.upload.to)
   }
 
   public func run(_ workspace: Workspace) throws {
     let task = try UploadTask(workspace, Self.records)
-    let place = FolderPlace(options.to, workspace.control)
-    if workspace.phase == UploadTask.lastPhase, !options.dryRun { try place.check(task.records) }
+    let place = FolderPlace(options.upload.to, workspace.control)
+    if workspace.phase == UploadTask.lastPhase, !options.upload.dryRun { try place.check(task.records) }
     let records = try task.items.map { try copy($0, to: place) }
     guard workspace.phase == UploadTask.lastPhase else {
       return try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
     }
     let all = task.records + records
     if options.removeOthers {
-      let removed = try place.removeAll(but: Set(all.map(\.name)), dryRun: options.dryRun)
-      workspace.metric(options.dryRun ? "wouldRemoveFiles" : "removedFiles", Double(removed))
+      let removed = try place.removeAll(but: Set(all.map(\.name)), dryRun: options.upload.dryRun)
+      workspace.metric(options.upload.dryRun ? "wouldRemoveFiles" : "removedFiles", Double(removed))
     }
     try UploadRecord.report(all, to: Self.report, workspace)
   }
@@ -76,11 +72,11 @@ public struct UploadFolder: Stage {
       place.control.advance(bytes: Int(item.file.bytes))
       return UploadRecord(item, place: path, .skipped)
     }
-    if there != nil, options.existing == .refuse {
+    if there != nil, options.upload.existing == .refuse {
       throw StageError(
         .check, path, "another content is there", hint: "Choose another place, or set \"existing\" to \"replace\".")
     }
-    if options.dryRun { return UploadRecord(item, place: path, there == nil ? .wouldSend : .wouldReplace) }
+    if options.upload.dryRun { return UploadRecord(item, place: path, there == nil ? .wouldSend : .wouldReplace) }
     try place.write(item.file, to: path)
     return UploadRecord(item, place: path, .sent)
   }

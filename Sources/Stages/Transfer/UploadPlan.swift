@@ -4,30 +4,36 @@ import ShardKit
 /// What becomes of a file that is there with another content.
 public enum ExistingFiles: String, CaseIterable, OptionChoice { case replace, refuse }
 
+/// Where artifacts go, and what stands there already.
+public struct UploadSettings: Sendable {
+  var to = ""
+  var layout = UploadLayout.automatic
+  var last = ["index.json"]
+  var existing = ExistingFiles.replace
+  var dryRun = false
+  var asOf = ""
+}
+
 /// The options of a stage that puts artifacts somewhere else.
 protocol UploadOptions: StageOptions {
-  var to: String { get set }
-  var layout: UploadLayout { get set }
-  var last: [String] { get set }
-  var existing: ExistingFiles { get set }
-  var dryRun: Bool { get set }
-  var asOf: String { get set }
+  var upload: UploadSettings { get set }
 }
 
 extension UploadOptions {
   static func uploadFields(to: String) -> [OptionField<Self>] {
     [
-      OptionField("to", \Self.to, to, required: true),
-      UploadLayout.field(\Self.layout),
+      OptionField("to", \Self.upload.to, to, required: true),
+      UploadLayout.field(\Self.upload.layout),
       OptionField(
-        "last", \Self.last,
+        "last", \Self.upload.last,
         "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set."
       ),
       OptionField(
-        "existing", \Self.existing,
+        "existing", \Self.upload.existing,
         "Replaces a file that is there with another content, or refuses to. The same content is never sent again."),
-      OptionField("dryRun", \Self.dryRun, "Changes nothing, and reports what would be sent."),
-      OptionField("asOf", \Self.asOf, "Another word here looks again at what is there, and sends what is missing."),
+      OptionField("dryRun", \Self.upload.dryRun, "Changes nothing, and reports what would be sent."),
+      OptionField(
+        "asOf", \Self.upload.asOf, "Another word here looks again at what is there, and sends what is missing."),
     ]
   }
 }
@@ -45,7 +51,7 @@ struct UploadPlan {
 
   init(_ artifacts: [WiredArtifact], _ options: some UploadOptions) throws {
     var stages: [String: String] = [:]
-    for (artifact, folder) in zip(artifacts, options.layout.folders(for: artifacts)) {
+    for (artifact, folder) in zip(artifacts, options.upload.layout.folders(for: artifacts)) {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
         guard ArchivePath.isSafe(name), !name.split(separator: "/").contains(".") else {
@@ -57,11 +63,13 @@ struct UploadPlan {
             hint: "Use \"folders\", or upload them to places of their own.")
         }
         let item = Item(file: file, name: name)
-        if Self.rank(name, options.last) == nil { first.append(item) } else { last.append(item) }
+        if Self.rank(name, options.upload.last) == nil { first.append(item) } else { last.append(item) }
       }
     }
     last = last.enumerated().sorted { a, b in
-      (Self.rank(a.element.name, options.last)!, a.offset) < (Self.rank(b.element.name, options.last)!, b.offset)
+      (Self.rank(a.element.name, options.upload.last)!, a.offset) < (
+        Self.rank(b.element.name, options.upload.last)!, b.offset
+      )
     }.map(\.element)
   }
 

@@ -10,25 +10,12 @@ import Synchronization
 /// Phase `last`: sees that all of it is there, then sends `index.json`, so that a reader finds a whole data set or none.
 public struct UploadS3: Stage {
   public struct Options: S3Options, UploadOptions {
-    public var to = ""
-    public var layout = UploadLayout.automatic
-    public var last = ["index.json"]
-    public var existing = ExistingFiles.replace
-    public var dryRun = false
-    public var asOf = ""
+    public var upload = UploadSettings()
     public var partBytes = ByteCount.mebibytes(32)
     public var partsAtOnce = 4
     public var checksums = true
-    public var endpoint = ""
-    public var region = ""
-    public var profile = ""
-    public var addressing = S3Endpoint.Addressing.automatic
-    public var anonymous = false
-    public var contact = ""
-    public var delaySeconds = 0.0
-    public var bytesPerSecond = ByteCount(0)
-    public var attempts = 8
-    public var allowPrivateAddresses = false
+    public var s3 = S3Settings()
+    public var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
     public init() {}
 
     public static let fields =
@@ -68,8 +55,8 @@ public struct UploadS3: Stage {
   }
 
   public func validate() throws {
-    if !options.to.isEmpty { _ = try options.place(options.to, option: "to") }
-    if !options.endpoint.isEmpty { _ = try options.service() }
+    if !options.upload.to.isEmpty { _ = try options.place(options.upload.to, option: "to") }
+    if !options.s3.endpoint.isEmpty { _ = try options.service() }
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
@@ -79,14 +66,14 @@ public struct UploadS3: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let root = try options.place(options.to, option: "to")
+      let root = try options.place(options.upload.to, option: "to")
       let lanes = S3Lanes(options, try options.access(), politeness, workspace.control)
       defer { lanes.settle(workspace) }
       let task = try UploadTask(workspace, Self.records)
       let state = try workspace.stateDirectory()
       let files = task.items.map { S3FileUpload($0, to: root, lanes, state: state) }
       if workspace.phase == UploadTask.lastPhase {
-        if !options.dryRun { try S3Presence(root, lanes).check(task.records) }
+        if !options.upload.dryRun { try S3Presence(root, lanes).check(task.records) }
         let client = try lanes.client()
         let records = try task.records + files.map { try $0.run(client) }
         return try UploadRecord.report(records, to: Self.report, workspace)

@@ -16,16 +16,7 @@ public struct CommonCrawlExtract: Stage {
     public var excludedDomains: [String] = []
     public var domainLists = InputFiles()
     public var excludedDomainLists = InputFiles()
-    var boilerplate = PageExtraction.Boilerplate.drop
-    public var minimumParagraphCharacters = 30
-    public var longParagraphCharacters = 80
-    public var maximumLinkDensity = 0.33
-    public var minimumCharacters = 100
-    public var ruby = AozoraRead.Ruby.drop
-    public var refusedDirectives = PageExtraction.defaultDirectives
-    public var maximumReplacedFraction = 0.02
-    public var maximumPageBytes = ByteCount.mebibytes(8)
-    public var source = "commoncrawl"
+    var page = PageSettings(source: "commoncrawl")
     public init() {}
 
     public static let fields =
@@ -74,7 +65,7 @@ public struct CommonCrawlExtract: Stage {
       TaskPlan(
         key: TaskPlan.padded(number), files: [archive] + allowed + denied,
         note: "domain lists \(allowed.count) \(denied.count)",
-        memoryBytes: 96 << 20 + options.maximumPageBytes.bytes * 10)
+        memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
     }
   }
 
@@ -82,7 +73,7 @@ public struct CommonCrawlExtract: Stage {
     let files = workspace.task.files
     let counts = workspace.task.note.split(separator: " ").suffix(2).compactMap { Int($0) }
     let reading = ArchiveReading(
-      options.extraction, source: options.source, workspace, try workspace.documents(to: Self.documents))
+      options.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
     reading.hosts = HostFilter(
       allowed: options.domains + (try ListedLines.read(files.dropFirst().prefix(counts[0]))),
       denied: options.excludedDomains + (try ListedLines.read(files.dropFirst(1 + counts[0]))))
