@@ -52,6 +52,12 @@ public final class TaskControl: Sendable {
     bytesDone.add(bytes, ordering: .relaxed)
   }
 
+  /// At a safe point of a task that keeps its state: throws at the first Ctrl-C too.
+  public func checkStop() throws(StageError) {
+    try check()
+    if shouldStop { throw StageError(.cancelled, "", "the task was stopped; it goes on where it ended") }
+  }
+
   /// Throws when the task must stop: at a second Ctrl-C, at its timeout.
   public func check() throws(StageError) {
     if isCancelled { throw StageError(.cancelled, "", "the task was stopped") }

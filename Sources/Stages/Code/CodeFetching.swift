@@ -23,7 +23,7 @@ final class CodeFetching {
     let output = try workspace.documents(to: CodeSelect.documents, rotateAtBytes: 1 << 30)
     let json = JSONObjectReader()
     try RowFiles(workspace).forEach { line, _ in
-      try workspace.control.check()
+      try workspace.control.checkStop()
       rows += 1
       try take(line, SelectedRow(line, json), try content(line, json, place, fetched), output)
     }

@@ -41,7 +41,7 @@ struct AozoraFetching {
   }
 
   private func visit(_ work: Work) throws -> Visit {
-    try workspace.control.check()
+    try workspace.control.checkStop()
     // A zip is smaller than what it holds, but for its own few bytes.
     let limit = options.maximumWorkBytes.bytes + (1 << 20)
     let visit = try crawl.visit(work.url, kind: "work", version: work.version, maximumBytes: limit)

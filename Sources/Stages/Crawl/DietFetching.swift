@@ -108,7 +108,7 @@ struct DietFetching {
 
   /// An answer that everything else stands on.
   private func page(_ url: WebURL, kind: String, again: Bool = false) throws -> DietAnswer {
-    try workspace.control.check()
+    try workspace.control.checkStop()
     let visit = try crawl.visit(url, kind: kind, again: again)
     guard visit.state == .done else {
       throw StageError(
@@ -149,7 +149,7 @@ struct DietFetching {
   }
 
   private func meeting(_ id: String, version: String) throws -> Visit {
-    try workspace.control.check()
+    try workspace.control.checkStop()
     return try crawl.visit(try meetingURL(id), kind: "meeting", version: version)
   }
 

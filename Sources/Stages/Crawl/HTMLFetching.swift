@@ -47,7 +47,7 @@ struct HTMLFetching {
   }
 
   private func visit(_ page: Page) throws -> Visit {
-    try workspace.control.check()
+    try workspace.control.checkStop()
     let visit = try crawl.visit(
       page.url, kind: "page", version: page.version, maximumBytes: options.page.maximumPageBytes.bytes)
     workspace.control.advance(documents: 1, bytes: Int(visit.bytes))
@@ -72,7 +72,7 @@ struct HTMLFetching {
   private mutating func readList(_ url: WebURL, version: String?, depth: Int) throws {
     let isWanted = pages.count < options.maximumPages && known.insert(url).inserted
     guard isWanted else { return }
-    try workspace.control.check()
+    try workspace.control.checkStop()
     let visit = try crawl.visit(url, kind: "sitemap", version: version, maximumBytes: Sitemap.maximumBytes)
     guard visit.holdsContent else {
       let why = visit.failure ?? "it is gone"

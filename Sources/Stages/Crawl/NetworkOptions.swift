@@ -47,16 +47,20 @@ extension NetworkOptions {
   }
 
   /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
-  /// - Parameter stallSeconds: how long a server may think about a question without a byte of its answer.
+  /// - Parameters:
+  ///   - stallSeconds: how long a server may think about a question without a byte of its answer.
+  ///   - stopsWithin: whether the first Ctrl-C ends an answer half-way: for files that are gone on with.
   func client(
-    _ politeness: Politeness, _ workspace: Workspace, stallSeconds: Int = 60
+    _ politeness: Politeness, _ workspace: Workspace, stallSeconds: Int = 60, stopsWithin: Bool = false
   ) throws(NetError) -> HTTPClient {
-    try client(politeness, workspace.control, stallSeconds: stallSeconds) { workspace.warn("asked-again", $0) }
+    try client(politeness, workspace.control, stallSeconds: stallSeconds, stopsWithin: stopsWithin) {
+      workspace.warn("asked-again", $0)
+    }
   }
 
   /// The same for another thread of the task, which may not touch its workspace.
   func client(
-    _ politeness: Politeness, _ control: TaskControl, stallSeconds: Int = 60,
+    _ politeness: Politeness, _ control: TaskControl, stallSeconds: Int = 60, stopsWithin: Bool = false,
     onRetry: @escaping (String) -> Void
   ) throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
@@ -69,7 +73,7 @@ extension NetworkOptions {
       options, politeness: politeness,
       isCancelled: {
         do { try control.check() } catch { return true }
-        return false
+        return stopsWithin && control.shouldStop
       },
       onRetry: { error, wait in onRetry("\(error) (after \(wait) s)") })
   }

@@ -91,7 +91,7 @@ public struct HTTPDownload: Stage {
       var request = HTTPRequest(.get, line.url)
       request.maximumBytes = options.maximumBytes.bytes
       if let token = try token() { request.headers["Authorization"] = "Bearer \(token)" }
-      let client = try options.client(politeness, workspace)
+      let client = try options.client(politeness, workspace, stopsWithin: true)
       try workspace.download(request, client, line.expectation, to: Self.files, name: line.name)
     }
   }

@@ -101,7 +101,7 @@ final class ListedDownload: Sendable {
   private func fetch(
     _ place: ListedSource, _ options: some ListingOptions, _ workspace: Workspace
   ) throws -> FileListing {
-    let client = try options.client(politeness, workspace)
+    let client = try options.client(politeness, workspace, stopsWithin: true)
     switch place {
     case .hub(let repository, _, let commit):
       let hub = HubClient(repository, token: place.token(options.tokenVariable), http: client)
@@ -125,7 +125,7 @@ final class ListedDownload: Sendable {
   func hub(_ options: some ListingOptions, _ workspace: Workspace) throws -> ListedSource {
     let repository = try options.hub()
     let token = ListedSource.hubToken(options.tokenVariable)
-    let client = HubClient(repository, token: token, http: try options.client(politeness, workspace))
+    let client = HubClient(repository, token: token, http: try options.client(politeness, workspace, stopsWithin: true))
     return .hub(
       repository, revision: options.revision, commit: try client.existingCommit(of: options.revision))
   }
@@ -140,7 +140,7 @@ final class ListedDownload: Sendable {
     request.maximumBytes = options.maximumBytes.bytes
     var expected = DownloadExpectation(bytes: file.bytes)
     if case .checksum(let sum) = file.digest { expected.checksums = [sum] }
-    let client = try options.client(politeness, workspace)
+    let client = try options.client(politeness, workspace, stopsWithin: true)
     do {
       try workspace.download(request, client, expected, to: output, name: file.path) { found, path in
         guard case .git(let wanted) = file.digest else { return }

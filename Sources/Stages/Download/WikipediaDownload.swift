@@ -74,7 +74,7 @@ public struct WikipediaDownload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let client = try options.client(politeness, workspace)
+      let client = try options.client(politeness, workspace, stopsWithin: true)
       if workspace.phase == "sums" { return try fetchSums(client, workspace) }
       let name = workspace.task.note
       let sum = try sum(of: name, in: workspace.task.files[0])

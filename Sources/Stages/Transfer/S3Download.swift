@@ -84,7 +84,7 @@ public struct S3Download: Stage {
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
       let access = try options.access(paysForRequests: options.requesterPays)
-      let lanes = S3Lanes(options, access, politeness, workspace.control)
+      let lanes = S3Lanes(options, access, politeness, workspace.control, stopsWithin: true)
       defer { lanes.settle(workspace) }
       if workspace.phase == "list" {
         let root = try options.place(options.from, option: "from")

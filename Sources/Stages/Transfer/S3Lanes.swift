@@ -9,19 +9,23 @@ final class S3Lanes<Options: S3Options>: Sendable {
   let options: Options
   let control: TaskControl
   private let access: S3Access
+  private let stopsWithin: Bool
   private let politeness: Politeness
   private let retries = Mutex<[String]>([])
   private let figures = Mutex<[String: Double]>([:])
 
-  init(_ options: Options, _ access: S3Access, _ politeness: Politeness, _ control: TaskControl) {
+  init(
+    _ options: Options, _ access: S3Access, _ politeness: Politeness, _ control: TaskControl, stopsWithin: Bool = false
+  ) {
     self.options = options
     self.access = access
+    self.stopsWithin = stopsWithin
     self.politeness = politeness
     self.control = control
   }
 
   func client() throws(NetError) -> S3Client {
-    let http = try options.client(politeness, control) { [self] message in
+    let http = try options.client(politeness, control, stopsWithin: stopsWithin) { [self] message in
       retries.withLock { $0.append(message) }
     }
     return S3Client(http, access)
@@ -35,10 +39,7 @@ final class S3Lanes<Options: S3Options>: Sendable {
   }
 
   /// At a first Ctrl-C too: what is done is kept.
-  func checkStop() throws {
-    try control.check()
-    if control.shouldStop { throw StageError(.cancelled, "", "the transfer was stopped; it goes on where it ended") }
-  }
+  func checkStop() throws { try control.checkStop() }
 
   func count(_ name: String, _ value: Int = 1) { figures.withLock { $0[name, default: 0] += Double(value) } }
 
