@@ -29,6 +29,8 @@ public struct NetError: Error, Equatable, Sendable {
   public var mayPass = false
   /// It ended after too many redirects.
   var isRedirectLoop = false
+  /// A service that was asked rightly does not permit this to whoever asks.
+  public var isDenied = false
   /// The keys that signed the question are no longer good.
   var hasExpired = false
   /// How long the server asked to be left alone.

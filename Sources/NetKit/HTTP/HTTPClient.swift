@@ -206,7 +206,9 @@ public final class HTTPClient {
       throw NetError(.content, request.url.shown, "the server's answer is no HTTP")
     }
     if Retrying.statuses.contains(head.status) {
-      let seconds = head.headers["Retry-After"].flatMap { Retrying.seconds(retryAfter: $0, now: clock.wallSeconds) }
+      let seconds =
+        head.headers["Retry-After"].flatMap { Retrying.seconds(retryAfter: $0, now: clock.wallSeconds) }
+        ?? (head.status == 429 ? head.headers["RateLimit"].flatMap { Retrying.seconds(rateLimit: $0) } : nil)
       if let seconds {
         politeness.pause(request.url.origin, seconds: min(seconds, options.retrying.longestRetryAfterSeconds))
       }

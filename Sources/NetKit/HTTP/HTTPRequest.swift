@@ -56,6 +56,8 @@ public struct HTTPRequest: Sendable {
   public var isRepeatable: Bool
   /// Where false, a redirect is an answer like any other.
   public var followsRedirects = true
+  /// How long the server may think without a byte of its answer; nil for what the client allows.
+  public var stallSeconds: Int?
   /// Makes an error of an answer that says no, where the service says more in it than its status.
   public var refusal: (@Sendable (HTTPResponse) -> NetError)?
 

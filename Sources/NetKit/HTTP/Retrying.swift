@@ -33,6 +33,17 @@ public struct Retrying: Sendable {
   /// Statuses after which the same question may be answered (RFC 9110, RFC 6585, RFC 8470).
   static let statuses: Set<Int> = [408, 425, 429, 500, 502, 503, 504]
 
+  /// `RateLimit: "api";r=0;t=55`: seconds until there is room again (draft-ietf-httpapi-ratelimit-headers).
+  static func seconds(rateLimit value: String) -> Double? {
+    for part in value.split(separator: ";") {
+      let word = part.filter { $0 != " " }
+      if word.hasPrefix("t="), let seconds = Int(word.dropFirst(2)), seconds >= 0 {
+        return Double(min(seconds, 100_000_000))
+      }
+    }
+    return nil
+  }
+
   /// `Retry-After`: seconds, or a date.
   static func seconds(retryAfter value: String, now: Int) -> Double? {
     // Years are as good as for ever, and do not overflow a clock.

@@ -127,9 +127,14 @@ final class Transfer {
     headIsComplete = true
     guard isFinal(head) else { return }
     if let receiver { goesToReceiver = try receiver.begin(head) }
-    let limit = goesToReceiver || receiver == nil ? limits.maximumBytes : Self.maximumRefusalBytes
+    let limit = bodyLimit
     guard head.status != 304, let length = head.contentLength, length > limit else { return }
     throw tooLarge("\(length) bytes", limit)
+  }
+
+  /// A receiver that declines the body gets a refusal, which is kept in memory.
+  private var bodyLimit: Int {
+    goesToReceiver || receiver == nil ? limits.maximumBytes : min(limits.maximumBytes, Self.maximumRefusalBytes)
   }
 
   private func tooLarge(_ size: String, _ limit: Int) -> NetError {
@@ -148,7 +153,7 @@ final class Transfer {
       return
     }
     count += Int64(part.count)
-    guard count <= Int64(limits.maximumBytes) else { throw tooLarge("more bytes", limits.maximumBytes) }
+    guard count <= Int64(bodyLimit) else { throw tooLarge("more bytes", bodyLimit) }
     if goesToReceiver { try receiver!.receive(part) } else { bytes.append(contentsOf: part) }
   }
 

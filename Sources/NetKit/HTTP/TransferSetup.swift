@@ -16,6 +16,8 @@ final class TransferSetup {
     _ request: HTTPRequest, options: HTTPClient.Options, userAgent: String, proxy: String?
   ) throws(NetError) {
     self.request = request
+    var options = options
+    if let seconds = request.stallSeconds { options.stallSeconds = seconds }
     self.options = options
     self.proxy = proxy
     var headers = request.headers

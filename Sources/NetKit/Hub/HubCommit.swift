@@ -121,13 +121,19 @@ public final class HubCommitBody {
     let path = JSONValue.string(candidate.path).text()
     try sink.write("{\"key\":\"file\",\"value\":{\"path\":\(path),\"encoding\":\"base64\",\"content\":\"")
     let source = try FileSource(candidate.file)
+    var digester = Digester()
     // A multiple of three bytes becomes whole groups.
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 3 << 16, alignment: 64)
     defer { block.deallocate() }
     while true {
       let count = try fill(block, from: source)
+      digester.update(UnsafeRawBufferPointer(rebasing: block[..<count]))
       try sink.write(base64(Array(block[..<count])))
       if count < block.count { break }
+    }
+    guard digester.finish() == candidate.sha256 else {
+      throw ShardError(
+        .malformed, candidate.file, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
     }
     try sink.write("\"}}\n")
   }

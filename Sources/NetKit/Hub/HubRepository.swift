@@ -65,7 +65,7 @@ public struct HubRepository: Equatable, Sendable {
   /// Whether a path may stand in a repository: below it, and not in git's own folder.
   public static func isPath(_ path: String) -> Bool {
     ArchivePath.isSafe(path)
-      && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
+      && ArchivePath.parts(path).allSatisfy { part in
         !part.isEmpty && part != "." && part.lowercased() != ".git"
       }
   }

@@ -57,8 +57,10 @@ private final class HubObjectSending {
   /// for as long as each round gets further.
   func run(_ first: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
     var transfer = first
+    var isLeftOver = false
     if !transfer.parts.isEmpty, let left = state.resume(objectBytes: object.bytes), left.upload != first.upload {
       transfer = left
+      isLeftOver = true
     }
     var fruitless = 0
     while true {
@@ -70,7 +72,15 @@ private final class HubObjectSending {
         sent.objects += 1
         return
       } catch {
-        guard let status = error.status, [401, 403, 404].contains(status) else { throw error }
+        guard let status = error.status else { throw error }
+        guard [400, 401, 403, 404, 410].contains(status) else {
+          // What an earlier run has left may be past mending, and would be met by every run.
+          guard isLeftOver else { throw error }
+          try state.discard()
+          (transfer, isLeftOver) = (first, false)
+          continue
+        }
+        isLeftOver = false
         fruitless = sent.bytes > before ? 0 : fruitless + 1
         guard fruitless < 3 else { throw error }
         if status == 404 { try state.discard() }
@@ -122,6 +132,8 @@ private final class HubObjectSending {
     // Signed like the parts' addresses; it needs no token.
     var request = HTTPRequest(.post, transfer.target)
     request.isRepeatable = true
+    // Making an object of its parts may take minutes.
+    request.stallSeconds = 600
     request.headers["Content-Type"] = HubClient.lfsType
     request.headers["Accept"] = HubClient.lfsType
     let body: JSONValue = ["oid": .string(object.sha256.hex), "parts": .list(parts)]

@@ -48,14 +48,15 @@ public final class CredentialChain: Sendable {
     let files = ProfileFiles(profile: profile, environment: environment)
     if profile == nil, let keys = try fromEnvironment() { return keys }
     if let keys = try files.credentials() { return keys }
-    let service = CredentialService(environment: environment, isCancelled: isCancelled)
-    if let keys = try service.containerCredentials() { return keys }
-    if let keys = try service.roleCredentials() { return keys }
+    // Before the machine's own role, under which it would be somebody else who asks.
     guard environment("AWS_WEB_IDENTITY_TOKEN_FILE") == nil else {
       throw NetError(
         .storage, "AWS_WEB_IDENTITY_TOKEN_FILE", "exchanging such a token for keys is not spoken here",
         hint: "Put keys into the environment: eval \"$(aws configure export-credentials --format env)\".")
     }
+    let service = CredentialService(environment: environment, isCancelled: isCancelled)
+    if let keys = try service.containerCredentials() { return keys }
+    if let keys = try service.roleCredentials() { return keys }
     throw NetError(
       .storage, "S3", "there are no keys to sign with",
       hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in "

@@ -51,6 +51,8 @@ public final class S3Client {
     request.body = body
     request.maximumBytes = maximumBytes
     request.followsRedirects = false
+    // Making an object of its parts may take minutes.
+    if method == .post { request.stallSeconds = 600 }
     return try signing(request, place) { (request) throws(NetError) in
       try http.retrying(http.options.retrying) { () throws(NetError) in
         let answer = try http.follow(request, to: nil)
@@ -81,7 +83,7 @@ public final class S3Client {
         region: access.endpoint.region)
       request.refusal = refusing(place, keys)
       do throws(NetError) { return try body(request) } catch {
-        guard error.hasExpired, expired == nil else { throw error }
+        guard error.hasExpired, expired != keys else { throw error }
         chain.forget(keys)
         expired = keys
       }

@@ -34,6 +34,13 @@ extension S3Client {
     } while token != nil
   }
 
+  /// Asks what else a refused head may mean; an error where listing is refused as well.
+  public func checkListing(_ place: S3Place) throws(NetError) {
+    _ = try answer(
+      .get, S3Place(bucket: place.bucket, key: ""),
+      [("list-type", "2"), ("prefix", place.key), ("max-keys", "1")], named: "ListBucketResult")
+  }
+
   private func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Place) throws(NetError) -> S3Entry {
     guard let written = content["Key"], let bytes = content["Size"].flatMap({ Int64($0) }), bytes >= 0 else {
       throw NetError(.content, "\(place)", "the listing has an entry without key or size")
@@ -47,7 +54,7 @@ extension S3Client {
       }
       key = text
     }
-    guard key.hasPrefix(place.key) else {
+    guard key.utf8.starts(with: place.key.utf8) else {
       throw NetError(.content, "\(place)", "the listing has the key '\(key)', which was not asked for")
     }
     return S3Entry(key: key, bytes: bytes, etag: content["ETag"] ?? "")

@@ -1,3 +1,5 @@
+import ShardKit
+
 /// A bucket and a key, or the start of keys, in it: `s3://bucket/some/key`.
 public struct S3Place: Hashable, Sendable, CustomStringConvertible {
   public var bucket: String
@@ -37,7 +39,7 @@ public struct S3Place: Hashable, Sendable, CustomStringConvertible {
     guard key.utf8.count <= 1024 else {
       throw NetError(.address, "\(self)", "the key has \(key.utf8.count) bytes, S3 takes 1024")
     }
-    guard !key.split(separator: "/", omittingEmptySubsequences: false).contains(where: { $0 == "." || $0 == ".." })
+    guard !ArchivePath.parts(key).contains(where: { $0 == "." || $0 == ".." })
     else {
       throw NetError(.address, "\(self)", "the key has '.' or '..' between slashes, which no URL carries")
     }

@@ -38,6 +38,7 @@ struct S3Refusal {
     let (message, hint) = wrongRegion ?? known ?? other
     var error = NetError(.status, "\(place)", message, hint: hint)
     error.status = answer.status == 200 ? nil : answer.status
+    error.isDenied = ["AccessDenied", "AllAccessDisabled"].contains(code)
     error.mayPass = Self.passing.contains(code)
     // A head has no body that could say so.
     error.hasExpired = Self.expired.contains(code) || isOfSession && code.isEmpty && answer.status == 400
@@ -90,6 +91,8 @@ struct S3Refusal {
     case "EntityTooLarge": ("the server does not take so many bytes at once", "Lower \"partBytes\".")
     case "EntityTooSmall": ("the server wants larger parts", "Raise \"partBytes\".")
     case "PreconditionFailed": ("it has been replaced since it was listed", "Set another \"asOf\" to look again.")
+    case "NotImplemented":
+      ("the server does not know what it was asked for (\(code))", "Set \"checksums\" to false, which not all keep.")
     case "QuotaExceeded", "XMinioStorageFull": ("no room is left there (\(code))", "Make room, then run again.")
     default: nil
     }

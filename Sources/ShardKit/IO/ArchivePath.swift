@@ -2,8 +2,14 @@
 public enum ArchivePath {
   /// Whether a name stays below the folder it is unpacked in: relative, without `..`, backslashes and controls.
   public static func isSafe(_ name: String) -> Bool {
-    guard !name.isEmpty, !name.hasPrefix("/"), name.utf8.count <= 4096 else { return false }
+    guard !name.isEmpty, name.utf8.first != 0x2F, name.utf8.count <= 4096 else { return false }
     guard !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x5C || $0 == 0x7F }) else { return false }
-    return !name.split(separator: "/").contains("..")
+    return !parts(name).contains { $0.utf8.elementsEqual("..".utf8) }
+  }
+
+  /// What stands between slashes, empty parts too. By bytes: a mark behind a slash makes one character of both, and
+  /// would hide the slash.
+  public static func parts(_ name: String) -> [String] {
+    name.utf8.split(separator: 0x2F, omittingEmptySubsequences: false).map { String(Substring($0)) }
   }
 }

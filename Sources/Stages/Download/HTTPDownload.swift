@@ -39,7 +39,8 @@ public struct HTTPDownload: Stage {
         OptionField("asOf", \Self.asOf, "Another word here fetches everything again."),
         OptionField(
           "tokenVariable", \Self.tokenVariable,
-          "The name of an environment variable whose value is sent as a bearer token; it is never stored.",
+          "The name of an environment variable whose value is sent as a bearer token to the servers that \"urls\" and "
+            + "\"root\" name; it is never stored.",
           affectsOutput: false),
         OptionField("maximumBytes", \Self.maximumBytes, "Larger files are refused."),
         OptionField(
@@ -67,6 +68,7 @@ public struct HTTPDownload: Stage {
   }
 
   public func validate() throws {
+    try validateTokenVariable(options.tokenVariable)
     for line in options.urls { _ = try DownloadLine(line, below: options.root, in: "urls") }
   }
 
@@ -84,20 +86,28 @@ public struct HTTPDownload: Stage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    let note = workspace.task.note
-    let line = try DownloadLine(
-      String(note[note.index(after: note.firstIndex(of: " ")!)...]), below: options.root, in: "urls")
+    let text = String(decoding: workspace.task.note.utf8.dropFirst(options.asOf.utf8.count + 1), as: UTF8.self)
+    let line = try DownloadLine(text, below: options.root, in: "urls")
     try networked(workspace) {
       var request = HTTPRequest(.get, line.url)
       request.maximumBytes = options.maximumBytes.bytes
-      if let token = try token() { request.headers["Authorization"] = "Bearer \(token)" }
+      if let token = try token(for: line.url) { request.headers["Authorization"] = "Bearer \(token)" }
       let client = try options.client(politeness, workspace, stopsWithin: true)
       try workspace.download(request, client, line.expectation, to: Self.files, name: line.name)
     }
   }
 
-  private func token() throws -> String? {
+  /// For the servers that the document names alone: a list may come from anywhere.
+  private func token(for url: WebURL) throws -> String? {
     guard !options.tokenVariable.isEmpty else { return nil }
+    let named = try options.urls.map { try DownloadLine($0, below: options.root, in: "urls").url.origin }
+    let root = try options.root.isEmpty ? nil : WebURL(options.root).origin
+    guard named.contains(url.origin) || root == url.origin else { return nil }
+    guard url.scheme == "https" || options.network.allowPrivateAddresses else {
+      throw StageError(
+        .options, "tokenVariable", "\(url) is plain http, over which anyone could read the token",
+        hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+    }
     guard let value = environmentValue(options.tokenVariable) else {
       throw StageError(
         .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",

@@ -16,7 +16,7 @@ struct FolderPlace {
 
   /// Whether a path names a folder below `/`, without detours.
   static func isNarrow(_ path: String) -> Bool {
-    let parts = path.split(separator: "/")
+    let parts = ArchivePath.parts(path).filter { !$0.isEmpty }
     return !parts.isEmpty && !parts.contains("..") && !parts.contains(".")
   }
 

@@ -136,7 +136,7 @@ struct ObjectListing {
     let names = Set(objects.map(\.name))
     for object in objects {
       let place = S3Place(bucket: root.bucket, key: object.entry.key)
-      let parts = object.name.split(separator: "/", omittingEmptySubsequences: false)
+      let parts = ArchivePath.parts(object.name)
       guard ArchivePath.isSafe(object.name), !parts.contains(where: { $0.isEmpty || $0 == "." }),
         parts.allSatisfy({ $0.utf8.count <= 240 })
       else {

@@ -32,7 +32,7 @@ struct S3FileUpload: Sendable {
     guard file.bytes <= S3Client.largestObjectBytes else {
       throw StageError(.input, item.name, "it has \(file.bytes) bytes, S3 takes 5 TiB")
     }
-    let there = try client.head(place)
+    let there = try standing(client)
     if let there, isOurs(there) { return skipped(there) }
     let begun = isInParts ? try takeUp(client) : nil
     if case .made(let object) = begun { return skipped(object) }
@@ -48,6 +48,25 @@ struct S3FileUpload: Sendable {
     }
     let etag = isInParts ? try sendParts(begun, client) : try sendWhole(client)
     return UploadRecord(item, place: place.key, etag: etag, .sent)
+  }
+
+  /// What stands at the place; nil also where that is not for us to know: to keys that may not list, a service refuses
+  /// the head of what is not there. A head says nothing of why, so that a listing is asked.
+  private func standing(_ client: S3Client) throws -> S3Object? {
+    do { return try client.head(place) } catch {
+      let refused = error
+      guard refused.status == 403 else { throw refused }
+      do { try client.checkListing(place) } catch {
+        guard error.isDenied else { throw error }
+        guard options.upload.existing == .replace else {
+          throw StageError(
+            .options, "existing", "what stands at \(place) cannot be told: the keys may not list the bucket",
+            hint: "Allow s3:ListBucket, or set \"existing\" to \"replace\".")
+        }
+        return nil
+      }
+      throw refused
+    }
   }
 
   private func isOurs(_ object: S3Object) -> Bool { object.bytes == file.bytes && object.digest == file.digest }

@@ -1,3 +1,4 @@
+import Glibc
 import PipelineKit
 import ShardKit
 import Stages
@@ -61,6 +62,25 @@ import Testing
     }
     #expect(try names(2) == ["1", "two"])
     #expect(try names(0) == ["1", "two", "3"])
+  }
+
+  /// A list may come from anywhere, and so may name a server that is to have no token.
+  @Test func theTokenGoesToTheServersOfTheDocumentAlone() throws {
+    setenv("PIPELINE_TEST_DOWNLOAD_TOKEN", "s3cret", 1)
+    let (own, other) = (try LocalServer(), try LocalServer())
+    for server in [own, other] { try server.script("/a", ["body": "one"]) }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("\(other.origin)/a other\n".utf8), to: folder + "/list")
+    let run = try run(
+      HTTPDownload.self,
+      [
+        "urls": .strings(["a"]), "root": .string(own.origin), "lists": "list", "asOf": "march 2026",
+        "tokenVariable": "PIPELINE_TEST_DOWNLOAD_TOKEN",
+      ], base: folder)
+    #expect(run.files("files").map(\.name) == ["a", "other"])
+    #expect(try own.questions().map { $0.headers["authorization"]?.string } == ["Bearer s3cret"])
+    #expect(try other.questions().map { $0.headers["authorization"]?.string } == [nil])
   }
 
   @Test func sentences() throws {

@@ -58,6 +58,28 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(try bench.store.sent().map(\.path) == ["/corpus/set/shard.00001.mds", "/corpus/set/index.json"])
   }
 
+  /// Keys that may write and read, but not list: a head of what is not there is refused, and says nothing of why.
+  @Test func keysThatMayNotListCanUpload() throws {
+    let bench = try TransferWorkbench()
+    let one = try bench.file("a.bin", [1])
+    try bench.store.fault("HEAD /corpus/set/a.bin", ["status": 403])
+    try bench.store.fault("list-type=2", ["status": 403, "code": "InvalidAccessKeyId"])
+    #expect(
+      bench.sentence { try bench.upload([("s", [one])]).run() }
+        == "s3://corpus: the server does not know the access key. Check the keys, and \"endpoint\".")
+    let denied: JSONValue = ["status": 403, "code": "AccessDenied"]
+    try bench.store.fault("HEAD /corpus/set/a.bin", ["status": 403])
+    try bench.store.fault("list-type=2", denied)
+    #expect(
+      bench.sentence { try bench.upload([("s", [one])], ["existing": "refuse"]).run() }
+        == "existing: what stands at s3://corpus/set/a.bin cannot be told: the keys may not list the bucket. Allow "
+        + "s3:ListBucket, or set \"existing\" to \"replace\".")
+    try bench.store.fault("HEAD /corpus/set/a.bin", ["status": 403])
+    try bench.store.fault("list-type=2", denied, denied)
+    try bench.upload([("s", [one])]).run()
+    #expect(try bench.objects()["set/a.bin"]?["bytes"]?.integer == 1)
+  }
+
   @Test func severalArtifactsLieInFoldersOfTheirStages() throws {
     let bench = try TransferWorkbench()
     let one = try bench.file("index.json", [1])
