@@ -73,6 +73,15 @@ import Testing
     #expect(bench.clock.slept == [0.5, 1])
   }
 
+  /// As the Hub says it, whose window is minutes.
+  @Test func aRateLimitSaysWhenThereIsRoomAgain() throws {
+    let bench = try ClientWorkbench()
+    try bench.server.script(
+      "/a", ["status": 429, "headers": ["RateLimit": "\"api\";r=0;t=123"]], ["body": "now"])
+    #expect(try bench.get("/a").body.text == "now")
+    #expect(bench.clock.slept == [123])
+  }
+
   @Test func theServerSaysWhenToComeBack() throws {
     let bench = try ClientWorkbench()
     try bench.server.script("/a", ["status": 429, "headers": ["Retry-After": "7"]], ["body": "now"])
