@@ -67,7 +67,9 @@ struct DiffCommand: ParsableCommand {
     let named = try words.map(run)
     if named.count == 2 { return (named[0], named[1]) }
     let others = newest.filter { $0.id != named.first?.id }
-    if let only = named.first, let last = others.first { return (only, last) }
+    if let only = named.first, let last = others.first {
+      return only.id < last.id ? (only, last) : (last, only)
+    }
     guard newest.count >= 2, named.isEmpty else {
       throw RunError(
         .selection, "the store has no two runs of '\(graph.document.name)' to compare", hint: "Run the pipeline again.")

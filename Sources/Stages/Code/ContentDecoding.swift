@@ -1,5 +1,5 @@
-import Glibc
 import ShardKit
+import TextKit
 
 /// A content, checked and in UTF-8.
 enum ContentDecoding {
@@ -50,26 +50,14 @@ enum ContentDecoding {
     if ["", "utf8", "utf8sig", "ascii", "usascii"].contains(name) {
       return bytes.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) } == nil ? nil : bytes
     }
-    guard encoding.utf8.count < 64, let converter = iconv_open("UTF-8", encoding), converter != iconv_t(bitPattern: -1)
-    else { return nil }
-    defer { iconv_close(converter) }
-    var input = bytes
-    var out: [UInt8] = []
-    let isWhole = input.withUnsafeMutableBytes { raw in
-      withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 16) { room in
-        var source = raw.baseAddress?.assumingMemoryBound(to: CChar.self)
-        var rest = raw.count
-        while rest > 0 {
-          var target: UnsafeMutablePointer<CChar>? = room.baseAddress!.assumingMemoryBound(to: CChar.self)
-          var left = room.count
-          let result = iconv(converter, &source, &rest, &target, &left)
-          let number = errno
-          out.append(contentsOf: room[..<(room.count - left)])
-          if result == -1, number != E2BIG { return false }
-        }
-        return true
-      }
+    // As browsers read these names: what is called Shift_JIS is code page 932, and its backslash a backslash.
+    if name.hasPrefix("utf16") || name.hasPrefix("utf32") {
+      let decoded = bytes.withUnsafeBufferPointer { CharacterEncoding.decode($0, as: encoding) }
+      return decoded.flatMap { $0.replaced == 0 ? $0.utf8 : nil }
     }
-    return isWhole ? out : nil
+    guard encoding.utf8.count < 64, let label = PageEncoding.normalized(encoding),
+      let page = bytes.withUnsafeBufferPointer({ PageEncoding.decode($0, as: label) }), page.replacedFraction == 0
+    else { return nil }
+    return page.text
   }
 }

@@ -58,16 +58,21 @@ struct ArticleLicense: Equatable, Sendable {
   ///
   /// Forms: https://creativecommons.org/licenses/list.en
   init?(url: String) {
-    var url = url.lowercased().drop { $0.isWhitespace }
-    for prefix in ["http://", "https://", "www."] where url.hasPrefix(prefix) { url = url.dropFirst(prefix.count) }
-    guard url.hasPrefix("creativecommons.org/") else { return nil }
+    let whole = url.lowercased()
+    // Schemes are mistyped in many ways, so the host alone counts.
+    guard let host = whole.firstRange(of: "creativecommons.org/") else { return nil }
+    let before = whole[..<host.lowerBound]
+    guard before.isEmpty || before.hasSuffix("www.") || before.hasSuffix("/") || before.last!.isWhitespace,
+      before.allSatisfy({ "htps:/w.".contains($0) || $0.isWhitespace })
+    else { return nil }
+    let url = whole[host.lowerBound...]
     let parts = url.split(whereSeparator: { "/?#".contains($0) || $0.isWhitespace }).dropFirst().map { $0 }
     guard parts.count >= 2 else { return nil }
     switch (parts[0], parts[1]) {
     case ("publicdomain", "zero"): self = .zero
     case ("publicdomain", "mark"), ("licenses", "publicdomain"): self = .publicDomain
     case ("licenses", let code), ("licences", let code):
-      guard let conditions = Conditions(code: code) else { return nil }
+      guard let conditions = Conditions(code: code) ?? ArticleLicense(code: "cc" + code)?.conditions else { return nil }
       self.init(conditions: conditions)
     default: return nil
     }
@@ -80,6 +85,10 @@ struct ArticleLicense: Equatable, Sendable {
     var rest = code.lowercased().filter { $0.isLetter || $0 == "0" }[...]
     if code.lowercased().filter(\.isLetter) == "publicdomain" {
       self = .publicDomain
+      return
+    }
+    if let conditions = Conditions(words: code) {
+      self.init(conditions: conditions, version: version.map(String.init) ?? "")
       return
     }
     guard rest.hasPrefix("cc") else { return nil }
@@ -113,6 +122,17 @@ struct ArticleLicense: Equatable, Sendable {
 }
 
 extension ArticleLicense.Conditions {
+  /// `CC BY-NC 4.0 International`, `by-nc`: the parts up to the first word that is none.
+  fileprivate init?(words: String) {
+    let parts = words.lowercased().split { !$0.isLetter }.drop { $0 == "cc" }
+    self = []
+    for part in parts {
+      guard let found = ArticleLicense.codes.first(where: { $0.0 == part }) else { break }
+      insert(found.1)
+    }
+    guard contains(.by) else { return nil }
+  }
+
   /// `by-nc-sa`; the first versions also had licences without `by`, which are read as with it.
   init?(code: some StringProtocol) {
     self = [.by]

@@ -44,7 +44,7 @@ enum JATSElement: Sendable {
       """
       table-wrap table-wrap-group table fig fig-group chem-struct-wrap chem-struct graphic inline-graphic media
       supplementary-material inline-supplementary-material ref-list label floats-group object-id alt-text long-desc
-      annotation alt-title product related-object sec-meta x def-head term-head custom-meta-group
+      annotation alt-title product related-object sec-meta x rt rtc rp def-head term-head custom-meta-group
       """, .dropped
     ),
   ]

@@ -46,6 +46,9 @@ final class JATSTask {
     } catch let error as ShardError where error.code == .tooLarge {
       return try drop(
         container.place, 0, "too-large", threshold: Double(options.maximumArticleBytes.bytes), detail: error.message)
+    } catch let error as ShardError where options.damagedArchives == .drop && Self.isDamage(error) {
+      // Of a zip, the members behind it are whole; a tar's end is told when it is read on.
+      return try drop(container.place, 0, "damaged-archive", detail: error.description)
     }
     let reader = JATSReader(options.text)
     do throws(JATSFault) {

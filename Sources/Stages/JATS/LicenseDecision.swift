@@ -28,7 +28,13 @@ struct LicenseDecision: Equatable {
     let urls = statements.urls.compactMap { ArticleLicense(url: $0) }.filter { !isDataWaiver || !$0.conditions.isEmpty }
     let said: [(source: String, license: ArticleLicense)] = [
       ("href", Self.strictest(urls)),
-      ("license_ref", Self.strictest(statements.references.compactMap { ArticleLicense(url: $0) })),
+      (
+        "license_ref",
+        Self.strictest(
+          statements.references.compactMap { ArticleLicense(url: $0) }.filter {
+            !isDataWaiver || !$0.conditions.isEmpty
+          })
+      ),
       ("license-type", Self.strictest(statements.types.compactMap { ArticleLicense(code: $0) })),
       ("wording", Self.strictest(statements.wording.compactMap { LicenseWording.license($0) })),
       ("list", listed),

@@ -11,12 +11,27 @@ enum LicenseWording {
   }
 
   /// Whether a waiver is for the data of an article alone, as some publishers add to whatever licence the text has.
-  static func concernsData(_ text: String) -> Bool { text.lowercased().contains("to the data") }
+  static func concernsData(_ text: String) -> Bool {
+    let words = normalized(text)
+    return [
+      "to the data", "to data", "to any data", "any data", "data waiver", "data associated", "data are", "data is",
+      "data set", "dataset", "data made available",
+    ].contains { words.contains($0) }
+  }
 
-  /// Addresses that are written out in the text.
+  /// Addresses that are written out in the text, whatever stands around them.
   private static func linked(_ text: String) -> ArticleLicense? {
-    let found = text.split(whereSeparator: { $0.isWhitespace || "()[]<>,;\"".contains($0) }).compactMap {
-      ArticleLicense(url: String($0.hasSuffix(".") ? $0.dropLast() : $0))
+    var found: [ArticleLicense] = []
+    var rest = text.lowercased()[...]
+    while let hit = rest.firstRange(of: "creativecommons.org/") {
+      let isQuery = hit.lowerBound > rest.startIndex && "=?&".contains(rest[rest.index(before: hit.lowerBound)])
+      guard !isQuery else {
+        rest = rest[hit.upperBound...]
+        continue
+      }
+      let url = rest[hit.lowerBound...].prefix { $0.isASCII && ($0.isLetter || $0.isNumber || "./-_".contains($0)) }
+      if let license = ArticleLicense(url: String(url.hasSuffix(".") ? url.dropLast() : url)) { found.append(license) }
+      rest = rest[hit.upperBound...]
     }
     return found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
   }
@@ -27,14 +42,16 @@ enum LicenseWording {
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2212}", "-": out.append(45)
+      // A soft hyphen is no part of the word.
+      case "\u{AD}": break
       case _ where scalar.properties.isWhitespace: if out.last != 32 { out.append(32) }
       default: out.append(contentsOf: String(scalar).lowercased().utf8)
       }
     }
     var words = String(decoding: out, as: UTF8.self)
     for (old, new) in [
-      ("licence", "license"), ("noncommercial", "non-commercial"), ("non commercial", "non-commercial"),
-      ("no derivative", "no-derivative"), ("noderiv", "no-deriv"), ("non-derivative", "no-derivative"),
+      ("- ", "-"), ("licence", "license"), ("noncommercial", "non-commercial"), ("non commercial", "non-commercial"),
+      ("no deriv", "no-deriv"), ("noderiv", "no-deriv"), ("non-derivative", "no-derivative"),
       ("sharealike", "share-alike"), ("share alike", "share-alike"), ("creative commons by", "cc by"),
     ] { words = words.replacing(old, with: new) }
     return words
@@ -48,12 +65,14 @@ enum LicenseWording {
     if let code = code(words)?.0 { license.conditions.formUnion(code) }
     guard !conditions.isEmpty else { return license }
     if isNonCommercial(words) { license.conditions.insert(.nc) }
-    if ["no-deriv", "no modifications or adaptations", "may not be altered", "without modification"].contains(where: {
-      words.contains($0)
-    }) {
+    if ["no-deriv", "改変禁止", "no modifications or adaptations", "may not be altered", "without modification"].contains(
+      where: {
+        words.contains($0)
+      })
+    {
       license.conditions.insert(.nd)
     }
-    if words.contains("share-alike") { license.conditions.insert(.sa) }
+    if words.contains("share-alike") || words.contains("継承") { license.conditions.insert(.sa) }
     license.version =
       words[end...].prefix(60).split(whereSeparator: { !$0.isNumber && $0 != "." })
       .map { $0.hasSuffix(".") ? $0.dropLast() : $0 }.first(where: ArticleLicense.isVersion).map(String.init) ?? ""
@@ -71,6 +90,7 @@ enum LicenseWording {
   /// "CC BY-NC", "CC-BY 4.0", "CC0".
   private static func code(_ words: String) -> (ArticleLicense.Conditions, String.Index)? {
     var zero: String.Index?
+    var all: (ArticleLicense.Conditions, String.Index)?
     var start = words.startIndex
     while let hit = words[start...].firstRange(of: "cc") {
       start = hit.upperBound
@@ -82,22 +102,27 @@ enum LicenseWording {
       while let next = ArticleLicense.Conditions(part: rest.prefix(2)) {
         conditions.insert(next)
         rest = rest.dropFirst(2)
-        if let next = rest.first, next == "-" || next == " ",
-          ArticleLicense.Conditions(part: rest.dropFirst().prefix(2)) != nil
+        let behind = rest.drop { "-_/ (".contains($0) }
+        if ArticleLicense.Conditions(part: behind.prefix(2)) != nil,
+          !(behind.dropFirst(2).first?.isLetter ?? false)
+            || behind.startIndex == rest.startIndex
         {
-          rest = rest.dropFirst()
+          rest = behind
         }
       }
       if let next = rest.first, next.isLetter { continue }
-      return (conditions, rest.startIndex)
+      // Of several, the conditions of all: a text and its figures may have licences of their own.
+      all = (conditions.union(all?.0 ?? []), all?.1 ?? rest.startIndex)
     }
-    return zero.map { ([], $0) }
+    return all ?? zero.map { ([], $0) }
   }
 
   /// Whether only uses without commerce are permitted; "commercial and non-commercial use" permits both.
   private static func isNonCommercial(_ words: String) -> Bool {
     if words.contains("for commercial re-use, please contact") || words.contains("for commercial reuse, please contact")
-      || words.contains("commercial use is not permitted")
+      || ["not permitted", "prohibited", "not allowed", "forbidden"].contains(where: {
+        words.contains("commercial use is \($0)")
+      }) || words.contains("非営利")
     {
       return true
     }
@@ -113,6 +138,11 @@ enum LicenseWording {
   // MARK: Free of rights
 
   private static func freeOfRights(_ words: String) -> ArticleLicense? {
+    // Sentences that speak of the public domain to say what does not lie there.
+    let reservations = [
+      "all rights reserved", "permission is required", "not in the public domain", "no part of", "otherwise",
+    ]
+    guard !reservations.contains(where: { words.contains($0) }) else { return nil }
     let dedications = ["creative commons cc0", "creative commons zero", "public domain dedication"]
     if dedications.contains(where: { words.contains($0) }) { return .zero }
     let freedoms = [

@@ -122,7 +122,8 @@ struct MediaType: Equatable, Sendable {
 
   init(_ field: String) {
     let parts = field.split(separator: ";", omittingEmptySubsequences: false)
-    name = parts[0].filter { $0 > " " }.lowercased()
+    // Some leave out the semicolon.
+    name = (parts[0].split(whereSeparator: { $0 <= " " }).first ?? "").lowercased()
     for part in parts.dropFirst() {
       let pair = part.split(separator: "=", maxSplits: 1)
       if pair.count == 2, pair[0].filter({ $0 > " " }).lowercased() == "charset" { charset = String(pair[1]) }
@@ -138,7 +139,7 @@ struct MediaType: Equatable, Sendable {
     if type.name.isEmpty || type.name == "application/octet-stream" || type.name == "unknown/unknown" {
       if let identified { type.name = MediaType(identified).name }
     }
-    if type.name.isEmpty {
+    if type.name.isEmpty || type.name == "text/plain" {
       let start = body.drop { $0 <= 32 }.prefix(15).map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
       if start.starts(with: "<!doctype html".utf8) || start.starts(with: "<html".utf8) { type.name = "text/html" }
     }

@@ -17,7 +17,10 @@ enum RobotsDirectives {
       guard let colon = field.value.firstIndex(of: ":") else { return words(field.value) }
       let name = field.value[..<colon].lowercased()
       if name == agent { return words(String(field.value[field.value.index(after: colon)...])) }
-      return name.contains(",") || name.contains("unavailable_after") ? words(field.value) : []
+      let isDirective = ["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"].contains {
+        name.contains($0)
+      }
+      return name.contains(",") || isDirective ? words(field.value) : []
     }
   }
 }

@@ -47,6 +47,8 @@ struct Sitemap: Equatable {
       let text = String(decoding: line, as: UTF8.self).filter { $0 > " " }
       if text.hasPrefix("http") { add(Entry(url: text), isPage: true) }
     }
+    // A site under repair says so where its list was.
+    if pages.isEmpty && problem == nil { problem = "it lists no address" }
   }
 
   fileprivate mutating func add(_ entry: Entry, isPage: Bool) {
@@ -105,8 +107,9 @@ private final class SitemapReader {
   private static var handler: xmlSAXHandler {
     var handler = xmlSAXHandler()
     handler.initialized = UInt32(XML_SAX2_MAGIC)
-    handler.startElementNs = { context, name, prefix, _, _, _, _, _, _ in
-      SitemapReader.reader(context).start(String(cString: name!), isOwn: prefix == nil)
+    handler.startElementNs = { context, name, prefix, space, _, _, _, _, _ in
+      let isOwn = prefix == nil || space.map { String(cString: $0).contains("/schemas/sitemap/") } ?? false
+      SitemapReader.reader(context).start(String(cString: name!), isOwn: isOwn)
     }
     handler.endElementNs = { context, _, _, _ in SitemapReader.reader(context).end() }
     handler.characters = { context, bytes, count in
@@ -131,6 +134,9 @@ private final class SitemapReader {
   private func start(_ name: String, isOwn: Bool) {
     guard path.count < Self.maximumDepth else { return fail("it is too deep") }
     path.append(isOwn ? Self.names[name] ?? .other : .other)
+    if path.count == 1, path[0] != .urlset, path[0] != .sitemapindex {
+      return fail("its root is <\(name.prefix(40))>, and not <urlset> or <sitemapindex>")
+    }
     if path.count == 2 { entry = Sitemap.Entry(url: "") }
     text.removeAll(keepingCapacity: true)
   }

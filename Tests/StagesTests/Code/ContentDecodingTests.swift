@@ -14,6 +14,9 @@ import Testing
     #expect(outcome([0xE9], "ISO-8859-1") == .text(Array("é".utf8)))
     #expect(outcome([0xB3, 0xBF], "EUC-JP") == .text(Array("蛙".utf8)))
     #expect(outcome([0xFF, 0xFE, 0x42, 0x30], "UTF-16") == .text(Array("あ".utf8)))
+    // A backslash is none of Shift_JIS by the letter of its standard, and is one in every source file.
+    let source = Array(#"printf(""#.utf8) + [0x82, 0xA0, 0x87, 0x40] + Array(#"\n~");"#.utf8)
+    #expect(outcome(source, "SHIFT_JIS") == .text(Array(#"printf("あ①\n~");"#.utf8)))
     #expect(outcome([0xC3], "UTF-8") == .failure(reason: "undecodable", detail: "it is no text in UTF-8"))
     #expect(outcome([65], "klingon") == .failure(reason: "undecodable", detail: "it is no text in klingon"))
     #expect(outcome([65, 0]) == .failure(reason: "binary", detail: "it holds NUL characters"))

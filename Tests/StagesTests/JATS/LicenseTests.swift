@@ -49,6 +49,38 @@ import Testing
     #expect(try decision("<ali:license_ref>\(url)</ali:license_ref>").0 == expected + " license_ref")
   }
 
+  /// What is not understood makes a licence stricter or unknown, never freer.
+  @Test(arguments: [
+    ("Text under CC BY 4.0; the figures under CC BY-NC-ND 4.0", "CC BY-NC-ND"),
+    ("Creative Commons Attribution License（https://creativecommons.org/licenses/by-nc/4.0/）", "CC BY-NC"),
+    ("CC BY, “https://creativecommons.org/licenses/by-nc-nd/4.0/”", "CC BY-NC-ND"),
+    ("A Creative Commons Attribution License (http//creativecommons.org/licenses/by-nc/3.0/)", "CC BY-NC"),
+    ("Creative Commons Attribution-No Derivs License", "CC BY-ND"),
+    ("Creative Commons Attribution-Non- Commercial License", "CC BY-NC"),
+    ("Creative Commons Attribution Non\u{AD}Commercial License", "CC BY-NC"),
+    ("CC BY 4.0. Commercial use is prohibited.", "CC BY-NC"),
+    ("CC BY_NC 4.0", "CC BY-NC"), ("CC BY/NC 4.0", "CC BY-NC"), ("CC-BY (NC)", "CC BY-NC"),
+    ("CC BY 表示-非営利-改変禁止", "CC BY-NC-ND"),
+    ("All rights reserved. No part of this article is in the public domain.", "unknown"),
+    ("All rights reserved. The data set is in the public domain.", "unknown"),
+    ("Content that is in the public domain may be used; otherwise permission is required.", "unknown"),
+    ("Data associated with the article are available under the Creative Commons Zero waiver (CC0 1.0).", "unknown"),
+  ])
+  func nothingIsFreerThanItSays(wording: String, expected: String) throws {
+    let found = try decision("<license><license-p>\(wording)</license-p></license>").0
+    #expect(
+      expected == "unknown"
+        ? found.hasPrefix("license-unknown") || found.hasPrefix("unknown") : found.hasPrefix(expected), "\(found)")
+  }
+
+  @Test(arguments: [
+    ("by-nc", "CC BY-NC"), ("CC BY-NC 4.0 International", "CC BY-NC 4.0"), ("open-access", "unknown"),
+  ])
+  func attributesNameLicencesInManyWays(type: String, expected: String) throws {
+    let found = try decision("<license license-type=\"\(type)\"/>").0
+    #expect(found.contains(expected), "\(found)")
+  }
+
   @Test(arguments: [
     ("Distributed under the Creative Commons Attribution License, which permits unrestricted use.", "CC BY"),
     ("Published under a Creative Commons Attribution 4.0 International licence.", "CC BY 4.0"),

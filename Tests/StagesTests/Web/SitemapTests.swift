@@ -31,6 +31,20 @@ import Testing
     Sitemap.Entry(url: "https://example.org/b"),
   ]
 
+  /// A site under repair answers 200 to everything: its pages must not be taken for gone.
+  @Test(arguments: ["<html><body>Back soon</body></html>", "Sorry, maintenance.", "", "<rss/>"])
+  func whatIsNoSitemapIsAProblem(_ text: String) {
+    #expect(sitemap(text).problem != nil)
+  }
+
+  @Test func aPrefixIsNoOtherList() {
+    let text = list.replacing("<", with: "<s:").replacing("<s:/", with: "</s:").replacing("<s:?", with: "<?")
+      .replacing("<s:![", with: "<![").replacing("<s:image:", with: "<image:").replacing("</s:image:", with: "</image:")
+      .replacing("xmlns=", with: "xmlns:s=")
+    #expect(sitemap(text).pages == entries && sitemap(text).problem == nil)
+    #expect(sitemap("<urlset/>").problem == nil)
+  }
+
   @Test func listsAndIndexesAreRead() throws {
     #expect(sitemap(list).pages == entries)
     #expect(sitemap(list).problem == nil)
