@@ -71,18 +71,12 @@ public struct MDSIndex: Equatable, Sendable {
         throw ShardError(
           .malformed, name, "shard \(number) lacks a field of the MDS format or has an unknown encoding")
       }
-      for file in [shard.raw, shard.zip ?? shard.raw] where !Self.isPlain(file.basename) {
+      for file in [shard.raw, shard.zip ?? shard.raw] where !ArchivePath.isSafe(file.basename) {
         throw ShardError(.malformed, name, "shard \(number) lies outside the folder: '\(file.basename)'")
       }
       shards.append(shard)
     }
     self.shards = shards
-  }
-
-  /// Whether a name stays inside its folder.
-  private static func isPlain(_ name: String) -> Bool {
-    !name.isEmpty && !name.hasPrefix("/") && !name.split(separator: "/").contains("..")
-      && !name.utf8.contains(0)
   }
 }
 

@@ -54,7 +54,7 @@ struct UploadPlan {
     for (artifact, folder) in zip(artifacts, options.upload.layout.folders(for: artifacts)) {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
-        guard ArchivePath.isSafe(name), !name.split(separator: "/").contains(".") else {
+        guard ArchivePath.isSafe(name), !ArchivePath.parts(name).contains(".") else {
           throw StageError(.input, file.name, "its name would lead out of the destination")
         }
         if let other = stages.updateValue(artifact.stage, forKey: name) {
