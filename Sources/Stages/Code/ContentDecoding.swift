@@ -50,12 +50,13 @@ enum ContentDecoding {
     if ["", "utf8", "utf8sig", "ascii", "usascii"].contains(name) {
       return bytes.withUnsafeBufferPointer { String(validating: $0, as: UTF8.self) } == nil ? nil : bytes
     }
-    // As browsers read these names: what is called Shift_JIS is code page 932, and its backslash a backslash.
+    guard encoding.utf8.count < 64 else { return nil }
     if name.hasPrefix("utf16") || name.hasPrefix("utf32") {
       let decoded = bytes.withUnsafeBufferPointer { CharacterEncoding.decode($0, as: encoding) }
       return decoded.flatMap { $0.replaced == 0 ? $0.utf8 : nil }
     }
-    guard encoding.utf8.count < 64, let label = PageEncoding.normalized(encoding),
+    // As browsers read these names: what is called Shift_JIS is code page 932, and its backslash a backslash.
+    guard let label = PageEncoding.normalized(encoding),
       let page = bytes.withUnsafeBufferPointer({ PageEncoding.decode($0, as: label) }), page.replacedFraction == 0
     else { return nil }
     return page.text

@@ -14,7 +14,7 @@ public struct RemoteTokens: ShardSource {
 
   private enum Place {
     case folder(FolderSource)
-    case bucket(S3Place, S3Access, HTTPClient.Options, Politeness)
+    case bucket(S3Place, S3Access, Access, Politeness)
   }
 
   public let name: String
@@ -34,11 +34,8 @@ public struct RemoteTokens: ShardSource {
     access.s3.endpoint = data.endpoint
     access.network.allowPrivateAddresses = data.allowsPrivateAddresses
     let bucket = try access.place(data.place, option: "remote")
-    var options = HTTPClient.Options()
-    options.allowsSpecialAddresses = data.allowsPrivateAddresses
-    options.retrying.attempts = access.network.attempts
     do throws(NetError) {
-      place = .bucket(bucket, try access.access(), options, access.politeness(requestsAtOnce: 64))
+      place = .bucket(bucket, try access.access(), access, access.politeness(requestsAtOnce: 64))
     } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }
   }
 
@@ -48,8 +45,8 @@ public struct RemoteTokens: ShardSource {
     case .folder(let source): try source.fetch(basename, to: path)
     case .bucket(let root, let access, let options, let politeness):
       do throws(NetError) {
-        let client = S3Client(try HTTPClient(options, politeness: politeness), access)
-        _ = try client.download(root.appending(basename), to: path)
+        let http = try options.client(politeness, TaskControl()) { _ in }
+        _ = try S3Client(http, access).download(root.appending(basename), to: path)
       } catch { throw ShardError(.io, error.subject, error.message, hint: error.hint) }
     }
   }
