@@ -74,7 +74,7 @@ public struct Pretrain: Stage {
     }
     let tokenizer = try TokenizerInput.files(context)
     // Weights, gradients and both moments, and what libtorch itself takes.
-    let memory = shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
+    let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
     return [TaskPlan(key: "train", files: tokenizer + tokens + context.files(Self.initial), memoryBytes: memory)]
   }
 
@@ -117,19 +117,6 @@ public struct Pretrain: Stage {
 
   // MARK: The job
 
-  private func shape(vocabulary: Int) -> ModelShape {
-    var shape = ModelShape(options.model)
-    shape.vocabularySize = (vocabulary + 63) / 64 * 64
-    shape.hiddenSize = options.hiddenSize
-    shape.layers = options.layers
-    shape.heads = options.heads
-    shape.intermediateSize = options.intermediateSize
-    shape.maximumLength = options.maximumLength
-    shape.dropout = options.dropout
-    shape.attentionDropout = options.model == .bert ? options.dropout : 0
-    return shape
-  }
-
   private func processes(_ engine: TrainingEngine) -> Int {
     if options.processes > 0 { return options.processes }
     return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
@@ -138,7 +125,6 @@ public struct Pretrain: Stage {
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = TrainingJob()
-    job.shape = shape(vocabulary: tokenizer.tokens.count)
     let index = workspace.task.files.first { $0.name == "index.json" }!
     job.data = String(index.path.dropLast("/index.json".count))
     if let file = workspace.locations(Self.location).first {
@@ -152,7 +138,11 @@ public struct Pretrain: Stage {
     if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
       let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
       job.initial = folder
-      job.shape = try initialShape(folder, job.shape)
+      let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else {
+      let padding = tokenizer.special("[PAD]").map { Int($0) }
+      job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
     }
     let usesGPU = engine.usesGPU(options.device)
     job.device = usesGPU ? "cuda" : "cpu"
@@ -167,22 +157,6 @@ public struct Pretrain: Stage {
     fill(&job)
     try job.take(tokenizer)
     return job
-  }
-
-  /// The model goes on as it is: only its dropout may change.
-  private func initialShape(_ folder: String, _ asked: ModelShape) throws -> ModelShape {
-    var shape = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
-    shape.dropout = asked.dropout
-    shape.attentionDropout = asked.attentionDropout
-    shape.maximumLength = shape.kind == .bert ? shape.maximumLength : max(shape.maximumLength, asked.maximumLength)
-    var same = asked
-    same.maximumLength = shape.maximumLength
-    guard shape == same else {
-      throw StageError(
-        .options, "inputs.checkpoint", "the model to begin from has other sizes than this stage's options",
-        hint: "Give both stages the same model options, and the same tokenizer.")
-    }
-    return shape
   }
 
   private func fill(_ job: inout TrainingJob) {

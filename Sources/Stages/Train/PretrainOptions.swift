@@ -49,7 +49,10 @@ extension Pretrain {
       modelFields + batchFields + optimizerFields + dataFields + remoteFields + machineFields + checkpointFields
 
     private static let modelFields: [OptionField<Self>] = [
-      OptionField("model", \.model, "The architecture; 'rope-bert' converts to transformers' own nomic_bert."),
+      OptionField(
+        "model", \.model,
+        "The architecture; 'rope-bert' converts to transformers' own nomic_bert. Where a checkpoint is wired, it and the "
+          + "sizes below are the checkpoint's."),
       OptionField("hiddenSize", \.hiddenSize, "Width; a multiple of heads.", in: 8...1 << 15),
       OptionField("layers", \.layers, "Layers.", in: 1...1024),
       OptionField("heads", \.heads, "Attention heads.", in: 1...1024),

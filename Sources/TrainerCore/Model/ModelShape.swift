@@ -14,7 +14,7 @@ public struct ModelShape: Equatable, Sendable {
   }
 
   public var kind = Kind.mosaicBERT
-  /// Rows of the embedding: the tokenizer's tokens, padded to a multiple of 64.
+  /// Rows of the embedding: the tokenizer's tokens; in models of ours padded to a multiple of 64.
   public var vocabularySize = 32_768
   public var hiddenSize = 768
   public var layers = 12
@@ -23,7 +23,7 @@ public struct ModelShape: Equatable, Sendable {
   /// Tokens that the model is meant to read at most. Only `bert` has a table of this many positions.
   public var maximumLength = 512
   public var tokenTypes = 2
-  /// The padding token's id; labels and masks rely on 0.
+  /// The padding token's id.
   public var padding = 0
   public var normEpsilon = 1e-12
   /// Of the deviation of weights at the start.
