@@ -1,6 +1,11 @@
 #include "grammar.h"
 
+#include <algorithm>
 #include <bitset>
+#include <cstddef>
+#include <deque>
+#include <string>
+#include <vector>
 
 namespace {
 
@@ -94,20 +99,112 @@ struct scanner {
     }
   }
 
-  bool key() {
+  // The slice is the key as written, without its quotes.
+  bool key(std::string_view &name) {
     space();
+    const char *start = at;
     if (!string()) return false;
+    name = std::string_view(start + 1, (size_t)(at - start) - 2);
     space();
     return accept(':');
   }
 };
 
-}  // namespace
+void append_utf8(unsigned code, std::string &out) {
+  if (code < 0x80) {
+    out += (char)code;
+  } else if (code < 0x800) {
+    out += (char)(0xC0 | code >> 6);
+    out += (char)(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    out += (char)(0xE0 | code >> 12);
+    out += (char)(0x80 | (code >> 6 & 0x3F));
+    out += (char)(0x80 | (code & 0x3F));
+  } else {
+    out += (char)(0xF0 | code >> 18);
+    out += (char)(0x80 | (code >> 12 & 0x3F));
+    out += (char)(0x80 | (code >> 6 & 0x3F));
+    out += (char)(0x80 | (code & 0x3F));
+  }
+}
 
-bool is_json_value(std::string_view text) {
+// The bytes that a string means, whose escapes have been checked.
+std::string unescaped(std::string_view written) {
+  scanner s{written.data(), written.data() + written.size()};
+  std::string out;
+  while (s.at < s.end) {
+    char c = *s.at++;
+    if (c != '\\') {
+      out += c;
+      continue;
+    }
+    c = *s.at++;
+    switch (c) {
+      case 'b': out += '\b'; break;
+      case 'f': out += '\f'; break;
+      case 'n': out += '\n'; break;
+      case 'r': out += '\r'; break;
+      case 't': out += '\t'; break;
+      case 'u': {
+        unsigned code = (unsigned)s.hex4();
+        if (code >= 0xD800 && code < 0xDC00) {
+          s.at += 2;
+          code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)s.hex4() - 0xDC00);
+        }
+        append_utf8(code, out);
+        break;
+      }
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+// The keys of the objects that are open, innermost last.
+class key_table {
+  std::vector<std::string_view> keys;
+  std::vector<size_t> starts;
+  std::deque<std::string> texts;  // of keys with escapes; a deque's elements stay where they are
+  bool repeated = false;
+
+ public:
+  void open() { starts.push_back(keys.size()); }
+
+  void add(std::string_view written) {
+    if (written.find('\\') == std::string_view::npos) return keys.push_back(written);
+    texts.push_back(unescaped(written));
+    keys.push_back(texts.back());
+  }
+
+  void close() {
+    auto first = keys.begin() + (std::ptrdiff_t)starts.back();
+    std::sort(first, keys.end());
+    repeated = repeated || std::adjacent_find(first, keys.end()) != keys.end();
+    keys.erase(first, keys.end());
+    starts.pop_back();
+  }
+
+  bool has_repeated() const { return repeated; }
+};
+
+// Takes no notice of keys.
+struct no_table {
+  void open() {}
+  void add(std::string_view) {}
+  void close() {}
+};
+
+template <typename table>
+bool is_value(std::string_view text, table &keys) {
   scanner s{text.data(), text.data() + text.size()};
   std::bitset<maximum_json_depth> is_object;
   int depth = 0;
+  auto key = [&] {
+    std::string_view name;
+    if (!s.key(name)) return false;
+    keys.add(name);
+    return true;
+  };
   while (true) {
     // A value stands here.
     s.space();
@@ -120,7 +217,8 @@ bool is_json_value(std::string_view text) {
         // Empty: complete as it is.
       } else {
         is_object[depth++] = opens_object;
-        if (opens_object && !s.key()) return false;
+        if (opens_object) keys.open();
+        if (opens_object && !key()) return false;
         continue;
       }
     } else if (!s.scalar()) {
@@ -132,8 +230,23 @@ bool is_json_value(std::string_view text) {
       if (depth == 0) return s.at == s.end;
       if (s.accept(',')) break;
       if (!s.accept(is_object[depth - 1] ? '}' : ']')) return false;
+      if (is_object[depth - 1]) keys.close();
       depth--;
     }
-    if (is_object[depth - 1] && !s.key()) return false;
+    if (is_object[depth - 1] && !key()) return false;
   }
+}
+
+}  // namespace
+
+bool is_json_value(std::string_view text) {
+  no_table none;
+  return is_value(text, none);
+}
+
+json_object_state judge_json_object(std::string_view text) {
+  key_table keys;
+  size_t start = text.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos || text[start] != '{' || !is_value(text, keys)) return no_json_object;
+  return keys.has_repeated() ? repeated_keys : unique_keys;
 }

@@ -9,4 +9,8 @@ enum { maximum_json_depth = 128 };
 /// Whether `text` is one JSON value, whitespace around it allowed. The caller has checked its UTF-8. Linear, no recursion.
 bool is_json_value(std::string_view text);
 
+/// The same for one object, whose keys are compared at every depth. Unescaped keys that are equal are repeated.
+enum json_object_state { unique_keys = 0, repeated_keys = 1, no_json_object = 2 };
+json_object_state judge_json_object(std::string_view text);
+
 #endif

@@ -114,6 +114,18 @@ extern "C" const char *pl_json_message(int result) {
   return simdjson::error_message(error_code(code));
 }
 
+extern "C" int pl_json_is_full(int result) { return result == -1 - too_many_fields; }
+
+extern "C" int pl_is_utf8(const char *bytes, size_t length) { return length == 0 || simdjson::validate_utf8(bytes, length); }
+
+extern "C" int pl_json_keys(const char *json, size_t length) {
+  return judge_json_object(std::string_view(json, json ? length : 0));
+}
+
+extern "C" int pl_is_json(const char *json, size_t length) {
+  return is_json_value(std::string_view(json, json ? length : 0));
+}
+
 #if defined(__x86_64__)
 #pragma clang attribute pop
 #endif

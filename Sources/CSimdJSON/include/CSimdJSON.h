@@ -40,6 +40,19 @@ int pl_json_object(pl_json_parser *_Nonnull parser, const char *_Nonnull json, s
 
 const char *_Nonnull pl_json_message(int result);
 
+/// A field of an object did not fit into `capacity`.
+int pl_json_is_full(int result);
+
+/// Whether the bytes are UTF-8. Vectorized.
+int pl_is_utf8(const char *_Nullable bytes, size_t length);
+
+/// 0 for a JSON object whose keys are all different, at every depth; 1 where keys are repeated; 2 for anything else.
+/// The UTF-8 of its strings is not looked at.
+int pl_json_keys(const char *_Nullable json, size_t length);
+
+/// Whether the bytes are one JSON value. The UTF-8 of its strings is not looked at.
+int pl_is_json(const char *_Nullable json, size_t length);
+
 #ifdef __cplusplus
 }
 #endif

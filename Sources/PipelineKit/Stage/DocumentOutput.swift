@@ -46,6 +46,10 @@ public final class DocumentOutput {
   private func finishPart() throws {
     guard let (file, sink, writer, name) = current else { return }
     try writer.flush()
+    workspace.warn(
+      "repeated-keys", times: writer.repeatedKeys,
+      "the metadata of '\(String(decoding: writer.firstRepeated, as: UTF8.self))' had a key more than once; its last value was kept"
+    )
     try workspace.publish(
       port: port, file, through: sink, name: name, documents: writer.documents, textBytes: Int64(writer.textBytes),
       ids: writer.idHashes)

@@ -20,6 +20,7 @@ final class DropWriter {
   ) throws {
     line.removeAll(keepingCapacity: true)
     line.append(contentsOf: #"{"id":"#.utf8)
+    let id = Self.readable(id)
     JSONText.append(string: id, to: &line)
     line.append(contentsOf: #","reason":"#.utf8)
     JSONText.append(string: reason, to: &line)
@@ -28,7 +29,7 @@ final class DropWriter {
     if let threshold { line.append(contentsOf: #","threshold":\#(JSONValue.number(threshold).text())"#.utf8) }
     if let survivor {
       line.append(contentsOf: #","survivor":"#.utf8)
-      JSONText.append(string: survivor, to: &line)
+      JSONText.append(string: Self.readable(survivor), to: &line)
     }
     if let detail {
       line.append(contentsOf: #","detail":"#.utf8)
@@ -38,6 +39,11 @@ final class DropWriter {
     try sink.write(line)
     ids.append(recordHash(id))
     self.bytes += Int64(bytes)
+  }
+
+  /// What is dropped may be dropped for its very id: a line of drops is UTF-8 all the same.
+  private static func readable(_ id: [UInt8]) -> [UInt8] {
+    isUTF8(id) ? id : Array(String(decoding: id, as: UTF8.self).utf8)
   }
 
   func finish(_ workspace: Workspace) throws {

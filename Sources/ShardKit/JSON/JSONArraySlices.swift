@@ -7,16 +7,21 @@ public struct JSONArraySlices: Sequence, IteratorProtocol {
   private var at = 0
 
   /// - Parameter array: an array as written, such as the value of a `JSONObjectReader.Field` of kind `array`.
-  public init(_ array: UnsafeRawBufferPointer) {
+  public init(_ array: UnsafeRawBufferPointer) { self.init(array, opening: UInt8(ascii: "[")) }
+
+  /// The members of an object, each with its key.
+  init(members object: UnsafeRawBufferPointer) { self.init(object, opening: UInt8(ascii: "{")) }
+
+  private init(_ array: UnsafeRawBufferPointer, opening: UInt8) {
     self.array = array
     at = skippingSpace(from: 0)
-    if at < array.count && array[at] == UInt8(ascii: "[") { at += 1 } else { at = array.count }
+    if at < array.count && array[at] == opening { at += 1 } else { at = array.count }
   }
 
   public mutating func next() -> UnsafeRawBufferPointer? {
     at = skippingSpace(from: at)
     if at < array.count && array[at] == UInt8(ascii: ",") { at = skippingSpace(from: at + 1) }
-    guard at < array.count, array[at] != UInt8(ascii: "]") else { return nil }
+    guard at < array.count, array[at] != UInt8(ascii: "]"), array[at] != UInt8(ascii: "}") else { return nil }
     let start = at
     var depth = 0
     while at < array.count {

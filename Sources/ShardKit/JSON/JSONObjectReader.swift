@@ -23,12 +23,13 @@ public final class JSONObjectReader {
   public static let padding = Int(PL_JSON_PADDING)
 
   private let parser: OpaquePointer
-  private let fields: UnsafeMutableBufferPointer<pl_json_field>
+  /// Grows with the largest object.
+  private var fields: UnsafeMutableBufferPointer<pl_json_field>
 
-  public init(maximumFields: Int = 256) {
+  public init() {
     guard let parser = pl_json_parser_new() else { fatalError("pipeline needs a processor with AVX2 (x86-64-v3)") }
     self.parser = parser
-    fields = .allocate(capacity: maximumFields)
+    fields = .allocate(capacity: 64)
   }
 
   deinit {
@@ -42,7 +43,13 @@ public final class JSONObjectReader {
   public func read(padded: UnsafeRawBufferPointer, _ body: (Field) -> Void) -> String? {
     guard padded.count > 0 else { return "the line is empty" }
     let bytes = padded.baseAddress!.assumingMemoryBound(to: CChar.self)
-    let count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(fields.count))
+    var count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(fields.count))
+    while pl_json_is_full(count) != 0, fields.count < padded.count {
+      let larger = fields.count * 4
+      fields.deallocate()
+      fields = .allocate(capacity: larger)
+      count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(clamping: fields.count))
+    }
     guard count >= 0 else { return String(cString: pl_json_message(count)) }
     for i in 0..<Int(count) {
       let field = fields[i]

@@ -113,7 +113,8 @@ extension MDSShard {
       let names = json["column_names"]?.array?.map(\.string), !names.contains(nil),
       let encodings = json["column_encodings"]?.array?.map({ $0.string.flatMap(MDSEncoding.init(name:)) }),
       !encodings.contains(nil), names.count == encodings.count, !names.isEmpty,
-      let samples = json["samples"]?.integer, samples >= 0, let raw = MDSFile(json: json["raw_data"])
+      let samples = json["samples"]?.integer, (0...Int(UInt32.max)).contains(samples),
+      let raw = MDSFile(json: json["raw_data"])
     else { return nil }
     let zipped = json["zip_data"] ?? .null
     columns = Swift.zip(names, encodings).map { MDSColumn($0!, $1!) }

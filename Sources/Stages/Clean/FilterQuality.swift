@@ -11,7 +11,7 @@ import TextKit
 /// need a model.
 public struct FilterQuality: Stage {
   public static let name = "filter.quality"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary =
     "Drops documents of poor text, by thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
   static let documents = Input<Documents>("documents", "The documents to judge.")

@@ -99,9 +99,9 @@ func topLevelDomain(of url: String) -> String? {
 }
 
 /// Adds a member to the bytes of a JSON object, or replaces it. Empty bytes are an empty object.
+/// The other members stay as they are written.
 func setMember(_ key: String, _ value: JSONValue, ofObject bytes: inout [UInt8]) {
-  var members = bytes.isEmpty ? [] : (try? JSONValue.parse(bytes).value)?.members ?? []
-  members.removeAll { $0.key == key }
-  members.append(JSONMember(key, value))
-  bytes = Array(JSONValue.object(members).text().utf8)
+  guard var members = JSONMembers(object: bytes) else { return }
+  members.set(key.utf8, value.text().utf8)
+  bytes = members.object
 }

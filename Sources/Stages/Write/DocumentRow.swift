@@ -59,7 +59,8 @@ final class DocumentRow {
 
   /// Puts a document into `row`. Returns nil, or the column that it has no value for.
   ///
-  /// A missing member is an empty string in `str` and `bytes` and `null` in `json`; a number must be there.
+  /// A missing member, or one that is null, is an empty string in `str` and `bytes` and `null` in `json`; a number must
+  /// be there.
   func fill(from document: borrowing Document) -> String? {
     row.removeAll()
     if !found.isEmpty {
@@ -73,9 +74,9 @@ final class DocumentRow {
         case .id: append(document.id, encoding)
         case .text: append(document.text, encoding)
         case .source: append(document.source, encoding)
-        case .added: append(document.added, encoding)
-        case .created: append(document.created, encoding)
-        case .version: append(document.version, encoding)
+        case .added: append(document.added, encoding, document.added.isEmpty ? .null : .string)
+        case .created: append(document.created, encoding, document.created.isEmpty ? .null : .string)
+        case .version: append(document.version, encoding, document.version.isEmpty ? .null : .string)
         case .metadata: append(document.metadata.isEmpty ? Array("{}".utf8) : document.metadata, encoding, .object)
         case .member: append(found[paths[i]!], encoding)
         }
@@ -96,6 +97,7 @@ final class DocumentRow {
   private func append(
     _ value: (bytes: UnsafeRawBufferPointer, kind: JSONObjectReader.Kind)?, _ encoding: MDSEncoding
   ) -> Bool {
+    let value = value?.kind == .null ? nil : value
     switch encoding {
     case .str, .bytes:
       row.append(value?.bytes ?? UnsafeRawBufferPointer(start: nil, count: 0))
@@ -114,24 +116,37 @@ final class DocumentRow {
     return true
   }
 
+  /// False for what the encoding cannot hold: no number, out of range, or infinite where the text is not.
   private func append(number text: String, _ encoding: MDSEncoding) -> Bool {
     switch encoding {
     case .scalar(.uint64):
-      guard let number = UInt64(text) else { return false }
+      guard let number = UInt64(text) ?? DecimalText.integer(text).flatMap(UInt64.init(exactly:)) else { return false }
       withUnsafeBytes(of: number.littleEndian) { row.append($0) }
-    case .scalar(.float16), .scalar(.float32), .scalar(.float64):
-      guard let number = Double(text) else { return false }
+    case .scalar(let scalar) where Self.largest(of: scalar) != nil:
+      guard let number = DecimalText.number(text), !number.isFinite || abs(number) <= Self.largest(of: scalar)! else {
+        return false
+      }
       row.append(number)
     case .digits(let name):
-      guard name == "str_int" ? text.utf8.allSatisfy({ $0 == 45 || (48...57).contains($0) }) : Double(text) != nil,
-        !text.isEmpty
-      else { return false }
+      guard name == "str_int" ? DecimalText.isInteger(text) : DecimalText.number(text) != nil else { return false }
       row.append(text)
     default:
-      guard let number = Int(text), Self.range(of: encoding).contains(number) else { return false }
+      guard let number = Int(text) ?? DecimalText.integer(text), Self.range(of: encoding).contains(number) else {
+        return false
+      }
       row.append(number)
     }
     return true
+  }
+
+  /// The largest finite number of a type with fractions.
+  private static func largest(of scalar: MDSScalar) -> Double? {
+    switch scalar {
+    case .float16: Double(Float16.greatestFiniteMagnitude)
+    case .float32: Double(Float.greatestFiniteMagnitude)
+    case .float64: .greatestFiniteMagnitude
+    default: nil
+    }
   }
 
   private static func range(of encoding: MDSEncoding) -> ClosedRange<Int> {
@@ -144,5 +159,30 @@ final class DocumentRow {
     case .scalar(.int32): Int(Int32.min)...Int(Int32.max)
     default: Int.min...Int.max
     }
+  }
+}
+
+/// Numbers as texts, in the forms that Python reads too: no hexadecimal ones.
+enum DecimalText {
+  static func isInteger(_ text: String) -> Bool {
+    let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
+    return !digits.isEmpty && digits.allSatisfy { (48...57).contains($0) }
+  }
+
+  /// A number with or without fraction, `nan` or an infinity; nil for anything else, and for what is too large.
+  static func number(_ text: String) -> Double? {
+    if let special = ["nan", "inf", "infinity"].first(where: { text.lowercased().hasSuffix($0) }) {
+      let sign = text.dropLast(special.utf8.count)
+      guard sign.isEmpty || sign == "-" || sign == "+" else { return nil }
+      return special == "nan" ? .nan : sign == "-" ? -.infinity : .infinity
+    }
+    let allowed = text.utf8.allSatisfy { (48...57).contains($0) || "+-.eE".utf8.contains($0) }
+    guard allowed, let number = Double(text), number.isFinite else { return nil }
+    return number
+  }
+
+  /// A whole number that is written with a fraction or an exponent, such as `7.0`.
+  static func integer(_ text: String) -> Int? {
+    number(text).flatMap { abs($0) <= 0x1p53 ? Int(exactly: $0) : nil }
   }
 }

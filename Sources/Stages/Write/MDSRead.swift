@@ -21,7 +21,7 @@ public struct MDSRead: Stage {
   }
 
   public static let name = "mds.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads documents from MDS shards."
   static let dataSet = Input<MDS>("mds", "The data set.", required: false)
   static let fetched = Input<Files>(
@@ -63,7 +63,7 @@ public struct MDSRead: Stage {
           throw StageError(
             .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
         }
-        let memoryBytes = (shard.zip == nil ? 0 : shard.raw.bytes) + (32 << 20)
+        let memoryBytes = (shard.zip == nil ? 0 : min(shard.raw.bytes, 1 << 32)) + (32 << 20)
         let key = TaskPlan.padded(plans.count)
         plans.append(TaskPlan(key: key, files: [file], note: shard.json.text(), memoryBytes: memoryBytes))
       }
@@ -90,7 +90,7 @@ public struct MDSRead: Stage {
       if document.source.isEmpty { document.source = Array(options.source.utf8) }
       workspace.countInput(bytes: document.text.count)
       if let problem {
-        try workspace.drop(document, reason: problem)
+        try workspace.drop(document, reason: problem.reason, detail: problem.column)
       } else {
         try output.write(document)
       }

@@ -34,7 +34,7 @@ public struct MDSWrite: Stage {
   }
 
   public static let name = "mds.write"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Writes documents as MDS shards for MosaicML Streaming."
   static let documents = Input<Documents>("documents", "The documents to write.")
   static let dataSet = Output<MDS>("mds", "The data set: index.json and its shards.")

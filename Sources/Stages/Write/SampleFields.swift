@@ -3,7 +3,7 @@ import ShardKit
 
 /// Which column of an MDS sample becomes which part of a document.
 struct SampleFields {
-  private enum Use { case field(DocumentField), metadata(MDSColumn), none }
+  private enum Use { case field(DocumentField, MDSColumn), metadata(MDSColumn), none }
   private let uses: [Use]
   private let columns: [MDSColumn]
 
@@ -21,43 +21,62 @@ struct SampleFields {
           hint: "Its columns are \(columns.map(\.name).joined(separator: ", ")); map one with \"columns\".")
       }
     }
-    uses = columns.map { column in
-      if let field = fields[column.name] { return .field(field) }
-      switch column.encoding {
-      case .str, .json, .int, .scalar, .digits: return .metadata(column)
-      default: return .none
+    for (column, field) in fields {
+      let encoding = columns.first { $0.name == column }!.encoding
+      guard !Self.isReadable(encoding) else { continue }
+      let name = DocumentField.names.first { DocumentField($0) == field }!
+      guard mapping[name] == nil, field != .text else {
+        throw StageError(
+          .input, path, "the column '\(column)' for '\(name)' is stored as '\(encoding.name)', which is no text",
+          hint: "Map a column of text, JSON or numbers with \"columns\".")
       }
+      fields[column] = nil
+    }
+    uses = columns.map { column in
+      if let field = fields[column.name] { return .field(field, column) }
+      return Self.isReadable(column.encoding) && column.encoding != .bytes ? .metadata(column) : .none
     }
   }
 
-  /// Returns nil, or the reason to drop the sample.
-  func fill(_ document: inout Document, from reader: MDSShardReader, _ sample: Int) throws -> String? {
+  /// Text, or what can be written as text. Pickles are never opened.
+  private static func isReadable(_ encoding: MDSEncoding) -> Bool {
+    switch encoding {
+    case .array, .opaque: false
+    default: true
+    }
+  }
+
+  /// Returns nil, or the reason to drop the sample and the column that it is for.
+  func fill(
+    _ document: inout Document, from reader: MDSShardReader, _ sample: Int
+  ) throws -> (reason: String, column: String)? {
     document = Document()
-    var problem: String?
+    var problem: (reason: String, column: String)?
     var members: [UInt8] = []
     try reader.sample(sample) { i, value in
       switch uses[i] {
-      case .field(let field): if !Self.set(field, of: &document, value) { problem = "invalid-utf8" }
-      case .metadata(let column): Self.append(column, value, to: &members)
+      case .field(let field, let column):
+        if !Self.set(field, of: &document, column, value, &members) { problem = ("invalid-utf8", column.name) }
+      case .metadata(let column):
+        if !Self.append(column, value, to: &members) { problem = ("invalid-utf8", column.name) }
       case .none: break
       }
     }
-    if document.metadata.first == UInt8(ascii: "{"), !members.isEmpty {
-      let isEmpty = document.metadata.dropFirst().first { $0 > 32 } == UInt8(ascii: "}")
-      members.append(contentsOf: isEmpty ? [] : [UInt8(ascii: ",")])
-      members.append(contentsOf: document.metadata.dropFirst())
-      document.metadata = [UInt8(ascii: "{")] + members
-    } else if !members.isEmpty {
-      document.metadata = [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")]
-    }
+    guard !members.isEmpty else { return problem }
+    // Members that are there twice are written once, the column's own value.
+    let held = document.metadata.dropFirst().dropLast()
+    document.metadata = [UInt8(ascii: "{")] + held + (held.isEmpty ? [] : [UInt8(ascii: ",")]) + members
+    document.metadata.append(UInt8(ascii: "}"))
     return problem
   }
 
-  /// False where the bytes are no UTF-8 (or, for metadata, no JSON object).
-  private static func set(_ field: DocumentField, of document: inout Document, _ value: UnsafeRawBufferPointer) -> Bool
-  {
-    let bytes = Array(value)
-    guard isUTF8(bytes) else { return false }
+  /// False where the bytes are no UTF-8.
+  private static func set(
+    _ field: DocumentField, of document: inout Document, _ column: MDSColumn, _ value: UnsafeRawBufferPointer,
+    _ members: inout [UInt8]
+  ) -> Bool {
+    if field == .metadata { return setMetadata(of: &document, column, value, &members) }
+    guard let bytes = SampleText.text(value, column.encoding) else { return false }
     switch field {
     case .id: document.id = bytes
     case .text: document.text = bytes
@@ -65,49 +84,42 @@ struct SampleFields {
     case .added: document.added = bytes
     case .created: document.created = bytes
     case .version: document.version = bytes
-    case .metadata, .member:
-      guard case .object(let members)? = try? JSONValue.parse(bytes).value else { return true }
-      document.metadata = members.isEmpty ? [] : bytes
+    case .metadata, .member: break
     }
     return true
   }
 
-  private static func append(_ column: MDSColumn, _ value: UnsafeRawBufferPointer, to out: inout [UInt8]) {
+  /// An object is the metadata, null none; anything else becomes a member of the column's name.
+  private static func setMetadata(
+    of document: inout Document, _ column: MDSColumn, _ value: UnsafeRawBufferPointer, _ members: inout [UInt8]
+  ) -> Bool {
+    guard isUTF8(value) || column.encoding.fixedBytes != nil else { return false }
+    let trimmed = Array(value).trimmed
+    if trimmed.isEmpty || trimmed.elementsEqual("null".utf8) && column.encoding == .json { return true }
+    guard trimmed.withUnsafeBytes({ JSONKeys.judge($0) }) != .noObject else {
+      return append(column, value, to: &members)
+    }
+    let isEmpty = trimmed.dropFirst().dropLast().allSatisfy { $0 <= 32 }
+    document.metadata = isEmpty ? [] : trimmed
+    return true
+  }
+
+  /// False where the bytes are no UTF-8.
+  private static func append(
+    _ column: MDSColumn, _ value: UnsafeRawBufferPointer, to out: inout [UInt8]
+  ) -> Bool {
+    guard let json = SampleText.json(value, column.encoding) else { return false }
     if !out.isEmpty { out.append(UInt8(ascii: ",")) }
     JSONText.append(string: column.name, to: &out)
     out.append(UInt8(ascii: ":"))
-    switch column.encoding {
-    case .json where (try? JSONValue.parse(Array(value))) != nil: out.append(contentsOf: value)
-    case .int: out.append(contentsOf: "\(integer(value, Int64.self))".utf8)
-    case .scalar(let scalar): out.append(contentsOf: number(value, scalar).utf8)
-    case .digits where (try? JSONValue.parse(Array(value)).value.double) != nil: out.append(contentsOf: value)
-    default: JSONText.append(string: String(decoding: value, as: UTF8.self), to: &out)
-    }
+    out.append(contentsOf: json)
+    return true
   }
+}
 
-  private static func integer<T: FixedWidthInteger>(_ value: UnsafeRawBufferPointer, _: T.Type) -> T {
-    T(littleEndian: value.loadUnaligned(as: T.self))
+extension [UInt8] {
+  /// Without white space at both ends.
+  fileprivate var trimmed: [UInt8] {
+    Array(drop { $0 <= 32 }.reversed().drop { $0 <= 32 }.reversed())
   }
-
-  private static func number(_ value: UnsafeRawBufferPointer, _ scalar: MDSScalar) -> String {
-    switch scalar {
-    case .uint8: "\(integer(value, UInt8.self))"
-    case .int8: "\(integer(value, Int8.self))"
-    case .uint16: "\(integer(value, UInt16.self))"
-    case .int16: "\(integer(value, Int16.self))"
-    case .uint32: "\(integer(value, UInt32.self))"
-    case .int32: "\(integer(value, Int32.self))"
-    case .uint64: "\(integer(value, UInt64.self))"
-    case .int64: "\(integer(value, Int64.self))"
-    case .float16: fraction(Float16(bitPattern: integer(value, UInt16.self)))
-    case .float32: fraction(Float(bitPattern: integer(value, UInt32.self)))
-    case .float64: fraction(Double(bitPattern: integer(value, UInt64.self)))
-    }
-  }
-
-  private static func fraction<T: BinaryFloatingPoint & LosslessStringConvertible>(_ value: T) -> String {
-    value.isFinite ? value.description : "null"
-  }
-
-  private static func isUTF8(_ bytes: [UInt8]) -> Bool { (try? UTF8Span(validating: bytes.span)) != nil }
 }
