@@ -7,6 +7,12 @@ public enum ArchivePath {
     return !parts(name).contains { $0.utf8.elementsEqual("..".utf8) }
   }
 
+  /// Whether macOS put it beside a file to keep what its file system says of it: `__MACOSX/a/._b.txt`, `a/._b.txt`.
+  public static func isSideFile(_ name: String) -> Bool {
+    let parts = parts(name)
+    return parts.last!.utf8.starts(with: "._".utf8) || parts.contains { $0.utf8.elementsEqual("__MACOSX".utf8) }
+  }
+
   /// What stands between slashes, empty parts too. By bytes: a mark behind a slash makes one character of both, and
   /// would hide the slash.
   public static func parts(_ name: String) -> [String] {

@@ -20,14 +20,15 @@ enum AozoraAccents {
 
   /// The letter spelt at `at`, and how many bytes spell it; nil where none begins.
   ///
-  /// Marks that are plain punctuation stay so: a colon or comma before a space, the apostrophe of French qu'…,
-  /// and that of names like O'Brien.
+  /// Marks that are plain punctuation stay so: a colon or comma before a space (unless the word has a diaeresis before
+  /// it, as `Hai:kai:` has), the apostrophe of French qu'…, and that of names like O'Brien.
   static func match(_ bytes: UnsafeBufferPointer<UInt8>, at: Int, end: Int) -> (letter: [UInt8], length: Int)? {
     guard at + 1 < end else { return nil }
     let (first, second) = (bytes[at], bytes[at + 1])
     if let letter = table[UInt32(first) << 8 | UInt32(second)] {
       let next = at + 2 < end ? bytes[at + 2] : 0
-      if (second == UInt8(ascii: ":") || second == UInt8(ascii: ",")) && next == 0x20 { return nil }
+      if second == UInt8(ascii: ",") && next == 0x20 { return nil }
+      if second == UInt8(ascii: ":") && next == 0x20 && !followsDiaeresis(bytes, at: at) { return nil }
       if second == UInt8(ascii: "'") {
         let previous = at > 0 ? bytes[at - 1] | 0x20 : 0
         if first | 0x20 == UInt8(ascii: "u") && previous == UInt8(ascii: "q") { return nil }
@@ -37,6 +38,17 @@ enum AozoraAccents {
     }
     guard at + 2 < end, bytes[at + 2] == UInt8(ascii: "&") else { return nil }
     return table[UInt32(first) << 16 | UInt32(second) << 8 | UInt32(bytes[at + 2])].map { ($0, 3) }
+  }
+
+  /// Whether a letter with a diaeresis stands earlier in the word that goes on at `at`.
+  private static func followsDiaeresis(_ bytes: UnsafeBufferPointer<UInt8>, at: Int) -> Bool {
+    var index = at - 1
+    while index > max(0, at - 32), bytes[index] > 0x20, bytes[index] < 0x80 {
+      let letter = UInt32(bytes[index - 1])
+      if bytes[index] == UInt8(ascii: ":"), table[letter << 8 | UInt32(bytes[index])] != nil { return true }
+      index -= 1
+    }
+    return false
   }
 
   static func appear(in bytes: UnsafeBufferPointer<UInt8>, from start: Int, to end: Int) -> Bool {

@@ -12,10 +12,13 @@ struct AozoraFile: Equatable {
   var revision = 0
   /// The last part without its extension.
   var stem: String
+  /// Whether it is what macOS puts beside a file, and no text.
+  var isSideFile: Bool
 
   init(path: String) {
     self.path = path
     stem = ""
+    isSideFile = ArchivePath.isSideFile(path)
     // The innermost name that begins with a number counts: a zip is named by it, the text inside often is not.
     for part in path.split(separator: "/").reversed() {
       let name = part.lastIndex(of: ".").map { part[..<$0] } ?? part

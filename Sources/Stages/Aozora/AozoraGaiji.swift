@@ -5,12 +5,16 @@
 enum AozoraGaiji {
   /// What stands between `※［＃` and `］`, as the character it means; nil where it cannot be told.
   static func resolve(_ note: UnsafeBufferPointer<UInt8>) -> String? {
-    codePoint(in: note) ?? addressed(by: note) ?? named(by: note)
+    resolve(note, isNested: false)
+  }
+
+  private static func resolve(_ note: UnsafeBufferPointer<UInt8>, isNested: Bool) -> String? {
+    codePoint(in: note) ?? AozoraAddress.text(in: note) ?? named(by: note, isNested: isNested)
   }
 
   /// The description in words, without the fields that follow it and without `「※」は` before it.
   ///
-  /// A note inside the description is taken in the same way, once.
+  /// A note inside the description is taken in the same way, but not what is nested deeper.
   static func description(of note: UnsafeBufferPointer<UInt8>, isNested: Bool = false) -> [UInt8] {
     var out: [UInt8] = []
     var depth = 0
@@ -18,10 +22,9 @@ enum AozoraGaiji {
     while at < note.count {
       if note.has("※［＃", at: at), let end = (at..<note.count).first(where: { note.has("］", at: $0) }) {
         let inner = UnsafeBufferPointer(rebasing: note[(at + 9)..<end])
-        if let text = resolve(inner) {
-          out.append(contentsOf: text.utf8)
-        } else if !isNested {
-          out.append(contentsOf: description(of: inner, isNested: true))
+        if !isNested {
+          let text = resolve(inner, isNested: true).map { Array($0.utf8) }
+          out.append(contentsOf: text ?? description(of: inner, isNested: true))
         }
         at = end + 3
         continue
@@ -52,9 +55,12 @@ enum AozoraGaiji {
     return nil
   }
 
+  /// No control, nothing for private use and no noncharacter; by ranges that no version of Unicode changes.
   private static func isPublic(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.value > 0x20 && scalar.properties.generalCategory != .privateUse
-      && scalar.properties.generalCategory != .unassigned && scalar.properties.generalCategory != .control
+    switch scalar.value {
+    case 0...0x20, 0x7F...0x9F, 0xE000...0xF8FF, 0xFDD0...0xFDEF, 0x40000...: false
+    default: scalar.value & 0xFFFE != 0xFFFE
+    }
   }
 
   private static func hexadecimalDigit(_ byte: UInt8) -> UInt32? {
@@ -66,51 +72,10 @@ enum AozoraGaiji {
     }
   }
 
-  // MARK: Addresses
-
-  /// The first field that is a whole address: `1-2-22` or `第3水準1-14-92`.
-  static func addressed(by note: UnsafeBufferPointer<UInt8>) -> String? {
-    var start = 0
-    while start < note.count {
-      var end = start
-      while end < note.count && !note.has("、", at: end) { end += 1 }
-      let field = UnsafeBufferPointer(rebasing: note[start..<end])
-      if let address = address(field) {
-        return JISX0213.shared.text(plane: address[0], row: address[1], cell: address[2])
-      }
-      start = end + 3
-    }
-    return nil
-  }
-
-  private static func address(_ field: UnsafeBufferPointer<UInt8>) -> [Int]? {
-    var at = 0
-    if field.has("第", at: 0) {
-      let level = field.count > 3 && field[3] < 0x80 ? 1 : 3  // the digit may be full-width
-      guard field.has("水準", at: 3 + level) else { return nil }
-      at = 3 + level + 6
-    }
-    var numbers = [0]
-    var digits = 0
-    while at < field.count {
-      switch field[at] {
-      case 0x30...0x39 where digits < 3:
-        numbers[numbers.count - 1] = numbers[numbers.count - 1] * 10 + Int(field[at] - 0x30)
-        digits += 1
-      case 0x2D where digits > 0 && numbers.count < 3:
-        numbers.append(0)
-        digits = 0
-      default: return nil
-      }
-      at += 1
-    }
-    return numbers.count == 3 && digits > 0 ? numbers : nil
-  }
-
   // MARK: Names
 
-  private static func named(by note: UnsafeBufferPointer<UInt8>) -> String? {
-    let name = String(decoding: description(of: note), as: UTF8.self)
+  private static func named(by note: UnsafeBufferPointer<UInt8>, isNested: Bool) -> String? {
+    let name = String(decoding: description(of: note, isNested: isNested), as: UTF8.self)
     return AozoraGaijiNames.text(of: name)
   }
 }

@@ -18,7 +18,8 @@ struct AozoraNotation {
   private(set) var counts = Counts()
   private(set) var out: [UInt8] = []
 
-  private static let maximumNoteBytes = 2048
+  /// Spaces between a base and its 《 that ruby may have before it.
+  private static let maximumBaseSpaces = 64
 
   // State of the line in hand.
   private var lineStart = 0
@@ -26,6 +27,8 @@ struct AozoraNotation {
   private var breaksPage = false
   private var hasBar = false
   private var accentsEnd = 0
+  private var rubyEnds = AozoraSearch("》")
+  private var noteEnds = AozoraSearch("］")
   /// State of the work: whether （ was written for an open 割り注.
   private var insetParentheses: [Bool] = []
 
@@ -64,7 +67,7 @@ struct AozoraNotation {
 
   private mutating func render(line: UnsafeBufferPointer<UInt8>) {
     lineStart = out.count
-    (hadNote, breaksPage, hasBar, accentsEnd) = (false, false, false, 0)
+    (hadNote, breaksPage) = (false, false)
     inline(line)
     if hadNote && !line.isEmpty && isBlank(from: lineStart) {
       // A line of notes alone leaves no line, but a page break separates as an empty line does.
@@ -87,6 +90,9 @@ struct AozoraNotation {
 
   /// Copies plain runs whole and stops only where a mark's first bytes stand.
   private mutating func inline(_ line: UnsafeBufferPointer<UInt8>) {
+    (hasBar, accentsEnd) = (false, 0)
+    rubyEnds.restart()
+    noteEnds.restart()
     var at = 0
     var run = 0
     while at < line.count {
@@ -124,7 +130,7 @@ struct AozoraNotation {
     case 0xEF where line.has("｜", at: at): return bar(in: line, at: at)
     case 0xEF where line.has("［＃", at: at): return note(in: line, at: at)
     case 0xEF where line.has("／", at: at): return repeatMark(in: line, at: at)
-    case 0xE2 where line.has("※［＃", at: at): return gaiji(in: line, at: at)
+    case 0xE2 where line.has("※", at: at): return gaiji(in: line, at: at)
     case 0..<0x80:
       guard let (letter, length) = AozoraAccents.match(line, at: at, end: accentsEnd) else { return nil }
       out.append(contentsOf: letter)
@@ -135,11 +141,12 @@ struct AozoraNotation {
 
   // MARK: Ruby
 
-  /// ｜ says where a base begins, if its 《 follows on the line.
+  /// ｜ says where a base begins, if its 《…》 follows on the line.
   private mutating func bar(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
     var next = at + 3
     while next < line.count {
       if line[next] == 0xE3 && line.has("《", at: next) {
+        guard rubyEnds.next(in: line, from: next) != nil else { return nil }
         hasBar = true
         return at + 3
       }
@@ -150,10 +157,7 @@ struct AozoraNotation {
   }
 
   private mutating func rubyMark(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
-    guard hasBar || hasBase else { return nil }
-    var end = at + 3
-    while end < line.count && !(line[end] == 0xE3 && line.has("》", at: end)) { end += 1 }
-    guard end < line.count else { return nil }
+    guard hasBar || hasBase, let end = rubyEnds.next(in: line, from: at + 3) else { return nil }
     hasBar = false
     counts.rubies += 1
     hadNote = true
@@ -170,9 +174,10 @@ struct AozoraNotation {
   /// Whether something stands before the 《 that can be read aloud, so that it is ruby and no quotation mark.
   private var hasBase: Bool {
     out.withUnsafeBufferPointer { out in
+      let floor = max(lineStart, out.count - Self.maximumBaseSpaces)
       var end = out.count
-      while end > lineStart && out[end - 1] == 32 { end -= 1 }
-      guard end > lineStart else { return false }
+      while end > floor && out[end - 1] == 32 { end -= 1 }
+      guard end > floor else { return false }
       if out[end - 1] < 0x80 || end - lineStart < 3 { return true }
       return !Self.separators.contains { out.has($0, at: end - 3) }
     }
@@ -184,17 +189,23 @@ struct AozoraNotation {
 
   // MARK: Accents and repeat marks
 
-  /// 〔…〕 with accents inside loses its brackets; any other stays.
+  /// 〔…〕 with accents inside loses its brackets; any other stays. What a note inside quotes does not count.
   private mutating func accentsOpen(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
-    var end = at + 3
+    var hasAccents = false
+    var start = at + 3
+    var end = start
     while end < line.count {
       if line[end] == 0xE3 {
         if line.has("〔", at: end) { return nil }
         if line.has("〕", at: end) { break }
+      } else if line[end] == 0xEF, line.has("［＃", at: end), let close = noteEnd(line, from: end + 6) {
+        hasAccents = hasAccents || AozoraAccents.appear(in: line, from: start, to: end)
+        (start, end) = (close + 3, close + 3)
+        continue
       }
       end += 1
     }
-    guard end < line.count, AozoraAccents.appear(in: line, from: at + 3, to: end) else { return nil }
+    guard end < line.count, hasAccents || AozoraAccents.appear(in: line, from: start, to: end) else { return nil }
     accentsEnd = end
     return at + 3
   }
@@ -214,62 +225,45 @@ struct AozoraNotation {
 
   // MARK: Notes
 
-  /// Offset of the `］` that closes a note whose inside begins at `start`.
-  ///
-  /// Notes quote text that has notes itself; a plain bracket inside an open quotation is quoted too.
-  private static func noteEnd(_ line: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
-    var depth = 1
-    var quotes = 0
-    var brackets = 0
-    var at = start
-    let limit = min(line.count, start + maximumNoteBytes)
-    while at < limit {
-      switch line[at] {
-      case 0xEF where line.has("［＃", at: at):
-        depth += 1
-        at += 6
-        continue
-      case 0xEF where line.has("［", at: at): if depth == 1 { brackets += 1 }
-      case 0xEF where line.has("］", at: at):
-        if depth == 1 && brackets > 0 && quotes > 0 {
-          brackets -= 1
-        } else {
-          depth -= 1
-          if depth == 0 { return at }
-        }
-      case 0xE3 where line.has("「", at: at): if depth == 1 { quotes += 1 }
-      case 0xE3 where line.has("」", at: at): if depth == 1 && quotes > 0 { quotes -= 1 }
-      default: break
-      }
-      at += utf8Length(line[at])
-    }
-    return nil
+  private mutating func noteEnd(_ line: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
+    noteEnds.next(in: line, from: start) == nil ? nil : AozoraNote.end(line, from: start)
   }
 
+  /// One ※ and its note, or a few of them and one note that tells each: `※※［＃前の「※」は「…」、後の「※」は「…」］`.
   private mutating func gaiji(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
-    guard let end = Self.noteEnd(line, from: at + 9) else { return nil }  // counted when ［＃ is reached
-    let inside = UnsafeBufferPointer(rebasing: line[(at + 9)..<end])
+    var marks = 1
+    while marks < AozoraNote.maximumMarks && line.has("※", at: at + 3 * marks) { marks += 1 }
+    let start = at + 3 * marks + 6
+    // A note without an end is counted when its ［＃ is reached.
+    guard line.has("［＃", at: start - 6), let end = noteEnd(line, from: start) else { return nil }
+    let inside = UnsafeBufferPointer(rebasing: line[start..<end])
+    let descriptions = marks == 1 ? [inside] : AozoraNote.descriptions(in: inside)
+    guard descriptions.count == marks else { return nil }
+    for description in descriptions { writeGaiji(description) }
+    return end + 3
+  }
+
+  private mutating func writeGaiji(_ note: UnsafeBufferPointer<UInt8>) {
     counts.gaiji += 1
-    if let text = AozoraGaiji.resolve(inside) {
+    if let text = AozoraGaiji.resolve(note) {
       out.append(contentsOf: text.utf8)
-      return end + 3
+      return
     }
     counts.unresolvedGaiji += 1
     switch unresolvedGaiji {
     case .drop: hadNote = true
     case .geta: out.append(contentsOf: "〓".utf8)
     case .description:
-      let description = AozoraGaiji.description(of: inside)
+      let description = AozoraGaiji.description(of: note)
       let isQuoted = description.isOneQuotation
       out.append(contentsOf: "［".utf8)
       out.append(contentsOf: isQuoted ? description[3..<(description.count - 3)] : description[...])
       out.append(contentsOf: "］".utf8)
     }
-    return end + 3
   }
 
   private mutating func note(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
-    guard let end = Self.noteEnd(line, from: at + 6) else {
+    guard let end = noteEnd(line, from: at + 6) else {
       counts.unclosedNotes += 1
       return nil
     }
@@ -303,45 +297,14 @@ struct AozoraNotation {
 
   /// `1［＃「1」はローマ数字、1-13-21］` names the character that the text before the note stands for.
   private mutating func replaceQuoted(by inside: UnsafeBufferPointer<UInt8>) {
-    guard inside.has("「", at: 0), let text = AozoraGaiji.addressed(by: inside) else { return }
+    guard inside.has("「", at: 0) else { return }
     var end = 3
     while end < min(inside.count, 16) && !inside.has("」", at: end) { end += 1 }
-    let quoted = inside[3..<end]
+    let quoted = inside[3..<min(end, inside.count)]
     guard inside.has("」は", at: end), !quoted.isEmpty, out.count - lineStart >= quoted.count,
-      out.suffix(quoted.count).elementsEqual(quoted)
+      out.suffix(quoted.count).elementsEqual(quoted), let text = AozoraAddress.text(in: inside)
     else { return }
     out.removeLast(quoted.count)
     out.append(contentsOf: text.utf8)
-  }
-}
-
-/// Bytes of a UTF-8 character by its first byte.
-@inline(__always)
-func utf8Length(_ first: UInt8) -> Int { first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }
-
-extension UnsafeBufferPointer<UInt8> {
-  func ends(with text: StaticString) -> Bool { has(text, at: count - text.utf8CodeUnitCount) }
-}
-
-extension [UInt8] {
-  fileprivate func ends(with suffix: [UInt8]) -> Bool { self.suffix(suffix.count).elementsEqual(suffix) }
-
-  /// Whether all of it stands between one 「 and its 」.
-  fileprivate var isOneQuotation: Bool {
-    withUnsafeBufferPointer { bytes in
-      guard bytes.has("「", at: 0), bytes.ends(with: "」") else { return false }
-      var depth = 0
-      for at in bytes.indices {
-        if bytes.has("「", at: at) { depth += 1 }
-        if bytes.has("」", at: at) { depth -= 1 }
-        if depth == 0 { return at == bytes.count - 3 || at > bytes.count - 3 }
-      }
-      return false
-    }
-  }
-
-  fileprivate func ends(with text: StaticString, from start: Int) -> Bool {
-    let offset = count - text.utf8CodeUnitCount
-    return offset >= start && withUnsafeBufferPointer { $0.has(text, at: offset) }
   }
 }

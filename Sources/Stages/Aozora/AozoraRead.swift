@@ -50,7 +50,7 @@ public struct AozoraRead: Stage {
   public enum UnresolvedGaiji: String, CaseIterable, OptionChoice { case description, geta, drop }
 
   public static let name = "aozora.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads Aozora Bunko's works as plain text, one work a document."
   static let fetched = Input<Files>(
     "works", "Texts or archives that another stage fetched.", required: false, many: true)

@@ -10,8 +10,8 @@ struct AozoraReading {
   private let part: Int?
   private var index = AozoraIndex()
   private let hasIndex: Bool
-  /// By document id: the file that is kept, and its container.
-  private var chosen: [String: (file: AozoraFile, container: Int)] = [:]
+  /// By document id: the file that is kept, and which of all texts in order it is.
+  private var chosen: [String: (file: AozoraFile, number: Int)] = [:]
   private var notation: AozoraNotation
   private var document = Document()
 
@@ -31,8 +31,8 @@ struct AozoraReading {
   }
 
   mutating func run() throws {
-    try forEachText { reading, text, container in reading.choose(text.file, container) }
-    try forEachText { reading, text, container in try reading.read(text, container) }
+    try forEachText { reading, text, number in reading.choose(text.file, number) }
+    try forEachText { reading, text, number in try reading.read(text, number) }
     for (name, count) in [
       ("rubies", notation.counts.rubies), ("gaiji", notation.counts.gaiji), ("notes", notation.counts.notes),
       ("unresolvedGaiji", notation.counts.unresolvedGaiji), ("unclosedNotes", notation.counts.unclosedNotes),
@@ -42,10 +42,12 @@ struct AozoraReading {
   private mutating func forEachText(
     _ body: (inout AozoraReading, AozoraContainer.Text, Int) throws -> Void
   ) throws {
-    for (number, container) in containers.enumerated() {
+    var number = 0
+    for container in containers {
       try AozoraContainer.forEachText(in: container, limit: options.maximumWorkBytes.bytes) { text in
         guard part == nil || text.file.partition(of: options.partitions) == part else { return }
         try workspace.control.check()
+        number += 1
         try body(&self, text, number)
       }
     }
@@ -53,12 +55,13 @@ struct AozoraReading {
 
   // MARK: Choosing
 
-  private mutating func choose(_ file: AozoraFile, _ container: Int) {
+  private mutating func choose(_ file: AozoraFile, _ number: Int) {
+    guard !file.isSideFile else { return }
     guard let other = chosen[file.id]?.file else {
-      chosen[file.id] = (file, container)
+      chosen[file.id] = (file, number)
       return
     }
-    if file.precedes(other, linked: linkedStem(file)) { chosen[file.id] = (file, container) }
+    if file.precedes(other, linked: linkedStem(file)) { chosen[file.id] = (file, number) }
   }
 
   /// The name of the file that the index links to, without its extension.
@@ -72,11 +75,11 @@ struct AozoraReading {
 
   // MARK: Reading
 
-  private mutating func read(_ text: AozoraContainer.Text, _ container: Int) throws {
+  private mutating func read(_ text: AozoraContainer.Text, _ number: Int) throws {
     let file = text.file
     workspace.countInput(bytes: text.bytes)
-    let kept = chosen[file.id]!
-    guard kept.file == file, kept.container == container else {
+    if file.isSideFile { return try drop(text, "side-file") }
+    if let kept = chosen[file.id], kept.number != number {
       return try drop(text, "other-version", survivor: file.id, detail: "\(kept.file.path) is kept")
     }
     let entry = file.work.flatMap { index.entries[$0] }

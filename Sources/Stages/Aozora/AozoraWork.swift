@@ -7,6 +7,8 @@ struct AozoraWork {
   var colophon = 0..<0
 
   private static let maximumHeaderLines = 12
+  /// No title is as long: such a line is of the body.
+  private static let maximumHeaderLineBytes = 2048
   private static let maximumLegendLines = 200
 
   init(_ text: UnsafeBufferPointer<UInt8>) {
@@ -26,14 +28,14 @@ struct AozoraWork {
         if header.isEmpty { continue }
         return
       }
-      if isRule(text, line) && !header.isEmpty {
+      if isRule(text, line) && !header.isEmpty || line.count > Self.maximumHeaderLineBytes {
         lines = TextLines(text, from: line.lowerBound)
         return
       }
       header.append(line)
       if header.count == Self.maximumHeaderLines { break }
     }
-    guard header.count == Self.maximumHeaderLines else { return }
+    guard header.count > 2 else { return }
     header.removeSubrange(2...)
     lines = start
     while let line = lines.next(), line.lowerBound < header[1].lowerBound {}
@@ -56,7 +58,7 @@ struct AozoraWork {
     var count = 0
     while count < Self.maximumLegendLines, let line = lines.next() {
       if isRule(text, line) { return isLegend ? lines.position : nil }
-      isLegend = isLegend || opensLegend(text, line)
+      isLegend = isLegend || opensLegend(text, line) || count == 0 && explainsMark(text, line)
       count += 1
     }
     return nil
@@ -67,6 +69,16 @@ struct AozoraWork {
     // Written 【テキスト中に現れる記号について】, with other brackets here and there and once misspelt テキス禊.
     if line.has("テキス", at: 3) && line.indices.contains(where: { line.has("記号について", at: $0) }) { return true }
     return ["［表記について］", "［収録作品］", "●収録作品", "●目次"].contains { line.has($0, at: 0) }
+  }
+
+  /// The first line of a legend without a heading: `［＃］：入力者注　主に外字の説明や、傍点の位置の指定`.
+  private func explainsMark(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    let line = UnsafeBufferPointer(rebasing: text[line])
+    let marks: [StaticString] = ["《》", "｜", "［＃］", "〔〕", "／＼", "／″＼", "※［＃］", "※"]
+    return marks.contains {
+      let end = $0.utf8CodeUnitCount
+      return line.has($0, at: 0) && (line.has("：", at: end) || line.has(":", at: end))
+    }
   }
 
   // MARK: Body and colophon

@@ -3,20 +3,23 @@ import Glibc
 /// Ranges of the lines of a text, without their ends: LF, CRLF or CR alone (as old Macintosh files have).
 struct TextLines {
   private let text: UnsafeBufferPointer<UInt8>
+  /// Where the next line begins; never behind the text's end.
   private(set) var position: Int
+  /// The next line feed at or behind `position`, looked for once: many lines may end in CR before it.
+  private var feed = -1
 
   init(_ text: UnsafeBufferPointer<UInt8>, from position: Int = 0) {
     self.text = text
-    self.position = position
+    self.position = min(position, text.count)
   }
 
   mutating func next() -> Range<Int>? {
     guard position < text.count, let base = text.baseAddress else { return nil }
     let start = position
-    let feed = offset(of: 10, base, start, text.count) ?? text.count
+    if feed < start { feed = offset(of: 10, base, start, text.count) ?? text.count }
     let end = offset(of: 13, base, start, feed) ?? feed
     // CRLF: the carriage return stands right before the line feed.
-    position = end + 1 == feed && feed < text.count ? feed + 1 : end + 1
+    position = min(text.count, end + 1 == feed ? feed + 1 : end + 1)
     return start..<end
   }
 

@@ -59,7 +59,7 @@ public struct AozoraCrawl: Stage {
   }
 
   public static let name = "aozora.crawl"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Crawls Aozora Bunko and reads its works, one work a document."
   static let archives = Output<Files>("archives", "The index, and the works' zips in partitions.", hidden: true)
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")

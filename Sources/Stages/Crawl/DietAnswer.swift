@@ -1,6 +1,8 @@
 import ShardKit
 
 /// An answer of the API that holds meetings: `{numberOfRecords, nextRecordPosition, meetingRecord: […]}`.
+///
+/// JSON is asked for; an answer in XML, the API's default, is read all the same and kept as JSON.
 struct DietAnswer {
   /// Of all pages together.
   var records: Int
@@ -14,7 +16,13 @@ struct DietAnswer {
     var answer = DietAnswer(records: -1)
     var list: [UInt8] = []
     var message: String?
-    let problem = bytes.withUnsafeBytes {
+    let json: [UInt8]
+    do throws(DietPage.Problem) {
+      json = try DietXML.json(bytes)
+    } catch {
+      return .failure(error)
+    }
+    let problem = json.withUnsafeBytes {
       JSONObjectReader().read(copying: $0) { field in
         if field.has(key: "meetingRecord"), field.kind == .array { list = Array(field.value) }
         if field.has(key: "numberOfRecords") { answer.records = number(field) ?? -1 }

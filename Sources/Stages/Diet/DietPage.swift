@@ -1,7 +1,7 @@
 import ShardKit
 
-/// Reads one answer of the API: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or `meetingRecord` with its
-/// own `speechRecord`s inside.
+/// Reads one answer of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
+/// `meetingRecord` with its own `speechRecord`s inside.
 final class DietPage {
   struct Problem: Error { var message: String }
 
@@ -29,7 +29,7 @@ final class DietPage {
     var isByMeeting = false
     var message: String?
     var isEnvelope = false
-    let problem = bytes.withUnsafeBytes {
+    let problem = try DietXML.json(bytes).withUnsafeBytes {
       page.read(copying: $0) { field in
         if field.has(key: "speechRecord") || field.has(key: "meetingRecord"), field.kind == .array {
           records = Array(field.value)

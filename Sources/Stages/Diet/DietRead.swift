@@ -19,8 +19,8 @@ public struct DietRead: Stage {
     public static let fields = [
       OptionField(
         "pages", \Self.pages,
-        "JSON answers of /api/speech or /api/meeting, plain or compressed, or folders of them; needed where "
-          + "none are wired."),
+        "Answers of /api/speech or /api/meeting in XML or JSON, plain or compressed, or folders of them; needed "
+          + "where none are wired."),
       OptionField(
         "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
       OptionField(
@@ -36,7 +36,7 @@ public struct DietRead: Stage {
   public enum MalformedPages: String, CaseIterable, OptionChoice { case fail, drop }
 
   public static let name = "diet.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads the National Diet's minutes, one meeting or one speech a document."
   static let fetched = Input<Files>("pages", "Pages that another stage fetched.", required: false, many: true)
   static let speeches = Output<Documents>("speeches", "Speeches by meeting.", hidden: true)

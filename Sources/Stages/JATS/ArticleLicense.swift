@@ -122,16 +122,21 @@ struct ArticleLicense: Equatable, Sendable {
 }
 
 extension ArticleLicense.Conditions {
-  /// `CC BY-NC 4.0 International`, `by-nc`: the parts up to the first word that is none.
+  /// `CC BY-NC 4.0 International`, `by-nc`: parts, then words that change nothing. "by permission" is no licence.
   fileprivate init?(words: String) {
-    let parts = words.lowercased().split { !$0.isLetter }.drop { $0 == "cc" }
+    var parts = words.lowercased().split { !$0.isLetter }.drop { $0 == "cc" }
     self = []
-    for part in parts {
-      guard let found = ArticleLicense.codes.first(where: { $0.0 == part }) else { break }
+    while let part = parts.first, let found = ArticleLicense.codes.first(where: { $0.0 == part }) {
       insert(found.1)
+      parts = parts.dropFirst()
     }
-    guard contains(.by) else { return nil }
+    guard contains(.by), parts.allSatisfy({ $0.utf8.count == 2 || Self.idleWords.contains($0) }) else { return nil }
   }
+
+  /// What may follow the parts, beside the two letters of a country.
+  private static let idleWords: Set<Substring> = [
+    "international", "unported", "generic", "license", "licence", "igo", "deed", "legalcode", "v", "version",
+  ]
 
   /// `by-nc-sa`; the first versions also had licences without `by`, which are read as with it.
   init?(code: some StringProtocol) {

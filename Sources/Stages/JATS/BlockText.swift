@@ -73,6 +73,21 @@ enum BlockText {
     }
   }
 
+  /// Whether a paragraph is nothing but a DOI, as some publishers put one behind each part of an article:
+  /// `DOI: http://dx.doi.org/10.7554/eLife.00005.002`.
+  static func isIdentifier(_ text: [UInt8]) -> Bool {
+    guard text.count <= 256 else { return false }
+    var rest = String(decoding: text, as: UTF8.self).lowercased()[...]
+    for lead in ["digital object identifier", "doi", ":", "https://", "http://", "dx.", "www.", "doi.org/", "doi:"] {
+      rest = rest.drop { $0 == " " }
+      if rest.hasPrefix(lead) { rest = rest.dropFirst(lead.count) }
+    }
+    rest = rest.drop { $0 == " " }
+    let parts = rest.split(separator: "/", maxSplits: 1)
+    guard parts.count == 2, parts[0].hasPrefix("10."), parts[0].utf8.count >= 7, !parts[1].isEmpty else { return false }
+    return parts[0].dropFirst(3).allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") } && !parts[1].contains(" ")
+  }
+
   /// Digits and signs raised or lowered as Unicode has them; nil where a character has no such form.
   static func script(_ text: ArraySlice<UInt8>, isRaised: Bool) -> [UInt8]? {
     guard !text.isEmpty, text.count <= 16 else { return nil }

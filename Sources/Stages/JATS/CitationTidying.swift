@@ -50,9 +50,10 @@ struct CitationTidying {
     if depth > 0 || Self.isNumber(marker) {
       takeRun()
       let runEnd = at
+      let isBracketed = marker.first.map(Self.isBracket) ?? false || before.tail.last.map(Self.isBracket) ?? false
       let hadSpace = close()
-      guard !marker.isEmpty, hadSpace, endsInPreposition else { return }
-      // "as reported in [5]": nothing would follow the preposition.
+      guard !marker.isEmpty, hadSpace || isBracketed, endsInLead else { return }
+      // "as reported in [5]", "see, e.g., [5]": nothing would follow.
       out.removeLast(out.count - min(out.count, before.count - before.tail.count))
       out += before.tail
       (at, depth) = (runEnd, before.depth)
@@ -160,31 +161,31 @@ struct CitationTidying {
     }
   }
 
-  private var endsInPreposition: Bool {
-    var word: [UInt8] = []
-    for byte in out.suffix(12).reversed() {
-      guard byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A else {
-        if byte == 32 && word.isEmpty { continue }
-        break
-      }
-      word.insert(byte | 0x20, at: 0)
+  private static func isBracket(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "[") || byte == UInt8(ascii: "(") }
+
+  /// Whether the sentence so far ends in a word that needs one behind it: a preposition, an abbreviation such as
+  /// "e.g." (and a comma), "for example,".
+  private var endsInLead: Bool {
+    var tail = out.suffix(Self.longestLead).map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 }
+    while tail.last == 32 { tail.removeLast() }
+    let hasComma = tail.last == UInt8(ascii: ",")
+    if hasComma { tail.removeLast() }
+    let phrases = hasComma ? CitationLeads.beforeComma : CitationLeads.all
+    return phrases.contains { phrase in
+      guard tail.count >= phrase.count, tail.suffix(phrase.count).elementsEqual(phrase) else { return false }
+      return tail.count == phrase.count || !isLetterOrStop(tail[tail.count - phrase.count - 1])
     }
-    return Self.prepositions.contains(word)
   }
 
-  private static let prepositions = Set(
-    ["in", "of", "by", "see", "from", "to", "with", "and", "or", "than", "for", "on", "at", "per", "following"]
-      .map { Array($0.utf8) })
+  private func isLetterOrStop(_ byte: UInt8) -> Bool {
+    byte >= 0x80 || byte == UInt8(ascii: ".") || 0x61...0x7A ~= byte || 0x30...0x39 ~= byte
+  }
 
   private static func isLead(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
     String(decoding: bytes, as: UTF8.self).lowercased().split(whereSeparator: { " ,;:.–-".contains($0) })
-      .allSatisfy { leads.contains($0) }
+      .allSatisfy { CitationLeads.inBrackets.contains($0) }
   }
 
-  private static let leads: Set<Substring> = [
-    "see", "also", "e", "g", "eg", "i", "ie", "cf", "reviewed", "in", "for", "review", "reviews", "a", "and", "ref",
-    "refs", "reference", "references", "by", "from", "as", "文献",
-  ]
   private static let spaceOrComma: [UInt8] = [32, UInt8(ascii: ","), UInt8(ascii: ";")]
 
   private func isWordByte(_ byte: UInt8) -> Bool {
@@ -210,31 +211,4 @@ struct CitationTidying {
   }
 
   private static let wideSeparators = ["‐", "‑", "–", "—", "−", "、", "，", "；", "・", "～", "〜"].map { Array($0.utf8) }
-}
-
-/// A round or square bracket, of ASCII or full width.
-private struct Bracket {
-  var isOpening: Bool
-  var length: Int
-
-  init?(_ text: UnsafeBufferPointer<UInt8>, _ index: Int) {
-    guard index < text.count else { return nil }
-    switch text[index] {
-    case UInt8(ascii: "("), UInt8(ascii: "["): (isOpening, length) = (true, 1)
-    case UInt8(ascii: ")"), UInt8(ascii: "]"): (isOpening, length) = (false, 1)
-    case 0xEF where index + 2 < text.count && text[index + 1] == 0xBC:
-      switch text[index + 2] {
-      case 0x88, 0xBB: (isOpening, length) = (true, 3)
-      case 0x89, 0xBD: (isOpening, length) = (false, 3)
-      default: return nil
-      }
-    case 0xE3 where index + 2 < text.count && text[index + 1] == 0x80:
-      switch text[index + 2] {
-      case 0x90, 0x94: (isOpening, length) = (true, 3)
-      case 0x91, 0x95: (isOpening, length) = (false, 3)
-      default: return nil
-      }
-    default: return nil
-    }
-  }
 }

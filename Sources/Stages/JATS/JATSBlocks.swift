@@ -77,7 +77,9 @@ struct JATSBlocks {
     guard let kind = current.open.last?.kind, !current.bytes.isEmpty else { return }
     let text = BlockText.finished(current.bytes, isPreformatted: kind == .preformatted)
     current.bytes.removeAll(keepingCapacity: true)
-    if !text.isEmpty { blocks.append((target, JATSArticle.Block(kind: kind, text: text))) }
+    if !text.isEmpty, kind != .paragraph || !BlockText.isIdentifier(text) {
+      blocks.append((target, JATSArticle.Block(kind: kind, text: text)))
+    }
   }
 
   /// Hands the blocks to the article; a subtitle stands behind its title.
@@ -113,7 +115,8 @@ struct JATSBlocks {
   mutating func leaveOut(isDisplayed: Bool = false) {
     guard isOpen, current.citationDepth == 0, current.formula == nil else { return }
     let mark = [BlockText.citationStart, BlockText.citationEnd]
-    current.bytes += isDisplayed ? [32] + mark + [32] : mark
+    // Line ends, which between two characters of Japanese are no space.
+    current.bytes += isDisplayed ? [10] + mark + [10] : mark
   }
 
   mutating func beginScript(isRaised: Bool, at depth: Int) {

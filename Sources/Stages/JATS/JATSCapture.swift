@@ -17,16 +17,23 @@ enum JATSField {
 struct JATSCapture {
   /// Longer fields are cut: no title of a journal and no licence needs more.
   private static let maximumBytes = 1 << 16
+  /// Whether the field in hand, or the one that ended last, was cut.
+  private(set) var isCut = false
 
   private var open: [(field: JATSField, depth: Int, start: Int)] = []
   private var bytes: [UInt8] = []
 
   var isOpen: Bool { !open.isEmpty }
 
-  mutating func begin(_ field: JATSField, at depth: Int) { open.append((field, depth, bytes.count)) }
+  mutating func begin(_ field: JATSField, at depth: Int) {
+    if open.isEmpty { isCut = false }
+    open.append((field, depth, bytes.count))
+  }
 
   mutating func text(_ text: UnsafeBufferPointer<UInt8>) {
-    if bytes.count < Self.maximumBytes { bytes.append(contentsOf: text) }
+    let room = max(0, Self.maximumBytes - bytes.count)
+    bytes.append(contentsOf: text.prefix(room))
+    isCut = isCut || text.count > room
   }
 
   /// The field that began at this depth, with white space made single.
@@ -41,7 +48,8 @@ struct JATSCapture {
 
 extension LicenseStatements {
   mutating func add(_ list: WritableKeyPath<LicenseStatements, [String]>, _ value: String) {
-    if self[keyPath: list].count < Self.maximumEach, !value.isEmpty { self[keyPath: list].append(value) }
+    guard !value.isEmpty, !self[keyPath: list].contains(value) else { return }
+    if self[keyPath: list].count < Self.maximumEach { self[keyPath: list].append(value) } else { isCut = true }
   }
 }
 

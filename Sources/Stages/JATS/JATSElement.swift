@@ -17,8 +17,10 @@ enum JATSElement: Sendable {
   case citation, superscript, subscripted, formula, displayedFormula, tex, link, lineBreak
   // Kept or not by option
   case acknowledgements, footnote, backMatter
-  /// Never part of the text: tables, figures, references, labels.
+  /// Never part of the text: references, labels, and what stands in a line.
   case dropped
+  /// Never part of the text, and set apart from the lines around it: tables, figures, files.
+  case float
   case other
 
   init(_ name: UnsafePointer<xmlChar>) {
@@ -42,10 +44,15 @@ enum JATSElement: Sendable {
     ("app notes glossary bio", .backMatter),
     (
       """
-      table-wrap table-wrap-group table fig fig-group chem-struct-wrap chem-struct graphic inline-graphic media
-      supplementary-material inline-supplementary-material ref-list label floats-group object-id alt-text long-desc
+      chem-struct inline-graphic inline-media inline-supplementary-material label object-id alt-text long-desc
       annotation alt-title product related-object sec-meta x rt rtc rp def-head term-head custom-meta-group
       """, .dropped
+    ),
+    (
+      """
+      table-wrap table-wrap-group table array fig fig-group chem-struct-wrap graphic media supplementary-material
+      ref-list floats-group floats-wrap
+      """, .float
     ),
   ]
 
@@ -60,6 +67,8 @@ enum JATSElement: Sendable {
 struct JATSAttributes {
   var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   var count: Int
+  /// How many namespaces the element declares.
+  var namespaces = 0
 
   /// The value of an attribute by its local name; of two with that name, the first.
   subscript(name: String) -> String? {

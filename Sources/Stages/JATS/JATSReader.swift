@@ -14,6 +14,8 @@ final class JATSReader {
   var article = JATSArticle()
   var blocks: JATSBlocks
   private var stack: [JATSElement] = []
+  /// Elements around that declare namespaces, and how many are declared up to each.
+  private var namespaces: [(depth: Int, count: Int)] = []
   private var articleDepth = 0
   /// The depth of the element that is passed over; 0 for none.
   private var skipDepth = 0
@@ -49,6 +51,7 @@ final class JATSReader {
     guard depth <= JATSEvents.maximumDepth else {
       return fail(JATSFault(message: "elements stand more than \(JATSEvents.maximumDepth) deep", line: 0))
     }
+    if attributes.namespaces > 0 { declare(attributes.namespaces) }
     guard skipDepth == 0 else { return }
     if articleDepth == 0 {
       if element == .article { begin(attributes) }
@@ -64,10 +67,16 @@ final class JATSReader {
 
   func end() {
     guard fault == nil, let element = stack.last else { return }
-    defer { stack.removeLast() }
+    defer {
+      if namespaces.last?.depth == depth { namespaces.removeLast() }
+      stack.removeLast()
+    }
     if skipDepth == depth { skipDepth = 0 }
     guard skipDepth == 0, articleDepth > 0 else { return }
-    if let (field, value) = capture.end(at: depth) { article.take(field, value) }
+    if let (field, value) = capture.end(at: depth) {
+      article.take(field, value)
+      if capture.isCut, field == .wording || field == .licenseReference { article.license.isCut = true }
+    }
     blocks.end(at: depth)
     switch element {
     case .article where depth == articleDepth: finish()
@@ -122,6 +131,16 @@ final class JATSReader {
 
   private func skip() { skipDepth = depth }
 
+  /// Every prefix is looked for among all namespaces that are declared around it.
+  private func declare(_ count: Int) {
+    let all = (namespaces.last?.count ?? 0) + count
+    guard all <= JATSEvents.maximumNamespaces else {
+      return fail(
+        JATSFault(message: "more than \(JATSEvents.maximumNamespaces) namespaces are declared at once", line: 0))
+    }
+    namespaces.append((depth, all))
+  }
+
   private func startPart(_ element: JATSElement) {
     switch element {
     case .front: part = .front
@@ -168,7 +187,7 @@ final class JATSReader {
       if !capture.isOpen { skip() }
     case .citation, .superscript, .subscripted, .formula, .displayedFormula, .tex, .lineBreak, .footnote:
       if blocks.isOpen { startInline(element, attributes) }
-    case .dropped, .subArticle: skip()
+    case .dropped, .float, .subArticle: skip()
     default: break
     }
   }
@@ -207,7 +226,7 @@ final class JATSReader {
       guard choice == .keep else { return skip() }
       backDepth = depth
       if element == .section { sectionLevel = 1 }
-    case .dropped: skip()
+    case .dropped, .float: skip()
     default: break
     }
   }
@@ -223,6 +242,9 @@ final class JATSReader {
     case .quote: blocks.begin(.paragraph, at: depth)
     case .acknowledgements: if options.acknowledgements == .drop { skip() }
     case .backMatter: if options.backMatter == .drop { skip() }
+    case .float:
+      blocks.leaveOut(isDisplayed: true)
+      skip()
     case .dropped, .subArticle, .front, .relatedArticle: skip()
     default: startInline(element, attributes)
     }

@@ -9,6 +9,7 @@ final class JATSTask {
   private let output: DocumentOutput
   private let licenses: Set<LicenseName>
   private let types: Set<String>
+  private static let maximumMetadataBytes = 4096
   /// Ids that this task has written. Papers that lie in several tasks' files are `dedupe.exact`'s to find.
   private var written: Set<UInt64> = []
 
@@ -54,6 +55,10 @@ final class JATSTask {
     do throws(JATSFault) {
       try JATSEvents.parse(bytes, into: reader)
     } catch {
+      guard error != .noMemory else {
+        throw StageError(
+          .environment, container.place, error.message, hint: "Run with fewer --jobs, or give the program more memory.")
+      }
       let place = error.line > 0 ? " in line \(error.line)" : ""
       return try drop(container.place, bytes.count, "malformed-xml", detail: error.message + place)
     }
@@ -150,9 +155,19 @@ final class JATSTask {
     return UInt32(name.dropFirst(3).prefix { $0.isASCII && $0.isNumber }).map { "PMC\($0)" } ?? ""
   }
 
+  /// Metadata is read whole with every line, so what is longer than any title is cut behind a whole character.
+  private static func shortened(_ value: String) -> String {
+    guard value.utf8.count > maximumMetadataBytes else { return value }
+    var end = value.utf8.index(value.startIndex, offsetBy: maximumMetadataBytes)
+    while value.utf8[end] & 0xC0 == 0x80 { end = value.utf8.index(before: end) }
+    return String(value[..<end])
+  }
+
   private static func metadata(_ article: JATSArticle, _ decision: LicenseDecision) -> JSONValue {
     var members: [JSONMember] = []
-    func add(_ key: String, _ value: String) { if !value.isEmpty { members.append(JSONMember(key, .string(value))) } }
+    func add(_ key: String, _ value: String) {
+      if !value.isEmpty { members.append(JSONMember(key, .string(shortened(value)))) }
+    }
     add("doi", article.doi)
     add("pmcid", article.pmcid)
     add("pmid", article.pmid)

@@ -8,6 +8,8 @@ struct LicenseStatements: Equatable {
   var types: [String] = []
   /// Sentences inside `<license>` and `<copyright-statement>`.
   var wording: [String] = []
+  /// More is said than is kept, so what is kept may be freer than all of it.
+  var isCut = false
 
   static let maximumEach = 64
 }
@@ -24,6 +26,10 @@ struct LicenseDecision: Equatable {
 
   /// - Parameter listed: the licence that the list of files names, nil where it is none or names none.
   init(_ statements: LicenseStatements, listed: ArticleLicense?) {
+    guard !statements.isCut else {
+      unknown = "more is said of licences than can be kept: \(Self.written(statements))"
+      return
+    }
     let isDataWaiver = statements.wording.contains(where: LicenseWording.concernsData)
     let urls = statements.urls.compactMap { ArticleLicense(url: $0) }.filter { !isDataWaiver || !$0.conditions.isEmpty }
     let said: [(source: String, license: ArticleLicense)] = [

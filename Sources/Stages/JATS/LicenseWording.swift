@@ -6,7 +6,14 @@ enum LicenseWording {
   static func license(_ text: String) -> ArticleLicense? {
     let words = normalized(text)
     let found = [named(words) ?? freeOfRights(words), linked(text)].compactMap { $0 }
-    let license = found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
+    var license = found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
+    // An address names the licence; what the sentence adds binds all the same.
+    if let named = license, !named.conditions.isEmpty {
+      license = named.stricter(
+        than: ArticleLicense(conditions: named.conditions.union(LicenseConditions.all(in: words))))
+    } else if license != nil, LicenseConditions.isReserved(words) {
+      license = nil
+    }
     return license.flatMap { $0.conditions.isEmpty && concernsData(text) ? nil : $0 }
   }
 
@@ -63,16 +70,8 @@ enum LicenseWording {
     guard let (conditions, end) = longName(words) ?? code(words) else { return nil }
     var license = ArticleLicense(conditions: conditions)
     if let code = code(words)?.0 { license.conditions.formUnion(code) }
-    guard !conditions.isEmpty else { return license }
-    if isNonCommercial(words) { license.conditions.insert(.nc) }
-    if ["no-deriv", "改変禁止", "no modifications or adaptations", "may not be altered", "without modification"].contains(
-      where: {
-        words.contains($0)
-      })
-    {
-      license.conditions.insert(.nd)
-    }
-    if words.contains("share-alike") || words.contains("継承") { license.conditions.insert(.sa) }
+    guard !conditions.isEmpty else { return LicenseConditions.isReserved(words) ? nil : license }
+    license.conditions.formUnion(LicenseConditions.all(in: words))
     license.version =
       words[end...].prefix(60).split(whereSeparator: { !$0.isNumber && $0 != "." })
       .map { $0.hasSuffix(".") ? $0.dropLast() : $0 }.first(where: ArticleLicense.isVersion).map(String.init) ?? ""
@@ -102,7 +101,7 @@ enum LicenseWording {
       while let next = ArticleLicense.Conditions(part: rest.prefix(2)) {
         conditions.insert(next)
         rest = rest.dropFirst(2)
-        let behind = rest.drop { "-_/ (".contains($0) }
+        let behind = rest.drop { "-_/ (,".contains($0) }
         if ArticleLicense.Conditions(part: behind.prefix(2)) != nil,
           !(behind.dropFirst(2).first?.isLetter ?? false)
             || behind.startIndex == rest.startIndex
@@ -117,37 +116,16 @@ enum LicenseWording {
     return all ?? zero.map { ([], $0) }
   }
 
-  /// Whether only uses without commerce are permitted; "commercial and non-commercial use" permits both.
-  private static func isNonCommercial(_ words: String) -> Bool {
-    if words.contains("for commercial re-use, please contact") || words.contains("for commercial reuse, please contact")
-      || ["not permitted", "prohibited", "not allowed", "forbidden"].contains(where: {
-        words.contains("commercial use is \($0)")
-      }) || words.contains("非営利")
-    {
-      return true
-    }
-    var rest = words
-    for both in [
-      "commercial and non-commercial", "commercial or non-commercial", "commercial as well as non-commercial",
-      "commercial, and non-commercial", "commercially and non-commercially", "commercially or non-commercially",
-      "non-commercial and commercial", "non-commercial or commercial", "non-commercial as well as commercial",
-    ] { rest = rest.replacing(both, with: "") }
-    return rest.contains("non-commercial")
-  }
-
   // MARK: Free of rights
 
   private static func freeOfRights(_ words: String) -> ArticleLicense? {
-    // Sentences that speak of the public domain to say what does not lie there.
-    let reservations = [
-      "all rights reserved", "permission is required", "not in the public domain", "no part of", "otherwise",
-    ]
-    guard !reservations.contains(where: { words.contains($0) }) else { return nil }
+    guard !LicenseConditions.isReserved(words) else { return nil }
     let dedications = ["creative commons cc0", "creative commons zero", "public domain dedication"]
     if dedications.contains(where: { words.contains($0) }) { return .zero }
     let freedoms = [
       "lies in the public domain", "is in the public domain", "are in the public domain", "placed in the public domain",
-      "public domain declaration", "is a work of the u.s. government", "is a u.s. government work",
+      "creative commons public domain", "public domain declaration", "public domain mark",
+      "is a work of the u.s. government", "is a u.s. government work",
       "work of the united states government", "public domain in the usa",
     ]
     return freedoms.contains { words.contains($0) } ? .publicDomain : nil

@@ -90,9 +90,70 @@ import Testing
 
   @Test func lineEndsOfAllKinds() { #expect(plain("甲\r\n乙\r\r丙\n丁\r") == "甲\n乙\n\n丙\n丁") }
 
-  @Test(arguments: ["［＃", "｜", "〔e'", "※［＃「", "甲《", "《", "［＃「", "／", "〔"])
+  /// Each of them took time with the square of the line's length, or without any bound.
+  @Test(arguments: [
+    "［＃", "｜", "〔e'", "※［＃「", "甲《", "《", "［＃「", "／", "〔", "｜字《じ", "字《", "※", "〔［＃", "〔e'［＃］", "［＃］《",
+    "字《じ》 ", "〕", "［＃［＃］", "》",
+  ])
   func hostileRepetitionStaysLinear(mark: String) {
-    let text = String(repeating: mark, count: 3_000)
+    let text = "字" + String(repeating: mark, count: 100_000)
     #expect(plain(text).utf8.count > 0)
+    #expect(plain(text, ruby: .keep).utf8.count > 0)
   }
+
+  /// Each level was read twice, so that 60 took longer than anyone waits.
+  @Test func notesNestedDeeplyAreReadOnce() {
+    let note = String(repeating: "※［＃口＋", count: 60) + String(repeating: "］", count: 60)
+    let text = plain(note)
+    #expect(text.hasPrefix("［口＋") && text.hasSuffix("］") && text.utf8.count <= note.utf8.count)
+    #expect(plain("※［＃甲＋※［＃乙＋※［＃丙］］］") == "［甲＋乙＋※［＃丙］］")
+  }
+
+  @Test func whatIsNotClosedStays() {
+    #expect(plain("｜字《じ｜字《じ") == "｜字《じ｜字《じ")
+    #expect(plain("｜字《じ》と｜字《じ") == "字と｜字《じ")
+  }
+
+  // MARK: What real works write
+
+  @Test(arguments: [
+    ("［＃「さんずい＋墨」第3水準1-87-25］", "濹"), ("［＃「さんずい＋墨」、第３水準１－８７－２５］", "濹"),
+    ("［＃「彳＋羊、第3水準1-84-32」］", "徉"), ("［＃「さんずい＋鷄」、第4水準2-94-45」］", "鸂"),
+    ("［＃二の字点、面区点番号1-2-22］", "〻"), ("［＃「さんずい＋墨」1-87-25］", "濹"), ("［＃「口＋伊」、第4水準2-3-85］", "咿"),
+    ("［＃「さんずい＋墨」　第三水準1-87-25、3-上-5］", "濹"),
+  ])
+  func addressesAreFoundWhereverTheyStand(note: String, text: String) { #expect(plain("※" + note) == text) }
+
+  @Test(arguments: [
+    ("「姉」の本字。第3水準1-85-57の木へんに代えて女へん。73-1", "［「姉」の本字。第3水準1-85-57の木へんに代えて女へん。73-1］"),
+    ("「女＋※［＃第3水準1-85-57］」", "［女＋柹］"), ("「魚＋夕」、123-1-87-25", "［魚＋夕］"),
+    ("「魚＋夕」1-87-25-3", "［「魚＋夕」1-87-25-3］"),
+  ])
+  func anotherCharactersAddressIsNotItsOwn(note: String, text: String) {
+    #expect(plain("※［＃\(note)］") == text)
+  }
+
+  @Test(arguments: [
+    ("※※［＃前の「※」は「ころもへん＋上」、後の「※」は「ころもへん＋下」、272-4］《かみしも》の", "［ころもへん＋上］［ころもへん＋下］の"),
+    ("※※［＃1つ目の「※」は「口＋弗」、第3水準1-14-92、2つ目の「※」は「土へん＋尚」、U+5872］", "咈塲"),
+    ("※※［＃「口＋弗」、第3水準1-14-92］", "※咈"), ("※※※", "※※※"),
+  ])
+  func oneNoteMayTellSeveralCharacters(source: String, text: String) { #expect(plain(source) == text) }
+
+  @Test(arguments: [
+    (
+      "「〔Quid est amicitiae&［＃「〔amicitiae&〕」は底本では「amiticiae」］ inimica〕……こりゃ君",
+      "「Quid est amicitiæ inimica……こりゃ君"
+    ),
+    ("〔abc［＃「〔cafe'〕」は底本では「café」］ def〕", "〔abc def〕"),
+    ("〔Rene' : \"Le Hai:kai: franc,ais.\"〕", "René : \"Le Haïkaï français.\""),
+    ("〔Noe:l: e'te'〕", "Noël: été"), ("〔Me'mo: e'te'〕", "Mémo: été"),
+  ])
+  func accentsGoOnBehindNotesAndSpaces(source: String, text: String) {
+    // A letter that has a diaeresis before a space shows so by the word's other one.
+    #expect(plain(source) == text)
+  }
+
+  @Test(arguments: ["白ゴマ", "白ゴマ点", "二重白ゴマ"])
+  func sesameDots(name: String) { #expect(plain("参看※［＃\(name)、169-10］文三") == "参看﹆文三") }
 }

@@ -102,6 +102,33 @@ import Testing
     #expect(try texts(folder + "/w.zip", 2) == expected.filter { !$0.hasPrefix("aozora:90002") })
   }
 
+  /// What macOS puts into archives is no version of the work that it stands beside.
+  @Test func sideFilesAreDroppedByName() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("題\n作者\n\n本文\n底本：「本」\n".utf8), to: folder + "/hon.txt")
+    let made = system(
+      "cd '\(folder)' && mkdir __MACOSX && cp hon.txt __MACOSX/._hon.txt && cp hon.txt ._hon.txt && mkdir w && python3 -c \""
+        + "import zipfile; z = zipfile.ZipFile('w/7_ruby_1.zip', 'w'); "
+        + "[z.write(p) for p in ('__MACOSX/._hon.txt', '._hon.txt', 'hon.txt', 'hon.txt')]\" 2>/dev/null")
+    try #require(made == 0)
+    let run = try harness(["works": .string(folder + "/w")])
+    #expect(try run.documents().map { "\($0.idString) \($0.textString)" } == ["aozora:7 本文"])
+    #expect(try run.drops().map(\.reason).sorted() == ["other-version", "side-file", "side-file"])
+    #expect(run.ledger.imbalance == 0)
+  }
+
+  @Test func worksOfAnyLengthAreReadOrDropped() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    for (number, text) in ["", "a", "題\r", "\u{FEFF}", "題\n作者\n本文"].enumerated() {
+      try FileSystem.write(Array(text.utf8), to: folder + "/\(number)_txt_1.txt")
+    }
+    let run = try harness(["works": .string(folder)])
+    #expect(try run.documents().map(\.textString) == ["本文"])
+    #expect(run.ledger.dropped["empty"]?.documents == 4)
+  }
+
   @Test func aTruncatedArchiveIsAnErrorAndADamagedZipADrop() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }

@@ -103,6 +103,45 @@ import Testing
     #expect(body.hasPrefix("行3\r"))
   }
 
+  /// Whatever the length, the parts lie within the text; a text of one line is its title.
+  @Test(arguments: [
+    "", "a", "\u{FEFF}", "\n", "\r", "a\r", "題\n作者", "題\n作者\n", "\u{FEFF}題", "----------", "題\n--------", "底本：", "　",
+  ])
+  func textsThatEndWithinTheirHeader(text: String) {
+    let (_, body, colophon) = parts(text)
+    #expect(body.utf8.allSatisfy { [10, 13, 0x2D].contains($0) } || text.hasPrefix("底本"))
+    #expect(text.hasSuffix(colophon))
+  }
+
+  @Test func aShortTextWithoutAnEmptyLineKeepsItsBody() {
+    let (header, body, colophon) = parts("題\n作者\n本文である。\n底本：「本」")
+    #expect(header == ["題", "作者"] && body == "本文である。\n" && colophon == "底本：「本」")
+  }
+
+  @Test func aLineTooLongForATitleIsOfTheBody() {
+    let long = String(repeating: "長", count: 700)
+    #expect(parts("題\n\(long)\n").header == ["題"])
+    #expect(parts("題\n\(long)\n").body == long + "\n")
+    #expect(parts(long).body == long)
+  }
+
+  @Test(arguments: ["［＃］：入力者注　主に外字の説明や、傍点の位置の指定", "《》：ルビ", "／＼：二倍の踊り字（「く」を縦に長くしたような形の繰り返し記号）"])
+  func legendsWithoutAHeading(line: String) {
+    let legend = "\(Self.rule)\n\(line)\n（例）薄緑［＃「薄緑」は底本では「薄縁」］\n\(Self.rule)\n"
+    #expect(parts("題\n著者\n\n\(legend)\n本文\n").body == "\n本文\n")
+  }
+
+  @Test func linesThatEndInCRAloneAreFoundInOnePass() {
+    let text = Array(String(repeating: "行\r", count: 300_000).utf8)
+    let count = text.withUnsafeBufferPointer { bytes in
+      var lines = TextLines(bytes)
+      var count = 0
+      while lines.next() != nil { count += 1 }
+      return count
+    }
+    #expect(count == 300_000)
+  }
+
   @Test func licensedWorksAreTold() {
     for line in ["著作権者自らの意思により", "クリエイティブ・コモンズ", "https://creativecommons.org/licenses/by/2.1/jp/"] {
       #expect(Array("底本：本\n\(line)".utf8).withUnsafeBufferPointer { AozoraWork.isLicensed(colophon: $0) })

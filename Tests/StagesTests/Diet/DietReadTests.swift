@@ -111,4 +111,106 @@ import Testing
     ).run()
     #expect(speeches.ledger.output.documents + speeches.ledger.droppedDocuments == 7560)
   }
+
+  // MARK: The XML form
+
+  /// A JSON answer in the form that the API gives unless asked otherwise.
+  private static func xml(_ value: JSONValue, _ name: String) -> String {
+    switch value {
+    case .null: return "<\(name)></\(name)>"
+    case .array(let records):
+      return records.map { xml($0.value, name) }.joined()
+    case .object(let members): return "<\(name)>" + members.map { xml($0.value, $0.key) }.joined() + "</\(name)>"
+    default:
+      let text = value.string ?? value.text()
+      let escaped = text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing("\r", with: "&#13;")
+      return "<\(name)>\(escaped)</\(name)>"
+    }
+  }
+
+  private static func answer(_ json: JSONValue) -> [UInt8] {
+    var out = "<data>"
+    for member in json.members ?? [] {
+      guard case .array(let records) = member.value else {
+        out += xml(member.value, member.key)
+        continue
+      }
+      let all = records.map { "<record><recordData>\(xml($0.value, member.key))</recordData></record>" }
+      out += "<records>\(all.joined())</records>"
+    }
+    return Array((out + "</data>").utf8)
+  }
+
+  @Test(arguments: ["diet/speech-000001.json", "diet/speech-000005.json", "diet-meeting/meeting-000001.json"])
+  func bothFormsGiveTheSame(page: String) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let json = try JSONValue.parse(FileSystem.read(Self.fixtures + "/" + page)).value
+    try FileSystem.write(Self.answer(json), to: folder + "/page.xml")
+    for document in ["meeting", "speech"] {
+      let expected = try run(["pages": .string(page), "document": .string(document)])
+      let found = try run(["pages": .string(folder), "document": .string(document)])
+      #expect(try found.documents() == expected.documents())
+      #expect(found.ledger.input.documents == expected.ledger.input.documents)
+    }
+  }
+
+  @Test func xmlIsReadHoweverItIsWritten() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let speech = """
+      \u{FEFF}<?xml version="1.0" encoding="UTF-8"?>
+      <!-- <a b="1"> -->
+      <data><numberOfRecords> 1 </numberOfRecords><records><record><recordData><speechRecord>
+        <speechID>i_001</speechID><issueID>i</issueID><speechOrder>1</speechOrder><session> 9 </session>
+        <speech><![CDATA[○甲 <a> & ]]>&#x4E59;　
+      丙　
+      </speech><closing/>
+      </speechRecord></recordData></record></records></data>
+      """
+    try FileSystem.write(Array(speech.utf8), to: folder + "/a.xml")
+    let document = try #require(try run(["pages": .string(folder), "document": "speech"]).documents().first)
+    #expect(document.textString == "○甲 <a> & 乙　\n丙　")
+    #expect(
+      String(decoding: document.metadata, as: UTF8.self)
+        == #"{"issueID":"i","session":9,"speechID":"i_001","speechOrder":1}"#)
+  }
+
+  @Test(arguments: [
+    ("<html><body>maintenance</body></html>", "it holds no records of speeches"),
+    (
+      "<data><message>条件に誤りがあります。</message><details><detail>x</detail></details></data>",
+      "it is an error of the API: 条件に誤りがあります。"
+    ),
+    ("<data><numberOfRecords>1</numberOfRecords><records>", "its XML is not well-formed in line 1"),
+    (
+      "<data><records><speechRecord><speech>a<b>c</b></speech></speechRecord></records></data>",
+      "stands within <speech>"
+    ),
+    ("<data><speechRecord><meetingRecord/></speechRecord></data>", "within another record"),
+    ("<!DOCTYPE a [<!ENTITY e \"x\">]><data><numberOfRecords>&e;</numberOfRecords></data>", "declares entities"),
+    ("<!DOCTYPE a [<!ATTLIST data b CDATA \"x\">]><data/>", "declares attributes"),
+    (String(repeating: "<data>", count: 100), "more than 64 deep"),
+    ("<data " + (0..<300).map { "a\($0)=''" }.joined(separator: " ") + "/>", "more than 256 attributes"),
+  ])
+  func xmlThatIsNoAnswerIsTold(page: String, message: String) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array(page.utf8), to: folder + "/a.xml")
+    #expect { try run(["pages": .string(folder)]) } throws: { "\($0)".contains(message) }
+    #expect(
+      try run(["pages": .string(folder), "malformedPages": "drop"]).ledger.dropped["malformed-page"]?.documents == 1)
+  }
+
+  @Test(.enabled(if: realDataPath != nil, "real texts are absent")) func aRealAnswerInXML() throws {
+    let run = try StageHarness(
+      DietRead.self, options: ["pages": "diet-api/212-plane.xml"], base: realDataPath!
+    ).run()
+    #expect(run.ledger.imbalance == 0 && run.ledger.output.documents == 3)
+    let document = try #require(try run.documents().first { $0.idString == "diet:121215254X00920231206" })
+    #expect(document.textString.hasPrefix("令和五年十二月六日（水曜日）\n　　　午前十時一分開議"))
+    #expect(
+      String(decoding: document.metadata, as: UTF8.self).hasPrefix(
+        #"{"issueID":"121215254X00920231206","imageKind":"会議録","searchObject":0,"session":212,"#))
+  }
 }

@@ -51,6 +51,40 @@ import Testing
     #expect(try run.documents().map(\.textString) == ["A B"] && run.warnings == ["unknown-entity": 1])
   }
 
+  /// libxml2 compares each attribute, and looks for each prefix, among all that are there.
+  @Test func attributesAndNamespacesAreBounded() throws {
+    let many = (0..<200_000).map { "a\($0)=\"\"" }.joined(separator: " ")
+    #expect(
+      try outcome(article("1", "<body><p \(many)>A</p></body>"))
+        == "malformed-xml: an element has more than 256 attributes")
+    let few = (0..<200).map { "a\($0)=\"=>\"" }.joined(separator: " ")
+    let comment = "<!-- <p \(many)> --><?x \(many)?>"
+    #expect(
+      try outcome(article("1", "<body>\(comment)<p \(few)>A<![CDATA[<p \(few) \(few)>]]></p></body>")).hasPrefix(
+        "A<p a0="))
+    let spaces = (0..<200).map { "xmlns:n\($0)=\"u\"" }.joined(separator: " ")
+    let nested = String(repeating: "<sec \(spaces)>", count: 6) + String(repeating: "</sec>", count: 6)
+    #expect(
+      try outcome(article("1", "<body>\(nested)</body>"))
+        == "malformed-xml: more than 1024 namespaces are declared at once")
+    let besides = String(repeating: "<p \(spaces)>A</p>", count: 20)
+    #expect(try outcome(article("1", "<body>\(besides)</body>")).hasPrefix("A\n\nA"))
+    let declared = "<!DOCTYPE article [<!ATTLIST p a CDATA \"x\">]>"
+    #expect(
+      try outcome(article("1", "<body><p>A</p></body>", declaration: declared))
+        == "malformed-xml: it declares attributes of its own")
+  }
+
+  @Test func metadataIsBounded() throws {
+    let title = "<title-group><article-title>\(String(repeating: "題", count: 3_000))</article-title></title-group>"
+    let xml = String(decoding: article("1", "<body><p>A</p></body>"), as: UTF8.self)
+      .replacing("<license", with: title + "<license")
+    let document = try #require(try run(["a.xml": Array(xml.utf8)]).documents().first)
+    let metadata = try JSONValue.parse(document.metadata).value
+    #expect(metadata["title"]?.string == String(repeating: "題", count: 1365))
+    #expect(document.textString.hasPrefix(String(repeating: "題", count: 3_000)))
+  }
+
   @Test func externalEntitiesAreNotRead() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }

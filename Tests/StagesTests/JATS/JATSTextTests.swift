@@ -98,9 +98,60 @@ import Testing
       try run("kawa.nxml", ["translatedAbstracts": .strings(["*"])]).documents()[0].textString.contains("The sound"))
   }
 
+  private func text(ofBody body: String, abstract: String = "", _ options: [String: JSONValue] = [:]) throws -> String {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let front = "<front><article-meta><abstract>\(abstract)</abstract></article-meta></front>"
+    try FileSystem.write(
+      Array("<article>\(abstract.isEmpty ? "" : front)<body>\(body)</body></article>".utf8), to: folder + "/a.xml")
+    var options = options
+    options["unknownLicense"] = "keep"
+    return try run(folder + "/a.xml", options).documents()[0].textString
+  }
+
+  /// What floats within a paragraph parts the words around it; what stands in a line does not.
+  @Test(arguments: [
+    "table-wrap", "fig", "fig-group", "media", "graphic", "supplementary-material", "array", "chem-struct-wrap",
+    "table-wrap-group",
+  ])
+  func floatsPartWhatStandsAroundThem(element: String) throws {
+    let float = "<\(element)><label>L</label><caption><p>Cap.</p></caption></\(element)>"
+    #expect(
+      try text(ofBody: "<p>It is shown.\(float)The next. We saw.\(float) Then</p>")
+        == "It is shown. The next. We saw. Then")
+    #expect(try text(ofBody: "<p>示された。\(float)次の文。</p>") == "示された。次の文。")
+    #expect(try text(ofBody: "<p>\(float)First.\(float)</p>") == "First.")
+    #expect(try text(ofBody: "<p>a (\(float)) b</p>") == "a b")
+  }
+
+  @Test func whatStandsInALineJoinsNothing() throws {
+    #expect(try text(ofBody: "<p>H<inline-graphic/>2 and 漢<rt>かん</rt>字</p>") == "H2 and 漢字")
+    #expect(try text(ofBody: "<p>式は<disp-formula>x</disp-formula>である。</p>") == "式はである。")
+  }
+
+  @Test(arguments: [
+    "<bold>DOI:</bold> <ext-link>http://dx.doi.org/10.7554/eLife.00005.002</ext-link>", "doi:10.7554/eLife.1",
+    "https://doi.org/10.1371/journal.pone.0005723", "DOI: 10.7554/eLife.00005.002", "DOI 10.7554/x",
+  ])
+  func paragraphsThatAreDOIsAreNoText(paragraph: String) throws {
+    #expect(
+      try text(ofBody: "<p>Body.</p>", abstract: "<p>An abstract.</p><p>\(paragraph)</p>") == "An abstract.\n\nBody.")
+    #expect(try text(ofBody: "<p>Body.</p><p>\(paragraph)</p>") == "Body.")
+  }
+
+  @Test(arguments: ["10.5/3", "DOI: see below", "10.7554/x is a DOI", "DOI", "12.3456/7"])
+  func otherParagraphsStay(paragraph: String) throws { #expect(try text(ofBody: "<p>\(paragraph)</p>") == paragraph) }
+
   /// One paragraph in, one out: § is a citation, ¶ a formula.
   @Test(arguments: [
-    ("word [§1].", "word."), ("word §[1].", "word."), ("word §[1], §[2] and §[3] more", "word more"),
+    ("word [§1].", "word."), ("word §[1].", "word."), ("reviews such as [§34, §39].", "reviews such as [34, 39]."),
+    ("reasoners; see, e.g., §[123],§[210].", "reasoners; see, e.g., [123],[210]."),
+    ("a (such as [§1]) b", "a (such as [1]) b"),
+    ("see for example [§5].", "see for example [5]."),
+    ("shown, for instance, in §[5].", "shown, for instance, in [5]."),
+    ("found in§[5].", "found in[5]."), ("the basis [§5].", "the basis."), ("cf. §[5].", "cf. [5]."),
+    ("given via §[5], and", "given via [5], and"), ("see also §[5].", "see also [5]."), ("Gas §[5].", "Gas."),
+    ("word §[1], §[2] and §[3] more", "word more"),
     ("word (§1)(§2) more", "word more"), ("word ([§1]) more", "word more"), ("a (STC; [§1]) b", "a (STC) b"),
     ("a (see e.g. §Smith 2004; §Jones 2005) b", "a b"), ("a (Figure 1; §Smith 2004) b", "a (Figure 1) b"),
     ("a (§Smith 2004; but see Box 2) b", "a (but see Box 2) b"), ("§Smith (2004) showed", "Smith (2004) showed"),

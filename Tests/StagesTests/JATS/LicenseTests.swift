@@ -61,6 +61,17 @@ import Testing
     ("CC BY 4.0. Commercial use is prohibited.", "CC BY-NC"),
     ("CC BY_NC 4.0", "CC BY-NC"), ("CC BY/NC 4.0", "CC BY-NC"), ("CC-BY (NC)", "CC BY-NC"),
     ("CC BY 表示-非営利-改変禁止", "CC BY-NC-ND"),
+    ("Creative Commons Attribution License. No commercial use.", "CC BY-NC"),
+    ("Creative Commons Attribution License; not to be used for commercial purposes.", "CC BY-NC"),
+    ("Creative Commons Attribution License. Commercial reproduction needs our consent.", "CC BY-NC"),
+    ("Creative Commons Attribution License, provided the work is not altered or transformed in any way.", "CC BY-ND"),
+    ("CC BY 4.0. The text may be copied unmodified.", "CC BY-ND"),
+    ("CC BY 4.0. Adaptations are distributed under the same licence.", "CC BY-SA"),
+    ("See https://creativecommons.org/licenses/by/4.0/. No commercial use.", "CC BY-NC"),
+    ("CC BY, NC", "CC BY-NC"), ("CC0, except where noted.", "unknown"),
+    ("Figure 2 is in the public domain.", "unknown"),
+    ("All rights reserved. Metadata of this article is CC0.", "unknown"),
+    ("Portions of this work are in the public domain.", "unknown"),
     ("All rights reserved. No part of this article is in the public domain.", "unknown"),
     ("All rights reserved. The data set is in the public domain.", "unknown"),
     ("Content that is in the public domain may be used; otherwise permission is required.", "unknown"),
@@ -75,6 +86,9 @@ import Testing
 
   @Test(arguments: [
     ("by-nc", "CC BY-NC"), ("CC BY-NC 4.0 International", "CC BY-NC 4.0"), ("open-access", "unknown"),
+    ("by permission", "unknown"), ("CC BY-NC 3.0 IGO", "CC BY-NC 3.0"), ("CC BY 3.0 US", "CC BY 3.0"),
+    ("by subscription", "unknown"),
+    ("CC BY or subscription", "unknown"),
   ])
   func attributesNameLicencesInManyWays(type: String, expected: String) throws {
     let found = try decision("<license license-type=\"\(type)\"/>").0
@@ -96,6 +110,16 @@ import Testing
     ("Its terms: https://creativecommons.org/licenses/by-nc/4.0/.", "CC BY-NC 4.0"),
     ("A Creative Commons Attribution License (http://creativecommons.org/licenses/by-nd/3.0/)", "CC BY-ND 3.0"),
     ("This report is in the public domain.", "public domain"),
+    (
+      "Distributed under the terms of the Creative Commons Public Domain Declaration, which stipulates that, once placed in "
+        + "the public domain, this work may be freely reproduced, or otherwise used by anyone for any lawful purpose.",
+      "public domain"
+    ),
+    (
+      "Free of all copyright, and may be freely reproduced, or otherwise used by anyone for any lawful purpose. The work is "
+        + "made available under the Creative Commons CC0 public domain dedication.", "CC0"
+    ),
+    ("Creative Commons Attribution License, which permits use for any purpose, even commercially.", "CC BY"),
     (
       "Creative Commons Attribution License. The Creative Commons Public Domain Dedication waiver applies to the data.",
       "CC BY"
@@ -172,5 +196,18 @@ import Testing
     // Two rows of one article: the conditions of both, of which ND leaves SA nothing to say.
     #expect(try decision("", pmcid: "5", options: options).0 == "CC BY-ND list")
     #expect(try decision("", pmcid: "99", options: options).0 == "license-unknown: nothing is said of a licence")
+  }
+
+  /// What is said beyond what is kept may bind, so the licence is not known.
+  @Test func moreStatementsThanAreKeptAreUnknown() throws {
+    let by = "<license xlink:href=\"http://creativecommons.org/licenses/by/4.0/\"/>"
+    let links = (0..<70).map { "<ext-link xlink:href=\"http://creativecommons.org/licenses/by/4.0/x\($0)\"/>" }.joined()
+    #expect(
+      try decision("<license><license-p>\(links)</license-p></license>").0.hasPrefix("license-unknown: more is said"))
+    let long = String(repeating: "word ", count: 20_000) + "Creative Commons Attribution Non-Commercial License"
+    #expect(
+      try decision("<license><license-p>CC BY. \(long)</license-p></license>").0.hasPrefix(
+        "license-unknown: more is said"))
+    #expect(try decision(String(repeating: by, count: 100)).0 == "CC BY 4.0 href")
   }
 }

@@ -1,0 +1,200 @@
+import CXML2
+import Glibc
+import ShardKit
+
+/// The XML form of the API's answers (its default): rewritten as the JSON form, so that both are read in one way.
+///
+/// `<data>` holds the counts and `<records><record><recordData>` for each meeting or speech. An element of a record is a
+/// member of it; an empty one is null. No DTD is loaded and no entity declared in a document is expanded.
+enum DietXML {
+  /// Whether an answer is XML by its first character.
+  static func isXML(_ bytes: [UInt8]) -> Bool {
+    if bytes.starts(with: [0xFE, 0xFF]) || bytes.starts(with: [0xFF, 0xFE]) { return true }
+    let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+    return bytes[start...].first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "<")
+  }
+
+  /// The answer as JSON; JSON itself as it is.
+  static func json(_ bytes: [UInt8]) throws(DietPage.Problem) -> [UInt8] {
+    guard isXML(bytes) else { return bytes }
+    let reader = DietXMLReader()
+    try reader.read(bytes)
+    return reader.json
+  }
+}
+
+private final class DietXMLReader {
+  private struct Record {
+    var members: [UInt8] = []
+    var speeches: [UInt8] = []
+
+    mutating func add(_ key: String, _ value: [UInt8]) {
+      if !members.isEmpty { members.append(UInt8(ascii: ",")) }
+      JSONText.append(string: key, to: &members)
+      members.append(UInt8(ascii: ":"))
+      DietXMLReader.append(value, of: key, to: &members)
+    }
+
+    var object: [UInt8] { [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")] }
+  }
+
+  private var top = Record()
+  private var meetings: [UInt8] = []
+  private var meeting: Record?
+  private var speech: Record?
+  private var path: [String] = []
+  private var text: [UInt8] = []
+  private var problem: DietPage.Problem?
+  private var context: xmlParserCtxtPtr?
+
+  private static let maximumDepth = 64
+  private static let frames: Set = ["data", "records", "record", "recordData", "meetingRecord", "speechRecord"]
+  private static let counts: Set = ["numberOfRecords", "numberOfReturn", "startRecord", "nextRecordPosition"]
+  private static let numbers = counts.union(["searchObject", "session", "speechOrder", "startPage"])
+
+  /// What was read, in the JSON form.
+  var json: [UInt8] {
+    var answer = top
+    func list(_ key: String, _ records: [UInt8]) {
+      guard !records.isEmpty else { return }
+      if !answer.members.isEmpty { answer.members.append(UInt8(ascii: ",")) }
+      answer.members += Array("\"\(key)\":[".utf8) + records + [UInt8(ascii: "]")]
+    }
+    list("meetingRecord", meetings)
+    list("speechRecord", top.speeches)
+    return answer.object
+  }
+
+  func read(_ bytes: [UInt8]) throws(DietPage.Problem) {
+    _ = WikiDumpEvents.library
+    var handler = Self.handler
+    context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
+    guard let context else { throw DietPage.Problem(message: "there is no memory for its XML") }
+    xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
+    var bound = XMLTagBound()
+    bytes.withUnsafeBytes { bytes in
+      var at = 0
+      while at < bytes.count, problem == nil {
+        let part = UnsafeRawBufferPointer(rebasing: bytes[at..<min(bytes.count, at + 1 << 20)])
+        if bound.isExceeded(by: part) {
+          return fail("an element has more than \(XMLTagBound.maximumAttributes) attributes")
+        }
+        xmlParseChunk(context, part.baseAddress!.assumingMemoryBound(to: CChar.self), Int32(part.count), 0)
+        at += part.count
+      }
+      if problem == nil { xmlParseChunk(context, nil, 0, 1) }
+    }
+    if problem == nil, context.pointee.wellFormed == 0 { fail("its XML is not well-formed") }
+    if let document = context.pointee.myDoc { xmlFreeDoc(document) }
+    context.pointee.myDoc = nil
+    xmlFreeParserCtxt(context)
+    self.context = nil
+    if let problem { throw problem }
+  }
+
+  private func fail(_ message: String) {
+    if problem == nil { problem = DietPage.Problem(message: message) }
+    if let context { xmlStopParser(context) }
+  }
+
+  // MARK: Events
+
+  private static var handler: xmlSAXHandler {
+    var handler = xmlSAXHandler()
+    handler.initialized = UInt32(XML_SAX2_MAGIC)
+    handler.startElementNs = { context, name, _, _, _, _, _, _, _ in
+      DietXMLReader.reader(context).start(String(cString: name!))
+    }
+    handler.endElementNs = { context, _, _, _ in DietXMLReader.reader(context).end() }
+    handler.characters = { context, bytes, count in
+      DietXMLReader.reader(context).text.append(contentsOf: UnsafeBufferPointer(start: bytes, count: Int(count)))
+    }
+    handler.ignorableWhitespace = handler.characters
+    handler.cdataBlock = handler.characters
+    handler.entityDecl = { context, _, _, _, _, _ in
+      DietXMLReader.reader(context).fail("it declares entities, which are not expanded")
+    }
+    handler.attributeDecl = { context, _, _, _, _, _, tree in
+      xmlFreeEnumeration(tree)
+      DietXMLReader.reader(context).fail("it declares attributes, which no answer of the API does")
+    }
+    handler.reference = { context, name in
+      DietXMLReader.reader(context).fail("it refers to an entity that is not declared")
+    }
+    handler.serror = { context, error in
+      guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      DietXMLReader.reader(context).fail(
+        "its XML is not well-formed in line \(error.pointee.line): \(message.prefix { $0 != "\n" })")
+    }
+    return handler
+  }
+
+  private static func reader(_ context: UnsafeMutableRawPointer?) -> DietXMLReader {
+    Unmanaged<DietXMLReader>.fromOpaque(context!).takeUnretainedValue()
+  }
+
+  private func start(_ name: String) {
+    guard problem == nil else { return }
+    guard path.count < Self.maximumDepth else { return fail("elements stand more than \(Self.maximumDepth) deep") }
+    if meeting != nil || speech != nil, let parent = path.last, !Self.frames.contains(parent) {
+      return fail("an element <\(name.prefix(40))> stands within <\(parent.prefix(40))>")
+    }
+    path.append(name)
+    text.removeAll(keepingCapacity: true)
+    switch name {
+    case "meetingRecord" where meeting == nil && speech == nil: meeting = Record()
+    case "speechRecord" where speech == nil: speech = Record()
+    case "meetingRecord", "speechRecord": fail("a <\(name)> stands within another record")
+    default: break
+    }
+  }
+
+  private func end() {
+    guard problem == nil, let name = path.popLast() else { return }
+    defer { text.removeAll(keepingCapacity: true) }
+    if name == "speechRecord", let record = speech {
+      speech = nil
+      if meeting == nil {
+        Self.append(record.object, to: &top.speeches)
+      } else {
+        Self.append(record.object, to: &meeting!.speeches)
+      }
+    } else if name == "meetingRecord", var record = meeting {
+      if !record.members.isEmpty { record.members.append(UInt8(ascii: ",")) }
+      record.members += Array("\"speechRecord\":[".utf8) + record.speeches + [UInt8(ascii: "]")]
+      Self.append(record.object, to: &meetings)
+      meeting = nil
+    } else if speech != nil {
+      speech!.add(name, text)
+    } else if meeting != nil {
+      meeting!.add(name, text)
+    } else if name == "message" || Self.counts.contains(name) {
+      top.add(name, text)
+    }
+  }
+
+  private static func append(_ object: [UInt8], to list: inout [UInt8]) {
+    if !list.isEmpty { list.append(UInt8(ascii: ",")) }
+    list += object
+  }
+
+  /// A member's value: null where it is empty, a number where the JSON form has one, else a string.
+  private static func append(_ text: [UInt8], of key: String, to out: inout [UInt8]) {
+    let value = key == "speech" ? text[...] : trimmed(text)
+    if value.isEmpty {
+      out += Array("null".utf8)
+    } else if numbers.contains(key), value.count <= 9, value.allSatisfy({ 0x30...0x39 ~= $0 }),
+      value.count == 1 || value.first != 0x30
+    {
+      out += value
+    } else {
+      value.withUnsafeBytes { JSONText.append(string: $0, to: &out) }
+    }
+  }
+
+  private static func trimmed(_ text: [UInt8]) -> ArraySlice<UInt8> {
+    let end = (text.lastIndex { $0 > 32 } ?? -1) + 1
+    return text[..<end].drop { $0 <= 32 }
+  }
+}
