@@ -42,6 +42,9 @@ public struct Visit: Equatable, Sendable {
   public var changedIn: String?
   public var seenIn: String?
 
+  /// Its URL for messages.
+  public var shown: String { (try? WebURL(url))?.shown ?? url }
+
   public init(url: String, kind: String) {
     self.url = url
     self.kind = kind

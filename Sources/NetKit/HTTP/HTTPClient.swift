@@ -133,7 +133,7 @@ public final class HTTPClient {
 
   private func redirect(_ request: inout HTTPRequest, _ location: String, status: Int) throws(NetError) {
     let target: WebURL
-    do throws(NetError) { target = try request.url.resolving(location) } catch {
+    do throws(NetError) { target = try request.url.redirected(to: location) } catch {
       throw NetError(.address, request.url.shown, "it leads on to an address that cannot be asked: \(error.message)")
     }
     guard request.url.scheme == "http" || target.scheme == "https" else {

@@ -5,14 +5,13 @@ enum PercentEncoding {
   }
 
   static func encode(_ bytes: [UInt8], keepingSlashes: Bool = false) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     for byte in bytes {
       if isPlain(byte) || keepingSlashes && byte == UInt8(ascii: "/") {
         out.append(byte)
       } else {
-        out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        append(byte, to: &out)
       }
     }
     return String(decoding: out, as: UTF8.self)
@@ -36,6 +35,36 @@ enum PercentEncoding {
       }
     }
     return out
+  }
+
+  /// One form of the encodings that RFC 3986 (6.2.2) holds equivalent: those of unreserved characters are undone, all
+  /// others have upper-case digits. Bytes outside ASCII are encoded.
+  static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    let bytes = Array(bytes)
+    var out: [UInt8] = []
+    out.reserveCapacity(bytes.count)
+    var at = 0
+    while at < bytes.count {
+      if bytes[at] == UInt8(ascii: "%"), at + 2 < bytes.count, let high = digit(bytes[at + 1]),
+        let low = digit(bytes[at + 2])
+      {
+        let byte = high << 4 | low
+        if isPlain(byte) { out.append(byte) } else { append(byte, to: &out) }
+        at += 3
+      } else {
+        if bytes[at] < 0x80 { out.append(bytes[at]) } else { append(bytes[at], to: &out) }
+        at += 1
+      }
+    }
+    return out
+  }
+
+  private static let digits = Array("0123456789ABCDEF".utf8)
+
+  private static func append(_ byte: UInt8, to out: inout [UInt8]) {
+    out.append(UInt8(ascii: "%"))
+    out.append(digits[Int(byte >> 4)])
+    out.append(digits[Int(byte & 15)])
   }
 
   private static func isPlain(_ byte: UInt8) -> Bool {

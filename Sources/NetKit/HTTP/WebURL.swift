@@ -2,8 +2,9 @@ import CCurl
 
 /// An http or https URL as libcurl understands it, so that what is checked is what is asked.
 ///
-/// Normal form: lower-case scheme and host, no default port, no `.` and `..` in the path, unsafe bytes encoded, no
-/// fragment. User and password are taken out of the text.
+/// Normal form (RFC 3986, 6.2.2): lower-case scheme and host, no default port, no `.` and `..` in the path, unsafe bytes
+/// encoded, encodings of unreserved characters undone and the digits of all others in upper case, no fragment. User and
+/// password are taken out of the text.
 public struct WebURL: Hashable, Sendable {
   /// The URL without user and password.
   public let text: String
@@ -16,16 +17,24 @@ public struct WebURL: Hashable, Sendable {
   let user: String?
   let password: String?
 
-  public init(_ text: String) throws(NetError) { try self.init(Parts(text, base: nil)) }
+  public init(_ text: String) throws(NetError) { try self.init(Parts(text, base: nil), isNormal: true) }
 
-  /// A reference found at this URL: absolute, or relative as in a `Location` header.
-  public func resolving(_ reference: String) throws(NetError) -> WebURL { try WebURL(Parts(reference, base: self)) }
+  /// A reference found at this URL: absolute, or relative.
+  public func resolving(_ reference: String) throws(NetError) -> WebURL {
+    try WebURL(Parts(reference, base: self), isNormal: true)
+  }
 
-  private init(_ parts: borrowing Parts) throws(NetError) {
+  /// The same for a `Location` header: a server may have signed the very bytes that it sends us on with.
+  func redirected(to reference: String) throws(NetError) -> WebURL {
+    try WebURL(Parts(reference, base: self), isNormal: false)
+  }
+
+  private init(_ parts: borrowing Parts, isNormal: Bool) throws(NetError) {
     user = parts.get(CURLUPART_USER, UInt32(CURLU_URLDECODE))
     password = parts.get(CURLUPART_PASSWORD, UInt32(CURLU_URLDECODE))
     let query = parts.get(CURLUPART_QUERY).map { "?" + $0 } ?? ""
-    target = (parts.get(CURLUPART_PATH) ?? "/") + query
+    let path = parts.get(CURLUPART_PATH) ?? "/"
+    target = isNormal ? Self.withoutDots(Self.normalized(path)) + Self.normalized(query) : path + query
     scheme = parts.get(CURLUPART_SCHEME) ?? ""
     host = (parts.get(CURLUPART_HOST) ?? "").lowercased()
     port = parts.get(CURLUPART_PORT, UInt32(CURLU_DEFAULT_PORT)).flatMap { Int($0) } ?? 0
@@ -40,23 +49,29 @@ public struct WebURL: Hashable, Sendable {
   /// `https://example.org` or `http://example.org:8080`: whom politeness, credentials and robots.txt speak of.
   public var origin: String { String(text.dropLast(target.utf8.count)) }
 
-  /// For messages and logs: values of query parameters that sign or authorize are left out.
-  public var shown: String {
-    guard let mark = text.firstIndex(of: "?") else { return text }
-    let fields = text[text.index(after: mark)...].split(separator: "&", omittingEmptySubsequences: false).map { field in
-      guard let equals = field.firstIndex(of: "="), Self.isSecret(field[..<equals].lowercased()) else { return field }
-      return field[...equals] + "…"
-    }
-    return text[...mark] + fields.joined(separator: "&")
-  }
+  /// For messages and logs: values of parameters that sign or authorize are left out.
+  public var shown: String { origin + URLSecrets.hiding(target) }
 
   /// Whether it names a password, or a parameter that signs or authorizes.
   public var holdsSecret: Bool { password != nil || shown != text }
 
-  private static func isSecret(_ name: String) -> Bool {
-    let exact = ["sig", "key", "auth", "policy", "code", "pass", "awsaccesskeyid"]
-    let parts = ["signature", "token", "secret", "password", "credential", "api_key", "apikey", "key-pair"]
-    return exact.contains(name) || parts.contains { name.contains($0) }
+  /// The normal form of a path, a query, or a part or pattern of one.
+  public static func normalized(_ part: String) -> String {
+    String(decoding: PercentEncoding.normalized(part.utf8), as: UTF8.self)
+  }
+
+  /// A path whose dots were encoded has them still.
+  private static func withoutDots(_ path: String) -> String {
+    let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst()
+    guard parts.contains(where: { $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8) }) else { return path }
+    var kept: [Substring.UTF8View] = []
+    for part in parts {
+      if part.elementsEqual("..".utf8) { _ = kept.popLast() }
+      if !part.elementsEqual(".".utf8), !part.elementsEqual("..".utf8) { kept.append(part) }
+    }
+    let last = parts.last!
+    if last.elementsEqual(".".utf8) || last.elementsEqual("..".utf8) { kept.append(Substring().utf8) }
+    return kept.map { "/" + String(Substring($0)) }.joined()
   }
 }
 

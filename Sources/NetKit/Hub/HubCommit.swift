@@ -52,15 +52,15 @@ extension HubClient {
       ])
     }
     let answer = try ask(post(url, ["files": .list(files)]))
-    var modes: [String: HubMode] = [:]
+    var modes: [ExactText: HubMode] = [:]
     for entry in answer["files"]?.array ?? [] {
       guard let path = entry["path"]?.string else { continue }
       let mode = entry["uploadMode"]?.string.flatMap(HubMode.init(rawValue:))
-      modes[path] = entry["shouldIgnore"]?.bool == true ? .ignored : mode
+      modes[ExactText(path)] = entry["shouldIgnore"]?.bool == true ? .ignored : mode
     }
     var out: [HubMode] = []
     for candidate in candidates {
-      guard let mode = modes[candidate.path] else {
+      guard let mode = modes[ExactText(candidate.path)] else {
         throw malformed(url, "it does not say how to send \(candidate.path)")
       }
       // A storage takes no empty object.

@@ -19,7 +19,7 @@ public struct RobotsFile: Equatable, Sendable {
     /// Whether a path with its query may be asked: the longest pattern that matches decides, `Allow` where two are as
     /// long. /robots.txt itself always may.
     public func allows(_ target: String) -> Bool {
-      let path = RobotsFile.normalized(Array(target.utf8))
+      let path = PercentEncoding.normalized(target.utf8)
       if path == Array("/robots.txt".utf8) { return true }
       var best: Rule?
       for rule in rules where RobotsFile.matches(rule.pattern, path) {
@@ -108,42 +108,7 @@ public struct RobotsFile: Equatable, Sendable {
   /// A pattern that does not begin with `/` or `*` is read as if it did.
   private static func pattern(_ value: ArraySlice<UInt8>) -> [UInt8] {
     let isRooted = value.first == UInt8(ascii: "/") || value.first == UInt8(ascii: "*")
-    return normalized((isRooted ? [] : [UInt8(ascii: "/")]) + value)
-  }
-
-  /// Percent-encodings of unreserved characters are undone, all others upper-case; bytes outside ASCII are encoded.
-  static func normalized(_ path: [UInt8]) -> [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(path.count)
-    var at = 0
-    while at < path.count {
-      let byte = path[at]
-      if byte == UInt8(ascii: "%"), at + 2 < path.count, let high = digit(path[at + 1]), let low = digit(path[at + 2]) {
-        append(high << 4 | low, encoded: true, to: &out)
-        at += 3
-      } else {
-        append(byte, encoded: byte >= 0x80, to: &out)
-        at += 1
-      }
-    }
-    return out
-  }
-
-  private static func append(_ byte: UInt8, encoded: Bool, to out: inout [UInt8]) {
-    let isLetter = byte | 32 >= UInt8(ascii: "a") && byte | 32 <= UInt8(ascii: "z")
-    let isDigit = byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9")
-    if !encoded || isLetter || isDigit || [0x2D, 0x2E, 0x5F, 0x7E].contains(byte) { return out.append(byte) }
-    let digits = Array("0123456789ABCDEF".utf8)
-    out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-  }
-
-  private static func digit(_ byte: UInt8) -> UInt8? {
-    switch byte {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-    case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-    case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-    default: nil
-    }
+    return PercentEncoding.normalized((isRooted ? [] : [UInt8(ascii: "/")]) + value)
   }
 
   /// Whether a pattern matches a path's beginning, or with `$` all of it. At most pattern × path steps.

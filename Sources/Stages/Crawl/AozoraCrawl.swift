@@ -77,7 +77,10 @@ public struct AozoraCrawl: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func validate() throws { try options.validateCrawl() }
+  public func validate() throws {
+    try options.validateCrawl()
+    _ = try statedURL(options.index, "index")
+  }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     if phase == "fetch" { return [TaskPlan(key: "all", memoryBytes: 256 << 20)] }

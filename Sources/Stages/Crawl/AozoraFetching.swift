@@ -35,7 +35,7 @@ struct AozoraFetching {
     try changes.checkFailures(options.maximumFailedFraction, of: works.count)
     try changes.report(to: AozoraCrawl.changes, workspace)
     for visit in visits where visit.change(in: options.asOf) == .updated {
-      workspace.warn("updated-work", "\(visit.url): its text replaces \(visit.previousDigest ?? "")")
+      workspace.warn("updated-work", "\(visit.shown): its text replaces \(visit.previousDigest ?? "")")
     }
     try writeArchives(visits)
   }
@@ -55,7 +55,7 @@ struct AozoraFetching {
     let visit = try crawl.visit(try WebURL(options.index), kind: "index", maximumBytes: 256 << 20)
     guard visit.state == .done else {
       throw StageError(
-        .environment, visit.url, "without the index nothing can be chosen: \(visit.failure ?? "it is gone")",
+        .environment, visit.shown, "without the index nothing can be chosen: \(visit.failure ?? "it is gone")",
         hint: "Try again later, or set \"index\".")
     }
     let content = try crawl.content(visit)

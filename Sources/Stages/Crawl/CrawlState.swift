@@ -84,7 +84,7 @@ struct CrawlChanges {
   func checkFailures(_ maximumFraction: Double, of wanted: Int) throws {
     for visit in failures.prefix(1) where Double(failures.count) > maximumFraction * Double(max(1, wanted)) {
       throw StageError(
-        .environment, visit.url,
+        .environment, visit.shown,
         "\(failures.count) of \(wanted) could not be had, the first of them because \(visit.failure ?? "it was not asked")",
         hint: "Run again to ask for these alone, or raise \"maximumFailedFraction\".")
     }

@@ -69,6 +69,7 @@ public struct DietCrawl: Stage {
 
   public func validate() throws {
     try options.validateCrawl()
+    _ = try statedURL(options.api, "api")
     let slices = try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays)
     guard !slices.isEmpty else {
       throw StageError(.options, "until", "'\(options.until)' lies before '\(options.from)'")

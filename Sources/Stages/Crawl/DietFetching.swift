@@ -51,7 +51,7 @@ struct DietFetching {
     try changes.checkFailures(options.maximumFailedFraction, of: visits.count)
     try changes.report(to: DietCrawl.changes, workspace)
     for visit in visits where visit.change(in: options.asOf) == .updated {
-      workspace.warn("updated-meeting", "\(visit.url): what it says replaces \(visit.previousDigest ?? "")")
+      workspace.warn("updated-meeting", "\(visit.shown): what it says replaces \(visit.previousDigest ?? "")")
     }
   }
 
@@ -112,13 +112,13 @@ struct DietFetching {
     let visit = try crawl.visit(url, kind: kind, again: again)
     guard visit.state == .done else {
       throw StageError(
-        .environment, visit.url, "the API does not answer: \(visit.failure ?? "the page is gone")",
+        .environment, visit.shown, "the API does not answer: \(visit.failure ?? "the page is gone")",
         hint: "Run again later: what was fetched is kept.")
     }
     switch DietAnswer.read(try crawl.content(visit)) {
     case .success(let answer): return answer
     case .failure(let problem):
-      throw StageError(.input, visit.url, "the answer cannot be read: \(problem.message)")
+      throw StageError(.input, visit.shown, "the answer cannot be read: \(problem.message)")
     }
   }
 
@@ -165,12 +165,12 @@ struct DietFetching {
       let id = try Self.issue(visit.url)
       if last?.location != visit.location, let location = visit.location {
         guard case .success(let answer) = DietAnswer.read(try crawl.content(visit)) else {
-          throw StageError(.input, visit.url, "what was kept of it cannot be read")
+          throw StageError(.input, visit.shown, "what was kept of it cannot be read")
         }
         last = (location, answer)
       }
       guard let bytes = last?.answer.meetings.first(where: { $0.id == id })?.bytes else {
-        workspace.warn("no-such-meeting", "\(visit.url): the answer does not hold the meeting")
+        workspace.warn("no-such-meeting", "\(visit.shown): the answer does not hold the meeting")
         continue
       }
       if !isFirst { out.append(UInt8(ascii: ",")) }

@@ -16,6 +16,7 @@ public struct HTMLCrawl: Stage {
     public var include: [String] = []
     public var exclude: [String] = []
     public var maximumPages = 10_000
+    public var maximumSitemaps = 10_000
     public var sameHostOnly = true
     public var partitions = 16
     var page = PageSettings(source: "web")
@@ -40,6 +41,10 @@ public struct HTMLCrawl: Stage {
           "maximumPages", \Self.maximumPages, "Takes only so many pages, in the order of the lists.", in: 1...10_000_000
         ),
         OptionField(
+          "maximumSitemaps", \Self.maximumSitemaps,
+          "Reads only so many sitemaps, in the order of the lists; what more are named is counted as a warning, and "
+            + "nothing is taken for gone.", in: 1...10_000_000),
+        OptionField(
           "sameHostOnly", \Self.sameHostOnly,
           "Takes from a sitemap only what lies on its own host, as its protocol has it."),
         OptionField("partitions", \Self.partitions, "How many tasks the reading is split over.", in: 1...1024),
@@ -47,7 +52,7 @@ public struct HTMLCrawl: Stage {
   }
 
   public static let name = "html.crawl"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Crawls the pages that sites list in their sitemaps, one page a document."
   static let pages = Output<Files>("pages", "The pages as they were answered, in partitions.", hidden: true)
   static let documents = Output<Documents>("documents", "The pages' texts, with the URL as id.")
@@ -58,7 +63,7 @@ public struct HTMLCrawl: Stage {
 
   public static func options(of phase: String) -> Set<String>? {
     let fetching: Set = [
-      "sitemaps", "urls", "include", "exclude", "maximumPages", "sameHostOnly", "partitions", "asOf",
+      "sitemaps", "urls", "include", "exclude", "maximumPages", "maximumSitemaps", "sameHostOnly", "partitions", "asOf",
       "maximumFailedFraction", "maximumPageBytes",
     ]
     return phase == "fetch" ? fetching : Options.extractionNames
@@ -76,8 +81,8 @@ public struct HTMLCrawl: Stage {
         .options, "sitemaps", "there is nothing to crawl",
         hint: "Name \"sitemaps\", such as https://example.org/sitemap.xml, or \"urls\".")
     }
-    for url in options.sitemaps + options.urls where (try? WebURL(url)) == nil {
-      throw StageError(.options, "urls", "'\(url)' is no address", hint: "Write it as https://host/path.")
+    for (option, urls) in [("sitemaps", options.sitemaps), ("urls", options.urls)] {
+      for text in urls { _ = try statedURL(text, option) }
     }
   }
 

@@ -19,6 +19,9 @@ struct HTMLFetching {
   private var known: Set<WebURL> = []
   /// Lists that could not be had, so that what they named is not taken for gone.
   private var missingLists = 0
+  /// Sitemaps that were read, and those that were one too many.
+  private var readLists = 0
+  private var surplusLists = 0
 
   /// An index names sitemaps; some name indexes again.
   private static let maximumIndexDepth = 2
@@ -41,7 +44,7 @@ struct HTMLFetching {
     try changes.checkFailures(options.maximumFailedFraction, of: pages.count)
     try changes.report(to: HTMLCrawl.changes, workspace)
     for visit in visits where visit.state == .refused {
-      workspace.warn("robots-refused", "\(visit.url): \(visit.failure ?? "it may not be asked")")
+      workspace.warn("robots-refused", "\(visit.shown): \(visit.failure ?? "it may not be asked")")
     }
     try writeArchives(visits)
   }
@@ -58,8 +61,14 @@ struct HTMLFetching {
 
   private mutating func list() throws {
     for url in options.urls { try take(Sitemap.Entry(url: url), of: nil) }
-    for url in try ListedLines.read(workspace.task.files) { try take(Sitemap.Entry(url: url), of: nil) }
+    for text in try ListedLines.read(workspace.task.files) {
+      if let url = try? WebURL(text) { try refuseSecret(url, "lists") }
+      try take(Sitemap.Entry(url: text), of: nil)
+    }
     for text in options.sitemaps { try readList(try WebURL(text), version: nil, depth: 0) }
+    workspace.warn(
+      "too-many-sitemaps", times: surplusLists,
+      "the lists name more than \(options.maximumSitemaps) sitemaps; the last are not read: raise \"maximumSitemaps\"")
     guard !pages.isEmpty else {
       throw StageError(
         .input, options.sitemaps.first ?? "urls", "of all that is listed no page is wanted",
@@ -72,6 +81,12 @@ struct HTMLFetching {
   private mutating func readList(_ url: WebURL, version: String?, depth: Int) throws {
     let isWanted = pages.count < options.maximumPages && known.insert(url).inserted
     guard isWanted else { return }
+    guard readLists < options.maximumSitemaps else {
+      surplusLists += 1
+      missingLists += 1
+      return
+    }
+    readLists += 1
     try workspace.control.checkStop()
     let visit = try crawl.visit(url, kind: "sitemap", version: version, maximumBytes: Sitemap.maximumBytes)
     guard visit.holdsContent else {
@@ -91,10 +106,14 @@ struct HTMLFetching {
       missingLists += 1
       workspace.warn("broken-sitemap", "\(url.shown): \(problem)")
     }
+    workspace.warn(
+      "long-address", times: list.longAddresses,
+      "\(url.shown): addresses of more than \(Sitemap.longestAddress) bytes are left out")
     for entry in list.pages { try take(entry, of: url) }
     for entry in list.sitemaps {
       guard depth < Self.maximumIndexDepth + (isRobots ? 1 : 0), let next = try? url.resolving(entry.url) else {
-        workspace.warn("sitemap-too-deep", "\(entry.url): an index names an index, and so on; it is not read")
+        workspace.warn(
+          "sitemap-too-deep", "\(shownAddress(entry.url)): an index names an index, and so on; it is not read")
         continue
       }
       try readList(next, version: entry.modified.isEmpty ? nil : entry.modified, depth: depth + 1)
@@ -103,7 +122,7 @@ struct HTMLFetching {
 
   private mutating func take(_ entry: Sitemap.Entry, of list: WebURL?) throws {
     guard let url = try? list?.resolving(entry.url) ?? WebURL(entry.url) else {
-      return workspace.warn("no-address", "'\(entry.url.prefix(200))' is no address")
+      return workspace.warn("no-address", "'\(shownAddress(entry.url))' is no address")
     }
     if options.sameHostOnly, let list, list.host != url.host {
       return workspace.warn("other-host", "\(url.shown): its sitemap lies on \(list.host)")

@@ -11,10 +11,10 @@ enum DownloadList {
     _ urls: [String], _ lists: [ArtifactFile], below root: String, maximumLines: Int
   ) throws -> [String] {
     var lines: [String] = []
-    var places: [String: String] = [:]
+    var places: [ExactText: String] = [:]
     func add(_ text: String, _ place: String) throws {
       let name = try DownloadLine(text, below: root, in: place).name
-      if let other = places.updateValue(place, forKey: name) {
+      if let other = places.updateValue(place, forKey: ExactText(name)) {
         throw StageError(
           .options, place, "two files would be called '\(name)'; the other stands in \(other)",
           hint: "Write another name behind the URL.")
@@ -58,11 +58,7 @@ struct DownloadLine {
     do throws(NetError) { url = try WebURL(address) } catch {
       throw StageError(.options, place, error.message, hint: error.hint)
     }
-    guard !url.holdsSecret else {
-      throw StageError(
-        .options, place, "\(url) holds a password, a token or a signature, which would be stored with the run",
-        hint: "Use \"tokenVariable\".")
-    }
+    try refuseSecret(url, place, hint: "Use \"tokenVariable\".")
     let path = url.target.prefix { $0 != "?" }
     name = path.split(separator: "/").last.map(String.init) ?? ""
     for word in words {

@@ -65,7 +65,7 @@ struct ListedFile: Equatable {
 struct FileListing {
   private(set) var files: [ListedFile] = []
   private(set) var repeated = 0
-  private var places: [String: Int] = [:]
+  private var places: [ExactText: Int] = [:]
   private let source: String
 
   static let maximumFiles = 1_000_000
@@ -81,7 +81,7 @@ struct FileListing {
         "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads out of the listing's folder or is no path",
         hint: "Nothing was fetched: a listing with such a line is not to be trusted.")
     }
-    if let other = places[file.path] {
+    if let other = places[ExactText(file.path)] {
       guard files[other] == file else {
         throw StageError(
           .input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) stands twice, with two digests")
@@ -92,7 +92,7 @@ struct FileListing {
     guard files.count < Self.maximumFiles else {
       throw StageError(.input, source, "it lists more than \(Self.maximumFiles) files")
     }
-    places[file.path] = files.count
+    places[ExactText(file.path)] = files.count
     files.append(file)
   }
 
@@ -100,11 +100,11 @@ struct FileListing {
   mutating func finish() throws {
     files.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     for file in files {
-      var folder = file.path[...]
-      while let slash = folder.lastIndex(of: "/") {
+      var folder = file.path.utf8[...]
+      while let slash = folder.lastIndex(of: UInt8(ascii: "/")) {
         folder = folder[..<slash]
-        guard places[String(folder)] != nil else { continue }
-        throw StageError(.input, source, "\(folder) is listed as a file, and \(file.path) below it")
+        guard places[ExactText(Substring(folder))] != nil else { continue }
+        throw StageError(.input, source, "\(Substring(folder)) is listed as a file, and \(file.path) below it")
       }
     }
   }
@@ -113,7 +113,7 @@ struct FileListing {
   static func parse(_ text: [UInt8], source: String) throws -> FileListing {
     var listing = FileListing(source: source)
     for (number, bytes) in text.split(separator: 10, omittingEmptySubsequences: false).enumerated() {
-      let line = String(decoding: bytes, as: UTF8.self).drop { $0 == " " }
+      let line = Substring(String(decoding: bytes.drop { $0 == 32 }, as: UTF8.self))
       guard let first = line.utf8.first, first != UInt8(ascii: "#"), first != 13 else { continue }
       try listing.add(parse(line, source: source, number: number + 1), place: "line \(number + 1)")
     }
@@ -121,23 +121,24 @@ struct FileListing {
   }
 
   private static func parse(_ line: Substring, source: String, number: Int) throws -> ListedFile {
-    func isSpace(_ character: Character) -> Bool { character == " " || character == "\t" }
-    var rest = line.last?.isNewline == true ? line.dropLast() : line
-    func word() -> Substring { rest.prefix { !isSpace($0) } }
-    guard let sum = Checksum(String(word())) else {
+    func isSpace(_ byte: UInt8) -> Bool { byte == 32 || byte == 9 }
+    var rest = line.utf8[...]
+    if rest.last == 13 { rest.removeLast() }
+    func word() -> String { String(Substring(rest.prefix { !isSpace($0) })) }
+    guard let sum = Checksum(word()) else {
       throw StageError(
         .input, source, "line \(number) does not begin with a digest",
         hint: "A line is a SHA-256, SHA-1 or MD5, maybe a number of bytes, and a path.")
     }
-    rest = rest.dropFirst(word().count).drop(while: isSpace)
+    rest = rest.dropFirst(word().utf8.count).drop(while: isSpace)
     var bytes: Int64?
-    if let number = Int64(word()), number >= 0, word().count < rest.count {
+    if let number = Int64(word()), number >= 0, word().utf8.count < rest.count {
       bytes = number
-      rest = rest.dropFirst(word().count).drop(while: isSpace)
+      rest = rest.dropFirst(word().utf8.count).drop(while: isSpace)
     }
     // The marks of sha256sum: a star for a file that was read as binary; paths from "." on.
-    if rest.hasPrefix("*") { rest = rest.dropFirst() }
-    if rest.hasPrefix("./") { rest = rest.dropFirst(2) }
-    return ListedFile(path: String(rest), bytes: bytes, digest: .checksum(sum))
+    if rest.first == UInt8(ascii: "*") { rest = rest.dropFirst() }
+    if rest.starts(with: "./".utf8) { rest = rest.dropFirst(2) }
+    return ListedFile(path: String(Substring(rest)), bytes: bytes, digest: .checksum(sum))
   }
 }

@@ -86,11 +86,7 @@ public struct LLMJPDownload: Stage {
       do throws(NetError) { url = try WebURL(address) } catch {
         throw StageError(.options, name, error.message, hint: error.hint)
       }
-      guard !url.holdsSecret else {
-        throw StageError(
-          .options, name, "\(url) holds a password, a token or a signature, which would be stored with the run",
-          hint: "Use \"tokenVariable\".")
-      }
+      try refuseSecret(url, name, hint: "Use \"tokenVariable\".")
       guard options.tokenVariable.isEmpty || url.scheme == "https" || options.network.allowPrivateAddresses else {
         throw StageError(
           .options, name, "\(url) is plain http, over which anyone could read the token",

@@ -55,6 +55,7 @@ public struct WikipediaDownload: Stage {
       throw StageError(.options, "files", "'\(name)' is no name of a dump's file")
     }
     guard !options.mirrors.isEmpty else { throw StageError(.options, "mirrors", "there is none to ask") }
+    for mirror in options.mirrors { _ = try statedURL(mirror, "mirrors") }
   }
 
   private func name(_ file: String) -> String { "\(options.wiki)-\(options.date)-\(file)" }

@@ -76,7 +76,7 @@ struct UploadSurvey {
   ) throws {
     commit = try client.commit(of: options.revision)
     let files = try commit.map { try client.files(of: $0, maximumFiles: Self.maximumFiles) } ?? []
-    let remote = Dictionary(files.map { ($0.path, $0) }, uniquingKeysWith: { $1 })
+    let remote = Dictionary(files.map { (ExactText($0.path), $0) }, uniquingKeysWith: { $1 })
     var candidates = candidates
     if let card = remote["README.md"], candidates.contains(where: \.isCard),
       try !UploadCard.mayReplace(card, at: commit!, client)
@@ -84,7 +84,7 @@ struct UploadSurvey {
       candidates.removeAll { $0.isCard }
     }
     for candidate in candidates {
-      let there = remote[candidate.path]
+      let there = remote[ExactText(candidate.path)]
       let change: Change = try there.map { try Self.isSame(candidate, $0) ? .unchanged : .changed } ?? .added
       entries.append(Entry(candidate: candidate, change: change, mode: nil, remote: there?.blob))
     }

@@ -98,8 +98,8 @@ struct UploadCommit {
 
   /// Throws where somebody else has changed what we are about to.
   private func checkUntouched(_ before: UploadSurvey, _ now: UploadSurvey, _ error: NetError) throws {
-    let old = Dictionary(before.entries.map { ($0.candidate.path, $0.remote) }, uniquingKeysWith: { $1 })
-    let touched = now.entries.filter { $0.change != .unchanged && old[$0.candidate.path] != $0.remote }
+    let old = Dictionary(before.entries.map { (ExactText($0.candidate.path), $0.remote) }, uniquingKeysWith: { $1 })
+    let touched = now.entries.filter { $0.change != .unchanged && old[ExactText($0.candidate.path)] != $0.remote }
     guard let first = touched.first else { return }
     var error = error
     error.message += ", to \(first.candidate.path) among others"

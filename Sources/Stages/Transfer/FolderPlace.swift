@@ -58,11 +58,11 @@ struct FolderPlace {
 
   /// Removes every file but those named, and folders that this leaves empty. Links are removed, not followed.
   /// - Returns: how many files.
-  func removeAll(but names: Set<String>, dryRun: Bool) throws -> Int {
+  func removeAll(but names: Set<ExactText>, dryRun: Bool) throws -> Int {
     try FileSystem.isDirectory(root) ? remove("", names, dryRun) : 0
   }
 
-  private func remove(_ folder: String, _ names: Set<String>, _ dryRun: Bool) throws -> Int {
+  private func remove(_ folder: String, _ names: Set<ExactText>, _ dryRun: Bool) throws -> Int {
     var removed = 0
     for entry in try FileSystem.list(path(folder)) where !entry.hasPrefix(".") {
       let name = folder + entry
@@ -72,7 +72,7 @@ struct FolderPlace {
         removed += try remove(name + "/", names, dryRun)
         // Stays where something is in it.
         if !dryRun { rmdir(path(name)) }
-      } else if !names.contains(name) {
+      } else if !names.contains(ExactText(name)) {
         if !dryRun { try FileSystem.remove(path(name)) }
         removed += 1
       }

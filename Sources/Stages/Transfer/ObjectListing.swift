@@ -133,7 +133,7 @@ struct ObjectListing {
 
   /// Keys are any text; names of files are not.
   private func check(_ objects: [ListedObject]) throws {
-    let names = Set(objects.map(\.name))
+    let names = Set(objects.map { ExactText($0.name) })
     for object in objects {
       let place = S3Place(bucket: root.bucket, key: object.entry.key)
       let parts = ArchivePath.parts(object.name)
@@ -142,7 +142,7 @@ struct ObjectListing {
       else {
         throw StageError(.input, "\(place)", "its key makes no name of a file", hint: "Leave it out by \"match\".")
       }
-      for end in parts.indices.dropLast() where names.contains(parts[...end].joined(separator: "/")) {
+      for end in parts.indices.dropLast() where names.contains(ExactText(parts[...end].joined(separator: "/"))) {
         throw StageError(
           .input, "\(place)", "its key runs through another object as if that were a folder",
           hint: "Leave one of them out by \"match\".")

@@ -23,13 +23,13 @@ struct S3Presence {
   }
 
   private func checkByListing(_ records: [UploadRecord]) throws {
-    var pending = Dictionary(uniqueKeysWithValues: records.map { ($0.place, $0) })
+    var pending = Dictionary(records.map { (ExactText($0.place), $0) }, uniquingKeysWith: { $1 })
     try lanes.client().list(root.key.isEmpty ? root : root.appending("")) { entry in
       try lanes.control.check()
-      guard let record = pending.removeValue(forKey: entry.key) else { return }
+      guard let record = pending.removeValue(forKey: ExactText(entry.key)) else { return }
       try compare(record, bytes: entry.bytes, etag: entry.etag)
     }
-    if let missing = pending.keys.min() { throw fault(missing, "it was sent, but is not there any more") }
+    if let missing = pending.keys.min() { throw fault(missing.text, "it was sent, but is not there any more") }
   }
 
   private func checkOneByOne(_ records: [UploadRecord]) throws {

@@ -56,7 +56,7 @@ public struct UploadFolder: Stage {
     }
     let all = task.records + records
     if options.removeOthers {
-      let removed = try place.removeAll(but: Set(all.map(\.name)), dryRun: options.upload.dryRun)
+      let removed = try place.removeAll(but: Set(all.map { ExactText($0.name) }), dryRun: options.upload.dryRun)
       workspace.metric(options.upload.dryRun ? "wouldRemoveFiles" : "removedFiles", Double(removed))
     }
     try UploadRecord.report(all, to: Self.report, workspace)

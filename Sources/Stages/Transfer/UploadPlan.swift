@@ -50,14 +50,14 @@ struct UploadPlan {
   private(set) var last: [Item] = []
 
   init(_ artifacts: [WiredArtifact], _ options: some UploadOptions) throws {
-    var stages: [String: String] = [:]
+    var stages: [ExactText: String] = [:]
     for (artifact, folder) in zip(artifacts, options.upload.layout.folders(for: artifacts)) {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
         guard ArchivePath.isSafe(name), !ArchivePath.parts(name).contains(".") else {
           throw StageError(.input, file.name, "its name would lead out of the destination")
         }
-        if let other = stages.updateValue(artifact.stage, forKey: name) {
+        if let other = stages.updateValue(artifact.stage, forKey: ExactText(name)) {
           throw StageError(
             .options, "layout", "'\(name)' would be written twice, by '\(other)' and by '\(artifact.stage)'",
             hint: "Use \"folders\", or upload them to places of their own.")
@@ -75,7 +75,7 @@ struct UploadPlan {
 
   /// A pattern is a whole name below the destination or its last part.
   private static func rank(_ name: String, _ last: [String]) -> Int? {
-    last.firstIndex { $0 == name || name.hasSuffix("/" + $0) }
+    last.firstIndex { name.isExactly($0) || name.endsExactly(in: "/" + $0) }
   }
 
   /// Many small files make few tasks; a large one is a task of its own.

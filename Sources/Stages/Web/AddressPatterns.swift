@@ -1,12 +1,14 @@
+import NetKit
+
 /// Which addresses are wanted: patterns over whole URLs, in which `*` is any run of characters. A pattern without `*` is
-/// a beginning.
+/// a beginning. Both are compared in their normal form.
 struct AddressPatterns: Sendable {
   private let included: [[UInt8]]
   private let excluded: [[UInt8]]
 
   init(include: [String], exclude: [String]) {
-    included = include.map { Array($0.utf8) }
-    excluded = exclude.map { Array($0.utf8) }
+    included = include.map { Array(WebURL.normalized($0).utf8) }
+    excluded = exclude.map { Array(WebURL.normalized($0).utf8) }
   }
 
   func takes(_ url: String) -> Bool {

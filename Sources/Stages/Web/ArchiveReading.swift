@@ -188,7 +188,6 @@ final class ArchiveReading {
     if text.isEncodingGuessed {
       workspace.warn("encoding-guessed", "\(file): \(place.url) was read as \(text.encoding)")
     }
-    if text.isCut { workspace.warn("cut-page", "\(file): \(place.url) is too deep to be read to its end") }
   }
 
   private func metadata(_ text: PageExtraction.Text, _ record: WARCRecord, _ place: Place) -> [UInt8] {

@@ -41,7 +41,7 @@ struct BoilerplateRemoval {
       var forms = 0
       for block in page.blocks where block.linkCharacters * 3 < block.characters && block.characters > 20 {
         all += block.characters
-        chrome += block.isChrome ? block.characters : 0
+        chrome += block.mark >= 0 ? block.characters : 0
         forms += block.isForm ? block.characters : 0
       }
       ignoresChrome = chrome * 10 > all * 9
@@ -49,7 +49,7 @@ struct BoilerplateRemoval {
     }
 
     func excludes(_ block: HTMLPage.Block) -> Bool {
-      block.isChrome && !ignoresChrome || block.isForm && !ignoresForms
+      block.mark >= 0 && !ignoresChrome || block.isForm && !ignoresForms
     }
   }
 

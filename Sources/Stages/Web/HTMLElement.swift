@@ -1,9 +1,10 @@
-/// What an element is to the extraction of text. Names that are not known (and `span`, `b`, …) are `inline`.
-enum HTMLElement: Sendable {
+/// What an element is to the extraction of text.
+enum HTMLElement: UInt8, Sendable {
+  /// Makes no difference (`span`, `b`, names that nobody knows).
   case inline
   /// Parts blocks of text from each other.
   case block
-  case heading, listItem, preformatted, row, cell
+  case heading, listItem, list, preformatted, table, section, row, cell, caption, details
   /// The page's own content, as its author marks it.
   case main
   /// Navigation, heads and feet, by the element's meaning.
@@ -11,82 +12,103 @@ enum HTMLElement: Sendable {
   /// Of the page, unless it stands in its content.
   case header
   case form
-  /// Not text: scripts, styles, embedded things, controls.
+  /// Never text: styles, templates.
   case skipped
-  case lineBreak, link, title, meta, ruby, rubyReading, rubyParenthesis, html, body
+  /// Drawings and formulas, in which other rules count for the markup.
+  case foreign
+  /// Shown only where something else is not, or when asked for: text of a page that has no other.
+  case hidden
+  /// Its content is no markup: `script`, `textarea`.
+  case raw
+  /// The same, and shown: `xmp`, `plaintext`.
+  case rawText
+  /// Has no content.
+  case void
+  case rule, lineBreak, paragraph, term, link, title, meta, ruby, rubyReading, rubyParenthesis, html, body
 
-  init(_ name: UnsafePointer<UInt8>, _ count: Int) { self = Self.table.value(name, count) ?? .inline }
-
+  /// Whether it begins and ends a block.
   var isBlock: Bool {
     switch self {
-    case .inline, .lineBreak, .link, .title, .meta, .ruby, .rubyReading, .rubyParenthesis, .cell: false
-    default: true
+    case .block, .heading, .listItem, .list, .preformatted, .table, .section, .row, .caption, .details, .main, .chrome,
+      .header, .form, .rawText, .rule, .paragraph, .term, .html, .body:
+      true
+    default: false
+    }
+  }
+
+  /// Whether its beginning ends a paragraph that is open.
+  var endsParagraph: Bool {
+    switch self {
+    case .block, .heading, .listItem, .list, .preformatted, .table, .details, .main, .chrome, .header, .form, .rawText,
+      .rule, .paragraph, .term:
+      true
+    default: false
     }
   }
 
   /// Whether a class, an id or a role may say that it is no content.
-  var mayBeMarked: Bool { self == .block || self == .header || self == .listItem || self == .row }
-
-  private static let table: ByteNameTable<HTMLElement> = {
-    var table = ByteNameTable<HTMLElement>()
-    let blocks =
-      "address blockquote caption center dd details dir div dl dt fieldset figcaption figure hgroup hr img legend ol "
-      + "optgroup p search section summary table tbody tfoot thead ul"
-    table.insert(words: blocks, .block)
-    table.insert("img", .inline)
-    table.insert(words: "h1 h2 h3 h4 h5 h6", .heading)
-    table.insert("li", .listItem)
-    table.insert(words: "pre listing xmp plaintext", .preformatted)
-    table.insert("tr", .row)
-    table.insert(words: "td th", .cell)
-    table.insert(words: "main article", .main)
-    table.insert(words: "nav aside footer menu", .chrome)
-    table.insert("header", .header)
-    table.insert("form", .form)
-    let skipped =
-      "script style template noscript noframes iframe object embed applet svg math canvas audio video picture map "
-      + "select option datalist button textarea dialog"
-    table.insert(words: skipped, .skipped)
-    table.insert("br", .lineBreak)
-    table.insert("a", .link)
-    table.insert("title", .title)
-    table.insert("meta", .meta)
-    table.insert("ruby", .ruby)
-    table.insert(words: "rt rtc", .rubyReading)
-    table.insert("rp", .rubyParenthesis)
-    table.insert("html", .html)
-    table.insert(words: "body head", .body)
-    return table
-  }()
+  var mayBeMarked: Bool {
+    switch self {
+    case .block, .header, .listItem, .list, .row, .table, .details, .caption, .cell, .paragraph, .heading: true
+    default: false
+    }
+  }
 }
 
-/// Words in `class`, `id` and `role` by which sites mark what surrounds their content.
-enum PageMarks {
-  static func isChrome(_ value: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-    var start = 0
-    for at in 0...count where at == count || value[at] <= 32 {
-      if at > start, words.value(value + start, at - start) != nil { return true }
-      start = at + 1
+/// An element's name: what it is, and a number by which ends find their beginnings.
+struct HTMLName: Sendable {
+  var element: HTMLElement
+  /// Below `known` for the names of the table; above it a hash of all others.
+  var number: UInt32
+
+  static let known: UInt32 = 192
+
+  init(_ name: UnsafePointer<UInt8>, _ count: Int) {
+    if let found = Self.table.value(name, count) {
+      self = found
+    } else {
+      var hash: UInt32 = 0x811C_9DC5
+      for offset in 0..<count { hash = (hash ^ UInt32(ByteNameTable<Bool>.folded(name[offset]))) &* 0x0100_0193 }
+      self.init(.inline, hash | 1 << 31)
     }
-    return false
   }
 
-  private static let words: ByteNameTable<Bool> = {
-    var table = ByteNameTable<Bool>()
-    let words = """
-      nav navi navigation gnav gnavi lnav globalnav global-nav global-navigation localnav local-nav navbar menu
-      main-menu sidemenu side-menu header global-header globalheader site-header page-header footer global-footer
-      globalfooter site-footer page-footer sidebar side-bar side sidenav subcolumn sub-column breadcrumb breadcrumbs
-      pankuzu topicpath topic-path topicspath share sharing social socials sns sns-share share-buttons related
-      related-posts related-articles ranking banner banners ads advertisement pagetop page-top pager pagination
-      copyright cookie cookie-banner cookie-notice tagcloud tag-cloud toc-nav skip-link search-form
-      banner contentinfo complementary menubar toolbar
-      """
-    table.insert(words: words, true)
-    // The table folds _ to a space, by which a list of words is parted.
-    for word in words.split(whereSeparator: { $0 == " " || $0 == "\n" }) where word.contains("-") {
-      table.insert(String(word.replacing("-", with: "_")), true)
+  private init(_ element: HTMLElement, _ number: UInt32) {
+    self.element = element
+    self.number = number
+  }
+
+  static func named(_ name: StaticString) -> UInt32 { HTMLName(name.utf8Start, name.utf8CodeUnitCount).number }
+
+  private static let table: ByteNameTable<HTMLName> = {
+    var table = ByteNameTable<HTMLName>()
+    var count: UInt32 = 0
+    for (words, element) in lists {
+      for word in words.split(separator: " ") {
+        table.insert(String(word), HTMLName(element, count))
+        count += 1
+      }
     }
+    precondition(count <= known)
     return table
   }()
+
+  private static let lists: [(String, HTMLElement)] = [
+    (
+      "address blockquote center div fieldset figure hgroup legend optgroup search summary frameset",
+      .block
+    ),
+    ("h1 h2 h3 h4 h5 h6", .heading), ("li", .listItem), ("ul ol menu dir dl", .list), ("dt dd", .term),
+    ("p", .paragraph),
+    ("pre listing", .preformatted), ("xmp plaintext", .rawText), ("table", .table), ("tbody thead tfoot", .section),
+    ("tr", .row), ("td th", .cell), ("caption figcaption", .caption), ("details section", .details),
+    ("main article", .main), ("nav aside footer", .chrome), ("header", .header), ("form", .form),
+    ("template", .skipped), ("svg math", .foreign),
+    ("noscript dialog select option datalist button canvas object audio video applet noframes", .hidden),
+    ("script style textarea iframe noembed", .raw),
+    (
+      "img input link area base col colgroup embed param source track wbr basefont bgsound frame keygen image", .void
+    ), ("hr", .rule), ("br", .lineBreak), ("a", .link), ("title", .title), ("meta", .meta), ("ruby", .ruby),
+    ("rt rtc", .rubyReading), ("rp", .rubyParenthesis), ("html", .html), ("body head", .body),
+  ]
 }

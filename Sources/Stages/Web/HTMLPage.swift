@@ -1,22 +1,30 @@
 /// A page's text, in blocks as its markup parts it.
 struct HTMLPage {
   struct Block {
-    enum Kind: Sendable { case text, heading, listItem, row, preformatted }
+    enum Kind: Sendable { case text, heading, listItem, row, preformatted, caption }
 
     var range: Range<Int>
     var kind: Kind
     /// Characters that are no white space; those of them that stand in links.
     var characters: Int
     var linkCharacters: Int
-    /// It stands in navigation, a head or a foot, by the page's own marks.
-    var isChrome: Bool
+    /// The innermost element around it that its page marks as no content: a place in `marks`, or -1.
+    var mark: Int
     var isForm: Bool
     /// It stands in an `article` or in `main`.
     var isMain: Bool
   }
 
+  /// An element that is no content, by its name or by what its class, id or role says.
+  struct Mark {
+    var kind: PageMarks.Kind
+    /// The one around it, or -1.
+    var parent: Int
+  }
+
   var text: [UInt8] = []
   var blocks: [Block] = []
+  var marks: [Mark] = []
   var title: [UInt8] = []
   /// As `<html lang>` has it.
   var language = ""

@@ -1,275 +1,322 @@
-import CXML2
-import TextKit
-
-/// Makes blocks of text out of the events of the HTML reader.
+/// Makes blocks of text out of a page's tags and texts, with the ends that authors leave out (13.2.6 of the standard, as
+/// far as text can tell).
 ///
-/// White space is what a browser shows of it, but for line ends of the source between Japanese characters, which part
-/// no words. A single `<br>` is a line end, two are a new block; a table's row is a line with its cells parted by tabs.
+/// What is not shown, such as `noscript` and `display: none`, is read apart: some pages have their text there alone.
 final class HTMLReader {
-  private(set) var page = HTMLPage()
-  private(set) var isTooDeep = false
-  var stop: () -> Void = {}
-
+  private var page = HTMLPage()
+  private var shown: HTMLBlocks
+  private var hidden = HTMLBlocks(reserving: 0)
   private let keepsRuby: Bool
 
-  private struct Frame {
-    var element: HTMLElement
-    var isLink = false, isChrome = false, isForm = false, isMain = false
+  private var stack = HTMLStack()
+  /// What stands around the text that comes next.
+  private var around = HTMLBlocks.Surroundings()
+  private var hides = 0, skips = 0
+  /// How many elements were open when a link, a form or a reading began.
+  private var linkDepth: Int?
+  private var formDepth: Int?
+  private var readingDepth: Int?
+
+  static let maximumTitleBytes = 4096
+
+  private init(keepsRuby: Bool, bytes: Int) {
+    self.keepsRuby = keepsRuby
+    shown = HTMLBlocks(reserving: bytes / 4)
   }
 
-  private enum Space { case none, space, lineEnd }
-
-  private var frames: [Frame] = []
-  /// How many frames there were when something that is not text began.
-  private var skippedSince: Int?
-  private var links = 0, chrome = 0, forms = 0, mains = 0, preformatted = 0, readings = 0
-  private var isInsideTitle = false
-  /// The block that is being read.
-  private var start = 0
-  private var characters = 0
-  private var linkCharacters = 0
-  private var space = Space.none
-  private var breaks = 0
-  private var awaitsCell = false
-
-  init(keepsRuby: Bool) { self.keepsRuby = keepsRuby }
-
-  /// Reads a page that is UTF-8 without NUL.
-  /// - Returns: what could be read, and whether that is all of the page.
-  static func read(_ text: [UInt8], keepsRuby: Bool) -> (page: HTMLPage, isWhole: Bool) {
-    let reader = HTMLReader(keepsRuby: keepsRuby)
-    reader.page.text.reserveCapacity(text.count / 4)
-    let isWhole = text.withUnsafeBufferPointer { HTMLEvents.read($0, into: reader) }
-    reader.closeBlock()
-    return (reader.page, isWhole)
+  /// Reads a page that is UTF-8.
+  static func read(_ text: [UInt8], keepsRuby: Bool) -> (shown: HTMLPage, hidden: HTMLPage) {
+    let reader = HTMLReader(keepsRuby: keepsRuby, bytes: text.count)
+    text.withUnsafeBufferPointer { HTMLTokenizer.read($0, into: reader) }
+    reader.closeAll(from: 0)
+    reader.shown.close(reader.around)
+    var page = reader.page
+    (page.text, page.blocks) = (reader.shown.text, reader.shown.blocks)
+    var hidden = reader.page
+    (hidden.text, hidden.blocks) = (reader.hidden.text, reader.hidden.blocks)
+    return (page, hidden)
   }
 
-  // MARK: Elements
-
-  func start(_ name: UnsafePointer<UInt8>, _ attributes: HTMLAttributes) {
-    guard frames.count < HTMLEvents.maximumDepth else {
-      isTooDeep = true
-      return stop()
-    }
-    var length = 0
-    while name[length] != 0 { length += 1 }
-    var frame = Frame(element: HTMLElement(name, length))
-    defer { frames.append(frame) }
-    guard skippedSince == nil else { return }
-    if frame.element.isBlock { closeBlock() }
-    enter(&frame, attributes)
-  }
-
-  private func enter(_ frame: inout Frame, _ attributes: HTMLAttributes) {
-    switch frame.element {
-    case .skipped: skippedSince = frames.count
-    case .lineBreak: breaks += 1
-    case .cell: awaitsCell = page.text.count > start
-    case .link: frame.isLink = isReference(attributes)
-    case .main: frame.isMain = true
-    case .chrome: frame.isChrome = true
-    case .header: frame.isChrome = mains == 0
-    case .form: frame.isForm = true
-    case .preformatted: preformatted += 1
-    case .title where page.title.isEmpty: isInsideTitle = true
-    case .meta: readMeta(attributes)
-    case .rubyParenthesis: skippedSince = frames.count
-    case .rubyReading where !keepsRuby: skippedSince = frames.count
-    case .rubyReading:
-      readings += 1
-      if readings == 1 { append("（") }
-    case .html: readLanguage(attributes)
-    default: break
-    }
-    if frame.element.mayBeMarked || frame.element == .inline { readMarks(&frame, attributes) }
-    links += frame.isLink ? 1 : 0
-    chrome += frame.isChrome ? 1 : 0
-    forms += frame.isForm ? 1 : 0
-    mains += frame.isMain ? 1 : 0
-  }
-
-  func end() {
-    guard let frame = frames.last else { return }
-    if let since = skippedSince {
-      frames.removeLast()
-      if frames.count == since { skippedSince = nil }
-      return
-    }
-    if frame.element.isBlock { closeBlock() }
-    frames.removeLast()
-    links -= frame.isLink ? 1 : 0
-    chrome -= frame.isChrome ? 1 : 0
-    forms -= frame.isForm ? 1 : 0
-    mains -= frame.isMain ? 1 : 0
-    switch frame.element {
-    case .title: isInsideTitle = false
-    case .preformatted: preformatted -= 1
-    case .rubyReading:
-      readings -= 1
-      if readings == 0 { append("）") }
-    default: break
-    }
-  }
-
-  private func readMarks(_ frame: inout Frame, _ attributes: HTMLAttributes) {
-    var isHidden = false
-    var isChrome = false
-    let mayBeMarked = frame.element.mayBeMarked
-    attributes.forEach { name, value, count in
-      switch name[0] | 0x20 {
-      case UInt8(ascii: "h"): isHidden = isHidden || HTMLAttributes.equal(name, "hidden")
-      case UInt8(ascii: "s") where count < 256 && HTMLAttributes.equal(name, "style"):
-        isHidden = isHidden || HTMLAttributes.string(value, count).filter { $0 != " " }.contains("display:none")
-      case UInt8(ascii: "c") where mayBeMarked && HTMLAttributes.equal(name, "class"),
-        UInt8(ascii: "i") where mayBeMarked && HTMLAttributes.equal(name, "id"),
-        UInt8(ascii: "r") where mayBeMarked && HTMLAttributes.equal(name, "role"):
-        isChrome = isChrome || PageMarks.isChrome(value, min(count, 1024))
-      default: break
-      }
-    }
-    if isHidden { skippedSince = frames.count }
-    // An article's own header holds its title.
-    if isChrome, frame.element != .header || mains == 0 { frame.isChrome = true }
-  }
-
-  /// Whether an `a` leads anywhere; old pages have many that only name a place, and never close them.
-  private func isReference(_ attributes: HTMLAttributes) -> Bool {
-    var found = false
-    attributes.forEach { name, _, _ in found = found || HTMLAttributes.equal(name, "href") }
-    return found
-  }
-
-  private func readLanguage(_ attributes: HTMLAttributes) {
-    attributes.forEach { name, value, count in
-      if HTMLAttributes.equal(name, "lang") || page.language.isEmpty && HTMLAttributes.equal(name, "xml:lang") {
-        page.language = String(HTMLAttributes.string(value, min(count, 35)))
-      }
-    }
-  }
-
-  private func readMeta(_ attributes: HTMLAttributes) {
-    var name = ""
-    var content = ""
-    attributes.forEach { key, value, count in
-      if HTMLAttributes.equal(key, "name") { name = HTMLAttributes.string(value, count).lowercased() }
-      if HTMLAttributes.equal(key, "content") { content = HTMLAttributes.string(value, count) }
-    }
-    guard name == "robots" || name == RobotsDirectives.agent else { return }
-    page.robots += RobotsDirectives.words(content)
-  }
-
-  // MARK: Text
+  var wantsText: Bool { skips == 0 }
+  var wantsTitle: Bool { skips == 0 && hides == 0 && page.title.isEmpty }
+  var isForeign: Bool { stack.top?.isForeign ?? false }
 
   func text(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
-    guard skippedSince == nil else { return }
-    if isInsideTitle { return readTitle(bytes, count) }
-    if preformatted > 0 { return appendPreformatted(bytes, count) }
-    var at = 0
-    while at < count {
-      let byte = bytes[at]
-      if byte <= 0x20 {
-        if byte == 10 || byte == 13 { space = .lineEnd } else if space == .none { space = .space }
-        at += 1
-      } else if byte == 0xC2, at + 1 < count, bytes[at + 1] == 0xA0 {
-        if space == .none { space = .space }
-        at += 2
-      } else {
-        var end = at + 1
-        while end < count, bytes[end] > 0x20, bytes[end] != 0xC2 || end + 1 == count || bytes[end + 1] != 0xA0 {
-          end += 1
-        }
-        append(UnsafeBufferPointer(start: bytes + at, count: end - at))
-        at = end
-      }
-    }
+    if hides > 0 { hidden.append(bytes, count, around) } else { shown.append(bytes, count, around) }
   }
 
-  private func append(_ text: StaticString) {
-    append(UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-  }
-
-  /// A run without white space.
-  private func append(_ run: UnsafeBufferPointer<UInt8>) {
-    if breaks > 1 { closeBlock() }
-    if page.text.count > start {
-      if awaitsCell {
-        page.text.append(9)
-      } else if breaks == 1 {
-        page.text.append(10)
-      } else if space == .space || space == .lineEnd && !(endsWide && Self.isWide(run.baseAddress!, run.count)) {
-        page.text.append(32)
-      }
-    }
-    (space, breaks, awaitsCell) = (.none, 0, false)
-    page.text.append(contentsOf: run)
-    count(run)
-  }
-
-  private func appendPreformatted(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
-    let run = UnsafeBufferPointer(start: bytes, count: count)
-    if breaks > 0 { page.text.append(10) }
-    (space, breaks, awaitsCell) = (.none, 0, false)
-    for byte in run where byte != 13 { page.text.append(byte) }
-    self.count(run)
-  }
-
-  private func count(_ run: UnsafeBufferPointer<UInt8>) {
-    var count = 0
-    for byte in run { count &+= byte & 0xC0 != 0x80 && byte > 32 ? 1 : 0 }
-    characters += count
-    if links > 0 { linkCharacters += count }
-  }
-
-  private func readTitle(_ bytes: UnsafePointer<UInt8>, _ count: Int) {
-    for byte in UnsafeBufferPointer(start: bytes, count: count) where page.title.count < 4096 || byte & 0xC0 == 0x80 {
+  /// Whole characters, up to a bound.
+  func readTitle(_ text: [UInt8]) {
+    for at in text.indices {
+      let byte = text[at]
+      if byte & 0xC0 != 0x80, page.title.count > Self.maximumTitleBytes - 4 { break }
       if byte > 32 {
         page.title.append(byte)
       } else if page.title.last.map({ $0 != 32 }) ?? false {
         page.title.append(32)
       }
     }
+    if page.title.last == 32 { page.title.removeLast() }
+  }
+
+  // MARK: Beginnings
+
+  func start(_ name: HTMLName, _ attributes: HTMLAttributes) {
+    switch name.element {
+    case .void, .raw: return
+    case .title, .body: return
+    case .inline:
+      if isHidden(attributes) { open(name, attributes, isHidden: true) }
+    case .lineBreak:
+      if hides > 0 { hidden.lineBreak() } else { shown.lineBreak() }
+    case .rule:
+      closeParagraph()
+      closeBlock()
+    case .meta: readMeta(attributes)
+    case .html:
+      if page.language.isEmpty { page.language = HTMLAttributes.string(attributes.language, maximumBytes: 35) }
+    case .link: startLink(name, attributes)
+    case .form: startForm()
+    default:
+      closeImplied(name)
+      if name.element.isBlock { closeBlock() }
+      open(name, attributes, isHidden: name.element == .hidden || isHidden(attributes))
+    }
+  }
+
+  /// A drawing or a formula ends where a block of text begins in it.
+  func startForeign(_ name: HTMLName, _ attributes: HTMLAttributes, isClosed: Bool) {
+    if name.element.isBlock || name.element == .lineBreak || Self.breaksOut.contains(name.number) {
+      while isForeign { close(from: stack.count - 1) }
+      start(name, attributes)
+    } else if name.element == .foreign || Self.integrating.contains(name.number), !isClosed {
+      var frame = HTMLStack.Frame(name: name, around: around)
+      frame.skips = true
+      frame.isForeign = name.element == .foreign
+      push(frame)
+    }
+  }
+
+  private static let breaksOut: Set<UInt32> = numbers(
+    "b", "big", "code", "em", "embed", "i", "img", "nobr", "ruby", "s", "small", "span", "strike", "strong", "sub",
+    "sup",
+    "tt", "u", "var")
+  private static let integrating: Set<UInt32> = numbers("foreignobject", "desc", "annotation-xml")
+
+  private static func numbers(_ names: StaticString...) -> Set<UInt32> { Set(names.map { HTMLName.named($0) }) }
+
+  private func open(_ name: HTMLName, _ attributes: HTMLAttributes, isHidden: Bool) {
+    var frame = HTMLStack.Frame(name: name, around: around)
+    frame.hides = isHidden
+    switch name.element {
+    case .main: frame.around.isMain = true
+    case .chrome: mark(.element, &frame)
+    case .header: if !around.isMain { mark(.element, &frame) }
+    case .cell: if hides > 0 { hidden.beginCell() } else { shown.beginCell() }
+    case .skipped, .rubyParenthesis: frame.skips = true
+    case .rubyReading where !keepsRuby: frame.skips = true
+    case .foreign: (frame.skips, frame.isForeign) = (true, true)
+    default: break
+    }
+    if name.element.mayBeMarked, name.element != .header || !around.isMain,
+      let kind = PageMarks.kind(attributes.classes) ?? PageMarks.kind(attributes.id) ?? PageMarks.kind(attributes.role)
+    {
+      mark(kind, &frame)
+    }
+    if let kind = name.element.blockKind, around.kind != .preformatted { frame.around.kind = kind }
+    push(frame)
+    if name.element == .rubyReading, keepsRuby, readingDepth == nil, skips == 0 {
+      appendMark("（")
+      readingDepth = stack.count
+    }
+  }
+
+  private func mark(_ kind: PageMarks.Kind, _ frame: inout HTMLStack.Frame) {
+    page.marks.append(HTMLPage.Mark(kind: kind, parent: frame.around.mark))
+    frame.around.mark = page.marks.count - 1
+  }
+
+  private func push(_ frame: HTMLStack.Frame) {
+    guard stack.push(frame) else { return }
+    if frame.skips || frame.hides, !frame.name.element.isBlock { gap() }
+    hides += frame.hides ? 1 : 0
+    skips += frame.skips ? 1 : 0
+    around = frame.around
+    setSurroundings()
+  }
+
+  private func gap() { if hides > 0 { hidden.gap() } else { shown.gap() } }
+
+  private func setSurroundings() {
+    around.isLink = linkDepth != nil
+    around.isForm = formDepth != nil
+  }
+
+  /// Old pages have many links that only name a place.
+  private func startLink(_ name: HTMLName, _ attributes: HTMLAttributes) {
+    linkDepth = attributes.holdsReference ? stack.count : nil
+    setSurroundings()
+    if isHidden(attributes) { open(name, attributes, isHidden: true) }
+  }
+
+  private func startForm() {
+    closeParagraph()
+    closeBlock()
+    guard formDepth == nil else { return }
+    formDepth = stack.count
+    setSurroundings()
+  }
+
+  private func isHidden(_ attributes: HTMLAttributes) -> Bool { attributes.isHidden || attributes.isStyledAway }
+
+  // MARK: Ends
+
+  func end(_ name: HTMLName) {
+    switch name.element {
+    case .void, .raw, .title, .meta, .rule: return
+    case .html, .body: closeBlock()
+    case .link: endLink(name)
+    case .form: endForm()
+    case .lineBreak: start(name, HTMLAttributes())
+    case .paragraph where stack.last(name.number) <= stack.barrier: closeBlock()
+    case .heading:
+      let last = Self.headings.reduce(-1) { max($0, stack.last($1)) }
+      if last > stack.barrier { close(from: last) }
+    default:
+      if stack.endsBeyond() { return name.element.isBlock ? closeBlock() : () }
+      let last = stack.last(name.number)
+      if last >= 0, last > limit(of: name) { close(from: last) }
+    }
+  }
+
+  /// Below what an end has no effect: a table's own parts end within the table, all else within a cell.
+  private func limit(of name: HTMLName) -> Int {
+    switch name.element {
+    case .table: -1
+    case .section, .row, .cell: stack.last(Self.table)
+    case .caption: max(stack.last(Self.table), -1)
+    default: stack.barrier
+    }
+  }
+
+  private func endLink(_ name: HTMLName) {
+    linkDepth = nil
+    setSurroundings()
+    let last = stack.last(name.number)
+    if last > stack.barrier { close(from: last) }
+  }
+
+  private func endForm() {
+    closeBlock()
+    formDepth = nil
+    setSurroundings()
   }
 
   private func closeBlock() {
-    (space, breaks, awaitsCell) = (.none, 0, false)
-    while page.text.count > start, page.text.last! <= 32 { page.text.removeLast() }
-    var first = start
-    while first < page.text.count, page.text[first] == 10 { first += 1 }
-    if characters > 0 {
-      page.blocks.append(
-        HTMLPage.Block(
-          range: first..<page.text.count, kind: kind, characters: characters, linkCharacters: linkCharacters,
-          isChrome: chrome > 0, isForm: forms > 0, isMain: mains > 0))
+    guard skips == 0 else { return }
+    if hides > 0 { hidden.close(around) } else { shown.close(around) }
+  }
+
+  private func closeAll(from place: Int) { if stack.count > place { close(from: place) } }
+
+  /// Ends an element and all within it.
+  private func close(from place: Int) {
+    if let depth = readingDepth, place < depth {
+      appendMark("）")
+      readingDepth = nil
     }
-    start = page.text.count
-    (characters, linkCharacters) = (0, 0)
+    if stack.block >= place { closeBlock() }
+    while stack.count > place {
+      let frame = stack.pop()
+      if frame.hides, hides == 1 { hidden.close(around) }
+      hides -= frame.hides ? 1 : 0
+      skips -= frame.skips ? 1 : 0
+    }
+    if let depth = linkDepth, stack.count < depth { linkDepth = nil }
+    if let depth = formDepth, stack.count < depth { formDepth = nil }
+    around = stack.top?.around ?? HTMLBlocks.Surroundings()
+    setSurroundings()
   }
 
-  private var kind: HTMLPage.Block.Kind {
-    if preformatted > 0 { return .preformatted }
-    switch frames.last(where: { $0.element.isBlock })?.element {
-    case .heading: return .heading
-    case .listItem: return .listItem
-    case .row: return .row
-    default: return .text
+  private func appendMark(_ text: StaticString) {
+    if hides > 0 { hidden.append(text, around) } else { shown.append(text, around) }
+  }
+
+  // MARK: Ends that are left out
+
+  private static let table = HTMLName.named("table")
+  private static let paragraph = HTMLName.named("p")
+  private static let headings = ["h1", "h2", "h3", "h4", "h5", "h6"].map { HTMLName.named($0) }
+  private static let lists = ["ul", "ol", "menu", "dir", "dl"].map { HTMLName.named($0) }
+  private static let sections = ["tbody", "thead", "tfoot"].map { HTMLName.named($0) }
+  private static let cells = ["td", "th"].map { HTMLName.named($0) }
+  private static let terms = ["dt", "dd"].map { HTMLName.named($0) }
+  private static let readings = ["rt", "rtc", "rp"].map { HTMLName.named($0) }
+  private static let row = HTMLName.named("tr")
+  private static let select = HTMLName.named("select")
+  private static let ruby = HTMLName.named("ruby")
+
+  private func closeParagraph() { closeLast(of: [Self.paragraph], above: stack.barrier) }
+
+  /// Ends the innermost element of some names, if it stands above a place.
+  private func closeLast(of numbers: [UInt32], above place: Int) {
+    var last = -1
+    for number in numbers { last = max(last, stack.last(number)) }
+    if last >= 0, last > place { close(from: last) }
+  }
+
+  private func outermost(_ numbers: [UInt32]) -> Int {
+    var last = stack.barrier
+    for number in numbers { last = max(last, stack.last(number)) }
+    return last
+  }
+
+  private func closeImplied(_ name: HTMLName) {
+    if name.element.endsParagraph {
+      if stack.last(Self.select) >= 0 { closeLast(of: [Self.select], above: stack.barrier) }
+      closeParagraph()
+    }
+    switch name.element {
+    case .heading: if stack.top?.name.element == .heading { close(from: stack.count - 1) }
+    case .listItem: closeLast(of: [name.number], above: outermost(Self.lists))
+    case .term: closeLast(of: Self.terms, above: outermost(Self.lists))
+    case .section: closeRows(with: Self.sections)
+    case .row: closeRows(with: [])
+    case .cell: closeLast(of: Self.cells, above: max(stack.last(Self.table), stack.last(Self.row)))
+    case .rubyReading, .rubyParenthesis: closeLast(of: Self.readings, above: max(stack.last(Self.ruby), stack.block))
+    case .hidden: closeLast(of: [name.number], above: stack.block)
+    default: break
     }
   }
 
-  // MARK: Japanese
-
-  private var endsWide: Bool {
-    var at = page.text.count - 1
-    while at > start, page.text[at] & 0xC0 == 0x80 { at -= 1 }
-    return page.text.withUnsafeBufferPointer { Self.isWide($0.baseAddress! + at, $0.count - at) }
+  /// Ends the row that is open in a table, or its sections, or cells that stand in no row.
+  private func closeRows(with sections: [UInt32]) {
+    let table = stack.last(Self.table)
+    closeLast(of: sections, above: table)
+    closeLast(of: [Self.row], above: table)
+    closeLast(of: Self.cells, above: table)
   }
 
-  /// Whether a text begins with a character that needs no space beside it: kana, kanji, full-width forms and marks.
-  static func isWide(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
-    guard bytes[0] >= 0xE3, count >= 3 else { return false }
-    let scalar = UTF8Scanning.scalar(at: 0, in: bytes, end: count).value
-    switch scalar {
-    case 0x3000...0x312F, 0x3190...0x9FFF, 0xF900...0xFAFF, 0xFF00...0xFFEF, 0x2_0000...0x3_FFFF: return true
-    default: return false
+  // MARK: What a page says of itself
+
+  private func readMeta(_ attributes: HTMLAttributes) {
+    guard attributes.name != nil, attributes.content != nil else { return }
+    let name = HTMLAttributes.string(attributes.name).lowercased()
+    guard name == "robots" || name == RobotsDirectives.agent else { return }
+    page.robots += RobotsDirectives.words(HTMLAttributes.string(attributes.content))
+  }
+}
+
+extension HTMLElement {
+  /// The kind of the blocks right in it; nil where that is told by what stands around.
+  fileprivate var blockKind: HTMLPage.Block.Kind? {
+    switch self {
+    case .heading: .heading
+    case .listItem: .listItem
+    case .row: .row
+    case .caption: .caption
+    case .preformatted, .rawText: .preformatted
+    default: isBlock ? .text : nil
     }
   }
 }

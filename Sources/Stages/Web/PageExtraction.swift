@@ -23,8 +23,6 @@ struct PageExtraction: Sendable {
     var language = ""
     var encoding = "utf-8"
     var isEncodingGuessed = false
-    /// Not all of the page could be read.
-    var isCut = false
     /// Characters of the page's blocks, and of those that were kept.
     var shownCharacters = 0
     var keptCharacters = 0
@@ -78,27 +76,32 @@ struct PageExtraction: Sendable {
   }
 
   private func html(_ decoded: DecodedPage) -> Outcome {
-    let (page, isWhole) = HTMLReader.read(decoded.text, keepsRuby: keepsRuby)
+    let (shown, hidden) = HTMLReader.read(decoded.text, keepsRuby: keepsRuby)
+    var page = shown
     if let refused = page.robots.first(where: { refusedDirectives.contains($0) }) {
       return .dropped("robots-directive", detail: refused)
     }
-    guard isWhole || !page.blocks.isEmpty else {
-      return .dropped("malformed", detail: "it is too deep, or one of its tags has too many attributes")
+    var kept = self.kept(page)
+    if !kept.contains(true), !hidden.blocks.isEmpty {
+      page = hidden
+      kept = self.kept(page)
     }
     guard !page.blocks.isEmpty else { return .dropped("empty") }
-    let kept = boilerplate == .keep ? page.blocks.map { _ in true } : removal.kept(page)
     guard kept.contains(true) else { return .dropped("boilerplate-only") }
     var text = Text(text: page.joined { kept[$0] })
-    text.title = page.title.last == 32 ? page.title.dropLast() : page.title
+    text.title = page.title
     text.language = page.language
     text.encoding = decoded.encoding
     text.isEncodingGuessed = decoded.isGuessed
-    text.isCut = !isWhole
     for (block, isKept) in zip(page.blocks, kept) {
       text.shownCharacters += block.characters
       text.keptCharacters += isKept ? block.characters : 0
     }
     return bounded(text)
+  }
+
+  private func kept(_ page: HTMLPage) -> [Bool] {
+    boilerplate == .keep ? page.blocks.map { _ in true } : removal.kept(page)
   }
 
   func bounded(_ text: Text) -> Outcome {

@@ -14,9 +14,13 @@ struct Sitemap: Equatable {
 
   static let maximumBytes = 50 << 20
   static let maximumEntries = 50_000
+  /// Bytes; the protocol has 2,048 characters.
+  static let longestAddress = 8192
 
   var pages: [Entry] = []
   var sitemaps: [Entry] = []
+  /// Addresses longer than any server takes, which were left out.
+  var longAddresses = 0
   /// Why it was not read to its end.
   var problem: String?
 
@@ -33,7 +37,7 @@ struct Sitemap: Equatable {
     }
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
     if bytes.first(where: { $0 > 32 }) == UInt8(ascii: "<") {
-      SitemapReader(self).read(bytes, &self)
+      SitemapReader(self).read(SitemapRepair.mended(bytes), &self)
     } else {
       readLines(bytes)
     }
@@ -45,7 +49,8 @@ struct Sitemap: Equatable {
   private mutating func readLines(_ bytes: [UInt8]) {
     for line in bytes.split(whereSeparator: { $0 == 10 || $0 == 13 }) {
       let text = String(decoding: line, as: UTF8.self).filter { $0 > " " }
-      if text.hasPrefix("http") { add(Entry(url: text), isPage: true) }
+      guard text.hasPrefix("http") else { continue }
+      if text.utf8.count <= Self.longestAddress { add(Entry(url: text), isPage: true) } else { longAddresses += 1 }
     }
     // A site under repair says so where its list was.
     if pages.isEmpty && problem == nil { problem = "it lists no address" }
@@ -71,7 +76,6 @@ private final class SitemapReader {
 
   private enum Name { case sitemapindex, sitemap, urlset, url, loc, lastmod, other }
 
-  private static let longestText = 4096
   private static let maximumDepth = 64
 
   init(_ sitemap: Sitemap) { found = sitemap }
@@ -147,12 +151,14 @@ private final class SitemapReader {
   ]
 
   private func take(_ bytes: UnsafeBufferPointer<UInt8>) {
-    if path.count == 3, text.count + bytes.count <= Self.longestText { text.append(contentsOf: bytes) }
+    guard path.count == 3 else { return }
+    text.append(contentsOf: bytes.prefix(max(0, Sitemap.longestAddress + 1 - text.count)))
   }
 
   private func end() {
     let name = path.removeLast()
     switch (path.count, name) {
+    case (2, .loc) where text.count > Sitemap.longestAddress: found.longAddresses += 1
     case (2, .loc): entry.url = String(decoding: text, as: UTF8.self).filter { $0 > " " }
     case (2, .lastmod): entry.modified = String(decoding: text, as: UTF8.self).filter { $0 > " " }
     case (1, .url) where path[0] == .urlset && !entry.url.isEmpty: found.add(entry, isPage: true)

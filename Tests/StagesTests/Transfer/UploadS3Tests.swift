@@ -36,6 +36,20 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(run.metrics["sentFiles"] == 5 && run.metrics["sentBytes"] == Double(files.reduce(0) { $0 + $1.bytes }))
   }
 
+  /// Swift holds their names equal; a bucket does not.
+  @Test func composedAndDecomposedNamesAreTwoObjects() throws {
+    let bench = try TransferWorkbench()
+    let files = try [
+      bench.file("\u{304C}.txt", [1]), bench.file("\u{304B}\u{3099}.txt", [2]), bench.file("caf\u{E9}", [3]),
+      bench.file("cafe\u{301}", [4]), bench.file("index.json", [5]),
+    ]
+    let run = try bench.upload([("texts", files)]).run()
+    #expect(run.metrics["sentFiles"] == 5)
+    let down = try bench.download(["from": "s3://corpus/set"]).run()
+    #expect(Set(down.files("files").map { ExactText($0.name) }) == Set(files.map { ExactText($0.name) }))
+    #expect(try Set(down.files("files").map { try FileSystem.read($0.path) }) == [[1], [2], [3], [4], [5]])
+  }
+
   @Test func whatIsThereIsSkippedAndAnotherContentReplaced() throws {
     let bench = try TransferWorkbench()
     try bench.upload([("shards", dataSet(bench))]).run()

@@ -114,6 +114,41 @@ struct HTMLCrawlTests {
       ], "what robots.txt forbids, another host's page and what is excluded are not asked")
   }
 
+  /// Lists write one address in several ways, begin with white space, and forget to escape.
+  @Test func addressesOfOnePageAreAskedOnce() throws {
+    let site = try Site()
+    try site.write(
+      "sitemap.xml",
+      "\n <?xml version='1.0'?><urlset>"
+        + [
+          "/%E6%B5%B7.html", "/%e6%b5%b7.html", "/海.html", "/%61b.html", "/ab.html", "/x/%2e%2e/ab.html",
+          "/q.html?a=1&b=2",
+        ]
+        .map { "<url><loc>ORIGIN\($0)</loc></url>" }.joined() + "</urlset>")
+    try site.page("海.html", prose("海"))
+    try site.page("ab.html", prose("ab"))
+    try site.page("q.html", prose("q"))
+    let run = try site.crawl("1")
+    #expect(try site.asked() == ["sitemap.xml", "%E6%B5%B7.html", "ab.html", "q.html?a=1&b=2"])
+    let found = try ids(run, site)
+    #expect(found == ["/%E6%B5%B7.html", "/ab.html", "/q.html?a=1&b=2"])
+    #expect(run.warnings["broken-sitemap"] == nil)
+  }
+
+  @Test func indexesWithoutEndAreBounded() throws {
+    let site = try Site()
+    let names = (0..<12).map { "<sitemap><loc>ORIGIN/\($0).xml</loc></sitemap>" }.joined()
+    try site.write("sitemap.xml", "<sitemapindex>\(names)</sitemapindex>")
+    for number in 0..<12 { try site.sitemap("\(number).xml", ["a\(number).html": "1"]) }
+    for number in 0..<12 { try site.page("a\(number).html", prose("\(number)")) }
+    #expect(try ids(site.crawl("1"), site).count == 12)
+    _ = try site.asked()
+    let few = try site.crawl("2", [JSONMember("maximumSitemaps", 5)])
+    #expect(few.warnings["too-many-sitemaps"] == 8)
+    #expect(try site.asked() == ["sitemap.xml", "0.xml", "1.xml", "2.xml", "3.xml"])
+    #expect(try changes(few, site) == [], "what was not looked for is not gone")
+  }
+
   @Test func anotherLookAsksForWhatMayHaveChanged() throws {
     let site = try Site()
     try site.sitemap("sitemap.xml", ["a.html": "1", "b.html": "1", "c.html": "", "d.html": "1"])
@@ -213,6 +248,13 @@ struct HTMLCrawlTests {
     #expect(
       sentence([JSONMember("urls", .strings(["ftp://example.org/"]))])
         == "html.crawl: 'ftp://example.org/' is no address. Write it as https://host/path.")
+    for (option, url) in [("urls", "https://e.org/?jwt=abc"), ("sitemaps", "https://u:abc@e.org/")] {
+      #expect(
+        sentence([JSONMember(option, .strings([url]))]).hasSuffix(
+          " holds a password, a token or a signature, which would be stored with the run. "
+            + "Name an address that needs none."))
+      #expect(!sentence([JSONMember(option, .strings([url]))]).contains("abc"))
+    }
     #expect(
       sentence([
         JSONMember("urls", .strings([site.server.origin + "/x"])), JSONMember("include", .strings(["https://e.org/"])),

@@ -56,6 +56,41 @@ import Testing
     #expect(sitemap("").pages.isEmpty)
   }
 
+  /// Faults of many real lists, each of which would end the reading of XML.
+  @Test func commonFaultsAreMended() {
+    let urls = entries.map(\.url)
+    #expect(sitemap(" \n\t" + list).pages.map(\.url) == urls && sitemap(" \n" + list).problem == nil)
+    #expect(sitemap("\u{FEFF}\n" + list).pages.map(\.url) == urls)
+    func url(_ loc: String) -> String? {
+      let found = sitemap("<urlset><url><loc>\(loc)</loc></url><url><loc>https://e.org/last</loc></url></urlset>")
+      #expect(found.problem == nil && found.pages.last?.url == "https://e.org/last", "\(loc)")
+      return found.pages.count == 2 ? found.pages[0].url : nil
+    }
+    #expect(url("https://e.org/?a=1&b=2&c") == "https://e.org/?a=1&b=2&c")
+    #expect(url("https://e.org/?a=1&amp;b=2&copy=3&nbsp;&") == "https://e.org/?a=1&b=2&copy=3&nbsp;&")
+    #expect(
+      url("https://e.org/?&#38;a&#x26;b&#0;&#xFFFE;&#99999999999;&#;")
+        == "https://e.org/?&a&b&#0;&#xFFFE;&#99999999999;&#;")
+    #expect(url("<![CDATA[https://e.org/?a=1&b=2&amp;]]>") == "https://e.org/?a=1&b=2&amp;")
+    #expect(url("https://e.org/\u{1}\u{8}a") == "https://e.org/a")
+    let bytes = Array("<urlset><url><loc>https://e.org/caf".utf8) + [0xE9] + Array("\u{3042}</loc></url></urlset>".utf8)
+    #expect(Sitemap(bytes).pages.map(\.url) == ["https://e.org/caf%E9\u{3042}"])
+    let latin = Array("<?xml version='1.0' encoding='ISO-8859-1'?><urlset><url><loc>https://e.org/caf".utf8) + [0xE9]
+    #expect(Sitemap(latin + Array("</loc></url></urlset>".utf8)).pages.map(\.url) == ["https://e.org/caf\u{E9}"])
+  }
+
+  @Test func longAddressesAreLeftOutWhole() {
+    let long = "https://e.org/" + String(repeating: "a", count: 9000) + "&amp;" + String(repeating: "b", count: 9)
+    for text in [
+      "<urlset><url><loc>\(long)</loc></url><url><loc>https://e.org/b</loc></url></urlset>", "\(long)\nhttps://e.org/b",
+    ] {
+      #expect(sitemap(text).pages.map(\.url) == ["https://e.org/b"])
+      #expect(sitemap(text).longAddresses == 1 && sitemap(text).problem == nil)
+    }
+    let fair = "https://e.org/" + String(repeating: "a", count: 8000)
+    #expect(sitemap("<urlset><url><loc>\(fair)</loc></url></urlset>").pages.map(\.url) == [fair])
+  }
+
   @Test func faultsKeepWhatCameBefore() throws {
     let cut = String(list.prefix(list.count - 60))
     #expect(sitemap(cut).pages == [entries[0]])
@@ -83,7 +118,7 @@ import Testing
     let bomb = try packed([UInt8](repeating: 32, count: 60 << 20))
     #expect(Sitemap(bomb).problem == "it has more than 50 MiB")
     let long = "<urlset><url><loc>https://example.org/\(String(repeating: "a", count: 1 << 20))</loc></url></urlset>"
-    #expect(sitemap(long).pages.allSatisfy { $0.url.utf8.count <= 4096 })
+    #expect(sitemap(long).pages.isEmpty)
   }
 
   @Test func patternsAreBeginningsOrHaveStars() {
@@ -96,6 +131,8 @@ import Testing
     #expect(!patterns.takes("https://e.org/a/news/x.htm"))
     #expect(!patterns.takes("https://e.org/school/1?print=1"))
     #expect(AddressPatterns(include: [], exclude: []).takes("anything"))
+    let japanese = AddressPatterns(include: ["https://e.org/青/", "*/%e6%b5%b7/*"], exclude: [])
+    #expect(japanese.takes("https://e.org/%E9%9D%92/1") && japanese.takes("https://e.org/x/%E6%B5%B7/"))
     let hostile = Array(String(repeating: "*a", count: 200).utf8) + Array("b".utf8)
     #expect(!AddressPatterns.matches(hostile, Array(String(repeating: "a", count: 2000).utf8)))
   }

@@ -1,0 +1,92 @@
+/// Which parts of an address let whoever reads them in: the one list by which addresses are shown and refused.
+///
+/// A parameter is judged by its name, which is first taken apart (`X-Amz-Signature`, `accessKey`, `PHPSESSID`), and by
+/// its value where that has the form of a well-known token.
+enum URLSecrets {
+  /// Hides what is secret in a path and query.
+  static func hiding(_ text: String) -> String {
+    let bytes = Array(text.utf8)
+    var out: [UInt8] = []
+    var start = 0
+    var isParameter = false
+    for at in 0...bytes.count where at == bytes.count || isSeparator(bytes[at]) {
+      let part = bytes[start..<at]
+      out += isParameter ? hidden(part) : part[...]
+      if at < bytes.count { out.append(bytes[at]) }
+      start = at + 1
+      if at < bytes.count {
+        // Within the path a semicolon begins parameters, and a slash ends them.
+        isParameter = bytes[at] != UInt8(ascii: "/") || out.contains(UInt8(ascii: "?"))
+      }
+    }
+    return String(decoding: out, as: UTF8.self)
+  }
+
+  private static func isSeparator(_ byte: UInt8) -> Bool {
+    [UInt8(ascii: "?"), UInt8(ascii: "&"), UInt8(ascii: ";"), UInt8(ascii: "/")].contains(byte)
+  }
+
+  private static func hidden(_ field: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    guard let equals = field.firstIndex(of: UInt8(ascii: "=")) else {
+      return isSecret(value: field) ? Array("…".utf8)[...] : field
+    }
+    let value = field[(equals + 1)...]
+    let name = String(
+      decoding: PercentEncoding.decode(String(decoding: field[..<equals], as: UTF8.self)), as: UTF8.self)
+    guard isSecret(name: name) || isSecret(value: value) else { return field }
+    return field[...equals] + Array("…".utf8)
+  }
+
+  // MARK: Names
+
+  static func isSecret(name: String) -> Bool {
+    let words = words(of: name)
+    let joined = words.joined()
+    return words.contains { secretWords.contains($0) } || secretParts.contains { joined.contains($0) }
+      || secretEnds.contains { joined == $0 }
+  }
+
+  /// Words that say it wherever they stand in a name.
+  private static let secretWords: Set<String> = [
+    "auth", "bearer", "cookie", "cred", "creds", "hmac", "jwt", "otp", "pass", "passwd", "passphrase", "policy", "psw",
+    "pwd", "sas", "secret", "sess", "sid", "sig", "sign", "ticket", "token",
+  ]
+
+  /// Parts of a name, its marks left out.
+  private static let secretParts = [
+    "accesskey", "apikey", "authkey", "authoriz", "authtoken", "credential", "hmac", "jsession", "keypair", "oauth",
+    "passphrase", "passw", "phpsess", "privatekey", "samlresponse", "secret", "session", "sharedkey", "signature",
+    "sessid", "signingkey", "subscriptionkey", "token", "userkey",
+  ]
+
+  /// Whole names, too short or too common to be looked for within others.
+  private static let secretEnds: Set<String> = [
+    "access", "assertion", "code", "hdnea", "hdnts", "key", "mac", "pin", "pw", "awsaccesskeyid", "googleaccessid",
+  ]
+
+  /// In lower case: parted at marks, and before a capital that follows a small letter.
+  private static func words(of name: String) -> [String] {
+    var words: [[UInt8]] = [[]]
+    var wasSmall = false
+    for byte in name.utf8 {
+      let isCapital = byte &- 0x41 < 26
+      let isLetter = isCapital || byte &- 0x61 < 26 || byte &- 0x30 < 10 || byte >= 0x80
+      if !isLetter || isCapital && wasSmall { words.append([]) }
+      if isLetter { words[words.count - 1].append(isCapital ? byte | 0x20 : byte) }
+      wasSmall = !isCapital && isLetter
+    }
+    return words.filter { !$0.isEmpty }.map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  // MARK: Values
+
+  /// Beginnings that only keys and tokens have.
+  private static let beginnings = [
+    "eyJ", "hf_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "ASIA", "sk-", "ya29.",
+    "Bearer%20", "Basic%20",
+  ].map { Array($0.utf8) }
+
+  private static func isSecret(value: ArraySlice<UInt8>) -> Bool {
+    value.count >= 20 && beginnings.contains { value.starts(with: $0) }
+  }
+}

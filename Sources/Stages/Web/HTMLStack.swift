@@ -1,0 +1,83 @@
+/// The elements that are open, with what each says of the text within it.
+///
+/// Only elements that make a difference are kept. Every question has an answer in one step, so that pages whose elements
+/// are never closed, or closed in any order, cost no more than others.
+struct HTMLStack {
+  struct Frame {
+    var name: HTMLName
+    var around: HTMLBlocks.Surroundings
+    /// Its text is not shown, or is none.
+    var hides = false
+    var skips = false
+    /// Other rules count for the markup in it.
+    var isForeign = false
+    /// The one before it that has its name; the innermost ones that part blocks, and that shut off what is within.
+    fileprivate(set) var sameName = -1
+    fileprivate(set) var block = -1
+    fileprivate(set) var barrier = -1
+  }
+
+  private(set) var frames: [Frame] = []
+  private var known = [Int](repeating: -1, count: Int(HTMLName.known))
+  private var unknown: [UInt32: Int] = [:]
+  /// Elements that were opened beyond the depth that is kept.
+  private var beyond = 0
+
+  /// Deeper elements begin and end blocks, and say nothing else.
+  static let maximumDepth = 4096
+
+  init() { frames.reserveCapacity(64) }
+
+  var top: Frame? { frames.last }
+  var count: Int { frames.count }
+  /// The innermost element that parts blocks.
+  var block: Int { frames.last?.block ?? -1 }
+  /// The innermost table, cell or caption: what is within ends nothing that is outside.
+  var barrier: Int { frames.last?.barrier ?? -1 }
+
+  /// The innermost open element of a name, or -1.
+  func last(_ number: UInt32) -> Int {
+    number < HTMLName.known ? known[Int(number)] : unknown.isEmpty ? -1 : unknown[number] ?? -1
+  }
+
+  /// - Returns: false where it is too deep to be kept.
+  mutating func push(_ frame: Frame) -> Bool {
+    guard frames.count < Self.maximumDepth else {
+      beyond += 1
+      return false
+    }
+    var frame = frame
+    let place = frames.count
+    frame.sameName = last(frame.name.number)
+    frame.block = frame.name.element.isBlock ? place : block
+    frame.barrier = frame.name.element.isBarrier ? place : barrier
+    setLast(frame.name.number, place)
+    frames.append(frame)
+    return true
+  }
+
+  mutating func pop() -> Frame {
+    let frame = frames.removeLast()
+    setLast(frame.name.number, frame.sameName)
+    return frame
+  }
+
+  /// Whether an end belongs to an element that was too deep.
+  mutating func endsBeyond() -> Bool {
+    guard beyond > 0 else { return false }
+    beyond -= 1
+    return true
+  }
+
+  private mutating func setLast(_ number: UInt32, _ place: Int) {
+    if number < HTMLName.known {
+      known[Int(number)] = place
+    } else {
+      unknown[number] = place < 0 ? nil : place
+    }
+  }
+}
+
+extension HTMLElement {
+  fileprivate var isBarrier: Bool { self == .table || self == .cell || self == .caption }
+}
