@@ -27,7 +27,7 @@ struct PlanCommand: ParsableCommand {
   }
 
   static func show(_ plan: Plan, _ graph: Graph, json: Bool) {
-    if json { return Console.json(.list(plan.verdicts.map { Self.json(graph.nodes[$0.node].name, $0.verdict) })) }
+    if json { return Console.json(.list(plan.verdicts.map { Self.json(graph.nodes[$0.node], $0.verdict) })) }
     let style = Style(STDOUT_FILENO)
     var table = TextTable([("", .left), ("", .left), ("", .left)])
     for (node, verdict, _) in plan.verdicts {
@@ -35,10 +35,17 @@ struct PlanCommand: ParsableCommand {
       table.add([graph.nodes[node].name, coloured(verdict, style), reasons])
     }
     for line in table.lines(style) { Console.line(line) }
+    for (node, verdict, _) in plan.verdicts where verdict != .unselected {
+      let node = graph.nodes[node]
+      for remark in node.configured.stage.remarks { Console.line("\(node.name): \(remark)") }
+    }
   }
 
-  private static func json(_ stage: String, _ verdict: Verdict) -> JSONValue {
-    ["stage": .string(stage), "verdict": .string(verdict.name), "reasons": .strings(verdict.reasons)]
+  private static func json(_ node: Graph.Node, _ verdict: Verdict) -> JSONValue {
+    [
+      "stage": .string(node.name), "verdict": .string(verdict.name), "reasons": .strings(verdict.reasons),
+      "remarks": .strings(node.configured.stage.remarks),
+    ]
   }
 
   static func coloured(_ verdict: Verdict, _ style: Style) -> String {

@@ -1,4 +1,4 @@
-// A C face for the few ICU services in use: Unicode normalisation on UTF-8, and decoding of other encodings.
+// A C face for the one ICU service in use: decoding of other encodings.
 #ifndef CICU_H
 #define CICU_H
 #include <stddef.h>
@@ -6,14 +6,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/// Normalises valid UTF-8 to NFKC. `sink` is called with runs of output in order.
-/// Returns 0, or ICU's error code.
-int pl_nfkc(const char *_Nonnull utf8, size_t length, void *_Nullable context,
-            void (*_Nonnull sink)(void *_Nullable context, const char *_Nonnull bytes, size_t length));
-
-/// 1 if the text is NFKC already, 0 if not, negative on error.
-int pl_is_nfkc(const char *_Nonnull utf8, size_t length);
 
 /// Decodes text in an encoding that ICU knows by name to UTF-8. `sink` is called with runs of output in order; what
 /// is no character becomes U+FFFD and is counted in `replaced`.

@@ -31,6 +31,8 @@ public protocol Stage: Sendable {
 
   /// Checks what one option alone cannot show. Throw `StageError(.options, …)`.
   func validate() throws
+  /// What `pipeline plan` says of the stage besides its verdict, one line each: what the options mean together.
+  var remarks: [String] { get }
   /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` shows their files.
   func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan]
   func run(_ workspace: Workspace) throws
@@ -42,6 +44,7 @@ extension Stage {
   public static func options(of phase: String) -> Set<String>? { nil }
   public static var waitingPhases: Set<String> { [] }
   public func validate() throws {}
+  public var remarks: [String] { [] }
 }
 
 /// One unit of work and of resume.

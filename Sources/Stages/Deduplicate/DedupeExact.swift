@@ -30,7 +30,7 @@ public struct DedupeExact: Stage {
   }
 
   public static let name = "dedupe.exact"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Removes documents whose text another one has too."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents that stay.")

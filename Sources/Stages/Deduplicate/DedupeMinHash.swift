@@ -14,21 +14,36 @@ public struct DedupeMinHash: Stage {
     public var shingleWidth = 5
     public var bands = 20
     public var rows = 10
+    public var recall: Double?
+    public var recallAt = 0.7
+    public var foldOldForms = false
     public var sources: [String] = []
     public var memory = ByteCount.gibibytes(1)
     public init() {}
     public static let fields = [
       OptionField(
         "threshold", \Self.threshold,
-        "Documents of at least this Jaccard similarity (of sets of shingles) are duplicates.", in: 0.3...1),
+        "Pairs of at least this Jaccard similarity (of sets of shingles) are duplicates, of those that the bands find. The "
+          + "default bands find \(SketchShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1),
       OptionField(
         "shingleWidth", \Self.shingleWidth,
         "Characters in a shingle. Shorter texts are one shingle.", in: 1...64),
       OptionField(
         "bands", \Self.bands,
-        "Bands of a sketch; documents that agree in a whole band are compared. More bands find more.", in: 1...1024),
+        "Bands of a sketch; documents that agree in a whole band are compared. A pair of similarity s is found with a "
+          + "probability of 1 - (1 - s^rows)^bands.", in: 1...1024),
       OptionField(
         "rows", \Self.rows, "Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64),
+      OptionField(
+        "recall", \Self.recall,
+        "The share of the pairs of similarity 'recallAt' that is to be found, such as 0.95: chooses bands and rows in place "
+          + "of those options. null: as these say."),
+      OptionField(
+        "recallAt", \Self.recallAt, "The similarity that 'recall' is for, at most the threshold.", in: 0.3...1),
+      OptionField(
+        "foldOldForms", \Self.foldOldForms,
+        "Compares old kanji and historical kana as modern ones (國 as 国, けふ as きょう): finds editions of a work in "
+          + "different orthographies."),
       OptionField(
         "sources", \Self.sources,
         "Sources from the one to keep first to the last; sources that are not named come after them."),
@@ -39,7 +54,7 @@ public struct DedupeMinHash: Stage {
   }
 
   public static let name = "dedupe.minhash"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Removes near-duplicates, keeping one document of each kind by a stated order."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents that stay.")
@@ -56,7 +71,7 @@ public struct DedupeMinHash: Stage {
   public static let phases = ["signatures", "bands", "texts", "survivors", "filter"]
 
   public static func options(of phase: String) -> Set<String>? {
-    let shape: Set = ["shingleWidth", "bands", "rows"]
+    let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
     case "signatures": shape.union(["sources"])
     case "bands", "survivors": shape.union(["threshold"])
@@ -71,14 +86,29 @@ public struct DedupeMinHash: Stage {
 
   public init(options: Options) {
     self.options = options
-    shape = SketchShape(shingleWidth: options.shingleWidth, bands: options.bands, rows: options.rows)
+    shape = options.shape ?? SketchShape()
     bounds = SimilarityBounds(threshold: options.threshold, lanes: shape.lanes)
   }
 
   public func validate() throws {
+    if let recall = options.recall {
+      guard recall > 0, recall < 1 else {
+        throw StageError(.options, "recall", "is \(recall)", hint: "Give a share between 0 and 1, such as 0.95.")
+      }
+      guard options.shape != nil else {
+        throw StageError(
+          .options, "recall", "no bands and rows within \(SketchShape.maximumLanes) lanes find \(recall) of the pairs",
+          hint: "Ask for less, or raise \"recallAt\".")
+      }
+      guard options.recallAt <= options.threshold else {
+        throw StageError(
+          .options, "recallAt", "is \(options.recallAt), above the threshold of \(options.threshold)",
+          hint: "Set it to the threshold, whose pairs are the hardest to find.")
+      }
+    }
     guard shape.lanes <= SketchShape.maximumLanes else {
       throw StageError(
-        .options, "bands", "\(options.bands) bands of \(options.rows) rows are \(shape.lanes) lanes",
+        .options, "bands", "\(shape.bands) bands of \(shape.rows) rows are \(shape.lanes) lanes",
         hint: "Choose bands × rows of at most \(SketchShape.maximumLanes).")
     }
   }
@@ -98,11 +128,11 @@ public struct DedupeMinHash: Stage {
   private func bandTasks(_ context: PlanningContext) -> [TaskPlan] {
     let files = context.files(Self.index) + context.files(Self.sketches)
     let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
-    let bandsPerTask = max(1, min(options.bands / 4, 1_000_000 / max(1, documents)))
+    let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
     let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
-    return stride(from: 0, to: options.bands, by: bandsPerTask).map { first in
+    return stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
       TaskPlan(
-        key: TaskPlan.padded(first), files: files, note: "bands=\(min(bandsPerTask, options.bands - first))",
+        key: TaskPlan.padded(first), files: files, note: "bands=\(min(bandsPerTask, shape.bands - first))",
         memoryBytes: memoryBytes)
     }
   }
@@ -135,5 +165,24 @@ public struct DedupeMinHash: Stage {
     default:
       try DuplicateFilter(reason: "near-duplicate", threshold: options.threshold).run(workspace, to: Self.kept)
     }
+  }
+}
+
+extension DedupeMinHash {
+  /// For `pipeline plan`.
+  public var remarks: [String] {
+    let percent = Int((shape.recall(at: options.threshold) * 100).rounded())
+    return [
+      "\(shape.bands) bands of \(shape.rows) rows find \(percent) % of the pairs of similarity \(options.threshold); "
+        + shape.recallText(from: options.threshold)
+    ]
+  }
+}
+
+extension DedupeMinHash.Options {
+  /// As `recall` asks for, or as `bands` and `rows` say; nil if no shape gives that recall.
+  var shape: SketchShape? {
+    guard let recall else { return SketchShape(shingleWidth: shingleWidth, bands: bands, rows: rows) }
+    return SketchShape.finding(recall, at: recallAt, shingleWidth: shingleWidth)
   }
 }

@@ -9,7 +9,7 @@ extension DedupeMinHash {
     let indexFile = try workspace.file(Self.index, key + ".index")
     let sketchFile = try workspace.file(Self.sketches, key + ".sketches")
     var index = IndexWriter(indexFile)
-    var sketches = SketchWriter(sketchFile, shape: shape)
+    var sketches = SketchWriter(sketchFile, shape: shape, oldForms: options.foldOldForms)
     let priorities = SourcePriorities(options.sources)
     let stream = workspace.documents(counted: false)
     var document = Document()
@@ -53,7 +53,7 @@ extension DedupeMinHash {
     let numbers = workspace.task.note.split { !$0.isNumber }.map { Int($0)! }
     let wanted = try wantedRows(workspace, first: numbers[0], count: numbers[1])
     if let last = wanted.lastIndex(of: true) {
-      var sets = ShingleFileWriter(file, shape: shape)
+      var sets = ShingleFileWriter(file, shape: shape, oldForms: options.foldOldForms)
       let lines = LineReader(try openSource(workspace.task.files[0].path))
       let json = JSONObjectReader()
       var row = 0
@@ -108,6 +108,7 @@ extension DedupeMinHash {
       try files.append(duplicate)
     }
     try files.finish()
+    workspace.metric("recall at the threshold", shape.recall(at: options.threshold))
     workspace.metric("pairs", Double(pairs))
     workspace.metric("clusters", Double(census.clusters))
     workspace.metric("largest-cluster", Double(census.largestCluster))

@@ -8,9 +8,9 @@ struct ShingleFileWriter: ~Copyable {
   private var sketcher: Sketcher
   private var hashes: [UInt64] = []
 
-  init(_ sink: any ByteSink, shape: SketchShape) {
+  init(_ sink: any ByteSink, shape: SketchShape, oldForms: Bool = false) {
     self.sink = sink
-    sketcher = Sketcher(shape: shape)
+    sketcher = Sketcher(shape: shape, oldForms: oldForms)
   }
 
   mutating func append(row: Int, text: UnsafeRawBufferPointer) throws(ShardError) {

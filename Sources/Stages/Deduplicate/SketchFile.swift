@@ -22,10 +22,10 @@ struct SketchWriter: ~Copyable {
   private var keys: [UInt64]
   private var count = 0
 
-  init(_ sink: any ByteSink, shape: SketchShape) {
+  init(_ sink: any ByteSink, shape: SketchShape, oldForms: Bool = false) {
     layout = SketchLayout(shape: shape)
     self.sink = sink
-    sketcher = Sketcher(shape: shape)
+    sketcher = Sketcher(shape: shape, oldForms: oldForms)
     sketches = .allocate(byteCount: SketchLayout.blockDocuments * layout.stride, alignment: 64)
     sketches.initializeMemory(as: UInt8.self, repeating: 0)
     keys = Array(repeating: 0, count: SketchLayout.blockDocuments * shape.bands)

@@ -1,3 +1,5 @@
+import TextKit
+
 /// Exact match and F1 of an extracted answer, as JGLUE scores JSQuAD: SQuAD's script by characters, without its English
 /// rules, with trailing 。 taken off.
 enum AnswerScore {
@@ -27,10 +29,10 @@ enum AnswerScore {
 
   /// In lower case, without 。 at the end, with runs of white space as one space and none at the ends.
   static func normalized(_ text: String) -> [Unicode.Scalar] {
-    var scalars = Array(text.lowercased().unicodeScalars)
+    var scalars = Array(UnicodeFacts.lowercased(text))
     while scalars.last == "。" { scalars.removeLast() }
     var out: [Unicode.Scalar] = []
-    for word in scalars.split(whereSeparator: \.properties.isWhitespace) {
+    for word in scalars.split(whereSeparator: { ScalarProperties(of: $0.value).contains(.whitespace) }) {
       if !out.isEmpty { out.append(" ") }
       out += word
     }

@@ -1,3 +1,5 @@
+import TextKit
+
 /// Licences told from sentences, as publishers write them inside `<license>` or behind the copyright sign.
 ///
 /// A licence of Creative Commons is believed only where it is named; a condition is believed wherever it stands, so
@@ -51,7 +53,7 @@ enum LicenseWording {
       case "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2212}", "-": out.append(45)
       // A soft hyphen is no part of the word.
       case "\u{AD}": break
-      case _ where scalar.properties.isWhitespace: if out.last != 32 { out.append(32) }
+      case _ where ScalarProperties(of: scalar.value).contains(.whitespace): if out.last != 32 { out.append(32) }
       default: out.append(contentsOf: String(scalar).lowercased().utf8)
       }
     }

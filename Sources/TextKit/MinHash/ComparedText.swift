@@ -6,10 +6,14 @@ public struct ComparedText: ~Copyable {
   private var storage: UnsafeMutablePointer<UInt32>
   private var capacity: Int
   private var count = 0
+  private var normal: [UInt8] = []
   private let level: pl_simd_level
+  private let folding: FoldingTable
 
-  public init(level: pl_simd_level = pl_simd_widest()) {
+  /// - Parameter oldForms: whether old kanji and kana are compared as modern ones (`OldForms`).
+  public init(level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false) {
     self.level = level
+    folding = .with(oldForms: oldForms)
     capacity = 1 << 12
     storage = .allocate(capacity: capacity)
   }
@@ -23,12 +27,13 @@ public struct ComparedText: ~Copyable {
   public mutating func fold(_ utf8: UnsafeBufferPointer<UInt8>) {
     reserve(utf8.count + 1)
     count = 0
-    FoldingTable.basic.withUnsafeBufferPointer { table in
+    folding.basic.withUnsafeBufferPointer { table in
       var position = 0
       while position < utf8.count { position = foldRun(utf8, from: position, table) }
     }
     if count > 0, storage[count - 1] == 0x20 { count -= 1 }
     if count == 0 { keepRaw(utf8) }
+    if folding.oldForms { count = OldForms.modernize(UnsafeMutableBufferPointer(start: storage, count: count)) }
   }
 
   /// Folds a run by table and the slow segment that follows it; returns where that ends.
@@ -46,7 +51,8 @@ public struct ComparedText: ~Copyable {
       var previous = segment - 1
       while utf8[previous] & 0xC0 == 0x80 { previous -= 1 }
       // White space and what vanishes joins nothing.
-      let entry = table[Int(scalar(utf8, previous)?.value ?? 0)]
+      let value = scalar(utf8, previous).value
+      let entry = table[value < 0x10000 ? Int(value) : 0]
       if entry != UInt16(PL_FOLD_DROP), entry != 0x20 {
         count -= 1
         segment = previous
@@ -54,7 +60,7 @@ public struct ComparedText: ~Copyable {
     }
     var end = start + consumed
     while end < utf8.count, let next = slowEnd(utf8, end, table) { end = next }
-    append(Normalised.scalars(UnsafeBufferPointer(rebasing: utf8[segment..<end])), lowered: true)
+    append(UnsafeBufferPointer(rebasing: utf8[segment..<end]))
     return end
   }
 
@@ -62,10 +68,11 @@ public struct ComparedText: ~Copyable {
   private mutating func appendExpanded(
     _ utf8: UnsafeBufferPointer<UInt8>, _ position: Int, _ table: UnsafeBufferPointer<UInt16>
   ) -> Int? {
-    guard let scalar = scalar(utf8, position), let expanded = FoldingTable.expanded[scalar.value] else { return nil }
-    let end = position + UTF8.width(scalar)
-    if end < utf8.count, slowEnd(utf8, end, table) != nil {
-      guard let next = self.scalar(utf8, end), FoldingTable.expanded[next.value] != nil else { return nil }
+    let (scalar, width) = scalar(utf8, position)
+    guard let expanded = folding.expanded[scalar] else { return nil }
+    let end = position + width
+    if end < utf8.count, slowEnd(utf8, end, table) != nil, folding.expanded[self.scalar(utf8, end).value] == nil {
+      return nil
     }
     reserve(count + expanded.count)
     for folded in expanded {
@@ -79,31 +86,43 @@ public struct ComparedText: ~Copyable {
   private func slowEnd(
     _ utf8: UnsafeBufferPointer<UInt8>, _ position: Int, _ table: UnsafeBufferPointer<UInt16>
   ) -> Int? {
-    guard let scalar = scalar(utf8, position) else { return position + 1 }
-    let isSlow = scalar.value >= 0x10000 || table[Int(scalar.value)] == UInt16(PL_FOLD_SLOW)
-    return isSlow ? position + UTF8.width(scalar) : nil
+    let (scalar, width) = scalar(utf8, position)
+    let isSlow = scalar >= 0x10000 || table[Int(scalar)] == UInt16(PL_FOLD_SLOW)
+    return isSlow ? position + width : nil
   }
 
-  private func scalar(_ utf8: UnsafeBufferPointer<UInt8>, _ position: Int) -> Unicode.Scalar? {
-    var bytes = utf8[position..<min(position + 4, utf8.count)].makeIterator()
-    var decoder = UTF8()
-    guard case .scalarValue(let scalar) = decoder.decode(&bytes) else { return nil }
-    return scalar
+  private func scalar(_ utf8: UnsafeBufferPointer<UInt8>, _ position: Int) -> (value: UInt32, width: Int) {
+    let (value, count) = UTF8Scanning.scalar(at: position, in: utf8.baseAddress!, end: utf8.count)
+    return (value, count)
   }
 
-  private mutating func append(_ scalars: String.UnicodeScalarView, lowered: Bool) {
-    for scalar in scalars {
-      for folded in lowered ? FoldingTable.lowered(scalar) : [scalar] {
-        if lowered, folded == " ", count == 0 || storage[count - 1] == 0x20 { continue }
-        reserve(count + 1)
-        storage[count] = folded.value
-        count += 1
+  /// Folds a stretch by the rule; malformed bytes become U+FFFD.
+  private mutating func append(_ utf8: UnsafeBufferPointer<UInt8>) {
+    normal.removeAll(keepingCapacity: true)
+    NFKC.current.normalize(utf8, into: &normal)
+    reserve(count + 2 * normal.count)
+    let storage = storage, oldForms = folding.oldForms
+    var count = count
+    normal.withUnsafeBufferPointer { bytes in
+      UTF8Scanning.forEachScalar(bytes) { scalar, _, _ in
+        FoldingTable.fold(scalar, oldForms: oldForms) { folded in
+          if folded == 0x20, count == 0 || storage[count - 1] == 0x20 { return }
+          storage[count] = folded
+          count += 1
+        }
       }
     }
+    self.count = count
   }
 
   private mutating func keepRaw(_ utf8: UnsafeBufferPointer<UInt8>) {
-    append(String(decoding: utf8, as: UTF8.self).unicodeScalars, lowered: false)
+    let storage = storage
+    var count = count
+    UTF8Scanning.forEachScalar(utf8) { scalar, _, _ in
+      storage[count] = scalar == UTF8Scanning.malformed ? 0xFFFD : scalar
+      count += 1
+    }
+    self.count = count
   }
 
   private mutating func reserve(_ needed: Int) {
@@ -114,8 +133,4 @@ public struct ComparedText: ~Copyable {
     storage = larger
     capacity = max(needed, capacity * 2)
   }
-}
-
-extension UTF8 {
-  fileprivate static func width(_ scalar: Unicode.Scalar) -> Int { Unicode.UTF8.encode(scalar)!.count }
 }

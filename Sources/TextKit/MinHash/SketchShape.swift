@@ -1,7 +1,9 @@
+import Glibc
+
 /// How texts are sketched: runs of `shingleWidth` scalars, and `bands` × `rows` lanes.
 ///
 /// Two texts whose shingle sets have Jaccard similarity s share a band, and so become a candidate pair, with
-/// a probability of 1 − (1 − s^rows)^bands: for 20 × 10, 0.90 at s = 0.8 and 0.997 at s = 0.87.
+/// a probability of 1 − (1 − s^rows)^bands (`recall(at:)`).
 public struct SketchShape: Sendable, Equatable, Hashable {
   public var shingleWidth: Int
   public var bands: Int
@@ -21,4 +23,42 @@ public struct SketchShape: Sendable, Equatable, Hashable {
 
   /// Lanes that fit the kernel's stack.
   public static let maximumLanes = 4096
+}
+
+extension SketchShape {
+  /// The share of pairs of a similarity that share a band, and so are found. 0…1.
+  public func recall(at similarity: Double) -> Double {
+    // 1 − (1 − s^rows)^bands, exact near 0 and 1 too.
+    -expm1(Double(bands) * log1p(-pow(similarity, Double(rows))))
+  }
+
+  /// The similarities at which people want to know the recall.
+  public static let curve = [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
+
+  /// `44 % at 0.70, 69 % at 0.75, …`, from `least` on.
+  public func recallText(from least: Double = 0) -> String {
+    Self.curve.filter { $0 >= least }.map { similarity in
+      let percent = min(99, Int((recall(at: similarity) * 100).rounded()))
+      return "\(percent) % at 0.\(Int((similarity * 100).rounded()))"
+    }.joined(separator: ", ")
+  }
+
+  /// Lanes that a shape for a wanted recall may have without becoming slow.
+  private static let thriftyLanes = 512
+
+  /// Bands and rows that find at least the share `recall` of the pairs of a similarity: as many rows as fit some 500
+  /// lanes, for the more rows, the fewer pairs are compared in vain. Nil where no shape of `maximumLanes` does.
+  public static func finding(
+    _ recall: Double, at similarity: Double, shingleWidth: Int, maximumBands: Int = 1024
+  ) -> SketchShape? {
+    var best: SketchShape?
+    for rows in 2...64 {
+      let perBand = pow(similarity, Double(rows))
+      let bands = perBand >= 1 ? 1 : max(1, (log1p(-recall) / log1p(-perBand)).rounded(.up))
+      guard bands <= Double(maximumBands), Int(bands) * rows <= maximumLanes else { continue }
+      let shape = SketchShape(shingleWidth: shingleWidth, bands: Int(bands), rows: rows)
+      if best == nil || shape.lanes <= thriftyLanes { best = shape }
+    }
+    return best
+  }
 }

@@ -13,11 +13,14 @@ public struct Sketcher: ~Copyable {
   private var hashes: UnsafeMutablePointer<UInt64>
   private var capacity: Int
 
-  public init(shape: SketchShape = SketchShape(), level: pl_simd_level = pl_simd_widest()) {
+  /// - Parameter oldForms: whether old kanji and kana are compared as modern ones.
+  public init(
+    shape: SketchShape = SketchShape(), level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false
+  ) {
     precondition(shape.shingleWidth > 0 && shape.lanes > 0 && shape.lanes <= SketchShape.maximumLanes)
     self.shape = shape
     self.level = level
-    text = ComparedText(level: level)
+    text = ComparedText(level: level, oldForms: oldForms)
     capacity = 1 << 12
     hashes = .allocate(capacity: capacity)
   }

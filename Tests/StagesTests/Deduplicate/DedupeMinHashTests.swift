@@ -149,3 +149,51 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
     }
   }
 }
+
+@Suite struct DedupeRecallTests {
+  @Test func aWantedRecallChoosesBandsAndRows() throws {
+    let graph = { (options: String) in
+      let document = """
+        { "format": 1, "name": "t", "stages": { "a": { "use": "documents.read", "options": { "files": "x" } },
+          "b": { "use": "dedupe.minhash", "inputs": { "documents": "a" }, "options": { \(options) } } } }
+        """
+      return try Graph(PipelineDocument.parse(Array(document.utf8), path: "/p.json"), registry: .builtin)
+    }
+    func remark(_ options: String) throws -> String { try graph(options).nodes[1].configured.stage.remarks[0] }
+    #expect(
+      try remark("").hasPrefix("20 bands of 10 rows find 44 % of the pairs of similarity 0.7; 44 % at 0.70, 69 %"))
+    let wanted = try remark("\"recall\": 0.95")
+    let percent = try #require(wanted.firstMatch(of: /find (\d+) %/).flatMap { Int($0.1) })
+    #expect(percent >= 95, "\(wanted)")
+    #expect(throws: (any Error).self) { try graph("\"recall\": 0.9, \"recallAt\": 0.8") }
+    #expect(throws: (any Error).self) { try graph("\"recall\": 1") }
+  }
+
+  /// Pairs at the threshold: the default bands find fewer than half, a wanted recall finds nearly all.
+  @Test func moreRecallFindsMore() throws {
+    var planted = PlantedTexts(seed: 8)
+    var documents: [Document] = []
+    for i in 0..<60 {
+      let text = Array(planted.text(600))
+      var changed = text
+      for k in stride(from: 7, to: 600, by: 26) { changed[k] = "〓" }  // 23 changes of 5 shingles: similarity 0.68 and more
+      documents.append(Document(id: "a\(i)", text: String(text)))
+      documents.append(Document(id: "b\(i)", text: String(changed)))
+    }
+    let few = try deduplicated([documents], options: ["threshold": 0.65.json])
+    let most = try deduplicated(
+      [documents], options: ["threshold": 0.65.json, "recall": 0.99.json, "recallAt": 0.65.json])
+    #expect(try few.drops().count < 50)
+    #expect(try most.drops().count >= 57)
+    #expect(try #require(few.metrics["recall at the threshold"]) < 0.4)
+    #expect(try #require(most.metrics["recall at the threshold"]) >= 0.99)
+  }
+
+  @Test func editionsInOldAndNewOrthographyAreFound() throws {
+    let old = "けふは學校へ行く道で、友達と會つて、讀んだ本の話をしやうと思つた。國語の先生は、古い櫻の樹の下で、靜かに待つてゐた。"
+    let new = "きょうは学校へ行く道で、友達と会って、読んだ本の話をしようと思った。国語の先生は、古い桜の樹の下で、静かに待っていた。"
+    let documents = [Document(id: "old", text: old), Document(id: "new", text: new)]
+    #expect(try kept(documents).count == 2)
+    #expect(try kept(documents, options: ["foldOldForms": true]).count == 1)
+  }
+}

@@ -3,22 +3,24 @@ import Testing
 
 @testable import TextKit
 
-func folded(_ text: String, level: pl_simd_level = pl_simd_widest()) -> String {
-  folded(Array(text.utf8), level: level)
+func folded(_ text: String, level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false) -> String {
+  folded(Array(text.utf8), level: level, oldForms: oldForms)
 }
 
-func folded(_ utf8: [UInt8], level: pl_simd_level = pl_simd_widest()) -> String {
-  var compared = ComparedText(level: level)
+func folded(_ utf8: [UInt8], level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false) -> String {
+  var compared = ComparedText(level: level, oldForms: oldForms)
   utf8.withUnsafeBufferPointer { compared.fold($0) }
   return String(String.UnicodeScalarView(compared.scalars.map { Unicode.Scalar($0)! }))
 }
 
 /// The rule without the table: NFKC of the whole text, then scalar by scalar.
 private func foldedSlowly(_ text: String) -> String {
-  let scalars = Array(text.utf8).withUnsafeBufferPointer { Array(Normalised.scalars($0)) }
   var kept: [Unicode.Scalar] = []
-  for scalar in scalars.flatMap(FoldingTable.lowered) where scalar != " " || kept.last ?? " " != " " {
-    kept.append(scalar)
+  for scalar in String(decoding: NFKC.current.normalize(Array(text.utf8)), as: UTF8.self).unicodeScalars {
+    FoldingTable.fold(scalar.value, oldForms: false) { value in
+      let folded = Unicode.Scalar(value)!
+      if folded != " " || kept.last ?? " " != " " { kept.append(folded) }
+    }
   }
   if kept.last == " " { kept.removeLast() }
   return kept.isEmpty ? text : String(String.UnicodeScalarView(kept))

@@ -1,3 +1,4 @@
+import CKernels
 import Testing
 
 @testable import TextKit
@@ -55,5 +56,43 @@ func shingleSet(_ text: String) -> [UInt64] {
     var repeated: [UInt64] = [5, 1, 5, 3, 1]
     let distinct = repeated.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
     #expect(Array(repeated[..<distinct]) == [1, 3, 5])
+  }
+}
+
+@Suite struct RecallTests {
+  @Test func theCurveIsTheOneOfBandsAndRows() {
+    let shape = SketchShape()
+    #expect(abs(shape.recall(at: 0.7) - 0.436) < 0.001 && abs(shape.recall(at: 0.8) - 0.897) < 0.001)
+    #expect(shape.recall(at: 0) == 0 && shape.recall(at: 1) == 1)
+    #expect(shape.recallText(from: 0.7).hasPrefix("44 % at 0.70, 69 % at 0.75, 90 % at 0.80, "))
+  }
+
+  @Test(arguments: [0.3, 0.5, 0.7, 0.8, 0.95, 1], [0.05, 0.5, 0.9, 0.95, 0.99])
+  func aShapeForAWantedRecallHasIt(similarity: Double, recall: Double) throws {
+    let shape = try #require(SketchShape.finding(recall, at: similarity, shingleWidth: 5))
+    #expect(shape.recall(at: similarity) >= recall && shape.lanes <= SketchShape.maximumLanes)
+  }
+
+  @Test func whatNoShapeCanDoIsNil() {
+    #expect(SketchShape.finding(0.9999, at: 0.01, shingleWidth: 5) == nil)
+  }
+
+  /// The curve against pairs of sketches of a known similarity.
+  @Test func sketchesShareABandAsOftenAsTheCurveSays() {
+    let shape = SketchShape(bands: 20, rows: 5)
+    var dice = Dice(state: 11)
+    var found = 0
+    let pairs = 400, common = 140, own = 30  // 140 of 200 elements: similarity 0.7
+    for _ in 0..<pairs {
+      let shared = (0..<common).map { _ in dice.next() }
+      let sketches = (0..<2).map { _ -> [UInt16] in
+        let set = shared + (0..<own).map { _ in dice.next() }
+        var lanes = [UInt16](repeating: 0, count: shape.lanes)
+        pl_sketch(pl_simd_widest(), set, set.count, &lanes, shape.lanes)
+        return lanes
+      }
+      found += shape.shareBand(before: shape.bands, sketches[0], sketches[1]) ? 1 : 0
+    }
+    #expect(abs(Double(found) / Double(pairs) - shape.recall(at: 0.7)) < 0.06)
   }
 }
