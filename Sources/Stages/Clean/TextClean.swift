@@ -5,7 +5,7 @@ import TextKit
 /// Cleans the text of each document. What nothing is left of, or shows signs of a wrong encoding, is dropped.
 public struct TextClean: Stage {
   public static let name = "text.clean"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Normalises and cleans the text of each document: NFKC, white space, addresses, boilerplate."
   static let documents = Input<Documents>("documents", "The documents to clean.")
@@ -76,7 +76,9 @@ extension TextClean {
 
     public static let fields = [
       OptionField(
-        "nfkc", \Self.nfkc, "Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped."),
+        "nfkc", \Self.nfkc,
+        "Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped; marks that stand by themselves "
+          + "(゛ ´ ￣) compose (か゛ → が) or stay."),
       OptionField(
         "punctuation", \Self.punctuation,
         "，→、 and ．→。 in texts where those are written more often; not between digits or Latin letters."),
@@ -87,7 +89,9 @@ extension TextClean {
         "controls", \Self.controls, "Removes control, zero-width and bidirectional characters and soft hyphens."),
       OptionField("urls", \Self.urls, "http, https, ftp and www addresses; token writes <url>."),
       OptionField("emails", \Self.emails, "E-mail addresses; token writes <email>."),
-      OptionField("phones", \Self.phones, "Japanese telephone numbers; token writes XXXX for the last four digits."),
+      OptionField(
+        "phones", \Self.phones,
+        "Japanese telephone numbers, in either width and with any dash; token writes XXXX for the last four digits."),
       OptionField("emptyBrackets", \Self.emptyBrackets, "Removes brackets with nothing in them: （）「」 and the like."),
       OptionField(
         "boilerplate", \Self.boilerplate,

@@ -1,4 +1,4 @@
-/// One pass over a text: whitespace, controls, addresses, numbers, brackets.
+/// One pass over a text: whitespace, controls, telephone numbers, brackets.
 ///
 /// Text that needs nothing is copied in runs. What stands before a place is looked up in the output, so that what
 /// was removed in between does not matter.
@@ -54,7 +54,7 @@ struct CleaningPass {
 
   // ASCII that never needs a look.
   private static let isPlain = ByteTable { byte in
-    byte >= 0x21 && byte != 0x7F && !")+:@w0123456789".utf8.contains(byte)
+    byte >= 0x21 && byte != 0x7F && !")+0123456789".utf8.contains(byte)
   }
 
   private mutating func ascii(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ a: UInt8) -> Int {
@@ -71,9 +71,6 @@ struct CleaningPass {
       guard rules.tidiesWhitespace else { return i + 1 }
       return newline(text, i, count: i + 1 < text.count && text[i + 1] == 0x0A ? 2 : 1)
     case 0x29: return rules.removesEmptyBrackets ? closing(text, i, .ascii) : i + 1
-    case 0x3A: return rules.urls != .keep ? schemeColon(text, i) : i + 1
-    case 0x77: return rules.urls != .keep ? bareHost(text, i) : i + 1
-    case 0x40: return rules.emails != .keep ? atSign(text, i) : i + 1
     case 0x2B, 0x30...0x39: return rules.phones != .keep ? number(text, i) : i + 1
     default: return rules.removesControls ? skip(text, i, 1, .controls) : i + 1  // C0, DEL
     }
@@ -97,6 +94,8 @@ struct CleaningPass {
     switch InvisibleKind(scalar) {
     case .none:
       if scalar == 0xFF09 && rules.removesEmptyBrackets { return closing(text, i, .fullWidth) }
+      let isNumber = scalar &- 0xFF10 < 10 || scalar == 0xFF0B
+      if isNumber && rules.phones != .keep { return number(text, i) }
       return i + count
     case .space: return rules.tidiesWhitespace ? whitespace(text, i) : i + count
     case .lineEnd: return rules.tidiesWhitespace ? newline(text, i, count: count) : i + count

@@ -2,7 +2,8 @@
 public struct CleaningRules: Equatable, Sendable {
   public enum Treatment: Sendable { case keep, remove, mask }
 
-  /// Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, か + U+3099 → が. Dakuten are composed, never dropped.
+  /// Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, か + U+3099 → が. Dakuten are composed, never dropped; marks that stand by
+  /// themselves stay (`NFKC.cleaning`).
   public var normalizesNFKC = true
   /// ，→、 and ．→。 where the text writes ， more often than 、, and ． more often than 。; never between digits or
   /// Latin letters (１，０００ and ３．１４ stay). Swallow's rule, but for that exception.
@@ -13,13 +14,14 @@ public struct CleaningRules: Equatable, Sendable {
   /// C0 (but TAB, LF, CR), DEL, C1, zero-width characters, bidirectional marks, soft hyphens and
   /// noncharacters. ZWJ and ZWNJ stay where emoji, Arabic and Indic scripts need them.
   public var removesControls = true
-  /// `http://`, `https://`, `ftp://` and `www.` addresses: ASCII, up to a space, a quote or any other script.
+  /// `http://`, `https://`, `ftp://` and `www.` addresses: ASCII, up to a space, a quote or any other script, in the text
+  /// as it was written; those that begin in full-width characters may go on in them.
   /// `mask` writes `<url>`.
   public var urls = Treatment.remove
   /// `mask` writes `<email>`.
   public var emails = Treatment.keep
-  /// Japanese numbers of 10 or 11 digits that begin with 0, or +81 and 9 or 10 digits. `mask` writes X for the
-  /// last four digits, `remove` removes the number.
+  /// Japanese numbers of 10 or 11 digits that begin with 0, or +81 and 9 or 10 digits, grouped as telephone numbers are
+  /// (`PhoneNumber`). `mask` writes X for the last four digits, `remove` removes the number.
   public var phones = Treatment.keep
   /// Brackets with nothing but spaces and commas in them: （）「」『』【】〔〕〈〉《》 and (), where no ASCII word
   /// stands before it, so that `main()` stays. Also 、 just after an opening round bracket.

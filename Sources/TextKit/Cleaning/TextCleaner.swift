@@ -12,6 +12,8 @@ public struct TextCleaner: Sendable {
   public private(set) var counts = CleaningCounts()
   private var current: [UInt8] = []
   private var next: [UInt8] = []
+  private var addressed: [UInt8] = []
+  private var hasAddressed = false
 
   static let maximumRounds = 8
 
@@ -31,18 +33,20 @@ public struct TextCleaner: Sendable {
 
   /// One application of every rule, from `text` into `next`. Returns whether they differ.
   private mutating func round(_ text: [UInt8]) -> Bool {
+    replaceAddresses(text)
+    let written = hasAddressed ? addressed : text
     current.removeAll(keepingCapacity: true)
-    let unified = rules.unifiesPunctuation ? text.withUnsafeBufferPointer { unify($0) } : false
+    let unified = rules.unifiesPunctuation ? written.withUnsafeBufferPointer { unify($0) } : false
     if rules.normalizesNFKC {
       if unified {
         next.removeAll(keepingCapacity: true)
         swap(&current, &next)
-        next.withUnsafeBufferPointer { NFKC.current.normalize($0, into: &current) }
+        next.withUnsafeBufferPointer { NFKC.cleaning.normalize($0, into: &current) }
       } else {
-        text.withUnsafeBufferPointer { NFKC.current.normalize($0, into: &current) }
+        written.withUnsafeBufferPointer { NFKC.cleaning.normalize($0, into: &current) }
       }
     } else if !unified {
-      current.append(contentsOf: text)
+      current.append(contentsOf: written)
     }
     next.removeAll(keepingCapacity: true)
     scan()
@@ -50,6 +54,20 @@ public struct TextCleaner: Sendable {
       counts[.boilerplate] += boilerplate.peel(&next, window: rules.boilerplateWindow)
     }
     return !Self.areEqual(next, text)
+  }
+
+  /// Leaves the text without its addresses in `addressed`, if there are any.
+  private mutating func replaceAddresses(_ text: [UInt8]) {
+    addressed.removeAll(keepingCapacity: true)
+    let buffer = addressed
+    addressed = []
+    hasAddressed = text.withUnsafeBufferPointer { bytes in
+      var pass = AddressPass(rules: rules, text: bytes, out: buffer, counts: counts)
+      let found = pass.find()
+      counts = pass.counts
+      addressed = pass.out
+      return found
+    }
   }
 
   private static func areEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {

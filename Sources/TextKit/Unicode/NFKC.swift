@@ -9,6 +9,10 @@ public struct NFKC: Sendable {
   public static let current = NFKC(leaving: [])
   /// As Hugging Face's tokenizers 0.22 do it: characters newer than Unicode 9 stay as they are (㋿ too).
   public static let tokenizers = NFKC(leaving: UnicodeData.words(UnicodeData.unknownToTokenizers))
+  /// For texts that people read. Form KC makes a space and a bare combining mark of marks that stand by themselves
+  /// (゛ ´ ¨ ￣); here they stay as they are. ゛ ゜ ﾞ ﾟ compose with the kana before them where Unicode has such a
+  /// kana (か゛ → が); elsewhere the half-width ones become ゛ ゜ (ｱﾞ → ア゛).
+  public static let cleaning = NFKC(leaving: [], keepsSpacingMarks: true)
 
   /// Of a scalar: bit 15 `joins`, bit 14 `changes`, below them the index of its decomposition.
   private(set) var traits: ScalarTable<UInt16>
@@ -19,6 +23,7 @@ public struct NFKC: Sendable {
 
   /// Whether characters of newer versions of Unicode stay as they are.
   let leavesNewer: Bool
+  private let keepsSpacingMarks: Bool
   private let classes: ScalarTable<UInt8>
   private let decompositions: [[UInt32]]
   /// The form of a character that stands alone, by index of its decomposition.
@@ -27,12 +32,13 @@ public struct NFKC: Sendable {
   private let pairs: [UInt64]
   private let composites: [UInt32]
 
-  private init(leaving unknown: [UnicodeData.Word]) {
+  private init(leaving unknown: [UnicodeData.Word], keepsSpacingMarks: Bool = false) {
     let left = Set(unknown.flatMap(\.range))
     let marks = UnicodeData.words(UnicodeData.combiningClasses).flatMap { word in
       word.range.filter { !left.contains($0) }.map { ($0...$0, UInt8(word.values[0])) }
     }
-    let parts = UnicodeData.words(UnicodeData.decompositions).filter { !left.contains($0.first) }
+    var parts = UnicodeData.words(UnicodeData.decompositions).filter { !left.contains($0.first) }
+    if keepsSpacingMarks { parts = parts.compactMap(Self.keepingSpacingMark) }
     let compositions = UnicodeData.words(UnicodeData.compositions).filter { !left.contains($0.first) }
       .map { (UInt64($0.values[0]) << 21 | UInt64($0.values[1]), $0.first) }.sorted { $0.0 < $1.0 }
     let hangul = Array(UInt32(0x1161)...0x1175) + Array(0x11A8...0x11C2)  // vowels and finals
@@ -45,6 +51,7 @@ public struct NFKC: Sendable {
       flat[Int(word.first)] |= UInt16(i + 2) | (joining.contains(word.values[0]) ? Self.joins : 0)
     }
     leavesNewer = !unknown.isEmpty
+    self.keepsSpacingMarks = keepsSpacingMarks
     classes = ScalarTable(rest: 0, marks)
     decompositions = [[], [0xFFFD]] + parts.map(\.values)
     pairs = compositions.map(\.0)
@@ -119,7 +126,7 @@ extension NFKC {
     }
     order(&scratch)
     compose(&scratch)
-    for scalar in scratch { UTF8Scanning.append(scalar & 0x1F_FFFF, to: &out) }
+    for entry in scratch { UTF8Scanning.append(Self.scalar(of: entry), to: &out) }
     return i
   }
 
@@ -128,16 +135,37 @@ extension NFKC {
     decompose(scalar, into: &scratch)
     order(&scratch)
     compose(&scratch)
-    return scratch.map { $0 & 0x1F_FFFF }
+    return scratch.map(Self.scalar)
   }
 }
 
-// Scratch entries are `class << 24 | scalar`.
+// Marks that stand by themselves.
+extension NFKC {
+  /// In a scratch entry: the mark was written as one that stands by itself.
+  private static let spacing: UInt32 = 1 << 23
+
+  /// Makes ゛ ゜ the marks that they are, which may compose, and leaves out what becomes a space and marks.
+  private static func keepingSpacingMark(_ word: UnicodeData.Word) -> UnicodeData.Word? {
+    guard word.values.count > 1, word.values[0] == 0x20 else { return word }
+    guard word.first == 0x309B || word.first == 0x309C else { return nil }
+    return UnicodeData.Word(first: word.first, last: word.last, values: Array(word.values[1...]))
+  }
+
+  private func isSpacing(_ scalar: UInt32) -> Bool {
+    keepsSpacingMarks && (scalar &- 0x309B < 2 || scalar &- 0xFF9E < 2)
+  }
+
+  /// What an entry that has composed with nothing is written as: U+309B for U+3099 that stood by itself.
+  private static func scalar(of entry: UInt32) -> UInt32 { (entry & 0x1F_FFFF) + (entry & spacing != 0 ? 2 : 0) }
+}
+
+// Scratch entries are `class << 24 | scalar`, with `spacing` between.
 extension NFKC {
   private func decompose(_ scalar: UInt32, into scratch: inout [UInt32]) {
     let index = Int(traits[scalar] & 0x3FFF)
     if index > 0 {
-      for part in decompositions[index] { scratch.append(UInt32(classes[part]) << 24 | part) }
+      let flag = isSpacing(scalar) ? Self.spacing : 0
+      for part in decompositions[index] { scratch.append(UInt32(classes[part]) << 24 | flag | part) }
     } else if scalar &- 0xAC00 < 11_172 {
       let s = scalar - 0xAC00
       scratch.append(0x1100 + s / 588)
@@ -160,9 +188,9 @@ extension NFKC {
       while i < scratch.count, scratch[i] >> 24 != 0 { i += 1 }
       guard i - start > 1 else { continue }
       let marks = scratch[start..<i].enumerated()
-        .map { UInt64($1 >> 24) << 56 | UInt64($0) << 24 | UInt64($1 & 0x1F_FFFF) }.sorted()
+        .map { UInt64($1 >> 24) << 56 | UInt64($0) << 24 | UInt64($1 & 0xFF_FFFF) }.sorted()
       for (k, mark) in marks.enumerated() {
-        scratch[start + k] = UInt32(mark >> 56) << 24 | UInt32(mark & 0x1F_FFFF)
+        scratch[start + k] = UInt32(mark >> 56) << 24 | UInt32(mark & 0xFF_FFFF)
       }
     }
   }

@@ -19,6 +19,16 @@ import Testing
     #expect(cleaned("バスとパスとハス").unicodeScalars.count == 8)
   }
 
+  @Test(arguments: [
+    ("愛゛の゛音である。", "愛゛の゛音である。"), ("あ゛と叫んだ。", "あ゛と叫んだ。"), ("か゛は゜ヒ゛ウ゛", "がぱビヴ"), ("ゝ゛ヽ゛", "ゞヾ"),
+    ("ｱﾞｯﾞﾝﾟ", "ア゛ッ゛ン゜"), ("ﾞは", "゛は"), ("愛ﾞ", "愛゛"), ("かﾞ", "が"), ("「゛」と゜", "「゛」と゜"), ("あ゛゛゛", "あ゛゛゛"),
+    ("セ\u{309A}", "セ\u{309A}"), ("あ\u{3099}", "あ\u{3099}"), ("゛゜", "゛゜"), ("が゛", "が゛"),
+    ("(´・ω・`)", "(´・ω・`)"), ("(￣ー￣)", "(￣ー￣)"), ("¨と¸と˘と‾", "¨と¸と˘と‾"), ("e\u{301}", "é"),
+  ])
+  func marksByThemselvesComposeOrStay(_ text: String, _ expected: String) {
+    #expect(cleaned(text).unicodeScalars.elementsEqual(expected.unicodeScalars))
+  }
+
   @Test func fullWidthLettersBecomeASCIIOnlyWithNFKC() {
     #expect(cleaned("Ｓｗｉｆｔ６") == "Swift6")
     #expect(cleaned("Ｓｗｉｆｔ６") { $0.normalizesNFKC = false } == "Ｓｗｉｆｔ６")
@@ -143,7 +153,8 @@ import Testing
   /// Texts of the pieces that the rules look for, in any order.
   static func randomText(_ random: inout some RandomNumberGenerator) -> String {
     let pieces = [
-      " ", "　", "\n", "\r\n", "\t", "\u{200B}", "\u{200D}", "\u{3099}", "か", "ハ", "ﾊ", "ﾟ", "（", "）", "(", ")", "「",
+      " ", "　", "\n", "\r\n", "\t", "\u{200B}", "\u{200D}", "\u{3099}", "゛", "ﾞ", "´", "か", "ハ", "ー", "＠", "ｗｗｗ", "：／／",
+      "TEL", "03-1234-", "5678", "ﾊ", "ﾟ", "（", "）", "(", ")", "「",
       "」", "、", "，",
       "．", "。", ",", ":", "http", "://", "https://", "www.", "a", "x.jp", "@", ".", "/", "0", "90", "-", "1234", "+81",
       "ホーム", "続きを読む", "|",

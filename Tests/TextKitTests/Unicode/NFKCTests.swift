@@ -1,26 +1,9 @@
-import CICU
 import Glibc
 import ShardKit
 import TestKit
 import Testing
 
 @testable import TextKit
-
-/// ICU's answer.
-private func icu(_ text: [UInt8]) -> [UInt8] {
-  var out: [UInt8] = []
-  withUnsafeMutablePointer(to: &out) { target in
-    text.withUnsafeBytes { bytes in
-      _ = pl_nfkc(bytes.bindMemory(to: CChar.self).baseAddress!, bytes.count, target) { context, bytes, count in
-        let out = context!.assumingMemoryBound(to: [UInt8].self)
-        bytes.withMemoryRebound(to: UInt8.self, capacity: count) {
-          out.pointee.append(contentsOf: UnsafeBufferPointer(start: $0, count: count))
-        }
-      }
-    }
-  }
-  return out
-}
 
 /// Characters that NFKC treats in special ways, and common Japanese.
 private let delicate: [UInt32] = {
@@ -63,26 +46,6 @@ let everyAssignedScalar: [UInt32] = (UInt32(1)..<0x11_0000).filter {
     #expect(NFKC.current.normalize(text) == Array("あ\u{FFFD}\u{FFFD}い".utf8))
   }
 
-  @Test func everyScalarAsICU() {
-    var different: [UInt32] = []
-    for value in everyAssignedScalar {
-      var text: [UInt8] = []
-      UTF8Scanning.append(value, to: &text)
-      if NFKC.current.normalize(text) != icu(text) { different.append(value) }
-    }
-    #expect(different == [], "ICU may be of another Unicode version than \(ScalarProperties.unicodeVersion)")
-  }
-
-  @Test func sequencesAsICU() {
-    var random = SystemRandomNumberGenerator()
-    for _ in 0..<5_000 {
-      let text = randomText(&random, delicate, 1...8)
-      #expect(
-        NFKC.current.normalize(text) == icu(text),
-        "\(String(decoding: text, as: UTF8.self).unicodeScalars.map(\.value))")
-    }
-  }
-
   /// Text cut before any character that joins nothing gives the same in parts as whole.
   @Test func partsBetweenBoundariesMakeTheWhole() {
     var random = SystemRandomNumberGenerator()
@@ -104,8 +67,48 @@ let everyAssignedScalar: [UInt32] = (UInt32(1)..<0x11_0000).filter {
 
   /// A hundred thousand marks on one letter take no quadratic time.
   @Test func pilesOfMarks() {
-    var text = Array("a".utf8)
-    for i in 0..<20_000 { UTF8Scanning.append(i % 2 == 0 ? 0x327 : 0x301, to: &text) }
-    #expect(NFKC.current.normalize(text) == icu(text))
+    var text = Array("a".utf8), ordered = Array("á".utf8)
+    for i in 0..<100_000 { UTF8Scanning.append(i % 2 == 0 ? 0x327 : 0x301, to: &text) }
+    for _ in 0..<50_000 { UTF8Scanning.append(0x327, to: &ordered) }
+    for _ in 1..<50_000 { UTF8Scanning.append(0x301, to: &ordered) }
+    // The first acute accent composes with the letter over the cedillas, which are of a lower class.
+    #expect(NFKC.current.normalize(text) == ordered)
+  }
+
+  @Test func marksByThemselvesStayForReaders() {
+    func form(_ text: String) -> String { String(decoding: NFKC.cleaning.normalize(Array(text.utf8)), as: UTF8.self) }
+    for text in ["゛", "´", "¨", "￣", "\u{1FC1}", "あ゛", "あ\u{3099}"] {
+      #expect(form(text).unicodeScalars.elementsEqual(text.unicodeScalars))
+    }
+    #expect(form("か゛").unicodeScalars.elementsEqual("が".unicodeScalars))
+    #expect(form("ﾞｱﾞ").unicodeScalars.elementsEqual("゛ア゛".unicodeScalars))
+  }
+}
+
+private let unicodeData = PeerScript("unicode_nfkc.py")
+
+/// Beside Python's unicodedata, whose Unicode may be older: characters that it does not know are left out.
+@Suite(.enabled(if: unicodeData.isUsable, "Python is not installed"))
+struct NFKCPeerTests {
+  private func compared(_ texts: [[UInt8]]) throws -> [[UInt8]] {
+    let file = try TextFile(texts)
+    let theirs = split(unicodeData.run(file.path))
+    try #require(theirs.count == texts.count)
+    return zip(texts, theirs).filter { $1 != Array("?".utf8) && NFKC.current.normalize($0) != $1 }.map(\.0)
+  }
+
+  @Test func everyScalarAsPython() throws {
+    let texts = everyAssignedScalar.map { value -> [UInt8] in
+      var text: [UInt8] = []
+      UTF8Scanning.append(value, to: &text)
+      return text
+    }
+    #expect(
+      try compared(texts) == [], "Python may be of another Unicode version than \(ScalarProperties.unicodeVersion)")
+  }
+
+  @Test func sequencesAsPython() throws {
+    var random = SplitMix(state: 3)
+    #expect(try compared((0..<20_000).map { _ in randomText(&random, delicate, 1...8) }) == [])
   }
 }

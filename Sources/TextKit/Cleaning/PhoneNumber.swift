@@ -1,0 +1,158 @@
+/// A Japanese telephone number in a text: 0 and nine or ten more digits in the groups that such numbers have, or +81.
+///
+/// Digits and what stands between them may be of either width. A number in three groups (03-1234-5678, 03(1234)5678,
+/// 090.1234.5678) may touch a word (TEL03-…); digits without groups may only where the word tells of a telephone.
+struct PhoneNumber {
+  /// From the opening bracket of (03)1234-5678 or the first digit on.
+  private(set) var range: Range<Int>
+  private(set) var digits = 0
+  private var groups: [Int] = []
+  /// The first digits, from the left; numbers have at most 13.
+  private var leading: [UInt8] = []
+  private var hasDashes = false, hasDots = false, hasSpaces = false
+  private var isInternational = false
+
+  /// The number that begins at a digit or a plus sign.
+  init?(in text: UnsafeBufferPointer<UInt8>, at start: Int) {
+    let first = PhoneUnit(text, start)
+    guard first.kind == .plus || first.kind == .digit && first.digit == 0,
+      PhoneUnit(text, start + first.width).kind == .digit, PhoneUnit.before(text, start).kind != .digit
+    else { return nil }
+    range = start..<start
+    isInternational = first.kind == .plus
+    var i = isInternational ? start + first.width : start
+    while groups.count < 5, let end = readGroup(text, i) {
+      i = end
+      range = start..<end
+      if isWhole, mayFollow(text, start), mayPrecede(text, end) {
+        takeBracket(text)
+        return
+      }
+      guard let next = readSeparators(text, end) else { return nil }
+      i = next
+    }
+    return nil
+  }
+
+  /// The end of the digits from `i` on; nil where there are none or too many.
+  private mutating func readGroup(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int? {
+    var end = i, count = 0
+    while case let unit = PhoneUnit(text, end), unit.kind == .digit {
+      guard digits < 13 else { return nil }
+      leading.append(unit.digit)
+      digits += 1
+      count += 1
+      end += unit.width
+    }
+    groups.append(count)
+    return count > 0 && (digits > 1 || isInternational) ? end : nil
+  }
+
+  /// One to three characters between groups; nil if there are others or no digit follows.
+  private mutating func readSeparators(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int? {
+    var i = start
+    for count in 0...3 {
+      let unit = PhoneUnit(text, i)
+      switch unit.kind {
+      case .digit: return count > 0 ? i : nil
+      case .dash, .longVowel, .opening, .closing: hasDashes = true
+      case .dot: hasDots = true
+      case .space: hasSpaces = true
+      default: return nil
+      }
+      i += unit.width
+    }
+    return nil
+  }
+
+  /// Takes the bracket before 03 in (03)1234-5678.
+  private mutating func takeBracket(_ text: UnsafeBufferPointer<UInt8>) {
+    let before = PhoneUnit.before(text, range.lowerBound)
+    guard before.kind == .opening else { return }
+    var i = range.lowerBound
+    while PhoneUnit(text, i).kind == .digit { i += PhoneUnit(text, i).width }
+    guard PhoneUnit(text, i).kind == .closing else { return }
+    range = range.lowerBound - before.width..<range.upperBound
+  }
+
+  // MARK: Shape
+
+  /// Whether the digits read so far are a number.
+  private var isWhole: Bool {
+    if isInternational { return leading.starts(with: [8, 1]) && 11...13 ~= digits && groups.last! >= 3 }
+    guard digits >= 10, leading[0] == 0, leading[1] != 0, digits == (isLong ? 11 : 10) else { return false }
+    let area = groups[0], last = groups.last!
+    switch groups.count {
+    case 1: return true
+    case 2: return 2...6 ~= area && last >= 4 && !hasDots
+    case 3: return 2...5 ~= area && groups[1] <= 4 && 3...4 ~= last && (!hasDots || !hasDashes && !hasSpaces)
+    case 4: return area == 4 && isService && last >= 2 && !hasDots
+    default: return false
+    }
+  }
+
+  /// Whether it has eleven digits: mobile and IP telephones, and 0800.
+  private var isLong: Bool { leading[2] == 0 && (leading[1] == 2 || leading[1] >= 5) }
+  /// 0120, 0570, 0800, 0990: numbers of services, grouped as one likes.
+  private var isService: Bool {
+    [[1, 2, 0], [5, 7, 0], [8, 0, 0], [9, 9, 0]].contains { leading[1..<4].elementsEqual($0) }
+  }
+
+  /// Whether the groups alone tell that it is a number.
+  private var isPlain: Bool { isInternational || groups.count >= 3 && (hasDashes || hasDots) }
+  private var hasOnlySpaces: Bool { groups.count > 1 && !hasDashes && !hasDots }
+
+  // MARK: Surroundings
+
+  private func mayFollow(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Bool {
+    let before = PhoneUnit.before(text, start)
+    let beyond = PhoneUnit.before(text, start - before.width)
+    switch before.kind {
+    case .digit, .plus, .underscore: return false
+    case .letter: return PhoneWord(text, endingAt: start).mayPrecede(isPlain: isPlain)
+    case .longVowel: return beyond.kind != .digit
+    case .dash, .dot:
+      if beyond.kind == .letter { return PhoneWord(text, endingAt: start - before.width).isOfPhones }
+      return isPlain && beyond.kind != .digit && beyond.kind != .underscore
+    case .slash:
+      return isPlain || beyond.kind == .letter && PhoneWord(text, endingAt: start - before.width).isOfPhones
+    case .equals: return isPlain
+    case .space: return !hasOnlySpaces || beyond.kind != .digit
+    case .opening, .closing, .other: return true
+    }
+  }
+
+  private func mayPrecede(_ text: UnsafeBufferPointer<UInt8>, _ end: Int) -> Bool {
+    let after = PhoneUnit(text, end)
+    let beyond = PhoneUnit(text, end + after.width)
+    switch after.kind {
+    case .digit, .underscore: return false
+    case .letter: return isPlain && beyond.kind == .letter
+    case .dash: return beyond.kind != .digit && beyond.kind != .letter
+    case .longVowel, .dot: return beyond.kind != .digit
+    case .space: return !hasOnlySpaces || beyond.kind != .digit
+    default: return true
+    }
+  }
+}
+
+/// The ASCII letters before a number.
+private struct PhoneWord {
+  private let letters: String
+  private let isInName: Bool
+
+  init(_ text: UnsafeBufferPointer<UInt8>, endingAt end: Int) {
+    var start = end
+    while start > 0, end - start < 12, text[start - 1].isASCIILetter { start -= 1 }
+    letters = String(decoding: text[start..<end].map { $0 | 0x20 }, as: UTF8.self)
+    isInName = ![.space, .other, .slash, .dot, .opening, .closing].contains(PhoneUnit.before(text, start).kind)
+  }
+
+  private static let words: Set = [
+    "tel", "fax", "telfax", "phone", "telephone", "mobile", "cell", "call", "dial", "free", "freedial", "t", "f", "p",
+    "m",
+  ]
+  var isOfPhones: Bool { Self.words.contains(letters) && (!isInName || letters.utf8.count > 2) }
+
+  func mayPrecede(isPlain: Bool) -> Bool { isOfPhones || isPlain && !isInName && letters.utf8.count > 1 }
+}
