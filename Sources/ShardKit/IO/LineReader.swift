@@ -1,14 +1,15 @@
 import CSimdJSON
 import Glibc
 
-/// Lines of a stream, without their line ends (`\n` or `\r\n`); a missing final line end is fine, and a byte order mark
-/// at the start is passed over.
+/// Lines of a stream, without their line ends (`\n` or `\r\n`, and a lone `\r` where asked for); a missing final line end
+/// is fine, and a byte order mark at the start is passed over.
 ///
 /// A line is a slice of the reader's own buffer and lives until the next call. `PL_JSON_PADDING` bytes behind it are
 /// readable, as simdjson asks for.
 public final class LineReader {
   public let source: any ByteSource
   public let maximumLineBytes: Int
+  private let ends: LineEnds
   /// The number of the line returned last, from 1.
   public private(set) var number = 0
   /// Bytes consumed so far, line ends included.
@@ -18,8 +19,9 @@ public final class LineReader {
   private var end = 0
   private var ended = false
 
-  public init(_ source: any ByteSource, maximumLineBytes: Int = 256 << 20) {
+  public init(_ source: any ByteSource, maximumLineBytes: Int = 256 << 20, ends: LineEnds = .feed) {
     self.source = source
+    self.ends = ends
     self.maximumLineBytes = maximumLineBytes
     buffer = .allocate(byteCount: 1 << 20, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0)
@@ -30,11 +32,9 @@ public final class LineReader {
   public func next() throws(ShardError) -> UnsafeRawBufferPointer? {
     var searched = start
     while true {
-      if let hit = memchr(buffer.baseAddress! + searched, 10, end - searched) {
-        let newline = UnsafeRawPointer(hit) - UnsafeRawPointer(buffer.baseAddress!)
-        return try line(upTo: newline, next: newline + 1)
-      }
-      searched = end
+      if let found = lineEnd(from: searched) { return try line(upTo: found.end, next: found.next) }
+      // A CR at the end may be the half of a CR LF.
+      searched = ends == .any && end > searched && buffer[end - 1] == 13 ? end - 1 : end
       if ended {
         guard start < end else { return nil }
         return try line(upTo: end, next: end)
@@ -48,6 +48,23 @@ public final class LineReader {
     }
   }
 
+  /// The first line end in the buffer, and where the next line begins.
+  private func lineEnd(from searched: Int) -> (end: Int, next: Int)? {
+    let bytes = UnsafeRawPointer(buffer.baseAddress!)
+    if ends == .feed {
+      return memchr(bytes + searched, 10, end - searched).map { hit in
+        let newline = UnsafeRawPointer(hit) - bytes
+        return (newline, newline + 1)
+      }
+    }
+    for i in searched..<end where buffer[i] == 10 || buffer[i] == 13 {
+      if buffer[i] == 10 { return (i, i + 1) }
+      if i + 1 < end { return (i, buffer[i + 1] == 10 ? i + 2 : i + 1) }
+      return ended ? (i, i + 1) : nil
+    }
+    return nil
+  }
+
   private func line(upTo newline: Int, next: Int) throws(ShardError) -> UnsafeRawBufferPointer {
     guard newline - start <= maximumLineBytes else { throw tooLong() }
     var first = start
@@ -57,7 +74,7 @@ public final class LineReader {
     number += 1
     position += Int64(next - start)
     start = next
-    let stop = newline > first && buffer[newline - 1] == 13 ? newline - 1 : newline
+    let stop = ends == .feed && newline > first && buffer[newline - 1] == 13 ? newline - 1 : newline
     return UnsafeRawBufferPointer(rebasing: buffer[first..<stop])
   }
 

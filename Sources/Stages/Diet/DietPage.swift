@@ -102,9 +102,10 @@ final class DietPage {
     try body(document, "")
   }
 
-  /// `\r\n` becomes `\n`; space at the end goes.
+  /// `\r\n` and `\r` become `\n`; space at the end goes.
   private static func text(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-    var text = bytes.filter { $0 != 13 }
+    var text = Array(bytes)
+    LineEnds.unify(&text)
     while let last = text.last, last <= 32 { text.removeLast() }
     return text
   }

@@ -23,7 +23,7 @@ enum DownloadList {
     }
     for url in urls.prefix(maximumLines) { try add(url, "urls") }
     for list in lists {
-      let reader = LineReader(try openSource(list.path), maximumLineBytes: maximumLineBytes)
+      let reader = LineReader(try openSource(list.path), maximumLineBytes: maximumLineBytes, ends: .any)
       while lines.count < maximumLines, let line = try reader.next() {
         let text = content(line)
         if !text.isEmpty { try add(text, "\(list.path), line \(reader.number)") }

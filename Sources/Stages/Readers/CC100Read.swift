@@ -3,7 +3,7 @@ import ShardKit
 
 /// Reads CC-100: documents parted by an empty line, one paragraph a line.
 ///
-/// An .xz file is one task; a plain file is split into byte ranges at the borders of documents.
+/// LF, CR LF and CR end lines. A file that is no text, or an HTML page, is dropped as `not-text`. An .xz file is one task; a plain file is split into byte ranges at the borders of documents.
 /// Format: https://data.statmt.org/cc-100/
 public struct CC100Read: Stage {
   public struct Options: StageOptions {
@@ -26,7 +26,7 @@ public struct CC100Read: Stage {
   }
 
   public static let name = "cc100.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads CC-100 files, documents parted by an empty line."
   static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")

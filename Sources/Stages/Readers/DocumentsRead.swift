@@ -102,8 +102,11 @@ private final class DocumentFileReading {
       try read(line, number: reader.number)
     }
     guard Double(malformed) > options.maximumMalformedFraction * Double(lines) else { return }
+    let name = try FileLook(file.path).name
     throw StageError(
-      .input, file.path, "\(malformed) of its \(lines) lines are no documents; the first: \(firstProblem)",
+      .input, file.path,
+      "\(malformed) of its \(lines) lines are no documents; the first: \(firstProblem)"
+        + (name.map { "; it is \($0)" } ?? ""),
       hint: "Check the file and the field names, or raise \"maximumMalformedFraction\".")
   }
 

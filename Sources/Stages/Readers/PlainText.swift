@@ -13,6 +13,8 @@ struct PlainTextReading {
   let idPrefix: String
   let source: String
   let maximumDocumentBytes: Int
+  /// Whether HTML is read as it stands, with a warning.
+  var takesMarkup = false
   let workspace: Workspace
   let output: DocumentOutput
 
@@ -50,13 +52,35 @@ struct PlainTextReading {
 
   func run() throws {
     let range = workspace.task.note.split(separator: " ").compactMap { Int64($0) }
+    let start = range.first ?? 0, end = range.last ?? .max
     for file in workspace.task.files {
+      if let name = try unexpected(file) {
+        if start == 0 { try drop(file, name) }
+        continue
+      }
       switch unit {
       case .file: try readWhole(file)
-      case .block: try readBlocks(file, from: range.first ?? 0, to: range.last ?? .max)
-      case .line: try readLines(file, from: range.first ?? 0, to: range.last ?? .max)
+      case .block: try readBlocks(file, from: start, to: end)
+      case .line: try readLines(file, from: start, to: end)
       }
     }
+  }
+
+  /// What a file is that is not what it was taken for.
+  private func unexpected(_ file: ArtifactFile) throws -> String? {
+    let look = try FileLook(file.path)
+    if look == .html, takesMarkup {
+      workspace.warn("markup", "\(file.name) is an HTML page; its markup becomes text")
+      return nil
+    }
+    return look.name
+  }
+
+  /// The file is one record that is dropped, so that the others of a folder are read.
+  private func drop(_ file: ArtifactFile, _ name: String) throws {
+    workspace.countInput(bytes: Int(file.bytes))
+    try workspace.drop(
+      id: Array("\(idPrefix):\(file.name)".utf8), bytes: Int(file.bytes), reason: "not-text", detail: "it is \(name)")
   }
 
   private func readWhole(_ file: ArtifactFile) throws {
@@ -71,7 +95,7 @@ struct PlainTextReading {
       if bytes <= maximumDocumentBytes { text.append(contentsOf: block[..<count]) }
     }
     if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
-    text.removeAll { $0 == 13 }
+    LineEnds.unify(&text)
     while text.last == 10 { text.removeLast() }
     try write(text, bytes: bytes, id: file.name)
   }
@@ -136,7 +160,7 @@ struct PlainTextReading {
   }
 }
 
-/// Lines of a file, or of a plain file from the first line that begins at or behind an offset.
+/// Lines of a file, or of a plain file from the first line that begins at or behind an offset. LF, CR LF and CR end them.
 final class LinesOfRange {
   struct Line {
     let bytes: UnsafeRawBufferPointer
@@ -152,12 +176,12 @@ final class LinesOfRange {
 
   init(_ path: String, from start: Int64) throws {
     guard start > 0 else {
-      lines = LineReader(try openSource(path))
+      lines = LineReader(try openSource(path), ends: .any)
       return
     }
     // The line before the range begins shows whether it is empty; the one that the range cuts is not its own.
     let before = try Self.startOfLine(path, containing: start - 1)
-    lines = LineReader(try FileSource(path, offset: before))
+    lines = LineReader(try FileSource(path, offset: before), ends: .any)
     base = before
     if let line = try next() { beginsAfterBlankLine = line.isBlank }
   }
@@ -169,13 +193,16 @@ final class LinesOfRange {
     return Line(bytes: isMarked ? UnsafeRawBufferPointer(rebasing: line[3...]) : line, offset: offset)
   }
 
-  /// Looks back in growing steps for the line end before `offset`.
+  /// Looks back in growing steps for the line end before the byte at `offset`. A CR LF is one.
   private static func startOfLine(_ path: String, containing offset: Int64) throws -> Int64 {
     var step: Int64 = 1 << 12
     while true {
       let start = max(0, offset - step)
-      let bytes = try FileSource(path, offset: start, length: offset - start).readAll()
-      if let feed = bytes.lastIndex(of: 10) { return start + Int64(feed) + 1 }
+      let bytes = try FileSource(path, offset: start, length: offset + 1 - start).readAll()
+      let end = bytes.indices.dropLast().last { i in
+        bytes[i] == 10 || bytes[i] == 13 && bytes[i + 1] != 10
+      }
+      if let end { return start + Int64(end) + 1 }
       if start == 0 { return 0 }
       step *= 4
     }

@@ -1,7 +1,8 @@
 import PipelineKit
 import ShardKit
 
-/// Reads plain text files in UTF-8: one document a file, a block of lines or a line.
+/// Reads plain text files in UTF-8: one document a file, a block of lines or a line. LF, CR LF and CR end lines. A file
+/// that is no text (an archive, a PDF file, UTF-16, …) is dropped as `not-text`.
 public struct TextRead: Stage {
   public struct Options: StageOptions {
     public var files = InputFiles()
@@ -28,7 +29,7 @@ public struct TextRead: Stage {
   public enum Unit: String, CaseIterable, OptionChoice { case file, block, line }
 
   public static let name = "text.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads plain text files: one document a file, a block or a line."
   static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
@@ -54,7 +55,7 @@ public struct TextRead: Stage {
       }
     try PlainTextReading(
       unit: unit, idPrefix: options.source, source: options.source,
-      maximumDocumentBytes: options.maximumDocumentBytes.bytes, workspace: workspace,
+      maximumDocumentBytes: options.maximumDocumentBytes.bytes, takesMarkup: true, workspace: workspace,
       output: workspace.documents(to: Self.documents)
     ).run()
   }

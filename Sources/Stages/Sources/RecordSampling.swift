@@ -33,13 +33,17 @@ struct RecordSampling {
     let lines = LineReader(try openSource(file.path))
     let output = try workspace.documents(to: LLMJPSample.documents)
     var record = LLMJPRecord(idKey: options.idKey, copied: options.copyColumns)
+    var firstProblem: String?
+    var records = 0
     while let line = try lines.next() {
       if lines.number & 63 == 0 { try workspace.control.check() }
       let problem = record.read(line, file: file.name, number: lines.number - 1 + options.firstLine)
       let bytes = record.document.text.count
       workspace.countInput(bytes: bytes)
       let row = rows.row(line: lines.number - 1, id: record.document.id)
+      records += problem == nil ? 1 : 0
       if let problem {
+        firstProblem = firstProblem ?? problem
         try workspace.drop(id: record.document.id, bytes: bytes, reason: "malformed-record", detail: problem)
       } else if let row {
         try sample(&record, row, output)
@@ -47,8 +51,16 @@ struct RecordSampling {
         try workspace.drop(id: record.document.id, bytes: bytes, reason: "no-quality-row")
       }
     }
+    if records == 0, let firstProblem { throw try noRecords(lines.number, firstProblem) }
     workspace.warn(
       "row-without-record", times: rows.unvisited, "\(file.name) has \(lines.number) lines, the table more for it")
+  }
+
+  private func noRecords(_ lines: Int, _ problem: String) throws -> StageError {
+    let name = try FileLook(file.path).name.map { "; it is \($0)" } ?? ""
+    return StageError(
+      .input, file.path, "none of its \(lines) lines is a record; the first: \(problem)\(name)",
+      hint: "Fetch the file again, or leave it out of \"records\".")
   }
 
   private func sample(_ record: inout LLMJPRecord, _ row: RankedRow, _ output: DocumentOutput) throws {

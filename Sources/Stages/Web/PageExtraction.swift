@@ -65,7 +65,7 @@ struct PageExtraction: Sendable {
   /// Text that is plain already.
   func plain(_ page: DecodedPage) -> Text {
     var text = page.text
-    text.removeAll { $0 == 13 }
+    LineEnds.unify(&text)
     if let end = text.lastIndex(where: { $0 > 32 }) { text.removeSubrange((end + 1)...) } else { text = [] }
     let first = text.firstIndex { $0 != 10 } ?? 0
     if first > 0 { text.removeSubrange(..<first) }

@@ -17,8 +17,10 @@ private final class Drip: ByteSource {
   }
 }
 
-private func lines(of text: [UInt8], step: Int = .max, maximum: Int = 256 << 20) throws -> [[UInt8]] {
-  let reader = LineReader(Drip(text, step: step), maximumLineBytes: maximum)
+private func lines(
+  of text: [UInt8], step: Int = .max, maximum: Int = 256 << 20, ends: LineEnds = .feed
+) throws -> [[UInt8]] {
+  let reader = LineReader(Drip(text, step: step), maximumLineBytes: maximum, ends: ends)
   var out: [[UInt8]] = []
   while let line = try reader.next() { out.append(Array(line)) }
   #expect(reader.number == out.count)
@@ -31,6 +33,25 @@ private func lines(_ text: String, step: Int = .max) throws -> [String] {
 }
 
 @Suite struct LineReaderTests {
+  @Test(arguments: [1, 2, 3, Int.max])
+  func carriageReturnsEndLinesWhereAskedFor(step: Int) throws {
+    func any(_ text: String) throws -> [String] {
+      try lines(of: Array(text.utf8), step: step, ends: .any).map { String(decoding: $0, as: UTF8.self) }
+    }
+    #expect(try any("a\rb\r\nc\nd") == ["a", "b", "c", "d"])
+    #expect(try any("a\r\r\n\r") == ["a", "", ""])
+    #expect(try any("\r") == [""] && any("\r\n") == [""] && any("") == [])
+    #expect(try any("\u{FEFF}a\rb\r") == ["a", "b"])
+    #expect(try any(String(repeating: "x\r", count: 3000)).count == 3000)
+  }
+
+  @Test(arguments: [("", ""), ("a", "a"), ("\r", "\n"), ("a\r\nb\rc\n\r", "a\nb\nc\n\n"), ("\r\r\n", "\n\n")])
+  func lineEndsAreUnified(_ text: String, _ expected: String) {
+    var bytes = Array(text.utf8)
+    LineEnds.unify(&bytes)
+    #expect(bytes == Array(expected.utf8))
+  }
+
   @Test(arguments: [1, 2, 3, Int.max])
   func splitsLines(step: Int) throws {
     #expect(try lines("", step: step) == [])

@@ -71,6 +71,69 @@ import Testing
     #expect(try run.drops() == [.init(id: "cc100:a.txt:0", reason: "too-large", value: 500, threshold: 99)])
   }
 
+  /// Carriage returns end lines wherever ranges begin.
+  @Test(arguments: [1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 13, 17, 100_000], ["\r", "\r\n", "\n"])
+  func linesOfAnySystemInRangesOfAnySize(rangeBytes: Int, end: String) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let text = "甲\(end)乙\(end)\(end)丙\(end)\(end)\(end)丁 \(end)戊"
+    try FileSystem.write(Array(text.utf8), to: folder + "/a.txt")
+    func read(_ unit: String) throws -> [String] {
+      let options: JSONValue = [
+        "files": .string(folder + "/a.txt"), "rangeBytes": .integer(rangeBytes), "document": .string(unit),
+      ]
+      return try StageHarness(TextRead.self, options: options).run().documents().map(\.textString)
+    }
+    #expect(try read("block") == ["甲\n乙", "丙", "丁 \n戊"])
+    #expect(try read("line") == ["甲", "乙", "丙", "丁 ", "戊"])
+    #expect(try read("file") == ["甲\n乙\n\n丙\n\n\n丁 \n戊"])
+  }
+
+  @Test func otherLineEndsStayInTheText() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("一\u{85}二\u{2028}三\u{2029}四\u{B}五\u{C}六\r\r\n七\r".utf8), to: folder + "/a.txt")
+    #expect(
+      try texts(TextRead.self, ["files": .string(folder)]) == [
+        "text:a.txt 一\u{85}二\u{2028}三\u{2029}四\u{B}五\u{C}六\n\n七"
+      ])
+  }
+
+  /// Files that are not what they are taken for are dropped by name; text compressed under another name is read.
+  @Test func filesThatAreNoTextAreNamed() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let files: [(String, [UInt8])] = [
+      ("a.txt", Array("本文".utf8)), ("b.txt", Array("PK\u{3}\u{4}rest".utf8)), ("c.txt", [0xFF, 0xFE, 0x42, 0x30]),
+      ("d.txt", [65, 0, 66]), ("e.txt", Array("%PDF-1.4\n".utf8)),
+      ("f.txt", [UInt8](repeating: 97, count: 257) + Array("ustar".utf8)),
+    ]
+    for (name, bytes) in files { try FileSystem.write(bytes, to: "\(folder)/\(name)") }
+    for unit in ["file", "block", "line"] {
+      let run = try StageHarness(TextRead.self, options: ["files": .string(folder), "document": .string(unit)]).run()
+      #expect(try run.documents().map(\.textString) == ["本文"])
+      #expect(try run.drops().map(\.reason) == Array(repeating: "not-text", count: 5))
+      #expect(
+        try run.drops().compactMap(\.detail) == [
+          "it is a zip archive", "it is UTF-16 text", "it is a binary file", "it is a PDF file", "it is a tar archive",
+        ])
+      #expect(run.ledger.imbalance == 0)
+    }
+  }
+
+  @Test func anErrorPageIsNoCorpus() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("\n<!DOCTYPE HTML><p>Not found</p>\n".utf8), to: folder + "/ja.txt")
+    let corpus = try StageHarness(CC100Read.self, options: ["files": .string(folder), "rangeBytes": 10]).run()
+    #expect(try corpus.drops().map(\.detail) == ["it is an HTML page"] && corpus.documents().isEmpty)
+    let text = try StageHarness(TextRead.self, options: ["files": .string(folder)]).run()
+    #expect(try text.documents().count == 1)
+    #expect(throws: (any Error).self) {
+      try StageHarness(DocumentsRead.self, options: ["files": .string(folder)]).run()
+    }
+  }
+
   @Test func aTruncatedArchiveIsAnError() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
