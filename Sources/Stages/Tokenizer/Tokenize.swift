@@ -38,7 +38,7 @@ public struct Tokenize: Stage {
   public enum Packing: String, CaseIterable, OptionChoice { case none, concatenate, bestfit }
 
   public static let name = "tokenize"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Turns documents into MDS shards of token ids, packed or one a sample."
   static let documents = Input<Documents>("documents", "The documents to tokenize.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
@@ -79,9 +79,10 @@ public struct Tokenize: Stage {
       return [TaskPlan(key: "index", files: context.files(Self.entries) + context.files(Self.sealed))]
     }
     let tokenizer = try TokenizerInput.files(context)
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
     return TaskPlan.grouped(
       context.files(Self.documents), bytes: 128 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
-    ).map { $0.reading(first: tokenizer) }
+    ).map { $0.reading(first: tokenizer, note: words) }
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -23,7 +23,7 @@ public struct TokenizerEvaluate: Stage {
   public enum Unit: String, CaseIterable, OptionChoice { case token, word }
 
   public static let name = "tokenizer.evaluate"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary =
     "Measures a tokenizer's rate of unknown words and its lengths; too many unknown fail the run."
   static let documents = Input<Documents>("documents", "Texts, best such as the vocabulary was not learnt from.")
@@ -40,7 +40,10 @@ public struct TokenizerEvaluate: Stage {
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     guard phase == "measure" else { return [TaskPlan(key: "metrics", files: context.files(Self.parts))] }
     let tokenizer = try TokenizerInput.files(context)
-    return TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20).map { $0.reading(first: tokenizer) }
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
+    return TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20).map {
+      $0.reading(first: tokenizer, note: words)
+    }
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -15,6 +15,11 @@ enum TokenizerInput {
     return files
   }
 
+  /// For a task's note, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
+  static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> String {
+    try WordReader.identity(WordPieceTokenizer(path: files[0].path).words, dictionary: dictionary)
+  }
+
   static func load(_ workspace: Workspace) throws -> WordPieceTokenizer {
     try WordPieceTokenizer(path: file(workspace).path)
   }
@@ -31,9 +36,10 @@ enum TokenizerInput {
 
 extension TaskPlan {
   /// The same task, reading `files` before its own.
-  func reading(first files: [ArtifactFile]) -> TaskPlan {
+  func reading(first files: [ArtifactFile], note: String = "") -> TaskPlan {
     var copy = self
     copy.files = files + copy.files
+    copy.note += note
     return copy
   }
 }

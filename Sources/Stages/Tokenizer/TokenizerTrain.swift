@@ -56,7 +56,7 @@ public struct TokenizerTrain: Stage {
   }
 
   public static let name = "tokenizer.train"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary =
     "Learns a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
   static let documents = Input<Documents>("documents", "The texts to learn from.")
@@ -83,10 +83,12 @@ public struct TokenizerTrain: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     if phase == "count" {
+      let words = try WordReader.identity(options.preTokenizer.words, dictionary: options.mecabDictionary)
       return TaskPlan.grouped(
-        context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.countingMemory.bytes * 3 / 2)
+        context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.countingMemory.bytes * 3 / 2
+      ).map { $0.reading(first: [], note: words) }
     }
     return [
       TaskPlan(

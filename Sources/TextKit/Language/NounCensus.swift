@@ -9,7 +9,7 @@ public final class NounCensus {
   private static let pieceBytes = 1 << 16
 
   public static func dictionaryIdentity(_ dictionary: String?) throws(TokenizerError) -> String {
-    try MeCab(dictionary: dictionary, output: .partsOfSpeech).dictionaryIdentity
+    try MeCab(dictionary: dictionary, output: .partsOfSpeech).dictionaryIdentity()
   }
 
   /// - Parameter dictionary: a dictionary's folder; nil for the system's own choice.

@@ -1,8 +1,10 @@
 import Glibc
+import ShardKit
 
 /// MeCab as a word splitter, loaded when asked for: the library is no dependency of the build.
 ///
-/// One thread at a time. Words are MeCab's surfaces, as in transformers' `BertJapaneseTokenizer`.
+/// One thread at a time. Words are MeCab's surfaces, cut at white space of every kind, as in transformers'
+/// `BertJapaneseTokenizer`; so is white space that MeCab takes for a part of a word (CR, FF, U+2028, …).
 public final class MeCab {
   public enum Output: Sendable {
     /// Each word as it stands.
@@ -22,6 +24,7 @@ public final class MeCab {
   private typealias Parse = @convention(c) (OpaquePointer, UnsafePointer<UInt8>, Int) -> UnsafePointer<UInt8>?
   private typealias Message = @convention(c) (OpaquePointer?) -> UnsafePointer<CChar>?
   private typealias Info = @convention(c) (OpaquePointer) -> UnsafeRawPointer?
+  private typealias Version = @convention(c) () -> UnsafePointer<CChar>?
   private typealias Destroy = @convention(c) (OpaquePointer) -> Void
 
   private let tagger: OpaquePointer
@@ -31,8 +34,8 @@ public final class MeCab {
 
   public static let remedy = "Install it with: apt-get install libmecab2 mecab-ipadic-utf8"
 
-  /// The dictionary's character set, words and contexts, as far as its header says: another one gives other words.
-  public let dictionaryIdentity: String
+  private let information: UnsafeRawPointer?
+  private let version: String
 
   /// - Parameter dictionary: a dictionary's folder; nil for the system's own choice.
   public init(dictionary: String? = nil, output: Output = .words) throws(TokenizerError) {
@@ -41,7 +44,7 @@ public final class MeCab {
     }
     guard let new = dlsym(library, "mecab_new"), let parse = dlsym(library, "mecab_sparse_tostr2"),
       let message = dlsym(library, "mecab_strerror"), let destroy = dlsym(library, "mecab_destroy"),
-      let info = dlsym(library, "mecab_dictionary_info")
+      let info = dlsym(library, "mecab_dictionary_info"), let version = dlsym(library, "mecab_version")
     else { throw TokenizerError("libmecab.so.2 lacks functions of MeCab's C interface", hint: Self.remedy) }
     self.parse = unsafeBitCast(parse, to: Parse.self)
     self.message = unsafeBitCast(message, to: Message.self)
@@ -54,7 +57,8 @@ public final class MeCab {
       throw TokenizerError("MeCab cannot start: \(Self.line(reason))", hint: Self.remedy)
     }
     self.tagger = tagger
-    dictionaryIdentity = Self.identity(unsafeBitCast(info, to: Info.self)(tagger))
+    information = unsafeBitCast(info, to: Info.self)(tagger)
+    self.version = unsafeBitCast(version, to: Version.self)().map { String(cString: $0) } ?? ""
   }
 
   deinit { destroy(tagger) }
@@ -63,33 +67,78 @@ public final class MeCab {
     text.split(whereSeparator: \.isNewline).joined(separator: " ")
   }
 
-  /// Fields of `mecab_dictionary_info_t`: file name, character set, then 32-bit numbers: words, kind, left and right
-  /// contexts; then the version in 16 bits.
-  private static func identity(_ info: UnsafeRawPointer?) -> String {
-    guard let info else { return "" }
-    let name = info.load(fromByteOffset: 8, as: UnsafePointer<CChar>?.self)
-    let numbers = stride(from: 16, to: 32, by: 4).map { String(info.load(fromByteOffset: $0, as: UInt32.self)) }
-    return ([name.map { String(cString: $0) } ?? ""] + numbers).joined(separator: "-")
+  // MARK: Identity
+
+  /// MeCab's version and a hash of its dictionary's files: what the words depend on besides the text. Reads the files.
+  public func dictionaryIdentity() throws(TokenizerError) -> String {
+    var identity = "mecab-\(version)"
+    var information = information
+    while let info = information {
+      // Fields of `mecab_dictionary_info_t`: the path first, the next dictionary at byte 40.
+      if let path = info.load(as: UnsafePointer<CChar>?.self) { identity += try Self.identity(String(cString: path)) }
+      information = info.load(fromByteOffset: 40, as: UnsafeRawPointer?.self)
+    }
+    return identity
   }
 
-  /// Calls `body` with the bytes of each word of a normalised text, or of its part of speech.
+  /// Of a compiled dictionary, and of the tables beside it that a system's dictionary has.
+  private static func identity(_ path: String) throws(TokenizerError) -> String {
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    let beside = path.hasSuffix("/sys.dic") ? ["matrix.bin", "char.bin", "unk.dic", "dicrc"].map { folder + $0 } : []
+    var hashes: [UInt64] = []
+    for file in [path] + beside where access(file, F_OK) == 0 {
+      do throws(ShardError) {
+        let mapped = try MappedFile(file)
+        hashes.append(recordHash(mapped.bytes))
+        withExtendedLifetime(mapped) {}
+      } catch {
+        throw TokenizerError("MeCab's dictionary cannot be read: \(error.message)", hint: Self.remedy)
+      }
+    }
+    return hashes.map { "-" + String($0, radix: 16) }.joined()
+  }
+
+  // MARK: Words
+
+  /// MeCab takes some 230 bytes of memory for each byte of a text; of a longer one it gets pieces, cut at line ends.
+  static let pieceBytes = 1 << 19
+
+  /// Calls `body` with the bytes of each word of a normalised text, or of its part of speech. A NUL parts words.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) throws(TokenizerError) {
+    var start = 0
+    while start < text.count {
+      let end = Self.pieceEnd(text, from: start)
+      try forEachWord(ofPiece: UnsafeBufferPointer(rebasing: text[start..<end]), body)
+      start = end < text.count && text[end] == 0 ? end + 1 : end
+    }
+  }
+
+  /// At a NUL; else behind the last line end, or the last 。, or at a character, within `pieceBytes`.
+  private static func pieceEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+    let limit = min(text.count, start + pieceBytes)
+    if let nul = memchr(text.baseAddress! + start, 0, limit - start) {
+      return UnsafeRawPointer(text.baseAddress!).distance(to: nul)
+    }
+    guard limit < text.count else { return limit }
+    if let feed = text[start..<limit].lastIndex(of: 0x0A) { return feed + 1 }
+    let stop = (start..<limit - 2).last { text[$0] == 0xE3 && text[$0 + 1] == 0x80 && text[$0 + 2] == 0x82 }
+    if let stop { return stop + 3 }
+    var end = limit
+    while end > limit - 4, text[end] & 0xC0 == 0x80 { end -= 1 }
+    return end
+  }
+
+  private func forEachWord(
+    ofPiece text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     guard let bytes = text.baseAddress, text.count > 0 else { return }
     guard let result = parse(tagger, bytes, text.count) else {
       let reason = message(tagger).map { String(cString: $0) } ?? "no reason given"
       throw TokenizerError("MeCab cannot read a text of \(text.count) bytes: \(Self.line(reason))")
     }
-    var start = 0, i = 0
-    while true {
-      let byte = result[i]
-      if byte == 0x20 || byte == 0x0A || byte == 0 {
-        if i > start { body(UnsafeBufferPointer(start: result + start, count: i - start)) }
-        if byte == 0 { return }
-        start = i + 1
-      }
-      i += 1
-    }
+    let length = result.withMemoryRebound(to: CChar.self, capacity: 1) { strlen($0) }
+    WhiteSpace.forEachWord(UnsafeBufferPointer(start: result, count: length), body)
   }
 }

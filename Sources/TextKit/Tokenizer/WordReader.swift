@@ -10,6 +10,13 @@ public final class WordReader {
     normalization = Self.normalization(words)
   }
 
+  /// What the words depend on besides the text and this program; empty without MeCab.
+  public static func identity(
+    _ words: WordPieceTokenizer.Words, dictionary: String? = nil
+  ) throws(TokenizerError) -> String {
+    words == .mecab ? try MeCab(dictionary: dictionary).dictionaryIdentity() : ""
+  }
+
   /// transformers' MeCab tokenizer normalises by its Python's Unicode, Hugging Face's tokenizers by their own.
   static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
 
