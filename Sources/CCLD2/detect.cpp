@@ -6,6 +6,8 @@
 
 #include <cld2/public/compact_lang_det.h>
 
+extern "C" const char *pl_language_detector_version(void) { return CLD2::DetectLanguageVersion(); }
+
 extern "C" pl_languages pl_detect_languages(const char *utf8, size_t length) {
   CLD2::Language languages[3] = {CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE, CLD2::UNKNOWN_LANGUAGE};
   int percents[3] = {0, 0, 0};

@@ -13,6 +13,9 @@ typedef struct {
   int reliable;      // CLD2's own judgement
 } pl_languages;
 
+/// The version of CLD2 and of its tables.
+const char *_Nonnull pl_language_detector_version(void);
+
 /// The languages of valid UTF-8 plain text; at most the first 2 GiB − 1 are looked at.
 /// Thread-safe: CLD2's tables are constant, and its working memory is the call's own.
 pl_languages pl_detect_languages(const char *_Nonnull utf8, size_t length);

@@ -51,7 +51,11 @@ public struct FilterLanguage: Stage {
   }
 
   public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
-    TaskPlan.perFile(context.files(Self.documents))
+    TaskPlan.perFile(context.files(Self.documents)).map { plan in
+      var plan = plan
+      plan.note = "CLD2 \(LanguageGuess.detectorVersion)"
+      return plan
+    }
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -11,7 +11,7 @@ import TextKit
 /// need a model.
 public struct FilterQuality: Stage {
   public static let name = "filter.quality"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Drops documents of poor text, by thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
   static let documents = Input<Documents>("documents", "The documents to judge.")
@@ -31,11 +31,12 @@ public struct FilterQuality: Stage {
     let ng = try context.files(options.ngWords)
     let ads = try context.files(options.adPhrases)
     let forum = try context.files(options.forumPhrases)
+    let lz4 = options.needsLZ4 ? " LZ4-\(CompressionRatio.lz4Version)" : ""
     let dictionary = options.needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : ""
     return context.files(Self.documents).enumerated().map { i, file in
       TaskPlan(
         key: TaskPlan.padded(i), files: [file] + ng + ads + forum,
-        note: "\(ng.count) \(ads.count) \(forum.count) \(dictionary)",
+        note: "\(ng.count) \(ads.count) \(forum.count) \(dictionary)\(lz4)",
         memoryBytes: 96 << 20)
     }
   }

@@ -5,6 +5,8 @@ extension FilterQuality {
   public struct Options: StageOptions {
     var preset = QualityPreset.swallow
     var mode = Mode.drop
+    var sources: [String] = []
+    var pieceBytes = ByteCount(0)
     var duplicateGrams = GramCount.distinct
     var topLevelDomains: [String]?
     var urlField = "url"
@@ -25,11 +27,22 @@ extension FilterQuality {
       [
         OptionField(
           "preset", \.preset,
-          "Where thresholds that are not given come from. A threshold that is given wins; null is off."),
+          "Where thresholds that are not given come from. A threshold that is given wins; null is off. All are for web pages: "
+            + "books, minutes and poems fail them for their length or style (see 'sources'). hojichar is 20 to 30 times slower "
+            + "than the others, for MeCab."),
         OptionField(
           "mode", \.mode,
           "drop: drop documents at the first threshold they miss. score: drop none, and write every measure and the "
             + "thresholds missed to 'metadata.quality'."),
+        OptionField(
+          "sources", \.sources,
+          "Only documents of these sources are judged, all others pass: gates for the web leave books alone. []: all."),
+        OptionField(
+          "pieceBytes", \.pieceBytes,
+          "Longer documents are measured in pieces of about this size, cut at line ends, and each measure but a count of "
+            + "characters is the pieces' median: no long book falls for one long sentence, or for repeating itself over "
+            + "hundreds of pages. 0: whole documents, as the presets' authors do.",
+          in: ByteCount(0)...ByteCount.gibibytes(1)),
         OptionField(
           "duplicateGrams", \.duplicateGrams,
           "How duplicate n-grams are counted: distinct n-grams of distinct ones (as the code of Swallow, which the "
@@ -70,6 +83,8 @@ extension FilterQuality.Options {
   }
 
   var needsNouns: Bool { gate.contains { $0.rule.measure == .nounShare } }
+
+  var needsLZ4: Bool { mode == .score || gate.contains { $0.rule.measure == .lz4Ratio } }
 
   var acceptedDomains: [String] { (topLevelDomains ?? preset.topLevelDomains).map { $0.lowercased() } }
 

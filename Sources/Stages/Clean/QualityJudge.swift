@@ -15,6 +15,7 @@ struct QualityJudge {
   private let gate: [(rule: QualityRule, threshold: Double)]
   private let reasons: [String]
   private let domains: Set<String>
+  private let sources: Set<[UInt8]>
   private let measurer: QualityMeasurer
   private(set) var tally = MeasureTally()
   /// Why a text could not be measured.
@@ -26,49 +27,60 @@ struct QualityJudge {
     gate = options.gate
     reasons = gate.map { $0.rule.reason }
     domains = Set(options.acceptedDomains)
+    sources = Set(options.sources.map { Array($0.utf8) })
   }
 
-  /// The first gate that the document misses. Measures after it are not taken.
+  /// Whether documents of this source are judged.
+  private func judges(_ source: [UInt8]) -> Bool { sources.isEmpty || sources.contains(source) }
+
+  /// The first gate that the document misses. Measures after it are not taken (but those that cost little, of a text in
+  /// pieces).
   mutating func miss(_ document: borrowing Document) -> Miss? {
+    guard judges(document.source) else { return nil }
     if let domain = foreignDomain(document.metadata) {
       return Miss(reason: "top-level-domain", detail: domain)
     }
+    let measurer = measurer, cheap = gate.map(\.rule.measure).filter { $0 != .nounShare }
     return document.text.withUnsafeBufferPointer { text in
-      measurer.measuring(text) {
-        var previous: (measure: QualityMeasure, value: Double)?
-        for (i, gate) in gate.enumerated() {
-          let measure = gate.rule.measure
-          let isKnown = previous?.measure == measure
-          let value = isKnown ? previous!.value : measurer.value(measure)
-          if !isKnown { tally.add(value, of: measure) }
-          previous = (measure, value)
-          if !gate.rule.passes(value, gate.threshold) {
-            return Miss(
-              reason: reasons[i], value: value, threshold: gate.threshold,
-              detail: options.gateName(gate.rule, value))
-          }
-        }
-        return nil
+      let pieces = TextPieces.of(text, bytes: options.pieceBytes.bytes)
+      if pieces.count == 1 { return measurer.measuring(text) { firstMiss { measurer.value($0) } } }
+      let measures = PieceMeasures(pieces, cheap, by: measurer)
+      return firstMiss { measure in
+        measure == .nounShare ? PieceMeasures(pieces, [measure], by: measurer)[measure] : measures[measure]
       }
     }
   }
 
+  private mutating func firstMiss(_ measured: (QualityMeasure) -> Double) -> Miss? {
+    var previous: (measure: QualityMeasure, value: Double)?
+    for (i, gate) in gate.enumerated() {
+      let measure = gate.rule.measure
+      let isKnown = previous?.measure == measure
+      let value = isKnown ? previous!.value : measured(measure)
+      if !isKnown { tally.add(value, of: measure) }
+      previous = (measure, value)
+      if !gate.rule.passes(value, gate.threshold) {
+        return Miss(
+          reason: reasons[i], value: value, threshold: gate.threshold, detail: options.gateName(gate.rule, value))
+      }
+    }
+    return nil
+  }
+
   /// Writes every measure, and the reasons for which the document would be dropped, to `metadata.quality`.
   mutating func score(_ document: inout Document) {
+    guard judges(document.source) else { return }
     var members: [JSONMember] = []
     var missed: [String] = foreignDomain(document.metadata) == nil ? [] : ["top-level-domain"]
     document.text.withUnsafeBufferPointer { text in
-      measurer.measuring(text) {
-        var values: [QualityMeasure: Double] = [:]
-        for measure in measurer.measures {
-          let value = measurer.value(measure)
-          values[measure] = value
-          tally.add(value, of: measure)
-          members.append(JSONMember(measure.rawValue, Threshold.at(value).json))
-        }
-        for (i, gate) in gate.enumerated() where !gate.rule.passes(values[gate.rule.measure]!, gate.threshold) {
-          missed.append(reasons[i])
-        }
+      let pieces = TextPieces.of(text, bytes: options.pieceBytes.bytes)
+      let values = PieceMeasures(pieces, measurer.measures, by: measurer)
+      for measure in measurer.measures {
+        tally.add(values[measure], of: measure)
+        members.append(JSONMember(measure.rawValue, Threshold.at(values[measure]).json))
+      }
+      for (i, gate) in gate.enumerated() where !gate.rule.passes(values[gate.rule.measure], gate.threshold) {
+        missed.append(reasons[i])
       }
     }
     members.append(JSONMember("missed", .strings(missed)))

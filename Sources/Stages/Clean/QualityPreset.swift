@@ -4,7 +4,7 @@ import PipelineKit
 enum QualityPreset: String, OptionChoice {
   /// Swallow Corpus version 1 (swallow-llm/swallow-corpus, `quality.py`).
   case swallow
-  /// HojiChar's document filters with their default thresholds.
+  /// HojiChar's document filters with their default thresholds. Slow: MeCab reads what passes the other gates.
   case hojichar
   /// LLM-jp Corpus version 1, `ja_cc`.
   case llmJP = "llm-jp"

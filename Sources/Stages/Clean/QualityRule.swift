@@ -1,6 +1,7 @@
 import TextKit
 
-/// The gates of `filter.quality`, in the order in which they are tried: cheap ones first, compression and words last.
+/// The gates of `filter.quality`, in the order in which they are tried, whatever the order of the options: cheap ones
+/// first, compression after them, MeCab's words last. A drop's reason is the first gate missed in this order.
 ///
 /// A text is dropped when it measures less than a minimum or more than a maximum; at the threshold it stays. The raw
 /// value is the option's name; the drop's reason is the same in kebab case.
@@ -113,8 +114,10 @@ extension QualityRule {
       "Characters of sentences equal to an earlier one, of all sentences', 0…1."
     case .minimumMeanSentenceLength, .maximumMeanSentenceLength: "Mean sentence length in characters."
     case .maximumSentenceLength: "The longest sentence in characters."
-    case .maximumEllipsisSentenceShare: "Sentences that end in …, ... or ・, of all sentences, 0…1."
-    case .maximumEllipsisLineShare: "Lines that end in …, ... or ・・・, of the lines that are not blank, 0…1."
+    case .maximumEllipsisSentenceShare:
+      "Sentences that end in …, ... or ・, as they stand or before 続きを読む and the like, of all sentences, 0…1."
+    case .maximumEllipsisLineShare:
+      "Lines that end in …, ... or ・・・, as they stand or before 続きを読む and the like, of the lines that are not blank, 0…1."
     case .maximumShortLineShare: "Lines of at most 10 characters, of the lines that are not blank, 0…1."
     case .maximumTinyLineCharacterShare: "Characters in lines of at most 5 characters, of all characters, 0…1."
     case .maximumAdPhrases: "Advertising phrases found ('adPhrases' gives another list)."
@@ -133,7 +136,9 @@ extension QualityRule {
     case .minimumLZ4Ratio, .maximumLZ4Ratio: "Bytes of one fast LZ4 block of the text's first MiB, of its bytes."
     case .minimumZlibRatio, .maximumZlibRatio: "Bytes of zlib at level 9, of the text's bytes."
     case .maximumNounShare:
-      "Nouns of the words that are no signs, 0…1, by MeCab, which must be installed; 'null' leaves it out."
+      "Nouns of the words that are no signs, 0…1, by MeCab, which must be installed; 'null' leaves it out. Decided last, so "
+        + "that only documents which pass every other gate are read by MeCab, at some 3 MB/s a core: 20 to 30 times slower "
+        + "than all other gates together."
     }
   }
 }

@@ -8,6 +8,9 @@ public final class CompressionRatio {
   /// LZ4 looks at no more of a text, as in Uzushio.
   public static let lz4Bytes = 1 << 20
 
+  /// The library's version, on which the size of a block depends.
+  public static var lz4Version: String { String(cString: LZ4_versionString()) }
+
   public init() {
     guard let sizer = pl_deflate_sizer_new() else { fatalError("there is no memory to measure compression") }
     self.sizer = sizer

@@ -23,6 +23,9 @@ public struct LanguageGuess: Equatable, Sendable {
     return LanguageGuess(parts: parts, isReliable: found.reliable != 0)
   }
 
+  /// CLD2's version and that of its tables, on which its answers depend.
+  public static var detectorVersion: String { String(cString: pl_language_detector_version()) }
+
   private static func string<T>(_ characters: T) -> String {
     withUnsafeBytes(of: characters) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }

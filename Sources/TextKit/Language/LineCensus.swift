@@ -15,7 +15,8 @@ public struct LineCensus: Equatable, Sendable {
   public var shortLines = 0
   /// Characters in lines of at most 5 characters.
   public var tinyLineCharacters = 0
-  /// Lines whose last characters but spaces are … or three or more of `.` or ・.
+  /// Lines whose last characters but spaces are … or three or more of `.` or ・, as they stand or before a link to the
+  /// rest (`LinkToRest`).
   public var ellipsisLines = 0
   public var sentences = 0
   public var sentenceCharacters = 0
@@ -65,7 +66,13 @@ public struct LineCensus: Equatable, Sendable {
     }
     if length <= Self.shortLine { shortLines += 1 }
     if length <= Self.tinyLine { tinyLineCharacters += length }
-    if Self.endsInEllipsis(text, start, last) { ellipsisLines += 1 }
+    if Self.isCutOff(text, start, last) { ellipsisLines += 1 }
+  }
+
+  private static func isCutOff(_ text: DecodedText, _ start: Int, _ last: Int) -> Bool {
+    if endsInEllipsis(text, start, last) { return true }
+    guard let before = LinkToRest.start(text, start, last), before > start else { return false }
+    return endsInEllipsis(text, start, before - 1)
   }
 
   private static func endsInEllipsis(_ text: DecodedText, _ start: Int, _ last: Int) -> Bool {
@@ -90,7 +97,7 @@ public struct LineCensus: Equatable, Sendable {
     sentences += 1
     sentenceCharacters += end - start
     longestSentence = max(longestSentence, end - start)
-    if text.scalars[last] == 0x30FB || Self.endsInEllipsis(text, start, last) { ellipsisSentences += 1 }
+    if text.scalars[last] == 0x30FB || Self.isCutOff(text, start, last) { ellipsisSentences += 1 }
     if !seen.insert(hash(text, start, end)) {
       duplicateSentences += 1
       duplicateSentenceCharacters += end - start

@@ -226,4 +226,43 @@ import Testing
     }
     #expect(digests[0] == digests[1])
   }
+
+  @Test func documentsOfOtherSourcesPassUnjudged() throws {
+    let options: JSONValue = ["preset": "none", "minimumCharacters": 5, "sources": .strings(["web"])]
+    let harness = try StageHarness(FilterQuality.self, options: options)
+    try harness.add(documents: [
+      [Document(id: "a", text: "雨", source: "web"), Document(id: "b", text: "雨", source: "books")]
+    ])
+    #expect(try harness.run().documents().map(\.idString) == ["b"])
+    let scored = try StageHarness(FilterQuality.self, options: ["mode": "score", "sources": .strings(["web"])])
+    try scored.add(documents: [[Document(id: "b", text: "雨", source: "books")]])
+    #expect(try scored.run().documents()[0].metadata.isEmpty)
+  }
+
+  /// A book passes or fails by what most of its pages are like.
+  @Test func longDocumentsAreMeasuredInPieces() throws {
+    let page = (0..<200).map { "これは\($0)番目の文で、それぞれが少しずつ違っている。\n" }.joined()
+    let long = String(repeating: "長い文が終わらずに続き、", count: 20) + "終わる。\n"
+    let book = (0..<30).map { page.replacing("番目", with: "ページ\($0)の") }.joined() + long
+    let options: JSONValue = ["preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineShare": 0.3.json]
+    #expect(try run([book], options).drops().map(\.reason) == ["maximum-sentence-length"])
+    let pieces: JSONValue = [
+      "preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineShare": 0.3.json, "pieceBytes": 16384,
+      "minimumCharacters": 50_000,
+    ]
+    #expect(try run([book], pieces).drops().isEmpty)
+    #expect(
+      try run([String(repeating: long, count: 400)], pieces).drops().map(\.reason) == ["maximum-duplicate-line-share"])
+    #expect(try run([page], pieces).drops().map(\.reason) == ["minimum-characters"])
+  }
+
+  @Test(arguments: [1, 3, 4096, 5000, 1 << 20]) func piecesMakeTheWhole(bytes: Int) {
+    for line in ["雨。\n", "長い行", "a"] {
+      Array(String(repeating: line, count: 9000).utf8).withUnsafeBufferPointer { text in
+        let pieces = TextPieces.of(text, bytes: bytes)
+        #expect(pieces.reduce(0) { $0 + $1.count } == text.count)
+        #expect(pieces.allSatisfy { String(validating: $0, as: UTF8.self) != nil })
+      }
+    }
+  }
 }

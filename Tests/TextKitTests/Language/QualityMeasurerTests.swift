@@ -31,6 +31,9 @@ import Testing
       (.duplicateSentenceShare, "雨。雪。雨。", 1.0 / 3), (.duplicateSentenceCharacterShare, "雨。雪だ。雨。", 2.0 / 7),
       (.meanSentenceLength, "雨だ。え！？雪", 2), (.longestSentence, "雨だよ。雪", 4), (.longestSentence, "", 0),
       (.ellipsisSentenceShare, "雨…\n雪...\n風・\n晴れ。", 0.75), (.ellipsisLineShare, "雨...\n雪…\n風・・・\n晴れ。", 0.75),
+      (.ellipsisLineShare, "雨…続きを読む\n雪...[もっと見る]\n風・・・ Read more »\n晴れ。続きを読む", 0.75),
+      (.ellipsisLineShare, "雨… (続きはこちら) >>\n続きを読む\n…\n話が続き", 0.5),
+      (.ellipsisSentenceShare, "この夏…続きを読む\n雪だ。", 0.5),
       (.shortLineShare, "一二三四五六七八九十\n\n一二三四五六七八九十一", 0.5), (.tinyLineCharacterShare, "一二三四五\n一二三四", 0.9),
       (.tinyLineCharacterShare, "一二三四五六", 0),
     ] as [(QualityMeasure, String, Double)])
