@@ -21,6 +21,7 @@ class Bench:
     def __init__(self, arguments, work):
         self.work = work
         self.dump = arguments.dump
+        self.pages = arguments.pages
         self.corpus = arguments.corpus or os.path.join(work, "corpus")
         if not arguments.corpus:
             print(f"making {arguments.megabytes} MB of text", file=sys.stderr)
@@ -125,7 +126,7 @@ def wikipedia(bench):
 
 
 def html(peer):
-    """HTML pages in web archives, to their main text."""
+    """HTML pages in web archives, to their main text: real ones where a folder of them is given."""
 
     def case(bench):
         folder = os.path.join(bench.work, "archives")
@@ -135,7 +136,8 @@ def html(peer):
 
             import webpages
 
-            megabytes = webpages.make(bench.fresh("archives"), documents(bench.corpus), 100)
+            pages = webpages.real(bench.pages) if bench.pages else webpages.made(documents(bench.corpus))
+            megabytes = webpages.make(bench.fresh("archives"), pages, 100)
             with open(size, "w") as out:
                 out.write(str(megabytes))
         with open(size) as said:
@@ -220,6 +222,7 @@ def main():
     parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--corpus", help="folder of Dolma documents (*.jsonl.zst)")
     parser.add_argument("--dump", help="MediaWiki XML dump")
+    parser.add_argument("--pages", help="folder of real pages (*.html, also in folders) for the html cases")
     parser.add_argument("--megabytes", type=int, default=100, help="size of the made-up corpus")
     parser.add_argument("--work", help="folder for results; default a temporary one")
     parser.add_argument("--list", action="store_true", help="print the cases")

@@ -1,7 +1,8 @@
-"""Makes web archives whose pages hold the corpus's documents amid navigation, heads, feet and lists of links."""
+"""Makes web archives of real pages, or of made ones: documents amid navigation, heads, feet and lists of links."""
 
 import io
 import os
+import pathlib
 import random
 
 from warcio.statusandheaders import StatusAndHeaders
@@ -32,16 +33,31 @@ def page(rng, number, text):
         day=number % 28 + 1, paragraphs=paragraphs, links=links)
 
 
-def make(folder, documents, megabytes, archives=4):
-    """Returns the megabytes of HTML."""
-    os.makedirs(folder)
+def made(documents):
+    """Pages without end, as bytes."""
     rng = random.Random(5)
+    for number, document in enumerate(documents):
+        yield page(rng, number, document["text"]).encode()
+
+
+def real(folder):
+    """The *.html files of a folder, again and again."""
+    paths = sorted(pathlib.Path(folder).rglob("*.html"))
+    if not paths:
+        raise SystemExit(f"{folder}: there is no .html file in it")
+    while True:
+        for path in paths:
+            yield path.read_bytes()
+
+
+def make(folder, pages, megabytes, archives=4):
+    """Writes so much of the pages. Returns the megabytes of HTML."""
+    os.makedirs(folder)
     files = [open(f"{folder}/{i}.warc.gz", "wb") for i in range(archives)]
     writers = [WARCWriter(file, gzip=True) for file in files]
     total = 0
-    for number, document in enumerate(documents):
-        html = page(rng, number, document["text"]).encode()
-        head = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
+    head = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+    for number, html in enumerate(pages):
         writer = writers[number % archives]
         writer.write_record(writer.create_warc_record(
             f"https://example.jp/{number}", "response", payload=io.BytesIO(html), http_headers=head))

@@ -28,11 +28,11 @@ private final class Branch {
   private var padded = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 64)
 
   init(_ paths: [(number: Int, keys: ArraySlice<Substring>)]) {
-    for key in Set(paths.compactMap(\.keys.first)).sorted() {
-      let below = paths.filter { $0.keys.first == key }.map { ($0.number, $0.keys.dropFirst()) }
-      for (path, rest) in below where rest.isEmpty { leaves.append((Array(key.utf8), path)) }
+    for key in Set(paths.compactMap { $0.keys.first.map { ExactText($0) } }).sorted() {
+      let below = paths.filter { $0.keys.first?.isExactly(key.text) ?? false }.map { ($0.number, $0.keys.dropFirst()) }
+      for (path, rest) in below where rest.isEmpty { leaves.append((Array(key.text.utf8), path)) }
       let deeper = below.filter { !$0.1.isEmpty }
-      if !deeper.isEmpty { branches.append((Array(key.utf8), Branch(deeper))) }
+      if !deeper.isEmpty { branches.append((Array(key.text.utf8), Branch(deeper))) }
     }
   }
 

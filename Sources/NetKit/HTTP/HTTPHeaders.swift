@@ -22,7 +22,8 @@ public struct HTTPHeaders: Equatable, Sendable {
   public mutating func add(_ name: String, _ value: String) { fields.append(Field(name: name, value: value)) }
 
   private static func equal(_ a: String, _ b: String) -> Bool {
-    a.utf8.count == b.utf8.count && a.lowercased() == b.lowercased()
+    func folded(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+    return a.utf8.count == b.utf8.count && zip(a.utf8, b.utf8).allSatisfy { folded($0) == folded($1) }
   }
 
   /// Whether every name is a token and no value could end its line.

@@ -139,9 +139,9 @@ public struct Verification {
   /// Forgets the tasks that wrote damaged files. The disk first: were the database first, a crash between the two would
   /// let the next run adopt the damaged files from their manifests.
   private func reopen(_ node: RunStore.Node, files: [PublishedFile], messages: [String]) throws -> Int {
-    let damaged = Set(files.map { "\($0.port)/\($0.name)" })
+    let damaged = Set(files.map { ExactText("\($0.port)/\($0.name)") })
     let tasks = try store.tasks(node: node.id)
-      .filter { $0.manifest.files.contains { damaged.contains("\($0.port)/\($0.name)") } }
+      .filter { $0.manifest.files.contains { damaged.contains(ExactText("\($0.port)/\($0.name)")) } }
     let folder = store.artifacts.directory(of: node.manifest!)
     try FileSystem.remove(folder + "/manifest.json")
     for task in tasks { try FileSystem.remove("\(folder)/tasks/\(task.phase)-\(task.key).json") }
@@ -154,9 +154,9 @@ public struct Verification {
     let manifest = node.manifest!
     let folder = store.artifacts.directory(of: manifest)
     guard FileSystem.isDirectory(folder) else { return [] }
-    let known = Set(manifest.files.map { "\($0.port)/\($0.name)" })
+    let known = Set(manifest.files.map { ExactText("\($0.port)/\($0.name)") })
     return try FileSystem.walk(folder)
-      .filter { $0 != "manifest.json" && !$0.hasPrefix("tasks/") && !known.contains($0) }
+      .filter { $0 != "manifest.json" && !$0.hasPrefix("tasks/") && !known.contains(ExactText($0)) }
       .map {
         Finding(
           kind: .extra, stage: node.stage, path: "\(folder)/\($0)",

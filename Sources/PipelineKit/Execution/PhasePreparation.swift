@@ -31,17 +31,17 @@ struct PhasePreparation {
     var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:])
     guard !ignoresHistory else { return prepared }
     let rows = try store.tasks(node: nodeID).filter { $0.phase == phase }
-    let done = Dictionary(rows.map { ($0.key, $0.manifest) }, uniquingKeysWith: { $1 })
+    let done = Dictionary(rows.map { (ExactText($0.key), $0.manifest) }, uniquingKeysWith: { $1 })
     for i in tasks.indices {
-      prepared.kept[i] = try kept(tasks[i], phase, fingerprints[i], done[tasks[i].key])
+      prepared.kept[i] = try kept(tasks[i], phase, fingerprints[i], done[ExactText(tasks[i].key)])
     }
     return prepared
   }
 
   private func check(_ tasks: [TaskPlan], _ phase: String) throws {
-    var seen: Set<String> = []
+    var seen: Set<ExactText> = []
     for task in tasks {
-      guard seen.insert(task.key).inserted else {
+      guard seen.insert(ExactText(task.key)).inserted else {
         throw StageError(.options, "phase \(phase)", "two tasks have the key '\(task.key)'")
       }
     }
@@ -75,14 +75,14 @@ struct PhasePreparation {
     guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
     let source = store.artifacts.directory(stage: node.name, fingerprint: older)
     guard older != fingerprint, isWhole(manifest, in: source) else { return nil }
-    var folders: Set<String> = []
+    var folders: Set<ExactText> = []
     for file in manifest.files {
       let target = "\(folder)/\(file.port)/\(file.name)"
-      let parent = String(target[..<target.lastIndex(of: "/")!])
-      if folders.insert(parent).inserted { try FileSystem.makeDirectory(parent) }
+      let parent = ArchivePath.folder(of: target)
+      if folders.insert(ExactText(parent)).inserted { try FileSystem.makeDirectory(parent) }
       try FileSystem.link("\(source)/\(file.port)/\(file.name)", to: target)
     }
-    for parent in folders.sorted() { try FileSystem.syncDirectory(parent) }
+    for parent in folders.sorted() { try FileSystem.syncDirectory(parent.text) }
     try FileSystem.makeDirectory(folder + "/tasks")
     try FileSystem.write(
       Array(manifest.json.prettyText().utf8), to: "\(folder)/tasks/\(phase)-\(manifest.key).json")

@@ -57,14 +57,14 @@ public struct TaskRun: Sendable {
 
   /// Files first, durable, then the manifest that says they are complete.
   private func publish(_ manifest: TaskManifest, from staging: String) throws {
-    var folders: Set<String> = [directory]
+    var folders: Set<ExactText> = [ExactText(directory)]
     for file in manifest.files {
       let target = "\(directory)/\(file.port)/\(file.name)"
-      let folder = String(target[..<target.lastIndex(of: "/")!])
-      if folders.insert(folder).inserted { try FileSystem.makeDirectory(folder) }
+      let folder = ArchivePath.folder(of: target)
+      if folders.insert(ExactText(folder)).inserted { try FileSystem.makeDirectory(folder) }
       try FileSystem.rename("\(staging)/\(file.port)/\(file.name)", to: target)
     }
-    for folder in folders.sorted() { try FileSystem.syncDirectory(folder) }
+    for folder in folders.sorted() { try FileSystem.syncDirectory(folder.text) }
     FaultPoint.reach("task.manifest")
     let tasks = "\(directory)/tasks"
     try FileSystem.makeDirectory(tasks)

@@ -115,8 +115,9 @@ extension NodeIdentity {
   }
 
   private func fileDifferences(from old: NodeIdentity) -> [String] {
-    func table(_ files: [File]) -> [String: Digest] {
-      Dictionary(files.map { ("\($0.option)\u{0}\($0.name)", $0.digest) }, uniquingKeysWith: { $1 })
+    func key(_ file: File) -> ExactText { ExactText("\(file.option)\u{0}\(file.name)") }
+    func table(_ files: [File]) -> [ExactText: Digest] {
+      Dictionary(files.map { (key($0), $0.digest) }, uniquingKeysWith: { $1 })
     }
     let now = table(files)
     let before = table(old.files)
@@ -125,7 +126,6 @@ extension NodeIdentity {
       let more = changed.count > 1 ? " and \(changed.count - 1) more" : ""
       return ["\(verb): \(first.name)\(more) (option '\(first.option)')"]
     }
-    func key(_ file: File) -> String { "\(file.option)\u{0}\(file.name)" }
     var out = named("input file changed", files.filter { before[key($0)] != nil && before[key($0)] != $0.digest })
     out += named("input file added", files.filter { before[key($0)] == nil })
     out += named("input file removed", old.files.filter { now[key($0)] == nil })

@@ -13,6 +13,11 @@ public enum ArchivePath {
     return parts.last!.utf8.starts(with: "._".utf8) || parts.contains { $0.utf8.elementsEqual("__MACOSX".utf8) }
   }
 
+  /// What stands before the last slash; all of it where there is none. By bytes, as `parts` is.
+  public static func folder(of path: String) -> String {
+    path.utf8.lastIndex(of: 0x2F).map { String(path[..<$0]) } ?? path
+  }
+
   /// What stands between slashes, empty parts too. By bytes: a mark behind a slash makes one character of both, and
   /// would hide the slash.
   public static func parts(_ name: String) -> [String] {

@@ -55,7 +55,7 @@ extension JSONValue {
   /// The member of an object, nil for anything else.
   public subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
+    return members.first { $0.key.isExactly(key) }?.value
   }
   public var string: String? { if case .string(let s) = self { s } else { nil } }
   public var integer: Int? { if case .integer(let i) = self { i } else { nil } }

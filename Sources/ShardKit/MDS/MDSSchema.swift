@@ -31,7 +31,7 @@ public struct MDSSchema: Equatable, Sendable {
   ) throws(ShardError) {
     let sorted = columns.sorted { $0.name.unicodeScalars.lexicographicallyPrecedes($1.name.unicodeScalars) }
     guard !sorted.isEmpty else { throw ShardError(.unsupported, "MDS", "a data set needs at least one column") }
-    for (a, b) in zip(sorted, sorted.dropFirst()) where a.name == b.name {
+    for (a, b) in zip(sorted, sorted.dropFirst()) where a.name.isExactly(b.name) {
       throw ShardError(.unsupported, "MDS", "two columns are named '\(a.name)'")
     }
     for column in sorted {
@@ -53,7 +53,7 @@ public struct MDSSchema: Equatable, Sendable {
   }
 
   /// The index of a column, which is its place in every row.
-  public func index(of name: String) -> Int? { columns.firstIndex { $0.name == name } }
+  public func index(of name: String) -> Int? { columns.firstIndex { $0.name.isExactly(name) } }
 
   private var configMembers: [JSONMember] {
     [

@@ -34,7 +34,8 @@ extension ExtractionOptions {
         "A block of prose of so many characters is text whatever stands beside it.", in: 0...1_000_000),
       OptionField(
         "maximumLinkDensity", \Self.page.maximumLinkDensity,
-        "A block with a larger part of its characters in links is no text.", in: 0...1),
+        "A block with a larger part of its characters in links is no text; of a long one half of them may be.",
+        in: 0...1),
       OptionField(
         "minimumCharacters", \Self.page.minimumCharacters, "Texts with fewer characters are dropped.",
         in: 0...1_000_000_000),

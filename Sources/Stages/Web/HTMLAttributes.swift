@@ -79,12 +79,16 @@ struct HTMLAttributes {
   /// Whether the style says that nothing of the element is shown.
   var isStyledAway: Bool {
     guard let style, style.count >= 12, style.count < 512 else { return false }
-    var last = [UInt8](repeating: 0, count: 12)
-    // The last characters without white space, in lower case.
+    let wanted: StaticString = "display:none"
+    var matched = 0
     for byte in style where byte > 32 {
-      last.removeFirst()
-      last.append(byte | 0x20)
-      if last.elementsEqual("display:none".utf8) { return true }
+      if byte | 0x20 == wanted.utf8Start[matched] {
+        matched += 1
+        if matched == wanted.utf8CodeUnitCount { return true }
+      } else {
+        // Its first letter stands in it once, so nothing else can begin within a part of it.
+        matched = byte | 0x20 == wanted.utf8Start[0] ? 1 : 0
+      }
     }
     return false
   }

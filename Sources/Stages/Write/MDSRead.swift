@@ -56,10 +56,10 @@ public struct MDSRead: Stage {
     for index in indexes {
       let folder = String(index.name.dropLast("index.json".count))
       let siblings = Dictionary(
-        files.filter { Self.folder(of: $0.path) == Self.folder(of: index.path) }.map { ($0.name, $0) },
+        files.filter { Self.folder(of: $0.path) == Self.folder(of: index.path) }.map { (ExactText($0.name), $0) },
         uniquingKeysWith: { a, _ in a })
       for shard in try MDSIndex(path: index.path).shards {
-        guard let file = siblings[folder + shard.stored.basename] ?? siblings[folder + shard.raw.basename] else {
+        guard let file = siblings[ExactText(folder + shard.stored.basename)] ?? siblings[ExactText(folder + shard.raw.basename)] else {
           throw StageError(
             .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
         }
