@@ -52,7 +52,9 @@ struct BoilerplateRemoval {
     let signs = page.text.withUnsafeBufferPointer { ProseSigns(UnsafeBufferPointer(rebasing: $0[block.range])) }
     if signs.isCopyright { return .bad }
     // A caption belongs to what stands around it; so does program text.
-    if block.kind == .caption || block.kind == .preformatted && !signs.isProse { return .short }
+    if block.kind == .caption || block.kind == .preformatted && !(signs.isProse && signs.sentences > 0) {
+      return .short
+    }
     if block.characters < minimumParagraphCharacters {
       return density > 0 && !signs.endsSentence ? .bad : .short
     }

@@ -58,10 +58,14 @@ struct ProseSigns: Equatable {
     // Latin with marks, Greek, Cyrillic, Hebrew, Arabic and their neighbours, but for their signs.
     case 0xC3...0xDF: counts.word += 1
     // Indic scripts; those of South-East Asia.
-    case 0xE0 where at + 1 < text.count: counts.word += 1
+    case 0xE0 where at + 1 < text.count:
+      counts.word += 1
       if text[at + 1] >= 0xB8, text[at + 1] < 0xBD { counts.unspaced += 1 }
-    case 0xE1 where at + 1 < text.count: counts.word += 1
-      if text[at + 1] == 0x80 || text[at + 1] == 0x81 || text[at + 1] == 0x9E || text[at + 1] == 0x9F { counts.unspaced += 1 }
+    case 0xE1 where at + 1 < text.count:
+      counts.word += 1
+      if text[at + 1] == 0x80 || text[at + 1] == 0x81 || text[at + 1] == 0x9E || text[at + 1] == 0x9F {
+        counts.unspaced += 1
+      }
     case 0xE3 where at + 2 < text.count:
       counts.endWord()
       counts.hiragana += text[at + 1] == 0x81 || text[at + 1] == 0x82 && text[at + 2] < 0xA0 ? 1 : 0

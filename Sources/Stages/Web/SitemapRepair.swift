@@ -17,7 +17,9 @@ enum SitemapRepair {
     var literalEnd = start
     while at < bytes.count {
       let byte = bytes[at]
-      if byte == UInt8(ascii: "<"), at >= literalEnd, bytes[at...].starts(with: "<![CDATA[".utf8) { literalEnd = end(of: at, in: bytes) }
+      if byte == UInt8(ascii: "<"), at >= literalEnd, bytes[at...].starts(with: "<![CDATA[".utf8) {
+        literalEnd = end(of: at, in: bytes)
+      }
       if byte == UInt8(ascii: "&"), at >= literalEnd, !isReference(bytes[(at + 1)...]) {
         out += Array("&amp;".utf8)
       } else if byte < 32, byte != 9, byte != 10, byte != 13 {

@@ -59,7 +59,10 @@ public struct MDSRead: Stage {
         files.filter { Self.folder(of: $0.path) == Self.folder(of: index.path) }.map { (ExactText($0.name), $0) },
         uniquingKeysWith: { a, _ in a })
       for shard in try MDSIndex(path: index.path).shards {
-        guard let file = siblings[ExactText(folder + shard.stored.basename)] ?? siblings[ExactText(folder + shard.raw.basename)] else {
+        guard
+          let file = siblings[ExactText(folder + shard.stored.basename)]
+            ?? siblings[ExactText(folder + shard.raw.basename)]
+        else {
           throw StageError(
             .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
         }
