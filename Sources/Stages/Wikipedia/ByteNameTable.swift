@@ -17,6 +17,7 @@ struct ByteNameTable<Value: Sendable>: Sendable {
   }
 
   var count: Int { values.count }
+  var allValues: [Value] { values }
 
   mutating func insert(words: String, _ value: Value) {
     for word in words.split(whereSeparator: { $0 == " " || $0 == "\n" }) { insert(String(word), value) }

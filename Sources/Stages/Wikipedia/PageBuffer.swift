@@ -36,6 +36,13 @@ struct PageBuffer: ~Copyable {
     count += length
   }
 
+  /// Puts a byte before `position`. Cost: linear in what follows it.
+  mutating func insert(_ byte: UInt8, at position: Int) {
+    append(byte)
+    (base + position + 1).update(from: base + position, count: count - 1 - position)
+    base[position] = byte
+  }
+
   mutating func append(_ text: StaticString) { append(text.utf8Start, text.utf8CodeUnitCount) }
 
   mutating func append(_ text: [UInt8]) {

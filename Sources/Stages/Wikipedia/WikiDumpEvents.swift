@@ -77,15 +77,30 @@ struct WikiDumpAttributes {
   var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   var count: Int
 
+  /// The value of the first attribute of a name.
   subscript(name: String) -> String? {
-    guard let base else { return nil }
     for index in 0..<count {
-      let attribute = base + index * 5
-      guard let key = attribute[0], let start = attribute[3], let end = attribute[4] else { continue }
-      if String(cString: key) == name {
-        return String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
-      }
+      if let (key, value) = attribute(index), key == name { return value }
     }
     return nil
+  }
+
+  /// All of them as they stand in a tag: ` name="value"`.
+  var text: String {
+    var text = ""
+    for index in 0..<count {
+      guard let (key, value) = attribute(index) else { continue }
+      text += " \(key)=\"\(value.replacing("\"", with: "&quot;"))\""
+    }
+    return text
+  }
+
+  private func attribute(_ index: Int) -> (key: String, value: String)? {
+    guard let attribute = base.map({ $0 + index * 5 }), let key = attribute[0], let start = attribute[3],
+      let end = attribute[4]
+    else { return nil }
+    return (
+      String(cString: key), String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
+    )
   }
 }

@@ -15,6 +15,8 @@ struct WikiDumpPage: ~Copyable {
   var text = PageBuffer()
   /// Bytes of text in the dump, which a bound may have cut from `text`.
   var textBytes = 0
+  /// Elements that stood in the text unescaped.
+  var textElements = 0
 
   mutating func clear() {
     id.removeAll(keepingCapacity: true)
@@ -30,6 +32,7 @@ struct WikiDumpPage: ~Copyable {
     model.removeAll(keepingCapacity: true)
     text.removeAll()
     textBytes = 0
+    textElements = 0
   }
 }
 
@@ -50,13 +53,19 @@ extension WikiDumpPage {
     while start < bytes.count, bytes[start] == 0x20 { start += 1 }
     let rest = bytes[start...]
     for word in Self.redirectWords where rest.count >= word.count {
-      if zip(rest, word).allSatisfy({ ByteNameTable<Int>.folded($0) == $1 }) {
-        let target = rest.dropFirst(word.count).drop { $0 == 0x20 || $0 == UInt8(ascii: ":") || $0 == 0x0A }
-        return target.starts(with: [UInt8(ascii: "["), UInt8(ascii: "[")])
-      }
+      guard zip(rest, word).allSatisfy({ ByteNameTable<Int>.folded($0) == $1 }) else { continue }
+      let target = rest.dropFirst(word.count).drop { $0 == 0x20 || $0 == UInt8(ascii: ":") || $0 == 0x0A }
+      if target.starts(with: [UInt8(ascii: "["), UInt8(ascii: "[")]) { return true }
     }
     return false
   }
 
-  private static let redirectWords = ["redirect", "転送", "リダイレクト"].map { Array($0.utf8) }
+  /// In English, Japanese and the other large Wikipedias; old dumps have no `<redirect>` element to go by.
+  private static let redirectWords = """
+    redirect 転送 リダイレクト weiterleitung redirection redirección redireccion rinvia rinvio rimando redirecionamento
+    doorverwijzing omdirigering omdiriger ohjaus uudelleenohjaus patrz przekieruj tam перенаправление перенаправленье
+    перенапр перенаправлення přesměruj presmeruj átirányítás yönlendi̇rme aanstuur 重定向 넘겨주기 تحويل הפניה
+    """.split(whereSeparator: { $0 == " " || $0 == "\n" }).flatMap { word in
+      [String(word), word.uppercased()].map { $0.utf8.map { ByteNameTable<Int>.folded($0) } }
+    }
 }

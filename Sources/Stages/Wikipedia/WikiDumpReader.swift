@@ -34,10 +34,15 @@ final class WikiDumpReader {
   var onBreak: (WikiDumpReader, WikiDumpBreak) throws -> Void
 
   private var depth = 0
+  /// The first element's name.
+  private var root: String?
   private var field = WikiDumpField.none
+  /// The depth of the element that `field` is read from; elements below it stand in its text.
+  private var fieldDepth = 0
+  /// `page.textBytes` behind the last start tag in the text.
+  private var startTagEnd = -1
   private var isInsidePage = false
   private var isInsideRevision = false
-  private var siteIsComplete = false
   private var namespaceKey = 0
   private var characters: [UInt8] = []
   private var sawEnd = false
@@ -60,17 +65,42 @@ final class WikiDumpReader {
 
   deinit { close() }
 
-  /// The siteinfo of a dump, from its first bytes. A dump without one gives the names that hold everywhere.
-  static func site(of source: any ByteSource) -> WikiSite {
+  /// Reads the beginning of a file, up to the first page or a megabyte. Damage is reported, not thrown. The steps are
+  /// small, since a decompressor that meets damage loses what it has unpacked in the same step.
+  static func head(of source: any ByteSource) -> WikiDumpHead {
     let reader = WikiDumpReader(maximumPageBytes: 0, onPage: { _ in })
     reader.open()
-    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 14, alignment: 64)
+    var head = WikiDumpHead()
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 64)
     defer { block.deallocate() }
-    for _ in 0..<64 where !reader.siteIsComplete && !reader.isInsidePage && reader.fault == nil {
-      guard let count = try? source.read(into: block), count > 0 else { break }
-      reader.parse(UnsafeRawBufferPointer(rebasing: block[..<count]))
+    for _ in 0..<2048 where !reader.isInsidePage && reader.fault == nil {
+      let count: Int
+      do { count = try source.read(into: block) } catch {
+        head.damage = error
+        head.isWhole = true
+        break
+      }
+      if count == 0 {
+        head.isWhole = true
+        break
+      }
+      var bytes = UnsafeRawBufferPointer(rebasing: block[..<count])
+      if head.bytes.isEmpty {
+        bytes = withoutLeadingSpace(bytes)
+        head.bytes = Array(bytes.prefix(64))
+      }
+      reader.parse(bytes)
     }
-    return reader.site
+    head.site = reader.site
+    head.root = reader.root
+    head.hasPage = reader.isInsidePage || reader.root == "page"
+    head.isClosed = reader.sawEnd
+    return head
+  }
+
+  /// White space may not stand before an XML declaration, and does where a dump was copied by hand.
+  private static func withoutLeadingSpace(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes.drop { $0 <= 0x20 })
   }
 
   /// Reads a source to its end.
@@ -83,6 +113,7 @@ final class WikiDumpReader {
     isSearching = false
     carry = []
     if isFragment { openRoot() }
+    var isAtStart = !isFragment
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
     defer { block.deallocate() }
     while true {
@@ -98,7 +129,14 @@ final class WikiDumpReader {
         break
       }
       if count == 0 { break }
-      try feed(UnsafeRawBufferPointer(rebasing: block[..<count]))
+      var bytes = UnsafeRawBufferPointer(rebasing: block[..<count])
+      if isAtStart {
+        bytes = Self.withoutLeadingSpace(bytes)
+        if bytes.isEmpty { continue }
+        if bytes.starts(with: "<page>".utf8) { openRoot() }
+        isAtStart = false
+      }
+      try feed(bytes)
     }
     if isInsidePage || isLast && !sawEnd && !isSearching {
       try lose(.truncated, "\(source.name): the dump ends without its closing tag; it was cut off")
@@ -158,6 +196,7 @@ final class WikiDumpReader {
   private func open() {
     close()
     depth = 0
+    root = nil
     field = .none
     isInsidePage = false
     isInsideRevision = false
@@ -199,7 +238,9 @@ final class WikiDumpReader {
 
   func start(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
     depth += 1
+    if field != .none { return startInField(name, attributes) }
     let element = WikiDumpElement(name)
+    if depth == 1 { root = String(cString: name) }
     switch (depth, element) {
     case (1, .mediawiki): if let language = attributes["lang"] { site.language = language }
     case (2, .page):
@@ -212,8 +253,31 @@ final class WikiDumpReader {
     default:
       field = WikiDumpField(element, depth: depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
       if field == .namespace { namespaceKey = attributes["key"].flatMap { Int($0) } ?? 0 }
+      fieldDepth = depth
       characters.removeAll(keepingCapacity: true)
     }
+  }
+
+  /// An element inside a text: a tag of the wikitext (`<br />`) that the writer of the dump did not escape. It is put
+  /// back as it stood; in other fields its content alone is read.
+  private func startInField(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
+    guard field == .text else { return }
+    page.textElements += 1
+    var tag = "<" + String(cString: name) + attributes.text + ">"
+    tag.withUTF8 { text($0.baseAddress!, $0.count) }
+    startTagEnd = page.textBytes
+  }
+
+  private func endInField(_ name: UnsafePointer<xmlChar>) {
+    guard field == .text else { return }
+    var tag = "</" + String(cString: name) + ">"
+    if startTagEnd == page.textBytes, page.text.count == page.textBytes {
+      page.text.truncate(to: page.text.count - 1)
+      page.textBytes -= 1
+      tag = " />"
+    }
+    tag.withUTF8 { text($0.baseAddress!, $0.count) }
+    startTagEnd = -1
   }
 
   func text(_ bytes: UnsafePointer<xmlChar>, _ count: Int) {
@@ -229,11 +293,15 @@ final class WikiDumpReader {
   }
 
   func end(_ name: UnsafePointer<xmlChar>) {
+    if field != .none, depth > fieldDepth {
+      endInField(name)
+      depth -= 1
+      return
+    }
     if field != .none { store() }
     field = .none
     switch (depth, WikiDumpElement(name)) {
     case (1, _): sawEnd = true
-    case (2, .siteinfo): siteIsComplete = true
     case (2, .page) where isInsidePage:
       isInsidePage = false
       if failure == nil { do { try onPage(self) } catch { failure = error } }

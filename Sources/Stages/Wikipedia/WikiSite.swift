@@ -24,6 +24,12 @@ struct WikiSite: Sendable {
   init() {
     prefixes.insert(words: WikiNames.languages, .language)
     prefixes.insert(words: WikiNames.projects, .project)
+    for (key, names) in WikiForeignNames.namespaces {
+      for name in names.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+        addNamespace(key: key, name: String(name))
+        addNamespace(key: key, name: name.lowercased())
+      }
+    }
     for (key, names) in WikiNames.namespaces {
       for name in names.split(separator: " ") { addNamespace(key: key, name: String(name)) }
     }

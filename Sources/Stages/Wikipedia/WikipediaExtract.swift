@@ -19,6 +19,9 @@ public struct WikipediaExtract: Stage {
     public var listMarker = "・"
     public var keepCaptions = false
     public var keepReadings = true
+    public var formulas = Formulas.tex
+    public var unresolved = Unresolved.dropSentence
+    public var placeholder = "〓"
     public var dropSections = WikitextOptions.referenceSections
     public var templates: [String: Int] = [:]
     public var maximumPageBytes = ByteCount.mebibytes(16)
@@ -48,6 +51,15 @@ public struct WikipediaExtract: Stage {
       OptionField(
         "keepReadings", \Self.keepReadings, "Whether ruby and reading templates keep their reading, in parentheses."),
       OptionField(
+        "formulas", \Self.formulas,
+        "Formulas that do not read as plain text: written in TeX between dollar signs, replaced by the placeholder, or "
+          + "dropped, which leaves holes in sentences."),
+      OptionField(
+        "unresolved", \Self.unresolved,
+        "Figures that the dump does not hold, such as the result of a calculation: the sentence is dropped, the figure is "
+          + "replaced by the placeholder, or the hole is left."),
+      OptionField("placeholder", \Self.placeholder, "What stands for a formula or a figure that is replaced."),
+      OptionField(
         "dropSections", \Self.dropSections,
         "Headings of sections to leave out with their subsections; by default those of references and link lists."),
       OptionField(
@@ -65,8 +77,11 @@ public struct WikipediaExtract: Stage {
     ]
   }
 
+  public enum Formulas: String, CaseIterable, OptionChoice { case tex, replace, drop }
+  public enum Unresolved: String, CaseIterable, OptionChoice { case dropSentence, replace, leave }
+
   public static let name = "wikipedia.extract"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
   static let download = Input<Files>(
     "dump", "A dump and its index as wikipedia.download fetches them.", required: false)
@@ -129,13 +144,14 @@ public struct WikipediaExtract: Stage {
     guard let partition = WikiDumpPartition(line: workspace.task.note) else {
       throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
     }
-    let site = WikiDumpReader.site(of: try openSource(dump))
+    let site = WikiDumpReader.head(of: try openSource(dump)).site
     let task = try WikipediaTask(options, site, workspace)
     try task.read(dump, partition)
   }
 
   private func split(_ workspace: Workspace) throws {
     let files = workspace.task.files
+    try WikiDumpHead.check(files[0].path)
     let splitter = WikiDumpSplitter(partitionBytes: Int64(options.partitionBytes.bytes))
     let partitions = try splitter.split(files[0].path, index: files.count > 1 ? files[1].path : nil)
     let text = partitions.map { $0.line + "\n" }.joined()

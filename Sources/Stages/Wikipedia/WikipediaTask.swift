@@ -43,6 +43,7 @@ final class WikipediaTask {
       let source = Bzip2Streams(path, partition)
       try reader.read(source, isFragment: partition.start > 0, isLast: partition.isLast)
     }
+    workspace.metric("sentences-cut", Double(wikitext.cutSentences))
   }
 
   private func id(of page: borrowing WikiDumpPage) -> [UInt8] {
@@ -63,6 +64,12 @@ final class WikipediaTask {
     workspace.countInput(bytes: reader.page.textBytes)
     pages += 1
     if pages % 64 == 0 { try workspace.control.check() }
+    if reader.page.textElements > 0 {
+      workspace.warn(
+        "unescaped-markup",
+        "page '\(String(decoding: reader.page.title, as: UTF8.self))': elements (\(reader.page.textElements)) stand in its "
+          + "text unescaped; they were read as wikitext")
+    }
     document.id = id(of: reader.page)
     if let reason = reasonToDrop(reader.page) {
       return try workspace.drop(id: document.id, bytes: reader.page.textBytes, reason: reason)
@@ -144,6 +151,9 @@ extension WikipediaExtract.Options {
     wikitext.keepsReadings = keepReadings
     wikitext.droppedSections = dropSections
     wikitext.templates = templates
+    wikitext.formulas = formulas
+    wikitext.unresolved = unresolved
+    wikitext.placeholder = placeholder
     return wikitext
   }
 }

@@ -14,10 +14,14 @@ struct Wikitext: ~Copyable {
 
   let rules: WikitextRules
   var page = UnsafePointer<UInt8>(bitPattern: 1)!
+  private(set) var pageBytes = 0
   var title: [UInt8] = []
+  /// Sentences left out for a figure that is missing, of all pages.
+  private(set) var cutSentences = 0
   var out = PageBuffer()
   var arguments: [WikiTemplateArgument] = []
   var patience = Wikitext.initialPatience
+  var quotes = WikitextQuotes()
   let classes: UnsafePointer<UInt8>
 
   init(rules: WikitextRules) {
@@ -29,13 +33,17 @@ struct Wikitext: ~Copyable {
   mutating func extract(_ text: UnsafeBufferPointer<UInt8>, title: [UInt8] = [], into output: inout PageBuffer) {
     guard let base = text.baseAddress else { return }
     page = base
+    pageBytes = text.count
     self.title = title
     out.removeAll()
     arguments.removeAll(keepingCapacity: true)
     patience = Self.initialPatience
+    quotes = WikitextQuotes()
     render(0, text.count, depth: 0, .block)
+    endQuotes()
     var tidy = WikitextTidying(rules: rules)
     tidy.run(out.bytes, into: &output)
+    cutSentences += tidy.cutSentences
   }
 
   /// How newlines read: as lines of a block, or as spaces inside a line (labels, headings).
@@ -56,6 +64,7 @@ struct Wikitext: ~Copyable {
       if index > plain { out.append(page + plain, index - plain) }
       if index >= end { break }
       if page[index] == 0x0A {
+        endQuotes()
         out.append(flow == .block ? 0x0A : 0x20)
         atLineStart = flow == .block
         index += 1
@@ -76,7 +85,7 @@ struct Wikitext: ~Copyable {
     case UInt8(ascii: "<"): return angle(index, end, depth, flow)
     case UInt8(ascii: "&"): return reference(index, end)
     case UInt8(ascii: "'"): return quotes(index, end)
-    case UInt8(ascii: "_"): return magicWord(index, end)
+    case UInt8(ascii: "_"): return underscores(index, end)
     case UInt8(ascii: "]"), UInt8(ascii: "}"):
       let length = run(of: byte, index, end)
       if length == 1 { out.append(byte) }
@@ -114,35 +123,6 @@ struct Wikitext: ~Copyable {
     }
     return index + length
   }
-
-  /// `''italic''` and `'''bold'''`. Of four quotes one is text, and of more than five all beyond five.
-  private mutating func quotes(_ index: Int, _ end: Int) -> Int {
-    let length = run(of: UInt8(ascii: "'"), index, end)
-    let text = length == 1 || length == 4 ? 1 : max(0, length - 5)
-    for _ in 0..<text { out.append(UInt8(ascii: "'")) }
-    return index + length
-  }
-
-  /// `__NOTOC__`, `__目次非表示__`: two underscores, letters, two underscores.
-  private mutating func magicWord(_ index: Int, _ end: Int) -> Int {
-    let underscore = UInt8(ascii: "_")
-    guard peek(index + 1, end) == underscore else {
-      out.append(underscore)
-      return index + 1
-    }
-    var close = index + 2
-    let limit = min(end, index + 64)
-    while close < limit, isMagicWordByte(page[close]) { close += 1 }
-    if close - index >= 5, peek(close, end) == underscore, peek(close + 1, end) == underscore {
-      dropped()
-      return close + 2
-    }
-    let length = run(of: underscore, index, end)
-    out.append(page + index, length)
-    return index + length
-  }
-
-  private func isMagicWordByte(_ byte: UInt8) -> Bool { byte &- 0x41 < 26 || byte >= 0x80 }
 }
 
 /// Bytes below a space that the first pass writes for the second. None can come from a page: it drops controls.
@@ -152,6 +132,8 @@ enum WikitextMark {
   static let headingLevel: UInt8 = 0x10
   /// An item of a `*` or `#` list.
   static let item: UInt8 = 0x02
+  /// A figure is missing here, so that the sentence makes no sense.
+  static let hole: UInt8 = 0x03
   /// Something was removed here.
   static let removed: UInt8 = 0x05
   /// A line whose spaces are kept (`<pre>`).

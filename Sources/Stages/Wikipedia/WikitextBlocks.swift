@@ -10,15 +10,23 @@ extension Wikitext {
     switch peek(index, end) {
     case UInt8(ascii: "="): return heading(index, end, depth) ?? index
     case UInt8(ascii: "*"), UInt8(ascii: "#"), UInt8(ascii: ":"), UInt8(ascii: ";"): return list(index, end, depth)
-    case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "{"):
-      let text = skipSpaces(index, end)
-      return peek(text, end) == UInt8(ascii: "{") && peek(text + 1, end) == UInt8(ascii: "|")
-        ? table(text, end) : text
-    case UInt8(ascii: "|"): return debris(index, end)
+    case UInt8(ascii: " "), UInt8(ascii: "\t"), UInt8(ascii: "{"), UInt8(ascii: "|"): return tableLine(index, end)
     case UInt8(ascii: "-"):
       let length = run(of: UInt8(ascii: "-"), index, end)
       return length >= 4 ? index + length : index
     default: return index
+    }
+  }
+
+  /// A line that may open a table, or be the row of one whose opener is missing; spaces before other text go.
+  private mutating func tableLine(_ start: Int, _ end: Int) -> Int {
+    let text = skipSpaces(start, end)
+    guard let mark = tableMark(text, end) else { return text }
+    switch mark.kind {
+    case .open: return table(text, end)
+    case .close where text == start || mark.isTemplate: return debris(text, mark, end)
+    case .row where text == start && page[text] == UInt8(ascii: "|"): return debris(text, mark, end)
+    default: return text
     }
   }
 
@@ -73,34 +81,12 @@ extension Wikitext {
     while index < end, isListByte(page[index]) { index += 1 }
     let last = page[index - 1]
     let text = skipSpaces(index, end)
-    if peek(text, end) == UInt8(ascii: "{"), peek(text + 1, end) == UInt8(ascii: "|") { return table(text, end) }
+    if peek(text, end) == UInt8(ascii: "{"), tableMark(text, end)?.kind == .open { return table(text, end) }
     if last == UInt8(ascii: "*") || last == UInt8(ascii: "#") { out.append(WikitextMark.item) } else { dropped() }
     return text
   }
 
   private func isListByte(_ byte: UInt8) -> Bool {
     byte == UInt8(ascii: "*") || byte == UInt8(ascii: "#") || byte == UInt8(ascii: ":") || byte == UInt8(ascii: ";")
-  }
-
-  private mutating func table(_ start: Int, _ end: Int) -> Int {
-    dropped()
-    return tableEnd(start, end)
-  }
-
-  /// A line that starts with `|` outside any table: a row whose table a template opened, or that lost its opener.
-  private mutating func debris(_ start: Int, _ end: Int) -> Int {
-    dropped()
-    if peek(start + 1, end) == UInt8(ascii: "}") {
-      return start + 1 + run(of: UInt8(ascii: "}"), start + 1, end)
-    }
-    var index = start
-    while index < end, page[index] != 0x0A {
-      if page[index] == UInt8(ascii: "{"), peek(index + 1, end) == UInt8(ascii: "{") {
-        index = templateEnd(index, end) ?? index + 2
-      } else {
-        index += 1
-      }
-    }
-    return index
   }
 }

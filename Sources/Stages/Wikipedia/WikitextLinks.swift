@@ -78,18 +78,20 @@ extension Wikitext {
     out.append(page + text, max(0, end - text))
   }
 
+  /// `:en:Title` and `wikt:word` without their prefix; chains such as `:w:en:Title` lose each.
   private func targetText(_ start: Int, _ end: Int, _ prefix: WikiLinkPrefix?) -> Int {
     var first = start
-    while first < end, page[first] == UInt8(ascii: ":") || page[first] == UInt8(ascii: "#") || page[first] == 0x20 {
-      first += 1
+    var prefix = prefix
+    while true {
+      while first < end, page[first] == UInt8(ascii: ":") || page[first] == UInt8(ascii: "#") || page[first] == 0x20 {
+        first += 1
+      }
+      guard prefix == .language || prefix == .project, let colon = colon(first, end) else { return first }
+      let next = skipSpaces(colon + 1, end)
+      prefix = linkPrefix(next, end).prefix
+      first = next
+      guard prefix == .language || prefix == .project else { return first }
     }
-    // `:en:Title` and `wikt:word`; chains such as `:w:en:Title` lose each prefix.
-    if prefix == .language || prefix == .project, let colon = colon(first, end) {
-      first = skipSpaces(colon + 1, end)
-      let (next, _) = linkPrefix(first, end)
-      if next == .language || next == .project { return targetText(first, end, next) }
-    }
-    return first
   }
 
   /// A link with markup in its target or label.
@@ -137,9 +139,20 @@ extension Wikitext {
       let unit = skipSpaces(index, last)
       return rules.pixelUnits.value(page + unit, last - unit) != nil
     }
-    while index < last, page[index] != UInt8(ascii: "="), index - first < 24 { index += 1 }
+    if isNumberedOption(first, last) { return true }
+    while index < last, page[index] != UInt8(ascii: "="), index - first < 48 { index += 1 }
     guard index < last, page[index] == UInt8(ascii: "=") else { return false }
     return rules.imageParameters.value(page + first, trimmedEnd(first, index) - first) != nil
+  }
+
+  /// `page 3`, `hochkant_1.2`: a parameter with its number and no equal sign.
+  private func isNumberedOption(_ start: Int, _ end: Int) -> Bool {
+    var number = end
+    while number > start, page[number - 1] &- 0x30 < 10 || page[number - 1] == UInt8(ascii: ".") { number -= 1 }
+    guard number < end, number - start >= 2, page[number - 1] == 0x20 || page[number - 1] == UInt8(ascii: "_") else {
+      return false
+    }
+    return rules.imageParameters.value(page + start, number - 1 - start) != nil
   }
 
   /// `[http://host label]` reads as its label, and as nothing without one. Any other bracket is text.

@@ -1,5 +1,13 @@
 /// Countries by the codes that flag templates of Japanese Wikipedia are named by (ISO 3166-1 alpha-3 and the IOC's).
 enum WikiCountryNames {
+  /// Flags of other years (`JPN1889`) of countries whose name was the same.
+  static func keepsName(_ code: UnsafePointer<UInt8>, _ count: Int) -> Bool {
+    guard count == 7, (3..<7).allSatisfy({ code[$0] &- 0x30 < 10 }) else { return false }
+    return ["JPN", "USA", "FRA", "GBR", "CAN", "AUS"].contains { name in
+      zip(name.utf8, UnsafeBufferPointer(start: code, count: 3)).allSatisfy(==)
+    }
+  }
+
   static let table = pairs(
     """
     AFG アフガニスタン ALB アルバニア DZA アルジェリア ALG アルジェリア AND アンドラ AGO アンゴラ ANG アンゴラ ATG アンティグア・バーブーダ ARG アルゼンチン
@@ -37,6 +45,13 @@ enum WikiCountryNames {
 
 /// Languages as `{{lang-xx|…}}` of Japanese Wikipedia names them, by ISO 639 code.
 enum WikiLanguageNames {
+  /// The names themselves, which are templates too: `{{ラテン語|…}}`.
+  static let names: ByteNameTable<Bool> = {
+    var names = ByteNameTable<Bool>()
+    for name in table.allValues { names.insert(name, true) }
+    return names
+  }()
+
   static let table = pairs(
     """
     en 英語 fr フランス語 de ドイツ語 es スペイン語 it イタリア語 pt ポルトガル語 ru ロシア語 zh 中国語 ko 朝鮮語 la ラテン語 el ギリシア語 grc 古代ギリシア語

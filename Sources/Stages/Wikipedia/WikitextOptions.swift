@@ -10,6 +10,12 @@ struct WikitextOptions: Sendable {
   var keepsCaptions = false
   /// Readings of ruby and of the reading templates, in parentheses after the base.
   var keepsReadings = true
+  /// What becomes of formulas that do not read as text.
+  var formulas = WikipediaExtract.Formulas.tex
+  /// What becomes of a sentence with a figure that the dump does not hold.
+  var unresolved = WikipediaExtract.Unresolved.dropSentence
+  /// What stands for formulas and figures that are replaced.
+  var placeholder = "〓"
   /// Sections left out with their subsections, by heading.
   var droppedSections = WikitextOptions.referenceSections
   /// Templates rendered as one of their positional arguments (from 1), beyond the built-in ones. Zero drops.

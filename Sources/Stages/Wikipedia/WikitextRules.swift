@@ -1,9 +1,13 @@
 /// A parser function that reads as text.
 enum WikiParserFunction: Sendable {
-  /// Its argument is the text: `formatnum:`, `lc:`.
+  /// Its argument is the text: `formatnum:`.
   case value
+  /// The text is its argument in another case: `lc:`.
+  case letters(WikitextCase)
   /// A prefix before a template's name: `subst:`.
   case prefix
+  /// A calculation, or a figure of the day: `#expr:`.
+  case unresolved
 }
 
 /// The tables that rendering looks names up in, built once for a site and a set of options and shared by its tasks.
@@ -11,14 +15,18 @@ final class WikitextRules: Sendable {
   let options: WikitextOptions
   let site: WikiSite
   let listMarker: [UInt8]
+  let placeholder: [UInt8]
   let tags: ByteNameTable<WikiTagKind>
   let functions: ByteNameTable<WikiParserFunction>
   let droppedSections: ByteNameTable<Bool>
   let protocols = ByteNameTable(
     words: "http https ftp sftp ftps mailto news irc ircs gopher telnet svn git", value: true)
-  let imageOptions = ByteNameTable(words: WikitextRules.imageKeywords, value: true)
-  let imageParameters = ByteNameTable(words: WikitextRules.imageParameterNames, value: true)
-  let pixelUnits = ByteNameTable(words: "px pxpx ピクセル", value: true)
+  let imageOptions = ByteNameTable(words: WikiForeignNames.imageKeywords, value: true)
+  let imageParameters = ByteNameTable(words: WikiForeignNames.imageParameters, value: true)
+  let pixelUnits = ByteNameTable(words: "px pxpx ピクセル pk пкс пікс", value: true)
+  let quantities = WikiQuantityWords()
+  let switches = WikiSwitches.table()
+  let tableTemplates = WikitextRules.tableTemplateTable()
   private let templates: ByteNameTable<WikiTemplateRule>
   private let isJapanese: Bool
 
@@ -27,9 +35,16 @@ final class WikitextRules: Sendable {
     self.site = site
     isJapanese = site.language.hasPrefix("ja")
     listMarker = Array(options.listMarker.utf8)
+    placeholder = Array(options.placeholder.utf8)
     tags = WikiTagKind.table()
     var functions = ByteNameTable<WikiParserFunction>()
-    functions.insert(words: "formatnum lc uc lcfirst ucfirst", .value)
+    functions.insert(words: "formatnum 数整形 anchorencode", .value)
+    functions.insert(words: "lc 小文字", .letters(.lower))
+    functions.insert(words: "uc 大文字", .letters(.upper))
+    functions.insert(words: "lcfirst 先頭小文字", .letters(.lowerFirst))
+    functions.insert(words: "ucfirst 先頭大文字", .letters(.upperFirst))
+    functions.insert(
+      words: "#expr #ifexpr #time #timel #property #statements padleft padright numberofarticles", .unresolved)
     functions.insert(words: "subst safesubst template テンプレート", .prefix)
     self.functions = functions
     var sections = ByteNameTable<Bool>()
@@ -40,33 +55,17 @@ final class WikitextRules: Sendable {
 
   /// The rule of a template, or nil where it is removed.
   func template(_ name: UnsafePointer<UInt8>, _ count: Int) -> WikiTemplateRule? {
+    if let country = country(name, count) { return .text(country) }
     if let rule = templates.value(name, count) { return rule }
-    if isJapanese, let country = country(name, count) { return .text(country) }
-    return languageTemplate(name, count)
+    return WikiTemplatePatterns.rule(UnsafeBufferPointer(start: name, count: count), isJapanese: isJapanese)
   }
 
-  /// A country by its three-letter code, in capitals as flag templates are named.
+  /// A country by its three-letter code, in capitals as flag templates are named: in Japanese, elsewhere the code itself.
   func country(_ code: UnsafePointer<UInt8>, _ count: Int) -> String? {
-    guard isJapanese, count == 3, code[0] &- 0x41 < 26, code[1] &- 0x41 < 26, code[2] &- 0x41 < 26 else { return nil }
-    return WikiCountryNames.table.value(code, count)
+    guard count >= 3, code[0] &- 0x41 < 26, code[1] &- 0x41 < 26, code[2] &- 0x41 < 26,
+      count == 3 || isJapanese && WikiCountryNames.keepsName(code, count),
+      let name = WikiCountryNames.table.value(code, 3)
+    else { return nil }
+    return isJapanese ? name : String(decoding: UnsafeBufferPointer(start: code, count: 3), as: UTF8.self)
   }
-
-  /// `lang-xx` and `lang-xx-short`, whatever the language.
-  private func languageTemplate(_ name: UnsafePointer<UInt8>, _ count: Int) -> WikiTemplateRule? {
-    guard count >= 7, count <= 24, name[4] == UInt8(ascii: "-") else { return nil }
-    for (offset, byte) in "lang".utf8.enumerated() where name[offset] | 0x20 != byte { return nil }
-    var codeEnd = 5
-    while codeEnd < count, name[codeEnd] != UInt8(ascii: "-") { codeEnd += 1 }
-    guard isJapanese, let language = WikiLanguageNames.table.value(name + 5, codeEnd - 5) else { return .argument(1) }
-    return .namedLanguage(language)
-  }
-
-  static let imageKeywords = """
-    thumb thumbnail frame framed frameless border right left center centre none upright baseline middle sub super sup
-    text-top text-bottom top bottom サムネイル サムネ フレーム フレームなし ボーダー 境界 右 左 中央 なし 無し 右上 下線 中心 上付き 下付き
-    上端 文上端 中心 下端 文下端 ベースライン
-    """
-  static let imageParameterNames = """
-    alt link page upright thumb thumbnail lang class start end thumbtime 代替文 代替画像 リンク ページ サムネイル サムネ 右上 言語 クラス
-    """
 }

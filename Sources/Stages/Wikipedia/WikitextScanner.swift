@@ -69,52 +69,6 @@ extension Wikitext {
     return nil
   }
 
-  /// The index after the line that closes the table opening at `start` (at `{|`). A heading ends a table that is not
-  /// closed; failing that, the first blank line that no row follows.
-  mutating func tableEnd(_ start: Int, _ end: Int) -> Int {
-    guard patience > 0 else { return lineEnd(start, end) }
-    var depth = 1
-    var fallback: Int?
-    var index = start + 2
-    while index < end {
-      let byte = page[index]
-      if byte == UInt8(ascii: "{"), peek(index + 1, end) == byte {
-        index = templateEnd(index, end) ?? index + 2
-      } else if byte == UInt8(ascii: "<") {
-        index = passAngle(index, end)
-      } else if byte != 0x0A {
-        index += 1
-      } else {
-        let line = skipSpaces(index + 1, end)
-        let first = peek(line, end), second = peek(line + 1, end)
-        if first == UInt8(ascii: "{"), second == UInt8(ascii: "|") {
-          depth += 1
-          index = line + 2
-        } else if first == UInt8(ascii: "|"), second == UInt8(ascii: "}") {
-          depth -= 1
-          if depth == 0 { return line + 2 }
-          index = line + 2
-        } else if first == UInt8(ascii: "="), second == first, isHeading(line, end) {
-          return index
-        } else if first == 0x0A {
-          let next = nextTextLine(line, end)
-          if fallback == nil, !isTableLine(skipSpaces(next, end), end) { fallback = index }
-          index = next - 1
-        } else {
-          index = line
-        }
-      }
-    }
-    patience -= 1
-    return fallback ?? end
-  }
-
-  func isTableLine(_ line: Int, _ end: Int) -> Bool {
-    let first = peek(line, end)
-    return first == UInt8(ascii: "|") || first == UInt8(ascii: "!")
-      || first == UInt8(ascii: "{") && peek(line + 1, end) == UInt8(ascii: "|")
-  }
-
   /// Passes a comment or an element whose content is not wikitext; else one byte.
   mutating func passAngle(_ index: Int, _ end: Int) -> Int {
     if isComment(index, end) { return commentEnd(index, end) }

@@ -153,25 +153,6 @@ extension Wikitext {
     return lineEnd(tag.end, end)
   }
 
-  /// A formula: kept where it reads as text (`x`, `n + 1`), else removed.
-  private mutating func math(_ tag: WikiTag, _ end: Int) -> Int {
-    guard !tag.isEmpty, let close = closingTag(tag, from: tag.end, end) else {
-      dropped()
-      return tag.end
-    }
-    let start = skipBlanks(tag.end, close.start), last = trimmedEnd(start, close.start)
-    if last - start <= 40, (start..<last).allSatisfy({ Self.isPlainFormula(page[$0]) }), start < last {
-      out.append(page + start, last - start)
-    } else {
-      dropped()
-    }
-    return close.end
-  }
-
-  private static func isPlainFormula(_ byte: UInt8) -> Bool {
-    byte | 0x20 &- 0x61 < 26 || byte &- 0x30 < 10 || " +-=().,/<>|'".utf8.contains(byte)
-  }
-
   /// Text that is no wikitext; references (`&lt;`) are decoded still.
   private mutating func raw(_ tag: WikiTag, _ end: Int, isVerbatim: Bool) -> Int {
     guard !tag.isEmpty, let close = closingTag(tag, from: tag.end, end) else {
@@ -198,15 +179,53 @@ extension Wikitext {
     return close.end
   }
 
-  /// `10<sup>8</sup>` must not become 108: digits and signs become Unicode's superscripts and subscripts.
+  /// `10<sup>8</sup>` must not become 108: digits and signs become Unicode's superscripts and subscripts. Other raised
+  /// figures follow `^`.
   private mutating func script(_ tag: WikiTag, _ end: Int) -> Int {
-    var index = tag.end
-    while index < end, index - tag.end < 12, WikitextScripts.scalar(page[index], tag.kind) != nil { index += 1 }
-    guard index > tag.end, let close = self.tag(index, end), close.isClosing, close.kind == tag.kind else {
+    let first = skipBlanks(tag.end, end)
+    var index = first
+    while index < end, index - first < 16, let (_, length) = scriptScalar(index, end, tag.kind) { index += length }
+    let text = index
+    index = skipBlanks(index, end)
+    guard text > first, let close = self.tag(index, end), close.isClosing, close.kind == tag.kind else {
+      if tag.kind == .superscript, out.last &- 0x30 < 10, isRaisedFigure(first, end) { out.append("^") }
       return tag.end
     }
-    for position in tag.end..<index { out.append(scalar: WikitextScripts.scalar(page[position], tag.kind)!) }
+    index = first
+    while index < text, let (scalar, length) = scriptScalar(index, text, tag.kind) {
+      out.append(scalar: scalar)
+      index += length
+    }
     return close.end
+  }
+
+  /// Whether a raised text begins with a number or a letter of mathematics (`''n''`), so that it is an exponent.
+  private func isRaisedFigure(_ start: Int, _ end: Int) -> Bool {
+    let first = peek(start, end)
+    return first &- 0x30 < 10 || first == UInt8(ascii: "'") && peek(start + 1, end) == first
+      || first == UInt8(ascii: "-") || first == 0xE2 && peek(start + 1, end) == 0x88
+  }
+
+  /// All of a text in raised or lowered form; nil where Unicode lacks one of them.
+  func scriptScalars(_ start: Int, _ end: Int, _ kind: WikiTagKind) -> [UInt32]? {
+    guard start < end, end - start <= 32 else { return nil }
+    var scalars: [UInt32] = []
+    var index = start
+    while index < end {
+      guard let (scalar, length) = scriptScalar(index, end, kind) else { return nil }
+      scalars.append(scalar)
+      index += length
+    }
+    return scalars
+  }
+
+  /// The raised or lowered form of the character at `index`, and its bytes.
+  private func scriptScalar(_ index: Int, _ end: Int, _ kind: WikiTagKind) -> (scalar: UInt32, length: Int)? {
+    if page[index] < 0x80 { return WikitextScripts.scalar(page[index], kind).map { ($0, 1) } }
+    guard end - index >= 3, page[index] == 0xE2 else { return nil }
+    let isMinus =
+      page[index + 1] == 0x88 && page[index + 2] == 0x92 || page[index + 1] == 0x80 && page[index + 2] == 0x93
+    return isMinus ? (kind == .superscript ? 0x207B : 0x208B, 3) : nil
   }
 
   /// An HTML table goes with its content, tables inside it included. One that is never closed keeps its text.

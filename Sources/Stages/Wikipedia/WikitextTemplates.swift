@@ -174,9 +174,31 @@ extension Wikitext {
     _ name: Int, _ colon: Int, _ nameEnd: Int, start: Int, _ end: Int, _ depth: Int, _ flow: Flow
   ) {
     switch rules.functions.value(page + name, trimmedEnd(name, colon) - name) {
-    case .value?: render(skipBlanks(colon + 1, end), trimmedEnd(colon + 1, end), depth: depth + 1, .inline)
+    case .value?:
+      let before = out.count
+      renderValue(colon + 1, end, depth)
+      if !hasText(from: before) { unresolved() }
+    case .letters(let change)?:
+      let before = out.count
+      renderValue(colon + 1, end, depth)
+      changeCase(change, from: before)
+    case .unresolved?: unresolved()
     case .prefix? where depth < Self.maximumDepth: template(colon + 1, end, depth + 1, flow)
     default: dropped()
     }
+  }
+
+  /// The first argument of a function.
+  private mutating func renderValue(_ start: Int, _ end: Int, _ depth: Int) {
+    let base = arguments.count
+    splitArguments(start, end)
+    let argument = arguments[base]
+    arguments.removeLast(arguments.count - base)
+    let first = skipBlanks(start, argument.end)
+    render(first, trimmedEnd(first, argument.end), depth: depth + 1, .inline)
+  }
+
+  private func hasText(from start: Int) -> Bool {
+    (start..<out.count).contains { out.base[$0] > 0x20 }
   }
 }

@@ -22,7 +22,13 @@ struct WikitextTidying {
     /// Where its content starts in the output.
     var start: Int
     var lostMarkup: Bool
+    var hasHole = false
   }
+
+  /// Where figures are missing in the line, as places in the output.
+  private var holes: [Int] = []
+  /// Sentences left out because of them.
+  private(set) var cutSentences = 0
 
   private let classes = WikitextByteClass.line
 
@@ -64,7 +70,9 @@ struct WikitextTidying {
     }
     if output.count == text {
       output.truncate(to: restore)
-      if !isItem, !contains(WikitextMark.removed, bytes, count) { wantsBlankLine = true }
+      if !isItem, !contains(WikitextMark.removed, bytes, count), !contains(WikitextMark.hole, bytes, count) {
+        wantsBlankLine = true
+      }
       return
     }
     pending.removeAll(keepingCapacity: true)
@@ -139,17 +147,15 @@ struct WikitextTidying {
         open(output.count)
         index += 1
       case UInt8(ascii: ")"):
-        close(start, opener: 1, &output) ? () : output.append(byte)
-        index += 1
+        index = close(start, opener: 1, bytes, index, count, &output)
       case 0xEF where isFullwidth(bytes, index, count, 0x88):  // （
         output.append(bytes + index, 3)
         open(output.count)
         index += 3
       case 0xEF where isFullwidth(bytes, index, count, 0x89):  // ）
-        close(start, opener: 3, &output) ? () : output.append(bytes + index, 3)
-        index += 3
+        index = close(start, opener: 3, bytes, index, count, &output)
       case 0xEF:
-        if let end = wideMagicWordEnd(bytes, index, count) {
+        if let end = wideSwitchEnd(bytes, index, count) {
           index = end
         } else {
           output.append(byte)
@@ -158,18 +164,30 @@ struct WikitextTidying {
       case 0x20, 0x09:
         if output.count > start, output.last != 0x20 { output.append(0x20) }
         index += 1
+      case WikitextMark.hole:
+        hole(output.count)
+        index += 1
       case WikitextMark.removed:
         if !parentheses.isEmpty { parentheses[parentheses.count - 1].lostMarkup = true }
         index = afterRemoved(bytes, index + 1, count, start, &output)
       default: index += 1
       }
     }
+    if !holes.isEmpty {
+      cutSentences += WikitextSentences.cut(&output, from: start, holes: holes)
+      holes.removeAll(keepingCapacity: true)
+    }
     trimEnd(start, &output)
     trimStart(start, &output)
   }
 
+  private mutating func hole(_ place: Int) {
+    holes.append(place)
+    if !parentheses.isEmpty { parentheses[parentheses.count - 1].hasHole = true }
+  }
+
   /// Text after something removed: of two commas or full stops that met one goes, and a space before one.
-  private func afterRemoved(
+  private mutating func afterRemoved(
     _ bytes: UnsafePointer<UInt8>, _ index: Int, _ count: Int, _ start: Int, _ output: inout PageBuffer
   ) -> Int {
     var next = index
@@ -177,6 +195,7 @@ struct WikitextTidying {
     let isStop = next < count && (bytes[next] == UInt8(ascii: ",") || bytes[next] == UInt8(ascii: "."))
     if isStop || continues(bytes + next, count - next) {
       while output.count > start, output.last == 0x20 { output.truncate(to: output.count - 1) }
+      if let hole = holes.last, hole > output.count { holes[holes.count - 1] = output.count }
       let isDoubled =
         !isStop && output.count - start >= 3 && memcmp(output.base + output.count - 3, bytes + next, 3) == 0
       return isDoubled ? next + 3 : next
@@ -187,12 +206,15 @@ struct WikitextTidying {
     return next
   }
 
-  /// `＿＿目次非表示＿＿`: the index after it; nil where it is text.
-  private func wideMagicWordEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {
+  /// `＿＿目次非表示＿＿`: the index after it; nil where it is text, such as a blank to fill in.
+  private func wideSwitchEnd(_ bytes: UnsafePointer<UInt8>, _ start: Int, _ count: Int) -> Int? {
     guard isWideLine(bytes, start, count), isWideLine(bytes, start + 3, count) else { return nil }
     var index = start + 6
-    while index < min(count, start + 60) {
-      if isWideLine(bytes, index, count) { return isWideLine(bytes, index + 3, count) ? index + 6 : nil }
+    while index < min(count, start + WikiSwitches.longestBytes) {
+      if isWideLine(bytes, index, count) {
+        return isWideLine(bytes, index + 3, count) && rules.isSwitch(bytes + start + 6, index - start - 6)
+          ? index + 6 : nil
+      }
       guard bytes[index] >= 0x80 else { return nil }
       index += 1
     }
@@ -215,26 +237,41 @@ struct WikitextTidying {
     parentheses.append(Parenthesis(start: start, lostMarkup: false))
   }
 
-  /// Tidies the parenthesis that closes here. True where nothing was left in it and it is gone, opener and all.
-  private mutating func close(_ lineStart: Int, opener: Int, _ output: inout PageBuffer) -> Bool {
-    guard let parenthesis = parentheses.popLast(), parenthesis.lostMarkup, parenthesis.start >= lineStart else {
-      return false
+  /// Tidies the parenthesis that closes at `index`, and goes with its opener where nothing is left in it. Returns where
+  /// text goes on.
+  private mutating func close(
+    _ lineStart: Int, opener: Int, _ bytes: UnsafePointer<UInt8>, _ index: Int, _ count: Int, _ output: inout PageBuffer
+  ) -> Int {
+    guard let parenthesis = parentheses.popLast(), parenthesis.lostMarkup || parenthesis.hasHole,
+      parenthesis.start >= lineStart
+    else {
+      output.append(bytes + index, opener)
+      return index + opener
     }
+    if parenthesis.hasHole {
+      while let hole = holes.last, hole >= parenthesis.start { holes.removeLast() }
+    } else if trimContent(parenthesis.start, &output) {
+      output.append(bytes + index, opener)
+      return index + opener
+    }
+    let isFullwidth = parenthesis.start - lineStart >= 3 && output.base[parenthesis.start - 1] == 0x88
+    output.truncate(to: parenthesis.start - (isFullwidth ? 3 : 1))
+    return afterRemoved(bytes, index + opener, count, lineStart, &output)
+  }
+
+  /// Removes separators at the edges of a parenthesis; false where nothing is left.
+  private func trimContent(_ start: Int, _ output: inout PageBuffer) -> Bool {
     var end = output.count
-    while let length = WikitextSeparators.length(endingAt: end, from: parenthesis.start, output.base) { end -= length }
+    while let length = WikitextSeparators.length(endingAt: end, from: start, output.base) { end -= length }
     output.truncate(to: end)
-    var first = parenthesis.start
+    var first = start
     while let length = WikitextSeparators.length(startingAt: first, to: end, output.base) { first += length }
-    if first == end {
-      let isFullwidth = parenthesis.start - lineStart >= 3 && output.base[parenthesis.start - 1] == 0x88
-      output.truncate(to: parenthesis.start - (isFullwidth ? 3 : 1))
-      return true
+    guard first < end else { return false }
+    if first > start {
+      (output.base + start).update(from: output.base + first, count: end - first)
+      output.truncate(to: end - (first - start))
     }
-    if first > parenthesis.start {
-      (output.base + parenthesis.start).update(from: output.base + first, count: end - first)
-      output.truncate(to: end - (first - parenthesis.start))
-    }
-    return false
+    return true
   }
 
   private func trimEnd(_ start: Int, _ output: inout PageBuffer) {

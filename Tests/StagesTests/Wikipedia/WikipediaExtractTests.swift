@@ -223,6 +223,68 @@ import Testing
     #expect(harness.files("documents").count == 2)
     #expect(try harness.documents().count == 3)
   }
+
+  @Test(
+    "A file that is no dump is an error that says what it is",
+    arguments: [
+      ("", "this is no MediaWiki dump: it is empty"), ("  \n", "this is no MediaWiki dump: it is empty"),
+      ("<!DOCTYPE html>\n<html><body>404</body></html>", "its first element is <html>, not <mediawiki>"),
+      ("<!doctype html><meta charset=utf-8>404", "it is an HTML page"),
+      ("<rss><channel/></rss>", "its first element is <rss>"),
+      ("これはダンプではない。", "it does not begin with XML"), ("{\"a\":1}", "it is JSON"),
+      ("-- MySQL dump 10.19\n", "it is SQL"),
+      ("7z\u{BC}", "it does not begin with XML"), ("600:12:題\n", "it is the index of a multistream dump"),
+      ("<mediawiki><siteinfo><sitename>W", "the dump was cut off before its first page"),
+      ("<page", "it does not begin with XML"),
+    ])
+  func notADump(_ content: String, _ message: String) throws {
+    let dump = try TemporaryDump(Array(content.utf8))
+    let error = #expect(throws: StageError.self) { try extract(dump.path) }
+    #expect(error?.message.contains(message) == true && error?.hint != nil, "\(error as Any)")
+  }
+
+  @Test func archivesOfOtherFormsAreNamed() throws {
+    let seven = try TemporaryDump([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C, 0, 4], name: "jawiki.xml.7z")
+    let error = #expect(throws: StageError.self) { try extract(seven.path) }
+    #expect(error?.message == "this is no MediaWiki dump: it is a 7z archive")
+  }
+
+  @Test("A dump without pages is a dump; one without its head, or behind blank lines, is read")
+  func oddHeads() throws {
+    let empty = try TemporaryDump(Array("<mediawiki><siteinfo></siteinfo></mediawiki>".utf8))
+    #expect(try extract(empty.path).documents().isEmpty)
+    let page =
+      "<page><title>一</title><id>1</id><revision><text>\(String(repeating: "あ", count: 50))</text></revision></page>"
+    let headless = try TemporaryDump(Array("\(page)\n\(page.replacing("<id>1", with: "<id>2"))</mediawiki>".utf8))
+    #expect(try extract(headless.path).documents().map(\.idString) == ["wiki:1", "wiki:2"])
+    let blank = try TemporaryDump(Array("\n \n<?xml version=\"1.0\"?><mediawiki>\(page)</mediawiki>".utf8))
+    let harness = try extract(blank.path)
+    #expect(try harness.documents().count == 1 && harness.warnings == [:])
+  }
+
+  @Test("Elements that stand unescaped in a text are read as the tags that they are")
+  func elementsInText() throws {
+    let text = "前<br />の文<ref name=\"a\">注<b>太</b></ref>。<div class='x'>箱</div>後<br></br>の文。"
+    let dump = try TemporaryDump(
+      Array(
+        "<mediawiki><page><title>題<i>名</i>だ</title><id>1</id><revision><text>\(text)</text></revision></page></mediawiki>"
+          .utf8))
+    let harness = try extract(dump.path, [JSONMember("minimumBytes", .integer(1))])
+    #expect(try harness.documents().map(\.textString) == ["前\nの文。\n箱\n後\nの文。"])
+    #expect(try JSONValue.parse(harness.documents()[0].metadata).value["title"]?.string == "題名だ")
+    #expect(harness.warnings == ["unescaped-markup": 1])
+  }
+
+  @Test(
+    "Redirects in the words of other wikis, where the dump marks none",
+    arguments: ["#WEITERLEITUNG", "#REDIRECTION", "#REDIRECCIÓN", "#перенаправление", "#rinvia"])
+  func foreignRedirects(_ word: String) throws {
+    let dump = try TemporaryDump(
+      Array(
+        "<mediawiki><page><title>a</title><id>1</id><revision><text>\(word) [[b]]</text></revision></page></mediawiki>"
+          .utf8))
+    #expect(try extract(dump.path).drops().map(\.reason) == ["redirect"])
+  }
 }
 
 /// On real dumps, where they are present.

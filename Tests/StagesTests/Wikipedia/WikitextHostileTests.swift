@@ -30,6 +30,11 @@ import Testing
       "<table>", "<div>", "&#", "__A", "\n{|\n\n|", "\n*{|", "{{a}", "]]", "}}", "<rt>", "（", "((", "== ", "\n==",
       "[[a\n\n", "|\n", "{{subst:", "{{Quotation|\n* ", "<",
       "<pre>", "{{a|<nowiki>", "[[a|<math>", " \n", "{|\n \n|", "[[a]][http://b [[c|d]", "{{lang|en|[[a|{{lang|en|",
+      "_", "__", "__TOC", "'", "''", "'''", "''a'''", "w:", "[[w:", "{{{!}}\n", "\n{{!}}", "{|\n{{x", "{|\n{{x}}\n",
+      "{|\n{{end", "\n{{{!}}\n{{!}} a",
+      "{{val|", "{{val|1|e=", "{{lc:", "{{uc:x", "{{linktext|a|", "{{#expr:", "{{自治体人口/x}}。", "。{{#expr:1}}",
+      "（{{#expr:1}}", "<math>\\", "<math>a\\,",
+      "<sup>", "<sup>1", "10<sup>''", "{|\n==", "＿＿", "[[Bild:a|", "{{as of|", "{{col|\n* ",
     ])
   func openersAlone(_ unit: String) {
     let input = repeated(unit, bytes: Self.hostileBytes)
@@ -52,6 +57,11 @@ import Testing
       + repeated(closer, bytes: closer.utf8.count * count)
     let time = ContinuousClock().measure { _ = plainText(input) }
     #expect(time < .seconds(10), "\(opener.debugDescription) took \(time)")
+  }
+
+  @Test func oneLinkOfManyPrefixesOverflowsNoStack() {
+    let input = Array("[[:".utf8) + repeated("w:", bytes: 2 << 20) + Array("題]]".utf8)
+    #expect(plainText(input).hasSuffix("題"))
   }
 
   @Test func tenMegabytesOfBrackets() {
@@ -92,17 +102,71 @@ import Testing
     }
   }
 
-  @Test("Random bytes, valid or not, crash nothing", arguments: 0..<8)
+  /// What a page may grow by: no template of the tables is longer than this many times its name.
+  private static let longestGrowth = 12
+
+  @Test("Random bytes crash nothing and grow little; of valid text comes valid text", arguments: 0..<8)
   func randomBytes(_ seed: Int) {
     var state = UInt64(seed) &+ 77
-    let alphabet = Array("{}[]|<>='\n*#:;&-_ !/abcref".utf8) + [0xE3, 0x80, 0x81, 0xEF, 0xBC, 0x88, 0xFF, 0x00]
+    let alphabet = Array("{}[]|<>='\n*#:;&-_ !/abcrefenval".utf8) + [0xE3, 0x80, 0x81, 0xEF, 0xBC, 0x88, 0xFF, 0x00]
     for length in stride(from: 0, to: 4000, by: 37) {
       let input = (0..<length).map { _ -> UInt8 in
         state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         return alphabet[Int(state >> 33) % alphabet.count]
       }
-      _ = plainText(input)
+      #expect(rendered(input).count <= Self.longestGrowth * length)
+      // The reader hands over valid text alone: libxml2 refuses any other.
+      let valid = Array(String(decoding: input, as: UTF8.self).utf8)
+      let text = rendered(valid)
+      #expect(String(validating: text, as: UTF8.self) != nil)
+      #expect(text.count <= Self.longestGrowth * valid.count)
     }
+  }
+
+  private static let rules = WikitextRules()
+
+  private func rendered(_ input: [UInt8]) -> [UInt8] {
+    var renderer = Wikitext(rules: Self.rules)
+    var output = PageBuffer()
+    input.withUnsafeBufferPointer { renderer.extract($0, into: &output) }
+    return Array(output.bytes)
+  }
+
+  @Test("Every template of the tables, with few arguments or many, of any form, traps nothing")
+  func allTemplates() {
+    let names = [
+      "val", "convert", "frac", "as of", "nihongo", "nihongo3", "circa", "harvtxt", "age", "没年齢", "e", "sup", "sub",
+      "linktext",
+      "col", "hlist", "ubl", "transl", "langwithname", "flag", "ruby", "生年月日と年齢", "死亡年月日と没年齢", "angbr", "US$", "BCE",
+      "sic", "lang", "仮リンク", "interlang", "audio", "colors", "自治体人口/x", "lc:", "uc:", "formatnum:", "#expr:", "HMS",
+      "PAGENAME",
+    ]
+    let values = [
+      "", " ", "1", "999999999999999999999", "-", "to", "–", "\n", "あ", "''", "{{e|1}}", "e=", "e=−5", "u=%", "u=",
+      "1=", "300=x",
+    ]
+    let rules = WikitextRules()
+    for name in names {
+      for first in values {
+        for second in values {
+          let wikitext = "前{{\(name)|\(first)|\(second)|fmt=commas|adj=on|df=US|\(first)|\(second)|1|2|3}}後"
+          let text = plainText(Array(wikitext.utf8), rules)
+          #expect(String(validating: Array(text.utf8), as: UTF8.self) != nil && text.utf8.count < 400)
+        }
+      }
+    }
+    #expect(plainText("{{x|a|b}}") { $0.templates = ["x": 300] } == "")
+    #expect(plainText("{{x|300=b|10=c}}") { $0.templates = ["x": 300] } == "b")
+  }
+
+  @Test func titlesDoNotMultiplyAPage() {
+    var renderer = Wikitext(rules: WikitextRules())
+    var output = PageBuffer()
+    let title = [UInt8](repeating: UInt8(ascii: "t"), count: 4096)
+    repeated("{{PAGENAME}} ", bytes: 256 << 10).withUnsafeBufferPointer {
+      renderer.extract($0, title: title, into: &output)
+    }
+    #expect(output.count > 256 << 10 && output.count < 2 << 20)
   }
 
   @Test func costIsLinear() {

@@ -1,0 +1,74 @@
+import PipelineKit
+import ShardKit
+
+/// What the beginning of a file says: whether it is a MediaWiki export, and of which wiki.
+///
+/// A server's error page saved under a dump's name, a feed or an archive of another form must not pass for a dump
+/// without pages.
+struct WikiDumpHead {
+  var site = WikiSite()
+  /// The name of the first element; nil where there is none.
+  var root: String?
+  /// Whether a `<page>` begins.
+  var hasPage = false
+  /// Whether the root is closed.
+  var isClosed = false
+  /// The first bytes, unpacked, without the white space before them.
+  var bytes: [UInt8] = []
+  /// Whether nothing follows what was read.
+  var isWhole = false
+  /// Why reading stopped, where the file is damaged.
+  var damage: ShardError?
+
+  /// Fails with the reason where a file is no dump, or a dump of which not even the first page is left.
+  static func check(_ path: String) throws {
+    let head = WikiDumpReader.head(of: try openSource(path))
+    if head.root == "mediawiki" || head.root == "page" {
+      guard head.isWhole, !head.hasPage, !head.isClosed else { return }
+      throw StageError(
+        .input, path, "the dump was cut off before its first page", hint: "Download it again; it has \(sizeHint).")
+    }
+    if head.root == nil, let damage = head.damage { throw damage }
+    throw StageError(.input, path, "this is no MediaWiki dump: \(head.finding)", hint: head.advice)
+  }
+
+  private static let sizeHint = "the size that the mirror's list of files says"
+
+  private var finding: String {
+    if let root { return "its first element is <\(root)>, not <mediawiki>" }
+    if bytes.isEmpty { return "it is empty" }
+    return kind.map { "it is \($0.name)" } ?? "it does not begin with XML"
+  }
+
+  private var advice: String {
+    if let root {
+      return root == "html" ? Self.errorPage : "Name a dump, such as jawiki-latest-pages-articles.xml.bz2."
+    }
+    if bytes.isEmpty { return "Download it again; a dump has \(Self.sizeHint)." }
+    return kind?.advice ?? "Name a dump, such as jawiki-latest-pages-articles.xml.bz2."
+  }
+
+  private static let errorPage = "A server may have sent an error page in its place: look at it, and download it again."
+
+  /// What other files are known by.
+  private var kind: (name: String, advice: String)? {
+    let start = bytes.prefix(16).map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
+    func begins(_ text: String) -> Bool { start.starts(with: text.utf8) }
+    if bytes.starts(with: [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C]) {
+      return ("a 7z archive", "Unpack it first, or take the dump in .bz2: plain, bzip2, gzip, xz and zstd can be read.")
+    }
+    if bytes.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
+      return ("a zip archive", "Unpack it first: plain, bzip2, gzip, xz and zstd can be read.")
+    }
+    if begins("<!doctype html") || begins("<html") { return ("an HTML page", Self.errorPage) }
+    if begins("-- ") || begins("/*!") || begins("insert ") || begins("create ") {
+      return ("SQL", "The articles are in the dump named pages-articles.xml.bz2.")
+    }
+    if begins("{") || begins("[") { return ("JSON", "The articles are in the dump named pages-articles.xml.bz2.") }
+    let digits = bytes.prefix { $0 &- 0x30 < 10 }.count
+    if digits > 0, digits < bytes.count, bytes[digits] == UInt8(ascii: ":") {
+      return ("the index of a multistream dump", "Name it as 'index', and the dump beside it as 'dump'.")
+    }
+    return nil
+  }
+}
