@@ -72,3 +72,43 @@ struct WikiDumpHead {
     return nil
   }
 }
+
+extension WikiDumpReader {
+  /// Reads the beginning of a file, up to the first page or a megabyte. Damage is reported, not thrown. The steps are
+  /// small, since a decompressor that meets damage loses what it has unpacked in the same step.
+  static func head(of source: any ByteSource) -> WikiDumpHead {
+    let reader = WikiDumpReader(maximumPageBytes: 0, onPage: { _ in })
+    reader.open()
+    var head = WikiDumpHead()
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 64)
+    defer { block.deallocate() }
+    for _ in 0..<2048 where !reader.isInsidePage && reader.fault == nil {
+      let count: Int
+      do { count = try source.read(into: block) } catch {
+        head.damage = error
+        head.isWhole = true
+        break
+      }
+      if count == 0 {
+        head.isWhole = true
+        break
+      }
+      var bytes = UnsafeRawBufferPointer(rebasing: block[..<count])
+      if head.bytes.isEmpty {
+        bytes = withoutLeadingSpace(bytes)
+        head.bytes = Array(bytes.prefix(64))
+      }
+      reader.parse(bytes)
+    }
+    head.site = reader.site
+    head.root = reader.root
+    head.hasPage = reader.isInsidePage || reader.root == "page"
+    head.isClosed = reader.sawEnd
+    return head
+  }
+
+  /// White space may not stand before an XML declaration, and does where a dump was copied by hand.
+  static func withoutLeadingSpace(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(rebasing: bytes.drop { $0 <= 0x20 })
+  }
+}

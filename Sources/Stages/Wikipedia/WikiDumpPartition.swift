@@ -36,7 +36,7 @@ struct WikiDumpPartition: Equatable, Sendable {
     var previous = start
     for word in words.dropFirst(4) {
       guard let step = Int64(word) else { return nil }
-      previous += step
+      previous &+= step
       streams.append(previous)
     }
   }

@@ -33,23 +33,24 @@ final class WikiDumpReader {
   var onPage: (WikiDumpReader) throws -> Void
   var onBreak: (WikiDumpReader, WikiDumpBreak) throws -> Void
 
-  private var depth = 0
+  var depth = 0
   /// The first element's name.
-  private var root: String?
-  private var field = WikiDumpField.none
+  var root: String?
+  var field = WikiDumpField.none
   /// The depth of the element that `field` is read from; elements below it stand in its text.
-  private var fieldDepth = 0
+  var fieldDepth = 0
   /// `page.textBytes` behind the last start tag in the text.
-  private var startTagEnd = -1
-  private var isInsidePage = false
-  private var isInsideRevision = false
-  private var namespaceKey = 0
-  private var characters: [UInt8] = []
-  private var sawEnd = false
-  private var failure: (any Error)?
-  private var fault: (message: String, position: Int)?
+  var startTagEnd = -1
+  var isInsidePage = false
+  var isInsideRevision = false
+  var namespaceKey = 0
+  var characters: [UInt8] = []
+  var sawEnd = false
+  var failure: (any Error)?
+  var fault: (message: String, position: Int)?
   private var context: xmlParserCtxtPtr?
   private var fedBytes = 0
+  private var tags = WikiDumpTags()
   private var isSearching = false
   private var carry: [UInt8] = []
 
@@ -64,44 +65,6 @@ final class WikiDumpReader {
   }
 
   deinit { close() }
-
-  /// Reads the beginning of a file, up to the first page or a megabyte. Damage is reported, not thrown. The steps are
-  /// small, since a decompressor that meets damage loses what it has unpacked in the same step.
-  static func head(of source: any ByteSource) -> WikiDumpHead {
-    let reader = WikiDumpReader(maximumPageBytes: 0, onPage: { _ in })
-    reader.open()
-    var head = WikiDumpHead()
-    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 64)
-    defer { block.deallocate() }
-    for _ in 0..<2048 where !reader.isInsidePage && reader.fault == nil {
-      let count: Int
-      do { count = try source.read(into: block) } catch {
-        head.damage = error
-        head.isWhole = true
-        break
-      }
-      if count == 0 {
-        head.isWhole = true
-        break
-      }
-      var bytes = UnsafeRawBufferPointer(rebasing: block[..<count])
-      if head.bytes.isEmpty {
-        bytes = withoutLeadingSpace(bytes)
-        head.bytes = Array(bytes.prefix(64))
-      }
-      reader.parse(bytes)
-    }
-    head.site = reader.site
-    head.root = reader.root
-    head.hasPage = reader.isInsidePage || reader.root == "page"
-    head.isClosed = reader.sawEnd
-    return head
-  }
-
-  /// White space may not stand before an XML declaration, and does where a dump was copied by hand.
-  private static func withoutLeadingSpace(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    UnsafeRawBufferPointer(rebasing: bytes.drop { $0 <= 0x20 })
-  }
 
   /// Reads a source to its end.
   /// - Parameters:
@@ -193,7 +156,7 @@ final class WikiDumpReader {
 
   // MARK: The parser
 
-  private func open() {
+  func open() {
     close()
     depth = 0
     root = nil
@@ -203,6 +166,7 @@ final class WikiDumpReader {
     fault = nil
     failure = nil
     fedBytes = 0
+    tags = WikiDumpTags()
     var events = WikiDumpEvents.handler
     context = xmlCreatePushParserCtxt(&events, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
     xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
@@ -216,10 +180,12 @@ final class WikiDumpReader {
     self.context = nil
   }
 
-  private func parse(_ bytes: UnsafeRawBufferPointer) {
+  func parse(_ bytes: UnsafeRawBufferPointer) {
     guard fault == nil, let base = bytes.bindMemory(to: CChar.self).baseAddress else { return }
-    xmlParseChunk(context, base, Int32(bytes.count), 0)
-    fedBytes += bytes.count
+    let limit = tags.overlong(bytes)
+    xmlParseChunk(context, base, Int32(limit ?? bytes.count), 0)
+    fedBytes += limit ?? bytes.count
+    if fault == nil, limit != nil { fault = ("a tag of more than \(WikiDumpTags.longestBytes) bytes", fedBytes) }
     if fault == nil, let context, context.pointee.wellFormed == 0 { fault = ("unknown fault", fedBytes) }
   }
 
@@ -232,98 +198,5 @@ final class WikiDumpReader {
   func fail(_ message: String) {
     guard fault == nil else { return }
     fault = (message, max(0, context.map { xmlByteConsumed($0) } ?? 0))
-  }
-
-  // MARK: Events
-
-  func start(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
-    depth += 1
-    if field != .none { return startInField(name, attributes) }
-    let element = WikiDumpElement(name)
-    if depth == 1 { root = String(cString: name) }
-    switch (depth, element) {
-    case (1, .mediawiki): if let language = attributes["lang"] { site.language = language }
-    case (2, .page):
-      page.clear()
-      isInsidePage = true
-    case (3, .revision) where isInsidePage:
-      isInsideRevision = true
-      page.clearRevision()
-    case (3, .redirect) where isInsidePage: page.isRedirect = true
-    default:
-      field = WikiDumpField(element, depth: depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
-      if field == .namespace { namespaceKey = attributes["key"].flatMap { Int($0) } ?? 0 }
-      fieldDepth = depth
-      characters.removeAll(keepingCapacity: true)
-    }
-  }
-
-  /// An element inside a text: a tag of the wikitext (`<br />`) that the writer of the dump did not escape. It is put
-  /// back as it stood; in other fields its content alone is read.
-  private func startInField(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
-    guard field == .text else { return }
-    page.textElements += 1
-    var tag = "<" + String(cString: name) + attributes.text + ">"
-    tag.withUTF8 { text($0.baseAddress!, $0.count) }
-    startTagEnd = page.textBytes
-  }
-
-  private func endInField(_ name: UnsafePointer<xmlChar>) {
-    guard field == .text else { return }
-    var tag = "</" + String(cString: name) + ">"
-    if startTagEnd == page.textBytes, page.text.count == page.textBytes {
-      page.text.truncate(to: page.text.count - 1)
-      page.textBytes -= 1
-      tag = " />"
-    }
-    tag.withUTF8 { text($0.baseAddress!, $0.count) }
-    startTagEnd = -1
-  }
-
-  func text(_ bytes: UnsafePointer<xmlChar>, _ count: Int) {
-    switch field {
-    case .none: break
-    case .text:
-      page.textBytes += count
-      if page.textBytes <= maximumPageBytes { page.text.append(bytes, count) }
-    default:
-      guard characters.count + count <= Self.longestField else { return }
-      characters.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
-    }
-  }
-
-  func end(_ name: UnsafePointer<xmlChar>) {
-    if field != .none, depth > fieldDepth {
-      endInField(name)
-      depth -= 1
-      return
-    }
-    if field != .none { store() }
-    field = .none
-    switch (depth, WikiDumpElement(name)) {
-    case (1, _): sawEnd = true
-    case (2, .page) where isInsidePage:
-      isInsidePage = false
-      if failure == nil { do { try onPage(self) } catch { failure = error } }
-    case (3, .revision): isInsideRevision = false
-    default: break
-    }
-    depth -= 1
-  }
-
-  private func store() {
-    switch field {
-    case .none, .text: break
-    case .siteName: site.siteName = String(decoding: characters, as: UTF8.self)
-    case .databaseName: site.databaseName = String(decoding: characters, as: UTF8.self)
-    case .base: site.base = String(decoding: characters, as: UTF8.self)
-    case .namespace: site.addNamespace(key: namespaceKey, name: String(decoding: characters, as: UTF8.self))
-    case .title: swap(&page.title, &characters)
-    case .pageNamespace: swap(&page.namespace, &characters)
-    case .id: swap(&page.id, &characters)
-    case .revision: swap(&page.revision, &characters)
-    case .timestamp: swap(&page.timestamp, &characters)
-    case .model: swap(&page.model, &characters)
-    }
   }
 }

@@ -194,6 +194,35 @@ import Testing
     #expect(harness.ledger.imbalance == 0)
   }
 
+  @Test("A tag without end is a fault of its page, not minutes of work")
+  func longTags() throws {
+    let attributes = (0..<60_000).map { " a\($0)=''" }.joined()
+    let page = "<page><title>一</title><id>1</id><revision><text>\(String(repeating: "あ", count: 50))</text></revision></page>"
+    let dump = try TemporaryDump(
+      Array(
+        "<mediawiki>\(page.replacing("<text>", with: "<text\(attributes)>"))\(page.replacing("<id>1", with: "<id>2"))</mediawiki>"
+          .utf8))
+    let harness = try extract(dump.path)
+    #expect(try harness.documents().map(\.idString) == ["wiki:2"])
+    #expect(try harness.drops().map(\.reason) == ["damaged"])
+    #expect(harness.warnings == ["damaged-dump": 1])
+  }
+
+  @Test("Only tags are measured, whatever the blocks that they come in", arguments: [1, 2, 7, 70_000])
+  func tagLengths(_ step: Int) {
+    let long = String(repeating: "x", count: WikiDumpTags.longestBytes)
+    func overlong(_ text: String) -> Bool {
+      var tags = WikiDumpTags()
+      let bytes = Array(text.utf8)
+      return stride(from: 0, to: bytes.count, by: step).contains { start in
+        bytes[start..<min(start + step, bytes.count)].withUnsafeBytes { tags.overlong($0) != nil }
+      }
+    }
+    #expect(overlong("<a \(long)>") && overlong("<a><b \(long)"))
+    #expect(!overlong("<a>\(long)</a>\(long)<b/>") && !overlong("<!-- \(long) --><![CDATA[\(long)]]><?x \(long)?>"))
+    #expect(!overlong("<a \(long.dropLast(4))>") && overlong("<a \(long.dropLast(2))>"))
+  }
+
   @Test func largePagesAreDroppedNotHeld() throws {
     let text = String(repeating: "大きな頁。", count: 2000)
     let dump = try TemporaryDump(
