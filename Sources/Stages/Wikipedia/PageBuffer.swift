@@ -43,6 +43,17 @@ struct PageBuffer: ~Copyable {
     base[position] = byte
   }
 
+  /// Puts a byte before each of some places, which rise. One pass.
+  mutating func insert(_ byte: UInt8, at places: [Int]) {
+    var end = count
+    for _ in places { append(byte) }
+    for (index, place) in places.enumerated().reversed() {
+      (base + place + index + 1).update(from: base + place, count: end - place)
+      base[place + index] = byte
+      end = place
+    }
+  }
+
   mutating func append(_ text: StaticString) { append(text.utf8Start, text.utf8CodeUnitCount) }
 
   mutating func append(_ text: [UInt8]) {

@@ -87,17 +87,17 @@ extension Wikitext {
     let length = out.count - place
     guard length > 0 else { return }
     if let symbol = rules.quantities.units.value(out.base + place, length) {
-      out.truncate(to: place)
+      truncate(to: place)
       out.append(Array(symbol.utf8))
     } else if length > 1, out.last == UInt8(ascii: "2") || out.last == UInt8(ascii: "3"),
       (out.base[out.count - 2] | 0x20) &- 0x61 < 26
     {
       let power = out.last
-      out.truncate(to: out.count - 1)
+      truncate(to: out.count - 1)
       out.append(power == UInt8(ascii: "2") ? "²" : "³")
     }
     let isClose = first == UInt8(ascii: "%") || first == UInt8(ascii: "/") || out.base[place] == 0xC2 && length == 2
-    if spaced, !isClose { out.insert(0x20, at: place) }
+    if spaced, !isClose { insert(0x20, at: place) }
   }
 
   /// `×10` and the exponent.
@@ -155,7 +155,7 @@ extension Wikitext {
     while end < out.count, out.base[end] &- 0x30 < 10 { end += 1 }
     var place = end - 3
     while place > start {
-      out.insert(UInt8(ascii: ","), at: place)
+      insert(UInt8(ascii: ","), at: place)
       place -= 3
     }
   }

@@ -80,7 +80,7 @@ extension Wikitext {
       let place = out.count
       write(argument, call)
       if place > 0, place < out.count, isLatin(before), isLatin(out.base[place]), argument.start > call.nameEnd + 1 {
-        out.insert(0x20, at: place)
+        insert(0x20, at: place)
       }
     }
   }

@@ -40,7 +40,8 @@ struct Wikitext: ~Copyable {
     patience = Self.initialPatience
     quotes = WikitextQuotes()
     render(0, text.count, depth: 0, .block)
-    endQuotes()
+    quotes.endLine()
+    out.insert(UInt8(ascii: "'"), at: quotes.apostrophes)
     var tidy = WikitextTidying(rules: rules)
     tidy.run(out.bytes, into: &output)
     cutSentences += tidy.cutSentences
@@ -64,7 +65,7 @@ struct Wikitext: ~Copyable {
       if index > plain { out.append(page + plain, index - plain) }
       if index >= end { break }
       if page[index] == 0x0A {
-        endQuotes()
+        quotes.endLine()
         out.append(flow == .block ? 0x0A : 0x20)
         atLineStart = flow == .block
         index += 1

@@ -9,6 +9,9 @@ struct WikitextQuotes {
   private var afterLetter: Int?
   private var afterWord: Int?
   private var afterSpace: Int?
+  /// Where apostrophes belong in the output, in the lines that have ended. They are put there in the end, so that no
+  /// place in the output moves while a page is read.
+  private(set) var apostrophes: [Int] = []
 
   mutating func addItalic() { italics += 1 }
 
@@ -31,12 +34,31 @@ struct WikitextQuotes {
     bolds += 1
   }
 
-  /// Ends the line: where its missing apostrophe belongs, if it has one.
-  mutating func endLine() -> Int? {
-    guard italics | bolds != 0 else { return nil }
-    let position = italics & bolds & 1 == 1 ? afterLetter ?? afterWord ?? afterSpace : nil
-    self = WikitextQuotes()
-    return position
+  /// Ends the line, and notes where its missing apostrophe belongs, if it has one.
+  mutating func endLine() {
+    guard italics | bolds != 0 else { return }
+    if italics & bolds & 1 == 1, let place = afterLetter ?? afterWord ?? afterSpace {
+      apostrophes.append(max(place, apostrophes.last ?? 0))
+    }
+    (italics, bolds, afterLetter, afterWord, afterSpace) = (0, 0, nil, nil, nil)
+  }
+
+  /// A byte was put before `place` of the output.
+  mutating func shift(from place: Int) { moveAll { $0 > place ? $0 + 1 : $0 } }
+
+  /// The output was cut to `count` bytes.
+  mutating func truncate(to count: Int) { moveAll { min($0, count) } }
+
+  private mutating func moveAll(_ moved: (Int) -> Int) {
+    afterLetter = afterLetter.map(moved)
+    afterWord = afterWord.map(moved)
+    afterSpace = afterSpace.map(moved)
+    // Places rise, so that the ones before a place that stays are where they were.
+    var index = apostrophes.count
+    while index > 0, moved(apostrophes[index - 1]) != apostrophes[index - 1] {
+      index -= 1
+      apostrophes[index] = moved(apostrophes[index])
+    }
   }
 }
 
@@ -59,9 +81,15 @@ extension Wikitext {
     return start + length
   }
 
-  /// Ends a line of the page.
-  @inline(__always)
-  mutating func endQuotes() {
-    if let position = quotes.endLine(), position <= out.count { out.insert(UInt8(ascii: "'"), at: position) }
+  /// Puts a byte into the output.
+  mutating func insert(_ byte: UInt8, at place: Int) {
+    out.insert(byte, at: place)
+    quotes.shift(from: place)
+  }
+
+  /// Takes back what was written behind `count`.
+  mutating func truncate(to count: Int) {
+    out.truncate(to: count)
+    quotes.truncate(to: count)
   }
 }

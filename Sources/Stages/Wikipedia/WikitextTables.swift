@@ -55,7 +55,7 @@ extension Wikitext {
     let isBar = nameEnd == name + 1 && page[name] == UInt8(ascii: "!")
     if braces == 3 { return isBar ? WikiTableMark(kind: .open, end: nameEnd + 2, isTemplate: true) : nil }
     if isBar, closers & 1 == 1 { return WikiTableMark(kind: .close, end: nameEnd + 3, isTemplate: true) }
-    return WikiTableMark(kind: kind, end: min(nameEnd + 2, end), isTemplate: true)
+    return WikiTableMark(kind: kind, end: nameEnd + (closers >= 2 ? 2 : 1), isTemplate: true)
   }
 
   /// The index after the line that closes the table opening at `start`. A heading ends a table that is not closed;
@@ -117,7 +117,7 @@ extension Wikitext {
 
   /// The end of a closer with arguments: `{{end|…}}`.
   private mutating func templateEndOfMark(_ line: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
-    guard mark.isTemplate, peek(mark.end - 2, end) == UInt8(ascii: "|") else { return mark.end }
+    guard mark.isTemplate, page[mark.end - 1] == UInt8(ascii: "|") else { return mark.end }
     return templateEnd(line, end) ?? mark.end
   }
 
@@ -131,7 +131,10 @@ extension Wikitext {
   /// A row outside any table: its table was opened by a template, or lost its opener.
   mutating func debris(_ start: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
     dropped()
-    if mark.kind == .close { return mark.end + (mark.isTemplate ? 0 : run(of: UInt8(ascii: "}"), mark.end, end)) }
+    if mark.kind == .close {
+      return mark.isTemplate
+        ? templateEndOfMark(start, mark, end) : mark.end + run(of: UInt8(ascii: "}"), mark.end, end)
+    }
     var index = start
     while index < end, page[index] != 0x0A {
       if page[index] == UInt8(ascii: "{"), peek(index + 1, end) == UInt8(ascii: "{") {

@@ -81,7 +81,7 @@ extension Wikitext {
       out.append(UInt8(ascii: "{"))
       return start + 1
     }
-    out.truncate(to: out.count - 1)
+    truncate(to: out.count - 1)
     var text = start + 1, textEnd = close
     if let bar = first(of: UInt8(ascii: "|"), text, min(text + 8, close)) {
       let isHidden = first(of: UInt8(ascii: "H"), text, bar) != nil || first(of: UInt8(ascii: "T"), text, bar) != nil

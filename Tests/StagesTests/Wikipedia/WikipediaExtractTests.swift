@@ -197,7 +197,8 @@ import Testing
   @Test("A tag without end is a fault of its page, not minutes of work")
   func longTags() throws {
     let attributes = (0..<60_000).map { " a\($0)=''" }.joined()
-    let page = "<page><title>一</title><id>1</id><revision><text>\(String(repeating: "あ", count: 50))</text></revision></page>"
+    let page =
+      "<page><title>一</title><id>1</id><revision><text>\(String(repeating: "あ", count: 50))</text></revision></page>"
     let dump = try TemporaryDump(
       Array(
         "<mediawiki>\(page.replacing("<text>", with: "<text\(attributes)>"))\(page.replacing("<id>1", with: "<id>2"))</mediawiki>"

@@ -159,6 +159,23 @@ import Testing
     #expect(plainText("{{x|300=b|10=c}}") { $0.templates = ["x": 300] } == "b")
   }
 
+  @Test(
+    "An apostrophe that a line lacks cuts no letter, wherever templates move the text",
+    arguments: [
+      "''a l'''{{val|1|u=é\né'''é}}é", "''{{val|1|u=漢'''字}}", "''{{val|12345|fmt=commas|u=é'''}}\n''a'''é",
+      "''{{linktext|a'''é|b}}é",
+      "é-'''{''a}-é", "''{{val|1|u=é\n''é'''2|s=漢}}漢", "''{{convert|1|漢'''km2}}", "{{tableend|字", "{|\n|a\n{{end|字",
+      "{|\n{{!|字",
+    ])
+  func apostrophesAmongInsertions(_ wikitext: String) {
+    #expect(String(validating: rendered(Array(wikitext.utf8)), as: UTF8.self) != nil)
+  }
+
+  @Test func manyApostrophes() {
+    let text = plainText(repeated("''é'''é\n", bytes: 256 << 10))
+    #expect(text.hasPrefix("é'é\né'é\n") && text.utf8.count { $0 == UInt8(ascii: "'") } > 20_000)
+  }
+
   @Test func titlesDoNotMultiplyAPage() {
     var renderer = Wikitext(rules: WikitextRules())
     var output = PageBuffer()
