@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bitset>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <deque>
 #include <string>
 #include <vector>
@@ -78,9 +80,27 @@ struct scanner {
     return low >= 0xDC00 && low < 0xE000;
   }
 
+  // Passes over bytes that mean themselves, eight at a time.
+  void skip_plain() {
+    const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
+    while (end - at >= 8) {
+      uint64_t x;
+      std::memcpy(&x, at, 8);
+      uint64_t quote = x ^ (ones * '"'), slash = x ^ (ones * '\\');
+      uint64_t hit = (((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & high;
+      if (hit) {
+        at += __builtin_ctzll(hit) >> 3;
+        return;
+      }
+      at += 8;
+    }
+  }
+
   bool string() {
     if (!accept('"')) return false;
     while (at < end) {
+      skip_plain();
+      if (at == end) return false;
       unsigned char c = (unsigned char)*at++;
       if (c == '"') return true;
       if (c < 0x20) return false;
@@ -178,13 +198,38 @@ class key_table {
 
   void close() {
     auto first = keys.begin() + (std::ptrdiff_t)starts.back();
-    std::sort(first, keys.end());
-    repeated = repeated || std::adjacent_find(first, keys.end()) != keys.end();
+    repeated = repeated || (keys.end() - first <= few ? has_equal_pair(first) : has_equal_neighbors(first));
     keys.erase(first, keys.end());
     starts.pop_back();
   }
 
   bool has_repeated() const { return repeated; }
+
+  // For the next object; memory is kept.
+  void clear() {
+    keys.clear();
+    starts.clear();
+    texts.clear();
+    repeated = false;
+  }
+
+ private:
+  using place = std::vector<std::string_view>::iterator;
+  static constexpr std::ptrdiff_t few = 16;
+
+  bool has_equal_pair(place first) {
+    for (auto a = first; a != keys.end(); a++) {
+      for (auto b = first; b != a; b++) {
+        if (*a == *b) return true;
+      }
+    }
+    return false;
+  }
+
+  bool has_equal_neighbors(place first) {
+    std::sort(first, keys.end());
+    return std::adjacent_find(first, keys.end()) != keys.end();
+  }
 };
 
 // Takes no notice of keys.
@@ -245,7 +290,8 @@ bool is_json_value(std::string_view text) {
 }
 
 json_object_state judge_json_object(std::string_view text) {
-  key_table keys;
+  static thread_local key_table keys;
+  keys.clear();
   size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos || text[start] != '{' || !is_value(text, keys)) return no_json_object;
   return keys.has_repeated() ? repeated_keys : unique_keys;

@@ -11,6 +11,8 @@ public struct PipelineRun {
     public var keepGoing = false
     public var jobs = availableProcessors()
     public var memoryBytes = physicalMemoryBytes() / 2
+    /// Threads for tasks that wait for servers, besides `jobs`.
+    public var waitingThreads = Schedule.mostWaiting
     /// As typed, for the record.
     public var arguments = ""
 
@@ -47,12 +49,17 @@ public struct PipelineRun {
     let manifests = try unselectedSources()
     let run = try store.beginRun(
       document: graph.document.path, name: graph.document.name, arguments: settings.arguments)
+    for manifest in manifests.values.sorted(by: { $0.stage < $1.stage }) {
+      try store.keepAsNewest(manifest, run: run, pipeline: graph.document.name)
+    }
     listen(.began(run: run, stages: graph.order.filter(planner.selection.nodes.contains).map { graph.nodes[$0].name }))
     var outcome = RunOutcome.failed
     defer { try? store.endRun(run, state: outcome.rawValue) }
-    let executor = Executor(
+    let executor = try Executor(
       store: store, planner: planner, run: run, manifests: manifests,
-      limits: .init(jobs: settings.jobs, memoryBytes: settings.memoryBytes, keepGoing: settings.keepGoing),
+      limits: .init(
+        jobs: settings.jobs, waitingThreads: settings.waitingThreads, memoryBytes: settings.memoryBytes,
+        keepGoing: settings.keepGoing),
       interruption: interruption, listen: listen)
     outcome = try executor.execute()
     listen(.ended(outcome))

@@ -49,7 +49,7 @@ struct ArtifactCommand: ParsableCommand {
         .damaged, "the newest output of '\(stage)' is damaged: \(damage)",
         hint: "Run again: just what is missing is made anew.")
     }
-    Console.line("\(Self.absolute(folder))/\(port)")
+    Console.path("\(Self.absolute(folder))/\(port)")
   }
 
   private static func absolute(_ path: String) -> String {

@@ -8,9 +8,25 @@ import TrainerCore
 enum Console {
   /// A reader that went away (`| head`) has what it wanted: SIGPIPE ends the program, quietly. A run ignores the signal
   /// and finishes its work.
-  static func standardOutput(_ text: String) { put(text, STDOUT_FILENO) }
+  ///
+  /// What a terminal would obey is made visible; see `visible`.
+  static func standardOutput(_ text: String) {
+    put(Style.forTerminal(visible(text, keepsLines: true)), STDOUT_FILENO)
+  }
 
-  static func standardError(_ text: String) { put(text, STDERR_FILENO) }
+  static func standardError(_ text: String) {
+    put(Style.forTerminal(visible(text, keepsLines: true)), STDERR_FILENO)
+  }
+
+  /// Sequences that move the cursor, on standard error, and then text.
+  static func control(_ sequence: String, _ text: String = "") {
+    put(sequence + Style.forTerminal(visible(text, keepsLines: true)), STDERR_FILENO)
+  }
+
+  /// A path for scripts: as it is, unless a person reads it.
+  static func path(_ path: String) {
+    put((isatty(STDOUT_FILENO) == 1 ? visible(path) : path) + "\n", STDOUT_FILENO)
+  }
 
   private static func put(_ text: String, _ descriptor: Int32) {
     var text = text
@@ -25,7 +41,8 @@ enum Console {
     }
   }
 
-  static func line(_ text: String = "") { standardOutput(text + "\n") }
+  /// One line; line feeds within are data.
+  static func line(_ text: String = "") { standardOutput(visible(text) + "\n") }
 
   static func json(_ value: JSONValue) { standardOutput(value.prettyText()) }
 
@@ -33,12 +50,12 @@ enum Console {
   static func error(_ sentences: String) {
     let style = Style(STDERR_FILENO)
     for sentence in sentences.split(separator: "\n") {
-      standardError("\(style.red("error:")) \(sentence)\n")
+      standardError("\(style.red("error:")) \(visible(String(sentence)))\n")
     }
   }
 
   static func warning(_ sentence: String) {
-    standardError("\(Style(STDERR_FILENO).yellow("warning:")) \(sentence)\n")
+    standardError("\(Style(STDERR_FILENO).yellow("warning:")) \(visible(sentence))\n")
   }
 
   static func isTerminal(_ descriptor: Int32) -> Bool {

@@ -6,13 +6,13 @@ struct LiveRegion {
 
   /// Replaces the region, in one write so that nothing flickers.
   mutating func draw(_ lines: [String]) {
-    Console.standardError(erasing + lines.map { $0 + "\n" }.joined())
+    Console.control(erasing, lines.map { visible($0) + "\n" }.joined())
     drawn = lines.count
   }
 
   mutating func clear() {
     guard drawn > 0 else { return }
-    Console.standardError(erasing)
+    Console.control(erasing)
     drawn = 0
   }
 

@@ -42,6 +42,9 @@ struct Pipeline: ParsableCommand {
 
   /// Errors of ours print as their sentence and end with the documented code.
   static func main() {
+    // A write beyond the limit of a file's size is then an error with a sentence, and not the end of the process.
+    signal(SIGXFSZ, SIG_IGN)
+    AddressSpace.explainTheEnd()
     do {
       var command = try parseAsRoot()
       try command.run()

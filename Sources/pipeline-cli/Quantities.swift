@@ -4,7 +4,7 @@ import Glibc
 enum Quantities {
   /// `1,234,567`
   static func count(_ number: Int) -> String {
-    let digits = Array(String(abs(number)))
+    let digits = Array(String(number.magnitude))
     var out = ""
     for (i, digit) in digits.enumerated() {
       if i > 0, (digits.count - i) % 3 == 0 { out.append(",") }
@@ -15,7 +15,7 @@ enum Quantities {
 
   /// `950`, `12.3k`, `4.56M`
   static func short(_ number: Double) -> String {
-    if number < 1000 { return "\(Int(number.rounded()))" }
+    if abs(number) < 1000 { return "\(Int(number.rounded()))" }
     if number < 1e6 { return fixed(number / 1e3, number < 1e4 ? 2 : 1) + "k" }
     if number < 1e9 { return fixed(number / 1e6, number < 1e7 ? 2 : 1) + "M" }
     return fixed(number / 1e9, 2) + "G"
@@ -34,7 +34,6 @@ enum Quantities {
   static func figure(_ value: Double, of name: String) -> String {
     if name == "bytes" || name.hasSuffix("Bytes"), value >= 0, value < 9e18 { return bytes(Int64(value)) }
     if value == value.rounded(), abs(value) < 9e18 { return count(Int(value)) }
-    guard value.isFinite else { return "\(value)" }
     return fixed(value, abs(value) < 1 ? 4 : abs(value) < 100 ? 3 : 1)
   }
 
@@ -75,6 +74,7 @@ enum Quantities {
 
   static func fixed(_ value: Double, _ digits: Int) -> String {
     let scale = (0..<digits).reduce(1.0) { product, _ in product * 10 }
+    guard abs(value) * scale < 9e18 else { return "\(value)" }
     let units = Int((abs(value) * scale).rounded())
     let sign = value < 0 && units > 0 ? "-" : ""
     guard digits > 0 else { return "\(sign)\(units)" }

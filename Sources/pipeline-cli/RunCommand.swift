@@ -47,6 +47,12 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let graph = try options.graph()
     let store = try options.openStore(graph, creating: !dryRun)
+    if let damaged = store.damagedDatabase {
+      Console.warning(
+        "the store's database was damaged: it is now \(damaged), and finished work is taken from the manifests")
+    }
+    var settings = settings
+    try AddressSpace.fit(&settings)
     let run = try PipelineRun(graph: graph, store: store, settings: settings)
     if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
     Interruption.install()

@@ -68,7 +68,7 @@ final class RunReport {
 
   private func above(_ text: String) {
     region.clear()
-    Console.standardError(text + "\n")
+    Console.standardError(visible(text) + "\n")
   }
 
   private func judged(_ stage: String, _ verdict: Verdict) {
@@ -116,7 +116,7 @@ final class RunReport {
       let pad = String(repeating: " ", count: max(0, width - displayWidth(stage.stage)))
       let tasks = "\(stage.tasksDone)/\(stage.tasks)"
       return fitted(
-        "\(stage.stage)\(pad)  \(LiveRegion.bar(stage.fraction, columns: bar))  \(tasks)  \(stage.rates)",
+        visible("\(stage.stage)\(pad)  \(LiveRegion.bar(stage.fraction, columns: bar))  \(tasks)  \(stage.rates)"),
         columns: columns)
     }
     lines.append(

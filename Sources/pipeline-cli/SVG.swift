@@ -55,10 +55,10 @@ struct SVG {
   private func short(_ value: Double) -> String { Quantities.fixed(value, 1) }
 }
 
-/// Text as it stands in HTML and SVG.
+/// Text as it stands in HTML and SVG, with what a browser would obey made visible.
 func escaped(_ text: String) -> String {
   var out = ""
-  for scalar in text.unicodeScalars {
+  for scalar in visible(text).unicodeScalars {
     switch scalar {
     case "&": out += "&amp;"
     case "<": out += "&lt;"

@@ -12,7 +12,7 @@ struct TextTable {
     rows = hasHeader ? [header.map(\.name)] : []
   }
 
-  mutating func add(_ cells: [String]) { rows.append(cells) }
+  mutating func add(_ cells: [String]) { rows.append(cells.map { visible($0) }) }
 
   /// Lines without trailing spaces.
   func lines(_ style: Style, indent: String = "") -> [String] {

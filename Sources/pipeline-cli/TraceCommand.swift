@@ -122,15 +122,3 @@ extension JSONValue {
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 }
-
-/// A word as a shell reads it back.
-func shellQuoted(_ text: String) -> String {
-  let isPlain = text.utf8.allSatisfy {
-    ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 45 && $0 <= 58) || $0 == 95 || $0 >= 128
-  }
-  return isPlain && !text.isEmpty
-    ? text
-    : "'"
-      + text.split(separator: "'", omittingEmptySubsequences: false)
-      .joined(separator: "'\\''") + "'"
-}

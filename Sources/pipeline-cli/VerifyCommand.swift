@@ -7,8 +7,8 @@ struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Digest every finished file again, and have damaged ones made anew.",
     discussion: """
-      Tasks whose files are missing or altered are forgotten: the next run does just these again. Ends with 1 if any \
-      file was damaged.
+      Tasks whose files are missing or altered are forgotten: the next run does just these again. Files of a stage \
+      that did not finish are looked at too. Ends with 1 if any file was damaged.
       """)
 
   @OptionGroup var options: DocumentOptions
@@ -26,7 +26,7 @@ struct VerifyCommand: ParsableCommand {
   func run() throws {
     let graph = try options.graph()
     let root = options.storeRoot(graph)
-    guard FileSystem.exists(root + "/pipeline.sqlite") else {
+    guard FileSystem.exists(root + "/pipeline.sqlite") || FileSystem.isDirectory(root + "/artifacts") else {
       throw RunError(
         .notFound, "there is no store at \(root)", hint: "Run the pipeline first, or name it with --store.")
     }
@@ -45,15 +45,15 @@ struct VerifyCommand: ParsableCommand {
       }, interruption: { Interruption.level })
     region.clear()
     if json {
-      Console.json(result.json)
+      Console.json(result.json(isReadOnly: store.isReadOnly))
     } else {
-      show(result, milliseconds: (monotonicNanoseconds() - began) / 1_000_000)
+      show(result, isReadOnly: store.isReadOnly, milliseconds: (monotonicNanoseconds() - began) / 1_000_000)
     }
     if !result.isComplete { throw ExitCode(130) }
     if result.findings.contains(where: { $0.kind != .extra }) { throw ExitCode(1) }
   }
 
-  private func show(_ result: Verification.Result, milliseconds: Int) {
+  private func show(_ result: Verification.Result, isReadOnly: Bool, milliseconds: Int) {
     let style = Style(STDOUT_FILENO)
     for finding in result.findings {
       let kind = finding.kind == .extra ? style.yellow("extra") : style.red(finding.kind.rawValue)
@@ -63,19 +63,24 @@ struct VerifyCommand: ParsableCommand {
     let read =
       "\(Quantities.plural(result.files, "file")), \(Quantities.bytes(result.bytes)) read in "
       + Quantities.duration(milliseconds: milliseconds)
+    if result.files == 0, result.isComplete {
+      return Console.line("There is nothing to verify: the store holds no file of a finished task.")
+    }
     if damaged == 0 {
       return Console.line(result.isComplete ? "all well: \(read)" : "interrupted: no damage in \(read)")
     }
     let tasks = Quantities.plural(result.reopened.values.reduce(0, +), "task")
     Console.line("\(Quantities.plural(damaged, "damaged file")) of \(read)")
+    if isReadOnly { return Console.line("The store cannot be written, so nothing was marked to be done again.") }
     Console.line("The next run does \(tasks) again: \(result.reopened.keys.sorted().joined(separator: ", "))")
   }
 }
 
 extension Verification.Result {
-  var json: JSONValue {
+  func json(isReadOnly: Bool) -> JSONValue {
     [
       "nodes": .integer(nodes), "files": .integer(files), "bytes": .integer(Int(bytes)), "complete": .bool(isComplete),
+      "readOnly": .bool(isReadOnly),
       "findings": .list(
         findings.map {
           [

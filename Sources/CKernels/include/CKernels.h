@@ -20,4 +20,15 @@ size_t pl_json_escape(const uint8_t *_Nonnull bytes, size_t length, uint8_t *_No
 /// Index of the first byte that a JSON string must escape, or `length`.
 size_t pl_json_plain_prefix(const uint8_t *_Nonnull bytes, size_t length);
 
+/// From now on a page of a mapped file that cannot be had, since the file was cut or its disk fails, reads as zeros and
+/// is counted, where it would end the process. Returns a slot to release before the file is unmapped; -1 where there is
+/// none left.
+int pl_guard_mapping(const void *_Nonnull start, size_t length);
+void pl_release_mapping(int slot);
+/// Pages that could not be had so far.
+size_t pl_mapping_losses(void);
+
+/// All threads then share one arena of malloc, which saves address space and costs time.
+void pl_use_one_arena(void);
+
 #endif

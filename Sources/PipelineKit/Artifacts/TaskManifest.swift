@@ -41,7 +41,7 @@ extension PublishedFile {
   init?(json: JSONValue) {
     guard let port = json["port"]?.string, let name = json["name"]?.string, let bytes = json["bytes"]?.integer,
       let digest = json["digest"]?.string.flatMap(Digest.init(hex:)), let documents = json["documents"]?.integer,
-      let textBytes = json["textBytes"]?.integer
+      let textBytes = json["textBytes"]?.integer, [bytes, documents, textBytes].allSatisfy((0...1 << 46).contains)
     else { return nil }
     self.init(
       port: port, name: name, bytes: Int64(bytes), digest: digest, documents: documents, textBytes: Int64(textBytes))

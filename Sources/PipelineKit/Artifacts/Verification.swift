@@ -1,7 +1,7 @@
 import ShardKit
 import Synchronization
 
-/// Digests every file of the sealed nodes again and compares: what `pipeline verify` does.
+/// Digests every file of finished tasks again and compares: what `pipeline verify` does.
 ///
 /// A damaged file's task is forgotten, on disk and in the database, so that the next run does it again and nothing
 /// else. Files with several names (hard links) are read once.
@@ -49,15 +49,13 @@ public struct Verification {
   public func run(
     progress: (Int64, Int64) -> Void = { _, _ in }, interruption: () -> Int = { 0 }
   ) throws -> Result {
-    let lock = try StoreLock(root: store.root)
+    let lock = store.isReadOnly ? nil : try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
-    let nodes = try store.nodes().filter { $0.sealed != nil && $0.manifest != nil }
+    let nodes = try VerifiedNode.all(store)
     var result = Result()
     result.nodes = nodes.count
     let items = nodes.indices.flatMap { node in
-      let manifest = nodes[node].manifest!
-      let folder = store.artifacts.directory(of: manifest)
-      return manifest.files.map { Item(path: "\(folder)/\($0.port)/\($0.name)", file: $0, node: node) }
+      nodes[node].files.map { Item(path: "\(nodes[node].folder)/\($0.port)/\($0.name)", file: $0, node: node) }
     }
     let problems = try check(items, progress, interruption, &result)
     for node in nodes.indices {
@@ -66,7 +64,7 @@ public struct Verification {
         result.findings.append(
           Finding(kind: problem.kind, stage: nodes[node].stage, path: items[item].path, message: problem.message))
       }
-      if !mine.isEmpty {
+      if !mine.isEmpty, !store.isReadOnly {
         result.reopened[nodes[node].stage, default: 0] += try reopen(
           nodes[node], files: mine.map { items[$0.key].file }, messages: mine.map(\.value.message))
       }
@@ -93,7 +91,7 @@ public struct Verification {
     let all = queue.reduce(Int64(0)) { $0 + items[$1].file.bytes }
     var done: Int64 = 0
     var problems: [Int: (kind: Finding.Kind, message: String)] = [:]
-    let pool = WorkerPool<Answer>(threads: jobs)
+    let pool = try WorkerPool<Answer>(threads: jobs)
     defer { pool.close() }
     var next = 0
     var open = 0
@@ -138,28 +136,29 @@ public struct Verification {
 
   /// Forgets the tasks that wrote damaged files. The disk first: were the database first, a crash between the two would
   /// let the next run adopt the damaged files from their manifests.
-  private func reopen(_ node: RunStore.Node, files: [PublishedFile], messages: [String]) throws -> Int {
+  private func reopen(_ node: VerifiedNode, files: [PublishedFile], messages: [String]) throws -> Int {
     let damaged = Set(files.map { ExactText("\($0.port)/\($0.name)") })
-    let tasks = try store.tasks(node: node.id)
-      .filter { $0.manifest.files.contains { damaged.contains(ExactText("\($0.port)/\($0.name)")) } }
-    let folder = store.artifacts.directory(of: node.manifest!)
-    try FileSystem.remove(folder + "/manifest.json")
-    for task in tasks { try FileSystem.remove("\(folder)/tasks/\(task.phase)-\(task.key).json") }
-    try store.markDamaged(node: node.id, tasks: tasks.map { ($0.phase, $0.key) }, messages: messages)
+    var tasks = node.tasks.filter { $0.files.contains { damaged.contains(ExactText("\($0.port)/\($0.name)")) } }
+    // Should no task own up to a damaged file, all of them are done again.
+    let owned = Set(tasks.flatMap { $0.files.map { ExactText("\($0.port)/\($0.name)") } })
+    if !damaged.isSubset(of: owned) { tasks = node.tasks }
+    try FileSystem.remove(node.folder + "/manifest.json")
+    for task in tasks { try FileSystem.remove("\(node.folder)/tasks/\(task.phase)-\(task.key).json") }
+    if let row = node.row {
+      try store.markDamaged(node: row, tasks: tasks.map { ($0.phase, $0.key) }, messages: messages)
+    }
     return tasks.count
   }
 
-  /// Files in a node's folder that its manifest does not know.
-  private func extras(_ node: RunStore.Node) throws -> [Finding] {
-    let manifest = node.manifest!
-    let folder = store.artifacts.directory(of: manifest)
-    guard FileSystem.isDirectory(folder) else { return [] }
-    let known = Set(manifest.files.map { ExactText("\($0.port)/\($0.name)") })
-    return try FileSystem.walk(folder)
+  /// Files in a sealed node's folder that its manifest does not know.
+  private func extras(_ node: VerifiedNode) throws -> [Finding] {
+    guard node.isSealed, FileSystem.isDirectory(node.folder) else { return [] }
+    let known = Set(node.files.map { ExactText("\($0.port)/\($0.name)") })
+    return try FileSystem.walk(node.folder)
       .filter { $0 != "manifest.json" && !$0.hasPrefix("tasks/") && !known.contains(ExactText($0)) }
       .map {
         Finding(
-          kind: .extra, stage: node.stage, path: "\(folder)/\($0)",
+          kind: .extra, stage: node.stage, path: "\(node.folder)/\($0)",
           message: "the file \($0) is not in its manifest; nothing reads it")
       }
   }

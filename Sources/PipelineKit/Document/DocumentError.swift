@@ -28,6 +28,19 @@ public struct DocumentError: Error, Equatable, Sendable, CustomStringConvertible
 
 /// All mistakes of a document at once, in the order of the text.
 public struct DocumentErrors: Error, Equatable, Sendable, CustomStringConvertible {
+  /// The first hundred.
   public var errors: [DocumentError]
-  public var description: String { errors.map(\.description).joined(separator: "\n") }
+  /// How many more there are.
+  public var omitted = 0
+  public var description: String {
+    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more mistake" : "are \(omitted) more mistakes")."] : []
+    return (errors.map(\.description) + more).joined(separator: "\n")
+  }
+
+  static let most = 100
+
+  /// Takes a mistake in; those beyond the first hundred are just counted, their messages never made.
+  mutating func add(_ error: @autoclosure () -> DocumentError) {
+    if errors.count < Self.most { errors.append(error()) } else { omitted += 1 }
+  }
 }

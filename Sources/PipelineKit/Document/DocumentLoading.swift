@@ -3,7 +3,7 @@ import ShardKit
 
 extension PipelineDocument {
   static let topKeys = ["$schema", "format", "name", "description", "parameters", "stages"]
-  static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds"]
+  static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
 
   /// Reads a document and puts its parameters in.
   /// - Parameter overrides: `--set` values by parameter name.
@@ -25,7 +25,7 @@ extension PipelineDocument {
     _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = []
   ) throws(DocumentErrors) -> PipelineDocument {
     var document = PipelineDocument(
-      path: path, folder: folder(of: path), name: "", parameters: [], stages: [], text: text)
+      path: path, folder: folder(of: path), name: "", parameters: [], stages: [], lines: LineTable(text))
     var reading = DocumentReading(document: document)
     do throws(JSONSyntaxError) {
       let root = try JSONValue.parse(text)
@@ -33,7 +33,7 @@ extension PipelineDocument {
     } catch {
       throw DocumentErrors(errors: [document.error(at: error.offset, "", error.message)])
     }
-    guard reading.errors.isEmpty else { throw DocumentErrors(errors: reading.errors) }
+    guard reading.errors.errors.isEmpty else { throw reading.errors }
     return document
   }
 
@@ -48,10 +48,18 @@ extension PipelineDocument {
 /// Collects every mistake instead of stopping at the first.
 private struct DocumentReading {
   var document: PipelineDocument
-  var errors: [DocumentError] = []
+  var errors = DocumentErrors(errors: [])
+  /// Places of the parameters by name.
+  private var places: [String: Int] = [:]
+  /// Bytes that parameters were put in as.
+  private var expandedBytes = 0
+  /// By place: the parameter as it stands inside a text.
+  private var texts: [Int: String] = [:]
 
-  mutating func fail(_ offset: Int?, _ path: String, _ message: String) {
-    errors.append(document.error(at: offset, path, message))
+  init(document: PipelineDocument) { self.document = document }
+
+  mutating func fail(_ offset: Int?, _ path: @autoclosure () -> String, _ message: @autoclosure () -> String) {
+    errors.add(document.error(at: offset, path(), message()))
   }
 
   mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineDocument {
@@ -126,6 +134,18 @@ private struct DocumentReading {
       }
       document.parameters[index].value = parsed(value, like: document.parameters[index].value)
     }
+    for (place, parameter) in document.parameters.enumerated().reversed() { places[parameter.name] = place }
+  }
+
+  /// What all parameters together may become where they are put in.
+  private static let mostExpandedBytes = 64 << 20
+
+  /// A parameter as text, of which there is not too much.
+  private mutating func text(ofParameter place: Int) -> String? {
+    let text = texts[place] ?? document.parameters[place].value.string ?? document.parameters[place].value.text()
+    texts[place] = text
+    expandedBytes += text.utf8.count
+    return expandedBytes <= Self.mostExpandedBytes ? text : nil
   }
 
   /// A string parameter takes the text as it is; others are read as JSON where that succeeds.
@@ -156,7 +176,7 @@ private struct DocumentReading {
 
   /// `${name}` alone takes the parameter's value with its type; inside a text it is put in as text; `$${` is `${`.
   private mutating func substitute(_ text: String, _ offset: Int, _ path: String) -> JSONValue {
-    guard text.utf8.contains(0x24) else { return .string(text) }
+    guard text.utf8.contains(0x24), expandedBytes <= Self.mostExpandedBytes else { return .string(text) }
     var out = ""
     var rest = text[...]
     while let dollar = rest.firstIndex(of: "$") {
@@ -173,13 +193,20 @@ private struct DocumentReading {
         continue
       }
       let name = String(rest[rest.index(rest.startIndex, offsetBy: 2)..<close])
-      guard let value = document.parameters.first(where: { $0.name == name })?.value else {
-        let known = document.parameters.map(\.name)
-        fail(offset, path, "there is no parameter '\(name)'" + suggestion(for: name, among: known))
+      guard let place = places[name] else {
+        let parameters = document.parameters
+        fail(
+          offset, path, "there is no parameter '\(name)'" + suggestion(for: name, among: parameters.map(\.name)))
         return .string(text)
       }
-      if text == "${\(name)}" { return value }
-      out += value.string ?? value.text()
+      guard let value = self.text(ofParameter: place) else {
+        fail(
+          offset, path,
+          "with its parameters put in the document is larger than \(Self.mostExpandedBytes >> 20) MiB")
+        return .string("")
+      }
+      if text == "${\(name)}" { return document.parameters[place].value }
+      out += value
       rest = rest[rest.index(after: close)...]
     }
     return .string(out + rest)
@@ -219,11 +246,17 @@ private struct DocumentReading {
         }
         stage.retries = retries
       case "timeoutSeconds":
-        guard let seconds = member.value.double, seconds > 0 else {
-          fail(member.node.offset, "\(path).timeoutSeconds", "should be a number above 0")
+        guard let seconds = member.value.double, seconds > 0, seconds <= TaskControl.longest else {
+          fail(member.node.offset, "\(path).timeoutSeconds", "should be a number above 0 and at most 1000000000")
           break
         }
         stage.timeoutSeconds = seconds
+      case "mayBeEmpty":
+        guard let mayBeEmpty = member.value.bool else {
+          fail(member.node.offset, "\(path).mayBeEmpty", "should be true or false")
+          break
+        }
+        stage.mayBeEmpty = mayBeEmpty
       default: break
       }
     }

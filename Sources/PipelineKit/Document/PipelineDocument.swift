@@ -13,6 +13,8 @@ public struct PipelineDocument: Sendable {
     public var inputs: [InputReference]
     public var retries: Int
     public var timeoutSeconds: Double?
+    /// It may read nothing from an input that is not empty.
+    public var mayBeEmpty = false
   }
 
   /// `"documents": ["wikipedia", "aozora.documents"]`
@@ -34,10 +36,10 @@ public struct PipelineDocument: Sendable {
   public var name: String
   public var parameters: [(name: String, value: JSONValue)]
   public var stages: [Stage]
-  let text: [UInt8]
+  let lines: LineTable
 
   func error(at offset: Int?, _ jsonPath: String, _ message: String) -> DocumentError {
-    let place = offset.map { lineAndColumn(of: $0, in: text) }
+    let place = offset.map { lines.place(of: $0) }
     return DocumentError(
       file: path, line: place?.line, column: place?.column, jsonPath: jsonPath, message: message)
   }

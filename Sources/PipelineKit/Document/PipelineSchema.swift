@@ -53,7 +53,13 @@ public enum PipelineSchema {
           "description": "How often a task that failed for a passing reason is tried again.",
         ],
         "timeoutSeconds": [
-          "type": "number", "exclusiveMinimum": 0, "description": "The time that one task may take.",
+          "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000,
+          "description": "The time that one task may take.",
+        ],
+        "mayBeEmpty": [
+          "type": "boolean", "default": false,
+          "description":
+            "A stage that reads nothing at all from files that are not empty fails, unless this is true.",
         ],
       ],
       "allOf": .list(

@@ -1,7 +1,8 @@
 /// ". Did you mean 'x'?" for the nearest known name, or the list of names when none is near.
 public func suggestion(for name: String, among known: [String]) -> String {
   guard !known.isEmpty else { return "" }
-  let near = known.map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }!
+  // Among thousands of names a look at the first must do.
+  let near = known.prefix(256).map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }!
   if near.1 <= max(2, name.unicodeScalars.count / 3) { return ". Did you mean '\(near.0)'?" }
   return ". Known: \(known.prefix(20).joined(separator: ", "))"
 }

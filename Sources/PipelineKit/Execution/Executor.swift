@@ -4,6 +4,7 @@ import ShardKit
 final class Executor {
   struct Limits: Sendable {
     var jobs: Int
+    var waitingThreads = Schedule.mostWaiting
     var memoryBytes: Int
     var keepGoing: Bool
   }
@@ -67,7 +68,7 @@ final class Executor {
   init(
     store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
     interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
-  ) {
+  ) throws {
     self.store = store
     self.planner = planner
     self.run = run
@@ -78,7 +79,7 @@ final class Executor {
     schedule = Schedule(
       graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
       keepGoing: limits.keepGoing)
-    pool = WorkerPool(threads: limits.jobs + Schedule.mostWaiting)
+    pool = try WorkerPool(threads: limits.jobs + limits.waitingThreads)
   }
 
   func execute() throws -> RunOutcome {
@@ -243,7 +244,10 @@ final class Executor {
     let state = progress.removeValue(forKey: node)!
     var manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
     manifest.warnings.merge(state.warnings) { own, _ in own }
-    if let problem = LedgerCheck.problem(manifest, inputs: state.inputs, graphNode.description) {
+    let emptiness = EmptinessCheck(
+      manifest: manifest, node: graphNode, inputs: state.inputs, base: graph.document.folder)
+    if let warning = emptiness.warning() { manifest.warnings["nothing-left"] = warning }
+    if let problem = LedgerCheck.problem(manifest, inputs: state.inputs, graphNode.description) ?? emptiness.problem() {
       try store.recordFailure(run: run, stage: graphNode.name, phase: "", key: "", attempt: 1, message: problem)
       return fail(node, task: nil, wasPreparing: false, problem)
     }

@@ -18,7 +18,7 @@ struct NodePreparation: Sendable {
     let identity = try planner.identity(of: node, sources: manifests, history: history)
     let verdict = try planner.verdict(on: node, identity, history: history)
     if verdict == .fresh, let manifest = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint) {
-      try keepAsNewest(identity, manifest)
+      try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
       try store.recordUse(manifest, run: run)
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
@@ -31,19 +31,14 @@ struct NodePreparation: Sendable {
         nodeID: id, identity: identity, verdict: verdict, inputs: inputs(), warnings: try sharedIDs().warnings))
   }
 
-  /// A node that went fresh again (an option set back) is the newest of its stage now; an adopted one gets its row.
-  private func keepAsNewest(_ identity: NodeIdentity, _ manifest: NodeManifest) throws {
-    let pipeline = planner.graph.document.name
-    if let known = try store.nodeState(stage: graphNode.name, fingerprint: identity.fingerprint), known.isSealed {
-      try store.markNewest(known.id, stage: graphNode.name, pipeline: pipeline)
-    } else {
-      let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
-      try store.sealNode(id, manifest: manifest, pipeline: pipeline)
-    }
-  }
-
   private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {
-    var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { try store.digest($0) }
+    // The node's fingerprint speaks of these contents, so its tasks must not read others.
+    let known = Set(progress.identity.files.map(\.digest))
+    var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { path in
+      let digest = try store.digest(path)
+      guard known.contains(digest) else { throw SourceCheck.changed(path, "while the stage was prepared") }
+      return digest
+    }
     context.outputs = progress.outputs
     let preparation = PhasePreparation(
       store: store, node: graphNode, nodeID: progress.nodeID, run: run, fingerprint: progress.identity.fingerprint,

@@ -129,7 +129,8 @@ struct Schedule {
   mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>) -> Bool {
     running -= 1
     nodes[node].phase = phase
-    nodes[node].memory = memory
+    // An estimate beyond every machine is as good as the largest.
+    nodes[node].memory = memory.map { min(max(0, $0), 1 << 50) }
     nodes[node].queue = memory.indices.reversed().filter { !kept.contains($0) }
     nodes[node].open = nodes[node].queue.count
     nodes[node].state = .running

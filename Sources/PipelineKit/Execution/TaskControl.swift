@@ -25,8 +25,11 @@ public final class TaskControl: Sendable {
   /// Monotonic deadline in nanoseconds; `Int.max` for none.
   private let deadline: Int
 
+  /// The longest timeout, in seconds: more than thirty years.
+  static let longest = 1e9
+
   public init(timeoutSeconds: Double? = nil) {
-    deadline = timeoutSeconds.map { monotonicNanoseconds() + Int($0 * 1e9) } ?? .max
+    deadline = timeoutSeconds.map { monotonicNanoseconds() + Int(max(0, min($0, Self.longest)) * 1e9) } ?? .max
   }
 
   public func cancel() { cancelled.store(true, ordering: .relaxed) }

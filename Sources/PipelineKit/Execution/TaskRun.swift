@@ -39,10 +39,12 @@ public struct TaskRun: Sendable {
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier)
-    try stage.run(workspace)
-    // A task given up as hung must not publish when it comes back after all.
-    try control.check()
-    let manifest = try workspace.finish(fingerprint: fingerprint)
+    let manifest = try SourceCheck.guarding(task.files) {
+      try stage.run(workspace)
+      // A task given up as hung must not publish when it comes back after all.
+      try control.check()
+      return try workspace.finish(fingerprint: fingerprint)
+    }
     guard manifest.ledger.imbalance == 0 else {
       throw StageError(
         .ledger, "task \(task.key)",

@@ -12,12 +12,22 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
   private let stackBytes: Int
 
   /// - Parameter stackBytes: parsers and libraries want more than some defaults give.
-  init(threads count: Int, stackBytes: Int = 16 << 20) {
+  ///
+  /// Where not all of the threads can be had, those that there are do the work.
+  init(threads count: Int, stackBytes: Int = 16 << 20) throws(StageError) {
     self.stackBytes = stackBytes
     pthread_mutex_init(&mutex, nil)
     pthread_cond_init(&workAvailable, nil)
     initializeMonotonic(&mailAvailable)
-    for _ in 0..<count { threads.append(startThread(stackBytes: stackBytes) { self.loop() }) }
+    for _ in 0..<count {
+      guard let thread = startThread(stackBytes: stackBytes, { self.loop() }) else { break }
+      threads.append(thread)
+    }
+    guard !threads.isEmpty else {
+      throw StageError(
+        .environment, "", "no thread can be started: the limit of threads or of memory is reached",
+        hint: "Raise the limits of this shell (`ulimit -u`, `ulimit -v`).")
+    }
   }
 
   /// Drops work not begun and ends the threads.
@@ -34,7 +44,9 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
   }
 
   /// One more thread, in place of one that does not come back.
-  func replaceThread() { threads.append(startThread(stackBytes: stackBytes) { self.loop() }) }
+  func replaceThread() {
+    if let thread = startThread(stackBytes: stackBytes, { self.loop() }) { threads.append(thread) }
+  }
 
   func submit(_ body: @escaping @Sendable () -> Message) {
     pthread_mutex_lock(&mutex)
@@ -87,7 +99,8 @@ private final class ThreadBody {
   init(_ run: @escaping () -> Void) { self.run = run }
 }
 
-private func startThread(stackBytes: Int, _ body: @escaping () -> Void) -> pthread_t {
+/// Nil where no thread can be had.
+private func startThread(stackBytes: Int, _ body: @escaping () -> Void) -> pthread_t? {
   var attributes = pthread_attr_t()
   pthread_attr_init(&attributes)
   pthread_attr_setstacksize(&attributes, stackBytes)
@@ -99,6 +112,9 @@ private func startThread(stackBytes: Int, _ body: @escaping () -> Void) -> pthre
       Unmanaged<ThreadBody>.fromOpaque(raw!).takeRetainedValue().run()
       return nil
     }, context)
-  precondition(result == 0, "no thread can be started")
+  guard result == 0 else {
+    Unmanaged<ThreadBody>.fromOpaque(context).release()
+    return nil
+  }
   return thread
 }

@@ -18,6 +18,7 @@ public struct Graph: Sendable {
     public var edges: [Edge]
     public var retries: Int
     public var timeoutSeconds: Double?
+    public var mayBeEmpty = false
   }
 
   public let nodes: [Node]
@@ -59,7 +60,7 @@ extension Graph {
   public init(_ document: PipelineDocument, registry: StageRegistry) throws(DocumentErrors) {
     var building = GraphBuilding(document: document, registry: registry)
     let nodes = building.nodes()
-    guard building.errors.isEmpty else { throw DocumentErrors(errors: building.errors) }
+    guard building.errors.errors.isEmpty else { throw building.errors }
     switch Self.sorted(nodes) {
     case .success(let order): self.init(nodes: nodes, order: order, document: document)
     case .failure(let cycle):

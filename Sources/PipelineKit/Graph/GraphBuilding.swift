@@ -4,17 +4,20 @@ import ShardKit
 struct GraphBuilding {
   let document: PipelineDocument
   let registry: StageRegistry
-  private(set) var errors: [DocumentError] = []
+  private(set) var errors = DocumentErrors(errors: [])
+  private let places: [String: Int]
 
   init(document: PipelineDocument, registry: StageRegistry) {
     self.document = document
     self.registry = registry
+    places = Dictionary(document.stages.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   mutating func nodes() -> [Graph.Node] {
     var out: [Graph.Node] = []
     for stage in document.stages {
       let path = "stages.\(stage.name)"
+      let registry = self.registry
       guard let description = registry[stage.use] else {
         fail(
           stage.useOffset, "\(path).use",
@@ -26,13 +29,13 @@ struct GraphBuilding {
       out.append(
         Graph.Node(
           name: stage.name, description: description, configured: configured, edges: edges, retries: stage.retries,
-          timeoutSeconds: stage.timeoutSeconds))
+          timeoutSeconds: stage.timeoutSeconds, mayBeEmpty: stage.mayBeEmpty))
     }
     return out
   }
 
-  private mutating func fail(_ offset: Int?, _ path: String, _ message: String) {
-    errors.append(document.error(at: offset, path, message))
+  private mutating func fail(_ offset: Int?, _ path: String, _ message: @autoclosure () -> String) {
+    errors.add(document.error(at: offset, path, message()))
   }
 
   private mutating func configure(
@@ -43,9 +46,11 @@ struct GraphBuilding {
     case .failure(let failure):
       for issue in failure.issues {
         let place = issue.option.map { "\(path).options.\($0)" } ?? "\(path).options"
-        let written = stage.options.first { $0.key == issue.option }?.node.offset
-        fail(issue.offset ?? written ?? stage.optionsOffset, place, issue.message)
+        fail(
+          issue.offset ?? stage.options.first { $0.key == issue.option }?.node.offset ?? stage.optionsOffset, place,
+          issue.message)
       }
+      errors.omitted += failure.omitted
       return nil
     }
   }
@@ -83,10 +88,11 @@ struct GraphBuilding {
   private mutating func edge(
     _ port: InputPort, _ source: PipelineDocument.InputReference.Source, _ place: String
   ) -> Graph.Edge? {
-    guard let index = document.stages.firstIndex(where: { $0.name == source.stage }) else {
+    guard let index = places[source.stage] else {
+      let stages = document.stages
       fail(
         source.offset, place,
-        "no stage is named '\(source.stage)'" + suggestion(for: source.stage, among: document.stages.map(\.name)))
+        "no stage is named '\(source.stage)'" + suggestion(for: source.stage, among: stages.prefix(256).map(\.name)))
       return nil
     }
     guard let description = registry[document.stages[index].use] else { return nil }

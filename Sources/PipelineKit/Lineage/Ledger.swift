@@ -59,7 +59,9 @@ extension Count {
   public var json: JSONValue { ["documents": .integer(documents), "bytes": .integer(Int(bytes))] }
 
   init?(json: JSONValue?) {
-    guard let documents = json?["documents"]?.integer, let bytes = json?["bytes"]?.integer else { return nil }
+    guard let documents = json?["documents"]?.integer, let bytes = json?["bytes"]?.integer,
+      [documents, bytes].allSatisfy((0...1 << 50).contains)
+    else { return nil }
     self.init(documents: documents, bytes: Int64(bytes))
   }
 }

@@ -2,6 +2,17 @@ internal import GRDB
 
 /// The database's history. Migrations are named, never edited, only added.
 enum Migrations {
+  /// What every table has when all are done.
+  static let columns = [
+    ("runs", "id, document, name, arguments, started, ended, state"),
+    ("nodes", "id, stage, fingerprint, identity, run, begun, sealed, manifest"),
+    ("tasks", "node, phase, key, fingerprint, run, attempts, milliseconds, finished, reused, manifest"),
+    ("verdicts", "run, stage, verdict, reasons, at"), ("failures", "run, stage, phase, key, attempt, message, at"),
+    ("digests", "path, bytes, modified, changed, inode, digest"), ("newest", "pipeline, stage, node, at"),
+    ("phases", "node, phase, tasks"), ("damages", "node, message, at"),
+    ("uses", "run, stage, fingerprint, ledger, outputs"),
+  ]
+
   static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 runs, nodes, tasks, verdicts, digests") { db in
@@ -54,6 +65,9 @@ enum Migrations {
             run INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE, stage TEXT NOT NULL, fingerprint TEXT NOT NULL,
             ledger TEXT NOT NULL, outputs TEXT NOT NULL, PRIMARY KEY (run, stage)) WITHOUT ROWID;
           """)
+    }
+    migrator.registerMigration("4 when files changed") { db in
+      try db.execute(sql: "ALTER TABLE digests ADD COLUMN changed INTEGER NOT NULL DEFAULT 0")
     }
     return migrator
   }

@@ -26,14 +26,16 @@ extension RunStore {
           SELECT newest.pipeline, newest.stage, newest.node FROM newest JOIN nodes ON nodes.id = newest.node
           WHERE nodes.sealed IS NOT NULL ORDER BY newest.pipeline, newest.stage, newest.at DESC, newest.node DESC
           """
-      ).map { ($0["pipeline"], $0["stage"], $0["node"]) }
+      ).map { (try $0.stored("pipeline"), try $0.stored("stage"), try $0.stored("node")) }
     }
   }
 
   func pipelinesByRun() throws -> [Int64: String] {
     try read { db in
       var names: [Int64: String] = [:]
-      for row in try Row.fetchAll(db, sql: "SELECT id, name FROM runs") { names[row["id"]] = row["name"] }
+      for row in try Row.fetchAll(db, sql: "SELECT id, name FROM runs") {
+        names[try row.stored("id")] = try row.stored("name") as String
+      }
       return names
     }
   }
@@ -45,8 +47,8 @@ extension RunStore {
         db, sql: "SELECT id, sealed FROM nodes WHERE stage = ? AND fingerprint = ?",
         arguments: [stage, fingerprint.hex]
       ).map { row in
-        let sealed: Int? = row["sealed"]
-        return (row["id"], sealed != nil)
+        let sealed: Int? = try row.storedIfAny("sealed")
+        return (try row.stored("id"), sealed != nil)
       }
     }
   }

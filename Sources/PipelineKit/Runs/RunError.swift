@@ -3,7 +3,7 @@ import ShardKit
 /// What stops a run as a whole: the store, the lock, a selection, failed stages.
 public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
-    case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged
+    case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged, environment
   }
 
   public var code: Code

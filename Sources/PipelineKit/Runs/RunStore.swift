@@ -8,68 +8,31 @@ import ShardKit
 public final class RunStore: Sendable {
   public let root: String
   public let artifacts: ArtifactStore
+  /// The store lies where nothing can be written; what is asked of it is answered from a copy of its database.
+  public let isReadOnly: Bool
+  /// Where a damaged database was moved to, and a new one begun.
+  public let damagedDatabase: String?
   let database: any DatabaseWriter
 
   /// Opens a store in a folder.
-  /// - Parameter creating: makes the store where there is none; without it, a store that is not there is empty, and
-  ///   nothing is written to the disk.
+  /// - Parameter creating: makes the store where there is none, and its database anew where that is damaged: finished
+  ///   work is adopted from the manifests. Without it, a store that is not there is empty, and nothing is written to
+  ///   the disk.
   public init(root: String, creating: Bool = true) throws {
     self.root = root
     artifacts = ArtifactStore(root: root)
-    let path = root + "/pipeline.sqlite"
-    do {
-      guard creating || FileSystem.exists(path) else {
-        let queue = try DatabaseQueue()
-        try Migrations.migrator.migrate(queue)
-        database = queue
-        return
-      }
-      try FileSystem.makeDirectory(root)
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(10)
-      configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
-      let pool = try DatabasePool(path: path, configuration: configuration)
-      let migrator = Migrations.migrator
-      if try pool.read({ try migrator.hasBeenSuperseded($0) }) {
-        throw RunError(
-          .newerStore, "the store \(root) was written by a newer pipeline",
-          hint: "Update pipeline, or name another store with --store.")
-      }
-      try migrator.migrate(pool)
-      database = pool
-    } catch let error as DatabaseError {
-      throw Self.explained(error, path)
-    }
-  }
-
-  static func explained(_ error: DatabaseError, _ path: String) -> any Error {
-    switch error.resultCode {
-    case .SQLITE_FULL:
-      ShardError(
-        .diskFull, path, "cannot be written: no space is left on its disk",
-        hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
-    case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
-      ShardError(
-        .permission, path, "cannot be written (\(error.message ?? "no permission"))",
-        hint: "Check the owner and permissions of the store, or name another with --store.")
-    case .SQLITE_NOTADB, .SQLITE_CORRUPT:
-      RunError(
-        .damaged, "\(path) is not a database of pipeline, or it is damaged",
-        hint: "Move it away and run again: finished artifacts are adopted from their manifests.")
-    default: RunError(.store, "\(path): \(error.message ?? "SQLite error \(error.resultCode.rawValue)")")
-    }
+    let opened = try StoreOpening(root: root).open(creating: creating)
+    database = opened.database
+    isReadOnly = opened.isReadOnly
+    damagedDatabase = opened.damaged
   }
 
   func write<T>(_ body: (Database) throws -> T) throws -> T {
-    do { return try database.write(body) } catch let error as DatabaseError {
-      throw Self.explained(error, root + "/pipeline.sqlite")
-    }
+    do { return try database.write(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
   }
 
   func read<T>(_ body: (Database) throws -> T) throws -> T {
-    do { return try database.read(body) } catch let error as DatabaseError {
-      throw Self.explained(error, root + "/pipeline.sqlite")
-    }
+    do { return try database.read(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
   }
 
   // MARK: Runs
@@ -112,10 +75,11 @@ public final class RunStore: Sendable {
     }
   }
 
-  static func run(_ row: Row) -> Run {
+  static func run(_ row: Row) throws -> Run {
     Run(
-      id: row["id"], document: row["document"], name: row["name"], arguments: row["arguments"],
-      started: row["started"], ended: row["ended"], state: row["state"])
+      id: try row.stored("id"), document: try row.stored("document"), name: try row.stored("name"),
+      arguments: try row.stored("arguments"), started: try row.stored("started"),
+      ended: try row.storedIfAny("ended"), state: try row.stored("state"))
   }
 
   // MARK: Verdicts and failures
@@ -145,10 +109,10 @@ public final class RunStore: Sendable {
           WHERE verdicts.stage = ? AND runs.name = ? ORDER BY verdicts.rowid DESC LIMIT ?
           """, arguments: [stage, pipeline, count]
       ).map { row in
-        let reasons: String = row["reasons"]
+        let reasons: String = try row.stored("reasons")
         return StoredVerdict(
-          run: row["run"], verdict: row["verdict"],
-          reasons: (try? JSONValue.parse(reasons))?.value.array?.compactMap(\.string) ?? [], at: row["at"])
+          run: try row.stored("run"), verdict: try row.stored("verdict"),
+          reasons: (try? JSONValue.parse(reasons))?.value.array?.compactMap(\.string) ?? [], at: try row.stored("at"))
       }
     }
   }
@@ -175,8 +139,9 @@ public final class RunStore: Sendable {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
         Failure(
-          run: $0["run"], stage: $0["stage"], phase: $0["phase"], key: $0["key"], attempt: $0["attempt"],
-          message: $0["message"], at: $0["at"])
+          run: try $0.stored("run"), stage: try $0.stored("stage"), phase: try $0.stored("phase"),
+          key: try $0.stored("key"), attempt: try $0.stored("attempt"), message: try $0.stored("message"),
+          at: try $0.stored("at"))
       }
     }
   }
@@ -195,16 +160,16 @@ public final class RunStore: Sendable {
     public var manifest: NodeManifest?
   }
 
-  static func node(_ row: Row) -> Node? {
-    let fingerprint: String = row["fingerprint"]
-    let identity: String = row["identity"]
-    let manifest: String? = row["manifest"]
+  static func node(_ row: Row) throws -> Node? {
+    let fingerprint: String = try row.stored("fingerprint")
+    let identity: String = try row.stored("identity")
+    let manifest: String? = try row.storedIfAny("manifest")
     guard let digest = Digest(hex: fingerprint),
       let parts = (try? JSONValue.parse(identity)).flatMap({ NodeIdentity(json: $0.value) })
     else { return nil }
     return Node(
-      id: row["id"], stage: row["stage"], fingerprint: digest, identity: parts, run: row["run"], begun: row["begun"],
-      sealed: row["sealed"],
+      id: try row.stored("id"), stage: try row.stored("stage"), fingerprint: digest, identity: parts,
+      run: try row.stored("run"), begun: try row.stored("begun"), sealed: try row.storedIfAny("sealed"),
       manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { NodeManifest(json: $0.value) })
   }
 
@@ -279,13 +244,13 @@ public final class RunStore: Sendable {
     public var manifest: TaskManifest
   }
 
-  static func task(_ row: Row) -> TaskRow? {
-    let manifest: String = row["manifest"]
+  static func task(_ row: Row) throws -> TaskRow? {
+    let manifest: String = try row.stored("manifest")
     guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ TaskManifest(json: $0.value) }) else { return nil }
     return TaskRow(
-      phase: row["phase"], key: row["key"], fingerprint: parsed.fingerprint, run: row["run"],
-      attempts: row["attempts"], milliseconds: row["milliseconds"], finished: row["finished"], reused: row["reused"],
-      manifest: parsed)
+      phase: try row.stored("phase"), key: try row.stored("key"), fingerprint: parsed.fingerprint,
+      run: try row.stored("run"), attempts: try row.stored("attempts"), milliseconds: try row.stored("milliseconds"),
+      finished: try row.stored("finished"), reused: try row.stored("reused"), manifest: parsed)
   }
 
   public func tasks(node: Int64) throws -> [TaskRow] {
@@ -305,8 +270,8 @@ public final class RunStore: Sendable {
           WHERE tasks.fingerprint = ? AND nodes.stage = ? ORDER BY nodes.id DESC
           """, arguments: [fingerprint.hex, stage])
       for row in rows {
-        let node: String = row["nodeFingerprint"]
-        if let digest = Digest(hex: node), let task = Self.task(row) { return (digest, task.manifest) }
+        let node: String = try row.stored("nodeFingerprint")
+        if let digest = Digest(hex: node), let task = try Self.task(row) { return (digest, task.manifest) }
       }
       return nil
     }
@@ -336,22 +301,27 @@ public final class RunStore: Sendable {
 
   // MARK: Digests of files from outside
 
-  /// The content digest of a file; (size, modification time, inode) only spares reading it again.
+  /// The content digest of a file; (size, times of modification and change, inode) only spares reading it again.
   public func digest(_ path: String) throws -> Digest {
     guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
-    let arguments: StatementArguments = [path, status.bytes, status.modified, Int64(bitPattern: status.inode)]
+    let arguments: StatementArguments = [
+      path, status.bytes, status.modified, status.changed, Int64(bitPattern: status.inode),
+    ]
     let known = try read { db in
       try String.fetchOne(
-        db, sql: "SELECT digest FROM digests WHERE path = ? AND bytes = ? AND modified = ? AND inode = ?",
+        db,
+        sql: "SELECT digest FROM digests WHERE path = ? AND bytes = ? AND modified = ? AND changed = ? AND inode = ?",
         arguments: arguments)
     }
     if let digest = known.flatMap(Digest.init(hex:)) { return digest }
     let digest = try Digester.digest(file: path)
+    guard FileSystem.status(path) == status else { throw SourceCheck.changed(path, "while it was digested") }
     // A file changed within the clock's grain of being read could keep its time: such young files are not cached.
-    if wallMilliseconds() - Int(status.modified / 1_000_000) > 2000 {
+    if wallMilliseconds() - Int(max(status.modified, status.changed) / 1_000_000) > 2000 {
       try write { db in
         try db.execute(
-          sql: "INSERT OR REPLACE INTO digests (path, bytes, modified, inode, digest) VALUES (?, ?, ?, ?, ?)",
+          sql:
+            "INSERT OR REPLACE INTO digests (path, bytes, modified, changed, inode, digest) VALUES (?, ?, ?, ?, ?, ?)",
           arguments: arguments + [digest.hex])
       }
     }

@@ -53,13 +53,15 @@ extension RunStore {
 }
 
 extension StageUse {
-  fileprivate init?(_ row: Row) {
-    let (fingerprint, ledger, outputs): (String, String, String) = (row["fingerprint"], row["ledger"], row["outputs"])
+  fileprivate init?(_ row: Row) throws {
+    let fingerprint: String = try row.stored("fingerprint")
+    let ledger: String = try row.stored("ledger")
+    let outputs: String = try row.stored("outputs")
     guard let digest = Digest(hex: fingerprint),
       let counts = (try? JSONValue.parse(ledger)).flatMap({ Ledger(json: $0.value) }),
       let list = (try? JSONValue.parse(outputs))?.value.array
     else { return nil }
-    self.init(stage: row["stage"], fingerprint: digest, ledger: counts, outputs: [])
+    self.init(stage: try row.stored("stage"), fingerprint: digest, ledger: counts, outputs: [])
     for item in list {
       guard let port = item["port"]?.string, let digest = item["digest"]?.string.flatMap(Digest.init(hex:)) else {
         return nil

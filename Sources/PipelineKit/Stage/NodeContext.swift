@@ -29,8 +29,11 @@ public struct NodeContext: PlanningContext {
 
   public func files(_ option: InputFiles) throws -> [ArtifactFile] {
     try option.resolve(base: base).map { path, name in
-      ArtifactFile(
-        path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try digest(path))
+      // Before it is digested: what comes to it later is then a change.
+      let seen = FileSystem.status(path)
+      var file = ArtifactFile(path: path, name: name, bytes: seen?.bytes ?? 0, digest: try digest(path))
+      file.seen = seen
+      return file
     }
   }
 }

@@ -102,6 +102,8 @@ public struct ArtifactFile: Equatable, Sendable {
   /// Counted when it was written; 0 for files from outside.
   public var documents: Int
   public var textBytes: Int64
+  /// How a file from outside was found when it was digested; nil for files of the store.
+  public var seen: FileSystem.Status?
 
   public init(path: String, name: String, bytes: Int64, digest: Digest, documents: Int = 0, textBytes: Int64 = 0) {
     self.path = path

@@ -132,6 +132,8 @@ extension String: OptionValue {
   public static var schema: JSONValue { ["type": "string"] }
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.string else { throw Self.mismatch(json) }
+    // No option means one, and a path or an argument would end there.
+    guard !value.utf8.contains(0) else { throw OptionProblem("holds a NUL character") }
     self = value
   }
   public var json: JSONValue { .string(self) }
@@ -192,6 +194,9 @@ extension OptionChoice {
 public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
   public var bytes: Int
 
+  /// Beyond every disk; sums and small multiples of it are still numbers.
+  static let largest = 1 << 56
+
   public init(_ bytes: Int) { self.bytes = bytes }
   public static func mebibytes(_ count: Int) -> ByteCount { ByteCount(count << 20) }
   public static func gibibytes(_ count: Int) -> ByteCount { ByteCount(count << 30) }
@@ -202,7 +207,7 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
 
   public init(json: JSONValue) throws(OptionProblem) {
     switch json {
-    case .integer(let bytes) where bytes >= 0: self.init(bytes)
+    case .integer(let bytes) where (0...Self.largest).contains(bytes): self.init(bytes)
     case .string(let text):
       guard let value = Self.parse(text) else { throw OptionProblem("'\(text)' is not \(Self.typeName)") }
       self = value
@@ -228,9 +233,9 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
     guard isPlain, text.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 || $0 == 46 }) else { return nil }
     if let whole = Int(text) {
       let (bytes, overflow) = whole.multipliedReportingOverflow(by: size)
-      return overflow ? nil : ByteCount(bytes)
+      return overflow || bytes > largest ? nil : ByteCount(bytes)
     }
-    guard size > 1, let number = Double(text), number * Double(size) < 9e18 else { return nil }
+    guard size > 1, let number = Double(text), number * Double(size) <= Double(largest) else { return nil }
     return ByteCount(Int(number * Double(size)))
   }
 
@@ -257,12 +262,10 @@ public struct InputFiles: OptionValue, Equatable {
     ["anyOf": .list([["type": "string"], ["type": "array", "items": ["type": "string"]]])]
   }
   public init(json: JSONValue) throws(OptionProblem) {
-    if let path = json.string {
-      self.init(path.isEmpty ? [] : [path])
-      return
-    }
-    guard let paths = json.array?.map(\.string), !paths.contains(nil) else { throw Self.mismatch(json) }
+    guard let paths = (json.string.map { $0.isEmpty ? [] : [$0] }) ?? json.array?.map(\.string), !paths.contains(nil)
+    else { throw Self.mismatch(json) }
     self.init(paths.compactMap { $0 })
+    guard !self.paths.contains(where: { $0.utf8.contains(0) }) else { throw OptionProblem("holds a NUL character") }
   }
   public var json: JSONValue { paths.count == 1 ? .string(paths[0]) : .strings(paths) }
 }

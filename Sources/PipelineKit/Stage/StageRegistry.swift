@@ -46,7 +46,11 @@ public struct StageDescription: Sendable {
   public let options: [OptionDescription]
   let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
 
-  struct OptionIssues: Error { var issues: [OptionIssue] }
+  struct OptionIssues: Error {
+    var issues: [OptionIssue]
+    /// How many more there are than are told.
+    var omitted = 0
+  }
 
   public init<S: Stage>(_ type: S.Type) {
     name = S.name
@@ -79,10 +83,15 @@ public struct StageDescription: Sendable {
     _: S.Type, _ members: [JSONMember]
   ) -> Result<ConfiguredStage, OptionIssues> {
     var issues: [OptionIssue] = []
+    var omitted = 0
     var options = S.Options()
     let fields = S.Options.fields
     for member in members {
       guard let field = fields.first(where: { $0.name == member.key }) else {
+        if issues.count >= DocumentErrors.most {
+          omitted += 1
+          continue
+        }
         let hint = suggestion(for: member.key, among: fields.map(\.name))
         issues.append(
           OptionIssue(
@@ -99,7 +108,7 @@ public struct StageDescription: Sendable {
       issues.append(
         OptionIssue(option: field.name, message: "the option '\(field.name)' is missing: \(field.documentation)"))
     }
-    guard issues.isEmpty else { return .failure(OptionIssues(issues: issues)) }
+    guard issues.isEmpty else { return .failure(OptionIssues(issues: issues, omitted: omitted)) }
     let stage = S(options: options)
     do {
       try stage.validate()

@@ -96,7 +96,8 @@ public final class FileSink: ByteSink {
 /// Compresses into another sink as one zstd frame with a checksum.
 public final class ZstdSink: ByteSink {
   private let sink: any ByteSink
-  private let stream: OpaquePointer
+  /// Nil where there is no memory for it, which the first write says.
+  private let stream: OpaquePointer?
   private let out: UnsafeMutableRawBufferPointer
 
   public init(_ sink: any ByteSink, level: Int = 3) {
@@ -120,6 +121,7 @@ public final class ZstdSink: ByteSink {
   }
 
   private func run(_ bytes: UnsafeRawBufferPointer, _ mode: ZSTD_EndDirective) throws(ShardError) {
+    guard let stream else { throw FileSystem.error("zstd", "nothing can be compressed", number: ENOMEM) }
     var input = ZSTD_inBuffer(src: bytes.baseAddress, size: bytes.count, pos: 0)
     while true {
       var output = ZSTD_outBuffer(dst: out.baseAddress, size: out.count, pos: 0)

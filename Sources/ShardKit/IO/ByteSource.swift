@@ -36,8 +36,7 @@ public final class FileSource: ByteSource {
     name = path
     start = offset
     self.length = length
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
+    descriptor = try RegularFile.open(path).descriptor
     posix_fadvise(descriptor, off_t(offset), 0, POSIX_FADV_SEQUENTIAL)
   }
 

@@ -2,6 +2,7 @@ import CBz2
 import CLZMA
 import CZlib
 import CZstd
+import Glibc
 
 /// Zstandard frames, one after another.
 public final class ZstdSource: ByteSource {
@@ -15,7 +16,8 @@ public final class ZstdSource: ByteSource {
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
-    stream = ZSTD_createDStream()
+    guard let stream = ZSTD_createDStream() else { throw noMemory(source.name, "zstd") }
+    self.stream = stream
     // Refuse windows over 128 MiB (zstd --long=27), which hostile input could ask for.
     ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27)
   }
@@ -33,6 +35,7 @@ public final class ZstdSource: ByteSource {
       let result = ZSTD_decompressStream(stream, &out, &block)
       input.advance(block.pos)
       guard ZSTD_isError(result) == 0 else {
+        if ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation { throw noMemory(name, "zstd") }
         throw damaged(name, "zstd", input.consumed, String(cString: ZSTD_getErrorName(result)))
       }
       insideFrame = result != 0
@@ -60,9 +63,7 @@ public final class GzipSource: ByteSource {
     self.source = source
     self.readsOneMember = readsOneMember
     let size = Int32(MemoryLayout<z_stream>.size)
-    guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, size) == Z_OK else {
-      throw ShardError(.io, source.name, "zlib cannot be started")
-    }
+    guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, size) == Z_OK else { throw noMemory(source.name, "gzip") }
   }
 
   deinit { inflateEnd(&stream) }
@@ -112,6 +113,7 @@ public final class GzipSource: ByteSource {
       insideMember = false
       members += 1
     case Z_OK, Z_BUF_ERROR: break
+    case Z_MEM_ERROR: failure = noMemory(name, "gzip")
     default:
       failure = damaged(name, "gzip", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
     }
@@ -144,9 +146,7 @@ public final class Bzip2Source: ByteSource {
         throw truncated(name, "bzip2", input.consumed)
       }
       if !insideStream {
-        guard BZ2_bzDecompressInit(&stream, 0, 0) == BZ_OK else {
-          throw ShardError(.io, name, "bzip2 cannot be started")
-        }
+        guard BZ2_bzDecompressInit(&stream, 0, 0) == BZ_OK else { throw noMemory(name, "bzip2") }
         insideStream = true
       }
       decompressBlock()
@@ -168,6 +168,7 @@ public final class Bzip2Source: ByteSource {
       BZ2_bzDecompressEnd(&stream)
       insideStream = false
     case BZ_OK: break
+    case BZ_MEM_ERROR: failure = noMemory(name, "bzip2")
     case BZ_DATA_ERROR: failure = damaged(name, "bzip2", input.consumed, "a checksum or the data is wrong")
     case BZ_DATA_ERROR_MAGIC: failure = damaged(name, "bzip2", input.consumed, "no bzip2 stream begins here")
     default: failure = damaged(name, "bzip2", input.consumed, "error \(result)")
@@ -189,9 +190,7 @@ public final class XZSource: ByteSource {
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
-    guard lzma_stream_decoder(&stream, 1 << 30, concatenated) == LZMA_OK else {
-      throw ShardError(.io, source.name, "xz cannot be started")
-    }
+    guard lzma_stream_decoder(&stream, 1 << 30, concatenated) == LZMA_OK else { throw noMemory(source.name, "xz") }
   }
 
   deinit { lzma_end(&stream) }
@@ -213,6 +212,7 @@ public final class XZSource: ByteSource {
       case LZMA_BUF_ERROR: failure = truncated(name, "xz", input.consumed)
       case LZMA_DATA_ERROR: failure = damaged(name, "xz", input.consumed, "a checksum or the data is wrong")
       case LZMA_FORMAT_ERROR: failure = damaged(name, "xz", input.consumed, "no xz stream begins here")
+      case LZMA_MEM_ERROR: failure = noMemory(name, "xz")
       case LZMA_MEMLIMIT_ERROR:
         failure = ShardError(.tooLarge, name, "the xz stream asks for more than 1 GiB of memory to decode")
       default: failure = damaged(name, "xz", input.consumed, "error \(result.rawValue)")
@@ -229,6 +229,10 @@ private func truncated(_ name: String, _ format: String, _ position: Int) -> Sha
   ShardError(
     .truncated, name, "the \(format) stream ends in its middle, at compressed byte \(position)",
     hint: "Fetch the file again; what came before the break was read.")
+}
+
+private func noMemory(_ name: String, _ format: String) -> ShardError {
+  FileSystem.error(name, "the \(format) stream cannot be decoded", number: ENOMEM)
 }
 
 private func damaged(_ name: String, _ format: String, _ position: Int, _ reason: String) -> ShardError {

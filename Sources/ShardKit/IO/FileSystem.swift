@@ -8,6 +8,8 @@ public enum FileSystem {
     public var inode: UInt64
     /// Nanoseconds since 1970.
     public var modified: Int64
+    /// When the content or the attributes changed last, in nanoseconds since 1970: no program can set it back.
+    public var changed: Int64
     /// Names of the file.
     public var links: Int
   }
@@ -18,7 +20,12 @@ public enum FileSystem {
     guard stat(path, &s) == 0 else { return nil }
     return Status(
       bytes: Int64(s.st_size), isDirectory: s.st_mode & S_IFMT == S_IFDIR, inode: UInt64(s.st_ino),
-      modified: Int64(s.st_mtim.tv_sec) * 1_000_000_000 + Int64(s.st_mtim.tv_nsec), links: Int(s.st_nlink))
+      modified: nanoseconds(s.st_mtim), changed: nanoseconds(s.st_ctim), links: Int(s.st_nlink))
+  }
+
+  /// Times that a damaged file system makes up may lie anywhere.
+  private static func nanoseconds(_ time: timespec) -> Int64 {
+    Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
   }
 
   public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
@@ -32,12 +39,19 @@ public enum FileSystem {
     var names: [String] = []
     while let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { (String(validatingCString: $0), String(cString: $0)) }
       }
-      if name != "." && name != ".." { names.append(name) }
+      guard let valid = name.0 else {
+        throw ShardError(
+          .unsupported, path, "the name of its file '\(name.1)' is not UTF-8", hint: "Give the file another name.")
+      }
+      if valid != "." && valid != ".." { names.append(valid) }
     }
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
+
+  private static let mostFolders = 1_000_000
+  private static let mostNested = 256
 
   /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are passed over.
   ///
@@ -45,7 +59,14 @@ public enum FileSystem {
   public static func walk(_ root: String) throws(ShardError) -> [String] {
     var out: [String] = []
     var pending = [(folder: "", inside: [realPath(root)])]
+    var folders = 0
     while let (folder, inside) = pending.popLast() {
+      folders += 1
+      guard folders <= mostFolders, inside.count <= mostNested else {
+        throw ShardError(
+          .tooLarge, root, "it holds more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
+          hint: "Look for links among its folders that lead to one another.")
+      }
       for name in try list(folder.isEmpty ? root : root + "/" + folder) where !name.hasPrefix(".") {
         let relative = folder.isEmpty ? name : folder + "/" + name
         guard isDirectory(root + "/" + relative) else {
@@ -74,7 +95,13 @@ public enum FileSystem {
       if mkdir(path, 0o777) == 0 { return }
     }
     let number = errno
-    guard number == EEXIST, isDirectory(path) else { throw error(path, "cannot be made a folder", number: number) }
+    if number == EEXIST, isDirectory(path) { return }
+    var s = stat()
+    if number == EEXIST || number == ENOENT, lstat(path, &s) == 0, s.st_mode & S_IFMT == S_IFLNK, !exists(path) {
+      throw ShardError(
+        .notFound, path, "it is a link to nothing", hint: "Make the folder that it names, or remove the link.")
+    }
+    throw error(path, "cannot be made a folder", number: number)
   }
 
   public static func rename(_ from: String, to: String) throws(ShardError) {
@@ -134,6 +161,14 @@ public enum FileSystem {
       return ShardError(.notFound, path, "\(what): there is no such file or folder", hint: "Check the path.")
     case EACCES, EPERM, EROFS:
       return ShardError(.permission, path, "\(what): \(reason)", hint: "Check the owner and permissions.")
+    case EFBIG:
+      return ShardError(
+        .diskFull, path, "\(what): it would pass the largest size that this process or its disk allows a file",
+        hint: "Raise the limit (`ulimit -f unlimited`) and run again; finished work is kept.")
+    case ENOMEM:
+      return ShardError(
+        .io, path, "\(what): there is no memory left",
+        hint: "Give the run less with --memory and --jobs, or raise the limit of this shell (`ulimit -v`).")
     case ENOSPC, EDQUOT:
       return ShardError(
         .diskFull, path, "\(what): no space is left on its disk",

@@ -54,7 +54,7 @@ import Testing
     let file = #expect(throws: ShardError.self) { try FileSource(folder + "/none") }
     #expect(file?.code == .notFound)
     let directory = #expect(throws: ShardError.self) { try FileSource(folder).readAll() }
-    #expect(directory?.code == .io)
+    #expect(directory?.code == .unsupported)
   }
 
   /// A folder without the right to write; root has every right, so for root a file system mounted read-only.

@@ -1,0 +1,52 @@
+import ShardKit
+
+/// A node with files to verify: one of the database, sealed or not, or one that only the disk knows.
+struct VerifiedNode {
+  var stage: String
+  var folder: String
+  /// Nil where the database lost it.
+  var row: Int64?
+  var isSealed: Bool
+  /// What its finished tasks say, in the database and on the disk.
+  var tasks: [TaskManifest]
+  var files: [PublishedFile]
+
+  /// In the order of the database, then of the folders.
+  static func all(_ store: RunStore) throws -> [VerifiedNode] {
+    var out: [VerifiedNode] = []
+    var folders: Set<String> = []
+    for node in try store.nodes() {
+      let folder = store.artifacts.directory(stage: node.stage, fingerprint: node.fingerprint)
+      folders.insert(folder)
+      let rows = try store.tasks(node: node.id).map(\.manifest)
+      let found = try VerifiedNode(
+        store, stage: node.stage, folder: folder, row: node.id, sealed: node.manifest, tasks: rows)
+      if found.isSealed || !found.files.isEmpty { out.append(found) }
+    }
+    for (stage, _, path) in try store.artifacts.nodeFolders() where !folders.contains(path) {
+      let text = try? FileSystem.read(path + "/manifest.json")
+      let sealed = text.flatMap { try? JSONValue.parse($0).value }.flatMap(NodeManifest.init(json:))
+      let found = try VerifiedNode(store, stage: stage, folder: path, row: nil, sealed: sealed, tasks: [])
+      if found.isSealed || !found.files.isEmpty { out.append(found) }
+    }
+    return out
+  }
+
+  private init(
+    _ store: RunStore, stage: String, folder: String, row: Int64?, sealed: NodeManifest?, tasks: [TaskManifest]
+  ) throws {
+    self.stage = stage
+    self.folder = folder
+    self.row = row
+    isSealed = sealed != nil
+    // A task's row and its manifest on the disk say the same, unless one of them was lost.
+    let known = Set(tasks.map { [$0.phase, $0.key] })
+    self.tasks = tasks + (try store.artifacts.taskManifests(in: folder)).filter { !known.contains([$0.phase, $0.key]) }
+    files = sealed?.files ?? Self.distinct(self.tasks.flatMap(\.files))
+  }
+
+  private static func distinct(_ files: [PublishedFile]) -> [PublishedFile] {
+    var seen: Set<String> = []
+    return files.filter { seen.insert("\($0.port)/\($0.name)").inserted }
+  }
+}

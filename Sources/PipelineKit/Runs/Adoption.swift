@@ -1,0 +1,43 @@
+import ShardKit
+
+/// Taking finished work back into a database that lost it.
+extension RunStore {
+  /// A node that went fresh again (an option set back) is the newest of its stage now; one that the database does not
+  /// know gets its row, and rows of the tasks whose manifests are there.
+  func keepAsNewest(_ manifest: NodeManifest, run: Int64, pipeline: String) throws {
+    if let known = try nodeState(stage: manifest.stage, fingerprint: manifest.fingerprint), known.isSealed {
+      return try markNewest(known.id, stage: manifest.stage, pipeline: pipeline)
+    }
+    let id = try beginNode(stage: manifest.stage, identity: manifest.identity, run: run)
+    let tasks = try artifacts.taskManifests(in: artifacts.directory(of: manifest))
+    try sealNode(id, manifest: manifest, pipeline: pipeline)
+    for task in tasks { try commitTask(node: id, run: run, manifest: task, attempts: 1, milliseconds: 0, reused: true) }
+  }
+}
+
+extension ArtifactStore {
+  /// Manifests of a node's finished tasks, as they lie in its folder.
+  func taskManifests(in folder: String) throws -> [TaskManifest] {
+    let tasks = folder + "/tasks"
+    guard FileSystem.isDirectory(tasks) else { return [] }
+    return try FileSystem.list(tasks).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.compactMap { name in
+      guard let text = try? FileSystem.read("\(tasks)/\(name)"), let json = try? JSONValue.parse(text).value else {
+        return nil
+      }
+      return TaskManifest(json: json)
+    }
+  }
+
+  /// Every node's folder, with the stage and the digits of the fingerprint that it is named after.
+  func nodeFolders() throws -> [(stage: String, short: String, path: String)] {
+    let root = self.root + "/artifacts"
+    guard FileSystem.isDirectory(root) else { return [] }
+    var out: [(stage: String, short: String, path: String)] = []
+    for stage in try FileSystem.list(root) where FileSystem.isDirectory("\(root)/\(stage)") {
+      for short in try FileSystem.list("\(root)/\(stage)") where FileSystem.isDirectory("\(root)/\(stage)/\(short)") {
+        out.append((stage, short, "\(root)/\(stage)/\(short)"))
+      }
+    }
+    return out
+  }
+}

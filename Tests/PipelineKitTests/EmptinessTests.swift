@@ -1,0 +1,56 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+/// Inside the suite that runs one test after another, since they share the log of fake tasks.
+extension ExecutorTests {
+  @Suite struct EmptinessTests {
+    private func pipeline(_ content: String, _ extra: String = "", filter: Int = 0) throws -> FakePipeline {
+      let pipeline = try FakePipeline(
+        """
+        { "format": 1, "name": "t", "stages": {
+          "source": { "use": "fake.source", "options": { "files": "data" }\(extra) },
+          "filter": { "use": "fake.filter", "inputs": { "documents": "source" }, "options": { "minimumBytes": \(filter) } } } }
+        """, texts: [[]])
+      try FileSystem.write(Array(content.utf8), to: pipeline.folder + "/data/0.jsonl")
+      return pipeline
+    }
+
+    private func failure(_ events: [RunEvent]) -> String? {
+      for case .stageFailed(_, let message) in events { return message }
+      return nil
+    }
+
+    @Test func anEmptyInputGivesAnEmptyOutput() throws {
+      #expect(try pipeline("").run().outcome == .done)
+    }
+
+    @Test func readingNothingFromSomethingFails() throws {
+      let pipeline = try pipeline("# no record")
+      let run = try pipeline.run()
+      #expect(run.outcome == .failed)
+      #expect(
+        failure(run.events)
+          == "it read nothing: no record of \(pipeline.folder)/data/0.jsonl is one that 'fake.source' "
+          + "reads. Check that the files are what the stage reads; if they may hold nothing for it, set \"mayBeEmpty\": "
+          + "true beside its \"use\".")
+      #expect(try pipeline.plan()["source"] == .resume(done: 1))
+    }
+
+    @Test func unlessTheDocumentAllowsIt() throws {
+      let pipeline = try pipeline("# no record", #", "mayBeEmpty": true"#)
+      #expect(try pipeline.run().outcome == .done)
+    }
+
+    @Test func aFilterThatDropsAllSaysSoAndDoesNotFail() throws {
+      let run = try pipeline(#"{"id":"1","text":"a"}"#, filter: 10).run()
+      #expect(run.outcome == .done)
+      var warnings: [String: String] = [:]
+      for case .sealed(let stage, let manifest, _) in run.events {
+        warnings[stage] = manifest.warnings["nothing-left"]?.example
+      }
+      #expect(warnings == ["filter": "no document is left: all 1 were dropped, most as 'too-short'"])
+    }
+  }
+}

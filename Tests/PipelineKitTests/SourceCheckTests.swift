@@ -1,0 +1,100 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+/// Reads its file whole, and changes it meanwhile in a named way.
+private struct RewritingSource: Stage {
+  struct Options: StageOptions {
+    var files = InputFiles()
+    var change = ""
+    init() {}
+    static let fields = [
+      OptionField("files", \Self.files, "What to read."), OptionField("change", \Self.change, "What to do to it."),
+    ]
+  }
+
+  static let name = "test.rewriting"
+  static let revision = 1
+  static let summary = "Reads a file that changes."
+  static let outputs: [OutputPort] = []
+  let options: Options
+
+  func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    TaskPlan.perFile(try context.files(options.files))
+  }
+
+  func run(_ workspace: Workspace) throws {
+    let path = workspace.task.files[0].path
+    let before = FileSystem.status(path)!
+    switch options.change {
+    case "in place":
+      try rewrite(path, "b")
+      try setTimes(path, before.modified)
+    case "same bytes": try rewrite(path, "a")
+    case "replaced": try FileSystem.write(Array("a".utf8), to: path)
+    case "removed": try FileSystem.remove(path)
+    case "cut":
+      let mapped = try MappedFile(path)
+      truncate(path, 0)
+      #expect(mapped.bytes.allSatisfy { $0 == 0 })
+    case "damaged":
+      try rewrite(path, "b")
+      throw ShardError(.malformed, path, "the stream is damaged")
+    case "named": try FileSystem.link(path, to: path + ".other")
+    case "permissions": chmod(path, 0o600)
+    default: break
+    }
+  }
+
+  private func rewrite(_ path: String, _ text: String) throws {
+    let descriptor = open(path, O_WRONLY)
+    pwrite(descriptor, text, 1, 0)
+    close(descriptor)
+  }
+
+  private func setTimes(_ path: String, _ nanoseconds: Int64) throws {
+    let time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+    utimensat(AT_FDCWD, path, [time, time], 0)
+  }
+}
+
+@Suite struct SourceCheckTests {
+  private func run(_ change: String) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("a".utf8), to: folder + "/source")
+    // The clock of a file system has grains.
+    usleep(20_000)
+    try StageHarness(
+      RewritingSource.self, options: ["files": .string(folder + "/source"), "change": .string(change)]
+    ).run()
+  }
+
+  @Test(arguments: ["in place", "same bytes", "replaced", "removed", "cut", "damaged"])
+  func aTaskWhoseSourceChangesFails(_ change: String) {
+    let error = #expect(throws: StageError.self) { try run(change) }
+    #expect(error?.message == "the file was changed while the task read it")
+  }
+
+  @Test(arguments: ["", "named", "permissions"])
+  func whatLeavesTheContentIsNoChange(_ change: String) throws { try run(change) }
+
+  @Test func aSourceThatChangedBeforeItsTaskFailsIt() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array("a".utf8), to: folder + "/source")
+    let seen = FileSystem.status(folder + "/source")
+    var file = ArtifactFile(path: folder + "/source", name: "source", bytes: 1, digest: Digester.digest([97]))
+    file.seen = seen
+    usleep(20_000)
+    try FileSystem.write(Array("b".utf8), to: folder + "/source")
+    let run = TaskRun(
+      directory: folder + "/node", keptState: folder + "/state", phase: "run", task: TaskPlan(key: "0", files: [file]),
+      fingerprint: file.digest, memoryBytes: 1 << 20, control: TaskControl())
+    let error = #expect(throws: StageError.self) { try run.run(RewritingSource(options: .init())) }
+    #expect(error?.message == "the file was changed before the task read it")
+    #expect(!FileSystem.exists(folder + "/node/tasks"))
+  }
+}
