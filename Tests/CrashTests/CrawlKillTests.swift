@@ -9,7 +9,7 @@ private let siteScript = PeerScript("aozora_site.py")
 /// Crawls of real texts from a server on this machine, killed at random moments and resumed.
 @Suite(
   .serialized,
-  .enabled(if: realDataPath != nil && LocalServer.isUsable && siteScript.isUsable, "needs real texts and Python"))
+  .needs(LocalServer.isUsable && siteScript.isUsable, "needs Python with zstandard"), .needsRealTexts)
 struct CrawlKillTests {
   private final class Bench {
     let server: LocalServer

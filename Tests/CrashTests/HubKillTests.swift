@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 /// Documents on their way to a Hub, in a process that is killed.
-@Suite(.serialized, .enabled(if: HubServer.isUsable, "needs Python")) struct HubKillTests {
+@Suite(.serialized, .needs(HubServer.isUsable, "needs Python")) struct HubKillTests {
   private static let token = "hf_writer"
   private let server: HubServer
   private let folder = temporaryDirectory()

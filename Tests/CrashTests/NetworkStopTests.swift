@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 /// The first Ctrl-C of a run that uses the network: what keeps its state stops soon, and the next run goes on there.
-@Suite(.serialized, .enabled(if: LocalServer.isUsable, "needs Python")) final class NetworkStopTests {
+@Suite(.serialized, .needs(LocalServer.isUsable, "needs Python")) final class NetworkStopTests {
   private let server: LocalServer
   private let folder = temporaryDirectory()
 

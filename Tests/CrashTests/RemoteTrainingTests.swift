@@ -7,7 +7,7 @@ private let hasEngine =
   getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
 
 /// Training on tokens in a bucket or a shared folder comes to the weights of training on the same tokens here.
-@Suite(.serialized, .enabled(if: hasEngine && ObjectStore.isUsable, "needs Scripts/engine and Python with moto"))
+@Suite(.serialized, .needs(hasEngine && ObjectStore.isUsable, "needs Scripts/engine and Python with moto"))
 final class RemoteTrainingTests {
   private let folder = temporaryDirectory()
   private let bucket: ObjectStore

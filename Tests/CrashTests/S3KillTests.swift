@@ -6,7 +6,7 @@ private let roundtrip = PeerScript("s3_roundtrip.py")
 
 /// Shards to a bucket and back, killed twice each way. The script checks digests, that no part that had arrived was sent
 /// again, and that no key stands in the store.
-@Suite(.enabled(if: ObjectStore.isUsable && roundtrip.isUsable, "needs Python with moto and boto3"))
+@Suite(.needs(ObjectStore.isUsable && roundtrip.isUsable, "needs Python with moto and boto3"))
 struct S3KillTests {
   @Test func killedUploadsAndDownloadsGoOn() throws {
     let program = packagePath(".build/debug/pipeline")

@@ -5,12 +5,12 @@ import ShardKit
 import TestKit
 import Testing
 
-/// The engine of `Scripts/engine`; training tests are skipped visibly without it.
+/// The engine of `Scripts/engine`.
 private let hasEngine =
   getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
 
 /// Training as a stage: killed, stopped and shared out, it must come to the weights of a run that nobody disturbed.
-@Suite(.serialized, .enabled(if: hasEngine, "needs Scripts/engine")) final class TrainingCrashTests {
+@Suite(.serialized, .needs(hasEngine, "needs Scripts/engine")) final class TrainingCrashTests {
   private let folder = temporaryDirectory()
   private var document: String { folder + "/train.json" }
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import NetKit
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct CrawlTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct CrawlTests {
   @Test func withinAPassNothingIsAskedTwice() throws {
     let bench = try CrawlWorkbench()
     try bench.server.script("/a", ["body": "one"])

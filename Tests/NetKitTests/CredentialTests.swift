@@ -102,7 +102,7 @@ import Testing
     return ["body": .string(answer.text())]
   }
 
-  @Test(.enabled(if: LocalServer.isUsable, "needs Python"))
+  @Test(.needs(LocalServer.isUsable, "needs Python"))
   func theMachinesRole() throws {
     defer { try? FileSystem.removeTree(folder) }
     let server = try LocalServer()
@@ -130,7 +130,7 @@ import Testing
     #expect(throws: NetError.self) { try access() }
   }
 
-  @Test(.enabled(if: LocalServer.isUsable, "needs Python"))
+  @Test(.needs(LocalServer.isUsable, "needs Python"))
   func aContainersKeys() throws {
     defer { try? FileSystem.removeTree(folder) }
     let server = try LocalServer()
@@ -145,7 +145,7 @@ import Testing
   }
 
   /// A role's keys sign, and are exchanged once when the service calls them expired.
-  @Test(.enabled(if: ObjectStore.isUsable, "needs Python with moto and boto3"))
+  @Test(.needs(ObjectStore.isUsable, "needs Python with moto and boto3"))
   func expiredKeysAreExchanged() throws {
     defer { try? FileSystem.removeTree(folder) }
     let (server, bench) = (try LocalServer(), try S3Workbench())

@@ -3,7 +3,7 @@ import ShardKit
 import TestKit
 import Testing
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct DownloadTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct DownloadTests {
   private func pattern(_ server: LocalServer, _ path: String = "/whole") throws -> [UInt8] {
     try server.script(path, ["size": 300_000])
     var options = HTTPClient.Options()

@@ -7,7 +7,7 @@ import Testing
 private let hasServer = system("command -v nghttpd >/dev/null 2>&1") == 0
 
 /// nghttp2's own server speaks nothing but HTTP/2.
-@Suite(.enabled(if: hasServer && LocalServer.isUsable, "needs nghttpd (nghttp2-server) and Python"))
+@Suite(.needs(hasServer && LocalServer.isUsable, "needs nghttpd (nghttp2-server) and Python"))
 struct HTTP2Tests {
   @Test func itIsSpokenWhereTheServerDoes() throws {
     let bench = try ClientWorkbench(tls: true)

@@ -4,7 +4,7 @@ import ShardKit
 import TestKit
 import Testing
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct HTTPClientTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct HTTPClientTests {
   @Test func anAnswerIsWholeAndTheAgentSaysWhoAsks() throws {
     let bench = try ClientWorkbench()
     try bench.server.script(

@@ -58,7 +58,7 @@ import Testing
 }
 
 /// What a server says that breaks the protocol.
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct HubAnswerTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct HubAnswerTests {
   private let bench: ClientWorkbench
   private let object: HubCandidate
   private let batch = "/me/model.git/info/lfs/objects/batch"

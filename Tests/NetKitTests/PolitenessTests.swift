@@ -3,7 +3,7 @@ import NetKit
 import TestKit
 import Testing
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct PolitenessTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct PolitenessTests {
   @Test func theDelayIsCountedFromTheEndOfTheAnswer() throws {
     let server = try LocalServer()
     try server.script("/a", ["size": 3000, "slow": 10_000])

@@ -79,7 +79,7 @@ import Testing
     "e\u{301}", "#hash?query", "trailing/", "[b]{c}|\\^`\"<>",
   ]
 
-  @Test(.enabled(if: ObjectStore.isUsable, "needs Python with boto3"))
+  @Test(.needs(ObjectStore.isUsable, "needs Python with boto3"))
   func botocoreSignsAlike() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }

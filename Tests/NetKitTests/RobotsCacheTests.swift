@@ -4,7 +4,7 @@ import Testing
 
 @testable import NetKit
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct RobotsCacheTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct RobotsCacheTests {
   private final class Memory: RobotsStore {
     var verdicts: [String: RobotsVerdict] = [:]
     func robots(of origin: String) -> RobotsVerdict? { verdicts[origin] }

@@ -3,7 +3,7 @@ import ShardKit
 import TestKit
 import Testing
 
-@Suite(.enabled(if: ObjectStore.isUsable, "needs Python with moto and boto3")) struct S3ClientTests {
+@Suite(.needs(ObjectStore.isUsable, "needs Python with moto and boto3")) struct S3ClientTests {
   @Test func anObjectGoesAndComesBack() throws {
     let bench = try S3Workbench()
     let content = Array("本文\n".utf8)

@@ -99,7 +99,7 @@ import Testing
   static let warcio = PeerScript("warcio_read.py")
 
   /// warcio reads every record, and finds the digests that they state.
-  @Test(.enabled(if: warcio.isUsable, "needs Python with warcio")) func warcioReadsOurs() throws {
+  @Test(.needs(warcio.isUsable, "needs Python with warcio")) func warcioReadsOurs() throws {
     defer { try? FileSystem.removeTree(folder) }
     try CrawlWorkbench.archive(to: folder)
     let output = try #require(Self.warcio.run("\(folder)/crawl-00000.warc.gz")).text

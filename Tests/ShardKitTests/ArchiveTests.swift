@@ -24,7 +24,7 @@ import Testing
   private static let hasTar = access("/bin/tar", X_OK) == 0 || access("/usr/bin/tar", X_OK) == 0
   private static let hasPython = system("python3 -c 'import zipfile' >/dev/null 2>&1") == 0
 
-  @Test(.enabled(if: hasTar), arguments: ["gnu", "pax", "ustar"])
+  @Test(.needs(hasTar, "needs tar"), arguments: ["gnu", "pax", "ustar"])
   func readsWhatTarWrites(format: String) throws {
     defer { try? FileSystem.removeTree(folder) }
     let deep = "works/" + String(repeating: "d", count: 60) + "/" + String(repeating: "f", count: 70) + ".txt"
@@ -39,7 +39,7 @@ import Testing
     #expect(members["works/b.bin"] == [UInt8](repeating: 7, count: 1500))
   }
 
-  @Test(.enabled(if: hasTar)) func passesOverMembersAndTellsTruncation() throws {
+  @Test(.needs(hasTar, "needs tar")) func passesOverMembersAndTellsTruncation() throws {
     defer { try? FileSystem.removeTree(folder) }
     try FileSystem.write([UInt8](repeating: 65, count: 200_000), to: folder + "/a")
     try FileSystem.write([UInt8](repeating: 66, count: 200_000), to: folder + "/b")
@@ -62,7 +62,7 @@ import Testing
     try shell("python3 make.py")
   }
 
-  @Test(.enabled(if: hasPython)) func readsStoredDeflatedAndZip64() throws {
+  @Test(.needs(hasPython, "needs python3")) func readsStoredDeflatedAndZip64() throws {
     defer { try? FileSystem.removeTree(folder) }
     try python(
       "import zipfile", "z = zipfile.ZipFile('a.zip', 'w')", "z.writestr('stored.txt', 'plain')",
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  @Test(.enabled(if: hasPython)) func refusesBombsLiesAndDamage() throws {
+  @Test(.needs(hasPython, "needs python3")) func refusesBombsLiesAndDamage() throws {
     defer { try? FileSystem.removeTree(folder) }
     try python(
       "import zipfile", "z = zipfile.ZipFile('a.zip', 'w', zipfile.ZIP_DEFLATED)",

@@ -10,12 +10,15 @@ public struct PeerScript: Sendable {
   public init(_ name: String) { path = packagePath("Tests/Peers/\(name)") }
 
   /// Whether the script's imports work here: without arguments a script does nothing else.
-  public var isUsable: Bool { Self.shell("'\(Self.interpreter)' '\(path)' 2>/dev/null").status == 0 }
+  public var isUsable: Bool { Self.shell("'\(Self.interpreter)' '\(path)'\(Self.quietly)").status == 0 }
 
   /// Whether the interpreter is there and the script compiles, for a script that serves until it is ended.
   public var canStart: Bool {
-    Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")' 2>/dev/null").status == 0
+    Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")'\(Self.quietly)").status == 0
   }
+
+  /// Python's complaint is shown where a missing peer is a failure.
+  private static let quietly = Requirements.areStrict ? "" : " 2>/dev/null"
 
   public static let interpreter: String = {
     if let named = getenv("PIPELINE_PYTHON") { return String(cString: named) }

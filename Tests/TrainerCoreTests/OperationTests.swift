@@ -6,7 +6,7 @@ import TrainerCore
 private let peer = PeerScript("fused_kernels.py")
 
 /// The engine's operations against plain torch in fp64: on a GPU the fused kernels, elsewhere their compositions.
-@Suite(.enabled(if: TinyModel.hasEngine && peer.isUsable, "needs Scripts/engine and PyTorch"))
+@Suite(.needs(TinyModel.hasEngine && peer.isUsable, "needs Scripts/engine and PyTorch"))
 struct OperationTests {
   @Test func valuesGradientsAndDropout() throws {
     let own = packagePath(".build/engine/\(Engine.fileName)")

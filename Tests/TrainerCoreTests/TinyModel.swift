@@ -5,7 +5,7 @@ import TrainerCore
 
 /// Small models and batches that parity tests share, and the engine, where it is built.
 enum TinyModel {
-  /// The engine that `Scripts/engine` built; nil where there is none, and then these tests are skipped visibly.
+  /// The engine that `Scripts/engine` built; nil where there is none.
   static let engine: Engine? = {
     let own = packagePath(".build/engine/\(Engine.fileName)")
     guard let path = Engine.locate() ?? (FileSystem.exists(own) ? own : nil) else { return nil }

@@ -7,7 +7,7 @@ import Testing
 @testable import Stages
 
 /// What the notation of 9,301 real works leaves behind, and how their bytes decode.
-@Suite(.serialized, .enabled(if: realDataPath != nil, "real texts are absent")) struct AozoraRealDataTests {
+@Suite(.serialized, .needsRealTexts) struct AozoraRealDataTests {
   private static let hasPython = system("python3 -c pass >/dev/null 2>&1") == 0
   private static let archive = (realDataPath ?? "") + "/aozora.tar.zst"
 
@@ -51,7 +51,7 @@ import Testing
     #expect(residue["／＼", default: 0] == 0 && residue["底本：", default: 0] == 0)
   }
 
-  @Test(.enabled(if: hasPython, "python3 is absent")) func decodesAsPythonDoes() throws {
+  @Test(.needs(hasPython, "python3 is absent")) func decodesAsPythonDoes() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
     let script = """

@@ -6,7 +6,7 @@ import Testing
 @testable import Stages
 
 /// On real texts, where they are present.
-@Suite(.enabled(if: realDataPath != nil, "the folder of real texts is not here"))
+@Suite(.needsRealTexts)
 struct CleanRealDataTests {
   /// Paragraphs of an encyclopedia.
   static func paragraphs(_ limit: Int) throws -> [[UInt8]] {

@@ -19,7 +19,7 @@ private let hasMeCab = (try? NounCensus()) != nil
     try Array(text.utf8).withUnsafeBufferPointer { try NounCensus().share($0) }
   }
 
-  @Test(.enabled(if: hasMeCab)) func listsOfNounsAreDropped() throws {
+  @Test(.needs(hasMeCab, "needs MeCab with a dictionary")) func listsOfNounsAreDropped() throws {
     let texts = ["林檎、蜜柑、葡萄、桃", "昨日は雨が降ったので、家で本を読んでいました。", "。。。"]
     let options: JSONValue = ["preset": "none", "maximumNounShare": .number(0.8)]
     let drops = try run(texts, options).drops()
@@ -28,7 +28,7 @@ private let hasMeCab = (try? NounCensus()) != nil
   }
 
   /// Signs are no words, lines are read apart, and no character is cut in two.
-  @Test(.enabled(if: hasMeCab)) func linesAndLongTextsCountAlike() throws {
+  @Test(.needs(hasMeCab, "needs MeCab with a dictionary")) func linesAndLongTextsCountAlike() throws {
     let sentence = "雨が降る。"
     let one = try share(sentence)
     #expect(one == 1.0 / 3)

@@ -159,7 +159,7 @@ import Testing
     #expect(run.ledger.input.documents == 15 && run.ledger.output.documents == 5)
   }
 
-  @Test(.enabled(if: LocalServer.isUsable, "needs Python")) func aKilledFetchGoesOn() throws {
+  @Test(.needs(LocalServer.isUsable, "needs Python")) func aKilledFetchGoesOn() throws {
     let server = try LocalServer()
     let (a, b) = ("a = 1\n", "b = 2\n")
     let (first, second) = (sha1(a), sha1(b))

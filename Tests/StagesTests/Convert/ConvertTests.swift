@@ -92,7 +92,7 @@ private func read(_ folder: String) throws -> StageHarness {
   }
 }
 
-@Suite(.enabled(if: peer.isUsable)) struct ConvertPeerTests {
+@Suite(.needs(peer.isUsable, "needs Python with the peer")) struct ConvertPeerTests {
   /// transformers loads the folder, all classes of it, and computes what the reference model does.
   private func check(_ kind: ModelShape.Kind, _ flags: [String], class name: String) throws {
     let model = try TinyModel(kind)
@@ -113,7 +113,7 @@ private func read(_ folder: String) throws -> StageHarness {
   @Test func transformers4LoadsBERT() throws { try check(.bert, [], class: "BertForMaskedLM") }
 
   @Test(
-    .enabled(if: hasTransformers5),
+    .needs(hasTransformers5, "needs transformers 5"),
     arguments: [
       (ModelShape.Kind.mosaicBERT, "MosaicBertForMaskedLM"), (.ropeBERT, "NomicBertForMaskedLM"),
       (.bert, "BertForMaskedLM"),

@@ -5,7 +5,7 @@ import Testing
 
 private let siteScript = PeerScript("aozora_site.py")
 
-@Suite(.enabled(if: LocalServer.isUsable && siteScript.isUsable, "needs Python with zstandard"))
+@Suite(.needs(LocalServer.isUsable && siteScript.isUsable, "needs Python with zstandard"))
 struct AozoraCrawlTests {
   /// A copy of the library on this machine, and a crawl's state that outlives its stages.
   private final class Site {

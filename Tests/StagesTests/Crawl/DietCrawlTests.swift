@@ -5,7 +5,7 @@ import Testing
 
 @testable import Stages
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct DietCrawlTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct DietCrawlTests {
   /// The API on this machine over meetings written for the test, and a crawl's state that outlives its stages.
   private final class Minutes {
     let server: LocalServer

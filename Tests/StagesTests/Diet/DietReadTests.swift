@@ -101,7 +101,7 @@ import Testing
     #expect(run.ledger.dropped["malformed-speech"]?.documents == 2)
   }
 
-  @Test(.enabled(if: realDataPath != nil, "real texts are absent")) func everyRealSpeech() throws {
+  @Test(.needsRealTexts) func everyRealSpeech() throws {
     let meetings = try StageHarness(DietRead.self, options: ["pages": "diet"], base: realDataPath!).run()
     #expect(meetings.ledger.input.documents == 7560)
     #expect(meetings.ledger.output.documents == 163)

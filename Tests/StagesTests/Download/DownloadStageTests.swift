@@ -5,7 +5,7 @@ import Stages
 import TestKit
 import Testing
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python")) struct DownloadStageTests {
+@Suite(.needs(LocalServer.isUsable, "needs Python")) struct DownloadStageTests {
   private func run<S: Stage>(_ stage: S.Type, _ options: JSONValue, base: String = "/") throws -> StageHarness {
     let network: [JSONMember] = [
       JSONMember("allowPrivateAddresses", true), JSONMember("delaySeconds", 0), JSONMember("attempts", 2),

@@ -4,7 +4,7 @@ import Stages
 import TestKit
 import Testing
 
-@Suite(.enabled(if: HubServer.isUsable, "needs Python")) struct HuggingFaceDownloadTests {
+@Suite(.needs(HubServer.isUsable, "needs Python")) struct HuggingFaceDownloadTests {
   private typealias Bench = HubWorkbench
 
   private static let large = HubWorkbench.noise(200_000, seed: 7)

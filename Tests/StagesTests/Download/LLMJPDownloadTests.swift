@@ -4,7 +4,7 @@ import Stages
 import TestKit
 import Testing
 
-@Suite(.enabled(if: HubServer.isUsable && LocalServer.isUsable, "needs Python")) struct LLMJPDownloadTests {
+@Suite(.needs(HubServer.isUsable && LocalServer.isUsable, "needs Python")) struct LLMJPDownloadTests {
   private typealias Bench = HubWorkbench
 
   private static let network: [JSONMember] = [

@@ -45,7 +45,7 @@ import TrainerCore
   }
 }
 
-@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EmbeddingTests {
   private func start(_ stage: StageHarness, _ model: TinyModel) throws -> StageHarness {
     setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)

@@ -66,7 +66,7 @@ private func results() -> [JGLUEResult] {
 }
 
 /// Through worker processes of the program that was built.
-@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EvaluateJGLUETests {
   @Test func everyRunAndTheReport() throws {
     setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
@@ -99,7 +99,7 @@ struct EvaluateJGLUETests {
   }
 }
 
-@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct FineTuneStageTests {
   @Test func theTunedModelIsKeptWithItsHead() throws {
     setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)

@@ -7,7 +7,7 @@ import TrainerCore
 
 @testable import Stages
 
-/// The engine that `Scripts/engine` built; nil where there is none, and then these tests are skipped visibly.
+/// The engine that `Scripts/engine` built; nil where there is none.
 let testEngine: Engine? = {
   let own = packagePath(".build/engine/\(Engine.fileName)")
   guard let path = Engine.locate() ?? (FileSystem.exists(own) ? own : nil) else { return nil }
@@ -44,7 +44,7 @@ enum TinyTask {
   }
 }
 
-@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct FineTuningTests {
   private func job(_ model: TinyModel, _ task: JGLUETask) throws -> FineTuningJob {
     var job = FineTuningJob()

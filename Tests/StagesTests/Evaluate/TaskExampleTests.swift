@@ -53,7 +53,7 @@ private let squad = """
     #expect { try read(task, text) } throws: { "\($0)".contains(message) }
   }
 
-  @Test(.enabled(if: realDataPath != nil)) func jglueIsReadWhole() throws {
+  @Test(.needsRealTexts) func jglueIsReadWhole() throws {
     let folder = try #require(realDataPath) + "/jglue/"
     func count(_ task: JGLUETask, _ name: String) throws -> Int {
       try TaskExamples.read(task, path: "\(folder)\(task.rawValue)/\(name)-v1.3.json").count

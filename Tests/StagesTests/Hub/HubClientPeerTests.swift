@@ -7,7 +7,7 @@ import Testing
 private let hubClient = PeerScript("hub_client.py")
 
 /// The Hub's own client and ours at the same server: each must accept what the other did.
-@Suite(.enabled(if: HubServer.isUsable && hubClient.isUsable, "needs huggingface_hub")) struct HubClientPeerTests {
+@Suite(.needs(HubServer.isUsable && hubClient.isUsable, "needs huggingface_hub")) struct HubClientPeerTests {
   private typealias Bench = HubWorkbench
 
   private func bench() throws -> HubWorkbench {

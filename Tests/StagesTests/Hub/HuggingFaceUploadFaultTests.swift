@@ -5,7 +5,7 @@ import TestKit
 import Testing
 
 /// A Hub that fails, moves on and says no.
-@Suite(.enabled(if: HubServer.isUsable, "needs Python")) struct HuggingFaceUploadFaultTests {
+@Suite(.needs(HubServer.isUsable, "needs Python")) struct HuggingFaceUploadFaultTests {
   private typealias Bench = HubWorkbench
 
   private static let large = HubWorkbench.noise(60_000, seed: 3)

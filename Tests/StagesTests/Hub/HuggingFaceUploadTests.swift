@@ -4,7 +4,7 @@ import Stages
 import TestKit
 import Testing
 
-@Suite(.enabled(if: HubServer.isUsable, "needs Python")) struct HuggingFaceUploadTests {
+@Suite(.needs(HubServer.isUsable, "needs Python")) struct HuggingFaceUploadTests {
   private typealias Bench = HubWorkbench
 
   private func bench() throws -> HubWorkbench {

@@ -32,7 +32,7 @@ import Testing
     return all
   }
 
-  @Test(.enabled(if: realDataPath != nil, "needs the real articles"), arguments: expected.keys.sorted())
+  @Test(.needsRealTexts, arguments: expected.keys.sorted())
   func licence(name: String) throws {
     let run = try StageHarness(JATSExtract.self, options: ["articles": .string(realDataPath! + "/jats/" + name)]).run()
     #expect(run.ledger.imbalance == 0 && run.warnings.isEmpty, "\(run.warnings)")
@@ -44,7 +44,7 @@ import Testing
     #expect(kept + dropped == [Self.expected[name]!])
   }
 
-  @Test(.enabled(if: realDataPath != nil, "needs the real articles"))
+  @Test(.needsRealTexts)
   func theWholeFolderBalancesAndItsTextsAreClean() throws {
     let run = try StageHarness(JATSExtract.self, options: ["articles": .string(realDataPath! + "/jats")]).run()
     #expect(run.ledger.input.documents == 30 && run.ledger.output.documents == 27 && run.ledger.imbalance == 0)

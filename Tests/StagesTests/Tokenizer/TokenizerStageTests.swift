@@ -61,7 +61,7 @@ private func bytes(_ harness: StageHarness, _ name: String) throws -> [UInt8] {
     }
   }
 
-  @Test(.enabled(if: (try? MeCab()) != nil, "MeCab is not installed"))
+  @Test(.needs((try? MeCab()) != nil, "MeCab is not installed"))
   func mecabCutsIntoMorphemes() throws {
     let harness = try trained([sentences(60)], ["vocabularySize": 300, "preTokenizer": "mecab"])
     let configuration = try JSONValue.parse(try bytes(harness, "tokenizer_config.json")).value
@@ -178,7 +178,7 @@ private func bytes(_ harness: StageHarness, _ name: String) throws -> [UInt8] {
   }
 
   @Test(
-    .enabled(if: streaming.isUsable, "the Python package mosaicml-streaming is not installed"),
+    .needs(streaming.isUsable, "the Python package mosaicml-streaming is not installed"),
     arguments: ["none", "zstd"])
   func streamingReadsTheSamples(_ compression: String) throws {
     let harness = try tokenized(

@@ -4,7 +4,7 @@ import ShardKit
 import TestKit
 import Testing
 
-@Suite(.enabled(if: ObjectStore.isUsable, "needs Python with moto and boto3")) struct S3DownloadTests {
+@Suite(.needs(ObjectStore.isUsable, "needs Python with moto and boto3")) struct S3DownloadTests {
   private func put(_ bench: TransferWorkbench, _ key: String, _ content: [UInt8]) throws {
     let path = bench.folder + "/put"
     try FileSystem.write(content, to: path)

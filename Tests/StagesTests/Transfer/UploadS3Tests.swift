@@ -6,7 +6,7 @@ import Testing
 
 private let streaming = PeerScript("mosaicml_streaming.py")
 
-@Suite(.enabled(if: ObjectStore.isUsable, "needs Python with moto and boto3")) struct UploadS3Tests {
+@Suite(.needs(ObjectStore.isUsable, "needs Python with moto and boto3")) struct UploadS3Tests {
   private func dataSet(_ bench: TransferWorkbench, seed: UInt64 = 1) throws -> [ArtifactFile] {
     [
       try bench.file("index.json", Array("{\"shards\": \(seed)}".utf8)),
@@ -207,7 +207,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(sentence(["to": "s3://corpus", "endpoint": "https://a:b@c"]).contains("an endpoint has no password"))
   }
 
-  @Test(.enabled(if: streaming.isUsable, "needs Python with mosaicml-streaming"))
+  @Test(.needs(streaming.isUsable, "needs Python with mosaicml-streaming"))
   func mosaicmlStreamingReadsFromTheBucket() throws {
     let bench = try TransferWorkbench()
     let write = try StageHarness(MDSWrite.self, options: ["shardBytes": 4096])

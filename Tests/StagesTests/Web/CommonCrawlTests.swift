@@ -41,7 +41,7 @@ private let counter = PeerScript("warcio_count.py")
 
   // MARK: Peers
 
-  @Test(.enabled(if: writer.isUsable && counter.isUsable, "needs Python with warcio"))
+  @Test(.needs(writer.isUsable && counter.isUsable, "needs Python with warcio"))
   func whatWarcioWritesIsRead() throws {
     defer { try? FileSystem.removeTree(folder) }
     #expect(writer.run(folder) != nil)
@@ -73,7 +73,7 @@ private let counter = PeerScript("warcio_count.py")
     }
   }
 
-  @Test(.enabled(if: realDataPath != nil && counter.isUsable, "needs real data and Python with warcio"))
+  @Test(.needs(counter.isUsable, "needs Python with warcio"), .needsRealTexts)
   func aRealArchiveIsReadWhole() throws {
     let path = realDataPath! + "/warc/sample-0000.warc.gz"
     let all = try run(path, [JSONMember("languages", .list([]))])

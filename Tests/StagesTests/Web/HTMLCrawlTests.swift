@@ -3,7 +3,7 @@ import Stages
 import TestKit
 import Testing
 
-@Suite(.enabled(if: LocalServer.isUsable, "needs Python"))
+@Suite(.needs(LocalServer.isUsable, "needs Python"))
 struct HTMLCrawlTests {
   /// A site on this machine, and a crawl's state that outlives its stages.
   private final class Site {

@@ -318,7 +318,7 @@ import Testing
 }
 
 /// On real dumps, where they are present.
-@Suite(.enabled(if: realDataPath != nil, "the folder of real data is absent")) struct WikipediaRealDataTests {
+@Suite(.needsRealTexts) struct WikipediaRealDataTests {
   private func residue(_ documents: [Document], _ marker: String) -> Int {
     documents.count { $0.textString.contains(marker) }
   }

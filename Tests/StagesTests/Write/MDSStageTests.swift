@@ -140,7 +140,7 @@ private func folder(of harness: StageHarness) -> String {
   }
 
   @Test(
-    .enabled(if: streaming.isUsable, "needs Python with mosaicml-streaming"), arguments: ["none", "zstd:3", "gz:6"])
+    .needs(streaming.isUsable, "needs Python with mosaicml-streaming"), arguments: ["none", "zstd:3", "gz:6"])
   func mosaicmlStreamingFindsEveryDocument(_ compression: String) throws {
     let documents = [sampleDocuments(60), sampleDocuments(25, from: 60)]
     let harness = try StageHarness(

@@ -76,7 +76,7 @@ private final class CountingSink: ByteSink {
     try expectEqual((0..<20).map { ("text \($0)", Array(words.dropFirst(3 * $0))) })
   }
 
-  @Test(.enabled(if: realDataPath != nil)) func realTexts() throws {
+  @Test(.needsRealTexts) func realTexts() throws {
     let path = realDataPath! + "/jaquad/contexts.jsonl.gz"
     let lines = LineReader(try openSource(path))
     var texts: [(name: String, bytes: [UInt8])] = []

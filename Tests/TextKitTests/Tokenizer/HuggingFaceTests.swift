@@ -83,7 +83,7 @@ final class SmallTokenizer {
   ]
 }
 
-@Suite(.enabled(if: huggingFace.isUsable, "the Python package tokenizers is not installed"))
+@Suite(.needs(huggingFace.isUsable, "the Python package tokenizers is not installed"))
 struct HuggingFaceTests {
   @Test func normalisesEveryScalarAlike() throws {
     let file = try TextFile(everyScalar)
@@ -167,7 +167,7 @@ struct HuggingFaceTests {
 
 private let transformers = PeerScript("huggingface_transformers.py")
 
-@Suite(.enabled(if: transformers.isUsable, "the Python package transformers is not installed"))
+@Suite(.needs(transformers.isUsable, "the Python package transformers is not installed"))
 struct TransformersTests {
   @Test func loadsTheFolder() throws {
     let small = try SmallTokenizer()

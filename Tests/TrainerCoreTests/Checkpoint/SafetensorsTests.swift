@@ -146,7 +146,7 @@ private func file(_ header: String, values: Int = 0) -> [UInt8] {
 
   // MARK: The peer
 
-  @Test(.enabled(if: peer.isUsable)) func safetensorsReadsWhatIsWritten() throws {
+  @Test(.needs(peer.isUsable, "needs Python with the peer")) func safetensorsReadsWhatIsWritten() throws {
     defer { try? FileSystem.removeTree(folder) }
     let path = folder + "/a.safetensors"
     try Safetensors.write(tensors, metadata: ["format": "pt"], to: path)
@@ -163,7 +163,7 @@ private func file(_ header: String, values: Int = 0) -> [UInt8] {
         """)
   }
 
-  @Test(.enabled(if: peer.isUsable)) func whatSafetensorsWritesIsRead() throws {
+  @Test(.needs(peer.isUsable, "needs Python with the peer")) func whatSafetensorsWritesIsRead() throws {
     defer { try? FileSystem.removeTree(folder) }
     _ = try #require(peer.run("write", folder + "/model.safetensors"))
     let file = try SafetensorsFile(folder + "/model.safetensors")
@@ -180,7 +180,7 @@ private func file(_ header: String, values: Int = 0) -> [UInt8] {
     #expect(file["scalar"]?.shape == [])
   }
 
-  @Test(.enabled(if: peer.isUsable)) func partsWithAnIndexAreRead() throws {
+  @Test(.needs(peer.isUsable, "needs Python with the peer")) func partsWithAnIndexAreRead() throws {
     defer { try? FileSystem.removeTree(folder) }
     _ = try #require(peer.run("shards", folder))
     #expect(try FileSystem.list(folder).count > 2)

@@ -28,7 +28,7 @@ private let numPy = PeerScript("numpy_random.py")
   }
 
   /// A half that waits must outlive 64-bit draws in between, whatever the method that left it.
-  @Test(.enabled(if: numPy.isUsable, "NumPy is not installed"))
+  @Test(.needs(numPy.isUsable, "NumPy is not installed"))
   func manySeedsAndSizesAgree() throws {
     var cases: [(seed: UInt64, size: Int)] = []
     let seeds: [UInt64] = [0, 1, 2, 9176, 9177, 12345, 1 << 31, 0xffff_ffff, 1 << 32, 1 << 53 | 7, 1 << 62]

@@ -98,7 +98,7 @@ private func taken(_ partition: EpochPartition, _ order: [UInt32]) -> [Int] {
   }
 
   /// Nodes, ranks, workers, shuffles, epochs and places to resume at, each against streaming's own functions.
-  @Test(.enabled(if: streaming.isUsable, "mosaicml-streaming is not installed"))
+  @Test(.needs(streaming.isUsable, "mosaicml-streaming is not installed"))
   func ordersAndPartitionsAreStreamings() throws {
     let even = [Int](repeating: 50, count: 9)
     let uneven = [5, 7, 4, 61, 1, 30, 0, 12, 200, 3]

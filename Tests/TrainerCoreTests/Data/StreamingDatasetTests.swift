@@ -6,7 +6,7 @@ import TrainerCore
 private let streaming = PeerScript("mosaicml_order.py")
 
 /// What mosaicml-streaming's own dataset gives out over a folder, from its start and resumed with a state of ours.
-@Suite(.enabled(if: streaming.isUsable, "mosaicml-streaming is not installed"))
+@Suite(.needs(streaming.isUsable, "mosaicml-streaming is not installed"))
 struct StreamingDatasetTests {
   /// The samples of two epochs as the dataset gives them out.
   private func given(_ folder: String, _ algorithm: String, canonical: Int, state: JSONValue) throws -> [[Int]] {

@@ -21,7 +21,7 @@ private let tensorboard = PeerScript("tensorboard_events.py")
     String(decoding: try #require(tensorboard.run(folder)), as: UTF8.self).split(separator: "\n").map { String($0) }
   }
 
-  @Test(.enabled(if: tensorboard.isUsable)) func tensorBoardReadsScalars() throws {
+  @Test(.needs(tensorboard.isUsable, "needs Python with tensorboard")) func tensorBoardReadsScalars() throws {
     defer { try? FileSystem.removeTree(folder) }
     let file = try EventFile(folder: folder)
     var metrics = StepMetrics(step: 1, loss: 10.5, learningRate: 0.25, gradientNorm: 2, samples: 8, tokens: 1024)
@@ -42,7 +42,7 @@ private let tensorboard = PeerScript("tensorboard_events.py")
   }
 
   /// A killed run leaves half a record and steps past its checkpoint; the next file makes TensorBoard forget both.
-  @Test(.enabled(if: tensorboard.isUsable)) func aResumedCurveHasEachStepOnce() throws {
+  @Test(.needs(tensorboard.isUsable, "needs Python with tensorboard")) func aResumedCurveHasEachStepOnce() throws {
     defer { try? FileSystem.removeTree(folder) }
     let first = try EventFile(folder: folder, wallTime: 1_700_000_000)
     for step in 1...5 { try first.add([.init("x", Double(step))], step: step) }
