@@ -1,4 +1,8 @@
+import Glibc
+
 /// Inputs made from good ones by small damage, the same on every run: for readers that must take any bytes.
+///
+/// `PIPELINE_MUTATIONS=100` makes a hundred times as many, from other seeds than the short run's.
 public struct Mutations {
   private var state: UInt64
   private let seeds: [[UInt8]]
@@ -8,8 +12,13 @@ public struct Mutations {
   public init(of seeds: [[UInt8]], words: [String] = [], seed: UInt64 = 1) {
     self.seeds = seeds
     self.words = words.map { Array($0.utf8) } + [[0], [0xFF], [0x80, 0x80], [10], [13]]
-    state = seed
+    state = seed &+ UInt64(Self.factor) &* 1_000_003
   }
+
+  private static let factor = getenv("PIPELINE_MUTATIONS").flatMap { Int(String(cString: $0)) } ?? 1
+
+  /// How many inputs a test takes that takes `count` in the short run.
+  public static func rounds(_ count: Int) -> Range<Int> { 0..<(count * max(1, factor)) }
 
   /// SplitMix64.
   private mutating func number(below bound: Int) -> Int {

@@ -4,7 +4,8 @@ import ShardKit
 /// Reads Aozora Bunko's works: one work a document, as plain text in UTF-8.
 ///
 /// Works are split over partitions by their ids, so that all files of a work meet in one task and the best of them is
-/// kept. Each task passes twice over its files: once over names, once over texts. Memory is a few works.
+/// kept. Each task passes twice over its files: once over names, once over texts, and once more where the best file of a
+/// work could not be read and there is another. Memory is a few works.
 public struct AozoraRead: Stage {
   public struct Options: StageOptions {
     public var works = InputFiles()
@@ -90,7 +91,7 @@ public struct AozoraRead: Stage {
       return TaskPlan(
         key: TaskPlan.padded(part), files: index + files,
         note: "partition \(part) of \(options.partitions), index files \(index.count)",
-        memoryBytes: Int(clamping: largest) * 12 + 64 << 20)
+        memoryBytes: min(Int(clamping: largest), options.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20)
     }
   }
 

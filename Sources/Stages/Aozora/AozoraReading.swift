@@ -10,8 +10,8 @@ struct AozoraReading {
   private let part: Int?
   private var index = AozoraIndex()
   private let hasIndex: Bool
-  /// By document id: the file that is kept, and which of all texts in order it is.
-  private var chosen: [String: (file: AozoraFile, number: Int)] = [:]
+  /// The files of each work by document id, the best one first.
+  private var versions: [String: Versions] = [:]
   private var notation: AozoraNotation
   private var document = Document()
 
@@ -30,9 +30,28 @@ struct AozoraReading {
     notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
   }
 
+  /// The files of one work.
+  private struct Versions {
+    struct Version {
+      var file: AozoraFile
+      var bytes: Int
+      /// Which of all texts in order it is.
+      var number: Int
+    }
+
+    var all: [Version] = []
+    /// The one that is to be read; those before it could not be.
+    var current = 0
+    var isSettled = false
+  }
+
   mutating func run() throws {
-    try forEachText { reading, text, number in reading.choose(text.file, number) }
-    try forEachText { reading, text, number in try reading.read(text, number) }
+    try forEachText { reading, text, number in try reading.list(text, number) }
+    for id in versions.keys { rank(id) }
+    repeat {
+      try forEachText { reading, text, number in try reading.readIfChosen(text, number) }
+    } while chooseNext()
+    try dropOtherVersions()
     for (name, count) in [
       ("rubies", notation.counts.rubies), ("gaiji", notation.counts.gaiji), ("notes", notation.counts.notes),
       ("unresolvedGaiji", notation.counts.unresolvedGaiji), ("unclosedNotes", notation.counts.unclosedNotes),
@@ -55,13 +74,46 @@ struct AozoraReading {
 
   // MARK: Choosing
 
-  private mutating func choose(_ file: AozoraFile, _ number: Int) {
-    guard !file.isSideFile else { return }
-    guard let other = chosen[file.id]?.file else {
-      chosen[file.id] = (file, number)
-      return
+  private mutating func list(_ text: AozoraContainer.Text, _ number: Int) throws {
+    guard !text.file.isSideFile else {
+      workspace.countInput(bytes: text.bytes)
+      return try drop(text, "side-file")
     }
-    if file.precedes(other, linked: linkedStem(file)) { chosen[file.id] = (file, number) }
+    versions[text.file.id, default: Versions()].all.append(.init(file: text.file, bytes: text.bytes, number: number))
+  }
+
+  private mutating func rank(_ id: String) {
+    guard let all = versions[id]?.all, all.count > 1 else { return }
+    let linked = linkedStem(all[0].file)
+    versions[id]!.all.sort { a, b in
+      if a.file.precedes(b.file, linked: linked) { return true }
+      return !b.file.precedes(a.file, linked: linked) && a.number < b.number
+    }
+  }
+
+  /// Goes on to the next best file of each work whose best one could not be read; false where there is none.
+  private mutating func chooseNext() -> Bool {
+    var isAny = false
+    for (id, work) in versions where !work.isSettled {
+      if work.current + 1 < work.all.count {
+        versions[id]!.current += 1
+        isAny = true
+      } else {
+        versions[id]!.isSettled = true
+      }
+    }
+    return isAny
+  }
+
+  private func dropOtherVersions() throws {
+    for (id, work) in versions.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      for version in work.all.dropFirst(work.current + 1) {
+        workspace.countInput(bytes: version.bytes)
+        try workspace.drop(
+          id: Array(id.utf8), bytes: version.bytes, reason: "other-version", survivor: Array(id.utf8),
+          detail: "\(work.all[work.current].file.path) is kept")
+      }
+    }
   }
 
   /// The name of the file that the index links to, without its extension.
@@ -75,35 +127,41 @@ struct AozoraReading {
 
   // MARK: Reading
 
-  private mutating func read(_ text: AozoraContainer.Text, _ number: Int) throws {
-    let file = text.file
+  private mutating func readIfChosen(_ text: AozoraContainer.Text, _ number: Int) throws {
+    let id = text.file.id
+    guard let work = versions[id], !work.isSettled, work.all[work.current].number == number else { return }
     workspace.countInput(bytes: text.bytes)
-    if file.isSideFile { return try drop(text, "side-file") }
-    if let kept = chosen[file.id], kept.number != number {
-      return try drop(text, "other-version", survivor: file.id, detail: "\(kept.file.path) is kept")
-    }
+    versions[id]!.isSettled = try read(text)
+  }
+
+  /// Writes or drops a text. Returns false if the text itself cannot be used, and another file of the work might.
+  private mutating func read(_ text: AozoraContainer.Text) throws -> Bool {
+    let file = text.file
     let entry = file.work.flatMap { index.entries[$0] }
-    if try dropsByIndex(text, entry) { return }
+    if try dropsByIndex(text, entry) { return true }
     guard text.bytes <= options.maximumWorkBytes.bytes else {
-      return try drop(text, "too-large", value: text.bytes, threshold: options.maximumWorkBytes.bytes)
+      try drop(text, "too-large", value: text.bytes, threshold: options.maximumWorkBytes.bytes)
+      return false
     }
     let bytes: [UInt8]
     do {
       bytes = try text.read()
     } catch let error as ShardError where error.code == .malformed || error.code == .unsupported {
-      return try drop(text, "damaged-archive", detail: "\(error)")
+      try drop(text, "damaged-archive", detail: "\(error)")
+      return false
     }
     let (utf8, replaced) = bytes.withUnsafeBufferPointer { CP932.shared.decodeText($0) }
     if replaced > 0 {
       let fraction = Double(replaced) / Double(bytes.count)
       if fraction > options.maximumReplacedFraction {
-        return try workspace.drop(
+        try workspace.drop(
           id: Array(file.id.utf8), bytes: text.bytes, reason: "undecodable", value: fraction,
           threshold: options.maximumReplacedFraction, detail: file.path)
+        return false
       }
       workspace.warn("replaced-bytes", "\(file.path): \(replaced) bytes are no character of code page 932")
     }
-    try utf8.withUnsafeBufferPointer { try write($0, text, entry) }
+    return try utf8.withUnsafeBufferPointer { try write($0, text, entry) }
   }
 
   private func dropsByIndex(_ text: AozoraContainer.Text, _ entry: AozoraIndex.Entry?) throws -> Bool {
@@ -126,13 +184,17 @@ struct AozoraReading {
 
   private mutating func write(
     _ utf8: UnsafeBufferPointer<UInt8>, _ text: AozoraContainer.Text, _ entry: AozoraIndex.Entry?
-  ) throws {
+  ) throws -> Bool {
     let work = AozoraWork(utf8)
     if AozoraWork.isLicensed(colophon: UnsafeBufferPointer(rebasing: utf8[work.colophon])) {
-      return try drop(text, "licensed", detail: "the colophon names a licence")
+      try drop(text, "licensed", detail: "the colophon names a licence")
+      return true
     }
     let body = notation.render(UnsafeBufferPointer(rebasing: utf8[work.body]))
-    guard !body.isEmpty else { return try drop(text, "empty") }
+    guard !body.isEmpty else {
+      try drop(text, "empty")
+      return false
+    }
     if work.colophon.isEmpty { workspace.warn("no-colophon", "\(text.file.path) ends without 底本, it may be cut off") }
     document.id = Array(text.file.id.utf8)
     document.text = body
@@ -140,6 +202,7 @@ struct AozoraReading {
     let header = work.header.map { notation.renderTitle(UnsafeBufferPointer(rebasing: utf8[$0])) }
     document.metadata = Array(AozoraMetadata(entry, AozoraHeader(header), text.file).json.text().utf8)
     try output.write(document)
+    return true
   }
 
   private func drop(

@@ -62,7 +62,7 @@ public struct DietRead: Stage {
     let bytes = pages.reduce(0) { $0 + $1.bytes }
     let buckets = Int(min(4096, max(1, bytes / Self.bytesPerBucket + 1)))
     if phase == "split" {
-      let largest = Int(clamping: pages.reduce(0) { max($0, $1.bytes) })
+      let largest = min(1 << 40, Int(clamping: pages.reduce(0) { max($0, $1.bytes) }))
       return TaskPlan.grouped(pages, bytes: Self.pagesBytesPerTask, memoryBytes: largest * 4 + 32 << 20).map {
         var task = $0
         task.note = "buckets \(buckets)"

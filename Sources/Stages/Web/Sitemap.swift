@@ -86,10 +86,14 @@ private final class SitemapReader {
     context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
     guard let context else { return }
     xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
+    var bound = XMLTagBound()
     bytes.withUnsafeBytes { bytes in
       var at = 0
       while at < bytes.count, found.problem == nil {
         let count = min(1 << 16, bytes.count - at)
+        if bound.isExceeded(by: UnsafeRawBufferPointer(rebasing: bytes[at..<(at + count)])) {
+          return fail("an element has more than \(XMLTagBound.maximumAttributes) attributes")
+        }
         let start = (bytes.baseAddress! + at).assumingMemoryBound(to: CChar.self)
         xmlParseChunk(context, start, Int32(count), 0)
         at += count

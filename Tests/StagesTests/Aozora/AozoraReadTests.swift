@@ -118,6 +118,29 @@ import Testing
     #expect(run.ledger.imbalance == 0)
   }
 
+  /// A work whose best file cannot be read is taken from its next best one.
+  @Test func anotherVersionStandsInForADamagedOne() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let text = "題\n作者\n\n本文\n底本：「本」\n"
+    try FileSystem.write(Array("PK no zip".utf8), to: folder + "/7_ruby_9.zip")
+    try FileSystem.write(Array("題\n作者\n\n".utf8) + [UInt8](repeating: 0xEB, count: 50), to: folder + "/7_ruby_8.txt")
+    for name in ["7_ruby_2", "7_ruby_3", "8_txt_1"] {
+      try FileSystem.write(Array(text.utf8), to: folder + "/\(name).txt")
+    }
+    try FileSystem.write(Array("題\n作者\n\n".utf8), to: folder + "/9_ruby_1.txt")
+    try FileSystem.write(Array("a".utf8), to: folder + "/9_txt_1.txt")
+    let run = try harness(["works": .string(folder), "partitions": 1])
+    #expect(run.ledger.imbalance == 0 && run.ledger.input.documents == 7)
+    let files = try run.documents().map { try JSONValue.parse($0.metadata).value["file"]?.string ?? "" }
+    #expect(files.sorted() == ["7_ruby_3.txt", "8_txt_1.txt"])
+    #expect(
+      try run.drops().map { "\($0.id) \($0.reason)" }.sorted() == [
+        "aozora:7 damaged-archive", "aozora:7 other-version", "aozora:7 undecodable", "aozora:9 empty",
+        "aozora:9 empty",
+      ])
+  }
+
   @Test func worksOfAnyLengthAreReadOrDropped() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }

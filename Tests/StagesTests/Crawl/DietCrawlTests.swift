@@ -48,6 +48,23 @@ import Testing
     func questions() throws -> [String] { try server.questions().map(\.path).filter { $0 != "/robots.txt" } }
   }
 
+  /// A server that answers in XML though JSON is asked for: what is kept is JSON.
+  @Test func anAnswerInXMLIsReadAsJSON() throws {
+    let xml = """
+      <data><numberOfRecords>2</numberOfRecords><nextRecordPosition>2</nextRecordPosition><records><record><recordData>
+      <meetingRecord><issueID>i1</issueID><session>9</session><speechRecord><speechID>i1_1</speechID>
+      <speech>○甲</speech></speechRecord></meetingRecord></recordData></record></records></data>
+      """
+    let answer = try DietAnswer.read(Array(xml.utf8)).get()
+    #expect(answer.records == 2 && answer.next == 2 && answer.meetings.map(\.id) == ["i1"])
+    #expect(
+      String(decoding: answer.meetings[0].bytes, as: UTF8.self)
+        == #"{"issueID":"i1","session":9,"speechRecord":[{"speechID":"i1_1","speech":"○甲"}]}"#)
+    #expect(throws: DietPage.Problem.self) {
+      try DietAnswer.read(Array("<html><body>maintenance</body></html>".utf8)).get()
+    }
+  }
+
   @Test func everyMeetingIsReadOnce() throws {
     let minutes = try Minutes(meetings: 30)
     let run = try minutes.crawl("1")

@@ -26,7 +26,7 @@ import Testing
       "割り注", "割り注終わり", "改ページ", rule, "「※」は", "1-1", "［",
     ]
     var mutations = Mutations(of: seeds, words: marks)
-    for _ in 0..<3_000 {
+    for _ in Mutations.rounds(3_000) {
       let bytes = mutations.next()
       let utf8 = bytes.withUnsafeBufferPointer { CP932.shared.decodeText($0).utf8 }
       utf8.withUnsafeBufferPointer { text in
@@ -44,7 +44,7 @@ import Testing
   @Test func aozoraIndexes() throws {
     let seed = try Self.fixture("aozora/list_person_all_extended_utf8.csv")
     var mutations = Mutations(of: [seed], words: ["\"", ",", "作品ID", "なし", "\r\n", "\"\""])
-    for _ in 0..<2_000 { _ = try? AozoraIndex(CSVReader(MemorySource(mutations.next(), name: "index"))) }
+    for _ in Mutations.rounds(2_000) { _ = try? AozoraIndex(CSVReader(MemorySource(mutations.next(), name: "index"))) }
   }
 
   @Test func dietAnswers() throws {
@@ -61,13 +61,31 @@ import Testing
       "<?xml version='1.0' encoding='UTF-16'?>",
     ]
     var mutations = Mutations(of: json + [Array(xml.utf8), Array(xml.utf8)], words: words)
-    for _ in 0..<3_000 {
+    for _ in Mutations.rounds(3_000) {
       let bytes = mutations.next()
       try? DietPage().read(bytes) { document, _ in
         guard let document else { return }
         #expect(isText(document.text) && isText(document.metadata) && isText(document.id))
       }
       if case .success(let answer) = DietAnswer.read(bytes) { #expect(answer.meetings.allSatisfy { isText($0.bytes) }) }
+    }
+  }
+
+  @Test func tagBounds() {
+    let seeds = ["<a b='1' c=\"2\">x</a><!-- <p a=1> --><![CDATA[ ]]><?x y?>"].map { Array($0.utf8) }
+    var mutations = Mutations(of: seeds, words: ["<", ">", "=", "'", "\"", "-->", "<!", "<!--", "<![", "<?"])
+    for _ in Mutations.rounds(2_000) {
+      let bytes = mutations.next()
+      // Text in two pieces is judged as it is in one.
+      for cut in [0, bytes.count / 3, bytes.count] {
+        var (whole, parts) = (XMLTagBound(), XMLTagBound())
+        let once = bytes.withUnsafeBytes { whole.isExceeded(by: $0) }
+        let twice = bytes.withUnsafeBytes { all in
+          parts.isExceeded(by: UnsafeRawBufferPointer(rebasing: all[..<cut]))
+            || parts.isExceeded(by: UnsafeRawBufferPointer(rebasing: all[cut...]))
+        }
+        #expect(once == twice)
+      }
     }
   }
 
@@ -84,7 +102,7 @@ import Testing
     var keeping = JATSTextOptions()
     (keeping.footnotes, keeping.acknowledgements, keeping.backMatter, keeping.formulas) = (.keep, .keep, .keep, .tex)
     var mutations = Mutations(of: seeds, words: words)
-    for number in 0..<3_000 {
+    for number in Mutations.rounds(3_000) {
       let reader = JATSReader(number % 2 == 0 ? JATSTextOptions() : keeping)
       try? JATSEvents.parse(mutations.next(), into: reader)
       for article in reader.articles {
@@ -100,7 +118,7 @@ import Testing
     ]
     var mutations = Mutations(
       of: seeds.map { Array($0.utf8) }, words: ["\u{1}", "\u{2}", "[", ")", ", ", " and ", "e.g.,", "（", "］", "–"])
-    for _ in 0..<5_000 {
+    for _ in Mutations.rounds(5_000) {
       let text = Array(String(decoding: mutations.next(), as: UTF8.self).utf8)
       #expect(isText(BlockText.finished(text, isPreformatted: false)))
     }
@@ -115,7 +133,7 @@ import Testing
     var mutations = Mutations(
       of: seeds.map { Array($0.utf8) },
       words: ["cc", "by", "-", "/", "creativecommons.org/", "licenses/", "é", "0", ".", "public"])
-    for _ in 0..<3_000 {
+    for _ in Mutations.rounds(3_000) {
       let text = String(decoding: mutations.next(), as: UTF8.self)
       _ = (LicenseWording.license(text), ArticleLicense(code: text), ArticleLicense(url: text))
     }
@@ -131,7 +149,7 @@ import Testing
     for (name, seed, count) in [("a.zip", zip, 1_500), ("a.tar", tar, 300)] {
       var mutations = Mutations(
         of: [seed], words: ["PK\u{3}\u{4}", "PK\u{1}\u{2}", "77777777777", "ustar", "../", "/", "\\"])
-      for _ in 0..<count {
+      for _ in Mutations.rounds(count) {
         let bytes = mutations.next()
         try FileSystem.write(bytes, to: folder + "/" + name)
         let file = ArtifactFile(

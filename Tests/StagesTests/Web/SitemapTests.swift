@@ -112,6 +112,8 @@ import Testing
     #expect(sitemap(outside).pages.isEmpty)
     let deep = "<urlset>" + String(repeating: "<a>", count: 100_000)
     #expect(sitemap(deep).problem == "it is too deep")
+    let wide = "<urlset " + (0..<200_000).map { "a\($0)=''" }.joined(separator: " ") + "><url/></urlset>"
+    #expect(sitemap(wide).problem == "an element has more than 256 attributes")
     let many = "<urlset>" + (0...50_000).map { "<url><loc>https://e.org/\($0)</loc></url>" }.joined() + "</urlset>"
     #expect(sitemap(many).pages.count == 50_000)
     #expect(sitemap(many).problem == "it lists more than 50000 addresses")
