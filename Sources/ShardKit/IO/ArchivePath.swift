@@ -13,6 +13,23 @@ public enum ArchivePath {
     return parts.last!.utf8.starts(with: "._".utf8) || parts.contains { $0.utf8.elementsEqual("__MACOSX".utf8) }
   }
 
+  /// A name under which a member can be read wherever its own leads: relative, with slashes for backslashes, without
+  /// drive, `..` and controls, its last 4,096 bytes. Equal to `name` where that is safe.
+  public static func safe(_ name: String) -> String {
+    if isSafe(name) { return name }
+    let bytes = name.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "_") : $0 == 0x5C ? 0x2F : $0 }
+    var kept: [ArraySlice<UInt8>] = []
+    for (number, part) in bytes.split(separator: 0x2F).enumerated() {
+      let isDrive = number == 0 && part.count == 2 && part.last == UInt8(ascii: ":")
+      if isDrive || part.elementsEqual(".".utf8) || part.elementsEqual("..".utf8) { continue }
+      kept.append(part)
+    }
+    let whole = Array(kept.joined(separator: [0x2F]))
+    // The end holds the kind of file.
+    let tail = whole.suffix(4096).drop { whole.count > 4096 && ($0 & 0xC0 == 0x80 || $0 == 0x2F) }
+    return tail.isEmpty ? "_" : String(decoding: tail, as: UTF8.self)
+  }
+
   /// What stands before the last slash; all of it where there is none. By bytes, as `parts` is.
   public static func folder(of path: String) -> String {
     path.utf8.lastIndex(of: 0x2F).map { String(path[..<$0]) } ?? path

@@ -32,22 +32,36 @@ public final class TarReader {
     while true {
       try skip(remaining + padding)
       guard try readHeader() else { return nil }
-      let size = try octal(124, 12)
-      (remaining, padding) = (size, (512 - size % 512) % 512)
+      try begin(member: octal(124, 12))
       switch header[156] {
       case UInt8(ascii: "L"): longName = try nulTerminated(readExtension())
       case UInt8(ascii: "x"):
         let records = try paxRecords(readExtension())
         longName = records["path"] ?? longName
-        longSize = records["size"].flatMap { Int($0) } ?? longSize
+        if let size = records["size"] {
+          guard let number = Int(size), number >= 0 else { throw badNumber }
+          longSize = number
+        }
       case UInt8(ascii: "K"), UInt8(ascii: "g"): continue
       case let type:
-        if let longSize, longSize >= 0 { (remaining, padding) = (longSize, (512 - longSize % 512) % 512) }
+        if let longSize { try begin(member: longSize) }
         if Self.hasNoData(type) { (remaining, padding) = (0, 0) }
         let isFile = type == UInt8(ascii: "0") || type == 0 || type == UInt8(ascii: "7")
         return Member(name: longName ?? shortName, bytes: remaining, isFile: isFile)
       }
     }
+  }
+
+  /// No file has more bytes; sums with them cannot overflow.
+  private static let maximumMemberBytes = 1 << 60
+
+  private func begin(member size: Int) throws(ShardError) {
+    guard size <= Self.maximumMemberBytes else {
+      throw ShardError(
+        .malformed, source.name, "the tar header before byte \(position) states a member of \(size) bytes",
+        hint: "Check that the file is a tar archive and whole.")
+    }
+    (remaining, padding) = (size, (512 - size % 512) % 512)
   }
 
   /// All bytes of the member in hand.
@@ -56,7 +70,8 @@ public final class TarReader {
       throw ShardError(.tooLarge, source.name, "a member has \(remaining) bytes, the limit is \(limit)")
     }
     var out: [UInt8] = []
-    out.reserveCapacity(remaining)
+    // A size may lie: no more is set aside than has a chance of coming.
+    out.reserveCapacity(min(remaining, 1 << 20))
     while remaining > 0 {
       let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(scratch.count, remaining)])
       let count = try fill(piece)

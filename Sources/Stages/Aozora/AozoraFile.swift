@@ -89,17 +89,23 @@ enum AozoraContainer {
     case .tar:
       let tar = TarReader(try openSource(file.path))
       while let member = try tar.next() {
-        guard member.isFile, ArchivePath.isSafe(member.name) else { continue }
-        switch kind(member.name) {
+        guard member.isFile else { continue }
+        let name = ArchivePath.safe(member.name)
+        switch kind(name) {
         case .text:
           let read = { try tar.readMember(limit: limit) }
-          try body(Text(file: AozoraFile(path: member.name), bytes: member.bytes, read: read))
+          try body(Text(file: AozoraFile(path: name), bytes: member.bytes, read: read))
         case .zip:
-          let bytes = try tar.readMember(limit: limit)
-          try texts(named: member.name, bytes.count, limit, body) { () throws(ShardError) in
-            try ZipReader(bytes, name: "\(file.path), \(member.name)")
+          guard member.bytes <= limit else {
+            try body(tooLarge(name, member.bytes, limit))
+            continue
           }
-        case .tar, nil: continue
+          let bytes = try tar.readMember(limit: limit)
+          try texts(named: name, bytes.count, limit, body) { () throws(ShardError) in
+            try ZipReader(bytes, name: "\(file.path), \(name)")
+          }
+        case .tar: try body(nested(name, member.bytes))
+        case nil: continue
         }
       }
     }
@@ -118,16 +124,33 @@ enum AozoraContainer {
     var isEmpty = true
     for entry in zip.entries where !entry.isDirectory {
       let member = entry.name.withUnsafeBufferPointer { CP932.shared.decodeAny($0) }
-      guard ArchivePath.isSafe(member), kind(member) == .text else { continue }
+      let path = name + "/" + ArchivePath.safe(member)
+      guard let kind = kind(path) else { continue }
       isEmpty = false
+      guard kind == .text else {
+        try body(nested(path, entry.bytes))
+        continue
+      }
       let read = { try zip.read(entry, limit: limit) }
-      try body(Text(file: AozoraFile(path: name + "/" + member), bytes: entry.bytes, read: read))
+      try body(Text(file: AozoraFile(path: path), bytes: entry.bytes, read: read))
     }
-    // Pictures alone, or names that lead out of the archive: said, not passed over.
+    // Pictures alone: said, not passed over.
     guard isEmpty else { return }
     try body(
       Text(file: AozoraFile(path: name), bytes: bytes) {
-        throw ShardError(.malformed, name, "the zip archive holds no text under a safe name")
+        throw ShardError(.malformed, name, "the zip archive holds no text")
       })
+  }
+
+  private static func tooLarge(_ path: String, _ bytes: Int, _ limit: Int) -> Text {
+    Text(file: AozoraFile(path: path), bytes: bytes) {
+      throw ShardError(.tooLarge, path, "has \(bytes) bytes, the limit is \(limit)")
+    }
+  }
+
+  private static func nested(_ path: String, _ bytes: Int) -> Text {
+    Text(file: AozoraFile(path: path), bytes: bytes) {
+      throw ShardError(.unsupported, path, "is an archive within an archive", hint: "Unpack the outer one.")
+    }
   }
 }

@@ -146,7 +146,9 @@ struct AozoraReading {
     let bytes: [UInt8]
     do {
       bytes = try text.read()
-    } catch let error as ShardError where error.code == .malformed || error.code == .unsupported {
+    } catch let error as ShardError
+      where [.malformed, .unsupported, .truncated, .tooLarge].contains(error.code)
+    {
       try drop(text, "damaged-archive", detail: "\(error)")
       return false
     }

@@ -35,17 +35,33 @@ enum ArticleContainer {
     case .zip:
       let zip = try ZipReader(path: file.path)
       for entry in zip.entries where !entry.isDirectory {
-        let name = String(decoding: entry.name, as: UTF8.self)
-        guard ArchivePath.isSafe(name), case .article = kind(name) else { continue }
-        try body(Article(place: "\(file.name)/\(name)") { try unpacked(zip.read(entry, limit: limit), name, limit) })
+        let name = ArchivePath.safe(String(decoding: entry.name, as: UTF8.self))
+        guard let kind = kind(name) else { continue }
+        let place = "\(file.name)/\(name)"
+        guard case .article = kind else {
+          try body(nested(place))
+          continue
+        }
+        try body(Article(place: place) { try unpacked(zip.read(entry, limit: limit), name, limit) })
       }
     case .tar:
       let tar = TarReader(try openSource(file.path))
       while let member = try tar.next() {
-        guard member.isFile, ArchivePath.isSafe(member.name), case .article = kind(member.name) else { continue }
-        let name = member.name
-        try body(Article(place: "\(file.name)/\(name)") { try unpacked(tar.readMember(limit: limit), name, limit) })
+        let name = ArchivePath.safe(member.name)
+        guard member.isFile, let kind = kind(name) else { continue }
+        let place = "\(file.name)/\(name)"
+        guard case .article = kind else {
+          try body(nested(place))
+          continue
+        }
+        try body(Article(place: place) { try unpacked(tar.readMember(limit: limit), name, limit) })
       }
+    }
+  }
+
+  private static func nested(_ place: String) -> Article {
+    Article(place: place) {
+      throw ShardError(.unsupported, place, "is an archive within an archive", hint: "Unpack the outer one.")
     }
   }
 

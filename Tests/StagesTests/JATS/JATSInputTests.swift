@@ -171,7 +171,8 @@ import Testing
     let run = try StageHarness(
       JATSExtract.self, options: ["articles": .string(path), "minimumBytes": 0]
     ).run()
-    #expect(run.ledger.imbalance == 0 && run.ledger.input.documents == 2)
+    // A zip's member under a name that leads out of it is read too, and is no article's text.
+    #expect(run.ledger.imbalance == 0 && run.ledger.input.documents - (try run.drops().count) == 2)
     return try run.documents().map(\.idString).sorted()
   }
 
