@@ -29,6 +29,7 @@ let package = Package(
     .systemLibrary(name: "CBz2", providers: [.apt(["libbz2-dev"])]),
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
     .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -40,7 +41,7 @@ let package = Package(
     .target(
       name: "ShardKit",
       dependencies: [
-        "CZstd", "CZlib", "CBz2", "CLZMA", "CSimdJSON", "CKernels",
+        "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "CSimdJSON", "CKernels",
         .product(name: "Crypto", package: "swift-crypto"),
       ], swiftSettings: strict),
     .target(

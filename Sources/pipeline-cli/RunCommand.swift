@@ -89,9 +89,28 @@ struct RunCommand: ParsableCommand {
 }
 
 /// Ctrl-C and termination, counted.
+///
+/// Ctrl-C is for people, who can press it again: once lets the running tasks finish. SIGTERM comes from programs that
+/// send it once and then wait for the end: a task that is not done soon is stopped.
 enum Interruption {
-  private static let count = Atomic<Int>(0)
-  static var level: Int { count.load(ordering: .relaxed) }
+  private static let interrupts = Atomic<Int>(0)
+  private static let terminations = Atomic<Int>(0)
+  private static let terminatedAt = Atomic<Int>(0)
+
+  static var level: Int {
+    level(
+      interrupts: interrupts.load(ordering: .relaxed), terminations: terminations.load(ordering: .relaxed),
+      nanoseconds: monotonicNanoseconds() - terminatedAt.load(ordering: .relaxed),
+      isSaving: TaskControl.isAnySaving)
+  }
+
+  /// - Parameters:
+  ///   - nanoseconds: since the first termination.
+  ///   - isSaving: a task writes what it would lose.
+  static func level(interrupts: Int, terminations: Int, nanoseconds: Int, isSaving: Bool) -> Int {
+    let patience = isSaving ? 60_000_000_000 : 5_000_000_000
+    return terminations > 0 && nanoseconds > patience ? 2 : interrupts + terminations
+  }
 
   static func install() {
     // A parent may have had them blocked, as the threads of some runtimes do.
@@ -100,8 +119,13 @@ enum Interruption {
     sigaddset(&ours, SIGINT)
     sigaddset(&ours, SIGTERM)
     pthread_sigmask(SIG_UNBLOCK, &ours, nil)
-    for number in [SIGINT, SIGTERM] {
-      signal(number) { _ in Interruption.count.add(1, ordering: .relaxed) }
+    signal(SIGINT) { _ in Interruption.interrupts.add(1, ordering: .relaxed) }
+    signal(SIGTERM) { _ in
+      let now = monotonicNanoseconds()
+      if Interruption.terminations.load(ordering: .relaxed) == 0 {
+        Interruption.terminatedAt.store(now, ordering: .relaxed)
+      }
+      Interruption.terminations.add(1, ordering: .relaxed)
     }
     // A reader of the output that goes away does not stop the work.
     signal(SIGPIPE, SIG_IGN)

@@ -58,7 +58,7 @@ import Testing
     #expect(conditions == [nil, "\"1\"", "\"1\"", "\"1\""])
     let reader = try WARCReader(path: bench.folder + "/crawl-00000.warc.gz")
     var kinds: [WARCRecord.Kind] = []
-    while let record = reader.next() { if let kind = record.kind { kinds.append(kind) } }
+    while case .record(let record)? = try reader.next() { if let kind = record.kind { kinds.append(kind) } }
     #expect(kinds.filter { $0 == .response || $0 == .revisit } == [.response, .revisit, .revisit, .response])
   }
 

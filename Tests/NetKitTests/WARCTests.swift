@@ -13,11 +13,18 @@ import Testing
       kind, target: "http://example.org/\(text.count)", at: 0, contentType: "text/plain", block: Array(text.utf8))
   }
 
-  private func read(_ bytes: [UInt8], limit: Int = 1 << 20) -> (texts: [String], reader: WARCReader) {
+  private func read(_ bytes: [UInt8], limit: Int = 1 << 20) throws -> [String] {
     let reader = WARCReader(MemorySource(bytes))
     var out: [String] = []
-    while let record = reader.next(limit: limit) { out.append(record.block.text) }
-    return (out, reader)
+    while let item = try reader.next(limit: limit) {
+      switch item {
+      case .record(let record): out.append(record.block.text)
+      case .cut: out.append("(cut)")
+      case .tooLarge: out.append("(too large)")
+      case .damaged, .malformed: out.append("(malformed)")
+      }
+    }
+    return out
   }
 
   @Test func whatIsWrittenIsRead() throws {
@@ -26,12 +33,11 @@ import Testing
     let records = [record("一つ"), record("two", .metadata), record("")]
     let locations = try writer.append(records)
     let reader = try WARCReader(path: "\(folder)/t-00000.warc.gz")
-    #expect(reader.next()?.kind == .warcinfo)
-    #expect(reader.next() == records[0])
-    #expect(reader.next() == records[1])
-    #expect(reader.next() == records[2])
-    #expect(reader.next() == nil)
-    #expect(reader.malformed == 0)
+    guard case .record(let first)? = try reader.next() else { return #expect(Bool(false), "no record") }
+    #expect(first.kind == .warcinfo)
+    for record in records { #expect(try reader.next() == .record(record)) }
+    #expect(try reader.next() == nil)
+    #expect(reader.wrongLengths == 0 && reader.damage.isEmpty)
     let source = try FileSource("\(folder)/t-00000.warc.gz", offset: locations[1].offset, length: locations[1].bytes)
     #expect(try WARCReader(GzipSource(source)).wholeRecord(limit: 100) == records[1])
   }
@@ -61,39 +67,36 @@ import Testing
       _ = try writer.append([record("third")])
       let reader = try WARCReader(path: path)
       var texts: [String] = []
-      while let record = reader.next() { texts.append(record.block.text) }
+      while case .record(let record)? = try reader.next() { texts.append(record.block.text) }
       #expect(texts.suffix(2) == ["first", "third"])
-      #expect(reader.malformed == 0)
+      #expect(reader.damage.isEmpty)
     }
   }
 
-  @Test func plainFilesAndWrongLengthsAreRead() {
+  @Test func plainFilesAndWrongLengthsAreRead() throws {
     func plain(_ text: String, length: Int) -> [UInt8] {
       Array("WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: \(length)\r\n\r\n\(text)\r\n\r\n".utf8)
     }
-    #expect(read(plain("abc", length: 3) + plain("de", length: 2)).texts == ["abc", "de"])
-    // Two too many: the line end is taken into the block, as in CC-MAIN-2018-34.
-    #expect(read(plain("abc", length: 5) + plain("de", length: 2)).texts == ["abc\r\n", "de"])
-    // Two too few: the rest is passed over, and said so.
-    let (texts, reader) = read(plain("abcd", length: 2) + plain("de", length: 2))
-    #expect(texts == ["ab", "de"])
-    #expect(reader.malformed == 1)
-    #expect(reader.skippedBytes == 6)
+    #expect(try read(plain("abc", length: 3) + plain("de", length: 2)) == ["abc", "de"])
+    // Two too many, as in CC-MAIN-2018-34.
+    #expect(try read(plain("abc", length: 5) + plain("de", length: 2)) == ["abc", "de"])
+    // Two too few: the record reaches to the next head.
+    #expect(try read(plain("abcd", length: 2) + plain("de", length: 2)) == ["abcd", "de"])
   }
 
-  @Test func hostileRecordsAreBounded() {
+  @Test func hostileRecordsAreBounded() throws {
     func head(_ fields: String) -> [UInt8] { Array("WARC/1.1\r\n\(fields)\r\n\r\n".utf8) }
     let good = head("Content-Length: 2") + Array("ok\r\n\r\n".utf8)
-    #expect(read(head("Content-Length: -1") + good).texts == ["ok"])
-    #expect(read(head("Content-Length: x") + good).texts == ["ok"])
-    #expect(read(head("No-Length: 1") + good).texts == ["ok"])
-    #expect(read(Array("garbage\nWARC".utf8) + [10] + good).texts == ["ok"])
-    #expect(read(head("X: " + String(repeating: "x", count: 2 << 20)) + [10] + good).texts == ["ok"])
-    let (texts, reader) = read(head("Content-Length: 9") + Array("123456789\r\n\r\n".utf8) + good, limit: 5)
-    #expect(texts == ["", "ok"])
-    #expect(reader.tooLarge == 1)
-    #expect(read(head("Content-Length: 9223372036854775807") + good).texts == [])
-    #expect(read(Array(good.dropLast(6))).texts == [])
+    for bad in [
+      head("Content-Length: -1"), head("Content-Length: x"), head("No-Length: 1"), Array("garbage\nWARC\n".utf8),
+      head("X: " + String(repeating: "x", count: 2 << 20)) + [10],
+    ] {
+      #expect(try read(bad + good) == ["(malformed)", "ok"])
+    }
+    let large = head("Content-Length: 9") + Array("123456789\r\n\r\n".utf8)
+    #expect(try read(large + good, limit: 5) == ["(too large)", "ok"])
+    #expect(try read(head("Content-Length: 9223372036854775807") + good) == ["(too large)"])
+    #expect(try read(Array(good.dropLast(6))) == ["(cut)"])
   }
 
   static let warcio = PeerScript("warcio_read.py")

@@ -1,180 +1,287 @@
 import ShardKit
 
-/// Reads records one after another from a stream: gzip by record, gzip as a whole, or plain.
+/// Reads records one after another, from any make of archive.
 ///
-/// Nothing is trusted: heads and blocks are bounded, and where the lengths do not fit (as in some of Common Crawl's
-/// files) the next line that begins a record is searched. What was passed over is counted.
+/// Nothing is trusted: heads and blocks are bounded, and a length is believed only where the record's end follows it.
+/// Where it is wrong, the record reaches to the next head, or to its segment's end (see `ArchiveInput`).
 public final class WARCReader {
-  /// Places at which no record could be read, and bytes passed over until the next one.
-  public private(set) var malformed = 0
-  public private(set) var skippedBytes: Int64 = 0
-  /// Records whose block is larger than the limit; they are given without their block.
-  public private(set) var tooLarge = 0
+  public enum Item: Equatable, Sendable {
+    case record(WARCRecord)
+    /// Without its block.
+    case tooLarge(WARCRecord)
+    /// The archive ends within it; what there is of its block.
+    case cut(WARCRecord)
+    /// Its stream is damaged; without its block.
+    case damaged(WARCRecord, String)
+    /// A place where no record could be read.
+    case malformed(String)
+  }
 
-  private let source: any ByteSource
-  private var buffer: [UInt8] = []
-  private var start = 0
-  private var isAtEnd = false
-  /// A damaged stream ends where the damage begins.
-  public private(set) var damage: ShardError?
+  /// Records whose stated length is not the one they have.
+  public private(set) var wrongLengths = 0
+  /// Where the stream is broken; the first of them, and how many there are.
+  public private(set) var damage: [ShardError] = []
+  public private(set) var damageCount = 0
 
-  private static let maximumHeadBytes = 1 << 20
+  private let input: ArchiveInput
+  private let format: ArchiveFormat
+  /// The damage at the segment's end was told with the record that it stands in.
+  private var isDamageTold = false
+  /// No head was found since the last damage.
+  private var isInDamage = false
+  private var hasRecord = false
 
-  private let input = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+  private static let maximumErrors = 16
 
-  public init(_ source: any ByteSource) { self.source = source }
+  init(_ source: any ByteSource, _ format: ArchiveFormat = .warc) {
+    input = ArchiveInput(source, format)
+    self.format = format
+  }
 
-  deinit { input.deallocate() }
+  public convenience init(_ source: any ByteSource) { self.init(source, .warc) }
 
-  public convenience init(path: String) throws(ShardError) { self.init(try openSource(path)) }
-
-  /// The next record; nil at the end.
-  /// - Parameter limit: blocks with more bytes are passed over; their records have an empty block.
-  public func next(limit: Int = 64 << 20) -> WARCRecord? {
-    while findRecord() {
-      guard let (headers, length) = readHead() else { continue }
-      let isTooLarge = length > limit
-      if isTooLarge { tooLarge += 1 }
-      guard let block = readBlock(length, keeping: !isTooLarge) else {
-        malformed += 1
-        return nil
-      }
-      return WARCRecord(headers: headers, block: block)
+  /// The next record, or place without one; nil at the end. Throws what is no fault of the archive.
+  /// - Parameter limit: blocks with more bytes are not kept.
+  public func next(limit: Int = 64 << 20) throws(ShardError) -> Item? {
+    while true {
+      if let item = try nextInSegment(limit) { return item }
+      let item = endOfSegment()
+      guard input.nextSegment() || item != nil else { return nil }
+      if let item { return item }
     }
-    return nil
   }
 
   /// The stream's only record, if it is whole and nothing follows but its end; nil at the end of the stream.
   func wholeRecord(limit: Int) throws(ShardError) -> WARCRecord? {
-    let record = next(limit: limit)
-    if let damage { throw damage }
-    guard let record else {
-      guard malformed == 0 else { throw ShardError(.malformed, source.name, "holds no whole record") }
-      return nil
+    let item = try next(limit: limit)
+    if let error = damage.first { throw error }
+    guard let item else { return nil }
+    guard case .record(let record) = item else {
+      throw ShardError(.malformed, input.source.name, "holds no whole record")
     }
-    while fill() {}
-    if let damage { throw damage }
-    guard malformed == 0, skippedBytes == 0, tooLarge == 0, Array(buffer[start...]) == [13, 10, 13, 10] else {
-      throw ShardError(.malformed, source.name, "a record's length is not the one it states")
+    let rest = try next(limit: limit)
+    if let error = damage.first { throw error }
+    guard rest == nil, wrongLengths == 0 else {
+      throw ShardError(.malformed, input.source.name, "a record's length is not the one it states")
     }
     return record
   }
 
-  // MARK: Finding
+  // MARK: Segments
 
-  /// Goes to the next `WARC/` at the beginning of a line.
-  private func findRecord() -> Bool {
-    while true {
-      guard let byte = peek() else { return false }
-      if byte == 13 || byte == 10 {
-        start += 1
-      } else if begins("WARC/") {
-        return true
-      } else {
-        malformed += 1
-        repeat {
-          guard skipLine() else { return false }
-        } while !begins("WARC/")
-        return true
-      }
-    }
+  private func note(_ error: ShardError) {
+    damageCount += 1
+    if damage.count < Self.maximumErrors { damage.append(error) }
   }
 
-  private func skipLine() -> Bool {
-    while true {
-      if let end = buffer[start...].firstIndex(of: 10) {
-        skippedBytes += Int64(end + 1 - start)
-        start = end + 1
-        return true
-      }
-      skippedBytes += Int64(buffer.count - start)
-      start = buffer.count
-      guard fill() else { return false }
-    }
+  /// The place that damage made unreadable, unless a record was given for it.
+  private func endOfSegment() -> Item? {
+    defer { (isDamageTold, hasRecord) = (false, false) }
+    guard case .broken(let error) = input.end else { return nil }
+    note(error)
+    let isTold = isDamageTold || isInDamage || error.code == .truncated && hasRecord
+    isInDamage = true
+    return isTold ? nil : .malformed("its compressed stream is broken")
   }
 
-  private func readHead() -> (HTTPHeaders, Int)? {
-    var headers = HTTPHeaders()
-    var bytes = 0
-    var isFirst = true
-    while let line = readLine(limit: Self.maximumHeadBytes - bytes) {
-      bytes += line.utf8.count + 2
-      if line.isEmpty {
-        guard let length = headers["Content-Length"].flatMap({ Int($0) }), length >= 0 else { break }
-        headers["Content-Length"] = nil
-        return (headers, length)
+  /// A plain archive says nothing of its end itself.
+  private func noteCut() {
+    isDamageTold = true
+    guard input.end == .file else { return }
+    note(
+      ShardError(
+        .truncated, input.source.name, "the archive ends inside a record",
+        hint: "Fetch the file again; what came before the break was read."))
+  }
+
+  /// Whether the segment's end is known to be that of what it holds.
+  private var isWholeSegment: Bool { input.end == .member || input.end == .file && input.hasParts }
+
+  // MARK: Records
+
+  /// nil where the segment holds no more.
+  private func nextInSegment(_ limit: Int) throws(ShardError) -> Item? {
+    while try skipLineEnds() {
+      _ = try input.need(ArchiveFormat.signatureBytes)
+      guard format.mayBegin(input.bytes, at: 0) || isCutSignature else {
+        if let item = try passOver("no record begins here") { return item }
+        continue
       }
-      if isFirst {
-        isFirst = false
-      } else if let colon = line.firstIndex(of: ":") {
-        let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-        headers.add(String(line[..<colon]), String(value))
+      switch try head(at: 0) {
+      case .whole(let record, let length, let start):
+        (isInDamage, hasRecord) = (false, true)
+        input.skip(start)
+        return length > limit ? try passOver(large: record, length) : try block(of: record, length, limit)
+      case .malformed(let why): if let item = try passOver(why) { return item }
+      case .incomplete:
+        noteCut()
+        input.skip(input.bytes.count)
+        if !isInDamage { return .malformed("it ends inside the head of a record") }
       }
     }
-    malformed += 1
     return nil
   }
 
-  private func readLine(limit: Int) -> String? {
-    var searched = start
+  /// Whether the segment ends within what tells that a record begins.
+  private var isCutSignature: Bool { format == .warc && "WARC/".utf8.starts(with: input.bytes) }
+
+  /// False at the end of the segment.
+  private func skipLineEnds() throws(ShardError) -> Bool {
     while true {
-      if let end = buffer[searched...].firstIndex(of: 10) {
-        let isCarriage = end > start && buffer[end - 1] == 13
-        let line = String(decoding: buffer[start..<(isCarriage ? end - 1 : end)], as: UTF8.self)
-        start = end + 1
-        return line
-      }
-      guard buffer.count - start <= limit else { return nil }
-      let unread = buffer.count - start
-      guard fill() else { return nil }
-      searched = start + unread
+      input.skip(input.bytes.prefix { $0 == 13 || $0 == 10 }.count)
+      if !input.bytes.isEmpty { return true }
+      guard try input.fill() else { return false }
     }
   }
 
-  /// nil where the stream ends within the block.
-  private func readBlock(_ length: Int, keeping: Bool) -> [UInt8]? {
-    var out: [UInt8] = []
-    // A length may lie: no more is set aside than has a chance of coming.
-    if keeping { out.reserveCapacity(min(length, 1 << 20)) }
+  /// The head at a place; `incomplete` only where the segment ends within it.
+  private func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head {
+    while true {
+      let head = format.head(input.bytes, at: place)
+      guard case .incomplete = head, try input.fill() else { return head }
+    }
+  }
+
+  /// Goes on to the next line that may begin a record; one item for all that lies before it.
+  private func passOver(_ why: String) throws(ShardError) -> Item? {
+    var isThere = true
+    while isThere {
+      if let next = format.candidate(input.bytes, from: 0) {
+        input.skip(next)
+        return isInDamage ? nil : .malformed(why)
+      }
+      // What may be the beginning of a line stays.
+      input.skip(max(0, input.bytes.count - ArchiveFormat.signatureBytes - 1))
+      isThere = try input.fill()
+    }
+    input.skip(input.bytes.count)
+    return isInDamage ? nil : .malformed(why)
+  }
+
+  private func passOver(large record: WARCRecord, _ length: Int) throws(ShardError) -> Item {
     var left = length
-    while left > 0 {
-      if start == buffer.count, !fill() { return nil }
-      let count = min(left, buffer.count - start)
-      if keeping { out += buffer[start..<start + count] }
-      start += count
+    while left > 0, try input.need(1) {
+      let count = min(left, input.bytes.count)
+      input.skip(count)
       left -= count
     }
-    return out
-  }
-
-  // MARK: Bytes
-
-  private func peek() -> UInt8? {
-    if start == buffer.count, !fill() { return nil }
-    return buffer[start]
-  }
-
-  private func begins(_ text: StaticString) -> Bool {
-    while buffer.count - start < text.utf8CodeUnitCount, fill() {}
-    guard buffer.count - start >= text.utf8CodeUnitCount else { return false }
-    return (0..<text.utf8CodeUnitCount).allSatisfy { buffer[start + $0] == text.utf8Start[$0] }
-  }
-
-  /// More bytes behind those not yet used; false at the end.
-  private func fill() -> Bool {
-    guard !isAtEnd else { return false }
-    if start > 0 {
-      buffer.removeSubrange(..<start)
-      start = 0
+    if left > 0, !isWholeSegment {
+      noteCut()
+    } else if left > 0 {
+      wrongLengths += 1
+    } else if try !endFits(0) {
+      wrongLengths += 1
     }
+    return .tooLarge(record)
+  }
+
+  /// A record's block, which begins at the input's place.
+  private func block(of record: WARCRecord, _ length: Int, _ limit: Int) throws(ShardError) -> Item {
+    if try input.need(length), try endFits(length) { return finish(record, length, next: length, limit) }
+    if let next = try findHead(limit) {
+      wrongLengths += 1
+      return finish(record, withoutLineEnds(next), next: next, limit)
+    }
+    let count = input.bytes.count
+    let end = withoutLineEnds(count)
+    switch input.end {
+    case .broken:
+      noteCut()
+      return finish(record, count, next: count, limit, isCut: true)
+    // A plain archive that does not end as records do is cut.
+    case .file where !isWholeSegment && length > count && end == count:
+      noteCut()
+      return finish(record, count, next: count, limit, isCut: true)
+    case .file, .member, .open:
+      wrongLengths += 1
+      return finish(record, end, next: count, limit)
+    }
+  }
+
+  /// Whether a record's end, or the next one, stands at a place.
+  private func endFits(_ place: Int) throws(ShardError) -> Bool {
+    _ = try input.need(place + 16 + ArchiveFormat.signatureBytes)
+    let bytes = input.bytes
+    if place == bytes.count || !isWholeSegment && format.isCutEnd(bytes, at: place) { return true }
+    if let end = format.recordEnd(bytes, at: place) {
+      guard format == .arc, end < bytes.count else { return true }
+      return try isHead(at: end)
+    }
+    // Some writers leave the line ends out.
+    return try isHead(at: place)
+  }
+
+  private func isHead(at place: Int) throws(ShardError) -> Bool {
+    guard format.mayBegin(input.bytes, at: place) else { return false }
+    if case .malformed = try head(at: place) { return false }
+    return true
+  }
+
+  /// Where the next head begins, nearer than the limit and in this segment.
+  private func findHead(_ limit: Int) throws(ShardError) -> Int? {
+    var from = 0
+    while true {
+      while let hit = format.candidate(input.bytes, from: from) {
+        if case .whole = try head(at: hit) { return hit }
+        from = hit
+      }
+      from = max(from, input.bytes.count - ArchiveFormat.signatureBytes - 1)
+      guard input.bytes.count <= limit, try input.fill() else { return nil }
+    }
+  }
+
+  /// A block's end without the line ends that part records.
+  private func withoutLineEnds(_ end: Int) -> Int {
+    let bytes = input.bytes
+    var at = end
+    for _ in 0..<format.lineFeeds where at > 0 && bytes[at - 1] == 10 {
+      at -= 1
+      while at > 0, bytes[at - 1] == 13 { at -= 1 }
+    }
+    return at
+  }
+
+  private func finish(
+    _ record: WARCRecord, _ count: Int, next: Int, _ limit: Int, isCut: Bool = false
+  ) -> Item {
+    let rest = input.bytes[next...]
+    defer { input.skip(next) }
+    if case .broken(let error) = input.end, error.code == .malformed, rest.allSatisfy({ $0 == 13 || $0 == 10 }) {
+      isDamageTold = true
+      return .damaged(record, "its compressed stream is broken")
+    }
+    if count > limit { return .tooLarge(record) }
+    let record = format.finished(record, Array(input.bytes[..<count]))
+    return isCut ? .cut(record) : .record(record)
+  }
+}
+
+extension WARCReader {
+  /// Opens an archive, compressed or not: of gzip each member apart, so that damage costs no more than one.
+  public convenience init(path: String) throws(ShardError) {
+    let format = try Self.firstBytes(path).flatMap(ArchiveFormat.detect) ?? .warc
+    let isGzip = try Compression.detect(path) == .gzip
+    self.init(isGzip ? try GzipParts(path: path) : try openSource(path), format)
+  }
+
+  /// Whether a record begins in the first bytes of a file; true as well where they cannot be unpacked, so that reading
+  /// tells why.
+  public static func isArchive(_ path: String) throws(ShardError) -> Bool {
+    guard let bytes = try firstBytes(path) else { return true }
+    if ArchiveFormat.detect(bytes) != nil { return true }
+    return bytes.withUnsafeBytes { ArchiveFormat.warc.candidate($0, from: 0) != nil }
+  }
+
+  /// Those of what is packed; nil where it cannot be unpacked.
+  private static func firstBytes(_ path: String) throws(ShardError) -> [UInt8]? {
+    let source = try openSource(path)
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+    defer { block.deallocate() }
     do throws(ShardError) {
-      let count = try source.read(into: input)
-      buffer.append(contentsOf: input[..<count])
-      isAtEnd = count == 0
+      return Array(block[..<(try source.read(into: block))])
     } catch {
-      damage = error
-      isAtEnd = true
+      guard error.code == .malformed || error.code == .truncated else { throw error }
+      return nil
     }
-    return !isAtEnd
   }
 }

@@ -28,8 +28,8 @@ public struct WARCRecord: Equatable, Sendable {
     self.block = block
   }
 
-  /// nil for a type that WARC/1.1 does not name.
-  public var kind: Kind? { headers["WARC-Type"].flatMap { Kind(rawValue: $0) } }
+  /// nil for a type that WARC/1.1 does not name. Some writers use capitals.
+  public var kind: Kind? { headers["WARC-Type"].flatMap { Kind(rawValue: $0) ?? Kind(rawValue: $0.lowercased()) } }
   public var id: String { headers["WARC-Record-ID"] ?? "" }
   public var target: String? {
     // Some writers put it in angle brackets, as the grammar of WARC/1.0 had it.
@@ -92,20 +92,21 @@ extension HTTPResponse.Head {
     var at = 0
     var isFirst = true
     while at < min(block.count, 1 << 20), let end = block[at...].firstIndex(of: 10) {
-      let isCarriage = end > at && block[end - 1] == 13
-      let line = String(decoding: block[at..<(isCarriage ? end - 1 : end)], as: UTF8.self)
+      var stop = end
+      while stop > at, block[stop - 1] == 13 || block[stop - 1] == 32 || block[stop - 1] == 9 { stop -= 1 }
+      let line = String(decoding: block[at..<stop], as: UTF8.self)
       at = end + 1
       if line.isEmpty { return isFirst ? nil : (head, at) }
       if isFirst {
         isFirst = false
         let parts = line.split(separator: " ", maxSplits: 2)
-        guard line.hasPrefix("HTTP/") else { continue }
+        guard line.prefix(5).uppercased() == "HTTP/" else { continue }
         head.version = String(parts[0].dropFirst(5))
         head.status = parts.count > 1 ? Int(parts[1]) ?? 0 : 0
         head.reason = parts.count > 2 ? String(parts[2]) : ""
       } else if let colon = line.firstIndex(of: ":") {
         let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-        head.headers.add(String(line[..<colon]), String(value))
+        head.headers.add(String(line[..<colon].prefix { $0 != " " && $0 != "\t" }), String(value))
       }
     }
     return nil

@@ -38,6 +38,12 @@ public final class TaskControl: Sendable {
   public var shouldStop: Bool { stopping.load(ordering: .relaxed) || isCancelled }
   func requestStop() { stopping.store(true, ordering: .relaxed) }
 
+  private static let saving = Atomic<Int>(0)
+  /// A task that was told to stop is writing its state: whoever sent SIGTERM waits longer for it.
+  public static var isAnySaving: Bool { saving.load(ordering: .relaxed) > 0 }
+  public static func beginSaving() { saving.add(1, ordering: .relaxed) }
+  public static func endSaving() { saving.subtract(1, ordering: .relaxed) }
+
   /// Shown in place of counts of documents.
   public var status: TaskStatus? { reported.withLock { $0 } }
   public func report(_ status: TaskStatus) { reported.withLock { $0 = status } }

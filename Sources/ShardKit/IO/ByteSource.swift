@@ -76,7 +76,7 @@ public final class MemorySource: ByteSource {
 }
 
 public enum Compression: String, Sendable, CaseIterable {
-  case none, zstd, gzip, bzip2, xz
+  case none, zstd, gzip, bzip2, xz, lz4
 
   /// By the first bytes of a file, so that a wrong extension does no harm.
   public static func detect(_ path: String) throws(ShardError) -> Compression {
@@ -91,13 +91,14 @@ public enum Compression: String, Sendable, CaseIterable {
       return .zstd
     }
     if head.starts(with: [0x1F, 0x8B]) { return .gzip }
+    if head.starts(with: [0x04, 0x22, 0x4D, 0x18]) { return .lz4 }
     if head.starts(with: [0x42, 0x5A, 0x68]) { return .bzip2 }
     if head.starts(with: [0xFD, 0x37, 0x7A, 0x58, 0x5A, 0]) { return .xz }
     return .none
   }
 }
 
-/// Opens a file for reading, decompressing by its content (zstd, gzip, bzip2, xz or none).
+/// Opens a file for reading, decompressing by its content (zstd, gzip, bzip2, xz, lz4 or none).
 public func openSource(_ path: String) throws(ShardError) -> any ByteSource {
   let compression = try Compression.detect(path)
   return try decompress(FileSource(path), compression)
@@ -111,5 +112,6 @@ public func decompress(_ source: any ByteSource, _ compression: Compression) thr
   case .gzip: try GzipSource(source)
   case .bzip2: try Bzip2Source(source)
   case .xz: try XZSource(source)
+  case .lz4: try LZ4Source(source)
   }
 }

@@ -11,12 +11,13 @@ public final class ZstdSource: ByteSource {
   private let stream: OpaquePointer
   private var input = InputBlock()
   private var insideFrame = false
+  private var isAtStart = true
   /// The decoder filled the last buffer and may hold more, even when the input has ended.
   private var holdsOutput = false
 
   public init(_ source: any ByteSource) throws(ShardError) {
-    self.source = source
     guard let stream = ZSTD_createDStream() else { throw noMemory(source.name, "zstd") }
+    self.source = source
     self.stream = stream
     // Refuse windows over 128 MiB (zstd --long=27), which hostile input could ask for.
     ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27)
@@ -31,17 +32,57 @@ public final class ZstdSource: ByteSource {
         guard insideFrame else { return 0 }
         throw truncated(name, "zstd", input.consumed)
       }
+      if isAtStart {
+        isAtStart = false
+        if try loadDictionary() { continue }
+      }
       var block = ZSTD_inBuffer(src: input.pointer, size: input.count, pos: 0)
       let result = ZSTD_decompressStream(stream, &out, &block)
       input.advance(block.pos)
       guard ZSTD_isError(result) == 0 else {
-        if ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation { throw noMemory(name, "zstd") }
+        switch ZSTD_getErrorCode(result) {
+        case ZSTD_error_memory_allocation: throw noMemory(name, "zstd")
+        case ZSTD_error_frameParameter_windowTooLarge:
+          throw ShardError(.tooLarge, name, "the zstd stream asks for more than 128 MiB of memory to decode")
+        default: break
+        }
         throw damaged(name, "zstd", input.consumed, String(cString: ZSTD_getErrorName(result)))
       }
       insideFrame = result != 0
       holdsOutput = insideFrame && out.pos == out.size
     }
     return out.pos
+  }
+
+  private static let maximumDictionaryBytes = 32 << 20
+
+  /// Web archives may begin with a frame that is passed over by others and holds the dictionary of all that follow,
+  /// compressed or not (IIPC, "Using Zstandard with WARC"). False where there is none.
+  private func loadDictionary() throws(ShardError) -> Bool {
+    guard input.count >= 8, input.little(0) == 0x184D_2A5D else { return false }
+    let size = input.little(4)
+    guard size <= Self.maximumDictionaryBytes else {
+      throw ShardError(.tooLarge, name, "its dictionary has \(size) bytes, the limit is \(Self.maximumDictionaryBytes)")
+    }
+    input.advance(8)
+    var bytes: [UInt8] = []
+    while bytes.count < size {
+      if input.isEmpty, try !input.refill(from: source) { throw truncated(name, "zstd", input.consumed) }
+      let count = min(size - bytes.count, input.count)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(start: input.pointer, count: count))
+      input.advance(count)
+    }
+    if Compression.detect(bytes) == .zstd {
+      bytes = try ZstdSource(MemorySource(bytes, name: "\(name), its dictionary")).readAll(
+        limit: Self.maximumDictionaryBytes)
+    }
+    // Another use of such a frame.
+    guard bytes.starts(with: [0x37, 0xA4, 0x30, 0xEC]) else { return true }
+    let result = ZSTD_DCtx_loadDictionary(stream, bytes, bytes.count)
+    guard ZSTD_isError(result) == 0 else {
+      throw damaged(name, "zstd", input.consumed, "its dictionary: " + String(cString: ZSTD_getErrorName(result)))
+    }
+    return true
   }
 }
 
@@ -67,6 +108,9 @@ public final class GzipSource: ByteSource {
   }
 
   deinit { inflateEnd(&stream) }
+
+  /// What was read are whole members, whatever stands behind them.
+  public var isBehindWholeMember: Bool { members > 0 && stream.total_out == 0 }
 
   /// Compressed bytes used so far.
   public var consumed: Int64 { Int64(input.consumed) }
@@ -223,20 +267,4 @@ public final class XZSource: ByteSource {
     if count == 0, let failure { throw failure }
     return count
   }
-}
-
-private func truncated(_ name: String, _ format: String, _ position: Int) -> ShardError {
-  ShardError(
-    .truncated, name, "the \(format) stream ends in its middle, at compressed byte \(position)",
-    hint: "Fetch the file again; what came before the break was read.")
-}
-
-private func noMemory(_ name: String, _ format: String) -> ShardError {
-  FileSystem.error(name, "the \(format) stream cannot be decoded", number: ENOMEM)
-}
-
-private func damaged(_ name: String, _ format: String, _ position: Int, _ reason: String) -> ShardError {
-  ShardError(
-    .malformed, name, "the \(format) stream is damaged at compressed byte \(position) (\(reason))",
-    hint: "Fetch the file again.")
 }

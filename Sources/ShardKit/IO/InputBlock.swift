@@ -14,6 +14,11 @@ struct InputBlock: ~Copyable {
   var count: Int { end - start }
   var pointer: UnsafeMutableRawPointer { buffer.baseAddress! + start }
 
+  /// Four bytes as a little-endian number.
+  func little(_ offset: Int) -> Int {
+    Int(UInt32(littleEndian: pointer.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
+  }
+
   /// False at the end of the source.
   mutating func refill(from source: any ByteSource) throws(ShardError) -> Bool {
     start = 0

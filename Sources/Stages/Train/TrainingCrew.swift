@@ -33,6 +33,7 @@ struct TrainingCrew {
     var summary = Summary()
     var stopped = false
     var toldToStop = false
+    defer { if toldToStop { TaskControl.endSaving() } }
     watching: while true {
       switch workers[0].next(timeoutMilliseconds: 200) {
       case .line(let line):
@@ -45,6 +46,7 @@ struct TrainingCrew {
       if workspace.control.isCancelled { break }
       if workspace.control.shouldStop, !toldToStop {
         toldToStop = true
+        TaskControl.beginSaving()
         for worker in workers { worker.signal(SIGTERM) }
       }
       // One that has died leaves the others waiting for it.

@@ -18,6 +18,7 @@ final class ArchiveReading {
   private let output: DocumentOutput
   private var document = Document()
   private var file = ""
+  private var digest = ""
   private var number = 0
   private var records = 0
 
@@ -28,6 +29,8 @@ final class ArchiveReading {
     var bytes: Int
     var language = ""
     var share: Double?
+    /// Why it is not whole; empty where it is.
+    var cut = ""
   }
 
   init(_ extraction: PageExtraction, source: String, _ workspace: Workspace, _ output: DocumentOutput) {
@@ -39,33 +42,44 @@ final class ArchiveReading {
 
   func read(_ archive: ArtifactFile) throws {
     file = archive.name
+    digest = archive.digest.short
     number = 0
     records = 0
-    let reader = try WARCArchive(path: archive.path)
-    while let item = reader.next(limit: extraction.maximumPageBytes) {
+    let reader = try WARCReader(path: archive.path)
+    while let item = try reader.next(limit: extraction.maximumPageBytes) {
       number += 1
       if case .malformed = item {} else { records += 1 }
       if number % 64 == 0 { try workspace.control.check() }
       switch item {
       case .record(let record): try take(record)
-      case .tooLarge(let record): try takeTooLarge(record)
-      case .malformed(let why):
-        workspace.countInput(bytes: 0)
-        try workspace.drop(id: fallbackID, bytes: 0, reason: "malformed", detail: why)
+      case .cut(let record): try take(record, cut: "archive")
+      case .tooLarge(let record): try refuse(record, "too-large", threshold: Double(extraction.maximumPageBytes))
+      case .damaged(let record, let why): try refuse(record, "malformed", detail: why)
+      case .malformed(let why): try dropPlace(why)
       }
     }
+    tell(reader, archive)
+  }
+
+  /// What is wrong with the archive as a whole.
+  private func tell(_ reader: WARCReader, _ archive: ArtifactFile) {
     workspace.warn(
       "wrong-length", times: reader.wrongLengths, "\(file): a record's length is not the one that it states")
-    guard records > 0 else {
-      throw StageError(
-        .input, archive.path, "it holds no WARC record", hint: "Check that it is a WARC or WET file, and whole.")
-    }
+    if records == 0 { workspace.warn("no-archive", "\(file) holds no record of a WARC, WET or ARC file") }
     for error in reader.damage {
       workspace.warn(error.code == .truncated ? "truncated-archive" : "damaged-archive", "\(error)")
     }
+    workspace.warn(
+      "damaged-archive", times: reader.damageCount - reader.damage.count, "\(archive.path) is damaged in many places")
   }
 
-  private var fallbackID: [UInt8] { Array("\(file):\(number)".utf8) }
+  private func dropPlace(_ why: String) throws {
+    workspace.countInput(bytes: 0)
+    try workspace.drop(id: fallbackID, bytes: 0, reason: "malformed", detail: why)
+  }
+
+  /// Archives of one name in several folders have ids of their own.
+  private var fallbackID: [UInt8] { Array("\(file)@\(digest):\(number)".utf8) }
 
   private func id(_ record: WARCRecord) -> [UInt8] {
     let url = record.headers["pipeline-url"] ?? record.target ?? ""
@@ -77,30 +91,36 @@ final class ArchiveReading {
 
   // MARK: Records
 
-  private func takeTooLarge(_ record: WARCRecord) throws {
-    guard isOfTheWeb(record) else { return }
+  private func refuse(
+    _ record: WARCRecord, _ reason: String, threshold: Double? = nil, detail: String? = nil
+  ) throws {
+    guard try isOfTheWeb(record) else { return }
     workspace.countInput(bytes: 0)
-    try workspace.drop(
-      id: id(record), bytes: 0, reason: "too-large", threshold: Double(extraction.maximumPageBytes))
+    try workspace.drop(id: id(record), bytes: 0, reason: reason, threshold: threshold, detail: detail)
   }
 
-  private func isOfTheWeb(_ record: WARCRecord) -> Bool {
+  private func isOfTheWeb(_ record: WARCRecord) throws -> Bool {
     workspace.metric("records", 1)
     switch record.kind {
-    case .response, .conversion, .resource, .revisit: return true
-    default: return false
+    case .response, .conversion, .resource, .revisit, .continuation: return true
+    case .warcinfo, .request, .metadata: return false
+    case nil:
+      if let type = record.headers["WARC-Type"] {
+        workspace.warn("unknown-type", "\(file): a record has the type '\(type)', which no WARC standard names")
+      } else {
+        try dropPlace("the record has no WARC-Type")
+      }
+      return false
     }
   }
 
-  private func take(_ record: WARCRecord) throws {
-    guard isOfTheWeb(record) else { return }
+  private func take(_ record: WARCRecord, cut: String = "") throws {
+    guard try isOfTheWeb(record) else { return }
     var place = Place(id: id(record), url: record.target ?? "", bytes: record.block.count)
+    place.cut = record.headers["WARC-Truncated"] ?? cut
     workspace.countInput(bytes: place.bytes)
-    if let cut = record.headers["WARC-Truncated"] {
-      workspace.warn("truncated-record", "\(file): \(place.url) was cut when it was fetched (\(cut))")
-    }
     if let refusal = try refusal(record, &place) { return try drop(place, refusal) }
-    switch text(record) {
+    switch text(record, &place) {
     case .dropped(let refusal): try drop(place, refusal)
     case .text(let text):
       if let refusal = wrongLanguage(text, &place) { return try drop(place, refusal) }
@@ -117,10 +137,14 @@ final class ArchiveReading {
   /// What the record's own head refuses.
   private func refusal(_ record: WARCRecord, _ place: inout Place) throws -> PageExtraction.Refusal? {
     if record.kind == .revisit { return .init(reason: "revisit") }
-    // Writers keep their own logs as resources, under addresses such as metadata://.
-    guard place.url.hasPrefix("http://") || place.url.hasPrefix("https://") else {
-      return .init(reason: "not-web", detail: String(place.url.prefix { $0 != ":" }.prefix(40)))
+    // A record in several, most of them in other files.
+    if record.kind == .continuation || record.headers["WARC-Segment-Number"] != nil {
+      let part = record.headers["WARC-Segment-Number"] ?? "?"
+      return .init(reason: "segmented", detail: "part \(part) of \(record.headers["WARC-Segment-Origin-ID"] ?? record.id)")
     }
+    // Writers keep their own logs as resources, under addresses such as metadata://.
+    let scheme = place.url.prefix { $0 != ":" }.prefix(40).lowercased()
+    guard scheme == "http" || scheme == "https" else { return .init(reason: "not-web", detail: scheme) }
     if let hosts {
       let host = HostFilter.host(place.url)
       if !hosts.takes(host) { return .init(reason: "domain", detail: host) }
@@ -150,7 +174,7 @@ final class ArchiveReading {
     return .init(reason: "wrong-language", value: share, threshold: language.minimumShare, detail: code)
   }
 
-  private func text(_ record: WARCRecord) -> PageExtraction.Outcome {
+  private func text(_ record: WARCRecord, _ place: inout Place) -> PageExtraction.Outcome {
     if record.kind == .conversion {
       let type = MediaType(record.headers["Content-Type"] ?? "text/plain")
       guard type.name == "text/plain" else { return .dropped("not-html", detail: type.name) }
@@ -163,11 +187,13 @@ final class ArchiveReading {
       return extraction.text(of: record.block, type: type, directives: [])
     }
     guard let (head, start) = record.message else { return .dropped("malformed", detail: "it holds no HTTP answer") }
-    guard head.status == 200 else { return .dropped("http-status", value: Double(head.status)) }
+    // 203 is 200 with a content that a proxy changed.
+    guard head.status == 200 || head.status == 203 else { return .dropped("http-status", value: Double(head.status)) }
     switch MessageBody(record.block[start...], head.headers, limit: extraction.maximumPageBytes) {
     case .tooLarge: return .dropped("too-large", threshold: Double(extraction.maximumPageBytes))
     case .encoded(let name): return .dropped("content-encoding", detail: name)
-    case .bytes(let body):
+    case .bytes(let body, let isCut):
+      if isCut, place.cut.isEmpty { place.cut = "body" }
       let type = MediaType.of(body, said: head.headers["Content-Type"], identified: identified)
       guard type.isText else { return .dropped("not-html", detail: type.name) }
       return extraction.text(of: body, type: type, directives: RobotsDirectives.words(head.headers))
@@ -188,6 +214,9 @@ final class ArchiveReading {
     if text.isEncodingGuessed {
       workspace.warn("encoding-guessed", "\(file): \(place.url) was read as \(text.encoding)")
     }
+    if !place.cut.isEmpty {
+      workspace.warn("truncated-record", "\(file): \(place.url) is not whole (\(place.cut))")
+    }
   }
 
   private func metadata(_ text: PageExtraction.Text, _ record: WARCRecord, _ place: Place) -> [UInt8] {
@@ -204,7 +233,7 @@ final class ArchiveReading {
     add("digest", Array((record.headers["WARC-Payload-Digest"] ?? record.headers["WARC-Block-Digest"] ?? "").utf8))
     add("file", Array(file.utf8))
     if text.encoding != "utf-8" { add("encoding", Array(text.encoding.utf8)) }
-    if let cut = record.headers["WARC-Truncated"] { add("truncated", Array(cut.utf8)) }
+    add("truncated", Array(place.cut.utf8))
     if !out.isEmpty { out.append(UInt8(ascii: "}")) }
     return out
   }

@@ -1,3 +1,4 @@
+import NetKit
 import PipelineKit
 import ShardKit
 
@@ -23,7 +24,7 @@ public struct CommonCrawlExtract: Stage {
       [
         OptionField(
           "files", \Self.files,
-          "WET or WARC files, gz, zst or plain, or folders of them; needed where none are wired."),
+          "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."),
         OptionField(
           "languages", \Self.languages, "Takes texts in these languages (ISO 639: ja, en); none takes all."),
         OptionField(
@@ -61,12 +62,21 @@ public struct CommonCrawlExtract: Stage {
     let allowed = try options.domainLists.isEmpty ? [] : context.files(options.domainLists)
     let denied = try options.excludedDomainLists.isEmpty ? [] : context.files(options.excludedDomainLists)
     let archives = try context.files(Self.fetched, and: options.files, named: "files")
+    try Self.requireArchive(archives)
     return archives.enumerated().map { number, archive in
       TaskPlan(
         key: TaskPlan.padded(number), files: [archive] + allowed + denied,
         note: "domain lists \(allowed.count) \(denied.count)",
         memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
     }
+  }
+
+  /// Beside archives other files may lie; where nothing else does, the wrong place was named.
+  private static func requireArchive(_ files: [ArtifactFile]) throws {
+    guard let first = files.first, try !files.contains(where: { try WARCReader.isArchive($0.path) }) else { return }
+    throw StageError(
+      .input, first.path, files.count == 1 ? "it holds no record of a web archive" : "none of \(files.count) files holds a record of a web archive",
+      hint: "Name WARC, WET or ARC files, and check that they are whole.")
   }
 
   public func run(_ workspace: Workspace) throws {

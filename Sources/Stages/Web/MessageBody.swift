@@ -6,60 +6,134 @@ import ShardKit
 /// Archives should hold it as it came or say that they undid its encodings; some say the one and did the other, so the
 /// bytes decide.
 enum MessageBody: Equatable {
-  case bytes([UInt8])
+  /// A body that is cut ends before its encoding, its chunks or its length say so.
+  case bytes([UInt8], isCut: Bool)
   case tooLarge
-  /// In an encoding that is not undone here.
+  /// In an encoding that is not undone here, or that its bytes are not in.
   case encoded(String)
 
   init(_ bytes: ArraySlice<UInt8>, _ headers: HTTPHeaders, limit: Int) {
     var body = Array(bytes)
-    if headers["Transfer-Encoding"]?.lowercased().contains("chunked") ?? false, let whole = Self.joined(body) {
-      body = whole
+    var isCut = false
+    let encodings = Self.list(headers, "Content-Encoding").filter { $0 != "identity" && $0 != "none" }
+    if Self.list(headers, "Transfer-Encoding").contains("chunked") {
+      if let joined = Self.joined(body) { (body, isCut) = joined }
+    } else if encodings.isEmpty, let length = headers["Content-Length"].flatMap({ Int($0) }) {
+      isCut = length > body.count
     }
-    if body.starts(with: [0x1F, 0x8B, 8]) {
-      self = Self.unpacked(body, limit)
-      return
+    // Undone in the order opposite to the one in which they were put on; gzip is recognized where it is not named.
+    var layers = Array(encodings.reversed())
+    while layers.count < 8 {
+      if layers.isEmpty {
+        guard BodyLayer.isGzip(body) else { break }
+        layers.append("gzip")
+      }
+      let name = layers.removeFirst()
+      switch BodyLayer.undo(name, body, limit) {
+      case .bytes(let inner, let isInnerCut): (body, isCut) = (inner, isCut || isInnerCut)
+      case .notOn: continue
+      case .tooLarge:
+        self = .tooLarge
+        return
+      case .failed(let why):
+        self = .encoded(why)
+        return
+      }
     }
-    let encoding = headers["Content-Encoding"]?.lowercased() ?? "identity"
-    let isText = body.prefix(64).first { $0 > 32 } == UInt8(ascii: "<") || !body.prefix(512).contains { $0 < 9 }
-    self = encoding == "identity" || encoding.isEmpty || isText ? .bytes(body) : .encoded(encoding)
+    self = .bytes(body, isCut: isCut)
+  }
+
+  /// The words of all fields of a name, in lower case.
+  private static func list(_ headers: HTTPHeaders, _ name: String) -> [String] {
+    headers.fields.filter { $0.name.lowercased() == name.lowercased() }
+      .flatMap { $0.value.lowercased().split(separator: ",") }
+      .map { String($0.filter { $0 > " " }) }.filter { !$0.isEmpty }
   }
 
   /// The chunks' contents (RFC 9112, 7.1), as far as they reach; nil where the body does not begin with one.
-  static func joined(_ body: [UInt8]) -> [UInt8]? {
+  static func joined(_ body: [UInt8]) -> (bytes: [UInt8], isCut: Bool)? {
     var out: [UInt8] = []
     var at = 0
     while at < body.count {
-      guard let end = body[at...].prefix(64).firstIndex(of: 10), let size = size(body[at..<end]) else {
-        return at == 0 ? nil : out
+      guard let end = body[at...].prefix(256).firstIndex(of: 10), let size = size(body[at..<end]) else {
+        return at == 0 ? nil : (out, true)
       }
-      if size == 0 { return out }
-      let start = end + 1
+      if size == 0 { return (out, false) }
+      let (start, isFirst) = (end + 1, at == 0)
       let stop = min(body.count, start + min(size, body.count))
       out.append(contentsOf: body[start..<stop])
       at = stop
       if at < body.count, body[at] == 13 { at += 1 }
       if at < body.count, body[at] == 10 { at += 1 }
+      // A text that begins as a chunk does by chance.
+      if isFirst, at == stop, at < body.count { return nil }
     }
-    return out
+    return (out, true)
   }
 
   private static func size(_ line: ArraySlice<UInt8>) -> Int? {
     let digits = line.prefix { $0 != 13 && $0 != UInt8(ascii: ";") && $0 != 32 }
-    guard (1...8).contains(digits.count) else { return nil }
-    return Int(String(decoding: digits, as: UTF8.self), radix: 16).flatMap { $0 < 0 ? nil : $0 }
+    guard (1...8).contains(digits.count), digits.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") })
+    else { return nil }
+    return Int(String(decoding: digits, as: UTF8.self), radix: 16)
+  }
+}
+
+/// One content encoding of a body.
+enum BodyLayer {
+  enum Outcome: Equatable {
+    case bytes([UInt8], isCut: Bool)
+    /// The body is not in this encoding: the archive's writer undid it.
+    case notOn
+    case tooLarge
+    case failed(String)
   }
 
-  /// As far as the stream is sound.
-  private static func unpacked(_ body: [UInt8], _ limit: Int) -> MessageBody {
+  static func isGzip(_ body: [UInt8]) -> Bool { body.starts(with: [0x1F, 0x8B, 8]) }
+
+  static func undo(_ name: String, _ body: [UInt8], _ limit: Int) -> Outcome {
+    let source = MemorySource(body, name: "a body")
+    switch name {
+    case "gzip", "x-gzip": return isGzip(body) ? read(name, try? GzipSource(source), limit) : .notOn
+    case "zstd": return Compression.detect(body) == .zstd ? read(name, try? ZstdSource(source), limit) : plain(name, body)
+    case "br": return orPlain(name, body, read(name, try? BrotliSource(source), limit))
+    case "deflate":
+      let isZlib = body.count >= 2 && body[0] & 0x0F == 8 && (Int(body[0]) << 8 | Int(body[1])) % 31 == 0
+      return orPlain(name, body, read(name, try? DeflateSource(source, isZlib ? .zlib : .raw), limit))
+    default: return plain(name, body)
+    }
+  }
+
+  /// What is text already wears nothing.
+  private static func plain(_ name: String, _ body: [UInt8]) -> Outcome {
+    let isText = body.prefix(64).first { $0 > 32 } == UInt8(ascii: "<") || !body.prefix(512).contains { $0 < 9 }
+    return isText || isGzip(body) ? .notOn : .failed(name)
+  }
+
+  /// These encodings have no mark: what cannot be read as one may be text.
+  private static func orPlain(_ name: String, _ body: [UInt8], _ outcome: Outcome) -> Outcome {
+    switch outcome {
+    case .bytes(_, isCut: false), .tooLarge, .notOn: outcome
+    case .bytes, .failed: plain(name, body) == .notOn ? .notOn : outcome
+    }
+  }
+
+  private static func read(_ name: String, _ source: (any ByteSource)?, _ limit: Int) -> Outcome {
+    guard let source else { return .failed(name) }
     var out: [UInt8] = []
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
     defer { block.deallocate() }
-    guard let source = try? GzipSource(MemorySource(body)) else { return .encoded("gzip") }
-    while let count = try? source.read(into: block), count > 0 {
-      guard out.count + count <= limit else { return .tooLarge }
-      out.append(contentsOf: block[..<count])
+    do throws(ShardError) {
+      while true {
+        let count = try source.read(into: block)
+        if count == 0 { return .bytes(out, isCut: false) }
+        guard out.count + count <= limit else { return .tooLarge }
+        out.append(contentsOf: block[..<count])
+      }
+    } catch {
+      if error.code == .truncated, !out.isEmpty { return .bytes(out, isCut: true) }
+      if let gzip = source as? GzipSource, gzip.isBehindWholeMember { return .bytes(out, isCut: false) }
+      return .failed("\(name): \(error.message)")
     }
-    return out.isEmpty ? .encoded("gzip") : .bytes(out)
   }
 }

@@ -37,27 +37,43 @@ struct PageEncoding {
     {
       return page
     }
-    let labels = [declared, isHTML ? metaLabel(bytes) : nil].compactMap { $0.flatMap(normalized) }
-    var isUTF8 = false
+    let labels = labels(bytes, declared: declared, isHTML: isHTML)
+    if let page = wide(bytes, labels.first) { return page }
     let highBytes = bytes.reduce(0) { $0 + Int($1 >> 7) }
-    if highBytes == 0, !labels.contains("iso-2022-jp"), !holdsShift(bytes) {
-      return DecodedPage(text: Array(bytes), encoding: "utf-8")
-    }
-    if highBytes > 0, let text = utf8(bytes) {
+    if highBytes == 0 { return sevenBit(bytes, labels) }
+    var isUTF8 = false
+    if let text = utf8(bytes) {
       isUTF8 = true
       let isDeclared = labels.contains("utf-8")
       if isDeclared || highBytes >= 8 || labels.isEmpty {
         return DecodedPage(text: text, encoding: "utf-8", isGuessed: !isDeclared)
       }
     }
+    return byLabel(bytes, isUTF8 ? labels.filter { $0 != "utf-8" } : labels)
+  }
+
+  /// ASCII, or ISO-2022-JP, whose shifts nothing else holds, whatever it is called.
+  private static func sevenBit(_ bytes: UnsafeBufferPointer<UInt8>, _ labels: [String]) -> DecodedPage {
+    let isDeclared = labels.contains("iso-2022-jp")
+    if isDeclared || holdsShift(bytes), var page = decode(bytes, as: "iso-2022-jp"),
+      isDeclared || page.replacedFraction <= believedFraction
+    {
+      page.isGuessed = !isDeclared
+      return page
+    }
+    return DecodedPage(text: Array(bytes), encoding: "utf-8")
+  }
+
+  /// By the first label that fits the bytes, else by what they can be.
+  private static func byLabel(_ bytes: UnsafeBufferPointer<UInt8>, _ labels: [String]) -> DecodedPage {
     var best: DecodedPage?
     // Servers say Latin-1 of anything: it is believed last.
-    for label in labels where label != "windows-1252" && !(label == "utf-8" && isUTF8) {
-      guard let page = decode(bytes, as: label) else { continue }
+    for label in labels where label != "windows-1252" {
+      guard let page = decode(bytes, as: label), EncodingGuess.fits(label, page, bytes) else { continue }
       if page.replacedFraction <= believedFraction { return page }
       if page.replacedFraction < best?.replacedFraction ?? 2 { best = page }
     }
-    var guess = self.guess(bytes)
+    var guess = EncodingGuess.guess(bytes)
     guess.isGuessed = !(guess.encoding == "windows-1252" && labels.contains("windows-1252"))
     if let best, best.replacedFraction <= guess.replacedFraction || guess.encoding == "windows-1252" { return best }
     return guess
@@ -65,56 +81,30 @@ struct PageEncoding {
 
   private static func byteOrderMark(_ bytes: UnsafeBufferPointer<UInt8>) -> (String, Int)? {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { return ("utf-8", 3) }
+    // Before UTF-16, whose mark this one begins with.
+    if bytes.starts(with: [0xFF, 0xFE, 0, 0]) { return ("utf-32le", 4) }
+    if bytes.starts(with: [0, 0, 0xFE, 0xFF]) { return ("utf-32be", 4) }
     if bytes.starts(with: [0xFE, 0xFF]) { return ("utf-16be", 2) }
     return bytes.starts(with: [0xFF, 0xFE]) ? ("utf-16le", 2) : nil
   }
 
-  // MARK: Labels
-
-  /// Names as the WHATWG's Encoding Standard groups them: what is called Shift_JIS is code page 932.
-  static func normalized(_ label: String) -> String? {
-    let name = label.lowercased().filter { $0 > " " && $0 != "\"" && $0 != "'" && $0 != ";" }
-    switch name {
-    case "": return nil
-    case "utf-8", "utf8", "unicode-1-1-utf-8", "utf_8": return "utf-8"
-    case "shift_jis", "shift-jis", "sjis", "x-sjis", "windows-31j", "ms_kanji", "csshiftjis", "cp932", "ms932",
-      "shift_jis-2004", "sjis-win", "windows-932":
-      return "shift_jis"
-    case "euc-jp", "x-euc-jp", "euc_jp", "eucjp", "cseucpkdfmtjapanese", "eucjp-win", "x-euc": return "euc-jp"
-    case "iso-2022-jp", "csiso2022jp", "jis", "iso-2022-jp-ms": return "iso-2022-jp"
-    case "iso-8859-1", "iso8859-1", "latin1", "us-ascii", "ascii", "windows-1252", "cp1252", "iso_8859-1", "l1":
-      return "windows-1252"
-    // Where a label can be read as ASCII, the page is not UTF-16.
-    case "utf-16", "utf-16le", "utf-16be": return "utf-8"
-    case "gb2312", "gbk": return "gb18030"
-    default: return name
+  /// UTF-16 without a mark: said by HTTP, or nothing said; and zeros stand where it has them, as no other encoding does.
+  private static func wide(_ bytes: UnsafeBufferPointer<UInt8>, _ label: String?) -> DecodedPage? {
+    guard label == nil || label!.hasPrefix("utf-16") else { return nil }
+    let sample = bytes.prefix(4096)
+    guard sample.contains(0) else { return nil }
+    var zeros = (even: 0, odd: 0)
+    for (number, byte) in sample.enumerated() where byte == 0 {
+      if number % 2 == 0 { zeros.even += 1 } else { zeros.odd += 1 }
     }
-  }
-
-  /// The `charset` of a `<meta>` or the `encoding` of an XML declaration in the first 4 KiB.
-  static func metaLabel(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
-    let head = Array(bytes.prefix(4096)).map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
-    if head.starts(with: "<?xml".utf8), let end = head.firstIndex(of: 0x3E),
-      let label = value(of: "encoding", in: head[..<end])
-    {
-      return label
-    }
-    var at = 0
-    while let tag = head[at...].firstRange(of: Array("<meta".utf8)) {
-      let end = head[tag.upperBound...].firstIndex(of: 0x3E) ?? head.count
-      if let label = value(of: "charset", in: head[tag.upperBound..<end]) { return label }
-      at = end
-    }
-    return nil
-  }
-
-  private static func value(of key: String, in tag: ArraySlice<UInt8>) -> String? {
-    guard let place = tag.firstRange(of: Array(key.utf8)) else { return nil }
-    let rest = tag[place.upperBound...].drop { $0 <= 32 }
-    guard rest.first == 0x3D else { return nil }
-    let label = rest.dropFirst().drop { $0 <= 32 || $0 == 0x22 || $0 == 0x27 }
-      .prefix { $0 > 32 && $0 != 0x22 && $0 != 0x27 && $0 != 0x3B && $0 != 0x2F && $0 != 0x3F }
-    return label.isEmpty ? nil : String(decoding: label, as: UTF8.self)
+    // Of a page's characters its markup at least is ASCII.
+    let least = max(4, sample.count / 40)
+    var name: String?
+    if zeros.odd >= least, zeros.even * 8 < zeros.odd { name = "utf-16le" }
+    if zeros.even >= least, zeros.odd * 8 < zeros.even { name = "utf-16be" }
+    guard let name, var page = decode(bytes, as: name), page.replacedFraction <= believedFraction else { return nil }
+    page.isGuessed = label == nil
+    return page
   }
 
   // MARK: Decoding
@@ -133,7 +123,7 @@ struct PageEncoding {
   }
 
   /// The bytes themselves where they are UTF-8; the last character of a page that was cut off may be broken.
-  private static func utf8(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
+  static func utf8(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     if (try? UTF8Span(validating: bytes.span)) != nil { return Array(bytes) }
     let valid = UTF8Scanning.validPrefix(bytes)
     let isCut = bytes.count - valid <= 3 && bytes[..<valid].contains { $0 >= 0x80 }
@@ -141,35 +131,13 @@ struct PageEncoding {
   }
 
   /// ESC $ @ or ESC $ B, which nothing but ISO-2022-JP holds.
-  private static func holdsShift(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+  static func holdsShift(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var at = 0
     while at + 2 < bytes.count, let escape = bytes[at...].firstIndex(of: 0x1B), escape + 2 < bytes.count {
       if bytes[escape + 1] == 0x24, bytes[escape + 2] == 0x40 || bytes[escape + 2] == 0x42 { return true }
       at = escape + 1
     }
     return false
-  }
-
-  /// By what the bytes can be: of Shift_JIS and EUC-JP the one that gives more kana and fewer faults.
-  private static func guess(_ bytes: UnsafeBufferPointer<UInt8>) -> DecodedPage {
-    if holdsShift(bytes), let page = decode(bytes, as: "iso-2022-jp") { return page }
-    if let page = decode(bytes, as: "utf-8"), page.replacedFraction < 0.01 { return page }
-    let sample = UnsafeBufferPointer(rebasing: bytes.prefix(1 << 16))
-    let scores = ["shift_jis", "euc-jp"].compactMap { name in decode(sample, as: name).map { (name, score($0)) } }
-    if let best = scores.max(by: { $0.1 < $1.1 }), best.1 > 0, let page = decode(bytes, as: best.0) { return page }
-    return decode(bytes, as: "windows-1252") ?? DecodedPage(text: [], encoding: "", replacedFraction: 1)
-  }
-
-  private static func score(_ page: DecodedPage) -> Int {
-    var score = 0
-    let text = page.text
-    for at in 0..<max(0, text.count - 2) {
-      if text[at] == 0xE3, text[at + 1] &- 0x81 < 3 { score += 1 }
-      // Half-width kana, which EUC-JP read as Shift_JIS is full of; U+FFFD.
-      if text[at] == 0xEF, text[at + 1] == 0xBD || text[at + 1] == 0xBE { score -= 2 }
-      if text[at] == 0xEF, text[at + 1] == 0xBF, text[at + 2] == 0xBD { score -= 10 }
-    }
-    return score
   }
 
   /// Control characters become spaces: NUL would end the page for its reader.

@@ -116,36 +116,3 @@ struct PageExtraction: Sendable {
     text.reduce(0) { $0 + ($1 & 0xC0 != 0x80 && $1 > 32 ? 1 : 0) }
   }
 }
-
-/// A `Content-Type` (RFC 9110, 8.3).
-struct MediaType: Equatable, Sendable {
-  /// In lower case, without parameters.
-  var name: String
-  var charset: String?
-
-  init(_ field: String) {
-    let parts = field.split(separator: ";", omittingEmptySubsequences: false)
-    // Some leave out the semicolon.
-    name = (parts[0].split(whereSeparator: { $0 <= " " }).first ?? "").lowercased()
-    for part in parts.dropFirst() {
-      let pair = part.split(separator: "=", maxSplits: 1)
-      if pair.count == 2, pair[0].filter({ $0 > " " }).lowercased() == "charset" { charset = String(pair[1]) }
-    }
-  }
-
-  var isHTML: Bool { name == "text/html" || name == "application/xhtml+xml" }
-  var isText: Bool { isHTML || name == "text/plain" }
-
-  /// What is said of the type, and else what the body looks like.
-  static func of(_ body: [UInt8], said: String?, identified: String?) -> MediaType {
-    var type = MediaType(said ?? "")
-    if type.name.isEmpty || type.name == "application/octet-stream" || type.name == "unknown/unknown" {
-      if let identified { type.name = MediaType(identified).name }
-    }
-    if type.name.isEmpty || type.name == "text/plain" {
-      let start = body.drop { $0 <= 32 }.prefix(15).map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
-      if start.starts(with: "<!doctype html".utf8) || start.starts(with: "<html".utf8) { type.name = "text/html" }
-    }
-    return type
-  }
-}

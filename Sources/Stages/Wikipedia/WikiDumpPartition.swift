@@ -65,7 +65,7 @@ struct WikiDumpSplitter {
     case .bzip2:
       let streams = try index.map { try WikiDumpIndex.streams($0, dump: path, bytes) } ?? scan(path)
       return try grouped(streams, path, bytes)
-    case .zstd, .gzip, .xz: return [WikiDumpPartition(form: .whole, start: 0, end: bytes, isLast: true)]
+    case .zstd, .gzip, .xz, .lz4: return [WikiDumpPartition(form: .whole, start: 0, end: bytes, isLast: true)]
     }
   }
 

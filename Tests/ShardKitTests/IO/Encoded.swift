@@ -1,4 +1,5 @@
 import CBz2
+import CLZ4
 import CLZMA
 import ShardKit
 
@@ -30,6 +31,13 @@ func encoded(_ bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
     var count = 0
     let result = lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, nil, bytes, bytes.count, &out, &count, out.count)
     precondition(result == LZMA_OK)
+    return Array(out[..<count])
+  case .lz4:
+    var wishes = LZ4F_preferences_t()
+    wishes.frameInfo.contentChecksumFlag = LZ4F_contentChecksumEnabled
+    var out = [UInt8](repeating: 0, count: LZ4F_compressFrameBound(bytes.count, &wishes))
+    let count = LZ4F_compressFrame(&out, out.count, bytes, bytes.count, &wishes)
+    precondition(LZ4F_isError(count) == 0)
     return Array(out[..<count])
   }
 }

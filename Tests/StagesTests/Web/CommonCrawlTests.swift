@@ -105,6 +105,7 @@ private let counter = PeerScript("warcio_count.py")
     bytes += try member(conversion(3, text(3), "WARC-Truncated: length\r\n" + header))
     bytes += try member(conversion(4, "\u{FFFD}", header).replacing("text/plain", with: "application/json"))
     let path = try write(bytes)
+    let digest = Digester.digest(bytes).short
     let options = [JSONMember("maximumPageBytes", 4096), JSONMember("source", "cc")]
     let stage = try run(path, options)
     #expect(stage.ledger.imbalance == 0)
@@ -112,7 +113,7 @@ private let counter = PeerScript("warcio_count.py")
       try stage.drops() == [
         .init(id: "urn:uuid:1", reason: "too-large", threshold: 4096),
         .init(id: "urn:uuid:2", reason: "empty"),
-        .init(id: "file.warc.wet.gz:4", reason: "malformed", detail: "a gzip member holds no record"),
+        .init(id: "file.warc.wet.gz@\(digest):4", reason: "malformed", detail: "no record begins here"),
         .init(id: "urn:uuid:4", reason: "not-html", detail: "application/json"),
       ])
     #expect(stage.warnings == ["truncated-record": 1])
@@ -151,10 +152,11 @@ private let counter = PeerScript("warcio_count.py")
       // A flag, say, may be harmless.
       if ids.count == 4 { #expect(stage.warnings["damaged-archive"] ?? 0 >= 1, "byte \(at)") }
     }
-    let cut = try run(try write(Array(members.flatMap(\.self).dropLast(30))))
-    #expect(try cut.documents().count == 4)
-    #expect(cut.warnings == ["truncated-archive": 1])
-    #expect(try cut.drops().map(\.reason) == ["malformed"])
+    let cut = try run(try write(Array(members.flatMap(\.self).dropLast(12))))
+    try #require(try cut.documents().count == 5)
+    #expect(try text(4).hasPrefix(cut.documents()[4].textString))
+    #expect(try String(decoding: cut.documents()[4].metadata, as: UTF8.self).contains("\"truncated\":\"archive\""))
+    #expect(cut.warnings == ["truncated-archive": 1, "truncated-record": 1])
   }
 
   @Test func domainsAreChosen() throws {
@@ -190,7 +192,8 @@ private let counter = PeerScript("warcio_count.py")
         _ = try run(path)
         Issue.record("it was read")
       } catch {
-        #expect("\(error)" == "\(path): it holds no WARC record. Check that it is a WARC or WET file, and whole.")
+        let hint = "Name WARC, WET or ARC files, and check that they are whole."
+        #expect("\(error)" == "\(path): it holds no record of a web archive. \(hint)")
       }
     }
   }

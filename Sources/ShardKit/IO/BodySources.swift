@@ -1,0 +1,91 @@
+import CBrotli
+import CZlib
+
+/// A deflate stream without gzip's head: zlib's (RFC 1950), or bare (RFC 1951), as servers send under one name.
+public final class DeflateSource: ByteSource {
+  public enum Form: Sendable { case zlib, raw }
+
+  public var name: String { source.name }
+  private let source: any ByteSource
+  private var stream = z_stream()
+  private var input = InputBlock()
+  private var ended = false
+  private var holdsOutput = false
+
+  public init(_ source: any ByteSource, _ form: Form) throws(ShardError) {
+    self.source = source
+    let size = Int32(MemoryLayout<z_stream>.size)
+    guard inflateInit2_(&stream, form == .zlib ? 15 : -15, ZLIB_VERSION, size) == Z_OK else {
+      throw noMemory(source.name, "deflate")
+    }
+  }
+
+  deinit { inflateEnd(&stream) }
+
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    stream.avail_out = UInt32(clamping: buffer.count)
+    let room = stream.avail_out
+    while stream.avail_out == room, !ended {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) { throw truncated(name, "deflate", input.consumed) }
+      stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
+      stream.avail_in = UInt32(input.count)
+      let result = inflate(&stream, Z_NO_FLUSH)
+      input.advance(input.count - Int(stream.avail_in))
+      holdsOutput = result == Z_OK && stream.avail_out == 0
+      switch result {
+      case Z_STREAM_END: ended = true
+      case Z_OK, Z_BUF_ERROR: break
+      case Z_MEM_ERROR: throw noMemory(name, "deflate")
+      default:
+        throw damaged(name, "deflate", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
+      }
+    }
+    return Int(room - stream.avail_out)
+  }
+}
+
+/// A Brotli stream (RFC 7932); nothing may follow it.
+public final class BrotliSource: ByteSource {
+  public var name: String { source.name }
+  private let source: any ByteSource
+  private let state: OpaquePointer
+  private var input = InputBlock()
+  private var ended = false
+
+  public init(_ source: any ByteSource) throws(ShardError) {
+    guard let state = BrotliDecoderCreateInstance(nil, nil, nil) else { throw noMemory(source.name, "brotli") }
+    self.source = source
+    self.state = state
+  }
+
+  deinit { BrotliDecoderDestroyInstance(state) }
+
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    var room = buffer.count
+    var out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    while room == buffer.count, !ended {
+      var count = input.count
+      var next: UnsafePointer<UInt8>? = UnsafePointer(input.pointer.assumingMemoryBound(to: UInt8.self))
+      let result = BrotliDecoderDecompressStream(state, &count, &next, &room, &out, nil)
+      input.advance(input.count - count)
+      switch result {
+      case BROTLI_DECODER_RESULT_SUCCESS:
+        ended = true
+        if !input.isEmpty { throw damaged(name, "brotli", input.consumed, "bytes stand behind its end") }
+      case BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT: break
+      case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT:
+        if room == buffer.count, try !input.refill(from: source) { throw truncated(name, "brotli", input.consumed) }
+      default: throw fault
+      }
+    }
+    return buffer.count - room
+  }
+
+  private var fault: ShardError {
+    let code = BrotliDecoderGetErrorCode(state)
+    // The codes of memory that cannot be had, from ALLOC_CONTEXT_MODES (-21) to ALLOC_BLOCK_TYPE_TREES (-30).
+    if (-30 ... -21).contains(code.rawValue) { return noMemory(name, "brotli") }
+    return damaged(name, "brotli", input.consumed, String(cString: BrotliDecoderErrorString(code)))
+  }
+}

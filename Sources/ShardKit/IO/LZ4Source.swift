@@ -1,0 +1,45 @@
+import CLZ4
+
+/// LZ4 frames, one after another.
+public final class LZ4Source: ByteSource {
+  public var name: String { source.name }
+  private let source: any ByteSource
+  private let stream: OpaquePointer
+  private var input = InputBlock()
+  private var insideFrame = false
+  /// The decoder filled the last buffer and may hold more, even when the input has ended.
+  private var holdsOutput = false
+
+  public init(_ source: any ByteSource) throws(ShardError) {
+    self.source = source
+    var context: OpaquePointer?
+    guard LZ4F_isError(LZ4F_createDecompressionContext(&context, UInt32(LZ4F_VERSION))) == 0, let context else {
+      throw noMemory(source.name, "lz4")
+    }
+    stream = context
+  }
+
+  deinit { LZ4F_freeDecompressionContext(stream) }
+
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    var written = 0
+    while written == 0 {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
+        guard insideFrame else { return 0 }
+        throw truncated(name, "lz4", input.consumed)
+      }
+      var (room, used) = (buffer.count, input.count)
+      let result = LZ4F_decompress(stream, buffer.baseAddress, &room, input.pointer, &used, nil)
+      if LZ4F_isError(result) != 0 {
+        let reason = String(cString: LZ4F_getErrorName(result))
+        if reason == "ERROR_allocation_failed" { throw noMemory(name, "lz4") }
+        throw damaged(name, "lz4", input.consumed, reason)
+      }
+      input.advance(used)
+      written = room
+      insideFrame = result != 0
+      holdsOutput = insideFrame && room == buffer.count
+    }
+    return written
+  }
+}
