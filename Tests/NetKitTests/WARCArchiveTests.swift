@@ -8,7 +8,8 @@ import Testing
   private let folder = temporaryDirectory()
 
   private func record(_ text: String, length: Int? = nil) -> [UInt8] {
-    Array("WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: \(length ?? text.utf8.count)\r\n\r\n\(text)\r\n\r\n".utf8)
+    Array(
+      "WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: \(length ?? text.utf8.count)\r\n\r\n\(text)\r\n\r\n".utf8)
   }
 
   private func packed(_ bytes: [UInt8]) throws -> [UInt8] {
@@ -107,7 +108,8 @@ import Testing
         let (found, archive) = try items(Array(all[..<cut]))
         #expect(Array(found[..<2]) == ["a", "b"] && found.count <= 3, "\(cut)")
         if found.count == 3 {
-          #expect(found[2] == texts[2] || found[2].hasPrefix("(cut)") || found[2] == "(malformed)", "\(cut): \(found[2])")
+          #expect(
+            found[2] == texts[2] || found[2].hasPrefix("(cut)") || found[2] == "(malformed)", "\(cut): \(found[2])")
         }
         // A plain archive may end behind its last record, with or without line ends.
         let isWhole = !isPacked && found.last == texts[2]

@@ -46,7 +46,9 @@ import Testing
   /// An archive that ends within its version line, however it is read.
   @Test func endsWithinTheFirstLines() throws {
     let good = "WARC/1.0\r\nWARC-Type: conversion\r\nContent-Length: 2\r\n\r\nab\r\n\r\n"
-    for rest in ["W", "WARC", "WARC/", "WARC/1.", "WARC/1.0", "WARC/1.0\r", "WARC/1.0\r\n", "WARC/1.0\r\nWARC-Type: x\r\n"] {
+    for rest in [
+      "W", "WARC", "WARC/", "WARC/1.", "WARC/1.0", "WARC/1.0\r", "WARC/1.0\r\n", "WARC/1.0\r\nWARC-Type: x\r\n",
+    ] {
       #expect(try items(rest).count == 1, "\(rest)")
       let found = try items(good + rest)
       #expect(found.count == 2, "\(rest): \(found)")
@@ -76,7 +78,8 @@ import Testing
   @Test func arcRecordsAreReadAsWARC() throws {
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>古い頁"
     let more = line("http://example.jp/一 二", answer) + line("dns:example.jp", "20080430204826\nexample.jp.")
-    let second = "http://example.jp/2 192.0.2.1 20080430204827 text/html 200 - - 0 IA-1.arc \(answer.utf8.count)\n\(answer)\n"
+    let second =
+      "http://example.jp/2 192.0.2.1 20080430204827 text/html 200 - - 0 IA-1.arc \(answer.utf8.count)\n\(answer)\n"
     let records = try items(Self.arc + more + second, .arc).compactMap { item -> WARCRecord? in
       if case .record(let record) = item { record } else { nil }
     }
@@ -89,11 +92,13 @@ import Testing
 
   @Test func arcLengthsThatLieCostNothing() throws {
     for off in [-5, -1, 1, 30, 90] {
-      let text = Self.arc + line("http://example.jp/1", "HTTP/1.0 200 OK\n\none", off: off) + line("http://example.jp/2", "two")
+      let text =
+        Self.arc + line("http://example.jp/1", "HTTP/1.0 200 OK\n\none", off: off) + line("http://example.jp/2", "two")
       let blocks = try items(text, .arc).dropFirst().map { item -> String in
         if case .record(let record) = item { String(decoding: record.block, as: UTF8.self) } else { "\(item)" }
       }
-      #expect(blocks.map { $0.hasSuffix("\n") ? String($0.dropLast()) : $0 } == ["HTTP/1.0 200 OK\n\none", "two"], "\(off)")
+      #expect(
+        blocks.map { $0.hasSuffix("\n") ? String($0.dropLast()) : $0 } == ["HTTP/1.0 200 OK\n\none", "two"], "\(off)")
     }
   }
 

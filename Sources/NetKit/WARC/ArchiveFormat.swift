@@ -108,7 +108,7 @@ enum ArchiveFormat {
       let text = UnsafeRawBufferPointer(rebasing: bytes[line.range])
       if text[0] == 32 || text[0] == 9 {
         let more = string(text[...].drop { $0 == 32 || $0 == 9 })
-        field?.value += field?.value.isEmpty == false ? " " + more : more
+        if let earlier = field { field = (earlier.name, earlier.value.isEmpty ? more : earlier.value + " " + more) }
       } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
         if let field { headers.add(field.name, field.value) }
         let name = text[..<colon].prefix { $0 != 32 && $0 != 9 }
@@ -122,7 +122,9 @@ enum ArchiveFormat {
   private static func finished(_ headers: HTTPHeaders, _ start: Int) -> Head {
     guard let stated = headers["Content-Length"] else { return .malformed("its head states no Content-Length") }
     guard let length = Int(stated), length >= 0 else {
-      return .malformed("its Content-Length '\(String(String.UnicodeScalarView(stated.unicodeScalars.prefix(40))))' is no number of bytes")
+      return .malformed(
+        "its Content-Length '\(String(String.UnicodeScalarView(stated.unicodeScalars.prefix(40))))' is no number of bytes"
+      )
     }
     var headers = headers
     headers["Content-Length"] = nil
@@ -138,7 +140,9 @@ enum ArchiveFormat {
     return (at..<end, newline + 1)
   }
 
-  private static func string(_ bytes: Slice<UnsafeRawBufferPointer>) -> String { String(decoding: bytes, as: UTF8.self) }
+  private static func string(_ bytes: Slice<UnsafeRawBufferPointer>) -> String {
+    String(decoding: bytes, as: UTF8.self)
+  }
 
   // MARK: ARC
 
@@ -159,7 +163,8 @@ enum ArchiveFormat {
     else { return .malformed("its first line is not that of an ARC record") }
     let url = string(bytes[fields[0].startIndex..<fields[date - 2].endIndex])
     var record = WARCRecord(headers: HTTPHeaders(), block: [])
-    record.headers.add("WARC-Type", url.hasPrefix("filedesc:") ? "warcinfo" : url.hasPrefix("http") ? "response" : "resource")
+    record.headers.add(
+      "WARC-Type", url.hasPrefix("filedesc:") ? "warcinfo" : url.hasPrefix("http") ? "response" : "resource")
     record.headers.add("WARC-Target-URI", url)
     if let time = self.date(fields[date]) { record.headers.add("WARC-Date", time) }
     record.headers.add("WARC-IP-Address", string(fields[date - 1]))

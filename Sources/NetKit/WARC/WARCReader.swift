@@ -138,7 +138,11 @@ public final class WARCReader {
   private func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head {
     while true {
       let head = format.head(input.bytes, at: place)
-      guard case .incomplete = head, try input.fill() else { return head }
+      guard case .incomplete = head else { return head }
+      // Twice as much each time, so that a long head is not gone over for each piece of it.
+      let count = input.bytes.count
+      _ = try input.need(2 * count)
+      if input.bytes.count == count { return head }
     }
   }
 

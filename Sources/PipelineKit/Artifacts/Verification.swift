@@ -92,7 +92,8 @@ public struct Verification {
     var done: Int64 = 0
     var problems: [Int: (kind: Finding.Kind, message: String)] = [:]
     let pool = try WorkerPool<Answer>(threads: jobs)
-    defer { pool.close() }
+    var isAbandoned = false
+    defer { pool.close(wait: !isAbandoned) }
     var next = 0
     var open = 0
     while next < queue.count || open > 0 {
@@ -113,9 +114,12 @@ public struct Verification {
         }
       }
       progress(done, all)
+      // Of a large file the rest is not waited for.
+      isAbandoned = interruption() > 1
+      if isAbandoned { break }
     }
     result.bytes = done
-    result.isComplete = next == queue.count
+    result.isComplete = next == queue.count && open == 0
     return problems
   }
 

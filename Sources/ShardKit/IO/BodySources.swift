@@ -27,7 +27,9 @@ public final class DeflateSource: ByteSource {
     stream.avail_out = UInt32(clamping: buffer.count)
     let room = stream.avail_out
     while stream.avail_out == room, !ended {
-      if input.isEmpty, !holdsOutput, try !input.refill(from: source) { throw truncated(name, "deflate", input.consumed) }
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
+        throw truncated(name, "deflate", input.consumed)
+      }
       stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
       stream.avail_in = UInt32(input.count)
       let result = inflate(&stream, Z_NO_FLUSH)

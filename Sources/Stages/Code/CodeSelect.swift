@@ -79,7 +79,7 @@ public struct CodeSelect: Stage {
   }
 
   public static let name = "code.select"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Selects source files of The Stack v2 by language and licence, and fetches them."
   static let fetched = Input<Files>("metadata", "Metadata that another stage fetched.", required: false, many: true)
   static let rows = Output<Counts>("rows", "Rows by content.", hidden: true)

@@ -140,7 +140,8 @@ final class ArchiveReading {
     // A record in several, most of them in other files.
     if record.kind == .continuation || record.headers["WARC-Segment-Number"] != nil {
       let part = record.headers["WARC-Segment-Number"] ?? "?"
-      return .init(reason: "segmented", detail: "part \(part) of \(record.headers["WARC-Segment-Origin-ID"] ?? record.id)")
+      return .init(
+        reason: "segmented", detail: "part \(part) of \(record.headers["WARC-Segment-Origin-ID"] ?? record.id)")
     }
     // Writers keep their own logs as resources, under addresses such as metadata://.
     let scheme = place.url.prefix { $0 != ":" }.prefix(40).lowercased()

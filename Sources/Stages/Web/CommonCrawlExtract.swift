@@ -24,7 +24,8 @@ public struct CommonCrawlExtract: Stage {
       [
         OptionField(
           "files", \Self.files,
-          "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."),
+          "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."
+        ),
         OptionField(
           "languages", \Self.languages, "Takes texts in these languages (ISO 639: ja, en); none takes all."),
         OptionField(
@@ -75,7 +76,9 @@ public struct CommonCrawlExtract: Stage {
   private static func requireArchive(_ files: [ArtifactFile]) throws {
     guard let first = files.first, try !files.contains(where: { try WARCReader.isArchive($0.path) }) else { return }
     throw StageError(
-      .input, first.path, files.count == 1 ? "it holds no record of a web archive" : "none of \(files.count) files holds a record of a web archive",
+      .input, first.path,
+      files.count == 1
+        ? "it holds no record of a web archive" : "none of \(files.count) files holds a record of a web archive",
       hint: "Name WARC, WET or ARC files, and check that they are whole.")
   }
 

@@ -101,9 +101,13 @@ enum EncodingGuess {
     guard label == "shift_jis" else { return true }
     // All of EUC-JP's bytes are half-width kana there.
     let sample = UnsafeBufferPointer(rebasing: bytes.prefix(sampleBytes))
-    guard sample.contains(where: { 0xA1...0xDF ~= $0 }), let own = PageEncoding.decode(sample, as: label) else { return true }
+    guard sample.contains(where: { 0xA1...0xDF ~= $0 }), let own = PageEncoding.decode(sample, as: label) else {
+      return true
+    }
     let census = Census(own.text, candidates[0].frequent)
-    guard census.halfWidth * 4 > census.count, let other = PageEncoding.decode(sample, as: "euc-jp") else { return true }
+    guard census.halfWidth * 4 > census.count, let other = PageEncoding.decode(sample, as: "euc-jp") else {
+      return true
+    }
     let otherCensus = Census(other.text, candidates[1].frequent)
     return !(otherCensus.isEnough(candidates[1].least) && otherCensus.share > census.share)
   }

@@ -95,7 +95,8 @@ enum BodyLayer {
     let source = MemorySource(body, name: "a body")
     switch name {
     case "gzip", "x-gzip": return isGzip(body) ? read(name, try? GzipSource(source), limit) : .notOn
-    case "zstd": return Compression.detect(body) == .zstd ? read(name, try? ZstdSource(source), limit) : plain(name, body)
+    case "zstd":
+      return Compression.detect(body) == .zstd ? read(name, try? ZstdSource(source), limit) : plain(name, body)
     case "br": return orPlain(name, body, read(name, try? BrotliSource(source), limit))
     case "deflate":
       let isZlib = body.count >= 2 && body[0] & 0x0F == 8 && (Int(body[0]) << 8 | Int(body[1])) % 31 == 0

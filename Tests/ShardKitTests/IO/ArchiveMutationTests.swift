@@ -21,7 +21,8 @@ import Testing
     header.replaceSubrange(148..<156, with: repeatElement(32, count: 8))
     let sum = header[..<512].reduce(0) { $0 + Int($1) }
     let digits = String(sum, radix: 8)
-    header.replaceSubrange(148..<156, with: Array("\(String(repeating: "0", count: 6 - digits.count))\(digits)\u{0} ".utf8))
+    header.replaceSubrange(
+      148..<156, with: Array("\(String(repeating: "0", count: 6 - digits.count))\(digits)\u{0} ".utf8))
     pax = MemorySink()
     try TarWriter(pax).add("p.txt", [UInt8](repeating: 65, count: 4567))
     return header + pax.bytes + sink.bytes

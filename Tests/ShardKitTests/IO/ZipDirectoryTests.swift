@@ -22,7 +22,8 @@ import Testing
     fixture.prefix = Array("#!/bin/sh\nexit 0\n".utf8)
     #expect(try names(fixture) == ["a", "b", "c"])
     let zip = try ZipReader(fixture.bytes, name: "a.zip")
-    #expect(try zip.entries.map { String(decoding: try zip.read($0, limit: 10), as: UTF8.self) } == ["one", "two", "three"])
+    #expect(
+      try zip.entries.map { String(decoding: try zip.read($0, limit: 10), as: UTF8.self) } == ["one", "two", "three"])
   }
 
   /// Without zip64 a writer can state its members only modulo 65,536.

@@ -61,7 +61,8 @@ import Testing
 
   /// The page, as Google's encoder packs it.
   private static let brotli: [UInt8] = {
-    let hex = "1b1f02001ca9515fcceec0218718c877e400bdd5e3e6e5e42d6f21d7bf9b0681ea938d625eb05138e5c0a5a82de430c0186e80070f594946a1"
+    let hex =
+      "1b1f02001ca9515fcceec0218718c877e400bdd5e3e6e5e42d6f21d7bf9b0681ea938d625eb05138e5c0a5a82de430c0186e80070f594946a1"
       + "1f280996fd466d7e150ed6c45da40e0503d8afc29af397170c82f6d98f98b354d5de84061d1c7a427fdc5845e3ca3a00"
     var rest = hex[...]
     var out: [UInt8] = []
@@ -96,13 +97,17 @@ import Testing
     }
     let twice = Answer(head: head + "Content-Encoding: gzip\r\ncontent-encoding: gzip\r\n", body: try self.gzip(gzip))
     #expect(try result(twice) == "whole")
-    #expect(try result(Answer(head: head + "Content-Encoding: compress\r\n", body: [0x1F, 0x9D, 1, 2, 3])) == "content-encoding compress")
+    #expect(
+      try result(Answer(head: head + "Content-Encoding: compress\r\n", body: [0x1F, 0x9D, 1, 2, 3]))
+        == "content-encoding compress")
   }
 
   /// A body that ends too early is a part of a page, and says so.
   @Test func whatIsCutIsTold() throws {
     defer { try? FileSystem.removeTree(folder) }
-    let long = Array("<html><body>\((0..<40).map { "<p>\($0)番目の段落。\(Self.sentence)\($0 * 7919 % 1000)</p>" }.joined())</body></html>".utf8)
+    let long = Array(
+      "<html><body>\((0..<40).map { "<p>\($0)番目の段落。\(Self.sentence)\($0 * 7919 % 1000)</p>" }.joined())</body></html>"
+        .utf8)
     let head = Answer().head
     let gzip = try gzip(long)
     let cut = Answer(head: head + "Content-Encoding: gzip\r\n", body: Array(gzip.prefix(gzip.count * 3 / 4)))
@@ -119,7 +124,8 @@ import Testing
     #expect(try result(Answer(head: chunked, body: Array(chunks.dropLast(700)))) == "whole truncated-record")
     #expect(try result(Answer(head: chunked, body: long)) == "whole", "the chunks were undone, but are said")
     #expect(try result(Answer(head: head + "Content-Length: \(long.count)\r\n", body: long)) == "whole")
-    #expect(try result(Answer(head: head + "Content-Length: \(long.count + 9)\r\n", body: long)) == "whole truncated-record")
+    #expect(
+      try result(Answer(head: head + "Content-Length: \(long.count + 9)\r\n", body: long)) == "whole truncated-record")
     var broken = gzip
     broken[gzip.count / 2] ^= 0x10
     #expect(try result(Answer(head: head, body: broken)).hasPrefix("content-encoding gzip: "))
@@ -142,11 +148,17 @@ import Testing
       ("application/octet-stream", comment + untitled), ("text/plain", mark + Self.page),
     ] {
       let head = type.isEmpty ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\n"
-      #expect(try result(Answer(head: head, body: body)) == "whole", "\(type) \(String(decoding: body.prefix(20), as: UTF8.self))")
+      #expect(
+        try result(Answer(head: head, body: body)) == "whole",
+        "\(type) \(String(decoding: body.prefix(20), as: UTF8.self))")
     }
     for (type, body, dropped) in [
-      ("application/xml", "<?xml version='1.0'?><rss><channel><title>x</title></channel></rss>", "not-html application/xml"),
-      ("", "<svg xmlns='http://www.w3.org/2000/svg'></svg>", "not-html "), ("image/png", "\u{89}PNG", "not-html image/png"),
+      (
+        "application/xml", "<?xml version='1.0'?><rss><channel><title>x</title></channel></rss>",
+        "not-html application/xml"
+      ),
+      ("", "<svg xmlns='http://www.w3.org/2000/svg'></svg>", "not-html "),
+      ("image/png", "\u{89}PNG", "not-html image/png"),
     ] {
       let head = type.isEmpty ? "HTTP/1.1 200 OK\r\n" : "HTTP/1.1 200 OK\r\nContent-Type: \(type)\r\n"
       #expect(try result(Answer(head: head, body: Array(body.utf8))) == dropped)
@@ -158,9 +170,11 @@ import Testing
   @Test func headsAreReadAsTheyAre() throws {
     defer { try? FileSystem.removeTree(folder) }
     for answer in [
-      Answer(type: "response "), Answer(type: "Response"), Answer(url: "HTTP://EXAMPLE.JP/"), Answer(url: "<https://a.jp/>"),
+      Answer(type: "response "), Answer(type: "Response"), Answer(url: "HTTP://EXAMPLE.JP/"),
+      Answer(url: "<https://a.jp/>"),
       Answer(head: "HTTP/1.1 203 Non-Authoritative\r\nContent-Type: text/html \r\n"),
-      Answer(head: "HTTP/1.1 200 OK\r\r\nContent-Type: text/html\r\r\n\r"), Answer(head: "HTTP/1.0 200\nContent-Type : text/html\n"),
+      Answer(head: "HTTP/1.1 200 OK\r\r\nContent-Type: text/html\r\r\n\r"),
+      Answer(head: "HTTP/1.0 200\nContent-Type : text/html\n"),
       Answer(more: "WARC-Identified-Payload-Type: text/html \r\n"),
     ] {
       #expect(try result(answer) == "whole")
@@ -172,7 +186,8 @@ import Testing
     #expect(try result(Answer(more: "WARC-Segment-Number: 1\r\n")) == "segmented part 1 of <urn:uuid:0>")
     let part = Answer(type: "continuation", more: "WARC-Segment-Number: 2\r\nWARC-Segment-Origin-ID: <urn:uuid:9>\r\n")
     #expect(try result(part) == "segmented part 2 of <urn:uuid:9>")
-    #expect(try result(Answer(type: "revisit", more: "WARC-Truncated: length\r\n")) == "revisit ", "no warning of its cut")
+    #expect(
+      try result(Answer(type: "revisit", more: "WARC-Truncated: length\r\n")) == "revisit ", "no warning of its cut")
     #expect(try result(Answer(type: "novelty")) == " unknown-type")
     #expect(try result(Answer(url: "METADATA://x")) == "not-web metadata")
   }
@@ -198,13 +213,16 @@ import Testing
   @Test func archivesOfARC() throws {
     defer { try? FileSystem.removeTree(folder) }
     let answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + String(decoding: Self.page, as: UTF8.self)
-    let arc = "filedesc://IA.arc 0.0.0.0 20080430204825 text/plain 76\n1 0 InternetArchive\nURL IP-address Archive-date "
+    let arc =
+      "filedesc://IA.arc 0.0.0.0 20080430204825 text/plain 76\n1 0 InternetArchive\nURL IP-address Archive-date "
       + "Content-type Archive-length\n\nhttp://example.jp/古い 192.0.2.1 20080430204826 text/html \(answer.utf8.count)\n\(answer)\n"
     try FileSystem.write(try gzip(Array(arc.utf8)), to: folder + "/a.arc.gz")
     let stage = try StageHarness(CommonCrawlExtract.self, options: ["files": .string(folder + "/a.arc.gz")]).run()
     let document = try #require(try stage.documents().first)
     #expect(document.idString == "http://example.jp/古い 2008-04-30T20:48:26Z")
-    #expect(document.textString == Self.sentence && String(decoding: document.created, as: UTF8.self) == "2008-04-30T20:48:26Z")
+    #expect(
+      document.textString == Self.sentence
+        && String(decoding: document.created, as: UTF8.self) == "2008-04-30T20:48:26Z")
   }
 
   /// Bodies and heads changed at random are read or dropped.
