@@ -68,10 +68,10 @@ struct AozoraCrawlTests {
       "1", [JSONMember("maximumFailedFraction", 0), JSONMember("maximumWorkBytes", 1_000_000)])
     #expect(run.ledger.imbalance == 0)
     let documents = try run.documents().sorted { $0.idString < $1.idString }
-    #expect(documents.map(\.idString) == ["aozora:1", "aozora:6"])
-    #expect(documents.map(\.textString) == ["春が来た。", "昔の春。"])
-    #expect(
-      try run.drops().map { "\($0.id) \($0.reason)" }.sorted() == ["aozora:3 damaged-archive", "aozora:4 too-large"])
+    // A member whose name leads out of its archive is read under a safe one.
+    #expect(documents.map(\.idString) == ["aozora:1", "aozora:3", "aozora:6"])
+    #expect(documents.map(\.textString) == ["春が来た。", "秋が来た。", "昔の春。"])
+    #expect(try run.drops().map { "\($0.id) \($0.reason)" } == ["aozora:4 too-large"])
     #expect(
       try changes(run) == ["aozora:1 new", "aozora:3 new", "aozora:4 new", "aozora:5 gone", "aozora:6 new"])
     #expect(
