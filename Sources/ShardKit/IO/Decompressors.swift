@@ -1,5 +1,4 @@
 import CBz2
-import CLZMA
 import CZlib
 import CZstd
 import Glibc
@@ -217,54 +216,5 @@ public final class Bzip2Source: ByteSource {
     case BZ_DATA_ERROR_MAGIC: failure = damaged(name, "bzip2", input.consumed, "no bzip2 stream begins here")
     default: failure = damaged(name, "bzip2", input.consumed, "error \(result)")
     }
-  }
-}
-
-/// `LZMA_CONCATENATED`, a macro that Swift does not import.
-private let concatenated: UInt32 = 0x08
-
-/// XZ streams, one after another. The decoder's memory is limited to 1 GiB.
-public final class XZSource: ByteSource {
-  public var name: String { source.name }
-  private let source: any ByteSource
-  private var stream = lzma_stream()
-  private var input = InputBlock()
-  private var ended = false
-  private var failure: ShardError?
-
-  public init(_ source: any ByteSource) throws(ShardError) {
-    self.source = source
-    guard lzma_stream_decoder(&stream, 1 << 30, concatenated) == LZMA_OK else { throw noMemory(source.name, "xz") }
-  }
-
-  deinit { lzma_end(&stream) }
-
-  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
-    if let failure { throw failure }
-    stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    stream.avail_out = buffer.count
-    while stream.avail_out == buffer.count && !ended && failure == nil {
-      var action = LZMA_RUN
-      if input.isEmpty, try !input.refill(from: source) { action = LZMA_FINISH }
-      stream.next_in = UnsafePointer(input.pointer.assumingMemoryBound(to: UInt8.self))
-      stream.avail_in = input.count
-      let result = lzma_code(&stream, action)
-      input.advance(input.count - stream.avail_in)
-      switch result {
-      case LZMA_STREAM_END: ended = true
-      case LZMA_OK: break
-      case LZMA_BUF_ERROR: failure = truncated(name, "xz", input.consumed)
-      case LZMA_DATA_ERROR: failure = damaged(name, "xz", input.consumed, "a checksum or the data is wrong")
-      case LZMA_FORMAT_ERROR: failure = damaged(name, "xz", input.consumed, "no xz stream begins here")
-      case LZMA_MEM_ERROR: failure = noMemory(name, "xz")
-      case LZMA_MEMLIMIT_ERROR:
-        failure = ShardError(.tooLarge, name, "the xz stream asks for more than 1 GiB of memory to decode")
-      default: failure = damaged(name, "xz", input.consumed, "error \(result.rawValue)")
-      }
-    }
-    let count = buffer.count - stream.avail_out
-    // What came before the damage is delivered first.
-    if count == 0, let failure { throw failure }
-    return count
   }
 }

@@ -1,0 +1,47 @@
+import ShardKit
+
+extension WARCReader {
+  /// Opens an archive, compressed or not: of gzip each member apart, so that damage costs no more than one.
+  public convenience init(path: String) throws(ShardError) {
+    let format = try Self.firstBytes(path).flatMap(ArchiveFormat.detect) ?? .warc
+    let isGzip = try Compression.detect(path) == .gzip
+    self.init(isGzip ? try GzipParts(path: path) : try openSource(path), format)
+  }
+
+  /// Whether a record begins in the first bytes of a file; true as well where they cannot be unpacked, so that reading
+  /// tells why.
+  public static func isArchive(_ path: String) throws(ShardError) -> Bool {
+    guard let bytes = try firstBytes(path) else { return true }
+    if ArchiveFormat.detect(bytes) != nil { return true }
+    return bytes.withUnsafeBytes { ArchiveFormat.warc.candidate($0, from: 0) != nil }
+  }
+
+  /// Those of what is packed; nil where it cannot be unpacked.
+  private static func firstBytes(_ path: String) throws(ShardError) -> [UInt8]? {
+    let source = try openSource(path)
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+    defer { block.deallocate() }
+    do throws(ShardError) {
+      return Array(block[..<(try source.read(into: block))])
+    } catch {
+      guard error.code == .malformed || error.code == .truncated else { throw error }
+      return nil
+    }
+  }
+
+  /// The stream's only record, if it is whole and nothing follows but its end; nil at the end of the stream.
+  func wholeRecord(limit: Int) throws(ShardError) -> WARCRecord? {
+    let item = try next(limit: limit)
+    if let error = damage.first { throw error }
+    guard let item else { return nil }
+    guard case .record(let record) = item else {
+      throw ShardError(.malformed, name, "holds no whole record")
+    }
+    let rest = try next(limit: limit)
+    if let error = damage.first { throw error }
+    guard rest == nil, wrongLengths == 0 else {
+      throw ShardError(.malformed, name, "a record's length is not the one it states")
+    }
+    return record
+  }
+}
