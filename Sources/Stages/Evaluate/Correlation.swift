@@ -48,31 +48,3 @@ enum Correlation {
     return (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
   }
 }
-
-/// Ranked retrieval.
-enum Ranking {
-  /// nDCG of the first `cutoff` places with linear gains (trec_eval's `ndcg_cut`): relevance / log2(place + 1), over
-  /// that of the best order.
-  /// - Parameters:
-  ///   - retrieved: documents, the best first.
-  ///   - relevance: of the judged documents; others count 0.
-  static func nDCG<ID: Hashable>(_ retrieved: [ID], _ relevance: [ID: Double], cutoff: Int = 10) -> Double {
-    let ideal = gain(relevance.values.sorted(by: >), cutoff)
-    return ideal > 0 ? gain(retrieved.map { relevance[$0] ?? 0 }, cutoff) / ideal : 0
-  }
-
-  private static func gain(_ relevance: [Double], _ cutoff: Int) -> Double {
-    var sum = 0.0
-    for (place, value) in relevance.prefix(cutoff).enumerated() { sum += value * discounts[min(place, 999)] }
-    return sum
-  }
-
-  private static let discounts = (0..<1000).map { 1 / log2(Double($0 + 2)) }
-
-  /// The share of relevant documents among the first `cutoff`.
-  static func recall<ID: Hashable>(_ retrieved: [ID], _ relevance: [ID: Double], cutoff: Int = 100) -> Double {
-    let wanted = relevance.filter { $0.value > 0 }
-    guard !wanted.isEmpty else { return 0 }
-    return Double(retrieved.prefix(cutoff).count { wanted[$0] != nil }) / Double(wanted.count)
-  }
-}

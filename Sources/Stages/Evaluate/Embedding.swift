@@ -36,13 +36,14 @@ public final class Embedding {
   private static let chunk = 4096
 
   public func run(listen: (FineTuningStep) -> Void = { _ in }) throws {
-    var search = job.queries.isEmpty ? nil : try NeighbourSearch(job.queries, top: job.top, engine, device)
+    var search = job.queries.isEmpty ? nil : try NeighborSearch(job.queries, top: job.top, engine, device)
     var vectors: [Float] = []
     var pending: [TokenSequence] = []
     var count = 0
     func flush() throws {
       guard !pending.isEmpty else { return }
       let fresh = try embed(pending)
+      guard fresh.allSatisfy(\.isFinite) else { throw Self.noNumbers(job) }
       if search != nil { try search!.add(fresh, from: count, count: pending.count) } else { vectors += fresh }
       count += pending.count
       pending.removeAll()
@@ -53,8 +54,14 @@ public final class Embedding {
       if pending.count == Self.chunk { try flush() }
     }
     try flush()
-    let tensors = search?.tensors ?? [TensorSource("vectors", shape: [count, shape.hiddenSize], floats: vectors)]
+    let tensors = search?.tensors() ?? [TensorSource("vectors", shape: [count, shape.hiddenSize], floats: vectors)]
     try Safetensors.write(tensors, to: job.result)
+  }
+
+  private static func noNumbers(_ job: EmbeddingJob) -> StageError {
+    StageError(
+      .check, job.texts, "the model gives vectors that are not numbers",
+      hint: "Are its weights whole? With bfloat16, try float32.")
   }
 
   /// Vectors in the texts' order.
@@ -89,61 +96,5 @@ public final class Embedding {
     }
     guard job.normalizes else { return pooled }
     return try pooled.divided(by: pooled.norm(1, keep: true).scaled(1, plus: 1e-12))
-  }
-}
-
-/// The texts nearest to each query, kept while texts go by.
-struct NeighbourSearch {
-  private let engine: Engine
-  private let device: Device
-  private let queries: Tensor
-  private let count: Int
-  private let size: Int
-  private let top: Int
-  /// Of each query, the best first: score, number of the text.
-  private var found: [[(score: Float, text: Int)]]
-
-  init(_ path: String, top: Int, _ engine: Engine, _ device: Device) throws {
-    let file = try SafetensorsFile(path)
-    let entry = try file.entry("vectors")
-    (count, size) = (entry.shape[0], entry.shape[1])
-    queries = try engine.tensor(try file.floats(of: "vectors"), on: device, shape: [count, size])
-    (self.engine, self.device, self.top) = (engine, device, top)
-    found = [[(score: Float, text: Int)]](repeating: [], count: count)
-  }
-
-  mutating func add(_ vectors: [Float], from first: Int, count texts: Int) throws {
-    let scores = try engine.withoutGradient { () throws(TorchError) in
-      try queries.linear(try engine.tensor(vectors, on: device, shape: [texts, size])).floats()
-    }
-    for query in 0..<count {
-      var kept = found[query]
-      for text in 0..<texts {
-        let score = scores[query * texts + text]
-        if kept.count >= 2 * top, score <= kept[top - 1].score { continue }
-        kept.append((score, first + text))
-        if kept.count >= 4 * top { kept = Self.best(kept, top) }
-      }
-      found[query] = Self.best(kept, top)
-    }
-  }
-
-  private static func best(_ list: [(score: Float, text: Int)], _ top: Int) -> [(score: Float, text: Int)] {
-    Array(list.sorted { (-$0.score, $0.text) < (-$1.score, $1.text) }.prefix(top))
-  }
-
-  /// `texts` and `scores`, [queries, places]; −1 where there are fewer texts than places.
-  var tensors: [TensorSource] {
-    var texts: [Int64] = [], scores: [Float] = []
-    for list in found {
-      for place in 0..<top {
-        texts.append(place < list.count ? Int64(list[place].text) : -1)
-        scores.append(place < list.count ? list[place].score : 0)
-      }
-    }
-    return [
-      TensorSource("texts", .int64, shape: [count, top], bytes: texts.withUnsafeBytes { Array($0) }),
-      TensorSource("scores", shape: [count, top], floats: scores),
-    ]
   }
 }

@@ -3,7 +3,10 @@ import ShardKit
 import TextKit
 import TrainerCore
 
-/// How well an encoder's vectors find the documents that answer a query: nDCG@10 over cosines.
+/// How well an encoder's vectors find the documents that answer a query: nDCG@10 and others over cosines.
+///
+/// Scores are means over the queries that have a relevant document (trec_eval's way; JMTEB divides by all queries). Of
+/// documents with equal scores the one that stands first in the corpus is ranked first.
 public struct EvaluateRetrieval: Stage {
   public struct Options: ComputeOptions {
     public var queries = InputFiles()
@@ -33,11 +36,12 @@ public struct EvaluateRetrieval: Stage {
   }
 
   public static let name = "evaluate.retrieval"
-  public static let revision = 1
-  public static let summary = "Scores an encoder by the documents that its vectors find: nDCG@10 and recall@100."
+  public static let revision = 2
+  public static let summary =
+    "Scores an encoder by the documents that its vectors find: nDCG@10, recall@100 and others."
   static let vectors = Output<Counts>("vectors", "The queries' vectors.", hidden: true)
   static let found = Output<Counts>("found", "The best documents of each part of the corpus.", hidden: true)
-  static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, recall@100.")
+  static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, MRR@10, MAP@100, recall and accuracy.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [vectors.port, found.port, metrics.port]
   public static let phases = ["queries", "search", "score"]
@@ -54,7 +58,11 @@ public struct EvaluateRetrieval: Stage {
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
     switch phase {
-    case "queries": return [TaskPlan(key: "queries", files: model + queries, memoryBytes: memory)]
+    case "queries":
+      let corpus = try context.files(options.corpus)
+      let ids = TaskPlan(
+        key: "ids", files: queries + corpus, memoryBytes: 64 << 20 + Int(corpus.reduce(0) { $0 + $1.contentBytes } / 4))
+      return [ids, TaskPlan(key: "queries", files: model + queries, memoryBytes: memory)]
     case "search":
       return try context.files(options.corpus).enumerated().map { place, file in
         TaskPlan(
@@ -71,6 +79,9 @@ public struct EvaluateRetrieval: Stage {
 
   public func run(_ workspace: Workspace) throws {
     switch workspace.phase {
+    case "queries" where workspace.task.key == "ids":
+      try DistinctRecords.check([workspace.task.files[0]], "queries")
+      try DistinctRecords.check(Array(workspace.task.files.dropFirst()), "corpus")
     case "queries":
       let result = try embed(workspace, workspace.task.files.last!, prefix: options.queryPrefix) { _ in }
       try workspace.write(Self.vectors, name: "queries.safetensors", try FileSystem.read(result))
@@ -124,39 +135,57 @@ public struct EvaluateRetrieval: Stage {
 
   private func score(_ workspace: Workspace) throws {
     let files = workspace.task.files
-    let judgements = Int(workspace.task.note) ?? 0
+    let count = Int(workspace.task.note) ?? 0
     var queries: [String] = []
     try TextRecord.forEach(files[0].path) { queries.append($0.id) }
-    var judged: [String: [String: Double]] = [:]
-    for file in files[1...judgements] {
-      judged.merge(try Judgements.read(file.path)) { $0.merging($1) { $1 } }
+    let judgements = try Judgements.read(files[1...count].map(\.path))
+    workspace.warn(
+      "judged-again", times: judgements.repeated, "pairs that are judged again in the same way count once")
+    let ranked = try ranked(Array(files.dropFirst(1 + count)), queries: queries.count)
+    var scores: [Ranking] = []
+    for (query, list) in zip(queries, ranked) {
+      guard let relevance = judgements.relevance[query], relevance.values.contains(where: { $0 > 0 }) else { continue }
+      scores.append(Ranking(list, relevance))
     }
-    var ranked = [[(id: String, score: Double)]](repeating: [], count: queries.count)
-    for file in files.dropFirst(1 + judgements) {
-      let lines = LineReader(try openSource(file.path))
+    guard !scores.isEmpty else {
+      throw StageError(.input, "judgements", "judge none of the queries", hint: "Do the ids match?")
+    }
+    try publish(scores, workspace)
+  }
+
+  /// Each query's documents over all parts of the corpus, the best first; of equals the first in the corpus.
+  private func ranked(_ parts: [ArtifactFile], queries: Int) throws -> [[String]] {
+    var found = [[(id: String, score: Double)]](repeating: [], count: queries)
+    for part in parts {
+      let lines = LineReader(try openSource(part.path))
       while let line = try lines.next() {
         let list = try JSONValue.parse(Array(line)).value.array ?? []
-        ranked[lines.number - 1] += list.compactMap { pair in
+        found[lines.number - 1] += list.compactMap { pair in
           guard let pair = pair.array, pair.count == 2 else { return nil }
           return (pair[0].string ?? "", pair[1].double ?? 0)
         }
       }
     }
-    var gains: [Double] = [], recalls: [Double] = []
-    for (query, list) in zip(queries, ranked) {
-      guard let relevance = judged[query], relevance.values.contains(where: { $0 > 0 }) else { continue }
-      let order = list.sorted { (-$0.score, $0.id) < (-$1.score, $1.id) }.map(\.id)
-      gains.append(Ranking.nDCG(order, relevance, cutoff: 10))
-      recalls.append(Ranking.recall(order, relevance, cutoff: Self.top))
+    return found.map { list in
+      list.enumerated().sorted { (-$0.element.score, $0.offset) < (-$1.element.score, $1.offset) }.map(\.element.id)
     }
-    guard !gains.isEmpty else {
-      throw StageError(.input, "judgements", "judge none of the queries", hint: "Do the ids match?")
+  }
+
+  private func publish(_ scores: [Ranking], _ workspace: Workspace) throws {
+    func mean(_ name: String, _ metric: (Ranking) -> Double) -> JSONMember {
+      JSONMember(name, .number(Correlation.mean(scores.map(metric))))
     }
-    let json: JSONValue = [
-      "nDCG@10": .number(Correlation.mean(gains)), "recall@100": .number(Correlation.mean(recalls)),
-      "queries": .integer(gains.count), "pooling": .string(options.pooling.rawValue),
+    let means = [
+      mean("nDCG@10") { $0.nDCG(10) }, mean("MRR@10") { $0.reciprocalRank(10) },
+      mean("MAP@100") { $0.averagePrecision(100) }, mean("recall@10") { $0.recall(10) },
+      mean("recall@100") { $0.recall(100) }, mean("accuracy@1") { $0.accuracy(1) },
+      mean("accuracy@3") { $0.accuracy(3) }, mean("accuracy@5") { $0.accuracy(5) },
+      mean("accuracy@10") { $0.accuracy(10) },
     ]
-    try workspace.write(Self.metrics, name: "retrieval.json", Array(json.prettyText().utf8))
-    workspace.metric("nDCG@10", Correlation.mean(gains))
+    let rest = [
+      JSONMember("queries", .integer(scores.count)), JSONMember("pooling", .string(options.pooling.rawValue)),
+    ]
+    try workspace.write(Self.metrics, name: "retrieval.json", Array(JSONValue.object(means + rest).prettyText().utf8))
+    workspace.metric("nDCG@10", means[0].value.double ?? 0)
   }
 }

@@ -3,8 +3,11 @@ import ShardKit
 import TextKit
 import TrainerCore
 
-/// How well distances between sentences follow people's judgement, by JMTEB's protocol: of four similarities, the one
+/// How well distances between sentences follow people's judgement, by JMTEB's protocol: of its similarities, the one
 /// with the highest Spearman correlation on the validation set is scored on the test set.
+///
+/// JMTEB's fourth, `euclidean_distance`, sums the roots of the differences' squares, and so is Manhattan's. The true
+/// Euclidean distance is reported beside the others and never chosen.
 public struct EvaluateSTS: Stage {
   public struct Options: ComputeOptions {
     public var validation = InputFiles()
@@ -31,7 +34,7 @@ public struct EvaluateSTS: Stage {
   }
 
   public static let name = "evaluate.sts"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Scores an encoder's sentence vectors by semantic similarity, as JMTEB does."
   static let metrics = Output<Metrics>("metrics", "sts.json: correlations of each similarity, and of the chosen one.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
@@ -58,14 +61,12 @@ public struct EvaluateSTS: Stage {
     let engine = try TrainingEngine.require()
     let validation = try similarities(Array(files[..<split]), "validation", engine, workspace)
     let test = try similarities(Array(files[split...]), "test", engine, workspace)
-    let scored = Similarity.allCases.map { ($0, validation.correlations($0)) }
-    let chosen = scored.max { ($0.1.spearman, $1.0.place) < ($1.1.spearman, $0.0.place) }!.0
+    let chosen = Similarity.best(validation)
     let final = test.correlations(chosen)
     let json: JSONValue = [
       "similarity": .string(chosen.rawValue), "pooling": .string(options.pooling.rawValue),
       "pearson": .number(final.pearson), "spearman": .number(final.spearman),
-      "validation": .object(scored.map { JSONMember($0.0.rawValue, $0.1.json) }),
-      "test": .object(Similarity.allCases.map { JSONMember($0.rawValue, test.correlations($0).json) }),
+      "validation": validation.json, "test": test.json,
     ]
     try workspace.write(Self.metrics, name: "sts.json", Array(json.prettyText().utf8))
     workspace.metric("spearman", final.spearman)
@@ -118,9 +119,20 @@ extension EmbeddingJob {
 
 /// How alike two vectors are: the higher, the more.
 enum Similarity: String, CaseIterable, Sendable {
-  case cosine, dot, manhattan, euclidean
+  case cosine, manhattan, dot, euclidean
 
-  var place: Int { Self.allCases.firstIndex(of: self)! }
+  /// Those that JMTEB chooses from, in its order.
+  static let choices: [Similarity] = [.cosine, .manhattan, .dot]
+
+  /// The choice that follows the judgements best, by Spearman's correlation; of equals the first.
+  static func best(_ pairs: SentencePairs) -> Similarity {
+    var best = choices[0], highest = -Double.infinity
+    for similarity in choices {
+      let value = pairs.correlations(similarity).spearman
+      if value > highest { (best, highest) = (similarity, value) }
+    }
+    return best
+  }
 
   func callAsFunction(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
     var dot = 0.0, sizeA = 0.0, sizeB = 0.0, far = 0.0, square = 0.0
@@ -152,6 +164,8 @@ struct SentencePairs {
     var spearman: Double
     var json: JSONValue { ["pearson": .number(pearson), "spearman": .number(spearman)] }
   }
+
+  var json: JSONValue { .object(Similarity.allCases.map { JSONMember($0.rawValue, correlations($0).json) }) }
 
   func correlations(_ similarity: Similarity) -> Correlations {
     let said = gold.indices.map { i in

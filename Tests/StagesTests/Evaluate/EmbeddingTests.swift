@@ -8,43 +8,6 @@ import TrainerCore
 
 @testable import Stages
 
-@Suite struct RetrievalFileTests {
-  private func written(_ text: String) throws -> String {
-    let path = temporaryDirectory() + "/file"
-    try FileSystem.write(Array(text.utf8), to: path)
-    return path
-  }
-
-  @Test func judgementsAreReadInEveryForm() throws {
-    let expected = ["q1": ["d1": 1.0, "d2": 0], "q2": ["d1": 2]]
-    let forms = [
-      "q1 0 d1 1\nq1 0 d2 0\nq2\t0\td1\t2\r\n", "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\nq2\td1\t2\n",
-      #"{"query-id": "q1", "corpus-id": "d1", "score": 1}"# + "\n"
-        + #"{"query": "q1", "document": "d2", "relevance": 0}"#
-        + "\n" + #"{"qid": "q2", "docid": "d1", "score": 2}"#,
-    ]
-    for form in forms { #expect(try Judgements.read(try written(form)) == expected) }
-    #expect { try Judgements.read(try written("q1 0 d1 1\nnonsense\n")) } throws: {
-      "\($0)".contains("file:2: is no judgement")
-    }
-  }
-
-  @Test func recordsHaveTheirTitleBeforeTheText() throws {
-    #expect(TextRecord(["_id": "a", "title": "題", "text": "文"]) == TextRecord(id: "a", text: "題\n文"))
-    #expect(TextRecord(["docid": 7, "title": "", "text": "文"]) == TextRecord(id: "7", text: "文"))
-    #expect(TextRecord(["id": "a"]) == nil)
-  }
-
-  @Test func similaritiesAreWhatTheirNamesSay() {
-    let a: ArraySlice<Float> = [1, 2, 2], b: ArraySlice<Float> = [2, 0, 2]
-    #expect(abs(Similarity.cosine(a, b) - 6 / (3 * 8.0.squareRoot())) < 1e-12)
-    #expect(Similarity.dot(a, b) == 6 && Similarity.manhattan(a, b) == -3)
-    #expect(abs(Similarity.euclidean(a, b) + 5.0.squareRoot()) < 1e-12)
-    let pairs = SentencePairs(vectors: [1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 1, 1], size: 2, gold: [5, 0, 3])
-    #expect(abs(pairs.correlations(.cosine).spearman - 1) < 1e-12)
-  }
-}
-
 @Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EmbeddingTests {
   private func start(_ stage: StageHarness, _ model: TinyModel) throws -> StageHarness {
@@ -74,6 +37,43 @@ struct EmbeddingTests {
     #expect(together[0] != together[48])
   }
 
+  /// Every vector asks for its neighbours: of a thousand, each place is once the best one's.
+  @Test(arguments: [[1000], [1, 999], [99, 1, 400, 500], [250, 250, 250, 250]])
+  func neighborsEqualBruteForce(_ chunks: [Int]) throws {
+    var random = SeededShuffle(seed: 3, epoch: 0)
+    let size = 16, count = 1000, top = 100
+    var vectors = (0..<(count * size)).map { _ in Float(Int(random.next() % 2001) - 1000) / 1000 }
+    for row in stride(from: 0, to: vectors.count, by: size) {
+      let length = vectors[row..<(row + size)].reduce(0) { $0 + $1 * $1 }.squareRoot()
+      for i in row..<(row + size) { vectors[i] /= length }
+    }
+    let path = temporaryDirectory() + "/queries.safetensors"
+    try Safetensors.write([TensorSource("vectors", shape: [count, size], floats: vectors)], to: path)
+    var search = try NeighborSearch(path, top: top, testEngine!, .cpu)
+    var next = 0
+    for chunk in chunks {
+      let part = Array(vectors[(next * size)..<((next + chunk) * size)])
+      try search.add(part, from: next, count: chunk)
+      next += chunk
+    }
+    try Safetensors.write(search.tensors(), to: path)
+    let found = try SafetensorsFile(path).withBytes(of: "texts") { (_, bytes) in
+      (0..<(count * top)).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) }
+    }
+    #expect((0..<count).allSatisfy { found[$0 * top] == $0 }, "each vector is the nearest to itself")
+    for query in stride(from: 0, to: count, by: 29) {
+      let scores = (0..<count).map { text in
+        (0..<size).reduce(0.0) { $0 + Double(vectors[query * size + $1]) * Double(vectors[text * size + $1]) }
+      }
+      let best = scores.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(top)
+      let ours = found[(query * top)..<((query + 1) * top)]
+      // Sums in float32 may part neighbours that lie within a rounding.
+      let last = scores[best.last!]
+      #expect(Set(ours).count == top && ours.allSatisfy { scores[$0] > last - 1e-5 })
+      #expect(zip(ours, best).allSatisfy { abs(scores[$0] - scores[$1]) < 1e-5 })
+    }
+  }
+
   @Test func similarSentencesAreScored() throws {
     let model = try TinyModel(.ropeBERT)
     let path = model.folder + "/pairs.json"
@@ -83,7 +83,7 @@ struct EmbeddingTests {
       model)
     let json = try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value
     let chosen = try #require(json["similarity"]?.string)
-    let best = Similarity.allCases.map { json["validation"]![$0.rawValue]!["spearman"]!.double! }.max()
+    let best = Similarity.choices.map { json["validation"]![$0.rawValue]!["spearman"]!.double! }.max()
     #expect(json["validation"]![chosen]!["spearman"]!.double == best)
     #expect(json["spearman"] == json["test"]![chosen]!["spearman"])
   }
@@ -114,6 +114,9 @@ struct EmbeddingTests {
     let json = try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value
     #expect(json["queries"] == 3 && json["recall@100"]?.double == 1)
     #expect(json["nDCG@10"]!.double! > 0.8)
+    for name in ["MRR@10", "MAP@100", "recall@10", "accuracy@1", "accuracy@3", "accuracy@5", "accuracy@10"] {
+      #expect((0.5...1).contains(try #require(json[name]?.double)), "\(name)")
+    }
   }
 }
 

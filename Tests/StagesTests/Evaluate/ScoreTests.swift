@@ -26,10 +26,11 @@ import Testing
   @Test func gainsEqualScikitLearns() {
     let relevance = ["b": 3.0, "c": 1, "e": 2]
     let ranked = ["a", "b", "d", "e", "f", "c"]
-    #expect(abs(Ranking.nDCG(ranked, relevance, cutoff: 3) - 0.3974895222916884) < 1e-12)
-    #expect(abs(Ranking.nDCG(ranked, relevance, cutoff: 10) - 0.6531796159259999) < 1e-12)
-    #expect(Ranking.nDCG(["x"], [:]) == 0)
-    #expect(Ranking.recall(ranked, relevance, cutoff: 2) == 1 / 3.0)
+    let ranking = Ranking(ranked, relevance)
+    #expect(abs(ranking.nDCG(3) - 0.3974895222916884) < 1e-12)
+    #expect(abs(ranking.nDCG(10) - 0.6531796159259999) < 1e-12)
+    #expect(Ranking(["x"], [:]).nDCG() == 0)
+    #expect(ranking.recall(2) == 1 / 3.0)
   }
 
   @Test func answersAreComparedByCharacters() {
