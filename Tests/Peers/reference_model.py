@@ -100,7 +100,8 @@ def predict(shape, weights, rows):
     """The masked-language head over [rows, hidden]."""
     h = F.linear(rows, weights["cls.predictions.transform.dense.weight"], weights["cls.predictions.transform.dense.bias"])
     h = norm(shape, weights, "cls.predictions.transform.LayerNorm", F.gelu(h))
-    return F.linear(h, weights["bert.embeddings.word_embeddings.weight"], weights["cls.predictions.decoder.bias"])
+    decoder = weights.get("cls.predictions.decoder.weight", weights["bert.embeddings.word_embeddings.weight"])
+    return F.linear(h, decoder, weights["cls.predictions.decoder.bias"])
 
 
 def padded(batch):

@@ -5,6 +5,8 @@ import TrainerCore
 
 /// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
 /// for MosaicBERT the modelling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
+///
+/// A fine-tuned model becomes the class of its task, with its head.
 public struct ConvertHuggingFace: Stage {
   public struct Options: StageOptions {
     public init() {}
@@ -12,7 +14,7 @@ public struct ConvertHuggingFace: Stage {
   }
 
   public static let name = "convert.huggingface"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
     "model", "config.json, model.safetensors, the tokenizer's files, and modelling code where transformers has none.")
@@ -27,13 +29,13 @@ public struct ConvertHuggingFace: Stage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    let shape = try CheckpointInput.shape(workspace)
+    let parts = try CheckpointInput.parts(workspace)
+    let shape = parts.shape
     let tokenizer = try TokenizerInput.load(workspace)
     try Self.check(tokenizer, fits: shape)
-    let weights = try CheckpointInput.weights(workspace, shape)
+    let configuration = HuggingFaceConfiguration.json(shape, try HuggingFaceHead(parts))
     try workspace.write(
-      Self.model, name: HuggingFaceConfiguration.fileName,
-      Array(HuggingFaceConfiguration.json(shape).prettyText().utf8))
+      Self.model, name: HuggingFaceConfiguration.fileName, Array(configuration.prettyText().utf8))
     for (name, bytes) in HuggingFaceConfiguration.code(shape.kind) {
       try workspace.write(Self.model, name: name, bytes)
     }
@@ -41,14 +43,15 @@ public struct ConvertHuggingFace: Stage {
     files.maximumLength = shape.maximumLength
     for (name, bytes) in files.contents { try workspace.write(Self.model, name: name, bytes) }
     try workspace.write(Self.model, name: "special_tokens_map.json", Array(Self.specialTokens.prettyText().utf8))
-    try write(weights, shape, workspace)
-    workspace.metric("parameters", Double(shape.parameterCount))
+    try write(parts, workspace)
+    workspace.metric("parameters", Double(parts.parameters.reduce(0) { $0 + $1.count }))
   }
 
-  private func write(_ weights: SafetensorsFile, _ shape: ModelShape, _ workspace: Workspace) throws {
+  private func write(_ parts: CheckpointParts, _ workspace: Workspace) throws {
     let name = HuggingFaceConfiguration.weightsName
     let file = try workspace.file(Self.model, name)
-    let tensors = shape.huggingFaceParameters.flatMap { parameter in
+    let weights = parts.weights
+    let tensors = Self.parameters(parts).flatMap { parameter in
       parameter.theirs.enumerated().map { place, theirs in
         TensorSource(theirs.name, .float32, shape: theirs.shape) { (sink) throws(ShardError) in
           try Self.values(of: parameter, share: place, in: weights, sink)
@@ -57,6 +60,16 @@ public struct ConvertHuggingFace: Stage {
     }
     try Safetensors.write(tensors, metadata: ["format": "pt"], to: file, name: name)
     try workspace.publish(Self.model, file, name: name)
+  }
+
+  /// transformers has a decoder's bias under two names; where the decoder is not tied, it reads both.
+  private static func parameters(_ parts: CheckpointParts) -> [HuggingFaceParameter] {
+    let all = parts.shape.huggingFaceParameters(parts.parameters)
+    guard !parts.shape.tiesDecoder, parts.shape.kind != .mosaicBERT,
+      var bias = all.first(where: { $0.ours.name == "cls.predictions.decoder.bias" })
+    else { return all }
+    bias.theirs = [bias.ours]
+    return all + [bias]
   }
 
   /// One of the equal shares that a parameter's rows are cut into.

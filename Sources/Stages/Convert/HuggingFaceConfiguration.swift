@@ -9,8 +9,8 @@ enum HuggingFaceConfiguration {
 
   // MARK: Writing
 
-  static func json(_ shape: ModelShape) -> JSONValue {
-    var members = head(shape)
+  static func json(_ shape: ModelShape, _ head: HuggingFaceHead = .maskedLanguage) -> JSONValue {
+    var members = start(shape, head)
     members += [
       JSONMember("vocab_size", .integer(shape.vocabularySize)), JSONMember("hidden_size", .integer(shape.hiddenSize)),
       JSONMember("num_hidden_layers", .integer(shape.layers)),
@@ -22,8 +22,9 @@ enum HuggingFaceConfiguration {
       JSONMember("type_vocab_size", .integer(shape.tokenTypes)),
       JSONMember("initializer_range", .number(shape.initialDeviation)),
       JSONMember("layer_norm_eps", .number(shape.normEpsilon)), JSONMember("pad_token_id", .integer(shape.padding)),
-      JSONMember("tie_word_embeddings", true),
+      JSONMember("tie_word_embeddings", .bool(shape.tiesDecoder)),
     ]
+    members += head.members
     if shape.kind == .ropeBERT {
       let parameters: JSONValue = ["rope_type": "default", "rope_theta": .number(shape.rotaryBase)]
       members.append(JSONMember("rope_parameters", parameters))
@@ -33,20 +34,16 @@ enum HuggingFaceConfiguration {
     return .object(members)
   }
 
-  private static func head(_ shape: ModelShape) -> [JSONMember] {
+  private static func start(_ shape: ModelShape, _ head: HuggingFaceHead) -> [JSONMember] {
+    let architectures = JSONMember("architectures", .strings([head.className(shape.kind)]))
     switch shape.kind {
     case .bert:
-      [
-        JSONMember("architectures", .strings(["BertForMaskedLM"])), JSONMember("model_type", "bert"),
-        JSONMember("position_embedding_type", "absolute"),
+      return [
+        architectures, JSONMember("model_type", "bert"), JSONMember("position_embedding_type", "absolute"),
       ]
-    case .ropeBERT:
-      [JSONMember("architectures", .strings(["NomicBertForMaskedLM"])), JSONMember("model_type", "nomic_bert")]
+    case .ropeBERT: return [architectures, JSONMember("model_type", "nomic_bert")]
     case .mosaicBERT:
-      [
-        JSONMember("architectures", .strings(["MosaicBertForMaskedLM"])), JSONMember("model_type", "mosaic_bert"),
-        JSONMember("auto_map", .object(classes)),
-      ]
+      return [architectures, JSONMember("model_type", "mosaic_bert"), JSONMember("auto_map", .object(classes))]
     }
   }
 
@@ -68,55 +65,5 @@ enum HuggingFaceConfiguration {
       ("configuration_mosaic_bert.py", PackageResources.configuration_mosaic_bert_py),
       ("modeling_mosaic_bert.py", PackageResources.modeling_mosaic_bert_py),
     ]
-  }
-
-  // MARK: Reading
-
-  /// The shape that a `config.json` describes; what our models cannot do is refused, never passed over.
-  static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
-    func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
-    var shape = ModelShape(try kind(json, path: path))
-    let sizes: [(String, WritableKeyPath<ModelShape, Int>)] = [
-      ("vocab_size", \.vocabularySize), ("hidden_size", \.hiddenSize), ("num_hidden_layers", \.layers),
-      ("num_attention_heads", \.heads), ("intermediate_size", \.intermediateSize),
-      ("max_position_embeddings", \.maximumLength),
-    ]
-    for (key, field) in sizes {
-      guard let value = json[key]?.integer else { throw wrong("has no integer '\(key)'") }
-      shape[keyPath: field] = value
-    }
-    shape.tokenTypes = json["type_vocab_size"]?.integer ?? 2
-    shape.padding = json["pad_token_id"]?.integer ?? 0
-    shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
-    shape.normEpsilon = json["layer_norm_eps"]?.double ?? shape.normEpsilon
-    shape.dropout = json["hidden_dropout_prob"]?.double ?? (shape.kind == .ropeBERT ? 0 : 0.1)
-    shape.attentionDropout = json["attention_probs_dropout_prob"]?.double ?? (shape.kind == .bert ? 0.1 : 0)
-    let activation = json["hidden_act"]?.string ?? (shape.kind == .ropeBERT ? "silu" : "gelu")
-    guard activation == "gelu" else { throw wrong("hidden_act is '\(activation)'; only 'gelu' can be computed") }
-    if let positions = json["position_embedding_type"]?.string, positions != "absolute" {
-      throw wrong("position_embedding_type is '\(positions)'; only 'absolute' can be computed")
-    }
-    if shape.kind == .ropeBERT {
-      let rotary = json["rope_parameters"] ?? .null
-      guard rotary["rope_type"]?.string ?? "default" == "default" else {
-        throw wrong("rope_type is \(rotary["rope_type"]!.text()); only 'default' can be computed")
-      }
-      shape.rotaryBase = rotary["rope_theta"]?.double ?? 1000
-    }
-    do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
-    return shape
-  }
-
-  private static func kind(_ json: JSONValue, path: String) throws -> ModelShape.Kind {
-    switch json["model_type"]?.string {
-    case "mosaic_bert": return .mosaicBERT
-    case "nomic_bert": return .ropeBERT
-    // MosaicBERT was published as model type bert with code beside it.
-    case "bert": return json["alibi_starting_size"] == nil ? .bert : .mosaicBERT
-    default:
-      throw StageError(
-        .input, path, "model_type is \((json["model_type"] ?? .null).text())",
-        hint: "bert, mosaic_bert and nomic_bert can be read.")
-    }
   }
 }

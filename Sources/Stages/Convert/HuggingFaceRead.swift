@@ -7,17 +7,22 @@ import TrainerCore
 public struct HuggingFaceRead: Stage {
   public struct Options: StageOptions {
     public var folder = InputFiles()
+    public var mecabDictionary: String?
     public init() {}
     public static let fields = [
       OptionField(
         "folder", \Self.folder,
         "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
-          + "where none is wired.")
+          + "where none is wired."),
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary,
+        "Folder of the MeCab dictionary that the model's words are cut with, for models that do not name ipadic or "
+          + "unidic_lite; a dictionary that is not the named one is refused."),
     ]
   }
 
   public static let name = "huggingface.read"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Reads a BERT, MosaicBERT or NomicBERT that transformers saved, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
@@ -53,21 +58,42 @@ public struct HuggingFaceRead: Stage {
     let model = try SafetensorsModel(folder.isEmpty ? "/" : folder)
     try workspace.write(Self.checkpoint, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
     let file = try workspace.file(Self.checkpoint, ModelShape.weightsName)
-    let names = HuggingFaceTensorNames(model)
-    let tensors = try shape.huggingFaceParameters.map { try names.source($0) }
-    try Safetensors.write(tensors, to: file, name: ModelShape.weightsName)
+    let tensors = try HuggingFaceTensors(model, shape)
+    let sources = try tensors.sources()
+    try Safetensors.write(sources, to: file, name: ModelShape.weightsName)
     try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
-    workspace.metric("parameters", Double(shape.parameterCount))
+    workspace.metric("parameters", Double(sources.reduce(0) { $0 + $1.shape.reduce(1, *) }))
+    warn(tensors, workspace)
     try writeTokenizer(workspace, shape)
   }
 
+  private func warn(_ tensors: HuggingFaceTensors, _ workspace: Workspace) {
+    if !tensors.hasLanguageHead {
+      workspace.warn(
+        "no-language-head",
+        "the model was saved without a masked-language head: it gives vectors and can be fine-tuned, but neither "
+          + "'pretrain' nor 'evaluate.mlm' can go on with it")
+    }
+    let others = tensors.leftAside
+    workspace.warn(
+      "tensors-left-aside", times: others.count,
+      "no part of the model that is read: " + others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", …" : "")
+    )
+  }
+
   private func writeTokenizer(_ workspace: Workspace, _ shape: ModelShape) throws {
-    let tokenizer: WordPieceTokenizer
+    var tokenizer: WordPieceTokenizer
     do {
-      guard let read = try Self.tokenizer(workspace) else { return }
+      guard let read = try readTokenizer(workspace) else { return }
       tokenizer = read
     } catch let error as TokenizerError {
       return workspace.warn("tokenizer-not-read", "\(error.message); no tokenizer is passed on")
+    }
+    if tokenizer.words == .mecab, let folder = options.mecabDictionary {
+      let dictionary = try MeCab(dictionary: folder).dictionary
+      try tokenizer.dictionary.check(dictionary)
+      tokenizer.dictionary.identity = dictionary.identity
+      tokenizer.dictionary.name = tokenizer.dictionary.name ?? dictionary.name
     }
     var files = HuggingFaceTokenizerFiles(tokenizer)
     files.maximumLength = shape.maximumLength
@@ -75,21 +101,29 @@ public struct HuggingFaceRead: Stage {
   }
 
   /// From tokenizer.json, or from vocab.txt where the words are MeCab's (BertJapaneseTokenizer).
-  private static func tokenizer(_ workspace: Workspace) throws -> WordPieceTokenizer? {
-    if let path = path(HuggingFaceTokenizerFiles.tokenizerName, workspace) { return try WordPieceTokenizer(path: path) }
-    guard let path = path(HuggingFaceTokenizerFiles.vocabularyName, workspace) else { return nil }
-    let settings = try Self.path(HuggingFaceTokenizerFiles.configurationName, workspace).map { try json($0) } ?? .null
-    guard settings["word_tokenizer_type"]?.string == "mecab",
-      settings["subword_tokenizer_type"]?.string ?? "wordpiece" == "wordpiece",
-      settings["do_lower_case"]?.bool ?? false == false
-    else {
-      throw TokenizerError("\(path): only a BertJapaneseTokenizer of MeCab and WordPiece is read from a vocabulary")
+  private func readTokenizer(_ workspace: Workspace) throws -> WordPieceTokenizer? {
+    if let path = Self.path(HuggingFaceTokenizerFiles.tokenizerName, workspace) {
+      return try WordPieceTokenizer(path: path)
+    }
+    guard let path = Self.path(HuggingFaceTokenizerFiles.vocabularyName, workspace) else { return nil }
+    let configuration = Self.path(HuggingFaceTokenizerFiles.configurationName, workspace)
+    let settings: HuggingFaceTokenizerSettings
+    do { settings = try HuggingFaceTokenizerSettings(try configuration.map { try Self.json($0) } ?? .null) } catch let
+      error as TokenizerError
+    {
+      throw TokenizerError(
+        "\(error.message); of vocabularies only a BertJapaneseTokenizer's of MeCab and WordPiece is read")
+    }
+    guard !settings.leavesDictionaryOpen || options.mecabDictionary != nil else {
+      throw StageError(
+        .input, configuration ?? path,
+        "does not name MeCab's dictionary: releases of transformers differ in which they take, ipadic or unidic_lite",
+        hint: "Set mecabDictionary to the folder of the one that the model was trained with.")
     }
     var tokens: [[UInt8]] = []
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() { tokens.append(Array(line)) }
-    let special = WordPieceTrainer.bertTokens.filter { tokens.contains(Array($0.utf8)) }
-    return try WordPieceTokenizer(tokens: tokens, specialTokens: special, words: .mecab)
+    return try WordPieceTokenizer(vocabulary: tokens, settings)
   }
 
   private static func path(_ name: String, _ workspace: Workspace) -> String? {
@@ -101,52 +135,5 @@ public struct HuggingFaceRead: Stage {
     do { return try JSONValue.parse(text).value } catch {
       throw StageError(.input, path, "is no JSON at byte \(error.offset): \(error.message)")
     }
-  }
-}
-
-/// Finds tensors under the names that models have been saved with over the years.
-struct HuggingFaceTensorNames {
-  private let model: SafetensorsModel
-  private let names: Set<String>
-
-  init(_ model: SafetensorsModel) {
-    self.model = model
-    names = Set(model.names)
-  }
-
-  /// A parameter of ours, read from its parts in a row.
-  func source(_ parameter: HuggingFaceParameter) throws -> TensorSource {
-    let parts = try parameter.theirs.map { part in
-      guard let name = candidates(part.name).first(where: names.contains) else {
-        throw StageError(
-          .input, "model.safetensors", "has no tensor '\(part.name)'",
-          hint: "The model must have been saved with its masked-language head (AutoModelForMaskedLM).")
-      }
-      let shape = model[name]!.shape
-      guard shape == part.shape else {
-        throw StageError(
-          .input, "model.safetensors", "'\(name)' is of shape \(shape), config.json asks for \(part.shape)")
-      }
-      return name
-    }
-    let ours = parameter.ours
-    return TensorSource(ours.name, .float32, shape: ours.shape) { [model] (sink) throws(ShardError) in
-      for name in parts {
-        let floats = try model.floats(of: name)
-        try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
-        try model.file(of: name).release()
-      }
-    }
-  }
-
-  /// As it is; with TensorFlow's names of a norm; behind Composer's `model.`; with the bias at the decoder.
-  private func candidates(_ name: String) -> [String] {
-    var all = [name]
-    if name.contains("LayerNorm.") {
-      let isWeight = name.hasSuffix(".weight")
-      all.append(name.dropLast(isWeight ? 6 : 4) + (isWeight ? "gamma" : "beta"))
-    }
-    if name == "cls.predictions.bias" { all.append("cls.predictions.decoder.bias") }
-    return all + all.map { "model.\($0)" }
   }
 }

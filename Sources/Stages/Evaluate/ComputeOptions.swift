@@ -17,13 +17,14 @@ extension ComputeOptions {
     [
       OptionField(
         "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField(
-        "device", \Self.device, "'auto': a GPU where the engine finds one, else the CPU.", affectsOutput: false),
+      // A device and a number of threads each add up in an order of their own, so the last digits differ.
+      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one, else the CPU."),
       OptionField(
         "precision", \Self.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
       OptionField(
-        "threads", \Self.threads, "Threads of one task on the CPU. Tasks run beside one another.", in: 1...1024,
-        affectsOutput: false),
+        "threads", \Self.threads,
+        "Threads of one task on the CPU. Tasks run beside one another. Another number changes the last digits.",
+        in: 1...1024),
     ]
   }
 

@@ -16,6 +16,7 @@ public struct EvaluateJGLUE: Stage {
     public var seeds = [1, 2, 3]
     public var warmup = 0.1
     public var weightDecay = 0.0
+    public var dropout = 0.1
     public var maximumExamples = 0
     public var model = "This model"
     public var mecabDictionary: String?
@@ -37,6 +38,9 @@ public struct EvaluateJGLUE: Stage {
         OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
         OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
         OptionField(
+          "dropout", \Self.dropout, "Share of activations dropped while fine-tuning, whatever it was before.",
+          in: 0...0.9),
+        OptionField(
           "maximumExamples", \Self.maximumExamples, "Examples taken of each file at most, for a quick look; 0 for all.",
           in: 0...1 << 40),
         OptionField("model", \Self.model, "The model's name in the table and the picture."),
@@ -44,7 +48,7 @@ public struct EvaluateJGLUE: Stage {
   }
 
   public static let name = "evaluate.jglue"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Fine-tunes a model on JGLUE's tasks and puts its scores beside the published ones."
   static let runs = Output<Counts>("runs", "What each run is to do.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)
@@ -58,7 +62,8 @@ public struct EvaluateJGLUE: Stage {
   public static func options(of phase: String) -> Set<String>? {
     switch phase {
     case "plan": ["tasks", "learningRates", "epochs", "seeds"]
-    case "tune": ["warmup", "weightDecay", "maximumExamples", "mecabDictionary", "precision"]
+    case "tune":
+      ["warmup", "weightDecay", "dropout", "maximumExamples", "mecabDictionary", "precision", "device", "threads"]
     default: ["model"]
     }
   }
@@ -145,6 +150,7 @@ public struct EvaluateJGLUE: Stage {
     job.maximumLength = run.task.maximumLength
     job.warmup = options.warmup
     job.weightDecay = options.weightDecay
+    job.dropout = options.dropout
     job.maximumExamples = options.maximumExamples
     job.dictionary = options.mecabDictionary
     (job.device, job.precision, job.threads) = (device, precision, options.threads)

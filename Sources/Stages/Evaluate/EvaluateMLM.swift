@@ -14,23 +14,30 @@ public struct EvaluateMLM: Stage {
     public var maximumPerplexity = 0.0
     public var device = Pretrain.Device.auto
     public var precision = Pretrain.Precision.auto
+    public var threads = 4
     public init() {}
 
     public static let fields = [
       OptionField("sequenceLength", \Self.sequenceLength, "Tokens of a sample, as tokenized.", in: 8...1 << 20),
-      OptionField("microbatchSize", \Self.microbatchSize, "Samples at once.", in: 1...1 << 20, affectsOutput: false),
+      // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
+      OptionField(
+        "microbatchSize", \Self.microbatchSize, "Samples at once. Another number changes the last digits.",
+        in: 1...1 << 20),
       OptionField("maskProbability", \Self.maskProbability, "Share of tokens to guess.", in: 0.01...0.9),
       OptionField("seed", \Self.seed, "Of the masks.", in: 0...1 << 31),
       OptionField("maximumSamples", \Self.maximumSamples, "Samples at most; 0 for all.", in: 0...1 << 40),
       OptionField(
         "maximumPerplexity", \Self.maximumPerplexity, "The run fails above it; 0 for no limit.", in: 0...1e9),
-      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one.", affectsOutput: false),
+      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one."),
       OptionField("precision", \Self.precision, "'auto': bfloat16 on a GPU, float32 on the CPU."),
+      OptionField(
+        "threads", \Self.threads, "Threads on the CPU, however many it has. Another number changes the last digits.",
+        in: 1...1024),
     ]
   }
 
   public static let name = "evaluate.mlm"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Measures a model's perplexity and accuracy on masked tokens, beside a unigram model."
   static let tokens = Input<MDS>("tokens", "Token ids that the model was not trained on, from tokenize.")
   static let model = Input<Checkpoint>("checkpoint", "The model, from pretrain.")
@@ -76,7 +83,7 @@ public struct EvaluateMLM: Stage {
     let usesGPU = engine.usesGPU(options.device)
     job.device = usesGPU ? "cuda" : "cpu"
     job.precision = options.precision == .bfloat16 || (options.precision == .auto && usesGPU) ? .bfloat16 : .float32
-    job.threads = availableProcessors()
+    job.threads = options.threads
     job.sequenceLength = options.sequenceLength
     job.microbatchSize = options.microbatchSize
     job.maskProbability = options.maskProbability

@@ -50,14 +50,15 @@ public struct EvaluateSTS: Stage {
     let validation = try context.files(options.validation), test = try context.files(options.test)
     return [
       TaskPlan(
-        key: "sts", files: model + validation + test, note: "\(validation.count)",
+        key: "sts", files: model + validation + test, note: "\(model.count) \(validation.count)",
         memoryBytes: Int(weights) * 2 + 1 << 30)
     ]
   }
 
   public func run(_ workspace: Workspace) throws {
-    let files = Array(workspace.task.files.dropFirst(3))
-    let split = Int(workspace.task.note) ?? 0
+    let counts = workspace.task.note.split(separator: " ").compactMap { Int($0) }
+    let files = Array(workspace.task.files.dropFirst(counts[0]))
+    let split = counts[1]
     let engine = try TrainingEngine.require()
     let validation = try similarities(Array(files[..<split]), "validation", engine, workspace)
     let test = try similarities(Array(files[split...]), "test", engine, workspace)

@@ -5,7 +5,8 @@ import TrainerCore
 
 /// Fine-tunes a model on one task of JGLUE's forms, on your own files or JGLUE's, and keeps the model.
 ///
-/// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights.
+/// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
+/// another `finetune` can begin: on the same task with its head, on another one with a new head.
 public struct FineTune: Stage {
   public struct Options: ComputeOptions {
     public var task = JGLUETask.jsts
@@ -17,6 +18,7 @@ public struct FineTune: Stage {
     public var maximumLength = 128
     public var warmup = 0.1
     public var weightDecay = 0.0
+    public var dropout = 0.1
     public var seed = 1
     public var maximumExamples = 0
     public var mecabDictionary: String?
@@ -39,6 +41,9 @@ public struct FineTune: Stage {
         OptionField("maximumLength", \Self.maximumLength, "Tokens of an input at most.", in: 16...1 << 16),
         OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
         OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
+        OptionField(
+          "dropout", \Self.dropout, "Share of activations dropped while fine-tuning, whatever it was before.",
+          in: 0...0.9),
         OptionField("seed", \Self.seed, "Of the head's weights, shuffling and dropout.", in: 0...1 << 31),
         OptionField(
           "maximumExamples", \Self.maximumExamples, "Examples taken of each set at most; 0 for all.", in: 0...1 << 40),
@@ -46,7 +51,7 @@ public struct FineTune: Stage {
   }
 
   public static let name = "finetune"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Fine-tunes a model on one task: similarity, entailment, choices or answers in a text."
   static let tuned = Output<Checkpoint>(
     "checkpoint", "The encoder and its head: model.json, weights.safetensors, task.json.")
@@ -64,7 +69,8 @@ public struct FineTune: Stage {
     let train = try context.files(options.train), test = try context.files(options.test)
     return [
       TaskPlan(
-        key: "finetune", files: model + train + test, note: "\(train.count)", memoryBytes: Int(weights) * 4 + 1 << 30)
+        key: "finetune", files: model + train + test, note: "\(model.count) \(train.count)",
+        memoryBytes: Int(weights) * 4 + 1 << 30)
     ]
   }
 
@@ -81,10 +87,11 @@ public struct FineTune: Stage {
     try workspace.publish(Self.tuned, file, name: ModelShape.weightsName)
     let setting: JSONValue = [
       "task": .string(job.task.rawValue), "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs),
-      "batchSize": .integer(job.batchSize), "maximumLength": .integer(job.maximumLength), "seed": .integer(job.seed),
+      "batchSize": .integer(job.batchSize), "maximumLength": .integer(job.maximumLength),
+      "dropout": .number(job.dropout), "seed": .integer(job.seed),
       "precision": .string(job.precision.rawValue),
     ]
-    try workspace.write(Self.tuned, name: "task.json", Array(setting.prettyText().utf8))
+    try workspace.write(Self.tuned, name: JGLUETask.fileName, Array(setting.prettyText().utf8))
     let scores = try JSONValue.parse(try FileSystem.read(job.result)).value.members ?? []
     let json = JSONValue.object(scores + (setting.members ?? []))
     try workspace.write(Self.metrics, name: "finetune.json", Array(json.prettyText().utf8))
@@ -97,17 +104,18 @@ public struct FineTune: Stage {
     job.threads = options.threads
     job.task = options.task
     let files = workspace.task.files
-    // The tokenizer, the shape and the weights stand first.
-    job.use(Array(files.prefix(3)))
-    let training = Int(workspace.task.note) ?? 0
-    job.train = files.dropFirst(3).prefix(training).map(\.path)
-    job.test = files.dropFirst(3 + training).map(\.path)
+    // The tokenizer and the model stand first.
+    let counts = workspace.task.note.split(separator: " ").compactMap { Int($0) }
+    job.use(Array(files.prefix(counts[0])))
+    job.train = files.dropFirst(counts[0]).prefix(counts[1]).map(\.path)
+    job.test = files.dropFirst(counts[0] + counts[1]).map(\.path)
     job.learningRate = options.learningRate
     job.epochs = options.epochs
     job.batchSize = options.batchSize
     job.maximumLength = options.maximumLength
     job.warmup = options.warmup
     job.weightDecay = options.weightDecay
+    job.dropout = options.dropout
     job.seed = options.seed
     job.maximumExamples = options.maximumExamples
     job.dictionary = options.mecabDictionary

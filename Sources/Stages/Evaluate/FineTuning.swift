@@ -17,7 +17,7 @@ public final class FineTuning {
     self.engine = engine
     device = job.device == "cpu" ? .cpu : .cuda(0)
     try engine.setThreads(max(1, job.threads))
-    shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    shape = try Self.shape(job)
     let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
     try ConvertHuggingFace.check(tokenizer, fits: shape)
     let length = shape.kind == .bert ? min(job.maximumLength, shape.maximumLength) : job.maximumLength
@@ -26,12 +26,16 @@ public final class FineTuning {
     let parameters = try Parameters(
       shape.encoderParameters + job.task.head.parameters(shape), engine: engine, device: device,
       precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
-    let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
-    try parameters.load { parameter throws(TorchError) in
-      guard weights[parameter.name] != nil else { return nil }
-      do { return try weights.floats(of: parameter.name) } catch { throw TorchError(.file, "", "\(error)") }
-    }
+    try StartingWeights(job.checkpoint, shape).load(parameters, for: job.task)
     model = TaskModel(shape.encoder(parameters), parameters, job.task.head)
+  }
+
+  /// The checkpoint's, with the dropout of fine-tuning.
+  private static func shape(_ job: FineTuningJob) throws -> ModelShape {
+    var shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    shape.dropout = job.dropout
+    shape.attentionDropout = shape.kind == .bert ? job.dropout : 0
+    return shape
   }
 
   /// Trains, then scores. The result's metrics are named as `JGLUETask.metrics`.

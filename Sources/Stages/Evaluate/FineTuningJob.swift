@@ -17,6 +17,7 @@ public struct FineTuningJob: Equatable, Sendable {
   public var maximumLength = 128
   public var warmup = 0.1
   public var weightDecay = 0.0
+  public var dropout = 0.1
   public var seed = 1
   /// Examples of training and of testing at most; 0 for all.
   public var maximumExamples = 0
@@ -47,6 +48,7 @@ public struct FineTuningJob: Equatable, Sendable {
     maximumLength = json["maximumLength"]?.integer ?? maximumLength
     warmup = json["warmup"]?.double ?? warmup
     weightDecay = json["weightDecay"]?.double ?? weightDecay
+    dropout = json["dropout"]?.double ?? dropout
     seed = json["seed"]?.integer ?? seed
     maximumExamples = json["maximumExamples"]?.integer ?? 0
     device = json["device"]?.string ?? device
@@ -62,6 +64,7 @@ public struct FineTuningJob: Equatable, Sendable {
       "dictionary": dictionary.map { .string($0) } ?? .null, "train": .strings(train), "test": .strings(test),
       "learningRate": .number(learningRate), "epochs": .integer(epochs), "batchSize": .integer(batchSize),
       "maximumLength": .integer(maximumLength), "warmup": .number(warmup), "weightDecay": .number(weightDecay),
+      "dropout": .number(dropout),
       "seed": .integer(seed), "maximumExamples": .integer(maximumExamples), "device": .string(device),
       "precision": .string(precision.rawValue), "threads": .integer(threads), "result": .string(result),
       "output": .string(output),

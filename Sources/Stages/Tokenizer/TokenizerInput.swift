@@ -6,13 +6,14 @@ import TextKit
 enum TokenizerInput {
   static let port = Input<TokenizerFiles>("tokenizer", "The tokenizer, from tokenizer.train.")
 
-  /// The files that a task needs of the artifact.
+  /// The files that a task needs of the artifact: the tokenizer, and its configuration, which names MeCab's dictionary.
   static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
-    let files = context.files(port).filter { $0.name == HuggingFaceTokenizerFiles.tokenizerName }
-    guard files.count == 1 else {
+    let files = context.files(port)
+    let tokenizers = files.filter { $0.name == HuggingFaceTokenizerFiles.tokenizerName }
+    guard tokenizers.count == 1 else {
       throw StageError(.input, "inputs.tokenizer", "has no \(HuggingFaceTokenizerFiles.tokenizerName)")
     }
-    return files
+    return tokenizers + files.filter { $0.name == HuggingFaceTokenizerFiles.configurationName }
   }
 
   /// For a task's note, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
@@ -26,8 +27,9 @@ enum TokenizerInput {
 
   /// The task's other files.
   static func documents(_ workspace: Workspace) -> [ArtifactFile] {
-    let tokenizer = file(workspace)
-    return workspace.task.files.filter { $0.path != tokenizer.path }
+    let files = workspace.task.files
+    let isConfigured = files.dropFirst().first?.name == HuggingFaceTokenizerFiles.configurationName
+    return Array(files.dropFirst(isConfigured ? 2 : 1))
   }
 
   // Tasks name the tokenizer first.

@@ -158,8 +158,10 @@ public struct TokenizerTrain: Stage {
         "vocabulary-not-full",
         "the texts give \(result.tokens.count) tokens of the \(options.vocabularySize) asked for")
     }
-    let tokenizer = try WordPieceTokenizer(
+    var tokenizer = try WordPieceTokenizer(
       tokens: result.tokens, specialTokens: trainer.specialTokens, words: options.preTokenizer.words)
+    let reader = try WordReader(options.preTokenizer.words, dictionary: options.mecabDictionary)
+    if let dictionary = reader.dictionary { tokenizer.dictionary = MeCabRequirement(dictionary) }
     var files = HuggingFaceTokenizerFiles(tokenizer)
     files.maximumLength = options.maximumLength
     for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }

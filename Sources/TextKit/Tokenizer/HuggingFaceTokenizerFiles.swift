@@ -12,9 +12,6 @@ public struct HuggingFaceTokenizerFiles: Sendable {
   public let tokenizer: WordPieceTokenizer
   /// What models made for this tokenizer read at most.
   public var maximumLength = 512
-  /// For `mecab_kwargs`: the name by which transformers knows the dictionary.
-  public var mecabDictionaryName = "ipadic"
-
   public init(_ tokenizer: WordPieceTokenizer) { self.tokenizer = tokenizer }
 
   /// Contents by file name.
@@ -80,8 +77,11 @@ public struct HuggingFaceTokenizerFiles: Sendable {
       return .object(
         [JSONMember("tokenizer_class", "BertJapaneseTokenizer")] + common + [
           JSONMember("word_tokenizer_type", "mecab"), JSONMember("subword_tokenizer_type", "wordpiece"),
-          JSONMember("mecab_kwargs", ["mecab_dic": .string(mecabDictionaryName)]),
-        ])
+          JSONMember("mecab_kwargs", ["mecab_dic": tokenizer.dictionary.name.map { .string($0) } ?? .null]),
+        ]
+          + (tokenizer.dictionary.identity.map {
+            [JSONMember(HuggingFaceTokenizerSettings.identityKey, .string($0))]
+          } ?? []))
     }
   }
 }
@@ -100,6 +100,7 @@ extension WordPieceTokenizer {
     do { try self.init(json) } catch {
       throw TokenizerError("\(path): \(error.message)", hint: error.hint)
     }
+    try readDictionary(beside: path)
   }
 
   init(_ json: JSONValue) throws(TokenizerError) {

@@ -36,6 +36,7 @@ public final class MeCab {
 
   private let information: UnsafeRawPointer?
   private let version: String
+  public let dictionary: MeCabDictionary
 
   /// - Parameter dictionary: a dictionary's folder; nil for the system's own choice.
   public init(dictionary: String? = nil, output: Output = .words) throws(TokenizerError) {
@@ -49,7 +50,7 @@ public final class MeCab {
     self.parse = unsafeBitCast(parse, to: Parse.self)
     self.message = unsafeBitCast(message, to: Message.self)
     self.destroy = unsafeBitCast(destroy, to: Destroy.self)
-    let words: [String] = ["mecab"] + output.arguments + (dictionary.map { ["-d", $0] } ?? [])
+    let words: [String] = ["mecab"] + output.arguments + (dictionary.map(Self.arguments) ?? [])
     var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     defer { for argument in arguments { Glibc.free(argument) } }
     guard let tagger = unsafeBitCast(new, to: New.self)(Int32(arguments.count), &arguments) else {
@@ -59,6 +60,19 @@ public final class MeCab {
     self.tagger = tagger
     information = unsafeBitCast(info, to: Info.self)(tagger)
     self.version = unsafeBitCast(version, to: Version.self)().map { String(cString: $0) } ?? ""
+    self.dictionary = MeCabDictionary(information)
+    guard self.dictionary.isUTF8 else {
+      // Destroyed by deinit.
+      throw TokenizerError(
+        "MeCab's dictionary is in \(self.dictionary.characterSet), texts are in UTF-8",
+        hint: "Give the folder of a UTF-8 build, such as /var/lib/mecab/dic/ipadic-utf8.")
+    }
+  }
+
+  /// A dictionary by its folder, with its own settings: the system's could add words of a user's dictionary.
+  private static func arguments(_ dictionary: String) -> [String] {
+    let settings = dictionary + "/mecabrc"
+    return ["-d", dictionary, "-r", access(settings, R_OK) == 0 ? settings : "/dev/null"]
   }
 
   deinit { destroy(tagger) }

@@ -18,6 +18,8 @@ public struct WordPieceTokenizer: Sendable {
   /// Tokens by id.
   public let tokens: [[UInt8]]
   public let words: Words
+  /// Which dictionary cuts the words, where MeCab does.
+  public var dictionary = MeCabRequirement()
   public let maximumCharacters: Int
   /// Found in raw text before anything else, as Hugging Face does; longest first.
   public let specialTokens: [SpecialToken]
@@ -111,6 +113,7 @@ public final class TokenizerSession {
   public init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil) throws(TokenizerError) {
     self.tokenizer = tokenizer
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
+    if let loaded = reader.dictionary { try tokenizer.dictionary.check(loaded) }
   }
 
   /// The words of a text that is normalised already.

@@ -1,6 +1,8 @@
 /// Cuts raw text into the words that a vocabulary is learnt from: normalisation, then one of the word cutters.
 public final class WordReader {
   private let mecab: MeCab?
+  /// The dictionary that cuts words, where MeCab does.
+  public var dictionary: MeCabDictionary? { mecab?.dictionary }
   private let normalization: NFKC
   private var normalized: [UInt8] = []
 

@@ -6,9 +6,9 @@ public struct HuggingFaceParameter: Equatable, Sendable {
 }
 
 extension ModelShape {
-  /// Every parameter with its names in the model that transformers knows: `mosaic_bert` (the modelling file that
-  /// converted models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`.
-  public var huggingFaceParameters: [HuggingFaceParameter] {
+  /// Parameters with their names in the model that transformers knows: `mosaic_bert` (the modelling file that converted
+  /// models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`.
+  public func huggingFaceParameters(_ parameters: [ParameterShape]) -> [HuggingFaceParameter] {
     parameters.map { parameter in
       let names = huggingFaceNames(of: parameter.name)
       var share = parameter.shape
@@ -35,7 +35,7 @@ extension ModelShape {
     case "cls.predictions.decoder.bias": return ["cls.predictions.bias"]
     case "cls.predictions.transform.LayerNorm.weight": return ["cls.predictions.transform.layer_norm.weight"]
     case "cls.predictions.transform.LayerNorm.bias": return ["cls.predictions.transform.layer_norm.bias"]
-    case _ where name.hasPrefix("bert.embeddings."): return ["nomic_" + name]
+    case _ where name.hasPrefix("bert.embeddings.") || name.hasPrefix("bert.pooler."): return ["nomic_" + name]
     case _ where name.hasPrefix(layerPrefix): break
     default: return [name]
     }

@@ -2,7 +2,7 @@
 public struct MaskedLanguageModel: Sendable {
   public let encoder: any Encoder
   public let parameters: Parameters
-  private let transform, transformBias, decoderBias, word: Tensor
+  private let transform, transformBias, decoder, decoderBias: Tensor
   private let norm: LayerNorm
 
   public init(_ encoder: any Encoder, _ parameters: Parameters) {
@@ -13,7 +13,9 @@ public struct MaskedLanguageModel: Sendable {
     transformBias = parameters["\(prefix).transform.dense.bias"]
     norm = parameters.norm("\(prefix).transform.LayerNorm", epsilon: encoder.shape.normEpsilon)
     decoderBias = parameters["\(prefix).decoder.bias"]
-    word = parameters["bert.embeddings.word_embeddings.weight"]
+    decoder =
+      parameters[
+        encoder.shape.tiesDecoder ? "bert.embeddings.word_embeddings.weight" : "\(prefix).decoder.weight"]
   }
 
   /// Logits at places of the padded batch (flat, batch·length): [places, vocabulary]. Nothing is computed elsewhere in
@@ -21,7 +23,7 @@ public struct MaskedLanguageModel: Sendable {
   public func logits(_ input: EncoderInput, at places: [Int64], training: Bool) throws(TorchError) -> Tensor {
     let rows = try parameters.engine.tensor(input.rows(at: places), on: parameters.device)
     let hidden = try encoder.encode(input, training: training, only: rows)
-    return try hidden.linear(transform, transformBias).gelu().layerNorm(norm).linear(word, decoderBias)
+    return try hidden.linear(transform, transformBias).gelu().layerNorm(norm).linear(decoder, decoderBias)
   }
 
   /// The mean cross-entropy in nats over the masked places.

@@ -32,6 +32,8 @@ public struct ModelShape: Equatable, Sendable {
   public var attentionDropout = 0.0
   /// The base of the rotary angles (`rope-bert` alone).
   public var rotaryBase = 1000.0
+  /// Whether the masked-language head's decoder is the word embedding; if not, it has a weight of its own.
+  public var tiesDecoder = true
 
   public init(_ kind: Kind = .mosaicBERT) {
     self.kind = kind
@@ -50,6 +52,11 @@ public struct ModelShape: Equatable, Sendable {
 
 extension ModelShape {
   public var json: JSONValue {
+    let untied: [JSONMember] = tiesDecoder ? [] : [JSONMember("tiesDecoder", false)]
+    return .object((usual.members ?? []) + untied)
+  }
+
+  private var usual: JSONValue {
     [
       "format": .integer(Self.format), "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
       "hiddenSize": .integer(hiddenSize), "layers": .integer(layers), "heads": .integer(heads),
@@ -99,6 +106,7 @@ extension ModelShape {
     try read("dropout", &dropout, \.double)
     try read("attentionDropout", &attentionDropout, \.double)
     try read("rotaryBase", &rotaryBase, \.double)
+    try read("tiesDecoder", &tiesDecoder, \.bool)
     try validate()
   }
 

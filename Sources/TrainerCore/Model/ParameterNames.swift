@@ -12,8 +12,8 @@ public struct ParameterShape: Equatable, Sendable {
 
 extension ModelShape {
   /// Every parameter of the model with its masked-language head, in order from the input to the output: Composer's
-  /// names, of stock BERT where MosaicBERT has no such part. Query, key and value are one `Wqkv` in every kind, and the
-  /// decoder's weight is the word embedding, so it is not among them.
+  /// names, of stock BERT where MosaicBERT has no such part. Query, key and value are one `Wqkv` in every kind. A decoder
+  /// that is tied to the word embedding has no weight of its own.
   public var parameters: [ParameterShape] {
     var list = embeddingParameters
     for layer in 0..<layers { list += parameters(ofLayer: layer) }
@@ -51,8 +51,9 @@ extension ModelShape {
   }
 
   public var headParameters: [ParameterShape] {
-    linear("cls.predictions.transform.dense", hiddenSize, hiddenSize, bias: true)
-      + norm("cls.predictions.transform.LayerNorm") + [ParameterShape("cls.predictions.decoder.bias", [vocabularySize])]
+    let decoder = linear("cls.predictions.decoder", hiddenSize, vocabularySize, bias: true)
+    return linear("cls.predictions.transform.dense", hiddenSize, hiddenSize, bias: true)
+      + norm("cls.predictions.transform.LayerNorm") + (tiesDecoder ? [decoder[1]] : decoder)
   }
 
   private func linear(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool) -> [ParameterShape] {

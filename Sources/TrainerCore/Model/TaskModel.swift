@@ -17,15 +17,18 @@ public enum TaskHead: Equatable, Sendable {
     }
   }
 
-  /// BERT's pooler, which pretraining without next sentences does not train, and one linear; no pooler for spans.
+  /// BERT's pooler, which pretraining without next sentences does not train, and the answering layer; no pooler for
+  /// spans.
   public func parameters(_ shape: ModelShape) -> [ParameterShape] {
-    let size = shape.hiddenSize
+    (self == .span ? [] : shape.poolerParameters) + answerParameters(shape)
+  }
+
+  /// The one linear that answers, which every task has its own of.
+  public func answerParameters(_ shape: ModelShape) -> [ParameterShape] {
     let name = self == .span ? "qa_outputs" : "classifier"
-    let linear = [ParameterShape("\(name).weight", [outputs, size]), ParameterShape("\(name).bias", [outputs])]
-    if self == .span { return linear }
     return [
-      ParameterShape("bert.pooler.dense.weight", [size, size]), ParameterShape("bert.pooler.dense.bias", [size]),
-    ] + linear
+      ParameterShape("\(name).weight", [outputs, shape.hiddenSize]), ParameterShape("\(name).bias", [outputs]),
+    ]
   }
 }
 
@@ -33,6 +36,14 @@ extension ModelShape {
   /// Every parameter but those of the masked-language head.
   public var encoderParameters: [ParameterShape] {
     embeddingParameters + (0..<layers).flatMap { parameters(ofLayer: $0) }
+  }
+
+  /// What makes one vector of the first token's: a trained one comes with many published models.
+  public var poolerParameters: [ParameterShape] {
+    [
+      ParameterShape("bert.pooler.dense.weight", [hiddenSize, hiddenSize]),
+      ParameterShape("bert.pooler.dense.bias", [hiddenSize]),
+    ]
   }
 }
 

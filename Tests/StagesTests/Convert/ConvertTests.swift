@@ -29,14 +29,16 @@ private func read(_ folder: String) throws -> StageHarness {
 @Suite struct ConvertTests {
   @Test func namesStandInTheModelOnce() {
     for kind in ModelShape.Kind.allCases {
-      let parameters = TinyModel.shape(kind).huggingFaceParameters
+      let shape = TinyModel.shape(kind)
+      let parameters = shape.huggingFaceParameters(shape.parameters + shape.poolerParameters)
       let names = parameters.flatMap { $0.theirs.map(\.name) }
       #expect(Set(names).count == names.count)
       for parameter in parameters {
         #expect(parameter.theirs.reduce(0) { $0 + $1.count } == parameter.ours.count)
       }
     }
-    let nomic = TinyModel.shape(.ropeBERT).huggingFaceParameters.flatMap { $0.theirs.map(\.name) }
+    let rope = TinyModel.shape(.ropeBERT)
+    let nomic = rope.huggingFaceParameters(rope.parameters).flatMap { $0.theirs.map(\.name) }
     #expect(nomic.contains("nomic_bert.layers.1.self_attn.k_proj.weight"))
     #expect(nomic.contains("nomic_bert.layers.0.mlp.gate_proj.weight"))
     #expect(!nomic.contains { $0.hasPrefix("bert.") || $0.contains("Wqkv") })
@@ -53,6 +55,25 @@ private func read(_ folder: String) throws -> StageHarness {
     #expect(try ModelShape(path: shape.path) == model.shape)
     #expect(back.files("tokenizer").count == 3 && back.warnings.isEmpty)
     #expect(harness.files("model").contains { $0.name == "modeling_mosaic_bert.py" } == (kind == .mosaicBERT))
+  }
+
+  /// A decoder of its own, another padding id, epsilon and rotary base, a trained pooler: what came in goes out.
+  @Test(arguments: ModelShape.Kind.allCases)
+  func whatIsUnusualIsReadBackToTheBit(_ kind: ModelShape.Kind) throws {
+    let model = try TinyModel(kind, pooler: true) {
+      $0.tiesDecoder = false
+      $0.vocabularySize = 61
+      $0.normEpsilon = 1e-5
+      $0.rotaryBase = kind == .ropeBERT ? 10_000 : 1000
+      $0.dropout = 0.2
+    }
+    let harness = try converted(model)
+    let back = try read(folder(harness))
+    let weights = try #require(back.files("checkpoint").first { $0.name == "weights.safetensors" })
+    let shape = try #require(back.files("checkpoint").first { $0.name == "model.json" })
+    #expect(try weights.digest == model.checkpoint[1].digest)
+    #expect(try ModelShape(path: shape.path) == model.shape)
+    #expect(back.warnings.isEmpty)
   }
 
   @Test func aTokenizerThatDoesNotFitIsRefused() throws {
@@ -77,7 +98,10 @@ private func read(_ folder: String) throws -> StageHarness {
     arguments: [
       (["model_type": "roberta"], "model_type is \"roberta\""), (["hidden_act": "gelu_new"], "only 'gelu'"),
       (["position_embedding_type": "relative_key"], "only 'absolute'"),
-      (["vocab_size": "many"], "no integer 'vocab_size'"),
+      (["vocab_size": "many"], "no integer 'vocab_size'"), (["is_decoder": true], "is_decoder is true"),
+      (["add_cross_attention": true], "add_cross_attention is true"),
+      (["pruned_heads": ["0": .list([1])]], "pruned_heads"),
+      (["quantization_config": ["bits": 4]], "quantization_config"), (["auto_map": ["AutoModel": "a.B"]], "auto_map"),
       (["num_attention_heads": 5], "does not divide by 5 heads"),
     ] as [(JSONValue, String)])
   func modelsThatCannotBeComputedAreRefused(_ change: JSONValue, _ message: String) throws {

@@ -23,7 +23,7 @@ final class TinyModel {
     return shape
   }
 
-  init(_ kind: ModelShape.Kind, change: (inout ModelShape) -> Void = { _ in }) throws {
+  init(_ kind: ModelShape.Kind, pooler: Bool = false, change: (inout ModelShape) -> Void = { _ in }) throws {
     var shape = Self.shape(kind)
     change(&shape)
     self.shape = shape
@@ -34,7 +34,7 @@ final class TinyModel {
       specialTokens: WordPieceTrainer.bertTokens)
     try FileSystem.write(Array(shape.json.prettyText().utf8), to: folder + "/model.json")
     var generator = Noise()
-    let tensors = shape.parameters.map { parameter in
+    let tensors = (shape.parameters + (pooler ? shape.poolerParameters : [])).map { parameter in
       let isScale = parameter.name.hasSuffix("orm.weight")
       return TensorSource(
         parameter.name, shape: parameter.shape,

@@ -1,0 +1,85 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+extension HuggingFaceConfiguration {
+  /// The shape that a `config.json` describes; what our models cannot do is refused, never passed over.
+  static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
+    func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
+    var shape = ModelShape(try kind(json, path: path))
+    let sizes: [(String, WritableKeyPath<ModelShape, Int>)] = [
+      ("vocab_size", \.vocabularySize), ("hidden_size", \.hiddenSize), ("num_hidden_layers", \.layers),
+      ("num_attention_heads", \.heads), ("intermediate_size", \.intermediateSize),
+      ("max_position_embeddings", \.maximumLength),
+    ]
+    for (key, field) in sizes {
+      guard let value = json[key]?.integer else { throw wrong("has no integer '\(key)'") }
+      shape[keyPath: field] = value
+    }
+    shape.tokenTypes = json["type_vocab_size"]?.integer ?? 2
+    shape.padding = json["pad_token_id"]?.integer ?? 0
+    shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
+    shape.normEpsilon = json["layer_norm_eps"]?.double ?? shape.normEpsilon
+    shape.dropout = json["hidden_dropout_prob"]?.double ?? (shape.kind == .ropeBERT ? 0 : 0.1)
+    shape.attentionDropout = json["attention_probs_dropout_prob"]?.double ?? (shape.kind == .bert ? 0.1 : 0)
+    shape.tiesDecoder = json["tie_word_embeddings"]?.bool ?? true
+    let usual = shape.kind == .ropeBERT ? "silu" : "gelu"
+    for (key, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
+      let value = json[key]?.string ?? (key == "hidden_act" ? usual : only)
+      guard value == only else { throw wrong("\(key) is '\(value)'; only '\(only)' can be computed") }
+    }
+    for key in otherModels(shape.kind) {
+      guard let value = json[key], !isNothing(value) else { continue }
+      throw wrong(
+        "\(key) is \(value.text()): a model that computes something else than an encoder of this kind",
+        hint: "Such a model cannot be read; nothing of it would be equal.")
+    }
+    if shape.kind == .ropeBERT { shape.rotaryBase = try rotaryBase(json, shape) { wrong($0) } }
+    do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
+    return shape
+  }
+
+  /// Keys of which any value that says something makes another computation of the same weights.
+  private static func otherModels(_ kind: ModelShape.Kind) -> [String] {
+    let always = [
+      "is_decoder", "add_cross_attention", "is_encoder_decoder", "pruned_heads", "quantization_config", "rope_scaling",
+    ]
+    return kind == .bert ? always + ["auto_map"] : always
+  }
+
+  /// Absent, null, false, 0 or empty; of an `auto_map`, without a model.
+  private static func isNothing(_ value: JSONValue) -> Bool {
+    if let items = value.array { return items.isEmpty }
+    if let members = value.members { return members.allSatisfy { $0.key.hasPrefix("AutoTokenizer") } }
+    return value == .null || value == .bool(false) || value == .integer(0)
+  }
+
+  private static func rotaryBase(
+    _ json: JSONValue, _ shape: ModelShape, _ wrong: (String) -> StageError
+  ) throws -> Double {
+    let rotary = json["rope_parameters"] ?? .null
+    guard rotary["rope_type"]?.string ?? "default" == "default" else {
+      throw wrong("rope_type is \(rotary["rope_type"]!.text()); only 'default' can be computed")
+    }
+    if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
+      throw wrong("partial_rotary_factor is \(share); only 1 can be computed")
+    }
+    if let size = json["head_dim"]?.integer, size * shape.heads != shape.hiddenSize {
+      throw wrong("head_dim is \(size); only hidden_size / num_attention_heads can be computed")
+    }
+    return rotary["rope_theta"]?.double ?? 1000
+  }
+
+  private static func kind(_ json: JSONValue, path: String) throws -> ModelShape.Kind {
+    switch json["model_type"]?.string {
+    case "mosaic_bert": return .mosaicBERT
+    case "nomic_bert": return .ropeBERT
+    // MosaicBERT was published as model type bert with code beside it.
+    case "bert": return json["alibi_starting_size"] == nil ? .bert : .mosaicBERT
+    default:
+      throw StageError(
+        .input, path, "model_type is \((json["model_type"] ?? .null).text())",
+        hint: "bert, mosaic_bert and nomic_bert can be read.")
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// What stands on a converted model's encoder, by transformers' classes.
+enum HuggingFaceHead: Equatable {
+  /// Nothing: vectors alone.
+  case none
+  case maskedLanguage
+  case task(JGLUETask)
+
+  init(_ parts: CheckpointParts) throws {
+    if let task = parts.task {
+      self = .task(task)
+    } else {
+      self = parts.hasLanguageHead ? .maskedLanguage : .none
+    }
+    // transformers 5 has no other classes of nomic_bert.
+    if parts.shape.kind == .ropeBERT, let task = parts.task, ![.jsts, .jnli].contains(task) {
+      throw StageError(
+        .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.rawValue) asks for",
+        hint: "Fine-tune a MosaicBERT or a BERT for it.")
+    }
+  }
+
+  func className(_ kind: ModelShape.Kind) -> String {
+    let family =
+      switch kind {
+      case .bert: "Bert"
+      case .ropeBERT: "NomicBert"
+      case .mosaicBERT: "MosaicBert"
+      }
+    return family + ending
+  }
+
+  private var ending: String {
+    switch self {
+    case .none: "Model"
+    case .maskedLanguage: "ForMaskedLM"
+    case .task(.jsts), .task(.jnli): "ForSequenceClassification"
+    case .task(.jcommonsenseqa): "ForMultipleChoice"
+    case .task(.jsquad): "ForQuestionAnswering"
+    }
+  }
+
+  /// What `config.json` says of the head.
+  var members: [JSONMember] {
+    switch self {
+    case .task(.jsts): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]
+    case .task(.jnli):
+      Self.labels(JGLUETask.entailments) + [JSONMember("problem_type", "single_label_classification")]
+    default: []
+    }
+  }
+
+  private static func labels(_ names: [String]) -> [JSONMember] {
+    let places = names.enumerated()
+    return [
+      JSONMember("id2label", .object(places.map { JSONMember("\($0.offset)", .string($0.element)) })),
+      JSONMember("label2id", .object(places.map { JSONMember($0.element, .integer($0.offset)) })),
+    ]
+  }
+}

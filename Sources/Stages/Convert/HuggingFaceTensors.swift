@@ -1,0 +1,112 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// The tensors of a model that transformers saved, under the names that models have been saved with over the years.
+///
+/// What is read: the encoder, the masked-language head and the pooler. A part is there as a whole or not at all; nothing
+/// is made up in place of a tensor that is missing.
+struct HuggingFaceTensors {
+  private let model: SafetensorsModel
+  private let shape: ModelShape
+  private let names: Set<String>
+  private let parameters: [HuggingFaceParameter]
+  let hasLanguageHead: Bool
+
+  init(_ model: SafetensorsModel, _ shape: ModelShape) throws {
+    self.model = model
+    self.shape = shape
+    names = Set(model.names)
+    let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
+    func missing(_ part: [ParameterShape]) -> [String] {
+      shape.huggingFaceParameters(part).flatMap(\.theirs).map(\.name).filter { finder.name(of: $0) == nil }
+    }
+    var lost = missing(shape.encoderParameters)
+    var parts = shape.encoderParameters
+    let head = missing(shape.headParameters), pooler = missing(shape.poolerParameters)
+    hasLanguageHead = head.count < shape.huggingFaceParameters(shape.headParameters).count
+    if hasLanguageHead {
+      lost += head
+      parts += shape.headParameters
+    }
+    if pooler.count < shape.poolerParameters.count {
+      lost += pooler
+      parts += shape.poolerParameters
+    }
+    guard lost.isEmpty else { throw Self.lacking(lost) }
+    parameters = shape.huggingFaceParameters(parts)
+  }
+
+  private static func lacking(_ names: [String]) -> StageError {
+    let told = names.prefix(3).map { "'\($0)'" }.joined(separator: ", ")
+    let others = names.count > 3 ? " and \(names.count - 3) others" : ""
+    return StageError(
+      .input, "model.safetensors", "has no tensor \(told)\(others)",
+      hint: "config.json asks for what the file lacks. Fetch the model again, whole, as transformers saved it.")
+  }
+
+  /// Ours, read from their parts in a row.
+  func sources() throws -> [TensorSource] { try parameters.map(source) }
+
+  private func source(_ parameter: HuggingFaceParameter) throws -> TensorSource {
+    let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
+    let parts = try parameter.theirs.map { part in
+      guard let name = finder.name(of: part.name) else { throw Self.lacking([part.name]) }
+      let shape = model[name]!.shape
+      guard shape == part.shape else {
+        throw StageError(
+          .input, "model.safetensors", "'\(name)' is of shape \(shape), config.json asks for \(part.shape)")
+      }
+      return name
+    }
+    let ours = parameter.ours
+    return TensorSource(ours.name, .float32, shape: ours.shape) { [model] (sink) throws(ShardError) in
+      for name in parts {
+        let floats = try model.floats(of: name)
+        try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+        try model.file(of: name).release()
+      }
+    }
+  }
+
+  /// Tensors that are no part of what is read: heads of other tasks, layers beyond config.json's number.
+  var leftAside: [String] {
+    let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
+    let used = Set(parameters.flatMap(\.theirs).compactMap { finder.name(of: $0.name) })
+    return model.names.filter { !used.contains($0) && !TensorNames.saysNothing($0, hasLanguageHead) }
+  }
+}
+
+/// Under which of its possible names a tensor is there.
+private struct TensorNames {
+  let names: Set<String>
+  let tiesDecoder: Bool
+
+  func name(of theirs: String) -> String? { candidates(theirs).first(where: names.contains) }
+
+  /// As it is; with TensorFlow's names of a norm; a tied tensor under its other name; all of these behind Composer's
+  /// `model.`, or of a model that was saved without a head, and so without its prefix.
+  private func candidates(_ name: String) -> [String] {
+    var all = [name]
+    if name.contains("LayerNorm.") {
+      let isWeight = name.hasSuffix(".weight")
+      all.append(name.dropLast(isWeight ? 6 : 4) + (isWeight ? "gamma" : "beta"))
+    }
+    let decoderBias = "cls.predictions.decoder.bias"
+    if name == "cls.predictions.bias" { all = tiesDecoder ? [name, decoderBias] : [decoderBias, name] }
+    if tiesDecoder, name.hasSuffix("bert.embeddings.word_embeddings.weight") {
+      all.append("cls.predictions.decoder.weight")
+    }
+    let bare = all.compactMap { name in
+      ["bert.", "nomic_bert."].first(where: name.hasPrefix).map { String(name.dropFirst($0.count)) }
+    }
+    return all + all.map { "model.\($0)" } + bare
+  }
+
+  /// Constants that old releases stored, and a decoder's other name.
+  static func saysNothing(_ name: String, _ hasLanguageHead: Bool) -> Bool {
+    if name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids") { return true }
+    let tied = ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias"]
+    return hasLanguageHead && tied.contains { name == $0 || name == "model.\($0)" }
+  }
+}

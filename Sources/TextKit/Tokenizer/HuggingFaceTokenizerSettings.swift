@@ -1,0 +1,92 @@
+import ShardKit
+
+/// What a `tokenizer_config.json` says of a `BertJapaneseTokenizer` of MeCab: settings of which only one value can be
+/// computed are checked, and the dictionary is read.
+public struct HuggingFaceTokenizerSettings: Sendable {
+  public private(set) var dictionary = MeCabRequirement()
+  /// Whether nothing tells the dictionary: transformers then takes what its release does, once ipadic, now unidic_lite.
+  public private(set) var leavesDictionaryOpen = false
+  /// Tokens found in raw text before anything else.
+  public private(set) var addedTokens: [(id: Int, content: String)] = []
+
+  public init(_ json: JSONValue) throws(TokenizerError) {
+    func only(_ json: JSONValue, _ key: String, _ usual: JSONValue, _ wanted: JSONValue) throws(TokenizerError) {
+      let value = json[key] ?? usual
+      guard value == wanted else {
+        throw TokenizerError("\(key) is \(value.text()), only \(wanted.text()) can be read")
+      }
+    }
+    try only(json, "word_tokenizer_type", "basic", "mecab")
+    try only(json, "subword_tokenizer_type", "wordpiece", "wordpiece")
+    for key in ["do_word_tokenize", "do_subword_tokenize"] { try only(json, key, true, true) }
+    try only(json, "do_lower_case", false, false)
+    if let words = json["never_split"]?.array, !words.isEmpty {
+      throw TokenizerError("never_split is \(JSONValue.list(words).text()), only an empty list can be read")
+    }
+    let mecab = json["mecab_kwargs"] ?? .null
+    try only(mecab, "normalize_text", true, true)
+    try only(mecab, "do_lower_case", false, false)
+    try readDictionary(mecab, json)
+    addedTokens = try Self.added(json["added_tokens_decoder"] ?? .null)
+  }
+
+  private mutating func readDictionary(_ mecab: JSONValue, _ json: JSONValue) throws(TokenizerError) {
+    let option = mecab["mecab_option"]?.string ?? ""
+    dictionary.identity = json[Self.identityKey]?.string
+    if let name = mecab["mecab_dic"]?.string {
+      guard option.isEmpty else {
+        throw TokenizerError("mecab_option is '\(option)' besides the dictionary '\(name)', which cannot be read")
+      }
+      dictionary.name = name
+    }
+    leavesDictionaryOpen = dictionary == MeCabRequirement()
+  }
+
+  /// A key of our own: the dictionary by its sizes, which its name does not tell where it has none.
+  static let identityKey = "mecab_dictionary"
+
+  private static func added(_ json: JSONValue) throws(TokenizerError) -> [(id: Int, content: String)] {
+    var tokens: [(id: Int, content: String)] = []
+    for member in json.members ?? [] {
+      guard let id = Int(member.key), let content = member.value["content"]?.string else {
+        throw TokenizerError("added_tokens_decoder has '\(member.key)', which is no token")
+      }
+      for key in ["lstrip", "rstrip", "single_word"] where member.value[key] == .bool(true) {
+        throw TokenizerError("added_tokens_decoder: \(key) is true of '\(content)', only false can be read")
+      }
+      tokens.append((id, content))
+    }
+    return tokens
+  }
+}
+
+extension WordPieceTokenizer {
+  /// A `BertJapaneseTokenizer` of MeCab from its vocabulary, one token a line.
+  public init(vocabulary tokens: [[UInt8]], _ settings: HuggingFaceTokenizerSettings) throws(TokenizerError) {
+    var special = WordPieceTrainer.bertTokens.filter { tokens.contains(Array($0.utf8)) }
+    for token in settings.addedTokens {
+      guard tokens.indices.contains(token.id), tokens[token.id] == Array(token.content.utf8) else {
+        throw TokenizerError("the added token '\(token.content)' is not in the vocabulary, or not as \(token.id)")
+      }
+      if !special.contains(token.content) { special.append(token.content) }
+    }
+    try self.init(tokens: tokens, specialTokens: special, words: .mecab)
+    dictionary = settings.dictionary
+  }
+
+  /// Takes the dictionary from the `tokenizer_config.json` beside a `tokenizer.json`, where the words are MeCab's.
+  mutating func readDictionary(beside path: String) throws {
+    guard words == .mecab else { return }
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    let configuration = folder + HuggingFaceTokenizerFiles.configurationName
+    guard FileSystem.exists(configuration) else { return }
+    let text = try FileSystem.read(configuration, limit: 16 << 20)
+    do { dictionary = try HuggingFaceTokenizerSettings(try JSONValue.parse(text).value).dictionary } catch let error
+      as TokenizerError
+    {
+      throw TokenizerError("\(configuration): \(error.message)", hint: error.hint)
+    } catch let error as JSONSyntaxError {
+      throw TokenizerError("\(configuration) is no JSON at byte \(error.offset): \(error.message)")
+    }
+  }
+}
