@@ -35,9 +35,21 @@ static void *address(const at::Tensor &x) { return x.defined() ? x.data_ptr() : 
 
 static cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
 
+// The names of rows as the kernels read them; nothing where nothing is dropped.
+static at::Tensor names(const MaybeTensor &rows, int64_t count, double probability) {
+  if (!rows || !rows->defined() || probability <= 0) return {};
+  TORCH_CHECK(rows->numel() == count && rows->scalar_type() == at::kLong, "dropout names ", rows->numel(), " rows of ", count);
+  return rows->contiguous();
+}
+
+static void name_rows(Dropout &dropout, const at::Tensor &names) {
+  dropout.rows = names.defined() ? names.data_ptr<int64_t>() : nullptr;
+}
+
 // Each dropout takes the next numbers of torch's own generator: seeding it again drops the same values.
-static Dropout next_dropout(double probability) {
+static Dropout next_dropout(double probability, const at::Tensor &names) {
   Dropout dropout;
+  name_rows(dropout, names);
   dropout.threshold = static_cast<uint32_t>(std::lround(probability * 65536));
   if (dropout.threshold == 0) return dropout;
   dropout.scale = dropout.threshold < 65536 ? 65536.0f / static_cast<float>(65536 - dropout.threshold) : 0;
@@ -62,9 +74,10 @@ static c10::IValue packed(const Dropout &dropout) {
       reinterpret_cast<int64_t>(dropout.seed_address), reinterpret_cast<int64_t>(dropout.offset_address)};
 }
 
-static Dropout unpacked(const c10::IValue &kept) {
+static Dropout unpacked(const c10::IValue &kept, const at::Tensor &names) {
   auto values = kept.toIntVector();
   Dropout dropout;
+  name_rows(dropout, names);
   dropout.threshold = static_cast<uint32_t>(values[0]);
   if (dropout.threshold > 0 && dropout.threshold < 65536)
     dropout.scale = 65536.0f / static_cast<float>(65536 - dropout.threshold);
@@ -109,27 +122,53 @@ struct Linear : torch::autograd::Function<Linear> {
 // MARK: Gated GELU
 
 struct Geglu : torch::autograd::Function<Geglu> {
-  static at::Tensor forward(AutogradContext *context, const at::Tensor &given, double probability) {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &given, double probability, const MaybeTensor &rows) {
     c10::cuda::CUDAGuard device(given.device());
     auto x = laid(given);
     auto sizes = x.sizes().vec();
     sizes.back() /= 2;
     auto out = at::empty(sizes, x.options());
-    auto dropout = next_dropout(probability);
+    auto named = names(rows, matrix(out).rows, probability);
+    auto dropout = next_dropout(probability, named);
     geglu_forward(matrix(out), x.data_ptr(), out.data_ptr(), dropout, stream());
-    context->save_for_backward({x});
+    context->save_for_backward({x, named});
     context->saved_data["dropout"] = packed(dropout);
     return out;
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    auto x = context->get_saved_variables()[0];
+    auto saved = context->get_saved_variables();
+    auto &x = saved[0];
     c10::cuda::CUDAGuard device(x.device());
     auto gradient = laid(gradients[0]);
     auto out = at::empty_like(x);
-    auto dropout = unpacked(context->saved_data["dropout"]);
+    auto dropout = unpacked(context->saved_data["dropout"], saved[1]);
     geglu_backward(matrix(gradient), gradient.data_ptr(), x.data_ptr(), out.data_ptr(), dropout, stream());
-    return {out, at::Tensor()};
+    return {out, at::Tensor(), at::Tensor()};
+  }
+};
+
+// MARK: Dropout alone
+
+struct Dropped : torch::autograd::Function<Dropped> {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &given, double probability, const MaybeTensor &rows) {
+    c10::cuda::CUDAGuard device(given.device());
+    auto x = laid(given), out = at::empty_like(x), named = names(rows, matrix(x).rows, probability);
+    auto dropout = next_dropout(probability, named);
+    drop_rows(matrix(x), x.data_ptr(), out.data_ptr(), dropout, stream());
+    context->save_for_backward({named});
+    context->saved_data["dropout"] = packed(dropout);
+    return out;
+  }
+
+  static variable_list backward(AutogradContext *context, variable_list gradients) {
+    auto saved = context->get_saved_variables();
+    auto gradient = laid(gradients[0]);
+    c10::cuda::CUDAGuard device(gradient.device());
+    auto out = at::empty_like(gradient);
+    auto dropout = unpacked(context->saved_data["dropout"], saved[0]);
+    drop_rows(matrix(gradient), gradient.data_ptr(), out.data_ptr(), dropout, stream());
+    return {out, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -139,11 +178,12 @@ struct Norm : torch::autograd::Function<Norm> {
   // Gives the normed rows twice (see dropout_add_norm). Without a residual, x itself is what is normed.
   static variable_list forward(
       AutogradContext *context, const at::Tensor &x, const MaybeTensor &residual, const at::Tensor &weight,
-      const MaybeTensor &bias, double probability, double epsilon) {
+      const MaybeTensor &bias, double probability, double epsilon, const MaybeTensor &rows) {
     c10::cuda::CUDAGuard device(x.device());
     auto input = laid(x), other = laid(residual), scale = laid(weight), shift = laid(bias);
     auto shape = matrix(input);
-    auto dropout = next_dropout(probability);
+    auto named = names(rows, shape.rows, probability);
+    auto dropout = next_dropout(probability, named);
     auto sum = other.defined() ? at::empty_like(input) : input;
     auto out = at::empty_like(input);
     auto mean = floats({shape.rows}, x), deviation = floats({shape.rows}, x);
@@ -152,7 +192,7 @@ struct Norm : torch::autograd::Function<Norm> {
         {address(input), address(other), address(scale), address(shift), other.defined() ? sum.data_ptr() : nullptr,
          out.data_ptr(), mean.data_ptr<float>(), deviation.data_ptr<float>(), static_cast<float>(epsilon)},
         dropout, stream());
-    context->save_for_backward({sum, mean, deviation, scale});
+    context->save_for_backward({sum, mean, deviation, scale, named});
     context->saved_data["dropout"] = packed(dropout);
     context->saved_data["residual"] = other.defined();
     context->saved_data["bias"] = shift.defined();
@@ -161,14 +201,14 @@ struct Norm : torch::autograd::Function<Norm> {
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
-    variable_list out(6);
+    variable_list out(7);
     if (!gradients[0].defined()) std::swap(gradients[0], gradients[1]);
     if (!gradients[0].defined()) return out;
     auto saved = context->get_saved_variables();
     auto &sum = saved[0], &weight = saved[3];
     c10::cuda::CUDAGuard device(sum.device());
     auto shape = matrix(sum);
-    auto dropout = unpacked(context->saved_data["dropout"]);
+    auto dropout = unpacked(context->saved_data["dropout"], saved[4]);
     auto first = laid(gradients[0]), second = gradients[1].defined() ? laid(gradients[1]) : at::Tensor();
     auto sum_gradient = at::empty_like(sum);
     auto x_gradient = dropout.threshold > 0 ? at::empty_like(sum) : at::Tensor();
@@ -240,17 +280,23 @@ bool takes_linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTens
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias) { return Linear::apply(x, weight, bias); }
 
 at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon) {
-  return Norm::apply(x, MaybeTensor(), weight, bias, 0.0, epsilon)[0];
+  return Norm::apply(x, MaybeTensor(), weight, bias, 0.0, epsilon, MaybeTensor())[0];
 }
 
 std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
     const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
-    double probability, double epsilon) {
-  auto out = Norm::apply(x, MaybeTensor(residual), weight, bias, probability, epsilon);
+    double probability, double epsilon, const MaybeTensor &rows) {
+  auto out = Norm::apply(x, MaybeTensor(residual), weight, bias, probability, epsilon, rows);
   return {out[0], out[1]};
 }
 
-at::Tensor geglu(const at::Tensor &x, double probability) { return Geglu::apply(x, probability); }
+at::Tensor geglu(const at::Tensor &x, double probability, const MaybeTensor &rows) {
+  return Geglu::apply(x, probability, rows);
+}
+
+at::Tensor dropout(const at::Tensor &x, double probability, const MaybeTensor &rows) {
+  return Dropped::apply(x, probability, rows);
+}
 
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum) {
   return CrossEntropy::apply(logits, labels, ignored, !sum);

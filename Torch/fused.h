@@ -14,8 +14,9 @@ at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tenso
 at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
 std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
     const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
-    double probability, double epsilon);
-at::Tensor geglu(const at::Tensor &x, double probability);
+    double probability, double epsilon, const MaybeTensor &rows);
+at::Tensor geglu(const at::Tensor &x, double probability, const MaybeTensor &rows);
+at::Tensor dropout(const at::Tensor &x, double probability, const MaybeTensor &rows);
 at::Tensor attention(
     const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias, double probability);
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);

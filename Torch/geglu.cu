@@ -33,6 +33,7 @@ template <class T>
 __global__ void geglu_forward_kernel(const T *gated, T *out, int columns, Dropout dropout) {
   const int64_t row = blockIdx.x;
   const int vectors = columns / Vector<T>::size;
+  const int64_t name = row_name(dropout, row);
   const T *gates = gated + row * 2 * columns, *values = gates + columns;
   // Two vectors at once, so that enough loads are under way.
   for (int first = threadIdx.x; first < vectors; first += 2 * blockDim.x) {
@@ -50,7 +51,7 @@ __global__ void geglu_forward_kernel(const T *gated, T *out, int columns, Dropou
       Vector<T> x = unpack(raw_gates[j], T{}), y = unpack(raw_values[j], T{});
 #pragma unroll
       for (int i = 0; i < Vector<T>::size; i++) y.at[i] *= x.at[i] * gate(x.at[i], T{}).probability;
-      drop(y, dropout, row * vectors + v);
+      drop(y, dropout, name * vectors + v);
       store(out + row * columns + v * Vector<T>::size, y);
     }
   }
@@ -61,11 +62,12 @@ __global__ void geglu_backward_kernel(const T *gradient, const T *gated, T *gate
   const int64_t row = blockIdx.x;
   const int vectors = columns / Vector<T>::size;
   const T *gates = gated + row * 2 * columns, *values = gates + columns;
+  const int64_t name = row_name(dropout, row);
   T *to = gated_gradient + row * 2 * columns;
   for (int v = threadIdx.x; v < vectors; v += blockDim.x) {
     Vector<T> g = load(gradient + row * columns + v * Vector<T>::size);
     Vector<T> x = load(gates + v * Vector<T>::size), y = load(values + v * Vector<T>::size);
-    drop(g, dropout, row * vectors + v);
+    drop(g, dropout, name * vectors + v);
 #pragma unroll
     for (int i = 0; i < Vector<T>::size; i++) {
       Gate normal = gate(x.at[i], T{});
@@ -76,6 +78,18 @@ __global__ void geglu_backward_kernel(const T *gradient, const T *gated, T *gate
     }
     store(to + v * Vector<T>::size, x);
     store(to + columns + v * Vector<T>::size, y);
+  }
+}
+
+template <class T>
+__global__ void drop_kernel(const T *x, T *out, int columns, Dropout dropout) {
+  const int64_t row = blockIdx.x;
+  const int64_t name = row_name(dropout, row);
+  const int vectors = columns / Vector<T>::size;
+  for (int v = threadIdx.x; v < vectors; v += blockDim.x) {
+    Vector<T> value = load(x + row * columns + v * Vector<T>::size);
+    drop(value, dropout, name * vectors + v);
+    store(out + row * columns + v * Vector<T>::size, value);
   }
 }
 
@@ -105,6 +119,16 @@ void geglu_backward(
         static_cast<int>(shape.columns), dropout);
   });
   launched("geglu's gradient");
+}
+
+void drop_rows(Matrix shape, const void *x, void *out, Dropout dropout, cudaStream_t stream) {
+  if (shape.rows == 0) return;
+  with_type(shape.element, [&](auto type) {
+    using T = decltype(type);
+    drop_kernel<T><<<shape.rows, row_threads(shape.columns / Vector<T>::size, 192), 0, stream>>>(
+        static_cast<const T *>(x), static_cast<T *>(out), static_cast<int>(shape.columns), dropout);
+  });
+  launched("dropout");
 }
 
 }  // namespace pipeline

@@ -14,13 +14,15 @@ enum class Element { bfloat16, float32 };
 
 constexpr int vector_size(Element element) { return element == Element::bfloat16 ? 8 : 4; }
 
-// Which values fall out: a function of the generator's state and the value's place, so that the backward pass finds
+// Which values fall out: a function of the generator's state, the row's name and the column, so that the backward pass finds
 // them again instead of storing them. While a CUDA graph is captured, seed and offset stand in the device's memory.
 struct Dropout {
   uint32_t threshold = 0;  // of 65536; 0 drops nothing
   float scale = 1;         // of those that stay
   uint64_t seed = 0, offset = 0;
   const int64_t *seed_address = nullptr, *offset_address = nullptr;
+  // The rows' names; null where their numbers are their names.
+  const int64_t *rows = nullptr;
 };
 
 struct Matrix {
@@ -32,6 +34,9 @@ struct Matrix {
 void geglu_forward(Matrix shape, const void *gated, void *out, Dropout dropout, cudaStream_t stream);
 void geglu_backward(
     Matrix shape, const void *gradient, const void *gated, void *gated_gradient, Dropout dropout, cudaStream_t stream);
+
+// out = dropout(x); the gradient is the same of the gradient.
+void drop_rows(Matrix shape, const void *x, void *out, Dropout dropout, cudaStream_t stream);
 
 // out = norm(sum)·weight + bias with sum = dropout(x) + residual. `residual` and `bias` may be null; `sum` may be null
 // where x is the sum. `mean` and `scale` (1/deviation) are [rows].

@@ -18,6 +18,7 @@ __global__ void __launch_bounds__(32 * warps) norm_forward_kernel(NormForward to
   const int lane = threadIdx.x % 32, vectors = columns / size;
   const int64_t row = blockIdx.x * static_cast<int64_t>(warps) + threadIdx.x / 32;
   if (row >= rows) return;
+  const int64_t name = row_name(dropout, row);
   const T *x = static_cast<const T *>(to.x) + row * columns;
   const T *residual = to.residual ? static_cast<const T *>(to.residual) + row * columns : nullptr;
 
@@ -36,7 +37,7 @@ __global__ void __launch_bounds__(32 * warps) norm_forward_kernel(NormForward to
     const int v = lane + 32 * k;
     if (v >= vectors) continue;
     value[k] = unpack(raw[k], T{});
-    drop(value[k], dropout, row * vectors + v);
+    drop(value[k], dropout, name * vectors + v);
     Vector<T> r = unpack(raw_residual[k], T{});
 #pragma unroll
     for (int i = 0; i < size; i++) value[k].at[i] += r.at[i];
@@ -106,6 +107,7 @@ __global__ void __launch_bounds__(32 * warps, resident(count))
   for (int64_t row = blockIdx.x * static_cast<int64_t>(warps) + threadIdx.x / 32; row < rows;
        row += gridDim.x * static_cast<int64_t>(warps)) {
     const float mean = to.mean[row], scale = to.scale[row];
+    const int64_t name = row_name(dropout, row);
     // All loads first, so that they are under way together.
     Raw raw_gradient[count], raw_gradient2[count], raw_sum[count];
 #pragma unroll
@@ -154,7 +156,7 @@ __global__ void __launch_bounds__(32 * warps, resident(count))
       for (int i = 0; i < size; i++) x.at[i] = scale * (gradient[k].at[i] - sum - x.at[i] * product);
       store(static_cast<T *>(to.sum_gradient) + place, x);
       if (!to.x_gradient) continue;
-      drop(x, dropout, row * vectors + v);
+      drop(x, dropout, name * vectors + v);
       store(static_cast<T *>(to.x_gradient) + place, x);
     }
   }

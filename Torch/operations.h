@@ -12,18 +12,25 @@ using MaybeTensor = std::optional<at::Tensor>;
 
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
 at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
-at::Tensor dropout(const at::Tensor &x, double probability, bool training);
+at::Tensor gelu(const at::Tensor &x);
+at::Tensor tanh(const at::Tensor &x);
+
+// What falls out follows from the generator's state, the column and the row's name: its number, or where `rows` (int64, one
+// a row) is given what that says. So a batch that is cut otherwise drops the same values.
+at::Tensor dropout(const at::Tensor &x, double probability, bool training, const MaybeTensor &rows = {});
 
 // layer_norm(dropout(x) + residual), twice: the second is the first under another name, for the next residual. The
 // gradients of the two meet within the kernel instead of in a sum before it.
 std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
     const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
-    double probability, bool training, double epsilon);
+    double probability, bool training, double epsilon, const MaybeTensor &rows = {});
 
-at::Tensor geglu(const at::Tensor &x, double probability, bool training);
+at::Tensor geglu(const at::Tensor &x, double probability, bool training, const MaybeTensor &rows = {});
+
+// `samples` [batch] names the sequences for dropout; on a GPU their numbers are their names.
 at::Tensor attention(
     const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias,
-    const MaybeTensor &cosine, const MaybeTensor &sine, double probability, bool training);
+    const MaybeTensor &cosine, const MaybeTensor &sine, double probability, bool training, const MaybeTensor &samples = {});
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
 
 }  // namespace pipeline

@@ -34,24 +34,31 @@ static int norm_all(pt_tensor *const *tensors, size_t count, pt_tensor **out) {
 }
 
 // As torch.nn.utils.clip_grad_norm_, without waiting for the device.
-static int clip_all(pt_tensor *const *tensors, size_t count, const pt_tensor *norm, double maximum) {
+static int clip_all(
+    pt_tensor *const *tensors, size_t count, const pt_tensor *norm, double maximum, const pt_tensor *divisor) {
   return guarded([&] {
     c10::NoGradGuard none;
-    at::_foreach_mul_(list(tensors, count), (maximum / (norm->value + 1e-6)).clamp_max(1.0));
+    auto factor = maximum > 0 ? (maximum / (norm->value + 1e-6)).clamp_max(1.0) : at::ones_like(norm->value);
+    if (divisor) factor = factor / divisor->value.reshape({}).to(factor.scalar_type());
+    at::_foreach_mul_(list(tensors, count), factor);
   });
 }
 
 static int adamw(
     pt_tensor *const *weights, pt_tensor *const *gradients, pt_tensor *const *first, pt_tensor *const *second,
-    size_t count, int64_t step, double rate, double beta1, double beta2, double decay, double epsilon) {
+    size_t count, int64_t step, double rate, double beta1, double beta2, double decay, double epsilon,
+    const pt_tensor *figure) {
   return guarded([&] {
     c10::NoGradGuard none;
     auto w = list(weights, count);
     // The kernel only reads the step, so that all parameters may share it.
     auto at_step = at::full({}, static_cast<double>(step), w[0].options().dtype(at::kFloat));
+    // Without waiting for the device: the kernel itself looks whether it is to do anything.
+    std::optional<at::Tensor> is_bad;
+    if (figure) is_bad = at::isfinite(figure->value).logical_not().to(at::kFloat).reshape({});
     at::_fused_adamw_(
         w, list(gradients, count), list(first, count), list(second, count), {}, std::vector<at::Tensor>(count, at_step),
-        rate, beta1, beta2, decay, epsilon, /*amsgrad=*/false, /*maximize=*/false);
+        rate, beta1, beta2, decay, epsilon, /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, is_bad);
   });
 }
 

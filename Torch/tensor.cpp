@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "boundary.h"
+#include "operations.h"
 
 namespace pipeline {
 
@@ -55,8 +56,8 @@ static int item(const pt_tensor *tensor, double *out) {
 static int unary(const pt_tensor *x, int32_t function, pt_tensor **out) {
   return giving(out, [&]() -> at::Tensor {
     switch (function) {
-      case PT_TANH: return at::tanh(x->value);
-      case PT_GELU: return at::gelu(x->value);
+      case PT_TANH: return pipeline::tanh(x->value);
+      case PT_GELU: return pipeline::gelu(x->value);
       default: throw std::invalid_argument("an unknown function");
     }
   });

@@ -5,21 +5,22 @@
 namespace pipeline {
 
 static int dropout_add_norm_call(
-    const pt_tensor *x, const pt_tensor *residual, const pt_tensor *weight, const pt_tensor *bias, double probability,
-    bool training, double epsilon, pt_tensor **out) {
+    const pt_tensor *x, const pt_tensor *residual, const pt_tensor *rows, const pt_tensor *weight, const pt_tensor *bias,
+    double probability, bool training, double epsilon, pt_tensor **out) {
   return guarded([&] {
     auto &other = residual->twin.defined() ? residual->twin : residual->value;
-    auto [normed, twin] =
-        pipeline::dropout_add_norm(x->value, other, weight->value, maybe(bias), probability, training, epsilon);
+    auto [normed, twin] = pipeline::dropout_add_norm(
+        x->value, other, weight->value, maybe(bias), probability, training, epsilon, maybe(rows));
     *out = new pt_tensor{normed, twin};
   });
 }
 
 static int attention_call(
     const pt_tensor *qkv, int64_t batch, int64_t length, int64_t heads, const pt_tensor *bias, const pt_tensor *cosine,
-    const pt_tensor *sine, double probability, bool training, pt_tensor **out) {
+    const pt_tensor *sine, const pt_tensor *samples, double probability, bool training, pt_tensor **out) {
   return giving(out, [&] {
-    return pipeline::attention(qkv->value, batch, length, heads, maybe(bias), maybe(cosine), maybe(sine), probability, training);
+    return pipeline::attention(
+        qkv->value, batch, length, heads, maybe(bias), maybe(cosine), maybe(sine), probability, training, maybe(samples));
   });
 }
 
@@ -33,12 +34,12 @@ void add_transformer_functions(pt_engine &engine) {
   engine.layer_norm = [](const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, double epsilon, pt_tensor **out) {
     return giving(out, [&] { return pipeline::layer_norm(x->value, weight->value, maybe(bias), epsilon); });
   };
-  engine.dropout = [](const pt_tensor *x, double probability, bool training, pt_tensor **out) {
-    return giving(out, [&] { return pipeline::dropout(x->value, probability, training); });
+  engine.dropout = [](const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out) {
+    return giving(out, [&] { return pipeline::dropout(x->value, probability, training, maybe(rows)); });
   };
   engine.dropout_add_norm = dropout_add_norm_call;
-  engine.geglu = [](const pt_tensor *x, double probability, bool training, pt_tensor **out) {
-    return giving(out, [&] { return pipeline::geglu(x->value, probability, training); });
+  engine.geglu = [](const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out) {
+    return giving(out, [&] { return pipeline::geglu(x->value, probability, training, maybe(rows)); });
   };
   engine.attention = attention_call;
   engine.cross_entropy = [](const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out) {

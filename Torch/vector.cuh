@@ -99,7 +99,12 @@ __device__ inline uint4 random_bits(const Dropout &dropout, uint64_t place) {
   return c;
 }
 
-// Drops out of a vector; `place` is its number within the tensor.
+// What a row is called for dropout.
+__device__ inline int64_t row_name(const Dropout &dropout, int64_t row) {
+  return dropout.threshold > 0 && dropout.rows ? dropout.rows[row] : row;
+}
+
+// Drops out of a vector; `place` is its number within the tensor, by the rows' names.
 template <class T>
 __device__ inline void drop(Vector<T> &v, const Dropout &dropout, uint64_t place) {
   if (dropout.threshold == 0) return;

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // Raised with every change of this header; the loader refuses another.
-#define PIPELINE_TORCH_ABI 2
+#define PIPELINE_TORCH_ABI 3
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
@@ -87,17 +87,20 @@ typedef struct {
   int (*embedding)(const pt_tensor *weight, const pt_tensor *ids, int64_t padding, pt_tensor **out);   // [V, d], [n] → [n, d]
   int (*linear)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, pt_tensor **out);  // bias may be NULL
   int (*layer_norm)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, double epsilon, pt_tensor **out);
-  int (*dropout)(const pt_tensor *x, double probability, bool training, pt_tensor **out);
+  // `rows` [n] int64 names the rows for dropout, so that a batch that is cut otherwise drops the same values; NULL: by
+  // their numbers.
+  int (*dropout)(const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out);
   // layer_norm(dropout(x) + residual)
-  int (*dropout_add_norm)(const pt_tensor *x, const pt_tensor *residual, const pt_tensor *weight, const pt_tensor *bias,
-                          double probability, bool training, double epsilon, pt_tensor **out);
+  int (*dropout_add_norm)(const pt_tensor *x, const pt_tensor *residual, const pt_tensor *rows, const pt_tensor *weight,
+                          const pt_tensor *bias, double probability, bool training, double epsilon, pt_tensor **out);
   // dropout(gelu(x[:, :h]) · x[:, h:]): [n, 2h] → [n, h]
-  int (*geglu)(const pt_tensor *x, double probability, bool training, pt_tensor **out);
+  int (*geglu)(const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out);
   // qkv [batch·length, 3·heads·d] in the order (q|k|v) × head × d; bias NULL or broadcastable to
   // [batch, heads, length, length], added to q·k/√d; cosine and sine NULL or [length, d] (rotary, half-split form)
-  // → [batch·length, heads·d]
+  // → [batch·length, heads·d]. `samples` [batch] int64 names the sequences for dropout (on the CPU); NULL: by number.
   int (*attention)(const pt_tensor *qkv, int64_t batch, int64_t length, int64_t heads, const pt_tensor *bias,
-                   const pt_tensor *cosine, const pt_tensor *sine, double dropout, bool training, pt_tensor **out);
+                   const pt_tensor *cosine, const pt_tensor *sine, const pt_tensor *samples, double dropout, bool training,
+                   pt_tensor **out);
   // mean over rows whose label is not `ignored`; [n, classes], [n]
   int (*cross_entropy)(const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out);
 
@@ -106,11 +109,15 @@ typedef struct {
   int (*add_all)(pt_tensor *const *to, pt_tensor *const *from, size_t count, double scale);
   int (*scale_all)(pt_tensor *const *, size_t count, double factor);
   int (*norm_all)(pt_tensor *const *, size_t count, pt_tensor **out);                // one number, on the device
-  int (*clip_all)(pt_tensor *const *, size_t count, const pt_tensor *norm, double maximum);
-  // Decoupled weight decay (torch.optim.AdamW). `step` counts from 1.
+  // Scales so that a norm above `maximum` becomes it; 0 for no maximum. Where `divisor`, one number on the device, is not
+  // NULL, the tensors are divided by it too: `norm` is then of what comes out.
+  int (*clip_all)(
+      pt_tensor *const *, size_t count, const pt_tensor *norm, double maximum, const pt_tensor *divisor);
+  // Decoupled weight decay (torch.optim.AdamW). `step` counts from 1. Where `figure`, one number on the device, is not
+  // finite, nothing changes; NULL: always.
   int (*adamw)(pt_tensor *const *weights, pt_tensor *const *gradients, pt_tensor *const *first,
                pt_tensor *const *second, size_t count, int64_t step, double rate, double beta1, double beta2,
-               double decay, double epsilon);
+               double decay, double epsilon, const pt_tensor *figure);
 
   // Several processes. `backend` is "gloo" or "nccl".
   int (*group_join)(const char *backend, const char *host, int32_t port, int32_t rank, int32_t size, pt_device,

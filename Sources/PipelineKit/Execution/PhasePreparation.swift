@@ -29,13 +29,23 @@ struct PhasePreparation {
         stage: node.description.name, revision: node.description.revision, options: options, phase: phase, task: $0)
     }
     var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:])
-    guard !ignoresHistory else { return prepared }
+    guard !ignoresHistory else {
+      for i in tasks.indices { try findState(tasks[i], fingerprints[i]) }
+      return prepared
+    }
     let rows = try store.tasks(node: nodeID).filter { $0.phase == phase }
     let done = Dictionary(rows.map { (ExactText($0.key), $0.manifest) }, uniquingKeysWith: { $1 })
     for i in tasks.indices {
       prepared.kept[i] = try kept(tasks[i], phase, fingerprints[i], done[ExactText(tasks[i].key)])
+      if prepared.kept[i] == nil { try findState(tasks[i], fingerprints[i]) }
     }
     return prepared
+  }
+
+  private func findState(_ task: TaskPlan, _ fingerprint: Digest) throws {
+    let stage = String(folder[..<folder.lastIndex(of: "/")!])
+    try TaskState(stage: stage, node: folder, fingerprint: fingerprint, key: task.stateKey)
+      .find(beginsAnew: ignoresHistory)
   }
 
   private func check(_ tasks: [TaskPlan], _ phase: String) throws {

@@ -34,8 +34,8 @@ public struct TaskRun: Sendable {
     try FileSystem.makeDirectory(staging)
     defer { try? FileSystem.removeTree(staging) }
     try control.check()
-    // By fingerprint: a task that another plan of the node gave the same key must not find this one's state.
-    let state = "\(directory)/.state/\(fingerprint.short)"
+    let state = TaskState.folder(node: directory, fingerprint: fingerprint)
+    try TaskState.mark(state, key: task.stateKey)
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier)

@@ -11,7 +11,7 @@ public enum Fingerprint {
       configured.options.filter {
         $0.affectsOutput && !files.contains($0.name) && used?.contains($0.name) ?? true
       }
-      .map { JSONMember($0.name, $0.value) })
+      .map { JSONMember($0.name, configured.settled[$0.name] ?? $0.value) })
   }
 
   /// stage × revision × options × phase × task key × note × names and digests of what the task reads.

@@ -1,6 +1,6 @@
 /// What an artifact holds. A port accepts one kind; wiring another is an error at load.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, huggingFaceModel, metrics, report, files
+  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel, metrics, report, files
   /// Of an input alone: whatever an artifact holds.
   case any
 
@@ -18,6 +18,8 @@ public enum Counts: ArtifactType { public static let kind = ArtifactKind.counts 
 public enum TokenizerFiles: ArtifactType { public static let kind = ArtifactKind.tokenizer }
 public enum MDS: ArtifactType { public static let kind = ArtifactKind.mds }
 public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.checkpoint }
+/// Kept states of a training, with all that it takes to go on from one.
+public enum Checkpoints: ArtifactType { public static let kind = ArtifactKind.checkpoints }
 public enum HuggingFaceModel: ArtifactType { public static let kind = ArtifactKind.huggingFaceModel }
 public enum Metrics: ArtifactType { public static let kind = ArtifactKind.metrics }
 public enum Report: ArtifactType { public static let kind = ArtifactKind.report }

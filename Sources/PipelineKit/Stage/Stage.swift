@@ -29,6 +29,10 @@ public protocol Stage: Sendable {
 
   init(options: Options)
 
+  /// What stands in fingerprints in place of options, by their names: what `auto` comes to on this machine, or null for an
+  /// option that decides nothing as things are. Asked whenever a document is read, so it must be cheap.
+  var settled: [String: JSONValue] { get }
+
   /// Checks what one option alone cannot show. Throw `StageError(.options, …)`.
   func validate() throws
   /// What `pipeline plan` says of the stage besides its verdict, one line each: what the options mean together.
@@ -43,6 +47,7 @@ extension Stage {
   public static var phases: [String] { ["run"] }
   public static func options(of phase: String) -> Set<String>? { nil }
   public static var waitingPhases: Set<String> { [] }
+  public var settled: [String: JSONValue] { [:] }
   public func validate() throws {}
   public var remarks: [String] { [] }
 }
@@ -57,9 +62,15 @@ public struct TaskPlan: Equatable, Sendable {
   public var note: String
   /// A task is started only while the running ones' estimates fit the run's memory.
   public var memoryBytes: Int
+  /// Names the work whose state (`Workspace.stateDirectory`) this task goes on with, whatever its fingerprint: an
+  /// unfinished task of the stage with the same key hands it over. Empty for none but its own.
+  public var stateKey: String
 
-  public init(key: String, files: [ArtifactFile] = [], note: String = "", memoryBytes: Int = 64 << 20) {
+  public init(
+    key: String, files: [ArtifactFile] = [], note: String = "", memoryBytes: Int = 64 << 20, stateKey: String = ""
+  ) {
     self.key = key
+    self.stateKey = stateKey
     self.files = files
     self.note = note
     self.memoryBytes = memoryBytes

@@ -20,6 +20,8 @@ public struct ConfiguredStage: Sendable {
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
   /// The options that name files.
   public let inputFiles: [(option: String, files: InputFiles)]
+  /// See `Stage.settled`.
+  let settled: [String: JSONValue]
 
   /// The stage that plans and runs a phase.
   public func stage(of phase: String) -> any Stage { narrowed[phase]?.stage ?? stage }
@@ -124,7 +126,8 @@ public struct StageDescription: Sendable {
       ConfiguredStage(
         stage: stage, narrowed: narrowed(S.self, options),
         options: fields.map { ($0.name, $0.encode(options), $0.affectsOutput) },
-        inputFiles: fields.compactMap { field in field.inputFiles(options).map { (field.name, $0) } }))
+        inputFiles: fields.compactMap { field in field.inputFiles(options).map { (field.name, $0) } },
+        settled: stage.settled))
   }
 
   private static func narrowed<S: Stage>(

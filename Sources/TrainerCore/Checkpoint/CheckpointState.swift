@@ -18,10 +18,16 @@ public struct CheckpointState: Equatable, Sendable {
   public var schedulePosition: Int
   /// Of the options that decide the result: a checkpoint of others must not be taken up.
   public var fingerprint: String
+  /// `TrainingCourse.text` of the steps that are behind.
+  public var course: String
+  /// Steps that were passed over because their loss or gradient was no number.
+  public var badSteps: Int
+  /// Of the index of the data that were trained on.
+  public var data: String
 
   public init(
     step: Int, epoch: Int = 0, sampleInEpoch: Int = 0, samples: Int = 0, tokens: Int = 0, seed: UInt64 = 0,
-    schedulePosition: Int? = nil, fingerprint: String = ""
+    schedulePosition: Int? = nil, fingerprint: String = "", course: String = "", badSteps: Int = 0, data: String = ""
   ) {
     self.step = step
     self.epoch = epoch
@@ -31,6 +37,9 @@ public struct CheckpointState: Equatable, Sendable {
     self.seed = seed
     self.schedulePosition = schedulePosition ?? step
     self.fingerprint = fingerprint
+    self.course = course
+    self.badSteps = badSteps
+    self.data = data
   }
 }
 
@@ -72,7 +81,8 @@ struct CheckpointManifest: Equatable, Sendable {
       "tokens": .integer(state.tokens),
       // As text: many readers of JSON hold numbers as doubles.
       "seed": .string(String(state.seed)), "schedulePosition": .integer(state.schedulePosition),
-      "fingerprint": .string(state.fingerprint),
+      "fingerprint": .string(state.fingerprint), "course": .string(state.course),
+      "badSteps": .integer(state.badSteps), "data": .string(state.data),
       "files": [Self.weightsName: Self.json(weights), Self.optimizerName: Self.json(optimizer)],
       "shapes": .object(shapes.map { JSONMember($0.name, .list($0.shape.map { .integer($0) })) }),
     ]
@@ -109,7 +119,9 @@ struct CheckpointManifest: Equatable, Sendable {
     state = CheckpointState(
       step: try integer("step"), epoch: try integer("epoch"), sampleInEpoch: try integer("sampleInEpoch"),
       samples: try integer("samples"), tokens: try integer("tokens"), seed: seed,
-      schedulePosition: try integer("schedulePosition"), fingerprint: fingerprint)
+      schedulePosition: try integer("schedulePosition"), fingerprint: fingerprint,
+      course: json["course"]?.string ?? "", badSteps: json["badSteps"]?.integer ?? 0,
+      data: json["data"]?.string ?? "")
     weights = try Self.file(Self.weightsName, json, path)
     optimizer = try Self.file(Self.optimizerName, json, path)
   }

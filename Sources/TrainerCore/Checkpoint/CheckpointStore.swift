@@ -24,10 +24,12 @@ public final class CheckpointStore {
 
   deinit { _ = writing?.wait() }
 
-  /// The newest checkpoint that is whole; damaged ones are passed over and named.
-  public func latest() throws(ShardError) -> CheckpointSearch {
+  /// The newest checkpoint that is whole and wanted; damaged ones are passed over and named.
+  public func latest(
+    where isWanted: (CheckpointState) -> Bool = { _ in true }
+  ) throws(ShardError) -> CheckpointSearch {
     try waitForWrite()
-    let search = try TrainingCheckpoint.latest(in: folder)
+    let search = try TrainingCheckpoint.latest(in: folder, where: isWanted)
     lastGood = search.found.map { ($0.state.step, $0.folder) }
     return search
   }

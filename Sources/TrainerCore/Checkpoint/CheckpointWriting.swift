@@ -7,6 +7,8 @@ public struct WrittenCheckpoint: Equatable, Sendable {
   public var bytes: Int
   /// From the start of the write to durability.
   public var seconds: Double
+  /// Why older checkpoints that it supersedes are still there.
+  public var problem: ShardError?
 }
 
 /// The write of one checkpoint, from its first byte to the removal of those that it supersedes.
@@ -32,8 +34,9 @@ struct CheckpointWriting: Sendable {
       try? FileSystem.removeTree(partial)
       throw explained(error)
     }
-    let written = WrittenCheckpoint(step: step, folder: folder, bytes: bytes, seconds: monotonicSeconds() - began)
-    try removeSuperseded()
+    var written = WrittenCheckpoint(step: step, folder: folder, bytes: bytes, seconds: monotonicSeconds() - began)
+    // The checkpoint is good whatever becomes of the older ones.
+    do { try removeSuperseded() } catch { written.problem = error }
     return written
   }
 

@@ -41,12 +41,20 @@ public struct TrainingCheckpoint: Sendable {
   }
 
   /// The newest whole checkpoint in a folder; each damaged one on the way is passed over and named.
-  public static func latest(in root: String) throws(ShardError) -> CheckpointSearch {
+  /// - Parameter isWanted: others are passed over in silence, and counted.
+  public static func latest(
+    in root: String, where isWanted: (CheckpointState) -> Bool = { _ in true }
+  ) throws(ShardError) -> CheckpointSearch {
     var search = CheckpointSearch()
     guard FileSystem.exists(root) else { return search }
     for step in try CheckpointNames.steps(in: root).reversed() {
+      let folder = "\(root)/\(CheckpointNames.folder(step: step))"
       do {
-        search.found = try TrainingCheckpoint(folder: "\(root)/\(CheckpointNames.folder(step: step))")
+        guard isWanted(try CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)").state) else {
+          search.unwanted.append(step)
+          continue
+        }
+        search.found = try TrainingCheckpoint(folder: folder)
         return search
       } catch {
         search.passedOver.append(error)
@@ -62,6 +70,8 @@ public struct CheckpointSearch: Sendable {
   public var found: TrainingCheckpoint?
   /// What is wrong with newer ones, newest first.
   public var passedOver: [ShardError] = []
+  /// Steps of newer ones that were not wanted.
+  public var unwanted: [Int] = []
 
   /// A sentence for each that was passed over.
   public var warnings: [String] {

@@ -36,7 +36,14 @@ struct BatchPlan: Sendable {
     (partition.places + (isEvaluation ? options.globalBatch - 1 : 0)) / options.globalBatch
   }
 
-  var microbatchesPerStep: Int { options.globalBatch / (options.microbatch * options.world) }
+  /// Of this device: as many as each device needs for its share, at most `microbatch` samples each.
+  var microbatchesPerStep: Int {
+    let each = options.microbatch * options.world
+    return (options.globalBatch + each - 1) / each
+  }
+
+  /// Of all devices together.
+  private var pieces: Int { microbatchesPerStep * options.world }
 
   // MARK: Order
 
@@ -54,7 +61,7 @@ struct BatchPlan: Sendable {
     return order.map { Int($0[place]) } ?? place
   }
 
-  /// The microbatch's number among all devices' of the step; of the whole pass in an evaluation.
+  /// The microbatch's number among all devices' of the step, of the whole pass in an evaluation.
   func number(_ cursor: BatchCursor) -> Int {
     cursor.microbatch * options.world + options.rank + (isEvaluation ? cursor.sampleInEpoch / options.microbatch : 0)
   }
@@ -62,11 +69,21 @@ struct BatchPlan: Sendable {
   /// Places of the epoch that a microbatch has; empty at the end of an evaluation.
   func places(_ cursor: BatchCursor) -> Range<Int> {
     let number = cursor.microbatch * options.world + options.rank
-    let start = min(cursor.sampleInEpoch + number * options.microbatch, partition.places)
-    return start..<min(start + options.microbatch, partition.places)
+    let first = cursor.sampleInEpoch + options.globalBatch * number / pieces
+    let end = cursor.sampleInEpoch + options.globalBatch * (number + 1) / pieces
+    return min(first, partition.places)..<min(end, partition.places)
   }
 
   // MARK: Positions
+
+  /// So many steps on, from a cursor at the beginning of a step.
+  func after(_ steps: Int, _ cursor: BatchCursor) -> BatchCursor {
+    var next = BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch)
+    for _ in 0..<steps {
+      next = normal(BatchCursor(epoch: next.epoch, sampleInEpoch: next.sampleInEpoch + options.globalBatch))
+    }
+    return next
+  }
 
   func next(_ cursor: BatchCursor) -> BatchCursor {
     var next = cursor
@@ -128,10 +145,12 @@ struct BatchProducer {
     Result { () throws(ShardError) in
       let order = try order(cursor.epoch)
       let places = plan.places(cursor)
-      guard !places.isEmpty else { return nil }
+      // In training a device may have nothing to do in a microbatch: it is empty.
+      guard !places.isEmpty || !plan.isEvaluation else { return nil }
       prefetch(cursor, order)
       return try assembly.assemble(
-        places.map { plan.sample(at: $0, order) }, epoch: cursor.epoch, number: plan.number(cursor))
+        places.map { plan.sample(at: $0, order) }, epoch: cursor.epoch, number: plan.number(cursor),
+        firstInBatch: places.lowerBound - cursor.sampleInEpoch)
     }
   }
 

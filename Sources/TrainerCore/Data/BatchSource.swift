@@ -6,7 +6,7 @@ public struct BatchOptions: Equatable, Sendable {
   public var sequenceLength: Int
   /// Samples of a step, all devices together.
   public var globalBatch: Int
-  /// Samples that go through the model together.
+  /// Samples that go through the model together, at most.
   public var microbatch: Int
   /// Of `world` devices, the one that the batches are for.
   public var rank = 0
@@ -35,10 +35,10 @@ public struct BatchOptions: Equatable, Sendable {
     guard sequenceLength > 0, globalBatch > 0, microbatch > 0, prepared > 0, (0..<world).contains(rank) else {
       throw refuse("lengths, batches and ranks must be positive", "Check the options.")
     }
-    guard globalBatch % (microbatch * world) == 0 else {
+    guard globalBatch >= world else {
       throw refuse(
-        "a global batch of \(globalBatch) is no multiple of \(world) devices × \(microbatch) samples",
-        "Change the global batch or the microbatch.")
+        "a global batch of \(globalBatch) samples does not reach for \(world) devices",
+        "Use a larger batch, or fewer devices.")
     }
     if case .longest(let multiple) = padding, multiple < 1 {
       throw refuse("lengths cannot be multiples of \(multiple)", "Use 1 for no rounding.")
@@ -49,8 +49,10 @@ public struct BatchOptions: Equatable, Sendable {
 /// One device's microbatches, in an order that data, seed and global batch alone decide; a thread makes them ahead.
 ///
 /// The places of an epoch, in streaming's order, are cut into global batches, those into microbatches of consecutive
-/// places; rank `r` of `w` takes the microbatches `r`, `r + w`, … whole. So a step has the same microbatches, with the
-/// same masks, whatever the number of devices. An epoch's last places that fill no global batch are left out.
+/// places, as many for each device and as like as can be; rank `r` of `w` takes the microbatches `r`, `r + w`, … whole.
+/// Where the batch is a multiple of devices times microbatch, a step has the same microbatches whatever the number of
+/// devices; it has the same samples, with the same masks, always. An epoch's last places that fill no global batch are
+/// left out.
 ///
 /// `next` is for one thread at a time.
 public final class BatchSource: Sendable {
@@ -136,6 +138,16 @@ public final class BatchSource: Sendable {
     let cursor = try plan.cursor(sample: sample)
     monitor.with { $0.restart(at: cursor) }
   }
+
+  /// Goes to a place in an epoch: to one that `state` gave, or one of a run with other batches.
+  public func seek(epoch: Int, sampleInEpoch: Int) throws(ShardError) {
+    let plan = monitor.with(wake: false) { $0.plan }
+    let cursor = try plan.cursor(epoch: epoch, sampleInEpoch: sampleInEpoch)
+    monitor.with { $0.restart(at: cursor) }
+  }
+
+  /// Leaves out the next steps. Call between steps.
+  public func skip(steps: Int) { monitor.with { $0.restart(at: $0.plan.after(steps, $0.taken)) } }
 
   /// The documents that a microbatch's samples come from, each once, in order.
   public func documents(of microbatch: Microbatch) throws(ShardError) -> [String] {

@@ -18,6 +18,8 @@ public struct Microbatch: Equatable, Sendable {
   public var epoch: Int
   /// Its number in the global batch, or in the whole evaluation.
   public var number: Int
+  /// The first sample's number in the global batch.
+  public var firstInBatch = 0
   /// Without filling.
   public var tokens: Int
 }
@@ -49,7 +51,9 @@ struct BatchAssembly {
     self.paddingID = paddingID
   }
 
-  mutating func assemble(_ sampleIDs: [Int], epoch: Int, number: Int) throws(ShardError) -> Microbatch {
+  mutating func assemble(
+    _ sampleIDs: [Int], epoch: Int, number: Int, firstInBatch: Int = 0
+  ) throws(ShardError) -> Microbatch {
     tokens.removeAll(keepingCapacity: true)
     var lengths: [Int32] = []
     lengths.reserveCapacity(sampleIDs.count)
@@ -62,7 +66,8 @@ struct BatchAssembly {
     var out = Microbatch(
       batch: sampleIDs.count, length: length,
       ids: [Int32](repeating: paddingID, count: sampleIDs.count * length), lengths: lengths, positions: [],
-      labels: [], sampleIDs: sampleIDs, epoch: epoch, number: number, tokens: tokens.count)
+      labels: [], sampleIDs: sampleIDs, epoch: epoch, number: number,
+      firstInBatch: firstInBatch, tokens: tokens.count)
     let expected = Int(Double(tokens.count) * masking.probability * 1.1) + 16
     out.positions.reserveCapacity(expected)
     out.labels.reserveCapacity(expected)

@@ -24,19 +24,24 @@ public struct TensorList: Sendable {
   public func norm() throws(TorchError) -> Tensor { try engine.make("norm_all") { table.norm_all(handles, count, $0) } }
 
   /// Scales so that a norm above `maximum` becomes it (`torch.nn.utils.clip_grad_norm_`).
-  public func clip(norm: Tensor, to maximum: Double) throws(TorchError) {
-    try engine.check("clip_all", table.clip_all(handles, count, norm.handle, maximum))
+  /// - Parameters:
+  ///   - maximum: nil for none.
+  ///   - divisor: what the tensors are divided by too; the norm is that of what comes out.
+  public func clip(norm: Tensor, to maximum: Double?, dividedBy divisor: Tensor? = nil) throws(TorchError) {
+    try engine.check("clip_all", table.clip_all(handles, count, norm.handle, maximum ?? 0, divisor?.handle))
   }
 
   /// One step of AdamW with decoupled weight decay (Loshchilov and Hutter 2019; `torch.optim.AdamW`).
+  /// - Parameter figure: where it is not finite nothing changes, without waiting for the device.
   func adamW(
-    gradients: TensorList, first: TensorList, second: TensorList, step: Int, rate: Double, _ options: AdamW
+    gradients: TensorList, first: TensorList, second: TensorList, step: Int, rate: Double, _ options: AdamW,
+    ifFinite figure: Tensor
   ) throws(TorchError) {
     try engine.check(
       "adamw",
       table.adamw(
         handles, gradients.handles, first.handles, second.handles, count, Int64(step), rate, options.beta1,
-        options.beta2, options.weightDecay, options.epsilon))
+        options.beta2, options.weightDecay, options.epsilon, figure.handle))
   }
 }
 

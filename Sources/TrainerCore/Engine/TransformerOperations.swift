@@ -20,24 +20,26 @@ extension Tensor {
     }
   }
 
-  public func dropout(_ probability: Double, training: Bool) throws(TorchError) -> Tensor {
+  /// - Parameter names: the rows', by which values fall out; nil for their numbers (see `EncoderInput.names`).
+  public func dropout(_ probability: Double, training: Bool, names: Tensor? = nil) throws(TorchError) -> Tensor {
     guard training, probability > 0 else { return self }
-    return try engine.make("dropout") { table.dropout(handle, probability, true, $0) }
+    return try engine.make("dropout") { table.dropout(handle, names?.handle, probability, true, $0) }
   }
 
   /// layerNorm(dropout(self) + residual).
   public func dropoutAddNorm(
-    _ residual: Tensor, _ norm: LayerNorm, dropout: Double, training: Bool
+    _ residual: Tensor, _ norm: LayerNorm, dropout: Double, training: Bool, names: Tensor? = nil
   ) throws(TorchError) -> Tensor {
     try engine.make("dropout_add_norm") {
       table.dropout_add_norm(
-        handle, residual.handle, norm.weight.handle, norm.bias.handle, dropout, training, norm.epsilon, $0)
+        handle, residual.handle, names?.handle, norm.weight.handle, norm.bias.handle, dropout, training, norm.epsilon,
+        $0)
     }
   }
 
   /// dropout(gelu(first half) · second half): [n, 2h] → [n, h].
-  public func geglu(dropout: Double, training: Bool) throws(TorchError) -> Tensor {
-    try engine.make("geglu") { table.geglu(handle, dropout, training, $0) }
+  public func geglu(dropout: Double, training: Bool, names: Tensor? = nil) throws(TorchError) -> Tensor {
+    try engine.make("geglu") { table.geglu(handle, names?.handle, dropout, training, $0) }
   }
 
   /// Attention over sequences of one length, self being query, key and value: [batch·length, 3·heads·d], ordered
@@ -46,15 +48,16 @@ extension Tensor {
   /// - Parameters:
   ///   - bias: added to q·k/√d; broadcast to [batch, heads, length, length].
   ///   - rotary: cosines and sines, [length, d] each.
+  ///   - samples: the sequences' names for dropout, [batch]; nil for their numbers.
   /// - Returns: [batch·length, heads·d].
   public func attention(
     batch: Int, length: Int, heads: Int, bias: Tensor?, rotary: (cosine: Tensor, sine: Tensor)? = nil,
-    dropout: Double = 0, training: Bool
+    samples: Tensor? = nil, dropout: Double = 0, training: Bool
   ) throws(TorchError) -> Tensor {
     try engine.make("attention") {
       table.attention(
         handle, Int64(batch), Int64(length), Int64(heads), bias?.handle, rotary?.cosine.handle, rotary?.sine.handle,
-        dropout, training, $0)
+        samples?.handle, dropout, training, $0)
     }
   }
 

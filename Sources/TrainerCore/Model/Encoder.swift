@@ -21,28 +21,44 @@ extension ModelShape {
   }
 }
 
-/// Tables that depend on the sequence length alone, kept for the length last used.
+/// Tables that depend on the sequence length alone, kept for the lengths that come again: batches are padded to their
+/// longest sequence.
 final class PositionCache: Sendable {
+  typealias Tables = [Tensor]
+
   private struct Kept {
-    var length = -1
-    var bias: Tensor?
-    var rotary: (cosine: Tensor, sine: Tensor)?
+    var tables: [Int: Tables] = [:]
+    var bytes = 0
   }
   private let kept = Mutex(Kept())
+  private static let limitBytes = 128 << 20
 
-  func bias(_ length: Int, _ make: () throws(TorchError) -> Tensor) throws(TorchError) -> Tensor {
-    if let bias = kept.withLock({ $0.length == length ? $0.bias : nil }) { return bias }
-    let bias = try make()
-    kept.withLock { $0 = Kept(length: length, bias: bias) }
-    return bias
+  func tables(_ length: Int, _ make: () throws(TorchError) -> Tables) throws(TorchError) -> Tables {
+    if let known = kept.withLock({ $0.tables[length] }) { return known }
+    let tables = try make()
+    let bytes = tables.reduce(0) { $0 + $1.count * $1.dtype.bytes }
+    kept.withLock {
+      if $0.bytes + bytes > Self.limitBytes { $0 = Kept() }
+      $0.tables[length] = tables
+      $0.bytes += bytes
+    }
+    return tables
+  }
+}
+
+/// What dropout calls the rows that a layer reads; nothing where nothing is dropped.
+struct DropoutNames {
+  var tokens: Tensor?
+  var sequences: Tensor?
+
+  init(_ input: EncoderInput, _ shape: ModelShape, training: Bool) throws(TorchError) {
+    guard training, shape.dropout > 0 || shape.attentionDropout > 0 else { return }
+    (tokens, sequences) = try input.names()
   }
 
-  func rotary(
-    _ length: Int, _ make: () throws(TorchError) -> (cosine: Tensor, sine: Tensor)
-  ) throws(TorchError) -> (cosine: Tensor, sine: Tensor) {
-    if let rotary = kept.withLock({ $0.length == length ? $0.rotary : nil }) { return rotary }
-    let rotary = try make()
-    kept.withLock { $0 = Kept(length: length, rotary: rotary) }
-    return rotary
+  /// Of the rows that the last layer goes on with.
+  func only(_ rows: Tensor?) throws(TorchError) -> Tensor? {
+    guard let tokens, let rows else { return tokens }
+    return try tokens.rows(rows)
   }
 }

@@ -7,24 +7,32 @@ public struct EncoderInput: Sendable {
   public let ids: Tensor
   /// Each token's place among batch·length; nil where there is no padding, so that nothing need be moved.
   public let places: Tensor?
-  /// Each token's position in its sequence, [tokens].
-  public let positions: Tensor
   /// 0 or 1 a token, for sentence pairs; nil where all are 0.
   public let types: Tensor?
   /// 0 on tokens and −10,000 on padding, [batch, 1, 1, length]; nil where there is none.
   public let padding: Tensor?
   /// Where each sequence begins among the tokens.
   public let starts: [Int64]
+  private let lengths: [Int32]
+  private let samples: [Int64]?
+  private let engine: Engine
+  private let device: Device
 
   /// - Parameters:
   ///   - ids: batch·length ids, padded at the end of each sequence.
   ///   - lengths: tokens of each sequence, at least 1.
   ///   - types: batch·length token types, or nil for 0 everywhere.
+  ///   - samples: the sequences' names for dropout, such as their numbers in the whole batch; nil for those in this one.
   public init(
-    ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, engine: Engine, device: Device
+    ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, samples: [Int64]? = nil, engine: Engine,
+    device: Device
   ) throws(TorchError) {
     batch = lengths.count
     self.length = length
+    self.lengths = lengths
+    self.samples = samples
+    self.engine = engine
+    self.device = device
     precondition(ids.count == batch * length, "ids do not fill batch × length")
     var starts: [Int64] = []
     var total = 0
@@ -34,21 +42,18 @@ public struct EncoderInput: Sendable {
     }
     self.starts = starts
     let isFull = total == ids.count
-    var tokens = [Int64](), places = [Int64](), positions = [Int64](), kinds = [Int64]()
+    var tokens = [Int64](), places = [Int64](), kinds = [Int64]()
     tokens.reserveCapacity(total)
-    positions.reserveCapacity(total)
     if !isFull { places.reserveCapacity(total) }
     for (row, count) in lengths.enumerated() {
       for position in 0..<Int(count) {
         let place = row * length + position
         tokens.append(Int64(ids[place]))
-        positions.append(Int64(position))
         if !isFull { places.append(Int64(place)) }
         if let types { kinds.append(Int64(types[place])) }
       }
     }
     self.ids = try engine.tensor(tokens, on: device)
-    self.positions = try engine.tensor(positions, on: device)
     self.places = isFull ? nil : try engine.tensor(places, on: device)
     self.types = types == nil ? nil : try engine.tensor(kinds, on: device)
     padding = isFull ? nil : try Self.mask(lengths, length, engine, device)
@@ -62,6 +67,29 @@ public struct EncoderInput: Sendable {
       for position in 0..<Int(count) { mask[row * length + position] = 0 }
     }
     return try engine.tensor(mask, on: device, shape: [lengths.count, 1, 1, length])
+  }
+
+  /// Each token's position in its sequence, [tokens]: for models with a table of positions.
+  public func positions() throws(TorchError) -> Tensor {
+    try engine.tensor(eachToken { _, position in position }, on: device)
+  }
+
+  /// Each token's name for dropout, [tokens], and each sequence's, [batch]: however a batch is cut into microbatches,
+  /// the same values of its tokens fall out.
+  public func names() throws(TorchError) -> (tokens: Tensor, sequences: Tensor) {
+    let names = samples ?? (0..<batch).map(Int64.init)
+    // No sequence is as long.
+    let tokens = try engine.tensor(eachToken { row, position in names[row] << 24 | position }, on: device)
+    return (tokens, try engine.tensor(names, on: device))
+  }
+
+  private func eachToken(_ value: (Int, Int64) -> Int64) -> [Int64] {
+    var values: [Int64] = []
+    values.reserveCapacity(tokens)
+    for (row, count) in lengths.enumerated() {
+      for position in 0..<Int64(count) { values.append(value(row, position)) }
+    }
+    return values
   }
 
   /// Among the tokens, the rows at places of batch·length.

@@ -26,11 +26,11 @@ public struct MaskedLanguageModel: Sendable {
     return try hidden.linear(transform, transformBias).gelu().layerNorm(norm).linear(decoder, decoderBias)
   }
 
-  /// The mean cross-entropy in nats over the masked places.
+  /// The cross-entropy in nats over the masked places: the mean, or the sum.
   public func loss(
-    _ input: EncoderInput, at places: [Int64], labels: [Int64], training: Bool
+    _ input: EncoderInput, at places: [Int64], labels: [Int64], training: Bool, sum: Bool = false
   ) throws(TorchError) -> Tensor {
     let labels = try parameters.engine.tensor(labels, on: parameters.device)
-    return try logits(input, at: places, training: training).crossEntropy(labels)
+    return try logits(input, at: places, training: training).crossEntropy(labels, sum: sum)
   }
 }

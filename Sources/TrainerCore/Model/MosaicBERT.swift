@@ -24,16 +24,17 @@ public struct MosaicBERT: Encoder {
   /// - Parameter only: rows among the batch's tokens that the caller reads; the last layer computes no others.
   /// - Returns: [tokens, hidden], or [rows, hidden].
   public func encode(_ input: EncoderInput, training: Bool, only rows: Tensor? = nil) throws(TorchError) -> Tensor {
-    var x = try embedding(input, training)
+    let names = try DropoutNames(input, shape, training: training)
+    var x = try embedding(input, training, names)
     let distances = try distances(input)
     for (index, layer) in layers.enumerated() {
       let read = index == layers.count - 1 ? rows : nil
       guard recomputesActivations, training else {
-        x = try layer(x, input, distances, training, only: read)
+        x = try layer(x, input, distances, training, names, only: read)
         continue
       }
       x = try parameters.engine.checkpointed([x]) { inputs throws(TorchError) in
-        try layer(inputs[0], input, distances, training, only: read)
+        try layer(inputs[0], input, distances, training, names, only: read)
       }
     }
     return x
@@ -53,10 +54,11 @@ public struct MosaicBERT: Encoder {
       norm = parameters.norm("bert.embeddings.LayerNorm", epsilon: shape.normEpsilon)
     }
 
-    func callAsFunction(_ input: EncoderInput, _ training: Bool) throws(TorchError) -> Tensor {
+    func callAsFunction(_ input: EncoderInput, _ training: Bool, _ names: DropoutNames) throws(TorchError) -> Tensor {
       let words = try word.embedding(input.ids, padding: shape.padding)
       let types = if let ids = input.types { try type.embedding(ids) } else { try type.narrow(0, from: 0, count: 1) }
-      return try words.plus(types).layerNorm(norm).dropout(shape.dropout, training: training)
+      return try words.plus(types).layerNorm(norm)
+        .dropout(shape.dropout, training: training, names: names.tokens)
     }
   }
 
@@ -86,37 +88,40 @@ public struct MosaicBERT: Encoder {
 
     /// [tokens, hidden] → [tokens, hidden], or [rows, hidden] of the rows asked for.
     func callAsFunction(
-      _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, only rows: Tensor?
+      _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, _ names: DropoutNames,
+      only rows: Tensor?
     ) throws(TorchError) -> Tensor {
-      var context = try attention(x, input, distances, training)
+      var context = try attention(x, input, distances, training, names)
       var residual = x
       if let rows {
         context = try context.rows(rows)
         residual = try x.rows(rows)
       }
+      let left = try names.only(rows)
       let attended = try context.linear(output!, outputBias)
-        .dropoutAddNorm(residual, attentionNorm, dropout: shape.dropout, training: training)
-      return try mlp(attended, training)
+        .dropoutAddNorm(residual, attentionNorm, dropout: shape.dropout, training: training, names: left)
+      return try mlp(attended, training, left)
     }
 
     /// The linear runs on tokens; only attention itself needs sequences of one length.
     private func attention(
-      _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool
+      _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, _ names: DropoutNames
     ) throws(TorchError) -> Tensor {
       var qkv = try x.linear(queryKeyValue!, queryKeyValueBias)
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }
       let context = try qkv.attention(
         batch: input.batch, length: input.length, heads: shape.heads, bias: distances.bias, rotary: distances.rotary,
-        dropout: shape.attentionDropout, training: training)
+        samples: names.sequences, dropout: shape.attentionDropout, training: training)
       return if let places = input.places { try context.rows(places) } else { context }
     }
 
     /// MosaicBERT drops out after the gate; `nomic_bert` after the last linear.
-    private func mlp(_ x: Tensor, _ training: Bool) throws(TorchError) -> Tensor {
+    private func mlp(_ x: Tensor, _ training: Bool, _ names: Tensor?) throws(TorchError) -> Tensor {
       let isMosaic = shape.kind == .mosaicBERT
-      let hidden = try x.linear(gated).geglu(dropout: isMosaic ? shape.dropout : 0, training: training)
+      let hidden = try x.linear(gated).geglu(
+        dropout: isMosaic ? shape.dropout : 0, training: training, names: names)
       return try hidden.linear(down, downBias)
-        .dropoutAddNorm(x, norm, dropout: isMosaic ? 0 : shape.dropout, training: training)
+        .dropoutAddNorm(x, norm, dropout: isMosaic ? 0 : shape.dropout, training: training, names: names)
     }
   }
 
@@ -131,15 +136,15 @@ public struct MosaicBERT: Encoder {
     let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
     let device = parameters.device
     if shape.kind == .ropeBERT {
-      let rotary = try positions.rotary(input.length) { () throws(TorchError) in
+      let rotary = try positions.tables(input.length) { () throws(TorchError) in
         let (cosine, sine) = try Self.rotary(shape, input.length, parameters.engine)
-        return (try cosine.to(dtype, device: device), try sine.to(dtype, device: device))
+        return [try cosine.to(dtype, device: device), try sine.to(dtype, device: device)]
       }
-      return Distances(bias: try input.padding?.to(dtype, device: device), rotary: rotary)
+      return Distances(bias: try input.padding?.to(dtype, device: device), rotary: (rotary[0], rotary[1]))
     }
-    let alibi = try positions.bias(input.length) { () throws(TorchError) in
-      try Self.alibi(shape.heads, input.length, parameters.engine).to(dtype, device: device)
-    }
+    let alibi = try positions.tables(input.length) { () throws(TorchError) in
+      [try Self.alibi(shape.heads, input.length, parameters.engine).to(dtype, device: device)]
+    }[0]
     guard let padding = input.padding else { return Distances(bias: alibi) }
     return Distances(bias: try alibi.plus(padding.to(dtype, device: device)))
   }

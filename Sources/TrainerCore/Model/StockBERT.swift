@@ -19,22 +19,23 @@ public struct StockBERT: Encoder {
     }
     let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
     let padding = try input.padding?.to(dtype, device: parameters.device)
-    var x = try embed(input, training)
+    let names = try DropoutNames(input, shape, training: training)
+    var x = try embed(input, training, names)
     for (index, layer) in layers.enumerated() {
-      x = try layer(x, input, padding, training, only: index == layers.count - 1 ? rows : nil)
+      x = try layer(x, input, padding, training, names, only: index == layers.count - 1 ? rows : nil)
     }
     return x
   }
 
-  private func embed(_ input: EncoderInput, _ training: Bool) throws(TorchError) -> Tensor {
+  private func embed(_ input: EncoderInput, _ training: Bool, _ names: DropoutNames) throws(TorchError) -> Tensor {
     let prefix = "bert.embeddings"
     let words = try parameters["\(prefix).word_embeddings.weight"].embedding(input.ids, padding: shape.padding)
-    let positions = try parameters["\(prefix).position_embeddings.weight"].embedding(input.positions)
+    let positions = try parameters["\(prefix).position_embeddings.weight"].embedding(input.positions())
     let table = parameters["\(prefix).token_type_embeddings.weight"]
     let types = if let ids = input.types { try table.embedding(ids) } else { try table.narrow(0, from: 0, count: 1) }
     return try words.plus(types).plus(positions)
       .layerNorm(parameters.norm("\(prefix).LayerNorm", epsilon: shape.normEpsilon))
-      .dropout(shape.dropout, training: training)
+      .dropout(shape.dropout, training: training, names: names.tokens)
   }
 
   struct Layer {
@@ -49,24 +50,27 @@ public struct StockBERT: Encoder {
     }
 
     func callAsFunction(
-      _ x: Tensor, _ input: EncoderInput, _ padding: Tensor?, _ training: Bool, only rows: Tensor?
+      _ x: Tensor, _ input: EncoderInput, _ padding: Tensor?, _ training: Bool, _ names: DropoutNames, only rows: Tensor?
     ) throws(TorchError) -> Tensor {
       var qkv = try linear(x, "attention.self.Wqkv")
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }
       var context = try qkv.attention(
-        batch: input.batch, length: input.length, heads: shape.heads, bias: padding, dropout: shape.attentionDropout,
-        training: training)
+        batch: input.batch, length: input.length, heads: shape.heads, bias: padding, samples: names.sequences,
+        dropout: shape.attentionDropout, training: training)
       if let places = input.places { context = try context.rows(places) }
       var residual = x
       if let rows {
         context = try context.rows(rows)
         residual = try x.rows(rows)
       }
+      let left = try names.only(rows)
       let attended = try linear(context, "attention.output.dense")
-        .dropoutAddNorm(residual, norm("attention.output.LayerNorm"), dropout: shape.dropout, training: training)
+        .dropoutAddNorm(
+          residual, norm("attention.output.LayerNorm"), dropout: shape.dropout, training: training, names: left)
       let hidden = try linear(attended, "intermediate.dense").gelu()
       return try linear(hidden, "output.dense")
-        .dropoutAddNorm(attended, norm("output.LayerNorm"), dropout: shape.dropout, training: training)
+        .dropoutAddNorm(
+          attended, norm("output.LayerNorm"), dropout: shape.dropout, training: training, names: left)
     }
 
     private func linear(_ x: Tensor, _ part: String) throws(TorchError) -> Tensor {

@@ -10,17 +10,21 @@ public struct LearningRate: Equatable, Sendable {
   public var steps: Int
   /// Of the peak, at the last step.
   public var final: Double
+  /// Steps before its first: of a training that goes on from another's checkpoint with a schedule of its own.
+  public var start: Int
 
-  public init(peak: Double, fall: Fall, warmupSteps: Int, steps: Int, final: Double = 0) {
+  public init(peak: Double, fall: Fall, warmupSteps: Int, steps: Int, final: Double = 0, start: Int = 0) {
     self.peak = peak
     self.fall = fall
     self.warmupSteps = warmupSteps
     self.steps = steps
     self.final = final
+    self.start = start
   }
 
   /// The rate of the step that follows `finished` steps: peak·finished/warm-up, then the fall to `final` at `steps`.
   public func rate(after finished: Int) -> Double {
+    let finished = max(0, finished - start), steps = steps - start
     if finished < warmupSteps { return peak * Double(finished) / Double(warmupSteps) }
     let share = min(1, Double(finished - warmupSteps) / Double(max(1, steps - warmupSteps)))
     let fallen =

@@ -29,10 +29,10 @@ public final class Optimizer {
 
   /// Adds a microbatch's gradients to the step's. Call after each `backward`.
   public func accumulate() throws(TorchError) {
+    defer { hasSums = true }
     guard let sums else { return }  // torch sums up in fp32 by itself
     let fresh = try gradients()
     if hasSums { try sums.add(fresh) } else { try sums.copy(from: fresh) }
-    hasSums = true
     for tensor in parameters.working.tensors { try tensor.clearGradient() }
   }
 
@@ -47,18 +47,33 @@ public final class Optimizer {
     return TensorList(list)
   }
 
-  /// Takes a step with what has been accumulated, summed over the group.
+  /// What has been accumulated: nothing, where no microbatch of this process had a masked token.
+  private func accumulated() throws(TorchError) -> TensorList {
+    guard hasSums else { return try Self.zeros(parameters) }
+    return if let sums { sums } else { try gradients() }
+  }
+
+  /// Takes a step with what has been accumulated, summed over the group. Where the gradient or the loss is no finite
+  /// number, weights and moments stay as they are, and the step counts all the same.
   ///
-  /// - Parameter clip: the greatest norm of the gradient; nil to leave it as it is.
+  /// - Parameters:
+  ///   - clip: the greatest norm of the gradient; nil to leave it as it is.
+  ///   - divisor: of the sums, such as the tokens that they are of; nil for 1.
+  ///   - loss: looked at, that it is finite.
   /// - Returns: the gradient's norm before clipping, on the device.
-  public func step(rate: Double, clip: Double?, group: ProcessGroup? = nil) throws(TorchError) -> Tensor {
-    let gradients = if let sums { sums } else { try gradients() }
+  public func step(
+    rate: Double, clip: Double?, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil, group: ProcessGroup? = nil
+  ) throws(TorchError) -> Tensor {
+    let gradients = try accumulated()
     if let group, group.size > 1 { try group.sum(gradients) }
-    let norm = try gradients.norm()
-    if let clip { try gradients.clip(norm: norm, to: clip) }
+    var norm = try gradients.norm()
+    if let divisor { norm = try norm.divided(by: divisor).reshape() }
+    if clip != nil || divisor != nil { try gradients.clip(norm: norm, to: clip, dividedBy: divisor) }
     step += 1
+    // A sum with 0 times the loss is finite where both are.
+    let figure = if let loss { try norm.plus(loss.reshape(), scale: 0) } else { norm }
     try parameters.masters.adamW(
-      gradients: gradients, first: first, second: second, step: step, rate: rate, options)
+      gradients: gradients, first: first, second: second, step: step, rate: rate, options, ifFinite: figure)
     try parameters.refresh()
     hasSums = false
     if sums == nil { for tensor in parameters.working.tensors { try tensor.clearGradient() } }

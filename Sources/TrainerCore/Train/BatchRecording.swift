@@ -17,7 +17,7 @@ public enum BatchRecording {
     for step in 1...max(1, steps) {
       var whole: [Microbatch] = []
       for _ in 0..<batches.microbatchesPerStep { if let batch = try batches.next() { whole.append(batch) } }
-      let rate = Float(job.schedule.rate(after: step - 1))
+      let rate = Float(job.rate(after: step - 1))
       try Safetensors.write(try sources(whole, rate: rate), to: "\(folder)/step-\(step).safetensors")
     }
   }

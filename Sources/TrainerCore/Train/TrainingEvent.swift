@@ -85,8 +85,8 @@ extension TrainingEvent {
     case "step":
       self = .step(
         TrainingStep(
-          step: integer("step"), steps: integer("steps"), loss: number("loss"), rate: number("rate"),
-          gradientNorm: number("gradientNorm"), tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"]?.double,
+          step: integer("step"), steps: integer("steps"), loss: json["loss"]?.double ?? .nan, rate: number("rate"),
+          gradientNorm: json["gradientNorm"]?.double ?? .nan, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"]?.double,
           remainingSeconds: json["remainingSeconds"]?.double))
     case "checkpoint":
       self = .checkpoint(step: integer("step"), bytes: integer("bytes"))

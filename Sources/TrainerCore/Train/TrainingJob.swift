@@ -8,19 +8,26 @@ public struct TrainingJob: Equatable, Sendable {
   /// Folder of the token data set; of its index.json alone where the shards lie elsewhere.
   public var data = ""
   public var remote: RemoteData?
+  /// Of the data set's index: what is trained on, wherever it lies.
+  public var dataDigest = ""
   /// A folder with `weights.safetensors` to begin from; nil for weights at random.
   public var initial: String?
+  /// A checkpoint to go on from, with its moments, at its step and place in the data; of other data at their beginning.
+  public var resume: String?
   /// Where checkpoints and metrics are kept while training goes on.
   public var state = ""
 
   public var sequenceLength = 128
   /// Sequences of an optimizer step, over all devices.
   public var batchSize = 2048
-  /// Sequences that a device takes at once.
+  /// Sequences that a device takes at once, at most.
   public var microbatchSize = 128
   public var steps = 1000
   public var optimizer = AdamW()
   public var schedule = LearningRate(peak: 3e-4, fall: .cosine, warmupSteps: 0, steps: 1000)
+  public var course = TrainingCourse()
+  /// Steps with a loss or a gradient that is no number which are passed over before training stops.
+  public var toleratedSteps = 0
   /// The greatest norm of the gradient; nil to leave it.
   public var clip: Double?
   public var maskProbability = 0.3
@@ -45,23 +52,47 @@ public struct TrainingJob: Equatable, Sendable {
 
   public init() {}
 
-  /// What decides the result: a checkpoint of another fingerprint is not gone on from. Speed, places and how often
-  /// something is written are no part of it.
-  public var fingerprint: String {
+  /// Which training this is: a checkpoint of another one is not gone on from. Places, speed, how often something is
+  /// written, and how a step is shared out (microbatches, processes, threads, devices) are no part of it: after the same
+  /// steps the weights are the same, to rounding. Nor is the course, which says itself from where on it matters.
+  public var fingerprint: String { Digester.digest(Array(identity(keepingCourse: false).text().utf8)).hex }
+
+  func identity(keepingCourse: Bool) -> JSONValue {
     var plain = self
     plain.title = ""
     plain.data = ""
     plain.remote = nil
     plain.state = ""
     plain.initial = nil
+    plain.resume = nil
     plain.device = ""
+    plain.microbatchSize = 1
     plain.threads = 1
     plain.recomputesActivations = false
     plain.checkpointEverySteps = 1
     plain.keep = KeepRule()
     plain.logEverySteps = 1
-    return Digester.digest(Array(plain.json.text().utf8)).hex
+    if !keepingCourse {
+      plain.course = TrainingCourse()
+      plain.toleratedSteps = 0
+    }
+    return plain.json
   }
+
+  /// The rate of the step that follows `finished` steps.
+  public func rate(after finished: Int) -> Double {
+    var schedule = schedule
+    schedule.peak = course.peak(after: finished, schedule.peak)
+    return schedule.rate(after: finished)
+  }
+
+  /// Whether training may go on from a checkpoint of this training: all that led to it is as the course says.
+  public func continues(_ state: CheckpointState) -> Bool {
+    state.course == course.text(until: state.step) && state.badSteps <= toleratedSteps && state.step <= steps
+  }
+
+  /// Steps between the points of the published curve: a thousand points, whatever is logged on the way.
+  public var curveEverySteps: Int { max(1, steps / 1000) }
 }
 
 // MARK: JSON
@@ -71,7 +102,8 @@ extension TrainingJob {
     [
       "title": .string(title), "shape": shape.json, "data": .string(data),
       "remote": remote?.json ?? .null,
-      "initial": initial.map { .string($0) } ?? .null,
+      "dataDigest": .string(dataDigest), "initial": initial.map { .string($0) } ?? .null,
+      "resume": resume.map { .string($0) } ?? .null,
       "state": .string(state), "sequenceLength": .integer(sequenceLength), "batchSize": .integer(batchSize),
       "microbatchSize": .integer(microbatchSize), "steps": .integer(steps),
       "optimizer": [
@@ -81,8 +113,9 @@ extension TrainingJob {
       "schedule": [
         "peak": .number(schedule.peak), "fall": .string(schedule.fall.rawValue),
         "warmupSteps": .integer(schedule.warmupSteps), "steps": .integer(schedule.steps),
-        "final": .number(schedule.final),
+        "final": .number(schedule.final), "start": .integer(schedule.start),
       ],
+      "course": course.json, "toleratedSteps": .integer(toleratedSteps),
       "clip": clip.map { .number($0) } ?? .null, "maskProbability": .number(maskProbability), "seed": .integer(seed),
       "shuffle": .string(shuffle.rawValue), "precision": .string(precision.rawValue), "device": .string(device),
       "threads": .integer(threads), "recomputesActivations": .bool(recomputesActivations),
@@ -110,7 +143,9 @@ extension TrainingJob {
     shape = try ModelShape(try need(json["shape"], "shape"))
     data = try need(json["data"]?.string, "data")
     if let elsewhere = json["remote"], elsewhere != .null { remote = try need(RemoteData(elsewhere), "remote") }
+    dataDigest = json["dataDigest"]?.string ?? ""
     initial = json["initial"]?.string
+    resume = json["resume"]?.string
     state = try need(json["state"]?.string, "state")
     sequenceLength = try integer("sequenceLength")
     batchSize = try integer("batchSize")
@@ -125,7 +160,9 @@ extension TrainingJob {
       peak: try number(rate, "peak"), fall: try need(rate["fall"]?.string.flatMap(LearningRate.Fall.init), "fall"),
       warmupSteps: try need(rate["warmupSteps"]?.integer, "warmupSteps"),
       steps: try need(rate["steps"]?.integer, "steps"),
-      final: try number(rate, "final"))
+      final: try number(rate, "final"), start: rate["start"]?.integer ?? 0)
+    if let departures = json["course"] { course = try need(TrainingCourse(departures), "course") }
+    toleratedSteps = json["toleratedSteps"]?.integer ?? 0
     clip = json["clip"]?.double
     maskProbability = try number(json, "maskProbability")
     seed = try integer("seed")

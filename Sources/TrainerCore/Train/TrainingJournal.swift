@@ -3,7 +3,7 @@ import ShardKit
 /// What the first process on each machine writes down: checkpoints, metrics for people, TensorBoard and scrapers, events.
 ///
 /// All machines hold the same weights after each step, so each writes the same checkpoints and publishes the same model.
-final class TrainingJournal {
+public final class TrainingJournal {
   private let job: TrainingJob
   private let engine: Engine
   private let device: Device
@@ -11,12 +11,15 @@ final class TrainingJournal {
   private let listen: (TrainingEvent) -> Void
   private let store: CheckpointStore
   private var watch: TrainingWatch?
+  /// Points of the curve that is published.
+  private var curve: MetricsLog?
   private let began = monotonicSeconds()
   /// Where the rate is counted from: the first step also sets the device up.
   private var warm: (tokens: Int, seconds: Double)?
 
-  static let checkpointFolder = "checkpoints"
-  static let watchFolder = "watch"
+  public static let checkpointFolder = "checkpoints"
+  public static let watchFolder = "watch"
+  public static let curveName = "curve.jsonl"
 
   init(
     _ job: TrainingJob, engine: Engine, device: Device, place: ProcessPlace, _ listen: @escaping (TrainingEvent) -> Void
@@ -31,12 +34,20 @@ final class TrainingJournal {
 
   var lastGood: (step: Int, folder: String)? { store.lastGood }
 
-  /// The checkpoint to go on from; damaged ones are named.
+  /// The checkpoint to go on from; damaged ones are named, and those that lie beyond a departure of the job's course.
   func newest() throws -> TrainingCheckpoint? {
-    let search = try store.latest()
-    for warning in search.warnings { listen(.warning(warning)) }
+    // One of another training altogether is found, and refused with a reason.
+    let fingerprint = job.fingerprint
+    let search = try store.latest { $0.fingerprint != fingerprint || job.continues($0) }
+    for warning in search.warnings { warn(warning) }
+    if let newer = search.unwanted.max() {
+      let instead = search.found.map { "from step \($0.state.step)" } ?? "from the start"
+      warn("the checkpoint of step \(newer) is not on the course that the job says: training goes on \(instead)")
+    }
     return search.found
   }
+
+  func warn(_ text: String) { listen(.warning(text)) }
 
   func begin(parameters: Int, step: Int) throws {
     var options = TrainingWatch.Options()
@@ -48,6 +59,7 @@ final class TrainingJournal {
     options.devices = processes
     options.title = job.title
     watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
+    curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
     listen(.began(device: name, parameters: parameters, processes: processes, resumedAt: step))
   }
 
@@ -55,6 +67,10 @@ final class TrainingJournal {
     if warm == nil { warm = (metrics.tokens, monotonicSeconds()) }
     if let written = try store.poll() {
       listen(.checkpoint(step: written.step, bytes: written.bytes))
+      if let problem = written.problem { warn("older checkpoints are not removed: \(problem)") }
+    }
+    if metrics.step % job.curveEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 {
+      try curve?.add(metrics, wallTime: 0)
     }
     guard metrics.step % job.logEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 else { return }
     guard let metrics = try watch?.record(metrics) else { return }
@@ -71,15 +87,15 @@ final class TrainingJournal {
     if waited > 1 { listen(.warning("training stood still for \(Int(waited)) s until a checkpoint was written")) }
   }
 
-  func end(step: Int, tokens: Int, isDone: Bool) throws {
+  func end(step: Int, _ counts: TrainingCounts, isDone: Bool) throws {
     try store.waitForWrite()
     try watch?.draw()
     guard isDone else { return listen(.stopped(step: step)) }
     let now = monotonicSeconds()
-    let rate = warm.map { Double(tokens - $0.tokens) / max(1e-9, now - $0.seconds) } ?? 0
+    let rate = warm.map { Double(counts.tokens - $0.tokens) / max(1e-9, now - $0.seconds) } ?? 0
     listen(
       .done(
-        step: step, samples: step * job.batchSize, tokens: tokens, seconds: now - began, tokensPerSecond: rate,
+        step: step, samples: counts.samples, tokens: counts.tokens, seconds: now - began, tokensPerSecond: rate,
         peakMemoryBytes: try engine.peakMemoryBytes(device)))
   }
 }

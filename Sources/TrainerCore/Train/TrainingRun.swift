@@ -3,8 +3,9 @@ import ShardKit
 /// One process's part in a training: the model, its optimizer, its share of the batches, and the loop.
 ///
 /// Everything that decides a step follows from (seed, step): the batch, its masks, the dropout. So a run that goes on
-/// from a checkpoint takes the same steps as one that never stopped, bit for bit on a CPU, and the number of processes
-/// may change in between.
+/// from a checkpoint takes the same steps as one that never stopped, bit for bit on a CPU. The loss is the mean over the
+/// step's masked tokens, and dropout knows samples, not microbatches: so processes, devices and the microbatch may change
+/// in between, and weights agree to rounding.
 public final class TrainingRun {
   public enum Outcome: Equatable, Sendable { case done, stopped }
 
@@ -19,13 +20,14 @@ public final class TrainingRun {
   let shouldStop: () -> Bool
   /// Of the first process on each machine.
   let journal: TrainingJournal?
-  private var tokens = 0
+  /// Where the training stands: what is counted, besides the optimizer's steps.
+  var counts = TrainingCounts()
+  var stopAgreed = false
   private var pending: PendingStep?
-  private var stopAgreed = false
 
-  private var parameters: Parameters { optimizer.parameters }
-  private var isFirst: Bool { place.rank == 0 }
-  private var step: Int { optimizer.step }
+  var parameters: Parameters { optimizer.parameters }
+  var isFirst: Bool { place.rank == 0 }
+  var step: Int { optimizer.step }
 
   /// - Parameters:
   ///   - source: opens the place of a job's data that lies elsewhere.
@@ -97,27 +99,40 @@ public final class TrainingRun {
   // MARK: The loop
 
   public func run() throws -> Outcome {
+    if let group { try JobAgreement(job: job, engine: engine, device: device).check(group) }
     try resume()
     while step < job.steps, !stopAgreed {
-      let taken = try takeStep()
-      // The step before is read while this one is on the device.
-      try settle()
-      pending = taken
-      if step % job.checkpointEverySteps == 0 || step == job.steps {
+      if let last = job.course.endOfWindow(at: step + 1) {
+        try passOver(until: min(last, job.steps))
+      } else {
+        let taken = try takeStep()
+        // The step before is read while this one is on the device.
         try settle()
-        try save()
+        pending = taken
       }
+      guard job.isCheckpoint(step) else { continue }
+      try settle()
+      try save()
     }
     try settle()
     let isDone = step == job.steps
     if !isDone { try save() }
-    try journal?.end(step: step, tokens: tokens, isDone: isDone)
+    try journal?.end(step: step, counts, isDone: isDone)
     return isDone ? .done : .stopped
+  }
+
+  private func passOver(until last: Int) throws {
+    try settle()
+    let count = last - step
+    journal?.warn("steps \(step + 1) to \(last) are passed over, as the job says")
+    batches.skip(steps: count)
+    counts.samples += count * job.batchSize
+    optimizer.resume(step: last)
   }
 
   /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.
   private func takeStep() throws -> PendingStep {
-    let rate = job.schedule.rate(after: step)
+    let rate = job.rate(after: step)
     var loss: Tensor?
     var microbatches: [Microbatch] = []
     for _ in 0..<batches.microbatchesPerStep {
@@ -127,31 +142,34 @@ public final class TrainingRun {
       let share = try backward(microbatch)
       loss = if let sum = loss { try sum.plus(share) } else { share }
     }
-    let own = microbatches.reduce(0) { $0 + $1.tokens }
-    let report = try TensorList([
-      loss ?? engine.full(0, shape: [1], on: device), stopFlag(), engine.full(Double(own), shape: [1], on: device),
-    ])
-    if let group { try group.sum(report) }
-    let norm = try optimizer.step(rate: rate, clip: job.clip, group: group)
+    let report = try StepReport(self, loss: loss, microbatches, isToStop: shouldStop())
+    // So little that it is nothing beside one token, but no division by 0 where no token of the step is masked.
+    let divisor = try report.masked.scaled(1, plus: 1e-9).to(.float32, device: device)
+    let norm = try optimizer.step(
+      rate: rate, clip: job.clip, dividedBy: divisor, loss: report.loss, group: group)
+    counts.samples += job.batchSize
     return PendingStep(
-      step: step, rate: rate, loss: report.tensors[0], stop: report.tensors[1], norm: norm,
-      tokens: report.tensors[2], epoch: microbatches.last?.epoch ?? 0, microbatches: microbatches)
+      step: step, rate: rate, report: report, norm: norm, samples: counts.samples,
+      epoch: microbatches.last?.epoch ?? 0, microbatches: microbatches)
   }
 
-  /// Adds a microbatch's part of the batch's gradient; its part of the loss.
+  /// Adds the gradient of a microbatch's sum of losses; the sum itself. Divided by all of the step's masked tokens they
+  /// are the gradient and the loss of the step, however it is cut.
   private func backward(_ microbatch: Microbatch) throws -> Tensor {
-    // Dropout follows from the step and the microbatch's number in the whole batch, whoever computes it.
-    try engine.seed(Self.dropoutSeed(job.seed, step: step, microbatch: microbatch.number))
+    // Dropout follows from the step and the samples' numbers in the whole batch, whoever computes it. cuDNN's attention
+    // alone knows sequences by their place in the microbatch.
+    let number = device.isCPU || job.shape.attentionDropout == 0 ? 0 : microbatch.number
+    try engine.seed(Self.dropoutSeed(job.seed, step: step, microbatch: number))
+    let first = Int64(microbatch.firstInBatch)
     let input = try EncoderInput(
-      ids: microbatch.ids, lengths: microbatch.lengths, length: microbatch.length, engine: engine, device: device)
-    let loss = try model.loss(input, at: microbatch.positions, labels: microbatch.labels, training: true)
-    let share = try loss.scaled(Double(microbatch.batch) / Double(job.batchSize))
-    try share.backward()
+      ids: microbatch.ids, lengths: microbatch.lengths, length: microbatch.length,
+      samples: (0..<Int64(microbatch.batch)).map { first + $0 }, engine: engine, device: device)
+    let loss = try model.loss(
+      input, at: microbatch.positions, labels: microbatch.labels, training: true, sum: true)
+    try loss.backward()
     try optimizer.accumulate()
-    return try share.detached().reshape(1)
+    return try loss.detached().reshape(1)
   }
-
-  private func stopFlag() throws -> Tensor { try engine.full(shouldStop() ? 1 : 0, shape: [1], on: device) }
 
   static func dropoutSeed(_ seed: Int, step: Int, microbatch: Int) -> UInt64 {
     let words = Philox(key: UInt64(seed)).words(
@@ -159,62 +177,56 @@ public final class TrainingRun {
     return UInt64(words[0]) << 32 | UInt64(words[1])
   }
 
-  /// Reads the figures of the step before; here a loss that is no number ends the training.
+  /// Reads the figures of the step before; here a loss that is no number ends the training, or is counted.
   private func settle() throws {
     guard let last = pending else { return }
     pending = nil
-    let loss = try last.loss.item(), norm = try last.norm.item()
-    stopAgreed = try last.stop.item() > 0
-    tokens += Int(try last.tokens.item())
-    try LossGuard.check(loss: loss, gradientNorm: norm, step: last.step, lastGood: journal?.lastGood) {
-      last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }
-    }
+    let figures = try last.report.figures()
+    let norm = try last.norm.item()
+    stopAgreed = figures.isToStop
+    counts.tokens += figures.tokens
     let metrics = StepMetrics(
-      step: last.step, loss: loss, learningRate: last.rate, gradientNorm: norm, epoch: last.epoch,
-      samples: last.step * job.batchSize, tokens: tokens)
+      step: last.step, loss: figures.loss, learningRate: last.rate, gradientNorm: norm, epoch: last.epoch,
+      samples: last.samples, tokens: counts.tokens)
+    if !figures.loss.isFinite || !norm.isFinite { try tolerate(last, figures, norm) }
     try journal?.record(metrics)
   }
 
-  // MARK: Checkpoints
-
-  /// Goes on from the newest whole checkpoint. The first process of all reads it and gives it to the others, on
-  /// whatever machine.
-  private func resume() throws {
-    var began = 0
-    if isFirst, let checkpoint = try journal?.newest() {
-      try checkpoint.check(fingerprint: job.fingerprint)
-      try parameters.load(checkpoint, optimizer)
-      tokens = checkpoint.state.tokens
-      began = checkpoint.state.step
+  /// Counts a step whose figures are no numbers, which the optimizer has not taken; ends the training where that is one
+  /// too many.
+  private func tolerate(_ last: PendingStep, _ figures: StepReport.Figures, _ norm: Double) throws {
+    counts.badSteps += 1
+    guard counts.badSteps > job.toleratedSteps else {
+      journal?.warn(
+        "step \(last.step) is passed over: its loss is \(figures.loss), its gradient's norm \(norm)"
+          + " (\(counts.badSteps) of \(job.toleratedSteps) that are tolerated)")
+      return
     }
-    if let group {
-      let state = try engine.tensor([Int64(began), Int64(tokens)], on: device)
-      try group.broadcast(TensorList([state]))
-      let read = try state.integers()
-      (began, tokens) = (Int(read[0]), Int(read[1]))
-      for list in [parameters.masters, optimizer.first, optimizer.second] { try group.broadcast(list) }
-      try parameters.refresh()
+    try LossGuard.check(
+      loss: figures.loss, gradientNorm: norm, step: last.step, lastGood: journal?.lastGood,
+      place: LossGuard.Place(rank: place.rank, size: place.size, culprits: figures.culprits)
+    ) {
+      last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }
     }
-    optimizer.resume(step: began)
-    try batches.seek(sample: began * job.batchSize)
-    try journal?.begin(parameters: job.shape.parameterCount, step: began)
   }
+}
 
-  private func save() throws {
-    guard let journal else { return }
-    let state = CheckpointState(
-      step: step, epoch: batches.state.epoch, sampleInEpoch: batches.state.sampleInEpoch, samples: step * job.batchSize,
-      tokens: tokens, seed: UInt64(job.seed), fingerprint: job.fingerprint)
-    try journal.save(try optimizer.contents(state))
-  }
+/// What a training counts from its first step on.
+struct TrainingCounts: Equatable {
+  var samples = 0
+  /// Without padding.
+  var tokens = 0
+  /// Steps that were passed over because their figures were no numbers.
+  var badSteps = 0
 }
 
 /// A step that the device may still be at.
 private struct PendingStep {
   var step: Int
   var rate: Double
-  /// Summed over all processes; `tokens` counts those that are not padding.
-  var loss, stop, norm, tokens: Tensor
+  var report: StepReport
+  var norm: Tensor
+  var samples: Int
   var epoch: Int
   var microbatches: [Microbatch]
 }

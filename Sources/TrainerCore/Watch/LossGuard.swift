@@ -1,12 +1,31 @@
 /// Stops training at a loss or gradient that is not a finite number.
 public enum LossGuard {
+  /// Which of several processes looks, and whose part of the loss it is that is no number.
+  public struct Place: Sendable {
+    public var rank: Int
+    public var size: Int
+    public var culprits: [Int]
+
+    public init(rank: Int = 0, size: Int = 1, culprits: [Int] = []) {
+      self.rank = rank
+      self.size = size
+      self.culprits = culprits
+    }
+
+    var isInnocent: Bool { !culprits.isEmpty && !culprits.contains(rank) }
+    var whose: String {
+      let named = culprits.map(String.init).joined(separator: ", ")
+      return culprits.count == 1 ? "process \(named)" : "processes \(named)"
+    }
+  }
+
   /// - Parameters:
   ///   - step: the step that the values are of, from 1.
   ///   - documents: ids of the batch's documents; asked only when training stops.
   ///   - lastGood: the newest durable checkpoint.
   public static func check(
     loss: Double, gradientNorm: Double? = nil, step: Int, lastGood: (step: Int, folder: String)?,
-    documents: () -> [String]
+    place: Place = Place(), documents: () -> [String]
   ) throws(TorchError) {
     let wrong: String
     if !loss.isFinite {
@@ -15,6 +34,12 @@ public enum LossGuard {
       wrong = "the gradient's norm is \(word(gradientNorm)) (the loss is \(loss))"
     } else {
       return
+    }
+    if place.isInnocent {
+      // Its own documents are not to blame; the process that they are of names them.
+      throw TorchError(
+        .group, "process \(place.rank) of \(place.size)",
+        "stops at step \(step): the loss of \(place.whose) is not a number", hint: "Look at the message of that one.")
     }
     throw TorchError(
       .diverged, "step \(step)", "\(wrong); \(named(documents()))", hint: hint(lastGood: lastGood))
@@ -33,6 +58,8 @@ public enum LossGuard {
 
   private static func hint(lastGood: (step: Int, folder: String)?) -> String {
     let start = lastGood.map { "The last good checkpoint is of step \($0.step): \($0.folder)." }
-    return "\(start ?? "There is no checkpoint yet.") Try a lower learning rate, a longer warm-up or clipping."
+    return "\(start ?? "There is no checkpoint yet.") Pass over these steps with \"skipSteps\", set a lower rate from an"
+      + " earlier step on with \"laterRates\", or tolerate some such steps with \"skipNonFinite\": the next run goes on at"
+      + " the last checkpoint before that."
   }
 }

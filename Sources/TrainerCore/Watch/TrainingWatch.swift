@@ -14,8 +14,6 @@ public final class TrainingWatch {
     public var devices = 1
     /// On every sample for Prometheus, such as the stage.
     public var labels: [(name: String, value: String)] = []
-    /// Serves Prometheus text on 127.0.0.1; nil serves none.
-    public var port: UInt16?
     /// Over the picture.
     public var title = "Training"
 
@@ -27,13 +25,10 @@ public final class TrainingWatch {
   public static let chartName = "training.svg"
 
   public let folder: String
-  /// The port that serves Prometheus text.
-  public var port: UInt16? { server?.port }
   private let options: Options
   private let log: MetricsLog
   private let events: EventFile
   private let prometheus: PrometheusFile
-  private let server: PrometheusServer?
   private var throughput = Throughput()
   private var lastText = ""
 
@@ -47,7 +42,6 @@ public final class TrainingWatch {
     // Events of an attempt that was given up before its first checkpoint must go too.
     events = try EventFile(folder: folder, firstStep: resumedStep + 1)
     prometheus = PrometheusFile("\(folder)/\(Self.prometheusName)")
-    server = try options.port.map { (port) throws(ShardError) in try PrometheusServer(port: port) }
   }
 
   /// Takes a step's values, adds rates and remaining time, and passes them on; what it made of them.
@@ -66,7 +60,6 @@ public final class TrainingWatch {
     try events.add(metrics.scalars, step: metrics.step)
     lastText = PrometheusText.text(metrics, labels: options.labels)
     try prometheus.update(lastText)
-    server?.update(lastText)
     return metrics
   }
 

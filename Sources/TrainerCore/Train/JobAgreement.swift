@@ -1,0 +1,52 @@
+import ShardKit
+
+/// Before the first step: do all processes train the same? A document that was edited on one machine alone would train
+/// other weights there, since gradients are summed up and the steps made of them are not compared.
+struct JobAgreement {
+  let job: TrainingJob
+  let engine: Engine
+  let device: Device
+
+  func check(_ group: ProcessGroup) throws(TorchError) {
+    let parts = job.agreedParts
+    let whole = Self.number(parts.map { "\($0.name) \($0.digest)" }.joined(separator: " "))
+    let heads = try gather([whole, Int64(parts.count)], group)
+    guard Set(heads.map { $0[0] }).count > 1 else { return }
+    // Programs of another version may know of other options.
+    let isComparable = Set(heads.map { $0[1] }).count == 1
+    let all = isComparable ? try gather(parts.map(\.digest), group) : []
+    // Named against the first process that differs from this one.
+    let other = heads.firstIndex { $0[0] != heads[group.rank][0] } ?? 0
+    var named = ""
+    if isComparable {
+      let names = parts.indices.filter { all[other][$0] != parts[$0].digest }.map { "'\(parts[$0].name)'" }
+      named = ": they differ in \(names.joined(separator: ", "))"
+    }
+    throw TorchError(
+      .group, "process \(group.rank) of \(group.size)",
+      "is to train something else than process \(other)\(named)",
+      hint: "Run the same document, inputs and version of pipeline on every machine.")
+  }
+
+  /// Every process's numbers, by rank.
+  private func gather(_ own: [Int64], _ group: ProcessGroup) throws(TorchError) -> [[Int64]] {
+    var table = [Int64](repeating: 0, count: group.size * own.count)
+    for (place, value) in own.enumerated() { table[group.rank * own.count + place] = value }
+    let tensor = try engine.tensor(table, on: device)
+    try group.sum(TensorList([tensor]))
+    let sums = try tensor.integers()
+    return (0..<group.size).map { Array(sums[$0 * own.count..<($0 + 1) * own.count]) }
+  }
+
+  static func number(_ text: String) -> Int64 {
+    Digester.digest(Array(text.utf8)).hex.prefix(16).reduce(Int64(0)) { $0 << 4 | Int64($1.hexDigitValue ?? 0) }
+  }
+}
+
+extension TrainingJob {
+  /// All that processes must have in common, part by part.
+  var agreedParts: [(name: String, digest: Int64)] {
+    let members = (identity(keepingCourse: true).members ?? []) + [JSONMember("microbatchSize", .integer(microbatchSize))]
+    return members.map { ($0.key, JobAgreement.number($0.value.text(sortedKeys: true))) }
+  }
+}

@@ -1,0 +1,89 @@
+import ShardKit
+
+/// Where a training goes on, and what it leaves for the next time.
+extension TrainingRun {
+  private struct Start {
+    var step = 0
+    var counts = TrainingCounts()
+    var epoch = 0
+    var sampleInEpoch = 0
+
+    init() {}
+
+    init(_ state: CheckpointState) {
+      step = state.step
+      counts = TrainingCounts(samples: state.samples, tokens: state.tokens, badSteps: state.badSteps)
+      epoch = state.epoch
+      sampleInEpoch = state.sampleInEpoch
+    }
+
+    var numbers: [Int64] {
+      [step, counts.samples, counts.tokens, counts.badSteps, epoch, sampleInEpoch].map(Int64.init)
+    }
+
+    init(numbers: [Int64]) {
+      let values = numbers.map { Int($0) }
+      step = values[0]
+      counts = TrainingCounts(samples: values[1], tokens: values[2], badSteps: values[3])
+      epoch = values[4]
+      sampleInEpoch = values[5]
+    }
+  }
+
+  /// Goes on from the newest whole checkpoint that lies on the job's course, else from the one that the job names. The
+  /// first process of all reads it and gives it to the others, on whatever machine.
+  func resume() throws {
+    var start = Start()
+    if isFirst, let found = try checkpoint() {
+      try parameters.load(found.checkpoint, optimizer)
+      start = found.start
+    }
+    if let group {
+      let state = try engine.tensor(start.numbers, on: device)
+      try group.broadcast(TensorList([state]))
+      start = Start(numbers: try state.integers())
+      for list in [parameters.masters, optimizer.first, optimizer.second] { try group.broadcast(list) }
+      try parameters.refresh()
+    }
+    optimizer.resume(step: start.step)
+    counts = start.counts
+    try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch)
+    try journal?.begin(parameters: job.shape.parameterCount, step: start.step)
+  }
+
+  private func checkpoint() throws -> (checkpoint: TrainingCheckpoint, start: Start)? {
+    if let own = try journal?.newest() {
+      try own.check(fingerprint: job.fingerprint)
+      return (own, Start(own.state))
+    }
+    guard let folder = job.resume else { return nil }
+    let other = try TrainingCheckpoint(folder: folder)
+    guard other.state.step < job.steps else {
+      throw TorchError(
+        .file, folder, "is of step \(other.state.step), and training is to end at step \(job.steps)",
+        hint: "Raise \"steps\", which count from the first step of all, or go on from an earlier checkpoint.")
+    }
+    var start = Start(other.state)
+    // What another training tolerated is no matter of this one's.
+    start.counts.badSteps = 0
+    if other.state.data != job.dataDigest { (start.epoch, start.sampleInEpoch) = (0, 0) }
+    return (other, start)
+  }
+
+  func save() throws {
+    guard let journal else { return }
+    let place = batches.state
+    let state = CheckpointState(
+      step: step, epoch: place.epoch, sampleInEpoch: place.sampleInEpoch, samples: counts.samples,
+      tokens: counts.tokens, seed: UInt64(job.seed), fingerprint: job.fingerprint,
+      course: job.course.text(until: step), badSteps: counts.badSteps, data: job.dataDigest)
+    try journal.save(try optimizer.contents(state))
+  }
+}
+
+extension TrainingJob {
+  /// Whether a checkpoint is written after this step.
+  func isCheckpoint(_ step: Int) -> Bool {
+    step == steps || step % checkpointEverySteps == 0 || keep.everySteps.map { step % $0 == 0 } ?? false
+  }
+}
