@@ -49,6 +49,7 @@ struct Linear : torch::autograd::Function<Linear> {
     });
     context->save_for_backward({x, weight});
     context->saved_data["sizes"] = given.sizes().vec();
+    context->saved_data["bias"] = bias.has_value();
     return out.view(sizes);
   }
 
@@ -73,7 +74,8 @@ struct Linear : torch::autograd::Function<Linear> {
       });
       out[1] = to;
     }
-    if (context->needs_input_grad(2)) out[2] = column_sums(gradient);
+    // A bias that was not given is no input.
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) out[2] = column_sums(gradient);
     return out;
   }
 };

@@ -23,10 +23,17 @@ struct WorkerCommand: ParsableCommand {
 
     func run() throws {
       WorkerLife.begin()
-      let run = try TrainingRun(
-        TrainingJob(path: job), engine: Engine(), place: ProcessPlace.current(),
-        source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
-      _ = try run.run()
+      do {
+        let run = try TrainingRun(
+          TrainingJob(path: job), engine: Engine(), place: ProcessPlace.current(),
+          source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
+        _ = try run.run()
+      } catch let error as TorchError where error.code == .group {
+        // The one that all others ended because of is to be heard.
+        let line = Array("error: \(error)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
+        throw ExitCode(WorkerLife.becauseOfOthers)
+      }
     }
   }
 
@@ -91,6 +98,8 @@ struct WorkerCommand: ParsableCommand {
 
 /// A worker ends with its runner, hears SIGTERM as a wish to stop, and speaks in lines.
 enum WorkerLife {
+  /// See `TrainingCrew.becauseOfOthers`.
+  static let becauseOfOthers: Int32 = 75
   private static let stops = Atomic<Int>(0)
 
   static var shouldStop: Bool { stops.load(ordering: .relaxed) > 0 }

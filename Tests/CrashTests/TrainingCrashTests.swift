@@ -20,7 +20,8 @@ private let hasEngine =
 
   /// A tokenizer, tokens and a tiny model of the texts of Fixtures.
   private func write(
-    steps: Int, rate: Double = 0.003, processes: Int = 1, dropout: Double = 0.1
+    steps: Int, rate: Double = 0.003, processes: Int = 1, dropout: Double = 0.1, microbatch: Int = 4, threads: Int = 1,
+    more: String = "", after: String = ""
   ) throws {
     let text = """
       { "format": 1, "name": "train", "stages": {
@@ -30,8 +31,8 @@ private let hasEngine =
           "options": { "sequenceLength": 32 } },
         "train": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
           "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
-            "batchSize": 8, "microbatchSize": 4, "steps": \(steps), "learningRate": \(rate), "dropout": \(dropout),
-            "processes": \(processes), "threads": 1, "device": "cpu", "checkpointSteps": 4, "logSteps": 1 } }
+            "batchSize": 8, "microbatchSize": \(microbatch), "steps": \(steps), "learningRate": \(rate), "dropout": \(dropout),
+            "processes": \(processes), "threads": \(threads), "device": "cpu", "checkpointSteps": 4, "logSteps": 1\(more) } }\(after)
       } }
       """
     try FileSystem.write(Array(text.utf8), to: document)
@@ -112,12 +113,17 @@ private let hasEngine =
   @Test func twoProcessesComeToTheWeightsOfOne() throws {
     try write(steps: 20, dropout: 0)
     #expect(try run("one").wait().status == 0)
-    let one = try FileSystem.read(try artifact("one", "checkpoint") + "/weights.safetensors")
+    let one = try artifact("one", "checkpoint")
     try write(steps: 20, processes: 2, dropout: 0)
-    // "processes" has no part in the result, so the store of the first run would answer: another store.
     let outcome = try run("two").wait()
     #expect(outcome.status == 0, "\(outcome.errors)")
-    let two = try FileSystem.read(try artifact("two", "checkpoint") + "/weights.safetensors")
+    #expect(try difference(artifact("two", "checkpoint"), one) < 1e-5)
+  }
+
+  /// ‖a − b‖ / ‖b‖ of two models' weights.
+  private func difference(_ first: String, _ second: String) throws -> Double {
+    let one = try FileSystem.read(second + "/weights.safetensors")
+    let two = try FileSystem.read(first + "/weights.safetensors")
     #expect(one.count == two.count)
     let header = one.prefix(8).enumerated().reduce(8) { $0 + Int($1.element) << (8 * $1.offset) }
     var difference = 0.0, size = 0.0
@@ -126,7 +132,7 @@ private let hasEngine =
       difference += Double((a - b) * (a - b))
       size += Double(a * a)
     }
-    #expect((difference / size).squareRoot() < 1e-5)
+    return (difference / size).squareRoot()
   }
 
   /// Two machines, each with its own store and its own run of the document: both end with the model.
@@ -180,6 +186,99 @@ private let hasEngine =
 
   private func float(_ bytes: [UInt8], _ place: Int) -> Float {
     Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[place + $1]) << UInt32(8 * $1) })
+  }
+
+  private func curve(_ folder: String) throws -> [(step: Int, loss: Double)] {
+    let text = String(decoding: try FileSystem.read(folder + "/curve.csv"), as: UTF8.self)
+    return text.split(separator: "\n").dropFirst().map { line in
+      let fields = line.split(separator: ",")
+      return (Int(fields[0]) ?? -1, Double(fields[1]) ?? .nan)
+    }
+  }
+
+  private func killed(_ store: String, at checkpoint: Int) throws {
+    let broken = try run(store, environment: ["PIPELINE_FAULT": "checkpoint.latest:\(checkpoint)"]).wait()
+    #expect(broken.status == 1, "checkpoint \(checkpoint) was not reached: \(broken.output.suffix(500))")
+  }
+
+  /// What an operator does: after a kill half the microbatch, after another one two processes. With dropout. It is one
+  /// training: its curve has every step once, and weights and losses are those of a run that nobody disturbed.
+  @Test func aTrainingIsRescuedWithLessMemoryAndMoreProcesses() throws {
+    #expect(try run("whole").wait().status == 0)
+    try killed("rescued", at: 3)
+    try write(steps: 40, microbatch: 2)
+    try killed("rescued", at: 3)
+    try write(steps: 40, processes: 2, microbatch: 3)
+    let last = try run("rescued").wait()
+    try #require(last.status == 0, "\(last.output.suffix(800))")
+    #expect(try resumedAt("rescued") == 24, "three checkpoints, and three more")
+    #expect(try difference(artifact("rescued", "checkpoint"), artifact("whole", "checkpoint")) < 1e-4)
+    let one = try curve(artifact("whole", "metrics")), other = try curve(artifact("rescued", "metrics"))
+    #expect(other.map(\.step) == Array(1...40))
+    for (a, b) in zip(one, other) { #expect(abs(a.loss - b.loss) < 1e-3, "step \(a.step)") }
+  }
+
+  /// A lower rate from an earlier checkpoint: told to the unfinished training itself, and as another stage that goes on
+  /// from a kept checkpoint of the finished one. Both take the same steps, to the bit.
+  @Test func aTrainingGoesOnFromAnEarlierCheckpointWithALowerRate() throws {
+    let keeps = ", \"keepEverySteps\": 8"
+    try write(steps: 40, more: keeps)
+    try killed("diverged", at: 6)
+    try write(steps: 40, more: keeps + ", \"laterRates\": [\"16: 0.0005\"]")
+    let rescued = try run("diverged").wait()
+    try #require(rescued.status == 0, "\(rescued.output.suffix(800))")
+    #expect(try resumedAt("diverged") == 16)
+    #expect(rescued.output.contains("training goes on from step 16"), "the step back is told")
+    let lower = try results("diverged")
+
+    let stage = """
+      , "lower": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer", "resume": "train" },
+          "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
+            "batchSize": 8, "microbatchSize": 4, "steps": 40, "learningRate": 0.0005, "dropout": 0.1, "threads": 1,
+            "device": "cpu", "checkpointSteps": 4, "resumeStep": 16 } }
+      """
+    try write(steps: 40, more: keeps, after: stage)
+    let outcome = try run("kept").wait()
+    try #require(outcome.status == 0, "\(outcome.output.suffix(800))")
+    let kept = try FileSystem.list(try artifact("kept", "checkpoints"))
+    #expect(kept == ["model.json"] + [8, 16, 24, 32, 40].map { $0 < 10 ? "step-0000000\($0)" : "step-000000\($0)" })
+    let found = try ChildProcess.run("artifact", document, "lower.checkpoint", "--store", "\(folder)/kept")
+    let place = String(found.output.split(separator: "\n").first ?? "")
+    #expect(try Digester.digest(file: place + "/weights.safetensors").hex == lower["weights.safetensors"])
+    let metrics = try ChildProcess.run("artifact", document, "lower.metrics", "--store", "\(folder)/kept")
+    #expect(try curve(String(metrics.output.split(separator: "\n").first ?? "")).map(\.step) == Array(17...40))
+  }
+
+  /// Either the bytes are equal or the fingerprint differs.
+  @Test func equalFingerprintsAreEqualBytes() throws {
+    func outcome(_ store: String) throws -> (fingerprint: String, bytes: [String: String]) {
+      let outcome = try run(store).wait()
+      #expect(outcome.status == 0, "\(outcome.output.suffix(500))")
+      let parts = try artifact(store, "checkpoint").split(separator: "/")
+      return (String(parts[parts.count - 2]), try results(store))
+    }
+    try write(steps: 12)
+    let usual = try outcome("usual")
+    try write(steps: 12, threads: 3)
+    let threads = try outcome("threads")
+    #expect(threads.fingerprint == usual.fingerprint && threads.bytes == usual.bytes)
+    try write(steps: 12, more: ", \"keepCheckpoints\": 1, \"recomputeActivations\": true")
+    let free = try outcome("free")
+    #expect(free.fingerprint == usual.fingerprint && free.bytes == usual.bytes)
+    try write(steps: 12, microbatch: 2)
+    #expect(try outcome("microbatch").fingerprint != usual.fingerprint)
+    try write(steps: 12, processes: 2)
+    #expect(try outcome("processes").fingerprint != usual.fingerprint)
+  }
+
+  /// Ten points of progress or a hundred: the published curve is the same.
+  @Test func whatIsLoggedDoesNotChangeTheCurve() throws {
+    try write(steps: 12)
+    #expect(try run("often").wait().status == 0)
+    let text = String(decoding: try FileSystem.read(document), as: UTF8.self)
+    try FileSystem.write(Array(text.replacing("\"logSteps\": 1", with: "\"logSteps\": 7").utf8), to: document)
+    #expect(try run("rarely").wait().status == 0)
+    #expect(try results("rarely") == results("often"))
   }
 
   @Test func aMissingEngineSaysHowToGetIt() throws {

@@ -132,6 +132,35 @@ def check_dropout():
     check("a checkpointed block drops the same", torch.equal(direct, again))
 
 
+def check_names():
+    """Rows are dropped by their names: a batch that is cut into parts drops what the whole one drops."""
+    for dtype in types:
+        rows, width = 300, 96
+        x, residual = normal(rows, width, dtype=dtype), normal(rows, width, dtype=dtype)
+        gated, weight = normal(rows, 2 * width, dtype=dtype), normal(width, dtype=dtype)
+        names = torch.randperm(1 << 16, device=device)[:rows] << 24
+        operations = {
+            "dropout": lambda part, name: [ops.dropout(x[part], 0.3, True, name)],
+            "geglu": lambda part, name: [ops.geglu(gated[part], 0.3, True, name)],
+            "norm": lambda part, name: [ops.dropout_add_norm(x[part], residual[part], weight, None, 0.3, True, 1e-12, name)[0]],
+        }
+        for title, operation in operations.items():
+            def seeded(part, name):
+                torch.manual_seed(4)
+                out = operation(part, name)[0]
+                inputs = gated if title == "geglu" else x
+                return out.detach(), gradients(out, [inputs], torch.ones_like(out))[0][part]
+
+            everything = slice(0, rows)
+            whole, slope = seeded(everything, names)
+            parts = [seeded(part, names[part]) for part in (slice(0, 7), slice(7, 160), slice(160, rows))]
+            check(f"{title} {dtype} cut", torch.equal(whole, torch.cat([out for out, _ in parts])))
+            check(f"{title} {dtype} cut, gradient", torch.equal(slope, torch.cat([part for _, part in parts])))
+            plain, _ = seeded(everything, None)
+            numbered, _ = seeded(everything, torch.arange(rows, device=device))
+            check(f"{title} {dtype} without names", torch.equal(plain, numbered) and not torch.equal(plain, whole))
+
+
 def norm_of(total, weight, bias):
     return F.layer_norm(total, total.shape[-1:], weight, bias, 1e-12)
 
@@ -213,6 +242,10 @@ def check_linear():
             close(name, out, reference)
             for part, mine, right in zip("xwb", gradients(out, inputs, outside), gradients(reference, wide, outside.double())):
                 close(f"{name} gradient of {part}", mine, right)
+            out, reference = ops.linear(*inputs[:2], None), F.linear(*wide[:2])
+            close(f"{name} without bias", out, reference)
+            for part, mine, right in zip("xw", gradients(out, inputs[:2], outside), gradients(reference, wide[:2], outside.double())):
+                close(f"{name} without bias, gradient of {part}", mine, right)
 
 
 def attention_of(qkv, batch, length, heads, bias):
@@ -263,7 +296,9 @@ def check_determinism():
 
 
 torch.manual_seed(0)
-for part in (check_geglu, check_tail, check_dropout, check_norm, check_cross_entropy, check_linear, check_attention, check_determinism):
+for part in (
+    check_geglu, check_tail, check_dropout, check_names, check_norm, check_cross_entropy, check_linear, check_attention, check_determinism,
+):
     before = len(failures)
     try:
         part()

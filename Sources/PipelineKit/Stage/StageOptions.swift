@@ -29,7 +29,7 @@ public struct OptionField<Options>: Sendable {
   public let affectsOutput: Bool
   public let schema: JSONValue
   let decode: @Sendable (JSONValue, inout Options) throws(OptionProblem) -> Void
-  let encode: @Sendable (Options) -> JSONValue
+  public let encode: @Sendable (Options) -> JSONValue
   /// Takes the value over from other options.
   let copy: @Sendable (Options, inout Options) -> Void
   let inputFiles: @Sendable (Options) -> InputFiles?

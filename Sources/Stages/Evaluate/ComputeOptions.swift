@@ -1,7 +1,6 @@
 import Glibc
 import PipelineKit
 import ShardKit
-import Synchronization
 import TrainerCore
 
 /// The options of every stage that computes with a model on texts: how words are cut, where and in what numbers.
@@ -41,22 +40,6 @@ extension ComputeOptions {
   }
 }
 
-/// Hands out GPUs to tasks that run at once, the least busy first.
-enum DeviceSlots {
-  private static let busy = Mutex<[Int]>([])
-
-  static func with<R>(of count: Int, _ body: (Int) throws -> R) rethrows -> R {
-    let slot = busy.withLock { busy in
-      while busy.count < count { busy.append(0) }
-      let slot = busy.indices.min { (busy[$0], $0) < (busy[$1], $1) } ?? 0
-      if !busy.isEmpty { busy[slot] += 1 }
-      return slot
-    }
-    defer { busy.withLock { if slot < $0.count { $0[slot] -= 1 } } }
-    return try body(slot)
-  }
-}
-
 /// Runs a job of evaluation in a child process, and passes on what it says of its progress.
 struct EvaluationWorker {
   /// The worker's name, behind `worker`.
@@ -69,11 +52,13 @@ struct EvaluationWorker {
     let folder = try workspace.temporaryDirectory()
     let path = "\(folder)/job.json", errors = "\(folder)/errors.log"
     try FileSystem.write(Array(job.prettyText().utf8), to: path)
-    try DeviceSlots.with(of: usesGPU ? max(1, engine.gpus) : 0) { slot in
-      var environment: [String: String] = [:]
-      if usesGPU, getenv("CUDA_VISIBLE_DEVICES") == nil { environment["CUDA_VISIBLE_DEVICES"] = "\(slot)" }
-      let worker = try WorkerProcess(["worker", command, path], environment: environment, errors: errors)
-      try watch(worker, workspace)
+    func start(_ environment: [String: String]) throws {
+      try watch(
+        try WorkerProcess(["worker", command, path], environment: environment, errors: errors), workspace)
+    }
+    guard usesGPU else { return try start([:]) }
+    try DeviceSlots.shared.one(of: max(1, engine.gpus), workspace.control) { slot in
+      try start(["CUDA_VISIBLE_DEVICES": DeviceSlots.visible(slot)])
     }
   }
 

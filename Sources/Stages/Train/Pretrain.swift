@@ -1,3 +1,4 @@
+import Glibc
 import PipelineKit
 import ShardKit
 import TextKit
@@ -6,22 +7,29 @@ import TrainerCore
 /// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
 ///
 /// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
-/// model is published. A second phase of training (longer sequences, a lower rate) is a second `pretrain` stage with the
-/// first one's checkpoint as its input.
+/// model is published. How a step is shared out (microbatches, processes) changes bits by rounding, and so the fingerprint
+/// on a CPU, where bits are promised; but the training goes on, as it does with another course (`skipSteps`, `laterRates`)
+/// from the last checkpoint before it departs. A second phase (longer sequences) is a second `pretrain` with the first
+/// one's `checkpoint` as its input, or with its `checkpoints` to go on with moments and steps.
 public struct Pretrain: Stage {
   public static let name = "pretrain"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
   static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
   static let initial = Input<Checkpoint>(
     "checkpoint", "A model to begin from, such as an earlier phase's.", required: false)
+  static let resume = Input<Checkpoints>(
+    "resume", "A training to go on with: weights, moments, step and place in the data of a kept checkpoint.",
+    required: false)
   static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
   static let location = Output<Counts>("location", "Where remote tokens lie.", hidden: true)
   static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
+  static let kept = Output<Checkpoints>(
+    "checkpoints", "The last checkpoint and those of keepEverySteps, with moments: another pretrain's 'resume'.")
   static let metrics = Output<Metrics>("metrics", "training.json and curve.csv: loss, rate and gradient norm by step.")
   static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
-  public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port]
-  public static let outputs = [index.port, location.port, model.port, metrics.port, report.port]
+  public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port, resume.port]
+  public static let outputs = [index.port, location.port, model.port, kept.port, metrics.port, report.port]
   public static let phases = ["index", "train"]
 
   /// What is trained on is known by its index, wherever it lies.
@@ -30,11 +38,27 @@ public struct Pretrain: Stage {
     return phase == "index" ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
   }
 
-  private let options: Options
+  let options: Options
 
   public init(options: Options) { self.options = options }
 
+  /// On a CPU the same options give the same bits, and what changes them is told apart; on GPUs sums have no fixed order
+  /// over devices, and results agree to rounding whatever these say.
+  public var settled: [String: JSONValue] {
+    let shared: [String: JSONValue] =
+      options.device.isGPU
+      ? ["processes": .null, "microbatchSize": .null]
+      : ["processes": .integer(Self.worldSize ?? max(1, options.processes))]
+    return ComputeSettings.settled(options.device, options.precision).merging(shared) { $1 }
+  }
+
+  /// Processes of all machines, where a launcher has said so.
+  private static var worldSize: Int? {
+    getenv("WORLD_SIZE").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 1 ? $0 : nil }
+  }
+
   public func validate() throws {
+    _ = try options.course()
     if !options.remote.isEmpty { _ = try RemoteTokens(remote()) }
     func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
       StageError(.options, option, message, hint: hint)
@@ -43,10 +67,9 @@ public struct Pretrain: Stage {
       throw refuse(
         "hiddenSize", "\(options.hiddenSize) does not divide by \(options.heads) heads", "Take 64 for each head.")
     }
-    guard options.batchSize % options.microbatchSize == 0 else {
+    guard options.processes <= options.batchSize else {
       throw refuse(
-        "microbatchSize", "a batch of \(options.batchSize) is no multiple of \(options.microbatchSize)",
-        "Change one of them.")
+        "processes", "a batch of \(options.batchSize) samples does not reach for \(options.processes)", "Lower them.")
     }
     guard options.warmupSteps <= options.steps else {
       throw refuse("warmupSteps", "\(options.warmupSteps) are more than the \(options.steps) steps", "Lower them.")
@@ -75,7 +98,49 @@ public struct Pretrain: Stage {
     let tokenizer = try TokenizerInput.files(context)
     // Weights, gradients and both moments, and what libtorch itself takes.
     let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
-    return [TaskPlan(key: "train", files: tokenizer + tokens + context.files(Self.initial), memoryBytes: memory)]
+    let files = tokenizer + tokens + context.files(Self.initial) + (try resumed(context))
+    return [TaskPlan(key: "train", files: files, memoryBytes: memory, stateKey: stateKey(files))]
+  }
+
+  /// Which training this is: all that decides its steps, but for how a step is shared out and for the course from where
+  /// it departs.
+  private func stateKey(_ files: [ArtifactFile]) -> String {
+    let knobs: Set = [
+      "microbatchSize", "processes", "device", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
+    ]
+    let decided = settled
+    var digester = Digester()
+    digester.update(field: "\(Self.name) \(Self.revision)")
+    for field in Options.fields where field.affectsOutput && !knobs.contains(field.name) {
+      digester.update(field: "\(field.name) \((decided[field.name] ?? field.encode(options)).text(sortedKeys: true))")
+    }
+    for file in files { digester.update(field: "\(file.name) \(file.digest.hex)") }
+    return digester.finish().hex
+  }
+
+  // MARK: Going on with another training
+
+  /// The files of the checkpoint to go on from, and the model's shape.
+  private func resumed(_ context: PlanningContext) throws -> [ArtifactFile] {
+    let files = context.files(Self.resume)
+    guard !files.isEmpty else { return [] }
+    guard context.files(Self.initial).isEmpty else {
+      throw StageError(
+        .input, "inputs.resume", "is wired beside 'checkpoint'", hint: "A training goes on, or begins from a model.")
+    }
+    let steps = Set(files.compactMap { CheckpointFolder.step(of: $0.name) }).sorted()
+    guard let step = options.resumeStep > 0 ? options.resumeStep : steps.last, steps.contains(step) else {
+      let known = steps.map(String.init).joined(separator: ", ")
+      throw StageError(
+        .options, "resumeStep", "no checkpoint of step \(options.resumeStep) is kept; there are \(known)",
+        hint: "Name one of these, or 0 for the last.")
+    }
+    guard step < options.steps else {
+      throw StageError(
+        .options, "steps", "training goes on from step \(step) and is to end at \(options.steps)",
+        hint: "Steps count from the first one of all: raise them.")
+    }
+    return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -86,7 +151,8 @@ public struct Pretrain: Stage {
     let path = "\(state)/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     let crew = TrainingCrew(
-      job: path, processes: processes(engine), onGPU: job.device == "cuda", errors: "\(state)/errors.log")
+      job: path, processes: processes(engine), gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
+      errors: "\(state)/errors")
     let summary = try crew.train(workspace)
     try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
   }
@@ -127,6 +193,7 @@ public struct Pretrain: Stage {
     var job = TrainingJob()
     let index = workspace.task.files.first { $0.name == "index.json" }!
     job.data = String(index.path.dropLast("/index.json".count))
+    job.dataDigest = index.digest.hex
     if let file = workspace.locations(Self.location).first {
       var remote = try RemoteData(path: file.path)
       remote.allowsPrivateAddresses = options.allowPrivateAddresses
@@ -135,7 +202,12 @@ public struct Pretrain: Stage {
       job.remote = remote
     }
     job.state = state
-    if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
+    if let kept = workspace.task.files.first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
+      let folder = String(kept.path[..<kept.path.lastIndex(of: "/")!])
+      job.resume = folder
+      let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
       let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
       job.initial = folder
       let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
@@ -145,21 +217,18 @@ public struct Pretrain: Stage {
       job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
     }
     let usesGPU = engine.usesGPU(options.device)
-    job.device = usesGPU ? "cuda" : "cpu"
-    job.precision =
-      switch options.precision {
-      case .auto: usesGPU ? .bfloat16 : .float32
-      case .float32: .float32
-      case .bfloat16: .bfloat16
-      }
+    job.device = options.device.jobName
+    job.precision = options.precision.resolved(isGPU: usesGPU)
     let shared = max(1, availableProcessors() / processes(engine))
     job.threads = options.threads > 0 ? options.threads : shared
-    fill(&job)
+    try fill(&job)
     try job.take(tokenizer)
     return job
   }
 
-  private func fill(_ job: inout TrainingJob) {
+  private func fill(_ job: inout TrainingJob) throws {
+    job.course = try options.course()
+    job.toleratedSteps = options.skipNonFinite
     job.sequenceLength = options.sequenceLength
     job.batchSize = options.batchSize
     job.microbatchSize = options.microbatchSize
@@ -171,6 +240,9 @@ public struct Pretrain: Stage {
     job.schedule = LearningRate(
       peak: options.learningRate, fall: options.schedule, warmupSteps: options.warmupSteps, steps: options.steps,
       final: options.finalRate)
+    if options.restartSchedule, let step = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) {
+      job.schedule.start = step
+    }
     job.clip = options.clip > 0 ? options.clip : nil
     job.maskProbability = options.maskProbability
     job.seed = options.seed

@@ -43,10 +43,16 @@ extension Pretrain {
     public var keepCheckpoints = 3
     public var keepEverySteps = 0
     public var logSteps = 10
+    public var resumeStep = 0
+    public var restartSchedule = false
+    public var skipSteps: [String] = []
+    public var laterRates: [String] = []
+    public var skipNonFinite = 0
     public init() {}
 
     public static let fields =
       modelFields + batchFields + optimizerFields + dataFields + remoteFields + machineFields + checkpointFields
+      + courseFields
 
     private static let modelFields: [OptionField<Self>] = [
       OptionField(
@@ -67,7 +73,8 @@ extension Pretrain {
       OptionField("batchSize", \.batchSize, "Samples of a step, over all devices.", in: 1...1 << 24),
       OptionField(
         "microbatchSize", \.microbatchSize,
-        "Samples that a device takes at once; batchSize must be a multiple of it times the devices.", in: 1...1 << 20),
+        "Samples that a device takes at once, at most: a matter of its memory. Another one gives the same weights to "
+          + "rounding, and an unfinished training goes on.", in: 1...1 << 20),
       OptionField("steps", \.steps, "Optimizer steps.", in: 1...1 << 40),
     ]
     private static let optimizerFields: [OptionField<Self>] = [
@@ -104,13 +111,15 @@ extension Pretrain {
       OptionField(
         "precision", \.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
       OptionField(
-        "device", \.device, "'auto': GPUs where the engine finds one, else the CPU.", affectsOutput: false),
+        "device", \.device, "'auto': GPUs where the engine was built for them and there is one, else the CPU."),
       OptionField(
-        "processes", \.processes, "Processes that train together on this machine; 0: one a GPU, one on the CPU.",
+        "processes", \.processes,
+        "Processes that train together on this machine; 0: one per GPU, one on the CPU. Others give the same weights to "
+          + "rounding, and an unfinished training goes on.", in: 0...1024),
+      OptionField(
+        "threads", \.threads,
+        "Threads of a process on the CPU; 0: all processors, shared out. The weights are the same whatever their number.",
         in: 0...1024, affectsOutput: false),
-      OptionField(
-        "threads", \.threads, "Threads of a process on the CPU; 0: all processors, shared out.", in: 0...1024,
-        affectsOutput: false),
       OptionField(
         "recomputeActivations", \.recomputeActivations, "Less memory, about a third more time.", affectsOutput: false),
     ]
@@ -120,9 +129,31 @@ extension Pretrain {
       OptionField(
         "keepCheckpoints", \.keepCheckpoints, "The newest ones that are kept.", in: 1...1000, affectsOutput: false),
       OptionField(
-        "keepEverySteps", \.keepEverySteps, "Checkpoints at multiples of this are kept too; 0 for none.",
-        in: 0...1 << 40, affectsOutput: false),
-      OptionField("logSteps", \.logSteps, "Steps between logged figures.", in: 1...1 << 40, affectsOutput: false),
+        "keepEverySteps", \.keepEverySteps,
+        "Checkpoints at multiples of this are written, kept and published beside the last one; 0 for none.",
+        in: 0...1 << 40),
+      OptionField(
+        "logSteps", \.logSteps, "Steps between figures in the progress and the report.", in: 1...1 << 40,
+        affectsOutput: false),
+    ]
+    private static let courseFields: [OptionField<Self>] = [
+      OptionField(
+        "resumeStep", \.resumeStep, "The step of the checkpoint of 'resume' to go on from; 0 for the last.",
+        in: 0...1 << 40),
+      OptionField(
+        "restartSchedule", \.restartSchedule,
+        "With 'resume': warm-up and fall begin anew at the checkpoint's step, instead of where the schedule is by then."),
+      OptionField(
+        "skipSteps", \.skipSteps,
+        "Steps to pass over, such as \"301-330\": their batches are left out and the weights stay. A training that "
+          + "diverged goes on at its last checkpoint before them."),
+      OptionField(
+        "laterRates", \.laterRates,
+        "Other highest rates from a step on, such as \"300: 0.0001\" for the steps after 300. A training goes on at its "
+          + "last checkpoint up to that step."),
+      OptionField(
+        "skipNonFinite", \.skipNonFinite,
+        "Steps whose loss or gradient is no number that are passed over; one more ends the training.", in: 0...1 << 20),
     ]
   }
 }

@@ -10,8 +10,13 @@ import TrainerCore
 struct TrainingCrew {
   var job: String
   var processes: Int
-  var onGPU: Bool
+  /// Of this machine; 0 where training is on the CPU.
+  var gpus: Int
+  /// What each process's messages are kept in begins with this: `errors-RANK.log`.
   var errors: String
+
+  /// The exit code of a process that stopped because of another one.
+  static let becauseOfOthers: Int32 = 75
 
   struct Summary: Sendable {
     var step = 0
@@ -28,8 +33,15 @@ struct TrainingCrew {
   }
 
   func train(_ workspace: Workspace) throws -> Summary {
-    try? FileSystem.remove(errors)
-    let workers = try start()
+    guard gpus > 0 else { return try train(workspace, on: nil) }
+    return try DeviceSlots.shared.several(processes, of: gpus, workspace.control) { try train(workspace, on: $0) }
+  }
+
+  private func log(_ local: Int) -> String { "\(errors)-\(local).log" }
+
+  private func train(_ workspace: Workspace, on devices: [Int]?) throws -> Summary {
+    for local in 0..<processes { try? FileSystem.remove(log(local)) }
+    let workers = try start(on: devices)
     var summary = Summary()
     var stopped = false
     var toldToStop = false
@@ -50,19 +62,18 @@ struct TrainingCrew {
         for worker in workers { worker.signal(SIGTERM) }
       }
       // One that has died leaves the others waiting for it.
-      if let dead = workers.dropFirst().first(where: { $0.hasFailed }) {
-        throw failure(dead)
-      }
+      if workers.dropFirst().contains(where: { $0.hasFailed }) { throw failure(workers) }
     }
     try workspace.control.check()
-    for worker in workers where worker.wait() != 0 { throw failure(worker) }
+    if workers[0].wait() != 0 { throw failure(workers) }
+    for worker in workers where worker.wait() != 0 { throw failure(workers) }
     if stopped { throw StageError(.cancelled, "", "training stopped at step \(summary.step), with a checkpoint") }
     return summary
   }
 
   // MARK: Starting
 
-  private func start() throws -> [WorkerProcess] {
+  private func start(on devices: [Int]?) throws -> [WorkerProcess] {
     let place = try ProcessPlace.current()
     let world = place.size > 1 ? place.size : processes
     let node = getenv("NODE_RANK").flatMap { Int(String(cString: $0)) } ?? 0
@@ -72,8 +83,10 @@ struct TrainingCrew {
         "WORLD_SIZE": "\(world)", "RANK": "\(node * processes + local)", "LOCAL_RANK": "\(local)",
         "MASTER_ADDR": place.host, "MASTER_PORT": "\(port)",
       ]
-      if onGPU, getenv("CUDA_VISIBLE_DEVICES") == nil { environment["CUDA_VISIBLE_DEVICES"] = "\(local)" }
-      return try WorkerProcess(["worker", "train", job], environment: environment, errors: errors)
+      if let devices {
+        environment["CUDA_VISIBLE_DEVICES"] = DeviceSlots.visible(devices[local % devices.count])
+      }
+      return try WorkerProcess(["worker", "train", job], environment: environment, errors: log(local))
     }
   }
 
@@ -123,7 +136,17 @@ struct TrainingCrew {
     }
   }
 
-  private func failure(_ worker: WorkerProcess) -> StageError {
+  /// Of the process that failed first: others end because of it, and say so with their exit code.
+  private func failure(_ workers: [WorkerProcess]) -> StageError {
+    // They come to their own end soon, or wait for the dead.
+    let end = monotonicNanoseconds() + 5_000_000_000
+    while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
+    let failed = workers.indices.filter { workers[$0].hasFailed }
+    let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0
+    return failure(workers[culprit], log(culprit))
+  }
+
+  private func failure(_ worker: WorkerProcess, _ errors: String) -> StageError {
     let code = worker.wait()
     let message = worker.lastErrors(lines: 1)
     guard code < 128, !message.isEmpty else {

@@ -1,6 +1,7 @@
 import Glibc
 import PipelineKit
 import ShardKit
+import Synchronization
 import TrainerCore
 
 /// What the runner knows of the training engine: asked of a child process once, so that torch never enters this one.
@@ -8,16 +9,19 @@ public struct TrainingEngine: Sendable {
   public var gpus: Int
   public var version: String
 
-  func usesGPU(_ device: Pretrain.Device) -> Bool {
-    switch device {
-    case .auto: gpus > 0
-    case .cpu: false
-    case .cuda: true
-    }
+  func usesGPU(_ device: Pretrain.Device) -> Bool { device.isGPU }
+
+  private static let known = Mutex<TrainingEngine?>(nil)
+
+  /// The engine, or a sentence that says how to get it. A process asks once: loading torch takes seconds.
+  public static func require() throws -> TrainingEngine {
+    if let engine = known.withLock({ $0 }) { return engine }
+    let engine = try ask()
+    known.withLock { $0 = engine }
+    return engine
   }
 
-  /// The engine, or a sentence that says how to get it.
-  public static func require() throws -> TrainingEngine {
+  private static func ask() throws -> TrainingEngine {
     let errors = "/tmp/pipeline-engine-\(getpid()).log"
     defer { unlink(errors) }
     let child = try WorkerProcess(["worker", "engine"], errors: errors)

@@ -15,7 +15,9 @@ struct TrainingResult {
     }
     try link(Pretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
     try workspace.write(Pretrain.model, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
-    let curve = try MetricsLog.curve("\(state)/watch/\(TrainingWatch.logName)")
+    try publishKept(workspace)
+    // Not the log, whose points 'logSteps' decides.
+    let curve = try MetricsLog.curve("\(state)/\(TrainingJournal.curveName)")
     try publishMetrics(curve, checkpoint.state, workspace)
     try publishReport(workspace)
   }
@@ -24,6 +26,27 @@ struct TrainingResult {
     let file = ArtifactFile(
       path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try Digester.digest(file: path))
     try workspace.link(output, name: name, to: file)
+  }
+
+  /// The last checkpoint, and those at the steps that the job keeps; what a stop left in between is not among them.
+  private func publishKept(_ workspace: Workspace) throws {
+    let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints")
+    for (step, folder) in folders where job.publishes(step) {
+      let name = String(folder.split(separator: "/").last!)
+      for file in TrainingCheckpoint.fileNames {
+        try link(Pretrain.kept, "\(name)/\(file)", "\(folder)/\(file)", workspace)
+      }
+    }
+    try workspace.write(Pretrain.kept, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
+    guard let every = job.keep.everySteps else { return }
+    let start = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) ?? 0
+    let missing = stride(from: every, through: job.steps, by: every).filter { wanted in
+      wanted > start && job.course.endOfWindow(at: wanted) == nil
+        && !folders.contains { $0.step == wanted }
+    }
+    workspace.warn(
+      "not-kept", times: missing.count,
+      "there is no checkpoint of step \(missing.first ?? 0): it was not asked for when training passed it")
   }
 
   // Nothing of time or place in these: they are the same for the same inputs and options.

@@ -122,14 +122,17 @@ final class WorkerProcess {
     }
   }
 
-  /// Whether it has ended otherwise than well, without waiting.
-  var hasFailed: Bool {
+  /// Whether it has ended, without waiting.
+  var hasEnded: Bool {
     if status == nil {
       var raw: Int32 = 0
       if waitpid(process, &raw, WNOHANG) == process { status = Self.code(raw) }
     }
-    return (status ?? 0) != 0
+    return status != nil
   }
+
+  /// Whether it has ended otherwise than well, without waiting.
+  var hasFailed: Bool { hasEnded && status != 0 }
 
   private static func code(_ raw: Int32) -> Int32 { raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F) }
 
@@ -166,9 +169,13 @@ final class WorkerProcess {
     return last
   }
 
-  /// The last lines that it wrote to standard error, as one.
+  /// The last lines that it wrote to standard error, as one; of a worker that gave its reason, that and what follows: torch
+  /// and NCCL may have their say after it.
   func lastErrors(lines: Int = 3) -> String {
     let text = (try? FileSystem.read(errors, limit: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    if let reason = text.split(separator: "\n").last(where: { $0.hasPrefix("error: ") }) {
+      return String(reason.dropFirst("error: ".count))
+    }
     // The workers' own mark of an error goes: the runner sets one before its sentence.
     return text.split(separator: "\n").suffix(lines)
       .map { $0.hasPrefix("error: ") ? $0.dropFirst("error: ".count) : $0 }.joined(separator: " ")

@@ -30,6 +30,19 @@ public struct TrainingCheckpoint: Sendable {
     return try SafetensorsFile(path)
   }
 
+  /// The step of a checkpoint's folder by its name; nil for other names.
+  public static func step(ofFolder name: String) -> Int? { CheckpointNames.step(ofFolder: name) }
+
+  /// The folders of the checkpoints in a folder of them, by their steps, ascending.
+  public static func folders(in root: String) throws(ShardError) -> [(step: Int, folder: String)] {
+    try CheckpointNames.steps(in: root).map { ($0, "\(root)/\(CheckpointNames.folder(step: $0))") }
+  }
+
+  /// Names of a checkpoint's files.
+  public static let fileNames = [
+    CheckpointManifest.fileName, CheckpointManifest.weightsName, CheckpointManifest.optimizerName,
+  ]
+
   /// Whether training may go on from here.
   /// - Parameter fingerprint: of the options that training runs with now.
   public func check(fingerprint: String) throws(TorchError) {

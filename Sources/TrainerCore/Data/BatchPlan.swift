@@ -150,7 +150,7 @@ struct BatchProducer {
       prefetch(cursor, order)
       return try assembly.assemble(
         places.map { plan.sample(at: $0, order) }, epoch: cursor.epoch, number: plan.number(cursor),
-        firstInBatch: places.lowerBound - cursor.sampleInEpoch)
+        firstInBatch: plan.isEvaluation ? 0 : places.lowerBound - cursor.sampleInEpoch)
     }
   }
 

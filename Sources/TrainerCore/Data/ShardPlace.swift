@@ -41,11 +41,12 @@ enum ShardPlace: Sendable {
       var raw = shard
       raw.zip = nil
       let path = "\(folder)/\(raw.raw.basename)"
-      if FileSystem.exists(path) {
-        // Another process may have evicted it since, or a crash of the machine torn it: then it is fetched again.
-        if let reader = try? MDSShardReader(path: path, raw, verify: verify) { return reader }
-        try FileSystem.remove(path)
-      }
+      if let reader = Self.stored(raw, path, verify: verify) { return reader }
+      let lock = try FetchLock(raw.raw.basename, in: folder)
+      defer { withExtendedLifetime(lock) {} }
+      // Another process may have fetched it while this one waited.
+      if let reader = Self.stored(raw, path, verify: true) { return reader }
+      try? FileSystem.remove(path)
       try Self.fetch(shard, from: source, to: path)
       do throws(ShardError) {
         return try MDSShardReader(path: path, raw, verify: true)
@@ -54,6 +55,11 @@ enum ShardPlace: Sendable {
         throw error
       }
     }
+  }
+
+  /// A shard of the cache folder; nil where another process has evicted it since, or a crash of the machine torn it.
+  private static func stored(_ shard: MDSShard, _ path: String, verify: Bool) -> MDSShardReader? {
+    FileSystem.exists(path) ? try? MDSShardReader(path: path, shard, verify: verify) : nil
   }
 
   /// Fetches under a name of this process alone, so that processes may share a cache folder.

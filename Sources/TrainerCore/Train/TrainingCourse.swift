@@ -55,7 +55,7 @@ public struct TrainingCourse: Equatable, Sendable {
 
   var json: JSONValue {
     [
-      "passedOver": .list(passedOver.map { [.integer($0.lowerBound), .integer($0.upperBound)] }),
+      "passedOver": .list(passedOver.map { .list([.integer($0.lowerBound), .integer($0.upperBound)]) }),
       "rates": .list(rates.map { ["peak": .number($0.peak), "after": .integer($0.after)] }),
     ]
   }

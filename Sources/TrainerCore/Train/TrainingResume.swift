@@ -82,8 +82,11 @@ extension TrainingRun {
 }
 
 extension TrainingJob {
+  /// Whether a checkpoint of this step outlives the training.
+  public func publishes(_ step: Int) -> Bool { step == steps || keep.everySteps.map { step % $0 == 0 } ?? false }
+
   /// Whether a checkpoint is written after this step.
   func isCheckpoint(_ step: Int) -> Bool {
-    step == steps || step % checkpointEverySteps == 0 || keep.everySteps.map { step % $0 == 0 } ?? false
+    step % checkpointEverySteps == 0 || publishes(step)
   }
 }

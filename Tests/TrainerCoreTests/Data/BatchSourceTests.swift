@@ -69,6 +69,36 @@ private final class TokenFolder {
     }
   }
 
+  /// Any number of devices, any microbatch: a step has the samples of one device, each once, with the same masks.
+  @Test(arguments: [(3, 4), (5, 4), (16, 1), (1, 3), (2, 5), (4, 100), (7, 2)])
+  func aStepIsSharedOutWhole(_ world: Int, _ micro: Int) throws {
+    let alone = try take(BatchSource(data.samples, masking: masking(), options(micro: 16)), 20)
+    let sources = try (0..<world).map {
+      try BatchSource(data.samples, masking: masking(), options(rank: $0, world: world, micro: micro))
+    }
+    for step in alone {
+      var parts: [Microbatch] = []
+      for source in sources { parts += try take(source, source.microbatchesPerStep) }
+      #expect(Set(sources.map(\.microbatchesPerStep)).count == 1)
+      parts.sort { $0.number < $1.number }
+      #expect(parts.map(\.number) == Array(parts.indices) && parts.allSatisfy { $0.batch <= micro })
+      #expect(parts.flatMap(\.sampleIDs) == step.sampleIDs)
+      #expect(parts.flatMap(\.labels) == step.labels)
+      #expect(parts.flatMap { part in (0..<part.batch).map { part.firstInBatch + $0 } } == Array(0..<16))
+    }
+  }
+
+  @Test func stepsAreLeftOut() throws {
+    let all = try take(BatchSource(data.samples, masking: masking(), options()), 4 * 30)
+    let source = try BatchSource(data.samples, masking: masking(), options())
+    _ = try take(source, 4 * 3)
+    source.skip(steps: 11)
+    #expect(try take(source, 8) == Array(all[(4 * 14)..<(4 * 16)]), "over the end of an epoch")
+    let state = source.state
+    try source.seek(epoch: state.epoch, sampleInEpoch: state.sampleInEpoch)
+    #expect(try take(source, 4) == Array(all[(4 * 16)..<(4 * 17)]))
+  }
+
   @Test(arguments: ShuffleOrder.Algorithm.allCases)
   func anEpochHasEverySampleOnceButTheLast(_ algorithm: ShuffleOrder.Algorithm) throws {
     var options = options()
@@ -181,10 +211,10 @@ private final class TokenFolder {
 
   @Test func impossibleBatchesAreRefused() throws {
     #expect {
-      _ = try BatchSource(data.samples, masking: masking(), options(world: 3))
+      _ = try BatchSource(data.samples, masking: masking(), options(world: 17))
     } throws: {
-      "\($0)" == "batches: a global batch of 16 is no multiple of 3 devices × 4 samples. "
-        + "Change the global batch or the microbatch."
+      "\($0)" == "batches: a global batch of 16 samples does not reach for 17 devices. "
+        + "Use a larger batch, or fewer devices."
     }
     #expect {
       _ = try BatchSource(data.samples, masking: masking(), options(batch: 512))

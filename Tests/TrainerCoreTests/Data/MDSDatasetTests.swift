@@ -222,3 +222,25 @@ private func alter(_ path: String, at place: Int) throws {
     }
   }
 }
+
+/// Ranks of one machine read the same shards at the same moment, through one folder.
+@Suite struct SharedCacheTests {
+  private final class Read: Sendable {
+    let numbers = Mutex<[[Int]]>([])
+  }
+
+  @Test func eightRanksFetchAShardOnce() throws {
+    let folder = try SampleData.numbers(samples: 600, perShard: 100), cache = temporaryDirectory()
+    let source = CountingSource(folder), read = Read()
+    let threads = (0..<8).map { _ in
+      BackgroundThread {
+        let found = try? numbers(
+          MDSDataset(index: folder + "/index.json", source: source, cache: cache, limitBytes: 1 << 30), Array(0..<600))
+        read.numbers.withLock { $0.append(found ?? []) }
+      }
+    }
+    for thread in threads { thread?.join() }
+    #expect(read.numbers.withLock { $0 } == Array(repeating: Array(0..<600), count: 8))
+    #expect(source.shards.count == 6 && Set(source.shards).count == 6)
+  }
+}

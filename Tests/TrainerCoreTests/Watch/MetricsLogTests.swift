@@ -100,6 +100,30 @@ import Testing
 }
 
 @Suite struct LossGuardTests {
+  private let rescue =
+    "Pass over these steps with \"skipSteps\", set a lower rate from an earlier step on with \"laterRates\", or tolerate "
+    + "some such steps with \"skipNonFinite\": the next run goes on at the last checkpoint before that."
+
+  /// Each process knows its own documents alone: one whose part of the loss is good does not name them.
+  @Test func whoIsNotToBlameNamesNoDocuments() {
+    func check(_ rank: Int, _ culprits: [Int]) -> TorchError? {
+      do throws(TorchError) {
+        try LossGuard.check(
+          loss: .nan, step: 7, lastGood: nil, place: LossGuard.Place(rank: rank, size: 4, culprits: culprits)
+        ) { ["document of \(rank)"] }
+        return nil
+      } catch { return error }
+    }
+    #expect(check(2, [2])?.message.contains("its batch has the documents document of 2") == true)
+    #expect(check(2, [2])?.code == .diverged)
+    let innocent = check(0, [2])
+    #expect(innocent?.code == .group)
+    #expect(innocent?.description.hasPrefix("process 0 of 4: stops at step 7: the loss of process 2 is not a number.") == true)
+    #expect(check(3, [1, 2])?.message.contains("processes 1, 2") == true)
+    // Where only the gradient is no number, nobody knows.
+    #expect(check(0, [])?.message.contains("document of 0") == true)
+  }
+
   private func message(_ loss: Double, _ norm: Double?, documents: Int, lastGood: (Int, String)?) -> String {
     do {
       try LossGuard.check(loss: loss, gradientNorm: norm, step: 12, lastGood: lastGood) {
@@ -115,10 +139,10 @@ import Testing
       message(.nan, nil, documents: 7, lastGood: (10, "c/step-00000010"))
         == "step 12: the loss is not a number; its batch has the documents wikipedia:0, wikipedia:1, wikipedia:2, "
         + "wikipedia:3, wikipedia:4 and 2 more. The last good checkpoint is of step 10: c/step-00000010. "
-        + "Try a lower learning rate, a longer warm-up or clipping.")
+        + rescue)
     #expect(
       message(2.5, .infinity, documents: 1, lastGood: nil)
         == "step 12: the gradient's norm is infinite (the loss is 2.5); its batch has the documents wikipedia:0. "
-        + "There is no checkpoint yet. Try a lower learning rate, a longer warm-up or clipping.")
+        + "There is no checkpoint yet. " + rescue)
   }
 }

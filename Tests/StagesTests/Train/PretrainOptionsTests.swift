@@ -1,0 +1,102 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import Synchronization
+import TestKit
+import Testing
+import TrainerCore
+
+@testable import Stages
+
+@Suite struct PretrainOptionsTests {
+  private func course(_ skip: [String] = [], _ rates: [String] = []) throws -> TrainingCourse {
+    var options = Pretrain.Options()
+    options.skipSteps = skip
+    options.laterRates = rates
+    return try options.course()
+  }
+
+  @Test func aCourseIsWrittenInStepsAndRates() throws {
+    #expect(
+      try course(["301-330", " 7 "], ["300: 0.0001", "10:1e-3"])
+        == TrainingCourse(
+          passedOver: [7...7, 301...330], rates: [.init(peak: 0.001, after: 10), .init(peak: 0.0001, after: 300)]))
+  }
+
+  @Test(arguments: ["", "0-3", "5-4", "-3", "3-", "1-2-3", "a", "1 2", "99999999999999999999"])
+  func whatNamesNoStepsIsRefused(_ text: String) {
+    let error = #expect(throws: StageError.self) { try course([text]) }
+    #expect(error?.subject == "skipSteps" && error?.message == "'\(text)' names no steps")
+  }
+
+  @Test(arguments: ["", "300", "300:", ":1", "-1:1", "1:-1", "1:nan", "1:inf", "1:2:3", "1:11"])
+  func whatIsNoRateIsRefused(_ text: String) {
+    let error = #expect(throws: StageError.self) { try course([], [text]) }
+    #expect(error?.subject == "laterRates" && error?.message == "'\(text)' is no step with a rate")
+    #expect(throws: StageError.self) { try course([], ["3: 1", "3: 0.1"]) }
+  }
+
+  /// Either the bytes are equal or the fingerprint differs: what a machine decides stands in it, as it comes to there.
+  @Test func whatChangesBytesStandsInTheFingerprint() {
+    var options = Pretrain.Options()
+    options.device = .cpu
+    let cpu = Pretrain(options: options).settled
+    #expect(cpu["device"] == "cpu" && cpu["precision"] == "float32" && cpu["processes"] == 1)
+    #expect(cpu["microbatchSize"] == nil, "the option's own value stands")
+    options.device = .cuda
+    let gpu = Pretrain(options: options).settled
+    #expect(gpu["device"] == "cuda" && gpu["precision"] == "bfloat16")
+    #expect(gpu["processes"] == .null && gpu["microbatchSize"] == .null, "no promise of bits, no part")
+    options.precision = .float32
+    #expect(Pretrain(options: options).settled["precision"] == "float32")
+    let free = Pretrain.Options.fields.filter { !$0.affectsOutput }.map(\.name)
+    #expect(
+      Set(free) == [
+        "allowPrivateAddresses", "cacheBytes", "threads", "recomputeActivations", "checkpointSteps", "keepCheckpoints",
+        "logSteps",
+      ])
+  }
+}
+
+@Suite struct DeviceSlotsTests {
+  private final class Seen: Sendable {
+    let most = Mutex<[Int: Int]>([:]), now = Mutex<[Int: Int]>([:]), mixed = Mutex(false), trained = Mutex(0)
+    let training = Mutex<Set<Int>>([])
+  }
+
+  /// Trainings have their GPUs for themselves, and come to their turn though evaluations go on asking.
+  @Test func trainingsAndEvaluationsDoNotMeet() {
+    let slots = DeviceSlots(mostSharers: 2), seen = Seen()
+    @Sendable func evaluate() {
+      try? slots.one(of: 2, TaskControl()) { slot in
+        seen.now.withLock { $0[slot, default: 0] += 1 }
+        let count = seen.now.withLock { $0[slot]! }
+        seen.most.withLock { $0[slot] = max($0[slot] ?? 0, count) }
+        if seen.training.withLock({ $0.contains(slot) }) { seen.mixed.withLock { $0 = true } }
+        usleep(5_000)
+        seen.now.withLock { $0[slot]! -= 1 }
+      }
+    }
+    withThreads(10) { thread in
+      if thread == 5 {
+        try? slots.several(8, of: 2, TaskControl()) { devices in
+          seen.training.withLock { $0.formUnion(devices) }
+          if seen.now.withLock({ now in devices.contains { (now[$0] ?? 0) > 0 } }) { seen.mixed.withLock { $0 = true } }
+          usleep(20_000)
+          seen.training.withLock { $0.subtract(devices) }
+          seen.trained.withLock { $0 = devices.count }
+        }
+      } else {
+        for _ in 0..<4 { evaluate() }
+      }
+    }
+    #expect(seen.trained.withLock { $0 } == 2, "all that there are, where more are wanted")
+    #expect(!seen.mixed.withLock { $0 })
+    #expect(seen.most.withLock { $0.values.allSatisfy { $0 <= 2 } })
+  }
+
+  private func withThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let threads = (0..<count).map { number in BackgroundThread { body(number) } }
+    for thread in threads { thread?.join() }
+  }
+}
