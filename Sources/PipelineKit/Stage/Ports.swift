@@ -1,6 +1,7 @@
 /// What an artifact holds. A port accepts one kind; wiring another is an error at load.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel, metrics, report, files
+  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel, metrics,
+    report, files
   /// Of an input alone: whatever an artifact holds.
   case any
 

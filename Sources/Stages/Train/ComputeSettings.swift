@@ -21,7 +21,8 @@ extension Pretrain.Device {
     if let visible = getenv("CUDA_VISIBLE_DEVICES"), ["", "-1"].contains(String(cString: visible)) { return false }
     let devices = (try? FileSystem.list("/dev")) ?? []
     let isShown = devices.contains { name in
-      name == "dxg" || name.hasPrefix("nvidia") && name.utf8.dropFirst(6).first.map { (0x30...0x39).contains($0) } == true
+      name == "dxg"
+        || name.hasPrefix("nvidia") && name.utf8.dropFirst(6).first.map { (0x30...0x39).contains($0) } == true
     }
     return isShown && Engine.locate().map(usesCUDA) == true
   }()

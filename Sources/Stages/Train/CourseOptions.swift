@@ -18,7 +18,8 @@ extension Pretrain.Options {
     guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 1, first <= last
     else {
       throw StageError(
-        .options, "skipSteps", "'\(text)' names no steps", hint: "Write \"301-330\", or \"301\" for one; they count from 1.")
+        .options, "skipSteps", "'\(text)' names no steps",
+        hint: "Write \"301-330\", or \"301\" for one; they count from 1.")
     }
     return first...last
   }

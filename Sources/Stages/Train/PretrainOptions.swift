@@ -142,7 +142,8 @@ extension Pretrain {
         in: 0...1 << 40),
       OptionField(
         "restartSchedule", \.restartSchedule,
-        "With 'resume': warm-up and fall begin anew at the checkpoint's step, instead of where the schedule is by then."),
+        "With 'resume': warm-up and fall begin anew at the checkpoint's step, instead of where the schedule is by then."
+      ),
       OptionField(
         "skipSteps", \.skipSteps,
         "Steps to pass over, such as \"301-330\": their batches are left out and the weights stay. A training that "

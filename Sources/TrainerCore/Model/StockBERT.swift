@@ -50,7 +50,8 @@ public struct StockBERT: Encoder {
     }
 
     func callAsFunction(
-      _ x: Tensor, _ input: EncoderInput, _ padding: Tensor?, _ training: Bool, _ names: DropoutNames, only rows: Tensor?
+      _ x: Tensor, _ input: EncoderInput, _ padding: Tensor?, _ training: Bool, _ names: DropoutNames,
+      only rows: Tensor?
     ) throws(TorchError) -> Tensor {
       var qkv = try linear(x, "attention.self.Wqkv")
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }

@@ -46,7 +46,8 @@ struct JobAgreement {
 extension TrainingJob {
   /// All that processes must have in common, part by part.
   var agreedParts: [(name: String, digest: Int64)] {
-    let members = (identity(keepingCourse: true).members ?? []) + [JSONMember("microbatchSize", .integer(microbatchSize))]
+    let members =
+      (identity(keepingCourse: true).members ?? []) + [JSONMember("microbatchSize", .integer(microbatchSize))]
     return members.map { ($0.key, JobAgreement.number($0.value.text(sortedKeys: true))) }
   }
 }

@@ -86,7 +86,8 @@ extension TrainingEvent {
       self = .step(
         TrainingStep(
           step: integer("step"), steps: integer("steps"), loss: json["loss"]?.double ?? .nan, rate: number("rate"),
-          gradientNorm: json["gradientNorm"]?.double ?? .nan, tokensPerSecond: number("tokensPerSecond"), mfu: json["mfu"]?.double,
+          gradientNorm: json["gradientNorm"]?.double ?? .nan, tokensPerSecond: number("tokensPerSecond"),
+          mfu: json["mfu"]?.double,
           remainingSeconds: json["remainingSeconds"]?.double))
     case "checkpoint":
       self = .checkpoint(step: integer("step"), bytes: integer("bytes"))

@@ -58,7 +58,8 @@ public enum LossGuard {
 
   private static func hint(lastGood: (step: Int, folder: String)?) -> String {
     let start = lastGood.map { "The last good checkpoint is of step \($0.step): \($0.folder)." }
-    return "\(start ?? "There is no checkpoint yet.") Pass over these steps with \"skipSteps\", set a lower rate from an"
+    return
+      "\(start ?? "There is no checkpoint yet.") Pass over these steps with \"skipSteps\", set a lower rate from an"
       + " earlier step on with \"laterRates\", or tolerate some such steps with \"skipNonFinite\": the next run goes on at"
       + " the last checkpoint before that."
   }

@@ -6,117 +6,121 @@ import Testing
 
 @testable import TrainerCore
 
-/// Two ranks as two threads of this process, over gloo.
-@Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct ProcessesTests {
-  private let engine = TinyModel.engine
+extension EngineTests {
+  /// Two ranks as two threads of this process, over gloo.
+  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct ProcessesTests {
+    private let engine = TinyModel.engine
 
-  /// What each of two ranks comes to.
-  private func together(_ jobs: [TrainingJob]) throws -> [Result<TrainingRun.Outcome, TorchError>] {
-    let port = try Self.freePort()
-    let engine = try #require(engine)
-    let outcomes = Outcomes()
-    let threads = jobs.indices.map { rank in
-      var place = ProcessPlace()
-      place.rank = rank
-      place.localRank = rank
-      place.size = jobs.count
-      place.port = port
-      let job = jobs[rank], here = place
-      return BackgroundThread {
-        let outcome: Result<TrainingRun.Outcome, TorchError>
-        do { outcome = .success(try TrainingRun(job, engine: engine, place: here).run()) } catch {
-          outcome = .failure(error as? TorchError ?? TorchError(.file, "", "\(error)"))
+    /// What each of two ranks comes to.
+    private func together(_ jobs: [TrainingJob]) throws -> [Result<TrainingRun.Outcome, TorchError>] {
+      let port = try Self.freePort()
+      let engine = try #require(engine)
+      let outcomes = Outcomes()
+      let threads = jobs.indices.map { rank in
+        var place = ProcessPlace()
+        place.rank = rank
+        place.localRank = rank
+        place.size = jobs.count
+        place.port = port
+        let job = jobs[rank], here = place
+        return BackgroundThread {
+          let outcome: Result<TrainingRun.Outcome, TorchError>
+          do { outcome = .success(try TrainingRun(job, engine: engine, place: here).run()) } catch {
+            outcome = .failure(error as? TorchError ?? TorchError(.file, "", "\(error)"))
+          }
+          outcomes.all.withLock { $0[rank] = outcome }
         }
-        outcomes.all.withLock { $0[rank] = outcome }
       }
+      for thread in threads { thread?.join() }
+      let all = outcomes.all.withLock { $0 }
+      return try jobs.indices.map { try #require(all[$0]) }
     }
-    for thread in threads { thread?.join() }
-    let all = outcomes.all.withLock { $0 }
-    return try jobs.indices.map { try #require(all[$0]) }
-  }
 
-  private final class Outcomes: Sendable {
-    let all = Mutex<[Int: Result<TrainingRun.Outcome, TorchError>]>([:])
-  }
+    private final class Outcomes: Sendable {
+      let all = Mutex<[Int: Result<TrainingRun.Outcome, TorchError>]>([:])
+    }
 
-  static func freePort() throws -> Int {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(listener) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(listener, $0, length) == 0 && getsockname(listener, $0, &length) == 0
+    static func freePort() throws -> Int {
+      let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+      defer { close(listener) }
+      var address = sockaddr_in()
+      address.sin_family = sa_family_t(AF_INET)
+      address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+      let isBound = withUnsafeMutablePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          bind(listener, $0, length) == 0 && getsockname(listener, $0, &length) == 0
+        }
       }
+      try #require(isBound)
+      return Int(UInt16(bigEndian: address.sin_port))
     }
-    try #require(isBound)
-    return Int(UInt16(bigEndian: address.sin_port))
-  }
 
-  private func job(_ data: String, _ kind: ModelShape.Kind = .mosaicBERT) -> TrainingJob {
-    var job = TrainingJobs.tiny(data: data, kind, steps: 3)
-    job.state = temporaryDirectory()
-    return job
-  }
-
-  /// A document that was edited on one machine alone.
-  @Test func machinesCompareTheirJobsBeforeTheFirstStep() throws {
-    let data = try SampleData.tokens(samples: 100, perShard: 30)
-    var other = job(data)
-    other.schedule.peak = 2e-3
-    other.microbatchSize = 2
-    let outcomes = try together([job(data), other])
-    for (rank, outcome) in outcomes.enumerated() {
-      guard case .failure(let error) = outcome else { return #expect(Bool(false), "rank \(rank) trains") }
-      #expect(
-        error.description.hasPrefix(
-          "process \(rank) of 2: is to train something else than process \(1 - rank): they differ in 'schedule', "
-            + "'microbatchSize'."), "\(error)")
+    private func job(_ data: String, _ kind: ModelShape.Kind = .mosaicBERT) -> TrainingJob {
+      var job = TrainingJobs.tiny(data: data, kind, steps: 3)
+      job.state = temporaryDirectory()
+      return job
     }
-    #expect(try together([job(data), job(data)]).allSatisfy { (try? $0.get()) == .done })
-  }
 
-  /// A model whose last position is no number, and a step whose one long sample is on one rank.
-  @Test func theRankWithTheBadSampleNamesItsDocuments() throws {
-    let data = try SampleData.tokens(samples: 100, perShard: 30)
-    var job = job(data, .bert)
-    // Two samples of each rank, so that all of their documents are named.
-    job.batchSize = 4
-    job.microbatchSize = 1
-    let engine = try #require(engine)
-    // The first step's samples by rank, and a length that only one rank has.
-    let lengths = try (0..<2).map { rank in
-      var place = ProcessPlace()
-      (place.rank, place.size) = (rank, 2)
-      let batches = try TrainingRun.batches(job, place)
-      return try (0..<batches.microbatchesPerStep).compactMap { _ in try batches.next() }
+    /// A document that was edited on one machine alone.
+    @Test func machinesCompareTheirJobsBeforeTheFirstStep() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var other = job(data)
+      other.schedule.peak = 2e-3
+      other.microbatchSize = 2
+      let outcomes = try together([job(data), other])
+      for (rank, outcome) in outcomes.enumerated() {
+        guard case .failure(let error) = outcome else { return #expect(Bool(false), "rank \(rank) trains") }
+        #expect(
+          error.description.hasPrefix(
+            "process \(rank) of 2: is to train something else than process \(1 - rank): they differ in 'schedule', "
+              + "'microbatchSize'."), "\(error)")
+      }
+      #expect(try together([job(data), job(data)]).allSatisfy { (try? $0.get()) == .done })
     }
-    let longest = lengths.map { $0.map { Int($0.lengths[0]) }.max()! }
-    let culprit = longest[0] > longest[1] ? 0 : 1
-    try #require(longest[0] != longest[1])
-    let bad = longest[culprit] - 1
-    let parameters = try Parameters(job.shape.parameters, engine: engine, device: .cpu, seed: 1)
-    var sources = try parameters.sources()
-    let name = "bert.embeddings.position_embeddings.weight"
-    let place = try #require(sources.firstIndex { $0.name == name })
-    var table = [Float](repeating: 0.01, count: 32 * 48)
-    for i in 0..<48 { table[bad * 48 + i] = .nan }
-    sources[place] = TensorSource(name, shape: [32, 48], floats: table)
-    let folder = temporaryDirectory()
-    try Safetensors.write(sources, to: "\(folder)/weights.safetensors")
-    job.initial = folder
-    var second = job
-    second.state = temporaryDirectory()
-    let outcomes = try together([job, second])
-    for (rank, outcome) in outcomes.enumerated() {
-      guard case .failure(let error) = outcome else { return #expect(Bool(false), "rank \(rank) trains") }
-      if rank == culprit {
-        let sample = lengths[rank].first { Int($0.lengths[0]) == longest[rank] }!.sampleIDs[0]
-        #expect(error.code == .diverged && error.message.contains("doc \(sample)"), "\(error)")
-      } else {
-        #expect(error.code == .group && error.message.contains("the loss of process \(culprit) is not a number"), "\(error)")
+
+    /// A model whose last position is no number, and a step whose one long sample is on one rank.
+    @Test func theRankWithTheBadSampleNamesItsDocuments() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var job = job(data, .bert)
+      // Two samples of each rank, so that all of their documents are named.
+      job.batchSize = 4
+      job.microbatchSize = 1
+      let engine = try #require(engine)
+      // The first step's samples by rank, and a length that only one rank has.
+      let lengths = try (0..<2).map { rank in
+        var place = ProcessPlace()
+        (place.rank, place.size) = (rank, 2)
+        let batches = try TrainingRun.batches(job, place)
+        return try (0..<batches.microbatchesPerStep).compactMap { _ in try batches.next() }
+      }
+      let longest = lengths.map { $0.map { Int($0.lengths[0]) }.max()! }
+      let culprit = longest[0] > longest[1] ? 0 : 1
+      try #require(longest[0] != longest[1])
+      let bad = longest[culprit] - 1
+      let parameters = try Parameters(job.shape.parameters, engine: engine, device: .cpu, seed: 1)
+      var sources = try parameters.sources()
+      let name = "bert.embeddings.position_embeddings.weight"
+      let place = try #require(sources.firstIndex { $0.name == name })
+      var table = [Float](repeating: 0.01, count: 32 * 48)
+      for i in 0..<48 { table[bad * 48 + i] = .nan }
+      sources[place] = TensorSource(name, shape: [32, 48], floats: table)
+      let folder = temporaryDirectory()
+      try Safetensors.write(sources, to: "\(folder)/weights.safetensors")
+      job.initial = folder
+      var second = job
+      second.state = temporaryDirectory()
+      let outcomes = try together([job, second])
+      for (rank, outcome) in outcomes.enumerated() {
+        guard case .failure(let error) = outcome else { return #expect(Bool(false), "rank \(rank) trains") }
+        if rank == culprit {
+          let sample = lengths[rank].first { Int($0.lengths[0]) == longest[rank] }!.sampleIDs[0]
+          #expect(error.code == .diverged && error.message.contains("doc \(sample)"), "\(error)")
+        } else {
+          #expect(
+            error.code == .group && error.message.contains("the loss of process \(culprit) is not a number"), "\(error)"
+          )
+        }
       }
     }
   }

@@ -24,149 +24,152 @@ import Testing
   }
 }
 
-/// What a training is told after it has begun.
-@Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRescueTests {
-  private let data: String
-  private let engine = TinyModel.engine
+extension EngineTests {
+  /// What a training is told after it has begun.
+  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRescueTests {
+    private let data: String
+    private let engine = TinyModel.engine
 
-  init() throws { data = try SampleData.tokens(samples: 100, perShard: 30) }
+    init() throws { data = try SampleData.tokens(samples: 100, perShard: 30) }
 
-  private struct Outcome: Equatable {
-    var weights: [[Float]]
-    var resumedAt = -1
-    var warnings: [String] = []
-    var steps: [Int] = []
-    var rates: [Double] = []
-  }
-
-  @discardableResult
-  private func train(_ job: TrainingJob, until stop: Int = .max) throws -> Outcome {
-    var outcome = Outcome(weights: [])
-    var taken = 0
-    let run = try TrainingRun(
-      job, engine: try #require(engine),
-      listen: {
-        switch $0 {
-        case .began(_, _, _, let step): outcome.resumedAt = step
-        case .warning(let text): outcome.warnings.append(text)
-        case .step(let step):
-          outcome.steps.append(step.step)
-          outcome.rates.append(step.rate)
-        default: break
-        }
-      },
-      shouldStop: {
-        taken += 1
-        return taken > stop
-      })
-    _ = try run.run()
-    outcome.weights = try run.parameters.masters.tensors.map { try $0.floats() }
-    return outcome
-  }
-
-  private func job(_ state: String) -> TrainingJob {
-    var job = TrainingJobs.tiny(data: data, steps: 20)
-    job.state = state
-    job.shape.dropout = 0.1
-    job.checkpointEverySteps = 4
-    job.keep = KeepRule(last: 2, everySteps: 4)
-    return job
-  }
-
-  @Test func aWindowIsPassedOverFromTheCheckpointBeforeIt() throws {
-    let fresh = temporaryDirectory(), rescued = temporaryDirectory()
-    var course = job(fresh)
-    course.course = TrainingCourse(passedOver: [10...13])
-    let expected = try train(course)
-    #expect(expected.steps == Array(1...9) + Array(14...20))
-    #expect(expected.warnings == ["steps 10 to 13 are passed over, as the job says"])
-    // The same told to a training that has come to its end without it.
-    let plain = try train(job(rescued))
-    #expect(plain.weights != expected.weights)
-    course.state = rescued
-    let outcome = try train(course)
-    #expect(outcome.resumedAt == 8)
-    #expect(outcome.weights == expected.weights)
-    #expect(outcome.warnings.first?.hasSuffix("training goes on from step 8") == true, "\(outcome.warnings)")
-    let curve = try MetricsLog.curve("\(rescued)/curve.jsonl")
-    #expect(curve.map(\.step) == expected.steps)
-    // Once more: now it is at its end.
-    #expect(try train(course).resumedAt == 20)
-  }
-
-  @Test func anotherRateGoesOnFromTheCheckpointBeforeIt() throws {
-    let fresh = temporaryDirectory(), rescued = temporaryDirectory()
-    var course = job(fresh)
-    course.course = TrainingCourse(rates: [.init(peak: 1e-4, after: 10)])
-    let expected = try train(course)
-    #expect(zip(expected.rates[10...], try train(job(rescued)).rates[10...]).allSatisfy { abs($0 - $1 / 10) < 1e-12 })
-    course.state = rescued
-    let outcome = try train(course)
-    #expect(outcome.resumedAt == 8 && outcome.weights == expected.weights)
-  }
-
-  /// What the error says of a smaller microbatch.
-  @Test func aSmallerMicrobatchGoesOnAtTheLastCheckpoint() throws {
-    let whole = try train(job(temporaryDirectory()))
-    let state = temporaryDirectory()
-    try train(job(state), until: 9)
-    var half = job(state)
-    half.microbatchSize = 2
-    let outcome = try train(half)
-    #expect(outcome.resumedAt >= 9)
-    #expect(TinyModel.relativeError(outcome.weights.flatMap { $0 }, whole.weights.flatMap { $0 }) < 1e-4)
-    #expect(try MetricsLog.curve("\(state)/curve.jsonl").map(\.step) == Array(1...20))
-  }
-
-  /// With moments, step and place in the data: a training of half the steps and its end are the whole.
-  @Test func aTrainingGoesOnFromAnothersCheckpoint() throws {
-    let first = temporaryDirectory()
-    let whole = try train(job(first))
-    var rest = job(temporaryDirectory())
-    rest.resume = "\(first)/checkpoints/step-00000012"
-    let outcome = try train(rest)
-    #expect(outcome.resumedAt == 12 && outcome.weights == whole.weights)
-    // Other data begin at their beginning.
-    let other = try SampleData.tokens(samples: 40, perShard: 30)
-    rest.state = temporaryDirectory()
-    rest.data = other
-    rest.dataDigest = "other"
-    #expect(try train(rest).steps == Array(13...20))
-    rest.state = temporaryDirectory()
-    rest.steps = 12
-    let error = #expect(throws: TorchError.self) { try train(rest) }
-    #expect(error?.message == "is of step 12, and training is to end at step 12")
-  }
-
-  @Test func stepsThatAreNoNumbersAreCountedAndTolerated() throws {
-    let state = temporaryDirectory()
-    var job = job(state)
-    job.initial = state
-    job.toleratedSteps = 2
-    let engine = try #require(engine)
-    let parameters = try Parameters(job.shape.parameters, engine: engine, device: .cpu)
-    var sources = try parameters.sources()
-    let name = "bert.encoder.layer.1.mlp.wo.bias"
-    let place = try #require(sources.firstIndex { $0.name == name })
-    sources[place] = TensorSource(name, shape: [48], floats: [Float](repeating: .nan, count: 48))
-    try Safetensors.write(sources, to: "\(state)/weights.safetensors")
-    var warnings: [String] = []
-    let error = #expect(throws: TorchError.self) {
-      let run = try TrainingRun(job, engine: engine, listen: { if case .warning(let text) = $0 { warnings.append(text) } })
-      _ = try run.run()
+    private struct Outcome: Equatable {
+      var weights: [[Float]]
+      var resumedAt = -1
+      var warnings: [String] = []
+      var steps: [Int] = []
+      var rates: [Double] = []
     }
-    #expect(error?.subject == "step 3" && error?.code == .diverged)
-    #expect(warnings.count == 2 && warnings[1].hasPrefix("step 2 is passed over: its loss is nan"))
-    #expect(warnings.last?.hasSuffix("(2 of 2 that are tolerated)") == true)
-  }
 
-  /// A checkpoint whose course had more bad steps than are tolerated now is not gone on from.
-  @Test func fewerToleratedStepsAreAnotherCourse() {
-    var job = TrainingJobs.tiny(data: data)
-    let state = CheckpointState(step: 5, badSteps: 1)
-    #expect(!job.continues(state))
-    job.toleratedSteps = 1
-    #expect(job.continues(state))
-    #expect(!job.continues(CheckpointState(step: 50)), "behind the end")
+    @discardableResult
+    private func train(_ job: TrainingJob, until stop: Int = .max) throws -> Outcome {
+      var outcome = Outcome(weights: [])
+      var taken = 0
+      let run = try TrainingRun(
+        job, engine: try #require(engine),
+        listen: {
+          switch $0 {
+          case .began(_, _, _, let step): outcome.resumedAt = step
+          case .warning(let text): outcome.warnings.append(text)
+          case .step(let step):
+            outcome.steps.append(step.step)
+            outcome.rates.append(step.rate)
+          default: break
+          }
+        },
+        shouldStop: {
+          taken += 1
+          return taken > stop
+        })
+      _ = try run.run()
+      outcome.weights = try run.parameters.masters.tensors.map { try $0.floats() }
+      return outcome
+    }
+
+    private func job(_ state: String) -> TrainingJob {
+      var job = TrainingJobs.tiny(data: data, steps: 20)
+      job.state = state
+      job.shape.dropout = 0.1
+      job.checkpointEverySteps = 4
+      job.keep = KeepRule(last: 2, everySteps: 4)
+      return job
+    }
+
+    @Test func aWindowIsPassedOverFromTheCheckpointBeforeIt() throws {
+      let fresh = temporaryDirectory(), rescued = temporaryDirectory()
+      var course = job(fresh)
+      course.course = TrainingCourse(passedOver: [10...13])
+      let expected = try train(course)
+      #expect(expected.steps == Array(1...9) + Array(14...20))
+      #expect(expected.warnings == ["steps 10 to 13 are passed over, as the job says"])
+      // The same told to a training that has come to its end without it.
+      let plain = try train(job(rescued))
+      #expect(plain.weights != expected.weights)
+      course.state = rescued
+      let outcome = try train(course)
+      #expect(outcome.resumedAt == 8)
+      #expect(outcome.weights == expected.weights)
+      #expect(outcome.warnings.first?.hasSuffix("training goes on from step 8") == true, "\(outcome.warnings)")
+      let curve = try MetricsLog.curve("\(rescued)/curve.jsonl")
+      #expect(curve.map(\.step) == expected.steps)
+      // Once more: now it is at its end.
+      #expect(try train(course).resumedAt == 20)
+    }
+
+    @Test func anotherRateGoesOnFromTheCheckpointBeforeIt() throws {
+      let fresh = temporaryDirectory(), rescued = temporaryDirectory()
+      var course = job(fresh)
+      course.course = TrainingCourse(rates: [.init(peak: 1e-4, after: 10)])
+      let expected = try train(course)
+      #expect(zip(expected.rates[10...], try train(job(rescued)).rates[10...]).allSatisfy { abs($0 - $1 / 10) < 1e-12 })
+      course.state = rescued
+      let outcome = try train(course)
+      #expect(outcome.resumedAt == 8 && outcome.weights == expected.weights)
+    }
+
+    /// What the error says of a smaller microbatch.
+    @Test func aSmallerMicrobatchGoesOnAtTheLastCheckpoint() throws {
+      let whole = try train(job(temporaryDirectory()))
+      let state = temporaryDirectory()
+      try train(job(state), until: 9)
+      var half = job(state)
+      half.microbatchSize = 2
+      let outcome = try train(half)
+      #expect(outcome.resumedAt >= 9)
+      #expect(TinyModel.relativeError(outcome.weights.flatMap { $0 }, whole.weights.flatMap { $0 }) < 1e-4)
+      #expect(try MetricsLog.curve("\(state)/curve.jsonl").map(\.step) == Array(1...20))
+    }
+
+    /// With moments, step and place in the data: a training of half the steps and its end are the whole.
+    @Test func aTrainingGoesOnFromAnothersCheckpoint() throws {
+      let first = temporaryDirectory()
+      let whole = try train(job(first))
+      var rest = job(temporaryDirectory())
+      rest.resume = "\(first)/checkpoints/step-00000012"
+      let outcome = try train(rest)
+      #expect(outcome.resumedAt == 12 && outcome.weights == whole.weights)
+      // Other data begin at their beginning.
+      let other = try SampleData.tokens(samples: 40, perShard: 30)
+      rest.state = temporaryDirectory()
+      rest.data = other
+      rest.dataDigest = "other"
+      #expect(try train(rest).steps == Array(13...20))
+      rest.state = temporaryDirectory()
+      rest.steps = 12
+      let error = #expect(throws: TorchError.self) { try train(rest) }
+      #expect(error?.message == "is of step 12, and training is to end at step 12")
+    }
+
+    @Test func stepsThatAreNoNumbersAreCountedAndTolerated() throws {
+      let state = temporaryDirectory()
+      var job = job(state)
+      job.initial = state
+      job.toleratedSteps = 2
+      let engine = try #require(engine)
+      let parameters = try Parameters(job.shape.parameters, engine: engine, device: .cpu)
+      var sources = try parameters.sources()
+      let name = "bert.encoder.layer.1.mlp.wo.bias"
+      let place = try #require(sources.firstIndex { $0.name == name })
+      sources[place] = TensorSource(name, shape: [48], floats: [Float](repeating: .nan, count: 48))
+      try Safetensors.write(sources, to: "\(state)/weights.safetensors")
+      var warnings: [String] = []
+      let error = #expect(throws: TorchError.self) {
+        let run = try TrainingRun(
+          job, engine: engine, listen: { if case .warning(let text) = $0 { warnings.append(text) } })
+        _ = try run.run()
+      }
+      #expect(error?.subject == "step 3" && error?.code == .diverged)
+      #expect(warnings.count == 2 && warnings[1].hasPrefix("step 2 is passed over: its loss is nan"))
+      #expect(warnings.last?.hasSuffix("(2 of 2 that are tolerated)") == true)
+    }
+
+    /// A checkpoint whose course had more bad steps than are tolerated now is not gone on from.
+    @Test func fewerToleratedStepsAreAnotherCourse() {
+      var job = TrainingJobs.tiny(data: data)
+      let state = CheckpointState(step: 5, badSteps: 1)
+      #expect(!job.continues(state))
+      job.toleratedSteps = 1
+      #expect(job.continues(state))
+      #expect(!job.continues(CheckpointState(step: 50)), "behind the end")
+    }
   }
 }

@@ -4,102 +4,104 @@ import Testing
 
 @testable import TrainerCore
 
-/// The loop itself, in this process.
-@Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
-  private func job(_ state: String, steps: Int = 12, data: String) -> TrainingJob {
-    var job = TrainingJob()
-    job.shape = TinyModel.shape(.mosaicBERT)
-    job.shape.dropout = 0.1
-    job.data = data
-    job.state = state
-    job.sequenceLength = 32
-    job.batchSize = 8
-    job.microbatchSize = 4
-    job.steps = steps
-    job.schedule = LearningRate(peak: 1e-3, fall: .linear, warmupSteps: 2, steps: steps)
-    job.clip = 1
-    job.checkpointEverySteps = 5
-    job.vocabularySize = 100
-    job.maskToken = 4
-    job.specialTokens = [0, 1, 2, 3, 4]
-    return job
-  }
+extension EngineTests {
+  /// The loop itself, in this process.
+  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
+    private func job(_ state: String, steps: Int = 12, data: String) -> TrainingJob {
+      var job = TrainingJob()
+      job.shape = TinyModel.shape(.mosaicBERT)
+      job.shape.dropout = 0.1
+      job.data = data
+      job.state = state
+      job.sequenceLength = 32
+      job.batchSize = 8
+      job.microbatchSize = 4
+      job.steps = steps
+      job.schedule = LearningRate(peak: 1e-3, fall: .linear, warmupSteps: 2, steps: steps)
+      job.clip = 1
+      job.checkpointEverySteps = 5
+      job.vocabularySize = 100
+      job.maskToken = 4
+      job.specialTokens = [0, 1, 2, 3, 4]
+      return job
+    }
 
-  private func weights(_ state: String, step: Int) throws -> [UInt8] {
-    let latest = try #require(try TrainingCheckpoint.latest(in: "\(state)/checkpoints").found)
-    #expect(latest.state.step == step)
-    return try FileSystem.read("\(latest.folder)/weights.safetensors")
-  }
+    private func weights(_ state: String, step: Int) throws -> [UInt8] {
+      let latest = try #require(try TrainingCheckpoint.latest(in: "\(state)/checkpoints").found)
+      #expect(latest.state.step == step)
+      return try FileSystem.read("\(latest.folder)/weights.safetensors")
+    }
 
-  /// A dropout, a mask, a rate or a moment that depends on anything but the step would show in the weights.
-  @Test func aStoppedTrainingComesToTheSameBitsAsAWholeOne() throws {
-    let data = try SampleData.tokens(samples: 100, perShard: 30)
-    let whole = temporaryDirectory(), parts = temporaryDirectory()
-    #expect(try TrainingRun(job(whole, data: data), engine: TinyModel.engine!).run() == .done)
-    var asked = 0
-    var events: [TrainingEvent] = []
-    let stopped = try TrainingRun(
-      job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) },
-      shouldStop: {
-        asked += 1
-        return asked > 6
-      })
-    #expect(try stopped.run() == .stopped)
-    // A run that is not the same must not be gone on from.
-    var other = job(parts, data: data)
-    other.schedule.peak = 2e-3
-    let refused = #expect(throws: TorchError.self) { try TrainingRun(other, engine: TinyModel.engine!).run() }
-    #expect(refused?.description.contains("other options") == true)
-    events = []
-    let rest = try TrainingRun(job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) })
-    #expect(try rest.run() == .done)
-    guard case .began(_, _, _, let resumedAt) = events[0] else { return #expect(Bool(false), "no beginning") }
-    #expect((6...9).contains(resumedAt))
-    #expect(try weights(parts, step: 12) == weights(whole, step: 12))
-    let curve = try MetricsLog.curve("\(parts)/watch/metrics.jsonl")
-    #expect(curve.map(\.step) == [1, 10, 12], "no step stands twice")
-  }
+    /// A dropout, a mask, a rate or a moment that depends on anything but the step would show in the weights.
+    @Test func aStoppedTrainingComesToTheSameBitsAsAWholeOne() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      let whole = temporaryDirectory(), parts = temporaryDirectory()
+      #expect(try TrainingRun(job(whole, data: data), engine: TinyModel.engine!).run() == .done)
+      var asked = 0
+      var events: [TrainingEvent] = []
+      let stopped = try TrainingRun(
+        job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) },
+        shouldStop: {
+          asked += 1
+          return asked > 6
+        })
+      #expect(try stopped.run() == .stopped)
+      // A run that is not the same must not be gone on from.
+      var other = job(parts, data: data)
+      other.schedule.peak = 2e-3
+      let refused = #expect(throws: TorchError.self) { try TrainingRun(other, engine: TinyModel.engine!).run() }
+      #expect(refused?.description.contains("other options") == true)
+      events = []
+      let rest = try TrainingRun(job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) })
+      #expect(try rest.run() == .done)
+      guard case .began(_, _, _, let resumedAt) = events[0] else { return #expect(Bool(false), "no beginning") }
+      #expect((6...9).contains(resumedAt))
+      #expect(try weights(parts, step: 12) == weights(whole, step: 12))
+      let curve = try MetricsLog.curve("\(parts)/watch/metrics.jsonl")
+      #expect(curve.map(\.step) == [1, 10, 12], "no step stands twice")
+    }
 
-  @Test func aLossThatIsNoNumberNamesTheStepAndTheDocuments() throws {
-    let data = try SampleData.tokens(samples: 100, perShard: 30)
-    let state = temporaryDirectory()
-    var job = job(state, data: data)
-    job.initial = state
-    let parameters = try Parameters(job.shape.parameters, engine: TinyModel.engine!, device: .cpu)
-    var sources = try parameters.sources()
-    let name = "bert.encoder.layer.1.mlp.wo.bias"
-    let place = try #require(sources.firstIndex { $0.name == name })
-    sources[place] = TensorSource(name, shape: [48], floats: [Float](repeating: .nan, count: 48))
-    try Safetensors.write(sources, to: "\(state)/weights.safetensors")
-    let error = #expect(throws: TorchError.self) { try TrainingRun(job, engine: TinyModel.engine!).run() }
-    #expect(error?.code == .diverged)
-    #expect(error?.subject == "step 1")
-    #expect(error?.description.contains("its batch has the documents doc ") == true, "\(error!)")
-  }
+    @Test func aLossThatIsNoNumberNamesTheStepAndTheDocuments() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      let state = temporaryDirectory()
+      var job = job(state, data: data)
+      job.initial = state
+      let parameters = try Parameters(job.shape.parameters, engine: TinyModel.engine!, device: .cpu)
+      var sources = try parameters.sources()
+      let name = "bert.encoder.layer.1.mlp.wo.bias"
+      let place = try #require(sources.firstIndex { $0.name == name })
+      sources[place] = TensorSource(name, shape: [48], floats: [Float](repeating: .nan, count: 48))
+      try Safetensors.write(sources, to: "\(state)/weights.safetensors")
+      let error = #expect(throws: TorchError.self) { try TrainingRun(job, engine: TinyModel.engine!).run() }
+      #expect(error?.code == .diverged)
+      #expect(error?.subject == "step 1")
+      #expect(error?.description.contains("its batch has the documents doc ") == true, "\(error!)")
+    }
 
-  @Test func dropoutFollowsFromTheStep() {
-    let seeds = (0..<4).flatMap { step in (0..<4).map { TrainingRun.dropoutSeed(17, step: step, microbatch: $0) } }
-    #expect(Set(seeds).count == 16)
-    #expect(TrainingRun.dropoutSeed(18, step: 0, microbatch: 0) != seeds[0])
-  }
+    @Test func dropoutFollowsFromTheStep() {
+      let seeds = (0..<4).flatMap { step in (0..<4).map { TrainingRun.dropoutSeed(17, step: step, microbatch: $0) } }
+      #expect(Set(seeds).count == 16)
+      #expect(TrainingRun.dropoutSeed(18, step: 0, microbatch: 0) != seeds[0])
+    }
 
-  @Test func jobsAreReadAsWritten() throws {
-    var job = job("/state", data: "/data")
-    job.initial = "/model"
-    job.keep = KeepRule(last: 2, everySteps: 100)
-    let path = temporaryDirectory() + "/job.json"
-    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
-    #expect(try TrainingJob(path: path) == job)
-    job.data = "/elsewhere"
-    job.microbatchSize = 1
-    job.threads = 7
-    job.course = TrainingCourse(passedOver: [3...4], rates: [.init(peak: 0.1, after: 7)])
-    job.toleratedSteps = 3
-    #expect(try TrainingJob(path: path).fingerprint == job.fingerprint, "places, cuts and course are no part of it")
-    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
-    #expect(try TrainingJob(path: path) == job)
-    job.seed += 1
-    #expect(try TrainingJob(path: path).fingerprint != job.fingerprint)
+    @Test func jobsAreReadAsWritten() throws {
+      var job = job("/state", data: "/data")
+      job.initial = "/model"
+      job.keep = KeepRule(last: 2, everySteps: 100)
+      let path = temporaryDirectory() + "/job.json"
+      try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+      #expect(try TrainingJob(path: path) == job)
+      job.data = "/elsewhere"
+      job.microbatchSize = 1
+      job.threads = 7
+      job.course = TrainingCourse(passedOver: [3...4], rates: [.init(peak: 0.1, after: 7)])
+      job.toleratedSteps = 3
+      #expect(try TrainingJob(path: path).fingerprint == job.fingerprint, "places, cuts and course are no part of it")
+      try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+      #expect(try TrainingJob(path: path) == job)
+      job.seed += 1
+      #expect(try TrainingJob(path: path).fingerprint != job.fingerprint)
+    }
   }
 }
 

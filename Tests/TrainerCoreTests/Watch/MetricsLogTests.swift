@@ -118,7 +118,9 @@ import Testing
     #expect(check(2, [2])?.code == .diverged)
     let innocent = check(0, [2])
     #expect(innocent?.code == .group)
-    #expect(innocent?.description.hasPrefix("process 0 of 4: stops at step 7: the loss of process 2 is not a number.") == true)
+    #expect(
+      innocent?.description.hasPrefix("process 0 of 4: stops at step 7: the loss of process 2 is not a number.") == true
+    )
     #expect(check(3, [1, 2])?.message.contains("processes 1, 2") == true)
     // Where only the gradient is no number, nobody knows.
     #expect(check(0, [])?.message.contains("document of 0") == true)
