@@ -14,7 +14,7 @@ let targets: [String: FuzzTarget] = [
   "commoncrawl": source(
     CommonCrawlExtract.self, "files", names: ["a.warc", "a.warc.gz", "a.wet.gz"],
     variants: [
-      ["languages": [], "minimumCharacters": 0, "boilerplate": "keep"], ["languages": [], "minimumCharacters": 0],
+      ["languages": .list([]), "minimumCharacters": 0, "boilerplate": "keep"], ["languages": .list([]), "minimumCharacters": 0],
     ]),
   "diet": source(
     DietRead.self, "pages", names: ["a.json", "a.xml"], variants: [["malformedPages": "drop"], ["document": "speech"]]),
@@ -31,7 +31,7 @@ let targets: [String: FuzzTarget] = [
   "clean": documents(
     TextClean.self,
     variants: [[:], ["phones": "token", "emails": "token", "urls": "keep"], ["nfkc": false], ["boilerplate": true]]),
-  "dedupe": documents(DedupeMinHash.self, variants: [[:], ["threshold": 0.5]]),
+  "dedupe": documents(DedupeMinHash.self, variants: [[:], ["threshold": .number(0.5)]]),
   "exact": documents(DedupeExact.self, variants: [[:]]),
   "language": documents(FilterLanguage.self, variants: [[:]]),
   "quality": documents(FilterQuality.self, variants: [["preset": "swallow"], ["preset": "uzushio"], ["preset": "hojichar"]]),
@@ -40,7 +40,7 @@ let targets: [String: FuzzTarget] = [
   // Readers below the stages.
   "csv": { input in
     attempt {
-      let reader = try CSVReader(MemorySource(input))
+      let reader = CSVReader(MemorySource(input))
       while try reader.next() != nil {}
     }
   },
@@ -87,12 +87,14 @@ let targets: [String: FuzzTarget] = [
     }
   },
   "warc": { input in
-    let reader = WARCReader(MemorySource(input))
-    while reader.next(limit: 1 << 20) != nil {}
+    attempt {
+      let reader = WARCReader(MemorySource(input))
+      while try reader.next(limit: 1 << 20) != nil {}
+    }
   },
   "tokenizer": { input in
     write(input, to: folder + "/tokenizer/tokenizer.json")
-    attempt { _ = try HuggingFaceTokenizerFiles(path: folder + "/tokenizer") }
+    attempt { _ = try WordPieceTokenizer(path: folder + "/tokenizer/tokenizer.json") }
   },
   "wordpiece": { input in
     let tokens = ["[UNK]", "a", "##a", "あ", "##い", "日本"].map { Array($0.utf8) }

@@ -7,7 +7,7 @@ private let reference = PeerScript("reference_model.py")
 
 extension EngineTests {
   /// The engine's models against an independent PyTorch implementation: every number that training rests on.
-  @Suite(.enabled(if: TinyModel.hasEngine && reference.isUsable, "needs Scripts/engine and PyTorch"))
+  @Suite(.needs(TinyModel.hasEngine && reference.isUsable, "needs Scripts/engine and PyTorch"))
   struct ParityTests {
     /// A wrong slope, a swapped half of the gate, a norm in the wrong place or padding that leaks all show here.
     @Test(arguments: ModelShape.Kind.allCases, [true, false])

@@ -202,7 +202,7 @@ import Testing
       try run(["pages": .string(folder), "malformedPages": "drop"]).ledger.dropped["malformed-page"]?.documents == 1)
   }
 
-  @Test(.enabled(if: realDataPath != nil, "real texts are absent")) func aRealAnswerInXML() throws {
+  @Test(.needsRealTexts) func aRealAnswerInXML() throws {
     let run = try StageHarness(
       DietRead.self, options: ["pages": "diet-api/212-plane.xml"], base: realDataPath!
     ).run()

@@ -134,7 +134,7 @@ private let peer = PeerScript("retrieval_metrics.py")
   }
 }
 
-@Suite(.enabled(if: peer.isUsable)) struct MetricPeerTests {
+@Suite(.needs(peer.isUsable, "needs Python with the peer")) struct MetricPeerTests {
   private func said(_ command: String, _ data: JSONValue) throws -> JSONValue {
     let path = temporaryDirectory() + "/data.json"
     try FileSystem.write(Array(data.text().utf8), to: path)

@@ -41,7 +41,7 @@ import Testing
 
   private static let peer = PeerScript("html_references.py")
 
-  @Test(.enabled(if: peer.isUsable, "needs Python"))
+  @Test(.needs(peer.isUsable, "needs Python"))
   func everyNameIsThere() throws {
     let answer = try #require(Self.peer.run("list"))
     for pair in try JSONValue.parse(answer).value.array ?? [] {

@@ -238,7 +238,7 @@ private func folder(of harness: StageHarness) -> String {
     #expect(try harness.drops().map(\.reason) == ["no-column-value"])
   }
 
-  @Test(.enabled(if: streaming.isUsable, "needs Python with mosaicml-streaming"))
+  @Test(.needs(streaming.isUsable, "needs Python with mosaicml-streaming"))
   func mosaicmlStreamingReadsEveryNumber() throws {
     let names = [
       "int", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",

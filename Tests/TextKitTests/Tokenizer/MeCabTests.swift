@@ -12,7 +12,7 @@ private let whiteSpace: [UInt32] =
   Array(0x09...0x0D) + Array(0x1C...0x20) + [0x85, 0xA0, 0x1680] + Array(0x2000...0x200A)
   + [0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
 
-@Suite(.enabled(if: hasMeCab, "MeCab is not installed")) struct MeCabTests {
+@Suite(.needs(hasMeCab, "MeCab is not installed")) struct MeCabTests {
   private func words(_ text: [UInt8], dictionary: String? = nil) throws -> [String] {
     var words: [String] = []
     let reader = try WordReader(.mecab, dictionary: dictionary)
@@ -43,7 +43,7 @@ private let whiteSpace: [UInt32] =
     #expect(try words(Array("猫が\r\n走る".utf8)) == ["猫", "が", "走る"])
   }
 
-  @Test(.enabled(if: bertJapanese.isUsable, "transformers, fugashi or ipadic is not installed"))
+  @Test(.needs(bertJapanese.isUsable, "transformers, fugashi or ipadic is not installed"))
   func wordsAreThoseOfTransformers() throws {
     let dictionary = String(decoding: try #require(bertJapanese.run("dictionary")), as: UTF8.self)
     let file = try TextFile(Self.texts)

@@ -88,7 +88,7 @@ let everyAssignedScalar: [UInt32] = (UInt32(1)..<0x11_0000).filter {
 private let unicodeData = PeerScript("unicode_nfkc.py")
 
 /// Beside Python's unicodedata, whose Unicode may be older: characters that it does not know are left out.
-@Suite(.enabled(if: unicodeData.isUsable, "Python is not installed"))
+@Suite(.needs(unicodeData.isUsable, "Python is not installed"))
 struct NFKCPeerTests {
   private func compared(_ texts: [[UInt8]]) throws -> [[UInt8]] {
     let file = try TextFile(texts)

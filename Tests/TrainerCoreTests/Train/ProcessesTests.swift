@@ -8,7 +8,7 @@ import Testing
 
 extension EngineTests {
   /// Two ranks as two threads of this process, over gloo.
-  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct ProcessesTests {
+  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct ProcessesTests {
     private let engine = TinyModel.engine
 
     /// What each of two ranks comes to.

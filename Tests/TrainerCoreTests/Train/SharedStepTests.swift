@@ -6,7 +6,7 @@ import Testing
 
 extension EngineTests {
   /// A training is one training, however its steps are cut into microbatches and shared out.
-  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct SharedStepTests {
+  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct SharedStepTests {
     private let engine = TinyModel.engine
     private let data: String
 

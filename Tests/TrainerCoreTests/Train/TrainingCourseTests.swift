@@ -26,7 +26,7 @@ import Testing
 
 extension EngineTests {
   /// What a training is told after it has begun.
-  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRescueTests {
+  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRescueTests {
     private let data: String
     private let engine = TinyModel.engine
 

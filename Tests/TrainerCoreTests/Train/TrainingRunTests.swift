@@ -6,7 +6,7 @@ import Testing
 
 extension EngineTests {
   /// The loop itself, in this process.
-  @Suite(.serialized, .enabled(if: TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
+  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
     private func job(_ state: String, steps: Int = 12, data: String) -> TrainingJob {
       var job = TrainingJob()
       job.shape = TinyModel.shape(.mosaicBERT)
