@@ -21,7 +21,7 @@ struct SplitMix: RandomNumberGenerator {
 }
 
 /// Changes bytes as damage and malice would: flips, holes, repetitions, and pieces that mean something to the reader.
-struct Mutation {
+struct PageMutation {
   var pieces: [[UInt8]]
   private var random: SplitMix
 
@@ -73,7 +73,7 @@ struct Mutation {
   }
 
   @Test func pages() throws {
-    var mutation = Mutation(Self.markup, seed: 1)
+    var mutation = PageMutation(Self.markup, seed: 1)
     let names = ["article.html", "malformed.html", "divs.html", "undeclared-euc.html"]
     let seeds = try names.map { try FileSystem.read(packagePath("Fixtures/web/\($0)")) }
     let removal = BoilerplateRemoval()
@@ -94,7 +94,7 @@ struct Mutation {
       "?>",
       "<!DOCTYPE x [<!ENTITY a 'b'>]>", "<sitemapindex><sitemap>", "\u{FEFF}", "<!--", "--", "xmlns:a='b'", "<a:",
     ]
-    var mutation = Mutation(pieces, seed: 2)
+    var mutation = PageMutation(pieces, seed: 2)
     let seed = Array(
       """
       <?xml version="1.0" encoding="UTF-8"?>
@@ -111,7 +111,7 @@ struct Mutation {
     let pieces = [
       "User-agent:", "Disallow: /", "Allow: *$", "*", "$", "Crawl-delay: 1e999", "Sitemap:", "\r", "#", "%", "%6", ":",
     ]
-    var mutation = Mutation(pieces, seed: 3)
+    var mutation = PageMutation(pieces, seed: 3)
     let seed = Array(
       "User-agent: pipeline\nDisallow: /a*b$\nAllow: /a%62\nCrawl-delay: 2\n\nUser-agent: *\nDisallow: /\n".utf8)
     for _ in 0..<5000 {
@@ -125,7 +125,7 @@ struct Mutation {
     let pieces = [
       "%", "%2e", "/..", "//", "?", "#", "@", ":", "[", "]", "\\", "xn--", "&token=", ";", "http:", "..", "海", "%zz",
     ]
-    var mutation = Mutation(pieces, seed: 4)
+    var mutation = PageMutation(pieces, seed: 4)
     let seeds = [
       "https://user:secret@Example.ORG:8443/a/./%62/%e6?passwd=secret&b=c#d", "http://[2001:db8::1]/x", "/a/b/../c?d",
     ]
