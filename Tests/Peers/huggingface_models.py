@@ -65,6 +65,10 @@ def load(folder, checkpoint, batch_path):
                 given = {key: tensor[:, None].expand(-1, 2, -1) for key, tensor in given.items()}
             first = other.eval()(**given).to_tuple()[0]
             classes[type(other).__name__] = bool(torch.isfinite(first).all())
+            if model.config.model_type == "mosaic_bert":
+                places = torch.arange(batch["ids"].shape[-1]).expand_as(given["input_ids"])
+                placed = other(**given, position_ids=places).to_tuple()[0]
+                classes[type(other).__name__] &= bool(torch.allclose(placed, first, atol=1e-5))
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
     fill = transformers.pipeline("fill-mask", model=model, tokenizer=tokenizer)
     best = fill(f"東京{tokenizer.mask_token}")[0]
@@ -73,8 +77,30 @@ def load(folder, checkpoint, batch_path):
         "class": type(model).__name__, "missing": sorted(found["missing_keys"]),
         "unexpected": sorted(found["unexpected_keys"]), "classes": classes,
         "tied": model.get_output_embeddings().weight is model.get_input_embeddings().weight,
+        "arguments": arguments(model, batch) if model.config.model_type == "mosaic_bert" else 0,
         "tokenizer": type(tokenizer).__name__, "filled": best["token"], "maximum": tokenizer.model_max_length,
     }
+
+
+@torch.no_grad()
+def arguments(model, batch):
+    """The largest difference that places and masks of three dimensions make where they say what is so anyway."""
+    given, _ = inputs(batch)
+    real = given["attention_mask"]
+    length = real.shape[1]
+    plain = model(**given).logits
+    shifted = model(**given, position_ids=torch.arange(length)[None] + 7).logits
+    wide = model(**{**given, "attention_mask": real[:, None].expand(-1, length, -1)}).logits
+    found = [(other - plain)[real > 0].abs().max() for other in (shifted, wide)]
+    # The first two rows side by side, each seeing itself alone.
+    counts = real.sum(1)[:2].tolist()
+    packed = {key: torch.cat([tensor[i, :count] for i, count in enumerate(counts)])[None]
+              for key, tensor in given.items() if key != "attention_mask"}
+    mask = torch.block_diag(*[torch.ones(count, count) for count in counts])[None]
+    places = torch.cat([torch.arange(count) for count in counts])[None]
+    together = model(**packed, attention_mask=mask, position_ids=places).logits[0]
+    alone = torch.cat([plain[i, :count] for i, count in enumerate(counts)])
+    return float(max(found + [(together - alone).abs().max()]))
 
 
 def save(folder, kind):

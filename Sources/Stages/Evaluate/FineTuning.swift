@@ -10,7 +10,9 @@ public final class FineTuning {
   private let device: Device
   private let model: TaskModel
   private let shape: ModelShape
-  private let maker: FeatureMaker
+  let maker: FeatureMaker
+  /// Of each step so far.
+  private(set) var losses: [Double] = []
 
   public init(_ job: FineTuningJob, engine: Engine) throws {
     self.job = job
@@ -46,7 +48,7 @@ public final class FineTuning {
     listen: (FineTuningStep) -> Void = { _ in }, shouldStop: () -> Bool = { false }
   ) throws -> [String: Double] {
     let features = try maker.features(limited(try examples(job.train)))
-    let losses = try train(features, listen, shouldStop)
+    try train(features, listen, shouldStop)
     let test = limited(try examples(job.test))
     var scores = try score(test, try maker.features(test))
     let tail = losses.suffix(max(1, losses.count / 10))
@@ -71,7 +73,7 @@ public final class FineTuning {
 
   private func train(
     _ features: [TaskFeature], _ listen: (FineTuningStep) -> Void, _ shouldStop: () -> Bool
-  ) throws -> [Double] {
+  ) throws {
     guard !features.isEmpty else { throw StageError(.input, "train", "no example can be read within maximumLength") }
     var options = AdamW()
     options.beta2 = 0.999
@@ -82,7 +84,6 @@ public final class FineTuning {
     let steps = perEpoch * job.epochs
     let schedule = LearningRate(
       peak: job.learningRate, fall: .linear, warmupSteps: Int((Double(steps) * job.warmup).rounded(.up)), steps: steps)
-    var losses: [Double] = []
     for epoch in 0..<job.epochs {
       var shuffle = SeededShuffle(seed: job.seed, epoch: epoch)
       let order = shuffle.order(features.count)
@@ -106,7 +107,6 @@ public final class FineTuning {
         }
       }
     }
-    return losses
   }
 
   /// For spans all first tokens, then all last ones.
@@ -124,6 +124,11 @@ public final class FineTuning {
   private static let scoringBatch = 64
 
   private func score(_ examples: [TaskExample], _ features: [TaskFeature]) throws -> [String: Double] {
+    TaskScores.of(job.task, examples, features, try outputs(features))
+  }
+
+  /// What the head says of each feature.
+  func outputs(_ features: [TaskFeature]) throws -> [[Float]] {
     var outputs = [[Float]](repeating: [], count: features.count)
     // Neighbours of like length, so that little is padded.
     let order = features.indices.sorted { (features[$0].length, $0) < (features[$1].length, $1) }
@@ -137,7 +142,7 @@ public final class FineTuning {
         }
       }
     }
-    return TaskScores.of(job.task, examples, features, outputs)
+    return outputs
   }
 
   // MARK: Keeping

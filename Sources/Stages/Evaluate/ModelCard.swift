@@ -26,10 +26,26 @@ struct ModelCard {
       lines.append("language:\n" + options.languages.map { "- \(quoted($0))" }.joined(separator: "\n"))
     }
     if !options.license.isEmpty { lines.append("license: \(quoted(options.license))") }
-    lines += ["library_name: transformers", "pipeline_tag: fill-mask", "tags:", "- bert"]
+    lines.append("library_name: transformers")
+    if let task = use.pipeline { lines.append("pipeline_tag: \(task)") }
+    lines += ["tags:", "- bert"]
     if shape.kind == .mosaicBERT { lines.append("- mosaicbert") }
     return (lines + ["---", ""]).joined(separator: "\n")
   }
+
+  /// transformers' class for this model, and the kind of pipeline that it does its work in; nil where there is none.
+  private var use: (className: String, pipeline: String?) {
+    let name = configuration["architectures"]?.array?.first?.string ?? ""
+    for (ending, pipeline) in Self.uses where name.hasSuffix("For" + ending) {
+      return ("AutoModelFor" + ending, pipeline)
+    }
+    return ("AutoModel", "feature-extraction")
+  }
+
+  private static let uses: [(ending: String, pipeline: String?)] = [
+    ("MaskedLM", "fill-mask"), ("SequenceClassification", "text-classification"), ("MultipleChoice", nil),
+    ("QuestionAnswering", "question-answering"),
+  ]
 
   private func quoted(_ text: String) -> String { JSONValue.string(text).text() }
 
@@ -59,18 +75,20 @@ struct ModelCard {
 
   private var usage: String {
     let trust = needsCode ? ", trust_remote_code=True" : ""
+    let (name, task) = use
+    let imports = task == nil ? "" : ", pipeline"
+    let last = task.map { "\nrun = pipeline(\"\($0)\", model=model, tokenizer=tokenizer)" } ?? ""
     let remark =
       needsCode ? "The modelling code is in this repository; it runs with transformers 4.57 and 5.\n" : ""
     return """
       ## Usage
 
       ```python
-      from transformers import AutoModelForMaskedLM, AutoTokenizer, pipeline
+      from transformers import \(name), AutoTokenizer\(imports)
 
       name = "…"  # this repository
       tokenizer = AutoTokenizer.from_pretrained(name\(trust))
-      model = AutoModelForMaskedLM.from_pretrained(name\(trust))
-      fill = pipeline("fill-mask", model=model, tokenizer=tokenizer)
+      model = \(name).from_pretrained(name\(trust))\(last)
       ```
 
       \(remark)

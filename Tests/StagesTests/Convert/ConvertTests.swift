@@ -126,6 +126,7 @@ private func read(_ folder: String) throws -> StageHarness {
     let result = try JSONValue.parse(output).value
     #expect(result["difference"]!.double! < 1e-4 && result["eager"]!.double! < 1e-4)
     #expect(result["class"]?.string == name)
+    #expect(result["arguments"]!.double! < 1e-4, "position_ids and masks of three dimensions")
     #expect(result["missing"]?.array == [] && result["unexpected"]?.array == [] && result["tied"] == true)
     for member in result["classes"]!.members! { #expect(member.value == true, "\(member.key)") }
     #expect(result["classes"]!.members!.count == (kind == .mosaicBERT ? 6 : 1))

@@ -33,19 +33,24 @@ def alibi_slopes(heads):
     return of_power(power) + of_power(2 * power)[0::2][: heads - power]
 
 
-def attention_bias(heads, length, attention_mask, dtype, device):
+def attention_bias(heads, length, attention_mask, position_ids, dtype, device):
     """What is added to the scores, [batch or 1, heads, length, length].
 
     Made at each pass, not kept as a buffer: nothing has to survive construction on the meta device, and no length is
-    the longest.
+    the longest. `position_ids` [batch or 1, length] are the places that distances are taken between; the mask is
+    [batch, length], or [batch, from, to] where each token sees others.
     """
-    place = torch.arange(length, device=device)
-    distance = (place[None, :] - place[:, None]).abs()
+    if position_ids is None:
+        position_ids = torch.arange(length, device=device)[None]
+    distance = (position_ids[:, None, :] - position_ids[:, :, None]).abs()
     slopes = torch.tensor(alibi_slopes(heads), dtype=torch.float32, device=device)
-    bias = (-slopes[:, None, None] * distance).to(dtype)[None]
-    if attention_mask is not None:
-        bias = bias.masked_fill(attention_mask[:, None, None, :] == 0, torch.finfo(dtype).min)
-    return bias
+    bias = (-slopes[:, None, None] * distance[:, None]).to(dtype)
+    if attention_mask is None:
+        return bias
+    if attention_mask.dim() not in (2, 3):
+        raise ValueError(f"attention_mask has {attention_mask.dim()} dimensions; give [batch, length] or [batch, from, to].")
+    seen = attention_mask[:, None, None, :] if attention_mask.dim() == 2 else attention_mask[:, None]
+    return bias.masked_fill(seen == 0, torch.finfo(dtype).min)
 
 
 class MosaicBertEmbeddings(nn.Module):
@@ -241,6 +246,7 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         output_attentions=None,
         output_hidden_states=None,
@@ -252,9 +258,8 @@ class MosaicBertModel(MosaicBertPreTrainedModel):
         if output_hidden_states is None:
             output_hidden_states = self.config.output_hidden_states
         embedded = self.embeddings(input_ids, token_type_ids, inputs_embeds)
-        bias = attention_bias(
-            self.config.num_attention_heads, embedded.shape[1], attention_mask, embedded.dtype, embedded.device
-        )
+        heads, length = self.config.num_attention_heads, embedded.shape[1]
+        bias = attention_bias(heads, length, attention_mask, position_ids, embedded.dtype, embedded.device)
         output = self.encoder(embedded, bias, output_attentions, output_hidden_states)
         if self.pooler is not None:
             output.pooler_output = self.pooler(output.last_hidden_state)
@@ -286,15 +291,15 @@ class MosaicBertForMaskedLM(MosaicBertPreTrainedModel):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         labels=None,
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
     ):
-        encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, inputs_embeds, output_attentions, output_hidden_states, True
-        )
+        inputs = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        encoded = self.bert(*inputs, output_attentions, output_hidden_states, True)
         logits = self.cls(encoded.last_hidden_state)
         loss = None
         if labels is not None:
@@ -348,15 +353,15 @@ class MosaicBertForSequenceClassification(MosaicBertClassifying):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         labels=None,
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
     ):
-        encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, inputs_embeds, output_attentions, output_hidden_states, True
-        )
+        inputs = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        encoded = self.bert(*inputs, output_attentions, output_hidden_states, True)
         logits = self.classifier(self.dropout(encoded.pooler_output))
         output = SequenceClassifierOutput(
             loss=None if labels is None else self.loss_of(logits, labels),
@@ -378,6 +383,7 @@ class MosaicBertForMultipleChoice(MosaicBertClassifying):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         labels=None,
         output_attentions=None,
@@ -387,7 +393,7 @@ class MosaicBertForMultipleChoice(MosaicBertClassifying):
         choices = (input_ids if input_ids is not None else inputs_embeds).shape[1]
         inputs = [
             None if tensor is None else tensor.flatten(0, 1)
-            for tensor in (input_ids, attention_mask, token_type_ids, inputs_embeds)
+            for tensor in (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
         ]
         encoded = self.bert(*inputs, output_attentions, output_hidden_states, True)
         logits = self.classifier(self.dropout(encoded.pooler_output)).view(-1, choices)
@@ -409,15 +415,15 @@ class MosaicBertForTokenClassification(MosaicBertClassifying):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         labels=None,
         output_attentions=None,
         output_hidden_states=None,
         return_dict=None,
     ):
-        encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, inputs_embeds, output_attentions, output_hidden_states, True
-        )
+        inputs = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        encoded = self.bert(*inputs, output_attentions, output_hidden_states, True)
         logits = self.classifier(self.dropout(encoded.last_hidden_state))
         loss = None
         if labels is not None:
@@ -439,6 +445,7 @@ class MosaicBertForQuestionAnswering(MosaicBertClassifying):
         input_ids=None,
         attention_mask=None,
         token_type_ids=None,
+        position_ids=None,
         inputs_embeds=None,
         start_positions=None,
         end_positions=None,
@@ -446,9 +453,8 @@ class MosaicBertForQuestionAnswering(MosaicBertClassifying):
         output_hidden_states=None,
         return_dict=None,
     ):
-        encoded = self.bert(
-            input_ids, attention_mask, token_type_ids, inputs_embeds, output_attentions, output_hidden_states, True
-        )
+        inputs = (input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds)
+        encoded = self.bert(*inputs, output_attentions, output_hidden_states, True)
         start, end = self.qa_outputs(encoded.last_hidden_state).float().unbind(dim=-1)
         loss = None
         if start_positions is not None and end_positions is not None:
