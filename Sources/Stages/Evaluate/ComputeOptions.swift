@@ -16,13 +16,13 @@ extension ComputeOptions {
     [
       OptionField(
         "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      // A device and a number of threads each add up in an order of their own, so the last digits differ.
+      // A device adds up in an order of its own, and heads may do so with a number of threads: the last digits differ.
       OptionField("device", \Self.device, "'auto': a GPU where the engine finds one, else the CPU."),
       OptionField(
         "precision", \Self.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
       OptionField(
         "threads", \Self.threads,
-        "Threads of one task on the CPU. Tasks run beside one another. Another number changes the last digits.",
+        "Threads of one task on the CPU. Tasks run beside one another. Another number may change the last digits.",
         in: 1...1024),
     ]
   }
@@ -30,13 +30,7 @@ extension ComputeOptions {
   /// `cpu` or `cuda`, and the precision that this means.
   func resolved(_ engine: TrainingEngine) -> (device: String, precision: Parameters.Precision) {
     let usesGPU = engine.usesGPU(device)
-    let precision: Parameters.Precision =
-      switch precision {
-      case .auto: usesGPU ? .bfloat16 : .float32
-      case .float32: .float32
-      case .bfloat16: .bfloat16
-      }
-    return (usesGPU ? "cuda" : "cpu", precision)
+    return (usesGPU ? "cuda" : "cpu", precision.resolved(isGPU: usesGPU))
   }
 }
 

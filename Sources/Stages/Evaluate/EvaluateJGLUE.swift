@@ -72,6 +72,9 @@ public struct EvaluateJGLUE: Stage {
 
   public init(options: Options) { self.options = options }
 
+  /// Bytes depend on what 'auto' comes to on this machine.
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+
   public func validate() throws {
     for (name, isEmpty) in [
       ("learningRates", options.learningRates.isEmpty), ("epochs", options.epochs.isEmpty),

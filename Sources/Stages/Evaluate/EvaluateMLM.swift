@@ -21,7 +21,7 @@ public struct EvaluateMLM: Stage {
       OptionField("sequenceLength", \Self.sequenceLength, "Tokens of a sample, as tokenized.", in: 8...1 << 20),
       // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
       OptionField(
-        "microbatchSize", \Self.microbatchSize, "Samples at once. Another number changes the last digits.",
+        "microbatchSize", \Self.microbatchSize, "Samples at once. Another number may change the last digits.",
         in: 1...1 << 20),
       OptionField("maskProbability", \Self.maskProbability, "Share of tokens to guess.", in: 0.01...0.9),
       OptionField("seed", \Self.seed, "Of the masks.", in: 0...1 << 31),
@@ -31,7 +31,7 @@ public struct EvaluateMLM: Stage {
       OptionField("device", \Self.device, "'auto': a GPU where the engine finds one."),
       OptionField("precision", \Self.precision, "'auto': bfloat16 on a GPU, float32 on the CPU."),
       OptionField(
-        "threads", \Self.threads, "Threads on the CPU, however many it has. Another number changes the last digits.",
+        "threads", \Self.threads, "Threads on the CPU, however many it has. Another number may change the last digits.",
         in: 1...1024),
     ]
   }
@@ -48,6 +48,9 @@ public struct EvaluateMLM: Stage {
   private let options: Options
 
   public init(options: Options) { self.options = options }
+
+  /// Bytes depend on what 'auto' comes to on this machine.
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let files = try TokenizerInput.files(context) + context.files(Self.tokens) + context.files(Self.model)

@@ -44,6 +44,9 @@ public struct EvaluateSTS: Stage {
 
   public init(options: Options) { self.options = options }
 
+  /// Bytes depend on what 'auto' comes to on this machine.
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
