@@ -12,7 +12,9 @@ private let hasEngine =
 /// through a corpus and a model to a bucket and a Hub, and from there to another corpus.
 @Suite(
   .serialized,
-  .needs(hasEngine && LocalServer.isUsable && HubServer.isUsable && ObjectStore.isUsable && siteScript.isUsable, "needs Scripts/engine and Python with moto"))
+  .needs(
+    hasEngine && LocalServer.isUsable && HubServer.isUsable && ObjectStore.isUsable && siteScript.isUsable,
+    "needs Scripts/engine and Python with moto"))
 final class NetworkPipelineTests {
   private let site: LocalServer
   private let hub: HubServer

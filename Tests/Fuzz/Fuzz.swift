@@ -8,7 +8,8 @@ nonisolated(unsafe) private var target: FuzzTarget = { _ in }
 
 @_cdecl("LLVMFuzzerInitialize")
 public func initialize(
-  _ count: UnsafeMutablePointer<CInt>?, _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
+  _ count: UnsafeMutablePointer<CInt>?,
+  _ arguments: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>?
 ) -> CInt {
   let name = getenv("FUZZ_TARGET").map { String(cString: $0) } ?? ""
   if name == "list" {

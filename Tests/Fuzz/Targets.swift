@@ -14,7 +14,8 @@ let targets: [String: FuzzTarget] = [
   "commoncrawl": source(
     CommonCrawlExtract.self, "files", names: ["a.warc", "a.warc.gz", "a.wet.gz"],
     variants: [
-      ["languages": .list([]), "minimumCharacters": 0, "boilerplate": "keep"], ["languages": .list([]), "minimumCharacters": 0],
+      ["languages": .list([]), "minimumCharacters": 0, "boilerplate": "keep"],
+      ["languages": .list([]), "minimumCharacters": 0],
     ]),
   "diet": source(
     DietRead.self, "pages", names: ["a.json", "a.xml"], variants: [["malformedPages": "drop"], ["document": "speech"]]),
@@ -34,7 +35,8 @@ let targets: [String: FuzzTarget] = [
   "dedupe": documents(DedupeMinHash.self, variants: [[:], ["threshold": .number(0.5)]]),
   "exact": documents(DedupeExact.self, variants: [[:]]),
   "language": documents(FilterLanguage.self, variants: [[:]]),
-  "quality": documents(FilterQuality.self, variants: [["preset": "swallow"], ["preset": "uzushio"], ["preset": "hojichar"]]),
+  "quality": documents(
+    FilterQuality.self, variants: [["preset": "swallow"], ["preset": "uzushio"], ["preset": "hojichar"]]),
   "vocabulary": documents(TokenizerTrain.self, variants: [["vocabularySize": 300]]),
 
   // Readers below the stages.
@@ -46,10 +48,12 @@ let targets: [String: FuzzTarget] = [
   },
   "json": { input in
     guard let node = try? JSONValue.parse(input) else { return }
-    promise((try? JSONValue.parse(node.value.text()))?.value == node.value, "JSON is the same after it was read and written")
+    promise(
+      (try? JSONValue.parse(node.value.text()))?.value == node.value, "JSON is the same after it was read and written")
   },
   "mds": { input in
-    let index = #"{"version":2,"shards":[{"version":2,"format":"mds","compression":null,"hashes":[],"size_limit":null,"#
+    let index =
+      #"{"version":2,"shards":[{"version":2,"format":"mds","compression":null,"hashes":[],"size_limit":null,"#
       + #""column_names":["a","b","c"],"column_encodings":["str","int","ndarray:uint16"],"column_sizes":[null,8,null],"#
       + #""samples":2,"zip_data":null,"zip_hashes":{},"raw_data":{"basename":"shard.mds","bytes":\#(input.count),"hashes":{}}}]}"#
     write(Array(index.utf8), to: folder + "/mds/index.json")

@@ -14,7 +14,8 @@ public struct PeerScript: Sendable {
 
   /// Whether the interpreter is there and the script compiles, for a script that serves until it is ended.
   public var canStart: Bool {
-    Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")'\(Self.quietly)").status == 0
+    Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")'\(Self.quietly)").status
+      == 0
   }
 
   /// Python's complaint is shown where a missing peer is a failure.

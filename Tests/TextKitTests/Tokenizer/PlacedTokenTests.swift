@@ -48,7 +48,9 @@ import Testing
   }
 
   /// Hugging Face's own places, over real sentences.
-  @Test(.needs(huggingFace.isUsable, "needs Python with tokenizers"), .needsRealTexts) func placesEqualHuggingFaces() throws {
+  @Test(.needs(huggingFace.isUsable, "needs Python with tokenizers"), .needsRealTexts) func placesEqualHuggingFaces()
+    throws
+  {
     let path = try #require(realDataPath) + "/jglue/jsts/valid-v1.3.json"
     let texts = try FileSystem.read(path).split(separator: 0x0A).prefix(400).map { Array($0) }
     var seen = Set<[UInt8]>()
