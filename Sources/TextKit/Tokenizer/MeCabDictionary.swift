@@ -20,7 +20,7 @@ public struct MeCabDictionary: Equatable, Sendable {
     (leftContexts, rightContexts) = (contexts, contexts)
   }
 
-  var isUTF8: Bool { ["utf8", "utf-8"].contains(characterSet.lowercased()) }
+  var isUTF8: Bool { ["utf8", "utf-8"].contains(String(UnicodeFacts.lowercased(characterSet))) }
 
   /// `392126-1316-1316`: words, left and right contexts.
   public var identity: String { "\(words)-\(leftContexts)-\(rightContexts)" }
