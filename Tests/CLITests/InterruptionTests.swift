@@ -56,7 +56,7 @@ import Testing
 
   @Test func twiceStopsAtOnce() throws {
     // The second file takes seconds to read.
-    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 20_000 }
+    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 60_000 }
     let (status, events) = try Self.interrupted(bench, at: #""stage":"read1","phase":"#, times: 2)
     #expect(status == 130)
     #expect(events.last?["outcome"]?.string == "interrupted")

@@ -92,7 +92,14 @@ enum EncodingGuess {
       if census.isEnough(candidate.least), census.share > best?.share ?? 0 { best = (candidate.name, census.share) }
     }
     if let best, let page = PageEncoding.decode(bytes, as: best.name) { return page }
-    return PageEncoding.decode(bytes, as: "windows-1252") ?? DecodedPage(text: [], encoding: "", replacedFraction: 1)
+    let unreadable = DecodedPage(text: [], encoding: "", replacedFraction: 1)
+    return isLatin(sample) ? PageEncoding.decode(bytes, as: "windows-1252") ?? unreadable : unreadable
+  }
+
+  /// Most letters of a language that is written in windows-1252 are ASCII; of binary data, half of the bytes are not.
+  private static func isLatin(_ sample: UnsafeBufferPointer<UInt8>) -> Bool {
+    let outside = sample.count { $0 >= 0x80 }
+    return outside < 64 || outside * 2 < sample.count
   }
 
   /// Whether what a label says is what the bytes are, though they can be read so.

@@ -12,6 +12,10 @@ source = pathlib.Path("in/a.jsonl.bz2")
 source.parent.mkdir(exist_ok=True)
 
 
+# Enough for the fastest build to be at it for a second.
+PARTS = 400
+
+
 def part(word, lines=4000):
     text = "".join(json.dumps({"id": f"{word}-{i}", "text": f"{word} {i} " * 40}) + "\n" for i in range(lines))
     return bz2.compress(text.encode(), 1)
@@ -26,18 +30,18 @@ def change(how):
     status = source.stat()
     if how == "replaced":
         other = source.with_suffix(".other")
-        other.write_bytes(new * 40)
+        other.write_bytes(new * PARTS)
         other.rename(source)
     else:
         with source.open("r+b") as file:
-            file.seek(len(old) * 39)
+            file.seek(len(old) * (PARTS - 1))
             file.write((new + old)[:len(old)] if how == "in place" else old + new)
     if how != "grown":
         os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 for how in ["in place", "replaced", "grown"]:
-    source.write_bytes(old * 40)
+    source.write_bytes(old * PARTS)
     run = subprocess.Popen([program, "run", "doc.json", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     for line in run.stdout:
         event = json.loads(line)

@@ -176,7 +176,8 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
     for i in 0..<60 {
       let text = Array(planted.text(600))
       var changed = text
-      for k in stride(from: 7, to: 600, by: 26) { changed[k] = "〓" }  // 23 changes of 5 shingles: similarity 0.68 and more
+      // 23 changes of 5 shingles: similarity 0.68 and more.
+      for k in stride(from: 7, to: 600, by: 26) { changed[k] = "〓" }
       documents.append(Document(id: "a\(i)", text: String(text)))
       documents.append(Document(id: "b\(i)", text: String(changed)))
     }
