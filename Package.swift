@@ -1,19 +1,10 @@
 // swift-tools-version: 6.2
-import Foundation
 import PackageDescription
 
 // Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
 //   C shims → ShardKit (bytes) → TextKit (language) → PipelineKit (the DAG) → Stages (the work) → pipeline-cli
 //   TrainerCore (models) and NetKit (servers) stand on ShardKit beside PipelineKit, and know no DAG.
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
-
-// Set by Tests/Fuzz/run: the fuzzers become a program that libFuzzer's own main starts, without the testing library. Otherwise
-// they are tests, which run each finding again.
-let fuzzed: [Target.Dependency] = [
-  "Stages", "NetKit", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "TestKit",
-]
-let notFuzzing = ["run", "hostile", "Findings"]
-let isFuzzing = ProcessInfo.processInfo.environment["PIPELINE_FUZZ"] != nil
 
 let package = Package(
   name: "pipeline",
@@ -65,8 +56,7 @@ let package = Package(
       ], swiftSettings: strict),
 
     .target(
-      name: "TestKit", dependencies: ["PipelineKit", "ShardKit"], path: "Tests/TestKit",
-      exclude: isFuzzing ? ["Requirements.swift"] : [], swiftSettings: strict),
+      name: "TestKit", dependencies: ["PipelineKit", "ShardKit"], path: "Tests/TestKit", swiftSettings: strict),
     .testTarget(name: "ShardKitTests", dependencies: ["ShardKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
@@ -78,19 +68,12 @@ let package = Package(
     .testTarget(
       name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "Stages", "TestKit", "pipeline-cli"],
       swiftSettings: strict),
+    .testTarget(
+      name: "FuzzTests",
+      dependencies: ["Stages", "NetKit", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "TestKit"],
+      path: "Tests/Fuzz", exclude: ["hostile", "Findings"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
-
-if isFuzzing {
-  package.targets.append(
-    .executableTarget(
-      name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: notFuzzing + ["FuzzTests.swift"]))
-} else {
-  package.targets.append(
-    .testTarget(
-      name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: notFuzzing + ["Fuzz.swift"],
-      swiftSettings: strict))
-}

@@ -2,12 +2,12 @@ import ShardKit
 import TestKit
 import Testing
 
-/// In the fuzzers' place: a broken promise fails the test.
+/// A broken promise fails the test.
 func promise(_ isKept: Bool, _ text: String) {
   #expect(isKept, "broken: \(text)")
 }
 
-/// The fuzzers' targets over what once failed, and over small changes of it. The long runs are `Tests/Fuzz/run`'s.
+/// Every target over what once failed, over small changes of it, and over small inputs.
 @Suite struct FuzzTests {
   private static let findings: [(target: String, path: String)] = {
     let root = packagePath("Tests/Fuzz/Findings")

@@ -19,7 +19,10 @@ public struct PeerScript: Sendable {
   }
 
   /// Python's complaint is shown where a missing peer is a failure.
-  private static let quietly = Requirements.areStrict ? "" : " 2>/dev/null"
+  private static let quietly = isRequired ? "" : " 2>/dev/null"
+
+  /// Whether a missing peer is a failure (see `Requirements`).
+  public static let isRequired = getenv("PIPELINE_REQUIRE_PEERS") != nil
 
   public static let interpreter: String = {
     if let named = getenv("PIPELINE_PYTHON") { return String(cString: named) }

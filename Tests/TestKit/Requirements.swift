@@ -1,4 +1,3 @@
-import Glibc
 import Testing
 
 /// What tests need beyond Swift: peers, tools, the training engine, real texts.
@@ -6,10 +5,7 @@ import Testing
 /// Without `PIPELINE_REQUIRE_PEERS` a test whose peer is absent is skipped visibly. `Scripts/test` sets it: there, a peer that
 /// is absent, or that cannot be imported any more, fails the test. Real texts may be absent; `Scripts/test` says at its end
 /// how many tests were skipped for that.
-public enum Requirements {
-  /// Whether a missing peer is a failure.
-  public static let areStrict = getenv("PIPELINE_REQUIRE_PEERS") != nil
-
+enum Requirements {
   struct Missing: Error, CustomStringConvertible {
     let what: String
     var description: String {
@@ -28,7 +24,7 @@ extension Trait where Self == ConditionTrait {
   ) -> Self {
     .enabled(Comment(rawValue: what), sourceLocation: sourceLocation) {
       if condition() { return true }
-      if Requirements.areStrict { throw Requirements.Missing(what: what) }
+      if PeerScript.isRequired { throw Requirements.Missing(what: what) }
       return false
     }
   }
