@@ -15,16 +15,18 @@ public struct TrainingEngine: Sendable {
 
   /// The engine, or a sentence that says how to get it. A process asks once: loading torch takes seconds.
   public static func require() throws -> TrainingEngine {
-    if let engine = known.withLock({ $0 }) { return engine }
-    let engine = try ask()
-    known.withLock { $0 = engine }
-    return engine
+    try known.withLock { known in
+      if let engine = known { return engine }
+      let engine = try ask()
+      known = engine
+      return engine
+    }
   }
 
   private static func ask() throws -> TrainingEngine {
-    let errors = "/tmp/pipeline-engine-\(getpid()).log"
-    defer { unlink(errors) }
-    let child = try WorkerProcess(["worker", "engine"], errors: errors)
+    let folder = try FileSystem.makeTemporaryFolder()
+    defer { try? FileSystem.removeTree(folder) }
+    let child = try WorkerProcess(["worker", "engine"], errors: folder + "/errors")
     var found: TrainingEngine?
     reading: while true {
       switch child.next(timeoutMilliseconds: 60_000) {

@@ -29,17 +29,23 @@ public final class Engine: Sendable {
     self.path = path
   }
 
-  /// The library's path: `PIPELINE_ENGINE`, else beside the program or in `engine` folders above it (`.build/engine`).
+  /// The library's path: `PIPELINE_ENGINE`, else beside the program, or where `Scripts/engine` puts it: in
+  /// `.build/engine` of the program's folder (as in a bundle), or in an `engine` folder above the program (as in `.build`).
   public static func locate() -> String? {
     if let named = getenv("PIPELINE_ENGINE") { return String(cString: named) }
-    guard var folder = programFolder() else { return nil }
-    var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)"]
+    return programFolder().flatMap { folder in places(program: folder).first { FileSystem.exists($0) } }
+  }
+
+  /// Where the library may lie, for a program in this folder; the first that is there counts.
+  static func places(program: String) -> [String] {
+    var folder = program
+    var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)", "\(folder)/.build/engine/\(fileName)"]
     for _ in 0..<4 {
       places.append("\(folder)/engine/\(fileName)")
       guard let slash = folder.lastIndex(of: "/"), slash != folder.startIndex else { break }
       folder = String(folder[..<slash])
     }
-    return places.first { FileSystem.exists($0) }
+    return places
   }
 
   private static func programFolder() -> String? {
