@@ -38,19 +38,20 @@ struct CrawlKillTests {
       try ChildProcess(["run", folder + "/crawl.json", "--store", store, "--set", "asOf=\(asOf)"])
     }
 
-    /// Kills it so many times, each after some of the questions, then lets it end.
-    func runWithKills(_ kills: Int, questionsEach: Int) throws {
+    /// Kills it so many times, then lets it end. Each child gets a share of the answers that there are at least, and waits for
+    /// ever behind them, so that it is at work when it is killed: among its questions, while it waits for an answer, or
+    /// in the middle of one.
+    func runWithKills(_ kills: Int, answers: Int) throws {
       for _ in 0..<kills {
+        let share = Int.random(in: 1...answers / kills)
+        try server.hold(after: share, inside: Bool.random())
+        let goal = try server.count() + (Bool.random() ? share + 1 : Int.random(in: 1...share))
         let child = try start()
-        let goal = try server.count() + Int.random(in: 1...questionsEach)
-        var polls = 0
-        while try server.count() < goal, polls < 3000 {
-          usleep(10_000)
-          polls += 1
-        }
+        try child.works(until: "question \(goal)") { try server.count() >= goal }
         usleep(UInt32.random(in: 0...20_000))
         child.signal(SIGKILL)
         #expect(try child.wait().status == 128 + SIGKILL)
+        try server.forgetTheDead()
       }
       let last = try start().wait()
       #expect(last.status == 0, "\(last.errors)")
@@ -97,7 +98,7 @@ struct CrawlKillTests {
     let works = try #require(try JSONValue.parse(ids).value.array).compactMap(\.integer)
     #expect(works.count == 2000)
     try bench.server.serve(folder: bench.folder + "/site")
-    try bench.runWithKills(10, questionsEach: 300)
+    try bench.runWithKills(10, answers: 2000)
     let documents = try bench.documents()
     #expect(Set(documents.map(\.idString)) == Set(works.map { "aozora:\($0)" }))
     #expect(documents.count == 2000)
@@ -122,7 +123,7 @@ struct CrawlKillTests {
     let all = try bench.server.control("diet", [:])
     #expect(all["speeches"]?.integer == 7560)
     try bench.server.control("diet", ["insert": ["hold": 5, "every": 3]])
-    try bench.runWithKills(10, questionsEach: 8)
+    try bench.runWithKills(10, answers: 50)
     let first = try bench.documents().map(\.idString)
     #expect(Set(first).count == first.count)
     let questions = try bench.server.questions()
@@ -175,7 +176,7 @@ struct CrawlKillTests {
       try write("\(place).html", "<html><body><p>\(prose)</p></body></html>")
     }
     try bench.server.serve(folder: site)
-    try bench.runWithKills(6, questionsEach: 60)
+    try bench.runWithKills(6, answers: 290)
     let allowed = pages.filter { $0 % 50 != 0 }
     let ids = try bench.documents().map(\.idString)
     #expect(ids.count == allowed.count)

@@ -52,6 +52,42 @@ public final class ChildProcess {
     String(decoding: try FileSystem.read(folder + "/out"), as: UTF8.self)
   }
 
+  /// Whether it has not ended.
+  public var isRunning: Bool {
+    var information = siginfo_t()
+    return waitid(P_PID, id_t(identifier), &information, WEXITED | WNOHANG | WNOWAIT) == 0
+      && information.si_signo == 0
+  }
+
+  /// Waits until something holds while it works. Throws where it has ended before, or where minutes do not suffice.
+  public func works(until what: String, _ isReached: () throws -> Bool) throws {
+    for _ in 0..<60_000 {
+      let runs = isRunning
+      if try isReached() { return }
+      guard runs else {
+        let end = try wait()
+        throw ShardError(
+          .io, what, "did not come before the end, \(end.status): \(end.output.suffix(2000))\(end.errors)")
+      }
+      usleep(5000)
+    }
+    signal(SIGKILL)
+    throw ShardError(.io, what, "did not come in minutes: \(try wait().errors)")
+  }
+
+  /// Waits until it stands at a `FaultPoint` whose gate this file is, runs the body and opens the gate.
+  public func atGate<T>(_ gate: String, _ body: () throws -> T) throws -> T {
+    try works(until: "the gate \(gate)") { FileSystem.exists(gate) }
+    defer { try? FileSystem.remove(gate) }
+    return try body()
+  }
+
+  /// The line of JSON with which a server says where it listens; an error where it ends without one.
+  func greeting(of server: String) throws -> JSONValue {
+    try works(until: "the first line of \(server)") { try outputSoFar().hasSuffix("\n") }
+    return try JSONValue.parse(Array(outputSoFar().utf8)).value
+  }
+
   /// Waits for the end.
   public func wait() throws -> Result {
     var status: Int32 = 0

@@ -2,7 +2,7 @@ import Glibc
 import ShardKit
 
 /// `Tests/Peers/hub-server` as a child: a Hugging Face Hub on this machine, with a storage on an origin of its own.
-public final class HubServer {
+public final class HubServer: HoldingServer {
   public struct Question: Sendable {
     /// `PUT /parts/…`, without the query.
     public var line: String
@@ -21,16 +21,8 @@ public final class HubServer {
 
   public init() throws {
     child = try ChildProcess([packagePath("Tests/Peers/hub-server")], program: PeerScript.interpreter)
-    var ports = JSONValue.null
-    for _ in 0..<1000 {
-      let line = try child.outputSoFar()
-      if line.hasSuffix("\n") { ports = try JSONValue.parse(Array(line.utf8)).value }
-      if ports != .null { break }
-      usleep(10_000)
-    }
-    guard let hub = ports["hub"]?.integer, let storage = ports["storage"]?.integer else {
-      throw ShardError(.io, "hub-server", "does not start: \(try child.wait().errors)")
-    }
+    let ports = try child.greeting(of: "hub-server")
+    let hub = ports["hub"]?.integer ?? 0, storage = ports["storage"]?.integer ?? 0
     port = hub
     origin = "http://127.0.0.1:\(hub)"
     self.storage = "http://127.0.0.1:\(storage)"

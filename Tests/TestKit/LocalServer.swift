@@ -2,7 +2,7 @@ import Glibc
 import ShardKit
 
 /// `Tests/Peers/misbehaving-server` as a child: an HTTP server on this machine that does what the test says.
-public final class LocalServer {
+public final class LocalServer: HoldingServer {
   /// A question that the server was asked.
   public struct Question: Sendable {
     public var method: String
@@ -37,16 +37,8 @@ public final class LocalServer {
     child = try ChildProcess(
       [packagePath("Tests/Peers/misbehaving-server")] + (tls ? ["--tls", folder] : []),
       program: PeerScript.interpreter)
-    var ports = JSONValue.null
-    for _ in 0..<1000 {
-      let line = try child.outputSoFar()
-      if line.hasSuffix("\n") { ports = try JSONValue.parse(Array(line.utf8)).value }
-      if ports != .null { break }
-      usleep(10_000)
-    }
-    guard let port = ports["http"]?.integer else {
-      throw ShardError(.io, "misbehaving-server", "does not start: \(try child.wait().errors)")
-    }
+    let ports = try child.greeting(of: "misbehaving-server")
+    let port = ports["http"]?.integer ?? 0
     self.port = port
     origin = "http://127.0.0.1:\(port)"
     secureOrigin = "https://127.0.0.1:\(ports["https"]?.integer ?? 0)"

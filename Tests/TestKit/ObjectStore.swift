@@ -2,7 +2,7 @@ import Glibc
 import ShardKit
 
 /// `Tests/Peers/object-store` as a child: moto's S3 on this machine, counted, with signatures checked by botocore.
-public final class ObjectStore {
+public final class ObjectStore: HoldingServer {
   /// A request that it was asked.
   public struct Request: Sendable {
     public var method: String
@@ -34,13 +34,7 @@ public final class ObjectStore {
   /// - Parameter bucket: made at once.
   public init(bucket: String = "corpus") throws {
     child = try ChildProcess([packagePath("Tests/Peers/object-store")], program: PeerScript.interpreter)
-    var port: Int?
-    for _ in 0..<3000 where port == nil {
-      let line = try child.outputSoFar()
-      if line.hasSuffix("\n") { port = try JSONValue.parse(Array(line.utf8)).value["http"]?.integer }
-      if port == nil { usleep(10_000) }
-    }
-    guard let port else { throw ShardError(.io, "object-store", "does not start: \(try child.wait().errors)") }
+    let port = try child.greeting(of: "object-store")["http"]?.integer ?? 0
     order = LoopbackOrder(port: port, server: "object-store")
     origin = "http://127.0.0.1:\(port)"
     try control("bucket", ["name": .string(bucket)])
