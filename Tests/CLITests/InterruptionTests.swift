@@ -21,16 +21,21 @@ import Testing
     return bench
   }
 
-  /// Starts a run and sends Ctrl-C when a piece of text has been printed.
+  /// Starts a run and sends Ctrl-C, each time when it has heard the one before, while it stands at a fault point.
   private static func interrupted(
-    _ bench: Workbench, at text: String, times: Int
+    _ bench: Workbench, at point: String, times: Int
   ) throws -> (status: Int32, events: [JSONValue]) {
-    let child = try bench.start([Workbench.program, "run", "corpus.json", "--json", "--jobs", "1"])
-    let deadline = monotonicNanoseconds() + 60_000_000_000
-    while try !child.outputSoFar().contains(text), monotonicNanoseconds() < deadline { usleep(2000) }
-    for number in 0..<times {
-      if number > 0 { usleep(50_000) }
-      child.signal(SIGINT)
+    let gate = bench.folder + "/gate"
+    let child = try bench.start(
+      [Workbench.program, "run", "corpus.json", "--json", "--jobs", "1"],
+      environment: ["PIPELINE_FAULT": "\(point):\(gate)"])
+    try child.atGate(gate) {
+      for number in 1...times {
+        child.signal(SIGINT)
+        try child.works(until: "interruption \(number)") {
+          try child.outputSoFar().split(separator: "\n").count { $0.contains(#""event":"interrupted""#) } == number
+        }
+      }
     }
     let result = try child.wait()
     return (result.status, try result.output.split(separator: "\n").map { try JSONValue.parse(String($0)).value })
@@ -38,10 +43,13 @@ import Testing
 
   private static func tasks(_ events: [JSONValue]) -> Int { events.count { $0["event"]?.string == "task" } }
 
+  // A task looks whether it is to stop when it begins, every 256 lines and at its end.
+
   @Test func onceLetsTheRunningTasksFinish() throws {
-    let bench = try Self.bench(files: 12) { _ in 1500 }
-    let (status, events) = try Self.interrupted(bench, at: #"{"event":"task""#, times: 1)
+    let bench = try Self.bench(files: 12) { _ in 600 }
+    let (status, events) = try Self.interrupted(bench, at: "task.checked:6", times: 1)
     #expect(status == 130)
+    #expect(Self.tasks(events) == 2, "the second task was running")
     #expect(events.last?["event"]?.string == "ended")
     #expect(events.last?["outcome"]?.string == "interrupted")
     #expect(events.contains { $0["event"]?.string == "interrupted" && $0["now"]?.bool == false })
@@ -55,9 +63,8 @@ import Testing
   }
 
   @Test func twiceStopsAtOnce() throws {
-    // The second file takes seconds to read.
-    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 60_000 }
-    let (status, events) = try Self.interrupted(bench, at: #""stage":"read1","phase":"#, times: 2)
+    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 2000 }
+    let (status, events) = try Self.interrupted(bench, at: "task.checked:6", times: 2)
     #expect(status == 130)
     #expect(events.last?["outcome"]?.string == "interrupted")
     #expect(events.contains { $0["event"]?.string == "interrupted" && $0["now"]?.bool == true })

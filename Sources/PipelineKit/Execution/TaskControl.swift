@@ -1,3 +1,4 @@
+import ShardKit
 import Synchronization
 
 /// How far a long task is, in its own words.
@@ -69,6 +70,7 @@ public final class TaskControl: Sendable {
 
   /// Throws when the task must stop: at a second Ctrl-C, at its timeout.
   public func check() throws(StageError) {
+    FaultPoint.reach("task.checked")
     if isCancelled { throw StageError(.cancelled, "", "the task was stopped") }
     if deadline != .max, monotonicNanoseconds() > deadline {
       throw StageError(

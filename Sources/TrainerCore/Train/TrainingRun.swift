@@ -132,6 +132,7 @@ public final class TrainingRun {
 
   /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.
   private func takeStep() throws -> PendingStep {
+    FaultPoint.reach("training.step")
     let rate = job.rate(after: step)
     var loss: Tensor?
     var microbatches: [Microbatch] = []

@@ -12,8 +12,8 @@ source = pathlib.Path("in/a.jsonl.bz2")
 source.parent.mkdir(exist_ok=True)
 
 
-# Enough for the fastest build to be at it for a second.
-PARTS = 400
+# The task reads on in none of them but the first before it is told to.
+PARTS = 20
 
 
 def part(word, lines=4000):
@@ -42,14 +42,17 @@ def change(how):
 
 for how in ["in place", "replaced", "grown"]:
     source.write_bytes(old * PARTS)
-    run = subprocess.Popen([program, "run", "doc.json", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    for line in run.stdout:
-        event = json.loads(line)
-        if event["event"] == "progress" and any(stage["documents"] > 0 for stage in event["stages"]):
-            change(how)
-            break
-    else:
-        sys.exit("the run ended before the source could be changed")
+    # A task looks whether it is to stop every 256 lines; the fourth time it waits until the gate is gone.
+    gate = pathlib.Path("gate").absolute()
+    run = subprocess.Popen(
+        [program, "run", "doc.json", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "PIPELINE_FAULT": f"task.checked:4:{gate}"})
+    while not gate.exists():
+        if run.poll() is not None:
+            sys.exit("the run ended before the source could be changed")
+        time.sleep(0.01)
+    change(how)
+    gate.unlink()
     out, _ = run.communicate(timeout=120)
     if run.returncode != 1 or b"was changed while the task read it" not in out:
         sys.exit(f"{how}: exit code {run.returncode}: {out.decode()[-400:]}")
