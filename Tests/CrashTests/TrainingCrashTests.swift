@@ -77,8 +77,9 @@ private let hasEngine =
       #expect(try resumedAt(point) > 0, "\(point): it began anew")
     }
     // The runner killed while its worker trains: the worker must go too, or two would write one folder.
-    let random = try run("random")
-    try waitForCheckpoint(in: "random")
+    let random = try run("random", environment: fault(step: 8...40))
+    try waitForCheckpoint(of: random, in: "random")
+    usleep(UInt32.random(in: 0...50_000))
     random.signal(SIGKILL)
     #expect(try random.wait().status == 128 + SIGKILL)
     #expect(try run("random").wait().status == 0)
@@ -86,23 +87,29 @@ private let hasEngine =
     #expect(try resumedAt("random") > 0)
   }
 
-  private func waitForCheckpoint(in store: String) throws {
-    for _ in 0..<2000 {
-      usleep(10_000)
+  private var gate: String { folder + "/gate" }
+
+  /// The training goes no further than the beginning of one of these steps.
+  private func fault(step: ClosedRange<Int>) -> [String: String] {
+    ["PIPELINE_FAULT": "training.step:\(Int.random(in: step)):\(gate)"]
+  }
+
+  private func waitForCheckpoint(of child: ChildProcess, in store: String) throws {
+    try child.works(until: "a checkpoint in \(store)") {
       // Hidden folders, which `walk` passes by.
       let node = "\(folder)/\(store)/artifacts/train"
       guard let fingerprint = (try? FileSystem.list(node))?.first,
         let task = (try? FileSystem.list("\(node)/\(fingerprint)/.state"))?.first
-      else { continue }
-      if FileSystem.exists("\(node)/\(fingerprint)/.state/\(task)/checkpoints/latest") { return }
+      else { return false }
+      return FileSystem.exists("\(node)/\(fingerprint)/.state/\(task)/checkpoints/latest")
     }
-    Issue.record("no checkpoint appeared")
   }
 
   @Test func controlCStopsAtACheckpoint() throws {
-    try write(steps: 4000)
+    // Minutes of steps.
+    try write(steps: 40_000)
     let child = try run("stopped")
-    try waitForCheckpoint(in: "stopped")
+    try waitForCheckpoint(of: child, in: "stopped")
     child.signal(SIGINT)
     let stopped = try child.wait()
     #expect(stopped.status == 130, "\(stopped.errors)")
@@ -157,15 +164,14 @@ private let hasEngine =
 
   /// One of two machines dies: the other says so and does not wait for ever; together they go on at the checkpoint.
   @Test func aMachineThatDiesEndsTheOthersAndBothGoOn() throws {
-    try write(steps: 400)
-    func machine(_ rank: Int, _ port: Int) throws -> ChildProcess {
-      try run(
-        "mortal\(rank)",
-        environment: ["WORLD_SIZE": "2", "NODE_RANK": "\(rank)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)"])
+    func machine(_ rank: Int, _ port: Int, _ more: [String: String] = [:]) throws -> ChildProcess {
+      let place = ["WORLD_SIZE": "2", "NODE_RANK": "\(rank)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)"]
+      return try run("mortal\(rank)", environment: place.merging(more) { $1 })
     }
     let port = try freePort()
-    let survivor = try machine(0, port), victim = try machine(1, port)
-    try waitForCheckpoint(in: "mortal0")
+    let survivor = try machine(0, port), victim = try machine(1, port, fault(step: 8...40))
+    try waitForCheckpoint(of: survivor, in: "mortal0")
+    usleep(UInt32.random(in: 0...50_000))
     victim.signal(SIGKILL)
     _ = try victim.wait()
     let outcome = try survivor.wait()
@@ -181,8 +187,6 @@ private let hasEngine =
     let weights = "weights.safetensors"
     #expect(try results("mortal1")[weights] == results("mortal0")[weights])
   }
-
-  private func freePort() throws -> Int { try TrainingCrew.freePort() }
 
   private func float(_ bytes: [UInt8], _ place: Int) -> Float {
     Float(bitPattern: (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[place + $1]) << UInt32(8 * $1) })

@@ -13,7 +13,7 @@ extension EngineTests {
 
     /// What each of two ranks comes to.
     private func together(_ jobs: [TrainingJob]) throws -> [Result<TrainingRun.Outcome, TorchError>] {
-      let port = try Self.freePort()
+      let port = try freePort()
       let engine = try #require(engine)
       let outcomes = Outcomes()
       let threads = jobs.indices.map { rank in
@@ -38,22 +38,6 @@ extension EngineTests {
 
     private final class Outcomes: Sendable {
       let all = Mutex<[Int: Result<TrainingRun.Outcome, TorchError>]>([:])
-    }
-
-    static func freePort() throws -> Int {
-      let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-      defer { close(listener) }
-      var address = sockaddr_in()
-      address.sin_family = sa_family_t(AF_INET)
-      address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-      var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-      let isBound = withUnsafeMutablePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-          bind(listener, $0, length) == 0 && getsockname(listener, $0, &length) == 0
-        }
-      }
-      try #require(isBound)
-      return Int(UInt16(bigEndian: address.sin_port))
     }
 
     private func job(_ data: String, _ kind: ModelShape.Kind = .mosaicBERT) -> TrainingJob {
