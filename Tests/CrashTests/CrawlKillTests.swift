@@ -38,8 +38,8 @@ struct CrawlKillTests {
       try ChildProcess(["run", folder + "/crawl.json", "--store", store, "--set", "asOf=\(asOf)"])
     }
 
-    /// Kills it so many times, then lets it end. Each child gets a share of the answers that there are at least, and waits for
-    /// ever behind them, so that it is at work when it is killed: among its questions, while it waits for an answer, or
+    /// Kills it so many times, then lets it end. Each child gets a share of the answers that there are at least, and waits
+    /// for ever behind them, so that it is at work when it is killed: among its questions, while it waits for an answer, or
     /// in the middle of one.
     func runWithKills(_ kills: Int, answers: Int) throws {
       for _ in 0..<kills {

@@ -150,20 +150,34 @@ final class NetworkPipelineTests {
 
   private func questions() throws -> Int { try site.count() + bucket.count() + hub.questions().count }
 
+  private func kill(_ child: ChildProcess) throws {
+    usleep(UInt32.random(in: 0...50_000))
+    child.signal(SIGKILL)
+    #expect(try child.wait().status == 128 + SIGKILL)
+    try site.forgetTheDead()
+    try bucket.forgetTheDead()
+  }
+
+  private func killWhileFetching() throws {
+    // Of forty works.
+    let share = Int.random(in: 1...20)
+    try site.hold(after: share, of: "/cards/")
+    let child = try publish()
+    try child.works(until: "works") { try site.questions().count { $0.path.hasPrefix("/cards/") } >= share }
+    try kill(child)
+  }
+
+  private func killWhileSending() throws {
+    // Of two sets of shards with their indexes.
+    try bucket.hold(after: Int.random(in: 0...2), of: "PUT /corpus/japanese")
+    let child = try publish()
+    try child.works(until: "an object on its way") { try bucket.held() > 0 }
+    try kill(child)
+  }
+
   @Test func fromCrawlToUploadAndOn() throws {
-    // Killed while works are fetched, and while the bucket fills.
-    for hasCome in [
-      { try self.site.count() > 20 }, { try self.bucket.sent().contains { $0.path.contains("japanese") } },
-    ] {
-      let child = try publish()
-      var polls = 0
-      while try !hasCome(), polls < 2000 {
-        usleep(10_000)
-        polls += 1
-      }
-      child.signal(SIGKILL)
-      #expect(try child.wait().status == 128 + SIGKILL)
-    }
+    try killWhileFetching()
+    try killWhileSending()
     let run = try publish().wait()
     try #require(run.status == 0, "\(run.errors)")
 

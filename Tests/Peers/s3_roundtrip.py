@@ -2,11 +2,11 @@
 
   s3_roundtrip.py PIPELINE [--mebibytes 1024] [--shard 64] [--part 8] [--kills 2]
 
-Each way is killed (SIGKILL) so many times, at even distances, and run again. Prints figures as JSON; fails where a
-digest differs, or where a part or object that had arrived went over the wire again.
+Each way is killed (SIGKILL) so many times, at even distances, while a request is out, and run again. Prints figures as
+JSON; fails where a digest differs, or where a part or object that had arrived went over the wire again.
 Needs: pip install boto3 "moto[server]" (see object-store), and no other disk than the temporary folder's.
 """
-import argparse, functools, hashlib, http.server, json, os, signal, subprocess, sys, tempfile, threading, time
+import argparse, functools, hashlib, http.server, json, os, random, signal, subprocess, sys, tempfile, threading, time
 import urllib.request
 
 import boto3, moto.server  # noqa: F401
@@ -49,29 +49,28 @@ def shards(folder, mebibytes, each):
     return digests
 
 
-def run(command, environment, kills, progress, total):
-    """Runs it to its end, killed when so much has been done; returns seconds of running."""
-    seconds, killed = 0.0, 0
-    while True:
+def run(command, environment, kills, hold, store):
+    """Runs it to its end, killed so often with a request held; returns seconds of running."""
+    seconds = 0.0
+    for kill in range(kills + 1):
         started = time.time()
+        if kill < kills:
+            store.tell("hold", hold)
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while killed < kills and child.poll() is None:
-            if progress() >= total * (killed + 1) / (kills + 1):
+        while kill < kills and child.poll() is None:
+            if store.tell("held")["held"]:
+                time.sleep(random.random() / 20)
                 child.send_signal(signal.SIGKILL)
-                killed += 1
                 break
             time.sleep(0.02)
         errors = child.communicate()[1].decode()
+        store.tell("release", {"answers": False})
         seconds += time.time() - started
         if any(key in errors for key in list(KEYS.values())[:2]):
             sys.exit("keys stand in what it says")
-        if child.returncode == -signal.SIGKILL:
-            continue
-        if child.returncode != 0:
-            sys.exit(f"pipeline ended with {child.returncode}: {errors}")
-        if killed < kills:
-            sys.exit(f"it ended before it could be killed {kills} times")
-        return seconds
+        if child.returncode != (-signal.SIGKILL if kill < kills else 0):
+            sys.exit(f"pipeline ended with {child.returncode} after {kill} kills of {kills}: {errors}")
+    return seconds
 
 
 def resent(log):
@@ -137,8 +136,9 @@ def roundtrip(order, store, folder):
                    stdout=subprocess.DEVNULL)
     taken = lambda: [e for e in store.tell("log") if e["method"] == "PUT" and e["status"] == 200]
     parts = sum(-(-order.shard // order.part) for _ in range(len(digests) - 1))
+    # A part of the way, and then a request that is not answered, or not to its end.
     up = run(command(document(folder, "up", {"fetch": fetch, "upload": upload})), environment, order.kills,
-             lambda: len(taken()), parts)
+             {"after": parts // (order.kills + 1), "match": "PUT "}, store)
     sent = taken()
     again, overlapping = resent(store.tell("log"))
     if again or len(sent) != parts + 1 + overlapping:
@@ -149,7 +149,8 @@ def roundtrip(order, store, folder):
     gets = lambda: [e for e in store.tell("log") if e["method"] == "GET" and "list-type" not in e["query"]]
     went = lambda: sum(e["sent"] for e in gets())
     download = {"use": "s3.download", "options": {"from": "s3://corpus/set", **there}}
-    down = run(command(document(folder, "down", {"download": download})), environment, order.kills, went, total)
+    down = run(command(document(folder, "down", {"download": download})), environment, order.kills,
+               {"after": len(digests) // (order.kills + 1), "match": "GET /corpus/set/shard", "inside": True}, store)
     back = {}
     for root, _, names in os.walk(f"{folder}/store/artifacts/download"):
         for name in names:
