@@ -6,6 +6,7 @@ LOCAL, where given, is an empty folder that the shards are copied and decompress
 prefix of the service ENDPOINT.
 Needs: pip install mosaicml-streaming. Works without torchvision, which that package imports for images alone.
 """
+import fcntl
 import importlib.machinery
 import json
 import os
@@ -23,6 +24,14 @@ class Absent(types.ModuleType):
 
 
 def import_streaming():
+    """Streaming's data set, for this process alone until it ends.
+
+    Data sets share the machine's memory under numbered names. Each takes the first number that nobody has, but not in one
+    step, so that two that begin at once may take the same.
+    """
+    global alone
+    alone = open(f"/dev/shm/pipeline-streaming-{os.getuid()}", "w")
+    fcntl.flock(alone, fcntl.LOCK_EX)
     try:
         import torchvision  # noqa: F401
     except Exception:
