@@ -66,7 +66,7 @@ import Testing
 
   /// A list may come from anywhere, and so may name a server that is to have no token.
   @Test func theTokenGoesToTheServersOfTheDocumentAlone() throws {
-    setenv("PIPELINE_TEST_DOWNLOAD_TOKEN", "s3cret", 1)
+    TestEnvironment.set(["PIPELINE_TEST_DOWNLOAD_TOKEN": "s3cret"])
     let (own, other) = (try LocalServer(), try LocalServer())
     for server in [own, other] { try server.script("/a", ["body": "one"]) }
     let folder = temporaryDirectory()

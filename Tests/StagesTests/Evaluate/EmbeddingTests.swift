@@ -11,8 +11,7 @@ import TrainerCore
 @Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EmbeddingTests {
   private func start(_ stage: StageHarness, _ model: TinyModel) throws -> StageHarness {
-    setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
-    setenv("PIPELINE_ENGINE", testEngine!.path, 1)
+    TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
     stage.add(files: try model.checkpoint, to: "checkpoint")
     stage.add(files: try model.tokenizerFiles, to: "tokenizer")
     return try stage.run()

@@ -69,8 +69,7 @@ private func results() -> [JGLUEResult] {
 @Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EvaluateJGLUETests {
   @Test func everyRunAndTheReport() throws {
-    setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
-    setenv("PIPELINE_ENGINE", testEngine!.path, 1)
+    TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
     let model = try TinyModel(.mosaicBERT)
     for task in [JGLUETask.jnli, .jcommonsenseqa] {
       try FileSystem.makeDirectory("\(model.folder)/jglue/\(task.rawValue)")
@@ -102,8 +101,7 @@ struct EvaluateJGLUETests {
 @Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
 struct FineTuneStageTests {
   @Test func theTunedModelIsKeptWithItsHead() throws {
-    setenv("PIPELINE_WORKER", ChildProcess.pipeline, 1)
-    setenv("PIPELINE_ENGINE", testEngine!.path, 1)
+    TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
     let model = try TinyModel(.bert)
     for (name, count) in [("a", 40), ("b", 10), ("test", 15)] {
       try FileSystem.write(Array(TinyTask.lines(.jnli, count).utf8), to: "\(model.folder)/\(name).jsonl")

@@ -13,10 +13,10 @@ final class HubWorkbench {
   static let tokenVariable = "PIPELINE_TEST_HUB_WRITER"
   static let readerVariable = "PIPELINE_TEST_HUB_READER"
   private static let environment: Void = {
-    setenv(tokenVariable, "hf_writer", 1)
-    setenv(readerVariable, "hf_reader", 1)
-    setenv("PIPELINE_TEST_HUB_STALE", "hf_stale", 1)
-    setenv("PIPELINE_TEST_HUB_OUTSIDER", "hf_outsider", 1)
+    TestEnvironment.set([
+      tokenVariable: "hf_writer", readerVariable: "hf_reader", "PIPELINE_TEST_HUB_STALE": "hf_stale",
+      "PIPELINE_TEST_HUB_OUTSIDER": "hf_outsider",
+    ])
   }()
 
   init(rules: JSONValue = ["lfsOver": 4096, "multipartOver": 16384, "chunk": 8192]) throws {

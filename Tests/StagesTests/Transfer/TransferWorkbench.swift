@@ -12,9 +12,10 @@ final class TransferWorkbench {
 
   /// Options hold no keys, so the environment of this process does, set once for all tests.
   private static let hasKeys: Bool = {
-    setenv("AWS_ACCESS_KEY_ID", ObjectStore.accessKey, 1)
-    setenv("AWS_SECRET_ACCESS_KEY", ObjectStore.secretKey, 1)
-    setenv("AWS_EC2_METADATA_DISABLED", "true", 1)
+    TestEnvironment.set([
+      "AWS_ACCESS_KEY_ID": ObjectStore.accessKey, "AWS_SECRET_ACCESS_KEY": ObjectStore.secretKey,
+      "AWS_EC2_METADATA_DISABLED": "true",
+    ])
     return true
   }()
 
