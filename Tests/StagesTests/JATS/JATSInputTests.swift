@@ -114,9 +114,7 @@ import Testing
 
   @Test func manyCitationsTakeLinearTime() throws {
     let body = "<body><p>" + String(repeating: "(<xref ref-type='bibr'>1</xref> ", count: 60_000) + "</p></body>"
-    let start = ContinuousClock.now
-    _ = try outcome(article("1", body))
-    #expect(ContinuousClock.now - start < .seconds(20))
+    _ = try withoutHanging("60,000 citations") { try outcome(article("1", body)) }
   }
 
   @Test func whatIsNotWellFormedIsNamedWithItsPlace() throws {

@@ -51,13 +51,11 @@ import Testing
     ("frames", many("<frameset><frame></frameset>", 5000) + prose),
   ]
 
-  /// Each gives an answer in time, in bounded memory, that is valid UTF-8, twice the same.
-  @Test(arguments: pages.map(\.name)) func anAnswerComesInTime(_ name: String) {
+  /// Each gives an answer, in bounded memory, that is valid UTF-8, twice the same.
+  @Test(arguments: pages.map(\.name)) func anAnswerComes(_ name: String) {
     let html = Self.pages.first { $0.name == name }!.html
-    let started = ContinuousClock.now
     let extraction = PageExtraction(boilerplate: .keep, minimumCharacters: 0, maximumReplacedFraction: 1)
-    let first = extraction.text(of: html, type: MediaType("text/html"), directives: [])
-    #expect(ContinuousClock.now - started < .seconds(20), "\(name)")
+    let first = withoutHanging(name) { extraction.text(of: html, type: MediaType("text/html"), directives: []) }
     #expect(first == extraction.text(of: html, type: MediaType("text/html"), directives: []))
     _ = PageExtraction(minimumCharacters: 0).text(of: html, type: MediaType("text/html"), directives: [])
     guard case .text(let text) = first else { return }
