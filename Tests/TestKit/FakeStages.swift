@@ -170,7 +170,7 @@ public struct FakeCrawl: Stage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    for _ in 0..<2000 where !FakeLog.all.contains(where: { $0.hasPrefix("source/") }) {
+    for _ in 0..<60_000 where !FakeLog.all.contains(where: { $0.hasPrefix("source/") }) {
       try workspace.control.check()
       usleep(5000)
     }

@@ -1,4 +1,5 @@
 import ShardKit
+import TestKit
 import Testing
 
 @testable import Stages
@@ -36,13 +37,13 @@ import Testing
 
   @Test func whatUnpacksToMoreThanItMayIsRefused() throws {
     let bomb = [UInt8](repeating: 65, count: 1 << 20)
-    let folder = FileSystem.realPath("/tmp") + "/content-\(bomb.count)"
-    defer { try? FileSystem.remove(folder) }
-    let file = try FileSink(folder)
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let file = try FileSink(folder + "/packed")
     let sink = try GzipSink(file)
     try sink.write(bomb)
     try sink.commit()
-    let packed = try FileSystem.read(folder)
+    let packed = try FileSystem.read(folder + "/packed")
     let digest = Checksummer.checksum(bomb, .sha1).hex
     #expect(ContentDecoding.text(packed, blob: digest, encoding: "", limit: 1 << 20) == .text(bomb))
     guard case .failure("digest-mismatch", _) = ContentDecoding.text(packed, blob: digest, encoding: "", limit: 1000)

@@ -120,7 +120,7 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
   /// A write waits for the one before, and says how long.
   @Test func atMostOneWriteIsInFlight() throws {
     defer { clean() }
-    let inFlight = Mutex((now: 0, most: 0))
+    let inFlight = Mutex((now: 0, most: 0)), isHeld = Mutex(true)
     func slow(_ step: Int) -> CheckpointContents {
       var slow = contents(step: step)
       slow.weights = [
@@ -129,7 +129,7 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
             $0.now += 1
             $0.most = max($0.most, $0.now)
           }
-          usleep(200_000)
+          while isHeld.withLock({ $0 }) { usleep(1000) }
           inFlight.withLock { $0.now -= 1 }
           try [UInt8(1)].withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
         }
@@ -139,7 +139,13 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
     let store = try CheckpointStore(folder)
     #expect(try store.save(slow(1)) == 0)
     #expect(try store.poll() == nil)
-    #expect(try store.save(slow(2)) > 0.1)
+    let release = BackgroundThread {
+      usleep(100_000)
+      isHeld.withLock { $0 = false }
+    }
+    #expect(try store.save(slow(2)) > 0)
+    release?.join()
+    #expect(store.lastWritten?.step == 1)
     try store.waitForWrite()
     #expect(inFlight.withLock { $0.most } == 1)
     #expect(store.lastWritten?.step == 2)

@@ -98,7 +98,7 @@ private func alter(_ path: String, at place: Int) throws {
     let source = CountingSource(folder)
     let dataset = try MDSDataset(source: source, cache: cache)
     dataset.prefetch([42, 3, 41])
-    for _ in 0..<1000 where source.shards.count < 2 { usleep(5000) }
+    for _ in 0..<20_000 where source.shards.count < 2 { usleep(5000) }
     #expect(source.shards == ["shard.00004.mds", "shard.00000.mds"])
   }
 
