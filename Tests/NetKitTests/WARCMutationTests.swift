@@ -18,6 +18,8 @@ import Testing
       + " Content-type Archive-length\n\nhttp://example.jp/1 192.0.2.1 20080430204826 text/html 5\nabcde\n"
       + "http://example.jp/2 192.0.2.1 20080430204827 text/html 3\nabc\n").utf8)
 
+  private static let words = ["WARC/1.0\r\n", "\r\n\r\n", "Content-Length: ", "http://"]
+
   private func drain(_ reader: WARCReader, _ bytes: Int) throws {
     var (items, content) = (0, 0)
     while let item = try reader.next(limit: 500) {
@@ -37,10 +39,10 @@ import Testing
   @Test func plainAndPackedAsAWhole() throws {
     let plain = (0..<4).flatMap { Self.record($0, String(repeating: "文章。", count: $0 * 20)) }
     for (seed, whole) in [plain, Self.arc].enumerated() {
-      var mutation = Mutation(seed: UInt64(seed + 11))
+      var mutations = Mutations(of: [whole], words: Self.words, seed: UInt64(seed + 11))
       let format = try #require(ArchiveFormat.detect(whole))
-      for _ in 0..<3000 {
-        let bytes = mutation(whole)
+      for _ in Mutations.rounds(3000) {
+        let bytes = mutations.next()
         try drain(WARCReader(MemorySource(bytes), format), bytes.count)
       }
     }
@@ -56,9 +58,9 @@ import Testing
       try sink.commit()
       return collected.bytes
     }
-    var mutation = Mutation(seed: 13)
-    for _ in 0..<2000 {
-      let bytes = mutation(whole)
+    var mutations = Mutations(of: [whole], seed: 13)
+    for _ in Mutations.rounds(2000) {
+      let bytes = mutations.next()
       try FileSystem.write(bytes, to: folder + "/a.warc.gz")
       try drain(WARCReader(path: folder + "/a.warc.gz"), 1 << 20)
     }

@@ -111,7 +111,7 @@ import Testing
 
   @Test func anyBytes() throws {
     let readers = try Readers()
-    var random = SplitMix(state: 2026)
+    var random = SplitMix(seed: 2026)
     for piece in Self.pieces + [[]] { try readers.read(piece) }
     for _ in 0..<1500 { try readers.read(Self.hostile(&random, Int.random(in: 0..<40, using: &random))) }
   }

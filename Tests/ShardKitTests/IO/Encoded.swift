@@ -2,6 +2,7 @@ import CBz2
 import CLZ4
 import CLZMA
 import ShardKit
+import TestKit
 
 /// Bytes in memory, for tests of sinks.
 final class MemorySink: ByteSink {
@@ -71,24 +72,9 @@ func drained(_ bytes: [UInt8], _ compression: Compression, step: Int = 1 << 16) 
   }
 }
 
-/// Numbers that look random and are the same in every run.
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
 /// Text with repetition, so that every format finds something to compress.
 func sampleBytes(_ count: Int, seed: UInt64 = 1) -> [UInt8] {
-  var generator = SplitMix64(seed: seed)
+  var generator = SplitMix(seed: seed)
   let words = ["川", "さかな", "夜の", "灯り", "を", "見る", "\n", "abc ", "12"].map { Array($0.utf8) }
   var out: [UInt8] = []
   while out.count < count { out += words.randomElement(using: &generator)! }

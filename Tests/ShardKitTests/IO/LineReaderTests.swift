@@ -1,4 +1,5 @@
 import ShardKit
+import TestKit
 import Testing
 
 /// Delivers at most `step` bytes a read.
@@ -80,7 +81,7 @@ private func lines(_ text: String, step: Int = .max) throws -> [String] {
   }
 
   @Test func manyLinesOfEveryLength() throws {
-    var generator = SplitMix64(seed: 3)
+    var generator = SplitMix(seed: 3)
     var expected: [[UInt8]] = []
     for _ in 0..<2000 {
       expected.append([UInt8](repeating: 0x79, count: Int.random(in: 0...3000, using: &generator)))

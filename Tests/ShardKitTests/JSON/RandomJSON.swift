@@ -1,10 +1,11 @@
 import ShardKit
+import TestKit
 
 /// Random values and damaged texts for property tests.
 struct RandomJSON {
-  var generator: SplitMix64
+  var generator: SplitMix
 
-  init(seed: UInt64) { generator = SplitMix64(seed: seed) }
+  init(seed: UInt64) { generator = SplitMix(seed: seed) }
 
   private mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &generator) }
 

@@ -233,9 +233,9 @@ import Testing
     for (number, encoding) in ["identity", "gzip", "br", "zstd", "deflate", "gzip, br"].enumerated() {
       headers["Content-Encoding"] = encoding
       if number == 1 { headers["Transfer-Encoding"] = nil }
-      var mutation = Mutation(seed: UInt64(number + 20))
-      for round in 0..<1500 {
-        let body = mutation(bodies[round % bodies.count])
+      var mutations = Mutations(of: bodies, seed: UInt64(number + 20))
+      for round in Mutations.rounds(1500) {
+        let body = mutations.changed(bodies[round % bodies.count])
         guard case .bytes(let bytes, _) = MessageBody(body[...], headers, limit: 1 << 16) else { continue }
         #expect(bytes.count <= 1 << 16)
         let type = MediaType.of(bytes, said: String(decoding: body.prefix(40), as: UTF8.self), identified: nil)

@@ -5,50 +5,6 @@ import Testing
 
 @testable import Stages
 
-/// The same numbers on every machine.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-}
-
-/// Changes bytes as damage and malice would: flips, holes, repetitions, and pieces that mean something to the reader.
-struct PageMutation {
-  var pieces: [[UInt8]]
-  private var random: SplitMix
-
-  init(_ pieces: [String], seed: UInt64) {
-    self.pieces = pieces.map { Array($0.utf8) } + [[0xFF], [0xE3, 0x81], [0], [0xC2, 0xA0], [0xF4, 0x90]]
-    random = SplitMix(seed: seed)
-  }
-
-  mutating func changed(_ bytes: [UInt8]) -> [UInt8] {
-    var out = bytes
-    for _ in 0...Int.random(in: 0..<8, using: &random) {
-      let at = Int.random(in: 0...out.count, using: &random)
-      let end = min(out.count, at + Int.random(in: 0..<40, using: &random))
-      switch Int.random(in: 0..<5, using: &random) {
-      case 0 where at < out.count: out[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
-      case 1: out.removeSubrange(at..<end)
-      case 2: out.insert(contentsOf: out[at..<end], at: at)
-      case 3:
-        let piece = pieces.randomElement(using: &random)!
-        for _ in 0..<Int.random(in: 1...20, using: &random) { out.insert(contentsOf: piece, at: at) }
-      default: out.insert(contentsOf: pieces.randomElement(using: &random)!, at: at)
-      }
-    }
-    return out
-  }
-}
-
 /// Readers of what sites send, over thousands of damaged inputs: an answer each, none of them broken.
 @Suite struct WebMutationTests {
   private static let markup = [
@@ -73,13 +29,13 @@ struct PageMutation {
   }
 
   @Test func pages() throws {
-    var mutation = PageMutation(Self.markup, seed: 1)
     let names = ["article.html", "malformed.html", "divs.html", "undeclared-euc.html"]
     let seeds = try names.map { try FileSystem.read(packagePath("Fixtures/web/\($0)")) }
+    var mutations = Mutations(of: seeds, words: Self.markup, seed: 1)
     let removal = BoilerplateRemoval()
-    for round in 0..<2000 {
-      var html = mutation.changed(seeds[round % seeds.count])
-      if round % 4 == 0 { html = mutation.changed(mutation.changed(html)) }
+    for round in Mutations.rounds(2000) {
+      var html = mutations.changed(seeds[round % seeds.count])
+      if round % 4 == 0 { html = mutations.changed(mutations.changed(html)) }
       let text = PageEncoding.decode(html, declared: nil, isHTML: true).text
       let (shown, hidden) = HTMLReader.read(text, keepsRuby: round % 2 == 0)
       check(shown)
@@ -94,15 +50,15 @@ struct PageMutation {
       "?>",
       "<!DOCTYPE x [<!ENTITY a 'b'>]>", "<sitemapindex><sitemap>", "\u{FEFF}", "<!--", "--", "xmlns:a='b'", "<a:",
     ]
-    var mutation = PageMutation(pieces, seed: 2)
     let seed = Array(
       """
       <?xml version="1.0" encoding="UTF-8"?>
       <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"><url><loc>https://e.org/a?b=1&amp;c=2&d</loc>
       <lastmod>2025-01-02</lastmod></url><url><loc><![CDATA[https://e.org/海]]></loc></url></urlset>
       """.utf8)
-    for _ in 0..<3000 {
-      let found = Sitemap(mutation.changed(seed))
+    var mutations = Mutations(of: [seed], words: pieces, seed: 2)
+    for _ in Mutations.rounds(3000) {
+      let found = Sitemap(mutations.next())
       #expect(found.pages.allSatisfy { $0.url.utf8.count <= Sitemap.longestAddress && !$0.url.isEmpty })
     }
   }
@@ -111,11 +67,11 @@ struct PageMutation {
     let pieces = [
       "User-agent:", "Disallow: /", "Allow: *$", "*", "$", "Crawl-delay: 1e999", "Sitemap:", "\r", "#", "%", "%6", ":",
     ]
-    var mutation = PageMutation(pieces, seed: 3)
     let seed = Array(
       "User-agent: pipeline\nDisallow: /a*b$\nAllow: /a%62\nCrawl-delay: 2\n\nUser-agent: *\nDisallow: /\n".utf8)
-    for _ in 0..<5000 {
-      let rules = RobotsFile(mutation.changed(seed)).rules(for: "pipeline")
+    var mutations = Mutations(of: [seed], words: pieces, seed: 3)
+    for _ in Mutations.rounds(5000) {
+      let rules = RobotsFile(mutations.next()).rules(for: "pipeline")
       _ = rules.allows("/a/b?c=%E6%B5%B7")
       #expect(rules.allows("/robots.txt") && (rules.crawlDelaySeconds ?? 0) <= 86_400)
     }
@@ -125,13 +81,13 @@ struct PageMutation {
     let pieces = [
       "%", "%2e", "/..", "//", "?", "#", "@", ":", "[", "]", "\\", "xn--", "&token=", ";", "http:", "..", "海", "%zz",
     ]
-    var mutation = PageMutation(pieces, seed: 4)
     let seeds = [
       "https://user:secret@Example.ORG:8443/a/./%62/%e6?passwd=secret&b=c#d", "http://[2001:db8::1]/x", "/a/b/../c?d",
     ]
     let base = try? WebURL("https://e.org/x/y")
-    for round in 0..<6000 {
-      let text = String(decoding: mutation.changed(Array(seeds[round % 3].utf8)), as: UTF8.self)
+    var mutations = Mutations(of: seeds.map { Array($0.utf8) }, words: pieces, seed: 4)
+    for _ in Mutations.rounds(6000) {
+      let text = String(decoding: mutations.next(), as: UTF8.self)
       guard let url = (try? WebURL(text)) ?? (try? base?.resolving(text)) else { continue }
       #expect((try? WebURL(url.text))?.text == url.text, "its normal form is one: \(text)")
       #expect(url.text.hasPrefix(url.origin) && url.target.utf8.first == UInt8(ascii: "/"))

@@ -1,4 +1,5 @@
 import TextKit
+import TestKit
 import Testing
 
 @Suite struct TextCleanerTests {
@@ -166,7 +167,7 @@ import Testing
   }
 
   @Test func cleaningACleanTextChangesNothingAndOutputIsUTF8() {
-    var random = SplitMix(state: 20)
+    var random = SplitMix(seed: 20)
     for round in 0..<2500 {
       var rules = CleaningRules()
       rules.emails = round % 3 == 0 ? .mask : round % 3 == 1 ? .remove : .keep
@@ -187,7 +188,7 @@ import Testing
   }
 
   @Test func brokenBytesDoNotTrap() {
-    var random = SplitMix(state: 4)
+    var random = SplitMix(seed: 4)
     var cleaner = TextCleaner(CleaningRules())
     var plain = TextCleaner(
       {
@@ -209,16 +210,5 @@ import Testing
     #expect(share("縺薙ｌ縺ｯ") == 0.4)
     #expect(share("ab\u{FFFD}d") == 0.25)
     #expect(share("吾輩は猫である。") == 0)
-  }
-}
-
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

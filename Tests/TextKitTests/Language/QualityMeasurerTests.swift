@@ -1,4 +1,5 @@
 import TextKit
+import TestKit
 import Testing
 
 @Suite struct QualityMeasurerTests {
@@ -68,7 +69,7 @@ import Testing
   }
 
   @Test func gramsEqualAPlainCount() {
-    var random = SplitMix(state: 7)
+    var random = SplitMix(seed: 7)
     let census = GramCensus()
     for round in 0..<300 {
       let alphabet = UInt32(round % 9 + 1)

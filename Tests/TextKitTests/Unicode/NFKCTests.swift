@@ -108,7 +108,7 @@ struct NFKCPeerTests {
   }
 
   @Test func sequencesAsPython() throws {
-    var random = SplitMix(state: 3)
+    var random = SplitMix(seed: 3)
     #expect(try compared((0..<20_000).map { _ in randomText(&random, delicate, 1...8) }) == [])
   }
 }
