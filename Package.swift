@@ -1,10 +1,17 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
 //   C shims → ShardKit (bytes) → TextKit (language) → PipelineKit (the DAG) → Stages (the work) → pipeline-cli
 //   TrainerCore (models) and NetKit (servers) stand on ShardKit beside PipelineKit, and know no DAG.
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+// Tests/Fuzz/run sets PIPELINE_FUZZ: its targets then are a program with libFuzzer's driver, else tests. The program is built
+// without the testing library.
+let isFuzzing = ProcessInfo.processInfo.environment["PIPELINE_FUZZ"] != nil
+let fuzzed: [Target.Dependency] = ["Stages", "NetKit", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "TestKit"]
+let notFuzzed = ["run", "hostile", "Findings"]
 
 let package = Package(
   name: "pipeline",
@@ -56,7 +63,8 @@ let package = Package(
       ], swiftSettings: strict),
 
     .target(
-      name: "TestKit", dependencies: ["PipelineKit", "ShardKit"], path: "Tests/TestKit", swiftSettings: strict),
+      name: "TestKit", dependencies: ["PipelineKit", "ShardKit"], path: "Tests/TestKit",
+      exclude: isFuzzing ? ["Requirements.swift"] : [], swiftSettings: strict),
     .testTarget(name: "ShardKitTests", dependencies: ["ShardKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
@@ -68,12 +76,17 @@ let package = Package(
     .testTarget(
       name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "Stages", "TestKit", "pipeline-cli"],
       swiftSettings: strict),
-    .testTarget(
-      name: "FuzzTests",
-      dependencies: ["Stages", "NetKit", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "TestKit"],
-      path: "Tests/Fuzz", exclude: ["hostile", "Findings"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17
 )
+
+package.targets.append(
+  isFuzzing
+    ? .executableTarget(
+      name: "fuzz", dependencies: fuzzed, path: "Tests/Fuzz", exclude: notFuzzed + ["FuzzTests.swift"],
+      swiftSettings: strict)
+    : .testTarget(
+      name: "FuzzTests", dependencies: fuzzed, path: "Tests/Fuzz", exclude: notFuzzed + ["Fuzz.swift"],
+      swiftSettings: strict))

@@ -7,35 +7,52 @@ func promise(_ isKept: Bool, _ text: String) {
   #expect(isKept, "broken: \(text)")
 }
 
-/// Every target over what once failed, over small changes of it, and over small inputs.
+/// Every target over what once failed, over damaged seeds, and over small inputs.
 @Suite struct FuzzTests {
-  private static let findings: [(target: String, path: String)] = {
-    let root = packagePath("Tests/Fuzz/Findings")
-    let paths = (try? FileSystem.walk(root)) ?? []
-    return paths.compactMap { path in
-      let parts = path.split(separator: "/")
-      guard parts.count >= 2, targets[String(parts[parts.count - 2])] != nil else { return nil }
-      return (String(parts[parts.count - 2]), path.hasPrefix("/") ? path : root + "/" + path)
-    }
-  }()
+  static let findings = targets.keys.sorted().flatMap { name in Findings.paths(of: name).map { Finding(name, $0) } }
 
-  @Test("What once failed does not fail again", arguments: findings.map(\.path))
-  func finding(_ path: String) throws {
-    let name = try #require(Self.findings.first { $0.path == path }?.target)
+  struct Finding: CustomTestStringConvertible {
+    var target: String
+    var path: String
+    var testDescription: String { "\(target)/\(path.split(separator: "/").last ?? "")" }
+
+    init(_ target: String, _ path: String) { (self.target, self.path) = (target, path) }
+  }
+
+  @Test("What once failed does not fail again", arguments: findings)
+  func finding(_ finding: Finding) throws {
+    let target = try #require(targets[finding.target])
+    let input = try FileSystem.read(finding.path)
+    for cut in [0, 1, 2, input.count / 2] where cut < max(1, input.count) { target.run(Array(input.dropLast(cut))) }
+  }
+
+  @Test("Findings lie in folders named as targets")
+  func folders() throws {
+    let known = try FileSystem.list(Findings.root).filter { FileSystem.isDirectory(Findings.root + "/" + $0) }
+    #expect(known.allSatisfy { targets[$0] != nil })
+  }
+
+  /// Each seed as it is, then damaged ones. Stages write files, and take fewer.
+  @Test("No damaged seed fails a target", arguments: targets.keys.sorted())
+  func damagedSeeds(_ name: String) throws {
     let target = try #require(targets[name])
-    let input = try FileSystem.read(path)
-    for cut in [0, 1, 2, input.count / 2] where cut < input.count { target(Array(input.dropLast(cut))) }
+    let seeds = try target.seeds()
+    #expect(!seeds.isEmpty)
+    let isStage = name.hasPrefix("stage-")
+    for seed in isStage ? Array(seeds.prefix(6)) : seeds { target.run(seed) }
+    var mutations = Mutations(of: seeds.map { Array($0.prefix(2048)) }, words: target.words)
+    for _ in Mutations.rounds(isStage ? 10 : 100) { target.run(mutations.next()) }
   }
 
   @Test("No input of one or two bytes and no run of one byte fails a target", arguments: targets.keys.sorted())
   func smallInputs(_ name: String) throws {
     let target = try #require(targets[name])
-    target([])
+    target.run([])
     for first in UInt8(0)..<6 {
-      target([first])
+      target.run([first])
       for second in [UInt8(0), 0x0A, 0x1F, 0x3C, 0x5B, 0x7B, 0x80, 0xEF, 0xFF] {
-        target([first, second])
-        target([first] + [UInt8](repeating: second, count: 300))
+        target.run([first, second])
+        target.run([first] + [UInt8](repeating: second, count: 300))
       }
     }
   }

@@ -34,7 +34,7 @@ struct NetworkAddress: Equatable {
 
   /// Whether the first `count` bits are those of another address.
   func matches(_ other: NetworkAddress, bits: Int) -> Bool {
-    guard bytes.count == other.bytes.count, bits <= bytes.count * 8 else { return false }
+    guard bytes.count == other.bytes.count, (0...bytes.count * 8).contains(bits) else { return false }
     let whole = bits / 8
     guard bytes[..<whole] == other.bytes[..<whole] else { return false }
     let rest = bits % 8

@@ -24,7 +24,7 @@ struct Proxy {
     let address = NetworkAddress(url.host)
     return entries.contains { entry in
       if entry == "*" { return true }
-      let parts = entry.split(separator: "/", maxSplits: 1)
+      let parts = entry.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
       if let address, let network = NetworkAddress(String(parts[0])) {
         return address.matches(network, bits: parts.count > 1 ? Int(parts[1]) ?? 128 : network.bytes.count * 8)
       }

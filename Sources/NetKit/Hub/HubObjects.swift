@@ -24,6 +24,12 @@ struct HubObjectTransfer: Equatable {
     let field = query.split(separator: "&").first { $0.lowercased().hasPrefix("uploadid=") }
     return field.map(String.init) ?? target.text
   }
+
+  /// Whether there are as many parts as so many bytes make.
+  func hasParts(for bytes: Int64) -> Bool {
+    let (whole, rest) = bytes.quotientAndRemainder(dividingBy: partBytes)
+    return Int64(parts.count) == whole + (rest > 0 ? 1 : 0)
+  }
 }
 
 extension HubClient {
@@ -57,7 +63,7 @@ extension HubClient {
     return orders
   }
 
-  private func order(
+  func order(
     _ entry: JSONValue, for object: HubCandidate, _ url: WebURL
   ) throws(NetError) -> HubObjectOrder {
     if let problem = entry["error"], problem != .null {
@@ -79,7 +85,7 @@ extension HubClient {
     }
     transfer.partBytes = Int64(bytes)
     transfer.parts = try parts(headers, url)
-    guard transfer.parts.count == Int((object.bytes + transfer.partBytes - 1) / transfer.partBytes) else {
+    guard transfer.hasParts(for: object.bytes) else {
       throw malformed(
         url, "\(transfer.parts.count) parts of \(bytes) bytes do not make the \(object.bytes) of \(object.path)")
     }

@@ -23,8 +23,8 @@ struct HubPartsState {
       bytes > 0
     else { return nil }
     let parts = json["parts"]?.array?.compactMap { $0.string.flatMap { try? WebURL($0) } } ?? []
-    guard parts.count == Int((objectBytes + Int64(bytes) - 1) / Int64(bytes)) else { return nil }
     var transfer = HubObjectTransfer(target: target, parts: parts, partBytes: Int64(bytes))
+    guard transfer.hasParts(for: objectBytes) else { return nil }
     transfer.verify = json["verify"]?.string.flatMap { try? WebURL($0) }
     readTags(upload: transfer.upload, count: parts.count)
     return transfer
@@ -36,7 +36,7 @@ struct HubPartsState {
     guard let text = try? FileSystem.read(tags, limit: 64 << 20) else { return }
     for line in text.split(separator: 10) {
       guard let entry = try? JSONValue.parse(Array(line)).value, entry["upload"]?.string == upload,
-        let number = entry["part"]?.integer, (1...count).contains(number), let etag = entry["etag"]?.string
+        let number = entry["part"]?.integer, number >= 1, number <= count, let etag = entry["etag"]?.string
       else { continue }
       etags[number] = etag
     }

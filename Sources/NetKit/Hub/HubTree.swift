@@ -47,7 +47,7 @@ extension HubClient {
     return page
   }
 
-  private func file(_ entry: JSONValue, _ url: WebURL) throws(NetError) -> HubFile {
+  func file(_ entry: JSONValue, _ url: WebURL) throws(NetError) -> HubFile {
     guard let path = entry["path"]?.string, let bytes = entry["size"]?.integer, bytes >= 0,
       let blob = entry["oid"]?.string, HubRepository.isCommit(blob)
     else { throw malformed(url, "a file of its listing has no path, size or oid") }

@@ -25,7 +25,7 @@ extension S3Client {
       ]
       if let token { query.append(("continuation-token", token)) }
       let page = try answer(.get, S3Place(bucket: place.bucket, key: ""), query, named: "ListBucketResult")
-      for content in page.all("Contents") { try body(entry(content, page, place)) }
+      for content in page.all("Contents") { try body(Self.entry(content, page, place)) }
       let next = page["IsTruncated"] == "true" ? page["NextContinuationToken"] : nil
       guard next == nil || next != token else {
         throw NetError(.content, "\(place)", "the listing goes in a circle")
@@ -41,7 +41,7 @@ extension S3Client {
       [("list-type", "2"), ("prefix", place.key), ("max-keys", "1")], named: "ListBucketResult")
   }
 
-  private func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Place) throws(NetError) -> S3Entry {
+  static func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Place) throws(NetError) -> S3Entry {
     guard let written = content["Key"], let bytes = content["Size"].flatMap({ Int64($0) }), bytes >= 0 else {
       throw NetError(.content, "\(place)", "the listing has an entry without key or size")
     }

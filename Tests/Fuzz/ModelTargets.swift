@@ -1,0 +1,118 @@
+import PipelineKit
+import ShardKit
+import TestKit
+
+@testable import Stages
+@testable import TextKit
+@testable import TrainerCore
+
+/// Models, tokenizers and checkpoints.
+let modelTargets: [String: FuzzTarget] = [
+  "safetensors": fileReader("model.safetensors", bytes: [safetensors], words: modelWords) { path in
+    let file = try SafetensorsFile(path)
+    for entry in file.entries { _ = try? file.floats(of: entry.name) }
+  },
+  "safetensors-index": fileReader(
+    "model.safetensors.index.json", samples: [#"{"weight_map":{"a":"part.safetensors"}}"#], words: modelWords + ["../"]
+  ) { path in
+    let folder = String(path[..<path.lastIndex(of: "/")!])
+    put(safetensors, folder + "/part.safetensors")
+    try FileSystem.remove(folder + "/model.safetensors")
+    _ = try SafetensorsModel(folder)
+  },
+  "tokenizer": fileReader("tokenizer.json", samples: [tokenizer], words: modelWords + ["[UNK]", "\"id\":"]) { path in
+    _ = try WordPieceTokenizer(path: path)
+  },
+  "tokenizer-settings": textReader(
+    samples: [
+      #"{"word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_dic":"ipadic"},"added_tokens_decoder":{"0":{"content":"[PAD]"}}}"#
+        + "\n[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n##a"
+    ], words: modelWords + ["[UNK]", "\n"]
+  ) { input in
+    let lines = input.split(separator: 10, omittingEmptySubsequences: false).map { Array($0) }
+    let settings = try HuggingFaceTokenizerSettings(JSONValue.parse(lines[0]).value)
+    _ = try WordPieceTokenizer(vocabulary: Array(lines.dropFirst()), settings)
+  },
+  "model-shape": fileReader("model.json", samples: [ModelShape().json.text()], words: modelWords) { path in
+    let shape = try ModelShape(path: path)
+    _ = (shape.encoderParameters, shape.headParameters, shape.poolerParameters)
+  },
+  "model-huggingface": reader(
+    samples: [
+      #"{"model_type":"bert","vocab_size":100,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"#
+        + #""intermediate_size":16,"max_position_embeddings":32,"hidden_act":"gelu"}"#,
+      HuggingFaceConfiguration.json(ModelShape(.ropeBERT)).text(),
+    ], words: modelWords + ["\"rope_parameters\":{", "\"rope_theta\":", "1e308", "\"auto_map\":{"]
+  ) { input in
+    let shape = try HuggingFaceConfiguration.shape(JSONValue.parse(input).value, path: "config.json")
+    _ = shape.encoderParameters
+  },
+  "checkpoint": fileReader("state.json", samples: [checkpoint], words: modelWords) { path in
+    _ = try CheckpointManifest(path: path)
+  },
+  "training-job": fileReader("job.json", samples: [TrainingJob().json.text()], words: modelWords) { path in
+    let job = try TrainingJob(path: path)
+    _ = (job.fingerprint, job.curveEverySteps)
+    for step in [0, 1, 1000] { _ = job.rate(after: step) }
+  },
+  "task-job": fileReader(
+    "job.json", samples: [#"{"task":"jsts","learningRate":1e-5,"epochs":2,"train":["a"]}"#, #"{"pooling":"mean"}"#],
+    words: modelWords
+  ) { path in
+    _ = try? FineTuningJob(path: path)
+    _ = try? EmbeddingJob(path: path)
+    _ = try? RemoteData(path: path)
+    _ = try JGLUETask(tuned: path)
+  },
+  "training-events": reader(
+    samples: [
+      #"{"event":"step","step":1,"steps":2,"loss":3,"rate":1e-4}"#, #"{"event":"began","device":"cpu","parameters":5}"#,
+      #"{"event":"done","step":1,"samples":2,"tokens":3,"seconds":4}"#,
+    ], words: modelWords + ["checkpoint", "warning", "stopped"]
+  ) { input in
+    _ = TrainingEvent(line: input)
+    let json = try JSONValue.parse(input).value
+    _ = (FineTuningStep(json), try? ResumeState(json: json, name: "state"))
+  },
+  "metrics-log": fileReader(
+    "metrics.jsonl",
+    samples: [#"{"step":1,"loss":2.5,"learningRate":1e-4}"# + "\n" + #"{"step":2,"loss":null}"# + "\n"],
+    words: modelWords + ["\n", "\"step\":"]
+  ) { path in
+    let points = try MetricsLog.curve(path)
+    let log = try MetricsLog(path, resumedStep: 1)
+    withExtendedLifetime(log) { promise(points.allSatisfy { $0.step >= 0 }, "steps count from 0") }
+  },
+]
+
+private let modelWords = [
+  "{", "}", "[", "]", ":", ",", "\"", "null", "true", "-1", "0", "9223372036854775807", "1e308", "1e-320",
+  "\"format\":",
+  "data_offsets", "dtype", "shape", "F32", "BF16", "__metadata__",
+]
+
+private let safetensors: [UInt8] = {
+  let header =
+    #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"BF16","shape":[1,1],"data_offsets":[8,10]}}"#
+  let length = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { Array($0) }
+  return length + Array(header.utf8) + [0, 0, 128, 63, 0, 0, 0, 64, 128, 63]
+}()
+
+private let tokenizer: String = {
+  let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "あ"].enumerated()
+    .map { JSONMember($0.element, .integer($0.offset)) }
+  let json: JSONValue = [
+    "added_tokens": .list([["id": 1, "content": "[UNK]"]]), "normalizer": HuggingFaceTokenizerFiles.normalizer,
+    "pre_tokenizer": HuggingFaceTokenizerFiles.preTokenizer(.scripts),
+    "model": [
+      "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+      "vocab": .object(vocabulary),
+    ],
+  ]
+  return json.text()
+}()
+
+private let checkpoint =
+  #"{"format":1,"step":1,"epoch":0,"sampleInEpoch":5,"samples":5,"tokens":50,"seed":"17","schedulePosition":1,"#
+  + #""fingerprint":"f","files":{"weights.safetensors":{"bytes":1,"digest":"\#(String(repeating: "0", count: 64))"},"#
+  + #""optimizer.safetensors":{"bytes":1,"digest":"\#(String(repeating: "0", count: 64))"}}}"#
