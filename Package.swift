@@ -18,7 +18,6 @@ let package = Package(
   products: [.executable(name: "pipeline", targets: ["pipeline-cli"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
@@ -28,6 +27,7 @@ let package = Package(
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CBrotli", pkgConfig: "libbrotlidec", providers: [.apt(["libbrotli-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CXML2", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "CSimdJSON", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -39,8 +39,7 @@ let package = Package(
     .target(
       name: "ShardKit",
       dependencies: [
-        "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "CSimdJSON", "CKernels",
-        .product(name: "Crypto", package: "swift-crypto"),
+        "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "COpenSSL", "CSimdJSON", "CKernels",
       ], swiftSettings: strict),
     .target(
       name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4"], swiftSettings: strict),

@@ -1,5 +1,3 @@
-import Crypto
-
 /// A digest as others publish it beside their files. Our own identities are `Digest`s.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
   public enum Algorithm: String, Sendable, CaseIterable {
@@ -45,29 +43,21 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
 /// Computes a `Checksum` step by step.
 public struct Checksummer: Sendable {
   public let algorithm: Checksum.Algorithm
-  private var md5 = Insecure.MD5()
-  private var sha1 = Insecure.SHA1()
-  private var sha256 = SHA256()
+  private var digest: MessageDigest
 
-  public init(_ algorithm: Checksum.Algorithm) { self.algorithm = algorithm }
-
-  public mutating func update(_ bytes: UnsafeRawBufferPointer) {
-    switch algorithm {
-    case .md5: md5.update(bufferPointer: bytes)
-    case .sha1: sha1.update(bufferPointer: bytes)
-    case .sha256: sha256.update(bufferPointer: bytes)
-    }
-  }
-
-  public func finish() -> Checksum {
-    let hex =
+  public init(_ algorithm: Checksum.Algorithm) {
+    self.algorithm = algorithm
+    digest =
       switch algorithm {
-      case .md5: hexadecimal(md5.finalize())
-      case .sha1: hexadecimal(sha1.finalize())
-      case .sha256: hexadecimal(sha256.finalize())
+      case .md5: MessageDigest(.md5)
+      case .sha1: MessageDigest(.sha1)
+      case .sha256: MessageDigest(.sha256)
       }
-    return Checksum(algorithm, hex: hex)!
   }
+
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) { digest.update(bytes) }
+
+  public func finish() -> Checksum { Checksum(algorithm, hex: hexadecimal(digest.finish()))! }
 
   public static func checksum(_ bytes: [UInt8], _ algorithm: Checksum.Algorithm) -> Checksum {
     var sum = Checksummer(algorithm)

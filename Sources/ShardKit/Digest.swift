@@ -1,5 +1,3 @@
-import Crypto
-
 /// A SHA-256 content identity, written as 64 hexadecimal digits.
 public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   public let hex: String
@@ -21,22 +19,22 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 
 /// Computes a `Digest` step by step.
 public struct Digester {
-  private var hash = SHA256()
+  private var hash = MessageDigest(.sha256)
 
   public init() {}
 
-  public mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bufferPointer: bytes) }
+  public mutating func update(_ bytes: UnsafeRawBufferPointer) { hash.update(bytes) }
 
   /// Adds a field with its length, so that ("ab", "c") and ("a", "bc") differ.
   public mutating func update(field: String) {
     var field = field
     field.withUTF8 { bytes in
-      withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update(bufferPointer: $0) }
-      hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+      withUnsafeBytes(of: UInt64(bytes.count).littleEndian) { hash.update($0) }
+      hash.update(UnsafeRawBufferPointer(bytes))
     }
   }
 
-  public func finish() -> Digest { Digest(trusted: hexadecimal(hash.finalize())) }
+  public func finish() -> Digest { Digest(trusted: hexadecimal(hash.finish())) }
 
   public static func digest(_ bytes: [UInt8]) -> Digest {
     var digester = Digester()

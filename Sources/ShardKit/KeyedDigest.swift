@@ -1,9 +1,16 @@
-import Crypto
+import COpenSSL
 
 /// HMAC-SHA-256 (RFC 2104).
 public enum KeyedDigest {
   public static func sha256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-    Array(HMAC<SHA256>.authenticationCode(for: message, using: SymmetricKey(data: key)))
+    [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { out, count in
+      var length: UInt32 = 0
+      // A key of no bytes needs an address too: nil asks for the key of the call before.
+      (key + [0]).withUnsafeBytes {
+        _ = HMAC(EVP_sha256(), $0.baseAddress, Int32(key.count), message, message.count, out.baseAddress, &length)
+      }
+      count = Int(length)
+    }
   }
 }
 

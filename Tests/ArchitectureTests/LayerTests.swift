@@ -3,7 +3,8 @@ import Testing
 /// What each target may import, lowest layer first. Anything else that is a target or a package is an upward import.
 private let layers: KeyValuePairs<String, Set<String>> = [
   "ShardKit": [
-    "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "CSimdJSON", "CKernels", "Crypto", "Glibc", "Synchronization",
+    "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "CSimdJSON", "CKernels", "COpenSSL", "Glibc",
+    "Synchronization",
   ],
   "TextKit": ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4", "Glibc"],
   "PipelineKit": ["ShardKit", "GRDB", "Glibc", "Synchronization", "Dispatch"],

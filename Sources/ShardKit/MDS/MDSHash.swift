@@ -1,5 +1,4 @@
 import CKernels
-import Crypto
 
 /// Hash algorithms of MDS files that this project computes. Others in a foreign index are passed over.
 public enum MDSHash: String, Sendable, CaseIterable {
@@ -10,22 +9,16 @@ public enum MDSHash: String, Sendable, CaseIterable {
   /// Lower-case hexadecimal digits, as Python's `hexdigest` gives them.
   public func hex(_ bytes: UnsafeRawBufferPointer) -> String {
     switch self {
-    case .md5: Self.digest(Insecure.MD5(), bytes)
-    case .sha1: Self.digest(Insecure.SHA1(), bytes)
-    case .sha256: Self.digest(SHA256(), bytes)
-    case .sha384: Self.digest(SHA384(), bytes)
-    case .sha512: Self.digest(SHA512(), bytes)
+    case .md5: hexadecimal(MessageDigest.digest(.md5, bytes))
+    case .sha1: hexadecimal(MessageDigest.digest(.sha1, bytes))
+    case .sha256: hexadecimal(MessageDigest.digest(.sha256, bytes))
+    case .sha384: hexadecimal(MessageDigest.digest(.sha384, bytes))
+    case .sha512: hexadecimal(MessageDigest.digest(.sha512, bytes))
     case .xxh32: Self.bigEndian(pl_xxh32(bytes.baseAddress, bytes.count, 0))
     case .xxh64: Self.bigEndian(pl_xxh64(bytes.baseAddress, bytes.count, 0))
     case .xxh3x64: Self.bigEndian(pl_xxh3(bytes.baseAddress, bytes.count))
     case .xxh128, .xxh3x128: Self.wide(bytes)
     }
-  }
-
-  private static func digest<H: HashFunction>(_ hash: H, _ bytes: UnsafeRawBufferPointer) -> String {
-    var hash = hash
-    hash.update(bufferPointer: bytes)
-    return hexadecimal(hash.finalize())
   }
 
   private static func bigEndian<T: FixedWidthInteger>(_ value: T) -> String {
