@@ -6,9 +6,13 @@ import Glibc
 /// pieces or passed over. Format: POSIX.1-2017, `pax`; GNU tar manual, "Basic Tar Format".
 public final class TarReader {
   public struct Member: Equatable, Sendable {
-    public var name: String
+    /// The name as it stands, in whatever encoding.
+    public var nameBytes: [UInt8]
     public var bytes: Int
     public var isFile: Bool
+
+    /// The name as UTF-8; bytes that are none are replaced.
+    public var name: String { String(decoding: nameBytes, as: UTF8.self) }
   }
 
   public let source: any ByteSource
@@ -27,7 +31,7 @@ public final class TarReader {
 
   /// Goes on to the next member, past what is left of this one; nil at the end of the archive.
   public func next() throws(ShardError) -> Member? {
-    var longName: String?
+    var longName: [UInt8]?
     var longSize: Int?
     while true {
       try skip(remaining + padding)
@@ -39,7 +43,7 @@ public final class TarReader {
         let records = try paxRecords(readExtension())
         longName = records["path"] ?? longName
         if let size = records["size"] {
-          guard let number = Int(size), number >= 0 else { throw badNumber }
+          guard let number = Int(String(decoding: size, as: UTF8.self)), number >= 0 else { throw badNumber }
           longSize = number
         }
       case UInt8(ascii: "K"), UInt8(ascii: "g"): continue
@@ -47,7 +51,7 @@ public final class TarReader {
         if let longSize { try begin(member: longSize) }
         if Self.hasNoData(type) { (remaining, padding) = (0, 0) }
         let isFile = type == UInt8(ascii: "0") || type == 0 || type == UInt8(ascii: "7")
-        return Member(name: longName ?? shortName, bytes: remaining, isFile: isFile)
+        return Member(nameBytes: longName ?? shortName, bytes: remaining, isFile: isFile)
       }
     }
   }
@@ -109,17 +113,17 @@ public final class TarReader {
     return true
   }
 
-  private var shortName: String {
+  private var shortName: [UInt8] {
     let name = field(0, 100)
     guard header[257..<262].elementsEqual("ustar".utf8), header[262] == 0, header[345] != 0 else { return name }
-    return field(345, 155) + "/" + name
+    return field(345, 155) + [0x2F] + name
   }
 
-  private func field(_ offset: Int, _ length: Int) -> String {
+  private func field(_ offset: Int, _ length: Int) -> [UInt8] {
     nulTerminated(Array(header[offset..<(offset + length)]))
   }
 
-  private func nulTerminated(_ bytes: [UInt8]) -> String { String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self) }
+  private func nulTerminated(_ bytes: [UInt8]) -> [UInt8] { Array(bytes.prefix { $0 != 0 }) }
 
   private func octal(_ offset: Int, _ length: Int) throws(ShardError) -> Int {
     let bytes = header[offset..<(offset + length)]
@@ -150,8 +154,8 @@ public final class TarReader {
   private func readExtension() throws(ShardError) -> [UInt8] { try readMember(limit: Self.maximumNameBytes) }
 
   /// `LENGTH KEY=VALUE\n`, again and again.
-  private func paxRecords(_ bytes: [UInt8]) throws(ShardError) -> [String: String] {
-    var records: [String: String] = [:]
+  private func paxRecords(_ bytes: [UInt8]) throws(ShardError) -> [String: [UInt8]] {
+    var records: [String: [UInt8]] = [:]
     var at = 0
     while at < bytes.count {
       guard let space = bytes[at...].firstIndex(of: 0x20),
@@ -160,7 +164,7 @@ public final class TarReader {
         let equals = bytes[space..<(at + length)].firstIndex(of: 0x3D)
       else { throw ShardError(.malformed, source.name, "a pax header before byte \(position) cannot be read") }
       let key = String(decoding: bytes[(space + 1)..<equals], as: UTF8.self)
-      records[key] = String(decoding: bytes[(equals + 1)..<(at + length - 1)], as: UTF8.self)
+      records[key] = Array(bytes[(equals + 1)..<(at + length - 1)])
       at += length
     }
     return records

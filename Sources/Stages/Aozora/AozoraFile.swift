@@ -90,7 +90,7 @@ enum AozoraContainer {
       let tar = TarReader(try openSource(file.path))
       while let member = try tar.next() {
         guard member.isFile else { continue }
-        let name = ArchivePath.safe(member.name)
+        let name = ArchivePath.safe(member.nameBytes.withUnsafeBufferPointer { CP932.shared.decodeAny($0) })
         switch kind(name) {
         case .text:
           let read = { try tar.readMember(limit: limit) }

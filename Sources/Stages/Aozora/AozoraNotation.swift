@@ -15,7 +15,7 @@ struct AozoraNotation {
 
   let ruby: AozoraRead.Ruby
   let unresolvedGaiji: AozoraRead.UnresolvedGaiji
-  private(set) var counts = Counts()
+  var counts = Counts()
   private(set) var out: [UInt8] = []
 
   /// Spaces between a base and its 《 that ruby may have before it.

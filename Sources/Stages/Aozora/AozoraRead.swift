@@ -4,8 +4,8 @@ import ShardKit
 /// Reads Aozora Bunko's works: one work a document, as plain text in UTF-8.
 ///
 /// Works are split over partitions by their ids, so that all files of a work meet in one task and the best of them is
-/// kept. Each task passes twice over its files: once over names, once over texts, and once more where the best file of a
-/// work could not be read and there is another. Memory is a few works.
+/// kept. Each task passes twice over its files: once over names, once over texts; and twice more where the best file of
+/// a work could not be read and there are others, which are tried and then read. Memory is a few works.
 public struct AozoraRead: Stage {
   public struct Options: StageOptions {
     public var works = InputFiles()
@@ -51,7 +51,7 @@ public struct AozoraRead: Stage {
   public enum UnresolvedGaiji: String, CaseIterable, OptionChoice { case description, geta, drop }
 
   public static let name = "aozora.read"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Reads Aozora Bunko's works as plain text, one work a document."
   static let fetched = Input<Files>(
     "works", "Texts or archives that another stage fetched.", required: false, many: true)

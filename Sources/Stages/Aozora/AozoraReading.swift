@@ -10,8 +10,9 @@ struct AozoraReading {
   private let part: Int?
   private var index = AozoraIndex()
   private let hasIndex: Bool
-  /// The files of each work by document id, the best one first.
-  private var versions: [String: Versions] = [:]
+  private var versions = AozoraVersions()
+  /// Ids by the hash of name and text, of works that share their name with others.
+  private var namesakes: [UInt64: String] = [:]
   private var notation: AozoraNotation
   private var document = Document()
 
@@ -30,27 +31,36 @@ struct AozoraReading {
     notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
   }
 
-  /// The files of one work.
-  private struct Versions {
-    struct Version {
-      var file: AozoraFile
-      var bytes: Int
-      /// Which of all texts in order it is.
-      var number: Int
-    }
+  /// What becomes of a text.
+  private enum Outcome {
+    case work(body: [UInt8], metadata: [UInt8], warnings: [(code: String, text: String)])
+    /// - isFinal: whether the work is dropped, and no other file of it is tried.
+    case drop(Drop, isFinal: Bool)
+  }
 
-    var all: [Version] = []
-    /// The one that is to be read; those before it could not be.
-    var current = 0
-    var isSettled = false
+  private struct Drop {
+    var reason: String
+    var value: Double?
+    var threshold: Double?
+    var survivor: String?
+    var detail: String?
   }
 
   mutating func run() throws {
     try forEachText { reading, text, number in try reading.list(text, number) }
-    for id in versions.keys { rank(id) }
-    repeat {
-      try forEachText { reading, text, number in try reading.readIfChosen(text, number) }
-    } while chooseNext()
+    versions.rank(linked: linkedStem)
+    try forEachText { reading, text, number in
+      guard reading.versions.isBest(reading.versions.id(text.file, number: number), number) else { return }
+      try reading.read(text, number)
+    }
+    if versions.prepareOthers() {
+      try forEachText { reading, text, number in try reading.tryOther(text, number) }
+      versions.chooseOthers()
+      try forEachText { reading, text, number in
+        guard reading.versions.isDue(reading.versions.id(text.file, number: number), number) else { return }
+        try reading.read(text, number)
+      }
+    }
     try dropOtherVersions()
     for (name, count) in [
       ("rubies", notation.counts.rubies), ("gaiji", notation.counts.gaiji), ("notes", notation.counts.notes),
@@ -77,36 +87,23 @@ struct AozoraReading {
   private mutating func list(_ text: AozoraContainer.Text, _ number: Int) throws {
     guard !text.file.isSideFile else {
       workspace.countInput(bytes: text.bytes)
-      return try drop(text, "side-file")
+      return try drop(text, text.file.id, Drop(reason: "side-file"))
     }
-    versions[text.file.id, default: Versions()].all.append(.init(file: text.file, bytes: text.bytes, number: number))
+    versions.add(text.file, bytes: text.bytes, number: number)
   }
 
-  private mutating func rank(_ id: String) {
-    guard let all = versions[id]?.all, all.count > 1 else { return }
-    let linked = linkedStem(all[0].file)
-    versions[id]!.all.sort { a, b in
-      if a.file.precedes(b.file, linked: linked) { return true }
-      return !b.file.precedes(a.file, linked: linked) && a.number < b.number
-    }
-  }
-
-  /// Goes on to the next best file of each work whose best one could not be read; false where there is none.
-  private mutating func chooseNext() -> Bool {
-    var isAny = false
-    for (id, work) in versions where !work.isSettled {
-      if work.current + 1 < work.all.count {
-        versions[id]!.current += 1
-        isAny = true
-      } else {
-        versions[id]!.isSettled = true
-      }
-    }
-    return isAny
+  /// Notes whether a file can stand in for its work's best one; nothing is counted or written.
+  private mutating func tryOther(_ text: AozoraContainer.Text, _ number: Int) throws {
+    guard versions.isOther(number) else { return }
+    let counts = notation.counts
+    defer { notation.counts = counts }
+    var isUsable = true
+    if case .drop(_, isFinal: false) = try outcome(text) { isUsable = false }
+    versions.note(versions.id(text.file, number: number), number, isUsable: isUsable)
   }
 
   private func dropOtherVersions() throws {
-    for (id, work) in versions.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+    for (id, work) in versions.works.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
       for version in work.all.dropFirst(work.current + 1) {
         workspace.countInput(bytes: version.bytes)
         try workspace.drop(
@@ -127,21 +124,44 @@ struct AozoraReading {
 
   // MARK: Reading
 
-  private mutating func readIfChosen(_ text: AozoraContainer.Text, _ number: Int) throws {
-    let id = text.file.id
-    guard let work = versions[id], !work.isSettled, work.all[work.current].number == number else { return }
+  /// Writes or drops a text.
+  private mutating func read(_ text: AozoraContainer.Text, _ number: Int) throws {
+    let id = versions.id(text.file, number: number)
     workspace.countInput(bytes: text.bytes)
-    versions[id]!.isSettled = try read(text)
+    switch try outcome(text) {
+    case .drop(let reason, let isFinal):
+      try drop(text, id, reason)
+      if isFinal { versions.settle(id) }
+    case .work(let body, let metadata, let warnings):
+      versions.settle(id)
+      if let other = namesake(id, text.file, body) {
+        return try drop(text, id, Drop(reason: "duplicate", survivor: other))
+      }
+      for warning in warnings { workspace.warn(warning.code, warning.text) }
+      document.id = Array(id.utf8)
+      document.text = body
+      document.source = Array(options.source.utf8)
+      document.metadata = metadata
+      try output.write(document)
+    }
   }
 
-  /// Writes or drops a text. Returns false if the text itself cannot be used, and another file of the work might.
-  private mutating func read(_ text: AozoraContainer.Text) throws -> Bool {
+  /// The id under which the same text of the same name was written.
+  private mutating func namesake(_ id: String, _ file: AozoraFile, _ body: [UInt8]) -> String? {
+    guard versions.hasNamesakes(file) else { return nil }
+    let hash = recordHash(Array(file.id.utf8) + [0] + body)
+    if let other = namesakes[hash] { return other }
+    namesakes[hash] = id
+    return nil
+  }
+
+  private mutating func outcome(_ text: AozoraContainer.Text) throws -> Outcome {
     let file = text.file
     let entry = file.work.flatMap { index.entries[$0] }
-    if try dropsByIndex(text, entry) { return true }
-    guard text.bytes <= options.maximumWorkBytes.bytes else {
-      try drop(text, "too-large", value: text.bytes, threshold: options.maximumWorkBytes.bytes)
-      return false
+    if let drop = dropByIndex(entry) { return .drop(drop, isFinal: true) }
+    let limit = options.maximumWorkBytes.bytes
+    guard text.bytes <= limit else {
+      return .drop(Drop(reason: "too-large", value: Double(text.bytes), threshold: Double(limit)), isFinal: false)
     }
     let bytes: [UInt8]
     do {
@@ -149,72 +169,51 @@ struct AozoraReading {
     } catch let error as ShardError
       where [.malformed, .unsupported, .truncated, .tooLarge].contains(error.code)
     {
-      try drop(text, "damaged-archive", detail: "\(error)")
-      return false
+      return .drop(Drop(reason: "damaged-archive", detail: "\(error)"), isFinal: false)
     }
     let (utf8, replaced) = bytes.withUnsafeBufferPointer { CP932.shared.decodeText($0) }
+    var warnings: [(code: String, text: String)] = []
     if replaced > 0 {
-      let fraction = Double(replaced) / Double(bytes.count)
-      if fraction > options.maximumReplacedFraction {
-        try workspace.drop(
-          id: Array(file.id.utf8), bytes: text.bytes, reason: "undecodable", value: fraction,
-          threshold: options.maximumReplacedFraction, detail: file.path)
-        return false
+      let fraction = Double(replaced) / Double(bytes.count), threshold = options.maximumReplacedFraction
+      if fraction > threshold {
+        return .drop(Drop(reason: "undecodable", value: fraction, threshold: threshold), isFinal: false)
       }
-      workspace.warn("replaced-bytes", "\(file.path): \(replaced) bytes are no character of code page 932")
+      warnings.append(("replaced-bytes", "\(file.path): \(replaced) bytes are no character of code page 932"))
     }
-    return try utf8.withUnsafeBufferPointer { try write($0, text, entry) }
+    return utf8.withUnsafeBufferPointer { outcome($0, file, entry, warnings) }
   }
 
-  private func dropsByIndex(_ text: AozoraContainer.Text, _ entry: AozoraIndex.Entry?) throws -> Bool {
-    guard hasIndex else { return false }
-    guard let entry else {
-      guard options.notIndexed == .drop else { return false }
-      try drop(text, "not-indexed")
-      return true
-    }
-    if entry.isPublicDomain == false {
-      try drop(text, "in-copyright")
-      return true
-    }
+  private func dropByIndex(_ entry: AozoraIndex.Entry?) -> Drop? {
+    guard hasIndex else { return nil }
+    guard let entry else { return options.notIndexed == .drop ? Drop(reason: "not-indexed") : nil }
+    if entry.isPublicDomain == false { return Drop(reason: "in-copyright") }
     if !options.orthographies.isEmpty && !options.orthographies.contains(entry.orthography) {
-      try drop(text, "orthography", detail: entry.orthography)
-      return true
+      return Drop(reason: "orthography", detail: entry.orthography)
     }
-    return false
+    return nil
   }
 
-  private mutating func write(
-    _ utf8: UnsafeBufferPointer<UInt8>, _ text: AozoraContainer.Text, _ entry: AozoraIndex.Entry?
-  ) throws -> Bool {
+  private mutating func outcome(
+    _ utf8: UnsafeBufferPointer<UInt8>, _ file: AozoraFile, _ entry: AozoraIndex.Entry?,
+    _ warnings: [(code: String, text: String)]
+  ) -> Outcome {
     let work = AozoraWork(utf8)
     if AozoraWork.isLicensed(colophon: UnsafeBufferPointer(rebasing: utf8[work.colophon])) {
-      try drop(text, "licensed", detail: "the colophon names a licence")
-      return true
+      return .drop(Drop(reason: "licensed", detail: "the colophon names a licence"), isFinal: true)
     }
     let body = notation.render(UnsafeBufferPointer(rebasing: utf8[work.body]))
-    guard !body.isEmpty else {
-      try drop(text, "empty")
-      return false
-    }
-    if work.colophon.isEmpty { workspace.warn("no-colophon", "\(text.file.path) ends without 底本, it may be cut off") }
-    document.id = Array(text.file.id.utf8)
-    document.text = body
-    document.source = Array(options.source.utf8)
+    guard !body.isEmpty else { return .drop(Drop(reason: "empty"), isFinal: false) }
+    var warnings = warnings
+    if work.colophon.isEmpty { warnings.append(("no-colophon", "\(file.path) ends without 底本, it may be cut off")) }
     let header = work.header.map { notation.renderTitle(UnsafeBufferPointer(rebasing: utf8[$0])) }
-    document.metadata = Array(AozoraMetadata(entry, AozoraHeader(header), text.file).json.text().utf8)
-    try output.write(document)
-    return true
+    let metadata = AozoraMetadata(entry, AozoraHeader(header), file).json.text()
+    return .work(body: body, metadata: Array(metadata.utf8), warnings: warnings)
   }
 
-  private func drop(
-    _ text: AozoraContainer.Text, _ reason: String, value: Int? = nil, threshold: Int? = nil, survivor: String? = nil,
-    detail: String? = nil
-  ) throws {
+  private func drop(_ text: AozoraContainer.Text, _ id: String, _ drop: Drop) throws {
     try workspace.drop(
-      id: Array(text.file.id.utf8), bytes: text.bytes, reason: reason, value: value.map(Double.init),
-      threshold: threshold.map(Double.init), survivor: survivor.map { Array($0.utf8) }, detail: detail ?? text.file.path
-    )
+      id: Array(id.utf8), bytes: text.bytes, reason: drop.reason, value: drop.value, threshold: drop.threshold,
+      survivor: drop.survivor.map { Array($0.utf8) }, detail: drop.detail ?? text.file.path)
   }
 }
 

@@ -35,7 +35,7 @@ enum ArticleContainer {
     case .zip:
       let zip = try ZipReader(path: file.path)
       for entry in zip.entries where !entry.isDirectory {
-        let name = ArchivePath.safe(String(decoding: entry.name, as: UTF8.self))
+        let name = safeName(entry.name)
         guard let kind = kind(name) else { continue }
         let place = "\(file.name)/\(name)"
         guard case .article = kind else {
@@ -47,7 +47,7 @@ enum ArticleContainer {
     case .tar:
       let tar = TarReader(try openSource(file.path))
       while let member = try tar.next() {
-        let name = ArchivePath.safe(member.name)
+        let name = safeName(member.nameBytes)
         guard member.isFile, let kind = kind(name) else { continue }
         let place = "\(file.name)/\(name)"
         guard case .article = kind else {
@@ -57,6 +57,11 @@ enum ArticleContainer {
         try body(Article(place: place) { try unpacked(tar.readMember(limit: limit), name, limit) })
       }
     }
+  }
+
+  /// A member's name in UTF-8 or code page 932, made safe. Others may have the same.
+  private static func safeName(_ bytes: [UInt8]) -> String {
+    ArchivePath.safe(bytes.withUnsafeBufferPointer { CP932.shared.decodeAny($0) })
   }
 
   private static func nested(_ place: String) -> Article {

@@ -80,7 +80,7 @@ public struct JATSExtract: Stage {
   public enum DamagedArchives: String, CaseIterable, OptionChoice { case fail, drop }
 
   public static let name = "jats.extract"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by their licences."
   static let fetched = Input<Files>(
     "files", "Articles or archives that another stage fetched.", required: false, many: true)

@@ -10,8 +10,8 @@ final class JATSTask {
   private let licenses: Set<LicenseName>
   private let types: Set<String>
   private static let maximumMetadataBytes = 4096
-  /// Ids that this task has written. Papers that lie in several tasks' files are `dedupe.exact`'s to find.
-  private var written: Set<UInt64> = []
+  /// What this task has written. Papers that lie in several tasks' files are `dedupe.exact`'s to find.
+  private var written = WrittenArticles()
 
   init(_ options: JATSExtract.Options, _ workspace: Workspace, _ list: ArticleList?) throws {
     self.options = options
@@ -114,10 +114,11 @@ final class JATSTask {
       return try drop(
         id, bytes, "too-short", value: Double(text.count), threshold: Double(max(1, options.minimumBytes)))
     }
-    guard written.insert(recordHash(Array(id.utf8))).inserted else {
-      return try drop(id, bytes, "duplicate", survivor: id, detail: place)
+    switch written.add(id, text, isPlace: article.hasNoId) {
+    case .new(let id): try write(article, id, text, decision, bytes)
+    case .duplicate(let survivor): try drop(id, bytes, "duplicate", survivor: survivor, detail: place)
+    case .otherVersion: try drop(id, bytes, "other-version", survivor: id, detail: place)
     }
-    try write(article, id, text, decision, bytes)
   }
 
   private func write(
@@ -145,7 +146,7 @@ final class JATSTask {
   private static func id(_ article: JATSArticle, _ place: String) -> String {
     if !article.pmcid.isEmpty { return article.pmcid }
     if !article.doi.isEmpty { return "doi:" + article.doi }
-    return article.pmid.isEmpty ? "pmc:" + place : "pmid:" + article.pmid
+    return article.hasNoId ? "pmc:" + place : "pmid:" + article.pmid
   }
 
   /// Older packages write PMC's id into the file's name alone: `BMC_Microbiol/PMC3166277.nxml`.
@@ -180,4 +181,40 @@ final class JATSTask {
     add("language", article.language)
     return .object(members)
   }
+}
+
+extension JATSArticle {
+  fileprivate var hasNoId: Bool { pmcid.isEmpty && doi.isEmpty && pmid.isEmpty }
+}
+
+/// The articles of a task by id and text.
+private struct WrittenArticles {
+  enum Answer {
+    /// It is to be written, under this id.
+    case new(String)
+    /// Its text was written, under this id.
+    case duplicate(String)
+    /// Another text of the paper was written.
+    case otherVersion
+  }
+
+  /// How many texts have an id.
+  private var counts: [UInt64: Int] = [:]
+  /// Which of its id's texts a text is, by the hash of both.
+  private var numbers: [UInt64: Int] = [:]
+
+  /// - Parameter isPlace: whether the id is the place alone, which members of an archive may share: those behind the
+  ///   first get ids of their own, `pmc:a.tar/x.xml~2`.
+  mutating func add(_ id: String, _ text: [UInt8], isPlace: Bool) -> Answer {
+    let bytes = Array(id.utf8)
+    let name = recordHash(bytes), whole = recordHash(bytes + [0] + text)
+    if let number = numbers[whole] { return .duplicate(Self.id(id, number)) }
+    let number = counts[name, default: 0] + 1
+    guard number == 1 || isPlace else { return .otherVersion }
+    counts[name] = number
+    numbers[whole] = number
+    return .new(Self.id(id, number))
+  }
+
+  private static func id(_ id: String, _ number: Int) -> String { number == 1 ? id : "\(id)~\(number)" }
 }

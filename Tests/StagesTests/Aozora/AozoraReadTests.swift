@@ -118,6 +118,62 @@ import Testing
     #expect(run.ledger.imbalance == 0)
   }
 
+  /// Files whose names hold no number are works by themselves, also where names in code page 932 or unsafe ones meet.
+  @Test func membersOfOneNameAreAllRead() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(
+      Array(
+        """
+        import io, tarfile
+        names = ["一.txt", "二.txt", "a.txt", "../a.txt", "C:\\\\a.txt", "a.txt"]
+        with tarfile.open("w/w.tar", "w", format=tarfile.GNU_FORMAT, encoding="cp932") as tar:
+          for number, name in enumerate(names):
+            text = f"題\\n作者\\n\\n本文{min(number, 4)}\\n底本：「本」\\n".encode("cp932")
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+        """.utf8), to: folder + "/make.py")
+    try #require(system("cd '\(folder)' && mkdir w && python3 make.py") == 0)
+    let run = try harness(["works": .string(folder + "/w"), "partitions": 2])
+    #expect(
+      try run.documents().map { "\($0.idString) \($0.textString)" }.sorted() == [
+        "aozora:a.txt 本文2", "aozora:a.txt~2 本文3", "aozora:a.txt~3 本文4", "aozora:一.txt 本文0", "aozora:二.txt 本文1",
+      ])
+    #expect(
+      try run.drops().map { "\($0.id) \($0.reason) \($0.survivor ?? "")" } == [
+        "aozora:a.txt~4 duplicate aozora:a.txt~3"
+      ])
+    #expect(run.ledger.imbalance == 0)
+  }
+
+  /// However many files of a work cannot be read, its files are passed four times.
+  @Test func versionsThatCannotBeReadCostNoPassEach() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(
+      Array(
+        """
+        import io, tarfile
+        with tarfile.open("w/w.tar.gz", "w:gz") as tar:
+          for number in range(1500):
+            text = b"a\\n\\n\\nb" if number == 3 else b"\\x81" * 50
+            member = tarfile.TarInfo(f"1_ruby_{number}.txt")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text))
+        """.utf8), to: folder + "/make.py")
+    try #require(system("cd '\(folder)' && mkdir w && python3 make.py") == 0)
+    var run: StageHarness?
+    let time = try ContinuousClock().measure {
+      run = try harness(["works": .string(folder + "/w"), "partitions": 1])
+    }
+    #expect(time < .seconds(30), "\(time)")
+    let done = try #require(run)
+    #expect(try done.documents().map(\.textString) == ["b"] && done.ledger.imbalance == 0)
+    #expect(done.ledger.dropped["undecodable"]?.documents == 1496)
+    #expect(done.ledger.dropped["other-version"]?.documents == 3)
+  }
+
   /// A work whose best file cannot be read is taken from its next best one.
   @Test func anotherVersionStandsInForADamagedOne() throws {
     let folder = temporaryDirectory()

@@ -1,3 +1,4 @@
+import Glibc
 import PipelineKit
 import ShardKit
 import Stages
@@ -34,6 +35,48 @@ import Testing
     let run = try self.run(["a.xml": bytes], options)
     if let drop = try run.drops().first { return "\(drop.reason): \(drop.detail ?? "")" }
     return try run.documents().map(\.textString).joined(separator: "|")
+  }
+
+  // MARK: Members of one name
+
+  private static let archives = """
+    import io, sys, tarfile, zipfile
+    def xml(body, doi=""):
+      front = f"<front><article-meta>{doi}{sys.argv[1]}</article-meta></front>"
+      return f"<article>{front}<body><p>{body}</p></body></article>".encode()
+    with zipfile.ZipFile("z.zip", "w") as z:
+      for name, body in [("XX.xml", "6"), ("YY.xml", "7")]: z.writestr(name, xml(body))
+    data = open("z.zip", "rb").read()
+    for old, new in [(b"XX.xml", "一.xml"), (b"YY.xml", "二.xml")]: data = data.replace(old, new.encode("cp932"))
+    open("w/z.zip", "wb").write(data)
+    with tarfile.open("w/t.tar", "w") as tar:
+      doi = '<article-id pub-id-type="doi">d</article-id>'
+      for name, text in [("x.xml", xml("1")), ("../x.xml", xml("2")), ("C:\\\\x.xml", xml("3")), ("/x.xml", xml("2")),
+          ("y.xml", xml("4", doi)), ("z.xml", xml("5", doi))]:
+        member = tarfile.TarInfo(name)
+        member.size = len(text)
+        tar.addfile(member, io.BytesIO(text))
+    """
+
+  /// Names say nothing of the articles: they may be in code page 932, and unsafe ones meet when they are made safe.
+  @Test func membersOfOneNameAreAllRead() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array(Self.archives.utf8), to: folder + "/make.py")
+    try #require(system("cd '\(folder)' && mkdir w && python3 make.py '\(Self.licensed)'") == 0)
+    let run = try StageHarness(
+      JATSExtract.self, options: ["articles": .string(folder + "/w"), "minimumBytes": 0]
+    ).run()
+    #expect(run.ledger.imbalance == 0)
+    #expect(
+      try run.documents().map { "\($0.idString) \($0.textString)" }.sorted() == [
+        "doi:d 4", "pmc:t.tar/x.xml 1", "pmc:t.tar/x.xml~2 2", "pmc:t.tar/x.xml~3 3", "pmc:z.zip/一.xml 6",
+        "pmc:z.zip/二.xml 7",
+      ])
+    #expect(
+      try run.drops().map { "\($0.id) \($0.reason) \($0.survivor ?? "")" } == [
+        "pmc:t.tar/x.xml duplicate pmc:t.tar/x.xml~2", "doi:d other-version doi:d",
+      ])
   }
 
   // MARK: Hostile XML
