@@ -21,6 +21,8 @@ final class ForeignRecord {
   private let inner = JSONObjectReader()
   /// Members of the metadata, each with a comma behind it.
   private var members: [UInt8] = []
+  /// What stands inside the objects at the metadata's field, which comes before `members`, that of the last one first.
+  private var objects: [[UInt8]] = []
 
   init(_ options: DocumentsRead.Options) {
     text = Path(options.textField)
@@ -41,6 +43,7 @@ final class ForeignRecord {
     document.version.removeAll(keepingCapacity: true)
     document.metadata.removeAll(keepingCapacity: true)
     members.removeAll(keepingCapacity: true)
+    objects.removeAll(keepingCapacity: true)
     var hasText = false
     let problem = reader.read(padded: line) { field in
       var isTaken = false
@@ -62,12 +65,20 @@ final class ForeignRecord {
     if let problem { return problem }
     guard hasText else { return "it has no string at its text's field" }
     if document.source.isEmpty { document.source.append(contentsOf: fallbackSource) }
-    if !members.isEmpty {
-      document.metadata.append(UInt8(ascii: "{"))
-      document.metadata.append(contentsOf: members.dropLast())
-      document.metadata.append(UInt8(ascii: "}"))
-    }
+    writeMetadata(to: &document)
     return nil
+  }
+
+  private func writeMetadata(to document: inout Document) {
+    guard !objects.isEmpty || !members.isEmpty else { return }
+    document.metadata.append(UInt8(ascii: "{"))
+    for inside in objects.reversed() {
+      document.metadata.append(contentsOf: inside)
+      document.metadata.append(UInt8(ascii: ","))
+    }
+    document.metadata.append(contentsOf: members)
+    document.metadata.removeLast()
+    document.metadata.append(UInt8(ascii: "}"))
   }
 
   /// Appends a value to `out` if it is a string, or a number where `strings` is false; follows `path` into objects.
@@ -99,7 +110,7 @@ final class ForeignRecord {
     if field.kind == .object && field.key.elementsEqual(metadata) {
       // `{…}` as written; its members stand before the others.
       let inside = field.value.dropFirst().dropLast()
-      if inside.contains(where: { $0 > 32 }) { members.insert(contentsOf: Array(inside) + [UInt8(ascii: ",")], at: 0) }
+      if inside.contains(where: { $0 > 32 }) { objects.append(Array(inside)) }
       return
     }
     guard keepsOthers, field.kind != .null else { return }

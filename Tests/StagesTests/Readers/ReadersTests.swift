@@ -173,6 +173,24 @@ import Testing
       ])
   }
 
+  /// Of repeated objects at the metadata's field the last one's members stand first, in linear time.
+  @Test func repeatedMetadataIsLinear() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let count = 100_000
+    let objects = (0..<count).map { "\"metadata\":{\"a\($0)\":1}" }.joined(separator: ",")
+    let short = #"{"id":"2","text":"y","k":3,"metadata":{"a":1},"metadata":{},"metadata":{"b":2}}"#
+    try FileSystem.write(Array("{\"id\":\"1\",\"text\":\"x\",\(objects)}\n\(short)\n".utf8), to: folder + "/a.jsonl")
+    var metadata: [String] = []
+    let time = try ContinuousClock().measure {
+      metadata = try run(["files": .string(folder)]).documents().map { String(decoding: $0.metadata, as: UTF8.self) }
+    }
+    #expect(time < .seconds(20), "\(time)")
+    try #require(metadata.count == 2)
+    #expect(metadata[0].hasPrefix("{\"a\(count - 1)\":1,\"a\(count - 2)\":1,") && metadata[0].hasSuffix(",\"a0\":1}"))
+    #expect(metadata[1] == #"{"b":2,"a":1,"k":3}"#)
+  }
+
   @Test func tooManyMalformedLinesAreAnError() {
     #expect { try run(["files": "mixed.jsonl"]) } throws: {
       "\($0)".contains("mixed.jsonl: 4 of its 9 lines are no documents; the first: line 4:")
