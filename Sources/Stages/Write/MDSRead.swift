@@ -21,7 +21,7 @@ public struct MDSRead: Stage {
   }
 
   public static let name = "mds.read"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Reads documents from MDS shards."
   static let dataSet = Input<MDS>("mds", "The data set.", required: false)
   static let fetched = Input<Files>(

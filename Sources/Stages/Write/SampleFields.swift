@@ -93,7 +93,9 @@ struct SampleFields {
   private static func setMetadata(
     of document: inout Document, _ column: MDSColumn, _ value: UnsafeRawBufferPointer, _ members: inout [UInt8]
   ) -> Bool {
-    guard isUTF8(value) || column.encoding.fixedBytes != nil else { return false }
+    // The bytes of a number are no text, whatever they look like.
+    guard column.encoding.fixedBytes == nil else { return append(column, value, to: &members) }
+    guard isUTF8(value) else { return false }
     let trimmed = Array(value).trimmed
     if trimmed.isEmpty || trimmed.elementsEqual("null".utf8) && column.encoding == .json { return true }
     guard trimmed.withUnsafeBytes({ JSONKeys.judge($0) }) != .noObject else {

@@ -382,6 +382,21 @@ private func folder(of harness: StageHarness) -> String {
     }
   }
 
+  /// The bytes of a number are no text: 7 and 32 are control characters there, 200 is no UTF-8.
+  @Test(arguments: [7, 0, -1, 32, 200, 123])
+  func numbersUnderTheMetadatasNameAreMembers(_ number: Int) throws {
+    defer { try? FileSystem.removeTree(directory) }
+    for (encoding, expected) in [(MDSEncoding.int, "\(number)"), (.scalar(.float64), "\(Double(number))")] {
+      try write([MDSColumn("metadata", encoding), MDSColumn("text", .str)]) { row in
+        if encoding == .int { row.append(number) } else { row.append(Double(number)) }
+        row.append("本文")
+      }
+      let harness = try StageHarness(MDSRead.self, options: ["path": .string(directory)]).run()
+      let metadata = try #require(harness.documents().first?.metadata)
+      #expect(String(decoding: metadata, as: UTF8.self) == "{\"metadata\":\(expected)}")
+    }
+  }
+
   @Test func sizesBeyondEveryShardAreRefused() throws {
     defer { try? FileSystem.removeTree(directory) }
     try write([MDSColumn("text", .str)]) { $0.append("本文") }
