@@ -107,6 +107,38 @@ extension Wikitext {
     writePower(exponent, call)
   }
 
+  /// `{{10^|3}}`.
+  mutating func writePower(_ call: WikiTemplateCall) {
+    if let exponent = positional(1, call) { writePower(exponent, call) }
+  }
+
+  /// `√2`, `√(x + 1)`, `∛2`; any other root is a hole.
+  mutating func writeRoot(_ call: WikiTemplateCall) {
+    guard let value = positional(1, call) else { return }
+    switch positional(2, call).map({ integer($0) }) {
+    case nil, 2?: out.append("√")
+    case 3?: out.append("∛")
+    default: return unresolved()
+    }
+    let place = out.count
+    write(value, call)
+    let isOne = out.bytes[place...].allSatisfy {
+      $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 26 || $0 == 0x2E || $0 >= 0x80
+    }
+    guard !isOne else { return }
+    insert(UInt8(ascii: "("), at: place)
+    out.append(")")
+  }
+
+  /// `²³⁵U`; the symbol of an element written in full is not known here.
+  mutating func writeNuclide(_ call: WikiTemplateCall) {
+    guard let symbol = positional(1, call), let mass = positional(2, call) else { return }
+    let start = skipBlanks(symbol.start, symbol.end), end = trimmedEnd(start, symbol.end)
+    guard end - start <= 2, integer(mass) != nil else { return unresolved() }
+    writeScript(.superscript, mass, call)
+    write(symbol, call)
+  }
+
   private mutating func writePower(_ exponent: WikiTemplateArgument, _ call: WikiTemplateCall) {
     out.append("10")
     writeScript(.superscript, exponent, call)
@@ -153,11 +185,8 @@ extension Wikitext {
   private mutating func groupDigits(from start: Int) {
     var end = start
     while end < out.count, out.base[end] &- 0x30 < 10 { end += 1 }
-    var place = end - 3
-    while place > start {
-      insert(UInt8(ascii: ","), at: place)
-      place -= 3
-    }
+    let places = stride(from: end - 3, to: start, by: -3)
+    insert(UInt8(ascii: ","), at: places.reversed())
   }
 }
 

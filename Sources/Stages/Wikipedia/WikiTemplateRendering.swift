@@ -19,6 +19,12 @@ extension Wikitext {
     case .value: writeValue(call)
     case .fraction: writeFraction(call)
     case .powerOfTen: writePowerOfTen(positional(1, call), call)
+    case .power: writePower(call)
+    case .number:
+      write(positional(1, call), call)
+      groupNumber(from: before)
+    case .root: writeRoot(call)
+    case .nuclide: writeNuclide(call)
     case .script(let kind): writeScript(kind, call)
     case .text(let text): out.append(Array(text.utf8))
     case .namedLanguage(let name): writeLabelled(Array(name.utf8), positional(1, call), call)
@@ -32,6 +38,7 @@ extension Wikitext {
     case .harvard: writeHarvard(call)
     case .pageName: writePageName()
     case .unresolved: unresolved()
+    case .computed: if positional(1, call) != nil { unresolved() }
     case .lineBreak: out.append(call.flow == .block ? 0x0A : 0x20)
     }
     if out.count == before { dropped() }

@@ -81,7 +81,7 @@ public struct WikipediaExtract: Stage {
   public enum Unresolved: String, CaseIterable, OptionChoice { case dropSentence, replace, leave }
 
   public static let name = "wikipedia.extract"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
   static let download = Input<Files>(
     "dump", "A dump and its index as wikipedia.download fetches them.", required: false)

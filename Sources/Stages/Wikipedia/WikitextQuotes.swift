@@ -46,6 +46,18 @@ struct WikitextQuotes {
   /// A byte was put before `place` of the output.
   mutating func shift(from place: Int) { moveAll { $0 > place ? $0 + 1 : $0 } }
 
+  /// A byte was put before each of some places of the output, which rise.
+  mutating func shift(from places: [Int]) {
+    moveAll { place in
+      var low = 0, high = places.count
+      while low < high {
+        let middle = (low + high) / 2
+        if places[middle] < place { low = middle + 1 } else { high = middle }
+      }
+      return place + low
+    }
+  }
+
   /// The output was cut to `count` bytes.
   mutating func truncate(to count: Int) { moveAll { min($0, count) } }
 
@@ -85,6 +97,12 @@ extension Wikitext {
   mutating func insert(_ byte: UInt8, at place: Int) {
     out.insert(byte, at: place)
     quotes.shift(from: place)
+  }
+
+  /// Puts a byte before each of some places of the output, which rise.
+  mutating func insert(_ byte: UInt8, at places: [Int]) {
+    out.insert(byte, at: places)
+    quotes.shift(from: places)
   }
 
   /// Takes back what was written behind `count`.

@@ -1,13 +1,29 @@
 /// A parser function that reads as text.
 enum WikiParserFunction: Sendable {
-  /// Its argument is the text: `formatnum:`.
+  /// Its argument is the text: `anchorencode:`.
   case value
+  /// Its argument is a number: `formatnum:`.
+  case number
+  /// It has conditions and branches: `#if:`.
+  case branch(WikiBranch)
   /// The text is its argument in another case: `lc:`.
   case letters(WikitextCase)
   /// A prefix before a template's name: `subst:`.
   case prefix
   /// A calculation, or a figure of the day: `#expr:`.
   case unresolved
+}
+
+/// Which branch of a parser function is taken.
+enum WikiBranch: Sendable {
+  /// The first if the condition is not empty: `#if`.
+  case filled
+  /// The first if two texts are equal: `#ifeq`.
+  case equal
+  /// The one under the value: `#switch`.
+  case choice
+  /// The second, as what is not known to be an error is none: `#iferror`.
+  case valid
 }
 
 /// The tables that rendering looks names up in, built once for a site and a set of options and shared by its tasks.
@@ -29,16 +45,23 @@ final class WikitextRules: Sendable {
   let tableTemplates = WikitextRules.tableTemplateTable()
   private let templates: ByteNameTable<WikiTemplateRule>
   private let isJapanese: Bool
+  /// Whether the site writes commas between thousands.
+  let groupsByCommas: Bool
 
   init(options: WikitextOptions = WikitextOptions(), site: WikiSite = WikiSite()) {
     self.options = options
     self.site = site
     isJapanese = site.language.hasPrefix("ja")
+    groupsByCommas = ["ja", "en", "zh", "ko", "simple"].contains { site.language.hasPrefix($0) }
     listMarker = Array(options.listMarker.utf8)
     placeholder = Array(options.placeholder.utf8)
     tags = WikiTagKind.table()
     var functions = ByteNameTable<WikiParserFunction>()
-    functions.insert(words: "formatnum 数整形 anchorencode", .value)
+    functions.insert("anchorencode", .value)
+    functions.insert(words: "formatnum 数整形", .number)
+    for (name, branch) in [("#if", WikiBranch.filled), ("#ifeq", .equal), ("#switch", .choice), ("#iferror", .valid)] {
+      functions.insert(name, .branch(branch))
+    }
     functions.insert(words: "lc 小文字", .letters(.lower))
     functions.insert(words: "uc 大文字", .letters(.upper))
     functions.insert(words: "lcfirst 先頭小文字", .letters(.lowerFirst))

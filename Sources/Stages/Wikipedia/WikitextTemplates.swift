@@ -178,6 +178,11 @@ extension Wikitext {
       let before = out.count
       renderValue(colon + 1, end, depth)
       if !hasText(from: before) { unresolved() }
+    case .number?:
+      let before = out.count
+      formatNumber(colon + 1, end, depth)
+      if !hasText(from: before) { unresolved() }
+    case .branch(let kind)?: branch(kind, colon + 1, end, depth, flow)
     case .letters(let change)?:
       let before = out.count
       renderValue(colon + 1, end, depth)

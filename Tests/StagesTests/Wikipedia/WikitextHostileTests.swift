@@ -33,13 +33,24 @@ import Testing
       "<pre>", "{{a|<nowiki>", "[[a|<math>", " \n", "{|\n \n|", "[[a]][http://b [[c|d]", "{{lang|en|[[a|{{lang|en|",
       "_", "__", "__TOC", "'", "''", "'''", "''a'''", "w:", "[[w:", "{{{!}}\n", "\n{{!}}", "{|\n{{x", "{|\n{{x}}\n",
       "{|\n{{end", "\n{{{!}}\n{{!}} a",
-      "{{val|", "{{val|1|e=", "{{lc:", "{{uc:x", "{{linktext|a|", "{{#expr:", "{{自治体人口/x}}。", "。{{#expr:1}}",
+      "{{val|", "{{val|1|e=", "{{lc:", "{{uc:x", "{{#if:", "{{#if:x|", "{{#switch:a|b|c=d|", "{{#switch:x|",
+      "{{#if:{{#ifeq:a|a|", "{{#if:x|y}}",
+      "{{#if:'''\n|y}}'''\n", "{{formatnum:1111111", "{{linktext|a|", "{{#expr:", "{{自治体人口/x}}。", "。{{#expr:1}}",
       "（{{#expr:1}}", "<math>\\", "<math>a\\,",
       "<sup>", "<sup>1", "10<sup>''", "{|\n==", "＿＿", "[[Bild:a|", "{{as of|", "{{col|\n* ",
     ])
   func openersAlone(_ unit: String) {
     let input = repeated(unit, bytes: Self.hostileBytes)
     _ = withoutHanging(unit.debugDescription) { plainText(input) }
+  }
+
+  @Test("A number of any length is grouped in one pass")
+  func longNumbers() {
+    let digits = [UInt8](repeating: UInt8(ascii: "1"), count: Self.hostileBytes * 4)
+    let input = Array("{{val|".utf8) + digits + Array("|fmt=commas}}".utf8)
+    let time = ContinuousClock().measure { _ = plainText(input) }
+    #expect(time < .seconds(5), "\(time)")
+    #expect(plainText("l'''a''{{val|1234567|fmt=commas}}") == "l'a1,234,567")
   }
 
   @Test(

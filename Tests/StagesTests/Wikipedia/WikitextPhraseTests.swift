@@ -38,6 +38,48 @@ private func english(_ wikitext: String) -> String {
   func japanese(_ wikitext: String, _ text: String) { #expect(plainText(wikitext) == text) }
 
   @Test(
+    "Names of templates that hold text or figures",
+    arguments: [
+      ("{{s|消}}", "消"), ("{{略語|HTML|HyperText}}", "HTML"), ("{{簡体|国}}", "国"), ("{{振り仮名|山田|やまだ}}", "山田（やまだ）"),
+      ("{{ルビ2|漢|かん}}", "漢（かん）"), ("{{Ruby-zh-p|漢|hàn}}", "漢（hàn）"), ("{{化学式|H|2|O}}", "H2O"),
+      ("{{fontcolor|red|赤}}", "赤"), ("{{font color|red|white|赤}}", "赤"), ("{{font|font=x|字}}", "字"),
+      ("{{font|x|字}}", "字"), ("{{key|Ctrl}}", "Ctrl"), ("{{key press|Ctrl|C}}", "Ctrl+C"), ("{{行内引用|引用}}", "引用"),
+      ("{{sname|Homo}}", "Homo"), ("{{Snamei|Homo sapiens}}", "Homo sapiens"), ("{{legend2|red|凡例}}", "凡例"),
+      ("{{小書き|ッ}}", "ッ"), ("{{jp|日本}}", "日本"), ("{{駅|東京}}", "東京"), ("{{円|100}}", "100円"), ("{{gaps|1|234}}", "1234"),
+      ("{{10^|3}}", "10³"), ("{{nuclide|U|235}}", "²³⁵U"), ("{{sqrt|2}}", "√2"), ("{{sqrt|x + 1}}", "√(x + 1)"),
+      ("{{sqrt|2|3}}", "∛2"), ("{{abs|x}}", "|x|"), ("{{nts|1234567.8912}}", "1,234,567.8912"),
+    ])
+  func names(_ wikitext: String, _ text: String) {
+    #expect(plainText("冒頭。甲\(wikitext)乙である。") == "冒頭。甲\(text)乙である。")
+  }
+
+  @Test(
+    "A figure that cannot be told takes its sentence with it",
+    arguments: [
+      "{{和暦|2000}}", "{{世紀|19}}", "{{nuclide|uranium|235}}", "{{sqrt|2|5}}", "{{#ifexpr:1|甲|乙}}",
+      "{{#if:{{#expr:1}}|x}}",
+    ])
+  func figuresThatCannotBeTold(_ wikitext: String) {
+    #expect(plainText("冒頭。甲\(wikitext)乙である。") == "冒頭。")
+    #expect(plainText("冒頭。甲\(wikitext)乙である。") { $0.unresolved = .replace } == "冒頭。甲〓乙である。")
+  }
+
+  @Test(
+    "The branch that a parser function takes is text",
+    arguments: [
+      ("{{#if:x|甲|乙}}", "甲"), ("{{#if: |甲|乙}}", "乙"), ("{{#if:<!-- -->|甲}}", ""), ("{{#if:{{{1|}}}|甲|乙}}", "乙"),
+      ("{{#if:x|a=b}}", "a=b"), ("{{#if:a=b|甲}}", "甲"), ("{{#if:{{未知|x}}|甲|乙}}", ""),
+      ("{{#if:x|{{lang|en|A}} ''b''}}", "A b"),
+      ("{{#if:'''|甲}}'''太'''", "太"),
+      ("{{#ifeq:a|a|甲|乙}}", "甲"), ("{{#ifeq:a|b|甲|乙}}", "乙"), ("{{#ifeq:01|1.0|甲|乙}}", "甲"), ("{{#ifeq:a|A|甲}}", ""),
+      ("{{#ifeq:{{lc:A}}|a|甲|乙}}", "甲"), ("{{#switch:a|a=甲|b=乙}}", "甲"), ("{{#switch:b|a=甲|b=乙}}", "乙"),
+      ("{{#switch:a|a|b=乙|c=丙}}", "乙"), ("{{#switch:z|a=甲|#default=丁|b=乙}}", "丁"), ("{{#switch:z|a=甲|丙}}", "丙"),
+      ("{{#switch:z|a=甲|b=乙}}", ""), ("{{#switch:|=甲|b=乙}}", "甲"), ("{{#switch:{{#if:x|b}}|b={{#if:|x|乙}}}}", "乙"),
+      ("{{#switch:a|a|b}}", "b"), ("{{#iferror:x|甲|乙}}", "乙"), ("{{#iferror:x|甲}}", "x"), ("{{#ifexist:x|甲|乙}}", ""),
+    ])
+  func branches(_ wikitext: String, _ text: String) { #expect(plainText("前\(wikitext)後") == "前\(text)後") }
+
+  @Test(
     "Text templates of English Wikipedia",
     arguments: [
       ("The {{nihongo|[[bayonet]]|銃剣|jūken}}.", "The bayonet (銃剣, jūken)."), ("{{Nihongo||受身|Ukemi}}", "受身 (Ukemi)"),
@@ -74,7 +116,9 @@ private func english(_ wikitext: String) -> String {
   @Test func lettersChangeCase() {
     #expect(plainText("{{lc:ABC Éa}} {{uc:abc é ж}} {{ucfirst:abc}} {{lcfirst:ABC}}") == "abc éa ABC É Ж Abc aBC")
     #expect(plainText("{{lc:ＡＢＣ漢字}}{{ucfirst:漢a}}{{uc:{{lang|en|x}}}}") == "ａｂｃ漢字漢aX")
-    #expect(plainText("{{formatnum:1234|R}}") == "1234")
+    #expect(plainText("{{formatnum:1,234|R}}") == "1234")
+    #expect(plainText("{{formatnum:1234567|NOSEP}}と{{formatnum:1234567.8912}}") == "1234567と1,234,567.8912")
+    #expect(plainText("{{数整形:-1234}}と{{formatnum:999}}と{{formatnum:{{lc:1000 KM}}}}") == "-1,234と999と1,000 km")
   }
 
   @Test func formulasLeaveNoHoles() {
