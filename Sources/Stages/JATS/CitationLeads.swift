@@ -17,7 +17,8 @@ enum CitationLeads {
     + bytes([
       "in", "of", "by", "from", "to", "with", "and", "or", "than", "for", "on", "at", "per", "following", "as", "via",
       "within", "without", "using", "under", "between", "among", "against", "like", "including", "into", "through",
-      "upon", "after", "before", "since", "about", "see also", "cf", "eg", "ref", "ref.", "refs", "refs.", "reference",
+      "upon", "after", "before", "since", "about", "unlike", "both", "see also", "cf", "eg", "ref", "ref.", "refs",
+      "refs.", "reference",
       "references", "viz.",
     ])
 

@@ -1,7 +1,8 @@
 /// Takes citations out of a block, with the brackets, commas and lead words ("see", "e.g.") that held nothing else.
 ///
 /// A marker goes if it is a number, or stands inside brackets: "[1]–[3]", "(Smith 2004; Jones 2005)". Names that are part
-/// of a sentence ("as Smith (2004) showed") stay, because without them the sentence is broken. A marker without
+/// of a sentence ("as Smith (2004) showed") stay, because without them the sentence is broken; so do numbers that are
+/// ("in [3]", "In 2004, [3] showed", "これは[3]で述べた", `CitationRole`). A marker without
 /// characters is the place of something else that was left out, such as a formula.
 /// One pass over the block, which looks back a bounded number of bytes.
 struct CitationTidying {
@@ -50,9 +51,9 @@ struct CitationTidying {
     if depth > 0 || Self.isNumber(marker) {
       takeRun()
       let runEnd = at
-      let isBracketed = marker.first.map(Self.isBracket) ?? false || before.tail.last.map(Self.isBracket) ?? false
+      let isBracketed = Bracket(marker, 0) != nil || endsInOpening
       let hadSpace = close()
-      guard !marker.isEmpty, hadSpace || isBracketed, endsInLead else { return }
+      guard !marker.isEmpty, hadSpace && endsInLead || isBracketed && (endsInLead || isPart(hadSpace)) else { return }
       // "as reported in [5]", "see, e.g., [5]": nothing would follow.
       out.removeLast(out.count - min(out.count, before.count - before.tail.count))
       out += before.tail
@@ -161,7 +162,11 @@ struct CitationTidying {
     }
   }
 
-  private static func isBracket(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "[") || byte == UInt8(ascii: "(") }
+  /// Whether the sentence around the gap here needs what stood in it.
+  private func isPart(_ hadSpace: Bool) -> Bool {
+    let behind = UnsafeBufferPointer(rebasing: text[at..<min(text.count, at + Self.longestLead)])
+    return CitationRole.isPart(behind: out.suffix(Self.longestLead), before: behind, hadSpace: hadSpace)
+  }
 
   /// Whether the sentence so far ends in a word that needs one behind it: a preposition, an abbreviation such as
   /// "e.g." (and a comma), "for example,".

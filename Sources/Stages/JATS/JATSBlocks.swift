@@ -31,6 +31,9 @@ struct JATSBlocks {
   init(scripts: JATSExtract.Scripts) { self.scripts = scripts }
 
   var isOpen: Bool { !current.open.isEmpty }
+  var isInFormula: Bool { current.formula != nil }
+  /// Rises with what is written.
+  var written: Int { blocks.count << 32 | current.bytes.count }
   var isInList: Bool { current.open.last?.kind == .item }
 
   mutating func text(_ bytes: UnsafeBufferPointer<UInt8>) {

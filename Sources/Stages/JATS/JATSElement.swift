@@ -13,6 +13,8 @@ enum JATSElement: Sendable {
   case license, licenseReference, copyrightStatement, relatedArticle
   // Blocks
   case section, title, paragraph, listItem, line, preformatted, quote
+  /// Forms of one thing, of which one is read.
+  case alternatives
   // Inside blocks
   case citation, superscript, subscripted, formula, displayedFormula, tex, link, lineBreak
   // Kept or not by option
@@ -36,8 +38,9 @@ enum JATSElement: Sendable {
     ("pub-date", .publicationDate), ("year", .year), ("license", .license),
     ("license_ref", .licenseReference), ("copyright-statement", .copyrightStatement),
     ("related-article", .relatedArticle), ("sec", .section), ("title", .title), ("p", .paragraph),
-    ("list-item", .listItem), ("term def speaker verse-line attrib", .line), ("preformat code", .preformatted),
-    ("disp-quote boxed-text statement speech", .quote), ("xref", .citation), ("sup", .superscript),
+    ("list-item", .listItem), ("term def speaker verse-line attrib addr-line", .line),
+    ("preformat code", .preformatted), ("alternatives", .alternatives),
+    ("disp-quote boxed-text statement speech address", .quote), ("xref", .citation), ("sup", .superscript),
     ("sub", .subscripted), ("inline-formula math", .formula),
     ("disp-formula disp-formula-group", .displayedFormula), ("tex-math", .tex),
     ("ext-link uri", .link), ("break", .lineBreak), ("ack", .acknowledgements), ("fn", .footnote),

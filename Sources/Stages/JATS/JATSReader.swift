@@ -24,6 +24,8 @@ final class JATSReader {
   private var backDepth = 0
   private var capture = JATSCapture()
   private var sectionLevel = 0
+  /// Alternatives that are open, with what was written when they began, and whether one of them is left out.
+  private var alternatives: [(depth: Int, written: Int, isDropped: Bool)] = []
 
   private enum Part { case none, front, abstract, body, back }
 
@@ -78,6 +80,7 @@ final class JATSReader {
       if capture.isCut, field == .wording || field == .licenseReference { article.license.isCut = true }
     }
     blocks.end(at: depth)
+    if let last = alternatives.last, last.depth == depth { endAlternatives(last) }
     switch element {
     case .article where depth == articleDepth: finish()
     case .abstract, .translatedAbstract: if part == .abstract { part = .front }
@@ -120,6 +123,7 @@ final class JATSReader {
     blocks = JATSBlocks(scripts: options.scripts)
     part = .none
     (sectionLevel, backDepth) = (0, 0)
+    alternatives = []
   }
 
   private func finish() {
@@ -232,7 +236,9 @@ final class JATSReader {
   }
 
   private func startText(_ element: JATSElement, _ attributes: JATSAttributes) {
+    if let last = alternatives.last, last.depth == depth - 1, isLeftOut(element, of: last) { return skip() }
     switch element {
+    case .alternatives: alternatives.append((depth, blocks.written, false))
     case .section: sectionLevel += 1
     case .title: blocks.begin(.heading(level: sectionLevel), at: depth)
     case .paragraph: blocks.begin(blocks.isInList ? .item : .paragraph, at: depth)
@@ -248,6 +254,19 @@ final class JATSReader {
     case .dropped, .subArticle, .front, .relatedArticle: skip()
     default: startInline(element, attributes)
     }
+  }
+
+  /// Of alternatives the first with text is read; pictures, and formulas that are not TeX, are none.
+  private func isLeftOut(_ element: JATSElement, of all: (depth: Int, written: Int, isDropped: Bool)) -> Bool {
+    guard blocks.written == all.written else { return true }
+    guard element == .float || element == .dropped || element == .formula && !blocks.isInFormula else { return false }
+    alternatives[alternatives.count - 1].isDropped = true
+    return true
+  }
+
+  private func endAlternatives(_ all: (depth: Int, written: Int, isDropped: Bool)) {
+    alternatives.removeLast()
+    if all.isDropped, blocks.written == all.written { blocks.leaveOut(isDisplayed: true) }
   }
 
   private func startInline(_ element: JATSElement, _ attributes: JATSAttributes) {

@@ -142,6 +142,35 @@ import Testing
   @Test(arguments: ["10.5/3", "DOI: see below", "10.7554/x is a DOI", "DOI", "12.3456/7"])
   func otherParagraphsStay(paragraph: String) throws { #expect(try text(ofBody: "<p>\(paragraph)</p>") == paragraph) }
 
+  /// An address stands on lines of its own, and of the forms of one thing one is read.
+  @Test(arguments: [
+    (
+      "It is.<address><addr-line>v</addr-line><addr-line>w</addr-line></address>The next.",
+      "It is.\n\nv\nw\n\nThe next."
+    ),
+    ("It is. <alternatives><graphic/><textual-form>t</textual-form></alternatives> The next.", "It is. t The next."),
+    ("It is.<alternatives><graphic/><textual-form>t</textual-form></alternatives>The next.", "It is.tThe next."),
+    ("It is.<alternatives><textual-form>t</textual-form><textual-form>u</textual-form></alternatives>", "It is.t"),
+    ("It is.<alternatives><graphic/><graphic/></alternatives>The next.", "It is. The next."),
+    ("It is <alternatives><math>x</math><tex-math>y</tex-math></alternatives> so.", "It is $y$ so."),
+    ("It is <alternatives><tex-math>y</tex-math><math>x</math></alternatives> so.", "It is $y$ so."),
+    (
+      "It <inline-formula><alternatives><math>x</math><tex-math>y</tex-math></alternatives></inline-formula> so.",
+      "It $y$ so."
+    ),
+    (
+      "It <inline-formula><alternatives><graphic/><tex-math>y</tex-math></alternatives></inline-formula> so.",
+      "It $y$ so."
+    ),
+    (
+      "A<alternatives><graphic/><alternatives><graphic/><textual-form>t</textual-form></alternatives></alternatives>",
+      "At"
+    ),
+  ])
+  func blocksInsideParagraphs(paragraph: String, expected: String) throws {
+    #expect(try text(ofBody: "<p>\(paragraph)</p>") == expected)
+  }
+
   /// One paragraph in, one out: § is a citation, ¶ a formula.
   @Test(arguments: [
     ("word [§1].", "word."), ("word §[1].", "word."), ("reviews such as [§34, §39].", "reviews such as [34, 39]."),
@@ -158,6 +187,16 @@ import Testing
     ("§[1] begins", "begins"), ("as reported in §[5].", "as reported in [5]."), ("in [§5], and", "in [5], and"),
     ("(reviewed in [§5])", ""), ("a (Fig. 6 in §[3]) b", "a (Fig. 6 in [3]) b"), ("a, §[1], b", "a, b"),
     ("leprosy§[4]. They", "leprosy. They"), ("x ¶ is y", "x is y"), ("where ¶, and", "where, and"), ("a (¶) b", "a b"),
+    ("§[3] reported that", "[3] reported that"), ("In 2004, §[3] showed", "In 2004, [3] showed"),
+    ("It is. §[3] also found it.", "It is. [3] also found it."), ("but §[3] showed it", "but [3] showed it"),
+    ("§[3]によれば、そうである。", "[3]によれば、そうである。"), ("これは§[3]で述べられた。", "これは[3]で述べられた。"),
+    ("これは§[3]を参照。", "これは[3]を参照。"), ("文献§［3］によれば", "文献［3］によれば"), ("また、§[3]を見よ。", "また、[3]を見よ。"),
+    ("Both §[3] and §[4] show", "Both [3] and [4] show"), ("Unlike §[3], we", "Unlike [3], we"),
+    ("Smith et al. §[3] reported that", "Smith et al. reported that"),
+    ("in mice, §[3] described by", "in mice, described by"),
+    ("as shown. §[3] The next", "as shown. The next"), ("as shown, §[3] and so", "as shown, and so"),
+    ("手法§[3]を用いた。", "手法を用いた。"), ("そうである。§[3]とくに", "そうである。とくに"), ("そうであるが§[3]、", "そうであるが、"),
+    ("もの§[3]を用いた。", "ものを用いた。"), ("山田ら§[3]は", "山田らは"),
     ("f(x) and [0, 1] stay", "f(x) and [0, 1] stay"), ("音（§山田，2010）と［§1］", "音と"), ("a [§1", "a ["),
   ])
   func citationsGoWithWhatHeldThem(marked: String, expected: String) throws {
@@ -192,6 +231,7 @@ import Testing
   /// A number ends with its bracket; a name behind its year, and that year's bracket.
   private static func citationEnd(_ part: Substring) -> Substring.Index {
     if part.hasPrefix("["), let end = part.firstIndex(of: "]") { return part.index(after: end) }
+    if part.hasPrefix("［"), let end = part.firstIndex(of: "］") { return part.index(after: end) }
     var end = part.startIndex
     while end < part.endIndex, !part[end].isNumber { end = part.index(after: end) }
     while end < part.endIndex, part[end].isNumber { end = part.index(after: end) }
