@@ -5,7 +5,7 @@ import TextKit
 /// Cleans the text of each document. What nothing is left of, or shows signs of a wrong encoding, is dropped.
 public struct TextClean: Stage {
   public static let name = "text.clean"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary =
     "Normalises and cleans the text of each document: NFKC, white space, addresses, boilerplate."
   static let documents = Input<Documents>("documents", "The documents to clean.")

@@ -126,7 +126,7 @@ extension NFKC {
     }
     order(&scratch)
     compose(&scratch)
-    for entry in scratch { UTF8Scanning.append(Self.scalar(of: entry), to: &out) }
+    for entry in scratch { UTF8Scanning.append(entry & 0x1F_FFFF, to: &out) }
     return i
   }
 
@@ -135,15 +135,12 @@ extension NFKC {
     decompose(scalar, into: &scratch)
     order(&scratch)
     compose(&scratch)
-    return scratch.map(Self.scalar)
+    return scratch.map { $0 & 0x1F_FFFF }
   }
 }
 
 // Marks that stand by themselves.
 extension NFKC {
-  /// In a scratch entry: the mark was written as one that stands by itself.
-  private static let spacing: UInt32 = 1 << 23
-
   /// Makes ゛ ゜ the marks that they are, which may compose, and leaves out what becomes a space and marks.
   private static func keepingSpacingMark(_ word: UnicodeData.Word) -> UnicodeData.Word? {
     guard word.values.count > 1, word.values[0] == 0x20 else { return word }
@@ -155,17 +152,24 @@ extension NFKC {
     keepsSpacingMarks && (scalar &- 0x309B < 2 || scalar &- 0xFF9E < 2)
   }
 
-  /// What an entry that has composed with nothing is written as: U+309B for U+3099 that stood by itself.
-  private static func scalar(of entry: UInt32) -> UInt32 { (entry & 0x1F_FFFF) + (entry & spacing != 0 ? 2 : 0) }
+  /// A mark written as one that stands by itself: the combining one right behind a character that it composes with,
+  /// elsewhere a character of its own, U+309B for U+3099, which no mark is sorted past.
+  private func spacingMark(_ mark: UInt32, behind last: UInt32?) -> UInt32 {
+    if let last, last >> 24 == 0, composite(last, mark) != nil { return UInt32(classes[mark]) << 24 | mark }
+    return mark + 2
+  }
 }
 
-// Scratch entries are `class << 24 | scalar`, with `spacing` between.
+// Scratch entries are `class << 24 | scalar`.
 extension NFKC {
   private func decompose(_ scalar: UInt32, into scratch: inout [UInt32]) {
     let index = Int(traits[scalar] & 0x3FFF)
     if index > 0 {
-      let flag = isSpacing(scalar) ? Self.spacing : 0
-      for part in decompositions[index] { scratch.append(UInt32(classes[part]) << 24 | flag | part) }
+      if isSpacing(scalar) {
+        scratch.append(spacingMark(decompositions[index][0], behind: scratch.last))
+      } else {
+        for part in decompositions[index] { scratch.append(UInt32(classes[part]) << 24 | part) }
+      }
     } else if scalar &- 0xAC00 < 11_172 {
       let s = scalar - 0xAC00
       scratch.append(0x1100 + s / 588)

@@ -75,6 +75,19 @@ let everyAssignedScalar: [UInt32] = (UInt32(1)..<0x11_0000).filter {
     #expect(NFKC.current.normalize(text) == ordered)
   }
 
+  /// A mark that stands by itself is a character of its own: no other mark is sorted past it, and it joins the kana
+  /// right before it alone.
+  @Test(arguments: [
+    ("が\u{301}゛", "が\u{301}゛"), ("か\u{301}゛", "か\u{301}゛"), ("か゛\u{301}", "が\u{301}"), ("か゛゛", "が゛"),
+    ("か\u{3099}゛", "が゛"), ("は゜゛", "ぱ゛"), ("゛\u{301}\u{327}", "゛\u{327}\u{301}"), ("あ゛\u{301}", "あ゛\u{301}"),
+    ("ｶﾞ", "ガ"), ("ｱﾞ\u{3099}", "ア゛\u{3099}"), ("か\u{301}ﾞ", "か\u{301}゛"),
+  ])
+  func marksByThemselvesKeepTheirPlace(_ text: String, _ expected: String) {
+    let form = NFKC.cleaning.normalize(Array(text.utf8))
+    #expect(form == Array(expected.utf8))
+    #expect(NFKC.cleaning.normalize(form) == form)
+  }
+
   @Test func marksByThemselvesStayForReaders() {
     func form(_ text: String) -> String { String(decoding: NFKC.cleaning.normalize(Array(text.utf8)), as: UTF8.self) }
     for text in ["゛", "´", "¨", "￣", "\u{1FC1}", "あ゛", "あ\u{3099}"] {
