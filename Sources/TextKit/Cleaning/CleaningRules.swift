@@ -20,7 +20,7 @@ public struct CleaningRules: Equatable, Sendable {
   public var urls = Treatment.remove
   /// `mask` writes `<email>`.
   public var emails = Treatment.keep
-  /// Japanese numbers of 10 or 11 digits that begin with 0, or +81 and 9 or 10 digits, grouped as telephone numbers are
+  /// Japanese numbers of 10 or 11 digits that begin with 0, or 81 and 9 or 10 digits, grouped as telephone numbers are
   /// (`PhoneNumber`). `mask` writes X for the last four digits, `remove` removes the number.
   public var phones = Treatment.keep
   /// Brackets with nothing but spaces and commas in them: （）「」『』【】〔〕〈〉《》 and (), where no ASCII word

@@ -1,4 +1,5 @@
-/// A Japanese telephone number in a text: 0 and nine or ten more digits in the groups that such numbers have, or +81.
+/// A Japanese telephone number in a text: 0 and nine or ten more digits in the groups that such numbers have, or +81;
+/// or 81 without a plus sign, if dashes part it in four groups.
 ///
 /// Digits and what stands between them may be of either width. A number in three groups (03-1234-5678, 03(1234)5678,
 /// 090.1234.5678) may touch a word (TEL03-…); digits without groups may only where the word tells of a telephone.
@@ -9,17 +10,20 @@ struct PhoneNumber {
   private var groups: [Int] = []
   /// The first digits, from the left; numbers have at most 13.
   private var leading: [UInt8] = []
-  private var hasDashes = false, hasDots = false, hasSpaces = false
+  private var hasDashes = false, hasDots = false, hasSpaces = false, hasSlashes = false
   private var isInternational = false
+  /// 81 without a plus sign.
+  private var isBare = false
 
   /// The number that begins at a digit or a plus sign.
   init?(in text: UnsafeBufferPointer<UInt8>, at start: Int) {
     let first = PhoneUnit(text, start)
-    guard first.kind == .plus || first.kind == .digit && first.digit == 0,
+    guard first.kind == .plus || first.kind == .digit && (first.digit == 0 || first.digit == 8),
       PhoneUnit(text, start + first.width).kind == .digit, PhoneUnit.before(text, start).kind != .digit
     else { return nil }
     range = start..<start
     isInternational = first.kind == .plus
+    isBare = first.digit == 8
     var i = isInternational ? start + first.width : start
     while groups.count < 5, let end = readGroup(text, i) {
       i = end
@@ -56,7 +60,8 @@ struct PhoneNumber {
       switch unit.kind {
       case .digit: return count > 0 ? i : nil
       case .dash, .longVowel, .opening, .closing: hasDashes = true
-      case .dot: hasDots = true
+      case .dot, .middleDot: hasDots = true
+      case .slash: hasSlashes = true
       case .space: hasSpaces = true
       default: return nil
       }
@@ -80,15 +85,30 @@ struct PhoneNumber {
   /// Whether the digits read so far are a number.
   private var isWhole: Bool {
     if isInternational { return leading.starts(with: [8, 1]) && 11...13 ~= digits && groups.last! >= 3 }
+    if isBare { return isWholeWithoutPlus }
     guard digits >= 10, leading[0] == 0, leading[1] != 0, digits == (isLong ? 11 : 10) else { return false }
     let area = groups[0], last = groups.last!
     switch groups.count {
     case 1: return true
-    case 2: return 2...6 ~= area && last >= 4 && !hasDots
-    case 3: return 2...5 ~= area && groups[1] <= 4 && 3...4 ~= last && (!hasDots || !hasDashes && !hasSpaces)
-    case 4: return area == 4 && isService && last >= 2 && !hasDots
+    case 2: return 2...6 ~= area && last >= 4 && !hasDots && !hasSlashes
+    case 3: return 2...5 ~= area && groups[1] <= 4 && 3...4 ~= last && isOfOneSeparator
+    case 4: return area == 4 && isService && last >= 2 && !hasDots && !hasSlashes
     default: return false
     }
+  }
+
+  /// Dots and slashes stand with no other separator.
+  private var isOfOneSeparator: Bool {
+    hasDots ? !hasDashes && !hasSpaces && !hasSlashes : !hasSlashes || !hasDashes && !hasSpaces
+  }
+
+  /// 81-3-1234-5678, 81-90-1234-5678: dashes alone, since it begins as any number does.
+  private var isWholeWithoutPlus: Bool {
+    guard groups.count == 4, leading[0] == 8, leading[1] == 1, leading[2] != 0, !hasDots, !hasSlashes, !hasSpaces else {
+      return false
+    }
+    let isMobile = groups[1] == 2 && leading[3] == 0 && leading[2] >= 5
+    return groups[0] == 2 && groups[1] <= 4 && groups[3] == 4 && digits == (isMobile ? 12 : 11)
   }
 
   /// Whether it has eleven digits: mobile and IP telephones, and 0800.
@@ -99,26 +119,33 @@ struct PhoneNumber {
   }
 
   /// Whether the groups alone tell that it is a number.
-  private var isPlain: Bool { isInternational || groups.count >= 3 && (hasDashes || hasDots) }
-  private var hasOnlySpaces: Bool { groups.count > 1 && !hasDashes && !hasDots }
+  private var isPlain: Bool { isInternational || groups.count >= 3 && (hasDashes || hasDots || hasSlashes) }
+  private var hasOnlySpaces: Bool { groups.count > 1 && !hasDashes && !hasDots && !hasSlashes }
 
   // MARK: Surroundings
 
   private func mayFollow(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Bool {
     let before = PhoneUnit.before(text, start)
     let beyond = PhoneUnit.before(text, start - before.width)
+    if isBare || hasSlashes, [.dash, .longVowel, .dot, .middleDot, .slash, .equals].contains(before.kind) {
+      return beyond.kind == .letter && PhoneWord(text, endingAt: start - before.width).isOfPhones
+    }
     switch before.kind {
     case .digit, .plus, .underscore: return false
-    case .letter: return PhoneWord(text, endingAt: start).mayPrecede(isPlain: isPlain)
+    case .letter:
+      return PhoneWord(text, endingAt: start).mayPrecede(isPlain: isPlain && !isBare && !hasSlashes)
     case .longVowel: return beyond.kind != .digit
     case .dash, .dot:
-      if beyond.kind == .letter { return PhoneWord(text, endingAt: start - before.width).isOfPhones }
+      if beyond.kind == .letter {
+        let word = PhoneWord(text, endingAt: start - before.width)
+        return before.kind == .dot ? word.mayPrecede(isPlain: isPlain) : word.isOfPhones
+      }
       return isPlain && beyond.kind != .digit && beyond.kind != .underscore
     case .slash:
       return isPlain || beyond.kind == .letter && PhoneWord(text, endingAt: start - before.width).isOfPhones
     case .equals: return isPlain
     case .space: return !hasOnlySpaces || beyond.kind != .digit
-    case .opening, .closing, .other: return true
+    case .opening, .closing, .middleDot, .other: return true
     }
   }
 
@@ -131,6 +158,7 @@ struct PhoneNumber {
     case .dash: return beyond.kind != .digit && beyond.kind != .letter
     case .longVowel, .dot: return beyond.kind != .digit
     case .space: return !hasOnlySpaces || beyond.kind != .digit
+    case .slash: return !hasSlashes || beyond.kind != .digit
     default: return true
     }
   }
@@ -145,7 +173,8 @@ private struct PhoneWord {
     var start = end
     while start > 0, end - start < 12, text[start - 1].isASCIILetter { start -= 1 }
     letters = String(decoding: text[start..<end].map { $0 | 0x20 }, as: UTF8.self)
-    isInName = ![.space, .other, .slash, .dot, .opening, .closing].contains(PhoneUnit.before(text, start).kind)
+    isInName = ![.space, .other, .slash, .dot, .middleDot, .opening, .closing].contains(
+      PhoneUnit.before(text, start).kind)
   }
 
   private static let words: Set = [

@@ -1,7 +1,7 @@
 /// A character as a telephone number sees it, in either width.
 struct PhoneUnit {
   enum Kind {
-    case digit, plus, dash, longVowel, dot, space, opening, closing, slash, equals, underscore, letter, other
+    case digit, plus, dash, longVowel, dot, middleDot, space, opening, closing, slash, equals, underscore, letter, other
   }
 
   private(set) var kind = Kind.other
@@ -58,6 +58,7 @@ struct PhoneUnit {
     case (0xEF, 0xBC88): kind = .opening
     case (0xEF, 0xBC89): kind = .closing
     case (0xEF, 0xBC8F): kind = .slash
+    case (0xE3, 0x83BB), (0xEF, 0xBDA5): kind = .middleDot
     case (0xE3, 0x8080), (0xE2, 0x8080...0x808A), (0xE2, 0x80AF): kind = .space
     // － ﹣ ﹘, U+2010…2015, ⁃ ⁻ ₋, −, ─ ━
     case (0xEF, 0xBC8D), (0xEF, 0xB9A3), (0xEF, 0xB998), (0xE2, 0x8090...0x8095), (0xE2, 0x8183), (0xE2, 0x81BB),
