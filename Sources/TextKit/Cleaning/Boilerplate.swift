@@ -17,14 +17,12 @@ public struct Boilerplate: Equatable, Sendable {
     hasStops = lines.contains(where: Self.holdsStop)
   }
 
-  /// Removes boilerplate among the first and last `window` lines that are not blank; returns the characters
-  /// removed. Lines end in LF.
+  /// Removes boilerplate until none is among the first and last `window` lines that are not blank, which those behind
+  /// it become; returns the characters removed. Lines end in LF.
   func peel(_ text: inout [UInt8], window: Int) -> Int {
     guard !text.isEmpty, window > 0 else { return 0 }
-    let ends = text.withUnsafeBufferPointer { bytes in
-      Self.firstLines(bytes, window) + Self.lastLines(bytes, window)
-    }
-    var hits = ends.filter { matches(text[$0]) }
+    var hits = firstHits(text[...], window)
+    hits += lastHits(text[(hits.last?.upperBound ?? 0)...], window)
     guard !hits.isEmpty else { return 0 }
     hits.sort { $0.lowerBound < $1.lowerBound }
     var kept: [UInt8] = []
@@ -41,27 +39,33 @@ public struct Boilerplate: Equatable, Sendable {
     return removed
   }
 
-  private static func firstLines(_ text: UnsafeBufferPointer<UInt8>, _ window: Int) -> [Range<Int>] {
-    var lines: [Range<Int>] = []
-    var start = 0
-    while start < text.count, lines.count < window {
-      let end = text[start...].firstIndex(of: 0x0A) ?? text.count
-      if end > start { lines.append(start..<end) }
+  /// The lines to remove before the first `window` lines that stay.
+  private func firstHits(_ text: ArraySlice<UInt8>, _ window: Int) -> [Range<Int>] {
+    var hits: [Range<Int>] = []
+    var start = 0, kept = 0
+    while start < text.endIndex, kept < window {
+      let end = text[start...].firstIndex(of: 0x0A) ?? text.endIndex
+      if end > start {
+        if matches(text[start..<end]) { hits.append(start..<end) } else { kept += 1 }
+      }
       start = end + 1
     }
-    return lines
+    return hits
   }
 
-  private static func lastLines(_ text: UnsafeBufferPointer<UInt8>, _ window: Int) -> [Range<Int>] {
-    var lines: [Range<Int>] = []
-    var end = text.count
-    while end > 0, lines.count < window {
+  /// The lines to remove behind the last `window` lines that stay.
+  private func lastHits(_ text: ArraySlice<UInt8>, _ window: Int) -> [Range<Int>] {
+    var hits: [Range<Int>] = []
+    var end = text.endIndex, kept = 0
+    while end > text.startIndex, kept < window {
       var start = end
-      while start > 0, text[start - 1] != 0x0A { start -= 1 }
-      if end > start { lines.append(start..<end) }
+      while start > text.startIndex, text[start - 1] != 0x0A { start -= 1 }
+      if end > start {
+        if matches(text[start..<end]) { hits.append(start..<end) } else { kept += 1 }
+      }
       end = start - 1
     }
-    return lines
+    return hits
   }
 
   func matches(_ line: ArraySlice<UInt8>) -> Bool {

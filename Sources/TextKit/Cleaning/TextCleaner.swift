@@ -4,7 +4,7 @@ import Glibc
 ///
 /// The rules are applied again until nothing changes any more (twice for nearly every text that changes at all,
 /// once for the others; `maximumRounds` at most), because one rule can uncover work for another: a bracket that
-/// held an address is empty, the line below a removed header is the first. So cleaning a clean text changes
+/// held an address is empty, a line that held one is boilerplate. So cleaning a clean text changes
 /// nothing. A round is linear in the text; output is valid UTF-8 if the input is.
 public struct TextCleaner: Sendable {
   public let rules: CleaningRules

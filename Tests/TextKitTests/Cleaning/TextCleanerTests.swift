@@ -166,6 +166,26 @@ import Testing
     return (0..<count).map { _ in pieces.randomElement(using: &random)! }.joined()
   }
 
+  /// However many lines of boilerplate, and brackets around one address.
+  @Test func aSecondCleaningFindsNothing() {
+    let rows = String(repeating: "ホーム\n\nトップページ | シェア\n", count: 200)
+    let lines = (1...9).map { "本文の\($0)行目である。\n" }.joined()
+    for text in [
+      rows + lines + rows, rows, lines + rows, "一\n二\n" + rows + "三\n四",
+      "本文" + String(repeating: "（", count: 60) + "https://a.jp" + String(repeating: "）", count: 60) + "である。",
+      "本文" + String(repeating: "「（", count: 60) + String(repeating: "）」", count: 60) + "である。",
+    ] {
+      var cleaner = TextCleaner(CleaningRules())
+      var once = Array(text.utf8)
+      cleaner.clean(&once)
+      var twice = once
+      let changed = cleaner.clean(&twice)
+      #expect(!changed, "\(String(decoding: once, as: UTF8.self))")
+      #expect(!String(decoding: once, as: UTF8.self).contains("ホーム"))
+    }
+    #expect(cleaned(rows + lines + rows) == lines.dropLast())
+  }
+
   @Test func cleaningACleanTextChangesNothingAndOutputIsUTF8() {
     var random = SplitMix(seed: 20)
     for round in 0..<2500 {
