@@ -29,6 +29,14 @@ extension Trait where Self == ConditionTrait {
     }
   }
 
+  /// The test runs where this user may do what it does, such as mounting a file system, and is skipped visibly elsewhere.
+  public static func permitted(
+    _ condition: @autoclosure @escaping @Sendable () -> Bool, _ what: String,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) -> Self {
+    .enabled(Comment(rawValue: what), sourceLocation: sourceLocation) { condition() }
+  }
+
   /// The test runs where the folder of real texts is (`realDataPath`), and is skipped visibly elsewhere.
   public static var needsRealTexts: Self {
     .enabled("the folder of real texts is absent") { realDataPath != nil }

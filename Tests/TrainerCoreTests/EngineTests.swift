@@ -1,4 +1,5 @@
+import TestKit
 import Testing
 
 /// Suites that draw from the engine's one generator of random numbers: one test after another.
-@Suite(.serialized) enum EngineTests {}
+@Suite(.serialized, .takesTheEngine) enum EngineTests {}

@@ -58,7 +58,7 @@ import Testing
   }
 
   /// A folder without the right to write; root has every right, so for root a file system mounted read-only.
-  @Test(.enabled(if: geteuid() != 0 || mayMount, "root may write everywhere, and may not mount here"))
+  @Test(.permitted(geteuid() != 0 || mayMount, "root may write everywhere, and may not mount here"))
   func aReadOnlyFolderIsClear() throws {
     if geteuid() == 0 { #expect(mount("tmpfs", folder, "tmpfs", UInt(MS_RDONLY), nil) == 0) }
     chmod(folder, 0o555)
@@ -72,7 +72,7 @@ import Testing
   }
 
   /// On a file system of 1 MiB, mounted for the test.
-  @Test(.enabled(if: mayMount, "only root may mount a file system"))
+  @Test(.permitted(mayMount, "only root may mount a file system"))
   func aFullDiskIsClearAndLeavesNothing() throws {
     #expect(mount("tmpfs", folder, "tmpfs", 0, "size=1m") == 0)
     defer { umount2(folder, Int32(MNT_DETACH)) }

@@ -77,7 +77,8 @@ private final class TunedModel {
 }
 
 @Suite(
-  .serialized, .enabled(if: testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
+  .serialized, .takesTheEngine,
+  .needs(testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
 struct TunedModelTests {
   private func check(_ kind: ModelShape.Kind, _ task: JGLUETask, _ name: String, _ flags: [String]) throws {
     let tuned = try TunedModel(try TinyModel(kind), task)
@@ -111,13 +112,15 @@ struct TunedModelTests {
     try check(kind, task.0, (kind == .bert ? "Bert" : "MosaicBert") + task.1, [])
   }
 
-  @Test(.enabled(if: peer.run("--transformers5") != nil), arguments: [JGLUETask.jsts, .jnli])
+  @Test(
+    .needs(peer.run("--transformers5") != nil, "needs transformers 5 of Scripts/install --tests"),
+    arguments: [JGLUETask.jsts, .jnli])
   func nomicBERTAnswersAlike(_ task: JGLUETask) throws {
     try check(.ropeBERT, task, "NomicBertForSequenceClassification", ["--transformers5"])
   }
 }
 
-@Suite(.serialized, .enabled(if: testEngine != nil, "needs Scripts/engine")) struct TunedChainTests {
+@Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine")) struct TunedChainTests {
   @Test func whatTransformersLacksIsRefused() throws {
     let tuned = try TunedModel(try TinyModel(.ropeBERT), .jsquad)
     #expect { try tuned.converted() } throws: {

@@ -61,7 +61,8 @@ private final class PublishedBERT {
 }
 
 @Suite(
-  .serialized, .enabled(if: testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
+  .serialized, .takesTheEngine,
+  .needs(testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
 struct BaselineTests {
   private func folder(_ harness: StageHarness, _ port: String) throws -> String {
     let path = try #require(harness.files(port).first).path

@@ -8,7 +8,7 @@ import TrainerCore
 
 @testable import Stages
 
-@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EmbeddingTests {
   private func start(_ stage: StageHarness, _ model: TinyModel) throws -> StageHarness {
     TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])

@@ -44,7 +44,7 @@ enum TinyTask {
   }
 }
 
-@Suite(.serialized, .needs(testEngine != nil, "needs Scripts/engine"))
+@Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine"))
 struct FineTuningTests {
   private func job(_ model: TinyModel, _ task: JGLUETask) throws -> FineTuningJob {
     var job = FineTuningJob()

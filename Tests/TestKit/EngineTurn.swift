@@ -1,0 +1,54 @@
+import Testing
+
+/// One test after another, whatever their suites: for tests that use a training engine in this process.
+///
+/// libtorch has one generator of random numbers and one number of threads a process. A test beside another would draw from
+/// the other's numbers.
+public struct EngineTurn: SuiteTrait, TestTrait, TestScoping {
+  public var isRecursive: Bool { true }
+
+  public func scopeProvider(for test: Test, testCase: Test.Case?) -> Self? { testCase == nil ? nil : self }
+
+  public func provideScope(
+    for test: Test, testCase: Test.Case?, performing body: @Sendable () async throws -> Void
+  ) async throws {
+    try await Self.hold(body)
+  }
+
+  @TaskLocal private static var isHeld = false
+  private static let turns = Turns()
+
+  /// Runs `body` when nobody else holds the engine. A suite within another one holds it once.
+  static func hold(_ body: @Sendable () async throws -> Void) async throws {
+    guard !isHeld else { return try await body() }
+    await turns.take()
+    do { try await $isHeld.withValue(true) { try await body() } } catch {
+      await turns.give()
+      throw error
+    }
+    await turns.give()
+  }
+}
+
+extension Trait where Self == EngineTurn {
+  /// The suite's tests use an engine in this process: none of them runs beside another such test.
+  public static var takesTheEngine: Self { Self() }
+}
+
+/// In the order in which they were asked for.
+private actor Turns {
+  private var isTaken = false
+  private var waiting: [CheckedContinuation<Void, Never>] = []
+
+  func take() async {
+    guard isTaken else {
+      isTaken = true
+      return
+    }
+    await withCheckedContinuation { waiting.append($0) }
+  }
+
+  func give() {
+    if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
+  }
+}
