@@ -10,7 +10,9 @@ struct TrainingResult {
 
   func publish(_ workspace: Workspace) throws {
     let folder = "\(state)/checkpoints"
-    guard let checkpoint = try TrainingCheckpoint.latest(in: folder).found, checkpoint.state.step == job.steps else {
+    guard let checkpoint = try TrainingCheckpoint.latest(in: folder, where: job.isOwn).found,
+      checkpoint.state.step == job.steps
+    else {
       throw StageError(.check, folder, "holds no checkpoint of the last step, \(job.steps)", hint: "Run again.")
     }
     try link(Pretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
@@ -28,10 +30,13 @@ struct TrainingResult {
     try workspace.link(output, name: name, to: file)
   }
 
-  /// The last checkpoint, and those at the steps that the job keeps; what a stop left in between is not among them.
+  /// The last checkpoint, and those at the steps that the job keeps; what a stop or another course left in between is not
+  /// among them.
   private func publishKept(_ workspace: Workspace) throws {
-    let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints")
-    for (step, folder) in folders where job.publishes(step) {
+    let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints").filter { step, folder in
+      job.publishes(step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
+    }
+    for (_, folder) in folders {
       let name = String(folder.split(separator: "/").last!)
       for file in TrainingCheckpoint.fileNames {
         try link(Pretrain.kept, "\(name)/\(file)", "\(folder)/\(file)", workspace)

@@ -57,10 +57,11 @@ public struct KeepRule: Equatable, Sendable {
     self.everySteps = everySteps.flatMap { $0 > 0 ? $0 : nil }
   }
 
-  /// Steps to remove once `newest` is durable; those past it belong to a course that was given up.
-  func superseded(_ steps: [Int], newest: Int) -> [Int] {
-    let past = steps.filter { $0 > newest }
-    let until = steps.filter { $0 <= newest }.sorted()
+  /// Steps to remove once `newest` is durable: older ones that the rule does not keep, and those of a course that was
+  /// given up, to which all past it belong.
+  func superseded(_ steps: [Int], newest: Int, givenUp: Set<Int> = []) -> [Int] {
+    let past = steps.filter { $0 > newest || givenUp.contains($0) }
+    let until = steps.filter { $0 <= newest && !givenUp.contains($0) }.sorted()
     return until.dropLast(last).filter { step in everySteps.map { step % $0 != 0 } ?? true } + past
   }
 }

@@ -13,6 +13,8 @@ public final class CheckpointStore {
   /// The last write that ended well in this process.
   public private(set) var lastWritten: WrittenCheckpoint?
   private var writing: BackgroundWrite?
+  /// Steps of checkpoints that training does not stand on: the next write removes them.
+  private var givenUp: Set<Int> = []
 
   /// Makes the folder where there is none, and clears what a killed write left.
   public init(_ folder: String, keep: KeepRule = KeepRule()) throws(ShardError) {
@@ -34,6 +36,17 @@ public final class CheckpointStore {
     return search
   }
 
+  /// Training goes on from a step: what lies past it, and what is not of this course, goes with the next write. Until then
+  /// it stays, so that a course can be taken back.
+  public func goOn(from step: Int, where isOfCourse: (CheckpointState) -> Bool) throws(ShardError) {
+    try waitForWrite()
+    for (other, folder) in try TrainingCheckpoint.folders(in: folder) {
+      let isKept = other <= step && (TrainingCheckpoint.state(in: folder).map(isOfCourse) ?? false)
+      if !isKept { givenUp.insert(other) }
+      if isKept, other == step { lastGood = (other, folder) }
+    }
+  }
+
   /// Starts a write and returns; the seconds that it waited for the one before.
   ///
   /// The contents must stay as they are until the write has ended: who reuses buffers calls `waitForWrite` before
@@ -41,7 +54,8 @@ public final class CheckpointStore {
   @discardableResult
   public func save(_ contents: CheckpointContents) throws(ShardError) -> Double {
     let waited = try waitForWrite()
-    writing = BackgroundWrite(CheckpointWriting(root: folder, keep: keep, contents: contents))
+    givenUp.remove(contents.state.step)
+    writing = BackgroundWrite(CheckpointWriting(root: folder, keep: keep, contents: contents, givenUp: givenUp))
     return waited
   }
 
@@ -54,6 +68,7 @@ public final class CheckpointStore {
     writing = nil
     let written = try outcome.get()
     lastWritten = written
+    if written.problem == nil { givenUp = [] }
     lastGood = (written.step, written.folder)
     return monotonicSeconds() - began
   }

@@ -18,6 +18,8 @@ struct CheckpointWriting: Sendable {
   let root: String
   let keep: KeepRule
   let contents: CheckpointContents
+  /// Steps of checkpoints of another course.
+  let givenUp: Set<Int>
 
   private var step: Int { contents.state.step }
   private var folder: String { "\(root)/\(CheckpointNames.folder(step: step))" }
@@ -82,7 +84,7 @@ struct CheckpointWriting: Sendable {
 
   /// Renames before it deletes, so that half a checkpoint never looks like one.
   private func removeSuperseded() throws(ShardError) {
-    for old in keep.superseded(try CheckpointNames.steps(in: root), newest: step) {
+    for old in keep.superseded(try CheckpointNames.steps(in: root), newest: step, givenUp: givenUp) {
       let removed = "\(root)/\(CheckpointNames.hidden(step: old, .removed))"
       try FileSystem.removeTree(removed)
       try FileSystem.rename("\(root)/\(CheckpointNames.folder(step: old))", to: removed)

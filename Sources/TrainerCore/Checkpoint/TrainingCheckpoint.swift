@@ -38,6 +38,11 @@ public struct TrainingCheckpoint: Sendable {
     try CheckpointNames.steps(in: root).map { ($0, "\(root)/\(CheckpointNames.folder(step: $0))") }
   }
 
+  /// What a checkpoint's folder says of it, without a look at its tensors; nil where it says nothing that can be read.
+  public static func state(in folder: String) -> CheckpointState? {
+    (try? CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)"))?.state
+  }
+
   /// Names of a checkpoint's files.
   public static let fileNames = [
     CheckpointManifest.fileName, CheckpointManifest.weightsName, CheckpointManifest.optimizerName,

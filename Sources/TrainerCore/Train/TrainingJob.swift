@@ -91,6 +91,14 @@ public struct TrainingJob: Equatable, Sendable {
     state.course == course.text(until: state.step) && state.badSteps <= toleratedSteps && state.step <= steps
   }
 
+  /// Whether a checkpoint is of this very training: gone on from, it leads to this job's end.
+  public func isOwn(_ state: CheckpointState) -> Bool { state.fingerprint == fingerprint && continues(state) }
+
+  /// The step of the checkpoint of another training that this one goes on from; 0 for none.
+  public var firstStep: Int {
+    resume?.split(separator: "/").last.flatMap { TrainingCheckpoint.step(ofFolder: String($0)) } ?? 0
+  }
+
   /// Steps between the points of the published curve: a thousand points, whatever is logged on the way.
   public var curveEverySteps: Int { max(1, steps / 1000) }
 }

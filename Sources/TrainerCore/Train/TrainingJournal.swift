@@ -58,6 +58,7 @@ public final class TrainingJournal {
     options.peakFLOPs = DevicePeak.bfloat16FLOPs(ofDevice: name)
     options.devices = processes
     options.title = job.title
+    try store.goOn(from: step, where: job.isOwn)
     watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
     curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
     listen(.began(device: name, parameters: parameters, processes: processes, resumedAt: step))

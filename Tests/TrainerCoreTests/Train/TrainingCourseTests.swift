@@ -93,6 +93,42 @@ extension EngineTests {
       #expect(curve.map(\.step) == expected.steps)
       // Once more: now it is at its end.
       #expect(try train(course).resumedAt == 20)
+      // What the other course left at step 12 is gone, and what was left out is not counted.
+      for state in [fresh, rescued] {
+        #expect(try TrainingCheckpoint.folders(in: "\(state)/checkpoints").map(\.step) == [4, 8, 16, 20])
+        let end = try #require(try TrainingCheckpoint.latest(in: "\(state)/checkpoints").found)
+        #expect(end.state.samples == 16 * 8)
+      }
+    }
+
+    /// A course that is taken back before the next checkpoint has lost nothing.
+    @Test func checkpointsOfAnotherCourseStayUntilTheNextOne() throws {
+      let state = temporaryDirectory()
+      let store = try CheckpointStore(state, keep: KeepRule(last: 1, everySteps: 4))
+      func contents(_ step: Int, _ course: String = "") -> CheckpointContents {
+        CheckpointContents(state: CheckpointState(step: step, course: course), weights: [], optimizer: [])
+      }
+      for step in [4, 8, 12, 16] { try store.save(contents(step)) }
+      func steps() throws -> [Int] { try TrainingCheckpoint.folders(in: state).map(\.step) }
+      try store.goOn(from: 8) { $0.course == "" }
+      #expect(try steps() == [4, 8, 12, 16])
+      #expect(store.lastGood?.step == 8)
+      try store.save(contents(20, "other"))
+      try store.waitForWrite()
+      #expect(try steps() == [4, 8, 20])
+      // One that a kill left below the newest is told by its course.
+      try store.save(contents(24))
+      try store.goOn(from: 24) { $0.course == "" }
+      try store.save(contents(28))
+      try store.waitForWrite()
+      #expect(try steps() == [4, 8, 24, 28])
+    }
+
+    @Test func aTrainingWithoutAStepIsNoModel() throws {
+      var job = job(temporaryDirectory())
+      job.course = TrainingCourse(passedOver: [1...20])
+      let error = #expect(throws: TorchError.self) { try train(job) }
+      #expect(error?.code == .diverged && error?.message == "every step is passed over")
     }
 
     @Test func anotherRateGoesOnFromTheCheckpointBeforeIt() throws {
