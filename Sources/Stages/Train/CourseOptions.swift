@@ -13,20 +13,25 @@ extension Pretrain.Options {
     return TrainingCourse(passedOver: windows, rates: rates)
   }
 
+  /// As many as 'steps' may be.
+  private static let mostSteps = 1 << 40
+
   private static func window(_ text: String) throws -> ClosedRange<Int> {
     let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int(trimmed($0)) }
-    guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 1, first <= last
+    guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 1, first <= last,
+      last <= mostSteps
     else {
       throw StageError(
         .options, "skipSteps", "'\(text)' names no steps",
-        hint: "Write \"301-330\", or \"301\" for one; they count from 1.")
+        hint: "Write \"301-330\", or \"301\" for one; they count from 1 to \(mostSteps).")
     }
     return first...last
   }
 
   private static func rate(_ text: String) throws -> TrainingCourse.Rate {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(trimmed)
-    guard parts.count == 2, let after = Int(parts[0]), after >= 0, let peak = Double(parts[1]), (0...10).contains(peak)
+    guard parts.count == 2, let after = Int(parts[0]), (0...mostSteps).contains(after), let peak = Double(parts[1]),
+      (0...10).contains(peak)
     else {
       throw StageError(
         .options, "laterRates", "'\(text)' is no step with a rate",

@@ -76,7 +76,7 @@ struct TrainingCrew {
   private func start(on devices: [Int]?) throws -> [WorkerProcess] {
     let place = try ProcessPlace.current()
     let world = place.size > 1 ? place.size : processes
-    let node = getenv("NODE_RANK").flatMap { Int(String(cString: $0)) } ?? 0
+    let node = try ProcessPlace.number("NODE_RANK", 0)
     let port = place.size > 1 ? place.port : try Self.freePort()
     return try (0..<processes).map { local in
       var environment = [

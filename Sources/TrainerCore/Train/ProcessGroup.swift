@@ -65,16 +65,28 @@ public struct ProcessPlace: Equatable, Sendable {
 
   public init() {}
 
+  /// Beyond every cluster; products of two are still numbers.
+  private static let mostProcesses = 1 << 20
+
+  /// A number of the environment's, such as WORLD_SIZE.
+  public static func number(
+    _ name: String, _ fallback: Int, environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+  ) throws(TorchError) -> Int {
+    guard let text = read(name), !text.isEmpty else { return fallback }
+    guard let value = Int(text), (0...mostProcesses).contains(value) else {
+      throw TorchError(
+        .group, name, "'\(text)' is no number from 0 to \(mostProcesses)", hint: "Set it as torchrun does, or unset it."
+      )
+    }
+    return value
+  }
+
   /// As the environment says it; alone where it says nothing.
   public static func current(
     environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(TorchError) -> ProcessPlace {
     func number(_ name: String, _ fallback: Int) throws(TorchError) -> Int {
-      guard let text = read(name), !text.isEmpty else { return fallback }
-      guard let value = Int(text), value >= 0 else {
-        throw TorchError(.group, name, "'\(text)' is no number", hint: "Set it as torchrun does, or unset it.")
-      }
-      return value
+      try Self.number(name, fallback, environment: read)
     }
     var place = ProcessPlace()
     place.size = try number("WORLD_SIZE", 1)

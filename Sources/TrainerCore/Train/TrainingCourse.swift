@@ -25,7 +25,7 @@ public struct TrainingCourse: Equatable, Sendable {
   public init(passedOver: [ClosedRange<Int>] = [], rates: [Rate] = []) {
     var merged: [ClosedRange<Int>] = []
     for window in passedOver.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
-      if let last = merged.last, window.lowerBound <= last.upperBound + 1 {
+      if let last = merged.last, window.lowerBound - 1 <= last.upperBound {
         merged[merged.count - 1] = last.lowerBound...max(last.upperBound, window.upperBound)
       } else {
         merged.append(window)
@@ -64,7 +64,7 @@ public struct TrainingCourse: Equatable, Sendable {
     var windows: [ClosedRange<Int>] = [], rates: [Rate] = []
     for item in json["passedOver"]?.array ?? [] {
       guard let ends = item.array, ends.count == 2, let first = ends[0].integer, let last = ends[1].integer,
-        first <= last
+        first >= 1, first <= last
       else { return nil }
       windows.append(first...last)
     }

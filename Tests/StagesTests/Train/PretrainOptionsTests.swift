@@ -23,13 +23,18 @@ import TrainerCore
           passedOver: [7...7, 301...330], rates: [.init(peak: 0.001, after: 10), .init(peak: 0.0001, after: 300)]))
   }
 
-  @Test(arguments: ["", "0-3", "5-4", "-3", "3-", "1-2-3", "a", "1 2", "99999999999999999999"])
+  @Test(arguments: [
+    "", "0-3", "5-4", "-3", "3-", "1-2-3", "a", "1 2", "99999999999999999999", "5-9223372036854775807", "1099511627777",
+  ])
   func whatNamesNoStepsIsRefused(_ text: String) {
     let error = #expect(throws: StageError.self) { try course([text]) }
     #expect(error?.subject == "skipSteps" && error?.message == "'\(text)' names no steps")
   }
 
-  @Test(arguments: ["", "300", "300:", ":1", "-1:1", "1:-1", "1:nan", "1:inf", "1:2:3", "1:11"])
+  @Test(arguments: [
+    "", "300", "300:", ":1", "-1:1", "1:-1", "1:nan", "1:inf", "1:2:3", "1:11", "9223372036854775807:1",
+    "1099511627777:1",
+  ])
   func whatIsNoRateIsRefused(_ text: String) {
     let error = #expect(throws: StageError.self) { try course([], [text]) }
     #expect(error?.subject == "laterRates" && error?.message == "'\(text)' is no step with a rate")

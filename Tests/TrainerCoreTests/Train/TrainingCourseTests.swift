@@ -16,6 +16,13 @@ import Testing
     #expect(course.endOfWindow(at: 20) == 35 && course.endOfWindow(at: 36) == nil)
     #expect([11, 12, 39, 40].map { course.peak(after: $0, 1) } == [1, 0.25, 0.25, 0.5])
     #expect(TrainingCourse(course.json) == course)
+    #expect(course.steps(after: 0, until: 40) == 22 && course.steps(after: 8, until: 25) == 10)
+    #expect(course.steps(after: 19, until: 35) == 0 && course.steps(after: 40, until: 40) == 0)
+  }
+
+  @Test func windowsMayEndAtTheGreatestNumber() {
+    let course = TrainingCourse(passedOver: [5...Int.max, 7...7, Int.max...Int.max])
+    #expect(course.passedOver == [5...Int.max] && course.steps(after: 0, until: 10) == 4)
   }
 
   @Test func aScheduleMayBeginAtALaterStep() {
