@@ -95,17 +95,22 @@ public final class FineTuning {
         let loss = try model.loss(try input(batch), targets: Self.targets(batch, job.task), training: true)
         try loss.backward()
         try optimizer.accumulate()
-        _ = try optimizer.step(rate: schedule.rate(after: losses.count), clip: 1)
+        let norm = try optimizer.step(rate: schedule.rate(after: losses.count), clip: 1).item()
         losses.append(try loss.item())
-        guard losses.last!.isFinite else {
-          throw StageError(
-            .check, "\(job.task.rawValue)", "the loss is \(losses.last!) at step \(losses.count)",
-            hint: "Lower the learning rate.")
-        }
+        try check(norm)
         if losses.count % 10 == 0 || losses.count == steps {
           listen(FineTuningStep(step: losses.count, steps: steps, loss: losses.last!))
         }
       }
+    }
+  }
+
+  /// Of the step that was taken last: the optimizer leaves the weights where they are after one that is no number.
+  private func check(_ norm: Double) throws {
+    for (name, value) in [("loss", losses.last!), ("gradient's norm", norm)] where !value.isFinite {
+      throw StageError(
+        .check, job.task.rawValue, "the \(name) is \(value) at step \(losses.count)",
+        hint: "Lower the learning rate. With bfloat16, try float32.")
     }
   }
 

@@ -92,6 +92,32 @@ struct FineTuningTests {
     #expect(weights[0] == weights[1] && weights[0] != weights[2])
   }
 
+  /// The optimizer leaves the weights as they are then: the rest of the training would be as silent.
+  @Test func aGradientThatIsNoNumberIsSaid() throws {
+    let model = try TinyModel(.mosaicBERT)
+    var job = try job(model, .jsts)
+    let head = JGLUETask.jsts.head.parameters(model.shape)
+    let answer = JGLUETask.jsts.head.answerParameters(model.shape)[0]
+    let trained = try SafetensorsFile(model.folder + "/weights.safetensors")
+    var tensors = try trained.entries.map {
+      TensorSource($0.name, shape: $0.shape, floats: try trained.floats(of: $0.name))
+    }
+    // A score of about 1e14, whose square is a number; the gradient behind it is about its square, and that one's is none.
+    for parameter in head {
+      let value: Float = parameter == answer ? 1e14 : 0.01
+      tensors.append(
+        TensorSource(
+          parameter.name, shape: parameter.shape, floats: [Float](repeating: value, count: parameter.count)))
+    }
+    let folder = temporaryDirectory()
+    try Safetensors.write(tensors, to: folder + "/weights.safetensors")
+    try FileSystem.write(Array(model.shape.json.text().utf8), to: folder + "/model.json")
+    try FileSystem.write(Array(#"{"task": "jsts"}"#.utf8), to: folder + "/task.json")
+    job.checkpoint = folder
+    let error = #expect(throws: StageError.self) { try FineTuning(job, engine: testEngine!).run() }
+    #expect(error?.subject == "jsts" && error?.message == "the gradient's norm is inf at step 1", "\(error!)")
+  }
+
   @Test func theJobSurvivesItsFile() throws {
     let model = try TinyModel(.bert)
     var job = try job(model, .jsquad)
