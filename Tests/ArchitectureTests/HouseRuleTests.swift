@@ -48,6 +48,15 @@ import Testing
     }
   }
 
+  /// What computes on a GPU waits for its turn there: its process is started where turns are given.
+  @Test func workersTakeTheirTurn() {
+    let starters = tree.swift.filter { file in
+      file.target == "Stages" && file.lines.contains { $0.contains(" WorkerProcess(") }
+    }
+    let known = ["Evaluate/ComputeOptions.swift", "Train/TrainingCrew.swift", "Train/TrainingEngine.swift"]
+    #expect(starters.map(\.path).sorted() == known.map { "Sources/Stages/\($0)" })
+  }
+
   /// Scripts that people and CI call can be called.
   @Test func scriptsAreExecutable() {
     for file in tree.files where file.lines.first?.hasPrefix("#!") == true {

@@ -41,35 +41,52 @@ struct EvaluationWorker {
   var job: JSONValue
   var engine: TrainingEngine
   var usesGPU: Bool
+  /// What follows the job's path.
+  var arguments: [String] = []
+  var slots = DeviceSlots.shared
 
-  func run(_ workspace: Workspace) throws {
+  /// Waits for its turn on a GPU, where it uses one.
+  /// - Returns: the last JSON object that the worker said.
+  @discardableResult
+  func run(_ workspace: Workspace) throws -> JSONValue? {
     let folder = try workspace.temporaryDirectory()
     let path = "\(folder)/job.json", errors = "\(folder)/errors.log"
     try FileSystem.write(Array(job.prettyText().utf8), to: path)
-    func start(_ environment: [String: String]) throws {
+    func start(_ environment: [String: String]) throws -> JSONValue? {
       try watch(
-        try WorkerProcess(["worker", command, path], environment: environment, errors: errors), workspace)
+        try WorkerProcess(["worker", command, path] + arguments, environment: environment, errors: errors), workspace)
     }
     guard usesGPU else { return try start([:]) }
-    try DeviceSlots.shared.one(of: max(1, engine.gpus), workspace.control) { slot in
+    return try slots.one(of: max(1, engine.gpus), workspace.control) { slot in
       try start(["CUDA_VISIBLE_DEVICES": DeviceSlots.visible(slot)])
     }
   }
 
-  private func watch(_ worker: WorkerProcess, _ workspace: Workspace) throws {
+  private func watch(_ worker: WorkerProcess, _ workspace: Workspace) throws -> JSONValue? {
+    var last: JSONValue?
     watching: while true {
       switch worker.next(timeoutMilliseconds: 200) {
       case .line(let line):
-        guard let json = try? JSONValue.parse(line).value, let step = FineTuningStep(json) else { continue }
-        workspace.control.report(
-          TaskStatus(
-            fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line, remainingSeconds: nil)
-        )
+        guard let json = try? JSONValue.parse(line).value, json.members != nil else { continue }
+        last = json
+        if let status = Self.status(json) { workspace.control.report(status) }
       case .nothing: break
       case .end: break watching
       }
       try workspace.control.check()
     }
+    try check(worker)
+    return last
+  }
+
+  private static func status(_ json: JSONValue) -> TaskStatus? {
+    if let done = json["done"]?.double { return TaskStatus(fraction: done, text: "evaluating") }
+    return FineTuningStep(json).map { step in
+      TaskStatus(fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line)
+    }
+  }
+
+  private func check(_ worker: WorkerProcess) throws {
     let code = worker.wait()
     guard code != 0 else { return }
     let message = worker.lastErrors(lines: 1)

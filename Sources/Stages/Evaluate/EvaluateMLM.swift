@@ -60,13 +60,11 @@ public struct EvaluateMLM: Stage {
   public func run(_ workspace: Workspace) throws {
     let engine = try TrainingEngine.require()
     let job = try job(workspace, engine)
-    let folder = try workspace.temporaryDirectory()
-    try FileSystem.write(Array(job.json.prettyText().utf8), to: "\(folder)/job.json")
-    let child = try WorkerProcess(
-      ["worker", "evaluate", "\(folder)/job.json", "--limit", "\(options.maximumSamples)"], errors: "\(folder)/errors")
-    let result = try child.lastObject(workspace) { json in
-      guard let done = json["done"]?.double else { return }
-      workspace.control.report(TaskStatus(fraction: done, text: "evaluating"))
+    let worker = EvaluationWorker(
+      command: "evaluate", job: job.json, engine: engine, usesGPU: job.device == "cuda",
+      arguments: ["--limit", "\(options.maximumSamples)"])
+    guard let result = try worker.run(workspace), result["loss"] != nil else {
+      throw StageError(.check, "evaluate", "its process ended and gave no figures", hint: "Run again.")
     }
     try publish(result, workspace)
   }

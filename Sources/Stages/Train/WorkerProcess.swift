@@ -145,30 +145,6 @@ final class WorkerProcess {
     return Self.code(raw)
   }
 
-  /// Listens until the worker ends: the last JSON object that it says; `hear` is given each.
-  func lastObject(_ workspace: Workspace, hear: (JSONValue) -> Void = { _ in }) throws -> JSONValue {
-    var last: JSONValue?
-    listening: while true {
-      switch next(timeoutMilliseconds: 200) {
-      case .line(let line):
-        guard let json = try? JSONValue.parse(line).value, json.members != nil else { continue }
-        last = json
-        hear(json)
-      case .nothing: break
-      case .end: break listening
-      }
-      try workspace.control.check()
-      if workspace.control.shouldStop { throw StageError(.cancelled, "", "the task was stopped") }
-    }
-    let code = wait()
-    guard code == 0, let last else {
-      let message = lastErrors(lines: 1)
-      throw StageError(
-        .check, "", message.isEmpty ? "a worker ended with code \(code) and said nothing" : message)
-    }
-    return last
-  }
-
   /// The last lines that it wrote to standard error, as one; of a worker that gave its reason, that and what follows: torch
   /// and NCCL may have their say after it.
   func lastErrors(lines: Int = 3) -> String {
