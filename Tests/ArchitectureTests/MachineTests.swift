@@ -43,14 +43,28 @@ import Testing
     let needed = [
       "Sources/Stages/Clean/FilterLanguage.swift": "detectorVersion",
       "Sources/Stages/Clean/FilterQuality.swift": "lz4Version",
-      "Sources/Stages/Tokenizer/Tokenize.swift": "wordsIdentity",
-      "Sources/Stages/Tokenizer/TokenizerEvaluate.swift": "wordsIdentity",
-      "Sources/Stages/Tokenizer/TokenizerTrain.swift": "WordReader.identity",
     ]
     let files = try SourceTree().swift
     for (path, name) in needed {
       let file = try #require(files.first { $0.path == path })
       #expect(file.lines.contains { $0.contains(name) }, "\(path) does not name \(name)")
+    }
+  }
+
+  /// Every stage that cuts words with the dictionary of its options names MeCab and what that holds in its fingerprints.
+  @Test func stagesThatCutWordsNameTheirDictionary() throws {
+    let names = ["wordsIdentity(", "WordReader.identity(", "dictionaryIdentity("]
+    // It takes down which dictionary a model was made with, and cuts no words.
+    let takesItDown = "Sources/Stages/Convert/HuggingFaceRead.swift"
+    let users = try SourceTree().swift.filter { file in
+      file.target == "Stages" && file.path != takesItDown
+        && file.lines.contains { $0.contains("options.mecabDictionary") }
+    }
+    #expect(users.count >= 8)
+    for file in users {
+      #expect(
+        file.lines.contains { line in names.contains { line.contains($0) } },
+        "\(file.path): its tasks' notes lack TokenizerInput.wordsIdentity")
     }
   }
 }

@@ -119,11 +119,12 @@ public struct EvaluateJGLUE: Stage {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let data = JGLUEFiles(try context.files(options.folder))
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
     return try context.files(Self.runs).map { file in
       let run = try JGLUERun(file)
       // Weights, gradients and both moments, what torch itself takes, and activations.
       return TaskPlan(
-        key: run.key, files: model + [file] + (try data.chosen([run.task])[0].1),
+        key: run.key, files: model + [file] + (try data.chosen([run.task])[0].1), note: words,
         memoryBytes: Int(weights) * 4 + 1 << 30)
     }
   }

@@ -60,16 +60,18 @@ public struct EvaluateRetrieval: Stage {
     let memory = Int(weights) * 2 + 2 << 30
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
+    let words = phase == "score" ? "" : try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
     switch phase {
     case "queries":
       let corpus = try context.files(options.corpus)
       let ids = TaskPlan(
         key: "ids", files: queries + corpus, memoryBytes: 64 << 20 + Int(corpus.reduce(0) { $0 + $1.contentBytes } / 4))
-      return [ids, TaskPlan(key: "queries", files: model + queries, memoryBytes: memory)]
+      return [ids, TaskPlan(key: "queries", files: model + queries, note: words, memoryBytes: memory)]
     case "search":
       return try context.files(options.corpus).enumerated().map { place, file in
         TaskPlan(
-          key: TaskPlan.padded(place), files: model + context.files(Self.vectors) + [file], memoryBytes: memory)
+          key: TaskPlan.padded(place), files: model + context.files(Self.vectors) + [file], note: words,
+          memoryBytes: memory)
       }
     default:
       let judgements = try context.files(options.judgements)

@@ -51,9 +51,10 @@ public struct EvaluateSTS: Stage {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let validation = try context.files(options.validation), test = try context.files(options.test)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
     return [
       TaskPlan(
-        key: "sts", files: model + validation + test, note: "\(model.count) \(validation.count)",
+        key: "sts", files: model + validation + test, note: "\(model.count) \(validation.count) \(words)",
         memoryBytes: Int(weights) * 2 + 1 << 30)
     ]
   }

@@ -70,9 +70,10 @@ public struct FineTune: Stage {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let train = try context.files(options.train), test = try context.files(options.test)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
     return [
       TaskPlan(
-        key: "finetune", files: model + train + test, note: "\(model.count) \(train.count)",
+        key: "finetune", files: model + train + test, note: "\(model.count) \(train.count) \(words)",
         memoryBytes: Int(weights) * 4 + 1 << 30)
     ]
   }

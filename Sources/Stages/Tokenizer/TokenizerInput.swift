@@ -17,6 +17,7 @@ enum TokenizerInput {
   }
 
   /// For a task's note, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
+  /// - Parameter files: the tokenizer first, as `files` gives them.
   static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> String {
     try WordReader.identity(WordPieceTokenizer(path: files[0].path).words, dictionary: dictionary)
   }
