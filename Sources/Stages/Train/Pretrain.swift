@@ -58,7 +58,7 @@ public struct Pretrain: Stage {
   }
 
   public func validate() throws {
-    _ = try options.course()
+    try checkCourse(from: 0)
     if !options.remote.isEmpty { _ = try RemoteTokens(remote()) }
     func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
       StageError(.options, option, message, hint: hint)
@@ -78,6 +78,14 @@ public struct Pretrain: Stage {
       throw refuse(
         "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",
         "Raise it.")
+    }
+  }
+
+  private func checkCourse(from start: Int) throws {
+    guard try options.course().steps(after: start, until: options.steps) > 0 else {
+      throw StageError(
+        .options, "skipSteps", "no step after \(start) is left of \(options.steps)",
+        hint: "Leave out fewer: weights that no step has changed are no model.")
     }
   }
 
@@ -140,6 +148,7 @@ public struct Pretrain: Stage {
         .options, "steps", "training goes on from step \(step) and is to end at \(options.steps)",
         hint: "Steps count from the first one of all: raise them.")
     }
+    try checkCourse(from: step)
     return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
   }
 

@@ -10,7 +10,7 @@ public struct CheckpointState: Equatable, Sendable {
   public var epoch: Int
   /// Samples of the epoch that are behind: the whole state of the data.
   public var sampleInEpoch: Int
-  /// Samples and tokens since the first step.
+  /// Samples and tokens of the steps that were taken, since the first one.
   public var samples: Int
   public var tokens: Int
   public var seed: UInt64

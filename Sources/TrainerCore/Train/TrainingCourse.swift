@@ -51,6 +51,12 @@ public struct TrainingCourse: Equatable, Sendable {
     return (windows + changes).joined(separator: "; ")
   }
 
+  /// How many of the steps after `start` are taken.
+  public func steps(after start: Int, until last: Int) -> Int {
+    let skipped = passedOver.reduce(0) { $0 + max(0, min($1.upperBound, last) - max($1.lowerBound, start + 1) + 1) }
+    return max(0, last - start) - skipped
+  }
+
   // MARK: JSON
 
   var json: JSONValue {

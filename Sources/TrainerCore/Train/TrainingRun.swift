@@ -116,7 +116,7 @@ public final class TrainingRun {
     }
     try settle()
     let isDone = step == job.steps
-    if !isDone { try save() }
+    if isDone { try checkThatAnyStepCounts() } else { try save() }
     try journal?.end(step: step, counts, isDone: isDone)
     return isDone ? .done : .stopped
   }
@@ -126,8 +126,17 @@ public final class TrainingRun {
     let count = last - step
     journal?.warn("steps \(step + 1) to \(last) are passed over, as the job says")
     batches.skip(steps: count)
-    counts.samples += count * job.batchSize
     optimizer.resume(step: last)
+  }
+
+  /// Weights that no step has changed are no model.
+  private func checkThatAnyStepCounts() throws {
+    let taken = job.course.steps(after: job.firstStep, until: job.steps)
+    guard counts.badSteps >= taken else { return }
+    throw TorchError(
+      .diverged, "training",
+      taken == 0 ? "every step is passed over" : "the loss or the gradient of every step, \(taken), is no number",
+      hint: "Pass over fewer with \"skipSteps\", or lower the rate and \"skipNonFinite\".")
   }
 
   /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.
@@ -148,10 +157,9 @@ public final class TrainingRun {
     let divisor = try report.masked.scaled(1, plus: 1e-9).to(.float32, device: device)
     let norm = try optimizer.step(
       rate: rate, clip: job.clip, dividedBy: divisor, loss: report.loss, group: group)
-    counts.samples += job.batchSize
     return PendingStep(
-      step: step, rate: rate, report: report, norm: norm, samples: counts.samples,
-      epoch: microbatches.last?.epoch ?? 0, microbatches: microbatches)
+      step: step, rate: rate, report: report, norm: norm, epoch: microbatches.last?.epoch ?? 0,
+      microbatches: microbatches)
   }
 
   /// Adds the gradient of a microbatch's sum of losses; the sum itself. Divided by all of the step's masked tokens they
@@ -185,11 +193,15 @@ public final class TrainingRun {
     let figures = try last.report.figures()
     let norm = try last.norm.item()
     stopAgreed = figures.isToStop
-    counts.tokens += figures.tokens
+    if figures.loss.isFinite && norm.isFinite {
+      counts.samples += job.batchSize
+      counts.tokens += figures.tokens
+    } else {
+      try tolerate(last, figures, norm)
+    }
     let metrics = StepMetrics(
       step: last.step, loss: figures.loss, learningRate: last.rate, gradientNorm: norm, epoch: last.epoch,
-      samples: last.samples, tokens: counts.tokens)
-    if !figures.loss.isFinite || !norm.isFinite { try tolerate(last, figures, norm) }
+      samples: counts.samples, tokens: counts.tokens)
     try journal?.record(metrics)
   }
 
@@ -214,8 +226,9 @@ public final class TrainingRun {
 
 /// What a training counts from its first step on.
 struct TrainingCounts: Equatable {
+  /// Of the steps that were taken.
   var samples = 0
-  /// Without padding.
+  /// Of the same, without padding.
   var tokens = 0
   /// Steps that were passed over because their figures were no numbers.
   var badSteps = 0
@@ -227,7 +240,6 @@ private struct PendingStep {
   var rate: Double
   var report: StepReport
   var norm: Tensor
-  var samples: Int
   var epoch: Int
   var microbatches: [Microbatch]
 }

@@ -203,6 +203,12 @@ extension EngineTests {
       #expect(error?.subject == "step 3" && error?.code == .diverged)
       #expect(warnings.count == 2 && warnings[1].hasPrefix("step 2 is passed over: its loss is nan"))
       #expect(warnings.last?.hasSuffix("(2 of 2 that are tolerated)") == true)
+      job.state = temporaryDirectory()
+      job.toleratedSteps = 100
+      let none = #expect(throws: TorchError.self) { try train(job) }
+      #expect(none?.message == "the loss or the gradient of every step, 20, is no number")
+      let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+      #expect(end.state.samples == 0 && end.state.tokens == 0)
     }
 
     /// A checkpoint whose course had more bad steps than are tolerated now is not gone on from.
