@@ -88,6 +88,9 @@ public struct EvaluateJGLUE: Stage {
     for count in options.epochs where !(1...1000).contains(count) {
       throw StageError(.options, "epochs", "\(count) is not between 1 and 1000")
     }
+    for seed in options.seeds where !(0...1 << 31).contains(seed) {
+      throw StageError(.options, "seeds", "\(seed) is not between 0 and \(1 << 31)")
+    }
     let isDistinct =
       Set(options.learningRates).count == options.learningRates.count
       && Set(options.epochs).count == options.epochs.count && Set(options.seeds).count == options.seeds.count

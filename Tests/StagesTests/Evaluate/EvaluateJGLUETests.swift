@@ -57,6 +57,7 @@ private func results() -> [JGLUEResult] {
 
   @Test(arguments: [
     ("seeds", JSONValue.list([])), ("learningRates", .list([0])), ("epochs", .list([0])), ("seeds", .list([1, 1])),
+    ("seeds", .list([-1])), ("seeds", .list([1_099_511_627_776])),
   ])
   func listsThatCannotWorkAreRefused(_ option: String, _ value: JSONValue) {
     #expect(throws: (any Error).self) {
