@@ -44,10 +44,14 @@ struct JobAgreement {
 }
 
 extension TrainingJob {
-  /// All that processes must have in common, part by part.
+  /// All that processes must have in common, part by part. At a checkpoint they read the step that they would else read
+  /// one later, and with it whether they are to stop.
   var agreedParts: [(name: String, digest: Int64)] {
+    let whole = json
+    let shared = ["microbatchSize", "checkpointEverySteps", "keepEverySteps"]
     let members =
-      (identity(keepingCourse: true).members ?? []) + [JSONMember("microbatchSize", .integer(microbatchSize))]
+      (identity(keepingCourse: true).members ?? []).filter { !shared.contains($0.key) }
+      + shared.map { JSONMember($0, whole[$0] ?? .null) }
     return members.map { ($0.key, JobAgreement.number($0.value.text(sortedKeys: true))) }
   }
 }
