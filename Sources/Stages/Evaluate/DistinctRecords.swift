@@ -19,10 +19,10 @@ enum DistinctRecords {
       if !seen.insert(hash).inserted { twice.insert(hash) }
     }
     guard !twice.isEmpty else { return count }
-    var places: [String: String] = [:]
+    var places: [ExactText: String] = [:]
     try forEach(files) { id, place in
       guard twice.contains(recordHash(id)) else { return }
-      guard let before = places.updateValue(place, forKey: id) else { return }
+      guard let before = places.updateValue(place, forKey: ExactText(id)) else { return }
       throw StageError(
         .input, place, "the id '\(id)' stands twice in '\(name)': also in \(before)",
         hint: "Give each record an id of its own, or leave repeated ones out.")

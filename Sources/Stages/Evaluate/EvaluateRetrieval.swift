@@ -141,8 +141,8 @@ public struct EvaluateRetrieval: Stage {
   private func score(_ workspace: Workspace) throws {
     let files = workspace.task.files
     let count = Int(workspace.task.note) ?? 0
-    var queries: [String] = []
-    try TextRecord.forEach(files[0].path) { queries.append($0.id) }
+    var queries: [ExactText] = []
+    try TextRecord.forEach(files[0].path) { queries.append(ExactText($0.id)) }
     let judgements = try Judgements.read(files[1...count].map(\.path))
     workspace.warn(
       "judged-again", times: judgements.repeated, "pairs that are judged again in the same way count once")
@@ -159,15 +159,15 @@ public struct EvaluateRetrieval: Stage {
   }
 
   /// Each query's documents over all parts of the corpus, the best first; of equals the first in the corpus.
-  private func ranked(_ parts: [ArtifactFile], queries: Int) throws -> [[String]] {
-    var found = [[(id: String, score: Double)]](repeating: [], count: queries)
+  private func ranked(_ parts: [ArtifactFile], queries: Int) throws -> [[ExactText]] {
+    var found = [[(id: ExactText, score: Double)]](repeating: [], count: queries)
     for part in parts {
       let lines = LineReader(try openSource(part.path))
       while let line = try lines.next() {
         let list = try JSONValue.parse(Array(line)).value.array ?? []
         found[lines.number - 1] += list.compactMap { pair in
           guard let pair = pair.array, pair.count == 2 else { return nil }
-          return (pair[0].string ?? "", pair[1].double ?? 0)
+          return (ExactText(pair[0].string ?? ""), pair[1].double ?? 0)
         }
       }
     }

@@ -6,7 +6,7 @@ import ShardKit
 /// A pair may be judged more than once only in the same way.
 struct Judgements {
   /// Relevance by query and document.
-  private(set) var relevance: [String: [String: Double]] = [:]
+  private(set) var relevance: [ExactText: [ExactText: Double]] = [:]
   /// Pairs that were judged again in the same way.
   private(set) var repeated = 0
 
@@ -40,7 +40,8 @@ struct Judgements {
     guard value.isFinite, abs(value) <= 1e6 else {
       throw StageError(.input, place, "its relevance is \(value)", hint: "Give numbers of at most a million.")
     }
-    guard let before = relevance[query, default: [:]].updateValue(value, forKey: document) else { return }
+    guard let before = relevance[ExactText(query), default: [:]].updateValue(value, forKey: ExactText(document))
+    else { return }
     guard before == value else {
       throw StageError(
         .input, place, "judges document '\(document)' for query '\(query)' as \(value), judged before as \(before)",

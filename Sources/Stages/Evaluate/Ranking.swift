@@ -9,7 +9,7 @@ struct Ranking {
   private let wanted: [Double]
 
   /// - Parameters:
-  ///   - retrieved: documents, the best first.
+  ///   - retrieved: documents, the best first; texts as `ExactText`, since canonically equivalent ones are two.
   ///   - judged: relevance of the judged documents; others count 0.
   init<ID: Hashable>(_ retrieved: [ID], _ judged: [ID: Double]) {
     var seen: Set<ID> = []

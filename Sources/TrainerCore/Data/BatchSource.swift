@@ -151,10 +151,12 @@ public final class BatchSource: Sendable {
 
   /// The documents that a microbatch's samples come from, each once, in order.
   public func documents(of microbatch: Microbatch) throws(ShardError) -> [String] {
-    var seen: Set<String> = []
+    var seen: Set<ExactText> = []
     var ids: [String] = []
     for sample in microbatch.sampleIDs {
-      for part in try samples.documents(of: sample) where seen.insert(part.id).inserted { ids.append(part.id) }
+      for part in try samples.documents(of: sample) where seen.insert(ExactText(part.id)).inserted {
+        ids.append(part.id)
+      }
     }
     return ids
   }

@@ -15,7 +15,7 @@ private let peer = PeerScript("retrieval_metrics.py")
   }
 
   @Test func judgementsAreReadInEveryForm() throws {
-    let expected = ["q1": ["d1": 1.0, "d2": 0], "q2": ["d1": 2]]
+    let expected: [ExactText: [ExactText: Double]] = ["q1": ["d1": 1.0, "d2": 0], "q2": ["d1": 2]]
     let forms = [
       "q1 0 d1 1\nq1 0 d2 0\nq2\t0\td1\t2\r\n", "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t0\nq2\td1\t2\n",
       #"{"query-id": "q1", "corpus-id": "d1", "score": 1}"# + "\n"
@@ -50,6 +50,22 @@ private let peer = PeerScript("retrieval_metrics.py")
     #expect { try Judgements.read([same, try written("q1 0 d2 1\nq1 0 d1 2\n")]) } throws: {
       "\($0)".contains("file:2: judges document 'd1' for query 'q1' as 2.0, judged before as 1.0")
     }
+  }
+
+  /// To the files that they come from they are two names.
+  @Test func canonicallyEquivalentIDsAreTwo() throws {
+    let composed = "\u{304C}", parted = "\u{304B}\u{3099}"
+    #expect(composed == parted)
+    let read = try Judgements.read([
+      try written("q 0 \(composed) 1\nq 0 \(parted) 0\n\(composed) 0 d 1\n\(parted) 0 d 2\n")
+    ])
+    #expect(read.repeated == 0 && read.relevance.count == 3)
+    let judged = try #require(read.relevance["q"])
+    #expect(judged == [ExactText(composed): 1, ExactText(parted): 0])
+    #expect(Ranking([ExactText(parted), ExactText(composed)], judged).reciprocalRank() == 0.5)
+    let path = try written("{\"id\": \"\(composed)\", \"text\": \"a\"}\n{\"id\": \"\(parted)\", \"text\": \"b\"}\n")
+    let file = ArtifactFile(path: path, name: "file", bytes: 0, digest: Digester.digest([]))
+    #expect(try DistinctRecords.check([file], "corpus") == 2)
   }
 
   @Test(
