@@ -46,6 +46,7 @@ extension TrainingRun {
       try parameters.refresh()
     }
     optimizer.resume(step: start.step)
+    saved = (start.step, start.step)
     counts = start.counts
     try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch)
     try journal?.begin(parameters: job.shape.parameterCount, step: start.step)
@@ -71,6 +72,7 @@ extension TrainingRun {
   }
 
   func save() throws {
+    saved = (saved.begun, step)
     guard let journal else { return }
     let place = batches.state
     let state = CheckpointState(

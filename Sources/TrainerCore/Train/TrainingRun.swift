@@ -23,6 +23,8 @@ public final class TrainingRun {
   /// Where the training stands: what is counted, besides the optimizer's steps.
   var counts = TrainingCounts()
   var stopAgreed = false
+  /// Steps of checkpoints that the first process has: one that is durable, and the one that was begun after it.
+  var saved: (durable: Int, begun: Int) = (0, 0)
   private var pending: PendingStep?
 
   var parameters: Parameters { optimizer.parameters }
@@ -205,6 +207,12 @@ public final class TrainingRun {
     try journal?.record(metrics)
   }
 
+  /// As this process knows it. A checkpoint that was begun is durable when the next one is.
+  var lastGood: (step: Int, folder: String?)? {
+    if let own = journal?.lastGood, own.step >= saved.durable { return (own.step, own.folder) }
+    return saved.durable > 0 ? (saved.durable, nil) : nil
+  }
+
   /// Counts a step whose figures are no numbers, which the optimizer has not taken; ends the training where that is one
   /// too many.
   private func tolerate(_ last: PendingStep, _ figures: StepReport.Figures, _ norm: Double) throws {
@@ -216,7 +224,7 @@ public final class TrainingRun {
       return
     }
     try LossGuard.check(
-      loss: figures.loss, gradientNorm: norm, step: last.step, lastGood: journal?.lastGood,
+      loss: figures.loss, gradientNorm: norm, step: last.step, lastGood: lastGood,
       place: LossGuard.Place(rank: place.rank, size: place.size, culprits: figures.culprits)
     ) {
       last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }

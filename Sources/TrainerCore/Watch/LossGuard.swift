@@ -22,9 +22,9 @@ public enum LossGuard {
   /// - Parameters:
   ///   - step: the step that the values are of, from 1.
   ///   - documents: ids of the batch's documents; asked only when training stops.
-  ///   - lastGood: the newest durable checkpoint.
+  ///   - lastGood: the newest durable checkpoint; its folder where that is on this machine.
   public static func check(
-    loss: Double, gradientNorm: Double? = nil, step: Int, lastGood: (step: Int, folder: String)?,
+    loss: Double, gradientNorm: Double? = nil, step: Int, lastGood: (step: Int, folder: String?)?,
     place: Place = Place(), documents: () -> [String]
   ) throws(TorchError) {
     let wrong: String
@@ -56,8 +56,10 @@ public enum LossGuard {
       ? "its batch has the documents \(first)" : "its batch has the documents \(first) and \(documents.count - 5) more"
   }
 
-  private static func hint(lastGood: (step: Int, folder: String)?) -> String {
-    let start = lastGood.map { "The last good checkpoint is of step \($0.step): \($0.folder)." }
+  private static func hint(lastGood: (step: Int, folder: String?)?) -> String {
+    let start = lastGood.map { good in
+      "The last good checkpoint is of step \(good.step)\(good.folder.map { ": \($0)" } ?? "")."
+    }
     return
       "\(start ?? "There is no checkpoint yet.") Pass over these steps with \"skipSteps\", set a lower rate from an"
       + " earlier step on with \"laterRates\", or tolerate some such steps with \"skipNonFinite\": the next run goes on at"

@@ -8,7 +8,7 @@ import Testing
 
 extension EngineTests {
   /// Two ranks as two threads of this process, over gloo.
-  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct ProcessesTests {
+  @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) final class ProcessesTests {
     private let engine = TinyModel.engine
 
     /// What each of two ranks comes to.
@@ -25,7 +25,11 @@ extension EngineTests {
         let job = jobs[rank], here = place
         return BackgroundThread {
           let outcome: Result<TrainingRun.Outcome, TorchError>
-          do { outcome = .success(try TrainingRun(job, engine: engine, place: here).run()) } catch {
+          do {
+            let run = try TrainingRun(job, engine: engine, place: here)
+            outcome = .success(try run.run())
+            outcomes.lastGood.withLock { $0[rank] = run.lastGood?.step }
+          } catch {
             outcome = .failure(error as? TorchError ?? TorchError(.file, "", "\(error)"))
           }
           outcomes.all.withLock { $0[rank] = outcome }
@@ -33,10 +37,15 @@ extension EngineTests {
       }
       for thread in threads { thread?.join() }
       let all = outcomes.all.withLock { $0 }
+      lastGood.withLock { $0 = outcomes.lastGood.withLock { $0 } }
       return try jobs.indices.map { try #require(all[$0]) }
     }
 
+    /// By rank, the checkpoint that it would name in an error at the end of the training before.
+    private let lastGood = Mutex<[Int: Int]>([:])
+
     private final class Outcomes: Sendable {
+      let lastGood = Mutex<[Int: Int]>([:])
       let all = Mutex<[Int: Result<TrainingRun.Outcome, TorchError>]>([:])
     }
 
@@ -61,6 +70,61 @@ extension EngineTests {
               + "'microbatchSize'."), "\(error)")
       }
       #expect(try together([job(data), job(data)]).allSatisfy { (try? $0.get()) == .done })
+    }
+
+    /// At a checkpoint figures are read that are else read a step later: processes that disagree there would wait for
+    /// one another when one is to stop.
+    @Test func machinesCompareWhenTheyWriteCheckpoints() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var other = job(data)
+      other.checkpointEverySteps = 2
+      other.keep = KeepRule(last: 1, everySteps: 3)
+      for outcome in try together([job(data), other]) {
+        guard case .failure(let error) = outcome else { return #expect(Bool(false), "they train") }
+        #expect(error.message.hasSuffix("they differ in 'checkpointEverySteps', 'keepEverySteps'"), "\(error)")
+      }
+    }
+
+    /// A rank without checkpoints of its own knows those of the first one, also of a run before.
+    @Test func everyRankNamesTheLastCheckpoint() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var jobs = [job(data), job(data)]
+      for rank in 0..<2 { jobs[rank].checkpointEverySteps = 2 }
+      #expect(try together(jobs).allSatisfy { (try? $0.get()) == .done })
+      #expect(lastGood.withLock { $0 } == [0: 3, 1: 2], "the last one may still be on its way")
+      #expect(try together(jobs).allSatisfy { (try? $0.get()) == .done })
+      #expect(lastGood.withLock { $0 } == [0: 3, 1: 3])
+    }
+
+    /// What an operator does on GPUs: after a stop half the microbatch and two processes. Without dropout, since these two
+    /// ranks share a generator.
+    @Test func moreProcessesGoOnAtTheLastCheckpoint() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      func weights(_ job: TrainingJob) throws -> [Float] {
+        let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+        #expect(end.state.step == 12)
+        return try job.shape.parameters.flatMap { try end.weights.floats(of: $0.name) }
+      }
+      var whole = TrainingJobs.tiny(data: data)
+      whole.state = temporaryDirectory()
+      #expect(try TrainingRun(whole, engine: try #require(engine)).run() == .done)
+      var part = whole
+      part.state = temporaryDirectory()
+      var asked = 0
+      let stopped = try TrainingRun(
+        part, engine: try #require(engine),
+        shouldStop: {
+          asked += 1
+          return asked > 6
+        })
+      #expect(try stopped.run() == .stopped)
+      part.microbatchSize = 2
+      var second = part
+      second.state = temporaryDirectory()
+      #expect(try together([part, second]).allSatisfy { (try? $0.get()) == .done })
+      #expect(try MetricsLog.curve("\(part.state)/curve.jsonl").map(\.step) == Array(1...12))
+      let error = try TinyModel.relativeError(weights(part), weights(whole))
+      #expect(error < 1e-4)
     }
 
     /// A model whose last position is no number, and a step whose one long sample is on one rank.

@@ -126,7 +126,7 @@ import Testing
     #expect(check(0, [])?.message.contains("document of 0") == true)
   }
 
-  private func message(_ loss: Double, _ norm: Double?, documents: Int, lastGood: (Int, String)?) -> String {
+  private func message(_ loss: Double, _ norm: Double?, documents: Int, lastGood: (Int, String?)?) -> String {
     do {
       try LossGuard.check(loss: loss, gradientNorm: norm, step: 12, lastGood: lastGood) {
         (0..<documents).map { "wikipedia:\($0)" }
@@ -137,6 +137,9 @@ import Testing
 
   @Test func theSentenceNamesStepDocumentsAndCheckpoint() {
     #expect(message(1, 1, documents: 3, lastGood: nil) == "none")
+    // Of another machine.
+    #expect(
+      message(.nan, nil, documents: 1, lastGood: (10, nil)).contains(". The last good checkpoint is of step 10. "))
     #expect(
       message(.nan, nil, documents: 7, lastGood: (10, "c/step-00000010"))
         == "step 12: the loss is not a number; its batch has the documents wikipedia:0, wikipedia:1, wikipedia:2, "
