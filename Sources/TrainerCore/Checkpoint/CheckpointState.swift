@@ -24,10 +24,14 @@ public struct CheckpointState: Equatable, Sendable {
   public var badSteps: Int
   /// Of the index of the data that were trained on.
   public var data: String
+  /// What else decides the order of the data: `epoch` and `sampleInEpoch` are a place in this one alone. Empty where it is
+  /// not known.
+  public var order: String
 
   public init(
     step: Int, epoch: Int = 0, sampleInEpoch: Int = 0, samples: Int = 0, tokens: Int = 0, seed: UInt64 = 0,
-    schedulePosition: Int? = nil, fingerprint: String = "", course: String = "", badSteps: Int = 0, data: String = ""
+    schedulePosition: Int? = nil, fingerprint: String = "", course: String = "", badSteps: Int = 0, data: String = "",
+    order: String = ""
   ) {
     self.step = step
     self.epoch = epoch
@@ -40,6 +44,7 @@ public struct CheckpointState: Equatable, Sendable {
     self.course = course
     self.badSteps = badSteps
     self.data = data
+    self.order = order
   }
 }
 
@@ -83,6 +88,7 @@ struct CheckpointManifest: Equatable, Sendable {
       "seed": .string(String(state.seed)), "schedulePosition": .integer(state.schedulePosition),
       "fingerprint": .string(state.fingerprint), "course": .string(state.course),
       "badSteps": .integer(state.badSteps), "data": .string(state.data),
+      "order": .string(state.order),
       "files": [Self.weightsName: Self.json(weights), Self.optimizerName: Self.json(optimizer)],
       "shapes": .object(shapes.map { JSONMember($0.name, .list($0.shape.map { .integer($0) })) }),
     ]
@@ -121,7 +127,7 @@ struct CheckpointManifest: Equatable, Sendable {
       samples: try integer("samples"), tokens: try integer("tokens"), seed: seed,
       schedulePosition: try integer("schedulePosition"), fingerprint: fingerprint,
       course: json["course"]?.string ?? "", badSteps: json["badSteps"]?.integer ?? 0,
-      data: json["data"]?.string ?? "")
+      data: json["data"]?.string ?? "", order: json["order"]?.string ?? "")
     weights = try Self.file(Self.weightsName, json, path)
     optimizer = try Self.file(Self.optimizerName, json, path)
   }

@@ -12,7 +12,8 @@ public struct TrainingJob: Equatable, Sendable {
   public var dataDigest = ""
   /// A folder with `weights.safetensors` to begin from; nil for weights at random.
   public var initial: String?
-  /// A checkpoint to go on from, with its moments, at its step and place in the data; of other data at their beginning.
+  /// A checkpoint to go on from, with its moments, at its step and place in the data; of other data at their beginning, of
+  /// another order of the same data at the next epoch.
   public var resume: String?
   /// Where checkpoints and metrics are kept while training goes on.
   public var state = ""
@@ -78,6 +79,9 @@ public struct TrainingJob: Equatable, Sendable {
     }
     return plain.json
   }
+
+  /// What decides the order of the samples, besides the data.
+  public var order: String { "\(shuffle.rawValue), seed \(seed), batches of \(batchSize)" }
 
   /// The rate of the step that follows `finished` steps.
   public func rate(after finished: Int) -> Double {

@@ -67,7 +67,14 @@ extension TrainingRun {
     var start = Start(other.state)
     // What another training tolerated is no matter of this one's.
     start.counts.badSteps = 0
-    if other.state.data != job.dataDigest { (start.epoch, start.sampleInEpoch) = (0, 0) }
+    if other.state.data != job.dataDigest {
+      (start.epoch, start.sampleInEpoch) = (0, 0)
+    } else if other.state.order != job.order {
+      (start.epoch, start.sampleInEpoch) = (start.epoch + 1, 0)
+      journal?.warn(
+        "the checkpoint of step \(start.step) took the data in another order (batch size, shuffle, seed): training goes on"
+          + " with the next epoch, \(start.epoch)")
+    }
     return (other, start)
   }
 
@@ -78,7 +85,8 @@ extension TrainingRun {
     let state = CheckpointState(
       step: step, epoch: place.epoch, sampleInEpoch: place.sampleInEpoch, samples: counts.samples,
       tokens: counts.tokens, seed: UInt64(job.seed), fingerprint: job.fingerprint,
-      course: job.course.text(until: step), badSteps: counts.badSteps, data: job.dataDigest)
+      course: job.course.text(until: step), badSteps: counts.badSteps, data: job.dataDigest,
+      order: job.order)
     try journal.save(try optimizer.contents(state))
   }
 }

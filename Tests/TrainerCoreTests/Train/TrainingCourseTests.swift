@@ -176,10 +176,42 @@ extension EngineTests {
       rest.data = other
       rest.dataDigest = "other"
       #expect(try train(rest).steps == Array(13...20))
+      #expect(try placeAfter(rest) == 3 * 8, "eight steps of an epoch of five")
       rest.state = temporaryDirectory()
       rest.steps = 12
       let error = #expect(throws: TorchError.self) { try train(rest) }
       #expect(error?.message == "is of step 12, and training is to end at step 12")
+    }
+
+    /// Samples of its epoch that a training's last checkpoint has behind it.
+    private func placeAfter(_ job: TrainingJob) throws -> Int {
+      try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found).state.sampleInEpoch
+    }
+
+    /// A place in the data is one in their order: where another one was taken, the next epoch begins.
+    @Test func anotherOrderBeginsAtTheNextEpoch() throws {
+      let first = temporaryDirectory()
+      try train(job(first))
+      let folder = "\(first)/checkpoints/step-00000008"
+      let begun = try TrainingCheckpoint(folder: folder).state
+      #expect(begun.order == "py1e, seed 17, batches of 8" && begun.sampleInEpoch == 64)
+      let changes: [(inout TrainingJob) -> Void] = [
+        { $0.batchSize = 4 }, { $0.seed = 3 }, { $0.shuffle = .py1s }, { $0.schedule.peak = 1e-4 },
+      ]
+      for (place, change) in changes.enumerated() {
+        var rest = job(temporaryDirectory())
+        rest.resume = folder
+        rest.steps = 9
+        change(&rest)
+        let outcome = try train(rest)
+        let end = try #require(try TrainingCheckpoint.latest(in: "\(rest.state)/checkpoints").found).state
+        if place < 3 {
+          #expect(end.epoch == begun.epoch + 1 && end.sampleInEpoch == rest.batchSize)
+          #expect(outcome.warnings.contains { $0.contains("in another order") && $0.hasSuffix("the next epoch, 1") })
+        } else {
+          #expect(end.epoch == begun.epoch && end.sampleInEpoch == 72 && outcome.warnings == [])
+        }
+      }
     }
 
     @Test func stepsThatAreNoNumbersAreCountedAndTolerated() throws {
