@@ -20,7 +20,7 @@ private let hasEngine =
 
   /// A tokenizer, tokens and a tiny model of the texts of Fixtures.
   private func write(
-    steps: Int, rate: Double = 0.003, processes: Int = 1, dropout: Double = 0.1, microbatch: Int = 4, threads: Int = 1,
+    steps: Int, rate: Double = 0.003, processes: Int = 1, microbatch: Int = 4, threads: Int = 1,
     more: String = "", after: String = ""
   ) throws {
     let text = """
@@ -31,7 +31,7 @@ private let hasEngine =
           "options": { "sequenceLength": 32 } },
         "train": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
           "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
-            "batchSize": 8, "microbatchSize": \(microbatch), "steps": \(steps), "learningRate": \(rate), "dropout": \(dropout),
+            "batchSize": 8, "microbatchSize": \(microbatch), "steps": \(steps), "learningRate": \(rate), "dropout": 0.1,
             "processes": \(processes), "threads": \(threads), "device": "cpu", "checkpointSteps": 4, "logSteps": 1\(more) } }\(after)
       } }
       """
@@ -116,15 +116,16 @@ private let hasEngine =
     #expect(!stopped.output.contains("taskFailed"))
   }
 
-  /// Two processes share the batches of one; sums are taken in another order, so weights agree to about 1e-5.
+  /// Two processes share the batches of one, and dropout knows samples; sums are taken in another order, so weights agree to
+  /// rounding. Here with other microbatches too.
   @Test func twoProcessesComeToTheWeightsOfOne() throws {
-    try write(steps: 20, dropout: 0)
+    try write(steps: 20)
     #expect(try run("one").wait().status == 0)
     let one = try artifact("one", "checkpoint")
-    try write(steps: 20, processes: 2, dropout: 0)
+    try write(steps: 20, processes: 2, microbatch: 3)
     let outcome = try run("two").wait()
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect(try difference(artifact("two", "checkpoint"), one) < 1e-5)
+    #expect(try difference(artifact("two", "checkpoint"), one) < 1e-4)
   }
 
   /// ‖a − b‖ / ‖b‖ of two models' weights.
@@ -205,21 +206,37 @@ private let hasEngine =
     #expect(broken.status == 1, "checkpoint \(checkpoint) was not reached: \(broken.output.suffix(500))")
   }
 
-  /// What an operator does: after a kill half the microbatch, after another one two processes. With dropout. It is one
-  /// training: its curve has every step once, and weights and losses are those of a run that nobody disturbed.
-  @Test func aTrainingIsRescuedWithLessMemoryAndMoreProcesses() throws {
-    #expect(try run("whole").wait().status == 0)
-    try killed("rescued", at: 3)
+  /// Equal fingerprints are equal bits on a CPU, so another cut is another training there. GPUs: `ProcessesTests`.
+  @Test func anotherCutIsAnotherTrainingOnACPU() throws {
+    try killed("cut", at: 3)
     try write(steps: 40, microbatch: 2)
-    try killed("rescued", at: 3)
-    try write(steps: 40, processes: 2, microbatch: 3)
-    let last = try run("rescued").wait()
-    try #require(last.status == 0, "\(last.output.suffix(800))")
-    #expect(try resumedAt("rescued") == 24, "three checkpoints, and three more")
-    #expect(try difference(artifact("rescued", "checkpoint"), artifact("whole", "checkpoint")) < 1e-4)
-    let one = try curve(artifact("whole", "metrics")), other = try curve(artifact("rescued", "metrics"))
-    #expect(other.map(\.step) == Array(1...40))
-    for (a, b) in zip(one, other) { #expect(abs(a.loss - b.loss) < 1e-3, "step \(a.step)") }
+    let other = try run("cut").wait()
+    try #require(other.status == 0, "\(other.output.suffix(800))")
+    #expect(try resumedAt("cut") == 0)
+    #expect(try run("clean").wait().status == 0)
+    #expect(try results("cut") == results("clean"))
+    // The first one goes on where it was.
+    try write(steps: 40)
+    #expect(try run("cut").wait().status == 0)
+    #expect(try resumedAt("cut") == 12)
+  }
+
+  /// Killed at step 24, told to leave out 20 to 39, killed again before older checkpoints went: what the first course left
+  /// at 24 is no part of the second.
+  @Test func whatAnotherCourseLeftIsNotPublished() throws {
+    let keeps = ", \"keepEverySteps\": 8"
+    try write(steps: 40, more: keeps)
+    try killed("departed", at: 6)
+    try write(steps: 40, more: keeps + ", \"skipSteps\": [\"20-39\"]")
+    try killed("departed", at: 1)
+    let rescued = try run("departed").wait()
+    try #require(rescued.status == 0, "\(rescued.output.suffix(800))")
+    #expect(try resumedAt("departed") == 40)
+    #expect(try run("straight").wait().status == 0)
+    let kept = try FileSystem.list(try artifact("departed", "checkpoints"))
+    #expect(kept == ["model.json", "step-00000008", "step-00000016", "step-00000040"])
+    #expect(try FileSystem.list(try artifact("straight", "checkpoints")) == kept)
+    #expect(try results("departed") == results("straight"))
   }
 
   /// A lower rate from an earlier checkpoint: told to the unfinished training itself, and as another stage that goes on

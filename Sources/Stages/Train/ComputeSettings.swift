@@ -14,6 +14,16 @@ extension Pretrain.Device {
     }
   }
 
+  /// GPUs that this process may use, as the system shows them.
+  static let visibleGPUs: Int = {
+    if let visible = getenv("CUDA_VISIBLE_DEVICES") { return String(cString: visible).split(separator: ",").count }
+    let numbered = ((try? FileSystem.list("/dev")) ?? []).filter { name in
+      name.hasPrefix("nvidia") && name.utf8.count > 6
+        && name.utf8.dropFirst(6).allSatisfy { (0x30...0x39).contains($0) }
+    }
+    return max(1, numbered.count)
+  }()
+
   /// The name that a job knows it by.
   var jobName: String { isGPU ? "cuda" : "cpu" }
 

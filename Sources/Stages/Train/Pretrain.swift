@@ -7,13 +7,14 @@ import TrainerCore
 /// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
 ///
 /// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
-/// model is published. How a step is shared out (microbatches, processes) changes bits by rounding, and so the fingerprint
-/// on a CPU, where bits are promised; but the training goes on, as it does with another course (`skipSteps`, `laterRates`)
-/// from the last checkpoint before it departs. A second phase (longer sequences) is a second `pretrain` with the first
+/// model is published; with another course (`skipSteps`, `laterRates`) at the last one before it departs. How a step is
+/// shared out (microbatches, processes) changes bits by rounding. On GPUs, where no bits are promised, that is no part of
+/// the fingerprint, and an unfinished training goes on. On a CPU equal fingerprints are equal bits: there it is another
+/// training, as it is for BERT on GPUs, whose attention drops by place in the microbatch. A second phase (longer sequences) is a second `pretrain` with the first
 /// one's `checkpoint` as its input, or with its `checkpoints` to go on with moments and steps.
 public struct Pretrain: Stage {
   public static let name = "pretrain"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
   static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
   static let initial = Input<Checkpoint>(
@@ -41,21 +42,6 @@ public struct Pretrain: Stage {
   let options: Options
 
   public init(options: Options) { self.options = options }
-
-  /// On a CPU the same options give the same bits, and what changes them is told apart; on GPUs sums have no fixed order
-  /// over devices, and results agree to rounding whatever these say.
-  public var settled: [String: JSONValue] {
-    let shared: [String: JSONValue] =
-      options.device.isGPU
-      ? ["processes": .null, "microbatchSize": .null]
-      : ["processes": .integer(Self.worldSize ?? max(1, options.processes))]
-    return ComputeSettings.settled(options.device, options.precision).merging(shared) { $1 }
-  }
-
-  /// Processes of all machines, where a launcher has said so.
-  private static var worldSize: Int? {
-    getenv("WORLD_SIZE").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 1 ? $0 : nil }
-  }
 
   public func validate() throws {
     try checkCourse(from: 0)
@@ -106,24 +92,13 @@ public struct Pretrain: Stage {
     let tokenizer = try TokenizerInput.files(context)
     // Weights, gradients and both moments, and what libtorch itself takes.
     let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
-    let files = tokenizer + tokens + context.files(Self.initial) + (try resumed(context))
-    return [TaskPlan(key: "train", files: files, memoryBytes: memory, stateKey: stateKey(files))]
-  }
-
-  /// Which training this is: all that decides its steps, but for how a step is shared out and for the course from where
-  /// it departs.
-  private func stateKey(_ files: [ArtifactFile]) -> String {
-    let knobs: Set = [
-      "microbatchSize", "processes", "device", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
+    let begins = context.files(Self.initial) + (try resumed(context))
+    let kind = try Self.kind(begins) ?? options.model
+    let cut = cutNote(kind)
+    let files = tokenizer + tokens + begins
+    return [
+      TaskPlan(key: "train", files: files, note: cut, memoryBytes: memory, stateKey: stateKey(files, kind, cut))
     ]
-    let decided = settled
-    var digester = Digester()
-    digester.update(field: "\(Self.name) \(Self.revision)")
-    for field in Options.fields where field.affectsOutput && !knobs.contains(field.name) {
-      digester.update(field: "\(field.name) \((decided[field.name] ?? field.encode(options)).text(sortedKeys: true))")
-    }
-    for file in files { digester.update(field: "\(file.name) \(file.digest.hex)") }
-    return digester.finish().hex
   }
 
   // MARK: Going on with another training

@@ -55,7 +55,8 @@ public struct TrainingJob: Equatable, Sendable {
 
   /// Which training this is: a checkpoint of another one is not gone on from. Places, speed, how often something is
   /// written, and how a step is shared out (microbatches, processes, threads, devices) are no part of it: after the same
-  /// steps the weights are the same, to rounding. Nor is the course, which says itself from where on it matters.
+  /// steps the weights are the same, to rounding; where more depends on it, the stage keeps trainings apart. Nor is the
+  /// course, which says itself from where on it matters.
   public var fingerprint: String { Digester.digest(Array(identity(keepingCourse: false).text().utf8)).hex }
 
   func identity(keepingCourse: Bool) -> JSONValue {

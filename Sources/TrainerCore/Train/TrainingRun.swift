@@ -5,7 +5,7 @@ import ShardKit
 /// Everything that decides a step follows from (seed, step): the batch, its masks, the dropout. So a run that goes on
 /// from a checkpoint takes the same steps as one that never stopped, bit for bit on a CPU. The loss is the mean over the
 /// step's masked tokens, and dropout knows samples, not microbatches: so processes, devices and the microbatch may change
-/// in between, and weights agree to rounding.
+/// in between, and weights agree to rounding. Dropout of attention on a GPU alone knows microbatches.
 public final class TrainingRun {
   public enum Outcome: Equatable, Sendable { case done, stopped }
 

@@ -63,6 +63,84 @@ import TrainerCore
   }
 }
 
+/// Where an unfinished training goes on under another fingerprint, and where it does not.
+@Suite struct PretrainStateTests {
+  private func task(
+    _ device: Pretrain.Device = .cuda, wired kind: ModelShape.Kind? = nil, _ change: (inout Pretrain.Options) -> Void
+  ) throws -> TaskPlan {
+    var options = Pretrain.Options()
+    options.device = device
+    options.processes = 1
+    change(&options)
+    let folder = temporaryDirectory()
+    func wired(_ name: String) -> [WiredArtifact] {
+      let file = ArtifactFile(path: "\(folder)/\(name)", name: name, bytes: 1, digest: Digester.digest([]))
+      return [WiredArtifact(stage: "upstream", port: "output", files: [file])]
+    }
+    var inputs = ["tokens": wired("index.json"), "tokenizer": wired("tokenizer.json")]
+    if let kind {
+      try FileSystem.write(Array(ModelShape(kind).json.text().utf8), to: folder + "/model.json")
+      inputs["checkpoint"] = wired("model.json")
+    }
+    return try Pretrain(options: options).tasks(phase: "train", in: NodeContext(inputs: inputs, base: "/"))[0]
+  }
+
+  /// Whether a training goes on when it is shared out in another way.
+  private func goesOn(
+    _ device: Pretrain.Device = .cuda, wired: ModelShape.Kind? = nil,
+    _ change: (inout Pretrain.Options) -> Void = { _ in }
+  ) throws -> [Bool] {
+    let usual = try task(device, wired: wired, change)
+    let cuts: [(inout Pretrain.Options) -> Void] = [{ $0.microbatchSize = 3 }, { $0.processes = 2 }]
+    return try cuts.map { cut in
+      let other = try task(device, wired: wired) {
+        change(&$0)
+        cut(&$0)
+      }
+      return other.stateKey == usual.stateKey && other.note == usual.note
+    }
+  }
+
+  @Test func onGPUsTheCutIsRounding() throws {
+    #expect(try goesOn() == [true, true])
+    #expect(try goesOn(.cpu) == [false, false], "bits are promised")
+    #expect(try goesOn(wired: .ropeBERT) == [true, true])
+  }
+
+  /// Attention's dropout on a GPU knows sequences by their place in the microbatch.
+  @Test func whereAttentionDropsTheCutDecides() throws {
+    #expect(try goesOn { $0.model = .bert } == [false, false])
+    #expect(try goesOn(wired: .bert) == [false, false], "the wired model decides")
+    var options = Pretrain.Options()
+    (options.model, options.device, options.processes) = (.bert, .cuda, 4)
+    #expect(Pretrain(options: options).settled["processes"] == 4)
+    #expect(Pretrain(options: options).settled["microbatchSize"] == nil, "the option's own value stands")
+    #expect(
+      try goesOn {
+        $0.model = .bert
+        $0.dropout = 0
+      } == [true, true])
+  }
+
+  @Test func anotherCourseGoesOnAndAnotherTrainingDoesNot() throws {
+    let usual = try task { _ in }.stateKey
+    #expect(try task { $0.skipSteps = ["3-4"] }.stateKey == usual)
+    #expect(try task { $0.laterRates = ["3: 0.1"] }.stateKey == usual)
+    #expect(try task { $0.seed = 1 }.stateKey != usual)
+    #expect(try task(.cpu) { $0.precision = .bfloat16 }.stateKey != usual)
+  }
+
+  @Test func aCourseLeavesAStep() throws {
+    var options = Pretrain.Options()
+    options.steps = 10
+    options.skipSteps = ["1-4", "5-10"]
+    let error = #expect(throws: StageError.self) { try Pretrain(options: options).validate() }
+    #expect(error?.subject == "skipSteps" && error?.message == "no step after 0 is left of 10")
+    options.skipSteps = ["1-4", "6-10"]
+    try Pretrain(options: options).validate()
+  }
+}
+
 @Suite struct DeviceSlotsTests {
   private final class Seen: Sendable {
     let most = Mutex<[Int: Int]>([:]), now = Mutex<[Int: Int]>([:]), mixed = Mutex(false), trained = Mutex(0)
