@@ -178,6 +178,32 @@ import TrainerCore
     #expect(seen.most.withLock { $0.values.allSatisfy { $0 <= 2 } })
   }
 
+  /// An evaluation that comes behind a waiting training must not go before it, though it could share the GPU at once.
+  @Test func aWaitingTrainingComesBeforeLaterEvaluations() {
+    let slots = DeviceSlots(mostSharers: 2)
+    let isHeld = Atomic(false), mayEnd = Atomic(false), order = Mutex<[String]>([])
+    let training = TaskControl(), evaluation = TaskControl()
+    @Sendable func wait(until condition: () -> Bool) { while !condition() { usleep(1_000) } }
+    let holder = BackgroundThread {
+      try? slots.one(of: 1, TaskControl()) { _ in
+        isHeld.store(true, ordering: .relaxed)
+        wait { mayEnd.load(ordering: .relaxed) }
+      }
+    }
+    wait { isHeld.load(ordering: .relaxed) }
+    let first = BackgroundThread {
+      try? slots.several(1, of: 1, training) { _ in order.withLock { $0.append("training") } }
+    }
+    wait { training.status != nil }
+    let second = BackgroundThread {
+      try? slots.one(of: 1, evaluation) { _ in order.withLock { $0.append("evaluation") } }
+    }
+    wait { evaluation.status != nil || !order.withLock { $0 }.isEmpty }
+    mayEnd.store(true, ordering: .relaxed)
+    for thread in [holder, first, second] { thread?.join() }
+    #expect(order.withLock { $0 } == ["training", "evaluation"])
+  }
+
   private func withThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let threads = (0..<count).map { number in BackgroundThread { body(number) } }
     for thread in threads { thread?.join() }

@@ -46,11 +46,12 @@ extension EngineTests {
     }
 
     /// On the CPU every sum has one order: 'threads' has no part in a fingerprint.
-    @Test(arguments: ModelShape.Kind.allCases)
-    func threadsDoNotChangeABit(_ kind: ModelShape.Kind) throws {
+    @Test(arguments: ModelShape.Kind.allCases, Parameters.Precision.allCases)
+    func threadsDoNotChangeABit(_ kind: ModelShape.Kind, _ precision: Parameters.Precision) throws {
       let engine = try #require(engine)
       defer { try? engine.setThreads(1) }
       var job = job(kind)
+      job.precision = precision
       job.shape.hiddenSize = 60
       job.shape.dropout = 0.1
       job.shape.attentionDropout = kind == .bert ? 0.1 : 0
