@@ -38,21 +38,26 @@ enum PercentEncoding {
   }
 
   /// One form of the encodings that RFC 3986 (6.2.2) holds equivalent: those of unreserved characters are undone, all
-  /// others have upper-case digits. Bytes outside ASCII are encoded.
+  /// others have upper-case digits. Bytes outside ASCII are encoded. A percent sign that no two digits follow stands for
+  /// itself; a digit behind it stays encoded, which together would be another encoding.
   static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
     let bytes = Array(bytes)
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     var at = 0
+    /// Behind the last percent sign that stands for itself.
+    var percent = -3
     while at < bytes.count {
       if bytes[at] == UInt8(ascii: "%"), at + 2 < bytes.count, let high = digit(bytes[at + 1]),
         let low = digit(bytes[at + 2])
       {
         let byte = high << 4 | low
-        if isPlain(byte) { out.append(byte) } else { append(byte, to: &out) }
+        let wouldJoin = out.count - percent < 2 && digit(byte) != nil
+        if isPlain(byte) && !wouldJoin { out.append(byte) } else { append(byte, to: &out) }
         at += 3
       } else {
         if bytes[at] < 0x80 { out.append(bytes[at]) } else { append(bytes[at], to: &out) }
+        if bytes[at] == UInt8(ascii: "%") { percent = out.count }
         at += 1
       }
     }
