@@ -29,8 +29,11 @@ let streamTargets: [String: FuzzTarget] = [
       while bytes < 1 << 22, case let count = (try? parts.read(into: block)) ?? 0, count > 0 { bytes += count }
     }
   },
-  "tar": reader(bytes: archives, words: ["ustar", "7777777777", "path=", "size="]) { input in
-    let reader = TarReader(MemorySource(input))
+  "tar": choosing(2, bytes: archives, words: ["ustar", "7777777777", "path=", "size=", "9 path=a\n", "6 pat="]) {
+    choice, content in
+    var content = content
+    if choice == 1 { mendTarChecksums(&content) }
+    let reader = TarReader(MemorySource(content))
     while let member = try reader.next() {
       promise(ArchivePath.isSafe(ArchivePath.safe(member.name)), "a member's name can be made safe")
       _ = try? reader.readMember(limit: 1 << 20)
@@ -88,17 +91,22 @@ private let packed: [[UInt8]] = {
   return [gzip, gzip + gzip, sealed { ZstdSink($0) }, brotli, lz4]
 }()
 
+/// A pax header, the member that it is for, and one with a long name.
 private let archives: [[UInt8]] = {
   let sink = CollectingSink()
   do {
     let writer = TarWriter(sink)
+    try writer.add("PaxHeader", Array("12 path=p.txt\n9 size=6\n".utf8))
     try writer.add("a.txt", Array("本文".utf8))
     try writer.add(String(repeating: "長", count: 60) + ".txt", Array("b".utf8))
     try writer.finish()
   } catch {
     fatalError("a sample cannot be packed: \(error)")
   }
-  return [sink.bytes]
+  var bytes = sink.bytes
+  bytes[156] = UInt8(ascii: "x")
+  mendTarChecksums(&bytes)
+  return [bytes]
 }()
 
 private func bytes(hex: String) -> [UInt8] {

@@ -91,7 +91,8 @@ public enum JSONKeys: Int32, Sendable {
   }
 
   /// A valid object, as written, with each key once in it and in the objects within; the last value counts.
-  public static func once(_ object: UnsafeRawBufferPointer) -> [UInt8] {
+  public static func once(_ written: UnsafeRawBufferPointer) -> [UInt8] {
+    let object = UnsafeRawBufferPointer(rebasing: written.drop { $0 <= 32 })
     switch object.first {
     case UInt8(ascii: "{"):
       var members = JSONMembers()

@@ -38,6 +38,7 @@ private func once(_ json: String) -> String {
   }
 
   @Test func valuesStayAsTheyAreWritten() {
+    #expect(once(" \n{\"a\":1,\"a\":[2] }") == #"{"a":[2]}"#)
     #expect(once(#"{"a":1,"b": 1.50 ,"a":12345678901234567890}"#) == #"{"a":12345678901234567890,"b":1.50}"#)
     #expect(once(#"{"x":[ {"k":1,"k":{"l":2,"l":[]}} , 3],"y":{}}"#) == #"{"x":[{"k":{"l":[]}},3],"y":{}}"#)
     #expect(once(#"{"a\"b":"}","a\u0022b":"{\"a\":1}"}"#) == #"{"a\"b":"{\"a\":1}"}"#)
