@@ -36,7 +36,7 @@ public struct WebURL: Hashable, Sendable {
     let path = parts.get(CURLUPART_PATH) ?? "/"
     target = isNormal ? Self.withoutDots(Self.normalized(path)) + Self.normalized(query) : path + query
     scheme = parts.get(CURLUPART_SCHEME) ?? ""
-    host = (parts.get(CURLUPART_HOST) ?? "").lowercased()
+    host = try Self.settled((parts.get(CURLUPART_HOST) ?? "").lowercased())
     port = parts.get(CURLUPART_PORT, UInt32(CURLU_DEFAULT_PORT)).flatMap { Int($0) } ?? 0
     let isDefault = port == (scheme == "https" ? 443 : 80)
     text = "\(scheme)://\(host)\(isDefault ? "" : ":\(port)")\(target)"
@@ -44,6 +44,12 @@ public struct WebURL: Hashable, Sendable {
       throw NetError(.address, shown, "only http and https are asked, not \(scheme)")
     }
     guard !host.isEmpty else { throw NetError(.address, shown, "it names no host") }
+  }
+
+  /// libcurl writes an address in one form before it decodes the host: `%31%30` becomes `10`, and that `0.0.0.10`.
+  private static func settled(_ host: String) throws(NetError) -> String {
+    guard host.utf8.first.map({ $0 &- 48 < 10 }) ?? false else { return host }
+    return try Parts("http://\(host)/", base: nil).get(CURLUPART_HOST) ?? host
   }
 
   /// `https://example.org` or `http://example.org:8080`: whom politeness, credentials and robots.txt speak of.
