@@ -72,8 +72,10 @@ public final class ZstdSource: ByteSource {
       input.advance(count)
     }
     if Compression.detect(bytes) == .zstd {
-      bytes = try ZstdSource(MemorySource(bytes, name: "\(name), its dictionary")).readAll(
-        limit: Self.maximumDictionaryBytes)
+      let packed = try ZstdSource(MemorySource(bytes, name: "\(name), its dictionary"))
+      // A dictionary has none of its own, nor has that one.
+      packed.isAtStart = false
+      bytes = try packed.readAll(limit: Self.maximumDictionaryBytes)
     }
     // Another use of such a frame.
     guard bytes.starts(with: [0x37, 0xA4, 0x30, 0xEC]) else { return true }

@@ -21,26 +21,28 @@ enum MessageBody: Equatable {
     } else if encodings.isEmpty, let length = headers["Content-Length"].flatMap({ Int($0) }) {
       isCut = length > body.count
     }
-    // Undone in the order opposite to the one in which they were put on; gzip is recognized where it is not named.
-    var layers = Array(encodings.reversed())
-    while layers.count < 8 {
-      if layers.isEmpty {
-        guard BodyLayer.isGzip(body) else { break }
-        layers.append("gzip")
-      }
-      let name = layers.removeFirst()
+    self = Self.undone(body, encodings, isCut, limit)
+  }
+
+  /// No server puts on as many; a body may be made so that each layer holds another one, without end.
+  private static let maximumLayers = 8
+
+  /// Undone in the order opposite to the one in which they were put on; gzip is recognized where it is not named.
+  private static func undone(_ body: [UInt8], _ encodings: [String], _ isCut: Bool, _ limit: Int) -> MessageBody {
+    var (body, isCut) = (body, isCut)
+    var named = encodings[...]
+    var layers = 0
+    while let name = named.popLast() ?? (BodyLayer.isGzip(body) ? "gzip" : nil) {
+      layers += 1
+      guard layers <= maximumLayers else { return .encoded("more than \(maximumLayers) encodings") }
       switch BodyLayer.undo(name, body, limit) {
       case .bytes(let inner, let isInnerCut): (body, isCut) = (inner, isCut || isInnerCut)
       case .notOn: continue
-      case .tooLarge:
-        self = .tooLarge
-        return
-      case .failed(let why):
-        self = .encoded(why)
-        return
+      case .tooLarge: return .tooLarge
+      case .failed(let why): return .encoded(why)
       }
     }
-    self = .bytes(body, isCut: isCut)
+    return .bytes(body, isCut: isCut)
   }
 
   /// The words of all fields of a name, in lower case.

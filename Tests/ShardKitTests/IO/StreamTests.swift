@@ -34,6 +34,18 @@ private let formats = Compression.allCases.filter { $0 != .none }
     #expect(out == bytes)
   }
 
+  /// The frame that holds the dictionary of those behind it may hold another one, and that one again.
+  @Test func dictionariesInDictionariesAreBounded() throws {
+    let depth = 200_000
+    var bytes: [UInt8] = []
+    for inner in (0..<depth).reversed() {
+      bytes += [0x5D, 0x2A, 0x4D, 0x18]
+      withUnsafeBytes(of: UInt32(8 * inner).littleEndian) { bytes += $0 }
+    }
+    let (out, error) = drained(bytes + (try encoded(sampleBytes(1000), .zstd)), .zstd)
+    #expect(error == nil && out == sampleBytes(1000))
+  }
+
   @Test(arguments: formats)
   func concatenatedMembersAreOneStream(_ compression: Compression) throws {
     let parts = [sampleBytes(70_000, seed: 1), [], sampleBytes(10, seed: 2), sampleBytes(200_000, seed: 3)]

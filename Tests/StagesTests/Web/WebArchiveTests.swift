@@ -103,6 +103,23 @@ import Testing
   }
 
   /// A body that ends too early is a part of a page, and says so.
+  /// A body may hold another one without end, and may be said to.
+  @Test func layersAreBounded() throws {
+    defer { try? FileSystem.removeTree(folder) }
+    var body = Self.page
+    for _ in 0..<8 { body = try gzip(body) }
+    #expect(try result(Answer(body: body)) == "whole")
+    let nine = try gzip(body)
+    #expect(try result(Answer(body: nine)) == "content-encoding more than 8 encodings")
+    let eight = String(repeating: "gzip, ", count: 8)
+    var said = Answer(body: nine)
+    said.head += "Content-Encoding: \(eight)\r\n"
+    #expect(try result(said) == "content-encoding more than 8 encodings")
+    said.head += "Content-Encoding: \(eight)\r\n"
+    said.body = Self.page
+    #expect(try result(said) == "content-encoding more than 8 encodings")
+  }
+
   @Test func whatIsCutIsTold() throws {
     defer { try? FileSystem.removeTree(folder) }
     let long = Array(
