@@ -1,3 +1,5 @@
+import TextKit
+
 /// A field of the front matter that is collected as plain characters.
 enum JATSField {
   case journal, pmcid, pmid, doi, year, wording, licenseReference
@@ -31,9 +33,10 @@ struct JATSCapture {
   }
 
   mutating func text(_ text: UnsafeBufferPointer<UInt8>) {
-    let room = max(0, Self.maximumBytes - bytes.count)
-    bytes.append(contentsOf: text.prefix(room))
-    isCut = isCut || text.count > room
+    guard !isCut else { return }
+    let room = Self.maximumBytes - bytes.count
+    bytes.append(contentsOf: UTF8Scanning.wholePrefix(text, limit: room))
+    isCut = text.count > room
   }
 
   /// The field that began at this depth, with white space made single.

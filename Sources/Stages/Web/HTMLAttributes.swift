@@ -1,4 +1,5 @@
 import Glibc
+import TextKit
 
 /// The attributes of a tag that say something about text; of several of one name the first counts.
 struct HTMLAttributes {
@@ -72,7 +73,7 @@ struct HTMLAttributes {
 
   static func string(_ value: Value?, maximumBytes: Int = 1024) -> String {
     guard let value else { return "" }
-    let part = UnsafeBufferPointer(rebasing: value.prefix(maximumBytes))
+    let part = UTF8Scanning.wholePrefix(value, limit: maximumBytes)
     return String(decoding: HTMLReferences.shared.decoded(part, isAttribute: true), as: UTF8.self)
   }
 

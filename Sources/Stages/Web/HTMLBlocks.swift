@@ -91,7 +91,9 @@ struct HTMLBlocks {
     let run = UnsafeBufferPointer(start: bytes, count: count)
     if breaks > 0 { text.append(10) }
     (space, breaks, awaitsCell) = (.none, 0, false)
-    for byte in run where byte != 13 { text.append(byte) }
+    for (at, byte) in run.enumerated() {
+      if byte == 13 { text.append(10) } else if byte != 10 || at == 0 || run[at - 1] != 13 { text.append(byte) }
+    }
     self.count(run, around)
   }
 

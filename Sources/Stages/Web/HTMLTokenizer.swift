@@ -260,7 +260,7 @@ struct HTMLTokenizer {
       return
     }
     if reader.wantsTitle {
-      let title = UnsafeBufferPointer(start: bytes + at, count: min(stop - at, 16 * HTMLReader.maximumTitleBytes))
+      let title = UnsafeBufferPointer(start: bytes + at, count: stop - at)
       reader.readTitle(HTMLReferences.shared.decoded(title, isAttribute: false))
     }
     at = stop

@@ -69,6 +69,14 @@ public enum UTF8Scanning {
     return i
   }
 
+  /// So many bytes of a text that is UTF-8 as hold whole characters alone, `limit` at most.
+  public static func wholePrefix(_ text: UnsafeBufferPointer<UInt8>, limit: Int) -> UnsafeBufferPointer<UInt8> {
+    guard text.count > limit else { return text }
+    var end = max(0, limit)
+    while end > 0, text[end] & 0xC0 == 0x80 { end -= 1 }
+    return UnsafeBufferPointer(rebasing: text[..<end])
+  }
+
   /// Appends a scalar; `malformed` and surrogates become U+FFFD.
   @inlinable
   public static func append(_ scalar: UInt32, to out: inout [UInt8]) {

@@ -102,6 +102,28 @@ import Testing
     #expect(shown("<div>一<span>二</span><div>三</div>四</div>") == "一二\n三\n四")
   }
 
+  /// CR, and CR LF, end a line of text that stands as it is written.
+  @Test func lineEndsInPreformattedText() {
+    #expect(shown("<pre>一\r二\r\n三\n四\r\r五</pre>") == "一\n二\n三\n四\n\n五")
+    #expect(shown("<xmp>一\r二\r\n三</xmp>") == "一\n二\n三")
+  }
+
+  /// White space before a title costs none of it; a long one keeps whole characters.
+  @Test(arguments: [0, 4091, 4092, 4093, 65_534, 65_535, 65_536]) func titlesAreWhole(_ spaces: Int) {
+    func title(_ text: String) -> String {
+      let page = Array("<title>\(text)</title><p>文。".utf8)
+      return String(decoding: HTMLReader.read(page, keepsRuby: false).shown.title, as: UTF8.self)
+    }
+    #expect(title(String(repeating: " ", count: spaces) + "日本") == "日本")
+    let long = title(String(repeating: "a", count: spaces) + String(repeating: "日本", count: 3000))
+    #expect(long.utf8.count <= HTMLReader.maximumTitleBytes && !long.unicodeScalars.contains("\u{FFFD}"))
+  }
+
+  @Test func languagesAreCutBetweenCharacters() {
+    let page = Array("<html lang='\(String(repeating: "日", count: 20))'><p>文。".utf8)
+    #expect(HTMLReader.read(page, keepsRuby: false).shown.language == String(repeating: "日", count: 11))
+  }
+
   @Test func listsAndTablesBecomeLines() {
     #expect(shown("<ul><li>一<li>二<ul><li>三</ul></ul><dl><dt>語<dd>意味</dl>") == "一\n二\n三\n語\n意味")
     #expect(shown("<table><tr><th>a<td>b<td>c<tr><td>d<td><p>e<p>f</table>") == "a\tb\tc\nd\ne\nf")
