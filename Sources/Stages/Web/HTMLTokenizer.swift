@@ -148,6 +148,7 @@ struct HTMLTokenizer {
       if reader.isForeign { return }
     } else {
       reader.start(name, attributes)
+      if name.element == .foreign, bytes[at - 2] == UInt8(ascii: "/") { reader.end(name) }
     }
     switch name.element {
     case .raw: skipRaw(name.number, bytes + first, next - first)
@@ -238,7 +239,8 @@ struct HTMLTokenizer {
   /// Whether a comment within a script ends there.
   private func holdsDashes(_ start: Int, _ stop: Int) -> Bool {
     var next = start
-    while let hit = find(UInt8(ascii: ">"), from: next), hit < stop {
+    while next < stop, let found = memchr(bytes + next, Int32(UInt8(ascii: ">")), stop - next) {
+      let hit = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - bytes
       if hit >= start + 2, bytes[hit - 1] == 0x2D, bytes[hit - 2] == 0x2D { return true }
       next = hit + 1
     }
@@ -248,8 +250,9 @@ struct HTMLTokenizer {
   /// Text as it stands, up to its end tag.
   private mutating func rawText(_ number: UInt32, _ name: UnsafePointer<UInt8>, _ count: Int) {
     let stop = number == Self.plaintext ? end : rawEnd(number, name, count)
-    guard let stop, reader.wantsText, stop > at else { return }
-    reader.text(bytes + at, stop - at)
+    // Where no text is wanted, a `plaintext` would take the end of what holds it as well.
+    guard let stop, reader.wantsText || number != Self.plaintext else { return }
+    if reader.wantsText, stop > at { reader.text(bytes + at, stop - at) }
     at = stop
   }
 

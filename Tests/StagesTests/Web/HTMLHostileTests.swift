@@ -47,6 +47,16 @@ import Testing
     ("ends only", many("</p></div></table>", 50_000) + prose),
     ("less-than signs", many("<", 200_000) + prose), ("empty blocks", many("<p></p><br>", 50_000) + prose),
     ("many links", many("<a href=x>x</a>", 50_000) + prose), ("plaintext", prose + Array("<plaintext>".utf8) + prose),
+    (
+      "texts as they stand in a template",
+      Array("<template>".utf8) + many("<xmp>", 100_000) + Array("</xmp></template>".utf8) + prose
+    ),
+    (
+      "less-than signs in a script",
+      Array("<script><!--".utf8) + many("<", 500_000) + Array("--></script>".utf8) + prose
+    ),
+    ("quotes of both kinds", many("<a b=\"x><a b='x>", 50_000) + Array("<a b=\"k\" c='k'>".utf8) + prose),
+    ("titles of white space", many("<title> </title>", 50_000) + prose),
     ("bodies", many("<html><head><body>", 5000) + prose),
     ("frames", many("<frameset><frame></frameset>", 5000) + prose),
   ]
