@@ -1,7 +1,8 @@
 /// Makes blocks of text out of a page's tags and texts, with the ends that authors leave out (13.2.6 of the standard, as
 /// far as text can tell).
 ///
-/// What is not shown, such as `noscript` and `display: none`, is read apart: some pages have their text there alone.
+/// What is not shown, such as `noscript` and `display: none`, is read apart: some pages have their text there alone. An
+/// element that hides and is never ended hides nothing: its page is read once more without it.
 final class HTMLReader {
   private var page = HTMLPage()
   private var shown: HTMLBlocks
@@ -12,6 +13,9 @@ final class HTMLReader {
   /// What stands around the text that comes next.
   private var around = HTMLBlocks.Surroundings()
   private var hides = 0, skips = 0
+  /// How many elements were met that hide or are never text; which of them do neither, since they are never ended.
+  private var coverings = 0
+  private let unended: Set<Int>
   /// How many elements were open when a link, a form or a reading began.
   private var linkDepth: Int?
   private var formDepth: Int?
@@ -19,15 +23,17 @@ final class HTMLReader {
 
   static let maximumTitleBytes = 4096
 
-  private init(keepsRuby: Bool, bytes: Int) {
+  private init(keepsRuby: Bool, bytes: Int, unended: Set<Int>) {
     self.keepsRuby = keepsRuby
+    self.unended = unended
     shown = HTMLBlocks(reserving: bytes / 4)
   }
 
   /// Reads a page that is UTF-8.
   static func read(_ text: [UInt8], keepsRuby: Bool) -> (shown: HTMLPage, hidden: HTMLPage) {
-    let reader = HTMLReader(keepsRuby: keepsRuby, bytes: text.count)
-    text.withUnsafeBufferPointer { HTMLTokenizer.read($0, into: reader) }
+    var reader = read(text, keepsRuby, unended: [])
+    let unended = reader.stack.frames.compactMap(\.covering)
+    if !unended.isEmpty { reader = read(text, keepsRuby, unended: Set(unended)) }
     reader.closeAll(from: 0)
     reader.shown.close(reader.around)
     var page = reader.page
@@ -35,6 +41,12 @@ final class HTMLReader {
     var hidden = reader.page
     (hidden.text, hidden.blocks) = (reader.hidden.text, reader.hidden.blocks)
     return (page, hidden)
+  }
+
+  private static func read(_ text: [UInt8], _ keepsRuby: Bool, unended: Set<Int>) -> HTMLReader {
+    let reader = HTMLReader(keepsRuby: keepsRuby, bytes: text.count, unended: unended)
+    text.withUnsafeBufferPointer { HTMLTokenizer.read($0, into: reader) }
+    return reader
   }
 
   var wantsText: Bool { skips == 0 }
@@ -124,11 +136,17 @@ final class HTMLReader {
       mark(kind, &frame)
     }
     if let kind = name.element.blockKind, around.kind != .preformatted { frame.around.kind = kind }
+    if frame.hides || frame.skips, !frame.isForeign { cover(&frame) }
     push(frame)
     if name.element == .rubyReading, keepsRuby, readingDepth == nil, skips == 0 {
       appendMark("（")
       readingDepth = stack.count
     }
+  }
+
+  private func cover(_ frame: inout HTMLStack.Frame) {
+    if unended.contains(coverings) { (frame.hides, frame.skips) = (false, false) } else { frame.covering = coverings }
+    coverings += 1
   }
 
   private func mark(_ kind: PageMarks.Kind, _ frame: inout HTMLStack.Frame) {
@@ -178,12 +196,12 @@ final class HTMLReader {
     case .link: endLink(name)
     case .form: endForm()
     case .lineBreak: start(name, HTMLAttributes())
+    case _ where stack.endsBeyond(name.number): if name.element.isBlock { closeBlock() }
     case .paragraph where stack.last(name.number) <= stack.barrier: closeBlock()
     case .heading:
       let last = Self.headings.reduce(-1) { max($0, stack.last($1)) }
       if last > stack.barrier { close(from: last) }
     default:
-      if stack.endsBeyond() { return name.element.isBlock ? closeBlock() : () }
       let last = stack.last(name.number)
       if last >= 0, last > limit(of: name) { close(from: last) }
     }

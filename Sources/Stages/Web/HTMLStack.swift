@@ -11,6 +11,8 @@ struct HTMLStack {
     var skips = false
     /// Other rules count for the markup in it.
     var isForeign = false
+    /// Its number among the elements that hide what is in them.
+    var covering: Int?
     /// The one before it that has its name; the innermost ones that part blocks, and that shut off what is within.
     fileprivate(set) var sameName = -1
     fileprivate(set) var block = -1
@@ -20,8 +22,8 @@ struct HTMLStack {
   private(set) var frames: [Frame] = []
   private var known = [Int](repeating: -1, count: Int(HTMLName.known))
   private var unknown: [UInt32: Int] = [:]
-  /// Elements that were opened beyond the depth that is kept.
-  private var beyond = 0
+  /// How many elements of a name were opened beyond the depth that is kept, and not ended.
+  private var beyond: [UInt32: Int] = [:]
 
   /// Deeper elements begin and end blocks, and say nothing else.
   static let maximumDepth = 4096
@@ -43,7 +45,7 @@ struct HTMLStack {
   /// - Returns: false where it is too deep to be kept.
   mutating func push(_ frame: Frame) -> Bool {
     guard frames.count < Self.maximumDepth else {
-      beyond += 1
+      beyond[frame.name.number, default: 0] += 1
       return false
     }
     var frame = frame
@@ -58,14 +60,16 @@ struct HTMLStack {
 
   mutating func pop() -> Frame {
     let frame = frames.removeLast()
+    // What was too deep stood in it.
+    if !beyond.isEmpty { beyond.removeAll(keepingCapacity: true) }
     setLast(frame.name.number, frame.sameName)
     return frame
   }
 
   /// Whether an end belongs to an element that was too deep.
-  mutating func endsBeyond() -> Bool {
-    guard beyond > 0 else { return false }
-    beyond -= 1
+  mutating func endsBeyond(_ number: UInt32) -> Bool {
+    guard !beyond.isEmpty, let count = beyond[number] else { return false }
+    beyond[number] = count > 1 ? count - 1 : nil
     return true
   }
 

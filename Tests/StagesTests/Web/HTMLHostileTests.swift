@@ -86,6 +86,35 @@ import Testing
     #expect(text.split(separator: "。").count { $0.contains("第") } == 5000, "\(tag)")
   }
 
+  /// An element that hides what is in it, and is never ended, hides nothing; what is ended in it stays hidden.
+  @Test(arguments: [
+    "<canvas>", "<button>", "<object>", "<video>", "<audio>", "<applet>", "<datalist>", "<dialog>", "<noscript>",
+    "<noframes>", "<select>", "<option>", "<iframe>", "<svg>", "<span style='display:none'>", "<div hidden>",
+    "<template>",
+    "<a href=x hidden>", "<ruby>字<rt>", "<ruby>字<rp>",
+  ])
+  func unendedElementsHideNothing(_ tag: String) {
+    let paragraphs = (0..<20).map { "<p>第\($0)の文。</p><div hidden>隠</div><i hidden>隠</i>" }.joined()
+    let page = HTMLReader.read(Array("<body><p>前の文。</p>\(tag)\(paragraphs)後の文。".utf8), keepsRuby: false).shown
+    let text = String(decoding: page.joined { _ in true }, as: UTF8.self)
+    #expect(text.hasPrefix("前の文。") && text.hasSuffix("後の文。") && !text.contains("隠"), "\(text)")
+    for number in 0..<20 { #expect(text.contains("第\(number)の文。")) }
+  }
+
+  /// Ends are of their own elements, however deep the page is.
+  @Test(arguments: [
+    ("<template>", "</template>"), ("<div hidden>", "</div>"), ("<dialog>", "</dialog>"), ("<p>", "</p>"),
+  ])
+  func endsBelowTheDepthThatIsKept(_ tag: String, _ end: String) {
+    for (count, closed) in [(5000, 0), (5000, 5000), (4000, 4000), (4095, 0), (4096, 4096)] {
+      let deep = String(repeating: "<div>", count: count) + "</i></x></h1>" + String(repeating: "</div>", count: closed)
+      let isOpen = end == "</div>" && closed == 0
+      let page = Array("\(tag)\(deep)\(isOpen ? String(repeating: "</div>", count: count) : "")\(end)<p>文。".utf8)
+      let shown = HTMLReader.read(page, keepsRuby: false).shown
+      #expect(String(decoding: shown.joined { _ in true }, as: UTF8.self) == "文。", "\(tag) \(count) \(closed)")
+    }
+  }
+
   /// Bytes of pages in any order: none of them brings the reader down.
   @Test func randomPiecesOfMarkup() {
     var random = SplitMix(seed: 20)
