@@ -6,6 +6,20 @@ import TextKit
 /// language's most frequent ones are half of its text and a few in a hundred of mojibake.
 enum EncodingGuess {
   private static let sampleBytes = 1 << 16
+  /// So many bytes of ASCII behind others are no part of a character any more.
+  private static let gapBytes = 16
+
+  /// What is not ASCII, with a little of what stands between: styles and scripts may fill a page's beginning.
+  private static func sample(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
+    var out: [UInt8] = []
+    var last = -gapBytes - 1
+    for (at, byte) in bytes.enumerated() {
+      if byte >= 0x80 { last = at }
+      if at - last <= gapBytes { out.append(byte) }
+      if out.count == sampleBytes { break }
+    }
+    return out
+  }
 
   /// A census of what a decoder made of a sample.
   private struct Census {
@@ -84,22 +98,26 @@ enum EncodingGuess {
       return page
     }
     if isUTF8WithFaults(bytes), let page = PageEncoding.decode(bytes, as: "utf-8") { return page }
-    let sample = UnsafeBufferPointer(rebasing: bytes.prefix(sampleBytes))
+    if let name = likeliest(sample(bytes)), let page = PageEncoding.decode(bytes, as: name) { return page }
+    let unreadable = DecodedPage(text: [], encoding: "", replacedFraction: 1)
+    return isLatin(bytes) ? PageEncoding.decode(bytes, as: "windows-1252") ?? unreadable : unreadable
+  }
+
+  private static func likeliest(_ sample: [UInt8]) -> String? {
     var best: (name: String, share: Double)?
     for candidate in candidates {
-      guard let page = PageEncoding.decode(sample, as: candidate.name) else { continue }
-      let census = Census(page.text, candidate.frequent)
+      guard let census = census(sample, candidate) else { continue }
       if census.isEnough(candidate.least), census.share > best?.share ?? 0 { best = (candidate.name, census.share) }
     }
-    if let best, let page = PageEncoding.decode(bytes, as: best.name) { return page }
-    let unreadable = DecodedPage(text: [], encoding: "", replacedFraction: 1)
-    return isLatin(sample) ? PageEncoding.decode(bytes, as: "windows-1252") ?? unreadable : unreadable
+    return best?.name
   }
 
   /// Most letters of a language that is written in windows-1252 are ASCII; of binary data, half of the bytes are not.
-  private static func isLatin(_ sample: UnsafeBufferPointer<UInt8>) -> Bool {
-    let outside = sample.count { $0 >= 0x80 }
-    return outside < 64 || outside * 2 < sample.count
+  private static func isLatin(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    let first = bytes.firstIndex { $0 >= 0x80 } ?? 0
+    let part = bytes[max(0, first - sampleBytes / 2)...].prefix(sampleBytes)
+    let outside = part.count { $0 >= 0x80 }
+    return outside < 64 || outside * 2 < part.count
   }
 
   /// Whether what a label says is what the bytes are, though they can be read so.
@@ -107,16 +125,17 @@ enum EncodingGuess {
     if label == "utf-8" { return page.replacedFraction == 0 || isUTF8WithFaults(bytes) }
     guard label == "shift_jis" else { return true }
     // All of EUC-JP's bytes are half-width kana there.
-    let sample = UnsafeBufferPointer(rebasing: bytes.prefix(sampleBytes))
-    guard sample.contains(where: { 0xA1...0xDF ~= $0 }), let own = PageEncoding.decode(sample, as: label) else {
-      return true
-    }
-    let census = Census(own.text, candidates[0].frequent)
-    guard census.halfWidth * 4 > census.count, let other = PageEncoding.decode(sample, as: "euc-jp") else {
-      return true
-    }
-    let otherCensus = Census(other.text, candidates[1].frequent)
-    return !(otherCensus.isEnough(candidates[1].least) && otherCensus.share > census.share)
+    let sample = sample(bytes)
+    guard sample.contains(where: { 0xA1...0xDF ~= $0 }), let own = census(sample, candidates[0]),
+      own.halfWidth * 4 > own.count, let other = census(sample, candidates[1])
+    else { return true }
+    return !(other.isEnough(candidates[1].least) && other.share > own.share)
+  }
+
+  /// Of what a candidate makes of a sample.
+  private static func census(_ sample: [UInt8], _ candidate: Candidate) -> Census? {
+    let page = sample.withUnsafeBufferPointer { PageEncoding.decode($0, as: candidate.name) }
+    return page.map { Census($0.text, candidate.frequent) }
   }
 
   /// Whether most of what is outside ASCII is UTF-8; in other encodings next to nothing is.

@@ -31,7 +31,8 @@ extension PageEncoding {
     }
   }
 
-  private static let headBytes = 1 << 16
+  /// Styles and scripts that stand before it are longer than a text's head.
+  private static let headBytes = 1 << 20
 
   /// The `charset` of a `<meta>` or the `encoding` of an XML declaration, from the beginning up to the body; the first
   /// that names an encoding.

@@ -52,6 +52,21 @@ import Testing
     #expect(read(latin("<p>\n") + half + shiftJIS, "Shift_JIS") == "shift_jis ｶﾞｲﾄﾞｶﾞｲﾄﾞ日本国民会議事業大学")
   }
 
+  /// Styles and scripts before the text tell nothing, however long they are, nor does a single sign in them.
+  @Test(arguments: [0, 60_000, 65_530, 70_000, 300_000]) func textBehindStylesIsFound(_ count: Int) {
+    let shiftJIS: [UInt8] = [0x93, 0xFA, 0x96, 0x7B] + shiftJISKana + shiftJISKana  // 日本カフェカフェ
+    let eucJP: [UInt8] = [0xC6, 0xFC, 0xCB, 0xDC, 0xB9, 0xF1, 0xCC, 0xB1, 0xB2, 0xF1, 0xB5, 0xC4]  // 日本国民会議
+    for sign in ["", "\u{A9}"] {
+      let style =
+        latin("<style>/* \(sign) */ ") + [UInt8](repeating: UInt8(ascii: "a"), count: count) + latin("</style>\n")
+      #expect(read(style + shiftJIS) == "shift_jis? 日本カフェカフェ")
+      #expect(read(style + shiftJIS, "Shift_JIS") == "shift_jis 日本カフェカフェ")
+      if sign.isEmpty { #expect(read(style + eucJP, "Shift_JIS") == "euc-jp? 日本国民会議") }
+      #expect(read(style + latin("<meta charset=shift_jis>\n") + shiftJIS) == "shift_jis 日本カフェカフェ")
+      #expect(read(style + latin("caf\u{E9}")) == "windows-1252? café")
+    }
+  }
+
   /// Other languages' encodings without a label are not Western European mojibake.
   @Test func otherLanguagesAreTold() {
     let russian: [UInt8] = "<p>\nпривет, это простая русская страница о погоде".utf16.map { unit in
