@@ -11,6 +11,7 @@ public final class DeflateSource: ByteSource {
   private var input = InputBlock()
   private var ended = false
   private var holdsOutput = false
+  private var failure: ShardError?
 
   public init(_ source: any ByteSource, _ form: Form) throws(ShardError) {
     self.source = source
@@ -23,27 +24,35 @@ public final class DeflateSource: ByteSource {
   deinit { inflateEnd(&stream) }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
     stream.avail_out = UInt32(clamping: buffer.count)
     let room = stream.avail_out
-    while stream.avail_out == room, !ended {
+    while stream.avail_out == room, !ended, failure == nil {
       if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
         throw truncated(name, "deflate", input.consumed)
       }
-      stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
-      stream.avail_in = UInt32(input.count)
-      let result = inflate(&stream, Z_NO_FLUSH)
-      input.advance(input.count - Int(stream.avail_in))
-      holdsOutput = result == Z_OK && stream.avail_out == 0
-      switch result {
-      case Z_STREAM_END: ended = true
-      case Z_OK, Z_BUF_ERROR: break
-      case Z_MEM_ERROR: throw noMemory(name, "deflate")
-      default:
-        throw damaged(name, "deflate", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
-      }
+      inflateBlock()
     }
-    return Int(room - stream.avail_out)
+    let count = Int(room - stream.avail_out)
+    // What came before the damage is delivered first.
+    if count == 0, let failure { throw failure }
+    return count
+  }
+
+  private func inflateBlock() {
+    stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
+    stream.avail_in = UInt32(input.count)
+    let result = inflate(&stream, Z_NO_FLUSH)
+    input.advance(input.count - Int(stream.avail_in))
+    holdsOutput = result == Z_OK && stream.avail_out == 0
+    switch result {
+    case Z_STREAM_END: ended = true
+    case Z_OK, Z_BUF_ERROR: break
+    case Z_MEM_ERROR: failure = noMemory(name, "deflate")
+    default:
+      failure = damaged(name, "deflate", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
+    }
   }
 }
 
@@ -54,6 +63,10 @@ public final class BrotliSource: ByteSource {
   private let state: OpaquePointer
   private var input = InputBlock()
   private var ended = false
+  private var failure: ShardError?
+
+  /// After an error the decoder gives nothing of what it decoded in the same call: so little is lost with it.
+  private static let stepBytes = 256
 
   public init(_ source: any ByteSource) throws(ShardError) {
     guard let state = BrotliDecoderCreateInstance(nil, nil, nil) else { throw noMemory(source.name, "brotli") }
@@ -64,23 +77,29 @@ public final class BrotliSource: ByteSource {
   deinit { BrotliDecoderDestroyInstance(state) }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    if let failure { throw failure }
     var room = buffer.count
     var out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    while room == buffer.count, !ended {
-      var count = input.count
+    while room == buffer.count, !ended, failure == nil {
+      let step = min(input.count, Self.stepBytes)
+      var count = step
       var next: UnsafePointer<UInt8>? = UnsafePointer(input.pointer.assumingMemoryBound(to: UInt8.self))
       let result = BrotliDecoderDecompressStream(state, &count, &next, &room, &out, nil)
-      input.advance(input.count - count)
+      input.advance(step - count)
       switch result {
       case BROTLI_DECODER_RESULT_SUCCESS:
         ended = true
-        if !input.isEmpty { throw damaged(name, "brotli", input.consumed, "bytes stand behind its end") }
+        if !input.isEmpty { failure = damaged(name, "brotli", input.consumed, "bytes stand behind its end") }
       case BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT: break
       case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT:
-        if room == buffer.count, try !input.refill(from: source) { throw truncated(name, "brotli", input.consumed) }
-      default: throw fault
+        if room == buffer.count, input.isEmpty, try !input.refill(from: source) {
+          throw truncated(name, "brotli", input.consumed)
+        }
+      default: failure = fault
       }
     }
+    // What came before the damage is delivered first.
+    if room == buffer.count, let failure { throw failure }
     return buffer.count - room
   }
 

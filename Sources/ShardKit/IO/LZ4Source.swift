@@ -9,6 +9,12 @@ public final class LZ4Source: ByteSource {
   private var insideFrame = false
   /// The decoder filled the last buffer and may hold more, even when the input has ended.
   private var holdsOutput = false
+  /// So many bytes the decoder takes for its next step, which is one block at most: what it gave of a call that ends in
+  /// an error is lost, and so nothing of an earlier block is.
+  private var wanted = LZ4Source.headBytes
+
+  /// The least head of a frame.
+  private static let headBytes = 7
 
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
@@ -28,7 +34,7 @@ public final class LZ4Source: ByteSource {
         guard insideFrame else { return 0 }
         throw truncated(name, "lz4", input.consumed)
       }
-      var (room, used) = (buffer.count, input.count)
+      var (room, used) = (buffer.count, holdsOutput ? 0 : min(input.count, wanted))
       let result = LZ4F_decompress(stream, buffer.baseAddress, &room, input.pointer, &used, nil)
       if LZ4F_isError(result) != 0 {
         let reason = String(cString: LZ4F_getErrorName(result))
@@ -38,6 +44,7 @@ public final class LZ4Source: ByteSource {
       input.advance(used)
       written = room
       insideFrame = result != 0
+      wanted = insideFrame ? result : Self.headBytes
       holdsOutput = insideFrame && room == buffer.count
     }
     return written

@@ -46,7 +46,7 @@ public struct CommonCrawlExtract: Stage {
   }
 
   public static let name = "commoncrawl.extract"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Makes documents of web archives, WET or WARC, in the languages asked for."
   static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The texts, with the record's id.")

@@ -98,7 +98,9 @@ enum BodyLayer {
     switch name {
     case "gzip", "x-gzip": return isGzip(body) ? read(name, try? GzipSource(source), limit) : .notOn
     case "zstd":
-      return Compression.detect(body) == .zstd ? read(name, try? ZstdSource(source), limit) : plain(name, body)
+      guard Compression.detect(body) == .zstd else { return plain(name, body) }
+      // A dictionary stands before an archive at most, and in no body.
+      return read(name, try? ZstdSource(source, readsDictionary: false), limit)
     case "br": return orPlain(name, body, read(name, try? BrotliSource(source), limit))
     case "deflate":
       let isZlib = body.count >= 2 && body[0] & 0x0F == 8 && (Int(body[0]) << 8 | Int(body[1])) % 31 == 0

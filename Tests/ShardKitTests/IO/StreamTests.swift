@@ -94,12 +94,72 @@ private let formats = Compression.allCases.filter { $0 != .none }
   }
 
   /// Bytes before the damage in the same block of input are not thrown away with it.
-  @Test(arguments: [Compression.gzip, .bzip2, .xz])
+  @Test(arguments: formats)
   func damageInALaterMemberKeepsTheEarlierOnes(_ compression: Compression) throws {
     let first = sampleBytes(5000)
     let (out, error) = drained(try encoded(first, compression) + Array("what follows is no member".utf8), compression)
     #expect(out == first)
     #expect(error?.code == .malformed)
+  }
+
+  /// Of a stream that is damaged near its end, no more is lost than the block that the damage stands in.
+  @Test(arguments: formats, [1000, 1 << 16, 1 << 20])
+  func damageCostsOneBlock(_ compression: Compression, step: Int) throws {
+    let bytes = sampleBytes(2_500_000)
+    var damaged = try encoded(bytes, compression)
+    let place = damaged.count * 9 / 10
+    for i in place..<(place + 40) { damaged[i] = ~damaged[i] }
+    let (out, error) = drained(damaged, compression, step: step)
+    #expect(error?.code == .malformed)
+    #expect(out.count > bytes.count / 2 && bytes.starts(with: out.prefix(bytes.count / 2)), "\(out.count)")
+  }
+
+  /// Frames that hold dictionaries of dictionaries.
+  @Test func zstdDictionariesHaveNoDictionaries() throws {
+    func framed(_ bytes: [UInt8]) -> [UInt8] {
+      [0x5D, 0x2A, 0x4D, 0x18] + (0..<4).map { UInt8(truncatingIfNeeded: bytes.count >> (8 * $0)) } + bytes
+    }
+    var nested: [UInt8] = []
+    for _ in 0..<5000 { nested = framed(nested) }
+    let text = try encoded(sampleBytes(1000), .zstd)
+    var wrapped: [UInt8] = framed([])
+    for _ in 0..<20 { wrapped = framed(try encoded(wrapped, .zstd)) }
+    for bytes in [framed(nested), wrapped] {
+      let (out, error) = drained(bytes + text, .zstd)
+      #expect(error == nil && out == sampleBytes(1000))
+    }
+    // Where none is taken, the frame is passed over like every other one that is none of zstd's.
+    let plain = try ZstdSource(MemorySource(framed(nested) + text), readsDictionary: false)
+    #expect(drained(plain).bytes == sampleBytes(1000))
+  }
+
+  /// Bodies of HTTP answers.
+  @Test func deflateDeliversWhatCameBeforeTheDamage() throws {
+    let bytes = sampleBytes(5000)
+    let gzip = try encoded(bytes, .gzip)
+    // A gzip member without its head and trailer.
+    let raw = Array(gzip[10..<(gzip.count - 8)])
+    let (out, error) = drained(try DeflateSource(MemorySource(raw), .raw))
+    #expect(error == nil && out == bytes)
+    // A stored block, then a block of the reserved type.
+    let stored: [UInt8] = [0, 0xE8, 0x03, 0x17, 0xFC] + bytes.prefix(1000) + [0x06]
+    let (before, damage) = drained(try DeflateSource(MemorySource(stored), .raw))
+    #expect(damage?.code == .malformed && before == Array(bytes.prefix(1000)))
+  }
+
+  @Test func brotliDeliversWhatCameBeforeTheDamage() throws {
+    let bytes = sampleBytes(3000)
+    // A window of 64 KiB; parts of 1,000 bytes that are not compressed; a part whose reserved bit is set.
+    func part(_ number: Int, isFirst: Bool) -> [UInt8] {
+      let head = (999 << 3 | 1 << 19) << (isFirst ? 1 : 0)
+      return [UInt8(head & 0xFF), UInt8(head >> 8 & 0xFF), UInt8(head >> 16)]
+        + bytes[(number * 1000)..<(number * 1000 + 1000)]
+    }
+    let stream = part(0, isFirst: true) + part(1, isFirst: false) + part(2, isFirst: false)
+    let (out, error) = drained(try BrotliSource(MemorySource(stream + [0x03])))
+    #expect(error == nil && out == bytes)
+    let (before, damage) = drained(try BrotliSource(MemorySource(stream + [0x0E, 0, 0, 0, 0])))
+    #expect(damage?.code == .malformed && before.count > 2700 && bytes.starts(with: before), "\(before.count)")
   }
 
   @Test func zerosBehindAGzipMemberArePadding() throws {

@@ -242,6 +242,18 @@ import Testing
         && String(decoding: document.created, as: UTF8.self) == "2008-04-30T20:48:26Z")
   }
 
+  /// A body has no dictionary before it, nor dictionaries of dictionaries.
+  @Test func bodiesHaveNoDictionaries() throws {
+    defer { try? FileSystem.removeTree(folder) }
+    var nested: [UInt8] = []
+    for _ in 0..<5000 {
+      nested = [0x5D, 0x2A, 0x4D, 0x18] + (0..<4).map { UInt8(truncatingIfNeeded: nested.count >> (8 * $0)) } + nested
+    }
+    let body = nested + (try packed(Self.page) { ZstdSink($0) })
+    let read = MessageBody(body[...], HTTPHeaders(["Content-Encoding": "zstd"]), limit: 1 << 20)
+    #expect(read == .bytes(Self.page, isCut: false))
+  }
+
   /// Bodies and heads changed at random are read or dropped.
   @Test func mutatedAnswers() throws {
     defer { try? FileSystem.removeTree(folder) }

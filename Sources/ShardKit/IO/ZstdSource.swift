@@ -1,0 +1,100 @@
+import CZstd
+
+/// Zstandard frames, one after another.
+public final class ZstdSource: ByteSource {
+  public var name: String { source.name }
+  private let source: any ByteSource
+  private let stream: OpaquePointer
+  private var input = InputBlock()
+  private var insideFrame = false
+  /// A frame with a dictionary may stand here.
+  private var mayBeDictionary: Bool
+  /// The decoder filled the last buffer and may hold more, even when the input has ended.
+  private var holdsOutput = false
+  /// So many bytes the decoder takes for its next step, which is one block at most: what it gave of a call that ends in
+  /// an error is lost, and so nothing of an earlier block is.
+  private var wanted = ZstdSource.headBytes
+
+  /// So many bytes of a frame tell how long its head is.
+  private static let headBytes = 6
+
+  /// - Parameter readsDictionary: takes a dictionary that stands before the frames, as web archives have it.
+  public init(_ source: any ByteSource, readsDictionary: Bool = true) throws(ShardError) {
+    guard let stream = ZSTD_createDStream() else { throw noMemory(source.name, "zstd") }
+    self.source = source
+    self.stream = stream
+    mayBeDictionary = readsDictionary
+    // Refuse windows over 128 MiB (zstd --long=27), which hostile input could ask for.
+    ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27)
+  }
+
+  deinit { ZSTD_freeDStream(stream) }
+
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
+    var out = ZSTD_outBuffer(dst: buffer.baseAddress, size: buffer.count, pos: 0)
+    while out.pos == 0 {
+      if input.isEmpty, !holdsOutput, try !input.refill(from: source) {
+        guard insideFrame else { return 0 }
+        throw truncated(name, "zstd", input.consumed)
+      }
+      if mayBeDictionary {
+        mayBeDictionary = false
+        if try loadDictionary() { continue }
+      }
+      try decompress(&out)
+    }
+    return out.pos
+  }
+
+  /// One step, or what the decoder still holds.
+  private func decompress(_ out: inout ZSTD_outBuffer) throws(ShardError) {
+    var block = ZSTD_inBuffer(src: input.pointer, size: holdsOutput ? 0 : min(input.count, wanted), pos: 0)
+    let result = ZSTD_decompressStream(stream, &out, &block)
+    input.advance(block.pos)
+    guard ZSTD_isError(result) == 0 else { throw fault(result) }
+    insideFrame = result != 0
+    wanted = insideFrame ? result : Self.headBytes
+    holdsOutput = insideFrame && out.pos == out.size
+  }
+
+  private func fault(_ result: Int) -> ShardError {
+    switch ZSTD_getErrorCode(result) {
+    case ZSTD_error_memory_allocation: return noMemory(name, "zstd")
+    case ZSTD_error_frameParameter_windowTooLarge:
+      return ShardError(.tooLarge, name, "the zstd stream asks for more than 128 MiB of memory to decode")
+    default: return damaged(name, "zstd", input.consumed, String(cString: ZSTD_getErrorName(result)))
+    }
+  }
+
+  private static let maximumDictionaryBytes = 32 << 20
+
+  /// Web archives may begin with a frame that is passed over by others and holds the dictionary of all that follow,
+  /// compressed or not (IIPC, "Using Zstandard with WARC"). False where there is none.
+  private func loadDictionary() throws(ShardError) -> Bool {
+    guard input.count >= 8, input.little(0) == 0x184D_2A5D else { return false }
+    let size = input.little(4)
+    guard size <= Self.maximumDictionaryBytes else {
+      throw ShardError(.tooLarge, name, "its dictionary has \(size) bytes, the limit is \(Self.maximumDictionaryBytes)")
+    }
+    input.advance(8)
+    var bytes: [UInt8] = []
+    while bytes.count < size {
+      if input.isEmpty, try !input.refill(from: source) { throw truncated(name, "zstd", input.consumed) }
+      let count = min(size - bytes.count, input.count)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(start: input.pointer, count: count))
+      input.advance(count)
+    }
+    // In a dictionary no other one is looked for.
+    if bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
+      bytes = try ZstdSource(MemorySource(bytes, name: "\(name), its dictionary"), readsDictionary: false).readAll(
+        limit: Self.maximumDictionaryBytes)
+    }
+    // Another use of such a frame.
+    guard bytes.starts(with: [0x37, 0xA4, 0x30, 0xEC]) else { return true }
+    let result = ZSTD_DCtx_loadDictionary(stream, bytes, bytes.count)
+    guard ZSTD_isError(result) == 0 else {
+      throw damaged(name, "zstd", input.consumed, "its dictionary: " + String(cString: ZSTD_getErrorName(result)))
+    }
+    return true
+  }
+}
