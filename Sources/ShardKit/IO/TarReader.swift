@@ -160,7 +160,7 @@ public final class TarReader {
     while at < bytes.count {
       guard let space = bytes[at...].firstIndex(of: 0x20),
         let length = Int(String(decoding: bytes[at..<space], as: UTF8.self)),
-        length > space - at + 1, length <= bytes.count - at,
+        length > space - at + 1, length <= bytes.count - at, bytes[at + length - 1] == 10,
         let equals = bytes[space..<(at + length - 1)].firstIndex(of: 0x3D)
       else { throw ShardError(.malformed, source.name, "a pax header before byte \(position) cannot be read") }
       let key = String(decoding: bytes[(space + 1)..<equals], as: UTF8.self)

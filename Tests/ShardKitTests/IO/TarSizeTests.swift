@@ -46,6 +46,17 @@ import Testing
     }
   }
 
+  /// A record ends in a line feed, which is no part of its value; its sign stands before that.
+  @Test(arguments: ["5 ab=", "6 a=bc", "4 a=", "4 ==", "5 abc", "3 =", "10 size=4\n6 ab=", "5 a\n=", "4 =\n="])
+  func paxRecordsThatEndTooEarly(_ record: String) {
+    #expect(problem(pax(record))?.message == "a pax header before byte 1024 cannot be read")
+  }
+
+  @Test func paxRecordsMayHoldNothing() {
+    #expect(problem(pax("5 a=\n")) == nil)
+    #expect(problem(pax("4 =\n")) == nil)
+  }
+
   @Test func otherSizesThatAreNone() {
     #expect(problem(header(size: binary(-1)))?.code == .malformed)
     #expect(problem(header(size: [0xFF] + [UInt8](repeating: 0xFF, count: 11)))?.code == .malformed)
