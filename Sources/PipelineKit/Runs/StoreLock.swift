@@ -33,3 +33,32 @@ public final class StoreLock {
     return String(decoding: text[..<count].prefix { $0 != 10 }, as: UTF8.self)
   }
 }
+
+/// Held while a store's database is opened and migrated, by commands that only look too.
+final class OpeningLock {
+  private let descriptor: Int32
+
+  private static let patience = 60_000_000_000
+
+  init(root: String) throws {
+    let path = root + "/lock.opening"
+    let made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    // Somebody else may have made it.
+    descriptor = made >= 0 ? made : open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
+    let until = monotonicNanoseconds() + Self.patience
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      // Not every file system has locks; where there are none, migrations are transactions all the same.
+      guard errno == EWOULDBLOCK || errno == EINTR else { return }
+      guard monotonicNanoseconds() < until else {
+        close(descriptor)
+        throw RunError(
+          .locked, "the store \(root) has been held by another process that opens it for a minute",
+          hint: "See whether a pipeline hangs there, and end it.")
+      }
+      usleep(10_000)
+    }
+  }
+
+  deinit { close(descriptor) }
+}

@@ -17,11 +17,23 @@ struct StoreOpening {
     if !creating, !FileSystem.exists(path) { return Opened(database: try empty()) }
     if !creating, !isWritable { return Opened(database: try copied(), isReadOnly: true) }
     try FileSystem.makeDirectory(root)
+    // Processes that open at once would each find the migration to do, and all but one of them a database that is not
+    // the one they looked at.
+    let lock = try OpeningLock(root: root)
+    defer { withExtendedLifetime(lock) {} }
+    if let database = try sound() { return Opened(database: database) }
+    // An older pipeline, which knows no lock, may just have been at it.
+    usleep(200_000)
     do { return Opened(database: try connected()) } catch let error as RunError where error.code == .damaged {
       guard creating else { throw error }
       let moved = try moveAway()
       return Opened(database: try connected(), damaged: moved)
     }
+  }
+
+  /// Nil where it is damaged.
+  private func sound() throws -> (any DatabaseWriter)? {
+    do { return try connected() } catch let error as RunError where error.code == .damaged { return nil }
   }
 
   /// A store that is not there holds nothing; a folder that cannot be reached is an error.
@@ -39,14 +51,26 @@ struct StoreOpening {
   private var isWritable: Bool { access(root, W_OK) == 0 && access(path, W_OK) == 0 }
 
   private func connected() throws -> any DatabaseWriter {
-    do {
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(10)
-      configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
-      let pool = try DatabasePool(path: path, configuration: configuration)
-      try prepare(pool)
-      return pool
-    } catch { throw Self.explained(error, path) }
+    let until = monotonicNanoseconds() + 10_000_000_000
+    while true {
+      do { return try connectedOnce() } catch let error as DatabaseError
+        where error.resultCode == .SQLITE_BUSY && monotonicNanoseconds() < until
+      {
+        // Turning the log on and recovering it do not wait for other processes.
+        usleep(50_000)
+      } catch {
+        throw Self.isOurs(error) ? error : Self.openingError(error, path)
+      }
+    }
+  }
+
+  private func connectedOnce() throws -> any DatabaseWriter {
+    var configuration = Configuration()
+    configuration.busyMode = .timeout(10)
+    configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
+    let pool = try DatabasePool(path: path, configuration: configuration)
+    try prepare(pool)
+    return pool
   }
 
   private func prepare(_ database: any DatabaseWriter) throws {
@@ -56,10 +80,17 @@ struct StoreOpening {
         .newerStore, "the store \(root) was written by a newer pipeline",
         hint: "Update pipeline, or name another store with --store.")
     }
-    try migrator.migrate(database)
+    do { try migrator.migrate(database) } catch let error as DatabaseError where error.resultCode == .SQLITE_ERROR {
+      // What a migration makes is there already, or what it changes is not: the record of migrations is wrong.
+      throw Self.damaged(path, error.message ?? "a migration fails")
+    }
     try database.read { db in
       for (table, columns) in Migrations.columns {
-        _ = try db.makeStatement(sql: "SELECT \(columns) FROM \(table)")
+        do { _ = try db.makeStatement(sql: "SELECT \(columns) FROM \(table)") } catch let error as DatabaseError
+          where error.resultCode == .SQLITE_ERROR
+        {
+          throw Self.damaged(path, error.message ?? "the table \(table) is not what it was")
+        }
       }
     }
   }
@@ -72,31 +103,70 @@ struct StoreOpening {
     }
     let copy = String(decoding: folder.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     defer { try? FileSystem.removeTree(copy) }
-    for suffix in ["", "-wal"] where FileSystem.exists(path + suffix) {
-      let sink = try FileSink(copy + "/store.sqlite" + suffix)
-      try sink.copy(from: FileSource(path + suffix))
-      try sink.commit()
-    }
+    try copyFiles(to: copy + "/store.sqlite")
     do {
       let memory = try DatabaseQueue()
       try DatabaseQueue(path: copy + "/store.sqlite").backup(to: memory)
       try prepare(memory)
       return memory
-    } catch { throw Self.explained(error, path) }
+    } catch { throw Self.isOurs(error) ? error : Self.openingError(error, path) }
   }
 
-  /// Nothing is deleted: what was there is kept under another name.
+  /// Copies the database and its log as they were at one moment: nothing wrote to them meanwhile.
+  private func copyFiles(to target: String) throws {
+    let files = ["", "-wal"]
+    for _ in 0..<10 {
+      let before = files.map { FileSystem.status(path + $0) }
+      for suffix in files {
+        try FileSystem.remove(target + suffix)
+        if FileSystem.exists(path + suffix) { try Self.copyFile(path + suffix, to: target + suffix) }
+      }
+      if files.map({ FileSystem.status(path + $0) }) == before { return }
+      usleep(100_000)
+    }
+    throw RunError(
+      .store, "\(path) is written to all the time, so that no copy of it can be made to look at",
+      hint: "Look again when less is going on, or as somebody who may write to the store.")
+  }
+
+  /// What is gone meanwhile is not copied.
+  private static func copyFile(_ path: String, to target: String) throws(ShardError) {
+    do throws(ShardError) {
+      let source = try FileSource(path)
+      let sink = try FileSink(target)
+      try sink.copy(from: source)
+      try sink.commit()
+    } catch {
+      if error.code != .notFound || FileSystem.exists(path) { throw error }
+    }
+  }
+
+  /// Nothing is deleted: what was there is kept under another name. The log goes first: left beside a new database, it
+  /// would be taken for that one's.
   private func moveAway() throws -> String {
     let lock = try StoreLock(root: root)
     defer { withExtendedLifetime(lock) {} }
     var number = 1
     while FileSystem.exists("\(path).damaged-\(number)") { number += 1 }
     let target = "\(path).damaged-\(number)"
-    try FileSystem.rename(path, to: target)
-    for suffix in ["-wal", "-shm"] where FileSystem.exists(path + suffix) {
+    for suffix in ["-wal", "-shm", ""] where FileSystem.exists(path + suffix) {
       try FileSystem.rename(path + suffix, to: target + suffix)
     }
     return target
+  }
+
+  private static func isOurs(_ error: any Error) -> Bool { error is RunError || error is ShardError }
+
+  /// What opening ends in: damage only where SQLite finds the file itself wrong.
+  private static func openingError(_ error: any Error, _ path: String) -> any Error {
+    guard let database = error as? DatabaseError else { return RunError(.store, "\(path) cannot be opened (\(error))") }
+    switch database.resultCode {
+    case .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
+      return RunError(
+        .store, "\(path) cannot be opened: \(database.message ?? "SQLite error \(database.resultCode.rawValue)")",
+        hint: "Run again; if that is no use, see whether another program writes to it.")
+    default: return explained(error, path)
+    }
   }
 
   /// A database's error as a sentence; other errors stay as they are.
