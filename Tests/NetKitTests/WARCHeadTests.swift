@@ -61,6 +61,39 @@ import Testing
     #expect(try items(String(repeating: "WARC/1.0\r\n", count: 2000)).count == 2000)
   }
 
+  /// Lines that go on one another are put together in linear time.
+  @Test func manyFoldedLines() throws {
+    let lines = String(repeating: "\r\n a", count: 200_000)
+    let record = try #require(try one("WARC-Type: response\r\nX-Long: b\(lines)\r\nContent-Length: 2"))
+    #expect(record.headers["X-Long"]?.utf8.count == 1 + 2 * 200_000)
+  }
+
+  /// Many lengths that point at one long head that is none, at its first place or at places within its first line.
+  @Test(arguments: [
+    "WARC/1.0\n" + String(repeating: "a: b\n", count: 180_000),
+    String(repeating: "WARC/", count: 180_000) + "\n",
+  ])
+  func lengthsThatPointAtOneMalformedHead(_ far: String) throws {
+    let count = 500
+    func head(_ length: Int) -> String {
+      let digits = String(length)
+      return "WARC/1.0\r\nContent-Length: \(String(repeating: "0", count: 8 - digits.utf8.count))\(digits)\r\n\r\n"
+    }
+    let bytes = head(0).utf8.count + 4
+    var text = ""
+    for number in 0..<count {
+      text += head(4 + (count - number - 1) * bytes + (far.hasPrefix("WARC/W") ? 5 * number : 0)) + "\r\n\r\n"
+    }
+    let began = ContinuousClock.now
+    let found = try items(text + far + head(2) + "ab\r\n\r\n")
+    #expect(found.count >= count && ContinuousClock.now - began < .seconds(60), "\(found.count)")
+    guard case .record(let last) = found.last else {
+      Issue.record("\(String(describing: found.last))")
+      return
+    }
+    #expect(last.block == Array("ab".utf8))
+  }
+
   // MARK: ARC
 
   private static let arc = """

@@ -79,21 +79,21 @@ enum ArchiveFormat {
     return nil
   }
 
-  /// The head that begins at this place.
-  func head(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Head {
-    switch self {
-    case .warc: Self.warcHead(bytes, place)
-    case .arc: Self.arcHead(bytes, place)
-    }
+  /// The head that begins at this place, and where the search for its end ended.
+  func head(_ bytes: UnsafeRawBufferPointer, at place: Int) -> (head: Head, reach: Int) {
+    // What lies beyond the longest head is not looked at.
+    let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, place + Self.maximumHeadBytes + 1)])
+    var at = place
+    let head = self == .warc ? Self.warcHead(bytes, place, &at) : Self.arcHead(bytes, place, &at)
+    return (head, at)
   }
 
   // MARK: WARC
 
   /// Lines of fields up to an empty one; CR, any number of them, and blanks may stand before a line's end.
-  private static func warcHead(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Head {
+  private static func warcHead(_ bytes: UnsafeRawBufferPointer, _ place: Int, _ at: inout Int) -> Head {
     var headers = HTTPHeaders()
     var field: (name: String, value: String)?
-    var at = place
     while let line = line(bytes, at) {
       let isFirst = at == place
       at = line.next
@@ -108,13 +108,16 @@ enum ArchiveFormat {
       let text = UnsafeRawBufferPointer(rebasing: bytes[line.range])
       if text[0] == 32 || text[0] == 9 {
         let more = string(text[...].drop { $0 == 32 || $0 == 9 })
-        if let earlier = field { field = (earlier.name, earlier.value.isEmpty ? more : earlier.value + " " + more) }
+        // In place: a copy for each line would cost the square of them.
+        if field?.value.isEmpty == false { field?.value += " " }
+        field?.value += more
       } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
         if let field { headers.add(field.name, field.value) }
         let name = text[..<colon].prefix { $0 != 32 && $0 != 9 }
         field = (string(name), string(text[(colon + 1)...].drop { $0 == 32 || $0 == 9 }))
       }
     }
+    at = bytes.count
     return bytes.count - place > maximumHeadBytes
       ? .malformed("its head is longer than \(maximumHeadBytes) bytes") : .incomplete
   }
@@ -149,10 +152,12 @@ enum ArchiveFormat {
   private static let maximumLineBytes = 1 << 16
 
   /// `URL IP-address date content-type length`, with more fields between the last two in version 2.
-  private static func arcHead(_ bytes: UnsafeRawBufferPointer, _ place: Int) -> Head {
+  private static func arcHead(_ bytes: UnsafeRawBufferPointer, _ place: Int, _ at: inout Int) -> Head {
+    at = bytes.count
     guard let line = line(bytes, place) else {
       return bytes.count - place > maximumLineBytes ? .malformed("its first line has no end") : .incomplete
     }
+    at = line.next
     let fields = bytes[line.range].split(separator: 32)
     // Addresses and types may hold blanks, a date is of digits alone.
     let isDate = { (field: Slice<UnsafeRawBufferPointer>) in

@@ -14,6 +14,8 @@ final class ArchiveInput {
 
   let source: any ByteSource
   private(set) var end = End.open
+  /// Bytes passed over so far.
+  private(set) var passed = 0
   /// The file is made of parts, so that a segment that ends is whole.
   let hasParts: Bool
 
@@ -39,7 +41,10 @@ final class ArchiveInput {
   /// What is read of the segment and not yet passed over; valid until more is read.
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[start..<stop]) }
 
-  func skip(_ count: Int) { start += count }
+  func skip(_ count: Int) {
+    start += count
+    passed += count
+  }
 
   /// Reads until there are so many bytes; false where the segment has fewer.
   func need(_ count: Int) throws(ShardError) -> Bool {

@@ -30,6 +30,8 @@ public final class WARCReader {
   /// No head was found since the last damage.
   private var isInDamage = false
   private var hasRecord = false
+  /// Bytes of heads that lengths pointed at and that are none: many lengths may point at one.
+  private var wasted = 0
 
   private static let maximumErrors = 16
 
@@ -121,14 +123,16 @@ public final class WARCReader {
   }
 
   /// The head at a place; `incomplete` only where the segment ends within it.
-  private func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head {
+  private func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head { try reachedHead(at: place).head }
+
+  private func reachedHead(at place: Int) throws(ShardError) -> (head: ArchiveFormat.Head, reach: Int) {
     while true {
-      let head = format.head(input.bytes, at: place)
-      guard case .incomplete = head else { return head }
-      // Twice as much each time, so that a long head is not gone over for each piece of it.
+      let found = format.head(input.bytes, at: place)
+      guard case .incomplete = found.head else { return found }
+      // Twice as much each time, so that a long head is not gone over for each piece of it, but no more than a head has.
       let count = input.bytes.count
-      _ = try input.need(2 * count)
-      if input.bytes.count == count { return head }
+      _ = try input.need(min(place + 2 * (count - place), place + ArchiveFormat.maximumHeadBytes + 1))
+      if input.bytes.count == count { return found }
     }
   }
 
@@ -204,9 +208,12 @@ public final class WARCReader {
   }
 
   private func isHead(at place: Int) throws(ShardError) -> Bool {
-    guard format.mayBegin(input.bytes, at: place) else { return false }
-    if case .malformed = try head(at: place) { return false }
-    return true
+    // Past the bound no length is believed for a head that follows: where there is one, it is found all the same.
+    let bound = 4 * (input.passed + input.bytes.count) + 4 * ArchiveFormat.maximumHeadBytes
+    guard format.mayBegin(input.bytes, at: place), wasted <= bound else { return false }
+    guard case (.malformed, let reach) = try reachedHead(at: place) else { return true }
+    wasted += reach - place
+    return false
   }
 
   /// Where the next head begins, nearer than the limit and in this segment.
