@@ -183,27 +183,33 @@ std::string unescaped(std::string_view written) {
 // The keys of the objects that are open, innermost last.
 class key_table {
   std::vector<std::string_view> keys;
-  std::vector<size_t> starts;
+  struct start { size_t key, text; };
+  std::vector<start> starts;
   std::deque<std::string> texts;  // of keys with escapes; a deque's elements stay where they are
   bool repeated = false;
+  bool full = false;
 
  public:
-  void open() { starts.push_back(keys.size()); }
+  void open() { starts.push_back({keys.size(), texts.size()}); }
 
   void add(std::string_view written) {
+    full = full || keys.size() == maximum_json_members;
+    if (full) return;
     if (written.find('\\') == std::string_view::npos) return keys.push_back(written);
     texts.push_back(unescaped(written));
     keys.push_back(texts.back());
   }
 
   void close() {
-    auto first = keys.begin() + (std::ptrdiff_t)starts.back();
+    auto first = keys.begin() + (std::ptrdiff_t)starts.back().key;
     repeated = repeated || (keys.end() - first <= few ? has_equal_pair(first) : has_equal_neighbors(first));
     keys.erase(first, keys.end());
+    texts.resize(starts.back().text);
     starts.pop_back();
   }
 
   bool has_repeated() const { return repeated; }
+  bool is_full() const { return full; }
 
   // For the next object; memory is kept.
   void clear() {
@@ -211,6 +217,7 @@ class key_table {
     starts.clear();
     texts.clear();
     repeated = false;
+    full = false;
   }
 
  private:
@@ -294,5 +301,6 @@ json_object_state judge_json_object(std::string_view text) {
   keys.clear();
   size_t start = text.find_first_not_of(" \t\r\n");
   if (start == std::string_view::npos || text[start] != '{' || !is_value(text, keys)) return no_json_object;
+  if (keys.is_full()) return too_many_members;
   return keys.has_repeated() ? repeated_keys : unique_keys;
 }

@@ -9,8 +9,11 @@ enum { maximum_json_depth = 128 };
 /// Whether `text` is one JSON value, whitespace around it allowed. The caller has checked its UTF-8. Linear, no recursion.
 bool is_json_value(std::string_view text);
 
+/// Objects that are open at once have no more members than this.
+enum { maximum_json_members = 1 << 20 };
+
 /// The same for one object, whose keys are compared at every depth. Unescaped keys that are equal are repeated.
-enum json_object_state { unique_keys = 0, repeated_keys = 1, no_json_object = 2 };
+enum json_object_state { unique_keys = 0, repeated_keys = 1, no_json_object = 2, too_many_members = 3 };
 json_object_state judge_json_object(std::string_view text);
 
 #endif

@@ -14,6 +14,7 @@
 
 using namespace simdjson;
 
+static_assert(maximum_json_members == PL_JSON_MEMBERS, "one bound");
 static_assert(PL_JSON_PADDING >= SIMDJSON_PADDING, "padding is smaller than simdjson asks for");
 
 struct pl_json_parser {
@@ -109,7 +110,7 @@ extern "C" int pl_json_object(pl_json_parser *self, const char *json, size_t len
 
 extern "C" const char *pl_json_message(int result) {
   int code = -1 - result;
-  if (code == too_many_fields) return "the object has too many fields";
+  if (code == too_many_fields) return "the object has more than 1048576 members";
   if (code == bad_value) return "a value is not JSON, or nested deeper than 128";
   return simdjson::error_message(error_code(code));
 }

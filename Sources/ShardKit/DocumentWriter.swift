@@ -28,6 +28,7 @@ public final class DocumentWriter {
     case .unique: document.append(to: &buffer)
     case .repeated: writeOnce(document)
     case .noObject: throw DocumentCheck.noObject(document)
+    case .tooMany: throw DocumentCheck.tooManyMembers(document)
     }
     if !document.metadata.isEmpty { joinLines(from: start) }
     // One look at the whole line: quotes and names are ASCII, so a line is UTF-8 just if every field is.
@@ -106,6 +107,12 @@ private enum DocumentCheck {
   static func noObject(_ document: borrowing Document) -> ShardError {
     ShardError(
       .malformed, subject(document), "its metadata is no JSON object, or is nested deeper than 128", hint: hint)
+  }
+
+  static func tooManyMembers(_ document: borrowing Document) -> ShardError {
+    ShardError(
+      .malformed, subject(document), "its metadata has more than \(JSONObjectReader.maximumMembers) members", hint: hint
+    )
   }
 
   static func noUTF8(_ document: borrowing Document) -> ShardError {

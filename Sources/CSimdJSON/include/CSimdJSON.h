@@ -10,6 +10,9 @@ extern "C" {
 /// Bytes that must be readable behind the end of every buffer given to the parser.
 enum { PL_JSON_PADDING = 64 };
 
+/// Members of an object that are read; more would take gigabytes of memory.
+enum { PL_JSON_MEMBERS = 1 << 20 };
+
 typedef enum {
   PL_JSON_STRING = 0,  // value: unescaped UTF-8
   PL_JSON_NUMBER = 1,  // value: the token as written
@@ -46,7 +49,8 @@ int pl_json_is_full(int result);
 /// Whether the bytes are UTF-8. Vectorized.
 int pl_is_utf8(const char *_Nullable bytes, size_t length);
 
-/// 0 for a JSON object whose keys are all different, at every depth; 1 where keys are repeated; 2 for anything else.
+/// 0 for a JSON object whose keys are all different, at every depth; 1 where keys are repeated; 2 for anything else;
+/// 3 where objects that are open at once have more than PL_JSON_MEMBERS members.
 /// The UTF-8 of its strings is not looked at.
 int pl_json_keys(const char *_Nullable json, size_t length);
 

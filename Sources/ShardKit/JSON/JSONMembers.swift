@@ -10,10 +10,10 @@ public struct JSONMembers: Sendable {
 
   public init() {}
 
-  /// The members of an object as written; nil for anything else. Empty bytes are an empty object.
+  /// The members of an object as written; nil for anything else, and for more members than are read. Empty bytes are an empty object.
   public init?(object: [UInt8]) {
     guard !object.isEmpty else { return }
-    guard object.withUnsafeBytes({ JSONKeys.judge($0) }) != .noObject else { return nil }
+    guard object.withUnsafeBytes({ JSONKeys.judge($0) }).isObject else { return nil }
     object.withUnsafeBytes { _ = self.add(object: $0) }
   }
 
@@ -79,10 +79,21 @@ public struct JSONMembers: Sendable {
 /// What is known of the keys of a JSON object.
 public enum JSONKeys: Int32, Sendable {
   case unique, repeated, noObject
+  /// Objects that are open at once have more than `JSONObjectReader.maximumMembers`.
+  case tooMany
+
+  /// Whether it is an object whose members can be read.
+  public var isObject: Bool { self == .unique || self == .repeated }
 
   /// Strict and linear but for the sorting of each object's keys; looks at objects within too.
   public static func judge(_ object: UnsafeRawBufferPointer) -> JSONKeys {
     JSONKeys(rawValue: pl_json_keys(object.baseAddress?.assumingMemoryBound(to: CChar.self), object.count))!
+  }
+
+  /// Whether an object has more members than are read and written.
+  public static func hasTooMany(_ object: [UInt8]) -> Bool {
+    // A member takes four bytes at least: `"":0`.
+    object.count > 4 * JSONObjectReader.maximumMembers && object.withUnsafeBytes { judge($0) } == .tooMany
   }
 
   /// Whether the bytes are one JSON value.

@@ -19,6 +19,9 @@ public final class JSONObjectReader {
     }
   }
 
+  /// More members of an object are refused, whatever its bytes: a field takes forty of memory.
+  public static let maximumMembers = Int(PL_JSON_MEMBERS)
+
   /// Bytes that must be readable behind a `padded` buffer.
   public static let padding = Int(PL_JSON_PADDING)
 
@@ -44,11 +47,11 @@ public final class JSONObjectReader {
     guard padded.count > 0 else { return "the line is empty" }
     let bytes = padded.baseAddress!.assumingMemoryBound(to: CChar.self)
     var count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(fields.count))
-    while pl_json_is_full(count) != 0, fields.count < padded.count {
-      let larger = fields.count * 4
+    while pl_json_is_full(count) != 0, fields.count < Self.maximumMembers {
+      let larger = min(fields.count * 4, Self.maximumMembers)
       fields.deallocate()
       fields = .allocate(capacity: larger)
-      count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(clamping: fields.count))
+      count = pl_json_object(parser, bytes, padded.count, fields.baseAddress!, Int32(fields.count))
     }
     guard count >= 0 else { return String(cString: pl_json_message(count)) }
     for i in 0..<Int(count) {

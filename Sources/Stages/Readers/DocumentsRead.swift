@@ -39,7 +39,7 @@ public struct DocumentsRead: Stage {
   public enum OtherFields: String, CaseIterable, OptionChoice { case metadata, drop }
 
   public static let name = "documents.read"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Reads JSON lines of documents (Dolma, datatrove or plain), with field names as options."
   static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents.")

@@ -66,6 +66,9 @@ final class ForeignRecord {
     guard hasText else { return "it has no string at its text's field" }
     if document.source.isEmpty { document.source.append(contentsOf: fallbackSource) }
     writeMetadata(to: &document)
+    guard !JSONKeys.hasTooMany(document.metadata) else {
+      return "its metadata has more than \(JSONObjectReader.maximumMembers) members"
+    }
     return nil
   }
 

@@ -62,11 +62,13 @@ struct SampleFields {
       case .none: break
       }
     }
-    guard !members.isEmpty else { return problem }
-    // Members that are there twice are written once, the column's own value.
-    let held = document.metadata.dropFirst().dropLast()
-    document.metadata = [UInt8(ascii: "{")] + held + (held.isEmpty ? [] : [UInt8(ascii: ",")]) + members
-    document.metadata.append(UInt8(ascii: "}"))
+    if !members.isEmpty {
+      // Members that are there twice are written once, the column's own value.
+      let held = document.metadata.dropFirst().dropLast()
+      document.metadata = [UInt8(ascii: "{")] + held + (held.isEmpty ? [] : [UInt8(ascii: ",")]) + members
+      document.metadata.append(UInt8(ascii: "}"))
+    }
+    if problem == nil, JSONKeys.hasTooMany(document.metadata) { problem = ("malformed-json", "metadata") }
     return problem
   }
 

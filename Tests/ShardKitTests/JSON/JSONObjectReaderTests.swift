@@ -36,6 +36,36 @@ extension JSONValue {
     #expect(found.map(\.kind) == [.string, .number, .bool, .null, .array, .object])
   }
 
+  /// A line of 256 MB may hold forty million members, each of which takes far more memory than it has bytes.
+  @Test func membersAreBounded() throws {
+    func object(_ count: Int, _ member: String) -> [UInt8] {
+      Array("{".utf8) + Array(repeatElement(Array(member.utf8), count: count).joined(separator: [0x2C])) + [0x7D]
+    }
+    let most = JSONObjectReader.maximumMembers
+    for member in [#""a":1"#, #""\u0061":1"#] {
+      var found = 0
+      for (count, problem) in [(most, nil), (most + 1, "the object has more than 1048576 members")] {
+        let text = object(count, member)
+        found = 0
+        #expect(text.withUnsafeBytes { JSONObjectReader().read(copying: $0) { _ in found += 1 } } == problem)
+        #expect(found == (problem == nil ? most : 0))
+        #expect(text.withUnsafeBytes { JSONKeys.judge($0) } == (problem == nil ? .repeated : .tooMany))
+        #expect(JSONKeys.hasTooMany(text) == (problem != nil))
+      }
+    }
+    // Those of objects side by side are not open at once.
+    let apart =
+      Array("{\"a\":[".utf8) + Array(repeatElement(object(most / 2, #""b":1"#), count: 3).joined(separator: [0x2C]))
+    #expect((apart + Array("]}".utf8)).withUnsafeBytes { JSONKeys.judge($0) } == .repeated)
+    let within = Array("{\"a\":".utf8) + object(most, #""b":1"#) + [0x7D]
+    #expect(within.withUnsafeBytes { JSONKeys.judge($0) } == .tooMany)
+    var document = Document(id: "1", text: "x")
+    document.metadata = within
+    #expect { try DocumentWriter(MemorySink()).write(document) } throws: {
+      "\($0)".contains("its metadata has more than 1048576 members")
+    }
+  }
+
   /// On intact random objects the fields are those that `JSONValue` finds.
   @Test func agreesWithTheParserOnRandomObjects() throws {
     var random = RandomJSON(seed: 11)

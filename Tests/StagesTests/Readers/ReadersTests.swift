@@ -59,6 +59,24 @@ import Testing
       ])
   }
 
+  /// Of an object with a million members and more, neither the record nor its metadata is kept.
+  @Test func recordsOfTooManyMembersAreDropped() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let many = String(repeating: #""a":1,"#, count: 1 << 20) + #""b":2"#
+    let lines = [
+      #"{"id":"1","text":"x","metadata":{\#(many)}}"#, #"{"id":"2","text":"x",\#(many)}"#, #"{"id":"3","text":"x"}"#,
+    ]
+    try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: folder + "/a.jsonl")
+    let run = try StageHarness(DocumentsRead.self, options: ["files": .string(folder)]).run()
+    #expect(try run.documents().map(\.idString) == ["3"])
+    #expect(
+      try run.drops().map { [$0.reason, $0.detail] } == [
+        ["malformed-json", "its metadata has more than 1048576 members"],
+        ["malformed-json", "the object has more than 1048576 members"],
+      ])
+  }
+
   @Test func aLongBlockIsDroppedWithoutBeingHeld() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
