@@ -1,5 +1,6 @@
-import NetKit
 import Testing
+
+@testable import NetKit
 
 @Suite struct WebURLTests {
   @Test(arguments: [
@@ -32,7 +33,9 @@ import Testing
     "?X-Goog-Signature=x", "?AWSAccessKeyId=x", "?Key-Pair-Id=x", "?api_key=x", "?apikey=x", "?access-key=x", "?key=x",
     "?sig=x", "?signature=x", "?access_token=x", "?refreshToken=x", "?client_secret=x", "?auth=x", "?Authorization=x",
     "?oauth_verifier=x", "?%70asswd=x", "?a=1;pass=x", "?code=x", "?SAMLResponse=x", "?ticket=x", "?otp=x",
-    "?v=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "?v=hf_abcdefghijklmnopqrstuvwxyz", "?user_passphrase=x",
+    "?v=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc", "?v=hf_abcdefghijklmnopqrstuvwxyz", "?user_passphrase=x", "?token=x",
+    "?accesstoken=x", "?csrfToken=x", "?user-session=x", "?secrets=x",
+    "?sessionkey=x", "?client_secret_id=x", "/a/b;session=x?c", "?clientsecret=x",
   ])
   func secretsAreFound(_ part: String) throws {
     let url = try WebURL("https://h.org/p" + part)
@@ -43,11 +46,22 @@ import Testing
   @Test(arguments: [
     "?page=2&sort=key", "?keyword=x", "?passage=3", "?q=signal&lang=ja", "?author=x", "?design=1",
     "?id=1A2b3C4d5E6f7G8h9I0j",
-    "/session/1", "/token=x/a", "?encode=1", "?monkey=1", "?assign=2", "?compass=n", "?month=1&day=2", "?hash=x",
+    "?sessionFrom=208&sessionTo=213", "?session_from=208", "?tokenizer=mecab", "?secretary=x", "?maxTokens=9",
+    "?obsession=x", "?detokenize=1", "/session/1", "/token=x/a", "?encode=1", "?monkey=1", "?assign=2", "?compass=n",
+    "?month=1&day=2", "?hash=x",
   ])
   func otherParametersAreShown(_ part: String) throws {
     let url = try WebURL("https://h.org/p" + part)
     #expect(!url.holdsSecret && url.shown == url.text, "\(part)")
+  }
+
+  /// A path of many parts.
+  @Test func longAddressesAreShownInLinearTime() {
+    let path = String(repeating: "/", count: 400_000)
+    let began = ContinuousClock.now
+    #expect(URLSecrets.hiding(path).utf8.count == 400_000)
+    #expect(URLSecrets.hiding(path + "?token=x/y" + path).utf8.count > 800_000)
+    #expect(ContinuousClock.now - began < .seconds(30))
   }
 
   @Test(arguments: [

@@ -8,7 +8,7 @@ enum URLSecrets {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
     var start = 0
-    var isParameter = false
+    var (isParameter, isQuery) = (false, false)
     for at in 0...bytes.count where at == bytes.count || isSeparator(bytes[at]) {
       let part = bytes[start..<at]
       out += isParameter ? hidden(part) : part[...]
@@ -16,7 +16,8 @@ enum URLSecrets {
       start = at + 1
       if at < bytes.count {
         // Within the path a semicolon begins parameters, and a slash ends them.
-        isParameter = bytes[at] != UInt8(ascii: "/") || out.contains(UInt8(ascii: "?"))
+        isQuery = isQuery || bytes[at] == UInt8(ascii: "?")
+        isParameter = isQuery || bytes[at] != UInt8(ascii: "/")
       }
     }
     return String(decoding: out, as: UTF8.self)
@@ -42,21 +43,29 @@ enum URLSecrets {
   static func isSecret(name: String) -> Bool {
     let words = words(of: name)
     let joined = words.joined()
-    return words.contains { secretWords.contains($0) } || secretParts.contains { joined.contains($0) }
+    return words.contains { secretWords.contains($0) } && !harmless.contains(joined)
+      || secretParts.contains { joined.contains($0) }
       || secretEnds.contains { joined == $0 }
   }
 
   /// Words that say it wherever they stand in a name.
   private static let secretWords: Set<String> = [
     "auth", "bearer", "cookie", "cred", "creds", "hmac", "jwt", "otp", "pass", "passwd", "passphrase", "policy", "psw",
-    "pwd", "sas", "secret", "sess", "sid", "sig", "sign", "ticket", "token",
+    "pwd", "sas", "secret", "secrets", "sess", "session", "sid", "sig", "sign", "ticket", "token", "tokens",
   ]
 
-  /// Parts of a name, its marks left out.
+  /// Parts of a name, its marks left out, in which words are written together. `session`, `token` and `secret` alone are
+  /// parts of other words (`tokenizer`, `secretary`): these are words, or stand beside what makes them a secret.
   private static let secretParts = [
-    "accesskey", "apikey", "authkey", "authoriz", "authtoken", "credential", "hmac", "jsession", "keypair", "oauth",
-    "passphrase", "passw", "phpsess", "privatekey", "samlresponse", "secret", "session", "sharedkey", "signature",
-    "sessid", "signingkey", "subscriptionkey", "token", "userkey",
+    "accesskey", "accesstoken", "apikey", "apitoken", "authkey", "authoriz", "authtoken", "bearertoken", "clientsecret",
+    "credential", "csrftoken", "hmac", "idtoken", "jsession", "keypair", "oauth", "passphrase", "passw", "phpsess",
+    "privatekey", "refreshtoken", "samlresponse", "secretkey", "securitytoken", "sessid", "sessionid", "sessionkey",
+    "sessiontoken", "sharedkey", "signature", "signingkey", "subscriptionkey", "tokenid", "userkey", "usertoken",
+  ]
+
+  /// Names with such a word that the Diet's API and others have for numbers of sessions and of words.
+  private static let harmless: Set<String> = [
+    "sessionfrom", "sessionto", "sessionnumber", "maxtokens", "maximumtokens", "mintokens", "minimumtokens",
   ]
 
   /// Whole names, too short or too common to be looked for within others.
