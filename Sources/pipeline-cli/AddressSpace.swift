@@ -18,19 +18,10 @@ enum AddressSpace {
     return Int(limit.rlim_cur)
   }
 
-  /// Bytes that are mapped now.
-  private static var used: Int {
-    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-    defer { fclose(file) }
-    var pages = 0
-    withUnsafeMutablePointer(to: &pages) { _ = withVaList([$0]) { vfscanf(file, "%ld", $0) } }
-    return pages * sysconf(Int32(_SC_PAGESIZE))
-  }
-
   /// Makes a run as small as the limit asks for.
   static func fit(_ settings: inout PipelineRun.Settings) throws {
     guard let limit else { return }
-    let free = limit - used
+    let free = limit - mapped
     let threads = max(1, min(settings.jobs, (free - leastBytes) / 4 / stackBytes))
     guard free >= leastBytes + 2 * stackBytes else {
       throw RunError(
@@ -50,15 +41,44 @@ enum AddressSpace {
       + "Raise the limit and run again; finished work is kept.\n").utf8)
 
   /// Where memory that a library or the language asks for cannot be had there is no error to catch: the process ends,
-  /// but says why.
+  /// but says why. What ends it while there is memory is a fault, and ends it as faults do.
   static func explainTheEnd() {
     guard limit != nil else { return }
     _ = sentence.count
     for number in [SIGILL, SIGTRAP, SIGABRT, SIGSEGV] {
-      signal(number) { _ in
+      signal(number) { number in
+        guard AddressSpace.isShort else {
+          signal(number, SIG_DFL)
+          raise(number)
+          return
+        }
         AddressSpace.sentence.withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
         _exit(1)
       }
+    }
+  }
+
+  /// Whether what is free is less than a quarter of the limit, or than what one task may ask for. It is asked in a signal
+  /// handler, and so takes no memory.
+  private static var isShort: Bool {
+    guard let limit else { return false }
+    return limit - mapped < max(limit / 4, 4 * leastBytes)
+  }
+
+  /// Bytes that are mapped now, read without the C library's streams.
+  private static var mapped: Int {
+    let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return 0 }
+    defer { close(file) }
+    var text: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+    return withUnsafeMutableBytes(of: &text) { text in
+      let count = max(0, read(file, text.baseAddress, text.count))
+      var pages = 0
+      for i in 0..<count {
+        guard text[i] &- 0x30 < 10 else { break }
+        pages = pages &* 10 &+ Int(text[i] &- 0x30)
+      }
+      return pages &* sysconf(Int32(_SC_PAGESIZE))
     }
   }
 }

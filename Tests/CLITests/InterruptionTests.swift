@@ -41,6 +41,22 @@ import Testing
     return (result.status, try result.output.split(separator: "\n").map { try JSONValue.parse(String($0)).value })
   }
 
+  /// A fault ends a process that has memory as faults do, whatever limit it has.
+  @Test(arguments: [SIGSEGV, SIGABRT])
+  func aFaultIsNoWantOfMemory(_ number: Int32) throws {
+    let bench = try Self.bench(files: 2) { $0 == 0 ? 1 : 60_000 }
+    let child = try bench.start([
+      "/bin/bash", "-c", "ulimit -c 0; ulimit -v 60000000; exec \(Workbench.program) run corpus.json --json --jobs 1",
+    ])
+    let deadline = monotonicNanoseconds() + 60_000_000_000
+    while try !child.outputSoFar().contains(#""stage":"read1","phase":"#), monotonicNanoseconds() < deadline {
+      usleep(2000)
+    }
+    child.signal(number)
+    let ended = try child.wait()
+    #expect(ended.status == 128 + number && !ended.errors.contains("want of memory"), "\(ended)")
+  }
+
   private static func tasks(_ events: [JSONValue]) -> Int { events.count { $0["event"]?.string == "task" } }
 
   // A task looks whether it is to stop when it begins, every 256 lines and at its end.
