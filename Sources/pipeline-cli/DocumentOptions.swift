@@ -56,7 +56,7 @@ struct DocumentOptions: ParsableArguments {
   /// `$PIPELINE_DOCUMENT`, or the only pipeline document in the current folder.
   private static func impliedDocument() throws -> String {
     if let path = getenv("PIPELINE_DOCUMENT").map({ String(cString: $0) }), !path.isEmpty { return path }
-    let found = try FileSystem.list(".").filter { $0.hasSuffix(".json") && isPipeline($0) }
+    let found = try FileSystem.list(".", others: .passedOver).filter { $0.hasSuffix(".json") && isPipeline($0) }
     if found.count == 1 { return found[0] }
     guard !found.isEmpty else {
       throw RunError(

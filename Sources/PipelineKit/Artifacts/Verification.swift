@@ -158,8 +158,8 @@ public struct Verification {
   private func extras(_ node: VerifiedNode) throws -> [Finding] {
     guard node.isSealed, FileSystem.isDirectory(node.folder) else { return [] }
     let known = Set(node.files.map { ExactText("\($0.port)/\($0.name)") })
-    return try FileSystem.walk(node.folder)
-      .filter { $0 != "manifest.json" && !$0.hasPrefix("tasks/") && !known.contains(ExactText($0)) }
+    return try FileSystem.walk(node.folder, others: .repaired)
+      .filter { $0 != "manifest.json" && !$0.utf8.starts(with: "tasks/".utf8) && !known.contains(ExactText($0)) }
       .map {
         Finding(
           kind: .extra, stage: node.stage, path: "\(node.folder)/\($0)",

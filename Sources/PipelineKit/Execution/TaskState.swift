@@ -39,10 +39,10 @@ struct TaskState {
   private func others() throws(ShardError) -> [(path: String, modified: Int64)] {
     guard FileSystem.exists(stage) else { return [] }
     var found: [(path: String, modified: Int64)] = []
-    for other in try FileSystem.list(stage) {
+    for other in try FileSystem.list(stage, others: .passedOver) {
       let states = "\(stage)/\(other)/.state"
       guard FileSystem.isDirectory(states) else { continue }
-      for name in try FileSystem.list(states) {
+      for name in try FileSystem.list(states, others: .passedOver) {
         let path = "\(states)/\(name)", mark = "\(path)/\(Self.keyName)"
         guard let status = FileSystem.status(mark), let text = try? FileSystem.read(mark, limit: 4096),
           text == Array(key.utf8)

@@ -20,12 +20,13 @@ extension ArtifactStore {
   func taskManifests(in folder: String) throws -> [TaskManifest] {
     let tasks = folder + "/tasks"
     guard FileSystem.isDirectory(tasks) else { return [] }
-    return try FileSystem.list(tasks).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }.compactMap { name in
-      guard let text = try? FileSystem.read("\(tasks)/\(name)"), let json = try? JSONValue.parse(text).value else {
-        return nil
+    return try FileSystem.list(tasks, others: .passedOver).filter { $0.hasSuffix(".json") && !$0.hasPrefix(".") }
+      .compactMap { name in
+        guard let text = try? FileSystem.read("\(tasks)/\(name)"), let json = try? JSONValue.parse(text).value else {
+          return nil
+        }
+        return TaskManifest(json: json)
       }
-      return TaskManifest(json: json)
-    }
   }
 
   /// Every node's folder, with the stage and the digits of the fingerprint that it is named after.
@@ -33,8 +34,9 @@ extension ArtifactStore {
     let root = self.root + "/artifacts"
     guard FileSystem.isDirectory(root) else { return [] }
     var out: [(stage: String, short: String, path: String)] = []
-    for stage in try FileSystem.list(root) where FileSystem.isDirectory("\(root)/\(stage)") {
-      for short in try FileSystem.list("\(root)/\(stage)") where FileSystem.isDirectory("\(root)/\(stage)/\(short)") {
+    for stage in try FileSystem.list(root, others: .passedOver) where FileSystem.isDirectory("\(root)/\(stage)") {
+      for short in try FileSystem.list("\(root)/\(stage)", others: .passedOver)
+      where FileSystem.isDirectory("\(root)/\(stage)/\(short)") {
         out.append((stage, short, "\(root)/\(stage)/\(short)"))
       }
     }

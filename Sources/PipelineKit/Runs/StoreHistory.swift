@@ -40,7 +40,8 @@ final class StoreHistory: History {
       return state.isSealed ? 0 : try store.taskCount(node: state.id)
     }
     let folder = store.artifacts.directory(stage: stage, fingerprint: fingerprint) + "/tasks"
-    return FileSystem.isDirectory(folder) ? try FileSystem.list(folder).count { $0.hasSuffix(".json") } : 0
+    return FileSystem.isDirectory(folder)
+      ? try FileSystem.list(folder, others: .passedOver).count { $0.hasSuffix(".json") } : 0
   }
 
   func newest(stage: String) throws -> NodeManifest? {

@@ -32,22 +32,52 @@ public enum FileSystem {
 
   public static func isDirectory(_ path: String) -> Bool { status(path)?.isDirectory ?? false }
 
+  /// What becomes of names that are no UTF-8.
+  public enum OtherNames: Sendable {
+    case refused, passedOver
+    /// With marks in place of the wrong bytes: to be shown.
+    case repaired
+  }
+
   /// Names in a directory, sorted by bytes, without `.` and `..`.
-  public static func list(_ path: String) throws(ShardError) -> [String] {
+  /// - Parameter hidden: false passes over names that begin with a dot.
+  public static func list(
+    _ path: String, hidden: Bool = true, others: OtherNames = .refused
+  ) throws(ShardError) -> [String] {
+    var names: [String] = []
+    for name in try self.names(in: path) where hidden || name.first != UInt8(ascii: ".") {
+      let text = String(decoding: name, as: UTF8.self)
+      if others != .repaired, !text.utf8.elementsEqual(name) {
+        if others == .refused { throw noUTF8(path, text) }
+        continue
+      }
+      names.append(text)
+    }
+    return names
+  }
+
+  /// The same as bytes, which need not be UTF-8.
+  private static func names(in path: String) throws(ShardError) -> [[UInt8]] {
     guard let directory = opendir(path) else { throw error(path, "cannot be listed") }
     defer { closedir(directory) }
-    var names: [String] = []
+    return names(in: directory).sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  private static func names(in directory: OpaquePointer) -> [[UInt8]] {
+    var names: [[UInt8]] = []
     while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { (String(validatingCString: $0), String(cString: $0)) }
-      }
-      guard let valid = name.0 else {
-        throw ShardError(
-          .unsupported, path, "the name of its file '\(name.1)' is not UTF-8", hint: "Give the file another name.")
-      }
-      if valid != "." && valid != ".." { names.append(valid) }
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if name != [UInt8(ascii: ".")], name != [UInt8(ascii: "."), UInt8(ascii: ".")] { names.append(name) }
     }
-    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    return names
+  }
+
+  /// What is said of a file whose name is no text.
+  /// - Parameter name: with marks in place of the wrong bytes.
+  public static func noUTF8(_ folder: String, _ name: String) -> ShardError {
+    ShardError(
+      .unsupported, folder, "the name of its file '\(name)' is not UTF-8",
+      hint: "Give the file another name.")
   }
 
   private static let mostFolders = 1_000_000
@@ -56,7 +86,7 @@ public enum FileSystem {
   /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are passed over.
   ///
   /// Links to folders are followed, but not into a folder that they stand in.
-  public static func walk(_ root: String) throws(ShardError) -> [String] {
+  public static func walk(_ root: String, others: OtherNames = .refused) throws(ShardError) -> [String] {
     var out: [String] = []
     var pending = [(folder: "", inside: [realPath(root)])]
     var folders = 0
@@ -67,7 +97,7 @@ public enum FileSystem {
           .tooLarge, root, "it holds more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
           hint: "Look for links among its folders that lead to one another.")
       }
-      for name in try list(folder.isEmpty ? root : root + "/" + folder) where !name.hasPrefix(".") {
+      for name in try list(folder.isEmpty ? root : root + "/" + folder, hidden: false, others: others) {
         let relative = folder.isEmpty ? name : folder + "/" + name
         guard isDirectory(root + "/" + relative) else {
           out.append(relative)
@@ -123,12 +153,23 @@ public enum FileSystem {
     guard unlink(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
   }
 
-  public static func removeTree(_ path: String) throws(ShardError) {
+  /// Removes a file, or a folder with all that it holds, whatever the names there.
+  public static func removeTree(_ path: String) throws(ShardError) { try removeTree(Array(path.utf8)) }
+
+  private static func removeTree(_ path: [UInt8]) throws(ShardError) {
     var s = stat()
-    guard lstat(path, &s) == 0 else { return }
-    guard s.st_mode & S_IFMT == S_IFDIR else { return try remove(path) }
-    for name in try list(path) { try removeTree(path + "/" + name) }
-    guard rmdir(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
+    let shown = String(decoding: path, as: UTF8.self)
+    let name = path.map { CChar(bitPattern: $0) } + [0]
+    guard lstat(name, &s) == 0 else { return }
+    guard s.st_mode & S_IFMT == S_IFDIR else {
+      guard unlink(name) == 0 || errno == ENOENT else { throw error(shown, "cannot be removed") }
+      return
+    }
+    guard let directory = opendir(name) else { throw error(shown, "cannot be listed") }
+    let names = names(in: directory)
+    closedir(directory)
+    for entry in names { try removeTree(path + [UInt8(ascii: "/")] + entry) }
+    guard rmdir(name) == 0 || errno == ENOENT else { throw error(shown, "cannot be removed") }
   }
 
   /// Makes renames in a directory durable.

@@ -64,7 +64,7 @@ struct FolderPlace {
 
   private func remove(_ folder: String, _ names: Set<ExactText>, _ dryRun: Bool) throws -> Int {
     var removed = 0
-    for entry in try FileSystem.list(path(folder)) where !entry.hasPrefix(".") {
+    for entry in try FileSystem.list(path(folder), hidden: false) {
       let name = folder + entry
       var status = stat()
       guard lstat(path(name), &status) == 0 else { continue }

@@ -26,12 +26,12 @@ enum CheckpointNames {
 
   /// Steps of the checkpoints in a folder, ascending.
   static func steps(in root: String) throws(ShardError) -> [Int] {
-    try FileSystem.list(root).compactMap { step(ofFolder: $0) }.sorted()
+    try FileSystem.list(root, others: .passedOver).compactMap { step(ofFolder: $0) }.sorted()
   }
 
   /// Clears what a killed write left behind.
   static func recover(_ root: String) throws(ShardError) {
-    for name in try FileSystem.list(root) {
+    for name in try FileSystem.list(root, others: .passedOver) {
       for mark in Mark.allCases where name.hasSuffix(".\(mark.rawValue)") && name.hasPrefix(".step-") {
         let folder = String(name.dropFirst().dropLast(mark.rawValue.utf8.count + 1))
         guard step(ofFolder: folder) != nil else { continue }

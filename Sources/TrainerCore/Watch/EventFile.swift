@@ -31,7 +31,7 @@ public final class EventFile {
   private static func name(in folder: String, wallTime: Double) throws(ShardError) -> String {
     let prefix = "events.out.tfevents."
     var second = Int(wallTime)
-    for name in try FileSystem.list(folder) where name.hasPrefix(prefix) {
+    for name in try FileSystem.list(folder, others: .passedOver) where name.hasPrefix(prefix) {
       let digits = name.dropFirst(prefix.count).prefix { $0.isNumber }
       if let taken = Int(digits), taken < 1 << 40 { second = max(second, taken + 1) }
     }
