@@ -21,6 +21,19 @@ import Testing
     #expect(try load(#"{ "a": "${data}/x-${size}.json" }"#).text() == #"{"a":"/d/x-7.json"}"#)
   }
 
+  /// Names that are canonically equivalent are two names.
+  @Test func namesAreComparedByBytes() throws {
+    let (one, two) = ("\u{304C}", "\u{304B}\u{3099}")
+    let text = """
+      { "format": 1, "name": "p", "parameters": { "\(one)": 1, "\(two)": 2 },
+        "stages": { "s": { "use": "fake.source", "options": { "a": "${\(one)}", "b": "${\(two)}" } } } }
+      """
+    for (set, values) in [([], #"{"a":1,"b":2}"#), ([(name: two, value: "3")], #"{"a":1,"b":3}"#)] {
+      let document = try PipelineDocument.parse(Array(text.utf8), path: "/p.json", overrides: set)
+      #expect(JSONValue.object(document.stages[0].options).text() == values)
+    }
+  }
+
   @Test func aDoubledDollarIsLiteral() throws {
     #expect(try load(#"{ "a": "$${data} costs 5$" }"#).text() == #"{"a":"${data} costs 5$"}"#)
   }

@@ -14,16 +14,16 @@ struct VerifiedNode {
   /// In the order of the database, then of the folders.
   static func all(_ store: RunStore) throws -> [VerifiedNode] {
     var out: [VerifiedNode] = []
-    var folders: Set<String> = []
+    var folders: Set<ExactText> = []
     for node in try store.nodes() {
       let folder = store.artifacts.directory(stage: node.stage, fingerprint: node.fingerprint)
-      folders.insert(folder)
+      folders.insert(ExactText(folder))
       let rows = try store.tasks(node: node.id).map(\.manifest)
       let found = try VerifiedNode(
         store, stage: node.stage, folder: folder, row: node.id, sealed: node.manifest, tasks: rows)
       if found.isSealed || !found.files.isEmpty { out.append(found) }
     }
-    for (stage, _, path) in try store.artifacts.nodeFolders() where !folders.contains(path) {
+    for (stage, _, path) in try store.artifacts.nodeFolders() where !folders.contains(ExactText(path)) {
       let text = try? FileSystem.read(path + "/manifest.json")
       let sealed = text.flatMap { try? JSONValue.parse($0).value }.flatMap(NodeManifest.init(json:))
       let found = try VerifiedNode(store, stage: stage, folder: path, row: nil, sealed: sealed, tasks: [])
@@ -40,13 +40,17 @@ struct VerifiedNode {
     self.row = row
     isSealed = sealed != nil
     // A task's row and its manifest on the disk say the same, unless one of them was lost.
-    let known = Set(tasks.map { [$0.phase, $0.key] })
-    self.tasks = tasks + (try store.artifacts.taskManifests(in: folder)).filter { !known.contains([$0.phase, $0.key]) }
+    let known = Set(tasks.map { [ExactText($0.phase), ExactText($0.key)] })
+    self.tasks =
+      tasks
+      + (try store.artifacts.taskManifests(in: folder)).filter {
+        !known.contains([ExactText($0.phase), ExactText($0.key)])
+      }
     files = sealed?.files ?? Self.distinct(self.tasks.flatMap(\.files))
   }
 
   private static func distinct(_ files: [PublishedFile]) -> [PublishedFile] {
-    var seen: Set<String> = []
-    return files.filter { seen.insert("\($0.port)/\($0.name)").inserted }
+    var seen: Set<ExactText> = []
+    return files.filter { seen.insert(ExactText("\($0.port)/\($0.name)")).inserted }
   }
 }

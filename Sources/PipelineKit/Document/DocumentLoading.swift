@@ -50,7 +50,7 @@ private struct DocumentReading {
   var document: PipelineDocument
   var errors = DocumentErrors(errors: [])
   /// Places of the parameters by name.
-  private var places: [String: Int] = [:]
+  private var places: [ExactText: Int] = [:]
   /// Bytes that parameters were put in as.
   private var expandedBytes = 0
   /// By place: the parameter as it stands inside a text.
@@ -127,14 +127,14 @@ private struct DocumentReading {
       document.parameters = entries.map { ($0.key, $0.value) }
     }
     for (name, value) in overrides {
-      guard let index = document.parameters.firstIndex(where: { $0.name == name }) else {
+      guard let index = document.parameters.firstIndex(where: { $0.name.isExactly(name) }) else {
         let known = document.parameters.map(\.name)
         fail(nil, "--set \(name)", "the document has no parameter '\(name)'" + suggestion(for: name, among: known))
         continue
       }
       document.parameters[index].value = parsed(value, like: document.parameters[index].value)
     }
-    for (place, parameter) in document.parameters.enumerated().reversed() { places[parameter.name] = place }
+    for (place, parameter) in document.parameters.enumerated().reversed() { places[ExactText(parameter.name)] = place }
   }
 
   /// What all parameters together may become where they are put in.
@@ -193,7 +193,7 @@ private struct DocumentReading {
         continue
       }
       let name = String(rest[rest.index(rest.startIndex, offsetBy: 2)..<close])
-      guard let place = places[name] else {
+      guard let place = places[ExactText(name)] else {
         let parameters = document.parameters
         fail(
           offset, path, "there is no parameter '\(name)'" + suggestion(for: name, among: parameters.map(\.name)))
@@ -205,7 +205,7 @@ private struct DocumentReading {
           "with its parameters put in the document is larger than \(Self.mostExpandedBytes >> 20) MiB")
         return .string("")
       }
-      if text == "${\(name)}" { return document.parameters[place].value }
+      if text.isExactly("${\(name)}") { return document.parameters[place].value }
       out += value
       rest = rest[rest.index(after: close)...]
     }

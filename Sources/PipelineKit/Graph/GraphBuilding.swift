@@ -5,12 +5,13 @@ struct GraphBuilding {
   let document: PipelineDocument
   let registry: StageRegistry
   private(set) var errors = DocumentErrors(errors: [])
-  private let places: [String: Int]
+  private let places: [ExactText: Int]
 
   init(document: PipelineDocument, registry: StageRegistry) {
     self.document = document
     self.registry = registry
-    places = Dictionary(document.stages.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    places = Dictionary(
+      document.stages.enumerated().map { (ExactText($1.name), $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   mutating func nodes() -> [Graph.Node] {
@@ -88,7 +89,7 @@ struct GraphBuilding {
   private mutating func edge(
     _ port: InputPort, _ source: PipelineDocument.InputReference.Source, _ place: String
   ) -> Graph.Edge? {
-    guard let index = places[source.stage] else {
+    guard let index = places[ExactText(source.stage)] else {
       let stages = document.stages
       fail(
         source.offset, place,
