@@ -12,6 +12,7 @@ enum { capacity = 4096 };
 static struct {
   _Atomic uintptr_t start;
   _Atomic uintptr_t end;
+  atomic_ulong losses;
 } slots[capacity];
 
 static atomic_ulong losses;
@@ -27,6 +28,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context) {
     if (start == 0 || at < start || at >= atomic_load(&slots[i].end)) continue;
     void *page = (void *)(at & ~(page_size - 1));
     if (mmap(page, page_size, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) break;
+    atomic_fetch_add(&slots[i].losses, 1);
     atomic_fetch_add(&losses, 1);
     return;
   }
@@ -50,6 +52,7 @@ int pl_guard_mapping(const void *start, size_t length) {
     if (atomic_load(&slots[i].start) == 0) slot = i;
   }
   if (slot >= 0) {
+    atomic_store(&slots[slot].losses, 0);
     atomic_store(&slots[slot].end, (uintptr_t)start + length);
     atomic_store(&slots[slot].start, (uintptr_t)start);
   }
@@ -61,4 +64,6 @@ void pl_release_mapping(int slot) {
   if (slot >= 0) atomic_store(&slots[slot].start, 0);
 }
 
-size_t pl_mapping_losses(void) { return atomic_load(&losses); }
+size_t pl_mapping_losses(int slot) { return slot >= 0 ? atomic_load(&slots[slot].losses) : 0; }
+
+size_t pl_all_mapping_losses(void) { return atomic_load(&losses); }

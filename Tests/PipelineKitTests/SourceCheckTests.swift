@@ -1,8 +1,9 @@
 import Glibc
-import PipelineKit
 import ShardKit
 import TestKit
 import Testing
+
+@testable import PipelineKit
 
 /// Reads its file whole, and changes it meanwhile in a named way.
 private struct RewritingSource: Stage {
@@ -80,6 +81,45 @@ private struct RewritingSource: Stage {
 
   @Test(arguments: ["", "named", "permissions"])
   func whatLeavesTheContentIsNoChange(_ change: String) throws { try run(change) }
+
+  private func artifact(_ path: String) throws -> ArtifactFile {
+    try FileSystem.write(Array("a".utf8), to: path)
+    return ArtifactFile(path: path, name: "a", bytes: 1, digest: Digester.digest([97]))
+  }
+
+  /// A file of a stage that is cut fails the tasks that read it, and no other one.
+  @Test func aCutFileIsNamedAndFailsItsReadersAlone() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let (mine, others) = (try artifact(folder + "/mine"), try artifact(folder + "/others"))
+    func cut(_ path: String, closes: Bool = true) throws -> MappedFile? {
+      let mapped = try MappedFile(path)
+      truncate(path, 0)
+      #expect(mapped.bytes[0] == 0)
+      return closes ? nil : mapped
+    }
+    for closes in [true, false] {
+      var open: MappedFile?
+      try SourceCheck.guarding([mine]) {
+        let error = #expect(throws: StageError.self) {
+          try SourceCheck.guarding([others]) {
+            truncate(others.path, 1)
+            open = try cut(others.path, closes: closes)
+          }
+        }
+        #expect(error?.subject == others.path)
+      }
+      withExtendedLifetime(open) {}
+      let error = #expect(throws: StageError.self) {
+        try SourceCheck.guarding([mine]) { _ = try cut(folder + "/mine") }
+      }
+      #expect(error?.subject == mine.path)
+      truncate(mine.path, 1)
+    }
+    // One that no task claims may be of any.
+    _ = try artifact(folder + "/spill")
+    #expect(throws: StageError.self) { try SourceCheck.guarding([mine]) { _ = try cut(folder + "/spill") } }
+  }
 
   @Test func aSourceThatChangedBeforeItsTaskFailsIt() throws {
     let folder = temporaryDirectory()

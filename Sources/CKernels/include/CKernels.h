@@ -26,7 +26,9 @@ size_t pl_json_plain_prefix(const uint8_t *_Nonnull bytes, size_t length);
 int pl_guard_mapping(const void *_Nonnull start, size_t length);
 void pl_release_mapping(int slot);
 /// Pages that could not be had so far.
-size_t pl_mapping_losses(void);
+size_t pl_mapping_losses(int slot);
+/// The same of all mappings that ever were.
+size_t pl_all_mapping_losses(void);
 
 /// All threads then share one arena of malloc, which saves address space and costs time.
 void pl_use_one_arena(void);

@@ -1,24 +1,58 @@
 import ShardKit
+import Synchronization
 
 /// Whether the files from outside that a task reads are still those that its fingerprint speaks of.
 enum SourceCheck {
+  private struct Claims {
+    /// Paths of the tasks at work, by a number of each.
+    var paths: [Int: Set<ExactText>] = [:]
+    /// Those that lost pages under tasks that have ended.
+    var settled: Set<ExactText> = []
+    var tasks = 0
+
+    mutating func begin(_ files: [ArtifactFile]) -> Int {
+      tasks += 1
+      paths[tasks] = Set(files.map { ExactText($0.path) })
+      return tasks
+    }
+
+    mutating func end(_ task: Int) {
+      let own = paths.removeValue(forKey: task)!
+      settled.formUnion(MappedFile.losses.keys.filter { own.contains($0) })
+    }
+
+    func isAnothers(_ path: ExactText, than task: Int) -> Bool {
+      !paths[task]!.contains(path) && (settled.contains(path) || paths.values.contains { $0.contains(path) })
+    }
+  }
+
+  private static let claims = Mutex(Claims())
+
   /// Does the work on files and throws if one of them was changed since it was digested. The change is then the error,
   /// whatever the work made of it: half a file may look like a damaged one.
   static func guarding<Result>(_ files: [ArtifactFile], _ work: () throws -> Result) throws -> Result {
     try check(files, reading: false)
-    let losses = MappedFile.losses
+    let task = claims.withLock { $0.begin(files) }
+    defer { claims.withLock { $0.end(task) } }
+    let before = MappedFile.losses
     let result: Result
     do { result = try work() } catch {
       try check(files, reading: true)
       throw error
     }
     try check(files, reading: true)
-    guard MappedFile.losses == losses else {
+    if let path = lost(since: before, by: task) {
       throw StageError(
-        .environment, "", "a file was cut while it was read, or its disk cannot be read",
+        .environment, path, "the file was cut while it was read, or its disk cannot be read",
         hint: "Look at the disk, run `pipeline verify`, and run again.")
     }
     return result
+  }
+
+  /// A file that lost pages meanwhile: one of the task's, or one that is no other task's either.
+  private static func lost(since before: [ExactText: Int], by task: Int) -> String? {
+    let lost = MappedFile.losses.filter { $0.value > before[$0.key, default: 0] }.keys.sorted()
+    return claims.withLock { claims in lost.first { !claims.isAnothers($0, than: task) } }?.text
   }
 
   private static func check(_ files: [ArtifactFile], reading: Bool) throws {

@@ -1,10 +1,11 @@
 import CKernels
 import Glibc
+import Synchronization
 
 /// A file's bytes in the address space, for reading at random.
 ///
-/// Should the file be cut meanwhile, what is gone reads as zeros, and `losses` grows: whoever trusts what was read looks
-/// at it afterwards.
+/// Should the file be cut meanwhile, what is gone reads as zeros, and it is among the `losses`: whoever trusts what was
+/// read looks at them afterwards.
 ///
 /// The kernel counts touched pages as the process's memory until `release`, which forgets them cheaply: they
 /// stay in the page cache.
@@ -14,8 +15,27 @@ public final class MappedFile: @unchecked Sendable {
   public let bytes: UnsafeRawBufferPointer
   private let slot: Int32
 
-  /// Pages of files that could not be read so far, in the whole process.
-  public static var losses: Int { Int(pl_mapping_losses()) }
+  private struct Registry {
+    /// By slot.
+    var open: [Int32: String] = [:]
+    /// Pages lost under mappings that are closed.
+    var losses: [ExactText: Int] = [:]
+  }
+
+  private static let registry = Mutex(Registry())
+
+  /// Files of which pages could not be read, in the whole process so far, and how many.
+  public static var losses: [ExactText: Int] {
+    if pl_all_mapping_losses() == 0 { return [:] }
+    return registry.withLock { registry in
+      var all = registry.losses
+      for (slot, path) in registry.open {
+        let lost = Int(pl_mapping_losses(slot))
+        if lost > 0 { all[ExactText(path), default: 0] += lost }
+      }
+      return all
+    }
+  }
 
   public init(_ path: String) throws(ShardError) {
     self.path = path
@@ -31,10 +51,19 @@ public final class MappedFile: @unchecked Sendable {
       throw FileSystem.error(path, "cannot be mapped into memory")
     }
     bytes = UnsafeRawBufferPointer(start: start, count: count)
-    slot = pl_guard_mapping(start, count)
+    let slot = pl_guard_mapping(start, count)
+    self.slot = slot
+    if slot >= 0 { Self.registry.withLock { $0.open[slot] = path } }
   }
 
   deinit {
+    if slot >= 0 {
+      Self.registry.withLock { registry in
+        registry.open[slot] = nil
+        let lost = Int(pl_mapping_losses(slot))
+        if lost > 0 { registry.losses[ExactText(path), default: 0] += lost }
+      }
+    }
     pl_release_mapping(slot)
     if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
   }
