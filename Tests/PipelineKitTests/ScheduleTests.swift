@@ -91,6 +91,35 @@ private func diamond() throws -> Graph {
     #expect(handedOut(jobs: 1).count == 1, "one job is one after another")
   }
 
+  /// No more is handed out than there are threads, and tasks that wait leave a thread to the others.
+  @Test func threadsBoundWhatRuns() throws {
+    let text = """
+      { "format": 1, "name": "crawl", "stages": {
+        "c": { "use": "fake.crawl", "options": { "tasks": 9 } }, "s": { "use": "fake.source", "options": { "files": "x" } } } }
+      """
+    let graph = try Graph(try PipelineDocument.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
+    let (c, s) = (graph.index(of: "c")!, graph.index(of: "s")!)
+    func handedOut(threads: Int) -> (waiting: Int, others: Int) {
+      var schedule = Schedule(graph: graph, selected: [c, s], jobs: 4, memoryBytes: 1000, keepGoing: false)
+      schedule.fit(threads: threads)
+      var counts = (waiting: 0, others: 0)
+      while let job = schedule.next(now: 0) {
+        switch job {
+        case .prepare(let node, _):
+          _ = schedule.prepared(node, phase: 0, memory: [Int](repeating: 1, count: 9), kept: [])
+        case .task(let node, _, _): if node == c { counts.waiting += 1 } else { counts.others += 1 }
+        }
+      }
+      return counts
+    }
+    #expect(handedOut(threads: 20) == (4, 4))
+    #expect(handedOut(threads: 5) == (1, 4))
+    #expect(handedOut(threads: 3) == (1, 2))
+    #expect(handedOut(threads: 2) == (1, 1))
+    let alone = handedOut(threads: 1)
+    #expect(alone.waiting + alone.others == 1)
+  }
+
   @Test func memoryBoundsWhatRunsButALargeTaskRunsAlone() {
     var s = schedule(memory: 100)
     _ = s.next(now: 0)

@@ -14,10 +14,10 @@ final class Executor {
     case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
     case prepared(node: Int, phase: Int, Progress, PreparedPhase)
     case prepareFailed(node: Int, message: String)
-    case finished(node: Int, phase: Int, task: Int, TaskManifest, milliseconds: Int)
-    case failed(node: Int, phase: Int, task: Int, message: String, mayRetry: Bool)
+    case finished(node: Int, task: Int, TaskControl, TaskManifest, milliseconds: Int)
+    case failed(node: Int, task: Int, TaskControl, message: String, mayRetry: Bool)
     /// It heeded the interruption.
-    case stopped(node: Int, phase: Int, task: Int)
+    case stopped(node: Int, task: Int, TaskControl)
   }
 
   /// A node on its way: identity, files of finished phases.
@@ -57,8 +57,8 @@ final class Executor {
   private var phases: [Int: Phase] = [:]
   private var interruptionSeen = 0
   private var stopNow: Int?
-  /// Node, phase and task of reports that come too late.
-  private var abandoned: Set<[Int]> = []
+  /// Of attempts that hang, whose reports come too late.
+  private var abandoned: [TaskControl] = []
   private var progressReported = 0
   private var pool: WorkerPool<Report>
 
@@ -80,6 +80,7 @@ final class Executor {
       graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
       keepGoing: limits.keepGoing)
     pool = try WorkerPool(threads: limits.jobs + limits.waitingThreads)
+    schedule.fit(threads: pool.count)
   }
 
   func execute() throws -> RunOutcome {
@@ -138,17 +139,17 @@ final class Executor {
       task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
     let stage = graphNode.configured.stage(of: run.phase)
-    let number = phase.number
     pool.submit {
+      control.begin()
       let began = monotonicNanoseconds()
       do {
         let manifest = try run.run(stage)
         let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
-        return .finished(node: node, phase: number, task: task, manifest, milliseconds: milliseconds)
+        return .finished(node: node, task: task, control, manifest, milliseconds: milliseconds)
       } catch let error as StageError where error.code == .cancelled && control.shouldStop {
-        return .stopped(node: node, phase: number, task: task)
+        return .stopped(node: node, task: task, control)
       } catch {
-        return .failed(node: node, phase: number, task: task, message: "\(error)", mayRetry: Self.mayRetry(error))
+        return .failed(node: node, task: task, control, message: "\(error)", mayRetry: Self.mayRetry(error))
       }
     }
   }
@@ -176,16 +177,24 @@ final class Executor {
       try store.recordFailure(
         run: run, stage: graph.nodes[node].name, phase: "", key: "", attempt: 1, message: message)
       fail(node, task: nil, wasPreparing: true, message)
-    case .finished(let node, let phase, let task, let manifest, let milliseconds):
-      if abandoned.remove([node, phase, task]) == nil { try finish(node, task, manifest, milliseconds) }
-    case .failed(let node, let phase, let task, let message, let mayRetry):
-      if abandoned.remove([node, phase, task]) == nil { try taskFailed(node, task, message, mayRetry) }
-    case .stopped(let node, let phase, let task):
-      if abandoned.remove([node, phase, task]) == nil {
+    case .finished(let node, let task, let control, let manifest, let milliseconds):
+      if isAwaited(control) { try finish(node, task, manifest, milliseconds) }
+    case .failed(let node, let task, let control, let message, let mayRetry):
+      if isAwaited(control) { try taskFailed(node, task, message, mayRetry) }
+    case .stopped(let node, let task, let control):
+      if isAwaited(control) {
         phases[node]!.controls[task] = nil
         _ = schedule.failed(node, task: task, wasPreparing: false)
       }
     }
+  }
+
+  /// False for the report of an attempt that was given up; its thread then works again.
+  private func isAwaited(_ control: TaskControl) -> Bool {
+    guard let place = abandoned.firstIndex(where: { $0 === control }) else { return true }
+    abandoned.remove(at: place)
+    schedule.fit(threads: pool.count - abandoned.count)
+    return false
   }
 
   private func settle(_ node: Int, _ identity: NodeIdentity, _ verdict: Verdict) throws {
@@ -320,10 +329,19 @@ final class Executor {
     for (node, phase) in phases {
       for (task, control) in phase.controls where control.overtime > 30_000_000_000 {
         control.cancel()
-        abandoned.insert([node, phase.number, task])
+        abandoned.append(control)
         pool.replaceThread()
         try taskFailed(node, task, "the task took longer than its timeout and did not stop", true)
       }
+    }
+    guard !abandoned.isEmpty else { return }
+    let threads = pool.count - abandoned.count
+    schedule.fit(threads: threads)
+    guard threads > 0 else {
+      throw StageError(
+        .environment, "",
+        "no thread is left to work: \(abandoned.count) tasks hang, and no other thread can be started",
+        hint: "Look at what those tasks wait for, and at the limits of this shell (`ulimit -u`, `ulimit -v`).")
     }
   }
 

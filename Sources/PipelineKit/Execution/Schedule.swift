@@ -31,7 +31,10 @@ struct Schedule {
 
   private let graph: Graph
   private let readers: [[Int]]
-  private let jobs: Int
+  private let mostJobs: Int
+  /// Of these, as many as there are threads for.
+  private var jobs: Int
+  private var waitingTasks: Int
   private let memoryBytes: Int
   private let keepGoing: Bool
   private var nodes: [Node]
@@ -44,7 +47,10 @@ struct Schedule {
 
   init(graph: Graph, selected: Set<Int>, jobs: Int, memoryBytes: Int, keepGoing: Bool) {
     self.graph = graph
+    mostJobs = jobs
     self.jobs = jobs
+    // With one job, tasks run one after another whatever they do.
+    waitingTasks = jobs > 1 ? Self.mostWaiting : 0
     self.memoryBytes = memoryBytes
     self.keepGoing = keepGoing
     var readers = [[Int]](repeating: [], count: graph.nodes.count)
@@ -71,6 +77,13 @@ struct Schedule {
 
   mutating func stop() { isStopping = true }
 
+  /// Hands out no more at once than there are threads; one of them at least is left to the tasks that wait for servers,
+  /// which would take the place of jobs otherwise.
+  mutating func fit(threads: Int) {
+    jobs = max(1, min(mostJobs, threads - 1))
+    waitingTasks = mostJobs > 1 ? max(0, min(Self.mostWaiting, threads - jobs)) : 0
+  }
+
   /// The next job that fits, in the order of the graph; nil if there is none now.
   /// - Parameter now: monotonic nanoseconds, for retries that wait.
   mutating func next(now: Int) -> Job? {
@@ -95,15 +108,17 @@ struct Schedule {
     return nil
   }
 
-  /// With one job, tasks run one after another whatever they do.
   private func waits(_ node: Int, phase: Int) -> Bool {
     let description = graph.nodes[node].description
-    return jobs > 1 && description.waitingPhases.contains(description.phases[phase])
+    return mostJobs > 1 && description.waitingPhases.contains(description.phases[phase])
   }
 
   private func hasRoom(_ node: Int) -> Bool {
+    // Without a thread of their own, tasks that wait take turns with the jobs.
+    if waitingTasks == 0, waiting > 0 { return false }
     guard waits(node, phase: nodes[node].phase) else { return running < jobs }
-    return waiting < Self.mostWaiting && nodes[node].waiting < Self.mostWaitingOfAStage
+    if waitingTasks == 0 { return isIdle }
+    return waiting < waitingTasks && nodes[node].waiting < Self.mostWaitingOfAStage
   }
 
   /// A task larger than the whole budget runs alone.

@@ -23,14 +23,21 @@ public final class TaskControl: Sendable {
   private let reported = Mutex<TaskStatus?>(nil)
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
-  /// Monotonic deadline in nanoseconds; `Int.max` for none.
-  private let deadline: Int
+  private let timeoutSeconds: Double?
+  /// Monotonic deadline in nanoseconds; `Int.max` for none, and before the task begins.
+  private let until = Atomic<Int>(.max)
+  private var deadline: Int { until.load(ordering: .relaxed) }
 
   /// The longest timeout, in seconds: more than thirty years.
   static let longest = 1e9
 
-  public init(timeoutSeconds: Double? = nil) {
-    deadline = timeoutSeconds.map { monotonicNanoseconds() + Int(max(0, min($0, Self.longest)) * 1e9) } ?? .max
+  public init(timeoutSeconds: Double? = nil) { self.timeoutSeconds = timeoutSeconds }
+
+  /// The task's time runs from here on, and not while it waits for a thread.
+  func begin() {
+    guard let timeoutSeconds else { return }
+    until.store(
+      monotonicNanoseconds() + Int(max(0, min(timeoutSeconds, Self.longest)) * 1e9), ordering: .relaxed)
   }
 
   public func cancel() { cancelled.store(true, ordering: .relaxed) }
@@ -55,7 +62,10 @@ public final class TaskControl: Sendable {
   }
 
   /// How long the task is over its time, in nanoseconds; negative before.
-  var overtime: Int { deadline == .max ? .min : monotonicNanoseconds() - deadline }
+  var overtime: Int {
+    let deadline = self.deadline
+    return deadline == .max ? .min : monotonicNanoseconds() - deadline
+  }
 
   public func advance(documents: Int = 0, bytes: Int = 0) {
     documentsDone.add(documents, ordering: .relaxed)
@@ -72,7 +82,7 @@ public final class TaskControl: Sendable {
   public func check() throws(StageError) {
     FaultPoint.reach("task.checked")
     if isCancelled { throw StageError(.cancelled, "", "the task was stopped") }
-    if deadline != .max, monotonicNanoseconds() > deadline {
+    if overtime > 0 {
       throw StageError(
         .timedOut, "", "the task took longer than its timeout", hint: "Raise \"timeoutSeconds\" of the stage.")
     }

@@ -43,7 +43,10 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
     threads = []
   }
 
-  /// One more thread, in place of one that does not come back.
+  /// Threads that there are, those that are stuck among them.
+  var count: Int { threads.count }
+
+  /// One more thread, in place of one that does not come back; none where it cannot be had.
   func replaceThread() {
     if let thread = startThread(stackBytes: stackBytes, { self.loop() }) { threads.append(thread) }
   }
