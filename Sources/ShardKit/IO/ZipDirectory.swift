@@ -29,7 +29,11 @@ struct ZipDirectory {
   func entries() throws(ShardError) -> [ZipReader.Entry] {
     let end = try self.end()
     guard end.offset >= 0, end.bytes >= 0, end.count >= 0 else { throw damaged("a number is negative") }
-    guard end.count <= Self.maximumEntries, end.bytes <= Self.maximumBytes else {
+    guard end.bytes <= Self.maximumBytes else {
+      throw ShardError(
+        .tooLarge, name, "the zip archive has a directory of \(end.bytes) bytes, the limit is \(Self.maximumBytes)")
+    }
+    guard end.count <= Self.maximumEntries else {
       throw ShardError(.tooLarge, name, "the zip archive has \(end.count) members, the limit is \(Self.maximumEntries)")
     }
     let (directory, shift) = try read(end)

@@ -52,6 +52,8 @@ import Testing
       fixture.zip64 = (count, bytes, offset)
       #expect(!refusal(fixture).hasPrefix("read"), "\(count) \(bytes) \(offset)")
     }
+    fixture.zip64 = (3, 1 << 29, 104)
+    #expect(refusal(fixture).contains("has a directory of 536870912 bytes"))
     fixture.zip64 = (3, 141, 104)
     #expect(refusal(fixture) == #"read: ["a", "b", "c"]"#)
   }
