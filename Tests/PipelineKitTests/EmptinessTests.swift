@@ -38,6 +38,17 @@ extension ExecutorTests {
       #expect(try pipeline.plan()["source"] == .resume(done: 1))
     }
 
+    /// Lists beside the records are no records: they are not named, nor counted.
+    @Test func listsBesideTheRecordsDoNotCount() throws {
+      let pipeline = try pipeline("")
+      try FileSystem.write(Array("example.org\n".utf8), to: pipeline.folder + "/list")
+      pipeline.document = pipeline.document.replacing(#""files": "data""#, with: #""lists": "list", "files": "data""#)
+      #expect(try pipeline.run().outcome == .done)
+      try FileSystem.write(Array("# no record".utf8), to: pipeline.folder + "/data/0.jsonl")
+      let message = try #require(failure(try pipeline.run().events))
+      #expect(message.contains("no record of \(pipeline.folder)/data/0.jsonl is one"))
+    }
+
     @Test func unlessTheDocumentAllowsIt() throws {
       let pipeline = try pipeline("# no record", #", "mayBeEmpty": true"#)
       #expect(try pipeline.run().outcome == .done)

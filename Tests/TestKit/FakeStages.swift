@@ -5,9 +5,13 @@ import ShardKit
 /// Reads Dolma documents from files, one task a file. Counts how often tasks ran, for tests of resuming.
 public struct FakeSource: Stage {
   public struct Options: StageOptions {
+    public var lists = InputFiles()
     public var files = InputFiles()
     public init() {}
-    public static let fields = [OptionField("files", \Self.files, "JSON lines to read.", required: true)]
+    public static let fields = [
+      OptionField("lists", \Self.lists, "What to take.", holdsRecords: false),
+      OptionField("files", \Self.files, "JSON lines to read.", required: true),
+    ]
   }
 
   public static let name = "fake.source"

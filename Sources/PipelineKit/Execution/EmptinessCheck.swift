@@ -25,10 +25,11 @@ struct EmptinessCheck {
       + "files are what the stage reads; if they may hold nothing for it, set \"mayBeEmpty\": true beside its \"use\"."
   }
 
-  /// The files that it was given. What other stages made counts its documents; what they fetched does not.
+  /// The files of records that it was given. What other stages made counts its documents; what they fetched does not.
   private var given: [String] {
-    let named = node.configured.inputFiles.flatMap { (try? $0.files.resolve(base: base)) ?? [] }.map(\.path)
-    let wired = description.inputs.flatMap { port in
+    let named = node.configured.inputFiles.filter(\.holdsRecords).flatMap { (try? $0.files.resolve(base: base)) ?? [] }
+      .map(\.path)
+    let wired = description.inputs.filter(\.holdsRecords).flatMap { port in
       (inputs[port.name] ?? []).flatMap(\.files).filter { port.kind == .files || $0.documents > 0 }.map(\.path)
     }
     return named + wired

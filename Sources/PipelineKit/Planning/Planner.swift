@@ -28,7 +28,7 @@ public struct Planner: Sendable {
   public func identity(of index: Int, sources: [Int: NodeManifest], history: some History) throws -> NodeIdentity {
     let node = graph.nodes[index]
     var files: [NodeIdentity.File] = []
-    for (option, paths) in node.configured.inputFiles {
+    for (option, paths, _) in node.configured.inputFiles {
       for (path, name) in try paths.resolve(base: graph.document.folder) {
         files.append(.init(option: option, name: name, digest: try history.digest(path)))
       }

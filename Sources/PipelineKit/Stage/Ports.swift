@@ -34,8 +34,13 @@ public enum AnyArtifact: ArtifactType { public static let kind = ArtifactKind.an
 public struct Input<Kind: ArtifactType>: Sendable {
   public let port: InputPort
 
-  public init(_ name: String, _ documentation: String, required: Bool = true, many: Bool = Kind.kind == .documents) {
-    port = InputPort(name: name, kind: Kind.kind, documentation: documentation, isRequired: required, acceptsMany: many)
+  public init(
+    _ name: String, _ documentation: String, required: Bool = true, many: Bool = Kind.kind == .documents,
+    holdsRecords: Bool = true
+  ) {
+    port = InputPort(
+      name: name, kind: Kind.kind, documentation: documentation, isRequired: required, acceptsMany: many,
+      holdsRecords: holdsRecords)
   }
 }
 
@@ -56,6 +61,8 @@ public struct InputPort: Equatable, Sendable {
   public let isRequired: Bool
   /// Several artifacts may be wired; they are read in the order written.
   public let acceptsMany: Bool
+  /// False for files beside the records that the stage reads.
+  public let holdsRecords: Bool
 }
 
 public struct OutputPort: Equatable, Sendable {

@@ -27,6 +27,8 @@ public struct OptionField<Options>: Sendable {
   public let isRequired: Bool
   /// False for options such as a memory bound, which change how work is done but never its result.
   public let affectsOutput: Bool
+  /// False for files beside the records that the stage reads, such as a list of what to take.
+  public let holdsRecords: Bool
   public let schema: JSONValue
   let decode: @Sendable (JSONValue, inout Options) throws(OptionProblem) -> Void
   public let encode: @Sendable (Options) -> JSONValue
@@ -36,11 +38,12 @@ public struct OptionField<Options>: Sendable {
 
   public init<Value: OptionValue>(
     _ name: String, _ keyPath: WritableKeyPath<Options, Value> & Sendable, _ documentation: String,
-    required: Bool = false, affectsOutput: Bool = true
+    required: Bool = false, affectsOutput: Bool = true, holdsRecords: Bool = true
   ) {
-    self.init(name, keyPath, documentation, required: required, affectsOutput: affectsOutput, schema: Value.schema) {
-      _ throws(OptionProblem) in
-    }
+    self.init(
+      name, keyPath, documentation, required: required, affectsOutput: affectsOutput, holdsRecords: holdsRecords,
+      schema: Value.schema
+    ) { _ throws(OptionProblem) in }
   }
 
   /// With bounds that are checked, documented and part of the JSON Schema.
@@ -61,7 +64,7 @@ public struct OptionField<Options>: Sendable {
 
   private init<Value: OptionValue>(
     _ name: String, _ keyPath: WritableKeyPath<Options, Value> & Sendable, _ documentation: String, required: Bool,
-    affectsOutput: Bool, schema: JSONValue,
+    affectsOutput: Bool, holdsRecords: Bool = true, schema: JSONValue,
     check: @escaping @Sendable (Value) throws(OptionProblem) -> Void
   ) {
     self.name = name
@@ -69,6 +72,7 @@ public struct OptionField<Options>: Sendable {
     typeName = Value.typeName
     isRequired = required
     self.affectsOutput = affectsOutput
+    self.holdsRecords = holdsRecords
     self.schema = schema
     decode = { json, options throws(OptionProblem) in
       let value = try Value(json: json)

@@ -19,7 +19,7 @@ public struct ConfiguredStage: Sendable {
   /// Every option with its value, in the order of the stage's fields.
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
   /// The options that name files.
-  public let inputFiles: [(option: String, files: InputFiles)]
+  public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
   /// See `Stage.settled`.
   let settled: [String: JSONValue]
 
@@ -126,7 +126,9 @@ public struct StageDescription: Sendable {
       ConfiguredStage(
         stage: stage, narrowed: narrowed(S.self, options),
         options: fields.map { ($0.name, $0.encode(options), $0.affectsOutput) },
-        inputFiles: fields.compactMap { field in field.inputFiles(options).map { (field.name, $0) } },
+        inputFiles: fields.compactMap { field in
+          field.inputFiles(options).map { (field.name, $0, field.holdsRecords) }
+        },
         settled: stage.settled))
   }
 

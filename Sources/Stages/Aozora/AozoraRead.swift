@@ -28,7 +28,7 @@ public struct AozoraRead: Stage {
       OptionField(
         "index", \Self.index,
         "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
-          + "row of it says that neither work nor person is in copyright."),
+          + "row of it says that neither work nor person is in copyright.", holdsRecords: false),
       OptionField("notIndexed", \Self.notIndexed, "What happens to works that the index does not list."),
       OptionField(
         "orthographies", \Self.orthographies,

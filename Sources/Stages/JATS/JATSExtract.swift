@@ -34,7 +34,7 @@ public struct JATSExtract: Stage {
       OptionField(
         "list", \Self.list,
         "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
-          + "for retractions."),
+          + "for retractions.", holdsRecords: false),
       OptionField(
         "licenses", \Self.licenses,
         "The licences that are kept, whatever their version. The default permits commercial use and changed copies; where "

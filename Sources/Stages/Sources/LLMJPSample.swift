@@ -43,7 +43,8 @@ public struct LLMJPSample: Stage {
       OptionField(
         "directories", \Self.directories, "Folders below 'records' to take, such as ja/ja_cc/level0; empty means all."),
       OptionField(
-        "quality", \Self.quality, "The quality table: CSV files with a header; needed where none is wired."),
+        "quality", \Self.quality, "The quality table: CSV files with a header; needed where none is wired.",
+        holdsRecords: false),
       OptionField("fraction", \Self.fraction, "The share of all tokens to keep, best documents first.", in: 0...1),
       OptionField(
         "tokenBudget", \Self.tokenBudget, "Tokens to keep, instead of a share; 0 means the share.", in: 0...Int.max),
@@ -70,7 +71,7 @@ public struct LLMJPSample: Stage {
   static let fetchedRecords = Input<Files>(
     "records", "The corpus, fetched by another stage.", required: false, many: true)
   static let fetchedQuality = Input<Files>(
-    "quality", "The quality table, fetched by another stage.", required: false, many: true)
+    "quality", "The quality table, fetched by another stage.", required: false, many: true, holdsRecords: false)
   public static let inputs = [fetchedRecords.port, fetchedQuality.port]
   static let documents = Output<Documents>("documents", "The documents kept.")
   static let selection = Output<Metrics>("selection", "The threshold, and tokens and rows kept and in all.")

@@ -39,9 +39,11 @@ public struct CommonCrawlExtract: Stage {
           "domains", \Self.domains,
           "Takes pages of these domains and what lies below them (jp, example.org); none takes all."),
         OptionField("excludedDomains", \Self.excludedDomains, "Drops pages of these domains and what lies below them."),
-        OptionField("domainLists", \Self.domainLists, "Files with more of \"domains\", one a line."),
         OptionField(
-          "excludedDomainLists", \Self.excludedDomainLists, "Files with more of \"excludedDomains\", one a line."),
+          "domainLists", \Self.domainLists, "Files with more of \"domains\", one a line.", holdsRecords: false),
+        OptionField(
+          "excludedDomainLists", \Self.excludedDomainLists, "Files with more of \"excludedDomains\", one a line.",
+          holdsRecords: false),
       ] + extractionFields
   }
 

@@ -36,7 +36,8 @@ public struct WikipediaExtract: Stage {
         "The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; needed where none is wired."),
       OptionField(
         "index", \Self.index,
-        "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading."),
+        "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading.",
+        holdsRecords: false),
       OptionField("namespaces", \Self.namespaces, "Keys of the namespaces to keep; 0 holds the articles."),
       OptionField(
         "idPrefix", \Self.idPrefix,
