@@ -207,8 +207,8 @@ enum MachineChecks {
   private static func nearestExisting(_ path: String) -> String {
     var path = path.isEmpty ? "." : path
     while !FileSystem.isDirectory(path) {
-      guard let slash = path.lastIndex(of: "/") else { return "." }
-      path = slash == path.startIndex ? "/" : String(path[..<slash])
+      guard let parent = ArchivePath.parent(of: path) else { return "." }
+      path = parent
     }
     return path
   }

@@ -18,8 +18,7 @@ struct InitCommand: ParsableCommand {
 
   func run() throws {
     let path = file.hasSuffix(".json") ? file : file + ".json"
-    let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    let texts = "\(folder.isEmpty ? "/" : folder)/texts"
+    let texts = "\(ArchivePath.parent(of: path) ?? ".")/texts"
     guard !FileSystem.exists(path) else {
       throw RunError(.selection, "\(path) exists already, and is left as it is", hint: "Name another file.")
     }
@@ -27,7 +26,7 @@ struct InitCommand: ParsableCommand {
     let sample = texts + "/sample.jsonl"
     let isNew = !FileSystem.exists(sample)
     if isNew { try FileSystem.write(FirstPipeline.sample, to: sample) }
-    let last = path.split(separator: "/").last.map(String.init) ?? path
+    let last = ArchivePath.lastPart(of: path)
     try FileSystem.write(Array(FirstPipeline.document(name: String(last.dropLast(5))).utf8), to: path)
     Console.line("\(path) written\(isNew ? ", with a few texts in \(sample)" : "")")
     Console.line("Next: pipeline run \(path)")

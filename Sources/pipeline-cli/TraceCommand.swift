@@ -83,7 +83,7 @@ struct TraceCommand: ParsableCommand {
   private static func verdicts(_ step: DocumentTrace.Step, _ style: Style) -> [String] {
     var lines = step.places.map { place -> String in
       let unit = place.kind == .mds ? "sample \(place.ordinal)" : "line \(place.ordinal + 1)"
-      let name = place.path.split(separator: "/").last.map(String.init) ?? place.path
+      let name = ArchivePath.lastPart(of: place.path)
       let bytes = place.textBytes.map { ", \(Quantities.count($0)) bytes of text" } ?? ""
       let copy = place.id.hasSuffix("") && place.id.contains("#") ? " as \(place.id)" : ""
       let doubt = place.isVerified ? "" : " (by the hash of its id)"

@@ -178,8 +178,7 @@ final class PartialFile: ResponseReceiver {
     do throws(ShardError) {
       try FileSystem.rename(partial, to: path)
       try FileSystem.remove(Self.state(path))
-      let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-      try FileSystem.syncDirectory(folder.isEmpty ? "/" : folder)
+      try FileSystem.syncDirectory(ArchivePath.parent(of: path) ?? ".")
     } catch { throw NetError(error) }
     return DownloadedFile(
       bytes: bytes, digest: found.first { $0.algorithm == .sha256 }!, validators: validators, resumedBytes: resumed)

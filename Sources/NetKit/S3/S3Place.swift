@@ -14,9 +14,9 @@ public struct S3Place: Hashable, Sendable, CustomStringConvertible {
     guard text.hasPrefix("s3://") else {
       throw NetError(.address, "", "'\(text)' is no place in a bucket", hint: "Write it as s3://bucket/prefix.")
     }
-    let parts = text.dropFirst(5).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
-    bucket = String(parts[0])
-    key = parts.count > 1 ? String(parts[1]) : ""
+    let parts = text.utf8.dropFirst(5).split(separator: 0x2F, maxSplits: 1, omittingEmptySubsequences: false)
+    bucket = String(Substring(parts[0]))
+    key = parts.count > 1 ? String(Substring(parts[1])) : ""
     let isName = bucket.utf8.allSatisfy {
       $0 >= 97 && $0 <= 122 || $0 >= 65 && $0 <= 90 || $0 >= 48 && $0 <= 57 || [45, 46, 95].contains($0)
     }

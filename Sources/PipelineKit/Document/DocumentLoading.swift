@@ -38,8 +38,8 @@ extension PipelineDocument {
   }
 
   private static func folder(of path: String) -> String {
-    let parent = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-    guard let absolute = realpath(parent.isEmpty ? "/" : parent, nil) else { return parent }
+    let parent = ArchivePath.parent(of: path) ?? "."
+    guard let absolute = realpath(parent, nil) else { return parent }
     defer { free(absolute) }
     return String(cString: absolute)
   }
@@ -84,8 +84,9 @@ private struct DocumentReading {
   }
 
   private var defaultName: String {
-    let file = document.path.split(separator: "/").last ?? "pipeline"
-    return file.hasSuffix(".json") ? String(file.dropLast(5)) : String(file)
+    let file = ArchivePath.lastPart(of: document.path)
+    if file.isEmpty { return "pipeline" }
+    return file.hasSuffix(".json") ? String(file.dropLast(5)) : file
   }
 
   private mutating func readFormat(_ members: [JSONMember], _ root: JSONNode) {

@@ -43,7 +43,7 @@ struct PhasePreparation {
   }
 
   private func findState(_ task: TaskPlan, _ fingerprint: Digest) throws {
-    let stage = String(folder[..<folder.lastIndex(of: "/")!])
+    let stage = ArchivePath.folder(of: folder)
     try TaskState(stage: stage, node: folder, fingerprint: fingerprint, key: task.stateKey)
       .find(beginsAnew: ignoresHistory)
   }

@@ -126,7 +126,7 @@ private struct TraceReading {
 
   private func note(_ hits: [IDSearch.Hit], of id: String, in step: inout DocumentTrace.Step) throws {
     for hit in hits {
-      guard let slash = hit.file.firstIndex(of: "/") else { continue }
+      guard let slash = hit.file.utf8.firstIndex(of: 0x2F) else { continue }
       let port = String(hit.file[..<slash])
       let path = "\(directory)/\(hit.file)"
       if port == Workspace.dropsPort {
@@ -166,8 +166,7 @@ private struct TraceReading {
 
   /// Reads the sample; nil if it has an `id` column with another id.
   private func verified(_ place: DocumentTrace.Place) throws -> DocumentTrace.Place? {
-    let slash = place.path.lastIndex(of: "/")!
-    let name = String(place.path[place.path.index(after: slash)...])
+    let name = ArchivePath.lastPart(of: place.path)
     let reader = try MDSReader(directory: "\(directory)/\(place.port)")
     guard let number = reader.index.shards.firstIndex(where: { $0.stored.basename == name || $0.raw.basename == name })
     else { return place }

@@ -13,7 +13,7 @@ extension InputFiles {
           .options, path, "it lies on a server, and this option names files on disk",
           hint: "Fetch it with a stage of \(scheme == "s3" ? "s3.download" : "http.download"), and wire that stage.")
       }
-      let absolute = path.hasPrefix("/") ? path : base + "/" + path
+      let absolute = path.utf8.first == 0x2F ? path : base + "/" + path
       if path.contains("*") || path.contains("?") {
         out += try Self.glob(absolute, written: path)
       } else if FileSystem.isDirectory(absolute) {
@@ -28,7 +28,7 @@ extension InputFiles {
             .input, path, "there is no such file or folder",
             hint: "Paths are relative to the pipeline document; it was looked for at \(absolute).")
         }
-        out.append((absolute, Self.lastPart(absolute)))
+        out.append((absolute, ArchivePath.lastPart(of: absolute)))
       }
     }
     return out
@@ -41,12 +41,15 @@ extension InputFiles {
       throw StageError(
         .input, written, "no file matches the pattern", hint: "Check the path; it was looked for as \(pattern).")
     }
-    let paths = (0..<Int(found.gl_pathc)).map { String(cString: found.gl_pathv[$0]!) }
+    var paths: [String] = []
+    for i in 0..<Int(found.gl_pathc) {
+      guard let path = String(validatingCString: found.gl_pathv[i]!) else {
+        throw FileSystem.noUTF8(
+          ArchivePath.parent(of: pattern) ?? ".", ArchivePath.lastPart(of: String(cString: found.gl_pathv[i]!)))
+      }
+      paths.append(path)
+    }
     return paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-      .filter { !FileSystem.isDirectory($0) }.map { ($0, lastPart($0)) }
-  }
-
-  private static func lastPart(_ path: String) -> String {
-    String(path[(path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex)...])
+      .filter { !FileSystem.isDirectory($0) }.map { ($0, ArchivePath.lastPart(of: $0)) }
   }
 }

@@ -144,7 +144,7 @@ public final class Workspace {
 
   func stagedPath(_ port: String, _ name: String) throws -> String {
     let path = "\(staging)/\(port)/\(name)"
-    try FileSystem.makeDirectory(String(path[..<path.lastIndex(of: "/")!]))
+    try FileSystem.makeDirectory(ArchivePath.folder(of: path))
     return path
   }
 

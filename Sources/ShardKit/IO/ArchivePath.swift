@@ -35,6 +35,16 @@ public enum ArchivePath {
     path.utf8.lastIndex(of: 0x2F).map { String(path[..<$0]) } ?? path
   }
 
+  /// The folder that a path stands in: `/` for what stands there, nil where there is no slash. By bytes, as `parts` is.
+  public static func parent(of path: String) -> String? {
+    path.utf8.lastIndex(of: 0x2F).map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
+  }
+
+  /// What stands behind the last slash; all of it where there is none. By bytes, as `parts` is.
+  public static func lastPart(of path: String) -> String {
+    String(path[(path.utf8.lastIndex(of: 0x2F).map { path.utf8.index(after: $0) } ?? path.startIndex)...])
+  }
+
   /// What stands between slashes, empty parts too. By bytes: a mark behind a slash makes one character of both, and
   /// would hide the slash.
   public static func parts(_ name: String) -> [String] {

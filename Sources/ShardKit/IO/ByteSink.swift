@@ -42,8 +42,8 @@ public final class FileSink: ByteSink {
 
   public init(_ path: String) throws(ShardError) {
     self.path = path
-    let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-    partial = path[..<slash] + "." + path[slash...] + ".partial"
+    let name = ArchivePath.lastPart(of: path)
+    partial = "\(Substring(path.utf8.dropLast(name.utf8.count))).\(name).partial"
     descriptor = open(partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
     buffer.reserveCapacity(Self.block)

@@ -120,8 +120,8 @@ public enum FileSystem {
   /// Makes a directory and its parents.
   public static func makeDirectory(_ path: String) throws(ShardError) {
     if mkdir(path, 0o777) == 0 { return }
-    if errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-      try makeDirectory(String(path[..<slash]))
+    if errno == ENOENT, let parent = ArchivePath.parent(of: path), parent != "/" {
+      try makeDirectory(parent)
       if mkdir(path, 0o777) == 0 { return }
     }
     let number = errno

@@ -20,8 +20,8 @@ struct AozoraFile: Equatable {
     stem = ""
     isSideFile = ArchivePath.isSideFile(path)
     // The innermost name that begins with a number counts: a zip is named by it, the text inside often is not.
-    for part in path.split(separator: "/").reversed() {
-      let name = part.lastIndex(of: ".").map { part[..<$0] } ?? part
+    for part in ArchivePath.parts(path).reversed() where !part.isEmpty {
+      let name = part.lastIndex(of: ".").map { part[..<$0] } ?? part[...]
       if stem.isEmpty { stem = String(name) }
       if read(name) { break }
     }

@@ -115,10 +115,8 @@ struct AozoraReading {
 
   /// The name of the file that the index links to, without its extension.
   private func linkedStem(_ file: AozoraFile) -> String? {
-    guard let url = file.work.flatMap({ index.entries[$0]?.textURL }), let slash = url.lastIndex(of: "/") else {
-      return nil
-    }
-    let name = url[url.index(after: slash)...]
+    guard let url = file.work.flatMap({ index.entries[$0]?.textURL }), url.utf8.contains(0x2F) else { return nil }
+    let name = ArchivePath.lastPart(of: url)
     return name.lastIndex(of: ".").map { String(name[..<$0]) }
   }
 

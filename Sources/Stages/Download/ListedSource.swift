@@ -61,13 +61,13 @@ struct ListedSelection {
 
   func select(from listing: FileListing, source: String) throws -> [ListedFile] {
     let folders = directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
-    for (folder, name) in zip(folders, directories) where !listing.files.contains(where: { $0.path.hasPrefix(folder) })
-    {
+    for (folder, name) in zip(folders, directories)
+    where !listing.files.contains(where: { $0.path.utf8.starts(with: folder.utf8) }) {
       throw StageError(
         .options, "directories", "\(source) has no files in \(name)", hint: "It has \(Self.folders(listing)).")
     }
     var files = listing.files.filter { file in
-      (folders.isEmpty || folders.contains { file.path.hasPrefix($0) })
+      (folders.isEmpty || folders.contains { file.path.utf8.starts(with: $0.utf8) })
         && (include.isEmpty || include.contains { $0.matches(file.path) })
         && !exclude.contains { $0.matches(file.path) }
     }
@@ -84,7 +84,7 @@ struct ListedSelection {
   private static func folders(_ listing: FileListing) -> String {
     var names: [String] = []
     for file in listing.files {
-      let name = file.path.lastIndex(of: "/").map { String(file.path[..<$0]) } ?? "files at its root"
+      let name = ArchivePath.parent(of: file.path) ?? "files at its root"
       if names.last != name && !names.contains(name) { names.append(name) }
       if names.count > 8 { break }
     }

@@ -21,7 +21,7 @@ struct PathPattern: Sendable {
 
   init(_ text: String) {
     var text = text.hasSuffix("/") ? text + "**" : text
-    if !text.contains("/") { text = "**/" + text }
+    if !text.utf8.contains(0x2F) { text = "**/" + text }
     var parts: [Part] = []
     var bytes = Array(text.utf8)[...]
     while let byte = bytes.popFirst() {

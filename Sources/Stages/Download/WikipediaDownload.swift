@@ -51,7 +51,7 @@ public struct WikipediaDownload: Stage {
     guard options.date.utf8.count == 8, options.date.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
       throw StageError(.options, "date", "'\(options.date)' is no date of a dump", hint: "Write it as 20260101.")
     }
-    for name in [options.wiki] + options.files where !ArchivePath.isSafe(name) || name.contains("/") {
+    for name in [options.wiki] + options.files where !ArchivePath.isSafe(name) || name.utf8.contains(0x2F) {
       throw StageError(.options, "files", "'\(name)' is no name of a dump's file")
     }
     guard !options.mirrors.isEmpty else { throw StageError(.options, "mirrors", "there is none to ask") }

@@ -8,7 +8,7 @@ struct JGLUEFiles {
   init(_ files: [ArtifactFile]) {
     for task in JGLUETask.allCases {
       let own = files.filter { file in
-        let parts = file.name.split(separator: "/")
+        let parts = ArchivePath.parts(file.name)
         let isTasks = parts.dropLast().contains { $0 == task.rawValue || $0.hasPrefix(task.rawValue + "-") }
         return isTasks && (Self.isTraining(file) || Self.isTest(file))
       }
@@ -19,7 +19,7 @@ struct JGLUEFiles {
   static func isTraining(_ file: ArtifactFile) -> Bool { lastName(file).hasPrefix("train") }
   static func isTest(_ file: ArtifactFile) -> Bool { lastName(file).hasPrefix("valid") }
 
-  private static func lastName(_ file: ArtifactFile) -> Substring { file.name.split(separator: "/").last ?? "" }
+  private static func lastName(_ file: ArtifactFile) -> String { ArchivePath.lastPart(of: file.name) }
 
   /// The tasks asked for, or all that are there.
   func chosen(_ tasks: [JGLUETask]) throws -> [(JGLUETask, [ArtifactFile])] {

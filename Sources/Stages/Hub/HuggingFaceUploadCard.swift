@@ -43,7 +43,7 @@ enum UploadCard {
     var patterns: [String: Set<String>] = [:]
     var shards: Set<String> = []
     for path in paths {
-      let parts = path.split(separator: "/").map(String.init)
+      let parts = ArchivePath.parts(path)
       let folder = parts.dropLast().joined(separator: "/")
       let prefix = folder.isEmpty ? "" : folder + "/"
       if let suffix = tables.first(where: { path.hasSuffix($0) }) {

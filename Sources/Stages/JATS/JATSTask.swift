@@ -151,7 +151,7 @@ final class JATSTask {
 
   /// Older packages write PMC's id into the file's name alone: `BMC_Microbiol/PMC3166277.nxml`.
   private static func pmcid(in place: String) -> String {
-    let name = place.split(separator: "/").last.map(String.init) ?? place
+    let name = ArchivePath.lastPart(of: place)
     guard name.hasPrefix("PMC") else { return "" }
     return UInt32(name.dropFirst(3).prefix { $0.isASCII && $0.isNumber }).map { "PMC\($0)" } ?? ""
   }

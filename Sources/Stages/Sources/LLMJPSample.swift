@@ -109,7 +109,7 @@ public struct LLMJPSample: Stage {
     let folders = options.directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
     let files = try context.files(Self.fetchedRecords, and: options.records, named: "records").filter { file in
       let isRecords = [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { file.name.hasSuffix($0) }
-      return isRecords && (folders.isEmpty || folders.contains { file.name.hasPrefix($0) })
+      return isRecords && (folders.isEmpty || folders.contains { file.name.utf8.starts(with: $0.utf8) })
     }
     guard !files.isEmpty else {
       throw StageError(

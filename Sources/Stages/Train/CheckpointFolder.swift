@@ -6,12 +6,12 @@ import TrainerCore
 enum CheckpointFolder {
   /// Of a file's name within the artifact; nil for a file of no checkpoint.
   static func step(of name: String) -> Int? {
-    guard let slash = name.firstIndex(of: "/") else { return nil }
+    guard let slash = name.utf8.firstIndex(of: 0x2F) else { return nil }
     return TrainingCheckpoint.step(ofFolder: String(name[..<slash]))
   }
 
   /// Of a checkpoint's own folder.
   static func step(ofFolder path: String) -> Int? {
-    path.split(separator: "/").last.flatMap { TrainingCheckpoint.step(ofFolder: String($0)) }
+    TrainingCheckpoint.step(ofFolder: ArchivePath.lastPart(of: path))
   }
 }

@@ -187,7 +187,7 @@ public struct Pretrain: Stage {
     }
     job.state = state
     if let kept = workspace.task.files.first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
-      let folder = String(kept.path[..<kept.path.lastIndex(of: "/")!])
+      let folder = ArchivePath.folder(of: kept.path)
       job.resume = folder
       let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
       job.shape = try options.shape(continuing: model, tokenizer)

@@ -37,7 +37,7 @@ struct TrainingResult {
       job.publishes(step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
     }
     for (_, folder) in folders {
-      let name = String(folder.split(separator: "/").last!)
+      let name = ArchivePath.lastPart(of: folder)
       for file in TrainingCheckpoint.fileNames {
         try link(Pretrain.kept, "\(name)/\(file)", "\(folder)/\(file)", workspace)
       }

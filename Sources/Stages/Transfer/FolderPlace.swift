@@ -24,7 +24,7 @@ struct FolderPlace {
 
   /// Copies a file: it appears whole, checked and durable, or not at all.
   func write(_ file: ArtifactFile, to path: String) throws {
-    let folder = String(path[..<path.lastIndex(of: "/")!])
+    let folder = ArchivePath.folder(of: path)
     try FileSystem.makeDirectory(folder)
     let source = try FileSource(file.path)
     let sink = try FileSink(path)

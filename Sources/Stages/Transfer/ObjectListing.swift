@@ -112,7 +112,7 @@ struct ObjectListing {
   /// The place may be an object's own.
   private func single(_ client: S3Client) throws -> ListedObject? {
     guard !root.key.isEmpty, !root.key.hasSuffix("/"), let object = try client.head(root) else { return nil }
-    let name = root.key.split(separator: "/").last.map(String.init) ?? root.key
+    let name = ArchivePath.lastPart(of: root.key)
     let entry = S3Entry(key: root.key, bytes: object.bytes, etag: object.etag)
     return matches(name) ? ListedObject(bucket: root.bucket, entry: entry, name: name) : nil
   }

@@ -58,7 +58,7 @@ struct WikiSite: Sendable {
 
   /// The address that articles hang under, such as `https://ja.wikipedia.org/wiki/`; empty where unknown.
   var articleBase: String {
-    guard let slash = base.lastIndex(of: "/") else { return "" }
+    guard let slash = base.utf8.lastIndex(of: 0x2F) else { return "" }
     return String(base[...slash])
   }
 

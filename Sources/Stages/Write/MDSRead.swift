@@ -74,7 +74,7 @@ public struct MDSRead: Stage {
     return plans
   }
 
-  private static func folder(of path: String) -> Substring { path[..<(path.lastIndex(of: "/") ?? path.startIndex)] }
+  private static func folder(of path: String) -> String { ArchivePath.parent(of: path) ?? "" }
 
   public func run(_ workspace: Workspace) throws {
     let file = workspace.task.files[0]

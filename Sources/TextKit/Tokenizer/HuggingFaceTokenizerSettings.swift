@@ -77,7 +77,7 @@ extension WordPieceTokenizer {
   /// Takes the dictionary from the `tokenizer_config.json` beside a `tokenizer.json`, where the words are MeCab's.
   mutating func readDictionary(beside path: String) throws {
     guard words == .mecab else { return }
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
     let configuration = folder + HuggingFaceTokenizerFiles.configurationName
     guard FileSystem.exists(configuration) else { return }
     let text = try FileSystem.read(configuration, limit: 16 << 20)

@@ -97,7 +97,7 @@ public final class MeCab {
 
   /// Of a compiled dictionary, and of the tables beside it that a system's dictionary has.
   private static func identity(_ path: String) throws(TokenizerError) -> String {
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+    let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
     let beside = path.hasSuffix("/sys.dic") ? ["matrix.bin", "char.bin", "unk.dic", "dicrc"].map { folder + $0 } : []
     var hashes: [UInt64] = []
     for file in [path] + beside where access(file, F_OK) == 0 {

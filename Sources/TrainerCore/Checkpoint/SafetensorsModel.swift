@@ -66,7 +66,7 @@ public struct SafetensorsModel: Sendable {
 
   /// A visible file name without a path.
   private static func isPlain(_ name: String) -> Bool {
-    ArchivePath.isSafe(name) && !name.contains("/") && !name.hasPrefix(".")
+    ArchivePath.isSafe(name) && !name.utf8.contains(0x2F) && name.utf8.first != UInt8(ascii: ".")
   }
 
   /// The file that a tensor lies in.

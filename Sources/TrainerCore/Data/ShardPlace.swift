@@ -64,7 +64,7 @@ enum ShardPlace: Sendable {
 
   /// Fetches under a name of this process alone, so that processes may share a cache folder.
   private static func fetch(_ shard: MDSShard, from source: any ShardSource, to path: String) throws(ShardError) {
-    if let slash = path.lastIndex(of: "/") { try FileSystem.makeDirectory(String(path[..<slash])) }
+    if let folder = ArchivePath.parent(of: path) { try FileSystem.makeDirectory(folder) }
     let temporary = "\(path).\(getpid()).fetching"
     defer { try? FileSystem.remove(temporary) }
     try source.fetch(shard.stored.basename, to: temporary)

@@ -42,8 +42,8 @@ public final class Engine: Sendable {
     var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)", "\(folder)/.build/engine/\(fileName)"]
     for _ in 0..<4 {
       places.append("\(folder)/engine/\(fileName)")
-      guard let slash = folder.lastIndex(of: "/"), slash != folder.startIndex else { break }
-      folder = String(folder[..<slash])
+      guard let parent = ArchivePath.parent(of: folder), parent != "/" else { break }
+      folder = parent
     }
     return places
   }
@@ -51,8 +51,7 @@ public final class Engine: Sendable {
   private static func programFolder() -> String? {
     guard let resolved = realpath("/proc/self/exe", nil) else { return nil }
     defer { free(resolved) }
-    let path = String(cString: resolved)
-    return path.lastIndex(of: "/").map { String(path[..<$0]) }
+    return ArchivePath.parent(of: String(cString: resolved))
   }
 
   static func text(_ characters: [CChar]) -> String {

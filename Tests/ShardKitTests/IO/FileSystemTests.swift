@@ -52,6 +52,42 @@ import Testing
     #expect(try FileSystem.walk(folder) == ["keep/f"])
   }
 
+  /// A file whose name is no text, and one whose name is no text either and hidden.
+  private func touchUndecodable(_ place: String, hidden: Bool = false) {
+    var path = Array("\(folder)/\(place)/".utf8).map { CChar(bitPattern: $0) }
+    if hidden { path.append(0x2E) }
+    close(open(path + [CChar(bitPattern: 0xFF), 0x61, 0], O_CREAT | O_WRONLY, 0o644))
+  }
+
+  @Test func namesThatAreNoTextAreRefusedWhereTheyCount() throws {
+    try touch("a/f", "b/f")
+    touchUndecodable("a", hidden: true)
+    #expect(try FileSystem.walk(folder + "/a") == ["f"])
+    #expect(throws: ShardError.self) { try FileSystem.list(self.folder + "/a") }
+    touchUndecodable("b")
+    let error = #expect(throws: ShardError.self) { try FileSystem.walk(self.folder + "/b") }
+    #expect(error?.message == "the name of its file '\u{FFFD}a' is not UTF-8")
+    #expect(try FileSystem.list(folder + "/b", others: .passedOver) == ["f"])
+    #expect(try FileSystem.walk(folder + "/b", others: .repaired) == ["f", "\u{FFFD}a"])
+    try FileSystem.removeTree(folder + "/a")
+    try FileSystem.removeTree(folder + "/b")
+    #expect(try FileSystem.list(folder).isEmpty)
+  }
+
+  /// A combining mark behind a slash makes one character of both.
+  @Test func slashesAreFoundWhateverFollowsThem() throws {
+    let mark = "\u{3099}x"
+    let path = "\(folder)/a/\(mark)/\(mark)"
+    try FileSystem.makeDirectory("\(folder)/a/\(mark)")
+    try FileSystem.write([1], to: path)
+    #expect(try FileSystem.walk(folder).map { Array($0.utf8) } == [Array("a/\(mark)/\(mark)".utf8)])
+    try FileSystem.makeDirectory("\(path)2/\(mark)/b")
+    #expect(ArchivePath.lastPart(of: path).isExactly(mark))
+    #expect(ArchivePath.parent(of: path)?.isExactly("\(folder)/a/\(mark)") == true)
+    #expect(ArchivePath.parent(of: "/" + mark) == "/" && ArchivePath.parent(of: mark) == nil)
+    #expect(ArchivePath.lastPart(of: mark).isExactly(mark) && ArchivePath.lastPart(of: "a/").isEmpty)
+  }
+
   @Test func linksShareAFileAndReplace() throws {
     try touch("a", "b")
     try FileSystem.link(folder + "/a", to: folder + "/b")
