@@ -119,7 +119,7 @@ import Testing
   }
 
   /// A length that lies costs neither its own record nor the next one, whatever the archive's make.
-  @Test(arguments: [-3, -1, 1, 2, 3, 40, 70, 130, 900])
+  @Test(arguments: [-3, -1, 1, 2, 3, 40, 70, 130, 900, 2000, 99_990_000])
   func lengthsThatLieCostNothing(off: Int) throws {
     defer { try? FileSystem.removeTree(folder) }
     let texts = ["これは最初の文章です。", "二番目の文章です。", "三番目の文章です。"]
@@ -131,6 +131,39 @@ import Testing
       let (found, archive) = try items(bytes)
       #expect(found == texts, "make \(number)")
       #expect(archive.wrongLengths == 1 && archive.damage.isEmpty, "make \(number)")
+    }
+  }
+
+  /// A length above the limit is a lie as well where records begin and end within it, near or far.
+  @Test(arguments: [0, 900, 3000, 700_000]) func largeLengthsAreBelievedByTheirEnds(bytes: Int) throws {
+    defer { try? FileSystem.removeTree(folder) }
+    let first = String(repeating: "x", count: bytes)
+    let rest = record("二番目") + record("三番目")
+    let shown = bytes > 1000 ? "(too large)" : first
+    for length in [bytes + 1001, bytes + 50_000, 99_990_000, Int.max] {
+      let (found, archive) = try items(record(first, length: length) + rest)
+      #expect(found == [shown, "二番目", "三番目"], "\(length)")
+      #expect(archive.wrongLengths == 1 && archive.damage.isEmpty, "\(length)")
+      #expect(try items(packed(record(first, length: length) + rest)).texts == [shown, "二番目", "三番目"])
+    }
+    // Two records that lie, and one that is cut.
+    let twice = record(first, length: 99_990_000) + record("x", length: 99_990_000) + rest.dropLast(7)
+    #expect(try items(twice).texts == [shown, "x", "二番目", "(cut) 三番"])
+  }
+
+  /// A large record that is as long as it states may hold heads, and archives.
+  @Test func largeRecordsHoldHeads() throws {
+    defer { try? FileSystem.removeTree(folder) }
+    let inner = String(decoding: (0..<40).flatMap { record("inner \($0)") }, as: UTF8.self)
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/warc\r\n\r\n"
+    let quoted = String(repeating: "x\nWARC/1.0\r\nContent-Length: 7\r\n\r\ny", count: 40_000)
+    for large in [inner, head + inner, quoted] {
+      let all = [record("a"), record(large), record("b")]
+      for bytes in [all.flatMap(\.self), try all.flatMap { try packed($0) }, try packed(all.flatMap(\.self))] {
+        let (found, archive) = try items(bytes)
+        #expect(found == ["a", "(too large)", "b"])
+        #expect(archive.wrongLengths == 0 && archive.damage.isEmpty)
+      }
     }
   }
 

@@ -3,7 +3,8 @@ import ShardKit
 /// Reads records one after another, from any make of archive.
 ///
 /// Nothing is trusted: heads and blocks are bounded, and a length is believed only where the record's end follows it.
-/// Where it is wrong, the record reaches to the next head, or to its segment's end (see `ArchiveInput`).
+/// Where it is wrong, the record reaches to the next head, or to its segment's end (see `ArchiveInput`). A length above
+/// the caller's limit is believed as long as no record with an end of its own begins within it.
 public final class WARCReader {
   public enum Item: Equatable, Sendable {
     case record(WARCRecord)
@@ -18,13 +19,13 @@ public final class WARCReader {
   }
 
   /// Records whose stated length is not the one they have.
-  public private(set) var wrongLengths = 0
+  public internal(set) var wrongLengths = 0
   /// Where the stream is broken; the first of them, and how many there are.
   public private(set) var damage: [ShardError] = []
   public private(set) var damageCount = 0
 
-  private let input: ArchiveInput
-  private let format: ArchiveFormat
+  let input: ArchiveInput
+  let format: ArchiveFormat
   /// The damage at the segment's end was told with the record that it stands in.
   private var isDamageTold = false
   /// No head was found since the last damage.
@@ -73,7 +74,7 @@ public final class WARCReader {
   }
 
   /// A plain archive says nothing of its end itself.
-  private func noteCut() {
+  func noteCut() {
     isDamageTold = true
     guard input.end == .file else { return }
     note(
@@ -83,7 +84,7 @@ public final class WARCReader {
   }
 
   /// Whether the segment's end is known to be that of what it holds.
-  private var isWholeSegment: Bool { input.end == .member || input.end == .file && input.hasParts }
+  var isWholeSegment: Bool { input.end == .member || input.end == .file && input.hasParts }
 
   // MARK: Records
 
@@ -99,7 +100,7 @@ public final class WARCReader {
       case .whole(let record, let length, let start):
         (isInDamage, hasRecord) = (false, true)
         input.skip(start)
-        return length > limit ? try passOver(large: record, length) : try block(of: record, length, limit)
+        return try length > limit ? large(record, length, limit) : block(of: record, length, limit)
       case .malformed(let why): if let item = try passOver(why) { return item }
       case .incomplete:
         noteCut()
@@ -123,7 +124,7 @@ public final class WARCReader {
   }
 
   /// The head at a place; `incomplete` only where the segment ends within it.
-  private func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head { try reachedHead(at: place).head }
+  func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head { try reachedHead(at: place).head }
 
   private func reachedHead(at place: Int) throws(ShardError) -> (head: ArchiveFormat.Head, reach: Int) {
     while true {
@@ -152,23 +153,6 @@ public final class WARCReader {
     return isInDamage ? nil : .malformed(why)
   }
 
-  private func passOver(large record: WARCRecord, _ length: Int) throws(ShardError) -> Item {
-    var left = length
-    while left > 0, try input.need(1) {
-      let count = min(left, input.bytes.count)
-      input.skip(count)
-      left -= count
-    }
-    if left > 0, !isWholeSegment {
-      noteCut()
-    } else if left > 0 {
-      wrongLengths += 1
-    } else if try !endFits(0) {
-      wrongLengths += 1
-    }
-    return .tooLarge(record)
-  }
-
   /// A record's block, which begins at the input's place.
   private func block(of record: WARCRecord, _ length: Int, _ limit: Int) throws(ShardError) -> Item {
     if try input.need(length), try endFits(length) { return finish(record, length, next: length, limit) }
@@ -193,7 +177,7 @@ public final class WARCReader {
   }
 
   /// Whether a record's end, or the next one, stands at a place.
-  private func endFits(_ place: Int) throws(ShardError) -> Bool {
+  func endFits(_ place: Int) throws(ShardError) -> Bool {
     _ = try input.need(place + 16 + ArchiveFormat.signatureBytes)
     let bytes = input.bytes
     if place == bytes.count || !isWholeSegment && format.isCutEnd(bytes, at: place) { return true }
@@ -230,7 +214,7 @@ public final class WARCReader {
   }
 
   /// A block's end without the line ends that part records.
-  private func withoutLineEnds(_ end: Int) -> Int {
+  func withoutLineEnds(_ end: Int) -> Int {
     let bytes = input.bytes
     var at = end
     for _ in 0..<format.lineFeeds where at > 0 && bytes[at - 1] == 10 {
@@ -240,7 +224,7 @@ public final class WARCReader {
     return at
   }
 
-  private func finish(
+  func finish(
     _ record: WARCRecord, _ count: Int, next: Int, _ limit: Int, isCut: Bool = false
   ) -> Item {
     let rest = input.bytes[next...]
