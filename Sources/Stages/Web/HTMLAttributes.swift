@@ -40,13 +40,25 @@ struct HTMLAttributes {
     at = next + 1
     while at < end, bytes[at] <= 32 { at += 1 }
     guard at < end else { return Value(start: bytes + at, count: 0) }
-    if bytes[at] == 0x22 || bytes[at] == 0x27, let close = quotes.close(bytes, at, end) {
-      defer { at = close + 1 }
-      return Value(start: bytes + at + 1, count: close - at - 1)
-    }
     let start = at
+    if bytes[at] == 0x22 || bytes[at] == 0x27, let close = quotes.close(bytes, at, end) {
+      let tagEnd = forgotten(bytes, start, close, end)
+      at = tagEnd ?? close + 1
+      return Value(start: bytes + start + 1, count: (tagEnd ?? close) - start - 1)
+    }
     while at < end, bytes[at] > 32, bytes[at] != UInt8(ascii: ">") { at += 1 }
     return Value(start: bytes + start, count: at - start)
+  }
+
+  /// The end of the tag, where the quote that follows an open one begins a value in another tag: behind a `=`, and right
+  /// before what no tag has behind a value. The open one's own end was then forgotten.
+  private static func forgotten(_ bytes: UnsafePointer<UInt8>, _ open: Int, _ close: Int, _ end: Int) -> Int? {
+    guard bytes[close - 1] == UInt8(ascii: "="), close + 1 < end, bytes[close + 1] > 32,
+      bytes[close + 1] != UInt8(ascii: ">"), bytes[close + 1] != UInt8(ascii: "/")
+    else { return nil }
+    let first = (open + 1..<close).first { bytes[$0] == UInt8(ascii: ">") || bytes[$0] == UInt8(ascii: "<") }
+    guard let first, bytes[first] == UInt8(ascii: ">") else { return nil }
+    return memchr(bytes + first, Int32(UInt8(ascii: "<")), close - first) == nil ? nil : first
   }
 
   @inline(__always)

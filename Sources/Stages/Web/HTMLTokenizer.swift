@@ -3,8 +3,8 @@ import Glibc
 /// Takes a page apart as the HTML standard does (13.2.5), and tells a reader of tags and text as it meets them.
 ///
 /// One pass over bytes that are UTF-8: no tree, no copy of the page, and whatever the page holds, each of its bytes is
-/// looked at a bounded number of times. Where the standard would lose the rest of a page to a missing quote or to a
-/// title that is never closed, less is lost here.
+/// looked at a bounded number of times. Where the standard would lose the rest of a page, less is lost here: to a title
+/// that is never closed, and to a missing quote, if none of its kind follows or the next one plainly begins a value.
 struct HTMLTokenizer {
   private let bytes: UnsafePointer<UInt8>
   private let end: Int

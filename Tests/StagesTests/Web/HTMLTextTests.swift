@@ -146,6 +146,24 @@ import Testing
     #expect(shown("<script>if (a < b) { '</p>' }</script>文") == "文")
   }
 
+  /// Outside drawings as well, `/>` ends one at once.
+  @Test(arguments: ["<svg/>", "<math/>", "<svg width='5' />", "<svg></svg>", "<svg><path d=''/></svg>"])
+  func drawingsThatEndAtOnce(_ drawing: String) {
+    #expect(shown("<p>前の文。\(drawing)後の文。</p>") == "前の文。後の文。")
+  }
+
+  /// Where a quote is missing, the next one of its kind begins another value, and not text.
+  @Test func missingQuotesLoseNoText() {
+    #expect(shown("<a href=\"x>後の文一。</p><p>二。</p><img alt=\"k\">") == "後の文一。\n二。")
+    #expect(shown("<p class='x>一。</p><p class='y'>二。</p>") == "一。\n二。")
+    #expect(shown("<p class='x y>一。</p><p class=''>二。</p>") == "一。\n二。")
+    #expect(shown("<div style=\"display: none;>無</div><p class=\"x\">文。</p>") == "文。")
+    // Values hold markup, and signs.
+    #expect(shown("<p data-x=\"<p>無</p><b x=\" y>文。</p>") == "文。")
+    #expect(shown("<p data-x=\"a > b <c d=\">文。</p>") == "文。")
+    #expect(shown("<p data-x=\"<i>無</i> x=\"y>文。</p>") == "文。")
+  }
+
   @Test func brokenMarkupIsRead() throws {
     #expect(
       text(extract(try fixture("malformed.html"))) == """
