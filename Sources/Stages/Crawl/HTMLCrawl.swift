@@ -52,7 +52,7 @@ public struct HTMLCrawl: Stage {
   }
 
   public static let name = "html.crawl"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Crawls the pages that sites list in their sitemaps, one page a document."
   static let pages = Output<Files>("pages", "The pages as they were answered, in partitions.", hidden: true)
   static let documents = Output<Documents>("documents", "The pages' texts, with the URL as id.")
