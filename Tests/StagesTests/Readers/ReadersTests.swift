@@ -68,7 +68,8 @@ import Testing
       #"{"id":"1","text":"x","metadata":{\#(many)}}"#, #"{"id":"2","text":"x",\#(many)}"#, #"{"id":"3","text":"x"}"#,
     ]
     try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: folder + "/a.jsonl")
-    let run = try StageHarness(DocumentsRead.self, options: ["files": .string(folder)]).run()
+    let options: JSONValue = ["files": .string(folder), "maximumMalformedFraction": 1]
+    let run = try StageHarness(DocumentsRead.self, options: options).run()
     #expect(try run.documents().map(\.idString) == ["3"])
     #expect(
       try run.drops().map { [$0.reason, $0.detail] } == [
