@@ -44,6 +44,8 @@ for number in range(2 * rounds):
     commands = [["run", "doc.json"]] * 4 + [["status", "doc.json"], ["verify", "doc.json"]]
     for ((out, err), code), command in zip(at_once(*commands), commands):
         told = out + err
+        if fresh and command[0] == "verify" and "there is no store" in told:
+            continue
         if code not in (0, 1) or any(word in told for word in [
                 "damaged", "Error Domain", "no such table", "disk I/O", "database is locked", "Fatal"]):
             sys.exit(f"round {number}: {command[0]}: exit code {code}: {told}")
