@@ -43,7 +43,10 @@ public struct WebURL: Hashable, Sendable {
     guard scheme == "http" || scheme == "https" else {
       throw NetError(.address, shown, "only http and https are asked, not \(scheme)")
     }
-    guard !host.isEmpty else { throw NetError(.address, shown, "it names no host") }
+    // What is still encoded when it was decoded once is no name, and would be another one the next time.
+    guard !host.isEmpty, !host.utf8.contains(UInt8(ascii: "%")) else {
+      throw NetError(.address, shown, "it names no host")
+    }
   }
 
   /// libcurl writes an address in one form before it decodes the host: `%31%30` becomes `10`, and that `0.0.0.10`.
