@@ -10,12 +10,19 @@ public final class ChildProcess {
     public var errors: String
   }
 
-  /// `PIPELINE_BINARY`, the release build where there is one, else the debug build.
+  /// `PIPELINE_BINARY`; else the release build, which is faster, unless it is older than the sources; else the debug build.
   public static let pipeline: String = {
     if let path = getenv("PIPELINE_BINARY") { return String(cString: path) }
     let release = packagePath(".build/release/pipeline")
-    return FileSystem.exists(release) ? release : packagePath(".build/debug/pipeline")
+    return isNewerThanSources(release) ? release : packagePath(".build/debug/pipeline")
   }()
+
+  private static func isNewerThanSources(_ path: String) -> Bool {
+    guard let built = FileSystem.status(path), let names = try? FileSystem.walk(packagePath("Sources")) else { return false }
+    return names.allSatisfy {
+      (FileSystem.status(packagePath("Sources/" + $0))?.modified ?? .max) <= built.modified
+    }
+  }
 
   public let identifier: pid_t
   private let folder: String

@@ -74,8 +74,8 @@ extension WARCReader {
   private func holdsArchive() throws(ShardError) -> Bool {
     _ = try input.need(1 << 16)
     let start = Array(input.bytes.prefix(1 << 16))
-    let head = start.starts(with: "HTTP/".utf8) ? HTTPResponse.Head.parse(start) : nil
-    for place in [0, head?.body ?? 0] {
+    let response = start.starts(with: "HTTP/".utf8) ? HTTPResponse.Head.parse(start) : nil
+    for place in [0, response?.body ?? 0] {
       if format.mayBegin(input.bytes, at: place), case .whole = try head(at: place) { return true }
     }
     return false
