@@ -107,14 +107,21 @@ extension Wikitext {
     writePower(exponent, call)
   }
 
-  /// `{{10^|3}}`.
-  mutating func writePower(_ call: WikiTemplateCall) {
-    if let exponent = positional(1, call) { writePower(exponent, call) }
+  mutating func writeFigure(_ figure: WikiFigure, _ call: WikiTemplateCall) {
+    guard let value = positional(1, call) else { return }
+    let start = out.count
+    switch figure {
+    case .power: writePower(value, call)
+    case .number:
+      write(value, call)
+      groupNumber(from: start)
+    case .root: writeRoot(value, call)
+    case .nuclide: writeNuclide(value, call)
+    }
   }
 
   /// `√2`, `√(x + 1)`, `∛2`; any other root is a hole.
-  mutating func writeRoot(_ call: WikiTemplateCall) {
-    guard let value = positional(1, call) else { return }
+  private mutating func writeRoot(_ value: WikiTemplateArgument, _ call: WikiTemplateCall) {
     switch positional(2, call).map({ integer($0) }) {
     case nil, 2?: out.append("√")
     case 3?: out.append("∛")
@@ -131,8 +138,8 @@ extension Wikitext {
   }
 
   /// `²³⁵U`; the symbol of an element written in full is not known here.
-  mutating func writeNuclide(_ call: WikiTemplateCall) {
-    guard let symbol = positional(1, call), let mass = positional(2, call) else { return }
+  private mutating func writeNuclide(_ symbol: WikiTemplateArgument, _ call: WikiTemplateCall) {
+    guard let mass = positional(2, call) else { return unresolved() }
     let start = skipBlanks(symbol.start, symbol.end), end = trimmedEnd(start, symbol.end)
     guard end - start <= 2, integer(mass) != nil else { return unresolved() }
     writeScript(.superscript, mass, call)

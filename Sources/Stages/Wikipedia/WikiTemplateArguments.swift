@@ -33,14 +33,7 @@ enum WikiTemplateRule: Sendable {
   case fraction
   /// A power of ten: `{{e|24}}`.
   case powerOfTen
-  /// 10 and its exponent: `{{10^|3}}`.
-  case power
-  /// A number with commas between its thousands: `{{nts|1234}}`.
-  case number
-  /// `{{sqrt|2}}`.
-  case root
-  /// A nuclide by its symbol: `{{nuclide|U|235}}`.
-  case nuclide
+  case figure(WikiFigure)
   /// Raised or lowered text.
   case script(WikiTagKind)
   /// Text that stands for the template.
@@ -69,6 +62,18 @@ enum WikiTemplateRule: Sendable {
   case unresolved
   /// One that is computed from an argument; without one it is no figure: `{{和暦|2000}}`.
   case computed
+}
+
+/// A template that is one figure.
+enum WikiFigure: Sendable {
+  /// 10 and its exponent: `{{10^|3}}`.
+  case power
+  /// A number with commas between its thousands: `{{nts|1234}}`.
+  case number
+  /// `{{sqrt|2}}`.
+  case root
+  /// A nuclide by its symbol: `{{nuclide|U|235}}`.
+  case nuclide
 }
 
 /// A template met in a page: its name's bounds and its arguments, as a range of the renderer's argument stack.

@@ -19,12 +19,7 @@ extension Wikitext {
     case .value: writeValue(call)
     case .fraction: writeFraction(call)
     case .powerOfTen: writePowerOfTen(positional(1, call), call)
-    case .power: writePower(call)
-    case .number:
-      write(positional(1, call), call)
-      groupNumber(from: before)
-    case .root: writeRoot(call)
-    case .nuclide: writeNuclide(call)
+    case .figure(let figure): writeFigure(figure, call)
     case .script(let kind): writeScript(kind, call)
     case .text(let text): out.append(Array(text.utf8))
     case .namedLanguage(let name): writeLabelled(Array(name.utf8), positional(1, call), call)

@@ -22,6 +22,8 @@ struct Wikitext: ~Copyable {
   var arguments: [WikiTemplateArgument] = []
   var patience = Wikitext.initialPatience
   var quotes = WikitextQuotes()
+  /// Whether a condition is rendered, in which a missing figure is a hole whatever is written for one.
+  var isCondition = false
   let classes: UnsafePointer<UInt8>
 
   init(rules: WikitextRules) {

@@ -81,7 +81,7 @@ extension Wikitext {
 
   /// Marks a figure that the dump does not hold: the result of a calculation, or of data kept in another page.
   mutating func unresolved() {
-    switch rules.options.unresolved {
+    switch isCondition ? .dropSentence : rules.options.unresolved {
     case .leave: dropped()
     case .replace: out.append(rules.placeholder)
     case .dropSentence: out.append(WikitextMark.hole)

@@ -103,13 +103,13 @@ extension Wikitext {
     let end = trimmedEnd(start, argument.end)
     guard start < end else { return .text([], isWhole: true) }
     let place = out.count
-    let lineQuotes = quotes
-    quotes = WikitextQuotes()
+    let lineQuotes = quotes, isInner = isCondition
+    (quotes, isCondition) = (WikitextQuotes(), true)
     out.append(0x0A)
     render(start, end, depth: depth + 1, .inline)
     let text = Array(out.bytes[(place + 1)...])
     out.truncate(to: place)
-    quotes = lineQuotes
+    (quotes, isCondition) = (lineQuotes, isInner)
     if text.contains(WikitextMark.hole) { return .hole }
     let last = text.lastIndex { $0 > 0x20 } ?? -1
     return .text(

@@ -10,7 +10,7 @@ struct PhoneNumber {
   private var groups: [Int] = []
   /// The first digits, from the left; numbers have at most 13.
   private var leading: [UInt8] = []
-  private var hasDashes = false, hasDots = false, hasSpaces = false, hasSlashes = false
+  private var hasDashes = false, hasDots = false, hasSpaces = false, hasSlashes = false, hasMiddleDots = false
   private var isInternational = false
   /// 81 without a plus sign.
   private var isBare = false
@@ -60,7 +60,8 @@ struct PhoneNumber {
       switch unit.kind {
       case .digit: return count > 0 ? i : nil
       case .dash, .longVowel, .opening, .closing: hasDashes = true
-      case .dot, .middleDot: hasDots = true
+      case .dot: hasDots = true
+      case .middleDot: (hasDots, hasMiddleDots) = (true, true)
       case .slash: hasSlashes = true
       case .space: hasSpaces = true
       default: return nil
@@ -145,7 +146,8 @@ struct PhoneNumber {
       return isPlain || beyond.kind == .letter && PhoneWord(text, endingAt: start - before.width).isOfPhones
     case .equals: return isPlain
     case .space: return !hasOnlySpaces || beyond.kind != .digit
-    case .opening, .closing, .middleDot, .other: return true
+    case .middleDot: return !hasMiddleDots || beyond.kind != .digit
+    case .opening, .closing, .other: return true
     }
   }
 
@@ -159,6 +161,7 @@ struct PhoneNumber {
     case .longVowel, .dot: return beyond.kind != .digit
     case .space: return !hasOnlySpaces || beyond.kind != .digit
     case .slash: return !hasSlashes || beyond.kind != .digit
+    case .middleDot: return !hasMiddleDots || beyond.kind != .digit
     default: return true
     }
   }

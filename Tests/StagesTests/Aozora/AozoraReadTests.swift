@@ -157,7 +157,7 @@ import Testing
         import io, tarfile
         with tarfile.open("w/w.tar.gz", "w:gz") as tar:
           for number in range(1500):
-            text = b"a\\n\\n\\nb" if number == 3 else b"\\x81" * 50
+            text = b"a\\n\\n\\nb" if number == 3 else b"\\xeb" * 50
             member = tarfile.TarInfo(f"1_ruby_{number}.txt")
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text))

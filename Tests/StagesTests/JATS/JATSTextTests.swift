@@ -168,7 +168,7 @@ import Testing
     ),
   ])
   func blocksInsideParagraphs(paragraph: String, expected: String) throws {
-    #expect(try text(ofBody: "<p>\(paragraph)</p>") == expected)
+    #expect(try text(ofBody: "<p>\(paragraph)</p>", ["formulas": "tex"]) == expected)
   }
 
   /// One paragraph in, one out: § is a citation, ¶ a formula.

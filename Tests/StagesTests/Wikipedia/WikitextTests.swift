@@ -81,7 +81,7 @@ func plainText(_ wikitext: [UInt8], _ rules: WikitextRules = WikitextRules()) ->
       ("{{flagicon|JPN}}", ""), ("{{0}}7", "7"), ("a{{!}}b", "a|b"), ("{{color|red|赤い}}", "赤い"),
       ("{{要出典範囲|説がある|date=2020年}}", "説がある"),
       ("{{生年月日と年齢|1950|4|2}}", "1950年4月2日"), ("{{convert|10|km|mi|abbr=on}}", "10 km"), ("{{PAGENAME}}", "題名"),
-      ("{{formatnum:1234}}", "1234"), ("{{subst:lang|en|X}}", "X"), ("{{Lang\n| en\n| X\n}}", "X"),
+      ("{{formatnum:1234}}", "1,234"), ("{{subst:lang|en|X}}", "X"), ("{{Lang\n| en\n| X\n}}", "X"),
       ("{{lang|1=en|2=X=Y}}", "X=Y"),
       ("{{Template:lang|en|X}}", "X"), ("{{<!-- 注 -->lang|en|X}}", "X"), ("{{ubl|あ|い}}", "・あ\n・い"),
     ])
@@ -92,7 +92,7 @@ func plainText(_ wikitext: [UInt8], _ rules: WikitextRules = WikitextRules()) ->
     arguments: [
       "{{Infobox|a={{x|{{y}}}}|b=2}}", "{{Infobox\n|表={|\n|a\n|}\n}}", "{{Infobox|表=\n{|\n|a\n|}}}",
       "{{a|{{{1|{{b}}}}}}}", "{{a|<nowiki>}}</nowiki>}}",
-      "{{a|<!-- }} -->}}", "{{a|<math>\\frac{{a}}{b}}</math>}}", "{{DEFAULTSORT:とうきよう}}", "{{#if:x|y|z}}",
+      "{{a|<!-- }} -->}}", "{{a|<math>\\frac{{a}}{b}}</math>}}", "{{DEFAULTSORT:とうきよう}}", "{{#ifexist:x|y|z}}",
       "{{a|[[b|c]]|{d}}}",
     ])
   func removed(_ template: String) { #expect(plainText("前\(template)後") == "前後") }
