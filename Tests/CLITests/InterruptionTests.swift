@@ -52,19 +52,12 @@ import Testing
     let child = try bench.start([
       "/bin/bash", "-c", "ulimit -c 0; ulimit -v 60000000; exec \(Workbench.program) run corpus.json",
     ])
-    func process(_ file: String) -> String {
-      let bytes = try? FileSource("/proc/\(child.identifier)/\(file)").readAll()
-      return String(decoding: bytes ?? [], as: UTF8.self)
-    }
+    // It waits for the lock, long after it has set its handlers.
+    let path = FileSystem.realPath(bench.folder + "/.pipeline/lock.opening")
     let deadline = monotonicNanoseconds() + 60_000_000_000
-    while monotonicNanoseconds() < deadline {
-      let caught = process("status").split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t")
-        .last
-      if process("comm") == "pipeline\n", UInt64(caught ?? "", radix: 16).map({ $0 >> UInt64(number - 1) & 1 }) == 1 {
-        break
-      }
-      usleep(5000)
-    }
+    while monotonicNanoseconds() < deadline,
+      !(3..<64).contains(where: { FileSystem.realPath("/proc/\(child.identifier)/fd/\($0)") == path })
+    { usleep(5000) }
     child.signal(number)
     let ended = try child.wait()
     #expect(ended.status == 128 + number && !ended.errors.contains("want of memory"), "\(ended)")

@@ -18,7 +18,9 @@ public final class ChildProcess {
   }()
 
   private static func isNewerThanSources(_ path: String) -> Bool {
-    guard let built = FileSystem.status(path), let names = try? FileSystem.walk(packagePath("Sources")) else { return false }
+    guard let built = FileSystem.status(path), let names = try? FileSystem.walk(packagePath("Sources")) else {
+      return false
+    }
     return names.allSatisfy {
       (FileSystem.status(packagePath("Sources/" + $0))?.modified ?? .max) <= built.modified
     }

@@ -97,11 +97,7 @@ struct StoreOpening {
 
   /// The database in memory, from a copy with its write-ahead log, which SQLite does not read without writing beside it.
   private func copied() throws -> any DatabaseWriter {
-    var folder = Array(((getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp") + "/pipeline-XXXXXX").utf8CString)
-    guard mkdtemp(&folder) != nil else {
-      throw FileSystem.error(path, "is read-only, and there is no room for a copy in the temporary folder")
-    }
-    let copy = String(decoding: folder.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let copy = try FileSystem.makeTemporaryFolder()
     defer { try? FileSystem.removeTree(copy) }
     try copyFiles(to: copy + "/store.sqlite")
     do {
