@@ -46,8 +46,16 @@ public final class ChildProcess {
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     pointers.append(nil)
     defer { pointers.forEach { free($0) } }
+    // A test's thread may be one of libdispatch's, which block most signals, and a child inherits that.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
     var child = pid_t()
-    let result = posix_spawn(&child, words[0], &actions, nil, pointers, environ)
+    let result = posix_spawn(&child, words[0], &actions, &attributes, pointers, environ)
     guard result == 0 else { throw FileSystem.error(words[0], "cannot be started", number: result) }
     identifier = child
   }
