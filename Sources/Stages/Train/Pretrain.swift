@@ -8,10 +8,10 @@ import TrainerCore
 ///
 /// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
 /// model is published; with another course (`skipSteps`, `laterRates`) at the last one before it departs. How a step is
-/// shared out (microbatches, processes) changes bits by rounding. On GPUs, where no bits are promised, that is no part of
-/// the fingerprint, and an unfinished training goes on. On a CPU equal fingerprints are equal bits: there it is another
-/// training, as it is for BERT on GPUs, whose attention drops by place in the microbatch. A second phase (longer sequences) is a second `pretrain` with the first
-/// one's `checkpoint` as its input, or with its `checkpoints` to go on with moments and steps.
+/// shared out (microbatches, processes) changes bits by rounding, and for BERT on GPUs what its attention drops. Where
+/// that matters it is part of the fingerprint, but an unfinished training goes on all the same. A second phase (longer
+/// sequences) is a second `pretrain` with the first one's `checkpoint` as its input, or with its `checkpoints` to go on
+/// with moments and steps.
 public struct Pretrain: Stage {
   public static let name = "pretrain"
   public static let revision = 3
@@ -97,7 +97,7 @@ public struct Pretrain: Stage {
     let cut = cutNote(kind)
     let files = tokenizer + tokens + begins
     return [
-      TaskPlan(key: "train", files: files, note: cut, memoryBytes: memory, stateKey: stateKey(files, kind, cut))
+      TaskPlan(key: "train", files: files, note: cut, memoryBytes: memory, stateKey: stateKey(files))
     ]
   }
 

@@ -6,7 +6,9 @@ import TrainerCore
 /// Which training a stage's options mean: what stands in fingerprints, and whose unfinished state it goes on with.
 extension Pretrain {
   /// On a CPU the same options give the same bits, and what changes them is told apart; on GPUs sums have no fixed order
-  /// over devices, and results agree to rounding whatever these say.
+  /// over devices, and results agree to rounding whatever these say. A training that went on under another `microbatchSize`
+  /// or number of `processes` than it began with has the fingerprint of the last ones; its weights are those of a training
+  /// that was never stopped to rounding, not to the bit.
   public var settled: [String: JSONValue] {
     let shared: [String: JSONValue] =
       isFreelyCut(options.model)
@@ -44,14 +46,15 @@ extension Pretrain {
     try files.first { $0.name == ModelShape.fileName }.map { try ModelShape(path: $0.path).kind }
   }
 
-  /// Which training this is: all that decides its steps, but for the course from where it departs, and for how a step is
-  /// shared out where that is rounding.
-  func stateKey(_ files: [ArtifactFile], _ kind: ModelShape.Kind, _ cut: String) -> String {
-    var knobs: Set = ["keepEverySteps", "skipSteps", "laterRates", "skipNonFinite"]
-    if isFreelyCut(kind) { knobs.formUnion(["microbatchSize", "processes"]) }
+  /// Which training this is: all that decides its steps, but for how a step is shared out, which a rescue may change, and
+  /// for the course from where it departs.
+  func stateKey(_ files: [ArtifactFile]) -> String {
+    let knobs: Set = [
+      "microbatchSize", "processes", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
+    ]
     let decided = settled
     var digester = Digester()
-    digester.update(field: "\(Self.name) \(Self.revision) \(cut)")
+    digester.update(field: "\(Self.name) \(Self.revision)")
     for field in Options.fields where field.affectsOutput && !knobs.contains(field.name) {
       digester.update(field: "\(field.name) \((decided[field.name] ?? field.encode(options)).text(sortedKeys: true))")
     }

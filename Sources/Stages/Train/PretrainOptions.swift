@@ -74,8 +74,7 @@ extension Pretrain {
       OptionField(
         "microbatchSize", \.microbatchSize,
         "Samples that a device takes at once, at most: a matter of its memory. Another one gives the same weights to "
-          + "rounding: on GPUs an unfinished training goes on. On a CPU, where equal options are equal bits, it is another "
-          + "training; also on GPUs for 'bert' with dropout, whose attention drops by place in the microbatch.",
+          + "rounding (on GPUs 'bert' drops other values), and an unfinished training goes on.",
         in: 1...1 << 20),
       OptionField("steps", \.steps, "Optimizer steps.", in: 1...1 << 40),
     ]
@@ -116,8 +115,8 @@ extension Pretrain {
         "device", \.device, "'auto': GPUs where the engine was built for them and there is one, else the CPU."),
       OptionField(
         "processes", \.processes,
-        "Processes that train together on this machine; 0: one per GPU, one on the CPU. What holds of another "
-          + "microbatchSize holds of another number of them.", in: 0...1024),
+        "Processes that train together on this machine; 0: one per GPU, one on the CPU. Others give the same weights to "
+          + "rounding, and an unfinished training goes on.", in: 0...1024),
       OptionField(
         "threads", \.threads,
         "Threads of a process on the CPU; 0: all processors, shared out. The weights are the same whatever their number.",

@@ -154,8 +154,7 @@ struct TrainingCrew {
         .environment, "training",
         "a process ended \(code > 128 ? "by signal \(code - 128)" : "with code \(code)"): \(message)",
         hint:
-          "Its messages are in \(errors). Out of memory? Lower microbatchSize: on GPUs the next run goes on at the last"
-          + " checkpoint, but for 'bert' with dropout."
+          "Its messages are in \(errors). Out of memory? Lower microbatchSize. The next run goes on at the last checkpoint."
       )
     }
     return StageError(.check, "", message)
