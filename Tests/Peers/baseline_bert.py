@@ -201,7 +201,7 @@ def main(command, *arguments):
         print("".join(" ".join(map(str, tokenizer(text)["input_ids"])) + "\n" for text in lines(arguments[1])), end="")
     else:
         answers, sys.stdout = sys.stdout, sys.stderr  # the libraries print too
-        print(json.dumps({"pooled": pooled, "tune": tune, "task": task}[command](*arguments)), file=answers)
+        print(json.dumps({"pooled": pooled, "tune": tune, "task": task}[command](*arguments)), file=answers, flush=True)
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:

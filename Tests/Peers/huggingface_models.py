@@ -140,4 +140,4 @@ if len(sys.argv) > 1:
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     answers, sys.stdout = sys.stdout, sys.stderr  # the libraries print too
-    print(json.dumps({"load": load, "save": save, "logits": logits}[sys.argv[1]](*sys.argv[2:])), file=answers)
+    print(json.dumps({"load": load, "save": save, "logits": logits}[sys.argv[1]](*sys.argv[2:])), file=answers, flush=True)
