@@ -8,21 +8,10 @@ extension EngineTests {
   /// The loop itself, in this process.
   @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) struct TrainingRunTests {
     private func job(_ state: String, steps: Int = 12, data: String) -> TrainingJob {
-      var job = TrainingJob()
-      job.shape = TinyModel.shape(.mosaicBERT)
+      var job = TrainingJobs.tiny(data: data, steps: steps)
       job.shape.dropout = 0.1
-      job.data = data
       job.state = state
-      job.sequenceLength = 32
-      job.batchSize = 8
-      job.microbatchSize = 4
-      job.steps = steps
-      job.schedule = LearningRate(peak: 1e-3, fall: .linear, warmupSteps: 2, steps: steps)
-      job.clip = 1
-      job.checkpointEverySteps = 5
-      job.vocabularySize = 100
-      job.maskToken = 4
-      job.specialTokens = [0, 1, 2, 3, 4]
+      job.logEverySteps = TrainingJob().logEverySteps
       return job
     }
 
