@@ -41,18 +41,10 @@ public final class DeflateSource: ByteSource {
   }
 
   private func inflateBlock() {
-    stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
-    stream.avail_in = UInt32(input.count)
-    let result = inflate(&stream, Z_NO_FLUSH)
-    input.advance(input.count - Int(stream.avail_in))
-    holdsOutput = result == Z_OK && stream.avail_out == 0
-    switch result {
-    case Z_STREAM_END: ended = true
-    case Z_OK, Z_BUF_ERROR: break
-    case Z_MEM_ERROR: failure = noMemory(name, "deflate")
-    default:
-      failure = damaged(name, "deflate", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
-    }
+    do throws(ShardError) {
+      ended = try input.inflate(&stream, name, "deflate")
+      holdsOutput = !ended && stream.avail_out == 0
+    } catch { failure = error }
   }
 }
 

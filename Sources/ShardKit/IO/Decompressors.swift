@@ -63,20 +63,14 @@ public final class GzipSource: ByteSource {
   }
 
   private func inflateBlock() {
-    stream.next_in = input.pointer.assumingMemoryBound(to: UInt8.self)
-    stream.avail_in = UInt32(input.count)
-    let result = inflate(&stream, Z_NO_FLUSH)
-    input.advance(input.count - Int(stream.avail_in))
-    holdsOutput = result == Z_OK && stream.avail_out == 0
-    switch result {
-    case Z_STREAM_END:
-      insideMember = false
-      members += 1
-    case Z_OK, Z_BUF_ERROR: break
-    case Z_MEM_ERROR: failure = noMemory(name, "gzip")
-    default:
-      failure = damaged(name, "gzip", input.consumed, stream.msg.map { String(cString: $0) } ?? "bad data")
-    }
+    do throws(ShardError) {
+      let ended = try input.inflate(&stream, name, "gzip")
+      holdsOutput = !ended && stream.avail_out == 0
+      if ended {
+        insideMember = false
+        members += 1
+      }
+    } catch { failure = error }
   }
 }
 
