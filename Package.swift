@@ -3,14 +3,17 @@ import Foundation
 import PackageDescription
 
 // Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
-//   C shims → ShardKit (bytes) → TextKit (language) → PipelineKit (the DAG) → Stages (the work) → pipeline-cli
-//   TrainerCore (models) and NetKit (servers) stand on ShardKit beside PipelineKit, and know no DAG.
+//   C shims → ShardKit (bytes) → TextKit (language) → MarkupKit (documents' formats) → Stages (the work) → pipeline-cli
+//   PipelineKit (the DAG), TrainerCore (models) and NetKit (servers) stand beside one another under Stages; only
+//   PipelineKit knows of pipelines.
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 // Tests/Fuzz/run sets PIPELINE_FUZZ: its targets then are a program with libFuzzer's driver, else tests. The program is built
 // without the testing library.
 let isFuzzing = ProcessInfo.processInfo.environment["PIPELINE_FUZZ"] != nil
-let fuzzed: [Target.Dependency] = ["Stages", "NetKit", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "TestKit"]
+let fuzzed: [Target.Dependency] = [
+  "Stages", "NetKit", "PipelineKit", "MarkupKit", "ShardKit", "TextKit", "TrainerCore", "TestKit",
+]
 let notFuzzed = ["run", "hostile", "Findings"]
 
 let package = Package(
@@ -46,14 +49,16 @@ let package = Package(
     .target(
       name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
       swiftSettings: strict),
+    .target(name: "MarkupKit", dependencies: ["ShardKit", "TextKit", "CXML2"], swiftSettings: strict),
     .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit", "CTorch"], swiftSettings: strict),
     .target(
       name: "NetKit",
-      dependencies: ["ShardKit", "CCurl", "CXML2", .product(name: "GRDB", package: "GRDB.swift")], swiftSettings: strict
+      dependencies: ["ShardKit", "MarkupKit", "CCurl", .product(name: "GRDB", package: "GRDB.swift")],
+      swiftSettings: strict
     ),
     .target(
-      name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2"],
-      resources: [.embedInCode("Convert/Python")], swiftSettings: strict),
+      name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "MarkupKit", "TrainerCore", "NetKit"],
+      resources: [.embedInCode("HuggingFace/Python")], swiftSettings: strict),
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [
@@ -66,6 +71,7 @@ let package = Package(
       exclude: isFuzzing ? ["Requirements.swift"] : [], swiftSettings: strict),
     .testTarget(name: "ShardKitTests", dependencies: ["ShardKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "TextKitTests", dependencies: ["TextKit", "TestKit"], swiftSettings: strict),
+    .testTarget(name: "MarkupKitTests", dependencies: ["MarkupKit", "NetKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "PipelineKitTests", dependencies: ["PipelineKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "TrainerCoreTests", dependencies: ["TrainerCore", "TestKit"], swiftSettings: strict),
     .testTarget(name: "NetKitTests", dependencies: ["NetKit", "TestKit"], swiftSettings: strict),

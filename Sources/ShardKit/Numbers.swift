@@ -61,3 +61,14 @@ private func parseLong(_ text: UnsafeRawBufferPointer) -> Double? {
     return end == copy.baseAddress! + text.count && value.isFinite ? value : nil
   }
 }
+
+/// A number with exactly `digits` digits behind the point; one that is not finite, or too large for that, as Swift writes it.
+public func fixed(_ value: Double, _ digits: Int) -> String {
+  guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
+  let scale = pow(10, Double(digits))
+  let scaled = Int((abs(value) * scale).rounded())
+  let sign = value < 0 && scaled > 0 ? "-" : ""
+  guard digits > 0 else { return "\(sign)\(scaled)" }
+  let fraction = String(scaled % Int(scale))
+  return "\(sign)\(scaled / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+}

@@ -4,7 +4,7 @@ import TrainerCore
 
 extension WorkerCommand {
   /// One fine-tuning.
-  struct FineTune: ParsableCommand {
+  struct ModelFinetune: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "finetune", abstract: "Fine-tune and score as a job file says.")
 

@@ -1,4 +1,6 @@
 import Glibc
+import ShardKit
+import Stages
 
 /// Numbers as people read them. Always with a point and commas, whatever the locale, so that logs compare.
 enum Quantities {
@@ -71,16 +73,6 @@ enum Quantities {
 
   /// `3 tasks`, `1 task`
   static func plural(_ number: Int, _ noun: String) -> String { "\(count(number)) \(noun)\(number == 1 ? "" : "s")" }
-
-  static func fixed(_ value: Double, _ digits: Int) -> String {
-    let scale = (0..<digits).reduce(1.0) { product, _ in product * 10 }
-    guard abs(value) * scale < 9e18 else { return "\(value)" }
-    let units = Int((abs(value) * scale).rounded())
-    let sign = value < 0 && units > 0 ? "-" : ""
-    guard digits > 0 else { return "\(sign)\(units)" }
-    let fraction = String(units % Int(scale))
-    return "\(sign)\(units / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
-  }
 
   private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

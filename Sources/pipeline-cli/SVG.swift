@@ -1,3 +1,6 @@
+import ShardKit
+import Stages
+
 /// A picture being drawn: elements of an SVG.
 struct SVG {
   private var body = ""
@@ -52,7 +55,7 @@ struct SVG {
       + "viewBox=\"0 0 \(short(width)) \(short(height))\">\n\(body)</svg>\n"
   }
 
-  private func short(_ value: Double) -> String { Quantities.fixed(value, 1) }
+  private func short(_ value: Double) -> String { fixed(value, 1) }
 }
 
 /// Text as it stands in HTML and SVG, with what a browser would obey made visible.

@@ -11,7 +11,7 @@ struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Compute for a stage, in a process of its own.", shouldDisplay: false,
     subcommands: [
-      Train.self, Evaluate.self, FineTune.self, Embed.self, Batches.self, EngineReport.self,
+      Train.self, Evaluate.self, ModelFinetune.self, Embed.self, Batches.self, EngineReport.self,
     ])
 
   /// One process of a training.

@@ -7,11 +7,12 @@ private let layers: KeyValuePairs<String, Set<String>> = [
     "Synchronization",
   ],
   "TextKit": ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4", "Glibc"],
+  "MarkupKit": ["ShardKit", "TextKit", "CXML2", "Glibc"],
   "PipelineKit": ["ShardKit", "GRDB", "Glibc", "Synchronization", "Dispatch"],
   "TrainerCore": ["ShardKit", "TextKit", "CTorch", "Glibc", "Synchronization"],
-  "NetKit": ["ShardKit", "CCurl", "CXML2", "GRDB", "Glibc", "Synchronization"],
+  "NetKit": ["ShardKit", "MarkupKit", "CCurl", "GRDB", "Glibc", "Synchronization"],
   "Stages": [
-    "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "NetKit", "CXML2", "CKernels", "Glibc", "Synchronization",
+    "PipelineKit", "ShardKit", "TextKit", "MarkupKit", "TrainerCore", "NetKit", "CKernels", "Glibc", "Synchronization",
   ],
   "pipeline-cli": [
     "Stages", "PipelineKit", "ShardKit", "TextKit", "TrainerCore", "ArgumentParser", "Glibc", "Synchronization",

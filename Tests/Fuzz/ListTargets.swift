@@ -4,6 +4,7 @@ import ShardKit
 import TestKit
 
 @testable import Stages
+@testable import TrainerCore
 
 /// Lists of files, pages, judgements and examples that people write or fetch.
 let listTargets: [String: FuzzTarget] = [

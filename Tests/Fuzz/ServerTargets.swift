@@ -1,6 +1,7 @@
 import ShardKit
 import TestKit
 
+@testable import MarkupKit
 @testable import NetKit
 
 /// Answers of S3 and the Hub, and what the environment says of both.

@@ -1,6 +1,7 @@
 import TestKit
 import TextKit
 
+@testable import MarkupKit
 @testable import NetKit
 @testable import Stages
 

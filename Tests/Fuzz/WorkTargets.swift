@@ -1,7 +1,9 @@
 import TestKit
 
+@testable import MarkupKit
 @testable import ShardKit
 @testable import Stages
+@testable import TextKit
 
 /// Books, minutes, papers and wikis.
 let workTargets: [String: FuzzTarget] = [
@@ -9,7 +11,7 @@ let workTargets: [String: FuzzTarget] = [
     3, fixtures: ["aozora/cards/900001", "aozora/cards/900003"], words: aozoraMarks
   ) { choice, content in
     let utf8 = content.withUnsafeBufferPointer { CP932.shared.decodeText($0).utf8 }
-    let ruby = AozoraRead.Ruby.allCases[choice % AozoraRead.Ruby.allCases.count]
+    let ruby = AozoraNotation.Ruby.allCases[choice % AozoraNotation.Ruby.allCases.count]
     utf8.withUnsafeBufferPointer { text in
       let work = AozoraWork(text)
       promise(

@@ -1,6 +1,7 @@
 import ShardKit
 import Testing
 
+@testable import MarkupKit
 @testable import NetKit
 
 @Suite struct RobotsFileTests {

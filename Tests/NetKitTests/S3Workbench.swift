@@ -1,7 +1,8 @@
 import Glibc
-@testable import NetKit
 import ShardKit
 import TestKit
+
+@testable import NetKit
 
 /// A bucket on this machine, and a client whose waits take no time.
 final class S3Workbench {

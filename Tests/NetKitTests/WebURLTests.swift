@@ -1,6 +1,7 @@
 import Testing
 
 @testable import NetKit
+@testable import ShardKit
 
 @Suite struct WebURLTests {
   @Test(arguments: [

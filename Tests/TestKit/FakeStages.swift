@@ -89,7 +89,8 @@ public struct FakeFilter: Stage {
       if options.loses, isFirst { continue }
       if document.text.count < options.minimumBytes {
         try workspace.drop(
-          document, reason: "too-short", value: Double(document.text.count), threshold: Double(options.minimumBytes))
+          document, DropReason("too-short", value: Double(document.text.count), threshold: Double(options.minimumBytes))
+        )
         continue
       }
       document.text += Array(options.suffix.utf8)

@@ -1,3 +1,4 @@
+import MarkupKit
 import ShardKit
 
 /// Where buckets are, and with which keys they are asked. Shared by all clients.

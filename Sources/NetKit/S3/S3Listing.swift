@@ -1,3 +1,4 @@
+import MarkupKit
 import ShardKit
 
 /// An object as a listing shows it.

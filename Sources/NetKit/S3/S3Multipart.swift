@@ -1,3 +1,4 @@
+import MarkupKit
 import ShardKit
 
 /// A part of an object on its way, as the server has it.

@@ -1,3 +1,5 @@
+import MarkupKit
+
 /// An answer of S3 that says no, as a sentence.
 ///
 /// Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html

@@ -15,23 +15,23 @@ final class DropWriter {
     sink = ZstdSink(file, level: 1)
   }
 
-  func write(
-    id: [UInt8], bytes: Int, reason: String, value: Double?, threshold: Double?, survivor: [UInt8]?, detail: String?
-  ) throws {
+  func write(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
     line.removeAll(keepingCapacity: true)
     line.append(contentsOf: #"{"id":"#.utf8)
     let id = Self.readable(id)
     JSONText.append(string: id, to: &line)
     line.append(contentsOf: #","reason":"#.utf8)
-    JSONText.append(string: reason, to: &line)
+    JSONText.append(string: reason.name, to: &line)
     line.append(contentsOf: #","bytes":\#(bytes)"#.utf8)
-    if let value { line.append(contentsOf: #","value":\#(JSONValue.number(value).text())"#.utf8) }
-    if let threshold { line.append(contentsOf: #","threshold":\#(JSONValue.number(threshold).text())"#.utf8) }
-    if let survivor {
+    if let value = reason.value { line.append(contentsOf: #","value":\#(JSONValue.number(value).text())"#.utf8) }
+    if let threshold = reason.threshold {
+      line.append(contentsOf: #","threshold":\#(JSONValue.number(threshold).text())"#.utf8)
+    }
+    if let survivor = reason.survivor {
       line.append(contentsOf: #","survivor":"#.utf8)
       JSONText.append(string: Self.readable(survivor), to: &line)
     }
-    if let detail {
+    if let detail = reason.detail {
       line.append(contentsOf: #","detail":"#.utf8)
       JSONText.append(string: detail, to: &line)
     }

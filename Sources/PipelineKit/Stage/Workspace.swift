@@ -173,27 +173,21 @@ public final class Workspace {
   }
 
   /// Records why a document does not go on.
-  /// - Parameters:
-  ///   - reason: a stable name such as `too-short`.
-  ///   - value: what was measured, against `threshold`.
-  ///   - survivor: the id of the document that this one duplicates.
-  public func drop(
-    id: [UInt8], bytes: Int, reason: String, value: Double? = nil, threshold: Double? = nil, survivor: [UInt8]? = nil,
-    detail: String? = nil
-  ) throws {
-    ledger.dropped[reason, default: Count()].add(bytes: bytes)
-    if drops == nil { drops = try DropWriter(self) }
-    try drops!.write(
-      id: id, bytes: bytes, reason: reason, value: value, threshold: threshold, survivor: survivor, detail: detail)
+  ///
+  ///     try workspace.drop(document, .tooShort(characters, minimum: options.minimumCharacters))
+  ///
+  /// - Throws: `ShardError` when the record cannot be written.
+  public func drop(_ document: Document, _ reason: DropReason) throws {
+    try drop(id: document.id, bytes: document.text.count, reason)
   }
 
-  public func drop(
-    _ document: Document, reason: String, value: Double? = nil, threshold: Double? = nil, survivor: [UInt8]? = nil,
-    detail: String? = nil
-  ) throws {
-    try drop(
-      id: document.id, bytes: document.text.count, reason: reason, value: value, threshold: threshold,
-      survivor: survivor, detail: detail)
+  /// The same for a record that is no document yet.
+  /// - Parameter bytes: the record's size, as it was counted when it was read.
+  public func drop(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
+    ledger.dropped[reason.name, default: Count()].add(bytes: bytes)
+    let writer = try drops ?? DropWriter(self)
+    drops = writer
+    try writer.write(id: id, bytes: bytes, reason)
   }
 
   /// A named warning, counted; the first message of a name is kept.

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TextKit
 
 /// What the name of a work's file says: `cards/000005/files/53194_ruby_44732/53194_ruby_44732.txt`.
 struct AozoraFile: Equatable {

@@ -1,3 +1,4 @@
+import MarkupKit
 import PipelineKit
 import ShardKit
 
@@ -12,8 +13,8 @@ public struct AozoraRead: Stage {
     public var index = InputFiles()
     public var notIndexed = NotIndexed.drop
     public var orthographies: [String] = []
-    public var ruby = Ruby.drop
-    public var unresolvedGaiji = UnresolvedGaiji.description
+    public var ruby = AozoraNotation.Ruby.drop
+    public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
     public var maximumReplacedFraction = 0.01
     public var maximumWorkBytes = ByteCount.mebibytes(64)
     public var source = "aozora"
@@ -47,8 +48,6 @@ public struct AozoraRead: Stage {
   }
 
   public enum NotIndexed: String, CaseIterable, OptionChoice { case drop, keep }
-  public enum Ruby: String, CaseIterable, OptionChoice { case drop, keep }
-  public enum UnresolvedGaiji: String, CaseIterable, OptionChoice { case description, geta, drop }
 
   public static let name = "aozora.read"
   public static let revision = 3
@@ -97,9 +96,11 @@ public struct AozoraRead: Stage {
 
   public func run(_ workspace: Workspace) throws {
     let indexFiles = Int(workspace.task.note.split(separator: " ").last!)!
-    var reading = try AozoraReading(
+    var reading = try AozoraReadTask(
       options, workspace, index: Array(workspace.task.files.prefix(indexFiles)),
       containers: Array(workspace.task.files.dropFirst(indexFiles)), part: Int(workspace.task.key)!)
     try reading.run()
   }
 }
+extension AozoraNotation.Ruby: OptionChoice {}
+extension AozoraNotation.UnresolvedGaiji: OptionChoice {}

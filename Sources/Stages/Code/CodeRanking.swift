@@ -34,7 +34,7 @@ struct CodeBlobs {
       let row = SelectedRow(line, json)
       if dropped.contains(ordinal) {
         workspace.countInput(bytes: row.bytes)
-        return try workspace.drop(id: row.blob, bytes: row.bytes, reason: "duplicate-blob", survivor: row.blob)
+        return try workspace.drop(id: row.blob, bytes: row.bytes, DropReason("duplicate-blob", survivor: row.blob))
       }
       try partitions.write(line, to: Int(recordHash(row.repository) % UInt64(options.partitions)))
     }
@@ -99,8 +99,10 @@ struct CodeRepositories {
       if dropped.contains(ordinal) {
         workspace.countInput(bytes: row.bytes)
         return try workspace.drop(
-          id: row.blob, bytes: row.bytes, reason: "repository-full", threshold: Double(options.maximumPerRepository),
-          detail: String(decoding: row.repository, as: UTF8.self))
+          id: row.blob, bytes: row.bytes,
+          DropReason(
+            "repository-full", threshold: Double(options.maximumPerRepository),
+            detail: String(decoding: row.repository, as: UTF8.self)))
       }
       kept += 1
       // Where contents are fetched, `fetch` decides over the row.

@@ -153,10 +153,10 @@ public struct CodeSelect: Stage {
 
   public func run(_ workspace: Workspace) throws {
     switch workspace.phase {
-    case "filter": try CodeFiltering(options, workspace).run()
+    case "filter": try CodeFilterTask(options, workspace).run()
     case "blobs": try CodeBlobs(options, workspace).run()
     case "repositories": try CodeRepositories(options, workspace).run()
-    default: try CodeFetching(options, workspace, politeness).run()
+    default: try CodeFetchTask(options, workspace, politeness).run()
     }
   }
 }

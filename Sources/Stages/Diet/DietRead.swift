@@ -79,10 +79,10 @@ public struct DietRead: Stage {
 
   public func run(_ workspace: Workspace) throws {
     if workspace.phase == "split" {
-      var splitting = DietSplitting(options, workspace)
+      var splitting = DietSplitTask(options, workspace)
       try splitting.run()
     } else {
-      try DietJoining(options, workspace).run()
+      try DietJoinTask(options, workspace).run()
     }
   }
 }

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TrainerCore
 
 /// Whether every record of a collection has an id of its own: one that stands twice would count twice.
 enum DistinctRecords {

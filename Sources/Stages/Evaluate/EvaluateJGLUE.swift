@@ -20,8 +20,8 @@ public struct EvaluateJGLUE: Stage {
     public var maximumExamples = 0
     public var model = "This model"
     public var mecabDictionary: String?
-    public var device = Pretrain.Device.auto
-    public var precision = Pretrain.Precision.auto
+    public var device = ModelPretrain.Device.auto
+    public var precision = ModelPretrain.Precision.auto
     public var threads = 1
     public init() {}
 

@@ -12,8 +12,8 @@ public struct EvaluateMLM: Stage {
     public var seed = 17
     public var maximumSamples = 0
     public var maximumPerplexity = 0.0
-    public var device = Pretrain.Device.auto
-    public var precision = Pretrain.Precision.auto
+    public var device = ModelPretrain.Device.auto
+    public var precision = ModelPretrain.Precision.auto
     public var threads = 4
     public init() {}
 

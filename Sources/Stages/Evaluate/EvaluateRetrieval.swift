@@ -17,8 +17,8 @@ public struct EvaluateRetrieval: Stage {
     public var documentPrefix = ""
     public var maximumLength = 512
     public var mecabDictionary: String?
-    public var device = Pretrain.Device.auto
-    public var precision = Pretrain.Precision.auto
+    public var device = ModelPretrain.Device.auto
+    public var precision = ModelPretrain.Precision.auto
     public var threads = 1
     public init() {}
 

@@ -15,8 +15,8 @@ public struct EvaluateSTS: Stage {
     public var pooling = Pooling.mean
     public var maximumLength = 512
     public var mecabDictionary: String?
-    public var device = Pretrain.Device.auto
-    public var precision = Pretrain.Precision.auto
+    public var device = ModelPretrain.Device.auto
+    public var precision = ModelPretrain.Precision.auto
     public var threads = 1
     public init() {}
 

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TrainerCore
 
 /// JGLUE's files in a folder, by task: `jsts/train-v1.3.json` or `jsts-v1.3/train-v1.3.json`.
 struct JGLUEFiles {

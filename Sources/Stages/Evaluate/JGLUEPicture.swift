@@ -1,4 +1,5 @@
 import ShardKit
+import TrainerCore
 
 /// JGLUE's scores as bars, with a mark for each published model and a line for people.
 struct JGLUEPicture {

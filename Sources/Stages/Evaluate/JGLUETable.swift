@@ -1,6 +1,6 @@
-import Glibc
 import PipelineKit
 import ShardKit
+import TrainerCore
 
 /// A model's JGLUE scores beside the published ones, as JSON and as a table.
 struct JGLUETable: Sendable {
@@ -70,15 +70,4 @@ struct JGLUETable: Sendable {
     default: metric
     }
   }
-}
-
-/// With exactly so many digits behind the point.
-func fixed(_ value: Double, _ digits: Int) -> String {
-  guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
-  let scale = pow(10, Double(digits))
-  let scaled = Int((abs(value) * scale).rounded())
-  let sign = value < 0 && scaled > 0 ? "-" : ""
-  guard digits > 0 else { return "\(sign)\(scaled)" }
-  let fraction = String(scaled % Int(scale))
-  return "\(sign)\(scaled / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
 }

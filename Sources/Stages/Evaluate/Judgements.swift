@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TrainerCore
 
 /// Which documents answer which query: TREC's columns, or JSON lines.
 ///

@@ -1,5 +1,6 @@
 import PipelineKit
 import ShardKit
+import TextKit
 
 /// Articles in files of several kinds: one by one, in zips, in tars; each plain or compressed.
 enum ArticleContainer {

@@ -1,3 +1,4 @@
+import MarkupKit
 import PipelineKit
 import ShardKit
 

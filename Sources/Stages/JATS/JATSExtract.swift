@@ -1,3 +1,4 @@
+import MarkupKit
 import PipelineKit
 import ShardKit
 
@@ -13,13 +14,13 @@ public struct JATSExtract: Stage {
     public var unknownLicense = Choice.drop
     public var articleTypes: [String] = []
     public var withoutBody = Choice.drop
-    public var abstracts = Part.keep
+    public var abstracts = JATSTextOptions.Part.keep
     public var translatedAbstracts = ["ja"]
-    public var acknowledgements = Part.drop
-    public var footnotes = Part.drop
-    public var backMatter = Part.drop
-    public var formulas = Formulas.drop
-    public var scripts = Scripts.unicode
+    public var acknowledgements = JATSTextOptions.Part.drop
+    public var footnotes = JATSTextOptions.Part.drop
+    public var backMatter = JATSTextOptions.Part.drop
+    public var formulas = JATSTextOptions.Formulas.drop
+    public var scripts = JATSTextOptions.Scripts.unicode
     public var minimumBytes = 500
     public var maximumArticleBytes = ByteCount.mebibytes(64)
     public var damagedArchives = DamagedArchives.fail
@@ -74,9 +75,6 @@ public struct JATSExtract: Stage {
   }
 
   public enum Choice: String, CaseIterable, OptionChoice { case drop, keep }
-  public enum Part: String, CaseIterable, OptionChoice { case keep, drop }
-  public enum Formulas: String, CaseIterable, OptionChoice { case drop, tex }
-  public enum Scripts: String, CaseIterable, OptionChoice { case unicode, plain }
   public enum DamagedArchives: String, CaseIterable, OptionChoice { case fail, drop }
 
   public static let name = "jats.extract"
@@ -140,6 +138,10 @@ public struct JATSExtract: Stage {
     if workspace.phase == "list" { return try ArticleList.write(workspace) }
     let lists = Int(workspace.task.note.split(separator: " ").last!)!
     let list = try workspace.task.files.prefix(lists).first.map { try ArticleList($0.path) }
-    try JATSTask(options, workspace, list).run(Array(workspace.task.files.dropFirst(lists)))
+    try JATSExtractTask(options, workspace, list).run(Array(workspace.task.files.dropFirst(lists)))
   }
 }
+extension JATSTextOptions.Part: OptionChoice {}
+extension JATSTextOptions.Formulas: OptionChoice {}
+extension JATSTextOptions.Scripts: OptionChoice {}
+extension LicenseName: OptionChoice {}

@@ -189,7 +189,7 @@ public struct MixRebalance: Stage {
       workspace.warn("ratio-without-documents", "no document has the domain '\(name)'")
     }
     var selection = MixSelection(Array(domains.values))
-    try selection.select(targets) { RankedRowFiles(places: places[$0] ?? [], control: workspace.control) }
+    try selection.select(targets) { RankedRowFiles(places: places[$0] ?? [], check: workspace.control.check) }
     let report = MixReport(unit: options.unit.rawValue, selection: selection)
     try workspace.write(Self.report, name: "mix.json", Array(report.json.prettyText().utf8))
     try workspace.write(Self.report, name: "mix.svg", Array(report.svg.utf8))
@@ -212,7 +212,7 @@ public struct MixRebalance: Stage {
       let copies = rule.domain.copies(rank: rank, record: record)
       if copies == 0 {
         try workspace.drop(
-          document, reason: "over-share", value: rule.share, threshold: rule.keptShare, detail: domain)
+          document, DropReason("over-share", value: rule.share, threshold: rule.keptShare, detail: domain))
         continue
       }
       try output.write(document)

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 /// Which documents of each domain are kept, and how often.
 struct MixSelection {

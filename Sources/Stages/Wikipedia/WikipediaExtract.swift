@@ -1,3 +1,4 @@
+import MarkupKit
 import PipelineKit
 import ShardKit
 
@@ -19,8 +20,8 @@ public struct WikipediaExtract: Stage {
     public var listMarker = "・"
     public var keepCaptions = false
     public var keepReadings = true
-    public var formulas = Formulas.tex
-    public var unresolved = Unresolved.dropSentence
+    public var formulas = WikitextOptions.Formulas.tex
+    public var unresolved = WikitextOptions.Unresolved.dropSentence
     public var placeholder = "〓"
     public var dropSections = WikitextOptions.referenceSections
     public var templates: [String: Int] = [:]
@@ -77,9 +78,6 @@ public struct WikipediaExtract: Stage {
         in: ByteCount(1)...ByteCount(1 << 40)),
     ]
   }
-
-  public enum Formulas: String, CaseIterable, OptionChoice { case tex, replace, drop }
-  public enum Unresolved: String, CaseIterable, OptionChoice { case dropSentence, replace, leave }
 
   public static let name = "wikipedia.extract"
   public static let revision = 3
@@ -146,7 +144,7 @@ public struct WikipediaExtract: Stage {
       throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
     }
     let site = WikiDumpReader.head(of: try openSource(dump)).site
-    let task = try WikipediaTask(options, site, workspace)
+    let task = try WikipediaExtractTask(options, site, workspace)
     try task.read(dump, partition)
   }
 
@@ -159,3 +157,5 @@ public struct WikipediaExtract: Stage {
     try workspace.write(Self.partitions, name: workspace.task.key + ".txt", Array(text.utf8))
   }
 }
+extension WikitextOptions.Formulas: OptionChoice {}
+extension WikitextOptions.Unresolved: OptionChoice {}

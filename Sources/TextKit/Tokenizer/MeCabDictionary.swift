@@ -1,3 +1,5 @@
+import ShardKit
+
 /// A dictionary of MeCab as its header describes it: another one gives other words.
 public struct MeCabDictionary: Equatable, Sendable {
   public var characterSet: String

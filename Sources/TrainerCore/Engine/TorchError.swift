@@ -13,6 +13,8 @@ public struct TorchError: Error, Equatable, Sendable {
     case diverged
     /// Processes that train together lost one another.
     case group
+    /// Its caller asked it to stop.
+    case stopped
   }
 
   public var code: Code

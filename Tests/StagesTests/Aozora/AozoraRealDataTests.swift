@@ -5,6 +5,7 @@ import TestKit
 import Testing
 
 @testable import Stages
+@testable import TextKit
 
 /// What the notation of 9,301 real works leaves behind, and how their bytes decode.
 @Suite(.serialized, .needsRealTexts) struct AozoraRealDataTests {

@@ -4,9 +4,9 @@ import ShardKit
 import TestKit
 import TextKit
 import Testing
-import TrainerCore
 
 @testable import Stages
+@testable import TrainerCore
 
 private let peer = PeerScript("baseline_bert.py")
 
@@ -123,7 +123,7 @@ struct BaselineTests {
         : try FileSystem.read("\(job.checkpoint)/\(name)")
       try FileSystem.write(text, to: "\(job.output)/\(name)")
     }
-    let convert = try StageHarness(ConvertHuggingFace.self)
+    let convert = try StageHarness(HuggingFaceConvert.self)
     convert.add(
       files: try ["model.json", "weights.safetensors", "task.json"].map { try artifact(job.output, $0) },
       to: "checkpoint")

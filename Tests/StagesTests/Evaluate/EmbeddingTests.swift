@@ -4,9 +4,9 @@ import ShardKit
 import TestKit
 import TextKit
 import Testing
-import TrainerCore
 
 @testable import Stages
+@testable import TrainerCore
 
 @Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine"))
 struct EmbeddingTests {
@@ -122,7 +122,7 @@ struct EmbeddingTests {
 @Suite struct ModelCardTests {
   @Test func theCardHoldsWhatWasMeasured() throws {
     let model = try TinyModel(.mosaicBERT)
-    let convert = try StageHarness(ConvertHuggingFace.self)
+    let convert = try StageHarness(HuggingFaceConvert.self)
     convert.add(files: try model.checkpoint, to: "checkpoint")
     convert.add(files: try model.tokenizerFiles, to: "tokenizer")
     try convert.run()
@@ -133,7 +133,7 @@ struct EmbeddingTests {
         path: path, name: name, bytes: FileSystem.status(path)!.bytes, digest: try Digester.digest(file: path))
     }
     let harness = try StageHarness(
-      ReportModelCard.self,
+      ModelCard.self,
       options: [
         "name": "Tiny", "license": "apache-2.0", "sources": ["A|B": "CC BY-SA 4.0"], "facts": ["GPU hours": "0"],
       ])

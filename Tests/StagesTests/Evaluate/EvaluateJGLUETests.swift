@@ -108,7 +108,7 @@ struct FineTuneStageTests {
       try FileSystem.write(Array(TinyTask.lines(.jnli, count).utf8), to: "\(model.folder)/\(name).jsonl")
     }
     let harness = try StageHarness(
-      FineTune.self,
+      ModelFinetune.self,
       options: [
         "task": "jnli", "train": .strings(["a", "b"].map { "\(model.folder)/\($0).jsonl" }),
         "test": .string(model.folder + "/test.jsonl"), "learningRate": .number(3e-3), "epochs": 12, "batchSize": 10,

@@ -3,9 +3,9 @@ import ShardKit
 import TestKit
 import TextKit
 import Testing
-import TrainerCore
 
 @testable import Stages
+@testable import TrainerCore
 
 /// The engine that `Scripts/engine` built; nil where there is none.
 let testEngine: Engine? = {

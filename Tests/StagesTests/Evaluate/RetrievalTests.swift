@@ -4,6 +4,7 @@ import TestKit
 import Testing
 
 @testable import Stages
+@testable import TrainerCore
 
 private let peer = PeerScript("retrieval_metrics.py")
 

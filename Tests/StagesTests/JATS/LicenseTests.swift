@@ -4,6 +4,8 @@ import Stages
 import TestKit
 import Testing
 
+@testable import MarkupKit
+
 @Suite struct LicenseTests {
   /// The licence that an article with this front matter gets, and where from; or why it is dropped.
   private func decision(

@@ -114,7 +114,7 @@ private func bytes(_ harness: StageHarness, _ name: String) throws -> [UInt8] {
 @Suite struct TokenizeTests {
   private func tokenized(_ files: [[Document]], _ options: JSONValue, backwards: Bool = false) throws -> StageHarness {
     let trained = try trained([sentences(60)])
-    let harness = try StageHarness(Tokenize.self, options: options)
+    let harness = try StageHarness(TokenizerEncode.self, options: options)
     harness.add(files: trained.files("tokenizer"), to: "tokenizer", from: "tokenizer")
     try harness.add(documents: files)
     return try harness.run(backwards: backwards)

@@ -4,6 +4,7 @@ import ShardKit
 import TestKit
 import Testing
 
+@testable import MarkupKit
 @testable import Stages
 
 @Suite struct WikipediaExtractTests {
@@ -337,17 +338,5 @@ import Testing
       #expect(residue(documents, marker) <= max(1, documents.count / 100), "\(marker) in \(name)")
     }
     #expect(harness.warnings == (name.contains("testdata") ? ["truncated-dump": 1] : [:]))
-  }
-  @Test func rawArticles() throws {
-    let lines = LineReader(try openSource(realDataPath! + "/wikipedia/jawiki-country.json.gz"))
-    var texts: [String] = []
-    while let line = try lines.next() {
-      texts.append(plainText(try JSONValue.parse(Array(line)).value["text"]?.string ?? ""))
-    }
-    #expect(texts.count == 206)
-    for marker in ["{{", "}}", "[[", "]]", "|}", "{|", "<ref", "'''", "==", "（、", "、）", "（）は"] {
-      #expect(texts.count { $0.contains(marker) } <= 2, "\(marker)")
-    }
-    #expect(texts.count { $0.utf8.count > 1000 } == 205)  // the last is a redirect
   }
 }

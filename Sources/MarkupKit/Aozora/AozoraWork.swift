@@ -1,0 +1,154 @@
+import ShardKit
+
+/// The parts of a work's file: header (title and people), legend of the notation, body, colophon (底本 and rights).
+///
+/// Everything is a range of the UTF-8 text. The body is what the author wrote.
+public struct AozoraWork {
+  public var header: [Range<Int>] = []
+  public var body = 0..<0
+  public var colophon = 0..<0
+
+  private static let maximumHeaderLines = 12
+  /// No title is as long: such a line is of the body.
+  private static let maximumHeaderLineBytes = 2048
+  private static let maximumLegendLines = 200
+
+  public init(_ text: UnsafeBufferPointer<UInt8>) {
+    var lines = TextLines(text, from: text.has("\u{FEFF}", at: 0) ? 3 : 0)
+    readHeader(text, &lines)
+    skipLegends(text, &lines)
+    splitBody(text, &lines)
+  }
+
+  // MARK: Header
+
+  /// Lines up to the first empty one; a text without one has its title and author in its first two lines.
+  private mutating func readHeader(_ text: UnsafeBufferPointer<UInt8>, _ lines: inout TextLines) {
+    let start = lines
+    while let line = lines.next() {
+      if isBlank(text, line) {
+        if header.isEmpty { continue }
+        return
+      }
+      if isRule(text, line) && !header.isEmpty || line.count > Self.maximumHeaderLineBytes {
+        lines = TextLines(text, from: line.lowerBound)
+        return
+      }
+      header.append(line)
+      if header.count == Self.maximumHeaderLines { break }
+    }
+    guard header.count > 2 else { return }
+    header.removeSubrange(2...)
+    lines = start
+    while let line = lines.next(), line.lowerBound < header[1].lowerBound {}
+  }
+
+  // MARK: Legend
+
+  /// The legend stands between two rules; texts of the first years have one rule behind it only.
+  private func skipLegends(_ text: UnsafeBufferPointer<UInt8>, _ lines: inout TextLines) {
+    while let end = endOfLegend(text, lines) { lines = TextLines(text, from: end) }
+  }
+
+  private func endOfLegend(_ text: UnsafeBufferPointer<UInt8>, _ lines: TextLines) -> Int? {
+    var lines = lines
+    var first = lines.next()
+    while let line = first, isBlank(text, line) { first = lines.next() }
+    guard let first else { return nil }
+    var isLegend = opensLegend(text, first)
+    guard isLegend || isRule(text, first) else { return nil }
+    var count = 0
+    while count < Self.maximumLegendLines, let line = lines.next() {
+      if isRule(text, line) { return isLegend ? lines.position : nil }
+      isLegend = isLegend || opensLegend(text, line) || count == 0 && explainsMark(text, line)
+      count += 1
+    }
+    return nil
+  }
+
+  private func opensLegend(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    let line = UnsafeBufferPointer(rebasing: text[line])
+    // Written 【テキスト中に現れる記号について】, with other brackets here and there and once misspelt テキス禊.
+    if line.has("テキス", at: 3) && line.indices.contains(where: { line.has("記号について", at: $0) }) { return true }
+    return ["［表記について］", "［収録作品］", "●収録作品", "●目次"].contains { line.has($0, at: 0) }
+  }
+
+  /// The first line of a legend without a heading: `［＃］：入力者注　主に外字の説明や、傍点の位置の指定`.
+  private func explainsMark(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    let line = UnsafeBufferPointer(rebasing: text[line])
+    let marks: [StaticString] = ["《》", "｜", "［＃］", "〔〕", "／＼", "／″＼", "※［＃］", "※"]
+    return marks.contains {
+      let end = $0.utf8CodeUnitCount
+      return line.has($0, at: 0) && (line.has("：", at: end) || line.has(":", at: end))
+    }
+  }
+
+  // MARK: Body and colophon
+
+  private mutating func splitBody(_ text: UnsafeBufferPointer<UInt8>, _ lines: inout TextLines) {
+    let start = lines.position
+    var typist: Int?
+    while let line = lines.next() {
+      if opensColophon(text, line) {
+        body = start..<line.lowerBound
+        colophon = line.lowerBound..<text.count
+        return
+      }
+      if namesTypist(text, line) { typist = typist ?? line.lowerBound }
+    }
+    // Without 底本, the names of those who typed and proofread end the text.
+    let end = typist ?? text.count
+    body = start..<end
+    colophon = end..<text.count
+  }
+
+  private func opensColophon(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    var line = UnsafeBufferPointer(rebasing: text[line])
+    while line.has("　", at: 0) { line = UnsafeBufferPointer(rebasing: line[3...]) }
+    while line.first == 0x3D { line = UnsafeBufferPointer(rebasing: line[1...]) }  // a rule without its line end
+    guard let first = line.first else { return false }
+    switch first {
+    case 0xE5:
+      guard line.has("底本", at: 0) || line.has("定本", at: 0) else { return false }
+      return line.has("：", at: 6) || line.has(":", at: 6) || line.count == 6
+    case 0xEF: return line.has("［＃本文終わり］", at: 0) || line.has("［＃ここで本文終わり］", at: 0)
+    case 0xE2: return line.has("●入力者注", at: 0)
+    default: return false
+    }
+  }
+
+  private func namesTypist(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    let line = UnsafeBufferPointer(rebasing: text[line])
+    return ["入力：", "入力者：", "入力者注", "テキスト入力"].contains { line.has($0, at: 0) }
+  }
+
+  /// Whether the colophon says that the work is in copyright and published by its owner's will or under a licence.
+  public static func isLicensed(colophon: UnsafeBufferPointer<UInt8>) -> Bool {
+    let marks: [StaticString] = ["著作権者自らの意思", "クリエイティブ・コモンズ", "creativecommons.org"]
+    return colophon.indices.contains { at in
+      switch colophon[at] {
+      case 0xE8, 0xE3, 0x63: marks.contains { colophon.has($0, at: at) }
+      default: false
+      }
+    }
+  }
+
+  // MARK: Lines
+
+  private func isBlank(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    var at = line.lowerBound
+    while at < line.upperBound {
+      if text[at] == 32 || text[at] == 9 { at += 1 } else if text.has("　", at: at) { at += 3 } else { return false }
+    }
+    return true
+  }
+
+  /// `--------` or `========` and longer.
+  private func isRule(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
+    var end = line.upperBound
+    while end > line.lowerBound && text[end - 1] == 32 { end -= 1 }
+    guard end - line.lowerBound >= 8 else { return false }
+    let first = text[line.lowerBound]
+    return (first == 0x2D || first == 0x3D) && text[line.lowerBound..<end].allSatisfy { $0 == first }
+  }
+}

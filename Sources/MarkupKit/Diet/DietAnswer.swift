@@ -1,0 +1,52 @@
+import ShardKit
+
+/// An answer of the API that holds meetings: `{numberOfRecords, nextRecordPosition, meetingRecord: […]}`.
+///
+/// JSON is asked for; an answer in XML, the API's default, is read all the same and kept as JSON.
+public struct DietAnswer {
+  /// Of all pages together.
+  public var records: Int
+  /// Where the next page begins; nil at the end.
+  public var next: Int?
+  /// Each meeting's bytes, by issueID.
+  public var meetings: [(id: String, bytes: [UInt8])] = []
+
+  /// - Returns: what is wrong with it, in words, instead of an answer.
+  public static func read(_ bytes: [UInt8]) -> Result<DietAnswer, DietPage.Problem> {
+    var answer = DietAnswer(records: -1)
+    var list: [UInt8] = []
+    var message: String?
+    let json: [UInt8]
+    do throws(DietPage.Problem) {
+      json = try DietXML.json(bytes)
+    } catch {
+      return .failure(error)
+    }
+    let problem = json.withUnsafeBytes {
+      JSONObjectReader().read(copying: $0) { field in
+        if field.has(key: "meetingRecord"), field.kind == .array { list = Array(field.value) }
+        if field.has(key: "numberOfRecords") { answer.records = number(field) ?? -1 }
+        if field.has(key: "nextRecordPosition") { answer.next = number(field) }
+        if field.has(key: "message"), field.kind == .string { message = String(decoding: field.value, as: UTF8.self) }
+      }
+    }
+    if let problem { return .failure(DietPage.Problem(message: "it is no JSON object: \(problem)")) }
+    if let message { return .failure(DietPage.Problem(message: "it is an error of the API: \(message)")) }
+    guard answer.records >= 0 else { return .failure(DietPage.Problem(message: "it does not say how much there is")) }
+    let reader = JSONObjectReader()
+    list.withUnsafeBytes { list in
+      for record in JSONArraySlices(list) {
+        var id: String?
+        _ = reader.read(copying: record) { field in
+          if field.has(key: "issueID"), field.kind == .string { id = String(decoding: field.value, as: UTF8.self) }
+        }
+        if let id { answer.meetings.append((id, Array(record))) }
+      }
+    }
+    return .success(answer)
+  }
+
+  private static func number(_ field: JSONObjectReader.Field) -> Int? {
+    Int(String(decoding: field.value, as: UTF8.self))
+  }
+}

@@ -1,0 +1,88 @@
+import CXML2
+import Glibc
+import ShardKit
+
+/// The elements of JATS that matter, by local name; all others are passed through.
+///
+/// Names: https://jats.nlm.nih.gov/archiving/tag-library/1.3/
+enum JATSElement: Sendable {
+  // The frame
+  case article, front, body, back, articleMeta, subArticle
+  // What is said of the article
+  case journalTitle, articleID, titleGroup, articleTitle, translatedTitle, translatedTitleGroup
+  case abstract, translatedAbstract, publicationDate, year
+  case license, licenseReference, copyrightStatement, relatedArticle
+  // Blocks
+  case section, title, paragraph, listItem, line, preformatted, quote
+  /// Forms of one thing, of which one is read.
+  case alternatives
+  // Inside blocks
+  case citation, superscript, subscripted, formula, displayedFormula, tex, link, lineBreak
+  // Kept or not by option
+  case acknowledgements, footnote, backMatter
+  /// Never part of the text: references, labels, and what stands in a line.
+  case dropped
+  /// Never part of the text, and set apart from the lines around it: tables, figures, files.
+  case float
+  case other
+
+  init(_ name: UnsafePointer<xmlChar>) {
+    self = Self.table.value(name, strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))) ?? .other
+  }
+
+  private static let names: [(String, JATSElement)] = [
+    ("article", .article), ("front front-stub", .front), ("body", .body), ("back", .back),
+    ("article-meta", .articleMeta), ("sub-article response", .subArticle),
+    ("journal-title", .journalTitle), ("article-id", .articleID), ("title-group", .titleGroup),
+    ("article-title subtitle", .articleTitle), ("trans-title trans-subtitle", .translatedTitle),
+    ("trans-title-group", .translatedTitleGroup), ("abstract", .abstract), ("trans-abstract", .translatedAbstract),
+    ("pub-date", .publicationDate), ("year", .year), ("license", .license),
+    ("license_ref", .licenseReference), ("copyright-statement", .copyrightStatement),
+    ("related-article", .relatedArticle), ("sec", .section), ("title", .title), ("p", .paragraph),
+    ("list-item", .listItem), ("term def speaker verse-line attrib addr-line", .line),
+    ("preformat code", .preformatted), ("alternatives", .alternatives),
+    ("disp-quote boxed-text statement speech address", .quote), ("xref", .citation), ("sup", .superscript),
+    ("sub", .subscripted), ("inline-formula math", .formula),
+    ("disp-formula disp-formula-group", .displayedFormula), ("tex-math", .tex),
+    ("ext-link uri", .link), ("break", .lineBreak), ("ack", .acknowledgements), ("fn", .footnote),
+    ("app notes glossary bio", .backMatter),
+    (
+      """
+      chem-struct inline-graphic inline-media inline-supplementary-material label object-id alt-text long-desc
+      annotation alt-title product related-object sec-meta x rt rtc rp def-head term-head custom-meta-group
+      """, .dropped
+    ),
+    (
+      """
+      table-wrap table-wrap-group table array fig fig-group chem-struct-wrap graphic media supplementary-material
+      ref-list floats-group floats-wrap
+      """, .float
+    ),
+  ]
+
+  private static let table: ByteNameTable<JATSElement> = {
+    var table = ByteNameTable<JATSElement>()
+    for (words, element) in names { table.insert(words: words, element) }
+    return table
+  }()
+}
+
+/// An element's attributes as libxml2 hands them: five pointers each.
+struct JATSAttributes {
+  var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
+  var count: Int
+  /// How many namespaces the element declares.
+  var namespaces = 0
+
+  /// The value of an attribute by its local name; of two with that name, the first.
+  subscript(name: String) -> String? {
+    guard let base else { return nil }
+    for index in 0..<count {
+      let attribute = base + index * 5
+      guard let key = attribute[0], let start = attribute[3], let end = attribute[4] else { continue }
+      guard strcmp(UnsafeRawPointer(key).assumingMemoryBound(to: CChar.self), name) == 0 else { continue }
+      return String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,92 @@
+import CXML2
+import Glibc
+import ShardKit
+
+/// Why an article is no well-formed XML within the bounds, and where.
+public struct JATSFault: Error, Equatable {
+  public var message: String
+  public var line: Int
+
+  public static let noMemory = JATSFault(message: "there is not enough memory to read its XML", line: 0)
+  static let tooManyAttributes = JATSFault(
+    message: "an element has more than \(XMLTagBound.maximumAttributes) attributes", line: 0)
+}
+
+/// Feeds an article to libxml2's push parser and hands its events to a `JATSReader`.
+///
+/// No DTD is loaded, no file and no connection is opened, and no entity of a document's own is ever declared, so none
+/// can expand: the names of HTML 4 are known, any other is left out and counted. Depth, attributes and namespaces are
+/// bounded here, the length of a name, an attribute and a run of text by libxml2.
+public enum JATSEvents {
+  static let maximumDepth = 256
+  static let maximumNamespaces = 1024
+  private static let library: Void = xmlInitParser()
+
+  public static func parse(_ bytes: [UInt8], into reader: JATSReader) throws(JATSFault) {
+    _ = library
+    var events = handler
+    let user = Unmanaged.passUnretained(reader).toOpaque()
+    guard let context = xmlCreatePushParserCtxt(&events, user, nil, 0, nil) else { throw .noMemory }
+    defer {
+      if let document = context.pointee.myDoc { xmlFreeDoc(document) }
+      context.pointee.myDoc = nil
+      xmlFreeParserCtxt(context)
+    }
+    xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
+    reader.stop = { xmlStopParser(context) }
+    defer { reader.stop = nil }
+    var bound = XMLTagBound()
+    bytes.withUnsafeBytes { all in
+      var start = 0
+      while start < all.count && reader.fault == nil {
+        let part = UnsafeRawBufferPointer(rebasing: all[start..<min(all.count, start + 1 << 20)])
+        if bound.isExceeded(by: part) { return reader.fail(.tooManyAttributes) }
+        xmlParseChunk(context, part.baseAddress!, Int32(part.count), 0)
+        start += part.count
+      }
+      if reader.fault == nil { xmlParseChunk(context, nil, 0, 1) }
+    }
+    if let fault = reader.fault { throw fault }
+    guard context.pointee.wellFormed != 0 else { throw JATSFault(message: "the XML is not well-formed", line: 0) }
+  }
+
+  private static var handler: xmlSAXHandler {
+    var handler = xmlSAXHandler()
+    handler.initialized = UInt32(XML_SAX2_MAGIC)
+    handler.startElementNs = { context, name, _, _, namespaces, _, count, _, attributes in
+      JATSEvents.reader(context).start(
+        JATSElement(name!),
+        JATSAttributes(base: attributes, count: Int(count), namespaces: Int(namespaces)))
+    }
+    handler.endElementNs = { context, _, _, _ in JATSEvents.reader(context).end() }
+    handler.characters = { context, bytes, count in
+      JATSEvents.reader(context).text(UnsafeBufferPointer(start: bytes!, count: Int(count)))
+    }
+    handler.ignorableWhitespace = handler.characters
+    handler.cdataBlock = handler.characters
+    // What the parser does not know is said here by name, where a document refers to a DTD.
+    handler.reference = { context, name in
+      guard let name else { return }
+      let length = strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))
+      JATSEvents.reader(context).entity(UnsafeBufferPointer(start: name, count: length))
+    }
+    // Attributes that a document declares would be added to each of its elements.
+    handler.attributeDecl = { context, _, _, _, _, _, tree in
+      xmlFreeEnumeration(tree)
+      JATSEvents.reader(context).fail(JATSFault(message: "it declares attributes of its own", line: 0))
+    }
+    handler.serror = { context, error in
+      guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
+      if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) { return JATSEvents.reader(context).fail(.noMemory) }
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      JATSEvents.reader(context).fail(
+        JATSFault(message: String(message.prefix { $0 != "\n" }), line: Int(error.pointee.line)))
+    }
+    return handler
+  }
+
+  @inline(__always)
+  private static func reader(_ context: UnsafeMutableRawPointer?) -> JATSReader {
+    Unmanaged<JATSReader>.fromOpaque(context!).takeUnretainedValue()
+  }
+}

@@ -1,0 +1,143 @@
+import ShardKit
+
+/// The body of an HTTP answer in an archive, without what it wore on its way.
+///
+/// Archives should hold it as it came or say that they undid its encodings; some say the one and did the other, so the
+/// bytes decide.
+public enum MessageBody: Equatable {
+  /// A body that is cut ends before its encoding, its chunks or its length say so.
+  case bytes([UInt8], isCut: Bool)
+  case tooLarge
+  /// In an encoding that is not undone here, or that its bytes are not in.
+  case encoded(String)
+
+  public init(_ bytes: ArraySlice<UInt8>, _ headers: HTTPHeaders, limit: Int) {
+    var body = Array(bytes)
+    var isCut = false
+    let encodings = Self.list(headers, "Content-Encoding").filter { $0 != "identity" && $0 != "none" }
+    if Self.list(headers, "Transfer-Encoding").contains("chunked") {
+      if let joined = Self.joined(body) { (body, isCut) = joined }
+    } else if encodings.isEmpty, let length = headers["Content-Length"].flatMap({ Int($0) }) {
+      isCut = length > body.count
+    }
+    self = Self.undone(body, encodings, isCut, limit)
+  }
+
+  /// No server puts on as many; a body may be made so that each layer holds another one, without end.
+  private static let maximumLayers = 8
+
+  /// Undone in the order opposite to the one in which they were put on; gzip is recognized where it is not named.
+  private static func undone(_ body: [UInt8], _ encodings: [String], _ isCut: Bool, _ limit: Int) -> MessageBody {
+    var (body, isCut) = (body, isCut)
+    var named = encodings[...]
+    var layers = 0
+    while let name = named.popLast() ?? (BodyLayer.isGzip(body) ? "gzip" : nil) {
+      layers += 1
+      guard layers <= maximumLayers else { return .encoded("more than \(maximumLayers) encodings") }
+      switch BodyLayer.undo(name, body, limit) {
+      case .bytes(let inner, let isInnerCut): (body, isCut) = (inner, isCut || isInnerCut)
+      case .notOn: continue
+      case .tooLarge: return .tooLarge
+      case .failed(let why): return .encoded(why)
+      }
+    }
+    return .bytes(body, isCut: isCut)
+  }
+
+  /// The words of all fields of a name, in lower case.
+  private static func list(_ headers: HTTPHeaders, _ name: String) -> [String] {
+    headers.fields.filter { $0.name.lowercased() == name.lowercased() }
+      .flatMap { $0.value.lowercased().split(separator: ",") }
+      .map { String($0.filter { $0 > " " }) }.filter { !$0.isEmpty }
+  }
+
+  /// The chunks' contents (RFC 9112, 7.1), as far as they reach; nil where the body does not begin with one.
+  static func joined(_ body: [UInt8]) -> (bytes: [UInt8], isCut: Bool)? {
+    var out: [UInt8] = []
+    var at = 0
+    while at < body.count {
+      guard let end = body[at...].prefix(256).firstIndex(of: 10), let size = size(body[at..<end]) else {
+        return at == 0 ? nil : (out, true)
+      }
+      if size == 0 { return (out, false) }
+      let (start, isFirst) = (end + 1, at == 0)
+      let stop = min(body.count, start + min(size, body.count))
+      out.append(contentsOf: body[start..<stop])
+      at = stop
+      if at < body.count, body[at] == 13 { at += 1 }
+      if at < body.count, body[at] == 10 { at += 1 }
+      // A text that begins as a chunk does by chance.
+      if isFirst, at == stop, at < body.count { return nil }
+    }
+    return (out, true)
+  }
+
+  private static func size(_ line: ArraySlice<UInt8>) -> Int? {
+    let digits = line.prefix { $0 != 13 && $0 != UInt8(ascii: ";") && $0 != 32 }
+    guard (1...8).contains(digits.count), digits.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") })
+    else { return nil }
+    return Int(String(decoding: digits, as: UTF8.self), radix: 16)
+  }
+}
+
+/// One content encoding of a body.
+enum BodyLayer {
+  enum Outcome: Equatable {
+    case bytes([UInt8], isCut: Bool)
+    /// The body is not in this encoding: the archive's writer undid it.
+    case notOn
+    case tooLarge
+    case failed(String)
+  }
+
+  static func isGzip(_ body: [UInt8]) -> Bool { body.starts(with: [0x1F, 0x8B, 8]) }
+
+  static func undo(_ name: String, _ body: [UInt8], _ limit: Int) -> Outcome {
+    let source = MemorySource(body, name: "a body")
+    switch name {
+    case "gzip", "x-gzip": return isGzip(body) ? read(name, try? GzipSource(source), limit) : .notOn
+    case "zstd":
+      guard Compression.detect(body) == .zstd else { return plain(name, body) }
+      // A dictionary stands before an archive at most, and in no body.
+      return read(name, try? ZstdSource(source, readsDictionary: false), limit)
+    case "br": return orPlain(name, body, read(name, try? BrotliSource(source), limit))
+    case "deflate":
+      let isZlib = body.count >= 2 && body[0] & 0x0F == 8 && (Int(body[0]) << 8 | Int(body[1])) % 31 == 0
+      return orPlain(name, body, read(name, try? DeflateSource(source, isZlib ? .zlib : .raw), limit))
+    default: return plain(name, body)
+    }
+  }
+
+  /// What is text already wears nothing.
+  private static func plain(_ name: String, _ body: [UInt8]) -> Outcome {
+    let isText = body.prefix(64).first { $0 > 32 } == UInt8(ascii: "<") || !body.prefix(512).contains { $0 < 9 }
+    return isText || isGzip(body) ? .notOn : .failed(name)
+  }
+
+  /// These encodings have no mark: what cannot be read as one may be text.
+  private static func orPlain(_ name: String, _ body: [UInt8], _ outcome: Outcome) -> Outcome {
+    switch outcome {
+    case .bytes(_, isCut: false), .tooLarge, .notOn: outcome
+    case .bytes, .failed: plain(name, body) == .notOn ? .notOn : outcome
+    }
+  }
+
+  private static func read(_ name: String, _ source: (any ByteSource)?, _ limit: Int) -> Outcome {
+    guard let source else { return .failed(name) }
+    var out: [UInt8] = []
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
+    defer { block.deallocate() }
+    do throws(ShardError) {
+      while true {
+        let count = try source.read(into: block)
+        if count == 0 { return .bytes(out, isCut: false) }
+        guard out.count + count <= limit else { return .tooLarge }
+        out.append(contentsOf: block[..<count])
+      }
+    } catch {
+      if error.code == .truncated, !out.isEmpty { return .bytes(out, isCut: true) }
+      if let gzip = source as? GzipSource, gzip.isBehindWholeMember { return .bytes(out, isCut: false) }
+      return .failed("\(name): \(error.message)")
+    }
+  }
+}

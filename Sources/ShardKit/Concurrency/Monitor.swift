@@ -1,0 +1,43 @@
+import Glibc
+
+/// State that several threads share, and a place to wait for its change.
+public final class Monitor<State>: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var state: State
+
+  public init(_ state: sending State) {
+    self.state = state
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(changed, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(changed)
+    pthread_mutex_destroy(mutex)
+    changed.deallocate()
+    mutex.deallocate()
+  }
+
+  /// Reads or changes the state.
+  /// - Parameter wake: whether others may wait for this change.
+  public func with<Result>(wake: Bool = true, _ body: (inout State) -> Result) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    defer { if wake { pthread_cond_broadcast(changed) } }
+    return body(&state)
+  }
+
+  /// The same, waiting until `body` has a result.
+  public func wait<Result>(wake: Bool = true, _ body: (inout State) -> Result?) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while true {
+      if let result = body(&state) {
+        if wake { pthread_cond_broadcast(changed) }
+        return result
+      }
+      pthread_cond_wait(changed, mutex)
+    }
+  }
+}

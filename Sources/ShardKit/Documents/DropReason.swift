@@ -1,0 +1,39 @@
+/// Why a document does not go on: what a drop record, `pipeline trace` and the ledger show.
+///
+///     try workspace.drop(document, .tooShort(characters, minimum: 100))
+public struct DropReason: Equatable, Sendable {
+  /// Stable and lowercase, such as `too-short`: drops are counted by it.
+  public var name: String
+  /// What was measured, against `threshold`.
+  public var value: Double?
+  public var threshold: Double?
+  /// The id of the document that this one duplicates.
+  public var survivor: [UInt8]?
+  public var detail: String?
+
+  public init(
+    _ name: String, value: Double? = nil, threshold: Double? = nil, survivor: [UInt8]? = nil, detail: String? = nil
+  ) {
+    self.name = name
+    self.value = value
+    self.threshold = threshold
+    self.survivor = survivor
+    self.detail = detail
+  }
+
+  /// There is no text, or none is left.
+  public static let empty = DropReason("empty")
+
+  public static func tooShort(_ characters: Int, minimum: Int) -> DropReason {
+    DropReason("too-short", value: Double(characters), threshold: Double(minimum))
+  }
+
+  public static func tooLarge(_ bytes: Int? = nil, maximum: Int, detail: String? = nil) -> DropReason {
+    DropReason("too-large", value: bytes.map(Double.init), threshold: Double(maximum), detail: detail)
+  }
+
+  /// Too large a fraction of its bytes belongs to no encoding.
+  public static func undecodable(_ fraction: Double, maximum: Double) -> DropReason {
+    DropReason("undecodable", value: fraction, threshold: maximum)
+  }
+}

@@ -1,0 +1,108 @@
+import MarkupKit
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Crawls Aozora Bunko: its index, then the zip of each work that is chosen, read as `aozora.read` does.
+///
+/// The first phase asks (see `CrawlOptions` for how it stays honest), one file at a time; a work is asked again only
+/// when the index gives its text another date or revision. The second phase reads, a partition of the works a task:
+/// after an update only the partitions that hold a changed work are read again. The index says what there is: a work
+/// that it no longer lists, or lists as in copyright, is no longer written.
+public struct AozoraCrawl: Stage {
+  public struct Options: CrawlOptions {
+    public var index = "https://www.aozora.gr.jp/index_pages/list_person_all_extended_utf8.zip"
+    public var orthographies: [String] = []
+    public var maximumWorks = 0
+    public var ruby = AozoraNotation.Ruby.drop
+    public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
+    public var maximumReplacedFraction = 0.01
+    public var maximumWorkBytes = ByteCount.mebibytes(64)
+    public var source = "aozora"
+    public var partitions = 16
+    public var asOf = ""
+    public var state = ""
+    public var maximumFailedFraction = 0.01
+    public var network = NetworkSettings()
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField("index", \Self.index, "The URL of Aozora Bunko's extended list of works, as zip or CSV."),
+        OptionField(
+          "orthographies", \Self.orthographies,
+          "Fetches works of these 文字遣い種別 only, such as 新字新仮名. Empty takes all."),
+        OptionField(
+          "maximumWorks", \Self.maximumWorks, "Takes only so many works, the first by their ids; 0 takes all.",
+          in: 0...1_000_000),
+        OptionField("ruby", \Self.ruby, "Drops readings, or keeps them in parentheses behind their base."),
+        OptionField(
+          "unresolvedGaiji", \Self.unresolvedGaiji,
+          "Writes a character that cannot be told as its description in brackets, as 〓, or not at all."),
+        OptionField(
+          "maximumReplacedFraction", \Self.maximumReplacedFraction,
+          "A work with a larger part of its bytes in no encoding is dropped.", in: 0...1),
+        OptionField("maximumWorkBytes", \Self.maximumWorkBytes, "Larger texts are dropped."),
+        OptionField("source", \Self.source, "The documents' source."),
+        OptionField("partitions", \Self.partitions, "How many tasks the reading is split over.", in: 1...1024),
+      ] + crawlFields
+
+    var reading: AozoraRead.Options {
+      var options = AozoraRead.Options()
+      options.ruby = ruby
+      options.unresolvedGaiji = unresolvedGaiji
+      options.maximumReplacedFraction = maximumReplacedFraction
+      options.maximumWorkBytes = maximumWorkBytes
+      options.source = source
+      options.partitions = partitions
+      return options
+    }
+  }
+
+  public static let name = "aozora.crawl"
+  public static let revision = 2
+  public static let summary = "Crawls Aozora Bunko and reads its works, one work a document."
+  static let archives = Output<Files>("archives", "The index, and the works' zips in partitions.", hidden: true)
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let outputs = [archives.port, AozoraRead.documents.port, changes.port]
+  public static let phases = ["fetch", "read"]
+  public static let waitingPhases: Set<String> = ["fetch"]
+
+  public static func options(of phase: String) -> Set<String>? {
+    let fetching: Set = ["index", "orthographies", "maximumWorks", "partitions", "asOf", "maximumFailedFraction"]
+    let reading: Set = ["ruby", "unresolvedGaiji", "maximumReplacedFraction", "maximumWorkBytes", "source"]
+    return phase == "fetch" ? fetching : reading
+  }
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    try options.validateCrawl()
+    _ = try statedURL(options.index, "index")
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "fetch" { return [TaskPlan(key: "all", memoryBytes: 256 << 20)] }
+    let files = context.files(Self.archives)
+    let index = files.filter { $0.name == AozoraCrawlTask.indexName }
+    let archives = files.filter { $0.name != AozoraCrawlTask.indexName }
+    return archives.enumerated().map { number, archive in
+      TaskPlan(key: TaskPlan.padded(number), files: index + [archive], memoryBytes: 160 << 20)
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "fetch" {
+      return try networked(workspace) {
+        var fetching = try AozoraCrawlTask(options, workspace)
+        try fetching.run()
+      }
+    }
+    let files = workspace.task.files
+    var reading = try AozoraReadTask(
+      options.reading, workspace, index: Array(files.prefix(1)), containers: Array(files.dropFirst()), part: nil)
+    try reading.run()
+  }
+}

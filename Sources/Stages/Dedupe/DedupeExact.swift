@@ -1,0 +1,144 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Removes documents whose text another document has too.
+///
+/// Three phases: *hashes* hashes each part's texts (128 bits), *survivors* sorts the hashes (on disk beyond the option
+/// `memory`), *filter* writes what stays. The result depends on the set of documents alone.
+public struct DedupeExact: Stage {
+  public enum Comparison: String, OptionChoice {
+    case normalised, raw
+  }
+
+  public struct Options: StageOptions {
+    public var text = Comparison.normalised
+    public var sources: [String] = []
+    public var memory = ByteCount.gibibytes(1)
+    public init() {}
+    public static let fields = [
+      OptionField(
+        "text", \Self.text,
+        "normalised: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte."),
+      OptionField(
+        "sources", \Self.sources,
+        "Sources from the one to keep first to the last; sources that are not named come after them."),
+      OptionField(
+        "memory", \Self.memory, "Memory for sorting; what does not fit is spilled to disk.",
+        in: .mebibytes(1)...(.gibibytes(1024)), affectsOutput: false),
+    ]
+  }
+
+  public static let name = "dedupe.exact"
+  public static let revision = 2
+  public static let summary = "Removes documents whose text another one has too."
+  static let documents = Input<Documents>("documents", "The documents to deduplicate.")
+  static let kept = Output<Documents>("documents", "The documents that stay.")
+  static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
+  static let hashes = Output<Signatures>("hashes", "Hashes of texts.", hidden: true)
+  static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
+  public static let inputs = [documents.port]
+  public static let outputs = [kept.port, index.port, hashes.port, duplicates.port]
+  public static let phases = ["hashes", "survivors", "filter"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+    let inputs = context.files(Self.documents)
+    let index = context.files(Self.index)
+    switch phase {
+    case "hashes": return TaskPlan.perFile(inputs)
+    case "survivors":
+      let documents = index.reduce(0) { $0 + $1.documents }
+      return [
+        TaskPlan(
+          key: "all", files: index + context.files(Self.hashes),
+          memoryBytes: min(options.memory.bytes, 96 * documents) + (32 << 20))
+      ]
+    default: return DuplicateFilter.tasks(inputs, index: index, context.files(Self.duplicates))
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    switch workspace.phase {
+    case "hashes": try hash(workspace)
+    case "survivors": try chooseSurvivors(workspace)
+    default: try DuplicateFilter(reason: "exact-duplicate", threshold: 1).run(workspace, to: Self.kept)
+    }
+  }
+
+  private func hash(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let indexFile = try workspace.file(Self.index, key + ".index")
+    let hashFile = try workspace.file(Self.hashes, key + ".hashes")
+    var index = IndexWriter(indexFile)
+    let priorities = SourcePriorities(options.sources)
+    let stream = workspace.documents(counted: false)
+    var folder = ComparedText()
+    var document = Document()
+    while try stream.next(&document) {
+      try index.append(document, priority: priorities[document.source])
+      let identity = document.text.withUnsafeBufferPointer { text in
+        options.text == .raw ? TextIdentity(raw: text) : TextIdentity(folded: text, by: &folder)
+      }
+      try hashFile.write(record: identity)
+    }
+    try index.finish()
+    try workspace.publish(Self.index, indexFile, name: key + ".index", documents: index.count)
+    try workspace.publish(Self.hashes, hashFile, name: key + ".hashes", documents: index.count)
+  }
+
+  private func chooseSurvivors(_ workspace: Workspace) throws {
+    let table = try DocumentTable(workspace.files(Self.index).map(\.path))
+    let scratch = try workspace.temporaryDirectory()
+    let memoryBytes = min(options.memory.bytes, workspace.memoryBytes)
+    let duplicates = ExternalSorter<Duplicate>(scratch: scratch + "/duplicates", memoryBytes: memoryBytes / 2)
+    try forEachGroup(workspace, scratch: scratch, memoryBytes: memoryBytes / 2) { documents in
+      let best = documents.min { table.isBetter($0, $1) }!
+      for document in documents where document != best {
+        try duplicates.append(
+          Duplicate(document: document, survivor: best, similarity: Duplicate.whole, isExact: 1))
+      }
+    }
+    var files = DuplicateFiles(workspace, Self.duplicates, table)
+    try duplicates.drain { try files.append($0) }
+    try files.finish()
+  }
+
+  /// Calls `body` with the documents of each text that several have.
+  private func forEachGroup(
+    _ workspace: Workspace, scratch: String, memoryBytes: Int, _ body: ([UInt32]) throws -> Void
+  ) throws {
+    let sorter = ExternalSorter<HashedDocument>(scratch: scratch + "/hashes", memoryBytes: memoryBytes)
+    var number: UInt32 = 0
+    for file in workspace.files(Self.hashes) {
+      try forEachRecord(of: file.path, as: TextIdentity.self) { identity in
+        try sorter.append(HashedDocument(identity: identity, document: number))
+        number += 1
+      }
+    }
+    var group: [UInt32] = []
+    var identity: TextIdentity?
+    try sorter.drain { next in
+      if next.identity != identity {
+        if group.count > 1 { try body(group) }
+        group.removeAll(keepingCapacity: true)
+        identity = next.identity
+      }
+      group.append(next.document)
+    }
+    if group.count > 1 { try body(group) }
+  }
+}
+
+private struct HashedDocument: SortableRecord {
+  var identity: TextIdentity
+  var document: UInt32
+
+  var prefix: UInt64 { identity.high }
+  static func < (a: HashedDocument, b: HashedDocument) -> Bool {
+    a.identity != b.identity ? a.identity < b.identity : a.document < b.document
+  }
+}

@@ -1,0 +1,139 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+extension DedupeMinHash {
+  /// *signatures*: the sketches and the index of one part.
+  func sketch(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let indexFile = try workspace.file(Self.index, key + ".index")
+    let sketchFile = try workspace.file(Self.sketches, key + ".sketches")
+    var index = IndexWriter(indexFile)
+    var sketches = SketchWriter(sketchFile, shape: shape, oldForms: options.foldOldForms)
+    let priorities = SourcePriorities(options.sources)
+    let stream = workspace.documents(counted: false)
+    var document = Document()
+    while try stream.next(&document) {
+      try index.append(document, priority: priorities[document.source])
+      try sketches.append(document.text)
+    }
+    try index.finish()
+    try sketches.finish()
+    try workspace.publish(Self.index, indexFile, name: key + ".index", documents: index.count)
+    try workspace.publish(Self.sketches, sketchFile, name: key + ".sketches", documents: index.count)
+  }
+
+  /// *bands*: the candidate pairs of some bands that may be duplicates.
+  func searchBands(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let sureFile = try workspace.file(Self.sure, key + ".pairs")
+    let openFile = try workspace.file(Self.open, key + ".pairs")
+    let search = CandidateSearch(
+      table: try DocumentTable(workspace.files(Self.index).map(\.path)),
+      sketches: try workspace.files(Self.sketches).map { try SketchReader($0.path, shape: shape) },
+      shape: shape, bounds: bounds, memoryBytes: memoryBytes(workspace),
+      scratch: try workspace.temporaryDirectory() + "/band")
+    let first = Int(key)!
+    for band in first..<(first + Int(workspace.task.note.dropFirst("bands=".count))!) {
+      try workspace.control.check()
+      try search.search(band: band) { pair in
+        try sureFile.write(record: pair)
+      } possible: { pair in
+        try openFile.write(record: pair)
+      }
+    }
+    try workspace.publish(Self.sure, sureFile, name: key + ".pairs")
+    try workspace.publish(Self.open, openFile, name: key + ".pairs")
+  }
+
+  /// *texts*: the shingle sets of one part's documents that stand in an open pair. A part without any is not read.
+  func readOpenTexts(_ workspace: Workspace) throws {
+    let key = workspace.task.key
+    let file = try workspace.file(Self.shingles, key + ".shingles")
+    let numbers = workspace.task.note.split { !$0.isNumber }.map { Int($0)! }
+    let wanted = try wantedRows(workspace, first: numbers[0], count: numbers[1])
+    if let last = wanted.lastIndex(of: true) {
+      var sets = ShingleFileWriter(file, shape: shape, oldForms: options.foldOldForms)
+      let lines = LineReader(try openSource(workspace.task.files[0].path))
+      let json = JSONObjectReader()
+      var row = 0
+      while row <= last, let line = try lines.next() {
+        if wanted[row] {
+          var written: Result<Void, any Error> = .success(())
+          _ = json.read(padded: line) { field in
+            guard field.has(key: "text") else { return }
+            do { try sets.append(row: row, text: field.value) } catch { written = .failure(error) }
+          }
+          try written.get()
+        }
+        row += 1
+        if row % 64 == 0 { try workspace.control.check() }
+      }
+    }
+    workspace.metric("texts-compared", Double(wanted.count { $0 }))
+    try workspace.publish(Self.shingles, file, name: key + ".shingles")
+  }
+
+  private func wantedRows(_ workspace: Workspace, first: Int, count: Int) throws -> [Bool] {
+    var wanted = [Bool](repeating: false, count: count)
+    try forEachPair(workspace.files(Self.open)) { pair in
+      for document in [pair.better, pair.worse] where (first..<(first + count)).contains(Int(document)) {
+        wanted[Int(document) - first] = true
+      }
+    }
+    return wanted
+  }
+
+  /// *survivors*: what goes, for each part.
+  func chooseSurvivors(_ workspace: Workspace) throws {
+    let table = try DocumentTable(workspace.files(Self.index).map(\.path))
+    let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
+    let choice = SurvivorChoice(
+      table: table, memoryBytes: memoryBytes(workspace), scratch: try workspace.temporaryDirectory() + "/choice")
+    var files = DuplicateFiles(workspace, Self.duplicates, table)
+    var pairs = 0
+    let census = try choice.choose { emit in
+      pairs = 0
+      try forEachPair(workspace.files(Self.sure)) { pair in
+        pairs += 1
+        try emit(Duplicate(pair, similarity: shape.similarity(agreeingLanes: Int(pair.agreeingLanes)), isExact: false))
+      }
+      try forEachPair(workspace.files(Self.open)) { pair in
+        let similarity = sets.jaccard(pair.better, pair.worse)
+        guard similarity >= options.threshold else { return }
+        pairs += 1
+        try emit(Duplicate(pair, similarity: similarity, isExact: true))
+      }
+    } found: { duplicate in
+      try files.append(duplicate)
+    }
+    try files.finish()
+    workspace.metric("recall at the threshold", shape.recall(at: options.threshold))
+    workspace.metric("pairs", Double(pairs))
+    workspace.metric("clusters", Double(census.clusters))
+    workspace.metric("largest-cluster", Double(census.largestCluster))
+  }
+
+  private func forEachPair(_ files: [ArtifactFile], _ body: (CandidatePair) throws -> Void) throws {
+    for file in files { try forEachRecord(of: file.path, as: CandidatePair.self, body) }
+  }
+
+  private func memoryBytes(_ workspace: Workspace) -> Int { min(options.memory.bytes, workspace.memoryBytes) }
+}
+
+/// Places of sources in the order that the options state.
+struct SourcePriorities {
+  private let places: [[UInt8]]
+
+  init(_ sources: [String]) { places = sources.map { Array($0.utf8) } }
+
+  subscript(source: [UInt8]) -> UInt32 { UInt32(places.firstIndex(of: source) ?? places.count) }
+}
+
+extension Duplicate {
+  fileprivate init(_ pair: CandidatePair, similarity: Double, isExact: Bool) {
+    self.init(
+      document: pair.worse, survivor: pair.better, similarity: UInt32((similarity * Double(Self.whole)).rounded()),
+      isExact: isExact ? 1 : 0)
+  }
+}

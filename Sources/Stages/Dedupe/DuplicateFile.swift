@@ -1,0 +1,125 @@
+import PipelineKit
+import ShardKit
+
+/// Writes what goes, one file an input part: for each document its row, its similarity in millionths, whether that is
+/// exact, the length of the survivor's id (all 32-bit), and that id. A part without duplicates has an empty file.
+struct DuplicateFiles: ~Copyable {
+  private let workspace: Workspace
+  private let output: Output<Clusters>
+  private let table: DocumentTable
+  private var part = -1
+  private var sink: FileSink?
+
+  init(_ workspace: Workspace, _ output: Output<Clusters>, _ table: DocumentTable) {
+    self.workspace = workspace
+    self.output = output
+    self.table = table
+  }
+
+  static func name(_ key: String, part: Int) -> String { "\(key)-\(TaskPlan.padded(part)).duplicates" }
+
+  /// Duplicates come by ascending number.
+  mutating func append(_ duplicate: Duplicate) throws {
+    let (part, row) = table.locate(duplicate.document)
+    while self.part < part { try beginNext() }
+    let survivor = table.id(duplicate.survivor)
+    let head = [UInt32(row), duplicate.similarity, duplicate.isExact, UInt32(survivor.count)]
+    try head.withUnsafeBytes { try sink!.write($0) }
+    try sink!.write(survivor)
+  }
+
+  private mutating func beginNext() throws {
+    try publish()
+    part += 1
+    sink = try workspace.file(output, Self.name(workspace.task.key, part: part))
+  }
+
+  private mutating func publish() throws {
+    guard let sink else { return }
+    try workspace.publish(output, sink, name: Self.name(workspace.task.key, part: part))
+  }
+
+  mutating func finish() throws {
+    while part < table.parts.count - 1 { try beginNext() }
+    try publish()
+  }
+}
+
+/// Reads one part's duplicates in order.
+struct DuplicateReader {
+  private let file: MappedFile
+  private var offset = 0
+  /// The next row that goes; `Int.max` after the last.
+  private(set) var row = Int.max
+  private(set) var similarity = 0.0
+  private(set) var isExact = false
+  private(set) var survivor = UnsafeRawBufferPointer(start: nil, count: 0)
+
+  init(_ path: String) throws(ShardError) {
+    file = try MappedFile(path)
+    try advance()
+  }
+
+  mutating func advance() throws(ShardError) {
+    func field(_ i: Int) -> Int { Int(file.bytes.loadUnaligned(fromByteOffset: offset + 4 * i, as: UInt32.self)) }
+    if offset == file.bytes.count {
+      row = .max
+      return
+    }
+    guard offset + 16 <= file.bytes.count, offset + 16 + field(3) <= file.bytes.count else {
+      throw ShardError(.malformed, file.path, "its last record is cut off", hint: "Run 'pipeline verify'.")
+    }
+    row = field(0)
+    similarity = Double(field(1)) / Double(Duplicate.whole)
+    isExact = field(2) == 1
+    survivor = UnsafeRawBufferPointer(rebasing: file.bytes[(offset + 16)..<(offset + 16 + field(3))])
+    offset += 16 + survivor.count
+  }
+}
+
+/// The last phase of every kind of deduplication: passes lines on unparsed, but for those of duplicates.
+struct DuplicateFilter {
+  var reason: String
+  var threshold: Double
+
+  /// One task a part: its documents, its index, its duplicates.
+  static func tasks(
+    _ inputs: [ArtifactFile], index: [ArtifactFile], _ duplicates: [ArtifactFile]
+  ) -> [TaskPlan] {
+    inputs.indices.map { part in
+      TaskPlan(key: TaskPlan.padded(part), files: [inputs[part], index[part], duplicates[part]])
+    }
+  }
+
+  func run(_ workspace: Workspace, to output: Output<Documents>) throws {
+    let input = workspace.task.files[0]
+    let lines = LineReader(try openSource(input.path))
+    let index = try IndexReader(workspace.task.files[1].path)
+    var duplicates = try DuplicateReader(workspace.task.files[2].path)
+    let kept = try workspace.documents(to: output)
+    var row = 0
+    while let line = try lines.next() {
+      guard row < index.count else { break }
+      let id = index.id(row)
+      let textBytes = Int(index.entry(row).textBytes)
+      workspace.countInput(bytes: textBytes)
+      if row == duplicates.row {
+        try workspace.drop(
+          id: Array(id), bytes: textBytes,
+          DropReason(
+            reason, value: duplicates.similarity, threshold: threshold, survivor: Array(duplicates.survivor),
+            detail: duplicates.isExact ? nil : "estimated"))
+        try duplicates.advance()
+      } else {
+        try kept.write(line: line, id: id, textBytes: textBytes)
+      }
+      row += 1
+      if row % 64 == 0 { try workspace.control.check() }
+    }
+    guard row == index.count, duplicates.row == .max else {
+      throw ShardError(
+        .malformed, input.path, "it has other documents than when it was first read",
+        hint: "Run again; do not change inputs during a run.")
+    }
+  }
+}

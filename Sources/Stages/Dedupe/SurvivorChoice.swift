@@ -1,0 +1,145 @@
+import ShardKit
+
+/// A document that goes, and the one that stays in its place.
+struct Duplicate: SortableRecord {
+  var document: UInt32
+  var survivor: UInt32
+  /// In millionths, rounded.
+  var similarity: UInt32
+  /// Whether the texts were compared, 1, or the sketches alone, 0.
+  var isExact: UInt32
+
+  /// The similarity of equal texts.
+  static let whole: UInt32 = 1_000_000
+
+  var prefix: UInt64 { UInt64(document) }
+  static func < (a: Duplicate, b: Duplicate) -> Bool { a.document < b.document }
+}
+
+/// Chooses the survivors among documents that are duplicates in pairs.
+///
+/// Documents are taken from best to worst: one that is a duplicate of a document already kept goes, and that one is
+/// its survivor (the best of them, if several); any other stays. So every document that goes is similar to its own
+/// survivor, and chains of likeness drag nothing along. The result depends on the set of pairs and on the order of
+/// survivors, not on any numbering.
+struct SurvivorChoice {
+  let table: DocumentTable
+  let memoryBytes: Int
+  /// Path that spilled files begin with.
+  let scratch: String
+
+  struct Census: Equatable {
+    var clusters = 0
+    var largestCluster = 0
+  }
+
+  /// - Parameters:
+  ///   - pairs: calls its argument for every pair of duplicates (repeats do no harm); it is called twice.
+  ///   - found: is called for every document that goes, by ascending number.
+  func choose(
+    pairs: ((Duplicate) throws -> Void) throws -> Void,
+    found: (Duplicate) throws -> Void
+  ) throws -> Census {
+    let documents = try documents(in: pairs)
+    let order = try ranked(documents)
+    var ranks = [UInt32](repeating: 0, count: order.count)
+    for (rank, node) in order.enumerated() { ranks[Int(node)] = UInt32(rank) }
+    let edges = ExternalSorter<RankedPair>(scratch: scratch + "-pairs", memoryBytes: memoryBytes / 4)
+    try pairs { pair in
+      let a = ranks[lowerBound(documents, pair.document)]
+      let b = ranks[lowerBound(documents, pair.survivor)]
+      try edges.append(
+        RankedPair(worse: max(a, b), better: min(a, b), similarity: pair.similarity, isExact: pair.isExact))
+    }
+    let duplicates = ExternalSorter<Duplicate>(scratch: scratch + "-found", memoryBytes: memoryBytes / 4)
+    var goes = [Bool](repeating: false, count: order.count)
+    var clusters = UnionFind(count: order.count)
+    try edges.drain { edge in
+      clusters.join(edge.better, edge.worse)
+      if goes[Int(edge.worse)] || goes[Int(edge.better)] { return }
+      goes[Int(edge.worse)] = true
+      try duplicates.append(
+        Duplicate(
+          document: documents[Int(order[Int(edge.worse)])], survivor: documents[Int(order[Int(edge.better)])],
+          similarity: edge.similarity, isExact: edge.isExact))
+    }
+    try duplicates.drain(found)
+    let (sets, largest) = clusters.census()
+    return Census(clusters: sets, largestCluster: largest)
+  }
+
+  /// The documents that stand in a pair, ascending: nodes are places in this list.
+  private func documents(
+    in pairs: ((Duplicate) throws -> Void) throws -> Void
+  ) throws -> [UInt32] {
+    let sorter = ExternalSorter<DocumentNumber>(scratch: scratch + "-documents", memoryBytes: memoryBytes / 4)
+    try pairs { pair in
+      try sorter.append(DocumentNumber(value: pair.document))
+      try sorter.append(DocumentNumber(value: pair.survivor))
+    }
+    var documents: [UInt32] = []
+    try sorter.drain { document in
+      if documents.last != document.value { documents.append(document.value) }
+    }
+    return documents
+  }
+
+  /// The nodes from best to worst.
+  private func ranked(_ documents: [UInt32]) throws -> [UInt32] {
+    let sorter = ExternalSorter<RankedNode>(scratch: scratch + "-order", memoryBytes: memoryBytes / 4)
+    for (node, document) in documents.enumerated() {
+      try sorter.append(RankedNode(table.entry(document), id: table.id(document), node: UInt32(node)))
+    }
+    var order: [UInt32] = []
+    order.reserveCapacity(documents.count)
+    var tie: (start: Int, first: RankedNode)?
+    func settleTie() {
+      guard let tie, order.count - tie.start > 1 else { return }
+      order[tie.start...].sort { table.isBetter(documents[Int($0)], documents[Int($1)]) }
+    }
+    try sorter.drain { next in
+      if tie == nil || tie!.first < next {
+        settleTie()
+        tie = (order.count, next)
+      }
+      order.append(next.node)
+    }
+    settleTie()
+    table.release()
+    return order
+  }
+}
+
+private struct DocumentNumber: SortableRecord {
+  var value: UInt32
+  var prefix: UInt64 { UInt64(value) }
+  static func < (a: DocumentNumber, b: DocumentNumber) -> Bool { a.value < b.value }
+}
+
+/// A pair by ranks, 0 the best document.
+private struct RankedPair: SortableRecord {
+  var worse: UInt32
+  var better: UInt32
+  var similarity: UInt32
+  var isExact: UInt32
+
+  var prefix: UInt64 { UInt64(worse) << 32 | UInt64(better) }
+  static func < (a: RankedPair, b: RankedPair) -> Bool { a.prefix < b.prefix }
+}
+
+/// The order of survivors as far as a record of fixed size can hold it.
+private struct RankedNode: SortableRecord {
+  var prefix: UInt64
+  var idStart: UInt64
+  var node: UInt32
+
+  init(_ entry: IndexEntry, id: UnsafeRawBufferPointer, node: UInt32) {
+    prefix = UInt64(entry.priority) << 32 | UInt64(UInt32.max - entry.textBytes)
+    idStart = (0..<8).reduce(0) { $0 << 8 | UInt64($1 < id.count ? id[$1] : 0) }
+    self.node = node
+  }
+
+  static func < (a: RankedNode, b: RankedNode) -> Bool {
+    a.prefix != b.prefix ? a.prefix < b.prefix : a.idStart < b.idStart
+  }
+}

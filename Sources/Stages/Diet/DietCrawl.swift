@@ -1,0 +1,156 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Crawls the minutes of the National Diet through their API, and reads them as `diet.read` does.
+///
+/// The API gives answers newest first and asks for one question at a time with a pause of several seconds behind each
+/// answer. So the days are cut into slices, each slice's meetings are listed, and a meeting is asked for only if it is
+/// new or its entry in the list has changed; what is on record is keyed by its issueID, never by its position. See
+/// `CrawlOptions` for how a crawl goes on after a kill and what a later look asks.
+/// API: https://kokkai.ndl.go.jp/api.html
+public struct DietCrawl: Stage {
+  public struct Options: CrawlOptions {
+    public var from = ""
+    public var until = ""
+    public var query: [String: String] = [:]
+    public var sliceDays = 14
+    public var api = "https://kokkai.ndl.go.jp/api/"
+    public var document = DietRead.Grouping.meeting
+    public var header = DietRead.Header.keep
+    public var source = "diet"
+    public var asOf = ""
+    public var state = ""
+    public var maximumFailedFraction = 0.0
+    public var network = NetworkSettings(delaySeconds: 5.0)
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField("from", \Self.from, "The first day, as 2024-01-31.", required: true),
+        OptionField("until", \Self.until, "The last day.", required: true),
+        OptionField(
+          "query", \Self.query, "More conditions in the API's words, such as {\"nameOfHouse\": \"衆議院\"}."),
+        OptionField("sliceDays", \Self.sliceDays, "How many days are listed at once.", in: 1...3660),
+        OptionField("api", \Self.api, "Where the API lies."),
+        OptionField(
+          "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
+        OptionField(
+          "header", \Self.header, "Keeps or drops the record's head (会議録情報: date, members present, agenda)."),
+        OptionField("source", \Self.source, "The documents' source."),
+      ] + crawlFields
+
+    var reading: DietRead.Options {
+      var options = DietRead.Options()
+      options.document = document
+      options.header = header
+      options.source = source
+      return options
+    }
+  }
+
+  public static let name = "diet.crawl"
+  public static let revision = 1
+  public static let summary = "Crawls the National Diet's minutes and reads them, one meeting or one speech a document."
+  static let pages = Output<Files>("pages", "The meetings of each slice of days, as the API gives them.", hidden: true)
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let outputs = [pages.port, DietRead.speeches.port, DietRead.documents.port, changes.port]
+  public static let phases = ["fetch", "split", "join"]
+  public static let waitingPhases: Set<String> = ["fetch"]
+
+  public static func options(of phase: String) -> Set<String>? {
+    let fetching: Set = ["from", "until", "query", "sliceDays", "api", "asOf", "maximumFailedFraction"]
+    return phase == "fetch" ? fetching : ["document", "header", "source"]
+  }
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    try options.validateCrawl()
+    _ = try statedURL(options.api, "api")
+    let slices = try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays)
+    guard !slices.isEmpty else {
+      throw StageError(.options, "until", "'\(options.until)' lies before '\(options.from)'")
+    }
+    let own: Set = ["from", "until", "maximumRecords", "startRecord", "recordPacking", "issueID"]
+    for key in options.query.keys.sorted() where own.contains(key) {
+      throw StageError(.options, "query.\(key)", "the crawl sets this condition itself")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "fetch" { return [TaskPlan(key: "all", memoryBytes: 256 << 20)] }
+    return DietRead(options: options.reading).tasks(
+      phase: phase, pages: context.files(Self.pages), speeches: context.files(DietRead.speeches))
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    guard workspace.phase == "fetch" else { return try DietRead(options: options.reading).run(workspace) }
+    try networked(workspace) {
+      var fetching = try DietCrawlTask(options, workspace)
+      try fetching.run()
+    }
+  }
+}
+
+/// Some days of the minutes, first and last included.
+struct DietSlice: Equatable {
+  var from: String
+  var until: String
+
+  /// Slices of `days` days that begin on the same days whatever the first one is, so that a longer range asks for the
+  /// same slices again.
+  static func cut(from: String, until: String, days: Int) throws -> [DietSlice] {
+    guard let first = CivilDay(from) else { throw problem("from", from) }
+    guard let last = CivilDay(until) else { throw problem("until", until) }
+    var slices: [DietSlice] = []
+    var start = first.number
+    while start <= last.number {
+      let next = (start / days + 1) * days
+      let end = min(next - 1, last.number)
+      slices.append(DietSlice(from: CivilDay(start).text, until: CivilDay(end).text))
+      start = next
+    }
+    return slices
+  }
+
+  private static func problem(_ option: String, _ value: String) -> StageError {
+    StageError(.options, option, "'\(value)' is no day", hint: "Write it as 2024-01-31.")
+  }
+}
+
+/// A day of the Gregorian calendar, as the number of days since 0000-03-01.
+struct CivilDay: Equatable {
+  var number: Int
+
+  init(_ number: Int) { self.number = number }
+
+  /// `2024-01-31`; nil for a day that does not exist.
+  init?(_ text: String) {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.map(\.utf8.count) == [4, 2, 2], let y = Int(parts[0]), let m = Int(parts[1]), let d = Int(parts[2]),
+      y >= 1, (1...12).contains(m), (1...31).contains(d)
+    else { return nil }
+    // Years begin in March, so that the leap day is their last.
+    let year = m > 2 ? y : y - 1
+    let month = m > 2 ? m - 3 : m + 9
+    number = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1
+    guard self.text == text else { return nil }
+  }
+
+  var text: String {
+    let era = number / 146_097
+    let day = number % 146_097
+    let yearOfEra = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
+    let dayOfYear = day - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let month = (5 * dayOfYear + 2) / 153
+    let m = month < 10 ? month + 3 : month - 9
+    let y = era * 400 + yearOfEra + (m <= 2 ? 1 : 0)
+    func padded(_ value: Int, _ digits: Int) -> String {
+      String(repeating: "0", count: max(0, digits - String(value).utf8.count)) + String(value)
+    }
+    return "\(padded(y, 4))-\(padded(m, 2))-\(padded(dayOfYear - (153 * month + 2) / 5 + 1, 2))"
+  }
+}

@@ -1,0 +1,199 @@
+import MarkupKit
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// The first phase of `diet.crawl`: lists the meetings of each slice and asks for those that are new or changed.
+struct DietCrawlTask {
+  private let options: DietCrawl.Options
+  private let workspace: Workspace
+  private let crawl: Crawl
+  private let api: WebURL
+  private var isComplete = true
+
+  /// By page, the API gives at most so many meetings.
+  private static let listedAtOnce = 100
+  private static let meetingsAtOnce = 10
+  /// From so many meetings on a slice is fetched by pages, below that one by one.
+  private static let fewMeetings = 4
+  /// How often a list that changes while it is read is read again.
+  private static let maximumListings = 3
+
+  init(_ options: DietCrawl.Options, _ workspace: Workspace) throws {
+    self.options = options
+    self.workspace = workspace
+    api = try WebURL(options.api.hasSuffix("/") ? options.api : options.api + "/")
+    crawl = try options.crawl(options.client(options.politeness(), workspace), workspace)
+  }
+
+  mutating func run() throws {
+    var visits: [Visit] = []
+    for slice in try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays) {
+      let listed = try list(slice)
+      try fetch(slice, listed)
+      var found = try listed.keys.sorted().map { try meeting($0, version: listed[$0]!) }
+      for i in found.indices where found[i].state == .failed {
+        let id = try Self.issue(found[i].url)
+        found[i] = try meeting(id, version: listed[id]!)
+      }
+      try write(slice, found)
+      visits += found
+    }
+    if isComplete {
+      let (first, last) = (options.from.filter { $0 != "-" }, options.until.filter { $0 != "-" })
+      try crawl.finishListing(kind: "meeting") { url in
+        // The last eight digits of an issueID are its day.
+        guard options.query.isEmpty, let id = try? Self.issue(url) else { return false }
+        return first <= String(id.suffix(8)) && String(id.suffix(8)) <= last
+      }
+    }
+    var changes = CrawlChanges()
+    changes.add(try crawl.frontier.visits(kind: "meeting"), pass: options.asOf) { (try? Self.issue($0.url)) ?? $0.url }
+    try changes.checkFailures(options.maximumFailedFraction, of: visits.count)
+    try changes.report(to: DietCrawl.changes, workspace)
+    for visit in visits where visit.change(in: options.asOf) == .updated {
+      workspace.warn("updated-meeting", "\(visit.shown): what it says replaces \(visit.previousDigest ?? "")")
+    }
+  }
+
+  // MARK: Addresses
+
+  private func url(_ kind: String, _ conditions: [(String, String)]) throws -> WebURL {
+    let all = conditions + [("recordPacking", "json")]
+    return try api.resolving(kind + "?" + all.map { "\($0.0)=\(percentEncoded($0.1))" }.joined(separator: "&"))
+  }
+
+  private func pageURL(_ kind: String, _ slice: DietSlice, start: Int, count: Int) throws -> WebURL {
+    let own = options.query.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { ($0.key, $0.value) }
+    return try url(
+      kind,
+      [("from", slice.from), ("until", slice.until)] + own + [
+        ("maximumRecords", "\(count)"), ("startRecord", "\(start)"),
+      ])
+  }
+
+  private func meetingURL(_ id: String) throws -> WebURL { try url("meeting", [("issueID", id)]) }
+
+  private static func issue(_ url: String) throws -> String {
+    guard let mark = url.firstRange(of: "issueID=") else {
+      throw StageError(.input, url, "the crawl's memory names a meeting without its issueID")
+    }
+    return String(url[mark.upperBound...].prefix { $0 != "&" })
+  }
+
+  // MARK: Listing
+
+  /// The meetings of a slice: by issueID, what stands for the state of its entry.
+  ///
+  /// The list may grow while its pages are read; then it is read again, and what any reading named counts.
+  private mutating func list(_ slice: DietSlice) throws -> [String: String] {
+    var listed: [String: String] = [:]
+    for attempt in 0..<Self.maximumListings {
+      var counts: Set<Int> = []
+      var start: Int? = 1
+      while let position = start {
+        let url = try pageURL("meeting_list", slice, start: position, count: Self.listedAtOnce)
+        let page = try page(url, kind: "list", again: attempt > 0)
+        for meeting in page.meetings {
+          listed[meeting.id] = String(Checksummer.checksum(meeting.bytes, .sha256).hex.prefix(16))
+        }
+        counts.insert(page.records)
+        start = page.next.flatMap { $0 > position ? $0 : nil }
+      }
+      if counts.count == 1, listed.count >= counts.first! { return listed }
+    }
+    isComplete = false
+    workspace.warn("unsteady-list", "the list of \(slice.from) to \(slice.until) changed each time it was read")
+    return listed
+  }
+
+  /// An answer that everything else stands on.
+  private func page(_ url: WebURL, kind: String, again: Bool = false) throws -> DietAnswer {
+    try workspace.control.checkStop()
+    let visit = try crawl.visit(url, kind: kind, again: again)
+    guard visit.state == .done else {
+      throw StageError(
+        .environment, visit.shown, "the API does not answer: \(visit.failure ?? "the page is gone")",
+        hint: "Run again later: what was fetched is kept.")
+    }
+    switch DietAnswer.read(try crawl.content(visit)) {
+    case .success(let answer): return answer
+    case .failure(let problem):
+      throw StageError(.input, visit.shown, "the answer cannot be read: \(problem.message)")
+    }
+  }
+
+  // MARK: Fetching
+
+  /// Asks by pages while a slice has many meetings that are not on record; what the pages miss is asked one by one.
+  private func fetch(_ slice: DietSlice, _ listed: [String: String]) throws {
+    var wanted: Set<String> = []
+    for (id, version) in listed where try needs(id, version) { wanted.insert(id) }
+    guard wanted.count > Self.fewMeetings else { return }
+    var start: Int? = 1
+    while let position = start, !wanted.isEmpty {
+      let url = try pageURL("meeting", slice, start: position, count: Self.meetingsAtOnce)
+      let page = try page(url, kind: "meetings")
+      for meeting in page.meetings where wanted.remove(meeting.id) != nil {
+        try crawl.derive(
+          meetingURL(meeting.id), kind: "meeting", version: listed[meeting.id], from: url,
+          digest: Checksummer.checksum(meeting.bytes, .sha256).hex)
+        workspace.control.advance(documents: 1, bytes: meeting.bytes.count)
+      }
+      start = page.next.flatMap { $0 > position ? $0 : nil }
+    }
+  }
+
+  private func needs(_ id: String, _ version: String) throws -> Bool {
+    guard let visit = try crawl.frontier.visit(try meetingURL(id).text) else { return true }
+    return visit.state != .done || visit.version != version
+  }
+
+  private func meeting(_ id: String, version: String) throws -> Visit {
+    try workspace.control.checkStop()
+    return try crawl.visit(try meetingURL(id), kind: "meeting", version: version)
+  }
+
+  // MARK: Writing
+
+  /// The slice's meetings as one answer, sorted by issueID. One that cannot be had now stays as it was.
+  private func write(_ slice: DietSlice, _ visits: [Visit]) throws {
+    var out = Array(#"{"meetingRecord":["#.utf8)
+    var isFirst = true
+    // Neighbours often lie in the same answer.
+    var last: (location: WARCLocation, answer: DietAnswer)?
+    for visit in visits where visit.holdsContent {
+      let id = try Self.issue(visit.url)
+      if last?.location != visit.location, let location = visit.location {
+        guard case .success(let answer) = DietAnswer.read(try crawl.content(visit)) else {
+          throw StageError(.input, visit.shown, "what was kept of it cannot be read")
+        }
+        last = (location, answer)
+      }
+      guard let bytes = last?.answer.meetings.first(where: { $0.id == id })?.bytes else {
+        workspace.warn("no-such-meeting", "\(visit.shown): the answer does not hold the meeting")
+        continue
+      }
+      if !isFirst { out.append(UInt8(ascii: ",")) }
+      isFirst = false
+      out += bytes
+    }
+    guard !isFirst else { return }
+    out += Array("]}\n".utf8)
+    try workspace.write(DietCrawl.pages, name: "\(slice.from).json", out)
+  }
+}
+
+/// Every byte but letters, digits, `-`, `.`, `_` and `~`.
+private func percentEncoded(_ text: String) -> String {
+  var out = ""
+  for byte in text.utf8 {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), 0x2D, 0x2E, 0x5F, 0x7E:
+      out.unicodeScalars.append(Unicode.Scalar(byte))
+    default: out += "%" + hexadecimal([byte]).uppercased()
+    }
+  }
+  return out
+}

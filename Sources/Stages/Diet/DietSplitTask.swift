@@ -1,0 +1,72 @@
+import MarkupKit
+import PipelineKit
+import ShardKit
+
+/// The first phase of `diet.read`: deals the speeches of some pages into buckets by meeting.
+struct DietSplitTask {
+  private let options: DietRead.Options
+  private let workspace: Workspace
+  private let buckets: Int
+  private var open: [Int: (file: FileSink, sink: ZstdSink, writer: DocumentWriter)] = [:]
+
+  init(_ options: DietRead.Options, _ workspace: Workspace) {
+    self.options = options
+    self.workspace = workspace
+    buckets = Int(workspace.task.note.split(separator: " ").last!)!
+  }
+
+  mutating func run() throws {
+    let page = DietPage()
+    for file in workspace.task.files {
+      try workspace.control.check()
+      do {
+        // A page is taken whole or not at all.
+        var speeches: [Document] = []
+        var problems: [String] = []
+        try page.read(try openSource(file.path).readAll(limit: 1 << 30)) { document, problem in
+          if let document { speeches.append(document) } else { problems.append(problem) }
+        }
+        for speech in speeches { try deal(speech) }
+        for (number, problem) in problems.enumerated() {
+          try dropRecord("\(file.name)#\(number)", "malformed-speech", detail: problem)
+        }
+      } catch let problem as DietPage.Problem {
+        try malformed(file, problem.message)
+      } catch let error as ShardError where error.code == .malformed || error.code == .truncated {
+        try malformed(file, error.message)
+      }
+    }
+    for (bucket, part) in open.sorted(by: { $0.key < $1.key }) {
+      try part.writer.flush()
+      try workspace.publish(
+        DietRead.speeches, part.file, through: part.sink, name: name(bucket), documents: part.writer.documents,
+        textBytes: Int64(part.writer.textBytes))
+    }
+  }
+
+  private func malformed(_ file: ArtifactFile, _ message: String) throws {
+    guard options.malformedPages == .drop else {
+      throw StageError(
+        .input, file.path, "the page cannot be read: \(message)",
+        hint: "Fetch it again, or set \"malformedPages\" to \"drop\".")
+    }
+    try dropRecord(file.name, "malformed-page", detail: message, bytes: Int(file.bytes))
+  }
+
+  private func dropRecord(_ id: String, _ reason: String, detail: String, bytes: Int = 0) throws {
+    workspace.countInput(bytes: bytes)
+    try workspace.drop(id: Array("diet:\(id)".utf8), bytes: bytes, DropReason(reason, detail: detail))
+  }
+
+  private mutating func deal(_ speech: Document) throws {
+    let bucket = Int(recordHash(speech.version) % UInt64(buckets))
+    if open[bucket] == nil {
+      let file = try workspace.file(DietRead.speeches, name(bucket))
+      let sink = ZstdSink(file, level: 1)
+      open[bucket] = (file, sink, DocumentWriter(sink))
+    }
+    try open[bucket]!.writer.write(speech)
+  }
+
+  private func name(_ bucket: Int) -> String { "\(workspace.task.key)-\(TaskPlan.padded(bucket)).jsonl.zst" }
+}

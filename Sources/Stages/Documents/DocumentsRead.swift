@@ -1,0 +1,126 @@
+import PipelineKit
+import ShardKit
+
+/// Reads JSON lines from anywhere: Dolma, datatrove and plain ones, with field names as options.
+///
+/// A line that is no document is dropped and named; a file with more than `maximumMalformedFraction` of such lines is
+/// an error, because it is likely not what it is taken for. One task a large file, one for several small ones.
+public struct DocumentsRead: Stage {
+  public struct Options: StageOptions {
+    public var files = InputFiles()
+    public var textField = "text"
+    public var idField = "id"
+    public var sourceField = "source"
+    public var metadataField = "metadata"
+    public var otherFields = OtherFields.metadata
+    public var source = "documents"
+    public var maximumMalformedFraction = 0.01
+    public var maximumLineBytes = ByteCount.mebibytes(256)
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "files", \Self.files, "JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired."),
+      OptionField(
+        "textField", \Self.textField, "Where the text stands; a dot leads into an object, as in content.body."),
+      OptionField(
+        "idField", \Self.idField, "Where the id stands (string or number), as in meta.docId; else it is FILE:LINE."),
+      OptionField("sourceField", \Self.sourceField, "Where the source stands."),
+      OptionField("metadataField", \Self.metadataField, "The object that becomes the metadata."),
+      OptionField("otherFields", \Self.otherFields, "Puts all other fields into the metadata, or drops them."),
+      OptionField("source", \Self.source, "The source of documents that name none."),
+      OptionField(
+        "maximumMalformedFraction", \Self.maximumMalformedFraction,
+        "A file with a larger part of malformed lines is an error.", in: 0...1),
+      OptionField("maximumLineBytes", \Self.maximumLineBytes, "A longer line is an error.", affectsOutput: false),
+    ]
+  }
+
+  public enum OtherFields: String, CaseIterable, OptionChoice { case metadata, drop }
+
+  public static let name = "documents.read"
+  public static let revision = 3
+  public static let summary = "Reads JSON lines of documents (Dolma, datatrove or plain), with field names as options."
+  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "The documents.")
+  public static let inputs = [fetched.port]
+  public static let outputs = [documents.port]
+
+  private static let smallFilesBytesPerTask: Int64 = 32 << 20
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    if options.textField.isEmpty { throw StageError(.options, "textField", "the name of the text's field is empty") }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    TaskPlan.grouped(
+      try context.files(Self.fetched, and: options.files, named: "files"), bytes: Self.smallFilesBytesPerTask)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let output = try workspace.documents(to: Self.documents)
+    let record = ForeignRecord(options)
+    for file in workspace.task.files {
+      try DocumentFileReading(options, file, workspace, output, record).run()
+    }
+  }
+}
+
+/// One file of a task.
+private final class DocumentFileReading {
+  private let options: DocumentsRead.Options
+  private let file: ArtifactFile
+  private let workspace: Workspace
+  private let output: DocumentOutput
+  private let record: ForeignRecord
+  private var document = Document()
+  private var lines = 0
+  private var malformed = 0
+  private var firstProblem = ""
+
+  init(
+    _ options: DocumentsRead.Options, _ file: ArtifactFile, _ workspace: Workspace, _ output: DocumentOutput,
+    _ record: ForeignRecord
+  ) {
+    self.options = options
+    self.file = file
+    self.workspace = workspace
+    self.output = output
+    self.record = record
+  }
+
+  func run() throws {
+    let reader = LineReader(try openSource(file.path), maximumLineBytes: options.maximumLineBytes.bytes)
+    while let line = try reader.next() {
+      if line.allSatisfy({ $0 == 32 || $0 == 9 }) { continue }
+      lines += 1
+      if lines % 256 == 0 { try workspace.control.check() }
+      try read(line, number: reader.number)
+    }
+    guard Double(malformed) > options.maximumMalformedFraction * Double(lines) else { return }
+    let name = try FileLook(file.path).name
+    throw StageError(
+      .input, file.path,
+      "\(malformed) of its \(lines) lines are no documents; the first: \(firstProblem)"
+        + (name.map { "; it is \($0)" } ?? ""),
+      hint: "Check the file and the field names, or raise \"maximumMalformedFraction\".")
+  }
+
+  private func read(_ line: UnsafeRawBufferPointer, number: Int) throws {
+    if let problem = record.fill(&document, from: line) {
+      malformed += 1
+      if malformed == 1 { firstProblem = "line \(number): \(problem)" }
+      workspace.countInput(bytes: line.count)
+      return try workspace.drop(
+        id: Array("\(file.name):\(number)".utf8), bytes: line.count, DropReason("malformed-json", detail: problem))
+    }
+    if document.id.isEmpty { document.id = Array("\(file.name):\(number)".utf8) }
+    workspace.countInput(bytes: document.text.count)
+    if document.text.isEmpty { return try workspace.drop(document, .empty) }
+    try output.write(document)
+  }
+}

@@ -1,0 +1,108 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Keeps documents in the languages asked for.
+///
+/// Japanese is decided by its scripts where they are clear: kana are a fifth and kana and kanji four fifths of the
+/// letters. All else asks CLD2.
+public struct FilterLanguage: Stage {
+  public struct Options: StageOptions {
+    var languages = ["ja"]
+    var minimumShare = 0.5
+    var reliableOnly = false
+    var sampleBytes = ByteCount(64 << 10)
+    var kanaDecides = true
+
+    public init() {}
+
+    public static let fields = [
+      OptionField("languages", \Self.languages, "ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko."),
+      OptionField(
+        "minimumShare", \Self.minimumShare,
+        "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1),
+      OptionField("reliableOnly", \Self.reliableOnly, "Drops documents of whose language CLD2 is not sure."),
+      OptionField(
+        "sampleBytes", \Self.sampleBytes, "Only so much of the beginning of a document is looked at.",
+        in: ByteCount(256)...ByteCount(1 << 30)),
+      OptionField(
+        "kanaDecides", \Self.kanaDecides,
+        "Takes a text for Japanese without asking CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji."
+      ),
+    ]
+  }
+
+  public static let name = "filter.language"
+  public static let revision = 1
+  public static let summary = "Keeps documents in the languages asked for, by scripts and CLD2."
+  static let documents = Input<Documents>("documents", "The documents to judge.")
+  static let kept = Output<Documents>("documents", "The documents in the languages asked for.")
+  public static let inputs = [documents.port]
+  public static let outputs = [kept.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    guard !options.languages.isEmpty else {
+      throw StageError(.options, "languages", "no language is given", hint: "Give at least one, such as \"ja\".")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+    TaskPlan.perFile(context.files(Self.documents)).map { plan in
+      var plan = plan
+      plan.note = "CLD2 \(LanguageGuess.detectorVersion)"
+      return plan
+    }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let stream = workspace.documents()
+    let output = try workspace.documents(to: Self.kept)
+    var document = Document()
+    while try stream.next(&document) {
+      let verdict = verdict(document.text)
+      if let reason = verdict.dropped {
+        try workspace.drop(
+          document, DropReason(reason, value: verdict.share, threshold: options.minimumShare, detail: verdict.detail))
+      } else {
+        try output.write(document)
+      }
+      workspace.metric(verdict.isByScript ? "by-script" : "by-cld2", 1)
+    }
+  }
+
+  struct Verdict: Equatable {
+    var dropped: String?
+    var share: Double
+    /// "zh 97 %, en 3 %".
+    var detail = ""
+    var isByScript = false
+  }
+
+  func verdict(_ text: [UInt8]) -> Verdict {
+    text.withUnsafeBufferPointer { text in
+      let sample = ScriptShare.sample(text, bytes: options.sampleBytes.bytes)
+      if options.kanaDecides, options.languages.contains("ja") {
+        let share = ScriptShare.japanese(sample)
+        if share.kana >= 0.2, share.japanese >= max(0.8, options.minimumShare) {
+          return Verdict(dropped: nil, share: share.japanese, isByScript: true)
+        }
+      }
+      return verdict(LanguageGuess.cld2(sample))
+    }
+  }
+
+  private func verdict(_ guess: LanguageGuess) -> Verdict {
+    let share = guess.parts.filter { options.languages.contains($0.code) }.reduce(0) { $0 + $1.share }
+    let names = guess.parts.map { "\($0.code == "un" ? "unknown" : $0.code) \(Int(($0.share * 100).rounded())) %" }
+    let detail = names.isEmpty ? "unknown" : names.joined(separator: ", ")
+    if share < options.minimumShare || guess.parts.isEmpty {
+      return Verdict(dropped: "language", share: share, detail: detail)
+    }
+    let isUnsure = options.reliableOnly && !guess.isReliable
+    return Verdict(dropped: isUnsure ? "language-unreliable" : nil, share: share, detail: detail)
+  }
+}

@@ -1,0 +1,83 @@
+import PipelineKit
+import ShardKit
+
+/// Puts artifacts into a folder: a shared file system, a mounted disk, a cache.
+///
+/// As `upload.s3`: first every file but those that go last, each under a temporary name, synced, then renamed; then,
+/// when all of it is there, `index.json`. What is there with the same content is left alone.
+public struct FolderUpload: Stage {
+  public struct Options: UploadOptions {
+    public var upload = UploadSettings()
+    public var removeOthers = false
+    public init() {}
+
+    public static let fields =
+      uploadFields(to: "Where the files go: a folder, as an absolute path; it is made where it is not there.") + [
+        OptionField(
+          "removeOthers", \Self.removeOthers,
+          "In the end removes files from the folder that are no part of this upload; hidden ones stay.")
+      ]
+  }
+
+  public static let name = "upload.folder"
+  public static let revision = 1
+  public static let summary = "Copies artifacts to a shared folder, whole files only, index.json last."
+  static let artifacts = Input<AnyArtifact>("artifacts", "What to copy.", many: true)
+  static let records = Output<Counts>("records", "What became of the files of the first phase.", hidden: true)
+  static let report = Output<Report>("report", "uploaded.jsonl: each file, and whether it was sent or there.")
+  public static let inputs = [artifacts.port]
+  public static let outputs = [records.port, report.port]
+  public static let phases = UploadTask.phases
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    guard options.upload.to.isEmpty || options.upload.to.hasPrefix("/") && FolderPlace.isNarrow(options.upload.to)
+    else {
+      throw StageError(
+        .options, "to", "'\(options.upload.to)' is no absolute path of a folder", hint: "Write it from / on.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try UploadPlan(context.artifacts(Self.artifacts), options)
+      .tasks(phase: phase, records: context.files(Self.records), place: options.upload.to)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let task = try UploadTask(workspace, Self.records)
+    let place = FolderPlace(options.upload.to, workspace.control)
+    if workspace.phase == UploadTask.lastPhase, !options.upload.dryRun { try place.check(task.records) }
+    let records = try task.items.map { try copy($0, to: place) }
+    guard workspace.phase == UploadTask.lastPhase else {
+      return try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
+    }
+    let all = task.records + records
+    if options.removeOthers {
+      let removed = try place.removeAll(but: Set(all.map { ExactText($0.name) }), dryRun: options.upload.dryRun)
+      workspace.metric(options.upload.dryRun ? "wouldRemoveFiles" : "removedFiles", Double(removed))
+    }
+    try UploadRecord.report(all, to: Self.report, workspace)
+  }
+
+  private func copy(_ item: UploadPlan.Item, to place: FolderPlace) throws -> UploadRecord {
+    try place.control.check()
+    let path = place.path(item.name)
+    let there = FileSystem.status(path)
+    if let there, there.bytes == item.file.bytes, !there.isDirectory,
+      try Digester.digest(file: path) == item.file.digest
+    {
+      place.control.advance(bytes: Int(item.file.bytes))
+      return UploadRecord(item, place: path, .skipped)
+    }
+    if there != nil, options.upload.existing == .refuse {
+      throw StageError(
+        .check, path, "another content is there", hint: "Choose another place, or set \"existing\" to \"replace\".")
+    }
+    if options.upload.dryRun { return UploadRecord(item, place: path, there == nil ? .wouldSend : .wouldReplace) }
+    try place.write(item.file, to: path)
+    return UploadRecord(item, place: path, .sent)
+  }
+}

@@ -1,0 +1,72 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// A checkpoint artifact as stages read it: `model.json`, `weights.safetensors`, and `task.json` where it was fine-tuned.
+enum CheckpointInput {
+  static let port = Input<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
+
+  /// The files that a task needs of the artifact, the shape first, then the weights.
+  static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
+    let files = context.files(port)
+    let needed = try [ModelShape.fileName, ModelShape.weightsName].map { name in
+      let named = files.filter { $0.name == name }
+      guard named.count == 1 else { throw StageError(.input, "inputs.checkpoint", "has no \(name)") }
+      return named[0]
+    }
+    return needed + files.filter { $0.name == JGLUETask.fileName }
+  }
+
+  static func shape(_ workspace: Workspace) throws -> ModelShape {
+    try ModelShape(path: try file(ModelShape.fileName, workspace))
+  }
+
+  /// All that the checkpoint holds, of which every part is whole.
+  static func parts(_ workspace: Workspace) throws -> CheckpointParts {
+    let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))
+    let task = workspace.task.files.first { $0.name == JGLUETask.fileName }
+    return try CheckpointParts(shape(workspace), weights, try task.map { try JGLUETask(tuned: $0.path) })
+  }
+
+  private static func file(_ name: String, _ workspace: Workspace) throws -> String {
+    guard let file = workspace.task.files.first(where: { $0.name == name }) else {
+      throw StageError(.input, "inputs.checkpoint", "has no \(name)")
+    }
+    return file.path
+  }
+}
+
+/// An encoder, and what a checkpoint has on it: the masked-language head, a pooler, the head of a task.
+struct CheckpointParts {
+  let shape: ModelShape
+  let weights: SafetensorsFile
+  /// What it was fine-tuned for.
+  let task: JGLUETask?
+  let hasLanguageHead: Bool
+  /// All of them, each there in its size.
+  let parameters: [ParameterShape]
+
+  init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: JGLUETask?) throws {
+    func holds(_ parameters: [ParameterShape]) -> Bool { parameters.contains { weights[$0.name] != nil } }
+    self.shape = shape
+    self.weights = weights
+    self.task = task
+    hasLanguageHead = task == nil && holds(shape.headParameters)
+    var parameters = shape.encoderParameters
+    if hasLanguageHead { parameters += shape.headParameters }
+    if let task {
+      parameters += task.head.parameters(shape)
+    } else if holds(shape.poolerParameters) {
+      parameters += shape.poolerParameters
+    }
+    self.parameters = parameters
+    for parameter in parameters {
+      let entry = try weights.entry(parameter.name)
+      guard entry.shape == parameter.shape else {
+        throw StageError(
+          .input, weights.path,
+          "'\(parameter.name)' is of shape \(entry.shape), the model asks for \(parameter.shape)")
+      }
+    }
+  }
+}

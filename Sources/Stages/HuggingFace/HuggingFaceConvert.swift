@@ -1,0 +1,94 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
+/// for MosaicBERT the modelling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
+///
+/// A fine-tuned model becomes the class of its task, with its head.
+public struct HuggingFaceConvert: Stage {
+  public struct Options: StageOptions {
+    public init() {}
+    public static let fields: [OptionField<Self>] = []
+  }
+
+  public static let name = "convert.huggingface"
+  public static let revision = 2
+  public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
+  static let model = Output<HuggingFaceModel>(
+    "model", "config.json, model.safetensors, the tokenizer's files, and modelling code where transformers has none.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [model.port]
+
+  public init(options: Options) {}
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try TokenizerInput.files(context) + CheckpointInput.files(context)
+    return [TaskPlan(key: "model", files: files, memoryBytes: 256 << 20)]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let parts = try CheckpointInput.parts(workspace)
+    let shape = parts.shape
+    let tokenizer = try TokenizerInput.load(workspace)
+    try shape.check(tokenizer)
+    let configuration = HuggingFaceConfiguration.json(shape, try HuggingFaceHead(parts))
+    try workspace.write(
+      Self.model, name: HuggingFaceConfiguration.fileName, Array(configuration.prettyText().utf8))
+    for (name, bytes) in HuggingFaceConfiguration.code(shape.kind) {
+      try workspace.write(Self.model, name: name, bytes)
+    }
+    var files = HuggingFaceTokenizerFiles(tokenizer)
+    files.maximumLength = shape.maximumLength
+    for (name, bytes) in files.contents { try workspace.write(Self.model, name: name, bytes) }
+    try workspace.write(Self.model, name: "special_tokens_map.json", Array(Self.specialTokens.prettyText().utf8))
+    try write(parts, workspace)
+    workspace.metric("parameters", Double(parts.parameters.reduce(0) { $0 + $1.count }))
+  }
+
+  private func write(_ parts: CheckpointParts, _ workspace: Workspace) throws {
+    let name = HuggingFaceConfiguration.weightsName
+    let file = try workspace.file(Self.model, name)
+    let weights = parts.weights
+    let tensors = Self.parameters(parts).flatMap { parameter in
+      parameter.theirs.enumerated().map { place, theirs in
+        TensorSource(theirs.name, .float32, shape: theirs.shape) { (sink) throws(ShardError) in
+          try Self.values(of: parameter, share: place, in: weights, sink)
+        }
+      }
+    }
+    try Safetensors.write(tensors, metadata: ["format": "pt"], to: file, name: name)
+    try workspace.publish(Self.model, file, name: name)
+  }
+
+  /// transformers has a decoder's bias under two names; where the decoder is not tied, it reads both.
+  private static func parameters(_ parts: CheckpointParts) -> [HuggingFaceParameter] {
+    let all = parts.shape.huggingFaceParameters(parts.parameters)
+    guard !parts.shape.tiesDecoder, parts.shape.kind != .mosaicBERT,
+      var bias = all.first(where: { $0.ours.name == "cls.predictions.decoder.bias" })
+    else { return all }
+    bias.theirs = [bias.ours]
+    return all + [bias]
+  }
+
+  /// One of the equal shares that a parameter's rows are cut into.
+  private static func values(
+    of parameter: HuggingFaceParameter, share: Int, in weights: SafetensorsFile, _ sink: TensorSource.Sink
+  ) throws(ShardError) {
+    let count = parameter.ours.count / parameter.theirs.count
+    if weights[parameter.ours.name]?.type == .float32 {
+      try weights.withBytes(of: parameter.ours.name) { (_, bytes) throws(ShardError) in
+        try sink(UnsafeRawBufferPointer(rebasing: bytes[(share * count * 4)..<((share + 1) * count * 4)]))
+      }
+    } else {
+      let floats = try weights.floats(of: parameter.ours.name)[(share * count)..<((share + 1) * count)]
+      try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+    }
+    weights.release()
+  }
+
+  private static let specialTokens: JSONValue = [
+    "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
+  ]
+}

@@ -1,0 +1,102 @@
+import PipelineKit
+import ShardKit
+
+/// Reads documents from an MDS data set. One task a shard.
+public struct MDSRead: Stage {
+  public struct Options: StageOptions {
+    public var path = InputFiles()
+    public var columns: [String: String] = [:]
+    public var source = ""
+    public var verify = true
+    public init() {}
+    public static let fields = [
+      OptionField("path", \Self.path, "The folder that holds index.json, where no data set is wired."),
+      OptionField(
+        "columns", \Self.columns,
+        "Columns by the field that they fill (id, text, source, added, created, version, metadata), where the names "
+          + "differ. All other text, JSON and number columns become metadata."),
+      OptionField("source", \Self.source, "The documents' source, where no column says it."),
+      OptionField("verify", \Self.verify, "Compares each shard with its hashes in index.json.", affectsOutput: false),
+    ]
+  }
+
+  public static let name = "mds.read"
+  public static let revision = 3
+  public static let summary = "Reads documents from MDS shards."
+  static let dataSet = Input<MDS>("mds", "The data set.", required: false)
+  static let fetched = Input<Files>(
+    "files", "Data sets that another stage fetched, index.json and shards.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "A document a sample.")
+  public static let inputs = [dataSet.port, fetched.port]
+  public static let outputs = [documents.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    for field in options.columns.keys.sorted() where !DocumentField.names.contains(field) {
+      throw StageError(
+        .options, "columns", "documents have no field '\(field)'",
+        hint: "Use \(DocumentField.names.joined(separator: ", ")).")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let files = try context.files(Self.dataSet) + context.files(Self.fetched) + context.files(options.path)
+    let indexes = files.filter { $0.name == "index.json" || $0.name.hasSuffix("/index.json") }
+    guard !indexes.isEmpty else {
+      throw StageError(
+        .input, "path", "there is no index.json",
+        hint: "Wire 'mds' or 'files', or set 'path' to the folder of a data set.")
+    }
+    var plans: [TaskPlan] = []
+    // The note carries what the index says of a shard: a task need not read the whole index again, and another shard's
+    // entry is no concern of it.
+    for index in indexes {
+      let folder = String(index.name.dropLast("index.json".count))
+      let siblings = Dictionary(
+        files.filter { Self.folder(of: $0.path) == Self.folder(of: index.path) }.map { (ExactText($0.name), $0) },
+        uniquingKeysWith: { a, _ in a })
+      for shard in try MDSIndex(path: index.path).shards {
+        guard
+          let file = siblings[ExactText(folder + shard.stored.basename)]
+            ?? siblings[ExactText(folder + shard.raw.basename)]
+        else {
+          throw StageError(
+            .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
+        }
+        let memoryBytes = (shard.zip == nil ? 0 : min(shard.raw.bytes, 1 << 32)) + (32 << 20)
+        let key = TaskPlan.padded(plans.count)
+        plans.append(TaskPlan(key: key, files: [file], note: shard.json.text(), memoryBytes: memoryBytes))
+      }
+    }
+    return plans
+  }
+
+  private static func folder(of path: String) -> String { ArchivePath.parent(of: path) ?? "" }
+
+  public func run(_ workspace: Workspace) throws {
+    let file = workspace.task.files[0]
+    guard var entry = MDSShard(json: try JSONValue.parse(Array(workspace.task.note.utf8)).value) else {
+      throw StageError(.input, file.path, "its entry in index.json cannot be read")
+    }
+    if file.name.hasSuffix(entry.raw.basename) { entry.zip = nil }
+    let reader = try MDSShardReader(path: file.path, entry, verify: options.verify)
+    let output = try workspace.documents(to: Self.documents)
+    let fields = try SampleFields(reader.columns, options.columns, path: file.path)
+    var document = Document()
+    for sample in 0..<reader.samples {
+      if sample % 256 == 0 { try workspace.control.check() }
+      let problem = try fields.fill(&document, from: reader, sample)
+      if document.id.isEmpty { document.id = Array("\(entry.raw.basename):\(sample)".utf8) }
+      if document.source.isEmpty { document.source = Array(options.source.utf8) }
+      workspace.countInput(bytes: document.text.count)
+      if let problem {
+        try workspace.drop(document, DropReason(problem.reason, detail: problem.column))
+      } else {
+        try output.write(document)
+      }
+    }
+  }
+}

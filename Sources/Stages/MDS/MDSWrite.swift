@@ -1,0 +1,162 @@
+import PipelineKit
+import ShardKit
+
+/// Writes documents as a data set in the MDS format, which MosaicML Streaming reads.
+///
+/// Phase `shards`: each task seals the shards of a run of neighbouring files, as many as one shard holds where the files
+/// are small, so that a crash costs little and all processors have work to the end.
+/// Phase `index`: gives the shards their numbers (links, no copies) and writes `index.json`.
+public struct MDSWrite: Stage {
+  public struct Options: StageOptions {
+    public var columns = ["id": "id", "text": "text"]
+    public var encodings: [String: String] = [:]
+    public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
+    public var compression = "none"
+    public var hashes = ["xxh64"]
+    public init() {}
+    public static let fields = [
+      OptionField(
+        "columns", \Self.columns,
+        "Columns by name, each with the field of the document that fills it: id, text, source, added, created, version, "
+          + "metadata, or metadata.KEY."),
+      OptionField(
+        "encodings", \Self.encodings,
+        "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int and so on."
+      ),
+      OptionField(
+        "shardBytes", \Self.shardBytes, "Shards are sealed before they pass this size.",
+        in: ByteCount(1 << 10)...ByteCount((1 << 32) - 1)),
+      OptionField("compression", \Self.compression, "none, zstd, zstd:LEVEL, gz or gz:LEVEL."),
+      OptionField(
+        "hashes", \Self.hashes,
+        "Hashes of each shard in index.json: \(MDSHash.allCases.map(\.rawValue).joined(separator: ", "))."),
+    ]
+  }
+
+  public static let name = "mds.write"
+  public static let revision = 2
+  public static let summary = "Writes documents as MDS shards for MosaicML Streaming."
+  static let documents = Input<Documents>("documents", "The documents to write.")
+  static let dataSet = Output<MDS>("mds", "The data set: index.json and its shards.")
+  static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
+  static let entries = Output<Counts>("entries", "What the index says of each shard, and the ids in it.", hidden: true)
+  public static let inputs = [documents.port]
+  public static let outputs = [dataSet.port, sealed.port, entries.port]
+  public static let phases = ["shards", "index"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws { _ = try row() }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    if phase == "index" {
+      let files = context.files(Self.entries) + context.files(Self.sealed)
+      return [TaskPlan(key: "index", files: files)]
+    }
+    let shardBytes = options.shardBytes.bytes
+    let runs = Self.runs(of: context.files(Self.documents), bytes: Int64(shardBytes))
+    let memoryBytes = (options.compression == "none" ? 1 : 2) * shardBytes + (32 << 20)
+    return runs.enumerated().map {
+      TaskPlan(key: TaskPlan.padded($0.offset), files: $0.element, memoryBytes: memoryBytes)
+    }
+  }
+
+  /// Cuts a list of files into runs of about equal text, each of `bytes` at most where the files allow it.
+  static func runs(of files: [ArtifactFile], bytes: Int64) -> [[ArtifactFile]] {
+    let total = files.reduce(0) { $0 + $1.contentBytes }
+    let count = max(1, (total + bytes - 1) / bytes)
+    var runs: [Int64: [ArtifactFile]] = [:]
+    var before: Int64 = 0
+    for file in files {
+      let middle = Double(before) + Double(file.contentBytes) / 2
+      runs[min(count - 1, Int64(middle * Double(count) / Double(max(1, total)))), default: []].append(file)
+      before += file.contentBytes
+    }
+    return runs.sorted { $0.key < $1.key }.map(\.value)
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "index" { try MDSIndexing.run(workspace) } else { try seal(workspace) }
+  }
+
+  private func seal(_ workspace: Workspace) throws {
+    let row = try row()
+    let text = workspace.task.files.reduce(0) { $0 + $1.contentBytes }
+    let shards = SealedShards(row.schema, workspace, Self.sealed, Self.entries, expectingBytes: text)
+    let stream = workspace.documents()
+    var document = Document()
+    while try stream.next(&document) {
+      if let column = row.fill(from: document) {
+        try workspace.drop(document, DropReason("no-column-value", detail: column))
+        continue
+      }
+      try shards.append(row.row, id: document.id, textBytes: document.text.count)
+      workspace.consume(bytes: document.text.count)
+    }
+    try shards.finish()
+  }
+
+  // MARK: Options
+
+  private func row() throws(StageError) -> DocumentRow {
+    guard !options.columns.isEmpty else { throw StageError(.options, "columns", "there must be at least one column") }
+    for name in options.encodings.keys.sorted() where options.columns[name] == nil {
+      throw StageError(.options, "encodings", "there is no column '\(name)'")
+    }
+    var columns: [MDSColumn] = []
+    var fields: [String: DocumentField] = [:]
+    for (name, path) in options.columns.sorted(by: { $0.key < $1.key }) {
+      guard let field = DocumentField(path) else {
+        throw StageError(
+          .options, "columns", "the column '\(name)' asks for '\(path)', which documents do not have",
+          hint: "Use one of \(DocumentField.names.joined(separator: ", ")) or metadata.KEY.")
+      }
+      fields[name] = field
+      columns.append(MDSColumn(name, try encoding(of: name, field)))
+    }
+    do {
+      let schema = try MDSSchema(
+        columns: columns, compression: try compression(), hashes: try hashes(), shardBytes: options.shardBytes.bytes)
+      return DocumentRow(schema, fields: schema.columns.map { fields[$0.name]! })
+    } catch let error as StageError {
+      throw error
+    } catch {
+      throw StageError(.options, "columns", "\(error)")
+    }
+  }
+
+  private func encoding(of name: String, _ field: DocumentField) throws(StageError) -> MDSEncoding {
+    let written = options.encodings[name] ?? (field == .metadata ? "json" : "str")
+    guard let encoding = MDSEncoding(name: written), DocumentRow.canFill(encoding) else {
+      throw StageError(
+        .options, "encodings", "'\(written)' of the column '\(name)' is no encoding of a document's field",
+        hint: "Use str, bytes, json, int, str_int, str_float, str_decimal or one of uint8 to float64.")
+    }
+    return encoding
+  }
+
+  private func compression() throws(StageError) -> MDSCompression? {
+    if options.compression == "none" { return nil }
+    guard let compression = MDSCompression(name: options.compression) else {
+      throw StageError(
+        .options, "compression", "'\(options.compression)' is not known",
+        hint: "Use none, zstd, zstd:1 to zstd:22, gz or gz:0 to gz:9.")
+    }
+    return compression
+  }
+
+  private func hashes() throws(StageError) -> [MDSHash] {
+    var out: [MDSHash] = []
+    for name in options.hashes {
+      guard let hash = MDSHash(rawValue: name) else {
+        throw StageError(
+          .options, "hashes", "'\(name)' is not known",
+          hint: "Use some of \(MDSHash.allCases.map(\.rawValue).joined(separator: ", ")).")
+      }
+      out.append(hash)
+    }
+    return out
+  }
+}

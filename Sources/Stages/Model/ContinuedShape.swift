@@ -1,0 +1,63 @@
+import PipelineKit
+import TextKit
+import TrainerCore
+
+extension ModelPretrain.Options {
+  /// The shape of a new model.
+  func shape(vocabulary: Int, padding: Int = 0) -> ModelShape {
+    var shape = ModelShape(model)
+    shape.vocabularySize = (vocabulary + 63) / 64 * 64
+    shape.hiddenSize = hiddenSize
+    shape.layers = layers
+    shape.heads = heads
+    shape.intermediateSize = intermediateSize
+    shape.maximumLength = maximumLength
+    shape.padding = padding
+    shape.dropout = dropout
+    shape.attentionDropout = model == .bert ? dropout : 0
+    return shape
+  }
+
+  /// The shape of a model that goes on from another: the other's, of whatever vocabulary, padding id, epsilon or
+  /// rotary base, with the dropout of these options and at least their length.
+  ///
+  /// Sizes are taken from the model where their options are left as they are; one that was set and says something else
+  /// is an error.
+  func shape(continuing model: ModelShape, _ tokenizer: WordPieceTokenizer) throws -> ModelShape {
+    try refuseOthers(than: model)
+    try model.check(tokenizer)
+    var shape = model
+    shape.dropout = dropout
+    shape.attentionDropout = model.kind == .bert ? dropout : 0
+    guard model.kind == .bert else {
+      shape.maximumLength = max(model.maximumLength, maximumLength)
+      return shape
+    }
+    guard sequenceLength <= model.maximumLength else {
+      throw StageError(
+        .options, "sequenceLength",
+        "\(sequenceLength) tokens are more than the \(model.maximumLength) positions of the model to begin from",
+        hint: "Tokenize to \(model.maximumLength) tokens at most.")
+    }
+    return shape
+  }
+
+  private func refuseOthers(than shape: ModelShape) throws {
+    let usual = Self()
+    func check<Value: Equatable>(
+      _ name: String, _ option: KeyPath<Self, Value>, _ field: KeyPath<ModelShape, Value>
+    ) throws {
+      let asked = self[keyPath: option], held = shape[keyPath: field]
+      guard asked == usual[keyPath: option] || asked == held else {
+        throw StageError(
+          .options, name, "is \(asked), the model to begin from has \(held)",
+          hint: "Leave it out: a model that goes on keeps its sizes.")
+      }
+    }
+    try check("model", \.model.rawValue, \.kind.rawValue)
+    try check("hiddenSize", \.hiddenSize, \.hiddenSize)
+    try check("layers", \.layers, \.layers)
+    try check("heads", \.heads, \.heads)
+    try check("intermediateSize", \.intermediateSize, \.intermediateSize)
+  }
+}

@@ -1,0 +1,49 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+extension ModelPretrain.Options {
+  /// What `skipSteps` and `laterRates` say.
+  func course() throws -> TrainingCourse {
+    let windows = try skipSteps.map(Self.window)
+    let rates = try laterRates.map(Self.rate)
+    guard Set(rates.map(\.after)).count == rates.count else {
+      throw StageError(.options, "laterRates", "names a step twice", hint: "Give one rate for each step.")
+    }
+    return TrainingCourse(passedOver: windows, rates: rates)
+  }
+
+  /// As many as 'steps' may be.
+  private static let mostSteps = 1 << 40
+
+  private static func window(_ text: String) throws -> ClosedRange<Int> {
+    let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int(trimmed($0)) }
+    guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first >= 1, first <= last,
+      last <= mostSteps
+    else {
+      throw StageError(
+        .options, "skipSteps", "'\(text)' names no steps",
+        hint: "Write \"301-330\", or \"301\" for one; they count from 1 to \(mostSteps).")
+    }
+    return first...last
+  }
+
+  private static func rate(_ text: String) throws -> TrainingCourse.Rate {
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(trimmed)
+    guard parts.count == 2, let after = Int(parts[0]), (0...mostSteps).contains(after), let peak = Double(parts[1]),
+      (0...10).contains(peak)
+    else {
+      throw StageError(
+        .options, "laterRates", "'\(text)' is no step with a rate",
+        hint: "Write \"300: 0.0001\" for a rate of 0.0001 after step 300.")
+    }
+    return TrainingCourse.Rate(peak: peak, after: after)
+  }
+
+  private static func trimmed(_ text: Substring) -> String {
+    var bytes = Substring(text).utf8[...]
+    while bytes.first == 0x20 { bytes.removeFirst() }
+    while bytes.last == 0x20 { bytes.removeLast() }
+    return String(Substring(bytes))
+  }
+}

@@ -1,0 +1,75 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// Puts a README.md into a converted model: what it is, what it was made of and at what cost, what it scores, how to
+/// load it. The output is the whole folder, ready to be published.
+public struct ModelCard: Stage {
+  public struct Options: StageOptions {
+    public var name = "Model"
+    public var summary = ""
+    public var license = ""
+    public var languages = ["ja"]
+    public var sources: [String: String] = [:]
+    public var facts: [String: String] = [:]
+    public init() {}
+
+    public static let fields = [
+      OptionField("name", \Self.name, "The model's name."),
+      OptionField("summary", \Self.summary, "A paragraph in your words, below the title."),
+      OptionField("license", \Self.license, "The model's licence, as Hugging Face names it, such as 'apache-2.0'."),
+      OptionField("languages", \Self.languages, "ISO codes of its languages."),
+      OptionField(
+        "sources", \Self.sources, "What the data came from, and its licence: {\"Wikipedia\": \"CC BY-SA 4.0\"}."),
+      OptionField(
+        "facts", \Self.facts, "What no stage measured, such as cost: {\"GPU hours\": \"40 (one H200)\"}."),
+    ]
+  }
+
+  public static let name = "report.modelcard"
+  public static let revision = 1
+  public static let summary = "Adds a README.md to a converted model: data, hyper-parameters, cost, scores, usage."
+  static let model = Input<HuggingFaceModel>("model", "The model, from convert.huggingface.")
+  static let metrics = Input<Metrics>(
+    "metrics", "What stages measured: the mix, the training, the evaluations.", required: false, many: true)
+  static let reports = Input<Report>(
+    "reports", "Reports that hold figures, such as mix.rebalance's shares.", required: false, many: true)
+  static let card = Output<HuggingFaceModel>("model", "The model's files with README.md.")
+  public static let inputs = [model.port, metrics.port, reports.port]
+  public static let outputs = [card.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+    let model = context.files(Self.model)
+    var note: [JSONValue] = []
+    var metrics: [ArtifactFile] = []
+    for artifact in context.artifacts(Self.reports) + context.artifacts(Self.metrics) {
+      for file in artifact.files where file.name.hasSuffix(".json") && file.bytes < 1 << 24 {
+        note.append(.string(artifact.stage))
+        metrics.append(file)
+      }
+    }
+    return [TaskPlan(key: "card", files: model + metrics, note: JSONValue.list(note).text())]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let stages = try JSONValue.parse(workspace.task.note).value.array?.compactMap(\.string) ?? []
+    let files = workspace.task.files
+    let model = files.dropLast(stages.count)
+    for file in model where file.name != "README.md" { try workspace.link(Self.card, name: file.name, to: file) }
+    guard let configuration = model.first(where: { $0.name == HuggingFaceConfiguration.fileName }) else {
+      throw StageError(.input, "inputs.model", "has no \(HuggingFaceConfiguration.fileName)")
+    }
+    let json = try JSONValue.parse(try FileSystem.read(configuration.path)).value
+    var card = ModelCardText(
+      options: options, configuration: json,
+      shape: try HuggingFaceConfiguration.shape(json, path: configuration.path))
+    for (stage, file) in zip(stages, files.suffix(stages.count)) {
+      card.measured.append((stage, file.name, try JSONValue.parse(try FileSystem.read(file.path)).value))
+    }
+    try workspace.write(Self.card, name: "README.md", Array(card.markdown.utf8))
+  }
+}

@@ -1,0 +1,130 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Fine-tunes a model on one task of JGLUE's forms, on your own files or JGLUE's, and keeps the model.
+///
+/// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
+/// another `finetune` can begin: on the same task with its head, on another one with a new head.
+public struct ModelFinetune: Stage {
+  public struct Options: ComputeOptions {
+    public var task = JGLUETask.jsts
+    public var train = InputFiles()
+    public var test = InputFiles()
+    public var learningRate = 3e-5
+    public var epochs = 4
+    public var batchSize = 32
+    public var maximumLength = 128
+    public var warmup = 0.1
+    public var weightDecay = 0.0
+    public var dropout = 0.1
+    public var seed = 1
+    public var maximumExamples = 0
+    public var mecabDictionary: String?
+    public var device = ModelPretrain.Device.auto
+    public var precision = ModelPretrain.Precision.auto
+    public var threads = 1
+    public init() {}
+
+    public static let fields =
+      [
+        OptionField(
+          "task", \Self.task,
+          "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
+            + "five choices, 'jsquad' a part of a paragraph."),
+        OptionField("train", \Self.train, "Files to learn from, in the task's form.", required: true),
+        OptionField("test", \Self.test, "Files to score on.", required: true),
+        OptionField("learningRate", \Self.learningRate, "The highest rate.", in: 0...1),
+        OptionField("epochs", \Self.epochs, "Passes over the examples.", in: 1...1000),
+        OptionField("batchSize", \Self.batchSize, "Examples of a step.", in: 1...1 << 16),
+        OptionField("maximumLength", \Self.maximumLength, "Tokens of an input at most.", in: 16...1 << 16),
+        OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
+        OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
+        OptionField(
+          "dropout", \Self.dropout, "Share of activations dropped while fine-tuning, whatever it was before.",
+          in: 0...0.9),
+        OptionField("seed", \Self.seed, "Of the head's weights, shuffling and dropout.", in: 0...1 << 31),
+        OptionField(
+          "maximumExamples", \Self.maximumExamples, "Examples taken of each set at most; 0 for all.", in: 0...1 << 40),
+      ] + computeFields
+  }
+
+  public static let name = "finetune"
+  public static let revision = 2
+  public static let summary = "Fine-tunes a model on one task: similarity, entailment, choices or answers in a text."
+  static let tuned = Output<Checkpoint>(
+    "checkpoint", "The encoder and its head: model.json, weights.safetensors, task.json.")
+  static let metrics = Output<Metrics>("metrics", "finetune.json: the scores on the test set, and the setting.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [tuned.port, metrics.port]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  /// Bytes depend on what 'auto' comes to on this machine.
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
+    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
+    let train = try context.files(options.train), test = try context.files(options.test)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
+    return [
+      TaskPlan(
+        key: "finetune", files: model + train + test, note: "\(model.count) \(train.count) \(words)",
+        memoryBytes: Int(weights) * 4 + 1 << 30)
+    ]
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    let engine = try TrainingEngine.require()
+    let folder = try workspace.temporaryDirectory()
+    let job = try job(workspace, engine, folder)
+    try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: job.device == "cuda")
+      .run(workspace)
+    let shape = try CheckpointInput.shape(workspace)
+    try workspace.write(Self.tuned, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
+    let file = try workspace.file(Self.tuned, ModelShape.weightsName)
+    try file.copy(from: try openSource("\(job.output)/\(ModelShape.weightsName)"))
+    try workspace.publish(Self.tuned, file, name: ModelShape.weightsName)
+    let setting: JSONValue = [
+      "task": .string(job.task.rawValue), "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs),
+      "batchSize": .integer(job.batchSize), "maximumLength": .integer(job.maximumLength),
+      "dropout": .number(job.dropout), "seed": .integer(job.seed),
+      "precision": .string(job.precision.rawValue),
+    ]
+    try workspace.write(Self.tuned, name: JGLUETask.fileName, Array(setting.prettyText().utf8))
+    let scores = try JSONValue.parse(try FileSystem.read(job.result)).value.members ?? []
+    let json = JSONValue.object(scores + (setting.members ?? []))
+    try workspace.write(Self.metrics, name: "finetune.json", Array(json.prettyText().utf8))
+    for score in scores { workspace.metric(score.key, score.value.double ?? .nan) }
+  }
+
+  private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
+    var job = FineTuningJob()
+    (job.device, job.precision) = options.resolved(engine)
+    job.threads = options.threads
+    job.task = options.task
+    let files = workspace.task.files
+    // The tokenizer and the model stand first.
+    let counts = workspace.task.note.split(separator: " ").compactMap { Int($0) }
+    job.use(Array(files.prefix(counts[0])))
+    job.train = files.dropFirst(counts[0]).prefix(counts[1]).map(\.path)
+    job.test = files.dropFirst(counts[0] + counts[1]).map(\.path)
+    job.learningRate = options.learningRate
+    job.epochs = options.epochs
+    job.batchSize = options.batchSize
+    job.maximumLength = options.maximumLength
+    job.warmup = options.warmup
+    job.weightDecay = options.weightDecay
+    job.dropout = options.dropout
+    job.seed = options.seed
+    job.maximumExamples = options.maximumExamples
+    job.dictionary = options.mecabDictionary
+    job.result = "\(folder)/scores.json"
+    job.output = "\(folder)/model"
+    return job
+  }
+}

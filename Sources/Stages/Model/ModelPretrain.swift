@@ -1,0 +1,240 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
+///
+/// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
+/// model is published; with another course (`skipSteps`, `laterRates`) at the last one before it departs. How a step is
+/// shared out (microbatches, processes) changes bits by rounding, and for BERT on GPUs what its attention drops. Where
+/// that matters it is part of the fingerprint, but an unfinished training goes on all the same. A second phase (longer
+/// sequences) is a second `pretrain` with the first one's `checkpoint` as its input, or with its `checkpoints` to go on
+/// with moments and steps.
+public struct ModelPretrain: Stage {
+  public static let name = "pretrain"
+  public static let revision = 3
+  public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
+  static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
+  static let initial = Input<Checkpoint>(
+    "checkpoint", "A model to begin from, such as an earlier phase's.", required: false)
+  static let resume = Input<Checkpoints>(
+    "resume", "A training to go on with: weights, moments, step and place in the data of a kept checkpoint.",
+    required: false)
+  static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
+  static let location = Output<Counts>("location", "Where remote tokens lie.", hidden: true)
+  static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
+  static let kept = Output<Checkpoints>(
+    "checkpoints", "The last checkpoint and those of keepEverySteps, with moments: another pretrain's 'resume'.")
+  static let metrics = Output<Metrics>("metrics", "training.json and curve.csv: loss, rate and gradient norm by step.")
+  static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
+  public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port, resume.port]
+  public static let outputs = [index.port, location.port, model.port, kept.port, metrics.port, report.port]
+  public static let phases = ["index", "train"]
+
+  /// What is trained on is known by its index, wherever it lies.
+  public static func options(of phase: String) -> Set<String>? {
+    let places: Set = ["remote", "remoteEndpoint", "asOf"]
+    return phase == "index" ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
+  }
+
+  let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    try checkCourse(from: 0)
+    if !options.remote.isEmpty { _ = try RemoteTokens(remote()) }
+    func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
+      StageError(.options, option, message, hint: hint)
+    }
+    guard options.hiddenSize % options.heads == 0 else {
+      throw refuse(
+        "hiddenSize", "\(options.hiddenSize) does not divide by \(options.heads) heads", "Take 64 for each head.")
+    }
+    guard options.processes <= options.batchSize else {
+      throw refuse(
+        "processes", "a batch of \(options.batchSize) samples does not reach for \(options.processes)", "Lower them.")
+    }
+    guard options.warmupSteps <= options.steps else {
+      throw refuse("warmupSteps", "\(options.warmupSteps) are more than the \(options.steps) steps", "Lower them.")
+    }
+    guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
+      throw refuse(
+        "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",
+        "Raise it.")
+    }
+  }
+
+  private func checkCourse(from start: Int) throws {
+    guard try options.course().steps(after: start, until: options.steps) > 0 else {
+      throw StageError(
+        .options, "skipSteps", "no step after \(start) is left of \(options.steps)",
+        hint: "Leave out fewer: weights that no step has changed are no model.")
+    }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    let wired = context.files(Self.tokens)
+    if phase == "index" {
+      guard wired.isEmpty != options.remote.isEmpty else {
+        throw StageError(
+          .options, "remote", wired.isEmpty ? "there are no tokens" : "there are tokens here and elsewhere",
+          hint: "Wire \"tokens\" or set \"remote\".")
+      }
+      return wired.isEmpty ? [TaskPlan(key: "index", memoryBytes: 64 << 20)] : []
+    }
+    let tokens = wired + context.files(Self.index)
+    guard tokens.contains(where: { $0.name == "index.json" }) else {
+      throw StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
+    }
+    let tokenizer = try TokenizerInput.files(context)
+    // Weights, gradients and both moments, and what libtorch itself takes.
+    let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
+    let begins = context.files(Self.initial) + (try resumed(context))
+    let kind = try Self.kind(begins) ?? options.model
+    let cut = cutNote(kind)
+    let files = tokenizer + tokens + begins
+    return [
+      TaskPlan(key: "train", files: files, note: cut, memoryBytes: memory, stateKey: stateKey(files))
+    ]
+  }
+
+  // MARK: Going on with another training
+
+  /// The files of the checkpoint to go on from, and the model's shape.
+  private func resumed(_ context: PlanningContext) throws -> [ArtifactFile] {
+    let files = context.files(Self.resume)
+    guard !files.isEmpty else { return [] }
+    guard context.files(Self.initial).isEmpty else {
+      throw StageError(
+        .input, "inputs.resume", "is wired beside 'checkpoint'", hint: "A training goes on, or begins from a model.")
+    }
+    let steps = Set(files.compactMap { CheckpointFolder.step(of: $0.name) }).sorted()
+    guard let step = options.resumeStep > 0 ? options.resumeStep : steps.last, steps.contains(step) else {
+      let known = steps.map(String.init).joined(separator: ", ")
+      throw StageError(
+        .options, "resumeStep", "no checkpoint of step \(options.resumeStep) is kept; there are \(known)",
+        hint: "Name one of these, or 0 for the last.")
+    }
+    guard step < options.steps else {
+      throw StageError(
+        .options, "steps", "training goes on from step \(step) and is to end at \(options.steps)",
+        hint: "Steps count from the first one of all: raise them.")
+    }
+    try checkCourse(from: step)
+    return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "index" { return try fetchIndex(workspace) }
+    let engine = try TrainingEngine.require()
+    let state = try workspace.stateDirectory()
+    let job = try job(workspace, engine, state: state)
+    let path = "\(state)/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    let crew = TrainingCrew(
+      job: path, processes: processes(engine), gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
+      errors: "\(state)/errors")
+    let summary = try crew.train(workspace)
+    try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
+  }
+
+  // MARK: Tokens elsewhere
+
+  private static let maximumIndexBytes = 1 << 30
+
+  private func fetchIndex(_ workspace: Workspace) throws {
+    let path = try workspace.temporaryDirectory() + "/index.json"
+    var data = remote()
+    data.allowsPrivateAddresses = options.allowPrivateAddresses
+    try RemoteTokens(data).fetch("index.json", to: path)
+    let text = try FileSystem.read(path, limit: Self.maximumIndexBytes)
+    let index = try MDSIndex(text: text, name: "\(options.remote)/index.json")
+    let bare = index.shards.count { $0.stored.hashes.isEmpty }
+    workspace.warn("no-hash", times: bare, "index.json tells no hash of \(bare) shards: only their sizes are compared")
+    try workspace.write(Self.index, name: "index.json", text)
+    try workspace.write(Self.location, name: "location.json", Array(remote().json.prettyText().utf8))
+  }
+
+  private func remote() -> RemoteData {
+    var data = RemoteData()
+    data.place = options.remote.hasSuffix("/") ? String(options.remote.dropLast()) : options.remote
+    data.endpoint = options.remoteEndpoint
+    return data
+  }
+
+  // MARK: The job
+
+  private func processes(_ engine: TrainingEngine) -> Int {
+    if options.processes > 0 { return options.processes }
+    return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
+  }
+
+  private func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
+    let tokenizer = try TokenizerInput.load(workspace)
+    var job = TrainingJob()
+    let index = workspace.task.files.first { $0.name == "index.json" }!
+    job.data = String(index.path.dropLast("/index.json".count))
+    job.dataDigest = index.digest.hex
+    if let file = workspace.locations(Self.location).first {
+      var remote = try RemoteData(path: file.path)
+      remote.allowsPrivateAddresses = options.allowPrivateAddresses
+      remote.cache = "\(state)/shards"
+      remote.cacheBytes = options.cacheBytes.bytes
+      job.remote = remote
+    }
+    job.state = state
+    if let kept = workspace.task.files.first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
+      let folder = ArchivePath.folder(of: kept.path)
+      job.resume = folder
+      let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
+      let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
+      job.initial = folder
+      let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else {
+      let padding = tokenizer.special("[PAD]").map { Int($0) }
+      job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
+    }
+    let usesGPU = engine.usesGPU(options.device)
+    job.device = options.device.jobName
+    job.precision = options.precision.resolved(isGPU: usesGPU)
+    let shared = max(1, availableProcessors() / processes(engine))
+    job.threads = options.threads > 0 ? options.threads : shared
+    try fill(&job)
+    try job.take(tokenizer)
+    return job
+  }
+
+  private func fill(_ job: inout TrainingJob) throws {
+    job.course = try options.course()
+    job.toleratedSteps = options.skipNonFinite
+    job.sequenceLength = options.sequenceLength
+    job.batchSize = options.batchSize
+    job.microbatchSize = options.microbatchSize
+    job.steps = options.steps
+    job.optimizer.beta1 = options.beta1
+    job.optimizer.beta2 = options.beta2
+    job.optimizer.epsilon = options.epsilon
+    job.optimizer.weightDecay = options.weightDecay
+    job.schedule = LearningRate(
+      peak: options.learningRate, fall: options.schedule, warmupSteps: options.warmupSteps, steps: options.steps,
+      final: options.finalRate)
+    if options.restartSchedule, let step = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) {
+      job.schedule.start = step
+    }
+    job.clip = options.clip > 0 ? options.clip : nil
+    job.maskProbability = options.maskProbability
+    job.seed = options.seed
+    job.shuffle = options.shuffle
+    job.recomputesActivations = options.recomputeActivations
+    job.checkpointEverySteps = options.checkpointSteps
+    job.keep = KeepRule(
+      last: options.keepCheckpoints, everySteps: options.keepEverySteps > 0 ? options.keepEverySteps : nil)
+    job.logEverySteps = options.logSteps
+  }
+}

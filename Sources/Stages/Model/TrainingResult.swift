@@ -1,0 +1,89 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// Puts what a finished training left in its state folder into the stage's outputs.
+struct TrainingResult {
+  var job: TrainingJob
+  var summary: TrainingCrew.Summary
+  var state: String
+
+  func publish(_ workspace: Workspace) throws {
+    let folder = "\(state)/checkpoints"
+    guard let checkpoint = try TrainingCheckpoint.latest(in: folder, where: job.isOwn).found,
+      checkpoint.state.step == job.steps
+    else {
+      throw StageError(.check, folder, "holds no checkpoint of the last step, \(job.steps)", hint: "Run again.")
+    }
+    try link(ModelPretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
+    try workspace.write(ModelPretrain.model, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
+    try publishKept(workspace)
+    // Not the log, whose points 'logSteps' decides.
+    let curve = try MetricsLog.curve("\(state)/\(TrainingJournal.curveName)")
+    try publishMetrics(curve, checkpoint.state, workspace)
+    try publishReport(workspace)
+  }
+
+  private func link<K>(_ output: Output<K>, _ name: String, _ path: String, _ workspace: Workspace) throws {
+    let file = ArtifactFile(
+      path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try Digester.digest(file: path))
+    try workspace.link(output, name: name, to: file)
+  }
+
+  /// The last checkpoint, and those at the steps that the job keeps; what a stop or another course left in between is not
+  /// among them.
+  private func publishKept(_ workspace: Workspace) throws {
+    let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints").filter { step, folder in
+      job.publishes(step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
+    }
+    for (_, folder) in folders {
+      let name = ArchivePath.lastPart(of: folder)
+      for file in TrainingCheckpoint.fileNames {
+        try link(ModelPretrain.kept, "\(name)/\(file)", "\(folder)/\(file)", workspace)
+      }
+    }
+    try workspace.write(ModelPretrain.kept, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
+    guard let every = job.keep.everySteps else { return }
+    let start = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) ?? 0
+    let missing = stride(from: every, through: job.steps, by: every).filter { wanted in
+      wanted > start && job.course.endOfWindow(at: wanted) == nil
+        && !folders.contains { $0.step == wanted }
+    }
+    workspace.warn(
+      "not-kept", times: missing.count,
+      "there is no checkpoint of step \(missing.first ?? 0): it was not asked for when training passed it")
+  }
+
+  // Nothing of time or place in these: they are the same for the same inputs and options.
+  private func publishMetrics(
+    _ curve: [TrainingPoint], _ end: CheckpointState, _ workspace: Workspace
+  ) throws {
+    var table = "step,loss,learningRate,gradientNorm\n"
+    for point in curve { table += "\(point.step),\(point.loss),\(point.learningRate),\(point.gradientNorm)\n" }
+    try workspace.write(ModelPretrain.metrics, name: "curve.csv", Array(table.utf8))
+    let last = curve.last
+    let json: JSONValue = [
+      "parameters": .integer(job.shape.parameterCount), "steps": .integer(end.step), "samples": .integer(end.samples),
+      "tokens": .integer(end.tokens), "sequenceLength": .integer(job.sequenceLength),
+      "batchSize": .integer(job.batchSize), "precision": .string(job.precision.rawValue),
+      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.schedule.peak),
+    ]
+    try workspace.write(ModelPretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
+    workspace.metric("steps", Double(end.step))
+    workspace.metric("tokens", Double(end.tokens))
+    if let loss = last?.loss, loss.isFinite { workspace.metric("loss", loss) }
+  }
+
+  private func publishReport(_ workspace: Workspace) throws {
+    for name in try FileSystem.list("\(state)/watch") where name != TrainingWatch.prometheusName {
+      try link(ModelPretrain.report, name, "\(state)/watch/\(name)", workspace)
+    }
+    let json: JSONValue = [
+      "device": .string(summary.device), "processes": .integer(summary.processes),
+      "seconds": .number((summary.seconds * 10).rounded() / 10), "resumedAt": .integer(summary.resumedAt),
+      "tokensPerSecond": .number(summary.tokensPerSecond.rounded()),
+      "peakMemoryBytes": .integer(summary.peakMemoryBytes),
+    ]
+    try workspace.write(ModelPretrain.report, name: "machine.json", Array(json.prettyText().utf8))
+  }
+}

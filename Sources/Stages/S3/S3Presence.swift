@@ -1,0 +1,56 @@
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// Sees that what was sent is there, before an index speaks of it.
+struct S3Presence {
+  private let root: S3Place
+  private let lanes: S3Lanes<S3Upload.Options>
+
+  init(_ root: S3Place, _ lanes: S3Lanes<S3Upload.Options>) {
+    self.root = root
+    self.lanes = lanes
+  }
+
+  func check(_ records: [UploadRecord]) throws {
+    guard !records.isEmpty else { return }
+    do {
+      try checkByListing(records)
+    } catch let error as NetError where error.status == 403 {
+      // Whoever may write need not be allowed to list.
+      try checkOneByOne(records)
+    }
+  }
+
+  private func checkByListing(_ records: [UploadRecord]) throws {
+    var pending = Dictionary(records.map { (ExactText($0.place), $0) }, uniquingKeysWith: { $1 })
+    try lanes.client().list(root.key.isEmpty ? root : root.appending("")) { entry in
+      try lanes.control.check()
+      guard let record = pending.removeValue(forKey: ExactText(entry.key)) else { return }
+      try compare(record, bytes: entry.bytes, etag: entry.etag)
+    }
+    if let missing = pending.keys.min() { throw fault(missing.text, "it was sent, but is not there any more") }
+  }
+
+  private func checkOneByOne(_ records: [UploadRecord]) throws {
+    try lanes.each(records.count, atOnce: lanes.options.partsAtOnce) { item, client in
+      let record = records[item]
+      guard let object = try client.head(S3Place(bucket: root.bucket, key: record.place)) else {
+        throw fault(record.place, "it was sent, but is not there any more")
+      }
+      try compare(record, bytes: object.bytes, etag: object.etag)
+    }
+  }
+
+  private func compare(_ record: UploadRecord, bytes: Int64, etag: String) throws {
+    guard bytes == record.bytes, etag.unquoted == (record.etag ?? "").unquoted else {
+      throw fault(record.place, "another content has come there since it was sent")
+    }
+  }
+
+  private func fault(_ key: String, _ message: String) -> StageError {
+    StageError(
+      .check, "\(S3Place(bucket: root.bucket, key: key))", message,
+      hint: "See that nobody else writes there, then set another \"asOf\".")
+  }
+}

@@ -1,0 +1,99 @@
+import NetKit
+import PipelineKit
+import ShardKit
+import Synchronization
+
+/// Puts artifacts into a bucket of S3, or of a service that speaks as S3 does.
+///
+/// Phase `files`: every file but those that go last, large ones in parts on several connections. What is there with the
+/// same size and SHA-256 is not sent again, nor is a part that has arrived, whatever ended the attempt before.
+/// Phase `last`: sees that all of it is there, then sends `index.json`, so that a reader finds a whole data set or none.
+public struct S3Upload: Stage {
+  public struct Options: S3Options, UploadOptions {
+    public var upload = UploadSettings()
+    public var partBytes = ByteCount.mebibytes(32)
+    public var partsAtOnce = 4
+    public var checksums = true
+    public var s3 = S3Settings()
+    public var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
+    public init() {}
+
+    public static let fields =
+      uploadFields(to: "Where the files go: s3://bucket/prefix.") + [
+        OptionField(
+          "partBytes", \Self.partBytes,
+          "Larger files go in parts of this size, more where S3's 10,000 parts would not do.",
+          in: ByteCount(S3Client.smallestPartBytes)...ByteCount.gibibytes(5), affectsOutput: false),
+        OptionField(
+          "partsAtOnce", \Self.partsAtOnce, "How many parts or files of a task are sent at once.", in: 1...64,
+          affectsOutput: false),
+        OptionField(
+          "checksums", \Self.checksums,
+          "Has the service keep and check the SHA-256 of each part; turn it off for one that does not know of it.",
+          affectsOutput: false),
+      ] + s3Fields
+  }
+
+  public static let name = "upload.s3"
+  public static let revision = 1
+  public static let summary = "Uploads artifacts to S3, resumed by part, index.json last."
+  static let artifacts = Input<AnyArtifact>("artifacts", "What to upload.", many: true)
+  static let records = Output<Counts>("records", "What became of the files of the first phase.", hidden: true)
+  static let report = Output<Report>("report", "uploaded.jsonl: each object, and whether it was sent or there.")
+  public static let inputs = [artifacts.port]
+  public static let outputs = [records.port, report.port]
+  public static let phases = UploadTask.phases
+  public static let waitingPhases: Set<String> = Set(phases)
+
+  private let options: Options
+  /// Shared by all tasks.
+  private let politeness: Politeness
+
+  public init(options: Options) {
+    self.options = options
+    politeness = options.politeness(requestsAtOnce: 256)
+  }
+
+  public func validate() throws {
+    if !options.upload.to.isEmpty { _ = try options.place(options.upload.to, option: "to") }
+    if !options.s3.endpoint.isEmpty { _ = try options.service() }
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try UploadPlan(context.artifacts(Self.artifacts), options)
+      .tasks(phase: phase, records: context.files(Self.records), place: options.service())
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    try networked(workspace) {
+      let root = try options.place(options.upload.to, option: "to")
+      let lanes = S3Lanes(options, try options.access(), politeness, workspace.control)
+      defer { lanes.settle(workspace) }
+      let task = try UploadTask(workspace, Self.records)
+      let state = try workspace.stateDirectory()
+      let files = task.items.map { S3FileUpload($0, to: root, lanes, state: state) }
+      if workspace.phase == UploadTask.lastPhase {
+        if !options.upload.dryRun { try S3Presence(root, lanes).check(task.records) }
+        let client = try lanes.client()
+        let records = try task.records + files.map { try $0.run(client) }
+        return try UploadRecord.report(records, to: Self.report, workspace)
+      }
+      let records = try send(files, lanes)
+      try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
+    }
+  }
+
+  /// Small files side by side; large ones one after another, each with its parts side by side.
+  private func send(_ files: [S3FileUpload], _ lanes: S3Lanes<Options>) throws -> [UploadRecord] {
+    let small = files.filter { !$0.isInParts }
+    let done = Mutex<[UploadRecord]>([])
+    try lanes.each(small.count, atOnce: options.partsAtOnce) { item, client in
+      let record = try small[item].run(client)
+      done.withLock { $0.append(record) }
+    }
+    var records = done.withLock { $0 }
+    let client = try lanes.client()
+    for file in files where file.isInParts { records.append(try file.run(client)) }
+    return records
+  }
+}

@@ -1,0 +1,72 @@
+import Glibc
+import ShardKit
+import Synchronization
+import TrainerCore
+
+extension ModelPretrain.Device {
+  /// What 'auto' comes to on this machine, which stands in fingerprints: known without loading torch, so that a plan can
+  /// ask. A GPU, where the engine was built for them and the system shows one.
+  var isGPU: Bool {
+    switch self {
+    case .auto: Self.hasGPU
+    case .cpu: false
+    case .cuda: true
+    }
+  }
+
+  /// GPUs that this process may use, as the system shows them.
+  static let visibleGPUs: Int = {
+    if let visible = getenv("CUDA_VISIBLE_DEVICES") { return String(cString: visible).split(separator: ",").count }
+    let numbered = ((try? FileSystem.list("/dev")) ?? []).filter { name in
+      name.hasPrefix("nvidia") && name.utf8.count > 6
+        && name.utf8.dropFirst(6).allSatisfy { (0x30...0x39).contains($0) }
+    }
+    return max(1, numbered.count)
+  }()
+
+  /// The name that a job knows it by.
+  var jobName: String { isGPU ? "cuda" : "cpu" }
+
+  private static let hasGPU: Bool = {
+    if let visible = getenv("CUDA_VISIBLE_DEVICES"), ["", "-1"].contains(String(cString: visible)) { return false }
+    let devices = (try? FileSystem.list("/dev")) ?? []
+    let isShown = devices.contains { name in
+      name == "dxg"
+        || name.hasPrefix("nvidia") && name.utf8.dropFirst(6).first.map { (0x30...0x39).contains($0) } == true
+    }
+    return isShown && Engine.locate().map(usesCUDA) == true
+  }()
+
+  /// An engine for GPUs names CUDA's half of torch among the libraries that it needs.
+  private static func usesCUDA(_ path: String) -> Bool {
+    guard let library = try? MappedFile(path) else { return false }
+    let name = Array("libtorch_cuda.so".utf8)
+    var rest = library.bytes[...]
+    while let first = rest.firstIndex(of: name[0]) {
+      guard rest.endIndex - first >= name.count else { return false }
+      if rest[first..<first + name.count].elementsEqual(name) { return true }
+      rest = rest[(first + 1)...]
+    }
+    return false
+  }
+}
+
+extension ModelPretrain.Precision {
+  /// What 'auto' comes to on a device.
+  func resolved(isGPU: Bool) -> Parameters.Precision {
+    switch self {
+    case .auto: isGPU ? .bfloat16 : .float32
+    case .float32: .float32
+    case .bfloat16: .bfloat16
+    }
+  }
+}
+
+/// What of a computation's settings decides bytes, as it comes to on this machine: for `Stage.settled`.
+enum ComputeSettings {
+  static func settled(_ device: ModelPretrain.Device, _ precision: ModelPretrain.Precision) -> [String: JSONValue] {
+    [
+      "device": .string(device.jobName), "precision": .string(precision.resolved(isGPU: device.isGPU).rawValue),
+    ]
+  }
+}

@@ -1,0 +1,47 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import Synchronization
+import TrainerCore
+
+/// What the runner knows of the training engine: asked of a child process once, so that torch never enters this one.
+public struct TrainingEngine: Sendable {
+  public var gpus: Int
+  public var version: String
+
+  func usesGPU(_ device: ModelPretrain.Device) -> Bool { device.isGPU }
+
+  private static let known = Mutex<TrainingEngine?>(nil)
+
+  /// The engine, or a sentence that says how to get it. A process asks once: loading torch takes seconds.
+  public static func require() throws -> TrainingEngine {
+    try known.withLock { known in
+      if let engine = known { return engine }
+      let engine = try ask()
+      known = engine
+      return engine
+    }
+  }
+
+  private static func ask() throws -> TrainingEngine {
+    let folder = try FileSystem.makeTemporaryFolder()
+    defer { try? FileSystem.removeTree(folder) }
+    let child = try WorkerProcess(["worker", "engine"], errors: folder + "/errors")
+    var found: TrainingEngine?
+    reading: while true {
+      switch child.next(timeoutMilliseconds: 60_000) {
+      case .line(let line):
+        guard let json = try? JSONValue.parse(line).value, let gpus = json["gpus"]?.integer else { continue }
+        found = TrainingEngine(gpus: gpus, version: json["torch"]?.string ?? "")
+      case .nothing, .end: break reading
+      }
+    }
+    guard child.wait() == 0, let found else {
+      let message = child.lastErrors(lines: 1)
+      throw StageError(
+        .check, "", message.isEmpty ? "the training engine does not start" : message,
+        hint: message.contains("Scripts/engine") ? nil : "Build it again with 'Scripts/engine'.")
+    }
+    return found
+  }
+}

@@ -1,0 +1,170 @@
+import PipelineKit
+import ShardKit
+import TextKit
+
+/// Turns documents into MDS shards of token ids.
+///
+/// Columns: `input_ids`, and `documents`, a JSON list of `[id, from, count]`: which documents a sample holds, from which
+/// of their tokens on, in how many of its places.
+public struct TokenizerEncode: Stage {
+  public struct Options: StageOptions {
+    public var sequenceLength = 512
+    public var packing = Packing.none
+    public var addSpecialTokens = true
+    public var compression = "none"
+    public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
+    public var mecabDictionary: String?
+    public init() {}
+
+    public static let fields = [
+      OptionField(
+        "sequenceLength", \Self.sequenceLength,
+        "Tokens of a sample at most; longer documents go on in another sample. 0: no limit, without packing.",
+        in: 0...1 << 24),
+      OptionField(
+        "packing", \Self.packing,
+        "'none': a sample a document; 'concatenate': documents end to end; 'bestfit': whole documents side by side."),
+      OptionField(
+        "addSpecialTokens", \Self.addSpecialTokens, "Puts [CLS] before and [SEP] behind each document or part."),
+      OptionField("compression", \Self.compression, "none, zstd, zstd:LEVEL, gz or gz:LEVEL."),
+      OptionField(
+        "shardBytes", \Self.shardBytes, "Size of a shard before compression.",
+        in: ByteCount(1 << 10)...ByteCount(1 << 31)),
+      OptionField(
+        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
+    ]
+  }
+
+  public enum Packing: String, CaseIterable, OptionChoice { case none, concatenate, bestfit }
+
+  public static let name = "tokenize"
+  public static let revision = 2
+  public static let summary = "Turns documents into MDS shards of token ids, packed or one a sample."
+  static let documents = Input<Documents>("documents", "The documents to tokenize.")
+  static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
+  static let entries = Output<Counts>("entries", "What the index says of each shard, and the ids in it.", hidden: true)
+  static let tokens = Output<MDS>("tokens", "The data set: index.json and its shards.")
+  public static let inputs = [documents.port, TokenizerInput.port.port]
+  public static let outputs = [tokens.port, sealed.port, entries.port]
+  public static let phases = ["encode", "index"]
+
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public func validate() throws {
+    let least = options.addSpecialTokens ? 3 : 1
+    guard options.sequenceLength >= least || (options.sequenceLength == 0 && options.packing == .none) else {
+      throw StageError(
+        .options, "sequenceLength", "\(options.sequenceLength) leaves no room for text",
+        hint: "Give at least \(least), or 0 without packing.")
+    }
+    if options.compression != "none", MDSCompression(name: options.compression) == nil {
+      throw StageError(
+        .options, "compression", "'\(options.compression)' is not known",
+        hint: "Use none, zstd, zstd:1 to zstd:22, gz or gz:0 to gz:9.")
+    }
+  }
+
+  private func schema(isNarrow: Bool) throws -> MDSSchema {
+    let columns = [
+      MDSColumn("documents", .json), MDSColumn("input_ids", .array(isNarrow ? .uint16 : .uint32, shape: nil)),
+    ]
+    return try MDSSchema(
+      columns: columns, compression: MDSCompression(name: options.compression), shardBytes: options.shardBytes.bytes)
+  }
+
+  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+    guard phase == "encode" else {
+      return [TaskPlan(key: "index", files: context.files(Self.entries) + context.files(Self.sealed))]
+    }
+    let tokenizer = try TokenizerInput.files(context)
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
+    return TaskPlan.grouped(
+      context.files(Self.documents), bytes: 128 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
+    ).map { $0.reading(first: tokenizer, note: words) }
+  }
+
+  public func run(_ workspace: Workspace) throws {
+    if workspace.phase == "encode" { return try encode(workspace) }
+    try MDSIndexing.run(workspace, from: Self.sealed, Self.entries, into: Self.tokens)
+  }
+
+  // MARK: Encoding
+
+  private func encode(_ workspace: Workspace) throws {
+    let tokenizer = try TokenizerInput.load(workspace)
+    let session = try TokenizerSession(tokenizer, dictionary: options.mecabDictionary)
+    let isNarrow = tokenizer.tokens.count <= 1 << 16
+    let schema = try schema(isNarrow: isNarrow)
+    let shards = SealedShards(schema, workspace, Self.sealed, Self.entries)
+    var row = SampleRow(schema, isNarrow: isNarrow)
+    // By number, for the samples that are still open.
+    var names: [[UInt8]] = []
+    func write(_ sample: SequencePacker.Sample) throws {
+      row.fill(sample, ids: names)
+      try shards.append(row.row, ids: sample.parts.lazy.map { recordHash(names[$0.document]) }, textBytes: 0)
+    }
+    var packer = SequencePacker(
+      SequencePacker.Mode(rawValue: options.packing.rawValue)!, length: options.sequenceLength,
+      before: options.addSpecialTokens ? [tokenizer.classification] : [],
+      after: options.addSpecialTokens ? [tokenizer.separator] : [])
+    let stream = workspace.documents(TokenizerInput.documents(workspace))
+    var document = Document()
+    var ids = TokenBuffer()
+    while try stream.next(&document) {
+      ids.removeAll()
+      try document.text.withUnsafeBufferPointer { try session.encode($0, into: &ids) }
+      if ids.count == 0 {
+        try workspace.drop(document, DropReason("no-tokens", value: 0, threshold: 1))
+        continue
+      }
+      if options.packing == .none {
+        workspace.consume(bytes: document.text.count)
+      } else {
+        workspace.merge("packed", bytes: document.text.count)
+      }
+      workspace.metric("tokens", Double(ids.count))
+      names.append(document.id)
+      try packer.add(ids.ids, document: names.count - 1, write)
+    }
+    try packer.finish(write)
+    try shards.finish()
+  }
+}
+
+/// A sample as a row of the data set.
+private struct SampleRow {
+  private(set) var row: MDSRow
+  /// Whether ids fit 16 bits.
+  private let isNarrow: Bool
+  private var json: [UInt8] = []
+
+  init(_ schema: MDSSchema, isNarrow: Bool) {
+    row = MDSRow(schema)
+    self.isNarrow = isNarrow
+  }
+
+  /// - Parameter ids: of the documents, by the number that parts name.
+  mutating func fill(_ sample: SequencePacker.Sample, ids: [[UInt8]]) {
+    row.removeAll()
+    describe(sample.parts, ids)
+    row.append(json)
+    if isNarrow {
+      row.append(array: sample.tokens.map { UInt16(truncatingIfNeeded: $0) })
+    } else {
+      row.append(array: sample.tokens)
+    }
+  }
+
+  private mutating func describe(_ parts: [SequencePacker.Part], _ ids: [[UInt8]]) {
+    json.removeAll(keepingCapacity: true)
+    json.append(0x5B)
+    for (i, part) in parts.enumerated() {
+      json.append(contentsOf: (i == 0 ? "[" : ",[").utf8)
+      JSONText.append(string: ids[part.document], to: &json)
+      json.append(contentsOf: ",\(part.from),\(part.count)]".utf8)
+    }
+    json.append(0x5D)
+  }
+}

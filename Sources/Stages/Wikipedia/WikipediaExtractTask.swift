@@ -1,0 +1,164 @@
+import MarkupKit
+import NetKit
+import PipelineKit
+import ShardKit
+
+/// One task of `wikipedia.extract`: reads a partition and writes or drops each of its pages.
+final class WikipediaExtractTask {
+  private let options: WikipediaExtract.Options
+  private let site: WikiSite
+  private let workspace: Workspace
+  private let output: DocumentOutput
+  private let idPrefix: [UInt8]
+  private let articleBase: [UInt8]
+  private let namespaces: Set<Int>
+  private var wikitext: Wikitext
+  private var text = PageBuffer()
+  private var document = Document()
+  private var pages = 0
+
+  init(_ options: WikipediaExtract.Options, _ site: WikiSite, _ workspace: Workspace) throws {
+    self.options = options
+    self.site = site
+    self.workspace = workspace
+    output = try workspace.documents(to: WikipediaExtract.articles, rotateAtBytes: Int64(options.shardBytes.bytes))
+    idPrefix = Array((options.idPrefix.isEmpty ? site.idPrefix : options.idPrefix).utf8)
+    articleBase = Array(site.articleBase.utf8)
+    namespaces = Set(options.namespaces)
+    document.source = Array(options.source.utf8)
+    wikitext = Wikitext(rules: WikitextRules(options: options.wikitext, site: site))
+  }
+
+  func read(_ path: String, _ partition: WikiDumpPartition) throws {
+    let reader = WikiDumpReader(maximumPageBytes: options.maximumPageBytes.bytes) { [unowned self] reader in
+      try extract(reader)
+    } onBreak: { [unowned self] reader, damage in
+      try lose(reader, damage)
+    }
+    reader.site = site
+    switch partition.form {
+    case .whole: try reader.read(openSource(path), isFragment: false, isLast: true)
+    case .plain:
+      let source = try FileSource(path, offset: partition.start, length: partition.end - partition.start)
+      try reader.read(source, isFragment: partition.start > 0, isLast: partition.isLast)
+    case .streams:
+      let source = Bzip2Streams(path, partition)
+      try reader.read(source, isFragment: partition.start > 0, isLast: partition.isLast)
+    }
+    workspace.metric("sentences-cut", Double(wikitext.cutSentences))
+  }
+
+  private func id(of page: borrowing WikiDumpPage) -> [UInt8] {
+    idPrefix + [UInt8(ascii: ":")] + (page.id.isEmpty ? Array("unknown".utf8) : page.id)
+  }
+
+  private func lose(_ reader: WikiDumpReader, _ damage: WikiDumpBreak) throws {
+    workspace.warn(damage.kind.rawValue, damage.message)
+    guard damage.isInsidePage else { return }
+    workspace.countInput(bytes: reader.page.textBytes)
+    try workspace.drop(
+      id: id(of: reader.page), bytes: reader.page.textBytes,
+      DropReason(
+        damage.kind == .truncated ? "truncated" : "damaged", detail: String(decoding: reader.page.title, as: UTF8.self))
+    )
+  }
+
+  private func extract(_ reader: WikiDumpReader) throws {
+    workspace.countInput(bytes: reader.page.textBytes)
+    pages += 1
+    if pages % 64 == 0 { try workspace.control.check() }
+    if reader.page.textElements > 0 {
+      workspace.warn(
+        "unescaped-markup",
+        "page '\(String(decoding: reader.page.title, as: UTF8.self))': elements (\(reader.page.textElements)) stand in its "
+          + "text unescaped; they were read as wikitext")
+    }
+    document.id = id(of: reader.page)
+    if let reason = reasonToDrop(reader.page) {
+      return try workspace.drop(id: document.id, bytes: reader.page.textBytes, DropReason(reason))
+    }
+    if reader.page.textBytes > options.maximumPageBytes.bytes {
+      return try workspace.drop(
+        id: document.id, bytes: reader.page.textBytes,
+        DropReason("too-large", value: Double(reader.page.textBytes), threshold: Double(options.maximumPageBytes.bytes))
+      )
+    }
+    text.removeAll()
+    wikitext.extract(reader.page.text.bytes, title: reader.page.title, into: &text)
+    if text.count < options.minimumBytes {
+      return try workspace.drop(
+        id: document.id, bytes: reader.page.textBytes,
+        DropReason(
+          text.count == 0 ? "empty" : "too-short", value: Double(text.count), threshold: Double(options.minimumBytes)))
+    }
+    try write(reader.page)
+  }
+
+  private func reasonToDrop(_ page: borrowing WikiDumpPage) -> String? {
+    if !namespaces.contains(namespace(of: page)) { return "namespace" }
+    if page.isRedirect || page.textIsRedirect { return "redirect" }
+    return page.model.isEmpty || page.model == Self.wikitextModel ? nil : "not-wikitext"
+  }
+
+  private static let wikitextModel = Array("wikitext".utf8)
+
+  /// As the dump says; for dumps that do not, as the title's prefix says, where it is one that the wiki knows.
+  private func namespace(of page: borrowing WikiDumpPage) -> Int {
+    if let number = Int(String(decoding: page.namespace, as: UTF8.self)) { return number }
+    return page.title.withUnsafeBufferPointer { site.namespace(ofTitle: $0) }
+  }
+
+  private func write(_ page: borrowing WikiDumpPage) throws {
+    document.text.removeAll(keepingCapacity: true)
+    document.text.append(contentsOf: text.bytes)
+    document.created = page.timestamp
+    document.metadata.removeAll(keepingCapacity: true)
+    append("{\"title\":", page.title)
+    if !articleBase.isEmpty {
+      append(",\"url\":", articleBase + Self.percentEncoded(page.title))
+    }
+    append(",\"timestamp\":", page.timestamp)
+    append(",\"revision\":", page.revision)
+    if !options.domain.isEmpty { append(",\"domain\":", Array(options.domain.utf8)) }
+    document.metadata.append(UInt8(ascii: "}"))
+    try output.write(document)
+  }
+
+  private func append(_ key: StaticString, _ value: [UInt8]) {
+    document.metadata.append(contentsOf: UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount))
+    JSONText.append(string: value, to: &document.metadata)
+  }
+
+  /// A title as MediaWiki writes it in addresses: spaces as underscores, other bytes percent-encoded.
+  private static func percentEncoded(_ title: [UInt8]) -> [UInt8] {
+    let digits = Array("0123456789ABCDEF".utf8)
+    var out: [UInt8] = []
+    out.reserveCapacity(title.count * 3)
+    for byte in title {
+      switch byte {
+      case 0x20: out.append(UInt8(ascii: "_"))
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: out.append(byte)
+      case _ where "-_.~:/,;@!*()".utf8.contains(byte): out.append(byte)
+      default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+      }
+    }
+    return out
+  }
+}
+
+extension WikipediaExtract.Options {
+  var wikitext: WikitextOptions {
+    var wikitext = WikitextOptions()
+    wikitext.keepsHeadings = keepHeadings
+    wikitext.keepsLists = keepLists
+    wikitext.listMarker = listMarker
+    wikitext.keepsCaptions = keepCaptions
+    wikitext.keepsReadings = keepReadings
+    wikitext.droppedSections = dropSections
+    wikitext.templates = templates
+    wikitext.formulas = formulas
+    wikitext.unresolved = unresolved
+    wikitext.placeholder = placeholder
+    return wikitext
+  }
+}

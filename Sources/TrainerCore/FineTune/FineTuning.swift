@@ -1,0 +1,215 @@
+import ShardKit
+import TextKit
+
+/// Fine-tunes a model on one task and scores it: AdamW with a linear schedule, as JGLUE's authors did.
+public final class FineTuning {
+  private let job: FineTuningJob
+  private let engine: Engine
+  private let device: Device
+  private let model: TaskModel
+  private let shape: ModelShape
+  let maker: FeatureMaker
+  /// Of each step so far.
+  private(set) var losses: [Double] = []
+
+  public init(_ job: FineTuningJob, engine: Engine) throws {
+    self.job = job
+    self.engine = engine
+    device = job.device == "cpu" ? .cpu : .cuda(0)
+    try engine.setThreads(max(1, job.threads))
+    shape = try Self.shape(job)
+    let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
+    try shape.check(tokenizer)
+    let length = shape.kind == .bert ? min(job.maximumLength, shape.maximumLength) : job.maximumLength
+    maker = FeatureMaker(
+      encoder: try SequenceEncoder(tokenizer, dictionary: job.dictionary, maximumLength: length))
+    let parameters = try Parameters(
+      shape.encoderParameters + job.task.head.parameters(shape), engine: engine, device: device,
+      precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
+    try StartingWeights(job.checkpoint, shape).load(parameters, for: job.task)
+    model = TaskModel(shape.encoder(parameters), parameters, job.task.head)
+  }
+
+  /// The checkpoint's, with the dropout of fine-tuning.
+  private static func shape(_ job: FineTuningJob) throws -> ModelShape {
+    var shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    shape.dropout = job.dropout
+    shape.attentionDropout = shape.kind == .bert ? job.dropout : 0
+    return shape
+  }
+
+  /// Trains, then scores. The result's metrics are named as `JGLUETask.metrics`.
+  /// - Parameters:
+  ///   - listen: hears of every tenth step.
+  ///   - shouldStop: asked before each step; true ends the work with an error.
+  public func run(
+    listen: (FineTuningStep) -> Void = { _ in }, shouldStop: () -> Bool = { false }
+  ) throws -> [String: Double] {
+    let features = try maker.features(limited(try examples(job.train)))
+    try train(features, listen, shouldStop)
+    let test = limited(try examples(job.test))
+    var scores = try score(test, try maker.features(test))
+    let tail = losses.suffix(max(1, losses.count / 10))
+    scores["loss"] = Correlation.mean(tail.map { $0 })
+    if !job.output.isEmpty { try save() }
+    if !job.result.isEmpty {
+      let members = scores.sorted { $0.key < $1.key }.map { JSONMember($0.key, .number($0.value)) }
+      try FileSystem.write(Array(JSONValue.object(members).prettyText().utf8), to: job.result)
+    }
+    return scores
+  }
+
+  private func examples(_ paths: [String]) throws -> [TaskExample] {
+    try paths.flatMap { try TaskExamples.read(job.task, path: $0) }
+  }
+
+  private func limited(_ examples: [TaskExample]) -> [TaskExample] {
+    job.maximumExamples > 0 ? Array(examples.prefix(job.maximumExamples)) : examples
+  }
+
+  // MARK: Training
+
+  private func train(
+    _ features: [TaskFeature], _ listen: (FineTuningStep) -> Void, _ shouldStop: () -> Bool
+  ) throws {
+    guard !features.isEmpty else { throw TorchError(.file, "train", "no example can be read within maximumLength") }
+    var options = AdamW()
+    options.beta2 = 0.999
+    options.epsilon = 1e-8
+    options.weightDecay = job.weightDecay
+    let optimizer = try Optimizer(model.parameters, options)
+    let perEpoch = (features.count + job.batchSize - 1) / job.batchSize
+    let steps = perEpoch * job.epochs
+    let schedule = LearningRate(
+      peak: job.learningRate, fall: .linear, warmupSteps: Int((Double(steps) * job.warmup).rounded(.up)), steps: steps)
+    for epoch in 0..<job.epochs {
+      var shuffle = SeededShuffle(seed: job.seed, epoch: epoch)
+      let order = shuffle.order(features.count)
+      for start in stride(from: 0, to: order.count, by: job.batchSize) {
+        if shouldStop() { throw TorchError(.stopped, "", "fine-tuning was stopped") }
+        let batch = order[start..<min(start + job.batchSize, order.count)].map { features[$0] }
+        // Dropout follows from the step alone.
+        try engine.seed(shuffle.next() ^ UInt64(losses.count))
+        let loss = try model.loss(try input(batch), targets: Self.targets(batch, job.task), training: true)
+        try loss.backward()
+        try optimizer.accumulate()
+        let norm = try optimizer.step(rate: schedule.rate(after: losses.count), clip: 1).item()
+        losses.append(try loss.item())
+        try check(norm)
+        if losses.count % 10 == 0 || losses.count == steps {
+          listen(FineTuningStep(step: losses.count, steps: steps, loss: losses.last!))
+        }
+      }
+    }
+  }
+
+  /// Of the step that was taken last: the optimizer leaves the weights where they are after one that is no number.
+  private func check(_ norm: Double) throws {
+    for (name, value) in [("loss", losses.last!), ("gradient's norm", norm)] where !value.isFinite {
+      throw TorchError(
+        .diverged, job.task.rawValue, "the \(name) is \(value) at step \(losses.count)",
+        hint: "Lower the learning rate. With bfloat16, try float32.")
+    }
+  }
+
+  /// For spans all first tokens, then all last ones.
+  private static func targets(_ batch: [TaskFeature], _ task: JGLUETask) -> [Double] {
+    task == .jsquad ? batch.map { $0.targets[0] } + batch.map { $0.targets[1] } : batch.map { $0.targets[0] }
+  }
+
+  /// A batch, padded to its longest, in steps of 8.
+  private func input(_ batch: [TaskFeature]) throws(TorchError) -> EncoderInput {
+    try EncoderInput(batch.flatMap(\.inputs), padding: shape.padding, engine: engine, device: device)
+  }
+
+  // MARK: Scoring
+
+  private static let scoringBatch = 64
+
+  private func score(_ examples: [TaskExample], _ features: [TaskFeature]) throws -> [String: Double] {
+    TaskScores.of(job.task, examples, features, try outputs(features))
+  }
+
+  /// What the head says of each feature.
+  func outputs(_ features: [TaskFeature]) throws -> [[Float]] {
+    var outputs = [[Float]](repeating: [], count: features.count)
+    // Neighbours of like length, so that little is padded.
+    let order = features.indices.sorted { (features[$0].length, $0) < (features[$1].length, $1) }
+    try engine.withoutGradient { () throws(TorchError) in
+      for start in stride(from: 0, to: order.count, by: Self.scoringBatch) {
+        let numbers = order[start..<min(start + Self.scoringBatch, order.count)]
+        let scores = try model.scores(try input(numbers.map { features[$0] }), training: false).floats()
+        let share = scores.count / numbers.count
+        for (place, number) in numbers.enumerated() {
+          outputs[number] = Array(scores[(place * share)..<((place + 1) * share)])
+        }
+      }
+    }
+    return outputs
+  }
+
+  // MARK: Keeping
+
+  private func save() throws {
+    try FileSystem.makeDirectory(job.output)
+    let tensors = try zip(model.parameters.shapes, model.parameters.masters.tensors).map { shape, tensor in
+      TensorSource(shape.name, shape: shape.shape, floats: try tensor.floats())
+    }
+    try Safetensors.write(tensors, to: "\(job.output)/\(ModelShape.weightsName)")
+  }
+}
+
+extension EncoderInput {
+  /// Sequences of any length, padded to the longest in steps of 8.
+  init(_ sequences: [TokenSequence], padding: Int, engine: Engine, device: Device) throws(TorchError) {
+    let longest = sequences.map(\.ids.count).max() ?? 0
+    let length = (longest + 7) / 8 * 8
+    var ids: [Int32] = [], types: [Int32] = []
+    ids.reserveCapacity(sequences.count * length)
+    types.reserveCapacity(sequences.count * length)
+    for sequence in sequences {
+      let rest = length - sequence.ids.count
+      ids += sequence.ids + [Int32](repeating: Int32(padding), count: rest)
+      types += sequence.types + [Int32](repeating: 0, count: rest)
+    }
+    try self.init(
+      ids: ids, lengths: sequences.map { Int32($0.ids.count) }, length: length, types: types, engine: engine,
+      device: device)
+  }
+}
+
+/// A task's metrics from what a model's head said of each feature.
+enum TaskScores {
+  static func of(
+    _ task: JGLUETask, _ examples: [TaskExample], _ features: [TaskFeature], _ outputs: [[Float]]
+  ) -> [String: Double] {
+    switch task {
+    case .jsts:
+      let gold = features.map { $0.targets[0] }, said = outputs.map { Double($0[0]) }
+      return ["pearson": Correlation.pearson(said, gold), "spearman": Correlation.spearman(said, gold)]
+    case .jnli, .jcommonsenseqa:
+      let said = outputs.map { output in output.indices.max { output[$0] < output[$1] } ?? 0 }
+      return ["accuracy": Correlation.accuracy(said, features.map { Int($0.targets[0]) })]
+    case .jsquad: return answers(examples, features, outputs)
+    }
+  }
+
+  private static func answers(
+    _ examples: [TaskExample], _ features: [TaskFeature], _ outputs: [[Float]]
+  ) -> [String: Double] {
+    var choices = [AnswerChoice](repeating: AnswerChoice(), count: examples.count)
+    for (feature, output) in zip(features, outputs) {
+      let first = stride(from: 0, to: output.count, by: 2).map { output[$0] }
+      let last = stride(from: 1, to: output.count, by: 2).map { output[$0] }
+      choices[feature.example].add(feature, first: first, last: last)
+    }
+    var exact: [Double] = [], f1: [Double] = []
+    for (example, choice) in zip(examples, choices) {
+      guard case .answer(let passage) = example else { continue }
+      let answer = String(decoding: passage.context[choice.range], as: UTF8.self)
+      exact.append(AnswerScore.exactMatch(answer, passage.answers.map(\.text)))
+      f1.append(AnswerScore.f1(answer, passage.answers.map(\.text)))
+    }
+    return ["exactMatch": Correlation.mean(exact), "f1": Correlation.mean(f1)]
+  }
+}

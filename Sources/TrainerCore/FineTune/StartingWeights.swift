@@ -1,0 +1,50 @@
+import ShardKit
+
+/// The weights that fine-tuning begins from: a checkpoint's encoder with its pooler, where it has one.
+///
+/// Only what is new may be drawn at random: the layer that answers, unless the checkpoint was fine-tuned for the same
+/// task, and the pooler of a model that was trained without one. Any other tensor that is missing is an error.
+struct StartingWeights {
+  private let shape: ModelShape
+  private let weights: SafetensorsFile
+  private let task: JGLUETask?
+
+  init(_ folder: String, _ shape: ModelShape) throws {
+    self.shape = shape
+    weights = try SafetensorsFile("\(folder)/\(ModelShape.weightsName)")
+    let path = "\(folder)/\(JGLUETask.fileName)"
+    task = FileSystem.exists(path) ? try JGLUETask(tuned: path) : nil
+  }
+
+  /// Whether the head's answers are learnt anew.
+  func isNew(_ parameter: ParameterShape, for task: JGLUETask) -> Bool {
+    if task.head.answerParameters(shape).contains(parameter) { return task != self.task }
+    let pooler = shape.poolerParameters
+    return pooler.contains(parameter) && !pooler.contains { weights[$0.name] != nil }
+  }
+
+  func load(_ parameters: Parameters, for task: JGLUETask) throws {
+    let kept = parameters.shapes.filter { !isNew($0, for: task) }
+    let missing = kept.filter { weights[$0.name] == nil }.map(\.name)
+    guard missing.isEmpty else {
+      throw TorchError(
+        .file, weights.path,
+        "has no tensor '\(missing[0])'" + (missing.count > 1 ? " and \(missing.count - 1) others" : ""),
+        hint: "model.json asks for it. Fine-tuning does not begin from weights at random.")
+    }
+    let names = Set(kept.map(\.name))
+    try parameters.load { [weights] parameter throws(TorchError) in
+      guard names.contains(parameter.name) else { return nil }
+      do {
+        let entry = try weights.entry(parameter.name)
+        guard entry.shape == parameter.shape else {
+          throw TorchError(
+            .file, weights.path, "'\(parameter.name)' is of shape \(entry.shape), the model asks for \(parameter.shape)"
+          )
+        }
+        return try weights.floats(of: parameter.name)
+      } catch let error as TorchError { throw error } catch { throw TorchError(.file, "", "\(error)") }
+    }
+    weights.release()
+  }
+}

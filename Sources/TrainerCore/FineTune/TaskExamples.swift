@@ -1,0 +1,129 @@
+import ShardKit
+
+/// One record of an evaluation set.
+public enum TaskExample: Equatable, Sendable {
+  case pair(String, String, score: Double)
+  case entailment(String, String, label: Int)
+  case choice(question: String, choices: [String], label: Int)
+  case answer(Passage)
+
+  /// A question on a paragraph, with its answers as bytes of the paragraph.
+  public struct Passage: Equatable, Sendable {
+    var id: String
+    var question: String
+    var context: [UInt8]
+    var answers: [Answer]
+  }
+
+  struct Answer: Equatable, Sendable {
+    var text: String
+    /// Bytes of the context.
+    var range: Range<Int>
+  }
+}
+
+/// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form.
+public enum TaskExamples {
+  public static func read(_ task: JGLUETask, path: String) throws -> [TaskExample] {
+    if task == .jsquad { return try passages(path) }
+    var examples: [TaskExample] = []
+    let lines = LineReader(try openSource(path), maximumLineBytes: 1 << 20)
+    while let line = try lines.next() {
+      guard !line.isEmpty else { continue }
+      func wrong(_ message: String) -> ShardError { ShardError(.malformed, "\(path):\(lines.number)", message) }
+      let json: JSONValue
+      do { json = try JSONValue.parse(Array(line)).value } catch {
+        throw wrong("is no JSON at byte \(error.offset): \(error.message)")
+      }
+      examples.append(try example(task, json, wrong))
+    }
+    guard !examples.isEmpty else { throw ShardError(.malformed, path, "holds no examples") }
+    return examples
+  }
+
+  private static func example(
+    _ task: JGLUETask, _ json: JSONValue, _ wrong: (String) -> ShardError
+  ) throws -> TaskExample {
+    func text(_ key: String) throws -> String {
+      guard let text = json[key]?.string else { throw wrong("has no text '\(key)'") }
+      return text
+    }
+    switch task {
+    case .jsts:
+      guard let score = json["label"]?.double, (0...5).contains(score) else {
+        throw wrong("has no 'label' between 0 and 5")
+      }
+      return .pair(try text("sentence1"), try text("sentence2"), score: score)
+    case .jnli:
+      guard let label = JGLUETask.entailments.firstIndex(of: json["label"]?.string ?? "") else {
+        throw wrong("has no 'label' of \(JGLUETask.entailments.joined(separator: ", "))")
+      }
+      return .entailment(try text("sentence1"), try text("sentence2"), label: label)
+    case .jcommonsenseqa:
+      guard let label = json["label"]?.integer, (0..<JGLUETask.choices).contains(label) else {
+        throw wrong("has no 'label' below \(JGLUETask.choices)")
+      }
+      let choices = try (0..<JGLUETask.choices).map { try text("choice\($0)") }
+      return .choice(question: try text("question"), choices: choices, label: label)
+    case .jsquad: throw wrong("is a line of SQuAD")
+    }
+  }
+
+  // MARK: SQuAD's form
+
+  private static func passages(_ path: String) throws -> [TaskExample] {
+    func wrong(_ place: String, _ message: String) -> ShardError {
+      ShardError(.malformed, "\(path): \(place)", message)
+    }
+    let json: JSONValue
+    do { json = try JSONValue.parse(try openSource(path).readAll(limit: 1 << 30)).value } catch let error
+      as JSONSyntaxError
+    {
+      throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
+    }
+    guard let articles = json["data"]?.array else { throw ShardError(.malformed, path, "has no list 'data'") }
+    var examples: [TaskExample] = []
+    for article in articles {
+      for paragraph in article["paragraphs"]?.array ?? [] {
+        guard let context = paragraph["context"]?.string else { throw wrong("a paragraph", "has no 'context'") }
+        let places = ScalarPlaces(context)
+        for question in paragraph["qas"]?.array ?? [] {
+          guard let id = question["id"]?.string, let text = question["question"]?.string else {
+            throw wrong("a question", "has no 'id' or no 'question'")
+          }
+          guard question["is_impossible"]?.bool != true else { continue }
+          let answers = try (question["answers"]?.array ?? []).map { answer in
+            guard let text = answer["text"]?.string, let start = answer["answer_start"]?.integer,
+              let range = places.range(of: text, at: start)
+            else { throw wrong(id, "has an answer that does not stand in the paragraph where it says") }
+            return TaskExample.Answer(text: text, range: range)
+          }
+          guard !answers.isEmpty else { throw wrong(id, "has no answers") }
+          examples.append(.answer(.init(id: id, question: text, context: places.bytes, answers: answers)))
+        }
+      }
+    }
+    guard !examples.isEmpty else { throw ShardError(.malformed, path, "holds no questions") }
+    return examples
+  }
+}
+
+/// Places of a text's scalars, by which SQuAD counts, among its bytes.
+struct ScalarPlaces {
+  let bytes: [UInt8]
+  private let starts: [Int]
+
+  init(_ text: String) {
+    let bytes = Array(text.utf8)
+    self.bytes = bytes
+    starts = bytes.indices.filter { bytes[$0] & 0xC0 != 0x80 } + [bytes.count]
+  }
+
+  /// The bytes of `text`, if it stands at that scalar.
+  func range(of text: String, at scalar: Int) -> Range<Int>? {
+    guard starts.indices.contains(scalar), !text.isEmpty else { return nil }
+    let start = starts[scalar], end = start + text.utf8.count
+    guard end <= bytes.count, bytes[start..<end].elementsEqual(text.utf8) else { return nil }
+    return start..<end
+  }
+}

@@ -1,0 +1,44 @@
+import ShardKit
+
+/// One text of a retrieval collection: MIRACL's, BEIR's and JMTEB's names of its fields are known.
+public struct TextRecord: Equatable, Sendable {
+  public var id: String
+  var text: String
+
+  init(id: String, text: String) {
+    self.id = id
+    self.text = text
+  }
+
+  init?(_ json: JSONValue) {
+    guard let text = ["text", "query", "contents"].lazy.compactMap({ json[$0]?.string }).first else { return nil }
+    let title = json["title"]?.string ?? ""
+    self.text = title.isEmpty ? text : "\(title)\n\(text)"
+    let keys = ["_id", "id", "docid", "qid", "query_id"]
+    id = keys.lazy.compactMap { json[$0].flatMap(Self.name) }.first ?? ""
+  }
+
+  /// An id, as text or as a number.
+  public static func name(_ value: JSONValue) -> String? { value.string ?? value.integer.map(String.init) }
+
+  /// Calls `body` with each record of JSON lines.
+  public static func forEach(_ path: String, _ body: (TextRecord) throws -> Void) throws {
+    try forEach(path) { record, _ in try body(record) }
+  }
+
+  /// With the number of its line, from 1.
+  public static func forEach(_ path: String, _ body: (TextRecord, Int) throws -> Void) throws {
+    let lines = LineReader(try openSource(path), maximumLineBytes: 16 << 20)
+    while let line = try lines.next() {
+      guard !line.isEmpty else { continue }
+      let json: JSONValue
+      do { json = try JSONValue.parse(Array(line)).value } catch {
+        throw ShardError(.malformed, "\(path):\(lines.number)", "is no JSON at byte \(error.offset): \(error.message)")
+      }
+      guard let record = TextRecord(json) else {
+        throw ShardError(.malformed, "\(path):\(lines.number)", "has no 'text'")
+      }
+      try body(record, lines.number)
+    }
+  }
+}

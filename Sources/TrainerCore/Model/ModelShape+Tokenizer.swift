@@ -1,0 +1,22 @@
+import TextKit
+
+extension ModelShape {
+  /// The special tokens that a masked language model needs, and no id beyond the embedding's rows.
+  public func check(_ tokenizer: WordPieceTokenizer) throws(TorchError) {
+    guard tokenizer.tokens.count <= vocabularySize else {
+      throw TorchError(
+        .file, "inputs.tokenizer",
+        "has \(tokenizer.tokens.count) tokens, the model has rows for \(vocabularySize)",
+        hint: "Wire the tokenizer that the model was trained with.")
+    }
+    for (token, id) in [("[PAD]", padding), ("[MASK]", nil)] {
+      let place = tokenizer.tokens.firstIndex(of: Array(token.utf8))
+      guard let place, id == nil || place == id else {
+        throw TorchError(
+          .file, "inputs.tokenizer",
+          place == nil ? "lacks \(token)" : "has \(token) as id \(place!), the model pads with \(padding)",
+          hint: "Wire the tokenizer that the model was trained with.")
+      }
+    }
+  }
+}
