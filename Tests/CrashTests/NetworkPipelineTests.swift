@@ -196,6 +196,18 @@ final class NetworkPipelineTests {
     #expect(again.status == 0, "\(again.errors)")
     #expect(try questions() == asked, "a second run has nothing to ask")
     try readBack()
+    try keepDigests()
+  }
+
+  /// Writes the digests of all that both pipelines published to the file that `PIPELINE_KEEP_DIGESTS` names. With
+  /// `PIPELINE_FIRST_PORT` (see `Tests/Peers/hold.py`) they are the same in each run.
+  private func keepDigests() throws {
+    guard let file = getenv("PIPELINE_KEEP_DIGESTS") else { return }
+    let documents = ["publish", "mirrors"].map { packagePath("Pipelines/\($0).json") }
+    let digests = try ChildProcess(
+      ["--finished", folder, "--output", String(cString: file)] + documents, program: packagePath("Scripts/digests")
+    ).wait()
+    #expect(digests.status == 0, "\(digests.errors)")
   }
 
   private func checkUploads(train: Int) throws {

@@ -1,5 +1,13 @@
 """How a server falls silent behind so many requests until a test says that it may go on, so that who is killed is at work."""
+import os
 import threading
+
+
+def fixed_port(number):
+    """With PIPELINE_FIRST_PORT in the environment the port so many behind it, so that addresses in artifacts are the
+    same in each run; else 0, any that is free."""
+    first = int(os.environ.get("PIPELINE_FIRST_PORT", 0))
+    return first and first + number
 
 
 class Hold:
