@@ -44,7 +44,10 @@ public enum PipelineSchema {
         "use": [
           "description": "The kind of stage.",
           "oneOf": .list(
-            registry.stages.map { ["const": .string($0.name), "description": .string($0.summary)] }),
+            registry.stages.flatMap { kind in
+              [["const": .string(kind.name), "description": .string(kind.summary)]]
+                + kind.formerNames.map { ["const": .string($0), "description": now(kind.name), "deprecated": true] }
+            }),
         ],
         "description": ["type": "string", "description": "For readers; changes nothing."],
         "options": ["type": "object"], "inputs": ["type": "object"],
@@ -63,14 +66,19 @@ public enum PipelineSchema {
         ],
       ],
       "allOf": .list(
-        registry.stages.map { kind in
-          [
-            "if": ["properties": ["use": ["const": .string(kind.name)]], "required": .strings(["use"])],
-            "then": ["$ref": .string("#/$defs/\(kind.name)")],
-          ]
+        registry.stages.flatMap { kind in
+          ([kind.name] + kind.formerNames).map { name in
+            [
+              "if": ["properties": ["use": ["const": .string(name)]], "required": .strings(["use"])],
+              "then": ["$ref": .string("#/$defs/\(kind.name)")],
+            ]
+          }
         }),
     ]
   }
+
+  /// Of a name that is accepted for a release.
+  private static func now(_ name: String) -> JSONValue { .string("Now '\(name)'.") }
 
   private static func kinds(_ registry: StageRegistry) -> [JSONMember] {
     registry.stages.map { kind in
@@ -89,13 +97,16 @@ public enum PipelineSchema {
   private static func options(_ kind: StageDescription) -> JSONValue {
     [
       "type": "object", "additionalProperties": false,
-      "required": .strings(kind.options.filter(\.isRequired).map(\.name)),
+      "required": .strings(kind.options.filter { $0.isRequired && $0.formerName == nil }.map(\.name)),
       "properties": .object(
-        kind.options.map { option in
+        kind.options.flatMap { option in
+          let value = JSONMember("anyOf", .list([option.schema, ["$ref": "#/$defs/parameter"]]))
           var members = [JSONMember("description", .string(option.documentation))]
           if !option.isRequired { members.append(JSONMember("default", option.defaultValue)) }
-          members.append(JSONMember("anyOf", .list([option.schema, ["$ref": "#/$defs/parameter"]])))
-          return JSONMember(option.name, .object(members))
+          let old = option.formerName.map { name in
+            JSONMember(name, .object([JSONMember("description", now(option.name)), JSONMember("deprecated", true), value]))
+          }
+          return [JSONMember(option.name, .object(members + [value]))] + (old.map { [$0] } ?? [])
         }),
     ]
   }

@@ -25,6 +25,8 @@ public struct Graph: Sendable {
   /// Every node after the nodes that it reads from; ties in the order of the document.
   public let order: [Int]
   public let document: PipelineDocument
+  /// What is accepted but should be written otherwise, in the order of the document.
+  public let notices: [DocumentError]
 
   public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
 
@@ -62,7 +64,7 @@ extension Graph {
     let nodes = building.nodes()
     guard building.errors.errors.isEmpty else { throw building.errors }
     switch Self.sorted(nodes) {
-    case .success(let order): self.init(nodes: nodes, order: order, document: document)
+    case .success(let order): self.init(nodes: nodes, order: order, document: document, notices: building.notices)
     case .failure(let cycle):
       let names = cycle.nodes.map { nodes[$0].name }
       let offset = document.stages[cycle.nodes[0]].nameOffset

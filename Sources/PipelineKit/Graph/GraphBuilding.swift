@@ -5,6 +5,8 @@ struct GraphBuilding {
   let document: PipelineDocument
   let registry: StageRegistry
   private(set) var errors = DocumentErrors(errors: [])
+  /// Names that were others in the last release.
+  private(set) var notices: [DocumentError] = []
   private let places: [ExactText: Int]
 
   init(document: PipelineDocument, registry: StageRegistry) {
@@ -25,6 +27,10 @@ struct GraphBuilding {
           "no stage kind is named '\(stage.use)'" + suggestion(for: stage.use, among: registry.names))
         continue
       }
+      if description.name != stage.use {
+        let message = renamed(stage.use, to: description.name)
+        notices.append(document.error(at: stage.useOffset, "\(path).use", message))
+      }
       let edges = edges(of: stage, description, path)
       guard let configured = configure(stage, description, path) else { continue }
       out.append(
@@ -43,7 +49,11 @@ struct GraphBuilding {
     _ stage: PipelineDocument.Stage, _ description: StageDescription, _ path: String
   ) -> ConfiguredStage? {
     switch description.make(stage.options) {
-    case .success(let configured): return configured
+    case .success(let configured):
+      notices += configured.notices.map { notice in
+        document.error(at: notice.offset, "\(path).options" + (notice.option.map { ".\($0)" } ?? ""), notice.message)
+      }
+      return configured
     case .failure(let failure):
       for issue in failure.issues {
         let place = issue.option.map { "\(path).options.\($0)" } ?? "\(path).options"

@@ -10,6 +10,8 @@ public protocol Stage: Sendable {
 
   /// `noun.verb`, as written after `use` in a pipeline document.
   static var name: String { get }
+  /// Names of the last release, which documents may still write; a notice tells them the new one.
+  static var formerNames: [String] { get }
   /// Raised when the same input and options give other bytes than before.
   static var revision: Int { get }
   /// One sentence for `pipeline stages`.
@@ -43,6 +45,7 @@ public protocol Stage: Sendable {
 }
 
 extension Stage {
+  public static var formerNames: [String] { [] }
   public static var inputs: [InputPort] { [] }
   public static var phases: [String] { ["run"] }
   public static func options(of phase: String) -> Set<String>? { nil }

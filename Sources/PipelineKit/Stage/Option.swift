@@ -1,0 +1,149 @@
+import ShardKit
+
+/// Declares a property of a stage's options as an option of documents.
+///
+///     @Option("Shorter documents are dropped.", in: 0...1_000_000) var minimumBytes = 200
+///
+/// - `required`: documents must give it; the default is never used.
+/// - `affectsOutput`: false for options such as a memory bound, which change how work is done but never its result.
+/// - `holdsRecords`: false for files beside the records that the stage reads, such as a list of what to take.
+/// - `formerly`: the name that it had in the last release, which is accepted with a notice.
+@propertyWrapper
+public struct Option<Value: OptionValue>: Sendable {
+  public var wrappedValue: Value
+  let declaration: OptionDeclaration<Value>
+
+  public init(
+    wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, required: Bool = false,
+    affectsOutput: Bool = true, holdsRecords: Bool = true, formerly: String? = nil
+  ) {
+    self.wrappedValue = wrappedValue
+    declaration = OptionDeclaration(
+      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, holdsRecords: holdsRecords,
+      formerName: formerly, schema: { Value.schema }, check: { _ throws(OptionProblem) in })
+  }
+
+  /// With bounds that are checked, documented and part of the JSON Schema.
+  public init(
+    wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, in range: ClosedRange<Value>,
+    required: Bool = false, affectsOutput: Bool = true, formerly: String? = nil
+  ) where Value: Comparable {
+    self.wrappedValue = wrappedValue
+    declaration = OptionDeclaration(
+      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, holdsRecords: true,
+      formerName: formerly,
+      schema: {
+        let bounds = [JSONMember("minimum", range.lowerBound.json), JSONMember("maximum", range.upperBound.json)]
+        return .object((Value.schema.members ?? []) + bounds)
+      },
+      check: { value throws(OptionProblem) in
+        guard range.contains(value) else {
+          throw OptionProblem("\(value.json.text()) is not between \(range.lowerBound) and \(range.upperBound)")
+        }
+      })
+  }
+}
+
+extension Option: Equatable where Value: Equatable {
+  public static func == (a: Option, b: Option) -> Bool { a.wrappedValue == b.wrappedValue }
+}
+
+/// Options that several kinds of stage have: they stand among the stage's own in documents, without a name of the group.
+///
+///     @OptionGroup var network = NetworkOptions(delaySeconds: 5)
+@propertyWrapper
+public struct OptionGroup<Group: StageOptions>: Sendable {
+  public var wrappedValue: Group
+
+  public init(wrappedValue: Group) { self.wrappedValue = wrappedValue }
+  public init() { wrappedValue = Group() }
+}
+
+extension OptionGroup: Equatable where Group: Equatable {}
+
+/// What is the same for all values of an option; shared by copies of a stage's options.
+final class OptionDeclaration<Value: OptionValue>: Sendable {
+  let documentation: @Sendable () -> String
+  let isRequired: Bool
+  let affectsOutput: Bool
+  let holdsRecords: Bool
+  let formerName: String?
+  let schema: @Sendable () -> JSONValue
+  let check: @Sendable (Value) throws(OptionProblem) -> Void
+
+  init(
+    documentation: @escaping @Sendable () -> String, isRequired: Bool, affectsOutput: Bool, holdsRecords: Bool,
+    formerName: String?, schema: @escaping @Sendable () -> JSONValue,
+    check: @escaping @Sendable (Value) throws(OptionProblem) -> Void
+  ) {
+    self.documentation = documentation
+    self.isRequired = isRequired
+    self.affectsOutput = affectsOutput
+    self.holdsRecords = holdsRecords
+    self.formerName = formerName
+    self.schema = schema
+    self.check = check
+  }
+}
+
+// MARK: Without their types
+
+protocol DeclaredOption: Sendable {
+  var documentation: String { get }
+  var typeName: String { get }
+  var isRequired: Bool { get }
+  var affectsOutput: Bool { get }
+  var holdsRecords: Bool { get }
+  var formerName: String? { get }
+  var schema: JSONValue { get }
+  var json: JSONValue { get }
+  var inputFiles: InputFiles? { get }
+  /// The same option with a value of a document.
+  func reading(_ json: JSONValue) throws(OptionProblem) -> Self
+}
+
+extension Option: DeclaredOption {
+  var documentation: String { declaration.documentation() }
+  var typeName: String { Value.typeName }
+  var isRequired: Bool { declaration.isRequired }
+  var affectsOutput: Bool { declaration.affectsOutput }
+  var holdsRecords: Bool { declaration.holdsRecords }
+  var formerName: String? { declaration.formerName }
+  var schema: JSONValue { declaration.schema() }
+  var json: JSONValue { wrappedValue.json }
+  var inputFiles: InputFiles? { wrappedValue as? InputFiles }
+
+  func reading(_ json: JSONValue) throws(OptionProblem) -> Self {
+    var copy = self
+    copy.wrappedValue = try Value(json: json)
+    try declaration.check(copy.wrappedValue)
+    return copy
+  }
+}
+
+protocol DeclaredGroup {
+  var fields: [OptionField] { get }
+}
+
+extension OptionGroup: DeclaredGroup {
+  var fields: [OptionField] { wrappedValue.fields }
+}
+
+/// An option of a stage by its name, with its value.
+public struct OptionField: Sendable {
+  public let name: String
+  var option: any DeclaredOption
+
+  public var documentation: String { option.documentation }
+  public var typeName: String { option.typeName }
+  public var isRequired: Bool { option.isRequired }
+  /// False for options such as a memory bound, which change how work is done but never its result.
+  public var affectsOutput: Bool { option.affectsOutput }
+  /// False for files beside the records that the stage reads, such as a list of what to take.
+  public var holdsRecords: Bool { option.holdsRecords }
+  /// The name that it had in the last release.
+  public var formerName: String? { option.formerName }
+  public var schema: JSONValue { option.schema }
+  public var value: JSONValue { option.json }
+  var inputFiles: InputFiles? { option.inputFiles }
+}

@@ -1,0 +1,83 @@
+import ShardKit
+
+/// An option as documentation shows it.
+public struct OptionDescription: Sendable {
+  public let name: String
+  public let documentation: String
+  public let typeName: String
+  public let isRequired: Bool
+  public let affectsOutput: Bool
+  public let defaultValue: JSONValue
+  public let schema: JSONValue
+  /// The name that it had in the last release, which is accepted.
+  public let formerName: String?
+
+  init(_ field: OptionField) {
+    name = field.name
+    documentation = field.documentation
+    typeName = field.typeName
+    isRequired = field.isRequired
+    affectsOutput = field.affectsOutput
+    defaultValue = field.value
+    schema = field.schema
+    formerName = field.formerName
+  }
+}
+
+/// What the registry knows of a kind of stage.
+public struct StageDescription: Sendable {
+  public let name: String
+  /// See `Stage.formerNames`.
+  public let formerNames: [String]
+  public let revision: Int
+  public let summary: String
+  public let inputs: [InputPort]
+  public let outputs: [OutputPort]
+  public let phases: [String]
+  /// What `Stage.options(of:)` says, by phase.
+  public let phaseOptions: [String: Set<String>]
+  public let waitingPhases: Set<String>
+  public let options: [OptionDescription]
+  let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
+
+  public init<S: Stage>(_ type: S.Type) {
+    let fields = S.Options.fields
+    name = S.name
+    formerNames = S.formerNames
+    revision = S.revision
+    summary = S.summary
+    inputs = S.inputs
+    outputs = S.outputs
+    phases = S.phases
+    phaseOptions = Dictionary(uniqueKeysWithValues: S.phases.compactMap { p in S.options(of: p).map { (p, $0) } })
+    waitingPhases = S.waitingPhases
+    options = fields.map { OptionDescription($0) }
+    if let twice = repeated(fields.map(\.name) + fields.compactMap(\.formerName)) {
+      fatalError("'\(S.name)' has two options named '\(twice)'")
+    }
+    // Shows now, and not in a run, that each property is declared.
+    _ = S.Options(fields: fields)
+    let reading = StageReading<S>(fields: fields, phaseOptions: phaseOptions)
+    make = { reading.configure($0) }
+  }
+
+  /// Reads a stage's options from a JSON object; every problem at once in the error's text.
+  public func configured(_ options: JSONValue) throws(StageError) -> ConfiguredStage {
+    switch make(options.members ?? []) {
+    case .success(let configured): return configured
+    case .failure(let failure):
+      throw StageError(.options, name, failure.issues.map(\.message).joined(separator: "; "))
+    }
+  }
+}
+
+/// The first text that stands there a second time.
+func repeated(_ names: [String]) -> String? {
+  var seen: Set<String> = []
+  return names.first { !seen.insert($0).inserted }
+}
+
+/// What is said of a name in a document that has become another one.
+func renamed(_ old: String, to new: String) -> String {
+  "'\(old)' is now '\(new)'; the old name is accepted until the next release"
+}

@@ -1,0 +1,124 @@
+import ShardKit
+
+/// A problem with one option, or a notice on it, at a place in the document's text.
+public struct OptionIssue: Error, Equatable, Sendable {
+  public var option: String?
+  public var message: String
+  public var offset: Int?
+}
+
+struct OptionIssues: Error {
+  var issues: [OptionIssue]
+  /// How many more there are than are told.
+  var omitted = 0
+}
+
+/// A stage with its options read, ready to be planned.
+public struct ConfiguredStage: Sendable {
+  public let stage: any Stage
+  /// The phases that name their options, each with a stage that knows only these.
+  let narrowed: [String: (stage: any Stage, options: Set<String>)]
+  /// Every option with its value, in the order of the stage's fields.
+  public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
+  /// The options that name files.
+  public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
+  /// See `Stage.settled`.
+  let settled: [String: JSONValue]
+  /// Options by a name that they no longer have.
+  public let notices: [OptionIssue]
+
+  /// The stage that plans and runs a phase.
+  public func stage(of phase: String) -> any Stage { narrowed[phase]?.stage ?? stage }
+}
+
+/// Makes stages of a kind from the options of documents.
+struct StageReading<S: Stage>: Sendable {
+  /// With their defaults.
+  let fields: [OptionField]
+  let phaseOptions: [String: Set<String>]
+  /// By name and by former name.
+  private let places: [String: Int]
+
+  init(fields: [OptionField], phaseOptions: [String: Set<String>]) {
+    self.fields = fields
+    self.phaseOptions = phaseOptions
+    var places: [String: Int] = [:]
+    for (place, field) in fields.enumerated() {
+      places[field.name] = place
+      if let old = field.formerName { places[old] = place }
+    }
+    self.places = places
+  }
+
+  /// Reads the options; every problem at once.
+  func configure(_ members: [JSONMember]) -> Result<ConfiguredStage, OptionIssues> {
+    var found = OptionIssues(issues: [])
+    var notices: [OptionIssue] = []
+    let given = read(members, &found, &notices)
+    guard found.issues.isEmpty else { return .failure(found) }
+    let stage = S(options: S.Options(fields: given))
+    do {
+      try stage.validate()
+    } catch let error as StageError {
+      let field = fields.contains { $0.name == error.subject } ? error.subject : nil
+      var plain = error
+      if field != nil { plain.subject = "" }
+      return .failure(OptionIssues(issues: [OptionIssue(option: field, message: "\(plain)")]))
+    } catch {
+      return .failure(OptionIssues(issues: [OptionIssue(option: nil, message: "\(error)")]))
+    }
+    return .success(
+      ConfiguredStage(
+        stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
+        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } },
+        settled: stage.settled, notices: notices))
+  }
+
+  private func read(
+    _ members: [JSONMember], _ found: inout OptionIssues, _ notices: inout [OptionIssue]
+  ) -> [OptionField] {
+    var given = fields
+    var named: [Int: String] = [:]
+    for member in members {
+      guard let place = places[member.key] else {
+        found.refuse(member, "'\(S.name)' has no option '\(member.key)'", known: fields.map(\.name))
+        continue
+      }
+      let name = fields[place].name
+      if let other = named.updateValue(member.key, forKey: place) {
+        let message = "'\(member.key)' and '\(other)' are one option; leave out '\(fields[place].formerName ?? other)'"
+        found.issues.append(OptionIssue(option: member.key, message: message, offset: member.keyOffset))
+      } else if member.key != name {
+        let message = renamed(member.key, to: name)
+        notices.append(OptionIssue(option: member.key, message: message, offset: member.keyOffset))
+      }
+      do throws(OptionProblem) {
+        given[place].option = try given[place].option.reading(member.value)
+      } catch {
+        found.issues.append(OptionIssue(option: member.key, message: error.message, offset: member.node.offset))
+      }
+    }
+    for (place, field) in fields.enumerated() where field.isRequired && named[place] == nil {
+      found.issues.append(
+        OptionIssue(option: field.name, message: "the option '\(field.name)' is missing: \(field.documentation)"))
+    }
+    return given
+  }
+
+  private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {
+    phaseOptions.mapValues { names in
+      let some = zip(given, fields).map { own, standard in
+        names.contains(own.name) || !own.affectsOutput || own.inputFiles != nil ? own : standard
+      }
+      return (S(options: S.Options(fields: some)), names)
+    }
+  }
+}
+
+extension OptionIssues {
+  fileprivate mutating func refuse(_ member: JSONMember, _ message: String, known: [String]) {
+    guard issues.count < DocumentErrors.most else { return omitted += 1 }
+    let text = message + suggestion(for: member.key, among: known)
+    issues.append(OptionIssue(option: member.key, message: text, offset: member.keyOffset))
+  }
+}
