@@ -50,7 +50,9 @@ struct DocumentOptions: ParsableArguments {
 
   private func graph(_ path: String?) throws -> Graph {
     let document = try PipelineDocument.load(path ?? Self.impliedDocument(), overrides: try overrides())
-    return try Graph(document, registry: .builtin)
+    let graph = try Graph(document, registry: .builtin)
+    for notice in graph.notices { Console.warning(notice.description) }
+    return graph
   }
 
   /// `$PIPELINE_DOCUMENT`, or the only pipeline document in the current folder.

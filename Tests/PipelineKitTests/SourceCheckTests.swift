@@ -8,12 +8,10 @@ import Testing
 /// Reads its file whole, and changes it meanwhile in a named way.
 private struct RewritingSource: Stage {
   struct Options: StageOptions {
-    var files = InputFiles()
-    var change = ""
+    @Option("What to read.") var files = InputFiles()
+    @Option("What to do to it.") var change = ""
+
     init() {}
-    static let fields = [
-      OptionField("files", \Self.files, "What to read."), OptionField("change", \Self.change, "What to do to it."),
-    ]
   }
 
   static let name = "test.rewriting"

@@ -7,7 +7,6 @@ import Testing
 /// Counts its attempts in both state folders and fails until the third.
 private struct Patient: Stage {
   struct Options: StageOptions {
-    static let fields: [OptionField<Self>] = []
   }
   static let name = "fake.patient"
   static let revision = 1

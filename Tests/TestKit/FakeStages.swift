@@ -5,13 +5,10 @@ import ShardKit
 /// Reads Dolma documents from files, one task a file. Counts how often tasks ran, for tests of resuming.
 public struct FakeSource: Stage {
   public struct Options: StageOptions {
-    public var lists = InputFiles()
-    public var files = InputFiles()
+    @Option("What to take.", holdsRecords: false) public var lists = InputFiles()
+    @Option("JSON lines to read.", required: true) public var files = InputFiles()
+
     public init() {}
-    public static let fields = [
-      OptionField("lists", \Self.lists, "What to take.", holdsRecords: false),
-      OptionField("files", \Self.files, "JSON lines to read.", required: true),
-    ]
   }
 
   public static let name = "fake.source"
@@ -40,17 +37,12 @@ public struct FakeSource: Stage {
 /// Drops documents shorter than an option; fails on purpose where the document's text asks for it.
 public struct FakeFilter: Stage {
   public struct Options: StageOptions {
-    public var minimumBytes = 0
-    public var suffix = ""
-    public var loses = false
-    public var bufferBytes = 1
+    @Option("Shorter documents are dropped.", in: 0...1000) public var minimumBytes = 0
+    @Option("Added to each text.") public var suffix = ""
+    @Option("Forgets the first document, which a ledger must notice.") public var loses = false
+    @Option("Changes nothing in the result.", affectsOutput: false) public var bufferBytes = 1
+
     public init() {}
-    public static let fields = [
-      OptionField("minimumBytes", \Self.minimumBytes, "Shorter documents are dropped.", in: 0...1000),
-      OptionField("suffix", \Self.suffix, "Added to each text."),
-      OptionField("loses", \Self.loses, "Forgets the first document, which a ledger must notice."),
-      OptionField("bufferBytes", \Self.bufferBytes, "Changes nothing in the result.", affectsOutput: false),
-    ]
   }
 
   public static let name = "fake.filter"
@@ -102,13 +94,10 @@ public struct FakeFilter: Stage {
 /// Two phases: counts in each file, then one task that writes the sum under a label, which counting does not use.
 public struct FakeSum: Stage {
   public struct Options: StageOptions {
-    public var label = ""
-    public var factor = 1
+    @Option("Stands beside the sum.") public var label = ""
+    @Option("Each count is multiplied by it.", in: 1...9) public var factor = 1
+
     public init() {}
-    public static let fields = [
-      OptionField("label", \Self.label, "Stands beside the sum."),
-      OptionField("factor", \Self.factor, "Each count is multiplied by it.", in: 1...9),
-    ]
   }
 
   public static let name = "fake.sum"
@@ -156,9 +145,9 @@ public struct FakeSum: Stage {
 /// Waits, as for a server, until a fake source has run: for ever, where nothing else may run beside it.
 public struct FakeCrawl: Stage {
   public struct Options: StageOptions {
-    public var tasks = 1
+    @Option("How many.", in: 1...100) public var tasks = 1
+
     public init() {}
-    public static let fields = [OptionField("tasks", \Self.tasks, "How many.", in: 1...100)]
   }
 
   public static let name = "fake.crawl"

@@ -10,42 +10,25 @@ import ShardKit
 /// after an update only the partitions that hold a changed work are read again. The index says what there is: a work
 /// that it no longer lists, or lists as in copyright, is no longer written.
 public struct AozoraCrawl: Stage {
-  public struct Options: CrawlOptions {
+  public struct Options: StageOptions {
+    @Option("The URL of Aozora Bunko's extended list of works, as zip or CSV.")
     public var index = "https://www.aozora.gr.jp/index_pages/list_person_all_extended_utf8.zip"
+    @Option("Fetches works of these 文字遣い種別 only, such as 新字新仮名. Empty takes all.")
     public var orthographies: [String] = []
+    @Option("Takes only so many works, the first by their ids; 0 takes all.", in: 0...1_000_000)
     public var maximumWorks = 0
-    public var ruby = AozoraNotation.Ruby.drop
+    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby.drop
+    @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
+    @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
     public var maximumReplacedFraction = 0.01
-    public var maximumWorkBytes = ByteCount.mebibytes(64)
-    public var source = "aozora"
-    public var partitions = 16
-    public var asOf = ""
-    public var state = ""
-    public var maximumFailedFraction = 0.01
-    public var network = NetworkSettings()
-    public init() {}
+    @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
+    @Option("The documents' source.") public var source = "aozora"
+    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
+    @OptionGroup public var crawl: CrawlOptions
+    @OptionGroup public var network: NetworkOptions
 
-    public static let fields =
-      [
-        OptionField("index", \Self.index, "The URL of Aozora Bunko's extended list of works, as zip or CSV."),
-        OptionField(
-          "orthographies", \Self.orthographies,
-          "Fetches works of these 文字遣い種別 only, such as 新字新仮名. Empty takes all."),
-        OptionField(
-          "maximumWorks", \Self.maximumWorks, "Takes only so many works, the first by their ids; 0 takes all.",
-          in: 0...1_000_000),
-        OptionField("ruby", \Self.ruby, "Drops readings, or keeps them in parentheses behind their base."),
-        OptionField(
-          "unresolvedGaiji", \Self.unresolvedGaiji,
-          "Writes a character that cannot be told as its description in brackets, as 〓, or not at all."),
-        OptionField(
-          "maximumReplacedFraction", \Self.maximumReplacedFraction,
-          "A work with a larger part of its bytes in no encoding is dropped.", in: 0...1),
-        OptionField("maximumWorkBytes", \Self.maximumWorkBytes, "Larger texts are dropped."),
-        OptionField("source", \Self.source, "The documents' source."),
-        OptionField("partitions", \Self.partitions, "How many tasks the reading is split over.", in: 1...1024),
-      ] + crawlFields
+    public init() {}
 
     var reading: AozoraRead.Options {
       var options = AozoraRead.Options()
@@ -79,7 +62,7 @@ public struct AozoraCrawl: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    try options.validateCrawl()
+    try options.crawl.validate()
     _ = try statedURL(options.index, "index")
   }
 

@@ -21,7 +21,7 @@ struct AozoraCrawlTask {
   init(_ options: AozoraCrawl.Options, _ workspace: Workspace) throws {
     self.options = options
     self.workspace = workspace
-    crawl = try options.crawl(options.client(options.politeness(), workspace), workspace)
+    crawl = try options.crawl.begin(options.network.client(options.network.politeness(), workspace), workspace)
   }
 
   mutating func run() throws {
@@ -32,10 +32,10 @@ struct AozoraCrawlTask {
     try crawl.finishListing(kind: "work")
     var changes = CrawlChanges()
     let all = try crawl.frontier.visits(kind: "work")
-    changes.add(all, pass: options.asOf) { visit in AozoraFile(path: Self.path(visit.url)).id }
-    try changes.checkFailures(options.maximumFailedFraction, of: works.count)
+    changes.add(all, pass: options.crawl.asOf) { visit in AozoraFile(path: Self.path(visit.url)).id }
+    try changes.checkFailures(options.crawl.maximumFailedFraction, of: works.count)
     try changes.report(to: AozoraCrawl.changes, workspace)
-    for visit in visits where visit.change(in: options.asOf) == .updated {
+    for visit in visits where visit.change(in: options.crawl.asOf) == .updated {
       workspace.warn("updated-work", "\(visit.shown): its text replaces \(visit.previousDigest ?? "")")
     }
     try writeArchives(visits)

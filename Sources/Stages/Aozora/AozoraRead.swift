@@ -9,42 +9,27 @@ import ShardKit
 /// a work could not be read and there are others, which are tried and then read. Memory is a few works.
 public struct AozoraRead: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; needed where "
+        + "none are wired.")
     public var works = InputFiles()
+    @Option(
+      "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
+        + "row of it says that neither work nor person is in copyright.", holdsRecords: false)
     public var index = InputFiles()
-    public var notIndexed = NotIndexed.drop
+    @Option("What happens to works that the index does not list.") public var notIndexed = NotIndexed.drop
+    @Option("Keeps works of these 文字遣い種別 only, such as 新字新仮名; needs an index. Empty keeps all.")
     public var orthographies: [String] = []
-    public var ruby = AozoraNotation.Ruby.drop
+    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby.drop
+    @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
+    @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
     public var maximumReplacedFraction = 0.01
-    public var maximumWorkBytes = ByteCount.mebibytes(64)
-    public var source = "aozora"
-    public var partitions = 4
-    public init() {}
+    @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
+    @Option("The documents' source.") public var source = "aozora"
+    @Option("How many tasks the works are split over.", in: 1...1024) public var partitions = 4
 
-    public static let fields = [
-      OptionField(
-        "works", \Self.works,
-        "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; needed where "
-          + "none are wired."),
-      OptionField(
-        "index", \Self.index,
-        "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
-          + "row of it says that neither work nor person is in copyright.", holdsRecords: false),
-      OptionField("notIndexed", \Self.notIndexed, "What happens to works that the index does not list."),
-      OptionField(
-        "orthographies", \Self.orthographies,
-        "Keeps works of these 文字遣い種別 only, such as 新字新仮名; needs an index. Empty keeps all."),
-      OptionField("ruby", \Self.ruby, "Drops readings, or keeps them in parentheses behind their base."),
-      OptionField(
-        "unresolvedGaiji", \Self.unresolvedGaiji,
-        "Writes a character that cannot be told as its description in brackets, as 〓, or not at all."),
-      OptionField(
-        "maximumReplacedFraction", \Self.maximumReplacedFraction,
-        "A work with a larger part of its bytes in no encoding is dropped.", in: 0...1),
-      OptionField("maximumWorkBytes", \Self.maximumWorkBytes, "Larger texts are dropped."),
-      OptionField("source", \Self.source, "The documents' source."),
-      OptionField("partitions", \Self.partitions, "How many tasks the works are split over.", in: 1...1024),
-    ]
+    public init() {}
   }
 
   public enum NotIndexed: String, CaseIterable, OptionChoice { case drop, keep }

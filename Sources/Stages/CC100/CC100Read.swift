@@ -7,22 +7,14 @@ import ShardKit
 /// Format: https://data.statmt.org/cc-100/
 public struct CC100Read: Stage {
   public struct Options: StageOptions {
+    @Option("Files such as ja.txt.xz, compressed or plain, or folders of them; needed where none are wired.")
     public var files = InputFiles()
-    public var source = "cc100"
-    public var maximumDocumentBytes = ByteCount.mebibytes(16)
+    @Option("The documents' source, which their ids begin with.") public var source = "cc100"
+    @Option("Larger documents are dropped.") public var maximumDocumentBytes = ByteCount.mebibytes(16)
+    @Option("A plain file is read in ranges of this size, in parallel.", in: ByteCount(1)...ByteCount.gibibytes(64))
     public var rangeBytes = ByteCount.mebibytes(64)
-    public init() {}
 
-    public static let fields = [
-      OptionField(
-        "files", \Self.files,
-        "Files such as ja.txt.xz, compressed or plain, or folders of them; needed where none are wired."),
-      OptionField("source", \Self.source, "The documents' source, which their ids begin with."),
-      OptionField("maximumDocumentBytes", \Self.maximumDocumentBytes, "Larger documents are dropped."),
-      OptionField(
-        "rangeBytes", \Self.rangeBytes, "A plain file is read in ranges of this size, in parallel.",
-        in: ByteCount(1)...ByteCount.gibibytes(64)),
-    ]
+    public init() {}
   }
 
   public static let name = "cc100.read"

@@ -49,7 +49,7 @@ final class CodeFetchTask {
     let limit = options.maximumBytes.bytes + 1 << 16
     let bytes = try networked(workspace) {
       try place.bytes(of: blob, limit: limit) {
-        if client == nil { client = try options.client(politeness, workspace) }
+        if client == nil { client = try options.network.client(politeness, workspace) }
         return client!
       }
     }

@@ -10,66 +10,38 @@ import ShardKit
 /// Memory is a sorter's buffer and a bit a row of one partition.
 /// Columns: https://huggingface.co/datasets/bigcode/the-stack-v2
 public struct CodeSelect: Stage {
-  public struct Options: NetworkOptions {
+  public struct Options: StageOptions {
+    @Option("The rows, as JSON lines or CSV with a header, plain or compressed; needed where none are wired.")
     public var metadata = InputFiles()
-    public var languages: [String] = []
-    public var extensions: [String] = []
-    public var licenseTypes: [LicenseType] = [.permissive]
+    @Option("Keeps files of these languages only, such as Python. Empty keeps all.") public var languages: [String] = []
+    @Option("Keeps files with these extensions only, such as py. Empty keeps all.") public var extensions: [String] = []
+    @Option("Keeps files of these licence types only.") public var licenseTypes: [LicenseType] = [.permissive]
+    @Option(
+      "SPDX identifiers: every licence that was detected for a file must be among them. Empty allows what the types "
+        + "allow.")
     public var licenses: [String] = []
-    public var vendored = Choice.drop
-    public var generated = Choice.drop
-    public var minimumBytes = 0
-    public var maximumBytes = ByteCount.mebibytes(1)
+    @Option("Files that were copied from other projects.") public var vendored = Choice.drop
+    @Option("Files that programs wrote.") public var generated = Choice.drop
+    @Option("Smaller files are dropped.", in: 0...1_000_000_000) public var minimumBytes = 0
+    @Option("Larger files are dropped.") public var maximumBytes = ByteCount.mebibytes(1)
+    @Option("Keeps so many files of a repository, chosen by a hash; 0 keeps all.", in: 0...1_000_000_000)
     public var maximumPerRepository = 0
-    public var duplicates = Choice.drop
+    @Option("Further rows of the same content.") public var duplicates = Choice.drop
+    @Option("A file with a larger part of malformed rows is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
-    public var partitions = 16
+    @Option("How many tasks the rows are split over.", in: 1...256) public var partitions = 16
+    @Option(
+      "Where the contents lie: a URL or an absolute path with {blob_id} in it, such as "
+        + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty only selects.")
     public var contents = ""
-    public var asOf = ""
+    @Option("Another word here fetches everything again.") public var asOf = ""
+    @Option("The stage fails when a larger part of a partition's contents cannot be had.", in: 0...1)
     public var maximumMissingFraction = 0.05
-    public var source = "code"
-    public var filesAtOnce = 4
-    public var network = NetworkSettings(delaySeconds: 0.0)
-    public init() {}
+    @Option("The documents' source.") public var source = "code"
+    @Option("How many contents are fetched at once.", in: 1...64, affectsOutput: false) public var filesAtOnce = 4
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
-    public static let fields =
-      [
-        OptionField(
-          "metadata", \Self.metadata,
-          "The rows, as JSON lines or CSV with a header, plain or compressed; needed where none are wired."),
-        OptionField(
-          "languages", \Self.languages, "Keeps files of these languages only, such as Python. Empty keeps all."),
-        OptionField(
-          "extensions", \Self.extensions, "Keeps files with these extensions only, such as py. Empty keeps all."),
-        OptionField("licenseTypes", \Self.licenseTypes, "Keeps files of these licence types only."),
-        OptionField(
-          "licenses", \Self.licenses,
-          "SPDX identifiers: every licence that was detected for a file must be among them. Empty allows what the types "
-            + "allow."),
-        OptionField("vendored", \Self.vendored, "Files that were copied from other projects."),
-        OptionField("generated", \Self.generated, "Files that programs wrote."),
-        OptionField("minimumBytes", \Self.minimumBytes, "Smaller files are dropped.", in: 0...1_000_000_000),
-        OptionField("maximumBytes", \Self.maximumBytes, "Larger files are dropped."),
-        OptionField(
-          "maximumPerRepository", \Self.maximumPerRepository,
-          "Keeps so many files of a repository, chosen by a hash; 0 keeps all.", in: 0...1_000_000_000),
-        OptionField("duplicates", \Self.duplicates, "Further rows of the same content."),
-        OptionField(
-          "maximumMalformedFraction", \Self.maximumMalformedFraction,
-          "A file with a larger part of malformed rows is an error.", in: 0...1),
-        OptionField("partitions", \Self.partitions, "How many tasks the rows are split over.", in: 1...256),
-        OptionField(
-          "contents", \Self.contents,
-          "Where the contents lie: a URL or an absolute path with {blob_id} in it, such as "
-            + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty only selects."),
-        OptionField("asOf", \Self.asOf, "Another word here fetches everything again."),
-        OptionField(
-          "maximumMissingFraction", \Self.maximumMissingFraction,
-          "The stage fails when a larger part of a partition's contents cannot be had.", in: 0...1),
-        OptionField("source", \Self.source, "The documents' source."),
-        OptionField(
-          "filesAtOnce", \Self.filesAtOnce, "How many contents are fetched at once.", in: 1...64, affectsOutput: false),
-      ] + networkFields
+    public init() {}
   }
 
   public enum Choice: String, CaseIterable, OptionChoice { case drop, keep }
@@ -112,7 +84,7 @@ public struct CodeSelect: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness(requestsAtOnce: options.filesAtOnce)
+    politeness = options.network.politeness(requestsAtOnce: options.filesAtOnce)
   }
 
   public func validate() throws {

@@ -8,43 +8,27 @@ import ShardKit
 /// the text is told from what surrounds it (see `BoilerplateRemoval`). Formats: WARC/1.1 (ISO 28500:2017) and
 /// https://commoncrawl.org/get-started.
 public struct CommonCrawlExtract: Stage {
-  public struct Options: ExtractionOptions {
+  public struct Options: StageOptions {
+    @Option(
+      "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."
+    )
     public var files = InputFiles()
-    public var languages = ["ja"]
+    @Option("Takes texts in these languages (ISO 639: ja, en); none takes all.") public var languages = ["ja"]
+    @Option(
+      "Told by the record's header (its first language), by the text (scripts and CLD2), or by either: the header "
+        + "where there is one, else the text.")
     var languageBy = PageLanguage.Judge.either
+    @Option("The least share of a text that must be in those languages, where the text tells.", in: 0...1)
     public var minimumLanguageShare = 0.5
+    @Option("Takes pages of these domains and what lies below them (jp, example.org); none takes all.")
     public var domains: [String] = []
-    public var excludedDomains: [String] = []
-    public var domainLists = InputFiles()
+    @Option("Drops pages of these domains and what lies below them.") public var excludedDomains: [String] = []
+    @Option("Files with more of \"domains\", one a line.", holdsRecords: false) public var domainLists = InputFiles()
+    @Option("Files with more of \"excludedDomains\", one a line.", holdsRecords: false)
     public var excludedDomainLists = InputFiles()
-    var page = PageSettings(source: "commoncrawl")
-    public init() {}
+    @OptionGroup var page = ExtractionOptions(source: "commoncrawl")
 
-    public static let fields =
-      [
-        OptionField(
-          "files", \Self.files,
-          "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."
-        ),
-        OptionField(
-          "languages", \Self.languages, "Takes texts in these languages (ISO 639: ja, en); none takes all."),
-        OptionField(
-          "languageBy", \Self.languageBy,
-          "Told by the record's header (its first language), by the text (scripts and CLD2), or by either: the header "
-            + "where there is one, else the text."),
-        OptionField(
-          "minimumLanguageShare", \Self.minimumLanguageShare,
-          "The least share of a text that must be in those languages, where the text tells.", in: 0...1),
-        OptionField(
-          "domains", \Self.domains,
-          "Takes pages of these domains and what lies below them (jp, example.org); none takes all."),
-        OptionField("excludedDomains", \Self.excludedDomains, "Drops pages of these domains and what lies below them."),
-        OptionField(
-          "domainLists", \Self.domainLists, "Files with more of \"domains\", one a line.", holdsRecords: false),
-        OptionField(
-          "excludedDomainLists", \Self.excludedDomainLists, "Files with more of \"excludedDomains\", one a line.",
-          holdsRecords: false),
-      ] + extractionFields
+    public init() {}
   }
 
   public static let name = "commoncrawl.extract"
@@ -59,7 +43,7 @@ public struct CommonCrawlExtract: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func validate() throws { try options.validateExtraction() }
+  public func validate() throws { try options.page.validate() }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let allowed = try options.domainLists.isEmpty ? [] : context.files(options.domainLists)
@@ -88,7 +72,7 @@ public struct CommonCrawlExtract: Stage {
     let files = workspace.task.files
     let counts = workspace.task.note.split(separator: " ").suffix(2).compactMap { Int($0) }
     let reading = CommonCrawlExtractTask(
-      options.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
+      options.page.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
     reading.hosts = HostFilter(
       allowed: options.domains + (try ListedLines.read(files.dropFirst().prefix(counts[0]))),
       denied: options.excludedDomains + (try ListedLines.read(files.dropFirst(1 + counts[0]))))

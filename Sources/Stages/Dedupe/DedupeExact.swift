@@ -12,21 +12,17 @@ public struct DedupeExact: Stage {
   }
 
   public struct Options: StageOptions {
+    @Option(
+      "normalised: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte.")
     public var text = Comparison.normalised
+    @Option("Sources from the one to keep first to the last; sources that are not named come after them.")
     public var sources: [String] = []
+    @Option(
+      "Memory for sorting; what does not fit is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "text", \Self.text,
-        "normalised: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte."),
-      OptionField(
-        "sources", \Self.sources,
-        "Sources from the one to keep first to the last; sources that are not named come after them."),
-      OptionField(
-        "memory", \Self.memory, "Memory for sorting; what does not fit is spilled to disk.",
-        in: .mebibytes(1)...(.gibibytes(1024)), affectsOutput: false),
-    ]
   }
 
   public static let name = "dedupe.exact"

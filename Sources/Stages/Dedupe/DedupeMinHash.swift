@@ -10,47 +10,33 @@ import TextKit
 /// documents alone: not on their order, on the number of input files or on the number of workers.
 public struct DedupeMinHash: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Pairs of at least this Jaccard similarity (of sets of shingles) are duplicates, of those that the bands find. The "
+        + "default bands find \(SketchShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1)
     public var threshold = 0.7
-    public var shingleWidth = 5
+    @Option("Characters in a shingle. Shorter texts are one shingle.", in: 1...64) public var shingleWidth = 5
+    @Option(
+      "Bands of a sketch; documents that agree in a whole band are compared. A pair of similarity s is found with a "
+        + "probability of 1 - (1 - s^rows)^bands.", in: 1...1024)
     public var bands = 20
-    public var rows = 10
-    public var recall: Double?
-    public var recallAt = 0.7
+    @Option("Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64) public var rows = 10
+    @Option(
+      "The share of the pairs of similarity 'recallAt' that is to be found, such as 0.95: chooses bands and rows in place "
+        + "of those options. null: as these say.")
+    public var recall: Double? = nil
+    @Option("The similarity that 'recall' is for, at most the threshold.", in: 0.3...1) public var recallAt = 0.7
+    @Option(
+      "Compares old kanji and historical kana as modern ones (國 as 国, けふ as きょう): finds editions of a work in "
+        + "different orthographies.")
     public var foldOldForms = false
+    @Option("Sources from the one to keep first to the last; sources that are not named come after them.")
     public var sources: [String] = []
+    @Option(
+      "Memory for a task's sorting; what does not fit is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "threshold", \Self.threshold,
-        "Pairs of at least this Jaccard similarity (of sets of shingles) are duplicates, of those that the bands find. The "
-          + "default bands find \(SketchShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1),
-      OptionField(
-        "shingleWidth", \Self.shingleWidth,
-        "Characters in a shingle. Shorter texts are one shingle.", in: 1...64),
-      OptionField(
-        "bands", \Self.bands,
-        "Bands of a sketch; documents that agree in a whole band are compared. A pair of similarity s is found with a "
-          + "probability of 1 - (1 - s^rows)^bands.", in: 1...1024),
-      OptionField(
-        "rows", \Self.rows, "Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64),
-      OptionField(
-        "recall", \Self.recall,
-        "The share of the pairs of similarity 'recallAt' that is to be found, such as 0.95: chooses bands and rows in place "
-          + "of those options. null: as these say."),
-      OptionField(
-        "recallAt", \Self.recallAt, "The similarity that 'recall' is for, at most the threshold.", in: 0.3...1),
-      OptionField(
-        "foldOldForms", \Self.foldOldForms,
-        "Compares old kanji and historical kana as modern ones (國 as 国, けふ as きょう): finds editions of a work in "
-          + "different orthographies."),
-      OptionField(
-        "sources", \Self.sources,
-        "Sources from the one to keep first to the last; sources that are not named come after them."),
-      OptionField(
-        "memory", \Self.memory, "Memory for a task's sorting; what does not fit is spilled to disk.",
-        in: .mebibytes(1)...(.gibibytes(1024)), affectsOutput: false),
-    ]
   }
 
   public static let name = "dedupe.minhash"

@@ -10,35 +10,22 @@ import ShardKit
 /// `CrawlOptions` for how a crawl goes on after a kill and what a later look asks.
 /// API: https://kokkai.ndl.go.jp/api.html
 public struct DietCrawl: Stage {
-  public struct Options: CrawlOptions {
-    public var from = ""
-    public var until = ""
+  public struct Options: StageOptions {
+    @Option("The first day, as 2024-01-31.", required: true) public var from = ""
+    @Option("The last day.", required: true) public var until = ""
+    @Option("More conditions in the API's words, such as {\"nameOfHouse\": \"衆議院\"}.")
     public var query: [String: String] = [:]
-    public var sliceDays = 14
-    public var api = "https://kokkai.ndl.go.jp/api/"
+    @Option("How many days are listed at once.", in: 1...3660) public var sliceDays = 14
+    @Option("Where the API lies.") public var api = "https://kokkai.ndl.go.jp/api/"
+    @Option("One meeting a document, its speeches parted by an empty line, or one speech.")
     public var document = DietRead.Grouping.meeting
+    @Option("Keeps or drops the record's head (会議録情報: date, members present, agenda).")
     public var header = DietRead.Header.keep
-    public var source = "diet"
-    public var asOf = ""
-    public var state = ""
-    public var maximumFailedFraction = 0.0
-    public var network = NetworkSettings(delaySeconds: 5.0)
-    public init() {}
+    @Option("The documents' source.") public var source = "diet"
+    @OptionGroup public var crawl = CrawlOptions(maximumFailedFraction: 0.0)
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 5.0)
 
-    public static let fields =
-      [
-        OptionField("from", \Self.from, "The first day, as 2024-01-31.", required: true),
-        OptionField("until", \Self.until, "The last day.", required: true),
-        OptionField(
-          "query", \Self.query, "More conditions in the API's words, such as {\"nameOfHouse\": \"衆議院\"}."),
-        OptionField("sliceDays", \Self.sliceDays, "How many days are listed at once.", in: 1...3660),
-        OptionField("api", \Self.api, "Where the API lies."),
-        OptionField(
-          "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
-        OptionField(
-          "header", \Self.header, "Keeps or drops the record's head (会議録情報: date, members present, agenda)."),
-        OptionField("source", \Self.source, "The documents' source."),
-      ] + crawlFields
+    public init() {}
 
     var reading: DietRead.Options {
       var options = DietRead.Options()
@@ -68,7 +55,7 @@ public struct DietCrawl: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    try options.validateCrawl()
+    try options.crawl.validate()
     _ = try statedURL(options.api, "api")
     let slices = try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays)
     guard !slices.isEmpty else {

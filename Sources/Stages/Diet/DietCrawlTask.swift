@@ -23,7 +23,7 @@ struct DietCrawlTask {
     self.options = options
     self.workspace = workspace
     api = try WebURL(options.api.hasSuffix("/") ? options.api : options.api + "/")
-    crawl = try options.crawl(options.client(options.politeness(), workspace), workspace)
+    crawl = try options.crawl.begin(options.network.client(options.network.politeness(), workspace), workspace)
   }
 
   mutating func run() throws {
@@ -48,10 +48,12 @@ struct DietCrawlTask {
       }
     }
     var changes = CrawlChanges()
-    changes.add(try crawl.frontier.visits(kind: "meeting"), pass: options.asOf) { (try? Self.issue($0.url)) ?? $0.url }
-    try changes.checkFailures(options.maximumFailedFraction, of: visits.count)
+    changes.add(try crawl.frontier.visits(kind: "meeting"), pass: options.crawl.asOf) {
+      (try? Self.issue($0.url)) ?? $0.url
+    }
+    try changes.checkFailures(options.crawl.maximumFailedFraction, of: visits.count)
     try changes.report(to: DietCrawl.changes, workspace)
-    for visit in visits where visit.change(in: options.asOf) == .updated {
+    for visit in visits where visit.change(in: options.crawl.asOf) == .updated {
       workspace.warn("updated-meeting", "\(visit.shown): what it says replaces \(visit.previousDigest ?? "")")
     }
   }

@@ -9,26 +9,18 @@ import ShardKit
 /// API: https://kokkai.ndl.go.jp/api.html
 public struct DietRead: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Answers of /api/speech or /api/meeting in XML or JSON, plain or compressed, or folders of them; needed "
+        + "where none are wired.")
     public var pages = InputFiles()
+    @Option("One meeting a document, its speeches parted by an empty line, or one speech.")
     public var document = Grouping.meeting
-    public var header = Header.keep
+    @Option("Keeps or drops the record's head (会議録情報: date, members present, agenda).") public var header = Header.keep
+    @Option("Stops at a page that cannot be read, or drops and names it.")
     public var malformedPages = MalformedPages.fail
-    public var source = "diet"
-    public init() {}
+    @Option("The documents' source.") public var source = "diet"
 
-    public static let fields = [
-      OptionField(
-        "pages", \Self.pages,
-        "Answers of /api/speech or /api/meeting in XML or JSON, plain or compressed, or folders of them; needed "
-          + "where none are wired."),
-      OptionField(
-        "document", \Self.document, "One meeting a document, its speeches parted by an empty line, or one speech."),
-      OptionField(
-        "header", \Self.header, "Keeps or drops the record's head (会議録情報: date, members present, agenda)."),
-      OptionField(
-        "malformedPages", \Self.malformedPages, "Stops at a page that cannot be read, or drops and names it."),
-      OptionField("source", \Self.source, "The documents' source."),
-    ]
+    public init() {}
   }
 
   public enum Grouping: String, CaseIterable, OptionChoice { case meeting, speech }

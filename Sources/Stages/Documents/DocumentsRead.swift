@@ -7,33 +7,19 @@ import ShardKit
 /// an error, because it is likely not what it is taken for. One task a large file, one for several small ones.
 public struct DocumentsRead: Stage {
   public struct Options: StageOptions {
+    @Option("JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired.")
     public var files = InputFiles()
-    public var textField = "text"
-    public var idField = "id"
-    public var sourceField = "source"
-    public var metadataField = "metadata"
-    public var otherFields = OtherFields.metadata
-    public var source = "documents"
+    @Option("Where the text stands; a dot leads into an object, as in content.body.") public var textField = "text"
+    @Option("Where the id stands (string or number), as in meta.docId; else it is FILE:LINE.") public var idField = "id"
+    @Option("Where the source stands.") public var sourceField = "source"
+    @Option("The object that becomes the metadata.") public var metadataField = "metadata"
+    @Option("Puts all other fields into the metadata, or drops them.") public var otherFields = OtherFields.metadata
+    @Option("The source of documents that name none.") public var source = "documents"
+    @Option("A file with a larger part of malformed lines is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
-    public var maximumLineBytes = ByteCount.mebibytes(256)
-    public init() {}
+    @Option("A longer line is an error.", affectsOutput: false) public var maximumLineBytes = ByteCount.mebibytes(256)
 
-    public static let fields = [
-      OptionField(
-        "files", \Self.files, "JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired."),
-      OptionField(
-        "textField", \Self.textField, "Where the text stands; a dot leads into an object, as in content.body."),
-      OptionField(
-        "idField", \Self.idField, "Where the id stands (string or number), as in meta.docId; else it is FILE:LINE."),
-      OptionField("sourceField", \Self.sourceField, "Where the source stands."),
-      OptionField("metadataField", \Self.metadataField, "The object that becomes the metadata."),
-      OptionField("otherFields", \Self.otherFields, "Puts all other fields into the metadata, or drops them."),
-      OptionField("source", \Self.source, "The source of documents that name none."),
-      OptionField(
-        "maximumMalformedFraction", \Self.maximumMalformedFraction,
-        "A file with a larger part of malformed lines is an error.", in: 0...1),
-      OptionField("maximumLineBytes", \Self.maximumLineBytes, "A longer line is an error.", affectsOutput: false),
-    ]
+    public init() {}
   }
 
   public enum OtherFields: String, CaseIterable, OptionChoice { case metadata, drop }

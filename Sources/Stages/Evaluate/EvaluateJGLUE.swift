@@ -8,43 +8,25 @@ import TrainerCore
 /// Every combination of task, learning rate, epochs and seed is a task of its own: they run beside one another and
 /// resume apart. The report takes, for each task, the rate and the epochs with the best mean over the seeds.
 public struct EvaluateJGLUE: Stage {
-  public struct Options: ComputeOptions {
+  public struct Options: StageOptions {
+    @Option(
+      "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
+      required: true)
     public var folder = InputFiles()
-    public var tasks: [JGLUETask] = []
-    public var learningRates = [5e-5, 3e-5, 2e-5]
-    public var epochs = [3, 4]
-    public var seeds = [1, 2, 3]
-    public var warmup = 0.1
-    public var weightDecay = 0.0
+    @Option("What to evaluate; none for all tasks that the folder has.") public var tasks: [JGLUETask] = []
+    @Option("Rates to try.") public var learningRates = [5e-5, 3e-5, 2e-5]
+    @Option("Numbers of passes over the training set to try.") public var epochs = [3, 4]
+    @Option("Of the head's weights, shuffling and dropout: one run each.") public var seeds = [1, 2, 3]
+    @Option("Share of the steps over which the rate rises.", in: 0...1) public var warmup = 0.1
+    @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
+    @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
     public var dropout = 0.1
+    @Option("Examples taken of each file at most, for a quick look; 0 for all.", in: 0...1 << 40)
     public var maximumExamples = 0
-    public var model = "This model"
-    public var mecabDictionary: String?
-    public var device = ModelPretrain.Device.auto
-    public var precision = ModelPretrain.Precision.auto
-    public var threads = 1
-    public init() {}
+    @Option("The model's name in the table and the picture.") public var model = "This model"
+    @OptionGroup public var compute: ComputeOptions
 
-    public static let fields =
-      [
-        OptionField(
-          "folder", \Self.folder,
-          "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
-          required: true),
-        OptionField("tasks", \Self.tasks, "What to evaluate; none for all tasks that the folder has."),
-        OptionField("learningRates", \Self.learningRates, "Rates to try."),
-        OptionField("epochs", \Self.epochs, "Numbers of passes over the training set to try."),
-        OptionField("seeds", \Self.seeds, "Of the head's weights, shuffling and dropout: one run each."),
-        OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
-        OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
-        OptionField(
-          "dropout", \Self.dropout, "Share of activations dropped while fine-tuning, whatever it was before.",
-          in: 0...0.9),
-        OptionField(
-          "maximumExamples", \Self.maximumExamples, "Examples taken of each file at most, for a quick look; 0 for all.",
-          in: 0...1 << 40),
-        OptionField("model", \Self.model, "The model's name in the table and the picture."),
-      ] + computeFields
+    public init() {}
   }
 
   public static let name = "evaluate.jglue"
@@ -73,7 +55,7 @@ public struct EvaluateJGLUE: Stage {
   public init(options: Options) { self.options = options }
 
   /// Bytes depend on what 'auto' comes to on this machine.
-  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func validate() throws {
     for (name, isEmpty) in [
@@ -122,7 +104,7 @@ public struct EvaluateJGLUE: Stage {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let data = JGLUEFiles(try context.files(options.folder))
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
     return try context.files(Self.runs).map { file in
       let run = try JGLUERun(file)
       // Weights, gradients and both moments, what torch itself takes, and activations.
@@ -147,7 +129,7 @@ public struct EvaluateJGLUE: Stage {
   private func tune(_ workspace: Workspace) throws {
     let run = try JGLUERun(workspace.task.files.first { $0.name.hasSuffix(JGLUERun.fileSuffix) }!)
     let engine = try TrainingEngine.require()
-    let (device, precision) = options.resolved(engine)
+    let (device, precision) = options.compute.resolved(engine)
     var job = FineTuningJob()
     job.task = run.task
     job.learningRate = run.learningRate
@@ -159,8 +141,8 @@ public struct EvaluateJGLUE: Stage {
     job.weightDecay = options.weightDecay
     job.dropout = options.dropout
     job.maximumExamples = options.maximumExamples
-    job.dictionary = options.mecabDictionary
-    (job.device, job.precision, job.threads) = (device, precision, options.threads)
+    job.dictionary = options.compute.mecabDictionary
+    (job.device, job.precision, job.threads) = (device, precision, options.compute.threads)
     job.use(workspace.task.files)
     job.result = "\(try workspace.temporaryDirectory())/scores.json"
     try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: device == "cuda").run(workspace)

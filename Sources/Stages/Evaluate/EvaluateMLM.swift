@@ -6,34 +6,20 @@ import TrainerCore
 /// Loss, perplexity and accuracy of a model on masked tokens that it has not seen.
 public struct EvaluateMLM: Stage {
   public struct Options: StageOptions {
-    public var sequenceLength = 128
+    @Option("Tokens of a sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
+    // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
+    @Option("Samples at once. Another number may change the last digits.", in: 1...1 << 20)
     public var microbatchSize = 64
-    public var maskProbability = 0.15
-    public var seed = 17
-    public var maximumSamples = 0
-    public var maximumPerplexity = 0.0
-    public var device = ModelPretrain.Device.auto
-    public var precision = ModelPretrain.Precision.auto
+    @Option("Share of tokens to guess.", in: 0.01...0.9) public var maskProbability = 0.15
+    @Option("Of the masks.", in: 0...1 << 31) public var seed = 17
+    @Option("Samples at most; 0 for all.", in: 0...1 << 40) public var maximumSamples = 0
+    @Option("The run fails above it; 0 for no limit.", in: 0...1e9) public var maximumPerplexity = 0.0
+    @Option("'auto': a GPU where the engine finds one.") public var device = ModelPretrain.Device.auto
+    @Option("'auto': bfloat16 on a GPU, float32 on the CPU.") public var precision = ModelPretrain.Precision.auto
+    @Option("Threads on the CPU, however many it has. Another number may change the last digits.", in: 1...1024)
     public var threads = 4
-    public init() {}
 
-    public static let fields = [
-      OptionField("sequenceLength", \Self.sequenceLength, "Tokens of a sample, as tokenized.", in: 8...1 << 20),
-      // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
-      OptionField(
-        "microbatchSize", \Self.microbatchSize, "Samples at once. Another number may change the last digits.",
-        in: 1...1 << 20),
-      OptionField("maskProbability", \Self.maskProbability, "Share of tokens to guess.", in: 0.01...0.9),
-      OptionField("seed", \Self.seed, "Of the masks.", in: 0...1 << 31),
-      OptionField("maximumSamples", \Self.maximumSamples, "Samples at most; 0 for all.", in: 0...1 << 40),
-      OptionField(
-        "maximumPerplexity", \Self.maximumPerplexity, "The run fails above it; 0 for no limit.", in: 0...1e9),
-      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one."),
-      OptionField("precision", \Self.precision, "'auto': bfloat16 on a GPU, float32 on the CPU."),
-      OptionField(
-        "threads", \Self.threads, "Threads on the CPU, however many it has. Another number may change the last digits.",
-        in: 1...1024),
-    ]
+    public init() {}
   }
 
   public static let name = "evaluate.mlm"

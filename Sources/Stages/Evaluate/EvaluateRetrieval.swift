@@ -8,31 +8,18 @@ import TrainerCore
 /// Scores are means over the queries that have a relevant document (trec_eval's way; JMTEB divides by all queries). Of
 /// documents with equal scores the one that stands first in the corpus is ranked first.
 public struct EvaluateRetrieval: Stage {
-  public struct Options: ComputeOptions {
-    public var queries = InputFiles()
-    public var corpus = InputFiles()
+  public struct Options: StageOptions {
+    @Option("JSON lines with id and text.", required: true) public var queries = InputFiles()
+    @Option("JSON lines with id, text and maybe title; a task a file.", required: true) public var corpus = InputFiles()
+    @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true)
     public var judgements = InputFiles()
-    public var pooling = Pooling.mean
-    public var queryPrefix = ""
-    public var documentPrefix = ""
-    public var maximumLength = 512
-    public var mecabDictionary: String?
-    public var device = ModelPretrain.Device.auto
-    public var precision = ModelPretrain.Precision.auto
-    public var threads = 1
-    public init() {}
+    @Option("A text's vector: 'mean' of its tokens', or 'cls', its first token's.") public var pooling = Pooling.mean
+    @Option("Before each query, such as \"query: \".") public var queryPrefix = ""
+    @Option("Before each document.") public var documentPrefix = ""
+    @Option("Tokens of a text at most.", in: 8...1 << 20) public var maximumLength = 512
+    @OptionGroup public var compute: ComputeOptions
 
-    public static let fields =
-      [
-        OptionField("queries", \Self.queries, "JSON lines with id and text.", required: true),
-        OptionField("corpus", \Self.corpus, "JSON lines with id, text and maybe title; a task a file.", required: true),
-        OptionField(
-          "judgements", \Self.judgements, "TREC's columns (query 0 document relevance), or JSON lines.", required: true),
-        OptionField("pooling", \Self.pooling, "A text's vector: 'mean' of its tokens', or 'cls', its first token's."),
-        OptionField("queryPrefix", \Self.queryPrefix, "Before each query, such as \"query: \"."),
-        OptionField("documentPrefix", \Self.documentPrefix, "Before each document."),
-        OptionField("maximumLength", \Self.maximumLength, "Tokens of a text at most.", in: 8...1 << 20),
-      ] + computeFields
+    public init() {}
   }
 
   public static let name = "evaluate.retrieval"
@@ -52,7 +39,7 @@ public struct EvaluateRetrieval: Stage {
   public init(options: Options) { self.options = options }
 
   /// Bytes depend on what 'auto' comes to on this machine.
-  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
@@ -60,7 +47,8 @@ public struct EvaluateRetrieval: Stage {
     let memory = Int(weights) * 2 + 2 << 30
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
-    let words = phase == "score" ? "" : try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
+    let words =
+      phase == "score" ? "" : try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
     switch phase {
     case "queries":
       let corpus = try context.files(options.corpus)
@@ -100,10 +88,10 @@ public struct EvaluateRetrieval: Stage {
   ) throws -> String {
     let engine = try TrainingEngine.require()
     var job = EmbeddingJob()
-    (job.device, job.precision) = options.resolved(engine)
-    job.threads = options.threads
+    (job.device, job.precision) = options.compute.resolved(engine)
+    job.threads = options.compute.threads
     job.use(workspace.task.files)
-    job.dictionary = options.mecabDictionary
+    job.dictionary = options.compute.mecabDictionary
     job.texts = texts.path
     job.prefix = prefix
     job.pooling = options.pooling

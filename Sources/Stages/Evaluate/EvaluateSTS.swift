@@ -9,28 +9,16 @@ import TrainerCore
 /// JMTEB's fourth, `euclidean_distance`, sums the roots of the differences' squares, and so is Manhattan's. The true
 /// Euclidean distance is reported beside the others and never chosen.
 public struct EvaluateSTS: Stage {
-  public struct Options: ComputeOptions {
+  public struct Options: StageOptions {
+    @Option("JSON lines with sentence1, sentence2 and label, to choose the similarity by.", required: true)
     public var validation = InputFiles()
-    public var test = InputFiles()
+    @Option("The same, to score.", required: true) public var test = InputFiles()
+    @Option("A sentence's vector: 'mean' of its tokens', or 'cls', its first token's.")
     public var pooling = Pooling.mean
-    public var maximumLength = 512
-    public var mecabDictionary: String?
-    public var device = ModelPretrain.Device.auto
-    public var precision = ModelPretrain.Precision.auto
-    public var threads = 1
-    public init() {}
+    @Option("Tokens of a sentence at most.", in: 8...1 << 20) public var maximumLength = 512
+    @OptionGroup public var compute: ComputeOptions
 
-    public static let fields =
-      [
-        OptionField(
-          "validation", \Self.validation,
-          "JSON lines with sentence1, sentence2 and label, to choose the similarity by.",
-          required: true),
-        OptionField("test", \Self.test, "The same, to score.", required: true),
-        OptionField(
-          "pooling", \Self.pooling, "A sentence's vector: 'mean' of its tokens', or 'cls', its first token's."),
-        OptionField("maximumLength", \Self.maximumLength, "Tokens of a sentence at most.", in: 8...1 << 20),
-      ] + computeFields
+    public init() {}
   }
 
   public static let name = "evaluate.sts"
@@ -45,13 +33,13 @@ public struct EvaluateSTS: Stage {
   public init(options: Options) { self.options = options }
 
   /// Bytes depend on what 'auto' comes to on this machine.
-  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let validation = try context.files(options.validation), test = try context.files(options.test)
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
     return [
       TaskPlan(
         key: "sts", files: model + validation + test, note: "\(model.count) \(validation.count) \(words)",
@@ -94,10 +82,10 @@ public struct EvaluateSTS: Stage {
     }
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
     var job = EmbeddingJob()
-    (job.device, job.precision) = options.resolved(engine)
-    job.threads = options.threads
+    (job.device, job.precision) = options.compute.resolved(engine)
+    job.threads = options.compute.threads
     job.use(workspace.task.files)
-    job.dictionary = options.mecabDictionary
+    job.dictionary = options.compute.mecabDictionary
     job.texts = "\(folder)/\(name).jsonl"
     job.pooling = options.pooling
     job.maximumLength = options.maximumLength

@@ -8,28 +8,18 @@ import TextKit
 /// letters. All else asks CLD2.
 public struct FilterLanguage: Stage {
   public struct Options: StageOptions {
-    var languages = ["ja"]
+    @Option("ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
+    @Option(
+      "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1)
     var minimumShare = 0.5
-    var reliableOnly = false
+    @Option("Drops documents of whose language CLD2 is not sure.") var reliableOnly = false
+    @Option("Only so much of the beginning of a document is looked at.", in: ByteCount(256)...ByteCount(1 << 30))
     var sampleBytes = ByteCount(64 << 10)
+    @Option(
+      "Takes a text for Japanese without asking CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji.")
     var kanaDecides = true
 
     public init() {}
-
-    public static let fields = [
-      OptionField("languages", \Self.languages, "ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko."),
-      OptionField(
-        "minimumShare", \Self.minimumShare,
-        "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1),
-      OptionField("reliableOnly", \Self.reliableOnly, "Drops documents of whose language CLD2 is not sure."),
-      OptionField(
-        "sampleBytes", \Self.sampleBytes, "Only so much of the beginning of a document is looked at.",
-        in: ByteCount(256)...ByteCount(1 << 30)),
-      OptionField(
-        "kanaDecides", \Self.kanaDecides,
-        "Takes a text for Japanese without asking CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji."
-      ),
-    ]
   }
 
   public static let name = "filter.language"

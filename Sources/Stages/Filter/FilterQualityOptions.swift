@@ -4,66 +4,44 @@ import TextKit
 
 extension FilterQuality {
   public struct Options: StageOptions {
+    @Option(
+      "Where thresholds that are not given come from. A threshold that is given wins; null is off. All are for web pages: "
+        + "books, minutes and poems fail them for their length or style (see 'sources'). hojichar is 20 to 30 times slower "
+        + "than the others, for MeCab.")
     var preset = QualityPreset.swallow
+    @Option(
+      "drop: drop documents at the first threshold they miss. score: drop none, and write every measure and the "
+        + "thresholds missed to 'metadata.quality'.")
     var mode = Mode.drop
+    @Option(
+      "Only documents of these sources are judged, all others pass: gates for the web leave books alone. []: all.")
     var sources: [String] = []
+    @Option(
+      "Longer documents are measured in pieces of about this size, cut at line ends, and each measure but a count of "
+        + "characters is the pieces' median: no long book falls for one long sentence, or for repeating itself over "
+        + "hundreds of pages. 0: whole documents, as the presets' authors do.",
+      in: ByteCount(0)...ByteCount.gibibytes(1))
     var pieceBytes = ByteCount(0)
+    @Option(
+      "How duplicate n-grams are counted: distinct n-grams of distinct ones (as the code of Swallow, which the "
+        + "preset's numbers belong to), or occurrences of all occurrences (as its README).")
     var duplicateGrams = GramCount.distinct
-    var topLevelDomains: [String]?
-    var urlField = "url"
-    var ngWords = InputFiles()
-    var adPhrases = InputFiles()
-    var forumPhrases = InputFiles()
-    var mecabDictionary: String?
-    private var thresholds = [Threshold](repeating: .preset, count: QualityRule.allCases.count)
+    @Option("Documents with a URL in another domain are dropped. null: the preset's; []: no check.")
+    var topLevelDomains: [String]? = nil
+    @Option("The member of the metadata that holds the URL.") var urlField = "url"
+    @Option("Files of words that should not occur, one a line, UTF-8. None by default.") var ngWords = InputFiles()
+    @Option("Files of advertising phrases, one a line, instead of the built-in list.") var adPhrases = InputFiles()
+    @Option("Files of forum phrases, one a line, instead of the built-in list.") var forumPhrases = InputFiles()
+    @Option("Folder of MeCab's dictionary (UniDic, as HojiChar asks for, or IPADIC); null for the system's choice.")
+    var mecabDictionary: String? = nil
+    @OptionGroup private var thresholds: QualityThresholds
 
     public init() {}
 
     subscript(rule: QualityRule) -> Threshold {
-      get { thresholds[rule.index] }
-      set { thresholds[rule.index] = newValue }
+      get { thresholds[rule] }
+      set { thresholds[rule] = newValue }
     }
-
-    public static let fields: [OptionField<Self>] =
-      [
-        OptionField(
-          "preset", \.preset,
-          "Where thresholds that are not given come from. A threshold that is given wins; null is off. All are for web pages: "
-            + "books, minutes and poems fail them for their length or style (see 'sources'). hojichar is 20 to 30 times slower "
-            + "than the others, for MeCab."),
-        OptionField(
-          "mode", \.mode,
-          "drop: drop documents at the first threshold they miss. score: drop none, and write every measure and the "
-            + "thresholds missed to 'metadata.quality'."),
-        OptionField(
-          "sources", \.sources,
-          "Only documents of these sources are judged, all others pass: gates for the web leave books alone. []: all."),
-        OptionField(
-          "pieceBytes", \.pieceBytes,
-          "Longer documents are measured in pieces of about this size, cut at line ends, and each measure but a count of "
-            + "characters is the pieces' median: no long book falls for one long sentence, or for repeating itself over "
-            + "hundreds of pages. 0: whole documents, as the presets' authors do.",
-          in: ByteCount(0)...ByteCount.gibibytes(1)),
-        OptionField(
-          "duplicateGrams", \.duplicateGrams,
-          "How duplicate n-grams are counted: distinct n-grams of distinct ones (as the code of Swallow, which the "
-            + "preset's numbers belong to), or occurrences of all occurrences (as its README)."),
-        OptionField(
-          "topLevelDomains", \.topLevelDomains,
-          "Documents with a URL in another domain are dropped. null: the preset's; []: no check."),
-        OptionField("urlField", \.urlField, "The member of the metadata that holds the URL."),
-        OptionField("ngWords", \.ngWords, "Files of words that should not occur, one a line, UTF-8. None by default."),
-        OptionField(
-          "adPhrases", \.adPhrases, "Files of advertising phrases, one a line, instead of the built-in list."),
-        OptionField(
-          "forumPhrases", \.forumPhrases, "Files of forum phrases, one a line, instead of the built-in list."),
-        OptionField(
-          "mecabDictionary", \.mecabDictionary,
-          "Folder of MeCab's dictionary (UniDic, as HojiChar asks for, or IPADIC); null for the system's choice."),
-      ]
-      + QualityRule.allCases.map { rule in
-        OptionField(rule.rawValue, \Self[rule], rule.documentation)
-      }
   }
 
   enum Mode: String, OptionChoice { case drop, score }

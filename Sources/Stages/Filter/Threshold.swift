@@ -1,6 +1,32 @@
 import PipelineKit
 import ShardKit
 
+/// An option for each rule, by the rule's name.
+struct QualityThresholds: StageOptions, CustomReflectable {
+  private var options = QualityRule.allCases.map { rule in
+    Option(wrappedValue: Threshold.preset, rule.documentation)
+  }
+
+  init() {}
+
+  init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: QualityRule.self)
+    options = try QualityRule.allCases.map { try values.decode(Option<Threshold>.self, forKey: $0) }
+  }
+
+  subscript(rule: QualityRule) -> Threshold {
+    get { options[rule.index].wrappedValue }
+    set { options[rule.index].wrappedValue = newValue }
+  }
+
+  /// Where options are looked for.
+  var customMirror: Mirror {
+    Mirror(self, children: zip(QualityRule.allCases, options).map { (label: $0.rawValue, value: $1) })
+  }
+}
+
+extension QualityRule: CodingKey {}
+
 /// A threshold as an option: a number, null for none, or `"preset"` for the preset's.
 enum Threshold: OptionValue, Equatable {
   case preset

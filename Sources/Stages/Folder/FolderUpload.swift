@@ -6,17 +6,14 @@ import ShardKit
 /// As `upload.s3`: first every file but those that go last, each under a temporary name, synced, then renamed; then,
 /// when all of it is there, `index.json`. What is there with the same content is left alone.
 public struct FolderUpload: Stage {
-  public struct Options: UploadOptions {
-    public var upload = UploadSettings()
+  public struct Options: StageOptions {
+    @Option("Where the files go: a folder, as an absolute path; it is made where it is not there.", required: true)
+    public var to = ""
+    @OptionGroup public var upload: UploadOptions
+    @Option("In the end removes files from the folder that are no part of this upload; hidden ones stay.")
     public var removeOthers = false
-    public init() {}
 
-    public static let fields =
-      uploadFields(to: "Where the files go: a folder, as an absolute path; it is made where it is not there.") + [
-        OptionField(
-          "removeOthers", \Self.removeOthers,
-          "In the end removes files from the folder that are no part of this upload; hidden ones stay.")
-      ]
+    public init() {}
   }
 
   public static let name = "upload.folder"
@@ -34,21 +31,21 @@ public struct FolderUpload: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    guard options.upload.to.isEmpty || options.upload.to.hasPrefix("/") && FolderPlace.isNarrow(options.upload.to)
+    guard options.to.isEmpty || options.to.hasPrefix("/") && FolderPlace.isNarrow(options.to)
     else {
       throw StageError(
-        .options, "to", "'\(options.upload.to)' is no absolute path of a folder", hint: "Write it from / on.")
+        .options, "to", "'\(options.to)' is no absolute path of a folder", hint: "Write it from / on.")
     }
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    try UploadPlan(context.artifacts(Self.artifacts), options)
-      .tasks(phase: phase, records: context.files(Self.records), place: options.upload.to)
+    try UploadPlan(context.artifacts(Self.artifacts), options.upload)
+      .tasks(phase: phase, records: context.files(Self.records), place: options.to)
   }
 
   public func run(_ workspace: Workspace) throws {
     let task = try UploadTask(workspace, Self.records)
-    let place = FolderPlace(options.upload.to, workspace.control)
+    let place = FolderPlace(options.to, workspace.control)
     if workspace.phase == UploadTask.lastPhase, !options.upload.dryRun { try place.check(task.records) }
     let records = try task.items.map { try copy($0, to: place) }
     guard workspace.phase == UploadTask.lastPhase else {

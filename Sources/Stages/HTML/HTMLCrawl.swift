@@ -9,46 +9,28 @@ import ShardKit
 /// texts of the answers as `commoncrawl.extract` does, a partition of the pages a task: after a later look only the
 /// partitions with a page that changed are read again. A page that is listed no more is no longer written.
 public struct HTMLCrawl: Stage {
-  public struct Options: CrawlOptions, ExtractionOptions {
+  public struct Options: StageOptions {
+    @Option("URLs of sitemaps, of indexes of them, or of a robots.txt that names them.")
     public var sitemaps: [String] = []
-    public var urls: [String] = []
-    public var lists = InputFiles()
+    @Option("URLs of pages.") public var urls: [String] = []
+    @Option("Files with more of \"urls\", one a line; # begins a remark.") public var lists = InputFiles()
+    @Option(
+      "Takes pages whose URL fits one of these patterns: with * for anything, or else a beginning. None takes all.")
     public var include: [String] = []
-    public var exclude: [String] = []
-    public var maximumPages = 10_000
+    @Option("Leaves out pages whose URL fits one of these patterns.") public var exclude: [String] = []
+    @Option("Takes only so many pages, in the order of the lists.", in: 1...10_000_000) public var maximumPages = 10_000
+    @Option(
+      "Reads only so many sitemaps, in the order of the lists; what more are named is counted as a warning, and "
+        + "nothing is taken for gone.", in: 1...10_000_000)
     public var maximumSitemaps = 10_000
+    @Option("Takes from a sitemap only what lies on its own host, as its protocol has it.")
     public var sameHostOnly = true
-    public var partitions = 16
-    var page = PageSettings(source: "web")
-    public var asOf = ""
-    public var state = ""
-    public var maximumFailedFraction = 0.01
-    public var network = NetworkSettings()
-    public init() {}
+    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
+    @OptionGroup var page = ExtractionOptions(source: "web")
+    @OptionGroup public var crawl: CrawlOptions
+    @OptionGroup public var network: NetworkOptions
 
-    public static let fields =
-      [
-        OptionField(
-          "sitemaps", \Self.sitemaps,
-          "URLs of sitemaps, of indexes of them, or of a robots.txt that names them."),
-        OptionField("urls", \Self.urls, "URLs of pages."),
-        OptionField("lists", \Self.lists, "Files with more of \"urls\", one a line; # begins a remark."),
-        OptionField(
-          "include", \Self.include,
-          "Takes pages whose URL fits one of these patterns: with * for anything, or else a beginning. None takes all."),
-        OptionField("exclude", \Self.exclude, "Leaves out pages whose URL fits one of these patterns."),
-        OptionField(
-          "maximumPages", \Self.maximumPages, "Takes only so many pages, in the order of the lists.", in: 1...10_000_000
-        ),
-        OptionField(
-          "maximumSitemaps", \Self.maximumSitemaps,
-          "Reads only so many sitemaps, in the order of the lists; what more are named is counted as a warning, and "
-            + "nothing is taken for gone.", in: 1...10_000_000),
-        OptionField(
-          "sameHostOnly", \Self.sameHostOnly,
-          "Takes from a sitemap only what lies on its own host, as its protocol has it."),
-        OptionField("partitions", \Self.partitions, "How many tasks the reading is split over.", in: 1...1024),
-      ] + extractionFields + crawlFields
+    public init() {}
   }
 
   public static let name = "html.crawl"
@@ -66,7 +48,7 @@ public struct HTMLCrawl: Stage {
       "sitemaps", "urls", "include", "exclude", "maximumPages", "maximumSitemaps", "sameHostOnly", "partitions", "asOf",
       "maximumFailedFraction", "maximumPageBytes",
     ]
-    return phase == "fetch" ? fetching : Options.extractionNames
+    return phase == "fetch" ? fetching : ExtractionOptions.names
   }
 
   private let options: Options
@@ -74,8 +56,8 @@ public struct HTMLCrawl: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    try options.validateCrawl()
-    try options.validateExtraction()
+    try options.crawl.validate()
+    try options.page.validate()
     guard !(options.sitemaps.isEmpty && options.urls.isEmpty && options.lists.isEmpty) else {
       throw StageError(
         .options, "sitemaps", "there is nothing to crawl",
@@ -103,7 +85,7 @@ public struct HTMLCrawl: Stage {
       }
     }
     let reading = CommonCrawlExtractTask(
-      options.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
+      options.page.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
     reading.takesURLAsID = true
     for file in workspace.task.files { try reading.read(file) }
   }

@@ -30,7 +30,7 @@ struct HTMLCrawlTask {
   init(_ options: HTMLCrawl.Options, _ workspace: Workspace) throws {
     self.options = options
     self.workspace = workspace
-    crawl = try options.crawl(options.client(options.politeness(), workspace), workspace)
+    crawl = try options.crawl.begin(options.network.client(options.network.politeness(), workspace), workspace)
     patterns = AddressPatterns(include: options.include, exclude: options.exclude)
   }
 
@@ -41,8 +41,8 @@ struct HTMLCrawlTask {
     for i in pages.indices where visits[i].state == .failed { visits[i] = try visit(pages[i]) }
     if missingLists == 0 { try crawl.finishListing(kind: "page") }
     var changes = CrawlChanges()
-    changes.add(try crawl.frontier.visits(kind: "page"), pass: options.asOf) { $0.url }
-    try changes.checkFailures(options.maximumFailedFraction, of: pages.count)
+    changes.add(try crawl.frontier.visits(kind: "page"), pass: options.crawl.asOf) { $0.url }
+    try changes.checkFailures(options.crawl.maximumFailedFraction, of: pages.count)
     try changes.report(to: HTMLCrawl.changes, workspace)
     for visit in visits where visit.state == .refused {
       workspace.warn("robots-refused", "\(visit.shown): \(visit.failure ?? "it may not be asked")")

@@ -8,45 +8,28 @@ import ShardKit
 /// file is still the same. A finished download stays fresh until its line or `asOf` changes; a file without a digest
 /// may have changed meanwhile, and `asOf` is how to say "look again".
 public struct HTTPDownload: Stage {
-  public struct Options: NetworkOptions {
+  public struct Options: StageOptions {
+    @Option(
+      "What to fetch: a URL, then, where known, its digest (sha256:…, sha1:… or md5:…), its number of bytes and the "
+        + "name to give it, each parted by a space.")
     public var urls: [String] = []
+    @Option(
+      "Files with such lines, one a file, plain or compressed; # at the beginning or behind a space begins a comment.")
     public var lists = InputFiles()
+    @Option("The URL that lines without one of their own are below: https://data.commoncrawl.org for a wet.paths.gz.")
     public var root = ""
-    public var maximumFiles = 0
-    public var asOf = ""
+    @Option("Fetches so many files, the first ones; 0 fetches all.", in: 0...10_000_000) public var maximumFiles = 0
+    @Option("Another word here fetches everything again.") public var asOf = ""
+    @Option(
+      "The name of an environment variable whose value is sent as a bearer token to the servers that \"urls\" and "
+        + "\"root\" name; it is never stored.", affectsOutput: false)
     public var tokenVariable = ""
-    public var maximumBytes = ByteCount.gibibytes(1024)
+    @Option("Larger files are refused.") public var maximumBytes = ByteCount.gibibytes(1024)
+    @Option("How many files of a site are fetched at once.", in: 1...64, affectsOutput: false)
     public var filesAtOnce = 1
-    public var network = NetworkSettings()
-    public init() {}
+    @OptionGroup public var network: NetworkOptions
 
-    public static let fields =
-      [
-        OptionField(
-          "urls", \Self.urls,
-          "What to fetch: a URL, then, where known, its digest (sha256:…, sha1:… or md5:…), its number of bytes and the "
-            + "name to give it, each parted by a space."),
-        OptionField(
-          "lists", \Self.lists,
-          "Files with such lines, one a file, plain or compressed; # at the beginning or behind a space begins a comment."
-        ),
-        OptionField(
-          "root", \Self.root,
-          "The URL that lines without one of their own are below: https://data.commoncrawl.org for a wet.paths.gz."),
-        OptionField(
-          "maximumFiles", \Self.maximumFiles, "Fetches so many files, the first ones; 0 fetches all.",
-          in: 0...10_000_000),
-        OptionField("asOf", \Self.asOf, "Another word here fetches everything again."),
-        OptionField(
-          "tokenVariable", \Self.tokenVariable,
-          "The name of an environment variable whose value is sent as a bearer token to the servers that \"urls\" and "
-            + "\"root\" name; it is never stored.",
-          affectsOutput: false),
-        OptionField("maximumBytes", \Self.maximumBytes, "Larger files are refused."),
-        OptionField(
-          "filesAtOnce", \Self.filesAtOnce, "How many files of a site are fetched at once.", in: 1...64,
-          affectsOutput: false),
-      ] + networkFields
+    public init() {}
   }
 
   public static let name = "http.download"
@@ -64,7 +47,7 @@ public struct HTTPDownload: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness(requestsAtOnce: options.filesAtOnce)
+    politeness = options.network.politeness(requestsAtOnce: options.filesAtOnce)
   }
 
   public func validate() throws {
@@ -92,7 +75,7 @@ public struct HTTPDownload: Stage {
       var request = HTTPRequest(.get, line.url)
       request.maximumBytes = options.maximumBytes.bytes
       if let token = try token(for: line.url) { request.headers["Authorization"] = "Bearer \(token)" }
-      let client = try options.client(politeness, workspace, stopsWithin: true)
+      let client = try options.network.client(politeness, workspace, stopsWithin: true)
       try workspace.download(request, client, line.expectation, to: Self.files, name: line.name)
     }
   }

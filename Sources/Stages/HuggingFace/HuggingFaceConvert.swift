@@ -9,8 +9,8 @@ import TrainerCore
 /// A fine-tuned model becomes the class of its task, with its head.
 public struct HuggingFaceConvert: Stage {
   public struct Options: StageOptions {
+
     public init() {}
-    public static let fields: [OptionField<Self>] = []
   }
 
   public static let name = "convert.huggingface"

@@ -7,23 +7,15 @@ import ShardKit
 /// The revision is resolved to a commit, which is recorded, and files are asked for by that commit: what comes is what
 /// was listed. A file is a task, resumed by range; a later look (`asOf`) fetches only what has changed.
 public struct HuggingFaceDownload: Stage {
-  public struct Options: ListingOptions {
-    public var repository = ""
-    public var kind = HubRepository.Kind.model
-    public var revision = "main"
-    public var include: [String] = []
-    public var exclude: [String] = []
-    public var maximumFiles = 0
-    public var maximumBytes = ByteCount.gibibytes(1024)
-    public var filesAtOnce = 4
-    public var asOf = ""
-    public var endpoint = HubRepository.publicEndpoint
-    public var tokenVariable = ListedSource.hubVariable
-    public var network = NetworkSettings(delaySeconds: 0.0)
+  public struct Options: StageOptions {
+    @OptionGroup public var hub: HubOptions
+    @Option("What kind of repository it is.") public var kind = HubRepository.Kind.model
+    @OptionGroup public var selection: ListingOptions
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
+
     public init() {}
 
-    public static let fields =
-      hubFields(repository: true) + [OptionField("kind", \Self.kind, "What kind of repository it is.")] + listingFields
+    var listed: ListedOptions { ListedOptions(hub: hub, kind: kind, selection: selection, network: network) }
   }
 
   public static let name = "huggingface.download"
@@ -40,12 +32,12 @@ public struct HuggingFaceDownload: Stage {
 
   public init(options: Options) {
     self.options = options
-    download = ListedDownload(options.politeness(requestsAtOnce: options.filesAtOnce))
+    download = ListedDownload(options.network.politeness(requestsAtOnce: options.selection.filesAtOnce))
   }
 
   public func validate() throws {
-    try options.validateHub()
-    try options.validateListing()
+    try options.hub.validate(options.kind, options.network)
+    try options.selection.validate()
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
@@ -54,8 +46,11 @@ public struct HuggingFaceDownload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      guard workspace.phase == "listing" else { return try download.fetchFile(options, to: Self.files, workspace) }
-      try download.list(download.hub(options, workspace), options, options.selection(), workspace)
+      guard workspace.phase == "listing" else {
+        return try download.fetchFile(options.listed, to: Self.files, workspace)
+      }
+      let options = options.listed
+      try download.list(download.hub(options, workspace), options, options.selection.chosen(), workspace)
     }
   }
 }

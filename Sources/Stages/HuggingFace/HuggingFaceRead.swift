@@ -6,19 +6,16 @@ import TrainerCore
 /// Reads a model that transformers saved, such as a published Japanese BERT, into a checkpoint and its tokenizer.
 public struct HuggingFaceRead: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
+        + "where none is wired.")
     public var folder = InputFiles()
-    public var mecabDictionary: String?
+    @Option(
+      "Folder of the MeCab dictionary that the model's words are cut with, for models that do not name ipadic or "
+        + "unidic_lite; a dictionary that is not the named one is refused.")
+    public var mecabDictionary: String? = nil
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "folder", \Self.folder,
-        "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
-          + "where none is wired."),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary,
-        "Folder of the MeCab dictionary that the model's words are cut with, for models that do not name ipadic or "
-          + "unidic_lite; a dictionary that is not the named one is refused."),
-    ]
   }
 
   public static let name = "huggingface.read"

@@ -11,41 +11,21 @@ import ShardKit
 ///
 /// Files that are in the repository and not in the artifacts stay. The Hub's API: https://huggingface.co/docs/hub/api
 public struct HuggingFaceUpload: Stage {
-  public struct Options: HubOptions {
-    public var repository = ""
-    public var kind = HubRepository.Kind.model
-    public var revision = "main"
-    public var `private` = true
-    public var message = "Upload by pipeline"
-    public var layout = UploadLayout.automatic
-    public var folder = ""
+  public struct Options: StageOptions {
+    @OptionGroup public var hub: HubOptions
+    @Option("What kind of repository it is.") public var kind = HubRepository.Kind.model
+    @Option("The branch; it is made where main is if it is not there.") public var revision = "main"
+    @Option("Makes a new repository private; one that is there stays as it is.") public var `private` = true
+    @Option("The commit's message.") public var message = "Upload by pipeline"
+    @Option(UploadLayout.documentation) public var layout = UploadLayout.automatic
+    @Option("The folder of the repository that all of it goes into; empty for its root.") public var folder = ""
+    @Option("Writes a README.md that tells a data set's readers where its files are, unless there is one.")
     public var card = true
-    public var dryRun = false
-    public var endpoint = HubRepository.publicEndpoint
-    public var tokenVariable = "HF_TOKEN"
-    public var filesAtOnce = 4
-    public var network = NetworkSettings(delaySeconds: 0.0)
-    public init() {}
+    @Option("Sends nothing: the report lists the files, and what would happen to each.") public var dryRun = false
+    @Option("How many large files are sent at once.", in: 1...32, affectsOutput: false) public var filesAtOnce = 4
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
-    public static let fields =
-      hubFields(repository: true) + [
-        OptionField("kind", \Self.kind, "What kind of repository it is."),
-        OptionField("revision", \Self.revision, "The branch; it is made where main is if it is not there."),
-        OptionField(
-          "private", \Self.private, "Makes a new repository private; one that is there stays as it is."),
-        OptionField("message", \Self.message, "The commit's message."),
-        UploadLayout.field(\Self.layout),
-        OptionField(
-          "folder", \Self.folder, "The folder of the repository that all of it goes into; empty for its root."),
-        OptionField(
-          "card", \Self.card,
-          "Writes a README.md that tells a data set's readers where its files are, unless there is one."),
-        OptionField(
-          "dryRun", \Self.dryRun, "Sends nothing: the report lists the files, and what would happen to each."),
-        OptionField(
-          "filesAtOnce", \Self.filesAtOnce, "How many large files are sent at once.", in: 1...32,
-          affectsOutput: false),
-      ] + networkFields
+    public init() {}
   }
 
   public static let name = "huggingface.upload"
@@ -68,12 +48,12 @@ public struct HuggingFaceUpload: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness(requestsAtOnce: options.filesAtOnce)
+    politeness = options.network.politeness(requestsAtOnce: options.filesAtOnce)
   }
 
   public func validate() throws {
-    try options.validateHub()
-    guard !options.tokenVariable.isEmpty else {
+    try options.hub.validate(options.kind, options.network)
+    guard !options.hub.tokenVariable.isEmpty else {
       throw StageError(.options, "tokenVariable", "an upload needs a token", hint: "Write \"HF_TOKEN\".")
     }
     guard HubRepository.isRevision(options.revision), !HubRepository.isCommit(options.revision) else {
@@ -102,15 +82,15 @@ public struct HuggingFaceUpload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let token = hubToken(options.tokenVariable)
+      let token = hubToken(options.hub.tokenVariable)
       guard token != nil || options.dryRun else {
         throw StageError(
-          .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",
-          hint: "Make a token with write access at \(options.endpoint)/settings/tokens and put it there.")
+          .environment, "tokenVariable", "the environment has no variable \(options.hub.tokenVariable)",
+          hint: "Make a token with write access at \(options.hub.endpoint)/settings/tokens and put it there.")
       }
       // The Hub may take minutes over a commit of many files.
-      let http = try options.client(politeness, workspace, stallSeconds: workspace.phase == "commit" ? 600 : 60)
-      let client = HubClient(try options.hub(), token: token, http: http)
+      let http = try options.network.client(politeness, workspace, stallSeconds: workspace.phase == "commit" ? 600 : 60)
+      let client = HubClient(try options.hub.place(options.kind), token: token, http: http)
       switch workspace.phase {
       case "plan": try CommitPlan(options, client, workspace).run()
       case "objects": try sendObjects(client, workspace)

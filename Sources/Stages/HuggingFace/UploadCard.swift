@@ -31,7 +31,7 @@ enum UploadCard {
     guard options.card, options.kind == .dataset, !candidates.contains(where: { $0.path == "README.md" }) else {
       return candidates
     }
-    let text = Array(text(candidates.map(\.path), title: options.repository).utf8)
+    let text = Array(text(candidates.map(\.path), title: options.hub.repository).utf8)
     let path = try workspace.temporaryDirectory() + name
     try FileSystem.write(text, to: path)
     let card = HubCandidate(

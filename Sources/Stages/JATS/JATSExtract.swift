@@ -8,64 +8,39 @@ import ShardKit
 /// disk; `extract` reads the articles, a task for an archive or for some small files. Memory is one article.
 public struct JATSExtract: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."
+    )
     public var articles = InputFiles()
+    @Option(
+      "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
+        + "for retractions.", holdsRecords: false)
     public var list = InputFiles()
+    @Option(
+      "The licences that are kept, whatever their version. The default permits commercial use and changed copies; where "
+        + "sources disagree, the conditions of all of them count.")
     public var licenses: [LicenseName] = [.zero, .publicDomain, .by, .bySA]
-    public var unknownLicense = Choice.drop
+    @Option("What happens to an article whose licence nothing tells.") public var unknownLicense = Choice.drop
+    @Option("Keeps articles of these types only, such as research-article. Empty keeps all.")
     public var articleTypes: [String] = []
-    public var withoutBody = Choice.drop
+    @Option("What happens to an article of which only the front matter is there.") public var withoutBody = Choice.drop
+    @Option("Abstracts and summaries; those made of a picture or one line are never kept.")
     public var abstracts = JATSTextOptions.Part.keep
+    @Option("The languages of which translated abstracts and titles are kept; \"*\" for all.")
     public var translatedAbstracts = ["ja"]
-    public var acknowledgements = JATSTextOptions.Part.drop
-    public var footnotes = JATSTextOptions.Part.drop
-    public var backMatter = JATSTextOptions.Part.drop
-    public var formulas = JATSTextOptions.Formulas.drop
+    @Option("Acknowledgements.") public var acknowledgements = JATSTextOptions.Part.drop
+    @Option("Footnotes; kept ones stand at the end.") public var footnotes = JATSTextOptions.Part.drop
+    @Option("Appendices, notes, glossaries and sections behind the body.") public var backMatter = JATSTextOptions.Part.drop
+    @Option("Drops formulas, or keeps those written in TeX between dollar signs.") public var formulas = JATSTextOptions.Formulas.drop
+    @Option("Writes raised and lowered digits as Unicode has them (CO₂, 10⁻⁶), or as plain ones.")
     public var scripts = JATSTextOptions.Scripts.unicode
-    public var minimumBytes = 500
-    public var maximumArticleBytes = ByteCount.mebibytes(64)
+    @Option("Shorter texts are dropped.", in: 0...1_000_000_000) public var minimumBytes = 500
+    @Option("Articles with more XML are dropped.") public var maximumArticleBytes = ByteCount.mebibytes(64)
+    @Option("Stops at an archive that is damaged, or drops what cannot be read of it and names it.")
     public var damagedArchives = DamagedArchives.fail
-    public var source = "pmc"
-    public init() {}
+    @Option("The documents' source.") public var source = "pmc"
 
-    public static let fields = [
-      OptionField(
-        "articles", \Self.articles,
-        "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."
-      ),
-      OptionField(
-        "list", \Self.list,
-        "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
-          + "for retractions.", holdsRecords: false),
-      OptionField(
-        "licenses", \Self.licenses,
-        "The licences that are kept, whatever their version. The default permits commercial use and changed copies; where "
-          + "sources disagree, the conditions of all of them count."),
-      OptionField("unknownLicense", \Self.unknownLicense, "What happens to an article whose licence nothing tells."),
-      OptionField(
-        "articleTypes", \Self.articleTypes,
-        "Keeps articles of these types only, such as research-article. Empty keeps all."),
-      OptionField(
-        "withoutBody", \Self.withoutBody, "What happens to an article of which only the front matter is there."),
-      OptionField(
-        "abstracts", \Self.abstracts, "Abstracts and summaries; those made of a picture or one line are never kept."),
-      OptionField(
-        "translatedAbstracts", \Self.translatedAbstracts,
-        "The languages of which translated abstracts and titles are kept; \"*\" for all."),
-      OptionField("acknowledgements", \Self.acknowledgements, "Acknowledgements."),
-      OptionField("footnotes", \Self.footnotes, "Footnotes; kept ones stand at the end."),
-      OptionField("backMatter", \Self.backMatter, "Appendices, notes, glossaries and sections behind the body."),
-      OptionField(
-        "formulas", \Self.formulas, "Drops formulas, or keeps those written in TeX between dollar signs."),
-      OptionField(
-        "scripts", \Self.scripts,
-        "Writes raised and lowered digits as Unicode has them (CO₂, 10⁻⁶), or as plain ones."),
-      OptionField("minimumBytes", \Self.minimumBytes, "Shorter texts are dropped.", in: 0...1_000_000_000),
-      OptionField("maximumArticleBytes", \Self.maximumArticleBytes, "Articles with more XML are dropped."),
-      OptionField(
-        "damagedArchives", \Self.damagedArchives,
-        "Stops at an archive that is damaged, or drops what cannot be read of it and names it."),
-      OptionField("source", \Self.source, "The documents' source."),
-    ]
+    public init() {}
 
     var text: JATSTextOptions {
       JATSTextOptions(

@@ -8,44 +8,29 @@ import ShardKit
 /// as a GitLab's. Files keep their folders (`ja/ja_cc/level0/0000.jsonl.gz`), which `llmjp.sample` chooses by. A file is
 /// a task, resumed by range; a later look (`asOf`) fetches only what has changed.
 public struct LLMJPDownload: Stage {
-  public struct Options: ListingOptions {
-    public var repository = ""
-    public var kind = HubRepository.Kind.dataset
-    public var revision = "main"
-    public var listing = ""
-    public var folder = ""
-    public var directories: [String] = []
-    public var include: [String] = []
-    public var exclude: [String] = []
-    public var maximumFiles = 0
-    public var maximumBytes = ByteCount.gibibytes(1024)
-    public var filesAtOnce = 4
-    public var asOf = ""
+  public struct Options: StageOptions {
+    @Option("A data set of the Hub, as OWNER/NAME; this or \"listing\" is needed.") public var repository = ""
+    @Option("The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded.")
     public var endpoint = HubRepository.publicEndpoint
+    @Option("The URL of a listing: a line a file, of its SHA-256, SHA-1 or MD5, maybe its bytes, and its path.")
+    public var listing = ""
+    @Option("The URL that the listing's paths are below; by default the listing's own folder.") public var folder = ""
+    @Option("Folders to take, such as ja/ja_cc/level0; empty for all.") public var directories: [String] = []
+    @Option(
+      "The name of the environment variable that holds the token, for a corpus that wants one; by default HF_TOKEN "
+        + "for the Hub and none for a listing. It is sent to the servers named here alone and never stored.",
+      affectsOutput: false)
     public var tokenVariable = ""
-    public var network = NetworkSettings()
+    @OptionGroup public var selection: ListingOptions
+    @OptionGroup public var network: NetworkOptions
+
     public init() {}
 
-    public static let fields =
-      [
-        OptionField(
-          "repository", \Self.repository, "A data set of the Hub, as OWNER/NAME; this or \"listing\" is needed."),
-        OptionField(
-          "endpoint", \Self.endpoint,
-          "The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded."),
-        OptionField(
-          "listing", \Self.listing,
-          "The URL of a listing: a line a file, of its SHA-256, SHA-1 or MD5, maybe its bytes, and its path."),
-        OptionField(
-          "folder", \Self.folder, "The URL that the listing's paths are below; by default the listing's own folder."),
-        OptionField(
-          "directories", \Self.directories, "Folders to take, such as ja/ja_cc/level0; empty for all."),
-        OptionField(
-          "tokenVariable", \Self.tokenVariable,
-          "The name of the environment variable that holds the token, for a corpus that wants one; by default HF_TOKEN "
-            + "for the Hub and none for a listing. It is sent to the servers named here alone and never stored.",
-          affectsOutput: false),
-      ] + listingFields
+    var listed: ListedOptions {
+      var hub = HubOptions()
+      (hub.repository, hub.endpoint, hub.tokenVariable) = (repository, endpoint, tokenVariable)
+      return ListedOptions(hub: hub, kind: .dataset, selection: selection, network: network)
+    }
   }
 
   public static let name = "llmjp.download"
@@ -62,20 +47,21 @@ public struct LLMJPDownload: Stage {
 
   public init(options: Options) {
     self.options = options
-    download = ListedDownload(options.politeness(requestsAtOnce: options.filesAtOnce))
+    download = ListedDownload(options.network.politeness(requestsAtOnce: options.selection.filesAtOnce))
   }
 
   public func validate() throws {
     guard options.repository.isEmpty || options.listing.isEmpty else {
       throw StageError(.options, "listing", "the corpus comes from a repository or by a listing: leave one of them out")
     }
-    try options.validateListing()
+    try options.selection.validate()
     guard options.listing.isEmpty else { return try validatePlain() }
     guard options.folder.isEmpty else { throw StageError(.options, "folder", "it goes with \"listing\" alone") }
     if options.repository.isEmpty {
       try validateTokenVariable(options.tokenVariable)
     } else {
-      try options.validateHub()
+      let listed = options.listed
+      try listed.hub.validate(listed.kind, listed.network)
     }
   }
 
@@ -106,14 +92,16 @@ public struct LLMJPDownload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      guard workspace.phase == "listing" else { return try download.fetchFile(options, to: Self.records, workspace) }
-      let selection = options.selection(directories: options.directories)
-      try download.list(place(workspace), options, selection, workspace)
+      guard workspace.phase == "listing" else {
+        return try download.fetchFile(options.listed, to: Self.records, workspace)
+      }
+      let selection = options.selection.chosen(directories: options.directories)
+      try download.list(place(workspace), options.listed, selection, workspace)
     }
   }
 
   private func place(_ workspace: Workspace) throws -> ListedSource {
-    guard !options.listing.isEmpty else { return try download.hub(options, workspace) }
+    guard !options.listing.isEmpty else { return try download.hub(options.listed, workspace) }
     let listing = try WebURL(options.listing)
     let folder = try options.folder.isEmpty ? listing.resolving("./") : WebURL(options.folder)
     return .plain(listing: listing, folder: folder.text)

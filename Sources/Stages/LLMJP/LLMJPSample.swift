@@ -19,50 +19,29 @@ public struct LLMJPSample: Stage {
   }
 
   public struct Options: StageOptions {
+    @Option("The corpus: folders or files (.jsonl, .gz or .zst); needed where none is wired.")
     public var records = InputFiles()
+    @Option("Folders below 'records' to take, such as ja/ja_cc/level0; empty means all.")
     public var directories: [String] = []
+    @Option("The quality table: CSV files with a header; needed where none is wired.", holdsRecords: false)
     public var quality = InputFiles()
-    public var fraction = 0.65
-    public var tokenBudget = 0
-    public var match = Match.line
-    public var higherIsBetter = true
-    public var pathColumn = "path"
-    public var pathPrefix = ""
-    public var lineColumn = "line"
-    public var firstLine = 0
-    public var idColumn = "docId"
-    public var scoreColumn = "score"
-    public var tokensColumn = "tokens"
+    @Option("The share of all tokens to keep, best documents first.", in: 0...1) public var fraction = 0.65
+    @Option("Tokens to keep, instead of a share; 0 means the share.", in: 0...Int.max) public var tokenBudget = 0
+    @Option("How a row names its record: by file and line, or by id.") public var match = Match.line
+    @Option("Whether the best documents have the highest scores.") public var higherIsBetter = true
+    @Option("The column of the record's file, as its path below 'records'.") public var pathColumn = "path"
+    @Option("Taken off the front of the table's paths.") public var pathPrefix = ""
+    @Option("The column of the record's line.") public var lineColumn = "line"
+    @Option("The number of a file's first line in the table.", in: 0...1) public var firstLine = 0
+    @Option("The column of the record's id.") public var idColumn = "docId"
+    @Option("The column of the score.") public var scoreColumn = "score"
+    @Option("The column of the record's tokens; empty: every record weighs 1.") public var tokensColumn = "tokens"
+    @Option("Columns of few different values, such as domain, copied into the metadata.")
     public var copyColumns: [String] = []
-    public var idKey = "docId"
-    public var source = "llm-jp"
+    @Option("The member of 'meta' that is the document's id; without it, FILE:LINE is.") public var idKey = "docId"
+    @Option("The documents' source.") public var source = "llm-jp"
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "records", \Self.records, "The corpus: folders or files (.jsonl, .gz or .zst); needed where none is wired."),
-      OptionField(
-        "directories", \Self.directories, "Folders below 'records' to take, such as ja/ja_cc/level0; empty means all."),
-      OptionField(
-        "quality", \Self.quality, "The quality table: CSV files with a header; needed where none is wired.",
-        holdsRecords: false),
-      OptionField("fraction", \Self.fraction, "The share of all tokens to keep, best documents first.", in: 0...1),
-      OptionField(
-        "tokenBudget", \Self.tokenBudget, "Tokens to keep, instead of a share; 0 means the share.", in: 0...Int.max),
-      OptionField("match", \Self.match, "How a row names its record: by file and line, or by id."),
-      OptionField("higherIsBetter", \Self.higherIsBetter, "Whether the best documents have the highest scores."),
-      OptionField("pathColumn", \Self.pathColumn, "The column of the record's file, as its path below 'records'."),
-      OptionField("pathPrefix", \Self.pathPrefix, "Taken off the front of the table's paths."),
-      OptionField("lineColumn", \Self.lineColumn, "The column of the record's line."),
-      OptionField("firstLine", \Self.firstLine, "The number of a file's first line in the table.", in: 0...1),
-      OptionField("idColumn", \Self.idColumn, "The column of the record's id."),
-      OptionField("scoreColumn", \Self.scoreColumn, "The column of the score."),
-      OptionField(
-        "tokensColumn", \Self.tokensColumn, "The column of the record's tokens; empty: every record weighs 1."),
-      OptionField(
-        "copyColumns", \Self.copyColumns, "Columns of few different values, such as domain, copied into the metadata."),
-      OptionField("idKey", \Self.idKey, "The member of 'meta' that is the document's id; without it, FILE:LINE is."),
-      OptionField("source", \Self.source, "The documents' source."),
-    ]
   }
 
   public static let name = "llmjp.sample"

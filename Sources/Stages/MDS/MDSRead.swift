@@ -4,20 +4,15 @@ import ShardKit
 /// Reads documents from an MDS data set. One task a shard.
 public struct MDSRead: Stage {
   public struct Options: StageOptions {
-    public var path = InputFiles()
+    @Option("The folder that holds index.json, where no data set is wired.") public var path = InputFiles()
+    @Option(
+      "Columns by the field that they fill (id, text, source, added, created, version, metadata), where the names "
+        + "differ. All other text, JSON and number columns become metadata.")
     public var columns: [String: String] = [:]
-    public var source = ""
-    public var verify = true
+    @Option("The documents' source, where no column says it.") public var source = ""
+    @Option("Compares each shard with its hashes in index.json.", affectsOutput: false) public var verify = true
+
     public init() {}
-    public static let fields = [
-      OptionField("path", \Self.path, "The folder that holds index.json, where no data set is wired."),
-      OptionField(
-        "columns", \Self.columns,
-        "Columns by the field that they fill (id, text, source, added, created, version, metadata), where the names "
-          + "differ. All other text, JSON and number columns become metadata."),
-      OptionField("source", \Self.source, "The documents' source, where no column says it."),
-      OptionField("verify", \Self.verify, "Compares each shard with its hashes in index.json.", affectsOutput: false),
-    ]
   }
 
   public static let name = "mds.read"

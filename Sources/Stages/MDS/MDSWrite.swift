@@ -8,29 +8,21 @@ import ShardKit
 /// Phase `index`: gives the shards their numbers (links, no copies) and writes `index.json`.
 public struct MDSWrite: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Columns by name, each with the field of the document that fills it: id, text, source, added, created, version, "
+        + "metadata, or metadata.KEY.")
     public var columns = ["id": "id", "text": "text"]
+    @Option(
+      "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int and so on."
+    )
     public var encodings: [String: String] = [:]
+    @Option("Shards are sealed before they pass this size.", in: ByteCount(1 << 10)...ByteCount((1 << 32) - 1))
     public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
-    public var compression = "none"
+    @Option("none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
+    @Option("Hashes of each shard in index.json: \(MDSHash.allCases.map(\.rawValue).joined(separator: ", ")).")
     public var hashes = ["xxh64"]
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "columns", \Self.columns,
-        "Columns by name, each with the field of the document that fills it: id, text, source, added, created, version, "
-          + "metadata, or metadata.KEY."),
-      OptionField(
-        "encodings", \Self.encodings,
-        "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int and so on."
-      ),
-      OptionField(
-        "shardBytes", \Self.shardBytes, "Shards are sealed before they pass this size.",
-        in: ByteCount(1 << 10)...ByteCount((1 << 32) - 1)),
-      OptionField("compression", \Self.compression, "none, zstd, zstd:LEVEL, gz or gz:LEVEL."),
-      OptionField(
-        "hashes", \Self.hashes,
-        "Hashes of each shard in index.json: \(MDSHash.allCases.map(\.rawValue).joined(separator: ", "))."),
-    ]
   }
 
   public static let name = "mds.write"

@@ -12,42 +12,25 @@ public struct MixRebalance: Stage {
   public enum Unit: String, CaseIterable, OptionChoice { case documents, characters, tokens }
 
   public struct Options: StageOptions {
-    public var unit = Unit.characters
-    public var domain = "metadata.domain"
+    @Option("What shares and budget are counted in.") public var unit = Unit.characters
+    @Option("Where a document says its domain: metadata.KEY or source.") public var domain = "metadata.domain"
+    @Option("The greatest share of a domain; others stay whole. Used where neither shares nor ratios are.")
     public var caps = ["news": 0.3]
+    @Option("The share of each domain; domains not named divide the rest as they are.")
     public var shares: [String: Double] = [:]
+    @Option("What to take of each domain: 0.0323, 1, or 4 to use it four times; others stay whole.")
     public var ratios: [String: Double] = [:]
+    @Option("The amount of the whole mix, with caps or shares; 0 takes as much as there is.", in: 0...Int.max)
     public var budget = 0
+    @Option("How often a document may be used at most; above 1 samples up.", in: 1...1000)
     public var maximumRepeats = 1.0
+    @Option("Where a document says its tokens, such as metadata.dedup_meta.token_count; empty estimates them.")
     public var tokensField = ""
-    public var charactersPerToken = 2.0
-    public var unknownDomain = "unknown"
-    public var seed = 0
+    @Option("Estimates tokens where no field says them.", in: 0.1...100) public var charactersPerToken = 2.0
+    @Option("The domain of documents that name none.") public var unknownDomain = "unknown"
+    @Option("Another seed chooses other documents.", in: 0...Int.max) public var seed = 0
+
     public init() {}
-    public static let fields = [
-      OptionField("unit", \Self.unit, "What shares and budget are counted in."),
-      OptionField("domain", \Self.domain, "Where a document says its domain: metadata.KEY or source."),
-      OptionField(
-        "caps", \Self.caps,
-        "The greatest share of a domain; others stay whole. Used where neither shares nor ratios are."),
-      OptionField(
-        "shares", \Self.shares, "The share of each domain; domains not named divide the rest as they are."),
-      OptionField(
-        "ratios", \Self.ratios, "What to take of each domain: 0.0323, 1, or 4 to use it four times; others stay whole."),
-      OptionField(
-        "budget", \Self.budget, "The amount of the whole mix, with caps or shares; 0 takes as much as there is.",
-        in: 0...Int.max),
-      OptionField(
-        "maximumRepeats", \Self.maximumRepeats, "How often a document may be used at most; above 1 samples up.",
-        in: 1...1000),
-      OptionField(
-        "tokensField", \Self.tokensField,
-        "Where a document says its tokens, such as metadata.dedup_meta.token_count; empty estimates them."),
-      OptionField(
-        "charactersPerToken", \Self.charactersPerToken, "Estimates tokens where no field says them.", in: 0.1...100),
-      OptionField("unknownDomain", \Self.unknownDomain, "The domain of documents that name none."),
-      OptionField("seed", \Self.seed, "Another seed chooses other documents.", in: 0...Int.max),
-    ]
   }
 
   public static let name = "mix.rebalance"

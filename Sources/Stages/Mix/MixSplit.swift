@@ -7,14 +7,10 @@ import ShardKit
 /// Split after deduplication, or copies of held-out documents stay in the training set.
 public struct MixSplit: Stage {
   public struct Options: StageOptions {
-    public var heldOutFraction = 0.01
-    public var seed = 0
+    @Option("The share of documents that is held out, on average.", in: 0...1) public var heldOutFraction = 0.01
+    @Option("Another seed holds out other documents.", in: 0...Int.max) public var seed = 0
+
     public init() {}
-    public static let fields = [
-      OptionField(
-        "heldOutFraction", \Self.heldOutFraction, "The share of documents that is held out, on average.", in: 0...1),
-      OptionField("seed", \Self.seed, "Another seed holds out other documents.", in: 0...Int.max),
-    ]
   }
 
   public static let name = "mix.split"

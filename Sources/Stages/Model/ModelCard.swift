@@ -6,24 +6,16 @@ import TrainerCore
 /// load it. The output is the whole folder, ready to be published.
 public struct ModelCard: Stage {
   public struct Options: StageOptions {
-    public var name = "Model"
-    public var summary = ""
-    public var license = ""
-    public var languages = ["ja"]
+    @Option("The model's name.") public var name = "Model"
+    @Option("A paragraph in your words, below the title.") public var summary = ""
+    @Option("The model's licence, as Hugging Face names it, such as 'apache-2.0'.") public var license = ""
+    @Option("ISO codes of its languages.") public var languages = ["ja"]
+    @Option("What the data came from, and its licence: {\"Wikipedia\": \"CC BY-SA 4.0\"}.")
     public var sources: [String: String] = [:]
+    @Option("What no stage measured, such as cost: {\"GPU hours\": \"40 (one H200)\"}.")
     public var facts: [String: String] = [:]
-    public init() {}
 
-    public static let fields = [
-      OptionField("name", \Self.name, "The model's name."),
-      OptionField("summary", \Self.summary, "A paragraph in your words, below the title."),
-      OptionField("license", \Self.license, "The model's licence, as Hugging Face names it, such as 'apache-2.0'."),
-      OptionField("languages", \Self.languages, "ISO codes of its languages."),
-      OptionField(
-        "sources", \Self.sources, "What the data came from, and its licence: {\"Wikipedia\": \"CC BY-SA 4.0\"}."),
-      OptionField(
-        "facts", \Self.facts, "What no stage measured, such as cost: {\"GPU hours\": \"40 (one H200)\"}."),
-    ]
+    public init() {}
   }
 
   public static let name = "report.modelcard"

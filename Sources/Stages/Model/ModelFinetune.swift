@@ -8,46 +8,26 @@ import TrainerCore
 /// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
 /// another `finetune` can begin: on the same task with its head, on another one with a new head.
 public struct ModelFinetune: Stage {
-  public struct Options: ComputeOptions {
+  public struct Options: StageOptions {
+    @Option(
+      "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
+        + "five choices, 'jsquad' a part of a paragraph.")
     public var task = JGLUETask.jsts
-    public var train = InputFiles()
-    public var test = InputFiles()
-    public var learningRate = 3e-5
-    public var epochs = 4
-    public var batchSize = 32
-    public var maximumLength = 128
-    public var warmup = 0.1
-    public var weightDecay = 0.0
+    @Option("Files to learn from, in the task's form.", required: true) public var train = InputFiles()
+    @Option("Files to score on.", required: true) public var test = InputFiles()
+    @Option("The highest rate.", in: 0...1) public var learningRate = 3e-5
+    @Option("Passes over the examples.", in: 1...1000) public var epochs = 4
+    @Option("Examples of a step.", in: 1...1 << 16) public var batchSize = 32
+    @Option("Tokens of an input at most.", in: 16...1 << 16) public var maximumLength = 128
+    @Option("Share of the steps over which the rate rises.", in: 0...1) public var warmup = 0.1
+    @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
+    @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
     public var dropout = 0.1
-    public var seed = 1
-    public var maximumExamples = 0
-    public var mecabDictionary: String?
-    public var device = ModelPretrain.Device.auto
-    public var precision = ModelPretrain.Precision.auto
-    public var threads = 1
-    public init() {}
+    @Option("Of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
+    @Option("Examples taken of each set at most; 0 for all.", in: 0...1 << 40) public var maximumExamples = 0
+    @OptionGroup public var compute: ComputeOptions
 
-    public static let fields =
-      [
-        OptionField(
-          "task", \Self.task,
-          "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
-            + "five choices, 'jsquad' a part of a paragraph."),
-        OptionField("train", \Self.train, "Files to learn from, in the task's form.", required: true),
-        OptionField("test", \Self.test, "Files to score on.", required: true),
-        OptionField("learningRate", \Self.learningRate, "The highest rate.", in: 0...1),
-        OptionField("epochs", \Self.epochs, "Passes over the examples.", in: 1...1000),
-        OptionField("batchSize", \Self.batchSize, "Examples of a step.", in: 1...1 << 16),
-        OptionField("maximumLength", \Self.maximumLength, "Tokens of an input at most.", in: 16...1 << 16),
-        OptionField("warmup", \Self.warmup, "Share of the steps over which the rate rises.", in: 0...1),
-        OptionField("weightDecay", \Self.weightDecay, "Of AdamW.", in: 0...1),
-        OptionField(
-          "dropout", \Self.dropout, "Share of activations dropped while fine-tuning, whatever it was before.",
-          in: 0...0.9),
-        OptionField("seed", \Self.seed, "Of the head's weights, shuffling and dropout.", in: 0...1 << 31),
-        OptionField(
-          "maximumExamples", \Self.maximumExamples, "Examples taken of each set at most; 0 for all.", in: 0...1 << 40),
-      ] + computeFields
+    public init() {}
   }
 
   public static let name = "finetune"
@@ -64,13 +44,13 @@ public struct ModelFinetune: Stage {
   public init(options: Options) { self.options = options }
 
   /// Bytes depend on what 'auto' comes to on this machine.
-  public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
     let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
     let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
     let train = try context.files(options.train), test = try context.files(options.test)
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.mecabDictionary)
+    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
     return [
       TaskPlan(
         key: "finetune", files: model + train + test, note: "\(model.count) \(train.count) \(words)",
@@ -104,8 +84,8 @@ public struct ModelFinetune: Stage {
 
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
     var job = FineTuningJob()
-    (job.device, job.precision) = options.resolved(engine)
-    job.threads = options.threads
+    (job.device, job.precision) = options.compute.resolved(engine)
+    job.threads = options.compute.threads
     job.task = options.task
     let files = workspace.task.files
     // The tokenizer and the model stand first.
@@ -122,7 +102,7 @@ public struct ModelFinetune: Stage {
     job.dropout = options.dropout
     job.seed = options.seed
     job.maximumExamples = options.maximumExamples
-    job.dictionary = options.mecabDictionary
+    job.dictionary = options.compute.mecabDictionary
     job.result = "\(folder)/scores.json"
     job.output = "\(folder)/model"
     return job

@@ -55,8 +55,8 @@ extension ModelPretrain {
     let decided = settled
     var digester = Digester()
     digester.update(field: "\(Self.name) \(Self.revision)")
-    for field in Options.fields where field.affectsOutput && !knobs.contains(field.name) {
-      digester.update(field: "\(field.name) \((decided[field.name] ?? field.encode(options)).text(sortedKeys: true))")
+    for field in options.fields where field.affectsOutput && !knobs.contains(field.name) {
+      digester.update(field: "\(field.name) \((decided[field.name] ?? field.value).text(sortedKeys: true))")
     }
     for file in files { digester.update(field: "\(file.name) \(file.digest.hex)") }
     return digester.finish().hex

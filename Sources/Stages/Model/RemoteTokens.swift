@@ -5,16 +5,9 @@ import TrainerCore
 
 /// A token data set in a bucket or in a folder of another file system, from which training reads through a cache.
 public struct RemoteTokens: ShardSource {
-  /// What a bucket is asked with; keys, region and profile come from the environment.
-  private struct Access: S3Options {
-    var s3 = S3Settings()
-    var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
-    static let fields = s3Fields
-  }
-
   private enum Place {
     case folder(FolderSource)
-    case bucket(S3Place, S3Access, Access, Politeness)
+    case bucket(S3Place, S3Access, NetworkOptions, Politeness)
   }
 
   public let name: String
@@ -30,12 +23,14 @@ public struct RemoteTokens: ShardSource {
       place = .folder(FolderSource(data.place))
       return
     }
-    var access = Access()
-    access.s3.endpoint = data.endpoint
-    access.network.allowPrivateAddresses = data.allowsPrivateAddresses
-    let bucket = try access.place(data.place, option: "remote")
+    // Keys, region and profile come from the environment.
+    var service = S3Options()
+    service.endpoint = data.endpoint
+    var network = NetworkOptions(delaySeconds: 0, attempts: 8)
+    network.allowPrivateAddresses = data.allowsPrivateAddresses
+    let bucket = try S3Place.stated(data.place, option: "remote")
     do throws(NetError) {
-      place = .bucket(bucket, try access.access(), access, access.politeness(requestsAtOnce: 64))
+      place = .bucket(bucket, try service.access(), network, network.politeness(requestsAtOnce: 64))
     } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }
   }
 
@@ -43,9 +38,9 @@ public struct RemoteTokens: ShardSource {
   public func fetch(_ basename: String, to path: String) throws(ShardError) {
     switch place {
     case .folder(let source): try source.fetch(basename, to: path)
-    case .bucket(let root, let access, let options, let politeness):
+    case .bucket(let root, let access, let network, let politeness):
       do throws(NetError) {
-        let http = try options.client(politeness, TaskControl()) { _ in }
+        let http = try network.client(politeness, TaskControl()) { _ in }
         _ = try S3Client(http, access).download(root.appending(basename), to: path)
       } catch { throw ShardError(.io, error.subject, error.message, hint: error.hint) }
     }

@@ -9,39 +9,25 @@ import ShardKit
 /// was listed, compared with its size, with the digest that pipeline's uploads leave in its metadata, and with its ETag
 /// where that is a digest. An object that was begun is resumed by range.
 public struct S3Download: Stage {
-  public struct Options: S3Options {
+  public struct Options: StageOptions {
+    @Option("What to fetch: s3://bucket/prefix for everything below it, or an object's own name.", required: true)
     public var from = ""
+    @Option(
+      "Takes only objects whose name below the prefix matches one of these, such as *.jsonl.zst; a star stands for "
+        + "any characters, also slashes.")
     public var match: [String] = []
-    public var asOf = ""
-    public var maximumBytes = ByteCount.gibibytes(256)
+    @Option("Another word here lists the bucket again.") public var asOf = ""
+    @Option("A larger object is an error.") public var maximumBytes = ByteCount.gibibytes(256)
+    @Option("More objects are an error.", in: 1...10_000_000, affectsOutput: false)
     public var maximumObjects = 1_000_000
+    @Option("How many objects of a task are fetched at once.", in: 1...64, affectsOutput: false)
     public var objectsAtOnce = 4
+    @Option("Agrees to pay for requests and traffic, which some buckets ask of their readers.", affectsOutput: false)
     public var requesterPays = false
-    public var s3 = S3Settings()
-    public var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
-    public init() {}
+    @OptionGroup public var s3: S3Options
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0, attempts: 8)
 
-    public static let fields =
-      [
-        OptionField(
-          "from", \Self.from, "What to fetch: s3://bucket/prefix for everything below it, or an object's own name.",
-          required: true),
-        OptionField(
-          "match", \Self.match,
-          "Takes only objects whose name below the prefix matches one of these, such as *.jsonl.zst; a star stands for "
-            + "any characters, also slashes."),
-        OptionField("asOf", \Self.asOf, "Another word here lists the bucket again."),
-        OptionField("maximumBytes", \Self.maximumBytes, "A larger object is an error."),
-        OptionField(
-          "maximumObjects", \Self.maximumObjects, "More objects are an error.", in: 1...10_000_000,
-          affectsOutput: false),
-        OptionField(
-          "objectsAtOnce", \Self.objectsAtOnce, "How many objects of a task are fetched at once.", in: 1...64,
-          affectsOutput: false),
-        OptionField(
-          "requesterPays", \Self.requesterPays,
-          "Agrees to pay for requests and traffic, which some buckets ask of their readers.", affectsOutput: false),
-      ] + s3Fields
+    public init() {}
   }
 
   public static let name = "s3.download"
@@ -61,18 +47,18 @@ public struct S3Download: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness(requestsAtOnce: 256)
+    politeness = options.network.politeness(requestsAtOnce: 256)
   }
 
   public func validate() throws {
-    if !options.from.isEmpty { _ = try options.place(options.from, option: "from") }
-    if !options.s3.endpoint.isEmpty { _ = try options.service() }
+    if !options.from.isEmpty { _ = try S3Place.stated(options.from, option: "from") }
+    if !options.s3.endpoint.isEmpty { _ = try options.s3.service() }
   }
 
   private static let bytesPerTask: Int64 = 64 << 20
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let service = try options.service()
+    let service = try options.s3.service()
     if phase == "list" { return [TaskPlan(key: "list", note: service, memoryBytes: 128 << 20)] }
     let objects = try context.files(Self.listing).flatMap { try ListedObject.read($0.path) }
     return ListedObject.grouped(objects, bytes: Self.bytesPerTask).enumerated().map { number, group in
@@ -83,11 +69,11 @@ public struct S3Download: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let access = try options.access(paysForRequests: options.requesterPays)
-      let lanes = S3Lanes(options, access, politeness, workspace.control, stopsWithin: true)
+      let access = try options.s3.access(paysForRequests: options.requesterPays)
+      let lanes = S3Lanes(options.network, access, politeness, workspace.control, stopsWithin: true)
       defer { lanes.settle(workspace) }
       if workspace.phase == "list" {
-        let root = try options.place(options.from, option: "from")
+        let root = try S3Place.stated(options.from, option: "from")
         let objects = try ObjectListing(root, options).objects(lanes.client(), workspace.control)
         return try workspace.write(Self.listing, name: "objects.jsonl", objects.flatMap(\.line))
       }
@@ -95,7 +81,7 @@ public struct S3Download: Stage {
     }
   }
 
-  private func fetch(_ lanes: S3Lanes<Options>, _ workspace: Workspace) throws {
+  private func fetch(_ lanes: S3Lanes, _ workspace: Workspace) throws {
     let note = try JSONValue.parse(workspace.task.note).value
     let objects = (note["objects"]?.array ?? []).compactMap { ListedObject($0) }
     let state = try workspace.stateDirectory()

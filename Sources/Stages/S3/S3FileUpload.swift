@@ -7,23 +7,26 @@ import Synchronization
 struct S3FileUpload: Sendable {
   let item: UploadPlan.Item
   private let place: S3Place
-  private let lanes: S3Lanes<S3Upload.Options>
+  private let lanes: S3Lanes
+  private let options: S3Upload.Options
   private let state: String
   private let partBytes: Int64
 
-  private var options: S3Upload.Options { lanes.options }
   private var file: ArtifactFile { item.file }
   var isInParts: Bool { file.bytes > partBytes }
 
   /// - Parameter state: a folder that outlives this attempt.
-  init(_ item: UploadPlan.Item, to root: S3Place, _ lanes: S3Lanes<S3Upload.Options>, state: String) {
+  init(
+    _ item: UploadPlan.Item, to root: S3Place, _ lanes: S3Lanes, _ options: S3Upload.Options, state: String
+  ) {
     self.item = item
     self.lanes = lanes
+    self.options = options
     self.state = state
     place = root.appending(item.name)
     // Whole mebibytes, so many that their number stays within what S3 takes.
     let least = ((item.file.bytes / Int64(S3Client.mostParts - 1)) >> 20 + 1) << 20
-    let wanted = Int64(lanes.options.partBytes.bytes)
+    let wanted = Int64(options.partBytes.bytes)
     partBytes = item.file.bytes / wanted < Int64(S3Client.mostParts) ? wanted : max(wanted, least)
   }
 

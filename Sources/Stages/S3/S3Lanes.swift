@@ -5,8 +5,8 @@ import Synchronization
 
 /// A task's connections to a service: each thread has a client of its own, and what they say is told the workspace in
 /// the end by the task's own thread.
-final class S3Lanes<Options: S3Options>: Sendable {
-  let options: Options
+final class S3Lanes: Sendable {
+  private let network: NetworkOptions
   let control: TaskControl
   private let access: S3Access
   private let stopsWithin: Bool
@@ -15,9 +15,10 @@ final class S3Lanes<Options: S3Options>: Sendable {
   private let figures = Mutex<[String: Double]>([:])
 
   init(
-    _ options: Options, _ access: S3Access, _ politeness: Politeness, _ control: TaskControl, stopsWithin: Bool = false
+    _ network: NetworkOptions, _ access: S3Access, _ politeness: Politeness, _ control: TaskControl,
+    stopsWithin: Bool = false
   ) {
-    self.options = options
+    self.network = network
     self.access = access
     self.stopsWithin = stopsWithin
     self.politeness = politeness
@@ -25,7 +26,7 @@ final class S3Lanes<Options: S3Options>: Sendable {
   }
 
   func client() throws(NetError) -> S3Client {
-    let http = try options.client(politeness, control, stopsWithin: stopsWithin) { [self] message in
+    let http = try network.client(politeness, control, stopsWithin: stopsWithin) { [self] message in
       retries.withLock { $0.append(message) }
     }
     return S3Client(http, access)

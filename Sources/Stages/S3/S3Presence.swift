@@ -5,20 +5,20 @@ import ShardKit
 /// Sees that what was sent is there, before an index speaks of it.
 struct S3Presence {
   private let root: S3Place
-  private let lanes: S3Lanes<S3Upload.Options>
+  private let lanes: S3Lanes
 
-  init(_ root: S3Place, _ lanes: S3Lanes<S3Upload.Options>) {
+  init(_ root: S3Place, _ lanes: S3Lanes) {
     self.root = root
     self.lanes = lanes
   }
 
-  func check(_ records: [UploadRecord]) throws {
+  func check(_ records: [UploadRecord], atOnce: Int) throws {
     guard !records.isEmpty else { return }
     do {
       try checkByListing(records)
     } catch let error as NetError where error.status == 403 {
       // Whoever may write need not be allowed to list.
-      try checkOneByOne(records)
+      try checkOneByOne(records, atOnce: atOnce)
     }
   }
 
@@ -32,8 +32,8 @@ struct S3Presence {
     if let missing = pending.keys.min() { throw fault(missing.text, "it was sent, but is not there any more") }
   }
 
-  private func checkOneByOne(_ records: [UploadRecord]) throws {
-    try lanes.each(records.count, atOnce: lanes.options.partsAtOnce) { item, client in
+  private func checkOneByOne(_ records: [UploadRecord], atOnce: Int) throws {
+    try lanes.each(records.count, atOnce: atOnce) { item, client in
       let record = records[item]
       guard let object = try client.head(S3Place(bucket: root.bucket, key: record.place)) else {
         throw fault(record.place, "it was sent, but is not there any more")

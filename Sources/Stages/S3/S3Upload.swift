@@ -9,29 +9,23 @@ import Synchronization
 /// same size and SHA-256 is not sent again, nor is a part that has arrived, whatever ended the attempt before.
 /// Phase `last`: sees that all of it is there, then sends `index.json`, so that a reader finds a whole data set or none.
 public struct S3Upload: Stage {
-  public struct Options: S3Options, UploadOptions {
-    public var upload = UploadSettings()
+  public struct Options: StageOptions {
+    @Option("Where the files go: s3://bucket/prefix.", required: true) public var to = ""
+    @OptionGroup public var upload: UploadOptions
+    @Option(
+      "Larger files go in parts of this size, more where S3's 10,000 parts would not do.",
+      in: ByteCount(S3Client.smallestPartBytes)...ByteCount.gibibytes(5), affectsOutput: false)
     public var partBytes = ByteCount.mebibytes(32)
+    @Option("How many parts or files of a task are sent at once.", in: 1...64, affectsOutput: false)
     public var partsAtOnce = 4
+    @Option(
+      "Has the service keep and check the SHA-256 of each part; turn it off for one that does not know of it.",
+      affectsOutput: false)
     public var checksums = true
-    public var s3 = S3Settings()
-    public var network = NetworkSettings(delaySeconds: 0.0, attempts: 8)
-    public init() {}
+    @OptionGroup public var s3: S3Options
+    @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0, attempts: 8)
 
-    public static let fields =
-      uploadFields(to: "Where the files go: s3://bucket/prefix.") + [
-        OptionField(
-          "partBytes", \Self.partBytes,
-          "Larger files go in parts of this size, more where S3's 10,000 parts would not do.",
-          in: ByteCount(S3Client.smallestPartBytes)...ByteCount.gibibytes(5), affectsOutput: false),
-        OptionField(
-          "partsAtOnce", \Self.partsAtOnce, "How many parts or files of a task are sent at once.", in: 1...64,
-          affectsOutput: false),
-        OptionField(
-          "checksums", \Self.checksums,
-          "Has the service keep and check the SHA-256 of each part; turn it off for one that does not know of it.",
-          affectsOutput: false),
-      ] + s3Fields
+    public init() {}
   }
 
   public static let name = "upload.s3"
@@ -51,29 +45,29 @@ public struct S3Upload: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness(requestsAtOnce: 256)
+    politeness = options.network.politeness(requestsAtOnce: 256)
   }
 
   public func validate() throws {
-    if !options.upload.to.isEmpty { _ = try options.place(options.upload.to, option: "to") }
-    if !options.s3.endpoint.isEmpty { _ = try options.service() }
+    if !options.to.isEmpty { _ = try S3Place.stated(options.to, option: "to") }
+    if !options.s3.endpoint.isEmpty { _ = try options.s3.service() }
   }
 
   public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    try UploadPlan(context.artifacts(Self.artifacts), options)
-      .tasks(phase: phase, records: context.files(Self.records), place: options.service())
+    try UploadPlan(context.artifacts(Self.artifacts), options.upload)
+      .tasks(phase: phase, records: context.files(Self.records), place: options.s3.service())
   }
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let root = try options.place(options.upload.to, option: "to")
-      let lanes = S3Lanes(options, try options.access(), politeness, workspace.control)
+      let root = try S3Place.stated(options.to, option: "to")
+      let lanes = S3Lanes(options.network, try options.s3.access(), politeness, workspace.control)
       defer { lanes.settle(workspace) }
       let task = try UploadTask(workspace, Self.records)
       let state = try workspace.stateDirectory()
-      let files = task.items.map { S3FileUpload($0, to: root, lanes, state: state) }
+      let files = task.items.map { S3FileUpload($0, to: root, lanes, options, state: state) }
       if workspace.phase == UploadTask.lastPhase {
-        if !options.upload.dryRun { try S3Presence(root, lanes).check(task.records) }
+        if !options.upload.dryRun { try S3Presence(root, lanes).check(task.records, atOnce: options.partsAtOnce) }
         let client = try lanes.client()
         let records = try task.records + files.map { try $0.run(client) }
         return try UploadRecord.report(records, to: Self.report, workspace)
@@ -84,7 +78,7 @@ public struct S3Upload: Stage {
   }
 
   /// Small files side by side; large ones one after another, each with its parts side by side.
-  private func send(_ files: [S3FileUpload], _ lanes: S3Lanes<Options>) throws -> [UploadRecord] {
+  private func send(_ files: [S3FileUpload], _ lanes: S3Lanes) throws -> [UploadRecord] {
     let small = files.filter { !$0.isInParts }
     let done = Mutex<[UploadRecord]>([])
     try lanes.each(small.count, atOnce: options.partsAtOnce) { item, client in

@@ -5,29 +5,21 @@ import TextKit
 import TrainerCore
 
 /// The options of every stage that computes with a model on texts: how words are cut, where and in what numbers.
-protocol ComputeOptions: StageOptions {
-  var mecabDictionary: String? { get set }
-  var device: ModelPretrain.Device { get set }
-  var precision: ModelPretrain.Precision { get set }
-  var threads: Int { get set }
+public struct ComputeOptions: StageOptions {
+  @Option("Folder of MeCab's dictionary; null for the system's choice.") var mecabDictionary: String? = nil
+  // A device adds up in an order of its own, and heads may do so with a number of threads: the last digits differ.
+  @Option("'auto': a GPU where the engine finds one, else the CPU.") var device = ModelPretrain.Device.auto
+  @Option("What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU.")
+  var precision = ModelPretrain.Precision.auto
+  @Option(
+    "Threads of one task on the CPU. Tasks run beside one another. Another number may change the last digits.",
+    in: 1...1024)
+  var threads = 1
+
+  public init() {}
 }
 
 extension ComputeOptions {
-  static var computeFields: [OptionField<Self>] {
-    [
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      // A device adds up in an order of its own, and heads may do so with a number of threads: the last digits differ.
-      OptionField("device", \Self.device, "'auto': a GPU where the engine finds one, else the CPU."),
-      OptionField(
-        "precision", \Self.precision, "What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU."),
-      OptionField(
-        "threads", \Self.threads,
-        "Threads of one task on the CPU. Tasks run beside one another. Another number may change the last digits.",
-        in: 1...1024),
-    ]
-  }
-
   /// `cpu` or `cuda`, and the precision that this means.
   func resolved(_ engine: TrainingEngine) -> (device: String, precision: Parameters.Precision) {
     let usesGPU = engine.usesGPU(device)

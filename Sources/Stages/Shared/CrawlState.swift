@@ -11,30 +11,25 @@ import ShardKit
 /// by all its fingerprints: a killed or failed attempt goes on in it, a later look asks only what may have changed, and
 /// another option of reading needs no network. Within one `asOf` every URL has one answer, which the archive keeps, so
 /// running the stage again gives the same bytes.
-protocol CrawlOptions: NetworkOptions {
-  var asOf: String { get set }
-  var state: String { get set }
-  var maximumFailedFraction: Double { get set }
+public struct CrawlOptions: StageOptions {
+  @Option(
+    "Names this look at the source, by a date or any other word; with another one the source is looked at again.",
+    required: true)
+  var asOf = ""
+  @Option(
+    "A folder, as an absolute path, for what was asked and answered; by default it is kept in the store.",
+    affectsOutput: false)
+  var state = ""
+  @Option("The crawl fails when a larger part of what it needs cannot be had.", in: 0...1)
+  var maximumFailedFraction = 0.01
+
+  public init() {}
+
+  init(maximumFailedFraction: Double) { self.maximumFailedFraction = maximumFailedFraction }
 }
 
 extension CrawlOptions {
-  static var crawlFields: [OptionField<Self>] {
-    [
-      OptionField(
-        "asOf", \Self.asOf,
-        "Names this look at the source, by a date or any other word; with another one the source is looked at again.",
-        required: true),
-      OptionField(
-        "state", \Self.state,
-        "A folder, as an absolute path, for what was asked and answered; by default it is kept in the store.",
-        affectsOutput: false),
-      OptionField(
-        "maximumFailedFraction", \Self.maximumFailedFraction,
-        "The crawl fails when a larger part of what it needs cannot be had.", in: 0...1),
-    ] + networkFields
-  }
-
-  func validateCrawl() throws {
+  func validate() throws {
     guard !asOf.isEmpty, asOf.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
       throw StageError(
         .options, "asOf", "it should be a word without spaces that names this look", hint: "Write a date: 2026-01-31.")
@@ -44,7 +39,7 @@ extension CrawlOptions {
     }
   }
 
-  func crawl(_ client: HTTPClient, _ workspace: Workspace) throws -> Crawl {
+  func begin(_ client: HTTPClient, _ workspace: Workspace) throws -> Crawl {
     let folder = state.isEmpty ? try workspace.stateDirectory(.kept) : state
     return try Crawl(folder: folder, pass: asOf, client: client)
   }

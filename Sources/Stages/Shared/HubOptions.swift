@@ -7,35 +7,27 @@ extension HubRepository.Kind: OptionChoice {}
 ///
 /// The environment's HF_ENDPOINT is not heeded: where data and a token go is what the pipeline document says, with
 /// `--set` where that is to change.
-protocol HubOptions: NetworkOptions {
-  var repository: String { get set }
-  var kind: HubRepository.Kind { get set }
-  var endpoint: String { get set }
-  var tokenVariable: String { get set }
+public struct HubOptions: StageOptions {
+  @Option("The repository, as OWNER/NAME.", required: true) var repository = ""
+  @Option("The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded.")
+  var endpoint = HubRepository.publicEndpoint
+  @Option(
+    "The name of the environment variable that holds the token; it is sent to the Hub alone and never stored.",
+    affectsOutput: false)
+  var tokenVariable = "HF_TOKEN"
+
+  public init() {}
 }
 
 extension HubOptions {
-  static func hubFields(repository required: Bool) -> [OptionField<Self>] {
-    [
-      OptionField("repository", \Self.repository, "The repository, as OWNER/NAME.", required: required),
-      OptionField(
-        "endpoint", \Self.endpoint,
-        "The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded."),
-      OptionField(
-        "tokenVariable", \Self.tokenVariable,
-        "The name of the environment variable that holds the token; it is sent to the Hub alone and never stored.",
-        affectsOutput: false),
-    ]
-  }
-
-  func hub() throws -> HubRepository {
+  func place(_ kind: HubRepository.Kind) throws -> HubRepository {
     do throws(NetError) { return try HubRepository(repository, kind: kind, endpoint: endpoint) } catch {
       throw StageError(.options, error.subject.isEmpty ? "repository" : "endpoint", error.message, hint: error.hint)
     }
   }
 
-  func validateHub() throws {
-    let hub = try hub()
+  func validate(_ kind: HubRepository.Kind, _ network: NetworkOptions) throws {
+    let hub = try place(kind)
     try validateTokenVariable(tokenVariable)
     guard hub.endpoint.hasPrefix("https://") || network.allowPrivateAddresses else {
       throw StageError(
@@ -43,7 +35,6 @@ extension HubOptions {
         hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
     }
   }
-
 }
 
 /// The token of a variable; nil where the environment has none.

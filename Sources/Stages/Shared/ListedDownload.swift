@@ -3,39 +3,23 @@ import PipelineKit
 import ShardKit
 import Synchronization
 
-/// The options of a stage that fetches what a listing names.
-protocol ListingOptions: HubOptions {
-  var revision: String { get set }
-  var include: [String] { get set }
-  var exclude: [String] { get set }
-  var maximumFiles: Int { get set }
-  var maximumBytes: ByteCount { get set }
-  var filesAtOnce: Int { get set }
-  var asOf: String { get set }
+/// Which files are fetched of what a listing names.
+public struct ListingOptions: StageOptions {
+  @Option("A branch, a tag or a commit; the commit that it stands for is recorded.") var revision = "main"
+  @Option(
+    "Patterns of the paths to take, such as *.jsonl.gz or data/**: * within a folder, ** across them; empty for all.")
+  var include: [String] = []
+  @Option("Patterns of the paths to leave.") var exclude: [String] = []
+  @Option("Takes so many files, the first by path; 0 for all.", in: 0...FileListing.maximumFiles) var maximumFiles = 0
+  @Option("A larger file is refused.", affectsOutput: false) var maximumBytes = ByteCount.gibibytes(1024)
+  @Option("How many files are fetched at once.", in: 1...64, affectsOutput: false) var filesAtOnce = 4
+  @Option("Another word here looks at the listing again; files that have not changed are kept.") var asOf = ""
+
+  public init() {}
 }
 
 extension ListingOptions {
-  static var listingFields: [OptionField<Self>] {
-    [
-      OptionField(
-        "revision", \Self.revision, "A branch, a tag or a commit; the commit that it stands for is recorded."),
-      OptionField(
-        "include", \Self.include,
-        "Patterns of the paths to take, such as *.jsonl.gz or data/**: * within a folder, ** across them; empty for all."
-      ),
-      OptionField("exclude", \Self.exclude, "Patterns of the paths to leave."),
-      OptionField(
-        "maximumFiles", \Self.maximumFiles, "Takes so many files, the first by path; 0 for all.",
-        in: 0...FileListing.maximumFiles),
-      OptionField("maximumBytes", \Self.maximumBytes, "A larger file is refused.", affectsOutput: false),
-      OptionField(
-        "filesAtOnce", \Self.filesAtOnce, "How many files are fetched at once.", in: 1...64, affectsOutput: false),
-      OptionField(
-        "asOf", \Self.asOf, "Another word here looks at the listing again; files that have not changed are kept."),
-    ] + networkFields
-  }
-
-  func validateListing() throws {
+  func validate() throws {
     guard HubRepository.isRevision(revision) else {
       throw StageError(.options, "revision", "'\(revision)' is no branch, tag or commit")
     }
@@ -43,11 +27,19 @@ extension ListingOptions {
     try PathPattern.check(exclude, option: "exclude")
   }
 
-  func selection(directories: [String] = []) -> ListedSelection {
+  func chosen(directories: [String] = []) -> ListedSelection {
     ListedSelection(
       directories: directories, include: include.map { PathPattern($0) }, exclude: exclude.map { PathPattern($0) },
       maximumFiles: maximumFiles)
   }
+}
+
+/// What a stage's options say of a repository and of the files that are taken.
+struct ListedOptions {
+  var hub: HubOptions
+  var kind: HubRepository.Kind
+  var selection: ListingOptions
+  var network: NetworkOptions
 }
 
 /// Two phases: `listing` says which files there are, with digests; `files` fetches each in a task of its own.
@@ -86,7 +78,7 @@ final class ListedDownload: Sendable {
   // MARK: Listing
 
   func list(
-    _ place: ListedSource, _ options: some ListingOptions, _ selection: ListedSelection, _ workspace: Workspace
+    _ place: ListedSource, _ options: ListedOptions, _ selection: ListedSelection, _ workspace: Workspace
   ) throws {
     var listing = try fetch(place, options, workspace)
     try listing.finish()
@@ -99,19 +91,19 @@ final class ListedDownload: Sendable {
   }
 
   private func fetch(
-    _ place: ListedSource, _ options: some ListingOptions, _ workspace: Workspace
+    _ place: ListedSource, _ options: ListedOptions, _ workspace: Workspace
   ) throws -> FileListing {
-    let client = try options.client(politeness, workspace, stopsWithin: true)
+    let client = try options.network.client(politeness, workspace, stopsWithin: true)
     switch place {
     case .hub(let repository, _, let commit):
-      let hub = HubClient(repository, token: place.token(options.tokenVariable), http: client)
+      let hub = HubClient(repository, token: place.token(options.hub.tokenVariable), http: client)
       var listing = FileListing(source: place.shown)
       for file in try hub.files(of: commit, maximumFiles: FileListing.maximumFiles) {
         try listing.add(ListedFile(file))
       }
       return listing
     case .plain(let url, _):
-      let answer = try client.send(request(url, place, options.tokenVariable)).checked()
+      let answer = try client.send(request(url, place, options.hub.tokenVariable)).checked()
       guard answer.headers["Content-Type"]?.lowercased().hasPrefix("text/html") != true else {
         throw StageError(
           .input, url.shown, "it is a page for people, not a listing",
@@ -122,25 +114,27 @@ final class ListedDownload: Sendable {
   }
 
   /// The commit that the revision stands for now.
-  func hub(_ options: some ListingOptions, _ workspace: Workspace) throws -> ListedSource {
-    let repository = try options.hub()
-    let token = ListedSource.hubToken(options.tokenVariable)
-    let client = HubClient(repository, token: token, http: try options.client(politeness, workspace, stopsWithin: true))
+  func hub(_ options: ListedOptions, _ workspace: Workspace) throws -> ListedSource {
+    let repository = try options.hub.place(options.kind)
+    let token = ListedSource.hubToken(options.hub.tokenVariable)
+    let client = HubClient(
+      repository, token: token, http: try options.network.client(politeness, workspace, stopsWithin: true))
     return .hub(
-      repository, revision: options.revision, commit: try client.existingCommit(of: options.revision))
+      repository, revision: options.selection.revision,
+      commit: try client.existingCommit(of: options.selection.revision))
   }
 
   // MARK: Files
 
-  func fetchFile(_ options: some ListingOptions, to output: Output<Files>, _ workspace: Workspace) throws {
+  func fetchFile(_ options: ListedOptions, to output: Output<Files>, _ workspace: Workspace) throws {
     guard let place = source.withLock({ $0 }) else { fatalError("a file is fetched before its phase is planned") }
     let file = try ListedFile(Array(workspace.task.note.utf8))
     let url = try place.url(of: file.path)
-    var request = request(url, place, options.tokenVariable)
-    request.maximumBytes = options.maximumBytes.bytes
+    var request = request(url, place, options.hub.tokenVariable)
+    request.maximumBytes = options.selection.maximumBytes.bytes
     var expected = DownloadExpectation(bytes: file.bytes)
     if case .checksum(let sum) = file.digest { expected.checksums = [sum] }
-    let client = try options.client(politeness, workspace, stopsWithin: true)
+    let client = try options.network.client(politeness, workspace, stopsWithin: true)
     do {
       try workspace.download(request, client, expected, to: output, name: file.path) { found, path in
         guard case .git(let wanted) = file.digest else { return }
@@ -152,7 +146,7 @@ final class ListedDownload: Sendable {
       }
     } catch let error as NetError where [401, 403, 404].contains(error.status) {
       guard case .hub(let repository, _, _) = place else { throw error }
-      throw HubClient(repository, token: place.token(options.tokenVariable), http: client).explain(error, url)
+      throw HubClient(repository, token: place.token(options.hub.tokenVariable), http: client).explain(error, url)
     }
   }
 

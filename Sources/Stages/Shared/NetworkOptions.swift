@@ -2,48 +2,36 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// How a stage behaves towards servers. None of it decides what the result is.
-public struct NetworkSettings: Sendable {
+/// How a stage behaves towards servers: the options that every stage with a network behind it has. None of it decides
+/// what the result is.
+public struct NetworkOptions: StageOptions {
+  @Option(
+    "A mail address or URL under which the owner of a site can reach you; part of the user agent.",
+    affectsOutput: false)
   var contact = ""
+  @Option(
+    "How long a site is left alone from the end of an answer on; its robots.txt may ask for more.", in: 0...86_400,
+    affectsOutput: false)
   var delaySeconds = 1.0
-  var bytesPerSecond = ByteCount(0)
-  var attempts = 5
+  @Option("The bandwidth used at most; 0 for no limit.", affectsOutput: false) var bytesPerSecond = ByteCount(0)
+  @Option("How often a question is put when its failure may pass.", in: 1...100, affectsOutput: false) var attempts = 5
+  @Option("Lets servers on this machine and in private networks be asked.", affectsOutput: false)
   var allowPrivateAddresses = false
-}
 
-/// The options that every stage with a network behind it has.
-protocol NetworkOptions: StageOptions {
-  var network: NetworkSettings { get set }
+  public init() {}
+
+  init(delaySeconds: Double, attempts: Int = 5) {
+    self.delaySeconds = delaySeconds
+    self.attempts = attempts
+  }
 }
 
 extension NetworkOptions {
-  static var networkFields: [OptionField<Self>] {
-    [
-      OptionField(
-        "contact", \Self.network.contact,
-        "A mail address or URL under which the owner of a site can reach you; part of the user agent.",
-        affectsOutput: false),
-      OptionField(
-        "delaySeconds", \Self.network.delaySeconds,
-        "How long a site is left alone from the end of an answer on; its robots.txt may ask for more.", in: 0...86_400,
-        affectsOutput: false),
-      OptionField(
-        "bytesPerSecond", \Self.network.bytesPerSecond, "The bandwidth used at most; 0 for no limit.",
-        affectsOutput: false),
-      OptionField(
-        "attempts", \Self.network.attempts, "How often a question is put when its failure may pass.", in: 1...100,
-        affectsOutput: false),
-      OptionField(
-        "allowPrivateAddresses", \Self.network.allowPrivateAddresses,
-        "Lets servers on this machine and in private networks be asked.", affectsOutput: false),
-    ]
-  }
-
   func politeness(requestsAtOnce: Int = 1) -> Politeness {
     Politeness(
       Politeness.Rules(
-        delaySeconds: network.delaySeconds, requestsAtOnce: requestsAtOnce,
-        bytesPerSecond: network.bytesPerSecond.bytes > 0 ? network.bytesPerSecond.bytes : nil))
+        delaySeconds: delaySeconds, requestsAtOnce: requestsAtOnce,
+        bytesPerSecond: bytesPerSecond.bytes > 0 ? bytesPerSecond.bytes : nil))
   }
 
   /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
@@ -64,9 +52,9 @@ extension NetworkOptions {
     onRetry: @escaping (String) -> Void
   ) throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
-    options.contact = network.contact
-    options.allowsSpecialAddresses = network.allowPrivateAddresses
-    options.retrying.attempts = network.attempts
+    options.contact = contact
+    options.allowsSpecialAddresses = allowPrivateAddresses
+    options.retrying.attempts = attempts
     options.wholeSeconds = 24 * 3600
     options.stallSeconds = stallSeconds
     return try HTTPClient(

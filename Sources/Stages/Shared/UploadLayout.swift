@@ -16,10 +16,7 @@ public enum UploadLayout: String, CaseIterable, OptionChoice {
     }
   }
 
-  static func field<Options>(_ path: WritableKeyPath<Options, Self> & Sendable) -> OptionField<Options> {
-    OptionField(
-      "layout", path,
-      "Puts the files right there (flat) or each artifact's in a folder (folders), named after its stage or, where several "
-        + "of a stage are wired, stage/output; automatic means flat for a single artifact.")
-  }
+  static let documentation =
+    "Puts the files right there (flat) or each artifact's in a folder (folders), named after its stage or, where several "
+    + "of a stage are wired, stage/output; automatic means flat for a single artifact."
 }

@@ -4,38 +4,18 @@ import ShardKit
 /// What becomes of a file that is there with another content.
 public enum ExistingFiles: String, CaseIterable, OptionChoice { case replace, refuse }
 
-/// Where artifacts go, and what stands there already.
-public struct UploadSettings: Sendable {
-  var to = ""
-  var layout = UploadLayout.automatic
+/// How artifacts are put somewhere else, and what stands there already. Where that is, each stage says itself.
+public struct UploadOptions: StageOptions {
+  @Option(UploadLayout.documentation) var layout = UploadLayout.automatic
+  @Option(
+    "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set.")
   var last = ["index.json"]
+  @Option("Replaces a file that is there with another content, or refuses to. The same content is never sent again.")
   var existing = ExistingFiles.replace
-  var dryRun = false
-  var asOf = ""
-}
+  @Option("Changes nothing, and reports what would be sent.") var dryRun = false
+  @Option("Another word here looks again at what is there, and sends what is missing.") var asOf = ""
 
-/// The options of a stage that puts artifacts somewhere else.
-protocol UploadOptions: StageOptions {
-  var upload: UploadSettings { get set }
-}
-
-extension UploadOptions {
-  static func uploadFields(to: String) -> [OptionField<Self>] {
-    [
-      OptionField("to", \Self.upload.to, to, required: true),
-      UploadLayout.field(\Self.upload.layout),
-      OptionField(
-        "last", \Self.upload.last,
-        "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set."
-      ),
-      OptionField(
-        "existing", \Self.upload.existing,
-        "Replaces a file that is there with another content, or refuses to. The same content is never sent again."),
-      OptionField("dryRun", \Self.upload.dryRun, "Changes nothing, and reports what would be sent."),
-      OptionField(
-        "asOf", \Self.upload.asOf, "Another word here looks again at what is there, and sends what is missing."),
-    ]
-  }
+  public init() {}
 }
 
 /// What goes where, and what goes last.
@@ -49,7 +29,7 @@ struct UploadPlan {
   private(set) var first: [Item] = []
   private(set) var last: [Item] = []
 
-  init(_ artifacts: [WiredArtifact], _ options: some UploadOptions) throws {
+  init(_ artifacts: [WiredArtifact], _ options: UploadOptions) throws {
     var stages: [ExactText: String] = [:]
     for (artifact, folder) in zip(artifacts, options.upload.layout.folders(for: artifacts)) {
       for file in artifact.files {

@@ -57,56 +57,33 @@ public struct TextClean: Stage {
 
 extension TextClean {
   public struct Options: StageOptions {
+    @Option(
+      "Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped; marks that stand by themselves "
+        + "(゛ ´ ￣) compose (か゛ → が) or stay.")
     var nfkc = true
+    @Option("，→、 and ．→。 in texts where those are written more often; not between digits or Latin letters.")
     var punctuation = true
+    @Option("One space for a run of spaces (ideographic too), lines trimmed, at most one blank line, none at the ends.")
     var whitespace = true
-    var controls = true
-    var urls = Treatment.remove
-    var emails = Treatment.keep
+    @Option("Removes control, zero-width and bidirectional characters and soft hyphens.") var controls = true
+    @Option("http, https, ftp and www addresses; token writes <url>.") var urls = Treatment.remove
+    @Option("E-mail addresses; token writes <email>.") var emails = Treatment.keep
+    @Option(
+      "Japanese telephone numbers, in either width and with any dash; token writes XXXX for the last four digits.")
     var phones = Treatment.keep
-    var emptyBrackets = true
+    @Option("Removes brackets with nothing in them: （）「」 and the like.") var emptyBrackets = true
+    @Option("Removes lines of navigation, sharing and copyright at both ends (続きを読む, トップページ, …).")
     var boilerplate = true
-    var boilerplateLines = 6
-    var boilerplateLists = InputFiles()
+    @Option("How many lines that are not blank are looked at, at each end.", in: 1...1000) var boilerplateLines = 6
+    @Option("Files of further such lines, one a line, UTF-8.") var boilerplateLists = InputFiles()
+    @Option(
+      "Documents of which more characters, 0…1, show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped; null is off.")
     var maximumMojibakeShare: Double? = 0.01
-    var minimumBytes = 1
+    @Option("Documents with less text after cleaning are dropped.", in: 0...1_000_000) var minimumBytes = 1
 
     public init() {}
 
     enum Treatment: String, OptionChoice { case keep, remove, token }
-
-    public static let fields = [
-      OptionField(
-        "nfkc", \Self.nfkc,
-        "Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped; marks that stand by themselves "
-          + "(゛ ´ ￣) compose (か゛ → が) or stay."),
-      OptionField(
-        "punctuation", \Self.punctuation,
-        "，→、 and ．→。 in texts where those are written more often; not between digits or Latin letters."),
-      OptionField(
-        "whitespace", \Self.whitespace,
-        "One space for a run of spaces (ideographic too), lines trimmed, at most one blank line, none at the ends."),
-      OptionField(
-        "controls", \Self.controls, "Removes control, zero-width and bidirectional characters and soft hyphens."),
-      OptionField("urls", \Self.urls, "http, https, ftp and www addresses; token writes <url>."),
-      OptionField("emails", \Self.emails, "E-mail addresses; token writes <email>."),
-      OptionField(
-        "phones", \Self.phones,
-        "Japanese telephone numbers, in either width and with any dash; token writes XXXX for the last four digits."),
-      OptionField("emptyBrackets", \Self.emptyBrackets, "Removes brackets with nothing in them: （）「」 and the like."),
-      OptionField(
-        "boilerplate", \Self.boilerplate,
-        "Removes lines of navigation, sharing and copyright at both ends (続きを読む, トップページ, …)."),
-      OptionField(
-        "boilerplateLines", \Self.boilerplateLines, "How many lines that are not blank are looked at, at each end.",
-        in: 1...1000),
-      OptionField("boilerplateLists", \Self.boilerplateLists, "Files of further such lines, one a line, UTF-8."),
-      OptionField(
-        "maximumMojibakeShare", \Self.maximumMojibakeShare,
-        "Documents of which more characters, 0…1, show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped; null is off."),
-      OptionField(
-        "minimumBytes", \Self.minimumBytes, "Documents with less text after cleaning are dropped.", in: 0...1_000_000),
-    ]
 
     func rules(boilerplate phrases: [String]) -> CleaningRules {
       var rules = CleaningRules()

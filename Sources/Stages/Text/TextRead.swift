@@ -5,25 +5,18 @@ import ShardKit
 /// that is no text (an archive, a PDF file, UTF-16, …) is dropped as `not-text`.
 public struct TextRead: Stage {
   public struct Options: StageOptions {
+    @Option("Text files, compressed or plain, or folders of them; needed where none are wired.")
     public var files = InputFiles()
+    @Option("One document a file, a block of lines (blocks are parted by empty lines), or a line.")
     public var document = Unit.file
-    public var source = "text"
-    public var maximumDocumentBytes = ByteCount.mebibytes(64)
+    @Option("The documents' source, which their ids begin with.") public var source = "text"
+    @Option("Larger documents are dropped.") public var maximumDocumentBytes = ByteCount.mebibytes(64)
+    @Option(
+      "A plain file of blocks or lines is read in ranges of this size, in parallel.",
+      in: ByteCount(1)...ByteCount.gibibytes(64))
     public var rangeBytes = ByteCount.mebibytes(64)
-    public init() {}
 
-    public static let fields = [
-      OptionField(
-        "files", \Self.files, "Text files, compressed or plain, or folders of them; needed where none are wired."),
-      OptionField(
-        "document", \Self.document,
-        "One document a file, a block of lines (blocks are parted by empty lines), or a line."),
-      OptionField("source", \Self.source, "The documents' source, which their ids begin with."),
-      OptionField("maximumDocumentBytes", \Self.maximumDocumentBytes, "Larger documents are dropped."),
-      OptionField(
-        "rangeBytes", \Self.rangeBytes, "A plain file of blocks or lines is read in ranges of this size, in parallel.",
-        in: ByteCount(1)...ByteCount.gibibytes(64)),
-    ]
+    public init() {}
   }
 
   public enum Unit: String, CaseIterable, OptionChoice { case file, block, line }

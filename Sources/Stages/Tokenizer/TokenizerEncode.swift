@@ -8,31 +8,20 @@ import TextKit
 /// of their tokens on, in how many of its places.
 public struct TokenizerEncode: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "Tokens of a sample at most; longer documents go on in another sample. 0: no limit, without packing.",
+      in: 0...1 << 24)
     public var sequenceLength = 512
+    @Option(
+      "'none': a sample a document; 'concatenate': documents end to end; 'bestfit': whole documents side by side.")
     public var packing = Packing.none
-    public var addSpecialTokens = true
-    public var compression = "none"
+    @Option("Puts [CLS] before and [SEP] behind each document or part.") public var addSpecialTokens = true
+    @Option("none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
+    @Option("Size of a shard before compression.", in: ByteCount(1 << 10)...ByteCount(1 << 31))
     public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
-    public var mecabDictionary: String?
-    public init() {}
+    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
 
-    public static let fields = [
-      OptionField(
-        "sequenceLength", \Self.sequenceLength,
-        "Tokens of a sample at most; longer documents go on in another sample. 0: no limit, without packing.",
-        in: 0...1 << 24),
-      OptionField(
-        "packing", \Self.packing,
-        "'none': a sample a document; 'concatenate': documents end to end; 'bestfit': whole documents side by side."),
-      OptionField(
-        "addSpecialTokens", \Self.addSpecialTokens, "Puts [CLS] before and [SEP] behind each document or part."),
-      OptionField("compression", \Self.compression, "none, zstd, zstd:LEVEL, gz or gz:LEVEL."),
-      OptionField(
-        "shardBytes", \Self.shardBytes, "Size of a shard before compression.",
-        in: ByteCount(1 << 10)...ByteCount(1 << 31)),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-    ]
+    public init() {}
   }
 
   public enum Packing: String, CaseIterable, OptionChoice { case none, concatenate, bestfit }

@@ -5,19 +5,12 @@ import TextKit
 /// Measures a tokenizer on documents and fails the run where too much of them is unknown to it.
 public struct TokenizerEvaluate: Stage {
   public struct Options: StageOptions {
-    public var maximumOOV = 0.005
+    @Option("The highest rate of unknown tokens that does not fail the run.", in: 0...1) public var maximumOOV = 0.005
+    @Option("What the rate is of: 'token' (unknown tokens among tokens) or 'word' (among words).")
     public var per = Unit.token
-    public var mecabDictionary: String?
-    public init() {}
+    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
 
-    public static let fields = [
-      OptionField(
-        "maximumOOV", \Self.maximumOOV, "The highest rate of unknown tokens that does not fail the run.", in: 0...1),
-      OptionField(
-        "per", \Self.per, "What the rate is of: 'token' (unknown tokens among tokens) or 'word' (among words)."),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-    ]
+    public init() {}
   }
 
   public enum Unit: String, CaseIterable, OptionChoice { case token, word }

@@ -5,49 +5,32 @@ import TextKit
 /// Learns a WordPiece vocabulary from documents: counts words in parallel, then merges pairs.
 public struct TokenizerTrain: Stage {
   public struct Options: StageOptions {
-    public var vocabularySize = 32_768
-    public var alphabetLimit = 7_000
-    public var minimumFrequency = 2
+    @Option("Tokens of the vocabulary.", in: 16...1 << 20) public var vocabularySize = 32_768
+    @Option("Characters kept, the most frequent first.", in: 1...1 << 19) public var alphabetLimit = 7_000
+    @Option("Pairs that occur less often are not merged.", in: 1...1 << 40) public var minimumFrequency = 2
+    @Option(
+      "How text is cut into words: 'scripts' at white space, punctuation and changes of script, 'mecab' into morphemes."
+    )
     public var preTokenizer = PreTokenizer.scripts
-    public var mecabDictionary: String?
+    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
+    @Option("The first tokens; [UNK], [CLS] and [SEP] must be among them.")
     public var specialTokens = WordPieceTrainer.bertTokens
-    public var unusedTokens = 0
+    @Option("Places [unused0], [unused1], … kept free behind them.", in: 0...10_000) public var unusedTokens = 0
+    @Option(
+      "Gives each character both a first and an inner token, seen or not, so that known characters always encode.")
     public var seedAlphabet = true
+    @Option("Tokens that models will read at most; written for others to know.", in: 8...1 << 24)
     public var maximumLength = 512
+    @Option(
+      "Bytes for distinct words while pairs are merged; beyond it the rarest words are left out, with a warning.",
+      in: .mebibytes(16)...ByteCount.gibibytes(1 << 10))
     public var trainingMemory = ByteCount.gibibytes(1)
+    @Option(
+      "Bytes for one task's words before they are spilled to disk.", in: .mebibytes(1)...ByteCount.gibibytes(1 << 10),
+      affectsOutput: false)
     public var countingMemory = ByteCount.mebibytes(256)
-    public init() {}
 
-    public static let fields = [
-      OptionField("vocabularySize", \Self.vocabularySize, "Tokens of the vocabulary.", in: 16...1 << 20),
-      OptionField(
-        "alphabetLimit", \Self.alphabetLimit, "Characters kept, the most frequent first.", in: 1...1 << 19),
-      OptionField(
-        "minimumFrequency", \Self.minimumFrequency, "Pairs that occur less often are not merged.", in: 1...1 << 40),
-      OptionField(
-        "preTokenizer", \Self.preTokenizer,
-        "How text is cut into words: 'scripts' at white space, punctuation and changes of script, 'mecab' into morphemes."
-      ),
-      OptionField(
-        "mecabDictionary", \Self.mecabDictionary, "Folder of MeCab's dictionary; null for the system's choice."),
-      OptionField(
-        "specialTokens", \Self.specialTokens, "The first tokens; [UNK], [CLS] and [SEP] must be among them."),
-      OptionField(
-        "unusedTokens", \Self.unusedTokens, "Places [unused0], [unused1], … kept free behind them.", in: 0...10_000),
-      OptionField(
-        "seedAlphabet", \Self.seedAlphabet,
-        "Gives each character both a first and an inner token, seen or not, so that known characters always encode."),
-      OptionField(
-        "maximumLength", \Self.maximumLength, "Tokens that models will read at most; written for others to know.",
-        in: 8...1 << 24),
-      OptionField(
-        "trainingMemory", \Self.trainingMemory,
-        "Bytes for distinct words while pairs are merged; beyond it the rarest words are left out, with a warning.",
-        in: .mebibytes(16)...ByteCount.gibibytes(1 << 10)),
-      OptionField(
-        "countingMemory", \Self.countingMemory, "Bytes for one task's words before they are spilled to disk.",
-        in: .mebibytes(1)...ByteCount.gibibytes(1 << 10), affectsOutput: false),
-    ]
+    public init() {}
   }
 
   public enum PreTokenizer: String, CaseIterable, OptionChoice {

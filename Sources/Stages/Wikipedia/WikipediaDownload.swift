@@ -9,25 +9,17 @@ import ShardKit
 /// The list is asked from every mirror until one gives it; the files may then come from any of them, since their
 /// digests are known. Layout: https://dumps.wikimedia.org/backup-index.html
 public struct WikipediaDownload: Stage {
-  public struct Options: NetworkOptions {
-    public var wiki = "jawiki"
-    public var date = ""
+  public struct Options: StageOptions {
+    @Option("The wiki's name among the dumps, such as jawiki.") public var wiki = "jawiki"
+    @Option("The dump's date, as 20260101; 'latest' would change under a run.", required: true) public var date = ""
+    @Option("The files, by their names behind WIKI-DATE-.")
     public var files = ["pages-articles-multistream.xml.bz2", "pages-articles-multistream-index.txt.bz2"]
+    @Option("Where the dumps lie, in the order in which they are asked.", affectsOutput: false)
     public var mirrors = ["https://dumps.wikimedia.org"]
-    public var maximumBytes = ByteCount.gibibytes(256)
-    public var network = NetworkSettings()
-    public init() {}
+    @Option("Larger files are refused.") public var maximumBytes = ByteCount.gibibytes(256)
+    @OptionGroup public var network: NetworkOptions
 
-    public static let fields =
-      [
-        OptionField("wiki", \Self.wiki, "The wiki's name among the dumps, such as jawiki."),
-        OptionField(
-          "date", \Self.date, "The dump's date, as 20260101; 'latest' would change under a run.", required: true),
-        OptionField("files", \Self.files, "The files, by their names behind WIKI-DATE-."),
-        OptionField(
-          "mirrors", \Self.mirrors, "Where the dumps lie, in the order in which they are asked.", affectsOutput: false),
-        OptionField("maximumBytes", \Self.maximumBytes, "Larger files are refused."),
-      ] + networkFields
+    public init() {}
   }
 
   public static let name = "wikipedia.download"
@@ -44,7 +36,7 @@ public struct WikipediaDownload: Stage {
 
   public init(options: Options) {
     self.options = options
-    politeness = options.politeness()
+    politeness = options.network.politeness()
   }
 
   public func validate() throws {
@@ -75,7 +67,7 @@ public struct WikipediaDownload: Stage {
 
   public func run(_ workspace: Workspace) throws {
     try networked(workspace) {
-      let client = try options.client(politeness, workspace, stopsWithin: true)
+      let client = try options.network.client(politeness, workspace, stopsWithin: true)
       if workspace.phase == "sums" { return try fetchSums(client, workspace) }
       let name = workspace.task.note
       let sum = try sum(of: name, in: workspace.task.files[0])

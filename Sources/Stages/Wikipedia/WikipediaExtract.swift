@@ -8,75 +8,46 @@ import ShardKit
 /// the same whatever the number of workers. Every page of the dump is in the ledger: written, or dropped by a reason.
 public struct WikipediaExtract: Stage {
   public struct Options: StageOptions {
+    @Option("The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; needed where none is wired.")
     public var dump = InputFiles()
+    @Option(
+      "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading.",
+      holdsRecords: false)
     public var index = InputFiles()
-    public var namespaces = [0]
+    @Option("Keys of the namespaces to keep; 0 holds the articles.") public var namespaces = [0]
+    @Option("What document ids begin with, before a colon; by default the dump's name: 'jawiki'.")
     public var idPrefix = ""
-    public var source = "wikipedia"
-    public var domain = "encyclopedia"
-    public var minimumBytes = 100
-    public var keepHeadings = true
-    public var keepLists = true
-    public var listMarker = "・"
-    public var keepCaptions = false
-    public var keepReadings = true
+    @Option("The documents' source.") public var source = "wikipedia"
+    @Option("Written as the documents' metadata.domain, unless empty.") public var domain = "encyclopedia"
+    @Option("Pages with less text are dropped.", in: 1...1_000_000) public var minimumBytes = 100
+    @Option("Whether headings stay, as lines of their own.") public var keepHeadings = true
+    @Option("Whether list items stay, as lines of their own.") public var keepLists = true
+    @Option("Written before each item of a list; may be empty.") public var listMarker = "・"
+    @Option("Whether captions of images stay, as lines of their own.") public var keepCaptions = false
+    @Option("Whether ruby and reading templates keep their reading, in parentheses.") public var keepReadings = true
+    @Option(
+      "Formulas that do not read as plain text: written in TeX between dollar signs, replaced by the placeholder, or "
+        + "dropped, which leaves holes in sentences.")
     public var formulas = WikitextOptions.Formulas.tex
+    @Option(
+      "Figures that the dump does not hold, such as the result of a calculation: the sentence is dropped, the figure is "
+        + "replaced by the placeholder, or the hole is left.")
     public var unresolved = WikitextOptions.Unresolved.dropSentence
-    public var placeholder = "〓"
+    @Option("What stands for a formula or a figure that is replaced.") public var placeholder = "〓"
+    @Option("Headings of sections to leave out with their subsections; by default those of references and link lists.")
     public var dropSections = WikitextOptions.referenceSections
+    @Option("More templates that are text, by name: the number of the argument to keep, or 0 to remove the template.")
     public var templates: [String: Int] = [:]
+    @Option("Pages with more wikitext are dropped.", in: ByteCount(1 << 10)...ByteCount(1 << 30))
     public var maximumPageBytes = ByteCount.mebibytes(16)
+    @Option(
+      "About this much XML is one task; compressed dumps count four for one.",
+      in: ByteCount(1 << 10)...ByteCount(1 << 40))
     public var partitionBytes = ByteCount.mebibytes(8)
+    @Option("About this much text goes into one file.", in: ByteCount(1)...ByteCount(1 << 40))
     public var shardBytes = ByteCount.mebibytes(32)
 
     public init() {}
-
-    public static let fields = [
-      OptionField(
-        "dump", \Self.dump,
-        "The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; needed where none is wired."),
-      OptionField(
-        "index", \Self.index,
-        "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading.",
-        holdsRecords: false),
-      OptionField("namespaces", \Self.namespaces, "Keys of the namespaces to keep; 0 holds the articles."),
-      OptionField(
-        "idPrefix", \Self.idPrefix,
-        "What document ids begin with, before a colon; by default the dump's name: 'jawiki'."),
-      OptionField("source", \Self.source, "The documents' source."),
-      OptionField("domain", \Self.domain, "Written as the documents' metadata.domain, unless empty."),
-      OptionField("minimumBytes", \Self.minimumBytes, "Pages with less text are dropped.", in: 1...1_000_000),
-      OptionField("keepHeadings", \Self.keepHeadings, "Whether headings stay, as lines of their own."),
-      OptionField("keepLists", \Self.keepLists, "Whether list items stay, as lines of their own."),
-      OptionField("listMarker", \Self.listMarker, "Written before each item of a list; may be empty."),
-      OptionField("keepCaptions", \Self.keepCaptions, "Whether captions of images stay, as lines of their own."),
-      OptionField(
-        "keepReadings", \Self.keepReadings, "Whether ruby and reading templates keep their reading, in parentheses."),
-      OptionField(
-        "formulas", \Self.formulas,
-        "Formulas that do not read as plain text: written in TeX between dollar signs, replaced by the placeholder, or "
-          + "dropped, which leaves holes in sentences."),
-      OptionField(
-        "unresolved", \Self.unresolved,
-        "Figures that the dump does not hold, such as the result of a calculation: the sentence is dropped, the figure is "
-          + "replaced by the placeholder, or the hole is left."),
-      OptionField("placeholder", \Self.placeholder, "What stands for a formula or a figure that is replaced."),
-      OptionField(
-        "dropSections", \Self.dropSections,
-        "Headings of sections to leave out with their subsections; by default those of references and link lists."),
-      OptionField(
-        "templates", \Self.templates,
-        "More templates that are text, by name: the number of the argument to keep, or 0 to remove the template."),
-      OptionField(
-        "maximumPageBytes", \Self.maximumPageBytes, "Pages with more wikitext are dropped.",
-        in: ByteCount(1 << 10)...ByteCount(1 << 30)),
-      OptionField(
-        "partitionBytes", \Self.partitionBytes, "About this much XML is one task; compressed dumps count four for one.",
-        in: ByteCount(1 << 10)...ByteCount(1 << 40)),
-      OptionField(
-        "shardBytes", \Self.shardBytes, "About this much text goes into one file.",
-        in: ByteCount(1)...ByteCount(1 << 40)),
-    ]
   }
 
   public static let name = "wikipedia.extract"

@@ -195,7 +195,7 @@ struct TunedModelTests {
 @Suite struct EvaluationFingerprintTests {
   /// What changes the order of sums changes bytes, and so must change the fingerprint.
   @Test func whatChangesBytesChangesTheFingerprint() {
-    func names<Options: StageOptions>(_ fields: [OptionField<Options>]) -> Set<String> {
+    func names(_ fields: [OptionField]) -> Set<String> {
       Set(fields.filter(\.affectsOutput).map(\.name))
     }
     let common: Set = ["device", "threads", "precision"]
