@@ -104,7 +104,8 @@ public enum PipelineSchema {
           var members = [JSONMember("description", .string(option.documentation))]
           if !option.isRequired { members.append(JSONMember("default", option.defaultValue)) }
           let old = option.formerName.map { name in
-            JSONMember(name, .object([JSONMember("description", now(option.name)), JSONMember("deprecated", true), value]))
+            JSONMember(
+              name, .object([JSONMember("description", now(option.name)), JSONMember("deprecated", true), value]))
           }
           return [JSONMember(option.name, .object(members + [value]))] + (old.map { [$0] } ?? [])
         }),

@@ -6,7 +6,7 @@ import TextKit
 ///
 /// A text is dropped when it measures less than a minimum or more than a maximum; at the threshold it stays. The raw
 /// value is the option's name; the drop's reason is the same in kebab case.
-enum QualityRule: String, CaseIterable {
+enum QualityRule: String, CaseIterable, CodingKey {
   case minimumCharacters, maximumCharacters, minimumJapaneseCharacters, minimumJapaneseShare
   case minimumHiraganaShare, minimumHiraganaOfJapanese, maximumKatakanaOfJapanese, minimumLeadingKana
   case minimumKutenDensity, maximumSpecialShare, maximumLineBreakAndSpaceShare, maximumCharacterRun, maximumLinkShare

@@ -25,8 +25,6 @@ struct QualityThresholds: StageOptions, CustomReflectable {
   }
 }
 
-extension QualityRule: CodingKey {}
-
 /// A threshold as an option: a number, null for none, or `"preset"` for the preset's.
 enum Threshold: OptionValue, Equatable {
   case preset

@@ -31,7 +31,7 @@ struct UploadPlan {
 
   init(_ artifacts: [WiredArtifact], _ options: UploadOptions) throws {
     var stages: [ExactText: String] = [:]
-    for (artifact, folder) in zip(artifacts, options.upload.layout.folders(for: artifacts)) {
+    for (artifact, folder) in zip(artifacts, options.layout.folders(for: artifacts)) {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
         guard ArchivePath.isSafe(name), !ArchivePath.parts(name).contains(".") else {
@@ -43,12 +43,12 @@ struct UploadPlan {
             hint: "Use \"folders\", or upload them to places of their own.")
         }
         let item = Item(file: file, name: name)
-        if Self.rank(name, options.upload.last) == nil { first.append(item) } else { last.append(item) }
+        if Self.rank(name, options.last) == nil { first.append(item) } else { last.append(item) }
       }
     }
     last = last.enumerated().sorted { a, b in
-      (Self.rank(a.element.name, options.upload.last)!, a.offset) < (
-        Self.rank(b.element.name, options.upload.last)!, b.offset
+      (Self.rank(a.element.name, options.last)!, a.offset) < (
+        Self.rank(b.element.name, options.last)!, b.offset
       )
     }.map(\.element)
   }

@@ -71,15 +71,16 @@ import Testing
   @Test func numbersAreExact() throws {
     struct Numbers: Codable, Equatable {
       var signed = [Int64.min, .max]
-      var unsigned = [UInt64.max, 1 << 63, (1 << 63) - 1]
-      var doubles = [0.1, 1e300, -0.0, 5e-324, 9_007_199_254_740_993]
-      var floats: [Float] = [0.1, .greatestFiniteMagnitude, 1e-45]
+      var unsigned: [UInt64] = [.max, 1 << 63, (1 << 63) - 1]
+      var doubles = [0.1, 1e300, -0.0, Double.leastNonzeroMagnitude, 9_007_199_254_740_994]
+      var floats: [Float] = [0.1, .greatestFiniteMagnitude, .leastNonzeroMagnitude]
       var small: [Int8] = [-128, 127]
     }
     let json = try JSONValue.encoding(Numbers())
     #expect(try json.decode(Numbers.self) == Numbers())
     #expect(try read(Numbers.self, json.text()) == Numbers())
-    #expect(json["unsigned"] == .list([.string("18446744073709551615"), .string("9223372036854775808"), .integer(.max)]))
+    #expect(
+      json["unsigned"] == .list([.string("18446744073709551615"), .string("9223372036854775808"), .integer(.max)]))
     #expect(error(Int8.self, "128") == "128 is not between -128 and 127")
     #expect(error(UInt64.self, "-1") == "-1 is not between 0 and 18446744073709551615")
     #expect(error(UInt64.self, #""12""#) == "should be an integer, not a string")
