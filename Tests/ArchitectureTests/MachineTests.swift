@@ -58,7 +58,7 @@ import Testing
     let takesItDown = "Sources/Stages/Convert/HuggingFaceRead.swift"
     let users = try SourceTree().swift.filter { file in
       file.target == "Stages" && file.path != takesItDown
-        && file.lines.contains { $0.contains("options.mecabDictionary") }
+        && file.lines.contains { $0.contains("options.mecabDictionary") || $0.contains("compute.mecabDictionary") }
     }
     #expect(users.count >= 8)
     for file in users {

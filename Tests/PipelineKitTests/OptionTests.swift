@@ -117,14 +117,14 @@ private struct FakeTasksOptions: StageOptions {}
   }
 
   @Test func everyProblemIsToldAtOnce() throws {
-    let found = try issues(#"{"limt": 3, "limit": 10, "order": "dwon", "share": "x", "memory": "3"}"#)
+    let found = try issues(#"{"limmit": 3, "limit": 10, "order": "dwon", "share": "x", "memory": "3"}"#)
     #expect(
       found.map(\.message) == [
-        "'lines.sort' has no option 'limt'. Did you mean 'limit'?", "10 is not between 1 and 9",
+        "'lines.sort' has no option 'limmit'. Did you mean 'limit'?", "10 is not between 1 and 9",
         "'dwon' is no choice here. Did you mean 'down'?", "should be a number, not a string",
         "3 is not between 1MiB and 1GiB", "the option 'files' is missing: What to read.",
       ])
-    #expect(found.map(\.offset) == [1, 21, 34, 51, 66, nil])
+    #expect(found.map(\.offset) == [1, 23, 36, 53, 68, nil])
   }
 
   @Test func aFormerNameIsAcceptedWithANotice() throws {
