@@ -6,11 +6,12 @@ import ShardKit
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain", abstract: "Say why a stage will run, or why it ran when it last did.",
-    usage: "pipeline explain [<document>] <stage> [--last <runs>] [--json]",
+    usage: "pipeline explain [<document>] <stage> [--last <runs>] [--tasks] [--json]",
     discussion: """
       EXAMPLES
         pipeline explain corpus.json dedupe
         pipeline explain dedupe
+        pipeline explain dedupe --tasks
       """)
 
   @OptionGroup var options: DocumentOptions
@@ -21,6 +22,9 @@ struct ExplainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How many earlier verdicts to show.", valueName: "runs"))
   var last = 5
 
+  @Flag(help: "Show the verdict on each task, as its phase was last prepared.")
+  var tasks = false
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -29,7 +33,8 @@ struct ExplainCommand: ParsableCommand {
     let store = try options.openStore(graph)
     let explanation = try StageExplanation(stage: stage, graph: graph, store: store, last: max(0, last))
     if json { return Console.json(explanation.json) }
-    for line in Self.lines(explanation, Style(STDOUT_FILENO)) { Console.line(line) }
+    let style = Style(STDOUT_FILENO)
+    for line in tasks ? Self.taskLines(explanation) : Self.lines(explanation, style) { Console.line(line) }
   }
 
   static func lines(_ e: StageExplanation, _ style: Style) -> [String] {
@@ -56,6 +61,14 @@ struct ExplainCommand: ParsableCommand {
           + verdict.reasons.joined(separator: "; "))
     }
     return lines
+  }
+
+  /// A line per task: where it belongs, the run that judged it, what was decided and why.
+  private static func taskLines(_ explanation: StageExplanation) -> [String] {
+    guard !explanation.tasks.isEmpty else { return ["No run has planned the tasks of '\(explanation.stage)' yet."] }
+    return explanation.tasks.map {
+      "\($0.phase)/\($0.key)  run \($0.run)  \($0.verdict): \($0.reasons.joined(separator: "; "))"
+    }
   }
 
   private static func now(_ verdict: Verdict) -> String {

@@ -41,8 +41,8 @@ import Testing
   /// Versions of libraries that decide about texts stand in the fingerprints of the tasks that ask them.
   @Test func stagesThatAskLibrariesNameTheirVersions() throws {
     let needed = [
-      "Sources/Stages/Clean/FilterLanguage.swift": "detectorVersion",
-      "Sources/Stages/Clean/FilterQuality.swift": "lz4Version",
+      "Sources/Stages/Filter/FilterLanguage.swift": "detectorVersion",
+      "Sources/Stages/Filter/FilterQuality.swift": "lz4Version",
     ]
     let files = try SourceTree().swift
     for (path, name) in needed {
@@ -55,7 +55,7 @@ import Testing
   @Test func stagesThatCutWordsNameTheirDictionary() throws {
     let names = ["wordsIdentity(", "WordReader.identity(", "dictionaryIdentity("]
     // It takes down which dictionary a model was made with, and cuts no words.
-    let takesItDown = "Sources/Stages/Convert/HuggingFaceRead.swift"
+    let takesItDown = "Sources/Stages/HuggingFace/HuggingFaceRead.swift"
     let users = try SourceTree().swift.filter { file in
       file.target == "Stages" && file.path != takesItDown
         && file.lines.contains { $0.contains("options.mecabDictionary") || $0.contains("compute.mecabDictionary") }

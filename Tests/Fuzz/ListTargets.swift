@@ -26,7 +26,7 @@ let listTargets: [String: FuzzTarget] = [
       #"{"path":"a","digest":"git:\#(String(repeating: "0", count: 40))","bytes":5}"#,
     ], words: ["  ", " *", "./", "../", "\n", "sha256:", "99999999999999999999"]
   ) { input in
-    _ = try? ListedFile(input)
+    _ = try? ListedFile(line: input)
     var listing = try FileListing.parse(input, source: "list")
     try listing.finish()
     promise(listing.files.allSatisfy { HubRepository.isPath($0.path) }, "a listed path stays below its folder")

@@ -34,25 +34,30 @@ private struct Sorter: Stage {
   static let revision = 1
   static let summary = "Sorts lines."
   static let outputs = [Output<Documents>("documents", "The lines.").port]
-  static let phases = ["read", "write"]
-  static func options(of phase: String) -> Set<String>? { phase == "read" ? ["order"] : nil }
+  enum Phase: String, StagePhase { case read, write }
+  static func options(of phase: Phase) -> Set<String>? {
+    switch phase {
+    case .read: ["order"]
+    case .write: nil
+    }
+  }
 
   let options: Options
   init(options: Options) { self.options = options }
 
-  func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] { [] }
-  func run(_ workspace: Workspace) {}
+  func tasks(of phase: Phase, in context: PlanningContext) -> [TaskPlan] { [] }
+  func run(_ phase: Phase, _ workspace: Workspace) {}
 }
 
 /// What registering the stage would refuse.
-private struct Namesake: Stage {
+private struct Namesake: SinglePhaseStage {
   typealias Options = FakeTasksOptions
   static let name = "sort.lines"
   static let revision = 1
   static let summary = ""
   static let outputs: [OutputPort] = []
   init(options: Options) {}
-  func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] { [] }
+  func tasks(in context: PlanningContext) -> [TaskPlan] { [] }
   func run(_ workspace: Workspace) {}
 }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import PipelineKit
 
 /// Reads its file whole, and changes it meanwhile in a named way.
-private struct RewritingSource: Stage {
+private struct RewritingSource: SinglePhaseStage {
   struct Options: StageOptions {
     @Option("What to read.") var files = InputFiles()
     @Option("What to do to it.") var change = ""
@@ -20,12 +20,12 @@ private struct RewritingSource: Stage {
   static let outputs: [OutputPort] = []
   let options: Options
 
-  func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     TaskPlan.perFile(try context.files(options.files))
   }
 
   func run(_ workspace: Workspace) throws {
-    let path = workspace.task.files[0].path
+    let path = workspace.file().path
     let before = FileSystem.status(path)!
     switch options.change {
     case "in place":
@@ -129,7 +129,7 @@ private struct RewritingSource: Stage {
     usleep(20_000)
     try FileSystem.write(Array("b".utf8), to: folder + "/source")
     let run = TaskRun(
-      directory: folder + "/node", keptState: folder + "/state", phase: "run", task: TaskPlan(key: "0", files: [file]),
+      directory: folder + "/node", keptState: folder + "/state", phase: "run", task: TaskPlan(key: "0", inputs: [.main: [file]]),
       fingerprint: file.digest, memoryBytes: 1 << 20, control: TaskControl())
     let error = #expect(throws: StageError.self) { try run.run(RewritingSource(options: .init())) }
     #expect(error?.message == "the file was changed before the task read it")

@@ -5,7 +5,7 @@ import Testing
 @testable import PipelineKit
 
 /// Counts its attempts in both state folders and fails until the third.
-private struct Patient: Stage {
+private struct Patient: SinglePhaseStage {
   struct Options: StageOptions {
   }
   static let name = "fake.patient"
@@ -13,7 +13,7 @@ private struct Patient: Stage {
   static let summary = "Fails twice."
   static let outputs: [OutputPort] = []
   init(options: Options) {}
-  func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] { [TaskPlan(key: "all")] }
+  func tasks(in context: PlanningContext) -> [TaskPlan] { [TaskPlan(key: "all")] }
 
   func run(_ workspace: Workspace) throws {
     var attempts = 0
@@ -33,7 +33,7 @@ private struct Patient: Stage {
   private func run(
     task: String = "all", note: String = "", stateKey: String = "", node: String = "node"
   ) throws -> TaskManifest {
-    let plan = TaskPlan(key: task, note: note, stateKey: stateKey)
+    let plan = try TaskPlan(key: task, payload: note, stateKey: stateKey)
     return try TaskRun(
       directory: "\(folder)/\(node)", keptState: folder + "/state", phase: "run", task: plan,
       fingerprint: Fingerprint.task(stage: Patient.name, revision: 1, options: [:], phase: "run", task: plan),
@@ -51,7 +51,7 @@ private struct Patient: Stage {
   }
 
   private func find(_ stateKey: String, note: String, node: String, beginsAnew: Bool = false) throws {
-    let plan = TaskPlan(key: "all", note: note)
+    let plan = try TaskPlan(key: "all", payload: note)
     let fingerprint = Fingerprint.task(stage: Patient.name, revision: 1, options: [:], phase: "run", task: plan)
     try TaskState(stage: folder, node: "\(folder)/\(node)", fingerprint: fingerprint, key: stateKey)
       .find(beginsAnew: beginsAnew)

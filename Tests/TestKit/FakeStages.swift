@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// Reads Dolma documents from files, one task a file. Counts how often tasks ran, for tests of resuming.
-public struct FakeSource: Stage {
+public struct FakeSource: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("What to take.", holdsRecords: false) public var lists = InputFiles()
     @Option("JSON lines to read.", required: true) public var files = InputFiles()
@@ -19,14 +19,14 @@ public struct FakeSource: Stage {
   let options: Options
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     TaskPlan.perFile(try context.files(options.files))
   }
 
   public func run(_ workspace: Workspace) throws {
     FakeLog.add("source/\(workspace.task.key)")
     // A file that begins with '#' holds no records.
-    if try FileSystem.read(workspace.task.files[0].path).first == UInt8(ascii: "#") { return }
+    if try FileSystem.read(workspace.file().path).first == UInt8(ascii: "#") { return }
     let stream = workspace.documents()
     let output = try workspace.documents(to: Self.out)
     var document = Document()
@@ -35,7 +35,7 @@ public struct FakeSource: Stage {
 }
 
 /// Drops documents shorter than an option; fails on purpose where the document's text asks for it.
-public struct FakeFilter: Stage {
+public struct FakeFilter: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Shorter documents are dropped.", in: 0...1000) public var minimumBytes = 0
     @Option("Added to each text.") public var suffix = ""
@@ -55,7 +55,7 @@ public struct FakeFilter: Stage {
   let options: Options
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) -> [TaskPlan] {
     TaskPlan.perFile(context.files(Self.documents))
   }
 
@@ -103,7 +103,7 @@ public struct FakeSum: Stage {
   public static let name = "fake.sum"
   public static let revision = 1
   public static let summary = "Sums the documents' bytes."
-  public static let phases = ["count", "sum"]
+  public enum Phase: String, StagePhase { case count, sum }
   static let documents = Input<Documents>("documents", "What to sum.")
   static let counts = Output<Counts>("counts", "A count a file.", hidden: true)
   static let total = Output<Metrics>("total", "The sum.")
@@ -112,19 +112,26 @@ public struct FakeSum: Stage {
   let options: Options
   public init(options: Options) { self.options = options }
 
-  public static func options(of phase: String) -> Set<String>? { phase == "count" ? ["factor"] : ["label"] }
-
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
-    phase == "count"
-      ? TaskPlan.perFile(context.files(Self.documents)) : [TaskPlan(key: "all", files: context.files(Self.counts))]
+  public static func options(of phase: Phase) -> Set<String>? {
+    switch phase {
+    case .count: ["factor"]
+    case .sum: ["label"]
+    }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    FakeLog.add("\(workspace.phase)/\(workspace.task.key)")
-    if options.factor > 1 || !options.label.isEmpty {
-      FakeLog.add("\(workspace.phase) knows \(options.factor)\(options.label)")
+  public func tasks(of phase: Phase, in context: PlanningContext) -> [TaskPlan] {
+    switch phase {
+    case .count: TaskPlan.perFile(context.files(Self.documents))
+    case .sum: [TaskPlan(key: "all", inputs: [.main: context.files(Self.counts)])]
     }
-    if workspace.phase == "count" {
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    FakeLog.add("\(phase)/\(workspace.task.key)")
+    if options.factor > 1 || !options.label.isEmpty {
+      FakeLog.add("\(phase) knows \(options.factor)\(options.label)")
+    }
+    if phase == .count {
       let stream = workspace.documents()
       var sum = 0
       while let document = try stream.next() {
@@ -143,7 +150,7 @@ public struct FakeSum: Stage {
 }
 
 /// Waits, as for a server, until a fake source has run: for ever, where nothing else may run beside it.
-public struct FakeCrawl: Stage {
+public struct FakeCrawl: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("How many.", in: 1...100) public var tasks = 1
 
@@ -155,11 +162,11 @@ public struct FakeCrawl: Stage {
   public static let summary = "Waits."
   static let out = Output<Files>("files", "A file a task.")
   public static let outputs = [out.port]
-  public static let waitingPhases = Set(phases)
+  public static let waitingPhases = Set(Phase.allCases)
   let options: Options
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) -> [TaskPlan] {
     (0..<options.tasks).map { TaskPlan(key: TaskPlan.padded($0)) }
   }
 

@@ -13,6 +13,7 @@ struct PhasePreparation {
   let store: RunStore
   let node: Graph.Node
   let nodeID: Int64
+  let pipeline: String
   let run: Int64
   let fingerprint: Digest
   /// Nothing done before counts (`--force`, `--from`).
@@ -21,7 +22,7 @@ struct PhasePreparation {
   private var folder: String { store.artifacts.directory(stage: node.name, fingerprint: fingerprint) }
 
   func prepare(phase: String, context: NodeContext) throws -> PreparedPhase {
-    let tasks = try node.configured.stage(of: phase).tasks(phase: phase, in: context)
+    let tasks = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
     try check(tasks, phase)
     let options = Fingerprint.canonicalOptions(node.configured, phase: phase)
     let fingerprints = tasks.map {
@@ -29,16 +30,17 @@ struct PhasePreparation {
         stage: node.description.name, revision: node.description.revision, options: options, phase: phase, task: $0)
     }
     var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:])
-    guard !ignoresHistory else {
-      for i in tasks.indices { try findState(tasks[i], fingerprints[i]) }
-      return prepared
+    var verdicts: [(plan: TaskPlan, verdict: TaskVerdict, identity: TaskIdentity)] = []
+    let history = try TaskHistory(store: store, node: nodeID, stage: node.name, pipeline: pipeline, phase: phase)
+    for (i, task) in tasks.enumerated() {
+      let identity = TaskIdentity(options: options, task: task)
+      var decision = Decision(verdict: .run(["a run was forced to do it again"]))
+      if !ignoresHistory { decision = try decide(task, phase, fingerprints[i], identity, history) }
+      prepared.kept[i] = decision.manifest
+      if decision.manifest == nil { try findState(task, fingerprints[i]) }
+      verdicts.append((task, decision.verdict, identity))
     }
-    let rows = try store.tasks(node: nodeID).filter { $0.phase == phase }
-    let done = Dictionary(rows.map { (ExactText($0.key), $0.manifest) }, uniquingKeysWith: { $1 })
-    for i in tasks.indices {
-      prepared.kept[i] = try kept(tasks[i], phase, fingerprints[i], done[ExactText(tasks[i].key)])
-      if prepared.kept[i] == nil { try findState(tasks[i], fingerprints[i]) }
-    }
+    try store.recordTaskVerdicts(verdicts, phase: phase, stage: node.name, pipeline: pipeline, run: run)
     return prepared
   }
 
@@ -57,12 +59,40 @@ struct PhasePreparation {
     }
   }
 
-  private func kept(
-    _ task: TaskPlan, _ phase: String, _ wanted: Digest, _ recorded: TaskManifest?
-  ) throws -> TaskManifest? {
-    if let recorded, recorded.fingerprint == wanted, isWhole(recorded, in: folder) { return recorded }
-    if recorded == nil, let adopted = try adopt(task, phase, wanted) { return adopted }
-    return try reuse(phase, wanted)
+  /// What becomes of a task: the manifest to keep, if there is one, and the reason in any case.
+  private struct Decision {
+    var verdict: TaskVerdict
+    var manifest: TaskManifest?
+  }
+
+  private func decide(
+    _ task: TaskPlan, _ phase: String, _ wanted: Digest, _ identity: TaskIdentity, _ history: TaskHistory
+  ) throws -> Decision {
+    let recorded = history.manifests[ExactText(task.key)]
+    if let recorded, recorded.fingerprint == wanted, isWhole(recorded, in: folder) {
+      return Decision(verdict: .kept, manifest: recorded)
+    }
+    if recorded == nil, let adopted = try adopt(task, phase, wanted) {
+      return Decision(verdict: .adopted, manifest: adopted)
+    }
+    if let (older, manifest) = try reuse(phase, wanted) {
+      return Decision(verdict: .takenOver(from: older), manifest: manifest)
+    }
+    return Decision(verdict: .run(reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])))
+  }
+
+  /// Why nothing that was done before will do.
+  private func reasons(
+    _ recorded: TaskManifest?, _ wanted: Digest, _ identity: TaskIdentity, _ before: TaskIdentity?
+  ) -> [String] {
+    if let recorded, recorded.fingerprint == wanted {
+      let damage = store.artifacts.firstDamage(recorded.files, in: folder)
+      return [damage ?? "a file that it wrote is gone"]
+    }
+    guard let before else { return ["no earlier run has done it"] }
+    let differences = identity.differences(from: before)
+    if differences.isEmpty { return [recorded == nil ? "no earlier run has finished it" : "the stage itself changed"] }
+    return differences
   }
 
   private func isWhole(_ manifest: TaskManifest, in folder: String) -> Bool {
@@ -81,7 +111,7 @@ struct PhasePreparation {
   }
 
   /// The same work done for an older node of this stage: its files get a second name here.
-  private func reuse(_ phase: String, _ wanted: Digest) throws -> TaskManifest? {
+  private func reuse(_ phase: String, _ wanted: Digest) throws -> (older: Digest, manifest: TaskManifest)? {
     guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
     let source = store.artifacts.directory(stage: node.name, fingerprint: older)
     guard older != fingerprint, isWhole(manifest, in: source) else { return nil }
@@ -97,6 +127,22 @@ struct PhasePreparation {
     try FileSystem.write(
       Array(manifest.json.prettyText().utf8), to: "\(folder)/tasks/\(phase)-\(manifest.key).json")
     try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 0, milliseconds: 0, reused: true)
-    return manifest
+    return (older, manifest)
+  }
+}
+
+/// What is known of the tasks of a phase from before, by key.
+private struct TaskHistory {
+  /// Of tasks that this very node has finished.
+  let manifests: [ExactText: TaskManifest]
+  /// As the phase was last prepared, for whatever node.
+  let identities: [ExactText: TaskIdentity]
+
+  init(store: RunStore, node: Int64, stage: String, pipeline: String, phase: String) throws {
+    let rows = try store.tasks(node: node).filter { $0.phase == phase }
+    manifests = Dictionary(rows.map { (ExactText($0.key), $0.manifest) }, uniquingKeysWith: { $1 })
+    let verdicts = try store.taskVerdicts(stage: stage, pipeline: pipeline).filter { $0.phase == phase }
+    identities = Dictionary(
+      verdicts.compactMap { row in row.identity.map { (ExactText(row.key), $0) } }, uniquingKeysWith: { $1 })
   }
 }

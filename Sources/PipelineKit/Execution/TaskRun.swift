@@ -40,7 +40,7 @@ public struct TaskRun: Sendable {
       task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier)
     let manifest = try SourceCheck.guarding(task.files) {
-      try stage.run(workspace)
+      try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish when it comes back after all.
       try control.check()
       return try workspace.finish(fingerprint: fingerprint)

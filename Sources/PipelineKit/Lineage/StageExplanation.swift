@@ -19,6 +19,8 @@ public struct StageExplanation: Sendable {
   public var earlier: [RunStore.StoredVerdict]
   /// What its newest output was made from.
   public var newest: RunStore.Node?
+  /// The verdict on each of its tasks when its phases were last prepared, phases in their order.
+  public var tasks: [StoredTaskVerdict]
 
   public init(stage name: String, graph: Graph, store: RunStore, last count: Int = 5) throws {
     guard let index = graph.index(of: name) else {
@@ -38,6 +40,9 @@ public struct StageExplanation: Sendable {
     let ancestors = graph.ancestors(of: index)
     causes = graph.order.filter { $0 != index && ancestors.contains($0) && verdicts[$0] != .fresh }
       .map { Cause(stage: graph.nodes[$0].name, verdict: verdicts[$0]!) }
+    let phases = node.description.phases
+    let stored = try store.taskVerdicts(stage: name, pipeline: pipeline)
+    tasks = phases.flatMap { phase in stored.filter { $0.phase == phase } }
     ownDifferences = []
     if case .pending = verdict, let old = newest?.identity {
       ownDifferences = NodeIdentity(
@@ -62,6 +67,13 @@ extension StageExplanation {
           [
             "run": .integer(Int($0.run)), "at": .integer($0.at), "verdict": .string($0.verdict),
             "reasons": .strings($0.reasons),
+          ]
+        }),
+      "tasks": .list(
+        tasks.map {
+          [
+            "phase": .string($0.phase), "task": .string($0.key), "run": .integer(Int($0.run)),
+            "verdict": .string($0.verdict), "reasons": .strings($0.reasons),
           ]
         }),
       "newest": newest.map {

@@ -14,17 +14,21 @@ public enum Fingerprint {
       .map { JSONMember($0.name, configured.settled[$0.name] ?? $0.value) })
   }
 
-  /// stage × revision × options × phase × task key × note × names and digests of what the task reads.
+  /// stage × revision × options × phase × task key × payload × roles, names and digests of what the task reads.
   public static func task(
     stage: String, revision: Int, options: JSONValue, phase: String, task: TaskPlan
   ) -> Digest {
     var digester = Digester()
-    for field in ["task", stage, String(revision), options.text(sortedKeys: true), phase, task.key, task.note] {
+    let payload = task.payload.text(sortedKeys: true)
+    for field in ["task", stage, String(revision), options.text(sortedKeys: true), phase, task.key, payload] {
       digester.update(field: field)
     }
-    for file in task.files {
-      digester.update(field: file.name)
-      digester.update(field: file.digest.hex)
+    for (role, files) in task.inputs.byRole {
+      digester.update(field: "role \(role.name) \(files.count)")
+      for file in files {
+        digester.update(field: file.name)
+        digester.update(field: file.digest.hex)
+      }
     }
     return digester.finish()
   }

@@ -11,6 +11,7 @@ enum Migrations {
     ("digests", "path, bytes, modified, changed, inode, digest"), ("newest", "pipeline, stage, node, at"),
     ("phases", "node, phase, tasks"), ("damages", "node, message, at"),
     ("uses", "run, stage, fingerprint, ledger, outputs"),
+    ("taskVerdicts", "pipeline, stage, phase, place, key, run, verdict, reasons, identity"),
   ]
 
   static var migrator: DatabaseMigrator {
@@ -68,6 +69,15 @@ enum Migrations {
     }
     migrator.registerMigration("4 when files changed") { db in
       try db.execute(sql: "ALTER TABLE digests ADD COLUMN changed INTEGER NOT NULL DEFAULT 0")
+    }
+    migrator.registerMigration("5 why each task ran") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE taskVerdicts (
+            pipeline TEXT NOT NULL, stage TEXT NOT NULL, phase TEXT NOT NULL, place INTEGER NOT NULL, key TEXT NOT NULL,
+            run INTEGER NOT NULL, verdict TEXT NOT NULL, reasons TEXT NOT NULL, identity TEXT NOT NULL,
+            PRIMARY KEY (pipeline, stage, phase, place)) WITHOUT ROWID;
+          """)
     }
     return migrator
   }

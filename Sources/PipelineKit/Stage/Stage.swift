@@ -2,15 +2,18 @@ import ShardKit
 
 /// A kind of work in a pipeline: typed ports, documented options, and tasks that run apart and resume apart.
 ///
-/// A stage works in *phases* (most have one). When a phase starts, `tasks` splits it; each task runs `run` once, in its
-/// own folder, on any thread, maybe again after a crash. A task's result may depend on nothing but the stage's options,
-/// the task's `note` and the bytes of the task's `files`: that is what its fingerprint covers.
+/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task runs `run` once, in its own folder, on any
+/// thread, maybe again after a crash. A task's result may depend on nothing but the stage's options, the task's payload
+/// and the bytes of the task's input files: that is what its fingerprint covers. A stage of one phase conforms to
+/// `SinglePhaseStage`, which leaves phases out; `Documentation/writing-a-stage.md` has a whole example.
 public protocol Stage: Sendable {
   associatedtype Options: StageOptions
+  /// The phases in the order in which they run. Their names stand in manifests and file names.
+  associatedtype Phase: StagePhase
 
-  /// `noun.verb`, as written after `use` in a pipeline document.
+  /// `family.verb`, as written after `use` in a pipeline document.
   static var name: String { get }
-  /// Names of the last release, which documents may still write; a notice tells them the new one.
+  /// Names of the last release, accepted with a notice.
   static var formerNames: [String] { get }
   /// Raised when the same input and options give other bytes than before.
   static var revision: Int { get }
@@ -18,16 +21,15 @@ public protocol Stage: Sendable {
   static var summary: String { get }
   static var inputs: [InputPort] { get }
   static var outputs: [OutputPort] { get }
-  static var phases: [String] { get }
   /// The options that a phase uses, by name; nil for all of them.
   ///
   /// A phase that names its options gets a stage with all others at their defaults, so that it cannot use them by
   /// mistake, and its finished tasks stay valid when another option changes. Options that name files and options
   /// without effect on the output need not be named.
-  static func options(of phase: String) -> Set<String>?
+  static func options(of phase: Phase) -> Set<String>?
 
   /// Phases whose tasks wait for servers most of their time: they run beside others without taking a processor's place.
-  static var waitingPhases: Set<String> { get }
+  static var waitingPhases: Set<Phase> { get }
 
   init(options: Options)
 
@@ -35,74 +37,60 @@ public protocol Stage: Sendable {
   /// option that decides nothing as things are. Asked whenever a document is read, so it must be cheap.
   var settled: [String: JSONValue] { get }
 
-  /// Checks what one option alone cannot show. Throw `StageError(.options, …)`.
+  /// Checks what one option alone cannot show.
+  /// - Throws: `StageError` with the code `.options` and the option's name as its subject.
   func validate() throws
   /// What `pipeline plan` says of the stage besides its verdict, one line each: what the options mean together.
   var remarks: [String] { get }
   /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` shows their files.
-  func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan]
+  func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan]
+  /// Does one task.
+  /// - Throws: `StageError` for what a user can mend; `StageError(.cancelled, …)` at a safe point after a request to stop.
+  func run(_ phase: Phase, _ workspace: Workspace) throws
+}
+
+/// The phases of a stage: `enum Phase: String, StagePhase { case count, train }`.
+public protocol StagePhase: RawRepresentable, CaseIterable, Hashable, Sendable where RawValue == String {}
+
+/// The phase of a stage that has one.
+public enum SinglePhase: String, StagePhase { case run }
+
+/// A stage of one phase.
+public protocol SinglePhaseStage: Stage where Phase == SinglePhase {
+  /// The tasks, in a fixed order.
+  func tasks(in context: PlanningContext) throws -> [TaskPlan]
+  /// Does one task.
   func run(_ workspace: Workspace) throws
+}
+
+extension SinglePhaseStage {
+  public func tasks(of _: SinglePhase, in context: PlanningContext) throws -> [TaskPlan] { try tasks(in: context) }
+  public func run(_: SinglePhase, _ workspace: Workspace) throws { try run(workspace) }
 }
 
 extension Stage {
   public static var formerNames: [String] { [] }
   public static var inputs: [InputPort] { [] }
-  public static var phases: [String] { ["run"] }
-  public static func options(of phase: String) -> Set<String>? { nil }
-  public static var waitingPhases: Set<String> { [] }
+  public static func options(of phase: Phase) -> Set<String>? { nil }
+  public static var waitingPhases: Set<Phase> { [] }
   public var settled: [String: JSONValue] { [:] }
   public func validate() throws {}
   public var remarks: [String] { [] }
-}
 
-/// One unit of work and of resume.
-public struct TaskPlan: Equatable, Sendable {
-  /// Unique within its phase; letters, digits, `-`, `_` and `.`. Names the task's files.
-  public var key: String
-  /// The files that this task reads.
-  public var files: [ArtifactFile]
-  /// Anything else that decides the task's result (a byte range, a band number); part of its fingerprint.
-  public var note: String
-  /// A task is started only while the running ones' estimates fit the run's memory.
-  public var memoryBytes: Int
-  /// Names the work whose state (`Workspace.stateDirectory`) this task goes on with, whatever its fingerprint: an
-  /// unfinished task of the stage with the same key hands it over. Empty for none but its own.
-  public var stateKey: String
+  // The executor knows phases by their names alone.
 
-  public init(
-    key: String, files: [ArtifactFile] = [], note: String = "", memoryBytes: Int = 64 << 20, stateKey: String = ""
-  ) {
-    self.key = key
-    self.stateKey = stateKey
-    self.files = files
-    self.note = note
-    self.memoryBytes = memoryBytes
+  /// - Throws: what `tasks(of:in:)` throws.
+  public func tasks(ofPhase name: String, in context: PlanningContext) throws -> [TaskPlan] {
+    try tasks(of: Self.phase(name), in: context)
   }
 
-  /// One task for each file, in order, with keys `00000`, `00001`, …
-  public static func perFile(_ files: [ArtifactFile], memoryBytes: Int = 64 << 20) -> [TaskPlan] {
-    files.enumerated().map { TaskPlan(key: padded($0.offset), files: [$0.element], memoryBytes: memoryBytes) }
-  }
+  func run(phase name: String, _ workspace: Workspace) throws { try run(try Self.phase(name), workspace) }
 
-  /// Runs of neighbouring files whose text sums to about `bytes`, so that many small files make few tasks.
-  public static func grouped(_ files: [ArtifactFile], bytes: Int64, memoryBytes: Int = 64 << 20) -> [TaskPlan] {
-    var groups: [[ArtifactFile]] = []
-    var size: Int64 = 0
-    for file in files {
-      if groups.isEmpty || size + file.contentBytes > bytes {
-        groups.append([])
-        size = 0
-      }
-      groups[groups.count - 1].append(file)
-      size += file.contentBytes
+  private static func phase(_ name: String) throws(StageError) -> Phase {
+    guard let phase = Phase(rawValue: name) else {
+      throw StageError(.ledger, "phase '\(name)'", "'\(Self.name)' has no such phase")
     }
-    return groups.enumerated().map { TaskPlan(key: padded($0.offset), files: $0.element, memoryBytes: memoryBytes) }
-  }
-
-  /// Five digits, so that names sort as numbers do.
-  public static func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    return phase
   }
 }
 

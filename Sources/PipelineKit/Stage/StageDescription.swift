@@ -48,9 +48,10 @@ public struct StageDescription: Sendable {
     summary = S.summary
     inputs = S.inputs
     outputs = S.outputs
-    phases = S.phases
-    phaseOptions = Dictionary(uniqueKeysWithValues: S.phases.compactMap { p in S.options(of: p).map { (p, $0) } })
-    waitingPhases = S.waitingPhases
+    phases = S.Phase.allCases.map(\.rawValue)
+    phaseOptions = Dictionary(
+      uniqueKeysWithValues: S.Phase.allCases.compactMap { phase in S.options(of: phase).map { (phase.rawValue, $0) } })
+    waitingPhases = Set(S.waitingPhases.map(\.rawValue))
     options = fields.map { OptionDescription($0) }
     if let twice = repeated(fields.map(\.name) + fields.compactMap(\.formerName)) {
       fatalError("'\(S.name)' has two options named '\(twice)'")

@@ -67,10 +67,29 @@ public final class Workspace {
     DocumentStream(files, counted: counted, workspace: self)
   }
 
-  /// The documents of all files of the task.
-  public func documents(counted: Bool = true) -> DocumentStream { documents(task.files, counted: counted) }
+  /// The documents of the files that the task works on.
+  public func documents(counted: Bool = true) -> DocumentStream { documents(files(.main), counted: counted) }
 
-  /// Files that earlier phases wrote to an output and that the task names in `task.files`.
+  /// The task's input files of a role, in the order in which they were planned.
+  public func files(_ role: TaskInputs.Role) -> [ArtifactFile] { task.inputs[role] }
+
+  /// The one input file of a role.
+  /// - Throws: `StageError` when the task was planned with none or with several.
+  public func file(_ role: TaskInputs.Role = .main) throws(StageError) -> ArtifactFile {
+    let files = files(role)
+    guard files.count == 1, let file = files.first else {
+      throw StageError(.ledger, "task \(task.key)", "it was planned with \(files.count) files as '\(role.name)', not with one")
+    }
+    return file
+  }
+
+  /// What the task was planned with besides its files.
+  /// - Throws: `JSONCodingError` when it was planned with a value of another type.
+  public func payload<Payload: Decodable>(_ type: Payload.Type = Payload.self) throws(JSONCodingError) -> Payload {
+    try task.payload.decode(type)
+  }
+
+  /// Files that earlier phases wrote to an output and that the task reads.
   public func files<K>(_ output: Output<K>) -> [ArtifactFile] {
     (earlier[output.port.name] ?? []).filter { file in task.files.contains { $0.path == file.path } }
   }

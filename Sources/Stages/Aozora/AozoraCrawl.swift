@@ -48,13 +48,16 @@ public struct AozoraCrawl: Stage {
   static let archives = Output<Files>("archives", "The index, and the works' zips in partitions.", hidden: true)
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
   public static let outputs = [archives.port, AozoraRead.documents.port, changes.port]
-  public static let phases = ["fetch", "read"]
-  public static let waitingPhases: Set<String> = ["fetch"]
+  public enum Phase: String, StagePhase { case fetch, read }
+  public static let waitingPhases: Set<Phase> = [.fetch]
 
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     let fetching: Set = ["index", "orthographies", "maximumWorks", "partitions", "asOf", "maximumFailedFraction"]
     let reading: Set = ["ruby", "unresolvedGaiji", "maximumReplacedFraction", "maximumWorkBytes", "source"]
-    return phase == "fetch" ? fetching : reading
+    return switch phase {
+    case .fetch: fetching
+    case .read: reading
+    }
   }
 
   private let options: Options
@@ -66,26 +69,30 @@ public struct AozoraCrawl: Stage {
     _ = try statedURL(options.index, "index")
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "fetch" { return [TaskPlan(key: "all", memoryBytes: 256 << 20)] }
-    let files = context.files(Self.archives)
-    let index = files.filter { $0.name == AozoraCrawlTask.indexName }
-    let archives = files.filter { $0.name != AozoraCrawlTask.indexName }
-    return archives.enumerated().map { number, archive in
-      TaskPlan(key: TaskPlan.padded(number), files: index + [archive], memoryBytes: 160 << 20)
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .fetch: return [TaskPlan(key: "all", memoryBytes: 256 << 20)]
+    case .read:
+      let files = context.files(Self.archives)
+      let index = files.filter { $0.name == AozoraCrawlTask.indexName }
+      let archives = files.filter { $0.name != AozoraCrawlTask.indexName }
+      return archives.enumerated().map { number, archive in
+        TaskPlan(
+          key: TaskPlan.padded(number), inputs: [AozoraReadTask.index: index, .main: [archive]], memoryBytes: 160 << 20)
+      }
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "fetch" {
-      return try networked(workspace) {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .fetch:
+      try networked(workspace) {
         var fetching = try AozoraCrawlTask(options, workspace)
         try fetching.run()
       }
+    case .read:
+      var reading = try AozoraReadTask(options.reading, workspace, partition: nil)
+      try reading.run()
     }
-    let files = workspace.task.files
-    var reading = try AozoraReadTask(
-      options.reading, workspace, index: Array(files.prefix(1)), containers: Array(files.dropFirst()), part: nil)
-    try reading.run()
   }
 }

@@ -7,7 +7,7 @@ import ShardKit
 /// Works are split over partitions by their ids, so that all files of a work meet in one task and the best of them is
 /// kept. Each task passes twice over its files: once over names, once over texts; and twice more where the best file of
 /// a work could not be read and there are others, which are tried and then read. Memory is a few works.
-public struct AozoraRead: Stage {
+public struct AozoraRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; needed where "
@@ -55,7 +55,7 @@ public struct AozoraRead: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let index = try context.files(options.index)
     let works = try context.files(Self.fetched, and: options.works, named: "works").filter {
       AozoraContainer.kind($0.name) != nil
@@ -67,24 +67,28 @@ public struct AozoraRead: Stage {
         hint: "Name a folder such as cards/, or an archive of it.")
     }
     let largest = works.reduce(0) { max($0, AozoraContainer.kind($1.name) == .text ? $1.bytes : 8 << 20) }
-    return (0..<options.partitions).compactMap { part in
+    return try (0..<options.partitions).compactMap { part in
       let files = works.filter {
         AozoraContainer.kind($0.name) != .text || AozoraFile(path: $0.name).partition(of: options.partitions) == part
       }
       guard !files.isEmpty else { return nil }
-      return TaskPlan(
-        key: TaskPlan.padded(part), files: index + files,
-        note: "partition \(part) of \(options.partitions), index files \(index.count)",
+      return try TaskPlan(
+        key: TaskPlan.padded(part), inputs: [AozoraReadTask.index: index, .main: files],
+        payload: Partition(number: part, of: options.partitions),
         memoryBytes: min(Int(clamping: largest), options.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20)
     }
   }
 
   public func run(_ workspace: Workspace) throws {
-    let indexFiles = Int(workspace.task.note.split(separator: " ").last!)!
-    var reading = try AozoraReadTask(
-      options, workspace, index: Array(workspace.task.files.prefix(indexFiles)),
-      containers: Array(workspace.task.files.dropFirst(indexFiles)), part: Int(workspace.task.key)!)
+    let partition: Partition = try workspace.payload()
+    var reading = try AozoraReadTask(options, workspace, partition: partition.number)
     try reading.run()
+  }
+
+  /// Which of the works a task reads: their numbers decide.
+  private struct Partition: Codable {
+    var number: Int
+    var of: Int
   }
 }
 extension AozoraNotation.Ruby: OptionChoice {}

@@ -8,8 +8,7 @@ struct AozoraReadTask {
   private let options: AozoraRead.Options
   private let workspace: Workspace
   private let output: DocumentOutput
-  private let containers: [ArtifactFile]
-  private let part: Int?
+  private let partition: Int?
   private var index = AozoraIndex()
   private let hasIndex: Bool
   private var versions = AozoraVersions()
@@ -18,18 +17,18 @@ struct AozoraReadTask {
   private var notation: AozoraNotation
   private var document = Document()
 
-  /// - Parameter part: the partition whose works are read; nil for all that the containers hold.
-  init(
-    _ options: AozoraRead.Options, _ workspace: Workspace, index files: [ArtifactFile], containers: [ArtifactFile],
-    part: Int?
-  ) throws {
+  /// The role of the list of works among the task's files.
+  static let index: TaskInputs.Role = "index"
+
+  /// - Parameter partition: whose works are read; nil for all that the task's containers hold.
+  init(_ options: AozoraRead.Options, _ workspace: Workspace, partition: Int?) throws {
     self.options = options
     self.workspace = workspace
-    self.containers = containers
-    self.part = part
+    self.partition = partition
     output = try workspace.documents(to: AozoraRead.documents)
-    hasIndex = !files.isEmpty
-    for file in files { try index.add(path: file.path) }
+    let lists = workspace.files(Self.index)
+    hasIndex = !lists.isEmpty
+    for file in lists { try index.add(path: file.path) }
     notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
   }
 
@@ -66,9 +65,9 @@ struct AozoraReadTask {
     _ body: (inout AozoraReadTask, AozoraContainer.Text, Int) throws -> Void
   ) throws {
     var number = 0
-    for container in containers {
+    for container in workspace.files(.main) {
       try AozoraContainer.forEachText(in: container, limit: options.maximumWorkBytes.bytes) { text in
-        guard part == nil || text.file.partition(of: options.partitions) == part else { return }
+        guard partition == nil || text.file.partition(of: options.partitions) == partition else { return }
         try workspace.control.check()
         number += 1
         try body(&self, text, number)

@@ -5,7 +5,7 @@ import ShardKit
 ///
 /// LF, CR LF and CR end lines. A file that is no text, or an HTML page, is dropped as `not-text`. An .xz file is one task; a plain file is split into byte ranges at the borders of documents.
 /// Format: https://data.statmt.org/cc-100/
-public struct CC100Read: Stage {
+public struct CC100Read: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Files such as ja.txt.xz, compressed or plain, or folders of them; needed where none are wired.")
     public var files = InputFiles()
@@ -29,7 +29,7 @@ public struct CC100Read: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     try PlainTextReading.tasks(
       context.files(Self.fetched, and: options.files, named: "files"), splits: true,
       rangeBytes: options.rangeBytes.bytes)

@@ -22,7 +22,7 @@ final class CodeFilterTask {
   }
 
   func run() throws {
-    for file in workspace.task.files { try read(file) }
+    for file in workspace.files(.main) { try read(file) }
     try partitions.publish()
   }
 

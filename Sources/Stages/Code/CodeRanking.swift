@@ -144,7 +144,7 @@ struct RowFiles {
 
   func forEach(_ body: (_ line: UnsafeRawBufferPointer, _ ordinal: Int) throws -> Void) throws {
     var ordinal = 0
-    for file in workspace.task.files {
+    for file in workspace.files(.main) {
       let lines = LineReader(try openSource(file.path), maximumLineBytes: 32 << 20)
       while let line = try lines.next() {
         if ordinal % 4096 == 0 { try workspace.control.check() }

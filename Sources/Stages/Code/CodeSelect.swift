@@ -60,19 +60,19 @@ public struct CodeSelect: Stage {
   static let documents = Output<Documents>("documents", "One file a document, where contents are fetched.")
   public static let inputs = [fetched.port]
   public static let outputs = [rows.port, blobs.port, selection.port, documents.port]
-  public static let phases = ["filter", "blobs", "repositories", "fetch"]
-  public static let waitingPhases: Set<String> = ["fetch"]
+  public enum Phase: String, StagePhase { case filter, blobs, repositories, fetch }
+  public static let waitingPhases: Set<Phase> = [.fetch]
 
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
-    case "filter":
+    case .filter:
       [
         "languages", "extensions", "licenseTypes", "licenses", "vendored", "generated", "minimumBytes", "maximumBytes",
         "maximumMalformedFraction", "partitions",
       ]
-    case "blobs": ["duplicates", "partitions"]
-    case "repositories": ["maximumPerRepository", "partitions", "contents"]
-    default: ["contents", "asOf", "maximumMissingFraction", "source", "maximumBytes"]
+    case .blobs: ["duplicates", "partitions"]
+    case .repositories: ["maximumPerRepository", "partitions", "contents"]
+    case .fetch: ["contents", "asOf", "maximumMissingFraction", "source", "maximumBytes"]
     }
   }
 
@@ -96,19 +96,19 @@ public struct CodeSelect: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
-    case "filter":
+    case .filter:
       let files = try context.files(Self.fetched, and: options.metadata, named: "metadata")
       return TaskPlan.grouped(
         files, bytes: Self.smallFilesBytesPerTask, memoryBytes: 64 << 20 + options.partitions << 21)
-    case "blobs": return partitions(of: context.files(Self.rows), memoryBytes: 128 << 20 + options.partitions << 21)
-    case "repositories": return partitions(of: context.files(Self.blobs), memoryBytes: 128 << 20)
-    default:
+    case .blobs: return partitions(of: context.files(Self.rows), memoryBytes: 128 << 20 + options.partitions << 21)
+    case .repositories: return partitions(of: context.files(Self.blobs), memoryBytes: 128 << 20)
+    case .fetch:
       guard !options.contents.isEmpty else { return [] }
-      return context.files(Self.selection).map {
-        TaskPlan(
-          key: String($0.name.prefix(5)), files: [$0], note: options.asOf,
+      return try context.files(Self.selection).map {
+        try TaskPlan(
+          key: String($0.name.prefix(5)), inputs: [.main: [$0]], payload: ["asOf": options.asOf],
           memoryBytes: 16 << 20 + options.maximumBytes.bytes * 6)
       }
     }
@@ -119,16 +119,16 @@ public struct CodeSelect: Stage {
     (0..<options.partitions).compactMap { partition in
       let key = TaskPlan.padded(partition)
       let files = files.filter { $0.name.hasSuffix("-\(key).jsonl.zst") }
-      return files.isEmpty ? nil : TaskPlan(key: key, files: files, memoryBytes: memoryBytes)
+      return files.isEmpty ? nil : TaskPlan(key: key, inputs: [.main: files], memoryBytes: memoryBytes)
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "filter": try CodeFilterTask(options, workspace).run()
-    case "blobs": try CodeBlobs(options, workspace).run()
-    case "repositories": try CodeRepositories(options, workspace).run()
-    default: try CodeFetchTask(options, workspace, politeness).run()
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .filter: try CodeFilterTask(options, workspace).run()
+    case .blobs: try CodeBlobs(options, workspace).run()
+    case .repositories: try CodeRepositories(options, workspace).run()
+    case .fetch: try CodeFetchTask(options, workspace, politeness).run()
     }
   }
 }

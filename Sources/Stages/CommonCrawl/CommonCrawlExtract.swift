@@ -7,7 +7,7 @@ import ShardKit
 /// A task is a file, read record by record. WET texts are taken as they are, for their markup is gone; of WARC's pages
 /// the text is told from what surrounds it (see `BoilerplateRemoval`). Formats: WARC/1.1 (ISO 28500:2017) and
 /// https://commoncrawl.org/get-started.
-public struct CommonCrawlExtract: Stage {
+public struct CommonCrawlExtract: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."
@@ -45,15 +45,14 @@ public struct CommonCrawlExtract: Stage {
 
   public func validate() throws { try options.page.validate() }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let allowed = try options.domainLists.isEmpty ? [] : context.files(options.domainLists)
     let denied = try options.excludedDomainLists.isEmpty ? [] : context.files(options.excludedDomainLists)
     let archives = try context.files(Self.fetched, and: options.files, named: "files")
     try Self.requireArchive(archives)
     return archives.enumerated().map { number, archive in
       TaskPlan(
-        key: TaskPlan.padded(number), files: [archive] + allowed + denied,
-        note: "domain lists \(allowed.count) \(denied.count)",
+        key: TaskPlan.padded(number), inputs: [.main: [archive], "domains": allowed, "excluded": denied],
         memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
     }
   }
@@ -69,17 +68,15 @@ public struct CommonCrawlExtract: Stage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    let files = workspace.task.files
-    let counts = workspace.task.note.split(separator: " ").suffix(2).compactMap { Int($0) }
     let reading = CommonCrawlExtractTask(
       options.page.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
     reading.hosts = HostFilter(
-      allowed: options.domains + (try ListedLines.read(files.dropFirst().prefix(counts[0]))),
-      denied: options.excludedDomains + (try ListedLines.read(files.dropFirst(1 + counts[0]))))
+      allowed: options.domains + (try ListedLines.read(workspace.files("domains"))),
+      denied: options.excludedDomains + (try ListedLines.read(workspace.files("excluded"))))
     if !options.languages.isEmpty {
       reading.language = PageLanguage(
         languages: options.languages, judge: options.languageBy, minimumShare: options.minimumLanguageShare)
     }
-    try reading.read(files[0])
+    try reading.read(workspace.file())
   }
 }

@@ -35,33 +35,33 @@ public struct DedupeExact: Stage {
   static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, index.port, hashes.port, duplicates.port]
-  public static let phases = ["hashes", "survivors", "filter"]
+  public enum Phase: String, StagePhase { case hashes, survivors, filter }
 
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) -> [TaskPlan] {
     let inputs = context.files(Self.documents)
     let index = context.files(Self.index)
     switch phase {
-    case "hashes": return TaskPlan.perFile(inputs)
-    case "survivors":
+    case .hashes: return TaskPlan.perFile(inputs)
+    case .survivors:
       let documents = index.reduce(0) { $0 + $1.documents }
       return [
         TaskPlan(
-          key: "all", files: index + context.files(Self.hashes),
+          key: "all", inputs: ["index": index, "hashes": context.files(Self.hashes)],
           memoryBytes: min(options.memory.bytes, 96 * documents) + (32 << 20))
       ]
-    default: return DuplicateFilter.tasks(inputs, index: index, context.files(Self.duplicates))
+    case .filter: return DuplicateFilter.tasks(inputs, index: index, context.files(Self.duplicates))
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "hashes": try hash(workspace)
-    case "survivors": try chooseSurvivors(workspace)
-    default: try DuplicateFilter(reason: "exact-duplicate", threshold: 1).run(workspace, to: Self.kept)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .hashes: try hash(workspace)
+    case .survivors: try chooseSurvivors(workspace)
+    case .filter: try DuplicateFilter(reason: "exact-duplicate", threshold: 1).run(workspace, to: Self.kept)
     }
   }
 

@@ -54,15 +54,15 @@ public struct DedupeMinHash: Stage {
   public static let outputs = [
     kept.port, index.port, sketches.port, sure.port, open.port, shingles.port, duplicates.port,
   ]
-  public static let phases = ["signatures", "bands", "texts", "survivors", "filter"]
+  public enum Phase: String, StagePhase { case signatures, bands, texts, survivors, filter }
 
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
-    case "signatures": shape.union(["sources"])
-    case "bands", "survivors": shape.union(["threshold"])
-    case "texts": shape
-    default: ["threshold"]
+    case .signatures: shape.union(["sources"])
+    case .bands, .survivors: shape.union(["threshold"])
+    case .texts: shape
+    case .filter: ["threshold"]
     }
   }
 
@@ -99,56 +99,60 @@ public struct DedupeMinHash: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let inputs = context.files(Self.documents)
     switch phase {
-    case "signatures": return TaskPlan.perFile(inputs)
-    case "bands": return bandTasks(context)
-    case "texts": return textTasks(inputs, context)
-    case "survivors": return [survivorTask(context)]
-    default: return DuplicateFilter.tasks(inputs, index: context.files(Self.index), context.files(Self.duplicates))
+    case .signatures: return TaskPlan.perFile(inputs)
+    case .bands: return try bandTasks(context)
+    case .texts: return try textTasks(inputs, context)
+    case .survivors: return [survivorTask(context)]
+    case .filter: return DuplicateFilter.tasks(inputs, index: context.files(Self.index), context.files(Self.duplicates))
     }
   }
 
   /// Few documents make few tasks of several bands, many documents a task a band.
-  private func bandTasks(_ context: PlanningContext) -> [TaskPlan] {
-    let files = context.files(Self.index) + context.files(Self.sketches)
+  private func bandTasks(_ context: PlanningContext) throws -> [TaskPlan] {
+    let files: TaskInputs = ["index": context.files(Self.index), "signatures": context.files(Self.sketches)]
     let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
     let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
     let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
-    return stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
-      TaskPlan(
-        key: TaskPlan.padded(first), files: files, note: "bands=\(min(bandsPerTask, shape.bands - first))",
+    return try stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
+      try TaskPlan(
+        key: TaskPlan.padded(first), inputs: files, payload: first..<min(first + bandsPerTask, shape.bands),
         memoryBytes: memoryBytes)
     }
   }
 
   /// A task needs to know which of the documents' numbers are its own.
-  private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) -> [TaskPlan] {
+  private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
     let open = context.files(Self.open)
     var first = 0
-    return zip(inputs, context.files(Self.index)).enumerated().map { part, files in
-      defer { first += files.1.documents }
-      return TaskPlan(
-        key: TaskPlan.padded(part), files: [files.0] + open, note: "first=\(first) documents=\(files.1.documents)")
+    return try zip(inputs, context.files(Self.index)).enumerated().map { part, files in
+      let (documents, index) = files
+      defer { first += index.documents }
+      return try TaskPlan(
+        key: TaskPlan.padded(part), inputs: [.main: [documents], "undecided": open],
+        payload: first..<(first + index.documents))
     }
   }
 
   private func survivorTask(_ context: PlanningContext) -> TaskPlan {
-    let files =
-      context.files(Self.index) + context.files(Self.sure) + context.files(Self.open) + context.files(Self.shingles)
+    let files: TaskInputs = [
+      "index": context.files(Self.index), "accepted": context.files(Self.sure),
+      "undecided": context.files(Self.open), "shingles": context.files(Self.shingles),
+    ]
     let pairBytes = context.files(Self.sure).reduce(0) { $0 + Int($1.bytes) }
     return TaskPlan(
-      key: "all", files: files, memoryBytes: min(options.memory.bytes, 16 * pairBytes) + (64 << 20))
+      key: "all", inputs: files, memoryBytes: min(options.memory.bytes, 16 * pairBytes) + (64 << 20))
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "signatures": try sketch(workspace)
-    case "bands": try searchBands(workspace)
-    case "texts": try readOpenTexts(workspace)
-    case "survivors": try chooseSurvivors(workspace)
-    default:
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .signatures: try sketch(workspace)
+    case .bands: try searchBands(workspace)
+    case .texts: try readOpenTexts(workspace)
+    case .survivors: try chooseSurvivors(workspace)
+    case .filter:
       try DuplicateFilter(reason: "near-duplicate", threshold: options.threshold).run(workspace, to: Self.kept)
     }
   }

@@ -33,8 +33,7 @@ extension DedupeMinHash {
       sketches: try workspace.files(Self.sketches).map { try SketchReader($0.path, shape: shape) },
       shape: shape, bounds: bounds, memoryBytes: memoryBytes(workspace),
       scratch: try workspace.temporaryDirectory() + "/band")
-    let first = Int(key)!
-    for band in first..<(first + Int(workspace.task.note.dropFirst("bands=".count))!) {
+    for band in try workspace.payload(Range<Int>.self) {
       try workspace.control.check()
       try search.search(band: band) { pair in
         try sureFile.write(record: pair)
@@ -50,11 +49,10 @@ extension DedupeMinHash {
   func readOpenTexts(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let file = try workspace.file(Self.shingles, key + ".shingles")
-    let numbers = workspace.task.note.split { !$0.isNumber }.map { Int($0)! }
-    let wanted = try wantedRows(workspace, first: numbers[0], count: numbers[1])
+    let wanted = try wantedRows(workspace, among: workspace.payload())
     if let last = wanted.lastIndex(of: true) {
       var sets = ShingleFileWriter(file, shape: shape, oldForms: options.foldOldForms)
-      let lines = LineReader(try openSource(workspace.task.files[0].path))
+      let lines = LineReader(try openSource(workspace.file().path))
       let json = JSONObjectReader()
       var row = 0
       while row <= last, let line = try lines.next() {
@@ -74,11 +72,12 @@ extension DedupeMinHash {
     try workspace.publish(Self.shingles, file, name: key + ".shingles")
   }
 
-  private func wantedRows(_ workspace: Workspace, first: Int, count: Int) throws -> [Bool] {
-    var wanted = [Bool](repeating: false, count: count)
+  /// - Parameter documents: the numbers of the part's documents.
+  private func wantedRows(_ workspace: Workspace, among documents: Range<Int>) throws -> [Bool] {
+    var wanted = [Bool](repeating: false, count: documents.count)
     try forEachPair(workspace.files(Self.open)) { pair in
-      for document in [pair.better, pair.worse] where (first..<(first + count)).contains(Int(document)) {
-        wanted[Int(document) - first] = true
+      for document in [pair.better, pair.worse] where documents.contains(Int(document)) {
+        wanted[Int(document) - documents.lowerBound] = true
       }
     }
     return wanted

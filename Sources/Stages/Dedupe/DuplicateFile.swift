@@ -87,15 +87,17 @@ struct DuplicateFilter {
     _ inputs: [ArtifactFile], index: [ArtifactFile], _ duplicates: [ArtifactFile]
   ) -> [TaskPlan] {
     inputs.indices.map { part in
-      TaskPlan(key: TaskPlan.padded(part), files: [inputs[part], index[part], duplicates[part]])
+      TaskPlan(
+        key: TaskPlan.padded(part),
+        inputs: [.main: [inputs[part]], "index": [index[part]], "duplicates": [duplicates[part]]])
     }
   }
 
   func run(_ workspace: Workspace, to output: Output<Documents>) throws {
-    let input = workspace.task.files[0]
+    let input = try workspace.file()
     let lines = LineReader(try openSource(input.path))
-    let index = try IndexReader(workspace.task.files[1].path)
-    var duplicates = try DuplicateReader(workspace.task.files[2].path)
+    let index = try IndexReader(workspace.file("index").path)
+    var duplicates = try DuplicateReader(workspace.file("duplicates").path)
     let kept = try workspace.documents(to: output)
     var row = 0
     while let line = try lines.next() {

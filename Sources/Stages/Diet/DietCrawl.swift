@@ -42,12 +42,15 @@ public struct DietCrawl: Stage {
   static let pages = Output<Files>("pages", "The meetings of each slice of days, as the API gives them.", hidden: true)
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
   public static let outputs = [pages.port, DietRead.speeches.port, DietRead.documents.port, changes.port]
-  public static let phases = ["fetch", "split", "join"]
-  public static let waitingPhases: Set<String> = ["fetch"]
+  public enum Phase: String, StagePhase { case fetch, split, join }
+  public static let waitingPhases: Set<Phase> = [.fetch]
 
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     let fetching: Set = ["from", "until", "query", "sliceDays", "api", "asOf", "maximumFailedFraction"]
-    return phase == "fetch" ? fetching : ["document", "header", "source"]
+    return switch phase {
+    case .fetch: fetching
+    case .split, .join: ["document", "header", "source"]
+    }
   }
 
   private let options: Options
@@ -67,17 +70,25 @@ public struct DietCrawl: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "fetch" { return [TaskPlan(key: "all", memoryBytes: 256 << 20)] }
-    return DietRead(options: options.reading).tasks(
-      phase: phase, pages: context.files(Self.pages), speeches: context.files(DietRead.speeches))
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    let reading = DietRead(options: options.reading)
+    let pages = context.files(Self.pages)
+    switch phase {
+    case .fetch: return [TaskPlan(key: "all", memoryBytes: 256 << 20)]
+    case .split: return try reading.splitTasks(pages)
+    case .join: return reading.joinTasks(pages, speeches: context.files(DietRead.speeches))
+    }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    guard workspace.phase == "fetch" else { return try DietRead(options: options.reading).run(workspace) }
-    try networked(workspace) {
-      var fetching = try DietCrawlTask(options, workspace)
-      try fetching.run()
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .fetch:
+      try networked(workspace) {
+        var fetching = try DietCrawlTask(options, workspace)
+        try fetching.run()
+      }
+    case .split: try DietRead(options: options.reading).run(.split, workspace)
+    case .join: try DietRead(options: options.reading).run(.join, workspace)
     }
   }
 }

@@ -35,7 +35,7 @@ public struct DietRead: Stage {
   static let documents = Output<Documents>("documents", "One meeting or one speech a document.")
   public static let inputs = [fetched.port]
   public static let outputs = [speeches.port, documents.port]
-  public static let phases = ["split", "join"]
+  public enum Phase: String, StagePhase { case split, join }
 
   private static let pagesBytesPerTask: Int64 = 16 << 20
   private static let bytesPerBucket: Int64 = 32 << 20
@@ -44,37 +44,42 @@ public struct DietRead: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    tasks(
-      phase: phase, pages: try context.files(Self.fetched, and: options.pages, named: "pages"),
-      speeches: context.files(Self.speeches))
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    let pages = try context.files(Self.fetched, and: options.pages, named: "pages")
+    switch phase {
+    case .split: return try splitTasks(pages)
+    case .join: return joinTasks(pages, speeches: context.files(Self.speeches))
+    }
   }
 
-  func tasks(phase: String, pages: [ArtifactFile], speeches: [ArtifactFile]) -> [TaskPlan] {
-    let bytes = pages.reduce(0) { $0 + $1.bytes }
-    let buckets = Int(min(4096, max(1, bytes / Self.bytesPerBucket + 1)))
-    if phase == "split" {
-      let largest = min(1 << 40, Int(clamping: pages.reduce(0) { max($0, $1.bytes) }))
-      return TaskPlan.grouped(pages, bytes: Self.pagesBytesPerTask, memoryBytes: largest * 4 + 32 << 20).map {
-        var task = $0
-        task.note = "buckets \(buckets)"
-        return task
-      }
+  private func buckets(_ pages: [ArtifactFile]) -> Int {
+    Int(min(4096, max(1, pages.reduce(0) { $0 + $1.bytes } / Self.bytesPerBucket + 1)))
+  }
+
+  func splitTasks(_ pages: [ArtifactFile]) throws -> [TaskPlan] {
+    let largest = min(1 << 40, Int(clamping: pages.reduce(0) { max($0, $1.bytes) }))
+    return try TaskPlan.grouped(pages, bytes: Self.pagesBytesPerTask, memoryBytes: largest * 4 + 32 << 20).map {
+      try $0.with(payload: DietSplitTask.Payload(buckets: buckets(pages)))
     }
-    return (0..<buckets).compactMap { bucket in
+  }
+
+  /// One task a bucket that holds speeches.
+  func joinTasks(_ pages: [ArtifactFile], speeches: [ArtifactFile]) -> [TaskPlan] {
+    (0..<buckets(pages)).compactMap { bucket in
       let key = TaskPlan.padded(bucket)
       let files = speeches.filter { $0.name.hasSuffix("-\(key).jsonl.zst") }
       let bytes = files.reduce(0) { $0 + $1.textBytes }
-      return files.isEmpty ? nil : TaskPlan(key: key, files: files, memoryBytes: Int(clamping: bytes * 3) + 32 << 20)
+      guard !files.isEmpty else { return nil }
+      return TaskPlan(key: key, inputs: [.main: files], memoryBytes: Int(clamping: bytes * 3) + 32 << 20)
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "split" {
-      var splitting = DietSplitTask(options, workspace)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .split:
+      var splitting = try DietSplitTask(options, workspace)
       try splitting.run()
-    } else {
-      try DietJoinTask(options, workspace).run()
+    case .join: try DietJoinTask(options, workspace).run()
     }
   }
 }

@@ -9,15 +9,17 @@ struct DietSplitTask {
   private let buckets: Int
   private var open: [Int: (file: FileSink, sink: ZstdSink, writer: DocumentWriter)] = [:]
 
-  init(_ options: DietRead.Options, _ workspace: Workspace) {
+  struct Payload: Codable { var buckets: Int }
+
+  init(_ options: DietRead.Options, _ workspace: Workspace) throws {
     self.options = options
     self.workspace = workspace
-    buckets = Int(workspace.task.note.split(separator: " ").last!)!
+    buckets = try workspace.payload(Payload.self).buckets
   }
 
   mutating func run() throws {
     let page = DietPage()
-    for file in workspace.task.files {
+    for file in workspace.files(.main) {
       try workspace.control.check()
       do {
         // A page is taken whole or not at all.

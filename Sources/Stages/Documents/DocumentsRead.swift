@@ -5,7 +5,7 @@ import ShardKit
 ///
 /// A line that is no document is dropped and named; a file with more than `maximumMalformedFraction` of such lines is
 /// an error, because it is likely not what it is taken for. One task a large file, one for several small ones.
-public struct DocumentsRead: Stage {
+public struct DocumentsRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired.")
     public var files = InputFiles()
@@ -42,7 +42,7 @@ public struct DocumentsRead: Stage {
     if options.textField.isEmpty { throw StageError(.options, "textField", "the name of the text's field is empty") }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     TaskPlan.grouped(
       try context.files(Self.fetched, and: options.files, named: "files"), bytes: Self.smallFilesBytesPerTask)
   }
@@ -50,7 +50,7 @@ public struct DocumentsRead: Stage {
   public func run(_ workspace: Workspace) throws {
     let output = try workspace.documents(to: Self.documents)
     let record = ForeignRecord(options)
-    for file in workspace.task.files {
+    for file in workspace.files(.main) {
       try DocumentFileReading(options, file, workspace, output, record).run()
     }
   }

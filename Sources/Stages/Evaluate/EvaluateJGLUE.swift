@@ -1,6 +1,5 @@
 import PipelineKit
 import ShardKit
-import TextKit
 import TrainerCore
 
 /// Fine-tunes a model on JGLUE as its authors did, and puts the scores beside theirs.
@@ -38,18 +37,21 @@ public struct EvaluateJGLUE: Stage {
   static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores beside the published ones.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [runs.port, scores.port, metrics.port, report.port]
-  public static let phases = ["plan", "tune", "report"]
+  public enum Phase: String, StagePhase { case plan, tune, report }
 
   // So that another seed or rate leaves the runs that are done as they are.
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
-    case "plan": ["tasks", "learningRates", "epochs", "seeds"]
-    case "tune":
+    case .plan: ["tasks", "learningRates", "epochs", "seeds"]
+    case .tune:
       ["warmup", "weightDecay", "dropout", "maximumExamples", "mecabDictionary", "precision", "device", "threads"]
-    default: ["model"]
+    case .report: ["model"]
     }
   }
 
+  private static let runRole: TaskInputs.Role = "run"
+  /// JGLUE's files of the run's task, for training and for testing.
+  private static let examples: TaskInputs.Role = "examples"
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -82,13 +84,13 @@ public struct EvaluateJGLUE: Stage {
 
   // MARK: Tasks
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
-    case "plan":
+    case .plan:
       let tasks = try JGLUEFiles(try context.files(options.folder)).chosen(options.tasks).map(\.0)
-      return [TaskPlan(key: "runs", note: JSONValue.list(tasks.flatMap(runs).map(\.json)).text())]
-    case "tune": return try runPlans(context)
-    default: return [TaskPlan(key: "report", files: context.files(Self.scores))]
+      return [try TaskPlan(key: "runs", payload: tasks.flatMap(runs))]
+    case .tune: return try runPlans(context)
+    case .report: return [TaskPlan(key: "report", inputs: [.main: context.files(Self.scores)])]
     }
   }
 
@@ -101,33 +103,40 @@ public struct EvaluateJGLUE: Stage {
   }
 
   private func runPlans(_ context: PlanningContext) throws -> [TaskPlan] {
-    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
-    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
+    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
     let data = JGLUEFiles(try context.files(options.folder))
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary)
     return try context.files(Self.runs).map { file in
       let run = try JGLUERun(file)
+      let inputs: TaskInputs = [
+        TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint, Self.runRole: [file],
+        Self.examples: try data.chosen([run.task]).flatMap(\.1),
+      ]
       // Weights, gradients and both moments, what torch itself takes, and activations.
-      return TaskPlan(
-        key: run.key, files: model + [file] + (try data.chosen([run.task])[0].1), note: words,
-        memoryBytes: Int(weights) * 4 + 1 << 30)
+      return try TaskPlan(
+        key: run.key, inputs: inputs, payload: words,
+        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 4 + 1 << 30)
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "plan":
-      for json in try JSONValue.parse(workspace.task.note).value.array ?? [] {
-        let name = JGLUERun(json)!.key + JGLUERun.fileSuffix
-        try workspace.write(Self.runs, name: name, Array(json.prettyText().utf8))
-      }
-    case "tune": try tune(workspace)
-    default: try report(workspace)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .plan: try plan(workspace)
+    case .tune: try tune(workspace)
+    case .report: try report(workspace)
+    }
+  }
+
+  private func plan(_ workspace: Workspace) throws {
+    let runs: [JGLUERun] = try workspace.payload()
+    for run in runs {
+      let json = try JSONValue.encoding(run)
+      try workspace.write(Self.runs, name: run.key + JGLUERun.fileSuffix, Array(json.prettyText().utf8))
     }
   }
 
   private func tune(_ workspace: Workspace) throws {
-    let run = try JGLUERun(workspace.task.files.first { $0.name.hasSuffix(JGLUERun.fileSuffix) }!)
+    let run = try JGLUERun(try workspace.file(Self.runRole))
     let engine = try TrainingEngine.require()
     let (device, precision) = options.compute.resolved(engine)
     var job = FineTuningJob()
@@ -143,21 +152,23 @@ public struct EvaluateJGLUE: Stage {
     job.maximumExamples = options.maximumExamples
     job.dictionary = options.compute.mecabDictionary
     (job.device, job.precision, job.threads) = (device, precision, options.compute.threads)
-    job.use(workspace.task.files)
+    try job.use(workspace)
+    let examples = workspace.files(Self.examples)
+    job.train = examples.filter(JGLUEFiles.isTraining).map(\.path)
+    job.test = examples.filter(JGLUEFiles.isTest).map(\.path)
     job.result = "\(try workspace.temporaryDirectory())/scores.json"
     try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: device == "cuda").run(workspace)
-    let scores = try JSONValue.parse(try FileSystem.read(job.result)).value
-    let json: JSONValue = ["run": run.json, "scores": scores]
+    let scores = JGLUEScores(run: run, scores: try JSONValue.parse(try FileSystem.read(job.result)).value)
+    let json = try JSONValue.encoding(scores)
     try workspace.write(Self.scores, name: "\(workspace.task.key).json", Array(json.prettyText().utf8))
   }
 
   // MARK: The report
 
   private func report(_ workspace: Workspace) throws {
-    let runs = try workspace.task.files.map { file -> (JGLUERun, [String: Double]) in
-      let json = try JSONValue.parse(try FileSystem.read(file.path)).value
-      guard let run = json["run"].flatMap(JGLUERun.init) else { throw StageError(.input, file.name, "is no run") }
-      return (run, Dictionary(uniqueKeysWithValues: json["scores"]!.members!.map { ($0.key, $0.value.double ?? .nan) }))
+    let runs = try workspace.files(.main).map { file in
+      let scored = try JGLUEScores(file)
+      return (scored.run, scored.byName)
     }
     let results = JGLUETask.allCases.compactMap { task in JGLUEResult(task, runs.filter { $0.0.task == task }) }
     let table = JGLUETable(model: options.model, results: results)
@@ -173,18 +184,9 @@ public struct EvaluateJGLUE: Stage {
 }
 
 extension FineTuningJob {
-  /// Takes its places from a task's files.
-  mutating func use(_ files: [ArtifactFile]) {
-    for file in files {
-      if file.name == ModelShape.fileName {
-        checkpoint = String(file.path.dropLast(file.name.count + 1))
-      } else if file.name == HuggingFaceTokenizerFiles.tokenizerName {
-        tokenizer = file.path
-      } else if JGLUEFiles.isTraining(file) {
-        train.append(file.path)
-      } else if JGLUEFiles.isTest(file) {
-        test.append(file.path)
-      }
-    }
+  /// Takes the places of the task's model and tokenizer.
+  mutating func use(_ workspace: Workspace) throws {
+    checkpoint = try CheckpointInput.folder(workspace)
+    tokenizer = try TokenizerInput.path(workspace)
   }
 }

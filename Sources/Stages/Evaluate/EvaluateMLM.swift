@@ -4,7 +4,7 @@ import TextKit
 import TrainerCore
 
 /// Loss, perplexity and accuracy of a model on masked tokens that it has not seen.
-public struct EvaluateMLM: Stage {
+public struct EvaluateMLM: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Tokens of a sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
     // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
@@ -31,6 +31,7 @@ public struct EvaluateMLM: Stage {
   public static let inputs = [tokens.port, TokenizerInput.port.port, model.port]
   public static let outputs = [metrics.port]
 
+  private static let tokensRole: TaskInputs.Role = "tokens"
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -38,9 +39,12 @@ public struct EvaluateMLM: Stage {
   /// Bytes depend on what 'auto' comes to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let files = try TokenizerInput.files(context) + context.files(Self.tokens) + context.files(Self.model)
-    return [TaskPlan(key: "mlm", files: files, memoryBytes: 2 << 30)]
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    let inputs: TaskInputs = [
+      TokenizerInput.role: try TokenizerInput.files(context), Self.tokensRole: context.files(Self.tokens),
+      CheckpointInput.role: context.files(Self.model),
+    ]
+    return [TaskPlan(key: "mlm", inputs: inputs, memoryBytes: 2 << 30)]
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -58,15 +62,16 @@ public struct EvaluateMLM: Stage {
   private func job(_ workspace: Workspace, _ engine: TrainingEngine) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = TrainingJob()
-    func folder(_ name: String) throws -> String {
-      guard let file = workspace.task.files.first(where: { $0.name == name }) else {
+    func folder(_ role: TaskInputs.Role, _ name: String) throws -> String {
+      guard let file = workspace.files(role).first(where: { $0.name == name }) else {
         throw StageError(.input, name, "is not among the inputs", hint: "Wire 'tokenize' and 'pretrain' to this stage.")
       }
       return String(file.path.dropLast(name.utf8.count + 1))
     }
-    job.data = try folder("index.json")
-    job.initial = try folder(ModelShape.weightsName)
-    job.shape = try ModelShape(path: "\(job.initial!)/\(ModelShape.fileName)")
+    job.data = try folder(Self.tokensRole, "index.json")
+    let checkpoint = try folder(CheckpointInput.role, ModelShape.weightsName)
+    job.initial = checkpoint
+    job.shape = try ModelShape(path: "\(checkpoint)/\(ModelShape.fileName)")
     let usesGPU = engine.usesGPU(options.device)
     job.device = usesGPU ? "cuda" : "cpu"
     job.precision = options.precision == .bfloat16 || (options.precision == .auto && usesGPU) ? .bfloat16 : .float32

@@ -31,8 +31,14 @@ public struct EvaluateRetrieval: Stage {
   static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, MRR@10, MAP@100, recall and accuracy.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [vectors.port, found.port, metrics.port]
-  public static let phases = ["queries", "search", "score"]
+  public enum Phase: String, StagePhase { case queries, search, score }
 
+  private static let queriesRole: TaskInputs.Role = "queries"
+  private static let corpusRole: TaskInputs.Role = "corpus"
+  private static let vectorsRole: TaskInputs.Role = "vectors"
+  private static let judgementsRole: TaskInputs.Role = "judgements"
+  /// The task that reads the ids alone, beside the one that computes the queries' vectors.
+  private static let idsKey = "ids"
   private static let top = 100
   private let options: Options
 
@@ -41,46 +47,61 @@ public struct EvaluateRetrieval: Stage {
   /// Bytes depend on what 'auto' comes to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
-    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
-    let memory = Int(weights) * 2 + 2 << 30
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
-    let words =
-      phase == "score" ? "" : try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
     switch phase {
-    case "queries":
+    case .queries:
       let corpus = try context.files(options.corpus)
       let ids = TaskPlan(
-        key: "ids", files: queries + corpus, memoryBytes: 64 << 20 + Int(corpus.reduce(0) { $0 + $1.contentBytes } / 4))
-      return [ids, TaskPlan(key: "queries", files: model + queries, note: words, memoryBytes: memory)]
-    case "search":
-      return try context.files(options.corpus).enumerated().map { place, file in
-        TaskPlan(
-          key: TaskPlan.padded(place), files: model + context.files(Self.vectors) + [file], note: words,
-          memoryBytes: memory)
+        key: Self.idsKey, inputs: [Self.queriesRole: queries, Self.corpusRole: corpus],
+        memoryBytes: 64 << 20 + Int(corpus.reduce(0) { $0 + $1.contentBytes } / 4))
+      return try [ids] + embedding([("queries", [.main: queries])], context)
+    case .search:
+      let vectors = context.files(Self.vectors)
+      let parts = try context.files(options.corpus).enumerated().map { place, file in
+        (key: TaskPlan.padded(place), texts: [Self.vectorsRole: vectors, .main: [file]] as TaskInputs)
       }
-    default:
-      let judgements = try context.files(options.judgements)
-      return [
-        TaskPlan(
-          key: "score", files: queries + judgements + context.files(Self.found), note: "\(judgements.count)")
+      return try embedding(parts, context)
+    case .score:
+      let inputs: TaskInputs = [
+        Self.queriesRole: queries, Self.judgementsRole: try context.files(options.judgements),
+        .main: context.files(Self.found),
       ]
+      return [TaskPlan(key: "score", inputs: inputs)]
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "queries" where workspace.task.key == "ids":
-      try DistinctRecords.check([workspace.task.files[0]], "queries")
-      try DistinctRecords.check(Array(workspace.task.files.dropFirst()), "corpus")
-    case "queries":
-      let result = try embed(workspace, workspace.task.files.last!, prefix: options.queryPrefix) { _ in }
-      try workspace.write(Self.vectors, name: "queries.safetensors", try FileSystem.read(result))
-    case "search": try search(workspace)
-    default: try score(workspace)
+  /// Tasks that compute vectors: each reads the model, then its texts.
+  private func embedding(
+    _ tasks: [(key: String, texts: TaskInputs)], _ context: PlanningContext
+  ) throws -> [TaskPlan] {
+    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
+    let model: TaskInputs = [TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint]
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary)
+    let memory = CheckpointInput.weightsBytes(checkpoint) * 2 + 2 << 30
+    return try tasks.map { key, texts in
+      try TaskPlan(key: key, inputs: model, memoryBytes: memory).with(inputs: texts, payload: words)
     }
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .queries:
+      if workspace.task.key == Self.idsKey { try checkIDs(workspace) } else { try embedQueries(workspace) }
+    case .search: try search(workspace)
+    case .score: try score(workspace)
+    }
+  }
+
+  private func checkIDs(_ workspace: Workspace) throws {
+    try DistinctRecords.check(workspace.files(Self.queriesRole), "queries")
+    try DistinctRecords.check(workspace.files(Self.corpusRole), "corpus")
+  }
+
+  private func embedQueries(_ workspace: Workspace) throws {
+    let result = try embed(workspace, try workspace.file(), prefix: options.queryPrefix) { _ in }
+    try workspace.write(Self.vectors, name: "queries.safetensors", try FileSystem.read(result))
   }
 
   private func embed(
@@ -90,7 +111,7 @@ public struct EvaluateRetrieval: Stage {
     var job = EmbeddingJob()
     (job.device, job.precision) = options.compute.resolved(engine)
     job.threads = options.compute.threads
-    job.use(workspace.task.files)
+    try job.use(workspace)
     job.dictionary = options.compute.mecabDictionary
     job.texts = texts.path
     job.prefix = prefix
@@ -106,8 +127,7 @@ public struct EvaluateRetrieval: Stage {
 
   /// The best documents of one file of the corpus: a line a query, of [id, score] pairs.
   private func search(_ workspace: Workspace) throws {
-    let corpus = workspace.task.files.last!
-    let vectors = workspace.files(Self.vectors)[0]
+    let corpus = try workspace.file(), vectors = try workspace.file(Self.vectorsRole)
     let result = try embed(workspace, corpus, prefix: options.documentPrefix) { $0.queries = vectors.path }
     var ids: [String] = []
     try TextRecord.forEach(corpus.path) { ids.append($0.id) }
@@ -127,14 +147,12 @@ public struct EvaluateRetrieval: Stage {
   }
 
   private func score(_ workspace: Workspace) throws {
-    let files = workspace.task.files
-    let count = Int(workspace.task.note) ?? 0
     var queries: [ExactText] = []
-    try TextRecord.forEach(files[0].path) { queries.append(ExactText($0.id)) }
-    let judgements = try Judgements.read(files[1...count].map(\.path))
+    try TextRecord.forEach(try workspace.file(Self.queriesRole).path) { queries.append(ExactText($0.id)) }
+    let judgements = try Judgements.read(workspace.files(Self.judgementsRole).map(\.path))
     workspace.warn(
       "judged-again", times: judgements.repeated, "pairs that are judged again in the same way count once")
-    let ranked = try ranked(Array(files.dropFirst(1 + count)), queries: queries.count)
+    let ranked = try ranked(workspace.files(.main), queries: queries.count)
     var scores: [Ranking] = []
     for (query, list) in zip(queries, ranked) {
       guard let relevance = judgements.relevance[query], relevance.values.contains(where: { $0 > 0 }) else { continue }

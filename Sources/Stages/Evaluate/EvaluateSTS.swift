@@ -1,6 +1,5 @@
 import PipelineKit
 import ShardKit
-import TextKit
 import TrainerCore
 
 /// How well distances between sentences follow people's judgement, by JMTEB's protocol: of its similarities, the one
@@ -8,7 +7,7 @@ import TrainerCore
 ///
 /// JMTEB's fourth, `euclidean_distance`, sums the roots of the differences' squares, and so is Manhattan's. The true
 /// Euclidean distance is reported beside the others and never chosen.
-public struct EvaluateSTS: Stage {
+public struct EvaluateSTS: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("JSON lines with sentence1, sentence2 and label, to choose the similarity by.", required: true)
     public var validation = InputFiles()
@@ -28,6 +27,8 @@ public struct EvaluateSTS: Stage {
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [metrics.port]
 
+  private static let validationSet: TaskInputs.Role = "validation"
+  private static let testSet: TaskInputs.Role = "test"
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -35,25 +36,24 @@ public struct EvaluateSTS: Stage {
   /// Bytes depend on what 'auto' comes to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
-    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
-    let validation = try context.files(options.validation), test = try context.files(options.test)
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
+    let inputs: TaskInputs = [
+      TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint,
+      Self.validationSet: try context.files(options.validation), Self.testSet: try context.files(options.test),
+    ]
     return [
-      TaskPlan(
-        key: "sts", files: model + validation + test, note: "\(model.count) \(validation.count) \(words)",
-        memoryBytes: Int(weights) * 2 + 1 << 30)
+      try TaskPlan(
+        key: "sts", inputs: inputs,
+        payload: try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary),
+        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 2 + 1 << 30)
     ]
   }
 
   public func run(_ workspace: Workspace) throws {
-    let counts = workspace.task.note.split(separator: " ").compactMap { Int($0) }
-    let files = Array(workspace.task.files.dropFirst(counts[0]))
-    let split = counts[1]
     let engine = try TrainingEngine.require()
-    let validation = try similarities(Array(files[..<split]), "validation", engine, workspace)
-    let test = try similarities(Array(files[split...]), "test", engine, workspace)
+    let validation = try similarities(Self.validationSet, engine, workspace)
+    let test = try similarities(Self.testSet, engine, workspace)
     let chosen = Similarity.best(validation)
     let final = test.correlations(chosen)
     let json: JSONValue = [
@@ -66,12 +66,12 @@ public struct EvaluateSTS: Stage {
   }
 
   private func similarities(
-    _ files: [ArtifactFile], _ name: String, _ engine: TrainingEngine, _ workspace: Workspace
+    _ set: TaskInputs.Role, _ engine: TrainingEngine, _ workspace: Workspace
   ) throws -> SentencePairs {
-    let folder = try workspace.temporaryDirectory()
+    let folder = try workspace.temporaryDirectory(), name = set.name
     var lines: [UInt8] = []
     var gold: [Double] = []
-    for file in files {
+    for file in workspace.files(set) {
       for case .pair(let a, let b, let score) in try TaskExamples.read(.jsts, path: file.path) {
         for text in [a, b] {
           let record: JSONValue = ["text": .string(text)]
@@ -84,7 +84,7 @@ public struct EvaluateSTS: Stage {
     var job = EmbeddingJob()
     (job.device, job.precision) = options.compute.resolved(engine)
     job.threads = options.compute.threads
-    job.use(workspace.task.files)
+    try job.use(workspace)
     job.dictionary = options.compute.mecabDictionary
     job.texts = "\(folder)/\(name).jsonl"
     job.pooling = options.pooling
@@ -98,15 +98,10 @@ public struct EvaluateSTS: Stage {
 }
 
 extension EmbeddingJob {
-  /// Takes the model's places from a task's files.
-  mutating func use(_ files: [ArtifactFile]) {
-    for file in files {
-      if file.name == ModelShape.fileName {
-        checkpoint = String(file.path.dropLast(file.name.count + 1))
-      } else if file.name == HuggingFaceTokenizerFiles.tokenizerName {
-        tokenizer = file.path
-      }
-    }
+  /// Takes the places of the task's model and tokenizer.
+  mutating func use(_ workspace: Workspace) throws {
+    checkpoint = try CheckpointInput.folder(workspace)
+    tokenizer = try TokenizerInput.path(workspace)
   }
 }
 

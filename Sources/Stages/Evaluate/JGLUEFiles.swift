@@ -39,8 +39,8 @@ struct JGLUEFiles {
   }
 }
 
-/// One fine-tuning of the protocol.
-struct JGLUERun: Equatable, Sendable {
+/// One fine-tuning of the protocol, and what its file of `runs` holds.
+struct JGLUERun: Codable, Equatable, Sendable {
   var task: JGLUETask
   var learningRate: Double
   var epochs: Int
@@ -49,32 +49,34 @@ struct JGLUERun: Equatable, Sendable {
   var key: String { "\(task.rawValue)-\(learningRate)-\(epochs)-\(seed)" }
   static let fileSuffix = ".run.json"
 
+}
+
+extension JGLUETask: Codable {}
+
+extension JGLUERun {
   init(_ file: ArtifactFile) throws {
-    guard let run = JGLUERun(try JSONValue.parse(try FileSystem.read(file.path)).value) else {
-      throw StageError(.input, file.name, "is no run of JGLUE")
-    }
-    self = run
+    let json = try JSONValue.parse(try FileSystem.read(file.path)).value
+    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is no run of JGLUE") }
   }
+}
 
-  var json: JSONValue {
-    [
-      "task": .string(task.rawValue), "learningRate": .number(learningRate), "epochs": .integer(epochs),
-      "seed": .integer(seed),
-    ]
+/// What a run's file of `scores` holds.
+struct JGLUEScores: Codable {
+  var run: JGLUERun
+  /// As the engine said them, by their names.
+  var scores: JSONValue
+
+  /// A score that is no number is NaN.
+  var byName: [String: Double] {
+    Dictionary(
+      (scores.members ?? []).map { ($0.key, $0.value.double ?? .nan) }, uniquingKeysWith: { first, _ in first })
   }
+}
 
-  init(task: JGLUETask, learningRate: Double, epochs: Int, seed: Int) {
-    self.task = task
-    self.learningRate = learningRate
-    self.epochs = epochs
-    self.seed = seed
-  }
-
-  init?(_ json: JSONValue) {
-    guard let task = json["task"]?.string.flatMap(JGLUETask.init), let rate = json["learningRate"]?.double,
-      let epochs = json["epochs"]?.integer, let seed = json["seed"]?.integer
-    else { return nil }
-    self.init(task: task, learningRate: rate, epochs: epochs, seed: seed)
+extension JGLUEScores {
+  init(_ file: ArtifactFile) throws {
+    let json = try JSONValue.parse(try FileSystem.read(file.path)).value
+    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is no run") }
   }
 }
 

@@ -6,7 +6,7 @@ import TextKit
 ///
 /// Japanese is decided by its scripts where they are clear: kana are a fifth and kana and kanji four fifths of the
 /// letters. All else asks CLD2.
-public struct FilterLanguage: Stage {
+public struct FilterLanguage: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
     @Option(
@@ -40,11 +40,10 @@ public struct FilterLanguage: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
-    TaskPlan.perFile(context.files(Self.documents)).map { plan in
-      var plan = plan
-      plan.note = "CLD2 \(LanguageGuess.detectorVersion)"
-      return plan
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    // Another version of the detector may judge otherwise.
+    try TaskPlan.perFile(context.files(Self.documents)).map {
+      try $0.with(payload: ["cld2": "\(LanguageGuess.detectorVersion)"])
     }
   }
 

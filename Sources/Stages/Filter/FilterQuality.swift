@@ -20,31 +20,49 @@ public struct FilterQuality: Stage {
   static let measures = Output<Metrics>("measures", "measures.json: a histogram of every measure taken.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, tallies.port, measures.port]
-  public static let phases = ["filter", "report"]
+  public enum Phase: String, StagePhase { case filter, report }
 
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "report" { return [TaskPlan(key: "measures", files: context.files(Self.tallies))] }
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .filter: return try filterTasks(context)
+    case .report: return [TaskPlan(key: "measures", inputs: [.main: context.files(Self.tallies)])]
+    }
+  }
+
+  /// The libraries that measure, as far as they do: another version may measure otherwise.
+  private struct Libraries: Codable {
+    var mecabDictionary: String?
+    var lz4: String?
+  }
+
+  private func filterTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let ng = try context.files(options.ngWords)
     let ads = try context.files(options.adPhrases)
     let forum = try context.files(options.forumPhrases)
-    let lz4 = options.needsLZ4 ? " LZ4-\(CompressionRatio.lz4Version)" : ""
-    let dictionary = options.needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : ""
-    return context.files(Self.documents).enumerated().map { i, file in
-      TaskPlan(
-        key: TaskPlan.padded(i), files: [file] + ng + ads + forum,
-        note: "\(ng.count) \(ads.count) \(forum.count) \(dictionary)\(lz4)",
+    let libraries = Libraries(
+      mecabDictionary: options.needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : nil,
+      lz4: options.needsLZ4 ? "\(CompressionRatio.lz4Version)" : nil)
+    return try context.files(Self.documents).enumerated().map { i, file in
+      try TaskPlan(
+        key: TaskPlan.padded(i), inputs: [.main: [file], "ng": ng, "ads": ads, "forum": forum], payload: libraries,
         memoryBytes: 96 << 20)
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "report" { return try report(workspace) }
-    var judge = QualityJudge(options, measurer: try measurer(workspace.task))
-    let stream = workspace.documents([workspace.task.files[0]])
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .filter: try filter(workspace)
+    case .report: try report(workspace)
+    }
+  }
+
+  private func filter(_ workspace: Workspace) throws {
+    var judge = QualityJudge(options, measurer: try measurer(workspace))
+    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.kept)
     var document = Document()
     while try stream.next(&document) {
@@ -57,22 +75,19 @@ public struct FilterQuality: Stage {
         try output.write(document)
       }
     }
-    if let failure = judge.failure { throw StageError(.input, workspace.task.files[0].path, failure.message) }
+    if let failure = judge.failure { throw StageError(.input, try workspace.file().path, failure.message) }
     try workspace.write(Self.tallies, name: workspace.task.key + ".json", Array(judge.tally.json.text().utf8))
   }
 
-  private func measurer(_ task: TaskPlan) throws -> QualityMeasurer {
-    let counts = task.note.split(separator: " ").prefix(3).compactMap { Int($0) }
-    var lists = task.files.dropFirst()
-    func next(_ count: Int, _ standard: [String]) throws -> PhraseMatcher {
-      defer { lists = lists.dropFirst(count) }
-      return PhraseMatcher(count == 0 ? standard : try PhraseLists.read(lists.prefix(count)))
+  private func measurer(_ workspace: Workspace) throws -> QualityMeasurer {
+    func matcher(_ role: TaskInputs.Role, _ standard: [String]) throws -> PhraseMatcher {
+      let lists = workspace.files(role)
+      return PhraseMatcher(lists.isEmpty ? standard : try PhraseLists.read(lists))
     }
-    let ng = try next(counts[0], [])
-    let ads = try next(counts[1], PhraseLists.ads)
-    let forum = try next(counts[2], PhraseLists.forum)
     return QualityMeasurer(
-      QualityMeasurer.Phrases(ads: ads, forum: forum, ng: ng),
+      QualityMeasurer.Phrases(
+        ads: try matcher("ads", PhraseLists.ads), forum: try matcher("forum", PhraseLists.forum),
+        ng: try matcher("ng", [])),
       countsOccurrences: options.duplicateGrams == .occurrences,
       nouns: options.needsNouns ? try mecab { try NounCensus(dictionary: $0) } : nil)
   }

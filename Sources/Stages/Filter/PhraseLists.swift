@@ -31,7 +31,7 @@ enum PhraseLists {
   private static func words(_ text: String) -> [String] { text.split { $0 == " " || $0 == "\n" }.map(String.init) }
 
   /// The lines of files; blank ones are left out.
-  static func read(_ files: ArraySlice<ArtifactFile>) throws -> [String] {
+  static func read(_ files: [ArtifactFile]) throws -> [String] {
     try files.flatMap { file in
       let bytes = try openSource(file.path).readAll(limit: 64 << 20)
       let valid = bytes.withUnsafeBufferPointer { UTF8Scanning.validPrefix($0) }

@@ -24,7 +24,7 @@ public struct FolderUpload: Stage {
   static let report = Output<Report>("report", "uploaded.jsonl: each file, and whether it was sent or there.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]
-  public static let phases = UploadTask.phases
+  public typealias Phase = UploadPhase
 
   private let options: Options
 
@@ -38,20 +38,25 @@ public struct FolderUpload: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     try UploadPlan(context.artifacts(Self.artifacts), options.upload)
-      .tasks(phase: phase, records: context.files(Self.records), place: options.to)
+      .tasks(of: phase, records: context.files(Self.records), place: options.to)
   }
 
-  public func run(_ workspace: Workspace) throws {
-    let task = try UploadTask(workspace, Self.records)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    let task = try UploadTask(workspace)
     let place = FolderPlace(options.to, workspace.control)
-    if workspace.phase == UploadTask.lastPhase, !options.upload.dryRun { try place.check(task.records) }
-    let records = try task.items.map { try copy($0, to: place) }
-    guard workspace.phase == UploadTask.lastPhase else {
-      return try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
+    switch phase {
+    case .files:
+      let records = try task.items.map { try copy($0, to: place) }
+      try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
+    case .last: try finish(task, place, workspace)
     }
-    let all = task.records + records
+  }
+
+  private func finish(_ task: UploadTask, _ place: FolderPlace, _ workspace: Workspace) throws {
+    if !options.upload.dryRun { try place.check(task.records) }
+    let all = try task.records + task.items.map { try copy($0, to: place) }
     if options.removeOthers {
       let removed = try place.removeAll(but: Set(all.map { ExactText($0.name) }), dryRun: options.upload.dryRun)
       workspace.metric(options.upload.dryRun ? "wouldRemoveFiles" : "removedFiles", Double(removed))

@@ -40,15 +40,18 @@ public struct HTMLCrawl: Stage {
   static let documents = Output<Documents>("documents", "The pages' texts, with the URL as id.")
   static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
   public static let outputs = [pages.port, documents.port, changes.port]
-  public static let phases = ["fetch", "read"]
-  public static let waitingPhases: Set<String> = ["fetch"]
+  public enum Phase: String, StagePhase { case fetch, read }
+  public static let waitingPhases: Set<Phase> = [.fetch]
 
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     let fetching: Set = [
       "sitemaps", "urls", "include", "exclude", "maximumPages", "maximumSitemaps", "sameHostOnly", "partitions", "asOf",
       "maximumFailedFraction", "maximumPageBytes",
     ]
-    return phase == "fetch" ? fetching : ExtractionOptions.names
+    return switch phase {
+    case .fetch: fetching
+    case .read: ExtractionOptions.names
+    }
   }
 
   private let options: Options
@@ -68,25 +71,29 @@ public struct HTMLCrawl: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "fetch" {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .fetch:
       let lists = try options.lists.isEmpty ? [] : context.files(options.lists)
-      return [TaskPlan(key: "all", files: lists, memoryBytes: 256 << 20)]
+      return [TaskPlan(key: "all", inputs: [.main: lists], memoryBytes: 256 << 20)]
+    case .read:
+      return TaskPlan.perFile(
+        context.files(Self.pages), memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
     }
-    return TaskPlan.perFile(
-      context.files(Self.pages), memoryBytes: 96 << 20 + options.page.maximumPageBytes.bytes * 10)
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "fetch" {
-      return try networked(workspace) {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .fetch:
+      try networked(workspace) {
         var fetching = try HTMLCrawlTask(options, workspace)
         try fetching.run()
       }
+    case .read:
+      let reading = CommonCrawlExtractTask(
+        options.page.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
+      reading.takesURLAsID = true
+      for file in workspace.files(.main) { try reading.read(file) }
     }
-    let reading = CommonCrawlExtractTask(
-      options.page.extraction, source: options.page.source, workspace, try workspace.documents(to: Self.documents))
-    reading.takesURLAsID = true
-    for file in workspace.task.files { try reading.read(file) }
   }
 }

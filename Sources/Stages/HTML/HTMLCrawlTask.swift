@@ -62,7 +62,7 @@ struct HTMLCrawlTask {
 
   private mutating func list() throws {
     for url in options.urls { try take(Sitemap.Entry(url: url), of: nil) }
-    for text in try ListedLines.read(workspace.task.files) {
+    for text in try ListedLines.read(workspace.files(.main)) {
       if let url = try? WebURL(text) { try refuseSecret(url, "lists") }
       try take(Sitemap.Entry(url: text), of: nil)
     }

@@ -7,7 +7,7 @@ import ShardKit
 /// A task is a file. What a broken or killed attempt has fetched is kept and gone on with, if the server says that the
 /// file is still the same. A finished download stays fresh until its line or `asOf` changes; a file without a digest
 /// may have changed meanwhile, and `asOf` is how to say "look again".
-public struct HTTPDownload: Stage {
+public struct HTTPDownload: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "What to fetch: a URL, then, where known, its digest (sha256:…, sha1:… or md5:…), its number of bytes and the "
@@ -38,7 +38,7 @@ public struct HTTPDownload: Stage {
   static let lists = Input<Files>("lists", "Lists that another stage fetched.", required: false, many: true)
   static let files = Output<Files>("files", "The files.")
   public static let inputs = [lists.port]
-  public static let waitingPhases = Set(phases)
+  public static let waitingPhases = Set(Phase.allCases)
   public static let outputs = [files.port]
 
   private let options: Options
@@ -55,7 +55,7 @@ public struct HTTPDownload: Stage {
     for line in options.urls { _ = try DownloadLine(line, below: options.root, in: "urls") }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let lists = context.files(Self.lists) + (options.lists.isEmpty ? [] : try context.files(options.lists))
     let most = options.maximumFiles > 0 ? options.maximumFiles : .max
     let lines = try DownloadList.read(options.urls, lists, below: options.root, maximumLines: most)
@@ -63,14 +63,20 @@ public struct HTTPDownload: Stage {
       throw StageError(
         .options, "urls", "there is nothing to fetch", hint: "Set \"urls\" or \"lists\", or wire lists.")
     }
-    return lines.enumerated().map { number, line in
-      TaskPlan(key: TaskPlan.padded(number), note: "\(options.asOf) \(line)", memoryBytes: 8 << 20)
+    return try lines.enumerated().map { number, line in
+      try TaskPlan(
+        key: TaskPlan.padded(number), payload: Wanted(asOf: options.asOf, line: line), memoryBytes: 8 << 20)
     }
   }
 
+  /// What a task fetches.
+  private struct Wanted: Codable {
+    var asOf: String
+    var line: String
+  }
+
   public func run(_ workspace: Workspace) throws {
-    let text = String(decoding: workspace.task.note.utf8.dropFirst(options.asOf.utf8.count + 1), as: UTF8.self)
-    let line = try DownloadLine(text, below: options.root, in: "urls")
+    let line = try DownloadLine(workspace.payload(Wanted.self).line, below: options.root, in: "urls")
     try networked(workspace) {
       var request = HTTPRequest(.get, line.url)
       request.maximumBytes = options.maximumBytes.bytes

@@ -5,34 +5,48 @@ import TrainerCore
 /// A checkpoint artifact as stages read it: `model.json`, `weights.safetensors`, and `task.json` where it was fine-tuned.
 enum CheckpointInput {
   static let port = Input<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
+  /// Of the checkpoint's files among a task's.
+  static let role: TaskInputs.Role = "checkpoint"
 
   /// The files that a task needs of the artifact, the shape first, then the weights.
   static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
     let files = context.files(port)
     let needed = try [ModelShape.fileName, ModelShape.weightsName].map { name in
       let named = files.filter { $0.name == name }
-      guard named.count == 1 else { throw StageError(.input, "inputs.checkpoint", "has no \(name)") }
+      guard named.count == 1 else { throw missing(name) }
       return named[0]
     }
     return needed + files.filter { $0.name == JGLUETask.fileName }
+  }
+
+  /// How much the weights of `files` take, by which tasks tell their memory.
+  static func weightsBytes(_ files: [ArtifactFile]) -> Int {
+    Int(files.first { $0.name == ModelShape.weightsName }?.bytes ?? 0)
   }
 
   static func shape(_ workspace: Workspace) throws -> ModelShape {
     try ModelShape(path: try file(ModelShape.fileName, workspace))
   }
 
+  /// Where the shape lies, and the weights beside it.
+  static func folder(_ workspace: Workspace) throws -> String {
+    String(try file(ModelShape.fileName, workspace).dropLast(ModelShape.fileName.count + 1))
+  }
+
   /// All that the checkpoint holds, of which every part is whole.
   static func parts(_ workspace: Workspace) throws -> CheckpointParts {
     let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))
-    let task = workspace.task.files.first { $0.name == JGLUETask.fileName }
+    let task = workspace.files(role).first { $0.name == JGLUETask.fileName }
     return try CheckpointParts(shape(workspace), weights, try task.map { try JGLUETask(tuned: $0.path) })
   }
 
   private static func file(_ name: String, _ workspace: Workspace) throws -> String {
-    guard let file = workspace.task.files.first(where: { $0.name == name }) else {
-      throw StageError(.input, "inputs.checkpoint", "has no \(name)")
-    }
+    guard let file = workspace.files(role).first(where: { $0.name == name }) else { throw missing(name) }
     return file.path
+  }
+
+  private static func missing(_ name: String) -> StageError {
+    StageError(.input, "inputs.checkpoint", "has no \(name)")
   }
 }
 

@@ -7,7 +7,7 @@ import TrainerCore
 /// for MosaicBERT the modelling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
 ///
 /// A fine-tuned model becomes the class of its task, with its head.
-public struct HuggingFaceConvert: Stage {
+public struct HuggingFaceConvert: SinglePhaseStage {
   public struct Options: StageOptions {
 
     public init() {}
@@ -23,9 +23,11 @@ public struct HuggingFaceConvert: Stage {
 
   public init(options: Options) {}
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let files = try TokenizerInput.files(context) + CheckpointInput.files(context)
-    return [TaskPlan(key: "model", files: files, memoryBytes: 256 << 20)]
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    let inputs: TaskInputs = [
+      TokenizerInput.role: try TokenizerInput.files(context), CheckpointInput.role: try CheckpointInput.files(context),
+    ]
+    return [TaskPlan(key: "model", inputs: inputs, memoryBytes: 256 << 20)]
   }
 
   public func run(_ workspace: Workspace) throws {

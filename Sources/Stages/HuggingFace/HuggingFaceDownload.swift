@@ -23,9 +23,9 @@ public struct HuggingFaceDownload: Stage {
   public static let summary = "Fetches files from the Hugging Face Hub and checks their digests."
   static let files = Output<Files>("files", "The files, with their folders.")
   public static let outputs = [files.port, ListedDownload.listing.port]
-  public static let phases = ListedDownload.phases
-  public static let waitingPhases: Set<String> = Set(phases)
-  public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
+  public typealias Phase = ListingPhase
+  public static let waitingPhases = Set(Phase.allCases)
+  public static func options(of phase: Phase) -> Set<String>? { phase == .files ? [] : nil }
 
   private let options: Options
   private let download: ListedDownload
@@ -40,17 +40,18 @@ public struct HuggingFaceDownload: Stage {
     try options.selection.validate()
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    try download.tasks(phase: phase, in: context)
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    try download.tasks(of: phase, in: context)
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
-      guard workspace.phase == "listing" else {
-        return try download.fetchFile(options.listed, to: Self.files, workspace)
-      }
       let options = options.listed
-      try download.list(download.hub(options, workspace), options, options.selection.chosen(), workspace)
+      switch phase {
+      case .listing:
+        try download.list(download.hub(options, workspace), options, options.selection.chosen(), workspace)
+      case .files: try download.fetchFile(options, to: Self.files, workspace)
+      }
     }
   }
 }

@@ -4,7 +4,7 @@ import TextKit
 import TrainerCore
 
 /// Reads a model that transformers saved, such as a published Japanese BERT, into a checkpoint and its tokenizer.
-public struct HuggingFaceRead: Stage {
+public struct HuggingFaceRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
@@ -32,7 +32,7 @@ public struct HuggingFaceRead: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let names = [
       HuggingFaceConfiguration.fileName, HuggingFaceTokenizerFiles.tokenizerName,
       HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
@@ -40,16 +40,12 @@ public struct HuggingFaceRead: Stage {
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
       names.contains($0.name) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
     }
-    guard files.contains(where: { $0.name == HuggingFaceConfiguration.fileName }) else {
-      throw StageError(
-        .input, "options.folder", "has no \(HuggingFaceConfiguration.fileName)",
-        hint: "Give the folder as `save_pretrained` of transformers writes it.")
-    }
-    return [TaskPlan(key: "model", files: files, memoryBytes: 512 << 20)]
+    guard files.contains(where: { $0.name == HuggingFaceConfiguration.fileName }) else { throw Self.noConfiguration }
+    return [TaskPlan(key: "model", inputs: [.main: files], memoryBytes: 512 << 20)]
   }
 
   public func run(_ workspace: Workspace) throws {
-    let path = Self.path(HuggingFaceConfiguration.fileName, workspace)!
+    guard let path = Self.path(HuggingFaceConfiguration.fileName, workspace) else { throw Self.noConfiguration }
     let shape = try HuggingFaceConfiguration.shape(try Self.json(path), path: path)
     let folder = String(path.dropLast(HuggingFaceConfiguration.fileName.count + 1))
     let model = try SafetensorsModel(folder.isEmpty ? "/" : folder)
@@ -124,7 +120,13 @@ public struct HuggingFaceRead: Stage {
   }
 
   private static func path(_ name: String, _ workspace: Workspace) -> String? {
-    workspace.task.files.first { $0.name == name }?.path
+    workspace.files(.main).first { $0.name == name }?.path
+  }
+
+  private static var noConfiguration: StageError {
+    StageError(
+      .input, "options.folder", "has no \(HuggingFaceConfiguration.fileName)",
+      hint: "Give the folder as `save_pretrained` of transformers writes it.")
   }
 
   private static func json(_ path: String) throws -> JSONValue {

@@ -36,8 +36,8 @@ public struct HuggingFaceUpload: Stage {
   static let plan = Output<Report>("plan", "What differs from the repository.", hidden: true)
   public static let inputs = [artifacts.port]
   public static let outputs = [report.port, plan.port]
-  public static let phases = ["plan", "objects", "commit"]
-  public static let waitingPhases: Set<String> = Set(phases)
+  public enum Phase: String, StagePhase { case plan, objects, commit }
+  public static let waitingPhases = Set(Phase.allCases)
 
   /// Of a task of small files; a larger file is a task of its own.
   private static let bytesPerTask: Int64 = 64 << 20
@@ -67,20 +67,18 @@ public struct HuggingFaceUpload: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let files = try UploadFiles(context.artifacts(Self.artifacts), options)
     switch phase {
-    case "plan": return [TaskPlan(key: "plan", files: files.files, note: files.note, memoryBytes: 64 << 20)]
-    case "objects":
+    case .plan: return [try files.task("plan")]
+    case .objects:
       let large = options.dryRun ? [] : try CommitPlan.large(in: context.files(Self.plan), of: files.files)
       return TaskPlan.grouped(large, bytes: Self.bytesPerTask, memoryBytes: 8 << 20)
-    default:
-      guard !options.dryRun else { return [] }
-      return [TaskPlan(key: "commit", files: files.files, note: files.note, memoryBytes: 64 << 20)]
+    case .commit: return options.dryRun ? [] : [try files.task("commit")]
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
       let token = hubToken(options.hub.tokenVariable)
       guard token != nil || options.dryRun else {
@@ -89,18 +87,18 @@ public struct HuggingFaceUpload: Stage {
           hint: "Make a token with write access at \(options.hub.endpoint)/settings/tokens and put it there.")
       }
       // The Hub may take minutes over a commit of many files.
-      let http = try options.network.client(politeness, workspace, stallSeconds: workspace.phase == "commit" ? 600 : 60)
+      let http = try options.network.client(politeness, workspace, stallSeconds: phase == .commit ? 600 : 60)
       let client = HubClient(try options.hub.place(options.kind), token: token, http: http)
-      switch workspace.phase {
-      case "plan": try CommitPlan(options, client, workspace).run()
-      case "objects": try sendObjects(client, workspace)
-      default: try UploadCommit(options, client, workspace).run()
+      switch phase {
+      case .plan: try CommitPlan(options, client, workspace).run()
+      case .objects: try sendObjects(client, workspace)
+      case .commit: try UploadCommit(options, client, workspace).run()
       }
     }
   }
 
   private func sendObjects(_ client: HubClient, _ workspace: Workspace) throws {
-    let objects = workspace.task.files.map {
+    let objects = workspace.files(.main).map {
       HubCandidate(path: $0.name, file: $0.path, bytes: $0.bytes, sha256: $0.digest)
     }
     try workspace.send(objects, client, revision: options.revision)

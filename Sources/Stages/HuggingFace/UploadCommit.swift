@@ -16,7 +16,7 @@ struct CommitPlan {
 
   func run() throws {
     if !options.dryRun { try Self.makePlace(options, client) }
-    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
+    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace), options, workspace)
     let survey = try UploadSurvey(candidates, client, options, asksModes: !options.dryRun)
     try workspace.write(HuggingFaceUpload.plan, name: "plan.jsonl", survey.lines)
     guard options.dryRun else { return }
@@ -63,7 +63,7 @@ struct UploadCommit {
 
   func run() throws {
     try CommitPlan.makePlace(options, client)
-    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace.task), options, workspace)
+    let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace), options, workspace)
     let first = try survey(candidates)
     var now = first
     var parent = first.commit!

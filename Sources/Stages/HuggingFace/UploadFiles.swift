@@ -5,11 +5,14 @@ import ShardKit
 /// Which file of which artifact goes where in the repository.
 struct UploadFiles {
   /// In the order of the repository's paths.
-  private(set) var files: [ArtifactFile] = []
-  private(set) var paths: [String] = []
+  let files: [ArtifactFile]
+  let paths: [String]
 
-  /// The paths as a task's note: they are part of what the task does.
-  var note: String { paths.joined(separator: "\n") }
+  /// A task's payload: the paths are part of what it does.
+  struct Places: Codable {
+    /// One for each of the task's files.
+    var paths: [String]
+  }
 
   /// The Hub takes about so many in one commit.
   static let maximumFiles = 25_000
@@ -38,15 +41,21 @@ struct UploadFiles {
         .input, "artifacts", "they hold \(places.count) files, and the Hub takes at most \(Self.maximumFiles) at once",
         hint: "Write larger shards.")
     }
-    paths = places.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    files = paths.map { places[$0]!.file }
+    let sorted = places.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+    paths = sorted.map { $0.key }
+    files = sorted.map { $0.value.file }
+  }
+
+  /// A task of all files.
+  func task(_ key: String) throws -> TaskPlan {
+    try TaskPlan(key: key, inputs: [.main: files], payload: Places(paths: paths), memoryBytes: 64 << 20)
   }
 
   /// The files of a task that was planned so.
-  static func candidates(_ task: TaskPlan) -> [HubCandidate] {
-    let paths = task.note.split(separator: "\n", omittingEmptySubsequences: false)
-    return zip(paths, task.files).map { path, file in
-      HubCandidate(path: String(path), file: file.path, bytes: file.bytes, sha256: file.digest)
+  static func candidates(_ workspace: Workspace) throws -> [HubCandidate] {
+    let places: Places = try workspace.payload()
+    return zip(places.paths, workspace.files(.main)).map { path, file in
+      HubCandidate(path: path, file: file.path, bytes: file.bytes, sha256: file.digest)
     }
   }
 }

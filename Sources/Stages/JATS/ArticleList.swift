@@ -56,7 +56,7 @@ final class ArticleList {
   static func write(_ workspace: Workspace) throws {
     let sorter = ExternalSorter<Row>(
       scratch: try workspace.temporaryDirectory() + "/listed", memoryBytes: min(workspace.memoryBytes, 128 << 20))
-    for list in workspace.task.files { try read(list, workspace, into: sorter) }
+    for list in workspace.files(.main) { try read(list, workspace, into: sorter) }
     let name = workspace.task.key + ".rows"
     let file = try workspace.file(JATSExtract.listed, name)
     var last: Row?

@@ -61,8 +61,13 @@ public struct JATSExtract: Stage {
   static let documents = Output<Documents>("documents", "One article a document, with its licence as metadata.")
   public static let inputs = [fetched.port]
   public static let outputs = [listed.port, documents.port]
-  public static let phases = ["list", "extract"]
-  public static func options(of phase: String) -> Set<String>? { phase == "list" ? ["list"] : nil }
+  public enum Phase: String, StagePhase { case list, extract }
+  public static func options(of phase: Phase) -> Set<String>? {
+    switch phase {
+    case .list: ["list"]
+    case .extract: nil
+    }
+  }
 
   private static let smallFilesBytesPerTask: Int64 = 64 << 20
 
@@ -78,11 +83,16 @@ public struct JATSExtract: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "list" {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .list:
       let lists = options.list.isEmpty ? [] : try context.files(options.list)
-      return lists.isEmpty ? [] : [TaskPlan(key: "list", files: lists, memoryBytes: 160 << 20)]
+      return lists.isEmpty ? [] : [TaskPlan(key: "list", inputs: [.main: lists], memoryBytes: 160 << 20)]
+    case .extract: return try extractTasks(context)
     }
+  }
+
+  private func extractTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let articles = try context.files(Self.fetched, and: options.articles, named: "articles").filter {
       ArticleContainer.kind($0.name) != nil
     }
@@ -94,10 +104,7 @@ public struct JATSExtract: Stage {
     }
     let listed = context.files(Self.listed)
     return TaskPlan.grouped(articles, bytes: Self.smallFilesBytesPerTask, memoryBytes: memoryBytes(articles)).map {
-      var task = $0
-      task.files = listed + task.files
-      task.note = "lists \(listed.count)"
-      return task
+      $0.with(inputs: ["list": listed])
     }
   }
 
@@ -109,11 +116,13 @@ public struct JATSExtract: Stage {
     return min(largest, options.maximumArticleBytes.bytes) * 4 + 48 << 20
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "list" { return try ArticleList.write(workspace) }
-    let lists = Int(workspace.task.note.split(separator: " ").last!)!
-    let list = try workspace.task.files.prefix(lists).first.map { try ArticleList($0.path) }
-    try JATSExtractTask(options, workspace, list).run(Array(workspace.task.files.dropFirst(lists)))
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .list: try ArticleList.write(workspace)
+    case .extract:
+      let list = try workspace.files("list").first.map { try ArticleList($0.path) }
+      try JATSExtractTask(options, workspace, list).run(workspace.files(.main))
+    }
   }
 }
 extension JATSTextOptions.Part: OptionChoice {}

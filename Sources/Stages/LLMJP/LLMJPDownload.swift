@@ -38,9 +38,9 @@ public struct LLMJPDownload: Stage {
   public static let summary = "Fetches an LLM-jp corpus by a listing with digests."
   static let records = Output<Files>("records", "The corpus's files, with their folders.")
   public static let outputs = [records.port, ListedDownload.listing.port]
-  public static let phases = ListedDownload.phases
-  public static let waitingPhases: Set<String> = Set(phases)
-  public static func options(of phase: String) -> Set<String>? { phase == "files" ? [] : nil }
+  public typealias Phase = ListingPhase
+  public static let waitingPhases = Set(Phase.allCases)
+  public static func options(of phase: Phase) -> Set<String>? { phase == .files ? [] : nil }
 
   private let options: Options
   private let download: ListedDownload
@@ -81,22 +81,23 @@ public struct LLMJPDownload: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     // A phase that names its options knows of neither.
-    guard phase != "listing" || !(options.repository.isEmpty && options.listing.isEmpty) else {
+    guard phase != .listing || !(options.repository.isEmpty && options.listing.isEmpty) else {
       throw StageError(
         .options, "repository", "there is nothing to fetch", hint: "Set \"repository\" or \"listing\".")
     }
-    return try download.tasks(phase: phase, in: context)
+    return try download.tasks(of: phase, in: context)
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
-      guard workspace.phase == "listing" else {
-        return try download.fetchFile(options.listed, to: Self.records, workspace)
+      switch phase {
+      case .listing:
+        let selection = options.selection.chosen(directories: options.directories)
+        try download.list(place(workspace), options.listed, selection, workspace)
+      case .files: try download.fetchFile(options.listed, to: Self.records, workspace)
       }
-      let selection = options.selection.chosen(directories: options.directories)
-      try download.list(place(workspace), options.listed, selection, workspace)
     }
   }
 

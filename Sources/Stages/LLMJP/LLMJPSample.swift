@@ -57,28 +57,28 @@ public struct LLMJPSample: Stage {
   static let spilled = Output<Counts>("spilled", "Rows as numbers, by partition.", hidden: true)
   static let ranked = Output<Counts>("ranked", "Rows in order of records, by partition.", hidden: true)
   public static let outputs = [documents.port, selection.port, spilled.port, ranked.port]
-  public static let phases = ["columns", "rank", "threshold", "sample"]
+  public enum Phase: String, StagePhase { case columns, rank, threshold, sample }
 
   let options: Options
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
-    case "columns": return try columnTasks(context)
-    case "rank": return rankTasks(context.files(Self.spilled))
-    case "threshold":
-      return [TaskPlan(key: "threshold", files: context.files(Self.ranked), memoryBytes: 32 << 20)]
-    default: return try sampleTasks(context)
+    case .columns: return try columnTasks(context)
+    case .rank: return rankTasks(context.files(Self.spilled))
+    case .threshold:
+      return [TaskPlan(key: "threshold", inputs: [.main: context.files(Self.ranked)], memoryBytes: 32 << 20)]
+    case .sample: return try sampleTasks(context)
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "columns": try QualityColumns(options, workspace).run()
-    case "rank": try rank(workspace)
-    case "threshold": try threshold(workspace)
-    default: try LLMJPSampleTask(options, workspace).run()
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .columns: try QualityColumns(options, workspace).run()
+    case .rank: try rank(workspace)
+    case .threshold: try threshold(workspace)
+    case .sample: try LLMJPSampleTask(options, workspace).run()
     }
   }
 
@@ -113,9 +113,10 @@ public struct LLMJPSample: Stage {
     }
     let layout = QualityLayout(
       partitions: Self.partitions(tables, files: records.count, match: options.match), names: records.map(\.name))
-    return tables.enumerated().map { number, table in
-      TaskPlan(
-        key: TaskPlan.padded(number), files: [table], note: layout.note, memoryBytes: 48 << 20)
+    return try tables.enumerated().map { number, table in
+      try TaskPlan(
+        key: TaskPlan.padded(number), inputs: [.main: [table]], payload: QualityTable(number: number, layout: layout),
+        memoryBytes: 48 << 20)
     }
   }
 
@@ -130,10 +131,9 @@ public struct LLMJPSample: Stage {
     let partitions = Dictionary(grouping: spilled.filter { $0.name.hasSuffix(".rows") }) {
       QualityLayout.partition(of: $0)
     }
-    return partitions.keys.sorted().map { partition in
-      let files = partitions[partition]!
+    return partitions.sorted { $0.key < $1.key }.map { partition, files in
       let bytes = files.reduce(0) { $0 + Int($1.bytes) }
-      return TaskPlan(key: "p" + TaskPlan.padded(partition), files: files, memoryBytes: 2 * bytes + (4 << 20))
+      return TaskPlan(key: "p" + TaskPlan.padded(partition), inputs: [.main: files], memoryBytes: 2 * bytes + (4 << 20))
     }
   }
 
@@ -142,12 +142,13 @@ public struct LLMJPSample: Stage {
     let rows = context.files(Self.ranked).filter { $0.name.hasSuffix(".rows") }
     let labels = context.files(Self.spilled).filter { $0.name.hasSuffix(".labels") }
     let count = Self.partitions(try qualityTables(context), files: records.count, match: options.match)
-    return records.enumerated().map { number, record in
+    return try records.enumerated().map { number, record in
       let own = number * count / records.count
       let needed = options.match == .id ? rows : rows.filter { QualityLayout.partition(of: $0) == own }
-      return TaskPlan(
-        key: TaskPlan.padded(number), files: [record] + context.files(Self.selection) + labels + needed,
-        note: "\(number) \(count)")
+      return try TaskPlan(
+        key: TaskPlan.padded(number),
+        inputs: [.main: [record], "selection": context.files(Self.selection), "labels": labels, "rows": needed],
+        payload: LLMJPSampleTask.Part(file: number, partitions: count))
     }
   }
 
@@ -155,7 +156,7 @@ public struct LLMJPSample: Stage {
 
   private func rank(_ workspace: Workspace) throws {
     var rows: [RankedRow] = []
-    for file in workspace.task.files { try RankedRows(file.path).withRows { rows.append(contentsOf: $0) } }
+    for file in workspace.files(.main) { try RankedRows(file.path).withRows { rows.append(contentsOf: $0) } }
     let repeats = rows.sortByRecord()
     workspace.warn("duplicate-row", times: repeats, "a record has several rows; the first one counts")
     let file = try workspace.file(Self.ranked, workspace.task.key + ".rows")
@@ -167,7 +168,7 @@ public struct LLMJPSample: Stage {
   }
 
   private func threshold(_ workspace: Workspace) throws {
-    let files = workspace.task.files
+    let files = workspace.files(.main)
     var totals = (rows: 0, tokens: 0)
     for file in files where file.name.hasSuffix(".json") {
       let summary = try JSONValue.parse(FileSystem.read(file.path)).value
@@ -192,23 +193,10 @@ public struct LLMJPSample: Stage {
 }
 
 /// Which partition a record's rows are spilled into.
-struct QualityLayout {
+struct QualityLayout: Codable {
   let partitions: Int
   /// The record files, in the order of their numbers.
   let names: [String]
-
-  var note: String { ([String(partitions)] + names).joined(separator: "\n") }
-
-  init(partitions: Int, names: [String]) {
-    self.partitions = partitions
-    self.names = names
-  }
-
-  init(note: String) {
-    let lines = note.split(separator: "\n", omittingEmptySubsequences: false)
-    partitions = Int(lines[0])!
-    names = lines.dropFirst().map(String.init)
-  }
 
   static let lineBits: UInt64 = 40
 
@@ -224,6 +212,13 @@ struct QualityLayout {
   static func partition(of file: ArtifactFile) -> Int {
     Int(file.name.dropLast(".rows".count).suffix(5)) ?? 0
   }
+}
+
+/// What a task of `columns` knows of its table.
+struct QualityTable: Codable {
+  /// Among all tables.
+  var number: Int
+  var layout: QualityLayout
 }
 
 /// What the threshold phase found, and its file.

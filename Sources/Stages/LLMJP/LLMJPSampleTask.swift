@@ -6,6 +6,13 @@ import ShardKit
 /// Drops: `malformed-record`, `no-quality-row`, `below-quality`. A row whose line the file does not have is the warning
 /// `row-without-record`.
 struct LLMJPSampleTask {
+  /// Which record file it is, and how the rows are dealt.
+  struct Part: Codable {
+    /// Among all record files.
+    var file: Int
+    var partitions: Int
+  }
+
   private let options: LLMJPSample.Options
   private let workspace: Workspace
   private let file: ArtifactFile
@@ -17,14 +24,11 @@ struct LLMJPSampleTask {
   init(_ options: LLMJPSample.Options, _ workspace: Workspace) throws {
     self.options = options
     self.workspace = workspace
-    let files = workspace.task.files
-    file = files[0]
-    cut = try QualitySelection.cut(in: files[1].path)
+    file = try workspace.file()
+    cut = try QualitySelection.cut(in: workspace.file("selection").path)
     threshold = cut.first.map { ScoreRank.score(of: $0.rank, higherIsBetter: options.higherIsBetter) }
-    let numbers = workspace.task.note.split(separator: " ").compactMap { Int($0) }
-    rows = try RowLookup(
-      files.filter { $0.name.hasSuffix(".rows") }, options.match, file: numbers[0], partitions: numbers[1])
-    labels = try files.filter { $0.name.hasSuffix(".labels") }.map { file in
+    rows = try RowLookup(workspace.files("rows"), options.match, workspace.payload())
+    labels = try workspace.files("labels").map { file in
       try JSONValue.parse(FileSystem.read(file.path)).value.array?.map { $0.array?.compactMap(\.string) ?? [] } ?? []
     }
   }
@@ -89,10 +93,10 @@ private final class RowLookup {
   private var next = 0
   private var end = 0
 
-  init(_ files: [ArtifactFile], _ match: LLMJPSample.Match, file: Int, partitions: Int) throws {
+  init(_ files: [ArtifactFile], _ match: LLMJPSample.Match, _ part: LLMJPSampleTask.Part) throws {
     self.match = match
-    self.file = file
-    self.partitions = partitions
+    file = part.file
+    partitions = part.partitions
     for file in files { mapped[QualityLayout.partition(of: file)] = try RankedRows(file.path) }
     guard match == .line, let own = mapped.values.first else { return }
     own.withRows { rows in

@@ -8,22 +8,26 @@ import ShardKit
 struct QualityColumns {
   private let options: LLMJPSample.Options
   private let workspace: Workspace
+  private let table: ArtifactFile
+  private let number: Int
   private let layout: QualityLayout
   private let files: FileNumbers
 
-  init(_ options: LLMJPSample.Options, _ workspace: Workspace) {
+  init(_ options: LLMJPSample.Options, _ workspace: Workspace) throws {
     self.options = options
     self.workspace = workspace
-    layout = QualityLayout(note: workspace.task.note)
+    table = try workspace.file()
+    let payload: QualityTable = try workspace.payload()
+    number = payload.number
+    layout = payload.layout
     files = FileNumbers(layout.names)
   }
 
   func run() throws {
-    let table = workspace.task.files[0]
     let csv = CSVReader(try openSource(table.path))
     guard let header = try csv.next() else { throw StageError(.input, table.name, "the table is empty") }
     let columns = try Columns(header.strings, options, table: table.name)
-    var labels = LabelTable(table: Int(workspace.task.key)!, columns: options.copyColumns)
+    var labels = LabelTable(table: number, columns: options.copyColumns)
     let spill = try RowSpill(workspace, partitions: layout.partitions)
     while let row = try csv.next() {
       if csv.number & 0xFFF == 0 {
@@ -59,7 +63,7 @@ struct QualityColumns {
 
   private func warn(_ name: String, _ value: UnsafeRawBufferPointer, _ record: Int) {
     workspace.warn(
-      name, "\(workspace.task.files[0].name), record \(record): '\(String(decoding: value.prefix(80), as: UTF8.self))'")
+      name, "\(table.name), record \(record): '\(String(decoding: value.prefix(80), as: UTF8.self))'")
   }
 
   private func identify(_ row: CSVReader.Record, _ columns: Columns, _ number: Int) -> (UInt64, partition: Int)? {

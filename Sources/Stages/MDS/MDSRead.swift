@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 
 /// Reads documents from an MDS data set. One task a shard.
-public struct MDSRead: Stage {
+public struct MDSRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("The folder that holds index.json, where no data set is wired.") public var path = InputFiles()
     @Option(
@@ -37,7 +37,7 @@ public struct MDSRead: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let files = try context.files(Self.dataSet) + context.files(Self.fetched) + context.files(options.path)
     let indexes = files.filter { $0.name == "index.json" || $0.name.hasSuffix("/index.json") }
     guard !indexes.isEmpty else {
@@ -46,7 +46,7 @@ public struct MDSRead: Stage {
         hint: "Wire 'mds' or 'files', or set 'path' to the folder of a data set.")
     }
     var plans: [TaskPlan] = []
-    // The note carries what the index says of a shard: a task need not read the whole index again, and another shard's
+    // The payload is what the index says of a shard: a task need not read the whole index again, and another shard's
     // entry is no concern of it.
     for index in indexes {
       let folder = String(index.name.dropLast("index.json".count))
@@ -63,7 +63,8 @@ public struct MDSRead: Stage {
         }
         let memoryBytes = (shard.zip == nil ? 0 : min(shard.raw.bytes, 1 << 32)) + (32 << 20)
         let key = TaskPlan.padded(plans.count)
-        plans.append(TaskPlan(key: key, files: [file], note: shard.json.text(), memoryBytes: memoryBytes))
+        plans.append(
+          try TaskPlan(key: key, inputs: [.main: [file]], payload: shard.json, memoryBytes: memoryBytes))
       }
     }
     return plans
@@ -72,8 +73,8 @@ public struct MDSRead: Stage {
   private static func folder(of path: String) -> String { ArchivePath.parent(of: path) ?? "" }
 
   public func run(_ workspace: Workspace) throws {
-    let file = workspace.task.files[0]
-    guard var entry = MDSShard(json: try JSONValue.parse(Array(workspace.task.note.utf8)).value) else {
+    let file = try workspace.file()
+    guard var entry = MDSShard(json: try workspace.payload()) else {
       throw StageError(.input, file.path, "its entry in index.json cannot be read")
     }
     if file.name.hasSuffix(entry.raw.basename) { entry.zip = nil }

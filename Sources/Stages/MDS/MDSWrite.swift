@@ -34,7 +34,7 @@ public struct MDSWrite: Stage {
   static let entries = Output<Counts>("entries", "What the index says of each shard, and the ids in it.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [dataSet.port, sealed.port, entries.port]
-  public static let phases = ["shards", "index"]
+  public enum Phase: String, StagePhase { case shards, index }
 
   private let options: Options
 
@@ -42,16 +42,20 @@ public struct MDSWrite: Stage {
 
   public func validate() throws { _ = try row() }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "index" {
-      let files = context.files(Self.entries) + context.files(Self.sealed)
-      return [TaskPlan(key: "index", files: files)]
-    }
-    let shardBytes = options.shardBytes.bytes
-    let runs = Self.runs(of: context.files(Self.documents), bytes: Int64(shardBytes))
-    let memoryBytes = (options.compression == "none" ? 1 : 2) * shardBytes + (32 << 20)
-    return runs.enumerated().map {
-      TaskPlan(key: TaskPlan.padded($0.offset), files: $0.element, memoryBytes: memoryBytes)
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .shards:
+      let shardBytes = options.shardBytes.bytes
+      let runs = Self.runs(of: context.files(Self.documents), bytes: Int64(shardBytes))
+      let memoryBytes = (options.compression == "none" ? 1 : 2) * shardBytes + (32 << 20)
+      return runs.enumerated().map {
+        TaskPlan(key: TaskPlan.padded($0.offset), inputs: [.main: $0.element], memoryBytes: memoryBytes)
+      }
+    case .index:
+      return [
+        TaskPlan(
+          key: "index", inputs: ["entries": context.files(Self.entries), "sealed": context.files(Self.sealed)])
+      ]
     }
   }
 
@@ -69,13 +73,16 @@ public struct MDSWrite: Stage {
     return runs.sorted { $0.key < $1.key }.map(\.value)
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "index" { try MDSIndexing.run(workspace) } else { try seal(workspace) }
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .shards: try seal(workspace)
+    case .index: try MDSIndexing.run(workspace)
+    }
   }
 
   private func seal(_ workspace: Workspace) throws {
     let row = try row()
-    let text = workspace.task.files.reduce(0) { $0 + $1.contentBytes }
+    let text = workspace.files(.main).reduce(0) { $0 + $1.contentBytes }
     let shards = SealedShards(row.schema, workspace, Self.sealed, Self.entries, expectingBytes: text)
     let stream = workspace.documents()
     var document = Document()

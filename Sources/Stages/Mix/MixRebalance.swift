@@ -42,11 +42,11 @@ public struct MixRebalance: Stage {
   static let counted = Output<Counts>("counted", "Hash and amount of each document, by domain.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [mixed.port, report.port, counted.port]
-  public static let phases = ["count", "plan", "sample"]
+  public enum Phase: String, StagePhase { case count, plan, sample }
 
   /// Targets decide the plan; documents are measured whatever they are.
-  public static func options(of phase: String) -> Set<String>? {
-    phase == "plan" ? nil : ["unit", "domain", "tokensField", "charactersPerToken", "unknownDomain", "seed"]
+  public static func options(of phase: Phase) -> Set<String>? {
+    phase == .plan ? nil : ["unit", "domain", "tokensField", "charactersPerToken", "unknownDomain", "seed"]
   }
 
   private let options: Options
@@ -75,22 +75,24 @@ public struct MixRebalance: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) -> [TaskPlan] {
     let files = context.files(Self.documents)
     switch phase {
-    case "count": return TaskPlan.perFile(files)
-    case "plan": return [TaskPlan(key: "plan", files: context.files(Self.counted))]
-    default:
+    case .count: return TaskPlan.perFile(files)
+    case .plan: return [TaskPlan(key: "plan", inputs: [.main: context.files(Self.counted)])]
+    case .sample:
       let plan = context.files(Self.report).filter { $0.name == "mix.json" }
-      return files.enumerated().map { TaskPlan(key: TaskPlan.padded($0.offset), files: [$0.element] + plan) }
+      return files.enumerated().map {
+        TaskPlan(key: TaskPlan.padded($0.offset), inputs: [.main: [$0.element], "plan": plan])
+      }
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    switch workspace.phase {
-    case "count": try count(workspace)
-    case "plan": try plan(workspace)
-    default: try sample(workspace)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .count: try count(workspace)
+    case .plan: try plan(workspace)
+    case .sample: try sample(workspace)
     }
   }
 
@@ -150,7 +152,7 @@ public struct MixRebalance: Stage {
   // MARK: plan
 
   private func plan(_ workspace: Workspace) throws {
-    let files = workspace.task.files
+    let files = workspace.files(.main)
     var domains: [String: MixSelection.Domain] = [:]
     var places: [String: [(path: String, rows: Range<Int>?)]] = [:]
     for file in files where file.name.hasSuffix(".json") {
@@ -182,8 +184,8 @@ public struct MixRebalance: Stage {
 
   private func sample(_ workspace: Workspace) throws {
     let measure = try MixMeasure(options)
-    let rules = try MixReport.rules(in: workspace.task.files[1].path)
-    let stream = workspace.documents([workspace.task.files[0]])
+    let rules = try MixReport.rules(in: workspace.file("plan").path)
+    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.mixed)
     var document = Document()
     while try stream.next(&document) {

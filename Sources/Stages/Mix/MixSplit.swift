@@ -5,7 +5,7 @@ import ShardKit
 /// id and the seed alone, never on its neighbours, so a grown corpus keeps its held-out documents.
 ///
 /// Split after deduplication, or copies of held-out documents stay in the training set.
-public struct MixSplit: Stage {
+public struct MixSplit: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("The share of documents that is held out, on average.", in: 0...1) public var heldOutFraction = 0.01
     @Option("Another seed holds out other documents.", in: 0...Int.max) public var seed = 0
@@ -31,7 +31,7 @@ public struct MixSplit: Stage {
     threshold = options.heldOutFraction * 0x1p64
   }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) -> [TaskPlan] {
     TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20)
   }
 

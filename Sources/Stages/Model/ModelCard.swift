@@ -4,7 +4,7 @@ import TrainerCore
 
 /// Puts a README.md into a converted model: what it is, what it was made of and at what cost, what it scores, how to
 /// load it. The output is the whole folder, ready to be published.
-public struct ModelCard: Stage {
+public struct ModelCard: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("The model's name.") public var name = "Model"
     @Option("A paragraph in your words, below the title.") public var summary = ""
@@ -34,23 +34,29 @@ public struct ModelCard: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) -> [TaskPlan] {
-    let model = context.files(Self.model)
-    var note: [JSONValue] = []
-    var metrics: [ArtifactFile] = []
+  private static let figures: TaskInputs.Role = "figures"
+
+  private struct Measured: Codable {
+    /// Of each file of figures, the stage that it comes from.
+    var stages: [String] = []
+  }
+
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    var measured = Measured()
+    var figures: [ArtifactFile] = []
     for artifact in context.artifacts(Self.reports) + context.artifacts(Self.metrics) {
       for file in artifact.files where file.name.hasSuffix(".json") && file.bytes < 1 << 24 {
-        note.append(.string(artifact.stage))
-        metrics.append(file)
+        measured.stages.append(artifact.stage)
+        figures.append(file)
       }
     }
-    return [TaskPlan(key: "card", files: model + metrics, note: JSONValue.list(note).text())]
+    let inputs: TaskInputs = [.main: context.files(Self.model), Self.figures: figures]
+    return [try TaskPlan(key: "card", inputs: inputs, payload: measured)]
   }
 
   public func run(_ workspace: Workspace) throws {
-    let stages = try JSONValue.parse(workspace.task.note).value.array?.compactMap(\.string) ?? []
-    let files = workspace.task.files
-    let model = files.dropLast(stages.count)
+    let measured: Measured = try workspace.payload()
+    let model = workspace.files(.main)
     for file in model where file.name != "README.md" { try workspace.link(Self.card, name: file.name, to: file) }
     guard let configuration = model.first(where: { $0.name == HuggingFaceConfiguration.fileName }) else {
       throw StageError(.input, "inputs.model", "has no \(HuggingFaceConfiguration.fileName)")
@@ -59,7 +65,7 @@ public struct ModelCard: Stage {
     var card = ModelCardText(
       options: options, configuration: json,
       shape: try HuggingFaceConfiguration.shape(json, path: configuration.path))
-    for (stage, file) in zip(stages, files.suffix(stages.count)) {
+    for (stage, file) in zip(measured.stages, workspace.files(Self.figures)) {
       card.measured.append((stage, file.name, try JSONValue.parse(try FileSystem.read(file.path)).value))
     }
     try workspace.write(Self.card, name: "README.md", Array(card.markdown.utf8))

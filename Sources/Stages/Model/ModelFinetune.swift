@@ -7,7 +7,7 @@ import TrainerCore
 ///
 /// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
 /// another `finetune` can begin: on the same task with its head, on another one with a new head.
-public struct ModelFinetune: Stage {
+public struct ModelFinetune: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
@@ -39,6 +39,8 @@ public struct ModelFinetune: Stage {
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [tuned.port, metrics.port]
 
+  private static let trainingSet: TaskInputs.Role = "train"
+  private static let testSet: TaskInputs.Role = "test"
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -46,15 +48,17 @@ public struct ModelFinetune: Stage {
   /// Bytes depend on what 'auto' comes to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    let model = try TokenizerInput.files(context) + CheckpointInput.files(context)
-    let weights = model.first { $0.name == ModelShape.weightsName }?.bytes ?? 0
-    let train = try context.files(options.train), test = try context.files(options.test)
-    let words = try TokenizerInput.wordsIdentity(model, dictionary: options.compute.mecabDictionary)
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
+    let inputs: TaskInputs = [
+      TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint,
+      Self.trainingSet: try context.files(options.train), Self.testSet: try context.files(options.test),
+    ]
     return [
-      TaskPlan(
-        key: "finetune", files: model + train + test, note: "\(model.count) \(train.count) \(words)",
-        memoryBytes: Int(weights) * 4 + 1 << 30)
+      try TaskPlan(
+        key: "finetune", inputs: inputs,
+        payload: try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary),
+        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 4 + 1 << 30)
     ]
   }
 
@@ -87,12 +91,9 @@ public struct ModelFinetune: Stage {
     (job.device, job.precision) = options.compute.resolved(engine)
     job.threads = options.compute.threads
     job.task = options.task
-    let files = workspace.task.files
-    // The tokenizer and the model stand first.
-    let counts = workspace.task.note.split(separator: " ").compactMap { Int($0) }
-    job.use(Array(files.prefix(counts[0])))
-    job.train = files.dropFirst(counts[0]).prefix(counts[1]).map(\.path)
-    job.test = files.dropFirst(counts[0] + counts[1]).map(\.path)
+    try job.use(workspace)
+    job.train = workspace.files(Self.trainingSet).map(\.path)
+    job.test = workspace.files(Self.testSet).map(\.path)
     job.learningRate = options.learningRate
     job.epochs = options.epochs
     job.batchSize = options.batchSize

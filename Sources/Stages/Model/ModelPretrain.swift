@@ -31,14 +31,16 @@ public struct ModelPretrain: Stage {
   static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
   public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port, resume.port]
   public static let outputs = [index.port, location.port, model.port, kept.port, metrics.port, report.port]
-  public static let phases = ["index", "train"]
+  public enum Phase: String, StagePhase { case index, train }
 
   /// What is trained on is known by its index, wherever it lies.
-  public static func options(of phase: String) -> Set<String>? {
+  public static func options(of phase: Phase) -> Set<String>? {
     let places: Set = ["remote", "remoteEndpoint", "asOf"]
-    return phase == "index" ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
+    return phase == .index ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
   }
 
+  private static let tokensRole: TaskInputs.Role = "tokens"
+  private static let resumeRole: TaskInputs.Role = "resume"
   let options: Options
 
   public init(options: Options) { self.options = options }
@@ -75,30 +77,41 @@ public struct ModelPretrain: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .index: try indexTasks(context)
+    case .train: [try trainingTask(context)]
+    }
+  }
+
+  private func indexTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let wired = context.files(Self.tokens)
-    if phase == "index" {
-      guard wired.isEmpty != options.remote.isEmpty else {
-        throw StageError(
-          .options, "remote", wired.isEmpty ? "there are no tokens" : "there are tokens here and elsewhere",
-          hint: "Wire \"tokens\" or set \"remote\".")
-      }
-      return wired.isEmpty ? [TaskPlan(key: "index", memoryBytes: 64 << 20)] : []
+    guard wired.isEmpty != options.remote.isEmpty else {
+      throw StageError(
+        .options, "remote", wired.isEmpty ? "there are no tokens" : "there are tokens here and elsewhere",
+        hint: "Wire \"tokens\" or set \"remote\".")
     }
-    let tokens = wired + context.files(Self.index)
-    guard tokens.contains(where: { $0.name == "index.json" }) else {
-      throw StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
-    }
+    return wired.isEmpty ? [TaskPlan(key: "index", memoryBytes: 64 << 20)] : []
+  }
+
+  private func trainingTask(_ context: PlanningContext) throws -> TaskPlan {
+    let tokens = context.files(Self.tokens) + context.files(Self.index)
+    guard tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
     let tokenizer = try TokenizerInput.files(context)
     // Weights, gradients and both moments, and what libtorch itself takes.
     let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
-    let begins = context.files(Self.initial) + (try resumed(context))
-    let kind = try Self.kind(begins) ?? options.model
-    let cut = cutNote(kind)
-    let files = tokenizer + tokens + begins
-    return [
-      TaskPlan(key: "train", files: files, note: cut, memoryBytes: memory, stateKey: stateKey(files))
+    let initial = context.files(Self.initial), resumed = try resumed(context)
+    let kind = try Self.kind(initial + resumed) ?? options.model
+    let inputs: TaskInputs = [
+      TokenizerInput.role: tokenizer, Self.tokensRole: tokens, CheckpointInput.role: initial, Self.resumeRole: resumed,
     ]
+    return try TaskPlan(
+      key: "train", inputs: inputs, payload: cut(kind), memoryBytes: memory,
+      stateKey: stateKey(tokenizer + tokens + initial + resumed))
+  }
+
+  private static var noIndex: StageError {
+    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
   }
 
   // MARK: Going on with another training
@@ -127,8 +140,14 @@ public struct ModelPretrain: Stage {
     return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "index" { return try fetchIndex(workspace) }
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .index: try fetchIndex(workspace)
+    case .train: try train(workspace)
+    }
+  }
+
+  private func train(_ workspace: Workspace) throws {
     let engine = try TrainingEngine.require()
     let state = try workspace.stateDirectory()
     let job = try job(workspace, engine, state: state)
@@ -175,7 +194,9 @@ public struct ModelPretrain: Stage {
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = TrainingJob()
-    let index = workspace.task.files.first { $0.name == "index.json" }!
+    guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
+      throw Self.noIndex
+    }
     job.data = String(index.path.dropLast("/index.json".count))
     job.dataDigest = index.digest.hex
     if let file = workspace.locations(Self.location).first {
@@ -186,12 +207,12 @@ public struct ModelPretrain: Stage {
       job.remote = remote
     }
     job.state = state
-    if let kept = workspace.task.files.first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
+    if let kept = workspace.files(Self.resumeRole).first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
       let folder = ArchivePath.folder(of: kept.path)
       job.resume = folder
       let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
       job.shape = try options.shape(continuing: model, tokenizer)
-    } else if let weights = workspace.task.files.first(where: { $0.name == ModelShape.weightsName }) {
+    } else if let weights = workspace.files(CheckpointInput.role).first(where: { $0.name == ModelShape.weightsName }) {
       let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
       job.initial = folder
       let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")

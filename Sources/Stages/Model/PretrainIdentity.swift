@@ -34,11 +34,17 @@ extension ModelPretrain {
     getenv("WORLD_SIZE").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 1 ? $0 : nil }
   }
 
-  /// For a task's note: how a step is shared out, where that decides weights and no option says so, since the
-  /// architecture is a wired model's.
-  func cutNote(_ kind: ModelShape.Kind) -> String {
-    guard !isFreelyCut(kind), isFreelyCut(options.model) else { return "" }
-    return "\(plannedProcesses) processes, microbatches of \(options.microbatchSize)"
+  /// How a step is shared out.
+  struct Cut: Codable {
+    var processes: Int
+    var microbatchSize: Int
+  }
+
+  /// For a task's payload: how a step is shared out, where that decides weights and no option says so, since the
+  /// architecture is a wired model's; nil elsewhere.
+  func cut(_ kind: ModelShape.Kind) -> Cut? {
+    guard !isFreelyCut(kind), isFreelyCut(options.model) else { return nil }
+    return Cut(processes: plannedProcesses, microbatchSize: options.microbatchSize)
   }
 
   /// Of a model that is wired.

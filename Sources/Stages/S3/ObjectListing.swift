@@ -4,39 +4,35 @@ import PipelineKit
 import ShardKit
 
 /// An object that is to be fetched.
-struct ListedObject: Equatable, Sendable {
+struct ListedObject: Codable, Equatable, Sendable {
   var bucket: String
-  var entry: S3Entry
+  var key: String
+  var bytes: Int64
+  var etag: String
   /// Below the prefix.
   var name: String
 
   init(bucket: String, entry: S3Entry, name: String) {
     self.bucket = bucket
-    self.entry = entry
+    key = entry.key
+    bytes = entry.bytes
+    etag = entry.etag
     self.name = name
   }
 
-  init?(_ json: JSONValue) {
-    guard let bucket = json["bucket"]?.string, let key = json["key"]?.string, let bytes = json["bytes"]?.integer,
-      let etag = json["etag"]?.string, let name = json["name"]?.string
-    else { return nil }
-    self.init(bucket: bucket, entry: S3Entry(key: key, bytes: Int64(bytes), etag: etag), name: name)
-  }
+  private var place: S3Place { S3Place(bucket: bucket, key: key) }
 
-  var json: JSONValue {
-    [
-      "bucket": .string(bucket), "key": .string(entry.key), "bytes": .integer(Int(entry.bytes)),
-      "etag": .string(entry.etag), "name": .string(name),
-    ]
-  }
-
-  var line: [UInt8] { Array(json.text().utf8) + [10] }
+  /// A line of the listing.
+  func line() throws(JSONCodingError) -> [UInt8] { Array(try JSONValue.encoding(self).text().utf8) + [10] }
 
   static func read(_ path: String) throws -> [ListedObject] {
     var out: [ListedObject] = []
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() {
-      if let object = ListedObject(try JSONValue.parse(Array(line)).value) { out.append(object) }
+      guard let object = try? JSONValue.parse(Array(line)).decode(ListedObject.self) else {
+        throw StageError(.input, path, "a line names no object", hint: "Run with --force.")
+      }
+      out.append(object)
     }
     return out
   }
@@ -45,25 +41,24 @@ struct ListedObject: Equatable, Sendable {
     var groups: [[ListedObject]] = []
     var size: Int64 = 0
     for object in objects {
-      if groups.isEmpty || size + object.entry.bytes > bytes || groups.last!.count >= 1000 {
+      if groups.isEmpty || size + object.bytes > bytes || groups.last!.count >= 1000 {
         groups.append([])
         size = 0
       }
       groups[groups.count - 1].append(object)
-      size += object.entry.bytes
+      size += object.bytes
     }
     return groups
   }
 
   /// Fetches the version that was listed and compares it with all that is known of it.
   func fetch(_ client: S3Client, to path: String, maximumBytes: Int64) throws -> DownloadedFile {
-    let place = S3Place(bucket: bucket, key: entry.key)
-    guard let head = try client.head(place), head.etag.unquoted == entry.etag.unquoted else {
+    guard let head = try client.head(place), head.etag.unquoted == etag.unquoted else {
       throw StageError(
         .input, "\(place)", "it has been replaced or removed since it was listed",
         hint: "Set another \"asOf\" to look again.")
     }
-    var expected = DownloadExpectation(bytes: entry.bytes)
+    var expected = DownloadExpectation(bytes: bytes)
     if let digest = head.digest, let sum = Checksum(.sha256, hex: digest.hex) { expected.checksums.append(sum) }
     if !head.isEncryptedElsewhere, let sum = Checksum(.md5, hex: head.etag.unquoted) { expected.checksums.append(sum) }
     return try client.download(
@@ -135,7 +130,7 @@ struct ObjectListing {
   private func check(_ objects: [ListedObject]) throws {
     let names = Set(objects.map { ExactText($0.name) })
     for object in objects {
-      let place = S3Place(bucket: root.bucket, key: object.entry.key)
+      let place = S3Place(bucket: root.bucket, key: object.key)
       let parts = ArchivePath.parts(object.name)
       guard ArchivePath.isSafe(object.name), !parts.contains(where: { $0.isEmpty || $0 == "." }),
         parts.allSatisfy({ $0.utf8.count <= 240 })
@@ -147,9 +142,9 @@ struct ObjectListing {
           .input, "\(place)", "its key runs through another object as if that were a folder",
           hint: "Leave one of them out by \"match\".")
       }
-      guard object.entry.bytes <= Int64(options.maximumBytes.bytes) else {
+      guard object.bytes <= Int64(options.maximumBytes.bytes) else {
         throw StageError(
-          .input, "\(place)", "it has \(object.entry.bytes) bytes, the limit is \(options.maximumBytes.bytes)",
+          .input, "\(place)", "it has \(object.bytes) bytes, the limit is \(options.maximumBytes.bytes)",
           hint: "Raise \"maximumBytes\", or leave it out by \"match\".")
       }
     }

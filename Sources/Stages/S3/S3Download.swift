@@ -36,11 +36,11 @@ public struct S3Download: Stage {
   static let listing = Output<Counts>("listing", "What there is.", hidden: true)
   static let files = Output<Files>("files", "The objects, by their names below the prefix.")
   public static let outputs = [listing.port, files.port]
-  public static let phases = ["list", "fetch"]
-  public static let waitingPhases: Set<String> = Set(phases)
+  public enum Phase: String, StagePhase { case list, fetch }
+  public static let waitingPhases = Set(Phase.allCases)
 
   /// What is listed decides what is fetched, whichever look found it.
-  public static func options(of phase: String) -> Set<String>? { phase == "list" ? nil : ["endpoint", "maximumBytes"] }
+  public static func options(of phase: Phase) -> Set<String>? { phase == .list ? nil : ["endpoint", "maximumBytes"] }
 
   private let options: Options
   private let politeness: Politeness
@@ -57,33 +57,45 @@ public struct S3Download: Stage {
 
   private static let bytesPerTask: Int64 = 64 << 20
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  /// What a task of the second phase fetches.
+  private struct Group: Codable {
+    var service: String
+    var objects: [ListedObject]
+  }
+
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let service = try options.s3.service()
-    if phase == "list" { return [TaskPlan(key: "list", note: service, memoryBytes: 128 << 20)] }
-    let objects = try context.files(Self.listing).flatMap { try ListedObject.read($0.path) }
-    return ListedObject.grouped(objects, bytes: Self.bytesPerTask).enumerated().map { number, group in
-      let note: JSONValue = ["place": .string(service), "objects": .list(group.map(\.json))]
-      return TaskPlan(key: TaskPlan.padded(number), note: note.text(), memoryBytes: 32 << 20)
+    switch phase {
+    case .list: return [try TaskPlan(key: "list", payload: service, memoryBytes: 128 << 20)]
+    case .fetch:
+      let objects = try context.files(Self.listing).flatMap { try ListedObject.read($0.path) }
+      return try ListedObject.grouped(objects, bytes: Self.bytesPerTask).enumerated().map { number, group in
+        try TaskPlan(
+          key: TaskPlan.padded(number), payload: Group(service: service, objects: group), memoryBytes: 32 << 20)
+      }
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
       let access = try options.s3.access(paysForRequests: options.requesterPays)
       let lanes = S3Lanes(options.network, access, politeness, workspace.control, stopsWithin: true)
       defer { lanes.settle(workspace) }
-      if workspace.phase == "list" {
-        let root = try S3Place.stated(options.from, option: "from")
-        let objects = try ObjectListing(root, options).objects(lanes.client(), workspace.control)
-        return try workspace.write(Self.listing, name: "objects.jsonl", objects.flatMap(\.line))
+      switch phase {
+      case .list: try list(lanes, workspace)
+      case .fetch: try fetch(lanes, workspace)
       }
-      try fetch(lanes, workspace)
     }
   }
 
+  private func list(_ lanes: S3Lanes, _ workspace: Workspace) throws {
+    let root = try S3Place.stated(options.from, option: "from")
+    let objects = try ObjectListing(root, options).objects(lanes.client(), workspace.control)
+    try workspace.write(Self.listing, name: "objects.jsonl", objects.flatMap { try $0.line() })
+  }
+
   private func fetch(_ lanes: S3Lanes, _ workspace: Workspace) throws {
-    let note = try JSONValue.parse(workspace.task.note).value
-    let objects = (note["objects"]?.array ?? []).compactMap { ListedObject($0) }
+    let objects = try workspace.payload(Group.self).objects
     let state = try workspace.stateDirectory()
     func path(_ number: Int) -> String { "\(state)/\(TaskPlan.padded(number))" }
     try lanes.each(objects.count, atOnce: options.objectsAtOnce) { [options] number, client in
@@ -97,7 +109,7 @@ public struct S3Download: Stage {
     for (number, object) in objects.enumerated() {
       try workspace.control.check()
       let digest = try Digester.digest(file: path(number))
-      let file = ArtifactFile(path: path(number), name: object.name, bytes: object.entry.bytes, digest: digest)
+      let file = ArtifactFile(path: path(number), name: object.name, bytes: object.bytes, digest: digest)
       try workspace.link(Self.files, name: object.name, to: file)
       workspace.metric("bytes", Double(file.bytes))
     }

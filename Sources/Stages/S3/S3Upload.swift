@@ -36,8 +36,8 @@ public struct S3Upload: Stage {
   static let report = Output<Report>("report", "uploaded.jsonl: each object, and whether it was sent or there.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]
-  public static let phases = UploadTask.phases
-  public static let waitingPhases: Set<String> = Set(phases)
+  public typealias Phase = UploadPhase
+  public static let waitingPhases = Set(Phase.allCases)
 
   private let options: Options
   /// Shared by all tasks.
@@ -53,27 +53,29 @@ public struct S3Upload: Stage {
     if !options.s3.endpoint.isEmpty { _ = try options.s3.service() }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     try UploadPlan(context.artifacts(Self.artifacts), options.upload)
-      .tasks(phase: phase, records: context.files(Self.records), place: options.s3.service())
+      .tasks(of: phase, records: context.files(Self.records), place: options.s3.service())
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
       let root = try S3Place.stated(options.to, option: "to")
       let lanes = S3Lanes(options.network, try options.s3.access(), politeness, workspace.control)
       defer { lanes.settle(workspace) }
-      let task = try UploadTask(workspace, Self.records)
+      let task = try UploadTask(workspace)
       let state = try workspace.stateDirectory()
       let files = task.items.map { S3FileUpload($0, to: root, lanes, options, state: state) }
-      if workspace.phase == UploadTask.lastPhase {
+      switch phase {
+      case .files:
+        let records = try send(files, lanes)
+        try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
+      case .last:
         if !options.upload.dryRun { try S3Presence(root, lanes).check(task.records, atOnce: options.partsAtOnce) }
         let client = try lanes.client()
         let records = try task.records + files.map { try $0.run(client) }
-        return try UploadRecord.report(records, to: Self.report, workspace)
+        try UploadRecord.report(records, to: Self.report, workspace)
       }
-      let records = try send(files, lanes)
-      try UploadRecord.write(records, to: Self.records, name: workspace.task.key + ".jsonl", workspace)
     }
   }
 

@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// What a listing says of a file.
-struct ListedFile: Equatable {
+struct ListedFile: Codable, Equatable {
   enum Digest: Equatable {
     case checksum(Checksum)
     /// SHA-1 as git takes it, of a file that lies within git.
@@ -12,22 +12,8 @@ struct ListedFile: Equatable {
 
   /// Below the listing's root; it has been checked that it stays there.
   var path: String
-  var bytes: Int64?
   var digest: Digest
-
-  /// All that decides what the file is.
-  var note: String { json.text() }
-
-  var json: JSONValue {
-    let name =
-      switch digest {
-      case .checksum(let sum): sum.description
-      case .git(let hex): "git:\(hex)"
-      }
-    var members = [JSONMember("path", .string(path)), JSONMember("digest", .string(name))]
-    if let bytes { members.append(JSONMember("bytes", .integer(Int(bytes)))) }
-    return .object(members)
-  }
+  var bytes: Int64?
 
   init(path: String, bytes: Int64?, digest: Digest) {
     self.path = path
@@ -35,29 +21,44 @@ struct ListedFile: Equatable {
     self.digest = digest
   }
 
-  /// What `json` wrote.
-  init(_ text: [UInt8]) throws {
-    let json = try JSONValue.parse(text).value
-    let name = json["digest"]?.string ?? ""
-    guard let path = json["path"]?.string, HubRepository.isPath(path) else {
+  /// What `line` wrote.
+  init(line: [UInt8]) throws(StageError) {
+    guard let file = try? JSONValue.parse(line).decode(ListedFile.self), HubRepository.isPath(file.path) else {
       throw StageError(.input, "listing", "a line of the stored listing is damaged", hint: "Run with --force.")
     }
-    self.path = path
-    bytes = json["bytes"]?.integer.map { Int64($0) }
-    if name.hasPrefix("git:") {
-      digest = .git(String(name.dropFirst(4)))
-    } else {
-      guard let sum = Checksum(name) else {
-        throw StageError(.input, "listing", "a digest of the stored listing is damaged", hint: "Run with --force.")
-      }
-      digest = .checksum(sum)
-    }
+    self = file
   }
+
+  /// A line of the stored listing: all that decides what the file is.
+  func line() throws(JSONCodingError) -> [UInt8] { Array(try JSONValue.encoding(self).text().utf8) + [10] }
 
   init(_ file: HubFile) {
     path = file.path
     bytes = file.bytes
     digest = file.sha256.flatMap { Checksum(.sha256, hex: $0) }.map { .checksum($0) } ?? .git(file.blob)
+  }
+}
+
+/// One word: `sha256:…`, `git:…`.
+extension ListedFile.Digest: Codable {
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let word = try container.decode(String.self)
+    if word.hasPrefix("git:") {
+      self = .git(String(word.dropFirst(4)))
+    } else if let sum = Checksum(word) {
+      self = .checksum(sum)
+    } else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(word)' is no digest")
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .checksum(let sum): try container.encode(sum.description)
+    case .git(let hex): try container.encode("git:\(hex)")
+    }
   }
 }
 

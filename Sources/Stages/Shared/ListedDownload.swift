@@ -1,7 +1,6 @@
 import NetKit
 import PipelineKit
 import ShardKit
-import Synchronization
 
 /// Which files are fetched of what a listing names.
 public struct ListingOptions: StageOptions {
@@ -42,37 +41,52 @@ struct ListedOptions {
   var network: NetworkOptions
 }
 
-/// Two phases: `listing` says which files there are, with digests; `files` fetches each in a task of its own.
+/// `listing` says which files there are, with digests; `files` fetches each in a task of its own.
+public enum ListingPhase: String, StagePhase { case listing, files }
+
+/// The two phases of a download by a listing.
 ///
-/// A task of the second is known by path and digest alone, so that a later look fetches only what has changed.
-final class ListedDownload: Sendable {
-  static let phases = ["listing", "files"]
+/// A task of the second is known by path and digest alone, so that a later look fetches only what has changed. Where
+/// the files lie it learns from the listing's `source.json`, which is no part of its fingerprint.
+struct ListedDownload: Sendable {
   static let listing = Output<Report>(
     "listing", "source.json, which names the commit, and files.jsonl with each file's digest.")
 
   private let politeness: Politeness
-  /// Set when the second phase is planned.
-  private let source = Mutex<ListedSource?>(nil)
 
   init(_ politeness: Politeness) { self.politeness = politeness }
 
-  func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "listing" { return [TaskPlan(key: "listing", memoryBytes: 128 << 20)] }
-    let written = context.files(Self.listing)
-    guard let place = written.first(where: { $0.name == "source.json" }),
-      let list = written.first(where: { $0.name == "files.jsonl" })
-    else { throw StageError(.input, "listing", "the stored listing is not whole", hint: "Run with --force.") }
-    let known = try ListedSource(JSONValue.parse(FileSystem.read(place.path)).value)
-    source.withLock { $0 = known }
+  func tasks(of phase: ListingPhase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .listing: return [TaskPlan(key: "listing", memoryBytes: 128 << 20)]
+    case .files: return try fileTasks(context.files(Self.listing))
+    }
+  }
+
+  private func fileTasks(_ listing: [ArtifactFile]) throws -> [TaskPlan] {
+    // Here already, before every task finds it damaged.
+    _ = try Self.source(in: listing)
+    let list = try Self.file("files.jsonl", of: listing)
     var tasks: [TaskPlan] = []
     let lines = LineReader(try openSource(list.path))
     while let line = try lines.next() {
-      let file = try ListedFile(Array(line))
+      let file = try ListedFile(line: Array(line))
       // By path, not by number: the key is part of the fingerprint, and numbers shift.
       let key = Digester.digest(Array(file.path.utf8)).hex.prefix(32)
-      tasks.append(TaskPlan(key: String(key), note: file.note, memoryBytes: 8 << 20))
+      tasks.append(try TaskPlan(key: String(key), payload: file, memoryBytes: 8 << 20))
     }
     return tasks
+  }
+
+  private static func source(in listing: [ArtifactFile]) throws -> ListedSource {
+    try ListedSource(JSONValue.parse(FileSystem.read(file("source.json", of: listing).path)).value)
+  }
+
+  private static func file(_ name: String, of listing: [ArtifactFile]) throws(StageError) -> ArtifactFile {
+    guard let file = listing.first(where: { $0.name == name }) else {
+      throw StageError(.input, "listing", "the stored listing is not whole", hint: "Run with --force.")
+    }
+    return file
   }
 
   // MARK: Listing
@@ -85,7 +99,7 @@ final class ListedDownload: Sendable {
     workspace.warn("repeated-line", times: listing.repeated, "a file stands several times in the listing")
     let files = try selection.select(from: listing, source: place.shown)
     try workspace.write(Self.listing, name: "source.json", Array(place.json.prettyText().utf8))
-    try workspace.write(Self.listing, name: "files.jsonl", files.flatMap { Array($0.note.utf8) + [10] })
+    try workspace.write(Self.listing, name: "files.jsonl", files.flatMap { try $0.line() })
     workspace.metric("listedFiles", Double(listing.files.count))
     workspace.metric("chosenBytes", Double(files.reduce(0) { $0 + ($1.bytes ?? 0) }))
   }
@@ -127,8 +141,8 @@ final class ListedDownload: Sendable {
   // MARK: Files
 
   func fetchFile(_ options: ListedOptions, to output: Output<Files>, _ workspace: Workspace) throws {
-    guard let place = source.withLock({ $0 }) else { fatalError("a file is fetched before its phase is planned") }
-    let file = try ListedFile(Array(workspace.task.note.utf8))
+    let place = try Self.source(in: workspace.locations(Self.listing))
+    let file: ListedFile = try workspace.payload()
     let url = try place.url(of: file.path)
     var request = request(url, place, options.hub.tokenVariable)
     request.maximumBytes = options.selection.maximumBytes.bytes

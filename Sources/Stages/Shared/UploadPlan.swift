@@ -18,6 +18,9 @@ public struct UploadOptions: StageOptions {
   public init() {}
 }
 
+/// First all files but those that go last, then these.
+public enum UploadPhase: String, StagePhase { case files, last }
+
 /// What goes where, and what goes last.
 struct UploadPlan {
   struct Item: Equatable {
@@ -31,6 +34,7 @@ struct UploadPlan {
 
   init(_ artifacts: [WiredArtifact], _ options: UploadOptions) throws {
     var stages: [ExactText: String] = [:]
+    var ranked: [(rank: Int, item: Item)] = []
     for (artifact, folder) in zip(artifacts, options.layout.folders(for: artifacts)) {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
@@ -43,14 +47,12 @@ struct UploadPlan {
             hint: "Use \"folders\", or upload them to places of their own.")
         }
         let item = Item(file: file, name: name)
-        if Self.rank(name, options.last) == nil { first.append(item) } else { last.append(item) }
+        if let rank = Self.rank(name, options.last) { ranked.append((rank, item)) } else { first.append(item) }
       }
     }
-    last = last.enumerated().sorted { a, b in
-      (Self.rank(a.element.name, options.last)!, a.offset) < (
-        Self.rank(b.element.name, options.last)!, b.offset
-      )
-    }.map(\.element)
+    last = ranked.enumerated().sorted { a, b in
+      (a.element.rank, a.offset) < (b.element.rank, b.offset)
+    }.map(\.element.item)
   }
 
   /// A pattern is a whole name below the destination or its last part.
@@ -64,41 +66,43 @@ struct UploadPlan {
   /// - Parameters:
   ///   - records: what the first phase wrote of its files.
   ///   - place: what else decides where they go.
-  func tasks(phase: String, records: [ArtifactFile], place: String) -> [TaskPlan] {
-    if phase == UploadTask.lastPhase {
+  func tasks(of phase: UploadPhase, records: [ArtifactFile], place: String) throws -> [TaskPlan] {
+    switch phase {
+    case .files:
+      var start = 0
+      return try TaskPlan.grouped(first.map(\.file), bytes: Self.bytesPerTask, memoryBytes: 32 << 20).map { task in
+        let names = first[start..<start + task.files.count].map(\.name)
+        start += task.files.count
+        return try task.with(payload: UploadTask.Destination(place: place, names: names))
+      }
+    case .last:
       return [
-        TaskPlan(
-          key: "last", files: records + last.map(\.file), note: UploadTask.note(place, last.map(\.name)),
-          memoryBytes: 64 << 20)
+        try TaskPlan(
+          key: "last", inputs: [UploadTask.recordsRole: records, .main: last.map(\.file)],
+          payload: UploadTask.Destination(place: place, names: last.map(\.name)))
       ]
-    }
-    var start = 0
-    return TaskPlan.grouped(first.map(\.file), bytes: Self.bytesPerTask).map { task in
-      let names = first[start..<start + task.files.count].map(\.name)
-      start += task.files.count
-      return TaskPlan(
-        key: task.key, files: task.files, note: UploadTask.note(place, names), memoryBytes: 32 << 20)
     }
   }
 }
 
 /// What a task of an upload has before it.
 struct UploadTask {
-  static let phases = ["files", lastPhase]
-  static let lastPhase = "last"
+  /// Where its files go.
+  struct Destination: Codable {
+    var place: String
+    /// Below the place, one a file.
+    var names: [String]
+  }
+
+  fileprivate static let recordsRole: TaskInputs.Role = "records"
 
   let items: [UploadPlan.Item]
   /// Of the first phase; empty in it.
   let records: [UploadRecord]
 
-  init(_ workspace: Workspace, _ output: Output<Counts>) throws {
-    let recorded = workspace.files(output)
-    records = try recorded.flatMap { try UploadRecord.read($0.path) }
-    let names = try JSONValue.parse(workspace.task.note).value["names"]?.array?.compactMap(\.string) ?? []
-    items = zip(workspace.task.files.dropFirst(recorded.count), names).map { UploadPlan.Item(file: $0, name: $1) }
-  }
-
-  static func note(_ place: String, _ names: [String]) -> String {
-    (["place": .string(place), "names": .strings(names)] as JSONValue).text()
+  init(_ workspace: Workspace) throws {
+    records = try workspace.files(Self.recordsRole).flatMap { try UploadRecord.read($0.path) }
+    let names = try workspace.payload(Destination.self).names
+    items = zip(workspace.files(.main), names).map { UploadPlan.Item(file: $0, name: $1) }
   }
 }

@@ -39,7 +39,7 @@ struct PlainTextReading {
       var start: Int64 = 0
       while start < file.bytes {
         let end = min(file.bytes, start + Int64(rangeBytes))
-        tasks.append(TaskPlan(key: "", files: [file], note: "bytes \(start) \(end)"))
+        tasks.append(try TaskPlan(key: "", inputs: [.main: [file]], payload: start..<end))
         start = end
       }
     }
@@ -51,9 +51,10 @@ struct PlainTextReading {
   // MARK: Reading
 
   func run() throws {
-    let range = workspace.task.note.split(separator: " ").compactMap { Int64($0) }
-    let start = range.first ?? 0, end = range.last ?? .max
-    for file in workspace.task.files {
+    // A task without one reads its files whole.
+    let range: Range<Int64>? = try workspace.payload()
+    let start = range?.lowerBound ?? 0, end = range?.upperBound ?? .max
+    for file in workspace.files(.main) {
       if let name = try unexpected(file) {
         if start == 0 { try drop(file, name) }
         continue
@@ -147,7 +148,7 @@ struct PlainTextReading {
     if workspace.ledger.input.documents % 256 == 0 { try workspace.control.check() }
     guard bytes <= maximumDocumentBytes + 1 else {
       return try workspace.drop(
-        id: id, bytes: bytes, DropReason("too-large", value: Double(bytes), threshold: Double(maximumDocumentBytes)))
+        id: id, bytes: bytes, .tooLarge(bytes, maximum: maximumDocumentBytes))
     }
     guard !text.isEmpty else { return try workspace.drop(id: id, bytes: bytes, .empty) }
     guard (try? UTF8Span(validating: text.span)) != nil else {

@@ -3,7 +3,7 @@ import ShardKit
 import TextKit
 
 /// Cleans the text of each document. What nothing is left of, or shows signs of a wrong encoding, is dropped.
-public struct TextClean: Stage {
+public struct TextClean: SinglePhaseStage {
   public static let name = "text.clean"
   public static let revision = 4
   public static let summary =
@@ -17,17 +17,17 @@ public struct TextClean: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let lists = try context.files(options.boilerplateLists)
     return context.files(Self.documents).enumerated().map { i, file in
-      TaskPlan(key: TaskPlan.padded(i), files: [file] + lists)
+      TaskPlan(key: TaskPlan.padded(i), inputs: [.main: [file], "phrases": lists])
     }
   }
 
   public func run(_ workspace: Workspace) throws {
-    let lists = try PhraseLists.read(workspace.task.files.dropFirst())
+    let lists = try PhraseLists.read(workspace.files("phrases"))
     var cleaner = TextCleaner(options.rules(boilerplate: lists))
-    let stream = workspace.documents([workspace.task.files[0]])
+    let stream = workspace.documents()
     let output = try workspace.documents(to: Self.cleaned)
     var document = Document()
     var changed = 0

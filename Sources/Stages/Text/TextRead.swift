@@ -3,7 +3,7 @@ import ShardKit
 
 /// Reads plain text files in UTF-8: one document a file, a block of lines or a line. LF, CR LF and CR end lines. A file
 /// that is no text (an archive, a PDF file, UTF-16, …) is dropped as `not-text`.
-public struct TextRead: Stage {
+public struct TextRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Text files, compressed or plain, or folders of them; needed where none are wired.")
     public var files = InputFiles()
@@ -33,7 +33,7 @@ public struct TextRead: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     try PlainTextReading.tasks(
       context.files(Self.fetched, and: options.files, named: "files"), splits: options.document != .file,
       rangeBytes: options.rangeBytes.bytes)

@@ -24,7 +24,17 @@ public struct TokenizerEncode: Stage {
     public init() {}
   }
 
-  public enum Packing: String, CaseIterable, OptionChoice { case none, concatenate, bestfit }
+  public enum Packing: String, CaseIterable, OptionChoice {
+    case none, concatenate, bestfit
+
+    var mode: SequencePacker.Mode {
+      switch self {
+      case .none: .none
+      case .concatenate: .concatenate
+      case .bestfit: .bestfit
+      }
+    }
+  }
 
   public static let name = "tokenize"
   public static let revision = 2
@@ -35,7 +45,7 @@ public struct TokenizerEncode: Stage {
   static let tokens = Output<MDS>("tokens", "The data set: index.json and its shards.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
   public static let outputs = [tokens.port, sealed.port, entries.port]
-  public static let phases = ["encode", "index"]
+  public enum Phase: String, StagePhase { case encode, index }
 
   private let options: Options
 
@@ -63,20 +73,27 @@ public struct TokenizerEncode: Stage {
       columns: columns, compression: MDSCompression(name: options.compression), shardBytes: options.shardBytes.bytes)
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    guard phase == "encode" else {
-      return [TaskPlan(key: "index", files: context.files(Self.entries) + context.files(Self.sealed))]
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .encode:
+      let tokenizer = try TokenizerInput.files(context)
+      let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
+      return try TaskPlan.grouped(
+        context.files(Self.documents), bytes: 128 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
+      ).map { try $0.reading(tokenizer: tokenizer, words) }
+    case .index:
+      return [
+        TaskPlan(
+          key: "index", inputs: ["entries": context.files(Self.entries), "sealed": context.files(Self.sealed)])
+      ]
     }
-    let tokenizer = try TokenizerInput.files(context)
-    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
-    return TaskPlan.grouped(
-      context.files(Self.documents), bytes: 128 << 20, memoryBytes: options.shardBytes.bytes * 2 + 64 << 20
-    ).map { $0.reading(first: tokenizer, note: words) }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "encode" { return try encode(workspace) }
-    try MDSIndexing.run(workspace, from: Self.sealed, Self.entries, into: Self.tokens)
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .encode: try encode(workspace)
+    case .index: try MDSIndexing.run(workspace, from: Self.sealed, Self.entries, into: Self.tokens)
+    }
   }
 
   // MARK: Encoding
@@ -95,10 +112,10 @@ public struct TokenizerEncode: Stage {
       try shards.append(row.row, ids: sample.parts.lazy.map { recordHash(names[$0.document]) }, textBytes: 0)
     }
     var packer = SequencePacker(
-      SequencePacker.Mode(rawValue: options.packing.rawValue)!, length: options.sequenceLength,
+      options.packing.mode, length: options.sequenceLength,
       before: options.addSpecialTokens ? [tokenizer.classification] : [],
       after: options.addSpecialTokens ? [tokenizer.separator] : [])
-    let stream = workspace.documents(TokenizerInput.documents(workspace))
+    let stream = workspace.documents()
     var document = Document()
     var ids = TokenBuffer()
     while try stream.next(&document) {

@@ -24,28 +24,34 @@ public struct TokenizerEvaluate: Stage {
   static let metrics = Output<Metrics>("metrics", "metrics.json: rates, lengths, unknown characters with their counts.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
   public static let outputs = [parts.port, metrics.port]
-  public static let phases = ["measure", "judge"]
+  public enum Phase: String, StagePhase { case measure, judge }
 
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    guard phase == "measure" else { return [TaskPlan(key: "metrics", files: context.files(Self.parts))] }
-    let tokenizer = try TokenizerInput.files(context)
-    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
-    return TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20).map {
-      $0.reading(first: tokenizer, note: words)
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .measure:
+      let tokenizer = try TokenizerInput.files(context)
+      let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.mecabDictionary)
+      return try TaskPlan.grouped(context.files(Self.documents), bytes: 64 << 20).map {
+        try $0.reading(tokenizer: tokenizer, words)
+      }
+    case .judge: return [TaskPlan(key: "metrics", inputs: [.main: context.files(Self.parts)])]
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "measure" { try measure(workspace) } else { try judge(workspace) }
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .measure: try measure(workspace)
+    case .judge: try judge(workspace)
+    }
   }
 
   private func measure(_ workspace: Workspace) throws {
     let meter = try TokenizerMeter(try TokenizerInput.load(workspace), dictionary: options.mecabDictionary)
-    let stream = workspace.documents(TokenizerInput.documents(workspace))
+    let stream = workspace.documents()
     var document = Document()
     while try stream.next(&document) {
       try document.text.withUnsafeBufferPointer { try meter.add($0) }
@@ -57,7 +63,7 @@ public struct TokenizerEvaluate: Stage {
 
   private func judge(_ workspace: Workspace) throws {
     var total = TokenizerMeasurement()
-    for file in workspace.task.files {
+    for file in workspace.files(.main) {
       guard let part = TokenizerMeasurement(json: try JSONValue.parse(try FileSystem.read(file.path)).value) else {
         throw StageError(.input, file.name, "is no measurement", hint: "Run the stage again with --force.")
       }

@@ -5,44 +5,51 @@ import TextKit
 /// A tokenizer artifact as stages read it.
 enum TokenizerInput {
   static let port = Input<TokenizerFiles>("tokenizer", "The tokenizer, from tokenizer.train.")
+  /// Of the tokenizer's files among a task's.
+  static let role: TaskInputs.Role = "tokenizer"
 
   /// The files that a task needs of the artifact: the tokenizer, and its configuration, which names MeCab's dictionary.
   static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
     let files = context.files(port)
     let tokenizers = files.filter { $0.name == HuggingFaceTokenizerFiles.tokenizerName }
-    guard tokenizers.count == 1 else {
-      throw StageError(.input, "inputs.tokenizer", "has no \(HuggingFaceTokenizerFiles.tokenizerName)")
-    }
+    guard tokenizers.count == 1 else { throw missing }
     return tokenizers + files.filter { $0.name == HuggingFaceTokenizerFiles.configurationName }
   }
 
-  /// For a task's note, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
-  /// - Parameter files: the tokenizer first, as `files` gives them.
-  static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> String {
-    try WordReader.identity(WordPieceTokenizer(path: files[0].path).words, dictionary: dictionary)
+  /// - Parameter files: as `files` gives them.
+  static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> WordsIdentity {
+    let words = try WordPieceTokenizer(path: try path(files)).words
+    return WordsIdentity(words: try WordReader.identity(words, dictionary: dictionary))
   }
 
   static func load(_ workspace: Workspace) throws -> WordPieceTokenizer {
-    try WordPieceTokenizer(path: file(workspace).path)
+    try WordPieceTokenizer(path: try path(workspace))
   }
 
-  /// The task's other files.
-  static func documents(_ workspace: Workspace) -> [ArtifactFile] {
-    let files = workspace.task.files
-    let isConfigured = files.dropFirst().first?.name == HuggingFaceTokenizerFiles.configurationName
-    return Array(files.dropFirst(isConfigured ? 2 : 1))
+  /// Of the task's `tokenizer.json`.
+  static func path(_ workspace: Workspace) throws -> String { try path(workspace.files(role)) }
+
+  private static func path(_ files: [ArtifactFile]) throws -> String {
+    guard let file = files.first(where: { $0.name == HuggingFaceTokenizerFiles.tokenizerName }) else { throw missing }
+    return file.path
   }
 
-  // Tasks name the tokenizer first.
-  private static func file(_ workspace: Workspace) -> ArtifactFile { workspace.task.files[0] }
+  private static var missing: StageError {
+    StageError(.input, "inputs.tokenizer", "has no \(HuggingFaceTokenizerFiles.tokenizerName)")
+  }
+}
+
+/// For a task's payload, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
+struct WordsIdentity: Codable, Equatable {
+  /// Empty without MeCab.
+  var words: String
 }
 
 extension TaskPlan {
-  /// The same task, reading `files` before its own.
-  func reading(first files: [ArtifactFile], note: String = "") -> TaskPlan {
-    var copy = self
-    copy.files = files + copy.files
-    copy.note += note
-    return copy
+  /// The same task, reading a tokenizer before what it works on.
+  func reading(tokenizer: [ArtifactFile], _ words: WordsIdentity) throws -> TaskPlan {
+    var plan = try with(payload: words)
+    plan.inputs = [TokenizerInput.role: tokenizer, .main: inputs[.main]]
+    return plan
   }
 }

@@ -47,10 +47,10 @@ public struct TokenizerTrain: Stage {
   static let tokenizer = Output<TokenizerFiles>("tokenizer", "The tokenizer, as Hugging Face's libraries load it.")
   public static let inputs = [documents.port]
   public static let outputs = [counts.port, tokenizer.port]
-  public static let phases = ["count", "train"]
+  public enum Phase: String, StagePhase { case count, train }
 
-  public static func options(of phase: String) -> Set<String>? {
-    phase == "count" ? ["preTokenizer", "mecabDictionary"] : nil
+  public static func options(of phase: Phase) -> Set<String>? {
+    phase == .count ? ["preTokenizer", "mecabDictionary"] : nil
   }
 
   private let options: Options
@@ -66,22 +66,28 @@ public struct TokenizerTrain: Stage {
     }
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "count" {
-      let words = try WordReader.identity(options.preTokenizer.words, dictionary: options.mecabDictionary)
-      return TaskPlan.grouped(
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .count:
+      let words = WordsIdentity(
+        words: try WordReader.identity(options.preTokenizer.words, dictionary: options.mecabDictionary))
+      return try TaskPlan.grouped(
         context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.countingMemory.bytes * 3 / 2
-      ).map { $0.reading(first: [], note: words) }
+      ).map { try $0.with(payload: words) }
+    case .train:
+      return [
+        TaskPlan(
+          key: "vocabulary", inputs: [.main: context.files(Self.counts)],
+          memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8)
+      ]
     }
-    return [
-      TaskPlan(
-        key: "vocabulary", files: context.files(Self.counts),
-        memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8)
-    ]
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "count" { try count(workspace) } else { try train(workspace) }
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .count: try count(workspace)
+    case .train: try train(workspace)
+    }
   }
 
   // MARK: Counting
@@ -155,7 +161,7 @@ public struct TokenizerTrain: Stage {
     var sinceCheck = 0
     var stop: (any Error)?
     try WordCountRuns.merge(
-      workspace.task.files.map(\.path), temporaryDirectory: try workspace.temporaryDirectory()
+      workspace.files(.main).map(\.path), temporaryDirectory: try workspace.temporaryDirectory()
     ) { (word, count) throws(ShardError) in
       words.add(word, count: count)
       sinceCheck += 1

@@ -28,8 +28,8 @@ public struct WikipediaDownload: Stage {
   static let sums = Output<Files>("sums", "The dump's list of sums.", hidden: true)
   static let dump = Output<Files>("dump", "The dump's files.")
   public static let outputs = [sums.port, dump.port]
-  public static let phases = ["sums", "files"]
-  public static let waitingPhases: Set<String> = Set(phases)
+  public enum Phase: String, StagePhase { case sums, files }
+  public static let waitingPhases = Set(Phase.allCases)
 
   private let options: Options
   private let politeness: Politeness
@@ -57,26 +57,35 @@ public struct WikipediaDownload: Stage {
     return try WebURL("\(base)/\(options.wiki)/\(options.date)/\(name)")
   }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
-    if phase == "sums" { return [TaskPlan(key: "sums", memoryBytes: 16 << 20)] }
-    return options.files.enumerated().map { number, file in
-      TaskPlan(
-        key: TaskPlan.padded(number), files: context.files(Self.sums), note: name(file), memoryBytes: 8 << 20)
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .sums: return [TaskPlan(key: "sums", memoryBytes: 16 << 20)]
+    case .files:
+      return try options.files.enumerated().map { number, file in
+        try TaskPlan(
+          key: TaskPlan.padded(number), inputs: ["sums": context.files(Self.sums)], payload: name(file),
+          memoryBytes: 8 << 20)
+      }
     }
   }
 
-  public func run(_ workspace: Workspace) throws {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
       let client = try options.network.client(politeness, workspace, stopsWithin: true)
-      if workspace.phase == "sums" { return try fetchSums(client, workspace) }
-      let name = workspace.task.note
-      let sum = try sum(of: name, in: workspace.task.files[0])
-      try fromMirrors(name, workspace) { url in
-        var request = HTTPRequest(.get, url)
-        request.maximumBytes = options.maximumBytes.bytes
-        try workspace.download(
-          request, client, DownloadExpectation(checksums: [sum]), to: Self.dump, name: name)
+      switch phase {
+      case .sums: try fetchSums(client, workspace)
+      case .files: try fetchFile(client, workspace)
       }
+    }
+  }
+
+  private func fetchFile(_ client: HTTPClient, _ workspace: Workspace) throws {
+    let name: String = try workspace.payload()
+    let sum = try sum(of: name, in: workspace.file("sums"))
+    try fromMirrors(name, workspace) { url in
+      var request = HTTPRequest(.get, url)
+      request.maximumBytes = options.maximumBytes.bytes
+      try workspace.download(request, client, DownloadExpectation(checksums: [sum]), to: Self.dump, name: name)
     }
   }
 

@@ -59,29 +59,34 @@ public struct WikipediaExtract: Stage {
   static let articles = Output<Documents>("documents", "The articles.")
   public static let inputs = [download.port]
   public static let outputs = [partitions.port, articles.port]
-  public static let phases = ["split", "extract"]
+  public enum Phase: String, StagePhase { case split, extract }
 
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  public func tasks(phase: String, in context: PlanningContext) throws -> [TaskPlan] {
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let (dumps, indexes) = try inputs(context)
-    if phase == "split" {
+    switch phase {
+    case .split:
       return dumps.indices.map {
         TaskPlan(
-          key: TaskPlan.padded($0), files: indexes.isEmpty ? [dumps[$0]] : [dumps[$0], indexes[$0]],
+          key: TaskPlan.padded($0), inputs: [.main: [dumps[$0]], "index": indexes.isEmpty ? [] : [indexes[$0]]],
           memoryBytes: 16 << 20)
       }
+    case .extract: return try extractTasks(dumps, context.files(Self.partitions))
     }
-    let lists = context.files(Self.partitions)
+  }
+
+  /// - Parameter lists: of partitions, one a dump.
+  private func extractTasks(_ dumps: [ArtifactFile], _ lists: [ArtifactFile]) throws -> [TaskPlan] {
     var plans: [TaskPlan] = []
     for (dump, list) in zip(dumps, lists) {
       let text = String(decoding: try FileSystem.read(list.path), as: UTF8.self)
       for line in text.split(separator: "\n") {
         plans.append(
-          TaskPlan(
-            key: TaskPlan.padded(plans.count), files: [dump], note: String(line),
+          try TaskPlan(
+            key: TaskPlan.padded(plans.count), inputs: [.main: [dump]], payload: String(line),
             memoryBytes: 32 << 20 + 3 * min(options.maximumPageBytes.bytes, 16 << 20)))
       }
     }
@@ -108,10 +113,16 @@ public struct WikipediaExtract: Stage {
     return (dumps, indexes)
   }
 
-  public func run(_ workspace: Workspace) throws {
-    if workspace.phase == "split" { return try split(workspace) }
-    let dump = workspace.task.files[0].path
-    guard let partition = WikiDumpPartition(line: workspace.task.note) else {
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .split: try split(workspace)
+    case .extract: try extract(workspace)
+    }
+  }
+
+  private func extract(_ workspace: Workspace) throws {
+    let dump = try workspace.file().path
+    guard let partition = WikiDumpPartition(line: try workspace.payload()) else {
       throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
     }
     let site = WikiDumpReader.head(of: try openSource(dump)).site
@@ -120,10 +131,10 @@ public struct WikipediaExtract: Stage {
   }
 
   private func split(_ workspace: Workspace) throws {
-    let files = workspace.task.files
-    try WikiDumpHead.check(files[0].path)
+    let dump = try workspace.file().path
+    try WikiDumpHead.check(dump)
     let splitter = WikiDumpSplitter(partitionBytes: Int64(options.partitionBytes.bytes))
-    let partitions = try splitter.split(files[0].path, index: files.count > 1 ? files[1].path : nil)
+    let partitions = try splitter.split(dump, index: workspace.files("index").first?.path)
     let text = partitions.map { $0.line + "\n" }.joined()
     try workspace.write(Self.partitions, name: workspace.task.key + ".txt", Array(text.utf8))
   }

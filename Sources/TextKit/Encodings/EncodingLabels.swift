@@ -10,7 +10,8 @@ extension PageEncoding {
 
   /// Names as the WHATWG's Encoding Standard groups them: what is called Shift_JIS is code page 932.
   public static func normalized(_ label: String) -> String? {
-    let name = label.lowercased().filter { $0 > " " && $0 != "\"" && $0 != "'" && $0 != ";" }
+    let kept = label.utf8.filter { $0 > 0x20 && !"\"';".utf8.contains($0) }
+    let name = String(decoding: kept.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
     switch name {
     case "": return nil
     case "utf-8", "utf8", "unicode-1-1-utf-8", "utf_8", "x-unicode20utf8": return "utf-8"

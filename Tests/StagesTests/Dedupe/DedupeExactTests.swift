@@ -75,7 +75,7 @@ private func deduplicated(
     ]
     let task = TaskRun(
       directory: harness.directory + "/again", keptState: harness.directory + "/state", phase: "filter",
-      task: TaskPlan(key: "00000", files: files),
+      task: TaskPlan(key: "00000", inputs: [.main: [files[0]], "index": [files[1]], "duplicates": [files[2]]]),
       fingerprint: Digester.digest([]), memoryBytes: 1 << 20, control: TaskControl())
     #expect { try task.run(DedupeExact(options: .init())) } throws: {
       "\($0)".contains("other documents than when it was first read")

@@ -83,7 +83,7 @@ import TrainerCore
       try FileSystem.write(Array(ModelShape(kind).json.text().utf8), to: folder + "/model.json")
       inputs["checkpoint"] = wired("model.json")
     }
-    return try ModelPretrain(options: options).tasks(phase: "train", in: NodeContext(inputs: inputs, base: "/"))[0]
+    return try ModelPretrain(options: options).tasks(of: .train, in: NodeContext(inputs: inputs, base: "/"))[0]
   }
 
   /// Whether a training goes on when it is shared out in another way: always, which rescues it.
@@ -103,9 +103,9 @@ import TrainerCore
     (options.device, options.processes) = (device, 4)
     change(&options)
     let settled = ModelPretrain(options: options).settled
-    let note = try task(device, wired: wired, change).note
+    let payload = try task(device, wired: wired, change).payload
     // An option that is not settled stands in the fingerprint as it is.
-    return settled["processes"] == 4 && settled["microbatchSize"] == nil || !note.isEmpty
+    return settled["processes"] == 4 && settled["microbatchSize"] == nil || payload != .null
   }
 
   @Test func whatDecidesBitsOrDropoutIsToldApart() throws {

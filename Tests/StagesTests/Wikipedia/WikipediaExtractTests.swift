@@ -270,13 +270,13 @@ import Testing
     ])
   func notADump(_ content: String, _ message: String) throws {
     let dump = try TemporaryDump(Array(content.utf8))
-    let error = #expect(throws: StageError.self) { try extract(dump.path) }
+    let error = #expect(throws: ShardError.self) { try extract(dump.path) }
     #expect(error?.message.contains(message) == true && error?.hint != nil, "\(error as Any)")
   }
 
   @Test func archivesOfOtherFormsAreNamed() throws {
     let seven = try TemporaryDump([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C, 0, 4], name: "jawiki.xml.7z")
-    let error = #expect(throws: StageError.self) { try extract(seven.path) }
+    let error = #expect(throws: ShardError.self) { try extract(seven.path) }
     #expect(error?.message == "this is no MediaWiki dump: it is a 7z archive")
   }
 

@@ -1,0 +1,109 @@
+import ShardKit
+
+/// One unit of work and of resume: what it reads, and what else decides its result.
+public struct TaskPlan: Equatable, Sendable {
+  /// Unique within its phase; letters, digits, `-`, `_` and `.`. Names the task's files.
+  public var key: String
+  /// The files that this task reads, by the role that they play for it.
+  public var inputs: TaskInputs
+  /// Anything else that decides the task's result (a byte range, a band number), as JSON; part of its fingerprint.
+  /// `Workspace.payload` reads it back.
+  public var payload: JSONValue
+  /// A task is started only while the running ones' estimates fit the run's memory.
+  public var memoryBytes: Int
+  /// Names the work whose state (`Workspace.stateDirectory`) this task goes on with, whatever its fingerprint: an
+  /// unfinished task of the stage with the same key hands it over. Empty for none but its own.
+  public var stateKey: String
+
+  /// All files that the task reads, in the order of their roles.
+  public var files: [ArtifactFile] { inputs.all }
+
+  /// A task that its files alone decide.
+  public init(key: String, inputs: TaskInputs = [:], memoryBytes: Int = 64 << 20, stateKey: String = "") {
+    self.key = key
+    self.inputs = inputs
+    payload = .null
+    self.memoryBytes = memoryBytes
+    self.stateKey = stateKey
+  }
+
+  /// A task that a value decides as well.
+  /// - Throws: `JSONCodingError` for a value that JSON cannot hold, such as a number that is not finite.
+  public init(
+    key: String, inputs: TaskInputs = [:], payload: some Encodable, memoryBytes: Int = 64 << 20, stateKey: String = ""
+  ) throws(JSONCodingError) {
+    self.init(key: key, inputs: inputs, memoryBytes: memoryBytes, stateKey: stateKey)
+    self.payload = try JSONValue.encoding(payload)
+  }
+
+  /// The same task with more that decides its result.
+  /// - Throws: `JSONCodingError`, as `init` does.
+  public func with(inputs more: TaskInputs = [:], payload: some Encodable) throws(JSONCodingError) -> TaskPlan {
+    var plan = self
+    plan.inputs += more
+    plan.payload = try JSONValue.encoding(payload)
+    return plan
+  }
+
+  /// The same task with more files.
+  public func with(inputs more: TaskInputs) -> TaskPlan {
+    var plan = self
+    plan.inputs += more
+    return plan
+  }
+
+  /// One task for each file, in order, with keys `00000`, `00001`, …
+  public static func perFile(_ files: [ArtifactFile], memoryBytes: Int = 64 << 20) -> [TaskPlan] {
+    files.enumerated().map { TaskPlan(key: padded($0.offset), inputs: [.main: [$0.element]], memoryBytes: memoryBytes) }
+  }
+
+  /// Runs of neighbouring files whose text sums to about `bytes`, so that many small files make few tasks.
+  public static func grouped(_ files: [ArtifactFile], bytes: Int64, memoryBytes: Int = 64 << 20) -> [TaskPlan] {
+    var groups: [[ArtifactFile]] = []
+    var size: Int64 = 0
+    for file in files {
+      if groups.isEmpty || size + file.contentBytes > bytes {
+        groups.append([])
+        size = 0
+      }
+      groups[groups.count - 1].append(file)
+      size += file.contentBytes
+    }
+    return groups.enumerated().map {
+      TaskPlan(key: padded($0.offset), inputs: [.main: $0.element], memoryBytes: memoryBytes)
+    }
+  }
+
+  /// Five digits, so that names sort as numbers do.
+  public static func padded(_ number: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+  }
+}
+
+/// A task's input files by role: `["index": indexFiles, .main: [dump]]`.
+public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
+  /// What files are for the task that reads them.
+  public struct Role: Hashable, Sendable, ExpressibleByStringLiteral {
+    public let name: String
+
+    public init(stringLiteral name: String) { self.name = name }
+    /// What the task works on, where other files only help, or there are no others.
+    public static let main: Role = "main"
+  }
+
+  private(set) var byRole: [(role: Role, files: [ArtifactFile])]
+
+  public init(dictionaryLiteral elements: (Role, [ArtifactFile])...) { byRole = elements.map { ($0.0, $0.1) } }
+
+  /// The files of a role; none where the task has no such role.
+  public subscript(role: Role) -> [ArtifactFile] { byRole.filter { $0.role == role }.flatMap(\.files) }
+
+  var all: [ArtifactFile] { byRole.flatMap(\.files) }
+
+  static func += (a: inout TaskInputs, b: TaskInputs) { a.byRole += b.byRole }
+
+  public static func == (a: TaskInputs, b: TaskInputs) -> Bool {
+    a.byRole.elementsEqual(b.byRole) { $0.role == $1.role && $0.files == $1.files }
+  }
+}
