@@ -56,7 +56,7 @@ let modelTargets: [String: FuzzTarget] = [
     for step in [0, 1, 1000] { _ = job.rate(after: step) }
   },
   "task-job": fileReader(
-    "job.json", samples: [#"{"task":"jsts","learningRate":1e-5,"epochs":2,"train":["a"]}"#, #"{"pooling":"mean"}"#],
+    "job.json", samples: [FineTuningJob().json.text(), EmbeddingJob().json.text(), RemoteData().json.text()],
     words: modelWords
   ) { path in
     _ = try? FineTuningJob(path: path)

@@ -50,7 +50,7 @@ public struct ArtifactStore: Sendable {
   func sealedManifest(stage: String, fingerprint: Digest) -> NodeManifest? {
     let path = directory(stage: stage, fingerprint: fingerprint) + "/manifest.json"
     guard let text = try? FileSystem.read(path), let json = try? JSONValue.parse(text).value else { return nil }
-    guard let manifest = NodeManifest(json: json), manifest.fingerprint == fingerprint else { return nil }
+    guard let manifest = try? NodeManifest(json: json), manifest.fingerprint == fingerprint else { return nil }
     return manifest
   }
 
@@ -58,7 +58,7 @@ public struct ArtifactStore: Sendable {
   func taskManifest(stage: String, fingerprint: Digest, phase: String, key: String) -> TaskManifest? {
     let path = directory(stage: stage, fingerprint: fingerprint) + "/tasks/\(phase)-\(key).json"
     guard let text = try? FileSystem.read(path), let json = try? JSONValue.parse(text).value else { return nil }
-    return TaskManifest(json: json)
+    return try? TaskManifest(json: json)
   }
 
   /// The first file that is missing or has another size than its manifest says: a cheap check, made on every run.

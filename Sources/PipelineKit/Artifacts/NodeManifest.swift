@@ -1,21 +1,23 @@
 import ShardKit
 
 /// A sealed node: all that its stage published, in the order of phases and tasks. Stored beside the files.
-public struct NodeManifest: Equatable, Sendable {
+public struct NodeManifest: JSONRecord, Equatable, Sendable {
+  var format = ManifestFormat.current
   public var stage: String
   public var fingerprint: Digest
   public var identity: NodeIdentity
+  public var tasks: Int
   /// Every published file, hidden ports, drops and ids included.
   public var files: [PublishedFile]
   public var ledger: Ledger
   public var warnings: [String: TaskManifest.Warning]
-  public var metrics: [String: Double]
-  public var tasks: Int
+  @JSONFigures public var metrics: [String: Double]
 
   public init(stage: String, identity: NodeIdentity, tasks manifests: [TaskManifest]) {
     self.stage = stage
     self.identity = identity
     fingerprint = identity.fingerprint
+    tasks = manifests.count
     files = manifests.flatMap(\.files)
     ledger = manifests.reduce(into: Ledger()) { $0 += $1.ledger }
     warnings = [:]
@@ -26,7 +28,6 @@ public struct NodeManifest: Equatable, Sendable {
       }
       for (name, value) in manifest.metrics { metrics[name, default: 0] += value }
     }
-    tasks = manifests.count
   }
 
   public func files(of port: String) -> [PublishedFile] { files.filter { $0.port == port } }
@@ -43,33 +44,11 @@ public struct NodeManifest: Equatable, Sendable {
 }
 
 extension NodeManifest {
-  public var json: JSONValue {
-    [
-      "format": 1, "stage": .string(stage), "fingerprint": .string(fingerprint.hex), "identity": identity.json,
-      "tasks": .integer(tasks), "files": .list(files.map(\.json)), "ledger": ledger.json,
-      "warnings": .object(
-        warnings.sorted { $0.key < $1.key }.map {
-          JSONMember($0.key, ["count": .integer($0.value.count), "example": .string($0.value.example)])
-        }),
-      "metrics": .object(metrics.sorted { $0.key < $1.key }.map { JSONMember($0.key, .number($0.value)) }),
-    ]
-  }
-
-  public init?(json: JSONValue) {
-    guard json["format"]?.integer == 1, let stage = json["stage"]?.string,
-      let identity = json["identity"].flatMap(NodeIdentity.init(json:)),
-      let files = json["files"]?.array?.map(PublishedFile.init(json:)), !files.contains(nil),
-      let ledger = json["ledger"].flatMap(Ledger.init(json:)), let tasks = json["tasks"]?.integer
-    else { return nil }
-    self.init(stage: stage, identity: identity, tasks: [])
-    self.files = files.compactMap { $0 }
-    self.ledger = ledger
-    self.tasks = tasks
-    for member in json["warnings"]?.members ?? [] {
-      warnings[member.key] = .init(
-        count: member.value["count"]?.integer ?? 0, example: member.value["example"]?.string ?? "")
+  /// The fingerprint must be the identity's.
+  public init(json: JSONValue) throws(JSONCodingError) {
+    self = try json.decode(Self.self)
+    guard fingerprint == identity.fingerprint else {
+      throw JSONCodingError("fingerprint", "is another identity's")
     }
-    for member in json["metrics"]?.members ?? [] { metrics[member.key] = member.value.double }
-    guard json["fingerprint"]?.string == fingerprint.hex else { return nil }
   }
 }

@@ -25,7 +25,7 @@ struct VerifiedNode {
     }
     for (stage, _, path) in try store.artifacts.nodeFolders() where !folders.contains(ExactText(path)) {
       let text = try? FileSystem.read(path + "/manifest.json")
-      let sealed = text.flatMap { try? JSONValue.parse($0).value }.flatMap(NodeManifest.init(json:))
+      let sealed = text.flatMap { try? JSONValue.parse($0).value }.flatMap { try? NodeManifest(json: $0) }
       let found = try VerifiedNode(store, stage: stage, folder: path, row: nil, sealed: sealed, tasks: [])
       if found.isSealed || !found.files.isEmpty { out.append(found) }
     }

@@ -1,9 +1,11 @@
 import ShardKit
 
 /// Documents and their text bytes.
-public struct Count: Equatable, Sendable {
+public struct Count: JSONRecord, Equatable, Sendable {
   public var documents: Int
   public var bytes: Int64
+
+  private enum CodingKeys: CodingKey { case documents, bytes }
 
   public init(documents: Int = 0, bytes: Int64 = 0) {
     self.documents = documents
@@ -23,7 +25,7 @@ public struct Count: Equatable, Sendable {
 
 /// Where every document went. A ledger balances when
 /// `input + repeated = output + dropped + merged + consumed`, in documents.
-public struct Ledger: Equatable, Sendable {
+public struct Ledger: JSONRecord, Equatable, Sendable {
   public var input = Count()
   public var output = Count()
   /// By reason.
@@ -56,41 +58,9 @@ public struct Ledger: Equatable, Sendable {
 }
 
 extension Count {
-  public var json: JSONValue { ["documents": .integer(documents), "bytes": .integer(Int(bytes))] }
-
-  init?(json: JSONValue?) {
-    guard let documents = json?["documents"]?.integer, let bytes = json?["bytes"]?.integer,
-      [documents, bytes].allSatisfy((0...1 << 50).contains)
-    else { return nil }
-    self.init(documents: documents, bytes: Int64(bytes))
-  }
-}
-
-extension Ledger {
-  public var json: JSONValue {
-    func table(_ counts: [String: Count]) -> JSONValue {
-      .object(counts.sorted { $0.key < $1.key }.map { JSONMember($0.key, $0.value.json) })
-    }
-    return [
-      "input": input.json, "output": output.json, "dropped": table(dropped), "merged": table(merged),
-      "repeated": table(repeated), "consumed": consumed.json,
-    ]
-  }
-
-  public init?(json: JSONValue) {
-    func table(_ key: String) -> [String: Count] {
-      var out: [String: Count] = [:]
-      for member in json[key]?.members ?? [] { out[member.key] = Count(json: member.value) }
-      return out
-    }
-    guard let input = Count(json: json["input"]), let output = Count(json: json["output"]),
-      let consumed = Count(json: json["consumed"])
-    else { return nil }
-    self.input = input
-    self.output = output
-    self.consumed = consumed
-    dropped = table("dropped")
-    merged = table("merged")
-    repeated = table("repeated")
+  public init(from decoder: any Decoder) throws {
+    let members = try decoder.container(keyedBy: CodingKeys.self)
+    documents = try members.decode(Int.self, forKey: .documents, in: 0...1 << 50)
+    bytes = try members.decode(Int64.self, forKey: .bytes, in: 0...1 << 50)
   }
 }

@@ -2,8 +2,8 @@ import ShardKit
 
 /// Everything that decides a node's result, and by it the node's fingerprint; stored, so that a later run can say what
 /// differs.
-public struct NodeIdentity: Equatable, Sendable {
-  public struct Wired: Equatable, Sendable {
+public struct NodeIdentity: JSONRecord, Equatable, Sendable {
+  public struct Wired: Codable, Equatable, Sendable {
     public var input: String
     /// `stage.port` that it reads.
     public var source: String
@@ -11,7 +11,7 @@ public struct NodeIdentity: Equatable, Sendable {
     public var digest: Digest
   }
 
-  public struct File: Equatable, Sendable {
+  public struct File: Codable, Equatable, Sendable {
     public var option: String
     public var name: String
     public var digest: Digest
@@ -36,43 +36,12 @@ public struct NodeIdentity: Equatable, Sendable {
     return digester.finish()
   }
 
-  public var json: JSONValue {
-    [
-      "use": .string(use), "revision": .integer(revision), "options": options,
-      "inputs": .list(
-        inputs.map {
-          ["input": .string($0.input), "source": .string($0.source), "digest": .string($0.digest.hex)]
-        }),
-      "files": .list(
-        files.map { ["option": .string($0.option), "name": .string($0.name), "digest": .string($0.digest.hex)] }),
-    ]
-  }
-
   public init(use: String, revision: Int, options: JSONValue, inputs: [Wired], files: [File]) {
     self.use = use
     self.revision = revision
     self.options = options
     self.inputs = inputs
     self.files = files
-  }
-
-  public init?(json: JSONValue) {
-    guard let use = json["use"]?.string, let revision = json["revision"]?.integer, let options = json["options"] else {
-      return nil
-    }
-    self.init(use: use, revision: revision, options: options, inputs: [], files: [])
-    for item in json["inputs"]?.array ?? [] {
-      guard let input = item["input"]?.string, let source = item["source"]?.string,
-        let digest = item["digest"]?.string.flatMap(Digest.init(hex:))
-      else { return nil }
-      inputs.append(Wired(input: input, source: source, digest: digest))
-    }
-    for item in json["files"]?.array ?? [] {
-      guard let option = item["option"]?.string, let name = item["name"]?.string,
-        let digest = item["digest"]?.string.flatMap(Digest.init(hex:))
-      else { return nil }
-      files.append(File(option: option, name: name, digest: digest))
-    }
   }
 }
 

@@ -25,7 +25,7 @@ extension ArtifactStore {
         guard let text = try? FileSystem.read("\(tasks)/\(name)"), let json = try? JSONValue.parse(text).value else {
           return nil
         }
-        return TaskManifest(json: json)
+        return try? TaskManifest(json: json)
       }
   }
 

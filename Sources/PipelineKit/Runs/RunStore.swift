@@ -165,12 +165,12 @@ public final class RunStore: Sendable {
     let identity: String = try row.stored("identity")
     let manifest: String? = try row.storedIfAny("manifest")
     guard let digest = Digest(hex: fingerprint),
-      let parts = (try? JSONValue.parse(identity)).flatMap({ NodeIdentity(json: $0.value) })
+      let parts = (try? JSONValue.parse(identity)).flatMap({ try? NodeIdentity(json: $0.value) })
     else { return nil }
     return Node(
       id: try row.stored("id"), stage: try row.stored("stage"), fingerprint: digest, identity: parts,
       run: try row.stored("run"), begun: try row.stored("begun"), sealed: try row.storedIfAny("sealed"),
-      manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { NodeManifest(json: $0.value) })
+      manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { try? NodeManifest(json: $0.value) })
   }
 
   public func node(stage: String, fingerprint: Digest) throws -> Node? {
@@ -246,7 +246,9 @@ public final class RunStore: Sendable {
 
   static func task(_ row: Row) throws -> TaskRow? {
     let manifest: String = try row.stored("manifest")
-    guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ TaskManifest(json: $0.value) }) else { return nil }
+    guard let parsed = (try? JSONValue.parse(manifest)).flatMap({ try? TaskManifest(json: $0.value) }) else {
+      return nil
+    }
     return TaskRow(
       phase: try row.stored("phase"), key: try row.stored("key"), fingerprint: parsed.fingerprint,
       run: try row.stored("run"), attempts: try row.stored("attempts"), milliseconds: try row.stored("milliseconds"),

@@ -58,7 +58,7 @@ extension StageUse {
     let ledger: String = try row.stored("ledger")
     let outputs: String = try row.stored("outputs")
     guard let digest = Digest(hex: fingerprint),
-      let counts = (try? JSONValue.parse(ledger)).flatMap({ Ledger(json: $0.value) }),
+      let counts = (try? JSONValue.parse(ledger)).flatMap({ try? Ledger(json: $0.value) }),
       let list = (try? JSONValue.parse(outputs))?.value.array
     else { return nil }
     self.init(stage: try row.stored("stage"), fingerprint: digest, ledger: counts, outputs: [])

@@ -85,7 +85,7 @@ struct StageReading<S: Stage>: Sendable {
         continue
       }
       let name = fields[place].name
-      if let other = named.updateValue(member.key, forKey: place) {
+      if let other = named.updateValue(member.key, forKey: place), other != member.key {
         let message = "'\(member.key)' and '\(other)' are one option; leave out '\(fields[place].formerName ?? other)'"
         found.issues.append(OptionIssue(option: member.key, message: message, offset: member.keyOffset))
       } else if member.key != name {

@@ -17,6 +17,23 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
   public static func < (a: Digest, b: Digest) -> Bool { a.hex < b.hex }
 }
 
+extension Digest: Codable {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let hex = try container.decode(String.self)
+    guard let digest = Digest(hex: hex) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "should be 64 hexadecimal digits, not '\(hex)'")
+    }
+    self = digest
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(hex)
+  }
+}
+
 /// Computes a `Digest` step by step.
 public struct Digester {
   private var hash = MessageDigest(.sha256)

@@ -38,7 +38,7 @@ final class JSONValueDecoder: Decoder {
   let unknownMembers: JSONUnknownMembers
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-  /// Places of the members by key: large objects are asked for each of theirs.
+  /// Places of the members by key, for large objects.
   private lazy var places: [ExactText: Int] = Dictionary(
     (node.value.members ?? []).enumerated().map { (ExactText($0.element.key), $0.offset) },
     uniquingKeysWith: { first, _ in first })
@@ -142,8 +142,11 @@ final class JSONValueDecoder: Decoder {
   func singleValueContainer() -> any SingleValueDecodingContainer { Single(decoder: self) }
 
   fileprivate func member(_ key: some CodingKey) -> JSONValueDecoder? {
-    guard case .object(let members) = node.value, let place = places[ExactText(key.stringValue)] else { return nil }
-    asked.insert(place)
+    guard case .object(let members) = node.value else { return nil }
+    let name = key.stringValue
+    let place = members.count > 16 ? places[ExactText(name)] : members.firstIndex { $0.key.isExactly(name) }
+    guard let place else { return nil }
+    if unknownMembers == .refused { asked.insert(place) }
     // A key that happens to be a number is no index.
     let path = codingPath + [JSONCodingKey(stringValue: key.stringValue)]
     return JSONValueDecoder(members[place].node, codingPath: path, unknownMembers)

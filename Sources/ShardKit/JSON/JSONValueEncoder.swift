@@ -1,10 +1,13 @@
 extension JSONValue {
   /// What a value encodes itself as: members in the order in which they are encoded, which for synthesized
-  /// conformances is the order of declaration; optionals that are nil are left out.
+  /// conformances is the order of declaration, and for dictionaries by strings that of their keys.
   ///
   /// Numbers are exact: an unsigned one beyond `Int.max` becomes a string of digits, which `decode` reads back.
-  public static func encoding(_ value: some Encodable) throws(JSONCodingError) -> JSONValue {
-    do { return try JSONValueEncoder.Slot.filled(with: value, path: []).json } catch {
+  /// - Parameter writesNull: whether members that are nil stand there as null; else they are left out.
+  public static func encoding(_ value: some Encodable, writesNull: Bool = false) throws(JSONCodingError) -> JSONValue {
+    do {
+      return try JSONValueEncoder(slot: .init(), codingPath: [], writesNull: writesNull).filled(with: value).json
+    } catch {
       throw JSONCodingError(error, at: [])
     }
   }
@@ -57,12 +60,6 @@ struct JSONValueEncoder: Encoder {
       }
     }
 
-    static func filled(with value: some Encodable, path: [any CodingKey]) throws -> Slot {
-      let slot = Slot()
-      try value.encode(to: JSONValueEncoder(slot: slot, codingPath: path))
-      return slot
-    }
-
     func append(_ slot: Slot) {
       guard case .array(var slots) = content else { return content = .array([slot]) }
       content = .empty
@@ -92,24 +89,42 @@ struct JSONValueEncoder: Encoder {
 
   let slot: Slot
   let codingPath: [any CodingKey]
+  let writesNull: Bool
   var userInfo: [CodingUserInfoKey: Any] { [:] }
+
+  /// The slot, with a value in it.
+  func filled(with value: some Encodable) throws -> Slot {
+    // Its own order is another one in each process.
+    if let table = value as? any JSONOrderedTable {
+      try table.ordered.encode(to: self)
+    } else {
+      try value.encode(to: self)
+    }
+    return slot
+  }
+
+  /// For a slot of this one's.
+  private func inner(_ key: any CodingKey, _ inner: Slot = Slot()) -> JSONValueEncoder {
+    JSONValueEncoder(slot: inner, codingPath: codingPath + [key], writesNull: writesNull)
+  }
 
   func container<Key: CodingKey>(keyedBy: Key.Type) -> KeyedEncodingContainer<Key> {
     if case .object = slot.content {} else { slot.content = .object([]) }
-    return KeyedEncodingContainer(Keyed<Key>(slot: slot, codingPath: codingPath))
+    return KeyedEncodingContainer(Keyed<Key>(encoder: self))
   }
 
   func unkeyedContainer() -> any UnkeyedEncodingContainer {
     if case .array = slot.content {} else { slot.content = .array([]) }
-    return Unkeyed(slot: slot, codingPath: codingPath)
+    return Unkeyed(encoder: self)
   }
 
-  func singleValueContainer() -> any SingleValueEncodingContainer { Single(slot: slot, codingPath: codingPath) }
+  func singleValueContainer() -> any SingleValueEncodingContainer { Single(encoder: self) }
 
   /// What the standard library's scalars encode themselves as, each exactly.
   private struct Single: SingleValueEncodingContainer {
-    let slot: Slot
-    let codingPath: [any CodingKey]
+    let encoder: JSONValueEncoder
+    var codingPath: [any CodingKey] { encoder.codingPath }
+    private var slot: Slot { encoder.slot }
 
     func encodeNil() { slot.content = .value(.null) }
     func encode(_ value: Bool) { slot.content = .value(.bool(value)) }
@@ -131,9 +146,7 @@ struct JSONValueEncoder: Encoder {
     func encode(_ value: UInt32) { integer(value) }
     func encode(_ value: UInt64) { integer(value) }
     func encode(_ value: UInt128) { integer(value) }
-    func encode(_ value: some Encodable) throws {
-      try value.encode(to: JSONValueEncoder(slot: slot, codingPath: codingPath))
-    }
+    func encode(_ value: some Encodable) throws { _ = try encoder.filled(with: value) }
 
     private func integer(_ value: some FixedWidthInteger) {
       slot.content = .value(Int(exactly: value).map { .integer($0) } ?? .string("\(value)"))
@@ -141,57 +154,59 @@ struct JSONValueEncoder: Encoder {
   }
 
   private struct Keyed<Key: CodingKey>: KeyedEncodingContainerProtocol {
-    let slot: Slot
-    let codingPath: [any CodingKey]
+    let encoder: JSONValueEncoder
+    var codingPath: [any CodingKey] { encoder.codingPath }
 
-    func encodeNil(forKey key: Key) { slot.set(key.stringValue, Slot(.value(.null))) }
+    func encodeNil(forKey key: Key) { encoder.slot.set(key.stringValue, Slot(.value(.null))) }
     func encode(_ value: some Encodable, forKey key: Key) throws {
-      slot.set(key.stringValue, try .filled(with: value, path: path(key)))
+      // In its place once it is whole.
+      encoder.slot.set(key.stringValue, try encoder.inner(named(key)).filled(with: value))
+    }
+    func encodeIfPresent(_ value: (some Encodable)?, forKey key: Key) throws {
+      if let value { try encode(value, forKey: key) } else if encoder.writesNull { encodeNil(forKey: key) }
     }
     func nestedContainer<Nested: CodingKey>(
       keyedBy: Nested.Type, forKey key: Key
     ) -> KeyedEncodingContainer<Nested> { nested(key).container(keyedBy: keyedBy) }
     func nestedUnkeyedContainer(forKey key: Key) -> any UnkeyedEncodingContainer { nested(key).unkeyedContainer() }
-    func superEncoder() -> any Encoder { encoder(JSONCodingKey(stringValue: "super")) }
-    func superEncoder(forKey key: Key) -> any Encoder { encoder(key) }
+    func superEncoder() -> any Encoder { placed(JSONCodingKey(stringValue: "super")) }
+    func superEncoder(forKey key: Key) -> any Encoder { placed(key) }
 
     /// A key that happens to be a number is no index.
-    private func path(_ key: some CodingKey) -> [any CodingKey] {
-      codingPath + [JSONCodingKey(stringValue: key.stringValue)]
-    }
+    private func named(_ key: some CodingKey) -> JSONCodingKey { JSONCodingKey(stringValue: key.stringValue) }
 
     /// A container that was begun already is gone on with.
     private func nested(_ key: Key) -> JSONValueEncoder {
-      guard let begun = slot.member(key.stringValue) else { return encoder(key) }
-      return JSONValueEncoder(slot: begun, codingPath: path(key))
+      guard let begun = encoder.slot.member(key.stringValue) else { return placed(key) }
+      return encoder.inner(named(key), begun)
     }
 
-    private func encoder(_ key: some CodingKey) -> JSONValueEncoder {
-      let inner = Slot()
-      slot.set(key.stringValue, inner)
-      return JSONValueEncoder(slot: inner, codingPath: path(key))
+    private func placed(_ key: some CodingKey) -> JSONValueEncoder {
+      let inner = encoder.inner(named(key))
+      encoder.slot.set(key.stringValue, inner.slot)
+      return inner
     }
   }
 
   private struct Unkeyed: UnkeyedEncodingContainer {
-    let slot: Slot
-    let codingPath: [any CodingKey]
-    var count: Int { slot.count }
+    let encoder: JSONValueEncoder
+    var codingPath: [any CodingKey] { encoder.codingPath }
+    var count: Int { encoder.slot.count }
 
-    private var path: [any CodingKey] { codingPath + [JSONCodingKey(intValue: count)] }
-
-    func encodeNil() { slot.append(Slot(.value(.null))) }
-    func encode(_ value: some Encodable) throws { slot.append(try .filled(with: value, path: path)) }
+    func encodeNil() { encoder.slot.append(Slot(.value(.null))) }
+    func encode(_ value: some Encodable) throws { encoder.slot.append(try next().filled(with: value)) }
     func nestedContainer<Nested: CodingKey>(keyedBy: Nested.Type) -> KeyedEncodingContainer<Nested> {
-      encoder().container(keyedBy: keyedBy)
+      placed().container(keyedBy: keyedBy)
     }
-    func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { encoder().unkeyedContainer() }
-    func superEncoder() -> any Encoder { encoder() }
+    func nestedUnkeyedContainer() -> any UnkeyedEncodingContainer { placed().unkeyedContainer() }
+    func superEncoder() -> any Encoder { placed() }
 
-    private func encoder() -> JSONValueEncoder {
-      let encoder = JSONValueEncoder(slot: Slot(), codingPath: path)
-      slot.append(encoder.slot)
-      return encoder
+    private func next() -> JSONValueEncoder { encoder.inner(JSONCodingKey(intValue: count)) }
+
+    private func placed() -> JSONValueEncoder {
+      let inner = next()
+      encoder.slot.append(inner.slot)
+      return inner
     }
   }
 }

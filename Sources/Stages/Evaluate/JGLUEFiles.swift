@@ -51,7 +51,6 @@ struct JGLUERun: Codable, Equatable, Sendable {
 
 }
 
-extension JGLUETask: Codable {}
 
 extension JGLUERun {
   init(_ file: ArtifactFile) throws {

@@ -2,8 +2,8 @@ import PipelineKit
 import ShardKit
 
 /// What became of a file of an upload: a line of `uploaded.jsonl`.
-struct UploadRecord: Equatable, Sendable {
-  enum Action: String, Sendable {
+struct UploadRecord: JSONRecord, Equatable, Sendable {
+  enum Action: String, Codable, Sendable {
     case sent
     /// It was there with the same content.
     case skipped
@@ -12,9 +12,16 @@ struct UploadRecord: Equatable, Sendable {
     case wouldReplace = "would-replace"
   }
 
+  private enum CodingKeys: String, CodingKey {
+    case place = "key"
+    case name, bytes
+    case digest = "sha256"
+    case etag, action
+  }
+
+  var place: String
   /// The name below the destination.
   var name: String
-  var place: String
   var bytes: Int64
   var digest: Digest
   /// Of S3.
@@ -30,34 +37,13 @@ struct UploadRecord: Equatable, Sendable {
     self.action = action
   }
 
-  private init?(_ json: JSONValue) {
-    guard let name = json["name"]?.string, let place = json["key"]?.string, let bytes = json["bytes"]?.integer,
-      let digest = json["sha256"]?.string.flatMap(Digest.init(hex:)),
-      let action = json["action"]?.string.flatMap(Action.init(rawValue:))
-    else { return nil }
-    self.name = name
-    self.place = place
-    self.bytes = Int64(bytes)
-    self.digest = digest
-    etag = json["etag"]?.string
-    self.action = action
-  }
-
-  private var line: [UInt8] {
-    var members = [
-      JSONMember("key", .string(place)), JSONMember("name", .string(name)), JSONMember("bytes", .integer(Int(bytes))),
-      JSONMember("sha256", .string(digest.hex)),
-    ]
-    if let etag { members.append(JSONMember("etag", .string(etag))) }
-    members.append(JSONMember("action", .string(action.rawValue)))
-    return Array(JSONValue.object(members).text().utf8) + [10]
-  }
+  private var line: [UInt8] { Array(json.text().utf8) + [10] }
 
   static func read(_ path: String) throws -> [UploadRecord] {
     var out: [UploadRecord] = []
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() {
-      guard let record = UploadRecord(try JSONValue.parse(Array(line)).value) else {
+      guard let record = try? UploadRecord(json: JSONValue.parse(Array(line)).value) else {
         throw StageError(.input, path, "a line is no record of an upload", hint: "Run with --force.")
       }
       out.append(record)

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// How a sentence's vector is made of its tokens'.
-public enum Pooling: String, CaseIterable, Sendable {
+public enum Pooling: String, CaseIterable, Codable, Sendable {
   /// The mean over all tokens, special ones too.
   case mean
   /// The first token's.
@@ -9,7 +9,9 @@ public enum Pooling: String, CaseIterable, Sendable {
 }
 
 /// Texts to be turned into vectors, or to be searched. A stage writes it, a worker process reads it.
-public struct EmbeddingJob: Equatable, Sendable {
+public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
+  public static let writesNull = true
+
   /// Folder of model.json and weights.safetensors.
   public var checkpoint = ""
   public var tokenizer = ""
@@ -32,35 +34,5 @@ public struct EmbeddingJob: Equatable, Sendable {
 
   public init() {}
 
-  public init(path: String) throws {
-    let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
-    guard let pooling = json["pooling"]?.string.flatMap(Pooling.init(rawValue:)) else {
-      throw TorchError(.file, path, "is no embedding job")
-    }
-    self.pooling = pooling
-    checkpoint = json["checkpoint"]?.string ?? ""
-    tokenizer = json["tokenizer"]?.string ?? ""
-    dictionary = json["dictionary"]?.string
-    texts = json["texts"]?.string ?? ""
-    prefix = json["prefix"]?.string ?? ""
-    maximumLength = json["maximumLength"]?.integer ?? maximumLength
-    normalizes = json["normalizes"]?.bool ?? false
-    queries = json["queries"]?.string ?? ""
-    top = json["top"]?.integer ?? top
-    device = json["device"]?.string ?? device
-    precision = json["precision"]?.string.flatMap(Parameters.Precision.init(rawValue:)) ?? .float32
-    threads = json["threads"]?.integer ?? threads
-    result = json["result"]?.string ?? ""
-  }
-
-  public var json: JSONValue {
-    [
-      "checkpoint": .string(checkpoint), "tokenizer": .string(tokenizer),
-      "dictionary": dictionary.map { .string($0) } ?? .null, "texts": .string(texts), "prefix": .string(prefix),
-      "pooling": .string(pooling.rawValue), "maximumLength": .integer(maximumLength),
-      "normalizes": .bool(normalizes), "queries": .string(queries), "top": .integer(top),
-      "device": .string(device), "precision": .string(precision.rawValue), "threads": .integer(threads),
-      "result": .string(result),
-    ]
-  }
+  public init(path: String) throws { try self.init(jsonFile: path) }
 }

@@ -1,7 +1,9 @@
 import ShardKit
 
 /// One fine-tuning: what to learn from, what to be tested on, and how. A stage writes it, a worker process reads it.
-public struct FineTuningJob: Equatable, Sendable {
+public struct FineTuningJob: JSONRecord, Equatable, Sendable {
+  public static let writesNull = true
+
   public var task = JGLUETask.jsts
   /// Folder of model.json and weights.safetensors.
   public var checkpoint = ""
@@ -29,45 +31,7 @@ public struct FineTuningJob: Equatable, Sendable {
 
   public init() {}
 
-  public init(path: String) throws {
-    let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
-    guard let task = json["task"]?.string.flatMap(JGLUETask.init(rawValue:)) else {
-      throw TorchError(.file, path, "is no fine-tuning job")
-    }
-    self.task = task
-    checkpoint = json["checkpoint"]?.string ?? ""
-    tokenizer = json["tokenizer"]?.string ?? ""
-    dictionary = json["dictionary"]?.string
-    train = json["train"]?.array?.compactMap(\.string) ?? []
-    test = json["test"]?.array?.compactMap(\.string) ?? []
-    learningRate = json["learningRate"]?.double ?? learningRate
-    epochs = json["epochs"]?.integer ?? epochs
-    batchSize = json["batchSize"]?.integer ?? batchSize
-    maximumLength = json["maximumLength"]?.integer ?? maximumLength
-    warmup = json["warmup"]?.double ?? warmup
-    weightDecay = json["weightDecay"]?.double ?? weightDecay
-    dropout = json["dropout"]?.double ?? dropout
-    seed = json["seed"]?.integer ?? seed
-    maximumExamples = json["maximumExamples"]?.integer ?? 0
-    device = json["device"]?.string ?? device
-    precision = json["precision"]?.string.flatMap(Parameters.Precision.init(rawValue:)) ?? .float32
-    threads = json["threads"]?.integer ?? threads
-    result = json["result"]?.string ?? ""
-    output = json["output"]?.string ?? ""
-  }
-
-  public var json: JSONValue {
-    [
-      "task": .string(task.rawValue), "checkpoint": .string(checkpoint), "tokenizer": .string(tokenizer),
-      "dictionary": dictionary.map { .string($0) } ?? .null, "train": .strings(train), "test": .strings(test),
-      "learningRate": .number(learningRate), "epochs": .integer(epochs), "batchSize": .integer(batchSize),
-      "maximumLength": .integer(maximumLength), "warmup": .number(warmup), "weightDecay": .number(weightDecay),
-      "dropout": .number(dropout),
-      "seed": .integer(seed), "maximumExamples": .integer(maximumExamples), "device": .string(device),
-      "precision": .string(precision.rawValue), "threads": .integer(threads), "result": .string(result),
-      "output": .string(output),
-    ]
-  }
+  public init(path: String) throws { try self.init(jsonFile: path) }
 }
 
 /// How far a fine-tuning has come.

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// The tasks of JGLUE whose data may be shared (Kurihara et al. 2022).
-public enum JGLUETask: String, CaseIterable, Sendable {
+public enum JGLUETask: String, CaseIterable, Codable, Sendable {
   /// How alike are two sentences, 0 to 5?
   case jsts
   /// Does one sentence follow from another, contradict it, or neither?

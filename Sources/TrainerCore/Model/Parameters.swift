@@ -5,7 +5,7 @@ import ShardKit
 /// In fp32 both are the same tensors. In bf16 the working copies are refreshed from the masters after each step, and
 /// their gradients are summed up in fp32.
 public final class Parameters: Sendable {
-  public enum Precision: String, CaseIterable, Sendable { case float32, bfloat16 }
+  public enum Precision: String, CaseIterable, Codable, Sendable { case float32, bfloat16 }
 
   public let engine: Engine
   public let device: Device

@@ -155,7 +155,9 @@ extension TrainingJob {
     title = try need(json["title"]?.string, "title")
     shape = try ModelShape(try need(json["shape"], "shape"))
     data = try need(json["data"]?.string, "data")
-    if let elsewhere = json["remote"], elsewhere != .null { remote = try need(RemoteData(elsewhere), "remote") }
+    if let elsewhere = json["remote"], elsewhere != .null {
+      remote = try need(try? RemoteData(json: elsewhere), "remote")
+    }
     dataDigest = json["dataDigest"]?.string ?? ""
     initial = json["initial"]?.string
     resume = json["resume"]?.string

@@ -103,6 +103,29 @@ import Testing
     #expect(try read(Form?.self, "null") == nil)
   }
 
+  @Test func recordsHaveTheSameBytesEachTime() throws {
+    struct Record: JSONRecord, Equatable {
+      static let writesNull = true
+      var counts: [String: [String: Int?]]
+      @JSONFigures var figures: [String: Double]
+      var note: String?
+      var digest: Digest
+    }
+    let digest = Digester.digest([])
+    let record = Record(
+      counts: ["b": ["y": 1, "x": nil], "a": [:], "B": [:]], figures: ["z": 1, "n": .nan], note: nil, digest: digest)
+    let text =
+      #"{"counts":{"B":{},"a":{},"b":{"x":null,"y":1}},"figures":{"n":null,"z":1.0},"note":null,"digest":"\#(digest)"}"#
+    #expect(record.json.text() == text)
+    #expect(try JSONValue.encoding(record).text() == text.replacing(#""note":null,"#, with: ""))
+    var read = record
+    read.figures = ["z": 1]
+    #expect(try Record(json: JSONValue.parse(text).value) == read)
+    #expect(
+      error(Record.self, text.replacing(digest.hex, with: "0"))
+        == "digest: should be 64 hexadecimal digits, not '0'")
+  }
+
   /// What a hand-written conformance may do.
   @Test func containersNest() throws {
     struct Nested: Codable, Equatable {

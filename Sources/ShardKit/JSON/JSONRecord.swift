@@ -1,0 +1,82 @@
+/// A value that is kept as JSON: a manifest, a job, a line of a list. Its properties are the members, in order.
+public protocol JSONRecord: Codable {
+  /// Whether members that are nil stand there as null.
+  static var writesNull: Bool { get }
+}
+
+extension JSONRecord {
+  public static var writesNull: Bool { false }
+
+  /// For a record whose numbers are finite, as those of documents and counts are.
+  public var json: JSONValue {
+    do { return try JSONValue.encoding(self, writesNull: Self.writesNull) } catch {
+      fatalError("\(Self.self) cannot be written: \(error)")
+    }
+  }
+
+  /// Every member must be there and of its type; others are passed over.
+  public init(json: JSONValue) throws(JSONCodingError) { self = try json.decode(Self.self) }
+
+  /// - Parameter path: a file that holds the record alone.
+  public init(jsonFile path: String, limit: Int = 1 << 20) throws(ShardError) {
+    let text = try FileSystem.read(path, limit: limit)
+    let node: JSONNode
+    do { node = try JSONValue.parse(text) } catch {
+      throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
+    }
+    do { self = try node.decode(Self.self) } catch { throw ShardError(.malformed, path, "\(error)") }
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// An integer that lies between bounds.
+  public func decode<T: FixedWidthInteger & Decodable>(
+    _ type: T.Type, forKey key: Key, in range: ClosedRange<T>
+  ) throws -> T {
+    let value = try decode(type, forKey: key)
+    guard range.contains(value) else {
+      throw JSONCodingError(
+        codingPath + [key], "\(value) is not between \(range.lowerBound) and \(range.upperBound)")
+    }
+    return value
+  }
+}
+
+/// Figures by name. One that is no number, or has no end, is written as null, and null is read as none.
+@propertyWrapper
+public struct JSONFigures: Codable, Equatable, Sendable {
+  public var wrappedValue: [String: Double]
+
+  public init(wrappedValue: [String: Double]) { self.wrappedValue = wrappedValue }
+
+  public init(from decoder: any Decoder) throws {
+    wrappedValue = try [String: Double?](from: decoder).compactMapValues { $0 }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try JSONStringTable(wrappedValue.mapValues { $0.isFinite ? $0 : nil }).encode(to: encoder)
+  }
+}
+
+/// A dictionary in the order of its keys: the same bytes each time.
+struct JSONStringTable<Value: Encodable>: Encodable {
+  let values: [String: Value]
+
+  init(_ values: [String: Value]) { self.values = values }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: JSONCodingKey.self)
+    for key in values.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+      try container.encode(values[key]!, forKey: JSONCodingKey(stringValue: key))
+    }
+  }
+}
+
+/// What the encoder asks a dictionary for.
+protocol JSONOrderedTable {
+  var ordered: any Encodable { get }
+}
+
+extension Dictionary: JSONOrderedTable where Key == String, Value: Encodable {
+  var ordered: any Encodable { JSONStringTable(self) }
+}

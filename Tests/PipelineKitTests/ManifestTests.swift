@@ -1,0 +1,67 @@
+import ShardKit
+import Testing
+
+@testable import PipelineKit
+
+/// Stores of earlier versions are read, so their manifests' bytes stay.
+@Suite struct ManifestTests {
+  private let zeros = Digest(hex: String(repeating: "0", count: 64))!
+
+  private var task: TaskManifest {
+    var ledger = Ledger()
+    ledger.input = Count(documents: 3, bytes: 30)
+    ledger.output = Count(documents: 1, bytes: 10)
+    ledger.dropped = ["too-short": Count(documents: 1, bytes: 2), "bad": Count(documents: 1, bytes: 3)]
+    return TaskManifest(
+      phase: "run", key: "0", fingerprint: zeros,
+      files: [PublishedFile(port: "p", name: "n", bytes: 1, digest: zeros, documents: 2, textBytes: 3)], ledger: ledger,
+      warnings: ["w": .init(count: 1, example: "e")], metrics: ["m": 1, "b": .nan])
+  }
+
+  private var text: String {
+    #"{"format":1,"phase":"run","key":"0","fingerprint":"\#(zeros)","files":[{"port":"p","name":"n","bytes":1,"digest":"\#(zeros)","#
+      + #""documents":2,"textBytes":3}],"ledger":{"input":{"documents":3,"bytes":30},"output":{"documents":1,"bytes":10},"#
+      + #""dropped":{"bad":{"documents":1,"bytes":3},"too-short":{"documents":1,"bytes":2}},"merged":{},"repeated":{},"#
+      + #""consumed":{"documents":0,"bytes":0}},"warnings":{"w":{"count":1,"example":"e"}},"metrics":{"b":null,"m":1.0}}"#
+  }
+
+  @Test func aTasksManifestHasTheseBytes() throws {
+    #expect(task.json.text() == text)
+    var read = task
+    read.metrics["b"] = nil
+    #expect(try TaskManifest(json: JSONValue.parse(text).value) == read)
+  }
+
+  @Test func aNodesManifestHasTheseBytes() throws {
+    let identity = NodeIdentity(
+      use: "u", revision: 2, options: ["x": 1], inputs: [.init(input: "i", source: "s.o", digest: zeros)],
+      files: [.init(option: "o", name: "n", digest: zeros)])
+    let node = NodeManifest(stage: "s", identity: identity, tasks: [])
+    let empty =
+      #"{"input":{"documents":0,"bytes":0},"output":{"documents":0,"bytes":0},"dropped":{},"merged":{},"repeated":{},"#
+      + #""consumed":{"documents":0,"bytes":0}}"#
+    let wanted =
+      #"{"format":1,"stage":"s","fingerprint":"\#(identity.fingerprint)","identity":{"use":"u","revision":2,"options":{"x":1},"#
+      + #""inputs":[{"input":"i","source":"s.o","digest":"\#(zeros)"}],"files":[{"option":"o","name":"n","digest":"\#(zeros)"}]},"#
+      + #""tasks":0,"files":[],"ledger":\#(empty),"warnings":{},"metrics":{}}"#
+    #expect(node.json.text() == wanted)
+    let json = try JSONValue.parse(wanted).value
+    #expect(try NodeManifest(json: json) == node)
+    let other = try JSONValue.parse(wanted.replacing(#""revision":2"#, with: #""revision":3"#)).value
+    #expect(throws: JSONCodingError("fingerprint", "is another identity's")) { try NodeManifest(json: other) }
+  }
+
+  @Test func whatIsMissingIsAnError() throws {
+    for (old, new, sentence) in [
+      (#""format":1"#, #""format":2"#, "format: 2 is not what is known here"),
+      (#""merged":{},"#, "", "ledger: the member 'merged' is missing"),
+      (#""bytes":1,"#, #""bytes":-1,"#, "files[0].bytes: -1 is not between 0 and 70368744177664"),
+      (#""example":"e""#, #""example":1"#, "warnings.w.example: should be a string, not an integer"),
+      (#""key":"0","#, "", "the member 'key' is missing"),
+    ] {
+      let json = try JSONValue.parse(text.replacing(old, with: new)).value
+      let error = #expect(throws: JSONCodingError.self) { try TaskManifest(json: json) }
+      #expect(error?.description == sentence)
+    }
+  }
+}
