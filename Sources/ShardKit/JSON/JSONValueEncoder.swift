@@ -162,9 +162,27 @@ struct JSONValueEncoder: Encoder {
       // In its place once it is whole.
       encoder.slot.set(key.stringValue, try encoder.inner(named(key)).filled(with: value))
     }
-    func encodeIfPresent(_ value: (some Encodable)?, forKey key: Key) throws {
+    func encodeIfPresent(_ value: (some Encodable)?, forKey key: Key) throws { try encodeAny(value, key) }
+    // The protocol has ones of its own for these, which leave nil out.
+    func encodeIfPresent(_ value: Bool?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: String?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Double?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Float?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Int?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Int8?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Int16?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Int32?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: Int64?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: UInt?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: UInt8?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: UInt16?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: UInt32?, forKey key: Key) throws { try encodeAny(value, key) }
+    func encodeIfPresent(_ value: UInt64?, forKey key: Key) throws { try encodeAny(value, key) }
+
+    private func encodeAny(_ value: (some Encodable)?, _ key: Key) throws {
       if let value { try encode(value, forKey: key) } else if encoder.writesNull { encodeNil(forKey: key) }
     }
+
     func nestedContainer<Nested: CodingKey>(
       keyedBy: Nested.Type, forKey key: Key
     ) -> KeyedEncodingContainer<Nested> { nested(key).container(keyedBy: keyedBy) }
