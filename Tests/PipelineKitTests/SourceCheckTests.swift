@@ -25,7 +25,7 @@ private struct RewritingSource: SinglePhaseStage {
   }
 
   func run(_ workspace: Workspace) throws {
-    let path = workspace.file().path
+    let path = try workspace.file().path
     let before = FileSystem.status(path)!
     switch options.change {
     case "in place":
@@ -129,7 +129,8 @@ private struct RewritingSource: SinglePhaseStage {
     usleep(20_000)
     try FileSystem.write(Array("b".utf8), to: folder + "/source")
     let run = TaskRun(
-      directory: folder + "/node", keptState: folder + "/state", phase: "run", task: TaskPlan(key: "0", inputs: [.main: [file]]),
+      directory: folder + "/node", keptState: folder + "/state", phase: "run",
+      task: TaskPlan(key: "0", inputs: [.main: [file]]),
       fingerprint: file.digest, memoryBytes: 1 << 20, control: TaskControl())
     let error = #expect(throws: StageError.self) { try run.run(RewritingSource(options: .init())) }
     #expect(error?.message == "the file was changed before the task read it")

@@ -74,7 +74,7 @@ public final class StageHarness {
   @discardableResult
   public func run(backwards: Bool = false, memoryBytes: Int = 256 << 20) throws -> StageHarness {
     for phase in description.phases {
-      let tasks = try configured.stage(of: phase).tasks(of: phase, in: context)
+      let tasks = try configured.stage(of: phase).tasks(ofPhase: phase, in: context)
       var done: [Int: TaskManifest] = [:]
       for i in backwards ? Array(tasks.indices.reversed()) : Array(tasks.indices) {
         done[i] = try TaskRun(

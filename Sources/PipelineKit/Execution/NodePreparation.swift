@@ -41,7 +41,8 @@ struct NodePreparation: Sendable {
     }
     context.outputs = progress.outputs
     let preparation = PhasePreparation(
-      store: store, node: graphNode, nodeID: progress.nodeID, pipeline: planner.graph.document.name, run: run, fingerprint: progress.identity.fingerprint,
+      store: store, node: graphNode, nodeID: progress.nodeID, pipeline: planner.graph.document.name, run: run,
+      fingerprint: progress.identity.fingerprint,
       ignoresHistory: planner.selection.forced[node] != nil)
     let prepared = try preparation.prepare(phase: graphNode.description.phases[phase], context: context)
     return .prepared(node: node, phase: phase, progress, prepared)

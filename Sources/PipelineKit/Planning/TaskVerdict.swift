@@ -50,10 +50,7 @@ struct TaskIdentity: Codable, Equatable, Sendable {
       }
       digesters[role.name] = digester
     }
-    inputs = digesters.mapValues { digester in
-      var digester = digester
-      return digester.finish().hex
-    }
+    inputs = digesters.mapValues { $0.finish().hex }
   }
 
   /// What differs, one sentence each; none where a rise of the stage's revision is the difference.

@@ -78,7 +78,8 @@ public final class Workspace {
   public func file(_ role: TaskInputs.Role = .main) throws(StageError) -> ArtifactFile {
     let files = files(role)
     guard files.count == 1, let file = files.first else {
-      throw StageError(.ledger, "task \(task.key)", "it was planned with \(files.count) files as '\(role.name)', not with one")
+      throw StageError(
+        .ledger, "task \(task.key)", "it was planned with \(files.count) files as '\(role.name)', not with one")
     }
     return file
   }

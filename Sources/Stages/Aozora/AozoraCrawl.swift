@@ -17,7 +17,8 @@ public struct AozoraCrawl: Stage {
     public var orthographies: [String] = []
     @Option("Takes only so many works, the first by their ids; 0 takes all.", in: 0...1_000_000)
     public var maximumWorks = 0
-    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby.drop
+    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+      .drop
     @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
     @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)

@@ -20,7 +20,8 @@ public struct AozoraRead: SinglePhaseStage {
     @Option("What happens to works that the index does not list.") public var notIndexed = NotIndexed.drop
     @Option("Keeps works of these 文字遣い種別 only, such as 新字新仮名; needs an index. Empty keeps all.")
     public var orthographies: [String] = []
-    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby.drop
+    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+      .drop
     @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
     @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)

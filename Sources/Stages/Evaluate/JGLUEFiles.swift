@@ -51,7 +51,6 @@ struct JGLUERun: Codable, Equatable, Sendable {
 
 }
 
-
 extension JGLUERun {
   init(_ file: ArtifactFile) throws {
     let json = try JSONValue.parse(try FileSystem.read(file.path)).value

@@ -30,8 +30,10 @@ public struct JATSExtract: Stage {
     public var translatedAbstracts = ["ja"]
     @Option("Acknowledgements.") public var acknowledgements = JATSTextOptions.Part.drop
     @Option("Footnotes; kept ones stand at the end.") public var footnotes = JATSTextOptions.Part.drop
-    @Option("Appendices, notes, glossaries and sections behind the body.") public var backMatter = JATSTextOptions.Part.drop
-    @Option("Drops formulas, or keeps those written in TeX between dollar signs.") public var formulas = JATSTextOptions.Formulas.drop
+    @Option("Appendices, notes, glossaries and sections behind the body.") public var backMatter = JATSTextOptions.Part
+      .drop
+    @Option("Drops formulas, or keeps those written in TeX between dollar signs.") public var formulas = JATSTextOptions
+      .Formulas.drop
     @Option("Writes raised and lowered digits as Unicode has them (CO₂, 10⁻⁶), or as plain ones.")
     public var scripts = JATSTextOptions.Scripts.unicode
     @Option("Shorter texts are dropped.", in: 0...1_000_000_000) public var minimumBytes = 500

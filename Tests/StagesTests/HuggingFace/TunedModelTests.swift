@@ -203,7 +203,7 @@ struct TunedModelTests {
     #expect(names(EvaluateSTS.Options.fields).isSuperset(of: common))
     #expect(names(EvaluateRetrieval.Options.fields).isSuperset(of: common))
     #expect(names(ModelFinetune.Options.fields).isSuperset(of: common.union(["dropout"])))
-    #expect(EvaluateJGLUE.options(of: "tune")?.isSuperset(of: common.union(["dropout"])) == true)
-    #expect(EvaluateRetrieval.options(of: "search") == nil && EvaluateRetrieval.options(of: "queries") == nil)
+    #expect(EvaluateJGLUE.options(of: .tune)?.isSuperset(of: common.union(["dropout"])) == true)
+    #expect(EvaluateRetrieval.options(of: .search) == nil && EvaluateRetrieval.options(of: .queries) == nil)
   }
 }
