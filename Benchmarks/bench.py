@@ -84,7 +84,7 @@ def encoding(bench):
     stages = {
         "read": bench.read(),
         "train": {"use": "tokenizer.train", "inputs": {"documents": "read"}, "options": {"vocabularySize": 32_768}},
-        "encode": {"use": "tokenize", "inputs": {"documents": "read", "tokenizer": "train"}}}
+        "encode": {"use": "tokenizer.encode", "inputs": {"documents": "read", "tokenizer": "train"}}}
     tokenizer = os.path.join(bench.work, "hf.json")
     if not os.path.exists(tokenizer):
         bench.python("tokenizer_hf.py", "train", bench.corpus, tokenizer)

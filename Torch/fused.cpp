@@ -172,7 +172,7 @@ struct Dropped : torch::autograd::Function<Dropped> {
   }
 };
 
-// MARK: Normalisation
+// MARK: Normalization
 
 struct Norm : torch::autograd::Function<Norm> {
   // Gives the normed rows twice (see dropout_add_norm). Without a residual, x itself is what is normed.

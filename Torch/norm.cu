@@ -1,4 +1,4 @@
-// Dropout, residual and layer normalisation in one pass: a warp holds a row in its registers.
+// Dropout, residual and layer normalization in one pass: a warp holds a row in its registers.
 #include <algorithm>
 #include <type_traits>
 

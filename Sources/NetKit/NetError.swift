@@ -26,7 +26,7 @@ public struct NetError: Error, Equatable, Sendable {
   /// The answer's status, where there was one.
   public var status: Int?
   /// Asked again later, it may go well: no connection, a busy server.
-  public var mayPass = false
+  public var isTransient = false
   /// It ended after too many redirects.
   var isRedirectLoop = false
   /// A service that was asked rightly does not permit this to whoever asks.
@@ -45,12 +45,12 @@ public struct NetError: Error, Equatable, Sendable {
 
   public init(_ error: ShardError) {
     self.init(.storage, error.subject, error.message, hint: error.hint)
-    mayPass = error.code == .io
+    isTransient = error.code == .io
   }
 
-  func passing(status: Int? = nil, after seconds: Double? = nil) -> NetError {
+  func transient(status: Int? = nil, after seconds: Double? = nil) -> NetError {
     var error = self
-    error.mayPass = true
+    error.isTransient = true
     error.status = status
     error.retryAfterSeconds = seconds
     return error

@@ -16,7 +16,7 @@ struct ArtifactCommand: ParsableCommand {
         pipeline artifact corpus.json dedupe.documents
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Argument(help: "The stage, or stage.port.")
   var stage: String?

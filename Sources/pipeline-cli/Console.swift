@@ -78,13 +78,13 @@ enum Console {
   }
 
   static func isOurs(_ error: any Error) -> Bool {
-    error is DocumentErrors || error is RunError || error is StageError || error is ShardError
+    error is SpecErrors || error is RunError || error is StageError || error is ShardError
       || error is TorchError
   }
 
   /// 2 for what the caller can put right in the document or the arguments, 1 for everything else.
   static func exitCode(_ error: any Error) -> Int32 {
-    if error is DocumentErrors { return 2 }
+    if error is SpecErrors { return 2 }
     if let error = error as? RunError, error.code == .selection || error.code == .notFound { return 2 }
     return 1
   }

@@ -18,7 +18,7 @@ struct DiffCommand: ParsableCommand {
         pipeline diff 3 5 --json
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Argument(help: ArgumentHelp("The earlier run's number.", valueName: "run"))
   var first: String?

@@ -14,7 +14,7 @@ struct ExplainCommand: ParsableCommand {
         pipeline explain dedupe --tasks
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Argument(help: "The stage's name in the document.")
   var stage: String?

@@ -12,10 +12,10 @@ struct LineageCommand: ParsableCommand {
         pipeline lineage corpus.json
         pipeline lineage corpus.json dedupe
         pipeline lineage corpus.json --html lineage.html    one page with pictures, nothing loaded from elsewhere
-        pipeline lineage corpus.json --openlineage          run events for a catalogue
+        pipeline lineage corpus.json --openlineage          run events for a catalog
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Argument(help: "Just this stage.")
   var stage: String?

@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand {
       write; if they write the same as before, it stays fresh), unselected, impossible (it would fail at once).
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
 
   @Flag(help: "Print JSON.")
@@ -32,7 +32,7 @@ struct PlanCommand: ParsableCommand {
     var table = TextTable([("", .left), ("", .left), ("", .left)])
     for (node, verdict, _) in plan.verdicts {
       let reasons = verdict == .fresh ? "" : verdict.reasons.joined(separator: "; ")
-      table.add([graph.nodes[node].name, coloured(verdict, style), reasons])
+      table.add([graph.nodes[node].name, colored(verdict, style), reasons])
     }
     for line in table.lines(style) { Console.line(line) }
     for (node, verdict, _) in plan.verdicts where verdict != .unselected {
@@ -48,7 +48,7 @@ struct PlanCommand: ParsableCommand {
     ]
   }
 
-  static func coloured(_ verdict: Verdict, _ style: Style) -> String {
+  static func colored(_ verdict: Verdict, _ style: Style) -> String {
     switch verdict {
     case .fresh: style.green(verdict.name)
     case .run, .resume: style.cyan(verdict.name)

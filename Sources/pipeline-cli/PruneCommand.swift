@@ -11,7 +11,7 @@ struct PruneCommand: ParsableCommand {
       Asks before it removes; where nobody can answer, --yes is needed.
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Option(help: ArgumentHelp("Newest outputs of each stage that stay.", valueName: "count"))
   var keep = 1

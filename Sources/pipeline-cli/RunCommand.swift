@@ -19,7 +19,7 @@ struct RunCommand: ParsableCommand {
       \(RunEventLines.documentation)
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
 
   @Flag(help: "Only show what would run, and why.")

@@ -58,7 +58,7 @@ struct RunSummary {
     let row = rows[stage] ?? Row()
     var verdict = row.verdict.isEmpty ? "not run" : row.verdict
     if verdict == "run" || verdict == "resume" { verdict = "stopped" }
-    let coloured =
+    let colored =
       switch verdict {
       case "done": style.green(verdict)
       case "failed": style.red(verdict)
@@ -66,14 +66,14 @@ struct RunSummary {
       default: style.yellow(verdict)
       }
     guard let ledger = row.manifest?.ledger, let milliseconds = row.milliseconds else {
-      return [stage, coloured, "", "", "", "", ""]
+      return [stage, colored, "", "", "", "", ""]
     }
     guard ledger.countsDocuments else {
-      return [stage, coloured, "", "", "", Quantities.duration(milliseconds: milliseconds), ""]
+      return [stage, colored, "", "", "", Quantities.duration(milliseconds: milliseconds), ""]
     }
     let bytes = max(ledger.input.bytes, ledger.output.bytes)
     return [
-      stage, coloured, Quantities.count(ledger.input.documents), Quantities.count(ledger.output.documents),
+      stage, colored, Quantities.count(ledger.input.documents), Quantities.count(ledger.output.documents),
       Quantities.count(ledger.droppedDocuments), Quantities.duration(milliseconds: milliseconds),
       bytes > 0 && milliseconds > 0 ? Quantities.rate(Double(bytes) / Double(milliseconds) * 1000) : "",
     ]

@@ -11,7 +11,7 @@ struct StatusCommand: ParsableCommand {
       run before), pending (known when the stages before it have run).
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -26,7 +26,7 @@ struct StatusCommand: ParsableCommand {
     var table = TextTable([("stage", .left), ("state", .left), ("output of", .left), ("", .left)])
     for stage in status.stages {
       table.add([
-        stage.name, Self.coloured(stage.state, style),
+        stage.name, Self.colored(stage.state, style),
         stage.sealed.map { Quantities.moment(milliseconds: $0) } ?? "", Self.detail(stage),
       ])
     }
@@ -55,7 +55,7 @@ struct StatusCommand: ParsableCommand {
     }
   }
 
-  private static func coloured(_ state: PipelineStatus.State, _ style: Style) -> String {
+  private static func colored(_ state: PipelineStatus.State, _ style: Style) -> String {
     switch state {
     case .fresh: style.green(state.rawValue)
     case .stale, .partial, .new: style.cyan(state.rawValue)

@@ -16,7 +16,7 @@ struct TraceCommand: ParsableCommand {
         pipeline trace corpus.json wikipedia/12345 --follow    and then the document that it duplicates
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Argument(help: "The document's id.")
   var id: String?

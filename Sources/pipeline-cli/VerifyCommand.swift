@@ -11,7 +11,7 @@ struct VerifyCommand: ParsableCommand {
       that did not finish are looked at too. Ends with 1 if any file was damaged.
       """)
 
-  @OptionGroup var options: DocumentOptions
+  @OptionGroup var options: SpecArguments
 
   @Option(help: "Files read at the same time (default: the number of processors).")
   var jobs: Int?

@@ -25,7 +25,7 @@ struct WorkerCommand: ParsableCommand {
       WorkerLife.begin()
       do {
         let run = try TrainingRun(
-          TrainingJob(path: job), engine: Engine(), place: ProcessPlace.current(),
+          TrainingJob(path: job), engine: Engine(), place: ProcessRank.current(),
           source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
         _ = try run.run()
       } catch let error as TorchError where error.code == .group {
@@ -98,7 +98,7 @@ struct WorkerCommand: ParsableCommand {
 
 /// A worker ends with its runner, hears SIGTERM as a wish to stop, and speaks in lines.
 enum WorkerLife {
-  /// See `TrainingCrew.becauseOfOthers`.
+  /// See `WorkerGroup.becauseOfOthers`.
   static let becauseOfOthers: Int32 = 75
   private static let stops = Atomic<Int>(0)
 

@@ -53,7 +53,7 @@ import Testing
     let starters = tree.swift.filter { file in
       file.target == "Stages" && file.lines.contains { $0.contains(" WorkerProcess(") }
     }
-    let known = ["Model/TrainingCrew.swift", "Shared/ComputeOptions.swift", "Shared/TrainingEngine.swift"]
+    let known = ["Model/WorkerGroup.swift", "Shared/ComputeOptions.swift", "Shared/TrainingEngine.swift"]
     #expect(starters.map(\.path).sorted() == known.map { "Sources/Stages/\($0)" })
   }
 

@@ -60,7 +60,7 @@ final class Workbench {
   static let program =
     getenv("PIPELINE_BINARY").map { String(cString: $0) } ?? packagePath(".build/debug/pipeline")
 
-  /// Starts a program in the folder, without colours and without variables of pipeline's own.
+  /// Starts a program in the folder, without colors and without variables of pipeline's own.
   func start(_ words: [String], environment: [String: String] = [:]) throws -> ChildProcess {
     let variables = ["TERM": "dumb", "LANG": "C.UTF-8"].merging(environment) { $1 }
     return try ChildProcess(

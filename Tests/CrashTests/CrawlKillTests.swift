@@ -21,21 +21,21 @@ struct CrawlKillTests {
     init(stage: String, options: [JSONMember]) throws {
       server = try LocalServer()
       let common: [JSONMember] = [
-        JSONMember("asOf", "${asOf}"), JSONMember("delaySeconds", .number(delay)),
+        JSONMember("snapshot", "${snapshot}"), JSONMember("delaySeconds", .number(delay)),
         JSONMember("allowPrivateAddresses", true), JSONMember("contact", "mailto:crawl@example.org"),
       ]
       let stages: JSONValue = .object([
         JSONMember("crawl", ["use": .string(stage), "options": .object(options + common)])
       ])
-      let document: JSONValue = ["format": 1, "name": "crawl", "parameters": ["asOf": "1"], "stages": stages]
+      let document: JSONValue = ["format": 1, "name": "crawl", "parameters": ["snapshot": "1"], "stages": stages]
       let text = document.text().replacing("ORIGIN", with: server.origin)
       try FileSystem.write(Array(text.utf8), to: folder + "/crawl.json")
     }
 
     deinit { try? FileSystem.removeTree(folder) }
 
-    func start(asOf: String = "1") throws -> ChildProcess {
-      try ChildProcess(["run", folder + "/crawl.json", "--store", store, "--set", "asOf=\(asOf)"])
+    func start(snapshot: String = "1") throws -> ChildProcess {
+      try ChildProcess(["run", folder + "/crawl.json", "--store", store, "--set", "snapshot=\(snapshot)"])
     }
 
     /// Kills it so many times, then lets it end. Each child gets a share of the answers that there are at least, and waits
@@ -106,7 +106,7 @@ struct CrawlKillTests {
     try bench.checkManners(wholeAnswers: 2002, kills: 10)
 
     try bench.server.forget()
-    #expect(try bench.start(asOf: "2").wait().status == 0)
+    #expect(try bench.start(snapshot: "2").wait().status == 0)
     #expect(try bench.server.questions().map(\.status) == [304], "another look asks whether the index has changed")
     #expect(try bench.documents().count == 2000)
   }
@@ -131,7 +131,7 @@ struct CrawlKillTests {
     try bench.checkManners(wholeAnswers: answered + 20, kills: 10)
 
     try bench.server.control("diet", ["insert": ["all": true]])
-    #expect(try bench.start(asOf: "2").wait().status == 0)
+    #expect(try bench.start(snapshot: "2").wait().status == 0)
     let documents = try bench.documents()
     var texts = 0
     for name in try FileSystem.list(folder) {
@@ -143,7 +143,7 @@ struct CrawlKillTests {
     print("speeches \(documents.count), first look \(first.count), questions \(questions.count)")
 
     try bench.server.forget()
-    #expect(try bench.start(asOf: "3").wait().status == 0)
+    #expect(try bench.start(snapshot: "3").wait().status == 0)
     let again = try bench.server.questions().filter { !$0.path.hasPrefix("/api/meeting_list") }
     #expect(again.isEmpty, "nothing has changed since, so the lists suffice")
   }
@@ -185,7 +185,7 @@ struct CrawlKillTests {
     try bench.checkManners(wholeAnswers: 4 + allowed.count, kills: 6)
 
     try bench.server.forget()
-    #expect(try bench.start(asOf: "2").wait().status == 0)
+    #expect(try bench.start(snapshot: "2").wait().status == 0)
     let questions = try bench.server.questions()
     #expect(questions.allSatisfy { $0.status == 304 }, "nothing has changed")
     #expect(questions.count == 3 + allowed.count { $0 % 3 == 0 }, "pages with a lastmod are not asked")

@@ -36,7 +36,7 @@ import Testing
     }
     try server.serve(folder: site)
     let options = [
-      JSONMember("urls", .strings((0..<120).map { "\(server.origin)/\($0).html" })), JSONMember("asOf", "1"),
+      JSONMember("urls", .strings((0..<120).map { "\(server.origin)/\($0).html" })), JSONMember("snapshot", "1"),
       JSONMember("delaySeconds", .number(0.05)), JSONMember("minimumCharacters", 1),
     ]
     try server.hold(after: 10)

@@ -33,19 +33,19 @@ final class RemoteTrainingTests {
     try FileSystem.write(
       Array(
         """
-        { "format": 1, "name": "elsewhere", "parameters": { "asOf": "1", "place": "s3://corpus/tokens/" }, "stages": {
+        { "format": 1, "name": "elsewhere", "parameters": { "snapshot": "1", "place": "s3://corpus/tokens/" }, "stages": {
           "text": { "use": "documents.read", "options": { "files": "texts.jsonl" } },
           "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" }, "options": { "vocabularySize": 600 } },
-          "tokens": { "use": "tokenize", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
+          "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
             "options": { "sequenceLength": 32, "shardBytes": 4096 } },
-          "bucket": { "use": "upload.s3", "inputs": { "artifacts": "tokens" },
+          "bucket": { "use": "s3.upload", "inputs": { "artifacts": "tokens" },
             "options": { "to": "s3://corpus/tokens", \(network) } },
-          "cache": { "use": "upload.folder", "inputs": { "artifacts": "tokens" },
+          "cache": { "use": "folder.upload", "inputs": { "artifacts": "tokens" },
             "options": { "to": "\(folder)/cache" } },
-          "here": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+          "here": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
             "options": { \(model) } },
-          "there": { "use": "pretrain", "inputs": { "tokenizer": "tokenizer" }, "retries": 0,
-            "options": { "remote": "${place}", "asOf": "${asOf}", \(remote), \(model) } }
+          "there": { "use": "model.pretrain", "inputs": { "tokenizer": "tokenizer" }, "retries": 0,
+            "options": { "remote": "${place}", "snapshot": "${snapshot}", \(remote), \(model) } }
         } }
         """.utf8), to: folder + "/train.json")
   }
@@ -92,7 +92,7 @@ final class RemoteTrainingTests {
     #expect(asked.count > Set(asked).count, "a small cache fetches again what it has let go")
 
     // Another look finds the same index, and a folder with the same data is the same data.
-    for settings in [["asOf=2"], ["asOf=2", "place=\(folder)/cache"]] {
+    for settings in [["snapshot=2"], ["snapshot=2", "place=\(folder)/cache"]] {
       let sets = settings.flatMap { ["--set", $0] }
       let again = try ChildProcess(
         ["run", folder + "/train.json", "--store", store, "--json"] + sets, environment: Self.environment

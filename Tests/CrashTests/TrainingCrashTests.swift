@@ -27,9 +27,9 @@ private let hasEngine =
       { "format": 1, "name": "train", "stages": {
         "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
         "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" }, "options": { "vocabularySize": 600 } },
-        "tokens": { "use": "tokenize", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
+        "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
           "options": { "sequenceLength": 32 } },
-        "train": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
+        "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
           "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
             "batchSize": 8, "microbatchSize": \(microbatch), "steps": \(steps), "learningRate": \(rate), "dropout": 0.1,
             "processes": \(processes), "threads": \(threads), "device": "cpu", "checkpointSteps": 4, "logSteps": 1\(more) } }\(after)
@@ -256,7 +256,7 @@ private let hasEngine =
     let lower = try results("diverged")
 
     let stage = """
-      , "lower": { "use": "pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer", "resume": "train" },
+      , "lower": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer", "resume": "train" },
           "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
             "batchSize": 8, "microbatchSize": 4, "steps": 40, "learningRate": 0.0005, "dropout": 0.1, "threads": 1,
             "device": "cpu", "checkpointSteps": 4, "resumeStep": 16 } }

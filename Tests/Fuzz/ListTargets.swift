@@ -6,7 +6,7 @@ import TestKit
 @testable import Stages
 @testable import TrainerCore
 
-/// Lists of files, pages, judgements and examples that people write or fetch.
+/// Lists of files, pages, judgments and examples that people write or fetch.
 let listTargets: [String: FuzzTarget] = [
   "list-lines": listReader(["http://e.org/ # remark\n# remark\nexample.jp\r\n\u{3000}a b"]) {
     _ = try ListedLines.read([$0])
@@ -53,7 +53,7 @@ let listTargets: [String: FuzzTarget] = [
     while try fetched.next() != nil {}
   },
   "examples": choosing(
-    JGLUETask.allCases.count,
+    JGLUEBenchmark.allCases.count,
     samples: [
       #"{"sentence1":"a","sentence2":"b","label":2.5}"# + "\n"
         + #"{"sentence1":"a","sentence2":"b","label":"neutral"}"#,
@@ -65,12 +65,12 @@ let listTargets: [String: FuzzTarget] = [
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
     put(content, folder + "/a.json")
-    _ = try TaskExamples.read(JGLUETask.allCases[choice], path: folder + "/a.json")
+    _ = try BenchmarkExamples.read(JGLUEBenchmark.allCases[choice], path: folder + "/a.json")
   },
-  "judgements": listReader(
+  "judgments": listReader(
     ["q1 0 d1 1\nq1\td2\t0.5\n", "query-id\tcorpus-id\tscore\nq d 2\n", #"{"query-id":1,"corpus-id":"d","score":3}"#],
     words: ["\t", "1e999", "nan", "-0", "{", "\"score\":"]
-  ) { _ = try Judgements.read([$0.path]) },
+  ) { _ = try Judgments.read([$0.path]) },
   "text-records": listReader([#"{"_id":"a","title":"t","text":"x"}"# + "\n" + #"{"docid":5,"contents":"y"}"#]) {
     try TextRecord.forEach($0.path) { (_: TextRecord) in }
   },

@@ -61,7 +61,7 @@ let serverTargets: [String: FuzzTarget] = [
     words: ["s3://", "/", "..", ":", "sha256:", "md5:"]
   ) { input in
     let text = String(decoding: input, as: UTF8.self)
-    _ = (try? S3Place(text), Checksum(text), Digest(hex: text), HubRepository.isPath(text))
+    _ = (try? S3Location(text), Checksum(text), Digest(hex: text), HubRepository.isPath(text))
     _ = try HubRepository(text, kind: .model).file("a/b", revision: text)
   },
   "crawl-fields": textReader(
@@ -80,14 +80,14 @@ let serverTargets: [String: FuzzTarget] = [
 ]
 
 private func readS3(_ input: [UInt8]) throws {
-  let place = S3Place(bucket: "bucket", key: "a")
+  let place = S3Location(bucket: "bucket", key: "a")
   if let page = XMLElement(input) {
     for content in page.all("Contents") { _ = try? S3Client.entry(content, page, place) }
   }
   let answer = HTTPResponse(
     head: .init(status: 403, reason: "", version: "1.1"), url: try WebURL("http://s.example/"), body: input)
   let endpoint = try S3Endpoint(endpoint: "http://s.example", environment: { _ in nil })
-  _ = S3Refusal(answer, place, endpoint, nil).error
+  _ = S3ErrorResponse(answer, place, endpoint, nil).error
 }
 
 private func readOrder(_ input: [UInt8]) throws {

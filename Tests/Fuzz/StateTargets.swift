@@ -15,7 +15,7 @@ let stateTargets: [String: FuzzTarget] = [
       "1e999",
     ]
   ) { input in
-    let document = try PipelineDocument.parse(input, path: "/fuzz.json")
+    let document = try PipelineSpec.parse(input, path: "/fuzz.json")
     _ = try Graph(document, registry: .builtin)
   },
   "byte-counts": textReader(

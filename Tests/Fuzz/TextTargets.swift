@@ -21,7 +21,7 @@ let textTargets: [String: FuzzTarget] = [
   ) { choice, content in
     var rules = CleaningRules()
     if choice & 1 == 1 { (rules.urls, rules.emails, rules.phones) = (.mask, .mask, .mask) }
-    if choice & 2 == 2 { (rules.normalizesNFKC, rules.emails, rules.phones) = (false, .remove, .remove) }
+    if choice & 2 == 2 { (rules.nfkc, rules.emails, rules.phones) = (false, .remove, .remove) }
     var (cleaner, text) = (TextCleaner(rules), mended(content))
     _ = cleaner.clean(&text)
     promise(isText(text), "a cleaned text is UTF-8")
@@ -38,13 +38,13 @@ let textTargets: [String: FuzzTarget] = [
       _ = (LanguageGuess.cld2(text), ScriptShare.japanese(text), Mojibake.share(text))
     }
   },
-  "sketch": textReader(fixtures: ["cc100/ja.txt"], samples: texts) { input in
-    var plain = Sketcher()
-    var old = Sketcher(oldForms: true)
-    var lanes = [UInt16](repeating: 0, count: plain.shape.lanes)
+  "signature": textReader(fixtures: ["cc100/ja.txt"], samples: texts) { input in
+    var plain = SignatureHasher()
+    var old = SignatureHasher(oldForms: true)
+    var lanes = [UInt16](repeating: 0, count: plain.shape.hashes)
     input.withUnsafeBufferPointer {
-      plain.sketch($0, into: &lanes)
-      old.sketch($0, into: &lanes)
+      plain.signature($0, into: &lanes)
+      old.signature($0, into: &lanes)
     }
   },
   "wordpiece": textReader(

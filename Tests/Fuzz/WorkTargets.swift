@@ -135,7 +135,7 @@ private func readTags(_ input: [UInt8]) {
 private func readWikitext(_ input: [UInt8]) {
   var options = WikitextOptions()
   if input.count % 2 == 1 {
-    (options.keepsCaptions, options.formulas, options.unresolved) = (true, .replace, .replace)
+    (options.keepCaptions, options.formulas, options.unresolved) = (true, .replace, .replace)
   }
   var wikitext = Wikitext(rules: WikitextRules(options: options))
   var output = PageBuffer()

@@ -102,7 +102,7 @@ import Testing
       ours.append(request.signed(at: 1_700_000_000).headers["Authorization"] ?? "")
     }
     for (number, key) in Self.keys.enumerated() {
-      let place = S3Place(bucket: "corpus", key: key)
+      let place = S3Location(bucket: "corpus", key: key)
       var request = HTTPRequest(.put, try endpoint.url(place, query: [("uploadId", key), ("partNumber", "10")]))
       request.headers["x-amz-meta-text"] = "  a   b "
       request.headers["Range"] = "bytes=\(number)-"

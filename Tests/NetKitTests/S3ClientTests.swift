@@ -101,7 +101,7 @@ import Testing
     #expect(try whole.digest.hex == Digester.digest(content).hex && bench.store.count() == 0)
     #expect(
       bench.sentence { _ = try bench.client().download(bench.place("a"), to: path, etag: "\"other\"") }
-        == "s3://corpus/a: it has been replaced since it was listed. Set another \"asOf\" to look again.")
+        == "s3://corpus/a: it has been replaced since it was listed. Set another \"snapshot\" to look again.")
   }
 
   // MARK: Faults
@@ -163,7 +163,7 @@ import Testing
       bench.sentence { _ = try bench.client().get(bench.place("b"), maximumBytes: 10) }
         == "s3://corpus/b: there is no such object. Check the key; letters count as they are.")
     #expect(
-      bench.sentence { _ = try bench.client().list(S3Place(bucket: "absent", key: "")) { _ in } }
+      bench.sentence { _ = try bench.client().list(S3Location(bucket: "absent", key: "")) { _ in } }
         == "s3://absent: there is no bucket 'absent' at http://store/. Check its name, \"endpoint\" and \"region\".")
   }
 
@@ -199,7 +199,7 @@ import Testing
       throws -> String
     {
       let endpoint = try S3Endpoint(endpoint: endpoint, region: region, addressing: way, environment: { _ in nil })
-      return try endpoint.url(S3Place(bucket: bucket, key: "a b")).text
+      return try endpoint.url(S3Location(bucket: bucket, key: "a b")).text
     }
     #expect(try url("", "corpus") == "https://corpus.s3.us-east-1.amazonaws.com/a%20b")
     #expect(try url("", "my.corpus") == "https://s3.us-east-1.amazonaws.com/my.corpus/a%20b")
@@ -217,7 +217,7 @@ import Testing
       ("corpus/a", "'corpus/a' is no place in a bucket"), ("s3://a/b", "'a' is no name of a bucket"),
       ("s3://a b c/d", "no name"), ("s3://corpus/../d", "no URL carries"),
     ] {
-      let error = #expect(throws: NetError.self) { try S3Place(text) }
+      let error = #expect(throws: NetError.self) { try S3Location(text) }
       #expect("\(error!)".contains(words))
     }
   }

@@ -28,7 +28,7 @@ final class S3Workbench {
     return S3Client(try HTTPClient(options, politeness: politeness), S3Access(endpoint, chain))
   }
 
-  func place(_ key: String) -> S3Place { S3Place(bucket: "corpus", key: key) }
+  func place(_ key: String) -> S3Location { S3Location(bucket: "corpus", key: key) }
 
   @discardableResult
   func put(_ key: String, _ content: [UInt8]) throws -> String {

@@ -136,7 +136,7 @@ def automatic(folder):
 
 
 def rate(job, step, steps):
-    warmup = math.ceil(steps * job["warmup"])
+    warmup = math.ceil(steps * job["warmupFraction"])
     if step < warmup:
         return job["learningRate"] * step / warmup
     return job["learningRate"] * (1 - (step - warmup) / max(1, steps - warmup))

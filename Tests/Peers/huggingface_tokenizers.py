@@ -1,11 +1,11 @@
 """What Hugging Face's tokenizers make of texts, to compare with.
 
   python3 huggingface_tokenizers.py normalize TEXTS          NFKC of each text
-  python3 huggingface_tokenizers.py words TEXTS              words of each text, one a line, normalised before
+  python3 huggingface_tokenizers.py words TEXTS              words of each text, one a line, normalized before
   python3 huggingface_tokenizers.py ids TEXTS TOKENIZER      ids of each text, in one line, no special tokens added
   python3 huggingface_tokenizers.py places TEXTS TOKENIZER   where each token stands in each text, as bytes: 0-3 3-6 …
   python3 huggingface_tokenizers.py saved TOKENIZER          the tokenizer as saved again
-  python3 huggingface_tokenizers.py train TEXTS SIZE LIMIT   the vocabulary learnt, one token a line
+  python3 huggingface_tokenizers.py train TEXTS SIZE LIMIT   the vocabulary learned, one token a line
 
 TEXTS is a file of texts, each ended by a NUL; so is the output of the first four. Needs: pip install tokenizers.
 """

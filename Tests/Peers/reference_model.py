@@ -38,7 +38,7 @@ def alibi_slopes(heads):
 
 
 def rotate(x, base):
-    """Rotary positions (Su et al. 2021) over [batch, heads, length, size]: halves, not neighbours, are pairs."""
+    """Rotary positions (Su et al. 2021) over [batch, heads, length, size]: halves, not neighbors, are pairs."""
     size, length = x.shape[-1], x.shape[-2]
     frequency = 1.0 / base ** (torch.arange(0, size, 2, dtype=torch.float32) / size)
     angle = torch.outer(torch.arange(length, dtype=torch.float32), frequency)

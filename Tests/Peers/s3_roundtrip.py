@@ -124,7 +124,7 @@ def roundtrip(order, store, folder):
     there = {"endpoint": store.origin, **near}
     fetch = {"use": "http.download", "options": {"urls": [f"{site}/{name}" for name in sorted(digests)], **near}}
     upload = {
-        "use": "upload.s3", "inputs": {"artifacts": "fetch"},
+        "use": "s3.upload", "inputs": {"artifacts": "fetch"},
         "options": {"to": "s3://corpus/set", "partBytes": f"{order.part}MiB", **there}}
     environment = {**{k: v for k, v in os.environ.items() if not k.startswith("AWS_")}, **KEYS}
     environment["AWS_SHARED_CREDENTIALS_FILE"] = environment["AWS_CONFIG_FILE"] = "/nonexistent"

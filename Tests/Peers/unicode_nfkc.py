@@ -1,6 +1,6 @@
-"""Normalises texts to NFKC with Python's unicodedata.
+"""Normalizes texts to NFKC with Python's unicodedata.
 
-  python3 unicode_nfkc.py FILE     FILE: texts, each ended by a NUL; prints them normalised, each ended by a NUL, or "?"
+  python3 unicode_nfkc.py FILE     FILE: texts, each ended by a NUL; prints them normalized, each ended by a NUL, or "?"
                                    for a text with a character that this Python's Unicode does not have
 """
 import sys

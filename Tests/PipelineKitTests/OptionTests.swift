@@ -156,7 +156,7 @@ private struct FakeTasksOptions: StageOptions {}
   @Test func aDocumentWithFormerNamesIsRead() throws {
     let registry = StageRegistry([kind])
     let text = #"{"format": 1, "stages": {"s": {"use": "sort.lines", "options": {"files": "a", "delay": 2}}}}"#
-    let document = try PipelineDocument.parse(Array(text.utf8), path: "corpus.json")
+    let document = try PipelineSpec.parse(Array(text.utf8), path: "corpus.json")
     let graph = try Graph(document, registry: registry)
     #expect(graph.nodes[0].description.name == "lines.sort")
     #expect(

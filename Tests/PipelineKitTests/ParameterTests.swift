@@ -9,7 +9,7 @@ import Testing
       { "format": 1, "name": "p", "parameters": { "data": "/d", "size": 7, "flag": true },
         "stages": { "s": { "use": "fake.source", "options": \(options) } } }
       """
-    let document = try PipelineDocument.parse(Array(text.utf8), path: "/p.json", overrides: set)
+    let document = try PipelineSpec.parse(Array(text.utf8), path: "/p.json", overrides: set)
     return .object(document.stages[0].options)
   }
 
@@ -29,7 +29,7 @@ import Testing
         "stages": { "s": { "use": "fake.source", "options": { "a": "${\(one)}", "b": "${\(two)}" } } } }
       """
     for (set, values) in [([], #"{"a":1,"b":2}"#), ([(name: two, value: "3")], #"{"a":1,"b":3}"#)] {
-      let document = try PipelineDocument.parse(Array(text.utf8), path: "/p.json", overrides: set)
+      let document = try PipelineSpec.parse(Array(text.utf8), path: "/p.json", overrides: set)
       #expect(JSONValue.object(document.stages[0].options).text() == values)
     }
   }
@@ -44,13 +44,13 @@ import Testing
   }
 
   @Test func anUnknownParameterIsAnErrorWithItsPlace() {
-    let error = #expect(throws: DocumentErrors.self) { try load(#"{ "a": ["${dta}"] }"#) }
+    let error = #expect(throws: SpecErrors.self) { try load(#"{ "a": ["${dta}"] }"#) }
     #expect(
       error?.description == "/p.json:2:63: stages.s.options.a[0]: there is no parameter 'dta'. Did you mean 'data'?")
   }
 
   @Test func settingAnUnknownParameterIsAnError() {
-    let error = #expect(throws: DocumentErrors.self) { try load("{}", set: [(name: "sise", value: "1")]) }
+    let error = #expect(throws: SpecErrors.self) { try load("{}", set: [(name: "sise", value: "1")]) }
     #expect(error?.description == "/p.json: --set sise: the document has no parameter 'sise'. Did you mean 'size'?")
   }
 }

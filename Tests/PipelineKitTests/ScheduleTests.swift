@@ -13,7 +13,7 @@ private func diamond() throws -> Graph {
       "c": { "use": "fake.filter", "inputs": { "documents": "a" } },
       "a": { "use": "fake.source", "options": { "files": "x" } } } }
     """
-  return try Graph(try PipelineDocument.parse(Array(document.utf8), path: "/p.json"), registry: .fake)
+  return try Graph(try PipelineSpec.parse(Array(document.utf8), path: "/p.json"), registry: .fake)
 }
 
 @Suite struct ScheduleTests {
@@ -68,7 +68,7 @@ private func diamond() throws -> Graph {
         "c": { "use": "fake.crawl", "options": { "tasks": 9 } }, "d": { "use": "fake.crawl" },
         "s": { "use": "fake.source", "options": { "files": "x" } } } }
       """
-    let graph = try Graph(try PipelineDocument.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
+    let graph = try Graph(try PipelineSpec.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
     let (c, d, s) = (graph.index(of: "c")!, graph.index(of: "d")!, graph.index(of: "s")!)
     func handedOut(jobs: Int) -> [Schedule.Job] {
       var schedule = Schedule(graph: graph, selected: [c, d, s], jobs: jobs, memoryBytes: 1000, keepGoing: false)
@@ -97,7 +97,7 @@ private func diamond() throws -> Graph {
       { "format": 1, "name": "crawl", "stages": {
         "c": { "use": "fake.crawl", "options": { "tasks": 9 } }, "s": { "use": "fake.source", "options": { "files": "x" } } } }
       """
-    let graph = try Graph(try PipelineDocument.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
+    let graph = try Graph(try PipelineSpec.parse(Array(text.utf8), path: "/p.json"), registry: .fake)
     let (c, s) = (graph.index(of: "c")!, graph.index(of: "s")!)
     func handedOut(threads: Int) -> (waiting: Int, others: Int) {
       var schedule = Schedule(graph: graph, selected: [c, s], jobs: 4, memoryBytes: 1000, keepGoing: false)

@@ -12,7 +12,7 @@ import Testing
 
   @Test func everyDocumentLoads() throws {
     for name in try Self.documents() {
-      let document = try PipelineDocument.load(packagePath("Pipelines/\(name)"))
+      let document = try PipelineSpec.load(packagePath("Pipelines/\(name)"))
       let graph = try Graph(document, registry: .builtin)
       #expect(graph.nodes.count == document.stages.count && graph.nodes.count > 5, "\(name)")
     }
@@ -21,7 +21,7 @@ import Testing
   @Test func everyStageKindIsUsedSomewhere() throws {
     var used: Set<String> = []
     for name in try Self.documents() {
-      used.formUnion(try PipelineDocument.load(packagePath("Pipelines/" + name)).stages.map(\.use))
+      used.formUnion(try PipelineSpec.load(packagePath("Pipelines/" + name)).stages.map(\.use))
     }
     // Read by themselves alone: plain text files, and a data set of MDS shards.
     let alone: Set = ["text.read", "mds.read"]

@@ -229,7 +229,7 @@ public final class FakePipeline {
   }
 
   public func graph() throws -> Graph {
-    try Graph(try PipelineDocument.parse(Array(document.utf8), path: folder + "/p.json"), registry: .fake)
+    try Graph(try PipelineSpec.parse(Array(document.utf8), path: folder + "/p.json"), registry: .fake)
   }
 
   public func store() throws -> RunStore { try RunStore(root: folder + "/.pipeline") }

@@ -36,7 +36,7 @@ import Testing
   private final class Readers {
     private var cleaners: [TextCleaner]
     private var folder = ComparedText(), modernizer = ComparedText(oldForms: true)
-    private var sketcher = Sketcher(shape: SketchShape(bands: 4, rows: 4))
+    private var sketcher = SignatureHasher(shape: SignatureShape(bands: 4, rows: 4))
     private let measurer = QualityMeasurer(
       .init(ads: PhraseMatcher(["送料無料"]), forum: PhraseMatcher(["名無しさん"]), ng: PhraseMatcher(["禁止"])))
     private let tokenizer: WordPieceTokenizer
@@ -47,7 +47,7 @@ import Testing
       strict.emails = .mask
       strict.phones = .mask
       strict.urls = .mask
-      loose.normalizesNFKC = false
+      loose.nfkc = false
       loose.phones = .remove
       loose.tidiesWhitespace = false
       cleaners = [CleaningRules(), strict, loose].map { TextCleaner($0) }
@@ -58,7 +58,7 @@ import Testing
       for i in cleaners.indices {
         var copy = text
         cleaners[i].clean(&copy)
-        #expect(!cleaners[i].rules.normalizesNFKC || String(validating: copy, as: UTF8.self) != nil)
+        #expect(!cleaners[i].rules.nfkc || String(validating: copy, as: UTF8.self) != nil)
       }
     }
 
@@ -71,8 +71,8 @@ import Testing
     func compare(_ text: UnsafeBufferPointer<UInt8>) {
       folder.fold(text)
       modernizer.fold(text)
-      var lanes = [UInt16](repeating: 0, count: 16)
-      #expect(sketcher.sketch(text, into: &lanes) > 0)
+      var hashes = [UInt16](repeating: 0, count: 16)
+      #expect(sketcher.signature(text, into: &hashes) > 0)
       _ = TextIdentity(folded: text, by: &folder)
     }
 

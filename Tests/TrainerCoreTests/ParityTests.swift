@@ -55,7 +55,8 @@ extension EngineTests {
       var options = AdamW()
       options.weightDecay = 0.01
       let optimizer = try Optimizer(parameters, options)
-      let schedule = LearningRate(peak: 5e-4, fall: .linear, warmupSteps: 5, steps: 50, final: 0.02)
+      let schedule = LearningRateSchedule(
+        learningRate: 5e-4, schedule: .linear, warmupSteps: 5, steps: 50, finalRateFraction: 0.02)
       var losses: [Float] = [], norms: [Float] = []
       for step in 0..<50 {
         let batch = batches[step % 4]
@@ -63,13 +64,13 @@ extension EngineTests {
           try batch.input(engine), at: batch.positions, labels: batch.labels, training: true)
         try loss.backward()
         try optimizer.accumulate()
-        norms.append(Float(try optimizer.step(rate: schedule.rate(after: step), clip: 1).item()))
+        norms.append(Float(try optimizer.step(rate: schedule.rate(after: step), maximumGradientNorm: 1).item()))
         losses.append(Float(try loss.item()))
       }
       #expect(losses[49] < losses[0] - 0.5, "it learns")
       #expect(TinyModel.relativeError(losses, try expected.floats(of: "losses")) < 1e-5)
       #expect(TinyModel.relativeError(norms, try expected.floats(of: "norms")) < 1e-4)
-      for (parameter, tensor) in zip(parameters.shapes, parameters.masters.tensors) {
+      for (parameter, tensor) in zip(parameters.shapes, parameters.masterWeights.tensors) {
         let error = TinyModel.relativeError(try tensor.floats(), try expected.floats(of: "weight/" + parameter.name))
         #expect(error < 1e-3, "\(parameter.name): \(error)")
       }
@@ -91,7 +92,7 @@ extension EngineTests {
       var gradients: [[Float]] = []
       for recomputes in [false, true] {
         let parameters = try Parameters(shape.parameters, engine: engine, device: .cpu, seed: 5)
-        let encoder = shape.encoder(parameters, recomputesActivations: recomputes)
+        let encoder = shape.encoder(parameters, recomputeActivations: recomputes)
         let model = MaskedLanguageModel(encoder, parameters)
         try engine.seed(11)
         try model.loss(try batch.input(engine), at: batch.positions, labels: batch.labels, training: true).backward()

@@ -10,7 +10,7 @@ typedef struct {
   char code[3][16];  // ISO 639 codes such as "ja" or "zh-Hant", most frequent first; "un" for unknown
   int percent[3];    // share of the text's letters in bytes, 0…100
   int bytes;         // of letters, as CLD2 saw them
-  int reliable;      // CLD2's own judgement
+  int reliable;      // CLD2's own judgment
 } pl_languages;
 
 /// The version of CLD2 and of its tables.

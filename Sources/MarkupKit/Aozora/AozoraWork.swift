@@ -122,7 +122,7 @@ public struct AozoraWork {
     return ["入力：", "入力者：", "入力者注", "テキスト入力"].contains { line.has($0, at: 0) }
   }
 
-  /// Whether the colophon says that the work is in copyright and published by its owner's will or under a licence.
+  /// Whether the colophon says that the work is in copyright and published by its owner's will or under a license.
   public static func isLicensed(colophon: UnsafeBufferPointer<UInt8>) -> Bool {
     let marks: [StaticString] = ["著作権者自らの意思", "クリエイティブ・コモンズ", "creativecommons.org"]
     return colophon.indices.contains { at in

@@ -3,19 +3,19 @@
 /// In the spirit of jusText (J. Pomikálek, Removing Boilerplate and Duplicate Content from Web Corpora, 2011) and
 /// boilerpipe (C. Kohlschütter, P. Fankhauser, W. Nejdl, Boilerplate Detection using Shallow Text Features, WSDM 2010):
 /// a block is first judged by its length, its share of links and whether it reads like prose; what that leaves open is
-/// decided by its neighbours. Lengths are in characters, since Japanese has no spaces, and prose is told by hiragana
+/// decided by its neighbors. Lengths are in characters, since Japanese has no spaces, and prose is told by hiragana
 /// and sentence marks rather than by a list of stop words.
 public struct BoilerplateRemoval: Sendable {
   var minimumParagraphCharacters = 30
   var longParagraphCharacters = 80
-  var maximumLinkDensity = 0.33
+  var maximumLinkFraction = 0.33
 
   public init(
-    minimumParagraphCharacters: Int = 30, longParagraphCharacters: Int = 80, maximumLinkDensity: Double = 0.33
+    minimumParagraphCharacters: Int = 30, longParagraphCharacters: Int = 80, maximumLinkFraction: Double = 0.33
   ) {
     self.minimumParagraphCharacters = minimumParagraphCharacters
     self.longParagraphCharacters = longParagraphCharacters
-    self.maximumLinkDensity = maximumLinkDensity
+    self.maximumLinkFraction = maximumLinkFraction
   }
 
   /// How far ahead of text a heading may stand, in characters.
@@ -35,12 +35,12 @@ public struct BoilerplateRemoval: Sendable {
     for number in headings(page, where: { first[$0] == .short }) where isGoodAhead(number, first, first, page) {
       verdicts[number] = .nearGood
     }
-    verdicts = withNeighbours(verdicts, page)
+    verdicts = withNeighbors(verdicts, page)
     // Short pages: what reads like prose and stands in nothing that is marked.
     if !verdicts.contains(.good) {
       for number in first.indices where first[number] == .nearGood { verdicts[number] = .good }
     }
-    // A heading that its neighbours made bad, before text.
+    // A heading that its neighbors made bad, before text.
     for number in headings(page, where: { first[$0] != .bad && verdicts[$0] == .bad }) {
       if isGoodAhead(number, verdicts, first, page) { verdicts[number] = .good }
     }
@@ -56,7 +56,7 @@ public struct BoilerplateRemoval: Sendable {
   func verdict(_ block: HTMLPage.Block, _ page: HTMLPage) -> Verdict {
     let density = Double(block.linkCharacters) / Double(max(1, block.characters))
     let isLong = block.characters >= longParagraphCharacters
-    if density > (isLong ? max(maximumLinkDensity, Self.longLinkDensity) : maximumLinkDensity) { return .bad }
+    if density > (isLong ? max(maximumLinkFraction, Self.longLinkDensity) : maximumLinkFraction) { return .bad }
     let signs = page.text.withUnsafeBufferPointer { ProseSigns(UnsafeBufferPointer(rebasing: $0[block.range])) }
     if signs.isCopyright { return .bad }
     // A caption belongs to what stands around it; so does program text.
@@ -75,7 +75,7 @@ public struct BoilerplateRemoval: Sendable {
     return block.kind == .text && isLong ? .bad : .short
   }
 
-  // MARK: By its neighbours
+  // MARK: By its neighbors
 
   /// Several paragraphs of prose with nothing bad between them are as good as one of their length together.
   private func withRuns(_ verdicts: [Verdict], _ page: HTMLPage) -> [Verdict] {
@@ -97,7 +97,7 @@ public struct BoilerplateRemoval: Sendable {
   }
 
   /// Whether text follows before anything bad does.
-  /// - Parameter first: verdicts before neighbours decided; what they made bad is no end.
+  /// - Parameter first: verdicts before neighbors decided; what they made bad is no end.
   private func isGoodAhead(_ number: Int, _ verdicts: [Verdict], _ first: [Verdict], _ page: HTMLPage) -> Bool {
     var distance = 0
     var next = number + 1
@@ -110,9 +110,9 @@ public struct BoilerplateRemoval: Sendable {
     return false
   }
 
-  private func withNeighbours(_ verdicts: [Verdict], _ page: HTMLPage) -> [Verdict] {
-    let before = Neighbours(verdicts.indices, verdicts)
-    let after = Neighbours(verdicts.indices.reversed(), verdicts)
+  private func withNeighbors(_ verdicts: [Verdict], _ page: HTMLPage) -> [Verdict] {
+    let before = Neighbors(verdicts.indices, verdicts)
+    let after = Neighbors(verdicts.indices.reversed(), verdicts)
     return verdicts.indices.map { number in
       let isMain = page.blocks[number].isMain
       switch verdicts[number] {
@@ -130,7 +130,7 @@ public struct BoilerplateRemoval: Sendable {
   }
 
   /// For each block the nearest one on a side that is good or bad, and the nearest that is not short. Outside all is bad.
-  private struct Neighbours {
+  private struct Neighbors {
     var decided: [Verdict]
     var any: [Verdict]
 

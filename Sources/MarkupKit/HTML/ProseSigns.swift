@@ -55,7 +55,7 @@ struct ProseSigns: Equatable {
   @inline(__always)
   private static func count(_ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ counts: inout Counts) {
     switch text[at] {
-    // Latin with marks, Greek, Cyrillic, Hebrew, Arabic and their neighbours, but for their signs.
+    // Latin with marks, Greek, Cyrillic, Hebrew, Arabic and their neighbors, but for their signs.
     case 0xC3...0xDF: counts.word += 1
     // Indic scripts; those of South-East Asia.
     case 0xE0 where at + 1 < text.count:

@@ -86,7 +86,7 @@ enum CitationRole {
     "describe", "presented", "presents", "present", "introduced", "introduces", "introduce", "developed", "develops",
     "observed", "observes", "concluded", "concludes", "conclude", "argued", "argues", "argue", "stated", "states",
     "noted", "notes", "note", "investigated", "studied", "studies", "study", "examined", "examines", "examine",
-    "compared", "compares", "compare", "analyzed", "analysed", "used", "uses", "use", "considered", "considers",
+    "compared", "compares", "compare", "analyzed", "analyzed", "used", "uses", "use", "considered", "considers",
     "discussed", "discusses", "discuss", "claimed", "claims", "claim", "estimated", "obtained", "provided", "provides",
     "provide", "reviewed", "reviews", "review", "gave", "gives", "give", "made", "applied", "extended", "identified",
     "measured", "performed", "conducted", "established", "revealed", "indicated", "indicates", "indicate", "derived",

@@ -15,9 +15,9 @@ enum JATSField {
   }
 }
 
-/// Fields being collected; one may stand within another (a reference within a licence), and both get its characters.
+/// Fields being collected; one may stand within another (a reference within a license), and both get its characters.
 struct JATSCapture {
-  /// Longer fields are cut: no title of a journal and no licence needs more.
+  /// Longer fields are cut: no title of a journal and no license needs more.
   private static let maximumBytes = 1 << 16
   /// Whether the field in hand, or the one that ended last, was cut.
   private(set) var isCut = false

@@ -1,4 +1,4 @@
-/// The licences that `jats.extract` tells apart, without their versions.
+/// The licenses that `jats.extract` tells apart, without their versions.
 public enum LicenseName: String, CaseIterable, Sendable {
   case zero = "CC0"
   case publicDomain = "public domain"
@@ -10,7 +10,7 @@ public enum LicenseName: String, CaseIterable, Sendable {
   case byNCND = "CC BY-NC-ND"
 }
 
-/// What a licence asks of who uses the text, and its version where that is known.
+/// What a license asks of who uses the text, and its version where that is known.
 public struct ArticleLicense: Equatable, Sendable {
   /// Conditions in the order in which they are written.
   public struct Conditions: OptionSet, Hashable, Sendable {
@@ -70,7 +70,7 @@ public struct ArticleLicense: Equatable, Sendable {
     switch (parts[0], parts[1]) {
     case ("publicdomain", "zero"): self = .zero
     case ("publicdomain", "mark"), ("licenses", "publicdomain"): self = .publicDomain
-    case ("licenses", let code), ("licences", let code):
+    case ("licenses", let code), ("licenses", let code):
       guard let conditions = Conditions(code: code) ?? ArticleLicense(code: "cc" + code)?.conditions else { return nil }
       self.init(conditions: conditions)
     default: return nil
@@ -101,7 +101,7 @@ public struct ArticleLicense: Equatable, Sendable {
       conditions.insert(found.1)
       rest = rest.dropFirst(2)
     }
-    guard conditions.contains(.by), ["", "0", "license", "licence", "0license"].contains(rest) else { return nil }
+    guard conditions.contains(.by), ["", "0", "license", "license", "0license"].contains(rest) else { return nil }
     self.init(conditions: conditions)
     self.version = version.map(String.init) ?? ""
   }
@@ -121,7 +121,7 @@ public struct ArticleLicense: Equatable, Sendable {
 }
 
 extension ArticleLicense.Conditions {
-  /// `CC BY-NC 4.0 International`, `by-nc`: parts, then words that change nothing. "by permission" is no licence.
+  /// `CC BY-NC 4.0 International`, `by-nc`: parts, then words that change nothing. "by permission" is no license.
   fileprivate init?(words: String) {
     var parts = words.lowercased().split { !$0.isLetter }.drop { $0 == "cc" }
     self = []
@@ -134,10 +134,10 @@ extension ArticleLicense.Conditions {
 
   /// What may follow the parts, beside the two letters of a country.
   private static let idleWords: Set<Substring> = [
-    "international", "unported", "generic", "license", "licence", "igo", "deed", "legalcode", "v", "version",
+    "international", "unported", "generic", "license", "license", "igo", "deed", "legalcode", "v", "version",
   ]
 
-  /// `by-nc-sa`; the first versions also had licences without `by`, which are read as with it.
+  /// `by-nc-sa`; the first versions also had licenses without `by`, which are read as with it.
   init?(code: some StringProtocol) {
     self = [.by]
     for part in code.split(separator: "-") {

@@ -1,6 +1,6 @@
-/// What an article's own words and attributes say about its licence.
+/// What an article's own words and attributes say about its license.
 public struct LicenseStatements: Equatable {
-  /// `license/@xlink:href` and links inside the licence.
+  /// `license/@xlink:href` and links inside the license.
   var urls: [String] = []
   /// `<ali:license_ref>` (NISO RP-22): its text.
   var references: [String] = []
@@ -14,20 +14,20 @@ public struct LicenseStatements: Equatable {
   static let maximumEach = 64
 }
 
-/// The licence of an article, from everything that speaks of it.
+/// The license of an article, from everything that speaks of it.
 public struct LicenseDecision: Equatable {
   public var license: ArticleLicense?
   /// Which of `href`, `license_ref`, `license-type`, `wording` and `list` said so, joined by `+`.
   public var source = ""
-  /// Set where two sources name different licences: "href says CC BY 4.0, wording says CC BY-NC".
+  /// Set where two sources name different licenses: "href says CC BY 4.0, wording says CC BY-NC".
   public var disagreement: String?
-  /// For a licence that is not known: what was written instead.
+  /// For a license that is not known: what was written instead.
   public var unknown = ""
 
-  /// - Parameter listed: the licence that the list of files names, nil where it is none or names none.
+  /// - Parameter listed: the license that the list of files names, nil where it is none or names none.
   public init(_ statements: LicenseStatements, listed: ArticleLicense?) {
     guard !statements.isCut else {
-      unknown = "more is said of licences than can be kept: \(Self.written(statements))"
+      unknown = "more is said of licenses than can be kept: \(Self.written(statements))"
       return
     }
     let isDataWaiver = statements.wording.contains(where: LicenseWording.concernsData)
@@ -64,7 +64,7 @@ public struct LicenseDecision: Equatable {
 
   private static func written(_ statements: LicenseStatements) -> String {
     let all = statements.urls + statements.references + statements.wording + statements.types
-    guard let first = all.first(where: { !$0.isEmpty }) else { return "nothing is said of a licence" }
+    guard let first = all.first(where: { !$0.isEmpty }) else { return "nothing is said of a license" }
     let words = first.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     return words.unicodeScalars.count > 200
       ? String(String.UnicodeScalarView(words.unicodeScalars.prefix(200))) + "…" : words

@@ -51,7 +51,7 @@ enum WikiTemplateRule: Sendable {
   /// The age between two dates of three arguments each, and what follows it.
   case age(String)
   /// `{{as of|2014|5}}`.
-  case asOf
+  case snapshot
   /// `{{circa|1920|1930}}`: each argument behind the text.
   case circa(StaticString)
   /// `{{nihongo|English|kanji|rōmaji}}`; the argument that leads.

@@ -104,7 +104,7 @@ enum WikiTemplateNames {
 /// Templates that stand for a phrase, above all of English Wikipedia.
 enum WikiPhraseNames {
   static func insert(_ table: inout ByteNameTable<WikiTemplateRule>, isJapanese: Bool) {
-    table.insert(words: "as_of asof", .asOf)
+    table.insert(words: "as_of asof", .snapshot)
     table.insert(words: "circa c. ca.", .circa("c."))
     table.insert(words: "floruit fl.", .circa("fl."))
     table.insert("nihongo", .nihongo(1))

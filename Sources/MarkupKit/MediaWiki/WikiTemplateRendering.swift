@@ -22,12 +22,12 @@ extension Wikitext {
     case .figure(let figure): writeFigure(figure, call)
     case .script(let kind): writeScript(kind, call)
     case .text(let text): out.append(Array(text.utf8))
-    case .namedLanguage(let name): writeLabelled(Array(name.utf8), positional(1, call), call)
+    case .namedLanguage(let name): writeLabeled(Array(name.utf8), positional(1, call), call)
     case .languageWithName: writeLanguageWithName(call)
     case .country: writeCountry(call)
     case .date(let from): writeDate(from, call)
     case .age(let suffix): writeAge(suffix, call)
-    case .asOf: writeAsOf(call)
+    case .snapshot: writeAsOf(call)
     case .circa(let text): writeCirca(text, call)
     case .nihongo(let leader): writeNihongo(leader, call)
     case .harvard: writeHarvard(call)
@@ -41,7 +41,7 @@ extension Wikitext {
 
   private mutating func writeReading(_ call: WikiTemplateCall) {
     write(positional(1, call), call)
-    guard rules.options.keepsReadings, let reading = positional(2, call) else { return }
+    guard rules.options.keepReadings, let reading = positional(2, call) else { return }
     out.append("（")
     write(reading, call)
     out.append("）")
@@ -119,7 +119,7 @@ extension Wikitext {
     }
   }
 
-  private mutating func writeLabelled(_ label: [UInt8], _ argument: WikiTemplateArgument?, _ call: WikiTemplateCall) {
+  private mutating func writeLabeled(_ label: [UInt8], _ argument: WikiTemplateArgument?, _ call: WikiTemplateCall) {
     guard let argument else { return }
     if !label.isEmpty {
       out.append(label)

@@ -30,7 +30,7 @@ extension Wikitext {
     if isText {
       if depth >= Self.maximumDepth { dropped() } else { slowLink(target, close - 2, prefix, isInline, depth) }
     } else {
-      if prefix == .file, rules.options.keepsCaptions, depth < Self.maximumDepth { caption(target, close - 2, depth) }
+      if prefix == .file, rules.options.keepCaptions, depth < Self.maximumDepth { caption(target, close - 2, depth) }
       dropped()
     }
     return close

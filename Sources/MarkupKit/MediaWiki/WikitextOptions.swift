@@ -4,15 +4,15 @@ public struct WikitextOptions: Sendable {
   public enum Unresolved: String, CaseIterable, Sendable { case dropSentence, replace, leave }
 
   /// Headings as lines of their own. A heading whose section has no text is left out in any case.
-  public var keepsHeadings = true
+  public var keepHeadings = true
   /// List items as lines.
-  public var keepsLists = true
+  public var keepLists = true
   /// Written before each item of `*` and `#` lists; may be empty.
   public var listMarker = "・"
   /// Captions of images as lines of their own.
-  public var keepsCaptions = false
+  public var keepCaptions = false
   /// Readings of ruby and of the reading templates, in parentheses after the base.
-  public var keepsReadings = true
+  public var keepReadings = true
   /// What becomes of formulas that do not read as text.
   public var formulas = Formulas.tex
   /// What becomes of a sentence with a figure that the dump does not hold.
@@ -25,16 +25,16 @@ public struct WikitextOptions: Sendable {
   public var templates: [String: Int] = [:]
 
   public init(
-    keepsHeadings: Bool = true, keepsLists: Bool = true, listMarker: String = "・", keepsCaptions: Bool = false,
-    keepsReadings: Bool = true, formulas: Formulas = Formulas.tex, unresolved: Unresolved = Unresolved.dropSentence,
+    keepHeadings: Bool = true, keepLists: Bool = true, listMarker: String = "・", keepCaptions: Bool = false,
+    keepReadings: Bool = true, formulas: Formulas = Formulas.tex, unresolved: Unresolved = Unresolved.dropSentence,
     placeholder: String = "〓", droppedSections: [String] = WikitextOptions.referenceSections,
     templates: [String: Int] = [:]
   ) {
-    self.keepsHeadings = keepsHeadings
-    self.keepsLists = keepsLists
+    self.keepHeadings = keepHeadings
+    self.keepLists = keepLists
     self.listMarker = listMarker
-    self.keepsCaptions = keepsCaptions
-    self.keepsReadings = keepsReadings
+    self.keepCaptions = keepCaptions
+    self.keepReadings = keepReadings
     self.formulas = formulas
     self.unresolved = unresolved
     self.placeholder = placeholder

@@ -191,7 +191,7 @@ extension Wikitext {
   private mutating func rubyText(_ tag: WikiTag, _ end: Int, _ depth: Int) -> Int {
     var index = tag.end
     while index < end, page[index] != UInt8(ascii: "<"), page[index] != 0x0A { index += 1 }
-    if rules.options.keepsReadings, index > tag.end, depth < Self.maximumDepth {
+    if rules.options.keepReadings, index > tag.end, depth < Self.maximumDepth {
       out.append("（")
       render(tag.end, index, depth: depth + 1, .inline)
       out.append("）")

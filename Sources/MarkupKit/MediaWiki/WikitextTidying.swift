@@ -57,7 +57,7 @@ struct WikitextTidying {
     }
     if bytes[start] == WikitextMark.heading { return heading(bytes + start, count - start, &output) }
     let isItem = bytes[start] == WikitextMark.item
-    guard droppedLevel == 0, !isItem || rules.options.keepsLists else { return }
+    guard droppedLevel == 0, !isItem || rules.options.keepLists else { return }
     let restore = output.count
     if output.count == first || wantsBlankLine || !pending.isEmpty || !continues(bytes + start, count - start) {
       beginLine(first, &output)
@@ -120,7 +120,7 @@ struct WikitextTidying {
     output.truncate(to: restore)
     if rules.droppedSections.value(text) != nil {
       droppedLevel = level
-    } else if rules.options.keepsHeadings, !text.isEmpty {
+    } else if rules.options.keepHeadings, !text.isEmpty {
       pending.append(Heading(level: level, text: text))
     }
   }

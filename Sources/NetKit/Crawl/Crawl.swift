@@ -101,7 +101,7 @@ public final class Crawl {
     asked += 1
     let response: HTTPResponse
     do throws(NetError) { response = try client.send(request, checking: checkRobots) } catch {
-      guard error.code != .robots || error.mayPass else {
+      guard error.code != .robots || error.isTransient else {
         return try refused(known, version, "it leads to \(error.subject): \(error.message)")
       }
       return try failed(known, error)
@@ -128,7 +128,7 @@ public final class Crawl {
     let wait = max(error.retryAfterSeconds ?? 0, Double(60 << min(visit.attempts, 12)))
     visit.nextTry = client.clock.wallSeconds + Int(wait)
     try frontier.record(visit)
-    failuresInARow += error.mayPass ? 1 : 0
+    failuresInARow += error.isTransient ? 1 : 0
     guard failuresInARow < Self.maximumFailuresInARow else {
       var error = error
       error.message += "; \(failuresInARow) questions in a row have failed"

@@ -42,7 +42,7 @@ extension HTTPClient {
         // What was put together from parts may be wrong where the parts are: once more, from zero.
         guard error.code == .content, partial.resumed > 0 else { throw error }
         distrusts = true
-        throw error.passing(status: error.status)
+        throw error.transient(status: error.status)
       }
     }
   }
@@ -76,6 +76,6 @@ extension HTTPClient {
       return try partial.publish(request.url)
     }
     try partial.restart()
-    throw NetError(.content, request.url.shown, "the file has become shorter than the part fetched before").passing()
+    throw NetError(.content, request.url.shown, "the file has become shorter than the part fetched before").transient()
   }
 }

@@ -34,7 +34,7 @@ public final class HTTPClient {
   private let handle: OpaquePointer
   var clock: any NetClock { politeness.clock }
 
-  /// The product's name towards servers.
+  /// The product's name toward servers.
   public static let product = "\(Product.name)/\(Product.version)"
 
   public init(
@@ -91,7 +91,7 @@ public final class HTTPClient {
   }
 
   private static func givenUp(_ error: NetError, attempts: Int) -> NetError {
-    guard error.mayPass else { return error }
+    guard error.isTransient else { return error }
     var error = error
     if attempts > 1 { error.message += ", \(attempts) times in a row" }
     if let seconds = error.retryAfterSeconds, error.hint == nil {
@@ -213,7 +213,7 @@ public final class HTTPClient {
         politeness.pause(request.url.origin, seconds: min(seconds, options.retrying.longestRetryAfterSeconds))
       }
       throw NetError(.status, request.url.shown, "the server answered \(head.described)")
-        .passing(status: head.status, after: seconds)
+        .transient(status: head.status, after: seconds)
     }
     var response = HTTPResponse(head: head, url: request.url)
     response.body = transfer.bytes

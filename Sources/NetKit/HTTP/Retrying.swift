@@ -23,7 +23,7 @@ public struct Retrying: Sendable {
 
   /// Seconds before attempt `attempt` + 1; nil to give up.
   func wait(after attempt: Int, _ error: NetError) -> Double? {
-    guard error.mayPass, attempt < attempts else { return nil }
+    guard error.isTransient, attempt < attempts else { return nil }
     let doubled = firstWaitSeconds * Double(1 << min(attempt - 1, 30))
     let wait = min(longestWaitSeconds, doubled) * (0.5 + 0.5 * chance())
     guard let asked = error.retryAfterSeconds else { return wait }

@@ -129,18 +129,18 @@ final class TransferSetup {
 
   func error(_ code: CURLcode, _ url: WebURL, received: Int64, _ options: HTTPClient.Options) -> NetError {
     let where_ = url.shown
-    func passing(_ message: String) -> NetError { NetError(.connection, where_, message).passing() }
+    func transient(_ message: String) -> NetError { NetError(.connection, where_, message).transient() }
     switch code {
-    case CURLE_COULDNT_RESOLVE_HOST: return passing("the name \(url.host) is not known")
-    case CURLE_COULDNT_RESOLVE_PROXY: return passing("the proxy's name is not known")
-    case CURLE_COULDNT_CONNECT: return passing("no connection to \(url.host) on port \(url.port)")
-    case CURLE_OPERATION_TIMEDOUT: return passing(timedOut(received))
-    case CURLE_PARTIAL_FILE: return passing("the answer ended after \(received) bytes, before its stated length")
-    case CURLE_GOT_NOTHING: return passing("the server closed the connection without an answer")
+    case CURLE_COULDNT_RESOLVE_HOST: return transient("the name \(url.host) is not known")
+    case CURLE_COULDNT_RESOLVE_PROXY: return transient("the proxy's name is not known")
+    case CURLE_COULDNT_CONNECT: return transient("no connection to \(url.host) on port \(url.port)")
+    case CURLE_OPERATION_TIMEDOUT: return transient(timedOut(received))
+    case CURLE_PARTIAL_FILE: return transient("the answer ended after \(received) bytes, before its stated length")
+    case CURLE_GOT_NOTHING: return transient("the server closed the connection without an answer")
     case CURLE_RECV_ERROR, CURLE_SEND_ERROR:
-      return passing("the connection broke after \(received) bytes of the answer")
+      return transient("the connection broke after \(received) bytes of the answer")
     case CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_SSL_CONNECT_ERROR:
-      return passing("the connection failed (\(text(code)))")
+      return transient("the connection failed (\(text(code)))")
     case CURLE_PEER_FAILED_VERIFICATION:
       return NetError(
         .connection, where_, "the server's certificate does not verify (\(text(code)))",

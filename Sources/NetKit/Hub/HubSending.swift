@@ -149,7 +149,7 @@ private final class HubObjectSending {
       var error = NetError(
         .content, address.shown, "the Hub does not find \(object.path) in its storage (\(response.status))",
         hint: "Run again: it is sent anew.")
-      error.mayPass = true
+      error.isTransient = true
       throw error
     }
   }
@@ -162,7 +162,7 @@ private final class HubObjectSending {
         .status, response.url.shown, "the storage answered \(response.status) to \(object.path)",
         hint: "Run again; parts that were sent stay sent.")
       error.status = response.status
-      error.mayPass = [401, 403, 404].contains(response.status)
+      error.isTransient = [401, 403, 404].contains(response.status)
       throw error
     }
     return response

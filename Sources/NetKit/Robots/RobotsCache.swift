@@ -63,7 +63,7 @@ final class RobotsCache {
       throw NetError(
         .robots, request.url.shown, "without a robots.txt nothing may be asked of the site (\(error.message))",
         hint: "Try again when the site answers."
-      ).passing(status: error.status, after: error.retryAfterSeconds)
+      ).transient(status: error.status, after: error.retryAfterSeconds)
     }
   }
 

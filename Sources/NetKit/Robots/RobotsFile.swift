@@ -4,7 +4,7 @@ import ShardKit
 public struct RobotsFile: Equatable, Sendable {
   struct Rule: Equatable, Sendable {
     var allows: Bool
-    /// Normalised; may hold `*`, and `$` at its end.
+    /// Normalized; may hold `*`, and `$` at its end.
     var pattern: [UInt8]
   }
 

@@ -33,7 +33,7 @@ public final class CredentialChain: Sendable {
         return keys
       } catch {
         // Until the very end the old ones are good enough.
-        guard let keys = known, let expires = keys.expires, expires > now, error.mayPass else { throw error }
+        guard let keys = known, let expires = keys.expires, expires > now, error.isTransient else { throw error }
         return keys
       }
     }

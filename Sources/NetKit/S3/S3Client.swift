@@ -44,7 +44,7 @@ public final class S3Client {
 
   /// A question that is signed; an answer that says no is an error, asked again where that may help.
   func ask(
-    _ method: HTTPRequest.Method, _ place: S3Place, query: [(name: String, value: String?)] = [],
+    _ method: HTTPRequest.Method, _ place: S3Location, query: [(name: String, value: String?)] = [],
     headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, maximumBytes: Int = 64 << 20
   ) throws(NetError) -> HTTPResponse {
     var request = HTTPRequest(method, try access.endpoint.url(place, query: query))
@@ -68,7 +68,7 @@ public final class S3Client {
 
   /// Signs a request, and once more with other keys where these have expired.
   private func signing<T>(
-    _ request: HTTPRequest, _ place: S3Place, _ body: (HTTPRequest) throws(NetError) -> T
+    _ request: HTTPRequest, _ place: S3Location, _ body: (HTTPRequest) throws(NetError) -> T
   ) throws(NetError) -> T {
     var request = request
     if access.paysForRequests { request.headers["x-amz-request-payer"] = "requester" }
@@ -91,8 +91,8 @@ public final class S3Client {
     }
   }
 
-  private func refusing(_ place: S3Place, _ keys: S3Credentials?) -> @Sendable (HTTPResponse) -> NetError {
-    { [endpoint = access.endpoint] answer in S3Refusal(answer, place, endpoint, keys).error }
+  private func refusing(_ place: S3Location, _ keys: S3Credentials?) -> @Sendable (HTTPResponse) -> NetError {
+    { [endpoint = access.endpoint] answer in S3ErrorResponse(answer, place, endpoint, keys).error }
   }
 
   private static func isError(_ body: [UInt8]) -> Bool {
@@ -102,7 +102,7 @@ public final class S3Client {
   // MARK: Objects
 
   /// nil where there is no such object (or no such bucket: a head does not say which).
-  public func head(_ place: S3Place) throws(NetError) -> S3Object? {
+  public func head(_ place: S3Location) throws(NetError) -> S3Object? {
     let answer: HTTPResponse
     do throws(NetError) {
       // The length that a head states is no length of an answer.
@@ -120,7 +120,7 @@ public final class S3Client {
   }
 
   /// A small object's content.
-  public func get(_ place: S3Place, maximumBytes: Int) throws(NetError) -> [UInt8] {
+  public func get(_ place: S3Location, maximumBytes: Int) throws(NetError) -> [UInt8] {
     // A refusal may be longer than the object.
     let answer = try ask(.get, place, maximumBytes: max(maximumBytes, 1 << 16))
     guard answer.body.count <= maximumBytes else {
@@ -132,7 +132,7 @@ public final class S3Client {
   /// Fetches an object to a file, as `HTTPClient.download` does: resumed by range, whole or not at all.
   /// - Parameter etag: the version that is meant; another one is an error.
   public func download(
-    _ place: S3Place, to path: String, etag: String? = nil, maximumBytes: Int64 = .max,
+    _ place: S3Location, to path: String, etag: String? = nil, maximumBytes: Int64 = .max,
     expecting expected: DownloadExpectation = DownloadExpectation()
   ) throws(NetError) -> DownloadedFile {
     var request = HTTPRequest(.get, try access.endpoint.url(place))
@@ -151,7 +151,7 @@ public final class S3Client {
   /// - Returns: the ETag.
   @discardableResult
   public func put(
-    _ place: S3Place, file path: String, bytes: Int64, digest: Digest, withChecksum: Bool = true
+    _ place: S3Location, file path: String, bytes: Int64, digest: Digest, withChecksum: Bool = true
   ) throws(NetError) -> String {
     var headers: KeyValuePairs = [RequestSignature.bodyDigestField: digest.hex, Self.digestField: digest.hex]
     if withChecksum, let sum = Checksum(.sha256, hex: digest.hex) {

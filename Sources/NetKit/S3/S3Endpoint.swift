@@ -44,7 +44,7 @@ public struct S3Endpoint: Equatable, Sendable {
   /// For messages and for what a finished task is known by.
   public var shown: String { custom?.shown ?? "Amazon S3, \(region)" }
 
-  func url(_ place: S3Place, query: [(name: String, value: String?)] = []) throws(NetError) -> WebURL {
+  func url(_ place: S3Location, query: [(name: String, value: String?)] = []) throws(NetError) -> WebURL {
     try place.checkKey()
     var fields = query.map { field in
       PercentEncoding.encode(field.name) + "=" + PercentEncoding.encode(field.value ?? "")

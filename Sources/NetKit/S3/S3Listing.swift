@@ -18,14 +18,14 @@ extension S3Client {
   /// Gives every object whose key begins as the place says, in order of keys, a thousand a question.
   ///
   /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
-  public func list(_ place: S3Place, pageSize: Int = 1000, _ body: (S3Entry) throws -> Void) throws {
+  public func list(_ place: S3Location, pageSize: Int = 1000, _ body: (S3Entry) throws -> Void) throws {
     var token: String?
     repeat {
       var query: [(name: String, value: String?)] = [
         ("list-type", "2"), ("encoding-type", "url"), ("prefix", place.key), ("max-keys", "\(pageSize)"),
       ]
       if let token { query.append(("continuation-token", token)) }
-      let page = try answer(.get, S3Place(bucket: place.bucket, key: ""), query, named: "ListBucketResult")
+      let page = try answer(.get, S3Location(bucket: place.bucket, key: ""), query, named: "ListBucketResult")
       for content in page.all("Contents") { try body(Self.entry(content, page, place)) }
       let next = page["IsTruncated"] == "true" ? page["NextContinuationToken"] : nil
       guard next == nil || next != token else {
@@ -36,13 +36,13 @@ extension S3Client {
   }
 
   /// Asks what else a refused head may mean; an error where listing is refused as well.
-  public func checkListing(_ place: S3Place) throws(NetError) {
+  public func checkListing(_ place: S3Location) throws(NetError) {
     _ = try answer(
-      .get, S3Place(bucket: place.bucket, key: ""),
+      .get, S3Location(bucket: place.bucket, key: ""),
       [("list-type", "2"), ("prefix", place.key), ("max-keys", "1")], named: "ListBucketResult")
   }
 
-  static func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Place) throws(NetError) -> S3Entry {
+  static func entry(_ content: XMLElement, _ page: XMLElement, _ place: S3Location) throws(NetError) -> S3Entry {
     guard let written = content["Key"], let bytes = content["Size"].flatMap({ Int64($0) }), bytes >= 0 else {
       throw NetError(.content, "\(place)", "the listing has an entry without key or size")
     }
@@ -63,7 +63,7 @@ extension S3Client {
 
   /// An answer's document, whose root must have this name.
   func answer(
-    _ method: HTTPRequest.Method, _ place: S3Place, _ query: [(name: String, value: String?)],
+    _ method: HTTPRequest.Method, _ place: S3Location, _ query: [(name: String, value: String?)],
     headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, named name: String
   ) throws(NetError) -> XMLElement {
     let bytes = try ask(method, place, query: query, headers: headers, body: body).body

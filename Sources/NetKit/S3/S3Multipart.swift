@@ -24,7 +24,7 @@ extension S3Client {
   public static let largestObjectBytes: Int64 = 5 << 40
 
   /// - Returns: the upload's id.
-  public func createUpload(_ place: S3Place, digest: Digest, withChecksums: Bool) throws(NetError) -> String {
+  public func createUpload(_ place: S3Location, digest: Digest, withChecksums: Bool) throws(NetError) -> String {
     let headers: KeyValuePairs =
       withChecksums
       ? [Self.digestField: digest.hex, "x-amz-checksum-algorithm": "SHA256"] : [Self.digestField: digest.hex]
@@ -39,7 +39,7 @@ extension S3Client {
   /// Sends bytes of a file as a part.
   /// - Parameter digest: of these bytes.
   public func upload(
-    _ number: Int, of upload: String, _ place: S3Place, file path: String, offset: Int64, bytes: Int64,
+    _ number: Int, of upload: String, _ place: S3Location, file path: String, offset: Int64, bytes: Int64,
     digest: Checksum, withChecksum: Bool
   ) throws(NetError) -> S3Part {
     let headers: KeyValuePairs =
@@ -59,7 +59,7 @@ extension S3Client {
   }
 
   /// The parts that the server has; nil where it does not know the upload.
-  public func parts(of upload: String, _ place: S3Place) throws(NetError) -> [S3Part]? {
+  public func parts(of upload: String, _ place: S3Location) throws(NetError) -> [S3Part]? {
     var parts: [S3Part] = []
     var marker = "0"
     while true {
@@ -88,7 +88,7 @@ extension S3Client {
   /// service may need minutes for a large one.
   /// - Returns: the ETag.
   public func completeUpload(
-    _ upload: String, _ place: S3Place, parts: [S3Part], bytes: Int64, digest: Digest
+    _ upload: String, _ place: S3Location, parts: [S3Part], bytes: Int64, digest: Digest
   ) throws(NetError) -> String {
     var text = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
     for part in parts.sorted(by: { $0.number < $1.number }) {
@@ -111,7 +111,7 @@ extension S3Client {
   /// The object that a completion under way is making; nil where none of this content appears within some seconds.
   ///
   /// Between the end of the upload and the object's appearance a service may show neither.
-  public func awaitObject(_ place: S3Place, bytes: Int64, digest: Digest) throws(NetError) -> S3Object? {
+  public func awaitObject(_ place: S3Location, bytes: Int64, digest: Digest) throws(NetError) -> S3Object? {
     for wait in [0, 0.5, 1, 2, 4, 8] {
       http.clock.sleep(nanoseconds: Int(wait * 1e9), isCancelled: http.isCancelled)
       if let object = try head(place), object.bytes == bytes, object.digest == digest { return object }
@@ -120,7 +120,7 @@ extension S3Client {
   }
 
   /// Gives up an upload: its parts go.
-  public func abortUpload(_ upload: String, _ place: S3Place) throws(NetError) {
+  public func abortUpload(_ upload: String, _ place: S3Location) throws(NetError) {
     do throws(NetError) { _ = try ask(.delete, place, query: [("uploadId", upload)]) } catch {
       if error.status != 404 { throw error }
     }

@@ -24,9 +24,9 @@ public struct Graph: Sendable {
   public let nodes: [Node]
   /// Every node after the nodes that it reads from; ties in the order of the document.
   public let order: [Int]
-  public let document: PipelineDocument
+  public let document: PipelineSpec
   /// What is accepted but should be written otherwise, in the order of the document.
-  public let notices: [DocumentError]
+  public let notices: [SpecError]
 
   public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
 
@@ -59,7 +59,7 @@ public struct Graph: Sendable {
 }
 
 extension Graph {
-  public init(_ document: PipelineDocument, registry: StageRegistry) throws(DocumentErrors) {
+  public init(_ document: PipelineSpec, registry: StageRegistry) throws(SpecErrors) {
     var building = GraphBuilding(document: document, registry: registry)
     let nodes = building.nodes()
     guard building.errors.errors.isEmpty else { throw building.errors }
@@ -68,7 +68,7 @@ extension Graph {
     case .failure(let cycle):
       let names = cycle.nodes.map { nodes[$0].name }
       let offset = document.stages[cycle.nodes[0]].nameOffset
-      throw DocumentErrors(errors: [
+      throw SpecErrors(errors: [
         document.error(at: offset, "stages", "dependency cycle: \(names.joined(separator: " → "))")
       ])
     }

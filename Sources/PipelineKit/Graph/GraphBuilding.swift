@@ -2,14 +2,14 @@ import ShardKit
 
 /// Turns a document's stages into nodes; collects every mistake.
 struct GraphBuilding {
-  let document: PipelineDocument
+  let document: PipelineSpec
   let registry: StageRegistry
-  private(set) var errors = DocumentErrors(errors: [])
+  private(set) var errors = SpecErrors(errors: [])
   /// Names that were others in the last release.
-  private(set) var notices: [DocumentError] = []
+  private(set) var notices: [SpecError] = []
   private let places: [ExactText: Int]
 
-  init(document: PipelineDocument, registry: StageRegistry) {
+  init(document: PipelineSpec, registry: StageRegistry) {
     self.document = document
     self.registry = registry
     places = Dictionary(
@@ -46,7 +46,7 @@ struct GraphBuilding {
   }
 
   private mutating func configure(
-    _ stage: PipelineDocument.Stage, _ description: StageDescription, _ path: String
+    _ stage: PipelineSpec.Stage, _ description: StageDescription, _ path: String
   ) -> ConfiguredStage? {
     switch description.make(stage.options) {
     case .success(let configured):
@@ -67,7 +67,7 @@ struct GraphBuilding {
   }
 
   private mutating func edges(
-    of stage: PipelineDocument.Stage, _ description: StageDescription, _ path: String
+    of stage: PipelineSpec.Stage, _ description: StageDescription, _ path: String
   ) -> [Graph.Edge] {
     var edges: [Graph.Edge] = []
     for reference in stage.inputs {
@@ -97,7 +97,7 @@ struct GraphBuilding {
   }
 
   private mutating func edge(
-    _ port: InputPort, _ source: PipelineDocument.InputReference.Source, _ place: String
+    _ port: InputPort, _ source: PipelineSpec.InputReference.Source, _ place: String
   ) -> Graph.Edge? {
     guard let index = places[ExactText(source.stage)] else {
       let stages = document.stages

@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// The newest outputs of a pipeline as OpenLineage run events, for catalogues that collect them.
+/// The newest outputs of a pipeline as OpenLineage run events, for catalogs that collect them.
 ///
 /// A run of the pipeline is a run of a job named after it; a stage's output is a run of the job `PIPELINE.STAGE`, with
 /// that run as its parent. Each has a START and, where it has ended, one terminal event. Ids are made from what they

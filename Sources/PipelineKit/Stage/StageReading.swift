@@ -117,7 +117,7 @@ struct StageReading<S: Stage>: Sendable {
 
 extension OptionIssues {
   fileprivate mutating func refuse(_ member: JSONMember, _ message: String, known: [String]) {
-    guard issues.count < DocumentErrors.most else { return omitted += 1 }
+    guard issues.count < SpecErrors.most else { return omitted += 1 }
     let text = message + suggestion(for: member.key, among: known)
     issues.append(OptionIssue(option: member.key, message: text, offset: member.keyOffset))
   }

@@ -57,7 +57,7 @@ public struct TaskPlan: Equatable, Sendable {
     files.enumerated().map { TaskPlan(key: padded($0.offset), inputs: [.main: [$0.element]], memoryBytes: memoryBytes) }
   }
 
-  /// Runs of neighbouring files whose text sums to about `bytes`, so that many small files make few tasks.
+  /// Runs of neighboring files whose text sums to about `bytes`, so that many small files make few tasks.
   public static func grouped(_ files: [ArtifactFile], bytes: Int64, memoryBytes: Int = 64 << 20) -> [TaskPlan] {
     var groups: [[ArtifactFile]] = []
     var size: Int64 = 0

@@ -79,7 +79,7 @@ private struct JSONParser {
     try enter()
     defer { depth -= 1 }
     var members: [JSONMember] = []
-    // As bytes: `String` takes keys that differ in Unicode normalisation for equal.
+    // As bytes: `String` takes keys that differ in Unicode normalization for equal.
     var seen: Set<[UInt8]> = []
     if peek == 0x7D {
       at += 1

@@ -82,7 +82,7 @@ public final class MDSShardReader: @unchecked Sendable {
       let offset = u32(4 + 4 * i)
       guard offset >= last, offset <= bytes.count else {
         throw ShardError(
-          .malformed, path, "the offset of sample \(i) lies outside the shard or before its neighbour")
+          .malformed, path, "the offset of sample \(i) lies outside the shard or before its neighbor")
       }
       last = offset
     }

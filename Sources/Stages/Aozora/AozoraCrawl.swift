@@ -53,7 +53,7 @@ public struct AozoraCrawl: Stage {
   public static let waitingPhases: Set<Phase> = [.fetch]
 
   public static func options(of phase: Phase) -> Set<String>? {
-    let fetching: Set = ["index", "orthographies", "maximumWorks", "partitions", "asOf", "maximumFailedFraction"]
+    let fetching: Set = ["index", "orthographies", "maximumWorks", "partitions", "snapshot", "maximumFailedFraction"]
     let reading: Set = ["ruby", "unresolvedGaiji", "maximumReplacedFraction", "maximumWorkBytes", "source"]
     return switch phase {
     case .fetch: fetching

@@ -32,10 +32,10 @@ struct AozoraCrawlTask {
     try crawl.finishListing(kind: "work")
     var changes = CrawlChanges()
     let all = try crawl.frontier.visits(kind: "work")
-    changes.add(all, pass: options.crawl.asOf) { visit in AozoraFile(path: Self.path(visit.url)).id }
+    changes.add(all, pass: options.crawl.snapshot) { visit in AozoraFile(path: Self.path(visit.url)).id }
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: works.count)
     try changes.report(to: AozoraCrawl.changes, workspace)
-    for visit in visits where visit.change(in: options.crawl.asOf) == .updated {
+    for visit in visits where visit.change(in: options.crawl.snapshot) == .updated {
       workspace.warn("updated-work", "\(visit.shown): its text replaces \(visit.previousDigest ?? "")")
     }
     try writeArchives(visits)

@@ -190,7 +190,7 @@ struct AozoraReadTask {
   ) -> Outcome {
     let work = AozoraWork(utf8)
     if AozoraWork.isLicensed(colophon: UnsafeBufferPointer(rebasing: utf8[work.colophon])) {
-      return .drop(DropReason("licensed", detail: "the colophon names a licence"), isFinal: true)
+      return .drop(DropReason("licensed", detail: "the colophon names a license"), isFinal: true)
     }
     let body = notation.render(UnsafeBufferPointer(rebasing: utf8[work.body]))
     guard !body.isEmpty else { return .drop(.empty, isFinal: false) }

@@ -18,7 +18,7 @@ final class CodeFetchTask {
   }
 
   func run() throws {
-    let place = try ContentPlace(options.contents)
+    let place = try ContentLocation(options.contents)
     let fetched = try FetchedContents(workspace.stateDirectory() + "/contents")
     let output = try workspace.documents(to: CodeSelect.documents, rotateAtBytes: 1 << 30)
     let json = JSONObjectReader()
@@ -35,7 +35,7 @@ final class CodeFetchTask {
 
   /// From what an earlier attempt fetched, else from where contents lie.
   private func content(
-    _ line: UnsafeRawBufferPointer, _ json: JSONObjectReader, _ place: ContentPlace, _ fetched: FetchedContents
+    _ line: UnsafeRawBufferPointer, _ json: JSONObjectReader, _ place: ContentLocation, _ fetched: FetchedContents
   ) throws -> [UInt8]? {
     switch try fetched.next() {
     case .content(let bytes):

@@ -15,9 +15,9 @@ public struct CodeSelect: Stage {
     public var metadata = InputFiles()
     @Option("Keeps files of these languages only, such as Python. Empty keeps all.") public var languages: [String] = []
     @Option("Keeps files with these extensions only, such as py. Empty keeps all.") public var extensions: [String] = []
-    @Option("Keeps files of these licence types only.") public var licenseTypes: [LicenseType] = [.permissive]
+    @Option("Keeps files of these license types only.") public var licenseTypes: [LicenseType] = [.permissive]
     @Option(
-      "SPDX identifiers: every licence that was detected for a file must be among them. Empty allows what the types "
+      "SPDX identifiers: every license that was detected for a file must be among them. Empty allows what the types "
         + "allow.")
     public var licenses: [String] = []
     @Option("Files that were copied from other projects.") public var vendored = Choice.drop
@@ -34,7 +34,7 @@ public struct CodeSelect: Stage {
       "Where the contents lie: a URL or an absolute path with {blob_id} in it, such as "
         + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty only selects.")
     public var contents = ""
-    @Option("Another word here fetches everything again.") public var asOf = ""
+    @Option("Another word here fetches everything again.", formerly: "asOf") public var snapshot = ""
     @Option("The stage fails when a larger part of a partition's contents cannot be had.", in: 0...1)
     public var maximumMissingFraction = 0.05
     @Option("The documents' source.") public var source = "code"
@@ -52,7 +52,7 @@ public struct CodeSelect: Stage {
 
   public static let name = "code.select"
   public static let revision = 2
-  public static let summary = "Selects source files of The Stack v2 by language and licence, and fetches them."
+  public static let summary = "Selects source files of The Stack v2 by language and license, and fetches them."
   static let fetched = Input<Files>("metadata", "Metadata that another stage fetched.", required: false, many: true)
   static let rows = Output<Counts>("rows", "Rows by content.", hidden: true)
   static let blobs = Output<Counts>("blobs", "Rows by repository, one a content.", hidden: true)
@@ -72,7 +72,7 @@ public struct CodeSelect: Stage {
       ]
     case .blobs: ["duplicates", "partitions"]
     case .repositories: ["maximumPerRepository", "partitions", "contents"]
-    case .fetch: ["contents", "asOf", "maximumMissingFraction", "source", "maximumBytes"]
+    case .fetch: ["contents", "snapshot", "maximumMissingFraction", "source", "maximumBytes"]
     }
   }
 
@@ -88,10 +88,10 @@ public struct CodeSelect: Stage {
   }
 
   public func validate() throws {
-    if !options.contents.isEmpty { _ = try ContentPlace(options.contents) }
+    if !options.contents.isEmpty { _ = try ContentLocation(options.contents) }
     guard !options.licenseTypes.isEmpty else {
       throw StageError(
-        .options, "licenseTypes", "no licence type is allowed, so that nothing can be kept",
+        .options, "licenseTypes", "no license type is allowed, so that nothing can be kept",
         hint: "Name \(LicenseType.names.joined(separator: ", ")).")
     }
   }
@@ -108,7 +108,7 @@ public struct CodeSelect: Stage {
       guard !options.contents.isEmpty else { return [] }
       return try context.files(Self.selection).map {
         try TaskPlan(
-          key: String($0.name.prefix(5)), inputs: [.main: [$0]], payload: ["asOf": options.asOf],
+          key: String($0.name.prefix(5)), inputs: [.main: [$0]], payload: ["snapshot": options.snapshot],
           memoryBytes: 16 << 20 + options.maximumBytes.bytes * 6)
       }
     }

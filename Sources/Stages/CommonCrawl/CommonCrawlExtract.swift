@@ -18,8 +18,10 @@ public struct CommonCrawlExtract: SinglePhaseStage {
       "Told by the record's header (its first language), by the text (scripts and CLD2), or by either: the header "
         + "where there is one, else the text.")
     var languageBy = PageLanguage.Judge.either
-    @Option("The least share of a text that must be in those languages, where the text tells.", in: 0...1)
-    public var minimumLanguageShare = 0.5
+    @Option(
+      "The least share of a text that must be in those languages, where the text tells.", in: 0...1,
+      formerly: "minimumLanguageShare")
+    public var minimumLanguageFraction = 0.5
     @Option("Takes pages of these domains and what lies below them (jp, example.org); none takes all.")
     public var domains: [String] = []
     @Option("Drops pages of these domains and what lies below them.") public var excludedDomains: [String] = []
@@ -75,7 +77,7 @@ public struct CommonCrawlExtract: SinglePhaseStage {
       denied: options.excludedDomains + (try ListedLines.read(workspace.files("excluded"))))
     if !options.languages.isEmpty {
       reading.language = PageLanguage(
-        languages: options.languages, judge: options.languageBy, minimumShare: options.minimumLanguageShare)
+        languages: options.languages, judge: options.languageBy, minimumFraction: options.minimumLanguageFraction)
     }
     try reading.read(workspace.file())
   }

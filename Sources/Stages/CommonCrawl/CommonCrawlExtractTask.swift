@@ -169,8 +169,8 @@ final class CommonCrawlExtractTask {
     let (code, share) = language.text(text.text)
     place.language = code
     place.share = share
-    guard share < language.minimumShare else { return nil }
-    return DropReason("wrong-language", value: share, threshold: language.minimumShare, detail: code)
+    guard share < language.minimumFraction else { return nil }
+    return DropReason("wrong-language", value: share, threshold: language.minimumFraction, detail: code)
   }
 
   private func text(_ record: WARCRecord, _ place: inout Place) -> PageExtraction.Outcome {

@@ -5,12 +5,12 @@ import TextKit
 struct CandidatePair: BitwiseCopyable {
   var better: UInt32
   var worse: UInt32
-  var agreeingLanes: UInt32
+  var agreeingHashes: UInt32
 }
 
-/// Which candidates are duplicates by their sketches alone, in lanes that agree.
+/// Which candidates are duplicates by their signatures alone, in hashes that agree.
 ///
-/// An estimate from n lanes has the standard error √(s(1 − s)/n). What lies four of them above the threshold is taken,
+/// An estimate from n hashes has the standard error √(s(1 − s)/n). What lies four of them above the threshold is taken,
 /// what lies four below is not, and the texts decide between.
 struct SimilarityBounds: Equatable {
   /// From here on a pair is a duplicate.
@@ -18,10 +18,10 @@ struct SimilarityBounds: Equatable {
   /// Below this it is none.
   let possibleLanes: Int
 
-  init(threshold: Double, lanes: Int) {
-    let margin = 4 * (threshold * (1 - threshold) / Double(lanes)).squareRoot()
-    sureLanes = Int(((threshold + margin) * Double(lanes)).rounded(.up))
-    possibleLanes = Int(((threshold - margin) * Double(lanes)).rounded(.down))
+  init(threshold: Double, hashes: Int) {
+    let margin = 4 * (threshold * (1 - threshold) / Double(hashes)).squareRoot()
+    sureLanes = Int(((threshold + margin) * Double(hashes)).rounded(.up))
+    possibleLanes = Int(((threshold - margin) * Double(hashes)).rounded(.down))
   }
 }
 
@@ -36,7 +36,7 @@ private struct BandRecord: SortableRecord {
   }
 }
 
-/// Finds the candidate pairs of a band and compares their sketches.
+/// Finds the candidate pairs of a band and compares their signatures.
 ///
 /// A pair that shares several bands is found in the first of them. In a bucket of more than `anchors` + 1 documents
 /// each is compared with the best `anchors` only, so that a bucket of n costs O(n), not O(n²).
@@ -44,10 +44,10 @@ struct CandidateSearch {
   static let anchors = 16
 
   let table: DocumentTable
-  let sketches: [SketchReader]
-  let shape: SketchShape
+  let signatures: [SignatureReader]
+  let shape: SignatureShape
   let bounds: SimilarityBounds
-  /// For records of the band and for pages of sketches, half each.
+  /// For records of the band and for pages of signatures, half each.
   let memoryBytes: Int
   /// Path that spilled files begin with.
   let scratch: String
@@ -58,7 +58,7 @@ struct CandidateSearch {
     possible: (CandidatePair) throws -> Void
   ) throws {
     let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 2)
-    for (part, reader) in sketches.enumerated() {
+    for (part, reader) in signatures.enumerated() {
       try reader.forEachKeyBlock(band: band) { row, keys in
         var document = UInt32(table.bases[part] + row)
         for key in keys {
@@ -94,14 +94,14 @@ struct CandidateSearch {
   ) throws {
     let anchors = moveBestToFront(&bucket)
     for i in 0..<anchors {
-      let lanes = lanes(bucket[i])
+      let hashes = hashes(bucket[i])
       for j in (i + 1)..<max(i + 1, bucket.count) {
         if pages.touch(1) { release() }
-        let others = self.lanes(bucket[j])
-        if shape.shareBand(before: band, lanes, others) { continue }
-        let agreeing = shape.agreeingLanes(lanes, others)
+        let others = self.hashes(bucket[j])
+        if shape.shareBand(before: band, hashes, others) { continue }
+        let agreeing = shape.agreeingHashes(hashes, others)
         if agreeing < bounds.possibleLanes { continue }
-        let pair = CandidatePair(better: bucket[i], worse: bucket[j], agreeingLanes: UInt32(agreeing))
+        let pair = CandidatePair(better: bucket[i], worse: bucket[j], agreeingHashes: UInt32(agreeing))
         if agreeing >= bounds.sureLanes { try sure(pair) } else { try possible(pair) }
       }
     }
@@ -126,14 +126,14 @@ struct CandidateSearch {
     return limit
   }
 
-  private func lanes(_ document: UInt32) -> UnsafePointer<UInt16> {
+  private func hashes(_ document: UInt32) -> UnsafePointer<UInt16> {
     let (part, row) = table.locate(document)
-    return sketches[part].lanes(row)
+    return signatures[part].hashes(row)
   }
 
   private func release() {
     table.release()
-    for reader in sketches { reader.release() }
+    for reader in signatures { reader.release() }
   }
 }
 

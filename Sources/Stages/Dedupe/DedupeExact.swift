@@ -4,17 +4,17 @@ import TextKit
 
 /// Removes documents whose text another document has too.
 ///
-/// Three phases: *hashes* hashes each part's texts (128 bits), *survivors* sorts the hashes (on disk beyond the option
+/// Three phases: *hashes* hashes each part's texts (128 bits), *clusters* sorts the hashes (on disk beyond the option
 /// `memory`), *filter* writes what stays. The result depends on the set of documents alone.
 public struct DedupeExact: Stage {
   public enum Comparison: String, OptionChoice {
-    case normalised, raw
+    case normalized, raw
   }
 
   public struct Options: StageOptions {
     @Option(
-      "normalised: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte.")
-    public var text = Comparison.normalised
+      "normalized: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte.")
+    public var text = Comparison.normalized
     @Option("Sources from the one to keep first to the last; sources that are not named come after them.")
     public var sources: [String] = []
     @Option(
@@ -35,7 +35,7 @@ public struct DedupeExact: Stage {
   static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, index.port, hashes.port, duplicates.port]
-  public enum Phase: String, StagePhase { case hashes, survivors, filter }
+  public enum Phase: String, StagePhase { case hashes, clusters, filter }
 
   private let options: Options
 
@@ -46,7 +46,7 @@ public struct DedupeExact: Stage {
     let index = context.files(Self.index)
     switch phase {
     case .hashes: return TaskPlan.perFile(inputs)
-    case .survivors:
+    case .clusters:
       let documents = index.reduce(0) { $0 + $1.documents }
       return [
         TaskPlan(
@@ -60,7 +60,7 @@ public struct DedupeExact: Stage {
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     switch phase {
     case .hashes: try hash(workspace)
-    case .survivors: try chooseSurvivors(workspace)
+    case .clusters: try chooseRepresentatives(workspace)
     case .filter: try DuplicateFilter(reason: "exact-duplicate", threshold: 1).run(workspace, to: Self.kept)
     }
   }
@@ -86,7 +86,7 @@ public struct DedupeExact: Stage {
     try workspace.publish(Self.hashes, hashFile, name: key + ".hashes", documents: index.count)
   }
 
-  private func chooseSurvivors(_ workspace: Workspace) throws {
+  private func chooseRepresentatives(_ workspace: Workspace) throws {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     let scratch = try workspace.temporaryDirectory()
     let memoryBytes = min(options.memory.bytes, workspace.memoryBytes)

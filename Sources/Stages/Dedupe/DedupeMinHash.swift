@@ -4,19 +4,19 @@ import TextKit
 
 /// Removes near-duplicates: documents whose sets of character shingles are alike.
 ///
-/// Five phases. *signatures* sketches each part's documents; *bands* finds pairs that share a band and compares their
-/// sketches; *texts* reads again the documents of pairs that the sketches leave open; *survivors* decides; *filter*
+/// Five phases. *signatures* signatures each part's documents; *bands* finds pairs that share a band and compares their
+/// signatures; *texts* reads again the documents of pairs that the signatures leave open; *clusters* decides; *filter*
 /// writes what stays. Every phase spills to disk beyond the option `memory`. The result depends on the set of
 /// documents alone: not on their order, on the number of input files or on the number of workers.
 public struct DedupeMinHash: Stage {
   public struct Options: StageOptions {
     @Option(
       "Pairs of at least this Jaccard similarity (of sets of shingles) are duplicates, of those that the bands find. The "
-        + "default bands find \(SketchShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1)
+        + "default bands find \(SignatureShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1)
     public var threshold = 0.7
     @Option("Characters in a shingle. Shorter texts are one shingle.", in: 1...64) public var shingleWidth = 5
     @Option(
-      "Bands of a sketch; documents that agree in a whole band are compared. A pair of similarity s is found with a "
+      "Bands of a signature; documents that agree in a whole band are compared. A pair of similarity s is found with a "
         + "probability of 1 - (1 - s^rows)^bands.", in: 1...1024)
     public var bands = 20
     @Option("Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64) public var rows = 10
@@ -45,35 +45,35 @@ public struct DedupeMinHash: Stage {
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents that stay.")
   static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
-  static let sketches = Output<Signatures>("sketches", "Sketches and band keys.", hidden: true)
-  static let sure = Output<Signatures>("sure", "Pairs that their sketches decide.", hidden: true)
-  static let open = Output<Signatures>("open", "Pairs that their texts must decide.", hidden: true)
+  static let signatures = Output<Signatures>("signatures", "Signatures and band keys.", hidden: true)
+  static let accepted = Output<Signatures>("accepted", "Pairs that their signatures decide.", hidden: true)
+  static let undecided = Output<Signatures>("undecided", "Pairs that their texts must decide.", hidden: true)
   static let shingles = Output<Signatures>("shingles", "Shingle sets of open pairs.", hidden: true)
   static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [
-    kept.port, index.port, sketches.port, sure.port, open.port, shingles.port, duplicates.port,
+    kept.port, index.port, signatures.port, accepted.port, undecided.port, shingles.port, duplicates.port,
   ]
-  public enum Phase: String, StagePhase { case signatures, bands, texts, survivors, filter }
+  public enum Phase: String, StagePhase { case signatures, bands, texts, clusters, filter }
 
   public static func options(of phase: Phase) -> Set<String>? {
     let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
     case .signatures: shape.union(["sources"])
-    case .bands, .survivors: shape.union(["threshold"])
+    case .bands, .clusters: shape.union(["threshold"])
     case .texts: shape
     case .filter: ["threshold"]
     }
   }
 
   let options: Options
-  let shape: SketchShape
+  let shape: SignatureShape
   let bounds: SimilarityBounds
 
   public init(options: Options) {
     self.options = options
-    shape = options.shape ?? SketchShape()
-    bounds = SimilarityBounds(threshold: options.threshold, lanes: shape.lanes)
+    shape = options.shape ?? SignatureShape()
+    bounds = SimilarityBounds(threshold: options.threshold, hashes: shape.hashes)
   }
 
   public func validate() throws {
@@ -83,7 +83,8 @@ public struct DedupeMinHash: Stage {
       }
       guard options.shape != nil else {
         throw StageError(
-          .options, "recall", "no bands and rows within \(SketchShape.maximumLanes) lanes find \(recall) of the pairs",
+          .options, "recall",
+          "no bands and rows within \(SignatureShape.maximumHashes) hashes find \(recall) of the pairs",
           hint: "Ask for less, or raise \"recallAt\".")
       }
       guard options.recallAt <= options.threshold else {
@@ -92,10 +93,10 @@ public struct DedupeMinHash: Stage {
           hint: "Set it to the threshold, whose pairs are the hardest to find.")
       }
     }
-    guard shape.lanes <= SketchShape.maximumLanes else {
+    guard shape.hashes <= SignatureShape.maximumHashes else {
       throw StageError(
-        .options, "bands", "\(shape.bands) bands of \(shape.rows) rows are \(shape.lanes) lanes",
-        hint: "Choose bands × rows of at most \(SketchShape.maximumLanes).")
+        .options, "bands", "\(shape.bands) bands of \(shape.rows) rows are \(shape.hashes) hashes",
+        hint: "Choose bands × rows of at most \(SignatureShape.maximumHashes).")
     }
   }
 
@@ -105,14 +106,14 @@ public struct DedupeMinHash: Stage {
     case .signatures: return TaskPlan.perFile(inputs)
     case .bands: return try bandTasks(context)
     case .texts: return try textTasks(inputs, context)
-    case .survivors: return [survivorTask(context)]
+    case .clusters: return [clusterTask(context)]
     case .filter: return DuplicateFilter.tasks(inputs, index: context.files(Self.index), context.files(Self.duplicates))
     }
   }
 
   /// Few documents make few tasks of several bands, many documents a task a band.
   private func bandTasks(_ context: PlanningContext) throws -> [TaskPlan] {
-    let files: TaskInputs = ["index": context.files(Self.index), "signatures": context.files(Self.sketches)]
+    let files: TaskInputs = ["index": context.files(Self.index), "signatures": context.files(Self.signatures)]
     let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
     let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
     let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
@@ -125,7 +126,7 @@ public struct DedupeMinHash: Stage {
 
   /// A task needs to know which of the documents' numbers are its own.
   private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
-    let open = context.files(Self.open)
+    let open = context.files(Self.undecided)
     var first = 0
     return try zip(inputs, context.files(Self.index)).enumerated().map { part, files in
       let (documents, index) = files
@@ -136,22 +137,22 @@ public struct DedupeMinHash: Stage {
     }
   }
 
-  private func survivorTask(_ context: PlanningContext) -> TaskPlan {
+  private func clusterTask(_ context: PlanningContext) -> TaskPlan {
     let files: TaskInputs = [
-      "index": context.files(Self.index), "accepted": context.files(Self.sure),
-      "undecided": context.files(Self.open), "shingles": context.files(Self.shingles),
+      "index": context.files(Self.index), "accepted": context.files(Self.accepted),
+      "undecided": context.files(Self.undecided), "shingles": context.files(Self.shingles),
     ]
-    let pairBytes = context.files(Self.sure).reduce(0) { $0 + Int($1.bytes) }
+    let pairBytes = context.files(Self.accepted).reduce(0) { $0 + Int($1.bytes) }
     return TaskPlan(
       key: "all", inputs: files, memoryBytes: min(options.memory.bytes, 16 * pairBytes) + (64 << 20))
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     switch phase {
-    case .signatures: try sketch(workspace)
+    case .signatures: try writeSignatures(workspace)
     case .bands: try searchBands(workspace)
-    case .texts: try readOpenTexts(workspace)
-    case .survivors: try chooseSurvivors(workspace)
+    case .texts: try readUndecidedTexts(workspace)
+    case .clusters: try chooseRepresentatives(workspace)
     case .filter:
       try DuplicateFilter(reason: "near-duplicate", threshold: options.threshold).run(workspace, to: Self.kept)
     }
@@ -171,8 +172,8 @@ extension DedupeMinHash {
 
 extension DedupeMinHash.Options {
   /// As `recall` asks for, or as `bands` and `rows` say; nil if no shape gives that recall.
-  var shape: SketchShape? {
-    guard let recall else { return SketchShape(shingleWidth: shingleWidth, bands: bands, rows: rows) }
-    return SketchShape.finding(recall, at: recallAt, shingleWidth: shingleWidth)
+  var shape: SignatureShape? {
+    guard let recall else { return SignatureShape(shingleWidth: shingleWidth, bands: bands, rows: rows) }
+    return SignatureShape.finding(recall, at: recallAt, shingleWidth: shingleWidth)
   }
 }

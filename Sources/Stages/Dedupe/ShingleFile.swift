@@ -5,12 +5,12 @@ import TextKit
 /// (all 64-bit, little-endian), by ascending row.
 struct ShingleFileWriter: ~Copyable {
   private let sink: any ByteSink
-  private var sketcher: Sketcher
+  private var sketcher: SignatureHasher
   private var hashes: [UInt64] = []
 
-  init(_ sink: any ByteSink, shape: SketchShape, oldForms: Bool = false) {
+  init(_ sink: any ByteSink, shape: SignatureShape, oldForms: Bool = false) {
     self.sink = sink
-    sketcher = Sketcher(shape: shape, oldForms: oldForms)
+    sketcher = SignatureHasher(shape: shape, oldForms: oldForms)
   }
 
   mutating func append(row: Int, text: UnsafeRawBufferPointer) throws(ShardError) {

@@ -46,7 +46,7 @@ public struct DietCrawl: Stage {
   public static let waitingPhases: Set<Phase> = [.fetch]
 
   public static func options(of phase: Phase) -> Set<String>? {
-    let fetching: Set = ["from", "until", "query", "sliceDays", "api", "asOf", "maximumFailedFraction"]
+    let fetching: Set = ["from", "until", "query", "sliceDays", "api", "snapshot", "maximumFailedFraction"]
     return switch phase {
     case .fetch: fetching
     case .split, .join: ["document", "header", "source"]

@@ -48,12 +48,12 @@ struct DietCrawlTask {
       }
     }
     var changes = CrawlChanges()
-    changes.add(try crawl.frontier.visits(kind: "meeting"), pass: options.crawl.asOf) {
+    changes.add(try crawl.frontier.visits(kind: "meeting"), pass: options.crawl.snapshot) {
       (try? Self.issue($0.url)) ?? $0.url
     }
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: visits.count)
     try changes.report(to: DietCrawl.changes, workspace)
-    for visit in visits where visit.change(in: options.crawl.asOf) == .updated {
+    for visit in visits where visit.change(in: options.crawl.snapshot) == .updated {
       workspace.warn("updated-meeting", "\(visit.shown): what it says replaces \(visit.previousDigest ?? "")")
     }
   }
@@ -162,7 +162,7 @@ struct DietCrawlTask {
   private func write(_ slice: DietSlice, _ visits: [Visit]) throws {
     var out = Array(#"{"meetingRecord":["#.utf8)
     var isFirst = true
-    // Neighbours often lie in the same answer.
+    // Neighbors often lie in the same answer.
     var last: (location: WARCLocation, answer: DietAnswer)?
     for visit in visits where visit.holdsContent {
       let id = try Self.issue(visit.url)

@@ -12,11 +12,12 @@ public struct EvaluateJGLUE: Stage {
       "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
       required: true)
     public var folder = InputFiles()
-    @Option("What to evaluate; none for all tasks that the folder has.") public var tasks: [JGLUETask] = []
+    @Option("What to evaluate; none for all tasks that the folder has.") public var tasks: [JGLUEBenchmark] = []
     @Option("Rates to try.") public var learningRates = [5e-5, 3e-5, 2e-5]
     @Option("Numbers of passes over the training set to try.") public var epochs = [3, 4]
     @Option("Of the head's weights, shuffling and dropout: one run each.") public var seeds = [1, 2, 3]
-    @Option("Share of the steps over which the rate rises.", in: 0...1) public var warmup = 0.1
+    @Option("Fraction of the steps over which the rate warms up.", in: 0...1, formerly: "warmup") public
+      var warmupFraction = 0.1
     @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
     @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
     public var dropout = 0.1
@@ -44,7 +45,10 @@ public struct EvaluateJGLUE: Stage {
     switch phase {
     case .plan: ["tasks", "learningRates", "epochs", "seeds"]
     case .tune:
-      ["warmup", "weightDecay", "dropout", "maximumExamples", "mecabDictionary", "precision", "device", "threads"]
+      [
+        "warmupFraction", "weightDecay", "dropout", "maximumExamples", "mecabDictionary", "precision", "device",
+        "threads",
+      ]
     case .report: ["model"]
     }
   }
@@ -94,7 +98,7 @@ public struct EvaluateJGLUE: Stage {
     }
   }
 
-  private func runs(of task: JGLUETask) -> [JGLUERun] {
+  private func runs(of task: JGLUEBenchmark) -> [JGLUERun] {
     options.learningRates.flatMap { rate in
       options.epochs.flatMap { epochs in
         options.seeds.map { JGLUERun(task: task, learningRate: rate, epochs: epochs, seed: $0) }
@@ -146,7 +150,7 @@ public struct EvaluateJGLUE: Stage {
     job.seed = run.seed
     job.batchSize = run.task.batchSize
     job.maximumLength = run.task.maximumLength
-    job.warmup = options.warmup
+    job.warmupFraction = options.warmupFraction
     job.weightDecay = options.weightDecay
     job.dropout = options.dropout
     job.maximumExamples = options.maximumExamples
@@ -170,7 +174,7 @@ public struct EvaluateJGLUE: Stage {
       let scored = try JGLUEScores(file)
       return (scored.run, scored.byName)
     }
-    let results = JGLUETask.allCases.compactMap { task in JGLUEResult(task, runs.filter { $0.0.task == task }) }
+    let results = JGLUEBenchmark.allCases.compactMap { task in JGLUEResult(task, runs.filter { $0.0.task == task }) }
     let table = JGLUETable(model: options.model, results: results)
     try workspace.write(Self.metrics, name: "jglue.json", Array(table.json.prettyText().utf8))
     try workspace.write(Self.report, name: "jglue.md", Array(table.markdown.utf8))

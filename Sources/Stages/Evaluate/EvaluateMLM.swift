@@ -10,7 +10,7 @@ public struct EvaluateMLM: SinglePhaseStage {
     // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
     @Option("Samples at once. Another number may change the last digits.", in: 1...1 << 20)
     public var microbatchSize = 64
-    @Option("Share of tokens to guess.", in: 0.01...0.9) public var maskProbability = 0.15
+    @Option("Share of tokens to guess.", in: 0.01...0.9, formerly: "maskProbability") public var maskFraction = 0.15
     @Option("Of the masks.", in: 0...1 << 31) public var seed = 17
     @Option("Samples at most; 0 for all.", in: 0...1 << 40) public var maximumSamples = 0
     @Option("The run fails above it; 0 for no limit.", in: 0...1e9) public var maximumPerplexity = 0.0
@@ -64,7 +64,8 @@ public struct EvaluateMLM: SinglePhaseStage {
     var job = TrainingJob()
     func folder(_ role: TaskInputs.Role, _ name: String) throws -> String {
       guard let file = workspace.files(role).first(where: { $0.name == name }) else {
-        throw StageError(.input, name, "is not among the inputs", hint: "Wire 'tokenize' and 'pretrain' to this stage.")
+        throw StageError(
+          .input, name, "is not among the inputs", hint: "Wire 'tokenizer.encode' and 'model.pretrain' to this stage.")
       }
       return String(file.path.dropLast(name.utf8.count + 1))
     }
@@ -78,7 +79,7 @@ public struct EvaluateMLM: SinglePhaseStage {
     job.threads = options.threads
     job.sequenceLength = options.sequenceLength
     job.microbatchSize = options.microbatchSize
-    job.maskProbability = options.maskProbability
+    job.maskFraction = options.maskFraction
     job.seed = options.seed
     try job.take(tokenizer)
     return job

@@ -11,8 +11,8 @@ public struct EvaluateRetrieval: Stage {
   public struct Options: StageOptions {
     @Option("JSON lines with id and text.", required: true) public var queries = InputFiles()
     @Option("JSON lines with id, text and maybe title; a task a file.", required: true) public var corpus = InputFiles()
-    @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true)
-    public var judgements = InputFiles()
+    @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true, formerly: "judgements")
+    public var judgments = InputFiles()
     @Option("A text's vector: 'mean' of its tokens', or 'cls', its first token's.") public var pooling = Pooling.mean
     @Option("Before each query, such as \"query: \".") public var queryPrefix = ""
     @Option("Before each document.") public var documentPrefix = ""
@@ -36,7 +36,7 @@ public struct EvaluateRetrieval: Stage {
   private static let queriesRole: TaskInputs.Role = "queries"
   private static let corpusRole: TaskInputs.Role = "corpus"
   private static let vectorsRole: TaskInputs.Role = "vectors"
-  private static let judgementsRole: TaskInputs.Role = "judgements"
+  private static let judgmentsRole: TaskInputs.Role = "judgments"
   /// The task that reads the ids alone, beside the one that computes the queries' vectors.
   private static let idsKey = "ids"
   private static let top = 100
@@ -65,7 +65,7 @@ public struct EvaluateRetrieval: Stage {
       return try embedding(parts, context)
     case .score:
       let inputs: TaskInputs = [
-        Self.queriesRole: queries, Self.judgementsRole: try context.files(options.judgements),
+        Self.queriesRole: queries, Self.judgmentsRole: try context.files(options.judgments),
         .main: context.files(Self.found),
       ]
       return [TaskPlan(key: "score", inputs: inputs)]
@@ -149,17 +149,17 @@ public struct EvaluateRetrieval: Stage {
   private func score(_ workspace: Workspace) throws {
     var queries: [ExactText] = []
     try TextRecord.forEach(try workspace.file(Self.queriesRole).path) { queries.append(ExactText($0.id)) }
-    let judgements = try Judgements.read(workspace.files(Self.judgementsRole).map(\.path))
+    let judgments = try Judgments.read(workspace.files(Self.judgmentsRole).map(\.path))
     workspace.warn(
-      "judged-again", times: judgements.repeated, "pairs that are judged again in the same way count once")
+      "judged-again", times: judgments.repeated, "pairs that are judged again in the same way count once")
     let ranked = try ranked(workspace.files(.main), queries: queries.count)
     var scores: [Ranking] = []
     for (query, list) in zip(queries, ranked) {
-      guard let relevance = judgements.relevance[query], relevance.values.contains(where: { $0 > 0 }) else { continue }
+      guard let relevance = judgments.relevance[query], relevance.values.contains(where: { $0 > 0 }) else { continue }
       scores.append(Ranking(list, relevance))
     }
     guard !scores.isEmpty else {
-      throw StageError(.input, "judgements", "judge none of the queries", hint: "Do the ids match?")
+      throw StageError(.input, "judgments", "judge none of the queries", hint: "Do the ids match?")
     }
     try publish(scores, workspace)
   }

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// How well distances between sentences follow people's judgement, by JMTEB's protocol: of its similarities, the one
+/// How well distances between sentences follow people's judgment, by JMTEB's protocol: of its similarities, the one
 /// with the highest Spearman correlation on the validation set is scored on the test set.
 ///
 /// JMTEB's fourth, `euclidean_distance`, sums the roots of the differences' squares, and so is Manhattan's. The true
@@ -72,7 +72,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     var lines: [UInt8] = []
     var gold: [Double] = []
     for file in workspace.files(set) {
-      for case .pair(let a, let b, let score) in try TaskExamples.read(.jsts, path: file.path) {
+      for case .pair(let a, let b, let score) in try BenchmarkExamples.read(.jsts, path: file.path) {
         for text in [a, b] {
           let record: JSONValue = ["text": .string(text)]
           lines += Array(record.text().utf8) + [0x0A]
@@ -112,7 +112,7 @@ enum Similarity: String, CaseIterable, Sendable {
   /// Those that JMTEB chooses from, in its order.
   static let choices: [Similarity] = [.cosine, .manhattan, .dot]
 
-  /// The choice that follows the judgements best, by Spearman's correlation; of equals the first.
+  /// The choice that follows the judgments best, by Spearman's correlation; of equals the first.
   static func best(_ pairs: SentencePairs) -> Similarity {
     var best = choices[0], highest = -Double.infinity
     for similarity in choices {
@@ -141,7 +141,7 @@ enum Similarity: String, CaseIterable, Sendable {
   }
 }
 
-/// Vectors of sentences, two and two, with people's judgement of how alike they are.
+/// Vectors of sentences, two and two, with people's judgment of how alike they are.
 struct SentencePairs {
   var vectors: [Float]
   var size: Int

@@ -4,10 +4,10 @@ import TrainerCore
 
 /// JGLUE's files in a folder, by task: `jsts/train-v1.3.json` or `jsts-v1.3/train-v1.3.json`.
 struct JGLUEFiles {
-  private var found: [JGLUETask: [ArtifactFile]] = [:]
+  private var found: [JGLUEBenchmark: [ArtifactFile]] = [:]
 
   init(_ files: [ArtifactFile]) {
-    for task in JGLUETask.allCases {
+    for task in JGLUEBenchmark.allCases {
       let own = files.filter { file in
         let parts = ArchivePath.parts(file.name)
         let isTasks = parts.dropLast().contains { $0 == task.rawValue || $0.hasPrefix(task.rawValue + "-") }
@@ -23,13 +23,13 @@ struct JGLUEFiles {
   private static func lastName(_ file: ArtifactFile) -> String { ArchivePath.lastPart(of: file.name) }
 
   /// The tasks asked for, or all that are there.
-  func chosen(_ tasks: [JGLUETask]) throws -> [(JGLUETask, [ArtifactFile])] {
+  func chosen(_ tasks: [JGLUEBenchmark]) throws -> [(JGLUEBenchmark, [ArtifactFile])] {
     for task in tasks where found[task] == nil {
       throw StageError(
         .input, "options.folder", "has no \(task.rawValue)/train-*.json with \(task.rawValue)/valid-*.json",
         hint: "Fetch JGLUE's 'datasets' folder, or take '\(task.rawValue)' out of 'tasks'.")
     }
-    let chosen = JGLUETask.allCases.filter { tasks.isEmpty ? found[$0] != nil : tasks.contains($0) }
+    let chosen = JGLUEBenchmark.allCases.filter { tasks.isEmpty ? found[$0] != nil : tasks.contains($0) }
     guard !chosen.isEmpty else {
       throw StageError(
         .input, "options.folder", "has no task's train-*.json with valid-*.json",
@@ -41,7 +41,7 @@ struct JGLUEFiles {
 
 /// One fine-tuning of the protocol, and what its file of `runs` holds.
 struct JGLUERun: Codable, Equatable, Sendable {
-  var task: JGLUETask
+  var task: JGLUEBenchmark
   var learningRate: Double
   var epochs: Int
   var seed: Int
@@ -80,11 +80,11 @@ extension JGLUEScores {
 
 /// A task's scores at the rate and the epochs whose mean over the seeds is best.
 struct JGLUEResult: Sendable {
-  var task: JGLUETask
+  var task: JGLUEBenchmark
   /// A setting's runs, the best setting first; equals in order of rate and epochs.
   var settings: [[(run: JGLUERun, scores: [String: Double])]]
 
-  init?(_ task: JGLUETask, _ runs: [(JGLUERun, [String: Double])]) {
+  init?(_ task: JGLUEBenchmark, _ runs: [(JGLUERun, [String: Double])]) {
     guard !runs.isEmpty else { return nil }
     self.task = task
     var groups: [String: [(run: JGLUERun, scores: [String: Double])]] = [:]

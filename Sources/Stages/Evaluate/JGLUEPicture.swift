@@ -68,7 +68,7 @@ struct JGLUEPicture {
       + "height=\"\(fixed(height, 1))\"/>\n"
   }
 
-  /// The colours of the training chart.
+  /// The colors of the training chart.
   private static let style = """
     .scores text { font: 12px system-ui, sans-serif; fill: #1c2330; font-variant-numeric: tabular-nums; }
     .scores .head { font-size: 15px; font-weight: 600; } .scores .name { font-weight: 600; }

@@ -10,8 +10,9 @@ public struct FilterLanguage: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
     @Option(
-      "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1)
-    var minimumShare = 0.5
+      "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1,
+      formerly: "minimumShare")
+    var minimumFraction = 0.5
     @Option("Drops documents of whose language CLD2 is not sure.") var reliableOnly = false
     @Option("Only so much of the beginning of a document is looked at.", in: ByteCount(256)...ByteCount(1 << 30))
     var sampleBytes = ByteCount(64 << 10)
@@ -55,7 +56,8 @@ public struct FilterLanguage: SinglePhaseStage {
       let verdict = verdict(document.text)
       if let reason = verdict.dropped {
         try workspace.drop(
-          document, DropReason(reason, value: verdict.share, threshold: options.minimumShare, detail: verdict.detail))
+          document, DropReason(reason, value: verdict.share, threshold: options.minimumFraction, detail: verdict.detail)
+        )
       } else {
         try output.write(document)
       }
@@ -76,7 +78,7 @@ public struct FilterLanguage: SinglePhaseStage {
       let sample = ScriptShare.sample(text, bytes: options.sampleBytes.bytes)
       if options.kanaDecides, options.languages.contains("ja") {
         let share = ScriptShare.japanese(sample)
-        if share.kana >= 0.2, share.japanese >= max(0.8, options.minimumShare) {
+        if share.kana >= 0.2, share.japanese >= max(0.8, options.minimumFraction) {
           return Verdict(dropped: nil, share: share.japanese, isByScript: true)
         }
       }
@@ -88,7 +90,7 @@ public struct FilterLanguage: SinglePhaseStage {
     let share = guess.parts.filter { options.languages.contains($0.code) }.reduce(0) { $0 + $1.share }
     let names = guess.parts.map { "\($0.code == "un" ? "unknown" : $0.code) \(Int(($0.share * 100).rounded())) %" }
     let detail = names.isEmpty ? "unknown" : names.joined(separator: ", ")
-    if share < options.minimumShare || guess.parts.isEmpty {
+    if share < options.minimumFraction || guess.parts.isEmpty {
       return Verdict(dropped: "language", share: share, detail: detail)
     }
     let isUnsure = options.reliableOnly && !guess.isReliable

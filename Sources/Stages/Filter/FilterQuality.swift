@@ -95,8 +95,8 @@ public struct FilterQuality: Stage {
   private func mecab<R>(_ body: (String?) throws -> R) throws -> R {
     do { return try body(options.mecabDictionary) } catch let error as TokenizerError {
       throw StageError(
-        .environment, QualityRule.maximumNounShare.rawValue, error.message,
-        hint: "\(error.hint ?? MeCab.remedy), or set \"\(QualityRule.maximumNounShare.rawValue)\": null.")
+        .environment, QualityRule.maximumNounFraction.rawValue, error.message,
+        hint: "\(error.hint ?? MeCab.remedy), or set \"\(QualityRule.maximumNounFraction.rawValue)\": null.")
     }
   }
 

@@ -61,7 +61,7 @@ extension FilterQuality.Options {
     }
   }
 
-  var needsNouns: Bool { gate.contains { $0.rule.measure == .nounShare } }
+  var needsNouns: Bool { gate.contains { $0.rule.measure == .nounFraction } }
 
   var needsLZ4: Bool { mode == .score || gate.contains { $0.rule.measure == .lz4Ratio } }
 

@@ -33,13 +33,13 @@ struct QualityJudge {
     if let domain = foreignDomain(document.metadata) {
       return DropReason("top-level-domain", detail: domain)
     }
-    let measurer = measurer, cheap = gate.map(\.rule.measure).filter { $0 != .nounShare }
+    let measurer = measurer, cheap = gate.map(\.rule.measure).filter { $0 != .nounFraction }
     return document.text.withUnsafeBufferPointer { text in
       let pieces = TextPieces.of(text, bytes: options.pieceBytes.bytes)
       if pieces.count == 1 { return measurer.measuring(text) { firstMiss { measurer.value($0) } } }
       let measures = PieceMeasures(pieces, cheap, by: measurer)
       return firstMiss { measure in
-        measure == .nounShare ? PieceMeasures(pieces, [measure], by: measurer)[measure] : measures[measure]
+        measure == .nounFraction ? PieceMeasures(pieces, [measure], by: measurer)[measure] : measures[measure]
       }
     }
   }

@@ -28,30 +28,30 @@ enum QualityPreset: String, OptionChoice {
     case .llmJP:
       [
         [
-          .minimumLeadingKana: 1, .maximumAdPhrases: 10, .maximumNGWords: 3, .minimumKutenDensity: 1.0 / 250,
+          .minimumLeadingKana: 1, .maximumAdPhrases: 10, .maximumNGWords: 3, .minimumKutenFraction: 1.0 / 250,
           .minimumZlibRatio: 0.30, .maximumZlibRatio: 0.70,
         ]
       ]
     case .llmJPStrict:
       [
         [
-          .minimumLeadingKana: 1, .maximumAdPhrases: 10, .maximumNGWords: 2, .minimumKutenDensity: 1.0 / 80,
+          .minimumLeadingKana: 1, .maximumAdPhrases: 10, .maximumNGWords: 2, .minimumKutenFraction: 1.0 / 80,
           .minimumZlibRatio: 0.375, .maximumZlibRatio: 0.70,
         ]
       ]
     case .uzushio: Self.uzushioGates
-    case .warpPDF: [[.maximumLineBreakAndSpaceShare: 0.2, .maximumTinyLineCharacterShare: 0.1]]
+    case .warpPDF: [[.maximumLineBreakAndSpaceFraction: 0.2, .maximumTinyLineCharacterFraction: 0.1]]
     case .none: []
     }
   }
 
   private static let swallowGate: Gate = [
-    .minimumCharacters: 400, .minimumJapaneseCharacters: 400, .minimumJapaneseShare: 0.5,
+    .minimumCharacters: 400, .minimumJapaneseCharacters: 400, .minimumJapaneseFraction: 0.5,
     .minimumHiraganaOfJapanese: 0.2, .maximumKatakanaOfJapanese: 0.5,
-    .maximumDuplicateLineShare: 0.30, .maximumDuplicateLineCharacterShare: 0.20,
-    .maximumDuplicateSentenceShare: 0.30, .maximumDuplicateSentenceCharacterShare: 0.20,
+    .maximumDuplicateLineFraction: 0.30, .maximumDuplicateLineCharacterFraction: 0.20,
+    .maximumDuplicateSentenceFraction: 0.30, .maximumDuplicateSentenceCharacterFraction: 0.20,
     .minimumMeanSentenceLength: 20, .maximumMeanSentenceLength: 90, .maximumSentenceLength: 200,
-    .maximumEllipsisSentenceShare: 0.2, .maximumNGCharacterShare: 0.05,
+    .maximumEllipsisSentenceFraction: 0.2, .maximumNGCharacterFraction: 0.05,
     .maximumTop2Gram: 0.20, .maximumTop3Gram: 0.18, .maximumTop4Gram: 0.16,
     .maximumDuplicate5Gram: 0.15, .maximumDuplicate6Gram: 0.14, .maximumDuplicate7Gram: 0.13,
     .maximumDuplicate8Gram: 0.12, .maximumDuplicate9Gram: 0.11, .maximumDuplicate10Gram: 0.10,
@@ -60,22 +60,23 @@ enum QualityPreset: String, OptionChoice {
   // HojiChar drops a run of 200 and more, and a noun share of 0.8 itself.
   private static let hojicharGate: Gate = [
     .minimumLeadingKana: 1, .maximumForumSigns: 14, .maximumAdPhrases: 14, .maximumNGWords: 0,
-    .minimumKutenDensity: 1.0 / 100, .maximumFrequent5Gram: 0.33, .maximumRepeatedWord7Gram: 0.40,
-    .maximumSpecialShare: 0.4, .maximumCharacterRun: 199, .maximumEllipsisLineShare: 0.7, .maximumShortLineShare: 0.5,
-    .maximumNounShare: 0.8,
+    .minimumKutenFraction: 1.0 / 100, .maximumFrequent5Gram: 0.33, .maximumRepeatedWord7Gram: 0.40,
+    .maximumSpecialFraction: 0.4, .maximumCharacterRun: 199, .maximumEllipsisLineFraction: 0.7,
+    .maximumShortLineFraction: 0.5,
+    .maximumNounFraction: 0.8,
   ]
 
   private static let uzushioGates: [Gate] = [
     [
-      .minimumCharacters: 50, .minimumHiraganaShare: 0.10, .maximumLinkShare: 0.8,
+      .minimumCharacters: 50, .minimumHiraganaFraction: 0.10, .maximumLinkFraction: 0.8,
       .minimumLZ4Ratio: 0.25, .maximumLZ4Ratio: 5.0,
     ],
     [
-      .minimumCharacters: 200, .minimumHiraganaShare: 0.15, .maximumLinkShare: 0.4,
+      .minimumCharacters: 200, .minimumHiraganaFraction: 0.15, .maximumLinkFraction: 0.4,
       .minimumLZ4Ratio: 0.40, .maximumLZ4Ratio: 0.75,
     ],
     [
-      .minimumCharacters: 200, .minimumHiraganaShare: 0.15, .maximumLinkShare: 0.4,
+      .minimumCharacters: 200, .minimumHiraganaFraction: 0.15, .maximumLinkFraction: 0.4,
       .minimumLZ4Ratio: 0.50, .maximumLZ4Ratio: 0.75,
     ],
   ]

@@ -4,7 +4,7 @@ import ShardKit
 /// An option for each rule, by the rule's name.
 struct QualityThresholds: StageOptions, CustomReflectable {
   private var options = QualityRule.allCases.map { rule in
-    Option(wrappedValue: Threshold.preset, rule.documentation)
+    Option(wrappedValue: Threshold.preset, rule.documentation, formerly: rule.formerName)
   }
 
   init() {}

@@ -3,7 +3,7 @@ import ShardKit
 
 /// Puts artifacts into a folder: a shared file system, a mounted disk, a cache.
 ///
-/// As `upload.s3`: first every file but those that go last, each under a temporary name, synced, then renamed; then,
+/// As `s3.upload`: first every file but those that go last, each under a temporary name, synced, then renamed; then,
 /// when all of it is there, `index.json`. What is there with the same content is left alone.
 public struct FolderUpload: Stage {
   public struct Options: StageOptions {
@@ -16,7 +16,8 @@ public struct FolderUpload: Stage {
     public init() {}
   }
 
-  public static let name = "upload.folder"
+  public static let name = "folder.upload"
+  public static let formerNames = ["upload.folder"]
   public static let revision = 1
   public static let summary = "Copies artifacts to a shared folder, whole files only, index.json last."
   static let artifacts = Input<AnyArtifact>("artifacts", "What to copy.", many: true)
@@ -31,7 +32,7 @@ public struct FolderUpload: Stage {
   public init(options: Options) { self.options = options }
 
   public func validate() throws {
-    guard options.to.isEmpty || options.to.hasPrefix("/") && FolderPlace.isNarrow(options.to)
+    guard options.to.isEmpty || options.to.hasPrefix("/") && FolderDestination.isNarrow(options.to)
     else {
       throw StageError(
         .options, "to", "'\(options.to)' is no absolute path of a folder", hint: "Write it from / on.")
@@ -45,7 +46,7 @@ public struct FolderUpload: Stage {
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     let task = try UploadTask(workspace)
-    let place = FolderPlace(options.to, workspace.control)
+    let place = FolderDestination(options.to, workspace.control)
     switch phase {
     case .files:
       let records = try task.items.map { try copy($0, to: place) }
@@ -54,7 +55,7 @@ public struct FolderUpload: Stage {
     }
   }
 
-  private func finish(_ task: UploadTask, _ place: FolderPlace, _ workspace: Workspace) throws {
+  private func finish(_ task: UploadTask, _ place: FolderDestination, _ workspace: Workspace) throws {
     if !options.upload.dryRun { try place.check(task.records) }
     let all = try task.records + task.items.map { try copy($0, to: place) }
     if options.removeOthers {
@@ -64,7 +65,7 @@ public struct FolderUpload: Stage {
     try UploadRecord.report(all, to: Self.report, workspace)
   }
 
-  private func copy(_ item: UploadPlan.Item, to place: FolderPlace) throws -> UploadRecord {
+  private func copy(_ item: UploadPlan.Item, to place: FolderDestination) throws -> UploadRecord {
     try place.control.check()
     let path = place.path(item.name)
     let there = FileSystem.status(path)

@@ -45,7 +45,8 @@ public struct HTMLCrawl: Stage {
 
   public static func options(of phase: Phase) -> Set<String>? {
     let fetching: Set = [
-      "sitemaps", "urls", "include", "exclude", "maximumPages", "maximumSitemaps", "sameHostOnly", "partitions", "asOf",
+      "sitemaps", "urls", "include", "exclude", "maximumPages", "maximumSitemaps", "sameHostOnly", "partitions",
+      "snapshot",
       "maximumFailedFraction", "maximumPageBytes",
     ]
     return switch phase {

@@ -41,7 +41,7 @@ struct HTMLCrawlTask {
     for i in pages.indices where visits[i].state == .failed { visits[i] = try visit(pages[i]) }
     if missingLists == 0 { try crawl.finishListing(kind: "page") }
     var changes = CrawlChanges()
-    changes.add(try crawl.frontier.visits(kind: "page"), pass: options.crawl.asOf) { $0.url }
+    changes.add(try crawl.frontier.visits(kind: "page"), pass: options.crawl.snapshot) { $0.url }
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: pages.count)
     try changes.report(to: HTMLCrawl.changes, workspace)
     for visit in visits where visit.state == .refused {

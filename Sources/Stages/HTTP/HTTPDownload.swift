@@ -5,8 +5,8 @@ import ShardKit
 /// Fetches files by their URLs, each checked against the digest that is written beside it.
 ///
 /// A task is a file. What a broken or killed attempt has fetched is kept and gone on with, if the server says that the
-/// file is still the same. A finished download stays fresh until its line or `asOf` changes; a file without a digest
-/// may have changed meanwhile, and `asOf` is how to say "look again".
+/// file is still the same. A finished download stays fresh until its line or `snapshot` changes; a file without a digest
+/// may have changed meanwhile, and `snapshot` is how to say "look again".
 public struct HTTPDownload: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
@@ -19,7 +19,7 @@ public struct HTTPDownload: SinglePhaseStage {
     @Option("The URL that lines without one of their own are below: https://data.commoncrawl.org for a wet.paths.gz.")
     public var root = ""
     @Option("Fetches so many files, the first ones; 0 fetches all.", in: 0...10_000_000) public var maximumFiles = 0
-    @Option("Another word here fetches everything again.") public var asOf = ""
+    @Option("Another word here fetches everything again.", formerly: "asOf") public var snapshot = ""
     @Option(
       "The name of an environment variable whose value is sent as a bearer token to the servers that \"urls\" and "
         + "\"root\" name; it is never stored.", affectsOutput: false)
@@ -65,13 +65,13 @@ public struct HTTPDownload: SinglePhaseStage {
     }
     return try lines.enumerated().map { number, line in
       try TaskPlan(
-        key: TaskPlan.padded(number), payload: Wanted(asOf: options.asOf, line: line), memoryBytes: 8 << 20)
+        key: TaskPlan.padded(number), payload: Wanted(snapshot: options.snapshot, line: line), memoryBytes: 8 << 20)
     }
   }
 
   /// What a task fetches.
   private struct Wanted: Codable {
-    var asOf: String
+    var snapshot: String
     var line: String
   }
 

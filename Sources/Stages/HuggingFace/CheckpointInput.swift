@@ -16,7 +16,7 @@ enum CheckpointInput {
       guard named.count == 1 else { throw missing(name) }
       return named[0]
     }
-    return needed + files.filter { $0.name == JGLUETask.fileName }
+    return needed + files.filter { $0.name == JGLUEBenchmark.fileName }
   }
 
   /// How much the weights of `files` take, by which tasks tell their memory.
@@ -36,8 +36,8 @@ enum CheckpointInput {
   /// All that the checkpoint holds, of which every part is whole.
   static func parts(_ workspace: Workspace) throws -> CheckpointParts {
     let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))
-    let task = workspace.files(role).first { $0.name == JGLUETask.fileName }
-    return try CheckpointParts(shape(workspace), weights, try task.map { try JGLUETask(tuned: $0.path) })
+    let task = workspace.files(role).first { $0.name == JGLUEBenchmark.fileName }
+    return try CheckpointParts(shape(workspace), weights, try task.map { try JGLUEBenchmark(tuned: $0.path) })
   }
 
   private static func file(_ name: String, _ workspace: Workspace) throws -> String {
@@ -55,12 +55,12 @@ struct CheckpointParts {
   let shape: ModelShape
   let weights: SafetensorsFile
   /// What it was fine-tuned for.
-  let task: JGLUETask?
+  let task: JGLUEBenchmark?
   let hasLanguageHead: Bool
   /// All of them, each there in its size.
   let parameters: [ParameterShape]
 
-  init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: JGLUETask?) throws {
+  init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: JGLUEBenchmark?) throws {
     func holds(_ parameters: [ParameterShape]) -> Bool { parameters.contains { weights[$0.name] != nil } }
     self.shape = shape
     self.weights = weights

@@ -47,7 +47,7 @@ enum HuggingFaceConfiguration {
     }
   }
 
-  /// Where transformers finds the classes of the modelling file.
+  /// Where transformers finds the classes of the modeling file.
   private static var classes: [JSONMember] {
     let heads = [
       "MaskedLM", "SequenceClassification", "MultipleChoice", "TokenClassification", "QuestionAnswering",

@@ -4,7 +4,7 @@ import TextKit
 import TrainerCore
 
 /// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
-/// for MosaicBERT the modelling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
+/// for MosaicBERT the modeling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
 ///
 /// A fine-tuned model becomes the class of its task, with its head.
 public struct HuggingFaceConvert: SinglePhaseStage {
@@ -13,11 +13,12 @@ public struct HuggingFaceConvert: SinglePhaseStage {
     public init() {}
   }
 
-  public static let name = "convert.huggingface"
+  public static let name = "huggingface.convert"
+  public static let formerNames = ["convert.huggingface"]
   public static let revision = 2
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
-    "model", "config.json, model.safetensors, the tokenizer's files, and modelling code where transformers has none.")
+    "model", "config.json, model.safetensors, the tokenizer's files, and modeling code where transformers has none.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [model.port]
 

@@ -5,7 +5,7 @@ import ShardKit
 /// Fetches files of a model or data set from the Hugging Face Hub, each checked against the digest in its listing.
 ///
 /// The revision is resolved to a commit, which is recorded, and files are asked for by that commit: what comes is what
-/// was listed. A file is a task, resumed by range; a later look (`asOf`) fetches only what has changed.
+/// was listed. A file is a task, resumed by range; a later look (`snapshot`) fetches only what has changed.
 public struct HuggingFaceDownload: Stage {
   public struct Options: StageOptions {
     @OptionGroup public var hub: HubOptions

@@ -7,7 +7,7 @@ enum HuggingFaceHead: Equatable {
   /// Nothing: vectors alone.
   case none
   case maskedLanguage
-  case task(JGLUETask)
+  case task(JGLUEBenchmark)
 
   init(_ parts: CheckpointParts) throws {
     if let task = parts.task {
@@ -48,7 +48,7 @@ enum HuggingFaceHead: Equatable {
     switch self {
     case .task(.jsts): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]
     case .task(.jnli):
-      Self.labels(JGLUETask.entailments) + [JSONMember("problem_type", "single_label_classification")]
+      Self.labels(JGLUEBenchmark.entailments) + [JSONMember("problem_type", "single_label_classification")]
     default: []
     }
   }

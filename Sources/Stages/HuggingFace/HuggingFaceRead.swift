@@ -65,7 +65,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
       workspace.warn(
         "no-language-head",
         "the model was saved without a masked-language head: it gives vectors and can be fine-tuned, but neither "
-          + "'pretrain' nor 'evaluate.mlm' can go on with it")
+          + "'model.pretrain' nor 'evaluate.mlm' can go on with it")
     }
     let others = tensors.leftAside
     workspace.warn(

@@ -2,7 +2,7 @@ import MarkupKit
 import PipelineKit
 import ShardKit
 
-/// PMC's list of files as a table on disk: licence and retraction by PMCID and by PubMed id, sorted, 16 bytes a row.
+/// PMC's list of files as a table on disk: license and retraction by PMCID and by PubMed id, sorted, 16 bytes a row.
 ///
 /// Columns: `File, Article Citation, Accession ID, Last Updated, PMID, License[, Retracted]`; the lists of the bulk
 /// packages write some of them without spaces. https://pmc.ncbi.nlm.nih.gov/tools/ftp/

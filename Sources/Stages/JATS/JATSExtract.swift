@@ -2,7 +2,7 @@ import MarkupKit
 import PipelineKit
 import ShardKit
 
-/// Extracts the text of scientific papers from JATS XML, as PMC's Open Access subset has it, by their licences.
+/// Extracts the text of scientific papers from JATS XML, as PMC's Open Access subset has it, by their licenses.
 ///
 /// Two phases: `list` makes PMC's list of files, which may have millions of rows, into a table that can be searched on
 /// disk; `extract` reads the articles, a task for an archive or for some small files. Memory is one article.
@@ -13,14 +13,14 @@ public struct JATSExtract: Stage {
     )
     public var articles = InputFiles()
     @Option(
-      "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licences and the one "
+      "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licenses and the one "
         + "for retractions.", holdsRecords: false)
     public var list = InputFiles()
     @Option(
-      "The licences that are kept, whatever their version. The default permits commercial use and changed copies; where "
+      "The licenses that are kept, whatever their version. The default permits commercial use and changed copies; where "
         + "sources disagree, the conditions of all of them count.")
     public var licenses: [LicenseName] = [.zero, .publicDomain, .by, .bySA]
-    @Option("What happens to an article whose licence nothing tells.") public var unknownLicense = Choice.drop
+    @Option("What happens to an article whose license nothing tells.") public var unknownLicense = Choice.drop
     @Option("Keeps articles of these types only, such as research-article. Empty keeps all.")
     public var articleTypes: [String] = []
     @Option("What happens to an article of which only the front matter is there.") public var withoutBody = Choice.drop
@@ -56,11 +56,11 @@ public struct JATSExtract: Stage {
 
   public static let name = "jats.extract"
   public static let revision = 3
-  public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by their licences."
+  public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by their licenses."
   static let fetched = Input<Files>(
     "files", "Articles or archives that another stage fetched.", required: false, many: true)
-  static let listed = Output<Counts>("listed", "Licences by article.", hidden: true)
-  static let documents = Output<Documents>("documents", "One article a document, with its licence as metadata.")
+  static let listed = Output<Counts>("listed", "Licenses by article.", hidden: true)
+  static let documents = Output<Documents>("documents", "One article a document, with its license as metadata.")
   public static let inputs = [fetched.port]
   public static let outputs = [listed.port, documents.port]
   public enum Phase: String, StagePhase { case list, extract }
@@ -80,7 +80,7 @@ public struct JATSExtract: Stage {
   public func validate() throws {
     if options.licenses.isEmpty && options.unknownLicense == .drop {
       throw StageError(
-        .options, "licenses", "no licence is allowed, so that nothing can be kept",
+        .options, "licenses", "no license is allowed, so that nothing can be kept",
         hint: "Name some, such as \(LicenseName.allCases.prefix(3).map(\.rawValue).joined(separator: ", ")).")
     }
   }

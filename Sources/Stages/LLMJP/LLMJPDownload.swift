@@ -6,7 +6,7 @@ import ShardKit
 ///
 /// The listing is a repository's on the Hugging Face Hub, or a plain one of `sha256sum` or `md5sum` at any address, such
 /// as a GitLab's. Files keep their folders (`ja/ja_cc/level0/0000.jsonl.gz`), which `llmjp.sample` chooses by. A file is
-/// a task, resumed by range; a later look (`asOf`) fetches only what has changed.
+/// a task, resumed by range; a later look (`snapshot`) fetches only what has changed.
 public struct LLMJPDownload: Stage {
   public struct Options: StageOptions {
     @Option("A data set of the Hub, as OWNER/NAME; this or \"listing\" is needed.") public var repository = ""

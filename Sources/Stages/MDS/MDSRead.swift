@@ -80,7 +80,7 @@ public struct MDSRead: SinglePhaseStage {
     if file.name.hasSuffix(entry.raw.basename) { entry.zip = nil }
     let reader = try MDSShardReader(path: file.path, entry, verify: options.verify)
     let output = try workspace.documents(to: Self.documents)
-    let fields = try SampleFields(reader.columns, options.columns, path: file.path)
+    let fields = try MDSToDocument(reader.columns, options.columns, path: file.path)
     var document = Document()
     for sample in 0..<reader.samples {
       if sample % 256 == 0 { try workspace.control.check() }

@@ -3,7 +3,7 @@ import ShardKit
 
 /// Writes documents as a data set in the MDS format, which MosaicML Streaming reads.
 ///
-/// Phase `shards`: each task seals the shards of a run of neighbouring files, as many as one shard holds where the files
+/// Phase `shards`: each task seals the shards of a run of neighboring files, as many as one shard holds where the files
 /// are small, so that a crash costs little and all processors have work to the end.
 /// Phase `index`: gives the shards their numbers (links, no copies) and writes `index.json`.
 public struct MDSWrite: Stage {
@@ -99,7 +99,7 @@ public struct MDSWrite: Stage {
 
   // MARK: Options
 
-  private func row() throws(StageError) -> DocumentRow {
+  private func row() throws(StageError) -> DocumentToMDS {
     guard !options.columns.isEmpty else { throw StageError(.options, "columns", "there must be at least one column") }
     for name in options.encodings.keys.sorted() where options.columns[name] == nil {
       throw StageError(.options, "encodings", "there is no column '\(name)'")
@@ -118,7 +118,7 @@ public struct MDSWrite: Stage {
     do {
       let schema = try MDSSchema(
         columns: columns, compression: try compression(), hashes: try hashes(), shardBytes: options.shardBytes.bytes)
-      return DocumentRow(schema, fields: schema.columns.map { fields[$0.name]! })
+      return DocumentToMDS(schema, fields: schema.columns.map { fields[$0.name]! })
     } catch let error as StageError {
       throw error
     } catch {
@@ -128,7 +128,7 @@ public struct MDSWrite: Stage {
 
   private func encoding(of name: String, _ field: DocumentField) throws(StageError) -> MDSEncoding {
     let written = options.encodings[name] ?? (field == .metadata ? "json" : "str")
-    guard let encoding = MDSEncoding(name: written), DocumentRow.canFill(encoding) else {
+    guard let encoding = MDSEncoding(name: written), DocumentToMDS.canFill(encoding) else {
       throw StageError(
         .options, "encodings", "'\(written)' of the column '\(name)' is no encoding of a document's field",
         hint: "Use str, bytes, json, int, str_int, str_float, str_decimal or one of uint8 to float64.")

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 
 /// Parts documents into a training set and one that is held out, by a hash of each id: a document's side depends on its
-/// id and the seed alone, never on its neighbours, so a grown corpus keeps its held-out documents.
+/// id and the seed alone, never on its neighbors, so a grown corpus keeps its held-out documents.
 ///
 /// Split after deduplication, or copies of held-out documents stay in the training set.
 public struct MixSplit: SinglePhaseStage {

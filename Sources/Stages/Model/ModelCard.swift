@@ -8,9 +8,9 @@ public struct ModelCard: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("The model's name.") public var name = "Model"
     @Option("A paragraph in your words, below the title.") public var summary = ""
-    @Option("The model's licence, as Hugging Face names it, such as 'apache-2.0'.") public var license = ""
+    @Option("The model's license, as Hugging Face names it, such as 'apache-2.0'.") public var license = ""
     @Option("ISO codes of its languages.") public var languages = ["ja"]
-    @Option("What the data came from, and its licence: {\"Wikipedia\": \"CC BY-SA 4.0\"}.")
+    @Option("What the data came from, and its license: {\"Wikipedia\": \"CC BY-SA 4.0\"}.")
     public var sources: [String: String] = [:]
     @Option("What no stage measured, such as cost: {\"GPU hours\": \"40 (one H200)\"}.")
     public var facts: [String: String] = [:]
@@ -18,10 +18,11 @@ public struct ModelCard: SinglePhaseStage {
     public init() {}
   }
 
-  public static let name = "report.modelcard"
+  public static let name = "model.card"
+  public static let formerNames = ["report.modelcard"]
   public static let revision = 1
   public static let summary = "Adds a README.md to a converted model: data, hyper-parameters, cost, scores, usage."
-  static let model = Input<HuggingFaceModel>("model", "The model, from convert.huggingface.")
+  static let model = Input<HuggingFaceModel>("model", "The model, from huggingface.convert.")
   static let metrics = Input<Metrics>(
     "metrics", "What stages measured: the mix, the training, the evaluations.", required: false, many: true)
   static let reports = Input<Report>(

@@ -80,7 +80,7 @@ struct ModelCardText {
     let imports = task == nil ? "" : ", pipeline"
     let last = task.map { "\nrun = pipeline(\"\($0)\", model=model, tokenizer=tokenizer)" } ?? ""
     let remark =
-      needsCode ? "The modelling code is in this repository; it runs with transformers 4.57 and 5.\n" : ""
+      needsCode ? "The modeling code is in this repository; it runs with transformers 4.57 and 5.\n" : ""
     return """
       ## Usage
 
@@ -99,9 +99,9 @@ struct ModelCardText {
   private var data: String {
     var lines: [String] = []
     if !options.sources.isEmpty {
-      lines += ["| source | licence |", "|---|---|"]
-      for (name, licence) in options.sources.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-        lines.append("| \(cell(name)) | \(cell(licence)) |")
+      lines += ["| source | license |", "|---|---|"]
+      for (name, license) in options.sources.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+        lines.append("| \(cell(name)) | \(cell(license)) |")
       }
       lines.append("")
     }
@@ -145,7 +145,7 @@ struct ModelCardText {
         "| task | metric | score | deviation | learning rate | epochs | seeds |", "|---|---|---|---|---|---|---|",
       ]
       for task in json["tasks"]?.members ?? [] {
-        let title = JGLUETask(rawValue: task.key)?.title ?? task.key
+        let title = JGLUEBenchmark(rawValue: task.key)?.title ?? task.key
         for metric in task.value["metrics"]?.members ?? [] {
           lines.append(
             "| \(title) | \(JGLUETable.title(metric.key)) | \(fixed(metric.value["mean"]?.double ?? .nan, 3)) | "

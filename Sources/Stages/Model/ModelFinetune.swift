@@ -6,20 +6,21 @@ import TrainerCore
 /// Fine-tunes a model on one task of JGLUE's forms, on your own files or JGLUE's, and keeps the model.
 ///
 /// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
-/// another `finetune` can begin: on the same task with its head, on another one with a new head.
+/// another `model.finetune` can begin: on the same task with its head, on another one with a new head.
 public struct ModelFinetune: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
       "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
         + "five choices, 'jsquad' a part of a paragraph.")
-    public var task = JGLUETask.jsts
+    public var task = JGLUEBenchmark.jsts
     @Option("Files to learn from, in the task's form.", required: true) public var train = InputFiles()
     @Option("Files to score on.", required: true) public var test = InputFiles()
     @Option("The highest rate.", in: 0...1) public var learningRate = 3e-5
     @Option("Passes over the examples.", in: 1...1000) public var epochs = 4
     @Option("Examples of a step.", in: 1...1 << 16) public var batchSize = 32
     @Option("Tokens of an input at most.", in: 16...1 << 16) public var maximumLength = 128
-    @Option("Share of the steps over which the rate rises.", in: 0...1) public var warmup = 0.1
+    @Option("Fraction of the steps over which the rate warms up.", in: 0...1, formerly: "warmup") public
+      var warmupFraction = 0.1
     @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
     @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
     public var dropout = 0.1
@@ -30,7 +31,8 @@ public struct ModelFinetune: SinglePhaseStage {
     public init() {}
   }
 
-  public static let name = "finetune"
+  public static let name = "model.finetune"
+  public static let formerNames = ["finetune"]
   public static let revision = 2
   public static let summary = "Fine-tunes a model on one task: similarity, entailment, choices or answers in a text."
   static let tuned = Output<Checkpoint>(
@@ -79,7 +81,7 @@ public struct ModelFinetune: SinglePhaseStage {
       "dropout": .number(job.dropout), "seed": .integer(job.seed),
       "precision": .string(job.precision.rawValue),
     ]
-    try workspace.write(Self.tuned, name: JGLUETask.fileName, Array(setting.prettyText().utf8))
+    try workspace.write(Self.tuned, name: JGLUEBenchmark.fileName, Array(setting.prettyText().utf8))
     let scores = try JSONValue.parse(try FileSystem.read(job.result)).value.members ?? []
     let json = JSONValue.object(scores + (setting.members ?? []))
     try workspace.write(Self.metrics, name: "finetune.json", Array(json.prettyText().utf8))
@@ -98,7 +100,7 @@ public struct ModelFinetune: SinglePhaseStage {
     job.epochs = options.epochs
     job.batchSize = options.batchSize
     job.maximumLength = options.maximumLength
-    job.warmup = options.warmup
+    job.warmupFraction = options.warmupFraction
     job.weightDecay = options.weightDecay
     job.dropout = options.dropout
     job.seed = options.seed

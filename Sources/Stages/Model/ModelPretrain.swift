@@ -10,10 +10,11 @@ import TrainerCore
 /// model is published; with another course (`skipSteps`, `laterRates`) at the last one before it departs. How a step is
 /// shared out (microbatches, processes) changes bits by rounding, and for BERT on GPUs what its attention drops. Where
 /// that matters it is part of the fingerprint, but an unfinished training goes on all the same. A second phase (longer
-/// sequences) is a second `pretrain` with the first one's `checkpoint` as its input, or with its `checkpoints` to go on
+/// sequences) is a second `model.pretrain` with the first one's `checkpoint` as its input, or with its `checkpoints` to go on
 /// with moments and steps.
 public struct ModelPretrain: Stage {
-  public static let name = "pretrain"
+  public static let name = "model.pretrain"
+  public static let formerNames = ["pretrain"]
   public static let revision = 3
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
   static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
@@ -35,7 +36,7 @@ public struct ModelPretrain: Stage {
 
   /// What is trained on is known by its index, wherever it lies.
   public static func options(of phase: Phase) -> Set<String>? {
-    let places: Set = ["remote", "remoteEndpoint", "asOf"]
+    let places: Set = ["remote", "remoteEndpoint", "snapshot"]
     return phase == .index ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
   }
 
@@ -111,7 +112,7 @@ public struct ModelPretrain: Stage {
   }
 
   private static var noIndex: StageError {
-    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenize'.")
+    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenizer.encode'.")
   }
 
   // MARK: Going on with another training
@@ -153,7 +154,7 @@ public struct ModelPretrain: Stage {
     let job = try job(workspace, engine, state: state)
     let path = "\(state)/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
-    let crew = TrainingCrew(
+    let crew = WorkerGroup(
       job: path, processes: processes(engine), gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
       errors: "\(state)/errors")
     let summary = try crew.train(workspace)
@@ -242,20 +243,21 @@ public struct ModelPretrain: Stage {
     job.optimizer.beta2 = options.beta2
     job.optimizer.epsilon = options.epsilon
     job.optimizer.weightDecay = options.weightDecay
-    job.schedule = LearningRate(
-      peak: options.learningRate, fall: options.schedule, warmupSteps: options.warmupSteps, steps: options.steps,
-      final: options.finalRate)
+    job.schedule = LearningRateSchedule(
+      learningRate: options.learningRate, schedule: options.schedule, warmupSteps: options.warmupSteps,
+      steps: options.steps,
+      finalRateFraction: options.finalRateFraction)
     if options.restartSchedule, let step = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) {
       job.schedule.start = step
     }
-    job.clip = options.clip > 0 ? options.clip : nil
-    job.maskProbability = options.maskProbability
+    job.maximumGradientNorm = options.maximumGradientNorm > 0 ? options.maximumGradientNorm : nil
+    job.maskFraction = options.maskFraction
     job.seed = options.seed
     job.shuffle = options.shuffle
-    job.recomputesActivations = options.recomputeActivations
-    job.checkpointEverySteps = options.checkpointSteps
+    job.recomputeActivations = options.recomputeActivations
+    job.checkpointSteps = options.checkpointSteps
     job.keep = KeepRule(
       last: options.keepCheckpoints, everySteps: options.keepEverySteps > 0 ? options.keepEverySteps : nil)
-    job.logEverySteps = options.logSteps
+    job.logSteps = options.logSteps
   }
 }

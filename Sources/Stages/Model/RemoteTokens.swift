@@ -7,7 +7,7 @@ import TrainerCore
 public struct RemoteTokens: ShardSource {
   private enum Place {
     case folder(FolderSource)
-    case bucket(S3Place, S3Access, NetworkOptions, Politeness)
+    case bucket(S3Location, S3Access, NetworkOptions, Politeness)
   }
 
   public let name: String
@@ -28,7 +28,7 @@ public struct RemoteTokens: ShardSource {
     service.endpoint = data.endpoint
     var network = NetworkOptions(delaySeconds: 0, attempts: 8)
     network.allowPrivateAddresses = data.allowsPrivateAddresses
-    let bucket = try S3Place.stated(data.place, option: "remote")
+    let bucket = try S3Location.stated(data.place, option: "remote")
     do throws(NetError) {
       place = .bucket(bucket, try service.access(), network, network.politeness(requestsAtOnce: 64))
     } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }

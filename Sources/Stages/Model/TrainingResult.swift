@@ -5,7 +5,7 @@ import TrainerCore
 /// Puts what a finished training left in its state folder into the stage's outputs.
 struct TrainingResult {
   var job: TrainingJob
-  var summary: TrainingCrew.Summary
+  var summary: WorkerGroup.Summary
   var state: String
 
   func publish(_ workspace: Workspace) throws {
@@ -66,7 +66,7 @@ struct TrainingResult {
       "parameters": .integer(job.shape.parameterCount), "steps": .integer(end.step), "samples": .integer(end.samples),
       "tokens": .integer(end.tokens), "sequenceLength": .integer(job.sequenceLength),
       "batchSize": .integer(job.batchSize), "precision": .string(job.precision.rawValue),
-      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.schedule.peak),
+      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.schedule.learningRate),
     ]
     try workspace.write(ModelPretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
     workspace.metric("steps", Double(end.step))

@@ -20,7 +20,7 @@ struct ListedObject: Codable, Equatable, Sendable {
     self.name = name
   }
 
-  private var place: S3Place { S3Place(bucket: bucket, key: key) }
+  private var place: S3Location { S3Location(bucket: bucket, key: key) }
 
   /// A line of the listing.
   func line() throws(JSONCodingError) -> [UInt8] { Array(try JSONValue.encoding(self).text().utf8) + [10] }
@@ -56,7 +56,7 @@ struct ListedObject: Codable, Equatable, Sendable {
     guard let head = try client.head(place), head.etag.unquoted == etag.unquoted else {
       throw StageError(
         .input, "\(place)", "it has been replaced or removed since it was listed",
-        hint: "Set another \"asOf\" to look again.")
+        hint: "Set another \"snapshot\" to look again.")
     }
     var expected = DownloadExpectation(bytes: bytes)
     if let digest = head.digest, let sum = Checksum(.sha256, hex: digest.hex) { expected.checksums.append(sum) }
@@ -68,10 +68,10 @@ struct ListedObject: Codable, Equatable, Sendable {
 
 /// What there is below a prefix, as files.
 struct ObjectListing {
-  private let root: S3Place
+  private let root: S3Location
   private let options: S3Download.Options
 
-  init(_ root: S3Place, _ options: S3Download.Options) {
+  init(_ root: S3Location, _ options: S3Download.Options) {
     self.root = root
     self.options = options
   }
@@ -80,7 +80,7 @@ struct ObjectListing {
   func objects(_ client: S3Client, _ control: TaskControl) throws -> [ListedObject] {
     let folder = root.key.isEmpty ? root : root.appending("")
     var objects: [ListedObject] = []
-    let asked = S3Place(bucket: folder.bucket, key: folder.key + Self.commonBeginning(of: options.match))
+    let asked = S3Location(bucket: folder.bucket, key: folder.key + Self.commonBeginning(of: options.match))
     try client.list(asked) { entry in
       try control.check()
       let name = String(decoding: entry.key.utf8.dropFirst(folder.key.utf8.count), as: UTF8.self)
@@ -130,7 +130,7 @@ struct ObjectListing {
   private func check(_ objects: [ListedObject]) throws {
     let names = Set(objects.map { ExactText($0.name) })
     for object in objects {
-      let place = S3Place(bucket: root.bucket, key: object.key)
+      let place = S3Location(bucket: root.bucket, key: object.key)
       let parts = ArchivePath.parts(object.name)
       guard ArchivePath.isSafe(object.name), !parts.contains(where: { $0.isEmpty || $0 == "." }),
         parts.allSatisfy({ $0.utf8.count <= 240 })

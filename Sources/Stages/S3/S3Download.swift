@@ -16,7 +16,7 @@ public struct S3Download: Stage {
       "Takes only objects whose name below the prefix matches one of these, such as *.jsonl.zst; a star stands for "
         + "any characters, also slashes.")
     public var match: [String] = []
-    @Option("Another word here lists the bucket again.") public var asOf = ""
+    @Option("Another word here lists the bucket again.", formerly: "asOf") public var snapshot = ""
     @Option("A larger object is an error.") public var maximumBytes = ByteCount.gibibytes(256)
     @Option("More objects are an error.", in: 1...10_000_000, affectsOutput: false)
     public var maximumObjects = 1_000_000
@@ -51,7 +51,7 @@ public struct S3Download: Stage {
   }
 
   public func validate() throws {
-    if !options.from.isEmpty { _ = try S3Place.stated(options.from, option: "from") }
+    if !options.from.isEmpty { _ = try S3Location.stated(options.from, option: "from") }
     if !options.s3.endpoint.isEmpty { _ = try options.s3.service() }
   }
 
@@ -79,7 +79,7 @@ public struct S3Download: Stage {
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
       let access = try options.s3.access(paysForRequests: options.requesterPays)
-      let lanes = S3Lanes(options.network, access, politeness, workspace.control, stopsWithin: true)
+      let lanes = S3ClientPool(options.network, access, politeness, workspace.control, stopsWithin: true)
       defer { lanes.settle(workspace) }
       switch phase {
       case .list: try list(lanes, workspace)
@@ -88,13 +88,13 @@ public struct S3Download: Stage {
     }
   }
 
-  private func list(_ lanes: S3Lanes, _ workspace: Workspace) throws {
-    let root = try S3Place.stated(options.from, option: "from")
+  private func list(_ lanes: S3ClientPool, _ workspace: Workspace) throws {
+    let root = try S3Location.stated(options.from, option: "from")
     let objects = try ObjectListing(root, options).objects(lanes.client(), workspace.control)
     try workspace.write(Self.listing, name: "objects.jsonl", objects.flatMap { try $0.line() })
   }
 
-  private func fetch(_ lanes: S3Lanes, _ workspace: Workspace) throws {
+  private func fetch(_ lanes: S3ClientPool, _ workspace: Workspace) throws {
     let objects = try workspace.payload(Group.self).objects
     let state = try workspace.stateDirectory()
     func path(_ number: Int) -> String { "\(state)/\(TaskPlan.padded(number))" }

@@ -6,8 +6,8 @@ import Synchronization
 /// Sends one file to a bucket, whole or in parts, and no part twice.
 struct S3FileUpload: Sendable {
   let item: UploadPlan.Item
-  private let place: S3Place
-  private let lanes: S3Lanes
+  private let place: S3Location
+  private let lanes: S3ClientPool
   private let options: S3Upload.Options
   private let state: String
   private let partBytes: Int64
@@ -17,7 +17,7 @@ struct S3FileUpload: Sendable {
 
   /// - Parameter state: a folder that outlives this attempt.
   init(
-    _ item: UploadPlan.Item, to root: S3Place, _ lanes: S3Lanes, _ options: S3Upload.Options, state: String
+    _ item: UploadPlan.Item, to root: S3Location, _ lanes: S3ClientPool, _ options: S3Upload.Options, state: String
   ) {
     self.item = item
     self.lanes = lanes

@@ -4,10 +4,10 @@ import ShardKit
 
 /// Sees that what was sent is there, before an index speaks of it.
 struct S3Presence {
-  private let root: S3Place
-  private let lanes: S3Lanes
+  private let root: S3Location
+  private let lanes: S3ClientPool
 
-  init(_ root: S3Place, _ lanes: S3Lanes) {
+  init(_ root: S3Location, _ lanes: S3ClientPool) {
     self.root = root
     self.lanes = lanes
   }
@@ -35,7 +35,7 @@ struct S3Presence {
   private func checkOneByOne(_ records: [UploadRecord], atOnce: Int) throws {
     try lanes.each(records.count, atOnce: atOnce) { item, client in
       let record = records[item]
-      guard let object = try client.head(S3Place(bucket: root.bucket, key: record.place)) else {
+      guard let object = try client.head(S3Location(bucket: root.bucket, key: record.place)) else {
         throw fault(record.place, "it was sent, but is not there any more")
       }
       try compare(record, bytes: object.bytes, etag: object.etag)
@@ -50,7 +50,7 @@ struct S3Presence {
 
   private func fault(_ key: String, _ message: String) -> StageError {
     StageError(
-      .check, "\(S3Place(bucket: root.bucket, key: key))", message,
-      hint: "See that nobody else writes there, then set another \"asOf\".")
+      .check, "\(S3Location(bucket: root.bucket, key: key))", message,
+      hint: "See that nobody else writes there, then set another \"snapshot\".")
   }
 }

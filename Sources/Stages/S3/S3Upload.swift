@@ -28,7 +28,8 @@ public struct S3Upload: Stage {
     public init() {}
   }
 
-  public static let name = "upload.s3"
+  public static let name = "s3.upload"
+  public static let formerNames = ["upload.s3"]
   public static let revision = 1
   public static let summary = "Uploads artifacts to S3, resumed by part, index.json last."
   static let artifacts = Input<AnyArtifact>("artifacts", "What to upload.", many: true)
@@ -49,7 +50,7 @@ public struct S3Upload: Stage {
   }
 
   public func validate() throws {
-    if !options.to.isEmpty { _ = try S3Place.stated(options.to, option: "to") }
+    if !options.to.isEmpty { _ = try S3Location.stated(options.to, option: "to") }
     if !options.s3.endpoint.isEmpty { _ = try options.s3.service() }
   }
 
@@ -60,8 +61,8 @@ public struct S3Upload: Stage {
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     try networked(workspace) {
-      let root = try S3Place.stated(options.to, option: "to")
-      let lanes = S3Lanes(options.network, try options.s3.access(), politeness, workspace.control)
+      let root = try S3Location.stated(options.to, option: "to")
+      let lanes = S3ClientPool(options.network, try options.s3.access(), politeness, workspace.control)
       defer { lanes.settle(workspace) }
       let task = try UploadTask(workspace)
       let state = try workspace.stateDirectory()
@@ -80,7 +81,7 @@ public struct S3Upload: Stage {
   }
 
   /// Small files side by side; large ones one after another, each with its parts side by side.
-  private func send(_ files: [S3FileUpload], _ lanes: S3Lanes) throws -> [UploadRecord] {
+  private func send(_ files: [S3FileUpload], _ lanes: S3ClientPool) throws -> [UploadRecord] {
     let small = files.filter { !$0.isInParts }
     let done = Mutex<[UploadRecord]>([])
     try lanes.each(small.count, atOnce: options.partsAtOnce) { item, client in

@@ -92,5 +92,5 @@ struct EvaluationWorker {
   }
 }
 
-extension JGLUETask: OptionChoice {}
+extension JGLUEBenchmark: OptionChoice {}
 extension Pooling: OptionChoice {}

@@ -8,12 +8,13 @@ public struct ExtractionOptions: StageOptions {
   @Option(
     "Drops what stands around a page's text (navigation, heads, feet, lists of links), or keeps all that is shown.")
   var boilerplate = PageExtraction.Boilerplate.drop
-  @Option("A shorter block of a page is judged by its neighbours.", in: 0...100_000) var minimumParagraphCharacters = 30
+  @Option("A shorter block of a page is judged by its neighbors.", in: 0...100_000) var minimumParagraphCharacters = 30
   @Option("A block of prose of so many characters is text whatever stands beside it.", in: 0...1_000_000)
   var longParagraphCharacters = 80
   @Option(
-    "A block with a larger part of its characters in links is no text; of a long one half of them may be.", in: 0...1)
-  var maximumLinkDensity = 0.33
+    "A block with a larger part of its characters in links is no text; of a long one half of them may be.", in: 0...1,
+    formerly: "maximumLinkDensity")
+  var maximumLinkFraction = 0.33
   @Option("Texts with fewer characters are dropped.", in: 0...1_000_000_000) var minimumCharacters = 100
   @Option("Drops readings, or keeps them in parentheses behind their base.") var ruby = AozoraNotation.Ruby.drop
   @Option("Pages that say one of these of themselves to robots, in their head or as X-Robots-Tag, are dropped.")
@@ -38,7 +39,7 @@ extension ExtractionOptions {
       removal: BoilerplateRemoval(
         minimumParagraphCharacters: minimumParagraphCharacters,
         longParagraphCharacters: longParagraphCharacters,
-        maximumLinkDensity: maximumLinkDensity),
+        maximumLinkFraction: maximumLinkFraction),
       minimumCharacters: minimumCharacters, keepsRuby: ruby == .keep,
       refusedDirectives: Set(refusedDirectives.map { $0.lowercased() }),
       maximumReplacedFraction: maximumReplacedFraction, maximumPageBytes: maximumPageBytes.bytes)

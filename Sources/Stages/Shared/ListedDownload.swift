@@ -12,7 +12,8 @@ public struct ListingOptions: StageOptions {
   @Option("Takes so many files, the first by path; 0 for all.", in: 0...FileListing.maximumFiles) var maximumFiles = 0
   @Option("A larger file is refused.", affectsOutput: false) var maximumBytes = ByteCount.gibibytes(1024)
   @Option("How many files are fetched at once.", in: 1...64, affectsOutput: false) var filesAtOnce = 4
-  @Option("Another word here looks at the listing again; files that have not changed are kept.") var asOf = ""
+  @Option("Another word here looks at the listing again; files that have not changed are kept.", formerly: "asOf")
+  var snapshot = ""
 
   public init() {}
 }

@@ -2,7 +2,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// How a stage behaves towards servers: the options that every stage with a network behind it has. None of it decides
+/// How a stage behaves toward servers: the options that every stage with a network behind it has. None of it decides
 /// what the result is.
 public struct NetworkOptions: StageOptions {
   @Option(
@@ -74,7 +74,7 @@ func networked<T>(_ workspace: Workspace, _ body: () throws -> T) throws -> T {
     try workspace.control.check()
     // At a safe point of work that keeps its state.
     if error.code == .cancelled { throw StageError(.cancelled, error.subject, error.message) }
-    let code: StageError.Code = error.mayPass || error.code == .storage ? .environment : .input
+    let code: StageError.Code = error.isTransient || error.code == .storage ? .environment : .input
     throw StageError(code, error.subject, error.message, hint: error.hint)
   }
 }

@@ -7,7 +7,7 @@ struct PageLanguage: Sendable {
 
   var languages: [String]
   var judge: Judge
-  var minimumShare: Double
+  var minimumFraction: Double
 
   /// What an archive's record says of its page (`jpn,eng`, most frequent first).
   /// - Returns: the first of them in the codes that CLD2 writes, and whether it is wanted.
@@ -23,7 +23,7 @@ struct PageLanguage: Sendable {
       let sample = ScriptShare.sample(text, bytes: 64 << 10)
       if languages.contains("ja") {
         let share = ScriptShare.japanese(sample)
-        if share.kana >= 0.2, share.japanese >= max(0.8, minimumShare) { return ("ja", share.japanese) }
+        if share.kana >= 0.2, share.japanese >= max(0.8, minimumFraction) { return ("ja", share.japanese) }
       }
       let guess = LanguageGuess.cld2(sample)
       let share = guess.parts.filter { languages.contains($0.code) }.reduce(0) { $0 + $1.share }

@@ -45,10 +45,10 @@ extension S3Options {
 
 }
 
-extension S3Place {
+extension S3Location {
   /// As an option says it.
-  static func stated(_ text: String, option: String) throws(StageError) -> S3Place {
-    do throws(NetError) { return try S3Place(text) } catch {
+  static func stated(_ text: String, option: String) throws(StageError) -> S3Location {
+    do throws(NetError) { return try S3Location(text) } catch {
       throw StageError(.options, option, error.message, hint: error.hint)
     }
   }

@@ -13,7 +13,8 @@ public struct UploadOptions: StageOptions {
   @Option("Replaces a file that is there with another content, or refuses to. The same content is never sent again.")
   var existing = ExistingFiles.replace
   @Option("Changes nothing, and reports what would be sent.") var dryRun = false
-  @Option("Another word here looks again at what is there, and sends what is missing.") var asOf = ""
+  @Option("Another word here looks again at what is there, and sends what is missing.", formerly: "asOf") var snapshot =
+    ""
 
   public init() {}
 }

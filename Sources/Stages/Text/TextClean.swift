@@ -7,7 +7,7 @@ public struct TextClean: SinglePhaseStage {
   public static let name = "text.clean"
   public static let revision = 4
   public static let summary =
-    "Normalises and cleans the text of each document: NFKC, white space, addresses, boilerplate."
+    "Normalizes and cleans the text of each document: NFKC, white space, addresses, boilerplate."
   static let documents = Input<Documents>("documents", "The documents to clean.")
   static let cleaned = Output<Documents>("documents", "The documents with clean text.")
   public static let inputs = [documents.port]
@@ -32,7 +32,7 @@ public struct TextClean: SinglePhaseStage {
     var document = Document()
     var changed = 0
     while try stream.next(&document) {
-      if let limit = options.maximumMojibakeShare {
+      if let limit = options.maximumMojibakeFraction {
         let share = document.text.withUnsafeBufferPointer { Mojibake.share($0) }
         if share > limit {
           try workspace.drop(document, DropReason("mojibake", value: share, threshold: limit))
@@ -77,8 +77,9 @@ extension TextClean {
     @Option("How many lines that are not blank are looked at, at each end.", in: 1...1000) var boilerplateLines = 6
     @Option("Files of further such lines, one a line, UTF-8.") var boilerplateLists = InputFiles()
     @Option(
-      "Documents of which more characters, 0…1, show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped; null is off.")
-    var maximumMojibakeShare: Double? = 0.01
+      "Documents of which more characters, 0…1, show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped; null is off.",
+      formerly: "maximumMojibakeShare")
+    var maximumMojibakeFraction: Double? = 0.01
     @Option("Documents with less text after cleaning are dropped.", in: 0...1_000_000) var minimumBytes = 1
 
     public init() {}
@@ -87,7 +88,7 @@ extension TextClean {
 
     func rules(boilerplate phrases: [String]) -> CleaningRules {
       var rules = CleaningRules()
-      rules.normalizesNFKC = nfkc
+      rules.nfkc = nfkc
       rules.unifiesPunctuation = punctuation
       rules.tidiesWhitespace = whitespace
       rules.removesControls = controls
@@ -96,7 +97,7 @@ extension TextClean {
       rules.phones = phones.cleaning
       rules.removesEmptyBrackets = emptyBrackets
       rules.boilerplate = boilerplate ? .japaneseWeb(and: phrases) : nil
-      rules.boilerplateWindow = boilerplateLines
+      rules.boilerplateLines = boilerplateLines
       return rules
     }
   }

@@ -36,7 +36,8 @@ public struct TokenizerEncode: Stage {
     }
   }
 
-  public static let name = "tokenize"
+  public static let name = "tokenizer.encode"
+  public static let formerNames = ["tokenize"]
   public static let revision = 2
   public static let summary = "Turns documents into MDS shards of token ids, packed or one a sample."
   static let documents = Input<Documents>("documents", "The documents to tokenize.")

@@ -5,7 +5,8 @@ import TextKit
 /// Measures a tokenizer on documents and fails the run where too much of them is unknown to it.
 public struct TokenizerEvaluate: Stage {
   public struct Options: StageOptions {
-    @Option("The highest rate of unknown tokens that does not fail the run.", in: 0...1) public var maximumOOV = 0.005
+    @Option("The highest rate of unknown tokens that does not fail the run.", in: 0...1, formerly: "maximumOOV") public
+      var maximumOOVFraction = 0.005
     @Option("What the rate is of: 'token' (unknown tokens among tokens) or 'word' (among words).")
     public var per = Unit.token
     @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
@@ -19,7 +20,7 @@ public struct TokenizerEvaluate: Stage {
   public static let revision = 2
   public static let summary =
     "Measures a tokenizer's rate of unknown words and its lengths; too many unknown fail the run."
-  static let documents = Input<Documents>("documents", "Texts, best such as the vocabulary was not learnt from.")
+  static let documents = Input<Documents>("documents", "Texts, best such as the vocabulary was not learned from.")
   static let parts = Output<Metrics>("parts", "Sums of each part of the texts.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "metrics.json: rates, lengths, unknown characters with their counts.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
@@ -70,7 +71,7 @@ public struct TokenizerEvaluate: Stage {
       total += part
     }
     let rate = options.per == .token ? total.unknownPerToken : total.unknownPerWord
-    guard rate <= options.maximumOOV else { throw tooManyUnknown(rate, total) }
+    guard rate <= options.maximumOOVFraction else { throw tooManyUnknown(rate, total) }
     for (name, value) in [
       ("tokens", Double(total.tokens)), ("words", Double(total.words)), ("unknown words", Double(total.unknownWords)),
       ("unknown per token", total.unknownPerToken), ("unknown per word", total.unknownPerWord),
@@ -86,10 +87,10 @@ public struct TokenizerEvaluate: Stage {
     }
     let listed = ranked.isEmpty ? "" : "; most frequent unknown characters: \(examples.joined(separator: ", "))"
     return StageError(
-      .check, "maximumOOV",
-      "\(percent(rate)) of \(options.per.rawValue)s are unknown, \(percent(options.maximumOOV)) are allowed "
+      .check, "maximumOOVFraction",
+      "\(percent(rate)) of \(options.per.rawValue)s are unknown, \(percent(options.maximumOOVFraction)) are allowed "
         + "(\(total.unknownWords) unknown words in \(total.documents) documents\(listed))",
-      hint: "Raise alphabetLimit of tokenizer.train, or maximumOOV.")
+      hint: "Raise alphabetLimit of tokenizer.train, or maximumOOVFraction.")
   }
 
   /// With three digits behind the point.

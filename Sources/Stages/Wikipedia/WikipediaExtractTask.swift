@@ -149,11 +149,11 @@ final class WikipediaExtractTask {
 extension WikipediaExtract.Options {
   var wikitext: WikitextOptions {
     var wikitext = WikitextOptions()
-    wikitext.keepsHeadings = keepHeadings
-    wikitext.keepsLists = keepLists
+    wikitext.keepHeadings = keepHeadings
+    wikitext.keepLists = keepLists
     wikitext.listMarker = listMarker
-    wikitext.keepsCaptions = keepCaptions
-    wikitext.keepsReadings = keepReadings
+    wikitext.keepCaptions = keepCaptions
+    wikitext.keepReadings = keepReadings
     wikitext.droppedSections = dropSections
     wikitext.templates = templates
     wikitext.formulas = formulas

@@ -4,7 +4,7 @@ public struct CleaningRules: Equatable, Sendable {
 
   /// Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, か + U+3099 → が. Dakuten are composed, never dropped; marks that stand by
   /// themselves stay (`NFKC.cleaning`).
-  public var normalizesNFKC = true
+  public var nfkc = true
   /// ，→、 and ．→。 where the text writes ， more often than 、, and ． more often than 。; never between digits or
   /// Latin letters (１，０００ and ３．１４ stay). Swallow's rule, but for that exception.
   public var unifiesPunctuation = true
@@ -26,17 +26,17 @@ public struct CleaningRules: Equatable, Sendable {
   /// Brackets with nothing but spaces and commas in them: （）「」『』【】〔〕〈〉《》 and (), where no ASCII word
   /// stands before it, so that `main()` stays. Also 、 just after an opening round bracket.
   public var removesEmptyBrackets = true
-  /// Lines of navigation, sharing and copyright among the first and last `boilerplateWindow` lines.
+  /// Lines of navigation, sharing and copyright among the first and last `boilerplateLines` lines.
   public var boilerplate: Boilerplate? = .japaneseWeb
   /// Lines that are not blank, at each end.
-  public var boilerplateWindow = 6
+  public var boilerplateLines = 6
 
   public init() {}
 
   /// Changes nothing.
   public static var none: CleaningRules {
     var rules = CleaningRules()
-    rules.normalizesNFKC = false
+    rules.nfkc = false
     rules.unifiesPunctuation = false
     rules.tidiesWhitespace = false
     rules.removesControls = false

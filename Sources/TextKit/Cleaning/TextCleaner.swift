@@ -37,7 +37,7 @@ public struct TextCleaner: Sendable {
     let written = hasAddressed ? addressed : text
     current.removeAll(keepingCapacity: true)
     let unified = rules.unifiesPunctuation ? written.withUnsafeBufferPointer { unify($0) } : false
-    if rules.normalizesNFKC {
+    if rules.nfkc {
       if unified {
         next.removeAll(keepingCapacity: true)
         swap(&current, &next)
@@ -51,7 +51,7 @@ public struct TextCleaner: Sendable {
     next.removeAll(keepingCapacity: true)
     scan()
     if let boilerplate = rules.boilerplate {
-      counts[.boilerplate] += boilerplate.peel(&next, window: rules.boilerplateWindow)
+      counts[.boilerplate] += boilerplate.peel(&next, window: rules.boilerplateLines)
     }
     return !Self.areEqual(next, text)
   }

@@ -5,9 +5,9 @@ public enum QualityMeasure: String, CaseIterable, Sendable {
   /// Hiragana, katakana (with ー), kanji of every plane, 、。，．！？.
   case japaneseCharacters
   /// `japaneseCharacters` of `characters`.
-  case japaneseShare
+  case japaneseFraction
   /// Hiragana of `characters`.
-  case hiraganaShare
+  case hiraganaFraction
   /// Hiragana of `japaneseCharacters`.
   case hiraganaOfJapanese
   /// Katakana and ー of `japaneseCharacters`.
@@ -15,41 +15,41 @@ public enum QualityMeasure: String, CaseIterable, Sendable {
   /// Kana among the first 50 characters.
   case leadingKana
   /// 。 of `characters`.
-  case kutenDensity
+  case kutenFraction
   /// Characters that are no letters and no decimal digits, of `characters`.
-  case specialShare
+  case specialFraction
   /// Line ends, tabs and spaces of `characters`.
-  case lineBreakAndSpaceShare
+  case lineBreakAndSpaceFraction
   /// The longest run of one character.
   case characterRun
   /// Characters of http, https and www addresses, of `characters`.
-  case linkShare
+  case linkFraction
 
   /// Lines that an earlier line equals, of all lines; blank lines do not count.
-  case duplicateLineShare
+  case duplicateLineFraction
   /// Characters of such lines of the characters of all lines.
-  case duplicateLineCharacterShare
+  case duplicateLineCharacterFraction
   /// Sentences that an earlier sentence equals, of all sentences.
-  case duplicateSentenceShare
-  case duplicateSentenceCharacterShare
+  case duplicateSentenceFraction
+  case duplicateSentenceCharacterFraction
   /// Characters.
   case meanSentenceLength
   case longestSentence
   /// Sentences that end in …, ... or ・, of all sentences.
-  case ellipsisSentenceShare
+  case ellipsisSentenceFraction
   /// Lines that end in …, ... or ・・・.
-  case ellipsisLineShare
+  case ellipsisLineFraction
   /// Lines of at most 10 characters, of all lines.
-  case shortLineShare
+  case shortLineFraction
   /// Characters in lines of at most 5 characters, of `characters`.
-  case tinyLineCharacterShare
+  case tinyLineCharacterFraction
 
   case adPhrases
   /// Forum phrases, dates, weekdays in brackets, `ID:` marks.
   case forumSigns
   case ngWords
   /// Characters in NG words, of `characters`.
-  case ngCharacterShare
+  case ngCharacterFraction
 
   /// Occurrences of the most frequent n-gram of characters, of all n-grams.
   case top2Gram
@@ -74,5 +74,5 @@ public enum QualityMeasure: String, CaseIterable, Sendable {
   case zlibRatio
 
   /// Nouns of all words but signs, by MeCab; only where a `NounCensus` is given.
-  case nounShare
+  case nounFraction
 }

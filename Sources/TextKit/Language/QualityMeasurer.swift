@@ -32,7 +32,7 @@ public final class QualityMeasurer {
 
   /// - Parameters:
   ///   - countsOccurrences: how the duplicate n-gram measures count.
-  ///   - nouns: who counts them, where `nounShare` is asked for.
+  ///   - nouns: who counts them, where `nounFraction` is asked for.
   public init(_ phrases: Phrases, countsOccurrences: Bool = false, nouns: NounCensus? = nil) {
     self.phrases = phrases
     self.countsOccurrences = countsOccurrences
@@ -52,22 +52,24 @@ public final class QualityMeasurer {
   }
 
   /// Every measure that this measurer can take.
-  public var measures: [QualityMeasure] { QualityMeasure.allCases.filter { $0 != .nounShare || nouns != nil } }
+  public var measures: [QualityMeasure] { QualityMeasure.allCases.filter { $0 != .nounFraction || nouns != nil } }
 
   public func value(_ measure: QualityMeasure) -> Double {
     switch measure {
-    case .characters, .japaneseCharacters, .japaneseShare, .hiraganaShare, .hiraganaOfJapanese, .katakanaOfJapanese,
-      .leadingKana, .kutenDensity, .specialShare, .lineBreakAndSpaceShare, .characterRun, .linkShare:
+    case .characters, .japaneseCharacters, .japaneseFraction, .hiraganaFraction, .hiraganaOfJapanese,
+      .katakanaOfJapanese,
+      .leadingKana, .kutenFraction, .specialFraction, .lineBreakAndSpaceFraction, .characterRun, .linkFraction:
       return characterValue(measure)
-    case .duplicateLineShare, .duplicateLineCharacterShare, .duplicateSentenceShare, .duplicateSentenceCharacterShare,
-      .meanSentenceLength, .longestSentence, .ellipsisSentenceShare, .ellipsisLineShare, .shortLineShare,
-      .tinyLineCharacterShare:
+    case .duplicateLineFraction, .duplicateLineCharacterFraction, .duplicateSentenceFraction,
+      .duplicateSentenceCharacterFraction,
+      .meanSentenceLength, .longestSentence, .ellipsisSentenceFraction, .ellipsisLineFraction, .shortLineFraction,
+      .tinyLineCharacterFraction:
       return lineValue(measure)
-    case .adPhrases, .forumSigns, .ngWords, .ngCharacterShare: return phraseValue(measure)
+    case .adPhrases, .forumSigns, .ngWords, .ngCharacterFraction: return phraseValue(measure)
     case .lz4Ratio: return compression.lz4(bytes)
     case .zlibRatio: return compression.zlib(bytes)
     case .repeatedWord7Gram: return repeatedWords()
-    case .nounShare: return nounShare()
+    case .nounFraction: return nounFraction()
     default: return gramValue(measure)
     }
   }
@@ -78,14 +80,14 @@ public final class QualityMeasurer {
     return switch measure {
     case .characters: Double(census.characters)
     case .japaneseCharacters: Double(census.japanese)
-    case .japaneseShare: Self.share(census.japanese, census.characters)
-    case .hiraganaShare: Self.share(census.hiragana, census.characters)
+    case .japaneseFraction: Self.share(census.japanese, census.characters)
+    case .hiraganaFraction: Self.share(census.hiragana, census.characters)
     case .hiraganaOfJapanese: Self.share(census.hiragana, census.japanese)
     case .katakanaOfJapanese: Self.share(census.katakana, census.japanese)
     case .leadingKana: Double(census.leadingKana)
-    case .kutenDensity: Self.share(census.kuten, census.characters)
-    case .specialShare: Self.share(census.special, census.characters)
-    case .lineBreakAndSpaceShare: Self.share(census.lineBreaksAndSpaces, census.characters)
+    case .kutenFraction: Self.share(census.kuten, census.characters)
+    case .specialFraction: Self.share(census.special, census.characters)
+    case .lineBreakAndSpaceFraction: Self.share(census.lineBreaksAndSpaces, census.characters)
     case .characterRun: Double(census.longestRun)
     default: Self.share(WebSigns.addressCharacters(text), census.characters)
     }
@@ -95,15 +97,15 @@ public final class QualityMeasurer {
     let census = lineCensus ?? LineCensus(text, &counter)
     lineCensus = census
     return switch measure {
-    case .duplicateLineShare: Self.share(census.duplicateLines, census.lines)
-    case .duplicateLineCharacterShare: Self.share(census.duplicateLineCharacters, census.lineCharacters)
-    case .duplicateSentenceShare: Self.share(census.duplicateSentences, census.sentences)
-    case .duplicateSentenceCharacterShare: Self.share(census.duplicateSentenceCharacters, census.sentenceCharacters)
+    case .duplicateLineFraction: Self.share(census.duplicateLines, census.lines)
+    case .duplicateLineCharacterFraction: Self.share(census.duplicateLineCharacters, census.lineCharacters)
+    case .duplicateSentenceFraction: Self.share(census.duplicateSentences, census.sentences)
+    case .duplicateSentenceCharacterFraction: Self.share(census.duplicateSentenceCharacters, census.sentenceCharacters)
     case .meanSentenceLength: Self.share(census.sentenceCharacters, census.sentences)
     case .longestSentence: Double(census.longestSentence)
-    case .ellipsisSentenceShare: Self.share(census.ellipsisSentences, census.sentences)
-    case .ellipsisLineShare: Self.share(census.ellipsisLines, census.lines)
-    case .shortLineShare: Self.share(census.shortLines, census.lines)
+    case .ellipsisSentenceFraction: Self.share(census.ellipsisSentences, census.sentences)
+    case .ellipsisLineFraction: Self.share(census.ellipsisLines, census.lines)
+    case .shortLineFraction: Self.share(census.shortLines, census.lines)
     default: Self.share(census.tinyLineCharacters, text.count)
     }
   }
@@ -141,7 +143,7 @@ public final class QualityMeasurer {
       ? Self.share(counts.repeatedTotal, counts.total) : Self.share(counts.repeatedDistinct, counts.distinct)
   }
 
-  private func nounShare() -> Double {
+  private func nounFraction() -> Double {
     do throws(TokenizerError) { return try nouns?.share(bytes) ?? 0 } catch {
       failure = error
       return 0

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Folds text to the form in which texts are compared (`FoldingTable` states the rule), into memory that is
-/// used again for the next text. One pass in O(bytes), by table but for scalars that join their neighbours.
+/// used again for the next text. One pass in O(bytes), by table but for scalars that join their neighbors.
 public struct ComparedText: ~Copyable {
   private var storage: UnsafeMutablePointer<UInt32>
   private var capacity: Int

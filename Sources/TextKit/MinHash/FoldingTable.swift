@@ -14,7 +14,7 @@ struct FoldingTable: Sendable {
   static func with(oldForms: Bool) -> FoldingTable { oldForms ? modernized : standard }
 
   /// An entry for each scalar below U+10000: the one scalar that it becomes whatever stands beside it,
-  /// `PL_FOLD_DROP`, or `PL_FOLD_SLOW` where it may join its neighbour or becomes several scalars. One more entry
+  /// `PL_FOLD_DROP`, or `PL_FOLD_SLOW` where it may join its neighbor or becomes several scalars. One more entry
   /// is padding, which the kernel asks for.
   let basic: [UInt16]
   /// Scalars that become several whatever stands before them, such as ‥ and ㍻.
@@ -63,7 +63,7 @@ struct FoldingTable: Sendable {
     }
   }
 
-  /// Whether normalisation may reorder or compose the scalar with the one before it.
+  /// Whether normalization may reorder or compose the scalar with the one before it.
   private static func joins(_ scalar: UInt32) -> Bool { NFKC.current.traits[scalar] & NFKC.joins != 0 }
 
   private static func normal(_ scalar: UInt32) -> [UInt32] {

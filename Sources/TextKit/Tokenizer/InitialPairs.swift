@@ -1,6 +1,6 @@
 import Glibc
 
-/// Every pair of neighbouring symbols in a sequence with all its places: a counting sort of the places by first symbol,
+/// Every pair of neighboring symbols in a sequence with all its places: a counting sort of the places by first symbol,
 /// then of each bucket by second. O(symbols) time, one 32-bit place a symbol.
 struct InitialPairs: ~Copyable {
   private(set) var candidates: [MergeCandidate] = []

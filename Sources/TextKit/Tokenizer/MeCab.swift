@@ -117,7 +117,7 @@ public final class MeCab {
   /// MeCab takes some 230 bytes of memory for each byte of a text; of a longer one it gets pieces, cut at line ends.
   static let pieceBytes = 1 << 19
 
-  /// Calls `body` with the bytes of each word of a normalised text, or of its part of speech. A NUL parts words.
+  /// Calls `body` with the bytes of each word of a normalized text, or of its part of speech. A NUL parts words.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {

@@ -12,7 +12,7 @@ struct PairMerging: ~Copyable {
   private var blocks: PlaceBlocks
   /// Pairs with more than one candidate in the queue: all their places in a word merge together.
   private var repeated: Set<UInt64> = []
-  private var around: MergeNeighbours
+  private var around: MergeNeighbors
   /// Places of new pairs in the order found, and the slot of `around` that each belongs to.
   private var foundPlaces: [UInt32] = []
   private var foundSlots: [UInt32] = []
@@ -21,7 +21,7 @@ struct PairMerging: ~Copyable {
   init(_ sequence: consuming SymbolSequence, _ tokens: TokenList, limit: Int, _ minimumFrequency: Int64) {
     self.tokens = tokens
     self.limit = limit
-    around = MergeNeighbours(symbols: limit)
+    around = MergeNeighbors(symbols: limit)
     self.minimumFrequency = max(1, minimumFrequency)
     let initial = InitialPairs(sequence, symbols: tokens.count, self.minimumFrequency)
     counts = PairCounts(minimumCapacity: initial.candidates.count)
@@ -118,8 +118,8 @@ struct PairMerging: ~Copyable {
   /// Books the gathered pairs: old ones lose what new ones gain, and new ones become candidates.
   private mutating func enqueue(_ pair: MergeCandidate, _ id: UInt32) {
     for slot in around.touched {
-      let neighbour = slot >> 1, sum = around.sums[Int(slot)]
-      let new = slot & 1 == 0 ? PairCounts.key(neighbour, id) : PairCounts.key(id, neighbour)
+      let neighbor = slot >> 1, sum = around.sums[Int(slot)]
+      let new = slot & 1 == 0 ? PairCounts.key(neighbor, id) : PairCounts.key(id, neighbor)
       // A pair too rare to merge is forgotten, unless it was known before.
       if sum < minimumFrequency, counts[new] == nil {
         around.drop(slot)
@@ -129,8 +129,8 @@ struct PairMerging: ~Copyable {
     }
     // After all additions: where tokens of this merge touch, a new pair is an old one at once.
     for slot in around.touched {
-      let neighbour = slot >> 1
-      let old = slot & 1 == 0 ? PairCounts.key(neighbour, pair.first) : PairCounts.key(pair.second, neighbour)
+      let neighbor = slot >> 1
+      let old = slot & 1 == 0 ? PairCounts.key(neighbor, pair.first) : PairCounts.key(pair.second, neighbor)
       counts.subtract(around.sums[Int(slot)], from: old)
     }
     let (total, kept) = around.startLists()
@@ -138,8 +138,8 @@ struct PairMerging: ~Copyable {
       let (block, places) = blocks.add(capacity: total, users: kept)
       for i in 0..<foundPlaces.count { around.place(foundPlaces[i], slot: foundSlots[i], in: places) }
       for slot in around.touched where around.isKept(slot) {
-        let neighbour = slot >> 1
-        let (first, second) = slot & 1 == 0 ? (neighbour, id) : (id, neighbour)
+        let neighbor = slot >> 1
+        let (first, second) = slot & 1 == 0 ? (neighbor, id) : (id, neighbor)
         queue.push(
           MergeCandidate(
             count: counts[PairCounts.key(first, second)] ?? 0, first: first, second: second,
@@ -152,8 +152,8 @@ struct PairMerging: ~Copyable {
   }
 }
 
-/// What stands around the places of one merge, by slot: twice the neighbour's id, plus 1 if it stands behind.
-struct MergeNeighbours: ~Copyable {
+/// What stands around the places of one merge, by slot: twice the neighbor's id, plus 1 if it stands behind.
+struct MergeNeighbors: ~Copyable {
   /// Weighted counts of the slots in `touched`; 0 elsewhere.
   private(set) var sums: UnsafeMutableBufferPointer<Int64>
   /// Places found for a slot; 0 once dropped.

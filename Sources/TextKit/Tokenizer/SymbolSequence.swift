@@ -7,7 +7,7 @@ struct AlphabetSymbols {
 
 /// All training words as one array of symbols, cut by separators, words of one count together.
 ///
-/// A token of n characters keeps n places: its id stands in the first and the last, so neighbours are found from token
+/// A token of n characters keeps n places: its id stands in the first and the last, so neighbors are found from token
 /// lengths alone, forwards and backwards, without links. Because words of one count lie together, a place tells its
 /// word's count.
 struct SymbolSequence: ~Copyable {
@@ -23,7 +23,7 @@ struct SymbolSequence: ~Copyable {
 
   deinit { symbols.deallocate() }
 
-  /// Characters outside the alphabet are left out, so their neighbours meet. Words of fewer than two symbols cannot
+  /// Characters outside the alphabet are left out, so their neighbors meet. Words of fewer than two symbols cannot
   /// merge and are left out.
   init(_ words: borrowing TrainingWords, _ alphabet: borrowing AlphabetSymbols) {
     let runs = Self.runs(words.counts)

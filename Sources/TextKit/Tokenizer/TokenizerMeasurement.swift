@@ -5,7 +5,7 @@ import ShardKit
 public struct TokenizerMeasurement: Equatable, Sendable {
   public var documents = 0
   public var bytes = 0
-  /// Of the normalised text, white space apart.
+  /// Of the normalized text, white space apart.
   public var characters = 0
   public var words = 0
   public var tokens = 0

@@ -1,4 +1,4 @@
-/// The distinct words that a vocabulary is learnt from, with their counts and the counts of their characters.
+/// The distinct words that a vocabulary is learned from, with their counts and the counts of their characters.
 ///
 /// Memory is bounded: when the words would need more than `memoryBytes` in training, those of the lowest counts go,
 /// all words of a count together, so that the rest is what fits whatever the order of arrival. Characters are counted

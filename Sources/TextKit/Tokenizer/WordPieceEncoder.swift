@@ -1,5 +1,5 @@
 /// Text to token ids in one pass: NFKC, word cutting and longest match are one table look-up and about one trie step a
-/// character; no word is copied and no string made. Only text that NFKC changes is normalised, a few bytes at a time.
+/// character; no word is copied and no string made. Only text that NFKC changes is normalized, a few bytes at a time.
 ///
 /// Gives the ids that Hugging Face's tokenizers give for the same vocabulary: a word with a character or piece outside
 /// it, or of more than `maximumCharacters`, is one unknown token. Immutable, so threads may share it.
@@ -80,7 +80,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
     match.flush(into: &ids)
   }
 
-  /// Appends the ids of one word, normalised and cut by someone else.
+  /// Appends the ids of one word, normalized and cut by someone else.
   public func encode(word: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer) {
     guard !word.isEmpty else { return }
     ids.reserve(word.count + 1)

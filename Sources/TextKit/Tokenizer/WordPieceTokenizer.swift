@@ -1,6 +1,6 @@
 import Glibc
 
-/// A vocabulary with all that turns text into its ids: special tokens, normalisation, word cutting.
+/// A vocabulary with all that turns text into its ids: special tokens, normalization, word cutting.
 public struct WordPieceTokenizer: Sendable {
   /// Who cuts text into words.
   public enum Words: String, Sendable, CaseIterable {
@@ -104,7 +104,7 @@ public struct WordPieceTokenizer: Sendable {
   }
 }
 
-/// A tokenizer in use by one thread, with the buffers and the analyser that this takes.
+/// A tokenizer in use by one thread, with the buffers and the analyzer that this takes.
 public final class TokenizerSession {
   public let tokenizer: WordPieceTokenizer
   private let reader: WordReader
@@ -116,7 +116,7 @@ public final class TokenizerSession {
     if let loaded = reader.dictionary { try tokenizer.dictionary.check(loaded) }
   }
 
-  /// The words of a text that is normalised already.
+  /// The words of a text that is normalized already.
   func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {

@@ -1,4 +1,4 @@
-/// Cuts raw text into the words that a vocabulary is learnt from: normalisation, then one of the word cutters.
+/// Cuts raw text into the words that a vocabulary is learned from: normalization, then one of the word cutters.
 public final class WordReader {
   private let mecab: MeCab?
   /// The dictionary that cuts words, where MeCab does.
@@ -19,7 +19,7 @@ public final class WordReader {
     words == .mecab ? try MeCab(dictionary: dictionary).dictionaryIdentity() : ""
   }
 
-  /// transformers' MeCab tokenizer normalises by its Python's Unicode, Hugging Face's tokenizers by their own.
+  /// transformers' MeCab tokenizer normalizes by its Python's Unicode, Hugging Face's tokenizers by their own.
   static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
 
   /// Calls `body` with each word of the text.
@@ -33,13 +33,13 @@ public final class WordReader {
     }
   }
 
-  /// Calls `body` with each word of a text that is normalised already.
+  /// Calls `body` with each word of a text that is normalized already.
   func forEachWord(
     normalized text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
   }
 
-  /// The text that was cut last, normalised.
+  /// The text that was cut last, normalized.
   public var normalizedText: [UInt8] { normalized }
 }

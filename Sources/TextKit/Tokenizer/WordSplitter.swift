@@ -1,4 +1,4 @@
-/// Cuts normalised text into words as Hugging Face's `Sequence([BertPreTokenizer(), UnicodeScripts()])` does.
+/// Cuts normalized text into words as Hugging Face's `Sequence([BertPreTokenizer(), UnicodeScripts()])` does.
 ///
 /// White space separates; each punctuation mark is a word; elsewhere a word ends where the script changes. Kanji, kana
 /// and ー are one script. Characters without a script (private use, unassigned) follow the word that they stand in and

@@ -1,4 +1,4 @@
-/// Unicode normalisation form KC on UTF-8 bytes (Unicode Standard Annex 15).
+/// Unicode normalization form KC on UTF-8 bytes (Unicode Standard Annex 15).
 ///
 /// Text that is in the form already, as most Japanese text is, is copied in runs; a lone character that changes
 /// (full-width letters, half-width kana) takes one table look-up; only marks that join what stands before them
@@ -71,7 +71,7 @@ public struct NFKC: Sendable {
 }
 
 extension NFKC {
-  /// Appends the normalised text.
+  /// Appends the normalized text.
   public func normalize(_ text: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]) {
     guard let bytes = text.baseAddress else { return }
     out.reserveCapacity(out.count + text.count + 16)
@@ -99,7 +99,7 @@ extension NFKC {
     return out
   }
 
-  /// Normalises from a boundary to the next one, which is returned: the first scalar and all that join it.
+  /// Normalizes from a boundary to the next one, which is returned: the first scalar and all that join it.
   @inline(never)
   func segment(
     _ text: UnsafeBufferPointer<UInt8>, from start: Int, scratch: inout [UInt32], into out: inout [UInt8]

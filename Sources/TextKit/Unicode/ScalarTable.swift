@@ -29,7 +29,7 @@ public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendab
       let start = flat.baseAddress!
       var distinct: [Int] = []
       for page in 0..<flat.count / pageBytes {
-        // Neighbours are the likeliest equals.
+        // Neighbors are the likeliest equals.
         let found = distinct.lastIndex { memcmp(start + $0 * pageBytes, start + page * pageBytes, pageBytes) == 0 }
         if found == nil { distinct.append(page) }
         pages[page] = UInt16(found ?? distinct.count - 1)

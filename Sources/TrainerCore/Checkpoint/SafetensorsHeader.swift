@@ -31,7 +31,7 @@ struct SafetensorsHeader {
     guard let members = root.members else {
       throw ShardError(.malformed, file, "has a header that is \(root.typeName), not an object")
     }
-    // The parser compares keys as bytes; as `String`s, names that differ in Unicode normalisation are equal too.
+    // The parser compares keys as bytes; as `String`s, names that differ in Unicode normalization are equal too.
     var seen: Set<String> = []
     for member in members {
       guard seen.insert(member.key).inserted else {

@@ -43,7 +43,7 @@ public final class MDSDataset: Sendable {
     try self.init(source.name, MDSIndex(path: path), .cache(cache, source), limitBytes: limitBytes)
   }
 
-  private init(_ name: String, _ index: MDSIndex, _ place: ShardPlace, limitBytes: Int) throws(ShardError) {
+  private init(_ name: String, _ index: MDSIndex, _ place: ShardLocation, limitBytes: Int) throws(ShardError) {
     guard let first = index.shards.first, index.samples > 0 else {
       throw ShardError(.malformed, name, "the data set has no samples", hint: "Check the stage that wrote it.")
     }

@@ -38,7 +38,7 @@ final class ShardCache: Sendable {
   }
 
   private let shards: [MDSShard]
-  private let place: ShardPlace
+  private let place: ShardLocation
   private let limitBytes: Int
   private let monitor: Monitor<State>
   /// nil where no thread can be had: then shards come when they are asked for.
@@ -46,7 +46,7 @@ final class ShardCache: Sendable {
   /// The system has a bound on mappings (65,530 by default).
   private static let maximumOpen = 8192
 
-  init(_ shards: [MDSShard], _ place: ShardPlace, limitBytes: Int) {
+  init(_ shards: [MDSShard], _ place: ShardLocation, limitBytes: Int) {
     self.shards = shards
     self.place = place
     self.limitBytes = limitBytes
@@ -102,7 +102,7 @@ final class ShardCache: Sendable {
 
   /// Waits for a wanted shard that is not open and has room.
   private static func nextWanted(
-    _ shards: [MDSShard], _ place: ShardPlace, _ limitBytes: Int, _ monitor: Monitor<State>
+    _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int, _ monitor: Monitor<State>
   ) -> Wish {
     monitor.wait(wake: false) { (state) -> Wish? in
       if state.closing { return .end }
@@ -125,14 +125,14 @@ final class ShardCache: Sendable {
     }
   }
 
-  private static func begin(_ number: Int, _ state: inout State, _ shards: [MDSShard], _ place: ShardPlace) {
+  private static func begin(_ number: Int, _ state: inout State, _ shards: [MDSShard], _ place: ShardLocation) {
     if case .absent = state.slots[number] { state.bytes += place.cost(shards[number]) }
     state.slots[number] = .opening
   }
 
   /// Opens a shard whose slot says `opening`.
   private static func open(
-    _ number: Int, _ shards: [MDSShard], _ place: ShardPlace, _ limitBytes: Int, _ monitor: Monitor<State>
+    _ number: Int, _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int, _ monitor: Monitor<State>
   ) throws(ShardError) -> MDSShardReader {
     let verify = monitor.with(wake: false) { state in
       evict(&state, shards, place, limitBytes)
@@ -156,7 +156,7 @@ final class ShardCache: Sendable {
   }
 
   /// Makes room; the shard that is being opened stays even where it alone is over the limit.
-  private static func evict(_ state: inout State, _ shards: [MDSShard], _ place: ShardPlace, _ limitBytes: Int) {
+  private static func evict(_ state: inout State, _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int) {
     while state.bytes > limitBytes || state.opened >= maximumOpen {
       let overLimit = state.bytes > limitBytes
       var oldest: Int?
@@ -182,7 +182,7 @@ final class ShardCache: Sendable {
     }
   }
 
-  private static func close(_ number: Int, _ state: inout State, _ shards: [MDSShard], _ place: ShardPlace) {
+  private static func close(_ number: Int, _ state: inout State, _ shards: [MDSShard], _ place: ShardLocation) {
     if case .cache = place {
       state.slots[number] = .stored
     } else {

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Masked language modelling's choice of tokens (Devlin et al. 2018): each token by itself with `probability`; of those
+/// Masked language modeling's choice of tokens (Devlin et al. 2018): each token by itself with `probability`; of those
 /// 80 % become [MASK], 10 % any ordinary token, 10 % stay.
 ///
 /// The choice follows from seed, epoch, sample and position alone: neither from batches nor from devices, and a

@@ -35,7 +35,7 @@ public struct TokenSamples: Sendable {
         let names = dataset.columns.map { "'\($0.name)'" }.joined(separator: ", ")
         throw ShardError(
           .unsupported, dataset.name, "no column '\(column)' with arrays of token ids among \(names)",
-          hint: "Give the output of 'tokenize'.")
+          hint: "Give the output of 'tokenizer.encode'.")
       }
       tokenColumns.append(number)
       starts.append(start)

@@ -68,7 +68,7 @@ extension Tensor {
   }
 }
 
-/// Scale and shift of a layer normalisation, [d] each.
+/// Scale and shift of a layer normalization, [d] each.
 public struct LayerNorm: Sendable {
   public var weight: Tensor
   public var bias: Tensor
@@ -81,19 +81,19 @@ extension Engine {
   public func checkpointed(
     _ inputs: [Tensor], _ block: @escaping ([Tensor]) throws(TorchError) -> Tensor
   ) throws(TorchError) -> Tensor {
-    let context = Unmanaged.passRetained(CheckpointedBlock(self, block)).toOpaque()
+    let context = Unmanaged.passRetained(RecomputedBlock(self, block)).toOpaque()
     let handles = inputs.map { Optional($0.handle) }
     return try make("checkpoint") {
       table.pointee.checkpoint(
         { context, inputs, count, out in
-          let work = Unmanaged<CheckpointedBlock>.fromOpaque(context!).takeUnretainedValue()
+          let work = Unmanaged<RecomputedBlock>.fromOpaque(context!).takeUnretainedValue()
           return work.run(inputs!, count, out!)
-        }, context, { Unmanaged<CheckpointedBlock>.fromOpaque($0!).release() }, handles, handles.count, $0)
+        }, context, { Unmanaged<RecomputedBlock>.fromOpaque($0!).release() }, handles, handles.count, $0)
     }
   }
 }
 
-private final class CheckpointedBlock {
+private final class RecomputedBlock {
   private let engine: Engine
   private let block: ([Tensor]) throws(TorchError) -> Tensor
 

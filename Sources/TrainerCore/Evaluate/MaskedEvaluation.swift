@@ -19,7 +19,7 @@ public struct MaskedEvaluation: Equatable, Sendable {
   public init() {}
 
   /// - Parameters:
-  ///   - job: `initial` holds the weights, `data` the samples; `maskProbability` and `seed` decide the masks.
+  ///   - job: `initial` holds the weights, `data` the samples; `maskFraction` and `seed` decide the masks.
   ///   - limit: samples at most; nil for all.
   ///   - progress: told the share that is done.
   public init(
@@ -53,12 +53,12 @@ public struct MaskedEvaluation: Equatable, Sendable {
   private static func batches(_ job: TrainingJob) throws -> BatchSource {
     let samples = try TokenSamples([MDSDataset(folder: job.data)])
     let masking = try TokenMasking(
-      probability: job.maskProbability, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
+      probability: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
     var options = BatchOptions(
       sequenceLength: job.sequenceLength, globalBatch: job.microbatchSize, microbatch: job.microbatchSize)
     options.paddingID = Int32(job.shape.padding)
-    return try .evaluation(samples, masking: masking, probability: job.maskProbability, options)
+    return try .evaluation(samples, masking: masking, probability: job.maskFraction, options)
   }
 }
 

@@ -1,7 +1,7 @@
 import ShardKit
 import TextKit
 
-/// Turns texts into vectors by an encoder without a head, or searches them for the neighbours of queries.
+/// Turns texts into vectors by an encoder without a head, or searches them for the neighbors of queries.
 public final class Embedding {
   private let job: EmbeddingJob
   private let engine: Engine

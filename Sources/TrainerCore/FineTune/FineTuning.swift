@@ -6,7 +6,7 @@ public final class FineTuning {
   private let job: FineTuningJob
   private let engine: Engine
   private let device: Device
-  private let model: TaskModel
+  private let model: FinetunedModel
   private let shape: ModelShape
   let maker: FeatureMaker
   /// Of each step so far.
@@ -27,7 +27,7 @@ public final class FineTuning {
       shape.encoderParameters + job.task.head.parameters(shape), engine: engine, device: device,
       precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
     try StartingWeights(job.checkpoint, shape).load(parameters, for: job.task)
-    model = TaskModel(shape.encoder(parameters), parameters, job.task.head)
+    model = FinetunedModel(shape.encoder(parameters), parameters, job.task.head)
   }
 
   /// The checkpoint's, with the dropout of fine-tuning.
@@ -38,7 +38,7 @@ public final class FineTuning {
     return shape
   }
 
-  /// Trains, then scores. The result's metrics are named as `JGLUETask.metrics`.
+  /// Trains, then scores. The result's metrics are named as `JGLUEBenchmark.metrics`.
   /// - Parameters:
   ///   - listen: hears of every tenth step.
   ///   - shouldStop: asked before each step; true ends the work with an error.
@@ -59,18 +59,18 @@ public final class FineTuning {
     return scores
   }
 
-  private func examples(_ paths: [String]) throws -> [TaskExample] {
-    try paths.flatMap { try TaskExamples.read(job.task, path: $0) }
+  private func examples(_ paths: [String]) throws -> [BenchmarkExample] {
+    try paths.flatMap { try BenchmarkExamples.read(job.task, path: $0) }
   }
 
-  private func limited(_ examples: [TaskExample]) -> [TaskExample] {
+  private func limited(_ examples: [BenchmarkExample]) -> [BenchmarkExample] {
     job.maximumExamples > 0 ? Array(examples.prefix(job.maximumExamples)) : examples
   }
 
   // MARK: Training
 
   private func train(
-    _ features: [TaskFeature], _ listen: (FineTuningStep) -> Void, _ shouldStop: () -> Bool
+    _ features: [BenchmarkFeature], _ listen: (FineTuningStep) -> Void, _ shouldStop: () -> Bool
   ) throws {
     guard !features.isEmpty else { throw TorchError(.file, "train", "no example can be read within maximumLength") }
     var options = AdamW()
@@ -80,8 +80,9 @@ public final class FineTuning {
     let optimizer = try Optimizer(model.parameters, options)
     let perEpoch = (features.count + job.batchSize - 1) / job.batchSize
     let steps = perEpoch * job.epochs
-    let schedule = LearningRate(
-      peak: job.learningRate, fall: .linear, warmupSteps: Int((Double(steps) * job.warmup).rounded(.up)), steps: steps)
+    let schedule = LearningRateSchedule(
+      learningRate: job.learningRate, schedule: .linear,
+      warmupSteps: Int((Double(steps) * job.warmupFraction).rounded(.up)), steps: steps)
     for epoch in 0..<job.epochs {
       var shuffle = SeededShuffle(seed: job.seed, epoch: epoch)
       let order = shuffle.order(features.count)
@@ -93,7 +94,7 @@ public final class FineTuning {
         let loss = try model.loss(try input(batch), targets: Self.targets(batch, job.task), training: true)
         try loss.backward()
         try optimizer.accumulate()
-        let norm = try optimizer.step(rate: schedule.rate(after: losses.count), clip: 1).item()
+        let norm = try optimizer.step(rate: schedule.rate(after: losses.count), maximumGradientNorm: 1).item()
         losses.append(try loss.item())
         try check(norm)
         if losses.count % 10 == 0 || losses.count == steps {
@@ -113,12 +114,12 @@ public final class FineTuning {
   }
 
   /// For spans all first tokens, then all last ones.
-  private static func targets(_ batch: [TaskFeature], _ task: JGLUETask) -> [Double] {
+  private static func targets(_ batch: [BenchmarkFeature], _ task: JGLUEBenchmark) -> [Double] {
     task == .jsquad ? batch.map { $0.targets[0] } + batch.map { $0.targets[1] } : batch.map { $0.targets[0] }
   }
 
   /// A batch, padded to its longest, in steps of 8.
-  private func input(_ batch: [TaskFeature]) throws(TorchError) -> EncoderInput {
+  private func input(_ batch: [BenchmarkFeature]) throws(TorchError) -> EncoderInput {
     try EncoderInput(batch.flatMap(\.inputs), padding: shape.padding, engine: engine, device: device)
   }
 
@@ -126,14 +127,14 @@ public final class FineTuning {
 
   private static let scoringBatch = 64
 
-  private func score(_ examples: [TaskExample], _ features: [TaskFeature]) throws -> [String: Double] {
-    TaskScores.of(job.task, examples, features, try outputs(features))
+  private func score(_ examples: [BenchmarkExample], _ features: [BenchmarkFeature]) throws -> [String: Double] {
+    BenchmarkScores.of(job.task, examples, features, try outputs(features))
   }
 
   /// What the head says of each feature.
-  func outputs(_ features: [TaskFeature]) throws -> [[Float]] {
+  func outputs(_ features: [BenchmarkFeature]) throws -> [[Float]] {
     var outputs = [[Float]](repeating: [], count: features.count)
-    // Neighbours of like length, so that little is padded.
+    // Neighbors of like length, so that little is padded.
     let order = features.indices.sorted { (features[$0].length, $0) < (features[$1].length, $1) }
     try engine.withoutGradient { () throws(TorchError) in
       for start in stride(from: 0, to: order.count, by: Self.scoringBatch) {
@@ -152,7 +153,7 @@ public final class FineTuning {
 
   private func save() throws {
     try FileSystem.makeDirectory(job.output)
-    let tensors = try zip(model.parameters.shapes, model.parameters.masters.tensors).map { shape, tensor in
+    let tensors = try zip(model.parameters.shapes, model.parameters.masterWeights.tensors).map { shape, tensor in
       TensorSource(shape.name, shape: shape.shape, floats: try tensor.floats())
     }
     try Safetensors.write(tensors, to: "\(job.output)/\(ModelShape.weightsName)")
@@ -179,9 +180,9 @@ extension EncoderInput {
 }
 
 /// A task's metrics from what a model's head said of each feature.
-enum TaskScores {
+enum BenchmarkScores {
   static func of(
-    _ task: JGLUETask, _ examples: [TaskExample], _ features: [TaskFeature], _ outputs: [[Float]]
+    _ task: JGLUEBenchmark, _ examples: [BenchmarkExample], _ features: [BenchmarkFeature], _ outputs: [[Float]]
   ) -> [String: Double] {
     switch task {
     case .jsts:
@@ -195,7 +196,7 @@ enum TaskScores {
   }
 
   private static func answers(
-    _ examples: [TaskExample], _ features: [TaskFeature], _ outputs: [[Float]]
+    _ examples: [BenchmarkExample], _ features: [BenchmarkFeature], _ outputs: [[Float]]
   ) -> [String: Double] {
     var choices = [AnswerChoice](repeating: AnswerChoice(), count: examples.count)
     for (feature, output) in zip(features, outputs) {

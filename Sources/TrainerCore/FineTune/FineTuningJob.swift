@@ -4,7 +4,7 @@ import ShardKit
 public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public static let writesNull = true
 
-  public var task = JGLUETask.jsts
+  public var task = JGLUEBenchmark.jsts
   /// Folder of model.json and weights.safetensors.
   public var checkpoint = ""
   public var tokenizer = ""
@@ -15,7 +15,7 @@ public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public var epochs = 4
   public var batchSize = 32
   public var maximumLength = 128
-  public var warmup = 0.1
+  public var warmupFraction = 0.1
   public var weightDecay = 0.0
   public var dropout = 0.1
   public var seed = 1

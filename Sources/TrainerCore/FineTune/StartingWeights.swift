@@ -7,23 +7,23 @@ import ShardKit
 struct StartingWeights {
   private let shape: ModelShape
   private let weights: SafetensorsFile
-  private let task: JGLUETask?
+  private let task: JGLUEBenchmark?
 
   init(_ folder: String, _ shape: ModelShape) throws {
     self.shape = shape
     weights = try SafetensorsFile("\(folder)/\(ModelShape.weightsName)")
-    let path = "\(folder)/\(JGLUETask.fileName)"
-    task = FileSystem.exists(path) ? try JGLUETask(tuned: path) : nil
+    let path = "\(folder)/\(JGLUEBenchmark.fileName)"
+    task = FileSystem.exists(path) ? try JGLUEBenchmark(tuned: path) : nil
   }
 
-  /// Whether the head's answers are learnt anew.
-  func isNew(_ parameter: ParameterShape, for task: JGLUETask) -> Bool {
+  /// Whether the head's answers are learned anew.
+  func isNew(_ parameter: ParameterShape, for task: JGLUEBenchmark) -> Bool {
     if task.head.answerParameters(shape).contains(parameter) { return task != self.task }
     let pooler = shape.poolerParameters
     return pooler.contains(parameter) && !pooler.contains { weights[$0.name] != nil }
   }
 
-  func load(_ parameters: Parameters, for task: JGLUETask) throws {
+  func load(_ parameters: Parameters, for task: JGLUEBenchmark) throws {
     let kept = parameters.shapes.filter { !isNew($0, for: task) }
     let missing = kept.filter { weights[$0.name] == nil }.map(\.name)
     guard missing.isEmpty else {

@@ -10,11 +10,11 @@ public protocol Encoder: Sendable {
 
 extension ModelShape {
   /// The encoder of this kind over parameters that lie on a device.
-  public func encoder(_ parameters: Parameters, recomputesActivations: Bool = false) -> any Encoder {
+  public func encoder(_ parameters: Parameters, recomputeActivations: Bool = false) -> any Encoder {
     switch kind {
     case .mosaicBERT, .ropeBERT:
       var encoder = MosaicBERT(self, parameters)
-      encoder.recomputesActivations = recomputesActivations
+      encoder.recomputeActivations = recomputeActivations
       return encoder
     case .bert: return StockBERT(self, parameters)
     }

@@ -6,7 +6,7 @@ public struct HuggingFaceParameter: Equatable, Sendable {
 }
 
 extension ModelShape {
-  /// Parameters with their names in the model that transformers knows: `mosaic_bert` (the modelling file that converted
+  /// Parameters with their names in the model that transformers knows: `mosaic_bert` (the modeling file that converted
   /// models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`.
   public func huggingFaceParameters(_ parameters: [ParameterShape]) -> [HuggingFaceParameter] {
     parameters.map { parameter in

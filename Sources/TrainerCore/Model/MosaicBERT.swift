@@ -4,14 +4,14 @@ import Glibc
 /// units, and linears that never see padding.
 ///
 /// The chapter reads from the bottom up as a batch does: embed, twelve layers of attention and gated MLP, each followed by
-/// residual and normalisation. With rotary positions in place of ALiBi it is what transformers knows as `nomic_bert`.
+/// residual and normalization. With rotary positions in place of ALiBi it is what transformers knows as `nomic_bert`.
 public struct MosaicBERT: Encoder {
   public let shape: ModelShape
   private let embedding: Embedding
   private let layers: [Layer]
   private let parameters: Parameters
   /// Recompute the layers' activations in the backward pass instead of keeping them.
-  public var recomputesActivations = false
+  public var recomputeActivations = false
   private let positions = PositionCache()
 
   public init(_ shape: ModelShape, _ parameters: Parameters) {
@@ -29,7 +29,7 @@ public struct MosaicBERT: Encoder {
     let distances = try distances(input)
     for (index, layer) in layers.enumerated() {
       let read = index == layers.count - 1 ? rows : nil
-      guard recomputesActivations, training else {
+      guard recomputeActivations, training else {
         x = try layer(x, input, distances, training, names, only: read)
         continue
       }

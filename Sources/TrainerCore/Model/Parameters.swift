@@ -1,8 +1,8 @@
 import ShardKit
 
-/// A model's parameters on a device: fp32 masters, and what the model computes with.
+/// A model's parameters on a device: fp32 masterWeights, and what the model computes with.
 ///
-/// In fp32 both are the same tensors. In bf16 the working copies are refreshed from the masters after each step, and
+/// In fp32 both are the same tensors. In bf16 the working copies are refreshed from the masterWeights after each step, and
 /// their gradients are summed up in fp32.
 public final class Parameters: Sendable {
   public enum Precision: String, CaseIterable, Codable, Sendable { case float32, bfloat16 }
@@ -11,7 +11,7 @@ public final class Parameters: Sendable {
   public let device: Device
   public let precision: Precision
   public let shapes: [ParameterShape]
-  public let masters: TensorList
+  public let masterWeights: TensorList
   /// Leaves of the model's graph, in the order of `shapes`.
   public let working: TensorList
   private let places: [String: Int]
@@ -27,15 +27,16 @@ public final class Parameters: Sendable {
     self.shapes = shapes
     places = Dictionary(uniqueKeysWithValues: shapes.enumerated().map { ($0.element.name, $0.offset) })
     try engine.seed(seed)
-    var masters: [Tensor] = []
+    var masterWeights: [Tensor] = []
     for shape in shapes {
-      masters.append(try Self.start(shape, engine: engine, device: device, deviation: deviation, padding: padding))
+      masterWeights.append(
+        try Self.start(shape, engine: engine, device: device, deviation: deviation, padding: padding))
     }
-    self.masters = TensorList(masters)
+    self.masterWeights = TensorList(masterWeights)
     working =
       precision == .float32
-      ? self.masters
-      : TensorList(try masters.torchMap { master throws(TorchError) in try master.to(.bfloat16, device: device) })
+      ? self.masterWeights
+      : TensorList(try masterWeights.torchMap { master throws(TorchError) in try master.to(.bfloat16, device: device) })
     for tensor in working.tensors { try tensor.requireGradient() }
   }
 
@@ -63,10 +64,10 @@ public final class Parameters: Sendable {
     LayerNorm(weight: self["\(name).weight"], bias: self["\(name).bias"], epsilon: epsilon)
   }
 
-  /// Sets the masters of the names given, then the working copies. `values` gives fp32 bytes, or nil to leave as it is.
+  /// Sets the masterWeights of the names given, then the working copies. `values` gives fp32 bytes, or nil to leave as it is.
   public func load(_ values: (ParameterShape) throws(TorchError) -> [Float]?) throws(TorchError) {
     try engine.withoutGradient { () throws(TorchError) in
-      for (shape, master) in zip(shapes, masters.tensors) {
+      for (shape, master) in zip(shapes, masterWeights.tensors) {
         guard let floats = try values(shape) else { continue }
         guard floats.count == shape.count else {
           throw TorchError(.file, shape.name, "\(floats.count) numbers do not fill \(shape.shape)")
@@ -77,14 +78,14 @@ public final class Parameters: Sendable {
     try refresh()
   }
 
-  /// Brings the working copies up to the masters.
+  /// Brings the working copies up to the masterWeights.
   public func refresh() throws(TorchError) {
-    if precision != .float32 { try working.copy(from: masters) }
+    if precision != .float32 { try working.copy(from: masterWeights) }
   }
 }
 
 extension ParameterShape {
-  /// Scale or shift of a normalisation.
+  /// Scale or shift of a normalization.
   public var isNorm: Bool { name.lowercased().hasSuffix("norm.weight") || name.lowercased().hasSuffix("norm.bias") }
 }
 

@@ -1,4 +1,4 @@
-/// AdamW over a model's masters, with gradients summed over microbatches and processes, and clipped.
+/// AdamW over a model's master weights, with gradients summed over microbatches and processes, and clipped.
 public final class Optimizer {
   public let options: AdamW
   public let parameters: Parameters
@@ -57,22 +57,25 @@ public final class Optimizer {
   /// number, weights and moments stay as they are, and the step counts all the same.
   ///
   /// - Parameters:
-  ///   - clip: the greatest norm of the gradient; nil to leave it as it is.
+  ///   - maximumGradientNorm: the greatest norm of the gradient; nil to leave it as it is.
   ///   - divisor: of the sums, such as the tokens that they are of; nil for 1.
   ///   - loss: looked at, that it is finite.
   /// - Returns: the gradient's norm before clipping, on the device.
   public func step(
-    rate: Double, clip: Double?, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil, group: ProcessGroup? = nil
+    rate: Double, maximumGradientNorm: Double?, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil,
+    group: ProcessGroup? = nil
   ) throws(TorchError) -> Tensor {
     let gradients = try accumulated()
     if let group, group.size > 1 { try group.sum(gradients) }
     var norm = try gradients.norm()
     if let divisor { norm = try norm.divided(by: divisor).reshape() }
-    if clip != nil || divisor != nil { try gradients.clip(norm: norm, to: clip, dividedBy: divisor) }
+    if maximumGradientNorm != nil || divisor != nil {
+      try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
+    }
     step += 1
     // A sum with 0 times the loss is finite where both are.
     let figure = if let loss { try norm.plus(loss.reshape(), scale: 0) } else { norm }
-    try parameters.masters.adamW(
+    try parameters.masterWeights.adamW(
       gradients: gradients, first: first, second: second, step: step, rate: rate, options, ifFinite: figure)
     try parameters.refresh()
     hasSums = false

@@ -13,7 +13,7 @@ public enum BatchRecording {
       deviation: job.shape.initialDeviation, padding: job.shape.padding)
     if let initial = job.initial { try parameters.load(folder: initial) }
     try Safetensors.write(parameters.sources(), to: "\(folder)/\(ModelShape.weightsName)")
-    let batches = try TrainingRun.batches(job, ProcessPlace())
+    let batches = try TrainingRun.batches(job, ProcessRank())
     for step in 1...max(1, steps) {
       var whole: [Microbatch] = []
       for _ in 0..<batches.microbatchesPerStep { if let batch = try batches.next() { whole.append(batch) } }

@@ -48,7 +48,7 @@ extension TrainingJob {
   /// one later, and with it whether they are to stop.
   var agreedParts: [(name: String, digest: Int64)] {
     let whole = json
-    let shared = ["microbatchSize", "checkpointEverySteps", "keepEverySteps"]
+    let shared = ["microbatchSize", "checkpointSteps", "keepEverySteps"]
     let members =
       (identity(keepingCourse: true).members ?? []).filter { !shared.contains($0.key) }
       + shared.map { JSONMember($0, whole[$0] ?? .null) }

@@ -40,7 +40,7 @@ extension Parameters {
   }
 
   /// The weights as sources of a file, copied to the host now.
-  public func sources() throws(TorchError) -> [TensorSource] { try Self.sources(shapes, masters, prefix: "") }
+  public func sources() throws(TorchError) -> [TensorSource] { try Self.sources(shapes, masterWeights, prefix: "") }
 
   static func sources(
     _ shapes: [ParameterShape], _ list: TensorList, prefix: String

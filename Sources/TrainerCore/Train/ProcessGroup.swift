@@ -56,7 +56,7 @@ public final class ProcessGroup: @unchecked Sendable {
 }
 
 /// Which of several processes this is, as launchers say it: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
-public struct ProcessPlace: Equatable, Sendable {
+public struct ProcessRank: Equatable, Sendable {
   public var rank = 0
   public var size = 1
   public var localRank = 0
@@ -84,11 +84,11 @@ public struct ProcessPlace: Equatable, Sendable {
   /// As the environment says it; alone where it says nothing.
   public static func current(
     environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
-  ) throws(TorchError) -> ProcessPlace {
+  ) throws(TorchError) -> ProcessRank {
     func number(_ name: String, _ fallback: Int) throws(TorchError) -> Int {
       try Self.number(name, fallback, environment: read)
     }
-    var place = ProcessPlace()
+    var place = ProcessRank()
     place.size = try number("WORLD_SIZE", 1)
     place.rank = try number("RANK", 0)
     place.localRank = try number("LOCAL_RANK", 0)

@@ -25,13 +25,13 @@ public struct TrainingJob: Equatable, Sendable {
   public var microbatchSize = 128
   public var steps = 1000
   public var optimizer = AdamW()
-  public var schedule = LearningRate(peak: 3e-4, fall: .cosine, warmupSteps: 0, steps: 1000)
+  public var schedule = LearningRateSchedule(learningRate: 3e-4, schedule: .cosine, warmupSteps: 0, steps: 1000)
   public var course = TrainingCourse()
   /// Steps with a loss or a gradient that is no number which are passed over before training stops.
   public var toleratedSteps = 0
   /// The greatest norm of the gradient; nil to leave it.
-  public var clip: Double?
-  public var maskProbability = 0.3
+  public var maximumGradientNorm: Double?
+  public var maskFraction = 0.3
   public var seed = 17
   public var shuffle = ShuffleOrder.Algorithm.py1e
 
@@ -40,11 +40,11 @@ public struct TrainingJob: Equatable, Sendable {
   public var device = "cpu"
   /// Threads of a process's computation on the CPU.
   public var threads = 1
-  public var recomputesActivations = false
+  public var recomputeActivations = false
 
-  public var checkpointEverySteps = 1000
+  public var checkpointSteps = 1000
   public var keep = KeepRule()
-  public var logEverySteps = 10
+  public var logSteps = 10
   /// Tokens of the tokenizer; the model's table may be longer.
   public var vocabularySize = 32_768
   /// Token ids.
@@ -70,10 +70,10 @@ public struct TrainingJob: Equatable, Sendable {
     plain.device = ""
     plain.microbatchSize = 1
     plain.threads = 1
-    plain.recomputesActivations = false
-    plain.checkpointEverySteps = 1
+    plain.recomputeActivations = false
+    plain.checkpointSteps = 1
     plain.keep = KeepRule()
-    plain.logEverySteps = 1
+    plain.logSteps = 1
     if !keepingCourse {
       plain.course = TrainingCourse()
       plain.toleratedSteps = 0
@@ -87,7 +87,7 @@ public struct TrainingJob: Equatable, Sendable {
   /// The rate of the step that follows `finished` steps.
   public func rate(after finished: Int) -> Double {
     var schedule = schedule
-    schedule.peak = course.peak(after: finished, schedule.peak)
+    schedule.learningRate = course.peak(after: finished, schedule.learningRate)
     return schedule.rate(after: finished)
   }
 
@@ -124,16 +124,17 @@ extension TrainingJob {
         "weightDecay": .number(optimizer.weightDecay),
       ],
       "schedule": [
-        "peak": .number(schedule.peak), "fall": .string(schedule.fall.rawValue),
+        "learningRate": .number(schedule.learningRate), "schedule": .string(schedule.schedule.rawValue),
         "warmupSteps": .integer(schedule.warmupSteps), "steps": .integer(schedule.steps),
-        "final": .number(schedule.final), "start": .integer(schedule.start),
+        "finalRateFraction": .number(schedule.finalRateFraction), "start": .integer(schedule.start),
       ],
       "course": course.json, "toleratedSteps": .integer(toleratedSteps),
-      "clip": clip.map { .number($0) } ?? .null, "maskProbability": .number(maskProbability), "seed": .integer(seed),
+      "maximumGradientNorm": maximumGradientNorm.map { .number($0) } ?? .null, "maskFraction": .number(maskFraction),
+      "seed": .integer(seed),
       "shuffle": .string(shuffle.rawValue), "precision": .string(precision.rawValue), "device": .string(device),
-      "threads": .integer(threads), "recomputesActivations": .bool(recomputesActivations),
-      "checkpointEverySteps": .integer(checkpointEverySteps), "keepLast": .integer(keep.last),
-      "keepEverySteps": keep.everySteps.map { .integer($0) } ?? .null, "logEverySteps": .integer(logEverySteps),
+      "threads": .integer(threads), "recomputeActivations": .bool(recomputeActivations),
+      "checkpointSteps": .integer(checkpointSteps), "keepLast": .integer(keep.last),
+      "keepEverySteps": keep.everySteps.map { .integer($0) } ?? .null, "logSteps": .integer(logSteps),
       "vocabularySize": .integer(vocabularySize), "maskToken": .integer(maskToken),
       "specialTokens": .list(specialTokens.map { .integer($0) }),
     ]
@@ -171,24 +172,25 @@ extension TrainingJob {
     optimizer.epsilon = try number(json["optimizer"], "epsilon")
     optimizer.weightDecay = try number(json["optimizer"], "weightDecay")
     let rate = try need(json["schedule"], "schedule")
-    schedule = LearningRate(
-      peak: try number(rate, "peak"), fall: try need(rate["fall"]?.string.flatMap(LearningRate.Fall.init), "fall"),
+    schedule = LearningRateSchedule(
+      learningRate: try number(rate, "learningRate"),
+      schedule: try need(rate["fall"]?.string.flatMap(LearningRateSchedule.Decay.init), "schedule"),
       warmupSteps: try need(rate["warmupSteps"]?.integer, "warmupSteps"),
       steps: try need(rate["steps"]?.integer, "steps"),
-      final: try number(rate, "final"), start: rate["start"]?.integer ?? 0)
+      finalRateFraction: try number(rate, "finalRateFraction"), start: rate["start"]?.integer ?? 0)
     if let departures = json["course"] { course = try need(TrainingCourse(departures), "course") }
     toleratedSteps = json["toleratedSteps"]?.integer ?? 0
-    clip = json["clip"]?.double
-    maskProbability = try number(json, "maskProbability")
+    maximumGradientNorm = json["maximumGradientNorm"]?.double
+    maskFraction = try number(json, "maskFraction")
     seed = try integer("seed")
     shuffle = try need(json["shuffle"]?.string.flatMap(ShuffleOrder.Algorithm.init), "shuffle")
     precision = try need(json["precision"]?.string.flatMap(Parameters.Precision.init), "precision")
     device = try need(json["device"]?.string, "device")
     threads = try integer("threads")
-    recomputesActivations = try need(json["recomputesActivations"]?.bool, "recomputesActivations")
-    checkpointEverySteps = try integer("checkpointEverySteps")
+    recomputeActivations = try need(json["recomputeActivations"]?.bool, "recomputeActivations")
+    checkpointSteps = try integer("checkpointSteps")
     keep = KeepRule(last: try integer("keepLast"), everySteps: json["keepEverySteps"]?.integer)
-    logEverySteps = try integer("logEverySteps")
+    logSteps = try integer("logSteps")
     vocabularySize = try integer("vocabularySize")
     maskToken = try integer("maskToken")
     specialTokens = try need(json["specialTokens"]?.array, "specialTokens").map {

@@ -22,7 +22,7 @@ public final class TrainingJournal {
   public static let curveName = "curve.jsonl"
 
   init(
-    _ job: TrainingJob, engine: Engine, device: Device, place: ProcessPlace, _ listen: @escaping (TrainingEvent) -> Void
+    _ job: TrainingJob, engine: Engine, device: Device, place: ProcessRank, _ listen: @escaping (TrainingEvent) -> Void
   ) throws {
     self.job = job
     self.engine = engine
@@ -53,7 +53,7 @@ public final class TrainingJournal {
     var options = TrainingWatch.Options()
     options.totalSteps = job.steps
     options.flopsPerToken = job.shape.trainingFLOPsPerToken(
-      sequenceLength: job.sequenceLength, maskedShare: job.maskProbability)
+      sequenceLength: job.sequenceLength, maskedShare: job.maskFraction)
     let name = device.isCPU ? "CPU" : try engine.name(of: device)
     options.peakFLOPs = DevicePeak.bfloat16FLOPs(ofDevice: name)
     options.devices = processes
@@ -73,14 +73,14 @@ public final class TrainingJournal {
     if metrics.step % job.curveEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 {
       try curve?.add(metrics, wallTime: 0)
     }
-    guard metrics.step % job.logEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 else { return }
+    guard metrics.step % job.logSteps == 0 || metrics.step == job.steps || metrics.step == 1 else { return }
     guard let metrics = try watch?.record(metrics) else { return }
     listen(
       .step(
         TrainingStep(
           step: metrics.step, steps: job.steps, loss: metrics.loss, rate: metrics.learningRate,
           gradientNorm: metrics.gradientNorm ?? 0, tokensPerSecond: metrics.tokensPerSecond ?? 0,
-          mfu: metrics.modelFLOPsUtilisation, remainingSeconds: metrics.secondsRemaining)))
+          mfu: metrics.modelFLOPsUtilization, remainingSeconds: metrics.secondsRemaining)))
   }
 
   func save(_ contents: CheckpointContents) throws {

@@ -42,7 +42,7 @@ extension TrainingRun {
       let state = try engine.tensor(start.numbers, on: device)
       try group.broadcast(TensorList([state]))
       start = Start(numbers: try state.integers())
-      for list in [parameters.masters, optimizer.first, optimizer.second] { try group.broadcast(list) }
+      for list in [parameters.masterWeights, optimizer.first, optimizer.second] { try group.broadcast(list) }
       try parameters.refresh()
     }
     optimizer.resume(step: start.step)
@@ -97,6 +97,6 @@ extension TrainingJob {
 
   /// Whether a checkpoint is written after this step.
   func isCheckpoint(_ step: Int) -> Bool {
-    step % checkpointEverySteps == 0 || publishes(step)
+    step % checkpointSteps == 0 || publishes(step)
   }
 }

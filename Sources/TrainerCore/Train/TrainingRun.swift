@@ -11,7 +11,7 @@ public final class TrainingRun {
 
   let job: TrainingJob
   let engine: Engine
-  let place: ProcessPlace
+  let place: ProcessRank
   let device: Device
   let group: ProcessGroup?
   let model: MaskedLanguageModel
@@ -36,7 +36,7 @@ public final class TrainingRun {
   ///   - listen: told what happens, in the first process of each machine.
   ///   - shouldStop: asked after every step; all processes stop when one is to.
   public init(
-    _ job: TrainingJob, engine: Engine, place: ProcessPlace = ProcessPlace(),
+    _ job: TrainingJob, engine: Engine, place: ProcessRank = ProcessRank(),
     source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) },
     listen: @escaping (TrainingEvent) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false }
   ) throws {
@@ -54,7 +54,7 @@ public final class TrainingRun {
       job.shape.parameters, engine: engine, device: device, precision: job.precision, seed: UInt64(job.seed),
       deviation: job.shape.initialDeviation, padding: job.shape.padding)
     if let initial = job.initial { try parameters.load(folder: initial) }
-    let encoder = job.shape.encoder(parameters, recomputesActivations: job.recomputesActivations)
+    let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
     model = MaskedLanguageModel(encoder, parameters)
     optimizer = try Optimizer(parameters, job.optimizer)
     batches = try Self.batches(job, place, source)
@@ -62,7 +62,7 @@ public final class TrainingRun {
       place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
   }
 
-  private static func device(_ job: TrainingJob, _ place: ProcessPlace, _ engine: Engine) throws -> Device {
+  private static func device(_ job: TrainingJob, _ place: ProcessRank, _ engine: Engine) throws -> Device {
     guard job.device == "cuda" else { return .cpu }
     guard engine.deviceCount > 0 else {
       throw TorchError(
@@ -74,7 +74,7 @@ public final class TrainingRun {
   }
 
   static func batches(
-    _ job: TrainingJob, _ place: ProcessPlace,
+    _ job: TrainingJob, _ place: ProcessRank,
     _ source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) }
   ) throws -> BatchSource {
     let data =
@@ -86,7 +86,7 @@ public final class TrainingRun {
       }
     let samples = try TokenSamples([data])
     let masking = try TokenMasking(
-      probability: job.maskProbability, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
+      probability: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
     var options = BatchOptions(
       sequenceLength: job.sequenceLength, globalBatch: job.batchSize, microbatch: job.microbatchSize)
@@ -158,7 +158,7 @@ public final class TrainingRun {
     // So little that it is nothing beside one token, but no division by 0 where no token of the step is masked.
     let divisor = try report.masked.scaled(1, plus: 1e-9).to(.float32, device: device)
     let norm = try optimizer.step(
-      rate: rate, clip: job.clip, dividedBy: divisor, loss: report.loss, group: group)
+      rate: rate, maximumGradientNorm: job.maximumGradientNorm, dividedBy: divisor, loss: report.loss, group: group)
     return PendingStep(
       step: step, rate: rate, report: report, norm: norm, epoch: microbatches.last?.epoch ?? 0,
       microbatches: microbatches)

@@ -1,4 +1,4 @@
-/// A chart being drawn: elements of an SVG that brings its own colours, for light and for dark.
+/// A chart being drawn: elements of an SVG that brings its own colors, for light and for dark.
 struct ChartMarkup {
   private var body = ""
   private var clips = 0
@@ -64,7 +64,7 @@ struct ChartMarkup {
     """
   }
 
-  /// The colours of the lineage page; spelled out, because not every viewer knows variables.
+  /// The colors of the lineage page; spelled out, because not every viewer knows variables.
   private static let style = """
     .training text { font: 12px system-ui, sans-serif; fill: #1c2330; font-variant-numeric: tabular-nums; }
     .training .head { font-size: 15px; font-weight: 600; } .training .name { font-weight: 600; }

@@ -31,10 +31,10 @@ struct ChartSeries {
     return out
   }
 
-  /// The mean of each point and its neighbours, about a fortieth of the curve, near ones counting more; empty for short
+  /// The mean of each point and its neighbors, about a fortieth of the curve, near ones counting more; empty for short
   /// curves.
   ///
-  /// Towards a gap or an end the neighbourhood narrows evenly, so that the line does not lag. Linear.
+  /// Towards a gap or an end the neighborhood narrows evenly, so that the line does not lag. Linear.
   func smoothed(to count: Int) -> [Point] {
     guard points.count >= 20 else { return [] }
     let reach = max(1, points.count / 160)

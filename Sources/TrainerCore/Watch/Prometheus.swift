@@ -21,7 +21,7 @@ public enum PrometheusText {
     add("pipeline_training_tokens_per_second", "Tokens a second over the last steps.", metrics.tokensPerSecond)
     add(
       "pipeline_training_mfu", "Floating point operations of the model as a share of the peak.",
-      metrics.modelFLOPsUtilisation)
+      metrics.modelFLOPsUtilization)
     add("pipeline_training_remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
     for other in metrics.others {
       add("pipeline_training_" + identifier(other.name), "\(escapedHelp(other.name)).", other.value)

@@ -17,7 +17,7 @@ public struct StepMetrics: Equatable, Sendable {
   public var tokensPerSecond: Double?
   public var devices = 1
   /// Share of the devices' peak.
-  public var modelFLOPsUtilisation: Double?
+  public var modelFLOPsUtilization: Double?
   public var secondsRemaining: Double?
   /// Others by their names, such as `metrics/eval/MaskedAccuracy`.
   public var others: [Named] = []
@@ -55,7 +55,7 @@ public struct StepMetrics: Equatable, Sendable {
     let measured = [
       (MetricNames.gradientNorm, gradientNorm), (MetricNames.tokensPerSecond, tokensPerSecond),
       (MetricNames.deviceTokensPerSecond, tokensPerSecond.map { $0 / Double(max(1, devices)) }),
-      (MetricNames.modelFLOPsUtilisation, modelFLOPsUtilisation), (MetricNames.secondsRemaining, secondsRemaining),
+      (MetricNames.modelFLOPsUtilization, modelFLOPsUtilization), (MetricNames.secondsRemaining, secondsRemaining),
     ]
     for (name, value) in measured { if let value { list.append(Named(name, value)) } }
     return list + others
@@ -72,7 +72,7 @@ public enum MetricNames {
   public static let tokens = "time/token"
   public static let tokensPerSecond = "throughput/tokens_per_sec"
   public static let deviceTokensPerSecond = "throughput/device/tokens_per_sec"
-  public static let modelFLOPsUtilisation = "throughput/device/mfu"
+  public static let modelFLOPsUtilization = "throughput/device/mfu"
   public static let secondsRemaining = "time/remaining_estimate"
 }
 

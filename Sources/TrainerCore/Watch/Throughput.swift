@@ -60,7 +60,7 @@ public struct Throughput: Sendable {
   /// Share of the peak that the model's own operations take.
   ///
   /// - Parameter peakFLOPs: a second, of all devices together (`DevicePeak`).
-  public func modelFLOPsUtilisation(flopsPerToken: Double, peakFLOPs: Double?) -> Double? {
+  public func modelFLOPsUtilization(flopsPerToken: Double, peakFLOPs: Double?) -> Double? {
     guard let peakFLOPs, peakFLOPs > 0, let tokensPerSecond else { return nil }
     return tokensPerSecond * flopsPerToken / peakFLOPs
   }
@@ -68,7 +68,7 @@ public struct Throughput: Sendable {
 
 /// Dense bfloat16 operations a second, by the vendor's data sheets.
 public enum DevicePeak {
-  /// nil for devices whose peak is not stated here: they have no utilisation.
+  /// nil for devices whose peak is not stated here: they have no utilization.
   public static func bfloat16FLOPs(ofDevice name: String) -> Double? {
     // The cards for PCI Express are slower than the modules of the same name.
     let isCard = name.contains("PCIe") || name.contains("NVL")

@@ -7,9 +7,9 @@ public final class TrainingWatch {
   public struct Options: Sendable {
     /// Where training ends; nil if that is open.
     public var totalSteps: Int?
-    /// `ModelShape.trainingFLOPsPerToken`; nil leaves the utilisation out.
+    /// `ModelShape.trainingFLOPsPerToken`; nil leaves the utilization out.
     public var flopsPerToken: Double?
-    /// Of one device (`DevicePeak`); nil leaves the utilisation out.
+    /// Of one device (`DevicePeak`); nil leaves the utilization out.
     public var peakFLOPs: Double?
     public var devices = 1
     /// On every sample for Prometheus, such as the stage.
@@ -52,8 +52,8 @@ public final class TrainingWatch {
     metrics.devices = options.devices
     metrics.tokensPerSecond = throughput.tokensPerSecond
     metrics.secondsRemaining = options.totalSteps.flatMap { throughput.secondsRemaining(until: $0) }
-    metrics.modelFLOPsUtilisation = options.flopsPerToken.flatMap {
-      throughput.modelFLOPsUtilisation(
+    metrics.modelFLOPsUtilization = options.flopsPerToken.flatMap {
+      throughput.modelFLOPsUtilization(
         flopsPerToken: $0, peakFLOPs: options.peakFLOPs.map { $0 * Double(options.devices) })
     }
     try log.add(metrics)

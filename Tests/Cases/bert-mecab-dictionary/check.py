@@ -20,7 +20,7 @@ def document(**options):
     model = {"checkpoint": "r.checkpoint", "tokenizer": "r.tokenizer"}
     return {"format": 1, "name": "t", "stages": {
         "r": {"use": "huggingface.read", "options": read},
-        "c": {"use": "convert.huggingface", "inputs": model},
+        "c": {"use": "huggingface.convert", "inputs": model},
         "s": {"use": "evaluate.sts", "inputs": model, "options": score}}}
 
 

@@ -47,7 +47,7 @@ FILES = {
 
 def run(name, **options):
     asked.clear()
-    options = {"asOf": name, "delaySeconds": 0, "allowPrivateAddresses": True, "minimumCharacters": 0, **options}
+    options = {"snapshot": name, "delaySeconds": 0, "allowPrivateAddresses": True, "minimumCharacters": 0, **options}
     doc = {"format": 1, "name": name, "stages": {"crawl": {"use": "html.crawl", "options": options}}}
     pathlib.Path(f"{name}.json").write_text(json.dumps(doc))
     command = [os.environ["PIPELINE"], "run", f"{name}.json", "--store", f"store-{name}"]

@@ -30,10 +30,10 @@ for address in addresses:
 pathlib.Path("list").write_text(f"https://127.0.0.1:9/a\n{addresses[0]} name\n")
 attempt("http.download", {"lists": "list"})
 for stage, options in [
-    ("html.crawl", {"asOf": "1", "urls": [addresses[0]]}),
-    ("html.crawl", {"asOf": "1", "sitemaps": [addresses[1]]}),
-    ("aozora.crawl", {"asOf": "1", "index": addresses[2]}),
-    ("diet.crawl", {"asOf": "1", "from": "2025-01-01", "until": "2025-01-02", "api": addresses[3]}),
+    ("html.crawl", {"snapshot": "1", "urls": [addresses[0]]}),
+    ("html.crawl", {"snapshot": "1", "sitemaps": [addresses[1]]}),
+    ("aozora.crawl", {"snapshot": "1", "index": addresses[2]}),
+    ("diet.crawl", {"snapshot": "1", "from": "2025-01-01", "until": "2025-01-02", "api": addresses[3]}),
     ("wikipedia.download", {"date": "20260101", "mirrors": [addresses[4]]}),
     ("llmjp.download", {"listing": addresses[5]}),
 ]:

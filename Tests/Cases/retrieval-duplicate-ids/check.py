@@ -1,4 +1,4 @@
-"""Ids that stand twice are refused by file and line; judgements count once; negative ones are no gain; nothing is above 1."""
+"""Ids that stand twice are refused by file and line; judgments count once; negative ones are no gain; nothing is above 1."""
 import json
 import os
 import pathlib
@@ -13,10 +13,10 @@ def lines(records):
     return "".join(json.dumps({"id": i, "text": text}, ensure_ascii=False) + "\n" for i, text in records)
 
 
-def write(corpus=CORPUS, queries=QUERIES, judgements="q1 0 d1 1\nq2 0 d2 1\n"):
+def write(corpus=CORPUS, queries=QUERIES, judgments="q1 0 d1 1\nq2 0 d2 1\n"):
     pathlib.Path("c.jsonl").write_text(lines(corpus))
     pathlib.Path("q.jsonl").write_text(lines(queries))
-    pathlib.Path("j.txt").write_text(judgements)
+    pathlib.Path("j.txt").write_text(judgments)
 
 
 def run():
@@ -42,17 +42,17 @@ def scores():
 refused("c.jsonl:4: the id 'd1' stands twice in 'corpus': also in c.jsonl:1")
 write(queries=QUERIES + [("q1", "おえ")])
 refused("q.jsonl:3: the id 'q1' stands twice in 'queries'")
-write(judgements="q1 0 d1 1\nq1 0 d1 2\n")
+write(judgments="q1 0 d1 1\nq1 0 d1 2\n")
 refused("j.txt:2: judges document 'd1' for query 'q1' as 2.0, judged before as 1.0")
-write(judgements="q1 0 d1 nan\n")
+write(judgments="q1 0 d1 nan\n")
 refused("j.txt:1: its relevance is nan")
 write()
 plain, _ = scores()
 assert plain["recall@100"] == 1 and plain["queries"] == 2
-write(judgements="q1 0 d1 1\nq1 0 d1 1\nq2 0 d2 1\n")
+write(judgments="q1 0 d1 1\nq1 0 d1 1\nq2 0 d2 1\n")
 again, output = scores()
 assert again == plain and "judged-again" in output
-write(judgements="q1 0 d1 1\nq1 0 d2 -1\nq1 0 d3 -2\nq2 0 d2 1\n")
+write(judgments="q1 0 d1 1\nq1 0 d2 -1\nq1 0 d3 -2\nq2 0 d2 1\n")
 negative, _ = scores()
 assert negative == plain, f"{negative} is not {plain}"
 os.mkdir("parts")

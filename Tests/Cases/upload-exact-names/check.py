@@ -64,11 +64,11 @@ doc = {
     "stages": {
         "get": {"use": "http.download", "options": {"urls": urls, **network}},
         "folder": {
-            "use": "upload.folder", "inputs": {"artifacts": "get"},
+            "use": "folder.upload", "inputs": {"artifacts": "get"},
             "options": {"to": str(pathlib.Path("out").resolve())},
         },
         "bucket": {
-            "use": "upload.s3", "inputs": {"artifacts": "get"},
+            "use": "s3.upload", "inputs": {"artifacts": "get"},
             "options": {"to": "s3://bucket/set", "endpoint": origin, "allowPrivateAddresses": True, "checksums": False},
         },
     },

@@ -7,7 +7,7 @@ import Testing
 /// Input made to hang, overflow or crash a parser of nested structures.
 @Suite struct WikitextHostileTests {
   #if DEBUG
-    /// Enough to tell quadratic from linear in a build without optimisation.
+    /// Enough to tell quadratic from linear in a build without optimization.
     private static let hostileBytes = 96 << 10
     private static let nestedCount = 20_000
   #else

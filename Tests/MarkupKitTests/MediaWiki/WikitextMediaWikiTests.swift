@@ -69,6 +69,6 @@ import Testing
       ("[[Datei:a.jpg|mini|hochkant 1.2]]", ""),
     ])
   func foreignCaptions(_ link: String, _ text: String) {
-    #expect(plainText(link) { $0.keepsCaptions = true } == text)
+    #expect(plainText(link) { $0.keepCaptions = true } == text)
   }
 }

@@ -38,8 +38,8 @@ func plainText(_ wikitext: [UInt8], _ rules: WikitextRules = WikitextRules()) ->
 
   @Test func captionsAreKeptOnRequestWithoutTheirOptions() {
     let wikitext = "本文。\n[[ファイル:a.jpg|サムネイル|right|200x100px|代替文=絵|リンク=|[[港]]の朝]]\n続き。"
-    #expect(plainText(wikitext) { $0.keepsCaptions = true } == "本文。\n\n港の朝\n続き。")
-    #expect(plainText("[[File:a.jpg|thumb|100ピクセル|upright=1.2]]") { $0.keepsCaptions = true } == "")
+    #expect(plainText(wikitext) { $0.keepCaptions = true } == "本文。\n\n港の朝\n続き。")
+    #expect(plainText("[[File:a.jpg|thumb|100ピクセル|upright=1.2]]") { $0.keepCaptions = true } == "")
   }
 
   @Test(
@@ -180,7 +180,7 @@ func plainText(_ wikitext: [UInt8], _ rules: WikitextRules = WikitextRules()) ->
     #expect(plainText(wikitext) == text)
     #expect(
       plainText(wikitext) {
-        $0.keepsHeadings = false; $0.keepsLists = false
+        $0.keepHeadings = false; $0.keepLists = false
       } == "序文。\n\n字下げ\n語: 義\n\n文。")
     #expect(plainText("* 一") { $0.listMarker = "- " } == "- 一")
   }

@@ -27,10 +27,10 @@ struct AozoraCrawlTests {
       #expect(siteScript.run(folder + "/order.json", folder + "/site", server.origin) != nil)
     }
 
-    func crawl(_ asOf: String, _ more: [JSONMember] = []) throws -> StageHarness {
+    func crawl(_ snapshot: String, _ more: [JSONMember] = []) throws -> StageHarness {
       let options: [JSONMember] = [
         JSONMember("index", .string(server.origin + "/index_pages/list_person_all_extended_utf8.zip")),
-        JSONMember("asOf", .string(asOf)), JSONMember("state", .string(state)), JSONMember("delaySeconds", 0),
+        JSONMember("snapshot", .string(snapshot)), JSONMember("state", .string(state)), JSONMember("delaySeconds", 0),
         JSONMember("allowPrivateAddresses", true), JSONMember("attempts", 1),
       ]
       return try StageHarness(AozoraCrawl.self, options: .object(options + more)).run()

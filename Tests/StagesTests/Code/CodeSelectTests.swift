@@ -72,7 +72,7 @@ import Testing
     #expect(try mit.drops().contains { $0.reason == "license-not-allowed" && $0.detail == "Apache-2.0" })
     let both = try run(["licenses": .strings(["MIT", "Apache-2.0"])])
     #expect(try paths(both).contains("/kero.py"))
-    // A file without a licence passes only where its type is allowed by name.
+    // A file without a license passes only where its type is allowed by name.
     let none = try run(["licenses": .strings(["MIT"]), "licenseTypes": .strings(["permissive", "no_license"])])
     #expect(try paths(none).contains("/none.py") && !paths(none).contains("/main.c"))
     #expect(try !paths(both).contains("/none.py"))
@@ -205,7 +205,7 @@ import Testing
 
   // MARK: Sentences
 
-  @Test func parquetIsRecognised() throws {
+  @Test func parquetIsRecognized() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
     try FileSystem.write(Array("PAR1\u{15}\u{4}".utf8), to: folder + "/train.parquet")

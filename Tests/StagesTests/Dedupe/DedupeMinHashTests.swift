@@ -145,7 +145,7 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
     #expect {
       try StageHarness(DedupeMinHash.self, options: ["bands": 1000, "rows": 10])
     } throws: {
-      "\($0)".contains("1000 bands of 10 rows are 10000 lanes")
+      "\($0)".contains("1000 bands of 10 rows are 10000 hashes")
     }
   }
 }
@@ -157,7 +157,7 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
         { "format": 1, "name": "t", "stages": { "a": { "use": "documents.read", "options": { "files": "x" } },
           "b": { "use": "dedupe.minhash", "inputs": { "documents": "a" }, "options": { \(options) } } } }
         """
-      return try Graph(PipelineDocument.parse(Array(document.utf8), path: "/p.json"), registry: .builtin)
+      return try Graph(PipelineSpec.parse(Array(document.utf8), path: "/p.json"), registry: .builtin)
     }
     func remark(_ options: String) throws -> String { try graph(options).nodes[1].configured.stage.remarks[0] }
     #expect(

@@ -16,7 +16,7 @@ private struct Dedupe {
         "dedupe": { "use": "dedupe.minhash", "inputs": { "documents": "read" }, "options": { \(options) } } } }
       """
     let graph = try Graph(
-      try PipelineDocument.parse(Array(document.utf8), path: folder + "/p.json"), registry: .builtin)
+      try PipelineSpec.parse(Array(document.utf8), path: folder + "/p.json"), registry: .builtin)
     let run = try PipelineRun(graph: graph, store: try RunStore(root: folder + "/.pipeline"), settings: .init())
     var phases: [String: [Int]] = [:]
     let outcome = try run.run(listen: { event in
@@ -66,7 +66,7 @@ private struct Dedupe {
     func digests(_ options: JSONValue) throws -> [String: String] {
       let harness = try StageHarness(DedupeMinHash.self, options: options)
       try harness.add(documents: files)
-      return try harness.run().digests.filter { $0.key.hasPrefix("index/") || $0.key.hasPrefix("sketches/") }
+      return try harness.run().digests.filter { $0.key.hasPrefix("index/") || $0.key.hasPrefix("signatures/") }
     }
     let standard = try digests([:])
     #expect(standard.count == 4)

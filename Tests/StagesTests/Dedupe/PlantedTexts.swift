@@ -49,7 +49,7 @@ struct PlantedTexts: RandomNumberGenerator {
 /// Exact Jaccard similarity as the stage measures it.
 func jaccard(_ a: Document, _ b: Document) -> Double {
   func set(_ document: Document) -> Set<UInt64> {
-    var sketcher = Sketcher()
+    var sketcher = SignatureHasher()
     return document.text.withUnsafeBufferPointer { Set(sketcher.shingles($0)) }
   }
   let (x, y) = (set(a), set(b))

@@ -34,12 +34,12 @@ import Testing
 
     deinit { try? FileSystem.removeTree(folder) }
 
-    func crawl(_ asOf: String, sliceDays: Int = 366) throws -> StageHarness {
+    func crawl(_ snapshot: String, sliceDays: Int = 366) throws -> StageHarness {
       try StageHarness(
         DietCrawl.self,
         options: [
           "api": .string(server.origin + "/api"), "from": "2026-01-01", "until": "2026-04-30",
-          "sliceDays": .integer(sliceDays), "asOf": .string(asOf), "state": .string(folder + "/state"),
+          "sliceDays": .integer(sliceDays), "snapshot": .string(snapshot), "state": .string(folder + "/state"),
           "delaySeconds": 0, "allowPrivateAddresses": true, "attempts": 1,
         ]
       ).run()

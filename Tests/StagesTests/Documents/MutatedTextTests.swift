@@ -126,7 +126,7 @@ import Testing
     }
   }
 
-  @Test func licences() {
+  @Test func licenses() {
     let seeds = [
       "Creative Commons Attribution-NonCommercial License 4.0 (http://creativecommons.org/licenses/by-nc/4.0/)",
       "CC BY-NC-SA",

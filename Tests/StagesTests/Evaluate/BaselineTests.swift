@@ -43,14 +43,15 @@ private final class PublishedBERT {
     return stage
   }
 
-  /// Pairs or choices of the sentences, labelled by a rule; some are longer than the tests' `maximumLength`.
-  func examples(_ task: JGLUETask, _ count: Int) -> String {
+  /// Pairs or choices of the sentences, labeled by a rule; some are longer than the tests' `maximumLength`.
+  func examples(_ task: JGLUEBenchmark, _ count: Int) -> String {
     (0..<count).map { i in
       let a = sentences[i % sentences.count], b = sentences[(i * 5 + i / 12) % sentences.count]
       let pair = [JSONMember("sentence1", .string(a)), JSONMember("sentence2", .string(b))]
       switch task {
       case .jsts: return JSONValue.object(pair + [JSONMember("label", .number(Double(i % 6)))]).text()
-      case .jnli: return JSONValue.object(pair + [JSONMember("label", .string(JGLUETask.entailments[i % 3]))]).text()
+      case .jnli:
+        return JSONValue.object(pair + [JSONMember("label", .string(JGLUEBenchmark.entailments[i % 3]))]).text()
       default:
         let choices = (0..<5).map { JSONMember("choice\($0)", .string(sentences[(i + $0) % sentences.count])) }
         let question = [JSONMember("question", .string(a)), JSONMember("label", .integer(i % 5))]
@@ -101,7 +102,7 @@ struct BaselineTests {
   }
 
   /// The weights that fine-tuning begins from, taken by a rate of 0, converted: transformers' start.
-  private func start(_ model: PublishedBERT, _ task: JGLUETask) throws -> (job: FineTuningJob, converted: String) {
+  private func start(_ model: PublishedBERT, _ task: JGLUEBenchmark) throws -> (job: FineTuningJob, converted: String) {
     let read = try model.read()
     var job = FineTuningJob()
     job.task = task
@@ -137,8 +138,8 @@ struct BaselineTests {
   }
 
   /// Every step's loss and every test example's scores, over the same batches without dropout.
-  @Test(arguments: [JGLUETask.jsts, .jnli, .jcommonsenseqa])
-  func fineTuningGoesAsTransformersDoes(_ task: JGLUETask) throws {
+  @Test(arguments: [JGLUEBenchmark.jsts, .jnli, .jcommonsenseqa])
+  func fineTuningGoesAsTransformersDoes(_ task: JGLUEBenchmark) throws {
     let model = try PublishedBERT()
     let (job, converted) = try start(model, task)
     try FileSystem.write(Array(job.json.text().utf8), to: model.folder + "/job.json")
@@ -151,7 +152,7 @@ struct BaselineTests {
       #expect(abs(pair.0 - pair.1) < 1e-3 * max(1, abs(pair.1)), "step \(step + 1)")
     }
     #expect(losses.last! < losses[0])
-    let features = try tuning.maker.features(try TaskExamples.read(task, path: job.test[0]))
+    let features = try tuning.maker.features(try BenchmarkExamples.read(task, path: job.test[0]))
     let ours = try tuning.outputs(features).map { $0.map(Double.init) }
     let scores = try #require(theirs["scores"]?.array).compactMap { $0.array?.compactMap(\.double) }
     #expect(scores.count == 10)

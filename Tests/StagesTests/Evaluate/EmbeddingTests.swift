@@ -36,7 +36,7 @@ struct EmbeddingTests {
     #expect(together[0] != together[48])
   }
 
-  /// Every vector asks for its neighbours: of a thousand, each place is once the best one's.
+  /// Every vector asks for its neighbors: of a thousand, each place is once the best one's.
   @Test(arguments: [[1000], [1, 999], [99, 1, 400, 500], [250, 250, 250, 250]])
   func neighborsEqualBruteForce(_ chunks: [Int]) throws {
     var random = SeededShuffle(seed: 3, epoch: 0)
@@ -66,7 +66,7 @@ struct EmbeddingTests {
       }
       let best = scores.indices.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(top)
       let ours = found[(query * top)..<((query + 1) * top)]
-      // Sums in float32 may part neighbours that lie within a rounding.
+      // Sums in float32 may part neighbors that lie within a rounding.
       let last = scores[best.last!]
       #expect(Set(ours).count == top && ours.allSatisfy { scores[$0] > last - 1e-5 })
       #expect(zip(ours, best).allSatisfy { abs(scores[$0] - scores[$1]) < 1e-5 })
@@ -107,7 +107,7 @@ struct EmbeddingTests {
         EvaluateRetrieval.self,
         options: [
           "queries": .string(model.folder + "/queries.jsonl"), "corpus": .string(model.folder + "/corpus"),
-          "judgements": .string(model.folder + "/qrels.tsv"), "device": "cpu",
+          "judgments": .string(model.folder + "/qrels.tsv"), "device": "cpu",
         ]), model)
     #expect(harness.files("found").count == 2)
     let json = try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value

@@ -72,7 +72,7 @@ struct EvaluateJGLUETests {
   @Test func everyRunAndTheReport() throws {
     TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline, "PIPELINE_ENGINE": testEngine!.path])
     let model = try TinyModel(.mosaicBERT)
-    for task in [JGLUETask.jnli, .jcommonsenseqa] {
+    for task in [JGLUEBenchmark.jnli, .jcommonsenseqa] {
       try FileSystem.makeDirectory("\(model.folder)/jglue/\(task.rawValue)")
       for (name, count) in [("train", 40), ("valid", 15)] {
         try FileSystem.write(

@@ -14,11 +14,11 @@ let testEngine: Engine? = {
   return try? Engine(path: path)
 }()
 
-/// Small tasks that can be learnt by heart: each form of JGLUE, answered by a character of the text.
+/// Small tasks that can be learned by heart: each form of JGLUE, answered by a character of the text.
 enum TinyTask {
   private static let places = ["東", "京", "大", "阪", "名"]
 
-  static func lines(_ task: JGLUETask, _ count: Int) -> String {
+  static func lines(_ task: JGLUEBenchmark, _ count: Int) -> String {
     if task == .jsquad { return squad(count) }
     return (0..<count).map { i in
       let a = places[i % 5], b = places[(i * 3 + i / 5) % 5]
@@ -46,7 +46,7 @@ enum TinyTask {
 
 @Suite(.serialized, .takesTheEngine, .needs(testEngine != nil, "needs Scripts/engine"))
 struct FineTuningTests {
-  private func job(_ model: TinyModel, _ task: JGLUETask) throws -> FineTuningJob {
+  private func job(_ model: TinyModel, _ task: JGLUEBenchmark) throws -> FineTuningJob {
     var job = FineTuningJob()
     job.task = task
     job.checkpoint = model.folder
@@ -63,7 +63,7 @@ struct FineTuningTests {
   }
 
   /// A head whose gradient does not reach the encoder, or scores of the wrong rows, would learn none of these.
-  @Test(arguments: JGLUETask.allCases) func eachTaskIsLearnt(_ task: JGLUETask) throws {
+  @Test(arguments: JGLUEBenchmark.allCases) func eachTaskIsLearnt(_ task: JGLUEBenchmark) throws {
     let model = try TinyModel(.mosaicBERT)
     var steps: [FineTuningStep] = []
     let scores = try FineTuning(try job(model, task), engine: testEngine!).run(listen: { steps.append($0) })
@@ -96,8 +96,8 @@ struct FineTuningTests {
   @Test func aGradientThatIsNoNumberIsSaid() throws {
     let model = try TinyModel(.mosaicBERT)
     var job = try job(model, .jsts)
-    let head = JGLUETask.jsts.head.parameters(model.shape)
-    let answer = JGLUETask.jsts.head.answerParameters(model.shape)[0]
+    let head = JGLUEBenchmark.jsts.head.parameters(model.shape)
+    let answer = JGLUEBenchmark.jsts.head.answerParameters(model.shape)[0]
     let trained = try SafetensorsFile(model.folder + "/weights.safetensors")
     var tensors = try trained.entries.map {
       TensorSource($0.name, shape: $0.shape, floats: try trained.floats(of: $0.name))
@@ -136,7 +136,7 @@ struct FineTuningTests {
   @Test func jobsHaveTheseBytes() {
     let tuning =
       #"{"task":"jsts","checkpoint":"","tokenizer":"","dictionary":null,"train":[],"test":[],"learningRate":5e-05,"epochs":4,"#
-      + #""batchSize":32,"maximumLength":128,"warmup":0.1,"weightDecay":0.0,"dropout":0.1,"seed":1,"maximumExamples":0,"#
+      + #""batchSize":32,"maximumLength":128,"warmupFraction":0.1,"weightDecay":0.0,"dropout":0.1,"seed":1,"maximumExamples":0,"#
       + #""device":"cpu","precision":"float32","threads":1,"result":"","output":""}"#
     #expect(FineTuningJob().json.text() == tuning)
     let embedding =

@@ -23,9 +23,9 @@ private let peer = PeerScript("retrieval_metrics.py")
         + #"{"query": "q1", "document": "d2", "relevance": 0}"#
         + "\n" + #"{"qid": "q2", "docid": "d1", "score": 2}"#,
     ]
-    for form in forms { #expect(try Judgements.read([try written(form)]).relevance == expected) }
-    #expect { try Judgements.read([try written("q1 0 d1 1\nnonsense\n")]) } throws: {
-      "\($0)".contains("file:2: is no judgement")
+    for form in forms { #expect(try Judgments.read([try written(form)]).relevance == expected) }
+    #expect { try Judgments.read([try written("q1 0 d1 1\nnonsense\n")]) } throws: {
+      "\($0)".contains("file:2: is no judgment")
     }
   }
 
@@ -46,9 +46,9 @@ private let peer = PeerScript("retrieval_metrics.py")
 
   @Test func aPairIsJudgedInOneWay() throws {
     let same = try written("q1 0 d1 1\nq1 0 d1 1\nq2 0 d1 -1\n")
-    let read = try Judgements.read([same, same])
+    let read = try Judgments.read([same, same])
     #expect(read.relevance == ["q1": ["d1": 1], "q2": ["d1": -1]] && read.repeated == 4)
-    #expect { try Judgements.read([same, try written("q1 0 d2 1\nq1 0 d1 2\n")]) } throws: {
+    #expect { try Judgments.read([same, try written("q1 0 d2 1\nq1 0 d1 2\n")]) } throws: {
       "\($0)".contains("file:2: judges document 'd1' for query 'q1' as 2.0, judged before as 1.0")
     }
   }
@@ -57,7 +57,7 @@ private let peer = PeerScript("retrieval_metrics.py")
   @Test func canonicallyEquivalentIDsAreTwo() throws {
     let composed = "\u{304C}", parted = "\u{304B}\u{3099}"
     #expect(composed == parted)
-    let read = try Judgements.read([
+    let read = try Judgments.read([
       try written("q 0 \(composed) 1\nq 0 \(parted) 0\n\(composed) 0 d 1\n\(parted) 0 d 2\n")
     ])
     #expect(read.repeated == 0 && read.relevance.count == 3)
@@ -77,7 +77,7 @@ private let peer = PeerScript("retrieval_metrics.py")
     ])
   func whatIsNoJudgementIsRefused(_ line: String) throws {
     let path = try written(line + "\nq2 0 d1 1\n")
-    #expect { try Judgements.read([path]) } throws: { "\($0)".contains("file:1: ") }
+    #expect { try Judgments.read([path]) } throws: { "\($0)".contains("file:1: ") }
   }
 
   @Test func idsThatStandTwiceAreRefused() throws {

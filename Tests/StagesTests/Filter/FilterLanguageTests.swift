@@ -33,8 +33,8 @@ import Testing
 
   @Test func sharesOfSeveralLanguagesAddUp() throws {
     let mixed = Self.texts["ja"]! + " " + Self.texts["en"]!
-    #expect(try drops(mixed, ["minimumShare": .number(0.9)]).first?.reason == "language")
-    #expect(try drops(mixed, ["minimumShare": .number(0.9), "languages": .strings(["ja", "en"])]).isEmpty)
+    #expect(try drops(mixed, ["minimumFraction": .number(0.9)]).first?.reason == "language")
+    #expect(try drops(mixed, ["minimumFraction": .number(0.9), "languages": .strings(["ja", "en"])]).isEmpty)
   }
 
   @Test func nothingToJudgeIsUnknown() throws {

@@ -16,21 +16,21 @@ import Testing
   /// Each rule with a text that just passes, one that just fails, and the threshold between.
   static let cases: [(rule: QualityRule, passes: String, fails: String, threshold: Double)] = [
     (.minimumCharacters, "あ𠮷う", "あい", 3), (.maximumCharacters, "あいう", "あいうえ", 3),
-    (.minimumJapaneseCharacters, "ー𠮷。", "ー𠮷.", 3), (.minimumJapaneseShare, "あa", "あab", 0.5),
-    (.minimumHiraganaShare, "あい漢a", "あ漢ab", 0.5), (.minimumHiraganaOfJapanese, "あ漢abc", "あ漢字ab", 0.5),
+    (.minimumJapaneseCharacters, "ー𠮷。", "ー𠮷.", 3), (.minimumJapaneseFraction, "あa", "あab", 0.5),
+    (.minimumHiraganaFraction, "あい漢a", "あ漢ab", 0.5), (.minimumHiraganaOfJapanese, "あ漢abc", "あ漢字ab", 0.5),
     (.maximumKatakanaOfJapanese, "カ漢", "カー漢", 0.5), (.minimumLeadingKana, "a漢か", "a漢b", 1),
-    (.minimumKutenDensity, "雨だ。夜", "雨だよ。夜", 0.25), (.maximumSpecialShare, "★あ", "★★あ", 0.5),
-    (.maximumLineBreakAndSpaceShare, "あ い\nう", "あ \nい", 0.4), (.maximumCharacterRun, "あああ", "ああああ", 3),
-    (.maximumLinkShare, "あいうえおかきくhttp://a", "あいうえおかきhttp://a", 0.5),
-    (.maximumDuplicateLineShare, "甲\n甲", "甲\n甲\n甲", 0.5),
-    (.maximumDuplicateLineCharacterShare, "甲甲\n甲甲", "甲甲\n甲甲\n甲甲", 0.5),
-    (.maximumDuplicateSentenceShare, "雨。雨。", "雨。雨。雨。", 0.5),
-    (.maximumDuplicateSentenceCharacterShare, "雨。雨。", "雨。雨。雨。", 0.5),
+    (.minimumKutenFraction, "雨だ。夜", "雨だよ。夜", 0.25), (.maximumSpecialFraction, "★あ", "★★あ", 0.5),
+    (.maximumLineBreakAndSpaceFraction, "あ い\nう", "あ \nい", 0.4), (.maximumCharacterRun, "あああ", "ああああ", 3),
+    (.maximumLinkFraction, "あいうえおかきくhttp://a", "あいうえおかきhttp://a", 0.5),
+    (.maximumDuplicateLineFraction, "甲\n甲", "甲\n甲\n甲", 0.5),
+    (.maximumDuplicateLineCharacterFraction, "甲甲\n甲甲", "甲甲\n甲甲\n甲甲", 0.5),
+    (.maximumDuplicateSentenceFraction, "雨。雨。", "雨。雨。雨。", 0.5),
+    (.maximumDuplicateSentenceCharacterFraction, "雨。雨。", "雨。雨。雨。", 0.5),
     (.minimumMeanSentenceLength, "雨だ。", "雨。", 3), (.maximumMeanSentenceLength, "雨だ。", "雨だよ。", 3),
-    (.maximumSentenceLength, "雨だ。雪。", "雨。雪だよ。", 3), (.maximumEllipsisSentenceShare, "雨…\n雪。", "雨…\n雪…\n風。", 0.5),
-    (.maximumEllipsisLineShare, "雨...\n雪。", "雨...\n雪…\n風。", 0.5),
-    (.maximumShortLineShare, "一二三四五六七八九十甲\n短い", "短い\n短め", 0.5),
-    (.maximumTinyLineCharacterShare, "一二三四五\n一二三四五六", "一二三四五\n一二三四五", 0.5),
+    (.maximumSentenceLength, "雨だ。雪。", "雨。雪だよ。", 3), (.maximumEllipsisSentenceFraction, "雨…\n雪。", "雨…\n雪…\n風。", 0.5),
+    (.maximumEllipsisLineFraction, "雨...\n雪。", "雨...\n雪…\n風。", 0.5),
+    (.maximumShortLineFraction, "一二三四五六七八九十甲\n短い", "短い\n短め", 0.5),
+    (.maximumTinyLineCharacterFraction, "一二三四五\n一二三四五六", "一二三四五\n一二三四五", 0.5),
     (.maximumAdPhrases, "送料無料、激安", "送料無料、激安、激安", 2), (.maximumForumSigns, "コメント(日)", "コメント(日)レビュー", 2),
     (.maximumTop2Gram, "ああいう", "あああいう", 0.4), (.maximumTop3Gram, "あああいう", "ああああいう", 0.4),
     (.maximumTop4Gram, "ああああいう", "あああああいう", 0.4),
@@ -63,8 +63,8 @@ import Testing
   }
 
   @Test func reasonsAreTheOptionsNames() {
-    #expect(QualityRule.minimumHiraganaShare.reason == "minimum-hiragana-share")
-    #expect(QualityRule.maximumNGCharacterShare.reason == "maximum-ng-character-share")
+    #expect(QualityRule.minimumHiraganaFraction.reason == "minimum-hiragana-fraction")
+    #expect(QualityRule.maximumNGCharacterFraction.reason == "maximum-ng-character-fraction")
     #expect(QualityRule.maximumTop2Gram.reason == "maximum-top-2-gram")
     #expect(QualityRule.minimumLZ4Ratio.reason == "minimum-lz4-ratio")
     #expect(Set(QualityRule.allCases.map(\.reason)).count == QualityRule.allCases.count)
@@ -73,7 +73,9 @@ import Testing
   @Test func everyRuleIsTestedButThoseThatNeedAList() {
     let tested = Set(Self.cases.map(\.rule))
     #expect(
-      Set(QualityRule.allCases).subtracting(tested) == [.maximumNGWords, .maximumNGCharacterShare, .maximumNounShare])
+      Set(QualityRule.allCases).subtracting(tested) == [
+        .maximumNGWords, .maximumNGCharacterFraction, .maximumNounFraction,
+      ])
   }
 
   @Test func ngWordsComeFromFiles() throws {
@@ -85,7 +87,8 @@ import Testing
     #expect(try words.documents().map(\.textString) == ["アスパラガスを茹でる"])
     #expect(try words.drops().map(\.reason) == ["maximum-ng-words", "maximum-ng-words"])
     let share = try run(
-      texts, ["preset": "none", "ngWords": .strings(["ng.txt"]), "maximumNGCharacterShare": .number(0.4)], base: folder)
+      texts, ["preset": "none", "ngWords": .strings(["ng.txt"]), "maximumNGCharacterFraction": .number(0.4)],
+      base: folder)
     #expect(try share.drops().map(\.id) == ["1"])
   }
 
@@ -111,21 +114,23 @@ import Testing
     let swallow = QualityPreset.swallow.thresholds
     #expect(swallow.count == 23)
     #expect(swallow[.minimumCharacters] == 400 && swallow[.minimumJapaneseCharacters] == 400)
-    #expect(swallow[.maximumDuplicateLineShare] == 0.3 && swallow[.maximumDuplicateLineCharacterShare] == 0.2)
+    #expect(swallow[.maximumDuplicateLineFraction] == 0.3 && swallow[.maximumDuplicateLineCharacterFraction] == 0.2)
     #expect(swallow[.maximumTop2Gram] == 0.2 && swallow[.maximumTop3Gram] == 0.18 && swallow[.maximumTop4Gram] == 0.16)
     #expect(swallow[.maximumDuplicate5Gram] == 0.15 && swallow[.maximumDuplicate10Gram] == 0.1)
     #expect(swallow[.minimumMeanSentenceLength] == 20 && swallow[.maximumMeanSentenceLength] == 90)
-    #expect(swallow[.maximumSentenceLength] == 200 && swallow[.maximumNGCharacterShare] == 0.05)
+    #expect(swallow[.maximumSentenceLength] == 200 && swallow[.maximumNGCharacterFraction] == 0.05)
     let hojichar = QualityPreset.hojichar.thresholds
-    #expect(hojichar[.maximumForumSigns] == 14 && hojichar[.minimumKutenDensity] == 0.01)
+    #expect(hojichar[.maximumForumSigns] == 14 && hojichar[.minimumKutenFraction] == 0.01)
     #expect(hojichar[.maximumCharacterRun] == 199 && hojichar[.maximumFrequent5Gram] == 0.33)
-    #expect(hojichar[.maximumNounShare] == 0.8)
+    #expect(hojichar[.maximumNounFraction] == 0.8)
     let llmJP = QualityPreset.llmJP.thresholds
-    #expect(llmJP[.minimumKutenDensity] == 0.004 && llmJP[.minimumZlibRatio] == 0.3 && llmJP[.maximumNGWords] == 3)
-    #expect(QualityPreset.llmJPStrict.thresholds[.minimumKutenDensity] == 0.0125)
+    #expect(llmJP[.minimumKutenFraction] == 0.004 && llmJP[.minimumZlibRatio] == 0.3 && llmJP[.maximumNGWords] == 3)
+    #expect(QualityPreset.llmJPStrict.thresholds[.minimumKutenFraction] == 0.0125)
     #expect(QualityPreset.uzushio.thresholds[.minimumLZ4Ratio] == 0.5)
     #expect(
-      QualityPreset.warpPDF.thresholds == [.maximumLineBreakAndSpaceShare: 0.2, .maximumTinyLineCharacterShare: 0.1])
+      QualityPreset.warpPDF.thresholds == [
+        .maximumLineBreakAndSpaceFraction: 0.2, .maximumTinyLineCharacterFraction: 0.1,
+      ])
     #expect(QualityPreset.none.thresholds.isEmpty)
   }
 
@@ -197,14 +202,14 @@ import Testing
   }
 
   @Test func histogramsCountEveryDocumentOnceAMeasure() throws {
-    let harness = try run(["あ", "あい", "あいう。"], ["preset": "none", "minimumCharacters": 2, "minimumKutenDensity": 0])
+    let harness = try run(["あ", "あい", "あいう。"], ["preset": "none", "minimumCharacters": 2, "minimumKutenFraction": 0])
     let file = try #require(harness.files("measures").first)
     let json = try JSONValue.parse(try openSource(file.path).readAll()).value
     #expect(json["characters"]?["documents"]?.integer == 3)
     #expect(json["characters"]?["mean"]?.double == 7.0 / 3)
     #expect(json["characters"]?["maximum"]?.double == 4)
-    #expect(json["kutenDensity"]?["documents"]?.integer == 2)
-    let bins = json["kutenDensity"]?["bins"]?.array?.map { $0.array?.compactMap(\.double) }
+    #expect(json["kutenFraction"]?["documents"]?.integer == 2)
+    let bins = json["kutenFraction"]?["bins"]?.array?.map { $0.array?.compactMap(\.double) }
     #expect(bins == [[0, 1], [0.25, 1]])
   }
 
@@ -220,7 +225,7 @@ import Testing
     var digests: [[String: String]] = []
     for backwards in [false, true] {
       let harness = try StageHarness(
-        FilterQuality.self, options: ["preset": "hojichar", "maximumNounShare": .null])
+        FilterQuality.self, options: ["preset": "hojichar", "maximumNounFraction": .null])
       try harness.add(documents: files)
       digests.append(try harness.run(backwards: backwards).digests)
     }
@@ -244,15 +249,17 @@ import Testing
     let page = (0..<200).map { "これは\($0)番目の文で、それぞれが少しずつ違っている。\n" }.joined()
     let long = String(repeating: "長い文が終わらずに続き、", count: 20) + "終わる。\n"
     let book = (0..<30).map { page.replacing("番目", with: "ページ\($0)の") }.joined() + long
-    let options: JSONValue = ["preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineShare": 0.3.json]
+    let options: JSONValue = ["preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineFraction": 0.3.json]
     #expect(try run([book], options).drops().map(\.reason) == ["maximum-sentence-length"])
     let pieces: JSONValue = [
-      "preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineShare": 0.3.json, "pieceBytes": 16384,
+      "preset": "none", "maximumSentenceLength": 200, "maximumDuplicateLineFraction": 0.3.json, "pieceBytes": 16384,
       "minimumCharacters": 50_000,
     ]
     #expect(try run([book], pieces).drops().isEmpty)
     #expect(
-      try run([String(repeating: long, count: 400)], pieces).drops().map(\.reason) == ["maximum-duplicate-line-share"])
+      try run([String(repeating: long, count: 400)], pieces).drops().map(\.reason) == [
+        "maximum-duplicate-line-fraction"
+      ])
     #expect(try run([page], pieces).drops().map(\.reason) == ["minimum-characters"])
   }
 

@@ -21,10 +21,10 @@ private let hasMeCab = (try? NounCensus()) != nil
 
   @Test(.needs(hasMeCab, "needs MeCab with a dictionary")) func listsOfNounsAreDropped() throws {
     let texts = ["林檎、蜜柑、葡萄、桃", "昨日は雨が降ったので、家で本を読んでいました。", "。。。"]
-    let options: JSONValue = ["preset": "none", "maximumNounShare": .number(0.8)]
+    let options: JSONValue = ["preset": "none", "maximumNounFraction": .number(0.8)]
     let drops = try run(texts, options).drops()
-    #expect(drops == [.init(id: "0", reason: "maximum-noun-share", value: 1, threshold: 0.8)])
-    #expect(try run([texts[1]], ["preset": "hojichar"]).measureNames.contains("nounShare"))
+    #expect(drops == [.init(id: "0", reason: "maximum-noun-fraction", value: 1, threshold: 0.8)])
+    #expect(try run([texts[1]], ["preset": "hojichar"]).measureNames.contains("nounFraction"))
   }
 
   /// Signs are no words, lines are read apart, and no character is cut in two.
@@ -44,11 +44,11 @@ private let hasMeCab = (try? NounCensus()) != nil
     let options: JSONValue = ["preset": "hojichar", "mecabDictionary": "/no/such/dictionary"]
     let error = #expect(throws: StageError.self) { try run(["雨"], options) }
     #expect(error?.code == .environment)
-    #expect(error?.description.hasPrefix("maximumNounShare: MeCab ") == true)
+    #expect(error?.description.hasPrefix("maximumNounFraction: MeCab ") == true)
     #expect(error?.description.contains("apt-get install") == true)
-    #expect(error?.description.contains("set \"maximumNounShare\": null") == true)
+    #expect(error?.description.contains("set \"maximumNounFraction\": null") == true)
     let without: JSONValue = [
-      "preset": "hojichar", "mecabDictionary": "/no/such/dictionary", "maximumNounShare": .null,
+      "preset": "hojichar", "mecabDictionary": "/no/such/dictionary", "maximumNounFraction": .null,
     ]
     #expect(throws: Never.self) { try run(["雨"], without) }
   }

@@ -36,9 +36,9 @@ struct HTMLCrawlTests {
       try write(name, "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'>\(entries.joined())</urlset>")
     }
 
-    func crawl(_ asOf: String, _ more: [JSONMember] = []) throws -> StageHarness {
+    func crawl(_ snapshot: String, _ more: [JSONMember] = []) throws -> StageHarness {
       var options: [JSONMember] = [
-        JSONMember("asOf", .string(asOf)), JSONMember("state", .string(folder + "/state")),
+        JSONMember("snapshot", .string(snapshot)), JSONMember("state", .string(folder + "/state")),
         JSONMember("delaySeconds", 0), JSONMember("allowPrivateAddresses", true), JSONMember("attempts", 1),
       ]
       let named = more.contains { ["sitemaps", "urls", "lists"].contains($0.key) }

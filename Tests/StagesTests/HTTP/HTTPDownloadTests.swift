@@ -75,7 +75,7 @@ import Testing
     let run = try run(
       HTTPDownload.self,
       [
-        "urls": .strings(["a"]), "root": .string(own.origin), "lists": "list", "asOf": "march 2026",
+        "urls": .strings(["a"]), "root": .string(own.origin), "lists": "list", "snapshot": "march 2026",
         "tokenVariable": "PIPELINE_TEST_DOWNLOAD_TOKEN",
       ], base: folder)
     #expect(run.files("files").map(\.name) == ["a", "other"])

@@ -51,7 +51,7 @@ private let hubClient = PeerScript("hub_client.py")
         == Dictionary(uniqueKeysWithValues: bench.artifacts[0].files.map { ($0.name, $0.digest) }))
   }
 
-  /// convert.huggingface, up, down again and huggingface.read: the weights are the same to the bit.
+  /// huggingface.convert, up, down again and huggingface.read: the weights are the same to the bit.
   @Test func aModelComesBackAsItWent() throws {
     let bench = try HubWorkbench()
     let model = try TinyModel(.bert)

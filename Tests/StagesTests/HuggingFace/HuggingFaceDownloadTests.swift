@@ -68,13 +68,13 @@ import Testing
   /// What `task(phase)` says of each look: how many files there are, and how many were kept.
   @Test func aLaterLookFetchesOnlyWhatHasChanged() throws {
     let bench = try bench()
-    func look(_ asOf: String) throws -> [Int] {
-      let options = bench.downloadOptions([("asOf", .string(asOf))]).text()
+    func look(_ snapshot: String) throws -> [Int] {
+      let options = bench.downloadOptions([("snapshot", .string(snapshot))]).text()
       let document = """
         {"format": 1, "name": "t", "stages": {"get": {"use": "huggingface.download", "options": \(options)}}}
         """
       let graph = try Graph(
-        try PipelineDocument.parse(Array(document.utf8), path: bench.folder + "/p.json"), registry: .builtin)
+        try PipelineSpec.parse(Array(document.utf8), path: bench.folder + "/p.json"), registry: .builtin)
       let run = try PipelineRun(graph: graph, store: RunStore(root: bench.folder + "/store"), settings: .init())
       var files: [Int] = []
       let outcome = try run.run(listen: { event in

@@ -9,13 +9,13 @@ import Testing
 
 private let peer = PeerScript("baseline_bert.py")
 
-/// A model fine-tuned for a task, beside its `task.json`, as `finetune` keeps it.
+/// A model fine-tuned for a task, beside its `task.json`, as `model.finetune` keeps it.
 private final class TunedModel {
   let model: TinyModel
-  let task: JGLUETask
+  let task: JGLUEBenchmark
   let folder: String
 
-  init(_ model: TinyModel, _ task: JGLUETask, from checkpoint: String? = nil, epochs: Int = 1) throws {
+  init(_ model: TinyModel, _ task: JGLUEBenchmark, from checkpoint: String? = nil, epochs: Int = 1) throws {
     (self.model, self.task) = (model, task)
     folder = "\(model.folder)/\(task.rawValue)"
     var job = FineTuningJob()
@@ -67,7 +67,7 @@ private final class TunedModel {
     let parameters = try Parameters(
       model.shape.encoderParameters + task.head.parameters(model.shape), engine: engine, device: .cpu)
     try parameters.load(folder: folder)
-    let tuned = TaskModel(model.shape.encoder(parameters), parameters, task.head)
+    let tuned = FinetunedModel(model.shape.encoder(parameters), parameters, task.head)
     let input = try EncoderInput(sequences, padding: 0, engine: engine, device: .cpu)
     let scores = try engine.withoutGradient { () throws(TorchError) in
       try tuned.scores(input, training: false).floats()
@@ -80,7 +80,7 @@ private final class TunedModel {
   .serialized, .takesTheEngine,
   .needs(testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
 struct TunedModelTests {
-  private func check(_ kind: ModelShape.Kind, _ task: JGLUETask, _ name: String, _ flags: [String]) throws {
+  private func check(_ kind: ModelShape.Kind, _ task: JGLUEBenchmark, _ name: String, _ flags: [String]) throws {
     let tuned = try TunedModel(try TinyModel(kind), task)
     let harness = try tuned.converted()
     let path = try #require(harness.files("model").first).path
@@ -98,24 +98,24 @@ struct TunedModelTests {
       if task == .jsquad, place % width / 2 >= lengths[place / width] { continue }
       #expect(abs(Double(pair.0) - pair.1) < 1e-4)
     }
-    if task == .jnli { #expect(said["labels"] == .strings(JGLUETask.entailments)) }
+    if task == .jnli { #expect(said["labels"] == .strings(JGLUEBenchmark.entailments)) }
     if task == .jsts { #expect(said["problem"] == "regression" && said["labels"]?.array?.count == 1) }
   }
 
   @Test(
     arguments: [ModelShape.Kind.bert, .mosaicBERT],
     [
-      (JGLUETask.jsts, "ForSequenceClassification"), (.jnli, "ForSequenceClassification"),
+      (JGLUEBenchmark.jsts, "ForSequenceClassification"), (.jnli, "ForSequenceClassification"),
       (.jcommonsenseqa, "ForMultipleChoice"), (.jsquad, "ForQuestionAnswering"),
     ])
-  func theTasksClassAnswersAlike(_ kind: ModelShape.Kind, _ task: (JGLUETask, String)) throws {
+  func theTasksClassAnswersAlike(_ kind: ModelShape.Kind, _ task: (JGLUEBenchmark, String)) throws {
     try check(kind, task.0, (kind == .bert ? "Bert" : "MosaicBert") + task.1, [])
   }
 
   @Test(
     .needs(peer.run("--transformers5") != nil, "needs transformers 5 of Scripts/install --tests"),
-    arguments: [JGLUETask.jsts, .jnli])
-  func nomicBERTAnswersAlike(_ task: JGLUETask) throws {
+    arguments: [JGLUEBenchmark.jsts, .jnli])
+  func nomicBERTAnswersAlike(_ task: JGLUEBenchmark) throws {
     try check(.ropeBERT, task, "NomicBertForSequenceClassification", ["--transformers5"])
   }
 }
@@ -134,13 +134,13 @@ struct TunedModelTests {
     let first = try TunedModel(model, .jnli)
     let weights = try StartingWeights(first.folder, model.shape)
     let pooler = model.shape.poolerParameters[0]
-    for task in JGLUETask.allCases {
+    for task in JGLUEBenchmark.allCases {
       let answers = task.head.answerParameters(model.shape)
       #expect(answers.allSatisfy { weights.isNew($0, for: task) == (task != .jnli) })
       #expect(!weights.isNew(pooler, for: task))
     }
     #expect(try StartingWeights(model.folder, model.shape).isNew(pooler, for: .jnli))
-    for task in [JGLUETask.jsts, .jcommonsenseqa, .jsquad] {
+    for task in [JGLUEBenchmark.jsts, .jcommonsenseqa, .jsquad] {
       let next = try TunedModel(model, task, from: first.folder)
       let file = try SafetensorsFile(next.folder + "/weights.safetensors")
       #expect(task.head.parameters(model.shape).allSatisfy { file[$0.name]?.shape == $0.shape })

@@ -263,7 +263,7 @@ import Testing
       try StageHarness(JATSExtract.self, options: ["licenses": .strings(["CC BY-NX"])])
     } throws: { "\($0)".contains("'CC BY-NX' is no choice here. Did you mean 'CC BY-ND'?") }
     #expect { try StageHarness(JATSExtract.self, options: ["licenses": .strings([])]) } throws: {
-      "\($0)".contains("no licence is allowed, so that nothing can be kept. Name some, such as CC0,")
+      "\($0)".contains("no license is allowed, so that nothing can be kept. Name some, such as CC0,")
     }
     #expect { try StageHarness(JATSExtract.self, options: [:]).run() } throws: {
       "\($0)".contains("articles: there is nothing to read.")

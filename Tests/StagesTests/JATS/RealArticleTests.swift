@@ -4,9 +4,9 @@ import Stages
 import TestKit
 import Testing
 
-/// The thirty real articles, each licence read by hand in its file.
+/// The thirty real articles, each license read by hand in its file.
 @Suite struct RealArticleTests {
-  /// Files that name no version of their licence: sentences without a number.
+  /// Files that name no version of their license: sentences without a number.
   private static let attribution = [
     "journal.pbio.0030408.xml", "journal.pbio.1000359.xml", "journal.pbio.1001044.xml", "journal.pcbi.1001051.xml",
     "journal.pcbi.1001083.xml", "journal.pcbi.1002484.xml", "journal.pgen.1000052.xml", "journal.pgen.1003316.xml",
@@ -33,7 +33,7 @@ import Testing
   }
 
   @Test(.needsRealTexts, arguments: expected.keys.sorted())
-  func licence(name: String) throws {
+  func license(name: String) throws {
     let run = try StageHarness(JATSExtract.self, options: ["articles": .string(realDataPath! + "/jats/" + name)]).run()
     #expect(run.ledger.imbalance == 0 && run.warnings.isEmpty, "\(run.warnings)")
     let kept = try run.documents().map { document in

@@ -92,7 +92,7 @@ import Testing
     try bench.store.fault("list-type=2", ["status": 200, "body": .string(listed)])
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/data"]).run() }
-        == "s3://corpus/data/a: it has been replaced or removed since it was listed. Set another \"asOf\" to look again."
+        == "s3://corpus/data/a: it has been replaced or removed since it was listed. Set another \"snapshot\" to look again."
     )
   }
 }

@@ -181,7 +181,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(
       bench.sentence { try bench.upload([("shards", dataSet(bench))]).run() }
         == "s3://corpus/set/empty: it was sent, but is not there any more. See that nobody else writes there, then set "
-        + "another \"asOf\".")
+        + "another \"snapshot\".")
     #expect(try bench.objects()["set/index.json"] == nil)
     // Whoever may not list asks for each.
     try bench.store.fault("list-type=2", ["status": 403, "code": "AccessDenied"])

@@ -36,7 +36,7 @@ import Testing
     let text = String(repeating: "山", count: 99) + "\u{FFFD}"
     #expect(try run([text]).drops().isEmpty)
     #expect(try run([text + "\u{FFFD}"]).drops().map(\.reason) == ["mojibake"])
-    #expect(try run([text + "\u{FFFD}"], ["maximumMojibakeShare": .null]).drops().isEmpty)
+    #expect(try run([text + "\u{FFFD}"], ["maximumMojibakeFraction": .null]).drops().isEmpty)
   }
 
   @Test func optionsTurnRulesOff() throws {

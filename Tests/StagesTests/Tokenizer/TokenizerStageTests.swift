@@ -106,7 +106,8 @@ private func bytes(_ harness: StageHarness, _ name: String) throws -> [UInt8] {
   }
 
   @Test func theRateMayBeOfWords() throws {
-    let harness = try evaluated([Document(id: "a", text: "鬱。猫は歩いている")], ["maximumOOV": .number(0.5), "per": "word"])
+    let harness = try evaluated(
+      [Document(id: "a", text: "鬱。猫は歩いている")], ["maximumOOVFraction": .number(0.5), "per": "word"])
     #expect(harness.metrics["unknown per word"] == 1.0 / 3)
   }
 }

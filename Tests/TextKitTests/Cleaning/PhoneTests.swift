@@ -5,7 +5,7 @@ import Testing
   func cleaned(_ text: String, _ phones: CleaningRules.Treatment = .mask, nfkc: Bool = true) -> String {
     var rules = CleaningRules()
     rules.phones = phones
-    rules.normalizesNFKC = nfkc
+    rules.nfkc = nfkc
     var cleaner = TextCleaner(rules)
     var bytes = Array(text.utf8)
     cleaner.clean(&bytes)

@@ -32,7 +32,7 @@ import Testing
 
   @Test func fullWidthLettersBecomeASCIIOnlyWithNFKC() {
     #expect(cleaned("Ｓｗｉｆｔ６") == "Swift6")
-    #expect(cleaned("Ｓｗｉｆｔ６") { $0.normalizesNFKC = false } == "Ｓｗｉｆｔ６")
+    #expect(cleaned("Ｓｗｉｆｔ６") { $0.nfkc = false } == "Ｓｗｉｆｔ６")
   }
 
   @Test func marksThatAnInvisibleCharacterKeptApartCompose() {
@@ -193,9 +193,9 @@ import Testing
       rules.emails = round % 3 == 0 ? .mask : round % 3 == 1 ? .remove : .keep
       rules.phones = round % 2 == 0 ? .mask : .remove
       rules.urls = round % 5 == 0 ? .mask : .remove
-      rules.normalizesNFKC = round % 7 != 0
+      rules.nfkc = round % 7 != 0
       rules.tidiesWhitespace = round % 11 != 0
-      rules.boilerplateWindow = 2
+      rules.boilerplateLines = 2
       var cleaner = TextCleaner(rules)
       let text = Self.randomText(&random)
       var once = Array(text.utf8)
@@ -212,7 +212,7 @@ import Testing
     var cleaner = TextCleaner(CleaningRules())
     var plain = TextCleaner(
       {
-        var rules = CleaningRules(); rules.normalizesNFKC = false; return rules
+        var rules = CleaningRules(); rules.nfkc = false; return rules
       }())
     for _ in 0..<2000 {
       let lead: [UInt8] = [0xE3, 0xEF, 0xE2, 0xF0, 0x80, 0xBC, 0x20, 0x0A, 0x28, 0x29, 0x3A, 0x2F, 0x40, 0x30]

@@ -15,12 +15,12 @@ import Testing
   @Test(
     arguments: [
       (QualityMeasure.characters, "あa漢\n", 4.0), (.characters, "𠮷野家", 3), (.characters, "", 0),
-      (.japaneseCharacters, "サーバー𠮷、々。！a!", 9), (.japaneseShare, "あa漢b", 0.5), (.japaneseShare, "", 0),
-      (.hiraganaShare, "あいab", 0.5), (.hiraganaOfJapanese, "あ漢ab", 0.5), (.katakanaOfJapanese, "バー漢字", 0.5),
+      (.japaneseCharacters, "サーバー𠮷、々。！a!", 9), (.japaneseFraction, "あa漢b", 0.5), (.japaneseFraction, "", 0),
+      (.hiraganaFraction, "あいab", 0.5), (.hiraganaOfJapanese, "あ漢ab", 0.5), (.katakanaOfJapanese, "バー漢字", 0.5),
       (.leadingKana, String(repeating: "a", count: 49) + "かな", 1), (.leadingKana, "漢字", 0),
-      (.kutenDensity, "雨。雪。", 0.5), (.kutenDensity, "雨．", 0), (.specialShare, "★あ 1", 0.5),
-      (.lineBreakAndSpaceShare, "あ　\nい", 0.5), (.characterRun, "ああああい", 4), (.characterRun, "いああ", 2),
-      (.linkShare, "見よ http://a.jp", 11.0 / 14), (.linkShare, "www.x 歩", 5.0 / 7),
+      (.kutenFraction, "雨。雪。", 0.5), (.kutenFraction, "雨．", 0), (.specialFraction, "★あ 1", 0.5),
+      (.lineBreakAndSpaceFraction, "あ　\nい", 0.5), (.characterRun, "ああああい", 4), (.characterRun, "いああ", 2),
+      (.linkFraction, "見よ http://a.jp", 11.0 / 14), (.linkFraction, "www.x 歩", 5.0 / 7),
     ] as [(QualityMeasure, String, Double)])
   func characters(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
     #expect(value(measure, text) == expected)
@@ -28,15 +28,16 @@ import Testing
 
   @Test(
     arguments: [
-      (QualityMeasure.duplicateLineShare, "甲\n\n\n甲\n乙\n丙", 0.25), (.duplicateLineCharacterShare, "甲甲\n甲甲\n乙", 0.4),
-      (.duplicateSentenceShare, "雨。雪。雨。", 1.0 / 3), (.duplicateSentenceCharacterShare, "雨。雪だ。雨。", 2.0 / 7),
+      (QualityMeasure.duplicateLineFraction, "甲\n\n\n甲\n乙\n丙", 0.25),
+      (.duplicateLineCharacterFraction, "甲甲\n甲甲\n乙", 0.4),
+      (.duplicateSentenceFraction, "雨。雪。雨。", 1.0 / 3), (.duplicateSentenceCharacterFraction, "雨。雪だ。雨。", 2.0 / 7),
       (.meanSentenceLength, "雨だ。え！？雪", 2), (.longestSentence, "雨だよ。雪", 4), (.longestSentence, "", 0),
-      (.ellipsisSentenceShare, "雨…\n雪...\n風・\n晴れ。", 0.75), (.ellipsisLineShare, "雨...\n雪…\n風・・・\n晴れ。", 0.75),
-      (.ellipsisLineShare, "雨…続きを読む\n雪...[もっと見る]\n風・・・ Read more »\n晴れ。続きを読む", 0.75),
-      (.ellipsisLineShare, "雨… (続きはこちら) >>\n続きを読む\n…\n話が続き", 0.5),
-      (.ellipsisSentenceShare, "この夏…続きを読む\n雪だ。", 0.5),
-      (.shortLineShare, "一二三四五六七八九十\n\n一二三四五六七八九十一", 0.5), (.tinyLineCharacterShare, "一二三四五\n一二三四", 0.9),
-      (.tinyLineCharacterShare, "一二三四五六", 0),
+      (.ellipsisSentenceFraction, "雨…\n雪...\n風・\n晴れ。", 0.75), (.ellipsisLineFraction, "雨...\n雪…\n風・・・\n晴れ。", 0.75),
+      (.ellipsisLineFraction, "雨…続きを読む\n雪...[もっと見る]\n風・・・ Read more »\n晴れ。続きを読む", 0.75),
+      (.ellipsisLineFraction, "雨… (続きはこちら) >>\n続きを読む\n…\n話が続き", 0.5),
+      (.ellipsisSentenceFraction, "この夏…続きを読む\n雪だ。", 0.5),
+      (.shortLineFraction, "一二三四五六七八九十\n\n一二三四五六七八九十一", 0.5), (.tinyLineCharacterFraction, "一二三四五\n一二三四", 0.9),
+      (.tinyLineCharacterFraction, "一二三四五六", 0),
     ] as [(QualityMeasure, String, Double)])
   func linesAndSentences(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
     #expect(value(measure, text) == expected)
@@ -47,7 +48,7 @@ import Testing
       (QualityMeasure.adPhrases, "送料無料で激安、激安！", 3.0), (.forumSigns, "コメント 2019/08/18(日) ID:eB", 4),
       (.forumSigns, "2019年 8月18日、12019-8-1、話コメントール", 1), (.ngWords, "アスパラガスとリュックサックのアス。", 1),
       (.ngWords, "ABC ａｂｃ abcd xabc", 2), (.ngWords, "禁止 禁。", 1), (.ngWords, "それはだめ語だ", 1),
-      (.ngCharacterShare, "だめ語。", 0.75),
+      (.ngCharacterFraction, "だめ語。", 0.75),
     ] as [(QualityMeasure, String, Double)])
   func phrases(_ measure: QualityMeasure, _ text: String, _ expected: Double) {
     #expect(value(measure, text) == expected)
@@ -113,8 +114,8 @@ import Testing
 
   @Test func onlyAskedTextsAreSeen() {
     #expect(value(.characters, "あ") == 1)
-    #expect(value(.duplicateLineShare, "甲\n甲") == 0.5)
-    #expect(value(.duplicateLineShare, "甲\n乙") == 0)
+    #expect(value(.duplicateLineFraction, "甲\n甲") == 0.5)
+    #expect(value(.duplicateLineFraction, "甲\n乙") == 0)
   }
 }
 

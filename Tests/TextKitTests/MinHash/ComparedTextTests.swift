@@ -58,7 +58,7 @@ private func same(_ a: String, _ b: String) -> Bool { a.unicodeScalars.elementsE
     #expect(folded([0xF4, 0x90, 0x80, 0x80]).allSatisfy { $0 == "\u{FFFD}" })
   }
 
-  /// Every scalar beside neighbours that it could join.
+  /// Every scalar beside neighbors that it could join.
   @Test func tableAgreesWithTheRule() {
     var wrong: [UInt32] = []
     for value in UInt32(1)..<0x30000 {

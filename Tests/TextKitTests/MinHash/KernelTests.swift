@@ -120,7 +120,7 @@ enum Reference {
         var b = a
         pl_sketch(pl_simd_widest(), pool, elements, &a, 200)
         pl_sketch(pl_simd_widest(), Array(pool[(elements - common)...]), elements, &b, 200)
-        let estimate = SketchShape().similarity(agreeingLanes: SketchShape().agreeingLanes(a, b))
+        let estimate = SignatureShape().similarity(agreeingHashes: SignatureShape().agreeingHashes(a, b))
         sum += estimate
         squares += estimate * estimate
       }

@@ -3,19 +3,19 @@ import Testing
 
 @testable import TextKit
 
-private func sketch(_ text: String, _ shape: SketchShape = SketchShape()) -> [UInt16] {
-  var sketcher = Sketcher(shape: shape)
-  var lanes = [UInt16](repeating: 0, count: shape.lanes)
-  Array(text.utf8).withUnsafeBufferPointer { _ = sketcher.sketch($0, into: &lanes) }
-  return lanes
+private func signature(_ text: String, _ shape: SignatureShape = SignatureShape()) -> [UInt16] {
+  var sketcher = SignatureHasher(shape: shape)
+  var hashes = [UInt16](repeating: 0, count: shape.hashes)
+  Array(text.utf8).withUnsafeBufferPointer { _ = sketcher.signature($0, into: &hashes) }
+  return hashes
 }
 
 private func similarity(_ a: String, _ b: String) -> Double {
-  SketchShape().similarity(agreeingLanes: SketchShape().agreeingLanes(sketch(a), sketch(b)))
+  SignatureShape().similarity(agreeingHashes: SignatureShape().agreeingHashes(signature(a), signature(b)))
 }
 
 func shingleSet(_ text: String) -> [UInt64] {
-  var sketcher = Sketcher()
+  var sketcher = SignatureHasher()
   var hashes = Array(text.utf8).withUnsafeBufferPointer { Array(sketcher.shingles($0)) }
   let count = hashes.withUnsafeMutableBufferPointer { ShingleSet.sort($0) }
   return Array(hashes[..<count])
@@ -23,9 +23,9 @@ func shingleSet(_ text: String) -> [UInt64] {
 
 @Suite struct SketcherTests {
   @Test func equalTextsHaveEqualSketches() {
-    #expect(sketch("ここで ＡＢＣの本を読む。") == sketch("ここで\n　abcの本を読む。\n"))
-    #expect(!SketchShape().shareBand(before: 0, sketch("同じ文章です。"), sketch(" 同じ文章です。")))
-    #expect(SketchShape().shareBand(before: 1, sketch("同じ文章です。"), sketch(" 同じ文章です。")))
+    #expect(signature("ここで ＡＢＣの本を読む。") == signature("ここで\n　abcの本を読む。\n"))
+    #expect(!SignatureShape().shareBand(before: 0, signature("同じ文章です。"), signature(" 同じ文章です。")))
+    #expect(SignatureShape().shareBand(before: 1, signature("同じ文章です。"), signature(" 同じ文章です。")))
   }
 
   @Test func shortTextsAreOneShingle() {
@@ -37,11 +37,11 @@ func shingleSet(_ text: String) -> [UInt64] {
   }
 
   @Test func bandKeysFollowTheirRowsAlone() {
-    let shape = SketchShape(bands: 4, rows: 3)
-    var lanes: [UInt16] = Array(1...12)
-    let before = (0..<4).map { shape.bandKey($0, of: lanes) }
-    lanes[4] = 99
-    let after = (0..<4).map { shape.bandKey($0, of: lanes) }
+    let shape = SignatureShape(bands: 4, rows: 3)
+    var hashes: [UInt16] = Array(1...12)
+    let before = (0..<4).map { shape.bandKey($0, of: hashes) }
+    hashes[4] = 99
+    let after = (0..<4).map { shape.bandKey($0, of: hashes) }
     #expect(before[0] == after[0] && before[1] != after[1] && before[2...] == after[2...])
     #expect(Set(before).count == 4)
   }
@@ -61,7 +61,7 @@ func shingleSet(_ text: String) -> [UInt64] {
 
 @Suite struct RecallTests {
   @Test func theCurveIsTheOneOfBandsAndRows() {
-    let shape = SketchShape()
+    let shape = SignatureShape()
     #expect(abs(shape.recall(at: 0.7) - 0.436) < 0.001 && abs(shape.recall(at: 0.8) - 0.897) < 0.001)
     #expect(shape.recall(at: 0) == 0 && shape.recall(at: 1) == 1)
     #expect(shape.recallText(from: 0.7).hasPrefix("44 % at 0.70, 69 % at 0.75, 90 % at 0.80, "))
@@ -69,29 +69,29 @@ func shingleSet(_ text: String) -> [UInt64] {
 
   @Test(arguments: [0.3, 0.5, 0.7, 0.8, 0.95, 1], [0.05, 0.5, 0.9, 0.95, 0.99])
   func aShapeForAWantedRecallHasIt(similarity: Double, recall: Double) throws {
-    let shape = try #require(SketchShape.finding(recall, at: similarity, shingleWidth: 5))
-    #expect(shape.recall(at: similarity) >= recall && shape.lanes <= SketchShape.maximumLanes)
+    let shape = try #require(SignatureShape.finding(recall, at: similarity, shingleWidth: 5))
+    #expect(shape.recall(at: similarity) >= recall && shape.hashes <= SignatureShape.maximumHashes)
   }
 
   @Test func whatNoShapeCanDoIsNil() {
-    #expect(SketchShape.finding(0.9999, at: 0.01, shingleWidth: 5) == nil)
+    #expect(SignatureShape.finding(0.9999, at: 0.01, shingleWidth: 5) == nil)
   }
 
-  /// The curve against pairs of sketches of a known similarity.
+  /// The curve against pairs of signatures of a known similarity.
   @Test func sketchesShareABandAsOftenAsTheCurveSays() {
-    let shape = SketchShape(bands: 20, rows: 5)
+    let shape = SignatureShape(bands: 20, rows: 5)
     var dice = Dice(state: 11)
     var found = 0
     let pairs = 400, common = 140, own = 30  // 140 of 200 elements: similarity 0.7
     for _ in 0..<pairs {
       let shared = (0..<common).map { _ in dice.next() }
-      let sketches = (0..<2).map { _ -> [UInt16] in
+      let signatures = (0..<2).map { _ -> [UInt16] in
         let set = shared + (0..<own).map { _ in dice.next() }
-        var lanes = [UInt16](repeating: 0, count: shape.lanes)
-        pl_sketch(pl_simd_widest(), set, set.count, &lanes, shape.lanes)
-        return lanes
+        var hashes = [UInt16](repeating: 0, count: shape.hashes)
+        pl_sketch(pl_simd_widest(), set, set.count, &hashes, shape.hashes)
+        return hashes
       }
-      found += shape.shareBand(before: shape.bands, sketches[0], sketches[1]) ? 1 : 0
+      found += shape.shareBand(before: shape.bands, signatures[0], signatures[1]) ? 1 : 0
     }
     #expect(abs(Double(found) / Double(pairs) - shape.recall(at: 0.7)) < 0.06)
   }

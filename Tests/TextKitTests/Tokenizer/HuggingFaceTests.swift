@@ -41,7 +41,7 @@ private let everyScalar: [[UInt8]] = everyAssignedScalar.map { value in
   return text + Array("漢1".utf8)
 }
 
-/// A tokenizer learnt from a few sentences, in a folder.
+/// A tokenizer learned from a few sentences, in a folder.
 final class SmallTokenizer {
   let tokenizer: WordPieceTokenizer
   let folder = temporaryDirectory()

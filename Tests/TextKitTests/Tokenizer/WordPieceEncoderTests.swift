@@ -73,7 +73,7 @@ private func longestMatch(_ word: String, _ ids: [String: UInt32]) -> [UInt32] {
     #expect(try small.ids([0xFF, 0xE3]) == [small.tokenizer.unknown])
   }
 
-  /// Characters that normalisation lengthens eighteenfold leave the buffer whole.
+  /// Characters that normalization lengthens eighteenfold leave the buffer whole.
   @Test func normalisationMayLengthenTexts() throws {
     let small = try SmallTokenizer()
     let text = Array(String(repeating: "\u{FDFA}", count: 5_000).utf8)

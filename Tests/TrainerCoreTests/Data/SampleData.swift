@@ -43,7 +43,7 @@ enum SampleData {
     [2] + (0..<1 + sample % 30).map { Int32(6 + (sample + $0) % 94) } + [3]
   }
 
-  /// What the stage `tokenize` writes, for samples of `tokens`.
+  /// What the stage `tokenizer.encode` writes, for samples of `tokens`.
   static func tokens(
     samples: Int, perShard: Int, type: MDSScalar = .uint16, compression: MDSCompression? = nil
   ) throws -> String {

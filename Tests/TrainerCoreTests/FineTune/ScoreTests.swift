@@ -60,7 +60,7 @@ import Testing
 
   @Test func publishedScoresAreComplete() {
     for baseline in PublishedScores.all {
-      for task in JGLUETask.allCases {
+      for task in JGLUEBenchmark.allCases {
         for metric in task.metrics { #expect(baseline[task, metric] != nil, "\(baseline.model) \(task) \(metric)") }
       }
     }

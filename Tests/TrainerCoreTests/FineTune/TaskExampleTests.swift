@@ -6,11 +6,11 @@ import TextKit
 
 @testable import TrainerCore
 
-private func read(_ task: JGLUETask, _ text: String) throws -> [TaskExample] {
+private func read(_ task: JGLUEBenchmark, _ text: String) throws -> [BenchmarkExample] {
   let folder = temporaryDirectory()
   defer { try? FileSystem.removeTree(folder) }
   try FileSystem.write(Array(text.utf8), to: folder + "/data.json")
-  return try TaskExamples.read(task, path: folder + "/data.json")
+  return try BenchmarkExamples.read(task, path: folder + "/data.json")
 }
 
 private let squad = """
@@ -36,7 +36,7 @@ private let squad = """
 
   @Test(arguments: [
     (
-      JGLUETask.jsts, #"{"sentence1": "a", "sentence2": "b", "label": 7}"#,
+      JGLUEBenchmark.jsts, #"{"sentence1": "a", "sentence2": "b", "label": 7}"#,
       "data.json:1: has no 'label' between 0 and 5"
     ),
     (.jsts, "", "holds no examples"), (.jsts, "{", "is no JSON"),
@@ -49,14 +49,14 @@ private let squad = """
     ),
     (.jsquad, squad.replacing("\"answer_start\": 14", with: "\"answer_start\": 99999"), "q2: has an answer"),
   ])
-  func badFilesAreRefusedBySentence(_ task: JGLUETask, _ text: String, _ message: String) throws {
+  func badFilesAreRefusedBySentence(_ task: JGLUEBenchmark, _ text: String, _ message: String) throws {
     #expect { try read(task, text) } throws: { "\($0)".contains(message) }
   }
 
   @Test(.needsRealTexts) func jglueIsReadWhole() throws {
     let folder = try #require(realDataPath) + "/jglue/"
-    func count(_ task: JGLUETask, _ name: String) throws -> Int {
-      try TaskExamples.read(task, path: "\(folder)\(task.rawValue)/\(name)-v1.3.json").count
+    func count(_ task: JGLUEBenchmark, _ name: String) throws -> Int {
+      try BenchmarkExamples.read(task, path: "\(folder)\(task.rawValue)/\(name)-v1.3.json").count
     }
     #expect(try count(.jsts, "train") == 12_451 && count(.jsts, "valid") == 1457)
     #expect(try count(.jnli, "valid") == 2434)
@@ -94,7 +94,7 @@ private let squad = """
     let context = Array(text.utf8)
     let start = Array(text.utf8).count - 40 * "犬の庭。".utf8.count - "三年暮らした。".utf8.count
     let range = start..<(start + "三年".utf8.count)
-    let passage = TaskExample.Passage(
+    let passage = BenchmarkExample.Passage(
       id: "q", question: "何年か", context: context, answers: [.init(text: "三年", range: range)])
     let features = try FeatureMaker(encoder: encoder(160)).features([.answer(passage)])
     #expect(features.count == 4)
@@ -118,7 +118,7 @@ private let squad = """
   }
 
   @Test func answersEndBehindTheirBeginningAndAreShort() throws {
-    let passage = TaskExample.Passage(
+    let passage = BenchmarkExample.Passage(
       id: "q", question: "何", context: Array(String(repeating: "犬の庭。", count: 20).utf8),
       answers: [.init(text: "犬", range: 0..<3)])
     let feature = try FeatureMaker(encoder: encoder(120)).features([.answer(passage)])[0]

@@ -17,7 +17,7 @@ extension EngineTests {
       let engine = try #require(engine)
       let outcomes = Outcomes()
       let threads = jobs.indices.map { rank in
-        var place = ProcessPlace()
+        var place = ProcessRank()
         place.rank = rank
         place.localRank = rank
         place.size = jobs.count
@@ -59,7 +59,7 @@ extension EngineTests {
     @Test func machinesCompareTheirJobsBeforeTheFirstStep() throws {
       let data = try SampleData.tokens(samples: 100, perShard: 30)
       var other = job(data)
-      other.schedule.peak = 2e-3
+      other.schedule.learningRate = 2e-3
       other.microbatchSize = 2
       let outcomes = try together([job(data), other])
       for (rank, outcome) in outcomes.enumerated() {
@@ -77,11 +77,11 @@ extension EngineTests {
     @Test func machinesCompareWhenTheyWriteCheckpoints() throws {
       let data = try SampleData.tokens(samples: 100, perShard: 30)
       var other = job(data)
-      other.checkpointEverySteps = 2
+      other.checkpointSteps = 2
       other.keep = KeepRule(last: 1, everySteps: 3)
       for outcome in try together([job(data), other]) {
         guard case .failure(let error) = outcome else { return #expect(Bool(false), "they train") }
-        #expect(error.message.hasSuffix("they differ in 'checkpointEverySteps', 'keepEverySteps'"), "\(error)")
+        #expect(error.message.hasSuffix("they differ in 'checkpointSteps', 'keepEverySteps'"), "\(error)")
       }
     }
 
@@ -89,7 +89,7 @@ extension EngineTests {
     @Test func everyRankNamesTheLastCheckpoint() throws {
       let data = try SampleData.tokens(samples: 100, perShard: 30)
       var jobs = [job(data), job(data)]
-      for rank in 0..<2 { jobs[rank].checkpointEverySteps = 2 }
+      for rank in 0..<2 { jobs[rank].checkpointSteps = 2 }
       #expect(try together(jobs).allSatisfy { (try? $0.get()) == .done })
       #expect(lastGood.withLock { $0 } == [0: 3, 1: 2], "the last one may still be on its way")
       #expect(try together(jobs).allSatisfy { (try? $0.get()) == .done })
@@ -137,7 +137,7 @@ extension EngineTests {
       let engine = try #require(engine)
       // The first step's samples by rank, and a length that only one rank has.
       let lengths = try (0..<2).map { rank in
-        var place = ProcessPlace()
+        var place = ProcessRank()
         (place.rank, place.size) = (rank, 2)
         let batches = try TrainingRun.batches(job, place)
         return try (0..<batches.microbatchesPerStep).compactMap { _ in try batches.next() }

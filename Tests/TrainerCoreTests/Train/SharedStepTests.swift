@@ -20,7 +20,7 @@ extension EngineTests {
       defer { try? FileSystem.removeTree(job.state) }
       let run = try TrainingRun(job, engine: try #require(engine))
       #expect(try run.run() == .done)
-      return try run.parameters.masters.tensors.map { try $0.floats() }
+      return try run.parameters.masterWeights.tensors.map { try $0.floats() }
     }
 
     private func difference(_ a: [[Float]], _ b: [[Float]]) -> Double {
@@ -82,7 +82,7 @@ extension EngineTests {
       job.microbatchSize = 1
       defer { try? FileSystem.removeTree(job.state) }
       var losses: [Double] = []
-      let batches = try TrainingRun.batches(job, ProcessPlace())
+      let batches = try TrainingRun.batches(job, ProcessRank())
       var sum = 0.0, count = 0
       for _ in 0..<job.batchSize {
         let batch = try #require(try batches.next())
@@ -112,11 +112,11 @@ extension EngineTests {
       let batch = TinyModel.batch(shape, ragged: true, seed: 4)
       try model.loss(try batch.input(engine), at: batch.positions, labels: batch.labels, training: true).backward()
       try optimizer.accumulate()
-      #expect(try optimizer.step(rate: 0.01, clip: 1).item() > 0)
-      let before = try parameters.masters.tensors.map { try $0.floats() }
+      #expect(try optimizer.step(rate: 0.01, maximumGradientNorm: 1).item() > 0)
+      let before = try parameters.masterWeights.tensors.map { try $0.floats() }
       let none = try engine.full(1e-9, shape: [1])
-      #expect(try optimizer.step(rate: 0.01, clip: 1, dividedBy: none).item() == 0)
-      #expect(try parameters.masters.tensors.map { try $0.floats() } == before)
+      #expect(try optimizer.step(rate: 0.01, maximumGradientNorm: 1, dividedBy: none).item() == 0)
+      #expect(try parameters.masterWeights.tensors.map { try $0.floats() } == before)
     }
 
     /// Weights and moments stay as they are; the next step finds them good.
@@ -133,10 +133,10 @@ extension EngineTests {
         try loss.scaled(inTheLoss ? 1 : factor).backward()
         try optimizer.accumulate()
         let figure = try engine.full(factor, .float64, shape: [1])
-        return try optimizer.step(rate: 0.01, clip: 1, loss: inTheLoss ? figure : nil).item()
+        return try optimizer.step(rate: 0.01, maximumGradientNorm: 1, loss: inTheLoss ? figure : nil).item()
       }
       _ = try step(1)
-      let all = parameters.masters.tensors + optimizer.first.tensors + optimizer.second.tensors
+      let all = parameters.masterWeights.tensors + optimizer.first.tensors + optimizer.second.tensors
       let before = try all.map { try $0.floats() }
       let norm = try step(.nan)
       #expect(norm.isNaN == !inTheLoss)
@@ -157,13 +157,13 @@ enum TrainingJobs {
     job.batchSize = 8
     job.microbatchSize = 4
     job.steps = steps
-    job.schedule = LearningRate(peak: 1e-3, fall: .linear, warmupSteps: 2, steps: steps)
-    job.clip = 1
-    job.checkpointEverySteps = 5
+    job.schedule = LearningRateSchedule(learningRate: 1e-3, schedule: .linear, warmupSteps: 2, steps: steps)
+    job.maximumGradientNorm = 1
+    job.checkpointSteps = 5
     job.vocabularySize = 100
     job.maskToken = 4
     job.specialTokens = [0, 1, 2, 3, 4]
-    job.logEverySteps = 1
+    job.logSteps = 1
     return job
   }
 }

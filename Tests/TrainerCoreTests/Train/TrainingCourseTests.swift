@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func aScheduleMayBeginAtALaterStep() {
-    let rate = LearningRate(peak: 1, fall: .linear, warmupSteps: 2, steps: 14, start: 10)
+    let rate = LearningRateSchedule(learningRate: 1, schedule: .linear, warmupSteps: 2, steps: 14, start: 10)
     #expect((9...14).map { rate.rate(after: $0) } == [0, 0, 0.5, 1, 0.5, 0])
   }
 }
@@ -68,7 +68,7 @@ extension EngineTests {
           return taken > stop
         })
       _ = try run.run()
-      outcome.weights = try run.parameters.masters.tensors.map { try $0.floats() }
+      outcome.weights = try run.parameters.masterWeights.tensors.map { try $0.floats() }
       return outcome
     }
 
@@ -76,7 +76,7 @@ extension EngineTests {
       var job = TrainingJobs.tiny(data: data, steps: 20)
       job.state = state
       job.shape.dropout = 0.1
-      job.checkpointEverySteps = 4
+      job.checkpointSteps = 4
       job.keep = KeepRule(last: 2, everySteps: 4)
       return job
     }
@@ -196,7 +196,7 @@ extension EngineTests {
       let begun = try TrainingCheckpoint(folder: folder).state
       #expect(begun.order == "py1e, seed 17, batches of 8" && begun.sampleInEpoch == 64)
       let changes: [(inout TrainingJob) -> Void] = [
-        { $0.batchSize = 4 }, { $0.seed = 3 }, { $0.shuffle = .py1s }, { $0.schedule.peak = 1e-4 },
+        { $0.batchSize = 4 }, { $0.seed = 3 }, { $0.shuffle = .py1s }, { $0.schedule.learningRate = 1e-4 },
       ]
       for (place, change) in changes.enumerated() {
         var rest = job(temporaryDirectory())

@@ -11,7 +11,7 @@ extension EngineTests {
       var job = TrainingJobs.tiny(data: data, steps: steps)
       job.shape.dropout = 0.1
       job.state = state
-      job.logEverySteps = TrainingJob().logEverySteps
+      job.logSteps = TrainingJob().logSteps
       return job
     }
 
@@ -37,7 +37,7 @@ extension EngineTests {
       #expect(try stopped.run() == .stopped)
       // A run that is not the same must not be gone on from.
       var other = job(parts, data: data)
-      other.schedule.peak = 2e-3
+      other.schedule.learningRate = 2e-3
       let refused = #expect(throws: TorchError.self) { try TrainingRun(other, engine: TinyModel.engine!).run() }
       #expect(refused?.description.contains("other options") == true)
       events = []
@@ -96,12 +96,13 @@ extension EngineTests {
 
 @Suite struct LearningRateTests {
   @Test func warmUpThenFall() {
-    let rate = LearningRate(peak: 1, fall: .cosine, warmupSteps: 10, steps: 110, final: 0.1)
+    let rate = LearningRateSchedule(
+      learningRate: 1, schedule: .cosine, warmupSteps: 10, steps: 110, finalRateFraction: 0.1)
     #expect(rate.rate(after: 0) == 0 && rate.rate(after: 5) == 0.5 && rate.rate(after: 10) == 1)
     #expect(abs(rate.rate(after: 60) - 0.55) < 1e-12)
     #expect(abs(rate.rate(after: 110) - 0.1) < 1e-12 && rate.rate(after: 500) == rate.rate(after: 110))
-    let linear = LearningRate(peak: 2, fall: .linear, warmupSteps: 0, steps: 4)
+    let linear = LearningRateSchedule(learningRate: 2, schedule: .linear, warmupSteps: 0, steps: 4)
     #expect((0...4).map { linear.rate(after: $0) } == [2, 1.5, 1, 0.5, 0])
-    #expect(LearningRate(peak: 3, fall: .constant, warmupSteps: 0, steps: 4).rate(after: 4) == 3)
+    #expect(LearningRateSchedule(learningRate: 3, schedule: .constant, warmupSteps: 0, steps: 4).rate(after: 4) == 3)
   }
 }

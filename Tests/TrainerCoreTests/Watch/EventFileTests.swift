@@ -9,7 +9,7 @@ private let tensorboard = PeerScript("tensorboard_events.py")
 @Suite struct EventFileTests {
   private let folder = temporaryDirectory()
 
-  /// The check value of the catalogues of checksums, and those of RFC 3720, appendix B.4.
+  /// The check value of the catalogs of checksums, and those of RFC 3720, appendix B.4.
   @Test func theChecksumIsCastagnolis() {
     #expect(CRC32C.checksum("123456789".utf8) == 0xE306_9283)
     #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)

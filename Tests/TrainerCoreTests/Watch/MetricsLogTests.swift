@@ -93,9 +93,9 @@ import Testing
     #expect(DevicePeak.bfloat16FLOPs(ofDevice: "cpu") == nil)
     var throughput = Throughput()
     for step in 0...1 { throughput.record(step: step, tokens: step * 400_000, seconds: Double(step)) }
-    #expect(throughput.modelFLOPsUtilisation(flopsPerToken: 740e6, peakFLOPs: nil) == nil)
+    #expect(throughput.modelFLOPsUtilization(flopsPerToken: 740e6, peakFLOPs: nil) == nil)
     #expect(
-      throughput.modelFLOPsUtilisation(flopsPerToken: 740e6, peakFLOPs: 989e12).map { ($0 * 1000).rounded() } == 299)
+      throughput.modelFLOPsUtilization(flopsPerToken: 740e6, peakFLOPs: 989e12).map { ($0 * 1000).rounded() } == 299)
   }
 }
 

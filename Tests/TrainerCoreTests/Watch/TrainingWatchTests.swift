@@ -21,7 +21,7 @@ import TrainerCore
       return last
     }
     let last = try train(1...10, resumedStep: 0)
-    #expect(last.tokensPerSecond! > 0 && last.secondsRemaining! > 0 && last.modelFLOPsUtilisation! > 0)
+    #expect(last.tokensPerSecond! > 0 && last.secondsRemaining! > 0 && last.modelFLOPsUtilization! > 0)
     _ = try train(6...12, resumedStep: 5)
     #expect(try MetricsLog.curve(folder + "/metrics.jsonl").map(\.step) == Array(1...12))
     let names = try FileSystem.list(folder)

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// A bucket and a key, or the start of keys, in it: `s3://bucket/some/key`.
-public struct S3Place: Hashable, Sendable, CustomStringConvertible {
+public struct S3Location: Hashable, Sendable, CustomStringConvertible {
   public var bucket: String
   public var key: String
 
@@ -29,9 +29,9 @@ public struct S3Place: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// A key below this one, with one slash between them.
-  public func appending(_ name: String) -> S3Place {
+  public func appending(_ name: String) -> S3Location {
     let start = key.isEmpty || key.hasSuffix("/") ? key : key + "/"
-    return S3Place(bucket: bucket, key: start + name)
+    return S3Location(bucket: bucket, key: start + name)
   }
 
   /// What no URL carries, or no server takes.

@@ -5,17 +5,17 @@ import ShardKit
 /// The options of a stage that crawls.
 ///
 /// A stage's result may depend on nothing but its options and inputs, yet what a crawl finds depends on when it looks
-/// and on what it has seen before. Two things make the one fit the other. `asOf` names the look: it is an option like
-/// any other, so a finished crawl stays fresh until its user writes another `asOf`, and never because a day has passed.
+/// and on what it has seen before. Two things make the one fit the other. `snapshot` names the look: it is an option like
+/// any other, so a finished crawl stays fresh until its user writes another `snapshot`, and never because a day has passed.
 /// And what was seen (the frontier and the archive of answers) is kept in the store's state folder of the stage, shared
 /// by all its fingerprints: a killed or failed attempt goes on in it, a later look asks only what may have changed, and
-/// another option of reading needs no network. Within one `asOf` every URL has one answer, which the archive keeps, so
+/// another option of reading needs no network. Within one `snapshot` every URL has one answer, which the archive keeps, so
 /// running the stage again gives the same bytes.
 public struct CrawlOptions: StageOptions {
   @Option(
     "Names this look at the source, by a date or any other word; with another one the source is looked at again.",
-    required: true)
-  var asOf = ""
+    required: true, formerly: "asOf")
+  var snapshot = ""
   @Option(
     "A folder, as an absolute path, for what was asked and answered; by default it is kept in the store.",
     affectsOutput: false)
@@ -30,9 +30,10 @@ public struct CrawlOptions: StageOptions {
 
 extension CrawlOptions {
   func validate() throws {
-    guard !asOf.isEmpty, asOf.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
+    guard !snapshot.isEmpty, snapshot.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
       throw StageError(
-        .options, "asOf", "it should be a word without spaces that names this look", hint: "Write a date: 2026-01-31.")
+        .options, "snapshot", "it should be a word without spaces that names this look",
+        hint: "Write a date: 2026-01-31.")
     }
     guard state.isEmpty || state.hasPrefix("/") else {
       throw StageError(.options, "state", "'\(state)' is not an absolute path")
@@ -41,7 +42,7 @@ extension CrawlOptions {
 
   func begin(_ client: HTTPClient, _ workspace: Workspace) throws -> Crawl {
     let folder = state.isEmpty ? try workspace.stateDirectory(.kept) : state
-    return try Crawl(folder: folder, pass: asOf, client: client)
+    return try Crawl(folder: folder, pass: snapshot, client: client)
   }
 }
 

@@ -1,10 +1,10 @@
 import Glibc
 
-/// How texts are sketched: runs of `shingleWidth` scalars, and `bands` × `rows` lanes.
+/// How texts are sketched: runs of `shingleWidth` scalars, and `bands` × `rows` hashes.
 ///
 /// Two texts whose shingle sets have Jaccard similarity s share a band, and so become a candidate pair, with
 /// a probability of 1 − (1 − s^rows)^bands (`recall(at:)`).
-public struct SketchShape: Sendable, Equatable, Hashable {
+public struct SignatureShape: Sendable, Equatable, Hashable {
   public var shingleWidth: Int
   public var bands: Int
   public var rows: Int
@@ -15,17 +15,17 @@ public struct SketchShape: Sendable, Equatable, Hashable {
     self.rows = rows
   }
 
-  /// Lanes in a sketch.
-  public var lanes: Int { bands * rows }
+  /// Lanes in a signature.
+  public var hashes: Int { bands * rows }
 
-  /// Bytes of a sketch: two for a lane.
-  public var sketchBytes: Int { lanes * 2 }
+  /// Bytes of a signature: two for a hash.
+  public var signatureBytes: Int { hashes * 2 }
 
   /// Lanes that fit the kernel's stack.
-  public static let maximumLanes = 4096
+  public static let maximumHashes = 4096
 }
 
-extension SketchShape {
+extension SignatureShape {
   /// The share of pairs of a similarity that share a band, and so are found. 0…1.
   public func recall(at similarity: Double) -> Double {
     // 1 − (1 − s^rows)^bands, exact near 0 and 1 too.
@@ -47,17 +47,17 @@ extension SketchShape {
   private static let thriftyLanes = 512
 
   /// Bands and rows that find at least the share `recall` of the pairs of a similarity: as many rows as fit some 500
-  /// lanes, for the more rows, the fewer pairs are compared in vain. Nil where no shape of `maximumLanes` does.
+  /// hashes, for the more rows, the fewer pairs are compared in vain. Nil where no shape of `maximumHashes` does.
   public static func finding(
     _ recall: Double, at similarity: Double, shingleWidth: Int, maximumBands: Int = 1024
-  ) -> SketchShape? {
-    var best: SketchShape?
+  ) -> SignatureShape? {
+    var best: SignatureShape?
     for rows in 2...64 {
       let perBand = pow(similarity, Double(rows))
       let bands = perBand >= 1 ? 1 : max(1, (log1p(-recall) / log1p(-perBand)).rounded(.up))
-      guard bands <= Double(maximumBands), Int(bands) * rows <= maximumLanes else { continue }
-      let shape = SketchShape(shingleWidth: shingleWidth, bands: Int(bands), rows: rows)
-      if best == nil || shape.lanes <= thriftyLanes { best = shape }
+      guard bands <= Double(maximumBands), Int(bands) * rows <= maximumHashes else { continue }
+      let shape = SignatureShape(shingleWidth: shingleWidth, bands: Int(bands), rows: rows)
+      if best == nil || shape.hashes <= thriftyLanes { best = shape }
     }
     return best
   }

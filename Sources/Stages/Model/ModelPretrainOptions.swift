@@ -25,15 +25,18 @@ extension ModelPretrain {
     public var microbatchSize = 256
     @Option("Optimizer steps.", in: 1...1 << 40) public var steps = 1000
     @Option("The highest rate.", in: 0...10) public var learningRate = 3e-4
-    @Option("How the rate falls after warm-up.") public var schedule = LearningRate.Fall.cosine
+    @Option("How the rate falls after warm-up.") public var schedule = LearningRateSchedule.Decay.cosine
     @Option("Steps over which the rate rises from 0.", in: 0...1 << 40) public var warmupSteps = 0
-    @Option("The last step's rate as a share of the highest.", in: 0...1) public var finalRate = 0.0
+    @Option("The last step's rate as a share of the highest.", in: 0...1, formerly: "finalRate") public
+      var finalRateFraction = 0.0
     @Option("AdamW's first decay.", in: 0...0.9999) public var beta1 = 0.9
     @Option("AdamW's second decay.", in: 0...0.99999) public var beta2 = 0.98
     @Option("AdamW's epsilon.", in: 0...1) public var epsilon = 1e-6
     @Option("Decoupled, times the rate, on all parameters.", in: 0...1) public var weightDecay = 0.01
-    @Option("The gradient's greatest norm; 0 leaves it.", in: 0...1e9) public var clip = 1.0
-    @Option("Share of tokens that are to be guessed.", in: 0.01...0.9) public var maskProbability = 0.3
+    @Option("The gradient's greatest norm; 0 leaves it.", in: 0...1e9, formerly: "clip") public
+      var maximumGradientNorm = 1.0
+    @Option("Share of tokens that are to be guessed.", in: 0.01...0.9, formerly: "maskProbability") public
+      var maskFraction = 0.3
     @Option("Of weights, shuffling, masks and dropout.", in: 0...1 << 31) public var seed = 17
     @Option("mosaicml-streaming's shuffle of the data set.") public var shuffle = ShuffleOrder.Algorithm.py1e
     @Option(
@@ -43,7 +46,7 @@ extension ModelPretrain {
     @Option("The URL of the service; by default AWS_ENDPOINT_URL_S3's or Amazon's own.") public var remoteEndpoint = ""
     @Option("Lets a service on this machine or in private networks be asked.", affectsOutput: false)
     public var allowPrivateAddresses = false
-    @Option("Another word here looks at remote's index.json again.") public var asOf = ""
+    @Option("Another word here looks at remote's index.json again.", formerly: "asOf") public var snapshot = ""
     @Option("What the cache of remote's shards may hold on disk.", affectsOutput: false)
     public var cacheBytes = ByteCount.gibibytes(64)
     @Option("What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU.")
@@ -89,5 +92,5 @@ extension ModelPretrain {
 }
 
 extension ModelShape.Kind: OptionChoice {}
-extension LearningRate.Fall: OptionChoice {}
+extension LearningRateSchedule.Decay: OptionChoice {}
 extension ShuffleOrder.Algorithm: OptionChoice {}

@@ -2,7 +2,7 @@ import ShardKit
 import TextKit
 
 /// One input of training or evaluation: an example, or for long paragraphs a window of one.
-struct TaskFeature: Sendable {
+struct BenchmarkFeature: Sendable {
   /// Number of its example.
   var example: Int
   /// One, or one a choice.
@@ -16,8 +16,8 @@ struct TaskFeature: Sendable {
   var length: Int { inputs.map(\.ids.count).max() ?? 0 }
 }
 
-extension JGLUETask {
-  public var head: TaskHead {
+extension JGLUEBenchmark {
+  public var head: ModelHead {
     switch self {
     case .jsts: .regression
     case .jnli: .classification(labels: Self.entailments.count)
@@ -34,17 +34,17 @@ struct FeatureMaker {
   static let windowStep = 128
   static let maximumQuestion = 64
 
-  func features(_ examples: [TaskExample]) throws -> [TaskFeature] {
-    var features: [TaskFeature] = []
+  func features(_ examples: [BenchmarkExample]) throws -> [BenchmarkFeature] {
+    var features: [BenchmarkFeature] = []
     for (number, example) in examples.enumerated() {
       switch example {
       case .pair(let a, let b, let score):
-        features.append(TaskFeature(example: number, inputs: [try encoder.pair(a, b)], targets: [score]))
+        features.append(BenchmarkFeature(example: number, inputs: [try encoder.pair(a, b)], targets: [score]))
       case .entailment(let a, let b, let label):
-        features.append(TaskFeature(example: number, inputs: [try encoder.pair(a, b)], targets: [Double(label)]))
+        features.append(BenchmarkFeature(example: number, inputs: [try encoder.pair(a, b)], targets: [Double(label)]))
       case .choice(let question, let choices, let label):
         let inputs = try choices.map { try encoder.pair(question, $0) }
-        features.append(TaskFeature(example: number, inputs: inputs, targets: [Double(label)]))
+        features.append(BenchmarkFeature(example: number, inputs: inputs, targets: [Double(label)]))
       case .answer(let passage): features += try windows(passage, number)
       }
     }
@@ -52,13 +52,13 @@ struct FeatureMaker {
   }
 
   /// Windows over a paragraph. Where one does not hold the whole answer, its target is [CLS].
-  private func windows(_ passage: TaskExample.Passage, _ number: Int) throws -> [TaskFeature] {
+  private func windows(_ passage: BenchmarkExample.Passage, _ number: Int) throws -> [BenchmarkFeature] {
     let question = try encoder.ids(passage.question).prefix(Self.maximumQuestion)
     let tokens = try encoder.session.encodeWithPlaces(passage.context)
     let room = encoder.maximumLength - question.count - 3
     guard room > 0 else { return [] }
     let answer = Self.tokens(of: passage.answers[0].range, tokens)
-    var out: [TaskFeature] = []
+    var out: [BenchmarkFeature] = []
     var start = 0
     while true {
       let window = start..<min(start + room, tokens.count)
@@ -69,7 +69,7 @@ struct FeatureMaker {
         targets = [answer.lowerBound, answer.upperBound].map { Double($0 - start + contextStart) }
       }
       out.append(
-        TaskFeature(
+        BenchmarkFeature(
           example: number, inputs: [encoder.sequence(question, ids[...])], targets: targets,
           contextStart: contextStart, places: tokens[window].map(\.range)))
       if window.upperBound == tokens.count { return out }
@@ -78,7 +78,7 @@ struct FeatureMaker {
   }
 
   /// The first and the last token that hold bytes of the answer.
-  static func tokens(of answer: Range<Int>, _ tokens: [PlacedToken]) -> ClosedRange<Int>? {
+  static func tokens(of answer: Range<Int>, _ tokens: [TokenOffset]) -> ClosedRange<Int>? {
     guard let first = tokens.firstIndex(where: { $0.range.upperBound > answer.lowerBound }),
       let last = tokens.lastIndex(where: { $0.range.lowerBound < answer.upperBound }), first <= last
     else { return nil }
@@ -97,7 +97,7 @@ struct AnswerChoice {
   /// - Parameters:
   ///   - first: scores of each token as the first of the answer.
   ///   - last: the same as the last.
-  mutating func add(_ feature: TaskFeature, first: [Float], last: [Float]) {
+  mutating func add(_ feature: BenchmarkFeature, first: [Float], last: [Float]) {
     let tokens = feature.contextStart..<(feature.contextStart + feature.places.count)
     let starts = tokens.sorted { (-first[$0], $0) < (-first[$1], $1) }.prefix(Self.candidates)
     let ends = tokens.sorted { (-last[$0], $0) < (-last[$1], $1) }.prefix(Self.candidates)

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 
 /// Which column of an MDS sample becomes which part of a document.
-struct SampleFields {
+struct MDSToDocument {
   private enum Use { case field(DocumentField, MDSColumn), metadata(MDSColumn), none }
   private let uses: [Use]
   private let columns: [MDSColumn]

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// A mistake in a pipeline document or its parameters.
-public struct DocumentError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
   public var file: String
   public var line: Int?
   public var column: Int?
@@ -27,9 +27,9 @@ public struct DocumentError: Error, Equatable, Sendable, CustomStringConvertible
 }
 
 /// All mistakes of a document at once, in the order of the text.
-public struct DocumentErrors: Error, Equatable, Sendable, CustomStringConvertible {
+public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
   /// The first hundred.
-  public var errors: [DocumentError]
+  public var errors: [SpecError]
   /// How many more there are.
   public var omitted = 0
   public var description: String {
@@ -40,7 +40,7 @@ public struct DocumentErrors: Error, Equatable, Sendable, CustomStringConvertibl
   static let most = 100
 
   /// Takes a mistake in; those beyond the first hundred are just counted, their messages never made.
-  mutating func add(_ error: @autoclosure () -> DocumentError) {
+  mutating func add(_ error: @autoclosure () -> SpecError) {
     if errors.count < Self.most { errors.append(error()) } else { omitted += 1 }
   }
 }

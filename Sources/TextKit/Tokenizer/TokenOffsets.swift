@@ -1,5 +1,5 @@
 /// A token with the bytes of the raw text that it stands for.
-public struct PlacedToken: Equatable, Sendable {
+public struct TokenOffset: Equatable, Sendable {
   public var id: UInt32
   public var range: Range<Int>
 
@@ -14,8 +14,8 @@ extension TokenizerSession {
   ///
   /// A token's place is that of the characters whose normal form it holds; one unknown token covers its whole word.
   /// Slower than `encode`, for the small texts of evaluation.
-  public func encodeWithPlaces(_ text: [UInt8]) throws(TokenizerError) -> [PlacedToken] {
-    var tokens: [PlacedToken] = []
+  public func encodeWithPlaces(_ text: [UInt8]) throws(TokenizerError) -> [TokenOffset] {
+    var tokens: [TokenOffset] = []
     let result = text.withUnsafeBufferPointer { text in
       Result { () throws(TokenizerError) in
         try tokenizer.forEachStretch(text) { (stretch, special) throws(TokenizerError) in
@@ -23,7 +23,7 @@ extension TokenizerSession {
           if let special {
             // The stretch is empty and stands behind the token.
             let count = tokenizer.tokens[Int(special)].count
-            tokens.append(PlacedToken(id: special, range: (start - count)..<start))
+            tokens.append(TokenOffset(id: special, range: (start - count)..<start))
           } else {
             try place(stretch, from: start, into: &tokens)
           }
@@ -35,7 +35,7 @@ extension TokenizerSession {
   }
 
   private func place(
-    _ stretch: UnsafeBufferPointer<UInt8>, from start: Int, into tokens: inout [PlacedToken]
+    _ stretch: UnsafeBufferPointer<UInt8>, from start: Int, into tokens: inout [TokenOffset]
   ) throws(TokenizerError) {
     let form = PlacedForm(stretch, WordReader.normalization(tokenizer.words))
     var ids = TokenBuffer()
@@ -52,7 +52,7 @@ extension TokenizerSession {
             let isUnknown = id == tokenizer.unknown
             let count = isUnknown ? word.count : tokenizer.tokens[Int(id)].count - (i > 0 ? 2 : 0)
             let place = form.range(of: from..<(from + count))
-            tokens.append(PlacedToken(id: id, range: (start + place.lowerBound)..<(start + place.upperBound)))
+            tokens.append(TokenOffset(id: id, range: (start + place.lowerBound)..<(start + place.upperBound)))
             from += count
           }
           at = found + word.count

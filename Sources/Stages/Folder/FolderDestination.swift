@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// A folder that files are put into and taken from.
-struct FolderPlace {
+struct FolderDestination {
   private let root: String
   let control: TaskControl
 
@@ -52,7 +52,7 @@ struct FolderPlace {
     for record in records where FileSystem.status(record.place)?.bytes != record.bytes {
       throw StageError(
         .check, record.place, "it was copied, but is not there any more",
-        hint: "See that nobody else writes there, then set another \"asOf\".")
+        hint: "See that nobody else writes there, then set another \"snapshot\".")
     }
   }
 

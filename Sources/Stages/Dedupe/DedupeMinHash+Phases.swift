@@ -3,50 +3,50 @@ import ShardKit
 import TextKit
 
 extension DedupeMinHash {
-  /// *signatures*: the sketches and the index of one part.
-  func sketch(_ workspace: Workspace) throws {
+  /// *signatures*: the signatures and the index of one part.
+  func writeSignatures(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let indexFile = try workspace.file(Self.index, key + ".index")
-    let sketchFile = try workspace.file(Self.sketches, key + ".sketches")
+    let signatureFile = try workspace.file(Self.signatures, key + ".signatures")
     var index = IndexWriter(indexFile)
-    var sketches = SketchWriter(sketchFile, shape: shape, oldForms: options.foldOldForms)
+    var signatures = SignatureWriter(signatureFile, shape: shape, oldForms: options.foldOldForms)
     let priorities = SourcePriorities(options.sources)
     let stream = workspace.documents(counted: false)
     var document = Document()
     while try stream.next(&document) {
       try index.append(document, priority: priorities[document.source])
-      try sketches.append(document.text)
+      try signatures.append(document.text)
     }
     try index.finish()
-    try sketches.finish()
+    try signatures.finish()
     try workspace.publish(Self.index, indexFile, name: key + ".index", documents: index.count)
-    try workspace.publish(Self.sketches, sketchFile, name: key + ".sketches", documents: index.count)
+    try workspace.publish(Self.signatures, signatureFile, name: key + ".signatures", documents: index.count)
   }
 
   /// *bands*: the candidate pairs of some bands that may be duplicates.
   func searchBands(_ workspace: Workspace) throws {
     let key = workspace.task.key
-    let sureFile = try workspace.file(Self.sure, key + ".pairs")
-    let openFile = try workspace.file(Self.open, key + ".pairs")
+    let acceptedFile = try workspace.file(Self.accepted, key + ".pairs")
+    let undecidedFile = try workspace.file(Self.undecided, key + ".pairs")
     let search = CandidateSearch(
       table: try DocumentTable(workspace.files(Self.index).map(\.path)),
-      sketches: try workspace.files(Self.sketches).map { try SketchReader($0.path, shape: shape) },
+      signatures: try workspace.files(Self.signatures).map { try SignatureReader($0.path, shape: shape) },
       shape: shape, bounds: bounds, memoryBytes: memoryBytes(workspace),
       scratch: try workspace.temporaryDirectory() + "/band")
     for band in try workspace.payload(Range<Int>.self) {
       try workspace.control.check()
       try search.search(band: band) { pair in
-        try sureFile.write(record: pair)
+        try acceptedFile.write(record: pair)
       } possible: { pair in
-        try openFile.write(record: pair)
+        try undecidedFile.write(record: pair)
       }
     }
-    try workspace.publish(Self.sure, sureFile, name: key + ".pairs")
-    try workspace.publish(Self.open, openFile, name: key + ".pairs")
+    try workspace.publish(Self.accepted, acceptedFile, name: key + ".pairs")
+    try workspace.publish(Self.undecided, undecidedFile, name: key + ".pairs")
   }
 
   /// *texts*: the shingle sets of one part's documents that stand in an open pair. A part without any is not read.
-  func readOpenTexts(_ workspace: Workspace) throws {
+  func readUndecidedTexts(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let file = try workspace.file(Self.shingles, key + ".shingles")
     let wanted = try wantedRows(workspace, among: workspace.payload())
@@ -75,7 +75,7 @@ extension DedupeMinHash {
   /// - Parameter documents: the numbers of the part's documents.
   private func wantedRows(_ workspace: Workspace, among documents: Range<Int>) throws -> [Bool] {
     var wanted = [Bool](repeating: false, count: documents.count)
-    try forEachPair(workspace.files(Self.open)) { pair in
+    try forEachPair(workspace.files(Self.undecided)) { pair in
       for document in [pair.better, pair.worse] where documents.contains(Int(document)) {
         wanted[Int(document) - documents.lowerBound] = true
       }
@@ -83,21 +83,22 @@ extension DedupeMinHash {
     return wanted
   }
 
-  /// *survivors*: what goes, for each part.
-  func chooseSurvivors(_ workspace: Workspace) throws {
+  /// *clusters*: what goes, for each part.
+  func chooseRepresentatives(_ workspace: Workspace) throws {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
-    let choice = SurvivorChoice(
+    let choice = ClusterRepresentatives(
       table: table, memoryBytes: memoryBytes(workspace), scratch: try workspace.temporaryDirectory() + "/choice")
     var files = DuplicateFiles(workspace, Self.duplicates, table)
     var pairs = 0
     let census = try choice.choose { emit in
       pairs = 0
-      try forEachPair(workspace.files(Self.sure)) { pair in
+      try forEachPair(workspace.files(Self.accepted)) { pair in
         pairs += 1
-        try emit(Duplicate(pair, similarity: shape.similarity(agreeingLanes: Int(pair.agreeingLanes)), isExact: false))
+        try emit(
+          Duplicate(pair, similarity: shape.similarity(agreeingHashes: Int(pair.agreeingHashes)), isExact: false))
       }
-      try forEachPair(workspace.files(Self.open)) { pair in
+      try forEachPair(workspace.files(Self.undecided)) { pair in
         let similarity = sets.jaccard(pair.better, pair.worse)
         guard similarity >= options.threshold else { return }
         pairs += 1

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// One record of an evaluation set.
-public enum TaskExample: Equatable, Sendable {
+public enum BenchmarkExample: Equatable, Sendable {
   case pair(String, String, score: Double)
   case entailment(String, String, label: Int)
   case choice(question: String, choices: [String], label: Int)
@@ -23,10 +23,10 @@ public enum TaskExample: Equatable, Sendable {
 }
 
 /// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form.
-public enum TaskExamples {
-  public static func read(_ task: JGLUETask, path: String) throws -> [TaskExample] {
+public enum BenchmarkExamples {
+  public static func read(_ task: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
     if task == .jsquad { return try passages(path) }
-    var examples: [TaskExample] = []
+    var examples: [BenchmarkExample] = []
     let lines = LineReader(try openSource(path), maximumLineBytes: 1 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
@@ -42,8 +42,8 @@ public enum TaskExamples {
   }
 
   private static func example(
-    _ task: JGLUETask, _ json: JSONValue, _ wrong: (String) -> ShardError
-  ) throws -> TaskExample {
+    _ task: JGLUEBenchmark, _ json: JSONValue, _ wrong: (String) -> ShardError
+  ) throws -> BenchmarkExample {
     func text(_ key: String) throws -> String {
       guard let text = json[key]?.string else { throw wrong("has no text '\(key)'") }
       return text
@@ -55,15 +55,15 @@ public enum TaskExamples {
       }
       return .pair(try text("sentence1"), try text("sentence2"), score: score)
     case .jnli:
-      guard let label = JGLUETask.entailments.firstIndex(of: json["label"]?.string ?? "") else {
-        throw wrong("has no 'label' of \(JGLUETask.entailments.joined(separator: ", "))")
+      guard let label = JGLUEBenchmark.entailments.firstIndex(of: json["label"]?.string ?? "") else {
+        throw wrong("has no 'label' of \(JGLUEBenchmark.entailments.joined(separator: ", "))")
       }
       return .entailment(try text("sentence1"), try text("sentence2"), label: label)
     case .jcommonsenseqa:
-      guard let label = json["label"]?.integer, (0..<JGLUETask.choices).contains(label) else {
-        throw wrong("has no 'label' below \(JGLUETask.choices)")
+      guard let label = json["label"]?.integer, (0..<JGLUEBenchmark.choices).contains(label) else {
+        throw wrong("has no 'label' below \(JGLUEBenchmark.choices)")
       }
-      let choices = try (0..<JGLUETask.choices).map { try text("choice\($0)") }
+      let choices = try (0..<JGLUEBenchmark.choices).map { try text("choice\($0)") }
       return .choice(question: try text("question"), choices: choices, label: label)
     case .jsquad: throw wrong("is a line of SQuAD")
     }
@@ -71,7 +71,7 @@ public enum TaskExamples {
 
   // MARK: SQuAD's form
 
-  private static func passages(_ path: String) throws -> [TaskExample] {
+  private static func passages(_ path: String) throws -> [BenchmarkExample] {
     func wrong(_ place: String, _ message: String) -> ShardError {
       ShardError(.malformed, "\(path): \(place)", message)
     }
@@ -82,7 +82,7 @@ public enum TaskExamples {
       throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
     }
     guard let articles = json["data"]?.array else { throw ShardError(.malformed, path, "has no list 'data'") }
-    var examples: [TaskExample] = []
+    var examples: [BenchmarkExample] = []
     for article in articles {
       for paragraph in article["paragraphs"]?.array ?? [] {
         guard let context = paragraph["context"]?.string else { throw wrong("a paragraph", "has no 'context'") }
@@ -96,7 +96,7 @@ public enum TaskExamples {
             guard let text = answer["text"]?.string, let start = answer["answer_start"]?.integer,
               let range = places.range(of: text, at: start)
             else { throw wrong(id, "has an answer that does not stand in the paragraph where it says") }
-            return TaskExample.Answer(text: text, range: range)
+            return BenchmarkExample.Answer(text: text, range: range)
           }
           guard !answers.isEmpty else { throw wrong(id, "has no answers") }
           examples.append(.answer(.init(id: id, question: text, context: places.bytes, answers: answers)))

@@ -6,7 +6,7 @@ struct Duplicate: SortableRecord {
   var survivor: UInt32
   /// In millionths, rounded.
   var similarity: UInt32
-  /// Whether the texts were compared, 1, or the sketches alone, 0.
+  /// Whether the texts were compared, 1, or the signatures alone, 0.
   var isExact: UInt32
 
   /// The similarity of equal texts.
@@ -22,7 +22,7 @@ struct Duplicate: SortableRecord {
 /// its survivor (the best of them, if several); any other stays. So every document that goes is similar to its own
 /// survivor, and chains of likeness drag nothing along. The result depends on the set of pairs and on the order of
 /// survivors, not on any numbering.
-struct SurvivorChoice {
+struct ClusterRepresentatives {
   let table: DocumentTable
   let memoryBytes: Int
   /// Path that spilled files begin with.

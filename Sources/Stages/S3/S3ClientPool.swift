@@ -5,7 +5,7 @@ import Synchronization
 
 /// A task's connections to a service: each thread has a client of its own, and what they say is told the workspace in
 /// the end by the task's own thread.
-final class S3Lanes: Sendable {
+final class S3ClientPool: Sendable {
   private let network: NetworkOptions
   let control: TaskControl
   private let access: S3Access

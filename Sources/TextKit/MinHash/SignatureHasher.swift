@@ -1,13 +1,13 @@
 import CKernels
 
-/// Makes sketches: small fixed-size summaries whose lanes agree, each, with a probability of the texts'
+/// Makes signatures: small fixed-size summaries whose hashes agree, each, with a probability of the texts'
 /// Jaccard similarity (over sets of character shingles of the folded text).
 ///
-/// A lane holds 16 bits (b-bit minwise hashing: Li, König, WWW 2010). Sketching is Fast Similarity Sketching
-/// (Dahlgaard, Knudsen, Thorup, FOCS 2017): as exact as one permutation a lane, in time O(n + t log t).
+/// A hash holds 16 bits (b-bit minwise hashing: Li, König, WWW 2010). Sketching is Fast Similarity Sketching
+/// (Dahlgaard, Knudsen, Thorup, FOCS 2017): as exact as one permutation a hash, in time O(n + t log t).
 /// The same on every machine. Memory is used again for the next text.
-public struct Sketcher: ~Copyable {
-  public let shape: SketchShape
+public struct SignatureHasher: ~Copyable {
+  public let shape: SignatureShape
   private let level: pl_simd_level
   private var text: ComparedText
   private var hashes: UnsafeMutablePointer<UInt64>
@@ -15,9 +15,9 @@ public struct Sketcher: ~Copyable {
 
   /// - Parameter oldForms: whether old kanji and kana are compared as modern ones.
   public init(
-    shape: SketchShape = SketchShape(), level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false
+    shape: SignatureShape = SignatureShape(), level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false
   ) {
-    precondition(shape.shingleWidth > 0 && shape.lanes > 0 && shape.lanes <= SketchShape.maximumLanes)
+    precondition(shape.shingleWidth > 0 && shape.hashes > 0 && shape.hashes <= SignatureShape.maximumHashes)
     self.shape = shape
     self.level = level
     text = ComparedText(level: level, oldForms: oldForms)
@@ -37,11 +37,11 @@ public struct Sketcher: ~Copyable {
     return UnsafeBufferPointer(start: hashes, count: count)
   }
 
-  /// Writes `shape.lanes` lanes. Returns the number of shingles, repeats included.
+  /// Writes `shape.hashes` hashes. Returns the number of shingles, repeats included.
   @discardableResult
-  public mutating func sketch(_ utf8: UnsafeBufferPointer<UInt8>, into lanes: UnsafeMutablePointer<UInt16>) -> Int {
+  public mutating func signature(_ utf8: UnsafeBufferPointer<UInt8>, into hashes: UnsafeMutablePointer<UInt16>) -> Int {
     let shingles = shingles(utf8)
-    pl_sketch(level, shingles.baseAddress!, shingles.count, lanes, shape.lanes)
+    pl_sketch(level, shingles.baseAddress!, shingles.count, hashes, shape.hashes)
     return shingles.count
   }
 
@@ -53,24 +53,24 @@ public struct Sketcher: ~Copyable {
   }
 }
 
-extension SketchShape {
-  /// The key of one band: texts that agree in the band's lanes have the same key.
-  public func bandKey(_ band: Int, of lanes: UnsafePointer<UInt16>) -> UInt64 {
-    pl_xxh3(lanes + band * rows, rows * 2)
+extension SignatureShape {
+  /// The key of one band: texts that agree in the band's hashes have the same key.
+  public func bandKey(_ band: Int, of hashes: UnsafePointer<UInt16>) -> UInt64 {
+    pl_xxh3(hashes + band * rows, rows * 2)
   }
 
-  /// Lanes in which two sketches agree.
-  public func agreeingLanes(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Int {
-    pl_lanes_agreeing(a, b, lanes)
+  /// Lanes in which two signatures agree.
+  public func agreeingHashes(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Int {
+    pl_lanes_agreeing(a, b, hashes)
   }
 
-  /// The Jaccard similarity that agreeing lanes stand for, in 0...1; standard error √(s(1 − s)/lanes).
-  public func similarity(agreeingLanes: Int) -> Double {
+  /// The Jaccard similarity that agreeing hashes stand for, in 0...1; standard error √(s(1 − s)/hashes).
+  public func similarity(agreeingHashes: Int) -> Double {
     let byChance = 1.0 / 65536  // different elements with the same 16 bits
-    return max(0, (Double(agreeingLanes) / Double(lanes) - byChance) / (1 - byChance))
+    return max(0, (Double(agreeingHashes) / Double(hashes) - byChance) / (1 - byChance))
   }
 
-  /// Whether two sketches share a band before `band`.
+  /// Whether two signatures share a band before `band`.
   public func shareBand(before band: Int, _ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Bool {
     (0..<band).contains { earlier in
       // Most bands differ in their first row already.

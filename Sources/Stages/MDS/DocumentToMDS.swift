@@ -26,7 +26,7 @@ public enum DocumentField: Equatable, Sendable {
 }
 
 /// An MDS row that is filled from documents.
-final class DocumentRow {
+final class DocumentToMDS {
   let schema: MDSSchema
   private(set) var row: MDSRow
   private let fields: [DocumentField]

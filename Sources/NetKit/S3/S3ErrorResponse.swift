@@ -3,9 +3,9 @@ import MarkupKit
 /// An answer of S3 that says no, as a sentence.
 ///
 /// Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-struct S3Refusal {
+struct S3ErrorResponse {
   private let answer: HTTPResponse
-  private let place: S3Place
+  private let place: S3Location
   private let endpoint: S3Endpoint
   private let code: String
   /// The server's own words, without keys and controls.
@@ -13,7 +13,7 @@ struct S3Refusal {
   private let region: String?
   private let isOfSession: Bool
 
-  init(_ answer: HTTPResponse, _ place: S3Place, _ endpoint: S3Endpoint, _ keys: S3Credentials?) {
+  init(_ answer: HTTPResponse, _ place: S3Location, _ endpoint: S3Endpoint, _ keys: S3Credentials?) {
     self.answer = answer
     self.place = place
     self.endpoint = endpoint
@@ -30,7 +30,7 @@ struct S3Refusal {
     region = (answer.headers["x-amz-bucket-region"] ?? body?["Region"]).map { shown($0, 40) }
   }
 
-  private static let passing: Set = [
+  private static let transient: Set = [
     "SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded", "OperationAborted",
     "BandwidthLimitExceeded", "Throttling", "ThrottlingException", "RequestThrottled",
   ]
@@ -41,7 +41,7 @@ struct S3Refusal {
     var error = NetError(.status, "\(place)", message, hint: hint)
     error.status = answer.status == 200 ? nil : answer.status
     error.isDenied = ["AccessDenied", "AllAccessDisabled"].contains(code)
-    error.mayPass = Self.passing.contains(code)
+    error.isTransient = Self.transient.contains(code)
     // A head has no body that could say so.
     error.hasExpired = Self.expired.contains(code) || isOfSession && code.isEmpty && answer.status == 400
     return error
@@ -92,7 +92,7 @@ struct S3Refusal {
       ("what arrived has another digest than what was sent (\(code))", "Check that the file has not been changed.")
     case "EntityTooLarge": ("the server does not take so many bytes at once", "Lower \"partBytes\".")
     case "EntityTooSmall": ("the server wants larger parts", "Raise \"partBytes\".")
-    case "PreconditionFailed": ("it has been replaced since it was listed", "Set another \"asOf\" to look again.")
+    case "PreconditionFailed": ("it has been replaced since it was listed", "Set another \"snapshot\" to look again.")
     case "NotImplemented":
       ("the server does not know what it was asked for (\(code))", "Set \"checksums\" to false, which not all keep.")
     case "QuotaExceeded", "XMinioStorageFull": ("no room is left there (\(code))", "Make room, then run again.")
@@ -107,7 +107,7 @@ struct S3Refusal {
       case 400 where isOfSession: (generic.message, "The session token may have expired.")
       case 403: ("the server does not allow this (403)", "Check the keys and what they may do in the bucket.")
       case 404: ("there is no such object or bucket", "Check the name, \"endpoint\" and \"region\".")
-      case 412: ("it has been replaced since it was listed", "Set another \"asOf\" to look again.")
+      case 412: ("it has been replaced since it was listed", "Set another \"snapshot\" to look again.")
       default: (generic.message, generic.hint)
       }
     }

@@ -2,7 +2,7 @@ import Glibc
 import ShardKit
 
 /// Where a data set's shards lie once they are here, and how they get here.
-enum ShardPlace: Sendable {
+enum ShardLocation: Sendable {
   /// In their own folder: raw shards are mapped, compressed ones decompressed into memory.
   case folder(String)
   /// In a cache folder, raw, whatever their form at the source.

@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-extension PipelineDocument {
+extension PipelineSpec {
   static let topKeys = ["$schema", "format", "name", "description", "parameters", "stages"]
   static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
 
@@ -9,13 +9,13 @@ extension PipelineDocument {
   /// - Parameter overrides: `--set` values by parameter name.
   public static func load(
     _ path: String, overrides: [(name: String, value: String)] = []
-  ) throws(DocumentErrors) -> PipelineDocument {
+  ) throws(SpecErrors) -> PipelineSpec {
     let text: [UInt8]
     do throws(ShardError) {
       text = try FileSystem.read(path, limit: 64 << 20)
     } catch {
-      throw DocumentErrors(errors: [
-        DocumentError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")
+      throw SpecErrors(errors: [
+        SpecError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")
       ])
     }
     return try parse(text, path: path, overrides: overrides)
@@ -23,15 +23,15 @@ extension PipelineDocument {
 
   public static func parse(
     _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = []
-  ) throws(DocumentErrors) -> PipelineDocument {
-    var document = PipelineDocument(
+  ) throws(SpecErrors) -> PipelineSpec {
+    var document = PipelineSpec(
       path: path, folder: folder(of: path), name: "", parameters: [], stages: [], lines: LineTable(text))
-    var reading = DocumentReading(document: document)
+    var reading = SpecReading(document: document)
     do throws(JSONSyntaxError) {
       let root = try JSONValue.parse(text)
       document = reading.read(root, overrides: overrides)
     } catch {
-      throw DocumentErrors(errors: [document.error(at: error.offset, "", error.message)])
+      throw SpecErrors(errors: [document.error(at: error.offset, "", error.message)])
     }
     guard reading.errors.errors.isEmpty else { throw reading.errors }
     return document
@@ -46,9 +46,9 @@ extension PipelineDocument {
 }
 
 /// Collects every mistake instead of stopping at the first.
-private struct DocumentReading {
-  var document: PipelineDocument
-  var errors = DocumentErrors(errors: [])
+private struct SpecReading {
+  var document: PipelineSpec
+  var errors = SpecErrors(errors: [])
   /// Places of the parameters by name.
   private var places: [ExactText: Int] = [:]
   /// Bytes that parameters were put in as.
@@ -56,18 +56,18 @@ private struct DocumentReading {
   /// By place: the parameter as it stands inside a text.
   private var texts: [Int: String] = [:]
 
-  init(document: PipelineDocument) { self.document = document }
+  init(document: PipelineSpec) { self.document = document }
 
   mutating func fail(_ offset: Int?, _ path: @autoclosure () -> String, _ message: @autoclosure () -> String) {
     errors.add(document.error(at: offset, path(), message()))
   }
 
-  mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineDocument {
+  mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineSpec {
     guard case .object(let members) = root.value else {
       fail(root.offset, "", "a pipeline document is a JSON object with \"format\", \"name\" and \"stages\"")
       return document
     }
-    checkKeys(members, PipelineDocument.topKeys, "")
+    checkKeys(members, PipelineSpec.topKeys, "")
     readFormat(members, root)
     document.name = string("name", in: members, "name") ?? defaultName
     readParameters(members.first { $0.key == "parameters" }, overrides)
@@ -228,12 +228,12 @@ private struct DocumentReading {
     guard case .object(let members) = entry.value else {
       return fail(entry.node.offset, path, "should be an object with \"use\", \"options\" and \"inputs\"")
     }
-    checkKeys(members, PipelineDocument.stageKeys, path)
+    checkKeys(members, PipelineSpec.stageKeys, path)
     guard let use = members.first(where: { $0.key == "use" }) else {
       return fail(entry.node.offset, path, "the key \"use\" is missing: it names the kind of stage")
     }
     guard let kind = use.value.string else { return fail(use.node.offset, "\(path).use", "should be a string") }
-    var stage = PipelineDocument.Stage(
+    var stage = PipelineSpec.Stage(
       name: entry.key, nameOffset: entry.keyOffset, use: kind, useOffset: use.node.offset, options: [],
       optionsOffset: entry.node.offset, inputs: [], retries: 0, timeoutSeconds: nil)
     for member in members {
@@ -264,7 +264,7 @@ private struct DocumentReading {
     document.stages.append(stage)
   }
 
-  private mutating func readOptions(_ member: JSONMember, into stage: inout PipelineDocument.Stage, _ path: String) {
+  private mutating func readOptions(_ member: JSONMember, into stage: inout PipelineSpec.Stage, _ path: String) {
     let node = substitute(member.node, path)
     guard case .object(let options) = node.value else {
       return fail(member.node.offset, path, "should be an object, not \(node.value.typeName)")
@@ -273,14 +273,14 @@ private struct DocumentReading {
     stage.optionsOffset = member.node.offset
   }
 
-  private mutating func readInputs(_ member: JSONMember, into stage: inout PipelineDocument.Stage, _ path: String) {
+  private mutating func readInputs(_ member: JSONMember, into stage: inout PipelineSpec.Stage, _ path: String) {
     guard case .object(let ports) = member.value else {
       return fail(member.node.offset, path, "should be an object of port names and stage names")
     }
     for port in ports {
       let nodes: [JSONNode]
       if case .array(let list) = port.value { nodes = list } else { nodes = [port.node] }
-      var sources: [PipelineDocument.InputReference.Source] = []
+      var sources: [PipelineSpec.InputReference.Source] = []
       for node in nodes {
         guard let text = node.value.string else {
           fail(node.offset, "\(path).\(port.key)", "should be a stage's name, or a list of names")

@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// Where contents lie: a URL, or a path on disk, with the digits of each in it.
-struct ContentPlace {
+struct ContentLocation {
   private static let placeholder = "{blob_id}"
   private let template: String
   private let isOnDisk: Bool

@@ -9,7 +9,7 @@ extension HubClient {
     let (message, hint) = sentence(response, words)
     var error = NetError(.status, response.url.shown, message, hint: hint)
     error.status = response.status
-    error.mayPass = response.status == 409 || response.status == 412
+    error.isTransient = response.status == 409 || response.status == 412
     return error
   }
 

@@ -1,5 +1,5 @@
 /// What a fine-tuned model answers with, and the layers that it adds to an encoder, under transformers' names.
-public enum TaskHead: Equatable, Sendable {
+public enum ModelHead: Equatable, Sendable {
   /// One of several labels for a text or a pair.
   case classification(labels: Int)
   /// A number for a text or a pair.
@@ -48,13 +48,13 @@ extension ModelShape {
 }
 
 /// An encoder with a head for one task.
-public struct TaskModel: Sendable {
+public struct FinetunedModel: Sendable {
   public let encoder: any Encoder
   public let parameters: Parameters
-  public let head: TaskHead
+  public let head: ModelHead
 
   /// - Parameter parameters: of the encoder and of `head.parameters`.
-  public init(_ encoder: any Encoder, _ parameters: Parameters, _ head: TaskHead) {
+  public init(_ encoder: any Encoder, _ parameters: Parameters, _ head: ModelHead) {
     self.encoder = encoder
     self.parameters = parameters
     self.head = head

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// The tasks of JGLUE whose data may be shared (Kurihara et al. 2022).
-public enum JGLUETask: String, CaseIterable, Codable, Sendable {
+public enum JGLUEBenchmark: String, CaseIterable, Codable, Sendable {
   /// How alike are two sentences, 0 to 5?
   case jsts
   /// Does one sentence follow from another, contradict it, or neither?
@@ -47,9 +47,9 @@ public enum JGLUETask: String, CaseIterable, Codable, Sendable {
 /// Scores on JGLUE's development sets that JGLUE's authors published (github.com/yahoojapan/JGLUE, v1.1–1.3).
 public struct PublishedScores: Sendable {
   public var model: String
-  private var scores: [JGLUETask: [String: Double]]
+  private var scores: [JGLUEBenchmark: [String: Double]]
 
-  public subscript(task: JGLUETask, metric: String) -> Double? { scores[task]?[metric] }
+  public subscript(task: JGLUEBenchmark, metric: String) -> Double? { scores[task]?[metric] }
 
   private init(_ model: String, _ sts: (Double, Double), _ nli: Double, _ squad: (Double, Double), _ qa: Double) {
     self.model = model
@@ -70,16 +70,16 @@ public struct PublishedScores: Sendable {
   ]
 }
 
-extension JGLUETask {
+extension JGLUEBenchmark {
   /// Beside the weights of a fine-tuned model: what its head answers.
   public static let fileName = "task.json"
 
   public init(tuned path: String) throws {
     let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
-    guard let task = json["task"]?.string.flatMap(JGLUETask.init(rawValue:)) else {
+    guard let task = json["task"]?.string.flatMap(JGLUEBenchmark.init(rawValue:)) else {
       throw TorchError(
         .file, path, "names no task that is known: \((json["task"] ?? .null).text())",
-        hint: "It should be written by 'finetune'.")
+        hint: "It should be written by 'model.finetune'.")
     }
     self = task
   }

@@ -7,7 +7,7 @@ import TrainerCore
 ///
 /// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines, which
 /// run the same document. Every machine publishes the model; checkpoints are gone on from where rank 0 has them.
-struct TrainingCrew {
+struct WorkerGroup {
   var job: String
   var processes: Int
   /// Of this machine; 0 where training is on the CPU.
@@ -74,9 +74,9 @@ struct TrainingCrew {
   // MARK: Starting
 
   private func start(on devices: [Int]?) throws -> [WorkerProcess] {
-    let place = try ProcessPlace.current()
+    let place = try ProcessRank.current()
     let world = place.size > 1 ? place.size : processes
-    let node = try ProcessPlace.number("NODE_RANK", 0)
+    let node = try ProcessRank.number("NODE_RANK", 0)
     let port = place.size > 1 ? place.port : try Self.freePort()
     return try (0..<processes).map { local in
       var environment = [

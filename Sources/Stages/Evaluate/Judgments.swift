@@ -5,16 +5,16 @@ import TrainerCore
 /// Which documents answer which query: TREC's columns, or JSON lines.
 ///
 /// A pair may be judged more than once only in the same way.
-struct Judgements {
+struct Judgments {
   /// Relevance by query and document.
   private(set) var relevance: [ExactText: [ExactText: Double]] = [:]
   /// Pairs that were judged again in the same way.
   private(set) var repeated = 0
 
-  static func read(_ paths: [String]) throws -> Judgements {
-    var judgements = Judgements()
-    for path in paths { try judgements.read(path) }
-    return judgements
+  static func read(_ paths: [String]) throws -> Judgments {
+    var judgments = Judgments()
+    for path in paths { try judgments.read(path) }
+    return judgments
   }
 
   private mutating func read(_ path: String) throws {
@@ -22,22 +22,22 @@ struct Judgements {
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       let bytes = Array(line)
-      guard let judgement = bytes.first == UInt8(ascii: "{") ? Self.json(bytes) : Self.columns(bytes) else {
+      guard let judgment = bytes.first == UInt8(ascii: "{") ? Self.json(bytes) : Self.columns(bytes) else {
         // BEIR's tables begin with a line of names.
         if lines.number == 1, Self.isHeader(bytes) { continue }
         throw StageError(
-          .input, "\(path):\(lines.number)", "is no judgement",
+          .input, "\(path):\(lines.number)", "is no judgment",
           hint:
             "Give 'query 0 document relevance', 'query document relevance', or JSON with query-id, corpus-id, score.")
       }
-      try add(judgement, "\(path):\(lines.number)")
+      try add(judgment, "\(path):\(lines.number)")
     }
   }
 
-  private typealias Judgement = (query: String, document: String, relevance: Double)
+  private typealias Judgment = (query: String, document: String, relevance: Double)
 
-  private mutating func add(_ judgement: Judgement, _ place: String) throws {
-    let (query, document, value) = judgement
+  private mutating func add(_ judgment: Judgment, _ place: String) throws {
+    let (query, document, value) = judgment
     guard value.isFinite, abs(value) <= 1e6 else {
       throw StageError(.input, place, "its relevance is \(value)", hint: "Give numbers of at most a million.")
     }
@@ -46,12 +46,12 @@ struct Judgements {
     guard before == value else {
       throw StageError(
         .input, place, "judges document '\(document)' for query '\(query)' as \(value), judged before as \(before)",
-        hint: "Leave one judgement of each pair.")
+        hint: "Leave one judgment of each pair.")
     }
     repeated += 1
   }
 
-  private static func json(_ line: [UInt8]) -> Judgement? {
+  private static func json(_ line: [UInt8]) -> Judgment? {
     guard let json = try? JSONValue.parse(line).value else { return nil }
     func name(_ keys: [String]) -> String? { keys.lazy.compactMap { json[$0].flatMap(TextRecord.name) }.first }
     guard let query = name(["query-id", "query_id", "query", "qid"]),
@@ -61,7 +61,7 @@ struct Judgements {
     return value.double.map { (query, document, $0) }
   }
 
-  private static func columns(_ line: [UInt8]) -> Judgement? {
+  private static func columns(_ line: [UInt8]) -> Judgment? {
     let words = words(line)
     guard words.count == 3 || words.count == 4, let relevance = Double(words.last!) else { return nil }
     return (words[0], words[words.count - 2], relevance)

@@ -1,7 +1,7 @@
 import ShardKit
 
 /// A pipeline as written, with its parameters put in.
-public struct PipelineDocument: Sendable {
+public struct PipelineSpec: Sendable {
   /// One entry of `stages`.
   public struct Stage: Sendable {
     public var name: String
@@ -38,9 +38,9 @@ public struct PipelineDocument: Sendable {
   public var stages: [Stage]
   let lines: LineTable
 
-  func error(at offset: Int?, _ jsonPath: String, _ message: String) -> DocumentError {
+  func error(at offset: Int?, _ jsonPath: String, _ message: String) -> SpecError {
     let place = offset.map { lines.place(of: $0) }
-    return DocumentError(
+    return SpecError(
       file: path, line: place?.line, column: place?.column, jsonPath: jsonPath, message: message)
   }
 }

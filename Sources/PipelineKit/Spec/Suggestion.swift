@@ -7,7 +7,7 @@ public func suggestion(for name: String, among known: [String]) -> String {
   return ". Known: \(known.prefix(20).joined(separator: ", "))"
 }
 
-/// Levenshtein distance where a swap of neighbours counts as one edit. O(|a|·|b|).
+/// Levenshtein distance where a swap of neighbors counts as one edit. O(|a|·|b|).
 func editDistance(_ a: String, _ b: String) -> Int {
   let a = Array(a.lowercased().unicodeScalars.prefix(64)), b = Array(b.lowercased().unicodeScalars.prefix(64))
   var older = [Int](repeating: 0, count: b.count + 1)

@@ -5,7 +5,7 @@ import ShardKit
 import Stages
 
 /// The document, its parameters and its store: shared by most commands.
-struct DocumentOptions: ParsableArguments {
+struct SpecArguments: ParsableArguments {
   @Argument(
     help: "The pipeline document (default: $PIPELINE_DOCUMENT, or the only one in the current folder).",
     completion: .file(extensions: ["json"]))
@@ -49,7 +49,7 @@ struct DocumentOptions: ParsableArguments {
   }
 
   private func graph(_ path: String?) throws -> Graph {
-    let document = try PipelineDocument.load(path ?? Self.impliedDocument(), overrides: try overrides())
+    let document = try PipelineSpec.load(path ?? Self.impliedDocument(), overrides: try overrides())
     let graph = try Graph(document, registry: .builtin)
     for notice in graph.notices { Console.warning(notice.description) }
     return graph
