@@ -148,6 +148,6 @@ struct FineTuningTests {
   @Test func aWishToStopIsHeard() throws {
     let model = try TinyModel(.bert)
     let tuning = try FineTuning(try job(model, .jsts), engine: testEngine!)
-    #expect { try tuning.run(shouldStop: { true }) } throws: { ($0 as? StageError)?.code == .cancelled }
+    #expect { try tuning.run(shouldStop: { true }) } throws: { ($0 as? TorchError)?.code == .stopped }
   }
 }
