@@ -6,7 +6,10 @@ import PackageDescription
 //   C shims → ShardKit (bytes) → TextKit (language) → MarkupKit (documents' formats) → Stages (the work) → pipeline-cli
 //   PipelineKit (the DAG), TrainerCore (models) and NetKit (servers) stand beside one another under Stages; only
 //   PipelineKit knows of pipelines.
-let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
 
 // Tests/Fuzz/run sets PIPELINE_FUZZ: its targets then are a program with libFuzzer's driver, else tests. The program is built
 // without the testing library.

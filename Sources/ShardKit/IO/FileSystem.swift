@@ -195,7 +195,10 @@ public enum FileSystem {
   }
 
   /// `errno` as a sentence.
-  public static func error(_ path: String, _ what: String, number: Int32 = errno) -> ShardError {
+  public static func error(_ path: String, _ what: String) -> ShardError { error(path, what, number: errno) }
+
+  /// An error number of the system as a sentence.
+  public static func error(_ path: String, _ what: String, number: Int32) -> ShardError {
     let reason = String(cString: strerror(number))
     switch number {
     case ENOENT:
