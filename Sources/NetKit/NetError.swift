@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What went wrong between here and a server. `description` says where, what, why and what next.
 public struct NetError: Error, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 
 extension StageRegistry {
   /// Every stage that comes with pipeline. A new stage is one file and one line here.

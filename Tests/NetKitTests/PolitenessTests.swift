@@ -1,5 +1,6 @@
 import Glibc
 import NetKit
+import ShardKit
 import TestKit
 import Testing
 

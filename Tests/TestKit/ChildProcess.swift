@@ -1,4 +1,4 @@
-import Glibc
+public import Glibc
 import ShardKit
 
 /// The built program as a child process, with its output in files: for tests of exit codes, kills and sentences.

@@ -1,4 +1,4 @@
-import Testing
+public import Testing
 
 /// One test after another, whatever their suites: for tests that use a training engine in this process.
 ///

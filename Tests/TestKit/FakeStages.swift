@@ -1,5 +1,5 @@
 import Glibc
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Reads Dolma documents from files, one task a file. Counts how often tasks ran, for tests of resuming.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A server on this machine that falls silent where a test says, so that who is killed or stopped is at work.
 public protocol HoldingServer {

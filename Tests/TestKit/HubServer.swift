@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// `Tests/Peers/hub-server` as a child: a Hugging Face Hub on this machine, with a storage on an origin of its own.
 public final class HubServer: HoldingServer {

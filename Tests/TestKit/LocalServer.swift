@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// `Tests/Peers/misbehaving-server` as a child: an HTTP server on this machine that does what the test says.
 public final class LocalServer: HoldingServer {

@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// `Tests/Peers/object-store` as a child: moto's S3 on this machine, counted, with signatures checked by botocore.
 public final class ObjectStore: HoldingServer {

@@ -1,4 +1,4 @@
-import Testing
+public import Testing
 
 /// What tests need beyond Swift: peers, tools, the training engine, real texts.
 ///

@@ -1,6 +1,6 @@
 import Glibc
-import PipelineKit
-import ShardKit
+public import PipelineKit
+public import ShardKit
 
 /// Runs one stage over documents in a temporary folder, task by task, without a store: for tests of stages.
 public final class StageHarness {

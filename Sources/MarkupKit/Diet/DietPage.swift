@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Reads one answer of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
 /// `meetingRecord` with its own `speechRecord`s inside.

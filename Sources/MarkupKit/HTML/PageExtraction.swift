@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 import TextKit
 
 /// Makes text of a page.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What the beginning of a file says: whether it is a MediaWiki export, and of which wiki.
 ///

@@ -1,6 +1,6 @@
 import CXML2
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// Why a dump could not be read on from some point.
 public struct WikiDumpBreak: Sendable {

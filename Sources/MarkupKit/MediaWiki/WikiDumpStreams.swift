@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The bzip2 streams of a partition, one after another. A damaged one is an error that reading can go on behind.
 ///

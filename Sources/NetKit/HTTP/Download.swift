@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// A file that was fetched whole.
 public struct DownloadedFile: Equatable, Sendable {

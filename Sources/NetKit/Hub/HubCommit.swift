@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A file that is to be in a repository.
 public struct HubCandidate: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A file of a repository as its listing has it.
 public struct HubFile: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import MarkupKit
+public import MarkupKit
 
 extension RobotsDirectives {
   /// Those of an answer's `X-Robots-Tag` fields that are for everybody or for this crawler.

@@ -1,5 +1,5 @@
 import MarkupKit
-import ShardKit
+public import ShardKit
 
 /// Where buckets are, and with which keys they are asked. Shared by all clients.
 public struct S3Access: Sendable {

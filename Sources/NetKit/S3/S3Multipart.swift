@@ -1,5 +1,5 @@
 import MarkupKit
-import ShardKit
+public import ShardKit
 
 /// A part of an object on its way, as the server has it.
 public struct S3Part: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 extension WARCReader {
   /// Opens an archive, compressed or not: of gzip each member apart, so that damage costs no more than one.

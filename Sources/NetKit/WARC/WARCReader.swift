@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Reads records one after another, from any make of archive.
 ///

@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// A record of a web archive (WARC/1.1, ISO 28500:2017).
 public struct WARCRecord: Equatable, Sendable {

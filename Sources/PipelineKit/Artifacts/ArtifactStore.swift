@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The files of a store: `artifacts/STAGE/FINGERPRINT/PORT/…`, each folder with its manifests, and `state/STAGE/…`.
 public struct ArtifactStore: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A sealed node: all that its stage published, in the order of phases and tasks. Stored beside the files.
 public struct NodeManifest: JSONRecord, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Finds and removes artifacts that no pipeline of the store needs any more: what `pipeline prune` does.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A file that a task published.
 public struct PublishedFile: Codable, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Runs one task in a folder of its own and publishes what it wrote. Safe to repeat after a crash at any moment.
 public struct TaskRun: Sendable {

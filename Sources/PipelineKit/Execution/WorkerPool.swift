@@ -1,3 +1,4 @@
+import COpenSSL
 import Glibc
 
 /// A fixed number of threads that run closures; results come back through a mailbox.

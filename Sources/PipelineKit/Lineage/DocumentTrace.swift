@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The way of one document through a pipeline: every stage's verdict on it, in the graph's order.
 public struct DocumentTrace: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Documents and their text bytes.
 public struct Count: JSONRecord, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What a pipeline's newest outputs were made from and how: a value that the text, JSON and HTML reports are drawn from.
 public struct LineageReport: Sendable {

@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// The newest outputs of a pipeline as OpenLineage run events, for catalogs that collect them.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Where each stage of a pipeline stands: what `pipeline status` shows.
 public struct PipelineStatus: Sendable {

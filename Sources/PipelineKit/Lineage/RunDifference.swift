@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Two runs of a store, compared stage by stage and, where both artifacts are still there, document by document.
 public struct RunDifference: Sendable {

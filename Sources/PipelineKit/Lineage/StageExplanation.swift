@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Why a stage will run, or why it ran when it last did: what `pipeline explain` shows.
 public struct StageExplanation: Sendable {

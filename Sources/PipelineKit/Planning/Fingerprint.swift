@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Identities of work: equal fingerprint, equal result.
 public enum Fingerprint {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Everything that decides a node's result, and by it the node's fingerprint; stored, so that a later run can say what
 /// differs.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What was done before, as the planner sees it; the store answers, tests answer with tables.
 public protocol History {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What becomes of one task when its phase is prepared, and why. `pipeline explain STAGE --tasks` shows it.
 public enum TaskVerdict: Equatable, Sendable {

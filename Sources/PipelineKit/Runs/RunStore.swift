@@ -1,5 +1,5 @@
 internal import GRDB
-import ShardKit
+public import ShardKit
 
 /// The memory of a store: which runs there were, which nodes and tasks are done, why each verdict fell.
 ///

@@ -1,5 +1,5 @@
 internal import GRDB
-import ShardKit
+public import ShardKit
 
 /// The output of a stage that a run made or found fresh. Kept with the run, so that runs can be compared when the
 /// artifact itself has been pruned.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The JSON Schema (draft 2020-12) of pipeline documents for a build's stages, so that editors complete and check them.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A pipeline as written, with its parameters put in.
 public struct PipelineSpec: Sendable {

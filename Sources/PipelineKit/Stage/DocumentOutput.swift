@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Documents on their way into an output's files, `KEY.jsonl.zst`, or `KEY-00000.jsonl.zst` and so on when rotated.
 public final class DocumentOutput {

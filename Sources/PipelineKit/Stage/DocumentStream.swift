@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Documents of several files, read in order; counts into the ledger and looks for cancellation.
 public final class DocumentStream {

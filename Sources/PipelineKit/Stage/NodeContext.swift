@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The planning context of one node: what is wired to it, what its phases have written, how files are digested.
 public struct NodeContext: PlanningContext {

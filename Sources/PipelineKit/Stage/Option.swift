@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Declares a property of a stage's options as an option of documents.
 ///

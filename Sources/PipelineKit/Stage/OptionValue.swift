@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A type that an option can have.
 public protocol OptionValue: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A kind of work in a pipeline: typed ports, documented options, and tasks that run apart and resume apart.
 ///

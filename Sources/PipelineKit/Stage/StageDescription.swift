@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// An option as documentation shows it.
 public struct OptionDescription: Sendable {

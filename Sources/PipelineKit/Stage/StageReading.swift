@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A problem with one option, or a notice on it, at a place in the document's text.
 public struct OptionIssue: Error, Equatable, Sendable {

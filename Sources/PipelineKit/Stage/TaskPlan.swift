@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// One unit of work and of resume: what it reads, and what else decides its result.
 public struct TaskPlan: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// How long a state folder lives.
 public enum StateLifetime: Sendable {

@@ -1,6 +1,6 @@
-import MarkupKit
+public import MarkupKit
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Crawls Aozora Bunko: its index, then the zip of each work that is chosen, read as `aozora.read` does.

@@ -1,5 +1,5 @@
-import MarkupKit
-import PipelineKit
+public import MarkupKit
+public import PipelineKit
 import ShardKit
 
 /// Reads Aozora Bunko's works: one work a document, as plain text in UTF-8.

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Reads CC-100: documents parted by an empty line, one paragraph a line.

@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Selects source files of The Stack v2 by their metadata, and fetches them where told from where.

@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Makes documents of Common Crawl's archives, and of any other web archive: WET (texts) and WARC (pages).

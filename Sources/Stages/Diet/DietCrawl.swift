@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Crawls the minutes of the National Diet through their API, and reads them as `diet.read` does.

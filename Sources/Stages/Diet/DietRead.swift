@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Reads the minutes of the National Diet: pages of the API's answers on disk, one meeting or one speech a document.

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Reads JSON lines from anywhere: Dolma, datatrove and plain ones, with field names as options.

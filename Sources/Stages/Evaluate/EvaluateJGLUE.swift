@@ -1,6 +1,6 @@
-import PipelineKit
-import ShardKit
-import TrainerCore
+public import PipelineKit
+public import ShardKit
+public import TrainerCore
 
 /// Fine-tunes a model on JGLUE as its authors did, and puts the scores beside theirs.
 ///

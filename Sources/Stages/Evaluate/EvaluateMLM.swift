@@ -1,5 +1,5 @@
-import PipelineKit
-import ShardKit
+public import PipelineKit
+public import ShardKit
 import TextKit
 import TrainerCore
 

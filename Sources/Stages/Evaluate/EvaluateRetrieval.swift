@@ -1,7 +1,7 @@
-import PipelineKit
-import ShardKit
+public import PipelineKit
+public import ShardKit
 import TextKit
-import TrainerCore
+public import TrainerCore
 
 /// How well an encoder's vectors find the documents that answer a query: nDCG@10 and others over cosines.
 ///

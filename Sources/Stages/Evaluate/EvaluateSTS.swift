@@ -1,6 +1,6 @@
-import PipelineKit
-import ShardKit
-import TrainerCore
+public import PipelineKit
+public import ShardKit
+public import TrainerCore
 
 /// How well distances between sentences follow people's judgment, by JMTEB's protocol: of its similarities, the one
 /// with the highest Spearman correlation on the validation set is scored on the test set.

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Puts artifacts into a folder: a shared file system, a mounted disk, a cache.

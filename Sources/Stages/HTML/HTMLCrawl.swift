@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Crawls a few sites: the pages that their sitemaps list, or that are listed by hand. Links are not followed.

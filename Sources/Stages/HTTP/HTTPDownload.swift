@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Fetches files by their URLs, each checked against the digest that is written beside it.

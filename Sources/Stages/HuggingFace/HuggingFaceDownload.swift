@@ -1,5 +1,5 @@
-import NetKit
-import PipelineKit
+public import NetKit
+public import PipelineKit
 import ShardKit
 
 /// Fetches files of a model or data set from the Hugging Face Hub, each checked against the digest in its listing.

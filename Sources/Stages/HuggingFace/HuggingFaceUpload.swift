@@ -1,5 +1,5 @@
-import NetKit
-import PipelineKit
+public import NetKit
+public import PipelineKit
 import ShardKit
 
 /// Puts artifacts into a repository of the Hugging Face Hub, as one commit.

@@ -1,5 +1,5 @@
-import MarkupKit
-import PipelineKit
+public import MarkupKit
+public import PipelineKit
 import ShardKit
 
 /// Extracts the text of scientific papers from JATS XML, as PMC's Open Access subset has it, by their licenses.

@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Fetches an LLM-jp corpus, or some of its folders, each file checked against the digest in a listing.

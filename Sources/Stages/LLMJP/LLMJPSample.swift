@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// The best documents of an LLM-jp corpus, by a table of quality scores, up to a share or a number of tokens.

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Writes documents as a data set in the MDS format, which MosaicML Streaming reads.

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Gives domains the shares that a mix is to have, by leaving documents out and, where allowed, by repeating some.

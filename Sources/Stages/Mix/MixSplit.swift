@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Parts documents into a training set and one that is held out, by a hash of each id: a document's side depends on its

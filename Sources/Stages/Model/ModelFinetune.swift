@@ -1,7 +1,7 @@
-import PipelineKit
-import ShardKit
+public import PipelineKit
+public import ShardKit
 import TextKit
-import TrainerCore
+public import TrainerCore
 
 /// Fine-tunes a model on one task of JGLUE's forms, on your own files or JGLUE's, and keeps the model.
 ///

@@ -1,5 +1,5 @@
 import Glibc
-import PipelineKit
+public import PipelineKit
 import ShardKit
 import TextKit
 import TrainerCore

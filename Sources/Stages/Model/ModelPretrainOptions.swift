@@ -1,5 +1,5 @@
-import PipelineKit
-import TrainerCore
+public import PipelineKit
+public import TrainerCore
 
 extension ModelPretrain {
   public enum Device: String, CaseIterable, OptionChoice { case auto, cpu, cuda }

@@ -1,6 +1,6 @@
 import Glibc
 import PipelineKit
-import ShardKit
+public import ShardKit
 import TrainerCore
 
 /// Which training a stage's options mean: what stands in fingerprints, and whose unfinished state it goes on with.

@@ -1,7 +1,7 @@
 import NetKit
 import PipelineKit
-import ShardKit
-import TrainerCore
+public import ShardKit
+public import TrainerCore
 
 /// A token data set in a bucket or in a folder of another file system, from which training reads through a cache.
 public struct RemoteTokens: ShardSource {

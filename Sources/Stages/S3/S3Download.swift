@@ -1,6 +1,6 @@
 import Glibc
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Fetches the objects below a prefix of a bucket.

@@ -1,5 +1,5 @@
 import MarkupKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 import TextKit
 

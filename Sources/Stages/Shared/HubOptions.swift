@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 
 extension HubRepository.Kind: OptionChoice {}
 

@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// How a stage behaves toward servers: the options that every stage with a network behind it has. None of it decides

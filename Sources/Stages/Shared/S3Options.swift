@@ -1,5 +1,5 @@
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 extension S3Endpoint.Addressing: OptionChoice {}

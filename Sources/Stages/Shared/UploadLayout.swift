@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 
 /// Where the files of several stages are put, in a bucket, a folder or a repository.
 public enum UploadLayout: String, CaseIterable, OptionChoice {

@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// What becomes of a file that is there with another content.

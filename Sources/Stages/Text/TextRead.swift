@@ -1,4 +1,4 @@
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Reads plain text files in UTF-8: one document a file, a block of lines or a line. LF, CR LF and CR end lines. A file

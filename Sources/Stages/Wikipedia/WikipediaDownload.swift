@@ -1,6 +1,6 @@
 import Glibc
 import NetKit
-import PipelineKit
+public import PipelineKit
 import ShardKit
 
 /// Fetches a dump of Wikipedia from the first mirror that has it: the multistream file of articles and its index,

@@ -1,5 +1,5 @@
-import MarkupKit
-import PipelineKit
+public import MarkupKit
+public import PipelineKit
 import ShardKit
 
 /// The articles of a MediaWiki dump as documents of plain text.

@@ -1,4 +1,4 @@
-import CKernels
+public import CKernels
 
 /// Folds text to the form in which texts are compared (`FoldingTable` states the rule), into memory that is
 /// used again for the next text. One pass in O(bytes), by table but for scalars that join their neighbors.

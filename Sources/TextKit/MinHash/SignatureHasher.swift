@@ -1,4 +1,4 @@
-import CKernels
+public import CKernels
 
 /// Makes signatures: small fixed-size summaries whose hashes agree, each, with a probability of the texts'
 /// Jaccard similarity (over sets of character shingles of the folded text).

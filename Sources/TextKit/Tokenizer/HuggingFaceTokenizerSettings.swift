@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What a `tokenizer_config.json` says of a `BertJapaneseTokenizer` of MeCab: settings of which only one value can be
 /// computed are checked, and the dictionary is read.

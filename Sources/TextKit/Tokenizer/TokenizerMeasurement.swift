@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// How a tokenizer fares on texts: unknown words, lengths, characters that it does not have. Measurements add up, so
 /// parts of a corpus can be measured apart.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Sorted runs of counted words on disk.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Distinct words and how often each occurs, in memory: an open-addressed table over one arena of bytes.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 import Synchronization
 
 /// A folder of checkpoints, written while training goes on.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A checkpoint that is durable.
 public struct WrittenCheckpoint: Equatable, Sendable {

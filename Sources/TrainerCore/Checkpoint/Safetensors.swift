@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The safetensors format: eight bytes with the header's length, a JSON header, then the tensors' bytes end to end.
 ///

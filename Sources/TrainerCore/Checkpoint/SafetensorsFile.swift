@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A safetensors file, mapped into memory.
 ///

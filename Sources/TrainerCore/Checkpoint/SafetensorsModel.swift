@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The tensors of a model: one safetensors file, or several under a `model.safetensors.index.json`.
 public struct SafetensorsModel: Sendable {

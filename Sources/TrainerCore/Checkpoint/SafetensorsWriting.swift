@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 extension Safetensors {
   /// Writes tensors into a sink, one at a time; the caller commits.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A whole checkpoint: its files have the sizes and digests that its state names.
 public struct TrainingCheckpoint: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What a run asks of its batches.
 public struct BatchOptions: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Who takes which place of an epoch's order: mosaicml-streaming's `get_partitions`, as a function instead of a table.
 ///

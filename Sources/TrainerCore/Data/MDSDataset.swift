@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// An MDS data set whose samples are read in any order, from its folder or from elsewhere through a cache folder.
 public final class MDSDataset: Sendable {

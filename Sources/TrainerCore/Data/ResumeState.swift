@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Where training stands in its data, in the form of mosaicml-streaming's `state_dict`.
 public struct ResumeState: Equatable, Sendable {

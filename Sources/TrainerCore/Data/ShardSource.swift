@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Where the files of a data set come from, one at a time: a folder here, a server elsewhere.
 public protocol ShardSource: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The order of an epoch's samples, number for number that of mosaicml-streaming's `get_shuffle`.
 ///

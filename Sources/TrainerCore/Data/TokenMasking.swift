@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Masked language modeling's choice of tokens (Devlin et al. 2018): each token by itself with `probability`; of those
 /// 80 % become [MASK], 10 % any ordinary token, 10 % stay.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The token ids of one or several data sets, their samples numbered on from one to the next.
 public struct TokenSamples: Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// How a sentence's vector is made of its tokens'.
 public enum Pooling: String, CaseIterable, Codable, Sendable {

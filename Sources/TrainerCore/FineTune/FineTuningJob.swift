@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// One fine-tuning: what to learn from, what to be tested on, and how. A stage writes it, a worker process reads it.
 public struct FineTuningJob: JSONRecord, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// One text of a retrieval collection: MIRACL's, BEIR's and JMTEB's names of its fields are known.
 public struct TextRecord: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import TextKit
+public import TextKit
 
 extension ModelShape {
   /// The special tokens that a masked language model needs, and no id beyond the embedding's rows.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What a checkpoint's `model.json` says of its model: the architecture and its sizes, without weights.
 ///

@@ -1,5 +1,5 @@
 import CTorch
-import Glibc
+public import Glibc
 
 /// The processes that train one model together, one a device: gloo between CPUs, NCCL between GPUs.
 public final class ProcessGroup: @unchecked Sendable {

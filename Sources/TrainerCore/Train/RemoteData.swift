@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A data set of a job that lies elsewhere and is read through a cache.
 public struct RemoteData: JSONRecord, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What the first process of each machine says while it works, one JSON object a line.
 public enum TrainingEvent: Equatable, Sendable {

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Everything that a training process is told: one JSON file that the stage writes and each process reads.
 public struct TrainingJob: Equatable, Sendable {

@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// A TensorBoard event file, `events.out.tfevents.…`, with scalars.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Metrics as JSON lines, one a step, each written at once: `{"step":1,"time":…,"loss/train/total":…}`.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Metrics in the text format that Prometheus scrapes, version 0.0.4.
 public enum PrometheusText {

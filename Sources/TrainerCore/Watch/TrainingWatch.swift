@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Everything by which people follow a training: metrics.jsonl, TensorBoard's events, Prometheus text, the picture.
 ///

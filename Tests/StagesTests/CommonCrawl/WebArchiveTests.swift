@@ -1,4 +1,5 @@
 import NetKit
+import PipelineKit
 import ShardKit
 import TestKit
 import Testing

@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 import TestKit
 import Testing

@@ -3,6 +3,7 @@ import ShardKit
 import Stages
 import TestKit
 import Testing
+import TrainerCore
 
 private let hubClient = PeerScript("hub_client.py")
 

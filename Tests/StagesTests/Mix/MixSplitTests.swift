@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 import Stages
 import TestKit
