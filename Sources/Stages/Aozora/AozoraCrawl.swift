@@ -3,29 +3,30 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Crawls Aozora Bunko: its index, then the zip of each work that is chosen, read as `aozora.read` does.
+/// Crawls Aozora Bunko: fetches its index, then the zip of each selected work, and reads them as `aozora.read` does.
 ///
-/// The first phase asks (see `CrawlOptions` for how it stays honest), one file at a time; a work is asked again only
-/// when the index gives its text another date or revision. The second phase reads, a partition of the works a task:
-/// after an update only the partitions that hold a changed work are read again. The index says what there is: a work
-/// that it no longer lists, or lists as in copyright, is no longer written.
+/// The first phase fetches files one at a time (`CrawlOptions` explains how its result stays reproducible). A work is
+/// fetched again only when the index lists another date or revision for its text. The second phase reads the works, one
+/// partition per task: after an update only partitions with a changed work are read again. The index is authoritative:
+/// a work that it no longer lists, or lists as in copyright, is no longer written.
 public struct AozoraCrawl: Stage {
   public struct Options: StageOptions {
-    @Option("The URL of Aozora Bunko's extended list of works, as zip or CSV.")
+    @Option("The URL of Aozora Bunko's extended list of works (zip or CSV).")
     public var index = "https://www.aozora.gr.jp/index_pages/list_person_all_extended_utf8.zip"
-    @Option("Fetches works of these 文字遣い種別 only, such as 新字新仮名. Empty takes all.")
+    @Option("Fetches only works with these 文字遣い種別, such as 新字新仮名. Empty: all.")
     public var orthographies: [String] = []
-    @Option("Takes only so many works, the first by their ids; 0 takes all.", in: 0...1_000_000)
+    @Option("Maximum number of works, taken in order of their ids. 0: no limit.", in: 0...1_000_000)
     public var maximumWorks = 0
-    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+    @Option("Drops readings (ruby), or keeps them in parentheses after their base text.") public var ruby =
+      AozoraNotation.Ruby
       .drop
-    @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
+    @Option("Writes an unresolvable character as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
-    @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
+    @Option("Works with a larger fraction of undecodable bytes are dropped.", in: 0...1)
     public var maximumReplacedFraction = 0.01
     @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
-    @Option("The documents' source.") public var source = "aozora"
-    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
+    @Option("The source of the documents.") public var source = "aozora"
+    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 16
     @OptionGroup public var crawl: CrawlOptions
     @OptionGroup public var network: NetworkOptions
 
@@ -45,9 +46,9 @@ public struct AozoraCrawl: Stage {
 
   public static let name = "aozora.crawl"
   public static let revision = 2
-  public static let summary = "Crawls Aozora Bunko and reads its works, one work a document."
-  static let archives = Output<Files>("archives", "The index, and the works' zips in partitions.", hidden: true)
-  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let summary = "Crawls Aozora Bunko and reads its works, one document per work."
+  static let archives = Output<Files>("archives", "The index, and the zips of the works by partition.", hidden: true)
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the previous crawl.")
   public static let outputs = [archives.port, AozoraRead.documents.port, changes.port]
   public enum Phase: String, StagePhase { case fetch, read }
   public static let waitingPhases: Set<Phase> = [.fetch]

@@ -3,7 +3,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// The first phase of `aozora.crawl`: asks for the index and the works, and hands them on as archives.
+/// The first phase of `aozora.crawl`: fetches the index and the works, and passes them on as archives.
 struct AozoraCrawlTask {
   private let options: AozoraCrawl.Options
   private let workspace: Workspace
@@ -27,7 +27,7 @@ struct AozoraCrawlTask {
   mutating func run() throws {
     let works = try works(in: fetchIndex())
     var visits = try works.map { try visit($0) }
-    // Once more, for those whose failure has passed meanwhile.
+    // Retry failed works once: the error may have been transient.
     for i in works.indices where visits[i].state == .failed { visits[i] = try visit(works[i]) }
     try crawl.finishListing(kind: "work")
     var changes = CrawlChanges()
@@ -36,14 +36,14 @@ struct AozoraCrawlTask {
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: works.count)
     try changes.report(to: AozoraCrawl.changes, workspace)
     for visit in visits where visit.change(in: options.crawl.snapshot) == .updated {
-      workspace.warn("updated-work", "\(visit.shown): its text replaces \(visit.previousDigest ?? "")")
+      workspace.warn("updated-work", "\(visit.shown): the new text replaces \(visit.previousDigest ?? "")")
     }
     try writeArchives(visits)
   }
 
   private func visit(_ work: Work) throws -> Visit {
     try workspace.control.checkStop()
-    // A zip is smaller than what it holds, but for its own few bytes.
+    // A zip is smaller than its content, apart from a few bytes of overhead.
     let limit = options.maximumWorkBytes.bytes + (1 << 20)
     let visit = try crawl.visit(work.url, kind: "work", version: work.version, maximumBytes: limit)
     workspace.control.advance(documents: 1, bytes: Int(visit.bytes))
@@ -56,7 +56,7 @@ struct AozoraCrawlTask {
     let visit = try crawl.visit(try WebURL(options.index), kind: "index", maximumBytes: 256 << 20)
     guard visit.state == .done else {
       throw StageError(
-        .environment, visit.shown, "without the index nothing can be chosen: \(visit.failure ?? "it is gone")",
+        .environment, visit.shown, "no works can be selected without the index: \(visit.failure ?? "it is gone")",
         hint: "Try again later, or set \"index\".")
     }
     let content = try crawl.content(visit)
@@ -67,13 +67,13 @@ struct AozoraCrawlTask {
     try index.add(path: path)
     guard index.hasFlags else {
       throw StageError(
-        .input, options.index, "it has no copyright flags, so no work may be taken",
+        .input, options.index, "has no copyright columns, so no work can be selected",
         hint: "Set \"index\" to the extended list, list_person_all_extended_utf8.zip.")
     }
     return index
   }
 
-  /// Works in the public domain with a zip of their text, sorted by id. What cannot be asked is warned of.
+  /// Works in the public domain with a zip of their text, sorted by id. Warns about works that cannot be fetched.
   private func works(in index: AozoraIndex) throws -> [Work] {
     var works: [Work] = []
     for (id, entry) in index.entries.sorted(by: { $0.key < $1.key }) {
@@ -86,7 +86,7 @@ struct AozoraCrawlTask {
       guard entry.textURL.lowercased().hasSuffix(".zip"), let url = try? WebURL(entry.textURL),
         ArchivePath.isSafe(Self.path(url.text))
       else {
-        workspace.warn("no-zip", "work \(id): its text is no zip: \(entry.textURL)")
+        workspace.warn("no-zip", "work \(id): its text is not a zip: \(entry.textURL)")
         continue
       }
       works.append(Work(id: id, url: url, version: entry.textVersion.isEmpty ? nil : entry.textVersion))
@@ -100,7 +100,7 @@ struct AozoraCrawlTask {
   /// The URL's path without its first slash: `cards/000005/files/5_ruby_5057.zip`.
   private static func path(_ url: String) -> String { (try? WebURL(url)).map { String($0.target.dropFirst()) } ?? "" }
 
-  /// A work that cannot be had now keeps the text that it had.
+  /// A work that currently cannot be fetched keeps its previous text.
   private func writeArchives(_ visits: [Visit]) throws {
     let kept = visits.filter(\.holdsContent)
     for part in 0..<options.partitions {

@@ -2,25 +2,25 @@ import PipelineKit
 import ShardKit
 import TextKit
 
-/// What the name of a work's file says: `cards/000005/files/53194_ruby_44732/53194_ruby_44732.txt`.
+/// What the file name of a work states: `cards/000005/files/53194_ruby_44732/53194_ruby_44732.txt`.
 struct AozoraFile: Equatable {
   /// The path below the folder or inside the archive; `works.zip/name.txt` for a member of a zip.
   var path: String
-  /// 作品ID; nil for a file that is not named in Aozora Bunko's way.
+  /// 作品ID; nil if the file name does not follow Aozora Bunko's scheme.
   var work: Int?
   var hasRuby = false
-  /// The number behind `ruby_`: later files of a work have higher ones, the first files none.
+  /// The number after `ruby_`: higher for later files of a work, absent in the first ones.
   var revision = 0
   /// The last part without its extension.
   var stem: String
-  /// Whether it is what macOS puts beside a file, and no text.
+  /// Whether it is a metadata file that macOS adds next to each file, not a text.
   var isSideFile: Bool
 
   init(path: String) {
     self.path = path
     stem = ""
     isSideFile = ArchivePath.isSideFile(path)
-    // The innermost name that begins with a number counts: a zip is named by it, the text inside often is not.
+    // The innermost name that begins with a number counts: often only the zip has the number, not the text inside.
     for part in ArchivePath.parts(path).reversed() where !part.isEmpty {
       let name = part.lastIndex(of: ".").map { part[..<$0] } ?? part[...]
       if stem.isEmpty { stem = String(name) }
@@ -40,11 +40,11 @@ struct AozoraFile: Equatable {
     return true
   }
 
-  /// The document's id: the work's, or the file's where its name holds none.
+  /// The document's id: the work's, or the file's if its name has none.
   var id: String { "aozora:" + (work.map(String.init) ?? path) }
 
-  /// Whether this file is taken before another of the same work: the one that the index links to, then the one with
-  /// ruby (the fuller text), then the later revision, then the path.
+  /// Whether this file is preferred to another of the same work: first the one that the index links to, then the one
+  /// with ruby (the fuller text), then the later revision, then by path.
   func precedes(_ other: AozoraFile, linked: String?) -> Bool {
     if let linked, (stem == linked) != (other.stem == linked) { return stem == linked }
     if hasRuby != other.hasRuby { return hasRuby }
@@ -52,11 +52,11 @@ struct AozoraFile: Equatable {
     return path.utf8.lexicographicallyPrecedes(other.path.utf8)
   }
 
-  /// Which of `count` partitions the file's work belongs to; all files of a work fall into one.
+  /// Which of `count` partitions the file's work belongs to; all files of a work belong to the same one.
   func partition(of count: Int) -> Int { Int(recordHash(Array(id.utf8)) % UInt64(count)) }
 }
 
-/// Texts in files of several kinds: a `.txt`, a zip, a tar (plain or compressed), each with texts and zips inside.
+/// Texts in containers: a `.txt`, a zip, or a tar (plain or compressed), each with texts and zips inside.
 enum AozoraContainer {
   enum Kind { case text, zip, tar }
 
@@ -68,15 +68,15 @@ enum AozoraContainer {
     return endings.contains { name.hasSuffix($0) } ? .tar : nil
   }
 
-  /// A text, how many bytes it has, and how to get them.
+  /// A text, its size, and how to read it.
   struct Text {
     var file: AozoraFile
     var bytes: Int
     var read: () throws -> [UInt8]
   }
 
-  /// Calls `body` with every text, in the container's order. Bytes are read only when `body` asks for them, except
-  /// for a zip within a tar, which is read whole; a damaged zip is one text that cannot be read.
+  /// Calls `body` with every text, in the container's order. Bytes are read only when `body` requests them, except for
+  /// a zip within a tar, which is read completely. A damaged zip counts as one unreadable text.
   static func forEachText(in file: ArtifactFile, limit: Int, _ body: (Text) throws -> Void) throws {
     switch kind(file.name) {
     case nil: return
@@ -135,17 +135,17 @@ enum AozoraContainer {
       let read = { try zip.read(entry, limit: limit) }
       try body(Text(file: AozoraFile(path: path), bytes: entry.bytes, read: read))
     }
-    // Pictures alone: said, not passed over.
+    // Pictures alone: reported, not skipped silently.
     guard isEmpty else { return }
     try body(
       Text(file: AozoraFile(path: name), bytes: bytes) {
-        throw ShardError(.malformed, name, "the zip archive holds no text")
+        throw ShardError(.malformed, name, "the zip archive contains no text")
       })
   }
 
   private static func tooLarge(_ path: String, _ bytes: Int, _ limit: Int) -> Text {
     Text(file: AozoraFile(path: path), bytes: bytes) {
-      throw ShardError(.tooLarge, path, "has \(bytes) bytes, the limit is \(limit)")
+      throw ShardError(.tooLarge, path, "has \(bytes) bytes; the limit is \(limit)")
     }
   }
 

@@ -2,33 +2,34 @@ public import MarkupKit
 public import PipelineKit
 import ShardKit
 
-/// Reads Aozora Bunko's works: one work a document, as plain text in UTF-8.
+/// Reads Aozora Bunko's works as plain text in UTF-8, one document per work.
 ///
-/// Works are split over partitions by their ids, so that all files of a work meet in one task and the best of them is
-/// kept. Each task passes twice over its files: once over names, once over texts; and twice more where the best file of
-/// a work could not be read and there are others, which are tried and then read. Memory is a few works.
+/// Works are split over partitions by id, so that one task sees all files of a work and keeps the best one. Each task
+/// makes two passes over its files: one over names, one over texts. If the best file of a work cannot be read and there
+/// are others, two more passes try and read those. Memory: a few works.
 public struct AozoraRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; needed where "
-        + "none are wired.")
+      "Texts, zips or tars (plain, zst, gz, xz, bz2) of texts, or folders of them; required unless "
+        + "the input is wired.")
     public var works = InputFiles()
     @Option(
-      "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns) a work is kept only if every "
-        + "row of it says that neither work nor person is in copyright.", holdsRecords: false)
+      "Aozora Bunko's list of works, as CSV or zip. With the extended list (55 columns), a work is kept only if "
+        + "all of its rows say that neither the work nor the person is in copyright.", holdsRecords: false)
     public var index = InputFiles()
-    @Option("What happens to works that the index does not list.") public var notIndexed = NotIndexed.drop
-    @Option("Keeps works of these 文字遣い種別 only, such as 新字新仮名; needs an index. Empty keeps all.")
+    @Option("What to do with works that the index does not list.") public var notIndexed = NotIndexed.drop
+    @Option("Keeps only works with these 文字遣い種別, such as 新字新仮名; needs an index. Empty: all.")
     public var orthographies: [String] = []
-    @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+    @Option("Drops readings (ruby), or keeps them in parentheses after their base text.") public var ruby =
+      AozoraNotation.Ruby
       .drop
-    @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
+    @Option("Writes an unresolvable character as its description in brackets, as 〓, or not at all.")
     public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
-    @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
+    @Option("Works with a larger fraction of undecodable bytes are dropped.", in: 0...1)
     public var maximumReplacedFraction = 0.01
     @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
-    @Option("The documents' source.") public var source = "aozora"
-    @Option("How many tasks the works are split over.", in: 1...1024) public var partitions = 4
+    @Option("The source of the documents.") public var source = "aozora"
+    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 4
 
     public init() {}
   }
@@ -37,10 +38,10 @@ public struct AozoraRead: SinglePhaseStage {
 
   public static let name = "aozora.read"
   public static let revision = 3
-  public static let summary = "Reads Aozora Bunko's works as plain text, one work a document."
+  public static let summary = "Reads Aozora Bunko's works as plain text, one document per work."
   static let fetched = Input<Files>(
-    "works", "Texts or archives that another stage fetched.", required: false, many: true)
-  static let documents = Output<Documents>("documents", "One work a document, with title and people as metadata.")
+    "works", "Texts or archives fetched by another stage.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "One document per work, with title and people as metadata.")
   public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
@@ -51,7 +52,7 @@ public struct AozoraRead: SinglePhaseStage {
   public func validate() throws {
     if !options.orthographies.isEmpty && options.index.isEmpty {
       throw StageError(
-        .options, "orthographies", "the orthography of a work stands in the index, and no index is given",
+        .options, "orthographies", "requires an index, which states the orthography of each work",
         hint: "Set \"index\" to list_person_all_extended_utf8.zip.")
     }
   }
@@ -64,7 +65,7 @@ public struct AozoraRead: SinglePhaseStage {
     guard !works.isEmpty else {
       throw StageError(
         .input, options.works.isEmpty ? "works" : options.works.paths.joined(separator: ", "),
-        "what is wired or named holds no .txt, .zip or .tar of works",
+        "the given or wired files contain no .txt, .zip or .tar of works",
         hint: "Name a folder such as cards/, or an archive of it.")
     }
     let largest = works.reduce(0) { max($0, AozoraContainer.kind($1.name) == .text ? $1.bytes : 8 << 20) }
@@ -86,7 +87,7 @@ public struct AozoraRead: SinglePhaseStage {
     try reading.run()
   }
 
-  /// Which of the works a task reads: their numbers decide.
+  /// Which works a task reads, by their numbers.
   private struct Partition: Codable {
     var number: Int
     var of: Int

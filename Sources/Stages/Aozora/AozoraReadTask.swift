@@ -12,15 +12,15 @@ struct AozoraReadTask {
   private var index = AozoraIndex()
   private let hasIndex: Bool
   private var versions = AozoraVersions()
-  /// Ids by the hash of name and text, of works that share their name with others.
+  /// Ids by the hash of name and text, for works that share their name with others.
   private var namesakes: [UInt64: String] = [:]
   private var notation: AozoraNotation
   private var document = Document()
 
-  /// The role of the list of works among the task's files.
+  /// The role of the list of works among the task's input files.
   static let index: TaskInputs.Role = "index"
 
-  /// - Parameter partition: whose works are read; nil for all that the task's containers hold.
+  /// - Parameter partition: the works to read; nil for all in the task's containers.
   init(_ options: AozoraRead.Options, _ workspace: Workspace, partition: Int?) throws {
     self.options = options
     self.workspace = workspace
@@ -32,10 +32,10 @@ struct AozoraReadTask {
     notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
   }
 
-  /// What becomes of a text.
+  /// The outcome for a text.
   private enum Outcome {
     case work(body: [UInt8], metadata: [UInt8], warnings: [(code: String, text: String)])
-    /// - isFinal: whether the work is dropped, and no other file of it is tried.
+    /// - isFinal: whether the work is dropped without trying its other files.
     case drop(DropReason, isFinal: Bool)
   }
 
@@ -75,7 +75,7 @@ struct AozoraReadTask {
     }
   }
 
-  // MARK: Choosing
+  // MARK: Selection
 
   private mutating func list(_ text: AozoraContainer.Text, _ number: Int) throws {
     guard !text.file.isSideFile else {
@@ -85,7 +85,7 @@ struct AozoraReadTask {
     versions.add(text.file, bytes: text.bytes, number: number)
   }
 
-  /// Notes whether a file can stand in for its work's best one; nothing is counted or written.
+  /// Notes whether a file can replace its work's best one; nothing is counted or written.
   private mutating func tryOther(_ text: AozoraContainer.Text, _ number: Int) throws {
     guard versions.isOther(number) else { return }
     let counts = notation.counts
@@ -106,7 +106,7 @@ struct AozoraReadTask {
     }
   }
 
-  /// The name of the file that the index links to, without its extension.
+  /// The file name that the index links to, without its extension.
   private func linkedStem(_ file: AozoraFile) -> String? {
     guard let url = file.work.flatMap({ index.entries[$0]?.textURL }), url.utf8.contains(0x2F) else { return nil }
     let name = ArchivePath.lastPart(of: url)
@@ -137,7 +137,7 @@ struct AozoraReadTask {
     }
   }
 
-  /// The id under which the same text of the same name was written.
+  /// The id under which the same text with the same name was written.
   private mutating func namesake(_ id: String, _ file: AozoraFile, _ body: [UInt8]) -> String? {
     guard versions.hasNamesakes(file) else { return nil }
     let hash = recordHash(Array(file.id.utf8) + [0] + body)
@@ -169,7 +169,7 @@ struct AozoraReadTask {
       if fraction > threshold {
         return .drop(.undecodable(fraction, maximum: threshold), isFinal: false)
       }
-      warnings.append(("replaced-bytes", "\(file.path): \(replaced) bytes are no character of code page 932"))
+      warnings.append(("replaced-bytes", "\(file.path): \(replaced) bytes are not valid in code page 932"))
     }
     return utf8.withUnsafeBufferPointer { outcome($0, file, entry, warnings) }
   }
@@ -195,7 +195,7 @@ struct AozoraReadTask {
     let body = notation.render(UnsafeBufferPointer(rebasing: utf8[work.body]))
     guard !body.isEmpty else { return .drop(.empty, isFinal: false) }
     var warnings = warnings
-    if work.colophon.isEmpty { warnings.append(("no-colophon", "\(file.path) ends without 底本, it may be cut off")) }
+    if work.colophon.isEmpty { warnings.append(("no-colophon", "\(file.path) ends without 底本 and may be truncated")) }
     let header = work.header.map { notation.renderTitle(UnsafeBufferPointer(rebasing: utf8[$0])) }
     let metadata = AozoraMetadata(entry, AozoraHeader(header), file).json.text()
     return .work(body: body, metadata: Array(metadata.utf8), warnings: warnings)
@@ -208,7 +208,7 @@ struct AozoraReadTask {
   }
 }
 
-/// A document's metadata: from the index where it lists the work, else from the work's first lines.
+/// A document's metadata: from the index if it lists the work, else from the work's first lines.
 private struct AozoraMetadata {
   let json: JSONValue
 

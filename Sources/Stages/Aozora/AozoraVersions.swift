@@ -1,31 +1,31 @@
 import ShardKit
 
-/// The files of each work by document id, the best one first, and which of them is read.
+/// The files of each work by document id, the best one first, and which of them is to be read.
 ///
-/// A file whose name holds no work's number is a work by itself; one of a name that was there before gets an id of its
-/// own, `aozora:a.txt~2`.
+/// A file without a work number in its name is a work of its own. If several have the same name, later ones get ids
+/// of their own: `aozora:a.txt~2`.
 struct AozoraVersions {
   struct Version {
     var file: AozoraFile
     var bytes: Int
-    /// Which of all texts in order it is.
+    /// Index of the text in the container order.
     var number: Int
     var isUsable = true
   }
 
   struct Work {
     var all: [Version] = []
-    /// The one that is to be read; those before it could not be.
+    /// The file that is to be read; those before it could not be.
     var current = 0
     var isSettled = false
   }
 
   private(set) var works: [String: Work] = [:]
-  /// How many files without a work's number have this id.
+  /// Number of files with this id, among those without a work number.
   private var namesakes: [String: Int] = [:]
-  /// The ids of those behind the first, by the text's number.
+  /// The ids of the second and later ones, by the text's number.
   private var ownIds: [Int: String] = [:]
-  /// Where a text stands among its work's, by its number; of works that are not settled behind the first reading.
+  /// A text's rank among the files of its work, by its number; only for works unsettled after the first pass.
   private var ranks: [Int: Int] = [:]
 
   mutating func add(_ file: AozoraFile, bytes: Int, number: Int) {
@@ -42,7 +42,7 @@ struct AozoraVersions {
 
   func id(_ file: AozoraFile, number: Int) -> String { ownIds[number] ?? file.id }
 
-  /// Whether other files have the name of this one, which says nothing of their texts.
+  /// Whether other files have the same name as this one, whatever their texts.
   func hasNamesakes(_ file: AozoraFile) -> Bool { file.work == nil && namesakes[file.id, default: 0] > 1 }
 
   mutating func rank(linked: (AozoraFile) -> String?) {
@@ -55,15 +55,15 @@ struct AozoraVersions {
     }
   }
 
-  // MARK: The best one
+  // MARK: Best file
 
   func isBest(_ id: String, _ number: Int) -> Bool { works[id].map { $0.all[0].number == number } ?? false }
 
   mutating func settle(_ id: String) { works[id]!.isSettled = true }
 
-  // MARK: Those that stand in for it
+  // MARK: Alternatives
 
-  /// False where no work has another file to try.
+  /// False if no work has another file to try.
   mutating func prepareOthers() -> Bool {
     for work in works.values where !work.isSettled {
       for (rank, version) in work.all.enumerated().dropFirst() { ranks[version.number] = rank }
@@ -77,14 +77,14 @@ struct AozoraVersions {
     if let rank = ranks[number] { works[id]!.all[rank].isUsable = isUsable }
   }
 
-  /// Of each work the best file that can be used becomes its current one; the last file where none can.
+  /// Makes the best usable file of each work its current one; the last file if none is usable.
   mutating func chooseOthers() {
     for (id, work) in works where !work.isSettled && work.all.count > 1 {
       works[id]!.current = work.all.indices.dropFirst().first { work.all[$0].isUsable } ?? work.all.count - 1
     }
   }
 
-  /// Whether a text is its work's current one, or one before it that cannot be used and was not named yet.
+  /// Whether a text is its work's current one, or an unusable one before it that is not yet reported.
   func isDue(_ id: String, _ number: Int) -> Bool {
     guard let rank = ranks[number], let work = works[id] else { return false }
     return rank <= work.current

@@ -2,7 +2,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Phase `fetch`: gets the contents of one partition's rows, in their order, and writes them as documents.
+/// Phase `fetch`: fetches the contents of one partition's rows, in order, and writes them as documents.
 final class CodeFetchTask {
   private let options: CodeSelect.Options
   private let workspace: Workspace
@@ -29,11 +29,11 @@ final class CodeFetchTask {
     }
     guard Double(missing) > options.maximumMissingFraction * Double(rows) else { return }
     throw StageError(
-      .input, options.contents, "\(missing) of \(rows) contents are not there; the first: \(firstMissing)",
+      .input, options.contents, "\(missing) of \(rows) contents are missing; the first: \(firstMissing)",
       hint: "Check \"contents\", or raise \"maximumMissingFraction\".")
   }
 
-  /// From what an earlier attempt fetched, else from where contents lie.
+  /// From an earlier attempt's file, else from the content location.
   private func content(
     _ line: UnsafeRawBufferPointer, _ json: JSONObjectReader, _ place: ContentLocation, _ fetched: FetchedContents
   ) throws -> [UInt8]? {
@@ -45,7 +45,7 @@ final class CodeFetchTask {
     case nil: break
     }
     let blob = String(decoding: SelectedRow(line, json).blob, as: UTF8.self)
-    // A packed content may be a little larger than what it holds.
+    // A compressed content may be slightly larger than its decompressed form.
     let limit = options.maximumBytes.bytes + 1 << 16
     let bytes = try networked(workspace) {
       try place.bytes(of: blob, limit: limit) {

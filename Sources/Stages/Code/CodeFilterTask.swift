@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// Phase `filter`: judges each row by itself, and deals the kept ones into partitions by content.
+/// Phase `filter`: checks each row independently and distributes the kept ones into partitions by content.
 final class CodeFilterTask {
   private let options: CodeSelect.Options
   private let workspace: Workspace
@@ -44,7 +44,7 @@ final class CodeFilterTask {
     guard Double(malformed) > options.maximumMalformedFraction * Double(rows) else { return }
     throw StageError(
       .input, file.path, "\(malformed) of its \(rows) rows are malformed; the first: \(first)",
-      hint: "Check that the file is metadata of The Stack v2, or raise \"maximumMalformedFraction\".")
+      hint: "Check that the file is The Stack v2 metadata, or raise \"maximumMalformedFraction\".")
   }
 
   private func drop(_ id: String, _ bytes: Int, _ reason: DropReason) throws {
@@ -82,7 +82,7 @@ final class CodeFilterTask {
   }
 }
 
-/// Lines dealt into files by partition: `KEY-PARTITION.jsonl.zst`.
+/// Lines distributed into one file per partition: `KEY-PARTITION.jsonl.zst`.
 final class RowPartitions<Kind: ArtifactType> {
   private let workspace: Workspace
   private let output: Output<Kind>

@@ -1,10 +1,10 @@
 import PipelineKit
 import ShardKit
 
-/// Phase `blobs`: of rows with the same content, keeps the one whose hash is least, whatever order they came in.
+/// Phase `blobs`: of rows with the same content, keeps the one with the smallest hash, regardless of order.
 struct CodeBlobs {
   private struct Row: SortableRecord {
-    /// The SHA-1, whole.
+    /// The complete SHA-1.
     var high: UInt64
     var middle: UInt64
     var low: UInt32
@@ -66,7 +66,8 @@ struct CodeBlobs {
   }
 }
 
-/// Phase `repositories`: keeps so many rows of each repository, those with the least hashes, and writes the selection.
+/// Phase `repositories`: keeps a limited number of rows per repository, those with the smallest hashes, and writes the
+/// selection.
 struct CodeRepositories {
   private struct Row: SortableRecord {
     var repository: UInt64
@@ -105,7 +106,7 @@ struct CodeRepositories {
             detail: String(decoding: row.repository, as: UTF8.self)))
       }
       kept += 1
-      // Where contents are fetched, `fetch` decides over the row.
+      // If contents are fetched, `fetch` decides about the row.
       if options.contents.isEmpty {
         workspace.countInput(bytes: row.bytes)
         workspace.consume(bytes: row.bytes)
@@ -136,7 +137,7 @@ struct CodeRepositories {
   }
 }
 
-/// The lines of a task's files, numbered through.
+/// The lines of a task's files, numbered consecutively.
 struct RowFiles {
   private let workspace: Workspace
 
@@ -160,7 +161,7 @@ struct RowFiles {
   }
 }
 
-/// A set of small numbers, a bit each.
+/// A set of small numbers, one bit each.
 struct BitSet {
   private var words: [UInt64] = []
 

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A row of the metadata: one file of one repository. Fields that a row lacks are empty.
+/// A row of the metadata: one file of one repository. Missing fields are empty.
 struct CodeRow {
   /// The SHA-1 of the content, as 40 hexadecimal digits.
   var blob = ""
@@ -16,7 +16,7 @@ struct CodeRow {
   var isGenerated = false
   var bytes: Int?
 
-  /// The columns that are read, in the names that the data set gives them.
+  /// The columns that are read, with their names in the data set.
   enum Column: String, CaseIterable {
     case blob = "blob_id"
     case path
@@ -55,7 +55,7 @@ struct CodeRow {
     }
   }
 
-  /// A list as JSON, as Python prints it, or parted by commas: SPDX identifiers hold none of the signs.
+  /// A list as JSON, as Python prints it, or separated by commas: SPDX identifiers contain none of these characters.
   private static func words(_ list: UnsafeRawBufferPointer) -> [String] {
     let signs = Array("[]'\",;| \t\n".utf8)
     return list.split(whereSeparator: { signs.contains($0) }).map { String(decoding: $0, as: UTF8.self) }
@@ -65,7 +65,7 @@ struct CodeRow {
     ["true", "1", "t"].contains(String(decoding: value.prefix(8), as: UTF8.self).lowercased())
   }
 
-  /// What makes it no row, or nil.
+  /// Why the row is invalid, or nil.
   var problem: String? {
     guard blob.utf8.count == 40, blob.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 }) else {
       return blob.isEmpty ? "it has no \"blob_id\"" : "its \"blob_id\" is not 40 hexadecimal digits"

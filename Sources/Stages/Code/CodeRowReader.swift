@@ -1,9 +1,9 @@
 import PipelineKit
 import ShardKit
 
-/// Reads rows from JSON lines or CSV, told apart by their first byte that is no space.
+/// Reads rows from JSON lines or CSV, distinguished by the first byte that is not white space.
 enum CodeRowReader {
-  /// Calls `body` with every row and its number, or with what is wrong with it.
+  /// Calls `body` with every row and its number, or with its problem.
   static func forEachRow(
     of file: ArtifactFile, _ body: (_ row: CodeRow, _ number: Int, _ bytes: Int, _ problem: String?) throws -> Void
   ) throws {
@@ -17,7 +17,7 @@ enum CodeRowReader {
 
   private static func parquet(_ file: ArtifactFile) -> StageError {
     StageError(
-      .input, file.path, "it is a Parquet file, and rows are read as JSON lines or CSV",
+      .input, file.path, "is a Parquet file; rows must be JSON lines or CSV",
       hint: "Convert it with DuckDB: COPY (FROM '\(file.name)') TO 'rows.jsonl.gz' (FORMAT json, COMPRESSION gzip).")
   }
 
@@ -44,8 +44,8 @@ enum CodeRowReader {
     let missing = [CodeRow.Column.blob, .bytes].filter { !columns.contains($0) }.map(\.rawValue)
     guard missing.isEmpty else {
       throw StageError(
-        .input, file.path, "its first row names no column \(missing.joined(separator: " and no column "))",
-        hint: "Rows are JSON lines, or CSV under the column names of The Stack v2.")
+        .input, file.path, "its header has no column \(missing.joined(separator: " and no column "))",
+        hint: "Give JSON lines, or CSV with the column names of The Stack v2.")
     }
     while let record = try reader.next() {
       var row = CodeRow()

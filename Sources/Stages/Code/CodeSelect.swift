@@ -2,43 +2,43 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Selects source files of The Stack v2 by their metadata, and fetches them where told from where.
+/// Selects source files of The Stack v2 by their metadata, and fetches them if a location is given.
 ///
-/// The metadata names hundreds of millions of files and holds none of their contents. `filter` judges each row by itself
-/// and deals the kept ones into partitions by content; `blobs` keeps one row of each content; `repositories` keeps so
-/// many of each repository; `fetch` gets the contents. Every row is counted once, in the phase that decides its fate.
-/// Memory is a sorter's buffer and a bit a row of one partition.
+/// The metadata lists hundreds of millions of files without their contents. `filter` checks each row independently and
+/// distributes the kept ones into partitions by content; `blobs` keeps one row per content; `repositories` limits the
+/// rows per repository; `fetch` fetches the contents. Every row is counted once, in the phase that decides about it.
+/// Memory: a sort buffer and one bit per row of a partition.
 /// Columns: https://huggingface.co/datasets/bigcode/the-stack-v2
 public struct CodeSelect: Stage {
   public struct Options: StageOptions {
-    @Option("The rows, as JSON lines or CSV with a header, plain or compressed; needed where none are wired.")
+    @Option("The rows, as JSON lines or CSV with a header, plain or compressed; required unless the input is wired.")
     public var metadata = InputFiles()
-    @Option("Keeps files of these languages only, such as Python. Empty keeps all.") public var languages: [String] = []
-    @Option("Keeps files with these extensions only, such as py. Empty keeps all.") public var extensions: [String] = []
-    @Option("Keeps files of these license types only.") public var licenseTypes: [LicenseType] = [.permissive]
+    @Option("Keeps only files in these languages, such as Python. Empty: all.") public var languages: [String] = []
+    @Option("Keeps only files with these extensions, such as py. Empty: all.") public var extensions: [String] = []
+    @Option("Keeps only files with these license types.") public var licenseTypes: [LicenseType] = [.permissive]
     @Option(
       "SPDX identifiers: every license that was detected for a file must be among them. Empty allows what the types "
         + "allow.")
     public var licenses: [String] = []
-    @Option("Files that were copied from other projects.") public var vendored = Choice.drop
-    @Option("Files that programs wrote.") public var generated = Choice.drop
+    @Option("What to do with files copied from other projects.") public var vendored = Choice.drop
+    @Option("What to do with generated files.") public var generated = Choice.drop
     @Option("Smaller files are dropped.", in: 0...1_000_000_000) public var minimumBytes = 0
     @Option("Larger files are dropped.") public var maximumBytes = ByteCount.mebibytes(1)
-    @Option("Keeps so many files of a repository, chosen by a hash; 0 keeps all.", in: 0...1_000_000_000)
+    @Option("Maximum number of files per repository, chosen by hash. 0: no limit.", in: 0...1_000_000_000)
     public var maximumPerRepository = 0
-    @Option("Further rows of the same content.") public var duplicates = Choice.drop
-    @Option("A file with a larger part of malformed rows is an error.", in: 0...1)
+    @Option("What to do with further rows of the same content.") public var duplicates = Choice.drop
+    @Option("A larger fraction of malformed rows in a file is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
-    @Option("How many tasks the rows are split over.", in: 1...256) public var partitions = 16
+    @Option("Number of partitions, one task each.", in: 1...256) public var partitions = 16
     @Option(
-      "Where the contents lie: a URL or an absolute path with {blob_id} in it, such as "
-        + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty only selects.")
+      "Location of the contents: a URL or an absolute path that contains {blob_id}, such as "
+        + "https://softwareheritage.s3.amazonaws.com/content/{blob_id}. Empty: contents are not fetched.")
     public var contents = ""
-    @Option("Another word here fetches everything again.", formerly: "asOf") public var snapshot = ""
-    @Option("The stage fails when a larger part of a partition's contents cannot be had.", in: 0...1)
+    @Option("Any new value forces a fresh fetch.", formerly: "asOf") public var snapshot = ""
+    @Option("The stage fails if a larger fraction of a partition's contents is missing.", in: 0...1)
     public var maximumMissingFraction = 0.05
-    @Option("The documents' source.") public var source = "code"
-    @Option("How many contents are fetched at once.", in: 1...64, affectsOutput: false) public var filesAtOnce = 4
+    @Option("The source of the documents.") public var source = "code"
+    @Option("Number of contents fetched concurrently.", in: 1...64, affectsOutput: false) public var filesAtOnce = 4
     @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
     public init() {}
@@ -53,11 +53,11 @@ public struct CodeSelect: Stage {
   public static let name = "code.select"
   public static let revision = 2
   public static let summary = "Selects source files of The Stack v2 by language and license, and fetches them."
-  static let fetched = Input<Files>("metadata", "Metadata that another stage fetched.", required: false, many: true)
+  static let fetched = Input<Files>("metadata", "Metadata fetched by another stage.", required: false, many: true)
   static let rows = Output<Counts>("rows", "Rows by content.", hidden: true)
-  static let blobs = Output<Counts>("blobs", "Rows by repository, one a content.", hidden: true)
+  static let blobs = Output<Counts>("blobs", "Rows by repository, one per content.", hidden: true)
   static let selection = Output<Files>("selection", "The selected rows as JSON lines.")
-  static let documents = Output<Documents>("documents", "One file a document, where contents are fetched.")
+  static let documents = Output<Documents>("documents", "One document per file, if contents are fetched.")
   public static let inputs = [fetched.port]
   public static let outputs = [rows.port, blobs.port, selection.port, documents.port]
   public enum Phase: String, StagePhase { case filter, blobs, repositories, fetch }
@@ -91,7 +91,7 @@ public struct CodeSelect: Stage {
     if !options.contents.isEmpty { _ = try ContentLocation(options.contents) }
     guard !options.licenseTypes.isEmpty else {
       throw StageError(
-        .options, "licenseTypes", "no license type is allowed, so that nothing can be kept",
+        .options, "licenseTypes", "allows no license type, so nothing would be kept",
         hint: "Name \(LicenseType.names.joined(separator: ", ")).")
     }
   }
@@ -114,7 +114,7 @@ public struct CodeSelect: Stage {
     }
   }
 
-  /// One task a partition, over what all tasks of the phase before dealt to it.
+  /// One task per partition, over what all tasks of the previous phase wrote for it.
   private func partitions(of files: [ArtifactFile], memoryBytes: Int) -> [TaskPlan] {
     (0..<options.partitions).compactMap { partition in
       let key = TaskPlan.padded(partition)

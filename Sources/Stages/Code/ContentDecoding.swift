@@ -1,7 +1,7 @@
 import ShardKit
 import TextKit
 
-/// A content, checked and in UTF-8.
+/// Checks a content and decodes it to UTF-8.
 enum ContentDecoding {
   enum Outcome: Equatable {
     case text([UInt8])
@@ -9,23 +9,23 @@ enum ContentDecoding {
   }
 
   /// - Parameters:
-  ///   - blob: the content's digest. Software Heritage names the objects of its store by the SHA-1 of their bytes; git's
-  ///     SHA-1, which counts a head before them, is taken too.
+  ///   - blob: the content's digest. Software Heritage names its objects by the SHA-1 of their bytes; git's SHA-1,
+  ///     which includes a header before them, is accepted too.
   ///   - encoding: as the metadata names it; empty for UTF-8.
   static func text(_ kept: [UInt8], blob: String, encoding: String, limit: Int) -> Outcome {
     guard let bytes = content(kept, blob, limit) else {
       return .failure(
-        reason: "digest-mismatch", detail: "\(kept.count) bytes were found under this digest, which is not theirs")
+        reason: "digest-mismatch", detail: "\(kept.count) bytes were found that do not match the digest")
     }
     guard var text = utf8(bytes, encoding) else {
-      return .failure(reason: "undecodable", detail: "it is no text in \(encoding.isEmpty ? "UTF-8" : encoding)")
+      return .failure(reason: "undecodable", detail: "it is not valid \(encoding.isEmpty ? "UTF-8" : encoding)")
     }
     if text.starts(with: [0xEF, 0xBB, 0xBF]) { text.removeFirst(3) }
-    if text.contains(0) { return .failure(reason: "binary", detail: "it holds NUL characters") }
+    if text.contains(0) { return .failure(reason: "binary", detail: "it contains NUL characters") }
     return text.isEmpty ? .failure(reason: "empty", detail: "") : .text(text)
   }
 
-  /// The bytes that the digest names: those kept, or what they unpack to.
+  /// The bytes that match the digest: the stored ones, or their decompressed form.
   private static func content(_ kept: [UInt8], _ blob: String, _ limit: Int) -> [UInt8]? {
     let compression = Compression.detect(kept)
     if compression != .none,
@@ -44,7 +44,7 @@ enum ContentDecoding {
     return git.finish().hex == blob
   }
 
-  /// nil where the bytes are not text in the encoding, or it is not known.
+  /// nil if the bytes are not valid in the encoding, or the encoding is unknown.
   static func utf8(_ bytes: [UInt8], _ encoding: String) -> [UInt8]? {
     let name = encoding.lowercased().filter { $0.isLetter || $0.isNumber }
     if ["", "utf8", "utf8sig", "ascii", "usascii"].contains(name) {
@@ -55,7 +55,7 @@ enum ContentDecoding {
       let decoded = bytes.withUnsafeBufferPointer { CharacterEncoding.decode($0, as: encoding) }
       return decoded.flatMap { $0.replaced == 0 ? $0.utf8 : nil }
     }
-    // As browsers read these names: what is called Shift_JIS is code page 932, and its backslash a backslash.
+    // Browsers' interpretation of these names: Shift_JIS means code page 932, with a backslash as backslash.
     guard let label = PageEncoding.normalized(encoding),
       let page = bytes.withUnsafeBufferPointer({ PageEncoding.decode($0, as: label) }), page.replacedFraction == 0
     else { return nil }

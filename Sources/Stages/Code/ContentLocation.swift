@@ -2,7 +2,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Where contents lie: a URL, or a path on disk, with the digits of each in it.
+/// The location of contents: a URL or a path on disk, with a placeholder for the digest.
 struct ContentLocation {
   private static let placeholder = "{blob_id}"
   private let template: String
@@ -13,8 +13,8 @@ struct ContentLocation {
     isOnDisk = template.hasPrefix("/")
     guard template.contains(Self.placeholder) else {
       throw StageError(
-        .options, "contents", "'\(template)' does not say where the digits of a content go",
-        hint: "Write {blob_id} there, as in https://softwareheritage.s3.amazonaws.com/content/{blob_id}.")
+        .options, "contents", "'\(template)' has no placeholder for the digest of a content",
+        hint: "Insert {blob_id}, as in https://softwareheritage.s3.amazonaws.com/content/{blob_id}.")
     }
     guard !isOnDisk else { return }
     do throws(NetError) {
@@ -25,16 +25,16 @@ struct ContentLocation {
       }
     } catch {
       throw StageError(
-        .options, "contents", error.message, hint: "Write a URL of http or https, or an absolute path on this machine.")
+        .options, "contents", error.message, hint: "Use an http or https URL, or an absolute path on this machine.")
     }
   }
 
-  /// `{prefix}` is the first two digits, for folders that are split by them.
+  /// `{prefix}` is the first two digits, for stores that split folders by them.
   private static func filled(_ template: String, _ blob: String) -> String {
     template.replacing("{prefix}", with: blob.prefix(2)).replacing(placeholder, with: blob)
   }
 
-  /// A content's bytes as they are kept, maybe compressed; nil where there is none.
+  /// A content's bytes as stored, possibly compressed; nil if it is missing.
   func bytes(of blob: String, limit: Int, _ client: () throws -> HTTPClient) throws -> [UInt8]? {
     let place = Self.filled(template, blob)
     if isOnDisk {

@@ -1,11 +1,11 @@
 import Glibc
 import ShardKit
 
-/// What a task has fetched so far, in the order of its rows, so that a killed attempt asks for nothing twice.
+/// What a task has fetched so far, in the order of its rows, so that a resumed attempt fetches nothing twice.
 ///
-/// Frames one after another: a length of four bytes (all ones where there was no content), then the bytes as they came.
-/// A frame that a kill cut short is fetched again. Contents are checked by their digests when they are read, so damage
-/// here cannot go unseen.
+/// A sequence of frames: a length in four bytes (all ones if there was no content), then the bytes as received. A frame
+/// truncated by a kill is fetched again. Contents are checked against their digests when they are read, so damage
+/// here is detected.
 final class FetchedContents {
   private static let missing = UInt32.max
   private let path: String
@@ -24,7 +24,7 @@ final class FetchedContents {
 
   enum Frame { case content([UInt8]), missing }
 
-  /// The next frame that an earlier attempt wrote; nil behind the last.
+  /// The next frame that an earlier attempt wrote; nil after the last.
   func next() throws(ShardError) -> Frame? {
     guard position + 4 <= bytes else { return nil }
     let head = try read(4)
@@ -44,7 +44,7 @@ final class FetchedContents {
     try FileSource(path, offset: Int64(position), length: Int64(count)).readAll(reserving: count)
   }
 
-  /// Adds a frame behind those read; what a cut frame left there is overwritten, and cut off.
+  /// Appends a frame after those read, overwriting and truncating the remains of an incomplete frame.
   func append(_ content: [UInt8]?) throws(ShardError) {
     var frame = withUnsafeBytes(of: (content.map { UInt32($0.count) } ?? Self.missing).littleEndian) { Array($0) }
     frame += content ?? []

@@ -2,31 +2,31 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Makes documents of Common Crawl's archives, and of any other web archive: WET (texts) and WARC (pages).
+/// Extracts documents from the web archives of Common Crawl and others: WET (texts) and WARC (pages).
 ///
-/// A task is a file, read record by record. WET texts are taken as they are, for their markup is gone; of WARC's pages
-/// the text is told from what surrounds it (see `BoilerplateRemoval`). Formats: WARC/1.1 (ISO 28500:2017) and
+/// One task per file, read record by record. WET texts are taken unchanged, since their markup is gone; in WARC pages
+/// the main text is separated from the boilerplate (see `BoilerplateRemoval`). Formats: WARC/1.1 (ISO 28500:2017) and
 /// https://commoncrawl.org/get-started.
 public struct CommonCrawlExtract: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "WET, WARC or ARC files, packed (gz, zst, lz4, bz2, xz) or plain, or folders of them; needed where none are wired."
+      "WET, WARC or ARC files, plain or compressed (gz, zst, lz4, bz2, xz), or folders of them; required unless wired."
     )
     public var files = InputFiles()
-    @Option("Takes texts in these languages (ISO 639: ja, en); none takes all.") public var languages = ["ja"]
+    @Option("Keeps texts in these languages (ISO 639: ja, en). Empty: all.") public var languages = ["ja"]
     @Option(
-      "Told by the record's header (its first language), by the text (scripts and CLD2), or by either: the header "
-        + "where there is one, else the text.")
+      "How the language is determined: from the record's header (its first language), from the text (scripts and "
+        + "CLD2), or from either: the header if there is one, else the text.")
     var languageBy = PageLanguage.Judge.either
     @Option(
-      "The least share of a text that must be in those languages, where the text tells.", in: 0...1,
+      "Minimum fraction of a text in those languages, if the text decides.", in: 0...1,
       formerly: "minimumLanguageShare")
     public var minimumLanguageFraction = 0.5
-    @Option("Takes pages of these domains and what lies below them (jp, example.org); none takes all.")
+    @Option("Keeps pages of these domains and their subdomains (jp, example.org). Empty: all.")
     public var domains: [String] = []
-    @Option("Drops pages of these domains and what lies below them.") public var excludedDomains: [String] = []
-    @Option("Files with more of \"domains\", one a line.", holdsRecords: false) public var domainLists = InputFiles()
-    @Option("Files with more of \"excludedDomains\", one a line.", holdsRecords: false)
+    @Option("Drops pages of these domains and their subdomains.") public var excludedDomains: [String] = []
+    @Option("Files with more \"domains\", one per line.", holdsRecords: false) public var domainLists = InputFiles()
+    @Option("Files with more \"excludedDomains\", one per line.", holdsRecords: false)
     public var excludedDomainLists = InputFiles()
     @OptionGroup var page = ExtractionOptions(source: "commoncrawl")
 
@@ -35,9 +35,9 @@ public struct CommonCrawlExtract: SinglePhaseStage {
 
   public static let name = "commoncrawl.extract"
   public static let revision = 3
-  public static let summary = "Makes documents of web archives, WET or WARC, in the languages asked for."
-  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
-  static let documents = Output<Documents>("documents", "The texts, with the record's id.")
+  public static let summary = "Extracts documents in the selected languages from web archives (WET or WARC)."
+  static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "The texts; the record's id is the document's id.")
   public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
@@ -59,14 +59,14 @@ public struct CommonCrawlExtract: SinglePhaseStage {
     }
   }
 
-  /// Beside archives other files may lie; where nothing else does, the wrong place was named.
+  /// Archives may be mixed with other files; if there are only other files, the wrong place was given.
   private static func requireArchive(_ files: [ArtifactFile]) throws {
     guard let first = files.first, try !files.contains(where: { try WARCReader.isArchive($0.path) }) else { return }
     throw StageError(
       .input, first.path,
       files.count == 1
-        ? "it holds no record of a web archive" : "none of \(files.count) files holds a record of a web archive",
-      hint: "Name WARC, WET or ARC files, and check that they are whole.")
+        ? "contains no web archive record" : "none of \(files.count) files contains a web archive record",
+      hint: "Name WARC, WET or ARC files, and check that they are complete.")
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -3,14 +3,14 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Goes through web archives, and makes a document of each record that holds a wanted text.
+/// Reads web archives, and writes a document for each record with a wanted text.
 ///
-/// Records that hold something of the web (`response`, `conversion`, `resource`, `revisit`) are the ledger's input, as
-/// are places where no record can be read; requests, metadata and the archive's own description are counted apart.
+/// Records with web content (`response`, `conversion`, `resource`, `revisit`) are the ledger's input, as are places
+/// where no record can be read; requests, metadata and the archive's own description are counted separately.
 final class CommonCrawlExtractTask {
   var hosts: HostFilter?
   var language: PageLanguage?
-  /// Else the record's id.
+  /// Otherwise the record's id is used.
   var takesURLAsID = false
 
   private let extraction: PageExtraction
@@ -23,14 +23,14 @@ final class CommonCrawlExtractTask {
   private var number = 0
   private var records = 0
 
-  /// The record at hand.
+  /// The current record.
   private struct Place {
     var id: [UInt8]
     var url: String
     var bytes: Int
     var language = ""
     var share: Double?
-    /// Why it is not whole; empty where it is.
+    /// Why the record is incomplete; empty if it is complete.
     var cut = ""
   }
 
@@ -62,11 +62,11 @@ final class CommonCrawlExtractTask {
     tell(reader, archive)
   }
 
-  /// What is wrong with the archive as a whole.
+  /// Reports problems of the archive as a whole.
   private func tell(_ reader: WARCReader, _ archive: ArtifactFile) {
     workspace.warn(
-      "wrong-length", times: reader.wrongLengths, "\(file): a record's length is not the one that it states")
-    if records == 0 { workspace.warn("no-archive", "\(file) holds no record of a WARC, WET or ARC file") }
+      "wrong-length", times: reader.wrongLengths, "\(file): the length of a record is not the stated one")
+    if records == 0 { workspace.warn("no-archive", "\(file) contains no WARC, WET or ARC record") }
     for error in reader.damage {
       workspace.warn(error.code == .truncated ? "truncated-archive" : "damaged-archive", "\(error)")
     }
@@ -79,7 +79,7 @@ final class CommonCrawlExtractTask {
     try workspace.drop(id: fallbackID, bytes: 0, DropReason("malformed", detail: why))
   }
 
-  /// Archives of one name in several folders have ids of their own.
+  /// Archives of the same name in several folders get different ids.
   private var fallbackID: [UInt8] { Array("\(file)@\(digest):\(number)".utf8) }
 
   private func id(_ record: WARCRecord) -> [UInt8] {
@@ -107,7 +107,7 @@ final class CommonCrawlExtractTask {
     case .warcinfo, .request, .metadata: return false
     case nil:
       if let type = record.headers["WARC-Type"] {
-        workspace.warn("unknown-type", "\(file): a record has the type '\(type)', which no WARC standard names")
+        workspace.warn("unknown-type", "\(file): a record has the type '\(type)', which no WARC standard defines")
       } else {
         try dropPlace("the record has no WARC-Type")
       }
@@ -133,15 +133,15 @@ final class CommonCrawlExtractTask {
     try workspace.drop(id: place.id, bytes: place.bytes, refusal)
   }
 
-  /// What the record's own head refuses.
+  /// Checks that need only the record's header.
   private func refusal(_ record: WARCRecord, _ place: inout Place) throws -> DropReason? {
     if record.kind == .revisit { return DropReason("revisit") }
-    // A record in several, most of them in other files.
+    // A segmented record; most segments are in other files.
     if record.kind == .continuation || record.headers["WARC-Segment-Number"] != nil {
       let part = record.headers["WARC-Segment-Number"] ?? "?"
       return DropReason("segmented", detail: "part \(part) of \(record.headers["WARC-Segment-Origin-ID"] ?? record.id)")
     }
-    // Writers keep their own logs as resources, under addresses such as metadata://.
+    // Writers store their own logs as resources, under addresses such as metadata://.
     let scheme = place.url.prefix { $0 != ":" }.prefix(40).lowercased()
     guard scheme == "http" || scheme == "https" else { return DropReason("not-web", detail: scheme) }
     if let hosts {
@@ -186,9 +186,9 @@ final class CommonCrawlExtractTask {
       return extraction.text(of: record.block, type: type, directives: [])
     }
     guard let (head, start) = record.message else {
-      return .dropped(DropReason("malformed", detail: "it holds no HTTP answer"))
+      return .dropped(DropReason("malformed", detail: "it contains no HTTP response"))
     }
-    // 203 is 200 with a content that a proxy changed.
+    // 203 is 200 with content modified by a proxy.
     guard head.status == 200 || head.status == 203 else {
       return .dropped(DropReason("http-status", value: Double(head.status)))
     }
@@ -218,7 +218,7 @@ final class CommonCrawlExtractTask {
       workspace.warn("encoding-guessed", "\(file): \(place.url) was read as \(text.encoding)")
     }
     if !place.cut.isEmpty {
-      workspace.warn("truncated-record", "\(file): \(place.url) is not whole (\(place.cut))")
+      workspace.warn("truncated-record", "\(file): \(place.url) is not complete (\(place.cut))")
     }
   }
 

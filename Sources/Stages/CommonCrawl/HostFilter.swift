@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// Which sites' pages are taken: domains with all that lies below them, from `jp` to `www.example.co.jp`.
+/// Which sites' pages are kept: domains including their subdomains, from `jp` to `www.example.co.jp`.
 struct HostFilter: Sendable {
   private let allowed: Set<String>
   private let denied: Set<String>
@@ -11,7 +11,7 @@ struct HostFilter: Sendable {
     self.denied = Set(denied.compactMap(Self.domain))
   }
 
-  /// In lower case, without dots and stars before it; nil for nothing.
+  /// In lower case, without leading dots and stars; nil if nothing remains.
   private static func domain(_ text: String) -> String? {
     let name = text.filter { $0 > " " }.lowercased().drop { $0 == "." || $0 == "*" }
     return name.isEmpty ? nil : String(name)
@@ -31,7 +31,7 @@ struct HostFilter: Sendable {
     return isAllowed
   }
 
-  /// The host of a URL in lower case; empty where there is none.
+  /// The host of a URL in lower case; empty if there is none.
   static func host(_ url: String) -> String {
     let bytes = Array(url.utf8)
     guard let colon = bytes.firstRange(of: Array("://".utf8)) else { return "" }

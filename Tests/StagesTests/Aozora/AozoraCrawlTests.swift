@@ -119,7 +119,7 @@ struct AozoraCrawlTests {
     }
     #expect(
       sentence()
-        == "http://server/index_pages/list_person_all_extended_utf8.zip: without the index nothing can be chosen: "
+        == "http://server/index_pages/list_person_all_extended_utf8.zip: no works can be selected without the index: "
         + "it is gone. Try again later, or set \"index\".")
     try site.write([work(1, "春が来た。")])
     try site.server.script("/cards/000001/files/1_ruby_1.zip", ["status": 403])

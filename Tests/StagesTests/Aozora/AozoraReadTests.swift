@@ -64,7 +64,7 @@ import Testing
 
   @Test func orthographyWithoutAnIndexIsAnError() throws {
     #expect { try harness(["works": "cards", "orthographies": .strings(["新字新仮名"])]) } throws: {
-      "\($0)".contains("no index is given")
+      "\($0)".contains("requires an index")
     }
   }
 

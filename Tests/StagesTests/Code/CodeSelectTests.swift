@@ -198,7 +198,7 @@ import Testing
 
   @Test func tooManyMissingContentsAreAnError() throws {
     #expect { try run(["contents": "/nowhere/{blob_id}"]) } throws: {
-      "\($0)".contains("/nowhere/{blob_id}: 9 of 9 contents are not there; the first: ")
+      "\($0)".contains("/nowhere/{blob_id}: 9 of 9 contents are missing; the first: ")
         && "\($0)".hasSuffix("Check \"contents\", or raise \"maximumMissingFraction\".")
     }
   }
@@ -211,7 +211,7 @@ import Testing
     try FileSystem.write(Array("PAR1\u{15}\u{4}".utf8), to: folder + "/train.parquet")
     #expect { try run([:], folder + "/train.parquet") } throws: {
       "\($0)".replacing(folder, with: "…")
-        == "…/train.parquet: it is a Parquet file, and rows are read as JSON lines or CSV. Convert it with DuckDB: "
+        == "…/train.parquet: is a Parquet file; rows must be JSON lines or CSV. Convert it with DuckDB: "
         + "COPY (FROM 'train.parquet') TO 'rows.jsonl.gz' (FORMAT json, COMPRESSION gzip)."
     }
   }
@@ -225,13 +225,13 @@ import Testing
     #expect(sentence(["licenseTypes": .strings([])]).contains("Name permissive, no_license."))
     #expect(
       sentence(["contents": "https://example.org/content"]).contains(
-        "'https://example.org/content' does not say where the digits of a content go. Write {blob_id} there"))
-    #expect(sentence(["contents": "ftp://example.org/{blob_id}"]).contains("Write a URL of http or https"))
+        "'https://example.org/content' has no placeholder for the digest of a content. Insert {blob_id}"))
+    #expect(sentence(["contents": "ftp://example.org/{blob_id}"]).contains("Use an http or https URL"))
     #expect(sentence(["contents": "https://u:p@example.org/{blob_id}"]).contains("which would be stored with the run"))
     #expect(
       sentence(["maximumMalformedFraction": 0])
         == "…/metadata.jsonl: 1 of its 15 rows are malformed; the first: row 15: its \"blob_id\" is not 40 hexadecimal "
-        + "digits. Check that the file is metadata of The Stack v2, or raise \"maximumMalformedFraction\".")
-    #expect(sentence([:], "contents").contains("its first row names no column blob_id and no column length_bytes"))
+        + "digits. Check that the file is The Stack v2 metadata, or raise \"maximumMalformedFraction\".")
+    #expect(sentence([:], "contents").contains("its header has no column blob_id and no column length_bytes"))
   }
 }

@@ -18,9 +18,9 @@ import Testing
     // A backslash is none of Shift_JIS by the letter of its standard, and is one in every source file.
     let source = Array(#"printf(""#.utf8) + [0x82, 0xA0, 0x87, 0x40] + Array(#"\n~");"#.utf8)
     #expect(outcome(source, "SHIFT_JIS") == .text(Array(#"printf("あ①\n~");"#.utf8)))
-    #expect(outcome([0xC3], "UTF-8") == .failure(reason: "undecodable", detail: "it is no text in UTF-8"))
-    #expect(outcome([65], "klingon") == .failure(reason: "undecodable", detail: "it is no text in klingon"))
-    #expect(outcome([65, 0]) == .failure(reason: "binary", detail: "it holds NUL characters"))
+    #expect(outcome([0xC3], "UTF-8") == .failure(reason: "undecodable", detail: "it is not valid UTF-8"))
+    #expect(outcome([65], "klingon") == .failure(reason: "undecodable", detail: "it is not valid klingon"))
+    #expect(outcome([65, 0]) == .failure(reason: "binary", detail: "it contains NUL characters"))
     #expect(outcome([]) == .failure(reason: "empty", detail: ""))
     // More than a buffer of the converter holds.
     let long = [UInt8](repeating: 0xE9, count: 200_000)

@@ -193,8 +193,8 @@ private let counter = PeerScript("warcio_count.py")
         _ = try run(path)
         Issue.record("it was read")
       } catch {
-        let hint = "Name WARC, WET or ARC files, and check that they are whole."
-        #expect("\(error)" == "\(path): it holds no record of a web archive. \(hint)")
+        let hint = "Name WARC, WET or ARC files, and check that they are complete."
+        #expect("\(error)" == "\(path): contains no web archive record. \(hint)")
       }
     }
   }

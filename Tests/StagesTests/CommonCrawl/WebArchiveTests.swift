@@ -227,7 +227,7 @@ import Testing
     let error = #expect(throws: (any Error).self) {
       try StageHarness(CommonCrawlExtract.self, options: ["files": .string(folder + "/in")]).run()
     }
-    #expect("\(error!)".contains("none of 2 files holds a record of a web archive"))
+    #expect("\(error!)".contains("none of 2 files contains a web archive record"))
   }
 
   @Test func archivesOfARC() throws {
