@@ -1,21 +1,21 @@
 import ShardKit
 import TextKit
 
-/// Two documents that share a band, the better one by the order of survivors first; 12 bytes on disk.
+/// A candidate pair: two documents that share a band, the one preferred as survivor first; 12 bytes on disk.
 struct CandidatePair: BitwiseCopyable {
   var better: UInt32
   var worse: UInt32
   var agreeingHashes: UInt32
 }
 
-/// Which candidates are duplicates by their signatures alone, in hashes that agree.
+/// Decides which candidate pairs are duplicates from their signatures alone, by the number of equal hashes.
 ///
-/// An estimate from n hashes has the standard error √(s(1 − s)/n). What lies four of them above the threshold is taken,
-/// what lies four below is not, and the texts decide between.
+/// An estimate from n hashes has the standard error √(s(1 − s)/n). Pairs more than four standard errors above the
+/// threshold are duplicates, pairs more than four below are not, and for those between the texts are compared.
 struct SimilarityBounds: Equatable {
-  /// From here on a pair is a duplicate.
+  /// A pair with at least this many equal hashes is a duplicate.
   let sureLanes: Int
-  /// Below this it is none.
+  /// A pair with fewer equal hashes is not a duplicate.
   let possibleLanes: Int
 
   init(threshold: Double, hashes: Int) {
@@ -25,7 +25,7 @@ struct SimilarityBounds: Equatable {
   }
 }
 
-/// A document under its key of one band.
+/// A document with its key in one band.
 private struct BandRecord: SortableRecord {
   var key: UInt64
   var document: UInt32
@@ -38,8 +38,8 @@ private struct BandRecord: SortableRecord {
 
 /// Finds the candidate pairs of a band and compares their signatures.
 ///
-/// A pair that shares several bands is found in the first of them. In a bucket of more than `anchors` + 1 documents
-/// each is compared with the best `anchors` only, so that a bucket of n costs O(n), not O(n²).
+/// A pair that shares several bands is found in the first of them. In a bucket of more than `anchors` + 1 documents,
+/// each is compared only with the best `anchors`, so a bucket of n costs O(n), not O(n²).
 struct CandidateSearch {
   static let anchors = 16
 
@@ -47,12 +47,12 @@ struct CandidateSearch {
   let signatures: [SignatureReader]
   let shape: SignatureShape
   let bounds: SimilarityBounds
-  /// For records of the band and for pages of signatures, half each.
+  /// Half for the records of the band, half for pages of signatures.
   let memoryBytes: Int
-  /// Path that spilled files begin with.
+  /// Path prefix of spilled files.
   let scratch: String
 
-  /// Calls `sure` for pairs that are duplicates, `possible` for those that the texts must decide.
+  /// Calls `sure` for pairs that are duplicates, `possible` for those that need their texts compared.
   func search(
     band: Int, sure: (CandidatePair) throws -> Void,
     possible: (CandidatePair) throws -> Void
@@ -107,7 +107,7 @@ struct CandidateSearch {
     }
   }
 
-  /// Brings the best documents to the front, in order; returns how many.
+  /// Moves the best documents to the front, in order; returns how many.
   private func moveBestToFront(_ bucket: inout [UInt32]) -> Int {
     let limit = Self.anchors
     guard bucket.count > limit + 1 else {
@@ -137,14 +137,14 @@ struct CandidateSearch {
   }
 }
 
-/// Counts pages touched at random, to give them back before they weigh.
+/// Counts randomly accessed pages, to release them before they use too much memory.
 struct PageCount {
   let limit: Int
   private var bytes = 0
 
   init(limit: Int) { self.limit = limit }
 
-  /// True when it is time to release.
+  /// True when it is time to release pages.
   mutating func touch(_ pages: Int) -> Bool {
     bytes += pages * 4096
     guard bytes > limit else { return false }

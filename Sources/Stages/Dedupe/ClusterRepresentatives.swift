@@ -1,12 +1,12 @@
 import ShardKit
 
-/// A document that goes, and the one that stays in its place.
+/// A removed document, and the one that is kept in its place.
 struct Duplicate: SortableRecord {
   var document: UInt32
   var survivor: UInt32
   /// In millionths, rounded.
   var similarity: UInt32
-  /// Whether the texts were compared, 1, or the signatures alone, 0.
+  /// 1 if the texts were compared, 0 if only the signatures.
   var isExact: UInt32
 
   /// The similarity of equal texts.
@@ -16,16 +16,16 @@ struct Duplicate: SortableRecord {
   static func < (a: Duplicate, b: Duplicate) -> Bool { a.document < b.document }
 }
 
-/// Chooses the survivors among documents that are duplicates in pairs.
+/// Chooses the documents to keep, given pairs of duplicates.
 ///
-/// Documents are taken from best to worst: one that is a duplicate of a document already kept goes, and that one is
-/// its survivor (the best of them, if several); any other stays. So every document that goes is similar to its own
-/// survivor, and chains of likeness drag nothing along. The result depends on the set of pairs and on the order of
-/// survivors, not on any numbering.
+/// Documents are processed from best to worst. A document that is a duplicate of an already kept document is removed,
+/// and the kept one (the best, if several) is its representative; any other document is kept. So every removed document
+/// is similar to its own representative, and chains of similar pairs do not remove dissimilar documents. The result
+/// depends on the set of pairs and on the order of preference, not on document numbers.
 struct ClusterRepresentatives {
   let table: DocumentTable
   let memoryBytes: Int
-  /// Path that spilled files begin with.
+  /// Path prefix of spilled files.
   let scratch: String
 
   struct Census: Equatable {
@@ -34,8 +34,8 @@ struct ClusterRepresentatives {
   }
 
   /// - Parameters:
-  ///   - pairs: calls its argument for every pair of duplicates (repeats do no harm); it is called twice.
-  ///   - found: is called for every document that goes, by ascending number.
+  ///   - pairs: calls its argument for every pair of duplicates (repeats are harmless); it is called twice.
+  ///   - found: called for every removed document, in ascending order of numbers.
   func choose(
     pairs: ((Duplicate) throws -> Void) throws -> Void,
     found: (Duplicate) throws -> Void
@@ -68,7 +68,7 @@ struct ClusterRepresentatives {
     return Census(clusters: sets, largestCluster: largest)
   }
 
-  /// The documents that stand in a pair, ascending: nodes are places in this list.
+  /// The documents that occur in pairs, ascending; nodes are indices into this list.
   private func documents(
     in pairs: ((Duplicate) throws -> Void) throws -> Void
   ) throws -> [UInt32] {
@@ -116,7 +116,7 @@ private struct DocumentNumber: SortableRecord {
   static func < (a: DocumentNumber, b: DocumentNumber) -> Bool { a.value < b.value }
 }
 
-/// A pair by ranks, 0 the best document.
+/// A pair by ranks; 0 is the best document.
 private struct RankedPair: SortableRecord {
   var worse: UInt32
   var better: UInt32
@@ -127,7 +127,7 @@ private struct RankedPair: SortableRecord {
   static func < (a: RankedPair, b: RankedPair) -> Bool { a.prefix < b.prefix }
 }
 
-/// The order of survivors as far as a record of fixed size can hold it.
+/// The order of preference, as far as a fixed-size record can hold it.
 private struct RankedNode: SortableRecord {
   var prefix: UInt64
   var idStart: UInt64

@@ -2,10 +2,10 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Removes documents whose text another document has too.
+/// Removes documents with the same text as another document.
 ///
-/// Three phases: *hashes* hashes each part's texts (128 bits), *clusters* sorts the hashes (on disk beyond the option
-/// `memory`), *filter* writes what stays. The result depends on the set of documents alone.
+/// Three phases: *hashes* hashes the texts of each input file (128 bits), *clusters* sorts the hashes (on disk beyond
+/// the option `memory`), *filter* writes the kept documents. The result depends only on the set of documents.
 public struct DedupeExact: Stage {
   public enum Comparison: String, OptionChoice {
     case normalized, raw
@@ -13,12 +13,12 @@ public struct DedupeExact: Stage {
 
   public struct Options: StageOptions {
     @Option(
-      "normalized: compared after NFKC, in lower case, with one space for a run of white space; raw: byte by byte.")
+      "normalized: compares after NFKC, in lower case, with white space collapsed; raw: compares bytes.")
     public var text = Comparison.normalized
-    @Option("Sources from the one to keep first to the last; sources that are not named come after them.")
+    @Option("Sources in order of preference: documents of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
     @Option(
-      "Memory for sorting; what does not fit is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -27,12 +27,12 @@ public struct DedupeExact: Stage {
 
   public static let name = "dedupe.exact"
   public static let revision = 2
-  public static let summary = "Removes documents whose text another one has too."
+  public static let summary = "Removes documents with identical text."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
-  static let kept = Output<Documents>("documents", "The documents that stay.")
+  static let kept = Output<Documents>("documents", "The kept documents.")
   static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
   static let hashes = Output<Signatures>("hashes", "Hashes of texts.", hidden: true)
-  static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
+  static let duplicates = Output<Clusters>("duplicates", "The removed documents, by input file.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, index.port, hashes.port, duplicates.port]
   public enum Phase: String, StagePhase { case hashes, clusters, filter }
@@ -103,7 +103,7 @@ public struct DedupeExact: Stage {
     try files.finish()
   }
 
-  /// Calls `body` with the documents of each text that several have.
+  /// Calls `body` with each group of documents that have the same text.
   private func forEachGroup(
     _ workspace: Workspace, scratch: String, memoryBytes: Int, _ body: ([UInt32]) throws -> Void
   ) throws {

@@ -3,7 +3,7 @@ import ShardKit
 import TextKit
 
 extension DedupeMinHash {
-  /// *signatures*: the signatures and the index of one part.
+  /// *signatures*: writes the signatures and the index of one input file.
   func writeSignatures(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let indexFile = try workspace.file(Self.index, key + ".index")
@@ -23,7 +23,7 @@ extension DedupeMinHash {
     try workspace.publish(Self.signatures, signatureFile, name: key + ".signatures", documents: index.count)
   }
 
-  /// *bands*: the candidate pairs of some bands that may be duplicates.
+  /// *bands*: finds candidate pairs in some bands and keeps those that may be duplicates.
   func searchBands(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let acceptedFile = try workspace.file(Self.accepted, key + ".pairs")
@@ -45,7 +45,7 @@ extension DedupeMinHash {
     try workspace.publish(Self.undecided, undecidedFile, name: key + ".pairs")
   }
 
-  /// *texts*: the shingle sets of one part's documents that stand in an open pair. A part without any is not read.
+  /// *texts*: writes the shingle sets of one input file's documents in undecided pairs. A file without any is not read.
   func readUndecidedTexts(_ workspace: Workspace) throws {
     let key = workspace.task.key
     let file = try workspace.file(Self.shingles, key + ".shingles")
@@ -72,7 +72,7 @@ extension DedupeMinHash {
     try workspace.publish(Self.shingles, file, name: key + ".shingles")
   }
 
-  /// - Parameter documents: the numbers of the part's documents.
+  /// - Parameter documents: the numbers of the file's documents.
   private func wantedRows(_ workspace: Workspace, among documents: Range<Int>) throws -> [Bool] {
     var wanted = [Bool](repeating: false, count: documents.count)
     try forEachPair(workspace.files(Self.undecided)) { pair in
@@ -83,7 +83,7 @@ extension DedupeMinHash {
     return wanted
   }
 
-  /// *clusters*: what goes, for each part.
+  /// *clusters*: lists the removed documents of each input file.
   func chooseRepresentatives(_ workspace: Workspace) throws {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
@@ -121,7 +121,7 @@ extension DedupeMinHash {
   private func memoryBytes(_ workspace: Workspace) -> Int { min(options.memory.bytes, workspace.memoryBytes) }
 }
 
-/// Places of sources in the order that the options state.
+/// Positions of sources in the order given by the options.
 struct SourcePriorities {
   private let places: [[UInt8]]
 

@@ -2,37 +2,39 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Removes near-duplicates: documents whose sets of character shingles are alike.
+/// Removes near-duplicates: documents with similar sets of character shingles.
 ///
-/// Five phases. *signatures* signatures each part's documents; *bands* finds pairs that share a band and compares their
-/// signatures; *texts* reads again the documents of pairs that the signatures leave open; *clusters* decides; *filter*
-/// writes what stays. Every phase spills to disk beyond the option `memory`. The result depends on the set of
-/// documents alone: not on their order, on the number of input files or on the number of workers.
+/// Five phases: *signatures* computes the MinHash signatures of each input file's documents; *bands* finds pairs that
+/// share a band and compares their signatures; *texts* reads the documents of pairs that the signatures leave
+/// undecided; *clusters* decides; *filter* writes the kept documents. Every phase spills to disk beyond the option
+/// `memory`. The result depends only on the set of documents, not on their order, the number of input files or the
+/// number of workers.
 public struct DedupeMinHash: Stage {
   public struct Options: StageOptions {
     @Option(
-      "Pairs of at least this Jaccard similarity (of sets of shingles) are duplicates, of those that the bands find. The "
-        + "default bands find \(SignatureShape().recallText(from: 0.65)); 'recall' asks for more.", in: 0.3...1)
+      "Candidate pairs with at least this Jaccard similarity (of their shingle sets) are duplicates. The default bands "
+        + "find \(SignatureShape().recallText(from: 0.65)); 'recall' sets a higher target.", in: 0.3...1)
     public var threshold = 0.7
-    @Option("Characters in a shingle. Shorter texts are one shingle.", in: 1...64) public var shingleWidth = 5
+    @Option("Characters per shingle. A shorter text is one shingle.", in: 1...64) public var shingleWidth = 5
     @Option(
-      "Bands of a signature; documents that agree in a whole band are compared. A pair of similarity s is found with a "
-        + "probability of 1 - (1 - s^rows)^bands.", in: 1...1024)
+      "Bands of a signature. Documents that agree in all rows of a band are compared. A pair of similarity s is found "
+        + "with probability 1 - (1 - s^rows)^bands.", in: 1...1024)
     public var bands = 20
-    @Option("Lanes in a band. More rows compare fewer documents that are not alike.", in: 2...64) public var rows = 10
+    @Option("Hashes per band. More rows mean fewer comparisons of dissimilar documents.", in: 2...64) public var rows =
+      10
     @Option(
-      "The share of the pairs of similarity 'recallAt' that is to be found, such as 0.95: chooses bands and rows in place "
-        + "of those options. null: as these say.")
+      "Fraction of pairs with similarity 'recallAt' to find, such as 0.95: chooses bands and rows instead of those "
+        + "options. null: bands and rows as given.")
     public var recall: Double? = nil
-    @Option("The similarity that 'recall' is for, at most the threshold.", in: 0.3...1) public var recallAt = 0.7
+    @Option("The similarity that 'recall' applies to, at most the threshold.", in: 0.3...1) public var recallAt = 0.7
     @Option(
       "Compares old kanji and historical kana as modern ones (國 as 国, けふ as きょう): finds editions of a work in "
         + "different orthographies.")
     public var foldOldForms = false
-    @Option("Sources from the one to keep first to the last; sources that are not named come after them.")
+    @Option("Sources in order of preference: documents of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
     @Option(
-      "Memory for a task's sorting; what does not fit is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory for sorting, per task; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -41,15 +43,15 @@ public struct DedupeMinHash: Stage {
 
   public static let name = "dedupe.minhash"
   public static let revision = 2
-  public static let summary = "Removes near-duplicates, keeping one document of each kind by a stated order."
+  public static let summary = "Removes near-duplicates, keeping the preferred document of each cluster."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
-  static let kept = Output<Documents>("documents", "The documents that stay.")
+  static let kept = Output<Documents>("documents", "The kept documents.")
   static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
   static let signatures = Output<Signatures>("signatures", "Signatures and band keys.", hidden: true)
-  static let accepted = Output<Signatures>("accepted", "Pairs that their signatures decide.", hidden: true)
-  static let undecided = Output<Signatures>("undecided", "Pairs that their texts must decide.", hidden: true)
-  static let shingles = Output<Signatures>("shingles", "Shingle sets of open pairs.", hidden: true)
-  static let duplicates = Output<Clusters>("duplicates", "What goes, by input file.", hidden: true)
+  static let accepted = Output<Signatures>("accepted", "Pairs decided by signatures.", hidden: true)
+  static let undecided = Output<Signatures>("undecided", "Pairs to be decided by texts.", hidden: true)
+  static let shingles = Output<Signatures>("shingles", "Shingle sets of undecided pairs.", hidden: true)
+  static let duplicates = Output<Clusters>("duplicates", "The removed documents, by input file.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [
     kept.port, index.port, signatures.port, accepted.port, undecided.port, shingles.port, duplicates.port,
@@ -79,18 +81,18 @@ public struct DedupeMinHash: Stage {
   public func validate() throws {
     if let recall = options.recall {
       guard recall > 0, recall < 1 else {
-        throw StageError(.options, "recall", "is \(recall)", hint: "Give a share between 0 and 1, such as 0.95.")
+        throw StageError(.options, "recall", "is \(recall)", hint: "Give a fraction between 0 and 1, such as 0.95.")
       }
       guard options.shape != nil else {
         throw StageError(
           .options, "recall",
-          "no bands and rows within \(SignatureShape.maximumHashes) hashes find \(recall) of the pairs",
-          hint: "Ask for less, or raise \"recallAt\".")
+          "no bands and rows with at most \(SignatureShape.maximumHashes) hashes find \(recall) of the pairs",
+          hint: "Lower \"recall\", or raise \"recallAt\".")
       }
       guard options.recallAt <= options.threshold else {
         throw StageError(
           .options, "recallAt", "is \(options.recallAt), above the threshold of \(options.threshold)",
-          hint: "Set it to the threshold, whose pairs are the hardest to find.")
+          hint: "Set it to the threshold or lower.")
       }
     }
     guard shape.hashes <= SignatureShape.maximumHashes else {
@@ -111,7 +113,7 @@ public struct DedupeMinHash: Stage {
     }
   }
 
-  /// Few documents make few tasks of several bands, many documents a task a band.
+  /// Few documents: few tasks with several bands each; many documents: one task per band.
   private func bandTasks(_ context: PlanningContext) throws -> [TaskPlan] {
     let files: TaskInputs = ["index": context.files(Self.index), "signatures": context.files(Self.signatures)]
     let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
@@ -124,7 +126,7 @@ public struct DedupeMinHash: Stage {
     }
   }
 
-  /// A task needs to know which of the documents' numbers are its own.
+  /// A task needs to know which document numbers are its own.
   private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
     let open = context.files(Self.undecided)
     var first = 0
@@ -171,7 +173,7 @@ extension DedupeMinHash {
 }
 
 extension DedupeMinHash.Options {
-  /// As `recall` asks for, or as `bands` and `rows` say; nil if no shape gives that recall.
+  /// From `recall`, or from `bands` and `rows`; nil if no shape reaches that recall.
   var shape: SignatureShape? {
     guard let recall else { return SignatureShape(shingleWidth: shingleWidth, bands: bands, rows: rows) }
     return SignatureShape.finding(recall, at: recallAt, shingleWidth: shingleWidth)

@@ -1,18 +1,18 @@
 import PipelineKit
 import ShardKit
 
-/// What the choice of survivors and the reports need to know of a document.
+/// What the choice of kept documents and the reports need to know of a document.
 struct IndexEntry: BitwiseCopyable {
-  /// XXH3 of the text as it stands.
+  /// XXH3 of the unmodified text.
   var textHash: UInt64
   /// Clamped.
   var textBytes: UInt32
   /// Place of its source in the option `sources`; 0 is best.
-  var priority: UInt32
+  /// Position of its source in the option `sources`; 0 is best.
 }
 
-/// Writes the index of one input part: for each document its entry and its id, then the table of their offsets and
-/// the number of documents. Memory: eight bytes a document.
+/// Writes the index of one input file: for each document its entry and its id, then the table of their offsets and
+/// the number of documents. Memory: eight bytes per document.
 struct IndexWriter: ~Copyable {
   private let sink: any ByteSink
   private var offsets: [UInt64] = [0]
@@ -30,16 +30,16 @@ struct IndexWriter: ~Copyable {
     offsets.append(offsets.last! + UInt64(MemoryLayout<IndexEntry>.size + document.id.count))
   }
 
-  /// Writes the table; the sink is still to be committed.
+  /// Writes the table; the caller commits the sink.
   func finish() throws(ShardError) {
     try sink.write(records: offsets[...])
     try sink.write(record: UInt64(count))
   }
 }
 
-/// Reads an index at random.
+/// Reads an index by random access.
 struct IndexReader: Sendable {
-  /// Documents in the part.
+  /// Documents in the file.
   let count: Int
   private let file: MappedFile
   private let table: Int
@@ -50,7 +50,7 @@ struct IndexReader: Sendable {
     count = bytes.count >= 8 ? Int(clamping: bytes.loadUnaligned(fromByteOffset: bytes.count - 8, as: UInt64.self)) : -1
     table = bytes.count - 8 - 8 * min(count + 1, bytes.count)
     guard count >= 0, table >= 0 else {
-      throw ShardError(.malformed, path, "it is no index of documents", hint: "Run 'pipeline verify'.")
+      throw ShardError(.malformed, path, "is not a document index", hint: "Run 'pipeline verify'.")
     }
   }
 
@@ -68,13 +68,13 @@ struct IndexReader: Sendable {
   func release() { file.release() }
 }
 
-/// The documents of all parts, numbered through in the order of parts and rows.
+/// The documents of all input files, numbered consecutively in the order of files and rows.
 ///
-/// The numbers differ with the order of the input, so nothing that can be seen depends on them: wherever documents
-/// are ranked, `isBetter` decides.
+/// The numbers depend on the order of the input, so nothing visible depends on them: wherever documents are ranked,
+/// `isBetter` decides.
 struct DocumentTable: Sendable {
   let parts: [IndexReader]
-  /// The number of each part's first document, and of all documents.
+  /// The number of each file's first document, then the total.
   let bases: [Int]
 
   init(_ paths: [String]) throws {
@@ -82,8 +82,8 @@ struct DocumentTable: Sendable {
     bases = parts.reduce(into: [0]) { $0.append($0.last! + $1.count) }
     guard count < Int(UInt32.max) else {
       throw StageError(
-        .input, "", "\(count) documents are more than the \(UInt32.max) that one stage numbers",
-        hint: "Deduplicate sources one by one first.")
+        .input, "", "\(count) documents exceed the limit of \(UInt32.max) per stage",
+        hint: "First deduplicate each source separately.")
     }
   }
 
@@ -109,8 +109,8 @@ struct DocumentTable: Sendable {
     return parts[part].id(row)
   }
 
-  /// The order of survivors: better source, then longer text, then lesser id by bytes. Documents of one id come by
-  /// their text, and only when that is equal too by their number.
+  /// The order of preference: better source, then longer text, then lower id by bytes. Documents with the same id are
+  /// ordered by their text, and if that is equal too, by their number.
   func isBetter(_ a: UInt32, _ b: UInt32) -> Bool {
     let (x, y) = (entry(a), entry(b))
     if x.priority != y.priority { return x.priority < y.priority }
@@ -121,6 +121,6 @@ struct DocumentTable: Sendable {
     return x.textHash != y.textHash ? x.textHash < y.textHash : a < b
   }
 
-  /// Takes touched pages off the process's memory.
+  /// Releases touched pages from the process's memory.
   func release() { for part in parts { part.release() } }
 }

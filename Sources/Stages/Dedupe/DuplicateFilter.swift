@@ -1,8 +1,8 @@
 import PipelineKit
 import ShardKit
 
-/// Writes what goes, one file an input part: for each document its row, its similarity in millionths, whether that is
-/// exact, the length of the survivor's id (all 32-bit), and that id. A part without duplicates has an empty file.
+/// Writes the removed documents, one file per input file: for each its row, its similarity in millionths, whether that
+/// is exact, the length of the kept document's id (all 32-bit), and that id. The file is empty if there are none.
 struct DuplicateFiles: ~Copyable {
   private let workspace: Workspace
   private let output: Output<Clusters>
@@ -18,7 +18,7 @@ struct DuplicateFiles: ~Copyable {
 
   static func name(_ key: String, part: Int) -> String { "\(key)-\(TaskPlan.padded(part)).duplicates" }
 
-  /// Duplicates come by ascending number.
+  /// Duplicates are appended in ascending order of numbers.
   mutating func append(_ duplicate: Duplicate) throws {
     let (part, row) = table.locate(duplicate.document)
     while self.part < part { try beginNext() }
@@ -45,11 +45,11 @@ struct DuplicateFiles: ~Copyable {
   }
 }
 
-/// Reads one part's duplicates in order.
+/// Reads one input file's duplicates in order.
 struct DuplicateReader {
   private let file: MappedFile
   private var offset = 0
-  /// The next row that goes; `Int.max` after the last.
+  /// The next row to remove; `Int.max` after the last.
   private(set) var row = Int.max
   private(set) var similarity = 0.0
   private(set) var isExact = false
@@ -67,7 +67,7 @@ struct DuplicateReader {
       return
     }
     guard offset + 16 <= file.bytes.count, offset + 16 + field(3) <= file.bytes.count else {
-      throw ShardError(.malformed, file.path, "its last record is cut off", hint: "Run 'pipeline verify'.")
+      throw ShardError(.malformed, file.path, "its last record is truncated", hint: "Run 'pipeline verify'.")
     }
     row = field(0)
     similarity = Double(field(1)) / Double(Duplicate.whole)
@@ -77,12 +77,12 @@ struct DuplicateReader {
   }
 }
 
-/// The last phase of every kind of deduplication: passes lines on unparsed, but for those of duplicates.
+/// The last phase of all deduplication stages: copies lines unparsed, except those of duplicates.
 struct DuplicateFilter {
   var reason: String
   var threshold: Double
 
-  /// One task a part: its documents, its index, its duplicates.
+  /// One task per input file: its documents, its index, its duplicates.
   static func tasks(
     _ inputs: [ArtifactFile], index: [ArtifactFile], _ duplicates: [ArtifactFile]
   ) -> [TaskPlan] {
@@ -120,8 +120,8 @@ struct DuplicateFilter {
     }
     guard row == index.count, duplicates.row == .max else {
       throw ShardError(
-        .malformed, input.path, "it has other documents than when it was first read",
-        hint: "Run again; do not change inputs during a run.")
+        .malformed, input.path, "its documents changed since it was first read",
+        hint: "Run again, and do not change inputs during a run.")
     }
   }
 }

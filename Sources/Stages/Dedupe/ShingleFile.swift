@@ -1,8 +1,8 @@
 import ShardKit
 import TextKit
 
-/// The shingle sets of some documents of one part, for exact comparison: row, number of hashes, sorted distinct hashes
-/// (all 64-bit, little-endian), by ascending row.
+/// The shingle sets of some documents of one input file, for exact comparison: row, number of hashes, sorted distinct
+/// hashes (all 64-bit, little-endian), by ascending row.
 struct ShingleFileWriter: ~Copyable {
   private let sink: any ByteSink
   private var sketcher: SignatureHasher
@@ -23,13 +23,13 @@ struct ShingleFileWriter: ~Copyable {
   }
 }
 
-/// The shingle sets of all parts, at random. Memory: twelve bytes a set.
+/// The shingle sets of all input files, by random access. Memory: twelve bytes per set.
 struct ShingleSets {
   private let files: [MappedFile]
   private var documents: [UInt32] = []
   private var places: [(file: Int32, offset: Int)] = []
 
-  /// `bases` are the numbers of the parts' first documents.
+  /// `bases` are the numbers of the files' first documents.
   init(_ paths: [String], bases: [Int]) throws(ShardError) {
     var files: [MappedFile] = []
     for path in paths { files.append(try MappedFile(path)) }
@@ -42,12 +42,12 @@ struct ShingleSets {
         offset += 16 + 8 * file.bytes.load(fromByteOffset: offset + 8, as: Int.self)
       }
       guard offset == file.bytes.count else {
-        throw ShardError(.malformed, paths[part], "its last set is cut off", hint: "Run 'pipeline verify'.")
+        throw ShardError(.malformed, paths[part], "its last set is truncated", hint: "Run 'pipeline verify'.")
       }
     }
   }
 
-  /// Exact Jaccard similarity of two documents whose sets are here.
+  /// Exact Jaccard similarity of two documents whose sets are present.
   func jaccard(_ a: UInt32, _ b: UInt32) -> Double { ShingleSet.jaccard(hashes(a), hashes(b)) }
 
   private func hashes(_ document: UInt32) -> UnsafeBufferPointer<UInt64> {
@@ -60,7 +60,7 @@ struct ShingleSets {
   func release() { for file in files { file.release() } }
 }
 
-/// The first index in a sorted array whose element is not below `value`.
+/// The index of the first element in a sorted array that is not below `value`.
 func lowerBound(_ sorted: [UInt32], _ value: UInt32) -> Int {
   var low = 0
   var high = sorted.count

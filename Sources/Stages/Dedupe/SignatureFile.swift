@@ -1,19 +1,19 @@
 import ShardKit
 import TextKit
 
-/// Where things stand in a file of signatures: blocks of up to 4,096 documents, each block its signatures document by
-/// document, then its band keys band by band, so that one band is read without the others. Little-endian.
+/// The layout of a signature file: blocks of up to 4,096 documents; each block has the signatures document by
+/// document, then the band keys band by band, so that one band can be read alone. Little-endian.
 struct SignatureLayout: Sendable {
   static let blockDocuments = 4096
   let shape: SignatureShape
 
-  /// Sketches begin at multiples of eight bytes.
+  /// Signatures begin at multiples of eight bytes.
   var stride: Int { (shape.hashes * 2 + 7) & ~7 }
   var documentBytes: Int { stride + shape.bands * 8 }
   var blockBytes: Int { Self.blockDocuments * documentBytes }
 }
 
-/// Sketches documents into a file. Memory: one block.
+/// Writes the signatures of documents to a file. Memory: one block.
 struct SignatureWriter: ~Copyable {
   private let layout: SignatureLayout
   private let sink: any ByteSink
@@ -52,11 +52,11 @@ struct SignatureWriter: ~Copyable {
     count = 0
   }
 
-  /// Writes the last block; the sink is still to be committed.
+  /// Writes the last block; the caller commits the sink.
   mutating func finish() throws(ShardError) { if count > 0 { try flush() } }
 }
 
-/// Reads a file of signatures at random.
+/// Reads a signature file by random access.
 struct SignatureReader: Sendable {
   let count: Int
   private let layout: SignatureLayout
@@ -67,11 +67,11 @@ struct SignatureReader: Sendable {
     file = try MappedFile(path)
     count = file.bytes.count / layout.documentBytes
     guard count * layout.documentBytes == file.bytes.count else {
-      throw ShardError(.malformed, path, "it does not hold whole signatures", hint: "Run 'pipeline verify'.")
+      throw ShardError(.malformed, path, "its signatures are incomplete", hint: "Run 'pipeline verify'.")
     }
   }
 
-  /// Where a row's block begins, how many documents it holds, and the row's place among them.
+  /// Where a row's block begins, how many documents it has, and the row's index among them.
   private func locate(_ row: Int) -> (start: Int, documents: Int, place: Int) {
     let (block, place) = row.quotientAndRemainder(dividingBy: SignatureLayout.blockDocuments)
     let documents = min(SignatureLayout.blockDocuments, count - block * SignatureLayout.blockDocuments)
@@ -83,7 +83,7 @@ struct SignatureReader: Sendable {
     return (file.bytes.baseAddress! + start + place * layout.stride).assumingMemoryBound(to: UInt16.self)
   }
 
-  /// The keys of one band for every document in turn, block by block.
+  /// The keys of one band for every document in order, block by block.
   func forEachKeyBlock(
     band: Int, _ body: (_ firstRow: Int, _ keys: UnsafeBufferPointer<UInt64>) throws -> Void
   ) throws {

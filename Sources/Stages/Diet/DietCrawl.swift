@@ -4,24 +4,24 @@ import ShardKit
 
 /// Crawls the minutes of the National Diet through their API, and reads them as `diet.read` does.
 ///
-/// The API gives answers newest first and asks for one question at a time with a pause of several seconds behind each
-/// answer. So the days are cut into slices, each slice's meetings are listed, and a meeting is asked for only if it is
-/// new or its entry in the list has changed; what is on record is keyed by its issueID, never by its position. See
-/// `CrawlOptions` for how a crawl goes on after a kill and what a later look asks.
+/// The API returns the newest minutes first, and requires one request at a time with a pause of several seconds after
+/// each response. So the range of days is divided into slices, each slice's meetings are listed, and a meeting is
+/// requested only if it is new or its list entry has changed. Stored meetings are keyed by issueID, not by position.
+/// `CrawlOptions` explains how a crawl is resumed after a kill and what a later crawl requests.
 /// API: https://kokkai.ndl.go.jp/api.html
 public struct DietCrawl: Stage {
   public struct Options: StageOptions {
     @Option("The first day, as 2024-01-31.", required: true) public var from = ""
     @Option("The last day.", required: true) public var until = ""
-    @Option("More conditions in the API's words, such as {\"nameOfHouse\": \"衆議院\"}.")
+    @Option("Further query parameters of the API, such as {\"nameOfHouse\": \"衆議院\"}.")
     public var query: [String: String] = [:]
-    @Option("How many days are listed at once.", in: 1...3660) public var sliceDays = 14
-    @Option("Where the API lies.") public var api = "https://kokkai.ndl.go.jp/api/"
-    @Option("One meeting a document, its speeches parted by an empty line, or one speech.")
+    @Option("Days per list request.", in: 1...3660) public var sliceDays = 14
+    @Option("The base URL of the API.") public var api = "https://kokkai.ndl.go.jp/api/"
+    @Option("One document per meeting, its speeches separated by an empty line, or one per speech.")
     public var document = DietRead.Grouping.meeting
     @Option("Keeps or drops the record's head (会議録情報: date, members present, agenda).")
     public var header = DietRead.Header.keep
-    @Option("The documents' source.") public var source = "diet"
+    @Option("The source of the documents.") public var source = "diet"
     @OptionGroup public var crawl = CrawlOptions(maximumFailedFraction: 0.0)
     @OptionGroup public var network = NetworkOptions(delaySeconds: 5.0)
 
@@ -38,9 +38,10 @@ public struct DietCrawl: Stage {
 
   public static let name = "diet.crawl"
   public static let revision = 1
-  public static let summary = "Crawls the National Diet's minutes and reads them, one meeting or one speech a document."
-  static let pages = Output<Files>("pages", "The meetings of each slice of days, as the API gives them.", hidden: true)
-  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let summary = "Crawls the National Diet's minutes and reads them, one document per meeting or speech."
+  static let pages = Output<Files>(
+    "pages", "The meetings of each slice of days, as the API returns them.", hidden: true)
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the previous crawl.")
   public static let outputs = [pages.port, DietRead.speeches.port, DietRead.documents.port, changes.port]
   public enum Phase: String, StagePhase { case fetch, split, join }
   public static let waitingPhases: Set<Phase> = [.fetch]
@@ -62,11 +63,11 @@ public struct DietCrawl: Stage {
     _ = try statedURL(options.api, "api")
     let slices = try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays)
     guard !slices.isEmpty else {
-      throw StageError(.options, "until", "'\(options.until)' lies before '\(options.from)'")
+      throw StageError(.options, "until", "'\(options.until)' is before '\(options.from)'")
     }
     let own: Set = ["from", "until", "maximumRecords", "startRecord", "recordPacking", "issueID"]
     for key in options.query.keys.sorted() where own.contains(key) {
-      throw StageError(.options, "query.\(key)", "the crawl sets this condition itself")
+      throw StageError(.options, "query.\(key)", "is set by the crawl itself")
     }
   }
 
@@ -93,13 +94,13 @@ public struct DietCrawl: Stage {
   }
 }
 
-/// Some days of the minutes, first and last included.
+/// A range of days of the minutes, inclusive.
 struct DietSlice: Equatable {
   var from: String
   var until: String
 
-  /// Slices of `days` days that begin on the same days whatever the first one is, so that a longer range asks for the
-  /// same slices again.
+  /// Slices of `days` days, aligned independently of the first day, so that a longer range sends the same requests
+  /// again.
   static func cut(from: String, until: String, days: Int) throws -> [DietSlice] {
     guard let first = CivilDay(from) else { throw problem("from", from) }
     guard let last = CivilDay(until) else { throw problem("until", until) }
@@ -115,7 +116,7 @@ struct DietSlice: Equatable {
   }
 
   private static func problem(_ option: String, _ value: String) -> StageError {
-    StageError(.options, option, "'\(value)' is no day", hint: "Write it as 2024-01-31.")
+    StageError(.options, option, "'\(value)' is not a date", hint: "Write it as 2024-01-31.")
   }
 }
 

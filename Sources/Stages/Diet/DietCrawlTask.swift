@@ -3,7 +3,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// The first phase of `diet.crawl`: lists the meetings of each slice and asks for those that are new or changed.
+/// The first phase of `diet.crawl`: lists the meetings of each slice and requests those that are new or changed.
 struct DietCrawlTask {
   private let options: DietCrawl.Options
   private let workspace: Workspace
@@ -11,12 +11,12 @@ struct DietCrawlTask {
   private let api: WebURL
   private var isComplete = true
 
-  /// By page, the API gives at most so many meetings.
+  /// Maximum number of meetings per page of the API.
   private static let listedAtOnce = 100
   private static let meetingsAtOnce = 10
-  /// From so many meetings on a slice is fetched by pages, below that one by one.
+  /// A slice with at least this many meetings is fetched by pages, a smaller one meeting by meeting.
   private static let fewMeetings = 4
-  /// How often a list that changes while it is read is read again.
+  /// Maximum number of times a list is read if it changes meanwhile.
   private static let maximumListings = 3
 
   init(_ options: DietCrawl.Options, _ workspace: Workspace) throws {
@@ -42,7 +42,7 @@ struct DietCrawlTask {
     if isComplete {
       let (first, last) = (options.from.filter { $0 != "-" }, options.until.filter { $0 != "-" })
       try crawl.finishListing(kind: "meeting") { url in
-        // The last eight digits of an issueID are its day.
+        // The last eight digits of an issueID are its date.
         guard options.query.isEmpty, let id = try? Self.issue(url) else { return false }
         return first <= String(id.suffix(8)) && String(id.suffix(8)) <= last
       }
@@ -54,7 +54,7 @@ struct DietCrawlTask {
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: visits.count)
     try changes.report(to: DietCrawl.changes, workspace)
     for visit in visits where visit.change(in: options.crawl.snapshot) == .updated {
-      workspace.warn("updated-meeting", "\(visit.shown): what it says replaces \(visit.previousDigest ?? "")")
+      workspace.warn("updated-meeting", "\(visit.shown): the new text replaces \(visit.previousDigest ?? "")")
     }
   }
 
@@ -78,16 +78,16 @@ struct DietCrawlTask {
 
   private static func issue(_ url: String) throws -> String {
     guard let mark = url.firstRange(of: "issueID=") else {
-      throw StageError(.input, url, "the crawl's memory names a meeting without its issueID")
+      throw StageError(.input, url, "the state of the crawl contains a meeting without an issueID")
     }
     return String(url[mark.upperBound...].prefix { $0 != "&" })
   }
 
   // MARK: Listing
 
-  /// The meetings of a slice: by issueID, what stands for the state of its entry.
+  /// The meetings of a slice by issueID, with the state of their list entries.
   ///
-  /// The list may grow while its pages are read; then it is read again, and what any reading named counts.
+  /// The list may grow while its pages are read. Then it is read again, and the union of all readings counts.
   private mutating func list(_ slice: DietSlice) throws -> [String: String] {
     var listed: [String: String] = [:]
     for attempt in 0..<Self.maximumListings {
@@ -109,25 +109,26 @@ struct DietCrawlTask {
     return listed
   }
 
-  /// An answer that everything else stands on.
+  /// A response that everything else depends on.
   private func page(_ url: WebURL, kind: String, again: Bool = false) throws -> DietAnswer {
     try workspace.control.checkStop()
     let visit = try crawl.visit(url, kind: kind, again: again)
     guard visit.state == .done else {
       throw StageError(
-        .environment, visit.shown, "the API does not answer: \(visit.failure ?? "the page is gone")",
-        hint: "Run again later: what was fetched is kept.")
+        .environment, visit.shown, "the API does not respond: \(visit.failure ?? "the page is gone")",
+        hint: "Run again later; fetched data is kept.")
     }
     switch DietAnswer.read(try crawl.content(visit)) {
     case .success(let answer): return answer
     case .failure(let problem):
-      throw StageError(.input, visit.shown, "the answer cannot be read: \(problem.message)")
+      throw StageError(.input, visit.shown, "the response cannot be read: \(problem.message)")
     }
   }
 
   // MARK: Fetching
 
-  /// Asks by pages while a slice has many meetings that are not on record; what the pages miss is asked one by one.
+  /// Fetches by pages while a slice has many meetings that are not stored; those missing in the pages are requested one
+  /// by one.
   private func fetch(_ slice: DietSlice, _ listed: [String: String]) throws {
     var wanted: Set<String> = []
     for (id, version) in listed where try needs(id, version) { wanted.insert(id) }
@@ -158,22 +159,22 @@ struct DietCrawlTask {
 
   // MARK: Writing
 
-  /// The slice's meetings as one answer, sorted by issueID. One that cannot be had now stays as it was.
+  /// Writes the slice's meetings as one response, sorted by issueID. Unfetchable ones keep their text.
   private func write(_ slice: DietSlice, _ visits: [Visit]) throws {
     var out = Array(#"{"meetingRecord":["#.utf8)
     var isFirst = true
-    // Neighbors often lie in the same answer.
+    // Neighbors are often in the same response.
     var last: (location: WARCLocation, answer: DietAnswer)?
     for visit in visits where visit.holdsContent {
       let id = try Self.issue(visit.url)
       if last?.location != visit.location, let location = visit.location {
         guard case .success(let answer) = DietAnswer.read(try crawl.content(visit)) else {
-          throw StageError(.input, visit.shown, "what was kept of it cannot be read")
+          throw StageError(.input, visit.shown, "its stored copy cannot be read")
         }
         last = (location, answer)
       }
       guard let bytes = last?.answer.meetings.first(where: { $0.id == id })?.bytes else {
-        workspace.warn("no-such-meeting", "\(visit.shown): the answer does not hold the meeting")
+        workspace.warn("no-such-meeting", "\(visit.shown): the response does not contain the meeting")
         continue
       }
       if !isFirst { out.append(UInt8(ascii: ",")) }
@@ -186,7 +187,7 @@ struct DietCrawlTask {
   }
 }
 
-/// Every byte but letters, digits, `-`, `.`, `_` and `~`.
+/// Encodes every byte except letters, digits, `-`, `.`, `_` and `~`.
 private func percentEncoded(_ text: String) -> String {
   var out = ""
   for byte in text.utf8 {

@@ -8,7 +8,7 @@ struct DietJoinTask {
     var document: Document
     var order: Int
     var isHeader: Bool
-    /// Place among the bucket's speeches as read: page order.
+    /// Index among the bucket's speeches as read: page order.
     var place: Int
   }
 
@@ -50,7 +50,7 @@ struct DietJoinTask {
     return out
   }
 
-  /// Pages overlap where minutes were added while they were fetched: of a speech's copies the newest stays.
+  /// Pages overlap if minutes were added while they were fetched: of a speech's copies the newest is kept.
   private func dropRepeated(_ speeches: [Speech]) throws -> [Speech] {
     let ordered = speeches.sorted { a, b in
       let (x, y) = (a.document, b.document)

@@ -1,24 +1,24 @@
 public import PipelineKit
 import ShardKit
 
-/// Reads the minutes of the National Diet: pages of the API's answers on disk, one meeting or one speech a document.
+/// Reads the minutes of the National Diet from saved responses of the API, one document per meeting or per speech.
 ///
-/// Pages may overlap and a meeting may lie on several of them, so the work has two phases: `split` deals the speeches
-/// of each page into buckets by meeting, `join` sorts a bucket, keeps the newest copy of each speech and writes the
-/// documents. Memory is one page, then one bucket.
+/// Pages may overlap and a meeting may span several of them, so there are two phases: `split` distributes the speeches
+/// of each page into buckets by meeting; `join` sorts a bucket, keeps the newest copy of each speech and writes the
+/// documents. Memory: one page, then one bucket.
 /// API: https://kokkai.ndl.go.jp/api.html
 public struct DietRead: Stage {
   public struct Options: StageOptions {
     @Option(
-      "Answers of /api/speech or /api/meeting in XML or JSON, plain or compressed, or folders of them; needed "
-        + "where none are wired.")
+      "Responses of /api/speech or /api/meeting in XML or JSON, plain or compressed, or folders of them; "
+        + "required unless the input is wired.")
     public var pages = InputFiles()
-    @Option("One meeting a document, its speeches parted by an empty line, or one speech.")
+    @Option("One document per meeting, its speeches separated by an empty line, or one per speech.")
     public var document = Grouping.meeting
     @Option("Keeps or drops the record's head (会議録情報: date, members present, agenda).") public var header = Header.keep
-    @Option("Stops at a page that cannot be read, or drops and names it.")
+    @Option("Fails on an unreadable page, or drops and reports it.")
     public var malformedPages = MalformedPages.fail
-    @Option("The documents' source.") public var source = "diet"
+    @Option("The source of the documents.") public var source = "diet"
 
     public init() {}
   }
@@ -29,10 +29,10 @@ public struct DietRead: Stage {
 
   public static let name = "diet.read"
   public static let revision = 2
-  public static let summary = "Reads the National Diet's minutes, one meeting or one speech a document."
-  static let fetched = Input<Files>("pages", "Pages that another stage fetched.", required: false, many: true)
+  public static let summary = "Reads the National Diet's minutes, one document per meeting or speech."
+  static let fetched = Input<Files>("pages", "Pages fetched by another stage.", required: false, many: true)
   static let speeches = Output<Documents>("speeches", "Speeches by meeting.", hidden: true)
-  static let documents = Output<Documents>("documents", "One meeting or one speech a document.")
+  static let documents = Output<Documents>("documents", "One document per meeting or speech.")
   public static let inputs = [fetched.port]
   public static let outputs = [speeches.port, documents.port]
   public enum Phase: String, StagePhase { case split, join }
@@ -63,7 +63,7 @@ public struct DietRead: Stage {
     }
   }
 
-  /// One task a bucket that holds speeches.
+  /// One task per bucket that has speeches.
   func joinTasks(_ pages: [ArtifactFile], speeches: [ArtifactFile]) -> [TaskPlan] {
     (0..<buckets(pages)).compactMap { bucket in
       let key = TaskPlan.padded(bucket)

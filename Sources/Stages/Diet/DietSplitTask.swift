@@ -2,7 +2,7 @@ import MarkupKit
 import PipelineKit
 import ShardKit
 
-/// The first phase of `diet.read`: deals the speeches of some pages into buckets by meeting.
+/// The first phase of `diet.read`: distributes the speeches of some pages into buckets by meeting.
 struct DietSplitTask {
   private let options: DietRead.Options
   private let workspace: Workspace
@@ -22,7 +22,7 @@ struct DietSplitTask {
     for file in workspace.files(.main) {
       try workspace.control.check()
       do {
-        // A page is taken whole or not at all.
+        // A page is taken completely or not at all.
         var speeches: [Document] = []
         var problems: [String] = []
         try page.read(try openSource(file.path).readAll(limit: 1 << 30)) { document, problem in

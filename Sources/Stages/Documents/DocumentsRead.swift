@@ -1,21 +1,22 @@
 public import PipelineKit
 import ShardKit
 
-/// Reads JSON lines from anywhere: Dolma, datatrove and plain ones, with field names as options.
+/// Reads JSON lines of any layout (Dolma, datatrove, plain), with field names as options.
 ///
-/// A line that is no document is dropped and named; a file with more than `maximumMalformedFraction` of such lines is
-/// an error, because it is likely not what it is taken for. One task a large file, one for several small ones.
+/// A line that is not a document is dropped and reported. More than `maximumMalformedFraction` of such lines is an
+/// error, because the file is probably of another kind. One task per large file, one for several small ones.
 public struct DocumentsRead: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("JSON lines, plain, gz, zst, xz or bz2, or folders of them; needed where none are wired.")
+    @Option("JSON lines, plain, gz, zst, xz or bz2, or folders of them; required unless the input is wired.")
     public var files = InputFiles()
-    @Option("Where the text stands; a dot leads into an object, as in content.body.") public var textField = "text"
-    @Option("Where the id stands (string or number), as in meta.docId; else it is FILE:LINE.") public var idField = "id"
-    @Option("Where the source stands.") public var sourceField = "source"
+    @Option("Field of the text; a dot leads into an object, as in content.body.") public var textField = "text"
+    @Option("Field of the id (string or number), as in meta.docId. Without it the id is FILE:LINE.") public
+      var idField = "id"
+    @Option("Field of the source.") public var sourceField = "source"
     @Option("The object that becomes the metadata.") public var metadataField = "metadata"
-    @Option("Puts all other fields into the metadata, or drops them.") public var otherFields = OtherFields.metadata
-    @Option("The source of documents that name none.") public var source = "documents"
-    @Option("A file with a larger part of malformed lines is an error.", in: 0...1)
+    @Option("Moves all other fields into the metadata, or drops them.") public var otherFields = OtherFields.metadata
+    @Option("The source of documents that state none.") public var source = "documents"
+    @Option("A larger fraction of malformed lines in a file is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
     @Option("A longer line is an error.", affectsOutput: false) public var maximumLineBytes = ByteCount.mebibytes(256)
 
@@ -27,7 +28,7 @@ public struct DocumentsRead: SinglePhaseStage {
   public static let name = "documents.read"
   public static let revision = 3
   public static let summary = "Reads JSON lines of documents (Dolma, datatrove or plain), with field names as options."
-  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
+  static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents.")
   public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
@@ -56,7 +57,7 @@ public struct DocumentsRead: SinglePhaseStage {
   }
 }
 
-/// One file of a task.
+/// Reads one file of a task.
 private final class DocumentFileReading {
   private let options: DocumentsRead.Options
   private let file: ArtifactFile
@@ -91,8 +92,8 @@ private final class DocumentFileReading {
     let name = try FileLook(file.path).name
     throw StageError(
       .input, file.path,
-      "\(malformed) of its \(lines) lines are no documents; the first: \(firstProblem)"
-        + (name.map { "; it is \($0)" } ?? ""),
+      "\(malformed) of its \(lines) lines are not documents; the first: \(firstProblem)"
+        + (name.map { "; the file is \($0)" } ?? ""),
       hint: "Check the file and the field names, or raise \"maximumMalformedFraction\".")
   }
 

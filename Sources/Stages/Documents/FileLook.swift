@@ -1,16 +1,16 @@
 import ShardKit
 
-/// What the first bytes of a file say that was taken for text.
+/// The kind of a file that is expected to be text, judged by its first bytes.
 enum FileLook: Equatable {
   case text
   /// HTML, which is text, but markup.
   case html
-  /// In words: "a zip archive".
+  /// A description: "a zip archive".
   case other(String)
 
   static let headBytes = 8192
 
-  /// Of a file, decompressed.
+  /// The kind of a file, decompressed.
   init(_ path: String) throws {
     let source = try openSource(path)
     var head: [UInt8] = []
@@ -32,7 +32,7 @@ enum FileLook: Equatable {
     }
   }
 
-  /// What it is, if it is no text; markup counts as none.
+  /// A description if it is not plain text; markup counts as not plain.
   var name: String? {
     switch self {
     case .text: nil

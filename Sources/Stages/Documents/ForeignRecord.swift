@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Takes a document out of a JSON object whose field names are given.
+/// Converts a JSON object with given field names to a document.
 final class ForeignRecord {
   private struct Path {
     let first: [UInt8]
@@ -19,9 +19,9 @@ final class ForeignRecord {
   private let fallbackSource: [UInt8]
   private let reader = JSONObjectReader()
   private let inner = JSONObjectReader()
-  /// Members of the metadata, each with a comma behind it.
+  /// Members of the metadata, each followed by a comma.
   private var members: [UInt8] = []
-  /// What stands inside the objects at the metadata's field, which comes before `members`, that of the last one first.
+  /// The contents of the objects in the metadata's field, written before `members`, the last one first.
   private var objects: [[UInt8]] = []
 
   init(_ options: DocumentsRead.Options) {
@@ -33,7 +33,7 @@ final class ForeignRecord {
     fallbackSource = Array(options.source.utf8)
   }
 
-  /// Fills a document, whose arrays are used again, from a line of a `LineReader`. Returns nil, or what is wrong.
+  /// Fills a document from a line of a `LineReader`, reusing its arrays. Returns nil, or what is wrong.
   func fill(_ document: inout Document, from line: UnsafeRawBufferPointer) -> String? {
     document.id.removeAll(keepingCapacity: true)
     document.text.removeAll(keepingCapacity: true)
@@ -63,7 +63,7 @@ final class ForeignRecord {
       if !isTaken { takeOther(field, &document) }
     }
     if let problem { return problem }
-    guard hasText else { return "it has no string at its text's field" }
+    guard hasText else { return "its text field is not a string" }
     if document.source.isEmpty { document.source.append(contentsOf: fallbackSource) }
     writeMetadata(to: &document)
     guard !JSONKeys.hasTooMany(document.metadata) else {
@@ -84,14 +84,14 @@ final class ForeignRecord {
     document.metadata.append(UInt8(ascii: "}"))
   }
 
-  /// Appends a value to `out` if it is a string, or a number where `strings` is false; follows `path` into objects.
+  /// Appends a value to `out` if it is a string, or a number if `strings` is false; follows `path` into objects.
   private func take(
     _ kind: JSONObjectReader.Kind, _ value: UnsafeRawBufferPointer, _ path: ArraySlice<[UInt8]>, strings: Bool,
     into out: inout [UInt8]
   ) -> Bool {
     guard let key = path.first else {
       guard kind == .string || !strings && kind == .number else { return false }
-      out.removeAll(keepingCapacity: true)  // of repeated keys the last counts
+      out.removeAll(keepingCapacity: true)  // the last of repeated keys counts
       out.append(contentsOf: value)
       return true
     }
@@ -111,7 +111,7 @@ final class ForeignRecord {
       if field.has(key: "version") { return document.version = Array(field.value) }
     }
     if field.kind == .object && field.key.elementsEqual(metadata) {
-      // `{…}` as written; its members stand before the others.
+      // `{…}` as written; its members come before the others.
       let inside = field.value.dropFirst().dropLast()
       if inside.contains(where: { $0 > 32 }) { objects.append(Array(inside)) }
       return

@@ -2,9 +2,9 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// Whether every record of a collection has an id of its own: one that stands twice would count twice.
+/// Checks that every record of a collection has a unique id, since a repeated record would count twice.
 enum DistinctRecords {
-  /// Reads the files once; again only where two ids have one hash.
+  /// Reads the files once, and again only if two ids have the same hash.
   /// - Returns: the number of records.
   @discardableResult
   static func check(_ files: [ArtifactFile], _ name: String) throws -> Int {
@@ -25,8 +25,8 @@ enum DistinctRecords {
       guard twice.contains(recordHash(id)) else { return }
       guard let before = places.updateValue(place, forKey: ExactText(id)) else { return }
       throw StageError(
-        .input, place, "the id '\(id)' stands twice in '\(name)': also in \(before)",
-        hint: "Give each record an id of its own, or leave repeated ones out.")
+        .input, place, "the id '\(id)' occurs twice in '\(name)': also in \(before)",
+        hint: "Give each record a unique id, or remove repeated ones.")
     }
     return count
   }

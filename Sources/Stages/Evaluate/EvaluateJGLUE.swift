@@ -2,28 +2,28 @@ public import PipelineKit
 public import ShardKit
 public import TrainerCore
 
-/// Fine-tunes a model on JGLUE as its authors did, and puts the scores beside theirs.
+/// Fine-tunes a model on JGLUE by its authors' protocol, and compares the scores with the published ones.
 ///
-/// Every combination of task, learning rate, epochs and seed is a task of its own: they run beside one another and
-/// resume apart. The report takes, for each task, the rate and the epochs with the best mean over the seeds.
+/// Every combination of JGLUE task, learning rate, epochs and seed is a separate task: they run in parallel and resume
+/// independently. The report uses, for each JGLUE task, the rate and epochs with the best mean over the seeds.
 public struct EvaluateJGLUE: Stage {
   public struct Options: StageOptions {
     @Option(
       "JGLUE's data sets: folders jsts, jnli, jcommonsenseqa and jsquad with train-*.json and valid-*.json.",
       required: true)
     public var folder = InputFiles()
-    @Option("What to evaluate; none for all tasks that the folder has.") public var tasks: [JGLUEBenchmark] = []
-    @Option("Rates to try.") public var learningRates = [5e-5, 3e-5, 2e-5]
-    @Option("Numbers of passes over the training set to try.") public var epochs = [3, 4]
-    @Option("Of the head's weights, shuffling and dropout: one run each.") public var seeds = [1, 2, 3]
-    @Option("Fraction of the steps over which the rate warms up.", in: 0...1, formerly: "warmup") public
+    @Option("JGLUE tasks to evaluate. Empty: all tasks in the folder.") public var tasks: [JGLUEBenchmark] = []
+    @Option("Learning rates to try.") public var learningRates = [5e-5, 3e-5, 2e-5]
+    @Option("Numbers of epochs to try.") public var epochs = [3, 4]
+    @Option("Seeds for the head's weights, shuffling and dropout: one run per seed.") public var seeds = [1, 2, 3]
+    @Option("Fraction of the steps used for learning-rate warmup.", in: 0...1, formerly: "warmup") public
       var warmupFraction = 0.1
-    @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
-    @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
+    @Option("Weight decay of AdamW.", in: 0...1) public var weightDecay = 0.0
+    @Option("Dropout fraction during fine-tuning, whatever it was in pretraining.", in: 0...0.9)
     public var dropout = 0.1
-    @Option("Examples taken of each file at most, for a quick look; 0 for all.", in: 0...1 << 40)
+    @Option("Maximum number of examples per file, for a quick test. 0: no limit.", in: 0...1 << 40)
     public var maximumExamples = 0
-    @Option("The model's name in the table and the picture.") public var model = "This model"
+    @Option("The model's name in the table and the chart.") public var model = "This model"
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -31,16 +31,16 @@ public struct EvaluateJGLUE: Stage {
 
   public static let name = "evaluate.jglue"
   public static let revision = 2
-  public static let summary = "Fine-tunes a model on JGLUE's tasks and puts its scores beside the published ones."
-  static let runs = Output<Counts>("runs", "What each run is to do.", hidden: true)
+  public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with the published ones."
+  static let runs = Output<Counts>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)
-  static let metrics = Output<Metrics>("metrics", "jglue.json: scores by task, with the setting that was best.")
-  static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores beside the published ones.")
+  static let metrics = Output<Metrics>("metrics", "jglue.json: scores by task, with the best setting.")
+  static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores next to the published ones.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [runs.port, scores.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case plan, tune, report }
 
-  // So that another seed or rate leaves the runs that are done as they are.
+  // So that another seed or rate does not invalidate the runs already done.
   public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
     case .plan: ["tasks", "learningRates", "epochs", "seeds"]
@@ -54,13 +54,13 @@ public struct EvaluateJGLUE: Stage {
   }
 
   private static let runRole: TaskInputs.Role = "run"
-  /// JGLUE's files of the run's task, for training and for testing.
+  /// JGLUE's files of the run's task, for training and evaluation.
   private static let examples: TaskInputs.Role = "examples"
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  /// Bytes depend on what 'auto' comes to on this machine.
+  /// The bytes depend on what 'auto' resolves to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func validate() throws {
@@ -68,7 +68,7 @@ public struct EvaluateJGLUE: Stage {
       ("learningRates", options.learningRates.isEmpty), ("epochs", options.epochs.isEmpty),
       ("seeds", options.seeds.isEmpty),
     ] where isEmpty {
-      throw StageError(.options, name, "is empty; give one at least")
+      throw StageError(.options, name, "is empty; give at least one")
     }
     for rate in options.learningRates where !(rate > 0 && rate < 1) {
       throw StageError(.options, "learningRates", "\(rate) is not between 0 and 1")
@@ -83,7 +83,7 @@ public struct EvaluateJGLUE: Stage {
       Set(options.learningRates).count == options.learningRates.count
       && Set(options.epochs).count == options.epochs.count && Set(options.seeds).count == options.seeds.count
       && Set(options.tasks).count == options.tasks.count
-    guard isDistinct else { throw StageError(.options, "seeds", "or another list names something twice") }
+    guard isDistinct else { throw StageError(.options, "seeds", "or another list has a repeated entry") }
   }
 
   // MARK: Tasks
@@ -116,7 +116,7 @@ public struct EvaluateJGLUE: Stage {
         TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint, Self.runRole: [file],
         Self.examples: try data.chosen([run.task]).flatMap(\.1),
       ]
-      // Weights, gradients and both moments, what torch itself takes, and activations.
+      // Weights, gradients and both moments, PyTorch's own memory, and activations.
       return try TaskPlan(
         key: run.key, inputs: inputs, payload: words,
         memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 4 + 1 << 30)
@@ -188,7 +188,7 @@ public struct EvaluateJGLUE: Stage {
 }
 
 extension FineTuningJob {
-  /// Takes the places of the task's model and tokenizer.
+  /// Sets the paths of the task's model and tokenizer.
   mutating func use(_ workspace: Workspace) throws {
     checkpoint = try CheckpointInput.folder(workspace)
     tokenizer = try TokenizerInput.path(workspace)

@@ -3,20 +3,20 @@ public import ShardKit
 import TextKit
 import TrainerCore
 
-/// Loss, perplexity and accuracy of a model on masked tokens that it has not seen.
+/// Loss, perplexity and accuracy of a model on masked tokens of held-out text.
 public struct EvaluateMLM: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("Tokens of a sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
-    // Microbatches, devices and numbers of threads each add up in an order of their own: the last digits differ.
-    @Option("Samples at once. Another number may change the last digits.", in: 1...1 << 20)
+    @Option("Tokens per sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
+    // Microbatches, devices and thread counts each change the order of summation, and so the last digits.
+    @Option("Samples per batch. Another number may change the last digits.", in: 1...1 << 20)
     public var microbatchSize = 64
-    @Option("Share of tokens to guess.", in: 0.01...0.9, formerly: "maskProbability") public var maskFraction = 0.15
-    @Option("Of the masks.", in: 0...1 << 31) public var seed = 17
-    @Option("Samples at most; 0 for all.", in: 0...1 << 40) public var maximumSamples = 0
-    @Option("The run fails above it; 0 for no limit.", in: 0...1e9) public var maximumPerplexity = 0.0
-    @Option("'auto': a GPU where the engine finds one.") public var device = ModelPretrain.Device.auto
-    @Option("'auto': bfloat16 on a GPU, float32 on the CPU.") public var precision = ModelPretrain.Precision.auto
-    @Option("Threads on the CPU, however many it has. Another number may change the last digits.", in: 1...1024)
+    @Option("Fraction of tokens to mask.", in: 0.01...0.9, formerly: "maskProbability") public var maskFraction = 0.15
+    @Option("Seed of the masks.", in: 0...1 << 31) public var seed = 17
+    @Option("Maximum number of samples. 0: no limit.", in: 0...1 << 40) public var maximumSamples = 0
+    @Option("The stage fails above this perplexity. 0: no limit.", in: 0...1e9) public var maximumPerplexity = 0.0
+    @Option("auto: a GPU if the engine finds one.") public var device = ModelPretrain.Device.auto
+    @Option("auto: bfloat16 on a GPU, float32 on the CPU.") public var precision = ModelPretrain.Precision.auto
+    @Option("CPU threads, whatever the number of cores. Another number may change the last digits.", in: 1...1024)
     public var threads = 4
 
     public init() {}
@@ -24,9 +24,10 @@ public struct EvaluateMLM: SinglePhaseStage {
 
   public static let name = "evaluate.mlm"
   public static let revision = 2
-  public static let summary = "Measures a model's perplexity and accuracy on masked tokens, beside a unigram model."
-  static let tokens = Input<MDS>("tokens", "Token ids that the model was not trained on, from tokenize.")
-  static let model = Input<Checkpoint>("checkpoint", "The model, from pretrain.")
+  public static let summary =
+    "Measures a model's perplexity and accuracy on masked tokens, compared with a unigram model."
+  static let tokens = Input<MDS>("tokens", "Token ids that the model was not trained on, from tokenizer.encode.")
+  static let model = Input<Checkpoint>("checkpoint", "The model, from model.pretrain.")
   static let metrics = Output<Metrics>("metrics", "mlm.json.")
   public static let inputs = [tokens.port, TokenizerInput.port.port, model.port]
   public static let outputs = [metrics.port]
@@ -36,7 +37,7 @@ public struct EvaluateMLM: SinglePhaseStage {
 
   public init(options: Options) { self.options = options }
 
-  /// Bytes depend on what 'auto' comes to on this machine.
+  /// The bytes depend on what 'auto' resolves to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.device, options.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
@@ -54,7 +55,7 @@ public struct EvaluateMLM: SinglePhaseStage {
       command: "evaluate", job: job.json, engine: engine, usesGPU: job.device == "cuda",
       arguments: ["--limit", "\(options.maximumSamples)"])
     guard let result = try worker.run(workspace), result["loss"] != nil else {
-      throw StageError(.check, "evaluate", "its process ended and gave no figures", hint: "Run again.")
+      throw StageError(.check, "evaluate", "its process ended without results", hint: "Run again.")
     }
     try publish(result, workspace)
   }
@@ -94,7 +95,7 @@ public struct EvaluateMLM: SinglePhaseStage {
       perplexity > options.maximumPerplexity
     else { return }
     throw StageError(
-      .check, "maximumPerplexity", "the perplexity is \(perplexity), above \(options.maximumPerplexity)",
+      .check, "maximumPerplexity", "the perplexity \(perplexity) is above \(options.maximumPerplexity)",
       hint: "Train longer or on more text, or raise the limit.")
   }
 }

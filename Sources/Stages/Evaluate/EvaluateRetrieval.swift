@@ -3,20 +3,22 @@ public import ShardKit
 import TextKit
 public import TrainerCore
 
-/// How well an encoder's vectors find the documents that answer a query: nDCG@10 and others over cosines.
+/// Evaluates how well an encoder's vectors retrieve the relevant documents of a query: nDCG@10 and others, by cosine.
 ///
-/// Scores are means over the queries that have a relevant document (trec_eval's way; JMTEB divides by all queries). Of
-/// documents with equal scores the one that stands first in the corpus is ranked first.
+/// Scores are means over the queries that have a relevant document (as in trec_eval; JMTEB divides by all queries). Of
+/// documents with equal scores, the first in the corpus is ranked first.
 public struct EvaluateRetrieval: Stage {
   public struct Options: StageOptions {
     @Option("JSON lines with id and text.", required: true) public var queries = InputFiles()
-    @Option("JSON lines with id, text and maybe title; a task a file.", required: true) public var corpus = InputFiles()
+    @Option("JSON lines with id, text and optionally title; one task per file.", required: true) public var corpus =
+      InputFiles()
     @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true, formerly: "judgements")
     public var judgments = InputFiles()
-    @Option("A text's vector: 'mean' of its tokens', or 'cls', its first token's.") public var pooling = Pooling.mean
-    @Option("Before each query, such as \"query: \".") public var queryPrefix = ""
-    @Option("Before each document.") public var documentPrefix = ""
-    @Option("Tokens of a text at most.", in: 8...1 << 20) public var maximumLength = 512
+    @Option("Vector of a text: mean of its token vectors, or cls, that of its first token.") public var pooling =
+      Pooling.mean
+    @Option("Prefix of each query, such as \"query: \".") public var queryPrefix = ""
+    @Option("Prefix of each document.") public var documentPrefix = ""
+    @Option("Maximum number of tokens per text.", in: 8...1 << 20) public var maximumLength = 512
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -25,9 +27,9 @@ public struct EvaluateRetrieval: Stage {
   public static let name = "evaluate.retrieval"
   public static let revision = 2
   public static let summary =
-    "Scores an encoder by the documents that its vectors find: nDCG@10, recall@100 and others."
+    "Scores an encoder's vectors by retrieval: nDCG@10, recall@100 and others."
   static let vectors = Output<Counts>("vectors", "The queries' vectors.", hidden: true)
-  static let found = Output<Counts>("found", "The best documents of each part of the corpus.", hidden: true)
+  static let found = Output<Counts>("found", "The best documents of each file of the corpus.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, MRR@10, MAP@100, recall and accuracy.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [vectors.port, found.port, metrics.port]
@@ -37,14 +39,14 @@ public struct EvaluateRetrieval: Stage {
   private static let corpusRole: TaskInputs.Role = "corpus"
   private static let vectorsRole: TaskInputs.Role = "vectors"
   private static let judgmentsRole: TaskInputs.Role = "judgments"
-  /// The task that reads the ids alone, beside the one that computes the queries' vectors.
+  /// The task that only reads the ids; another one computes the queries' vectors.
   private static let idsKey = "ids"
   private static let top = 100
   private let options: Options
 
   public init(options: Options) { self.options = options }
 
-  /// Bytes depend on what 'auto' comes to on this machine.
+  /// The bytes depend on what 'auto' resolves to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
@@ -125,7 +127,7 @@ public struct EvaluateRetrieval: Stage {
     return job.result
   }
 
-  /// The best documents of one file of the corpus: a line a query, of [id, score] pairs.
+  /// The best documents of one file of the corpus: one line per query, with [id, score] pairs.
   private func search(_ workspace: Workspace) throws {
     let corpus = try workspace.file(), vectors = try workspace.file(Self.vectorsRole)
     let result = try embed(workspace, corpus, prefix: options.documentPrefix) { $0.queries = vectors.path }
@@ -151,7 +153,7 @@ public struct EvaluateRetrieval: Stage {
     try TextRecord.forEach(try workspace.file(Self.queriesRole).path) { queries.append(ExactText($0.id)) }
     let judgments = try Judgments.read(workspace.files(Self.judgmentsRole).map(\.path))
     workspace.warn(
-      "judged-again", times: judgments.repeated, "pairs that are judged again in the same way count once")
+      "judged-again", times: judgments.repeated, "pairs with repeated, equal judgments count once")
     let ranked = try ranked(workspace.files(.main), queries: queries.count)
     var scores: [Ranking] = []
     for (query, list) in zip(queries, ranked) {
@@ -159,12 +161,12 @@ public struct EvaluateRetrieval: Stage {
       scores.append(Ranking(list, relevance))
     }
     guard !scores.isEmpty else {
-      throw StageError(.input, "judgments", "judge none of the queries", hint: "Do the ids match?")
+      throw StageError(.input, "judgments", "contain no judgment of the queries", hint: "Check that the ids match.")
     }
     try publish(scores, workspace)
   }
 
-  /// Each query's documents over all parts of the corpus, the best first; of equals the first in the corpus.
+  /// Each query's documents over all files of the corpus, the best first; of equal ones, the first in the corpus.
   private func ranked(_ parts: [ArtifactFile], queries: Int) throws -> [[ExactText]] {
     var found = [[(id: ExactText, score: Double)]](repeating: [], count: queries)
     for part in parts {

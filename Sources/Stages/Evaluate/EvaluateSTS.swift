@@ -2,19 +2,19 @@ public import PipelineKit
 public import ShardKit
 public import TrainerCore
 
-/// How well distances between sentences follow people's judgment, by JMTEB's protocol: of its similarities, the one
-/// with the highest Spearman correlation on the validation set is scored on the test set.
+/// How well distances between sentence vectors match human judgments, by JMTEB's protocol: the similarity with the
+/// highest Spearman correlation on the validation set is scored on the test set.
 ///
-/// JMTEB's fourth, `euclidean_distance`, sums the roots of the differences' squares, and so is Manhattan's. The true
-/// Euclidean distance is reported beside the others and never chosen.
+/// JMTEB's fourth similarity, `euclidean_distance`, sums the roots of the squared differences, which is the Manhattan
+/// distance. The true Euclidean distance is reported along with the others, but never chosen.
 public struct EvaluateSTS: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("JSON lines with sentence1, sentence2 and label, to choose the similarity by.", required: true)
+    @Option("JSON lines with sentence1, sentence2 and label, to choose the similarity.", required: true)
     public var validation = InputFiles()
-    @Option("The same, to score.", required: true) public var test = InputFiles()
-    @Option("A sentence's vector: 'mean' of its tokens', or 'cls', its first token's.")
+    @Option("JSON lines of the same form, to score.", required: true) public var test = InputFiles()
+    @Option("Vector of a sentence: mean of its token vectors, or cls, that of its first token.")
     public var pooling = Pooling.mean
-    @Option("Tokens of a sentence at most.", in: 8...1 << 20) public var maximumLength = 512
+    @Option("Maximum number of tokens per sentence.", in: 8...1 << 20) public var maximumLength = 512
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -22,8 +22,8 @@ public struct EvaluateSTS: SinglePhaseStage {
 
   public static let name = "evaluate.sts"
   public static let revision = 2
-  public static let summary = "Scores an encoder's sentence vectors by semantic similarity, as JMTEB does."
-  static let metrics = Output<Metrics>("metrics", "sts.json: correlations of each similarity, and of the chosen one.")
+  public static let summary = "Scores an encoder's sentence vectors on semantic similarity, as JMTEB does."
+  static let metrics = Output<Metrics>("metrics", "sts.json: the correlations of each similarity, and the chosen one.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [metrics.port]
 
@@ -33,7 +33,7 @@ public struct EvaluateSTS: SinglePhaseStage {
 
   public init(options: Options) { self.options = options }
 
-  /// Bytes depend on what 'auto' comes to on this machine.
+  /// The bytes depend on what 'auto' resolves to on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
@@ -98,21 +98,21 @@ public struct EvaluateSTS: SinglePhaseStage {
 }
 
 extension EmbeddingJob {
-  /// Takes the places of the task's model and tokenizer.
+  /// Sets the paths of the task's model and tokenizer.
   mutating func use(_ workspace: Workspace) throws {
     checkpoint = try CheckpointInput.folder(workspace)
     tokenizer = try TokenizerInput.path(workspace)
   }
 }
 
-/// How alike two vectors are: the higher, the more.
+/// A measure of similarity of two vectors; higher means more similar.
 enum Similarity: String, CaseIterable, Sendable {
   case cosine, manhattan, dot, euclidean
 
   /// Those that JMTEB chooses from, in its order.
   static let choices: [Similarity] = [.cosine, .manhattan, .dot]
 
-  /// The choice that follows the judgments best, by Spearman's correlation; of equals the first.
+  /// The choice with the highest Spearman correlation with the judgments; of equal ones, the first.
   static func best(_ pairs: SentencePairs) -> Similarity {
     var best = choices[0], highest = -Double.infinity
     for similarity in choices {
@@ -141,7 +141,7 @@ enum Similarity: String, CaseIterable, Sendable {
   }
 }
 
-/// Vectors of sentences, two and two, with people's judgment of how alike they are.
+/// Vectors of sentence pairs, with human judgments of their similarity.
 struct SentencePairs {
   var vectors: [Float]
   var size: Int

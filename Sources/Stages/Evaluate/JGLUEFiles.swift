@@ -22,24 +22,24 @@ struct JGLUEFiles {
 
   private static func lastName(_ file: ArtifactFile) -> String { ArchivePath.lastPart(of: file.name) }
 
-  /// The tasks asked for, or all that are there.
+  /// The requested tasks, or all that are present.
   func chosen(_ tasks: [JGLUEBenchmark]) throws -> [(JGLUEBenchmark, [ArtifactFile])] {
     for task in tasks where found[task] == nil {
       throw StageError(
         .input, "options.folder", "has no \(task.rawValue)/train-*.json with \(task.rawValue)/valid-*.json",
-        hint: "Fetch JGLUE's 'datasets' folder, or take '\(task.rawValue)' out of 'tasks'.")
+        hint: "Fetch JGLUE's 'datasets' folder, or remove '\(task.rawValue)' from 'tasks'.")
     }
     let chosen = JGLUEBenchmark.allCases.filter { tasks.isEmpty ? found[$0] != nil : tasks.contains($0) }
     guard !chosen.isEmpty else {
       throw StageError(
-        .input, "options.folder", "has no task's train-*.json with valid-*.json",
-        hint: "Give JGLUE's 'datasets' folder, with a folder for each task.")
+        .input, "options.folder", "has no task with train-*.json and valid-*.json",
+        hint: "Give JGLUE's 'datasets' folder, which has a folder per task.")
     }
     return chosen.map { ($0, found[$0]!) }
   }
 }
 
-/// One fine-tuning of the protocol, and what its file of `runs` holds.
+/// One fine-tuning run of the protocol, and the content of its file in `runs`.
 struct JGLUERun: Codable, Equatable, Sendable {
   var task: JGLUEBenchmark
   var learningRate: Double
@@ -54,17 +54,17 @@ struct JGLUERun: Codable, Equatable, Sendable {
 extension JGLUERun {
   init(_ file: ArtifactFile) throws {
     let json = try JSONValue.parse(try FileSystem.read(file.path)).value
-    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is no run of JGLUE") }
+    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is not a JGLUE run") }
   }
 }
 
-/// What a run's file of `scores` holds.
+/// The content of a run's file in `scores`.
 struct JGLUEScores: Codable {
   var run: JGLUERun
-  /// As the engine said them, by their names.
+  /// As the engine reports them, by their names.
   var scores: JSONValue
 
-  /// A score that is no number is NaN.
+  /// A score that is not a number is NaN.
   var byName: [String: Double] {
     Dictionary(
       (scores.members ?? []).map { ($0.key, $0.value.double ?? .nan) }, uniquingKeysWith: { first, _ in first })
@@ -74,14 +74,14 @@ struct JGLUEScores: Codable {
 extension JGLUEScores {
   init(_ file: ArtifactFile) throws {
     let json = try JSONValue.parse(try FileSystem.read(file.path)).value
-    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is no run") }
+    do { self = try json.decode() } catch { throw StageError(.input, file.name, "is not a run") }
   }
 }
 
-/// A task's scores at the rate and the epochs whose mean over the seeds is best.
+/// A task's scores at the rate and epochs with the best mean over the seeds.
 struct JGLUEResult: Sendable {
   var task: JGLUEBenchmark
-  /// A setting's runs, the best setting first; equals in order of rate and epochs.
+  /// Each setting's runs, the best setting first; equal ones in order of rate and epochs.
   var settings: [[(run: JGLUERun, scores: [String: Double])]]
 
   init?(_ task: JGLUEBenchmark, _ runs: [(JGLUERun, [String: Double])]) {

@@ -1,7 +1,7 @@
 import ShardKit
 import TrainerCore
 
-/// JGLUE's scores as bars, with a mark for each published model and a line for people.
+/// JGLUE's scores as bars, with a mark for each published model and a line for human performance.
 struct JGLUEPicture {
   private let table: JGLUETable
   private var rows: [(result: JGLUEResult, metric: String)] {
@@ -23,7 +23,7 @@ struct JGLUEPicture {
       <style>\(Self.style)</style>
       <rect class="page" width="100%" height="100%"/>
       <text class="head" x="16" y="28">JGLUE, development sets: \(Self.escaped(table.model))</text>
-      <text class="small" x="16" y="47">Marks: published models (hover for names); the dashed line: people.</text>
+      <text class="small" x="16" y="47">Marks: published models (hover: name); dashed line: human performance.</text>
 
       """
     for (place, row) in rows.enumerated() { out += draw(row, y: Self.top + Double(place) * Self.rowHeight) }
@@ -34,7 +34,7 @@ struct JGLUEPicture {
     let (result, metric) = row
     let own = result.mean(metric), deviation = result.deviation(metric)
     let published = PublishedScores.all.compactMap { model in model[result.task, metric].map { (model.model, $0) } }
-    // From a round number below everything up to 1, so that differences show; from below 0 where a score is.
+    // From a round number below all scores up to 1, so that differences show; from below 0 if a score is negative.
     let lowest = min(own - deviation, published.map(\.1).min() ?? own)
     let low = lowest >= 0 ? max(0, (lowest * 10 - 0.5).rounded(.down) / 10) : -1
     func x(_ value: Double) -> Double { Self.left + (value - low) / (1 - low) * Self.width }
@@ -89,7 +89,7 @@ struct JGLUEPicture {
       case "<": out += "&lt;"
       case ">": out += "&gt;"
       case "\"": out += "&quot;"
-      // Controls have no place in XML.
+      // Control characters are not allowed in XML.
       case _ where scalar.value < 0x20: out += " "
       default: out.unicodeScalars.append(scalar)
       }

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// A model's JGLUE scores beside the published ones, as JSON and as a table.
+/// A model's JGLUE scores next to the published ones, as JSON and as a table.
 struct JGLUETable: Sendable {
   var model: String
   var results: [JGLUEResult]
@@ -35,7 +35,7 @@ struct JGLUETable: Sendable {
     return ["model": .string(model), "tasks": .object(tasks)]
   }
 
-  /// A Markdown table, the model last, its means over the seeds with their deviation.
+  /// A Markdown table; the model is in the last row, with means and deviations over the seeds.
   var markdown: String {
     var lines = ["# JGLUE, development sets", ""]
     let columns = results.flatMap { result in result.task.metrics.map { (result, $0) } }

@@ -2,13 +2,13 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// Which documents answer which query: TREC's columns, or JSON lines.
+/// Which documents are relevant to which query: TREC's columns, or JSON lines.
 ///
-/// A pair may be judged more than once only in the same way.
+/// A pair may be judged repeatedly only with the same relevance.
 struct Judgments {
   /// Relevance by query and document.
   private(set) var relevance: [ExactText: [ExactText: Double]] = [:]
-  /// Pairs that were judged again in the same way.
+  /// Number of repeated, equal judgments.
   private(set) var repeated = 0
 
   static func read(_ paths: [String]) throws -> Judgments {
@@ -23,10 +23,10 @@ struct Judgments {
       guard !line.isEmpty else { continue }
       let bytes = Array(line)
       guard let judgment = bytes.first == UInt8(ascii: "{") ? Self.json(bytes) : Self.columns(bytes) else {
-        // BEIR's tables begin with a line of names.
+        // BEIR's tables begin with a header.
         if lines.number == 1, Self.isHeader(bytes) { continue }
         throw StageError(
-          .input, "\(path):\(lines.number)", "is no judgment",
+          .input, "\(path):\(lines.number)", "is not a judgment",
           hint:
             "Give 'query 0 document relevance', 'query document relevance', or JSON with query-id, corpus-id, score.")
       }
@@ -46,7 +46,7 @@ struct Judgments {
     guard before == value else {
       throw StageError(
         .input, place, "judges document '\(document)' for query '\(query)' as \(value), judged before as \(before)",
-        hint: "Leave one judgment of each pair.")
+        hint: "Keep one judgment per pair.")
     }
     repeated += 1
   }

@@ -2,22 +2,22 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Keeps documents in the languages asked for.
+/// Keeps documents in the selected languages.
 ///
-/// Japanese is decided by its scripts where they are clear: kana are a fifth and kana and kanji four fifths of the
-/// letters. All else asks CLD2.
+/// Clear cases of Japanese are decided by scripts: at least a fifth of the letters are kana, and four fifths are kana
+/// or kanji. All others are decided by CLD2.
 public struct FilterLanguage: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("ISO 639 codes as CLD2 writes them: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
+    @Option("Languages to keep, as CLD2's ISO 639 codes: ja, en, zh, zh-Hant or ko.") var languages = ["ja"]
     @Option(
-      "The least share of the text that must be in those languages together, 0…1 (by bytes of letters).", in: 0...1,
+      "Minimum fraction of the text in these languages together, 0…1 (by bytes of letters).", in: 0...1,
       formerly: "minimumShare")
     var minimumFraction = 0.5
-    @Option("Drops documents of whose language CLD2 is not sure.") var reliableOnly = false
-    @Option("Only so much of the beginning of a document is looked at.", in: ByteCount(256)...ByteCount(1 << 30))
+    @Option("Drops documents if CLD2 is not sure of the language.") var reliableOnly = false
+    @Option("Size of a document's beginning that is examined.", in: ByteCount(256)...ByteCount(1 << 30))
     var sampleBytes = ByteCount(64 << 10)
     @Option(
-      "Takes a text for Japanese without asking CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji.")
+      "Accepts a text as Japanese without CLD2 if at least 20 % of its letters are kana and 80 % kana or kanji.")
     var kanaDecides = true
 
     public init() {}
@@ -25,9 +25,9 @@ public struct FilterLanguage: SinglePhaseStage {
 
   public static let name = "filter.language"
   public static let revision = 1
-  public static let summary = "Keeps documents in the languages asked for, by scripts and CLD2."
+  public static let summary = "Keeps documents in the selected languages, by scripts and CLD2."
   static let documents = Input<Documents>("documents", "The documents to judge.")
-  static let kept = Output<Documents>("documents", "The documents in the languages asked for.")
+  static let kept = Output<Documents>("documents", "The documents in the selected languages.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port]
 
@@ -42,7 +42,7 @@ public struct FilterLanguage: SinglePhaseStage {
   }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    // Another version of the detector may judge otherwise.
+    // Another version of the detector may give other results.
     try TaskPlan.perFile(context.files(Self.documents)).map {
       try $0.with(payload: ["cld2": "\(LanguageGuess.detectorVersion)"])
     }

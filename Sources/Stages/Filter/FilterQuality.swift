@@ -2,22 +2,21 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Drops documents of poor text by measured gates, or only scores them.
+/// Drops documents of low quality by measured thresholds, or only scores them.
 ///
-/// Presets give the numbers that Swallow, HojiChar, LLM-jp and Uzushio use; each number is an option. Definitions are
-/// those of the peers but for their faults: ー and kanji beyond the BMP count as Japanese, blank lines are no duplicate
-/// paragraphs and no short lines, phrases match at word boundaries as far as scripts show them, one rule holds at the
-/// threshold for all (a document exactly at it stays). Outside the scope: gates on KenLM perplexity (Uzushio), which
-/// need a model.
+/// Presets provide the thresholds of Swallow, HojiChar, LLM-jp and Uzushio; each threshold is an option. Definitions
+/// follow these projects, with defects fixed: ー and kanji beyond the BMP count as Japanese, blank lines are not
+/// duplicate paragraphs or short lines, phrases match at word boundaries as far as scripts show them, and a document
+/// exactly at a threshold always passes. Out of scope: thresholds on KenLM perplexity (Uzushio), which need a model.
 public struct FilterQuality: Stage {
   public static let name = "filter.quality"
   public static let revision = 3
   public static let summary =
-    "Drops documents of poor text, by thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
+    "Drops documents of low quality by the thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
   static let documents = Input<Documents>("documents", "The documents to judge.")
-  static let kept = Output<Documents>("documents", "The documents that pass every gate.")
-  static let tallies = Output<Counts>("tallies", "Histograms of each task.", hidden: true)
-  static let measures = Output<Metrics>("measures", "measures.json: a histogram of every measure taken.")
+  static let kept = Output<Documents>("documents", "The documents that pass every threshold.")
+  static let tallies = Output<Counts>("tallies", "Histograms, one file per task.", hidden: true)
+  static let measures = Output<Metrics>("measures", "measures.json: a histogram of every measure.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, tallies.port, measures.port]
   public enum Phase: String, StagePhase { case filter, report }
@@ -33,7 +32,7 @@ public struct FilterQuality: Stage {
     }
   }
 
-  /// The libraries that measure, as far as they do: another version may measure otherwise.
+  /// The libraries used for measures: another version may give other values.
   private struct Libraries: Codable {
     var mecabDictionary: String?
     var lz4: String?
@@ -100,7 +99,7 @@ public struct FilterQuality: Stage {
     }
   }
 
-  /// Adds up the tasks' histograms in their order.
+  /// Adds up the tasks' histograms in order.
   private func report(_ workspace: Workspace) throws {
     var sum = MeasureTally()
     for file in workspace.files(Self.tallies) {

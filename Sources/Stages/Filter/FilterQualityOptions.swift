@@ -5,34 +5,35 @@ import TextKit
 extension FilterQuality {
   public struct Options: StageOptions {
     @Option(
-      "Where thresholds that are not given come from. A threshold that is given wins; null is off. All are for web pages: "
-        + "books, minutes and poems fail them for their length or style (see 'sources'). hojichar is 20 to 30 times slower "
-        + "than the others, for MeCab.")
+      "Defaults of the thresholds that are not given. A given threshold overrides them; null disables it. All are for "
+        + "web pages: books, minutes and poems fail them for their length or style (see 'sources'). hojichar is 20 to "
+        + "30 times slower than the others, because of MeCab.")
     var preset = QualityPreset.swallow
     @Option(
-      "drop: drop documents at the first threshold they miss. score: drop none, and write every measure and the "
-        + "thresholds missed to 'metadata.quality'.")
+      "drop: drops documents at the first threshold they miss. score: drops none, and writes every measure and the "
+        + "missed thresholds to 'metadata.quality'.")
     var mode = Mode.drop
     @Option(
-      "Only documents of these sources are judged, all others pass: gates for the web leave books alone. []: all.")
+      "Only documents of these sources are judged; all others pass: thresholds for the web do not suit books. []: all."
+    )
     var sources: [String] = []
     @Option(
-      "Longer documents are measured in pieces of about this size, cut at line ends, and each measure but a count of "
-        + "characters is the pieces' median: no long book falls for one long sentence, or for repeating itself over "
-        + "hundreds of pages. 0: whole documents, as the presets' authors do.",
+      "Longer documents are measured in pieces of about this size, cut at line ends. Each measure except "
+        + "character counts is the median over the pieces, so that a long book is not dropped for one long sentence or "
+        + "for repetitions far apart. 0: complete documents, as the presets' authors do.",
       in: ByteCount(0)...ByteCount.gibibytes(1))
     var pieceBytes = ByteCount(0)
     @Option(
-      "How duplicate n-grams are counted: distinct n-grams of distinct ones (as the code of Swallow, which the "
-        + "preset's numbers belong to), or occurrences of all occurrences (as its README).")
+      "How duplicate n-grams are counted: distinct n-grams of distinct ones (as in the code of Swallow, which the "
+        + "preset's thresholds are for), or occurrences of all occurrences (as in its README).")
     var duplicateGrams = GramCount.distinct
-    @Option("Documents with a URL in another domain are dropped. null: the preset's; []: no check.")
+    @Option("Top-level domains to keep, by the document's URL. null: the preset's. []: no check.")
     var topLevelDomains: [String]? = nil
-    @Option("The member of the metadata that holds the URL.") var urlField = "url"
-    @Option("Files of words that should not occur, one a line, UTF-8. None by default.") var ngWords = InputFiles()
-    @Option("Files of advertising phrases, one a line, instead of the built-in list.") var adPhrases = InputFiles()
-    @Option("Files of forum phrases, one a line, instead of the built-in list.") var forumPhrases = InputFiles()
-    @Option("Folder of MeCab's dictionary (UniDic, as HojiChar asks for, or IPADIC); null for the system's choice.")
+    @Option("The metadata field with the URL.") var urlField = "url"
+    @Option("Files of unwanted words, one per line, UTF-8. None by default.") var ngWords = InputFiles()
+    @Option("Files of advertising phrases, one per line, instead of the built-in list.") var adPhrases = InputFiles()
+    @Option("Files of forum phrases, one per line, instead of the built-in list.") var forumPhrases = InputFiles()
+    @Option("Folder of MeCab's dictionary (UniDic, as HojiChar requires, or IPADIC). null: the system's default.")
     var mecabDictionary: String? = nil
     @OptionGroup private var thresholds: QualityThresholds
 

@@ -1,7 +1,7 @@
 import ShardKit
 import TextKit
 
-/// Histograms of measures. Sums of tallies in one order are the same to the bit.
+/// Histograms of measures. Adding tallies in the same order gives bit-identical sums.
 struct MeasureTally {
   private struct Histogram {
     var documents = 0
@@ -27,7 +27,7 @@ struct MeasureTally {
     histograms[place] = histogram
   }
 
-  /// Shares and ratios: 100 bins of 0.01, the last one open. Counts and lengths: four bins for each doubling.
+  /// Fractions and ratios: 100 bins of 0.01, the last one open. Counts and lengths: four bins per doubling.
   private static func bin(_ value: Double, _ isCount: Bool) -> Int {
     guard value > 0 else { return 0 }
     let bin = isCount ? value.log2Floor4 + 1 : Int(min(value, 1e6) * 100)
@@ -66,7 +66,7 @@ extension MeasureTally {
     }
   }
 
-  /// For readers: bins as `[from, documents]`, those without documents left out.
+  /// For readers: bins as `[from, documents]`, without empty ones.
   var report: JSONValue {
     members { measure, h in
       let bins = h.bins.indices.filter { h.bins[$0] > 0 }.map { bin in
@@ -92,7 +92,7 @@ extension MeasureTally {
       guard let measure = QualityMeasure(rawValue: member.key), bins.count == Self.binCount,
         let documents = member.value["documents"]?.integer, let sum = member.value["sum"]?.double,
         let minimum = member.value["minimum"]?.double, let maximum = member.value["maximum"]?.double
-      else { throw ShardError(.malformed, member.key, "the tally is not one of this version") }
+      else { throw ShardError(.malformed, member.key, "the tally was written by another version") }
       histograms[Self.places[measure]!] = Histogram(
         documents: documents, sum: sum, minimum: minimum, maximum: maximum, bins: bins)
     }
@@ -100,7 +100,7 @@ extension MeasureTally {
 }
 
 extension QualityMeasure {
-  /// A count or a length, not a share or a ratio.
+  /// A count or a length, not a fraction or a ratio.
   fileprivate var isCount: Bool {
     switch self {
     case .characters, .japaneseCharacters, .leadingKana, .characterRun, .meanSentenceLength, .longestSentence,

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TextKit
 
-/// Lists of phrases: the ones that come with the stage, and files, one phrase a line.
+/// Lists of phrases: the built-in ones, and files with one phrase per line.
 enum PhraseLists {
   /// Phrases of shops and advertising, collected for this project.
   static let ads = words(
@@ -18,8 +18,8 @@ enum PhraseLists {
     LINE登録 友だち追加 プレゼントキャンペーン キャンペーン実施中 特別価格 会員限定
     """)
 
-  /// Phrases of forums and comment columns, collected for this project. Words that prose needs too (質問, 引用) are not
-  /// among them.
+  /// Phrases of forums and comment sections, collected for this project. Words that are common in prose (質問, 引用) are
+  /// not included.
   static let forum =
     words(
       """
@@ -30,7 +30,7 @@ enum PhraseLists {
 
   private static func words(_ text: String) -> [String] { text.split { $0 == " " || $0 == "\n" }.map(String.init) }
 
-  /// The lines of files; blank ones are left out.
+  /// The lines of files, without blank ones.
   static func read(_ files: [ArtifactFile]) throws -> [String] {
     try files.flatMap { file in
       let bytes = try openSource(file.path).readAll(limit: 64 << 20)
@@ -38,7 +38,7 @@ enum PhraseLists {
       guard valid == bytes.count else {
         throw StageError(
           .input, file.name, "the list is not UTF-8 at byte \(valid)",
-          hint: "Save the list as UTF-8, one phrase a line.")
+          hint: "Save the list as UTF-8, one phrase per line.")
       }
       let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes[3...] : bytes[...]
       return text.split { $0 == 0x0A || $0 == 0x0D }.map { String(decoding: $0, as: UTF8.self) }

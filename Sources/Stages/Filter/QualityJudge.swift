@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TextKit
 
-/// Judges documents by the gates in force, and tallies what it measures.
+/// Judges documents by the active gates, and tallies the measures.
 struct QualityJudge {
   private let options: FilterQuality.Options
   private let gate: [(rule: QualityRule, threshold: Double)]
@@ -26,7 +26,7 @@ struct QualityJudge {
   /// Whether documents of this source are judged.
   private func judges(_ source: [UInt8]) -> Bool { sources.isEmpty || sources.contains(source) }
 
-  /// The first gate that the document misses. Measures after it are not taken (but those that cost little, of a text in
+  /// The first gate that the document misses. Later measures are not taken (except cheap ones, for a text measured in
   /// pieces).
   mutating func miss(_ document: borrowing Document) -> DropReason? {
     guard judges(document.source) else { return nil }
@@ -90,7 +90,7 @@ struct QualityJudge {
   }
 }
 
-/// The last label of a URL's host in lower case; nil for an address in numbers or no host.
+/// The last label of a URL's host in lower case; nil for a numeric address or no host.
 func topLevelDomain(of url: String) -> String? {
   let bytes = Array(url.utf8)
   guard let scheme = bytes.indices.first(where: { bytes[$0...].starts(with: "://".utf8) }) else { return nil }
@@ -103,8 +103,8 @@ func topLevelDomain(of url: String) -> String? {
   return String(decoding: label, as: UTF8.self).lowercased()
 }
 
-/// Adds a member to the bytes of a JSON object, or replaces it. Empty bytes are an empty object.
-/// The other members stay as they are written.
+/// Adds or replaces a member in the bytes of a JSON object. Empty bytes are an empty object. Other members are kept
+/// as written.
 func setMember(_ key: String, _ value: JSONValue, ofObject bytes: inout [UInt8]) {
   guard var members = JSONMembers(object: bytes) else { return }
   members.set(key.utf8, value.text().utf8)

@@ -1,18 +1,18 @@
 import PipelineKit
 
-/// Thresholds that others have used, as defaults for every option of `filter.quality` that is not given.
+/// Published thresholds, as defaults for every option of `filter.quality` that is not given.
 enum QualityPreset: String, OptionChoice {
   /// Swallow Corpus version 1 (swallow-llm/swallow-corpus, `quality.py`).
   case swallow
-  /// HojiChar's document filters with their default thresholds. Slow: MeCab reads what passes the other gates.
+  /// HojiChar's document filters with their default thresholds. Slow: MeCab reads documents that pass the other gates.
   case hojichar
   /// LLM-jp Corpus version 1, `ja_cc`.
   case llmJP = "llm-jp"
-  /// The stricter numbers of the same.
+  /// The stricter thresholds of the same.
   case llmJPStrict = "llm-jp-strict"
   /// Uzushio's `pipeline_03a.conf`, the last of its three chained gates.
   case uzushio
-  /// The LLM-jp rule for text out of PDF files of the National Diet Library's WARP.
+  /// The LLM-jp rule for text from PDF files of the National Diet Library's WARP.
   case warpPDF = "warp-pdf"
   case none
 
@@ -20,7 +20,7 @@ enum QualityPreset: String, OptionChoice {
 
   var thresholds: Gate { gates.last ?? [:] }
 
-  /// Chained gates, loosest first; each holds everything that the one before it does, tightened.
+  /// Chained gates, loosest first; each contains all thresholds of the one before it, tightened.
   var gates: [Gate] {
     switch self {
     case .swallow: [Self.swallowGate]
@@ -57,7 +57,7 @@ enum QualityPreset: String, OptionChoice {
     .maximumDuplicate8Gram: 0.12, .maximumDuplicate9Gram: 0.11, .maximumDuplicate10Gram: 0.10,
   ]
 
-  // HojiChar drops a run of 200 and more, and a noun share of 0.8 itself.
+  // HojiChar drops runs of 200 or more, and also a noun fraction of exactly 0.8 (which passes here).
   private static let hojicharGate: Gate = [
     .minimumLeadingKana: 1, .maximumForumSigns: 14, .maximumAdPhrases: 14, .maximumNGWords: 0,
     .minimumKutenFraction: 1.0 / 100, .maximumFrequent5Gram: 0.33, .maximumRepeatedWord7Gram: 0.40,

@@ -1,10 +1,10 @@
 import ShardKit
 import TextKit
 
-/// The gates of `filter.quality`, in the order in which they are tried, whatever the order of the options: cheap ones
-/// first, compression after them, MeCab's words last. A drop's reason is the first gate missed in this order.
+/// The gates of `filter.quality`, in the order in which they are checked, whatever the order of the options: cheap ones
+/// first, then compression, MeCab last. A drop's reason is the first gate missed in this order.
 ///
-/// A text is dropped when it measures less than a minimum or more than a maximum; at the threshold it stays. The raw
+/// A text is dropped if its measure is below a minimum or above a maximum; at the threshold it passes. The raw
 /// value is the option's name; the drop's reason is the same in kebab case.
 enum QualityRule: String, CaseIterable, CodingKey {
   case minimumCharacters, maximumCharacters, minimumJapaneseCharacters, minimumJapaneseFraction
@@ -41,7 +41,7 @@ enum QualityRule: String, CaseIterable, CodingKey {
     return out
   }
 
-  /// The option's name in the last release, where it was another one.
+  /// The option's name in the last release, if it was different.
   var formerName: String? {
     guard rawValue.hasSuffix("Fraction") else { return nil }
     return rawValue.dropLast("Fraction".count) + (self == .minimumKutenFraction ? "Density" : "Share")
@@ -102,51 +102,54 @@ extension QualityRule {
     switch self {
     case .minimumCharacters, .maximumCharacters: "Characters (Unicode scalars, line ends included)."
     case .minimumJapaneseCharacters: "Hiragana, katakana with ー, kanji of every plane, and 、。，．！？."
-    case .minimumJapaneseFraction: "Japanese characters of all characters, 0…1."
-    case .minimumHiraganaFraction: "Hiragana of all characters, 0…1."
-    case .minimumHiraganaOfJapanese: "Hiragana of the Japanese characters, 0…1."
-    case .maximumKatakanaOfJapanese: "Katakana and ー of the Japanese characters, 0…1."
+    case .minimumJapaneseFraction: "Japanese characters as a fraction of all characters, 0…1."
+    case .minimumHiraganaFraction: "Hiragana as a fraction of all characters, 0…1."
+    case .minimumHiraganaOfJapanese: "Hiragana as a fraction of the Japanese characters, 0…1."
+    case .maximumKatakanaOfJapanese: "Katakana and ー as a fraction of the Japanese characters, 0…1."
     case .minimumLeadingKana: "Kana among the first 50 characters."
-    case .minimumKutenFraction: "。 of all characters, 0…1; 0.01 is one in a hundred characters."
-    case .maximumSpecialFraction: "Characters that are no letters and no decimal digits, of all characters, 0…1."
-    case .maximumLineBreakAndSpaceFraction: "Line ends, tabs and spaces of all characters, 0…1."
-    case .maximumCharacterRun: "The longest run of one character."
+    case .minimumKutenFraction: "。 as a fraction of all characters, 0…1."
+    case .maximumSpecialFraction: "Fraction of characters that are neither letters nor decimal digits, 0…1."
+    case .maximumLineBreakAndSpaceFraction: "Line ends, tabs and spaces as a fraction of all characters, 0…1."
+    case .maximumCharacterRun: "Length of the longest run of one character."
     case .maximumLinkFraction:
-      "Characters of http, https and www addresses of all characters, 0…1. Where the text of links is not known, this "
-        + "stands for the share of linked text."
-    case .maximumDuplicateLineFraction: "Lines equal to an earlier one, of the lines that are not blank, 0…1."
-    case .maximumDuplicateLineCharacterFraction: "Characters of lines equal to an earlier one, of all lines', 0…1."
+      "Characters of http, https and www URLs as a fraction of all characters, 0…1; approximates the fraction of "
+        + "linked text, which is not known in plain text."
+    case .maximumDuplicateLineFraction: "Fraction of non-blank lines that repeat an earlier one, 0…1."
+    case .maximumDuplicateLineCharacterFraction:
+      "Fraction of the lines' characters in lines that repeat an earlier one, 0…1."
     case .maximumDuplicateSentenceFraction:
-      "Sentences equal to an earlier one, of all sentences, 0…1. A sentence ends at 。．！？!? or at the line's end."
+      "Fraction of sentences that repeat an earlier one, 0…1. A sentence ends at 。．！？!? or at the line's end."
     case .maximumDuplicateSentenceCharacterFraction:
-      "Characters of sentences equal to an earlier one, of all sentences', 0…1."
+      "Fraction of the sentences' characters in sentences that repeat an earlier one, 0…1."
     case .minimumMeanSentenceLength, .maximumMeanSentenceLength: "Mean sentence length in characters."
-    case .maximumSentenceLength: "The longest sentence in characters."
+    case .maximumSentenceLength: "Length of the longest sentence in characters."
     case .maximumEllipsisSentenceFraction:
-      "Sentences that end in …, ... or ・, as they stand or before 続きを読む and the like, of all sentences, 0…1."
+      "Fraction of sentences that end in …, ... or ・, also if 続きを読む or the like follows, 0…1."
     case .maximumEllipsisLineFraction:
-      "Lines that end in …, ... or ・・・, as they stand or before 続きを読む and the like, of the lines that are not blank, 0…1."
-    case .maximumShortLineFraction: "Lines of at most 10 characters, of the lines that are not blank, 0…1."
-    case .maximumTinyLineCharacterFraction: "Characters in lines of at most 5 characters, of all characters, 0…1."
-    case .maximumAdPhrases: "Advertising phrases found ('adPhrases' gives another list)."
-    case .maximumForumSigns: "Forum phrases ('forumPhrases'), dates, weekdays in brackets and 'ID:' marks found."
-    case .maximumNGWords: "Words of 'ngWords' found."
-    case .maximumNGCharacterFraction: "Characters in words of 'ngWords', of all characters, 0…1."
+      "Fraction of non-blank lines that end in …, ... or ・・・, also if 続きを読む or the like follows, 0…1."
+    case .maximumShortLineFraction: "Fraction of non-blank lines with at most 10 characters, 0…1."
+    case .maximumTinyLineCharacterFraction: "Fraction of all characters in lines of at most 5 characters, 0…1."
+    case .maximumAdPhrases: "Number of advertising phrases ('adPhrases' sets another list)."
+    case .maximumForumSigns: "Number of forum phrases ('forumPhrases'), dates, weekdays in brackets and 'ID:' marks."
+    case .maximumNGWords: "Number of words of 'ngWords'."
+    case .maximumNGCharacterFraction: "Fraction of all characters in words of 'ngWords', 0…1."
     case .maximumTop2Gram, .maximumTop3Gram, .maximumTop4Gram:
-      "Occurrences of the most frequent n-gram of characters, of all n-grams, 0…1."
+      "Fraction of all character n-grams that are the most frequent one, 0…1."
     case .maximumDuplicate5Gram, .maximumDuplicate6Gram, .maximumDuplicate7Gram, .maximumDuplicate8Gram,
       .maximumDuplicate9Gram, .maximumDuplicate10Gram:
-      "n-grams of characters that occur more than once, of all, 0…1; 'duplicateGrams' says how they are counted."
+      "Fraction of character n-grams that occur more than once, 0…1; 'duplicateGrams' sets how they are counted."
     case .maximumFrequent5Gram:
-      "Occurrences of the √n most frequent repeated ones of the n distinct 5-grams of characters, of all, 0…1."
+      "Occurrences of the √n most frequent repeated 5-grams of characters, n being the number of distinct ones, as a "
+        + "fraction of all, 0…1."
     case .maximumRepeatedWord7Gram:
-      "Occurrences of repeated 7-grams of word-like units, of all, 0…1. A unit is a run of one script."
-    case .minimumLZ4Ratio, .maximumLZ4Ratio: "Bytes of one fast LZ4 block of the text's first MiB, of its bytes."
-    case .minimumZlibRatio, .maximumZlibRatio: "Bytes of zlib at level 9, of the text's bytes."
+      "Fraction of 7-grams of word-like units that are repeated, 0…1. A unit is a run of one script."
+    case .minimumLZ4Ratio, .maximumLZ4Ratio:
+      "Compression ratio of the text's first MiB as one fast LZ4 block: compressed bytes / bytes."
+    case .minimumZlibRatio, .maximumZlibRatio: "Compression ratio with zlib at level 9: compressed bytes / bytes."
     case .maximumNounFraction:
-      "Nouns of the words that are no signs, 0…1, by MeCab, which must be installed; 'null' leaves it out. Decided last, so "
-        + "that only documents which pass every other gate are read by MeCab, at some 3 MB/s a core: 20 to 30 times slower "
-        + "than all other gates together."
+      "Fraction of nouns among the words that are not symbols, 0…1, by MeCab, which must be installed; null: no check. "
+        + "Checked last, since MeCab is slow (about 3 MB/s per core): 20 to 30 times slower than all other measures "
+        + "together."
     }
   }
 }

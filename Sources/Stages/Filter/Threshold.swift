@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// An option for each rule, by the rule's name.
+/// One option per rule, named after the rule.
 struct QualityThresholds: StageOptions, CustomReflectable {
   private var options = QualityRule.allCases.map { rule in
     Option(wrappedValue: Threshold.preset, rule.documentation, formerly: rule.formerName)
@@ -19,7 +19,7 @@ struct QualityThresholds: StageOptions, CustomReflectable {
     set { options[rule.index].wrappedValue = newValue }
   }
 
-  /// Where options are looked for.
+  /// Lists the options for their lookup by reflection.
   var customMirror: Mirror {
     Mirror(self, children: zip(QualityRule.allCases, options).map { (label: $0.rawValue, value: $1) })
   }

@@ -2,7 +2,7 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// A folder that files are put into and taken from.
+/// A folder that files are copied to and read from.
 struct FolderDestination {
   private let root: String
   let control: TaskControl
@@ -14,7 +14,7 @@ struct FolderDestination {
     self.control = control
   }
 
-  /// Whether a path names a folder below `/`, without detours.
+  /// Whether a path names a folder below `/`, without `.` or `..` components.
   static func isNarrow(_ path: String) -> Bool {
     let parts = ArchivePath.parts(path).filter { !$0.isEmpty }
     return !parts.isEmpty && !parts.contains("..") && !parts.contains(".")
@@ -22,7 +22,7 @@ struct FolderDestination {
 
   func path(_ name: String) -> String { "\(root)/\(name)" }
 
-  /// Copies a file: it appears whole, checked and durable, or not at all.
+  /// Copies a file atomically: it appears complete, checked and durable, or not at all.
   func write(_ file: ArtifactFile, to path: String) throws {
     let folder = ArchivePath.folder(of: path)
     try FileSystem.makeDirectory(folder)
@@ -41,23 +41,23 @@ struct FolderDestination {
       control.advance(bytes: count)
     }
     guard digester.finish() == file.digest else {
-      throw StageError(.input, file.path, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
+      throw StageError(.input, file.path, "its content changed after it was made", hint: "Run 'pipeline verify'.")
     }
     try sink.commit()
     try FileSystem.syncDirectory(folder)
   }
 
-  /// Sees that what was copied is there, before an index speaks of it.
+  /// Checks that copied files are present, before an index refers to them.
   func check(_ records: [UploadRecord]) throws {
     for record in records where FileSystem.status(record.place)?.bytes != record.bytes {
       throw StageError(
-        .check, record.place, "it was copied, but is not there any more",
-        hint: "See that nobody else writes there, then set another \"snapshot\".")
+        .check, record.place, "was copied, but is missing now",
+        hint: "Make sure that nothing else writes there, then set another \"snapshot\".")
     }
   }
 
-  /// Removes every file but those named, and folders that this leaves empty. Links are removed, not followed.
-  /// - Returns: how many files.
+  /// Removes every file but those named, and folders left empty. Links are removed, not followed.
+  /// - Returns: the number of files.
   func removeAll(but names: Set<ExactText>, dryRun: Bool) throws -> Int {
     try FileSystem.isDirectory(root) ? remove("", names, dryRun) : 0
   }
@@ -70,7 +70,7 @@ struct FolderDestination {
       guard lstat(path(name), &status) == 0 else { continue }
       if status.st_mode & S_IFMT == S_IFDIR {
         removed += try remove(name + "/", names, dryRun)
-        // Stays where something is in it.
+        // Kept if not empty.
         if !dryRun { rmdir(path(name)) }
       } else if !names.contains(ExactText(name)) {
         if !dryRun { try FileSystem.remove(path(name)) }

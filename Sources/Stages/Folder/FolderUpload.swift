@@ -1,16 +1,16 @@
 public import PipelineKit
 import ShardKit
 
-/// Puts artifacts into a folder: a shared file system, a mounted disk, a cache.
+/// Copies artifacts to a folder: a shared file system, a mounted disk, a cache.
 ///
-/// As `s3.upload`: first every file but those that go last, each under a temporary name, synced, then renamed; then,
-/// when all of it is there, `index.json`. What is there with the same content is left alone.
+/// As in `s3.upload`: first all files except those that go last, each under a temporary name, synced, then renamed;
+/// when all are present, `index.json`. Files already there with the same content are left alone.
 public struct FolderUpload: Stage {
   public struct Options: StageOptions {
-    @Option("Where the files go: a folder, as an absolute path; it is made where it is not there.", required: true)
+    @Option("Destination folder, as an absolute path; it is created if missing.", required: true)
     public var to = ""
     @OptionGroup public var upload: UploadOptions
-    @Option("In the end removes files from the folder that are no part of this upload; hidden ones stay.")
+    @Option("Finally removes files that are not part of this upload from the folder, except hidden ones.")
     public var removeOthers = false
 
     public init() {}
@@ -19,10 +19,10 @@ public struct FolderUpload: Stage {
   public static let name = "folder.upload"
   public static let formerNames = ["upload.folder"]
   public static let revision = 1
-  public static let summary = "Copies artifacts to a shared folder, whole files only, index.json last."
-  static let artifacts = Input<AnyArtifact>("artifacts", "What to copy.", many: true)
-  static let records = Output<Counts>("records", "What became of the files of the first phase.", hidden: true)
-  static let report = Output<Report>("report", "uploaded.jsonl: each file, and whether it was sent or there.")
+  public static let summary = "Copies artifacts to a shared folder; each file appears atomically, index.json last."
+  static let artifacts = Input<AnyArtifact>("artifacts", "The artifacts to copy.", many: true)
+  static let records = Output<Counts>("records", "The outcome for each file of the first phase.", hidden: true)
+  static let report = Output<Report>("report", "uploaded.jsonl: each file, and whether it was copied or already there.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]
   public typealias Phase = UploadPhase
@@ -35,7 +35,7 @@ public struct FolderUpload: Stage {
     guard options.to.isEmpty || options.to.hasPrefix("/") && FolderDestination.isNarrow(options.to)
     else {
       throw StageError(
-        .options, "to", "'\(options.to)' is no absolute path of a folder", hint: "Write it from / on.")
+        .options, "to", "'\(options.to)' is not an absolute path of a folder", hint: "Begin the path with /.")
     }
   }
 
@@ -77,7 +77,7 @@ public struct FolderUpload: Stage {
     }
     if there != nil, options.upload.existing == .refuse {
       throw StageError(
-        .check, path, "another content is there", hint: "Choose another place, or set \"existing\" to \"replace\".")
+        .check, path, "exists with other content", hint: "Choose another place, or set \"existing\" to \"replace\".")
     }
     if options.upload.dryRun { return UploadRecord(item, place: path, there == nil ? .wouldSend : .wouldReplace) }
     try place.write(item.file, to: path)

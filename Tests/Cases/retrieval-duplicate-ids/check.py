@@ -39,9 +39,9 @@ def scores():
     return metrics, output
 
 
-refused("c.jsonl:4: the id 'd1' stands twice in 'corpus': also in c.jsonl:1")
+refused("c.jsonl:4: the id 'd1' occurs twice in 'corpus': also in c.jsonl:1")
 write(queries=QUERIES + [("q1", "おえ")])
-refused("q.jsonl:3: the id 'q1' stands twice in 'queries'")
+refused("q.jsonl:3: the id 'q1' occurs twice in 'queries'")
 write(judgments="q1 0 d1 1\nq1 0 d1 2\n")
 refused("j.txt:2: judges document 'd1' for query 'q1' as 2.0, judged before as 1.0")
 write(judgments="q1 0 d1 nan\n")
@@ -63,5 +63,5 @@ pathlib.Path("doc.json").write_text(document)
 parts, _ = scores()
 assert parts == plain, f"a corpus of two files gives {parts}"
 pathlib.Path("parts/c.jsonl").write_text(lines(CORPUS[2:]))
-refused("stands twice in 'corpus'")
+refused("occurs twice in 'corpus'")
 print(f"refused by line in 5 forms; recall@100 {plain['recall@100']}, nDCG@10 {plain['nDCG@10']} whatever is repeated")

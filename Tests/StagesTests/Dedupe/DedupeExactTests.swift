@@ -78,7 +78,7 @@ private func deduplicated(
       task: TaskPlan(key: "00000", inputs: [.main: [files[0]], "index": [files[1]], "duplicates": [files[2]]]),
       fingerprint: Digester.digest([]), memoryBytes: 1 << 20, control: TaskControl())
     #expect { try task.run(DedupeExact(options: .init())) } throws: {
-      "\($0)".contains("other documents than when it was first read")
+      "\($0)".contains("its documents changed since it was first read")
     }
   }
 }

@@ -212,7 +212,7 @@ import Testing
 
   @Test func tooManyMalformedLinesAreAnError() {
     #expect { try run(["files": "mixed.jsonl"]) } throws: {
-      "\($0)".contains("mixed.jsonl: 4 of its 9 lines are no documents; the first: line 4:")
+      "\($0)".contains("mixed.jsonl: 4 of its 9 lines are not documents; the first: line 4:")
         && "\($0)".contains("maximumMalformedFraction")
     }
   }

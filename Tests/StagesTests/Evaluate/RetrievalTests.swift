@@ -25,7 +25,7 @@ private let peer = PeerScript("retrieval_metrics.py")
     ]
     for form in forms { #expect(try Judgments.read([try written(form)]).relevance == expected) }
     #expect { try Judgments.read([try written("q1 0 d1 1\nnonsense\n")]) } throws: {
-      "\($0)".contains("file:2: is no judgment")
+      "\($0)".contains("file:2: is not a judgment")
     }
   }
 
@@ -88,7 +88,7 @@ private let peer = PeerScript("retrieval_metrics.py")
     let many = try lines((0..<5000).map { "d\($0)" })
     #expect(try DistinctRecords.check([many, try lines(["d5000", "D1", "d01"])], "corpus") == 5003)
     #expect { try DistinctRecords.check([many, try lines(["x", "d77"])], "corpus") } throws: {
-      "\($0)".contains("file:2: the id 'd77' stands twice in 'corpus': also in file:78")
+      "\($0)".contains("file:2: the id 'd77' occurs twice in 'corpus': also in file:78")
     }
     #expect { try DistinctRecords.check([try lines(["a", ""])], "queries") } throws: {
       "\($0)".contains("file:2: has no id")

@@ -36,7 +36,7 @@ import Testing
 
     let refusing = try upload(dataSet(2), ["existing": "refuse"])
     let error = #expect(throws: StageError.self) { try refusing.run() }
-    #expect("\(error!)".contains("shard.00000.mds: another content is there. Choose another place"))
+    #expect("\(error!)".contains("shard.00000.mds: exists with other content. Choose another place"))
     #expect(try upload(dataSet(2), ["dryRun": true]).run().actions()["index.json"] == "would-replace")
     #expect(try FileSystem.read(target + "/index.json") == Array("1".utf8))
     try upload(dataSet(2)).run()
@@ -50,7 +50,7 @@ import Testing
     files.append(try artifactFile("zzz", [5], in: folder + "/in"))
     try FileSystem.write([0], to: files[3].path)
     let error = #expect(throws: StageError.self) { try upload(files).run() }
-    #expect("\(error!)".contains("it is no longer what was made"))
+    #expect("\(error!)".contains("its content changed after it was made"))
     #expect(!FileSystem.exists(target + "/index.json") && !FileSystem.exists(target + "/zzz"))
     #expect(FileSystem.exists(target + "/shard.00000.mds"))
   }
@@ -77,7 +77,7 @@ import Testing
       let error = #expect(throws: StageError.self) {
         try StageHarness(FolderUpload.self, options: ["to": .string(path)])
       }
-      #expect("\(error!)".contains("'\(path)' is no absolute path of a folder"))
+      #expect("\(error!)".contains("'\(path)' is not an absolute path of a folder"))
     }
   }
 }
