@@ -1,7 +1,7 @@
 import NetKit
 
-/// Which addresses are wanted: patterns over whole URLs, in which `*` is any run of characters. A pattern without `*` is
-/// a beginning. Both are compared in their normal form.
+/// Which URLs are selected: patterns for the complete URL, in which `*` matches any characters. A pattern without `*`
+/// is a prefix. Both are compared in normalized form.
 struct AddressPatterns: Sendable {
   private let included: [[UInt8]]
   private let excluded: [[UInt8]]
@@ -17,7 +17,7 @@ struct AddressPatterns: Sendable {
     return included.isEmpty || included.contains { Self.matches($0, url) }
   }
 
-  /// In time of the product of the lengths at most: a star goes back to its last place only.
+  /// Time at most the product of the lengths: backtracks only to the last star.
   static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
     let star = UInt8(ascii: "*")
     guard pattern.contains(star) else { return text.starts(with: pattern) }

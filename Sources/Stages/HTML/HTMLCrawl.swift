@@ -2,30 +2,30 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Crawls a few sites: the pages that their sitemaps list, or that are listed by hand. Links are not followed.
+/// Crawls a few sites: the pages listed in their sitemaps or by hand. Links are not followed.
 ///
-/// The first phase asks (see `CrawlOptions` for how it stays honest): a page is asked again only when its sitemap gives
-/// it another `lastmod`, or, where there is none, with the question whether it has changed. The second phase makes
-/// texts of the answers as `commoncrawl.extract` does, a partition of the pages a task: after a later look only the
-/// partitions with a page that changed are read again. A page that is listed no more is no longer written.
+/// The first phase fetches (`CrawlOptions` explains how its result stays reproducible). A page is fetched again only if
+/// its sitemap gives another `lastmod`; without one, a conditional request is sent. The second phase extracts the text
+/// of the responses as `commoncrawl.extract` does, one partition per task: in a later crawl only partitions
+/// with a changed page are read again. A page that is no longer listed is no longer written.
 public struct HTMLCrawl: Stage {
   public struct Options: StageOptions {
-    @Option("URLs of sitemaps, of indexes of them, or of a robots.txt that names them.")
+    @Option("URLs of sitemaps, of sitemap indexes, or of a robots.txt that names them.")
     public var sitemaps: [String] = []
     @Option("URLs of pages.") public var urls: [String] = []
-    @Option("Files with more of \"urls\", one a line; # begins a remark.") public var lists = InputFiles()
+    @Option("Files with more \"urls\", one per line; # begins a comment.") public var lists = InputFiles()
     @Option(
-      "Takes pages whose URL fits one of these patterns: with * for anything, or else a beginning. None takes all.")
+      "Keeps pages whose URL matches one of these patterns (* matches anything; without *, a prefix). Empty: all.")
     public var include: [String] = []
-    @Option("Leaves out pages whose URL fits one of these patterns.") public var exclude: [String] = []
-    @Option("Takes only so many pages, in the order of the lists.", in: 1...10_000_000) public var maximumPages = 10_000
+    @Option("Excludes pages whose URL matches one of these patterns.") public var exclude: [String] = []
+    @Option("Maximum number of pages, in the order of the lists.", in: 1...10_000_000) public var maximumPages = 10_000
     @Option(
-      "Reads only so many sitemaps, in the order of the lists; what more are named is counted as a warning, and "
-        + "nothing is taken for gone.", in: 1...10_000_000)
+      "Maximum number of sitemaps, in the order of the lists. Further ones are counted as a warning, and then no "
+        + "page counts as gone.", in: 1...10_000_000)
     public var maximumSitemaps = 10_000
-    @Option("Takes from a sitemap only what lies on its own host, as its protocol has it.")
+    @Option("Keeps only a sitemap's URLs on its own host, as the protocol requires.")
     public var sameHostOnly = true
-    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
+    @Option("Number of tasks that read the pages.", in: 1...1024) public var partitions = 16
     @OptionGroup var page = ExtractionOptions(source: "web")
     @OptionGroup public var crawl: CrawlOptions
     @OptionGroup public var network: NetworkOptions
@@ -35,10 +35,10 @@ public struct HTMLCrawl: Stage {
 
   public static let name = "html.crawl"
   public static let revision = 3
-  public static let summary = "Crawls the pages that sites list in their sitemaps, one page a document."
-  static let pages = Output<Files>("pages", "The pages as they were answered, in partitions.", hidden: true)
-  static let documents = Output<Documents>("documents", "The pages' texts, with the URL as id.")
-  static let changes = Output<Report>("changes", "What is new, updated or gone since the look before.")
+  public static let summary = "Crawls the pages that sites list in their sitemaps, one document per page."
+  static let pages = Output<Files>("pages", "The responses, by partition.", hidden: true)
+  static let documents = Output<Documents>("documents", "The texts of the pages; the URL is the id.")
+  static let changes = Output<Report>("changes", "What is new, updated or gone since the previous crawl.")
   public static let outputs = [pages.port, documents.port, changes.port]
   public enum Phase: String, StagePhase { case fetch, read }
   public static let waitingPhases: Set<Phase> = [.fetch]

@@ -3,7 +3,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// The first phase of `html.crawl`: reads the lists, asks for the pages, and hands them on as archives.
+/// The first phase of `html.crawl`: reads the lists, fetches the pages, and passes them on as archives.
 struct HTMLCrawlTask {
   private let options: HTMLCrawl.Options
   private let workspace: Workspace
@@ -18,13 +18,13 @@ struct HTMLCrawlTask {
 
   private var pages: [Page] = []
   private var known: Set<WebURL> = []
-  /// Lists that could not be had, so that what they named is not taken for gone.
+  /// Number of lists that could not be fetched; if there are any, unlisted pages do not count as gone.
   private var missingLists = 0
-  /// Sitemaps that were read, and those that were one too many.
+  /// Numbers of sitemaps that were read, and that exceeded the limit.
   private var readLists = 0
   private var surplusLists = 0
 
-  /// An index names sitemaps; some name indexes again.
+  /// An index lists sitemaps, or further indexes.
   private static let maximumIndexDepth = 2
 
   init(_ options: HTMLCrawl.Options, _ workspace: Workspace) throws {
@@ -37,7 +37,7 @@ struct HTMLCrawlTask {
   mutating func run() throws {
     try list()
     var visits = try pages.map { try visit($0) }
-    // Once more, for those whose failure has passed meanwhile.
+    // Retry failed pages once: the error may have been transient.
     for i in pages.indices where visits[i].state == .failed { visits[i] = try visit(pages[i]) }
     if missingLists == 0 { try crawl.finishListing(kind: "page") }
     var changes = CrawlChanges()
@@ -45,7 +45,7 @@ struct HTMLCrawlTask {
     try changes.checkFailures(options.crawl.maximumFailedFraction, of: pages.count)
     try changes.report(to: HTMLCrawl.changes, workspace)
     for visit in visits where visit.state == .refused {
-      workspace.warn("robots-refused", "\(visit.shown): \(visit.failure ?? "it may not be asked")")
+      workspace.warn("robots-refused", "\(visit.shown): \(visit.failure ?? "it may not be fetched")")
     }
     try writeArchives(visits)
   }
@@ -69,16 +69,17 @@ struct HTMLCrawlTask {
     for text in options.sitemaps { try readList(try WebURL(text), version: nil, depth: 0) }
     workspace.warn(
       "too-many-sitemaps", times: surplusLists,
-      "the lists name more than \(options.maximumSitemaps) sitemaps; the last are not read: raise \"maximumSitemaps\"")
+      "the lists have more than \(options.maximumSitemaps) sitemaps; others are ignored: raise \"maximumSitemaps\""
+    )
     guard !pages.isEmpty else {
       throw StageError(
-        .input, options.sitemaps.first ?? "urls", "of all that is listed no page is wanted",
+        .input, options.sitemaps.first ?? "urls", "no listed page matches the options",
         hint: "Check \"include\", \"exclude\" and \"sameHostOnly\".")
     }
     workspace.metric("listed", Double(pages.count))
   }
 
-  /// Reads a sitemap, an index of them or a robots.txt. One that is named by the user must be there.
+  /// Reads a sitemap, a sitemap index or a robots.txt. One that is named by the user must exist.
   private mutating func readList(_ url: WebURL, version: String?, depth: Int) throws {
     let isWanted = pages.count < options.maximumPages && known.insert(url).inserted
     guard isWanted else { return }
@@ -94,11 +95,11 @@ struct HTMLCrawlTask {
       let why = visit.failure ?? "it is gone"
       guard depth > 0 else {
         throw StageError(
-          .environment, url.shown, "without this list the pages cannot be told: \(why)",
+          .environment, url.shown, "the pages are unknown without this list: \(why)",
           hint: "Try again later, or set \"sitemaps\".")
       }
       missingLists += 1
-      return workspace.warn("missing-sitemap", "\(url.shown): \(why); what it listed before is kept")
+      return workspace.warn("missing-sitemap", "\(url.shown): \(why); its previous pages are kept")
     }
     let content = try crawl.content(visit)
     let isRobots = url.target == "/robots.txt"
@@ -109,12 +110,12 @@ struct HTMLCrawlTask {
     }
     workspace.warn(
       "long-address", times: list.longAddresses,
-      "\(url.shown): addresses of more than \(Sitemap.longestAddress) bytes are left out")
+      "\(url.shown): URLs longer than \(Sitemap.longestAddress) bytes are ignored")
     for entry in list.pages { try take(entry, of: url) }
     for entry in list.sitemaps {
       guard depth < Self.maximumIndexDepth + (isRobots ? 1 : 0), let next = try? url.resolving(entry.url) else {
         workspace.warn(
-          "sitemap-too-deep", "\(shownAddress(entry.url)): an index names an index, and so on; it is not read")
+          "sitemap-too-deep", "\(shownAddress(entry.url)): the nesting of indexes is too deep; it is not read")
         continue
       }
       try readList(next, version: entry.modified.isEmpty ? nil : entry.modified, depth: depth + 1)
@@ -123,10 +124,10 @@ struct HTMLCrawlTask {
 
   private mutating func take(_ entry: Sitemap.Entry, of list: WebURL?) throws {
     guard let url = try? list?.resolving(entry.url) ?? WebURL(entry.url) else {
-      return workspace.warn("no-address", "'\(shownAddress(entry.url))' is no address")
+      return workspace.warn("no-address", "'\(shownAddress(entry.url))' is not a valid URL")
     }
     if options.sameHostOnly, let list, list.host != url.host {
-      return workspace.warn("other-host", "\(url.shown): its sitemap lies on \(list.host)")
+      return workspace.warn("other-host", "\(url.shown): its sitemap is on \(list.host)")
     }
     guard patterns.takes(url.text), pages.count < options.maximumPages, known.insert(url).inserted else { return }
     pages.append(Page(url: url, version: entry.modified.isEmpty ? nil : entry.modified))
@@ -134,7 +135,7 @@ struct HTMLCrawlTask {
 
   // MARK: Archives
 
-  /// Pages that cannot be had now keep the text that they had.
+  /// Pages that currently cannot be fetched keep their previous text.
   private func writeArchives(_ visits: [Visit]) throws {
     var parts = [[Visit]](repeating: [], count: options.partitions)
     for visit in visits where visit.holdsContent {
@@ -143,11 +144,11 @@ struct HTMLCrawlTask {
     for (part, members) in parts.enumerated() where !members.isEmpty {
       let name = "pages-\(TaskPlan.padded(part)).warc.gz"
       let file = try workspace.file(HTMLCrawl.pages, name)
-      // By URL, so that another order of the lists changes nothing.
+      // By URL, so that the order of the lists has no effect.
       for visit in members.sorted(by: { $0.url.utf8.lexicographicallyPrecedes($1.url.utf8) }) {
         try workspace.control.check()
         var record = try crawl.record(visit)
-        // A redirect led elsewhere: what was asked for is the page's name.
+        // After a redirect, the requested URL remains the page's name.
         if record.target != visit.url { record.headers["pipeline-url"] = visit.url }
         try file.write(record.compressed())
       }

@@ -6,7 +6,7 @@ import ShardKit
 enum DownloadList {
   private static let maximumLineBytes = 1 << 16
 
-  /// The first lines, each looked at, without their comments; no two give the same name.
+  /// The first lines, each parsed, without comments; no two give the same name.
   static func read(
     _ urls: [String], _ lists: [ArtifactFile], below root: String, maximumLines: Int
   ) throws -> [String] {
@@ -16,8 +16,8 @@ enum DownloadList {
       let name = try DownloadLine(text, below: root, in: place).name
       if let other = places.updateValue(place, forKey: ExactText(name)) {
         throw StageError(
-          .options, place, "two files would be called '\(name)'; the other stands in \(other)",
-          hint: "Write another name behind the URL.")
+          .options, place, "two files have the name '\(name)'; the other is in \(other)",
+          hint: "Write another name after the URL.")
       }
       lines.append(text)
     }
@@ -32,7 +32,7 @@ enum DownloadList {
     return lines
   }
 
-  /// Words parted by single spaces, up to a comment. A # within a word is part of a URL.
+  /// Words separated by single spaces, up to a comment. A # within a word is part of a URL.
   private static func content(_ line: UnsafeRawBufferPointer) -> String {
     String(decoding: line, as: UTF8.self).split(whereSeparator: \.isWhitespace).prefix { !$0.hasPrefix("#") }
       .joined(separator: " ")
@@ -46,8 +46,8 @@ struct DownloadLine {
   var name: String
 
   /// - Parameters:
-  ///   - root: the URL that a mere path is below; empty for none.
-  ///   - place: where the line stands, for messages.
+  ///   - root: the base URL of lines that are only paths; empty for none.
+  ///   - place: the position of the line, for messages.
   init(_ line: String, below root: String, in place: String) throws {
     var words = line.split(separator: " ").map(String.init)
     guard !words.isEmpty else { throw StageError(.options, place, "a line is empty") }
@@ -69,13 +69,14 @@ struct DownloadLine {
       } else {
         guard word.firstRange(of: ":") == nil else {
           throw StageError(
-            .options, place, "'\(word)' is no digest", hint: "Write sha256:, sha1: or md5: and its hexadecimal digits.")
+            .options, place, "'\(word)' is not a digest",
+            hint: "Write sha256:, sha1: or md5: and the hexadecimal digits.")
         }
         name = word
       }
     }
     guard ArchivePath.isSafe(name), !name.hasPrefix("."), !name.hasSuffix("/") else {
-      throw StageError(.options, place, "'\(name)' is no name for a file", hint: "Write a name behind \(url).")
+      throw StageError(.options, place, "'\(name)' is not a file name", hint: "Write a name after \(url).")
     }
   }
 }

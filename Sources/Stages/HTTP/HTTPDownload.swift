@@ -2,30 +2,30 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Fetches files by their URLs, each checked against the digest that is written beside it.
+/// Fetches files by URL; each is checked against its digest if one is given.
 ///
-/// A task is a file. What a broken or killed attempt has fetched is kept and gone on with, if the server says that the
-/// file is still the same. A finished download stays fresh until its line or `snapshot` changes; a file without a digest
-/// may have changed meanwhile, and `snapshot` is how to say "look again".
+/// One task per file. Data fetched by an interrupted or killed attempt is kept, and the download is resumed if the
+/// server confirms that the file is unchanged. A finished download stays fresh until its line or `snapshot` changes.
+/// A file without a digest may change meanwhile; a new `snapshot` fetches it again.
 public struct HTTPDownload: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "What to fetch: a URL, then, where known, its digest (sha256:…, sha1:… or md5:…), its number of bytes and the "
-        + "name to give it, each parted by a space.")
+      "What to fetch: a URL, then optionally its digest (sha256:…, sha1:… or md5:…), its size in bytes and the file "
+        + "name to use, separated by spaces.")
     public var urls: [String] = []
     @Option(
-      "Files with such lines, one a file, plain or compressed; # at the beginning or behind a space begins a comment.")
+      "Files of such lines, plain or compressed, one line per file to fetch. # at the start or after a space: comment.")
     public var lists = InputFiles()
-    @Option("The URL that lines without one of their own are below: https://data.commoncrawl.org for a wet.paths.gz.")
+    @Option("Base URL of lines that are only paths: https://data.commoncrawl.org for a wet.paths.gz.")
     public var root = ""
-    @Option("Fetches so many files, the first ones; 0 fetches all.", in: 0...10_000_000) public var maximumFiles = 0
-    @Option("Another word here fetches everything again.", formerly: "asOf") public var snapshot = ""
+    @Option("Maximum number of files, the first ones. 0: no limit.", in: 0...10_000_000) public var maximumFiles = 0
+    @Option("Any new value forces a fresh fetch.", formerly: "asOf") public var snapshot = ""
     @Option(
-      "The name of an environment variable whose value is sent as a bearer token to the servers that \"urls\" and "
-        + "\"root\" name; it is never stored.", affectsOutput: false)
+      "Name of an environment variable. Its value is sent as a bearer token to the servers in \"urls\" and "
+        + "\"root\" only; it is never stored.", affectsOutput: false)
     public var tokenVariable = ""
-    @Option("Larger files are refused.") public var maximumBytes = ByteCount.gibibytes(1024)
-    @Option("How many files of a site are fetched at once.", in: 1...64, affectsOutput: false)
+    @Option("Larger files are an error.") public var maximumBytes = ByteCount.gibibytes(1024)
+    @Option("Number of files fetched concurrently per site.", in: 1...64, affectsOutput: false)
     public var filesAtOnce = 1
     @OptionGroup public var network: NetworkOptions
 
@@ -35,8 +35,8 @@ public struct HTTPDownload: SinglePhaseStage {
   public static let name = "http.download"
   public static let revision = 1
   public static let summary = "Fetches files by their URLs and checks their digests."
-  static let lists = Input<Files>("lists", "Lists that another stage fetched.", required: false, many: true)
-  static let files = Output<Files>("files", "The files.")
+  static let lists = Input<Files>("lists", "Lists fetched by another stage.", required: false, many: true)
+  static let files = Output<Files>("files", "The fetched files.")
   public static let inputs = [lists.port]
   public static let waitingPhases = Set(Phase.allCases)
   public static let outputs = [files.port]
@@ -86,7 +86,7 @@ public struct HTTPDownload: SinglePhaseStage {
     }
   }
 
-  /// For the servers that the document names alone: a list may come from anywhere.
+  /// Only for servers named in the pipeline file: a list may come from anywhere.
   private func token(for url: WebURL) throws -> String? {
     guard !options.tokenVariable.isEmpty else { return nil }
     let named = try options.urls.map { try DownloadLine($0, below: options.root, in: "urls").url.origin }
@@ -94,12 +94,12 @@ public struct HTTPDownload: SinglePhaseStage {
     guard named.contains(url.origin) || root == url.origin else { return nil }
     guard url.scheme == "https" || options.network.allowPrivateAddresses else {
       throw StageError(
-        .options, "tokenVariable", "\(url) is plain http, over which anyone could read the token",
-        hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+        .options, "tokenVariable", "\(url) is plain http, which exposes the token",
+        hint: "Use https, or set \"allowPrivateAddresses\" if the server is in your own network.")
     }
     guard let value = environmentValue(options.tokenVariable) else {
       throw StageError(
-        .environment, "tokenVariable", "the environment has no variable \(options.tokenVariable)",
+        .environment, "tokenVariable", "the environment variable \(options.tokenVariable) is not set",
         hint: "Set it to the token, or leave the option out.")
     }
     return value
@@ -107,8 +107,8 @@ public struct HTTPDownload: SinglePhaseStage {
 }
 
 extension Workspace {
-  /// Fetches a file into an output; what is fetched of it survives attempts.
-  /// - Parameter check: a look at the whole file; where it throws, the next attempt begins at zero.
+  /// Fetches a file into an output; fetched data survives attempts.
+  /// - Parameter check: checks the complete file; if it throws, the next attempt starts from the beginning.
   func download<K>(
     _ request: HTTPRequest, _ client: HTTPClient, _ expected: DownloadExpectation, to output: Output<K>, name: String,
     check: (DownloadedFile, String) throws -> Void = { _, _ in }

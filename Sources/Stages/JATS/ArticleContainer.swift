@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TextKit
 
-/// Articles in files of several kinds: one by one, in zips, in tars; each plain or compressed.
+/// Articles in containers: single files, zips, tars; each plain or compressed.
 enum ArticleContainer {
   enum Kind: Equatable { case article(isPacked: Bool), zip, tar }
 
@@ -18,16 +18,16 @@ enum ArticleContainer {
     return name.hasSuffix(".xml") || name.hasSuffix(".nxml") ? .article(isPacked: packing != nil) : nil
   }
 
-  /// An article's XML, and how to get it.
+  /// An article's XML, and how to read it.
   struct Article {
-    /// The path below the folder; behind it, for a member of an archive, the path inside.
+    /// The path below the folder; for a member of an archive, followed by the path inside.
     var place: String
     var read: () throws -> [UInt8]
   }
 
-  /// Calls `body` with every article, in the container's order. Bytes are read only when `body` asks for them.
+  /// Calls `body` with every article, in the container's order. Bytes are read only when `body` requests them.
   ///
-  /// An archive's own damage is thrown here; what `read` throws concerns one article alone.
+  /// Damage of the archive itself is thrown here; an error of `read` concerns only one article.
   static func forEachArticle(in file: ArtifactFile, limit: Int, _ body: (Article) throws -> Void) throws {
     switch kind(file.name) {
     case nil: return
@@ -60,7 +60,7 @@ enum ArticleContainer {
     }
   }
 
-  /// A member's name in UTF-8 or code page 932, made safe. Others may have the same.
+  /// A member's name in UTF-8 or code page 932, made safe. Not necessarily unique.
   private static func safeName(_ bytes: [UInt8]) -> String {
     ArchivePath.safe(bytes.withUnsafeBufferPointer { CP932.shared.decodeAny($0) })
   }
@@ -71,7 +71,7 @@ enum ArticleContainer {
     }
   }
 
-  /// A compressed member, decompressed by its first bytes.
+  /// A compressed member, decompressed according to its first bytes.
   private static func unpacked(_ bytes: [UInt8], _ name: String, _ limit: Int) throws -> [UInt8] {
     guard kind(name) == .article(isPacked: true) else { return bytes }
     let compression = Compression.detect(bytes)

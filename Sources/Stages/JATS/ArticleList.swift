@@ -2,13 +2,13 @@ import MarkupKit
 import PipelineKit
 import ShardKit
 
-/// PMC's list of files as a table on disk: license and retraction by PMCID and by PubMed id, sorted, 16 bytes a row.
+/// PMC's list of files as a table on disk: license and retraction by PMCID and by PubMed id, sorted, 16 bytes per row.
 ///
 /// Columns: `File, Article Citation, Accession ID, Last Updated, PMID, License[, Retracted]`; the lists of the bulk
 /// packages write some of them without spaces. https://pmc.ncbi.nlm.nih.gov/tools/ftp/
 final class ArticleList {
   struct Entry: Equatable {
-    /// nil where the list says that the article has no code of Creative Commons.
+    /// nil if the list gives no Creative Commons code for the article.
     var license: ArticleLicense?
     var isRetracted = false
   }
@@ -25,7 +25,7 @@ final class ArticleList {
 
   init(_ path: String) throws { file = try MappedFile(path) }
 
-  /// What the list says of an article, by its PMCID, else by its PubMed id. Rows that repeat an article are joined.
+  /// The list's entry for an article, by PMCID, else by PubMed id. Repeated rows of an article are merged.
   func entry(pmcid: String, pmid: String) -> Entry? {
     for key in [Self.key(pmcid: pmcid), Self.key(pmid: pmid)] {
       if let key, let entry = entry(key) { return entry }
@@ -73,7 +73,7 @@ final class ArticleList {
     func column(_ name: String) -> Int? { columns.firstIndex(of: name) }
     guard let accession = column("accessionid"), let license = column("license") else {
       throw StageError(
-        .input, list.path, "its first row names no columns \"Accession ID\" and \"License\"",
+        .input, list.path, "its header has no columns \"Accession ID\" and \"License\"",
         hint: "Name PMC's oa_file_list.csv, or a filelist.csv of its bulk packages.")
     }
     let (pmid, retracted) = (column("pmid"), column("retracted"))

@@ -2,45 +2,45 @@ public import MarkupKit
 public import PipelineKit
 import ShardKit
 
-/// Extracts the text of scientific papers from JATS XML, as PMC's Open Access subset has it, by their licenses.
+/// Extracts the text of scientific papers from JATS XML, as in PMC's Open Access subset, filtered by license.
 ///
-/// Two phases: `list` makes PMC's list of files, which may have millions of rows, into a table that can be searched on
-/// disk; `extract` reads the articles, a task for an archive or for some small files. Memory is one article.
+/// Two phases: `list` converts PMC's list of files, which may have millions of rows, to a searchable table on disk;
+/// `extract` reads the articles, one task per archive or per group of small files. Memory: one article.
 public struct JATSExtract: Stage {
   public struct Options: StageOptions {
     @Option(
-      "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; needed where none are wired."
+      "Articles (.xml, .nxml), zips or tars (each plain or compressed), or folders of them; required unless wired."
     )
     public var articles = InputFiles()
     @Option(
-      "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): a second source for licenses and the one "
-        + "for retractions.", holdsRecords: false)
+      "PMC's lists of files (oa_file_list.csv, or those of the bulk packages): another source of licenses and the only "
+        + "one of retractions.", holdsRecords: false)
     public var list = InputFiles()
     @Option(
-      "The licenses that are kept, whatever their version. The default permits commercial use and changed copies; where "
-        + "sources disagree, the conditions of all of them count.")
+      "Licenses to keep, in any version. The default ones permit commercial use and adaptations. If sources "
+        + "disagree, the conditions of all of them apply.")
     public var licenses: [LicenseName] = [.zero, .publicDomain, .by, .bySA]
-    @Option("What happens to an article whose license nothing tells.") public var unknownLicense = Choice.drop
-    @Option("Keeps articles of these types only, such as research-article. Empty keeps all.")
+    @Option("What to do with articles of unknown license.") public var unknownLicense = Choice.drop
+    @Option("Keeps only articles of these types, such as research-article. Empty: all.")
     public var articleTypes: [String] = []
-    @Option("What happens to an article of which only the front matter is there.") public var withoutBody = Choice.drop
-    @Option("Abstracts and summaries; those made of a picture or one line are never kept.")
+    @Option("What to do with articles that have only front matter.") public var withoutBody = Choice.drop
+    @Option("Abstracts and summaries; graphical and one-line ones are never kept.")
     public var abstracts = JATSTextOptions.Part.keep
-    @Option("The languages of which translated abstracts and titles are kept; \"*\" for all.")
+    @Option("Languages of translated abstracts and titles to keep; \"*\": all.")
     public var translatedAbstracts = ["ja"]
     @Option("Acknowledgements.") public var acknowledgements = JATSTextOptions.Part.drop
-    @Option("Footnotes; kept ones stand at the end.") public var footnotes = JATSTextOptions.Part.drop
-    @Option("Appendices, notes, glossaries and sections behind the body.") public var backMatter = JATSTextOptions.Part
+    @Option("Footnotes; kept ones are placed at the end.") public var footnotes = JATSTextOptions.Part.drop
+    @Option("Appendices, notes, glossaries and sections after the body.") public var backMatter = JATSTextOptions.Part
       .drop
-    @Option("Drops formulas, or keeps those written in TeX between dollar signs.") public var formulas = JATSTextOptions
+    @Option("Drops formulas, or keeps those given in TeX, between dollar signs.") public var formulas = JATSTextOptions
       .Formulas.drop
-    @Option("Writes raised and lowered digits as Unicode has them (CO₂, 10⁻⁶), or as plain ones.")
+    @Option("Writes superscript and subscript digits in Unicode (CO₂, 10⁻⁶), or as plain digits.")
     public var scripts = JATSTextOptions.Scripts.unicode
     @Option("Shorter texts are dropped.", in: 0...1_000_000_000) public var minimumBytes = 500
     @Option("Articles with more XML are dropped.") public var maximumArticleBytes = ByteCount.mebibytes(64)
-    @Option("Stops at an archive that is damaged, or drops what cannot be read of it and names it.")
+    @Option("Fails on a damaged archive, or drops and reports its unreadable articles.")
     public var damagedArchives = DamagedArchives.fail
-    @Option("The documents' source.") public var source = "pmc"
+    @Option("The source of the documents.") public var source = "pmc"
 
     public init() {}
 
@@ -56,11 +56,11 @@ public struct JATSExtract: Stage {
 
   public static let name = "jats.extract"
   public static let revision = 3
-  public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by their licenses."
+  public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by license."
   static let fetched = Input<Files>(
-    "files", "Articles or archives that another stage fetched.", required: false, many: true)
+    "files", "Articles or archives fetched by another stage.", required: false, many: true)
   static let listed = Output<Counts>("listed", "Licenses by article.", hidden: true)
-  static let documents = Output<Documents>("documents", "One article a document, with its license as metadata.")
+  static let documents = Output<Documents>("documents", "One document per article, with its license as metadata.")
   public static let inputs = [fetched.port]
   public static let outputs = [listed.port, documents.port]
   public enum Phase: String, StagePhase { case list, extract }
@@ -80,7 +80,7 @@ public struct JATSExtract: Stage {
   public func validate() throws {
     if options.licenses.isEmpty && options.unknownLicense == .drop {
       throw StageError(
-        .options, "licenses", "no license is allowed, so that nothing can be kept",
+        .options, "licenses", "allows no license, so nothing would be kept",
         hint: "Name some, such as \(LicenseName.allCases.prefix(3).map(\.rawValue).joined(separator: ", ")).")
     }
   }
@@ -101,7 +101,7 @@ public struct JATSExtract: Stage {
     guard !articles.isEmpty else {
       throw StageError(
         .input, options.articles.isEmpty ? "files" : options.articles.paths.joined(separator: ", "),
-        "what is wired or named holds no .xml, .nxml, .tar or .zip of articles",
+        "the given or wired files contain no .xml, .nxml, .tar or .zip of articles",
         hint: "Name a folder of articles, or PMC's packages.")
     }
     let listed = context.files(Self.listed)
@@ -110,7 +110,7 @@ public struct JATSExtract: Stage {
     }
   }
 
-  /// The XML of the largest article, its text in two states, and the table's pages.
+  /// The XML of the largest article, its text in two forms, and the table's pages.
   private func memoryBytes(_ articles: [ArtifactFile]) -> Int {
     let largest = articles.reduce(0) {
       max($0, ArticleContainer.kind($1.name) == .article(isPacked: false) ? Int(clamping: $1.bytes) : 8 << 20)

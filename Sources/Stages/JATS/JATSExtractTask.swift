@@ -11,7 +11,7 @@ final class JATSExtractTask {
   private let licenses: Set<LicenseName>
   private let types: Set<String>
   private static let maximumMetadataBytes = 4096
-  /// What this task has written. Papers that lie in several tasks' files are `dedupe.exact`'s to find.
+  /// What this task has written. Duplicates across tasks are left to `dedupe.exact`.
   private var written = WrittenArticles()
 
   init(_ options: JATSExtract.Options, _ workspace: Workspace, _ list: ArticleList?) throws {
@@ -49,7 +49,7 @@ final class JATSExtractTask {
       return try drop(
         container.place, 0, "too-large", threshold: Double(options.maximumArticleBytes.bytes), detail: error.message)
     } catch let error as ShardError where options.damagedArchives == .drop && Self.isDamage(error) {
-      // Of a zip, the members behind it are whole; a tar's end is told when it is read on.
+      // The later members of a zip are intact; the damage of a tar is reported while reading on.
       return try drop(container.place, 0, "damaged-archive", detail: error.description)
     }
     let reader = JATSReader(options.text)
@@ -64,7 +64,7 @@ final class JATSExtractTask {
       return try drop(container.place, bytes.count, "malformed-xml", detail: error.message + place)
     }
     guard !reader.articles.isEmpty else {
-      return try drop(container.place, bytes.count, "malformed-xml", detail: "it holds no <article>")
+      return try drop(container.place, bytes.count, "malformed-xml", detail: "it contains no <article>")
     }
     for (number, article) in reader.articles.enumerated() {
       let place = reader.articles.count == 1 ? container.place : "\(container.place)#\(number + 1)"
@@ -92,12 +92,12 @@ final class JATSExtractTask {
     note(article, place)
     let entry = list?.entry(pmcid: article.pmcid, pmid: article.pmid)
     if list != nil && entry == nil { workspace.metric("notListed", 1) }
-    if let reason = article.retraction ?? (entry?.isRetracted == true ? "the list says so" : nil) {
+    if let reason = article.retraction ?? (entry?.isRetracted == true ? "according to the list" : nil) {
       return try drop(id, bytes, "retracted", detail: reason)
     }
     let decision = LicenseDecision(article.license, listed: entry?.license)
     if let disagreement = decision.disagreement {
-      workspace.warn("license-disagreement", "\(id): \(disagreement); the stricter counts")
+      workspace.warn("license-disagreement", "\(id): \(disagreement); the stricter one applies")
     }
     if let license = decision.license {
       guard licenses.contains(license.name) else {
@@ -137,27 +137,27 @@ final class JATSExtractTask {
   private func note(_ article: JATSArticle, _ place: String) {
     workspace.warn(
       "unknown-entity", times: article.unknownEntities.count,
-      "\(place): the entity \(article.unknownEntities[0]) is not known and was left out")
+      "\(place): the entity \(article.unknownEntities[0]) is unknown and was omitted")
     if article.subArticles > 0 { workspace.metric("subArticles", Double(article.subArticles)) }
   }
 
   // MARK: Identity
 
-  /// PMC's id, else the DOI, else PubMed's id, else the place.
+  /// PMC's id, else the DOI, else PubMed's id, else the path.
   private static func id(_ article: JATSArticle, _ place: String) -> String {
     if !article.pmcid.isEmpty { return article.pmcid }
     if !article.doi.isEmpty { return "doi:" + article.doi }
     return article.hasNoId ? "pmc:" + place : "pmid:" + article.pmid
   }
 
-  /// Older packages write PMC's id into the file's name alone: `BMC_Microbiol/PMC3166277.nxml`.
+  /// Older packages give PMC's id only in the file name: `BMC_Microbiol/PMC3166277.nxml`.
   private static func pmcid(in place: String) -> String {
     let name = ArchivePath.lastPart(of: place)
     guard name.hasPrefix("PMC") else { return "" }
     return UInt32(name.dropFirst(3).prefix { $0.isASCII && $0.isNumber }).map { "PMC\($0)" } ?? ""
   }
 
-  /// Metadata is read whole with every line, so what is longer than any title is cut behind a whole character.
+  /// Metadata is in every line, so values longer than any title are truncated after a complete character.
   private static func shortened(_ value: String) -> String {
     guard value.utf8.count > maximumMetadataBytes else { return value }
     var end = value.utf8.index(value.startIndex, offsetBy: maximumMetadataBytes)
@@ -188,24 +188,24 @@ extension JATSArticle {
   fileprivate var hasNoId: Bool { pmcid.isEmpty && doi.isEmpty && pmid.isEmpty }
 }
 
-/// The articles of a task by id and text.
+/// The written articles of a task, by id and text.
 private struct WrittenArticles {
   enum Answer {
-    /// It is to be written, under this id.
+    /// To be written, under this id.
     case new(String)
-    /// Its text was written, under this id.
+    /// The same text was written, under this id.
     case duplicate(String)
     /// Another text of the paper was written.
     case otherVersion
   }
 
-  /// How many texts have an id.
+  /// Number of texts per id.
   private var counts: [UInt64: Int] = [:]
-  /// Which of its id's texts a text is, by the hash of both.
+  /// The index of a text among those with its id, by the hash of both.
   private var numbers: [UInt64: Int] = [:]
 
-  /// - Parameter isPlace: whether the id is the place alone, which members of an archive may share: those behind the
-  ///   first get ids of their own, `pmc:a.tar/x.xml~2`.
+  /// - Parameter isPlace: whether the id is only the path, which members of an archive may share: the second and later
+  ///   ones get ids of their own, `pmc:a.tar/x.xml~2`.
   mutating func add(_ id: String, _ text: [UInt8], isPlace: Bool) -> Answer {
     let bytes = Array(id.utf8)
     let name = recordHash(bytes), whole = recordHash(bytes + [0] + text)

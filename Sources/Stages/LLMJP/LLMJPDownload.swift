@@ -2,23 +2,23 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Fetches an LLM-jp corpus, or some of its folders, each file checked against the digest in a listing.
+/// Fetches an LLM-jp corpus, or some of its folders; each file is checked against the digest in a listing.
 ///
-/// The listing is a repository's on the Hugging Face Hub, or a plain one of `sha256sum` or `md5sum` at any address, such
-/// as a GitLab's. Files keep their folders (`ja/ja_cc/level0/0000.jsonl.gz`), which `llmjp.sample` chooses by. A file is
-/// a task, resumed by range; a later look (`snapshot`) fetches only what has changed.
+/// The listing is that of a Hugging Face Hub repository, or the output of `sha256sum` or `md5sum` at any URL, such
+/// as on a GitLab server. Files keep their folders (`ja/ja_cc/level0/0000.jsonl.gz`), by which `llmjp.sample` selects.
+/// One task per file, resumed by range request; a new `snapshot` fetches only what has changed.
 public struct LLMJPDownload: Stage {
   public struct Options: StageOptions {
-    @Option("A data set of the Hub, as OWNER/NAME; this or \"listing\" is needed.") public var repository = ""
-    @Option("The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded.")
+    @Option("A data set on the Hub, as OWNER/NAME; this or \"listing\" is required.") public var repository = ""
+    @Option("The URL of the Hub or of a mirror. The variable HF_ENDPOINT is ignored.")
     public var endpoint = HubRepository.publicEndpoint
-    @Option("The URL of a listing: a line a file, of its SHA-256, SHA-1 or MD5, maybe its bytes, and its path.")
+    @Option("The URL of a listing: one line per file, with SHA-256, SHA-1 or MD5, optionally the size, and the path.")
     public var listing = ""
-    @Option("The URL that the listing's paths are below; by default the listing's own folder.") public var folder = ""
-    @Option("Folders to take, such as ja/ja_cc/level0; empty for all.") public var directories: [String] = []
+    @Option("Base URL of the listing's paths; by default the listing's own folder.") public var folder = ""
+    @Option("Folders to fetch, such as ja/ja_cc/level0. Empty: all.") public var directories: [String] = []
     @Option(
-      "The name of the environment variable that holds the token, for a corpus that wants one; by default HF_TOKEN "
-        + "for the Hub and none for a listing. It is sent to the servers named here alone and never stored.",
+      "Name of the environment variable with the token, for a corpus that requires one; by default HF_TOKEN for "
+        + "the Hub and none for a listing. The token is sent only to the servers named here and never stored.",
       affectsOutput: false)
     public var tokenVariable = ""
     @OptionGroup public var selection: ListingOptions
@@ -36,7 +36,7 @@ public struct LLMJPDownload: Stage {
   public static let name = "llmjp.download"
   public static let revision = 1
   public static let summary = "Fetches an LLM-jp corpus by a listing with digests."
-  static let records = Output<Files>("records", "The corpus's files, with their folders.")
+  static let records = Output<Files>("records", "The files of the corpus, in their folders.")
   public static let outputs = [records.port, ListedDownload.listing.port]
   public typealias Phase = ListingPhase
   public static let waitingPhases = Set(Phase.allCases)
@@ -52,11 +52,11 @@ public struct LLMJPDownload: Stage {
 
   public func validate() throws {
     guard options.repository.isEmpty || options.listing.isEmpty else {
-      throw StageError(.options, "listing", "the corpus comes from a repository or by a listing: leave one of them out")
+      throw StageError(.options, "listing", "\"repository\" and \"listing\" exclude each other")
     }
     try options.selection.validate()
     guard options.listing.isEmpty else { return try validatePlain() }
-    guard options.folder.isEmpty else { throw StageError(.options, "folder", "it goes with \"listing\" alone") }
+    guard options.folder.isEmpty else { throw StageError(.options, "folder", "requires \"listing\"") }
     if options.repository.isEmpty {
       try validateTokenVariable(options.tokenVariable)
     } else {
@@ -75,14 +75,14 @@ public struct LLMJPDownload: Stage {
       try refuseSecret(url, name, hint: "Use \"tokenVariable\".")
       guard options.tokenVariable.isEmpty || url.scheme == "https" || options.network.allowPrivateAddresses else {
         throw StageError(
-          .options, name, "\(url) is plain http, over which anyone could read the token",
-          hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+          .options, name, "\(url) is plain http, which exposes the token",
+          hint: "Use https, or set \"allowPrivateAddresses\" if the server is in your own network.")
       }
     }
   }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
-    // A phase that names its options knows of neither.
+    // A phase that declares its options sees neither of them.
     guard phase != .listing || !(options.repository.isEmpty && options.listing.isEmpty) else {
       throw StageError(
         .options, "repository", "there is nothing to fetch", hint: "Set \"repository\" or \"listing\".")

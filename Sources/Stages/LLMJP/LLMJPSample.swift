@@ -1,59 +1,62 @@
 public import PipelineKit
 import ShardKit
 
-/// The best documents of an LLM-jp corpus, by a table of quality scores, up to a share or a number of tokens.
+/// Selects the best documents of an LLM-jp corpus, by a table of quality scores, up to a fraction or number of tokens.
 ///
-/// - `columns`: each table's rows as fixed-width numbers, spilled in partitions by record.
-/// - `rank`: each partition in order of records, repeated rows set aside.
+/// - `columns`: converts each table's rows to fixed-width numbers, in partitions by record.
+/// - `rank`: sorts each partition in order of records and removes repeated rows.
 /// - `threshold`: the exact token-weighted quantile over all rows (`RankCut`).
-/// - `sample`: each record file against the threshold.
+/// - `sample`: compares each record file with the threshold.
 ///
-/// Memory does not follow the table: 100 million rows (6.2 GB) were read within 0.82 GB, mapped pages included, and take
-/// 5 GB of the store's disk. A row without a record takes its place in the budget, since no file is read before `sample`.
+/// Memory does not grow with the table: 100 million rows (6.2 GB) were read in 0.82 GB, mapped pages included, and take
+/// 5 GB on disk. A row without a record still counts toward the budget, since no file is read before `sample`.
 public struct LLMJPSample: Stage {
   public enum Match: String, CaseIterable, OptionChoice {
     /// By file and line number.
     case line
-    /// By a document's id.
+    /// By the document's id.
     case id
   }
 
   public struct Options: StageOptions {
-    @Option("The corpus: folders or files (.jsonl, .gz or .zst); needed where none is wired.")
+    @Option("The corpus: folders or files (.jsonl, .gz or .zst); required unless the input is wired.")
     public var records = InputFiles()
-    @Option("Folders below 'records' to take, such as ja/ja_cc/level0; empty means all.")
+    @Option("Folders below 'records' to read, such as ja/ja_cc/level0. Empty: all.")
     public var directories: [String] = []
-    @Option("The quality table: CSV files with a header; needed where none is wired.", holdsRecords: false)
+    @Option("The quality table: CSV files with a header; required unless wired.", holdsRecords: false)
     public var quality = InputFiles()
-    @Option("The share of all tokens to keep, best documents first.", in: 0...1) public var fraction = 0.65
-    @Option("Tokens to keep, instead of a share; 0 means the share.", in: 0...Int.max) public var tokenBudget = 0
-    @Option("How a row names its record: by file and line, or by id.") public var match = Match.line
-    @Option("Whether the best documents have the highest scores.") public var higherIsBetter = true
-    @Option("The column of the record's file, as its path below 'records'.") public var pathColumn = "path"
-    @Option("Taken off the front of the table's paths.") public var pathPrefix = ""
-    @Option("The column of the record's line.") public var lineColumn = "line"
-    @Option("The number of a file's first line in the table.", in: 0...1) public var firstLine = 0
-    @Option("The column of the record's id.") public var idColumn = "docId"
-    @Option("The column of the score.") public var scoreColumn = "score"
-    @Option("The column of the record's tokens; empty: every record weighs 1.") public var tokensColumn = "tokens"
-    @Option("Columns of few different values, such as domain, copied into the metadata.")
+    @Option("Fraction of all tokens to keep, best documents first.", in: 0...1) public var fraction = 0.65
+    @Option("Number of tokens to keep, instead of a fraction. 0: use the fraction.", in: 0...Int.max) public
+      var tokenBudget = 0
+    @Option("How a row identifies its record: by file and line, or by id.") public var match = Match.line
+    @Option("Whether higher scores are better.") public var higherIsBetter = true
+    @Option("Column with the path of the record's file, below 'records'.") public var pathColumn = "path"
+    @Option("Prefix to remove from the table's paths.") public var pathPrefix = ""
+    @Option("Column with the record's line number.") public var lineColumn = "line"
+    @Option("Number of a file's first line, as counted in the table.", in: 0...1) public var firstLine = 0
+    @Option("Column with the record's id.") public var idColumn = "docId"
+    @Option("Column with the score.") public var scoreColumn = "score"
+    @Option("Column with the record's number of tokens. Empty: every record counts 1.") public var tokensColumn =
+      "tokens"
+    @Option("Columns to copy into the metadata; they must have few distinct values, such as domain.")
     public var copyColumns: [String] = []
-    @Option("The member of 'meta' that is the document's id; without it, FILE:LINE is.") public var idKey = "docId"
-    @Option("The documents' source.") public var source = "llm-jp"
+    @Option("Field of 'meta' with the document's id. Without it the id is FILE:LINE.") public var idKey = "docId"
+    @Option("The source of the documents.") public var source = "llm-jp"
 
     public init() {}
   }
 
   public static let name = "llmjp.sample"
   public static let revision = 1
-  public static let summary = "Takes the best documents of an LLM-jp corpus by a table of quality scores."
+  public static let summary = "Selects the best documents of an LLM-jp corpus by a table of quality scores."
   static let fetchedRecords = Input<Files>(
     "records", "The corpus, fetched by another stage.", required: false, many: true)
   static let fetchedQuality = Input<Files>(
     "quality", "The quality table, fetched by another stage.", required: false, many: true, holdsRecords: false)
   public static let inputs = [fetchedRecords.port, fetchedQuality.port]
-  static let documents = Output<Documents>("documents", "The documents kept.")
-  static let selection = Output<Metrics>("selection", "The threshold, and tokens and rows kept and in all.")
+  static let documents = Output<Documents>("documents", "The kept documents.")
+  static let selection = Output<Metrics>(
+    "selection", "The threshold, and the kept and total numbers of tokens and rows.")
   static let spilled = Output<Counts>("spilled", "Rows as numbers, by partition.", hidden: true)
   static let ranked = Output<Counts>("ranked", "Rows in order of records, by partition.", hidden: true)
   public static let outputs = [documents.port, selection.port, spilled.port, ranked.port]
@@ -93,7 +96,7 @@ public struct LLMJPSample: Stage {
     guard !files.isEmpty else {
       throw StageError(
         .input, "records",
-        "there is no .jsonl, .jsonl.gz or .jsonl.zst file"
+        "no .jsonl, .jsonl.gz or .jsonl.zst file was found"
           + (folders.isEmpty ? "" : " in \(options.directories.joined(separator: ", "))"),
         hint: "Check 'records' and 'directories'.")
     }
@@ -109,7 +112,7 @@ public struct LLMJPSample: Stage {
     let tables = try qualityTables(context)
     guard tables.count < 256 else {
       throw StageError(
-        .input, "quality", "there are \(tables.count) tables, at most 255 are possible", hint: "Join some.")
+        .input, "quality", "\(tables.count) tables exceed the limit of 255", hint: "Merge some.")
     }
     let layout = QualityLayout(
       partitions: Self.partitions(tables, files: records.count, match: options.match), names: records.map(\.name))
@@ -120,7 +123,7 @@ public struct LLMJPSample: Stage {
     }
   }
 
-  /// So many that a partition's rows are sorted in about 20 MB.
+  /// Enough for a partition's rows to be sorted in about 20 MB.
   private static func partitions(_ tables: [ArtifactFile], files: Int, match: Match) -> Int {
     let bytes = tables.reduce(0) { $0 + $1.bytes }
     let wanted = max(1, min(128, Int(bytes >> 24)))
@@ -192,7 +195,7 @@ public struct LLMJPSample: Stage {
   }
 }
 
-/// Which partition a record's rows are spilled into.
+/// How rows are distributed into partitions by record.
 struct QualityLayout: Codable {
   let partitions: Int
   /// The record files, in the order of their numbers.
@@ -214,14 +217,14 @@ struct QualityLayout: Codable {
   }
 }
 
-/// What a task of `columns` knows of its table.
+/// What a task of `columns` needs to know of its table.
 struct QualityTable: Codable {
-  /// Among all tables.
+  /// Its index among all tables.
   var number: Int
   var layout: QualityLayout
 }
 
-/// What the threshold phase found, and its file.
+/// The result of the threshold phase, and its file.
 struct QualitySelection {
   var cut: RankCut
   var budget: Int

@@ -1,14 +1,14 @@
 import PipelineKit
 import ShardKit
 
-/// Reads one record file and keeps the records before the cut.
+/// Reads one record file and keeps the records above the threshold.
 ///
-/// Drops: `malformed-record`, `no-quality-row`, `below-quality`. A row whose line the file does not have is the warning
-/// `row-without-record`.
+/// Drops: `malformed-record`, `no-quality-row`, `below-quality`. A row for a line that the file does not have gives the
+/// warning `row-without-record`.
 struct LLMJPSampleTask {
-  /// Which record file it is, and how the rows are dealt.
+  /// The record file, and how the rows are distributed.
   struct Part: Codable {
-    /// Among all record files.
+    /// Its index among all record files.
     var file: Int
     var partitions: Int
   }
@@ -57,14 +57,15 @@ struct LLMJPSampleTask {
     }
     if records == 0, let firstProblem { throw try noRecords(lines.number, firstProblem) }
     workspace.warn(
-      "row-without-record", times: rows.unvisited, "\(file.name) has \(lines.number) lines, the table more for it")
+      "row-without-record", times: rows.unvisited, "\(file.name) has \(lines.number) lines; the table has rows for more"
+    )
   }
 
   private func noRecords(_ lines: Int, _ problem: String) throws -> StageError {
-    let name = try FileLook(file.path).name.map { "; it is \($0)" } ?? ""
+    let name = try FileLook(file.path).name.map { "; the file is \($0)" } ?? ""
     return StageError(
       .input, file.path, "none of its \(lines) lines is a record; the first: \(problem)\(name)",
-      hint: "Fetch the file again, or leave it out of \"records\".")
+      hint: "Fetch the file again, or remove it from \"records\".")
   }
 
   private func sample(_ record: inout LLMJPRecord, _ row: RankedRow, _ output: DocumentOutput) throws {
@@ -83,13 +84,13 @@ struct LLMJPSampleTask {
   }
 }
 
-/// Finds a record's row: in order of lines for one file, or by the hash of an id anywhere.
+/// Finds a record's row: sequentially by line within a file, or by the hash of an id.
 private final class RowLookup {
   private let match: LLMJPSample.Match
   private let file: Int
   private let partitions: Int
   private var mapped: [Int: RankedRows] = [:]
-  /// Place of the file's next row, where rows are matched by line; and where its rows end.
+  /// Indices of the file's next row, if rows are matched by line, and of the end of its rows.
   private var next = 0
   private var end = 0
 
@@ -123,7 +124,7 @@ private final class RowLookup {
     }
   }
 
-  /// Rows for lines behind the last one asked for.
+  /// Number of rows after the last requested line.
   var unvisited: Int { end - next }
 
   private static func lowerBound(_ rows: UnsafeBufferPointer<RankedRow>, _ record: UInt64) -> Int {
@@ -143,7 +144,7 @@ private struct LLMJPRecord {
   private let json = JSONObjectReader()
   private let meta: MetadataReader
   private let copied: [String]
-  /// Which of `meta`'s paths the record has.
+  /// Which of `meta`'s paths are present in the record.
   private var present: [Bool]
 
   init(idKey: String, copied: [String]) {
@@ -177,7 +178,7 @@ private struct LLMJPRecord {
     return problem ?? (hasText ? nil : "it has no string \"text\"")
   }
 
-  /// Adds what the table knows to the metadata, without hiding what the record says itself.
+  /// Adds the table's values to the metadata, without replacing the record's own.
   mutating func complete(source: String, quality: Double, labels: [String]) {
     document.source.removeAll(keepingCapacity: true)
     document.source.append(contentsOf: source.utf8)

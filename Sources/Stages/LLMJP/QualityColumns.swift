@@ -1,9 +1,9 @@
 import PipelineKit
 import ShardKit
 
-/// Reads one quality table and spills its rows as numbers, by partition.
+/// Reads one quality table and writes its rows as numbers, by partition.
 ///
-/// Rows that cannot be used are counted as warnings: `unparsable-score`, `unparsable-tokens`, `unparsable-line`,
+/// Unusable rows are counted as warnings: `unparsable-score`, `unparsable-tokens`, `unparsable-line`,
 /// `short-row`, `row-without-file`.
 struct QualityColumns {
   private let options: LLMJPSample.Options
@@ -85,7 +85,7 @@ struct QualityColumns {
     return (record, layout.partition(ofFile: file))
   }
 
-  /// Where the wanted columns stand.
+  /// Indices of the wanted columns.
   private struct Columns {
     var path = 0
     var line = 0
@@ -99,8 +99,8 @@ struct QualityColumns {
       func find(_ name: String) throws(StageError) -> Int {
         if let index = header.firstIndex(of: name) { return index }
         throw StageError(
-          .input, table, "there is no column '\(name)'; its columns are \(header.joined(separator: ", "))",
-          hint: "Names of columns are options of 'llmjp.sample'.")
+          .input, table, "has no column '\(name)'; its columns are \(header.joined(separator: ", "))",
+          hint: "Set the column names in the options of 'llmjp.sample'.")
       }
       if options.match == .line {
         path = try find(options.pathColumn)
@@ -121,7 +121,7 @@ extension UnsafeRawBufferPointer {
   }
 }
 
-/// Numbers of record files by name. Tables are mostly in order of files, so the last answer is tried first.
+/// Numbers of record files by name. Tables are mostly sorted by file, so the last result is tried first.
 private final class FileNumbers {
   private let names: [[UInt8]]
   private let byHash: [UInt64: [Int]]
@@ -140,7 +140,7 @@ private final class FileNumbers {
   }
 }
 
-/// The different values of copied columns, numbered as they come.
+/// The distinct values of copied columns, numbered in order of occurrence.
 private struct LabelTable {
   private let table: UInt32
   private let columns: [String]
@@ -165,8 +165,8 @@ private struct LabelTable {
     guard entries.count < Self.maximumEntries else {
       throw StageError(
         .options, "copyColumns",
-        "\(columns.joined(separator: ", ")) have more than \(Self.maximumEntries) different values",
-        hint: "Copy only columns of few values.")
+        "\(columns.joined(separator: ", ")) have more than \(Self.maximumEntries) distinct values",
+        hint: "Copy only columns with few distinct values.")
     }
     let number = UInt32(entries.count)
     numbers[key] = number
@@ -177,7 +177,7 @@ private struct LabelTable {
   var encoded: [UInt8] { Array(JSONValue.list(entries.map { .strings($0) }).text().utf8) }
 }
 
-/// Writes rows into one file a partition, with a small buffer before each.
+/// Writes rows into one file per partition, with a small buffer each.
 private final class RowSpill {
   private let workspace: Workspace
   private var buffers: [[RankedRow]]

@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// A document's domain, amount and place in the order of sampling.
+/// A document's domain, amount and position in the sampling order.
 final class MixMeasure {
   private let options: MixRebalance.Options
   private let reader: MetadataReader
@@ -9,9 +9,9 @@ final class MixMeasure {
   private let tokensPath: Int?
   private var domainValue: String?
   private var tokens: UInt64?
-  /// Domains as strings by the hash of their bytes: a document names one of few.
+  /// Domains as strings by the hash of their bytes: there are only a few.
   private var names: [UInt64: String] = [:]
-  /// Whether the last document's tokens were estimated although a field should say them.
+  /// Whether the last document's tokens were estimated because its tokens field is missing.
   private(set) var isEstimated = false
 
   init(_ options: MixRebalance.Options) throws(StageError) {
@@ -22,13 +22,14 @@ final class MixMeasure {
     case .source: break
     default:
       throw StageError(
-        .options, "domain", "'\(options.domain)' is no place of a domain", hint: "Use metadata.KEY or source.")
+        .options, "domain", "'\(options.domain)' does not denote a domain", hint: "Use metadata.KEY or source.")
     }
     domainPath = paths.isEmpty ? nil : 0
     if !options.tokensField.isEmpty {
       guard case .member(let path)? = DocumentField(options.tokensField) else {
         throw StageError(
-          .options, "tokensField", "'\(options.tokensField)' is no place of tokens", hint: "Use metadata.KEY.")
+          .options, "tokensField", "'\(options.tokensField)' does not denote a number of tokens",
+          hint: "Use metadata.KEY.")
       }
       paths.append(path)
     }
@@ -72,7 +73,7 @@ final class MixMeasure {
     }
   }
 
-  /// Unicode scalars of valid UTF-8: bytes that continue none.
+  /// The number of Unicode scalars in valid UTF-8: bytes that are not continuation bytes.
   static func characters(_ text: [UInt8]) -> Int {
     text.withUnsafeBufferPointer { bytes in
       var count = 0
@@ -81,7 +82,7 @@ final class MixMeasure {
     }
   }
 
-  /// Where a document stands in its domain: by hash with the seed, then by hash without.
+  /// A document's position in its domain: by hash with the seed, then by hash without.
   func place(_ id: [UInt8]) -> (rank: UInt64, record: UInt64) {
     (id.withUnsafeBytes { xxh64($0, seed: UInt64(options.seed)) }, recordHash(id))
   }

@@ -1,50 +1,50 @@
 public import PipelineKit
 import ShardKit
 
-/// Gives domains the shares that a mix is to have, by leaving documents out and, where allowed, by repeating some.
+/// Changes the domains' fractions of a corpus by leaving documents out and, if allowed, by repeating some.
 ///
 /// - `count`: domain, hash and amount of each document, file by file.
 /// - `plan`: amounts by domain (`MixTargets`), then the cut in each domain's documents by hash (`MixSelection`).
-/// - `sample`: each file against the cuts.
+/// - `sample`: writes each file's documents according to the cuts.
 ///
-/// A document's place is the hash of its id with the seed, so the choice depends on neither order nor partition.
+/// A document's position is the hash of its id with the seed, so the selection does not depend on order or partition.
 public struct MixRebalance: Stage {
   public enum Unit: String, CaseIterable, OptionChoice { case documents, characters, tokens }
 
   public struct Options: StageOptions {
-    @Option("What shares and budget are counted in.") public var unit = Unit.characters
-    @Option("Where a document says its domain: metadata.KEY or source.") public var domain = "metadata.domain"
-    @Option("The greatest share of a domain; others stay whole. Used where neither shares nor ratios are.")
+    @Option("The unit of shares and budget.") public var unit = Unit.characters
+    @Option("Field with a document's domain: metadata.KEY or source.") public var domain = "metadata.domain"
+    @Option("Maximum fraction per domain; other domains are kept entirely. Used without shares and ratios.")
     public var caps = ["news": 0.3]
-    @Option("The share of each domain; domains not named divide the rest as they are.")
+    @Option("Target fraction per domain; unnamed domains divide the remainder in proportion.")
     public var shares: [String: Double] = [:]
-    @Option("What to take of each domain: 0.0323, 1, or 4 to use it four times; others stay whole.")
+    @Option("Multiple to take of each domain: 0.0323, 1, or 4 to use it four times; others are kept entirely.")
     public var ratios: [String: Double] = [:]
-    @Option("The amount of the whole mix, with caps or shares; 0 takes as much as there is.", in: 0...Int.max)
+    @Option("Total amount of the mix, with caps or shares. 0: as much as possible.", in: 0...Int.max)
     public var budget = 0
-    @Option("How often a document may be used at most; above 1 samples up.", in: 1...1000)
+    @Option("Maximum number of uses per document; above 1 allows upsampling.", in: 1...1000)
     public var maximumRepeats = 1.0
-    @Option("Where a document says its tokens, such as metadata.dedup_meta.token_count; empty estimates them.")
+    @Option("Field with a document's number of tokens, such as metadata.dedup_meta.token_count. Empty: estimated.")
     public var tokensField = ""
-    @Option("Estimates tokens where no field says them.", in: 0.1...100) public var charactersPerToken = 2.0
-    @Option("The domain of documents that name none.") public var unknownDomain = "unknown"
-    @Option("Another seed chooses other documents.", in: 0...Int.max) public var seed = 0
+    @Option("Used to estimate tokens if no field gives them.", in: 0.1...100) public var charactersPerToken = 2.0
+    @Option("The domain of documents that state none.") public var unknownDomain = "unknown"
+    @Option("Seed of the selection.", in: 0...Int.max) public var seed = 0
 
     public init() {}
   }
 
   public static let name = "mix.rebalance"
   public static let revision = 1
-  public static let summary = "Gives domains their shares of the corpus, by caps, target shares or ratios."
+  public static let summary = "Changes the domains' fractions of a corpus, by caps, target shares or ratios."
   static let documents = Input<Documents>("documents", "The documents to mix.")
   static let mixed = Output<Documents>("documents", "The mix.")
-  static let report = Output<Report>("report", "Shares before and after: mix.json and mix.svg.")
+  static let report = Output<Report>("report", "Fractions before and after: mix.json and mix.svg.")
   static let counted = Output<Counts>("counted", "Hash and amount of each document, by domain.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [mixed.port, report.port, counted.port]
   public enum Phase: String, StagePhase { case count, plan, sample }
 
-  /// Targets decide the plan; documents are measured whatever they are.
+  /// Targets affect only the plan; measuring the documents does not depend on them.
   public static func options(of phase: Phase) -> Set<String>? {
     phase == .plan ? nil : ["unit", "domain", "tokensField", "charactersPerToken", "unknownDomain", "seed"]
   }
@@ -57,11 +57,11 @@ public struct MixRebalance: Stage {
     _ = try MixMeasure(options)
     let forms = [!options.shares.isEmpty, !options.ratios.isEmpty].count { $0 }
     guard forms < 2 else {
-      throw StageError(.options, "ratios", "'shares' and 'ratios' are two forms of a mix", hint: "Leave one out.")
+      throw StageError(.options, "ratios", "excludes 'shares'", hint: "Remove one of them.")
     }
     guard options.ratios.isEmpty || options.budget == 0 else {
       throw StageError(
-        .options, "budget", "'ratios' say how much is taken already", hint: "Use 'shares' with a budget.")
+        .options, "budget", "'ratios' already determine the amount", hint: "Use 'shares' with a budget.")
     }
     for (option, values) in [("caps", options.caps), ("shares", options.shares), ("ratios", options.ratios)] {
       let limit = option == "ratios" ? 1000.0 : 1
@@ -71,7 +71,7 @@ public struct MixRebalance: Stage {
     }
     let sum = options.shares.keys.sorted().reduce(0) { $0 + options.shares[$1]! }
     guard sum <= 1 + 1e-9 else {
-      throw StageError(.options, "shares", "they sum to \(sum)", hint: "Shares are parts of 1.")
+      throw StageError(.options, "shares", "sum to \(sum)", hint: "Give fractions that sum to at most 1.")
     }
   }
 
@@ -114,13 +114,15 @@ public struct MixRebalance: Stage {
     var document = Document()
     while try stream.next(&document) {
       let (domain, amount) = measure.measure(document)
-      if measure.isEstimated { workspace.warn("tokens-estimated", "\(document.idString) does not say its tokens") }
+      if measure.isEstimated {
+        workspace.warn("tokens-estimated", "\(document.idString) does not state its number of tokens")
+      }
       let number = numbers[domain] ?? numbers.count
       if number == rows.count {
         guard rows.count < 1 << 16 else {
           throw StageError(
-            .options, "domain", "'\(options.domain)' has more than 65536 different values",
-            hint: "Name a field of few values.")
+            .options, "domain", "'\(options.domain)' has more than 65536 distinct values",
+            hint: "Name a field with few distinct values.")
         }
         numbers[domain] = number
         rows.append([])
@@ -131,7 +133,7 @@ public struct MixRebalance: Stage {
     try write(rows, numbers, workspace)
   }
 
-  /// All rows in one file, domain after domain, and where each domain's rows stand.
+  /// Writes all rows into one file, domain after domain, and the position of each domain's rows.
   private func write(_ rows: [[RankedRow]], _ numbers: [String: Int], _ workspace: Workspace) throws {
     let file = try workspace.file(Self.counted, workspace.task.key + ".rows")
     var entries: [JSONValue] = []
@@ -160,7 +162,7 @@ public struct MixRebalance: Stage {
       for entry in try JSONValue.parse(FileSystem.read(file.path)).value.array ?? [] {
         guard let name = entry["name"]?.string, let start = entry["start"]?.integer, let rows = entry["rows"]?.integer,
           let amount = entry["amount"]?.integer
-        else { throw StageError(.input, file.name, "it is no count of domains", hint: "Run with --force.") }
+        else { throw StageError(.input, file.name, "is not a count of domains", hint: "Run with --force.") }
         domains[name, default: .init(name: name)].documents += rows
         domains[name]!.present += UInt64(amount)
         places[name, default: []].append((path, start..<start + rows))

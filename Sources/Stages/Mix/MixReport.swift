@@ -1,6 +1,6 @@
 import ShardKit
 
-/// The shares of a mix before and after, as JSON (which the `sample` phase reads) and as a picture.
+/// The domains' fractions before and after, as JSON (which the `sample` phase reads) and as a chart.
 struct MixReport {
   var unit: String
   var selection: MixSelection
@@ -25,7 +25,7 @@ struct MixReport {
     ]
   }
 
-  /// What `sample` needs of each domain: copies, cut, share before and after.
+  /// What `sample` needs per domain: copies, cut, fractions before and after.
   static func rules(in path: String) throws -> [String: Rule] {
     let json = try JSONValue.parse(FileSystem.read(path)).value
     var rules: [String: Rule] = [:]
@@ -48,14 +48,14 @@ struct MixReport {
     var keptShare: Double
   }
 
-  /// Two bars a domain: its share before in grey, after in blue.
+  /// Two bars per domain: its fraction before in grey, after in blue.
   var svg: String {
     let row = 44
     let height = 60 + row * selection.domains.count
     var out = """
       <svg xmlns="http://www.w3.org/2000/svg" width="720" height="\(height)" font-family="sans-serif" font-size="13">
       <rect width="720" height="\(height)" fill="#fff"/>
-      <text x="16" y="24" font-size="15">Shares in \(unit): before \(selection.present), after \(selection.kept)</text>
+      <text x="16" y="24" font-size="15">Mix by \(unit): before \(selection.present), after \(selection.kept)</text>
 
       """
     for (i, domain) in selection.domains.enumerated() {

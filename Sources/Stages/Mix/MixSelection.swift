@@ -1,17 +1,17 @@
 import PipelineKit
 import ShardKit
 
-/// Which documents of each domain are kept, and how often.
+/// Which documents of each domain are kept, and how many times.
 struct MixSelection {
   struct Domain {
     var name: String
     var documents = 0
-    /// What there is, and what is to be kept, in the unit of the mix.
+    /// The present amount and the target, in the unit of the mix.
     var present: UInt64 = 0
     var target: UInt64 = 0
     /// Copies of every document; documents before the cut get one more.
     var wholeCopies = 0
-    /// nil where nothing but whole copies is kept.
+    /// nil if there are only whole copies.
     var cut: RankCut?
     var kept: UInt64 = 0
     var keptDocuments = 0
@@ -22,7 +22,7 @@ struct MixSelection {
     }
   }
 
-  /// In order of names.
+  /// Sorted by name.
   private(set) var domains: [Domain]
 
   var present: UInt64 { domains.reduce(0) { $0 + $1.present } }
@@ -30,10 +30,10 @@ struct MixSelection {
 
   init(_ domains: [Domain]) { self.domains = domains.sorted { $0.name < $1.name } }
 
-  /// Chooses each domain's documents: the longest run by hash that stays within the domain's target.
+  /// Selects each domain's documents: the longest run by hash that does not exceed the domain's target.
   ///
-  /// A run ends up to one document below its target, so other domains' caps may be passed by as much: such domains are
-  /// cut again against what was truly kept, until every cap holds.
+  /// A run ends up to one document below its target, so other domains may exceed their caps as much: such domains are
+  /// cut again, by the amount actually kept, until every cap holds.
   /// - Parameter rows: a domain's rows.
   mutating func select(_ targets: MixTargets, rows: (String) -> some RankedRowSource) throws {
     let present = Dictionary(uniqueKeysWithValues: domains.map { ($0.name, $0.present) })

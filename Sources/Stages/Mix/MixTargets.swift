@@ -1,25 +1,25 @@
 import PipelineKit
 
-/// How much of each domain a mix keeps, from how much there is. Pure arithmetic; `MixSelection` chooses the documents.
+/// How much of each domain a mix keeps, given the present amounts. Pure arithmetic; `MixSelection` selects documents.
 struct MixTargets: Sendable {
-  /// What the mix is to be. Amounts are in the unit of the mix (documents, characters, tokens).
+  /// The form of the mix. Amounts are in the unit of the mix (documents, characters, tokens).
   enum Form: Sendable {
-    /// A domain's greatest share of the mix; other domains stay whole.
+    /// A domain's maximum fraction of the mix; other domains are kept entirely.
     case caps([String: Double])
-    /// A domain's share of the mix; domains not named divide the rest as they are.
+    /// A domain's fraction of the mix; unnamed domains divide the remainder in proportion.
     case shares([String: Double])
-    /// What is taken of each domain, as in `new = ceil(old × ratio)`; domains not named stay whole.
+    /// The multiple taken of each domain, as in `new = ceil(old × ratio)`; unnamed domains are kept entirely.
     case ratios([String: Double])
   }
 
   var form: Form
-  /// The amount of the whole mix; 0 for as much as the form allows.
+  /// The total amount of the mix; 0 for as much as the form allows.
   var budget: UInt64
-  /// How often a domain may be used at most; above 1 means sampling up.
+  /// Maximum number of uses per document; above 1 allows upsampling.
   var maximumRepeats: Double
 
-  /// The amount wanted of each domain.
-  /// - Parameter present: what there is of each domain.
+  /// The target amount of each domain.
+  /// - Parameter present: the present amount of each domain.
   func amounts(of present: [String: UInt64]) throws(StageError) -> [String: UInt64] {
     switch form {
     case .caps(let caps): try capped(present, caps)
@@ -35,10 +35,10 @@ struct MixTargets: Sendable {
 
   // MARK: Caps
 
-  /// The largest mix in which every cap holds: `amount = cap × mix` where a cap binds, everything elsewhere.
+  /// The largest mix in which every cap holds: `amount = cap × mix` for domains at their cap, everything for others.
   ///
-  /// With the binding domains B, mix = Σ(others) / (1 − Σ caps of B). Starting from no binding cap the mix only shrinks, so
-  /// that B only grows: as many rounds as domains.
+  /// With B the set of domains at their cap, mix = Σ(others) / (1 − Σ caps of B). Starting with an empty B, mix only
+  /// shrinks and B only grows, so there are at most as many rounds as domains.
   private func capped(
     _ present: [String: UInt64], _ caps: [String: Double]
   ) throws(StageError) -> [String: UInt64] {
@@ -55,8 +55,8 @@ struct MixTargets: Sendable {
     }
     guard mix > 0 || present.values.allSatisfy({ $0 == 0 }) else {
       throw StageError(
-        .check, "caps", "no mix keeps them: without \(binding.sorted().joined(separator: ", ")) nothing is left",
-        hint: "Raise a cap, or wire documents of other domains.")
+        .check, "caps", "cannot be met: without \(binding.sorted().joined(separator: ", ")) nothing is left",
+        hint: "Raise a cap, or add documents of other domains.")
     }
     let scale = budget > 0 && mix > 0 ? Double(budget) / mix : 1
     return try scaled(present) { domain in
@@ -78,13 +78,13 @@ struct MixTargets: Sendable {
     }
     guard rest > 0 || named > 1 - 1e-9 else {
       throw StageError(
-        .check, "shares", "they sum to \(named), and no other domain can fill the rest",
-        hint: "Let the shares sum to 1.")
+        .check, "shares", "sum to \(named), and no other domain can fill the remainder",
+        hint: "Make the shares sum to 1.")
     }
     func share(_ domain: String) -> Double {
       shares[domain] ?? (1 - named) * Double(present[domain]!) / Double(rest)
     }
-    // As large as the domain that runs out first allows.
+    // Limited by the domain that runs out first.
     let largest = present.keys.sorted().reduce(Double.infinity) { size, domain in
       let share = share(domain)
       return share > 1e-12 ? min(size, Double(present[domain]!) * maximumRepeats / share) : size
@@ -106,7 +106,7 @@ struct MixTargets: Sendable {
     for domain in present.keys.sorted() {
       let amount = present[domain]!
       let ratio = amount == 0 ? 0 : ratio(domain)
-      // A ratio of 1 in all but the last bits is 1: such a domain stays whole.
+      // A ratio that differs from 1 only by rounding is 1: the domain is kept entirely.
       if abs(ratio - 1) < 1e-12 {
         amounts[domain] = amount
         continue
@@ -114,7 +114,7 @@ struct MixTargets: Sendable {
       guard ratio <= maximumRepeats * (1 + 1e-12) else {
         throw StageError(
           .check, "maximumRepeats",
-          "'\(domain)' would be used \(Self.short(ratio)) times, the limit is \(Self.short(maximumRepeats))",
+          "'\(domain)' would be used \(Self.short(ratio)) times; the limit is \(Self.short(maximumRepeats))",
           hint: "Raise 'maximumRepeats', lower the budget or the domain's share.")
       }
       amounts[domain] = UInt64(rounding(Double(amount) * ratio))

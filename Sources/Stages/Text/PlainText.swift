@@ -1,19 +1,19 @@
 import PipelineKit
 import ShardKit
 
-/// How a plain text file is cut into documents.
+/// How a plain text file is divided into documents.
 enum PlainTextUnit { case file, block, line }
 
-/// Documents of plain text files (UTF-8): a whole file, blocks parted by empty lines, or lines.
+/// Reads documents from plain text files (UTF-8): one per file, per block (separated by empty lines), or per line.
 ///
-/// A document's id is `PREFIX:FILE`, or `PREFIX:FILE:OFFSET` with the byte where it begins in the decompressed file, so
-/// that ids do not depend on how the file was split. A split file's document belongs to the range that it begins in.
+/// A document's id is `PREFIX:FILE`, or `PREFIX:FILE:OFFSET` with its start in the decompressed file, so ids do not
+/// depend on how the file was split. In a split file, a document belongs to the range that it begins in.
 struct PlainTextReading {
   let unit: PlainTextUnit
   let idPrefix: String
   let source: String
   let maximumDocumentBytes: Int
-  /// Whether HTML is read as it stands, with a warning.
+  /// Whether HTML is read as text, with a warning.
   var takesMarkup = false
   let workspace: Workspace
   let output: DocumentOutput
@@ -22,7 +22,7 @@ struct PlainTextReading {
 
   private static let smallFilesBytesPerTask: Int64 = 32 << 20
 
-  /// One task a compressed file, several for a large plain one, one for many small ones.
+  /// One task per compressed file, several for a large plain one, one for several small ones.
   static func tasks(_ files: [ArtifactFile], splits: Bool, rangeBytes: Int) throws -> [TaskPlan] {
     var tasks: [TaskPlan] = []
     var small: [ArtifactFile] = []
@@ -51,7 +51,7 @@ struct PlainTextReading {
   // MARK: Reading
 
   func run() throws {
-    // A task without one reads its files whole.
+    // A task without a range reads its files completely.
     let range: Range<Int64>? = try workspace.payload()
     let start = range?.lowerBound ?? 0, end = range?.upperBound ?? .max
     for file in workspace.files(.main) {
@@ -67,7 +67,7 @@ struct PlainTextReading {
     }
   }
 
-  /// What a file is that is not what it was taken for.
+  /// A description of the file if it is not text.
   private func unexpected(_ file: ArtifactFile) throws -> String? {
     let look = try FileLook(file.path)
     if look == .html, takesMarkup {
@@ -77,7 +77,7 @@ struct PlainTextReading {
     return look.name
   }
 
-  /// The file is one record that is dropped, so that the others of a folder are read.
+  /// Drops the file as one record, so that other files of a folder are still read.
   private func drop(_ file: ArtifactFile, _ name: String) throws {
     workspace.countInput(bytes: Int(file.bytes))
     try workspace.drop(
@@ -132,7 +132,7 @@ struct PlainTextReading {
         offset = line.offset
       }
       afterBlank = false
-      guard offset != nil else { continue }  // the rest of a block that began in the range before
+      guard offset != nil else { continue }  // the remainder of a block from the previous range
       bytes += line.bytes.count + 1
       if bytes <= maximumDocumentBytes + 1 {
         if !text.isEmpty { text.append(10) }
@@ -162,7 +162,7 @@ struct PlainTextReading {
   }
 }
 
-/// Lines of a file, or of a plain file from the first line that begins at or behind an offset. LF, CR LF and CR end them.
+/// Lines of a file, or of a plain file from the first line at or after an offset. Lines end with LF, CR LF or CR.
 final class LinesOfRange {
   struct Line {
     let bytes: UnsafeRawBufferPointer
@@ -171,7 +171,7 @@ final class LinesOfRange {
     var isBlank: Bool { bytes.allSatisfy { $0 == 32 || $0 == 9 } }
   }
 
-  /// Whether a document can begin at the first line: it is the file's first, or an empty line stands before it.
+  /// Whether a document can begin at the first line: it is the file's first, or follows an empty line.
   private(set) var beginsAfterBlankLine = true
   private let lines: LineReader
   private var base: Int64 = 0
@@ -181,7 +181,7 @@ final class LinesOfRange {
       lines = LineReader(try openSource(path), ends: .any)
       return
     }
-    // The line before the range begins shows whether it is empty; the one that the range cuts is not its own.
+    // The line before the range is read to see if it is empty; a line cut by the start belongs to the previous range.
     let before = try Self.startOfLine(path, containing: start - 1)
     lines = LineReader(try FileSource(path, offset: before), ends: .any)
     base = before
@@ -195,7 +195,7 @@ final class LinesOfRange {
     return Line(bytes: isMarked ? UnsafeRawBufferPointer(rebasing: line[3...]) : line, offset: offset)
   }
 
-  /// Looks back in growing steps for the line end before the byte at `offset`. A CR LF is one.
+  /// Searches backward in growing steps for the line end before the byte at `offset`. CR LF is one line end.
   private static func startOfLine(_ path: String, containing offset: Int64) throws -> Int64 {
     var step: Int64 = 1 << 12
     while true {

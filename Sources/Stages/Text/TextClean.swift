@@ -2,12 +2,12 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Cleans the text of each document. What nothing is left of, or shows signs of a wrong encoding, is dropped.
+/// Cleans the text of each document. Documents that become empty, or show signs of a wrong encoding, are dropped.
 public struct TextClean: SinglePhaseStage {
   public static let name = "text.clean"
   public static let revision = 4
   public static let summary =
-    "Normalizes and cleans the text of each document: NFKC, white space, addresses, boilerplate."
+    "Normalizes and cleans the text of each document: NFKC, white space, URLs, boilerplate."
   static let documents = Input<Documents>("documents", "The documents to clean.")
   static let cleaned = Output<Documents>("documents", "The documents with clean text.")
   public static let inputs = [documents.port]
@@ -58,29 +58,31 @@ public struct TextClean: SinglePhaseStage {
 extension TextClean {
   public struct Options: StageOptions {
     @Option(
-      "Unicode form KC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped; marks that stand by themselves "
-        + "(゛ ´ ￣) compose (か゛ → が) or stay.")
+      "Unicode NFKC: ＡＢＣ → ABC, ｶﾞ → ガ, （ → (. Dakuten are composed, never dropped; standalone marks "
+        + "(゛ ´ ￣) compose (か゛ → が) or are kept.")
     var nfkc = true
-    @Option("，→、 and ．→。 in texts where those are written more often; not between digits or Latin letters.")
+    @Option("，→、 and ．→。 in texts that mostly use the latter; not between digits or Latin letters.")
     var punctuation = true
-    @Option("One space for a run of spaces (ideographic too), lines trimmed, at most one blank line, none at the ends.")
+    @Option(
+      "Collapses runs of spaces (ideographic too), trims lines, and keeps at most one blank line, none at the ends.")
     var whitespace = true
     @Option("Removes control, zero-width and bidirectional characters and soft hyphens.") var controls = true
-    @Option("http, https, ftp and www addresses; token writes <url>.") var urls = Treatment.remove
-    @Option("E-mail addresses; token writes <email>.") var emails = Treatment.keep
+    @Option("http, https, ftp and www URLs; token: replaced by <url>.") var urls = Treatment.remove
+    @Option("E-mail addresses; token: replaced by <email>.") var emails = Treatment.keep
     @Option(
-      "Japanese telephone numbers, in either width and with any dash; token writes XXXX for the last four digits.")
+      "Japanese telephone numbers, of either width, with any dash; token: the last four digits become XXXX.")
     var phones = Treatment.keep
-    @Option("Removes brackets with nothing in them: （）「」 and the like.") var emptyBrackets = true
+    @Option("Removes empty brackets: （）「」 and the like.") var emptyBrackets = true
     @Option("Removes lines of navigation, sharing and copyright at both ends (続きを読む, トップページ, …).")
     var boilerplate = true
-    @Option("How many lines that are not blank are looked at, at each end.", in: 1...1000) var boilerplateLines = 6
-    @Option("Files of further such lines, one a line, UTF-8.") var boilerplateLists = InputFiles()
+    @Option("Non-blank lines examined at each end.", in: 1...1000) var boilerplateLines = 6
+    @Option("Files of additional boilerplate lines, one per line, UTF-8.") var boilerplateLists = InputFiles()
     @Option(
-      "Documents of which more characters, 0…1, show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped; null is off.",
+      "Documents with a larger fraction (0…1) of characters that show a wrong encoding (U+FFFD, 縺, 繧, 繝) are dropped. "
+        + "null: off.",
       formerly: "maximumMojibakeShare")
     var maximumMojibakeFraction: Double? = 0.01
-    @Option("Documents with less text after cleaning are dropped.", in: 0...1_000_000) var minimumBytes = 1
+    @Option("Documents with fewer bytes after cleaning are dropped.", in: 0...1_000_000) var minimumBytes = 1
 
     public init() {}
 

@@ -1,8 +1,8 @@
 import TextKit
 
-/// A long text in pieces of about one size, so that what is measured does not depend on the length of the whole.
+/// A long text in pieces of similar size, so that measures do not depend on its total length.
 enum TextPieces {
-  /// Pieces of `bytes` and more, cut behind line ends where there are some; the last one may be up to half as long again.
+  /// Pieces of at least `bytes`, cut after line ends if there are any; the last one may be up to half as long again.
   static func of(_ text: UnsafeBufferPointer<UInt8>, bytes: Int) -> [UnsafeBufferPointer<UInt8>] {
     guard bytes > 0 else { return [text] }
     let bytes = max(bytes, 1 << 12)
@@ -24,7 +24,7 @@ enum TextPieces {
   }
 }
 
-/// Measures of a text in pieces: sums of what counts characters, medians of the rest.
+/// Measures of a text in pieces: sums of character counts, medians of all others.
 struct PieceMeasures {
   private let values: [QualityMeasure: Double]
 

@@ -1,18 +1,18 @@
 public import PipelineKit
 import ShardKit
 
-/// Reads plain text files in UTF-8: one document a file, a block of lines or a line. LF, CR LF and CR end lines. A file
-/// that is no text (an archive, a PDF file, UTF-16, …) is dropped as `not-text`.
+/// Reads plain text files in UTF-8: one document per file, block of lines, or line. Lines end with LF, CR LF or CR. A
+/// file that is not text (an archive, a PDF file, UTF-16, …) is dropped as `not-text`.
 public struct TextRead: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("Text files, compressed or plain, or folders of them; needed where none are wired.")
+    @Option("Text files, compressed or plain, or folders of them; required unless the input is wired.")
     public var files = InputFiles()
-    @Option("One document a file, a block of lines (blocks are parted by empty lines), or a line.")
+    @Option("One document per file, per block of lines (separated by empty lines), or per line.")
     public var document = Unit.file
-    @Option("The documents' source, which their ids begin with.") public var source = "text"
+    @Option("The source of the documents; also the prefix of their ids.") public var source = "text"
     @Option("Larger documents are dropped.") public var maximumDocumentBytes = ByteCount.mebibytes(64)
     @Option(
-      "A plain file of blocks or lines is read in ranges of this size, in parallel.",
+      "A plain file of blocks or lines is read in parallel, in ranges of this size.",
       in: ByteCount(1)...ByteCount.gibibytes(64))
     public var rangeBytes = ByteCount.mebibytes(64)
 
@@ -23,9 +23,9 @@ public struct TextRead: SinglePhaseStage {
 
   public static let name = "text.read"
   public static let revision = 2
-  public static let summary = "Reads plain text files: one document a file, a block or a line."
-  static let fetched = Input<Files>("files", "Files that another stage fetched.", required: false, many: true)
-  static let documents = Output<Documents>("documents", "The documents, with file and byte offset as id.")
+  public static let summary = "Reads plain text files: one document per file, block or line."
+  static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "The documents; file and byte offset form the id.")
   public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 

@@ -3,20 +3,21 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Fetches a dump of Wikipedia from the first mirror that has it: the multistream file of articles and its index,
+/// Fetches a dump of Wikipedia from the first mirror that has it: the multistream file of articles and its index, each
 /// checked against the dump's own list of SHA-1 sums.
 ///
-/// The list is asked from every mirror until one gives it; the files may then come from any of them, since their
+/// The list is requested from each mirror until one returns it; the files may then come from any mirror, since their
 /// digests are known. Layout: https://dumps.wikimedia.org/backup-index.html
 public struct WikipediaDownload: Stage {
   public struct Options: StageOptions {
     @Option("The wiki's name among the dumps, such as jawiki.") public var wiki = "jawiki"
-    @Option("The dump's date, as 20260101; 'latest' would change under a run.", required: true) public var date = ""
-    @Option("The files, by their names behind WIKI-DATE-.")
+    @Option("The dump's date, as 20260101; 'latest' is not allowed, since it changes.", required: true) public
+      var date = ""
+    @Option("The files to fetch, by their names after WIKI-DATE-.")
     public var files = ["pages-articles-multistream.xml.bz2", "pages-articles-multistream-index.txt.bz2"]
-    @Option("Where the dumps lie, in the order in which they are asked.", affectsOutput: false)
+    @Option("Base URLs of mirrors, in the order in which they are tried.", affectsOutput: false)
     public var mirrors = ["https://dumps.wikimedia.org"]
-    @Option("Larger files are refused.") public var maximumBytes = ByteCount.gibibytes(256)
+    @Option("Larger files are an error.") public var maximumBytes = ByteCount.gibibytes(256)
     @OptionGroup public var network: NetworkOptions
 
     public init() {}
@@ -25,7 +26,7 @@ public struct WikipediaDownload: Stage {
   public static let name = "wikipedia.download"
   public static let revision = 1
   public static let summary = "Fetches a Wikipedia dump from its mirrors and checks its sums."
-  static let sums = Output<Files>("sums", "The dump's list of sums.", hidden: true)
+  static let sums = Output<Files>("sums", "The dump's list of SHA-1 sums.", hidden: true)
   static let dump = Output<Files>("dump", "The dump's files.")
   public static let outputs = [sums.port, dump.port]
   public enum Phase: String, StagePhase { case sums, files }
@@ -41,12 +42,12 @@ public struct WikipediaDownload: Stage {
 
   public func validate() throws {
     guard options.date.utf8.count == 8, options.date.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
-      throw StageError(.options, "date", "'\(options.date)' is no date of a dump", hint: "Write it as 20260101.")
+      throw StageError(.options, "date", "'\(options.date)' is not a date of a dump", hint: "Write it as 20260101.")
     }
     for name in [options.wiki] + options.files where !ArchivePath.isSafe(name) || name.utf8.contains(0x2F) {
-      throw StageError(.options, "files", "'\(name)' is no name of a dump's file")
+      throw StageError(.options, "files", "'\(name)' is not a name of a dump file")
     }
-    guard !options.mirrors.isEmpty else { throw StageError(.options, "mirrors", "there is none to ask") }
+    guard !options.mirrors.isEmpty else { throw StageError(.options, "mirrors", "is empty; give at least one") }
     for mirror in options.mirrors { _ = try statedURL(mirror, "mirrors") }
   }
 
@@ -98,7 +99,7 @@ public struct WikipediaDownload: Stage {
     }
   }
 
-  /// The first mirror's success; the last one's failure where none has any.
+  /// The result from the first mirror that succeeds; the last mirror's error if none does.
   private func fromMirrors(_ name: String, _ workspace: Workspace, _ body: (WebURL) throws -> Void) throws {
     for (number, mirror) in options.mirrors.enumerated() {
       do {
@@ -109,7 +110,7 @@ public struct WikipediaDownload: Stage {
     }
   }
 
-  /// `DIGEST  NAME` a line.
+  /// Lines have the form `DIGEST  NAME`.
   private func sum(of name: String, in file: ArtifactFile) throws -> Checksum {
     let text = String(decoding: try FileSystem.read(file.path, limit: 4 << 20), as: UTF8.self)
     for line in text.split(separator: "\n") {
@@ -118,11 +119,11 @@ public struct WikipediaDownload: Stage {
     }
     throw StageError(
       .input, file.name, "it does not list \(name)",
-      hint: "The dump may still be on its way, or have other files; set \"date\" or \"files\".")
+      hint: "The dump may be incomplete yet, or have other files; set \"date\" or \"files\".")
   }
 }
 
-/// A variable of the environment; nil where it is absent or empty.
+/// An environment variable; nil if it is not set or empty.
 func environmentValue(_ name: String) -> String? {
   guard let value = getenv(name), value[0] != 0 else { return nil }
   return String(cString: value)

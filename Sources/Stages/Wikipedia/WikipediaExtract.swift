@@ -2,49 +2,50 @@ public import MarkupKit
 public import PipelineKit
 import ShardKit
 
-/// The articles of a MediaWiki dump as documents of plain text.
+/// Extracts the articles of a MediaWiki dump as documents of plain text.
 ///
-/// The first phase cuts each dump where it can be cut; the second reads the parts, each task one. Order and bytes are
-/// the same whatever the number of workers. Every page of the dump is in the ledger: written, or dropped by a reason.
+/// The first phase finds where each dump can be split; the second reads the partitions, one per task. The output is
+/// identical for any number of workers. Every page of the dump is in the ledger: written, or dropped with a reason.
 public struct WikipediaExtract: Stage {
   public struct Options: StageOptions {
-    @Option("The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; needed where none is wired.")
+    @Option("The dumps: XML, plain, .bz2 (also multistream), .gz, .xz or .zst; required unless wired.")
     public var dump = InputFiles()
     @Option(
-      "The indexes of multistream dumps, one a dump in the same order. Without them streams are found by reading.",
+      "The indexes of multistream dumps, one per dump in the same order. Without them the dumps are scanned.",
       holdsRecords: false)
     public var index = InputFiles()
-    @Option("Keys of the namespaces to keep; 0 holds the articles.") public var namespaces = [0]
-    @Option("What document ids begin with, before a colon; by default the dump's name: 'jawiki'.")
+    @Option("Keys of the namespaces to keep; 0 contains the articles.") public var namespaces = [0]
+    @Option("Prefix of document ids, before a colon; by default the dump's name: 'jawiki'.")
     public var idPrefix = ""
-    @Option("The documents' source.") public var source = "wikipedia"
-    @Option("Written as the documents' metadata.domain, unless empty.") public var domain = "encyclopedia"
-    @Option("Pages with less text are dropped.", in: 1...1_000_000) public var minimumBytes = 100
-    @Option("Whether headings stay, as lines of their own.") public var keepHeadings = true
-    @Option("Whether list items stay, as lines of their own.") public var keepLists = true
+    @Option("The source of the documents.") public var source = "wikipedia"
+    @Option("Written to metadata.domain of the documents, unless empty.") public var domain = "encyclopedia"
+    @Option("Pages with fewer bytes of text are dropped.", in: 1...1_000_000) public var minimumBytes = 100
+    @Option("Whether to keep headings, as separate lines.") public var keepHeadings = true
+    @Option("Whether to keep list items, as separate lines.") public var keepLists = true
     @Option("Written before each item of a list; may be empty.") public var listMarker = "・"
-    @Option("Whether captions of images stay, as lines of their own.") public var keepCaptions = false
-    @Option("Whether ruby and reading templates keep their reading, in parentheses.") public var keepReadings = true
+    @Option("Whether to keep image captions, as separate lines.") public var keepCaptions = false
+    @Option("Whether to keep the readings of ruby and reading templates, in parentheses.") public var keepReadings =
+      true
     @Option(
-      "Formulas that do not read as plain text: written in TeX between dollar signs, replaced by the placeholder, or "
-        + "dropped, which leaves holes in sentences.")
+      "Formulas that cannot be written as plain text: kept in TeX between dollar signs, replaced by the placeholder, "
+        + "or dropped, which leaves gaps in sentences.")
     public var formulas = WikitextOptions.Formulas.tex
     @Option(
-      "Figures that the dump does not hold, such as the result of a calculation: the sentence is dropped, the figure is "
-        + "replaced by the placeholder, or the hole is left.")
+      "Figures that the dump does not contain, such as calculated ones: the sentence is dropped, the figure is "
+        + "replaced by the placeholder, or a gap is left.")
     public var unresolved = WikitextOptions.Unresolved.dropSentence
-    @Option("What stands for a formula or a figure that is replaced.") public var placeholder = "〓"
-    @Option("Headings of sections to leave out with their subsections; by default those of references and link lists.")
+    @Option("The placeholder for a replaced formula or figure.") public var placeholder = "〓"
+    @Option("Headings of sections to drop with their subsections; by default those of references and link lists.")
     public var dropSections = WikitextOptions.referenceSections
-    @Option("More templates that are text, by name: the number of the argument to keep, or 0 to remove the template.")
+    @Option("Additional templates by name: the number of the argument to keep as text, or 0 to remove the template.")
     public var templates: [String: Int] = [:]
     @Option("Pages with more wikitext are dropped.", in: ByteCount(1 << 10)...ByteCount(1 << 30))
     public var maximumPageBytes = ByteCount.mebibytes(16)
     @Option(
-      "About this much XML is one task; compressed dumps count four for one.",
+      "Approximate amount of XML per task; compressed bytes count four times.",
       in: ByteCount(1 << 10)...ByteCount(1 << 40))
     public var partitionBytes = ByteCount.mebibytes(8)
-    @Option("About this much text goes into one file.", in: ByteCount(1)...ByteCount(1 << 40))
+    @Option("Approximate amount of text per output file.", in: ByteCount(1)...ByteCount(1 << 40))
     public var shardBytes = ByteCount.mebibytes(32)
 
     public init() {}
@@ -55,7 +56,7 @@ public struct WikipediaExtract: Stage {
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
   static let download = Input<Files>(
     "dump", "A dump and its index as wikipedia.download fetches them.", required: false)
-  static let partitions = Output<Counts>("partitions", "Where each dump is cut.", hidden: true)
+  static let partitions = Output<Counts>("partitions", "The partitions of each dump.", hidden: true)
   static let articles = Output<Documents>("documents", "The articles.")
   public static let inputs = [download.port]
   public static let outputs = [partitions.port, articles.port]
@@ -78,7 +79,7 @@ public struct WikipediaExtract: Stage {
     }
   }
 
-  /// - Parameter lists: of partitions, one a dump.
+  /// - Parameter lists: the partitions, one list per dump.
   private func extractTasks(_ dumps: [ArtifactFile], _ lists: [ArtifactFile]) throws -> [TaskPlan] {
     var plans: [TaskPlan] = []
     for (dump, list) in zip(dumps, lists) {
@@ -93,7 +94,7 @@ public struct WikipediaExtract: Stage {
     return plans
   }
 
-  /// The dumps, and an index for each or none: those that are wired, else those that the options name.
+  /// The dumps, and one index per dump or none: the wired ones, else those in the options.
   private func inputs(_ context: PlanningContext) throws -> (dumps: [ArtifactFile], indexes: [ArtifactFile]) {
     let wired = context.files(Self.download)
     func isIndex(_ file: ArtifactFile) -> Bool { file.name.firstRange(of: "-index.txt") != nil }
@@ -103,12 +104,12 @@ public struct WikipediaExtract: Stage {
       : (wired.filter { !isIndex($0) }, wired.filter(isIndex))
     guard !dumps.isEmpty else {
       throw StageError(
-        .options, "dump", "there is no dump to read", hint: "Name the dump's file, or wire a wikipedia.download.")
+        .options, "dump", "there is no dump to read", hint: "Name the dump file, or wire wikipedia.download.")
     }
     guard indexes.isEmpty || indexes.count == dumps.count else {
       throw StageError(
         .options, "index", "there are \(indexes.count) indexes for \(dumps.count) dumps",
-        hint: "Name one index a dump, in the same order, or none.")
+        hint: "Name one index per dump, in the same order, or none.")
     }
     return (dumps, indexes)
   }

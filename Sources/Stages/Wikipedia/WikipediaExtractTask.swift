@@ -70,8 +70,8 @@ final class WikipediaExtractTask {
     if reader.page.textElements > 0 {
       workspace.warn(
         "unescaped-markup",
-        "page '\(String(decoding: reader.page.title, as: UTF8.self))': elements (\(reader.page.textElements)) stand in its "
-          + "text unescaped; they were read as wikitext")
+        "page '\(String(decoding: reader.page.title, as: UTF8.self))': elements (\(reader.page.textElements)) are not "
+          + "escaped in its text; they were read as wikitext")
     }
     document.id = id(of: reader.page)
     if let reason = reasonToDrop(reader.page) {
@@ -102,7 +102,7 @@ final class WikipediaExtractTask {
 
   private static let wikitextModel = Array("wikitext".utf8)
 
-  /// As the dump says; for dumps that do not, as the title's prefix says, where it is one that the wiki knows.
+  /// As stated by the dump; if it does not, by the prefix of the title, if the wiki knows it.
   private func namespace(of page: borrowing WikiDumpPage) -> Int {
     if let number = Int(String(decoding: page.namespace, as: UTF8.self)) { return number }
     return page.title.withUnsafeBufferPointer { site.namespace(ofTitle: $0) }
@@ -129,7 +129,7 @@ final class WikipediaExtractTask {
     JSONText.append(string: value, to: &document.metadata)
   }
 
-  /// A title as MediaWiki writes it in addresses: spaces as underscores, other bytes percent-encoded.
+  /// A title as MediaWiki writes it in URLs: spaces as underscores, other bytes percent-encoded.
   private static func percentEncoded(_ title: [UInt8]) -> [UInt8] {
     let digits = Array("0123456789ABCDEF".utf8)
     var out: [UInt8] = []

@@ -240,7 +240,7 @@ struct HTMLCrawlTests {
     }
     #expect(
       sentence()
-        == "http://server/sitemap.xml: without this list the pages cannot be told: it is gone. "
+        == "http://server/sitemap.xml: the pages are unknown without this list: it is gone. "
         + "Try again later, or set \"sitemaps\".")
     #expect(
       sentence([JSONMember("sitemaps", .list([]))])
@@ -260,6 +260,6 @@ struct HTMLCrawlTests {
       sentence([
         JSONMember("urls", .strings([site.server.origin + "/x"])), JSONMember("include", .strings(["https://e.org/"])),
       ])
-        == "urls: of all that is listed no page is wanted. Check \"include\", \"exclude\" and \"sameHostOnly\".")
+        == "urls: no listed page matches the options. Check \"include\", \"exclude\" and \"sameHostOnly\".")
   }
 }

@@ -100,16 +100,16 @@ import Testing
     #expect(sentence(["\(server.origin)/b"]).contains("http://server/b: the server answered 404"))
     #expect(
       sentence(["\(server.origin)/a", "\(server.origin)/x/a"])
-        == "urls: two files would be called 'a'; the other stands in urls. Write another name behind the URL.")
-    #expect(sentence(["\(server.origin)/"]).contains("'' is no name for a file"))
-    #expect(sentence(["\(server.origin)/a ../b"]).contains("'../b' is no name for a file"))
-    #expect(sentence(["\(server.origin)/a sha256:12"]).contains("'sha256:12' is no digest"))
+        == "urls: two files have the name 'a'; the other is in urls. Write another name after the URL.")
+    #expect(sentence(["\(server.origin)/"]).contains("'' is not a file name"))
+    #expect(sentence(["\(server.origin)/a ../b"]).contains("'../b' is not a file name"))
+    #expect(sentence(["\(server.origin)/a sha256:12"]).contains("'sha256:12' is not a digest"))
     #expect(
       sentence(["https://user:pw@example.org/a"]).contains(
         "https://example.org/a holds a password, a token or a signature, which would be stored with the run"))
     #expect(
       sentence(["\(server.origin)/a"], [JSONMember("tokenVariable", "PIPELINE_TEST_NO_SUCH")])
-        .contains("the environment has no variable PIPELINE_TEST_NO_SUCH"))
+        .contains("the environment variable PIPELINE_TEST_NO_SUCH is not set"))
   }
 
   @Test func aDumpComesFromTheMirrorThatHasIt() throws {
@@ -140,7 +140,7 @@ import Testing
     } catch {
       #expect(
         "\(error)" == "jawiki-20260101-sha1sums.txt: it does not list jawiki-20260101-x.gz. "
-          + "The dump may still be on its way, or have other files; set \"date\" or \"files\".")
+          + "The dump may be incomplete yet, or have other files; set \"date\" or \"files\".")
     }
   }
 }

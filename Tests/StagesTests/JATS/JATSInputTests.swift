@@ -163,7 +163,7 @@ import Testing
   @Test func whatIsNotWellFormedIsNamedWithItsPlace() throws {
     #expect(
       try outcome(article("1", "<body><p>A</body>")).hasPrefix("malformed-xml: Opening and ending tag mismatch: p"))
-    #expect(try outcome(Array("<html><p>A</p></html>".utf8)) == "malformed-xml: it holds no <article>")
+    #expect(try outcome(Array("<html><p>A</p></html>".utf8)) == "malformed-xml: it contains no <article>")
     #expect(try outcome([]).hasPrefix("malformed-xml: "))
     #expect(try outcome(Array("<article><body><p>A".utf8)).hasPrefix("malformed-xml: "))
   }
@@ -263,20 +263,20 @@ import Testing
       try StageHarness(JATSExtract.self, options: ["licenses": .strings(["CC BY-NX"])])
     } throws: { "\($0)".contains("'CC BY-NX' is no choice here. Did you mean 'CC BY-ND'?") }
     #expect { try StageHarness(JATSExtract.self, options: ["licenses": .strings([])]) } throws: {
-      "\($0)".contains("no license is allowed, so that nothing can be kept. Name some, such as CC0,")
+      "\($0)".contains("allows no license, so nothing would be kept. Name some, such as CC0,")
     }
     #expect { try StageHarness(JATSExtract.self, options: [:]).run() } throws: {
       "\($0)".contains("articles: there is nothing to read.")
     }
     #expect { try run(["a.txt": [65]]) } throws: {
-      "\($0)".contains("what is wired or named holds no .xml, .nxml, .tar or .zip of articles.")
+      "\($0)".contains("the given or wired files contain no .xml, .nxml, .tar or .zip of articles.")
     }
     let list = Self.fixtures + "/wetland.xml"
     #expect {
       try StageHarness(JATSExtract.self, options: ["articles": .string(list), "list": .string(list)]).run()
     } throws: {
       "\($0)".contains(
-        "wetland.xml: its first row names no columns \"Accession ID\" and \"License\". Name PMC's oa_file_list")
+        "wetland.xml: its header has no columns \"Accession ID\" and \"License\". Name PMC's oa_file_list")
     }
   }
 }

@@ -194,7 +194,7 @@ import Testing
     #expect(stricter.0 == "CC BY-NC list" && stricter.warnings == ["license-disagreement": 1])
     #expect(try decision(by, pmcid: "3", options: options).0 == "CC BY 4.0 href")
     #expect(try decision("", pmcid: "3", options: options).0 == "license-unknown: nothing is said of a licence")
-    #expect(try decision(by, pmcid: "4", options: options).0 == "retracted: the list says so")
+    #expect(try decision(by, pmcid: "4", options: options).0 == "retracted: according to the list")
     // Two rows of one article: the conditions of both, of which ND leaves SA nothing to say.
     #expect(try decision("", pmcid: "5", options: options).0 == "CC BY-ND list")
     #expect(try decision("", pmcid: "99", options: options).0 == "license-unknown: nothing is said of a licence")

@@ -159,15 +159,15 @@ import Testing
     #expect(sentence([:]) == "repository: there is nothing to fetch. Set \"repository\" or \"listing\".")
     #expect(
       sentence(["repository": "a/b", "listing": "https://example.org/x"])
-        .contains("the corpus comes from a repository or by a listing: leave one of them out"))
+        .contains("\"repository\" and \"listing\" exclude each other"))
     #expect(
-      sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("it goes with \"listing\" alone"))
+      sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("requires \"listing\""))
     #expect(
       sentence(["listing": "https://example.org/x?private_token=abc"])
         .contains("https://example.org/x?private_token=… holds a password, a token or a signature"))
     #expect(
       sentence(["listing": "http://example.org/x", "tokenVariable": "T"])
-        .contains("http://example.org/x is plain http, over which anyone could read the token"))
+        .contains("http://example.org/x is plain http, which exposes the token"))
     #expect(sentence(["repository": "a/b", "include": .strings(["/a"])]).contains("'/a' is no pattern of paths"))
     #expect(sentence(["repository": "a/b", "tokenVariable": "glpat-abc"]).contains("not be the token itself"))
   }

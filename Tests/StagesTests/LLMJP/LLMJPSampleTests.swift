@@ -94,7 +94,7 @@ import Testing
     }
     #expect(
       message([("scoreColumn", "scor")]).contains(
-        "quality.csv: there is no column 'scor'; its columns are path, line, docId"))
+        "quality.csv: has no column 'scor'; its columns are path, line, docId"))
     #expect(message([("directories", .strings(["en"]))]).contains("no .jsonl, .jsonl.gz or .jsonl.zst file in en"))
     #expect(message([("pathPrefix", "ja_"), ("fraction", 1)]).contains("no row of the table belongs to a record file"))
   }

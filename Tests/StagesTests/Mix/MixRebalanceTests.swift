@@ -134,10 +134,11 @@ import Testing
   }
 
   private static let wrongOptions: [(JSONValue, String)] = [
-    (["shares": ["a": 1], "ratios": ["a": 1]], "'shares' and 'ratios' are two forms of a mix"),
-    (["ratios": ["a": 1], "budget": 5], "'ratios' say how much is taken already"),
-    (["caps": ["a": 2]], "2.0 of 'a' is not between 0 and 1"), (["domain": "text"], "'text' is no place of a domain"),
-    (["shares": ["a": 1, "b": 1]], "they sum to 2.0"), (["tokensField": "tokens"], "'tokens' is no place of tokens"),
+    (["shares": ["a": 1], "ratios": ["a": 1]], "excludes 'shares'"),
+    (["ratios": ["a": 1], "budget": 5], "'ratios' already determine the amount"),
+    (["caps": ["a": 2]], "2.0 of 'a' is not between 0 and 1"), (["domain": "text"], "'text' does not denote a domain"),
+    (["shares": ["a": 1, "b": 1]], "sum to 2.0"),
+    (["tokensField": "tokens"], "'tokens' does not denote a number of tokens"),
   ]
 
   @Test(arguments: wrongOptions)

@@ -28,7 +28,7 @@ import Testing
 
   @Test func capsThatLeaveNothingAreAnError() {
     let error = #expect(throws: StageError.self) { try amounts(.caps(["news": 0.3]), ["news": 10]) }
-    #expect(error?.message == "no mix keeps them: without news nothing is left")
+    #expect(error?.message == "cannot be met: without news nothing is left")
     #expect(throws: Never.self) { try amounts(.caps(["news": 0.3]), [:]) }
   }
 
@@ -46,8 +46,8 @@ import Testing
       return ""
     }
     #expect(message(["b": 0.5]).contains("no document has the domain 'b'"))
-    #expect(message(["a": 0.5]).contains("they sum to 0.5, and no other domain can fill the rest"))
-    #expect(message(["a": 1], budget: 250).contains("'a' would be used 2.5 times, the limit is 1.0"))
+    #expect(message(["a": 0.5]).contains("sum to 0.5, and no other domain can fill the remainder"))
+    #expect(message(["a": 1], budget: 250).contains("'a' would be used 2.5 times; the limit is 1.0"))
   }
 
   // MARK: The table of OLMo 2's second stage, as LLM-jp used it
