@@ -1,6 +1,6 @@
-/// Accented Latin letters written apart inside 〔…〕: `〔cafe'〕` is café.
+/// Accented Latin letters written as separate characters inside 〔…〕: `〔cafe'〕` is café.
 ///
-/// The pairs are those of Aozora Bunko's accent decomposition (アクセント分解), which covers what JIS X 0213 has.
+/// The pairs are those of Aozora Bunko's accent decomposition (アクセント分解), which covers JIS X 0213.
 enum AozoraAccents {
   private static let spellings = """
     !@¡ ?@¿ A`À A'Á A^Â A~Ã A:Ä A&Å A_Ā AE&Æ C,Ç E`È E'É E^Ê E:Ë E_Ē I`Ì I'Í I^Î I:Ï I_Ī N~Ñ O`Ò O'Ó O^Ô O~Õ O:Ö
@@ -8,7 +8,7 @@ enum AozoraAccents {
     i:ï i_ī n~ñ o`ò o'ó o^ô o~õ o:ö o/ø o_ō oe&œ u`ù u'ú u^û u:ü u_ū y'ý y:ÿ
     """
 
-  /// By the spelling's bytes, the last one lowest.
+  /// Keyed by the bytes of the spelling, the last one lowest.
   private static let table: [UInt32: [UInt8]] = {
     var table: [UInt32: [UInt8]] = [:]
     for word in spellings.split(whereSeparator: { $0 == " " || $0 == "\n" }) {
@@ -18,10 +18,10 @@ enum AozoraAccents {
     return table
   }()
 
-  /// The letter spelt at `at`, and how many bytes spell it; nil where none begins.
+  /// The letter whose spelling begins at `at`, and the number of bytes; nil if none does.
   ///
-  /// Marks that are plain punctuation stay so: a colon or comma before a space (unless the word has a diaeresis before
-  /// it, as `Hai:kai:` has), the apostrophe of French qu'…, and that of names like O'Brien.
+  /// Plain punctuation is kept: a colon or comma before a space (unless the word has an earlier diaeresis, as in
+  /// `Hai:kai:`), the apostrophe of French qu'…, and that of names like O'Brien.
   static func match(_ bytes: UnsafeBufferPointer<UInt8>, at: Int, end: Int) -> (letter: [UInt8], length: Int)? {
     guard at + 1 < end else { return nil }
     let (first, second) = (bytes[at], bytes[at + 1])
@@ -40,7 +40,7 @@ enum AozoraAccents {
     return table[UInt32(first) << 16 | UInt32(second) << 8 | UInt32(bytes[at + 2])].map { ($0, 3) }
   }
 
-  /// Whether a letter with a diaeresis stands earlier in the word that goes on at `at`.
+  /// Whether the word at `at` has an earlier letter with a diaeresis.
   private static func followsDiaeresis(_ bytes: UnsafeBufferPointer<UInt8>, at: Int) -> Bool {
     var index = at - 1
     while index > max(0, at - 32), bytes[index] > 0x20, bytes[index] < 0x80 {

@@ -1,12 +1,12 @@
 import TextKit
 
-/// Addresses in JIS X 0213 (面区点) as notes give them: `第3水準1-14-92`, `面区点番号1-2-22`, `1-2-22`.
+/// JIS X 0213 code positions (面区点) as written in notes: `第3水準1-14-92`, `面区点番号1-2-22`, `1-2-22`.
 enum AozoraAddress {
-  /// The character that a note's address stands for.
+  /// The character that a note's code position denotes.
   ///
-  /// The first field (parted by 、) that is a whole address counts, else the first address that its level announces, or
-  /// that follows a quotation: `「さんずい＋墨」第3水準1-87-25`. Addresses within a note inside are not the note's own,
-  /// and `第3水準1-85-57の木へん` speaks of another character.
+  /// The first field (separated by 、) that consists of a code position counts; otherwise the first code position after
+  /// its level or after a quotation: `「さんずい＋墨」第3水準1-87-25`. Code positions within a nested note are not the note's
+  /// own, and `第3水準1-85-57の木へん` refers to another character.
   static func text(in note: UnsafeBufferPointer<UInt8>) -> String? {
     guard let cell = wholeField(of: note) ?? announced(in: note) else { return nil }
     return JISX0213.shared.text(plane: cell[0], row: cell[1], cell: cell[2])
@@ -36,7 +36,7 @@ enum AozoraAddress {
     return nil
   }
 
-  /// Behind `第3水準`, `第三水準` or `面区点番号` where one stands at `at`, else `at`.
+  /// The offset after `第3水準`, `第三水準` or `面区点番号` if one is at `at`, else `at`.
   private static func level(in note: UnsafeBufferPointer<UInt8>, at: Int) -> Int {
     if note.has("面区点番号", at: at) { return at + 15 }
     guard note.has("第", at: at), at + 3 < note.count else { return at }
@@ -49,7 +49,7 @@ enum AozoraAddress {
     return at >= note.count || ends.contains { note.has($0, at: at) }
   }
 
-  /// Plane, row and cell written at `at`, and where they end.
+  /// Plane, row and cell written at `at`, and the offset after them.
   private static func cell(in note: UnsafeBufferPointer<UInt8>, at start: Int) -> ([Int], Int)? {
     var at = start
     var numbers: [Int] = []

@@ -1,9 +1,9 @@
-/// Characters outside JIS X 0208, which a work describes: `※［＃「口＋弗」、第3水準1-14-92］`.
+/// Characters outside JIS X 0208, described in a note: `※［＃「口＋弗」、第3水準1-14-92］`.
 ///
-/// A code point (U+XXXX) is taken first, then an address in JIS X 0213 (面区点), then a name that says which
-/// character is meant, then a description that quotes a single character. Page and line numbers (123-4) are no address.
+/// In order of preference: a code point (U+XXXX), a JIS X 0213 code position (面区点), a name of a character, a
+/// description that quotes a single character. Page and line numbers (123-4) are not code positions.
 enum AozoraGaiji {
-  /// What stands between `※［＃` and `］`, as the character it means; nil where it cannot be told.
+  /// The character denoted by the text between `※［＃` and `］`; nil if it is unknown.
   static func resolve(_ note: UnsafeBufferPointer<UInt8>) -> String? {
     resolve(note, isNested: false)
   }
@@ -12,9 +12,9 @@ enum AozoraGaiji {
     codePoint(in: note) ?? AozoraAddress.text(in: note) ?? named(by: note, isNested: isNested)
   }
 
-  /// The description in words, without the fields that follow it and without `「※」は` before it.
+  /// The description in words, without the fields after it and without `「※」は` before it.
   ///
-  /// A note inside the description is taken in the same way, but not what is nested deeper.
+  /// A note inside the description is processed in the same way, but not notes nested deeper.
   static func description(of note: UnsafeBufferPointer<UInt8>, isNested: Bool = false) -> [UInt8] {
     var out: [UInt8] = []
     var depth = 0
@@ -55,7 +55,7 @@ enum AozoraGaiji {
     return nil
   }
 
-  /// No control, nothing for private use and no noncharacter; by ranges that no version of Unicode changes.
+  /// Excludes controls, private-use characters and noncharacters, by ranges that are stable across Unicode versions.
   private static func isPublic(_ scalar: Unicode.Scalar) -> Bool {
     switch scalar.value {
     case 0...0x20, 0x7F...0x9F, 0xE000...0xF8FF, 0xFDD0...0xFDEF, 0x40000...: false

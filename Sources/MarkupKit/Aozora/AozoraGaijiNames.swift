@@ -1,8 +1,8 @@
 import ShardKit
 
-/// Gaiji that a work names in words without a code, such as 小書き片仮名ヰ or ローマ数字13.
+/// Gaiji named in words without a code, such as 小書き片仮名ヰ or ローマ数字13.
 enum AozoraGaijiNames {
-  /// The text meant by a description without its quotation marks; nil where words describe a shape.
+  /// The text denoted by a description without its quotation marks; nil if the words describe a shape.
   static func text(of description: String) -> String? {
     fixed[description] ?? romanNumeral(description) ?? kana(description) ?? single(description)
   }
@@ -10,7 +10,7 @@ enum AozoraGaijiNames {
   private static let fixed: [String: String] = [
     "感嘆符二つ": "\u{203C}", "感嘆符三つ": "！！！", "感嘆符疑問符": "\u{2049}", "疑問符感嘆符": "\u{2048}",
     "二の字点": "〻", "二の字点（踊り字）": "〻", "ト音記号": "𝄞", "ヘ音記号": "𝄢", "白ゴマ": "﹆", "白ゴマ点": "﹆",
-    // Unicode has one white sesame dot.
+    // Unicode has only one white sesame dot.
     "二重白ゴマ": "﹆", "二重白ゴマ点": "﹆", "アステリズム": "⁂",
     "二重かっこ開く": "⦅", "二重かっこ閉じ": "⦆", "始め二重括弧": "⦅", "終わり二重括弧": "⦆",
     "始め二重山括弧": "《", "終わり二重山括弧": "》", "丸十": "㊉", "歌記号": "〽",
@@ -29,7 +29,7 @@ enum AozoraGaijiNames {
     return text
   }
 
-  /// 濁点付き and 小書き kana; what Unicode has no small letter for is written at its full size.
+  /// 濁点付き and 小書き kana; those without a small form in Unicode are written full size.
   private static func kana(_ description: String) -> String? {
     var rest = description[...]
     var isSmall = false
@@ -65,7 +65,7 @@ enum AozoraGaijiNames {
     return small
   }()
 
-  /// A description that quotes one character means that character.
+  /// A description that quotes one character denotes that character.
   private static func single(_ description: String) -> String? {
     description.hasPrefix("「") ? unquoted(description[...]) : nil
   }

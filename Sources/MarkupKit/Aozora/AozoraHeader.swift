@@ -1,12 +1,12 @@
-/// Title and people as the first lines of a work give them, for works that no index describes.
+/// Title and people from the first lines of a work, for works not in an index.
 public struct AozoraHeader {
   public var title = ""
   public var subtitle = ""
   /// Role as in the index (著者, 翻訳者, 編者, 校訂者) and name.
   public var people: [(role: String, name: String)] = []
 
-  /// The first line is the title and the last that names no other role is the author; what stands between is an
-  /// original title (Latin letters alone) or a subtitle.
+  /// The first line is the title, and the last line without another role is the author; lines between are an original
+  /// title (Latin letters only) or a subtitle.
   public init(_ lines: [String]) {
     guard let first = lines.first else { return }
     title = first

@@ -1,8 +1,8 @@
 import ShardKit
 
-/// What Aozora Bunko's index says of the works: the extended list (55 columns, with copyright flags) or the basic one.
+/// The entries of Aozora Bunko's index: the extended list (55 columns, with copyright flags) or the basic one.
 ///
-/// One row per person; rows of a work (作品ID) are joined. Columns are found by their names in the first record.
+/// One row per person; rows of a work (作品ID) are merged. Columns are found by their names in the header.
 public struct AozoraIndex {
   public struct Entry: Equatable {
     public struct Person: Equatable {
@@ -16,10 +16,10 @@ public struct AozoraIndex {
     public var classification = ""
     public var firstPublished = ""
     public var textURL = ""
-    /// When the text was last revised and how often; empty where the list does not say.
+    /// Date and number of the text's last revision; empty if the list does not state it.
     public var textVersion = ""
     public var people: [Person] = []
-    /// False as soon as one row's work or person is in copyright, or says nothing; nil where the list has no flags.
+    /// False if any row's work or person is in copyright, or unstated; nil if the list has no flags.
     public var isPublicDomain: Bool?
   }
 
@@ -40,7 +40,8 @@ public struct AozoraIndex {
     }
     let zip = try ZipReader(path: path)
     guard let entry = zip.entries.first(where: { $0.name.suffix(4).elementsEqual(".csv".utf8) }) else {
-      throw ShardError(.malformed, path, "the archive holds no .csv", hint: "Name the index's zip or the list itself.")
+      throw ShardError(
+        .malformed, path, "the archive contains no .csv", hint: "Name the index's zip or the list itself.")
     }
     try read(CSVReader(MemorySource(zip.read(entry, limit: 1 << 30), name: path)))
   }
@@ -48,7 +49,7 @@ public struct AozoraIndex {
   private mutating func read(_ reader: CSVReader) throws {
     guard let header = try reader.next().map({ Columns($0.strings) }), let work = header.work else {
       throw ShardError(
-        .malformed, reader.source.name, "its first record names no column 作品ID",
+        .malformed, reader.source.name, "its header has no column 作品ID",
         hint: "Use list_person_all_extended_utf8 (55 columns) or list_person_all, in UTF-8.")
     }
     hasFlags = header.workFlag != nil && header.personFlag != nil
@@ -56,7 +57,7 @@ public struct AozoraIndex {
       guard record.count == header.count else {
         throw ShardError(
           .malformed, reader.source.name,
-          "record \(reader.number) has \(record.count) fields, the header \(header.count)",
+          "record \(reader.number) has \(record.count) fields, but the header has \(header.count)",
           hint: "Fetch the index again.")
       }
       guard let id = Int(text(record[work])) else { continue }
@@ -66,7 +67,7 @@ public struct AozoraIndex {
 }
 
 extension AozoraIndex {
-  /// Where the columns stand; both lists' names are known.
+  /// Indices of the columns; the names of both lists are known.
   fileprivate struct Columns {
     let count: Int
     let work, title, subtitle, orthography, classification, firstPublished, textURL, textDate, textRevision: Int?
@@ -119,7 +120,7 @@ extension AozoraIndex.Entry {
   }
 
   private mutating func add(role: String, _ name: String) {
-    // Both lists part family and given name; a name in kanji is written without a space.
+    // Both lists separate family and given name; a name in kanji is written without a space.
     let isForeign = name.unicodeScalars.contains { "ァ"..."ヺ" ~= $0 }
     let person = Person(role: role, name: isForeign ? name : String(name.filter { $0 != " " }))
     if !person.name.isEmpty && !people.contains(person) { people.append(person) }

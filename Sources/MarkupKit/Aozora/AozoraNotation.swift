@@ -1,9 +1,9 @@
 import ShardKit
 
-/// Aozora Bunko's notation to plain text: ruby, gaiji, accents, repeat marks and notes (［＃…］).
+/// Converts Aozora Bunko's notation to plain text: ruby, gaiji, accents, repeat marks and notes (［＃…］).
 ///
-/// One pass over UTF-8, linear in its length: a note is looked for within `maximumNoteBytes`, and every other mark
-/// ends with its line. What is no notation, such as 《 with nothing to read before it, stays as it is.
+/// One pass over UTF-8 in linear time: a note is at most `maximumNoteBytes` long, and every other mark ends with its
+/// line. Text that is not notation, such as 《 without a base before it, is kept unchanged.
 /// Notation: https://www.aozora.gr.jp/annotation/
 public struct AozoraNotation {
   public enum Ruby: String, CaseIterable, Sendable { case drop, keep }
@@ -23,10 +23,10 @@ public struct AozoraNotation {
   public var counts = Counts()
   private(set) var out: [UInt8] = []
 
-  /// Spaces between a base and its 《 that ruby may have before it.
+  /// Maximum number of spaces between a base and its 《.
   private static let maximumBaseSpaces = 64
 
-  // State of the line in hand.
+  // State of the current line.
   private var lineStart = 0
   private var hadNote = false
   private var breaksPage = false
@@ -42,7 +42,7 @@ public struct AozoraNotation {
     self.unresolvedGaiji = unresolvedGaiji
   }
 
-  /// Renders lines (ended by LF, CRLF or CR) and hands the text over, without blank lines at either end.
+  /// Renders lines (ended by LF, CRLF or CR) and returns the text, without blank lines at either end.
   public mutating func render(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     out = []
     out.reserveCapacity(text.count)
@@ -55,7 +55,7 @@ public struct AozoraNotation {
     return result
   }
 
-  /// Renders one line alone, without counting its marks: for titles and names.
+  /// Renders one line without counting its marks: for titles and names.
   public func renderTitle(_ line: UnsafeBufferPointer<UInt8>) -> String {
     var notation = AozoraNotation(unresolvedGaiji: unresolvedGaiji)
     return String(decoding: notation.render(line), as: UTF8.self)
@@ -75,7 +75,7 @@ public struct AozoraNotation {
     (hadNote, breaksPage) = (false, false)
     inline(line)
     if hadNote && !line.isEmpty && isBlank(from: lineStart) {
-      // A line of notes alone leaves no line, but a page break separates as an empty line does.
+      // A line of only notes is dropped, but a page break separates as an empty line does.
       out.removeSubrange(lineStart...)
       if breaksPage && !out.isEmpty && !out.ends(with: [10, 10]) { out.append(10) }
     } else {
@@ -93,7 +93,7 @@ public struct AozoraNotation {
     }
   }
 
-  /// Copies plain runs whole and stops only where a mark's first bytes stand.
+  /// Copies plain runs at once and stops only at the first bytes of a mark.
   private mutating func inline(_ line: UnsafeBufferPointer<UInt8>) {
     (hasBar, accentsEnd) = (false, 0)
     rubyEnds.restart()
@@ -126,7 +126,7 @@ public struct AozoraNotation {
     }
   }
 
-  /// Handles the mark at `at` and returns where the text goes on; nil if it is text itself.
+  /// Handles the mark at `at` and returns where the text continues; nil if it is plain text.
   private mutating func mark(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
     switch line[at] {
     case 0xE3 where line.has("《", at: at): return rubyMark(in: line, at: at)
@@ -146,7 +146,7 @@ public struct AozoraNotation {
 
   // MARK: Ruby
 
-  /// ｜ says where a base begins, if its 《…》 follows on the line.
+  /// ｜ marks where a base begins, if its 《…》 follows on the line.
   private mutating func bar(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
     var next = at + 3
     while next < line.count {
@@ -176,7 +176,7 @@ public struct AozoraNotation {
     return end + 3
   }
 
-  /// Whether something stands before the 《 that can be read aloud, so that it is ruby and no quotation mark.
+  /// Whether readable text precedes the 《, so that it is ruby and not a quotation mark.
   private var hasBase: Bool {
     out.withUnsafeBufferPointer { out in
       let floor = max(lineStart, out.count - Self.maximumBaseSpaces)
@@ -194,7 +194,7 @@ public struct AozoraNotation {
 
   // MARK: Accents and repeat marks
 
-  /// 〔…〕 with accents inside loses its brackets; any other stays. What a note inside quotes does not count.
+  /// 〔…〕 with accents inside loses its brackets; any other is kept. Text quoted by a note inside does not count.
   private mutating func accentsOpen(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
     var hasAccents = false
     var start = at + 3
@@ -234,7 +234,7 @@ public struct AozoraNotation {
     noteEnds.next(in: line, from: start) == nil ? nil : AozoraNote.end(line, from: start)
   }
 
-  /// One ※ and its note, or a few of them and one note that tells each: `※※［＃前の「※」は「…」、後の「※」は「…」］`.
+  /// One ※ and its note, or a few of them with one note for all: `※※［＃前の「※」は「…」、後の「※」は「…」］`.
   private mutating func gaiji(in line: UnsafeBufferPointer<UInt8>, at: Int) -> Int? {
     var marks = 1
     while marks < AozoraNote.maximumMarks && line.has("※", at: at + 3 * marks) { marks += 1 }
@@ -287,7 +287,7 @@ public struct AozoraNotation {
     return end + 3
   }
 
-  /// 割り注, a note set in two small lines, becomes （…） unless it stands in parentheses already.
+  /// 割り注, a note set in two small lines, becomes （…） unless it is already in parentheses.
   private mutating func inset(_ inside: UnsafeBufferPointer<UInt8>, next: UnsafeBufferPointer<UInt8>) {
     let closes = inside.ends(with: "終わり") || inside.ends(with: "終り")
     if closes {
@@ -300,7 +300,7 @@ public struct AozoraNotation {
     if insetParentheses.count < 64 { insetParentheses.append(!isEnclosed) }
   }
 
-  /// `1［＃「1」はローマ数字、1-13-21］` names the character that the text before the note stands for.
+  /// `1［＃「1」はローマ数字、1-13-21］` gives the character that the text before the note denotes.
   private mutating func replaceQuoted(by inside: UnsafeBufferPointer<UInt8>) {
     guard inside.has("「", at: 0) else { return }
     var end = 3
@@ -315,7 +315,7 @@ public struct AozoraNotation {
 }
 
 extension [UInt8] {
-  /// Whether all of it stands between one 「 and its 」.
+  /// Whether all of it is enclosed in one pair of 「 and 」.
   var isOneQuotation: Bool {
     withUnsafeBufferPointer { bytes in
       guard bytes.has("「", at: 0), bytes.ends(with: "」") else { return false }

@@ -1,13 +1,13 @@
 /// Notes of Aozora Bunko's notation: `［＃…］`.
 enum AozoraNote {
-  /// A longer one is no note.
+  /// Longer text is not a note.
   private static let maximumBytes = 2048
-  /// So many ※ may share one note.
+  /// Maximum number of ※ that share one note.
   static let maximumMarks = 8
 
-  /// Offset of the `］` that closes a note whose inside begins at `start`.
+  /// The offset of the `］` that closes a note whose content begins at `start`.
   ///
-  /// Notes quote text that has notes itself; a plain bracket inside an open quotation is quoted too.
+  /// Notes may quote text that contains notes; a plain bracket inside an open quotation is quoted too.
   static func end(_ line: UnsafeBufferPointer<UInt8>, from start: Int) -> Int? {
     var depth = 1
     var quotes = 0
@@ -37,7 +37,7 @@ enum AozoraNote {
     return nil
   }
 
-  /// What follows each `「※」は` of a note, up to the next one.
+  /// The text after each `「※」は` of a note, up to the next one.
   static func descriptions(in note: UnsafeBufferPointer<UInt8>) -> [UnsafeBufferPointer<UInt8>] {
     let starts = note.indices.filter { note.has("「※」は", at: $0) }
     return starts.indices.map { index in
@@ -47,10 +47,10 @@ enum AozoraNote {
   }
 }
 
-/// Looks for a mark from places that only move on, so that a line is passed over once however often it is asked.
+/// Searches for a mark from ascending positions only, so that a line is scanned only once.
 struct AozoraSearch {
   private let mark: StaticString
-  /// The first mark at or behind `from`, the line's end if there is none; nil before the first search.
+  /// The first mark at or after `from`, or the line's end if there is none; nil before the first search.
   private var found: (from: Int, hit: Int)?
 
   init(_ mark: StaticString) { self.mark = mark }

@@ -1,15 +1,15 @@
 import ShardKit
 
-/// The parts of a work's file: header (title and people), legend of the notation, body, colophon (底本 and rights).
+/// The sections of a work's file: header (title and people), legend of the notation, body, colophon (底本 and rights).
 ///
-/// Everything is a range of the UTF-8 text. The body is what the author wrote.
+/// All are ranges of the UTF-8 text. The body is the author's text.
 public struct AozoraWork {
   public var header: [Range<Int>] = []
   public var body = 0..<0
   public var colophon = 0..<0
 
   private static let maximumHeaderLines = 12
-  /// No title is as long: such a line is of the body.
+  /// Titles are shorter; a longer line belongs to the body.
   private static let maximumHeaderLineBytes = 2048
   private static let maximumLegendLines = 200
 
@@ -22,7 +22,7 @@ public struct AozoraWork {
 
   // MARK: Header
 
-  /// Lines up to the first empty one; a text without one has its title and author in its first two lines.
+  /// Lines up to the first empty one; without an empty line, title and author are the first two lines.
   private mutating func readHeader(_ text: UnsafeBufferPointer<UInt8>, _ lines: inout TextLines) {
     let start = lines
     while let line = lines.next() {
@@ -45,7 +45,7 @@ public struct AozoraWork {
 
   // MARK: Legend
 
-  /// The legend stands between two rules; texts of the first years have one rule behind it only.
+  /// The legend is between two rules; texts of the first years have only the rule after it.
   private func skipLegends(_ text: UnsafeBufferPointer<UInt8>, _ lines: inout TextLines) {
     while let end = endOfLegend(text, lines) { lines = TextLines(text, from: end) }
   }
@@ -68,7 +68,7 @@ public struct AozoraWork {
 
   private func opensLegend(_ text: UnsafeBufferPointer<UInt8>, _ line: Range<Int>) -> Bool {
     let line = UnsafeBufferPointer(rebasing: text[line])
-    // Written 【テキスト中に現れる記号について】, with other brackets here and there and once misspelt テキス禊.
+    // Written 【テキスト中に現れる記号について】, sometimes with other brackets, and once misspelled テキス禊.
     if line.has("テキス", at: 3) && line.indices.contains(where: { line.has("記号について", at: $0) }) { return true }
     return ["［表記について］", "［収録作品］", "●収録作品", "●目次"].contains { line.has($0, at: 0) }
   }
@@ -96,7 +96,7 @@ public struct AozoraWork {
       }
       if namesTypist(text, line) { typist = typist ?? line.lowerBound }
     }
-    // Without 底本, the names of those who typed and proofread end the text.
+    // Without 底本, the names of those who typed and proofread it end the text.
     let end = typist ?? text.count
     body = start..<end
     colophon = end..<text.count
@@ -122,7 +122,7 @@ public struct AozoraWork {
     return ["入力：", "入力者：", "入力者注", "テキスト入力"].contains { line.has($0, at: 0) }
   }
 
-  /// Whether the colophon says that the work is in copyright and published by its owner's will or under a license.
+  /// Whether the colophon says that the work is in copyright and published with permission or under a license.
   public static func isLicensed(colophon: UnsafeBufferPointer<UInt8>) -> Bool {
     let marks: [StaticString] = ["著作権者自らの意思", "クリエイティブ・コモンズ", "creativecommons.org"]
     return colophon.indices.contains { at in

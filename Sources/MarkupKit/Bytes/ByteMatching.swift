@@ -1,9 +1,9 @@
-/// Bytes of a UTF-8 character by its first byte.
+/// Length of a UTF-8 character in bytes, by its first byte.
 @inline(__always)
 func utf8Length(_ first: UInt8) -> Int { first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4 }
 
 extension UnsafeBufferPointer<UInt8> {
-  /// Whether `text` stands at an offset.
+  /// Whether `text` is at an offset.
   @inline(__always)
   func has(_ text: StaticString, at offset: Int) -> Bool {
     let count = text.utf8CodeUnitCount

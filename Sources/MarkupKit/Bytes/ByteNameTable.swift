@@ -1,7 +1,7 @@
 /// A fixed map from short byte names to values: open addressing over one blob of keys.
 ///
-/// Lookups fold ASCII case and read `_` as a space, as MediaWiki does with names, and allocate nothing.
-/// A name inserted twice keeps the later value. Built once, then read from any thread.
+/// Lookups fold ASCII case, treat `_` as a space, as MediaWiki does with names, and do not allocate.
+/// A name inserted twice keeps the later value. Built once, then readable from any thread.
 struct ByteNameTable<Value: Sendable>: Sendable {
   private var slots: [Int32]
   private var keys: [UInt8] = []
@@ -41,7 +41,7 @@ struct ByteNameTable<Value: Sendable>: Sendable {
     if values.count * 2 > slots.count { grow() }
   }
 
-  /// The value of a name, or nil. Cost: linear in the name.
+  /// The value of a name, or nil. Cost: linear in the name's length.
   @inline(__always)
   func value(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Value? {
     let index = slots[find(bytes, count)]
@@ -86,7 +86,7 @@ struct ByteNameTable<Value: Sendable>: Sendable {
     return byte == UInt8(ascii: "_") ? 0x20 : byte
   }
 
-  /// FNV-1a over folded bytes, with a last mix so that the low bits see all of it.
+  /// FNV-1a over folded bytes, with a final mix so that the low bits depend on all of it.
   @inline(__always)
   private static func hash(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> UInt64 {
     var hash: UInt64 = 0xcbf2_9ce4_8422_2325

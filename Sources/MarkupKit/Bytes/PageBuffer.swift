@@ -1,7 +1,7 @@
-/// A growable run of bytes without bounds checks on the append path.
+/// A growable byte buffer without bounds checks when appending.
 ///
-/// The wikitext renderer writes into one and its tidying pass reads it back; both are reused from page to page, so
-/// that a steady state allocates nothing.
+/// The wikitext renderer writes into one and its tidying pass reads it back; both are reused for all pages, so that
+/// the steady state allocates nothing.
 public struct PageBuffer: ~Copyable {
   private(set) var base: UnsafeMutablePointer<UInt8>
   public private(set) var count = 0
@@ -16,7 +16,7 @@ public struct PageBuffer: ~Copyable {
 
   public var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: base, count: count) }
 
-  /// The last byte, or a newline when nothing has been written: both mean "a line may start here".
+  /// The last byte, or a newline if the buffer is empty: both mean "a line may start here".
   var last: UInt8 { count == 0 ? 0x0A : base[count - 1] }
 
   public mutating func removeAll() { count = 0 }
@@ -36,14 +36,14 @@ public struct PageBuffer: ~Copyable {
     count += length
   }
 
-  /// Puts a byte before `position`. Cost: linear in what follows it.
+  /// Inserts a byte before `position`. Cost: linear in the length of the remainder.
   mutating func insert(_ byte: UInt8, at position: Int) {
     append(byte)
     (base + position + 1).update(from: base + position, count: count - 1 - position)
     base[position] = byte
   }
 
-  /// Puts a byte before each of some places, which rise. One pass.
+  /// Inserts a byte before each of the given positions, which ascend. One pass.
   mutating func insert(_ byte: UInt8, at places: [Int]) {
     var end = count
     for _ in places { append(byte) }
@@ -62,7 +62,7 @@ public struct PageBuffer: ~Copyable {
     }
   }
 
-  /// Appends a code point as UTF-8; one that is no scalar value, or a control character, is dropped.
+  /// Appends a code point as UTF-8; one that is not a scalar value, or is a control character, is dropped.
   mutating func append(scalar value: UInt32) {
     guard value >= 0x20 || value == 0x0A, !(0x7F..<0xA0).contains(value), let scalar = Unicode.Scalar(value) else {
       return

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Ranges of the lines of a text, without their ends: LF, CRLF or CR alone (as old Macintosh files have).
+/// Ranges of the lines of a text, without their ends: LF, CRLF or CR alone (as in old Macintosh files).
 struct TextLines {
   private let text: UnsafeBufferPointer<UInt8>
-  /// Where the next line begins; never behind the text's end.
+  /// Start of the next line; never after the text's end.
   private(set) var position: Int
-  /// The next line feed at or behind `position`, looked for once: many lines may end in CR before it.
+  /// The next line feed at or after `position`, searched once: many lines may end in CR before it.
   private var feed = -1
 
   init(_ text: UnsafeBufferPointer<UInt8>, from position: Int = 0) {
@@ -18,7 +18,7 @@ struct TextLines {
     let start = position
     if feed < start { feed = offset(of: 10, base, start, text.count) ?? text.count }
     let end = offset(of: 13, base, start, feed) ?? feed
-    // CRLF: the carriage return stands right before the line feed.
+    // CRLF: the carriage return is directly before the line feed.
     position = min(text.count, end + 1 == feed ? feed + 1 : end + 1)
     return start..<end
   }

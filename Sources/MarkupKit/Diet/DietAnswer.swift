@@ -1,17 +1,17 @@
 import ShardKit
 
-/// An answer of the API that holds meetings: `{numberOfRecords, nextRecordPosition, meetingRecord: […]}`.
+/// A response of the API with meetings: `{numberOfRecords, nextRecordPosition, meetingRecord: […]}`.
 ///
-/// JSON is asked for; an answer in XML, the API's default, is read all the same and kept as JSON.
+/// JSON is requested; a response in XML, the API's default, is accepted too and stored as JSON.
 public struct DietAnswer {
-  /// Of all pages together.
+  /// The total over all pages.
   public var records: Int
-  /// Where the next page begins; nil at the end.
+  /// Position of the next page; nil at the end.
   public var next: Int?
   /// Each meeting's bytes, by issueID.
   public var meetings: [(id: String, bytes: [UInt8])] = []
 
-  /// - Returns: what is wrong with it, in words, instead of an answer.
+  /// - Returns: the response, or a description of the problem.
   public static func read(_ bytes: [UInt8]) -> Result<DietAnswer, DietPage.Problem> {
     var answer = DietAnswer(records: -1)
     var list: [UInt8] = []
@@ -30,9 +30,11 @@ public struct DietAnswer {
         if field.has(key: "message"), field.kind == .string { message = String(decoding: field.value, as: UTF8.self) }
       }
     }
-    if let problem { return .failure(DietPage.Problem(message: "it is no JSON object: \(problem)")) }
-    if let message { return .failure(DietPage.Problem(message: "it is an error of the API: \(message)")) }
-    guard answer.records >= 0 else { return .failure(DietPage.Problem(message: "it does not say how much there is")) }
+    if let problem { return .failure(DietPage.Problem(message: "it is not a JSON object: \(problem)")) }
+    if let message { return .failure(DietPage.Problem(message: "the API returned an error: \(message)")) }
+    guard answer.records >= 0 else {
+      return .failure(DietPage.Problem(message: "it does not state the number of records"))
+    }
     let reader = JSONObjectReader()
     list.withUnsafeBytes { list in
       for record in JSONArraySlices(list) {

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Reads one answer of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
+/// Reads one response of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
 /// `meetingRecord` with its own `speechRecord`s inside.
 public final class DietPage {
   public struct Problem: Error { public var message: String }
@@ -8,13 +8,13 @@ public final class DietPage {
   private let page = JSONObjectReader()
   private let meeting = JSONObjectReader()
   private let speech = JSONObjectReader()
-  /// Members of the speech's meeting, each `"key":value` with a comma behind it.
+  /// Members of the speech's meeting, each `"key":value` followed by a comma.
   private var meetingFields: [UInt8] = []
   private var meetingID: [UInt8] = []
 
   public init() {}
 
-  /// What a speech says of its meeting, in the order of the record that LLM-jp publishes.
+  /// A speech's fields about its meeting, in the order of the records published by LLM-jp.
   public static let meetingKeys: [StaticString] = [
     "issueID", "imageKind", "searchObject", "session", "nameOfHouse", "nameOfMeeting", "issue", "date", "closing",
     "meetingURL", "pdfURL",
@@ -24,8 +24,8 @@ public final class DietPage {
     "createTime", "updateTime", "speechURL",
   ]
 
-  /// Calls `body` with each speech as a document: its id is the speechID, its version the issueID, its creation the
-  /// updateTime, its metadata all that the page says of it. A nil document is a record that is no speech.
+  /// Calls `body` with each speech as a document: the id is the speechID, the version the issueID, the creation
+  /// updateTime, the metadata all other fields of the page. A nil document is a record that is not a speech.
   public func read(_ bytes: [UInt8], _ body: (Document?, String) throws -> Void) throws {
     var records: [UInt8] = []
     var isByMeeting = false
@@ -44,9 +44,9 @@ public final class DietPage {
         }
       }
     }
-    if let problem { throw Problem(message: "it is no JSON object: \(problem)") }
+    if let problem { throw Problem(message: "it is not a JSON object: \(problem)") }
     guard isEnvelope else {
-      throw Problem(message: message.map { "it is an error of the API: \($0)" } ?? "it holds no records of speeches")
+      throw Problem(message: message.map { "the API returned an error: \($0)" } ?? "it contains no speech records")
     }
     try records.withUnsafeBytes { records in
       for record in JSONArraySlices(records) {
@@ -104,7 +104,7 @@ public final class DietPage {
     try body(document, "")
   }
 
-  /// `\r\n` and `\r` become `\n`; space at the end goes.
+  /// Converts `\r\n` and `\r` to `\n`, and removes white space at the end.
   private static func text(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
     var text = Array(bytes)
     LineEnds.unify(&text)
@@ -117,7 +117,7 @@ public final class DietPage {
     out.append(UInt8(ascii: ":"))
     switch field.kind {
     case .string: JSONText.append(string: field.value, to: &out)
-    case .object, .array: out.append(contentsOf: "null".utf8)  // the API has none
+    case .object, .array: out.append(contentsOf: "null".utf8)  // not used by the API
     default: out.append(contentsOf: field.value)
     }
     out.append(UInt8(ascii: ","))

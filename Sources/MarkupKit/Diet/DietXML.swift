@@ -2,19 +2,19 @@ import CXML2
 import Glibc
 import ShardKit
 
-/// The XML form of the API's answers (its default): rewritten as the JSON form, so that both are read in one way.
+/// Converts the XML form of the API's responses (its default) to the JSON form, so that one reader handles both.
 ///
-/// `<data>` holds the counts and `<records><record><recordData>` for each meeting or speech. An element of a record is a
-/// member of it; an empty one is null. No DTD is loaded and no entity declared in a document is expanded.
+/// `<data>` contains the counts and `<records><record><recordData>` per meeting or speech. Each element of a record
+/// is a member of it; an empty one is null. No DTD is loaded and no entity declared in a response is expanded.
 enum DietXML {
-  /// Whether an answer is XML by its first character.
+  /// Whether a response is XML, by its first character.
   static func isXML(_ bytes: [UInt8]) -> Bool {
     if bytes.starts(with: [0xFE, 0xFF]) || bytes.starts(with: [0xFF, 0xFE]) { return true }
     let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     return bytes[start...].first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "<")
   }
 
-  /// The answer as JSON; JSON itself as it is.
+  /// The response as JSON; JSON is returned unchanged.
   static func json(_ bytes: [UInt8]) throws(DietPage.Problem) -> [UInt8] {
     guard isXML(bytes) else { return bytes }
     let reader = DietXMLReader()
@@ -52,7 +52,7 @@ private final class DietXMLReader {
   private static let counts: Set = ["numberOfRecords", "numberOfReturn", "startRecord", "nextRecordPosition"]
   private static let numbers = counts.union(["searchObject", "session", "speechOrder", "startPage"])
 
-  /// What was read, in the JSON form.
+  /// The parsed response in the JSON form.
   var json: [UInt8] {
     var answer = top
     func list(_ key: String, _ records: [UInt8]) {
@@ -69,7 +69,7 @@ private final class DietXMLReader {
     _ = WikiDumpEvents.library
     var handler = Self.handler
     context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
-    guard let context else { throw DietPage.Problem(message: "there is no memory for its XML") }
+    guard let context else { throw DietPage.Problem(message: "there is not enough memory for its XML") }
     xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
     var bound = XMLTagBound()
     bytes.withUnsafeBytes { bytes in
@@ -116,14 +116,14 @@ private final class DietXMLReader {
     }
     handler.attributeDecl = { context, _, _, _, _, _, tree in
       xmlFreeEnumeration(tree)
-      DietXMLReader.reader(context).fail("it declares attributes, which no answer of the API does")
+      DietXMLReader.reader(context).fail("it declares attributes, which responses of the API do not")
     }
     handler.reference = { context, name in
-      DietXMLReader.reader(context).fail("it refers to an entity that is not declared")
+      DietXMLReader.reader(context).fail("it refers to an undeclared entity")
     }
     handler.serror = { context, error in
       guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
-      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown error"
       DietXMLReader.reader(context).fail(
         "its XML is not well-formed in line \(error.pointee.line): \(message.prefix { $0 != "\n" })")
     }
@@ -136,16 +136,16 @@ private final class DietXMLReader {
 
   private func start(_ name: String) {
     guard problem == nil else { return }
-    guard path.count < Self.maximumDepth else { return fail("elements stand more than \(Self.maximumDepth) deep") }
+    guard path.count < Self.maximumDepth else { return fail("elements are nested more than \(Self.maximumDepth) deep") }
     if meeting != nil || speech != nil, let parent = path.last, !Self.frames.contains(parent) {
-      return fail("an element <\(name.prefix(40))> stands within <\(parent.prefix(40))>")
+      return fail("an element <\(name.prefix(40))> is within <\(parent.prefix(40))>")
     }
     path.append(name)
     text.removeAll(keepingCapacity: true)
     switch name {
     case "meetingRecord" where meeting == nil && speech == nil: meeting = Record()
     case "speechRecord" where speech == nil: speech = Record()
-    case "meetingRecord", "speechRecord": fail("a <\(name)> stands within another record")
+    case "meetingRecord", "speechRecord": fail("a <\(name)> is within another record")
     default: break
     }
   }
@@ -179,7 +179,7 @@ private final class DietXMLReader {
     list += object
   }
 
-  /// A member's value: null where it is empty, a number where the JSON form has one, else a string.
+  /// Appends a member's value: null if it is empty, a number if the JSON form has one, else a string.
   private static func append(_ text: [UInt8], of key: String, to out: inout [UInt8]) {
     let value = key == "speech" ? text[...] : trimmed(text)
     if value.isEmpty {

@@ -1,25 +1,25 @@
-/// Which of a page's marks are believed.
+/// Which of a page's marks are trusted.
 ///
-/// A mark says that an element is no content, and sites are often wrong: a wrapper of the whole article is called
-/// `share` or `header`, a forum's posts `comments`. So each is compared with the text that it holds, and that is judged
+/// A mark says that an element is not content, but sites are often wrong: a wrapper of the entire article is called
+/// `share` or `header`, a forum's posts `comments`. So each mark is checked against the text of its element, judged
 /// as if it were not marked.
 struct BlockMarks {
-  /// By mark: whether it or one around it is believed.
+  /// By mark: whether it, or one around it, is trusted.
   private var isExcluded: [Bool]
   private var ignoresForms: Bool
 
-  /// An element by another name than its meaning's is no content though it holds as many long paragraphs, unless they
-  /// are this part of the page's text.
+  /// An element marked by its class, id or role is not content unless it has at least this many long paragraphs and
+  /// this fraction of the page's text.
   private static let longParagraphs = 3
   private static let largestPart = 0.5
-  /// Comments are no content where they are no larger part, or beside a text of so many paragraphs and characters.
+  /// Comments are not content if their fraction is not larger, or if the page has this much other text.
   private static let largestComments = 0.5
   private static let textCharacters = 1500
 
-  /// The page's prose, by what it stands in.
+  /// The amount of the page's prose, by its surroundings.
   private struct Sums {
     var all = 0, forms = 0, elements = 0, comments = 0
-    /// Long paragraphs that are no comment.
+    /// Long paragraphs that are not comments.
     var long = 0
     var inside: [Int]
     var longInside: [Int]
@@ -41,7 +41,7 @@ struct BlockMarks {
         sums.longInside[mark] < Self.longParagraphs || Double(sums.inside[mark]) <= text * Self.largestPart
       }
     }
-    // A mark stands behind the one around it.
+    // Marks come after the one around them.
     for mark in page.marks.indices where page.marks[mark].parent >= 0 && isExcluded[page.marks[mark].parent] {
       isExcluded[mark] = true
     }
@@ -73,7 +73,7 @@ struct BlockMarks {
         sums.long += isLong
       }
     }
-    // From the innermost outwards.
+    // From the innermost outward.
     for mark in page.marks.indices.reversed() where page.marks[mark].parent >= 0 {
       sums.inside[page.marks[mark].parent] += sums.inside[mark]
       sums.longInside[page.marks[mark].parent] += sums.longInside[mark]
@@ -81,7 +81,7 @@ struct BlockMarks {
     return sums
   }
 
-  /// By mark: whether it or one around it is of a kind.
+  /// By mark: whether it, or one around it, is of a kind.
   private static func within(_ page: HTMLPage, _ kind: PageMarks.Kind) -> [Bool] {
     var found = page.marks.map { $0.kind == kind }
     for mark in page.marks.indices where page.marks[mark].parent >= 0 && found[page.marks[mark].parent] {

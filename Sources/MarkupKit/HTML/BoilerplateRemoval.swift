@@ -1,10 +1,10 @@
-/// Tells a page's text from what surrounds it, block by block.
+/// Separates a page's main text from its boilerplate, block by block.
 ///
 /// In the spirit of jusText (J. Pomikálek, Removing Boilerplate and Duplicate Content from Web Corpora, 2011) and
 /// boilerpipe (C. Kohlschütter, P. Fankhauser, W. Nejdl, Boilerplate Detection using Shallow Text Features, WSDM 2010):
-/// a block is first judged by its length, its share of links and whether it reads like prose; what that leaves open is
-/// decided by its neighbors. Lengths are in characters, since Japanese has no spaces, and prose is told by hiragana
-/// and sentence marks rather than by a list of stop words.
+/// a block is first judged by its length, its link density and whether it reads like prose; undecided blocks are
+/// decided by their neighbors. Lengths are in characters, since Japanese has no spaces, and prose is recognized by
+/// hiragana and sentence marks instead of a list of stop words.
 public struct BoilerplateRemoval: Sendable {
   var minimumParagraphCharacters = 30
   var longParagraphCharacters = 80
@@ -18,15 +18,15 @@ public struct BoilerplateRemoval: Sendable {
     self.maximumLinkFraction = maximumLinkFraction
   }
 
-  /// How far ahead of text a heading may stand, in characters.
+  /// Maximum distance of a heading before text, in characters.
   private static let headingDistance = 200
 
   enum Verdict: Equatable, Sendable { case bad, short, nearGood, good }
 
-  /// A block of so many characters may have this part of them in links: encyclopedias and leads of news do.
+  /// Maximum link density of a long block: encyclopedias and leads of news have many links.
   private static let longLinkDensity = 0.5
 
-  /// Which blocks are text.
+  /// For each block, whether it is main text.
   public func kept(_ page: HTMLPage) -> [Bool] {
     let own = page.blocks.map { verdict($0, page) }
     let marks = BlockMarks(page, own)
@@ -36,11 +36,11 @@ public struct BoilerplateRemoval: Sendable {
       verdicts[number] = .nearGood
     }
     verdicts = withNeighbors(verdicts, page)
-    // Short pages: what reads like prose and stands in nothing that is marked.
+    // Short pages: keeps blocks that read like prose and are not within anything marked.
     if !verdicts.contains(.good) {
       for number in first.indices where first[number] == .nearGood { verdicts[number] = .good }
     }
-    // A heading that its neighbors made bad, before text.
+    // A heading that its neighbors made bad, but that precedes text.
     for number in headings(page, where: { first[$0] != .bad && verdicts[$0] == .bad }) {
       if isGoodAhead(number, verdicts, first, page) { verdicts[number] = .good }
     }
@@ -51,7 +51,7 @@ public struct BoilerplateRemoval: Sendable {
     page.blocks.indices.filter { page.blocks[$0].kind == .heading && isMeant($0) }
   }
 
-  // MARK: By itself
+  // MARK: Single blocks
 
   func verdict(_ block: HTMLPage.Block, _ page: HTMLPage) -> Verdict {
     let density = Double(block.linkCharacters) / Double(max(1, block.characters))
@@ -59,7 +59,7 @@ public struct BoilerplateRemoval: Sendable {
     if density > (isLong ? max(maximumLinkFraction, Self.longLinkDensity) : maximumLinkFraction) { return .bad }
     let signs = page.text.withUnsafeBufferPointer { ProseSigns(UnsafeBufferPointer(rebasing: $0[block.range])) }
     if signs.isCopyright { return .bad }
-    // A caption belongs to what stands around it; so does program text.
+    // A caption belongs to its surroundings; so does program text.
     if block.kind == .caption || block.kind == .preformatted && !(signs.isProse && signs.sentences > 0) {
       return .short
     }
@@ -67,17 +67,17 @@ public struct BoilerplateRemoval: Sendable {
       return density > 0 && !signs.endsSentence ? .bad : .short
     }
     if signs.isProse {
-      // Two whole sentences without a link are no label, however short they are.
+      // Two complete sentences without a link are not a label, however short they are.
       let isWhole = signs.sentences >= 2 && signs.endsSentence && block.linkCharacters == 0
       return isLong || isWhole ? .good : .nearGood
     }
-    // A table's rows and lists are no prose; they belong to what stands around them.
+    // Table rows and lists are not prose; they belong to their surroundings.
     return block.kind == .text && isLong ? .bad : .short
   }
 
-  // MARK: By its neighbors
+  // MARK: Neighbors
 
-  /// Several paragraphs of prose with nothing bad between them are as good as one of their length together.
+  /// Several paragraphs of prose with nothing bad between them count as one of their total length.
   private func withRuns(_ verdicts: [Verdict], _ page: HTMLPage) -> [Verdict] {
     var out = verdicts
     var run: [Int] = []
@@ -97,7 +97,7 @@ public struct BoilerplateRemoval: Sendable {
   }
 
   /// Whether text follows before anything bad does.
-  /// - Parameter first: verdicts before neighbors decided; what they made bad is no end.
+  /// - Parameter first: verdicts before neighbors decided; blocks that became bad later do not stop the search.
   private func isGoodAhead(_ number: Int, _ verdicts: [Verdict], _ first: [Verdict], _ page: HTMLPage) -> Bool {
     var distance = 0
     var next = number + 1
@@ -129,7 +129,7 @@ public struct BoilerplateRemoval: Sendable {
     }
   }
 
-  /// For each block the nearest one on a side that is good or bad, and the nearest that is not short. Outside all is bad.
+  /// For each block, the nearest good or bad one on a side, and the nearest that is not short. Outside is bad.
   private struct Neighbors {
     var decided: [Verdict]
     var any: [Verdict]

@@ -1,17 +1,17 @@
 import Glibc
 import TextKit
 
-/// The attributes of a tag that say something about text; of several of one name the first counts.
+/// The attributes of a tag that matter for text; of repeated names the first counts.
 struct HTMLAttributes {
   typealias Value = UnsafeBufferPointer<UInt8>
 
-  /// As they stand in the page: references are not undone.
+  /// As written in the page: references are not decoded.
   var classes: Value?, id: Value?, role: Value?, style: Value?, language: Value?, name: Value?, content: Value?
   var holdsReference = false
   var isHidden = false
 
   /// Reads attributes up to the end of their tag.
-  /// - Parameter at: behind the name of the element; then behind the tag's `>`, or at the end of the page.
+  /// - Parameter at: after the name of the element; on return after the tag's `>`, or at the end of the page.
   static func read(
     _ bytes: UnsafePointer<UInt8>, _ at: inout Int, _ end: Int, _ quotes: inout ClosingQuotes
   ) -> HTMLAttributes {
@@ -50,8 +50,8 @@ struct HTMLAttributes {
     return Value(start: bytes + start, count: at - start)
   }
 
-  /// The end of the tag, where the quote that follows an open one begins a value in another tag: behind a `=`, and right
-  /// before what no tag has behind a value. The open one's own end was then forgotten.
+  /// The end of the tag if its closing quote is missing: the next quote begins a value in another tag if it follows
+  /// a `=` and is followed by a character that cannot follow a value.
   private static func forgotten(_ bytes: UnsafePointer<UInt8>, _ open: Int, _ close: Int, _ end: Int) -> Int? {
     guard bytes[close - 1] == UInt8(ascii: "="), close + 1 < end, bytes[close + 1] > 32,
       bytes[close + 1] != UInt8(ascii: ">"), bytes[close + 1] != UInt8(ascii: "/")
@@ -89,7 +89,7 @@ struct HTMLAttributes {
     return String(decoding: HTMLReferences.shared.decoded(part, isAttribute: true), as: UTF8.self)
   }
 
-  /// Whether the style says that nothing of the element is shown.
+  /// Whether the style hides the element.
   var isStyledAway: Bool {
     guard let style, style.count >= 12, style.count < 512 else { return false }
     let wanted: StaticString = "display:none"
@@ -99,7 +99,7 @@ struct HTMLAttributes {
         matched += 1
         if matched == wanted.utf8CodeUnitCount { return true }
       } else {
-        // Its first letter stands in it once, so nothing else can begin within a part of it.
+        // Its first letter occurs only once, so no other match can begin within a partial one.
         matched = byte | 0x20 == wanted.utf8Start[0] ? 1 : 0
       }
     }
@@ -107,9 +107,9 @@ struct HTMLAttributes {
   }
 }
 
-/// Finds the end of a quoted value. A quote that no other of its kind follows is none.
+/// Finds the end of a quoted value. A quote without a second one of its kind is not a quote.
 struct ClosingQuotes {
-  /// Behind these places there is no such quote any more, so that looking for one stays linear.
+  /// There are no such quotes after these positions, so that searching stays linear.
   private var lastDouble = Int.max
   private var lastSingle = Int.max
 

@@ -1,12 +1,12 @@
 import TextKit
 
-/// Makes blocks of runs of text.
+/// Builds blocks from runs of text.
 ///
-/// White space is what a browser shows of it, but for line ends of the source between Japanese characters, which part
-/// no words. A single `<br>` is a line end, two are a new block; a table's row is a line with its cells parted by tabs,
-/// unless its cells are not of one kind: tables that lay out a page have a column of links beside one of text.
+/// White space is collapsed as in a browser, except that line ends of the source between Japanese characters are
+/// dropped, since they do not separate words. One `<br>` is a line end, two begin a new block. A table row is a line,
+/// with cells separated by tabs, unless the cells differ in kind: layout tables have a column of links next to text.
 struct HTMLBlocks {
-  /// What stands around the text that comes.
+  /// What surrounds the next text.
   struct Surroundings {
     var kind = HTMLPage.Block.Kind.text
     var isLink = false
@@ -17,7 +17,7 @@ struct HTMLBlocks {
 
   private enum Space { case none, space, lineEnd }
 
-  /// A cell of a row: where it begins, and what stands before it.
+  /// A cell of a row: where it begins, and what precedes it.
   private struct Cell {
     var start: Int
     var characters: Int
@@ -38,7 +38,7 @@ struct HTMLBlocks {
 
   mutating func lineBreak() { breaks += 1 }
   mutating func beginCell() { awaitsCell = text.count > start }
-  /// Something stands here that is not text.
+  /// Notes that something other than text is here.
   mutating func gap() { if space == .none { space = .lineEnd } }
 
   mutating func append(_ bytes: UnsafePointer<UInt8>, _ count: Int, _ around: Surroundings) {
@@ -67,7 +67,7 @@ struct HTMLBlocks {
     append(text.utf8Start, text.utf8CodeUnitCount, around)
   }
 
-  /// A run without white space.
+  /// Appends a run without white space.
   private mutating func append(_ run: UnsafeBufferPointer<UInt8>, _ around: Surroundings) {
     if breaks > 1 { close(around) }
     if text.count > start {
@@ -150,7 +150,7 @@ struct HTMLBlocks {
     }
   }
 
-  /// Whether a row has a cell of links beside one of text.
+  /// Whether a row has a cell of links next to one of text.
   private var isLayout: Bool {
     var (links, prose) = (false, false)
     var last = Cell(start: start, characters: 0, linkCharacters: 0)
@@ -174,7 +174,7 @@ struct HTMLBlocks {
     return text.withUnsafeBufferPointer { Self.isWide($0.baseAddress! + at, $0.count - at) }
   }
 
-  /// Whether a text begins with a character that needs no space beside it: kana, kanji, full-width forms and marks.
+  /// Whether a text begins with a character that needs no space next to it: kana, kanji, full-width forms and marks.
   static func isWide(_ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     guard bytes[0] >= 0xE3, count >= 3 else { return false }
     let scalar = UTF8Scanning.scalar(at: 0, in: bytes, end: count).value

@@ -1,28 +1,28 @@
 import ShardKit
 
-/// What an element is to the extraction of text.
+/// The role of an element in the extraction of text.
 enum HTMLElement: UInt8, Sendable {
-  /// Makes no difference (`span`, `b`, names that nobody knows).
+  /// No effect (`span`, `b`, unknown names).
   case inline
-  /// Parts blocks of text from each other.
+  /// Separates blocks of text.
   case block
   case heading, listItem, list, preformatted, table, section, row, cell, caption, details
-  /// The page's own content, as its author marks it.
+  /// The page's own content, as marked by its author.
   case main
-  /// Navigation, heads and feet, by the element's meaning.
+  /// Navigation, headers and footers, by the element's meaning.
   case chrome
-  /// Of the page, unless it stands in its content.
+  /// Of the page, unless it is within its content.
   case header
   case form
   /// Never text: styles, templates.
   case skipped
-  /// Drawings and formulas, in which other rules count for the markup.
+  /// Drawings and formulas, whose markup follows other rules.
   case foreign
-  /// Shown only where something else is not, or when asked for: text of a page that has no other.
+  /// Shown only as a fallback or on request: counts as text if a page has no other.
   case hidden
-  /// Its content is no markup: `script`, `textarea`.
+  /// Its content is not markup: `script`, `textarea`.
   case raw
-  /// The same, and shown: `xmp`, `plaintext`.
+  /// The same, but shown: `xmp`, `plaintext`.
   case rawText
   /// Has no content.
   case void
@@ -38,7 +38,7 @@ enum HTMLElement: UInt8, Sendable {
     }
   }
 
-  /// Whether its beginning ends a paragraph that is open.
+  /// Whether its start ends an open paragraph.
   var endsParagraph: Bool {
     switch self {
     case .block, .heading, .listItem, .list, .preformatted, .table, .details, .main, .chrome, .header, .form, .rawText,
@@ -48,7 +48,7 @@ enum HTMLElement: UInt8, Sendable {
     }
   }
 
-  /// Whether a class, an id or a role may say that it is no content.
+  /// Whether a class, an id or a role may mark it as not content.
   var mayBeMarked: Bool {
     switch self {
     case .block, .header, .listItem, .list, .row, .table, .details, .caption, .cell, .paragraph, .heading: true
@@ -57,10 +57,10 @@ enum HTMLElement: UInt8, Sendable {
   }
 }
 
-/// An element's name: what it is, and a number by which ends find their beginnings.
+/// An element's name: its role, and a number by which end tags find their start tags.
 struct HTMLName: Sendable {
   var element: HTMLElement
-  /// Below `known` for the names of the table; above it a hash of all others.
+  /// Below `known` for the names in the table; otherwise a hash of the name.
   var number: UInt32
 
   static let known: UInt32 = 192

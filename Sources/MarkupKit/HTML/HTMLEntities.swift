@@ -1,7 +1,7 @@
 /// HTML character references as MediaWiki decodes them: the 252 names of HTML 4 (W3C HTMLlat1, HTMLsymbol,
 /// HTMLspecial), `&apos;`, and decimal and hexadecimal numbers.
 enum HTMLEntities {
-  /// The longest name with its ampersand and semicolon, in bytes.
+  /// Length in bytes of the longest name with its ampersand and semicolon.
   static let longestBytes = 12
 
   /// Decodes the reference at `start` (an ampersand). Returns its code point and length in bytes, or nil.
@@ -41,7 +41,7 @@ enum HTMLEntities {
     return isHexadecimal && letter &- 0x61 < 6 ? UInt32(letter &- 0x61 &+ 10) : nil
   }
 
-  /// Names packed seven bits a byte: at most nine letters, so a key is exact. (`thetasym` is the longest.)
+  /// Names packed with seven bits per byte: at most nine letters, so a key is exact. (`thetasym` is the longest.)
   private static let names: [UInt64: UInt32] = {
     var names: [UInt64: UInt32] = [:]
     let words = table.split(whereSeparator: { $0 == " " || $0 == "\n" })

@@ -1,8 +1,8 @@
-/// Makes blocks of text out of a page's tags and texts, with the ends that authors leave out (13.2.6 of the standard, as
-/// far as text can tell).
+/// Builds blocks of text from a page's tags and texts, with the end tags that authors omit (13.2.6 of the standard, as
+/// far as it matters for text).
 ///
-/// What is not shown, such as `noscript` and `display: none`, is read apart: some pages have their text there alone. An
-/// element that hides and is never ended hides nothing: its page is read once more without it.
+/// Hidden text, such as `noscript` and `display: none`, is read separately: some pages have no other text. If such an
+/// element is never closed, it hides nothing: its page is read again without it.
 public final class HTMLReader {
   private var page = HTMLPage()
   private var shown: HTMLBlocks
@@ -10,13 +10,13 @@ public final class HTMLReader {
   private let keepsRuby: Bool
 
   private var stack = HTMLStack()
-  /// What stands around the text that comes next.
+  /// What surrounds the next text.
   private var around = HTMLBlocks.Surroundings()
   private var hides = 0, skips = 0
-  /// How many elements were met that hide or are never text; which of them do neither, since they are never ended.
+  /// The number of elements so far that hide or are never text; and those without effect, since they are never closed.
   private var coverings = 0
   private let unended: Set<Int>
-  /// How many elements were open when a link, a form or a reading began.
+  /// The number of open elements when a link, a form or a reading began.
   private var linkDepth: Int?
   private var formDepth: Int?
   private var readingDepth: Int?
@@ -29,7 +29,7 @@ public final class HTMLReader {
     shown = HTMLBlocks(reserving: bytes / 4)
   }
 
-  /// Reads a page that is UTF-8.
+  /// Reads a page in UTF-8.
   public static func read(_ text: [UInt8], keepsRuby: Bool) -> (shown: HTMLPage, hidden: HTMLPage) {
     var reader = read(text, keepsRuby, unended: [])
     let unended = reader.stack.frames.compactMap(\.covering)
@@ -57,7 +57,7 @@ public final class HTMLReader {
     if hides > 0 { hidden.append(bytes, count, around) } else { shown.append(bytes, count, around) }
   }
 
-  /// Whole characters, up to a bound.
+  /// Complete characters, up to a limit.
   func readTitle(_ text: [UInt8]) {
     for at in text.indices {
       let byte = text[at]
@@ -71,7 +71,7 @@ public final class HTMLReader {
     if page.title.last == 32 { page.title.removeLast() }
   }
 
-  // MARK: Beginnings
+  // MARK: Start tags
 
   func start(_ name: HTMLName, _ attributes: HTMLAttributes) {
     switch name.element {
@@ -170,7 +170,7 @@ public final class HTMLReader {
     around.isForm = formDepth != nil
   }
 
-  /// Old pages have many links that only name a place.
+  /// In old pages many links only name a position.
   private func startLink(_ name: HTMLName, _ attributes: HTMLAttributes) {
     linkDepth = attributes.holdsReference ? stack.count : nil
     setSurroundings()
@@ -187,7 +187,7 @@ public final class HTMLReader {
 
   private func isHidden(_ attributes: HTMLAttributes) -> Bool { attributes.isHidden || attributes.isStyledAway }
 
-  // MARK: Ends
+  // MARK: End tags
 
   func end(_ name: HTMLName) {
     switch name.element {
@@ -207,7 +207,7 @@ public final class HTMLReader {
     }
   }
 
-  /// Below what an end has no effect: a table's own parts end within the table, all else within a cell.
+  /// The depth up to which an end tag has no effect: tags of a table end within the table, all others within a cell.
   private func limit(of name: HTMLName) -> Int {
     switch name.element {
     case .table: -1
@@ -237,7 +237,7 @@ public final class HTMLReader {
 
   private func closeAll(from place: Int) { if stack.count > place { close(from: place) } }
 
-  /// Ends an element and all within it.
+  /// Closes an element and all within it.
   private func close(from place: Int) {
     if let depth = readingDepth, place < depth {
       appendMark("）")
@@ -260,7 +260,7 @@ public final class HTMLReader {
     if hides > 0 { hidden.append(text, around) } else { shown.append(text, around) }
   }
 
-  // MARK: Ends that are left out
+  // MARK: Omitted end tags
 
   private static let table = HTMLName.named("table")
   private static let paragraph = HTMLName.named("p")
@@ -276,7 +276,7 @@ public final class HTMLReader {
 
   private func closeParagraph() { closeLast(of: [Self.paragraph], above: stack.barrier) }
 
-  /// Ends the innermost element of some names, if it stands above a place.
+  /// Closes the innermost element with one of some names, if it is above a given position.
   private func closeLast(of numbers: [UInt32], above place: Int) {
     var last = -1
     for number in numbers { last = max(last, stack.last(number)) }
@@ -307,7 +307,7 @@ public final class HTMLReader {
     }
   }
 
-  /// Ends the row that is open in a table, or its sections, or cells that stand in no row.
+  /// Closes the open row of a table, or its sections, or cells outside of rows.
   private func closeRows(with sections: [UInt32]) {
     let table = stack.last(Self.table)
     closeLast(of: sections, above: table)
@@ -315,7 +315,7 @@ public final class HTMLReader {
     closeLast(of: Self.cells, above: table)
   }
 
-  // MARK: What a page says of itself
+  // MARK: Metadata of a page
 
   private func readMeta(_ attributes: HTMLAttributes) {
     guard attributes.name != nil, attributes.content != nil else { return }
@@ -326,7 +326,7 @@ public final class HTMLReader {
 }
 
 extension HTMLElement {
-  /// The kind of the blocks right in it; nil where that is told by what stands around.
+  /// The kind of the blocks directly in it; nil if the surroundings decide.
   fileprivate var blockKind: HTMLPage.Block.Kind? {
     switch self {
     case .heading: .heading

@@ -1,15 +1,15 @@
 import TextKit
 
-/// Character references as the HTML standard reads them (13.2.5.72 and on): all its names, those that once needed no
-/// semicolon without one, and numbers with their corrections.
+/// Character references as in the HTML standard (13.2.5.72 and on): all its names, those allowed without a semicolon,
+/// and numbers with their corrections.
 struct HTMLReferences: Sendable {
   static let shared = HTMLReferences()
 
-  /// Reads the reference that begins at a `&`.
+  /// Reads the reference that begins at an `&`.
   /// - Parameters:
-  ///   - isAttribute: in attributes a name without semicolon before `=`, a letter or a digit is no reference.
-  ///   - out: gets the characters, which are at most as many bytes as the reference plus four.
-  /// - Returns: the bytes that the reference takes; 0 where there is none.
+  ///   - isAttribute: in attributes, a name without semicolon before `=`, a letter or a digit is not a reference.
+  ///   - out: receives the characters, which are at most as many bytes as the reference plus four.
+  /// - Returns: the length of the reference in bytes; 0 if there is none.
   func read(
     _ bytes: UnsafePointer<UInt8>, _ at: Int, _ end: Int, isAttribute: Bool = false, into out: inout [UInt8]
   ) -> Int {
@@ -36,7 +36,7 @@ struct HTMLReferences: Sendable {
     return 0
   }
 
-  /// A text with its references undone.
+  /// A text with its references decoded.
   func decoded(_ bytes: UnsafeBufferPointer<UInt8>, isAttribute: Bool) -> [UInt8] {
     guard let base = bytes.baseAddress else { return [] }
     var out: [UInt8] = []
@@ -83,8 +83,8 @@ struct HTMLReferences: Sendable {
     return isHex && (byte | 0x20) &- 0x61 < 6 ? UInt32((byte | 0x20) &- 0x61 + 10) : nil
   }
 
-  /// What a number stands for. Control characters that show nothing become spaces, as they do where they stand
-  /// themselves.
+  /// The character of a number. Invisible control characters become spaces, as when they are written
+  /// directly.
   private static func scalar(_ value: UInt32) -> UInt32 {
     switch value {
     case 0, 0xD800...0xDFFF, 0x11_0000...: return 0xFFFD
@@ -108,7 +108,7 @@ struct HTMLReferences: Sendable {
     var isBare: Bool
   }
 
-  /// Names and then values, one behind another.
+  /// Names, then values, concatenated.
   private var blob: [UInt8] = []
   private var entries: [Entry] = []
   private var slots = [Int16](repeating: -1, count: 8192)

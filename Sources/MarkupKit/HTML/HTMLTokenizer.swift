@@ -1,20 +1,20 @@
 import Glibc
 
-/// Takes a page apart as the HTML standard does (13.2.5), and tells a reader of tags and text as it meets them.
+/// Tokenizes a page as the HTML standard does (13.2.5), and passes tags and text to a reader.
 ///
-/// One pass over bytes that are UTF-8: no tree, no copy of the page, and whatever the page holds, each of its bytes is
-/// looked at a bounded number of times. Where the standard would lose the rest of a page, less is lost here: to a title
-/// that is never closed, and to a missing quote, if none of its kind follows or the next one plainly begins a value.
+/// One pass over UTF-8 bytes: no tree, no copy of the page, and for any page each byte is examined a bounded number of
+/// times. Where the standard would lose the remainder of a page, less is lost here: after a title that is never closed,
+/// and after a missing quote, if no other of its kind follows or the next one clearly begins a value.
 struct HTMLTokenizer {
   private let bytes: UnsafePointer<UInt8>
   private let end: Int
   private let reader: HTMLReader
   private var at = 0
   private var quotes = ClosingQuotes()
-  /// Where the next end of a link stands; one that has none is no link.
+  /// Position of the next end tag of a link; a link without one is ignored.
   private var nextLinkEnd = -1
   private var characters: [UInt8] = []
-  /// Names of elements whose content is no markup and whose end does not come any more.
+  /// Names of elements whose content is not markup and that have no more end tags.
   private var missingEnds: Set<UInt32> = []
 
   static func read(_ text: UnsafeBufferPointer<UInt8>, into reader: HTMLReader) {
@@ -49,7 +49,7 @@ struct HTMLTokenizer {
 
   // MARK: Text
 
-  /// Text up to a place, with its references.
+  /// Passes on text up to a position, with its references.
   private mutating func text(_ stop: Int) {
     guard reader.wantsText else {
       at = stop
@@ -77,7 +77,7 @@ struct HTMLTokenizer {
 
   // MARK: Markup
 
-  /// What begins with `<`.
+  /// Handles a `<`.
   private mutating func markup() {
     guard at + 1 < end else { return literal() }
     switch bytes[at + 1] {
@@ -99,7 +99,7 @@ struct HTMLTokenizer {
 
   private mutating func skipTag() { at = find(UInt8(ascii: ">"), from: at + 1).map { $0 + 1 } ?? end }
 
-  /// Up to `-->`, as the standard has it also to `--!>`; `<!-->` and `<!--->` are whole.
+  /// Up to `-->`, or as in the standard also `--!>`; `<!-->` and `<!--->` are complete.
   private mutating func comment() {
     var next = at + 4
     if next < end, bytes[next] == 0x3E { return at = next + 1 }
@@ -114,7 +114,7 @@ struct HTMLTokenizer {
   }
 
   /// Reads an element's name.
-  /// - Parameter start: its first letter; then what follows it.
+  /// - Parameter start: its first letter; on return what follows it.
   private func name(_ start: inout Int) -> HTMLName {
     let first = start
     while start < end, bytes[start] > 32, bytes[start] != 0x2F, bytes[start] != 0x3E { start += 1 }
@@ -124,7 +124,7 @@ struct HTMLTokenizer {
   private mutating func endTag() {
     var next = at + 2
     let name = name(&next)
-    // Nearly all end at once; others may have attributes, which mean nothing.
+    // Nearly all end immediately; others may have attributes, which are ignored.
     if next < end, bytes[next] == UInt8(ascii: ">") {
       at = next + 1
     } else {
@@ -140,7 +140,7 @@ struct HTMLTokenizer {
     let name = name(&next)
     at = next
     var attributes = HTMLAttributes.read(bytes, &at, end, &quotes)
-    // A tag that the end of the page cuts off is none.
+    // A tag truncated by the end of the page is ignored.
     guard bytes[at - 1] == UInt8(ascii: ">") else { return }
     if name.element == .link, attributes.holdsReference { attributes.holdsReference = linkEnds() }
     if reader.isForeign {
@@ -158,7 +158,7 @@ struct HTMLTokenizer {
     }
   }
 
-  /// Whether an `</a>` follows; old pages have links that never end.
+  /// Whether an `</a>` follows; old pages have links that are never closed.
   private mutating func linkEnds() -> Bool {
     guard nextLinkEnd < at else { return nextLinkEnd < end }
     nextLinkEnd = at
@@ -176,9 +176,9 @@ struct HTMLTokenizer {
     return name.utf8Start
   }()
 
-  // MARK: Content that is no markup
+  // MARK: Raw content
 
-  /// Whether an end tag of a name stands at a `<`.
+  /// Whether an end tag with a name is at a `<`.
   private func endsRaw(_ place: Int, _ name: UnsafePointer<UInt8>, _ count: Int) -> Bool {
     place + 1 < end && bytes[place + 1] == UInt8(ascii: "/") && isNamed(place + 2, name, count)
   }
@@ -217,7 +217,7 @@ struct HTMLTokenizer {
   private static let style = HTMLName.named("style")
   private static let plaintext = HTMLName.named("plaintext")
 
-  /// A script may write another one within `<!--`, whose end is not its own (13.2.5.20 and on).
+  /// A script may contain another one within `<!--`, whose end tag is not its own (13.2.5.20 and on).
   private mutating func skipScript(_ name: UnsafePointer<UInt8>, _ count: Int) {
     var isEscaped = false
     var isWithin = false
@@ -236,7 +236,7 @@ struct HTMLTokenizer {
     at = end
   }
 
-  /// Whether a comment within a script ends there.
+  /// Whether a comment within a script ends in a range.
   private func holdsDashes(_ start: Int, _ stop: Int) -> Bool {
     var next = start
     while next < stop, let found = memchr(bytes + next, Int32(UInt8(ascii: ">")), stop - next) {
@@ -247,16 +247,16 @@ struct HTMLTokenizer {
     return false
   }
 
-  /// Text as it stands, up to its end tag.
+  /// Passes on text unchanged, up to its end tag.
   private mutating func rawText(_ number: UInt32, _ name: UnsafePointer<UInt8>, _ count: Int) {
     let stop = number == Self.plaintext ? end : rawEnd(number, name, count)
-    // Where no text is wanted, a `plaintext` would take the end of what holds it as well.
+    // If no text is wanted, a `plaintext` would also consume the end tag of its parent.
     guard let stop, reader.wantsText || number != Self.plaintext else { return }
     if reader.wantsText, stop > at { reader.text(bytes + at, stop - at) }
     at = stop
   }
 
-  /// A title ends with its tag; one that never does, with the next tag of any name.
+  /// A title ends with its end tag; one that is never closed, with the next tag of any name.
   private mutating func title(_ number: UInt32) {
     let word: StaticString = "title"
     guard let stop = rawEnd(number, word.utf8Start, word.utf8CodeUnitCount) ?? find(UInt8(ascii: "<"), from: at) else {

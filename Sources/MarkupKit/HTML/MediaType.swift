@@ -1,4 +1,4 @@
-/// A `Content-Type` (RFC 9110, 8.3), and what a body looks like where it says none.
+/// A `Content-Type` (RFC 9110, 8.3), and detection of a body's type without one.
 public struct MediaType: Equatable, Sendable {
   /// In lower case, without parameters.
   public var name: String
@@ -6,7 +6,7 @@ public struct MediaType: Equatable, Sendable {
 
   public init(_ field: String) {
     let parts = field.split(separator: ";", omittingEmptySubsequences: false)
-    // Some leave out the semicolon, or send the field twice, which makes a list of it.
+    // Some omit the semicolon, or send the field twice, which makes it a list.
     name = Self.first(parts[0]).lowercased()
     for part in parts.dropFirst() {
       let pair = part.split(separator: "=", maxSplits: 1)
@@ -26,7 +26,7 @@ public struct MediaType: Equatable, Sendable {
     ["", "application/octet-stream", "unknown/unknown", "application/unknown", "*/*"].contains(name)
   }
 
-  /// What is said of the type, and else what the body looks like.
+  /// The stated type, or else the detected one.
   public static func of(_ body: [UInt8], said: String?, identified: String?) -> MediaType {
     var type = MediaType(said ?? "")
     if type.saysNothing, let identified, !MediaType(identified).name.isEmpty { type.name = MediaType(identified).name }
@@ -38,12 +38,12 @@ public struct MediaType: Equatable, Sendable {
     return type
   }
 
-  // MARK: Looking at the body
+  // MARK: Detection
 
   private enum Look {
-    /// It begins with what only a page has: `<html` or its document type.
+    /// It begins with something specific to pages: `<html` or the document type.
     case page
-    /// It begins with some element or comment of HTML.
+    /// It begins with some HTML element or comment.
     case tags
     case other
   }
@@ -53,9 +53,9 @@ public struct MediaType: Equatable, Sendable {
     "link", "center", "frameset", "noscript", "main", "article", "section",
   ].map { Array($0.utf8) }
 
-  /// By the first 4 KiB behind a byte order mark, an XML declaration and comments (after the WHATWG's MIME Sniffing).
+  /// By the first 4 KiB after a byte order mark, an XML declaration and comments (after the WHATWG's MIME Sniffing).
   private static func sniffed(_ body: [UInt8]) -> Look {
-    // UTF-16 is read as if it were ASCII.
+    // Reads UTF-16 as if it were ASCII.
     let head = body.prefix(4096).filter { $0 != 0 }.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
     var rest = head[...]
     for mark: [UInt8] in [[0xEF, 0xBB, 0xBF], [0xFE, 0xFF], [0xFF, 0xFE]] where rest.starts(with: mark) {

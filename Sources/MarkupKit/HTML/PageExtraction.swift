@@ -1,7 +1,7 @@
 public import ShardKit
 import TextKit
 
-/// Makes text of a page.
+/// Extracts the text of a page.
 public struct PageExtraction: Sendable {
   public enum Boilerplate: String, CaseIterable, Sendable { case drop, keep }
 
@@ -32,11 +32,11 @@ public struct PageExtraction: Sendable {
   public struct Text: Equatable {
     public var text: [UInt8]
     public var title: [UInt8] = []
-    /// As the page says.
+    /// As stated by the page.
     public var language = ""
     public var encoding = "utf-8"
     public var isEncodingGuessed = false
-    /// Characters of the page's blocks, and of those that were kept.
+    /// Characters of the page's blocks, and of the kept ones.
     public var shownCharacters = 0
     public var keptCharacters = 0
   }
@@ -46,7 +46,7 @@ public struct PageExtraction: Sendable {
     case dropped(DropReason)
   }
 
-  /// The text of a body as HTTP gives it, after its encodings for the way.
+  /// The text of a body as sent by HTTP, after removal of transfer encodings.
   public func text(of body: [UInt8], type: MediaType, directives: [String]) -> Outcome {
     guard body.count <= maximumPageBytes else {
       return .dropped(.tooLarge(body.count, maximum: maximumPageBytes))
@@ -61,7 +61,7 @@ public struct PageExtraction: Sendable {
     return type.isHTML ? html(page) : bounded(plain(page))
   }
 
-  /// Text that is plain already.
+  /// Text of a plain text body.
   func plain(_ page: DecodedPage) -> Text {
     var text = page.text
     LineEnds.unify(&text)

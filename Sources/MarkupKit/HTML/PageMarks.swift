@@ -1,14 +1,14 @@
 import ShardKit
 
-/// Words in `class`, `id` and `role` by which sites mark what surrounds their content.
+/// Words in `class`, `id` and `role` with which sites mark boilerplate.
 enum PageMarks {
   enum Kind: Sendable {
     /// By the element's own name: `nav`, `aside`, `footer`, the page's `header`.
     case element
     case chrome
-    /// What readers wrote below the page.
+    /// Readers' comments below the page.
     case comments
-    /// Newsletters, notices of cookies, other pages that the site would like to be read.
+    /// Newsletters, cookie notices, recommended pages.
     case promotion
   }
 
@@ -26,7 +26,7 @@ enum PageMarks {
     return nil
   }
 
-  /// By a part of a name (`post-comments`, `newsletterSignup`); names that say what a page has or lacks tell nothing.
+  /// By a component of a name (`post-comments`, `newsletterSignup`); names for what a page has or lacks do not count.
   private static func partKind(_ name: UnsafePointer<UInt8>, _ count: Int) -> Kind? {
     var start = 0
     var found: Kind?
@@ -76,7 +76,7 @@ enum PageMarks {
 
   private static func insert(_ words: String, _ kind: Kind, into table: inout ByteNameTable<Kind>) {
     table.insert(words: words, kind)
-    // The table folds _ to a space, by which a list of words is parted.
+    // The table folds _ to a space, which separates the words of a list.
     for word in words.split(whereSeparator: { $0 == " " || $0 == "\n" }) where word.contains("-") {
       table.insert(String(word.replacing("-", with: "_")), kind)
     }

@@ -4,12 +4,12 @@ import TextKit
 struct ProseSigns: Equatable {
   var isCopyright = false
   var isProse = false
-  /// It ends as sentences do.
+  /// Whether it ends like a sentence.
   var endsSentence = false
-  /// Ends of sentences in it.
+  /// Number of sentence ends in it.
   var sentences = 0
 
-  /// Letters of what scripts it has, and words of those that part words by spaces.
+  /// Letters by script, and words in scripts that separate words by spaces.
   private struct Counts {
     var characters = 0, hiragana = 0, words = 0, shortWords = 0, word = 0, unspaced = 0
 
@@ -46,7 +46,7 @@ struct ProseSigns: Equatable {
   private static func isProse(_ counts: Counts, _ sentences: Int) -> Bool {
     if counts.characters > 0, counts.hiragana * 100 >= counts.characters * 15 { return true }
     if sentences > 0, counts.words < 8, counts.hiragana + counts.words < counts.characters { return true }
-    // Thai, Lao, Khmer and Burmese part neither words nor sentences.
+    // Thai, Lao, Khmer and Burmese do not separate words or sentences.
     if counts.unspaced * 2 >= counts.characters, counts.unspaced >= 60 { return true }
     return counts.words >= 8 && (counts.shortWords * 4 >= counts.words || sentences > 0)
   }
@@ -55,9 +55,9 @@ struct ProseSigns: Equatable {
   @inline(__always)
   private static func count(_ text: UnsafeBufferPointer<UInt8>, _ at: Int, _ counts: inout Counts) {
     switch text[at] {
-    // Latin with marks, Greek, Cyrillic, Hebrew, Arabic and their neighbors, but for their signs.
+    // Latin with diacritics, Greek, Cyrillic, Hebrew, Arabic and their neighbors, except punctuation.
     case 0xC3...0xDF: counts.word += 1
-    // Indic scripts; those of South-East Asia.
+    // Indic scripts, and those of Southeast Asia.
     case 0xE0 where at + 1 < text.count:
       counts.word += 1
       if text[at + 1] >= 0xB8, text[at + 1] < 0xBD { counts.unspaced += 1 }
@@ -74,7 +74,7 @@ struct ProseSigns: Equatable {
     }
   }
 
-  /// What ends a sentence: 。 ！ ？ । ॥ ۔ ؟ ။, or a Latin mark before a space or the end, also behind a closing one.
+  /// Sentence ends: 。 ！ ？ । ॥ ۔ ؟ ။, or a Latin mark before a space or the end, also followed by a closing mark.
   private static func isMark(_ text: UnsafeBufferPointer<UInt8>, _ at: Int) -> Bool {
     func next(_ second: UInt8, _ third: UInt8) -> Bool {
       at + 2 < text.count && text[at + 1] == second && text[at + 2] == third
@@ -91,7 +91,7 @@ struct ProseSigns: Equatable {
     }
   }
 
-  /// ©, or the words by which it is claimed, in any case.
+  /// ©, or a copyright notice in words, in any case.
   private static func isCopyright(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
     for at in text.indices {
       if text[at] == 0xC2, at + 1 < text.count, text[at + 1] == 0xA9 { return true }

@@ -1,6 +1,6 @@
-/// What a page says of its use by robots, in its head and in its HTTP answer (`X-Robots-Tag`).
+/// A page's directives to robots, in its head and in its HTTP response (`X-Robots-Tag`).
 public enum RobotsDirectives {
-  /// The name by which a site speaks to this crawler.
+  /// The name of this crawler in directives.
   public static let agent = "pipeline"
 
   /// The words of a list, in lower case.

@@ -1,9 +1,9 @@
 import TextKit
 
-/// Makes a block's characters, as they came from the XML, into text: one space where there was white space, none where
-/// a line was broken between two characters of Chinese or Japanese, and citations taken out.
+/// Converts a block's characters from the XML to text: collapses white space, joins lines broken between two Chinese or
+/// Japanese characters, and removes citations.
 enum BlockText {
-  /// A citation's marker stands between these two while a block is read. XML has no such characters.
+  /// Enclose a citation's marker while a block is read. XML has no such characters.
   static let citationStart: UInt8 = 1
   static let citationEnd: UInt8 = 2
 
@@ -26,7 +26,7 @@ enum BlockText {
     out.reserveCapacity(raw.count)
     var space = (isThere: false, hasLineEnd: false)
     var lastIsCJK = false
-    /// A line was broken behind a character of Chinese or Japanese, and a marker follows.
+    /// Position after a Chinese or Japanese character where a line was broken before a marker.
     var spaceBeforeMark: Int?
     raw.withUnsafeBufferPointer { raw in
       UTF8Scanning.forEachScalar(raw) { scalar, start, end in
@@ -56,7 +56,7 @@ enum BlockText {
     return out
   }
 
-  /// White space and the spaces of fixed width, but not the ideographic space, which is a character of its text.
+  /// White space and fixed-width spaces, but not the ideographic space, which is a character of its text.
   private static func isSpace(_ scalar: UInt32) -> Bool {
     switch scalar {
     case 9, 10, 13, 32, 0xA0, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F: true
@@ -73,7 +73,7 @@ enum BlockText {
     }
   }
 
-  /// Whether a paragraph is nothing but a DOI, as some publishers put one behind each part of an article:
+  /// Whether a paragraph is only a DOI, as some publishers add after each section of an article:
   /// `DOI: http://dx.doi.org/10.7554/eLife.00005.002`.
   static func isIdentifier(_ text: [UInt8]) -> Bool {
     guard text.count <= 256 else { return false }
@@ -88,7 +88,7 @@ enum BlockText {
     return parts[0].dropFirst(3).allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") } && !parts[1].contains(" ")
   }
 
-  /// Digits and signs raised or lowered as Unicode has them; nil where a character has no such form.
+  /// Superscript or subscript digits and signs in Unicode; nil if a character has no such form.
   static func script(_ text: ArraySlice<UInt8>, isRaised: Bool) -> [UInt8]? {
     guard !text.isEmpty, text.count <= 16 else { return nil }
     var out: [UInt8] = []

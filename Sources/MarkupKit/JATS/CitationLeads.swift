@@ -1,17 +1,17 @@
-/// Words that lead to a citation.
+/// Words that introduce a citation.
 enum CitationLeads {
-  /// Words that share a bracket with citations and go with them: "(see, e.g., [5])".
+  /// Words that share a bracket with citations and are removed with them: "(see, e.g., [5])".
   static let inBrackets: Set<Substring> = [
     "see", "also", "e", "g", "eg", "i", "ie", "cf", "reviewed", "in", "for", "review", "reviews", "a", "and", "ref",
     "refs", "reference", "references", "by", "from", "as", "example", "instance", "文献",
   ]
 
-  /// What a citation may stand behind with a comma between them, without which the sentence ends in nothing.
+  /// Words before a comma and a citation, after which a sentence would be incomplete without it.
   static let beforeComma = bytes([
     "e.g.", "e.g", "eg.", "i.e.", "i.e", "cf.", "see", "for example", "for instance", "namely",
   ])
 
-  /// What a sentence cannot end in.
+  /// Words that a sentence cannot end with.
   static let all =
     beforeComma
     + bytes([
@@ -25,7 +25,7 @@ enum CitationLeads {
   private static func bytes(_ words: [String]) -> [[UInt8]] { words.map { Array($0.utf8) } }
 }
 
-/// A round or square bracket, of ASCII or full width.
+/// A round or square bracket, in ASCII or full width.
 struct Bracket {
   var isOpening: Bool
   var length: Int

@@ -1,14 +1,14 @@
-/// Whether a bracketed citation is a part of its sentence: the subject of a verb ("[3] reported that", "In 2004, [3]
-/// showed"), or, in Japanese, what a particle stands behind (「[3]によれば」「これは[3]を参照」).
+/// Whether a bracketed citation is part of its sentence: the subject of a verb ("[3] reported that", "In 2004, [3]
+/// showed"), or, in Japanese, the word before a particle (「[3]によれば」「これは[3]を参照」).
 ///
-/// Most citations stand behind what they are for, also behind a full stop, and are no part: "as shown. [3] The",
-/// 「手法[3]を用いた」. So a particle counts where the citation stands behind nothing that it could be for: at the start,
-/// behind a comma, another particle or 文献.
+/// Most citations follow the text they support, even after a full stop, and are not part of it: "as shown. [3] The",
+/// 「手法[3]を用いた」. So a particle counts only if the citation does not follow such text: at the start, after a
+/// comma, after another particle or after 文献.
 enum CitationRole {
   /// - Parameters:
   ///   - last: the end of the text before the citation.
-  ///   - next: the start of the text behind it.
-  ///   - hadSpace: whether a space stood before it.
+  ///   - next: the start of the text after it.
+  ///   - hadSpace: whether there was a space before it.
   static func isPart(behind last: ArraySlice<UInt8>, before next: UnsafeBufferPointer<UInt8>, hadSpace: Bool) -> Bool {
     let last = Array(last.reversed().drop { $0 == 32 }.reversed())
     let words = words(next)
@@ -25,7 +25,7 @@ enum CitationRole {
     if last.isEmpty { return reports.contains(verb) || verbs.contains(verb) }
     guard hadSpace else { return false }
     if endsSentence(last) { return reports.contains(verb) || verbs.contains(verb) }
-    // "…, [3] described by": no verb of the citation's.
+    // "…, [3] described by": the citation is not the subject of the verb.
     guard reports.contains(verb), !isParticiple(words) else { return false }
     return last.last == UInt8(ascii: ",") || conjunctions.contains(lastWord(last))
   }
@@ -36,7 +36,7 @@ enum CitationRole {
       .contains(words[words.startIndex + 1])
   }
 
-  /// The words of small letters at the start, three at most; none where another character ends the first.
+  /// Up to three words in small letters at the start; none if another character ends the first.
   private static func words(_ text: UnsafeBufferPointer<UInt8>) -> [String] {
     var words: [String] = []
     var index = text.firstIndex { $0 != 32 } ?? text.count
@@ -55,7 +55,7 @@ enum CitationRole {
     String(decoding: text.reversed().prefix { ($0 | 0x20) &- 0x61 < 26 }.reversed(), as: UTF8.self)
   }
 
-  /// Whether a full stop ends the sentence, and is none of an abbreviation: "Smith et al. [3] reported".
+  /// Whether the text ends in a full stop that is not part of an abbreviation: "Smith et al. [3] reported".
   private static func endsSentence(_ text: [UInt8]) -> Bool {
     guard let stop = text.last, ".!?".utf8.contains(stop) else { return false }
     guard stop == UInt8(ascii: ".") else { return true }
@@ -78,7 +78,7 @@ enum CitationRole {
     "also", "first", "recently", "later", "further", "then", "clearly", "only", "already", "even", "both",
   ]
 
-  /// What authors do.
+  /// Verbs for what authors do.
   private static let reports: Set<String> = [
     "showed", "shows", "show", "reported", "reports", "report", "found", "finds", "find", "demonstrated",
     "demonstrates",
@@ -93,7 +93,7 @@ enum CitationRole {
     "employed", "explored", "evaluated", "tested", "calculated", "computed", "published",
   ]
 
-  /// What else may stand behind a subject, where nothing stands before it.
+  /// Other verbs after a subject that begins the sentence.
   private static let verbs: Set<String> = [
     "is", "are", "was", "were", "has", "have", "had", "did", "does", "do", "can", "could", "may", "might", "will",
     "would", "should", "contains", "contain", "includes", "include", "gets", "get",
@@ -107,7 +107,7 @@ enum CitationRole {
       words.contains { last.count >= $0.count && last.suffix($0.count).elementsEqual($0) }
     }
     if last.isEmpty || ends(documents) { return begins(particles) }
-    // Behind these a word of its own may begin: 「。[3]とくに」.
+    // After these a new word may begin: 「。[3]とくに」.
     if ends(stops) { return begins(clearParticles) }
     return ends(particlesBefore) && !ends(nouns) && begins(particles)
   }
@@ -119,7 +119,7 @@ enum CitationRole {
     "を によ にお に従 に基 に示 に述 に記 に詳 で述 で示 で提 で報 で用 で使 で行 で得 で紹 で論 で議 の方 の手 の結 のよう の著")
   private static let stops = bytes("。 、 ， ． ！ ？ : ： ; ；")
   private static let particlesBefore = bytes("は が を に で と の も から より や ／")
-  /// Words that end as particles do.
+  /// Words that end like particles.
   private static let nouns = bytes("もの こと もと ひと あと さと おと くに ところが たが だが るが いが ても でも とも ので のに")
   private static let documents = bytes("文献 論文 文献番号")
 }

@@ -1,10 +1,10 @@
-/// Takes citations out of a block, with the brackets, commas and lead words ("see", "e.g.") that held nothing else.
+/// Removes citations from a block, with the brackets, commas and lead words ("see", "e.g.") that belong only to them.
 ///
-/// A marker goes if it is a number, or stands inside brackets: "[1]–[3]", "(Smith 2004; Jones 2005)". Names that are part
-/// of a sentence ("as Smith (2004) showed") stay, because without them the sentence is broken; so do numbers that are
+/// A marker is removed if it is a number, or is inside brackets: "[1]–[3]", "(Smith 2004; Jones 2005)". Names that are
+/// part of a sentence ("as Smith (2004) showed") are kept, because the sentence needs them; so are such numbers
 /// ("in [3]", "In 2004, [3] showed", "これは[3]で述べた", `CitationRole`). A marker without
-/// characters is the place of something else that was left out, such as a formula.
-/// One pass over the block, which looks back a bounded number of bytes.
+/// characters is the position of something else that was removed, such as a formula.
+/// One pass over the block, with bounded lookbehind.
 struct CitationTidying {
   static func tidied(_ text: [UInt8]) -> [UInt8] {
     text.withUnsafeBufferPointer { text in
@@ -16,11 +16,11 @@ struct CitationTidying {
   private let text: UnsafeBufferPointer<UInt8>
   private var out: [UInt8] = []
   private var at = 0
-  /// Brackets that are open in `out`.
+  /// Number of open brackets in `out`.
   private var depth = 0
 
   private static let longestLead = 40
-  /// Bytes of `out` that one marker may take with it.
+  /// Maximum number of bytes of `out` removed with one marker.
   private static let longestReach = 200
 
   private init(_ text: UnsafeBufferPointer<UInt8>) {
@@ -41,7 +41,7 @@ struct CitationTidying {
     return out
   }
 
-  /// Takes out the marker here, if the sentence can do without it.
+  /// Removes the marker here, if the sentence does not need it.
   private mutating func takeMarker() {
     let start = at
     let end = markerEnd(start)
@@ -54,7 +54,7 @@ struct CitationTidying {
       let isBracketed = Bracket(marker, 0) != nil || endsInOpening
       let hadSpace = close()
       guard !marker.isEmpty, hadSpace && endsInLead || isBracketed && (endsInLead || isPart(hadSpace)) else { return }
-      // "as reported in [5]", "see, e.g., [5]": nothing would follow.
+      // "as reported in [5]", "see, e.g., [5]": the sentence would be incomplete.
       out.removeLast(out.count - min(out.count, before.count - before.tail.count))
       out += before.tail
       (at, depth) = (runEnd, before.depth)
@@ -70,7 +70,7 @@ struct CitationTidying {
     return end
   }
 
-  /// Digits, signs and single letters ("12a", "*"), but no words.
+  /// Digits, signs and single letters ("12a", "*"), but not words.
   private static func isNumber(_ marker: UnsafeBufferPointer<UInt8>) -> Bool {
     var letters = 0
     for (index, byte) in marker.enumerated() {
@@ -86,7 +86,7 @@ struct CitationTidying {
     return true
   }
 
-  /// Goes on over further markers that only separators part from this one.
+  /// Removes further markers that only separators separate from this one.
   private mutating func takeRun() {
     while true {
       var next = at
@@ -98,7 +98,7 @@ struct CitationTidying {
     }
   }
 
-  /// Closes the gap: takes the whole bracket if nothing else is in it, else the separator on one side.
+  /// Closes the gap: removes the bracket if nothing else is in it, else the separator on one side.
   /// Returns whether there was a space before it.
   private mutating func close() -> Bool {
     let most = max(0, out.count - Self.longestReach)
@@ -133,8 +133,8 @@ struct CitationTidying {
     return true
   }
 
-  /// The bracket around this place, if only separators and lead words share it: where it opens in `out`, and where the
-  /// text goes on behind it.
+  /// The bracket around this position, if it contains only separators and lead words: where it opens in `out`, and
+  /// where the text continues after it.
   private func emptyBracket() -> (opening: Int, after: Int)? {
     var right = at
     while let length = separator(right) { right += length }
@@ -162,13 +162,13 @@ struct CitationTidying {
     }
   }
 
-  /// Whether the sentence around the gap here needs what stood in it.
+  /// Whether the sentence around the gap needs what was removed.
   private func isPart(_ hadSpace: Bool) -> Bool {
     let behind = UnsafeBufferPointer(rebasing: text[at..<min(text.count, at + Self.longestLead)])
     return CitationRole.isPart(behind: out.suffix(Self.longestLead), before: behind, hadSpace: hadSpace)
   }
 
-  /// Whether the sentence so far ends in a word that needs one behind it: a preposition, an abbreviation such as
+  /// Whether the sentence so far ends in a word that needs another one after it: a preposition, an abbreviation such as
   /// "e.g." (and a comma), "for example,".
   private var endsInLead: Bool {
     var tail = out.suffix(Self.longestLead).map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 }
@@ -201,7 +201,7 @@ struct CitationTidying {
     }
   }
 
-  /// The length of what may stand between two markers, if it stands here.
+  /// The length of a separator between two markers, if there is one here.
   private func separator(_ index: Int) -> Int? {
     guard index < text.count else { return nil }
     switch text[index] {

@@ -1,4 +1,4 @@
-/// An article as it was read: what is said of it, and its text in blocks.
+/// A parsed article: its metadata, and its text in blocks.
 public struct JATSArticle {
   public var type = ""
   /// The primary language as written, in lower case: `en`, `ja`.
@@ -10,10 +10,10 @@ public struct JATSArticle {
   /// The earliest year of publication.
   public var year: Int?
   public var license = LicenseStatements()
-  /// A notice that retracts this article, or that this article is.
+  /// Why the article counts as retracted; nil if it does not.
   public var retraction: String?
   public var title: [UInt8] = []
-  /// Everything but the body: abstracts, translated titles.
+  /// Everything except the body: abstracts, translated titles.
   var front: [Block] = []
   public var body: [Block] = []
   var back: [Block] = []
@@ -28,10 +28,10 @@ public struct JATSArticle {
     var level: Int? { if case .heading(let level) = kind { level } else { nil } }
   }
 
-  /// Bytes of the body's text, headings left out.
+  /// Bytes of the body's text, without headings.
   var bodyBytes: Int { body.reduce(0) { $0 + ($1.level == nil ? $1.text.count : 0) } }
 
-  /// Blocks parted by an empty line, items of a list by a line end alone.
+  /// Blocks separated by an empty line; list items by a line end only.
   public func text() -> [UInt8] {
     let parts = [front, body, back].flatMap(withoutBareHeadings)
     let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + parts
@@ -45,7 +45,7 @@ public struct JATSArticle {
     return out
   }
 
-  /// Headings whose sections held nothing but what is left out (tables, files) go too.
+  /// Removes headings of sections that had only removed content (tables, files).
   private func withoutBareHeadings(_ blocks: [Block]) -> [Block] {
     var kept: [Block] = []
     for block in blocks.reversed() {

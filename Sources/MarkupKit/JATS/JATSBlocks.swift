@@ -1,18 +1,18 @@
 /// Collects an article's text block by block.
 ///
-/// Blocks may stand within blocks: a list within a paragraph ends what came before it, and the paragraph goes on behind
-/// it as a block of its own. A footnote is collected apart, and its paragraph goes on as if it were not there.
+/// Blocks may be nested: a list within a paragraph ends the text before it, and the paragraph continues after it as a
+/// separate block. A footnote is collected separately, and its paragraph continues as if it were not there.
 struct JATSBlocks {
   enum Target { case title, front, body, back }
 
   var target = Target.body
   private let scripts: JATSTextOptions.Scripts
   private var current = Inline()
-  /// Paragraphs that footnotes interrupt.
+  /// Paragraphs interrupted by footnotes.
   private var interrupted: [(inline: Inline, target: Target, depth: Int)] = []
   private var blocks: [(target: Target, block: JATSArticle.Block)] = []
 
-  /// What is being collected, at one level of footnotes.
+  /// The text being collected, at one level of footnotes.
   private struct Inline {
     var open: [(kind: JATSArticle.Block.Kind, depth: Int)] = []
     var bytes: [UInt8] = []
@@ -32,7 +32,7 @@ struct JATSBlocks {
 
   var isOpen: Bool { !current.open.isEmpty }
   var isInFormula: Bool { current.formula != nil }
-  /// Rises with what is written.
+  /// Increases with the collected text.
   var written: Int { blocks.count << 32 | current.bytes.count }
   var isInList: Bool { current.open.last?.kind == .item }
 
@@ -58,7 +58,7 @@ struct JATSBlocks {
     target = .back
   }
 
-  /// Ends whatever began at this depth.
+  /// Ends all that began at this depth.
   mutating func end(at depth: Int) {
     if let formula = current.formula { endFormula(formula, at: depth) }
     if let script = current.raised.last, script.depth == depth { endScript(script) }
@@ -85,7 +85,7 @@ struct JATSBlocks {
     }
   }
 
-  /// Hands the blocks to the article; a subtitle stands behind its title.
+  /// Passes the blocks to the article; a subtitle follows its title.
   mutating func finish(_ article: inout JATSArticle) {
     for (target, block) in blocks {
       switch target {
@@ -113,12 +113,12 @@ struct JATSBlocks {
     current.citationDepth = 0
   }
 
-  /// Marks the place of something that is left out, so that the space around it can be closed.
-  /// - Parameter isDisplayed: it stood on a line of its own, so that words before and after it must not join.
+  /// Marks the position of something removed, so that the space around it can be closed.
+  /// - Parameter isDisplayed: whether it was on a separate line, so that the words around it must not be joined.
   mutating func leaveOut(isDisplayed: Bool = false) {
     guard isOpen, current.citationDepth == 0, current.formula == nil else { return }
     let mark = [BlockText.citationStart, BlockText.citationEnd]
-    // Line ends, which between two characters of Japanese are no space.
+    // Line ends, which are not a space between two Japanese characters.
     current.bytes += isDisplayed ? [10] + mark + [10] : mark
   }
 

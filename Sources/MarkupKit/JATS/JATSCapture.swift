@@ -4,7 +4,7 @@ import TextKit
 enum JATSField {
   case journal, pmcid, pmid, doi, year, wording, licenseReference
 
-  /// By `pub-id-type`. PMC's own id is written as `pmc` (digits) or, in newer files, `pmcid` (with PMC before them).
+  /// By `pub-id-type`. PMC's own id is written as `pmc` (digits) or, in newer files, `pmcid` (prefixed with PMC).
   init?(identifier: String) {
     switch identifier {
     case "pmc", "pmcid": self = .pmcid
@@ -15,11 +15,11 @@ enum JATSField {
   }
 }
 
-/// Fields being collected; one may stand within another (a reference within a license), and both get its characters.
+/// The fields being collected; they may be nested (a reference within a license), and all of them get the characters.
 struct JATSCapture {
-  /// Longer fields are cut: no title of a journal and no license needs more.
+  /// Longer fields are truncated: no journal title and no license needs more.
   private static let maximumBytes = 1 << 16
-  /// Whether the field in hand, or the one that ended last, was cut.
+  /// Whether the current field, or the one that ended last, was truncated.
   private(set) var isCut = false
 
   private var open: [(field: JATSField, depth: Int, start: Int)] = []
@@ -39,7 +39,7 @@ struct JATSCapture {
     isCut = text.count > room
   }
 
-  /// The field that began at this depth, with white space made single.
+  /// The field that began at this depth, with white space collapsed.
   mutating func end(at depth: Int) -> (JATSField, String)? {
     guard let last = open.last, last.depth == depth else { return nil }
     open.removeLast()
@@ -57,7 +57,7 @@ extension LicenseStatements {
 }
 
 extension JATSArticle {
-  /// Takes a field over. Of ids and titles that are written twice, the first counts.
+  /// Stores a field. Of repeated ids and titles, the first counts.
   mutating func take(_ field: JATSField, _ value: String) {
     switch field {
     case .journal: if journal.isEmpty { journal = value }

@@ -2,27 +2,27 @@ import CXML2
 import Glibc
 import ShardKit
 
-/// The elements of JATS that matter, by local name; all others are passed through.
+/// The relevant elements of JATS, by local name; all others are transparent.
 ///
 /// Names: https://jats.nlm.nih.gov/archiving/tag-library/1.3/
 enum JATSElement: Sendable {
-  // The frame
+  // Structure
   case article, front, body, back, articleMeta, subArticle
-  // What is said of the article
+  // Metadata of the article
   case journalTitle, articleID, titleGroup, articleTitle, translatedTitle, translatedTitleGroup
   case abstract, translatedAbstract, publicationDate, year
   case license, licenseReference, copyrightStatement, relatedArticle
   // Blocks
   case section, title, paragraph, listItem, line, preformatted, quote
-  /// Forms of one thing, of which one is read.
+  /// Forms of the same thing, of which one is read.
   case alternatives
   // Inside blocks
   case citation, superscript, subscripted, formula, displayedFormula, tex, link, lineBreak
-  // Kept or not by option
+  // Kept or dropped by option
   case acknowledgements, footnote, backMatter
-  /// Never part of the text: references, labels, and what stands in a line.
+  /// Never part of the text: references, labels, and inline objects.
   case dropped
-  /// Never part of the text, and set apart from the lines around it: tables, figures, files.
+  /// Never part of the text, and separate from the lines around it: tables, figures, files.
   case float
   case other
 
@@ -67,14 +67,14 @@ enum JATSElement: Sendable {
   }()
 }
 
-/// An element's attributes as libxml2 hands them: five pointers each.
+/// An element's attributes as provided by libxml2: five pointers each.
 struct JATSAttributes {
   var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
   var count: Int
-  /// How many namespaces the element declares.
+  /// Number of namespaces that the element declares.
   var namespaces = 0
 
-  /// The value of an attribute by its local name; of two with that name, the first.
+  /// The value of an attribute by its local name; of several with the same name, the first.
   subscript(name: String) -> String? {
     guard let base else { return nil }
     for index in 0..<count {

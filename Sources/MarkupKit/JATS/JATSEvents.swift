@@ -2,7 +2,7 @@ import CXML2
 import Glibc
 import ShardKit
 
-/// Why an article is no well-formed XML within the bounds, and where.
+/// Why an article is not well-formed XML within the limits, and where.
 public struct JATSFault: Error, Equatable {
   public var message: String
   public var line: Int
@@ -12,11 +12,11 @@ public struct JATSFault: Error, Equatable {
     message: "an element has more than \(XMLTagBound.maximumAttributes) attributes", line: 0)
 }
 
-/// Feeds an article to libxml2's push parser and hands its events to a `JATSReader`.
+/// Feeds an article to libxml2's push parser and passes its events to a `JATSReader`.
 ///
-/// No DTD is loaded, no file and no connection is opened, and no entity of a document's own is ever declared, so none
-/// can expand: the names of HTML 4 are known, any other is left out and counted. Depth, attributes and namespaces are
-/// bounded here, the length of a name, an attribute and a run of text by libxml2.
+/// No DTD is loaded, no file or connection is opened, and no entity of a document is ever declared, so none can be
+/// expanded: the names of HTML 4 are known, any other is dropped and counted. Depth, attributes and namespaces are
+/// limited here; libxml2 limits the length of a name, an attribute and a run of text.
 public enum JATSEvents {
   static let maximumDepth = 256
   static let maximumNamespaces = 1024
@@ -64,21 +64,21 @@ public enum JATSEvents {
     }
     handler.ignorableWhitespace = handler.characters
     handler.cdataBlock = handler.characters
-    // What the parser does not know is said here by name, where a document refers to a DTD.
+    // Entities unknown to the parser are reported here by name, if a document refers to a DTD.
     handler.reference = { context, name in
       guard let name else { return }
       let length = strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))
       JATSEvents.reader(context).entity(UnsafeBufferPointer(start: name, count: length))
     }
-    // Attributes that a document declares would be added to each of its elements.
+    // Attributes declared by a document would be added to each of its elements.
     handler.attributeDecl = { context, _, _, _, _, _, tree in
       xmlFreeEnumeration(tree)
-      JATSEvents.reader(context).fail(JATSFault(message: "it declares attributes of its own", line: 0))
+      JATSEvents.reader(context).fail(JATSFault(message: "it declares attributes", line: 0))
     }
     handler.serror = { context, error in
       guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
       if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) { return JATSEvents.reader(context).fail(.noMemory) }
-      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown error"
       JATSEvents.reader(context).fail(
         JATSFault(message: String(message.prefix { $0 != "\n" }), line: Int(error.pointee.line)))
     }

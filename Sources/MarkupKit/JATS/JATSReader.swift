@@ -1,30 +1,30 @@
 import ShardKit
 
-/// Builds articles from the events of their XML. A file holds one article as a rule, at times several in a wrapper.
+/// Builds articles from XML events. A file usually contains one article, sometimes several in a wrapper.
 ///
-/// The state is a stack of open elements with, beside it, what is being collected: a field of the front matter, or a
-/// block of text. Whatever is left out is passed over whole, from its start to its end.
+/// The state is a stack of open elements and the current collection: a field of the front matter, or a block of text.
+/// Skipped elements are skipped completely, from start to end.
 public final class JATSReader {
   let options: JATSTextOptions
   public private(set) var articles: [JATSArticle] = []
   private(set) var fault: JATSFault?
-  /// Set by whoever parses: ends the parsing.
+  /// Set by the caller of the parser: stops parsing.
   var stop: (() -> Void)?
 
   var article = JATSArticle()
   var blocks: JATSBlocks
   private var stack: [JATSElement] = []
-  /// Elements around that declare namespaces, and how many are declared up to each.
+  /// Open elements that declare namespaces, with the number declared up to each.
   private var namespaces: [(depth: Int, count: Int)] = []
   private var articleDepth = 0
-  /// The depth of the element that is passed over; 0 for none.
+  /// The depth of the skipped element; 0 for none.
   private var skipDepth = 0
   private var part = Part.none
-  /// The depth of the part of the back matter that is kept.
+  /// The depth of the kept section of the back matter.
   private var backDepth = 0
   private var capture = JATSCapture()
   private var sectionLevel = 0
-  /// Alternatives that are open, with what was written when they began, and whether one of them is left out.
+  /// Open alternatives, with the text collected when they began, and whether one of them is dropped.
   private var alternatives: [(depth: Int, written: Int, isDropped: Bool)] = []
 
   private enum Part { case none, front, abstract, body, back }
@@ -51,7 +51,7 @@ public final class JATSReader {
     guard fault == nil else { return }
     stack.append(element)
     guard depth <= JATSEvents.maximumDepth else {
-      return fail(JATSFault(message: "elements stand more than \(JATSEvents.maximumDepth) deep", line: 0))
+      return fail(JATSFault(message: "elements are nested more than \(JATSEvents.maximumDepth) deep", line: 0))
     }
     if attributes.namespaces > 0 { declare(attributes.namespaces) }
     guard skipDepth == 0 else { return }
@@ -110,7 +110,7 @@ public final class JATSReader {
     Array(String(scalar).utf8).withUnsafeBufferPointer { text($0) }
   }
 
-  // MARK: The frame
+  // MARK: Structure
 
   private func begin(_ attributes: JATSAttributes) {
     articleDepth = depth
@@ -135,7 +135,7 @@ public final class JATSReader {
 
   private func skip() { skipDepth = depth }
 
-  /// Every prefix is looked for among all namespaces that are declared around it.
+  /// Every prefix is looked up among all namespaces in scope, so their number is limited.
   private func declare(_ count: Int) {
     let all = (namespaces.last?.count ?? 0) + count
     guard all <= JATSEvents.maximumNamespaces else {
@@ -177,7 +177,7 @@ public final class JATSReader {
     case .translatedTitleGroup:
       if let language = attributes["lang"], !options.keepsTranslation(into: language) { skip() }
     case .translatedTitle:
-      // The language stands here or at the group.
+      // The language is given here or in the group.
       let isOfGroup = parent() == .translatedTitleGroup && attributes["lang"] == nil
       guard isOfGroup || options.keepsTranslation(into: attributes["lang"]) else { return skip() }
       blocks.target = .front
@@ -256,7 +256,7 @@ public final class JATSReader {
     }
   }
 
-  /// Of alternatives the first with text is read; pictures, and formulas that are not TeX, are none.
+  /// Of alternatives, the first with text is read; pictures, and formulas that are not TeX, do not count.
   private func isLeftOut(_ element: JATSElement, of all: (depth: Int, written: Int, isDropped: Bool)) -> Bool {
     guard blocks.written == all.written else { return true }
     guard element == .float || element == .dropped || element == .formula && !blocks.isInFormula else { return false }

@@ -1,4 +1,4 @@
-/// Which parts of an article become text.
+/// Which sections of an article become text.
 public struct JATSTextOptions: Sendable {
   public enum Part: String, CaseIterable, Sendable { case keep, drop }
   public enum Formulas: String, CaseIterable, Sendable { case drop, tex }
@@ -26,7 +26,7 @@ public struct JATSTextOptions: Sendable {
     self.scripts = scripts
   }
 
-  /// Whether a translation into this language is kept: its primary subtag counts, so `ja` takes `ja-JP`.
+  /// Whether a translation into this language is kept: the primary subtag counts, so `ja` includes `ja-JP`.
   func keepsTranslation(into language: String?) -> Bool {
     guard let language else { return false }
     let primary = language.lowercased().prefix { $0 != "-" && $0 != "_" }

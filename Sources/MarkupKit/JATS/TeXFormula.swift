@@ -1,4 +1,4 @@
-/// The formula in a `<tex-math>`: PMC wraps each in a document of its own, with a preamble.
+/// The formula in a `<tex-math>`: PMC wraps each in a complete TeX document with a preamble.
 enum TeXFormula {
   static func body(_ tex: [UInt8]) -> [UInt8] {
     var text = String(decoding: tex, as: UTF8.self)[...]

@@ -1,4 +1,4 @@
-/// The licenses that `jats.extract` tells apart, without their versions.
+/// The licenses that `jats.extract` distinguishes, without versions.
 public enum LicenseName: String, CaseIterable, Sendable {
   case zero = "CC0"
   case publicDomain = "public domain"
@@ -10,7 +10,7 @@ public enum LicenseName: String, CaseIterable, Sendable {
   case byNCND = "CC BY-NC-ND"
 }
 
-/// What a license asks of who uses the text, and its version where that is known.
+/// The conditions of a license, and its version if known.
 public struct ArticleLicense: Equatable, Sendable {
   /// Conditions in the order in which they are written.
   public struct Conditions: OptionSet, Hashable, Sendable {
@@ -23,9 +23,9 @@ public struct ArticleLicense: Equatable, Sendable {
   }
 
   public var conditions: Conditions
-  /// Nothing is reserved because the text was never protected, not because somebody waived it.
+  /// The text was never protected, as opposed to a waiver.
   public var isPublicDomain = false
-  /// `4.0`; empty where nothing says it.
+  /// `4.0`; empty if unknown.
   var version = ""
 
   static let zero = ArticleLicense(conditions: [])
@@ -34,7 +34,7 @@ public struct ArticleLicense: Equatable, Sendable {
   public var name: LicenseName {
     if conditions.isEmpty { return isPublicDomain ? .publicDomain : .zero }
     if conditions.contains(.nc) {
-      // Share-alike says how changed texts are passed on; where none may be passed on, it has nothing to say.
+      // Share-alike concerns the distribution of adaptations; if none may be distributed, it has no effect.
       if conditions.contains(.nd) { return .byNCND }
       return conditions.contains(.sa) ? .byNCSA : .byNC
     }
@@ -45,7 +45,7 @@ public struct ArticleLicense: Equatable, Sendable {
   /// `CC BY 4.0`, `CC BY-NC`, `CC0`, `public domain`.
   public var text: String { version.isEmpty || isPublicDomain ? name.rawValue : "\(name.rawValue) \(version)" }
 
-  /// What binds where two sources say different things: the conditions of both.
+  /// What applies if two sources differ: the conditions of both.
   public func stricter(than other: ArticleLicense) -> ArticleLicense {
     let both = conditions.union(other.conditions)
     if both == conditions && (both != other.conditions || version >= other.version) { return self }
@@ -53,12 +53,12 @@ public struct ArticleLicense: Equatable, Sendable {
     return ArticleLicense(conditions: both)
   }
 
-  /// From a URL of Creative Commons, such as `http://creativecommons.org/licenses/by-nc/3.0/deed.en`; nil for others.
+  /// From a Creative Commons URL, such as `http://creativecommons.org/licenses/by-nc/3.0/deed.en`; nil for others.
   ///
   /// Forms: https://creativecommons.org/licenses/list.en
   init?(url: String) {
     let whole = url.lowercased()
-    // Schemes are mistyped in many ways, so the host alone counts.
+    // Schemes are mistyped in many ways, so only the host counts.
     guard let host = whole.firstRange(of: "creativecommons.org/") else { return nil }
     let before = whole[..<host.lowerBound]
     guard before.isEmpty || before.hasSuffix("www.") || before.hasSuffix("/") || before.last!.isWhitespace,
@@ -78,7 +78,7 @@ public struct ArticleLicense: Equatable, Sendable {
     if parts.count > 2, Self.isVersion(parts[2]) { version = String(parts[2]) }
   }
 
-  /// From a code, as the list of files and some attributes write it: `CC BY-NC-SA`, `cc-by-4.0`, `ccbyncndlicense`, `CC0`.
+  /// From a code, as in the list of files and some attributes: `CC BY-NC-SA`, `cc-by-4.0`, `ccbyncndlicense`, `CC0`.
   public init?(code: String) {
     let version = code.split(whereSeparator: { !$0.isNumber && $0 != "." }).first { Self.isVersion($0) }
     var rest = code.lowercased().filter { $0.isLetter || $0 == "0" }[...]
@@ -121,7 +121,7 @@ public struct ArticleLicense: Equatable, Sendable {
 }
 
 extension ArticleLicense.Conditions {
-  /// `CC BY-NC 4.0 International`, `by-nc`: parts, then words that change nothing. "by permission" is no license.
+  /// `CC BY-NC 4.0 International`, `by-nc`: the code, then words without effect. "by permission" is not a license.
   fileprivate init?(words: String) {
     var parts = words.lowercased().split { !$0.isLetter }.drop { $0 == "cc" }
     self = []
@@ -132,12 +132,12 @@ extension ArticleLicense.Conditions {
     guard contains(.by), parts.allSatisfy({ $0.utf8.count == 2 || Self.idleWords.contains($0) }) else { return nil }
   }
 
-  /// What may follow the parts, beside the two letters of a country.
+  /// Words that may follow the code, in addition to a two-letter country code.
   private static let idleWords: Set<Substring> = [
     "international", "unported", "generic", "license", "license", "igo", "deed", "legalcode", "v", "version",
   ]
 
-  /// `by-nc-sa`; the first versions also had licenses without `by`, which are read as with it.
+  /// `by-nc-sa`; the first versions also had licenses without `by`, which are read as if they had it.
   init?(code: some StringProtocol) {
     self = [.by]
     for part in code.split(separator: "-") {

@@ -1,6 +1,6 @@
-/// Conditions that sentences set, whatever licence they name. What is not understood counts as a condition.
+/// Conditions stated in sentences, whatever license they name. Text that is not understood counts as a condition.
 enum LicenseConditions {
-  /// - Parameter words: as `LicenseWording` normalizes them.
+  /// - Parameter words: normalized by `LicenseWording`.
   static func all(in words: String) -> ArticleLicense.Conditions {
     var found: ArticleLicense.Conditions = []
     if isNonCommercial(words) { found.insert(.nc) }
@@ -9,9 +9,9 @@ enum LicenseConditions {
     return found
   }
 
-  /// Whether the text keeps rights back, or frees some part of the article alone.
+  /// Whether the text reserves rights, or frees only a part of the article.
   static func isReserved(_ words: String) -> Bool {
-    // The end of the public domain declaration's own sentence.
+    // The end of the public domain declaration itself.
     let words = words.replacing("or otherwise used by anyone", with: "")
     return reservations.contains { words.contains($0) }
   }
@@ -33,8 +33,8 @@ enum LicenseConditions {
     "share-alike", "継承", "same license", "identical license", "license identical", "identical terms",
   ]
 
-  /// Whether only uses without commerce are permitted. A mention of commerce permits it in the phrases below, else not:
-  /// "commercial use is prohibited", "for commercial re-use, please contact".
+  /// Whether only noncommercial uses are permitted. A mention of commercial use permits it only in the phrases below:
+  /// not in "commercial use is prohibited" or "for commercial re-use, please contact".
   private static func isNonCommercial(_ words: String) -> Bool {
     if words.contains("非営利") { return true }
     var rest = words

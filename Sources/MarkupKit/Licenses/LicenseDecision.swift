@@ -1,4 +1,4 @@
-/// What an article's own words and attributes say about its license.
+/// An article's own statements about its license, in words and attributes.
 public struct LicenseStatements: Equatable {
   /// `license/@xlink:href` and links inside the license.
   var urls: [String] = []
@@ -8,26 +8,26 @@ public struct LicenseStatements: Equatable {
   var types: [String] = []
   /// Sentences inside `<license>` and `<copyright-statement>`.
   var wording: [String] = []
-  /// More is said than is kept, so what is kept may be freer than all of it.
+  /// Statements were truncated, so the kept ones may be freer than all of them.
   var isCut = false
 
   static let maximumEach = 64
 }
 
-/// The license of an article, from everything that speaks of it.
+/// The license of an article, from all statements about it.
 public struct LicenseDecision: Equatable {
   public var license: ArticleLicense?
-  /// Which of `href`, `license_ref`, `license-type`, `wording` and `list` said so, joined by `+`.
+  /// Which of `href`, `license_ref`, `license-type`, `wording` and `list` stated it, joined by `+`.
   public var source = ""
-  /// Set where two sources name different licenses: "href says CC BY 4.0, wording says CC BY-NC".
+  /// Set if two sources state different licenses: "href says CC BY 4.0, wording says CC BY-NC".
   public var disagreement: String?
-  /// For a license that is not known: what was written instead.
+  /// For an unknown license: what was written instead.
   public var unknown = ""
 
-  /// - Parameter listed: the license that the list of files names, nil where it is none or names none.
+  /// - Parameter listed: the license in the list of files; nil if it has none.
   public init(_ statements: LicenseStatements, listed: ArticleLicense?) {
     guard !statements.isCut else {
-      unknown = "more is said of licenses than can be kept: \(Self.written(statements))"
+      unknown = "the license statements are too long: \(Self.written(statements))"
       return
     }
     let isDataWaiver = statements.wording.contains(where: LicenseWording.concernsData)
@@ -64,7 +64,7 @@ public struct LicenseDecision: Equatable {
 
   private static func written(_ statements: LicenseStatements) -> String {
     let all = statements.urls + statements.references + statements.wording + statements.types
-    guard let first = all.first(where: { !$0.isEmpty }) else { return "nothing is said of a license" }
+    guard let first = all.first(where: { !$0.isEmpty }) else { return "no license is stated" }
     let words = first.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     return words.unicodeScalars.count > 200
       ? String(String.UnicodeScalarView(words.unicodeScalars.prefix(200))) + "…" : words

@@ -1,15 +1,15 @@
 import TextKit
 
-/// Licences told from sentences, as publishers write them inside `<license>` or behind the copyright sign.
+/// Recognizes licenses in sentences, as publishers write them inside `<license>` or after the copyright sign.
 ///
-/// A licence of Creative Commons is believed only where it is named; a condition is believed wherever it stands, so
-/// that a sentence that is not understood makes a licence stricter, never freer.
+/// A Creative Commons license is accepted only if it is named, but a condition is accepted anywhere, so that a sentence
+/// that is not understood makes a license stricter, never freer.
 enum LicenseWording {
   static func license(_ text: String) -> ArticleLicense? {
     let words = normalized(text)
     let found = [named(words) ?? freeOfRights(words), linked(text)].compactMap { $0 }
     var license = found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
-    // An address names the licence; what the sentence adds binds all the same.
+    // A URL names the license; conditions in the sentence still apply.
     if let named = license, !named.conditions.isEmpty {
       license = named.stricter(
         than: ArticleLicense(conditions: named.conditions.union(LicenseConditions.all(in: words))))
@@ -19,7 +19,7 @@ enum LicenseWording {
     return license.flatMap { $0.conditions.isEmpty && concernsData(text) ? nil : $0 }
   }
 
-  /// Whether a waiver is for the data of an article alone, as some publishers add to whatever licence the text has.
+  /// Whether a waiver only concerns the data of an article, as some publishers add to any license of the text.
   static func concernsData(_ text: String) -> Bool {
     let words = normalized(text)
     return [
@@ -28,7 +28,7 @@ enum LicenseWording {
     ].contains { words.contains($0) }
   }
 
-  /// Addresses that are written out in the text, whatever stands around them.
+  /// URLs written in the text, whatever surrounds them.
   private static func linked(_ text: String) -> ArticleLicense? {
     var found: [ArticleLicense] = []
     var rest = text.lowercased()[...]
@@ -45,13 +45,13 @@ enum LicenseWording {
     return found.dropFirst().reduce(found.first) { $0?.stricter(than: $1) }
   }
 
-  /// Lower case, one hyphen, one space, British spelling folded: what the patterns below are written in.
+  /// Lower case, single hyphens and spaces, British spelling folded: the form of the patterns below.
   private static func normalized(_ text: String) -> String {
     var out: [UInt8] = []
     for scalar in text.unicodeScalars {
       switch scalar {
       case "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2212}", "-": out.append(45)
-      // A soft hyphen is no part of the word.
+      // A soft hyphen is not part of the word.
       case "\u{AD}": break
       case _ where ScalarProperties(of: scalar.value).contains(.whitespace): if out.last != 32 { out.append(32) }
       default: out.append(contentsOf: String(scalar).lowercased().utf8)
@@ -80,7 +80,7 @@ enum LicenseWording {
     return license
   }
 
-  /// "Creative Commons Attribution …"; the conditions behind it are looked for in the whole text.
+  /// "Creative Commons Attribution …"; its conditions are searched in the entire text.
   private static func longName(_ words: String) -> (ArticleLicense.Conditions, String.Index)? {
     for name in ["creative commons attribution", "creative commons non-commercial", "creative commons no-deriv"] {
       if let found = words.firstRange(of: name) { return ([.by], found.upperBound) }
@@ -112,13 +112,13 @@ enum LicenseWording {
         }
       }
       if let next = rest.first, next.isLetter { continue }
-      // Of several, the conditions of all: a text and its figures may have licences of their own.
+      // Of several, the conditions of all: a text and its figures may have different licenses.
       all = (conditions.union(all?.0 ?? []), all?.1 ?? rest.startIndex)
     }
     return all ?? zero.map { ([], $0) }
   }
 
-  // MARK: Free of rights
+  // MARK: Public domain
 
   private static func freeOfRights(_ words: String) -> ArticleLicense? {
     guard !LicenseConditions.isReserved(words) else { return nil }
@@ -135,7 +135,7 @@ enum LicenseWording {
 }
 
 extension ArticleLicense.Conditions {
-  /// One part of a code: `by`, `nc`, `nd`, `sa`.
+  /// One element of a code: `by`, `nc`, `nd`, `sa`.
   fileprivate init?(part: some StringProtocol) {
     switch part {
     case "by": self = .by

@@ -2,13 +2,13 @@ import CXML2
 import Glibc
 import ShardKit
 
-/// A site's list of its pages, or of further lists (https://www.sitemaps.org/protocol.html): XML, or an address a line.
+/// A site's list of pages, or of further lists (https://www.sitemaps.org/protocol.html): XML, or one URL per line.
 ///
-/// Bounded as the protocol bounds it: 50 MiB unpacked and 50,000 addresses. What comes before a fault is kept.
+/// Limited as in the protocol: 50 MiB decompressed and 50,000 URLs. Entries before an error are kept.
 public struct Sitemap: Equatable {
   public struct Entry: Equatable {
     public var url: String
-    /// `lastmod` as it stands there; empty where it is missing.
+    /// `lastmod` as written; empty if missing.
     public var modified = ""
 
     public init(url: String, modified: String = "") {
@@ -19,17 +19,17 @@ public struct Sitemap: Equatable {
 
   public static let maximumBytes = 50 << 20
   static let maximumEntries = 50_000
-  /// Bytes; the protocol has 2,048 characters.
+  /// In bytes; the protocol's limit is 2,048 characters.
   public static let longestAddress = 8192
 
   public var pages: [Entry] = []
   public var sitemaps: [Entry] = []
-  /// Addresses longer than any server takes, which were left out.
+  /// Number of ignored URLs that are longer than any server accepts.
   public var longAddresses = 0
-  /// Why it was not read to its end.
+  /// Why it was not read completely.
   public var problem: String?
 
-  /// - Parameter content: the answer's body, maybe packed by gzip.
+  /// - Parameter content: the response's body, possibly compressed with gzip.
   public init(_ content: [UInt8]) {
     var bytes = content
     if content.starts(with: [0x1F, 0x8B]) {
@@ -48,7 +48,7 @@ public struct Sitemap: Equatable {
     }
   }
 
-  /// The lists that a robots.txt names.
+  /// The sitemaps that a robots.txt lists.
   public init(robots: [String]) { sitemaps = robots.map { Entry(url: $0) } }
 
   private mutating func readLines(_ bytes: [UInt8]) {
@@ -57,21 +57,21 @@ public struct Sitemap: Equatable {
       guard text.hasPrefix("http") else { continue }
       if text.utf8.count <= Self.longestAddress { add(Entry(url: text), isPage: true) } else { longAddresses += 1 }
     }
-    // A site under repair says so where its list was.
-    if pages.isEmpty && problem == nil { problem = "it lists no address" }
+    // A site under maintenance may return a notice in place of its list.
+    if pages.isEmpty && problem == nil { problem = "it lists no URL" }
   }
 
   fileprivate mutating func add(_ entry: Entry, isPage: Bool) {
     guard pages.count + sitemaps.count < Self.maximumEntries else {
-      problem = "it lists more than \(Self.maximumEntries) addresses"
+      problem = "it lists more than \(Self.maximumEntries) URLs"
       return
     }
     if isPage { pages.append(entry) } else { sitemaps.append(entry) }
   }
 }
 
-/// libxml2's events for a sitemap. A document that declares entities is not read on: none is expanded, from here or
-/// elsewhere.
+/// libxml2's events for a sitemap. Parsing stops at entity declarations: no entity is expanded, internal or
+/// external.
 private final class SitemapReader {
   private var found: Sitemap
   private var path: [Name] = []
@@ -134,7 +134,7 @@ private final class SitemapReader {
     }
     handler.serror = { context, error in
       guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
-      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown error"
       SitemapReader.reader(context).fail("its XML is not well-formed: \(message.prefix { $0 != "\n" })")
     }
     return handler
@@ -145,10 +145,10 @@ private final class SitemapReader {
   }
 
   private func start(_ name: String, isOwn: Bool) {
-    guard path.count < Self.maximumDepth else { return fail("it is too deep") }
+    guard path.count < Self.maximumDepth else { return fail("it is nested too deeply") }
     path.append(isOwn ? Self.names[name] ?? .other : .other)
     if path.count == 1, path[0] != .urlset, path[0] != .sitemapindex {
-      return fail("its root is <\(name.prefix(40))>, and not <urlset> or <sitemapindex>")
+      return fail("its root is <\(name.prefix(40))>, not <urlset> or <sitemapindex>")
     }
     if path.count == 2 { entry = Sitemap.Entry(url: "") }
     text.removeAll(keepingCapacity: true)

@@ -1,15 +1,15 @@
 import ShardKit
 import TextKit
 
-/// Mends what is wrong in many sites' sitemaps and would end their reading as XML.
+/// Repairs common errors in sitemaps that would stop the XML parser.
 ///
-/// White space before the declaration, `&` that begins no reference (and names that only HTML knows), control
-/// characters, and bytes that are not UTF-8, which are encoded as in an address. All in one pass.
+/// White space before the declaration, `&` that does not begin a reference (and names that only HTML defines), control
+/// characters, and bytes that are not UTF-8, which are percent-encoded as in a URL. All in one pass.
 enum SitemapRepair {
   static func mended(_ bytes: [UInt8]) -> [UInt8] {
     let start = bytes.firstIndex { $0 > 32 } ?? bytes.count
     let isUTF8 = (try? UTF8Span(validating: bytes.span)) != nil
-    // What names another encoding, or has two bytes a character, is left to the parser.
+    // A file in another encoding, or with two bytes per character, is left to the parser.
     let mayBeEncoded = !isUTF8 && isSaidToBeUTF8(bytes[start...])
     guard isUTF8 || mayBeEncoded else { return Array(bytes[start...]) }
     var out: [UInt8] = []
@@ -51,7 +51,7 @@ enum SitemapRepair {
     return at + 2 < bytes.count ? at : bytes.count
   }
 
-  /// A number, or one of the five names that XML knows, and a semicolon.
+  /// A number, or one of XML's five predefined names, and a semicolon.
   private static func isReference(_ rest: ArraySlice<UInt8>) -> Bool {
     guard let end = rest.prefix(12).firstIndex(of: UInt8(ascii: ";")) else { return false }
     let name = rest[..<end]
@@ -59,7 +59,7 @@ enum SitemapRepair {
     return ["amp", "lt", "gt", "quot", "apos"].contains { name.elementsEqual($0.utf8) }
   }
 
-  /// One of a character that may stand in XML.
+  /// The number of a character that is allowed in XML.
   private static func isNumber(_ digits: ArraySlice<UInt8>) -> Bool {
     let isHex = digits.first == UInt8(ascii: "x")
     let text = String(decoding: isHex ? digits.dropFirst() : digits, as: UTF8.self)
@@ -70,7 +70,7 @@ enum SitemapRepair {
       && value != 0xFFFE && value != 0xFFFF
   }
 
-  /// Of the character at a place; 0 where there is none.
+  /// The length of the character at a position; 0 if there is none.
   private static func length(_ bytes: [UInt8], _ at: Int) -> Int {
     bytes.withUnsafeBufferPointer { bytes in
       let (value, length) = UTF8Scanning.scalar(at: at, in: bytes.baseAddress!, end: bytes.count)

@@ -111,12 +111,12 @@ import Testing
     let outside = laughs.replacing("<!ENTITY a \"ha\">", with: "<!ENTITY a SYSTEM \"file:///etc/passwd\">")
     #expect(sitemap(outside).pages.isEmpty)
     let deep = "<urlset>" + String(repeating: "<a>", count: 100_000)
-    #expect(sitemap(deep).problem == "it is too deep")
+    #expect(sitemap(deep).problem == "it is nested too deeply")
     let wide = "<urlset " + (0..<200_000).map { "a\($0)=''" }.joined(separator: " ") + "><url/></urlset>"
     #expect(sitemap(wide).problem == "an element has more than 256 attributes")
     let many = "<urlset>" + (0...50_000).map { "<url><loc>https://e.org/\($0)</loc></url>" }.joined() + "</urlset>"
     #expect(sitemap(many).pages.count == 50_000)
-    #expect(sitemap(many).problem == "it lists more than 50000 addresses")
+    #expect(sitemap(many).problem == "it lists more than 50000 URLs")
     let bomb = try packed([UInt8](repeating: 32, count: 60 << 20))
     #expect(Sitemap(bomb).problem == "it has more than 50 MiB")
     let long = "<urlset><url><loc>https://example.org/\(String(repeating: "a", count: 1 << 20))</loc></url></urlset>"

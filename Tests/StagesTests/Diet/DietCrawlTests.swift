@@ -132,7 +132,7 @@ import Testing
       _ = try minutes.crawl("1")
       Issue.record("no error")
     } catch {
-      #expect("\(error)".contains("the response cannot be read: it is an error of the API: 19011"), "\(error)")
+      #expect("\(error)".contains("the response cannot be read: the API returned an error: 19011"), "\(error)")
     }
   }
 }

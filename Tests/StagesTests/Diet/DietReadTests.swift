@@ -80,10 +80,10 @@ import Testing
 
   @Test func aMalformedPageStopsOrIsDropped() throws {
     #expect { try run(["pages": "diet-malformed/speech-000001.json"]) } throws: {
-      "\($0)".contains("speech-000001.json: the page cannot be read: it is no JSON object")
+      "\($0)".contains("speech-000001.json: the page cannot be read: it is not a JSON object")
     }
     #expect { try run(["pages": "diet-malformed/speech-000101.json"]) } throws: {
-      "\($0)".contains("it is an error of the API: 検索条件の入力に誤りがあります。")
+      "\($0)".contains("the API returned an error: 検索条件の入力に誤りがあります。")
     }
     let lenient = try run(["pages": .strings(["diet", "diet-malformed"]), "malformedPages": "drop"])
     #expect(lenient.ledger.dropped["malformed-page"]?.documents == 2)
@@ -177,15 +177,15 @@ import Testing
   }
 
   @Test(arguments: [
-    ("<html><body>maintenance</body></html>", "it holds no records of speeches"),
+    ("<html><body>maintenance</body></html>", "it contains no speech records"),
     (
       "<data><message>条件に誤りがあります。</message><details><detail>x</detail></details></data>",
-      "it is an error of the API: 条件に誤りがあります。"
+      "the API returned an error: 条件に誤りがあります。"
     ),
     ("<data><numberOfRecords>1</numberOfRecords><records>", "its XML is not well-formed in line 1"),
     (
       "<data><records><speechRecord><speech>a<b>c</b></speech></speechRecord></records></data>",
-      "stands within <speech>"
+      "is within <speech>"
     ),
     ("<data><speechRecord><meetingRecord/></speechRecord></data>", "within another record"),
     ("<!DOCTYPE a [<!ENTITY e \"x\">]><data><numberOfRecords>&e;</numberOfRecords></data>", "declares entities"),

@@ -115,7 +115,7 @@ import Testing
     let declared = "<!DOCTYPE article [<!ATTLIST p a CDATA \"x\">]>"
     #expect(
       try outcome(article("1", "<body><p>A</p></body>", declaration: declared))
-        == "malformed-xml: it declares attributes of its own")
+        == "malformed-xml: it declares attributes")
   }
 
   @Test func metadataIsBounded() throws {
@@ -142,7 +142,7 @@ import Testing
 
   @Test func depthIsBounded() throws {
     let deep = String(repeating: "<sec>", count: 100_000)
-    #expect(try outcome(article("1", "<body>" + deep)) == "malformed-xml: elements stand more than 256 deep")
+    #expect(try outcome(article("1", "<body>" + deep)) == "malformed-xml: elements are nested more than 256 deep")
     let nested = String(repeating: "<sec>", count: 200) + "<p>x</p>" + String(repeating: "</sec>", count: 200)
     #expect(try outcome(article("1", "<body>\(nested)</body>")) == "x")
   }

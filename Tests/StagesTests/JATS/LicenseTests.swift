@@ -7,7 +7,7 @@ import Testing
 @testable import MarkupKit
 
 @Suite struct LicenseTests {
-  /// The licence that an article with this front matter gets, and where from; or why it is dropped.
+  /// The license that an article with this front matter gets, and where from; or why it is dropped.
   private func decision(
     _ permissions: String, pmcid: String = "", options: [JSONMember] = []
   ) throws -> (String, warnings: [String: Int]) {
@@ -51,7 +51,7 @@ import Testing
     #expect(try decision("<ali:license_ref>\(url)</ali:license_ref>").0 == expected + " license_ref")
   }
 
-  /// What is not understood makes a licence stricter or unknown, never freer.
+  /// What is not understood makes a license stricter or unknown, never freer.
   @Test(arguments: [
     ("Text under CC BY 4.0; the figures under CC BY-NC-ND 4.0", "CC BY-NC-ND"),
     ("Creative Commons Attribution License（https://creativecommons.org/licenses/by-nc/4.0/）", "CC BY-NC"),
@@ -157,7 +157,7 @@ import Testing
     #expect(
       try decision("<ali:license_ref content-type=\"ccbyncndlicense\">x</ali:license_ref>").0
         == "CC BY-NC-ND license-type")
-    #expect(try decision("").0 == "license-unknown: nothing is said of a licence")
+    #expect(try decision("").0 == "license-unknown: no license is stated")
   }
 
   @Test func theStricterOfTwoCountsAndIsWarnedOf() throws {
@@ -193,14 +193,14 @@ import Testing
     let stricter = try decision(by, pmcid: "2", options: options)
     #expect(stricter.0 == "CC BY-NC list" && stricter.warnings == ["license-disagreement": 1])
     #expect(try decision(by, pmcid: "3", options: options).0 == "CC BY 4.0 href")
-    #expect(try decision("", pmcid: "3", options: options).0 == "license-unknown: nothing is said of a licence")
+    #expect(try decision("", pmcid: "3", options: options).0 == "license-unknown: no license is stated")
     #expect(try decision(by, pmcid: "4", options: options).0 == "retracted: according to the list")
     // Two rows of one article: the conditions of both, of which ND leaves SA nothing to say.
     #expect(try decision("", pmcid: "5", options: options).0 == "CC BY-ND list")
-    #expect(try decision("", pmcid: "99", options: options).0 == "license-unknown: nothing is said of a licence")
+    #expect(try decision("", pmcid: "99", options: options).0 == "license-unknown: no license is stated")
   }
 
-  /// What is said beyond what is kept may bind, so the licence is not known.
+  /// Truncated statements may contain conditions, so the license is unknown.
   @Test func moreStatementsThanAreKeptAreUnknown() throws {
     let by = "<license xlink:href=\"http://creativecommons.org/licenses/by/4.0/\"/>"
     let links = (0..<70).map { "<ext-link xlink:href=\"http://creativecommons.org/licenses/by/4.0/x\($0)\"/>" }.joined()
