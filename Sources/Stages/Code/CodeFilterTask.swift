@@ -66,7 +66,7 @@ final class CodeFilterTask {
       let isFree = row.licenses.isEmpty && row.licenseType == CodeSelect.LicenseType.none.rawValue
       let other = row.licenses.first { !licenses.contains($0.lowercased()) }
       if other != nil || row.licenses.isEmpty && !isFree {
-        return DropReason("license-not-allowed", detail: other ?? "none is named")
+        return DropReason("license-not-allowed", detail: other ?? "no license is stated")
       }
     }
     if row.isVendored && options.vendored == .drop { return DropReason("vendored") }

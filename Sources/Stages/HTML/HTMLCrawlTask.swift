@@ -79,7 +79,7 @@ struct HTMLCrawlTask {
     workspace.metric("listed", Double(pages.count))
   }
 
-  /// Reads a sitemap, a sitemap index or a robots.txt. One that is named by the user must exist.
+  /// Reads a sitemap, a sitemap index or a robots.txt. One given by the user must exist.
   private mutating func readList(_ url: WebURL, version: String?, depth: Int) throws {
     let isWanted = pages.count < options.maximumPages && known.insert(url).inserted
     guard isWanted else { return }
