@@ -9,10 +9,10 @@ struct BlockMarks {
   private var ignoresForms: Bool
 
   /// An element marked by its class, id or role is not content unless it has at least this many long paragraphs and
-  /// this fraction of the page's text.
+  /// more than this fraction of the page's text.
   private static let longParagraphs = 3
   private static let largestPart = 0.5
-  /// Comments are not content if their fraction is not larger, or if the page has this much other text.
+  /// Comments are not content unless they exceed this fraction of the text and the page has less other text than this.
   private static let largestComments = 0.5
   private static let textCharacters = 1500
 

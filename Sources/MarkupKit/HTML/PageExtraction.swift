@@ -46,7 +46,7 @@ public struct PageExtraction: Sendable {
     case dropped(DropReason)
   }
 
-  /// The text of a body as sent by HTTP, after removal of transfer encodings.
+  /// The text of a body as sent by HTTP, after content decoding.
   public func text(of body: [UInt8], type: MediaType, directives: [String]) -> Outcome {
     guard body.count <= maximumPageBytes else {
       return .dropped(.tooLarge(body.count, maximum: maximumPageBytes))
