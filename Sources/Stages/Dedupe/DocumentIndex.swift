@@ -7,8 +7,8 @@ struct IndexEntry: BitwiseCopyable {
   var textHash: UInt64
   /// Clamped.
   var textBytes: UInt32
-  /// Place of its source in the option `sources`; 0 is best.
   /// Position of its source in the option `sources`; 0 is best.
+  var priority: UInt32
 }
 
 /// Writes the index of one input file: for each document its entry and its id, then the table of their offsets and
