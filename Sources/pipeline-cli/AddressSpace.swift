@@ -2,14 +2,14 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// What a process may do where its address space is limited (`ulimit -v`): everything that it maps counts there, used or
-/// not.
+/// Fits a run into a limited address space (`ulimit -v`): every mapped byte counts toward the limit, whether it is used
+/// or not.
 enum AddressSpace {
-  /// Less than this is too little for a run.
+  /// A run needs at least this many bytes.
   private static let leastBytes = 128 << 20
   private static let stackBytes = 16 << 20
 
-  /// The limit; nil where there is none.
+  /// The limit; nil: unlimited.
   static var limit: Int? {
     var limit = rlimit()
     guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur < UInt(Int.max) else {
@@ -18,7 +18,7 @@ enum AddressSpace {
     return Int(limit.rlim_cur)
   }
 
-  /// Makes a run as small as the limit asks for.
+  /// Reduces the run's threads and memory to fit the limit.
   static func fit(_ settings: inout PipelineRun.Settings) throws {
     guard let limit else { return }
     let free = limit - mapped
@@ -26,8 +26,8 @@ enum AddressSpace {
     guard free >= leastBytes + 2 * stackBytes else {
       throw RunError(
         .environment,
-        "this shell allows the process \(Quantities.bytes(Int64(limit))) of address space (ulimit -v), of which "
-          + "\(Quantities.bytes(Int64(max(0, free)))) are free: too little for a run",
+        "this shell limits the process to \(Quantities.bytes(Int64(limit))) of address space (ulimit -v), of which "
+          + "\(Quantities.bytes(Int64(max(0, free)))) are free; that is not enough for a run",
         hint: "Raise the limit with `ulimit -v unlimited`.")
     }
     shareOneArena()
@@ -37,11 +37,11 @@ enum AddressSpace {
   }
 
   private static let sentence = Array(
-    ("error: The process cannot go on, most likely for want of memory: its address space is limited (ulimit -v). "
+    ("error: The process cannot continue, most likely because it ran out of its address-space limit (ulimit -v). "
       + "Raise the limit and run again; finished work is kept.\n").utf8)
 
-  /// Where memory that a library or the language asks for cannot be had there is no error to catch: the process ends,
-  /// but says why. What ends it while there is memory is a fault, and ends it as faults do.
+  /// A failed allocation in a library or in the Swift runtime throws no error; it ends the process. This prints the
+  /// reason first. A crash while memory is available is a fault, and ends the process as usual.
   static func explainTheEnd() {
     guard limit != nil else { return }
     _ = sentence.count
@@ -58,14 +58,14 @@ enum AddressSpace {
     }
   }
 
-  /// Whether what is free is less than a quarter of the limit, or than what one task may ask for. It is asked in a signal
-  /// handler, and so takes no memory.
+  /// Whether less is free than a quarter of the limit, or than one task may need. Called in a signal handler, so it
+  /// does not allocate.
   private static var isShort: Bool {
     guard let limit else { return false }
     return limit - mapped < max(limit / 4, 4 * leastBytes)
   }
 
-  /// Bytes that are mapped now, read without the C library's streams.
+  /// Bytes mapped now, read without C stdio.
   private static var mapped: Int {
     let file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return 0 }

@@ -1,5 +1,5 @@
 import ArgumentParser
 
-// Stages declare theirs by PipelineKit's wrappers of these names; here they are the command line's.
+// Stages use PipelineKit's wrappers of the same names; in this module the names mean ArgumentParser's.
 typealias Option = ArgumentParser.Option
 typealias OptionGroup = ArgumentParser.OptionGroup

@@ -5,11 +5,11 @@ import ShardKit
 
 struct ArtifactCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "artifact", abstract: "Print the folder of a stage's newest output, and nothing else.",
-    usage: "pipeline artifact [<document>] <stage>[.<port>]",
+    commandName: "artifact", abstract: "Print the path of a stage's newest output.",
+    usage: "pipeline artifact [<pipeline-file>] <stage>[.<port>]",
     discussion: """
-      Without a port it is the stage's first output. Ends with 1 if the stage has no finished output yet, with 2 if \
-      there is no such stage or output.
+      Without a port, prints the folder of the stage's first output. Exit code: 1 if the stage has no finished output \
+      yet, 2 if there is no such stage or output.
 
       EXAMPLES
         ls "$(pipeline artifact corpus.json tokenizer)"
@@ -18,7 +18,7 @@ struct ArtifactCommand: ParsableCommand {
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: "The stage, or stage.port.")
+  @Argument(help: "The stage, or <stage>.<port>.")
   var stage: String?
 
   func run() throws {
@@ -41,13 +41,13 @@ struct ArtifactCommand: ParsableCommand {
     guard let manifest = try store.newestSealed(stage: stage, pipeline: graph.document.name)?.manifest else {
       throw RunError(
         .damaged, "'\(stage)' has no finished output yet",
-        hint: "Make it with `pipeline run \(graph.document.path) --until \(stage)`.")
+        hint: "Create it with `pipeline run \(graph.document.path) --until \(stage)`.")
     }
     let folder = store.artifacts.directory(of: manifest)
     if let damage = store.artifacts.firstDamage(manifest.files(of: port), in: folder) {
       throw RunError(
         .damaged, "the newest output of '\(stage)' is damaged: \(damage)",
-        hint: "Run again: just what is missing is made anew.")
+        hint: "Run again: only the missing parts are recomputed.")
     }
     Console.path("\(Self.absolute(folder))/\(port)")
   }

@@ -3,13 +3,12 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// The two streams of a terminal program: what a command tells goes to standard output, how it is getting on and what
-/// went wrong to standard error.
+/// The standard streams: a command's result goes to standard output; progress and errors go to standard error.
 enum Console {
-  /// A reader that went away (`| head`) has what it wanted: SIGPIPE ends the program, quietly. A run ignores the signal
-  /// and finishes its work.
+  /// When the reader exits (`| head`), SIGPIPE ends the program silently. A run ignores the signal and finishes its
+  /// work.
   ///
-  /// What a terminal would obey is made visible; see `visible`.
+  /// Control characters are escaped; see `visible`.
   static func standardOutput(_ text: String) {
     put(Style.forTerminal(visible(text, keepsLines: true)), STDOUT_FILENO)
   }
@@ -18,12 +17,12 @@ enum Console {
     put(Style.forTerminal(visible(text, keepsLines: true)), STDERR_FILENO)
   }
 
-  /// Sequences that move the cursor, on standard error, and then text.
+  /// Writes cursor-control sequences, then text, to standard error.
   static func control(_ sequence: String, _ text: String = "") {
     put(sequence + Style.forTerminal(visible(text, keepsLines: true)), STDERR_FILENO)
   }
 
-  /// A path for scripts: as it is, unless a person reads it.
+  /// Prints a path for scripts: unescaped, unless standard output is a terminal.
   static func path(_ path: String) {
     put((isatty(STDOUT_FILENO) == 1 ? visible(path) : path) + "\n", STDOUT_FILENO)
   }
@@ -41,12 +40,12 @@ enum Console {
     }
   }
 
-  /// One line; line feeds within are data.
+  /// Prints one line; line feeds in the text are escaped.
   static func line(_ text: String = "") { standardOutput(visible(text) + "\n") }
 
   static func json(_ value: JSONValue) { standardOutput(value.prettyText()) }
 
-  /// Sentences about what went wrong, one line each.
+  /// Prints error messages, one per line.
   static func error(_ sentences: String) {
     let style = Style(STDERR_FILENO)
     for sentence in sentences.split(separator: "\n") {
@@ -62,14 +61,14 @@ enum Console {
     isatty(descriptor) == 1 && getenv("TERM").map { String(cString: $0) } != "dumb"
   }
 
-  /// Columns of the terminal; 80 where it does not say.
+  /// The width of the terminal in columns; 80 if unknown.
   static func width(_ descriptor: Int32) -> Int {
     var size = winsize()
     guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
     return Int(size.ws_col)
   }
 
-  /// Asks on the terminal. False where nobody can answer.
+  /// Asks for confirmation on the terminal. False if there is no terminal.
   static func confirms(_ question: String) -> Bool {
     guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
     standardError("\(question) [y/N] ")
@@ -82,7 +81,7 @@ enum Console {
       || error is TorchError
   }
 
-  /// 2 for what the caller can put right in the document or the arguments, 1 for everything else.
+  /// 2 for what the user can fix in the pipeline file or the arguments, 1 for everything else.
   static func exitCode(_ error: any Error) -> Int32 {
     if error is SpecErrors { return 2 }
     if let error = error as? RunError, error.code == .selection || error.code == .notFound { return 2 }

@@ -6,11 +6,11 @@ import ShardKit
 struct DiffCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "diff", abstract: "Compare two runs: stages, counts, and the documents themselves.",
-    usage: "pipeline diff [<document>] [<run> [<run>]] [--examples <ids>] [--json]",
+    usage: "pipeline diff [<pipeline-file>] [<run> [<run>]] [--examples <ids>] [--json]",
     discussion: """
-      Says for every stage what was different between the runs, what its ledger counted, and which documents \
-      entered, left or changed, with the reasons that they were dropped for. Without a second run the newest one is \
-      taken; without any, the two newest.
+      Shows for each stage what changed between the runs, the counts of its ledger, and which documents entered, left \
+      or changed, with the reasons they were dropped for. With one run given, compares it with the newest other run; \
+      with none, compares the two newest.
 
       EXAMPLES
         pipeline diff corpus.json
@@ -20,13 +20,13 @@ struct DiffCommand: ParsableCommand {
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: ArgumentHelp("The earlier run's number.", valueName: "run"))
+  @Argument(help: ArgumentHelp("Number of the earlier run.", valueName: "run"))
   var first: String?
 
-  @Argument(help: ArgumentHelp("The later run's number.", valueName: "run"))
+  @Argument(help: ArgumentHelp("Number of the later run.", valueName: "run"))
   var second: String?
 
-  @Option(help: ArgumentHelp("How many ids of each kind to name.", valueName: "ids"))
+  @Option(help: ArgumentHelp("Example ids to list per kind of change.", valueName: "ids"))
   var examples = 3
 
   @Flag(help: "Print JSON.")
@@ -43,7 +43,7 @@ struct DiffCommand: ParsableCommand {
     } else {
       graph = try options.graph()
     }
-    guard words.count <= 2 else { throw ValidationError("Two runs are compared, not \(words.count).") }
+    guard words.count <= 2 else { throw ValidationError("Expected at most two runs, not \(words.count).") }
     let store = try options.openStore(graph)
     let (before, after) = try Self.runs(words, graph, store)
     let difference = try RunDifference(
@@ -59,7 +59,8 @@ struct DiffCommand: ParsableCommand {
     func run(_ word: String) throws -> RunStore.Run {
       guard let number = Int64(word), let run = try store.run(number) else {
         let known =
-          newest.isEmpty ? "It has none yet" : "Its newest are \(newest.map { String($0.id) }.joined(separator: ", "))"
+          newest.isEmpty
+          ? "It has no runs yet" : "The newest are \(newest.map { String($0.id) }.joined(separator: ", "))"
         throw RunError(.selection, "the store has no run '\(word)'", hint: "\(known).")
       }
       return run
@@ -72,7 +73,7 @@ struct DiffCommand: ParsableCommand {
     }
     guard newest.count >= 2, named.isEmpty else {
       throw RunError(
-        .selection, "the store has no two runs of '\(graph.document.name)' to compare", hint: "Run the pipeline again.")
+        .selection, "the store has fewer than two runs of '\(graph.document.name)'", hint: "Run the pipeline again.")
     }
     return (newest[1], newest[0])
   }
@@ -88,13 +89,13 @@ struct DiffCommand: ParsableCommand {
 
   private static func lines(_ stage: RunDifference.Stage, _ style: Style) -> [String] {
     switch stage.state {
-    case .same: return ["\(style.bold(stage.name)): the same"]
+    case .same: return ["\(style.bold(stage.name)): unchanged"]
     case .added: return ["\(style.bold(stage.name)): only in the later run"]
     case .removed: return ["\(style.bold(stage.name)): only in the earlier run"]
     case .sameOutput, .changed: break
     }
     let isSame = stage.state == .sameOutput
-    var lines = ["\(style.bold(stage.name)): \(isSame ? "made anew, with the same content" : "changed")"]
+    var lines = ["\(style.bold(stage.name)): \(isSame ? "recomputed, with the same content" : "changed")"]
     lines += stage.reasons.map { "  \($0)" }
     if let before = stage.before, let after = stage.after { lines += counts(before, after) }
     for (port, documents) in stage.documents { lines += moved(port, documents, style) }
@@ -140,8 +141,9 @@ struct DiffCommand: ParsableCommand {
         lines.append(style.dim("    \(examples.joined(separator: ", "))\(count > examples.count ? ", …" : "")"))
       }
     }
-    add("left", difference.left.count, difference.left.causes, "here now", difference.left.examples)
-    add("entered", difference.entered.count, difference.entered.causes, "here before", difference.entered.examples)
+    add("left", difference.left.count, difference.left.causes, "in the later run", difference.left.examples)
+    add(
+      "entered", difference.entered.count, difference.entered.causes, "in the earlier run", difference.entered.examples)
     add("changed", difference.changed, [:], "", difference.changedExamples)
     return lines.isEmpty ? ["  \(port): the same documents in other files"] : lines
   }

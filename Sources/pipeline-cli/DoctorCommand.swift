@@ -6,10 +6,10 @@ import Stages
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Look for what this machine lacks, and say what to do about it.",
-    discussion: "Ends with 1 if something needed is missing; what is optional never fails.")
+    commandName: "doctor", abstract: "Check this machine for missing requirements.",
+    discussion: "Exit code 1 if a requirement is missing. Optional components never cause a failure.")
 
-  @Option(help: ArgumentHelp("The folder where the store is to lie (default: .pipeline here).", valueName: "folder"))
+  @Option(help: ArgumentHelp("Folder of the store (default: ./.pipeline).", valueName: "folder"))
   var store: String?
 
   @Flag(help: "Print JSON.")
@@ -47,7 +47,7 @@ struct DoctorCommand: ParsableCommand {
   }
 }
 
-/// What pipeline wants of a machine, each looked at once.
+/// The requirements of a machine, each checked once.
 enum MachineChecks {
   enum State: String { case good, optional, missing }
 
@@ -72,14 +72,14 @@ enum MachineChecks {
   }
 
   private static func processors() -> Finding {
-    Finding("processors", .good, "\(availableProcessors()); a run uses them all unless --jobs says otherwise")
+    Finding("processors", .good, "\(availableProcessors()); a run uses all of them unless --jobs is given")
   }
 
   private static func memory() -> Finding {
     let bytes = Int64(physicalMemoryBytes())
-    let text = "\(Quantities.bytes(bytes)); a run's tasks use half unless --memory says otherwise"
+    let text = "\(Quantities.bytes(bytes)); the tasks of a run use half of it unless --memory is given"
     if bytes < 2 << 30 {
-      return Finding("memory", .optional, text, "Some stages want 1 GiB and more: lower their memory options.")
+      return Finding("memory", .optional, text, "Some stages need 1 GiB or more: lower their memory options.")
     }
     return Finding("memory", .good, text)
   }
@@ -87,9 +87,9 @@ enum MachineChecks {
   private static func openFiles() -> Finding {
     var limit = rlimit()
     getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    let text = "\(limit.rlim_cur) at once"
+    let text = "\(limit.rlim_cur) can be open at once"
     if limit.rlim_cur < 1024 {
-      return Finding("open files", .missing, text, "Merging sorted runs wants 1024: `ulimit -n 4096`.")
+      return Finding("open files", .missing, text, "Merging sorted runs needs 1024: `ulimit -n 4096`.")
     }
     return Finding("open files", .good, text)
   }
@@ -97,7 +97,7 @@ enum MachineChecks {
   private static func disk(_ folder: String) -> Finding {
     var s = statvfs()
     guard statvfs(folder, &s) == 0 else {
-      return Finding("disk", .missing, "\(folder) cannot be asked for its space", "Check the folder's path.")
+      return Finding("disk", .missing, "the free space of \(folder) cannot be determined", "Check the folder's path.")
     }
     let free = Int64(s.f_bavail) * Int64(s.f_frsize)
     let text = "\(Quantities.bytes(free)) free below \(folder)"
@@ -110,7 +110,7 @@ enum MachineChecks {
     return Finding("disk", .good, text)
   }
 
-  /// What a store needs of its file system, tried out with small files.
+  /// Tries, with small files, the file system operations that a store needs.
   private static func fileSystem(_ folder: String) -> [Finding] {
     let place = "\(folder)/.pipeline-doctor-\(getpid())"
     defer { try? FileSystem.removeTree(place) }
@@ -129,7 +129,7 @@ enum MachineChecks {
       findings.append(
         Finding(
           "hard links", .optional, "do not work there: \(String(cString: strerror(errno)))",
-          "Results shared by two outputs are copied instead, which takes space and time."))
+          "Files shared by two outputs are copied instead, which takes space and time."))
     }
     findings.append(locking(place))
     return findings
@@ -141,15 +141,15 @@ enum MachineChecks {
     if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return Finding("locks", .good, "work") }
     return Finding(
       "locks", .missing, "do not work there: \(String(cString: strerror(errno)))",
-      "Put the store on a local disk with --store: two runs at once could damage it here.")
+      "Put the store on a local disk with --store: here, two concurrent runs could damage it.")
   }
 
   private static func clock() -> Finding {
-    // No file of this program is older than this: 2025-01-01.
+    // No file of this program is older than 2025-01-01.
     if wallMilliseconds() < 1_735_689_600_000 {
       return Finding(
         "clock", .missing, "says \(Quantities.moment(milliseconds: wallMilliseconds()))",
-        "Set it (`timedatectl set-ntp true`): times in reports would be wrong. Verdicts do not depend on it.")
+        "Set it (`timedatectl set-ntp true`): otherwise times in reports are wrong. Verdicts do not depend on it.")
     }
     return Finding("clock", .good, Quantities.moment(milliseconds: wallMilliseconds()))
   }
@@ -168,18 +168,18 @@ enum MachineChecks {
     if library, let dictionary { return Finding("MeCab", .good, "with a dictionary in \(dictionary)") }
     let what = library ? "has no dictionary" : "is not installed"
     return Finding(
-      "MeCab", .optional, "\(what); only tokenizers and gates that split words by it need it",
+      "MeCab", .optional, "\(what); only tokenizers and filters that use MeCab need it",
       "On Debian and Ubuntu: apt-get install libmecab2 mecab-ipadic-utf8")
   }
 
-  /// Only training needs it. Asked of a child process: torch never enters this one.
+  /// Only training needs it. Checked in a child process, so that torch is never loaded into this one.
   private static func engine() -> Finding {
     do {
       let engine = try TrainingEngine.require()
       let devices = engine.gpus == 0 ? "the CPU" : "\(engine.gpus) GPU\(engine.gpus == 1 ? "" : "s")"
       return Finding("training engine", .good, "torch \(engine.version) on \(devices)")
     } catch {
-      return Finding("training engine", .optional, "not there; only training asks for it", "\(error)")
+      return Finding("training engine", .optional, "not found; only training needs it", "\(error)")
     }
   }
 
@@ -187,19 +187,19 @@ enum MachineChecks {
     let found = environment("PATH").split(separator: ":").map { path -> String in "\(path)/python3" }.first {
       access($0, X_OK) == 0
     }
-    if let found { return Finding("python3", .good, "\(found); only the tests against peers use it") }
+    if let found { return Finding("python3", .good, "\(found); only comparison tests need it") }
     return Finding(
-      "python3", .optional, "is not installed; only the tests against peers use it", "apt-get install python3-venv")
+      "python3", .optional, "is not installed; only comparison tests need it", "apt-get install python3-venv")
   }
 
   private static func terminal() -> Finding {
     let language = ["LC_ALL", "LC_CTYPE", "LANG"].map(environment).first { !$0.isEmpty } ?? ""
     if language.uppercased().contains("UTF-8") || language.uppercased().contains("UTF8") {
-      return Finding("terminal", .good, "its texts are UTF-8")
+      return Finding("terminal", .good, "the locale is UTF-8")
     }
     return Finding(
-      "terminal", .optional, "the locale does not say UTF-8, so Japanese may look wrong here",
-      "export LANG=C.UTF-8. Results do not depend on it.")
+      "terminal", .optional, "the locale is not UTF-8; Japanese text may be displayed incorrectly",
+      "Run `export LANG=C.UTF-8`. Results do not depend on it.")
   }
 
   private static func environment(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }

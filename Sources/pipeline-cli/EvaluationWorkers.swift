@@ -3,12 +3,12 @@ import Stages
 import TrainerCore
 
 extension WorkerCommand {
-  /// One fine-tuning.
+  /// Runs one fine-tuning job.
   struct ModelFinetune: ParsableCommand {
     static let configuration = CommandConfiguration(
-      commandName: "finetune", abstract: "Fine-tune and score as a job file says.")
+      commandName: "finetune", abstract: "Fine-tune and score according to a job file.")
 
-    @Argument(help: "The job, as the stage wrote it.")
+    @Argument(help: "The job file written by the stage.")
     var job: String
 
     func run() throws {
@@ -18,11 +18,11 @@ extension WorkerCommand {
     }
   }
 
-  /// Sentence vectors, or a search by them.
+  /// Computes sentence vectors, or searches with them.
   struct Embed: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Turn texts into vectors as a job file says.")
+    static let configuration = CommandConfiguration(abstract: "Embed texts according to a job file.")
 
-    @Argument(help: "The job, as the stage wrote it.")
+    @Argument(help: "The job file written by the stage.")
     var job: String
 
     func run() throws {

@@ -5,8 +5,8 @@ import ShardKit
 
 struct ExplainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "explain", abstract: "Say why a stage will run, or why it ran when it last did.",
-    usage: "pipeline explain [<document>] <stage> [--last <runs>] [--tasks] [--json]",
+    commandName: "explain", abstract: "Explain why a stage will run, or why it last ran.",
+    usage: "pipeline explain [<pipeline-file>] <stage> [--last <runs>] [--tasks] [--json]",
     discussion: """
       EXAMPLES
         pipeline explain corpus.json dedupe
@@ -16,13 +16,13 @@ struct ExplainCommand: ParsableCommand {
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: "The stage's name in the document.")
+  @Argument(help: "Name of the stage in the pipeline file.")
   var stage: String?
 
-  @Option(help: ArgumentHelp("How many earlier verdicts to show.", valueName: "runs"))
+  @Option(help: ArgumentHelp("Earlier verdicts to show.", valueName: "runs"))
   var last = 5
 
-  @Flag(help: "Show the verdict on each task, as its phase was last prepared.")
+  @Flag(help: "Show each task's verdict from the last time its phase was planned.")
   var tasks = false
 
   @Flag(help: "Print JSON.")
@@ -41,11 +41,11 @@ struct ExplainCommand: ParsableCommand {
     var lines = ["\(style.bold(e.stage)) (\(e.use), revision \(e.revision)): \(now(e.verdict))"]
     if e.verdict != .fresh { lines += e.verdict.reasons.map { "  \($0)" } }
     if !e.ownDifferences.isEmpty {
-      lines.append("In the stage itself, against its newest output:")
+      lines.append("Changes in the stage itself since its newest output:")
       lines += e.ownDifferences.map { "  \($0)" }
     }
     if !e.causes.isEmpty {
-      lines.append("Stages before it:")
+      lines.append("Upstream stages:")
       for cause in e.causes {
         lines.append("  \(cause.stage): \(cause.verdict.name): \(cause.verdict.reasons.joined(separator: "; "))")
       }
@@ -63,7 +63,7 @@ struct ExplainCommand: ParsableCommand {
     return lines
   }
 
-  /// A line per task: where it belongs, the run that judged it, what was decided and why.
+  /// One line per task: its phase and key, the run that planned it, the decision and the reasons.
   private static func taskLines(_ explanation: StageExplanation) -> [String] {
     guard !explanation.tasks.isEmpty else { return ["No run has planned the tasks of '\(explanation.stage)' yet."] }
     return explanation.tasks.map {
@@ -73,13 +73,13 @@ struct ExplainCommand: ParsableCommand {
 
   private static func now(_ verdict: Verdict) -> String {
     switch verdict {
-    case .fresh: "up to date; a run would not touch it"
-    case .resume: "a run would go on with it"
+    case .fresh: "up to date; a run would skip it"
+    case .resume: "a run would resume it"
     case .run: "a run would run it"
     case .pending: "a run may have to run it"
     case .unselected: "not selected"
     case .blocked: "blocked"
-    case .impossible: "a run would fail at it"
+    case .impossible: "a run would fail here"
     }
   }
 }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// What `pipeline init` writes.
+/// The files that `pipeline init` writes.
 enum FirstPipeline {
   static func document(name: String) -> String {
     """
@@ -8,21 +8,21 @@ enum FirstPipeline {
       "format": 1,
       "name": \(JSONValue.string(name).text()),
       "description": "A first pipeline: read texts, clean them, drop near-duplicates. Change an option and run again: \
-    only what it changes runs. `pipeline stages` lists every kind of stage, `pipeline stages NAME` its options.",
+    only what the change affects runs. `pipeline stages` lists all stage kinds, `pipeline stages NAME` its options.",
       "parameters": { "texts": "texts" },
       "stages": {
         "read": {
-          "description": "Every JSON-lines file in the folder; set another with --set texts=FOLDER.",
+          "description": "Every JSON-lines file in the folder; choose another folder with --set texts=FOLDER.",
           "use": "documents.read",
           "options": { "files": "${texts}" }
         },
         "clean": {
-          "description": "Tidies characters and spaces; documents that end up too short are dropped with a reason.",
+          "description": "Normalizes characters and spaces; documents that become too short are dropped with a reason.",
           "use": "text.clean",
           "inputs": { "documents": "read" }
         },
         "dedupe": {
-          "description": "Of near-duplicates the longest stays; `pipeline trace ID` names it for each one dropped.",
+          "description": "Keeps the longest of each group of near-duplicates; `pipeline trace ID` shows which one.",
           "use": "dedupe.minhash",
           "inputs": { "documents": "clean" }
         }
@@ -32,14 +32,14 @@ enum FirstPipeline {
     """
   }
 
-  /// A few texts, two of them nearly the same.
+  /// Sample texts, two of them near-duplicates.
   static var sample: [UInt8] {
     let texts = [
       "川沿いの古い水車小屋では、今も毎朝パンが焼かれている。粉は裏手の畑で育てた小麦を挽いたもので、香りは橋の向こうまで届く。",
       "川沿いの古い水車小屋では、今も毎朝パンが焼かれている。粉は裏手の畑で育てた小麦を挽いたもので、香りは橋の向こうまで届いた。",
       "駅前の小さな図書室には、町の人が読み終えた本を置いていく棚がある。好きな一冊を借りて、いつ返してもよいことになっている。",
       "The lighthouse keeper wrote down the weather every evening for forty years. His notebooks fill a whole shelf of "
-        + "the harbour office, and fishermen still open them before a long trip.",
+        + "the harbor office, and fishermen still open them before a long trip.",
       "雪が降る前の晩、山の家では保存食の瓶を数える。梅、味噌、干した茸、それに去年の蜂蜜がまだ少し残っていた。",
     ]
     var out: [UInt8] = []

@@ -1,13 +1,13 @@
 import PipelineKit
 
-/// Documents on their way through the stages: bands as thick as their number, drops by reason branching off (a Sankey
-/// diagram).
+/// A Sankey diagram of the documents through the stages: band thickness is proportional to their number; drops branch
+/// off, by reason.
 struct FlowDrawing {
   private struct Bar {
     var x = 0.0
     var y = 0.0
     var height = 0.0
-    /// How far the sides are used.
+    /// How much of each side is used so far.
     var filledLeft = 0.0
     var filledRight = 0.0
   }
@@ -46,7 +46,7 @@ struct FlowDrawing {
     }
   }
 
-  /// The most frequent reasons; the others summed.
+  /// The most frequent reasons; all others are summed.
   private func drops(of stage: Int) -> [Drop] {
     guard let ledger = report.stages[stage].made?.ledger else { return [] }
     let all = ledger.dropped.sorted { ($1.value.documents, $0.key) < ($0.value.documents, $1.key) }

@@ -1,6 +1,6 @@
 import PipelineKit
 
-/// The stages and their wires.
+/// The graph of stages and their inputs.
 enum GraphDrawing {
   private static let box = (width: 200.0, height: 62.0)
   private static let gap = (x: 70.0, y: 22.0)

@@ -5,22 +5,22 @@ import ShardKit
 
 struct InitCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "init", abstract: "Write a small first pipeline that runs, to build upon.",
+    commandName: "init", abstract: "Write a small working pipeline file as a starting point.",
     discussion: """
-      Writes the document and, beside it, a folder with a few texts for it to read. Nothing that exists is overwritten.
+      Writes the pipeline file and, next to it, a folder of sample texts. Existing files are never overwritten.
 
       EXAMPLE
         pipeline init corpus.json && pipeline run corpus.json
       """)
 
-  @Argument(help: "The document to write.", completion: .file(extensions: ["json"]))
+  @Argument(help: "The pipeline file to write.", completion: .file(extensions: ["json"]))
   var file = "pipeline.json"
 
   func run() throws {
     let path = file.hasSuffix(".json") ? file : file + ".json"
     let texts = "\(ArchivePath.parent(of: path) ?? ".")/texts"
     guard !FileSystem.exists(path) else {
-      throw RunError(.selection, "\(path) exists already, and is left as it is", hint: "Name another file.")
+      throw RunError(.selection, "\(path) already exists and was not changed", hint: "Name another file.")
     }
     try FileSystem.makeDirectory(texts)
     let sample = texts + "/sample.jsonl"
@@ -28,7 +28,7 @@ struct InitCommand: ParsableCommand {
     if isNew { try FileSystem.write(FirstPipeline.sample, to: sample) }
     let last = ArchivePath.lastPart(of: path)
     try FileSystem.write(Array(FirstPipeline.document(name: String(last.dropLast(5))).utf8), to: path)
-    Console.line("\(path) written\(isNew ? ", with a few texts in \(sample)" : "")")
+    Console.line("\(path) written\(isNew ? ", with sample texts in \(sample)" : "")")
     Console.line("Next: pipeline run \(path)")
   }
 }

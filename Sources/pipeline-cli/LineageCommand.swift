@@ -5,28 +5,28 @@ import ShardKit
 
 struct LineageCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "lineage", abstract: "Show what the newest outputs were made from, and what became of the documents.",
-    usage: "pipeline lineage [<document>] [<stage>] [--json | --openlineage | --html <file>]",
+    commandName: "lineage", abstract: "Show where outputs come from and how documents moved through the stages.",
+    usage: "pipeline lineage [<pipeline-file>] [<stage>] [--json | --openlineage | --html <file>]",
     discussion: """
       EXAMPLES
         pipeline lineage corpus.json
         pipeline lineage corpus.json dedupe
-        pipeline lineage corpus.json --html lineage.html    one page with pictures, nothing loaded from elsewhere
+        pipeline lineage corpus.json --html lineage.html    one self-contained page
         pipeline lineage corpus.json --openlineage          run events for a catalog
       """)
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: "Just this stage.")
+  @Argument(help: "Show only this stage.")
   var stage: String?
 
   @Flag(help: "Print JSON.")
   var json = false
 
-  @Flag(name: .customLong("openlineage"), help: "Print OpenLineage run events, one a line.")
+  @Flag(name: .customLong("openlineage"), help: "Print OpenLineage run events, one per line.")
   var openLineage = false
 
-  @Option(help: ArgumentHelp("Write one self-contained page.", valueName: "file"))
+  @Option(help: ArgumentHelp("Write one self-contained HTML page.", valueName: "file"))
   var html: String?
 
   func run() throws {
@@ -74,8 +74,8 @@ struct LineageCommand: ParsableCommand {
     var time =
       "  time     \(Quantities.duration(milliseconds: made.milliseconds)) in "
       + Quantities.plural(made.tasks, "task")
-    if made.reusedTasks > 0 { time += ", \(Quantities.count(made.reusedTasks)) of them done before" }
-    if let rate = made.bytesPerSecond { time += ", \(Quantities.rate(rate)) a task" }
+    if made.reusedTasks > 0 { time += ", \(Quantities.count(made.reusedTasks)) of them reused" }
+    if let rate = made.bytesPerSecond { time += ", \(Quantities.rate(rate)) per task" }
     lines.append("\(time); finished \(Quantities.moment(milliseconds: made.sealed))")
     for (name, value) in made.metrics.sorted(by: { $0.key < $1.key }) {
       lines.append("  metric   \(name)  \(JSONValue.number(value).plainText)")

@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// A lineage report as one HTML page: pictures inside, nothing loaded from elsewhere, no scripts.
+/// A lineage report as one self-contained HTML page, with inline diagrams and no scripts.
 struct LineagePage {
   private let report: LineageReport
 
@@ -105,7 +105,7 @@ struct LineagePage {
     for (name, warning) in made.warnings.sorted(by: { $0.key < $1.key }) {
       rows.append(("warning", "\(name), \(Quantities.plural(warning.count, "time")): \(warning.example)"))
     }
-    let reused = made.reusedTasks > 0 ? ", \(Quantities.count(made.reusedTasks)) done before" : ""
+    let reused = made.reusedTasks > 0 ? ", \(Quantities.count(made.reusedTasks)) reused" : ""
     rows.append(("tasks", "\(Quantities.count(made.tasks))\(reused)"))
     rows.append(("finished", Quantities.moment(milliseconds: made.sealed)))
     rows.append(("fingerprint", made.fingerprint.hex))

@@ -1,10 +1,10 @@
 import Glibc
 
-/// A few lines at the bottom of the terminal that are drawn again and again; other lines go above them.
+/// A few lines at the bottom of the terminal that are redrawn repeatedly; other output appears above them.
 struct LiveRegion {
   private var drawn = 0
 
-  /// Replaces the region, in one write so that nothing flickers.
+  /// Replaces the region in a single write, to avoid flicker.
   mutating func draw(_ lines: [String]) {
     Console.control(erasing, lines.map { visible($0) + "\n" }.joined())
     drawn = lines.count
@@ -16,12 +16,12 @@ struct LiveRegion {
     drawn = 0
   }
 
-  /// Back to the region's first line, and everything below it gone.
+  /// Moves to the region's first line and clears everything below.
   private var erasing: String { drawn > 0 ? "\u{1B}[\(drawn)F\u{1B}[J" : "" }
 }
 
 extension LiveRegion {
-  /// `████████▌···` in a number of columns.
+  /// A bar such as `████████▌···`, in the given number of columns.
   static func bar(_ fraction: Double, columns: Int) -> String {
     let eighths = Int((max(0, min(1, fraction)) * Double(columns * 8)).rounded(.down))
     let parts = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]

@@ -8,41 +8,42 @@ import Stages
 struct Pipeline: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "pipeline",
-    abstract: "Builds corpora and trains models from one declarative document; stops anywhere, resumes there.",
+    abstract: "Build corpora and train models from one pipeline file; interrupted runs resume.",
     discussion: """
       EXAMPLES
-        pipeline init corpus.json             write a first pipeline
-        pipeline run corpus.json              run it; after a crash, go on
+        pipeline init corpus.json             write a first pipeline file
+        pipeline run corpus.json              run it; run again to resume
         pipeline run corpus.json --from dedupe --set threshold=0.8
         pipeline explain corpus.json dedupe   why a stage runs again
-        pipeline trace corpus.json ID         what became of a document
+        pipeline trace corpus.json ID         where a document went
 
-      The document can be left out where $PIPELINE_DOCUMENT names it or the current \
-      folder has only one.
+      The pipeline file can be omitted if $PIPELINE_DOCUMENT names it or if the current \
+      folder contains only one.
 
       EXIT CODES
-        0    done
+        0    success
         1    a stage or a check failed
-        2    the document or the arguments are wrong
+        2    the pipeline file or the arguments are invalid
         130  interrupted
       """,
     version: "\(Product.name) \(Product.version)",
     groupedSubcommands: [
-      CommandGroup(name: "Running", subcommands: [RunCommand.self, PlanCommand.self, InitCommand.self]),
+      CommandGroup(name: "Run", subcommands: [RunCommand.self, PlanCommand.self, InitCommand.self]),
       CommandGroup(
-        name: "Asking",
+        name: "Inspect",
         subcommands: [
           StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, DiffCommand.self,
           ArtifactCommand.self,
         ]),
-      CommandGroup(name: "Keeping", subcommands: [VerifyCommand.self, PruneCommand.self]),
+      CommandGroup(name: "Maintain", subcommands: [VerifyCommand.self, PruneCommand.self]),
       CommandGroup(
-        name: "Knowing", subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),
+        name: "Reference",
+        subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),
     ])
 
-  /// Errors of ours print as their sentence and end with the documented code.
+  /// Prints errors defined in this project as messages, and exits with the documented codes.
   static func main() {
-    // A write beyond the limit of a file's size is then an error with a sentence, and not the end of the process.
+    // With SIGXFSZ ignored, writing past the file-size limit fails with an error instead of ending the process.
     signal(SIGXFSZ, SIG_IGN)
     AddressSpace.explainTheEnd()
     do {

@@ -5,11 +5,11 @@ import ShardKit
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plan", abstract: "Show what a run would do, and why; change nothing.",
-    usage: "pipeline plan [<document>] [<options>]",
+    commandName: "plan", abstract: "Show what a run would do, and why, without running anything.",
+    usage: "pipeline plan [<pipeline-file>] [<options>]",
     discussion: """
-      Verdicts: fresh (nothing to do), resume (some tasks are done), run, pending (depends on what other stages will \
-      write; if they write the same as before, it stays fresh), unselected, impossible (it would fail at once).
+      Verdicts: fresh (up to date), resume (some tasks are done), run, pending (depends on what other stages will \
+      write; stays fresh if they write the same content as before), unselected, impossible (it would fail immediately).
       """)
 
   @OptionGroup var options: SpecArguments

@@ -5,25 +5,25 @@ import ShardKit
 
 struct PruneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "prune", abstract: "Remove outputs that newer ones have replaced.",
+    commandName: "prune", abstract: "Remove outputs that have been replaced by newer ones.",
     discussion: """
-      Keeps the newest output of every stage in the document and, where other documents use the same store, theirs. \
-      Asks before it removes; where nobody can answer, --yes is needed.
+      Keeps the newest output of every stage, including stages of other pipeline files that use the same store. Asks \
+      for confirmation; without a terminal, --yes is required.
       """)
 
   @OptionGroup var options: SpecArguments
 
-  @Option(help: ArgumentHelp("Newest outputs of each stage that stay.", valueName: "count"))
+  @Option(help: ArgumentHelp("Newest outputs to keep per stage.", valueName: "count"))
   var keep = 1
 
-  @Flag(help: "Only show what would be removed, and how many bytes that frees.")
+  @Flag(help: "Show what would be removed, and how many bytes that frees.")
   var dryRun = false
 
-  @Flag(help: "Remove without asking.")
+  @Flag(help: "Skip the confirmation.")
   var yes = false
 
   func validate() throws {
-    if keep < 1 { throw ValidationError("--keep should be 1 or more, not \(keep).") }
+    if keep < 1 { throw ValidationError("--keep must be 1 or more, not \(keep).") }
   }
 
   func run() throws {
@@ -42,7 +42,9 @@ struct PruneCommand: ParsableCommand {
     if dryRun { return Console.line("\(what) would be freed") }
     guard yes || Console.confirms("Remove \(what)?") else {
       if isatty(STDIN_FILENO) == 1 { return Console.line("nothing removed") }
-      throw RunError(.selection, "nothing was removed: nobody can be asked here", hint: "Give --yes to remove them.")
+      throw RunError(
+        .selection, "nothing was removed: there is no terminal to ask for confirmation",
+        hint: "Use --yes to remove without confirmation.")
     }
     try pruning.run()
     Console.line("\(what) freed")

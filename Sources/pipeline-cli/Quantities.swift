@@ -2,7 +2,7 @@ import Glibc
 import ShardKit
 import Stages
 
-/// Numbers as people read them. Always with a point and commas, whatever the locale, so that logs compare.
+/// Formats numbers for people. Independent of the locale, so that logs can be compared.
 enum Quantities {
   /// `1,234,567`
   static func count(_ number: Int) -> String {
@@ -23,7 +23,7 @@ enum Quantities {
     return fixed(number / 1e9, 2) + "G"
   }
 
-  /// `950 B`, `12.3 kB`, `1.20 GB`: powers of ten.
+  /// `950 B`, `12.3 kB`, `1.20 GB`: decimal units.
   static func bytes(_ number: Int64) -> String {
     let value = Double(number)
     if number < 1000 { return "\(number) B" }
@@ -32,7 +32,7 @@ enum Quantities {
     return fixed(value / 1e9, 2) + " GB"
   }
 
-  /// A stage's figure, as bytes where its name says so: `1,234`, `0.248`, `37.2 MB`.
+  /// Formats a stage's metric, as bytes if its name says so: `1,234`, `0.248`, `37.2 MB`.
   static func figure(_ value: Double, of name: String) -> String {
     if name == "bytes" || name.hasSuffix("Bytes"), value >= 0, value < 9e18 { return bytes(Int64(value)) }
     if value == value.rounded(), abs(value) < 9e18 { return count(Int(value)) }

@@ -6,10 +6,10 @@ import Synchronization
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "run", abstract: "Run what has to run; go on where the last run stopped.",
-    usage: "pipeline run [<document>] [<options>]",
+    commandName: "run", abstract: "Run what is out of date; resume an interrupted run.",
+    usage: "pipeline run [<pipeline-file>] [<options>]",
     discussion: """
-      Ctrl-C once: the running tasks finish, then the run stops. Twice: it stops at once. Both resume.
+      Ctrl-C once: running tasks finish, then the run stops. Twice: it stops immediately. Either way it can be resumed.
 
       EXAMPLES
         pipeline run corpus.json
@@ -22,25 +22,25 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
 
-  @Flag(help: "Only show what would run, and why.")
+  @Flag(help: "Show what would run, and why, without running anything.")
   var dryRun = false
 
-  @Option(help: "Tasks that run at the same time (default: the number of processors).")
+  @Option(help: "Number of concurrent tasks (default: the number of processors).")
   var jobs: Int?
 
-  @Option(help: "Memory for running tasks, such as 8GiB (default: half of the machine's).")
+  @Option(help: "Memory limit for running tasks, for example 8GiB (default: half of the machine's memory).")
   var memory: String?
 
-  @Flag(help: "After a failure, go on with the stages that do not depend on it.")
+  @Flag(help: "After a failure, continue with stages that do not depend on it.")
   var keepGoing = false
 
-  @Flag(help: "Print one JSON event a line instead of text.")
+  @Flag(help: "Print one JSON event per line instead of text.")
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs should be between 1 and 1024, not \(jobs).") }
+    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
     if let memory, ByteCount.parse(memory) == nil {
-      throw ValidationError("--memory wants a number of bytes such as 8GiB, not '\(memory)'.")
+      throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
   }
 
@@ -49,7 +49,8 @@ struct RunCommand: ParsableCommand {
     let store = try options.openStore(graph, creating: !dryRun)
     if let damaged = store.damagedDatabase {
       Console.warning(
-        "the store's database was damaged: it is now \(damaged), and finished work is taken from the manifests")
+        "the store's database was damaged and was moved to \(damaged); finished work is recovered from manifests"
+      )
     }
     var settings = settings
     try AddressSpace.fit(&settings)
@@ -88,10 +89,10 @@ struct RunCommand: ParsableCommand {
   }
 }
 
-/// Ctrl-C and termination, counted.
+/// Counts Ctrl-C and termination signals.
 ///
-/// Ctrl-C is for people, who can press it again: once lets the running tasks finish. SIGTERM comes from programs that
-/// send it once and then wait for the end: a task that is not done soon is stopped.
+/// People press Ctrl-C and can press it again, so the first one lets the running tasks finish. Programs send SIGTERM
+/// once and then wait for the process to end, so tasks that do not finish soon are stopped.
 enum Interruption {
   private static let interrupts = Atomic<Int>(0)
   private static let terminations = Atomic<Int>(0)
@@ -105,15 +106,15 @@ enum Interruption {
   }
 
   /// - Parameters:
-  ///   - nanoseconds: since the first termination.
-  ///   - isSaving: a task writes what it would lose.
+  /// - nanoseconds: time since the first SIGTERM.
+  /// - isSaving: whether a task is saving its state.
   static func level(interrupts: Int, terminations: Int, nanoseconds: Int, isSaving: Bool) -> Int {
     let patience = isSaving ? 60_000_000_000 : 5_000_000_000
     return terminations > 0 && nanoseconds > patience ? 2 : interrupts + terminations
   }
 
   static func install() {
-    // A parent may have had them blocked, as the threads of some runtimes do.
+    // The parent may have blocked these signals, as the threads of some runtimes do.
     var ours = sigset_t()
     sigemptyset(&ours)
     sigaddset(&ours, SIGINT)
@@ -127,7 +128,7 @@ enum Interruption {
       }
       Interruption.terminations.add(1, ordering: .relaxed)
     }
-    // A reader of the output that goes away does not stop the work.
+    // The work continues when the reader of the output exits.
     signal(SIGPIPE, SIG_IGN)
   }
 }

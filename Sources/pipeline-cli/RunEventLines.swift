@@ -1,15 +1,15 @@
 import PipelineKit
 import ShardKit
 
-/// A run's events as JSON, one a line, on standard output: for programs that watch.
+/// Writes the events of a run to standard output as JSON, one per line, for monitoring programs.
 ///
-/// Every event has `event` and `time` (milliseconds since 1970). `pipeline run --help` lists the others.
+/// Every event has `event` and `time` (milliseconds since 1970). `pipeline run --help` lists the other keys.
 final class RunEventLines {
   private var lastProgress = 0
 
   static let documentation = """
-    EVENTS (--json), one object a line, each with "event" and "time" (milliseconds
-    since 1970):
+    EVENTS (--json), one object per line, each with "event" and
+    "time" (milliseconds since 1970):
       began        run, stages
       judged       stage, verdict (fresh, resume, run), reasons
       phase        stage, phase, tasks, kept

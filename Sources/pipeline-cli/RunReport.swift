@@ -2,8 +2,8 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// Hears a run's events and shows them: on a terminal a live region with lines above it, elsewhere plain lines. All on
-/// standard error; the closing summary goes to standard output.
+/// Shows the events of a run on standard error: a live region with lines above it on a terminal, plain lines elsewhere.
+/// The closing summary goes to standard output.
 final class RunReport {
   private let graph: Graph
   private let width: Int
@@ -35,7 +35,7 @@ final class RunReport {
     case .sealed(let stage, let manifest, let milliseconds): sealed(stage, manifest, milliseconds)
     case .taskRetried(let stage, let phase, let key, let attempt, let message, let delay):
       let wait = Quantities.duration(milliseconds: Int(delay * 1000))
-      line(stage, style.yellow("task \(phase)/\(key) failed (attempt \(attempt)), again in \(wait): \(message)"))
+      line(stage, style.yellow("task \(phase)/\(key) failed (attempt \(attempt)), retry in \(wait): \(message)"))
     case .taskFailed(let stage, let phase, let key, _): failedTasks[stage] = "task \(phase)/\(key)"
     case .stageFailed(let stage, let message): failed(stage, message)
     case .blocked(let stage, let by): line(stage, style.dim("not run: '\(by)' did not finish"))
@@ -43,16 +43,16 @@ final class RunReport {
     case .interrupted(let now):
       above(
         style.bold(
-          now ? "stopping now" : "finishing the running tasks; press Ctrl-C again to stop now (both can be resumed)"))
+          now ? "stopping now" : "finishing the running tasks; press Ctrl-C again to stop now (resumable either way)"))
     case .ended: finish()
     case .taskFinished: break
     }
   }
 
-  /// Takes the live region away; safe to call again.
+  /// Removes the live region; safe to call repeatedly.
   func finish() { region.clear() }
 
-  /// The table; each failure was said when it happened.
+  /// Prints the summary table; failures were printed as they happened.
   func close(_ outcome: RunOutcome) {
     finish()
     summary.show(outcome, milliseconds: milliseconds)
@@ -78,7 +78,7 @@ final class RunReport {
   private func phaseBegan(_ stage: String, _ phase: String, _ tasks: Int, _ kept: Int) {
     guard tasks > 0, let node = graph.nodes.first(where: { $0.name == stage }), node.description.phases.count > 1
     else { return }
-    let keeps = kept > 0 ? ", \(Quantities.count(kept)) of them done before" : ""
+    let keeps = kept > 0 ? ", \(Quantities.count(kept)) of them already done" : ""
     line(stage, style.dim("phase \(phase): \(Quantities.plural(tasks, "task"))\(keeps)"))
   }
 
@@ -101,7 +101,7 @@ final class RunReport {
     Console.error(sentence(stage, message))
   }
 
-  /// Where, what, why and what next, in one line.
+  /// Where, what, why and what to do next, in one line.
   private func sentence(_ stage: String, _ message: String) -> String {
     let place = failedTasks[stage].map { "stage '\(stage)', \($0)" } ?? "stage '\(stage)'"
     return "\(place): \(message.split(separator: "\n").joined(separator: " "))"
@@ -124,7 +124,7 @@ final class RunReport {
     return lines.map { style.cyan($0) }
   }
 
-  /// Elsewhere a line for each running stage every 30 s shows that it is alive.
+  /// Without a terminal, one line per running stage every 30 s shows that the run is alive.
   private func plain(_ running: [StageProgress]) {
     guard monotonicNanoseconds() - lastPlainProgress > 30_000_000_000 else { return }
     lastPlainProgress = monotonicNanoseconds()
@@ -135,7 +135,7 @@ final class RunReport {
 }
 
 extension StageProgress {
-  /// By bytes where the work says how far it is, and by tasks, whichever is further.
+  /// By bytes if the task reports them, or by tasks, whichever is further.
   var fraction: Double {
     let inTasks = statuses.reduce(0) { $0 + $1.fraction }
     let byTasks = tasks > 0 ? (Double(tasksDone) + inTasks) / Double(tasks) : 0
@@ -144,13 +144,13 @@ extension StageProgress {
 
   private var bytesFraction: Double { totalBytes > 0 ? min(1, Double(bytes) / Double(totalBytes)) : 0 }
 
-  /// Unknown at the start and when nothing moves. By bytes alone: tasks done before took no time now.
+  /// Unknown at the start and while nothing progresses. By bytes alone: tasks reused from earlier runs took no time.
   var remainingMilliseconds: Int? {
     guard milliseconds > 1000, bytesFraction > 0.01 else { return nil }
     return Int(Double(milliseconds) * (1 - bytesFraction) / bytesFraction)
   }
 
-  /// What the tasks say of themselves, else rates.
+  /// The status that the tasks report; otherwise rates.
   var rates: String {
     if let status = statuses.first {
       let left = status.remainingSeconds.map { "  \(Quantities.clock(milliseconds: Int($0 * 1000))) left" } ?? ""

@@ -2,7 +2,7 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// The table that closes a run: every stage with its verdict, documents, time and rate.
+/// The table printed at the end of a run: each stage with its verdict, documents, time and rate.
 struct RunSummary {
   private struct Row {
     var verdict = ""
@@ -35,7 +35,7 @@ struct RunSummary {
     }
   }
 
-  /// On standard output.
+  /// Prints to standard output.
   func show(_ outcome: RunOutcome, milliseconds: Int) {
     let time = Quantities.duration(milliseconds: milliseconds)
     let fresh = selected.count { rows[$0]?.verdict == "fresh" }
@@ -84,13 +84,13 @@ struct RunSummary {
     case .done: return "\(style.green("done")) in \(time)"
     case .failed:
       return "\(style.red("failed")) after \(time): \(Quantities.plural(failures.count, "stage")) failed. "
-        + "Finished tasks are kept; run again when the cause is mended."
+        + "Finished tasks are kept; fix the cause and run again."
     case .interrupted:
-      return "\(style.yellow("interrupted")) after \(time). Finished tasks are kept; run again to go on."
+      return "\(style.yellow("interrupted")) after \(time). Finished tasks are kept; run again to resume."
     }
   }
 
-  /// What a stage made of its documents or, where it has none, its figures or its files.
+  /// The document counts of a stage; if it has none, its metrics or its files.
   static func result(_ manifest: NodeManifest) -> String {
     if manifest.ledger.countsDocuments { return ledger(manifest.ledger) }
     let figures = manifest.metrics.filter { $0.value != 0 }.sorted { $0.key < $1.key }

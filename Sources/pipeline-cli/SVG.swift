@@ -1,7 +1,7 @@
 import ShardKit
 import Stages
 
-/// A picture being drawn: elements of an SVG.
+/// Builds the elements of an SVG image.
 struct SVG {
   private var body = ""
   let width: Double
@@ -30,7 +30,7 @@ struct SVG {
         + "rx=\"\(short(radius))\"><title>\(escaped(tip))</title></rect>")
   }
 
-  /// A curve that leaves and arrives level.
+  /// A curve that is horizontal at both ends.
   mutating func curve(from a: (x: Double, y: Double), to b: (x: Double, y: Double), kind: String, tip: String) {
     let middle = (a.x + b.x) / 2
     add(
@@ -38,7 +38,7 @@ struct SVG {
         + "\(short(b.y)) \(short(b.x)) \(short(b.y))\"><title>\(escaped(tip))</title></path>")
   }
 
-  /// A band of even thickness between two places, given by their upper edges.
+  /// A band of constant thickness between two points, given by its upper edge.
   mutating func ribbon(
     from a: (x: Double, y: Double), to b: (x: Double, y: Double), thickness: Double, kind: String, tip: String
   ) {
@@ -58,7 +58,7 @@ struct SVG {
   private func short(_ value: Double) -> String { fixed(value, 1) }
 }
 
-/// Text as it stands in HTML and SVG, with what a browser would obey made visible.
+/// Escapes text for HTML and SVG, and makes control characters visible.
 func escaped(_ text: String) -> String {
   var out = ""
   for scalar in visible(text).unicodeScalars {

@@ -1,11 +1,11 @@
 import PipelineKit
 
-/// Where stages stand in a picture: columns by the longest way from a source, rows near what they read.
+/// The layout of the stages in a diagram: columns by the longest path from a source, rows near their inputs.
 struct StageLayers {
-  /// Stages by column, as indices into the report, top to bottom.
+  /// The stages of each column, as indices into the report, top to bottom.
   private(set) var columns: [[Int]] = []
   private(set) var column: [Int]
-  /// Stages that each stage reads, once each.
+  /// The stages that each stage reads, without repeats.
   let sources: [[Int]]
 
   init(_ report: LineageReport) {
@@ -15,7 +15,7 @@ struct StageLayers {
       return stage.inputs.compactMap { index[$0.stage] }.filter { seen.insert($0).inserted }
     }
     column = [Int](repeating: 0, count: report.stages.count)
-    // The report is in the graph's order: what a stage reads has its column already.
+    // The report is in graph order, so the inputs of a stage already have columns.
     for stage in column.indices { column[stage] = (sources[stage].map { column[$0] + 1 }.max() ?? 0) }
     moveSourcesNearTheirReaders()
     columns = [[Int]](repeating: [], count: (column.max() ?? -1) + 1)
@@ -23,7 +23,7 @@ struct StageLayers {
     order()
   }
 
-  /// A source that is read late stands just before its reader.
+  /// Moves a source that is read late to the column just before its reader.
   private mutating func moveSourcesNearTheirReaders() {
     for stage in column.indices where sources[stage].isEmpty {
       let readers = column.indices.filter { sources[$0].contains(stage) }
@@ -31,7 +31,7 @@ struct StageLayers {
     }
   }
 
-  /// By the mean row of what each stage reads; ties stay in the document's order.
+  /// By the mean row of each stage's inputs; ties keep the order of the pipeline file.
   private mutating func order() {
     var row = [Double](repeating: 0, count: column.count)
     for c in columns.indices {

@@ -6,14 +6,14 @@ import Stages
 
 struct StagesCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "stages", abstract: "List the kinds of stage, or document one with its ports and options.",
+    commandName: "stages", abstract: "List all stage kinds, or show the ports and options of one.",
     discussion: """
       EXAMPLES
         pipeline stages
         pipeline stages dedupe.minhash
       """)
 
-  @Argument(help: "A kind of stage, as written after \"use\".")
+  @Argument(help: "A stage kind, as written after \"use\".")
   var name: String?
 
   @Flag(help: "Print JSON.")
@@ -59,7 +59,7 @@ struct StagesCommand: ParsableCommand {
     return lines
   }
 
-  /// Type, range, default.
+  /// Type, range and default.
   private static func facts(_ option: OptionDescription) -> [String] {
     var facts = [option.typeName]
     if let low = option.schema["minimum"], let high = option.schema["maximum"] {
@@ -99,7 +99,7 @@ struct StagesCommand: ParsableCommand {
   }
 }
 
-/// A paragraph broken at spaces.
+/// Wraps a paragraph at spaces.
 func wrapped(_ text: String, indent: Int, columns: Int) -> [String] {
   let limit = max(40, min(columns, 120)) - indent
   var lines: [String] = []

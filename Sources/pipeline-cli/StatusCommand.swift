@@ -7,8 +7,8 @@ struct StatusCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "status", abstract: "Show the latest run and the state of each stage.",
     discussion: """
-      States: fresh, stale (with what changed), partial (with the tasks done), failed (with the message), new (has not \
-      run before), pending (known when the stages before it have run).
+      States: fresh, stale (with what changed), partial (with the tasks done), failed (with the message), new (never \
+      run), pending (known once the upstream stages have run).
       """)
 
   @OptionGroup var options: SpecArguments

@@ -1,10 +1,10 @@
 import Glibc
 
-/// Colors and weights of text, on a terminal that wants them: never in a file, a pipe, or with `NO_COLOR` set
+/// Colors and weights for terminals that support them: never in a file or a pipe, or if `NO_COLOR` is set
 /// (https://no-color.org).
 ///
-/// A sequence carries a number that is drawn anew in every process until `Console` writes it, so that sequences in data
-/// are never taken for one of these.
+/// Until `Console` writes it, a sequence carries a random number chosen per process, so that escape sequences in data
+/// are never mistaken for one of these.
 struct Style {
   let isOn: Bool
 
@@ -26,13 +26,13 @@ struct Style {
     isOn ? "\(Self.opening)\(code)m\(text)\(Self.opening)0m" : text
   }
 
-  /// Where a sequence of this process ends that begins a text; nil if none does.
+  /// The end of one of this process's sequences at the start of a text; nil if there is none.
   static func sequence(at text: Substring.UnicodeScalarView) -> String.Index? {
     guard text.starts(with: opening.unicodeScalars) else { return nil }
     return text.firstIndex(of: "m").map { text.index(after: $0) }
   }
 
-  /// The sequences as a terminal takes them.
+  /// The sequences in the form that a terminal reads.
   static func forTerminal(_ text: String) -> String {
     text.utf8.contains(0x1B) ? text.replacing(opening, with: "\u{1B}[") : text
   }

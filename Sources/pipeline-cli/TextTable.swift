@@ -1,4 +1,4 @@
-/// Columns of text, aligned; numbers to the right.
+/// Aligned columns of text; numbers are right-aligned.
 struct TextTable {
   enum Side { case left, right }
 
@@ -31,7 +31,7 @@ struct TextTable {
   }
 }
 
-/// Columns that a text takes on a terminal: escape sequences none, East Asian wide characters two.
+/// Display width on a terminal: escape sequences count 0 columns, East Asian wide characters 2.
 func displayWidth(_ text: String) -> Int {
   var width = 0
   var isEscape = false
@@ -47,7 +47,7 @@ func displayWidth(_ text: String) -> Int {
   return width
 }
 
-/// The ranges of UAX #11 that matter for names and sentences.
+/// The ranges of UAX #11 that matter for names and messages.
 private func isWide(_ value: UInt32) -> Bool {
   switch value {
   case 0x1100...0x115F, 0x2E80...0x303E, 0x3041...0xA4CF, 0xAC00...0xD7A3, 0xF900...0xFAFF, 0xFE30...0xFE6F,
@@ -57,7 +57,7 @@ private func isWide(_ value: UInt32) -> Bool {
   }
 }
 
-/// Cuts to a number of columns, with an ellipsis where something is lost. For text without escape sequences.
+/// Truncates to a number of columns, with an ellipsis. For text without escape sequences.
 func fitted(_ text: String, columns: Int) -> String {
   guard displayWidth(text) > columns else { return text }
   var out = ""

@@ -5,23 +5,23 @@ import ShardKit
 
 struct TraceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "trace", abstract: "Show every stage's verdict on one document, by its id.",
-    usage: "pipeline trace [<document>] <id> [--follow] [--json]",
+    commandName: "trace", abstract: "Show what each stage did with one document.",
+    usage: "pipeline trace [<pipeline-file>] <id> [--follow] [--json]",
     discussion: """
-      Says where each stage wrote the document (file and line, or MDS shard and sample), or why it was dropped: the \
-      reason, what was measured against which threshold, and for a duplicate the document that stayed.
+      Shows where each stage wrote the document (file and line, or MDS shard and sample), or why it was dropped: the \
+      reason, the measured value and the threshold, and for a duplicate the document that was kept.
 
       EXAMPLES
         pipeline trace corpus.json wikipedia/12345
-        pipeline trace corpus.json wikipedia/12345 --follow    and then the document that it duplicates
+        pipeline trace corpus.json wikipedia/12345 --follow    also the kept document
       """)
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: "The document's id.")
+  @Argument(help: "Id of the document.")
   var id: String?
 
-  @Flag(help: "Where it was dropped as a duplicate, trace the survivor too.")
+  @Flag(help: "If it was dropped as a duplicate, also trace the kept document.")
   var follow = false
 
   @Flag(help: "Print JSON.")
@@ -34,8 +34,8 @@ struct TraceCommand: ParsableCommand {
     guard traces[0].isFound else {
       if json { Console.json(traces[0].json) }
       throw RunError(
-        .notFound, "no finished output of this pipeline holds a document with the id '\(id)', and none was dropped",
-        hint: "Ids are case-sensitive and written in full, as in the field \"id\" of the documents.")
+        .notFound, "no finished output of this pipeline contains a document with the id '\(id)', and none dropped it",
+        hint: "Ids are case-sensitive and must be complete, as in the \"id\" field of the documents.")
     }
     if json { return Console.json(follow ? .list(traces.map(\.json)) : traces[0].json) }
     let style = Style(STDOUT_FILENO)
@@ -45,11 +45,11 @@ struct TraceCommand: ParsableCommand {
     }
     if !follow, let survivor = traces[0].survivor {
       Console.line()
-      Console.line("The document that stayed: pipeline trace \(graph.document.path) \(shellQuoted(survivor))")
+      Console.line("The kept document: pipeline trace \(graph.document.path) \(shellQuoted(survivor))")
     }
   }
 
-  /// A document and, if followed, the chain of those that it was dropped for.
+  /// Traces a document and, with `--follow`, the chain of documents it was dropped for.
   private static func traces(
     _ id: String, _ graph: Graph, _ store: RunStore, follow: Bool
   ) throws -> [DocumentTrace] {
@@ -73,7 +73,8 @@ struct TraceCommand: ParsableCommand {
       }
     }
     for (title, steps) in [
-      ("not reached", trace.steps.filter { $0.absence == .notReached }), ("not in", trace.steps.filter(isElsewhere)),
+      ("not reached", trace.steps.filter { $0.absence == .notReached }),
+      ("not in the output of", trace.steps.filter(isElsewhere)),
     ] where !steps.isEmpty {
       lines.append(style.dim("  \(title): \(steps.map(\.stage).joined(separator: ", "))"))
     }
@@ -86,16 +87,16 @@ struct TraceCommand: ParsableCommand {
       let name = ArchivePath.lastPart(of: place.path)
       let bytes = place.textBytes.map { ", \(Quantities.count($0)) bytes of text" } ?? ""
       let copy = place.id.hasSuffix("") && place.id.contains("#") ? " as \(place.id)" : ""
-      let doubt = place.isVerified ? "" : " (by the hash of its id)"
+      let doubt = place.isVerified ? "" : " (matched by the hash of its id only)"
       return "\(style.green("kept"))\(copy): \(unit) of \(place.port)/\(name)\(bytes)\(doubt)"
     }
     lines += step.drops.map { drop in
       var text = "\(style.red("dropped")): \(drop.reason)"
       if let value = drop.value {
         text += ": \(JSONValue.number(value).plainText)"
-        if let threshold = drop.threshold { text += " against \(JSONValue.number(threshold).plainText)" }
+        if let threshold = drop.threshold { text += " (threshold \(JSONValue.number(threshold).plainText))" }
       }
-      if let survivor = drop.survivor { text += ", in favour of \(survivor)" }
+      if let survivor = drop.survivor { text += ", in favor of \(survivor)" }
       if let detail = drop.detail { text += " (\(detail))" }
       return text
     }
@@ -109,14 +110,14 @@ struct TraceCommand: ParsableCommand {
     case .merged(let reasons):
       "not in its output under this id: the stage joins documents (\(reasons.joined(separator: ", "))) and does not "
         + "record which went where"
-    case .consumed: "read it; this stage writes no documents"
+    case .consumed: "read; this stage writes no documents"
     case .notSeen, nil: "not in its output under this id"
     }
   }
 }
 
 extension JSONValue {
-  /// A number without a needless `.0`.
+  /// A number without a trailing `.0`.
   var plainText: String {
     let text = text()
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text

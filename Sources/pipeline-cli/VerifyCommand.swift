@@ -5,22 +5,22 @@ import ShardKit
 
 struct VerifyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Digest every finished file again, and have damaged ones made anew.",
+    commandName: "verify", abstract: "Check finished files against their digests and reset damaged tasks.",
     discussion: """
-      Tasks whose files are missing or altered are forgotten: the next run does just these again. Files of a stage \
-      that did not finish are looked at too. Ends with 1 if any file was damaged.
+      Tasks whose files are missing or altered are marked as not done: the next run repeats only these. Files of \
+      unfinished stages are checked too. Exit code 1 if any file is damaged.
       """)
 
   @OptionGroup var options: SpecArguments
 
-  @Option(help: "Files read at the same time (default: the number of processors).")
+  @Option(help: "Files to read concurrently (default: the number of processors).")
   var jobs: Int?
 
   @Flag(help: "Print JSON.")
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs should be between 1 and 1024, not \(jobs).") }
+    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
   }
 
   func run() throws {
@@ -28,7 +28,7 @@ struct VerifyCommand: ParsableCommand {
     let root = options.storeRoot(graph)
     guard FileSystem.exists(root + "/pipeline.sqlite") || FileSystem.isDirectory(root + "/artifacts") else {
       throw RunError(
-        .notFound, "there is no store at \(root)", hint: "Run the pipeline first, or name it with --store.")
+        .notFound, "there is no store at \(root)", hint: "Run the pipeline first, or give its folder with --store.")
     }
     let store = try options.openStore(graph)
     Interruption.install()
@@ -64,15 +64,15 @@ struct VerifyCommand: ParsableCommand {
       "\(Quantities.plural(result.files, "file")), \(Quantities.bytes(result.bytes)) read in "
       + Quantities.duration(milliseconds: milliseconds)
     if result.files == 0, result.isComplete {
-      return Console.line("There is nothing to verify: the store holds no file of a finished task.")
+      return Console.line("Nothing to verify: the store contains no files of finished tasks.")
     }
     if damaged == 0 {
-      return Console.line(result.isComplete ? "all well: \(read)" : "interrupted: no damage in \(read)")
+      return Console.line(result.isComplete ? "no damage: \(read)" : "interrupted: no damage in \(read)")
     }
     let tasks = Quantities.plural(result.reopened.values.reduce(0, +), "task")
-    Console.line("\(Quantities.plural(damaged, "damaged file")) of \(read)")
-    if isReadOnly { return Console.line("The store cannot be written, so nothing was marked to be done again.") }
-    Console.line("The next run does \(tasks) again: \(result.reopened.keys.sorted().joined(separator: ", "))")
+    Console.line("\(Quantities.plural(damaged, "damaged file")) among \(read)")
+    if isReadOnly { return Console.line("The store is read-only, so nothing was marked for recomputation.") }
+    Console.line("The next run repeats \(tasks): \(result.reopened.keys.sorted().joined(separator: ", "))")
   }
 }
 

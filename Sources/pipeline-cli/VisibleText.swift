@@ -1,10 +1,10 @@
 import ShardKit
 
-/// A text with every character made visible that a terminal or a browser would obey: `\u001b` for ESC, and so on.
+/// Makes every character visible that a terminal or a browser would interpret: `\u001b` for ESC, and so on.
 ///
-/// Ids, file names and messages come from data, and could else recolor, overwrite or reorder what is shown. `Style`'s own
-/// sequences stay. The forms are those of JSON, so a JSON text stays one.
-/// - Parameter keepsLines: line feeds and tabs stay, for a text of several lines.
+/// Ids, file names and messages come from data and could otherwise recolor, overwrite or reorder what is shown.
+/// `Style`'s own sequences are kept. The escapes are those of JSON, so JSON text stays valid.
+/// - Parameter keepsLines: keeps line feeds and tabs, for text of several lines.
 func visible(_ text: String, keepsLines: Bool = false) -> String {
   guard text.utf8.contains(where: isSuspicious) else { return text }
   var out = String.UnicodeScalarView()
@@ -25,12 +25,12 @@ func visible(_ text: String, keepsLines: Bool = false) -> String {
   return String(out)
 }
 
-/// Bytes that a character to be escaped has, among others.
+/// Bytes that occur in every character that is to be escaped, among others.
 private func isSuspicious(_ byte: UInt8) -> Bool {
   byte < 0x20 || byte == 0x7F || byte == 0xC2 || byte == 0xD8 || byte == 0xE2 || byte == 0xEF || byte == 0xF3
 }
 
-/// Controls of ASCII and ISO 6429, marks and overrides of direction, line separators, invisible operators and tags.
+/// ASCII and ISO 6429 controls, bidirectional marks and overrides, line separators, invisible operators and tags.
 private func isObeyed(_ value: UInt32) -> Bool {
   switch value {
   case 0..<0x20, 0x7F..<0xA0, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB,
@@ -49,7 +49,7 @@ private func escapeForm(_ value: UInt32) -> String {
   return unit(0xD7C0 + (value >> 10)) + unit(0xDC00 + (value & 0x3FF))
 }
 
-/// A word as a shell reads it back; `$'…'` where it holds what a terminal would obey.
+/// Quotes a word for the shell; uses `$'…'` if it contains control characters.
 func shellQuoted(_ text: String) -> String {
   let isPlain = text.utf8.allSatisfy {
     ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 45 && $0 <= 58) || $0 == 95 || $0 >= 128

@@ -6,19 +6,19 @@ import Stages
 import Synchronization
 import TrainerCore
 
-/// What stages start as child processes: not for people.
+/// The commands that stages start as child processes; not for direct use.
 struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "worker", abstract: "Compute for a stage, in a process of its own.", shouldDisplay: false,
+    commandName: "worker", abstract: "Do a stage's work in a separate process.", shouldDisplay: false,
     subcommands: [
       Train.self, Evaluate.self, ModelFinetune.self, Embed.self, Batches.self, EngineReport.self,
     ])
 
-  /// One process of a training.
+  /// One process of a training run.
   struct Train: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Train as a job file says.")
+    static let configuration = CommandConfiguration(abstract: "Train according to a job file.")
 
-    @Argument(help: "The job, as the stage wrote it.")
+    @Argument(help: "The job file written by the stage.")
     var job: String
 
     func run() throws {
@@ -29,7 +29,7 @@ struct WorkerCommand: ParsableCommand {
           source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
         _ = try run.run()
       } catch let error as TorchError where error.code == .group {
-        // The one that all others ended because of is to be heard.
+        // Print the error that made all other workers end.
         let line = Array("error: \(error)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
         throw ExitCode(WorkerLife.becauseOfOthers)
@@ -37,14 +37,14 @@ struct WorkerCommand: ParsableCommand {
     }
   }
 
-  /// A masked-language evaluation.
+  /// A masked-language-model evaluation.
   struct Evaluate: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Evaluate as a job file says.")
+    static let configuration = CommandConfiguration(abstract: "Evaluate according to a job file.")
 
-    @Argument(help: "The job, as the stage wrote it.")
+    @Argument(help: "The job file written by the stage.")
     var job: String
 
-    @Option(help: "Samples at most; 0 for all.")
+    @Option(help: "Maximum number of samples. 0: all.")
     var limit = 0
 
     func run() throws {
@@ -64,14 +64,15 @@ struct WorkerCommand: ParsableCommand {
     }
   }
 
-  /// The batches of a training, for comparison with other implementations.
+  /// Writes the batches of a training run, for comparison with other implementations.
   struct Batches: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Write a training's first batches as safetensors.")
+    static let configuration = CommandConfiguration(
+      abstract: "Write the first batches of a training run as safetensors.")
 
-    @Argument(help: "The job, as the stage wrote it.")
+    @Argument(help: "The job file written by the stage.")
     var job: String
 
-    @Option(help: "Steps to write.")
+    @Option(help: "Number of steps to write.")
     var steps = 200
 
     @Option(help: "The folder to write to.")
@@ -82,7 +83,7 @@ struct WorkerCommand: ParsableCommand {
     }
   }
 
-  /// What the engine of this machine is.
+  /// Describes the training engine of this machine.
   struct EngineReport: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "engine", abstract: "Load the engine and describe it.")
 
@@ -96,7 +97,7 @@ struct WorkerCommand: ParsableCommand {
   }
 }
 
-/// A worker ends with its runner, hears SIGTERM as a wish to stop, and speaks in lines.
+/// The life cycle of a worker: it ends with its runner, treats SIGTERM as a request to stop, and reports in JSON lines.
 enum WorkerLife {
   /// See `WorkerGroup.becauseOfOthers`.
   static let becauseOfOthers: Int32 = 75
@@ -110,7 +111,7 @@ enum WorkerLife {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Standard input is a pipe that the runner holds open: its end is the runner's.
+  /// Standard input is a pipe that the runner holds open; end of file means that the runner has ended.
   private static func endWithTheRunner() {
     var thread = pthread_t()
     pthread_create(

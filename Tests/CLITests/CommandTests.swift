@@ -11,7 +11,7 @@ import Testing
     #expect(early.status == 1)
     #expect(
       bench.errors(early) == [
-        "'shards' has no finished output yet. Make it with `pipeline run corpus.json --until shards`."
+        "'shards' has no finished output yet. Create it with `pipeline run corpus.json --until shards`."
       ])
     #expect(early.out.isEmpty)
     #expect(!FileSystem.exists(bench.folder + "/.pipeline"), "a command that only looks makes no store")
@@ -50,12 +50,13 @@ import Testing
     #expect(kept.out.contains("clean   kept: line 3 of documents/00000.jsonl.zst, 90 bytes of text\n"))
     #expect(kept.out.contains("shards  kept: sample 2 of mds/shard.00000.mds, 90 bytes of text\n"))
     let dropped = try bench.run("trace", "corpus.json", "f0/1")
-    #expect(dropped.out.contains("clean  dropped: too-short: 6 against 20\n"))
+    #expect(dropped.out.contains("clean  dropped: too-short: 6 (threshold 20)\n"))
     #expect(dropped.out.contains("  not reached: shards\n"))
     let unknown = try bench.run("trace", "f9/9")
     #expect(unknown.status == 2)
     #expect(
-      bench.errors(unknown).first?.hasPrefix("no finished output of this pipeline holds a document with the id 'f9/9'")
+      bench.errors(unknown).first?.hasPrefix(
+        "no finished output of this pipeline contains a document with the id 'f9/9'")
         == true)
     let json = try JSONValue.parse(try bench.run("trace", "f0/1", "--json").out).value
     #expect(json["found"]?.bool == true)
@@ -65,7 +66,7 @@ import Testing
   @Test func verifyFindsWhatWasAlteredAndTheNextRunMendsJustThat() throws {
     let bench = try Workbench()
     try bench.run("run", "corpus.json")
-    #expect(try bench.run("verify").out.hasPrefix("all well: "))
+    #expect(try bench.run("verify").out.hasPrefix("no damage: "))
     let folder = String(try bench.run("artifact", "clean").out.dropLast())
     let path = "\(folder)/\(try #require(try FileSystem.list(folder).first))"
     let good = try FileSystem.read(path)
@@ -79,7 +80,7 @@ import Testing
     #expect(outcome.out.contains("altered  clean: its file documents/00000.jsonl.zst was altered: its digest is "))
     #expect(
       outcome.out.contains("extra  clean: the file documents/stray.txt is not in its manifest; nothing reads it\n"))
-    #expect(outcome.out.contains("The next run does 1 task again: clean\n"))
+    #expect(outcome.out.contains("The next run repeats 1 task: clean\n"))
     #expect(try bench.run("plan").out.contains("clean   run      its file documents/00000.jsonl.zst was altered"))
     let mended = try bench.run("run", "corpus.json")
     #expect(mended.out.contains("read    fresh"))
@@ -98,7 +99,10 @@ import Testing
     #expect(shown.out.contains("2 outputs, "))
     let unasked = try bench.run("prune", "corpus.json")
     #expect(unasked.status == 2)
-    #expect(bench.errors(unasked) == ["nothing was removed: nobody can be asked here. Give --yes to remove them."])
+    #expect(
+      bench.errors(unasked) == [
+        "nothing was removed: there is no terminal to ask for confirmation. Use --yes to remove without confirmation."
+      ])
     #expect(try bench.run("prune", "--keep", "2").out == "nothing to remove\n")
     #expect(try bench.run("prune", "--yes").status == 0)
     #expect(try bench.run("prune", "--dry-run").out == "nothing to remove\n")
@@ -152,7 +156,7 @@ import Testing
     #expect(outcome.out.contains("dedupe  done                5    4        1"), "one of the texts is a near-duplicate")
     let again = try bench.run("init", "fresh/first.json")
     #expect(again.status == 2)
-    #expect(bench.errors(again) == ["fresh/first.json exists already, and is left as it is. Name another file."])
+    #expect(bench.errors(again) == ["fresh/first.json already exists and was not changed. Name another file."])
   }
 
   @Test func schemaAcceptsWhatLoadsAndRejectsWhatDoesNot() throws {

@@ -26,7 +26,7 @@ import Testing
       try lines(outcome) == [
         "run 1 (done, TIME) → run 2 (done, TIME)",
         "read: changed", "  input file changed: 0.jsonl and 1 more (option 'files')", "  in: 4 → 5 (+1)",
-        "  out: 4 → 5 (+1)", "  documents: 1 document entered: 1 not dropped here before", "    f1/1",
+        "  out: 4 → 5 (+1)", "  documents: 1 document entered: 1 not dropped in the earlier run", "    f1/1",
         "  documents: 2 documents changed", "    f0/0, f0/2", "clean: changed",
         "  option 'minimumBytes' changed: 20 → 85", "  input 'read.documents' changed: DIGEST → DIGEST",
         "  in: 4 → 5 (+1)", "  out: 3 → 1 (-2)", "  dropped too-short: 1 → 4 (+3)",
@@ -49,15 +49,15 @@ import Testing
     try bench.run("run", "corpus.json")
     #expect(
       try lines(bench.run("diff", "corpus.json")) == [
-        "run 1 (done, TIME) → run 2 (done, TIME)", "read: the same", "clean: the same", "shards: the same",
+        "run 1 (done, TIME) → run 2 (done, TIME)", "read: unchanged", "clean: unchanged", "shards: unchanged",
       ])
     // A threshold that catches nothing more: another artifact of the same content, and nothing behind it runs.
     try bench.write("corpus.json", Workbench.document(minimum: "21"))
     try bench.run("run", "corpus.json")
     #expect(
       try lines(bench.run("diff", "corpus.json", "1", "3")).dropFirst() == [
-        "read: the same", "clean: made anew, with the same content", "  option 'minimumBytes' changed: 20 → 21",
-        "shards: the same",
+        "read: unchanged", "clean: recomputed, with the same content", "  option 'minimumBytes' changed: 20 → 21",
+        "shards: unchanged",
       ])
   }
 
@@ -79,7 +79,7 @@ import Testing
     #expect(try bench.run("prune", "corpus.json", "--yes").status == 0)
     #expect(
       try lines(bench.run("diff", "corpus.json")).dropFirst() == [
-        "read: the same", "clean: changed", "  out: 3 → 2 (-1)", "  dropped too-short: 1 → 2 (+1)",
+        "read: unchanged", "clean: changed", "  out: 3 → 2 (-1)", "  dropped too-short: 1 → 2 (+1)",
         "  an artifact was pruned, so that neither options nor documents can be compared", "shards: changed",
         "  in: 3 → 2 (-1)", "  consumed: 3 → 2 (-1)",
         "  an artifact was pruned, so that neither options nor documents can be compared",
@@ -90,12 +90,12 @@ import Testing
     let bench = try Workbench()
     let none = try bench.run("diff", "corpus.json")
     #expect(none.status == 2)
-    #expect(bench.errors(none) == ["the store has no two runs of 'corpus' to compare. Run the pipeline again."])
+    #expect(bench.errors(none) == ["the store has fewer than two runs of 'corpus'. Run the pipeline again."])
     try bench.run("run", "corpus.json")
     try bench.run("run", "corpus.json")
-    #expect(bench.errors(try bench.run("diff", "1", "9")) == ["the store has no run '9'. Its newest are 2, 1."])
+    #expect(bench.errors(try bench.run("diff", "1", "9")) == ["the store has no run '9'. The newest are 2, 1."])
     #expect(
-      bench.errors(try bench.run("diff", "corpus.json", "one")) == ["the store has no run 'one'. Its newest are 2, 1."])
+      bench.errors(try bench.run("diff", "corpus.json", "one")) == ["the store has no run 'one'. The newest are 2, 1."])
     try bench.write(file: 0, [])
     try FileSystem.removeTree(bench.folder + "/texts")
     #expect(try bench.run("run", "corpus.json").status != 0)

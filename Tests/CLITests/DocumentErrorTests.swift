@@ -142,7 +142,7 @@ import Testing
       bench.errors(unknown) == ["corpus.json: --set file: the document has no parameter 'file'. Did you mean 'files'?"])
     #expect(unknown.status == 2)
     let shapeless = try bench.run("plan", "corpus.json", "--set", "files")
-    #expect(shapeless.err.hasPrefix("Error: --set wants name=value, not 'files'.\n"))
+    #expect(shapeless.err.hasPrefix("Error: --set must be name=value, not 'files'.\n"))
     #expect(shapeless.status == 2)
   }
 
@@ -159,7 +159,7 @@ import Testing
     let ambiguous = try bench.run("plan")
     #expect(
       bench.errors(ambiguous) == [
-        "no pipeline document is named, and the current folder has 2: corpus.json, second.json. Name one, or set "
+        "no pipeline file is given, and the current folder contains 2: corpus.json, second.json. Name one, or set "
           + "PIPELINE_DOCUMENT."
       ])
     #expect(ambiguous.status == 2)

@@ -60,7 +60,7 @@ import Testing
     { usleep(5000) }
     child.signal(number)
     let ended = try child.wait()
-    #expect(ended.status == 128 + number && !ended.errors.contains("want of memory"), "\(ended)")
+    #expect(ended.status == 128 + number && !ended.errors.contains("address-space limit"), "\(ended)")
   }
 
   private static func tasks(_ events: [JSONValue]) -> Int { events.count { $0["event"]?.string == "task" } }

@@ -74,9 +74,9 @@ import Testing
   @Test func badArguments() throws {
     let bench = try Workbench()
     for (arguments, words) in [
-      (["run", "corpus.json", "--jobs", "0"], "--jobs should be between 1 and 1024, not 0."),
-      (["run", "corpus.json", "--memory", "much"], "--memory wants a number of bytes such as 8GiB, not 'much'."),
-      (["prune", "corpus.json", "--keep", "0"], "--keep should be 1 or more, not 0."),
+      (["run", "corpus.json", "--jobs", "0"], "--jobs must be between 1 and 1024, not 0."),
+      (["run", "corpus.json", "--memory", "much"], "--memory must be a size such as 8GiB, not 'much'."),
+      (["prune", "corpus.json", "--keep", "0"], "--keep must be 1 or more, not 0."),
       (["trace", "corpus.json"], "Missing expected argument '<id>'."),
       (["run", "corpus.json", "--forse"], "Unknown option '--forse'. Did you mean '--force'?"),
     ] {
@@ -136,7 +136,7 @@ import Testing
     #expect(look.status == 1)
     let outcome = try bench.run("run", "corpus.json")
     #expect(outcome.status == 0 && outcome.out.hasPrefix("nothing to do: 3 stages up to date"))
-    #expect(outcome.err.contains("it is now") && outcome.err.contains("pipeline.sqlite.damaged-1"))
+    #expect(outcome.err.contains("was moved to") && outcome.err.contains("pipeline.sqlite.damaged-1"))
     #expect(FileSystem.exists(bench.folder + "/.pipeline/pipeline.sqlite.damaged-1"))
   }
 
@@ -180,8 +180,8 @@ import Testing
     #expect(artifact.status == 1)
     #expect(
       bench.errors(artifact) == [
-        "the newest output of 'clean' is damaged: its file documents/\(file) is gone. Run again: just what is missing "
-          + "is made anew."
+        "the newest output of 'clean' is damaged: its file documents/\(file) is gone. Run again: only the missing "
+          + "parts are recomputed."
       ])
     let plan = try bench.run("plan", "corpus.json")
     #expect(plan.out.contains("clean   run      its file documents/\(file) is gone"))
@@ -196,7 +196,7 @@ import Testing
     let outcome = try bench.run("verify", "corpus.json")
     #expect(
       bench.errors(outcome) == [
-        "there is no store at FOLDER/.pipeline. Run the pipeline first, or name it with --store."
+        "there is no store at FOLDER/.pipeline. Run the pipeline first, or give its folder with --store."
       ])
     #expect(outcome.status == 2)
   }

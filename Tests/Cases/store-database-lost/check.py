@@ -54,14 +54,14 @@ for stage, pattern in [("read", "**/*.zst"), ("clean", "**/documents/*.zst"), ("
     run("run", "doc.json")
     if path.read_bytes() != before:
         sys.exit(f"{path} was sealed as it was altered")
-    if "all well" not in run("verify", "doc.json"):
+    if "no damage" not in run("verify", "doc.json"):
         sys.exit("verify is not content after the run")
 
 # B: lost, and only the end of the pipeline run.
 lose()
 run("run", "doc.json", "--from", "shards")
 told = run("verify", "doc.json")
-if "all well: 0 files" in told or "all well" not in told:
+if "no damage: 0 files" in told or "no damage" not in told:
     sys.exit(told)
 path, before = alter("read")
 if "damaged" not in run("verify", "doc.json", code=1):
@@ -73,7 +73,7 @@ if path.read_bytes() != before:
 # Lost and nothing run: the disk alone is looked at.
 lose()
 told = run("verify", "doc.json")
-if "all well" not in told or ": 0 files" in told:
+if "no damage" not in told or ": 0 files" in told:
     sys.exit(told)
 path, before = alter("clean", "**/documents/*.zst")
 run("verify", "doc.json", code=1)

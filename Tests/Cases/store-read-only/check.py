@@ -39,7 +39,7 @@ except OSError:
 for command, says in [
         (["status"], "fresh"), (["lineage"], "clean"), (["lineage", "--json"], "clean"), (["trace", "1"], "kept"),
         (["trace", "2"], "dropped"), (["artifact", "clean"], ".pipeline/artifacts/clean"), (["explain", "clean"], "fresh"),
-        (["plan"], "fresh"), (["diff"], "the same"), (["verify"], "all well"), (["prune", "--dry-run"], "nothing")]:
+        (["plan"], "fresh"), (["diff"], "unchanged"), (["verify"], "no damage"), (["prune", "--dry-run"], "nothing")]:
     ended = subprocess.run([program, command[0], "doc.json", *command[1:]], capture_output=True, text=True)
     if ended.returncode != 0 or says not in ended.stdout:
         sys.exit(f"{command}: exit code {ended.returncode}: {ended.stdout}{ended.stderr}")
