@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// Joins the arrows: document → graph → plan → schedule → artifacts → records.
+/// Connects the steps: pipeline file → graph → plan → schedule → artifacts → records.
 public struct PipelineRun {
   public struct Settings: Sendable {
     public var from: [String] = []
@@ -11,9 +11,9 @@ public struct PipelineRun {
     public var keepGoing = false
     public var jobs = availableProcessors()
     public var memoryBytes = physicalMemoryBytes() / 2
-    /// Threads for tasks that wait for servers, besides `jobs`.
+    /// Threads for tasks that wait for servers, in addition to `jobs`.
     public var waitingThreads = Schedule.mostWaiting
-    /// As typed, for the record.
+    /// The command line, for the record.
     public var arguments = ""
 
     public init() {}
@@ -39,8 +39,8 @@ public struct PipelineRun {
     try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name))
   }
 
-  /// Runs what has to run.
-  /// - Parameter interruption: asked often: 0, 1 (finish the running tasks) or 2 (stop now).
+  /// Runs what is out of date.
+  /// - Parameter interruption: polled often: 0, 1 (finish the running tasks) or 2 (stop now).
   public func run(
     interruption: @escaping () -> Int = { 0 }, listen: @escaping (RunEvent) -> Void = { _ in }
   ) throws -> RunOutcome {
@@ -66,7 +66,7 @@ public struct PipelineRun {
     return outcome
   }
 
-  /// Artifacts of stages that are not selected but read by selected ones. They must be there and up to date.
+  /// Artifacts of unselected stages that selected stages read. They must exist and be up to date.
   private func unselectedSources() throws -> [Int: NodeManifest] {
     let history = StoreHistory(store: store, pipeline: graph.document.name)
     var manifests: [Int: NodeManifest] = [:]
@@ -80,8 +80,8 @@ public struct PipelineRun {
       }
       let reasons = try planner.verdict(on: index, identity, history: history).reasons.joined(separator: "; ")
       throw RunError(
-        .selection, "the stage '\(name)' is not selected, but it is needed and not up to date: \(reasons)",
-        hint: "Run without --from and --only, or select '\(name)' too.")
+        .selection, "the stage '\(name)' is needed but not selected, and it is not up to date: \(reasons)",
+        hint: "Run without --from and --only, or also select '\(name)'.")
     }
     return manifests
   }

@@ -77,9 +77,9 @@ import Testing
     #expect(try bench.run("plan").out.contains("clean   fresh"), "the same size: only reading shows it")
     let outcome = try bench.run("verify")
     #expect(outcome.status == 1)
-    #expect(outcome.out.contains("altered  clean: its file documents/00000.jsonl.zst was altered: its digest is "))
+    #expect(outcome.out.contains("altered  clean: its file documents/00000.jsonl.zst was modified: its digest is "))
     #expect(
-      outcome.out.contains("extra  clean: the file documents/stray.txt is not in its manifest; nothing reads it\n"))
+      outcome.out.contains("extra  clean: the file documents/stray.txt is not in its manifest and is never read\n"))
     #expect(outcome.out.contains("The next run repeats 1 task: clean\n"))
     #expect(try bench.run("plan").out.contains("clean   run      its file documents/00000.jsonl.zst was altered"))
     let mended = try bench.run("run", "corpus.json")

@@ -80,9 +80,9 @@ import Testing
     #expect(
       try lines(bench.run("diff", "corpus.json")).dropFirst() == [
         "read: unchanged", "clean: changed", "  out: 3 → 2 (-1)", "  dropped too-short: 1 → 2 (+1)",
-        "  an artifact was pruned, so that neither options nor documents can be compared", "shards: changed",
+        "  an artifact was pruned, so options and documents cannot be compared", "shards: changed",
         "  in: 3 → 2 (-1)", "  consumed: 3 → 2 (-1)",
-        "  an artifact was pruned, so that neither options nor documents can be compared",
+        "  an artifact was pruned, so options and documents cannot be compared",
       ])
   }
 
@@ -101,8 +101,8 @@ import Testing
     #expect(try bench.run("run", "corpus.json").status != 0)
     #expect(
       bench.errors(try bench.run("diff", "corpus.json")) == [
-        "run 3 has no finished stage on record. It failed before its first stage was done, or an older pipeline made it. "
-          + "`pipeline run` records anew."
+        "run 3 has no recorded finished stage. It failed before its first stage was done, or an older version wrote it. "
+          + "`pipeline run` records new runs."
       ])
   }
 }

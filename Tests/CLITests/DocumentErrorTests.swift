@@ -21,13 +21,15 @@ import Testing
       sentences: ["corpus.json:1:27: a key in double quotes should stand here."]),
     Mistake(
       name: "not an object", document: "[]",
-      sentences: ["corpus.json:1:1: a pipeline document is a JSON object with \"format\", \"name\" and \"stages\"."]),
+      sentences: ["corpus.json:1:1: a pipeline file must be a JSON object with \"format\", \"name\" and \"stages\"."]),
     Mistake(
       name: "no format", document: #"{ "stages": { \#(read) } }"#,
       sentences: ["corpus.json:1:1: the key \"format\" is missing; write \"format\": 1."]),
     Mistake(
       name: "newer format", document: #"{ "format": 2, "stages": { \#(read) } }"#,
-      sentences: ["corpus.json:1:13: format: format 2 is newer than this pipeline reads (1); update pipeline."]),
+      sentences: [
+        "corpus.json:1:13: format: format 2 is newer than this version of pipeline supports (1); update pipeline."
+      ]),
     Mistake(
       name: "no stages", document: #"{ "format": 1 }"#, sentences: ["corpus.json:1:1: the key \"stages\" is missing."]),
     Mistake(
@@ -35,11 +37,11 @@ import Testing
       sentences: ["corpus.json:1:98: the key \"read\" appears twice."]),
     Mistake(
       name: "unknown key", document: #"{ "format": 1, "stagse": {}, "stages": { \#(read) } }"#,
-      sentences: ["corpus.json:1:16: stagse: there is no key 'stagse' here. Did you mean 'stages'?"]),
+      sentences: ["corpus.json:1:16: stagse: unknown key 'stagse'. Did you mean 'stages'?"]),
     Mistake(
       name: "unknown key of a stage", document: stages(#""read": { "use": "documents.read", "option": {} }"#),
       sentences: [
-        "corpus.json:1:63: stages.read.option: there is no key 'option' here. Did you mean 'options'?"
+        "corpus.json:1:63: stages.read.option: unknown key 'option'. Did you mean 'options'?"
       ]),
     Mistake(
       name: "unknown kind of stage", document: stages(#""read": { "use": "documents.raed" }"#),
@@ -48,11 +50,11 @@ import Testing
       ]),
     Mistake(
       name: "no kind of stage", document: stages(#""read": { "options": {} }"#),
-      sentences: ["corpus.json:1:36: stages.read: the key \"use\" is missing: it names the kind of stage."]),
+      sentences: ["corpus.json:1:36: stages.read: the key \"use\" is missing: it names the stage kind."]),
     Mistake(
       name: "bad stage name", document: stages(#""my read": { "use": "documents.read", "options": { "files": "a" } }"#),
       sentences: [
-        "corpus.json:1:28: stages.my read: a stage's name is made of letters, digits, '-' and '_'."
+        "corpus.json:1:28: stages.my read: a stage name must consist of letters, digits, '-' and '_'."
       ]),
     Mistake(
       name: "unknown stage",
@@ -112,7 +114,7 @@ import Testing
       document: stages(
         #""read": { "use": "documents.read", "options": { "files": "texts", "otherFields": "metdata" } }"#),
       sentences: [
-        "corpus.json:1:109: stages.read.options.otherFields: 'metdata' is no choice here. Did you mean 'metadata'?"
+        "corpus.json:1:109: stages.read.options.otherFields: 'metdata' is not a valid choice. Did you mean 'metadata'?"
       ]),
     Mistake(
       name: "unknown parameter",
@@ -139,7 +141,9 @@ import Testing
     let bench = try Workbench()
     let unknown = try bench.run("plan", "corpus.json", "--set", "file=x")
     #expect(
-      bench.errors(unknown) == ["corpus.json: --set file: the document has no parameter 'file'. Did you mean 'files'?"])
+      bench.errors(unknown) == [
+        "corpus.json: --set file: the pipeline file has no parameter 'file'. Did you mean 'files'?"
+      ])
     #expect(unknown.status == 2)
     let shapeless = try bench.run("plan", "corpus.json", "--set", "files")
     #expect(shapeless.err.hasPrefix("Error: --set must be name=value, not 'files'.\n"))

@@ -11,8 +11,8 @@ import Testing
     #expect(outcome.status == 1)
     #expect(
       bench.errors(outcome) == [
-        "stage 'read': nowhere: there is no such file or folder. Paths are relative to the pipeline document; it was "
-          + "looked for at FOLDER/nowhere."
+        "stage 'read': nowhere: there is no such file or folder. Paths are relative to the pipeline file; the resolved "
+          + "path is FOLDER/nowhere."
       ])
     #expect(outcome.out.contains("failed after "))
     let plan = try bench.run("plan", "corpus.json")
@@ -65,8 +65,8 @@ import Testing
     let outcome = try bench.run("run", "corpus.json", "--from", "shards")
     #expect(
       bench.errors(outcome) == [
-        "the stage 'read' is not selected, but it is needed and not up to date: it has not run before. Run without "
-          + "--from and --only, or select 'read' too."
+        "the stage 'read' is needed but not selected, and it is not up to date: it has not run before. Run without "
+          + "--from and --only, or also select 'read'."
       ])
     #expect(outcome.status == 2)
   }
@@ -117,7 +117,8 @@ import Testing
     let outcome = try bench.run("run", "corpus.json")
     #expect(
       bench.errors(outcome) == [
-        "the store FOLDER/.pipeline was written by a newer pipeline. Update pipeline, or name another store with --store."
+        "the store FOLDER/.pipeline was written by a newer version of pipeline. Update pipeline, or "
+          + "name another store with --store."
       ])
     #expect(outcome.status == 1)
   }
@@ -130,8 +131,8 @@ import Testing
     let look = try bench.run("status", "corpus.json")
     #expect(
       bench.errors(look) == [
-        "FOLDER/.pipeline/pipeline.sqlite is not a database of pipeline, or it is damaged (file is not a database). "
-          + "`pipeline run` moves it away and takes finished artifacts from their manifests; or do so by hand."
+        "FOLDER/.pipeline/pipeline.sqlite is not a pipeline database, or it is damaged (file is not a database). "
+          + "`pipeline run` moves it away and restores finished artifacts from their manifests; or move it yourself."
       ])
     #expect(look.status == 1)
     let outcome = try bench.run("run", "corpus.json")
@@ -166,7 +167,7 @@ import Testing
     #expect(
       bench.errors(outcome).contains {
         $0.contains(
-          "no space is left on its disk. Free some space (`pipeline prune`) and run again; finished work is kept.")
+          "its disk is full. Free some space (`pipeline prune`) and run again; finished work is kept.")
       })
   }
 
@@ -180,11 +181,11 @@ import Testing
     #expect(artifact.status == 1)
     #expect(
       bench.errors(artifact) == [
-        "the newest output of 'clean' is damaged: its file documents/\(file) is gone. Run again: only the missing "
+        "the newest output of 'clean' is damaged: its file documents/\(file) is missing. Run again: only the missing "
           + "parts are recomputed."
       ])
     let plan = try bench.run("plan", "corpus.json")
-    #expect(plan.out.contains("clean   run      its file documents/\(file) is gone"))
+    #expect(plan.out.contains("clean   run      its file documents/\(file) is missing"))
     let outcome = try bench.run("run", "corpus.json")
     #expect(outcome.status == 0)
     #expect(outcome.out.contains("read    fresh"))

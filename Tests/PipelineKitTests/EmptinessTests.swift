@@ -32,9 +32,8 @@ extension ExecutorTests {
       #expect(run.outcome == .failed)
       #expect(
         failure(run.events)
-          == "it read nothing: no record of \(pipeline.folder)/data/0.jsonl is one that 'fake.source' "
-          + "reads. Check that the files are what the stage reads; if they may hold nothing for it, set \"mayBeEmpty\": "
-          + "true beside its \"use\".")
+          == "it read nothing: 'fake.source' recognized no record in \(pipeline.folder)/data/0.jsonl. Check that the "
+          + "files have the format that the stage reads; if they may have no records, set \"mayBeEmpty\": true.")
       #expect(try pipeline.plan()["source"] == .resume(done: 1))
     }
 
@@ -46,7 +45,7 @@ extension ExecutorTests {
       #expect(try pipeline.run().outcome == .done)
       try FileSystem.write(Array("# no record".utf8), to: pipeline.folder + "/data/0.jsonl")
       let message = try #require(failure(try pipeline.run().events))
-      #expect(message.contains("no record of \(pipeline.folder)/data/0.jsonl is one"))
+      #expect(message.contains("recognized no record in \(pipeline.folder)/data/0.jsonl"))
     }
 
     @Test func unlessTheDocumentAllowsIt() throws {
@@ -61,7 +60,7 @@ extension ExecutorTests {
       for case .sealed(let stage, let manifest, _) in run.events {
         warnings[stage] = manifest.warnings["nothing-left"]?.example
       }
-      #expect(warnings == ["filter": "no document is left: all 1 were dropped, most as 'too-short'"])
+      #expect(warnings == ["filter": "no documents remain: all 1 were dropped, most of them as 'too-short'"])
     }
   }
 }

@@ -126,7 +126,7 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "",
     let store = try pipeline.store()
     let manifest = try #require(try store.newestSealed(stage: "filter")?.manifest)
     try FileSystem.remove(store.artifacts.directory(of: manifest) + "/kept/00001.jsonl.zst")
-    #expect(try pipeline.plan()["filter"] == .run(["its file kept/00001.jsonl.zst is gone"]))
+    #expect(try pipeline.plan()["filter"] == .run(["its file kept/00001.jsonl.zst is missing"]))
     try pipeline.run()
     #expect(FakeLog.all == ["filter/00001"])
   }
@@ -183,8 +183,8 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "",
     let error = #expect(throws: RunError.self) { try pipeline.run { $0.from = ["filter"] } }
     #expect(
       error?.description == """
-        the stage 'source' is not selected, but it is needed and not up to date: input file changed: 0.jsonl (option \
-        'files'). Run without --from and --only, or select 'source' too.
+        the stage 'source' is needed but not selected, and it is not up to date: input file changed: 0.jsonl (option \
+        'files'). Run without --from and --only, or also select 'source'.
         """)
   }
 
@@ -237,7 +237,7 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "",
     #expect(outcome == .failed)
     #expect(events.count { if case .taskRetried = $0 { true } else { false } } == 1)
     let message = events.compactMap { if case .stageFailed(_, let m) = $0 { m } else { nil } }.first
-    #expect(message == "the task took longer than its timeout. Raise \"timeoutSeconds\" of the stage.")
+    #expect(message == "the task exceeded its timeout. Increase \"timeoutSeconds\" of the stage.")
   }
 
   @Test func aSecondInterruptionStopsARunningTask() throws {

@@ -48,7 +48,7 @@ import Testing
     let json = try JSONValue.parse(wanted).value
     #expect(try NodeManifest(json: json) == node)
     let other = try JSONValue.parse(wanted.replacing(#""revision":2"#, with: #""revision":3"#)).value
-    #expect(throws: JSONCodingError("fingerprint", "is another identity's")) { try NodeManifest(json: other) }
+    #expect(throws: JSONCodingError("fingerprint", "belongs to another identity")) { try NodeManifest(json: other) }
   }
 
   @Test func whatIsMissingIsAnError() throws {

@@ -126,7 +126,7 @@ private struct FakeTasksOptions: StageOptions {}
     #expect(
       found.map(\.message) == [
         "'lines.sort' has no option 'limmit'. Did you mean 'limit'?", "10 is not between 1 and 9",
-        "'dwon' is no choice here. Did you mean 'down'?", "should be a number, not a string",
+        "'dwon' is not a valid choice. Did you mean 'down'?", "should be a number, not a string",
         "3 is not between 1MiB and 1GiB", "the option 'files' is missing: What to read.",
       ])
     #expect(found.map(\.offset) == [1, 23, 36, 53, 68, nil])
@@ -148,7 +148,7 @@ private struct FakeTasksOptions: StageOptions {}
       ])
     #expect(
       try issues(#"{"files": "a", "input": "b"}"#).map(\.message) == [
-        "'input' and 'files' are one option; leave out 'input'"
+        "'input' and 'files' are the same option; remove 'input'"
       ])
     #expect(try issues(#"{"input": 3}"#).map(\.message) == ["should be a path or a list of paths, not an integer"])
   }

@@ -51,6 +51,7 @@ import Testing
 
   @Test func settingAnUnknownParameterIsAnError() {
     let error = #expect(throws: SpecErrors.self) { try load("{}", set: [(name: "sise", value: "1")]) }
-    #expect(error?.description == "/p.json: --set sise: the document has no parameter 'sise'. Did you mean 'size'?")
+    #expect(
+      error?.description == "/p.json: --set sise: the pipeline file has no parameter 'sise'. Did you mean 'size'?")
   }
 }

@@ -74,7 +74,7 @@ private struct RewritingSource: SinglePhaseStage {
   @Test(arguments: ["in place", "same bytes", "replaced", "removed", "cut", "damaged"])
   func aTaskWhoseSourceChangesFails(_ change: String) {
     let error = #expect(throws: StageError.self) { try run(change) }
-    #expect(error?.message == "the file was changed while the task read it")
+    #expect(error?.message == "the file changed while the task read it")
   }
 
   @Test(arguments: ["", "named", "permissions"])
@@ -133,7 +133,7 @@ private struct RewritingSource: SinglePhaseStage {
       task: TaskPlan(key: "0", inputs: [.main: [file]]),
       fingerprint: file.digest, memoryBytes: 1 << 20, control: TaskControl())
     let error = #expect(throws: StageError.self) { try run.run(RewritingSource(options: .init())) }
-    #expect(error?.message == "the file was changed before the task read it")
+    #expect(error?.message == "the file changed before the task read it")
     #expect(!FileSystem.exists(folder + "/node/tasks"))
   }
 }

@@ -10,14 +10,14 @@ public struct ArtifactStore: Sendable {
     "\(root)/artifacts/\(stage)/\(fingerprint.short)"
   }
 
-  /// What a stage keeps between its runs; see `Workspace.stateDirectory`.
+  /// The folder that a stage keeps between runs; see `Workspace.stateDirectory`.
   public func keptState(stage: String) -> String { "\(root)/state/\(stage)" }
 
   public func directory(of manifest: NodeManifest) -> String {
     directory(stage: manifest.stage, fingerprint: manifest.fingerprint)
   }
 
-  /// The files of a port as a reader sees them.
+  /// The files of a port, as a reader sees them.
   public func files(_ manifest: NodeManifest, port: String) -> [ArtifactFile] {
     let folder = directory(of: manifest)
     return manifest.files(of: port).map {
@@ -27,7 +27,7 @@ public struct ArtifactStore: Sendable {
     }
   }
 
-  /// Writes the manifest that seals a node. Files first, manifest last.
+  /// Writes the manifest that seals a node. The files are written first, the manifest last.
   func seal(_ manifest: NodeManifest) throws(ShardError) {
     let folder = directory(of: manifest)
     try FileSystem.makeDirectory(folder)
@@ -39,7 +39,7 @@ public struct ArtifactStore: Sendable {
     FaultPoint.reach("stage.sealed")
   }
 
-  /// Makes a node unsealed, so that a forced run starts from nothing.
+  /// Unseals a node, so that a forced run starts from nothing.
   func discard(stage: String, fingerprint: Digest) throws(ShardError) {
     let folder = directory(stage: stage, fingerprint: fingerprint)
     try FileSystem.remove(folder + "/manifest.json")
@@ -61,14 +61,14 @@ public struct ArtifactStore: Sendable {
     return try? TaskManifest(json: json)
   }
 
-  /// The first file that is missing or has another size than its manifest says: a cheap check, made on every run.
+  /// The first file that is missing or whose size differs from its manifest: a cheap check, made on every run.
   public func firstDamage(_ files: [PublishedFile], in folder: String) -> String? {
     for file in files {
       guard let status = FileSystem.status("\(folder)/\(file.port)/\(file.name)") else {
-        return "its file \(file.port)/\(file.name) is gone"
+        return "its file \(file.port)/\(file.name) is missing"
       }
       if status.bytes != file.bytes {
-        return "its file \(file.port)/\(file.name) has \(status.bytes) bytes, its manifest says \(file.bytes)"
+        return "its file \(file.port)/\(file.name) has \(status.bytes) bytes, but its manifest says \(file.bytes)"
       }
     }
     return nil

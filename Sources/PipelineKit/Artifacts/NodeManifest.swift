@@ -1,13 +1,13 @@
 public import ShardKit
 
-/// A sealed node: all that its stage published, in the order of phases and tasks. Stored beside the files.
+/// A sealed node: everything that its stage published, in the order of phases and tasks. Stored next to the files.
 public struct NodeManifest: JSONRecord, Equatable, Sendable {
   var format = ManifestFormat.current
   public var stage: String
   public var fingerprint: Digest
   public var identity: NodeIdentity
   public var tasks: Int
-  /// Every published file, hidden ports, drops and ids included.
+  /// Every published file, including hidden ports, drops and ids.
   public var files: [PublishedFile]
   public var ledger: Ledger
   public var warnings: [String: TaskManifest.Warning]
@@ -44,11 +44,11 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
 }
 
 extension NodeManifest {
-  /// The fingerprint must be the identity's.
+  /// The fingerprint must match the identity.
   public init(json: JSONValue) throws(JSONCodingError) {
     self = try json.decode(Self.self)
     guard fingerprint == identity.fingerprint else {
-      throw JSONCodingError("fingerprint", "is another identity's")
+      throw JSONCodingError("fingerprint", "belongs to another identity")
     }
   }
 }

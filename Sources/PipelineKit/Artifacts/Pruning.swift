@@ -1,16 +1,15 @@
 public import ShardKit
 
-/// Finds and removes artifacts that no pipeline of the store needs any more: what `pipeline prune` does.
+/// Finds and removes artifacts that no pipeline of the store needs any more (`pipeline prune`).
 ///
-/// Kept are the newest outputs of every stage of every pipeline that uses the store, and for the pipeline at hand just
-/// of the stages that its document still has. The newest unfinished node of a stage is kept too, since a run goes on
-/// with it.
+/// Keeps the newest outputs of every stage of every pipeline that uses the store; of the pipeline at hand, only for
+/// stages that its file still contains. The newest unfinished node of a stage is kept too, since a run resumes it.
 public struct Pruning {
   public struct Candidate: Sendable {
     public var stage: String
     public var fingerprint: Digest
     public var directory: String
-    /// Bytes that removing it frees: files with another name elsewhere free nothing.
+    /// Bytes freed by removing it; files with hard links elsewhere free nothing.
     public var bytes: Int64
     public var reason: String
     let node: Int64
@@ -21,7 +20,7 @@ public struct Pruning {
   public var bytes: Int64 { candidates.reduce(0) { $0 + $1.bytes } }
 
   /// - Parameters:
-  ///   - keep: how many of the newest outputs of each stage stay.
+  /// - keep: how many of the newest outputs to keep per stage.
   public init(graph: Graph, store: RunStore, keep: Int = 1) throws {
     self.store = store
     let stages = Set(graph.nodes.map(\.name))
@@ -61,11 +60,11 @@ public struct Pruning {
   }
 
   private static func reason(_ node: RunStore.Node, _ stages: Set<String>) -> String {
-    if !stages.contains(node.stage) { return "its stage is no longer in the document" }
-    return node.sealed == nil ? "it is unfinished, and a newer one was begun" : "a newer output has replaced it"
+    if !stages.contains(node.stage) { return "its stage is no longer in the pipeline file" }
+    return node.sealed == nil ? "it is unfinished, and a newer one was started" : "a newer output has replaced it"
   }
 
-  /// Bytes freed by each folder when all of them go. A file counts where its last name goes.
+  /// Bytes freed by each folder when all of them are removed. A file counts where its last hard link is removed.
   private static func freedBytes(_ folders: [String]) throws -> [Int64] {
     var names: [UInt64: Int] = [:]
     return try folders.map { folder in
@@ -80,7 +79,8 @@ public struct Pruning {
     }
   }
 
-  /// Removes what was found. The rows go first: a folder without a row is harmless, a row without its folder is damage.
+  /// Removes what was found. Rows are removed first: a folder without a row is harmless, a row without its folder is
+  /// damage.
   public func run(removed: (Candidate) -> Void = { _ in }) throws {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }

@@ -13,12 +13,12 @@ public struct PublishedFile: Codable, Equatable, Sendable {
   private enum CodingKeys: CodingKey { case port, name, bytes, digest, documents, textBytes }
 }
 
-/// The version of manifests; another one's are not read.
+/// The version of manifests; other versions are not read.
 enum ManifestFormat: Int, Codable { case current = 1 }
 
-/// All that a finished task leaves behind, stored beside its files so that a lost database row can be adopted again.
+/// Everything a finished task leaves, stored next to its files so that a lost database row can be restored.
 ///
-/// Holds nothing that differs between two runs over the same input: times live in the database alone.
+/// Contains nothing that differs between two runs over the same input: times are stored only in the database.
 public struct TaskManifest: JSONRecord, Equatable, Sendable {
   var format = ManifestFormat.current
   public var phase: String
@@ -26,7 +26,7 @@ public struct TaskManifest: JSONRecord, Equatable, Sendable {
   public var fingerprint: Digest
   public var files: [PublishedFile]
   public var ledger: Ledger
-  /// Named warnings and how often each was raised, with the first message.
+  /// Named warnings with their counts and first messages.
   public var warnings: [String: Warning]
   @JSONFigures public var metrics: [String: Double]
 

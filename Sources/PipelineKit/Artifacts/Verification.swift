@@ -1,10 +1,10 @@
 import ShardKit
 import Synchronization
 
-/// Digests every file of finished tasks again and compares: what `pipeline verify` does.
+/// Digests every file of finished tasks again and compares (`pipeline verify`).
 ///
-/// A damaged file's task is forgotten, on disk and in the database, so that the next run does it again and nothing
-/// else. Files with several names (hard links) are read once.
+/// The task of a damaged file is marked as not done, on disk and in the database, so that the next run repeats only
+/// that task. Files with several names (hard links) are read once.
 public struct Verification {
   public struct Finding: Sendable, Equatable {
     public enum Kind: String, Sendable { case missing, altered, extra }
@@ -20,7 +20,7 @@ public struct Verification {
     public var files = 0
     public var bytes: Int64 = 0
     public var findings: [Finding] = []
-    /// Tasks that the next run does again, by stage.
+    /// Tasks that the next run repeats, by stage.
     public var reopened: [String: Int] = [:]
     public var isComplete = true
   }
@@ -44,8 +44,8 @@ public struct Verification {
   }
 
   /// - Parameters:
-  ///   - progress: bytes read so far, and all.
-  ///   - interruption: stops after the files being read when above 0.
+  ///   - progress: bytes read so far, and the total.
+  ///   - interruption: above 0, verification stops after the files being read.
   public func run(
     progress: (Int64, Int64) -> Void = { _, _ in }, interruption: () -> Int = { 0 }
   ) throws -> Result {
@@ -76,7 +76,7 @@ public struct Verification {
   private func check(
     _ items: [Item], _ progress: (Int64, Int64) -> Void, _ interruption: () -> Int, _ result: inout Result
   ) throws -> [Int: (kind: Finding.Kind, message: String)] {
-    // Names of the same inode follow the first of them.
+    // Hard links to the same inode follow the first name.
     var first: [UInt64: Int] = [:]
     var followers: [Int: [Int]] = [:]
     var queue: [Int] = []
@@ -114,7 +114,7 @@ public struct Verification {
         }
       }
       progress(done, all)
-      // Of a large file the rest is not waited for.
+      // After an interruption, the remainder of a large file is not read.
       isAbandoned = interruption() > 1
       if isAbandoned { break }
     }
@@ -125,25 +125,25 @@ public struct Verification {
 
   private static func problem(_ path: String, _ file: PublishedFile) -> (kind: Finding.Kind, message: String)? {
     let name = "\(file.port)/\(file.name)"
-    guard let status = FileSystem.status(path) else { return (.missing, "its file \(name) is gone") }
+    guard let status = FileSystem.status(path) else { return (.missing, "its file \(name) is missing") }
     guard status.bytes == file.bytes else {
-      return (.altered, "its file \(name) has \(status.bytes) bytes, its manifest says \(file.bytes)")
+      return (.altered, "its file \(name) has \(status.bytes) bytes, but its manifest says \(file.bytes)")
     }
     do throws(ShardError) {
       let digest = try Digester.digest(file: path)
       if digest == file.digest { return nil }
-      return (.altered, "its file \(name) was altered: its digest is \(digest.short), not \(file.digest.short)")
+      return (.altered, "its file \(name) was modified: its digest is \(digest.short), not \(file.digest.short)")
     } catch {
       return (.altered, "its file \(name) cannot be read: \(error.message)")
     }
   }
 
-  /// Forgets the tasks that wrote damaged files. The disk first: were the database first, a crash between the two would
-  /// let the next run adopt the damaged files from their manifests.
+  /// Marks the tasks that wrote damaged files as not done. The disk is updated first: otherwise a crash between the two
+  /// would let the next run restore the damaged files from their manifests.
   private func reopen(_ node: VerifiedNode, files: [PublishedFile], messages: [String]) throws -> Int {
     let damaged = Set(files.map { ExactText("\($0.port)/\($0.name)") })
     var tasks = node.tasks.filter { $0.files.contains { damaged.contains(ExactText("\($0.port)/\($0.name)")) } }
-    // Should no task own up to a damaged file, all of them are done again.
+    // If no task claims a damaged file, all tasks are repeated.
     let owned = Set(tasks.flatMap { $0.files.map { ExactText("\($0.port)/\($0.name)") } })
     if !damaged.isSubset(of: owned) { tasks = node.tasks }
     try FileSystem.remove(node.folder + "/manifest.json")
@@ -154,7 +154,7 @@ public struct Verification {
     return tasks.count
   }
 
-  /// Files in a sealed node's folder that its manifest does not know.
+  /// Files in the folder of a sealed node that its manifest does not list.
   private func extras(_ node: VerifiedNode) throws -> [Finding] {
     guard node.isSealed, FileSystem.isDirectory(node.folder) else { return [] }
     let known = Set(node.files.map { ExactText("\($0.port)/\($0.name)") })
@@ -163,7 +163,7 @@ public struct Verification {
       .map {
         Finding(
           kind: .extra, stage: node.stage, path: "\(node.folder)/\($0)",
-          message: "the file \($0) is not in its manifest; nothing reads it")
+          message: "the file \($0) is not in its manifestand is never read")
       }
   }
 }

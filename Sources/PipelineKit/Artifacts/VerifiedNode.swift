@@ -1,17 +1,17 @@
 import ShardKit
 
-/// A node with files to verify: one of the database, sealed or not, or one that only the disk knows.
+/// A node with files to verify: from the database, sealed or not, or found only on disk.
 struct VerifiedNode {
   var stage: String
   var folder: String
-  /// Nil where the database lost it.
+  /// Nil if the database lost it.
   var row: Int64?
   var isSealed: Bool
-  /// What its finished tasks say, in the database and on the disk.
+  /// The manifests of its finished tasks, from the database and from disk.
   var tasks: [TaskManifest]
   var files: [PublishedFile]
 
-  /// In the order of the database, then of the folders.
+  /// In database order, then in folder order.
   static func all(_ store: RunStore) throws -> [VerifiedNode] {
     var out: [VerifiedNode] = []
     var folders: Set<ExactText> = []
@@ -39,7 +39,7 @@ struct VerifiedNode {
     self.folder = folder
     self.row = row
     isSealed = sealed != nil
-    // A task's row and its manifest on the disk say the same, unless one of them was lost.
+    // A task's row and its manifest on disk are identical, unless one of them was lost.
     let known = Set(tasks.map { [ExactText($0.phase), ExactText($0.key)] })
     self.tasks =
       tasks

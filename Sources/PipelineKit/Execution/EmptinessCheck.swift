@@ -1,18 +1,18 @@
 import ShardKit
 
-/// A source that reads nothing from files that hold something is likely not given what it reads.
+/// Detects a source that reads nothing from non-empty files: it was probably given the wrong input.
 struct EmptinessCheck {
   let manifest: NodeManifest
   let node: Graph.Node
-  /// What is wired to the node.
+  /// The artifacts wired to the node.
   let inputs: [String: [WiredArtifact]]
-  /// Folder of the document.
+  /// Folder of the pipeline file.
   let base: String
 
   private var description: StageDescription { node.description }
   private var writesDocuments: Bool { description.outputs.contains { $0.kind == .documents && !$0.isHidden } }
 
-  /// What is wrong, as a sentence; nil if all is well.
+  /// The problem, as a message; nil if there is none.
   func problem() -> String? {
     let ledger = manifest.ledger
     guard !node.mayBeEmpty, writesDocuments, ledger.input.documents == 0, ledger.output.documents == 0,
@@ -21,11 +21,12 @@ struct EmptinessCheck {
     let given = self.given
     guard let first = given.first(where: Self.holdsSomething) else { return nil }
     let others = given.count > 1 ? " or of \(given.count - 1) more" : ""
-    return "it read nothing: no record of \(first)\(others) is one that '\(description.name)' reads. Check that the "
-      + "files are what the stage reads; if they may hold nothing for it, set \"mayBeEmpty\": true beside its \"use\"."
+    return "it read nothing: '\(description.name)' recognized no record in \(first)\(others). Check that the "
+      + "files have the format that the stage reads; if they may have no records, set \"mayBeEmpty\": true."
   }
 
-  /// The files of records that it was given. What other stages made counts its documents; what they fetched does not.
+  /// The record files that it was given. For artifacts made by other stages, their documents are counted; for
+  /// downloads, they are not.
   private var given: [String] {
     let named = node.configured.inputFiles.filter(\.holdsRecords).flatMap { (try? $0.files.resolve(base: base)) ?? [] }
       .map(\.path)
@@ -35,7 +36,7 @@ struct EmptinessCheck {
     return named + wired
   }
 
-  /// A warning where documents came in and none is left.
+  /// A warning if documents came in and none remain.
   func warning() -> TaskManifest.Warning? {
     let ledger = manifest.ledger
     guard writesDocuments, ledger.input.documents > 0, ledger.output.documents == 0,
@@ -44,10 +45,11 @@ struct EmptinessCheck {
     let reason = ledger.dropped.max { ($0.value.documents, $1.key) < ($1.value.documents, $0.key) }
     return TaskManifest.Warning(
       count: 1,
-      example: "no document is left: all \(ledger.input.documents) were dropped, most as '\(reason?.key ?? "")'")
+      example: "no documents remain: all \(ledger.input.documents) were dropped, most of them as '\(reason?.key ?? "")'"
+    )
   }
 
-  /// Of a compressed file, what it decompresses to; one that cannot be read is another matter.
+  /// The decompressed size of a compressed file; unreadable files are handled elsewhere.
   private static func holdsSomething(_ path: String) -> Bool {
     guard let source = try? openSource(path) else { return true }
     return withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 64) { room in

@@ -1,6 +1,7 @@
 import ShardKit
 
-/// Runs a graph: hands the schedule's jobs to threads, commits what they did, seals nodes. One thread owns all state.
+/// Runs a graph: hands the schedule's jobs to threads, commits their results, and seals nodes. One thread owns all
+/// state.
 final class Executor {
   struct Limits: Sendable {
     var jobs: Int
@@ -9,18 +10,18 @@ final class Executor {
     var keepGoing: Bool
   }
 
-  /// What a worker reports.
+  /// A worker's report.
   enum Report: Sendable {
     case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
     case prepared(node: Int, phase: Int, Progress, PreparedPhase)
     case prepareFailed(node: Int, message: String)
     case finished(node: Int, task: Int, TaskControl, TaskManifest, milliseconds: Int)
     case failed(node: Int, task: Int, TaskControl, message: String, mayRetry: Bool)
-    /// It heeded the interruption.
+    /// It stopped because of the interruption.
     case stopped(node: Int, task: Int, TaskControl)
   }
 
-  /// A node on its way: identity, files of finished phases.
+  /// A running node: its identity and the files of its finished phases.
   struct Progress: Sendable {
     var nodeID: Int64
     var identity: NodeIdentity
@@ -28,7 +29,7 @@ final class Executor {
     var inputs: [String: [WiredArtifact]]
     var outputs: [String: [ArtifactFile]] = [:]
     var manifests: [TaskManifest] = []
-    /// Found on its inputs.
+    /// Warnings about its inputs.
     var warnings: [String: TaskManifest.Warning] = [:]
     var began = monotonicNanoseconds()
   }
@@ -57,14 +58,14 @@ final class Executor {
   private var phases: [Int: Phase] = [:]
   private var interruptionSeen = 0
   private var stopNow: Int?
-  /// Of attempts that hang, whose reports come too late.
+  /// Ids of hung attempts, whose late reports are ignored.
   private var abandoned: [TaskControl] = []
   private var progressReported = 0
   private var pool: WorkerPool<Report>
 
   /// - Parameters:
-  ///   - manifests: of nodes that are not selected but read, by index.
-  ///   - interruption: 0, 1 for "finish the running tasks", 2 for "stop now".
+  ///   - manifests: nodes that are not selected but are read, by index.
+  ///   - interruption: 0; 1: finish the running tasks; 2: stop now.
   init(
     store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
     interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
@@ -96,7 +97,7 @@ final class Executor {
       reportProgress()
       heedInterruption()
       try giveUpHungTasks()
-      // Everything on disk is whole at every moment, so a task that does not hear need not be waited for.
+      // The files on disk are consistent at every moment, so a task that does not respond need not be waited for.
       if let stopNow, monotonicNanoseconds() - stopNow > 3_000_000_000 {
         isAbandoned = true
         break
@@ -154,14 +155,14 @@ final class Executor {
     }
   }
 
-  /// Faults of the machine may pass; faults of the input and the options stay.
+  /// Errors of the environment may be transient; errors of the input or the options are not.
   private static func mayRetry(_ error: any Error) -> Bool {
     if let error = error as? StageError { return error.code == .timedOut || error.code == .environment }
     if let error = error as? ShardError { return error.code == .io }
     return true
   }
 
-  // MARK: Hearing reports
+  // MARK: Handling reports
 
   private func handle(_ report: Report) throws {
     switch report {
@@ -189,7 +190,7 @@ final class Executor {
     }
   }
 
-  /// False for the report of an attempt that was given up; its thread then works again.
+  /// False for the report of an attempt that was given up; its thread becomes available again.
   private func isAwaited(_ control: TaskControl) -> Bool {
     guard let place = abandoned.firstIndex(where: { $0 === control }) else { return true }
     abandoned.remove(at: place)
@@ -229,7 +230,7 @@ final class Executor {
     if schedule.finished(node, task: task) { try endPhase(node) }
   }
 
-  /// Every task of the phase is done: on to the next phase, or seal.
+  /// Every task of the phase is done: continue with the next phase, or seal.
   private func endPhase(_ node: Int) throws {
     let graphNode = graph.nodes[node]
     let phase = phases.removeValue(forKey: node)!
@@ -270,7 +271,7 @@ final class Executor {
         stage: graphNode.name, manifest, milliseconds: (monotonicNanoseconds() - state.began) / 1_000_000))
   }
 
-  // MARK: Failing
+  // MARK: Failures
 
   private func taskFailed(_ node: Int, _ task: Int, _ message: String, _ mayRetry: Bool) throws {
     let graphNode = graph.nodes[node]
@@ -305,7 +306,7 @@ final class Executor {
     }
   }
 
-  // MARK: Watching
+  // MARK: Monitoring
 
   private func heedInterruption() {
     let level = interruption()
@@ -324,14 +325,14 @@ final class Executor {
     for phase in phases.values { phase.controls.values.forEach { $0.cancel() } }
   }
 
-  /// A task that does not heed its timeout for 30 s is failed where it stands, and its thread replaced.
+  /// A task that has not stopped 30 s after its timeout is marked as failed, and its thread is replaced.
   private func giveUpHungTasks() throws {
     for (node, phase) in phases {
       for (task, control) in phase.controls where control.overtime > 30_000_000_000 {
         control.cancel()
         abandoned.append(control)
         pool.replaceThread()
-        try taskFailed(node, task, "the task took longer than its timeout and did not stop", true)
+        try taskFailed(node, task, "the task exceeded its timeout and did not stop", true)
       }
     }
     guard !abandoned.isEmpty else { return }
@@ -340,12 +341,12 @@ final class Executor {
     guard threads > 0 else {
       throw StageError(
         .environment, "",
-        "no thread is left to work: \(abandoned.count) tasks hang, and no other thread can be started",
-        hint: "Look at what those tasks wait for, and at the limits of this shell (`ulimit -u`, `ulimit -v`).")
+        "no thread is available: \(abandoned.count) tasks hang, and no other thread can be started",
+        hint: "Check what those tasks wait for, and the limits of this shell (`ulimit -u`, `ulimit -v`).")
     }
   }
 
-  /// At most five times a second: it costs a look at every task of the running phases.
+  /// At most five times per second, because it inspects every task of the running phases.
   private func reportProgress() {
     let now = monotonicNanoseconds()
     guard now - progressReported >= 190_000_000 else { return }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Judges a node and lists a phase's tasks, on a worker's thread: digesting new input may take long.
+/// Plans a node and lists the tasks of a phase. Runs on a worker thread, since digesting new input may take long.
 struct NodePreparation: Sendable {
   let store: RunStore
   let planner: Planner
@@ -32,7 +32,7 @@ struct NodePreparation: Sendable {
   }
 
   private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {
-    // The node's fingerprint speaks of these contents, so its tasks must not read others.
+    // The node's fingerprint covers these contents, so its tasks must not read any others.
     let known = Set(progress.identity.files.map(\.digest))
     var context = NodeContext(inputs: progress.inputs, base: planner.graph.document.folder) { path in
       let digest = try store.digest(path)
@@ -48,7 +48,7 @@ struct NodePreparation: Sendable {
     return .prepared(node: node, phase: phase, progress, prepared)
   }
 
-  /// Only where artifacts come together: one with an id twice in itself is as its stage made it.
+  /// Only for several artifacts read together: repeated ids within one artifact are the responsibility of its stage.
   private func sharedIDs() throws -> SharedIDs {
     var shared = SharedIDs()
     for input in graphNode.description.inputs where input.kind == .documents {

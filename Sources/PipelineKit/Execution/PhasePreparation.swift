@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A phase ready to run: its tasks, and which of them are done already.
+/// A phase ready to run: its tasks, and which of them are already done.
 struct PreparedPhase: Sendable {
   var tasks: [TaskPlan]
   var fingerprints: [Digest]
@@ -8,7 +8,7 @@ struct PreparedPhase: Sendable {
   var kept: [Int: TaskManifest]
 }
 
-/// Lists a node's tasks and finds those that an earlier run, or an older node of the stage, has done.
+/// Lists a node's tasks and finds those already done by an earlier run or by an older node of the stage.
 struct PhasePreparation {
   let store: RunStore
   let node: Graph.Node
@@ -16,7 +16,7 @@ struct PhasePreparation {
   let pipeline: String
   let run: Int64
   let fingerprint: Digest
-  /// Nothing done before counts (`--force`, `--from`).
+  /// Ignores earlier work (`--force`, `--from`).
   let ignoresHistory: Bool
 
   private var folder: String { store.artifacts.directory(stage: node.name, fingerprint: fingerprint) }
@@ -34,7 +34,7 @@ struct PhasePreparation {
     let history = try TaskHistory(store: store, node: nodeID, stage: node.name, pipeline: pipeline, phase: phase)
     for (i, task) in tasks.enumerated() {
       let identity = TaskIdentity(options: options, task: task)
-      var decision = Decision(verdict: .run(["a run was forced to do it again"]))
+      var decision = Decision(verdict: .run(["the run was forced to repeat it"]))
       if !ignoresHistory { decision = try decide(task, phase, fingerprints[i], identity, history) }
       prepared.kept[i] = decision.manifest
       if decision.manifest == nil { try findState(task, fingerprints[i]) }
@@ -54,12 +54,12 @@ struct PhasePreparation {
     var seen: Set<ExactText> = []
     for task in tasks {
       guard seen.insert(ExactText(task.key)).inserted else {
-        throw StageError(.options, "phase \(phase)", "two tasks have the key '\(task.key)'")
+        throw StageError(.options, "phase \(phase)", "two tasks have the same key '\(task.key)'")
       }
     }
   }
 
-  /// What becomes of a task: the manifest to keep, if there is one, and the reason in any case.
+  /// Decides on a task: the manifest to keep, if there is one, and the reason in any case.
   private struct Decision {
     var verdict: TaskVerdict
     var manifest: TaskManifest?
@@ -81,15 +81,15 @@ struct PhasePreparation {
     return Decision(verdict: .run(reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])))
   }
 
-  /// Why nothing that was done before will do.
+  /// Why no earlier result can be used.
   private func reasons(
     _ recorded: TaskManifest?, _ wanted: Digest, _ identity: TaskIdentity, _ before: TaskIdentity?
   ) -> [String] {
     if let recorded, recorded.fingerprint == wanted {
       let damage = store.artifacts.firstDamage(recorded.files, in: folder)
-      return [damage ?? "a file that it wrote is gone"]
+      return [damage ?? "a file that it wrote is missing"]
     }
-    guard let before else { return ["no earlier run has done it"] }
+    guard let before else { return ["no earlier run has run it"] }
     let differences = identity.differences(from: before)
     if differences.isEmpty { return [recorded == nil ? "no earlier run has finished it" : "the stage itself changed"] }
     return differences
@@ -99,7 +99,7 @@ struct PhasePreparation {
     store.artifacts.firstDamage(manifest.files, in: folder) == nil
   }
 
-  /// A manifest on disk whose row was lost, to a crash between rename and commit or with the whole database.
+  /// A manifest on disk whose row was lost, by a crash between rename and commit or with the whole database.
   private func adopt(_ task: TaskPlan, _ phase: String, _ wanted: Digest) throws -> TaskManifest? {
     guard
       let manifest = store.artifacts.taskManifest(
@@ -110,7 +110,7 @@ struct PhasePreparation {
     return manifest
   }
 
-  /// The same work done for an older node of this stage: its files get a second name here.
+  /// The same work done for an older node of this stage: its files are hard-linked here.
   private func reuse(_ phase: String, _ wanted: Digest) throws -> (older: Digest, manifest: TaskManifest)? {
     guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
     let source = store.artifacts.directory(stage: node.name, fingerprint: older)
@@ -131,11 +131,11 @@ struct PhasePreparation {
   }
 }
 
-/// What is known of the tasks of a phase from before, by key.
+/// What is known from earlier about the tasks of a phase, by key.
 private struct TaskHistory {
-  /// Of tasks that this very node has finished.
+  /// Tasks that this node itself has finished.
   let manifests: [ExactText: TaskManifest]
-  /// As the phase was last prepared, for whatever node.
+  /// The tasks as the phase was last planned, for any node.
   let identities: [ExactText: TaskIdentity]
 
   init(store: RunStore, node: Int64, stage: String, pipeline: String, phase: String) throws {

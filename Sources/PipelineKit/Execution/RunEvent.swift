@@ -1,8 +1,8 @@
-/// What happens in a run, in order; the CLI prints it, tests read it. Sent from one thread.
+/// The events of a run, in order; the CLI prints them, tests read them. Sent from one thread.
 public enum RunEvent: Sendable {
   case began(run: Int64, stages: [String])
   case judged(stage: String, Verdict)
-  /// `kept` tasks were done before; `tasks` counts all of the phase.
+  /// `kept` tasks were already done; `tasks` counts all tasks of the phase.
   case phaseBegan(stage: String, phase: String, tasks: Int, kept: Int)
   case taskFinished(stage: String, TaskManifest, milliseconds: Int)
   case taskRetried(stage: String, phase: String, key: String, attempt: Int, message: String, delaySeconds: Double)
@@ -10,26 +10,26 @@ public enum RunEvent: Sendable {
   case stageFailed(stage: String, message: String)
   case sealed(stage: String, NodeManifest, milliseconds: Int)
   case blocked(stage: String, by: String)
-  /// About five times a second while tasks run.
+  /// About five times per second while tasks run.
   case progress([StageProgress])
   case interrupted(now: Bool)
   case ended(RunOutcome)
 }
 
-/// A running stage at a moment.
+/// The progress of a running stage.
 public struct StageProgress: Sendable, Equatable {
   public var stage: String
   public var phase: String
   public var tasksDone: Int
   public var tasks: Int
   public var running: Int
-  /// Documents and text bytes that this run's tasks have passed through the phase so far.
+  /// Documents and text bytes that the tasks of this run have processed in the phase so far.
   public var documents: Int
   public var bytes: Int
-  /// Bytes of the phase's tasks in all, where files say so; 0 if unknown.
+  /// Total bytes of the phase's tasks, if the files state them; 0 if unknown.
   public var totalBytes: Int
   public var milliseconds: Int
-  /// What running tasks say of themselves, where they do.
+  /// The status that running tasks report, if any.
   public var statuses: [TaskStatus] = []
 }
 

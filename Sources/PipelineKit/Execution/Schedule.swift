@@ -1,9 +1,10 @@
-/// Which job comes next: a pure state machine over the graph's nodes, their phases and tasks.
+/// Decides which job comes next: a pure state machine over the graph's nodes, their phases and tasks.
 ///
-/// Knows no thread, clock or file. `next` hands out jobs within the limits; the executor reports how each ended.
+/// It knows nothing of threads, clocks or files. `next` hands out jobs within the limits; the executor reports how each
+/// ended.
 struct Schedule {
   enum Job: Equatable {
-    /// Judge the node and list the tasks of a phase.
+    /// Plan the node and list the tasks of a phase.
     case prepare(node: Int, phase: Int)
     case task(node: Int, phase: Int, task: Int)
   }
@@ -16,40 +17,40 @@ struct Schedule {
     var state: State
     var unmet: Int
     var phase = 0
-    /// Tasks not handed out yet, last first, and those that wait for a retry.
+    /// Tasks not handed out yet, in reverse order, and tasks waiting for a retry.
     var queue: [Int] = []
     var delayed: [(task: Int, notBefore: Int)] = []
     var open = 0
     var memory: [Int] = []
-    /// Of its running tasks, those that wait for servers.
+    /// Running tasks that mostly wait for servers.
     var waiting = 0
   }
 
-  /// Tasks that wait for servers run besides `jobs`: so many at once, and of one stage.
+  /// Limits for tasks that wait for servers, in addition to `jobs`: in total, and per stage.
   static let mostWaiting = 16
   static let mostWaitingOfAStage = 4
 
   private let graph: Graph
   private let readers: [[Int]]
   private let mostJobs: Int
-  /// Of these, as many as there are threads for.
+  /// How many of these there are threads for.
   private var jobs: Int
   private var waitingTasks: Int
   private let memoryBytes: Int
   private let keepGoing: Bool
   private var nodes: [Node]
-  /// Jobs that take a processor.
+  /// Jobs that occupy a processor.
   private var running = 0
   private var waiting = 0
   private var memoryInUse = 0
-  /// Set by a failure without `keepGoing`, or by an interruption: nothing new is handed out.
+  /// Set by a failure without `keepGoing`, or by an interruption: no new jobs are handed out.
   private(set) var isStopping = false
 
   init(graph: Graph, selected: Set<Int>, jobs: Int, memoryBytes: Int, keepGoing: Bool) {
     self.graph = graph
     mostJobs = jobs
     self.jobs = jobs
-    // With one job, tasks run one after another whatever they do.
+    // With one job, all tasks run one after another.
     waitingTasks = jobs > 1 ? Self.mostWaiting : 0
     self.memoryBytes = memoryBytes
     self.keepGoing = keepGoing
@@ -64,7 +65,7 @@ struct Schedule {
 
   func state(of node: Int) -> State { nodes[node].state }
   var isIdle: Bool { running == 0 && waiting == 0 }
-  /// True when nothing runs and nothing can be handed out any more.
+  /// True if nothing is running and nothing more can be handed out.
   var isFinished: Bool {
     guard isIdle else { return false }
     if isStopping { return true }
@@ -77,20 +78,20 @@ struct Schedule {
 
   mutating func stop() { isStopping = true }
 
-  /// Hands out no more at once than there are threads; one of them at least is left to the tasks that wait for servers,
-  /// which would take the place of jobs otherwise.
+  /// Hands out no more jobs at once than there are threads. At least one thread is reserved for tasks that wait for
+  /// servers; they would otherwise take the place of jobs.
   mutating func fit(threads: Int) {
     jobs = max(1, min(mostJobs, threads - 1))
     waitingTasks = mostJobs > 1 ? max(0, min(Self.mostWaiting, threads - jobs)) : 0
   }
 
-  /// The next job that fits, in the order of the graph; nil if there is none now.
-  /// - Parameter now: monotonic nanoseconds, for retries that wait.
+  /// The next job that fits, in graph order; nil if there is none now.
+  /// - Parameter now: monotonic nanoseconds, for pending retries.
   mutating func next(now: Int) -> Job? {
     guard !isStopping else { return nil }
     for index in graph.order {
       switch nodes[index].state {
-      // What is soon to wait for a server need not wait for a processor first.
+      // A task that will wait for a server need not wait for a processor first.
       case .waiting where nodes[index].unmet == 0 && (running < jobs || waits(index, phase: 0)):
         nodes[index].state = .preparing
         running += 1
@@ -114,14 +115,14 @@ struct Schedule {
   }
 
   private func hasRoom(_ node: Int) -> Bool {
-    // Without a thread of their own, tasks that wait take turns with the jobs.
+    // Without a separate thread, waiting tasks alternate with the jobs.
     if waitingTasks == 0, waiting > 0 { return false }
     guard waits(node, phase: nodes[node].phase) else { return running < jobs }
     if waitingTasks == 0 { return isIdle }
     return waiting < waitingTasks && nodes[node].waiting < Self.mostWaitingOfAStage
   }
 
-  /// A task larger than the whole budget runs alone.
+  /// A task larger than the complete budget runs alone.
   private mutating func admit(_ node: Int, _ task: Int) -> Bool {
     let memory = nodes[node].memory[task]
     guard memoryInUse == 0 || memoryInUse + memory <= memoryBytes else { return false }
@@ -130,21 +131,21 @@ struct Schedule {
     return true
   }
 
-  /// Counts a task of the node's phase that begins or ends.
+  /// Counts the start or the end of a task of the node's phase.
   private mutating func count(_ change: Int, _ node: Int) {
     guard waits(node, phase: nodes[node].phase) else { return running += change }
     waiting += change
     nodes[node].waiting += change
   }
 
-  /// A phase was listed. Returns true if none of its tasks is open, so that the node can go on at once.
+  /// Records the tasks of a phase. Returns true if none of them is open, so that the node can continue immediately.
   /// - Parameters:
   ///   - memory: each task's estimate.
-  ///   - kept: tasks that an earlier run finished.
+  ///   - kept: tasks finished by an earlier run.
   mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>) -> Bool {
     running -= 1
     nodes[node].phase = phase
-    // An estimate beyond every machine is as good as the largest.
+    // Estimates larger than any machine count as the maximum.
     nodes[node].memory = memory.map { min(max(0, $0), 1 << 50) }
     nodes[node].queue = memory.indices.reversed().filter { !kept.contains($0) }
     nodes[node].open = nodes[node].queue.count
@@ -152,7 +153,7 @@ struct Schedule {
     return nodes[node].open == 0
   }
 
-  /// A task ended well. Returns true if it was the last of its phase.
+  /// Records the success of a task. Returns true if it was the last of its phase.
   mutating func finished(_ node: Int, task: Int) -> Bool {
     release(node, task)
     nodes[node].open -= 1
@@ -169,20 +170,20 @@ struct Schedule {
     memoryInUse -= nodes[node].memory[task]
   }
 
-  /// The next phase of a node is to be listed; it takes the slot when `next` is asked.
+  /// Queues the next phase of a node for planning; it takes a slot when `next` is called.
   mutating func beginPreparing(_ node: Int) {
     nodes[node].state = .preparing
     running += 1
   }
 
-  /// A node is complete: its readers come nearer. Also for a node found fresh.
+  /// Marks a node as complete, which may make its readers ready. Also called for nodes that are fresh.
   mutating func sealed(_ node: Int, wasPreparing: Bool) {
     if wasPreparing { running -= 1 }
     nodes[node].state = .done
     for reader in readers[node] { nodes[reader].unmet -= 1 }
   }
 
-  /// A node cannot go on. Returns the nodes that are blocked by it.
+  /// Marks a node as failed. Returns the nodes that are blocked by it.
   mutating func failed(_ node: Int, task: Int?, wasPreparing: Bool) -> [Int] {
     if let task { release(node, task) }
     if wasPreparing { running -= 1 }

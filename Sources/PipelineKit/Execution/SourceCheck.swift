@@ -1,12 +1,12 @@
 import ShardKit
 import Synchronization
 
-/// Whether the files from outside that a task reads are still those that its fingerprint speaks of.
+/// Checks that the external files that a task reads still match its fingerprint.
 enum SourceCheck {
   private struct Claims {
-    /// Paths of the tasks at work, by a number of each.
+    /// Paths of the running tasks, by task number.
     var paths: [Int: Set<ExactText>] = [:]
-    /// Those that lost pages under tasks that have ended.
+    /// Paths that lost pages during tasks that have ended.
     var settled: Set<ExactText> = []
     var tasks = 0
 
@@ -28,8 +28,8 @@ enum SourceCheck {
 
   private static let claims = Mutex(Claims())
 
-  /// Does the work on files and throws if one of them was changed since it was digested. The change is then the error,
-  /// whatever the work made of it: half a file may look like a damaged one.
+  /// Runs work on files and throws if one of them changed since it was digested. The change takes precedence over any
+  /// other result, since a truncated file may look like a damaged one.
   static func guarding<Result>(_ files: [ArtifactFile], _ work: () throws -> Result) throws -> Result {
     try check(files, reading: false)
     let task = claims.withLock { $0.begin(files) }
@@ -43,13 +43,13 @@ enum SourceCheck {
     try check(files, reading: true)
     if let path = lost(since: before, by: task) {
       throw StageError(
-        .environment, path, "the file was cut while it was read, or its disk cannot be read",
-        hint: "Look at the disk, run `pipeline verify`, and run again.")
+        .environment, path, "the file was truncated while it was read, or its disk cannot be read",
+        hint: "Check the disk, run `pipeline verify`, and run again.")
     }
     return result
   }
 
-  /// A file that lost pages meanwhile: one of the task's, or one that is no other task's either.
+  /// A file that lost pages meanwhile: one of this task's, or one that belongs to no other task.
   private static func lost(since before: [ExactText: Int], by task: Int) -> String? {
     let lost = MappedFile.losses.filter { $0.value > before[$0.key, default: 0] }.keys.sorted()
     return claims.withLock { claims in lost.first { !claims.isAnothers($0, than: task) } }?.text
@@ -64,11 +64,11 @@ enum SourceCheck {
 
   static func changed(_ path: String, _ when: String) -> StageError {
     StageError(
-      .input, path, "the file was changed \(when)",
-      hint: "Run again when nothing writes to it: it is then read anew.")
+      .input, path, "the file changed \(when)",
+      hint: "Run again when nothing writes to it; it is then read again.")
   }
 
-  /// Another name or other permissions change the time of change too: then the content decides.
+  /// A rename or a permission change also updates the change time; in that case the content decides.
   private static func isUnchanged(_ file: ArtifactFile, _ seen: FileSystem.Status) throws -> Bool {
     guard let now = FileSystem.status(file.path) else { return false }
     if now.bytes != seen.bytes || now.inode != seen.inode || now.modified != seen.modified { return false }

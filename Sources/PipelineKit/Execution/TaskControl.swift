@@ -1,11 +1,11 @@
 import ShardKit
 import Synchronization
 
-/// How far a long task is, in its own words.
+/// The progress of a long task, in its own words.
 public struct TaskStatus: Equatable, Sendable {
   /// 0…1.
   public var fraction: Double
-  /// Such as "step 1200 of 70000, loss 2.31, 380k tokens/s".
+  /// For example, "step 1200 of 70000, loss 2.31, 380k tokens/s".
   public var text: String
   public var remainingSeconds: Double?
 
@@ -16,7 +16,7 @@ public struct TaskStatus: Equatable, Sendable {
   }
 }
 
-/// What the executor and a running task share: progress one way, cancellation the other.
+/// State shared by the executor and a running task: progress one way, cancellation the other.
 public final class TaskControl: Sendable {
   private let cancelled = Atomic<Bool>(false)
   private let stopping = Atomic<Bool>(false)
@@ -24,7 +24,7 @@ public final class TaskControl: Sendable {
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
   private let timeoutSeconds: Double?
-  /// Monotonic deadline in nanoseconds; `Int.max` for none, and before the task begins.
+  /// Monotonic deadline in nanoseconds; `Int.max`: none, or the task has not started.
   private let until = Atomic<Int>(.max)
   private var deadline: Int { until.load(ordering: .relaxed) }
 
@@ -33,7 +33,7 @@ public final class TaskControl: Sendable {
 
   public init(timeoutSeconds: Double? = nil) { self.timeoutSeconds = timeoutSeconds }
 
-  /// The task's time runs from here on, and not while it waits for a thread.
+  /// Starts the task's timeout; time spent waiting for a thread does not count.
   func begin() {
     guard let timeoutSeconds else { return }
     until.store(
@@ -41,18 +41,18 @@ public final class TaskControl: Sendable {
   }
 
   public func cancel() { cancelled.store(true, ordering: .relaxed) }
-  /// The first Ctrl-C: tasks of seconds run to their end; one of hours that keeps its state may stop at its next safe
-  /// point, by throwing `StageError(.cancelled, …)`.
+  /// Set by the first Ctrl-C: short tasks run to completion; a long task that keeps its state may stop at its next safe
+  /// point by throwing `StageError(.cancelled, …)`.
   public var shouldStop: Bool { stopping.load(ordering: .relaxed) || isCancelled }
   func requestStop() { stopping.store(true, ordering: .relaxed) }
 
   private static let saving = Atomic<Int>(0)
-  /// A task that was told to stop is writing its state: whoever sent SIGTERM waits longer for it.
+  /// A stopping task is writing its state, so the shutdown after SIGTERM is extended.
   public static var isAnySaving: Bool { saving.load(ordering: .relaxed) > 0 }
   public static func beginSaving() { saving.add(1, ordering: .relaxed) }
   public static func endSaving() { saving.subtract(1, ordering: .relaxed) }
 
-  /// Shown in place of counts of documents.
+  /// Shown instead of document counts.
   public var status: TaskStatus? { reported.withLock { $0 } }
   public func report(_ status: TaskStatus) { reported.withLock { $0 = status } }
 
@@ -61,7 +61,7 @@ public final class TaskControl: Sendable {
     (documentsDone.load(ordering: .relaxed), bytesDone.load(ordering: .relaxed))
   }
 
-  /// How long the task is over its time, in nanoseconds; negative before.
+  /// How far the task is past its deadline, in nanoseconds; negative before the deadline.
   var overtime: Int {
     let deadline = self.deadline
     return deadline == .max ? .min : monotonicNanoseconds() - deadline
@@ -72,19 +72,19 @@ public final class TaskControl: Sendable {
     bytesDone.add(bytes, ordering: .relaxed)
   }
 
-  /// At a safe point of a task that keeps its state: throws at the first Ctrl-C too.
+  /// For safe points of a task that keeps its state: also throws at the first Ctrl-C.
   public func checkStop() throws(StageError) {
     try check()
-    if shouldStop { throw StageError(.cancelled, "", "the task was stopped; it goes on where it ended") }
+    if shouldStop { throw StageError(.cancelled, "", "the task was stopped; it resumes where it ended") }
   }
 
-  /// Throws when the task must stop: at a second Ctrl-C, at its timeout.
+  /// Throws if the task must stop: at a second Ctrl-C, or at its timeout.
   public func check() throws(StageError) {
     FaultPoint.reach("task.checked")
     if isCancelled { throw StageError(.cancelled, "", "the task was stopped") }
     if overtime > 0 {
       throw StageError(
-        .timedOut, "", "the task took longer than its timeout", hint: "Raise \"timeoutSeconds\" of the stage.")
+        .timedOut, "", "the task exceeded its timeout", hint: "Increase \"timeoutSeconds\" of the stage.")
     }
   }
 }

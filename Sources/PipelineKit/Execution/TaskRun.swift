@@ -1,10 +1,10 @@
 public import ShardKit
 
-/// Runs one task in a folder of its own and publishes what it wrote. Safe to repeat after a crash at any moment.
+/// Runs one task in its own folder and publishes what it wrote. Safe to repeat after a crash at any moment.
 public struct TaskRun: Sendable {
   /// The node's folder: `PORT/…` files, `tasks/PHASE-KEY.json` manifests.
   public var directory: String
-  /// The stage's kept state, shared by all its nodes; see `Workspace.stateDirectory`.
+  /// The stage's persistent state, shared by all its nodes; see `Workspace.stateDirectory`.
   public var keptState: String
   public var phase: String
   public var task: TaskPlan
@@ -41,7 +41,7 @@ public struct TaskRun: Sendable {
       memoryBytes: memoryBytes, control: control, earlier: earlier)
     let manifest = try SourceCheck.guarding(task.files) {
       try stage.run(phase: phase, workspace)
-      // A task given up as hung must not publish when it comes back after all.
+      // A task given up as hung must not publish if it returns after all.
       try control.check()
       return try workspace.finish(fingerprint: fingerprint)
     }
@@ -49,7 +49,7 @@ public struct TaskRun: Sendable {
       throw StageError(
         .ledger, "task \(task.key)",
         "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
-        hint: "This is a fault of the stage; please report it with the output of `pipeline lineage --json`.")
+        hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
     }
     FaultPoint.reach("task.files")
     try publish(manifest, from: staging)
@@ -57,7 +57,7 @@ public struct TaskRun: Sendable {
     return manifest
   }
 
-  /// Files first, durable, then the manifest that says they are complete.
+  /// Makes the files durable first, then writes the manifest that declares them complete.
   private func publish(_ manifest: TaskManifest, from staging: String) throws {
     var folders: Set<ExactText> = [ExactText(directory)]
     for file in manifest.files {

@@ -1,32 +1,34 @@
 import ShardKit
 
-/// The folder in which a task keeps its progress over attempts (`Workspace.stateDirectory`), and its way to another node.
+/// The folder in which a task keeps its progress across attempts (`Workspace.stateDirectory`), and its transfer to
+/// another node.
 ///
-/// State belongs to a task of one fingerprint. A task with a `stateKey` finds that of any unfinished task of its stage
-/// with the same key: so what makes other bytes, and yet not another work, does not begin it anew.
+/// State belongs to a task with a fingerprint. A task with a `stateKey` takes over the state of any unfinished task of
+/// its stage with the same key, so that a change that affects the output but not the work in progress does not restart
+/// it.
 struct TaskState {
   /// `artifacts/STAGE`.
   let stage: String
-  /// Of the node at hand, in `stage`.
+  /// Folder of the current node, within `stage`.
   let node: String
   let fingerprint: Digest
   let key: String
 
-  /// By fingerprint: a task that another plan of the node gave the same key must not find this one's state.
+  /// Keyed by fingerprint: a task that another plan of the node gave the same key must not find this one's state.
   static func folder(node: String, fingerprint: Digest) -> String { "\(node)/.state/\(fingerprint.short)" }
 
   private static let keyName = ".key"
   private var folder: String { Self.folder(node: node, fingerprint: fingerprint) }
 
-  /// Says whose state a folder is.
+  /// Records which task a state folder belongs to.
   static func mark(_ folder: String, key: String) throws(ShardError) {
     guard !key.isEmpty else { return }
     try FileSystem.makeDirectory(folder)
     try FileSystem.write(Array(key.utf8), to: "\(folder)/\(keyName)")
   }
 
-  /// Moves the state here that was worked on last, where this task has none of its own.
-  /// - Parameter beginsAnew: leaves others' where it is.
+  /// If this task has no state yet, moves the most recently used matching state here.
+  /// - Parameter beginsAnew: leaves the state of other tasks where it is.
   func find(beginsAnew: Bool) throws(ShardError) {
     guard !key.isEmpty, !FileSystem.exists(folder) else { return }
     if beginsAnew { return try Self.mark(folder, key: key) }

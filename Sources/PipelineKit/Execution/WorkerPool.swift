@@ -1,7 +1,7 @@
 import COpenSSL
 import Glibc
 
-/// A fixed number of threads that run closures; results come back through a mailbox.
+/// A fixed number of threads that run closures; results are delivered through a mailbox.
 final class WorkerPool<Message: Sendable>: @unchecked Sendable {
   private var mutex = pthread_mutex_t()
   private var workAvailable = pthread_cond_t()
@@ -12,9 +12,9 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
   private var threads: [pthread_t] = []
   private let stackBytes: Int
 
-  /// - Parameter stackBytes: parsers and libraries want more than some defaults give.
+  /// - Parameter stackBytes: parsers and libraries need more than some defaults.
   ///
-  /// Where not all of the threads can be had, those that there are do the work.
+  /// If not all threads can be started, those that could be started do the work.
   init(threads count: Int, stackBytes: Int = 16 << 20) throws(StageError) {
     self.stackBytes = stackBytes
     pthread_mutex_init(&mutex, nil)
@@ -26,13 +26,13 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
     }
     guard !threads.isEmpty else {
       throw StageError(
-        .environment, "", "no thread can be started: the limit of threads or of memory is reached",
-        hint: "Raise the limits of this shell (`ulimit -u`, `ulimit -v`).")
+        .environment, "", "no thread can be started: a limit on threads or memory is reached",
+        hint: "Increase the limits of this shell (`ulimit -u`, `ulimit -v`).")
     }
   }
 
-  /// Drops work not begun and ends the threads.
-  /// - Parameter wait: false leaves threads that are stuck in a call to the end of the process.
+  /// Discards queued work and ends the threads.
+  /// - Parameter wait: false leaves threads that are stuck in a call until the process ends.
   func close(wait: Bool = true) {
     pthread_mutex_lock(&mutex)
     closing = true
@@ -44,10 +44,10 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
     threads = []
   }
 
-  /// Threads that there are, those that are stuck among them.
+  /// The number of threads, including stuck ones.
   var count: Int { threads.count }
 
-  /// One more thread, in place of one that does not come back; none where it cannot be had.
+  /// Starts one more thread to replace a stuck one, if possible.
   func replaceThread() {
     if let thread = startThread(stackBytes: stackBytes, { self.loop() }) { threads.append(thread) }
   }
@@ -59,7 +59,7 @@ final class WorkerPool<Message: Sendable>: @unchecked Sendable {
     pthread_mutex_unlock(&mutex)
   }
 
-  /// All messages that have come, or none after the time.
+  /// All messages received, or none after the timeout.
   func receive(timeoutNanoseconds: Int) -> [Message] {
     pthread_mutex_lock(&mutex)
     defer { pthread_mutex_unlock(&mutex) }
@@ -103,7 +103,7 @@ private final class ThreadBody {
   init(_ run: @escaping () -> Void) { self.run = run }
 }
 
-/// Nil where no thread can be had.
+/// Nil if the thread cannot be started.
 private func startThread(stackBytes: Int, _ body: @escaping () -> Void) -> pthread_t? {
   var attributes = pthread_attr_t()
   pthread_attr_init(&attributes)

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// The stages of a document as nodes, their wiring as indices; kinds checked, no cycles.
+/// The stages of a pipeline file as nodes, with their inputs as indices; kinds are checked and there are no cycles.
 public struct Graph: Sendable {
   public struct Edge: Equatable, Sendable {
     /// The port that reads.
@@ -22,10 +22,10 @@ public struct Graph: Sendable {
   }
 
   public let nodes: [Node]
-  /// Every node after the nodes that it reads from; ties in the order of the document.
+  /// Every node after the nodes that it reads from; ties in the order of the pipeline file.
   public let order: [Int]
   public let document: PipelineSpec
-  /// What is accepted but should be written otherwise, in the order of the document.
+  /// Notices about deprecated names, in the order of the pipeline file.
   public let notices: [SpecError]
 
   public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
@@ -39,7 +39,7 @@ public struct Graph: Sendable {
   /// A node and everything that it needs.
   public func ancestors(of node: Int) -> Set<Int> { reach(node) { sources(of: $0) } }
 
-  /// A node and everything that needs it.
+  /// A node and everything that depends on it.
   public func descendants(of node: Int) -> Set<Int> {
     var readers = [[Int]](repeating: [], count: nodes.count)
     for reader in nodes.indices {
@@ -76,7 +76,7 @@ extension Graph {
 
   private struct Cycle: Error { var nodes: [Int] }
 
-  /// Depth-first, iterative; a cycle is returned with its first node again at its end.
+  /// Depth-first and iterative; a cycle is returned with its first node repeated at the end.
   private static func sorted(_ nodes: [Node]) -> Result<[Int], Cycle> {
     enum Mark { case new, open, done }
     var marks = [Mark](repeating: .new, count: nodes.count)

@@ -1,11 +1,11 @@
 import ShardKit
 
-/// Turns a document's stages into nodes; collects every mistake.
+/// Turns the stages of a pipeline file into nodes; collects all errors.
 struct GraphBuilding {
   let document: PipelineSpec
   let registry: StageRegistry
   private(set) var errors = SpecErrors(errors: [])
-  /// Names that were others in the last release.
+  /// Notices about names from the previous release.
   private(set) var notices: [SpecError] = []
   private let places: [ExactText: Int]
 
@@ -76,7 +76,7 @@ struct GraphBuilding {
         let known = description.inputs.map(\.name)
         let message =
           known.isEmpty
-          ? "'\(description.name)' reads no other stage" : "'\(description.name)' has no input '\(reference.port)'"
+          ? "'\(description.name)' has no inputs" : "'\(description.name)' has no input '\(reference.port)'"
         fail(reference.portOffset, place, message + suggestion(for: reference.port, among: known))
         continue
       }

@@ -1,20 +1,20 @@
 import ShardKit
 
-/// Two artifacts of documents, compared by ids and contents: which entered, left or changed, and why.
+/// Compares two artifacts of documents by ids and contents: which documents entered, left or changed, and why.
 ///
-/// Files that both hold are passed over by their digests; the documents of all others are read in as many passes as keep
-/// two words a document within the memory. Why a document left or entered is what the later or earlier stage's drops
-/// say of it.
+/// Files in both artifacts are skipped by their digests; the documents of all other files are read in several passes,
+/// so that two words per document fit in memory. The reason for a document that left or entered comes from the drops of
+/// the other side's stage.
 public struct DocumentDifference: Equatable, Sendable {
   /// Documents that only one side has.
   public struct Moved: Equatable, Sendable {
     public var count = 0
-    /// By the reason that the other side's stage dropped them for; `notDropped` where it did not.
+    /// By the reason the other side's stage dropped them for; `notDropped` if it did not.
     public var causes: [String: Int] = [:]
     public var examples: [String] = []
   }
 
-  /// The cause where the other side's stage did not drop the document: it never read it, or joined it into another.
+  /// The reason if the other side's stage did not drop the document: it never read it, or merged it into another.
   public static let notDropped = "not-dropped-there"
 
   public var entered = Moved()
@@ -62,14 +62,14 @@ public struct DocumentDifference: Equatable, Sendable {
   }
 }
 
-/// A document as two hashes: of its id, and of its whole line.
+/// A document as two hashes: of its id, and of its complete line.
 private struct Entry: Comparable {
   var id: UInt64
   var content: UInt64
   static func < (a: Entry, b: Entry) -> Bool { (a.id, a.content) < (b.id, b.content) }
 }
 
-/// The files of one artifact that the other does not hold.
+/// The files of one artifact that the other does not contain.
 private struct Side {
   let artifact: DocumentDifference.Artifact
   let files: [PublishedFile]
@@ -82,7 +82,7 @@ private struct Side {
 
   var documents: Int { files.reduce(0) { $0 + $1.documents } }
 
-  /// The documents whose ids fall into a pass, sorted.
+  /// The documents with ids in the given pass, sorted.
   func entries(_ pass: UInt64, of passes: UInt64) throws -> [Entry] {
     var entries: [Entry] = []
     try forEachDocument { id, line in
@@ -94,7 +94,7 @@ private struct Side {
     return entries
   }
 
-  /// The ids behind some hashes, sorted.
+  /// The ids for the given hashes, sorted.
   func ids(of hashes: [UInt64]) throws -> [String] {
     guard !hashes.isEmpty else { return [] }
     var missing = Set(hashes)
@@ -106,7 +106,7 @@ private struct Side {
     return ids.sorted()
   }
 
-  /// Calls `body` with every document until it says no.
+  /// Calls `body` with every document until it returns false.
   private func forEachDocument(
     _ body: (_ id: UnsafeRawBufferPointer, _ line: UnsafeRawBufferPointer) -> Bool
   ) throws {
@@ -124,7 +124,7 @@ private struct Side {
   }
 }
 
-/// Two sorted lists, walked together. Ids that repeat are paired off; what is left over has entered or left.
+/// Merges two sorted lists. Repeated ids are paired; the remaining ones entered or left.
 private struct Comparison {
   var left: [UInt64] = []
   var entered: [UInt64] = []
@@ -150,7 +150,7 @@ private struct Comparison {
   }
 }
 
-/// The least hashes of each kind, over all passes.
+/// The smallest hashes of each kind, over all passes.
 private struct Samples {
   let limit: Int
   var left: [UInt64] = []
@@ -171,7 +171,7 @@ private struct Samples {
 }
 
 extension DocumentDifference.Moved {
-  /// Counts documents and looks their ids up in the drops of the other side's stage.
+  /// Counts documents and looks up their ids in the drops of the other side's stage.
   fileprivate mutating func add(_ ids: [UInt64], droppedBy other: DocumentDifference.Artifact) throws {
     count += ids.count
     guard !ids.isEmpty else { return }
@@ -181,7 +181,7 @@ extension DocumentDifference.Moved {
     where sidecar.name.hasPrefix(Workspace.dropsPort + "/") && !open.isEmpty {
       let mapped = try MappedFile("\(other.directory)/\(Workspace.idsPort)/\(sidecar.name)")
       let hashes = mapped.bytes.bindMemory(to: UInt64.self)
-      // Most sidecars hold no such id, and their drops need not be read.
+      // Most sidecars contain no such id, so their drops need not be read.
       guard hashes.contains(where: { open[UInt64(littleEndian: $0)] != nil }) else { continue }
       let lines = LineReader(try openSource("\(other.directory)/\(sidecar.name.dropLast(4))"))
       let json = JSONObjectReader()

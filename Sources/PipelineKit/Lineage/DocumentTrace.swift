@@ -1,19 +1,19 @@
 public import ShardKit
 
-/// The way of one document through a pipeline: every stage's verdict on it, in the graph's order.
+/// The path of one document through a pipeline: what every stage did with it, in graph order.
 public struct DocumentTrace: Sendable {
   /// Where a stage wrote the document.
   public struct Place: Sendable, Equatable {
     public var port: String
-    /// Path of the file that holds it.
+    /// Path of the file that contains it.
     public var path: String
-    /// Its place in the file, from 0: a line, or the sample of an MDS shard.
+    /// Its position in the file, from 0: a line, or the sample of an MDS shard.
     public var ordinal: Int
-    /// As written there; deliberate repeats carry a suffix such as `#2`.
+    /// The id in that file; intentional repeats carry a suffix such as `#2`.
     public var id: String
-    /// Bytes of its text; nil where the format does not say.
+    /// Bytes of its text; nil if the format does not record them.
     public var textBytes: Int?
-    /// False where the record could not be read and only the hash of its id speaks for it.
+    /// False if the record could not be read, so that only the hash of its id matches.
     public var isVerified: Bool
     public var kind: ArtifactKind
   }
@@ -27,17 +27,17 @@ public struct DocumentTrace: Sendable {
     public var detail: String?
   }
 
-  /// What became of a document that a stage neither wrote nor dropped.
+  /// Why a stage neither wrote nor dropped a document.
   public enum Absence: Sendable, Equatable {
     /// The stage has no finished output.
     case notRun
-    /// Nothing that the stage reads holds the document.
+    /// Nothing that the stage reads contains the document.
     case notReached
-    /// The stage joins documents into others and does not record which; the reasons that it joins for.
+    /// The stage merges documents and does not record which; the reasons that it merges for.
     case merged([String])
     /// The stage reads documents and writes none.
     case consumed
-    /// A source that does not hold it, or a stage that writes it under another id.
+    /// A source that does not contain it, or a stage that writes it under another id.
     case notSeen
   }
 
@@ -46,7 +46,7 @@ public struct DocumentTrace: Sendable {
     public var use: String
     public var places: [Place]
     public var drops: [Drop]
-    /// Set when there are neither places nor drops.
+    /// Set if there are neither places nor drops.
     public var absence: Absence?
     /// Whether documents are wired to it.
     public var readsDocuments: Bool
@@ -57,13 +57,12 @@ public struct DocumentTrace: Sendable {
 
   /// True if any stage wrote or dropped it.
   public var isFound: Bool { steps.contains { !$0.places.isEmpty || !$0.drops.isEmpty } }
-  /// The document that it was dropped for, where a stage said so.
+  /// The document that it was dropped for, if a stage recorded one.
   public var survivor: String? { steps.lazy.flatMap(\.drops).compactMap(\.survivor).first }
 }
 
 extension DocumentTrace {
-  /// Searches the newest output of every stage. Time goes with the number of documents at eight bytes each, and with
-  /// one file to be read for each hit.
+  /// Searches the newest output of every stage. Scans eight bytes per document, and reads one file per hit.
   public init(id: String, graph: Graph, store: RunStore) throws {
     self.id = id
     steps = []
@@ -98,7 +97,7 @@ extension DocumentTrace {
 }
 
 extension Graph.Node {
-  /// Whether documents are wired to it; files that a source reads are none yet.
+  /// Whether documents are wired to it; external files do not count.
   fileprivate var readsDocuments: Bool {
     edges.contains { edge in description.inputs.contains { $0.name == edge.input && $0.kind == .documents } }
   }
@@ -164,7 +163,7 @@ private struct TraceReading {
     return place
   }
 
-  /// Reads the sample; nil if it has an `id` column with another id.
+  /// Reads the sample; nil if its `id` column has another id.
   private func verified(_ place: DocumentTrace.Place) throws -> DocumentTrace.Place? {
     let name = ArchivePath.lastPart(of: place.path)
     let reader = try MDSReader(directory: "\(directory)/\(place.port)")

@@ -1,10 +1,10 @@
 import ShardKit
 
-/// Looks for document ids in the sidecars that tasks leave beside their files: 8 bytes a document, `recordHash` of its
-/// id, little-endian, in the file's order.
+/// Looks for document ids in the sidecars that tasks write next to their files: 8 bytes per document, `recordHash` of
+/// its id, little-endian, in file order.
 ///
-/// A sidecar is mapped and compared word by word, so that millions of documents take milliseconds; a hit is only a
-/// candidate until the record itself was read.
+/// A sidecar is memory-mapped and compared word by word, so that searching millions of documents takes milliseconds; a
+/// hit is only a candidate until the record itself has been read.
 struct IDSearch {
   struct Hit: Equatable {
     /// `PORT/FILE`

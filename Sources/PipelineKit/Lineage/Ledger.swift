@@ -23,23 +23,23 @@ public struct Count: JSONRecord, Equatable, Sendable {
   }
 }
 
-/// Where every document went. A ledger balances when
+/// Accounts for every document. A ledger balances if
 /// `input + repeated = output + dropped + merged + consumed`, in documents.
 public struct Ledger: JSONRecord, Equatable, Sendable {
   public var input = Count()
   public var output = Count()
   /// By reason.
   public var dropped: [String: Count] = [:]
-  /// Documents that went into another one (the speeches of a meeting), by reason.
+  /// Documents merged into another one (the speeches of a meeting), by reason.
   public var merged: [String: Count] = [:]
-  /// Extra copies made on purpose (sampling up), by reason.
+  /// Extra copies made intentionally (upsampling), by reason.
   public var repeated: [String: Count] = [:]
-  /// Read by a stage that writes no documents (a tokenizer's training text).
+  /// Read by a stage that writes no documents (the training text of a tokenizer).
   public var consumed = Count()
 
   public init() {}
 
-  /// 0 when balanced; positive when documents are missing.
+  /// 0 if balanced; positive if documents are missing.
   public var imbalance: Int {
     input.documents + repeated.values.reduce(0) { $0 + $1.documents } - output.documents - droppedDocuments
       - merged.values.reduce(0) { $0 + $1.documents } - consumed.documents

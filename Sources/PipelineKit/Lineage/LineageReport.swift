@@ -1,22 +1,22 @@
 public import ShardKit
 
-/// What a pipeline's newest outputs were made from and how: a value that the text, JSON and HTML reports are drawn from.
+/// What the newest outputs of a pipeline were made from, and how; the source of the text, JSON and HTML reports.
 public struct LineageReport: Sendable {
   public var pipeline: String
   public var document: String
   public var run: RunStore.Run?
-  /// In the graph's order.
+  /// In graph order.
   public var stages: [StageLineage]
 }
 
 /// One stage's newest output.
 public struct StageLineage: Sendable {
-  /// An upstream artifact that is wired to an input now.
+  /// An upstream artifact currently wired to an input.
   public struct Wired: Sendable {
     public var input: String
     public var stage: String
     public var port: String
-    /// Of the artifact that this output was made from; nil where the wire is newer than the output.
+    /// The artifact that this output was made from; nil if the input was wired later.
     public var digest: Digest?
     public var documents: Int
     public var textBytes: Int64
@@ -33,23 +33,23 @@ public struct StageLineage: Sendable {
     public var digest: Digest
   }
 
-  /// Everything known once the stage has output.
+  /// Everything known about a stage with output.
   public struct Made: Sendable {
     public var fingerprint: Digest
     public var sealed: Int
     public var options: JSONValue
-    /// Files from outside, by option.
+    /// External files, by option.
     public var files: [NodeIdentity.File]
     public var outputs: [Output]
     public var ledger: Ledger
     public var warnings: [String: TaskManifest.Warning]
     public var metrics: [String: Double]
     public var tasks: Int
-    /// Tasks that an older output had done already.
+    /// Tasks reused from an older output.
     public var reusedTasks: Int
-    /// Time of the tasks that were run, summed.
+    /// Total time of the tasks that ran.
     public var milliseconds: Int
-    /// Text bytes in, or out for a source, for each second of task time; nil where no time was measured.
+    /// Text bytes in (out for a source) per second of task time; nil if no time was measured.
     public var bytesPerSecond: Double?
   }
 

@@ -1,17 +1,17 @@
 import Glibc
 public import ShardKit
 
-/// The newest outputs of a pipeline as OpenLineage run events, for catalogs that collect them.
+/// Exports the newest outputs of a pipeline as OpenLineage run events, for data catalogs.
 ///
-/// A run of the pipeline is a run of a job named after it; a stage's output is a run of the job `PIPELINE.STAGE`, with
-/// that run as its parent. Each has a START and, where it has ended, one terminal event. Ids are made from what they
-/// name, so that printing the events again gives the same ones. What a stage dropped stands in a facet of our own.
+/// A run of the pipeline is a run of a job with the pipeline's name; a stage's output is a run of the job
+/// `PIPELINE.STAGE`, with that run as its parent. Each has a START event and, if it has ended, one terminal event. Ids
+/// are derived from names, so that repeated exports are identical. A custom facet reports what a stage dropped.
 /// Specification: https://openlineage.io/spec/2-0-2/OpenLineage.json
 public struct OpenLineage: Sendable {
   private static let producer = "urn:\(Product.name):\(Product.version)"
   private static let namespace = "pipeline"
 
-  /// In the order of their times.
+  /// In order of time.
   public private(set) var events: [JSONValue] = []
   private let pipeline: String
 
@@ -91,9 +91,9 @@ public struct OpenLineage: Sendable {
     )
   }
 
-  // MARK: Data sets
+  // MARK: Datasets
 
-  /// Artifacts by `PIPELINE.STAGE.PORT`; files from outside by option and name, with their digests as versions.
+  /// Artifacts are named `PIPELINE.STAGE.PORT`; external files by option and name, with their digests as versions.
   private func inputs(_ made: RunStore.Node) -> [JSONValue] {
     made.identity.inputs.map { dataset(Self.namespace, "\(pipeline).\($0.source)", $0.digest, []) }
       + made.identity.files.map { dataset("file", "\($0.option)/\($0.name)", $0.digest, []) }
@@ -124,7 +124,7 @@ public struct OpenLineage: Sendable {
       ] + more)
   }
 
-  // MARK: Forms
+  // MARK: Formats
 
   private static func facet(_ version: String, _ name: String, _ content: JSONValue) -> JSONValue {
     facet("https://openlineage.io/spec/facets/\(version)/\(name).json", content)
@@ -143,7 +143,7 @@ public struct OpenLineage: Sendable {
     identifier("run", run.name, String(run.id), String(run.started))
   }
 
-  /// A UUID made from names: version 8 of RFC 9562, over a SHA-256.
+  /// A UUID derived from names: version 8 of RFC 9562, over a SHA-256.
   private static func identifier(_ names: String...) -> String {
     var digester = Digester()
     for name in names { digester.update(field: name) }

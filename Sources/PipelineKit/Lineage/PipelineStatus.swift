@@ -1,19 +1,19 @@
 public import ShardKit
 
-/// Where each stage of a pipeline stands: what `pipeline status` shows.
+/// The state of each stage of a pipeline (`pipeline status`).
 public struct PipelineStatus: Sendable {
   public enum State: String, Sendable {
     /// Its output is up to date.
     case fresh
     /// It has output, made from other options or inputs.
     case stale
-    /// It has not run before.
+    /// It has never run.
     case new
-    /// A run stopped in the middle; finished tasks are kept.
+    /// A run stopped before it was done; finished tasks are kept.
     case partial
     /// The latest run could not finish it.
     case failed
-    /// Known when the stages before it have run.
+    /// Known once the upstream stages have run.
     case pending
   }
 
@@ -23,7 +23,7 @@ public struct PipelineStatus: Sendable {
     public var state: State
     /// One sentence each.
     public var reasons: [String]
-    /// Tasks of a partial stage: done, and all of the phases begun.
+    /// Tasks of a partial stage: done, and the total of the phases started.
     public var tasksDone: Int
     public var tasks: Int
     /// When its newest output was sealed, in milliseconds since 1970.

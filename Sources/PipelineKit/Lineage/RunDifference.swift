@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Two runs of a store, compared stage by stage and, where both artifacts are still there, document by document.
+/// Compares two runs of a store, stage by stage and, if both artifacts still exist, document by document.
 public struct RunDifference: Sendable {
   public enum State: String, Sendable {
     /// Both runs used the same artifact.
@@ -8,14 +8,14 @@ public struct RunDifference: Sendable {
     /// Made from other options or inputs, with the same content.
     case sameOutput = "same-output"
     case changed
-    /// Only the later, or only the earlier run had the stage.
+    /// Only the later, or only the earlier, run had the stage.
     case added, removed
   }
 
   public struct Stage: Sendable {
     public var name: String
     public var state: State
-    /// Why it was made anew, one sentence each.
+    /// Why it was recomputed, one sentence each.
     public var reasons: [String]
     public var before: StageUse?
     public var after: StageUse?
@@ -27,10 +27,10 @@ public struct RunDifference: Sendable {
 
   public var before: RunStore.Run
   public var after: RunStore.Run
-  /// In the graph's order; stages that are no longer in it behind.
+  /// In graph order; stages no longer in the graph come last.
   public var stages: [Stage]
 
-  /// - Parameter examples: how many ids of each kind are named.
+  /// - Parameter examples: how many ids of each kind to list.
   public init(before: RunStore.Run, after: RunStore.Run, graph: Graph, store: RunStore, examples: Int = 3) throws {
     self.before = before
     self.after = after
@@ -48,8 +48,10 @@ public struct RunDifference: Sendable {
     let uses = try store.uses(run: run.id)
     guard !uses.isEmpty else {
       throw RunError(
-        .notFound, "run \(run.id) has no finished stage on record",
-        hint: "It failed before its first stage was done, or an older pipeline made it. `pipeline run` records anew.")
+        .notFound, "run \(run.id) has no recorded finished stage",
+        hint:
+          "It failed before its first stage was done, or an older version wrote it. `pipeline run` records new runs."
+      )
     }
     return Dictionary(uniqueKeysWithValues: uses.map { ($0.stage, $0) })
   }
@@ -69,7 +71,7 @@ extension RunDifference.Stage {
     if before.outputs == after.outputs { state = .sameOutput }
     let nodes = try [before, after].map { try store.node(stage: name, fingerprint: $0.fingerprint) }
     guard let old = nodes[0], let new = nodes[1] else {
-      gap = "an artifact was pruned, so that neither options nor documents can be compared"
+      gap = "an artifact was pruned, so options and documents cannot be compared"
       return
     }
     reasons = new.identity.differences(from: old.identity)
@@ -80,7 +82,7 @@ extension RunDifference.Stage {
     _ old: RunStore.Node, _ new: RunStore.Node, _ store: RunStore, _ examples: Int
   ) throws {
     guard let oldManifest = old.manifest, let newManifest = new.manifest, old.fingerprint != new.fingerprint else {
-      gap = "an artifact was made anew since, so that documents cannot be compared"
+      gap = "an artifact has been recomputed since, so documents cannot be compared"
       return
     }
     for output in after!.outputs where output.documents > 0 || hadDocuments(output.port) {

@@ -1,10 +1,10 @@
 import ShardKit
 
-/// Finds document ids that stand in several artifacts which a stage reads together: a trace of such an id, or a table
-/// keyed by ids, would take one document for another.
+/// Finds document ids that occur in several artifacts read together by a stage: a trace of such an id, or a table keyed
+/// by ids, would confuse two documents.
 ///
-/// Reads the sidecars of 8 bytes a document. Of more than `maximumIDs` ids it looks at one in 2, 4, 8, … by their
-/// hashes, so that memory is bounded and an id that is looked at is looked at everywhere.
+/// Reads the sidecars of 8 bytes per document. Above `maximumIDs` ids, it samples one in 2, 4, 8, … by hash, so that
+/// memory is bounded and a sampled id is sampled in every artifact.
 struct SharedIDs {
   struct Artifact {
     var name: String
@@ -30,11 +30,11 @@ struct SharedIDs {
     let owners = artifacts.indices.filter { lists[$0].contains(first) }.map { artifacts[$0] }
     let id = try Self.id(of: first, in: owners[0]).map { "id '\($0)'" } ?? "an id"
     let names = owners.map { "'\($0.name)'" }.joined(separator: " and ")
-    let part = mask == 0 ? "" : " (one in \(mask + 1) ids was looked at)"
-    warnings[Self.warning, default: .init(count: 0, example: "\(id) comes from \(names)\(part)")].count += shared.count
+    let part = mask == 0 ? "" : " (one in \(mask + 1) ids was checked)"
+    warnings[Self.warning, default: .init(count: 0, example: "\(id) occurs in \(names)\(part)")].count += shared.count
   }
 
-  /// The distinct hashes of an artifact's ids that end in zeros under the mask, ascending.
+  /// The distinct hashes of an artifact's ids that are zero under the mask, ascending.
   private static func hashes(of artifact: Artifact, _ mask: UInt64) throws -> [UInt64] {
     var hashes: [UInt64] = []
     for (path, _) in sidecars(of: artifact) {

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Why a stage will run, or why it ran when it last did: what `pipeline explain` shows.
+/// Why a stage will run, or why it last ran (`pipeline explain`).
 public struct StageExplanation: Sendable {
   public struct Cause: Sendable {
     public var stage: String
@@ -11,15 +11,15 @@ public struct StageExplanation: Sendable {
   public var use: String
   public var revision: Int
   public var verdict: Verdict
-  /// What differs in the stage itself from its newest output while its inputs are still to be made.
+  /// Differences between the stage itself and its newest output, while its inputs are still pending.
   public var ownDifferences: [String]
-  /// The stages before it that have to run, in order.
+  /// The upstream stages that have to run, in order.
   public var causes: [Cause]
   /// Stored verdicts of earlier runs, newest first.
   public var earlier: [RunStore.StoredVerdict]
   /// What its newest output was made from.
   public var newest: RunStore.Node?
-  /// The verdict on each of its tasks when its phases were last prepared, phases in their order.
+  /// The verdict on each of its tasks from the last time its phases were planned, in phase order.
   public var tasks: [StoredTaskVerdict]
 
   public init(stage name: String, graph: Graph, store: RunStore, last count: Int = 5) throws {

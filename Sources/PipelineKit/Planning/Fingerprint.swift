@@ -1,8 +1,8 @@
 public import ShardKit
 
-/// Identities of work: equal fingerprint, equal result.
+/// Identities of work: equal fingerprints mean equal results.
 public enum Fingerprint {
-  /// The options that decide a result, by name. Input files are left out: their contents stand in the tasks.
+  /// The options that determine a result, by name. Input files are left out: their contents are in the tasks.
   /// - Parameter phase: only the options that this phase uses.
   static func canonicalOptions(_ configured: ConfiguredStage, phase: String? = nil) -> JSONValue {
     let files = Set(configured.inputFiles.map(\.option))

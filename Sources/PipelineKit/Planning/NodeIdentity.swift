@@ -1,7 +1,7 @@
 public import ShardKit
 
-/// Everything that decides a node's result, and by it the node's fingerprint; stored, so that a later run can say what
-/// differs.
+/// Everything that determines a node's result, and thus the node's fingerprint; stored so that a later run can report
+/// differences.
 public struct NodeIdentity: JSONRecord, Equatable, Sendable {
   public struct Wired: Codable, Equatable, Sendable {
     public var input: String
@@ -19,7 +19,7 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
 
   public var use: String
   public var revision: Int
-  /// An object of the options that affect output, files left out.
+  /// The options that affect output, without files, as an object.
   public var options: JSONValue
   public var inputs: [Wired]
   public var files: [File]
@@ -46,10 +46,10 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
 }
 
 extension NodeIdentity {
-  /// What differs from an earlier identity, one sentence each; empty when equal.
+  /// The differences from an earlier identity, one sentence each; empty if equal.
   public func differences(from old: NodeIdentity) -> [String] {
     var out: [String] = []
-    if use != old.use { out.append("the kind of stage changed: \(old.use) → \(use)") }
+    if use != old.use { out.append("the stage kind changed: \(old.use) → \(use)") }
     if revision != old.revision { out.append("the stage's code changed: revision \(old.revision) → \(revision)") }
     let now = options.members ?? []
     let before = old.options.members ?? []
@@ -59,7 +59,7 @@ extension NodeIdentity {
       out.append("option '\(member.key)' changed: \(previous?.text() ?? "(not set)") → \(member.value.text())")
     }
     for member in before where !now.contains(where: { $0.key == member.key }) {
-      out.append("option '\(member.key)' is gone; it was \(member.value.text())")
+      out.append("option '\(member.key)' was removed; it was \(member.value.text())")
     }
     return out + inputDifferences(from: old) + fileDifferences(from: old)
   }

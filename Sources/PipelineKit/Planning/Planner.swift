@@ -1,19 +1,19 @@
 public import ShardKit
 
-/// What was done before, as the planner sees it; the store answers, tests answer with tables.
+/// Earlier work, as the planner sees it; implemented by the store, and by tables in tests.
 public protocol History {
-  /// The sealed manifest of a node, whose files are all there; nil if there is none.
+  /// The sealed manifest of a node if all its files exist; nil otherwise.
   func sealed(stage: String, fingerprint: Digest) throws -> NodeManifest?
-  /// Why a sealed node cannot be used: files missing or altered in size.
+  /// Why a sealed node cannot be used: its files are missing or their sizes differ.
   func damage(stage: String, fingerprint: Digest) throws -> String?
-  /// Tasks done of a node that is not sealed.
+  /// Number of finished tasks of an unsealed node.
   func finishedTasks(stage: String, fingerprint: Digest) throws -> Int
-  /// The identity of the stage's node that was sealed last.
+  /// The identity of the stage's most recently sealed node.
   func newest(stage: String) throws -> NodeManifest?
   func digest(_ path: String) throws -> Digest
 }
 
-/// Decides, node by node, what a run has to do: a pure function of graph, history and selection.
+/// Decides what a run has to do, node by node: a pure function of graph, history and selection.
 public struct Planner: Sendable {
   public let graph: Graph
   public let selection: Selection
@@ -23,7 +23,7 @@ public struct Planner: Sendable {
     self.selection = selection
   }
 
-  /// A node's identity, once everything that it reads is sealed.
+  /// A node's identity, available once everything it reads is sealed.
   /// - Parameter sources: manifests by node index.
   public func identity(of index: Int, sources: [Int: NodeManifest], history: some History) throws -> NodeIdentity {
     let node = graph.nodes[index]
@@ -43,7 +43,7 @@ public struct Planner: Sendable {
       }, files: files)
   }
 
-  /// Judges a node whose identity is known.
+  /// Decides on a node with a known identity.
   public func verdict(on index: Int, _ identity: NodeIdentity, history: some History) throws -> Verdict {
     let name = graph.nodes[index].name
     let fingerprint = identity.fingerprint
@@ -54,21 +54,21 @@ public struct Planner: Sendable {
     if done > 0 { return .resume(done: done) }
     guard let newest = try history.newest(stage: name) else { return .run(["it has not run before"]) }
     let differences = identity.differences(from: newest.identity)
-    return .run(differences.isEmpty ? ["its last artifact is gone"] : differences)
+    return .run(differences.isEmpty ? ["its last artifact is missing"] : differences)
   }
 }
 
-/// Which nodes a run may touch, and which it must.
+/// Which nodes a run may run, and which it must run.
 public struct Selection: Sendable {
   public var nodes: Set<Int>
-  /// Nodes that run whatever their fingerprint says, with the reason.
+  /// Nodes that run regardless of their fingerprints, with the reason.
   public var forced: [Int: String]
 
   /// - Parameters:
-  ///   - from: this stage runs anew, and after it what depends on its result; nothing before it runs.
-  ///   - until: nothing runs that this stage does not need.
-  ///   - only: just this stage.
-  ///   - force: every selected stage runs anew.
+  ///   - from: this stage and what depends on its result are recomputed; nothing upstream runs.
+  ///   - until: only this stage and what it needs run.
+  ///   - only: only this stage runs.
+  ///   - force: every selected stage is recomputed.
   public init(
     graph: Graph, from: [String] = [], until: [String] = [], only: [String] = [], force: Bool = false
   ) throws {
@@ -83,7 +83,7 @@ public struct Selection: Sendable {
       var reached: Set<Int> = []
       for name in from {
         reached.formUnion(graph.descendants(of: try index(name)))
-        forced[try index(name)] = "it was asked for with --from"
+        forced[try index(name)] = "it was requested with --from"
       }
       nodes.formIntersection(reached)
     }
@@ -91,17 +91,17 @@ public struct Selection: Sendable {
       nodes.formIntersection(try until.reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: try index($1))) })
     }
     if !only.isEmpty { nodes.formIntersection(try only.map(index)) }
-    if force { for node in nodes { forced[node] = "it was asked for with --force" } }
+    if force { for node in nodes { forced[node] = "it was requested with --force" } }
     forced = forced.filter { nodes.contains($0.key) }
     guard !nodes.isEmpty else {
-      throw RunError(.selection, "the selection holds no stage", hint: "Check --from, --until and --only.")
+      throw RunError(.selection, "no stage is selected", hint: "Check --from, --until and --only.")
     }
   }
 }
 
 /// A verdict on every node before anything runs.
 public struct Plan: Sendable {
-  /// In the graph's order of execution; the fingerprint where everything that the node reads is sealed.
+  /// In the graph's execution order; includes the fingerprint if everything that the node reads is sealed.
   public var verdicts: [(node: Int, verdict: Verdict, fingerprint: Digest?)]
 
   public init(_ planner: Planner, history: some History) throws {

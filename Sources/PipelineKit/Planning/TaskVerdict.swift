@@ -1,12 +1,12 @@
 public import ShardKit
 
-/// What becomes of one task when its phase is prepared, and why. `pipeline explain STAGE --tasks` shows it.
+/// The decision on one task when its phase is planned, and why. `pipeline explain STAGE --tasks` shows it.
 public enum TaskVerdict: Equatable, Sendable {
-  /// An earlier run did it for this very output.
+  /// An earlier run did it for this same output.
   case kept
-  /// Its files and its manifest were on disk, but the database did not know of them.
+  /// Its files and manifest were on disk, but not in the database.
   case adopted
-  /// An older output of the stage has the same work: its files get a second name here.
+  /// An older output of the stage contains the same work: its files are hard-linked here.
   case takenOver(from: Digest)
   /// It has to run.
   case run([String])
@@ -20,18 +20,18 @@ public enum TaskVerdict: Equatable, Sendable {
     }
   }
 
-  /// One sentence each, without a full stop.
+  /// One sentence each, without a period.
   public var reasons: [String] {
     switch self {
     case .kept: ["an earlier run did it with the same options and inputs"]
     case .adopted: ["its files and manifest were on disk, but not in the database"]
-    case .takenOver(let node): ["an older output of the stage, \(node.short), has the same work"]
+    case .takenOver(let node): ["an older output of the stage, \(node.short), contains the same work"]
     case .run(let reasons): reasons
     }
   }
 }
 
-/// The parts of a task's fingerprint, each by its digest, so that a later plan can say which of them changed.
+/// The parts of a task's fingerprint, each as a digest, so that a later plan can tell which of them changed.
 struct TaskIdentity: Codable, Equatable, Sendable {
   var options: String
   var payload: String
@@ -53,13 +53,13 @@ struct TaskIdentity: Codable, Equatable, Sendable {
     inputs = digesters.mapValues { $0.finish().hex }
   }
 
-  /// What differs, one sentence each; none where a rise of the stage's revision is the difference.
+  /// The differences, one sentence each; none if a higher stage revision is the difference.
   func differences(from old: TaskIdentity) -> [String] {
     var out: [String] = []
     if options != old.options { out.append("options of its phase changed") }
-    if payload != old.payload { out.append("what the plan gives it besides files changed") }
+    if payload != old.payload { out.append("its payload changed") }
     for role in Set(inputs.keys).union(old.inputs.keys).sorted() where inputs[role] != old.inputs[role] {
-      let files = role == TaskInputs.Role.main.name ? "its input files" : "its files '\(role)'"
+      let files = role == TaskInputs.Role.main.name ? "its input files" : "its '\(role)' files"
       out.append("\(files) changed")
     }
     return out

@@ -1,16 +1,16 @@
-/// What is to be done with a node, and why.
+/// What to do with a node, and why.
 public enum Verdict: Equatable, Sendable {
-  /// Its artifact is there and was made from just these options and inputs.
+  /// Its artifact exists and was made from exactly these options and inputs.
   case fresh
   /// Some of its tasks are done already.
   case resume(done: Int)
   case run([String])
-  /// Known only when the stages named have run: an identical result of theirs leaves it fresh.
+  /// Known only after the named stages have run: if their results are identical, it stays fresh.
   case pending(after: [String])
   /// Not selected by `--from`, `--until` or `--only`.
   case unselected
   case blocked(by: String)
-  /// A plan found that it would fail at once: an input file is missing, say.
+  /// It would fail immediately, for example because an input file is missing.
   case impossible(String)
 
   public var name: String {
@@ -29,7 +29,7 @@ public enum Verdict: Equatable, Sendable {
   public var reasons: [String] {
     switch self {
     case .fresh: ["nothing changed"]
-    case .resume(let done): ["an earlier run finished \(done) \(done == 1 ? "task" : "tasks"), which are kept"]
+    case .resume(let done): ["an earlier run finished \(done) \(done == 1 ? "task" : "tasks"); their results are kept"]
     case .run(let reasons): reasons
     case .pending(let stages): ["depends on what \(stages.joined(separator: ", ")) will write"]
     case .unselected: ["not selected"]

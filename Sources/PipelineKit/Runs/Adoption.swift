@@ -1,9 +1,9 @@
 import ShardKit
 
-/// Taking finished work back into a database that lost it.
+/// Restores finished work that the database lost.
 extension RunStore {
-  /// A node that went fresh again (an option set back) is the newest of its stage now; one that the database does not
-  /// know gets its row, and rows of the tasks whose manifests are there.
+  /// Makes a node that is fresh again (an option was set back) the newest of its stage; a node unknown to the database
+  /// gets a row, along with rows for the tasks that have manifests.
   func keepAsNewest(_ manifest: NodeManifest, run: Int64, pipeline: String) throws {
     if let known = try nodeState(stage: manifest.stage, fingerprint: manifest.fingerprint), known.isSealed {
       return try markNewest(known.id, stage: manifest.stage, pipeline: pipeline)
@@ -16,7 +16,7 @@ extension RunStore {
 }
 
 extension ArtifactStore {
-  /// Manifests of a node's finished tasks, as they lie in its folder.
+  /// Manifests of a node's finished tasks, from its folder.
   func taskManifests(in folder: String) throws -> [TaskManifest] {
     let tasks = folder + "/tasks"
     guard FileSystem.isDirectory(tasks) else { return [] }
@@ -29,7 +29,7 @@ extension ArtifactStore {
       }
   }
 
-  /// Every node's folder, with the stage and the digits of the fingerprint that it is named after.
+  /// Every node's folder, with the stage and the fingerprint digits that it is named after.
   func nodeFolders() throws -> [(stage: String, short: String, path: String)] {
     let root = self.root + "/artifacts"
     guard FileSystem.isDirectory(root) else { return [] }

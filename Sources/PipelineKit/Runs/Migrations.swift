@@ -1,8 +1,8 @@
 internal import GRDB
 
-/// The database's history. Migrations are named, never edited, only added.
+/// The schema history of the database. Migrations are named and append-only.
 enum Migrations {
-  /// What every table has when all are done.
+  /// The columns of every table after all migrations.
   static let columns = [
     ("runs", "id, document, name, arguments, started, ended, state"),
     ("nodes", "id, stage, fingerprint, identity, run, begun, sealed, manifest"),

@@ -1,9 +1,9 @@
 internal import GRDB
 import ShardKit
 
-/// What a store knows of each pipeline: several documents may share a store, and each has its own newest artifacts.
+/// Usage records per pipeline: several pipelines may share a store, and each has its own newest artifacts.
 extension RunStore {
-  /// The node of a stage that a run of the pipeline sealed, or found fresh, last.
+  /// The node of a stage that a run of the pipeline last sealed or found fresh.
   public func newestSealed(stage: String, pipeline: String) throws -> Node? {
     try read { db in
       try Row.fetchOne(
@@ -17,7 +17,7 @@ extension RunStore {
     }
   }
 
-  /// Nodes by pipeline and stage, the one used last first.
+  /// Nodes by pipeline and stage, the most recently used first.
   func usage() throws -> [(pipeline: String, stage: String, node: Int64)] {
     try read { db in
       try Row.fetchAll(
@@ -53,8 +53,8 @@ extension RunStore {
     }
   }
 
-  /// Marks a node that was found fresh as the one that its pipeline uses, so that scripts get the artifact of the
-  /// current options. Writes only where that changes.
+  /// Marks a fresh node as the one its pipeline uses, so that scripts get the artifact for the current options. Writes
+  /// only if that changes.
   func markNewest(_ node: Int64, stage: String, pipeline: String) throws {
     let newest = try read { db in
       try Int64.fetchOne(
@@ -73,7 +73,7 @@ extension RunStore {
 
   // MARK: Phases
 
-  /// How many tasks a phase has, so that `status` can say how far a stopped stage came.
+  /// Stores how many tasks a phase has, so that `status` can show the progress of a stopped stage.
   func recordPhase(node: Int64, phase: String, tasks: Int) throws {
     try write {
       try $0.execute(
@@ -81,7 +81,7 @@ extension RunStore {
     }
   }
 
-  /// Tasks of a node: those done, and all of the phases that were begun.
+  /// Tasks of a node: done, and the total of the phases started.
   func taskTotals(node: Int64) throws -> (done: Int, all: Int) {
     try read { db in
       let all = try Int.fetchOne(db, sql: "SELECT SUM(tasks) FROM phases WHERE node = ?", arguments: [node]) ?? 0
@@ -94,7 +94,7 @@ extension RunStore {
     try read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM tasks WHERE node = ?", arguments: [node]) ?? 0 }
   }
 
-  /// Time that the tasks of a node took, summed, and how many an older node had done.
+  /// Total time of a node's tasks, and how many of them were reused from an older node.
   func taskTimes(node: Int64) throws -> (milliseconds: Int, reused: Int) {
     try read { db in
       let row = try Row.fetchOne(
@@ -105,14 +105,14 @@ extension RunStore {
 
   // MARK: Damage
 
-  /// Sentences about files that `verify` found missing or altered.
+  /// Messages about files that `verify` found missing or altered.
   func damages(node: Int64) throws -> [String] {
     try read {
       try String.fetchAll($0, sql: "SELECT message FROM damages WHERE node = ? ORDER BY rowid", arguments: [node])
     }
   }
 
-  /// Forgets tasks whose files are damaged and opens their node again: the next run does just these.
+  /// Deletes tasks with damaged files and unseals their node: the next run repeats only these.
   func markDamaged(node: Int64, tasks: [(phase: String, key: String)], messages: [String]) throws {
     try write { db in
       for task in tasks {

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// What stops a run as a whole: the store, the lock, a selection, failed stages.
+/// An error that stops a complete run: the store, the lock, the selection, or failed stages.
 public struct RunError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
     case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged, environment

@@ -1,7 +1,7 @@
 internal import GRDB
 import ShardKit
 
-/// The verdict on one task when its phase was last prepared.
+/// The verdict on one task from the last time its phase was planned.
 public struct StoredTaskVerdict: Sendable {
   public var phase: String
   public var key: String
@@ -13,7 +13,7 @@ public struct StoredTaskVerdict: Sendable {
 }
 
 extension RunStore {
-  /// The verdicts on a stage's tasks when its phases were last prepared, in the order of phases' names and of tasks.
+  /// The verdicts on a stage's tasks from the last time its phases were planned, ordered by phase name and task.
   public func taskVerdicts(stage: String, pipeline: String) throws -> [StoredTaskVerdict] {
     try read { db in
       try Row.fetchAll(
@@ -30,7 +30,7 @@ extension RunStore {
     }
   }
 
-  /// Replaces what was known of a phase.
+  /// Replaces the verdicts of a phase.
   func recordTaskVerdicts(
     _ tasks: [(plan: TaskPlan, verdict: TaskVerdict, identity: TaskIdentity)], phase: String, stage: String,
     pipeline: String, run: Int64

@@ -1,23 +1,22 @@
 internal import GRDB
 public import ShardKit
 
-/// The memory of a store: which runs there were, which nodes and tasks are done, why each verdict fell.
+/// The database of a store: its runs, finished nodes and tasks, and the reasons for each verdict.
 ///
-/// SQLite in WAL mode; one short transaction a task. What is on disk is the truth: a lost row is adopted again from the
-/// manifests, so losing this file loses history but no work.
+/// SQLite in WAL mode, with one short transaction per task. The files on disk are authoritative: lost rows are restored
+/// from the manifests, so losing this database loses history but no work.
 public final class RunStore: Sendable {
   public let root: String
   public let artifacts: ArtifactStore
-  /// The store lies where nothing can be written; what is asked of it is answered from a copy of its database.
+  /// The store is read-only; queries use a copy of its database.
   public let isReadOnly: Bool
-  /// Where a damaged database was moved to, and a new one begun.
+  /// Where a damaged database was moved before a new one was created.
   public let damagedDatabase: String?
   let database: any DatabaseWriter
 
   /// Opens a store in a folder.
-  /// - Parameter creating: makes the store where there is none, and its database anew where that is damaged: finished
-  ///   work is adopted from the manifests. Without it, a store that is not there is empty, and nothing is written to
-  ///   the disk.
+  /// - Parameter creating: creates the store if there is none, and replaces a damaged database; finished work is
+  ///   restored from the manifests. If false, a missing store counts as empty, and nothing is written to disk.
   public init(root: String, creating: Bool = true) throws {
     self.root = root
     artifacts = ArtifactStore(root: root)
@@ -44,7 +43,7 @@ public final class RunStore: Sendable {
     public var arguments: String
     public var started: Int
     public var ended: Int?
-    /// running, done, failed, interrupted; a run that was killed stays `running` until the next one begins.
+    /// running, done, failed, interrupted; a killed run stays `running` until the next one starts.
     public var state: String
   }
 
@@ -262,7 +261,7 @@ public final class RunStore: Sendable {
     }
   }
 
-  /// A task of the same stage that did just this work, perhaps for an older node.
+  /// A task of the same stage with the same work, possibly of an older node.
   func taskElsewhere(stage: String, fingerprint: Digest) throws -> (node: Digest, manifest: TaskManifest)? {
     try read { db in
       let rows = try Row.fetchAll(
@@ -301,9 +300,9 @@ public final class RunStore: Sendable {
     try write { try $0.execute(sql: "DELETE FROM tasks WHERE node = ?", arguments: [node]) }
   }
 
-  // MARK: Digests of files from outside
+  // MARK: Digests of external files
 
-  /// The content digest of a file; (size, times of modification and change, inode) only spares reading it again.
+  /// The content digest of a file, cached by size, modification and change times, and inode.
   public func digest(_ path: String) throws -> Digest {
     guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
     let arguments: StatementArguments = [
@@ -317,8 +316,8 @@ public final class RunStore: Sendable {
     }
     if let digest = known.flatMap(Digest.init(hex:)) { return digest }
     let digest = try Digester.digest(file: path)
-    guard FileSystem.status(path) == status else { throw SourceCheck.changed(path, "while it was digested") }
-    // A file changed within the clock's grain of being read could keep its time: such young files are not cached.
+    guard FileSystem.status(path) == status else { throw SourceCheck.changed(path, "while it was being digested") }
+    // A file changed within the clock's resolution could keep its times, so recently changed files are not cached.
     if wallMilliseconds() - Int(max(status.modified, status.changed) / 1_000_000) > 2000 {
       try write { db in
         try db.execute(

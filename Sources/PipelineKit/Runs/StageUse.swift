@@ -1,7 +1,7 @@
 internal import GRDB
 public import ShardKit
 
-/// The output of a stage that a run made or found fresh. Kept with the run, so that runs can be compared when the
+/// The output of a stage that a run made or found fresh. Stored with the run, so that runs can be compared after the
 /// artifact itself has been pruned.
 public struct StageUse: Equatable, Sendable {
   public struct Output: Equatable, Sendable {
@@ -15,7 +15,7 @@ public struct StageUse: Equatable, Sendable {
   public var stage: String
   public var fingerprint: Digest
   public var ledger: Ledger
-  /// Those that can be wired, in the order of their names.
+  /// The outputs that can be wired, sorted by name.
   public var outputs: [Output]
 }
 
@@ -43,7 +43,7 @@ extension RunStore {
     }
   }
 
-  /// What a run used, by stage. Empty for runs of stores from before this was recorded.
+  /// The outputs a run used, by stage. Empty for runs recorded by older versions.
   public func uses(run: Int64) throws -> [StageUse] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM uses WHERE run = ? ORDER BY stage", arguments: [run])

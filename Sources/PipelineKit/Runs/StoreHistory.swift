@@ -1,9 +1,9 @@
 import ShardKit
 
-/// A store's answers to the planner about one pipeline. Adopts artifacts that the database does not know.
+/// Answers the planner's queries about one pipeline from a store. Restores artifacts that the database does not know.
 ///
-/// Remembers the node that it was asked about last: the questions about a node come one after another, and a manifest
-/// of thousands of files is worth parsing once. Belongs to one thread.
+/// Caches the most recently queried node: queries about a node follow one another, and a manifest of thousands of files
+/// should be parsed once. Not thread-safe.
 final class StoreHistory: History {
   let store: RunStore
   let pipeline: String

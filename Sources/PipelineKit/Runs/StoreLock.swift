@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// One runner a store. The lock ends with the process, however it ends.
+/// Allows one runner per store. The lock is released when the process ends, however it ends.
 public final class StoreLock {
   private let descriptor: Int32
 
@@ -34,7 +34,7 @@ public final class StoreLock {
   }
 }
 
-/// Held while a store's database is opened and migrated, by commands that only look too.
+/// Held while a store's database is opened and migrated, by read-only commands too.
 final class OpeningLock {
   private let descriptor: Int32
 
@@ -43,18 +43,18 @@ final class OpeningLock {
   init(root: String) throws {
     let path = root + "/lock.opening"
     let made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    // Somebody else may have made it.
+    // Another process may have created it.
     descriptor = made >= 0 ? made : open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
     let until = monotonicNanoseconds() + Self.patience
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      // Not every file system has locks; where there are none, migrations are transactions all the same.
+      // Not every file system supports locks; without them, migrations are still transactions.
       guard errno == EWOULDBLOCK || errno == EINTR else { return }
       guard monotonicNanoseconds() < until else {
         close(descriptor)
         throw RunError(
-          .locked, "the store \(root) has been held by another process that opens it for a minute",
-          hint: "See whether a pipeline hangs there, and end it.")
+          .locked, "the store \(root) has been locked for a minute by another process that is opening it",
+          hint: "Check whether a pipeline process hangs there, and end it.")
       }
       usleep(10_000)
     }

@@ -2,7 +2,7 @@ internal import GRDB
 import Glibc
 import ShardKit
 
-/// Opens the database of a store: to write, to look at where nothing can be written, or anew where it is damaged.
+/// Opens the database of a store: for writing, read-only, or as a new one that replaces a damaged one.
 struct StoreOpening {
   struct Opened {
     var database: any DatabaseWriter
@@ -17,12 +17,12 @@ struct StoreOpening {
     if !creating, !FileSystem.exists(path) { return Opened(database: try empty()) }
     if !creating, !isWritable { return Opened(database: try copied(), isReadOnly: true) }
     try FileSystem.makeDirectory(root)
-    // Processes that open at once would each find the migration to do, and all but one of them a database that is not
-    // the one they looked at.
+    // Without the lock, processes that open the database at once would each start the migration, and all but one would
+    // fail.
     let lock = try OpeningLock(root: root)
     defer { withExtendedLifetime(lock) {} }
     if let database = try sound() { return Opened(database: database) }
-    // An older pipeline, which knows no lock, may just have been at it.
+    // An older version of pipeline, which does not use this lock, may have just migrated it.
     usleep(200_000)
     do { return Opened(database: try connected()) } catch let error as RunError where error.code == .damaged {
       guard creating else { throw error }
@@ -31,17 +31,18 @@ struct StoreOpening {
     }
   }
 
-  /// Nil where it is damaged.
+  /// Nil if it is damaged.
   private func sound() throws -> (any DatabaseWriter)? {
     do { return try connected() } catch let error as RunError where error.code == .damaged { return nil }
   }
 
-  /// A store that is not there holds nothing; a folder that cannot be reached is an error.
+  /// A missing store counts as empty; a folder that cannot be accessed is an error.
   private func empty() throws -> any DatabaseWriter {
     var status = stat()
     if lstat(root, &status) == 0, !FileSystem.exists(root) {
       throw ShardError(
-        .notFound, root, "the store is a link to nothing", hint: "Make the folder that it names, or remove the link.")
+        .notFound, root, "the store is a dangling symbolic link",
+        hint: "Create the folder that it points to, or remove the link.")
     }
     let queue = try DatabaseQueue()
     try Migrations.migrator.migrate(queue)
@@ -56,7 +57,7 @@ struct StoreOpening {
       do { return try connectedOnce() } catch let error as DatabaseError
         where error.resultCode == .SQLITE_BUSY && monotonicNanoseconds() < until
       {
-        // Turning the log on and recovering it do not wait for other processes.
+        // Switching to WAL mode and recovering the log do not wait for other processes.
         usleep(50_000)
       } catch {
         throw Self.isOurs(error) ? error : Self.openingError(error, path)
@@ -77,25 +78,25 @@ struct StoreOpening {
     let migrator = Migrations.migrator
     if try database.read({ try migrator.hasBeenSuperseded($0) }) {
       throw RunError(
-        .newerStore, "the store \(root) was written by a newer pipeline",
+        .newerStore, "the store \(root) was written by a newer version of pipeline",
         hint: "Update pipeline, or name another store with --store.")
     }
     do { try migrator.migrate(database) } catch let error as DatabaseError where error.resultCode == .SQLITE_ERROR {
-      // What a migration makes is there already, or what it changes is not: the record of migrations is wrong.
-      throw Self.damaged(path, error.message ?? "a migration fails")
+      // What a migration creates already exists, or what it changes does not: the record of migrations is wrong.
+      throw Self.damaged(path, error.message ?? "a migration failed")
     }
     try database.read { db in
       for (table, columns) in Migrations.columns {
         do { _ = try db.makeStatement(sql: "SELECT \(columns) FROM \(table)") } catch let error as DatabaseError
           where error.resultCode == .SQLITE_ERROR
         {
-          throw Self.damaged(path, error.message ?? "the table \(table) is not what it was")
+          throw Self.damaged(path, error.message ?? "the table \(table) has unexpected columns")
         }
       }
     }
   }
 
-  /// The database in memory, from a copy with its write-ahead log, which SQLite does not read without writing beside it.
+  /// An in-memory copy of the database and its write-ahead log, which SQLite cannot read without writing next to it.
   private func copied() throws -> any DatabaseWriter {
     let copy = try FileSystem.makeTemporaryFolder()
     defer { try? FileSystem.removeTree(copy) }
@@ -108,7 +109,7 @@ struct StoreOpening {
     } catch { throw Self.isOurs(error) ? error : Self.openingError(error, path) }
   }
 
-  /// Copies the database and its log as they were at one moment: nothing wrote to them meanwhile.
+  /// Copies the database and its log as of one moment: nothing wrote to them meanwhile.
   private func copyFiles(to target: String) throws {
     let files = ["", "-wal"]
     for _ in 0..<10 {
@@ -121,11 +122,11 @@ struct StoreOpening {
       usleep(100_000)
     }
     throw RunError(
-      .store, "\(path) is written to all the time, so that no copy of it can be made to look at",
-      hint: "Look again when less is going on, or as somebody who may write to the store.")
+      .store, "\(path) is being written to constantly, so it cannot be copied for reading",
+      hint: "Try again when there is less activity, or as a user who may write to the store.")
   }
 
-  /// What is gone meanwhile is not copied.
+  /// Files that have disappeared meanwhile are not copied.
   private static func copyFile(_ path: String, to target: String) throws(ShardError) {
     do throws(ShardError) {
       let source = try FileSource(path)
@@ -137,8 +138,8 @@ struct StoreOpening {
     }
   }
 
-  /// Nothing is deleted: what was there is kept under another name. The log goes first: left beside a new database, it
-  /// would be taken for that one's.
+  /// Nothing is deleted: the old files are kept under another name. The log is moved first: next to a new database, it
+  /// would be taken for that database's log.
   private func moveAway() throws -> String {
     let lock = try StoreLock(root: root)
     defer { withExtendedLifetime(lock) {} }
@@ -153,19 +154,19 @@ struct StoreOpening {
 
   private static func isOurs(_ error: any Error) -> Bool { error is RunError || error is ShardError }
 
-  /// What opening ends in: damage only where SQLite finds the file itself wrong.
+  /// Classifies an error of opening: damage only if SQLite finds the file itself invalid.
   private static func openingError(_ error: any Error, _ path: String) -> any Error {
     guard let database = error as? DatabaseError else { return RunError(.store, "\(path) cannot be opened (\(error))") }
     switch database.resultCode {
     case .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
       return RunError(
         .store, "\(path) cannot be opened: \(database.message ?? "SQLite error \(database.resultCode.rawValue)")",
-        hint: "Run again; if that is no use, see whether another program writes to it.")
+        hint: "Run again; if that fails, check whether another program writes to it.")
     default: return explained(error, path)
     }
   }
 
-  /// A database's error as a sentence; other errors stay as they are.
+  /// Turns a database error into a message; other errors are unchanged.
   static func explained(_ error: any Error, _ path: String) -> any Error {
     if let error = error as? StoredValueError { return damaged(path, error.description) }
     guard let error = error as? DatabaseError else { return error }
@@ -173,17 +174,17 @@ struct StoreOpening {
     switch error.resultCode {
     case .SQLITE_FULL:
       return ShardError(
-        .diskFull, path, "cannot be written: no space is left on its disk",
+        .diskFull, path, "cannot be written: its disk is full",
         hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
     case .SQLITE_IOERR:
       return ShardError(
         .io, path, "cannot be read or written (\(message))",
-        hint: "Look at its disk and at the limits of this shell (`ulimit -f`), and run again; finished work is kept.")
+        hint: "Check its disk and the limits of this shell (`ulimit -f`), and run again; finished work is kept.")
     case .SQLITE_NOMEM: return FileSystem.error(path, "cannot be used", number: ENOMEM)
     case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
       return ShardError(
         .permission, path, "cannot be written (\(error.message ?? "no permission"))",
-        hint: "Check the owner and permissions of the store, or name another with --store.")
+        hint: "Check the owner and permissions of the store, or choose another store with --store.")
     case .SQLITE_NOTADB, .SQLITE_CORRUPT, .SQLITE_ERROR, .SQLITE_SCHEMA, .SQLITE_MISMATCH, .SQLITE_CONSTRAINT:
       return damaged(path, message)
     default: return RunError(.store, "\(path): \(message)")
@@ -192,19 +193,19 @@ struct StoreOpening {
 
   private static func damaged(_ path: String, _ reason: String) -> RunError {
     RunError(
-      .damaged, "\(path) is not a database of pipeline, or it is damaged (\(reason))",
-      hint: "`pipeline run` moves it away and takes finished artifacts from their manifests; or do so by hand.")
+      .damaged, "\(path) is not a pipeline database, or it is damaged (\(reason))",
+      hint: "`pipeline run` moves it away and restores finished artifacts from their manifests; or move it yourself.")
   }
 }
 
-/// A column that does not hold what was stored in it.
+/// A column that does not contain the value stored in it.
 struct StoredValueError: Error, CustomStringConvertible {
   var column: String
-  var description: String { "a row has no usable '\(column)'" }
+  var description: String { "a row has no valid '\(column)'" }
 }
 
 extension Row {
-  /// A value of a database that something else may have written to.
+  /// A database value that other software may have changed.
   func stored<T: DatabaseValueConvertible>(_ column: String) throws -> T {
     guard let value: T = try storedIfAny(column) else { throw StoredValueError(column: column) }
     return value

@@ -1,4 +1,4 @@
-/// Where the lines of a text begin, so that many places in it are found in little time.
+/// The line starts of a text, so that many positions can be located quickly.
 struct LineTable: Sendable {
   private var starts = [0]
 

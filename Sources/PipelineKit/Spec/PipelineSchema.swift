@@ -1,30 +1,31 @@
 public import ShardKit
 
-/// The JSON Schema (draft 2020-12) of pipeline documents for a build's stages, so that editors complete and check them.
+/// The JSON Schema (draft 2020-12) of pipeline files for the stages of a build, so that editors complete and check
+/// them.
 ///
-/// What a schema cannot say (that wired stages exist, that kinds fit, that there is no cycle) is left to loading.
+/// What a schema cannot express (wired stages exist, kinds match, there is no cycle) is checked at load time.
 public enum PipelineSchema {
   public static func json(_ registry: StageRegistry) -> JSONValue {
     [
-      "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pipeline document", "type": "object",
+      "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pipeline file", "type": "object",
       "required": .strings(["format", "stages"]), "additionalProperties": false,
       "properties": [
-        "$schema": ["type": "string", "description": "Where this schema lies; for editors."],
-        "format": ["const": 1, "description": "The version of the document's format."],
+        "$schema": ["type": "string", "description": "Path of this schema; for editors."],
+        "format": ["const": 1, "description": "The version of the file format."],
         "name": [
           "type": "string",
-          "description": "Names the pipeline in its store (default: the file's name without .json).",
+          "description": "Name of the pipeline in its store (default: the file's name without .json).",
         ],
-        "description": ["type": "string", "description": "For readers; changes nothing."],
+        "description": ["type": "string", "description": "For readers; has no effect."],
         "parameters": [
           "type": "object",
           "description":
-            "Values by name, put in where an option holds ${name}; set from outside with --set name=value.",
+            "Values by name. ${name} in an option is replaced by the value; --set name=value overrides it.",
           "additionalProperties": ["type": .strings(["string", "number", "boolean", "array", "object", "null"])],
         ],
         "stages": [
           "type": "object", "minProperties": 1,
-          "description": "The stages by name, each with its kind, its options and the stages that it reads.",
+          "description": "The stages by name, each with its kind, options and inputs.",
           "propertyNames": ["pattern": "^[A-Za-z0-9_-]+$"], "additionalProperties": ["$ref": "#/$defs/stage"],
         ],
       ],
@@ -32,9 +33,10 @@ public enum PipelineSchema {
     ]
   }
 
-  /// `${name}`, which may stand for a value of any type.
+  /// `${name}`, which may represent a value of any type.
   private static let parameter: JSONValue = [
-    "type": "string", "pattern": "\\$\\{[^}]+\\}", "description": "A parameter, put in where the document is read.",
+    "type": "string", "pattern": "\\$\\{[^}]+\\}",
+    "description": "A parameter, replaced by its value when the file is read.",
   ]
 
   private static func stage(_ registry: StageRegistry) -> JSONValue {
@@ -42,27 +44,27 @@ public enum PipelineSchema {
       "type": "object", "required": .strings(["use"]), "additionalProperties": false,
       "properties": [
         "use": [
-          "description": "The kind of stage.",
+          "description": "The stage kind.",
           "oneOf": .list(
             registry.stages.flatMap { kind in
               [["const": .string(kind.name), "description": .string(kind.summary)]]
                 + kind.formerNames.map { ["const": .string($0), "description": now(kind.name), "deprecated": true] }
             }),
         ],
-        "description": ["type": "string", "description": "For readers; changes nothing."],
+        "description": ["type": "string", "description": "For readers; has no effect."],
         "options": ["type": "object"], "inputs": ["type": "object"],
         "retries": [
           "type": "integer", "minimum": 0, "maximum": 100, "default": 0,
-          "description": "How often a task that failed for a passing reason is tried again.",
+          "description": "Retries of a task after a transient error.",
         ],
         "timeoutSeconds": [
           "type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000_000,
-          "description": "The time that one task may take.",
+          "description": "Time limit per task.",
         ],
         "mayBeEmpty": [
           "type": "boolean", "default": false,
           "description":
-            "A stage that reads nothing at all from files that are not empty fails, unless this is true.",
+            "Unless this is true, a stage that reads no records from non-empty files fails.",
         ],
       ],
       "allOf": .list(
@@ -77,7 +79,7 @@ public enum PipelineSchema {
     ]
   }
 
-  /// Of a name that is accepted for a release.
+  /// For a name that is accepted for one release.
   private static func now(_ name: String) -> JSONValue { .string("Now '\(name)'.") }
 
   private static func kinds(_ registry: StageRegistry) -> [JSONMember] {

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// A pipeline as written, with its parameters put in.
+/// A pipeline file as written, with its parameters substituted.
 public struct PipelineSpec: Sendable {
   /// One entry of `stages`.
   public struct Stage: Sendable {
@@ -13,7 +13,7 @@ public struct PipelineSpec: Sendable {
     public var inputs: [InputReference]
     public var retries: Int
     public var timeoutSeconds: Double?
-    /// It may read nothing from an input that is not empty.
+    /// It may read nothing from a non-empty input.
     public var mayBeEmpty = false
   }
 
@@ -31,7 +31,7 @@ public struct PipelineSpec: Sendable {
   }
 
   public var path: String
-  /// Absolute folder of the document; relative paths start here.
+  /// Absolute folder of the pipeline file; relative paths start here.
   public var folder: String
   public var name: String
   public var parameters: [(name: String, value: JSONValue)]

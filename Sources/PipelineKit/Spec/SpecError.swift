@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A mistake in a pipeline document or its parameters.
+/// An error in a pipeline file or its parameters.
 public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
   public var file: String
   public var line: Int?
@@ -26,20 +26,20 @@ public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// All mistakes of a document at once, in the order of the text.
+/// All errors of a pipeline file at once, in file order.
 public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
   /// The first hundred.
   public var errors: [SpecError]
   /// How many more there are.
   public var omitted = 0
   public var description: String {
-    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more mistake" : "are \(omitted) more mistakes")."] : []
+    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more error" : "are \(omitted) more errors")."] : []
     return (errors.map(\.description) + more).joined(separator: "\n")
   }
 
   static let most = 100
 
-  /// Takes a mistake in; those beyond the first hundred are just counted, their messages never made.
+  /// Adds an error; errors beyond the first hundred are only counted, without building their messages.
   mutating func add(_ error: @autoclosure () -> SpecError) {
     if errors.count < Self.most { errors.append(error()) } else { omitted += 1 }
   }

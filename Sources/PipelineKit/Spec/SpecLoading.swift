@@ -5,7 +5,7 @@ extension PipelineSpec {
   static let topKeys = ["$schema", "format", "name", "description", "parameters", "stages"]
   static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
 
-  /// Reads a document and puts its parameters in.
+  /// Reads a pipeline file and substitutes its parameters.
   /// - Parameter overrides: `--set` values by parameter name.
   public static func load(
     _ path: String, overrides: [(name: String, value: String)] = []
@@ -45,15 +45,15 @@ extension PipelineSpec {
   }
 }
 
-/// Collects every mistake instead of stopping at the first.
+/// Collects all errors instead of stopping at the first.
 private struct SpecReading {
   var document: PipelineSpec
   var errors = SpecErrors(errors: [])
-  /// Places of the parameters by name.
+  /// Indices of the parameters by name.
   private var places: [ExactText: Int] = [:]
-  /// Bytes that parameters were put in as.
+  /// Bytes inserted for parameters.
   private var expandedBytes = 0
-  /// By place: the parameter as it stands inside a text.
+  /// By index: the parameter as text.
   private var texts: [Int: String] = [:]
 
   init(document: PipelineSpec) { self.document = document }
@@ -64,7 +64,7 @@ private struct SpecReading {
 
   mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineSpec {
     guard case .object(let members) = root.value else {
-      fail(root.offset, "", "a pipeline document is a JSON object with \"format\", \"name\" and \"stages\"")
+      fail(root.offset, "", "a pipeline file must be a JSON object with \"format\", \"name\" and \"stages\"")
       return document
     }
     checkKeys(members, PipelineSpec.topKeys, "")
@@ -97,7 +97,9 @@ private struct SpecReading {
       return fail(format.node.offset, "format", "should be 1")
     }
     if number > 1 {
-      fail(format.node.offset, "format", "format \(number) is newer than this pipeline reads (1); update pipeline")
+      fail(
+        format.node.offset, "format",
+        "format \(number) is newer than this version of pipeline supports (1); update pipeline")
     }
   }
 
@@ -105,7 +107,7 @@ private struct SpecReading {
     for member in members where !known.contains(member.key) {
       fail(
         member.keyOffset, path.isEmpty ? member.key : "\(path).\(member.key)",
-        "there is no key '\(member.key)' here" + suggestion(for: member.key, among: known.filter { $0 != "$schema" }))
+        "unknown key '\(member.key)'" + suggestion(for: member.key, among: known.filter { $0 != "$schema" }))
     }
   }
 
@@ -130,7 +132,7 @@ private struct SpecReading {
     for (name, value) in overrides {
       guard let index = document.parameters.firstIndex(where: { $0.name.isExactly(name) }) else {
         let known = document.parameters.map(\.name)
-        fail(nil, "--set \(name)", "the document has no parameter '\(name)'" + suggestion(for: name, among: known))
+        fail(nil, "--set \(name)", "the pipeline file has no parameter '\(name)'" + suggestion(for: name, among: known))
         continue
       }
       document.parameters[index].value = parsed(value, like: document.parameters[index].value)
@@ -138,10 +140,10 @@ private struct SpecReading {
     for (place, parameter) in document.parameters.enumerated().reversed() { places[ExactText(parameter.name)] = place }
   }
 
-  /// What all parameters together may become where they are put in.
+  /// The maximum total size of all inserted parameters.
   private static let mostExpandedBytes = 64 << 20
 
-  /// A parameter as text, of which there is not too much.
+  /// A parameter as text, within the size limit.
   private mutating func text(ofParameter place: Int) -> String? {
     let text = texts[place] ?? document.parameters[place].value.string ?? document.parameters[place].value.text()
     texts[place] = text
@@ -149,7 +151,7 @@ private struct SpecReading {
     return expandedBytes <= Self.mostExpandedBytes ? text : nil
   }
 
-  /// A string parameter takes the text as it is; others are read as JSON where that succeeds.
+  /// A string parameter takes the text unchanged; others are parsed as JSON if possible.
   private func parsed(_ text: String, like old: JSONValue) -> JSONValue {
     if case .string = old { return .string(text) }
     return (try? JSONValue.parse(text).value) ?? .string(text)
@@ -175,7 +177,8 @@ private struct SpecReading {
     }
   }
 
-  /// `${name}` alone takes the parameter's value with its type; inside a text it is put in as text; `$${` is `${`.
+  /// `${name}` alone is replaced by the parameter's value with its type; within a text, by its text; `$${` is a literal
+  /// `${`.
   private mutating func substitute(_ text: String, _ offset: Int, _ path: String) -> JSONValue {
     guard text.utf8.contains(0x24), expandedBytes <= Self.mostExpandedBytes else { return .string(text) }
     var out = ""
@@ -203,7 +206,7 @@ private struct SpecReading {
       guard let value = self.text(ofParameter: place) else {
         fail(
           offset, path,
-          "with its parameters put in the document is larger than \(Self.mostExpandedBytes >> 20) MiB")
+          "with its parameters inserted, the pipeline file is larger than \(Self.mostExpandedBytes >> 20) MiB")
         return .string("")
       }
       if text.isExactly("${\(name)}") { return document.parameters[place].value }
@@ -223,14 +226,14 @@ private struct SpecReading {
         ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95
       }
     if !nameIsGood {
-      fail(entry.keyOffset, path, "a stage's name is made of letters, digits, '-' and '_'")
+      fail(entry.keyOffset, path, "a stage name must consist of letters, digits, '-' and '_'")
     }
     guard case .object(let members) = entry.value else {
       return fail(entry.node.offset, path, "should be an object with \"use\", \"options\" and \"inputs\"")
     }
     checkKeys(members, PipelineSpec.stageKeys, path)
     guard let use = members.first(where: { $0.key == "use" }) else {
-      return fail(entry.node.offset, path, "the key \"use\" is missing: it names the kind of stage")
+      return fail(entry.node.offset, path, "the key \"use\" is missing: it names the stage kind")
     }
     guard let kind = use.value.string else { return fail(use.node.offset, "\(path).use", "should be a string") }
     var stage = PipelineSpec.Stage(
@@ -283,7 +286,7 @@ private struct SpecReading {
       var sources: [PipelineSpec.InputReference.Source] = []
       for node in nodes {
         guard let text = node.value.string else {
-          fail(node.offset, "\(path).\(port.key)", "should be a stage's name, or a list of names")
+          fail(node.offset, "\(path).\(port.key)", "should be a stage name or a list of stage names")
           continue
         }
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)

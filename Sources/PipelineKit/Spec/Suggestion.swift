@@ -1,13 +1,13 @@
-/// ". Did you mean 'x'?" for the nearest known name, or the list of names when none is near.
+/// ". Did you mean 'x'?" with the closest known name, or the list of names if none is close.
 public func suggestion(for name: String, among known: [String]) -> String {
   guard !known.isEmpty else { return "" }
-  // Among thousands of names a look at the first must do.
+  // With thousands of names, only the first are considered.
   let near = known.prefix(256).map { ($0, editDistance(name, $0)) }.min { $0.1 < $1.1 }!
   if near.1 <= max(2, name.unicodeScalars.count / 3) { return ". Did you mean '\(near.0)'?" }
   return ". Known: \(known.prefix(20).joined(separator: ", "))"
 }
 
-/// Levenshtein distance where a swap of neighbors counts as one edit. O(|a|·|b|).
+/// Levenshtein distance in which a swap of neighbors counts as one edit. O(|a|·|b|).
 func editDistance(_ a: String, _ b: String) -> Int {
   let a = Array(a.lowercased().unicodeScalars.prefix(64)), b = Array(b.lowercased().unicodeScalars.prefix(64))
   var older = [Int](repeating: 0, count: b.count + 1)

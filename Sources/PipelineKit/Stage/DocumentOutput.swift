@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Documents on their way into an output's files, `KEY.jsonl.zst`, or `KEY-00000.jsonl.zst` and so on when rotated.
+/// Writes documents to an output's files: `KEY.jsonl.zst`, or `KEY-00000.jsonl.zst` and so on if files are rotated.
 public final class DocumentOutput {
   private unowned let workspace: Workspace
   private let port: String
@@ -22,7 +22,7 @@ public final class DocumentOutput {
     workspace.ledger.output.add(bytes: document.text.count)
   }
 
-  /// Passes on a document's JSON line, which need not be parsed for it.
+  /// Writes a document's JSON line without parsing it.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
     try makeReady()
     try current!.writer.write(line: line, id: id, textBytes: textBytes)
@@ -48,7 +48,7 @@ public final class DocumentOutput {
     try writer.flush()
     workspace.warn(
       "repeated-keys", times: writer.repeatedKeys,
-      "the metadata of '\(String(decoding: writer.firstRepeated, as: UTF8.self))' had a key more than once; its last value was kept"
+      "'\(String(decoding: writer.firstRepeated, as: UTF8.self))' has a repeated metadata key; its last value is kept"
     )
     try workspace.publish(
       port: port, file, through: sink, name: name, documents: writer.documents, textBytes: Int64(writer.textBytes),

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Documents of several files, read in order; counts into the ledger and looks for cancellation.
+/// Reads the documents of several files in order; counts them in the ledger and checks for cancellation.
 public final class DocumentStream {
   private let files: [ArtifactFile]
   private let counted: Bool
@@ -22,7 +22,7 @@ public final class DocumentStream {
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document whose arrays are used again. False at the end.
+  /// Reads into a document, reusing its arrays. False at the end.
   public func next(_ document: inout Document) throws -> Bool {
     while true {
       if reader == nil {

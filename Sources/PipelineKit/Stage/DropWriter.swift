@@ -41,7 +41,7 @@ final class DropWriter {
     self.bytes += Int64(bytes)
   }
 
-  /// What is dropped may be dropped for its very id: a line of drops is UTF-8 all the same.
+  /// A document may be dropped because its id is not valid UTF-8; its drop line is valid UTF-8 all the same.
   private static func readable(_ id: [UInt8]) -> [UInt8] {
     isUTF8(id) ? id : Array(String(decoding: id, as: UTF8.self).utf8)
   }

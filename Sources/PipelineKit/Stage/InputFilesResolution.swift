@@ -4,14 +4,16 @@ import ShardKit
 extension InputFiles {
   /// The files that the paths name, sorted by name within each path, relative to `base`.
   ///
-  /// - Returns: absolute path and fingerprint name of each: its path below the named folder, or its last part.
+  /// - Returns: absolute path and fingerprint name of each file: its path below the named folder, or its last
+  ///   component.
   func resolve(base: String) throws -> [(path: String, name: String)] {
     var out: [(String, String)] = []
     for path in paths {
       if let scheme = ["s3", "http", "https"].first(where: { path.hasPrefix($0 + "://") }) {
         throw StageError(
-          .options, path, "it lies on a server, and this option names files on disk",
-          hint: "Fetch it with a stage of \(scheme == "s3" ? "s3.download" : "http.download"), and wire that stage.")
+          .options, path, "it is on a server, but this option takes files on disk",
+          hint: "Download it with \(scheme == "s3" ? "an s3.download" : "an http.download") stage, and wire that stage."
+        )
       }
       let absolute = path.utf8.first == 0x2F ? path : base + "/" + path
       if path.contains("*") || path.contains("?") {
@@ -19,14 +21,14 @@ extension InputFiles {
       } else if FileSystem.isDirectory(absolute) {
         let names = try FileSystem.walk(absolute)
         guard !names.isEmpty else {
-          throw StageError(.input, path, "the folder holds no files", hint: "Check the path.")
+          throw StageError(.input, path, "the folder contains no files", hint: "Check the path.")
         }
         out += names.map { (absolute + "/" + $0, $0) }
       } else {
         guard FileSystem.exists(absolute) else {
           throw StageError(
             .input, path, "there is no such file or folder",
-            hint: "Paths are relative to the pipeline document; it was looked for at \(absolute).")
+            hint: "Paths are relative to the pipeline file; the resolved path is \(absolute).")
         }
         out.append((absolute, ArchivePath.lastPart(of: absolute)))
       }
@@ -39,7 +41,7 @@ extension InputFiles {
     defer { globfree(&found) }
     guard Glibc.glob(pattern, 0, nil, &found) == 0, found.gl_pathc > 0 else {
       throw StageError(
-        .input, written, "no file matches the pattern", hint: "Check the path; it was looked for as \(pattern).")
+        .input, written, "no file matches the pattern", hint: "Check the path; the resolved pattern is \(pattern).")
     }
     var paths: [String] = []
     for i in 0..<Int(found.gl_pathc) {

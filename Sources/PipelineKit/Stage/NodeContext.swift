@@ -1,12 +1,12 @@
 public import ShardKit
 
-/// The planning context of one node: what is wired to it, what its phases have written, how files are digested.
+/// The planning context of one node: its wired inputs, the output of its phases, and how files are digested.
 public struct NodeContext: PlanningContext {
   /// By input port: each wired artifact.
   public var inputs: [String: [WiredArtifact]]
   /// By output port, in the order of phases and tasks.
   public var outputs: [String: [ArtifactFile]] = [:]
-  /// Folder of the pipeline document, which relative paths start from.
+  /// Folder of the pipeline file, the base of relative paths.
   public var base: String
   let digest: (String) throws -> Digest
 
@@ -29,7 +29,7 @@ public struct NodeContext: PlanningContext {
 
   public func files(_ option: InputFiles) throws -> [ArtifactFile] {
     try option.resolve(base: base).map { path, name in
-      // Before it is digested: what comes to it later is then a change.
+      // Taken before digesting, so that any later modification counts as a change.
       let seen = FileSystem.status(path)
       var file = ArtifactFile(path: path, name: name, bytes: seen?.bytes ?? 0, digest: try digest(path))
       file.seen = seen

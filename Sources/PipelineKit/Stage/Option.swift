@@ -1,13 +1,14 @@
 public import ShardKit
 
-/// Declares a property of a stage's options as an option of documents.
+/// Declares a property of a stage's options as an option in pipeline files.
 ///
 ///     @Option("Shorter documents are dropped.", in: 0...1_000_000) var minimumBytes = 200
 ///
-/// - `required`: documents must give it; the default is never used.
-/// - `affectsOutput`: false for options such as a memory bound, which change how work is done but never its result.
-/// - `holdsRecords`: false for files beside the records that the stage reads, such as a list of what to take.
-/// - `formerly`: the name that it had in the last release, which is accepted with a notice.
+/// - `required`: pipeline files must set it; the default is never used.
+/// - `affectsOutput`: false for options such as a memory limit, which change how work is done but never its result.
+/// - `holdsRecords`: false for auxiliary files, such as a list of what to take, as opposed to the records that the
+///   stage reads.
+/// - `formerly`: its name in the previous release, which is accepted with a notice.
 @propertyWrapper
 public struct Option<Value: OptionValue>: Sendable {
   public var wrappedValue: Value
@@ -23,7 +24,7 @@ public struct Option<Value: OptionValue>: Sendable {
       formerName: formerly, schema: { Value.schema }, check: { _ throws(OptionProblem) in })
   }
 
-  /// With bounds that are checked, documented and part of the JSON Schema.
+  /// With bounds that are checked, documented and included in the JSON Schema.
   public init(
     wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, in range: ClosedRange<Value>,
     required: Bool = false, affectsOutput: Bool = true, formerly: String? = nil
@@ -48,7 +49,8 @@ extension Option: Equatable where Value: Equatable {
   public static func == (a: Option, b: Option) -> Bool { a.wrappedValue == b.wrappedValue }
 }
 
-/// Options that several kinds of stage have: they stand among the stage's own in documents, without a name of the group.
+/// Options shared by several stage kinds: in pipeline files they appear among the stage's own options, without a group
+/// name.
 ///
 ///     @OptionGroup var network = NetworkOptions(delaySeconds: 5)
 @propertyWrapper
@@ -86,7 +88,7 @@ final class OptionDeclaration<Value: OptionValue>: Sendable {
   }
 }
 
-// MARK: Without their types
+// MARK: Type-erased access
 
 protocol DeclaredOption: Sendable {
   var documentation: String { get }
@@ -98,7 +100,7 @@ protocol DeclaredOption: Sendable {
   var schema: JSONValue { get }
   var json: JSONValue { get }
   var inputFiles: InputFiles? { get }
-  /// The same option with a value of a document.
+  /// The same option with a value from a pipeline file.
   func reading(_ json: JSONValue) throws(OptionProblem) -> Self
 }
 
@@ -129,7 +131,7 @@ extension OptionGroup: DeclaredGroup {
   var fields: [OptionField] { wrappedValue.fields }
 }
 
-/// An option of a stage by its name, with its value.
+/// An option of a stage: its name and its value.
 public struct OptionField: Sendable {
   public let name: String
   var option: any DeclaredOption
@@ -137,11 +139,11 @@ public struct OptionField: Sendable {
   public var documentation: String { option.documentation }
   public var typeName: String { option.typeName }
   public var isRequired: Bool { option.isRequired }
-  /// False for options such as a memory bound, which change how work is done but never its result.
+  /// False for options such as a memory limit, which change how work is done but never its result.
   public var affectsOutput: Bool { option.affectsOutput }
-  /// False for files beside the records that the stage reads, such as a list of what to take.
+  /// False for auxiliary files, such as a list of what to take, as opposed to the records that the stage reads.
   public var holdsRecords: Bool { option.holdsRecords }
-  /// The name that it had in the last release.
+  /// Its name in the previous release.
   public var formerName: String? { option.formerName }
   public var schema: JSONValue { option.schema }
   public var value: JSONValue { option.json }

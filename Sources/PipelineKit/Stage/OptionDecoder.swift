@@ -1,4 +1,4 @@
-/// Makes a stage's options of declarations by name: the decoding that the compiler writes for such a struct asks for each.
+/// Builds a stage's options from declarations by name, through the compiler-generated `Decodable` conformance.
 struct OptionDecoder: Decoder {
   let options: [String: any DeclaredOption]
   var codingPath: [any CodingKey] { [] }
@@ -16,7 +16,7 @@ struct OptionDecoder: Decoder {
 
   static func notDeclared(_ path: [any CodingKey]) -> DecodingError {
     DecodingError.dataCorrupted(
-      .init(codingPath: path, debugDescription: "options are properties declared by @Option or @OptionGroup"))
+      .init(codingPath: path, debugDescription: "options must be properties declared with @Option or @OptionGroup"))
   }
 
   private struct Container<Key: CodingKey>: KeyedDecodingContainerProtocol {
@@ -27,7 +27,7 @@ struct OptionDecoder: Decoder {
     func contains(_ key: Key) -> Bool { decoder.options[key.stringValue] != nil }
     func decodeNil(forKey key: Key) -> Bool { false }
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
-      // A group's options stand beside the others.
+      // The options of a group appear among the others.
       if type is any DeclaredGroup.Type { return try T(from: decoder) }
       guard let option = decoder.options[key.stringValue] as? T else { throw OptionDecoder.notDeclared([key]) }
       return option
@@ -44,7 +44,7 @@ struct OptionDecoder: Decoder {
 }
 
 extension Option: Decodable {
-  /// Only as a property of options, which `OptionDecoder` reads.
+  /// Available only as a property of options, which `OptionDecoder` reads.
   public init(from decoder: any Decoder) throws { throw OptionDecoder.notDeclared(decoder.codingPath) }
 }
 

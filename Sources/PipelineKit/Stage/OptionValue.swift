@@ -51,8 +51,8 @@ extension String: OptionValue {
   public static var schema: JSONValue { ["type": "string"] }
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.string else { throw Self.mismatch(json) }
-    // No option means one, and a path or an argument would end there.
-    guard !value.utf8.contains(0) else { throw OptionProblem("holds a NUL character") }
+    // No option needs it, and a path or an argument would end there.
+    guard !value.utf8.contains(0) else { throw OptionProblem("contains a NUL character") }
     self = value
   }
   public var json: JSONValue { .string(self) }
@@ -78,7 +78,7 @@ extension Array: OptionValue where Element: OptionValue {
   public var json: JSONValue { .list(map(\.json)) }
 }
 
-/// A JSON object whose values are alike, such as ratios by domain. Written in order of its keys.
+/// A JSON object with values of one type, such as ratios by domain. Written in key order.
 extension Dictionary: OptionValue where Key == String, Value: OptionValue {
   public static var typeName: String { "an object, each value \(Value.typeName)" }
   public static var schema: JSONValue { ["type": "object", "additionalProperties": Value.schema] }
@@ -102,7 +102,7 @@ extension OptionChoice {
   public init(json: JSONValue) throws(OptionProblem) {
     guard let name = json.string else { throw Self.mismatch(json) }
     guard let value = Self(rawValue: name) else {
-      throw OptionProblem("'\(name)' is no choice here" + suggestion(for: name, among: Self.names))
+      throw OptionProblem("'\(name)' is not a valid choice" + suggestion(for: name, among: Self.names))
     }
     self = value
   }
@@ -113,7 +113,7 @@ extension OptionChoice {
 public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
   public var bytes: Int
 
-  /// Beyond every disk; sums and small multiples of it are still numbers.
+  /// Larger than any disk; sums and small multiples still fit in an integer.
   static let largest = 1 << 56
 
   public init(_ bytes: Int) { self.bytes = bytes }
@@ -135,7 +135,7 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
     }
   }
 
-  /// Digits with at most one decimal point, then maybe a unit; nil for anything else.
+  /// Digits with at most one decimal point, then an optional unit; nil for anything else.
   public static func parse(_ text: String) -> ByteCount? {
     let units: [(String, Int)] = [
       ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("KB", 1000), ("MB", 1_000_000),
@@ -168,8 +168,8 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
   }
 }
 
-/// Files or folders on disk, relative to the pipeline document: one path, or a list. A folder means every file below
-/// it; the last part may hold `*`. Fingerprints see names and contents, not where the folder lies.
+/// Files or folders on disk, relative to the pipeline file: one path, or a list. A folder means every file below it;
+/// the last component may contain `*`. Fingerprints cover names and contents, not the location of the folder.
 public struct InputFiles: OptionValue, Equatable {
   public var paths: [String]
 
@@ -184,7 +184,7 @@ public struct InputFiles: OptionValue, Equatable {
     guard let paths = (json.string.map { $0.isEmpty ? [] : [$0] }) ?? json.array?.map(\.string), !paths.contains(nil)
     else { throw Self.mismatch(json) }
     self.init(paths.compactMap { $0 })
-    guard !self.paths.contains(where: { $0.utf8.contains(0) }) else { throw OptionProblem("holds a NUL character") }
+    guard !self.paths.contains(where: { $0.utf8.contains(0) }) else { throw OptionProblem("contains a NUL character") }
   }
   public var json: JSONValue { paths.count == 1 ? .string(paths[0]) : .strings(paths) }
 }

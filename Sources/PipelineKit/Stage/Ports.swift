@@ -1,11 +1,11 @@
-/// What an artifact holds. A port accepts one kind; wiring another is an error at load.
+/// What an artifact contains. A port accepts one kind; wiring another is a load-time error.
 public enum ArtifactKind: String, Sendable, CaseIterable {
   case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel, metrics,
     report, files
-  /// Of an input alone: whatever an artifact holds.
+  /// For inputs only: any artifact.
   case any
 
-  /// Whether an input of this kind reads an output of that one.
+  /// Whether an input of this kind can read an output of that kind.
   func accepts(_ output: ArtifactKind) -> Bool { self == output || self == .any }
 }
 
@@ -19,18 +19,18 @@ public enum Counts: ArtifactType { public static let kind = ArtifactKind.counts 
 public enum TokenizerFiles: ArtifactType { public static let kind = ArtifactKind.tokenizer }
 public enum MDS: ArtifactType { public static let kind = ArtifactKind.mds }
 public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.checkpoint }
-/// Kept states of a training, with all that it takes to go on from one.
+/// Training checkpoints, with everything needed to resume from one.
 public enum Checkpoints: ArtifactType { public static let kind = ArtifactKind.checkpoints }
 public enum HuggingFaceModel: ArtifactType { public static let kind = ArtifactKind.huggingFaceModel }
 public enum Metrics: ArtifactType { public static let kind = ArtifactKind.metrics }
 public enum Report: ArtifactType { public static let kind = ArtifactKind.report }
-/// Files as they came from outside: dumps, archives.
+/// Files as downloaded: dumps, archives.
 public enum Files: ArtifactType { public static let kind = ArtifactKind.files }
 
-/// For an input that takes artifacts of every kind: an upload.
+/// For an input that takes artifacts of every kind, such as an upload.
 public enum AnyArtifact: ArtifactType { public static let kind = ArtifactKind.any }
 
-/// A place where artifacts come in.
+/// An input of a stage.
 public struct Input<Kind: ArtifactType>: Sendable {
   public let port: InputPort
 
@@ -44,11 +44,11 @@ public struct Input<Kind: ArtifactType>: Sendable {
   }
 }
 
-/// A place where an artifact comes out.
+/// An output of a stage.
 public struct Output<Kind: ArtifactType>: Sendable {
   public let port: OutputPort
 
-  /// A `hidden` output carries one phase's work to the next and cannot be wired.
+  /// A `hidden` output passes one phase's work to the next and cannot be wired.
   public init(_ name: String, _ documentation: String, hidden: Bool = false) {
     port = OutputPort(name: name, kind: Kind.kind, documentation: documentation, isHidden: hidden)
   }
@@ -61,7 +61,7 @@ public struct InputPort: Equatable, Sendable {
   public let isRequired: Bool
   /// Several artifacts may be wired; they are read in the order written.
   public let acceptsMany: Bool
-  /// False for files beside the records that the stage reads.
+  /// False for auxiliary files, as opposed to the records that the stage reads.
   public let holdsRecords: Bool
 }
 

@@ -1,21 +1,21 @@
 public import ShardKit
 
-/// A kind of work in a pipeline: typed ports, documented options, and tasks that run apart and resume apart.
+/// A stage kind: typed ports, documented options, and tasks that run and resume independently.
 ///
-/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task runs `run` once, in its own folder, on any
-/// thread, maybe again after a crash. A task's result may depend on nothing but the stage's options, the task's payload
-/// and the bytes of the task's input files: that is what its fingerprint covers. A stage of one phase conforms to
-/// `SinglePhaseStage`, which leaves phases out; `Documentation/writing-a-stage.md` has a whole example.
+/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task calls `run` once, in its own folder, on
+/// any thread, and possibly again after a crash. A task's result must depend only on the stage's options, the task's
+/// payload and the bytes of the task's input files: these are what its fingerprint covers. A stage with one phase
+/// conforms to `SinglePhaseStage`, which omits phases; `Documentation/writing-a-stage.md` has a complete example.
 public protocol Stage: Sendable {
   associatedtype Options: StageOptions
-  /// The phases in the order in which they run. Their names stand in manifests and file names.
+  /// The phases in the order in which they run. Their names appear in manifests and file names.
   associatedtype Phase: StagePhase
 
-  /// `family.verb`, as written after `use` in a pipeline document.
+  /// `family.verb`, as written after `use` in a pipeline file.
   static var name: String { get }
-  /// Names of the last release, accepted with a notice.
+  /// Names from the previous release, accepted with a notice.
   static var formerNames: [String] { get }
-  /// Raised when the same input and options give other bytes than before.
+  /// Increased when the same input and options produce different bytes than before.
   static var revision: Int { get }
   /// One sentence for `pipeline stages`.
   static var summary: String { get }
@@ -23,43 +23,44 @@ public protocol Stage: Sendable {
   static var outputs: [OutputPort] { get }
   /// The options that a phase uses, by name; nil for all of them.
   ///
-  /// A phase that names its options gets a stage with all others at their defaults, so that it cannot use them by
-  /// mistake, and its finished tasks stay valid when another option changes. Options that name files and options
-  /// without effect on the output need not be named.
+  /// A phase that names its options gets a stage with all other options at their defaults, so that it cannot use them
+  /// by mistake; its finished tasks stay valid when another option changes. Options that name files and options that do
+  /// not affect the output need not be listed.
   static func options(of phase: Phase) -> Set<String>?
 
-  /// Phases whose tasks wait for servers most of their time: they run beside others without taking a processor's place.
+  /// Phases with tasks that mostly wait for servers: they run alongside others without occupying a processor.
   static var waitingPhases: Set<Phase> { get }
 
   init(options: Options)
 
-  /// What stands in fingerprints in place of options, by their names: what `auto` comes to on this machine, or null for an
-  /// option that decides nothing as things are. Asked whenever a document is read, so it must be cheap.
+  /// Values that replace options in fingerprints, by option name: what `auto` resolves to on this machine, or null for
+  /// an option that has no effect in this configuration. Called whenever a pipeline file is read, so it must be cheap.
   var settled: [String: JSONValue] { get }
 
-  /// Checks what one option alone cannot show.
+  /// Checks what a single option cannot express.
   /// - Throws: `StageError` with the code `.options` and the option's name as its subject.
   func validate() throws
-  /// What `pipeline plan` says of the stage besides its verdict, one line each: what the options mean together.
+  /// Notes that `pipeline plan` prints besides the verdict, one line each: what the options mean in combination.
   var remarks: [String] { get }
-  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` shows their files.
+  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` gives access to their files.
   func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan]
-  /// Does one task.
-  /// - Throws: `StageError` for what a user can mend; `StageError(.cancelled, …)` at a safe point after a request to stop.
+  /// Runs one task.
+  /// - Throws: `StageError` for what a user can fix; `StageError(.cancelled, …)` at a safe point after a request to
+  ///   stop.
   func run(_ phase: Phase, _ workspace: Workspace) throws
 }
 
 /// The phases of a stage: `enum Phase: String, StagePhase { case count, train }`.
 public protocol StagePhase: RawRepresentable, CaseIterable, Hashable, Sendable where RawValue == String {}
 
-/// The phase of a stage that has one.
+/// The phase of a stage that has only one.
 public enum SinglePhase: String, StagePhase { case run }
 
 /// A stage of one phase.
 public protocol SinglePhaseStage: Stage where Phase == SinglePhase {
   /// The tasks, in a fixed order.
   func tasks(in context: PlanningContext) throws -> [TaskPlan]
-  /// Does one task.
+  /// Runs one task.
   func run(_ workspace: Workspace) throws
 }
 
@@ -77,7 +78,7 @@ extension Stage {
   public func validate() throws {}
   public var remarks: [String] { [] }
 
-  // The executor knows phases by their names alone.
+  // The executor knows phases only by their names.
 
   /// - Throws: what `tasks(of:in:)` throws.
   public func tasks(ofPhase name: String, in context: PlanningContext) throws -> [TaskPlan] {
@@ -94,17 +95,17 @@ extension Stage {
   }
 }
 
-/// A file that a task reads: an upstream artifact's, an earlier phase's, or one named by an option.
+/// A file that a task reads: from an upstream artifact, from an earlier phase, or named by an option.
 public struct ArtifactFile: Equatable, Sendable {
   public var path: String
-  /// The name within its artifact or below the option's folder: what fingerprints see, never `path`.
+  /// The name within its artifact or below the option's folder; fingerprints use it, never `path`.
   public var name: String
   public var bytes: Int64
   public var digest: Digest
-  /// Counted when it was written; 0 for files from outside.
+  /// Counted when it was written; 0 for external files.
   public var documents: Int
   public var textBytes: Int64
-  /// How a file from outside was found when it was digested; nil for files of the store.
+  /// The status of an external file when it was digested; nil for files of the store.
   public var seen: FileSystem.Status?
 
   public init(path: String, name: String, bytes: Int64, digest: Digest, documents: Int = 0, textBytes: Int64 = 0) {
@@ -116,7 +117,7 @@ public struct ArtifactFile: Equatable, Sendable {
     self.textBytes = textBytes
   }
 
-  /// Text where it is known, else file bytes: a measure of the work.
+  /// Text bytes if known, otherwise file bytes: a measure of the work.
   public var contentBytes: Int64 { textBytes > 0 ? textBytes : bytes }
 }
 
@@ -134,13 +135,13 @@ public struct WiredArtifact: Sendable {
   }
 }
 
-/// What `Stage.tasks` may look at.
+/// What `Stage.tasks` can access.
 public protocol PlanningContext {
-  /// The files of everything wired to an input, in the order written.
+  /// The files of all artifacts wired to an input, in the order written.
   func files<K>(_ input: Input<K>) -> [ArtifactFile]
-  /// The same, one list a wired artifact.
+  /// The same, one list per wired artifact.
   func artifacts<K>(_ input: Input<K>) -> [WiredArtifact]
-  /// Files written to an output by the phases that have finished.
+  /// Files that finished phases wrote to an output.
   func files<K>(_ output: Output<K>) -> [ArtifactFile]
   /// The files that an option names.
   func files(_ option: InputFiles) throws -> [ArtifactFile]

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// An option as documentation shows it.
+/// An option as shown in documentation.
 public struct OptionDescription: Sendable {
   public let name: String
   public let documentation: String
@@ -9,7 +9,7 @@ public struct OptionDescription: Sendable {
   public let affectsOutput: Bool
   public let defaultValue: JSONValue
   public let schema: JSONValue
-  /// The name that it had in the last release, which is accepted.
+  /// Its name in the previous release, which is still accepted.
   public let formerName: String?
 
   init(_ field: OptionField) {
@@ -24,7 +24,7 @@ public struct OptionDescription: Sendable {
   }
 }
 
-/// What the registry knows of a kind of stage.
+/// The registry's description of a stage kind.
 public struct StageDescription: Sendable {
   public let name: String
   /// See `Stage.formerNames`.
@@ -56,13 +56,13 @@ public struct StageDescription: Sendable {
     if let twice = repeated(fields.map(\.name) + fields.compactMap(\.formerName)) {
       fatalError("'\(S.name)' has two options named '\(twice)'")
     }
-    // Shows now, and not in a run, that each property is declared.
+    // Checks now, rather than in a run, that each property is declared.
     _ = S.Options(fields: fields)
     let reading = StageReading<S>(fields: fields, phaseOptions: phaseOptions)
     make = { reading.configure($0) }
   }
 
-  /// Reads a stage's options from a JSON object; every problem at once in the error's text.
+  /// Reads a stage's options from a JSON object; the error lists every problem.
   public func configured(_ options: JSONValue) throws(StageError) -> ConfiguredStage {
     switch make(options.members ?? []) {
     case .success(let configured): return configured
@@ -72,13 +72,13 @@ public struct StageDescription: Sendable {
   }
 }
 
-/// The first text that stands there a second time.
+/// The first text that occurs a second time.
 func repeated(_ names: [String]) -> String? {
   var seen: Set<String> = []
   return names.first { !seen.insert($0).inserted }
 }
 
-/// What is said of a name in a document that has become another one.
+/// The notice on a renamed stage or option in a pipeline file.
 func renamed(_ old: String, to new: String) -> String {
   "'\(old)' is now '\(new)'; the old name is accepted until the next release"
 }

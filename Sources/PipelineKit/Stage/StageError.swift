@@ -1,13 +1,13 @@
 import ShardKit
 
-/// Why a stage could not do its work. `description` says where, what, why and what next.
+/// Why a stage could not do its work. `description` gives where, what, why and what to do next.
 public struct StageError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
     /// Options contradict each other or the data.
     case options
-    /// The input is not what the stage reads.
+    /// The input is not in the form that the stage reads.
     case input
-    /// A check of the stage's own (an OOV limit, say) failed.
+    /// A check of the stage itself failed, such as an out-of-vocabulary limit.
     case check
     /// A program, library or folder that the stage needs is missing.
     case environment
@@ -17,7 +17,7 @@ public struct StageError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 
   public var code: Code
-  /// A file, an option, a document: what it is about.
+  /// What the error is about: a file, an option, a document.
   public var subject: String
   public var message: String
   public var hint: String?

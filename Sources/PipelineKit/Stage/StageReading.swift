@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// A problem with one option, or a notice on it, at a place in the document's text.
+/// A problem with one option, or a notice about it, at a position in the pipeline file.
 public struct OptionIssue: Error, Equatable, Sendable {
   public var option: String?
   public var message: String
@@ -9,29 +9,29 @@ public struct OptionIssue: Error, Equatable, Sendable {
 
 struct OptionIssues: Error {
   var issues: [OptionIssue]
-  /// How many more there are than are told.
+  /// How many more there are than are reported.
   var omitted = 0
 }
 
 /// A stage with its options read, ready to be planned.
 public struct ConfiguredStage: Sendable {
   public let stage: any Stage
-  /// The phases that name their options, each with a stage that knows only these.
+  /// The phases that name their options, each with a stage that has only these set.
   let narrowed: [String: (stage: any Stage, options: Set<String>)]
-  /// Every option with its value, in the order of the stage's fields.
+  /// Every option with its value, in declaration order.
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
   /// The options that name files.
   public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
   /// See `Stage.settled`.
   let settled: [String: JSONValue]
-  /// Options by a name that they no longer have.
+  /// Options given by a former name.
   public let notices: [OptionIssue]
 
   /// The stage that plans and runs a phase.
   public func stage(of phase: String) -> any Stage { narrowed[phase]?.stage ?? stage }
 }
 
-/// Makes stages of a kind from the options of documents.
+/// Builds stages of one kind from the options in pipeline files.
 struct StageReading<S: Stage>: Sendable {
   /// With their defaults.
   let fields: [OptionField]
@@ -50,7 +50,7 @@ struct StageReading<S: Stage>: Sendable {
     self.places = places
   }
 
-  /// Reads the options; every problem at once.
+  /// Reads the options; reports every problem at once.
   func configure(_ members: [JSONMember]) -> Result<ConfiguredStage, OptionIssues> {
     var found = OptionIssues(issues: [])
     var notices: [OptionIssue] = []
@@ -86,7 +86,8 @@ struct StageReading<S: Stage>: Sendable {
       }
       let name = fields[place].name
       if let other = named.updateValue(member.key, forKey: place), other != member.key {
-        let message = "'\(member.key)' and '\(other)' are one option; leave out '\(fields[place].formerName ?? other)'"
+        let message =
+          "'\(member.key)' and '\(other)' are the same option; remove '\(fields[place].formerName ?? other)'"
         found.issues.append(OptionIssue(option: member.key, message: message, offset: member.keyOffset))
       } else if member.key != name {
         let message = renamed(member.key, to: name)

@@ -1,11 +1,11 @@
-/// The kinds of stage that a pipeline document may use.
+/// The stage kinds available to pipeline files.
 public struct StageRegistry: Sendable {
   public let stages: [StageDescription]
   /// By name and by former name.
   private let places: [String: Int]
 
   public init(_ stages: [StageDescription]) {
-    if let twice = Self.collision(in: stages) { fatalError("two kinds of stage are named '\(twice)'") }
+    if let twice = Self.collision(in: stages) { fatalError("two stage kinds are named '\(twice)'") }
     self.stages = stages.sorted { $0.name < $1.name }
     var places: [String: Int] = [:]
     for (place, stage) in self.stages.enumerated() {
@@ -14,12 +14,12 @@ public struct StageRegistry: Sendable {
     self.places = places
   }
 
-  /// A name, maybe a former one, that two kinds have.
+  /// A name, including former ones, that two kinds have.
   public static func collision(in stages: [StageDescription]) -> String? {
     repeated(stages.map(\.name) + stages.flatMap(\.formerNames))
   }
 
-  /// The kind that is or was called so.
+  /// The kind with this current or former name.
   public subscript(name: String) -> StageDescription? { places[name].map { stages[$0] } }
   public var names: [String] { stages.map(\.name) }
 }

@@ -1,24 +1,24 @@
 public import ShardKit
 
-/// One unit of work and of resume: what it reads, and what else decides its result.
+/// One unit of work that is run and resumed as a whole: what it reads, and what else determines its result.
 public struct TaskPlan: Equatable, Sendable {
-  /// Unique within its phase; letters, digits, `-`, `_` and `.`. Names the task's files.
+  /// Unique within its phase; letters, digits, `-`, `_` and `.`. The task's files are named after it.
   public var key: String
-  /// The files that this task reads, by the role that they play for it.
+  /// The files that this task reads, by role.
   public var inputs: TaskInputs
-  /// Anything else that decides the task's result (a byte range, a band number), as JSON; part of its fingerprint.
-  /// `Workspace.payload` reads it back.
+  /// Anything else that determines the task's result (a byte range, a band number), as JSON; part of its fingerprint.
+  /// Read back with `Workspace.payload`.
   public var payload: JSONValue
-  /// A task is started only while the running ones' estimates fit the run's memory.
+  /// A task starts only if the memory estimates of all running tasks fit the run's memory.
   public var memoryBytes: Int
-  /// Names the work whose state (`Workspace.stateDirectory`) this task goes on with, whatever its fingerprint: an
-  /// unfinished task of the stage with the same key hands it over. Empty for none but its own.
+  /// Names the work with state (`Workspace.stateDirectory`) that this task resumes, whatever its fingerprint: an
+  /// unfinished task of the stage with the same key hands it over. Empty: only its own state.
   public var stateKey: String
 
   /// All files that the task reads, in the order of their roles.
   public var files: [ArtifactFile] { inputs.all }
 
-  /// A task that its files alone decide.
+  /// A task determined by its files alone.
   public init(key: String, inputs: TaskInputs = [:], memoryBytes: Int = 64 << 20, stateKey: String = "") {
     self.key = key
     self.inputs = inputs
@@ -27,8 +27,8 @@ public struct TaskPlan: Equatable, Sendable {
     self.stateKey = stateKey
   }
 
-  /// A task that a value decides as well.
-  /// - Throws: `JSONCodingError` for a value that JSON cannot hold, such as a number that is not finite.
+  /// A task that a value also determines.
+  /// - Throws: `JSONCodingError` for a value that JSON cannot represent, such as a non-finite number.
   public init(
     key: String, inputs: TaskInputs = [:], payload: some Encodable, memoryBytes: Int = 64 << 20, stateKey: String = ""
   ) throws(JSONCodingError) {
@@ -36,7 +36,7 @@ public struct TaskPlan: Equatable, Sendable {
     self.payload = try JSONValue.encoding(payload)
   }
 
-  /// The same task with more that decides its result.
+  /// The same task with an additional value that determines its result.
   /// - Throws: `JSONCodingError`, as `init` does.
   public func with(inputs more: TaskInputs = [:], payload: some Encodable) throws(JSONCodingError) -> TaskPlan {
     var plan = self
@@ -45,19 +45,19 @@ public struct TaskPlan: Equatable, Sendable {
     return plan
   }
 
-  /// The same task with more files.
+  /// The same task with additional files.
   public func with(inputs more: TaskInputs) -> TaskPlan {
     var plan = self
     plan.inputs += more
     return plan
   }
 
-  /// One task for each file, in order, with keys `00000`, `00001`, …
+  /// One task per file, in order, with keys `00000`, `00001`, …
   public static func perFile(_ files: [ArtifactFile], memoryBytes: Int = 64 << 20) -> [TaskPlan] {
     files.enumerated().map { TaskPlan(key: padded($0.offset), inputs: [.main: [$0.element]], memoryBytes: memoryBytes) }
   }
 
-  /// Runs of neighboring files whose text sums to about `bytes`, so that many small files make few tasks.
+  /// Groups of consecutive files with about `bytes` of text in total, so that many small files make few tasks.
   public static func grouped(_ files: [ArtifactFile], bytes: Int64, memoryBytes: Int = 64 << 20) -> [TaskPlan] {
     var groups: [[ArtifactFile]] = []
     var size: Int64 = 0
@@ -74,7 +74,7 @@ public struct TaskPlan: Equatable, Sendable {
     }
   }
 
-  /// Five digits, so that names sort as numbers do.
+  /// Five digits, so that names sort numerically.
   public static func padded(_ number: Int) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
@@ -83,12 +83,12 @@ public struct TaskPlan: Equatable, Sendable {
 
 /// A task's input files by role: `["index": indexFiles, .main: [dump]]`.
 public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
-  /// What files are for the task that reads them.
+  /// The role of files for the task that reads them.
   public struct Role: Hashable, Sendable, ExpressibleByStringLiteral {
     public let name: String
 
     public init(stringLiteral name: String) { self.name = name }
-    /// What the task works on, where other files only help, or there are no others.
+    /// The files that the task works on; other roles are auxiliary.
     public static let main: Role = "main"
   }
 
@@ -96,7 +96,7 @@ public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
 
   public init(dictionaryLiteral elements: (Role, [ArtifactFile])...) { byRole = elements.map { ($0.0, $0.1) } }
 
-  /// The files of a role; none where the task has no such role.
+  /// The files of a role; none if the task has no such role.
   public subscript(role: Role) -> [ArtifactFile] { byRole.filter { $0.role == role }.flatMap(\.files) }
 
   var all: [ArtifactFile] { byRole.flatMap(\.files) }

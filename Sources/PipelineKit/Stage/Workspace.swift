@@ -1,22 +1,22 @@
 public import ShardKit
 
-/// How long a state folder lives.
+/// The lifetime of a state folder.
 public enum StateLifetime: Sendable {
-  /// The task's own: kept over failures, kills and interruptions, removed when the task has been published.
-  /// `--force` begins without it.
+  /// Belongs to the task: kept across failures, kills and interruptions, and removed when the task has been published.
+  /// `--force` starts without it.
   case untilPublished
-  /// The stage's, below the store's `state/STAGE`: shared by its tasks and by its nodes of every fingerprint, and never
-  /// removed by pipeline, not even by `prune`: it may hold what the network will not give again.
+  /// Belongs to the stage, in the store's `state/STAGE`: shared by its tasks and by its nodes of every fingerprint.
+  /// Pipeline never removes it, not even with `prune`, since the network may not provide its contents again.
   case kept
 }
 
-/// A running task's hands: what it reads, writes, drops and counts.
+/// The interface of a running task: what it reads, writes, drops and counts.
 ///
-/// Used by one thread. Nothing written is visible until the task has ended well; then all of it is.
+/// Not thread-safe. Nothing written is visible until the task has succeeded; then everything is.
 public final class Workspace {
   public let task: TaskPlan
   public let phase: String
-  /// The memory that this task may use for its buffers, from the run's budget.
+  /// The memory that this task may use for buffers, from the run's budget.
   public let memoryBytes: Int
   public let control: TaskControl
   let staging: String
@@ -43,17 +43,17 @@ public final class Workspace {
     self.earlier = earlier
   }
 
-  /// A folder for spilled data; removed when the task ends.
+  /// A folder for temporary data; removed when the task ends.
   public func temporaryDirectory() throws -> String {
     let path = staging + "/.temporary"
     try FileSystem.makeDirectory(path)
     return path
   }
 
-  /// A folder that survives this attempt, so that a task that takes hours goes on where it was killed.
+  /// A folder that survives this attempt, so that a task that takes hours resumes where it was killed.
   ///
-  /// Nothing in it is published or digested. What a stage leaves here may decide how much work a later attempt does,
-  /// never what a task with these inputs and options means: training writes checkpoints, a crawl what it has asked.
+  /// Its contents are neither published nor digested. They may determine how much work a later attempt does, but never
+  /// the result for these inputs and options: training writes checkpoints, a crawl the requests it has sent.
   public func stateDirectory(_ lifetime: StateLifetime = .untilPublished) throws -> String {
     try FileSystem.makeDirectory(state[lifetime]!)
     return state[lifetime]!
@@ -62,7 +62,7 @@ public final class Workspace {
   // MARK: Reading
 
   /// The documents of the given files, one after another.
-  /// - Parameter counted: whether they enter the ledger. In a stage of several phases exactly one phase counts.
+  /// - Parameter counted: whether they enter the ledger. In a stage with several phases, exactly one phase counts.
   public func documents(_ files: [ArtifactFile], counted: Bool = true) -> DocumentStream {
     DocumentStream(files, counted: counted, workspace: self)
   }
@@ -74,18 +74,18 @@ public final class Workspace {
   public func files(_ role: TaskInputs.Role) -> [ArtifactFile] { task.inputs[role] }
 
   /// The one input file of a role.
-  /// - Throws: `StageError` when the task was planned with none or with several.
+  /// - Throws: `StageError` if the task was planned with none or with several.
   public func file(_ role: TaskInputs.Role = .main) throws(StageError) -> ArtifactFile {
     let files = files(role)
     guard files.count == 1, let file = files.first else {
       throw StageError(
-        .ledger, "task \(task.key)", "it was planned with \(files.count) files as '\(role.name)', not with one")
+        .ledger, "task \(task.key)", "it was planned with \(files.count) '\(role.name)' files, not one")
     }
     return file
   }
 
-  /// What the task was planned with besides its files.
-  /// - Throws: `JSONCodingError` when it was planned with a value of another type.
+  /// The payload that the task was planned with.
+  /// - Throws: `JSONCodingError` if it was planned with a value of another type.
   public func payload<Payload: Decodable>(_ type: Payload.Type = Payload.self) throws(JSONCodingError) -> Payload {
     try task.payload.decode(type)
   }
@@ -95,12 +95,12 @@ public final class Workspace {
     (earlier[output.port.name] ?? []).filter { file in task.files.contains { $0.path == file.path } }
   }
 
-  /// Files of earlier phases that say where data lies, and not what it is: they are no part of the task's fingerprint.
+  /// Files of earlier phases that give the location of data, not its content: not part of the task's fingerprint.
   public func locations<K>(_ output: Output<K>) -> [ArtifactFile] { earlier[output.port.name] ?? [] }
 
   // MARK: Writing
 
-  /// Documents for an output, in files named after the task; a new file is begun at `rotateAtBytes` of text.
+  /// Writes documents to an output, in files named after the task; starts a new file at `rotateAtBytes` of text.
   public func documents(
     to output: Output<Documents>, rotateAtBytes: Int64 = .max, compressionLevel: Int = 1
   ) throws -> DocumentOutput {
@@ -110,7 +110,7 @@ public final class Workspace {
     return writer
   }
 
-  /// Any other file of an output. Give it to `publish` when it is complete.
+  /// Opens any other file of an output. Pass it to `publish` when it is complete.
   public func file<K>(_ output: Output<K>, _ name: String) throws -> FileSink {
     try FileSink(stagedPath(output.port.name, name))
   }
@@ -118,7 +118,7 @@ public final class Workspace {
   /// Commits a file opened with `file`.
   /// - Parameters:
   ///   - sink: the outermost sink, where the file is compressed.
-  ///   - ids: `recordHash` of each document's id in the file's order, so that `trace` finds it.
+  ///   - ids: `recordHash` of each document's id in file order, so that `trace` finds it.
   public func publish<K>(
     _ output: Output<K>, _ file: FileSink, through sink: (any ByteSink)? = nil, name: String, documents: Int = 0,
     textBytes: Int64 = 0, ids: [UInt64] = []
@@ -133,7 +133,7 @@ public final class Workspace {
     try publish(output, sink, name: name)
   }
 
-  /// Puts a file of an earlier phase into an output under another name, without copying its bytes.
+  /// Adds a file of an earlier phase to an output under another name, without copying its bytes.
   /// - Parameter ids: as in `publish`.
   public func link<K>(_ output: Output<K>, name: String, to file: ArtifactFile, ids: [UInt64] = []) throws {
     try FileSystem.link(file.path, to: try stagedPath(output.port.name, name))
@@ -173,26 +173,26 @@ public final class Workspace {
 
   // MARK: Counting
 
-  /// A record read from outside (a page, a work, a line), before it is a document.
+  /// Counts a record read from outside (a page, a work, a line), before it becomes a document.
   public func countInput(documents: Int = 1, bytes: Int) {
     ledger.input.add(documents: documents, bytes: bytes)
     control.advance(documents: documents, bytes: bytes)
   }
 
-  /// Documents read by a stage that writes none.
+  /// Counts documents read by a stage that writes none.
   public func consume(documents: Int = 1, bytes: Int) { ledger.consumed.add(documents: documents, bytes: bytes) }
 
-  /// Documents that went into another one.
+  /// Counts documents merged into another one.
   public func merge(_ reason: String, documents: Int = 1, bytes: Int) {
     ledger.merged[reason, default: Count()].add(documents: documents, bytes: bytes)
   }
 
-  /// Extra copies made on purpose.
+  /// Counts extra copies made intentionally.
   public func repeatDocument(_ reason: String, bytes: Int) {
     ledger.repeated[reason, default: Count()].add(bytes: bytes)
   }
 
-  /// Records why a document does not go on.
+  /// Records why a document is dropped.
   ///
   ///     try workspace.drop(document, .tooShort(characters, minimum: options.minimumCharacters))
   ///
@@ -201,8 +201,8 @@ public final class Workspace {
     try drop(id: document.id, bytes: document.text.count, reason)
   }
 
-  /// The same for a record that is no document yet.
-  /// - Parameter bytes: the record's size, as it was counted when it was read.
+  /// The same for a record that is not a document yet.
+  /// - Parameter bytes: the record's size, as counted when it was read.
   public func drop(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
     ledger.dropped[reason.name, default: Count()].add(bytes: bytes)
     let writer = try drops ?? DropWriter(self)
@@ -210,14 +210,14 @@ public final class Workspace {
     try writer.write(id: id, bytes: bytes, reason)
   }
 
-  /// A named warning, counted; the first message of a name is kept.
+  /// Counts a named warning; the first message of a name is kept.
   public func warn(_ name: String, times: Int = 1, _ message: @autoclosure () -> String) {
     guard times > 0 else { return }
     if warnings[name] == nil { warnings[name] = TaskManifest.Warning(count: 0, example: message()) }
     warnings[name]!.count += times
   }
 
-  /// A figure for reports; tasks' figures of the same name are summed.
+  /// Adds a figure for reports; figures of the same name are summed over tasks.
   public func metric(_ name: String, _ value: Double) { metrics[name, default: 0] += value }
 
   // MARK: Ending

@@ -215,7 +215,7 @@ public enum FileSystem {
         hint: "Give the run less with --memory and --jobs, or raise the limit of this shell (`ulimit -v`).")
     case ENOSPC, EDQUOT:
       return ShardError(
-        .diskFull, path, "\(what): no space is left on its disk",
+        .diskFull, path, "\(what): its disk is full",
         hint: "Free some space (`pipeline prune`) and run again; finished work is kept.")
     default: return ShardError(.io, path, "\(what): \(reason)")
     }

@@ -29,15 +29,15 @@ for options in [
         {"files": "${p}" * 50_000}, {"files": ["${p}"] * 50_000}, {"files": ["x${p}"] * 50_000},
         {"files": {str(i): "${p}" for i in range(50_000)}}]:
     plan(json.dumps({"format": 1, "parameters": {"p": large}, "stages": {"a": {**stage, "options": options}}}),
-         "put in the document is larger than 64 MiB")
+         "parameters inserted, the pipeline file is larger than 64 MiB")
 plan(json.dumps({"format": 1, "parameters": {f"p{i}": i for i in range(50_000)}, "stages": {
     "a": {**stage, "options": {"files": ["${p%d}" % i for i in range(50_000)]}}}}), "", lines=10)
 # 20,000 mistakes of each kind.
 for wrong, says in [
-        ({f"s{i}": {"use": "documents.raed", "options": {"files": "x"}} for i in range(20_000)}, "19900 more mistakes"),
+        ({f"s{i}": {"use": "documents.raed", "options": {"files": "x"}} for i in range(20_000)}, "19900 more errors"),
         ({f"s{i}": {"use": "text.clean", "inputs": {"documents": f"t{i}"}} for i in range(20_000)}, "19900 more"),
         ({"a": {"use": "documents.read", "options": {f"o{i}": i for i in range(20_000)}}}, "19900 more"),
-        ({"a": {f"k{i}": i for i in range(20_000)}}, "more mistakes"),
+        ({"a": {f"k{i}": i for i in range(20_000)}}, "more errors"),
         ({f"ス{i}": stage for i in range(20_000)}, "19900 more"),
         ({f"s{i}": {**stage, "inputs": {"x": "y"}} for i in range(20_000)}, "19900 more"),
         ({"a": {"use": "text.clean", "inputs": {"documents": [f"t{i}" for i in range(20_000)]}}}, "19900 more"),

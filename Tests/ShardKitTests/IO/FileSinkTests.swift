@@ -83,7 +83,7 @@ import Testing
     }
     #expect(error?.code == .diskFull)
     #expect(
-      error?.description == "\(folder)/f: cannot be written: no space is left on its disk. "
+      error?.description == "\(folder)/f: cannot be written: its disk is full. "
         + "Free some space (`pipeline prune`) and run again; finished work is kept.")
     #expect(names.isEmpty)
   }

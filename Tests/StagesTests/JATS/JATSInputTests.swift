@@ -261,7 +261,7 @@ import Testing
   @Test func optionsThatCannotBeMeantAreErrors() throws {
     #expect {
       try StageHarness(JATSExtract.self, options: ["licenses": .strings(["CC BY-NX"])])
-    } throws: { "\($0)".contains("'CC BY-NX' is no choice here. Did you mean 'CC BY-ND'?") }
+    } throws: { "\($0)".contains("'CC BY-NX' is not a valid choice. Did you mean 'CC BY-ND'?") }
     #expect { try StageHarness(JATSExtract.self, options: ["licenses": .strings([])]) } throws: {
       "\($0)".contains("allows no license, so nothing would be kept. Name some, such as CC0,")
     }
