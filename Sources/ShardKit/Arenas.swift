@@ -1,5 +1,5 @@
 import CKernels
 
-/// Has all threads share one arena of malloc: for a process whose address space is limited, since every arena takes
-/// 64 MiB of it.
+/// Makes all threads share one malloc arena: for a process with a limited address space, since every arena reserves 64
+/// MiB of it.
 public func shareOneArena() { pl_use_one_arena() }

@@ -1,20 +1,20 @@
 import Glibc
 
-/// Named moments at which a crash test kills the process, to prove that a resumed run loses nothing, or makes it wait, to
-/// kill it there from outside.
+/// Named points at which a crash test kills the process, to prove that a resumed run loses nothing, or pauses it, to
+/// kill it from outside.
 ///
 /// `PIPELINE_FAULT=name` kills (SIGKILL) when `name` is reached, `PIPELINE_FAULT=name:3` when it is reached the third
-/// time. `PIPELINE_FAULT=name:3:/a/file` makes that file then and waits, on the thread that got there, until somebody has
-/// removed it. Without the variable a point costs one load and a branch.
+/// time. `PIPELINE_FAULT=name:3:/a/file` instead creates that file and blocks the current thread until the file is
+/// removed. Without the variable, a point costs one load and a branch.
 public enum FaultPoint {
-  /// The names that a run of stages reaches; a crash test runs over all of them.
+  /// The names reached by a run of stages; a crash test iterates over all of them.
   public static let names = [
     "file.written", "file.renamed", "task.started", "task.checked", "task.files", "task.manifest", "task.committed",
     "stage.sealed", "stage.committed",
   ]
 
-  /// The names that the write of a training checkpoint reaches besides `file.…`; its own crash test runs over them. A
-  /// step begins with `training.step`.
+  /// The names reached by writing a training checkpoint, besides `file.…`; a separate crash test iterates over them. A
+  /// step starts with `training.step`.
   public static let checkpointNames = [
     "checkpoint.files", "checkpoint.replaced", "checkpoint.renamed", "checkpoint.latest", "checkpoint.removing",
   ]

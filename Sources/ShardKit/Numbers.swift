@@ -1,6 +1,6 @@
 import Glibc
 
-/// A decimal integer without sign; nil for anything else, and beyond `UInt64`.
+/// A decimal integer without sign; nil for anything else, and for values beyond `UInt64`.
 public func parseUnsigned(_ digits: UnsafeRawBufferPointer) -> UInt64? {
   guard !digits.isEmpty, digits.count <= 20 else { return nil }
   var value: UInt64 = 0
@@ -18,7 +18,7 @@ public func parseUnsigned(_ digits: UnsafeRawBufferPointer) -> UInt64? {
 /// A finite decimal number such as `0.946919`, `-3` or `1e-4`, correctly rounded; nil for anything else.
 ///
 /// Up to 15 digits need one exact division or product (W. Clinger, *How to Read Floating Point Numbers Accurately*);
-/// the rest goes through `strtod`.
+/// the others go through `strtod`.
 public func parseDecimal(_ text: UnsafeRawBufferPointer) -> Double? {
   var at = 0
   let isNegative = text.first == UInt8(ascii: "-")
@@ -62,7 +62,8 @@ private func parseLong(_ text: UnsafeRawBufferPointer) -> Double? {
   }
 }
 
-/// A number with exactly `digits` digits behind the point; one that is not finite, or too large for that, as Swift writes it.
+/// A number with exactly `digits` decimals; a value that is not finite, or too large for that, is formatted as Swift
+/// writes it.
 public func fixed(_ value: Double, _ digits: Int) -> String {
   guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
   let scale = pow(10, Double(digits))

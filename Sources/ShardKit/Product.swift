@@ -1,4 +1,4 @@
-/// What pipeline calls itself: on the command line, toward servers, in what it writes for others.
+/// The program's name and version: on the command line, in requests to servers, and in exported files.
 public enum Product {
   public static let name = "pipeline"
   public static let version = "0.1"

@@ -1,6 +1,6 @@
-/// What can go wrong with bytes: a file, a stream, a record.
+/// An error of reading or writing bytes: a file, a stream, a record.
 ///
-/// `description` is one sentence: *where* (`subject`), *what and why* (`message`), *what next* (`hint`).
+/// `description` is one sentence: *where* (`subject`), *what and why* (`message`), *what to do next* (`hint`).
 public struct ShardError: Error, Equatable, Sendable, CustomStringConvertible {
   public enum Code: String, Sendable {
     case notFound, permission, diskFull, io
@@ -30,7 +30,7 @@ public struct ShardError: Error, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A message with its full stop, unless it ends in a question, and what to do next.
+/// A message with a period, unless it ends in a question mark, followed by the hint.
 public func sentence(_ message: String, hint: String?) -> String {
   let closed = message.hasSuffix("?") || message.hasSuffix(".") ? message : message + "."
   return hint.map { "\(closed) \($0)" } ?? closed

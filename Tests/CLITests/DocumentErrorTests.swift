@@ -15,10 +15,10 @@ import Testing
   static let mistakes: [Mistake] = [
     Mistake(
       name: "syntax", document: "{ \"format\": 1,\n  \"stages\": { \"a\" } }",
-      sentences: ["corpus.json:2:19: ':' should follow the key \"a\"."]),
+      sentences: ["corpus.json:2:19: expected ':' after the key \"a\"."]),
     Mistake(
       name: "cut off", document: "{ \"format\": 1, \"stages\": {",
-      sentences: ["corpus.json:1:27: a key in double quotes should stand here."]),
+      sentences: ["corpus.json:1:27: expected a key in double quotes."]),
     Mistake(
       name: "not an object", document: "[]",
       sentences: ["corpus.json:1:1: a pipeline file must be a JSON object with \"format\", \"name\" and \"stages\"."]),

@@ -146,7 +146,7 @@ import Testing
     try bench.write("taken", "a file, not a folder")
     let outcome = try bench.run("run", "corpus.json", "--store", "taken/store")
     #expect(outcome.status == 1)
-    #expect(bench.errors(outcome) == ["taken/store: cannot be made a folder: Not a directory."])
+    #expect(bench.errors(outcome) == ["taken/store: cannot be created as a folder: Not a directory."])
   }
 
   /// Root writes into any folder, so this needs a file system that refuses: /proc.
@@ -154,7 +154,7 @@ import Testing
     let bench = try Workbench()
     let outcome = try bench.run("run", "corpus.json", "--store", "/proc/self/store")
     #expect(outcome.status == 1)
-    #expect(bench.errors(outcome).first?.hasPrefix("/proc/self/store: cannot be made a folder: ") == true)
+    #expect(bench.errors(outcome).first?.hasPrefix("/proc/self/store: cannot be created as a folder: ") == true)
   }
 
   @Test func aFullDisk() throws {

@@ -53,7 +53,7 @@ import Testing
 
   @Test func whatIsMissingIsAnError() throws {
     for (old, new, sentence) in [
-      (#""format":1"#, #""format":2"#, "format: 2 is not what is known here"),
+      (#""format":1"#, #""format":2"#, "format: 2 is not a valid value"),
       (#""merged":{},"#, "", "ledger: the member 'merged' is missing"),
       (#""bytes":1,"#, #""bytes":-1,"#, "files[0].bytes: -1 is not between 0 and 70368744177664"),
       (#""example":"e""#, #""example":1"#, "warnings.w.example: should be a string, not an integer"),

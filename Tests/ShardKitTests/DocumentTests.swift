@@ -76,8 +76,8 @@ private func read(_ lines: String) throws -> [Document] {
     let first = #"{"id":"a","text":"t"}"# + "\n"
     let error = #expect(throws: ShardError.self) { try read(first + line + "\n") }
     #expect(
-      error?.description == "test.jsonl: line 2 is no document: \(problem). "
-        + "Read foreign files with the stage 'documents.read', which drops such lines and counts them.")
+      error?.description == "test.jsonl: line 2 is not a document: \(problem). "
+        + "Read external files with the stage 'documents.read', which drops such lines and counts them.")
   }
 
   /// Bytes that are no UTF-8 never reach a document's text.

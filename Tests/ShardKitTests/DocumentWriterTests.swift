@@ -44,7 +44,7 @@ private final class Collected: ByteSink {
     var document = Document(id: "a/1", text: "本文")
     document.metadata = Array(metadata.utf8)
     let error = #expect(throws: ShardError.self) { try DocumentWriter(Collected()).write(document) }
-    #expect(error?.subject == "document 'a/1'" && error?.message.contains("no JSON object") == true)
+    #expect(error?.subject == "document 'a/1'" && error?.message.contains("not a JSON object") == true)
   }
 
   @Test func metadataOfSeveralLinesBecomesOne() throws {

@@ -10,7 +10,7 @@ public final class BackgroundThread: Sendable {
 
   private let running: Mutex<pthread_t?>
 
-  /// Starts at once; nil where no thread can be had.
+  /// Starts immediately; nil if the thread cannot be created.
   public init?(_ body: @escaping @Sendable () -> Void) {
     var thread = pthread_t()
     let argument = Unmanaged.passRetained(Body(body))
@@ -27,7 +27,7 @@ public final class BackgroundThread: Sendable {
     running = Mutex(thread)
   }
 
-  /// Waits for the end; to be called once at least.
+  /// Waits for the end; must be called at least once.
   public func join() {
     running.withLock { thread in
       if let waiting = thread { pthread_join(waiting, nil) }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// State that several threads share, and a place to wait for its change.
+/// State shared by several threads, with a way to wait for changes.
 public final class Monitor<State>: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let changed = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -20,7 +20,7 @@ public final class Monitor<State>: @unchecked Sendable {
   }
 
   /// Reads or changes the state.
-  /// - Parameter wake: whether others may wait for this change.
+  /// - Parameter wake: whether other threads may be waiting for this change.
   public func with<Result>(wake: Bool = true, _ body: (inout State) -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
@@ -28,7 +28,7 @@ public final class Monitor<State>: @unchecked Sendable {
     return body(&state)
   }
 
-  /// The same, waiting until `body` has a result.
+  /// The same, but waits until `body` returns a result.
   public func wait<Result>(wake: Bool = true, _ body: (inout State) -> Result?) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Calls `body` with 0, 1, … `count` - 1, at most `atOnce` at a time, each on some thread of its own.
+/// Calls `body` with 0, 1, … `count` - 1, at most `atOnce` at a time, each on any of several threads.
 ///
-/// After the first failure no further call is begun; those that run end, then the failure is thrown.
-/// - Parameter lane: makes what a thread keeps to itself from call to call, a connection say.
+/// After the first failure no further call starts; running calls finish, then the failure is thrown.
+/// - Parameter lane: creates the state that a thread keeps between calls, such as a connection.
 public func inParallel<Lane>(
   _ count: Int, atOnce: Int, lane: @escaping @Sendable () throws -> Lane,
   _ body: @escaping @Sendable (_ item: Int, _ lane: Lane) throws -> Void
@@ -19,7 +19,7 @@ public func inParallel<Lane>(
       } catch { work.fail(error) }
     }
   }
-  // Where no thread can be had, those that there are do the work; this one is always there.
+  // If not all threads can be created, those that exist do the work; the calling thread always does.
   let threads = (1..<max(1, min(atOnce, count))).compactMap { _ in BackgroundThread { run() } }
   run()
   for thread in threads { thread.join() }

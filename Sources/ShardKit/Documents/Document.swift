@@ -24,7 +24,7 @@ public struct Document: Equatable, Sendable {
   public var textString: String { String(decoding: text, as: UTF8.self) }
 }
 
-/// Reads documents, one a line.
+/// Reads documents, one per line.
 public final class DocumentReader {
   public let lines: LineReader
   private let json = JSONObjectReader()
@@ -38,14 +38,14 @@ public final class DocumentReader {
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document whose arrays are used again. False at the end.
+  /// Reads into a document, reusing its arrays. False at the end.
   public func next(_ document: inout Document) throws(ShardError) -> Bool {
     guard let line = try lines.next() else { return false }
     document.clear()
     if let problem = document.fill(from: line, json) {
       throw ShardError(
-        .malformed, lines.source.name, "line \(lines.number) is no document: \(problem)",
-        hint: "Read foreign files with the stage 'documents.read', which drops such lines and counts them.")
+        .malformed, lines.source.name, "line \(lines.number) is not a document: \(problem)",
+        hint: "Read external files with the stage 'documents.read', which drops such lines and counts them.")
     }
     return true
   }
@@ -62,7 +62,7 @@ extension Document {
     metadata.removeAll(keepingCapacity: true)
   }
 
-  /// Returns nil, or what is wrong with the line. Of a repeated key the last value counts, as in most JSON readers.
+  /// Returns nil, or what is wrong with the line. For a repeated key the last value counts, as in most JSON readers.
   fileprivate mutating func fill(from line: UnsafeRawBufferPointer, _ json: JSONObjectReader) -> String? {
     var hasID = false
     var hasText = false

@@ -1,9 +1,9 @@
 import CSimdJSON
 import Glibc
 
-/// Writes documents, one a line, into a sink.
+/// Writes documents, one per line, into a sink.
 ///
-/// What is written is what every reader takes: UTF-8 in every field, metadata that is one JSON object with each key once.
+/// The output is valid for every reader: all fields are UTF-8, and metadata is a JSON object without repeated keys.
 public final class DocumentWriter {
   private let sink: any ByteSink
   private var buffer: [UInt8] = []
@@ -12,7 +12,7 @@ public final class DocumentWriter {
   public private(set) var textBytes = 0
   /// XXH3 of each id in order: what `trace` searches.
   public private(set) var idHashes: [UInt64] = []
-  /// Documents whose metadata had a key more than once; of each key the last value was written.
+  /// Documents with a repeated metadata key; the last value of each key was written.
   public private(set) var repeatedKeys = 0
   /// The id of the first of them.
   public private(set) var firstRepeated: [UInt8] = []
@@ -31,7 +31,7 @@ public final class DocumentWriter {
     case .tooMany: throw DocumentCheck.tooManyMembers(document)
     }
     if !document.metadata.isEmpty { joinLines(from: start) }
-    // One look at the whole line: quotes and names are ASCII, so a line is UTF-8 just if every field is.
+    // Checks the complete line at once: quotes and names are ASCII, so a line is UTF-8 exactly if every field is.
     guard isUTF8(buffer, from: start) else {
       buffer.removeSubrange(start...)
       throw DocumentCheck.noUTF8(document)
@@ -48,7 +48,7 @@ public final class DocumentWriter {
     repeatedKeys += 1
   }
 
-  /// Writes a document that is already a JSON line (without its line end) as it stands.
+  /// Writes a document that is already a JSON line (without its line end), unchanged.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws(ShardError) {
     guard isUTF8(line) else {
       throw ShardError(
@@ -67,7 +67,7 @@ public final class DocumentWriter {
     idHashes.append(id)
   }
 
-  /// Metadata may be written over several lines, between its values; a document is one.
+  /// Metadata may contain line breaks between its values; a document must be one line.
   private func joinLines(from start: Int) {
     let end = buffer.count - 1
     buffer.withUnsafeMutableBytes { bytes in
@@ -79,7 +79,7 @@ public final class DocumentWriter {
     }
   }
 
-  /// Hands everything to the sink, which the caller commits.
+  /// Passes everything to the sink, which the caller commits.
   public func flush() throws(ShardError) {
     try sink.write(buffer)
     buffer.removeAll(keepingCapacity: true)
@@ -102,11 +102,11 @@ public func isUTF8(_ bytes: [UInt8], from start: Int = 0) -> Bool {
 
 /// Which field of a document cannot be written, and why.
 private enum DocumentCheck {
-  static let hint = "This is a fault of the stage that writes it; please report it."
+  static let hint = "This is a bug in the stage that writes it; please report it."
 
   static func noObject(_ document: borrowing Document) -> ShardError {
     ShardError(
-      .malformed, subject(document), "its metadata is no JSON object, or is nested deeper than 128", hint: hint)
+      .malformed, subject(document), "its metadata is not a JSON object, or is nested deeper than 128", hint: hint)
   }
 
   static func tooManyMembers(_ document: borrowing Document) -> ShardError {

@@ -1,10 +1,10 @@
-/// Why a document does not go on: what a drop record, `pipeline trace` and the ledger show.
+/// Why a document is dropped: shown in drop records, in `pipeline trace` and in the ledger.
 ///
 ///     try workspace.drop(document, .tooShort(characters, minimum: 100))
 public struct DropReason: Equatable, Sendable {
-  /// Stable and lowercase, such as `too-short`: drops are counted by it.
+  /// Stable and lowercase, such as `too-short`: drops are counted by this name.
   public var name: String
-  /// What was measured, against `threshold`.
+  /// The measured value, compared with `threshold`.
   public var value: Double?
   public var threshold: Double?
   /// The id of the document that this one duplicates.
@@ -21,7 +21,7 @@ public struct DropReason: Equatable, Sendable {
     self.detail = detail
   }
 
-  /// There is no text, or none is left.
+  /// The text is empty, or nothing of it remains.
   public static let empty = DropReason("empty")
 
   public static func tooShort(_ characters: Int, minimum: Int) -> DropReason {
@@ -32,7 +32,7 @@ public struct DropReason: Equatable, Sendable {
     DropReason("too-large", value: bytes.map(Double.init), threshold: Double(maximum), detail: detail)
   }
 
-  /// Too large a fraction of its bytes belongs to no encoding.
+  /// Too large a fraction of its bytes is undecodable.
   public static func undecodable(_ fraction: Double, maximum: Double) -> DropReason {
     DropReason("undecodable", value: fraction, threshold: maximum)
   }

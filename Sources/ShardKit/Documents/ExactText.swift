@@ -1,7 +1,7 @@
-/// A text as a key: equal to another where their bytes are.
+/// A text as a key, compared by its bytes.
 ///
-/// Swift's own strings are equal where they are canonically equivalent, so that `が` in one character and in two are one
-/// key of a dictionary. To file systems, buckets, formats and other programs they are two names.
+/// Swift strings are equal if they are canonically equivalent, so a composed and a decomposed `が` are the same
+/// dictionary key. To file systems, buckets, file formats and other programs they are two different names.
 public struct ExactText: Hashable, Sendable, CustomStringConvertible {
   public let text: String
 
@@ -27,12 +27,12 @@ extension ExactText: ExpressibleByStringLiteral {
 }
 
 extension StringProtocol {
-  /// Whether the bytes are the same; `==` asks whether the texts are canonically equivalent.
+  /// Whether the bytes are the same; `==` compares by canonical equivalence.
   public func isExactly(_ other: some StringProtocol) -> Bool {
     utf8.count == other.utf8.count && utf8.elementsEqual(other.utf8)
   }
 
-  /// Whether it ends in the same bytes.
+  /// Whether it ends with the same bytes.
   public func endsExactly(in other: some StringProtocol) -> Bool {
     utf8.count >= other.utf8.count && utf8.suffix(other.utf8.count).elementsEqual(other.utf8)
   }

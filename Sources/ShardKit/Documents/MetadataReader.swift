@@ -1,4 +1,4 @@
-/// Finds values in documents' metadata by their keys, such as `url` or `dedup_meta.token_count`.
+/// Finds values in documents' metadata by key, such as `url` or `dedup_meta.token_count`.
 public final class MetadataReader {
   public typealias Found = (_ path: Int, _ value: UnsafeRawBufferPointer, _ kind: JSONObjectReader.Kind) -> Void
 
@@ -11,8 +11,8 @@ public final class MetadataReader {
     root = Branch(paths.enumerated().map { ($0.offset, $0.element.split(separator: ".")[...]) })
   }
 
-  /// Calls `found` with the number of each path that the object has, in the object's order. Slices live until the next
-  /// call. Metadata that is no JSON object has no values.
+  /// Calls `found` with the index of each path that the object has, in the object's order. Slices are valid until the
+  /// next call. Metadata that is not a JSON object has no values.
   public func read(_ metadata: UnsafeRawBufferPointer, _ found: Found) {
     if metadata.count > 0 && !paths.isEmpty { root.read(metadata, found) }
   }
@@ -20,7 +20,7 @@ public final class MetadataReader {
   public func read(_ metadata: [UInt8], _ found: Found) { metadata.withUnsafeBytes { read($0, found) } }
 }
 
-/// The wanted keys of one object, with the padded copy of it that slices point into.
+/// The wanted keys of one object, with a padded copy of the object for the slices to point into.
 private final class Branch {
   private var leaves: [(key: [UInt8], path: Int)] = []
   private var branches: [(key: [UInt8], branch: Branch)] = []

@@ -1,12 +1,12 @@
 import Glibc
 
-/// Records of comma-separated values (RFC 4180), read in place: no allocation for a record or a field.
+/// Records of comma-separated values (RFC 4180), read in place, with no allocation per record or field.
 ///
-/// Fields may be quoted, and quoted fields may hold separators, line ends and doubled quotes. Lines end with LF or
-/// CRLF; a byte order mark before the first record and lines without any byte are passed over. A quote inside a field
-/// that is not quoted stands for itself. Linear in the input; memory is one record and at least 1 MiB.
+/// Fields may be quoted, and quoted fields may contain separators, line ends and doubled quotes. Lines end with LF or
+/// CRLF; a byte order mark before the first record and empty lines are skipped. A quote inside an unquoted field is
+/// literal. Linear in the input; memory is one record and at least 1 MiB.
 public final class CSVReader {
-  /// The fields of one record. Slices live until the next call of `next`.
+  /// The fields of one record. Slices are valid until the next call of `next`.
   public struct Record {
     fileprivate let base: UnsafeMutableRawPointer
     fileprivate let spans: UnsafeMutablePointer<Span>
@@ -24,12 +24,12 @@ public final class CSVReader {
   fileprivate struct Span {
     var start = 0
     var count = 0
-    /// Doubled quotes inside are still doubled.
+    /// Doubled quotes inside are not yet reduced.
     var isEscaped = false
   }
 
   public let source: any ByteSource
-  /// The number of the record returned last, from 1; the header is a record too.
+  /// The number of the last returned record, from 1; the header counts as a record.
   public private(set) var number = 0
   private let separator: UInt8
   private let maximumRecordBytes: Int
@@ -59,7 +59,7 @@ public final class CSVReader {
     spans.deallocate()
   }
 
-  /// The next record, nil at the end.
+  /// The next record; nil at the end.
   public func next() throws(ShardError) -> Record? {
     while true {
       if number == 0 && start == 0 { try skipByteOrderMark() }
@@ -107,7 +107,7 @@ public final class CSVReader {
 
   private func lineEnd(_ bytes: UnsafePointer<UInt8>, _ at: Int) -> Int { at < end && bytes[at] == 13 ? 2 : 1 }
 
-  /// Where a field without quotes ends: at a separator, a line end or the end of the input; nil if that is not read yet.
+  /// The end of an unquoted field: a separator, a line end or the end of the input; nil if it has not been read yet.
   @inline(__always)
   private func plain(_ bytes: UnsafePointer<UInt8>, _ first: Int) -> Int? {
     let (end, separator) = (self.end, self.separator)
@@ -147,10 +147,10 @@ public final class CSVReader {
       if at + 1 == end { return ended ? at : nil }
       if bytes[at + 1] == 10 { return at }
     }
-    throw malformed(.malformed, "field \(count + 1) goes on behind its closing quote")
+    throw malformed(.malformed, "field \(count + 1) continues after its closing quote")
   }
 
-  /// Undoubles quotes in place, once the record is whole.
+  /// Reduces doubled quotes in place, once the record is complete.
   private func unescape() {
     let bytes = buffer.baseAddress!.assumingMemoryBound(to: UInt8.self)
     for i in 0..<count where spans[i].isEscaped {
@@ -168,7 +168,7 @@ public final class CSVReader {
 
   // MARK: Buffer
 
-  /// Reads on; false at the end of the input.
+  /// Reads more input; false at the end.
   private func fill() throws(ShardError) -> Bool {
     if start > 0 {
       memmove(buffer.baseAddress!, buffer.baseAddress! + start, end - start)
@@ -209,6 +209,6 @@ public final class CSVReader {
   private func malformed(_ code: ShardError.Code, _ message: String) -> ShardError {
     ShardError(
       code, source.name, "record \(number + 1): \(message)",
-      hint: "Check that the file is comma-separated values as in RFC 4180, in UTF-8.")
+      hint: "Check that the file is CSV as in RFC 4180, in UTF-8.")
   }
 }

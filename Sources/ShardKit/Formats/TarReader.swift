@@ -1,22 +1,22 @@
 import Glibc
 
-/// The members of a tar stream in their order: ustar, GNU long names, pax headers, sizes in base 256.
+/// The members of a tar stream in order: ustar, GNU long names, pax headers, base-256 sizes.
 ///
-/// Give it the decompressed stream (`openSource` does that by content). Memory is one block; a member is read in
-/// pieces or passed over. Format: POSIX.1-2017, `pax`; GNU tar manual, "Basic Tar Format".
+/// Takes the decompressed stream (`openSource` decompresses by content). Memory is one block; a member is read in
+/// pieces or skipped. Format: POSIX.1-2017, `pax`; GNU tar manual, "Basic Tar Format".
 public final class TarReader {
   public struct Member: Equatable, Sendable {
-    /// The name as it stands, in whatever encoding.
+    /// The name as stored, in an unknown encoding.
     public var nameBytes: [UInt8]
     public var bytes: Int
     public var isFile: Bool
 
-    /// The name as UTF-8; bytes that are none are replaced.
+    /// The name as UTF-8; invalid bytes are replaced.
     public var name: String { String(decoding: nameBytes, as: UTF8.self) }
   }
 
   public let source: any ByteSource
-  /// Bytes of the member in hand that are still to come.
+  /// Remaining bytes of the current member.
   public private(set) var remaining = 0
   private var padding = 0
   private var position: Int64 = 0
@@ -29,7 +29,7 @@ public final class TarReader {
 
   deinit { scratch.deallocate() }
 
-  /// Goes on to the next member, past what is left of this one; nil at the end of the archive.
+  /// Advances to the next member, skipping the remainder of this one; nil at the end of the archive.
   public func next() throws(ShardError) -> Member? {
     var longName: [UInt8]?
     var longSize: Int?
@@ -56,25 +56,25 @@ public final class TarReader {
     }
   }
 
-  /// No file has more bytes; sums with them cannot overflow.
+  /// No file is larger; sums with this limit cannot overflow.
   private static let maximumMemberBytes = 1 << 60
 
   private func begin(member size: Int) throws(ShardError) {
     guard size <= Self.maximumMemberBytes else {
       throw ShardError(
         .malformed, source.name, "the tar header before byte \(position) states a member of \(size) bytes",
-        hint: "Check that the file is a tar archive and whole.")
+        hint: "Check that the file is a complete tar archive.")
     }
     (remaining, padding) = (size, (512 - size % 512) % 512)
   }
 
-  /// All bytes of the member in hand.
+  /// All bytes of the current member.
   public func readMember(limit: Int) throws(ShardError) -> [UInt8] {
     guard remaining <= limit else {
-      throw ShardError(.tooLarge, source.name, "a member has \(remaining) bytes, the limit is \(limit)")
+      throw ShardError(.tooLarge, source.name, "a member has \(remaining) bytes; the limit is \(limit)")
     }
     var out: [UInt8] = []
-    // A size may lie: no more is set aside than has a chance of coming.
+    // A stated size may be wrong: never reserve more than is likely to come.
     out.reserveCapacity(min(remaining, 1 << 20))
     while remaining > 0 {
       let piece = UnsafeMutableRawBufferPointer(rebasing: scratch[..<min(scratch.count, remaining)])
@@ -87,10 +87,10 @@ public final class TarReader {
 
   // MARK: Headers
 
-  /// Links, devices and folders carry a size at times, but no data.
+  /// Links, devices and folders sometimes state a size, but have no data.
   private static func hasNoData(_ type: UInt8) -> Bool { UInt8(ascii: "1")...UInt8(ascii: "6") ~= type }
 
-  /// False at the end: two blocks of zeros, or (as some writers do) just the end of the stream.
+  /// False at the end: two blocks of zeros, or (with some writers) simply the end of the stream.
   private func readHeader() throws(ShardError) -> Bool {
     var filled = 0
     while filled < 512 {
@@ -108,7 +108,7 @@ public final class TarReader {
     guard try octal(148, 8) == sum else {
       throw ShardError(
         .malformed, source.name, "there is no tar header at byte \(position - 512)",
-        hint: "Check that the file is a tar archive and whole.")
+        hint: "Check that the file is a complete tar archive.")
     }
     return true
   }
@@ -145,15 +145,16 @@ public final class TarReader {
 
   private var badNumber: ShardError {
     ShardError(
-      .malformed, source.name, "the tar header at byte \(position - 512) has a number that is none",
-      hint: "Check that the file is a tar archive and whole.")
+      .malformed, source.name, "the tar header at byte \(position - 512) has an invalid number",
+      hint: "Check that the file is a complete tar archive.")
   }
 
   // MARK: Extensions
 
   private func readExtension() throws(ShardError) -> [UInt8] { try readMember(limit: Self.maximumNameBytes) }
 
-  /// `LENGTH KEY=VALUE\n`, again and again.
+  /// `LENGTH KEY=VALUE
+  /// `, repeated.
   private func paxRecords(_ bytes: [UInt8]) throws(ShardError) -> [String: [UInt8]] {
     var records: [String: [UInt8]] = [:]
     var at = 0
@@ -189,6 +190,6 @@ public final class TarReader {
 
   private func truncated(_ place: String) -> ShardError {
     ShardError(
-      .truncated, source.name, "the tar archive ends \(place), at byte \(position)", hint: "Fetch or copy it again.")
+      .truncated, source.name, "the tar archive ends \(place), at byte \(position)", hint: "Download or copy it again.")
   }
 }

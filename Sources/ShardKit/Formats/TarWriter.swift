@@ -1,4 +1,4 @@
-/// Writes files into a tar archive: ustar, with GNU's long names. Equal members give equal bytes.
+/// Writes files into a tar archive: ustar with GNU long names. Equal members produce equal bytes.
 public struct TarWriter {
   private let sink: any ByteSink
 
@@ -12,7 +12,7 @@ public struct TarWriter {
     try put(header(Array(raw.prefix(100)), bytes.count, type: UInt8(ascii: "0")), bytes)
   }
 
-  /// The two empty blocks at the end; the sink is still to be committed.
+  /// Writes the two empty blocks at the end; the caller still has to commit the sink.
   public func finish() throws(ShardError) { try sink.write([UInt8](repeating: 0, count: 1024)) }
 
   private func put(_ header: [UInt8], _ bytes: [UInt8]) throws(ShardError) {

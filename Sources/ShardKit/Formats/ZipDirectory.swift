@@ -1,9 +1,9 @@
 import Glibc
 
-/// The central directory of a zip archive: where it lies, and the entries it holds.
+/// The central directory of a zip archive: its location and its entries.
 ///
-/// The directory itself is believed, not the numbers beside it: writers without zip64 count modulo 65,536. What does not
-/// fit together, entries behind the stated end and members that share bytes included, is damage.
+/// The directory itself is authoritative, not the counts stored next to it: writers without zip64 count modulo 65,536.
+/// Inconsistencies, including entries after the stated end and overlapping members, count as damage.
 struct ZipDirectory {
   private static let maximumEntries = 1 << 20
   private static let maximumBytes = 256 << 20
@@ -16,12 +16,12 @@ struct ZipDirectory {
     self.name = name
   }
 
-  /// What the records at the archive's end say.
+  /// The contents of the end records.
   private struct End {
     var offset: Int
     var bytes: Int
     var count: Int
-    /// Where these records begin.
+    /// Where these records start.
     var start: Int
     var isZip64 = false
   }
@@ -31,10 +31,10 @@ struct ZipDirectory {
     guard end.offset >= 0, end.bytes >= 0, end.count >= 0 else { throw damaged("a number is negative") }
     guard end.bytes <= Self.maximumBytes else {
       throw ShardError(
-        .tooLarge, name, "the zip archive has a directory of \(end.bytes) bytes, the limit is \(Self.maximumBytes)")
+        .tooLarge, name, "the zip archive has a directory of \(end.bytes) bytes; the limit is \(Self.maximumBytes)")
     }
     guard end.count <= Self.maximumEntries else {
-      throw ShardError(.tooLarge, name, "the zip archive has \(end.count) members, the limit is \(Self.maximumEntries)")
+      throw ShardError(.tooLarge, name, "the zip archive has \(end.count) members; the limit is \(Self.maximumEntries)")
     }
     let (directory, shift) = try read(end)
     var entries: [ZipReader.Entry] = []
@@ -48,7 +48,7 @@ struct ZipDirectory {
       at = next
     }
     guard end.isZip64 ? entries.count == end.count : entries.count & 0xFFFF == end.count else {
-      throw damaged("it states \(end.count) members and holds \(entries.count)")
+      throw damaged("it states \(end.count) members but contains \(entries.count)")
     }
     try refuseOverlaps(entries, before: end.start)
     return entries
@@ -68,18 +68,18 @@ struct ZipDirectory {
     let extra = at + 46 + nameLength
     guard entry.takeZip64(directory[extra..<(extra + extraLength)]) else { throw damaged("an entry has no sizes") }
     let (offset, overflows) = entry.offset.addingReportingOverflow(shift)
-    guard !overflows else { throw damaged("a member lies behind the end") }
+    guard !overflows else { throw damaged("a member is after the end") }
     entry.offset = offset
     return (entry, end)
   }
 
-  /// The directory's bytes up to the end records; the second number is how far all places are moved, as they are in an
-  /// archive behind a program that unpacks it.
+  /// The directory's bytes up to the end records; the second number is the offset of all positions, which is nonzero in
+  /// a self-extracting archive.
   private func read(_ end: End) throws(ShardError) -> ([UInt8], shift: Int) {
     let (stated, overflows) = end.offset.addingReportingOverflow(end.bytes)
     guard !overflows, stated <= end.start else {
       throw ShardError(
-        .truncated, name, "the zip archive points to bytes behind its end", hint: "Fetch or copy it again.")
+        .truncated, name, "the zip archive points past its end", hint: "Download or copy it again.")
     }
     let directory = try ZipReader.bytes(storage, name, end.offset, end.bytes)
     if stated == end.start || directory.begins(0, Self.entrySignature) {
@@ -96,13 +96,14 @@ struct ZipDirectory {
     for entry in entries.sorted(by: { $0.offset < $1.offset }) {
       guard entry.offset >= last else {
         throw ShardError(
-          .malformed, name, "members of the zip archive share bytes, as \(String(decoding: entry.name, as: UTF8.self))",
-          hint: "No honest program writes such an archive; do not use it.")
+          .malformed, name,
+          "members of the zip archive overlap, for example \(String(decoding: entry.name, as: UTF8.self))",
+          hint: "The archive is malicious or corrupt; do not use it.")
       }
       let (stop, overflows) = entry.offset.addingReportingOverflow(entry.compressedBytes)
       guard !overflows, stop <= end else {
         throw ShardError(
-          .truncated, name, "the zip archive points to bytes behind its end", hint: "Fetch or copy it again.")
+          .truncated, name, "the zip archive points past its end", hint: "Download or copy it again.")
       }
       last = max(last, min(stop + 30, end))
     }
@@ -116,7 +117,8 @@ struct ZipDirectory {
     let tail = try ZipReader.bytes(storage, name, total - tailBytes, tailBytes)
     guard let at = Self.endRecord(tail) else {
       throw ShardError(
-        .malformed, name, "this is no whole zip archive: it has no end record", hint: "Fetch or copy it again.")
+        .malformed, name, "this is not a complete zip archive: it has no end record", hint: "Download or copy it again."
+      )
     }
     let end = End(
       offset: tail.number(at + 16, 4), bytes: tail.number(at + 12, 4), count: tail.number(at + 10, 2),
@@ -132,7 +134,8 @@ struct ZipDirectory {
       isZip64: true)
   }
 
-  /// The last one whose comment reaches to the end, else the last one: a comment may hold the signature.
+  /// The last record whose comment reaches the end of the file, or else the last one: a comment may contain the
+  /// signature.
   private static func endRecord(_ tail: [UInt8]) -> Int? {
     var last: Int?
     var at = tail.count - 22
@@ -148,12 +151,12 @@ struct ZipDirectory {
 
   private func damaged(_ why: String) -> ShardError {
     ShardError(
-      .malformed, name, "the directory of the zip archive is damaged: \(why)", hint: "Fetch or copy it again.")
+      .malformed, name, "the directory of the zip archive is damaged: \(why)", hint: "Download or copy it again.")
   }
 }
 
 extension ZipReader.Entry {
-  /// Sizes and offset that did not fit their fields stand in extra field 1. False where it is too short.
+  /// Sizes and offsets that do not fit their fields are in extra field 1. False if it is too short.
   fileprivate mutating func takeZip64(_ extra: ArraySlice<UInt8>) -> Bool {
     guard bytes == 0xFFFF_FFFF || compressedBytes == 0xFFFF_FFFF || offset == 0xFFFF_FFFF else { return true }
     let extra = Array(extra)
@@ -179,7 +182,7 @@ extension ZipReader.Entry {
 }
 
 extension [UInt8] {
-  /// A little-endian number; a highest bit set in eight bytes makes it negative, which every use refuses.
+  /// A little-endian number; eight bytes with the highest bit set give a negative number, which all callers reject.
   func number(_ offset: Int, _ count: Int) -> Int {
     var value: UInt64 = 0
     for i in 0..<count { value |= UInt64(self[offset + i]) << (8 * UInt64(i)) }

@@ -1,10 +1,11 @@
 import CZlib
 import Glibc
 
-/// The members of a zip archive, through its central directory: stored and deflated ones, zip64 sizes included.
+/// The members of a zip archive, from its central directory: stored and deflated, including zip64 sizes.
 ///
-/// Nothing that an archive says is trusted: its number of entries, each member's size and what it really unpacks to
-/// are bounded, members that share bytes are refused, and CRC-32 is checked. Names are bytes (Japanese archives use code page 932). Format: PKWARE APPNOTE.
+/// Nothing in an archive is trusted: the number of entries, each member's size and its actual unpacked size are
+/// bounded, overlapping members are rejected, and CRC-32 is checked. Names are bytes (Japanese archives use code page
+/// 932). Format: PKWARE APPNOTE.
 public struct ZipReader {
   public struct Entry: Equatable, Sendable {
     public var name: [UInt8]
@@ -16,8 +17,8 @@ public struct ZipReader {
     var checksum: UInt32
     public var isDirectory: Bool { name.last == UInt8(ascii: "/") }
 
-    /// Deflate packs 1,032 bytes into one at most, and adds little to what it cannot pack: nothing is set aside or read
-    /// for sizes that cannot be.
+    /// Deflate packs at most 1,032 bytes into one, and adds little to incompressible data: impossible sizes are never
+    /// allocated or read.
     var isPlausible: Bool {
       if method == 0 { return compressedBytes == bytes }
       return bytes / 1032 <= compressedBytes && compressedBytes / 2 <= bytes + 4096
@@ -58,7 +59,7 @@ public struct ZipReader {
     func fail(_ code: ShardError.Code, _ message: String, hint: String? = nil) -> ShardError {
       ShardError(code, "\(name), member \(String(decoding: entry.name, as: UTF8.self))", message, hint: hint)
     }
-    guard entry.bytes <= limit else { throw fail(.tooLarge, "unpacks to \(entry.bytes) bytes, the limit is \(limit)") }
+    guard entry.bytes <= limit else { throw fail(.tooLarge, "unpacks to \(entry.bytes) bytes; the limit is \(limit)") }
     guard !entry.isEncrypted else { throw fail(.unsupported, "is encrypted") }
     guard entry.isPlausible else {
       throw fail(.malformed, "\(entry.compressedBytes) bytes cannot unpack to \(entry.bytes)")
@@ -72,14 +73,15 @@ public struct ZipReader {
     case 0: out = packed
     case 8:
       guard let inflated = inflate(packed, to: entry.bytes) else {
-        throw fail(.malformed, "its data are damaged or not of the size it states", hint: "Fetch the archive again.")
+        throw fail(
+          .malformed, "its data are damaged or do not have the stated size", hint: "Download the archive again.")
       }
       out = inflated
-    default: throw fail(.unsupported, "is packed with method \(entry.method)", hint: "Pack it again with deflate.")
+    default: throw fail(.unsupported, "is packed with method \(entry.method)", hint: "Repack it with deflate.")
     }
     let checksum = out.withUnsafeBufferPointer { UInt32(crc32_z(0, $0.baseAddress, $0.count)) }
     guard out.count == entry.bytes, checksum == entry.checksum else {
-      throw fail(.malformed, "its data do not match their checksum", hint: "Fetch the archive again.")
+      throw fail(.malformed, "its data do not match their checksum", hint: "Download the archive again.")
     }
     return out
   }
@@ -92,7 +94,7 @@ public struct ZipReader {
     let (end, overflows) = offset.addingReportingOverflow(count)
     guard offset >= 0, count >= 0, !overflows, end <= storage.bytes else {
       throw ShardError(
-        .truncated, name, "the zip archive points to bytes behind its end", hint: "Fetch or copy it again.")
+        .truncated, name, "the zip archive points past its end", hint: "Download or copy it again.")
     }
     switch storage {
     case .memory(let bytes): return Array(bytes[offset..<end])
@@ -103,7 +105,7 @@ public struct ZipReader {
     }
   }
 
-  /// Raw deflate to exactly `count` bytes; nil where the data say otherwise.
+  /// Raw deflate to exactly `count` bytes; nil if the data do not match.
   private func inflate(_ packed: [UInt8], to count: Int) -> [UInt8]? {
     var stream = z_stream()
     guard inflateInit2_(&stream, -15, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else { return nil }

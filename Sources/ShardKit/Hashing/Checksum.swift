@@ -1,4 +1,4 @@
-/// A digest as others publish it beside their files. Our own identities are `Digest`s.
+/// A digest as published by others next to their files. This project's own identities are `Digest`s.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
   public enum Algorithm: String, Sendable, CaseIterable {
     case md5, sha1, sha256
@@ -16,7 +16,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
   /// Lower-case hexadecimal.
   public let hex: String
 
-  /// nil where the digits are not as many as the algorithm's.
+  /// nil if the number of digits does not match the algorithm.
   public init?(_ algorithm: Algorithm, hex: String) {
     let hex = hex.lowercased()
     guard hex.utf8.count == algorithm.digits, hex.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 })
@@ -25,7 +25,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
     self.hex = hex
   }
 
-  /// `sha256:…`, or the digits alone, whose number tells the algorithm.
+  /// `sha256:…`, or only the digits, whose number determines the algorithm.
   public init?(_ text: String) {
     let parts = text.split(separator: ":", maxSplits: 1)
     if parts.count == 2 {
@@ -40,7 +40,7 @@ public struct Checksum: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(algorithm.rawValue):\(hex)" }
 }
 
-/// Computes a `Checksum` step by step.
+/// Computes a `Checksum` incrementally.
 public struct Checksummer: Sendable {
   public let algorithm: Checksum.Algorithm
   private var digest: MessageDigest

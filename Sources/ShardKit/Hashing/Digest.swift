@@ -34,7 +34,7 @@ extension Digest: Codable {
   }
 }
 
-/// Computes a `Digest` step by step.
+/// Computes a `Digest` incrementally.
 public struct Digester {
   private var hash = MessageDigest(.sha256)
 

@@ -5,7 +5,7 @@ public enum KeyedDigest {
   public static func sha256(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { out, count in
       var length: UInt32 = 0
-      // A key of no bytes needs an address too: nil asks for the key of the call before.
+      // An empty key needs a non-null pointer too: nil would reuse the key of the previous call.
       (key + [0]).withUnsafeBytes {
         _ = HMAC(EVP_sha256(), $0.baseAddress, Int32(key.count), message, message.count, out.baseAddress, &length)
       }
@@ -15,7 +15,7 @@ public enum KeyedDigest {
 }
 
 extension Checksum {
-  /// The digest in Base64 (RFC 4648), as header fields have it.
+  /// The digest in Base64 (RFC 4648), as used in header fields.
   public var base64: String {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     let digits = Array(hex.utf8).map { $0 < 58 ? $0 - 48 : $0 - 87 }

@@ -1,6 +1,6 @@
 import COpenSSL
 
-/// A message digest that libcrypto computes step by step. A copy goes on by itself.
+/// A message digest computed incrementally by libcrypto. Copies are independent.
 struct MessageDigest: Sendable {
   enum Algorithm: String, Sendable {
     case md5, sha1, sha256, sha384, sha512
@@ -16,13 +16,13 @@ struct MessageDigest: Sendable {
     }
   }
 
-  /// `@unchecked Sendable`: only the one value that holds it writes to it (`update` copies a shared one first).
+  /// `@unchecked Sendable`: only the one value that owns it writes to it (`update` copies a shared one first).
   private final class Context: @unchecked Sendable {
     let pointer: OpaquePointer
 
     init(_ algorithm: Algorithm) {
       pointer = EVP_MD_CTX_new()
-      // A libcrypto in FIPS mode has no MD5, which data sets of others are still published with.
+      // A libcrypto in FIPS mode has no MD5, with which some external data sets are still published.
       precondition(
         EVP_DigestInit_ex(pointer, algorithm.method, nil) == 1, "libcrypto of this machine does not offer \(algorithm)")
     }
@@ -44,7 +44,7 @@ struct MessageDigest: Sendable {
     EVP_DigestUpdate(context.pointer, bytes.baseAddress, bytes.count)
   }
 
-  /// The digest of what has come so far.
+  /// The digest of the input so far.
   func finish() -> [UInt8] {
     let last = Context(copying: context)
     return [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { out, count in

@@ -1,20 +1,21 @@
 /// Names inside archives, which may be hostile.
 public enum ArchivePath {
-  /// Whether a name stays below the folder it is unpacked in: relative, without `..`, backslashes and controls.
+  /// Whether a name stays below the folder it is unpacked in: relative, without `..`, backslashes and control
+  /// characters.
   public static func isSafe(_ name: String) -> Bool {
     guard !name.isEmpty, name.utf8.first != 0x2F, name.utf8.count <= 4096 else { return false }
     guard !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x5C || $0 == 0x7F }) else { return false }
     return !parts(name).contains { $0.utf8.elementsEqual("..".utf8) }
   }
 
-  /// Whether macOS put it beside a file to keep what its file system says of it: `__MACOSX/a/._b.txt`, `a/._b.txt`.
+  /// Whether macOS created it to store file system attributes of another file: `__MACOSX/a/._b.txt`, `a/._b.txt`.
   public static func isSideFile(_ name: String) -> Bool {
     let parts = parts(name)
     return parts.last!.utf8.starts(with: "._".utf8) || parts.contains { $0.utf8.elementsEqual("__MACOSX".utf8) }
   }
 
-  /// A name under which a member can be read wherever its own leads: relative, with slashes for backslashes, without
-  /// drive, `..` and controls, its last 4,096 bytes. Equal to `name` where that is safe.
+  /// A safe name for reading a member: relative, with backslashes replaced by slashes, without drive, `..` and control
+  /// characters, limited to its last 4,096 bytes. Equal to `name` if that is safe.
   public static func safe(_ name: String) -> String {
     if isSafe(name) { return name }
     let bytes = name.utf8.map { $0 < 0x20 || $0 == 0x7F ? UInt8(ascii: "_") : $0 == 0x5C ? 0x2F : $0 }
@@ -25,28 +26,28 @@ public enum ArchivePath {
       kept.append(part)
     }
     let whole = Array(kept.joined(separator: [0x2F]))
-    // The end holds the kind of file.
+    // The end contains the file extension.
     let tail = whole.suffix(4096).drop { whole.count > 4096 && ($0 & 0xC0 == 0x80 || $0 == 0x2F) }
     return tail.isEmpty ? "_" : String(decoding: tail, as: UTF8.self)
   }
 
-  /// What stands before the last slash; all of it where there is none. By bytes, as `parts` is.
+  /// The part before the last slash; all of it if there is none. By bytes, like `parts`.
   public static func folder(of path: String) -> String {
     path.utf8.lastIndex(of: 0x2F).map { String(path[..<$0]) } ?? path
   }
 
-  /// The folder that a path stands in: `/` for what stands there, nil where there is no slash. By bytes, as `parts` is.
+  /// The folder of a path: `/` for entries of the root, nil if there is no slash. By bytes, like `parts`.
   public static func parent(of path: String) -> String? {
     path.utf8.lastIndex(of: 0x2F).map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
   }
 
-  /// What stands behind the last slash; all of it where there is none. By bytes, as `parts` is.
+  /// The part after the last slash; all of it if there is none. By bytes, like `parts`.
   public static func lastPart(of path: String) -> String {
     String(path[(path.utf8.lastIndex(of: 0x2F).map { path.utf8.index(after: $0) } ?? path.startIndex)...])
   }
 
-  /// What stands between slashes, empty parts too. By bytes: a mark behind a slash makes one character of both, and
-  /// would hide the slash.
+  /// The parts between slashes, including empty ones. By bytes: a combining mark after a slash forms one character with
+  /// it, which would hide the slash.
   public static func parts(_ name: String) -> [String] {
     name.utf8.split(separator: 0x2F, omittingEmptySubsequences: false).map { String(Substring($0)) }
   }

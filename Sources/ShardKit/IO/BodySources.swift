@@ -1,7 +1,7 @@
 import CBrotli
 import CZlib
 
-/// A deflate stream without gzip's head: zlib's (RFC 1950), or bare (RFC 1951), as servers send under one name.
+/// A deflate stream without a gzip header: zlib's (RFC 1950) or raw (RFC 1951); servers send both under one name.
 public final class DeflateSource: ByteSource {
   public enum Form: Sendable { case zlib, raw }
 
@@ -35,7 +35,7 @@ public final class DeflateSource: ByteSource {
       inflateBlock()
     }
     let count = Int(room - stream.avail_out)
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if count == 0, let failure { throw failure }
     return count
   }
@@ -57,7 +57,7 @@ public final class BrotliSource: ByteSource {
   private var ended = false
   private var failure: ShardError?
 
-  /// After an error the decoder gives nothing of what it decoded in the same call: so little is lost with it.
+  /// After an error the decoder discards what it decoded in the same call; small calls keep the loss small.
   private static let stepBytes = 256
 
   public init(_ source: any ByteSource) throws(ShardError) {
@@ -81,7 +81,7 @@ public final class BrotliSource: ByteSource {
       switch result {
       case BROTLI_DECODER_RESULT_SUCCESS:
         ended = true
-        if !input.isEmpty { failure = damaged(name, "brotli", input.consumed, "bytes stand behind its end") }
+        if !input.isEmpty { failure = damaged(name, "brotli", input.consumed, "there is data after its end") }
       case BROTLI_DECODER_RESULT_NEEDS_MORE_OUTPUT: break
       case BROTLI_DECODER_RESULT_NEEDS_MORE_INPUT:
         if room == buffer.count, input.isEmpty, try !input.refill(from: source) {
@@ -90,14 +90,14 @@ public final class BrotliSource: ByteSource {
       default: failure = fault
       }
     }
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if room == buffer.count, let failure { throw failure }
     return buffer.count - room
   }
 
   private var fault: ShardError {
     let code = BrotliDecoderGetErrorCode(state)
-    // The codes of memory that cannot be had, from ALLOC_CONTEXT_MODES (-21) to ALLOC_BLOCK_TYPE_TREES (-30).
+    // The error codes for failed allocations, from ALLOC_CONTEXT_MODES (-21) to ALLOC_BLOCK_TYPE_TREES (-30).
     if (-30 ... -21).contains(code.rawValue) { return noMemory(name, "brotli") }
     return damaged(name, "brotli", input.consumed, String(cString: BrotliDecoderErrorString(code)))
   }

@@ -5,7 +5,7 @@ import Glibc
 /// A stream of bytes to write.
 public protocol ByteSink: AnyObject {
   func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError)
-  /// Writes what is still held back, then makes the file durable and visible under its name.
+  /// Writes buffered bytes, then makes the file durable and visible under its name.
   func commit() throws(ShardError)
 }
 
@@ -27,9 +27,9 @@ extension ByteSink {
   }
 }
 
-/// A file that appears whole or not at all: written to `.NAME.partial`, synced, then renamed.
+/// A file that appears complete or not at all: written to `.NAME.partial`, synced, then renamed.
 ///
-/// Without `commit` the partial file is removed. The directory is synced by whoever publishes the set.
+/// Without `commit`, the partial file is removed. Whoever publishes the set of files syncs the directory.
 public final class FileSink: ByteSink {
   public let path: String
   private let partial: String
@@ -37,7 +37,7 @@ public final class FileSink: ByteSink {
   private var digester = Digester()
   private var buffer: [UInt8] = []
   private var committed = false
-  /// Bytes given so far.
+  /// Bytes written so far.
   public private(set) var bytes: Int64 = 0
 
   public init(_ path: String) throws(ShardError) {
@@ -96,7 +96,7 @@ public final class FileSink: ByteSink {
 /// Compresses into another sink as one zstd frame with a checksum.
 public final class ZstdSink: ByteSink {
   private let sink: any ByteSink
-  /// Nil where there is no memory for it, which the first write says.
+  /// Nil if allocation failed; the first write reports that.
   private let stream: OpaquePointer?
   private let out: UnsafeMutableRawBufferPointer
 
@@ -135,7 +135,7 @@ public final class ZstdSink: ByteSink {
   }
 }
 
-/// Compresses into another sink as one gzip member with no time stamp, so that equal input gives equal bytes.
+/// Compresses into another sink as one gzip member without a timestamp, so that equal input gives equal bytes.
 public final class GzipSink: ByteSink {
   private let sink: any ByteSink
   private var stream = z_stream()
@@ -146,7 +146,7 @@ public final class GzipSink: ByteSink {
     out = .allocate(capacity: 1 << 17)
     let size = Int32(MemoryLayout<z_stream>.size)
     guard deflateInit2_(&stream, Int32(level), Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, size) == Z_OK
-    else { throw ShardError(.io, "gzip", "zlib cannot be started") }
+    else { throw ShardError(.io, "gzip", "zlib cannot be initialized") }
   }
 
   deinit {

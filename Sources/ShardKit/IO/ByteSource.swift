@@ -2,9 +2,9 @@ import Glibc
 
 /// A stream of bytes to read.
 public protocol ByteSource: AnyObject {
-  /// Where the bytes come from, for messages.
+  /// The origin of the bytes, for messages.
   var name: String { get }
-  /// Fills some of the buffer; 0 means the end. After an error everything before it has been delivered.
+  /// Fills part or all of the buffer; 0 means the end. All data before an error has been delivered.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int
 }
 
@@ -78,7 +78,7 @@ public final class MemorySource: ByteSource {
 public enum Compression: String, Sendable, CaseIterable {
   case none, zstd, gzip, bzip2, xz, lz4
 
-  /// By the first bytes of a file, so that a wrong extension does no harm.
+  /// Detected from the first bytes of a file, so that a wrong extension does no harm.
   public static func detect(_ path: String) throws(ShardError) -> Compression {
     detect(try FileSource(path, length: 6).readAll())
   }

@@ -2,7 +2,7 @@ import CBz2
 import CZlib
 import Glibc
 
-/// Gzip members, one after another; zeros behind the last one, as tapes leave them, are passed over.
+/// Consecutive gzip members; trailing zeros, as left by tapes, are skipped.
 public final class GzipSource: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
@@ -15,7 +15,7 @@ public final class GzipSource: ByteSource {
 
   private let readsOneMember: Bool
 
-  /// - Parameter readsOneMember: ends behind the first member; `consumed` then says where the next one begins.
+  /// - Parameter readsOneMember: stops after the first member; `consumed` then gives the position of the next one.
   public init(_ source: any ByteSource, readsOneMember: Bool = false) throws(ShardError) {
     self.source = source
     self.readsOneMember = readsOneMember
@@ -25,7 +25,7 @@ public final class GzipSource: ByteSource {
 
   deinit { inflateEnd(&stream) }
 
-  /// What was read are whole members, whatever stands behind them.
+  /// The data read so far consists of complete members, whatever follows.
   public var isBehindWholeMember: Bool { members > 0 && stream.total_out == 0 }
 
   /// Compressed bytes used so far.
@@ -46,12 +46,12 @@ public final class GzipSource: ByteSource {
       inflateBlock()
     }
     let count = Int(room - stream.avail_out)
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if count == 0, let failure { throw failure }
     return count
   }
 
-  /// False when nothing but zeros is left.
+  /// False if only zeros remain.
   private func beginMember() throws(ShardError) -> Bool {
     while members > 0, input.pointer.load(as: UInt8.self) == 0 {
       input.advance(1)
@@ -74,14 +74,14 @@ public final class GzipSource: ByteSource {
   }
 }
 
-/// Bzip2 streams, one after another (as in multistream dumps).
+/// Consecutive bzip2 streams (as in multistream dumps).
 public final class Bzip2Source: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
   private var stream = bz_stream()
   private var input = InputBlock()
   private var insideStream = false
-  /// A block of up to 900 kB is decoded as a whole, so the decoder may hold it when the input has ended.
+  /// A block of up to 900 kB is decoded as a unit, so the decoder may still hold data when the input has ended.
   private var holdsOutput = false
   private var failure: ShardError?
 
@@ -106,7 +106,7 @@ public final class Bzip2Source: ByteSource {
       decompressBlock()
     }
     let count = Int(room - stream.avail_out)
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if count == 0, let failure { throw failure }
     return count
   }
@@ -124,7 +124,7 @@ public final class Bzip2Source: ByteSource {
     case BZ_OK: break
     case BZ_MEM_ERROR: failure = noMemory(name, "bzip2")
     case BZ_DATA_ERROR: failure = damaged(name, "bzip2", input.consumed, "a checksum or the data is wrong")
-    case BZ_DATA_ERROR_MAGIC: failure = damaged(name, "bzip2", input.consumed, "no bzip2 stream begins here")
+    case BZ_DATA_ERROR_MAGIC: failure = damaged(name, "bzip2", input.consumed, "there is no bzip2 stream here")
     default: failure = damaged(name, "bzip2", input.consumed, "error \(result)")
     }
   }

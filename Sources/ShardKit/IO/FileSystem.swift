@@ -1,6 +1,6 @@
 import Glibc
 
-/// The file system calls of the project, each with errors that say what to do.
+/// The project's file system calls, with error messages that say what to do.
 public enum FileSystem {
   public struct Status: Equatable, Sendable {
     public var bytes: Int64
@@ -8,13 +8,13 @@ public enum FileSystem {
     public var inode: UInt64
     /// Nanoseconds since 1970.
     public var modified: Int64
-    /// When the content or the attributes changed last, in nanoseconds since 1970: no program can set it back.
+    /// When content or attributes last changed, in nanoseconds since 1970: no program can set it back.
     public var changed: Int64
-    /// Names of the file.
+    /// Number of hard links to the file.
     public var links: Int
   }
 
-  /// nil if nothing is there.
+  /// nil if the path does not exist.
   public static func status(_ path: String) -> Status? {
     var s = stat()
     guard stat(path, &s) == 0 else { return nil }
@@ -23,7 +23,7 @@ public enum FileSystem {
       modified: nanoseconds(s.st_mtim), changed: nanoseconds(s.st_ctim), links: Int(s.st_nlink))
   }
 
-  /// Times that a damaged file system makes up may lie anywhere.
+  /// A damaged file system may report any time.
   private static func nanoseconds(_ time: timespec) -> Int64 {
     Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
   }
@@ -32,15 +32,15 @@ public enum FileSystem {
 
   public static func isDirectory(_ path: String) -> Bool { status(path)?.isDirectory ?? false }
 
-  /// What becomes of names that are no UTF-8.
+  /// How to treat names that are not UTF-8.
   public enum OtherNames: Sendable {
     case refused, passedOver
-    /// With marks in place of the wrong bytes: to be shown.
+    /// With replacement characters for invalid bytes: for display.
     case repaired
   }
 
   /// Names in a directory, sorted by bytes, without `.` and `..`.
-  /// - Parameter hidden: false passes over names that begin with a dot.
+  /// - Parameter hidden: false skips names that start with a dot.
   public static func list(
     _ path: String, hidden: Bool = true, others: OtherNames = .refused
   ) throws(ShardError) -> [String] {
@@ -72,20 +72,20 @@ public enum FileSystem {
     return names
   }
 
-  /// What is said of a file whose name is no text.
-  /// - Parameter name: with marks in place of the wrong bytes.
+  /// The error for a file name that is not valid text.
+  /// - Parameter name: with replacement characters for invalid bytes.
   public static func noUTF8(_ folder: String, _ name: String) -> ShardError {
     ShardError(
       .unsupported, folder, "the name of its file '\(name)' is not UTF-8",
-      hint: "Give the file another name.")
+      hint: "Rename the file.")
   }
 
   private static let mostFolders = 1_000_000
   private static let mostNested = 256
 
-  /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are passed over.
+  /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are skipped.
   ///
-  /// Links to folders are followed, but not into a folder that they stand in.
+  /// Links to folders are followed, but not into a folder that contains the link.
   public static func walk(_ root: String, others: OtherNames = .refused) throws(ShardError) -> [String] {
     var out: [String] = []
     var pending = [(folder: "", inside: [realPath(root)])]
@@ -94,8 +94,8 @@ public enum FileSystem {
       folders += 1
       guard folders <= mostFolders, inside.count <= mostNested else {
         throw ShardError(
-          .tooLarge, root, "it holds more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
-          hint: "Look for links among its folders that lead to one another.")
+          .tooLarge, root, "it contains more than \(mostFolders) folders, or they are nested deeper than \(mostNested)",
+          hint: "Check its folders for links that point to one another.")
       }
       for name in try list(folder.isEmpty ? root : root + "/" + folder, hidden: false, others: others) {
         let relative = folder.isEmpty ? name : folder + "/" + name
@@ -110,7 +110,7 @@ public enum FileSystem {
     return out.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
-  /// The path without links; the path itself where nothing is there.
+  /// The path with links resolved; the path itself if it does not exist.
   public static func realPath(_ path: String) -> String {
     guard let real = realpath(path, nil) else { return path }
     defer { free(real) }
@@ -129,17 +129,18 @@ public enum FileSystem {
     var s = stat()
     if number == EEXIST || number == ENOENT, lstat(path, &s) == 0, s.st_mode & S_IFMT == S_IFLNK, !exists(path) {
       throw ShardError(
-        .notFound, path, "it is a link to nothing", hint: "Make the folder that it names, or remove the link.")
+        .notFound, path, "it is a dangling symbolic link",
+        hint: "Create the folder that it points to, or remove the link.")
     }
-    throw error(path, "cannot be made a folder", number: number)
+    throw error(path, "cannot be created as a folder", number: number)
   }
 
   public static func rename(_ from: String, to: String) throws(ShardError) {
-    guard Glibc.rename(from, to) == 0 else { throw error(to, "cannot be put in place") }
+    guard Glibc.rename(from, to) == 0 else { throw error(to, "cannot be renamed into place") }
     FaultPoint.reach("file.renamed")
   }
 
-  /// A second name for the same file; falls back to a copy across file systems. Replaces what is there.
+  /// Creates a hard link; falls back to a copy across file systems. Replaces an existing file.
   public static func link(_ from: String, to: String) throws(ShardError) {
     unlink(to)
     if Glibc.link(from, to) == 0 { return }
@@ -153,7 +154,7 @@ public enum FileSystem {
     guard unlink(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
   }
 
-  /// Removes a file, or a folder with all that it holds, whatever the names there.
+  /// Removes a file, or a folder with everything in it, whatever the names.
   public static func removeTree(_ path: String) throws(ShardError) { try removeTree(Array(path.utf8)) }
 
   private static func removeTree(_ path: [UInt8]) throws(ShardError) {
@@ -177,14 +178,14 @@ public enum FileSystem {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY)
     guard descriptor >= 0 else { throw error(path, "cannot be opened") }
     defer { close(descriptor) }
-    // Some network file systems refuse fsync on directories; their renames are durable on their own terms.
+    // Some network file systems reject fsync on directories; the durability of their renames is up to them.
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw error(path, "cannot be synced") }
   }
 
   public static func read(_ path: String, limit: Int = 1 << 30) throws(ShardError) -> [UInt8] {
     let source = try FileSource(path)
     let size = Int(status(path)?.bytes ?? 0)
-    guard size <= limit else { throw ShardError(.tooLarge, path, "has \(size) bytes, the limit is \(limit)") }
+    guard size <= limit else { throw ShardError(.tooLarge, path, "has \(size) bytes; the limit is \(limit)") }
     return try source.readAll(limit: limit, reserving: size)
   }
 
@@ -194,10 +195,10 @@ public enum FileSystem {
     try sink.commit()
   }
 
-  /// `errno` as a sentence.
+  /// An error with the text of `errno`.
   public static func error(_ path: String, _ what: String) -> ShardError { error(path, what, number: errno) }
 
-  /// An error number of the system as a sentence.
+  /// An error with the text of an error number of the system.
   public static func error(_ path: String, _ what: String, number: Int32) -> ShardError {
     let reason = String(cString: strerror(number))
     switch number {
@@ -207,12 +208,12 @@ public enum FileSystem {
       return ShardError(.permission, path, "\(what): \(reason)", hint: "Check the owner and permissions.")
     case EFBIG:
       return ShardError(
-        .diskFull, path, "\(what): it would pass the largest size that this process or its disk allows a file",
-        hint: "Raise the limit (`ulimit -f unlimited`) and run again; finished work is kept.")
+        .diskFull, path, "\(what): it would exceed the maximum file size of this process or its disk",
+        hint: "Increase the limit (`ulimit -f unlimited`) and run again; finished work is kept.")
     case ENOMEM:
       return ShardError(
-        .io, path, "\(what): there is no memory left",
-        hint: "Give the run less with --memory and --jobs, or raise the limit of this shell (`ulimit -v`).")
+        .io, path, "\(what): out of memory",
+        hint: "Reduce --memory and --jobs, or increase the limit of this shell (`ulimit -v`).")
     case ENOSPC, EDQUOT:
       return ShardError(
         .diskFull, path, "\(what): its disk is full",

@@ -1,16 +1,17 @@
 import CZlib
 import Glibc
 
-/// A source whose parts can be read apart: behind the end of one, or behind damage, the next one begins.
+/// A source with parts that can be read independently: after the end of one, or after damage, reading resumes at the
+/// next.
 public protocol PartedSource: ByteSource {
-  /// Goes to the next part, which `read` then gives up to its end; false where there is none.
+  /// Moves to the next part, which `read` then reads to its end; false if there is none.
   func nextPart() -> Bool
 }
 
-/// The members of a gzip file, one after another, for archives that keep a record per member.
+/// Consecutive members of a gzip file, for archives with one record per member.
 ///
-/// Damage costs the member it stands in: the next one is looked for from its head on, since a broken member may have
-/// been read beyond its end. Going over the same bytes again is bounded, so hostile heads cost linear time.
+/// Damage affects only its own member: the next one is searched for from the damaged member's header on, since reading
+/// may have gone past its end. Rereading is bounded, so hostile headers cost linear time.
 public final class GzipParts: PartedSource {
   public var name: String { file.path }
 
@@ -22,9 +23,9 @@ public final class GzipParts: PartedSource {
   private var released = 0
   private var isInside = false
   private var isBroken = false
-  /// Damage behind bytes that were delivered.
+  /// Damage after bytes that were delivered.
   private var failure: ShardError?
-  /// Bytes of broken members, which are gone over again.
+  /// Bytes of damaged members, which are scanned again.
   private var wasted = 0
 
   public init(path: String) throws(ShardError) {
@@ -38,7 +39,7 @@ public final class GzipParts: PartedSource {
 
   public func nextPart() -> Bool {
     if isBroken { resynchronize() }
-    // Zeros between members, as tapes leave them.
+    // Zeros between members, as left by tapes.
     while position < file.bytes.count, file.bytes[position] == 0 { position += 1 }
     guard position < file.bytes.count else { return false }
     if position - released > 64 << 20 {
@@ -73,7 +74,7 @@ public final class GzipParts: PartedSource {
     default:
       failure = damaged(name, "gzip", position, stream.msg.map { String(cString: $0) } ?? "bad data")
     }
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if count == 0, let failure { throw broken(failure) }
     return count
   }
@@ -84,7 +85,7 @@ public final class GzipParts: PartedSource {
     return failure
   }
 
-  /// Goes to the next place that has the first bytes of a member (RFC 1952, 2.3.1).
+  /// Moves to the next position with the first bytes of a member header (RFC 1952, 2.3.1).
   private func resynchronize() {
     isBroken = false
     wasted += position - memberStart + memberOutput / 16

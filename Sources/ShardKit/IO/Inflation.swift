@@ -1,7 +1,7 @@
 import CZlib
 
 extension InputBlock {
-  /// One call of zlib over what is left here, which counts as read as far as zlib took it.
+  /// One zlib call on the remaining input, which is consumed as far as zlib read it.
   /// - Parameter format: its name in messages.
   /// - Returns: whether the stream ended.
   mutating func inflate(_ stream: inout z_stream, _ name: String, _ format: String) throws(ShardError) -> Bool {

@@ -1,19 +1,19 @@
 import CLZ4
 
-/// LZ4 frames, one after another.
+/// Consecutive LZ4 frames.
 public final class LZ4Source: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
   private let stream: OpaquePointer
   private var input = InputBlock()
   private var insideFrame = false
-  /// The decoder filled the last buffer and may hold more, even when the input has ended.
+  /// The decoder filled the last buffer and may hold more, even if the input has ended.
   private var holdsOutput = false
-  /// So many bytes the decoder takes for its next step, which is one block at most: what it gave of a call that ends in
-  /// an error is lost, and so nothing of an earlier block is.
+  /// The number of bytes the decoder takes for its next step, at most one block. The output of a failing call is lost;
+  /// this way it contains nothing of an earlier block.
   private var wanted = LZ4Source.headBytes
 
-  /// The least head of a frame.
+  /// The minimum size of a frame header.
   private static let headBytes = 7
 
   public init(_ source: any ByteSource) throws(ShardError) {

@@ -1,11 +1,11 @@
 /// What ends a line.
 public enum LineEnds: Sendable {
-  /// LF, with or without a CR before it: JSON lines, and all that this project writes.
+  /// LF, with or without a CR before it: JSON lines, and everything that this project writes.
   case feed
-  /// LF, CR and CR LF: texts of any system.
+  /// LF, CR and CRLF: texts from any system.
   case any
 
-  /// Makes every CR LF and every lone CR an LF, in place.
+  /// Replaces every CRLF and every lone CR with LF, in place.
   public static func unify(_ text: inout [UInt8]) {
     guard let first = text.firstIndex(of: 13) else { return }
     var kept = first

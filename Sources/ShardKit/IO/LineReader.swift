@@ -1,18 +1,19 @@
 import CSimdJSON
 import Glibc
 
-/// Lines of a stream, without their line ends (`\n` or `\r\n`, and a lone `\r` where asked for); a missing final line end
-/// is fine, and a byte order mark at the start is passed over.
+/// Lines of a stream, without their line ends (`
+/// ` or `\r
+/// `, and optionally a lone `\r`); the last line end may be missing, and a byte order mark at the start is skipped.
 ///
-/// A line is a slice of the reader's own buffer and lives until the next call. `PL_JSON_PADDING` bytes behind it are
-/// readable, as simdjson asks for.
+/// A line is a slice of the reader's own buffer and is valid until the next call. `PL_JSON_PADDING` bytes after it are
+/// readable, as simdjson requires.
 public final class LineReader {
   public let source: any ByteSource
   public let maximumLineBytes: Int
   private let ends: LineEnds
-  /// The number of the line returned last, from 1.
+  /// The number of the last returned line, from 1.
   public private(set) var number = 0
-  /// Bytes consumed so far, line ends included.
+  /// Bytes consumed so far, including line ends.
   public private(set) var position: Int64 = 0
   private var buffer: UnsafeMutableRawBufferPointer
   private var start = 0
@@ -33,7 +34,7 @@ public final class LineReader {
     var searched = start
     while true {
       if let found = lineEnd(from: searched) { return try line(upTo: found.end, next: found.next) }
-      // A CR at the end may be the half of a CR LF.
+      // A CR at the end may be half of a CRLF.
       searched = ends == .any && end > searched && buffer[end - 1] == 13 ? end - 1 : end
       if ended {
         guard start < end else { return nil }
@@ -48,7 +49,7 @@ public final class LineReader {
     }
   }
 
-  /// The first line end in the buffer, and where the next line begins.
+  /// The first line end in the buffer, and the start of the next line.
   private func lineEnd(from searched: Int) -> (end: Int, next: Int)? {
     let bytes = UnsafeRawPointer(buffer.baseAddress!)
     if ends == .feed {
@@ -81,10 +82,10 @@ public final class LineReader {
   private func tooLong() -> ShardError {
     ShardError(
       .tooLarge, source.name, "line \(number + 1) is longer than \(maximumLineBytes) bytes",
-      hint: "Check that the file is made of lines.")
+      hint: "Check that the file consists of lines.")
   }
 
-  /// Moves the unread rest to the front, or grows the buffer when it is full. Returns how far bytes moved.
+  /// Moves the unread bytes to the front, or grows the buffer if it is full. Returns how far bytes moved.
   private func makeRoom() throws(ShardError) -> Int {
     let usable = buffer.count - PL_JSON_PADDING
     if end < usable { return 0 }

@@ -2,29 +2,29 @@ import CKernels
 import Glibc
 import Synchronization
 
-/// A file's bytes in the address space, for reading at random.
+/// A memory-mapped file, for random access.
 ///
-/// Should the file be cut meanwhile, what is gone reads as zeros, and it is among the `losses`: whoever trusts what was
-/// read looks at them afterwards.
+/// If the file is truncated meanwhile, the missing part reads as zeros and the file is listed in `losses`; callers that
+/// rely on the data check it afterwards.
 ///
-/// The kernel counts touched pages as the process's memory until `release`, which forgets them cheaply: they
-/// stay in the page cache.
+/// The kernel counts touched pages as memory of the process until `release`, which drops them cheaply: they stay in the
+/// page cache.
 public final class MappedFile: @unchecked Sendable {
   public let path: String
-  /// The whole file; valid as long as this object.
+  /// The complete file; valid as long as this object.
   public let bytes: UnsafeRawBufferPointer
   private let slot: Int32
 
   private struct Registry {
     /// By slot.
     var open: [Int32: String] = [:]
-    /// Pages lost under mappings that are closed.
+    /// Pages lost in mappings that are closed.
     var losses: [ExactText: Int] = [:]
   }
 
   private static let registry = Mutex(Registry())
 
-  /// Files of which pages could not be read, in the whole process so far, and how many.
+  /// Files with unreadable pages, in this process so far, and their number.
   public static var losses: [ExactText: Int] {
     if pl_all_mapping_losses() == 0 { return [:] }
     return registry.withLock { registry in
@@ -68,7 +68,7 @@ public final class MappedFile: @unchecked Sendable {
     if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
   }
 
-  /// Takes the pages touched so far off the process's memory.
+  /// Releases the pages touched so far from the process's memory.
   public func release() {
     guard let start = bytes.baseAddress else { return }
     madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_DONTNEED)

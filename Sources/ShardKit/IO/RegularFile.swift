@@ -1,14 +1,14 @@
 import Glibc
 
-/// Opening what is to be read: a regular file, since the others may hang a reader for ever or never end.
+/// Opens regular files only, since other kinds may block a reader forever or never end.
 enum RegularFile {
   /// Returns a descriptor and the file's size.
   static func open(_ path: String) throws(ShardError) -> (descriptor: Int32, bytes: Int64) {
     guard !path.utf8.contains(0) else {
-      throw ShardError(.notFound, path, "the path holds a NUL character", hint: "Check the path.")
+      throw ShardError(.notFound, path, "the path contains a NUL character", hint: "Check the path.")
     }
-    // Looked at before it is opened, since opening some devices does something. A FIFO that takes the place of a file
-    // in between does not hang: without its writer it is opened at once.
+    // Checked before it is opened, since opening some devices has side effects. A FIFO that replaces a file in between
+    // does not block: opened this way, it does not wait for a writer.
     var status = stat()
     guard stat(path, &status) == 0 else { throw FileSystem.error(path, "cannot be opened") }
     try check(path, status)
@@ -35,7 +35,7 @@ enum RegularFile {
     default: kind = "of another kind"
     }
     throw ShardError(
-      .unsupported, path, "it is no regular file but \(kind)",
-      hint: "Copy what it gives to a file, and name that one, or take it out of the folder.")
+      .unsupported, path, "it is not a regular file but \(kind)",
+      hint: "Copy its contents to a regular file and use that, or move it out of the folder.")
   }
 }

@@ -3,7 +3,7 @@ import CLZMA
 /// `LZMA_CONCATENATED`, a macro that Swift does not import.
 private let concatenated: UInt32 = 0x08
 
-/// XZ streams, one after another. The decoder's memory is limited to 1 GiB.
+/// Consecutive XZ streams. The decoder's memory is limited to 1 GiB.
 public final class XZSource: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
@@ -35,15 +35,15 @@ public final class XZSource: ByteSource {
       case LZMA_OK: break
       case LZMA_BUF_ERROR: failure = truncated(name, "xz", input.consumed)
       case LZMA_DATA_ERROR: failure = damaged(name, "xz", input.consumed, "a checksum or the data is wrong")
-      case LZMA_FORMAT_ERROR: failure = damaged(name, "xz", input.consumed, "no xz stream begins here")
+      case LZMA_FORMAT_ERROR: failure = damaged(name, "xz", input.consumed, "there is no xz stream here")
       case LZMA_MEM_ERROR: failure = noMemory(name, "xz")
       case LZMA_MEMLIMIT_ERROR:
-        failure = ShardError(.tooLarge, name, "the xz stream asks for more than 1 GiB of memory to decode")
+        failure = ShardError(.tooLarge, name, "the xz stream needs more than 1 GiB of memory to decode")
       default: failure = damaged(name, "xz", input.consumed, "error \(result.rawValue)")
       }
     }
     let count = buffer.count - stream.avail_out
-    // What came before the damage is delivered first.
+    // Data before the damage is delivered first.
     if count == 0, let failure { throw failure }
     return count
   }

@@ -1,30 +1,30 @@
 import CZstd
 
-/// Zstandard frames, one after another.
+/// Consecutive Zstandard frames.
 public final class ZstdSource: ByteSource {
   public var name: String { source.name }
   private let source: any ByteSource
   private let stream: OpaquePointer
   private var input = InputBlock()
   private var insideFrame = false
-  /// A frame with a dictionary may stand here.
+  /// A frame with a dictionary may be here.
   private var mayBeDictionary: Bool
-  /// The decoder filled the last buffer and may hold more, even when the input has ended.
+  /// The decoder filled the last buffer and may hold more, even if the input has ended.
   private var holdsOutput = false
-  /// So many bytes the decoder takes for its next step, which is one block at most: what it gave of a call that ends in
-  /// an error is lost, and so nothing of an earlier block is.
+  /// The number of bytes the decoder takes for its next step, at most one block. The output of a failing call is lost;
+  /// this way it contains nothing of an earlier block.
   private var wanted = ZstdSource.headBytes
 
-  /// So many bytes of a frame tell how long its head is.
+  /// This many bytes of a frame determine its header's length.
   private static let headBytes = 6
 
-  /// - Parameter readsDictionary: takes a dictionary that stands before the frames, as web archives have it.
+  /// - Parameter readsDictionary: accepts a dictionary before the frames, as in web archives.
   public init(_ source: any ByteSource, readsDictionary: Bool = true) throws(ShardError) {
     guard let stream = ZSTD_createDStream() else { throw noMemory(source.name, "zstd") }
     self.source = source
     self.stream = stream
     mayBeDictionary = readsDictionary
-    // Refuse windows over 128 MiB (zstd --long=27), which hostile input could ask for.
+    // Reject windows over 128 MiB (zstd --long=27), which hostile input could request.
     ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, 27)
   }
 
@@ -46,7 +46,7 @@ public final class ZstdSource: ByteSource {
     return out.pos
   }
 
-  /// One step, or what the decoder still holds.
+  /// One step, or the data that the decoder still holds.
   private func decompress(_ out: inout ZSTD_outBuffer) throws(ShardError) {
     var block = ZSTD_inBuffer(src: input.pointer, size: holdsOutput ? 0 : min(input.count, wanted), pos: 0)
     let result = ZSTD_decompressStream(stream, &out, &block)
@@ -61,20 +61,20 @@ public final class ZstdSource: ByteSource {
     switch ZSTD_getErrorCode(result) {
     case ZSTD_error_memory_allocation: return noMemory(name, "zstd")
     case ZSTD_error_frameParameter_windowTooLarge:
-      return ShardError(.tooLarge, name, "the zstd stream asks for more than 128 MiB of memory to decode")
+      return ShardError(.tooLarge, name, "the zstd stream needs more than 128 MiB of memory to decode")
     default: return damaged(name, "zstd", input.consumed, String(cString: ZSTD_getErrorName(result)))
     }
   }
 
   private static let maximumDictionaryBytes = 32 << 20
 
-  /// Web archives may begin with a frame that is passed over by others and holds the dictionary of all that follow,
-  /// compressed or not (IIPC, "Using Zstandard with WARC"). False where there is none.
+  /// Web archives may start with a skippable frame that contains the dictionary of all following frames, compressed or
+  /// not (IIPC, "Using Zstandard with WARC"). False if there is none.
   private func loadDictionary() throws(ShardError) -> Bool {
     guard input.count >= 8, input.little(0) == 0x184D_2A5D else { return false }
     let size = input.little(4)
     guard size <= Self.maximumDictionaryBytes else {
-      throw ShardError(.tooLarge, name, "its dictionary has \(size) bytes, the limit is \(Self.maximumDictionaryBytes)")
+      throw ShardError(.tooLarge, name, "its dictionary has \(size) bytes; the limit is \(Self.maximumDictionaryBytes)")
     }
     input.advance(8)
     var bytes: [UInt8] = []
@@ -84,12 +84,12 @@ public final class ZstdSource: ByteSource {
       bytes.append(contentsOf: UnsafeRawBufferPointer(start: input.pointer, count: count))
       input.advance(count)
     }
-    // In a dictionary no other one is looked for.
+    // A dictionary is not searched for another one.
     if bytes.starts(with: [0x28, 0xB5, 0x2F, 0xFD]) {
       bytes = try ZstdSource(MemorySource(bytes, name: "\(name), its dictionary"), readsDictionary: false).readAll(
         limit: Self.maximumDictionaryBytes)
     }
-    // Another use of such a frame.
+    // Such a frame used for something else.
     guard bytes.starts(with: [0x37, 0xA4, 0x30, 0xEC]) else { return true }
     let result = ZSTD_DCtx_loadDictionary(stream, bytes, bytes.count)
     guard ZSTD_isError(result) == 0 else {

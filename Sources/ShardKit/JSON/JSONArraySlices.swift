@@ -1,7 +1,6 @@
 /// The elements of a JSON array as slices, without parsing them: for long arrays of records.
 ///
-/// Only brackets and strings are looked at; whatever is wrong inside an element is found when it is parsed. Linear,
-/// no recursion.
+/// Only brackets and strings are scanned; errors inside an element are found when it is parsed. Linear, no recursion.
 public struct JSONArraySlices: Sequence, IteratorProtocol {
   private let array: UnsafeRawBufferPointer
   private var at = 0

@@ -1,11 +1,11 @@
-/// What does not fit when a JSON value is turned into a value of a Swift type or back, and where.
+/// A mismatch when a JSON value is decoded into a Swift type or encoded from one, with its location.
 ///
 /// `description`: `checkpoint.steps[2]: should be an integer, not a string`.
 public struct JSONCodingError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// `checkpoint.steps[2]`; empty for the whole.
+  /// `checkpoint.steps[2]`; empty for the root.
   public var path: String
   public var message: String
-  /// Where the value stands in the text that it was read from; 0 where it was not read from one.
+  /// The position of the value in the text it was read from; 0 if it was not read from text.
   public var offset: Int
 
   public init(_ path: String, _ message: String, offset: Int = 0) {

@@ -1,8 +1,9 @@
 import CSimdJSON
 
-/// The members of a JSON object as bytes, each key once: for metadata that is put together or added to.
+/// The members of a JSON object as bytes, each key once: for building or extending metadata.
 ///
-/// Values stay as they are written, long numbers too. Of a repeated key the last value counts, at the first one's place.
+/// Values are kept as written, including long numbers. For a repeated key the last value counts, at the position of the
+/// first.
 public struct JSONMembers: Sendable {
   private var keys: [[UInt8]] = []
   private var values: [[UInt8]] = []
@@ -10,7 +11,8 @@ public struct JSONMembers: Sendable {
 
   public init() {}
 
-  /// The members of an object as written; nil for anything else, and for more members than are read. Empty bytes are an empty object.
+  /// The members of an object as written; nil for anything else, and for too many members. Empty bytes are an empty
+  /// object.
   public init?(object: [UInt8]) {
     guard !object.isEmpty else { return }
     guard object.withUnsafeBytes({ JSONKeys.judge($0) }).isObject else { return nil }
@@ -22,7 +24,7 @@ public struct JSONMembers: Sendable {
   /// - Parameters:
   ///   - key: unescaped.
   ///   - value: JSON as written.
-  /// - Returns: whether the key was there already.
+  /// - Returns: whether the key already existed.
   @discardableResult
   public mutating func set(_ key: some Collection<UInt8>, _ value: some Collection<UInt8>) -> Bool {
     let key = Array(key)
@@ -52,8 +54,8 @@ public struct JSONMembers: Sendable {
     places.removeAll(keepingCapacity: true)
   }
 
-  /// Adds the members of an object that has been checked.
-  /// - Returns: whether a key was there already.
+  /// Adds the members of an object that has been validated.
+  /// - Returns: whether a key already existed.
   @discardableResult
   public mutating func add(object: UnsafeRawBufferPointer) -> Bool {
     var repeated = false
@@ -61,7 +63,7 @@ public struct JSONMembers: Sendable {
     return repeated
   }
 
-  /// The object. Empty where there are no members.
+  /// The object. Empty if there are no members.
   public var object: [UInt8] {
     guard !keys.isEmpty else { return [] }
     var out: [UInt8] = [UInt8(ascii: "{")]
@@ -76,23 +78,23 @@ public struct JSONMembers: Sendable {
   }
 }
 
-/// What is known of the keys of a JSON object.
+/// What is known about the keys of a JSON object.
 public enum JSONKeys: Int32, Sendable {
   case unique, repeated, noObject
-  /// Objects that are open at once have more than `JSONObjectReader.maximumMembers`.
+  /// Nested open objects have more than `JSONObjectReader.maximumMembers` in total.
   case tooMany
 
-  /// Whether it is an object whose members can be read.
+  /// Whether it is an object with readable members.
   public var isObject: Bool { self == .unique || self == .repeated }
 
-  /// Strict and linear but for the sorting of each object's keys; looks at objects within too.
+  /// Strict, and linear except for sorting each object's keys; checks nested objects too.
   public static func judge(_ object: UnsafeRawBufferPointer) -> JSONKeys {
     JSONKeys(rawValue: pl_json_keys(object.baseAddress?.assumingMemoryBound(to: CChar.self), object.count))!
   }
 
-  /// Whether an object has more members than are read and written.
+  /// Whether an object has more members than can be read and written.
   public static func hasTooMany(_ object: [UInt8]) -> Bool {
-    // A member takes four bytes at least: `"":0`.
+    // A member takes at least four bytes: `"":0`.
     object.count > 4 * JSONObjectReader.maximumMembers && object.withUnsafeBytes { judge($0) } == .tooMany
   }
 
@@ -101,7 +103,7 @@ public enum JSONKeys: Int32, Sendable {
     pl_is_json(json.baseAddress?.assumingMemoryBound(to: CChar.self), json.count) != 0
   }
 
-  /// A valid object, as written, with each key once in it and in the objects within; the last value counts.
+  /// A valid object as written, without repeated keys in it and in nested objects; the last value counts.
   public static func once(_ written: UnsafeRawBufferPointer) -> [UInt8] {
     let object = UnsafeRawBufferPointer(rebasing: written.drop { $0 <= 32 })
     switch object.first {
@@ -120,7 +122,7 @@ public enum JSONKeys: Int32, Sendable {
     }
   }
 
-  /// The bytes that a key means, from what stands between its quotes.
+  /// The unescaped bytes of a key, given the bytes between its quotes.
   static func unescaped(_ key: UnsafeRawBufferPointer) -> [UInt8] {
     guard key.contains(UInt8(ascii: "\\")) else { return Array(key) }
     let quoted = [UInt8(ascii: "\"")] + key + [UInt8(ascii: "\"")]

@@ -1,15 +1,15 @@
 import CSimdJSON
 
-/// Reads the top-level fields of one JSON object at a time, through simdjson.
+/// Reads the top-level fields of one JSON object at a time, using simdjson.
 ///
-/// Slices live until the next call or until the input goes away.
+/// Slices are valid until the next call or until the input is freed.
 public final class JSONObjectReader {
   public enum Kind: Int32, Sendable { case string, number, bool, null, object, array }
 
   public struct Field {
     /// Unescaped UTF-8.
     public let key: UnsafeRawBufferPointer
-    /// A string's unescaped UTF-8; for every other kind the JSON as written.
+    /// A string's unescaped UTF-8; for every other kind, the JSON as written.
     public let value: UnsafeRawBufferPointer
     public let kind: Kind
 
@@ -19,10 +19,10 @@ public final class JSONObjectReader {
     }
   }
 
-  /// More members of an object are refused, whatever its bytes: a field takes forty of memory.
+  /// Objects with more members are rejected, whatever their size: a field takes forty bytes of memory.
   public static let maximumMembers = Int(PL_JSON_MEMBERS)
 
-  /// Bytes that must be readable behind a `padded` buffer.
+  /// Bytes that must be readable after a `padded` buffer.
   public static let padding = Int(PL_JSON_PADDING)
 
   private let parser: OpaquePointer
@@ -30,7 +30,7 @@ public final class JSONObjectReader {
   private var fields: UnsafeMutableBufferPointer<pl_json_field>
 
   public init() {
-    guard let parser = pl_json_parser_new() else { fatalError("pipeline needs a processor with AVX2 (x86-64-v3)") }
+    guard let parser = pl_json_parser_new() else { fatalError("pipeline requires a processor with AVX2 (x86-64-v3)") }
     self.parser = parser
     fields = .allocate(capacity: 64)
   }
@@ -42,7 +42,7 @@ public final class JSONObjectReader {
 
   /// Calls `body` for each field in order. Returns nil, or what is wrong with the JSON.
   ///
-  /// `padded` must have `PL_JSON_PADDING` readable bytes behind it, as a `LineReader`'s lines have.
+  /// `padded` must have `PL_JSON_PADDING` readable bytes after it, as the lines of a `LineReader` have.
   public func read(padded: UnsafeRawBufferPointer, _ body: (Field) -> Void) -> String? {
     guard padded.count > 0 else { return "the line is empty" }
     let bytes = padded.baseAddress!.assumingMemoryBound(to: CChar.self)
@@ -65,7 +65,7 @@ public final class JSONObjectReader {
     return nil
   }
 
-  /// The same for bytes without padding, at the price of a copy.
+  /// The same for bytes without padding, at the cost of a copy.
   public func read(copying bytes: UnsafeRawBufferPointer, _ body: (Field) -> Void) -> String? {
     let padded = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count + PL_JSON_PADDING, alignment: 64)
     defer { padded.deallocate() }

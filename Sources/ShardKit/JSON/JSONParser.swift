@@ -1,4 +1,4 @@
-/// What is wrong with a JSON text, and at which byte.
+/// An error in a JSON text, with its byte offset.
 public struct JSONSyntaxError: Error, Equatable, Sendable {
   public var message: String
   public var offset: Int
@@ -52,7 +52,7 @@ private struct JSONParser {
   private mutating func value() throws(JSONSyntaxError) -> JSONNode {
     skipSpace()
     let start = at
-    guard let c = peek else { throw error("the text ends where a value should stand") }
+    guard let c = peek else { throw error("the text ends where a value is expected") }
     switch c {
     case 0x7B: return JSONNode(.object(try object()), offset: start)
     case 0x5B: return JSONNode(.array(try array()), offset: start)
@@ -64,7 +64,7 @@ private struct JSONParser {
         at += word.utf8.count
         return JSONNode(value, offset: start)
       }
-      throw error("'\(Character(UnicodeScalar(c)))' cannot begin a value")
+      throw error("'\(Character(UnicodeScalar(c)))' cannot start a value")
     }
   }
 
@@ -79,7 +79,7 @@ private struct JSONParser {
     try enter()
     defer { depth -= 1 }
     var members: [JSONMember] = []
-    // As bytes: `String` takes keys that differ in Unicode normalization for equal.
+    // As bytes: `String` treats keys that differ in Unicode normalization as equal.
     var seen: Set<[UInt8]> = []
     if peek == 0x7D {
       at += 1
@@ -88,19 +88,19 @@ private struct JSONParser {
     while true {
       skipSpace()
       let keyOffset = at
-      guard peek == 0x22 else { throw error("a key in double quotes should stand here") }
+      guard peek == 0x22 else { throw error("expected a key in double quotes") }
       let key = try string()
       guard seen.insert(Array(key.utf8)).inserted else {
         throw error("the key \"\(key)\" appears twice", at: keyOffset)
       }
       skipSpace()
-      guard peek == 0x3A else { throw error("':' should follow the key \"\(key)\"") }
+      guard peek == 0x3A else { throw error("expected ':' after the key \"\(key)\"") }
       at += 1
       let node = try value()
       members.append(JSONMember(key, node.value, keyOffset: keyOffset, offset: node.offset))
       skipSpace()
       if peek == 0x2C { at += 1; continue }
-      guard peek == 0x7D else { throw error("',' or '}' should stand here") }
+      guard peek == 0x7D else { throw error("expected ',' or '}'") }
       at += 1
       return members
     }
@@ -118,7 +118,7 @@ private struct JSONParser {
       nodes.append(try value())
       skipSpace()
       if peek == 0x2C { at += 1; continue }
-      guard peek == 0x5D else { throw error("',' or ']' should stand here") }
+      guard peek == 0x5D else { throw error("expected ',' or ']'") }
       at += 1
       return nodes
     }
@@ -139,13 +139,13 @@ private struct JSONParser {
     if peek == 0x2E {
       at += 1
       isInteger = false
-      guard digits() > 0 else { throw error("digits should follow the decimal point") }
+      guard digits() > 0 else { throw error("expected digits after the decimal point") }
     }
     if peek == 0x65 || peek == 0x45 {
       at += 1
       isInteger = false
       if peek == 0x2B || peek == 0x2D { at += 1 }
-      guard digits() > 0 else { throw error("digits should follow the exponent") }
+      guard digits() > 0 else { throw error("expected digits after the exponent") }
     }
     let token = String(decoding: text[start..<at], as: UTF8.self)
     if isInteger, let i = Int(token) { return .integer(i) }
@@ -191,12 +191,12 @@ private struct JSONParser {
       if code >= 0xD800, code < 0xDC00, text[at...].starts(with: [0x5C, 0x75]) {
         at += 2
         let low = try hex4()
-        guard low >= 0xDC00, low < 0xE000 else { throw error("a surrogate pair is broken") }
+        guard low >= 0xDC00, low < 0xE000 else { throw error("invalid surrogate pair") }
         code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
       }
-      guard let scalar = Unicode.Scalar(code) else { throw error("a surrogate stands alone") }
+      guard let scalar = Unicode.Scalar(code) else { throw error("unpaired surrogate") }
       out.append(contentsOf: UTF8.encode(scalar)!)
-    default: throw error("'\\\(Character(UnicodeScalar(c)))' is no JSON escape")
+    default: throw error("'\\\(Character(UnicodeScalar(c)))' is not a JSON escape")
     }
   }
 
@@ -204,7 +204,7 @@ private struct JSONParser {
     var code: UInt32 = 0
     for _ in 0..<4 {
       guard let c = peek, let digit = Character(UnicodeScalar(c)).hexDigitValue else {
-        throw error("four hexadecimal digits should follow \\u")
+        throw error("expected four hexadecimal digits after \\u")
       }
       code = code << 4 | UInt32(digit)
       at += 1

@@ -1,35 +1,35 @@
-/// A value that is kept as JSON: a manifest, a job, a line of a list. Its properties are the members, in order.
+/// A value stored as JSON: a manifest, a job, a line of a list. Its properties are the members, in order.
 public protocol JSONRecord: Codable {
-  /// Whether members that are nil stand there as null.
+  /// Whether nil members are written as null.
   static var writesNull: Bool { get }
 }
 
 extension JSONRecord {
   public static var writesNull: Bool { false }
 
-  /// For a record whose numbers are finite, as those of documents and counts are.
+  /// For a record with finite numbers, as in documents and counts.
   public var json: JSONValue {
     do { return try JSONValue.encoding(self, writesNull: Self.writesNull) } catch {
       fatalError("\(Self.self) cannot be written: \(error)")
     }
   }
 
-  /// Every member must be there and of its type; others are passed over.
+  /// Every member must be present with its type; others are ignored.
   public init(json: JSONValue) throws(JSONCodingError) { self = try json.decode(Self.self) }
 
-  /// - Parameter path: a file that holds the record alone.
+  /// - Parameter path: a file that contains only the record.
   public init(jsonFile path: String, limit: Int = 1 << 20) throws(ShardError) {
     let text = try FileSystem.read(path, limit: limit)
     let node: JSONNode
     do { node = try JSONValue.parse(text) } catch {
-      throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
+      throw ShardError(.malformed, path, "is not valid JSON at byte \(error.offset): \(error.message)")
     }
     do { self = try node.decode(Self.self) } catch { throw ShardError(.malformed, path, "\(error)") }
   }
 }
 
 extension KeyedDecodingContainer {
-  /// An integer that lies between bounds.
+  /// An integer within bounds.
   public func decode<T: FixedWidthInteger & Decodable>(
     _ type: T.Type, forKey key: Key, in range: ClosedRange<T>
   ) throws -> T {
@@ -42,7 +42,7 @@ extension KeyedDecodingContainer {
   }
 }
 
-/// Figures by name. One that is no number, or has no end, is written as null, and null is read as none.
+/// Metrics by name. A NaN or infinite value is written as null, and null is read as NaN.
 @propertyWrapper
 public struct JSONFigures: Codable, Equatable, Sendable {
   public var wrappedValue: [String: Double]
@@ -58,7 +58,7 @@ public struct JSONFigures: Codable, Equatable, Sendable {
   }
 }
 
-/// A dictionary in the order of its keys: the same bytes each time.
+/// A dictionary in key order: the same bytes each time.
 struct JSONStringTable<Value: Encodable>: Encodable {
   let values: [String: Value]
 
@@ -72,7 +72,7 @@ struct JSONStringTable<Value: Encodable>: Encodable {
   }
 }
 
-/// What the encoder asks a dictionary for.
+/// The `Encodable` conformance of a dictionary.
 protocol JSONOrderedTable {
   var ordered: any Encodable { get }
 }

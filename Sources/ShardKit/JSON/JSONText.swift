@@ -7,7 +7,7 @@ public enum JSONText {
     out.append(0x22)
     let source = bytes.bindMemory(to: UInt8.self)
     if let base = source.baseAddress {
-      // Text is nearly always plain, so try without the room that escaping everything would take.
+      // Most text needs no escaping, so first try without room for escapes.
       let plain = pl_json_plain_prefix(base, source.count)
       out.append(contentsOf: source[..<plain])
       if plain < source.count { escape(UnsafeBufferPointer(rebasing: source[plain...]), to: &out) }

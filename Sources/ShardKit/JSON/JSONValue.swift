@@ -1,6 +1,6 @@
-/// A JSON value in memory, for documents of options, manifests and API pages; records go through `JSONObjectReader`.
+/// A JSON value in memory, for options, manifests and API responses; records go through `JSONObjectReader`.
 ///
-/// Objects keep their order. `offset` fields of nodes give the place in the text for messages; equality passes over them.
+/// Objects keep their order. The `offset` of a node is its position in the text, for messages; equality ignores it.
 public indirect enum JSONValue: Equatable, Sendable {
   case null
   case bool(Bool)

@@ -1,9 +1,9 @@
-/// Members of an object that its type does not ask for.
+/// How to treat members of an object that its type does not declare.
 public enum JSONUnknownMembers: Sendable { case passedOver, refused }
 
 extension JSONValue {
-  /// A value of a type that can be decoded. A member that the type wants must be there and of its type; a member that is
-  /// null or absent is a nil optional.
+  /// Decodes a value. Required members must be present with their type; a null or absent member decodes as a nil
+  /// optional.
   public func decode<T: Decodable>(
     _ type: T.Type = T.self, unknownMembers: JSONUnknownMembers = .passedOver
   ) throws(JSONCodingError) -> T {
@@ -12,7 +12,7 @@ extension JSONValue {
 }
 
 extension JSONNode {
-  /// As `JSONValue.decode`; errors know their place in the text.
+  /// Like `JSONValue.decode`; errors include their position in the text.
   public func decode<T: Decodable>(
     _ type: T.Type = T.self, unknownMembers: JSONUnknownMembers = .passedOver
   ) throws(JSONCodingError) -> T {
@@ -31,19 +31,19 @@ extension JSONValue: Decodable {
   }
 }
 
-/// One value with its path. A class, so that all containers over an object share what was asked of it.
+/// One value with its path. A class, so that all containers of an object share the set of keys that were read.
 final class JSONValueDecoder: Decoder {
   let node: JSONNode
   let codingPath: [any CodingKey]
   let unknownMembers: JSONUnknownMembers
   var userInfo: [CodingUserInfoKey: Any] { [:] }
 
-  /// Places of the members by key, for large objects.
+  /// Indices of the members by key, for large objects.
   private lazy var places: [ExactText: Int] = Dictionary(
     (node.value.members ?? []).enumerated().map { (ExactText($0.element.key), $0.offset) },
     uniquingKeysWith: { first, _ in first })
   private var asked: Set<Int> = []
-  /// Whether it was looked at as an object of known members.
+  /// Whether it was decoded as an object with known members.
   private var isKeyed = false
 
   init(_ node: JSONNode, codingPath: [any CodingKey], _ unknownMembers: JSONUnknownMembers) {
@@ -54,7 +54,7 @@ final class JSONValueDecoder: Decoder {
 
   // MARK: Values
 
-  /// With what is unknown in it checked.
+  /// Also checks it for unknown members.
   func decode<T: Decodable>(_ type: T.Type) throws -> T {
     do {
       let value = try T(from: self)
@@ -65,7 +65,7 @@ final class JSONValueDecoder: Decoder {
     } catch { throw JSONCodingError(error, at: codingPath, offset: node.offset) }
   }
 
-  /// The value as it stands; all that is in it counts as asked for.
+  /// The value unchanged; all its members count as read.
   var wholeValue: JSONValue {
     isKeyed = false
     return node.value
@@ -75,15 +75,15 @@ final class JSONValueDecoder: Decoder {
     guard unknownMembers == .refused, isKeyed, let members = node.value.members else { return }
     for (place, member) in members.enumerated() where !asked.contains(place) {
       throw JSONCodingError(
-        codingPath + [JSONCodingKey(stringValue: member.key)], "is not known here", offset: member.keyOffset)
+        codingPath + [JSONCodingKey(stringValue: member.key)], "is not a known key", offset: member.keyOffset)
     }
   }
 
-  /// For an enumeration of texts or numbers, which says just that it cannot be made.
+  /// For an enumeration of texts or numbers, whose own error only says that it cannot be created.
   private func choiceError<T>(_ type: T.Type) -> JSONCodingError? {
     guard type is any RawRepresentable.Type else { return nil }
     let known = (type as? any CaseIterable.Type).map { ", one of \(Self.names($0))" } ?? ""
-    return error("\(node.value.text()) is not what is known here\(known)")
+    return error("\(node.value.text()) is not a valid value\(known)")
   }
 
   private static func names<Choice: CaseIterable>(_: Choice.Type) -> String {
@@ -102,7 +102,7 @@ final class JSONValueDecoder: Decoder {
         throw error("\(integer) is not between \(T.min) and \(T.max)")
       }
       return value
-    // As the encoder writes what is beyond `Int`.
+    // As the encoder writes values beyond `Int`.
     case .string(let text) where Int(text) == nil:
       guard let value = T(text), "\(value)".isExactly(text) else { throw mismatch("an integer") }
       return value
@@ -147,7 +147,7 @@ final class JSONValueDecoder: Decoder {
     let place = members.count > 16 ? places[ExactText(name)] : members.firstIndex { $0.key.isExactly(name) }
     guard let place else { return nil }
     if unknownMembers == .refused { asked.insert(place) }
-    // A key that happens to be a number is no index.
+    // A key that happens to be a number is not an index.
     let path = codingPath + [JSONCodingKey(stringValue: key.stringValue)]
     return JSONValueDecoder(members[place].node, codingPath: path, unknownMembers)
   }
@@ -226,7 +226,7 @@ final class JSONValueDecoder: Decoder {
     mutating func superDecoder() throws -> any Decoder { try next() }
 
     private func peek() throws(JSONCodingError) -> JSONValueDecoder {
-      guard !isAtEnd else { throw decoder.error("has \(nodes.count) elements, one more is wanted") }
+      guard !isAtEnd else { throw decoder.error("has \(nodes.count) elements, but one more is required") }
       let path = decoder.codingPath + [JSONCodingKey(intValue: currentIndex)]
       return JSONValueDecoder(nodes[currentIndex], codingPath: path, decoder.unknownMembers)
     }

@@ -1,9 +1,9 @@
 extension JSONValue {
-  /// What a value encodes itself as: members in the order in which they are encoded, which for synthesized
-  /// conformances is the order of declaration, and for dictionaries by strings that of their keys.
+  /// Encodes a value: members in the order in which they are encoded, which is declaration order for synthesized
+  /// conformances and key order for string dictionaries.
   ///
-  /// Numbers are exact: an unsigned one beyond `Int.max` becomes a string of digits, which `decode` reads back.
-  /// - Parameter writesNull: whether members that are nil stand there as null; else they are left out.
+  /// Numbers are exact: an unsigned value beyond `Int.max` becomes a string of digits, which `decode` reads back.
+  /// - Parameter writesNull: whether nil members are written as null; otherwise they are left out.
   public static func encoding(_ value: some Encodable, writesNull: Bool = false) throws(JSONCodingError) -> JSONValue {
     do {
       return try JSONValueEncoder(slot: .init(), codingPath: [], writesNull: writesNull).filled(with: value).json
@@ -37,7 +37,7 @@ extension JSONValue: Encodable {
 }
 
 struct JSONValueEncoder: Encoder {
-  /// A place that a container fills, maybe after the container around it was made.
+  /// A slot that a container fills, possibly after the enclosing container was created.
   final class Slot {
     enum Content {
       case empty
@@ -50,7 +50,7 @@ struct JSONValueEncoder: Encoder {
 
     init(_ content: Content = .empty) { self.content = content }
 
-    /// What encodes nothing is an empty object, as it is to other encoders.
+    /// A value that encodes nothing is an empty object, as in other encoders.
     var json: JSONValue {
       switch content {
       case .empty: .object([])
@@ -67,7 +67,7 @@ struct JSONValueEncoder: Encoder {
       content = .array(slots)
     }
 
-    /// A key that was encoded already keeps its place.
+    /// A key that was already encoded keeps its position.
     func set(_ key: String, _ slot: Slot) {
       guard case .object(var members) = content else { return content = .object([(key, slot)]) }
       content = .empty
@@ -94,7 +94,7 @@ struct JSONValueEncoder: Encoder {
 
   /// The slot, with a value in it.
   func filled(with value: some Encodable) throws -> Slot {
-    // Its own order is another one in each process.
+    // The dictionary's own order differs between processes.
     if let table = value as? any JSONOrderedTable {
       try table.ordered.encode(to: self)
     } else {
@@ -103,7 +103,7 @@ struct JSONValueEncoder: Encoder {
     return slot
   }
 
-  /// For a slot of this one's.
+  /// For a slot of this encoder.
   private func inner(_ key: any CodingKey, _ inner: Slot = Slot()) -> JSONValueEncoder {
     JSONValueEncoder(slot: inner, codingPath: codingPath + [key], writesNull: writesNull)
   }
@@ -120,7 +120,7 @@ struct JSONValueEncoder: Encoder {
 
   func singleValueContainer() -> any SingleValueEncodingContainer { Single(encoder: self) }
 
-  /// What the standard library's scalars encode themselves as, each exactly.
+  /// The encodings of the standard library's scalars, all exact.
   private struct Single: SingleValueEncodingContainer {
     let encoder: JSONValueEncoder
     var codingPath: [any CodingKey] { encoder.codingPath }
@@ -130,7 +130,7 @@ struct JSONValueEncoder: Encoder {
     func encode(_ value: Bool) { slot.content = .value(.bool(value)) }
     func encode(_ value: String) { slot.content = .value(.string(value)) }
     func encode(_ value: Double) throws {
-      guard value.isFinite else { throw JSONCodingError(codingPath, "\(value) cannot stand in JSON") }
+      guard value.isFinite else { throw JSONCodingError(codingPath, "\(value) cannot be represented in JSON") }
       slot.content = .value(.number(value))
     }
     func encode(_ value: Float) throws { try encode(Double(value)) }
@@ -159,11 +159,11 @@ struct JSONValueEncoder: Encoder {
 
     func encodeNil(forKey key: Key) { encoder.slot.set(key.stringValue, Slot(.value(.null))) }
     func encode(_ value: some Encodable, forKey key: Key) throws {
-      // In its place once it is whole.
+      // Inserted once it is complete.
       encoder.slot.set(key.stringValue, try encoder.inner(named(key)).filled(with: value))
     }
     func encodeIfPresent(_ value: (some Encodable)?, forKey key: Key) throws { try encodeAny(value, key) }
-    // The protocol has ones of its own for these, which leave nil out.
+    // The protocol has separate methods for these, which leave nil out.
     func encodeIfPresent(_ value: Bool?, forKey key: Key) throws { try encodeAny(value, key) }
     func encodeIfPresent(_ value: String?, forKey key: Key) throws { try encodeAny(value, key) }
     func encodeIfPresent(_ value: Double?, forKey key: Key) throws { try encodeAny(value, key) }
@@ -190,10 +190,10 @@ struct JSONValueEncoder: Encoder {
     func superEncoder() -> any Encoder { placed(JSONCodingKey(stringValue: "super")) }
     func superEncoder(forKey key: Key) -> any Encoder { placed(key) }
 
-    /// A key that happens to be a number is no index.
+    /// A key that happens to be a number is not an index.
     private func named(_ key: some CodingKey) -> JSONCodingKey { JSONCodingKey(stringValue: key.stringValue) }
 
-    /// A container that was begun already is gone on with.
+    /// A container that was already started is continued.
     private func nested(_ key: Key) -> JSONValueEncoder {
       guard let begun = encoder.slot.member(key.stringValue) else { return placed(key) }
       return encoder.inner(named(key), begun)

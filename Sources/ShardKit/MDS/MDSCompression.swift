@@ -1,7 +1,7 @@
 import CZlib
 import CZstd
 
-/// Compression of whole MDS shards, as named in an index: `zstd:3`, `gz`; none is absent.
+/// Compression of complete MDS shards, as named in an index: `zstd:3`, `gz`; absent if there is none.
 public struct MDSCompression: Equatable, Sendable {
   public enum Algorithm: String, Sendable { case zstd, gz }
 
@@ -28,7 +28,7 @@ public struct MDSCompression: Equatable, Sendable {
 
   public var fileExtension: String { algorithm.rawValue }
 
-  /// One zstd frame that states its content's size, or one gzip member without a time stamp.
+  /// One zstd frame that states its content's size, or one gzip member without a timestamp.
   func compress(_ bytes: UnsafeRawBufferPointer) throws(ShardError) -> [UInt8] {
     switch algorithm {
     case .zstd: try zstd(bytes)
@@ -57,7 +57,7 @@ public struct MDSCompression: Equatable, Sendable {
   }
 }
 
-/// Keeps what is written.
+/// Keeps everything written in memory.
 private final class CollectingSink: ByteSink {
   var bytes: [UInt8] = []
   func write(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }

@@ -59,7 +59,7 @@ public enum MDSEncoding: Equatable, Sendable {
   /// Decimal digits: `str_int`, `str_float`, `str_decimal`.
   case digits(String)
   case json
-  /// Where type or shape are nil, each value carries its own.
+  /// If type or shape are nil, each value stores its own.
   case array(MDSScalar?, shape: [Int]?)
   /// Images and pickles: readable as bytes, never written.
   case opaque(String)
@@ -126,7 +126,7 @@ public enum MDSEncoding: Equatable, Sendable {
     }
   }
 
-  /// Bytes of every value, where the encoding fixes them.
+  /// The size of every value in bytes, if the encoding fixes it.
   public var fixedBytes: Int? {
     switch self {
     case .int: 8

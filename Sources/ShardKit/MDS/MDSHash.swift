@@ -1,12 +1,12 @@
 import CKernels
 
-/// Hash algorithms of MDS files that this project computes. Others in a foreign index are passed over.
+/// The hash algorithms of MDS files that this project computes. Others in an external index are ignored.
 public enum MDSHash: String, Sendable, CaseIterable {
   case md5, sha1, sha256, sha384, sha512, xxh32, xxh64, xxh128
   case xxh3x64 = "xxh3_64"
   case xxh3x128 = "xxh3_128"
 
-  /// Lower-case hexadecimal digits, as Python's `hexdigest` gives them.
+  /// Lower-case hexadecimal digits, like Python's `hexdigest`.
   public func hex(_ bytes: UnsafeRawBufferPointer) -> String {
     switch self {
     case .md5: hexadecimal(MessageDigest.digest(.md5, bytes))

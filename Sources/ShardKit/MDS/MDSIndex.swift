@@ -1,4 +1,4 @@
-/// A file of an MDS data set: where, how large, and its hashes by algorithm.
+/// A file of an MDS data set: its path, its size, and its hashes by algorithm.
 public struct MDSFile: Equatable, Sendable {
   public var basename: String
   public var bytes: Int
@@ -14,7 +14,7 @@ public struct MDSFile: Equatable, Sendable {
 /// One entry of `index.json`.
 public struct MDSShard: Equatable, Sendable {
   public var columns: [MDSColumn]
-  /// As written; may name an algorithm that only others know.
+  /// As written; may name an unsupported algorithm.
   public var compression: String?
   public var hashes: [String]
   public var sizeLimit: Int?
@@ -22,7 +22,7 @@ public struct MDSShard: Equatable, Sendable {
   public var raw: MDSFile
   public var zip: MDSFile?
 
-  /// The file that lies on disk.
+  /// The file on disk.
   public var stored: MDSFile { zip ?? raw }
 
   /// The same shard as number `number` of its data set: `shard.00042.mds`, `shard.00042.mds.zstd`.
@@ -46,7 +46,7 @@ public struct MDSIndex: Equatable, Sendable {
 
   public var samples: Int { shards.reduce(0) { $0 + $1.samples } }
 
-  /// As Python writes it: keys sorted, `", "` and `": "` between.
+  /// In Python's format: sorted keys, separated by `", "` and `": "`.
   public var text: String {
     let index: JSONValue = ["shards": .list(shards.map(\.json)), "version": 2]
     return index.pythonText()
@@ -59,11 +59,11 @@ public struct MDSIndex: Equatable, Sendable {
   public init(text: [UInt8], name: String) throws(ShardError) {
     let json: JSONValue
     do { json = try JSONValue.parse(text).value } catch {
-      throw ShardError(.malformed, name, "is no JSON at byte \(error.offset): \(error.message)")
+      throw ShardError(.malformed, name, "is not valid JSON at byte \(error.offset): \(error.message)")
     }
     guard json["version"]?.integer == 2, let list = json["shards"]?.array else {
       throw ShardError(
-        .unsupported, name, "is no MDS index of version 2", hint: "Give the folder that holds index.json.")
+        .unsupported, name, "is not an MDS index of version 2", hint: "Use the folder that contains index.json.")
     }
     var shards: [MDSShard] = []
     for (number, entry) in list.enumerated() {
@@ -72,7 +72,7 @@ public struct MDSIndex: Equatable, Sendable {
           .malformed, name, "shard \(number) lacks a field of the MDS format or has an unknown encoding")
       }
       for file in [shard.raw, shard.zip ?? shard.raw] where !ArchivePath.isSafe(file.basename) {
-        throw ShardError(.malformed, name, "shard \(number) lies outside the folder: '\(file.basename)'")
+        throw ShardError(.malformed, name, "shard \(number) is outside the folder: '\(file.basename)'")
       }
       shards.append(shard)
     }

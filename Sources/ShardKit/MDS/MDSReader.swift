@@ -8,32 +8,32 @@ public final class MDSReader {
     index = try MDSIndex(path: directory + "/index.json")
   }
 
-  /// Opens a shard. Raw ones are mapped, compressed ones decompressed into memory.
-  /// - Parameter verify: compares size and every known hash, of the stored file and of what it decompresses to.
+  /// Opens a shard. Uncompressed ones are mapped, compressed ones decompressed into memory.
+  /// - Parameter verify: checks the size and every known hash of the stored and the decompressed file.
   public func shard(_ number: Int, verify: Bool = true) throws(ShardError) -> MDSShardReader {
     let shard = index.shards[number]
     return try MDSShardReader(path: "\(directory)/\(shard.stored.basename)", shard, verify: verify)
   }
 }
 
-/// The samples of one MDS shard, in any order, from any thread. Slices live as long as the reader.
+/// The samples of one MDS shard, readable in any order, from any thread. Slices are valid as long as the reader.
 public final class MDSShardReader: @unchecked Sendable {
   public let path: String
   public let columns: [MDSColumn]
   public let samples: Int
   private let file: MappedFile
-  /// What the compressed file holds; empty when it is raw.
+  /// The decompressed content of a compressed file; empty for an uncompressed one.
   private let decompressed: [UInt8]
   private let bytes: UnsafeRawBufferPointer
   private let variableColumns: Int
 
-  /// - Parameter shard: the index's entry, which the file must agree with.
+  /// - Parameter shard: the index entry, which the file must match.
   public init(path: String, _ shard: MDSShard, verify: Bool = true) throws(ShardError) {
     self.path = path
     file = try MappedFile(path)
     try Self.check(file.bytes, shard.stored, path, hashes: verify)
     decompressed = shard.zip == nil ? [] : try Self.decompress(path, shard)
-    // An array's storage stays where it is while nobody writes to it, and `decompressed` is a constant.
+    // An array's storage does not move unless it is written to, and `decompressed` is constant.
     bytes = shard.zip == nil ? file.bytes : decompressed.withUnsafeBytes { $0 }
     if shard.zip != nil { try Self.check(bytes, shard.raw, path, hashes: verify) }
     columns = shard.columns
@@ -48,15 +48,15 @@ public final class MDSShardReader: @unchecked Sendable {
     guard bytes.count == file.bytes else {
       throw ShardError(
         bytes.count < file.bytes ? .truncated : .malformed, path,
-        "the shard has \(bytes.count) bytes, index.json says \(file.bytes)",
-        hint: "Copy the data set again, or write it again.")
+        "the shard has \(bytes.count) bytes, but index.json says \(file.bytes)",
+        hint: "Copy or write the data set again.")
     }
     guard hashes else { return }
     for (name, expected) in file.hashes.sorted(by: { $0.key < $1.key }) {
       guard let hash = MDSHash(rawValue: name), hash.hex(bytes) != expected else { continue }
       throw ShardError(
-        .malformed, path, "the shard's \(name) is not the one in index.json",
-        hint: "Copy the data set again, or write it again.")
+        .malformed, path, "the shard's \(name) does not match index.json",
+        hint: "Copy or write the data set again.")
     }
   }
 
@@ -71,18 +71,18 @@ public final class MDSShardReader: @unchecked Sendable {
     return try source.readAll(limit: shard.raw.bytes, reserving: min(shard.raw.bytes, 1 << 30))
   }
 
-  /// Count and offsets must stay inside the shard and in order; then no sample can reach outside it.
+  /// The count and the offsets must stay inside the shard and in order, so that no sample can reach outside it.
   private func checkHeader() throws(ShardError) {
     guard bytes.count >= 8, u32(0) == samples, 8 + 4 * samples <= bytes.count else {
       throw ShardError(
-        .malformed, path, "the shard's header does not hold the \(samples) samples of index.json")
+        .malformed, path, "the shard's header does not match the \(samples) samples in index.json")
     }
     var last = 8 + 4 * samples
     for i in 0...samples {
       let offset = u32(4 + 4 * i)
       guard offset >= last, offset <= bytes.count else {
         throw ShardError(
-          .malformed, path, "the offset of sample \(i) lies outside the shard or before its neighbor")
+          .malformed, path, "the offset of sample \(i) is outside the shard or out of order")
       }
       last = offset
     }
@@ -92,7 +92,7 @@ public final class MDSShardReader: @unchecked Sendable {
     Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
   }
 
-  /// Calls `body` with each column's value of a sample, in the order of `columns`.
+  /// Calls `body` with each column's value of a sample, in `columns` order.
   public func sample(
     _ number: Int, _ body: (_ column: Int, _ value: UnsafeRawBufferPointer) throws(ShardError) -> Void
   ) throws(ShardError) {
@@ -135,7 +135,7 @@ public final class MDSShardReader: @unchecked Sendable {
   }
 }
 
-/// An array as it lies in a shard.
+/// An array as stored in a shard.
 public struct MDSArray {
   public let type: MDSScalar
   public let shape: [Int]

@@ -1,6 +1,6 @@
-/// One sample being put together: its values, encoded, in the schema's order of columns (sorted by name).
+/// Builds one sample: its encoded values, in the schema's column order (sorted by name).
 ///
-/// Used again for every sample (`removeAll`, then one `append` a column), so that a row costs no allocation.
+/// Reused for every sample (`removeAll`, then one `append` per column), so that a row costs no allocation.
 public struct MDSRow {
   public let schema: MDSSchema
   /// Sizes of the variable columns, then the values: the sample as it is stored.
@@ -43,7 +43,7 @@ public struct MDSRow {
 
   // MARK: Numbers
 
-  /// The next column's number, for `int` and every scalar encoding; out of range is an error of `finished`.
+  /// The next column's number, for `int` and every scalar encoding; `finished` throws if it is out of range.
   public mutating func append(_ value: Int) {
     guard let target = current else { return close(0) }
     switch target.encoding {
@@ -126,7 +126,7 @@ public struct MDSRow {
     if problem == nil, let current {
       problem = ShardError(
         .unsupported, "MDS column '\(current.name)'",
-        "\(what) is no value of the encoding '\(current.encoding.name)'")
+        "\(what) is not a valid value for the encoding '\(current.encoding.name)'")
     }
     close(0)
   }
@@ -138,7 +138,7 @@ public struct MDSRow {
       guard size != fixed, problem == nil else { return }
       problem = ShardError(
         .unsupported, "MDS column '\(current.name)'",
-        "a value has \(size) bytes, the encoding '\(current.encoding.name)' asks for \(fixed)")
+        "a value has \(size) bytes, but the encoding '\(current.encoding.name)' requires \(fixed)")
     } else {
       let size = UInt32(truncatingIfNeeded: size)
       for byte in 0..<4 { bytes[4 * variable + byte] = UInt8(truncatingIfNeeded: size >> (8 * UInt32(byte))) }
@@ -146,12 +146,12 @@ public struct MDSRow {
     }
   }
 
-  /// The complete sample; throws what was wrong with any of its values.
+  /// The complete sample; throws if any of its values was invalid.
   func finished() throws(ShardError) -> [UInt8] {
     if let problem { throw problem }
     guard column == schema.columns.count else {
       throw ShardError(
-        .malformed, "MDS", "a row has \(column) values, its schema \(schema.columns.count) columns")
+        .malformed, "MDS", "a row has \(column) values, but its schema has \(schema.columns.count) columns")
     }
     return bytes
   }

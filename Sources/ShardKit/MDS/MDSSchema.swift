@@ -9,18 +9,18 @@ public struct MDSColumn: Equatable, Sendable {
   }
 }
 
-/// What all shards of an MDS data set share: columns, compression, hashes and size limit.
+/// The settings shared by all shards of an MDS data set: columns, compression, hashes and size limit.
 ///
-/// Format: MosaicML Streaming, MDS version 2. Columns and hashes are kept sorted by name, as the format asks.
+/// Format: MosaicML Streaming, MDS version 2. Columns and hashes are kept sorted by name, as the format requires.
 public struct MDSSchema: Equatable, Sendable {
   public let columns: [MDSColumn]
   public let compression: MDSCompression?
   public let hashes: [MDSHash]
-  /// A shard is sealed before it would pass this; a single larger sample gets a shard of its own.
+  /// A shard is sealed before it would exceed this; a single larger sample gets a shard of its own.
   public let shardBytes: Int
-  /// The settings as they stand in each shard's header.
+  /// The settings as written in each shard's header.
   private(set) var config: [UInt8] = []
-  /// Columns whose values carry their size.
+  /// Columns with values that store their size.
   let variableColumns: Int
 
   public static let defaultShardBytes = 1 << 26
@@ -52,7 +52,7 @@ public struct MDSSchema: Equatable, Sendable {
     config = Array(JSONValue.object(configMembers).pythonText().utf8)
   }
 
-  /// The index of a column, which is its place in every row.
+  /// The index of a column, which is its position in every row.
   public func index(of name: String) -> Int? { columns.firstIndex { $0.name.isExactly(name) } }
 
   private var configMembers: [JSONMember] {

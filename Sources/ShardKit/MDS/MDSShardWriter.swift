@@ -1,4 +1,4 @@
-/// Gathers samples and writes them out as one MDS shard after another.
+/// Collects samples and writes them as a series of MDS shards.
 ///
 ///     var row = MDSRow(schema)
 ///     for … {
@@ -10,28 +10,28 @@
 ///     if writer.samples > 0 { … seal the last one }
 ///
 /// Layout, little-endian: u32 n; u32[n + 1] absolute offsets; the settings as JSON; the samples. Since the offsets come
-/// first, a shard is held in memory until it is sealed: `shardBytes`, and as much again at most while it is compressed.
-/// Unlike the format's first implementation it never writes an empty shard before a sample over the limit.
+/// first, a shard is held in memory until it is sealed: `shardBytes`, and at most as much again while it is compressed.
+/// Unlike the format's first implementation, this never writes an empty shard before a sample over the limit.
 public final class MDSShardWriter {
   public let schema: MDSSchema
   private var body: ShardBuffer
-  /// Where each sample of `body` ends.
+  /// The end of each sample in `body`.
   private var ends: [UInt32] = []
 
   public init(_ schema: MDSSchema) {
     self.schema = schema
     let capacity = min(schema.shardBytes, MDSSchema.defaultShardBytes)
-    // Offsets of samples down to 1 KiB.
+    // Room for the offsets of samples down to 1 KiB.
     body = ShardBuffer(capacity: capacity, room: 8 + schema.config.count + capacity / 256)
   }
 
   /// Samples of the open shard.
   public var samples: Int { ends.count }
 
-  /// Bytes that the open shard would have.
+  /// The size of the open shard in bytes.
   public var bytes: Int { 8 + schema.config.count + 4 * ends.count + body.count }
 
-  /// Whether the row may join the open shard; an empty shard takes any row.
+  /// Whether the row fits in the open shard; an empty shard accepts any row.
   public func fits(_ row: borrowing MDSRow) -> Bool {
     samples == 0 || bytes + 4 + row.bytes.count <= schema.shardBytes
   }
@@ -45,8 +45,8 @@ public final class MDSShardWriter {
     ends.append(UInt32(body.count))
   }
 
-  /// Writes the open shard into `file`, which the caller commits, and begins a new one.
-  /// - Parameter basename: the raw shard's name; the compressed file's has the compression's extension.
+  /// Writes the open shard into `file`, which the caller commits, and starts a new one.
+  /// - Parameter basename: the uncompressed shard's name; the compressed file's name adds the compression's extension.
   public func seal(into file: any ByteSink, basename: String) throws(ShardError) -> MDSShard {
     let header = header()
     let samples = samples

@@ -1,7 +1,7 @@
 extension JSONValue {
-  /// The bytes that Python's `json.dumps(value, sort_keys=True)` gives: `", "` and `": "` between, ASCII only.
+  /// The bytes of Python's `json.dumps(value, sort_keys=True)`: separated by `", "` and `": "`, ASCII only.
   ///
-  /// An MDS shard's header holds such a text, so that equal settings give equal bytes whoever writes them.
+  /// An MDS shard's header contains such a text, so that equal settings give equal bytes in every implementation.
   func pythonText() -> String {
     var out = ""
     appendPython(to: &out)

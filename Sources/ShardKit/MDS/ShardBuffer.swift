@@ -1,8 +1,8 @@
 import Glibc
 
-/// Bytes that grow at the end, with room in front for a header that is known last.
+/// A growing byte buffer, with room at the front for a header that is known last.
 ///
-/// Shards are large and short-lived, so the memory asks the kernel for huge pages: a fault for each 2 MiB.
+/// Shards are large and short-lived, so the buffer requests huge pages: one page fault per 2 MiB.
 struct ShardBuffer: ~Copyable {
   private var memory: UnsafeMutableRawBufferPointer
   private var room: Int
@@ -11,8 +11,8 @@ struct ShardBuffer: ~Copyable {
   private static let page = 2 << 20
 
   /// - Parameters:
-  ///   - capacity: bytes that are likely to come; more may.
-  ///   - room: bytes that the header is likely to have; a larger one costs a move.
+  ///   - capacity: expected bytes; more are possible.
+  ///   - room: expected bytes of the header; a larger one costs a move.
   init(capacity: Int, room: Int) {
     self.room = room
     end = room
@@ -29,7 +29,7 @@ struct ShardBuffer: ~Copyable {
     let size = isLarge ? (bytes + page - 1) / page * page : bytes
     var pointer: UnsafeMutableRawPointer?
     guard posix_memalign(&pointer, isLarge ? page : 64, size) == 0, let pointer else {
-      fatalError("there is no memory for \(size) bytes of a shard")
+      fatalError("out of memory for \(size) bytes of a shard")
     }
     if isLarge { madvise(pointer, size, MADV_HUGEPAGE) }
     return UnsafeMutableRawBufferPointer(start: pointer, count: size)
@@ -49,7 +49,7 @@ struct ShardBuffer: ~Copyable {
     (memory, end, self.room) = (larger, room + used.count, room)
   }
 
-  /// Lends the header and what was appended as one, then forgets both.
+  /// Passes the header and the appended bytes as one buffer, then clears both.
   mutating func take<R>(
     header: [UInt8], _ body: (UnsafeRawBufferPointer) throws(ShardError) -> R
   ) throws(ShardError) -> R {

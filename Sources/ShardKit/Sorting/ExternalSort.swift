@@ -2,12 +2,12 @@ import Glibc
 
 /// A record of fixed size that can be sorted on disk.
 public protocol SortableRecord: BitwiseCopyable, Comparable {
-  /// Orders like `<` as far as it goes: a < b implies a.prefix <= b.prefix.
+  /// Consistent with `<` as far as it goes: a < b implies a.prefix <= b.prefix.
   var prefix: UInt64 { get }
 }
 
-/// Sorts any number of records within a memory limit: full buffers are sorted and spilled as runs, which are
-/// merged while they are read. Two buffers share the memory. O(n log n); the order of equal records is open.
+/// Sorts any number of records within a memory limit: full buffers are sorted and spilled as runs, which are merged
+/// while they are read. Two buffers share the memory. O(n log n); not stable.
 public final class ExternalSorter<Record: SortableRecord> {
   private let scratch: String
   private let capacity: Int
@@ -16,7 +16,7 @@ public final class ExternalSorter<Record: SortableRecord> {
   private var count = 0
   private var runs: [String] = []
 
-  /// `scratch` is the path that run files begin with; they are removed when the sorter goes.
+  /// `scratch` is the path prefix of the run files; they are removed when the sorter is released.
   public init(scratch: String, memoryBytes: Int) {
     self.scratch = scratch
     self.memoryBytes = memoryBytes
@@ -75,7 +75,7 @@ public final class ExternalSorter<Record: SortableRecord> {
   }
 }
 
-/// A temporary file, neither synced nor named for good.
+/// A temporary file, not synced.
 private final class SpillFile {
   private let path: String
   private let descriptor: Int32
@@ -136,7 +136,7 @@ private final class RunReader<Record: SortableRecord> {
   }
 }
 
-/// A binary heap of runs, least head first.
+/// A binary heap of runs, ordered by their first records.
 private struct RunMerge<Record: SortableRecord> {
   private var heap: [RunReader<Record>] = []
 
@@ -175,8 +175,8 @@ private struct RunMerge<Record: SortableRecord> {
   }
 }
 
-/// Sorts in memory, in as much room again: by the top 22 bits of the prefixes' span (two counting passes),
-/// then each small stretch by comparison.
+/// Sorts in memory, using as much memory again: by the top 22 bits of the prefixes' range (two counting passes), then
+/// each small segment by comparison.
 func sortRecords<Record: SortableRecord>(_ records: UnsafeMutableBufferPointer<Record>) {
   var records = records
   guard records.count > 256 else { return records.sort() }
@@ -204,7 +204,7 @@ func sortRecords<Record: SortableRecord>(_ records: UnsafeMutableBufferPointer<R
   }
 }
 
-/// One stable counting pass by a digit of 11 bits.
+/// One stable counting pass by an 11-bit digit.
 private func count<Record: SortableRecord>(
   _ source: UnsafeMutableBufferPointer<Record>, into target: UnsafeMutableBufferPointer<Record>,
   by digit: (Record) -> Int

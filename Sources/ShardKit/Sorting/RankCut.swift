@@ -1,12 +1,12 @@
-/// A record that competes for a budget: 24 bytes, spilled as they are.
+/// A record that competes for a budget: 24 bytes, spilled unchanged.
 public struct RankedRow: BitwiseCopyable {
-  /// Ascending from the first to be kept to the last.
+  /// Ascending: the lowest rank is kept first.
   public var rank: UInt64
-  /// Which record; decides between equal ranks.
+  /// Identifies the record; breaks ties between equal ranks.
   public var record: UInt64
-  /// What the record takes of the budget: tokens, characters, 1.
+  /// How much of the budget the record uses: tokens, characters, or 1.
   public var weight: UInt32
-  /// Free for the stage's use.
+  /// Free for use by the stage.
   public var label: UInt32
 
   public init(rank: UInt64, record: UInt64, weight: UInt32, label: UInt32) {
@@ -17,10 +17,10 @@ public struct RankedRow: BitwiseCopyable {
   }
 }
 
-/// Scores as integers that sort from best to worst, without loss.
+/// Maps scores to integers that sort from best to worst, without loss.
 public enum ScoreRank {
   public static func rank(of score: Double, higherIsBetter: Bool) -> UInt64 {
-    // -0 and 0 are one score.
+    // -0 and 0 are the same score.
     let bits = (score == 0 ? 0 : score).bitPattern
     let ascending = bits >> 63 == 1 ? ~bits : bits | 1 << 63
     return higherIsBetter ? ~ascending : ascending
@@ -43,16 +43,16 @@ public struct RankedRows {
   }
 }
 
-/// Rows that can be gone through again and again.
+/// Rows that can be iterated repeatedly.
 public protocol RankedRowSource {
   func forEach(_ visit: (RankedRow) -> Void) throws
 }
 
 /// Rows in several files, mapped one after another.
 public struct RankedRowFiles: RankedRowSource {
-  /// Files, each with the rows meant; nil for all of them.
+  /// Files, each with the selected rows; nil for all of them.
   var places: [(path: String, rows: Range<Int>?)]
-  /// Asked before each file; it throws to stop the work.
+  /// Called before each file; throws to stop the work.
   let check: () throws -> Void
 
   public init(places: [(path: String, rows: Range<Int>?)], check: @escaping () throws -> Void) {
@@ -70,9 +70,9 @@ public struct RankedRowFiles: RankedRowSource {
   }
 }
 
-/// Where the kept rows end: rows before `(rank, record)` are kept.
+/// The end of the kept rows: rows before `(rank, record)` are kept.
 public struct RankCut: Equatable {
-  /// nil when everything is kept.
+  /// nil if everything is kept.
   public var first: (rank: UInt64, record: UInt64)?
   public var keptRows = 0
   public var keptWeight: UInt64 = 0
@@ -93,11 +93,11 @@ public struct RankCut: Equatable {
       && a.keptWeight == b.keptWeight
   }
 
-  /// The longest run of first rows whose weights stay within the budget; equal ranks follow the order of records.
+  /// The longest prefix of rows with a total weight within the budget; equal ranks are ordered by record.
   ///
-  /// Weighted radix selection: (rank, record) is a number of eight 16-bit digits; each pass over all rows finds one
-  /// digit of the cut from the weights by digit, until the rows that share its digits fit `sortLimit`. Exact, in any order
-  /// of rows; 1.5 MiB and at most nine passes, in practice three.
+  /// Weighted radix selection: (rank, record) is a number of eight 16-bit digits; each pass over all rows determines
+  /// one digit of the cut from the weights by digit, until the rows that share its digits fit `sortLimit`. Exact for
+  /// any order of rows; 1.5 MiB and at most nine passes, in practice three.
   ///
   public static func find(
     budget: UInt64, sortLimit: Int = 1 << 18, in source: some RankedRowSource
@@ -136,7 +136,7 @@ public struct RankCut: Equatable {
     for (i, row) in last.enumerated() {
       guard keptWeight + UInt64(row.weight) <= budget else {
         first = (row.rank, row.record)
-        // Rows that are equal in both cannot be told apart, so they stay out together.
+        // Rows that are equal in both cannot be distinguished, so all of them are left out.
         for equal in last[..<i].reversed() where equal.rank == row.rank && equal.record == row.record {
           keptWeight -= UInt64(equal.weight)
           keptRows -= 1
@@ -148,7 +148,7 @@ public struct RankCut: Equatable {
     }
   }
 
-  /// The leading digits of (rank, record) that the cut is known to have.
+  /// The known leading digits of (rank, record) of the cut.
   private struct Prefix {
     private(set) var digits = 0
     private var rank: UInt64 = 0
@@ -178,7 +178,7 @@ public struct RankCut: Equatable {
 }
 
 extension [RankedRow] {
-  /// In order of records; of several rows for one record the first stays.
+  /// Sorts by record; of several rows for one record the first is kept.
   /// - Returns: how many rows were repeats.
   public mutating func sortByRecord() -> Int {
     if !zip(self, dropFirst()).allSatisfy({ $0.record <= $1.record }) { radixSort() }
@@ -192,7 +192,7 @@ extension [RankedRow] {
     return repeats
   }
 
-  /// Stable; digits that are the same in all rows cost one look.
+  /// Stable; digits that are equal in all rows cost one check.
   private mutating func radixSort() {
     var other = self
     for shift in stride(from: UInt64(0), to: 64, by: 16) {

@@ -1,5 +1,5 @@
 extension ByteSink {
-  /// A record as it lies in memory.
+  /// A record with its in-memory layout.
   @inlinable
   public func write<Record: BitwiseCopyable>(record: Record) throws(ShardError) {
     try withUnsafeBytes(of: record) { (bytes) throws(ShardError) in try write(bytes) }

@@ -1,4 +1,4 @@
-/// Union-find over dense numbers: eight bytes an element, near-constant time (union by size, path halving).
+/// Union-find over dense numbers: eight bytes per element, near-constant time (union by size, path halving).
 public struct UnionFind {
   private var parent: [UInt32]
   private var size: [UInt32]

@@ -95,7 +95,7 @@ extension WordPieceTokenizer {
     let text = try openSource(path).readAll(limit: 256 << 20)
     let json: JSONValue
     do { json = try JSONValue.parse(text).value } catch {
-      throw TokenizerError("\(path) is no JSON at byte \(error.offset): \(error.message)")
+      throw TokenizerError("\(path) is not valid JSON at byte \(error.offset): \(error.message)")
     }
     do { try self.init(json) } catch {
       throw TokenizerError("\(path): \(error.message)", hint: error.hint)

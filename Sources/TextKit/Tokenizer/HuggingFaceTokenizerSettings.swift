@@ -86,7 +86,7 @@ extension WordPieceTokenizer {
     {
       throw TokenizerError("\(configuration): \(error.message)", hint: error.hint)
     } catch let error as JSONSyntaxError {
-      throw TokenizerError("\(configuration) is no JSON at byte \(error.offset): \(error.message)")
+      throw TokenizerError("\(configuration) is not valid JSON at byte \(error.offset): \(error.message)")
     }
   }
 }

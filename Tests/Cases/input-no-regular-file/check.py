@@ -21,9 +21,9 @@ readers = {
 tried = 0
 for reader, option in readers.items():
     for path, kind in [
-            ("in/fifo.jsonl", "no regular file but a FIFO"), ("in/socket.jsonl", "no regular file but a socket"),
-            ("in/device.jsonl", "no regular file but a device"), ("in/loop.jsonl", "symbolic links|no such file"),
-            ("in/dangling.jsonl", "no such file"), ("in", "no regular file|symbolic links|no such file")]:
+            ("in/fifo.jsonl", "not a regular file but a FIFO"), ("in/socket.jsonl", "not a regular file but a socket"),
+            ("in/device.jsonl", "not a regular file but a device"), ("in/loop.jsonl", "symbolic links|no such file"),
+            ("in/dangling.jsonl", "no such file"), ("in", "not a regular file|symbolic links|no such file")]:
         document = {"format": 1, "name": "t", "stages": {"r": {"use": reader, "options": {option: path}}}}
         pathlib.Path("doc.json").write_text(json.dumps(document))
         for command in ["plan", "run"]:
@@ -39,7 +39,7 @@ for reader, option in readers.items():
             tried += 1
 for document in ["in/fifo.jsonl", "in/socket.jsonl", "in/device.jsonl", "in"]:
     ended = subprocess.run([program, "plan", document], capture_output=True, text=True, timeout=30)
-    if ended.returncode != 2 or "no regular file" not in ended.stderr:
+    if ended.returncode != 2 or "not a regular file" not in ended.stderr:
         sys.exit(f"the document {document}: {ended.returncode}: {ended.stderr}")
 # A path ends at a NUL for the system: another file would be read.
 document = {"format": 1, "name": "t", "stages": {"r": {"use": "documents.read", "options": {"files": "plain.jsonl\0x"}}}}

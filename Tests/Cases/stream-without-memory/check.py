@@ -31,7 +31,7 @@ def run(limit):
 
 
 code, printed = run(900)
-if code != 1 or "there is no memory to decode its xz stream" not in printed or "is damaged" in printed:
+if code != 1 or "not enough memory to decode its xz stream" not in printed or "is damaged" in printed:
     sys.exit(f"with little memory: exit {code}: {printed[-300:]}".replace("\n", " "))
 code, printed = run(None)
 if code != 0 or "1 in, 1 out" not in printed:

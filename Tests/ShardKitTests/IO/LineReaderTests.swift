@@ -96,7 +96,7 @@ private func lines(_ text: String, step: Int = .max) throws -> [String] {
     for text in [line + [0x78], line + [0x78, 10], line + line + line] {
       let error = #expect(throws: ShardError.self) { try lines(of: text, maximum: maximum) }
       #expect(
-        error?.description == "drip: line 1 is longer than \(maximum) bytes. Check that the file is made of lines.")
+        error?.description == "drip: line 1 is longer than \(maximum) bytes. Check that the file consists of lines.")
     }
   }
 

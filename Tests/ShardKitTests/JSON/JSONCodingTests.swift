@@ -46,7 +46,7 @@ import Testing
     #expect(error(Job.self, #"{"name":"a"}"#) == "the member 'form' is missing")
     #expect(
       error(Job.self, #"{"name":"a","form":"zip"}"#)
-        == #"form: "zip" is not what is known here, one of plain, packed"#)
+        == #"form: "zip" is not a valid value, one of plain, packed"#)
     #expect(
       error(Job.self, #"{"name":"a","form":"plain","steps":[{"number":1},{"number":"2"}]}"#)
         == "steps[1].number: should be an integer, not a string")
@@ -63,7 +63,7 @@ import Testing
   @Test func unknownMembersAreRefusedWhereAsked() throws {
     let text = #"{"name":"a","form":"plain","steps":[{"number":1,"speed":2}],"sizes":{"x":1},"isDone":true}"#
     #expect(error(Job.self, text) == nil)
-    #expect(error(Job.self, text, .refused) == "steps[0].speed: is not known here")
+    #expect(error(Job.self, text, .refused) == "steps[0].speed: is not a known key")
     #expect(error(JSONValue.self, text, .refused) == nil)
     #expect(error([String: JSONValue].self, text, .refused) == nil)
   }
@@ -89,7 +89,7 @@ import Testing
     #expect(error(Float.self, "1e300") == "1e+300 is too large")
     #expect(try read(Double.self, "3") == 3)
     let bad = #expect(throws: JSONCodingError.self) { try JSONValue.encoding(["a": [0, Double.nan]]) }
-    #expect(bad?.description == "a[1]: nan cannot stand in JSON")
+    #expect(bad?.description == "a[1]: nan cannot be represented in JSON")
   }
 
   @Test func valuesOfEveryKindComeBack() throws {

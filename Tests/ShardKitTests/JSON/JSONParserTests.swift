@@ -24,21 +24,21 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", 0, "the text ends where a value should stand"), ("  ", 2, "the text ends where a value should stand"),
-    ("nul", 0, "'n' cannot begin a value"), ("+1", 0, "'+' cannot begin a value"),
+    ("", 0, "the text ends where a value is expected"), ("  ", 2, "the text ends where a value is expected"),
+    ("nul", 0, "'n' cannot start a value"), ("+1", 0, "'+' cannot start a value"),
     ("01", 0, "this is not a JSON number"),
-    ("-", 0, "this is not a JSON number"), (".5", 0, "'.' cannot begin a value"),
-    ("1.", 2, "digits should follow the decimal point"), ("1e", 2, "digits should follow the exponent"),
+    ("-", 0, "this is not a JSON number"), (".5", 0, "'.' cannot start a value"),
+    ("1.", 2, "expected digits after the decimal point"), ("1e", 2, "expected digits after the exponent"),
     ("1e400", 0, "the number 1e400 is out of range"), ("1 2", 2, "there is text after the end of the JSON value"),
-    ("[1,]", 3, "']' cannot begin a value"), ("[1 2]", 3, "',' or ']' should stand here"),
-    ("[", 1, "the text ends where a value should stand"), ("{\"a\"}", 4, "':' should follow the key \"a\""),
-    ("{\"a\":1,}", 7, "a key in double quotes should stand here"),
-    ("{a:1}", 1, "a key in double quotes should stand here"),
-    ("{\"a\":1 \"b\":2}", 7, "',' or '}' should stand here"), ("{\"a\":1,\"a\":2}", 7, "the key \"a\" appears twice"),
+    ("[1,]", 3, "']' cannot start a value"), ("[1 2]", 3, "expected ',' or ']'"),
+    ("[", 1, "the text ends where a value is expected"), ("{\"a\"}", 4, "expected ':' after the key \"a\""),
+    ("{\"a\":1,}", 7, "expected a key in double quotes"),
+    ("{a:1}", 1, "expected a key in double quotes"),
+    ("{\"a\":1 \"b\":2}", 7, "expected ',' or '}'"), ("{\"a\":1,\"a\":2}", 7, "the key \"a\" appears twice"),
     ("\"a", 0, "the string has no closing quote"), ("\"\n\"", 1, "a control character in a string must be escaped"),
-    ("\"\\x\"", 3, "'\\x' is no JSON escape"), ("\"\\u12\"", 5, "four hexadecimal digits should follow \\u"),
-    ("\"\\u+123\"", 3, "four hexadecimal digits should follow \\u"), ("\"\\uD800\"", 7, "a surrogate stands alone"),
-    ("\"\\uDC00\"", 7, "a surrogate stands alone"), ("\"\\uD800\\u0041\"", 13, "a surrogate pair is broken"),
+    ("\"\\x\"", 3, "'\\x' is not a JSON escape"), ("\"\\u12\"", 5, "expected four hexadecimal digits after \\u"),
+    ("\"\\u+123\"", 3, "expected four hexadecimal digits after \\u"), ("\"\\uD800\"", 7, "unpaired surrogate"),
+    ("\"\\uDC00\"", 7, "unpaired surrogate"), ("\"\\uD800\\u0041\"", 13, "invalid surrogate pair"),
   ])
   func refuses(_ text: String, _ offset: Int, _ message: String) {
     let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(text) }

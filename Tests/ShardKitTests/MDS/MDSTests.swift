@@ -186,8 +186,9 @@ private let goldenRows: [@Sendable (inout MDSRow) -> Void] = [
       return ""
     }
     #expect(
-      message { $0.append(256) }.contains("MDS column 'a': the number 256 is no value of the encoding 'uint8'"))
-    #expect(message { $0.append(1) }.contains("a row has 1 values, its schema 2 columns"))
+      message { $0.append(256) }.contains(
+        "MDS column 'a': the number 256 is not a valid value for the encoding 'uint8'"))
+    #expect(message { $0.append(1) }.contains("a row has 1 values, but its schema has 2 columns"))
     #expect(
       message {
         $0.append(1)
@@ -260,7 +261,7 @@ private let goldenRows: [@Sendable (inout MDSRow) -> Void] = [
     try FileSystem.write(Array(bytes.dropLast(7)), to: directory + "/shard.00000.mds")
     let error = #expect(throws: ShardError.self) { try MDSReader(directory: directory).shard(0) }
     #expect(error?.code == .truncated)
-    #expect(error?.message == "the shard has \(bytes.count - 7) bytes, index.json says \(bytes.count)")
+    #expect(error?.message == "the shard has \(bytes.count - 7) bytes, but index.json says \(bytes.count)")
   }
 
   @Test func aFlippedBitIsFoundByTheHash() throws {
@@ -270,7 +271,7 @@ private let goldenRows: [@Sendable (inout MDSRow) -> Void] = [
     bytes[bytes.count - 1] ^= 1
     try FileSystem.write(bytes, to: directory + "/shard.00000.mds")
     let error = #expect(throws: ShardError.self) { try MDSReader(directory: directory).shard(0) }
-    #expect(error?.message == "the shard's xxh64 is not the one in index.json")
+    #expect(error?.message == "the shard's xxh64 does not match index.json")
     #expect(throws: Never.self) { try MDSReader(directory: directory).shard(0, verify: false) }
   }
 
@@ -299,7 +300,7 @@ private let goldenRows: [@Sendable (inout MDSRow) -> Void] = [
     let error = #expect(throws: ShardError.self) {
       try MDSIndex(text: Array(index.text.utf8), name: "index.json")
     }
-    #expect(error?.message == "shard 0 lies outside the folder: '\(name)'")
+    #expect(error?.message == "shard 0 is outside the folder: '\(name)'")
   }
 
   @Test(arguments: ["{}", "[", #"{"version": 1, "shards": []}"#, #"{"version": 2, "shards": [{}]}"#])

@@ -94,7 +94,7 @@ private func longestMatch(_ word: String, _ ids: [String: UInt32]) -> [UInt32] {
     (#""max_input_chars_per_word": 100"#, #""max_input_chars_per_word": 0"#, "not between 1 and 10000"),
     (#""[UNK]": 1"#, #""[UNK]": 2"#, "gives '[CLS]' an id that is out of range or taken"),
     (#""lstrip": false"#, #""lstrip": true"#, "added_tokens.lstrip is true, only false can be read"),
-    (#""version""#, #"version"#, "is no JSON at byte"),
+    (#""version""#, #"version"#, "is not valid JSON at byte"),
   ])
   func otherTokenizersAreRefused(_ old: String, _ new: String, _ message: String) throws {
     let small = try SmallTokenizer()

@@ -141,10 +141,10 @@ private func alter(_ path: String, at place: Int) throws {
         ? try MDSDataset(source: FolderSource(folder), cache: cache) : try MDSDataset(folder: folder)
       #expect(try numbers(dataset, [9]) == [9])
       let altered = message { _ = try numbers(dataset, [10]) }
-      #expect(altered.hasPrefix("\(folder)/shard.00001.mds\(suffix): the shard's xxh64 is not the one in index.json"))
+      #expect(altered.hasPrefix("\(folder)/shard.00001.mds\(suffix): the shard's xxh64 does not match index.json"))
       let truncated = message { _ = try numbers(dataset, [29]) }
       #expect(truncated.hasPrefix("\(folder)/shard.00002.mds\(suffix): the shard "))
-      #expect(truncated.contains("50 bytes, index.json says"))
+      #expect(truncated.contains("50 bytes, but index.json says"))
       #expect(try numbers(dataset, [0]) == [0])
     }
     #expect(try FileSystem.list(cache) == ["index.json", "shard.00000.mds"])
