@@ -1,11 +1,11 @@
-/// One pass over a text as it was written, for web and mail addresses.
+/// Finds web and mail addresses in one pass over the text as written.
 ///
-/// It goes before NFKC, by which `，Ｂ` behind an address would become `,B` and look like its rest. An address is of
-/// ASCII, unless its beginning is written in full-width characters: then it may hold both.
+/// It runs before NFKC, which would turn `，Ｂ` after an address into `,B`, so that it would look like part of the
+/// address. An address is ASCII; only if its beginning is written in full-width characters may it contain both.
 struct AddressPass {
   let rules: CleaningRules
   private let text: UnsafeBufferPointer<UInt8>
-  /// The text from here on is still to be copied; no address reaches back behind it.
+  /// The text from here on has not been copied yet; no address extends back past it.
   private var run = 0
   private(set) var out: [UInt8]
   private(set) var counts: CleaningCounts
@@ -17,7 +17,7 @@ struct AddressPass {
     self.counts = counts
   }
 
-  /// Returns whether the text held addresses; if not, nothing is written.
+  /// Returns whether the text contained addresses; if not, nothing is written.
   mutating func find() -> Bool {
     guard let bytes = text.baseAddress, rules.urls != .keep || rules.emails != .keep else { return false }
     let end = text.count
@@ -60,7 +60,7 @@ struct AddressPass {
 // MARK: Characters of either width
 
 extension AddressPass {
-  /// The ASCII character at `i`, or the one that a full-width character (U+FF01…U+FF5E) stands for; 0 for others.
+  /// The ASCII character at `i`, or the ASCII equivalent of a full-width character (U+FF01…U+FF5E); 0 for others.
   private static func letter(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> (letter: UInt8, width: Int) {
     guard i < text.count else { return (0, 1) }
     if text[i] < 0x80 { return (text[i], 1) }
@@ -87,7 +87,7 @@ extension AddressPass {
 extension AddressPass {
   private static let schemes = ["https", "http", "ftp"].map { Array($0.utf8) }
 
-  /// A colon: `http://…`, `https://…`, `ftp://…`. Returns the address's end.
+  /// At a colon: `http://…`, `https://…`, `ftp://…`. Returns the end of the address.
   private mutating func scheme(_ colon: Int, _ width: Int) -> Int? {
     let first = letter(colon + width), second = letter(colon + width + first.width)
     guard first.letter == 0x2F, second.letter == 0x2F else { return nil }
@@ -100,7 +100,7 @@ extension AddressPass {
     return nil
   }
 
-  /// Where a word begins, in any case and width, that ends at `end`.
+  /// The start of a word, in any case and width, that ends at `end`.
   private func start(of word: [UInt8], endingAt end: Int) -> Int? {
     var start = end
     for expected in word.reversed() {
@@ -111,7 +111,7 @@ extension AddressPass {
     return start
   }
 
-  /// Whether a letter or digit of the same width goes on in the scheme; capitals do not before a small letter
+  /// Whether the scheme is preceded by a letter or digit of the same width; capitals before a small letter do not count
   /// (`URLhttps://…`).
   private func isWithinWord(_ start: Int) -> Bool {
     let before = letter(before: start), first = letter(start)
@@ -119,7 +119,7 @@ extension AddressPass {
     return !(before.letter &- 0x41 < 26 && first.letter &- 0x61 < 26)
   }
 
-  /// `www.…`, not within a word or an address.
+  /// `www.…`, not inside a word or an address.
   private mutating func bareHost(_ i: Int, _ width: Int) -> Int? {
     let second = letter(i + width), third = letter(i + 2 * width), dot = letter(i + 3 * width)
     guard second.letter == 0x77, second.width == width, third.letter == 0x77, third.width == width,
@@ -142,8 +142,8 @@ extension AddressPass {
     return end
   }
 
-  /// Up to the first character that no address has, less punctuation that belongs to the sentence. Brackets belong
-  /// to the address where they are balanced in it.
+  /// Up to the first character that cannot be in an address, without punctuation that belongs to the sentence. Brackets
+  /// belong to the address if they are balanced in it.
   private func addressEnd(_ body: Int, isWide: Bool) -> Int {
     var end = body, kept = body, round = 0, square = 0
     scan: while end < text.count {
@@ -166,7 +166,7 @@ extension AddressPass {
   private static let isAddressByte = ByteTable { byte in
     byte.isASCIIAlphanumeric || "-._~:/?#[]@!$&'()*+,;=%|".utf8.contains(byte)
   }
-  /// Without what ends sentences and clauses.
+  /// Without trailing sentence and clause punctuation.
   private static let isWideAddressByte = ByteTable { byte in
     byte.isASCIIAlphanumeric || "-._~:/?#@&=+%".utf8.contains(byte)
   }
@@ -175,7 +175,7 @@ extension AddressPass {
 // MARK: Mail addresses
 
 extension AddressPass {
-  /// An @: `local@label.label`, each side in the width of the character next to the @.
+  /// At an @: `local@label.label`, each side in the width of the character next to the @.
   private mutating func mail(_ at: Int, _ width: Int) -> Int? {
     guard let start = localStart(at), let end = domainEnd(at + width) else { return nil }
     counts[.emails] += text[start..<end].count { !$0.isContinuation }
@@ -205,7 +205,7 @@ extension AddressPass {
     byte.isASCIIAlphanumeric || "+_.-".utf8.contains(byte)
   }
 
-  /// Labels with a dot between them, the last one of two letters or more; nil if there is no such name.
+  /// Labels separated by dots, the last one with at least two letters; nil if there is no such name.
   private func domainEnd(_ start: Int) -> Int? {
     let width = letter(start).width
     var end = start, label = 0, letters = 0, found: Int?

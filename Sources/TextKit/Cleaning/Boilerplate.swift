@@ -1,14 +1,14 @@
 import ShardKit
 
-/// Lines that web pages carry around their text: navigation, sharing, copyright.
+/// Boilerplate lines of web pages: navigation, sharing, copyright.
 ///
-/// A line is boilerplate if it is one of the phrases, or several of them with nothing but separators between
-/// (トップページ > ブログ), or if it opens or ends with a copyright notice. Latin letters count in either case.
+/// A line is boilerplate if it consists of one or more of the phrases with only separators between them (トップページ > ブログ),
+/// or if it starts or ends with a copyright notice. Latin letters match in either case.
 public struct Boilerplate: Equatable, Sendable {
   private let phrases: Set<UInt64>
-  /// Whether a phrase holds 、 or 。.
+  /// Whether a phrase contains 、 or 。.
   private let hasStops: Bool
-  /// No longer line is looked at.
+  /// Longer lines are not checked.
   static let maximumBytes = 240
 
   public init(phrases: [String]) {
@@ -17,8 +17,8 @@ public struct Boilerplate: Equatable, Sendable {
     hasStops = lines.contains(where: Self.holdsStop)
   }
 
-  /// Removes boilerplate until none is among the first and last `window` lines that are not blank, which those behind
-  /// it become; returns the characters removed. Lines end in LF.
+  /// Removes boilerplate until the first and last `window` non-blank lines contain none; lines further inside move up
+  /// as others are removed. Returns the characters removed. Lines end in LF.
   func peel(_ text: inout [UInt8], window: Int) -> Int {
     guard !text.isEmpty, window > 0 else { return 0 }
     var hits = firstHits(text[...], window)
@@ -39,7 +39,7 @@ public struct Boilerplate: Equatable, Sendable {
     return removed
   }
 
-  /// The lines to remove before the first `window` lines that stay.
+  /// The lines to remove before the first `window` kept lines.
   private func firstHits(_ text: ArraySlice<UInt8>, _ window: Int) -> [Range<Int>] {
     var hits: [Range<Int>] = []
     var start = 0, kept = 0
@@ -53,7 +53,7 @@ public struct Boilerplate: Equatable, Sendable {
     return hits
   }
 
-  /// The lines to remove behind the last `window` lines that stay.
+  /// The lines to remove after the last `window` kept lines.
   private func lastHits(_ text: ArraySlice<UInt8>, _ window: Int) -> [Range<Int>] {
     var hits: [Range<Int>] = []
     var end = text.endIndex, kept = 0
@@ -75,7 +75,7 @@ public struct Boilerplate: Equatable, Sendable {
     return phrases.contains(recordHash(folded)) || Self.isCopyright(folded) || isRow(folded)
   }
 
-  /// Whether 、 or 。 stands in the line, which is then no navigation (unless a phrase has one).
+  /// Whether the line contains 、 or 。; it is then not navigation (unless a phrase contains one).
   private static func holdsStop(_ line: ArraySlice<UInt8>) -> Bool {
     line.withUnsafeBufferPointer { bytes in
       for i in 0..<max(0, bytes.count - 2) where bytes[i] == 0xE3 {
@@ -126,7 +126,7 @@ public struct Boilerplate: Equatable, Sendable {
     return separators.first { line[i...].starts(with: $0) }?.count
   }
 
-  /// Lower case, with every separator as `|`, trimmed of spaces and brackets.
+  /// Lower-cased, with every separator as `|`, and trimmed of spaces and brackets.
   private static func folded(_ line: ArraySlice<UInt8>) -> [UInt8] {
     var out: [UInt8] = []
     out.reserveCapacity(line.count)

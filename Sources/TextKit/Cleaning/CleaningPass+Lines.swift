@@ -1,6 +1,6 @@
 // Spaces, line ends and brackets.
 extension CleaningPass {
-  /// A run of spaces: one space, none at the ends of a line.
+  /// A run of spaces becomes one space, or none at the ends of a line.
   mutating func whitespace(_ text: UnsafeBufferPointer<UInt8>, _ start: Int) -> Int {
     flush(text, start)
     var i = start, count = 0
@@ -44,7 +44,7 @@ extension CleaningPass {
     }
   }
 
-  /// Ends the text: no spaces or line ends after the last line.
+  /// Ends the text: removes spaces and line ends after the last line.
   mutating func finish() {
     guard rules.tidiesWhitespace else { return }
     trimLine()
@@ -60,7 +60,7 @@ extension CleaningPass {
     case ideographic(UInt8)
   }
 
-  /// A closing bracket: if nothing but spaces and commas stands since the opening one, both go.
+  /// At a closing bracket: if there are only spaces and commas since the opening one, both are removed.
   mutating func closing(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ bracket: Bracket) -> Int {
     flush(text, i)
     let width = if case .ascii = bracket { 1 } else { 3 }
@@ -98,7 +98,7 @@ extension CleaningPass {
     end - 3 >= lineStart && out[end - 3] == a && out[end - 2] == b && out[end - 1] == c
   }
 
-  /// 、 just after an opening round bracket.
+  /// 、 directly after an opening round bracket.
   mutating func comma(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int {
     guard i > 0, text[i - 1] == 0x28 || text[i - 1] == 0x88 || text[i - 1] == 0x81 else { return i + 3 }
     flush(text, i)

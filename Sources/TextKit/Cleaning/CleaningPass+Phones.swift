@@ -1,6 +1,6 @@
 // Telephone numbers.
 extension CleaningPass {
-  /// A digit or a plus sign.
+  /// At a digit or a plus sign.
   mutating func number(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int {
     guard let number = PhoneNumber(in: text, at: i) else { return digitsEnd(text, i) }
     flush(text, number.range.lowerBound)
@@ -13,7 +13,7 @@ extension CleaningPass {
     return number.range.upperBound
   }
 
-  /// Writes the number with X, as wide as the digit, for its last four digits.
+  /// Writes the number with its last four digits replaced by X in the digits' width.
   private mutating func mask(_ text: UnsafeBufferPointer<UInt8>, _ number: PhoneNumber) {
     var seen = 0, i = number.range.lowerBound
     while i < number.range.upperBound {

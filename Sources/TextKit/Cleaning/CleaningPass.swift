@@ -1,14 +1,14 @@
-/// One pass over a text: whitespace, controls, telephone numbers, brackets.
+/// One pass over a text: white space, controls, telephone numbers, brackets.
 ///
-/// Text that needs nothing is copied in runs. What stands before a place is looked up in the output, so that what
-/// was removed in between does not matter.
+/// Unchanged text is copied in runs. Preceding characters are looked up in the output, so that characters already
+/// removed do not matter.
 struct CleaningPass {
   let rules: CleaningRules
   var out: [UInt8]
   var counts: CleaningCounts
   /// Where the current line starts in `out`.
   var lineStart = 0
-  /// The input from here to the place looked at is still to be copied.
+  /// The input from here to the current position has not been copied yet.
   private var run = 0
 
   init(rules: CleaningRules, out: [UInt8], counts: CleaningCounts) {
@@ -52,7 +52,7 @@ struct CleaningPass {
     run = resume ?? i
   }
 
-  // ASCII that never needs a look.
+  // ASCII that never needs checking.
   private static let isPlain = ByteTable { byte in
     byte >= 0x21 && byte != 0x7F && !")+0123456789".utf8.contains(byte)
   }
@@ -88,7 +88,7 @@ struct CleaningPass {
     }
   }
 
-  /// Scalars that start with a byte that Japanese text seldom has.
+  /// Scalars that start with a byte that is rare in Japanese text.
   private mutating func other(_ text: UnsafeBufferPointer<UInt8>, _ i: Int, _ a: UInt8) -> Int {
     let (scalar, count) = UTF8Scanning.scalar(at: i, in: text.baseAddress!, end: text.count)
     switch InvisibleKind(scalar) {
@@ -107,7 +107,7 @@ struct CleaningPass {
     }
   }
 
-  /// Whether a ZWJ or ZWNJ may mean something after what has been written: emoji, Arabic, Indic and the like.
+  /// Whether a ZWJ or ZWNJ may be significant after the preceding output: emoji, Arabic, Indic scripts and the like.
   private func isJoinable(after out: [UInt8]) -> Bool {
     guard let last = out.lastIndex(where: { !$0.isContinuation }) else { return false }
     let isVariationSelector = out[last...].elementsEqual([0xEF, 0xB8, 0x8F])
@@ -123,7 +123,7 @@ struct CleaningPass {
   }
 }
 
-/// Characters that cannot be seen.
+/// Invisible characters.
 enum InvisibleKind {
   case none, space, lineEnd, control, joiner
 
@@ -141,7 +141,7 @@ enum InvisibleKind {
   }
 }
 
-/// A truth for each byte. Made once a process and never freed, so that reads are plain loads.
+/// A Boolean for each byte. Created once per process and never freed, so that reads are plain loads.
 struct ByteTable: @unchecked Sendable {
   private let table: UnsafePointer<Bool>
 

@@ -1,7 +1,7 @@
-/// Signs that a text was read in the wrong encoding.
+/// Signs that a text was decoded with the wrong encoding.
 public enum Mojibake {
-  /// The share of characters that are U+FFFD, or 縺, 繧 or 繝: what hiragana and katakana become when UTF-8 is read
-  /// as Shift_JIS (third-level kanji, all but absent from real texts). 0…1; 0 for an empty text.
+  /// The fraction of characters that are U+FFFD, or 縺, 繧 or 繝: what hiragana and katakana become when UTF-8 is decoded
+  /// as Shift_JIS (third-level kanji, very rare in real texts). 0…1; 0 for an empty text.
   public static func share(_ text: UnsafeBufferPointer<UInt8>) -> Double {
     var characters = 0, signs = 0
     for byte in text { characters &+= byte.isContinuation ? 0 : 1 }

@@ -1,10 +1,10 @@
-/// A Japanese telephone number in a text: 0 and nine or ten more digits in the groups that such numbers have, or +81;
-/// or 81 without a plus sign, if dashes part it in four groups.
+/// A Japanese telephone number in a text: 0 followed by nine or ten digits in the usual groups, or +81; or 81 without a
+/// plus sign if dashes separate four groups.
 ///
-/// Digits and what stands between them may be of either width. A number in three groups (03-1234-5678, 03(1234)5678,
-/// 090.1234.5678) may touch a word (TEL03-…); digits without groups may only where the word tells of a telephone.
+/// Digits and separators may be of either width. A number in three groups (03-1234-5678, 03(1234)5678, 090.1234.5678)
+/// may touch a word (TEL03-…); digits without groups may do so only if the word indicates a telephone.
 struct PhoneNumber {
-  /// From the opening bracket of (03)1234-5678 or the first digit on.
+  /// Starts at the opening bracket of (03)1234-5678 or at the first digit.
   private(set) var range: Range<Int>
   private(set) var digits = 0
   private var groups: [Int] = []
@@ -15,7 +15,7 @@ struct PhoneNumber {
   /// 81 without a plus sign.
   private var isBare = false
 
-  /// The number that begins at a digit or a plus sign.
+  /// The number that starts at a digit or a plus sign.
   init?(in text: UnsafeBufferPointer<UInt8>, at start: Int) {
     let first = PhoneUnit(text, start)
     guard first.kind == .plus || first.kind == .digit && (first.digit == 0 || first.digit == 8),
@@ -38,7 +38,7 @@ struct PhoneNumber {
     return nil
   }
 
-  /// The end of the digits from `i` on; nil where there are none or too many.
+  /// The end of the digits starting at `i`; nil if there are none or too many.
   private mutating func readGroup(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int? {
     var end = i, count = 0
     while case let unit = PhoneUnit(text, end), unit.kind == .digit {
@@ -71,7 +71,7 @@ struct PhoneNumber {
     return nil
   }
 
-  /// Takes the bracket before 03 in (03)1234-5678.
+  /// Includes the bracket before 03 in (03)1234-5678.
   private mutating func takeBracket(_ text: UnsafeBufferPointer<UInt8>) {
     let before = PhoneUnit.before(text, range.lowerBound)
     guard before.kind == .opening else { return }
@@ -98,12 +98,12 @@ struct PhoneNumber {
     }
   }
 
-  /// Dots and slashes stand with no other separator.
+  /// Dots and slashes are not combined with other separators.
   private var isOfOneSeparator: Bool {
     hasDots ? !hasDashes && !hasSpaces && !hasSlashes : !hasSlashes || !hasDashes && !hasSpaces
   }
 
-  /// 81-3-1234-5678, 81-90-1234-5678: dashes alone, since it begins as any number does.
+  /// 81-3-1234-5678, 81-90-1234-5678: only with dashes, since other numbers can start the same way.
   private var isWholeWithoutPlus: Bool {
     guard groups.count == 4, leading[0] == 8, leading[1] == 1, leading[2] != 0, !hasDots, !hasSlashes, !hasSpaces else {
       return false
@@ -114,12 +114,12 @@ struct PhoneNumber {
 
   /// Whether it has eleven digits: mobile and IP telephones, and 0800.
   private var isLong: Bool { leading[2] == 0 && (leading[1] == 2 || leading[1] >= 5) }
-  /// 0120, 0570, 0800, 0990: numbers of services, grouped as one likes.
+  /// 0120, 0570, 0800, 0990: service numbers, with any grouping.
   private var isService: Bool {
     [[1, 2, 0], [5, 7, 0], [8, 0, 0], [9, 9, 0]].contains { leading[1..<4].elementsEqual($0) }
   }
 
-  /// Whether the groups alone tell that it is a number.
+  /// Whether the groups alone show that it is a number.
   private var isPlain: Bool { isInternational || groups.count >= 3 && (hasDashes || hasDots || hasSlashes) }
   private var hasOnlySpaces: Bool { groups.count > 1 && !hasDashes && !hasDots && !hasSlashes }
 

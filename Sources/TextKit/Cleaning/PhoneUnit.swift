@@ -1,4 +1,4 @@
-/// A character as a telephone number sees it, in either width.
+/// A character as classified for telephone numbers, in either width.
 struct PhoneUnit {
   enum Kind {
     case digit, plus, dash, longVowel, dot, middleDot, space, opening, closing, slash, equals, underscore, letter, other
@@ -8,7 +8,7 @@ struct PhoneUnit {
   private(set) var digit: UInt8 = 0
   private(set) var width = 1
 
-  /// The character at `i`; `other` behind the end.
+  /// The character at `i`; `other` after the end.
   init(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) {
     guard i < text.count else { return }
     if text[i] < 0x80 {

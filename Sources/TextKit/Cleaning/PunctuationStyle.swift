@@ -1,12 +1,12 @@
 import Glibc
 
-/// The comma and full stop that a text is written with.
+/// The comma and the full stop that a text uses.
 enum PunctuationStyle {
   // ， EF BC 8C   ． EF BC 8E   、 E3 80 81   。 E3 80 82
   private static let comma: UInt8 = 0x8C, stop: UInt8 = 0x8E
 
-  /// Appends `text` with ，→、 and ．→。 where those are the minority, and returns how many were replaced; appends
-  /// nothing when that is none.
+  /// Appends `text` with ，→、 and ．→。 where those are the minority, and returns how many were replaced; appends nothing
+  /// if none were.
   static func unify(_ text: UnsafeBufferPointer<UInt8>, into out: inout [UInt8]) -> Int {
     guard let bytes = text.baseAddress, memchr(bytes, 0xEF, text.count) != nil else { return 0 }
     let latin = places(text)
@@ -27,7 +27,7 @@ enum PunctuationStyle {
     return replaced
   }
 
-  /// Where ， and ． stand as punctuation.
+  /// Where ， and ． are used as punctuation.
   private static func places(_ text: UnsafeBufferPointer<UInt8>) -> [Int] {
     var out: [Int] = []
     var i = 0

@@ -1,14 +1,14 @@
 import Glibc
 
-/// Cleans texts by `CleaningRules`, keeping its buffers from one text to the next.
+/// Cleans texts according to `CleaningRules`, reusing its buffers.
 ///
-/// The rules are applied again until nothing changes any more (twice for nearly every text that changes at all,
-/// once for the others; `maximumRounds` at most), because one rule can uncover work for another: a bracket that
-/// held an address is empty, a line that held one is boilerplate. So cleaning a clean text changes
-/// nothing. A round is linear in the text; output is valid UTF-8 if the input is.
+/// The rules are applied repeatedly until nothing changes (twice for nearly every text that changes at all, once for
+/// the others; at most `maximumRounds`), because one rule can create work for another: a bracket that contained an
+/// address is empty, a line that contained one is boilerplate. So cleaning a clean text changes nothing. A round is
+/// linear in the text; the output is valid UTF-8 if the input is.
 public struct TextCleaner: Sendable {
   public let rules: CleaningRules
-  /// Since the cleaner was made.
+  /// Since the cleaner was created.
   public private(set) var counts = CleaningCounts()
   private var current: [UInt8] = []
   private var next: [UInt8] = []

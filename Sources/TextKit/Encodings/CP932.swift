@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Microsoft's code page 932, which is what texts called "Shift_JIS" are written in, to UTF-8.
+/// Decodes Microsoft's code page 932, which texts labeled "Shift_JIS" actually use, to UTF-8.
 ///
 /// The mapping is that of Python's `cp932`: NEC's row 13 and selected IBM characters, IBM's extensions (FA–FC),
 /// the user-defined rows (F0–F9) as U+E000–E757, 5C and 7E as ASCII, 81 60 as U+FF5E and 81 7C as U+FF0D.
@@ -37,10 +37,10 @@ public struct CP932: Sendable {
     return lead << 8 | trail
   }
 
-  /// Decodes all of `bytes`; a byte that begins no character becomes U+FFFD and is counted.
+  /// Decodes all of `bytes`; a byte that starts no character becomes U+FFFD and is counted.
   func decode(_ bytes: UnsafeBufferPointer<UInt8>) -> (utf8: [UInt8], replaced: Int) {
     var replaced = 0
-    // One byte becomes three at most, and every character is stored as four bytes of which some count.
+    // One byte becomes at most three, and every character is stored as four bytes, of which some count.
     let utf8 = [UInt8](unsafeUninitializedCapacity: bytes.count * 3 + 4) { out, count in
       pairs.withUnsafeBufferPointer { pairs in
         singles.withUnsafeBufferPointer { singles in
@@ -111,9 +111,9 @@ extension JISTables {
 }
 
 extension CP932 {
-  /// Decodes a whole text: UTF-8 where the bytes are that already, else code page 932.
+  /// Decodes a complete text: as UTF-8 if the bytes are valid UTF-8, otherwise as code page 932.
   ///
-  /// Japanese in code page 932 is never valid UTF-8 by chance past a few characters.
+  /// Japanese in code page 932 is never valid UTF-8 by chance beyond a few characters.
   public func decodeText(_ bytes: UnsafeBufferPointer<UInt8>) -> (utf8: [UInt8], replaced: Int) {
     let isUTF8 = (try? UTF8Span(validating: bytes.span)) != nil
     return isUTF8 ? (Array(bytes), 0) : decode(bytes)

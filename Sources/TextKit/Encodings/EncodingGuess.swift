@@ -1,13 +1,13 @@
-/// What bytes can be, by how frequent the characters are that an encoding makes of them.
+/// Guesses the encoding of bytes from the frequency of the characters that each encoding yields.
 ///
-/// Nearly all bytes are characters in nearly every encoding of two bytes, but the wrong one makes rare ones of them: a
-/// language's most frequent ones are half of its text and a few in a hundred of mojibake.
+/// Nearly all bytes are valid characters in nearly every double-byte encoding, but the wrong one yields rare
+/// characters: a language's most frequent ones make up half of a text in it, but only a few percent of mojibake.
 enum EncodingGuess {
   private static let sampleBytes = 1 << 16
-  /// So many bytes of ASCII behind others are no part of a character any more.
+  /// This many bytes of ASCII after others no longer belong to a character.
   private static let gapBytes = 16
 
-  /// What is not ASCII, with a little of what stands between: styles and scripts may fill a page's beginning.
+  /// The non-ASCII parts, with some of the text between them: styles and scripts may fill the beginning of a page.
   private static func sample(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8] {
     var out: [UInt8] = []
     var last = -gapBytes - 1
@@ -19,7 +19,7 @@ enum EncodingGuess {
     return out
   }
 
-  /// A census of what a decoder made of a sample.
+  /// Counts of the characters that a decoder produced from a sample.
   private struct Census {
     /// Characters outside ASCII.
     var count = 0
@@ -44,9 +44,9 @@ enum EncodingGuess {
       }
     }
 
-    /// Kana are hardly made by chance.
+    /// Kana hardly occur by chance.
     var evidence: Int { 2 * kana + frequent }
-    /// Half-width kana tell nothing: EUC-JP read as Shift_JIS is full of them, and so are some pages.
+    /// Half-width kana are no evidence: EUC-JP decoded as Shift_JIS is full of them, and so are some pages.
     func isEnough(_ least: Double) -> Bool {
       Double(evidence) >= 3 + least * Double(count - halfWidth) && evidence * 20 >= count && replaced * 20 <= count
     }
@@ -56,7 +56,7 @@ enum EncodingGuess {
   private struct Candidate {
     var name: String
     var frequent: Set<UInt32>
-    /// The least part of the characters that must be frequent ones.
+    /// The minimum fraction of characters that must be frequent ones.
     var least: Double
 
     init(_ name: String, _ frequent: String, _ least: Double) {
@@ -88,7 +88,7 @@ enum EncodingGuess {
     Candidate("windows-1251", "оеаинтсрвлкмдпу", 0.5),
   ]
 
-  /// UTF-8 with a few faults, else the encoding whose characters are the most frequent ones, else windows-1252.
+  /// UTF-8 with a few errors, or else the encoding that yields the most frequent characters, or else windows-1252.
   static func guess(_ bytes: UnsafeBufferPointer<UInt8>) -> DecodedPage {
     if PageEncoding.holdsShift(bytes), let page = PageEncoding.decode(bytes, as: "iso-2022-jp"),
       page.replacedFraction < 0.01
@@ -110,7 +110,7 @@ enum EncodingGuess {
     return best?.name
   }
 
-  /// Most letters of a language that is written in windows-1252 are ASCII; of binary data, half of the bytes are not.
+  /// Most letters of a language written in windows-1252 are ASCII; of binary data, half of the bytes are not.
   private static func isLatin(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     let first = bytes.firstIndex { $0 >= 0x80 } ?? 0
     let part = bytes[max(0, first - sampleBytes / 2)...].prefix(sampleBytes)
@@ -118,11 +118,11 @@ enum EncodingGuess {
     return outside < 64 || outside * 2 < part.count
   }
 
-  /// Whether what a label says is what the bytes are, though they can be read so.
+  /// Whether a label is plausible for the bytes, given that they can be decoded with it.
   static func fits(_ label: String, _ page: DecodedPage, _ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     if label == "utf-8" { return page.replacedFraction == 0 || isUTF8WithFaults(bytes) }
     guard label == "shift_jis" else { return true }
-    // All of EUC-JP's bytes are half-width kana there.
+    // In that encoding, all of EUC-JP's bytes are half-width kana.
     let sample = sample(bytes)
     guard sample.contains(where: { 0xA1...0xDF ~= $0 }), let own = census(sample, candidates[0]),
       own.halfWidth * 4 > own.count, let other = census(sample, candidates[1])
@@ -130,13 +130,13 @@ enum EncodingGuess {
     return !(other.isEnough(candidates[1].least) && other.share > own.share)
   }
 
-  /// Of what a candidate makes of a sample.
+  /// For the characters that a candidate yields for a sample.
   private static func census(_ sample: [UInt8], _ candidate: Candidate) -> Census? {
     let page = sample.withUnsafeBufferPointer { PageEncoding.decode($0, as: candidate.name) }
     return page.map { Census($0.text, candidate.frequent) }
   }
 
-  /// Whether most of what is outside ASCII is UTF-8; in other encodings next to nothing is.
+  /// Whether most of the non-ASCII bytes are valid UTF-8; in other encodings almost none are.
   private static func isUTF8WithFaults(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var (good, faults) = (0, 0)
     UTF8Scanning.forEachScalar(bytes) { scalar, _, _ in

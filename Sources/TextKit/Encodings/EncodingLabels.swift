@@ -1,14 +1,14 @@
 extension PageEncoding {
-  /// What HTTP says, and what the page says itself, as far as they name an encoding.
+  /// The encodings declared by HTTP and by the page itself.
   static func labels(_ bytes: UnsafeBufferPointer<UInt8>, declared: String?, isHTML: Bool) -> [String] {
     var labels: [String] = []
     if let declared, let label = normalized(declared) { labels.append(label) }
-    // Where a label can be read as ASCII, the page is not UTF-16.
+    // If a label can be read as ASCII, the page is not UTF-16.
     if isHTML, let label = metaLabel(bytes) { labels.append(label.hasPrefix("utf-16") ? "utf-8" : label) }
     return labels
   }
 
-  /// Names as the WHATWG's Encoding Standard groups them: what is called Shift_JIS is code page 932.
+  /// Names as grouped by the WHATWG Encoding Standard: the label Shift_JIS means code page 932.
   public static func normalized(_ label: String) -> String? {
     let kept = label.utf8.filter { $0 > 0x20 && !"\"';".utf8.contains($0) }
     let name = String(decoding: kept.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
@@ -32,11 +32,11 @@ extension PageEncoding {
     }
   }
 
-  /// Styles and scripts that stand before it are longer than a text's head.
+  /// Styles and scripts before the declaration can be longer than the head of a text.
   private static let headBytes = 1 << 20
 
-  /// The `charset` of a `<meta>` or the `encoding` of an XML declaration, from the beginning up to the body; the first
-  /// that names an encoding.
+  /// The `charset` of a `<meta>` or the `encoding` of an XML declaration, before the body; the first one that names an
+  /// encoding.
   static func metaLabel(_ bytes: UnsafeBufferPointer<UInt8>) -> String? {
     let head = UnsafeBufferPointer(rebasing: bytes.prefix(headBytes))
     var at = 0
@@ -60,7 +60,7 @@ extension PageEncoding {
     return nil
   }
 
-  /// Whether a text of lower-case ASCII stands at a place, in any case.
+  /// Whether a lower-case ASCII text is at a position, in any case.
   private static func begins(_ bytes: UnsafeBufferPointer<UInt8>, _ place: Int, _ text: StaticString) -> Bool {
     guard bytes.count - place >= text.utf8CodeUnitCount else { return false }
     for number in 0..<text.utf8CodeUnitCount {
@@ -79,7 +79,7 @@ extension PageEncoding {
     return nil
   }
 
-  /// The value of a key in a tag, where it names an encoding.
+  /// The value of an attribute in a tag, if it names an encoding.
   private static func label(in tag: Slice<UnsafeBufferPointer<UInt8>>, after key: String) -> String? {
     let tag = tag.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }
     var rest = tag[...]

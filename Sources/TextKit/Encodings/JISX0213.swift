@@ -1,9 +1,9 @@
-/// Characters of JIS X 0213:2004 by plane, row and cell (面区点), as the notes on gaiji give them.
+/// Characters of JIS X 0213:2004 by plane, row and cell (面区点), as used in gaiji notes.
 public struct JISX0213: Sendable {
   public static let shared = JISX0213()
 
   private let scalars: [UInt32]
-  /// The 25 cells that are two scalars, such as 1-5-87 カ゚.
+  /// The 25 cells that consist of two scalars, such as 1-5-87 カ゚.
   private let sequences: [Int: String]
 
   private init() {
@@ -29,7 +29,7 @@ public struct JISX0213: Sendable {
     return ((plane - 1) * 94 + row - 1) * 94 + cell - 1
   }
 
-  /// The character's text, nil where the standard assigns none.
+  /// The character's text; nil if the standard assigns none.
   public func text(plane: Int, row: Int, cell: Int) -> String? {
     guard let index = Self.index(plane, row, cell) else { return nil }
     if let sequence = sequences[index] { return sequence }

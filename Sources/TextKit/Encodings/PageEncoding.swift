@@ -3,23 +3,23 @@ import ShardKit
 /// A page's bytes as UTF-8.
 public struct DecodedPage: Equatable {
   public var text: [UInt8]
-  /// In lower case: `utf-8`, `shift_jis`, `euc-jp`, `iso-2022-jp`, or as ICU knows it.
+  /// In lower case: `utf-8`, `shift_jis`, `euc-jp`, `iso-2022-jp`, or an ICU name.
   public var encoding: String
-  /// No declaration told the encoding, or none that fits the bytes.
+  /// The encoding was guessed: there was no declaration, or none that fits the bytes.
   public var isGuessed = false
-  /// The part of the characters that are none.
+  /// The fraction of undecodable characters.
   public var replacedFraction = 0.0
 }
 
-/// Finds and undoes a page's encoding: byte order mark, HTTP, `<meta>`, and else what the bytes can be.
+/// Determines a page's encoding and decodes it: byte order mark, HTTP, `<meta>`, or else a guess from the bytes.
 ///
-/// Bytes that are UTF-8 with more than a few characters outside ASCII are UTF-8 whatever is declared, and a declaration
-/// that many of the bytes contradict is not believed: wrong ones are common, chance agreement is not.
+/// Bytes that are UTF-8 with more than a few non-ASCII characters count as UTF-8 whatever is declared, and a
+/// declaration that many of the bytes contradict is ignored: wrong declarations are common, chance agreement is not.
 public struct PageEncoding {
-  /// A declaration under which a larger part of the characters are none is not believed.
+  /// A declaration is ignored if it leaves a larger fraction of characters undecodable.
   private static let believedFraction = 0.005
 
-  /// - Parameter declared: what the HTTP answer says.
+  /// - Parameter declared: the encoding in the HTTP response.
   public static func decode(_ bytes: [UInt8], declared: String?, isHTML: Bool) -> DecodedPage {
     bytes.withUnsafeBufferPointer { bytes in
       var page = choose(bytes, declared: declared, isHTML: isHTML)
@@ -51,7 +51,7 @@ public struct PageEncoding {
     return byLabel(bytes, isUTF8 ? labels.filter { $0 != "utf-8" } : labels)
   }
 
-  /// ASCII, or ISO-2022-JP, whose shifts nothing else holds, whatever it is called.
+  /// ASCII, or ISO-2022-JP, whose escape sequences occur in no other encoding, whatever the label.
   private static func sevenBit(_ bytes: UnsafeBufferPointer<UInt8>, _ labels: [String]) -> DecodedPage {
     let isDeclared = labels.contains("iso-2022-jp")
     if isDeclared || holdsShift(bytes), var page = decode(bytes, as: "iso-2022-jp"),
@@ -63,10 +63,10 @@ public struct PageEncoding {
     return DecodedPage(text: Array(bytes), encoding: "utf-8")
   }
 
-  /// By the first label that fits the bytes, else by what they can be.
+  /// By the first label that fits the bytes, or else by a guess.
   private static func byLabel(_ bytes: UnsafeBufferPointer<UInt8>, _ labels: [String]) -> DecodedPage {
     var best: DecodedPage?
-    // Servers say Latin-1 of anything: it is believed last.
+    // Servers declare Latin-1 for anything, so it is tried last.
     for label in labels where label != "windows-1252" {
       guard let page = decode(bytes, as: label), EncodingGuess.fits(label, page, bytes) else { continue }
       if page.replacedFraction <= believedFraction { return page }
@@ -80,14 +80,14 @@ public struct PageEncoding {
 
   private static func byteOrderMark(_ bytes: UnsafeBufferPointer<UInt8>) -> (String, Int)? {
     if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { return ("utf-8", 3) }
-    // Before UTF-16, whose mark this one begins with.
+    // Checked before UTF-16, whose mark is a prefix of this one.
     if bytes.starts(with: [0xFF, 0xFE, 0, 0]) { return ("utf-32le", 4) }
     if bytes.starts(with: [0, 0, 0xFE, 0xFF]) { return ("utf-32be", 4) }
     if bytes.starts(with: [0xFE, 0xFF]) { return ("utf-16be", 2) }
     return bytes.starts(with: [0xFF, 0xFE]) ? ("utf-16le", 2) : nil
   }
 
-  /// UTF-16 without a mark: said by HTTP, or nothing said; and zeros stand where it has them, as no other encoding does.
+  /// UTF-16 without a mark: declared by HTTP or undeclared, with zero bytes at the positions typical of UTF-16 only.
   private static func wide(_ bytes: UnsafeBufferPointer<UInt8>, _ label: String?) -> DecodedPage? {
     guard label == nil || label!.hasPrefix("utf-16") else { return nil }
     let sample = bytes.prefix(4096)
@@ -96,7 +96,7 @@ public struct PageEncoding {
     for (number, byte) in sample.enumerated() where byte == 0 {
       if number % 2 == 0 { zeros.even += 1 } else { zeros.odd += 1 }
     }
-    // Of a page's characters its markup at least is ASCII.
+    // At least the markup of a page is ASCII.
     let least = max(4, sample.count / 40)
     var name: String?
     if zeros.odd >= least, zeros.even * 8 < zeros.odd { name = "utf-16le" }
@@ -121,7 +121,7 @@ public struct PageEncoding {
       text: found.utf8, encoding: name, replacedFraction: Double(found.replaced) / Double(max(1, characters)))
   }
 
-  /// The bytes themselves where they are UTF-8; the last character of a page that was cut off may be broken.
+  /// The bytes themselves if they are UTF-8; the last character of a truncated page may be incomplete.
   static func utf8(_ bytes: UnsafeBufferPointer<UInt8>) -> [UInt8]? {
     if (try? UTF8Span(validating: bytes.span)) != nil { return Array(bytes) }
     let valid = UTF8Scanning.validPrefix(bytes)
@@ -129,7 +129,7 @@ public struct PageEncoding {
     return isCut ? Array(bytes[..<valid]) : nil
   }
 
-  /// ESC $ @ or ESC $ B, which nothing but ISO-2022-JP holds.
+  /// ESC $ @ or ESC $ B, which occur only in ISO-2022-JP.
   static func holdsShift(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
     var at = 0
     while at + 2 < bytes.count, let escape = bytes[at...].firstIndex(of: 0x1B), escape + 2 < bytes.count {

@@ -1,6 +1,6 @@
 /// Counts of the characters of a text, in one pass.
 public struct CharacterCensus: Equatable, Sendable {
-  /// Unicode scalars, line ends included.
+  /// Unicode scalars, including line ends.
   public var characters = 0
   public var hiragana = 0
   public var katakana = 0
@@ -11,11 +11,11 @@ public struct CharacterCensus: Equatable, Sendable {
   public var kuten = 0
   /// LF, spaces and tabs, the ideographic space.
   public var lineBreaksAndSpaces = 0
-  /// All that is no letter and no decimal digit: punctuation, symbols, emoji, white space, controls.
+  /// Everything except letters and decimal digits: punctuation, symbols, emoji, white space, controls.
   public var special = 0
   /// Kana among the first 50 characters.
   public var leadingKana = 0
-  /// The longest run of one and the same character.
+  /// The longest run of the same character.
   public var longestRun = 0
 
   static let leadingCharacters = 50
@@ -33,13 +33,13 @@ public struct CharacterCensus: Equatable, Sendable {
   }
 
   private mutating func countClasses(_ text: DecodedText) {
-    // Sixteen bits of four kinds would overflow; a table of 256 counters does not, and has no branches.
+    // Sixteen bits for each of four kinds would overflow; a table of 256 counters does not, and needs no branches.
     withUnsafeTemporaryAllocation(of: Int.self, capacity: 256) { counts in
       counts.initialize(repeating: 0)
       for i in 0..<text.count { counts[Int(text.classes[i])] &+= 1 }
       for value in 0..<256 where counts[value] > 0 {
         let kind = ScriptClass(rawValue: UInt8(value))
-        // 〆 and the like are of one class only; where two apply the first counts.
+        // Characters such as 〆 belong to a single class; if two apply, the first counts.
         if kind.contains(.hiragana) {
           hiragana += counts[value]
         } else if kind.contains(.katakana) {

@@ -1,18 +1,18 @@
 import CKernels
 import CLZ4
 
-/// Compressed bytes of a text over its bytes: low for text that repeats itself, high for noise. 0 for an empty text.
+/// Compressed size of a text divided by its size: low for repetitive text, high for noise. 0 for an empty text.
 public final class CompressionRatio {
   private let sizer: OpaquePointer
   private var lz4Output: UnsafeMutablePointer<CChar>?
-  /// LZ4 looks at no more of a text, as in Uzushio.
+  /// LZ4 reads at most this much of a text, as in Uzushio.
   public static let lz4Bytes = 1 << 20
 
-  /// The library's version, on which the size of a block depends.
+  /// The library's version, which determines the size of a block.
   public static var lz4Version: String { String(cString: LZ4_versionString()) }
 
   public init() {
-    guard let sizer = pl_deflate_sizer_new() else { fatalError("there is no memory to measure compression") }
+    guard let sizer = pl_deflate_sizer_new() else { fatalError("out of memory for measuring compression") }
     self.sizer = sizer
   }
 
@@ -21,10 +21,10 @@ public final class CompressionRatio {
     lz4Output?.deallocate()
   }
 
-  /// zlib at level 9, with its 6 bytes of frame, as Python's `zlib.compress` does it; computed, not compressed.
+  /// zlib at level 9, with its 6 bytes of framing, like Python's `zlib.compress`; computed without compressing.
   public func zlib(_ text: UnsafeBufferPointer<UInt8>) -> Double {
     guard let bytes = text.baseAddress, text.count > 0 else { return 0 }
-    // Records are of 256 MiB at most; the sizer counts to 2 GiB.
+    // Records have at most 256 MiB; the sizer counts up to 2 GiB.
     let count = min(text.count, 1 << 30)
     return Double(pl_deflate_size(sizer, bytes, count)) / Double(count)
   }

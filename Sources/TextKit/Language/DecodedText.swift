@@ -1,6 +1,6 @@
-/// A text as scalars and their classes, in memory that is used again for the next text.
+/// A text as scalars and their classes, in memory that is reused for the next text.
 ///
-/// Four bytes and one for each character; both arrays end with a spare place so that `count + 1` can be read.
+/// Four bytes plus one per character; both arrays end with a spare element so that `count + 1` can be read.
 public final class DecodedText {
   public private(set) var scalars: UnsafeMutablePointer<UInt32>
   public private(set) var classes: UnsafeMutablePointer<UInt8>

@@ -1,6 +1,6 @@
-/// Numbers distinct 64-bit keys 0, 1, 2, … in order of arrival and counts each, in flat memory that is used again.
+/// Numbers distinct 64-bit keys 0, 1, 2, … in order of arrival and counts each, in flat memory that is reused.
 ///
-/// Open addressing; O(1) for each key. Keys are compared whole, so two keys are never taken for one.
+/// Open addressing; O(1) per key. Complete keys are compared, so two keys are never confused.
 public struct FlatCounter: ~Copyable {
   private var slots: UnsafeMutablePointer<Slot>
   private var capacity = 1 << 10
@@ -12,7 +12,7 @@ public struct FlatCounter: ~Copyable {
 
   private struct Slot {
     var key: UInt64
-    /// One more than the key's number; 0 is a free slot.
+    /// The key's number plus one; 0 is a free slot.
     var number: UInt32
   }
 
@@ -28,7 +28,7 @@ public struct FlatCounter: ~Copyable {
     counts.deallocate()
   }
 
-  /// Forgets all keys and makes room for `keys` of them; more may come.
+  /// Clears all keys and makes room for `keys` of them; more are allowed.
   public mutating func reset(expecting keys: Int) {
     distinct = 0
     // Only the slots that will be used are cleared: a small text after a large one stays cheap.
@@ -61,7 +61,7 @@ public struct FlatCounter: ~Copyable {
     }
   }
 
-  /// Counts a key; true if it is new.
+  /// Counts a key; returns true if it is new.
   @inline(__always)
   public mutating func insert(_ key: UInt64) -> Bool {
     let before = distinct
@@ -69,7 +69,7 @@ public struct FlatCounter: ~Copyable {
     return distinct != before
   }
 
-  /// How often the key of a number was counted.
+  /// The count of the key with a number.
   @inline(__always)
   public func occurrences(_ number: Int) -> Int { Int(counts[number]) }
 

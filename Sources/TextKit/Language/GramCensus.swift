@@ -1,10 +1,11 @@
 /// Repetition of n-grams of a sequence of symbols (characters, or words by number).
 ///
-/// A position whose (n − 1)-gram is unique has a unique n-gram, so each length looks only at what the last one left:
-/// the n-gram at a position is the pair of its (n − 1)-gram's number and the next symbol, which is exact. Linear in
-/// the sequence for all lengths together, but for texts that repeat themselves throughout, which cost a pass a length.
+/// A position with a unique (n − 1)-gram has a unique n-gram, so each length considers only the positions left by the
+/// previous one: the n-gram at a position is the pair of its (n − 1)-gram's number and the next symbol, which is exact.
+/// Linear in the sequence for all lengths together, except for texts that repeat themselves throughout, which cost one
+/// pass per length.
 public final class GramCensus {
-  /// Of all n-grams of one length.
+  /// For all n-grams of one length.
   public struct Counts: Equatable, Sendable {
     public var total = 0
     public var distinct = 0
@@ -14,14 +15,14 @@ public final class GramCensus {
     public var repeatedTotal = 0
     /// How often the most frequent one occurs.
     public var top = 0
-    /// Occurrences of the √distinct most frequent of those that repeat; only of the length asked for.
+    /// Occurrences of the √distinct most frequent repeated n-grams; only for the requested length.
     public var frequentTotal = 0
 
     public init() {}
   }
 
   private var counter = FlatCounter()
-  /// Positions whose n-gram repeats, and the number of each one's n-gram.
+  /// Positions with repeated n-grams, and the number of each one's n-gram.
   private var positions: [Int32] = []
   private var numbers: [UInt32] = []
   private var frequencies: [Int] = []
@@ -37,7 +38,7 @@ public final class GramCensus {
     guard count > 1 else { return out }
     positions.removeAll(keepingCapacity: true)
     positions.append(contentsOf: 0..<Int32(clamping: count))
-    // A symbol is its own number as a 1-gram.
+    // As a 1-gram, a symbol is its own number.
     numbers.removeAll(keepingCapacity: true)
     numbers.append(contentsOf: UnsafeBufferPointer(start: symbols, count: positions.count))
     var alive = positions.count
@@ -55,7 +56,7 @@ public final class GramCensus {
     return out
   }
 
-  /// Refines the groups of (length − 1)-grams to groups of n-grams, and keeps the positions of those that repeat.
+  /// Refines the groups of (length − 1)-grams to groups of n-grams, and keeps the positions of repeated ones.
   private static func refine(
     _ positions: UnsafeMutablePointer<Int32>, _ numbers: UnsafeMutablePointer<UInt32>, _ alive: Int,
     _ symbols: UnsafePointer<UInt32>, _ count: Int, _ length: Int, _ counter: inout FlatCounter
@@ -63,7 +64,7 @@ public final class GramCensus {
     var inside = 0
     for k in 0..<alive {
       let position = positions[k], last = Int(position) &+ length &- 1
-      // Positions ascend, so only the last few have no n-gram any more.
+      // Positions ascend, so only the last few no longer have an n-gram.
       if last >= count { break }
       numbers[k] = UInt32(truncatingIfNeeded: counter.count(UInt64(numbers[k]) << 32 | UInt64(symbols[last])))
       inside &+= 1
@@ -85,7 +86,7 @@ public final class GramCensus {
       counts.top = max(counts.top, occurrences)
     }
     counts.repeatedTotal = repeated
-    // Positions dropped before, or unique now, each have an n-gram of their own.
+    // Positions dropped earlier, or unique now, each have a distinct n-gram.
     counts.distinct = counts.total - repeated + counts.repeatedDistinct
     if counts.top == 0 && counts.total > 0 { counts.top = 1 }
     if frequent { counts.frequentTotal = frequentTotal(counts) }

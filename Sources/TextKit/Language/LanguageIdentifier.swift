@@ -1,19 +1,19 @@
 import CCLD2
 
-/// The languages that a text is written in, by CLD2.
+/// The languages of a text, detected by CLD2.
 public struct LanguageGuess: Equatable, Sendable {
   public struct Part: Equatable, Sendable {
-    /// ISO 639, such as `ja`, `zh` or `zh-Hant`; `un` where CLD2 does not know.
+    /// ISO 639, such as `ja`, `zh` or `zh-Hant`; `un` if CLD2 does not know.
     public var code: String
-    /// Of the text's letters, in bytes. 0…1.
+    /// The fraction of the text's letters, in bytes. 0…1.
     public var share: Double
   }
 
-  /// Most frequent first, at most three, none with a share of 0.
+  /// Most frequent first, at most three, none with a fraction of 0.
   public var parts: [Part]
   public var isReliable: Bool
 
-  /// CLD2 on plain text. Thread-safe. Looks at 2 GiB at most; give less (see `sample`).
+  /// CLD2 on plain text. Thread-safe. Reads at most 2 GiB; pass less (see `sample`).
   public static func cld2(_ text: UnsafeBufferPointer<UInt8>) -> LanguageGuess {
     guard let base = text.baseAddress else { return LanguageGuess(parts: [], isReliable: false) }
     let found = base.withMemoryRebound(to: CChar.self, capacity: text.count) { pl_detect_languages($0, text.count) }
@@ -23,7 +23,7 @@ public struct LanguageGuess: Equatable, Sendable {
     return LanguageGuess(parts: parts, isReliable: found.reliable != 0)
   }
 
-  /// CLD2's version and that of its tables, on which its answers depend.
+  /// The versions of CLD2 and of its tables, which determine its results.
   public static var detectorVersion: String { String(cString: pl_language_detector_version()) }
 
   private static func string<T>(_ characters: T) -> String {
@@ -31,12 +31,12 @@ public struct LanguageGuess: Equatable, Sendable {
   }
 }
 
-/// Quick answers from scripts alone.
+/// Quick checks based on scripts alone.
 public enum ScriptShare {
-  /// Kana, and kana and kanji, of the letters in valid UTF-8. 0…1; 0 where there are no letters.
+  /// The fractions of kana, and of kana and kanji, among the letters in valid UTF-8. 0…1; 0 if there are no letters.
   ///
-  /// A text of which a fifth is kana and four fifths are kana or kanji is Japanese: no other language is written
-  /// with kana.
+  /// A text with at least a fifth kana and four fifths kana or kanji is Japanese: no other language is written with
+  /// kana.
   public static func japanese(_ text: UnsafeBufferPointer<UInt8>) -> (kana: Double, japanese: Double) {
     var counts = (kana: 0, kanji: 0, letters: 0)
     let table = ScriptClass.table
@@ -53,7 +53,7 @@ public enum ScriptShare {
     return (Double(counts.kana) / letters, Double(counts.kana + counts.kanji) / letters)
   }
 
-  /// The longest prefix of at most `bytes` that ends between two scalars.
+  /// The longest prefix of at most `bytes` that ends at a scalar boundary.
   public static func sample(_ text: UnsafeBufferPointer<UInt8>, bytes: Int) -> UnsafeBufferPointer<UInt8> {
     guard text.count > bytes else { return text }
     var end = bytes

@@ -2,28 +2,28 @@ import ShardKit
 
 /// Counts of the lines (paragraphs) and sentences of a text.
 ///
-/// A line ends at LF; blank ones do not count. A sentence is a longest run of characters of one line that are none
-/// of 。．！？!?, with the one such character after it if there is one (Swallow's definition), so the sentence of
-/// 「え！？」 is え！. Lengths are in characters, spaces included.
+/// A line ends at LF; blank ones do not count. A sentence is a maximal run of characters of one line that contains none
+/// of 。．！？!?, plus one such character after it if there is one (Swallow's definition), so the sentence of 「え！？」 is え！.
+/// Lengths are in characters, including spaces.
 public struct LineCensus: Equatable, Sendable {
   public var lines = 0
   public var lineCharacters = 0
-  /// Lines, and characters of lines, that an earlier line equals.
+  /// Lines that are equal to an earlier line, and their characters.
   public var duplicateLines = 0
   public var duplicateLineCharacters = 0
   /// Lines of at most 10 characters.
   public var shortLines = 0
   /// Characters in lines of at most 5 characters.
   public var tinyLineCharacters = 0
-  /// Lines whose last characters but spaces are … or three or more of `.` or ・, as they stand or before a link to the
-  /// rest (`LinkToRest`).
+  /// Lines that end, ignoring spaces, in … or three or more of `.` or ・, directly or before a read-more link
+  /// (`LinkToRest`).
   public var ellipsisLines = 0
   public var sentences = 0
   public var sentenceCharacters = 0
   public var duplicateSentences = 0
   public var duplicateSentenceCharacters = 0
   public var longestSentence = 0
-  /// Sentences whose last characters but spaces are …, ・ or three or more of `.` (what NFKC makes of …).
+  /// Sentences that end, ignoring spaces, in …, ・ or three or more of `.` (the NFKC form of …).
   public var ellipsisSentences = 0
 
   static let shortLine = 10, tinyLine = 5
@@ -44,7 +44,7 @@ public struct LineCensus: Equatable, Sendable {
     }
   }
 
-  /// Moves `start` to the next line that is not empty and returns its end; nil at the end of the text.
+  /// Moves `start` to the next non-empty line and returns its end; nil at the end of the text.
   private static func nextLine(_ text: DecodedText, _ start: inout Int) -> Int? {
     let scalars = text.scalars, count = text.count
     while start < count, scalars[start] == 0x0A { start += 1 }
@@ -112,7 +112,7 @@ public struct LineCensus: Equatable, Sendable {
     }
   }
 
-  /// The last character that is no white space; below `start` if there is none.
+  /// The last character that is not white space; below `start` if there is none.
   private static func lastVisible(_ text: DecodedText, _ start: Int, _ end: Int) -> Int {
     var last = end - 1
     while last >= start, text.classes[last] & ScriptClass.whitespace.rawValue != 0 { last -= 1 }

@@ -1,4 +1,4 @@
-/// The link behind a text that is cut off: 続きを読む, [もっと見る], Read more ».
+/// The link after a truncated text: 続きを読む, [もっと見る], Read more ».
 enum LinkToRest {
   private static let phrases = [
     "続きを読む", "続きをよむ", "続きを見る", "続きをみる", "続きを表示", "続きはこちら", "つづきを読む", "続き", "もっと見る", "もっとみる",
@@ -13,7 +13,7 @@ enum LinkToRest {
     "[]()【】（）［］「」<>＜＞«»‹›≪≫→⇒▶▷►|｜:：".unicodeScalars.map { ($0.value...$0.value, around) }
       + phrases.map { ($0.last!...$0.last!, last) } + [(0x45...0x45, last), (0x47...0x47, last)])
 
-  /// Where the link begins that ends at `last`, with the spaces and brackets around it; nil where there is none.
+  /// The start of the link that ends at `last`, including surrounding spaces and brackets; nil if there is none.
   static func start(_ text: DecodedText, _ start: Int, _ last: Int) -> Int? {
     if kinds[text.scalars[last]] == 0 { return nil }
     let end = skipAround(text, start, last + 1)

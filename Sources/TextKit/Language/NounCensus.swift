@@ -1,7 +1,7 @@
-/// Share of nouns among a text's words, by MeCab: advertisements and lists of tags are nearly all nouns.
+/// The fraction of nouns among a text's words, by MeCab: advertisements and tag lists are nearly all nouns.
 ///
-/// As HojiChar counts: signs (補助記号 of UniDic, 記号 of IPADIC) are no words. A text is read line by line, and a line in
-/// pieces of 64 KiB at most, so that MeCab's lattice stays small. One thread at a time.
+/// As in HojiChar, symbols (補助記号 in UniDic, 記号 in IPADIC) are not words. A text is read line by line, and a line in
+/// pieces of at most 64 KiB, so that MeCab's lattice stays small. Not thread-safe.
 public final class NounCensus {
   private let mecab: MeCab
   private let sign: [UInt8]
@@ -12,7 +12,7 @@ public final class NounCensus {
     try MeCab(dictionary: dictionary, output: .partsOfSpeech).dictionaryIdentity()
   }
 
-  /// - Parameter dictionary: a dictionary's folder; nil for the system's own choice.
+  /// - Parameter dictionary: a dictionary folder; nil for the system default.
   public init(dictionary: String? = nil) throws(TokenizerError) {
     let mecab = try MeCab(dictionary: dictionary, output: .partsOfSpeech)
     var sign: [UInt8] = []
@@ -21,7 +21,7 @@ public final class NounCensus {
     }
     guard sign == Array("補助記号".utf8) || sign == Array("記号".utf8) else {
       throw TokenizerError(
-        "MeCab's dictionary calls 。 '\(String(decoding: sign, as: UTF8.self))', so its parts of speech are not known",
+        "MeCab's dictionary calls 。 '\(String(decoding: sign, as: UTF8.self))', so its part-of-speech tags are unknown",
         hint: "Use a UTF-8 build of IPADIC or UniDic.")
     }
     self.mecab = mecab
@@ -44,7 +44,7 @@ public final class NounCensus {
     return words > 0 ? Double(nouns) / Double(words) : 0
   }
 
-  /// Behind the line's end, or before a character that begins within the last bytes of a piece.
+  /// After the line end, or before a character that starts within the last bytes of a piece.
   private func pieceEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     let limit = min(text.count, start + Self.pieceBytes)
     if let newline = text[start..<limit].firstIndex(of: 0x0A) { return newline + 1 }

@@ -1,25 +1,25 @@
-/// Finds the phrases of a list in texts: leftmost, then longest, without overlap.
+/// Finds the phrases of a list in texts: leftmost-longest matches without overlap.
 ///
-/// Latin letters match in either case and width. A phrase matches only where a word may begin and end as far as the
-/// script shows it: next to a phrase's own katakana no katakana may stand (so アス is not found in アスパラガス), next to its
-/// Latin letters no Latin letter, next to its digits no digit; a phrase of one kanji may touch no kanji. Kanji and
-/// hiragana words are not marked off in Japanese, so they match anywhere.
+/// Latin letters match in either case and width. A phrase matches only at word boundaries, as far as the script shows
+/// them: katakana of a phrase may not be next to other katakana (so アス is not found in アスパラガス), Latin letters not next
+/// to Latin letters, digits not next to digits; a phrase of one kanji may not touch another kanji. Kanji and hiragana
+/// words have no visible boundaries in Japanese, so they match anywhere.
 ///
-/// Linear in the text, times the phrases that begin with the same two characters.
+/// Linear in the text, times the number of phrases that start with the same two characters.
 public struct PhraseMatcher: Sendable {
   private var symbols: [UInt32] = []
-  /// Where each phrase lies in `symbols`.
+  /// The position of each phrase in `symbols`.
   private var ranges: [Range<Int>] = []
   /// Phrases by the hash of their first two symbols, longest first.
   private var buckets: [Int: [Int32]] = [:]
-  /// A set bit for each bucket's hash.
+  /// One bit set per bucket hash.
   private var filter = [UInt64](repeating: 0, count: filterBits / 64)
 
   private static let filterBits = 1 << 16
 
   public var isEmpty: Bool { ranges.isEmpty }
 
-  /// Phrases are trimmed; empty ones and repeated ones do not matter.
+  /// Phrases are trimmed; empty and repeated ones are ignored.
   public init(_ phrases: [String]) {
     var seen: Set<[UInt32]> = []
     for phrase in phrases {
@@ -46,7 +46,7 @@ public struct PhraseMatcher: Sendable {
     Int((a &* 0x9E37_79B1 ^ b &* 0x85EB_CA6B) >> 16)
   }
 
-  /// Latin letters and signs of full width become ASCII, upper case becomes lower case.
+  /// Full-width Latin letters and symbols become ASCII, and upper case becomes lower case.
   @inline(__always)
   private static func fold(_ scalar: UInt32) -> UInt32 {
     let narrow = scalar &- 0xFF01 < 0x5E ? scalar &- 0xFEE0 : scalar
@@ -66,7 +66,7 @@ public struct PhraseMatcher: Sendable {
     return (matches, characters)
   }
 
-  /// The length of the longest phrase at `i`, 0 for none.
+  /// The length of the longest phrase at `i`; 0 if none.
   @inline(__always)
   private func match(_ text: DecodedText, at i: Int) -> Int {
     let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])

@@ -1,6 +1,6 @@
-/// Measures texts one after another. Each family of measures is computed when one of it is first asked for.
+/// Measures texts one after another. Each family of measures is computed when one of them is first requested.
 ///
-/// Not for several threads at once. Linear in the text; memory is some 30 bytes for each of its characters.
+/// Not thread-safe. Linear in the text; uses about 30 bytes of memory per character.
 public final class QualityMeasurer {
   public struct Phrases: Sendable {
     public var ads: PhraseMatcher
@@ -21,7 +21,7 @@ public final class QualityMeasurer {
   private let gramCensus = GramCensus()
   private let compression = CompressionRatio()
   private let nouns: NounCensus?
-  /// Why MeCab could not read a text; its share of nouns was taken for 0.
+  /// Why MeCab could not read a text; its noun fraction then counts as 0.
   public private(set) var failure: TokenizerError?
   private var words: [UInt32] = []
   private var bytes = UnsafeBufferPointer<UInt8>(start: nil, count: 0)
@@ -32,14 +32,14 @@ public final class QualityMeasurer {
 
   /// - Parameters:
   ///   - countsOccurrences: how the duplicate n-gram measures count.
-  ///   - nouns: who counts them, where `nounFraction` is asked for.
+  ///   - nouns: the counter for nouns, if `nounFraction` is requested.
   public init(_ phrases: Phrases, countsOccurrences: Bool = false, nouns: NounCensus? = nil) {
     self.phrases = phrases
     self.countsOccurrences = countsOccurrences
     self.nouns = nouns
   }
 
-  /// Lends a text for measuring within `body`.
+  /// Makes a text available for measuring within `body`.
   public func measuring<R>(_ utf8: UnsafeBufferPointer<UInt8>, _ body: () throws -> R) rethrows -> R {
     bytes = utf8
     text.load(utf8)
@@ -51,7 +51,7 @@ public final class QualityMeasurer {
     return try body()
   }
 
-  /// Every measure that this measurer can take.
+  /// Every measure that this measurer can compute.
   public var measures: [QualityMeasure] { QualityMeasure.allCases.filter { $0 != .nounFraction || nouns != nil } }
 
   public func value(_ measure: QualityMeasure) -> Double {

@@ -1,4 +1,4 @@
-/// What kind of character a scalar is, as the quality measures count it. One bit each.
+/// The class of a character, as counted by the quality measures. One bit each.
 public struct ScriptClass: OptionSet, Equatable, Sendable {
   public let rawValue: UInt8
   public init(rawValue: UInt8) { self.rawValue = rawValue }

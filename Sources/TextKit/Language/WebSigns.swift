@@ -1,6 +1,6 @@
-/// Traces of web pages in a text, by shape.
+/// Traces of web pages in a text, recognized by their form.
 enum WebSigns {
-  /// Characters of addresses: `http://…`, `https://…` and `www.…`, up to white space or a character beyond ASCII.
+  /// Characters of addresses: `http://…`, `https://…` and `www.…`, up to white space or a non-ASCII character.
   static func addressCharacters(_ text: DecodedText) -> Int {
     var total = 0, i = 0
     while i < text.count {
@@ -40,7 +40,7 @@ enum WebSigns {
     return total
   }
 
-  /// The length of a stamp that begins at `i`, 0 for none.
+  /// The length of a stamp that starts at `i`; 0 if there is none.
   @inline(__always)
   private static func stampLength(_ text: DecodedText, _ i: Int) -> Int {
     switch text.scalars[i] {
@@ -70,7 +70,7 @@ enum WebSigns {
     return i - start
   }
 
-  /// 年 or 月 as given, or one of ./-; spaces may follow.
+  /// The given 年 or 月, or one of ./-; spaces may follow.
   private static func separator(_ text: DecodedText, _ i: inout Int, _ unit: UInt32) -> Bool {
     guard i < text.count, [unit, 0x2E, 0x2F, 0x2D].contains(text.scalars[i]) else { return false }
     i += 1

@@ -1,7 +1,8 @@
 import ShardKit
 
-/// Word-like units without a dictionary: runs of one script (kanji, hiragana, katakana, Latin letters, digits), every
-/// other character but white space by itself. A run is about one and a half words of a morphological analyzer.
+/// Word-like units without a dictionary: runs of one script (kanji, hiragana, katakana, Latin letters, digits), and
+/// every other character except white space as its own unit. A run corresponds to about one and a half words of a
+/// morphological analyzer.
 enum WordRuns {
   /// The units of a text as numbers, equal for equal units.
   static func numbers(_ text: DecodedText, _ counter: inout FlatCounter, into out: inout [UInt32]) {

@@ -1,7 +1,7 @@
 public import CKernels
 
-/// Folds text to the form in which texts are compared (`FoldingTable` states the rule), into memory that is
-/// used again for the next text. One pass in O(bytes), by table but for scalars that join their neighbors.
+/// Folds text to the form in which texts are compared (`FoldingTable` states the rule), into memory that is reused for
+/// the next text. One pass in O(bytes), by table except for scalars that combine with their neighbors.
 public struct ComparedText: ~Copyable {
   private var storage: UnsafeMutablePointer<UInt32>
   private var capacity: Int
@@ -23,7 +23,7 @@ public struct ComparedText: ~Copyable {
   /// The folded scalars of the last text.
   public var scalars: UnsafeBufferPointer<UInt32> { UnsafeBufferPointer(start: storage, count: count) }
 
-  /// Folds `utf8`. A text that is nothing but white space stays as it is, so that only its equals match it.
+  /// Folds `utf8`. A text of only white space is left unchanged, so that only equal texts match it.
   public mutating func fold(_ utf8: UnsafeBufferPointer<UInt8>) {
     reserve(utf8.count + 1)
     count = 0
@@ -50,7 +50,7 @@ public struct ComparedText: ~Copyable {
     if consumed > 0 {  // the scalar before may join the segment: take it back
       var previous = segment - 1
       while utf8[previous] & 0xC0 == 0x80 { previous -= 1 }
-      // White space and what vanishes joins nothing.
+      // White space and ignored characters combine with nothing.
       let value = scalar(utf8, previous).value
       let entry = table[value < 0x10000 ? Int(value) : 0]
       if entry != UInt16(PL_FOLD_DROP), entry != 0x20 {
@@ -64,7 +64,7 @@ public struct ComparedText: ~Copyable {
     return end
   }
 
-  /// Takes the short way for a scalar that becomes several, if nothing after it may join them.
+  /// Takes the fast path for a scalar that becomes several, if nothing after it can combine with them.
   private mutating func appendExpanded(
     _ utf8: UnsafeBufferPointer<UInt8>, _ position: Int, _ table: UnsafeBufferPointer<UInt16>
   ) -> Int? {
@@ -82,7 +82,7 @@ public struct ComparedText: ~Copyable {
     return end
   }
 
-  /// The end of the scalar at `position` if it needs the slow path, else nil.
+  /// The end of the scalar at `position` if it needs the slow path; nil otherwise.
   private func slowEnd(
     _ utf8: UnsafeBufferPointer<UInt8>, _ position: Int, _ table: UnsafeBufferPointer<UInt16>
   ) -> Int? {
@@ -96,7 +96,7 @@ public struct ComparedText: ~Copyable {
     return (value, count)
   }
 
-  /// Folds a stretch by the rule; malformed bytes become U+FFFD.
+  /// Folds a segment by the rule; malformed bytes become U+FFFD.
   private mutating func append(_ utf8: UnsafeBufferPointer<UInt8>) {
     normal.removeAll(keepingCapacity: true)
     NFKC.current.normalize(utf8, into: &normal)

@@ -1,30 +1,30 @@
 import CKernels
 
-/// How one scalar looks when texts are compared.
+/// The form of each scalar when texts are compared.
 ///
-/// The rule: NFKC (ｶﾞ becomes ガ; dakuten stay), then scalar by scalar lower case; controls, formats and default
-/// ignorables vanish; each run of white space is one space, and none stands at either end. Punctuation stays: texts that
-/// differ in it a little are still alike, and texts that differ in it a lot are not each other's duplicates. With
-/// `oldForms`, `OldForms` makes old kanji and kana modern ones. All by the tables of `UnicodeData`, so that every machine
-/// folds alike.
+/// The rule: NFKC (ｶﾞ becomes ガ; dakuten are kept), then lower case scalar by scalar; controls, format characters and
+/// default ignorables are removed; each run of white space becomes one space, with none at either end. Punctuation is
+/// kept: texts that differ in it a little are still similar, and texts that differ in it a lot are not duplicates. With
+/// `oldForms`, `OldForms` maps old kanji and kana to modern ones. All of this uses the tables of `UnicodeData`, so that
+/// every machine folds identically.
 struct FoldingTable: Sendable {
   static let standard = FoldingTable(oldForms: false)
   static let modernized = FoldingTable(oldForms: true)
 
   static func with(oldForms: Bool) -> FoldingTable { oldForms ? modernized : standard }
 
-  /// An entry for each scalar below U+10000: the one scalar that it becomes whatever stands beside it,
-  /// `PL_FOLD_DROP`, or `PL_FOLD_SLOW` where it may join its neighbor or becomes several scalars. One more entry
-  /// is padding, which the kernel asks for.
+  /// An entry for each scalar below U+10000: the scalar that it becomes whatever its neighbors, `PL_FOLD_DROP`, or
+  /// `PL_FOLD_SLOW` if it may combine with a neighbor or becomes several scalars. One more entry is padding, which the
+  /// kernel requires.
   let basic: [UInt16]
-  /// Scalars that become several whatever stands before them, such as ‥ and ㍻.
+  /// Scalars that become several whatever precedes them, such as ‥ and ㍻.
   let expanded: [UInt32: [UInt32]]
   let oldForms: Bool
 
   private static let drop = UInt16(PL_FOLD_DROP)
   private static let slow = UInt16(PL_FOLD_SLOW)
 
-  // What `kinds` says of a scalar.
+  // What `kinds` stores about a scalar.
   private static let white: UInt8 = 1, ignored: UInt8 = 2, upper: UInt8 = 4
   private static let kinds = ScalarTable<UInt8>(
     rest: 0,
@@ -52,7 +52,7 @@ struct FoldingTable: Sendable {
     self.expanded = expanded
   }
 
-  /// Calls `body` with what one scalar of NFKC text becomes: usually one scalar, none if it does not count.
+  /// Calls `body` with the result of one scalar of NFKC text: usually one scalar, none if it is ignored.
   @inline(__always)
   static func fold(_ scalar: UInt32, oldForms: Bool, _ body: (UInt32) -> Void) {
     switch kinds[scalar] {
@@ -63,11 +63,11 @@ struct FoldingTable: Sendable {
     }
   }
 
-  /// Whether normalization may reorder or compose the scalar with the one before it.
+  /// Whether normalization may reorder the scalar or compose it with the previous one.
   private static func joins(_ scalar: UInt32) -> Bool { NFKC.current.traits[scalar] & NFKC.joins != 0 }
 
   private static func normal(_ scalar: UInt32) -> [UInt32] {
-    // Ideographs and whole Hangul syllables, most of the table.
+    // Ideographs and precomposed Hangul syllables, most of the table.
     if NFKC.current.traits[scalar] == 0 { return [scalar] }
     var utf8: [UInt8] = [], normal: [UInt32] = []
     UTF8Scanning.append(scalar, to: &utf8)

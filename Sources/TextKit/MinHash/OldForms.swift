@@ -1,11 +1,11 @@
-/// Old kanji (旧字) and historical kana (旧仮名) as modern ones, for comparison alone: editions of a work in both
-/// orthographies become alike.
+/// Maps old kanji (旧字) and historical kana (旧仮名) to modern ones, for comparison only, so that editions of a work in
+/// both orthographies become similar.
 ///
-/// Kanji and kana map one to one; then, along the text, iteration marks repeat what they stand for and historical
-/// spellings take the form that modern ones take too: けふ and きょう, かう and こう, くわ and か. That is coarser than
-/// any orthography (は is わ, っ is つ), which does no harm where whole texts are compared.
+/// Kanji and kana map one to one; then, in text order, iteration marks are expanded and historical spellings take a
+/// form that modern ones take too: けふ and きょう, かう and こう, くわ and か. That is coarser than any orthography (は is わ, っ is
+/// つ), which does no harm when complete texts are compared.
 enum OldForms {
-  /// What one scalar becomes.
+  /// The mapping of each scalar.
   @inline(__always)
   static func modern(_ scalar: UInt32) -> UInt32 {
     guard scalar &- 0x3041 < 0x7000, case let found = table[scalar], found != 0 else { return scalar }
@@ -64,7 +64,7 @@ enum OldForms {
 }
 
 extension OldForms {
-  // Hiragana, from ぁ (U+3041) on.
+  // Hiragana, starting at ぁ (U+3041).
   private static let a = row("かさたなまやらわがざだばぱあ", "こそとのもよろおごぞどぼぽお")
   private static let e = row("けせてねめれえげぜでべぺ", "きしちにみりいぎじじびぴ")
   private static let i = row("きしちにみりいぎじびぴ", "きしちにみりいぎじびぴ")
@@ -102,7 +102,7 @@ extension OldForms {
     return count
   }
 
-  /// う behind a kana: the long vowel that both spell. けう and きよう become きお, かう こう, いう ゆう, きゆう きう.
+  /// う after a kana: the long vowel that both spell. けう and きよう become きお, かう こう, いう ゆう, きゆう きう.
   private static func lengthen(_ text: UnsafeMutableBufferPointer<UInt32>, _ count: inout Int) -> UInt32 {
     let u: UInt32 = 0x3046, o: UInt32 = 0x304A, yo: UInt32 = 0x3088, yu: UInt32 = 0x3086
     if let long = value(a, text[count - 1]) { text[count - 1] = long }

@@ -1,4 +1,4 @@
-/// Exact similarity of texts as sets of shingles, each set a sorted run of distinct 64-bit hashes.
+/// Exact similarity of texts as sets of shingles; each set is a sorted array of distinct 64-bit hashes.
 public enum ShingleSet {
   /// Sorts `hashes` and moves the distinct ones to the front; returns their number.
   public static func sort(_ hashes: UnsafeMutableBufferPointer<UInt64>) -> Int {

@@ -1,11 +1,11 @@
 public import CKernels
 
-/// Makes signatures: small fixed-size summaries whose hashes agree, each, with a probability of the texts'
+/// Computes signatures: small fixed-size summaries in which each hash agrees with a probability equal to the texts'
 /// Jaccard similarity (over sets of character shingles of the folded text).
 ///
-/// A hash holds 16 bits (b-bit minwise hashing: Li, König, WWW 2010). Sketching is Fast Similarity Sketching
-/// (Dahlgaard, Knudsen, Thorup, FOCS 2017): as exact as one permutation a hash, in time O(n + t log t).
-/// The same on every machine. Memory is used again for the next text.
+/// A hash has 16 bits (b-bit minwise hashing: Li, König, WWW 2010). Sketching uses Fast Similarity Sketching
+/// (Dahlgaard, Knudsen, Thorup, FOCS 2017): as accurate as one permutation per hash, in time O(n + t log t). Results
+/// are the same on every machine. Memory is reused for the next text.
 public struct SignatureHasher: ~Copyable {
   public let shape: SignatureShape
   private let level: pl_simd_level
@@ -13,7 +13,7 @@ public struct SignatureHasher: ~Copyable {
   private var hashes: UnsafeMutablePointer<UInt64>
   private var capacity: Int
 
-  /// - Parameter oldForms: whether old kanji and kana are compared as modern ones.
+  /// - Parameter oldForms: whether old kanji and kana are mapped to modern ones.
   public init(
     shape: SignatureShape = SignatureShape(), level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false
   ) {
@@ -27,8 +27,8 @@ public struct SignatureHasher: ~Copyable {
 
   deinit { hashes.deallocate() }
 
-  /// The shingles' hashes in the order of the text, repeats included; valid until the next call. A text
-  /// shorter than a shingle is one shingle, so there is always at least one.
+  /// The hashes of the shingles in text order, including repeats; valid until the next call. A text shorter than a
+  /// shingle is one shingle, so there is always at least one.
   public mutating func shingles(_ utf8: UnsafeBufferPointer<UInt8>) -> UnsafeBufferPointer<UInt64> {
     text.fold(utf8)
     let scalars = text.scalars
@@ -37,7 +37,7 @@ public struct SignatureHasher: ~Copyable {
     return UnsafeBufferPointer(start: hashes, count: count)
   }
 
-  /// Writes `shape.hashes` hashes. Returns the number of shingles, repeats included.
+  /// Writes `shape.hashes` hashes. Returns the number of shingles, including repeats.
   @discardableResult
   public mutating func signature(_ utf8: UnsafeBufferPointer<UInt8>, into hashes: UnsafeMutablePointer<UInt16>) -> Int {
     let shingles = shingles(utf8)
@@ -59,12 +59,12 @@ extension SignatureShape {
     pl_xxh3(hashes + band * rows, rows * 2)
   }
 
-  /// Lanes in which two signatures agree.
+  /// The number of hashes in which two signatures agree.
   public func agreeingHashes(_ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Int {
     pl_lanes_agreeing(a, b, hashes)
   }
 
-  /// The Jaccard similarity that agreeing hashes stand for, in 0...1; standard error √(s(1 − s)/hashes).
+  /// The Jaccard similarity estimated from the number of agreeing hashes, in 0...1; standard error √(s(1 − s)/hashes).
   public func similarity(agreeingHashes: Int) -> Double {
     let byChance = 1.0 / 65536  // different elements with the same 16 bits
     return max(0, (Double(agreeingHashes) / Double(hashes) - byChance) / (1 - byChance))
@@ -73,7 +73,7 @@ extension SignatureShape {
   /// Whether two signatures share a band before `band`.
   public func shareBand(before band: Int, _ a: UnsafePointer<UInt16>, _ b: UnsafePointer<UInt16>) -> Bool {
     (0..<band).contains { earlier in
-      // Most bands differ in their first row already.
+      // Most bands already differ in their first row.
       a[earlier * rows] == b[earlier * rows]
         && pl_lanes_agreeing(a + earlier * rows, b + earlier * rows, rows) == rows
     }

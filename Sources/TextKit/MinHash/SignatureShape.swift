@@ -1,6 +1,6 @@
 import Glibc
 
-/// How texts are sketched: runs of `shingleWidth` scalars, and `bands` × `rows` hashes.
+/// The parameters of signatures: shingles of `shingleWidth` scalars, and `bands` × `rows` hashes.
 ///
 /// Two texts whose shingle sets have Jaccard similarity s share a band, and so become a candidate pair, with
 /// a probability of 1 − (1 − s^rows)^bands (`recall(at:)`).
@@ -15,27 +15,27 @@ public struct SignatureShape: Sendable, Equatable, Hashable {
     self.rows = rows
   }
 
-  /// Lanes in a signature.
+  /// Hashes per signature.
   public var hashes: Int { bands * rows }
 
-  /// Bytes of a signature: two for a hash.
+  /// Bytes per signature: two per hash.
   public var signatureBytes: Int { hashes * 2 }
 
-  /// Lanes that fit the kernel's stack.
+  /// The number of hashes that fits on the kernel's stack.
   public static let maximumHashes = 4096
 }
 
 extension SignatureShape {
-  /// The share of pairs of a similarity that share a band, and so are found. 0…1.
+  /// The fraction of pairs with a given similarity that share a band, and so are found. 0…1.
   public func recall(at similarity: Double) -> Double {
-    // 1 − (1 − s^rows)^bands, exact near 0 and 1 too.
+    // 1 − (1 − s^rows)^bands, accurate near 0 and 1 too.
     -expm1(Double(bands) * log1p(-pow(similarity, Double(rows))))
   }
 
-  /// The similarities at which people want to know the recall.
+  /// The similarities for which recall is reported.
   public static let curve = [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]
 
-  /// `44 % at 0.70, 69 % at 0.75, …`, from `least` on.
+  /// `44 % at 0.70, 69 % at 0.75, …`, starting at `least`.
   public func recallText(from least: Double = 0) -> String {
     Self.curve.filter { $0 >= least }.map { similarity in
       let percent = min(99, Int((recall(at: similarity) * 100).rounded()))
@@ -43,11 +43,12 @@ extension SignatureShape {
     }.joined(separator: ", ")
   }
 
-  /// Lanes that a shape for a wanted recall may have without becoming slow.
+  /// Maximum number of hashes for a requested recall, to stay fast.
   private static let thriftyLanes = 512
 
-  /// Bands and rows that find at least the share `recall` of the pairs of a similarity: as many rows as fit some 500
-  /// hashes, for the more rows, the fewer pairs are compared in vain. Nil where no shape of `maximumHashes` does.
+  /// Bands and rows that find at least the fraction `recall` of the pairs with a given similarity: as many rows as fit
+  /// in about 500 hashes, since more rows mean fewer unnecessary comparisons. Nil if no shape within `maximumHashes`
+  /// does.
   public static func finding(
     _ recall: Double, at similarity: Double, shingleWidth: Int, maximumBands: Int = 1024
   ) -> SignatureShape? {

@@ -1,14 +1,14 @@
 import CKernels
 
-/// A 128-bit hash (XXH3) of a text: equal for equal texts, and different for any that chance will bring.
+/// A 128-bit hash (XXH3) of a text: equal for equal texts, and in practice different for different ones.
 public struct TextIdentity: BitwiseCopyable, Hashable, Comparable, Sendable {
   public var high: UInt64
   public var low: UInt64
 
-  /// Of the bytes as they stand.
+  /// Of the raw bytes.
   public init(raw utf8: UnsafeBufferPointer<UInt8>) { self.init(UnsafeRawBufferPointer(utf8)) }
 
-  /// Of the text as `folder` folds it.
+  /// Of the text folded by `folder`.
   public init(folded utf8: UnsafeBufferPointer<UInt8>, by folder: inout ComparedText) {
     folder.fold(utf8)
     self.init(UnsafeRawBufferPointer(folder.scalars))

@@ -1,8 +1,8 @@
 import ShardKit
 
-/// The files that Hugging Face's libraries load a tokenizer from, written in their own order of keys.
+/// The files from which Hugging Face's libraries load a tokenizer, written with their key order.
 ///
-/// With MeCab, `tokenizer.json` cuts at white space: it is right for text that MeCab has already divided, while
+/// With MeCab, `tokenizer.json` splits at white space: this is correct for text that MeCab has already split, while
 /// `tokenizer_config.json` names `BertJapaneseTokenizer`, which does both.
 public struct HuggingFaceTokenizerFiles: Sendable {
   public static let tokenizerName = "tokenizer.json"
@@ -10,7 +10,7 @@ public struct HuggingFaceTokenizerFiles: Sendable {
   public static let configurationName = "tokenizer_config.json"
 
   public let tokenizer: WordPieceTokenizer
-  /// What models made for this tokenizer read at most.
+  /// The maximum input length of models made for this tokenizer.
   public var maximumLength = 512
   public init(_ tokenizer: WordPieceTokenizer) { self.tokenizer = tokenizer }
 
@@ -89,8 +89,8 @@ public struct HuggingFaceTokenizerFiles: Sendable {
 // MARK: Reading
 
 extension WordPieceTokenizer {
-  /// Reads a `tokenizer.json` as `HuggingFaceTokenizerFiles` writes it. Settings that this tokenizer does not have are errors,
-  /// so that a file is never read with another meaning.
+  /// Reads a `tokenizer.json` as written by `HuggingFaceTokenizerFiles`. Unsupported settings are errors, so that a
+  /// file is never read with another meaning.
   public init(path: String) throws {
     let text = try openSource(path).readAll(limit: 256 << 20)
     let json: JSONValue
@@ -116,13 +116,13 @@ extension WordPieceTokenizer {
     else {
       throw TokenizerError(
         "pre_tokenizer is \((json["pre_tokenizer"] ?? .null).text()), which is not supported",
-        hint: "BertPreTokenizer followed by UnicodeScripts, or WhitespaceSplit for MeCab, can be read.")
+        hint: "Supported are BertPreTokenizer followed by UnicodeScripts, and WhitespaceSplit for MeCab.")
     }
     guard let characters = model["max_input_chars_per_word"]?.integer, (1...10_000).contains(characters) else {
       throw TokenizerError("model.max_input_chars_per_word is not between 1 and 10000")
     }
     guard let vocabulary = model["vocab"]?.members, (1...1 << 20).contains(vocabulary.count) else {
-      throw TokenizerError("model.vocab is no object of 1 to \(1 << 20) tokens")
+      throw TokenizerError("model.vocab is not an object with 1 to \(1 << 20) tokens")
     }
     var tokens = [[UInt8]?](repeating: nil, count: vocabulary.count)
     for member in vocabulary {
@@ -138,7 +138,7 @@ extension WordPieceTokenizer {
       }
       guard let content = token["content"]?.string, let id = token["id"]?.integer,
         tokens.indices.contains(id), tokens[id] == Array(content.utf8)
-      else { throw TokenizerError("added_tokens has a token that the vocabulary has not, or not under its id") }
+      else { throw TokenizerError("added_tokens has a token that is not in the vocabulary, or has another id there") }
       special.append(content)
     }
     try self.init(
@@ -147,7 +147,7 @@ extension WordPieceTokenizer {
 
   private static func require(_ value: JSONValue?, _ key: String, _ expected: JSONValue) throws(TokenizerError) {
     guard value?.text() == expected.text() else {
-      throw TokenizerError("\(key) is \((value ?? .null).text()), only \(expected.text()) can be read")
+      throw TokenizerError("\(key) is \((value ?? .null).text()), but only \(expected.text()) is supported")
     }
   }
 }

@@ -1,10 +1,11 @@
 public import ShardKit
 
-/// What a `tokenizer_config.json` says of a `BertJapaneseTokenizer` of MeCab: settings of which only one value can be
-/// computed are checked, and the dictionary is read.
+/// The contents of a `tokenizer_config.json` of a `BertJapaneseTokenizer` with MeCab: settings with only one supported
+/// value are checked, and the dictionary is read.
 public struct HuggingFaceTokenizerSettings: Sendable {
   public private(set) var dictionary = MeCabRequirement()
-  /// Whether nothing tells the dictionary: transformers then takes what its release does, once ipadic, now unidic_lite.
+  /// Whether the dictionary is unspecified: transformers then uses the default of its release, formerly ipadic, now
+  /// unidic_lite.
   public private(set) var leavesDictionaryOpen = false
   /// Tokens found in raw text before anything else.
   public private(set) var addedTokens: [(id: Int, content: String)] = []
@@ -13,7 +14,7 @@ public struct HuggingFaceTokenizerSettings: Sendable {
     func only(_ json: JSONValue, _ key: String, _ usual: JSONValue, _ wanted: JSONValue) throws(TokenizerError) {
       let value = json[key] ?? usual
       guard value == wanted else {
-        throw TokenizerError("\(key) is \(value.text()), only \(wanted.text()) can be read")
+        throw TokenizerError("\(key) is \(value.text()), but only \(wanted.text()) is supported")
       }
     }
     try only(json, "word_tokenizer_type", "basic", "mecab")
@@ -21,7 +22,7 @@ public struct HuggingFaceTokenizerSettings: Sendable {
     for key in ["do_word_tokenize", "do_subword_tokenize"] { try only(json, key, true, true) }
     try only(json, "do_lower_case", false, false)
     if let words = json["never_split"]?.array, !words.isEmpty {
-      throw TokenizerError("never_split is \(JSONValue.list(words).text()), only an empty list can be read")
+      throw TokenizerError("never_split is \(JSONValue.list(words).text()), but only an empty list is supported")
     }
     let mecab = json["mecab_kwargs"] ?? .null
     try only(mecab, "normalize_text", true, true)
@@ -35,24 +36,25 @@ public struct HuggingFaceTokenizerSettings: Sendable {
     dictionary.identity = json[Self.identityKey]?.string
     if let name = mecab["mecab_dic"]?.string {
       guard option.isEmpty else {
-        throw TokenizerError("mecab_option is '\(option)' besides the dictionary '\(name)', which cannot be read")
+        throw TokenizerError(
+          "mecab_option is '\(option)' in addition to the dictionary '\(name)', which is not supported")
       }
       dictionary.name = name
     }
     leavesDictionaryOpen = dictionary == MeCabRequirement()
   }
 
-  /// A key of our own: the dictionary by its sizes, which its name does not tell where it has none.
+  /// A key of this project: identifies the dictionary by its sizes, for a dictionary without a known name.
   static let identityKey = "mecab_dictionary"
 
   private static func added(_ json: JSONValue) throws(TokenizerError) -> [(id: Int, content: String)] {
     var tokens: [(id: Int, content: String)] = []
     for member in json.members ?? [] {
       guard let id = Int(member.key), let content = member.value["content"]?.string else {
-        throw TokenizerError("added_tokens_decoder has '\(member.key)', which is no token")
+        throw TokenizerError("added_tokens_decoder has '\(member.key)', which is not a token")
       }
       for key in ["lstrip", "rstrip", "single_word"] where member.value[key] == .bool(true) {
-        throw TokenizerError("added_tokens_decoder: \(key) is true of '\(content)', only false can be read")
+        throw TokenizerError("added_tokens_decoder: \(key) is true for '\(content)', but only false is supported")
       }
       tokens.append((id, content))
     }
@@ -61,12 +63,13 @@ public struct HuggingFaceTokenizerSettings: Sendable {
 }
 
 extension WordPieceTokenizer {
-  /// A `BertJapaneseTokenizer` of MeCab from its vocabulary, one token a line.
+  /// A `BertJapaneseTokenizer` with MeCab from its vocabulary, one token per line.
   public init(vocabulary tokens: [[UInt8]], _ settings: HuggingFaceTokenizerSettings) throws(TokenizerError) {
     var special = WordPieceTrainer.bertTokens.filter { tokens.contains(Array($0.utf8)) }
     for token in settings.addedTokens {
       guard tokens.indices.contains(token.id), tokens[token.id] == Array(token.content.utf8) else {
-        throw TokenizerError("the added token '\(token.content)' is not in the vocabulary, or not as \(token.id)")
+        throw TokenizerError(
+          "the added token '\(token.content)' is not in the vocabulary, or its id is not \(token.id)")
       }
       if !special.contains(token.content) { special.append(token.content) }
     }
@@ -74,7 +77,7 @@ extension WordPieceTokenizer {
     dictionary = settings.dictionary
   }
 
-  /// Takes the dictionary from the `tokenizer_config.json` beside a `tokenizer.json`, where the words are MeCab's.
+  /// Reads the dictionary from the `tokenizer_config.json` next to a `tokenizer.json`, if MeCab splits the words.
   mutating func readDictionary(beside path: String) throws {
     guard words == .mecab else { return }
     let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""

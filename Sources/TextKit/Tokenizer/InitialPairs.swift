@@ -1,10 +1,10 @@
 import Glibc
 
-/// Every pair of neighboring symbols in a sequence with all its places: a counting sort of the places by first symbol,
-/// then of each bucket by second. O(symbols) time, one 32-bit place a symbol.
+/// Every pair of neighboring symbols in a sequence with all its positions: a counting sort of the positions by first
+/// symbol, then of each bucket by second. O(symbols) time, one 32-bit position per symbol.
 struct InitialPairs: ~Copyable {
   private(set) var candidates: [MergeCandidate] = []
-  /// Places of the candidates, end to end; owned by whoever takes them.
+  /// Positions of the candidates, concatenated; owned by the caller that takes them.
   private(set) var places: UnsafeMutablePointer<UInt32>
 
   /// Pairs below `minimumFrequency` are left out.
@@ -35,7 +35,7 @@ struct InitialPairs: ~Copyable {
           MergeCandidate(
             count: bucket.sums[Int(second)], first: UInt32(first), second: second, start: UInt32(kept),
             length: UInt32(found.count), block: 0))
-        // Never ahead of what is still to be read: the bucket is a copy.
+        // Never ahead of the read position: the bucket is a copy.
         (places + kept).update(from: found.baseAddress!, count: found.count)
         kept += found.count
       }
@@ -45,9 +45,9 @@ struct InitialPairs: ~Copyable {
   }
 }
 
-/// The places of one first symbol, by second symbol.
+/// The positions of one first symbol, by second symbol.
 private struct PairBucket: ~Copyable {
-  /// Weighted counts by second symbol; those in `seconds` are set.
+  /// Weighted counts by second symbol; those listed in `seconds` are set.
   private(set) var sums: [Int64]
   private(set) var seconds: [UInt32] = []
   private var counts: [Int]
@@ -100,13 +100,13 @@ private struct PairBucket: ~Copyable {
   }
 }
 
-/// Lists of places in blocks, a block for each merge; a block goes when its last candidate is done.
+/// Lists of positions in blocks, one block per merge; a block is freed when its last candidate is done.
 struct PlaceBlocks: ~Copyable {
   private var blocks: [UnsafeMutablePointer<UInt32>?]
   private var users: [Int]
   private var unused: [Int32] = []
 
-  /// Takes the initial places over as block 0.
+  /// Takes ownership of the initial positions as block 0.
   init(_ places: UnsafeMutablePointer<UInt32>, users count: Int) {
     blocks = [places]
     users = [count]
@@ -114,7 +114,7 @@ struct PlaceBlocks: ~Copyable {
 
   deinit { for block in blocks { free(block) } }
 
-  // malloc, so that a block can give its end back in place.
+  // malloc, so that a block can be shrunk in place.
   static func allocate(_ capacity: Int) -> UnsafeMutablePointer<UInt32> {
     guard let memory = malloc(max(1, capacity) * MemoryLayout<UInt32>.stride) else { fatalError("out of memory") }
     return memory.bindMemory(to: UInt32.self, capacity: max(1, capacity))

@@ -1,13 +1,13 @@
 import Glibc
 import ShardKit
 
-/// MeCab as a word splitter, loaded when asked for: the library is no dependency of the build.
+/// MeCab as a word splitter, loaded on demand: the library is not a build dependency.
 ///
-/// One thread at a time. Words are MeCab's surfaces, cut at white space of every kind, as in transformers'
-/// `BertJapaneseTokenizer`; so is white space that MeCab takes for a part of a word (CR, FF, U+2028, …).
+/// Not thread-safe. Words are MeCab's surface forms, also split at white space of every kind, as in transformers'
+/// `BertJapaneseTokenizer`, including white space that MeCab treats as part of a word (CR, FF, U+2028, …).
 public final class MeCab {
   public enum Output: Sendable {
-    /// Each word as it stands.
+    /// The surface form of each word.
     case words
     /// The part of speech of each word: 名詞, 助詞, …
     case partsOfSpeech
@@ -38,10 +38,10 @@ public final class MeCab {
   private let version: String
   public let dictionary: MeCabDictionary
 
-  /// - Parameter dictionary: a dictionary's folder; nil for the system's own choice.
+  /// - Parameter dictionary: a dictionary folder; nil for the system default.
   public init(dictionary: String? = nil, output: Output = .words) throws(TokenizerError) {
     guard let library = dlopen("libmecab.so.2", RTLD_NOW | RTLD_LOCAL) else {
-      throw TokenizerError("MeCab is not installed: libmecab.so.2 cannot be loaded", hint: Self.remedy)
+      throw TokenizerError("MeCab is not installed: libmecab.so.2 could not be loaded", hint: Self.remedy)
     }
     guard let new = dlsym(library, "mecab_new"), let parse = dlsym(library, "mecab_sparse_tostr2"),
       let message = dlsym(library, "mecab_strerror"), let destroy = dlsym(library, "mecab_destroy"),
@@ -55,7 +55,7 @@ public final class MeCab {
     defer { for argument in arguments { Glibc.free(argument) } }
     guard let tagger = unsafeBitCast(new, to: New.self)(Int32(arguments.count), &arguments) else {
       let reason = self.message(nil).map { String(cString: $0) } ?? "no reason given"
-      throw TokenizerError("MeCab cannot start: \(Self.line(reason))", hint: Self.remedy)
+      throw TokenizerError("MeCab failed to start: \(Self.line(reason))", hint: Self.remedy)
     }
     self.tagger = tagger
     information = unsafeBitCast(info, to: Info.self)(tagger)
@@ -64,12 +64,12 @@ public final class MeCab {
     guard self.dictionary.isUTF8 else {
       // Destroyed by deinit.
       throw TokenizerError(
-        "MeCab's dictionary is in \(self.dictionary.characterSet), texts are in UTF-8",
-        hint: "Give the folder of a UTF-8 build, such as /var/lib/mecab/dic/ipadic-utf8.")
+        "MeCab's dictionary uses \(self.dictionary.characterSet), but texts are in UTF-8",
+        hint: "Use the folder of a UTF-8 build, such as /var/lib/mecab/dic/ipadic-utf8.")
     }
   }
 
-  /// A dictionary by its folder, with its own settings: the system's could add words of a user's dictionary.
+  /// A dictionary by its folder, with its own settings: the system's could add words from a user dictionary.
   private static func arguments(_ dictionary: String) -> [String] {
     let settings = dictionary + "/mecabrc"
     return ["-d", dictionary, "-r", access(settings, R_OK) == 0 ? settings : "/dev/null"]
@@ -83,7 +83,7 @@ public final class MeCab {
 
   // MARK: Identity
 
-  /// MeCab's version and a hash of its dictionary's files: what the words depend on besides the text. Reads the files.
+  /// MeCab's version and a hash of its dictionary files: what the words depend on besides the text. Reads the files.
   public func dictionaryIdentity() throws(TokenizerError) -> String {
     var identity = "mecab-\(version)"
     var information = information
@@ -95,7 +95,7 @@ public final class MeCab {
     return identity
   }
 
-  /// Of a compiled dictionary, and of the tables beside it that a system's dictionary has.
+  /// Includes the compiled dictionary, and the source tables next to it that system dictionaries have.
   private static func identity(_ path: String) throws(TokenizerError) -> String {
     let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
     let beside = path.hasSuffix("/sys.dic") ? ["matrix.bin", "char.bin", "unk.dic", "dicrc"].map { folder + $0 } : []
@@ -114,10 +114,10 @@ public final class MeCab {
 
   // MARK: Words
 
-  /// MeCab takes some 230 bytes of memory for each byte of a text; of a longer one it gets pieces, cut at line ends.
+  /// MeCab uses about 230 bytes of memory per byte of text; longer texts are split at line ends.
   static let pieceBytes = 1 << 19
 
-  /// Calls `body` with the bytes of each word of a normalized text, or of its part of speech. A NUL parts words.
+  /// Calls `body` with the bytes of each word of a normalized text, or of its part of speech. A NUL separates words.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
@@ -129,7 +129,7 @@ public final class MeCab {
     }
   }
 
-  /// At a NUL; else behind the last line end, or the last 。, or at a character, within `pieceBytes`.
+  /// At a NUL, or after the last line end or the last 。, or at a character boundary, within `pieceBytes`.
   private static func pieceEnd(_ text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
     let limit = min(text.count, start + pieceBytes)
     if let nul = memchr(text.baseAddress! + start, 0, limit - start) {

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A dictionary of MeCab as its header describes it: another one gives other words.
+/// A MeCab dictionary as described by its header: a different dictionary yields different words.
 public struct MeCabDictionary: Equatable, Sendable {
   public var characterSet: String
   public var words: Int
@@ -27,21 +27,21 @@ public struct MeCabDictionary: Equatable, Sendable {
   /// `392126-1316-1316`: words, left and right contexts.
   public var identity: String { "\(words)-\(leftContexts)-\(rightContexts)" }
 
-  /// Of the names that transformers knows (`mecab_dic`), those of which the sizes are known. Debian's edition of ipadic
-  /// has one word more than the one of PyPI, 令和.
+  /// The names known to transformers (`mecab_dic`), with known sizes. Debian's edition of ipadic has one word more than
+  /// PyPI's, 令和.
   static let named: [(name: String, identities: [String])] = [
     ("ipadic", ["392126-1316-1316", "392127-1316-1316"]), ("unidic_lite", ["756264-5981-5981"]),
   ]
 
-  /// Its name in transformers' `mecab_dic`; nil where it is none of those known.
+  /// Its name in transformers' `mecab_dic`; nil if unknown.
   public var name: String? { Self.named.first { $0.identities.contains(identity) }?.name }
 }
 
-/// Which dictionary a tokenizer's words are cut with, as far as its files say.
+/// The dictionary that splits a tokenizer's words, as far as its files specify it.
 public struct MeCabRequirement: Equatable, Sendable {
-  /// Of transformers' `mecab_dic`.
+  /// The name in transformers' `mecab_dic`.
   public var name: String?
-  /// `MeCabDictionary.identity`; nil where it was never seen.
+  /// `MeCabDictionary.identity`; nil if it was never determined.
   public var identity: String?
 
   public init(name: String? = nil, identity: String? = nil) {
@@ -51,22 +51,22 @@ public struct MeCabRequirement: Equatable, Sendable {
 
   public init(_ dictionary: MeCabDictionary) { self.init(name: dictionary.name, identity: dictionary.identity) }
 
-  /// Whether the words of this dictionary are those asked for.
+  /// Whether this dictionary yields the required words.
   public func accepts(_ dictionary: MeCabDictionary) -> Bool {
     if let identity { return dictionary.identity == identity }
     guard let name else { return true }
     let known = MeCabDictionary.named.first { $0.name == name }
-    // Of another name no more can be said than that it is none of the dictionaries that have a name of their own.
+    // For an unknown name, it can only be checked that it is none of the dictionaries with a known name.
     return known.map { $0.identities.contains(dictionary.identity) } ?? (dictionary.name == nil)
   }
 
-  /// Throws unless the words of this dictionary are those asked for.
+  /// Throws unless this dictionary yields the required words.
   public func check(_ dictionary: MeCabDictionary) throws(TokenizerError) {
     guard !accepts(dictionary) else { return }
     let wanted = [name.map { "'\($0)'" }, identity.map { "(\($0))" }].compactMap(\.self).joined(separator: " ")
     let found = [dictionary.name.map { "'\($0)'" }, "(\(dictionary.identity))"].compactMap(\.self)
     throw TokenizerError(
-      "the tokenizer's words are cut with MeCab's dictionary \(wanted), the one that is loaded is "
+      "the tokenizer requires MeCab's dictionary \(wanted), but the loaded dictionary is "
         + found.joined(separator: " "),
       hint: "Set mecabDictionary to the folder of \(name.map { "'\($0)'" } ?? "that dictionary")\(whence).")
   }

@@ -1,16 +1,16 @@
-/// A pair that may be merged, with the places where it was seen: ascending indices of its first symbol.
+/// A pair that may be merged, with the positions where it was seen: ascending indices of its first symbol.
 struct MergeCandidate {
   var count: Int64
   var first: UInt32
   var second: UInt32
-  /// Into the block of places `block`.
+  /// Range within the block of positions `block`.
   var start: UInt32
   var length: UInt32
   var block: Int32
 
   var key: UInt64 { PairCounts.key(first, second) }
 
-  /// Higher counts first, then the pair of smaller ids.
+  /// Higher counts first, then the pair with smaller ids.
   static func precedes(_ a: MergeCandidate, _ b: MergeCandidate) -> Bool {
     a.count != b.count ? a.count > b.count : a.key < b.key
   }

@@ -35,13 +35,13 @@ struct PairCounts: ~Copyable {
     return slot.key == key ? slot.count : nil
   }
 
-  /// Lowers the count of a pair; pairs that are not in the table stay out.
+  /// Decreases the count of a pair; pairs that are not in the table are ignored.
   mutating func subtract(_ amount: Int64, from key: UInt64) {
     let place = place(key)
     if slots[place].key == key { slots[place].count &-= amount }
   }
 
-  /// Returns the new count, and whether the pair was there before.
+  /// Returns the new count, and whether the pair already existed.
   mutating func add(_ amount: Int64, to key: UInt64) -> (count: Int64, existed: Bool) {
     let place = place(key)
     if slots[place].key == key {

@@ -1,4 +1,4 @@
-/// The merge loop over a symbol sequence: the best pair, all its places, the new pairs around them.
+/// The merge loop over a symbol sequence: the best pair, all its positions, and the new pairs around them.
 struct PairMerging: ~Copyable {
   private(set) var tokens: TokenList
   private(set) var merges = 0
@@ -10,14 +10,14 @@ struct PairMerging: ~Copyable {
   private var counts: PairCounts
   private var queue: MergeQueue
   private var blocks: PlaceBlocks
-  /// Pairs with more than one candidate in the queue: all their places in a word merge together.
+  /// Pairs with more than one candidate in the queue: all their positions in a word are merged together.
   private var repeated: Set<UInt64> = []
   private var around: MergeNeighbors
-  /// Places of new pairs in the order found, and the slot of `around` that each belongs to.
+  /// Positions of new pairs in the order found, and the slot of `around` that each belongs to.
   private var foundPlaces: [UInt32] = []
   private var foundSlots: [UInt32] = []
 
-  /// `limit`: tokens at the end, at most.
+  /// `limit`: the maximum number of tokens.
   init(_ sequence: consuming SymbolSequence, _ tokens: TokenList, limit: Int, _ minimumFrequency: Int64) {
     self.tokens = tokens
     self.limit = limit
@@ -52,7 +52,7 @@ struct PairMerging: ~Copyable {
     let token = tokens.merged(pair.first, pair.second)
     let length = tokens.lengths[Int(pair.first)] + tokens.lengths[Int(pair.second)]
     let existing = tokens.id(token)
-    // A word of '#' characters can spell a token of another length; its places would not fit.
+    // A word of '#' characters can spell a token of another length; its positions would not match.
     if let existing, tokens.lengths[Int(existing)] != length { return }
     let id = tokens.append(token, characters: length)
     merges += 1
@@ -61,7 +61,7 @@ struct PairMerging: ~Copyable {
     enqueue(pair, id)
   }
 
-  /// Writes `id` over every place of the pair that still stands, and gathers the pairs that this makes.
+  /// Writes `id` at every position where the pair still exists, and collects the pairs that this creates.
   private mutating func replace(_ pair: MergeCandidate, by id: UInt32, wholeWords: Bool) {
     let lengths = tokens.lengths
     var cursor = SymbolSequence.CountCursor()
@@ -115,19 +115,19 @@ struct PairMerging: ~Copyable {
     }
   }
 
-  /// Books the gathered pairs: old ones lose what new ones gain, and new ones become candidates.
+  /// Records the collected pairs: old ones lose what new ones gain, and new ones become candidates.
   private mutating func enqueue(_ pair: MergeCandidate, _ id: UInt32) {
     for slot in around.touched {
       let neighbor = slot >> 1, sum = around.sums[Int(slot)]
       let new = slot & 1 == 0 ? PairCounts.key(neighbor, id) : PairCounts.key(id, neighbor)
-      // A pair too rare to merge is forgotten, unless it was known before.
+      // A pair too rare to merge is discarded, unless it was already known.
       if sum < minimumFrequency, counts[new] == nil {
         around.drop(slot)
       } else if counts.add(sum, to: new).existed {
         repeated.insert(new)
       }
     }
-    // After all additions: where tokens of this merge touch, a new pair is an old one at once.
+    // After all additions: where tokens of this merge are adjacent, a new pair immediately becomes an old one.
     for slot in around.touched {
       let neighbor = slot >> 1
       let old = slot & 1 == 0 ? PairCounts.key(neighbor, pair.first) : PairCounts.key(pair.second, neighbor)
@@ -152,11 +152,11 @@ struct PairMerging: ~Copyable {
   }
 }
 
-/// What stands around the places of one merge, by slot: twice the neighbor's id, plus 1 if it stands behind.
+/// The neighbors of one merge's positions, by slot: twice the neighbor's id, plus 1 if it follows.
 struct MergeNeighbors: ~Copyable {
   /// Weighted counts of the slots in `touched`; 0 elsewhere.
   private(set) var sums: UnsafeMutableBufferPointer<Int64>
-  /// Places found for a slot; 0 once dropped.
+  /// Positions found for a slot; 0 once dropped.
   private(set) var found: UnsafeMutableBufferPointer<UInt32>
   private var ends: UnsafeMutableBufferPointer<UInt32>
   private(set) var touched: [UInt32] = []
@@ -186,7 +186,7 @@ struct MergeNeighbors: ~Copyable {
   func isKept(_ slot: UInt32) -> Bool { found[Int(slot)] > 0 }
   mutating func drop(_ slot: UInt32) { found[Int(slot)] = 0 }
 
-  /// Gives every kept slot its part of one block.
+  /// Assigns every kept slot its part of one block.
   mutating func startLists() -> (places: Int, lists: Int) {
     var total: UInt32 = 0, lists = 0
     for slot in touched where isKept(slot) {

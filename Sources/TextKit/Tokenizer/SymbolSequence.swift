@@ -1,15 +1,15 @@
-/// The symbol of each scalar at the start of a word and inside one.
+/// The symbol of each scalar at the start of a word and inside a word.
 struct AlphabetSymbols {
   static let none = UInt32.max
   var first = [UInt32](repeating: none, count: Int(UTF8Scanning.malformed) + 1)
   var rest = [UInt32](repeating: none, count: Int(UTF8Scanning.malformed) + 1)
 }
 
-/// All training words as one array of symbols, cut by separators, words of one count together.
+/// All training words as one array of symbols, divided by separators, with words of equal count together.
 ///
-/// A token of n characters keeps n places: its id stands in the first and the last, so neighbors are found from token
-/// lengths alone, forwards and backwards, without links. Because words of one count lie together, a place tells its
-/// word's count.
+/// A token of n characters keeps n positions: its id is at the first and the last, so neighbors are found from token
+/// lengths alone, forwards and backwards, without links. Because words of equal count are together, a position
+/// determines its word's count.
 struct SymbolSequence: ~Copyable {
   /// Between words, and before the first and after the last.
   static let separator = UInt32.max
@@ -17,14 +17,14 @@ struct SymbolSequence: ~Copyable {
   static let inside = UInt32.max - 1
 
   let symbols: UnsafeMutableBufferPointer<UInt32>
-  /// Ends of the runs of one count, ascending, and the count of each.
+  /// Ends of the runs of equal count, ascending, and the count of each.
   private let runEnds: [Int]
   private let runCounts: [Int64]
 
   deinit { symbols.deallocate() }
 
-  /// Characters outside the alphabet are left out, so their neighbors meet. Words of fewer than two symbols cannot
-  /// merge and are left out.
+  /// Characters outside the alphabet are left out, so that their neighbors become adjacent. Words of fewer than two
+  /// symbols cannot merge and are left out.
   init(_ words: borrowing TrainingWords, _ alphabet: borrowing AlphabetSymbols) {
     let runs = Self.runs(words.counts)
     var sizes = [Int](repeating: 0, count: runs.counts.count)
@@ -50,7 +50,7 @@ struct SymbolSequence: ~Copyable {
     runCounts = runs.counts
   }
 
-  /// Distinct counts, highest first, and each word's place among them.
+  /// Distinct counts, highest first, and the rank of each word's count among them.
   private static func runs(_ counts: [Int64]) -> (counts: [Int64], ofWord: [UInt32]) {
     var places: [Int64: UInt32] = [:]
     for count in counts where places[count] == nil { places[count] = 0 }
@@ -78,7 +78,7 @@ struct SymbolSequence: ~Copyable {
     }
   }
 
-  /// Gives the counts of ascending places.
+  /// Returns the counts of ascending positions.
   struct CountCursor {
     private var run = 0
     private var end = 0

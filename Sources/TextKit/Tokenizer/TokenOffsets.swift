@@ -1,4 +1,4 @@
-/// A token with the bytes of the raw text that it stands for.
+/// A token with its byte range in the raw text.
 public struct TokenOffset: Equatable, Sendable {
   public var id: UInt32
   public var range: Range<Int>
@@ -10,10 +10,10 @@ public struct TokenOffset: Equatable, Sendable {
 }
 
 extension TokenizerSession {
-  /// The same ids as `encode`, each with its place in the raw text: for answers and labels that are parts of a text.
+  /// The same ids as `encode`, each with its position in the raw text: for answers and labels that are spans of a text.
   ///
-  /// A token's place is that of the characters whose normal form it holds; one unknown token covers its whole word.
-  /// Slower than `encode`, for the small texts of evaluation.
+  /// A token's range covers the characters whose normalized form it contains; an unknown token covers its complete
+  /// word. Slower than `encode`; for the small texts of evaluation.
   public func encodeWithPlaces(_ text: [UInt8]) throws(TokenizerError) -> [TokenOffset] {
     var tokens: [TokenOffset] = []
     let result = text.withUnsafeBufferPointer { text in
@@ -21,7 +21,7 @@ extension TokenizerSession {
         try tokenizer.forEachStretch(text) { (stretch, special) throws(TokenizerError) in
           let start = stretch.baseAddress.map { UnsafePointer(text.baseAddress!).distance(to: $0) } ?? 0
           if let special {
-            // The stretch is empty and stands behind the token.
+            // The range is empty and follows the token.
             let count = tokenizer.tokens[Int(special)].count
             tokens.append(TokenOffset(id: special, range: (start - count)..<start))
           } else {
@@ -43,7 +43,7 @@ extension TokenizerSession {
     let result = form.bytes.withUnsafeBufferPointer { normal in
       Result { () throws(TokenizerError) in
         try forEachWord(normal) { word in
-          // Words come in order, with nothing but separators between them.
+          // Words come in order, with only separators between them.
           guard let found = Self.find(word, in: normal, from: at) else { return }
           ids.removeAll()
           tokenizer.encoder.encode(word: word, into: &ids)
@@ -75,7 +75,7 @@ extension TokenizerSession {
   }
 }
 
-/// A text's normal form, each byte of which knows the raw bytes that it came from.
+/// The normalized form of a text, with the raw byte range of each of its bytes.
 struct PlacedForm {
   private(set) var bytes: [UInt8] = []
   private var from: [Range<Int>] = []
@@ -90,7 +90,7 @@ struct PlacedForm {
     }
   }
 
-  /// The raw bytes of a part of the form.
+  /// The raw bytes of a part of the normalized form.
   func range(of part: Range<Int>) -> Range<Int> {
     guard !part.isEmpty, part.upperBound <= from.count else { return 0..<0 }
     return from[part.lowerBound].lowerBound..<from[part.upperBound - 1].upperBound

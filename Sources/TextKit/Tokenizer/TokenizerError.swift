@@ -1,4 +1,4 @@
-/// What can go wrong with a tokenizer: its options, its files, its libraries. One sentence, and what to do next.
+/// An error of a tokenizer: its options, its files or its libraries. One sentence, followed by what to do next.
 public struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
   public var message: String
   public var hint: String?

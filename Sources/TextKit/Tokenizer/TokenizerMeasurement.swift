@@ -1,24 +1,24 @@
 public import ShardKit
 
-/// How a tokenizer fares on texts: unknown words, lengths, characters that it does not have. Measurements add up, so
-/// parts of a corpus can be measured apart.
+/// How well a tokenizer fits texts: unknown words, lengths, missing characters. Measurements can be added, so that
+/// parts of a corpus can be measured separately.
 public struct TokenizerMeasurement: Equatable, Sendable {
   public var documents = 0
   public var bytes = 0
-  /// Of the normalized text, white space apart.
+  /// Of the normalized text, without white space.
   public var characters = 0
   public var words = 0
   public var tokens = 0
   /// Words that became one unknown token.
   public var unknownWords = 0
-  /// Characters of words that are in no token of the vocabulary, with their counts.
+  /// Characters in words that occur in no token of the vocabulary, with their counts.
   public var unknownScalars: [UInt32: Int] = [:]
 
   public init() {}
 
-  /// Unknown tokens among all tokens.
+  /// Unknown tokens as a fraction of all tokens.
   public var unknownPerToken: Double { tokens == 0 ? 0 : Double(unknownWords) / Double(tokens) }
-  /// Unknown words among all words.
+  /// Unknown words as a fraction of all words.
   public var unknownPerWord: Double { words == 0 ? 0 : Double(unknownWords) / Double(words) }
   public var charactersPerToken: Double { tokens == 0 ? 0 : Double(characters) / Double(tokens) }
   public var tokensPerCharacter: Double { characters == 0 ? 0 : Double(tokens) / Double(characters) }
@@ -40,7 +40,7 @@ public struct TokenizerMeasurement: Equatable, Sendable {
 }
 
 extension TokenizerMeasurement {
-  /// All sums, and the rates that follow from them.
+  /// All sums, and the rates derived from them.
   public var json: JSONValue {
     let unknown = rankedUnknownScalars.map { scalar, count -> JSONValue in
       let code = String(scalar, radix: 16, uppercase: true)
@@ -59,7 +59,7 @@ extension TokenizerMeasurement {
     ]
   }
 
-  /// The sums of a measurement written as `json`; nil if it is none.
+  /// The sums of a measurement written as `json`; nil if it is not one.
   public init?(json: JSONValue) {
     func sum(_ key: String) -> Int? { json[key]?.integer }
     guard let documents = sum("documents"), let bytes = sum("bytes"), let characters = sum("characters"),
@@ -81,7 +81,7 @@ extension TokenizerMeasurement {
   }
 }
 
-/// Measures a tokenizer on one text after another; one thread.
+/// Measures a tokenizer on one text after another; not thread-safe.
 public final class TokenizerMeter {
   public private(set) var measurement = TokenizerMeasurement()
   private let tokenizer: WordPieceTokenizer

@@ -1,10 +1,10 @@
-/// The distinct words that a vocabulary is learned from, with their counts and the counts of their characters.
+/// The distinct words that a vocabulary is trained on, with their counts and the counts of their characters.
 ///
-/// Memory is bounded: when the words would need more than `memoryBytes` in training, those of the lowest counts go,
-/// all words of a count together, so that the rest is what fits whatever the order of arrival. Characters are counted
-/// before that.
+/// Memory is bounded: if the words would need more than `memoryBytes` in training, those with the lowest counts are
+/// dropped, all words of a count together, so that the result does not depend on the order of arrival. Characters are
+/// counted before that.
 public struct TrainingWords: ~Copyable {
-  /// Bytes of all kept words, end to end.
+  /// Bytes of all kept words, concatenated.
   private(set) var arena: [UInt8] = []
   private(set) var ends: [Int] = []
   private(set) var counts: [Int64] = []
@@ -12,10 +12,10 @@ public struct TrainingWords: ~Copyable {
   private(set) var scalarCounts: [Int64]
   private let memoryLimit: Int
   private var cost = 0
-  /// Cost of the kept words of each count up to the table's end; the last place has the rest.
+  /// Cost of the kept words of each count up to the table's end; the last element has all others.
   private var costOfCount = [Int](repeating: 0, count: 1 << 12)
 
-  /// Words of fewer occurrences were left out to keep within memory; 1 means that none were.
+  /// Words with fewer occurrences were dropped to limit memory; 1: none were dropped.
   public private(set) var minimumCount: Int64 = 1
   public private(set) var distinctWords = 0
   public private(set) var droppedWords = 0
@@ -41,14 +41,14 @@ public struct TrainingWords: ~Copyable {
     arena.append(contentsOf: word)
     ends.append(arena.count)
     counts.append(count)
-    // The word itself with its end and count; later a symbol and a place in a list for each character.
+    // The word itself with its end and count; later, a symbol and a list position per character.
     let bytes = word.count + 16 + 9 * scalars
     cost += bytes
     costOfCount[min(Int(count), costOfCount.count - 1)] += bytes
     if cost > memoryLimit { dropRarest() }
   }
 
-  /// Raises `minimumCount` until what is kept fits.
+  /// Increases `minimumCount` until the kept words fit.
   private mutating func dropRarest() {
     while cost > memoryLimit, Int(minimumCount) < costOfCount.count - 1 {
       cost -= costOfCount[Int(minimumCount)]

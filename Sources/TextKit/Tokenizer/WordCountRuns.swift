@@ -3,7 +3,7 @@ public import ShardKit
 /// Sorted runs of counted words on disk.
 ///
 /// A run is a zstd stream of records in ascending order of (XXH3 of the word, word): count, length (both LEB128), bytes.
-/// Hash order merges as well as any and needs no comparison of texts.
+/// Hash order merges as well as any other and needs no text comparisons.
 public enum WordCountRuns {
   public static let fileSuffix = ".words.zst"
 
@@ -35,11 +35,11 @@ public enum WordCountRuns {
     buffer.append(UInt8(rest))
   }
 
-  /// Open runs at most; more are merged in rounds.
+  /// Maximum number of open runs; more are merged in rounds.
   static let fanIn = 128
 
-  /// Calls `body` once for each distinct word of all runs with its count in all of them, in the order of runs.
-  /// `temporaryDirectory` is used where there are more runs than may be open at once.
+  /// Calls `body` once for each distinct word of all runs with its total count, in run order. `temporaryDirectory` is
+  /// used if there are more runs than can be open at once.
   public static func merge(
     _ paths: [String], temporaryDirectory: String,
     _ body: (_ word: UnsafeBufferPointer<UInt8>, _ count: Int64) throws(ShardError) -> Void
@@ -162,7 +162,7 @@ private final class WordCountReader {
     throw malformed
   }
 
-  /// Makes `needed` bytes available behind `start`; false if the run ends before.
+  /// Makes `needed` bytes available after `start`; false if the run ends first.
   private func fill(_ needed: Int) throws(ShardError) -> Bool {
     if end - start >= needed { return true }
     let rest = UnsafeRawBufferPointer(rebasing: buffer[start..<end])
@@ -184,6 +184,6 @@ private final class WordCountReader {
   }
 
   private var malformed: ShardError {
-    ShardError(.malformed, source.name, "is no complete run of counted words", hint: "Run the stage again.")
+    ShardError(.malformed, source.name, "is not a complete run of word counts", hint: "Run the stage again.")
   }
 }

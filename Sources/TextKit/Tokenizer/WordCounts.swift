@@ -1,8 +1,8 @@
 public import ShardKit
 
-/// Distinct words and how often each occurs, in memory: an open-addressed table over one arena of bytes.
+/// Distinct words with their numbers of occurrences, in memory: an open-addressed table over one arena of bytes.
 ///
-/// `memoryBytes` says when to spill. Order of insertion does not show in `forEachSorted`.
+/// `memoryBytes` determines when to spill. Insertion order does not affect `forEachSorted`.
 public struct WordCounts: ~Copyable {
   private struct Entry {
     var hash: UInt64
@@ -11,7 +11,7 @@ public struct WordCounts: ~Copyable {
     var length: UInt32
   }
 
-  /// `entry index + 1` in the low half, high half of the hash above; 0 is free.
+  /// `entry index + 1` in the low half, the high half of the hash above it; 0 is free.
   private var slots: UnsafeMutableBufferPointer<UInt64>
   private var entries: [Entry] = []
   private var arena: [UInt8] = []
@@ -26,7 +26,7 @@ public struct WordCounts: ~Copyable {
   /// Distinct words.
   public var count: Int { entries.count }
 
-  /// Bytes held.
+  /// Bytes used.
   public var memoryBytes: Int {
     arena.capacity + entries.capacity * MemoryLayout<Entry>.stride + slots.count * MemoryLayout<UInt64>.stride
   }

@@ -1,8 +1,9 @@
-/// Text to token ids in one pass: NFKC, word cutting and longest match are one table look-up and about one trie step a
-/// character; no word is copied and no string made. Only text that NFKC changes is normalized, a few bytes at a time.
+/// Converts text to token ids in one pass: NFKC, word splitting and longest match take one table lookup and about one
+/// trie step per character; no word is copied and no string is created. Only text that NFKC changes is normalized, a
+/// few bytes at a time.
 ///
-/// Gives the ids that Hugging Face's tokenizers give for the same vocabulary: a word with a character or piece outside
-/// it, or of more than `maximumCharacters`, is one unknown token. Immutable, so threads may share it.
+/// Returns the same ids as Hugging Face's tokenizers for the same vocabulary: a word that contains a character or piece
+/// outside it, or is longer than `maximumCharacters`, is one unknown token. Immutable, so threads may share it.
 public final class WordPieceEncoder: @unchecked Sendable {
   public let unknown: UInt32
   public let maximumCharacters: Int
@@ -10,7 +11,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
   private let normalization: NFKC
   /// By scalar: bits 0–7 the word class, 8–29 the trie's code (0: in no token), 30 `NFKC.changes`, 31 `NFKC.joins`.
   private let entries: UnsafePointer<UInt32>
-  /// The token of a word of one character, by code.
+  /// The token of a single-character word, by code.
   private let single: UnsafePointer<UInt32>
 
   public init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int = 100, normalization: NFKC = .tokenizers) {
@@ -80,7 +81,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
     match.flush(into: &ids)
   }
 
-  /// Appends the ids of one word, normalized and cut by someone else.
+  /// Appends the ids of one word that is already normalized and split off.
   public func encode(word: UnsafeBufferPointer<UInt8>, into ids: inout TokenBuffer) {
     guard !word.isEmpty else { return }
     ids.reserve(word.count + 1)
@@ -91,7 +92,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
     match.flush(into: &ids)
   }
 
-  /// Whether the vocabulary has the scalar in any token.
+  /// Whether any token of the vocabulary contains the scalar.
   public func knows(_ scalar: UInt32) -> Bool { trie.codes[scalar] != nil }
 }
 
@@ -106,7 +107,7 @@ extension WordPieceEncoder {
     private let maximumCharacters: Int
     private var ids: UnsafeMutablePointer<UInt32>
     private var count: Int
-    /// Of the open word: its script (0: none is open), where its ids begin, its characters, its node (below 0: unknown).
+    /// The open word: its script (0: none is open), the start of its ids, its characters, its node (below 0: unknown).
     private var script: UInt32 = 0
     private var wordStart = 0
     private var characters = 0
@@ -173,7 +174,7 @@ extension WordPieceEncoder {
       node = next
     }
 
-    /// Puts out the tokens that are certain and goes to the node where matching goes on.
+    /// Emits the tokens that are certain and moves to the node where matching continues.
     @inline(__always)
     private mutating func fail() {
       let failure = failures[Int(node)]
@@ -226,7 +227,7 @@ public struct TokenBuffer: ~Copyable {
 
   deinit { start.deallocate() }
 
-  /// Makes room for `more` ids behind those there are.
+  /// Makes room for `more` ids after the existing ones.
   mutating func reserve(_ more: Int) {
     guard count + more > capacity else { return }
     capacity = max(count + more, capacity * 2)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// A vocabulary with all that turns text into its ids: special tokens, normalization, word cutting.
+/// A vocabulary with everything needed to convert text to ids: special tokens, normalization, word splitting.
 public struct WordPieceTokenizer: Sendable {
-  /// Who cuts text into words.
+  /// How text is split into words.
   public enum Words: String, Sendable, CaseIterable {
     /// `WordSplitter`: white space, punctuation and changes of script.
     case scripts
@@ -18,23 +18,23 @@ public struct WordPieceTokenizer: Sendable {
   /// Tokens by id.
   public let tokens: [[UInt8]]
   public let words: Words
-  /// Which dictionary cuts the words, where MeCab does.
+  /// The dictionary that splits the words, if MeCab is used.
   public var dictionary = MeCabRequirement()
   public let maximumCharacters: Int
-  /// Found in raw text before anything else, as Hugging Face does; longest first.
+  /// Found in raw text first, as in Hugging Face's tokenizers; longest first.
   public let specialTokens: [SpecialToken]
   public let unknown: UInt32
   public let classification: UInt32
   public let separator: UInt32
-  /// The special token of that name, such as `[MASK]`; nil where there is none.
+  /// The special token with that name, such as `[MASK]`; nil if there is none.
   public func special(_ name: String) -> UInt32? { specialTokens.first { $0.content == Array(name.utf8) }?.id }
   let encoder: WordPieceEncoder
-  /// By byte: whether a special token begins with it.
+  /// By byte: whether a special token starts with it.
   private let specialStarts: [Bool]
-  /// The byte that all special tokens begin with, if they do.
+  /// The byte that all special tokens start with, if there is one.
   private let onlyStart: Int32?
 
-  /// The tokens must be distinct and hold `[UNK]`, `[CLS]` and `[SEP]`.
+  /// The tokens must be distinct and include `[UNK]`, `[CLS]` and `[SEP]`.
   public init(
     tokens: [[UInt8]], specialTokens: [String], words: Words = .scripts, maximumCharacters: Int = 100
   ) throws(TokenizerError) {
@@ -44,7 +44,7 @@ public struct WordPieceTokenizer: Sendable {
     var ids: [[UInt8]: UInt32] = [:]
     for (id, token) in tokens.enumerated() {
       guard ids.updateValue(UInt32(id), forKey: token) == nil else {
-        throw TokenizerError("the token '\(String(decoding: token, as: UTF8.self))' stands twice in the vocabulary")
+        throw TokenizerError("the token '\(String(decoding: token, as: UTF8.self))' occurs twice in the vocabulary")
       }
     }
     func id(_ name: String) throws(TokenizerError) -> UInt32 {
@@ -72,10 +72,10 @@ public struct WordPieceTokenizer: Sendable {
       normalization: WordReader.normalization(words))
   }
 
-  /// Whether any token has the scalar.
+  /// Whether any token contains the scalar.
   public func knows(_ scalar: UInt32) -> Bool { encoder.knows(scalar) }
 
-  /// Calls `body` with each stretch of the text between special tokens, or with the special token's id.
+  /// Calls `body` with each section of the text between special tokens, or with the special token's id.
   @inline(__always)
   func forEachStretch(
     _ text: UnsafeBufferPointer<UInt8>,
@@ -104,19 +104,19 @@ public struct WordPieceTokenizer: Sendable {
   }
 }
 
-/// A tokenizer in use by one thread, with the buffers and the analyzer that this takes.
+/// A tokenizer in use by one thread, with the buffers and the analyzer it needs.
 public final class TokenizerSession {
   public let tokenizer: WordPieceTokenizer
   private let reader: WordReader
 
-  /// - Parameter dictionary: MeCab's dictionary folder, where the tokenizer's words are MeCab's.
+  /// - Parameter dictionary: MeCab's dictionary folder, if the tokenizer uses MeCab.
   public init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil) throws(TokenizerError) {
     self.tokenizer = tokenizer
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
     if let loaded = reader.dictionary { try tokenizer.dictionary.check(loaded) }
   }
 
-  /// The words of a text that is normalized already.
+  /// The words of a text that is already normalized.
   func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {

@@ -1,19 +1,20 @@
-/// Learns a WordPiece vocabulary as Hugging Face's `WordPieceTrainer` does: byte-pair encoding over characters, those
-/// inside a word prefixed `##`, always merging the pair of the highest count.
+/// Trains a WordPiece vocabulary like Hugging Face's `WordPieceTrainer`: byte-pair encoding over characters, prefixed
+/// with `##` inside a word, always merging the pair with the highest count.
 ///
-/// What it leaves to chance is fixed here: `##` characters get ids by code point, equal character counts at the
-/// alphabet's limit go by code point, and counts are 64-bit. The result depends on words and counts alone, not on their
-/// order. As there, the count of a merged pair stays, and a pair found again after a merge is a new candidate.
-/// Sennrich, Haddow, Birch 2016 (arXiv 1508.07909); time is linear in the symbols merged.
+/// What that implementation leaves to chance is fixed here: `##` characters get ids by code point, equal character
+/// counts at the alphabet limit are ordered by code point, and counts are 64-bit. The result depends only on the words
+/// and their counts, not on their order. As in that implementation, the count of a merged pair stays, and a pair found
+/// again after a merge is a new candidate. Sennrich, Haddow, Birch 2016 (arXiv 1508.07909); time is linear in the
+/// symbols merged.
 public struct WordPieceTrainer: Sendable {
   public var vocabularySize = 32_768
   /// Characters kept, the most frequent first.
   public var alphabetLimit = 7_000
-  /// Pairs of fewer occurrences are not merged.
+  /// Pairs with fewer occurrences are not merged.
   public var minimumFrequency: Int64 = 2
   public var specialTokens = WordPieceTrainer.bertTokens
-  /// Gives each character of the alphabet both `c` and `##c`, seen or not, so that no word of known characters is
-  /// unknown.
+  /// Adds each character of the alphabet both as `c` and as `##c`, whether seen or not, so that no word of known
+  /// characters is unknown.
   public var seedsAlphabet = true
 
   public static let bertTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -29,8 +30,8 @@ public struct WordPieceTrainer: Sendable {
     public var lastCount: Int64
   }
 
-  /// Consumes the words. Throws where the characters alone fill the vocabulary, and what `checkpoint` throws, which is
-  /// called now and then so that the work can be stopped.
+  /// Consumes the words. Throws if the characters alone fill the vocabulary, and rethrows errors of `checkpoint`, which
+  /// is called periodically so that the work can be stopped.
   public func train(_ words: consuming TrainingWords, checkpoint: () throws -> Void = {}) throws -> Result {
     let alphabet = alphabet(words.scalarCounts)
     var tokens = TokenList()
@@ -42,7 +43,7 @@ public struct WordPieceTrainer: Sendable {
     guard tokens.count <= vocabularySize else {
       throw TokenizerError(
         "vocabularySize is \(vocabularySize), but \(specialTokens.count) special tokens and \(alphabet.count) characters "
-          + "take \(tokens.count)", hint: "Raise vocabularySize or lower alphabetLimit.")
+          + "take \(tokens.count)", hint: "Increase vocabularySize or decrease alphabetLimit.")
     }
     let sequence = SymbolSequence(words, symbols)
     _ = consume words
@@ -79,7 +80,7 @@ struct TokenList {
   static let prefix: [UInt8] = [0x23, 0x23]  // ##
 
   private(set) var all: [[UInt8]] = []
-  /// Characters of a token, the prefix apart: the places that it takes in the sequence.
+  /// Characters of a token, without the prefix: the number of positions it takes in the sequence.
   private(set) var lengths: [UInt32] = []
   private var ids: [[UInt8]: UInt32] = [:]
 
@@ -103,7 +104,7 @@ struct TokenList {
     return append(token, characters: 1)
   }
 
-  /// The token that the pair merges to; `##` of the second falls away.
+  /// The token that the pair merges to, without the `##` of the second.
   func merged(_ first: UInt32, _ second: UInt32) -> [UInt8] {
     let second = all[Int(second)]
     return all[Int(first)] + (second.starts(with: Self.prefix) ? Array(second.dropFirst(2)) : second)

@@ -1,10 +1,11 @@
 /// All tokens of a vocabulary as a double-array trie over characters, with failure links, so that greedy longest match
-/// reads every character once and never goes back: LinMaxMatch of Song et al. 2021 (arXiv 2012.15524).
+/// reads every character once and never backtracks: LinMaxMatch of Song et al. 2021 (arXiv 2012.15524).
 ///
-/// Two roots: tokens as they stand, for the start of a word, and `##` tokens without the prefix, for its inside. A
-/// node's failure says which tokens are certain when the next character does not continue it, and where to go on.
+/// There are two roots: complete tokens for the start of a word, and `##` tokens without the prefix for its inside. A
+/// node's failure link gives the tokens that are certain if the next character does not continue the node, and where to
+/// continue.
 ///
-/// Immutable once made, so threads may share it.
+/// Immutable after creation, so threads may share it.
 final class WordPieceTrie: @unchecked Sendable {
   struct Node {
     /// The child by `code` is at `base + code` if its `parent` is this node.
@@ -12,7 +13,7 @@ final class WordPieceTrie: @unchecked Sendable {
     var parent: Int32
   }
   struct Failure {
-    /// Where matching goes on; below 0: the word is unknown.
+    /// Where matching continues; below 0: the word is unknown.
     var node: Int32
     /// The tokens that end here: `pops[start..<start + count]`.
     var start: UInt32
@@ -28,7 +29,7 @@ final class WordPieceTrie: @unchecked Sendable {
   /// Codes by scalar, from 1; characters in no token have none.
   let codes: [UInt32: UInt32]
 
-  /// Tokens of more than `maximumCharacters` cannot match and are left out.
+  /// Tokens longer than `maximumCharacters` cannot match and are left out.
   init(_ tokens: [[UInt8]], maximumCharacters: Int) {
     let codes = Self.codes(tokens)
     var tree = Tree()
@@ -64,7 +65,7 @@ final class WordPieceTrie: @unchecked Sendable {
     return UnsafePointer(pointer)
   }
 
-  /// Frequent characters get low codes, which packs the array.
+  /// Frequent characters get low codes, which makes the array denser.
   private static func codes(_ tokens: [[UInt8]]) -> [UInt32: UInt32] {
     var counts: [UInt32: Int] = [:]
     for token in tokens {
@@ -78,7 +79,7 @@ final class WordPieceTrie: @unchecked Sendable {
 }
 
 extension WordPieceTrie {
-  /// The trie while it grows.
+  /// The trie during construction.
   struct Tree {
     static let startRoot = 0
     static let insideRoot = 1
@@ -111,8 +112,8 @@ extension WordPieceTrie {
       if tokens[node] == nil { tokens[node] = id }
     }
 
-    /// Failures by node and the pool of their tokens. A node's failure leads to a shallower one, so they are found in
-    /// order of depth. Algorithm 2 of the paper.
+    /// Failure links by node and the pool of their tokens. A node's failure link leads to a shallower one, so they are
+    /// computed in order of depth. Algorithm 2 of the paper.
     func failures() -> ([Failure], [UInt32]) {
       var failures = [Failure](repeating: Failure(node: -1, start: 0, count: 0), count: children.count)
       var pool: [UInt32] = []
@@ -157,7 +158,7 @@ extension WordPieceTrie {
     static func pack(_ tree: Tree, codes: Int) -> (nodes: [Node], slots: [Int32]) {
       let free: Int32 = -1
       var nodes = [Node](repeating: Node(base: 0, parent: free), count: 2 + codes)
-      // The roots are no one's children: no base reaches below 2.
+      // The roots are not children: no base reaches below 2.
       var slots = [Int32](repeating: 0, count: tree.children.count)
       slots[Tree.insideRoot] = WordPieceTrie.insideRoot
       var level = [Tree.startRoot, Tree.insideRoot]
@@ -172,7 +173,7 @@ extension WordPieceTrie {
           while !fits(children, base: place - Int(children[0].code), nodes) {
             place += 1
             misses += 1
-            // A crowded stretch is not worth another search.
+            // A dense region is not worth another search.
             if misses == 1 << 12 { firstFree = place - 64 }
           }
           let base = place - Int(children[0].code)

@@ -1,12 +1,12 @@
-/// Cuts raw text into the words that a vocabulary is learned from: normalization, then one of the word cutters.
+/// Splits raw text into the words that a vocabulary is trained on: normalization, then one of the word splitters.
 public final class WordReader {
   private let mecab: MeCab?
-  /// The dictionary that cuts words, where MeCab does.
+  /// The dictionary that splits words, if MeCab is used.
   public var dictionary: MeCabDictionary? { mecab?.dictionary }
   private let normalization: NFKC
   private var normalized: [UInt8] = []
 
-  /// - Parameter dictionary: MeCab's dictionary folder; nil for the system's own choice.
+  /// - Parameter dictionary: MeCab's dictionary folder; nil for the system default.
   public init(_ words: WordPieceTokenizer.Words, dictionary: String? = nil) throws(TokenizerError) {
     mecab = words == .mecab ? try MeCab(dictionary: dictionary) : nil
     normalization = Self.normalization(words)
@@ -19,7 +19,7 @@ public final class WordReader {
     words == .mecab ? try MeCab(dictionary: dictionary).dictionaryIdentity() : ""
   }
 
-  /// transformers' MeCab tokenizer normalizes by its Python's Unicode, Hugging Face's tokenizers by their own.
+  /// transformers' MeCab tokenizer normalizes with Python's Unicode version, Hugging Face's tokenizers with their own.
   static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
 
   /// Calls `body` with each word of the text.
@@ -33,13 +33,13 @@ public final class WordReader {
     }
   }
 
-  /// Calls `body` with each word of a text that is normalized already.
+  /// Calls `body` with each word of a text that is already normalized.
   func forEachWord(
     normalized text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
   }
 
-  /// The text that was cut last, normalized.
+  /// The most recently split text, normalized.
   public var normalizedText: [UInt8] { normalized }
 }

@@ -1,10 +1,10 @@
-/// Cuts normalized text into words as Hugging Face's `Sequence([BertPreTokenizer(), UnicodeScripts()])` does.
+/// Splits normalized text into words like Hugging Face's `Sequence([BertPreTokenizer(), UnicodeScripts()])`.
 ///
-/// White space separates; each punctuation mark is a word; elsewhere a word ends where the script changes. Kanji, kana
-/// and ー are one script. Characters without a script (private use, unassigned) follow the word that they stand in and
-/// vanish where they stand before one, as they do there. A text is cut by one pass over a table.
+/// White space separates; each punctuation mark is a word; otherwise a word ends where the script changes. Kanji, kana
+/// and ー count as one script. As in that implementation, characters without a script (private use, unassigned) follow
+/// the preceding word and are dropped before a word. A text is split in one pass over a table.
 public enum WordSplitter {
-  /// What a character does; the values of `classes`. `firstScript` and above: one value a script.
+  /// The role of a character; the values of `classes`. From `firstScript` on: one value per script.
   static let separates: UInt8 = 1
   static let standsAlone: UInt8 = 2
   static let follows: UInt8 = 3
@@ -20,7 +20,7 @@ public enum WordSplitter {
   ) {
     guard let bytes = text.baseAddress else { return }
     let classes = Self.classes
-    var script: UInt8 = 0  // of the open word; 0 where none is open
+    var script: UInt8 = 0  // of the open word; 0: none is open
     var start = 0, i = 0
     while i < text.count {
       let (scalar, count) = UTF8Scanning.scalar(at: i, in: bytes, end: text.count)

@@ -1,10 +1,10 @@
 import CICU
 
-/// Text in other encodings than UTF-8, through ICU's converters.
+/// Decodes encodings other than UTF-8, with ICU's converters.
 public enum CharacterEncoding {
-  /// Decodes all of `bytes`; what is no character becomes U+FFFD and is counted.
-  /// - Parameter name: as ICU or the IANA knows it: `EUC-JP`, `ISO-2022-JP`, `UTF-16LE`, `windows-1252`.
-  /// - Returns: nil where no encoding has that name.
+  /// Decodes all of `bytes`; invalid characters become U+FFFD and are counted.
+  /// - Parameter name: an ICU or IANA name: `EUC-JP`, `ISO-2022-JP`, `UTF-16LE`, `windows-1252`.
+  /// - Returns: nil if no encoding has that name.
   public static func decode(
     _ bytes: UnsafeBufferPointer<UInt8>, as name: String
   ) -> (utf8: [UInt8], replaced: Int)? {
@@ -26,7 +26,7 @@ public enum CharacterEncoding {
     return status == 0 ? (utf8, replaced) : nil
   }
 
-  /// Names come from pages: only what can be one is given to ICU.
+  /// Names come from pages: only plausible names are passed to ICU.
   private static func isName(_ name: String) -> Bool {
     (1...40).contains(name.utf8.count)
       && name.utf8.allSatisfy { $0 &- 0x30 < 10 || ($0 | 0x20) &- 0x61 < 26 || "-_.:+".utf8.contains($0) }

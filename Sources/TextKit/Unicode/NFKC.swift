@@ -1,34 +1,34 @@
 /// Unicode normalization form KC on UTF-8 bytes (Unicode Standard Annex 15).
 ///
-/// Text that is in the form already, as most Japanese text is, is copied in runs; a lone character that changes
-/// (full-width letters, half-width kana) takes one table look-up; only marks that join what stands before them
-/// (か + ゛, decomposed accents) are decomposed, ordered and composed. Dakuten are composed, never dropped.
-/// Malformed bytes become U+FFFD. Linear in the input, but for marks piled on one character: n log n.
+/// Text that is already normalized, as most Japanese text is, is copied in runs; a lone character that changes
+/// (full-width letters, half-width kana) takes one table lookup; only marks that combine with what precedes them (か +
+/// ゛, decomposed accents) are decomposed, ordered and composed. Dakuten are composed, never dropped. Malformed bytes
+/// become U+FFFD. Linear in the input, except for many marks on one character: n log n.
 public struct NFKC: Sendable {
-  /// All of the Unicode version of `ScalarProperties.unicodeVersion`.
+  /// All of the Unicode version `ScalarProperties.unicodeVersion`.
   public static let current = NFKC(leaving: [])
-  /// As Hugging Face's tokenizers 0.22 do it: characters newer than Unicode 9 stay as they are (㋿ too).
+  /// Like Hugging Face's tokenizers 0.22: characters newer than Unicode 9 are unchanged (including ㋿).
   public static let tokenizers = NFKC(leaving: UnicodeData.words(UnicodeData.unknownToTokenizers))
-  /// For texts that people read. Form KC makes a space and a bare combining mark of marks that stand by themselves
-  /// (゛ ´ ¨ ￣); here they stay as they are. ゛ ゜ ﾞ ﾟ compose with the kana before them where Unicode has such a
-  /// kana (か゛ → が); elsewhere the half-width ones become ゛ ゜ (ｱﾞ → ア゛).
+  /// For texts that people read. Form KC turns standalone marks (゛ ´ ¨ ￣) into a space and a combining mark; here they
+  /// are unchanged. ゛ ゜ ﾞ ﾟ compose with the preceding kana if Unicode has such a kana (か゛ → が); otherwise the
+  /// half-width ones become ゛ ゜ (ｱﾞ → ア゛).
   public static let cleaning = NFKC(leaving: [], keepsSpacingMarks: true)
 
-  /// Of a scalar: bit 15 `joins`, bit 14 `changes`, below them the index of its decomposition.
+  /// Per scalar: bit 15 `joins`, bit 14 `changes`, below them the index of its decomposition.
   private(set) var traits: ScalarTable<UInt16>
-  /// The scalar may join or reorder with what stands before it, so no boundary is there.
+  /// The scalar may combine with or reorder around what precedes it, so there is no boundary before it.
   static let joins: UInt16 = 0x8000
-  /// The scalar alone is not in the form.
+  /// The scalar alone is not normalized.
   static let changes: UInt16 = 0x4000
 
-  /// Whether characters of newer versions of Unicode stay as they are.
+  /// Whether characters of newer Unicode versions are left unchanged.
   let leavesNewer: Bool
   private let keepsSpacingMarks: Bool
   private let classes: ScalarTable<UInt8>
   private let decompositions: [[UInt32]]
-  /// The form of a character that stands alone, by index of its decomposition.
+  /// The normalized form of a lone character, by the index of its decomposition.
   private var alone: [[UInt8]]
-  /// `first << 21 | second`, ascending, and what each pair composes to.
+  /// `first << 21 | second`, ascending, and the composition of each pair.
   private let pairs: [UInt64]
   private let composites: [UInt32]
 
@@ -99,7 +99,7 @@ extension NFKC {
     return out
   }
 
-  /// Normalizes from a boundary to the next one, which is returned: the first scalar and all that join it.
+  /// Normalizes from a boundary to the next one, which is returned: the first scalar and all that combine with it.
   @inline(never)
   func segment(
     _ text: UnsafeBufferPointer<UInt8>, from start: Int, scratch: inout [UInt32], into out: inout [UInt8]
@@ -139,9 +139,9 @@ extension NFKC {
   }
 }
 
-// Marks that stand by themselves.
+// Standalone marks.
 extension NFKC {
-  /// Makes ゛ ゜ the marks that they are, which may compose, and leaves out what becomes a space and marks.
+  /// Maps ゛ ゜ to the combining marks, which may compose, and skips what becomes a space and marks.
   private static func keepingSpacingMark(_ word: UnicodeData.Word) -> UnicodeData.Word? {
     guard word.values.count > 1, word.values[0] == 0x20 else { return word }
     guard word.first == 0x309B || word.first == 0x309C else { return nil }
@@ -152,8 +152,8 @@ extension NFKC {
     keepsSpacingMarks && (scalar &- 0x309B < 2 || scalar &- 0xFF9E < 2)
   }
 
-  /// A mark written as one that stands by itself: the combining one right behind a character that it composes with,
-  /// elsewhere a character of its own, U+309B for U+3099, which no mark is sorted past.
+  /// A mark written as a standalone one: the combining mark directly after a character that it composes with, otherwise
+  /// a character of its own, U+309B for U+3099, which no mark is sorted past.
   private func spacingMark(_ mark: UInt32, behind last: UInt32?) -> UInt32 {
     if let last, last >> 24 == 0, composite(last, mark) != nil { return UInt32(classes[mark]) << 24 | mark }
     return mark + 2
@@ -180,7 +180,7 @@ extension NFKC {
     }
   }
 
-  /// Sorts every run of marks by class, equals in their order.
+  /// Sorts every run of marks by class; the sort is stable.
   private func order(_ scratch: inout [UInt32]) {
     var i = 0
     while i < scratch.count {

@@ -1,14 +1,14 @@
 import Glibc
 
-/// A value for every Unicode scalar (and for `UTF8Scanning.malformed`), in pages of 256; equal pages stand once.
+/// A value for every Unicode scalar (and for `UTF8Scanning.malformed`), in pages of 256; equal pages are stored once.
 ///
-/// Made once a process and never freed, so copies are free and reads need no reference count. Made by library calls on
-/// whole pages, since a loop over a million places is seconds in a debug build.
+/// Created once per process and never freed, so that copies are free and reads need no reference count. Built with
+/// library calls on complete pages, since a loop over a million elements takes seconds in a debug build.
 public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendable {
   private let pages: UnsafePointer<UInt16>
   private let values: UnsafePointer<Value>
 
-  /// Scalars not in `ranges` have `rest`; a later range wins over an earlier one.
+  /// Scalars not in `ranges` have the value `rest`; a later range overrides an earlier one.
   init(rest: Value, _ ranges: [(range: ClosedRange<UInt32>, value: Value)]) {
     let size = Int(UTF8Scanning.malformed) + 256
     var flat = [Value](repeating: rest, count: size)
@@ -21,7 +21,7 @@ public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendab
     self.init(flat: flat)
   }
 
-  /// One value for each of the `0x110100` places.
+  /// One value for each of the `0x110100` elements.
   init(flat: [Value]) {
     let pages = UnsafeMutablePointer<UInt16>.allocate(capacity: flat.count / 256)
     let pageBytes = 256 * MemoryLayout<Value>.stride
@@ -29,7 +29,7 @@ public struct ScalarTable<Value: BitwiseCopyable & Equatable>: @unchecked Sendab
       let start = flat.baseAddress!
       var distinct: [Int] = []
       for page in 0..<flat.count / pageBytes {
-        // Neighbors are the likeliest equals.
+        // Neighboring pages are the most likely to be equal.
         let found = distinct.lastIndex { memcmp(start + $0 * pageBytes, start + page * pageBytes, pageBytes) == 0 }
         if found == nil { distinct.append(page) }
         pages[page] = UInt16(found ?? distinct.count - 1)

@@ -1,10 +1,10 @@
-/// UTF-8 read in place: one scalar, a count, a check. Malformed bytes never trap.
+/// UTF-8 processing in place: decoding, counting, validation. Malformed bytes never trap.
 public enum UTF8Scanning {
-  /// What `scalar(at:)` gives for bytes that are no UTF-8; one above the last scalar, so tables have a place for it.
+  /// The result of `scalar(at:)` for invalid UTF-8; one above the last scalar, so that tables have an entry for it.
   public static let malformed: UInt32 = 0x11_0000
 
-  /// The scalar at `i` and its bytes. Malformed bytes are taken one maximal subpart at a time (Unicode 3.9, U+FFFD
-  /// substitution), so the count is 1…4 and never passes `end`. `i < end`.
+  /// The scalar at `i` and its length in bytes. Malformed bytes are consumed one maximal subpart at a time (Unicode
+  /// 3.9, U+FFFD substitution), so the length is 1…4 and never exceeds `end`. `i < end`.
   @inlinable @inline(__always)
   public static func scalar(
     at i: Int, in bytes: UnsafePointer<UInt8>, end: Int
@@ -36,7 +36,7 @@ public enum UTF8Scanning {
     return ((a & 0x07) << 18 | b << 12 | c << 6 | d, 4)
   }
 
-  /// Calls `body` with each scalar (`malformed` included) and the range of its bytes.
+  /// Calls `body` with each scalar (including `malformed`) and its byte range.
   @inlinable @inline(__always)
   public static func forEachScalar(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (_ scalar: UInt32, _ start: Int, _ end: Int) -> Void
@@ -50,7 +50,7 @@ public enum UTF8Scanning {
     }
   }
 
-  /// Scalars in valid UTF-8: the bytes that are no continuation.
+  /// The number of scalars in valid UTF-8: the bytes that are not continuation bytes.
   public static func scalarCount(_ text: UnsafeBufferPointer<UInt8>) -> Int {
     var count = 0
     for byte in text { count &+= byte & 0xC0 != 0x80 ? 1 : 0 }
@@ -69,7 +69,7 @@ public enum UTF8Scanning {
     return i
   }
 
-  /// So many bytes of a text that is UTF-8 as hold whole characters alone, `limit` at most.
+  /// The largest number of bytes, at most `limit`, that contains only complete characters of a UTF-8 text.
   public static func wholePrefix(_ text: UnsafeBufferPointer<UInt8>, limit: Int) -> UnsafeBufferPointer<UInt8> {
     guard text.count > limit else { return text }
     var end = max(0, limit)

@@ -1,9 +1,9 @@
-/// What the project's own tables say of scalars, where the toolchain's would say it differently on another machine.
+/// Unicode data from the project's own tables, since the toolchain's may differ between machines.
 public enum UnicodeFacts {
   static let lowercase = Dictionary(
     uniqueKeysWithValues: UnicodeData.words(UnicodeData.lowercase).map { ($0.first, $0.values) })
 
-  /// In lower case, scalar by scalar, in no language's own way.
+  /// Lower case, scalar by scalar, independent of language.
   public static func lowercased(_ text: String) -> String.UnicodeScalarView {
     var out = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {

@@ -1,10 +1,10 @@
-/// White space as Python's `str.split()` sees it: what transformers cuts words at.
+/// White space as defined by Python's `str.split()`: where transformers splits words.
 enum WhiteSpace {
   private static let isLead = ByteTable { byte in
     0x09...0x0D ~= byte || 0x1C...0x20 ~= byte || [0xC2, 0xE1, 0xE2, 0xE3].contains(byte)
   }
 
-  /// The bytes of the white space that begins at `i`; 0 if none does.
+  /// The length in bytes of the white space that starts at `i`; 0 if there is none.
   @inline(__always)
   static func width(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int {
     guard isLead[Int(text[i])] else { return 0 }
@@ -23,7 +23,7 @@ enum WhiteSpace {
     }
   }
 
-  /// Calls `body` with each stretch between white space that is not empty.
+  /// Calls `body` with each non-empty section between white space.
   static func forEachWord(_ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
     var start = 0, i = 0
     while i < text.count {

@@ -53,7 +53,7 @@ refusals = [
 ]
 for what, settings, options in refusals:
     code, output = run(settings, **options)
-    assert code == 1 and "words are cut with MeCab's dictionary" in output and "mecabDictionary" in output, (
+    assert code == 1 and "requires MeCab's dictionary" in output and "mecabDictionary" in output, (
         f"{what}: exit {code}: {output[-300:]}")
 code, output = run({key: value for key, value in SETTINGS.items() if key != "mecab_kwargs"})
 assert code == 1 and "does not name MeCab's dictionary" in output, output[-300:]
@@ -61,7 +61,7 @@ code, output = run({key: value for key, value in SETTINGS.items() if key != "mec
 assert code == 0 and kwargs() == {"mecab_dic": "unidic_lite"}, output[-300:]
 # A dictionary without a name: known by what it is.
 code, output = run({**SETTINGS, "mecab_kwargs": {"mecab_dic": None, "mecab_option": "-d /elsewhere"}}, read=unidic_lite.DICDIR)
-assert code == 1 and "words are cut with MeCab's dictionary" in output, output[-300:]
+assert code == 1 and "requires MeCab's dictionary" in output, output[-300:]
 for key, value in [("do_lower_case", True), ("do_subword_tokenize", False), ("subword_tokenizer_type", "character"),
                    ("never_split", ["あ"]), ("mecab_kwargs", {"mecab_dic": "ipadic", "normalize_text": False}),
                    ("mecab_kwargs", {"mecab_dic": "ipadic", "mecab_option": "-u user.dic"})]:

@@ -97,7 +97,7 @@ struct BaselineTests {
     let tokenizer = try WordPieceTokenizer(
       path: try folder(try model.read(), "tokenizer") + "/tokenizer.json")
     #expect { try TokenizerSession(tokenizer) } throws: {
-      "\($0)".contains("cut with MeCab's dictionary 'unidic_lite', the one that is loaded is 'ipadic'")
+      "\($0)".contains("requires MeCab's dictionary 'unidic_lite', but the loaded dictionary is 'ipadic'")
     }
   }
 

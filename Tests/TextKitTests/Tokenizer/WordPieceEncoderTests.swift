@@ -89,11 +89,11 @@ private func longestMatch(_ word: String, _ ids: [String: UInt32]) -> [UInt32] {
   }
 
   @Test(arguments: [
-    (#""NFKC""#, #""NFC""#, #"normalizer is {"type":"NFC"}, only {"type":"NFKC"} can be read"#),
+    (#""NFKC""#, #""NFC""#, #"normalizer is {"type":"NFC"}, but only {"type":"NFKC"} is supported"#),
     (#""UnicodeScripts""#, #""Digits""#, "which is not supported"),
     (#""max_input_chars_per_word": 100"#, #""max_input_chars_per_word": 0"#, "not between 1 and 10000"),
     (#""[UNK]": 1"#, #""[UNK]": 2"#, "gives '[CLS]' an id that is out of range or taken"),
-    (#""lstrip": false"#, #""lstrip": true"#, "added_tokens.lstrip is true, only false can be read"),
+    (#""lstrip": false"#, #""lstrip": true"#, "added_tokens.lstrip is true, but only false is supported"),
     (#""version""#, #"version"#, "is not valid JSON at byte"),
   ])
   func otherTokenizersAreRefused(_ old: String, _ new: String, _ message: String) throws {

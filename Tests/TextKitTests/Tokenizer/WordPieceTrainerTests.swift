@@ -134,7 +134,7 @@ private func strings(_ tokens: [[UInt8]]) -> [String] { tokens.map { String(deco
       _ = try trainer.train(training(["あいう": 2]))
     } throws: {
       "\($0)" == "vocabularySize is 8, but 5 special tokens and 3 characters take 11. "
-        + "Raise vocabularySize or lower alphabetLimit."
+        + "Increase vocabularySize or decrease alphabetLimit."
     }
   }
 
