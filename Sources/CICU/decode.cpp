@@ -4,7 +4,7 @@
 #include <unicode/ucnv_cb.h>
 
 namespace {
-// Writes U+FFFD for what is no character, and counts it.
+// Writes U+FFFD for invalid characters, and counts them.
 void replaceAndCount(const void *context, UConverterToUnicodeArgs *args, const char *, int32_t,
                      UConverterCallbackReason reason, UErrorCode *status) {
   if (reason > UCNV_IRREGULAR) return;

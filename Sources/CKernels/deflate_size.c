@@ -1,11 +1,12 @@
-// The size of zlib's level 9, by its rules for choosing matches, blocks and codes (RFC 1951 leaves them to the
-// encoder), with a faster search.
+// The compressed size of zlib at level 9, following its rules for choosing matches, blocks and codes (RFC 1951 leaves
+// them to the encoder), with a faster search.
 //
-// zlib looks at up to 4096 earlier places that share a hash of three bytes and takes the longest match, the nearest of
-// equals. In UTF-8 three bytes are one Japanese character, so most of that walk meets matches of one character. Here
-// places are also chained by longer prefixes: if any place agrees in 14 bytes, the longest match is among those, and so
-// on downwards; a chain's walk ends early because nothing on it can be longer than the next chain's prefix. Which
-// places zlib would have looked at is decided by counting: each place knows its number in its bucket of three bytes.
+// zlib checks up to 4096 earlier positions with the same hash of three bytes and takes the longest match, the nearest
+// of equal ones. In UTF-8 three bytes are one Japanese character, so most of that search finds matches of one
+// character. Here positions are also chained by longer prefixes: if any position agrees in 14 bytes, the longest match
+// is among those, and so on downwards; the search of a chain ends early because nothing on it can be longer than the
+// next chain's prefix. Whether zlib would have checked a position is decided by counting: each position has a number
+// within its bucket of three bytes.
 
 #include "deflate_size.h"
 
@@ -19,11 +20,11 @@ enum {
   LONGEST = 258,
   LOOKAHEAD = LONGEST + SHORTEST + 1,
   FARTHEST = WINDOW - LOOKAHEAD,
-  TOO_FAR = 4096,        // a match of three bytes from beyond costs more than literals
-  CHAIN = 4096,          // level 9: places looked at,
-  CHAIN_GOOD = 1024,     // fewer when the match before has
-  GOOD = 32,             // so many bytes
-  SYMBOLS = (1 << 14) - 1,  // of a block, at memory level 8
+  TOO_FAR = 4096,        // a match of three bytes from further away costs more than literals
+  CHAIN = 4096,          // level 9: positions checked,
+  CHAIN_GOOD = 1024,     // fewer if the previous match has
+  GOOD = 32,             // this many bytes
+  SYMBOLS = (1 << 14) - 1,  // per block, at memory level 8
   LEVELS = 5,
   HASH_BITS = 15,
   HASHES = 1 << HASH_BITS,
@@ -37,19 +38,19 @@ enum { LITERALS = 286, DISTANCES = 30, LENGTHS = 19, HEAP = 2 * LITERALS + 1 };
 typedef struct {
   uint32_t frequency[HEAP];
   uint8_t bits[HEAP];
-  int largest;  // symbol in use
+  int largest;  // symbol used
 } code_tree;
 
 struct pl_deflate_sizer {
-  // Places are counted on from text to text, so that those of earlier texts are known by being small.
+  // Positions continue to count from text to text, so that those of earlier texts can be recognized as smaller.
   uint32_t origin;
   uint32_t heads[LEVELS][HASHES];
-  uint16_t steps[LEVELS][WINDOW];  // back to the place before in the chain; 0 for none
+  uint16_t steps[LEVELS][WINDOW];  // distance to the previous position in the chain; 0: none
   uint32_t counts[HASHES];
   uint32_t numbers[WINDOW];
   code_tree literals, distances, lengths;
   unsigned symbols;
-  // Bits of the open block in codes of its own, and in the fixed ones.
+  // Bits of the open block with dynamic codes, and with the fixed codes.
   uint64_t own_bits, fixed_bits;
   uint8_t length_codes[256], distance_codes[512];
 };
@@ -74,7 +75,7 @@ static void make_tables(pl_deflate_sizer *s) {
     for (unsigned i = 0; i < 1u << (distance_extra[code] - 7); i++) s->distance_codes[256 + at++] = (uint8_t)code;
 }
 
-// From a distance less one.
+// From a distance minus one.
 static inline unsigned distance_code(const pl_deflate_sizer *s, unsigned distance) {
   return distance < 256 ? s->distance_codes[distance] : s->distance_codes[256 + (distance >> 7)];
 }
@@ -99,7 +100,7 @@ typedef struct {
   int count;
   uint8_t depths[HEAP];
   int parents[HEAP];
-  int order[HEAP];  // nodes from the last joined to the first, from `first` on
+  int order[HEAP];  // nodes from the last joined to the first, starting at `first`
   int first;
 } code_heap;
 
@@ -134,7 +135,7 @@ static inline unsigned fixed_bits_of(const code_kind *kind, int symbol) {
   return kind->fixed_bits ? kind->fixed_bits : fixed_literal_bits((unsigned)symbol);
 }
 
-// Lengths of codes from the joined nodes; those over the limit are shortened at the cost of others.
+// Computes code lengths from the joined nodes; those over the limit are shortened at the cost of others.
 static void assign_bits(pl_deflate_sizer *s, code_tree *t, const code_kind *kind, code_heap *h) {
   int counts[16] = {0};
   int overflow = 0;
@@ -184,7 +185,7 @@ static void build_code(pl_deflate_sizer *s, code_tree *t, const code_kind *kind)
     h.places[++h.count] = t->largest = symbol;
     h.depths[symbol] = 0;
   }
-  // A code has two symbols at least.
+  // A code has at least two symbols.
   while (h.count < 2) {
     int symbol = h.places[++h.count] = t->largest < 2 ? ++t->largest : 0;
     t->frequency[symbol] = 1;
@@ -211,7 +212,7 @@ static void build_code(pl_deflate_sizer *s, code_tree *t, const code_kind *kind)
   assign_bits(s, t, kind, &h);
 }
 
-// Counts the symbols by which a code's lengths are written: lengths, 16 repeats the last one, 17 and 18 repeat none.
+// Counts the symbols that encode the code lengths: lengths, 16 repeats the previous one, 17 and 18 repeat zeros.
 static void count_lengths(pl_deflate_sizer *s, const code_tree *t) {
   int previous = -1, next = t->bits[0], count = 0;
   int most = next ? 7 : 138, least = next ? 4 : 3;
@@ -232,7 +233,7 @@ static void count_lengths(pl_deflate_sizer *s, const code_tree *t) {
   }
 }
 
-// Adds the open block's bits to those before. `bytes` of text are in it; `is_whole` if the window still holds them.
+// Adds the bits of the open block to the total. It contains `bytes` of text; `is_whole` if the window still holds them.
 static uint64_t end_block(pl_deflate_sizer *s, uint64_t bits, uint64_t bytes, int is_whole, int is_last) {
   build_code(s, &s->literals, &literal_kind);
   build_code(s, &s->distances, &distance_kind);
@@ -262,7 +263,7 @@ static inline unsigned bucket(const uint8_t *p) {
   return ((unsigned)p[0] << 10 ^ (unsigned)p[1] << 5 ^ p[2]) & (HASHES - 1);
 }
 
-// Of the first `bytes` bytes, 4 to 16 of them; 16 must be readable.
+// Hash of the first `bytes` bytes, 4 to 16 of them; 16 must be readable.
 static inline unsigned prefix_hash(const uint8_t *p, unsigned bytes) {
   uint64_t mixed = bytes <= 8 ? load64(p) << (64 - 8 * bytes) : load64(p) * 0xD6E8FEB86659FD93ull ^ load64(p + bytes - 8);
   return (unsigned)((mixed * 0x9E3779B97F4A7C15ull) >> (64 - HASH_BITS));
@@ -274,7 +275,7 @@ static inline void chain(pl_deflate_sizer *s, int level, unsigned hash, uint32_t
   s->heads[level][hash] = place;
 }
 
-// Chains a place for the ones behind it; `left` bytes of text begin there.
+// Adds a position to the chains; `left` bytes of text start there.
 static inline void insert(pl_deflate_sizer *s, const uint8_t *p, uint32_t place, size_t left) {
   unsigned b = bucket(p);
   chain(s, 0, b, place);
@@ -305,20 +306,20 @@ typedef struct {
   uint32_t place;
 } match;
 
-// The longest match beyond `best.bytes` of those that zlib would look at; the nearest of equals. The place itself is
-// chained already. `base` is the place of the window's first byte, which zlib takes for none.
+// The longest match beyond `best.bytes` among those that zlib would check; the nearest of equal ones. The position
+// itself is already chained. `base` is the position of the window's first byte, which zlib treats as none.
 static match longest_match(pl_deflate_sizer *s, const uint8_t *p, uint32_t place, uint32_t base, size_t lookahead,
                            match best) {
   unsigned most = lookahead < LONGEST ? (unsigned)lookahead : LONGEST;
   uint32_t look = best.bytes >= GOOD ? CHAIN_GOOD : CHAIN;
   uint32_t number = s->numbers[place & MASK];
-  unsigned ceiling = most;  // nothing on the chains that are left is longer
+  unsigned ceiling = most;  // nothing on the remaining chains is longer
   for (int level = LEVELS - 1; level >= 0; level--) {
     unsigned prefix = prefix_bytes[level];
     if (prefix > most) continue;
     if (best.bytes >= ceiling) break;
     uint32_t at = place;
-    // Hashes may agree where prefixes do not: such a place belongs to a shorter chain.
+    // Hashes may agree although prefixes do not: such a position belongs to a shorter chain.
     unsigned beat = best.bytes < prefix - 1 ? prefix - 1 : best.bytes;
     unsigned walked = 0;
     while (1) {
@@ -367,7 +368,7 @@ uint64_t pl_deflate_size(pl_deflate_sizer *s, const uint8_t *text, size_t length
   }
   const uint32_t origin = s->origin;
   const uint8_t *const end = text + length;
-  // zlib's window of 64 KiB: `base` is the text's byte that stands first in it, `filled` is behind the last.
+  // zlib's window of 64 KiB: `base` is the text offset of its first byte, `filled` is the end.
   int64_t base = 0, filled = 0, block = 0, i = 0;
   match current = {SHORTEST - 1, 0};
   int holds_literal = 0;

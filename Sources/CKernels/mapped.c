@@ -8,7 +8,7 @@
 
 enum { capacity = 4096 };
 
-// A slot with a start is in use; the end is written before it.
+// A slot with a start is in use; its end is written first.
 static struct {
   _Atomic uintptr_t start;
   _Atomic uintptr_t end;

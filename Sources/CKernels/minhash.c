@@ -26,8 +26,8 @@ pl_simd_level pl_simd_widest(void) {
 
 INLINE int continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
-// The scalar at `p` if it is well-formed and below U+10000 (surrogates are left to the table); its length
-// goes to `*step`, zero if it is not.
+// The scalar at `p` if it is well-formed and below U+10000 (surrogates are left to the table). Its length is stored in
+// `*step`; 0 if it is not.
 INLINE uint32_t basic_scalar(const uint8_t *p, size_t left, size_t *step) {
   uint8_t lead = p[0];
   *step = 0;
@@ -50,8 +50,8 @@ INLINE uint32_t basic_scalar(const uint8_t *p, size_t left, size_t *step) {
 #if defined(__x86_64__)
 enum { wide_bytes = 28 };
 
-// Folds as many of the next eight scalars as are three bytes long and become one scalar other than a space, the
-// usual case in Japanese text. Reads `wide_bytes`, writes eight scalars, and returns how many of them count.
+// Folds as many of the next eight scalars as are three bytes long and become one scalar other than a space, the usual
+// case in Japanese text. Reads `wide_bytes`, writes eight scalars, and returns how many of them count.
 AVX2 static inline size_t fold_eight(const uint8_t *utf8, const uint16_t *table, uint32_t *out) {
   // The three bytes of a scalar, first byte highest, in 32 bits.
   const __m256i places = _mm256_setr_epi8(2, 1, 0, -1, 5, 4, 3, -1, 8, 7, 6, -1, 11, 10, 9, -1,  //
@@ -125,7 +125,7 @@ INLINE void hash_fives(const uint32_t *restrict s, size_t runs, uint64_t *restri
     out[i] = mixed(s[i] * k0 + s[i + 1] * k1 + s[i + 2] * k2 + s[i + 3] * k3 + s[i + 4] * k4);
 }
 
-// Sums one scalar of every run at a time, in blocks that stay in the first cache.
+// Sums one scalar of every run at a time, in blocks that fit in the L1 cache.
 INLINE void hash_runs(const uint32_t *restrict s, size_t runs, size_t width, uint64_t *restrict out) {
   enum { block = 1024 };
   for (size_t start = 0; start < runs; start += block) {
@@ -147,11 +147,11 @@ INLINE void hash_any(const uint32_t *restrict s, size_t runs, size_t width, uint
 }
 
 // ---- Sketches -------------------------------------------------------------------------------------
-// Fast similarity sketching (Dahlgaard, Knudsen, Thorup: Fast Similarity Sketching, FOCS 2017). In round r
-// every element falls into one lane with one value, and a lane keeps the least value of the earliest round
-// that reached it; rounds from `lanes` on reach lane r - lanes with every element. As for MinHash with one
-// permutation a lane, lanes agree with a probability of J, and the variance is no larger, but the work is
-// O(n + t log t) in place of O(n t).
+// Fast similarity sketching (Dahlgaard, Knudsen, Thorup: Fast Similarity Sketching, FOCS 2017). In round r every
+// element is assigned to one lane with one value, and a lane keeps the smallest value of the earliest round that
+// reached it; from round `lanes` on, round r reaches lane r - lanes with every element. As for MinHash with one
+// permutation per lane, lanes agree with probability J, and the variance is no larger, but the work is O(n + t log t)
+// instead of O(n t).
 
 INLINE uint64_t rehashed(uint64_t hash, size_t round) {
   uint64_t x = hash + round * 0x9E3779B97F4A7C15ull;
@@ -166,11 +166,11 @@ INLINE void rehash(const uint64_t *restrict hashes, size_t count, size_t round, 
   for (size_t i = 0; i < count; i++) out[i] = rehashed(hashes[i], round);
 }
 
-// The round in which a lane was first reached; lanes that are not yet reached.
+// Replaces the round number for lanes that are not reached yet.
 enum { unreached = UINT16_MAX };
 
-// Round 0: no lane is closed, so the least value of each is kept without a branch. A value of all ones
-// stands for "none", hence the bound.
+// Round 0: no lane is closed, so the smallest value of each is kept without a branch. A value of all ones means "none",
+// hence the bound.
 INLINE void first_round(const uint64_t *restrict hashes, size_t count, uint32_t *restrict least, size_t lanes) {
   for (size_t i = 0; i < count; i++) {
     size_t lane = ((hashes[i] >> 32) * lanes) >> 32;
@@ -179,7 +179,7 @@ INLINE void first_round(const uint64_t *restrict hashes, size_t count, uint32_t 
   }
 }
 
-// A later round: few lanes are still open, so nearly every element is passed by.
+// A later round: few lanes are still open, so nearly every element is skipped.
 INLINE size_t later_round(const uint64_t *restrict hashes, size_t count, size_t round, uint32_t *restrict least,
                           uint16_t *restrict reached, size_t lanes) {
   size_t newly = 0;
@@ -228,7 +228,7 @@ INLINE void sketch(const uint64_t *hashes, size_t count, uint16_t *out, size_t l
   }
 }
 
-// ---- One copy a level -----------------------------------------------------------------------------
+// ---- One copy per level ---------------------------------------------------------------------------
 
 #define COPIES(ATTRIBUTE, LEVEL, WIDE)                                                                             \
   ATTRIBUTE static void hash_##LEVEL(const uint32_t *s, size_t runs, size_t width, uint64_t *out) {          \

@@ -80,7 +80,7 @@ struct scanner {
     return low >= 0xDC00 && low < 0xE000;
   }
 
-  // Passes over bytes that mean themselves, eight at a time.
+  // Skips bytes without special meaning, eight at a time.
   void skip_plain() {
     const uint64_t ones = 0x0101010101010101ull, high = 0x8080808080808080ull;
     while (end - at >= 8) {
@@ -148,7 +148,7 @@ void append_utf8(unsigned code, std::string &out) {
   }
 }
 
-// The bytes that a string means, whose escapes have been checked.
+// The unescaped bytes of a string whose escapes have been checked.
 std::string unescaped(std::string_view written) {
   scanner s{written.data(), written.data() + written.size()};
   std::string out;
@@ -180,12 +180,12 @@ std::string unescaped(std::string_view written) {
   return out;
 }
 
-// The keys of the objects that are open, innermost last.
+// The keys of the open objects, innermost last.
 class key_table {
   std::vector<std::string_view> keys;
   struct start { size_t key, text; };
   std::vector<start> starts;
-  std::deque<std::string> texts;  // of keys with escapes; a deque's elements stay where they are
+  std::deque<std::string> texts;  // of keys with escapes; a deque does not move its elements
   bool repeated = false;
   bool full = false;
 
@@ -211,7 +211,7 @@ class key_table {
   bool has_repeated() const { return repeated; }
   bool is_full() const { return full; }
 
-  // For the next object; memory is kept.
+  // Resets for the next object; memory is kept.
   void clear() {
     keys.clear();
     starts.clear();
@@ -239,7 +239,7 @@ class key_table {
   }
 };
 
-// Takes no notice of keys.
+// Ignores keys.
 struct no_table {
   void open() {}
   void add(std::string_view) {}
@@ -258,7 +258,7 @@ bool is_value(std::string_view text, table &keys) {
     return true;
   };
   while (true) {
-    // A value stands here.
+    // A value is expected.
     s.space();
     bool opens_object = s.peek() == '{';
     if (opens_object || s.peek() == '[') {
@@ -266,7 +266,7 @@ bool is_value(std::string_view text, table &keys) {
       s.at++;
       s.space();
       if (s.accept(opens_object ? '}' : ']')) {
-        // Empty: complete as it is.
+        // Empty: already complete.
       } else {
         is_object[depth++] = opens_object;
         if (opens_object) keys.open();
@@ -276,7 +276,7 @@ bool is_value(std::string_view text, table &keys) {
     } else if (!s.scalar()) {
       return false;
     }
-    // A value has ended; so may what it stands in.
+    // A value has ended; its container may end too.
     while (true) {
       s.space();
       if (depth == 0) return s.at == s.end;

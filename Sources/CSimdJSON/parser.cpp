@@ -1,5 +1,5 @@
-// On-demand code is chosen at compile time; without this, x86-64 gets the byte-by-byte fallback. The library marks
-// only part of that code with its target, so this whole file is compiled for it, headers included.
+// On-demand code is selected at compile time; without this, x86-64 gets the byte-by-byte fallback. The library marks
+// only part of that code with its target, so this complete file is compiled for it, including headers.
 #if defined(__x86_64__)
 #include <immintrin.h>
 #define SIMDJSON_BUILTIN_IMPLEMENTATION haswell
@@ -15,7 +15,7 @@
 using namespace simdjson;
 
 static_assert(maximum_json_members == PL_JSON_MEMBERS, "one bound");
-static_assert(PL_JSON_PADDING >= SIMDJSON_PADDING, "padding is smaller than simdjson asks for");
+static_assert(PL_JSON_PADDING >= SIMDJSON_PADDING, "padding is smaller than simdjson requires");
 
 struct pl_json_parser {
   ondemand::parser parser;
@@ -26,7 +26,7 @@ struct pl_json_parser {
 
 // Outside simdjson's own codes.
 static constexpr int too_many_fields = 1000;  // more than the caller has room for
-static constexpr int bad_value = 1001;        // no JSON
+static constexpr int bad_value = 1001;        // not JSON
 
 extern "C" pl_json_parser *pl_json_parser_new(void) {
 #if defined(__x86_64__)
@@ -75,7 +75,7 @@ static int read_value(ondemand::value value, pl_json_field *out) {
       break;
   }
   if (error) return error;
-  // simdjson only skips over what is nested, and limits integers to 64 bits where JSON does not.
+  // simdjson only skips nested values, and limits integers to 64 bits, which JSON does not.
   if (out->kind != PL_JSON_STRING) {
     if (!is_json_value(slice)) return bad_value;
     while ((unsigned char)slice.back() <= ' ') slice.remove_suffix(1);

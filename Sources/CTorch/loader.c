@@ -1,11 +1,11 @@
-// Finds the engine at run time, so that data work needs no torch.
+// Loads the engine at run time, so that data processing needs no torch.
 #include "pipeline_torch.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 
 const pt_engine *pipeline_torch_open(const char *path, char *problem, size_t capacity) {
-  // RTLD_GLOBAL: libtorch's own libraries find one another's symbols through it.
+  // RTLD_GLOBAL: libtorch's own libraries resolve one another's symbols through it.
   void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
   if (!library) {
     snprintf(problem, capacity, "%s", dlerror());

@@ -1,5 +1,5 @@
-// libxml2's headers draw in ICU's where it was built with ICU; Foundation brings another ICU, and in one module map
-// the two do not agree. Nothing here uses those parts.
+// libxml2's headers include ICU's if it was built with ICU; Foundation brings another ICU, and the two conflict in one
+// module map. Nothing here uses those parts.
 #include <libxml/xmlversion.h>
 #undef LIBXML_ICU_ENABLED
 #include <libxml/xmlreader.h>

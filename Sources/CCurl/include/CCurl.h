@@ -3,7 +3,7 @@
 
 #include <curl/curl.h>
 
-// curl_easy_setopt and curl_easy_getinfo take variable arguments, which Swift cannot call: one function a type.
+// curl_easy_setopt and curl_easy_getinfo are variadic, and Swift cannot call them: one function per type.
 
 CURLcode ccurl_set_long(CURL *handle, CURLoption option, long value);
 CURLcode ccurl_set_offset(CURL *handle, CURLoption option, curl_off_t value);
@@ -12,7 +12,7 @@ CURLcode ccurl_set_list(CURL *handle, CURLoption option, struct curl_slist *valu
 CURLcode ccurl_set_pointer(CURL *handle, CURLoption option, void *value);
 
 long ccurl_get_long(CURL *handle, CURLINFO what);
-// "" where there is none; valid until the handle's next use.
+// "" if there is none; valid until the next use of the handle.
 const char *ccurl_get_text(CURL *handle, CURLINFO what);
 
 typedef struct {
@@ -27,7 +27,7 @@ typedef struct {
 // Sets all six, each with the same context.
 CURLcode ccurl_set_callbacks(CURL *handle, ccurl_callbacks callbacks, void *context);
 
-// The bytes of an address given to the socket callback, 4 or 16 of them; 0 for another family.
+// The bytes of an address passed to the socket callback, 4 or 16 of them; 0 for another family.
 size_t ccurl_address_bytes(const struct curl_sockaddr *address, unsigned char out[16]);
 
 #endif

@@ -1,4 +1,4 @@
-// Hot loops that need the machine's widest vectors, chosen at run time; and hashes of libxxhash.
+// Hot loops that need the machine's widest vectors, chosen at run time; and libxxhash hashes.
 #ifndef CKERNELS_H
 #define CKERNELS_H
 #include <stddef.h>
@@ -20,17 +20,17 @@ size_t pl_json_escape(const uint8_t *_Nonnull bytes, size_t length, uint8_t *_No
 /// Index of the first byte that a JSON string must escape, or `length`.
 size_t pl_json_plain_prefix(const uint8_t *_Nonnull bytes, size_t length);
 
-/// From now on a page of a mapped file that cannot be had, since the file was cut or its disk fails, reads as zeros and
-/// is counted, where it would end the process. Returns a slot to release before the file is unmapped; -1 where there is
-/// none left.
+/// From now on, an unreadable page of a mapped file (the file was truncated, or its disk fails) reads as zeros and is
+/// counted, instead of ending the process. Returns a slot to release before the file is unmapped; -1 if none is
+/// available.
 int pl_guard_mapping(const void *_Nonnull start, size_t length);
 void pl_release_mapping(int slot);
-/// Pages that could not be had so far.
+/// Unreadable pages so far.
 size_t pl_mapping_losses(int slot);
-/// The same of all mappings that ever were.
+/// The same for all mappings, including past ones.
 size_t pl_all_mapping_losses(void);
 
-/// All threads then share one arena of malloc, which saves address space and costs time.
+/// Makes all threads share one malloc arena, which saves address space and costs time.
 void pl_use_one_arena(void);
 
 #endif

@@ -3,10 +3,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Computes how many bytes zlib makes of a text at level 9, without making them.
+/// Computes the size of a text compressed by zlib at level 9, without compressing it.
 ///
-/// The size is zlib's to the byte (default window, memory level and strategy, with its 6 bytes of frame), whatever
-/// deflate the system has. One thread at a time; about 1.4 MB; nothing to clear between texts.
+/// The size equals zlib's to the byte (default window, memory level and strategy, with its 6 bytes of framing),
+/// whatever deflate the system has. Not thread-safe; about 1.4 MB; no reset needed between texts.
 typedef struct pl_deflate_sizer pl_deflate_sizer;
 
 pl_deflate_sizer *_Nullable pl_deflate_sizer_new(void);

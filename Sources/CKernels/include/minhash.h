@@ -1,5 +1,5 @@
 // Kernels of near-duplicate search: folding text for comparison, hashing shingles, sketching sets.
-// Every level of instruction set gives the same bits.
+// All instruction-set levels give identical results.
 #ifndef CKERNELS_MINHASH_H
 #define CKERNELS_MINHASH_H
 #include <stddef.h>
@@ -8,17 +8,17 @@
 /// Instruction sets that a kernel is compiled for.
 typedef enum { PL_SIMD_BASELINE = 0, PL_SIMD_AVX2 = 1, PL_SIMD_AVX512 = 2 } pl_simd_level;
 
-/// The widest level that this machine runs.
+/// The highest level that this machine supports.
 pl_simd_level pl_simd_widest(void);
 
-/// Marks in a folding table of 65,537 entries (index: a scalar below U+10000; the last is padding): the scalar vanishes; it
-/// needs the slow path. Any other entry is the scalar it becomes; a space that would follow a space or
-/// begin the text is left out.
+/// Marks in a folding table of 65,537 entries (index: a scalar below U+10000; the last is padding): the scalar is
+/// removed; it needs the slow path. Any other entry is the scalar it becomes; a space that would follow a space or
+/// start the text is left out.
 enum { PL_FOLD_DROP = 0, PL_FOLD_SLOW = 0xFFFF };
 
-/// Folds UTF-8 by table until its end or the first scalar that needs the slow path (all scalars from
-/// U+10000 and all malformed bytes do). `out` holds `count` scalars
-/// already and has room for `length + 1` more. Returns its new count; `*consumed` becomes the bytes read.
+/// Folds UTF-8 by table until its end or the first scalar that needs the slow path (all scalars from U+10000 and all
+/// malformed bytes do). `out` already contains `count` scalars and has room for `length + 1` more. Returns its new
+/// count; `*consumed` is set to the bytes read.
 size_t pl_fold(pl_simd_level level, const uint8_t *_Nullable utf8, size_t length,
                const uint16_t *_Nonnull table, uint32_t *_Nonnull out, size_t count,
                size_t *_Nonnull consumed);
@@ -28,8 +28,8 @@ size_t pl_fold(pl_simd_level level, const uint8_t *_Nullable utf8, size_t length
 size_t pl_shingle_hashes(pl_simd_level level, const uint32_t *_Nonnull scalars, size_t count, size_t width,
                          uint64_t *_Nonnull out);
 
-/// Sketches a set of hashes: lane i of two sketches agrees with a probability of the sets' Jaccard
-/// similarity. `hashes` may repeat. With no hashes every lane is zero. At most PL_SKETCH_LANES lanes.
+/// Sketches a set of hashes: lane i of two sketches agrees with a probability equal to the sets' Jaccard similarity.
+/// `hashes` may contain repeats. Without hashes every lane is zero. At most PL_SKETCH_LANES lanes.
 enum { PL_SKETCH_LANES = 4096 };
 void pl_sketch(pl_simd_level level, const uint64_t *_Nonnull hashes, size_t count, uint16_t *_Nonnull lanes,
                size_t lane_count);

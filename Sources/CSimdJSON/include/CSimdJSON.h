@@ -1,4 +1,4 @@
-// A C face for simdjson's on-demand parser: one JSON object at a time, its top-level fields as slices.
+// A C interface to simdjson's on-demand parser: one JSON object at a time, its top-level fields as slices.
 #ifndef CSIMDJSON_H
 #define CSIMDJSON_H
 #include <stddef.h>
@@ -7,10 +7,10 @@
 extern "C" {
 #endif
 
-/// Bytes that must be readable behind the end of every buffer given to the parser.
+/// Bytes that must be readable after the end of every buffer given to the parser.
 enum { PL_JSON_PADDING = 64 };
 
-/// Members of an object that are read; more would take gigabytes of memory.
+/// Maximum number of members of an object; more would take gigabytes of memory.
 enum { PL_JSON_MEMBERS = 1 << 20 };
 
 typedef enum {
@@ -36,8 +36,8 @@ pl_json_parser *_Nullable pl_json_parser_new(void);
 void pl_json_parser_free(pl_json_parser *_Nullable parser);
 
 /// Parses one JSON object of `length` bytes; `length + PL_JSON_PADDING` bytes must be readable.
-/// Writes at most `capacity` fields; slices live until the next call on this parser or until the input goes.
-/// Returns the number of fields, or -1 - code on malformed input (`pl_json_message` tells the code's meaning).
+/// Writes at most `capacity` fields; slices are valid until the next call on this parser or until the input is freed.
+/// Returns the number of fields, or -1 - code on malformed input (`pl_json_message` gives the message of a code).
 int pl_json_object(pl_json_parser *_Nonnull parser, const char *_Nonnull json, size_t length,
                    pl_json_field *_Nonnull fields, int capacity);
 
@@ -49,12 +49,11 @@ int pl_json_is_full(int result);
 /// Whether the bytes are UTF-8. Vectorized.
 int pl_is_utf8(const char *_Nullable bytes, size_t length);
 
-/// 0 for a JSON object whose keys are all different, at every depth; 1 where keys are repeated; 2 for anything else;
-/// 3 where objects that are open at once have more than PL_JSON_MEMBERS members.
-/// The UTF-8 of its strings is not looked at.
+/// 0 for a JSON object without repeated keys at every depth; 1 if keys are repeated; 2 for anything else; 3 if open
+/// objects have more than PL_JSON_MEMBERS members together. The UTF-8 of its strings is not checked.
 int pl_json_keys(const char *_Nullable json, size_t length);
 
-/// Whether the bytes are one JSON value. The UTF-8 of its strings is not looked at.
+/// Whether the bytes are one JSON value. The UTF-8 of its strings is not checked.
 int pl_is_json(const char *_Nullable json, size_t length);
 
 #ifdef __cplusplus

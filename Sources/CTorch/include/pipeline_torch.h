@@ -1,8 +1,8 @@
 // The training engine's interface: a table of C functions over libtorch, found in `libpipelinetorch.so`.
 //
-// Rules of every function that returns `int`: 0 is success; anything else is a failure whose sentence
-// `last_error` holds for the calling thread. No exception crosses. Results come through out-parameters, and every
-// `pt_tensor *` given out belongs to the caller, who frees it. Shapes are written [rows, columns].
+// For every function that returns `int`: 0 is success; anything else is a failure whose message `last_error` returns
+// for the calling thread. No exceptions cross the interface. Results are returned through out-parameters, and every
+// returned `pt_tensor *` belongs to the caller, who frees it. Shapes are written [rows, columns].
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-// Raised with every change of this header; the loader refuses another.
+// Increased with every change of this header; the loader rejects any other version.
 #define PIPELINE_TORCH_ABI 3
 
 typedef struct pt_tensor pt_tensor;
@@ -20,19 +20,19 @@ typedef struct pt_group pt_group;
 
 enum pt_dtype { PT_FLOAT32 = 0, PT_BFLOAT16 = 1, PT_INT64 = 2, PT_INT32 = 3, PT_BOOL = 4, PT_FLOAT64 = 5, PT_UINT8 = 6 };
 
-// `index` is -1 for the CPU, else the number of a CUDA device.
+// `index` is -1 for the CPU, otherwise the number of a CUDA device.
 typedef struct {
   int32_t index;
 } pt_device;
 
-// Called twice for a checkpointed block: without gradient in the forward pass, with it in the backward pass.
-// Takes its inputs as borrowed handles, gives back a new one; returns 0 or a failure.
+// Called twice for a checkpointed block: without gradient in the forward pass, with it in the backward pass. Borrows
+// its input handles and returns a new one; returns 0 or a failure.
 typedef int (*pt_block)(void *context, pt_tensor *const *inputs, size_t count, pt_tensor **output);
 
 typedef struct {
   uint32_t abi;
 
-  // Of the engine
+  // Engine
   const char *(*last_error)(void);
   const char *(*version)(void);               // torch's own, such as 2.13.0+cpu
   int32_t (*device_count)(void);              // CUDA devices
@@ -43,7 +43,7 @@ typedef struct {
   int (*synchronize)(pt_device);
   int (*peak_memory)(pt_device, int64_t *bytes);
 
-  // Of a tensor
+  // Tensors
   void (*free)(pt_tensor *);
   int (*alias)(const pt_tensor *, pt_tensor **out);         // another handle to the same tensor
   int32_t (*rank)(const pt_tensor *);
@@ -59,7 +59,7 @@ typedef struct {
 
   // Gradients
   int (*require_gradient)(pt_tensor *, bool);
-  int (*gradient)(const pt_tensor *, pt_tensor **out);      // NULL where there is none
+  int (*gradient)(const pt_tensor *, pt_tensor **out);      // NULL if there is none
   int (*clear_gradient)(pt_tensor *);
   int (*backward)(const pt_tensor *loss);
   int (*detach)(const pt_tensor *, pt_tensor **out);
@@ -83,12 +83,12 @@ typedef struct {
   int (*norm)(const pt_tensor *, int32_t dimension, bool keep, pt_tensor **out);     // Euclidean
   int (*argmax)(const pt_tensor *, int32_t dimension, pt_tensor **out);
 
-  // Of a transformer
+  // Transformer operations
   int (*embedding)(const pt_tensor *weight, const pt_tensor *ids, int64_t padding, pt_tensor **out);   // [V, d], [n] → [n, d]
   int (*linear)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, pt_tensor **out);  // bias may be NULL
   int (*layer_norm)(const pt_tensor *x, const pt_tensor *weight, const pt_tensor *bias, double epsilon, pt_tensor **out);
-  // `rows` [n] int64 names the rows for dropout, so that a batch that is cut otherwise drops the same values; NULL: by
-  // their numbers.
+  // `rows` [n] int64 identifies the rows for dropout, so that a batch split differently drops the same values; NULL: by
+  // row number.
   int (*dropout)(const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out);
   // layer_norm(dropout(x) + residual)
   int (*dropout_add_norm)(const pt_tensor *x, const pt_tensor *residual, const pt_tensor *rows, const pt_tensor *weight,
@@ -97,7 +97,8 @@ typedef struct {
   int (*geglu)(const pt_tensor *x, const pt_tensor *rows, double probability, bool training, pt_tensor **out);
   // qkv [batch·length, 3·heads·d] in the order (q|k|v) × head × d; bias NULL or broadcastable to
   // [batch, heads, length, length], added to q·k/√d; cosine and sine NULL or [length, d] (rotary, half-split form)
-  // → [batch·length, heads·d]. `samples` [batch] int64 names the sequences for dropout (on the CPU); NULL: by number.
+  // → [batch·length, heads·d]. `samples` [batch] int64 identifies the sequences for dropout (CPU only);
+  // NULL: by number.
   int (*attention)(const pt_tensor *qkv, int64_t batch, int64_t length, int64_t heads, const pt_tensor *bias,
                    const pt_tensor *cosine, const pt_tensor *sine, const pt_tensor *samples, double dropout, bool training,
                    pt_tensor **out);
@@ -109,12 +110,12 @@ typedef struct {
   int (*add_all)(pt_tensor *const *to, pt_tensor *const *from, size_t count, double scale);
   int (*scale_all)(pt_tensor *const *, size_t count, double factor);
   int (*norm_all)(pt_tensor *const *, size_t count, pt_tensor **out);                // one number, on the device
-  // Scales so that a norm above `maximum` becomes it; 0 for no maximum. Where `divisor`, one number on the device, is not
-  // NULL, the tensors are divided by it too: `norm` is then of what comes out.
+  // Scales the tensors so that their norm is at most `maximum`; 0: no maximum. If `divisor`, one number on the device,
+  // is not NULL, the tensors are also divided by it: `norm` is then the norm of the result.
   int (*clip_all)(
       pt_tensor *const *, size_t count, const pt_tensor *norm, double maximum, const pt_tensor *divisor);
-  // Decoupled weight decay (torch.optim.AdamW). `step` counts from 1. Where `figure`, one number on the device, is not
-  // finite, nothing changes; NULL: always.
+  // Decoupled weight decay (torch.optim.AdamW). `step` counts from 1. If `figure`, one number on the device, is not
+  // finite, nothing changes; NULL: always update.
   int (*adamw)(pt_tensor *const *weights, pt_tensor *const *gradients, pt_tensor *const *first,
                pt_tensor *const *second, size_t count, int64_t step, double rate, double beta1, double beta2,
                double decay, double epsilon, const pt_tensor *figure);
@@ -129,10 +130,10 @@ typedef struct {
 
 enum pt_unary { PT_TANH = 0, PT_GELU = 1 };
 
-// The library's one exported symbol. NULL when it does not speak the asked ABI.
+// The library's one exported symbol. Returns NULL if it does not support the requested ABI.
 const pt_engine *pipeline_torch_engine(uint32_t abi);
 
-// In the program: opens the library at `path` and asks it for its table. On failure returns NULL and writes a sentence.
+// In the program: opens the library at `path` and requests its table. On failure returns NULL and writes a message.
 const pt_engine *pipeline_torch_open(const char *path, char *problem, size_t capacity);
 
 #ifdef __cplusplus

@@ -42,7 +42,7 @@ extension KeyedDecodingContainer {
   }
 }
 
-/// Metrics by name. A NaN or infinite value is written as null, and null is read as NaN.
+/// Metrics by name. NaN and infinite values are written as null; null values are left out when reading.
 @propertyWrapper
 public struct JSONFigures: Codable, Equatable, Sendable {
   public var wrappedValue: [String: Double]

@@ -130,7 +130,7 @@ enum EncodingGuess {
     return !(other.isEnough(candidates[1].least) && other.share > own.share)
   }
 
-  /// For the characters that a candidate yields for a sample.
+  /// The character counts that a candidate yields for a sample.
   private static func census(_ sample: [UInt8], _ candidate: Candidate) -> Census? {
     let page = sample.withUnsafeBufferPointer { PageEncoding.decode($0, as: candidate.name) }
     return page.map { Census($0.text, candidate.frequent) }
