@@ -39,7 +39,7 @@ enum FirstPipeline {
       "川沿いの古い水車小屋では、今も毎朝パンが焼かれている。粉は裏手の畑で育てた小麦を挽いたもので、香りは橋の向こうまで届いた。",
       "駅前の小さな図書室には、町の人が読み終えた本を置いていく棚がある。好きな一冊を借りて、いつ返してもよいことになっている。",
       "The lighthouse keeper wrote down the weather every evening for forty years. His notebooks fill a whole shelf of "
-        + "the harbor office, and fishermen still open them before a long trip.",
+        + "the harbour office, and fishermen still open them before a long trip.",
       "雪が降る前の晩、山の家では保存食の瓶を数える。梅、味噌、干した茸、それに去年の蜂蜜がまだ少し残っていた。",
     ]
     var out: [UInt8] = []
