@@ -1,7 +1,7 @@
 public import PipelineKit
 
 extension StageRegistry {
-  /// Every stage that comes with pipeline. A new stage is one file and one line here.
+  /// Every built-in stage. A new stage is one file and one line here.
   public static let builtin = StageRegistry([
     StageDescription(AozoraCrawl.self),
     StageDescription(AozoraRead.self),

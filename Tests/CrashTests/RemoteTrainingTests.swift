@@ -117,6 +117,6 @@ final class RemoteTrainingTests {
       try sentence("\(folder)/none").contains(
         "FOLDER/none/index.json: cannot be opened: there is no such file or folder"))
     #expect(try sentence("s3://corpus/none").contains("s3://corpus/none/index.json: "))
-    #expect(try sentence("").contains("remote: there are no tokens. Wire \"tokens\" or set \"remote\"."))
+    #expect(try sentence("").contains("remote: there are no tokens. Either wire \"tokens\" or set \"remote\"."))
   }
 }

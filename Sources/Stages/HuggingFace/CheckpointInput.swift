@@ -2,13 +2,13 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// A checkpoint artifact as stages read it: `model.json`, `weights.safetensors`, and `task.json` where it was fine-tuned.
+/// A checkpoint artifact as stages read it: `model.json`, `weights.safetensors`, and `task.json` if it was fine-tuned.
 enum CheckpointInput {
   static let port = Input<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
-  /// Of the checkpoint's files among a task's.
+  /// The role of the checkpoint's files among a task's inputs.
   static let role: TaskInputs.Role = "checkpoint"
 
-  /// The files that a task needs of the artifact, the shape first, then the weights.
+  /// The files of the artifact that a task needs: the shape first, then the weights.
   static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
     let files = context.files(port)
     let needed = try [ModelShape.fileName, ModelShape.weightsName].map { name in
@@ -19,7 +19,7 @@ enum CheckpointInput {
     return needed + files.filter { $0.name == JGLUEBenchmark.fileName }
   }
 
-  /// How much the weights of `files` take, by which tasks tell their memory.
+  /// The size of the weights in `files`, from which tasks estimate their memory.
   static func weightsBytes(_ files: [ArtifactFile]) -> Int {
     Int(files.first { $0.name == ModelShape.weightsName }?.bytes ?? 0)
   }
@@ -28,12 +28,12 @@ enum CheckpointInput {
     try ModelShape(path: try file(ModelShape.fileName, workspace))
   }
 
-  /// Where the shape lies, and the weights beside it.
+  /// The folder that holds the shape and the weights.
   static func folder(_ workspace: Workspace) throws -> String {
     String(try file(ModelShape.fileName, workspace).dropLast(ModelShape.fileName.count + 1))
   }
 
-  /// All that the checkpoint holds, of which every part is whole.
+  /// Everything that the checkpoint holds. Each part is complete.
   static func parts(_ workspace: Workspace) throws -> CheckpointParts {
     let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))
     let task = workspace.files(role).first { $0.name == JGLUEBenchmark.fileName }
@@ -50,14 +50,14 @@ enum CheckpointInput {
   }
 }
 
-/// An encoder, and what a checkpoint has on it: the masked-language head, a pooler, the head of a task.
+/// An encoder and what a checkpoint adds to it: the masked-language head, a pooler, or the head of a task.
 struct CheckpointParts {
   let shape: ModelShape
   let weights: SafetensorsFile
-  /// What it was fine-tuned for.
+  /// The task that it was fine-tuned for.
   let task: JGLUEBenchmark?
   let hasLanguageHead: Bool
-  /// All of them, each there in its size.
+  /// All parameters; each one is present and has the right shape.
   let parameters: [ParameterShape]
 
   init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: JGLUEBenchmark?) throws {
@@ -79,7 +79,7 @@ struct CheckpointParts {
       guard entry.shape == parameter.shape else {
         throw StageError(
           .input, weights.path,
-          "'\(parameter.name)' is of shape \(entry.shape), the model asks for \(parameter.shape)")
+          "'\(parameter.name)' has the shape \(entry.shape); the model requires \(parameter.shape)")
       }
     }
   }

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// A model's `config.json`, as transformers reads it and as it writes it.
+/// A model's `config.json`, as transformers reads and writes it.
 enum HuggingFaceConfiguration {
   static let fileName = "config.json"
   static let weightsName = "model.safetensors"
@@ -29,7 +29,7 @@ enum HuggingFaceConfiguration {
       let parameters: JSONValue = ["rope_type": "default", "rope_theta": .number(shape.rotaryBase)]
       members.append(JSONMember("rope_parameters", parameters))
     }
-    // transformers 4 and 5 differ in the key's name.
+    // transformers 4 and 5 use different keys.
     members += [JSONMember("torch_dtype", "float32"), JSONMember("dtype", "float32")]
     return .object(members)
   }
@@ -47,7 +47,7 @@ enum HuggingFaceConfiguration {
     }
   }
 
-  /// Where transformers finds the classes of the modeling file.
+  /// The classes of the modeling file, for transformers.
   private static var classes: [JSONMember] {
     let heads = [
       "MaskedLM", "SequenceClassification", "MultipleChoice", "TokenClassification", "QuestionAnswering",
@@ -58,7 +58,7 @@ enum HuggingFaceConfiguration {
     ] + heads.map { JSONMember("AutoModelFor\($0)", .string("modeling_mosaic_bert.MosaicBertFor\($0)")) }
   }
 
-  /// The Python files that a model of this kind brings.
+  /// The Python files that a model of this kind includes.
   static func code(_ kind: ModelShape.Kind) -> [(name: String, bytes: [UInt8])] {
     guard kind == .mosaicBERT else { return [] }
     return [

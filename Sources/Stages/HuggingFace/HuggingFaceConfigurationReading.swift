@@ -3,7 +3,7 @@ import ShardKit
 import TrainerCore
 
 extension HuggingFaceConfiguration {
-  /// The shape that a `config.json` describes; what our models cannot do is refused, never passed over.
+  /// The shape that a `config.json` describes. Settings that our models do not support are errors, never ignored.
   static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
     func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
     var shape = ModelShape(try kind(json, path: path))
@@ -26,20 +26,20 @@ extension HuggingFaceConfiguration {
     let usual = shape.kind == .ropeBERT ? "silu" : "gelu"
     for (key, only) in [("hidden_act", "gelu"), ("position_embedding_type", "absolute")] {
       let value = json[key]?.string ?? (key == "hidden_act" ? usual : only)
-      guard value == only else { throw wrong("\(key) is '\(value)'; only '\(only)' can be computed") }
+      guard value == only else { throw wrong("\(key) is '\(value)'; only '\(only)' is supported") }
     }
     for key in otherModels(shape.kind) {
       guard let value = json[key], !isNothing(value) else { continue }
       throw wrong(
-        "\(key) is \(value.text()): a model that computes something else than an encoder of this kind",
-        hint: "Such a model cannot be read; nothing of it would be equal.")
+        "\(key) is \(value.text()): the model computes something other than an encoder of this kind",
+        hint: "Such models are not supported: their results would differ.")
     }
     if shape.kind == .ropeBERT { shape.rotaryBase = try rotaryBase(json, shape) { wrong($0) } }
     do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
     return shape
   }
 
-  /// Keys of which any value that says something makes another computation of the same weights.
+  /// Keys that change what the same weights compute, unless their value is empty (see `isNothing`).
   private static func otherModels(_ kind: ModelShape.Kind) -> [String] {
     let always = [
       "is_decoder", "add_cross_attention", "is_encoder_decoder", "pruned_heads", "quantization_config", "rope_scaling",
@@ -47,7 +47,7 @@ extension HuggingFaceConfiguration {
     return kind == .bert ? always + ["auto_map"] : always
   }
 
-  /// Absent, null, false, 0 or empty; of an `auto_map`, without a model.
+  /// Whether a value is null, false, 0 or empty; for an `auto_map`, whether it names no model.
   private static func isNothing(_ value: JSONValue) -> Bool {
     if let items = value.array { return items.isEmpty }
     if let members = value.members { return members.allSatisfy { $0.key.hasPrefix("AutoTokenizer") } }
@@ -59,13 +59,13 @@ extension HuggingFaceConfiguration {
   ) throws -> Double {
     let rotary = json["rope_parameters"] ?? .null
     guard rotary["rope_type"]?.string ?? "default" == "default" else {
-      throw wrong("rope_type is \(rotary["rope_type"]!.text()); only 'default' can be computed")
+      throw wrong("rope_type is \(rotary["rope_type"]!.text()); only 'default' is supported")
     }
     if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
-      throw wrong("partial_rotary_factor is \(share); only 1 can be computed")
+      throw wrong("partial_rotary_factor is \(share); only 1 is supported")
     }
     if let size = json["head_dim"]?.integer, size * shape.heads != shape.hiddenSize {
-      throw wrong("head_dim is \(size); only hidden_size / num_attention_heads can be computed")
+      throw wrong("head_dim is \(size); only hidden_size / num_attention_heads is supported")
     }
     return rotary["rope_theta"]?.double ?? 1000
   }
@@ -74,12 +74,12 @@ extension HuggingFaceConfiguration {
     switch json["model_type"]?.string {
     case "mosaic_bert": return .mosaicBERT
     case "nomic_bert": return .ropeBERT
-    // MosaicBERT was published as model type bert with code beside it.
+    // MosaicBERT was published as model type bert, along with its own code.
     case "bert": return json["alibi_starting_size"] == nil ? .bert : .mosaicBERT
     default:
       throw StageError(
         .input, path, "model_type is \((json["model_type"] ?? .null).text())",
-        hint: "bert, mosaic_bert and nomic_bert can be read.")
+        hint: "Supported types: bert, mosaic_bert and nomic_bert.")
     }
   }
 }

@@ -4,9 +4,9 @@ import TextKit
 import TrainerCore
 
 /// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
-/// for MosaicBERT the modeling file. `rope-bert` and `bert` take the forms that transformers has in its own tree.
+/// for MosaicBERT the modeling file. `rope-bert` and `bert` become models that transformers itself implements.
 ///
-/// A fine-tuned model becomes the class of its task, with its head.
+/// A fine-tuned model is written as its task's class, with the task head.
 public struct HuggingFaceConvert: SinglePhaseStage {
   public struct Options: StageOptions {
 
@@ -18,7 +18,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
   public static let revision = 2
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
-    "model", "config.json, model.safetensors, the tokenizer's files, and modeling code where transformers has none.")
+    "model", "config.json, model.safetensors, the tokenizer files, and modeling code where transformers has none.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [model.port]
 
@@ -65,7 +65,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
     try workspace.publish(Self.model, file, name: name)
   }
 
-  /// transformers has a decoder's bias under two names; where the decoder is not tied, it reads both.
+  /// transformers stores the decoder's bias under two names. If the decoder is not tied, transformers reads both.
   private static func parameters(_ parts: CheckpointParts) -> [HuggingFaceParameter] {
     let all = parts.shape.huggingFaceParameters(parts.parameters)
     guard !parts.shape.tiesDecoder, parts.shape.kind != .mosaicBERT,
@@ -75,7 +75,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
     return all + [bias]
   }
 
-  /// One of the equal shares that a parameter's rows are cut into.
+  /// One of the equal slices that a parameter's rows are split into.
   private static func values(
     of parameter: HuggingFaceParameter, share: Int, in weights: SafetensorsFile, _ sink: TensorSource.Sink
   ) throws(ShardError) {

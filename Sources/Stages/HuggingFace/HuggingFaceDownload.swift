@@ -2,14 +2,14 @@ public import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Fetches files of a model or data set from the Hugging Face Hub, each checked against the digest in its listing.
+/// Downloads files of a model or data set from the Hugging Face Hub and checks each against the digest in the listing.
 ///
-/// The revision is resolved to a commit, which is recorded, and files are asked for by that commit: what comes is what
-/// was listed. A file is a task, resumed by range; a later look (`snapshot`) fetches only what has changed.
+/// The revision is resolved to a commit, which is recorded. Files are requested at that commit, so they match the
+/// listing. Each file is one task, resumed by range requests. A new `snapshot` fetches only files that have changed.
 public struct HuggingFaceDownload: Stage {
   public struct Options: StageOptions {
     @OptionGroup public var hub: HubOptions
-    @Option("What kind of repository it is.") public var kind = HubRepository.Kind.model
+    @Option("The kind of the repository.") public var kind = HubRepository.Kind.model
     @OptionGroup public var selection: ListingOptions
     @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
@@ -20,8 +20,8 @@ public struct HuggingFaceDownload: Stage {
 
   public static let name = "huggingface.download"
   public static let revision = 1
-  public static let summary = "Fetches files from the Hugging Face Hub and checks their digests."
-  static let files = Output<Files>("files", "The files, with their folders.")
+  public static let summary = "Downloads files from the Hugging Face Hub and checks their digests."
+  static let files = Output<Files>("files", "The files, in their folders.")
   public static let outputs = [files.port, ListedDownload.listing.port]
   public typealias Phase = ListingPhase
   public static let waitingPhases = Set(Phase.allCases)

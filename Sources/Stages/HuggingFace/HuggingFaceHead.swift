@@ -2,9 +2,9 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// What stands on a converted model's encoder, by transformers' classes.
+/// The head of a converted model, by transformers' classes.
 enum HuggingFaceHead: Equatable {
-  /// Nothing: vectors alone.
+  /// No head: the model only computes vectors.
   case none
   case maskedLanguage
   case task(JGLUEBenchmark)
@@ -15,11 +15,11 @@ enum HuggingFaceHead: Equatable {
     } else {
       self = parts.hasLanguageHead ? .maskedLanguage : .none
     }
-    // transformers 5 has no other classes of nomic_bert.
+    // transformers 5 has no other classes for nomic_bert.
     if parts.shape.kind == .ropeBERT, let task = parts.task, ![.jsts, .jnli].contains(task) {
       throw StageError(
-        .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.rawValue) asks for",
-        hint: "Fine-tune a MosaicBERT or a BERT for it.")
+        .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.rawValue) requires",
+        hint: "Fine-tune a MosaicBERT or BERT for this task.")
     }
   }
 
@@ -43,7 +43,7 @@ enum HuggingFaceHead: Equatable {
     }
   }
 
-  /// What `config.json` says of the head.
+  /// The members of `config.json` that describe the head.
   var members: [JSONMember] {
     switch self {
     case .task(.jsts): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]

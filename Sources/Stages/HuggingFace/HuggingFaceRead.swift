@@ -7,12 +7,12 @@ import TrainerCore
 public struct HuggingFaceRead: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "The model's folder: config.json, model.safetensors (or parts with an index), and the tokenizer's files; needed "
-        + "where none is wired.")
+      "The model's folder: config.json, model.safetensors (or shards with an index), and the tokenizer files. Required "
+        + "unless an input is wired.")
     public var folder = InputFiles()
     @Option(
-      "Folder of the MeCab dictionary that the model's words are cut with, for models that do not name ipadic or "
-        + "unidic_lite; a dictionary that is not the named one is refused.")
+      "Folder of the MeCab dictionary that the model tokenizes with, for models that do not name ipadic or "
+        + "unidic_lite. A dictionary other than the named one is an error.")
     public var mecabDictionary: String? = nil
 
     public init() {}
@@ -20,12 +20,12 @@ public struct HuggingFaceRead: SinglePhaseStage {
 
   public static let name = "huggingface.read"
   public static let revision = 2
-  public static let summary = "Reads a BERT, MosaicBERT or NomicBERT that transformers saved, with its tokenizer."
+  public static let summary = "Reads a BERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
   static let checkpoint = Output<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
   static let tokenizer = Output<TokenizerFiles>(
-    "tokenizer", "Its tokenizer; without files where it has none that can be read.")
+    "tokenizer", "The model's tokenizer; no files if it has none or its format is not supported.")
   public static let outputs = [checkpoint.port, tokenizer.port]
 
   private let options: Options
@@ -64,13 +64,13 @@ public struct HuggingFaceRead: SinglePhaseStage {
     if !tensors.hasLanguageHead {
       workspace.warn(
         "no-language-head",
-        "the model was saved without a masked-language head: it gives vectors and can be fine-tuned, but neither "
-          + "'model.pretrain' nor 'evaluate.mlm' can go on with it")
+        "the model was saved without a masked-language head: it computes vectors and can be fine-tuned, but "
+          + "'model.pretrain' and 'evaluate.mlm' cannot use it")
     }
     let others = tensors.leftAside
     workspace.warn(
       "tensors-left-aside", times: others.count,
-      "no part of the model that is read: " + others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", …" : "")
+      "not part of the supported model: " + others.prefix(3).joined(separator: ", ") + (others.count > 3 ? ", …" : "")
     )
   }
 
@@ -80,7 +80,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
       guard let read = try readTokenizer(workspace) else { return }
       tokenizer = read
     } catch let error as TokenizerError {
-      return workspace.warn("tokenizer-not-read", "\(error.message); no tokenizer is passed on")
+      return workspace.warn("tokenizer-not-read", "\(error.message); no tokenizer is written")
     }
     if tokenizer.words == .mecab, let folder = options.mecabDictionary {
       let dictionary = try MeCab(dictionary: folder).dictionary
@@ -93,7 +93,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
     for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }
   }
 
-  /// From tokenizer.json, or from vocab.txt where the words are MeCab's (BertJapaneseTokenizer).
+  /// From tokenizer.json, or from vocab.txt if words are tokenized by MeCab (BertJapaneseTokenizer).
   private func readTokenizer(_ workspace: Workspace) throws -> WordPieceTokenizer? {
     if let path = Self.path(HuggingFaceTokenizerFiles.tokenizerName, workspace) {
       return try WordPieceTokenizer(path: path)
@@ -105,13 +105,13 @@ public struct HuggingFaceRead: SinglePhaseStage {
       error as TokenizerError
     {
       throw TokenizerError(
-        "\(error.message); of vocabularies only a BertJapaneseTokenizer's of MeCab and WordPiece is read")
+        "\(error.message); a vocab.txt is only supported for a BertJapaneseTokenizer with MeCab and WordPiece")
     }
     guard !settings.leavesDictionaryOpen || options.mecabDictionary != nil else {
       throw StageError(
         .input, configuration ?? path,
-        "does not name MeCab's dictionary: releases of transformers differ in which they take, ipadic or unidic_lite",
-        hint: "Set mecabDictionary to the folder of the one that the model was trained with.")
+        "does not name the MeCab dictionary, and the default of transformers (ipadic or unidic_lite) varies by release",
+        hint: "Set mecabDictionary to the folder of the dictionary that the model was trained with.")
     }
     var tokens: [[UInt8]] = []
     let lines = LineReader(try openSource(path))
@@ -126,13 +126,13 @@ public struct HuggingFaceRead: SinglePhaseStage {
   private static var noConfiguration: StageError {
     StageError(
       .input, "options.folder", "has no \(HuggingFaceConfiguration.fileName)",
-      hint: "Give the folder as `save_pretrained` of transformers writes it.")
+      hint: "Name a folder written by `save_pretrained` of transformers.")
   }
 
   private static func json(_ path: String) throws -> JSONValue {
     let text = try FileSystem.read(path, limit: 16 << 20)
     do { return try JSONValue.parse(text).value } catch {
-      throw StageError(.input, path, "is no JSON at byte \(error.offset): \(error.message)")
+      throw StageError(.input, path, "is not valid JSON at byte \(error.offset): \(error.message)")
     }
   }
 }

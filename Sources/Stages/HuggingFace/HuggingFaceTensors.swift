@@ -2,10 +2,10 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// The tensors of a model that transformers saved, under the names that models have been saved with over the years.
+/// The tensors of a model saved by transformers, under the names that its releases have used over the years.
 ///
-/// What is read: the encoder, the masked-language head and the pooler. A part is there as a whole or not at all; nothing
-/// is made up in place of a tensor that is missing.
+/// The encoder, the masked-language head and the pooler are read. Each of them is either complete or absent; missing
+/// tensors are never made up.
 struct HuggingFaceTensors {
   private let model: SafetensorsModel
   private let shape: ModelShape
@@ -42,10 +42,10 @@ struct HuggingFaceTensors {
     let others = names.count > 3 ? " and \(names.count - 3) others" : ""
     return StageError(
       .input, "model.safetensors", "has no tensor \(told)\(others)",
-      hint: "config.json asks for what the file lacks. Fetch the model again, whole, as transformers saved it.")
+      hint: "config.json requires it. Fetch the complete model again, as transformers saved it.")
   }
 
-  /// Ours, read from their parts in a row.
+  /// Our tensors, each the concatenation of its parts in the file.
   func sources() throws -> [TensorSource] { try parameters.map(source) }
 
   private func source(_ parameter: HuggingFaceParameter) throws -> TensorSource {
@@ -55,7 +55,7 @@ struct HuggingFaceTensors {
       let shape = model[name]!.shape
       guard shape == part.shape else {
         throw StageError(
-          .input, "model.safetensors", "'\(name)' is of shape \(shape), config.json asks for \(part.shape)")
+          .input, "model.safetensors", "'\(name)' has the shape \(shape); config.json requires \(part.shape)")
       }
       return name
     }
@@ -69,7 +69,7 @@ struct HuggingFaceTensors {
     }
   }
 
-  /// Tensors that are no part of what is read: heads of other tasks, layers beyond config.json's number.
+  /// Tensors that are not read: heads of other tasks, and layers beyond the number in config.json.
   var leftAside: [String] {
     let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
     let used = Set(parameters.flatMap(\.theirs).compactMap { finder.name(of: $0.name) })
@@ -77,15 +77,15 @@ struct HuggingFaceTensors {
   }
 }
 
-/// Under which of its possible names a tensor is there.
+/// Finds a tensor under any of its possible names.
 private struct TensorNames {
   let names: Set<String>
   let tiesDecoder: Bool
 
   func name(of theirs: String) -> String? { candidates(theirs).first(where: names.contains) }
 
-  /// As it is; with TensorFlow's names of a norm; a tied tensor under its other name; all of these behind Composer's
-  /// `model.`, or of a model that was saved without a head, and so without its prefix.
+  /// The name itself, TensorFlow's name of a norm, and the other name of a tied tensor. Each of these also with
+  /// Composer's prefix `model.`, or without the model's prefix, as in a model that was saved without a head.
   private func candidates(_ name: String) -> [String] {
     var all = [name]
     if name.contains("LayerNorm.") {
@@ -103,7 +103,7 @@ private struct TensorNames {
     return all + all.map { "model.\($0)" } + bare
   }
 
-  /// Constants that old releases stored, and a decoder's other name.
+  /// Whether a tensor is redundant: a constant that old releases stored, or the decoder under another name.
   static func saysNothing(_ name: String, _ hasLanguageHead: Bool) -> Bool {
     if name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids") { return true }
     let tied = ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias"]

@@ -2,27 +2,28 @@ public import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Puts artifacts into a repository of the Hugging Face Hub, as one commit.
+/// Uploads artifacts to a repository of the Hugging Face Hub, as one commit.
 ///
-/// - `plan`: makes the repository and the branch where they are not there, and lists what differs from it.
-/// - `objects`: large files, several at once, each resumed by part; the storage is asked what it has already.
-/// - `commit`: lists again what differs, and commits it on the very commit that it compared with, so that a reader sees
-///   all of it or nothing, and nobody's work is overwritten unseen. Where nothing differs there is no commit.
+/// - `plan`: creates the repository and the branch if they do not exist, and lists the files that differ from it.
+/// - `objects`: uploads large files, several at once, each resumed by part. Objects that the storage has are skipped.
+/// - `commit`: compares again, and commits the difference with the compared commit as its parent. So readers see all
+///   changes or none, and changes by others are never overwritten unseen. If nothing differs, no commit is made.
 ///
-/// Files that are in the repository and not in the artifacts stay. The Hub's API: https://huggingface.co/docs/hub/api
+/// Files in the repository that are not in the artifacts are kept. The Hub's API: https://huggingface.co/docs/hub/api
 public struct HuggingFaceUpload: Stage {
   public struct Options: StageOptions {
     @OptionGroup public var hub: HubOptions
-    @Option("What kind of repository it is.") public var kind = HubRepository.Kind.model
-    @Option("The branch; it is made where main is if it is not there.") public var revision = "main"
-    @Option("Makes a new repository private; one that is there stays as it is.") public var `private` = true
-    @Option("The commit's message.") public var message = "Upload by pipeline"
+    @Option("The kind of the repository.") public var kind = HubRepository.Kind.model
+    @Option("The branch. If it does not exist, it is created from main.") public var revision = "main"
+    @Option("Makes a new repository private. An existing one is not changed.") public var `private` = true
+    @Option("The commit message.") public var message = "Upload by pipeline"
     @Option(UploadLayout.documentation) public var layout = UploadLayout.automatic
-    @Option("The folder of the repository that all of it goes into; empty for its root.") public var folder = ""
-    @Option("Writes a README.md that tells a data set's readers where its files are, unless there is one.")
+    @Option("The folder in the repository that receives all files. Empty: the root.") public var folder = ""
+    @Option("Writes a README.md that tells readers of a data set where its files are, unless there is one.")
     public var card = true
-    @Option("Sends nothing: the report lists the files, and what would happen to each.") public var dryRun = false
-    @Option("How many large files are sent at once.", in: 1...32, affectsOutput: false) public var filesAtOnce = 4
+    @Option("Uploads nothing. The report lists the files and what would happen to each.") public var dryRun = false
+    @Option("Number of large files uploaded at the same time.", in: 1...32, affectsOutput: false) public
+      var filesAtOnce = 4
     @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
     public init() {}
@@ -31,15 +32,15 @@ public struct HuggingFaceUpload: Stage {
   public static let name = "huggingface.upload"
   public static let revision = 1
   public static let summary = "Uploads models and data sets to the Hugging Face Hub, in one commit."
-  static let artifacts = Input<AnyArtifact>("artifacts", "What to upload, of any kind.", many: true)
+  static let artifacts = Input<AnyArtifact>("artifacts", "The artifacts to upload, of any kind.", many: true)
   static let report = Output<Report>("report", "files.jsonl and, unless it was a dry run, commit.json.")
-  static let plan = Output<Report>("plan", "What differs from the repository.", hidden: true)
+  static let plan = Output<Report>("plan", "The files that differ from the repository.", hidden: true)
   public static let inputs = [artifacts.port]
   public static let outputs = [report.port, plan.port]
   public enum Phase: String, StagePhase { case plan, objects, commit }
   public static let waitingPhases = Set(Phase.allCases)
 
-  /// Of a task of small files; a larger file is a task of its own.
+  /// The total size of a task of small files. A larger file is a separate task.
   private static let bytesPerTask: Int64 = 64 << 20
 
   let options: Options
@@ -57,13 +58,13 @@ public struct HuggingFaceUpload: Stage {
       throw StageError(.options, "tokenVariable", "an upload needs a token", hint: "Write \"HF_TOKEN\".")
     }
     guard HubRepository.isRevision(options.revision), !HubRepository.isCommit(options.revision) else {
-      throw StageError(.options, "revision", "'\(options.revision)' is no name of a branch")
+      throw StageError(.options, "revision", "'\(options.revision)' is not a valid branch name")
     }
     guard !options.message.isEmpty, options.message.utf8.count <= 4096 else {
       throw StageError(.options, "message", "a commit needs a message, of at most 4096 bytes")
     }
     guard options.folder.isEmpty || HubRepository.isPath(options.folder) else {
-      throw StageError(.options, "folder", "'\(options.folder)' is no folder of a repository")
+      throw StageError(.options, "folder", "'\(options.folder)' is not a valid folder of a repository")
     }
   }
 
@@ -83,10 +84,10 @@ public struct HuggingFaceUpload: Stage {
       let token = hubToken(options.hub.tokenVariable)
       guard token != nil || options.dryRun else {
         throw StageError(
-          .environment, "tokenVariable", "the environment has no variable \(options.hub.tokenVariable)",
-          hint: "Make a token with write access at \(options.hub.endpoint)/settings/tokens and put it there.")
+          .environment, "tokenVariable", "the environment variable \(options.hub.tokenVariable) is not set",
+          hint: "Create a token with write access at \(options.hub.endpoint)/settings/tokens and put it there.")
       }
-      // The Hub may take minutes over a commit of many files.
+      // The Hub may need minutes for a commit of many files.
       let http = try options.network.client(politeness, workspace, stallSeconds: phase == .commit ? 600 : 60)
       let client = HubClient(try options.hub.place(options.kind), token: token, http: http)
       switch phase {
@@ -106,14 +107,14 @@ public struct HuggingFaceUpload: Stage {
 }
 
 extension Workspace {
-  /// Sends what the storage has not got, and counts it.
+  /// Uploads the objects that the storage does not have, and counts them.
   func send(_ objects: [HubCandidate], _ client: HubClient, revision: String) throws {
     guard !objects.isEmpty else { return }
     let control = control
     let sent = try client.send(objects, revision: revision, state: stateDirectory()) { (bytes) throws(NetError) in
       control.advance(bytes: Int(bytes))
       guard control.shouldStop else { return }
-      throw NetError(.cancelled, "", "the upload was stopped; what was sent is not sent again")
+      throw NetError(.cancelled, "", "the upload was stopped; finished parts are not sent again")
     }
     metric("sentObjects", Double(sent.objects))
     metric("sentBytes", Double(sent.bytes))

@@ -3,28 +3,28 @@ import PipelineKit
 import ShardKit
 
 extension HubCandidate {
-  /// Written by `UploadCard`, and so no match for a card that people wrote.
+  /// Whether `UploadCard` wrote it. It never replaces a card that people wrote.
   var isCard: Bool { file.hasSuffix(UploadCard.name) }
 }
 
-/// The README.md of a data set that has none: its front matter tells the Hub's viewer and `datasets` which files make
-/// which configuration, so that folders of different artifacts are not taken for one table.
+/// The README.md of a data set that has none. Its front matter tells the Hub's viewer and `datasets` which files make
+/// up which configuration, so that folders of different artifacts are not read as one table.
 ///
 /// https://huggingface.co/docs/hub/datasets-manual-configuration
 enum UploadCard {
   static let name = "/.pipeline-card.md"
 
-  /// Whoever edits the card takes this line out, and has it to himself from then on.
+  /// Authors who edit the card delete this line; the card is then never replaced.
   private static let mark = "<!-- Written by pipeline. Take this line out to keep a card of your own. -->"
 
-  /// Whether a repository's card is one that this wrote and nobody has made his own.
+  /// Whether a repository's card was written here and still contains the mark.
   static func mayReplace(_ card: HubFile, at commit: String, _ client: HubClient) throws -> Bool {
     guard card.sha256 == nil, card.bytes <= 1 << 20 else { return false }
     let text = try client.text(of: card.path, commit: commit, maximumBytes: 1 << 20)
     return text.firstRange(of: Array(mark.utf8)) != nil
   }
 
-  /// The files and, where it is wanted, a card.
+  /// The files and, if wanted, a card.
   static func adding(
     to candidates: [HubCandidate], _ options: HuggingFaceUpload.Options, _ workspace: Workspace
   ) throws -> [HubCandidate] {
@@ -70,7 +70,7 @@ enum UploadCard {
     return out
   }
 
-  /// Of files that `datasets` reads as rows.
+  /// Suffixes of files that `datasets` reads as rows.
   private static let tables = [
     ".jsonl.zst", ".jsonl.gz", ".jsonl.xz", ".jsonl.bz2", ".jsonl", ".parquet", ".csv", ".txt",
   ]

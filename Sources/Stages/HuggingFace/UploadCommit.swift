@@ -2,7 +2,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// The first phase: the repository is there, and it is known what differs from it.
+/// The first phase: creates the repository if needed, and lists the files that differ from it.
 struct CommitPlan {
   private let options: HuggingFaceUpload.Options
   private let client: HubClient
@@ -24,14 +24,14 @@ struct CommitPlan {
     survey.count(in: workspace)
   }
 
-  /// The repository and the branch, made where they are not there.
+  /// Creates the repository and the branch if they do not exist.
   static func makePlace(_ options: HuggingFaceUpload.Options, _ client: HubClient) throws {
     guard try client.commit(of: options.revision) == nil else { return }
     try client.create(isPrivate: options.private)
     if try client.commit(of: options.revision) == nil { try client.create(branch: options.revision) }
   }
 
-  /// The large files that a plan wants sent, each content once.
+  /// The large files that a plan lists, each content once.
   static func large(in plan: [ArtifactFile], of files: [ArtifactFile]) throws -> [ArtifactFile] {
     var wanted: Set<String> = []
     for file in plan {
@@ -46,7 +46,7 @@ struct CommitPlan {
   }
 }
 
-/// The last phase: one commit of what differs.
+/// The last phase: one commit of the differing files.
 struct UploadCommit {
   private let options: HuggingFaceUpload.Options
   private let client: HubClient
@@ -58,7 +58,7 @@ struct UploadCommit {
     self.workspace = workspace
   }
 
-  /// Commits of others are no hindrance while they leave our files alone; so many of them are stepped over.
+  /// Attempts to commit: after a commit by others that does not touch our files, the upload tries again.
   private static let rounds = 4
 
   func run() throws {
@@ -68,7 +68,7 @@ struct UploadCommit {
     var now = first
     var parent = first.commit!
     for round in 1... {
-      // What no commit names is forgotten after a while: the storage is asked once more.
+      // The storage deletes objects that no commit refers to after a while, so check again.
       try workspace.send(now.large, client, revision: options.revision)
       guard !now.differing.isEmpty else {
         return try report(first, commit: now.commit!, parent: round > 1 ? parent : nil)
@@ -79,7 +79,7 @@ struct UploadCommit {
           body: try body(now), bytes: FileSystem.status(bodyPath())?.bytes ?? 0, revision: options.revision)
         return try report(first, commit: commit.commit, parent: parent)
       } catch let error as NetError where error.status == 412 && round < Self.rounds {
-        // An answer that got lost looks so too: then our own commit is the one that stands there.
+        // A lost response looks the same: then the new commit on the branch is our own.
         let later = try survey(candidates)
         try checkUntouched(now, later, error)
         now = later
@@ -91,12 +91,12 @@ struct UploadCommit {
     let survey = try UploadSurvey(candidates, client, options, asksModes: true)
     guard survey.commit != nil else {
       throw StageError(
-        .environment, client.repository.page, "the branch '\(options.revision)' is gone", hint: "Run again.")
+        .environment, client.repository.page, "the branch '\(options.revision)' no longer exists", hint: "Run again.")
     }
     return survey
   }
 
-  /// Throws where somebody else has changed what we are about to.
+  /// Throws if somebody else has changed a file that we are about to change.
   private func checkUntouched(_ before: UploadSurvey, _ now: UploadSurvey, _ error: NetError) throws {
     let old = Dictionary(before.entries.map { (ExactText($0.candidate.path), $0.remote) }, uniquingKeysWith: { $1 })
     let touched = now.entries.filter { $0.change != .unchanged && old[ExactText($0.candidate.path)] != $0.remote }
@@ -120,7 +120,7 @@ struct UploadCommit {
     return path
   }
 
-  /// - Parameter parent: of the commit that was made; nil where there was nothing to commit.
+  /// - Parameter parent: the parent of the new commit; nil if there was nothing to commit.
   private func report(_ survey: UploadSurvey, commit: String, parent: String?) throws {
     try workspace.write(HuggingFaceUpload.report, name: "files.jsonl", survey.lines)
     let repository = client.repository
@@ -136,12 +136,12 @@ struct UploadCommit {
 }
 
 extension UploadSurvey {
-  /// A figure for each kind of change, and a warning for what the repository does not want.
+  /// Adds a metric per kind of change, and warns about files that the repository ignores.
   func count(in workspace: Workspace) {
     let counts = Dictionary(grouping: entries, by: \.change).mapValues(\.count)
     for (change, count) in counts { workspace.metric(change.rawValue, Double(count)) }
     let ignored = entries.filter { $0.change == .ignored }
     workspace.warn(
-      "ignored-file", times: ignored.count, "\(ignored[0].candidate.path): the repository's .gitignore names it")
+      "ignored-file", times: ignored.count, "\(ignored[0].candidate.path): ignored by the repository's .gitignore")
   }
 }

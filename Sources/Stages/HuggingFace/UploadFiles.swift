@@ -2,19 +2,19 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Which file of which artifact goes where in the repository.
+/// Maps the files of the artifacts to paths in the repository.
 struct UploadFiles {
-  /// In the order of the repository's paths.
+  /// Sorted by their paths in the repository.
   let files: [ArtifactFile]
   let paths: [String]
 
-  /// A task's payload: the paths are part of what it does.
+  /// A task's payload: the paths are part of its fingerprint.
   struct Places: Codable {
-    /// One for each of the task's files.
+    /// One path per file of the task.
     var paths: [String]
   }
 
-  /// The Hub takes about so many in one commit.
+  /// About the maximum that the Hub accepts in one commit.
   static let maximumFiles = 25_000
 
   init(
@@ -25,20 +25,21 @@ struct UploadFiles {
       for file in artifact.files {
         let path = [options.folder, folder, file.name].filter { !$0.isEmpty }.joined(separator: "/")
         guard HubRepository.isPath(path) else {
-          throw StageError(.input, artifact.stage, "'\(path)' is no path that a repository can hold")
+          throw StageError(.input, artifact.stage, "'\(path)' is not a valid path in a repository")
         }
         if let other = places.updateValue((file, artifact.stage), forKey: path), other.file.digest != file.digest {
           throw StageError(
-            .options, "layout", "two files would be \(path): one of '\(other.stage)' and one of '\(artifact.stage)'",
+            .options, "layout",
+            "two files would be written to \(path): one of '\(other.stage)' and one of '\(artifact.stage)'",
             hint: folder.isEmpty
-              ? "Set \"layout\" to folders." : "Upload them with two stages and another \"folder\".")
+              ? "Set \"layout\" to folders." : "Upload them with two stages and different \"folder\"s.")
         }
       }
     }
-    guard !places.isEmpty else { throw StageError(.input, "artifacts", "they hold no files") }
+    guard !places.isEmpty else { throw StageError(.input, "artifacts", "contain no files") }
     guard places.count <= Self.maximumFiles else {
       throw StageError(
-        .input, "artifacts", "they hold \(places.count) files, and the Hub takes at most \(Self.maximumFiles) at once",
+        .input, "artifacts", "contain \(places.count) files; the Hub accepts at most \(Self.maximumFiles) per commit",
         hint: "Write larger shards.")
     }
     let sorted = places.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -46,12 +47,12 @@ struct UploadFiles {
     files = sorted.map { $0.value.file }
   }
 
-  /// A task of all files.
+  /// One task with all files.
   func task(_ key: String) throws -> TaskPlan {
     try TaskPlan(key: key, inputs: [.main: files], payload: Places(paths: paths), memoryBytes: 64 << 20)
   }
 
-  /// The files of a task that was planned so.
+  /// The files of such a task.
   static func candidates(_ workspace: Workspace) throws -> [HubCandidate] {
     let places: Places = try workspace.payload()
     return zip(places.paths, workspace.files(.main)).map { path, file in
@@ -60,26 +61,26 @@ struct UploadFiles {
   }
 }
 
-/// How the files compare with the repository at one commit.
+/// Compares the files with the repository at one commit.
 struct UploadSurvey {
   enum Change: String { case added, changed, unchanged, ignored }
 
   struct Entry {
     var candidate: HubCandidate
     var change: Change
-    /// How it goes into the commit; nil for what does not.
+    /// How the file is added to the commit; nil if it is not added.
     var mode: HubMode?
-    /// Git's name of what the repository has at this path.
+    /// Git's hash of the repository's file at this path.
     var remote: String?
   }
 
-  /// nil for a repository or a branch that is not there yet.
+  /// nil if the repository or the branch does not exist yet.
   var commit: String?
   var entries: [Entry] = []
 
   private static let maximumFiles = 1_000_000
 
-  /// - Parameter asksModes: a dry run sends nothing, so it goes by what the Hub does with files of a name and a size.
+  /// - Parameter asksModes: false in a dry run, which sends nothing and guesses each mode from the name and the size.
   init(
     _ candidates: [HubCandidate], _ client: HubClient, _ options: HuggingFaceUpload.Options, asksModes: Bool
   ) throws {
@@ -114,7 +115,7 @@ struct UploadSurvey {
     return try GitBlob.name(file: candidate.file, bytes: candidate.bytes) == file.blob
   }
 
-  /// What a new repository's .gitattributes and the Hub's limit for files within git make of it.
+  /// The mode by a new repository's .gitattributes and the Hub's size limit for files within git.
   static func usualMode(_ candidate: HubCandidate) -> HubMode {
     if candidate.bytes == 0 { return .regular }
     return candidate.bytes > 10 << 20 || largeSuffixes.contains { candidate.path.hasSuffix($0) } ? .lfs : .regular
@@ -126,7 +127,7 @@ struct UploadSurvey {
     ".safetensors", ".tar", ".tflite", ".tgz", ".wasm", ".xz", ".zip", ".zst",
   ]
 
-  /// What goes into the commit.
+  /// The files that the commit contains.
   var differing: [Entry] { entries.filter { $0.change == .added || $0.change == .changed } }
   var large: [HubCandidate] { differing.filter { $0.mode == .lfs }.map(\.candidate) }
 

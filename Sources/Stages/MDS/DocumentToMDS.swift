@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A part of a document that an option can name.
+/// A field of a document that an option can name.
 public enum DocumentField: Equatable, Sendable {
   case id, text, source, added, created, version, metadata
   /// `metadata.KEY`, or `metadata.KEY.KEY`.
@@ -25,17 +25,17 @@ public enum DocumentField: Equatable, Sendable {
   }
 }
 
-/// An MDS row that is filled from documents.
+/// Fills an MDS row from documents.
 final class DocumentToMDS {
   let schema: MDSSchema
   private(set) var row: MDSRow
   private let fields: [DocumentField]
-  /// The place of each column's value among the metadata's paths.
+  /// By column: the index of its path among the metadata paths.
   private let paths: [Int?]
   private let reader: MetadataReader
   private var found: [(bytes: UnsafeRawBufferPointer, kind: JSONObjectReader.Kind)?]
 
-  /// - Parameter fields: one for each column of the schema, in its order.
+  /// - Parameter fields: one per column of the schema, in the same order.
   init(_ schema: MDSSchema, fields: [DocumentField]) {
     self.schema = schema
     self.fields = fields
@@ -57,10 +57,10 @@ final class DocumentToMDS {
     }
   }
 
-  /// Puts a document into `row`. Returns nil, or the column that it has no value for.
+  /// Puts a document into `row`. Returns nil, or the column for which the document has no value.
   ///
-  /// A missing member, or one that is null, is an empty string in `str` and `bytes` and `null` in `json`; a number must
-  /// be there.
+  /// A missing or null member becomes an empty string in `str` and `bytes`, and `null` in `json`. A number column
+  /// requires a value.
   func fill(from document: borrowing Document) -> String? {
     row.removeAll()
     if !found.isEmpty {
@@ -116,7 +116,7 @@ final class DocumentToMDS {
     return true
   }
 
-  /// False for what the encoding cannot hold: no number, out of range, or infinite where the text is not.
+  /// False if the encoding cannot hold the value: not a number, out of range, or infinite when the text is not.
   private func append(number text: String, _ encoding: MDSEncoding) -> Bool {
     switch encoding {
     case .scalar(.uint64):
@@ -139,7 +139,7 @@ final class DocumentToMDS {
     return true
   }
 
-  /// The largest finite number of a type with fractions.
+  /// The largest finite number of a floating-point type.
   private static func largest(of scalar: MDSScalar) -> Double? {
     switch scalar {
     case .float16: Double(Float16.greatestFiniteMagnitude)
@@ -162,14 +162,14 @@ final class DocumentToMDS {
   }
 }
 
-/// Numbers as texts, in the forms that Python reads too: no hexadecimal ones.
+/// Numbers as text, in the forms that Python also reads: hexadecimal is not supported.
 enum DecimalText {
   static func isInteger(_ text: String) -> Bool {
     let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
     return !digits.isEmpty && digits.allSatisfy { (48...57).contains($0) }
   }
 
-  /// A number with or without fraction, `nan` or an infinity; nil for anything else, and for what is too large.
+  /// A number with or without a fraction, `nan` or an infinity. nil for anything else, and if it is too large.
   static func number(_ text: String) -> Double? {
     if let special = ["nan", "inf", "infinity"].first(where: { text.lowercased().hasSuffix($0) }) {
       let sign = text.dropLast(special.utf8.count)
@@ -181,7 +181,7 @@ enum DecimalText {
     return number
   }
 
-  /// A whole number that is written with a fraction or an exponent, such as `7.0`.
+  /// An integer that is written with a fraction or an exponent, such as `7.0`.
   static func integer(_ text: String) -> Int? {
     number(text).flatMap { abs($0) <= 0x1p53 ? Int(exactly: $0) : nil }
   }

@@ -1,15 +1,15 @@
 public import PipelineKit
 import ShardKit
 
-/// Reads documents from an MDS data set. One task a shard.
+/// Reads documents from an MDS data set, one task per shard.
 public struct MDSRead: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("The folder that holds index.json, where no data set is wired.") public var path = InputFiles()
+    @Option("The folder that contains index.json, if no data set is wired.") public var path = InputFiles()
     @Option(
-      "Columns by the field that they fill (id, text, source, added, created, version, metadata), where the names "
-        + "differ. All other text, JSON and number columns become metadata.")
+      "Maps document fields (id, text, source, added, created, version, metadata) to columns whose names differ. All "
+        + "other text, JSON and number columns become metadata.")
     public var columns: [String: String] = [:]
-    @Option("The documents' source, where no column says it.") public var source = ""
+    @Option("The documents' source, if no column gives it.") public var source = ""
     @Option("Compares each shard with its hashes in index.json.", affectsOutput: false) public var verify = true
 
     public init() {}
@@ -20,8 +20,8 @@ public struct MDSRead: SinglePhaseStage {
   public static let summary = "Reads documents from MDS shards."
   static let dataSet = Input<MDS>("mds", "The data set.", required: false)
   static let fetched = Input<Files>(
-    "files", "Data sets that another stage fetched, index.json and shards.", required: false, many: true)
-  static let documents = Output<Documents>("documents", "A document a sample.")
+    "files", "Data sets downloaded by another stage: index.json and shards.", required: false, many: true)
+  static let documents = Output<Documents>("documents", "One document per sample.")
   public static let inputs = [dataSet.port, fetched.port]
   public static let outputs = [documents.port]
 
@@ -32,7 +32,7 @@ public struct MDSRead: SinglePhaseStage {
   public func validate() throws {
     for field in options.columns.keys.sorted() where !DocumentField.names.contains(field) {
       throw StageError(
-        .options, "columns", "documents have no field '\(field)'",
+        .options, "columns", "'\(field)' is not a field of documents",
         hint: "Use \(DocumentField.names.joined(separator: ", ")).")
     }
   }
@@ -46,8 +46,8 @@ public struct MDSRead: SinglePhaseStage {
         hint: "Wire 'mds' or 'files', or set 'path' to the folder of a data set.")
     }
     var plans: [TaskPlan] = []
-    // The payload is what the index says of a shard: a task need not read the whole index again, and another shard's
-    // entry is no concern of it.
+    // The payload is the shard's entry in the index, so that a task need not read the whole index and does not depend
+    // on other entries.
     for index in indexes {
       let folder = String(index.name.dropLast("index.json".count))
       let siblings = Dictionary(
@@ -59,7 +59,8 @@ public struct MDSRead: SinglePhaseStage {
             ?? siblings[ExactText(folder + shard.raw.basename)]
         else {
           throw StageError(
-            .input, index.path, "its shard '\(shard.stored.basename)' is not in the folder", hint: "Copy it there.")
+            .input, index.path, "lists the shard '\(shard.stored.basename)', which is not in the folder",
+            hint: "Copy it there.")
         }
         let memoryBytes = (shard.zip == nil ? 0 : min(shard.raw.bytes, 1 << 32)) + (32 << 20)
         let key = TaskPlan.padded(plans.count)

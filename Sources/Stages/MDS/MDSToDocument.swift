@@ -1,13 +1,13 @@
 import PipelineKit
 import ShardKit
 
-/// Which column of an MDS sample becomes which part of a document.
+/// Maps the columns of an MDS sample to the fields of a document.
 struct MDSToDocument {
   private enum Use { case field(DocumentField, MDSColumn), metadata(MDSColumn), none }
   private let uses: [Use]
   private let columns: [MDSColumn]
 
-  /// - Parameter mapping: column names by field; a field not named takes the column of its own name.
+  /// - Parameter mapping: column names by field; other fields use the column of the same name.
   init(_ columns: [MDSColumn], _ mapping: [String: String], path: String) throws(StageError) {
     self.columns = columns
     var fields: [String: DocumentField] = [:]
@@ -17,7 +17,7 @@ struct MDSToDocument {
         fields[column] = DocumentField(field)
       } else if mapping[field] != nil || field == "text" {
         throw StageError(
-          .input, path, "the data set has no column '\(column)' for '\(field)'",
+          .input, path, "has no column '\(column)' for '\(field)'",
           hint: "Its columns are \(columns.map(\.name).joined(separator: ", ")); map one with \"columns\".")
       }
     }
@@ -27,8 +27,8 @@ struct MDSToDocument {
       let name = DocumentField.names.first { DocumentField($0) == field }!
       guard mapping[name] == nil, field != .text else {
         throw StageError(
-          .input, path, "the column '\(column)' for '\(name)' is stored as '\(encoding.name)', which is no text",
-          hint: "Map a column of text, JSON or numbers with \"columns\".")
+          .input, path, "the column '\(column)' for '\(name)' is encoded as '\(encoding.name)', which is not text",
+          hint: "Map a text, JSON or number column with \"columns\".")
       }
       fields[column] = nil
     }
@@ -38,7 +38,7 @@ struct MDSToDocument {
     }
   }
 
-  /// Text, or what can be written as text. Pickles are never opened.
+  /// Whether a value is text or can be written as text. Pickles are never decoded.
   private static func isReadable(_ encoding: MDSEncoding) -> Bool {
     switch encoding {
     case .array, .opaque: false
@@ -46,7 +46,7 @@ struct MDSToDocument {
     }
   }
 
-  /// Returns nil, or the reason to drop the sample and the column that it is for.
+  /// Returns nil, or the reason to drop the sample and the affected column.
   func fill(
     _ document: inout Document, from reader: MDSShardReader, _ sample: Int
   ) throws -> (reason: String, column: String)? {
@@ -63,7 +63,7 @@ struct MDSToDocument {
       }
     }
     if !members.isEmpty {
-      // Members that are there twice are written once, the column's own value.
+      // A member that occurs twice is written once, with the column's value.
       let held = document.metadata.dropFirst().dropLast()
       document.metadata = [UInt8(ascii: "{")] + held + (held.isEmpty ? [] : [UInt8(ascii: ",")]) + members
       document.metadata.append(UInt8(ascii: "}"))
@@ -91,11 +91,11 @@ struct MDSToDocument {
     return true
   }
 
-  /// An object is the metadata, null none; anything else becomes a member of the column's name.
+  /// An object becomes the metadata, null becomes none, anything else a member named after the column.
   private static func setMetadata(
     of document: inout Document, _ column: MDSColumn, _ value: UnsafeRawBufferPointer, _ members: inout [UInt8]
   ) -> Bool {
-    // The bytes of a number are no text, whatever they look like.
+    // The bytes of a number are never text.
     guard column.encoding.fixedBytes == nil else { return append(column, value, to: &members) }
     guard isUTF8(value) else { return false }
     let trimmed = Array(value).trimmed
@@ -122,7 +122,7 @@ struct MDSToDocument {
 }
 
 extension [UInt8] {
-  /// Without white space at both ends.
+  /// The bytes without white space at both ends.
   fileprivate var trimmed: [UInt8] {
     Array(drop { $0 <= 32 }.reversed().drop { $0 <= 32 }.reversed())
   }

@@ -3,22 +3,21 @@ import ShardKit
 
 /// Writes documents as a data set in the MDS format, which MosaicML Streaming reads.
 ///
-/// Phase `shards`: each task seals the shards of a run of neighboring files, as many as one shard holds where the files
-/// are small, so that a crash costs little and all processors have work to the end.
-/// Phase `index`: gives the shards their numbers (links, no copies) and writes `index.json`.
+/// Phase `shards`: each task writes the shards of a run of consecutive files. Small files are grouped until they fill
+/// one shard, so that a crash loses little work and all processors stay busy.
+/// Phase `index`: numbers the shards (as links, not copies) and writes `index.json`.
 public struct MDSWrite: Stage {
   public struct Options: StageOptions {
     @Option(
-      "Columns by name, each with the field of the document that fills it: id, text, source, added, created, version, "
-        + "metadata, or metadata.KEY.")
+      "Maps column names to the document fields that fill them: id, text, source, added, created, version, metadata, "
+        + "or metadata.KEY.")
     public var columns = ["id": "id", "text": "text"]
     @Option(
-      "Encodings by column: str (the default), json (the default for metadata), bytes, int, uint8 to float64, str_int and so on."
-    )
+      "Encodings by column: str (default), json (default for metadata), bytes, int, uint8 to float64, str_int, etc.")
     public var encodings: [String: String] = [:]
-    @Option("Shards are sealed before they pass this size.", in: ByteCount(1 << 10)...ByteCount((1 << 32) - 1))
+    @Option("Maximum size of a shard.", in: ByteCount(1 << 10)...ByteCount((1 << 32) - 1))
     public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
-    @Option("none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
+    @Option("Compression of the shards: none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
     @Option("Hashes of each shard in index.json: \(MDSHash.allCases.map(\.rawValue).joined(separator: ", ")).")
     public var hashes = ["xxh64"]
 
@@ -31,7 +30,7 @@ public struct MDSWrite: Stage {
   static let documents = Input<Documents>("documents", "The documents to write.")
   static let dataSet = Output<MDS>("mds", "The data set: index.json and its shards.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
-  static let entries = Output<Counts>("entries", "What the index says of each shard, and the ids in it.", hidden: true)
+  static let entries = Output<Counts>("entries", "The index entry and the ids of each shard.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [dataSet.port, sealed.port, entries.port]
   public enum Phase: String, StagePhase { case shards, index }
@@ -59,7 +58,7 @@ public struct MDSWrite: Stage {
     }
   }
 
-  /// Cuts a list of files into runs of about equal text, each of `bytes` at most where the files allow it.
+  /// Splits a list of files into runs with about the same amount of text, each at most `bytes` if the files allow it.
   static func runs(of files: [ArtifactFile], bytes: Int64) -> [[ArtifactFile]] {
     let total = files.reduce(0) { $0 + $1.contentBytes }
     let count = max(1, (total + bytes - 1) / bytes)
@@ -109,8 +108,8 @@ public struct MDSWrite: Stage {
     for (name, path) in options.columns.sorted(by: { $0.key < $1.key }) {
       guard let field = DocumentField(path) else {
         throw StageError(
-          .options, "columns", "the column '\(name)' asks for '\(path)', which documents do not have",
-          hint: "Use one of \(DocumentField.names.joined(separator: ", ")) or metadata.KEY.")
+          .options, "columns", "the column '\(name)' uses '\(path)', which is not a field of documents",
+          hint: "Use \(DocumentField.names.joined(separator: ", ")) or metadata.KEY.")
       }
       fields[name] = field
       columns.append(MDSColumn(name, try encoding(of: name, field)))
@@ -130,7 +129,7 @@ public struct MDSWrite: Stage {
     let written = options.encodings[name] ?? (field == .metadata ? "json" : "str")
     guard let encoding = MDSEncoding(name: written), DocumentToMDS.canFill(encoding) else {
       throw StageError(
-        .options, "encodings", "'\(written)' of the column '\(name)' is no encoding of a document's field",
+        .options, "encodings", "'\(written)' of the column '\(name)' is not a supported encoding",
         hint: "Use str, bytes, json, int, str_int, str_float, str_decimal or one of uint8 to float64.")
     }
     return encoding
@@ -140,7 +139,7 @@ public struct MDSWrite: Stage {
     if options.compression == "none" { return nil }
     guard let compression = MDSCompression(name: options.compression) else {
       throw StageError(
-        .options, "compression", "'\(options.compression)' is not known",
+        .options, "compression", "'\(options.compression)' is not supported",
         hint: "Use none, zstd, zstd:1 to zstd:22, gz or gz:0 to gz:9.")
     }
     return compression
@@ -151,8 +150,8 @@ public struct MDSWrite: Stage {
     for name in options.hashes {
       guard let hash = MDSHash(rawValue: name) else {
         throw StageError(
-          .options, "hashes", "'\(name)' is not known",
-          hint: "Use some of \(MDSHash.allCases.map(\.rawValue).joined(separator: ", ")).")
+          .options, "hashes", "'\(name)' is not supported",
+          hint: "Supported: \(MDSHash.allCases.map(\.rawValue).joined(separator: ", ")).")
       }
       out.append(hash)
     }

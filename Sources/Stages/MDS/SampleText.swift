@@ -2,8 +2,8 @@ import ShardKit
 
 /// Values of MDS samples as text and as JSON.
 enum SampleText {
-  /// A value as it stands in a document's field: numbers as digits, a JSON string without its quotes, a JSON null as
-  /// nothing. Nil where the bytes are no UTF-8.
+  /// A value for a document's field: numbers as digits, a JSON string without its quotes, a JSON null as empty text.
+  /// nil if the bytes are not valid UTF-8.
   static func text(_ value: UnsafeRawBufferPointer, _ encoding: MDSEncoding) -> [UInt8]? {
     switch encoding {
     case .int: return Array("\(integer(value, Int64.self))".utf8)
@@ -21,13 +21,13 @@ enum SampleText {
     }
   }
 
-  /// A value as it stands in metadata. Nil where the bytes are no UTF-8.
+  /// A value for the metadata. nil if the bytes are not valid UTF-8.
   static func json(_ value: UnsafeRawBufferPointer, _ encoding: MDSEncoding) -> [UInt8]? {
     switch encoding {
     case .int: return Array("\(integer(value, Int64.self))".utf8)
     case .scalar(let scalar):
       let text = number(value, scalar)
-      // JSON has no word for what is no finite number.
+      // JSON cannot represent NaN and infinities.
       return Array((text.contains("n") ? "null" : text).utf8)
     default:
       guard isUTF8(value) else { return nil }
@@ -39,7 +39,7 @@ enum SampleText {
     }
   }
 
-  /// Digits that are a JSON number as they stand; `007` is none.
+  /// Whether the digits are a valid JSON number; `007` is not.
   private static func isNumber(_ value: UnsafeRawBufferPointer, _ encoding: MDSEncoding) -> Bool {
     guard case .digits = encoding, let first = value.first, first == UInt8(ascii: "-") || (48...57).contains(first)
     else {

@@ -1,9 +1,9 @@
 import PipelineKit
 import ShardKit
 
-/// The shards of one task, sealed one by one under the task's name; `MDSIndexing` numbers them.
+/// The shards of one task, named after the task and written one by one. `MDSIndexing` numbers them.
 ///
-/// Where the task's text needs several shards they get about equal parts of it: no sliver is left for the last one.
+/// If the task's text needs several shards, it is distributed about evenly, so that the last shard is not tiny.
 final class SealedShards {
   private let schema: MDSSchema
   private let writer: MDSShardWriter
@@ -13,10 +13,10 @@ final class SealedShards {
   private var shards: [MDSShard] = []
   private var ids: [UInt64] = []
   private var textBytes = 0
-  /// A shard is sealed when it holds so much text, even if more would fit.
+  /// A shard is sealed when it holds this amount of text, even if more would fit.
   private let textBytesPerShard: Int64
 
-  /// - Parameter expectingBytes: the task's text, where it is what the shards are made of.
+  /// - Parameter expectingBytes: the size of the task's text, if the shards consist of it.
   init(
     _ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Counts>,
     expectingBytes: Int64? = nil
@@ -26,7 +26,7 @@ final class SealedShards {
     self.workspace = workspace
     self.sealed = sealed
     self.entries = entries
-    // Ids, sizes and offsets take a few hundredths beside the text.
+    // Ids, sizes and offsets add a few percent to the text.
     let full = Int64(schema.shardBytes) * 15 / 16 + 1
     textBytesPerShard =
       expectingBytes.map { text in
@@ -39,7 +39,7 @@ final class SealedShards {
     try append(row, ids: CollectionOfOne(recordHash(id)), textBytes: textBytes)
   }
 
-  /// A sample of several documents: `recordHash` of the id of each.
+  /// Appends a sample of several documents, with the `recordHash` of each document's id.
   func append(_ row: borrowing MDSRow, ids: some Sequence<UInt64>, textBytes: Int) throws {
     if !writer.fits(row) || Int64(self.textBytes) >= textBytesPerShard { try seal() }
     try writer.append(row)
@@ -67,7 +67,7 @@ final class SealedShards {
   }
 }
 
-/// Puts sealed shards together: `shard.00000.mds`, … and `index.json`, with the ids by which `trace` finds a sample.
+/// Combines sealed shards: `shard.00000.mds`, … and `index.json`, with the ids by which `trace` finds a sample.
 enum MDSIndexing {
   static func run(
     _ workspace: Workspace, from sealed: Output<MDS> = MDSWrite.sealed, _ entries: Output<Counts> = MDSWrite.entries,
@@ -80,7 +80,7 @@ enum MDSIndexing {
     for file in described where file.name.hasSuffix(".json") {
       for entry in try JSONValue.parse(FileSystem.read(file.path)).value.array ?? [] {
         guard let shard = MDSShard(json: entry), let stored = files[shard.stored.basename] else {
-          throw StageError(.input, file.name, "it describes a shard that is not there", hint: "Run with --force.")
+          throw StageError(.input, file.name, "describes a missing shard", hint: "Run with --force.")
         }
         let numbered = shard.numbered(shards.count)
         let hashes = try ids[stored.name + ".ids"].map { try Self.hashes(in: $0.path) } ?? []

@@ -18,11 +18,10 @@ extension ModelPretrain.Options {
     return shape
   }
 
-  /// The shape of a model that goes on from another: the other's, of whatever vocabulary, padding id, epsilon or
+  /// The shape of a model that starts from another one: the other's, including vocabulary, padding id, epsilon and
   /// rotary base, with the dropout of these options and at least their length.
   ///
-  /// Sizes are taken from the model where their options are left as they are; one that was set and says something else
-  /// is an error.
+  /// Sizes come from the model unless their options are set. An option that is set to a different size is an error.
   func shape(continuing model: ModelShape, _ tokenizer: WordPieceTokenizer) throws -> ModelShape {
     try refuseOthers(than: model)
     try model.check(tokenizer)
@@ -36,8 +35,8 @@ extension ModelPretrain.Options {
     guard sequenceLength <= model.maximumLength else {
       throw StageError(
         .options, "sequenceLength",
-        "\(sequenceLength) tokens are more than the \(model.maximumLength) positions of the model to begin from",
-        hint: "Tokenize to \(model.maximumLength) tokens at most.")
+        "\(sequenceLength) tokens exceed the \(model.maximumLength) positions of the initial model",
+        hint: "Tokenize to at most \(model.maximumLength) tokens.")
     }
     return shape
   }
@@ -50,8 +49,8 @@ extension ModelPretrain.Options {
       let asked = self[keyPath: option], held = shape[keyPath: field]
       guard asked == usual[keyPath: option] || asked == held else {
         throw StageError(
-          .options, name, "is \(asked), the model to begin from has \(held)",
-          hint: "Leave it out: a model that goes on keeps its sizes.")
+          .options, name, "is \(asked); the initial model has \(held)",
+          hint: "Leave it out: the sizes of the initial model are kept.")
       }
     }
     try check("model", \.model.rawValue, \.kind.rawValue)

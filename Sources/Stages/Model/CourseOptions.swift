@@ -3,17 +3,17 @@ import ShardKit
 import TrainerCore
 
 extension ModelPretrain.Options {
-  /// What `skipSteps` and `laterRates` say.
+  /// The parsed `skipSteps` and `laterRates`.
   func course() throws -> TrainingCourse {
     let windows = try skipSteps.map(Self.window)
     let rates = try laterRates.map(Self.rate)
     guard Set(rates.map(\.after)).count == rates.count else {
-      throw StageError(.options, "laterRates", "names a step twice", hint: "Give one rate for each step.")
+      throw StageError(.options, "laterRates", "names a step twice", hint: "Give one learning rate per step.")
     }
     return TrainingCourse(passedOver: windows, rates: rates)
   }
 
-  /// As many as 'steps' may be.
+  /// The maximum of 'steps'.
   private static let mostSteps = 1 << 40
 
   private static func window(_ text: String) throws -> ClosedRange<Int> {
@@ -22,8 +22,8 @@ extension ModelPretrain.Options {
       last <= mostSteps
     else {
       throw StageError(
-        .options, "skipSteps", "'\(text)' names no steps",
-        hint: "Write \"301-330\", or \"301\" for one; they count from 1 to \(mostSteps).")
+        .options, "skipSteps", "'\(text)' is not a step or a range of steps",
+        hint: "Write \"301-330\", or \"301\" for one step. Steps count from 1 to \(mostSteps).")
     }
     return first...last
   }
@@ -34,8 +34,8 @@ extension ModelPretrain.Options {
       (0...10).contains(peak)
     else {
       throw StageError(
-        .options, "laterRates", "'\(text)' is no step with a rate",
-        hint: "Write \"300: 0.0001\" for a rate of 0.0001 after step 300.")
+        .options, "laterRates", "'\(text)' is not a step with a learning rate",
+        hint: "Write \"300: 0.0001\" for a learning rate of 0.0001 after step 300.")
     }
     return TrainingCourse.Rate(peak: peak, after: after)
   }

@@ -2,17 +2,17 @@ public import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// Puts a README.md into a converted model: what it is, what it was made of and at what cost, what it scores, how to
-/// load it. The output is the whole folder, ready to be published.
+/// Adds a README.md to a converted model: the architecture, the data, the training cost, the scores, and how to load
+/// it. The output is the complete folder, ready to be published.
 public struct ModelCard: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("The model's name.") public var name = "Model"
-    @Option("A paragraph in your words, below the title.") public var summary = ""
+    @Option("A paragraph of your own below the title.") public var summary = ""
     @Option("The model's license, as Hugging Face names it, such as 'apache-2.0'.") public var license = ""
-    @Option("ISO codes of its languages.") public var languages = ["ja"]
-    @Option("What the data came from, and its license: {\"Wikipedia\": \"CC BY-SA 4.0\"}.")
+    @Option("ISO codes of the model's languages.") public var languages = ["ja"]
+    @Option("The sources of the data with their licenses: {\"Wikipedia\": \"CC BY-SA 4.0\"}.")
     public var sources: [String: String] = [:]
-    @Option("What no stage measured, such as cost: {\"GPU hours\": \"40 (one H200)\"}.")
+    @Option("Facts that no stage measures, such as cost: {\"GPU hours\": \"40 (one H200)\"}.")
     public var facts: [String: String] = [:]
 
     public init() {}
@@ -21,12 +21,12 @@ public struct ModelCard: SinglePhaseStage {
   public static let name = "model.card"
   public static let formerNames = ["report.modelcard"]
   public static let revision = 1
-  public static let summary = "Adds a README.md to a converted model: data, hyper-parameters, cost, scores, usage."
+  public static let summary = "Adds a README.md to a converted model: data, hyperparameters, cost, scores, usage."
   static let model = Input<HuggingFaceModel>("model", "The model, from huggingface.convert.")
   static let metrics = Input<Metrics>(
-    "metrics", "What stages measured: the mix, the training, the evaluations.", required: false, many: true)
+    "metrics", "Measurements by stages: the mix, the training, the evaluations.", required: false, many: true)
   static let reports = Input<Report>(
-    "reports", "Reports that hold figures, such as mix.rebalance's shares.", required: false, many: true)
+    "reports", "Reports that contain figures, such as mix.rebalance's fractions.", required: false, many: true)
   static let card = Output<HuggingFaceModel>("model", "The model's files with README.md.")
   public static let inputs = [model.port, metrics.port, reports.port]
   public static let outputs = [card.port]
@@ -38,7 +38,7 @@ public struct ModelCard: SinglePhaseStage {
   private static let figures: TaskInputs.Role = "figures"
 
   private struct Measured: Codable {
-    /// Of each file of figures, the stage that it comes from.
+    /// The source stage of each file of figures.
     var stages: [String] = []
   }
 

@@ -2,12 +2,12 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// The text of a model card, in Markdown with the metadata that Hugging Face reads.
+/// The text of a model card, in Markdown, with the metadata that Hugging Face reads.
 struct ModelCardText {
   var options: ModelCard.Options
   var configuration: JSONValue
   var shape: ModelShape
-  /// By stage: a file of figures and its content.
+  /// Files of figures with their stages and contents.
   var measured: [(stage: String, file: String, json: JSONValue)] = []
 
   private var needsCode: Bool { configuration["auto_map"] != nil }
@@ -34,7 +34,7 @@ struct ModelCardText {
     return (lines + ["---", ""]).joined(separator: "\n")
   }
 
-  /// transformers' class for this model, and the kind of pipeline that it does its work in; nil where there is none.
+  /// transformers' class for this model, and its kind of pipeline; nil if there is none.
   private var use: (className: String, pipeline: String?) {
     let name = configuration["architectures"]?.array?.first?.string ?? ""
     for (ending, pipeline) in Self.uses where name.hasSuffix("For" + ending) {
@@ -158,7 +158,7 @@ struct ModelCardText {
     return lines.isEmpty ? "" : (["## Scores", ""] + lines).joined(separator: "\n")
   }
 
-  /// Figures of other stages, as they are.
+  /// Figures of other stages, unchanged.
   private var others: String {
     var lines: [String] = []
     for (stage, file, json) in measured where file != "training.json" && file != "jglue.json" && json["domains"] == nil
@@ -172,7 +172,7 @@ struct ModelCardText {
 
   // MARK: Cells
 
-  /// An object's plain members; lists and objects in it are passed over.
+  /// An object's scalar members; lists and objects in it are left out.
   private static func rows(_ json: JSONValue) -> [String] {
     (json.members ?? []).compactMap { member in
       switch member.value {
@@ -186,7 +186,7 @@ struct ModelCardText {
   }
 }
 
-/// Text that cannot break out of a table's cell.
+/// Escapes text for a table cell.
 private func cell(_ text: String) -> String {
   text.replacing("|", with: "\\|").replacing("\n", with: " ")
 }

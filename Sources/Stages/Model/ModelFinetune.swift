@@ -3,29 +3,29 @@ public import ShardKit
 import TextKit
 public import TrainerCore
 
-/// Fine-tunes a model on one task of JGLUE's forms, on your own files or JGLUE's, and keeps the model.
+/// Fine-tunes a model on one JGLUE task, with JGLUE's files or your own in the same format, and keeps the model.
 ///
-/// `evaluate.jglue` tries many settings and keeps the scores; this takes one setting and keeps the weights, from which
-/// another `model.finetune` can begin: on the same task with its head, on another one with a new head.
+/// `evaluate.jglue` tries many settings and keeps the scores. This stage uses one setting and keeps the weights.
+/// Another `model.finetune` can start from them: with their head on the same task, or with a new head on another task.
 public struct ModelFinetune: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "The form of the examples: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of "
-        + "five choices, 'jsquad' a part of a paragraph.")
+      "The kind of task: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of five "
+        + "choices, 'jsquad' a span of a paragraph.")
     public var task = JGLUEBenchmark.jsts
-    @Option("Files to learn from, in the task's form.", required: true) public var train = InputFiles()
-    @Option("Files to score on.", required: true) public var test = InputFiles()
-    @Option("The highest rate.", in: 0...1) public var learningRate = 3e-5
-    @Option("Passes over the examples.", in: 1...1000) public var epochs = 4
-    @Option("Examples of a step.", in: 1...1 << 16) public var batchSize = 32
-    @Option("Tokens of an input at most.", in: 16...1 << 16) public var maximumLength = 128
-    @Option("Fraction of the steps over which the rate warms up.", in: 0...1, formerly: "warmup") public
+    @Option("Training files, in the task's format.", required: true) public var train = InputFiles()
+    @Option("Test files for the scores.", required: true) public var test = InputFiles()
+    @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
+    @Option("Number of passes over the training examples.", in: 1...1000) public var epochs = 4
+    @Option("Examples per step.", in: 1...1 << 16) public var batchSize = 32
+    @Option("Maximum tokens per input.", in: 16...1 << 16) public var maximumLength = 128
+    @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1, formerly: "warmup") public
       var warmupFraction = 0.1
-    @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
-    @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
+    @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.0
+    @Option("Dropout: the fraction of activations dropped during fine-tuning, independent of pretraining.", in: 0...0.9)
     public var dropout = 0.1
-    @Option("Of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
-    @Option("Examples taken of each set at most; 0 for all.", in: 0...1 << 40) public var maximumExamples = 0
+    @Option("Seed of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
+    @Option("Maximum examples per set. 0: all.", in: 0...1 << 40) public var maximumExamples = 0
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -34,10 +34,11 @@ public struct ModelFinetune: SinglePhaseStage {
   public static let name = "model.finetune"
   public static let formerNames = ["finetune"]
   public static let revision = 2
-  public static let summary = "Fine-tunes a model on one task: similarity, entailment, choices or answers in a text."
+  public static let summary =
+    "Fine-tunes a model on one task: similarity, entailment, multiple choice or answers in a text."
   static let tuned = Output<Checkpoint>(
     "checkpoint", "The encoder and its head: model.json, weights.safetensors, task.json.")
-  static let metrics = Output<Metrics>("metrics", "finetune.json: the scores on the test set, and the setting.")
+  static let metrics = Output<Metrics>("metrics", "finetune.json: the scores on the test set and the settings.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [tuned.port, metrics.port]
 
@@ -47,7 +48,7 @@ public struct ModelFinetune: SinglePhaseStage {
 
   public init(options: Options) { self.options = options }
 
-  /// Bytes depend on what 'auto' comes to on this machine.
+  /// The bytes depend on what 'auto' means on this machine.
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {

@@ -6,35 +6,36 @@ import TrainerCore
 
 /// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
 ///
-/// The stage is one task: a killed run goes on at the last checkpoint, which the task's state folder keeps until the
-/// model is published; with another course (`skipSteps`, `laterRates`) at the last one before it departs. How a step is
-/// shared out (microbatches, processes) changes bits by rounding, and for BERT on GPUs what its attention drops. Where
-/// that matters it is part of the fingerprint, but an unfinished training goes on all the same. A second phase (longer
-/// sequences) is a second `model.pretrain` with the first one's `checkpoint` as its input, or with its `checkpoints` to go on
-/// with moments and steps.
+/// The stage is one task. A killed run resumes from the last checkpoint, which the task's state folder keeps until the
+/// model is published. If `skipSteps` or `laterRates` change, training resumes from the last checkpoint before the
+/// change takes effect. How a step is divided (microbatches, processes) changes rounding and, for BERT on GPUs, the
+/// attention dropout. Where that matters it is part of the fingerprint, but an unfinished training is resumed anyway.
+/// A second phase (longer sequences) is a second `model.pretrain` with the first one's `checkpoint` as its input, or
+/// with its `checkpoints` to continue with moments and steps.
 public struct ModelPretrain: Stage {
   public static let name = "model.pretrain"
   public static let formerNames = ["pretrain"]
   public static let revision = 3
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
-  static let tokens = Input<MDS>("tokens", "Token ids, from tokenize; or set 'remote'.", required: false)
+  static let tokens = Input<MDS>("tokens", "Token ids, from tokenizer.encode; or set 'remote'.", required: false)
   static let initial = Input<Checkpoint>(
-    "checkpoint", "A model to begin from, such as an earlier phase's.", required: false)
+    "checkpoint", "The initial model, such as an earlier phase's.", required: false)
   static let resume = Input<Checkpoints>(
-    "resume", "A training to go on with: weights, moments, step and place in the data of a kept checkpoint.",
+    "resume", "A training to continue: weights, moments, step and data position of a kept checkpoint.",
     required: false)
   static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
-  static let location = Output<Counts>("location", "Where remote tokens lie.", hidden: true)
+  static let location = Output<Counts>("location", "Where remote tokens are stored.", hidden: true)
   static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
   static let kept = Output<Checkpoints>(
-    "checkpoints", "The last checkpoint and those of keepEverySteps, with moments: another pretrain's 'resume'.")
-  static let metrics = Output<Metrics>("metrics", "training.json and curve.csv: loss, rate and gradient norm by step.")
+    "checkpoints", "The last checkpoint and those of keepEverySteps, with moments, for another pretrain's 'resume'.")
+  static let metrics = Output<Metrics>(
+    "metrics", "training.json and curve.csv: loss, learning rate and gradient norm by step.")
   static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
   public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port, resume.port]
   public static let outputs = [index.port, location.port, model.port, kept.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case index, train }
 
-  /// What is trained on is known by its index, wherever it lies.
+  /// The index identifies the training data, wherever it is stored.
   public static func options(of phase: Phase) -> Set<String>? {
     let places: Set = ["remote", "remoteEndpoint", "snapshot"]
     return phase == .index ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
@@ -54,14 +55,14 @@ public struct ModelPretrain: Stage {
     }
     guard options.hiddenSize % options.heads == 0 else {
       throw refuse(
-        "hiddenSize", "\(options.hiddenSize) does not divide by \(options.heads) heads", "Take 64 for each head.")
+        "hiddenSize", "\(options.hiddenSize) is not a multiple of \(options.heads) heads", "Use 64 per head.")
     }
     guard options.processes <= options.batchSize else {
       throw refuse(
-        "processes", "a batch of \(options.batchSize) samples does not reach for \(options.processes)", "Lower them.")
+        "processes", "\(options.processes) exceed the batch of \(options.batchSize) samples", "Lower them.")
     }
     guard options.warmupSteps <= options.steps else {
-      throw refuse("warmupSteps", "\(options.warmupSteps) are more than the \(options.steps) steps", "Lower them.")
+      throw refuse("warmupSteps", "\(options.warmupSteps) exceed the \(options.steps) steps", "Lower them.")
     }
     guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
       throw refuse(
@@ -73,8 +74,8 @@ public struct ModelPretrain: Stage {
   private func checkCourse(from start: Int) throws {
     guard try options.course().steps(after: start, until: options.steps) > 0 else {
       throw StageError(
-        .options, "skipSteps", "no step after \(start) is left of \(options.steps)",
-        hint: "Leave out fewer: weights that no step has changed are no model.")
+        .options, "skipSteps", "skips every step after \(start) of \(options.steps)",
+        hint: "Skip fewer steps: at least one must train.")
     }
   }
 
@@ -89,8 +90,8 @@ public struct ModelPretrain: Stage {
     let wired = context.files(Self.tokens)
     guard wired.isEmpty != options.remote.isEmpty else {
       throw StageError(
-        .options, "remote", wired.isEmpty ? "there are no tokens" : "there are tokens here and elsewhere",
-        hint: "Wire \"tokens\" or set \"remote\".")
+        .options, "remote", wired.isEmpty ? "there are no tokens" : "is set, but \"tokens\" is wired too",
+        hint: "Either wire \"tokens\" or set \"remote\".")
     }
     return wired.isEmpty ? [TaskPlan(key: "index", memoryBytes: 64 << 20)] : []
   }
@@ -99,7 +100,7 @@ public struct ModelPretrain: Stage {
     let tokens = context.files(Self.tokens) + context.files(Self.index)
     guard tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
     let tokenizer = try TokenizerInput.files(context)
-    // Weights, gradients and both moments, and what libtorch itself takes.
+    // Weights, gradients, both moments, and libtorch itself.
     let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
     let initial = context.files(Self.initial), resumed = try resumed(context)
     let kind = try Self.kind(initial + resumed) ?? options.model
@@ -112,30 +113,31 @@ public struct ModelPretrain: Stage {
   }
 
   private static var noIndex: StageError {
-    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenizer.encode'.")
+    StageError(.input, "inputs.tokens", "has no index.json", hint: "Wire the output of 'tokenizer.encode'.")
   }
 
-  // MARK: Going on with another training
+  // MARK: Continuing another training
 
-  /// The files of the checkpoint to go on from, and the model's shape.
+  /// The files of the checkpoint to continue from, and the model's shape.
   private func resumed(_ context: PlanningContext) throws -> [ArtifactFile] {
     let files = context.files(Self.resume)
     guard !files.isEmpty else { return [] }
     guard context.files(Self.initial).isEmpty else {
       throw StageError(
-        .input, "inputs.resume", "is wired beside 'checkpoint'", hint: "A training goes on, or begins from a model.")
+        .input, "inputs.resume", "is wired along with 'checkpoint'",
+        hint: "Wire 'resume' to continue a training, or 'checkpoint' to start one.")
     }
     let steps = Set(files.compactMap { CheckpointFolder.step(of: $0.name) }).sorted()
     guard let step = options.resumeStep > 0 ? options.resumeStep : steps.last, steps.contains(step) else {
       let known = steps.map(String.init).joined(separator: ", ")
       throw StageError(
-        .options, "resumeStep", "no checkpoint of step \(options.resumeStep) is kept; there are \(known)",
-        hint: "Name one of these, or 0 for the last.")
+        .options, "resumeStep", "there is no checkpoint of step \(options.resumeStep), only of \(known)",
+        hint: "Use one of these, or 0 for the last one.")
     }
     guard step < options.steps else {
       throw StageError(
-        .options, "steps", "training goes on from step \(step) and is to end at \(options.steps)",
-        hint: "Steps count from the first one of all: raise them.")
+        .options, "steps", "training would continue from step \(step) and end at \(options.steps)",
+        hint: "Raise \"steps\": they count from the start of the first training.")
     }
     try checkCourse(from: step)
     return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
@@ -161,7 +163,7 @@ public struct ModelPretrain: Stage {
     try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
   }
 
-  // MARK: Tokens elsewhere
+  // MARK: Remote tokens
 
   private static let maximumIndexBytes = 1 << 30
 
@@ -173,7 +175,7 @@ public struct ModelPretrain: Stage {
     let text = try FileSystem.read(path, limit: Self.maximumIndexBytes)
     let index = try MDSIndex(text: text, name: "\(options.remote)/index.json")
     let bare = index.shards.count { $0.stored.hashes.isEmpty }
-    workspace.warn("no-hash", times: bare, "index.json tells no hash of \(bare) shards: only their sizes are compared")
+    workspace.warn("no-hash", times: bare, "index.json has no hash for \(bare) shards: only their sizes are checked")
     try workspace.write(Self.index, name: "index.json", text)
     try workspace.write(Self.location, name: "location.json", Array(remote().json.prettyText().utf8))
   }

@@ -3,12 +3,12 @@ import PipelineKit
 public import ShardKit
 import TrainerCore
 
-/// Which training a stage's options mean: what stands in fingerprints, and whose unfinished state it goes on with.
+/// Identifies the training that a stage's options describe, for fingerprints and for resuming an unfinished one.
 extension ModelPretrain {
-  /// On a CPU the same options give the same bits, and what changes them is told apart; on GPUs sums have no fixed order
-  /// over devices, and results agree to rounding whatever these say. A training that went on under another `microbatchSize`
-  /// or number of `processes` than it began with has the fingerprint of the last ones; its weights are those of a training
-  /// that was never stopped to rounding, not to the bit.
+  /// On a CPU, equal options give equal bits, so options that change them are part of the fingerprint. On GPUs, sums
+  /// over devices have no fixed order, so results agree only up to rounding anyway. A training that was resumed with
+  /// another `microbatchSize` or number of `processes` has the fingerprint of the latest ones. Its weights equal those
+  /// of an uninterrupted training up to rounding, not bit by bit.
   public var settled: [String: JSONValue] {
     let shared: [String: JSONValue] =
       isFreelyCut(options.model)
@@ -16,44 +16,44 @@ extension ModelPretrain {
     return ComputeSettings.settled(options.device, options.precision).merging(shared) { $1 }
   }
 
-  /// Whether nothing but rounding depends on how a step is shared out. Not on a CPU, where bits count, and not where
-  /// attention drops values by their place in the microbatch.
+  /// Whether dividing a step differently only changes rounding. False on a CPU, where bits count, and false if
+  /// attention dropout depends on the position in the microbatch.
   private func isFreelyCut(_ kind: ModelShape.Kind) -> Bool {
     options.device.isGPU && !(kind == .bert && options.dropout > 0)
   }
 
-  /// As far as can be told without the engine.
+  /// The expected number of processes, determined without the engine.
   private var plannedProcesses: Int {
     if let world = Self.worldSize { return world }
     if options.processes > 0 { return options.processes }
     return options.device.isGPU ? Device.visibleGPUs : 1
   }
 
-  /// Processes of all machines, where a launcher has said so.
+  /// The number of processes on all machines, if a launcher has set it.
   private static var worldSize: Int? {
     getenv("WORLD_SIZE").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 1 ? $0 : nil }
   }
 
-  /// How a step is shared out.
+  /// How a step is divided.
   struct Cut: Codable {
     var processes: Int
     var microbatchSize: Int
   }
 
-  /// For a task's payload: how a step is shared out, where that decides weights and no option says so, since the
-  /// architecture is a wired model's; nil elsewhere.
+  /// For a task's payload: how a step is divided, if that affects weights but the options do not show it because the
+  /// architecture comes from a wired model; otherwise nil.
   func cut(_ kind: ModelShape.Kind) -> Cut? {
     guard !isFreelyCut(kind), isFreelyCut(options.model) else { return nil }
     return Cut(processes: plannedProcesses, microbatchSize: options.microbatchSize)
   }
 
-  /// Of a model that is wired.
+  /// The architecture of a wired model.
   static func kind(_ files: [ArtifactFile]) throws -> ModelShape.Kind? {
     try files.first { $0.name == ModelShape.fileName }.map { try ModelShape(path: $0.path).kind }
   }
 
-  /// Which training this is: all that decides its steps, but for how a step is shared out, which a rescue may change, and
-  /// for the course from where it departs.
+  /// Identifies the training: everything that determines its steps, except how a step is divided and the options that
+  /// change its later course, which may change when an unfinished training is resumed.
   func stateKey(_ files: [ArtifactFile]) -> String {
     let knobs: Set = [
       "microbatchSize", "processes", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",

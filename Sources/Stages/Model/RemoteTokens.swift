@@ -3,7 +3,7 @@ import PipelineKit
 public import ShardKit
 public import TrainerCore
 
-/// A token data set in a bucket or in a folder of another file system, from which training reads through a cache.
+/// A token data set in a bucket or in a folder of another file system. Training reads it through a cache.
 public struct RemoteTokens: ShardSource {
   private enum Place {
     case folder(FolderSource)
@@ -34,7 +34,7 @@ public struct RemoteTokens: ShardSource {
     } catch { throw StageError(.options, "remoteEndpoint", error.message, hint: error.hint) }
   }
 
-  /// A connection a file: several threads and processes ask.
+  /// One connection per file, since several threads and processes send requests.
   public func fetch(_ basename: String, to path: String) throws(ShardError) {
     switch place {
     case .folder(let source): try source.fetch(basename, to: path)

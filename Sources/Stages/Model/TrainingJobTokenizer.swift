@@ -3,7 +3,7 @@ import TextKit
 import TrainerCore
 
 extension TrainingJob {
-  /// What masking must know of the tokenizer: its size, [MASK], and the tokens that are never masked.
+  /// The tokenizer properties that masking needs: its size, [MASK], and the tokens that are never masked.
   mutating func take(_ tokenizer: WordPieceTokenizer) throws {
     vocabularySize = tokenizer.tokens.count
     guard let mask = tokenizer.special("[MASK]") else {

@@ -2,7 +2,7 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// Puts what a finished training left in its state folder into the stage's outputs.
+/// Moves the results of a finished training from its state folder to the stage's outputs.
 struct TrainingResult {
   var job: TrainingJob
   var summary: WorkerGroup.Summary
@@ -13,12 +13,12 @@ struct TrainingResult {
     guard let checkpoint = try TrainingCheckpoint.latest(in: folder, where: job.isOwn).found,
       checkpoint.state.step == job.steps
     else {
-      throw StageError(.check, folder, "holds no checkpoint of the last step, \(job.steps)", hint: "Run again.")
+      throw StageError(.check, folder, "has no checkpoint of the last step, \(job.steps)", hint: "Run again.")
     }
     try link(ModelPretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
     try workspace.write(ModelPretrain.model, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
     try publishKept(workspace)
-    // Not the log, whose points 'logSteps' decides.
+    // Not the log: its points depend on 'logSteps'.
     let curve = try MetricsLog.curve("\(state)/\(TrainingJournal.curveName)")
     try publishMetrics(curve, checkpoint.state, workspace)
     try publishReport(workspace)
@@ -30,8 +30,8 @@ struct TrainingResult {
     try workspace.link(output, name: name, to: file)
   }
 
-  /// The last checkpoint, and those at the steps that the job keeps; what a stop or another course left in between is not
-  /// among them.
+  /// The last checkpoint and those at the steps that the job keeps, but none that an interruption or other options left
+  /// in between.
   private func publishKept(_ workspace: Workspace) throws {
     let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints").filter { step, folder in
       job.publishes(step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
@@ -51,10 +51,10 @@ struct TrainingResult {
     }
     workspace.warn(
       "not-kept", times: missing.count,
-      "there is no checkpoint of step \(missing.first ?? 0): it was not asked for when training passed it")
+      "there is no checkpoint of step \(missing.first ?? 0): training passed it before it was requested")
   }
 
-  // Nothing of time or place in these: they are the same for the same inputs and options.
+  // No times or places in these: they are the same for the same inputs and options.
   private func publishMetrics(
     _ curve: [TrainingPoint], _ end: CheckpointState, _ workspace: Workspace
   ) throws {

@@ -3,16 +3,16 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// The child processes of one training on this machine, which find one another at a free port.
+/// The child processes of one training on this machine, which connect through a free port.
 ///
-/// Where a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines, which
-/// run the same document. Every machine publishes the model; checkpoints are gone on from where rank 0 has them.
+/// If a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines that run
+/// the same pipeline file. Every machine publishes the model; training resumes from the checkpoints of rank 0.
 struct WorkerGroup {
   var job: String
   var processes: Int
-  /// Of this machine; 0 where training is on the CPU.
+  /// The GPUs of this machine; 0 if training runs on the CPU.
   var gpus: Int
-  /// What each process's messages are kept in begins with this: `errors-RANK.log`.
+  /// Prefix of the files with the processes' messages: `errors-RANK.log`.
   var errors: String
 
   /// The exit code of a process that stopped because of another one.
@@ -61,7 +61,7 @@ struct WorkerGroup {
         TaskControl.beginSaving()
         for worker in workers { worker.signal(SIGTERM) }
       }
-      // One that has died leaves the others waiting for it.
+      // The other processes would wait for one that has died.
       if workers.dropFirst().contains(where: { $0.hasFailed }) { throw failure(workers) }
     }
     try workspace.control.check()
@@ -90,7 +90,7 @@ struct WorkerGroup {
     }
   }
 
-  /// A port that nobody listens at now.
+  /// A port that is currently free.
   static func freePort() throws -> Int {
     let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(listener) }
@@ -136,9 +136,9 @@ struct WorkerGroup {
     }
   }
 
-  /// Of the process that failed first: others end because of it, and say so with their exit code.
+  /// The error of the process that failed first. Others end because of it, as their exit code shows.
   private func failure(_ workers: [WorkerProcess]) -> StageError {
-    // They come to their own end soon, or wait for the dead.
+    // The others end soon, or wait for the dead process.
     let end = monotonicNanoseconds() + 5_000_000_000
     while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
     let failed = workers.indices.filter { workers[$0].hasFailed }
@@ -154,7 +154,7 @@ struct WorkerGroup {
         .environment, "training",
         "a process ended \(code > 128 ? "by signal \(code - 128)" : "with code \(code)"): \(message)",
         hint:
-          "Its messages are in \(errors). Out of memory? Lower microbatchSize. The next run goes on at the last checkpoint."
+          "Its messages are in \(errors). Out of memory? Lower microbatchSize. A new run resumes training."
       )
     }
     return StageError(.check, "", message)

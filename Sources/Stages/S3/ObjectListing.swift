@@ -3,13 +3,13 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// An object that is to be fetched.
+/// An object to download.
 struct ListedObject: Codable, Equatable, Sendable {
   var bucket: String
   var key: String
   var bytes: Int64
   var etag: String
-  /// Below the prefix.
+  /// The name relative to the prefix.
   var name: String
 
   init(bucket: String, entry: S3Entry, name: String) {
@@ -30,7 +30,7 @@ struct ListedObject: Codable, Equatable, Sendable {
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() {
       guard let object = try? JSONValue.parse(Array(line)).decode(ListedObject.self) else {
-        throw StageError(.input, path, "a line names no object", hint: "Run with --force.")
+        throw StageError(.input, path, "contains an invalid object entry", hint: "Run with --force.")
       }
       out.append(object)
     }
@@ -51,12 +51,12 @@ struct ListedObject: Codable, Equatable, Sendable {
     return groups
   }
 
-  /// Fetches the version that was listed and compares it with all that is known of it.
+  /// Downloads the listed version and checks it against all known sizes and digests.
   func fetch(_ client: S3Client, to path: String, maximumBytes: Int64) throws -> DownloadedFile {
     guard let head = try client.head(place), head.etag.unquoted == etag.unquoted else {
       throw StageError(
-        .input, "\(place)", "it has been replaced or removed since it was listed",
-        hint: "Set another \"snapshot\" to look again.")
+        .input, "\(place)", "was replaced or removed after the listing",
+        hint: "Set another \"snapshot\" to list again.")
     }
     var expected = DownloadExpectation(bytes: bytes)
     if let digest = head.digest, let sum = Checksum(.sha256, hex: digest.hex) { expected.checksums.append(sum) }
@@ -66,7 +66,7 @@ struct ListedObject: Codable, Equatable, Sendable {
   }
 }
 
-/// What there is below a prefix, as files.
+/// The objects below a prefix, as files.
 struct ObjectListing {
   private let root: S3Location
   private let options: S3Download.Options
@@ -76,7 +76,7 @@ struct ObjectListing {
     self.options = options
   }
 
-  /// In order of keys.
+  /// Sorted by key.
   func objects(_ client: S3Client, _ control: TaskControl) throws -> [ListedObject] {
     let folder = root.key.isEmpty ? root : root.appending("")
     var objects: [ListedObject] = []
@@ -84,27 +84,27 @@ struct ObjectListing {
     try client.list(asked) { entry in
       try control.check()
       let name = String(decoding: entry.key.utf8.dropFirst(folder.key.utf8.count), as: UTF8.self)
-      // Consoles mark a folder by an empty object.
+      // S3 consoles mark a folder with an empty object.
       if name.isEmpty || name.hasSuffix("/") && entry.bytes == 0 { return }
       guard matches(name) else { return }
       objects.append(ListedObject(bucket: root.bucket, entry: entry, name: name))
       guard objects.count <= options.maximumObjects else {
         throw StageError(
-          .input, "\(root)", "there are more than \(options.maximumObjects) objects",
+          .input, "\(root)", "has more than \(options.maximumObjects) objects",
           hint: "Narrow \"from\" or \"match\", or raise \"maximumObjects\".")
       }
     }
     if objects.isEmpty, let object = try single(client) { objects = [object] }
     guard !objects.isEmpty else {
       throw StageError(
-        .input, "\(root)", "nothing is there" + (options.match.isEmpty ? "" : " that \"match\" takes"),
+        .input, "\(root)", "has no objects" + (options.match.isEmpty ? "" : " that match \"match\""),
         hint: "Check the bucket, the prefix and \"match\".")
     }
     try check(objects)
     return objects
   }
 
-  /// The place may be an object's own.
+  /// The place may also be a single object.
   private func single(_ client: S3Client) throws -> ListedObject? {
     guard !root.key.isEmpty, !root.key.hasSuffix("/"), let object = try client.head(root) else { return nil }
     let name = ArchivePath.lastPart(of: root.key)
@@ -112,7 +112,7 @@ struct ObjectListing {
     return matches(name) ? ListedObject(bucket: root.bucket, entry: entry, name: name) : nil
   }
 
-  /// What every match begins with, so that a bucket of millions is not listed for a few of them.
+  /// The common prefix of all patterns, so that a bucket of millions is not listed for a few objects.
   static func commonBeginning(of patterns: [String]) -> String {
     let beginnings = patterns.map { $0.unicodeScalars.prefix { !"*?[\\".unicodeScalars.contains($0) } }
     guard var common = beginnings.first else { return "" }
@@ -126,7 +126,7 @@ struct ObjectListing {
     options.match.isEmpty || options.match.contains { fnmatch($0, name, 0) == 0 }
   }
 
-  /// Keys are any text; names of files are not.
+  /// Keys may be any text; file names may not.
   private func check(_ objects: [ListedObject]) throws {
     let names = Set(objects.map { ExactText($0.name) })
     for object in objects {
@@ -135,17 +135,17 @@ struct ObjectListing {
       guard ArchivePath.isSafe(object.name), !parts.contains(where: { $0.isEmpty || $0 == "." }),
         parts.allSatisfy({ $0.utf8.count <= 240 })
       else {
-        throw StageError(.input, "\(place)", "its key makes no name of a file", hint: "Leave it out by \"match\".")
+        throw StageError(.input, "\(place)", "its key is not a valid file name", hint: "Exclude it with \"match\".")
       }
       for end in parts.indices.dropLast() where names.contains(ExactText(parts[...end].joined(separator: "/"))) {
         throw StageError(
-          .input, "\(place)", "its key runs through another object as if that were a folder",
-          hint: "Leave one of them out by \"match\".")
+          .input, "\(place)", "its key uses another object as a folder",
+          hint: "Exclude one of them with \"match\".")
       }
       guard object.bytes <= Int64(options.maximumBytes.bytes) else {
         throw StageError(
-          .input, "\(place)", "it has \(object.bytes) bytes, the limit is \(options.maximumBytes.bytes)",
-          hint: "Raise \"maximumBytes\", or leave it out by \"match\".")
+          .input, "\(place)", "has \(object.bytes) bytes; the limit is \(options.maximumBytes.bytes)",
+          hint: "Raise \"maximumBytes\", or exclude it with \"match\".")
       }
     }
   }

@@ -3,11 +3,11 @@ import NetKit
 import ShardKit
 import Synchronization
 
-/// What is known of an upload in parts, on disk before anyone relies on it: its id, then a line a finished part.
+/// The log of a multipart upload, on disk before anything relies on it: its id, then one line per finished part.
 ///
-/// A line that was torn by a kill is passed over: the server is asked what it has in any case.
+/// A line that a kill cut off is ignored: the parts on the server are always checked.
 final class PartLog: Sendable {
-  /// What must be the same for an upload to go on.
+  /// What must be the same for an upload to be resumed.
   struct Subject: Equatable {
     var place: String
     var digest: Digest
@@ -24,12 +24,12 @@ final class PartLog: Sendable {
 
   let upload: String
   let known: [Int: S3Part]
-  /// Whether the service had been asked to make the object.
+  /// Whether the service was asked to complete the object.
   let wasCompleting: Bool
   private let path: String
   private let descriptor: Mutex<Int32>
 
-  /// Begins a log.
+  /// Starts a log.
   init(_ path: String, upload: String, of subject: Subject) throws {
     try FileSystem.write(Array(subject.json(upload).text().utf8) + [10], to: path)
     self.path = path
@@ -39,8 +39,8 @@ final class PartLog: Sendable {
     descriptor = Mutex(try Self.open(path))
   }
 
-  /// Takes up a log that is there; nil where there is none of this subject.
-  /// - Parameter abandoned: the upload of a log of another subject.
+  /// Opens an existing log; nil if there is none for this subject.
+  /// - Parameter abandoned: called with the upload id of a log for another subject.
   init?(_ path: String, of subject: Subject, abandoned: inout String?) throws {
     guard FileSystem.exists(path) else { return nil }
     let lines = try FileSystem.read(path, limit: 16 << 20).split(separator: 10)
@@ -79,11 +79,11 @@ final class PartLog: Sendable {
     try append(json)
   }
 
-  /// From now on the object may appear at any time.
+  /// Records that the object may appear at any time from now on.
   func beginCompletion() throws { try append(["completing": true]) }
 
   private func append(_ json: JSONValue) throws {
-    // A line before that was torn must not swallow this one.
+    // A preceding line that was cut off must not merge with this one.
     let line = [10] + Array(json.text().utf8) + [10]
     let count = descriptor.withLock { descriptor in line.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
     }

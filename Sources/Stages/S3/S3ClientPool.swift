@@ -3,8 +3,8 @@ import PipelineKit
 import ShardKit
 import Synchronization
 
-/// A task's connections to a service: each thread has a client of its own, and what they say is told the workspace in
-/// the end by the task's own thread.
+/// A task's connections to a service. Each thread has its own client; the task's thread reports their warnings and
+/// counts to the workspace at the end.
 final class S3ClientPool: Sendable {
   private let network: NetworkOptions
   let control: TaskControl
@@ -39,12 +39,12 @@ final class S3ClientPool: Sendable {
     }
   }
 
-  /// At a first Ctrl-C too: what is done is kept.
+  /// Stops at the first Ctrl-C too: finished work is kept.
   func checkStop() throws { try control.checkStop() }
 
   func count(_ name: String, _ value: Int = 1) { figures.withLock { $0[name, default: 0] += Double(value) } }
 
-  /// Tells the workspace what the threads met. On the task's own thread.
+  /// Reports the threads' warnings and counts to the workspace. Call on the task's thread.
   func settle(_ workspace: Workspace) {
     for message in retries.withLock({ $0 }) { workspace.warn("asked-again", message) }
     for (name, value) in figures.withLock({ $0 }) { workspace.metric(name, value) }

@@ -3,26 +3,26 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Fetches the objects below a prefix of a bucket.
+/// Downloads the objects below a prefix of a bucket.
 ///
-/// Phase `list` asks what there is; phase `fetch` fetches it, several small objects a task, each the very version that
-/// was listed, compared with its size, with the digest that pipeline's uploads leave in its metadata, and with its ETag
-/// where that is a digest. An object that was begun is resumed by range.
+/// Phase `list` lists the objects. Phase `fetch` downloads exactly the listed versions, several small objects per task.
+/// Each is checked against its size, the digest that pipeline's uploads store in its metadata, and its ETag if that is
+/// a digest. Partial downloads are resumed by range requests.
 public struct S3Download: Stage {
   public struct Options: StageOptions {
-    @Option("What to fetch: s3://bucket/prefix for everything below it, or an object's own name.", required: true)
+    @Option("What to download: s3://bucket/prefix for everything below it, or a single object.", required: true)
     public var from = ""
     @Option(
-      "Takes only objects whose name below the prefix matches one of these, such as *.jsonl.zst; a star stands for "
-        + "any characters, also slashes.")
+      "Only downloads objects whose name below the prefix matches one of these patterns, such as *.jsonl.zst. A star "
+        + "matches any characters, including slashes.")
     public var match: [String] = []
-    @Option("Another word here lists the bucket again.", formerly: "asOf") public var snapshot = ""
-    @Option("A larger object is an error.") public var maximumBytes = ByteCount.gibibytes(256)
-    @Option("More objects are an error.", in: 1...10_000_000, affectsOutput: false)
+    @Option("Any new value lists the bucket again.", formerly: "asOf") public var snapshot = ""
+    @Option("Larger objects are an error.") public var maximumBytes = ByteCount.gibibytes(256)
+    @Option("Maximum number of objects; more are an error.", in: 1...10_000_000, affectsOutput: false)
     public var maximumObjects = 1_000_000
-    @Option("How many objects of a task are fetched at once.", in: 1...64, affectsOutput: false)
+    @Option("Number of objects that a task downloads at the same time.", in: 1...64, affectsOutput: false)
     public var objectsAtOnce = 4
-    @Option("Agrees to pay for requests and traffic, which some buckets ask of their readers.", affectsOutput: false)
+    @Option("Agrees to pay for requests and traffic, as some buckets require (requester pays).", affectsOutput: false)
     public var requesterPays = false
     @OptionGroup public var s3: S3Options
     @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0, attempts: 8)
@@ -32,14 +32,14 @@ public struct S3Download: Stage {
 
   public static let name = "s3.download"
   public static let revision = 1
-  public static let summary = "Fetches the objects below a prefix of S3 and checks them."
-  static let listing = Output<Counts>("listing", "What there is.", hidden: true)
-  static let files = Output<Files>("files", "The objects, by their names below the prefix.")
+  public static let summary = "Downloads the objects below an S3 prefix and checks them."
+  static let listing = Output<Counts>("listing", "The listed objects.", hidden: true)
+  static let files = Output<Files>("files", "The objects, under their names below the prefix.")
   public static let outputs = [listing.port, files.port]
   public enum Phase: String, StagePhase { case list, fetch }
   public static let waitingPhases = Set(Phase.allCases)
 
-  /// What is listed decides what is fetched, whichever look found it.
+  /// Only the listed objects determine what is downloaded, not the snapshot that listed them.
   public static func options(of phase: Phase) -> Set<String>? { phase == .list ? nil : ["endpoint", "maximumBytes"] }
 
   private let options: Options
@@ -57,7 +57,7 @@ public struct S3Download: Stage {
 
   private static let bytesPerTask: Int64 = 64 << 20
 
-  /// What a task of the second phase fetches.
+  /// The objects that a task of the second phase downloads.
   private struct Group: Codable {
     var service: String
     var objects: [ListedObject]
@@ -100,7 +100,7 @@ public struct S3Download: Stage {
     func path(_ number: Int) -> String { "\(state)/\(TaskPlan.padded(number))" }
     try lanes.each(objects.count, atOnce: options.objectsAtOnce) { [options] number, client in
       let path = "\(state)/\(TaskPlan.padded(number))"
-      // It appears whole and checked, so an attempt before has it.
+      // Files appear complete and checked, so an earlier attempt has downloaded it.
       if FileSystem.exists(path) { return lanes.count("keptObjects") }
       let file = try objects[number].fetch(client, to: path, maximumBytes: Int64(options.maximumBytes.bytes))
       lanes.count("resumedBytes", Int(file.resumedBytes))

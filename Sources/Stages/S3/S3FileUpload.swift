@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 import Synchronization
 
-/// Sends one file to a bucket, whole or in parts, and no part twice.
+/// Uploads one file to a bucket, in one request or in parts, and no part twice.
 struct S3FileUpload: Sendable {
   let item: UploadPlan.Item
   private let place: S3Location
@@ -24,7 +24,7 @@ struct S3FileUpload: Sendable {
     self.options = options
     self.state = state
     place = root.appending(item.name)
-    // Whole mebibytes, so many that their number stays within what S3 takes.
+    // A number of mebibytes large enough to stay within S3's maximum number of parts.
     let least = ((item.file.bytes / Int64(S3Client.mostParts - 1)) >> 20 + 1) << 20
     let wanted = Int64(options.partBytes.bytes)
     partBytes = item.file.bytes / wanted < Int64(S3Client.mostParts) ? wanted : max(wanted, least)
@@ -33,7 +33,7 @@ struct S3FileUpload: Sendable {
   func run(_ client: S3Client) throws -> UploadRecord {
     try lanes.checkStop()
     guard file.bytes <= S3Client.largestObjectBytes else {
-      throw StageError(.input, item.name, "it has \(file.bytes) bytes, S3 takes 5 TiB")
+      throw StageError(.input, item.name, "has \(file.bytes) bytes; S3 accepts at most 5 TiB")
     }
     let there = try standing(client)
     if let there, isOurs(there) { return skipped(there) }
@@ -41,20 +41,20 @@ struct S3FileUpload: Sendable {
     if case .made(let object) = begun { return skipped(object) }
     if there != nil, options.upload.existing == .refuse {
       throw StageError(
-        .check, "\(place)", "another content is there",
+        .check, "\(place)", "exists with different content",
         hint: "Choose another place, or set \"existing\" to \"replace\".")
     }
     if options.upload.dryRun { return UploadRecord(item, place: place.key, there == nil ? .wouldSend : .wouldReplace) }
     guard try Digester.digest(file: file.path) == file.digest else {
       throw StageError(
-        .input, file.path, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
+        .input, file.path, "has changed since it was written", hint: "Check the store with `pipeline verify`.")
     }
     let etag = isInParts ? try sendParts(begun, client) : try sendWhole(client)
     return UploadRecord(item, place: place.key, etag: etag, .sent)
   }
 
-  /// What stands at the place; nil also where that is not for us to know: to keys that may not list, a service refuses
-  /// the head of what is not there. A head says nothing of why, so that a listing is asked.
+  /// The object at the place. nil also if that cannot be known: with keys that may not list, a service refuses HEAD
+  /// requests for missing objects. The response gives no reason, so a listing is requested.
   private func standing(_ client: S3Client) throws -> S3Object? {
     do { return try client.head(place) } catch {
       let refused = error
@@ -63,7 +63,7 @@ struct S3FileUpload: Sendable {
         guard error.isDenied else { throw error }
         guard options.upload.existing == .replace else {
           throw StageError(
-            .options, "existing", "what stands at \(place) cannot be told: the keys may not list the bucket",
+            .options, "existing", "cannot check whether \(place) exists: the keys may not list the bucket",
             hint: "Allow s3:ListBucket, or set \"existing\" to \"replace\".")
         }
         return nil
@@ -132,15 +132,15 @@ struct S3FileUpload: Sendable {
       place: "\(place)", digest: file.digest, partBytes: partBytes, withChecksums: options.checksums)
   }
 
-  /// What an attempt before has left.
+  /// What an earlier attempt has left.
   private enum Begun {
-    /// An upload, with the parts of it that are certainly this file's.
+    /// An upload, with its parts that are verified to be this file's.
     case upload(PartLog, kept: [Int: S3Part])
-    /// The object itself: the service went on when this process did not.
+    /// The finished object: the service completed it after this process was stopped.
     case made(S3Object)
   }
 
-  /// nil where there is nothing to go on with.
+  /// nil if there is nothing to resume.
   private func takeUp(_ client: S3Client) throws -> Begun? {
     var abandoned: String?
     guard let log = try PartLog(logPath, of: subject, abandoned: &abandoned) else {
@@ -165,8 +165,8 @@ struct S3FileUpload: Sendable {
     return (try PartLog(logPath, upload: upload, of: subject), [:])
   }
 
-  /// What the server has is trusted where it agrees with what it answered before, or with the file itself: a kill may
-  /// come between a part's arrival and its line in the log.
+  /// Parts on the server are trusted if they agree with its earlier response, or with the file itself: the process may
+  /// be killed between a part's arrival and its line in the log.
   private func isOurs(_ part: S3Part, known: S3Part?) throws -> Bool {
     guard (1...partCount).contains(part.number) else { return false }
     let (offset, bytes) = range(part.number)
@@ -190,6 +190,6 @@ struct S3FileUpload: Sendable {
 }
 
 extension String {
-  /// An ETag without its quotes, which not every service writes.
+  /// An ETag without its quotes, which not all services write.
   var unquoted: String { replacing("\"", with: "") }
 }

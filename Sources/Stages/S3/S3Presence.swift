@@ -2,7 +2,7 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Sees that what was sent is there, before an index speaks of it.
+/// Checks that all uploaded objects exist before an index that refers to them is uploaded.
 struct S3Presence {
   private let root: S3Location
   private let lanes: S3ClientPool
@@ -17,7 +17,7 @@ struct S3Presence {
     do {
       try checkByListing(records)
     } catch let error as NetError where error.status == 403 {
-      // Whoever may write need not be allowed to list.
+      // Keys that may write need not be allowed to list.
       try checkOneByOne(records, atOnce: atOnce)
     }
   }
@@ -29,14 +29,14 @@ struct S3Presence {
       guard let record = pending.removeValue(forKey: ExactText(entry.key)) else { return }
       try compare(record, bytes: entry.bytes, etag: entry.etag)
     }
-    if let missing = pending.keys.min() { throw fault(missing.text, "it was sent, but is not there any more") }
+    if let missing = pending.keys.min() { throw fault(missing.text, "was uploaded, but no longer exists") }
   }
 
   private func checkOneByOne(_ records: [UploadRecord], atOnce: Int) throws {
     try lanes.each(records.count, atOnce: atOnce) { item, client in
       let record = records[item]
       guard let object = try client.head(S3Location(bucket: root.bucket, key: record.place)) else {
-        throw fault(record.place, "it was sent, but is not there any more")
+        throw fault(record.place, "was uploaded, but no longer exists")
       }
       try compare(record, bytes: object.bytes, etag: object.etag)
     }
@@ -44,13 +44,13 @@ struct S3Presence {
 
   private func compare(_ record: UploadRecord, bytes: Int64, etag: String) throws {
     guard bytes == record.bytes, etag.unquoted == (record.etag ?? "").unquoted else {
-      throw fault(record.place, "another content has come there since it was sent")
+      throw fault(record.place, "has different content since it was uploaded")
     }
   }
 
   private func fault(_ key: String, _ message: String) -> StageError {
     StageError(
       .check, "\(S3Location(bucket: root.bucket, key: key))", message,
-      hint: "See that nobody else writes there, then set another \"snapshot\".")
+      hint: "Make sure that nobody else writes there, then set another \"snapshot\".")
   }
 }

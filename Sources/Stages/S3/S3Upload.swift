@@ -3,23 +3,24 @@ public import PipelineKit
 import ShardKit
 import Synchronization
 
-/// Puts artifacts into a bucket of S3, or of a service that speaks as S3 does.
+/// Uploads artifacts to a bucket of S3, or of an S3-compatible service.
 ///
-/// Phase `files`: every file but those that go last, large ones in parts on several connections. What is there with the
-/// same size and SHA-256 is not sent again, nor is a part that has arrived, whatever ended the attempt before.
-/// Phase `last`: sees that all of it is there, then sends `index.json`, so that a reader finds a whole data set or none.
+/// Phase `files`: every file except those that go last; large ones in parts over several connections. Objects with the
+/// same size and SHA-256 are not sent again, nor are finished parts of an interrupted upload.
+/// Phase `last`: checks that all objects exist, then uploads `index.json`, so that readers find a complete data set or
+/// none.
 public struct S3Upload: Stage {
   public struct Options: StageOptions {
     @Option("Where the files go: s3://bucket/prefix.", required: true) public var to = ""
     @OptionGroup public var upload: UploadOptions
     @Option(
-      "Larger files go in parts of this size, more where S3's 10,000 parts would not do.",
+      "Larger files are uploaded in parts of this size; in larger parts if S3's limit of 10,000 requires it.",
       in: ByteCount(S3Client.smallestPartBytes)...ByteCount.gibibytes(5), affectsOutput: false)
     public var partBytes = ByteCount.mebibytes(32)
-    @Option("How many parts or files of a task are sent at once.", in: 1...64, affectsOutput: false)
+    @Option("Number of parts or files that a task sends at the same time.", in: 1...64, affectsOutput: false)
     public var partsAtOnce = 4
     @Option(
-      "Has the service keep and check the SHA-256 of each part; turn it off for one that does not know of it.",
+      "Has the service check and store the SHA-256 of each part. Turn it off for services without support for it.",
       affectsOutput: false)
     public var checksums = true
     @OptionGroup public var s3: S3Options
@@ -31,10 +32,10 @@ public struct S3Upload: Stage {
   public static let name = "s3.upload"
   public static let formerNames = ["upload.s3"]
   public static let revision = 1
-  public static let summary = "Uploads artifacts to S3, resumed by part, index.json last."
-  static let artifacts = Input<AnyArtifact>("artifacts", "What to upload.", many: true)
-  static let records = Output<Counts>("records", "What became of the files of the first phase.", hidden: true)
-  static let report = Output<Report>("report", "uploaded.jsonl: each object, and whether it was sent or there.")
+  public static let summary = "Uploads artifacts to S3, resumable by part, index.json last."
+  static let artifacts = Input<AnyArtifact>("artifacts", "The artifacts to upload.", many: true)
+  static let records = Output<Counts>("records", "The results of the first phase's files.", hidden: true)
+  static let report = Output<Report>("report", "uploaded.jsonl: each object, and whether it was sent or skipped.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]
   public typealias Phase = UploadPhase
@@ -80,7 +81,7 @@ public struct S3Upload: Stage {
     }
   }
 
-  /// Small files side by side; large ones one after another, each with its parts side by side.
+  /// Uploads small files in parallel, and large ones one after another with their parts in parallel.
   private func send(_ files: [S3FileUpload], _ lanes: S3ClientPool) throws -> [UploadRecord] {
     let small = files.filter { !$0.isInParts }
     let done = Mutex<[UploadRecord]>([])

@@ -4,15 +4,16 @@ import ShardKit
 import TextKit
 import TrainerCore
 
-/// The options of every stage that computes with a model on texts: how words are cut, where and in what numbers.
+/// The options of every stage that runs a model on texts: the MeCab dictionary, the device and the precision.
 public struct ComputeOptions: StageOptions {
-  @Option("Folder of MeCab's dictionary; null for the system's choice.") var mecabDictionary: String? = nil
-  // A device adds up in an order of its own, and heads may do so with a number of threads: the last digits differ.
-  @Option("'auto': a GPU where the engine finds one, else the CPU.") var device = ModelPretrain.Device.auto
-  @Option("What the model computes in; 'auto': bfloat16 on a GPU, float32 on the CPU.")
+  @Option("Folder of the MeCab dictionary. null: the system default.") var mecabDictionary: String? = nil
+  // The order of additions depends on the device, and for heads also on the number of threads: the last digits differ.
+  @Option("Where the model runs. 'auto': a GPU if the engine finds one, otherwise the CPU.") var device = ModelPretrain
+    .Device.auto
+  @Option("Number format of the computation. 'auto': bfloat16 on a GPU, float32 on the CPU.")
   var precision = ModelPretrain.Precision.auto
   @Option(
-    "Threads of one task on the CPU. Tasks run beside one another. Another number may change the last digits.",
+    "CPU threads per task. Several tasks may run at once. Another number may change the last digits of results.",
     in: 1...1024)
   var threads = 1
 
@@ -20,26 +21,26 @@ public struct ComputeOptions: StageOptions {
 }
 
 extension ComputeOptions {
-  /// `cpu` or `cuda`, and the precision that this means.
+  /// `cpu` or `cuda`, and the resulting precision.
   func resolved(_ engine: TrainingEngine) -> (device: String, precision: Parameters.Precision) {
     let usesGPU = engine.usesGPU(device)
     return (usesGPU ? "cuda" : "cpu", precision.resolved(isGPU: usesGPU))
   }
 }
 
-/// Runs a job of evaluation in a child process, and passes on what it says of its progress.
+/// Runs an evaluation job in a child process and reports its progress.
 struct EvaluationWorker {
-  /// The worker's name, behind `worker`.
+  /// The worker's name: the argument after `worker`.
   var command: String
   var job: JSONValue
   var engine: TrainingEngine
   var usesGPU: Bool
-  /// What follows the job's path.
+  /// Arguments after the job's path.
   var arguments: [String] = []
   var slots = DeviceSlots.shared
 
-  /// Waits for its turn on a GPU, where it uses one.
-  /// - Returns: the last JSON object that the worker said.
+  /// Waits for a GPU if the job uses one.
+  /// - Returns: the last JSON object that the worker printed.
   @discardableResult
   func run(_ workspace: Workspace) throws -> JSONValue? {
     let folder = try workspace.temporaryDirectory()

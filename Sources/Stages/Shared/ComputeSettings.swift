@@ -4,8 +4,8 @@ import Synchronization
 import TrainerCore
 
 extension ModelPretrain.Device {
-  /// What 'auto' comes to on this machine, which stands in fingerprints: known without loading torch, so that a plan can
-  /// ask. A GPU, where the engine was built for them and the system shows one.
+  /// Whether this means a GPU on this machine; part of fingerprints. 'auto' means a GPU if the engine was built with
+  /// CUDA and the system has a GPU. Determined without loading torch, because plans need it.
   var isGPU: Bool {
     switch self {
     case .auto: Self.hasGPU
@@ -14,7 +14,7 @@ extension ModelPretrain.Device {
     }
   }
 
-  /// GPUs that this process may use, as the system shows them.
+  /// The number of GPUs that this process may use, by what the system shows.
   static let visibleGPUs: Int = {
     if let visible = getenv("CUDA_VISIBLE_DEVICES") { return String(cString: visible).split(separator: ",").count }
     let numbered = ((try? FileSystem.list("/dev")) ?? []).filter { name in
@@ -24,7 +24,7 @@ extension ModelPretrain.Device {
     return max(1, numbered.count)
   }()
 
-  /// The name that a job knows it by.
+  /// The device's name in jobs.
   var jobName: String { isGPU ? "cuda" : "cpu" }
 
   private static let hasGPU: Bool = {
@@ -37,7 +37,7 @@ extension ModelPretrain.Device {
     return isShown && Engine.locate().map(usesCUDA) == true
   }()
 
-  /// An engine for GPUs names CUDA's half of torch among the libraries that it needs.
+  /// An engine built for GPUs links torch's CUDA library.
   private static func usesCUDA(_ path: String) -> Bool {
     guard let library = try? MappedFile(path) else { return false }
     let name = Array("libtorch_cuda.so".utf8)
@@ -52,7 +52,7 @@ extension ModelPretrain.Device {
 }
 
 extension ModelPretrain.Precision {
-  /// What 'auto' comes to on a device.
+  /// The precision that 'auto' means on a device.
   func resolved(isGPU: Bool) -> Parameters.Precision {
     switch self {
     case .auto: isGPU ? .bfloat16 : .float32
@@ -62,7 +62,7 @@ extension ModelPretrain.Precision {
   }
 }
 
-/// What of a computation's settings decides bytes, as it comes to on this machine: for `Stage.settled`.
+/// The settings of a computation that determine its bytes, resolved for this machine: for `Stage.settled`.
 enum ComputeSettings {
   static func settled(_ device: ModelPretrain.Device, _ precision: ModelPretrain.Precision) -> [String: JSONValue] {
     [

@@ -4,23 +4,26 @@ import ShardKit
 
 /// The options of a stage that crawls.
 ///
-/// A stage's result may depend on nothing but its options and inputs, yet what a crawl finds depends on when it looks
-/// and on what it has seen before. Two things make the one fit the other. `snapshot` names the look: it is an option like
-/// any other, so a finished crawl stays fresh until its user writes another `snapshot`, and never because a day has passed.
-/// And what was seen (the frontier and the archive of answers) is kept in the store's state folder of the stage, shared
-/// by all its fingerprints: a killed or failed attempt goes on in it, a later look asks only what may have changed, and
-/// another option of reading needs no network. Within one `snapshot` every URL has one answer, which the archive keeps, so
-/// running the stage again gives the same bytes.
+/// A stage's result may only depend on its options and inputs, but what a crawl finds depends on the time and on
+/// earlier crawls. Two mechanisms resolve this conflict:
+/// - `snapshot` names the crawl. It is an ordinary option, so a finished crawl stays up to date until the user sets
+///   another `snapshot`; it never expires.
+/// - The frontier and the archive of responses are kept in the stage's state folder in the store, which all
+///   fingerprints of the stage share. A killed or failed attempt resumes there, a later crawl only requests pages that
+///   may have changed, and other options for reading need no network.
+///
+/// Within one `snapshot`, every URL has one response, which the archive keeps, so that running the stage again yields
+/// the same bytes.
 public struct CrawlOptions: StageOptions {
   @Option(
-    "Names this look at the source, by a date or any other word; with another one the source is looked at again.",
+    "Names this crawl of the source, for example by a date. Any new value crawls the source again.",
     required: true, formerly: "asOf")
   var snapshot = ""
   @Option(
-    "A folder, as an absolute path, for what was asked and answered; by default it is kept in the store.",
+    "Folder for the crawl's requests and responses, as an absolute path. Empty: in the store.",
     affectsOutput: false)
   var state = ""
-  @Option("The crawl fails when a larger part of what it needs cannot be had.", in: 0...1)
+  @Option("The crawl fails if a larger fraction of the pages that it needs cannot be fetched.", in: 0...1)
   var maximumFailedFraction = 0.01
 
   public init() {}
@@ -32,8 +35,8 @@ extension CrawlOptions {
   func validate() throws {
     guard !snapshot.isEmpty, snapshot.utf8.allSatisfy({ $0 > 32 && $0 != 127 }) else {
       throw StageError(
-        .options, "snapshot", "it should be a word without spaces that names this look",
-        hint: "Write a date: 2026-01-31.")
+        .options, "snapshot", "must be a word without spaces that names this crawl",
+        hint: "Use a date: 2026-01-31.")
     }
     guard state.isEmpty || state.hasPrefix("/") else {
       throw StageError(.options, "state", "'\(state)' is not an absolute path")
@@ -46,7 +49,7 @@ extension CrawlOptions {
   }
 }
 
-/// What one look found, counted and listed; becomes the stage's report of changes.
+/// The results of one crawl, counted and listed, for the stage's report of changes.
 struct CrawlChanges {
   private var lines: [(url: String, line: [UInt8])] = []
   private var counts: [Visit.Change: Int] = [:]
@@ -69,20 +72,20 @@ struct CrawlChanges {
     }
   }
 
-  /// Writes `changes.jsonl`, sorted by URL, and a figure for each kind of change.
+  /// Writes `changes.jsonl`, sorted by URL, and a metric per kind of change.
   func report(to output: Output<Report>, _ workspace: Workspace) throws {
     let sorted = lines.sorted { $0.url.utf8.lexicographicallyPrecedes($1.url.utf8) }
     try workspace.write(output, name: "changes.jsonl", sorted.flatMap(\.line))
     for (change, count) in counts { workspace.metric(change.rawValue, Double(count)) }
   }
 
-  /// Throws when too much of what was wanted could not be had.
+  /// Throws if too many of the wanted pages could not be fetched.
   func checkFailures(_ maximumFraction: Double, of wanted: Int) throws {
     for visit in failures.prefix(1) where Double(failures.count) > maximumFraction * Double(max(1, wanted)) {
       throw StageError(
         .environment, visit.shown,
-        "\(failures.count) of \(wanted) could not be had, the first of them because \(visit.failure ?? "it was not asked")",
-        hint: "Run again to ask for these alone, or raise \"maximumFailedFraction\".")
+        "\(failures.count) of \(wanted) could not be fetched; the first one: \(visit.failure ?? "not requested yet")",
+        hint: "Run again to request only these, or raise \"maximumFailedFraction\".")
     }
   }
 }

@@ -2,19 +2,19 @@ import Glibc
 import PipelineKit
 import Synchronization
 
-/// Shares out this machine's GPUs among the tasks of a run: a training has its GPUs for itself, evaluations share the
-/// others, the least busy first.
+/// Assigns this machine's GPUs to the tasks of a run: a training gets exclusive GPUs, evaluations share the others, the
+/// least busy GPU first.
 ///
-/// Tasks wait for their turn, in the order in which they came where a training is among them.
+/// Tasks wait until a GPU is free. Waiting trainings take precedence over evaluations.
 final class DeviceSlots: Sendable {
   static let shared = DeviceSlots()
 
   private struct State {
-    /// By GPU: tasks that share it.
+    /// By GPU: the number of tasks that share it.
     var sharers: [Int] = []
-    /// By GPU: whether a training has it.
+    /// By GPU: whether a training uses it.
     var isTaken: [Bool] = []
-    /// Trainings that wait; evaluations come after them, or they would never find GPUs free.
+    /// The number of waiting trainings. Evaluations start after them, or trainings would never find free GPUs.
     var waiting = 0
 
     mutating func grow(to count: Int) {
@@ -27,10 +27,10 @@ final class DeviceSlots: Sendable {
   private let state = Mutex(State())
   private let mostSharers: Int
 
-  /// - Parameter mostSharers: tasks on one GPU at once; each holds weights, moments and activations.
+  /// - Parameter mostSharers: maximum tasks on one GPU; each one holds weights, moments and activations.
   init(mostSharers: Int = 8) { self.mostSharers = mostSharers }
 
-  /// Runs `body` on one GPU of `count`, beside other tasks.
+  /// Runs `body` on one of `count` GPUs, which other tasks may share.
   func one<R>(of count: Int, _ control: TaskControl, _ body: (Int) throws -> R) throws -> R {
     let slot = try wait(control) { [mostSharers] (state) -> Int? in
       state.grow(to: count)
@@ -44,7 +44,7 @@ final class DeviceSlots: Sendable {
     return try body(slot)
   }
 
-  /// Runs `body` on `wanted` GPUs of `count`, all of them where more are wanted, which nobody else has meanwhile.
+  /// Runs `body` with exclusive use of `wanted` of `count` GPUs, or of all if more are wanted.
   func several<R>(_ wanted: Int, of count: Int, _ control: TaskControl, _ body: ([Int]) throws -> R) throws -> R {
     let slots = try take(min(wanted, count), of: count, control)
     defer { state.withLock { state in for slot in slots { state.isTaken[slot] = false } } }
@@ -75,7 +75,7 @@ final class DeviceSlots: Sendable {
     }
   }
 
-  /// What a process is told of its GPU: its number among those that this one sees.
+  /// The value of CUDA_VISIBLE_DEVICES for a child process that uses this GPU.
   static func visible(_ slot: Int) -> String {
     guard let all = getenv("CUDA_VISIBLE_DEVICES") else { return "\(slot)" }
     let names = String(cString: all).split(separator: ",")

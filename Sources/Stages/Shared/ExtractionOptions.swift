@@ -3,23 +3,24 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// How texts are made of web pages, and which are kept.
+/// How text is extracted from web pages, and which pages are kept.
 public struct ExtractionOptions: StageOptions {
   @Option(
-    "Drops what stands around a page's text (navigation, heads, feet, lists of links), or keeps all that is shown.")
+    "Drops what surrounds a page's text (navigation, headers, footers, link lists), or keeps all visible text.")
   var boilerplate = PageExtraction.Boilerplate.drop
-  @Option("A shorter block of a page is judged by its neighbors.", in: 0...100_000) var minimumParagraphCharacters = 30
-  @Option("A block of prose of so many characters is text whatever stands beside it.", in: 0...1_000_000)
+  @Option("Shorter blocks are classified by their neighbors.", in: 0...100_000) var minimumParagraphCharacters = 30
+  @Option(
+    "Blocks of prose with at least this many characters are text, whatever their neighbors are.", in: 0...1_000_000)
   var longParagraphCharacters = 80
   @Option(
-    "A block with a larger part of its characters in links is no text; of a long one half of them may be.", in: 0...1,
-    formerly: "maximumLinkDensity")
+    "Blocks with a larger fraction of their characters in links are not text. Long blocks may have up to 0.5.",
+    in: 0...1, formerly: "maximumLinkDensity")
   var maximumLinkFraction = 0.33
   @Option("Texts with fewer characters are dropped.", in: 0...1_000_000_000) var minimumCharacters = 100
-  @Option("Drops readings, or keeps them in parentheses behind their base.") var ruby = AozoraNotation.Ruby.drop
-  @Option("Pages that say one of these of themselves to robots, in their head or as X-Robots-Tag, are dropped.")
+  @Option("Drops ruby readings, or keeps them in parentheses after their base.") var ruby = AozoraNotation.Ruby.drop
+  @Option("Pages with one of these robots directives, in a meta tag or X-Robots-Tag, are dropped.")
   var refusedDirectives = PageExtraction.defaultDirectives
-  @Option("A page with a larger part of its characters in no encoding is dropped.", in: 0...1)
+  @Option("Pages with a larger fraction of undecodable characters are dropped.", in: 0...1)
   var maximumReplacedFraction = 0.02
   @Option("Larger pages and records are dropped.", in: ByteCount(1024)...ByteCount.gibibytes(1))
   var maximumPageBytes = ByteCount.mebibytes(8)

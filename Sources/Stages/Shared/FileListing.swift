@@ -2,15 +2,15 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// What a listing says of a file.
+/// A file's entry in a listing.
 struct ListedFile: Codable, Equatable {
   enum Digest: Equatable {
     case checksum(Checksum)
-    /// SHA-1 as git takes it, of a file that lies within git.
+    /// Git's SHA-1 of a file that is stored within git.
     case git(String)
   }
 
-  /// Below the listing's root; it has been checked that it stays there.
+  /// Relative to the listing's root; checked not to lead outside it.
   var path: String
   var digest: Digest
   var bytes: Int64?
@@ -21,7 +21,7 @@ struct ListedFile: Codable, Equatable {
     self.digest = digest
   }
 
-  /// What `line` wrote.
+  /// Reads what `line` wrote.
   init(line: [UInt8]) throws(StageError) {
     guard let file = try? JSONValue.parse(line).decode(ListedFile.self), HubRepository.isPath(file.path) else {
       throw StageError(.input, "listing", "a line of the stored listing is damaged", hint: "Run with --force.")
@@ -29,7 +29,7 @@ struct ListedFile: Codable, Equatable {
     self = file
   }
 
-  /// A line of the stored listing: all that decides what the file is.
+  /// A line of the stored listing: everything that identifies the file.
   func line() throws(JSONCodingError) -> [UInt8] { Array(try JSONValue.encoding(self).text().utf8) + [10] }
 
   init(_ file: HubFile) {
@@ -49,7 +49,7 @@ extension ListedFile.Digest: Codable {
     } else if let sum = Checksum(word) {
       self = .checksum(sum)
     } else {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(word)' is no digest")
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "'\(word)' is not a valid digest")
     }
   }
 
@@ -62,7 +62,7 @@ extension ListedFile.Digest: Codable {
   }
 }
 
-/// The files of a source, in order of their paths, each once.
+/// The files of a source, sorted by path, each once.
 struct FileListing {
   private(set) var files: [ListedFile] = []
   private(set) var repeated = 0
@@ -79,25 +79,25 @@ struct FileListing {
       let shown = String(String.UnicodeScalarView(file.path.unicodeScalars.filter { $0.value >= 32 }.prefix(100)))
       throw StageError(
         .input, source,
-        "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads out of the listing's folder or is no path",
-        hint: "Nothing was fetched: a listing with such a line is not to be trusted.")
+        "\(place.isEmpty ? "" : place + ": ")'\(shown)' leads outside the listing's folder or is not a valid path",
+        hint: "Nothing was fetched: a listing with such a line cannot be trusted.")
     }
     if let other = places[ExactText(file.path)] {
       guard files[other] == file else {
         throw StageError(
-          .input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) stands twice, with two digests")
+          .input, source, "\(place.isEmpty ? "" : place + ": ")\(file.path) is listed twice, with different digests")
       }
       repeated += 1
       return
     }
     guard files.count < Self.maximumFiles else {
-      throw StageError(.input, source, "it lists more than \(Self.maximumFiles) files")
+      throw StageError(.input, source, "lists more than \(Self.maximumFiles) files")
     }
     places[ExactText(file.path)] = files.count
     files.append(file)
   }
 
-  /// In order; no file may be another one's folder.
+  /// Sorts the files. Throws if a file is also the folder of another file.
   mutating func finish() throws {
     files.sort { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     for file in files {
@@ -105,7 +105,7 @@ struct FileListing {
       while let slash = folder.lastIndex(of: UInt8(ascii: "/")) {
         folder = folder[..<slash]
         guard places[ExactText(Substring(folder))] != nil else { continue }
-        throw StageError(.input, source, "\(Substring(folder)) is listed as a file, and \(file.path) below it")
+        throw StageError(.input, source, "\(Substring(folder)) is listed as a file and as the folder of \(file.path)")
       }
     }
   }
@@ -129,7 +129,7 @@ struct FileListing {
     guard let sum = Checksum(word()) else {
       throw StageError(
         .input, source, "line \(number) does not begin with a digest",
-        hint: "A line is a SHA-256, SHA-1 or MD5, maybe a number of bytes, and a path.")
+        hint: "A line consists of a SHA-256, SHA-1 or MD5, optionally a number of bytes, and a path.")
     }
     rest = rest.dropFirst(word().utf8.count).drop(while: isSpace)
     var bytes: Int64?
@@ -137,7 +137,7 @@ struct FileListing {
       bytes = number
       rest = rest.dropFirst(word().utf8.count).drop(while: isSpace)
     }
-    // The marks of sha256sum: a star for a file that was read as binary; paths from "." on.
+    // Conventions of sha256sum: a star for a file that was read as binary, and paths that begin with "./".
     if rest.first == UInt8(ascii: "*") { rest = rest.dropFirst() }
     if rest.starts(with: "./".utf8) { rest = rest.dropFirst(2) }
     return ListedFile(path: String(Substring(rest)), bytes: bytes, digest: .checksum(sum))

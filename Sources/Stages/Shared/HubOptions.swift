@@ -3,16 +3,16 @@ public import PipelineKit
 
 extension HubRepository.Kind: OptionChoice {}
 
-/// The options of a stage that speaks with a Hub about one repository.
+/// The options of a stage that uses one repository of a Hub.
 ///
-/// The environment's HF_ENDPOINT is not heeded: where data and a token go is what the pipeline document says, with
-/// `--set` where that is to change.
+/// The environment variable HF_ENDPOINT is ignored: only the pipeline file (or `--set`) determines where data and the
+/// token are sent.
 public struct HubOptions: StageOptions {
   @Option("The repository, as OWNER/NAME.", required: true) var repository = ""
-  @Option("The Hub's address, or a mirror's; the document alone says it, HF_ENDPOINT is not heeded.")
+  @Option("The URL of the Hub or of a mirror. HF_ENDPOINT is ignored.")
   var endpoint = HubRepository.publicEndpoint
   @Option(
-    "The name of the environment variable that holds the token; it is sent to the Hub alone and never stored.",
+    "The name of the environment variable that contains the token. The token is only sent to the Hub and never stored.",
     affectsOutput: false)
   var tokenVariable = "HF_TOKEN"
 
@@ -31,18 +31,18 @@ extension HubOptions {
     try validateTokenVariable(tokenVariable)
     guard hub.endpoint.hasPrefix("https://") || network.allowPrivateAddresses else {
       throw StageError(
-        .options, "endpoint", "\(hub.endpoint) is plain http, over which anyone could read the token",
-        hint: "Write https, or set \"allowPrivateAddresses\" if the server is one of your own network.")
+        .options, "endpoint", "\(hub.endpoint) is unencrypted http, which would expose the token",
+        hint: "Use https, or set \"allowPrivateAddresses\" if the server is in your own network.")
     }
   }
 }
 
-/// The token of a variable; nil where the environment has none.
+/// The token in an environment variable; nil if it is not set.
 func hubToken(_ variable: String) -> HubToken? {
   environmentValue(variable).map { HubToken(variable: variable, value: $0) }
 }
 
-/// Whoever writes the token itself here would store it with the run. The value is not repeated.
+/// Refuses a token in place of a variable's name, since it would be stored with the run. The error does not repeat it.
 func validateTokenVariable(_ name: String) throws {
   let letters = name.utf8
   let isName =
@@ -50,7 +50,7 @@ func validateTokenVariable(_ name: String) throws {
     && !(letters.first.map { $0 >= 48 && $0 <= 57 } ?? false)
   guard isName, !name.hasPrefix("hf_"), !name.hasPrefix("glpat") else {
     throw StageError(
-      .options, "tokenVariable", "it should name a variable of the environment, not be the token itself",
-      hint: "Put the token into HF_TOKEN and write \"HF_TOKEN\". A token that stood in a document should be revoked.")
+      .options, "tokenVariable", "must name an environment variable, not contain the token itself",
+      hint: "Put the token into HF_TOKEN and write \"HF_TOKEN\". Revoke a token that was written to a file.")
   }
 }

@@ -2,17 +2,18 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// Which files are fetched of what a listing names.
+/// Which files of a listing are downloaded.
 public struct ListingOptions: StageOptions {
-  @Option("A branch, a tag or a commit; the commit that it stands for is recorded.") var revision = "main"
+  @Option("A branch, tag or commit. The commit that it resolves to is recorded.") var revision = "main"
   @Option(
-    "Patterns of the paths to take, such as *.jsonl.gz or data/**: * within a folder, ** across them; empty for all.")
+    "Patterns of the paths to include, such as *.jsonl.gz or data/**. * matches within a folder, ** across folders. "
+      + "Empty: all.")
   var include: [String] = []
-  @Option("Patterns of the paths to leave.") var exclude: [String] = []
-  @Option("Takes so many files, the first by path; 0 for all.", in: 0...FileListing.maximumFiles) var maximumFiles = 0
-  @Option("A larger file is refused.", affectsOutput: false) var maximumBytes = ByteCount.gibibytes(1024)
-  @Option("How many files are fetched at once.", in: 1...64, affectsOutput: false) var filesAtOnce = 4
-  @Option("Another word here looks at the listing again; files that have not changed are kept.", formerly: "asOf")
+  @Option("Patterns of the paths to exclude.") var exclude: [String] = []
+  @Option("Maximum number of files, the first by path. 0: all.", in: 0...FileListing.maximumFiles) var maximumFiles = 0
+  @Option("Larger files are an error.", affectsOutput: false) var maximumBytes = ByteCount.gibibytes(1024)
+  @Option("Number of files downloaded at the same time.", in: 1...64, affectsOutput: false) var filesAtOnce = 4
+  @Option("Any new value fetches the listing again. Files that have not changed are kept.", formerly: "asOf")
   var snapshot = ""
 
   public init() {}
@@ -21,7 +22,7 @@ public struct ListingOptions: StageOptions {
 extension ListingOptions {
   func validate() throws {
     guard HubRepository.isRevision(revision) else {
-      throw StageError(.options, "revision", "'\(revision)' is no branch, tag or commit")
+      throw StageError(.options, "revision", "'\(revision)' is not a valid branch, tag or commit")
     }
     try PathPattern.check(include, option: "include")
     try PathPattern.check(exclude, option: "exclude")
@@ -34,7 +35,7 @@ extension ListingOptions {
   }
 }
 
-/// What a stage's options say of a repository and of the files that are taken.
+/// A stage's options for the repository and the selection of files.
 struct ListedOptions {
   var hub: HubOptions
   var kind: HubRepository.Kind
@@ -42,16 +43,16 @@ struct ListedOptions {
   var network: NetworkOptions
 }
 
-/// `listing` says which files there are, with digests; `files` fetches each in a task of its own.
+/// `listing` lists the files with their digests; `files` downloads each one in a separate task.
 public enum ListingPhase: String, StagePhase { case listing, files }
 
 /// The two phases of a download by a listing.
 ///
-/// A task of the second is known by path and digest alone, so that a later look fetches only what has changed. Where
-/// the files lie it learns from the listing's `source.json`, which is no part of its fingerprint.
+/// The fingerprint of a task of the second phase only contains the path and digest, so that a later download fetches
+/// only changed files. The location comes from the listing's `source.json`, which is not part of the fingerprint.
 struct ListedDownload: Sendable {
   static let listing = Output<Report>(
-    "listing", "source.json, which names the commit, and files.jsonl with each file's digest.")
+    "listing", "source.json with the commit, and files.jsonl with each file's digest.")
 
   private let politeness: Politeness
 
@@ -65,7 +66,7 @@ struct ListedDownload: Sendable {
   }
 
   private func fileTasks(_ listing: [ArtifactFile]) throws -> [TaskPlan] {
-    // Here already, before every task finds it damaged.
+    // Checked here so that not every task fails if it is damaged.
     _ = try Self.source(in: listing)
     let list = try Self.file("files.jsonl", of: listing)
     var tasks: [TaskPlan] = []
@@ -85,7 +86,7 @@ struct ListedDownload: Sendable {
 
   private static func file(_ name: String, of listing: [ArtifactFile]) throws(StageError) -> ArtifactFile {
     guard let file = listing.first(where: { $0.name == name }) else {
-      throw StageError(.input, "listing", "the stored listing is not whole", hint: "Run with --force.")
+      throw StageError(.input, "listing", "the stored listing is incomplete", hint: "Run with --force.")
     }
     return file
   }
@@ -97,7 +98,7 @@ struct ListedDownload: Sendable {
   ) throws {
     var listing = try fetch(place, options, workspace)
     try listing.finish()
-    workspace.warn("repeated-line", times: listing.repeated, "a file stands several times in the listing")
+    workspace.warn("repeated-line", times: listing.repeated, "a file is listed several times")
     let files = try selection.select(from: listing, source: place.shown)
     try workspace.write(Self.listing, name: "source.json", Array(place.json.prettyText().utf8))
     try workspace.write(Self.listing, name: "files.jsonl", files.flatMap { try $0.line() })
@@ -121,14 +122,14 @@ struct ListedDownload: Sendable {
       let answer = try client.send(request(url, place, options.hub.tokenVariable)).checked()
       guard answer.headers["Content-Type"]?.lowercased().hasPrefix("text/html") != true else {
         throw StageError(
-          .input, url.shown, "it is a page for people, not a listing",
-          hint: "It may be one to sign in at: name a token by \"tokenVariable\".")
+          .input, url.shown, "is an HTML page, not a listing",
+          hint: "It may be a sign-in page: name a token with \"tokenVariable\".")
       }
       return try FileListing.parse(answer.body, source: url.shown)
     }
   }
 
-  /// The commit that the revision stands for now.
+  /// The commit that the revision currently resolves to.
   func hub(_ options: ListedOptions, _ workspace: Workspace) throws -> ListedSource {
     let repository = try options.hub.place(options.kind)
     let token = ListedSource.hubToken(options.hub.tokenVariable)
@@ -156,8 +157,8 @@ struct ListedDownload: Sendable {
         let have = try GitBlob.name(file: path, bytes: found.bytes)
         guard have != wanted else { return }
         throw NetError(
-          .content, url.shown, "git would name it \(have), the listing says \(wanted)",
-          hint: "It may have been replaced, or was damaged on its way.")
+          .content, url.shown, "the file's git hash is \(have), the listing says \(wanted)",
+          hint: "It may have been replaced, or damaged in transit.")
       }
     } catch let error as NetError where [401, 403, 404].contains(error.status) {
       guard case .hub(let repository, _, _) = place else { throw error }
@@ -175,7 +176,7 @@ struct ListedDownload: Sendable {
 extension ListedSource {
   static let hubVariable = "HF_TOKEN"
 
-  /// Where no variable is named, a Hub gets its usual token, and no other server gets any.
+  /// If no variable is named, a Hub receives its usual token, and other servers receive none.
   func token(_ variable: String) -> HubToken? {
     if case .hub = self { return Self.hubToken(variable) }
     return variable.isEmpty ? nil : Stages.hubToken(variable)

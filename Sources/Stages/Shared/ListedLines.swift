@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// Files of names or addresses, one a line. `#` at the beginning or behind a space begins a remark.
+/// Files of names or addresses, one per line. `#` at the start of a line or after a space begins a comment.
 enum ListedLines {
   static func read(_ files: some Sequence<ArtifactFile>) throws -> [String] {
     var out: [String] = []

@@ -2,10 +2,10 @@ import NetKit
 import PipelineKit
 import ShardKit
 
-/// Where listed files lie.
+/// Where listed files are stored.
 ///
-/// No part of a task's fingerprint: a file is known by its digest, so a later commit that left it alone, or a mirror,
-/// does not fetch it again.
+/// Not part of a task's fingerprint: a file is identified by its digest. So it is not fetched again after a commit that
+/// did not change it, or from a mirror.
 enum ListedSource: Equatable, Sendable {
   case hub(HubRepository, revision: String, commit: String)
   case plain(listing: WebURL, folder: String)
@@ -17,7 +17,7 @@ enum ListedSource: Equatable, Sendable {
     }
   }
 
-  /// Where a token goes: to whom the document names, and nobody that they lead on to.
+  /// The origins that receive a token: those that the pipeline file names, but no redirect targets.
   var origins: [String] {
     switch self {
     case .hub(let repository, _, _): [repository.origin]
@@ -36,7 +36,7 @@ enum ListedSource: Equatable, Sendable {
     }
   }
 
-  /// What `json` wrote.
+  /// Reads what `json` wrote.
   init(_ json: JSONValue) throws {
     if let listing = json["listing"]?.string, let folder = json["folder"]?.string {
       self = .plain(listing: try WebURL(listing), folder: folder)
@@ -51,12 +51,12 @@ enum ListedSource: Equatable, Sendable {
   }
 }
 
-/// Which of the listed files are wanted.
+/// Selects files from a listing.
 struct ListedSelection {
   var directories: [String] = []
   var include: [PathPattern]
   var exclude: [PathPattern]
-  /// 0 for all.
+  /// 0: all.
   var maximumFiles: Int
 
   func select(from listing: FileListing, source: String) throws -> [ListedFile] {
@@ -74,13 +74,13 @@ struct ListedSelection {
     if maximumFiles > 0 { files = Array(files.prefix(maximumFiles)) }
     guard !files.isEmpty else {
       throw StageError(
-        .options, "include", "none of the \(listing.files.count) files of \(source) is chosen",
+        .options, "include", "no file of the \(listing.files.count) in \(source) is selected",
         hint: "Check \"include\" and \"exclude\"; it has \(Self.folders(listing)).")
     }
     return files
   }
 
-  /// The first of its folders that hold files, for a message.
+  /// The first folders that contain files, for a message.
   private static func folders(_ listing: FileListing) -> String {
     var names: [String] = []
     for file in listing.files {

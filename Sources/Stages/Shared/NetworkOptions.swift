@@ -2,20 +2,21 @@ import NetKit
 public import PipelineKit
 import ShardKit
 
-/// How a stage behaves toward servers: the options that every stage with a network behind it has. None of it decides
-/// what the result is.
+/// How a stage behaves toward servers: the options of every stage that uses the network. None of them affects the
+/// result.
 public struct NetworkOptions: StageOptions {
   @Option(
-    "A mail address or URL under which the owner of a site can reach you; part of the user agent.",
+    "A mail address or URL where site owners can reach you; part of the user agent.",
     affectsOutput: false)
   var contact = ""
   @Option(
-    "How long a site is left alone from the end of an answer on; its robots.txt may ask for more.", in: 0...86_400,
+    "Pause between the end of a response and the next request to the site. Its robots.txt may ask for more.",
+    in: 0...86_400,
     affectsOutput: false)
   var delaySeconds = 1.0
-  @Option("The bandwidth used at most; 0 for no limit.", affectsOutput: false) var bytesPerSecond = ByteCount(0)
-  @Option("How often a question is put when its failure may pass.", in: 1...100, affectsOutput: false) var attempts = 5
-  @Option("Lets servers on this machine and in private networks be asked.", affectsOutput: false)
+  @Option("Maximum bandwidth. 0: no limit.", affectsOutput: false) var bytesPerSecond = ByteCount(0)
+  @Option("Attempts per request when an error is transient.", in: 1...100, affectsOutput: false) var attempts = 5
+  @Option("Allows requests to this machine and to private networks.", affectsOutput: false)
   var allowPrivateAddresses = false
 
   public init() {}
@@ -34,10 +35,10 @@ extension NetworkOptions {
         bytesPerSecond: bytesPerSecond.bytes > 0 ? bytesPerSecond.bytes : nil))
   }
 
-  /// A client for a task's thread: it stops with the task, and what it tries again is counted as a warning.
+  /// A client for a task's thread. It stops with the task, and its retries are counted as warnings.
   /// - Parameters:
-  ///   - stallSeconds: how long a server may think about a question without a byte of its answer.
-  ///   - stopsWithin: whether the first Ctrl-C ends an answer half-way: for files that are gone on with.
+  ///   - stallSeconds: how long a server may take without sending a byte of its response.
+  ///   - stopsWithin: whether the first Ctrl-C interrupts a response; for downloads that can be resumed.
   func client(
     _ politeness: Politeness, _ workspace: Workspace, stallSeconds: Int = 60, stopsWithin: Bool = false
   ) throws(NetError) -> HTTPClient {
@@ -46,7 +47,7 @@ extension NetworkOptions {
     }
   }
 
-  /// The same for another thread of the task, which may not touch its workspace.
+  /// The same for another thread of the task, which must not use its workspace.
   func client(
     _ politeness: Politeness, _ control: TaskControl, stallSeconds: Int = 60, stopsWithin: Bool = false,
     onRetry: @escaping (String) -> Void
@@ -67,12 +68,12 @@ extension NetworkOptions {
   }
 }
 
-/// Runs what uses the network, with its errors as a stage's: what may pass is retried by the stage's `retries`.
+/// Runs code that uses the network and converts its errors to a stage's. The stage's `retries` cover transient errors.
 func networked<T>(_ workspace: Workspace, _ body: () throws -> T) throws -> T {
   do { return try body() } catch let error as NetError {
-    // Stopped, or over its time: the control knows which.
+    // Stopped or timed out: the control knows which.
     try workspace.control.check()
-    // At a safe point of work that keeps its state.
+    // At a safe point of work whose state is kept.
     if error.code == .cancelled { throw StageError(.cancelled, error.subject, error.message) }
     let code: StageError.Code = error.isTransient || error.code == .storage ? .environment : .input
     throw StageError(code, error.subject, error.message, hint: error.hint)

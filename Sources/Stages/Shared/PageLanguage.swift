@@ -1,7 +1,7 @@
 import PipelineKit
 import TextKit
 
-/// Which languages are wanted, and how a page's is told.
+/// The wanted languages, and how a page's language is determined.
 struct PageLanguage: Sendable {
   enum Judge: String, CaseIterable, OptionChoice { case header, text, either }
 
@@ -9,15 +9,15 @@ struct PageLanguage: Sendable {
   var judge: Judge
   var minimumFraction: Double
 
-  /// What an archive's record says of its page (`jpn,eng`, most frequent first).
-  /// - Returns: the first of them in the codes that CLD2 writes, and whether it is wanted.
+  /// The language in a page's archive record (`jpn,eng`, most frequent first).
+  /// - Returns: the first language as a CLD2 code, and whether it is wanted.
   func header(_ codes: String) -> (code: String, isWanted: Bool) {
     let first = codes.split(separator: ",").first.map { $0.filter { $0 > " " } } ?? ""
     let code = Self.shortCodes[first] ?? first
     return (code, languages.contains(code) || languages.contains(first))
   }
 
-  /// The wanted languages' share of a text, and its most frequent language.
+  /// The fraction of a text in the wanted languages, and its most frequent language.
   func text(_ text: [UInt8]) -> (code: String, share: Double) {
     text.withUnsafeBufferPointer { text in
       let sample = ScriptShare.sample(text, bytes: 64 << 10)
@@ -31,7 +31,7 @@ struct PageLanguage: Sendable {
     }
   }
 
-  /// ISO 639-3, as Common Crawl writes it, to the codes of CLD2.
+  /// Maps ISO 639-3 codes, which Common Crawl uses, to CLD2 codes.
   private static let shortCodes: [String: String] = {
     let pairs = """
       afr af amh am ara ar aze az bel be ben bn bul bg cat ca ces cs cym cy dan da deu de ell el eng en epo eo est et

@@ -1,17 +1,17 @@
 import PipelineKit
 
-/// A pattern of paths: `*` and `?` stand for anything within a folder or name, `**` for folders too. One without a slash
-/// is of names in any folder; one with a slash at its end is of everything below a folder.
+/// A path pattern: `*` and `?` match within a name, `**` also matches across folders. A pattern without a slash matches
+/// names in any folder; one with a slash at its end matches everything below a folder.
 struct PathPattern: Sendable {
   private enum Part: Equatable {
     case byte(UInt8)
-    /// Any byte but a slash.
+    /// Any byte except a slash.
     case one
-    /// Any number of these.
+    /// Any number of bytes except slashes.
     case some
-    /// Any number of any bytes.
+    /// Any number of bytes.
     case all
-    /// No folder, or any number of them with their slashes.
+    /// Zero or more folders, each with its slash.
     case folders
   }
 
@@ -42,9 +42,9 @@ struct PathPattern: Sendable {
     self.parts = parts
   }
 
-  /// In time of the pattern's length times the path's, whatever they hold.
+  /// Always takes time proportional to the pattern's length times the path's.
   func matches(_ path: String) -> Bool {
-    // reached[i]: the first i parts match what was read so far.
+    // reached[i]: the first i parts match the bytes read so far.
     var reached = [Bool](repeating: false, count: parts.count + 1)
     reached[0] = true
     passEmpty(&reached, atFolder: true)
@@ -65,7 +65,7 @@ struct PathPattern: Sendable {
     return reached[parts.count]
   }
 
-  /// - Parameter atFolder: nothing was read yet, or a slash just now.
+  /// - Parameter atFolder: nothing was read yet, or the last byte was a slash.
   private func passEmpty(_ reached: inout [Bool], atFolder: Bool) {
     for (i, part) in parts.enumerated() where reached[i] {
       if part == .some || part == .all || part == .folders && atFolder { reached[i + 1] = true }
@@ -75,7 +75,7 @@ struct PathPattern: Sendable {
   static func check(_ patterns: [String], option: String) throws {
     for pattern in patterns where pattern.isEmpty || pattern.utf8.count > maximumBytes || pattern.hasPrefix("/") {
       throw StageError(
-        .options, option, "'\(pattern.prefix(80))' is no pattern of paths", hint: "Write it as folder/*.jsonl.gz.")
+        .options, option, "'\(pattern.prefix(80))' is not a path pattern", hint: "Write it as folder/*.jsonl.gz.")
     }
   }
 }

@@ -4,24 +4,24 @@ import ShardKit
 
 extension S3Endpoint.Addressing: OptionChoice {}
 
-/// Where a service that speaks S3 is, and as whom it is asked. Keys are no options: nothing stores them.
+/// The location of an S3 service and the credentials to use. Keys are not options, so that they are never stored.
 public struct S3Options: StageOptions {
   @Option(
-    "The URL of the service; by default AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's, else Amazon's own.")
+    "The URL of the service. Default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL or the profile's, otherwise Amazon S3.")
   var endpoint = ""
   @Option(
-    "The region that requests are signed for; by default AWS_REGION, AWS_DEFAULT_REGION or the profile's, else "
+    "The region that requests are signed for. Default: AWS_REGION, AWS_DEFAULT_REGION or the profile's, otherwise "
       + "us-east-1.", affectsOutput: false)
   var region = ""
   @Option(
-    "A profile of ~/.aws/credentials and ~/.aws/config, instead of the environment's keys or AWS_PROFILE.",
+    "A profile in ~/.aws/credentials and ~/.aws/config, instead of the environment's keys or AWS_PROFILE.",
     affectsOutput: false)
   var profile = ""
   @Option(
-    "Whether the bucket's name stands in the path or before the host; automatic means the latter at Amazon alone.",
+    "Whether the bucket's name is in the path or in the host name. automatic: in the host name for Amazon only.",
     affectsOutput: false)
   var addressing = S3Endpoint.Addressing.automatic
-  @Option("Asks without keys: for buckets open to all.", affectsOutput: false) var anonymous = false
+  @Option("Sends unsigned requests, for public buckets.", affectsOutput: false) var anonymous = false
 
   public init() {}
 }
@@ -36,7 +36,7 @@ extension S3Options {
     return S3Access(endpoint, chain, paysForRequests: paysForRequests)
   }
 
-  /// Where the service is, for what a finished task is known by: the environment may say it.
+  /// The service's URL for fingerprints; the environment may determine it.
   func service() throws -> String {
     do throws(NetError) { return try access().endpoint.shown } catch {
       throw StageError(.options, "endpoint", error.message, hint: error.hint)
@@ -46,7 +46,7 @@ extension S3Options {
 }
 
 extension S3Location {
-  /// As an option says it.
+  /// Parses an option's value.
   static func stated(_ text: String, option: String) throws(StageError) -> S3Location {
     do throws(NetError) { return try S3Location(text) } catch {
       throw StageError(.options, option, error.message, hint: error.hint)

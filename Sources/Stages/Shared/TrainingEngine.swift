@@ -4,7 +4,7 @@ import ShardKit
 import Synchronization
 import TrainerCore
 
-/// What the runner knows of the training engine: asked of a child process once, so that torch never enters this one.
+/// What the runner knows about the training engine. A child process reports it, so that torch is never loaded here.
 public struct TrainingEngine: Sendable {
   public var gpus: Int
   public var version: String
@@ -13,7 +13,7 @@ public struct TrainingEngine: Sendable {
 
   private static let known = Mutex<TrainingEngine?>(nil)
 
-  /// The engine, or a sentence that says how to get it. A process asks once: loading torch takes seconds.
+  /// The engine, or an error that says how to install it. Determined once per process: loading torch takes seconds.
   public static func require() throws -> TrainingEngine {
     try known.withLock { known in
       if let engine = known { return engine }
@@ -40,7 +40,7 @@ public struct TrainingEngine: Sendable {
       let message = child.lastErrors(lines: 1)
       throw StageError(
         .check, "", message.isEmpty ? "the training engine does not start" : message,
-        hint: message.contains("Scripts/engine") ? nil : "Build it again with 'Scripts/engine'.")
+        hint: message.contains("Scripts/engine") ? nil : "Rebuild it with 'Scripts/engine'.")
     }
     return found
   }

@@ -1,14 +1,14 @@
 public import PipelineKit
 
-/// Where the files of several stages are put, in a bucket, a folder or a repository.
+/// How the files of several stages are arranged in a bucket, a folder or a repository.
 public enum UploadLayout: String, CaseIterable, OptionChoice {
-  /// Flat for one artifact, else folders.
+  /// `flat` for one artifact, otherwise `folders`.
   case automatic
   case flat
   case folders
 
-  /// A folder for each artifact, empty where its files lie right there: the stage's name or, where several outputs of
-  /// a stage are wired, `stage/port`.
+  /// The folder of each artifact; empty for a flat layout. It is the stage's name or, if several outputs of the stage
+  /// are wired, `stage/port`.
   func folders(for artifacts: [WiredArtifact]) -> [String] {
     if self == .flat || self == .automatic && artifacts.count == 1 { return artifacts.map { _ in "" } }
     return artifacts.map { artifact in
@@ -17,6 +17,6 @@ public enum UploadLayout: String, CaseIterable, OptionChoice {
   }
 
   static let documentation =
-    "Puts the files right there (flat) or each artifact's in a folder (folders), named after its stage or, where several "
-    + "of a stage are wired, stage/output; automatic means flat for a single artifact."
+    "Puts all files directly into the destination (flat) or each artifact into its own folder (folders), named after "
+    + "its stage or, if several outputs of a stage are wired, stage/output. automatic: flat for a single artifact."
 }

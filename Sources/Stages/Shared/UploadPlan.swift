@@ -1,32 +1,32 @@
 public import PipelineKit
 import ShardKit
 
-/// What becomes of a file that is there with another content.
+/// What to do with an existing file that has different content.
 public enum ExistingFiles: String, CaseIterable, OptionChoice { case replace, refuse }
 
-/// How artifacts are put somewhere else, and what stands there already. Where that is, each stage says itself.
+/// How artifacts are uploaded, and what happens to existing files. Each stage defines the destination itself.
 public struct UploadOptions: StageOptions {
   @Option(UploadLayout.documentation) var layout = UploadLayout.automatic
   @Option(
-    "Names of files that go last, in this order, when all others are there, so that no reader sees half a data set.")
+    "Names of files to upload last, in this order, after all others, so that no reader sees an incomplete data set.")
   var last = ["index.json"]
-  @Option("Replaces a file that is there with another content, or refuses to. The same content is never sent again.")
+  @Option("Replaces an existing file that has different content, or refuses to. Equal content is never sent again.")
   var existing = ExistingFiles.replace
-  @Option("Changes nothing, and reports what would be sent.") var dryRun = false
-  @Option("Another word here looks again at what is there, and sends what is missing.", formerly: "asOf") var snapshot =
+  @Option("Changes nothing and reports what would be sent.") var dryRun = false
+  @Option("Any new value checks the destination again and sends what is missing.", formerly: "asOf") var snapshot =
     ""
 
   public init() {}
 }
 
-/// First all files but those that go last, then these.
+/// First all files except those that go last, then these.
 public enum UploadPhase: String, StagePhase { case files, last }
 
-/// What goes where, and what goes last.
+/// The destination of each file, and the files that go last.
 struct UploadPlan {
   struct Item: Equatable {
     var file: ArtifactFile
-    /// Below the destination.
+    /// Relative to the destination.
     var name: String
   }
 
@@ -40,12 +40,12 @@ struct UploadPlan {
       for file in artifact.files {
         let name = folder.isEmpty ? file.name : "\(folder)/\(file.name)"
         guard ArchivePath.isSafe(name), !ArchivePath.parts(name).contains(".") else {
-          throw StageError(.input, file.name, "its name would lead out of the destination")
+          throw StageError(.input, file.name, "this name leads outside the destination")
         }
         if let other = stages.updateValue(artifact.stage, forKey: ExactText(name)) {
           throw StageError(
             .options, "layout", "'\(name)' would be written twice, by '\(other)' and by '\(artifact.stage)'",
-            hint: "Use \"folders\", or upload them to places of their own.")
+            hint: "Use \"folders\", or upload them to different places.")
         }
         let item = Item(file: file, name: name)
         if let rank = Self.rank(name, options.last) { ranked.append((rank, item)) } else { first.append(item) }
@@ -56,17 +56,17 @@ struct UploadPlan {
     }.map(\.element.item)
   }
 
-  /// A pattern is a whole name below the destination or its last part.
+  /// A pattern is either a complete name relative to the destination or the end of one.
   private static func rank(_ name: String, _ last: [String]) -> Int? {
     last.firstIndex { name.isExactly($0) || name.endsExactly(in: "/" + $0) }
   }
 
-  /// Many small files make few tasks; a large one is a task of its own.
+  /// Small files are grouped into tasks of this size; a larger file is a separate task.
   private static let bytesPerTask: Int64 = 256 << 20
 
   /// - Parameters:
-  ///   - records: what the first phase wrote of its files.
-  ///   - place: what else decides where they go.
+  ///   - records: the first phase's records of its files.
+  ///   - place: the remaining part of their destination.
   func tasks(of phase: UploadPhase, records: [ArtifactFile], place: String) throws -> [TaskPlan] {
     switch phase {
     case .files:
@@ -86,19 +86,19 @@ struct UploadPlan {
   }
 }
 
-/// What a task of an upload has before it.
+/// The work of one upload task.
 struct UploadTask {
-  /// Where its files go.
+  /// The destination of its files.
   struct Destination: Codable {
     var place: String
-    /// Below the place, one a file.
+    /// Relative to the place, one name per file.
     var names: [String]
   }
 
   fileprivate static let recordsRole: TaskInputs.Role = "records"
 
   let items: [UploadPlan.Item]
-  /// Of the first phase; empty in it.
+  /// The first phase's records; empty in that phase.
   let records: [UploadRecord]
 
   init(_ workspace: Workspace) throws {

@@ -1,13 +1,13 @@
 import PipelineKit
 import ShardKit
 
-/// What became of a file of an upload: a line of `uploaded.jsonl`.
+/// The result of uploading one file: a line of `uploaded.jsonl`.
 struct UploadRecord: JSONRecord, Equatable, Sendable {
   enum Action: String, Codable, Sendable {
     case sent
-    /// It was there with the same content.
+    /// It existed with the same content.
     case skipped
-    /// By a dry run.
+    /// In a dry run.
     case wouldSend = "would-send"
     case wouldReplace = "would-replace"
   }
@@ -20,11 +20,11 @@ struct UploadRecord: JSONRecord, Equatable, Sendable {
   }
 
   var place: String
-  /// The name below the destination.
+  /// The name relative to the destination.
   var name: String
   var bytes: Int64
   var digest: Digest
-  /// Of S3.
+  /// S3 only.
   var etag: String?
   var action: Action
 
@@ -44,7 +44,7 @@ struct UploadRecord: JSONRecord, Equatable, Sendable {
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() {
       guard let record = try? UploadRecord(json: JSONValue.parse(Array(line)).value) else {
-        throw StageError(.input, path, "a line is no record of an upload", hint: "Run with --force.")
+        throw StageError(.input, path, "contains an invalid upload record", hint: "Run with --force.")
       }
       out.append(record)
     }
@@ -56,7 +56,7 @@ struct UploadRecord: JSONRecord, Equatable, Sendable {
     try workspace.write(output, name: name, sorted.flatMap(\.line))
   }
 
-  /// The stage's report, with its figures.
+  /// Writes the stage's report and its metrics.
   static func report(_ records: [UploadRecord], to output: Output<Report>, _ workspace: Workspace) throws {
     try write(records, to: output, name: "uploaded.jsonl", workspace)
     for action in Set(records.map(\.action)) {

@@ -2,13 +2,13 @@ import Glibc
 import PipelineKit
 import ShardKit
 
-/// A child process of this program that computes: a crash there cannot take the runner down, and it dies with the runner.
+/// A child process of this program for computations. Its crash does not affect the runner, and it ends with the runner.
 ///
-/// Its standard output comes back line by line; its standard error goes to a file.
+/// Its standard output is read line by line; its standard error goes to a file.
 final class WorkerProcess {
   private let process: pid_t
   private let output: Int32
-  /// The worker's standard input: it ends when this process does, however that ends.
+  /// The worker's standard input. It closes when this process ends, for whatever reason.
   private let lifeline: Int32
   private let errors: String
   private var pending: [UInt8] = []
@@ -25,8 +25,8 @@ final class WorkerProcess {
   }
 
   /// - Parameters:
-  ///   - environment: set on top of this process's.
-  ///   - errors: the file for its standard error; what it holds is kept.
+  ///   - environment: variables in addition to this process's.
+  ///   - errors: the file for its standard error; existing content is kept.
   init(_ arguments: [String], environment: [String: String] = [:], errors: String) throws {
     self.errors = errors
     let ends = try Self.pipeEnds()
@@ -39,7 +39,7 @@ final class WorkerProcess {
     posix_spawn_file_actions_adddup2(&actions, life.reading, 0)
     posix_spawn_file_actions_adddup2(&actions, ends.writing, 1)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-    // A process group of its own: Ctrl-C reaches the runner alone, which tells its workers.
+    // A separate process group: Ctrl-C only reaches the runner, which then signals its workers.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -80,7 +80,7 @@ final class WorkerProcess {
   private static func pipeEnds() throws -> (reading: Int32, writing: Int32) {
     var ends: [Int32] = [-1, -1]
     guard pipe(&ends) == 0 else { throw FileSystem.error("pipe", "cannot be made") }
-    // Workers started at the same moment must not hold one another's ends open.
+    // Workers started at the same time must not keep each other's pipe ends open.
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     return (ends[0], ends[1])
   }
@@ -99,7 +99,7 @@ final class WorkerProcess {
 
   func signal(_ number: Int32) { if status == nil { kill(process, number) } }
 
-  /// A line without its end; nothing when none came in time; the end of the worker's output.
+  /// A line without its line end; nothing if none arrived in time; or the end of the worker's output.
   enum Answer { case line([UInt8]), nothing, end }
 
   func next(timeoutMilliseconds: Int32) -> Answer {
@@ -111,7 +111,7 @@ final class WorkerProcess {
       }
       var poll = pollfd(fd: output, events: Int16(POLLIN), revents: 0)
       guard Glibc.poll(&poll, 1, timeoutMilliseconds) > 0 else { return .nothing }
-      // A line longer than this is no event of ours.
+      // Our events are never longer than this.
       guard pending.count < 1 << 20 else { return .end }
       let count = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 1 << 16) { room in
         let count = read(output, room.baseAddress, room.count)
@@ -132,12 +132,12 @@ final class WorkerProcess {
     return status != nil
   }
 
-  /// Whether it has ended otherwise than well, without waiting.
+  /// Whether it has failed, without waiting.
   var hasFailed: Bool { hasEnded && status != 0 }
 
   private static func code(_ raw: Int32) -> Int32 { raw & 0x7F == 0 ? (raw >> 8) & 0xFF : 128 + (raw & 0x7F) }
 
-  /// Waits for the end: the exit code, or 128 + the signal that ended it.
+  /// Waits for the process to end. Returns the exit code, or 128 + the signal that ended it.
   func wait() -> Int32 {
     if let status { return status }
     var raw: Int32 = 0
@@ -146,14 +146,14 @@ final class WorkerProcess {
     return Self.code(raw)
   }
 
-  /// The last lines that it wrote to standard error, as one; of a worker that gave its reason, that and what follows: torch
-  /// and NCCL may have their say after it.
+  /// The last lines of its standard error, joined. If the worker printed an error of its own, only that line, because
+  /// torch and NCCL may print more after it.
   func lastErrors(lines: Int = 3) -> String {
     let text = (try? FileSystem.read(errors, limit: 1 << 24)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     if let reason = text.split(separator: "\n").last(where: { $0.hasPrefix("error: ") }) {
       return String(reason.dropFirst("error: ".count))
     }
-    // The workers' own mark of an error goes: the runner sets one before its sentence.
+    // Removes the worker's "error: ", since the runner adds one to its message.
     return text.split(separator: "\n").suffix(lines)
       .map { $0.hasPrefix("error: ") ? $0.dropFirst("error: ".count) : $0 }.joined(separator: " ")
   }

@@ -1,25 +1,25 @@
-/// Puts documents' tokens into samples of at most `length` tokens.
+/// Packs the tokens of documents into samples of at most `length` tokens.
 ///
-/// No token is lost: a document that is too long goes on in another sample. The order of samples follows from the order
-/// of documents alone.
+/// No token is lost: a document that is too long continues in another sample. The order of samples depends only on the
+/// order of documents.
 struct SequencePacker: ~Copyable {
   enum Mode: String, CaseIterable, Sendable {
-    /// A sample holds one document, or one part of it.
+    /// Each sample holds one document or one part of a document.
     case none
-    /// Documents end to end, cut at exactly `length`.
+    /// Documents end to end, split at exactly `length`.
     case concatenate
-    /// Parts of documents are never cut further; each goes where it leaves the least room (best fit; Ding et al. 2024,
-    /// arXiv 2404.10830, of which this is the form that holds a bounded number of open samples).
+    /// Parts of documents are not split further. Each goes into the sample where it leaves the least room (best fit;
+    /// Ding et al. 2024, arXiv 2404.10830, here with a bounded number of open samples).
     case bestfit
   }
 
-  /// What a sample has of a document.
+  /// The part of a document that a sample contains.
   struct Part: Equatable, Sendable {
     /// The document's number, as given to `add`.
     var document: Int
-    /// Its tokens that stand before this part.
+    /// The number of its tokens before this part.
     var from: Int
-    /// Places that the part takes in the sample, special tokens included.
+    /// Positions that the part takes up in the sample, including special tokens.
     var count: Int
   }
 
@@ -29,20 +29,20 @@ struct SequencePacker: ~Copyable {
   }
 
   private let mode: Mode
-  /// 0: no limit, for `none` alone.
+  /// 0: no limit; only for `none`.
   private let length: Int
   private let before: [UInt32]
   private let after: [UInt32]
   private var open: [Sample] = []
-  /// Open samples by the room that they have left, for `bestfit`.
+  /// Open samples by their remaining room, for `bestfit`.
   private var byRoom: [[Int]] = []
-  /// Places in `open` that are free again.
+  /// Indices in `open` that are free again.
   private var free: [Int] = []
   private let maximumOpen: Int
 
   /// - Parameters:
-  ///   - before: tokens in front of each part (`[CLS]`), `after`: behind it (`[SEP]`). `concatenate` puts them around
-  ///     whole documents.
+  ///   - before: tokens before each part (`[CLS]`). `after`: tokens after it (`[SEP]`). `concatenate` puts them around
+  ///     complete documents.
   init(_ mode: Mode, length: Int, before: [UInt32], after: [UInt32], maximumOpen: Int = 4096) {
     self.mode = mode
     self.length = length
@@ -52,7 +52,7 @@ struct SequencePacker: ~Copyable {
     if mode == .bestfit { byRoom = [[Int]](repeating: [], count: length + 1) }
   }
 
-  /// Adds a document's tokens and gives every sample that this completes to `body`.
+  /// Adds a document's tokens and passes each sample that this completes to `body`.
   mutating func add(_ tokens: UnsafeBufferPointer<UInt32>, document: Int, _ body: (Sample) throws -> Void) rethrows {
     if mode == .concatenate { return try concatenate(tokens, document, body) }
     let room = length == 0 ? max(1, tokens.count) : length - before.count - after.count
@@ -67,7 +67,7 @@ struct SequencePacker: ~Copyable {
     }
   }
 
-  /// Gives out what is still open.
+  /// Passes on the samples that are still open.
   mutating func finish(_ body: (Sample) throws -> Void) rethrows {
     for sample in open where !sample.tokens.isEmpty { try body(sample) }
     open = []

@@ -2,24 +2,24 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Turns documents into MDS shards of token ids.
+/// Converts documents to MDS shards of token ids.
 ///
-/// Columns: `input_ids`, and `documents`, a JSON list of `[id, from, count]`: which documents a sample holds, from which
-/// of their tokens on, in how many of its places.
+/// Columns: `input_ids`, and `documents`, a JSON list of `[id, from, count]`: the documents in a sample, the first
+/// token of each, and the number of positions that it takes up.
 public struct TokenizerEncode: Stage {
   public struct Options: StageOptions {
     @Option(
-      "Tokens of a sample at most; longer documents go on in another sample. 0: no limit, without packing.",
+      "Maximum tokens per sample; longer documents continue in another sample. 0: no limit (only without packing).",
       in: 0...1 << 24)
     public var sequenceLength = 512
     @Option(
-      "'none': a sample a document; 'concatenate': documents end to end; 'bestfit': whole documents side by side.")
+      "'none': one document per sample; 'concatenate': documents end to end; 'bestfit': several unsplit documents.")
     public var packing = Packing.none
-    @Option("Puts [CLS] before and [SEP] behind each document or part.") public var addSpecialTokens = true
-    @Option("none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
-    @Option("Size of a shard before compression.", in: ByteCount(1 << 10)...ByteCount(1 << 31))
+    @Option("Adds [CLS] before and [SEP] after each document or part.") public var addSpecialTokens = true
+    @Option("Compression of the shards: none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
+    @Option("Maximum size of a shard before compression.", in: ByteCount(1 << 10)...ByteCount(1 << 31))
     public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
-    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
+    @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
 
     public init() {}
   }
@@ -39,10 +39,10 @@ public struct TokenizerEncode: Stage {
   public static let name = "tokenizer.encode"
   public static let formerNames = ["tokenize"]
   public static let revision = 2
-  public static let summary = "Turns documents into MDS shards of token ids, packed or one a sample."
+  public static let summary = "Converts documents to MDS shards of token ids, packed or one document per sample."
   static let documents = Input<Documents>("documents", "The documents to tokenize.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
-  static let entries = Output<Counts>("entries", "What the index says of each shard, and the ids in it.", hidden: true)
+  static let entries = Output<Counts>("entries", "The index entry and the ids of each shard.", hidden: true)
   static let tokens = Output<MDS>("tokens", "The data set: index.json and its shards.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
   public static let outputs = [tokens.port, sealed.port, entries.port]
@@ -57,11 +57,11 @@ public struct TokenizerEncode: Stage {
     guard options.sequenceLength >= least || (options.sequenceLength == 0 && options.packing == .none) else {
       throw StageError(
         .options, "sequenceLength", "\(options.sequenceLength) leaves no room for text",
-        hint: "Give at least \(least), or 0 without packing.")
+        hint: "Set at least \(least), or 0 without packing.")
     }
     if options.compression != "none", MDSCompression(name: options.compression) == nil {
       throw StageError(
-        .options, "compression", "'\(options.compression)' is not known",
+        .options, "compression", "'\(options.compression)' is not supported",
         hint: "Use none, zstd, zstd:1 to zstd:22, gz or gz:0 to gz:9.")
     }
   }
@@ -106,7 +106,7 @@ public struct TokenizerEncode: Stage {
     let schema = try schema(isNarrow: isNarrow)
     let shards = SealedShards(schema, workspace, Self.sealed, Self.entries)
     var row = SampleRow(schema, isNarrow: isNarrow)
-    // By number, for the samples that are still open.
+    // By document number, for the samples that are still open.
     var names: [[UInt8]] = []
     func write(_ sample: SequencePacker.Sample) throws {
       row.fill(sample, ids: names)
@@ -140,7 +140,7 @@ public struct TokenizerEncode: Stage {
   }
 }
 
-/// A sample as a row of the data set.
+/// Writes a sample as a row of the data set.
 private struct SampleRow {
   private(set) var row: MDSRow
   /// Whether ids fit 16 bits.
@@ -152,7 +152,7 @@ private struct SampleRow {
     self.isNarrow = isNarrow
   }
 
-  /// - Parameter ids: of the documents, by the number that parts name.
+  /// - Parameter ids: the documents' ids, by the number that parts refer to.
   mutating func fill(_ sample: SequencePacker.Sample, ids: [[UInt8]]) {
     row.removeAll()
     describe(sample.parts, ids)

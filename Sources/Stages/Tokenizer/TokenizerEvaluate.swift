@@ -2,14 +2,16 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Measures a tokenizer on documents and fails the run where too much of them is unknown to it.
+/// Measures a tokenizer on documents and fails the run if too many tokens or words are unknown.
 public struct TokenizerEvaluate: Stage {
   public struct Options: StageOptions {
-    @Option("The highest rate of unknown tokens that does not fail the run.", in: 0...1, formerly: "maximumOOV") public
+    @Option(
+      "Maximum fraction of unknown tokens or words; a larger one fails the run.", in: 0...1, formerly: "maximumOOV")
+    public
       var maximumOOVFraction = 0.005
-    @Option("What the rate is of: 'token' (unknown tokens among tokens) or 'word' (among words).")
+    @Option("The unit of the fraction: 'token' (unknown tokens per token) or 'word' (unknown words per word).")
     public var per = Unit.token
-    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
+    @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
 
     public init() {}
   }
@@ -19,10 +21,11 @@ public struct TokenizerEvaluate: Stage {
   public static let name = "tokenizer.evaluate"
   public static let revision = 2
   public static let summary =
-    "Measures a tokenizer's rate of unknown words and its lengths; too many unknown fail the run."
-  static let documents = Input<Documents>("documents", "Texts, best such as the vocabulary was not learned from.")
-  static let parts = Output<Metrics>("parts", "Sums of each part of the texts.", hidden: true)
-  static let metrics = Output<Metrics>("metrics", "metrics.json: rates, lengths, unknown characters with their counts.")
+    "Measures a tokenizer's fraction of unknown words and its lengths; too many unknown words fail the run."
+  static let documents = Input<Documents>("documents", "Held-out texts.")
+  static let parts = Output<Metrics>("parts", "Sums per part of the texts.", hidden: true)
+  static let metrics = Output<Metrics>(
+    "metrics", "metrics.json: fractions, lengths, unknown characters with their counts.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
   public static let outputs = [parts.port, metrics.port]
   public enum Phase: String, StagePhase { case measure, judge }
@@ -66,7 +69,7 @@ public struct TokenizerEvaluate: Stage {
     var total = TokenizerMeasurement()
     for file in workspace.files(.main) {
       guard let part = TokenizerMeasurement(json: try JSONValue.parse(try FileSystem.read(file.path)).value) else {
-        throw StageError(.input, file.name, "is no measurement", hint: "Run the stage again with --force.")
+        throw StageError(.input, file.name, "is not a valid measurement", hint: "Run the stage again with --force.")
       }
       total += part
     }
@@ -88,12 +91,12 @@ public struct TokenizerEvaluate: Stage {
     let listed = ranked.isEmpty ? "" : "; most frequent unknown characters: \(examples.joined(separator: ", "))"
     return StageError(
       .check, "maximumOOVFraction",
-      "\(percent(rate)) of \(options.per.rawValue)s are unknown, \(percent(options.maximumOOVFraction)) are allowed "
+      "\(percent(rate)) of \(options.per.rawValue)s are unknown; the limit is \(percent(options.maximumOOVFraction)) "
         + "(\(total.unknownWords) unknown words in \(total.documents) documents\(listed))",
-      hint: "Raise alphabetLimit of tokenizer.train, or maximumOOVFraction.")
+      hint: "Raise \"alphabetLimit\" of tokenizer.train, or \"maximumOOVFraction\".")
   }
 
-  /// With three digits behind the point.
+  /// With three digits after the decimal point.
   private func percent(_ rate: Double) -> String {
     let thousandths = Int((rate * 100_000).rounded())
     let digits = String(thousandths % 1000)

@@ -5,10 +5,10 @@ import TextKit
 /// A tokenizer artifact as stages read it.
 enum TokenizerInput {
   static let port = Input<TokenizerFiles>("tokenizer", "The tokenizer, from tokenizer.train.")
-  /// Of the tokenizer's files among a task's.
+  /// The role of the tokenizer's files among a task's inputs.
   static let role: TaskInputs.Role = "tokenizer"
 
-  /// The files that a task needs of the artifact: the tokenizer, and its configuration, which names MeCab's dictionary.
+  /// The files of the artifact that a task needs: the tokenizer, and its configuration with the MeCab dictionary.
   static func files(_ context: PlanningContext) throws -> [ArtifactFile] {
     let files = context.files(port)
     let tokenizers = files.filter { $0.name == HuggingFaceTokenizerFiles.tokenizerName }
@@ -16,7 +16,7 @@ enum TokenizerInput {
     return tokenizers + files.filter { $0.name == HuggingFaceTokenizerFiles.configurationName }
   }
 
-  /// - Parameter files: as `files` gives them.
+  /// - Parameter files: as returned by `files`.
   static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> WordsIdentity {
     let words = try WordPieceTokenizer(path: try path(files)).words
     return WordsIdentity(words: try WordReader.identity(words, dictionary: dictionary))
@@ -26,7 +26,7 @@ enum TokenizerInput {
     try WordPieceTokenizer(path: try path(workspace))
   }
 
-  /// Of the task's `tokenizer.json`.
+  /// The path of the task's `tokenizer.json`.
   static func path(_ workspace: Workspace) throws -> String { try path(workspace.files(role)) }
 
   private static func path(_ files: [ArtifactFile]) throws -> String {
@@ -39,14 +39,14 @@ enum TokenizerInput {
   }
 }
 
-/// For a task's payload, and so its fingerprint: which MeCab and dictionary cut the words, if that does.
+/// For a task's payload, and thus its fingerprint: the MeCab release and dictionary, if MeCab tokenizes the words.
 struct WordsIdentity: Codable, Equatable {
   /// Empty without MeCab.
   var words: String
 }
 
 extension TaskPlan {
-  /// The same task, reading a tokenizer before what it works on.
+  /// The same task with the tokenizer's files before its other inputs.
   func reading(tokenizer: [ArtifactFile], _ words: WordsIdentity) throws -> TaskPlan {
     var plan = try with(payload: words)
     plan.inputs = [TokenizerInput.role: tokenizer, .main: inputs[.main]]

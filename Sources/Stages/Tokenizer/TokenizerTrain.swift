@@ -2,31 +2,32 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Learns a WordPiece vocabulary from documents: counts words in parallel, then merges pairs.
+/// Trains a WordPiece vocabulary on documents: counts words in parallel, then merges pairs.
 public struct TokenizerTrain: Stage {
   public struct Options: StageOptions {
-    @Option("Tokens of the vocabulary.", in: 16...1 << 20) public var vocabularySize = 32_768
-    @Option("Characters kept, the most frequent first.", in: 1...1 << 19) public var alphabetLimit = 7_000
-    @Option("Pairs that occur less often are not merged.", in: 1...1 << 40) public var minimumFrequency = 2
+    @Option("Number of tokens in the vocabulary.", in: 16...1 << 20) public var vocabularySize = 32_768
+    @Option("Number of characters to keep, the most frequent first.", in: 1...1 << 19) public var alphabetLimit = 7_000
+    @Option("Minimum occurrences of a pair that is merged.", in: 1...1 << 40) public var minimumFrequency = 2
     @Option(
-      "How text is cut into words: 'scripts' at white space, punctuation and changes of script, 'mecab' into morphemes."
+      "How text is split into words: 'scripts' at white space, punctuation and script changes, 'mecab' into morphemes."
     )
     public var preTokenizer = PreTokenizer.scripts
-    @Option("Folder of MeCab's dictionary; null for the system's choice.") public var mecabDictionary: String? = nil
-    @Option("The first tokens; [UNK], [CLS] and [SEP] must be among them.")
+    @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
+    @Option("The first tokens of the vocabulary. They must include [UNK], [CLS] and [SEP].")
     public var specialTokens = WordPieceTrainer.bertTokens
-    @Option("Places [unused0], [unused1], … kept free behind them.", in: 0...10_000) public var unusedTokens = 0
+    @Option("Number of reserved tokens [unused0], [unused1], … after the special tokens.", in: 0...10_000) public
+      var unusedTokens = 0
     @Option(
-      "Gives each character both a first and an inner token, seen or not, so that known characters always encode.")
+      "Adds both a word-initial and a continuation token for each character, so that known characters always encode.")
     public var seedAlphabet = true
-    @Option("Tokens that models will read at most; written for others to know.", in: 8...1 << 24)
+    @Option("Maximum sequence length of models, recorded in the tokenizer's configuration.", in: 8...1 << 24)
     public var maximumLength = 512
     @Option(
-      "Bytes for distinct words while pairs are merged; beyond it the rarest words are left out, with a warning.",
+      "Memory for distinct words while pairs are merged. Beyond it, the rarest words are left out with a warning.",
       in: .mebibytes(16)...ByteCount.gibibytes(1 << 10))
     public var trainingMemory = ByteCount.gibibytes(1)
     @Option(
-      "Bytes for one task's words before they are spilled to disk.", in: .mebibytes(1)...ByteCount.gibibytes(1 << 10),
+      "Memory for one task's words before they are spilled to disk.", in: .mebibytes(1)...ByteCount.gibibytes(1 << 10),
       affectsOutput: false)
     public var countingMemory = ByteCount.mebibytes(256)
 
@@ -41,10 +42,11 @@ public struct TokenizerTrain: Stage {
   public static let name = "tokenizer.train"
   public static let revision = 2
   public static let summary =
-    "Learns a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
-  static let documents = Input<Documents>("documents", "The texts to learn from.")
+    "Trains a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
+  static let documents = Input<Documents>("documents", "The texts to train on.")
   static let counts = Output<Counts>("counts", "Counted words, in sorted runs.", hidden: true)
-  static let tokenizer = Output<TokenizerFiles>("tokenizer", "The tokenizer, as Hugging Face's libraries load it.")
+  static let tokenizer = Output<TokenizerFiles>(
+    "tokenizer", "The tokenizer, in the format of Hugging Face's libraries.")
   public static let inputs = [documents.port]
   public static let outputs = [counts.port, tokenizer.port]
   public enum Phase: String, StagePhase { case count, train }
@@ -62,7 +64,7 @@ public struct TokenizerTrain: Stage {
       throw StageError(.options, "specialTokens", "\(token) is missing")
     }
     guard Set(options.specialTokens).count == options.specialTokens.count, !options.specialTokens.contains("") else {
-      throw StageError(.options, "specialTokens", "a token is empty or stands twice")
+      throw StageError(.options, "specialTokens", "a token is empty or occurs twice")
     }
   }
 
@@ -101,7 +103,7 @@ public struct TokenizerTrain: Stage {
     while try stream.next(&document) {
       try document.text.withUnsafeBufferPointer { try reader.forEachWord($0) { words.add($0) } }
       workspace.consume(bytes: document.text.count)
-      // Tables double when they grow.
+      // Hash tables double when they grow.
       if words.memoryBytes > options.countingMemory.bytes / 2 {
         try spill(words, run: runs, workspace)
         words = WordCounts()
@@ -128,7 +130,7 @@ public struct TokenizerTrain: Stage {
     if words.droppedWords > 0 {
       workspace.warn(
         "rare-words-left-out",
-        "\(words.droppedWords) distinct words of fewer than \(words.minimumCount) occurrences were left out to keep "
+        "\(words.droppedWords) distinct words with fewer than \(words.minimumCount) occurrences were left out to stay "
           + "within trainingMemory (\(options.trainingMemory)); characters are counted in all words")
     }
     var trainer = WordPieceTrainer()
@@ -145,7 +147,7 @@ public struct TokenizerTrain: Stage {
     if result.tokens.count < options.vocabularySize {
       workspace.warn(
         "vocabulary-not-full",
-        "the texts give \(result.tokens.count) tokens of the \(options.vocabularySize) asked for")
+        "the texts yield only \(result.tokens.count) of the \(options.vocabularySize) requested tokens")
     }
     var tokenizer = try WordPieceTokenizer(
       tokens: result.tokens, specialTokens: trainer.specialTokens, words: options.preTokenizer.words)

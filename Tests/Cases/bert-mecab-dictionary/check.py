@@ -1,4 +1,4 @@
-"""The dictionary that a model's words are cut with is carried through, and another one is refused where it would be used."""
+"""The MeCab dictionary that a model tokenizes with is passed on, and another one is refused where it would be used."""
 import json
 import os
 import pathlib
@@ -56,7 +56,7 @@ for what, settings, options in refusals:
     assert code == 1 and "requires MeCab's dictionary" in output and "mecabDictionary" in output, (
         f"{what}: exit {code}: {output[-300:]}")
 code, output = run({key: value for key, value in SETTINGS.items() if key != "mecab_kwargs"})
-assert code == 1 and "does not name MeCab's dictionary" in output, output[-300:]
+assert code == 1 and "does not name the MeCab dictionary" in output, output[-300:]
 code, output = run({key: value for key, value in SETTINGS.items() if key != "mecab_kwargs"}, until="c", read=unidic_lite.DICDIR)
 assert code == 0 and kwargs() == {"mecab_dic": "unidic_lite"}, output[-300:]
 # A dictionary without a name: known by what it is.

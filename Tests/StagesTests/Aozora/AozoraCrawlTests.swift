@@ -127,8 +127,8 @@ struct AozoraCrawlTests {
     try FileSystem.removeTree(site.state)
     #expect(
       sentence()
-        == "http://server/cards/000001/files/1_ruby_1.zip: 1 of 1 could not be had, the first of them because the "
-        + "server answered 403. Run again to ask for these alone, or raise \"maximumFailedFraction\".")
+        == "http://server/cards/000001/files/1_ruby_1.zip: 1 of 1 could not be fetched; the first one: the "
+        + "server answered 403. Run again to request only these, or raise \"maximumFailedFraction\".")
     try site.server.script("/robots.txt", ["status": 503])
     try FileSystem.removeTree(site.state)
     #expect(

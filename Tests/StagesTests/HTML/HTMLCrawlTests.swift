@@ -184,8 +184,8 @@ struct HTMLCrawlTests {
     } catch {
       #expect(
         "\(error)".replacing(site.server.origin, with: "http://server")
-          == "http://server/c.html: 1 of 4 could not be had, the first of them because the server answered 503 "
-          + "(Service Unavailable). Run again to ask for these alone, or raise \"maximumFailedFraction\".")
+          == "http://server/c.html: 1 of 4 could not be fetched; the first one: the server answered 503 "
+          + "(Service Unavailable). Run again to request only these, or raise \"maximumFailedFraction\".")
     }
     _ = try site.asked()
     let run = try site.crawl("1")
@@ -248,12 +248,12 @@ struct HTMLCrawlTests {
         + "Name \"sitemaps\", such as https://example.org/sitemap.xml, or \"urls\".")
     #expect(
       sentence([JSONMember("urls", .strings(["ftp://example.org/"]))])
-        == "html.crawl: 'ftp://example.org/' is no address. Write it as https://host/path.")
+        == "html.crawl: 'ftp://example.org/' is not a valid URL. Write it as https://host/path.")
     for (option, url) in [("urls", "https://e.org/?jwt=abc"), ("sitemaps", "https://u:abc@e.org/")] {
       #expect(
         sentence([JSONMember(option, .strings([url]))]).hasSuffix(
-          " holds a password, a token or a signature, which would be stored with the run. "
-            + "Name an address that needs none."))
+          " contains a password, a token or a signature, which would be stored with the run. "
+            + "Use a URL that needs none."))
       #expect(!sentence([JSONMember(option, .strings([url]))]).contains("abc"))
     }
     #expect(

@@ -90,7 +90,7 @@ private func read(_ folder: String) throws -> StageHarness {
     try FileSystem.write(Array(shape.json.text().utf8), to: model.folder + "/model.json")
     #expect { try converted(model) } throws: {
       "\($0)".contains(
-        "'bert.encoder.layer.0.intermediate.dense.weight' is of shape [80, 48], the model asks for [81, 48]")
+        "'bert.encoder.layer.0.intermediate.dense.weight' has the shape [80, 48]; the model requires [81, 48]")
     }
   }
 

@@ -141,7 +141,7 @@ import Testing
     let small = try sentence("GET /datasets/me/set/resolve/.*/en/0000.txt", "PLAIN\n", "0000.txt")
     let name = Checksummer.checksum(Array("blob 6\0plain\n".utf8), .sha1).hex
     let other = Checksummer.checksum(Array("blob 6\0PLAIN\n".utf8), .sha1).hex
-    #expect(small.contains("/en/0000.txt: git would name it \(other), the listing says \(name)."))
+    #expect(small.contains("/en/0000.txt: the file's git hash is \(other), the listing says \(name)."))
     let large = try sentence("GET /objects", String(repeating: "x", count: 6000), "ja/a/0000.jsonl.gz")
     #expect(large.contains("its sha256 is "))
     #expect(large.contains(", it should be \(Digester.digest(Bench.noise(6000)).hex)."))
@@ -155,8 +155,8 @@ import Testing
     try bench.server.move("me/up", [("a/../../b", "x")])
     #expect(
       sentence(("repository", "me/up"))
-        == "HUB/datasets/me/up: 'a/../../b' leads out of the listing's folder or is no path. "
-        + "Nothing was fetched: a listing with such a line is not to be trusted.")
+        == "HUB/datasets/me/up: 'a/../../b' leads outside the listing's folder or is not a valid path. "
+        + "Nothing was fetched: a listing with such a line cannot be trusted.")
     func page(_ body: String, _ headers: JSONValue = [:]) throws -> String {
       try bench.server.fault(
         "GET /api/datasets/me/set/tree", ("status", 200), ("body", .string(body)), ("headers", headers))
@@ -180,6 +180,6 @@ import Testing
       try page("[]", ["Link": "<?cursor=1>; rel=\"next\""]).contains("a page of its listing is empty and leads on"))
     #expect(
       try page("[\(entry), \(entry.replacing("\"size\": 1", with: "\"size\": 2"))]").contains(
-        "a stands twice, with two digests"))
+        "a is listed twice, with different digests"))
   }
 }

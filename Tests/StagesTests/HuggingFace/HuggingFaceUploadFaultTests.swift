@@ -111,8 +111,8 @@ import Testing
     }
     #expect(
       sentence(("tokenVariable", "PIPELINE_TEST_NO_SUCH"))
-        == "tokenVariable: the environment has no variable PIPELINE_TEST_NO_SUCH. "
-        + "Make a token with write access at HUB/settings/tokens and put it there.")
+        == "tokenVariable: the environment variable PIPELINE_TEST_NO_SUCH is not set. "
+        + "Create a token with write access at HUB/settings/tokens and put it there.")
     #expect(
       sentence(("tokenVariable", "PIPELINE_TEST_HUB_STALE"))
         == "HUB/api/datasets/me/set/revision/main: the Hub does not accept the token in PIPELINE_TEST_HUB_STALE "
@@ -154,20 +154,20 @@ import Testing
       bench.sentence { _ = try StageHarness(HuggingFaceUpload.self, options: bench.options(more)) }
     }
     #expect(
-      sentence(("tokenVariable", "hf_abcdefghijklmnop")) == "huggingface.upload: it should name a variable of the "
-        + "environment, not be the token itself. Put the token into HF_TOKEN and write \"HF_TOKEN\". "
-        + "A token that stood in a document should be revoked.")
+      sentence(("tokenVariable", "hf_abcdefghijklmnop")) == "huggingface.upload: must name an environment variable, "
+        + "not contain the token itself. Put the token into HF_TOKEN and write \"HF_TOKEN\". "
+        + "Revoke a token that was written to a file.")
     #expect(
       sentence(("repository", "set"))
         == "huggingface.upload: 'set' is no name of a repository. "
         + "Write it as OWNER/NAME, of letters, digits, '-', '_' and '.'.")
     #expect(sentence(("repository", "me/../x")).contains("'me/../x' is no name of a repository"))
     #expect(
-      sentence(("allowPrivateAddresses", false)).contains("HUB is plain http, over which anyone could read the token"))
+      sentence(("allowPrivateAddresses", false)).contains("HUB is unencrypted http, which would expose the token"))
     #expect(sentence(("endpoint", "https://user:pw@hub.example")).contains("holds no query and no password"))
-    #expect(sentence(("revision", "a..b")).contains("'a..b' is no name of a branch"))
-    #expect(sentence(("folder", "../up")).contains("'../up' is no folder of a repository"))
-    #expect(sentence(("folder", ".git/hooks")).contains("'.git/hooks' is no folder of a repository"))
+    #expect(sentence(("revision", "a..b")).contains("'a..b' is not a valid branch name"))
+    #expect(sentence(("folder", "../up")).contains("'../up' is not a valid folder of a repository"))
+    #expect(sentence(("folder", ".git/hooks")).contains("'.git/hooks' is not a valid folder of a repository"))
     #expect(sentence(("message", "")).contains("a commit needs a message"))
   }
 }

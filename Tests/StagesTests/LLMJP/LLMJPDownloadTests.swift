@@ -66,7 +66,7 @@ import Testing
     } catch {
       #expect(
         "\(error)" == "quality: there is nothing to read. "
-          + "Name files or folders, or wire a stage that fetches them, such as http.download.")
+          + "Name files or folders, or wire a stage that downloads them, such as http.download.")
     }
   }
 
@@ -105,22 +105,23 @@ import Testing
       }
       return "no error"
     }
-    let trust = "Nothing was fetched: a listing with such a line is not to be trusted."
+    let trust = "Nothing was fetched: a listing with such a line cannot be trusted."
     for path in ["../a", "/etc/passwd", "a/../../b", "a\\b", "a//b", ".git/config", "."] {
       #expect(
         try sentence("\(sum)  ok\n\(sum)  \(path)\n")
-          == "SERVER/list: line 2: '\(path)' leads out of the listing's folder or is no path. \(trust)")
+          == "SERVER/list: line 2: '\(path)' leads outside the listing's folder or is not a valid path. \(trust)")
     }
-    #expect(try sentence("\(sum)  a\n\(other)  a\n") == "SERVER/list: line 2: a stands twice, with two digests.")
-    #expect(try sentence("\(sum)  a\n\(sum)  a/b\n") == "SERVER/list: a is listed as a file, and a/b below it.")
+    #expect(
+      try sentence("\(sum)  a\n\(other)  a\n") == "SERVER/list: line 2: a is listed twice, with different digests.")
+    #expect(try sentence("\(sum)  a\n\(sum)  a/b\n") == "SERVER/list: a is listed as a file and as the folder of a/b.")
     #expect(
       try sentence("\(sum)  a\nb 12\n")
         == "SERVER/list: line 2 does not begin with a digest. "
-        + "A line is a SHA-256, SHA-1 or MD5, maybe a number of bytes, and a path.")
+        + "A line consists of a SHA-256, SHA-1 or MD5, optionally a number of bytes, and a path.")
     #expect(
       try sentence("<html>", headers: ["Content-Type": "text/html; charset=utf-8"])
-        == "SERVER/list: it is a page for people, not a listing. "
-        + "It may be one to sign in at: name a token by \"tokenVariable\".")
+        == "SERVER/list: is an HTML page, not a listing. "
+        + "It may be a sign-in page: name a token with \"tokenVariable\".")
     #expect(
       try sentence("\(sum)  ja/ja_cc/level0/0000.jsonl.gz\n", [JSONMember("directories", .strings(["ja_cc"]))])
         == "directories: SERVER/list has no files in ja_cc. It has ja/ja_cc/level0.")
@@ -164,11 +165,11 @@ import Testing
       sentence(["repository": "a/b", "folder": "https://example.org/x"]).contains("requires \"listing\""))
     #expect(
       sentence(["listing": "https://example.org/x?private_token=abc"])
-        .contains("https://example.org/x?private_token=… holds a password, a token or a signature"))
+        .contains("https://example.org/x?private_token=… contains a password, a token or a signature"))
     #expect(
       sentence(["listing": "http://example.org/x", "tokenVariable": "T"])
         .contains("http://example.org/x is plain http, which exposes the token"))
-    #expect(sentence(["repository": "a/b", "include": .strings(["/a"])]).contains("'/a' is no pattern of paths"))
-    #expect(sentence(["repository": "a/b", "tokenVariable": "glpat-abc"]).contains("not be the token itself"))
+    #expect(sentence(["repository": "a/b", "include": .strings(["/a"])]).contains("'/a' is not a path pattern"))
+    #expect(sentence(["repository": "a/b", "tokenVariable": "glpat-abc"]).contains("not contain the token itself"))
   }
 }

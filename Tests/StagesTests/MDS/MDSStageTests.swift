@@ -118,10 +118,10 @@ private func folder(of harness: StageHarness) -> String {
   }
 
   private static let wrongOptions: [(JSONValue, String)] = [
-    (["columns": ["a": "body"]], "the column 'a' asks for 'body', which documents do not have"),
+    (["columns": ["a": "body"]], "the column 'a' uses 'body', which is not a field of documents"),
     (["encodings": ["url": "str"]], "there is no column 'url'"),
-    (["encodings": ["text": "pkl"]], "'pkl' of the column 'text' is no encoding of a document's field"),
-    (["compression": "br:11"], "'br:11' is not known"), (["hashes": .strings(["crc"])], "'crc' is not known"),
+    (["encodings": ["text": "pkl"]], "'pkl' of the column 'text' is not a supported encoding"),
+    (["compression": "br:11"], "'br:11' is not supported"), (["hashes": .strings(["crc"])], "'crc' is not supported"),
     (["columns": [:]], "there must be at least one column"),
   ]
 
@@ -358,7 +358,7 @@ private func folder(of harness: StageHarness) -> String {
       to: directory + "/index.json")
     let pickled = try StageHarness(MDSRead.self, options: ["path": .string(directory), "columns": ["version": "id"]])
     let error = #expect(throws: StageError.self) { try pickled.run() }
-    #expect(error?.message == "the column 'id' for 'version' is stored as 'pkl', which is no text")
+    #expect(error?.message == "the column 'id' for 'version' is encoded as 'pkl', which is not text")
     // Not asked for by name: the sample's place is its id.
     try FileSystem.write(Array(index.utf8), to: directory + "/index.json")
     let plain = try StageHarness(MDSRead.self, options: ["path": .string(directory)]).run()
@@ -422,7 +422,8 @@ private func folder(of harness: StageHarness) -> String {
     }
     #expect(message(["path": .string(directory)]).contains("the data set has no column 'text' for 'text'"))
     try FileSystem.remove(directory + "/shard.00000.mds")
-    #expect(message(["path": .string(directory)]).contains("its shard 'shard.00000.mds' is not in the folder"))
+    #expect(
+      message(["path": .string(directory)]).contains("lists the shard 'shard.00000.mds', which is not in the folder"))
     #expect(message([:]).contains("there is no index.json"))
   }
 }

@@ -51,11 +51,11 @@ import Testing
     options.model = .bert
     #expect(try options.shape(continuing: model(.bert), tokenizer).hiddenSize == 48)
     #expect { try options.shape(continuing: model(.ropeBERT), tokenizer) } throws: {
-      "\($0)".contains("model: is bert, the model to begin from has rope-bert")
+      "\($0)".contains("model: is bert; the initial model has rope-bert")
     }
     options.layers = 2
     #expect { try options.shape(continuing: model(.bert), tokenizer) } throws: {
-      "\($0)".contains("layers: is 2, the model to begin from has 3")
+      "\($0)".contains("layers: is 2; the initial model has 3")
     }
   }
 

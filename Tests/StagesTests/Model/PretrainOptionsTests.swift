@@ -28,7 +28,7 @@ import TrainerCore
   ])
   func whatNamesNoStepsIsRefused(_ text: String) {
     let error = #expect(throws: StageError.self) { try course([text]) }
-    #expect(error?.subject == "skipSteps" && error?.message == "'\(text)' names no steps")
+    #expect(error?.subject == "skipSteps" && error?.message == "'\(text)' is not a step or a range of steps")
   }
 
   @Test(arguments: [
@@ -37,7 +37,7 @@ import TrainerCore
   ])
   func whatIsNoRateIsRefused(_ text: String) {
     let error = #expect(throws: StageError.self) { try course([], [text]) }
-    #expect(error?.subject == "laterRates" && error?.message == "'\(text)' is no step with a rate")
+    #expect(error?.subject == "laterRates" && error?.message == "'\(text)' is not a step with a learning rate")
     #expect(throws: StageError.self) { try course([], ["3: 1", "3: 0.1"]) }
   }
 
@@ -134,7 +134,7 @@ import TrainerCore
     options.steps = 10
     options.skipSteps = ["1-4", "5-10"]
     let error = #expect(throws: StageError.self) { try ModelPretrain(options: options).validate() }
-    #expect(error?.subject == "skipSteps" && error?.message == "no step after 0 is left of 10")
+    #expect(error?.subject == "skipSteps" && error?.message == "skips every step after 0 of 10")
     options.skipSteps = ["1-4", "6-10"]
     try ModelPretrain(options: options).validate()
   }

@@ -34,11 +34,11 @@ import Testing
       try bench.download(["from": "s3://corpus/data/a/large.bin"]).run().files("files").map(\.name) == ["large.bin"])
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/dat"]).run() }
-        == "s3://corpus/dat: nothing is there. Check the bucket, the prefix and \"match\".")
+        == "s3://corpus/dat: has no objects. Check the bucket, the prefix and \"match\".")
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/data", "maximumBytes": 1000]).run() }
-        == "s3://corpus/data/a/large.bin: it has 20971520 bytes, the limit is 1000. Raise \"maximumBytes\", or leave it "
-        + "out by \"match\".")
+        == "s3://corpus/data/a/large.bin: has 20971520 bytes; the limit is 1000. Raise \"maximumBytes\", or exclude it "
+        + "with \"match\".")
   }
 
   /// Otherwise ten objects of a bucket of millions cost thousands of questions.
@@ -63,8 +63,7 @@ import Testing
     try put(bench, "a/b/c", [2])
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/a"]).run() }
-        == "s3://corpus/a/b/c: its key runs through another object as if that were a folder. Leave one of them out by "
-        + "\"match\".")
+        == "s3://corpus/a/b/c: its key uses another object as a folder. Exclude one of them with \"match\".")
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/a", "maximumObjects": 1]).run() }.contains(
         "there are more than 1 objects"))
@@ -92,7 +91,7 @@ import Testing
     try bench.store.fault("list-type=2", ["status": 200, "body": .string(listed)])
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/data"]).run() }
-        == "s3://corpus/data/a: it has been replaced or removed since it was listed. Set another \"snapshot\" to look again."
+        == "s3://corpus/data/a: was replaced or removed after the listing. Set another \"snapshot\" to list again."
     )
   }
 }

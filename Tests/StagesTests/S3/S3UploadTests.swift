@@ -68,7 +68,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     let refusing = try bench.upload([("shards", changed)], ["existing": "refuse"])
     #expect(
       bench.sentence { try refusing.run() }
-        == "s3://corpus/set/shard.00001.mds: another content is there. Choose another place, or set \"existing\" to "
+        == "s3://corpus/set/shard.00001.mds: exists with different content. Choose another place, or set \"existing\" to "
         + "\"replace\".")
     try bench.upload([("shards", changed)]).run()
     #expect(try bench.store.sent().map(\.path) == ["/corpus/set/shard.00001.mds", "/corpus/set/index.json"])
@@ -88,7 +88,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     try bench.store.fault("list-type=2", denied)
     #expect(
       bench.sentence { try bench.upload([("s", [one])], ["existing": "refuse"]).run() }
-        == "existing: what stands at s3://corpus/set/a.bin cannot be told: the keys may not list the bucket. Allow "
+        == "existing: cannot check whether s3://corpus/set/a.bin exists: the keys may not list the bucket. Allow "
         + "s3:ListBucket, or set \"existing\" to \"replace\".")
     try bench.store.fault("HEAD /corpus/set/a.bin", ["status": 403])
     try bench.store.fault("list-type=2", denied, denied)
@@ -107,7 +107,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     #expect(
       bench.sentence { try bench.upload([("train", [one]), ("test", [two])], ["layout": "flat"]).run() }
         == "layout: 'index.json' would be written twice, by 'train' and by 'test'. Use \"folders\", or upload them to "
-        + "places of their own.")
+        + "different places.")
   }
 
   /// The third part is refused at first; the next attempt sends what is missing and nothing else, though the log of the
@@ -180,8 +180,8 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     try bench.store.fault("list-type=2", ["status": 200, "body": .string(empty)])
     #expect(
       bench.sentence { try bench.upload([("shards", dataSet(bench))]).run() }
-        == "s3://corpus/set/empty: it was sent, but is not there any more. See that nobody else writes there, then set "
-        + "another \"snapshot\".")
+        == "s3://corpus/set/empty: was uploaded, but no longer exists. Make sure that nobody else writes there, then "
+        + "set another \"snapshot\".")
     #expect(try bench.objects()["set/index.json"] == nil)
     // Whoever may not list asks for each.
     try bench.store.fault("list-type=2", ["status": 403, "code": "AccessDenied"])
@@ -195,7 +195,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     try FileSystem.write([3, 2, 1], to: file.path)
     #expect(
       bench.sentence { try bench.upload([("shards", [file])]).run() }.replacing(file.path, with: "FILE")
-        == "FILE: it is no longer what was made. Find out with `pipeline verify`.")
+        == "FILE: has changed since it was written. Check the store with `pipeline verify`.")
     #expect(try bench.store.sent().isEmpty)
   }
 
