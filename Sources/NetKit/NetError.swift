@@ -1,39 +1,39 @@
 public import ShardKit
 
-/// What went wrong between here and a server. `description` says where, what, why and what next.
+/// A network error. `description` says where, what, why and what to do next.
 public struct NetError: Error, Equatable, Sendable {
   public enum Code: String, Sendable {
-    /// The address is not one that may be asked: a private network, another scheme, malformed.
+    /// Requests to the URL are not allowed: a private network, an unsupported scheme, or malformed.
     case address
-    /// No answer: name, connection, TLS, time.
+    /// No response: name resolution, connection, TLS or timeout.
     case connection
-    /// An answer that says no.
+    /// A response with an error status.
     case status
-    /// An answer that does not hold what it promised: its length, its digest, its form.
+    /// A response with an unexpected length, digest or format.
     case content
-    /// robots.txt does not allow the question.
+    /// robots.txt does not allow the request.
     case robots
-    /// The disk or the state on it.
+    /// An error of the disk or of the state on it.
     case storage
     case cancelled
   }
 
   public var code: Code
-  /// The URL, without any secret in it.
+  /// The URL, without secrets.
   public var subject: String
   public var message: String
   public var hint: String?
-  /// The answer's status, where there was one.
+  /// The response's status, if there was one.
   public var status: Int?
-  /// Asked again later, it may go well: no connection, a busy server.
+  /// A retry may succeed: no connection, or a busy server.
   public var isTransient = false
-  /// It ended after too many redirects.
+  /// Too many redirects.
   var isRedirectLoop = false
-  /// A service that was asked rightly does not permit this to whoever asks.
+  /// Authenticated, but not authorized.
   public var isDenied = false
-  /// The keys that signed the question are no longer good.
+  /// The keys that signed the request have expired.
   var hasExpired = false
-  /// How long the server asked to be left alone.
+  /// How long the server asked clients to wait.
   public var retryAfterSeconds: Double?
 
   public init(_ code: Code, _ subject: String, _ message: String, hint: String? = nil) {

@@ -36,7 +36,7 @@ import Testing
     #expect(visit.state == .refused)
     #expect(
       visit.failure?.replacing(other.origin, with: "http://other")
-        == "it leads to http://other/private/page: its site's robots.txt does not allow it")
+        == "it redirects to http://other/private/page: the site's robots.txt does not allow it")
     #expect(try other.questions().map(\.path) == ["/robots.txt", "/open"])
   }
 
@@ -144,7 +144,7 @@ import Testing
     let crawl = try bench.crawl()
     let visit = try crawl.visit(bench.client.url("/private/x"), kind: "k")
     #expect(visit.state == .refused)
-    #expect(visit.failure == "its site's robots.txt does not allow it")
+    #expect(visit.failure == "the site's robots.txt does not allow it")
     #expect(try bench.paths() == [])
   }
 
@@ -154,7 +154,7 @@ import Testing
     let crawl = try bench.crawl()
     let visit = try crawl.visit(bench.client.url("/a"), kind: "k")
     #expect(visit.state == .failed)
-    #expect(visit.failure == "the server answered 403")
+    #expect(visit.failure == "the server responded with 403")
     #expect(try crawl.visit(bench.client.url("/a"), kind: "k").state == .done)
   }
 
@@ -169,8 +169,8 @@ import Testing
       }
     }
     #expect(
-      sentence == "http://server/7: the server closed the connection without an answer; 8 questions in a row have "
-        + "failed. Run again when the network or the site is back: nothing that was fetched is asked again.")
+      sentence == "http://server/7: the server closed the connection without a response; 8 consecutive requests have "
+        + "failed. Run again when the network or the site is back: finished downloads are not repeated.")
   }
 
   @Test func damageToTheArchiveIsSaid() throws {
@@ -182,7 +182,7 @@ import Testing
     let offset = visit.location!.offset
     #expect(
       bench.client.sentence { _ = try crawl.content(visit) }
-        == "FOLDER/state/crawl-00000.warc.gz: the record at byte \(offset) is not the one that was written. "
-        + "The archive is damaged; move the folder away to crawl anew.")
+        == "FOLDER/state/crawl-00000.warc.gz: the record at byte \(offset) has changed since it was written. "
+        + "The archive is damaged; move the folder away to crawl again from scratch.")
   }
 }

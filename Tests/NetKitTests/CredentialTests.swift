@@ -78,8 +78,8 @@ import Testing
     defer { try? FileSystem.removeTree(folder) }
     #expect(
       sentence([:])
-        == "S3: there are no keys to sign with. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a "
-        + "profile in HOME/.aws/credentials, or \"anonymous\" for a bucket that is open to all.")
+        == "S3: no keys were found. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a "
+        + "profile in HOME/.aws/credentials, or \"anonymous\" for a public bucket.")
     #expect(
       sentence(["AWS_ACCESS_KEY_ID": "A"])
         == "environment: AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not. Set both, or neither.")
@@ -87,11 +87,11 @@ import Testing
     #expect(
       sentence(["AWS_PROFILE": "other"])
         == "HOME/.aws/credentials: there is no profile 'other'. Check AWS_PROFILE or the option \"profile\".")
-    #expect(sentence([:], profile: "role").contains("gets its keys by role_arn, which is not spoken here"))
+    #expect(sentence([:], profile: "role").contains("gets its keys by role_arn, which is not supported"))
     #expect(
       sentence([
         "HOME": "/nowhere", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://example.org/keys",
-      ]).contains("keys would come over plain http from another machine"))
+      ]).contains("keys would be sent over unencrypted http by another machine"))
   }
 
   private func role(_ access: String, _ expires: String) -> JSONValue {

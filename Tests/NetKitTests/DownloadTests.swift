@@ -39,7 +39,7 @@ import Testing
     let request = HTTPRequest(.get, try bench.url("/f"))
     #expect(
       bench.sentence { _ = try bench.client().download(request, to: bench.folder + "/f") }
-        == "http://server/f: the answer ended after 200000 bytes, before its stated length. Try again later.")
+        == "http://server/f: the response ended after 200000 bytes, before its stated length. Try again later.")
     #expect(bench.files == ["f.partial", "f.partial.json"])
     let file = try bench.client().download(request, to: bench.folder + "/f")
     #expect(file.resumedBytes == 200_000)
@@ -77,13 +77,13 @@ import Testing
     _ = try bench.client().download(HTTPRequest(.get, bench.url("/f")), to: bench.folder + "/f")
     #expect(try FileSystem.read(bench.folder + "/f") == pattern(bench.server))
     #expect(
-      bench.retried.last == "bytes from 100000 on were asked for, but the server sent another part "
+      bench.retried.last == "bytes from 100000 were requested, but the server sent another range "
         + "(bytes 5-299999/300000); 2.0")
     // A part that nobody asked for.
     try bench.server.script("/g", ["status": 206, "size": 10, "headers": ["Content-Range": "bytes 0-9/100"]])
     #expect(
       bench.sentence { _ = try bench.client().download(HTTPRequest(.get, bench.url("/g")), to: bench.folder + "/g") }
-        == "http://server/g: bytes from 0 on were asked for, but the server sent another part (bytes 0-9/100).")
+        == "http://server/g: bytes from 0 were requested, but the server sent another range (bytes 0-9/100).")
     #expect(!bench.files.contains("g"))
   }
 
@@ -120,22 +120,22 @@ import Testing
     try bench.server.script("/f", ["body": "other"])
     #expect(
       sentence("/f", DownloadExpectation(checksums: [Checksum("sha1:" + String(repeating: "0", count: 40))!]))
-        == "http://server/f: its sha1 is d0941e68da8f38151ff86a61fc59f7c5cf9fcaa2, it should be "
-        + "0000000000000000000000000000000000000000. It may have been replaced, or was damaged on its way.")
+        == "http://server/f: its sha1 is d0941e68da8f38151ff86a61fc59f7c5cf9fcaa2 instead of "
+        + "0000000000000000000000000000000000000000. It may have been replaced, or damaged in transit.")
     #expect(
       sentence("/f", DownloadExpectation(bytes: 6))
-        == "http://server/f: the file has 5 bytes, it should have 6. It may have been replaced.")
+        == "http://server/f: the file has 5 bytes instead of 6. It may have been replaced.")
     try bench.server.script("/lies", ["size": 1000, "length": 2000, "etag": "\"x\"", "ranges": true])
     #expect(sentence("/lies").hasPrefix("http://server/lies: "))
     try bench.server.script("/endless", ["endless": true])
     #expect(
       sentence("/endless", maximumBytes: 100_000)
-        == "http://server/endless: the answer has more bytes, the limit is 100000. "
-        + "Raise the limit if it may be so large.")
+        == "http://server/endless: the response has too many bytes; the limit is 100000. "
+        + "Raise the limit if this size is expected.")
     try bench.server.script("/gone", ["status": 410])
     #expect(
       sentence("/gone")
-        == "http://server/gone: the server answered 410 (Gone). Check the address; it may have moved.")
+        == "http://server/gone: the server responded with 410 (Gone). Check the URL; it may have moved.")
     #expect(!bench.files.contains { ["f", "lies", "endless", "gone"].contains($0) }, "\(bench.files)")
   }
 

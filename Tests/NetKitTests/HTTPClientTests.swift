@@ -49,7 +49,7 @@ import Testing
     var post = HTTPRequest(.post, try bench.url("/post"))
     #expect(
       bench.sentence { _ = try bench.client().send(post) }
-        == "http://server/post: the server answered 500 (Internal Server Error). Try again later.")
+        == "http://server/post: the server responded with 500 (Internal Server Error). Try again later.")
     post.isRepeatable = true
     try bench.server.script("/post", ["status": 500], ["body": "yes"])
     #expect(try bench.client().send(post).body.text == "yes")
@@ -62,7 +62,7 @@ import Testing
     try bench.server.script("/a", ["status": 500], ["status": 500], ["status": 500], ["body": "at last"])
     #expect(try bench.get("/a").body.text == "at last")
     #expect(bench.clock.slept == [1, 2, 4])
-    #expect(bench.retried.first == "the server answered 500 (Internal Server Error); 1.0")
+    #expect(bench.retried.first == "the server responded with 500 (Internal Server Error); 1.0")
   }
 
   @Test func waitsKeepAPartByChance() throws {
@@ -99,8 +99,8 @@ import Testing
     try bench.server.script("/a", ["status": 503, "headers": ["Retry-After": "86400"]])
     #expect(
       bench.sentence { _ = try bench.get("/a") }
-        == "http://server/a: the server answered 503 (Service Unavailable). "
-        + "It asks to be left alone for 86400 seconds.")
+        == "http://server/a: the server responded with 503 (Service Unavailable). "
+        + "It asks clients to wait 86400 seconds.")
     #expect(try bench.server.questions().count == 1)
   }
 
@@ -109,12 +109,12 @@ import Testing
     try bench.server.script("/a", ["status": 503])
     #expect(
       bench.sentence { _ = try bench.get("/a") }
-        == "http://server/a: the server answered 503 (Service Unavailable), 5 times in a row. Try again later.")
+        == "http://server/a: the server responded with 503 (Service Unavailable), 5 times in a row. Try again later.")
     try bench.server.script("/a", ["status": 404])
     #expect(try bench.get("/a").status == 404, "an answer, not an error")
     #expect(
       bench.sentence { try bench.get("/a").checked() }
-        == "http://server/a: the server answered 404 (Not Found). Check the address; it may have moved.")
+        == "http://server/a: the server responded with 404 (Not Found). Check the URL; it may have moved.")
     #expect(try bench.server.questions().count == 7)
   }
 
@@ -126,7 +126,7 @@ import Testing
     try bench.server.script("/b", ["size": 1000, "length": 2000])
     #expect(
       bench.sentence { _ = try bench.get("/b") }
-        == "http://server/b: the answer ended after 1000 bytes, before its stated length, 5 times in a row. "
+        == "http://server/b: the response ended after 1000 bytes, before its stated length, 5 times in a row. "
         + "Try again later.")
     #expect(
       bench.sentence { _ = try bench.client().send(HTTPRequest(.get, "http://127.0.0.1:9/")) }
@@ -143,12 +143,13 @@ import Testing
     try bench.server.script("/endless", ["endless": true])
     #expect(
       bench.sentence { _ = try bench.get("/endless") { $0.maximumBytes = 1 << 20 } }
-        == "http://server/endless: the answer has more bytes, the limit is 1048576. "
-        + "Raise the limit if it may be so large.")
+        == "http://server/endless: the response has too many bytes; the limit is 1048576. "
+        + "Raise the limit if this size is expected.")
     try bench.server.script("/large", ["size": 2000])
     #expect(
       bench.sentence { _ = try bench.get("/large") { $0.maximumBytes = 1999 } }
-        == "http://server/large: the answer has 2000 bytes, the limit is 1999. Raise the limit if it may be so large.")
+        == "http://server/large: the response has 2000 bytes; the limit is 1999. "
+        + "Raise the limit if this size is expected.")
     #expect(try bench.server.questions().count == 2, "neither is asked again")
   }
 
@@ -160,12 +161,12 @@ import Testing
     try bench.server.script("/slow", ["size": 100_000, "slow": 50])
     #expect(
       bench.sentence { _ = try bench.get("/slow") }
-        == "http://server/slow: fewer than 1000 bytes a second came for 1 seconds. Try again later.")
+        == "http://server/slow: fewer than 1000 bytes per second arrived for 1 seconds. Try again later.")
     bench.options.wholeSeconds = 0.3
     try bench.server.script("/wait", ["wait": 2])
     #expect(
       bench.sentence { _ = try bench.get("/wait") }
-        == "http://server/wait: the answer was not complete after 0.3 seconds (0 bytes came). Try again later.")
+        == "http://server/wait: the response was not complete after 0.3 seconds (0 bytes arrived). Try again later.")
   }
 
   @Test func aMalformedAnswerIsNoAnswer() throws {
@@ -174,7 +175,7 @@ import Testing
     try bench.server.script("/head", ["raw": .string("HTTP/1.1 200 OK\r\n\(huge)\r\n")])
     #expect(
       bench.sentence { _ = try bench.get("/head") }
-        == "http://server/head: the head of the answer has more than 262144 bytes.")
+        == "http://server/head: the head of the response has more than 262144 bytes.")
     try bench.server.script("/no", ["raw": "SSH-2.0-server\r\n"])
     #expect(bench.sentence { _ = try bench.get("/no") }.hasPrefix("http://server/no: "))
   }
@@ -205,7 +206,7 @@ import Testing
     try bench.server.script("/loop", ["status": 302, "headers": ["Location": "/loop"]])
     #expect(
       bench.sentence { _ = try bench.get("/loop") }
-        == "http://server/loop: it leads on to another address more than 5 times. It may lead in a circle.")
+        == "http://server/loop: redirects more than 5 times. The redirects may form a loop.")
     #expect(try bench.server.questions().count == 9)
   }
 
@@ -215,13 +216,13 @@ import Testing
     try bench.server.script("/file", ["status": 302, "headers": ["Location": "file:///etc/passwd"]])
     #expect(
       bench.sentence { _ = try bench.get("/file") }
-        == "http://server/file: it leads on to an address that cannot be asked: only http and https are asked, not file."
+        == "http://server/file: redirects to an unsupported URL: only http and https are supported, not file."
     )
     try bench.server.script(
       "/down", ["status": 302, "headers": ["Location": .string(bench.server.origin + "/x?token=abc")]])
     #expect(
       bench.sentence { _ = try bench.client().send(HTTPRequest(.get, WebURL(bench.server.secureOrigin + "/down"))) }
-        == "https://server/down: it leads from https to plain http, at http://server/x?token=….")
+        == "https://server/down: redirects from https to unencrypted http, at http://server/x?token=….")
     #expect(try bench.server.questions().count == 2)
   }
 
@@ -257,7 +258,8 @@ import Testing
     put.signing = HTTPRequest.Signing(
       accessKey: "AKIDEXAMPLE", secretKey: "wJalrXUtnFEMI", sessionToken: "s3ssion", region: "us-east-1")
     let sentence = bench.sentence { _ = try bench.client().send(put) }
-    #expect(sentence == "http://server/bucket/key: the server answered 503 (Service Unavailable). Try again later.")
+    #expect(
+      sentence == "http://server/bucket/key: the server responded with 503 (Service Unavailable). Try again later.")
     let response = try bench.client().send(put)
     #expect(!response.request.contains("s3ssion") && !response.request.contains("AKID"))
     let question = try #require(try bench.server.questions().last)
@@ -275,8 +277,8 @@ import Testing
     bench.options.allowsSpecialAddresses = false
     #expect(
       bench.sentence { _ = try bench.get("/") }
-        == "http://server/: it leads to 127.0.0.1, a loopback address. "
-        + "If this server is meant, set \"allowPrivateAddresses\".")
+        == "http://server/: resolves to 127.0.0.1, a loopback address. "
+        + "If this is intended, set \"allowPrivateAddresses\".")
     for (host, kind) in [
       ("localhost", "loopback"), ("127.1", "loopback"), ("2130706433", "loopback"), ("0x7f.0.0.1", "loopback"),
       ("10.1.2.3", "private"), ("169.254.169.254", "link-local"), ("[::1]", "loopback"),
@@ -300,7 +302,7 @@ import Testing
     bench.options.retrying.attempts = 1
     let port = bench.server.origin.split(separator: ":").last!
     let sentence = bench.sentence { _ = try bench.client().send(HTTPRequest(.get, "http://\(host):\(port)/")) }
-    #expect(sentence.contains("it leads to ") || sentence.contains("is not known"), "\(sentence)")
+    #expect(sentence.contains("resolves to ") || sentence.contains("cannot be resolved"), "\(sentence)")
     #expect(try bench.server.questions().isEmpty)
   }
 
@@ -311,8 +313,10 @@ import Testing
     let sentence = bench.sentence {
       _ = try bench.client().send(HTTPRequest(.get, WebURL(bench.server.secureOrigin + "/")))
     }
-    #expect(sentence.hasPrefix("https://server/: the server's certificate does not verify (SSL certificate problem: "))
-    #expect(sentence.hasSuffix("Someone may stand between; if the server is yours, name its certificate's authority."))
+    #expect(
+      sentence.hasPrefix("https://server/: the server's certificate cannot be verified (SSL certificate problem: "))
+    #expect(
+      sentence.hasSuffix("The connection may be intercepted. If the server is yours, trust its certificate authority."))
     #expect(bench.clock.slept.isEmpty, "it is not tried again")
     try bench.server.script("/", ["body": "safe"])
     bench.options.certificates = bench.server.certificates
@@ -320,6 +324,6 @@ import Testing
     // The certificate speaks of 127.0.0.1; by another name it is not the server's.
     let port = bench.server.secureOrigin.split(separator: ":").last!
     let other = bench.sentence { _ = try bench.client().send(HTTPRequest(.get, "https://localhost:\(port)/")) }
-    #expect(other.contains("the server's certificate does not verify"))
+    #expect(other.contains("the server's certificate cannot be verified"))
   }
 }

@@ -85,17 +85,17 @@ import Testing
   }
 
   @Test func ordersThatMakeNoSense() throws {
-    let odd = "http://server\(batch): the Hub does not answer as its API says: "
+    let odd = "http://server\(batch): the response does not match the Hub's API: "
     func parts(_ header: JSONValue) -> JSONValue { ["upload": ["href": "http://127.0.0.1:9/c", "header": header]] }
-    #expect(try sentence(["upload": [:]]).hasPrefix(odd + "an action has no address."))
-    #expect(try sentence(parts(["chunk_size": "x"])).hasPrefix(odd + "its size of a part is no number."))
-    #expect(try sentence(parts(["chunk_size": "0"])).hasPrefix(odd + "its size of a part is no number."))
+    #expect(try sentence(["upload": [:]]).hasPrefix(odd + "an action has no URL."))
+    #expect(try sentence(parts(["chunk_size": "x"])).hasPrefix(odd + "its part size is not a number."))
+    #expect(try sentence(parts(["chunk_size": "0"])).hasPrefix(odd + "its part size is not a number."))
     #expect(
       try sentence(parts(["chunk_size": "50", "1": "http://a/1", "3": "http://a/3"]))
-        .hasPrefix(odd + "its parts are not numbered one after another."))
+        .hasPrefix(odd + "its parts are not numbered consecutively."))
     #expect(
       try sentence(parts(["chunk_size": "40", "1": "http://a/1", "2": "http://a/2"]))
-        .hasPrefix(odd + "2 parts of 40 bytes do not make the 100 of a.bin."))
+        .hasPrefix(odd + "2 parts of 40 bytes do not match the 100 bytes of a.bin."))
     try bench.server.script(batch, ["body": "{\"objects\": []}"])
     #expect(
       bench.sentence { _ = try hub().send([object], revision: "main", state: bench.folder) }
@@ -106,7 +106,7 @@ import Testing
     try bench.server.script(batch, ["body": .string(refused.text())])
     #expect(
       bench.sentence { _ = try hub().send([object], revision: "main", state: bench.folder) }
-        == "http://server\(batch): the Hub's storage does not take a.bin: too large.")
+        == "http://server\(batch): the Hub's storage does not accept a.bin: too large.")
   }
 
   @Test func addressesThatNeverHoldAreNotAskedForEver() throws {
@@ -114,8 +114,8 @@ import Testing
     let actions: JSONValue = ["upload": ["href": .string(bench.server.origin + "/object?X-Amz-Signature=secret")]]
     #expect(
       try sentence(actions)
-        == "http://server/object?X-Amz-Signature=…: the storage answered 403 to a.bin. "
-        + "Run again; parts that were sent stay sent.")
+        == "http://server/object?X-Amz-Signature=…: the storage responded with 403 for a.bin. "
+        + "Run again: uploaded parts are kept.")
     #expect(try bench.server.questions().count { $0.path.hasPrefix("/object") } == 3)
   }
 
@@ -124,7 +124,7 @@ import Testing
     let header: JSONValue = ["chunk_size": "100", "1": .string(bench.server.origin + "/1")]
     #expect(
       try sentence(["upload": ["href": .string(bench.server.origin + "/c?uploadId=u"), "header": header]])
-        == "http://server/1: the storage gives no ETag for part 1 of a.bin.")
+        == "http://server/1: the storage returned no ETag for part 1 of a.bin.")
   }
 
   @Test func aListingIsBounded() throws {
@@ -139,12 +139,12 @@ import Testing
     #expect(
       bench.sentence { _ = try hub().files(of: commit, maximumFiles: 120) }
         == "http://server/api/models/me/model/tree/\(commit)?cursor=3: the repository has more than 120 files. "
-        + "Raise the limit if it may.")
+        + "Raise the limit if this is expected.")
     #expect(try bench.server.count() == 3)
   }
 
   @Test func aTokenWithALineBreakIsNotShown() throws {
     let text = bench.sentence { _ = try hub("T", "hf_x\nInjected: 1").commit(of: "main") }
-    #expect(text.contains("a header of the request holds a line break") && !text.contains("hf_x"))
+    #expect(text.contains("a header of the request contains a line break") && !text.contains("hf_x"))
   }
 }

@@ -37,16 +37,17 @@ import Testing
     try bench.server.script("/robots.txt", ["status": 500])
     #expect(
       bench.sentence { _ = try cache.rules(for: bench.url("/x")) }
-        == "http://server/robots.txt: without a robots.txt nothing may be asked of the site "
-        + "(the server answered 500 (Internal Server Error), 5 times in a row). Try again when the site answers.")
+        == "http://server/robots.txt: no requests are allowed without the site's robots.txt "
+        + "(the server responded with 500 (Internal Server Error), 5 times in a row). Try again when the site responds."
+    )
     try bench.server.script("/robots.txt", ["status": 429])
     #expect(throws: NetError.self) { try cache.rules(for: bench.url("/x")) }
     try bench.server.script("/robots.txt", ["status": 501])
     #expect(throws: NetError.self) { try cache.rules(for: bench.url("/x")) }
     #expect(
       bench.sentence { _ = try cache.rules(for: WebURL("http://127.0.0.1:9/")) }
-        == "http://127.0.0.1:9/robots.txt: without a robots.txt nothing may be asked of the site "
-        + "(no connection to 127.0.0.1 on port 9, 5 times in a row). Try again when the site answers.")
+        == "http://127.0.0.1:9/robots.txt: no requests are allowed without the site's robots.txt "
+        + "(no connection to 127.0.0.1 on port 9, 5 times in a row). Try again when the site responds.")
     try bench.server.script("/robots.txt", disallow)
     #expect(try cache.rules(for: bench.url("/x")).allows("/a") == false, "the failure was not kept")
   }

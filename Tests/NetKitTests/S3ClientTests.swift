@@ -34,7 +34,7 @@ import Testing
     #expect(Set(listed) == Set(keys.map { "odd/" + $0 }))
     #expect(
       bench.sentence { _ = try bench.client().head(bench.place("a/../b")) }
-        == "s3://corpus/a/../b: the key has '.' or '..' between slashes, which no URL carries.")
+        == "s3://corpus/a/../b: the key has '.' or '..' between slashes, which URLs cannot contain.")
   }
 
   @Test func aListingOfManyPages() throws {
@@ -101,7 +101,7 @@ import Testing
     #expect(try whole.digest.hex == Digester.digest(content).hex && bench.store.count() == 0)
     #expect(
       bench.sentence { _ = try bench.client().download(bench.place("a"), to: path, etag: "\"other\"") }
-        == "s3://corpus/a: it has been replaced since it was listed. Set another \"snapshot\" to look again.")
+        == "s3://corpus/a: was replaced after the listing. Set another \"snapshot\" to list again.")
   }
 
   // MARK: Faults
@@ -124,7 +124,7 @@ import Testing
     #expect(
       bench.sentence {
         _ = try bench.client().createUpload(bench.place("a"), digest: Digester.digest([]), withChecksums: true)
-      } == "s3://corpus/a: the server answered Strange: it is odd.")
+      } == "s3://corpus/a: the server responded with Strange: it is odd.")
     try bench.put("b", Array("<Error><Code>Strange</Code></Error>".utf8))
     #expect(try bench.client().get(bench.place("b"), maximumBytes: 100).count == 35)
   }
@@ -137,31 +137,31 @@ import Testing
     }
     #expect(
       try sentence(["status": 403, "code": "AccessDenied"])
-        == "s3://corpus/a: the server does not allow this (AccessDenied). Check what the keys may do in the bucket: "
-        + "reading needs s3:GetObject and s3:ListBucket, writing s3:PutObject.")
+        == "s3://corpus/a: the server does not allow this (AccessDenied). Check the keys' permissions: "
+        + "reading requires s3:GetObject and s3:ListBucket, writing s3:PutObject.")
     // Other keys are looked for once.
     try bench.store.fault("GET /corpus/a", ["status": 400, "code": "ExpiredToken"])
     #expect(
       try sentence(["status": 400, "code": "ExpiredToken"])
-        == "s3://corpus/a: the session token has expired. Get new keys, then run again: what is done is kept.")
+        == "s3://corpus/a: the session token has expired. Get new keys, then run again: finished work is kept.")
     #expect(
       try sentence(["status": 301, "code": "PermanentRedirect", "headers": ["x-amz-bucket-region": "eu-west-1"]])
-        == "s3://corpus/a: the bucket lies in the region eu-west-1, it was asked in us-east-1. Set \"region\" to eu-west-1."
+        == "s3://corpus/a: the bucket is in the region eu-west-1, not in us-east-1. Set \"region\" to eu-west-1."
     )
     #expect(
       try sentence([
         "status": 400, "code": "AuthorizationHeaderMalformed", "more": "<Region>ap-northeast-1</Region>",
-      ]).contains("the bucket lies in the region ap-northeast-1"))
+      ]).contains("the bucket is in the region ap-northeast-1"))
     #expect(
       try sentence(["status": 307, "headers": ["Location": "http://169.254.169.254/"]])
-        == "s3://corpus/a: the bucket is to be asked elsewhere. Set \"region\" to the bucket's, and \"endpoint\" to its server."
+        == "s3://corpus/a: the bucket is in another region. Set \"region\" to the bucket's, and \"endpoint\" to its server."
     )
     #expect(
       try sentence(["status": 403, "code": "RequestTimeTooSkewed"])
-        == "s3://corpus/a: this machine's clock and the server's do not agree. Set the clock.")
+        == "s3://corpus/a: the clocks of this machine and the server differ. Set the clock.")
     #expect(
       bench.sentence { _ = try bench.client().get(bench.place("b"), maximumBytes: 10) }
-        == "s3://corpus/b: there is no such object. Check the key; letters count as they are.")
+        == "s3://corpus/b: there is no such object. Check the key; it is case-sensitive.")
     #expect(
       bench.sentence { _ = try bench.client().list(S3Location(bucket: "absent", key: "")) { _ in } }
         == "s3://absent: there is no bucket 'absent' at http://store/. Check its name, \"endpoint\" and \"region\".")
@@ -187,7 +187,7 @@ import Testing
       ["status": 418, "code": "Odd", "message": .string("your secret is \(ObjectStore.secretKey)")])
     #expect(
       bench.sentence { _ = try bench.client().get(bench.place("a"), maximumBytes: 1000) }
-        == "s3://corpus/a: the server answered Odd: your secret is ….")
+        == "s3://corpus/a: the server responded with Odd: your secret is ….")
     let keys = S3Credentials(accessKey: "AKID", secretKey: "secret", sessionToken: "token")
     var text = "\(keys)\(String(reflecting: keys))"
     dump(keys, to: &text)
@@ -208,14 +208,15 @@ import Testing
     #expect(try url("https://store.example.org/s3/", "corpus") == "https://store.example.org/s3/corpus/a%20b")
     #expect(try url("https://store.example.org", "corpus", .virtual) == "https://corpus.store.example.org/a%20b")
     for (text, words) in [
-      ("https://u:p@store.example.org", "an endpoint has no password and no query"), ("ftp://a", "only http and https"),
+      ("https://u:p@store.example.org", "an endpoint must not contain a password or a query"),
+      ("ftp://a", "only http and https"),
     ] {
       let error = #expect(throws: NetError.self) { try url(text, "corpus") }
       #expect("\(error!)".contains(words))
     }
     for (text, words) in [
-      ("corpus/a", "'corpus/a' is no place in a bucket"), ("s3://a/b", "'a' is no name of a bucket"),
-      ("s3://a b c/d", "no name"), ("s3://corpus/../d", "no URL carries"),
+      ("corpus/a", "'corpus/a' is not a valid S3 location"), ("s3://a/b", "'a' is not a valid bucket name"),
+      ("s3://a b c/d", "not a valid bucket name"), ("s3://corpus/../d", "URLs cannot contain"),
     ] {
       let error = #expect(throws: NetError.self) { try S3Location(text) }
       #expect("\(error!)".contains(words))

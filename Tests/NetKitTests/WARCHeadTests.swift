@@ -35,9 +35,9 @@ import Testing
   @Test func headsWithoutALengthAreNamed() throws {
     for (head, why) in [
       ("WARC-Type: response", "its head states no Content-Length"),
-      ("Content-Length: two", "its Content-Length 'two' is no number of bytes"),
-      ("Content-Length: -2", "its Content-Length '-2' is no number of bytes"),
-      ("Content-Length: 9223372036854775808", "its Content-Length '9223372036854775808' is no number of bytes"),
+      ("Content-Length: two", "its Content-Length 'two' is not a number of bytes"),
+      ("Content-Length: -2", "its Content-Length '-2' is not a number of bytes"),
+      ("Content-Length: 9223372036854775808", "its Content-Length '9223372036854775808' is not a number of bytes"),
     ] {
       #expect(try items("WARC/1.0\r\n\(head)\r\n\r\nab\r\n\r\n") == [.malformed(why)])
     }

@@ -66,13 +66,13 @@ import Testing
   }
 
   @Test(arguments: [
-    ("ftp://example.org/", "ftp://example.org:21/: only http and https are asked, not ftp."),
-    ("gibberish+x://example.org/", "only http and https are asked, not gibberish+x."),
+    ("ftp://example.org/", "ftp://example.org:21/: only http and https are supported, not ftp."),
+    ("gibberish+x://example.org/", "only http and https are supported, not gibberish+x."),
     (
       "http://user:secret@exa mple.org/",
-      "an address is malformed (Bad hostname). Write it as https://host/path."
+      "the URL is malformed (Bad hostname). Write it as https://host/path."
     ),
-    ("/etc/passwd", "an address is malformed (Bad scheme). Write it as https://host/path."),
+    ("/etc/passwd", "the URL is malformed (Bad scheme). Write it as https://host/path."),
   ])
   func others(_ text: String, _ sentence: String) {
     do {

@@ -1,11 +1,11 @@
 import ShardKit
 
-/// Visits URLs under their sites' rules and keeps what they answer, over kills and over passes.
+/// Visits URLs by the rules of their sites and keeps the responses across kills and passes.
 ///
-/// A *pass* is one look at the sources, named by its user (a date, say). Within a pass nothing that was answered is
-/// asked twice, however often the process is killed: an answer is first synced to the archive (WARC), then noted in
-/// the frontier, and what is in the one and not in the other is taken in when the crawl opens. A later pass asks
-/// conditionally, and only what its listing says may have changed.
+/// A *pass* is one crawl of the sources with a name given by the user, such as a date. Within a pass, no URL with a
+/// response is requested again, even if the process is killed: a response is first synced to the archive (WARC), then
+/// recorded in the frontier, and records that the frontier lacks are added when the crawl is opened. A later pass sends
+/// conditional requests, and only for URLs that may have changed according to their listing.
 public final class Crawl {
   public let pass: String
   public let frontier: Frontier
@@ -13,12 +13,12 @@ public final class Crawl {
   private let client: HTTPClient
   private let robots: RobotsCache
   private let archive: WARCWriter
-  /// Questions sent in this process.
+  /// Requests sent by this process.
   public private(set) var asked = 0
-  /// Failures without an answer, one after another.
+  /// Consecutive failures without a response.
   private var failuresInARow = 0
 
-  /// After so many failures in a row it is the network, not a page.
+  /// After this many consecutive failures, the cause is the network, not a page.
   private static let maximumFailuresInARow = 8
 
   public init(
@@ -43,15 +43,15 @@ public final class Crawl {
 
   // MARK: Visiting
 
-  /// What a URL holds: from the archive where it need not be asked, else from its site.
+  /// The content of a URL: from the archive if it is up to date, otherwise from its site.
   ///
-  /// Failures of one URL are states, not errors; errors are a stopped or broken crawl: cancelled, disk, a site whose
-  /// robots.txt cannot be had, no network.
+  /// Failures of single URLs are states, not errors. Errors stop the crawl: cancellation, disk errors, a site whose
+  /// robots.txt cannot be fetched, or no network.
   /// - Parameters:
   ///   - kind: groups URLs for `Frontier.visits` and `finishListing`.
-  ///   - version: what a listing says of its state. Content that was fetched under the same version is not asked again.
-  ///   - again: asks even what was answered in this pass: for a list that has changed while it was read.
-  ///   - maximumBytes: larger answers are failures.
+  ///   - version: the version in a listing. Content that was fetched with the same version is not requested again.
+  ///   - again: requests the URL even if it has a response in this pass, for a list that changed while it was read.
+  ///   - maximumBytes: larger responses are failures.
   public func visit(
     _ url: WebURL, kind: String, version: String? = nil, again: Bool = false, maximumBytes: Int = 64 << 20
   ) throws(NetError) -> Visit {
@@ -66,7 +66,7 @@ public final class Crawl {
       return try noted(visit)
     }
     guard try robots.rules(for: url).allows(url.target) else {
-      return try refused(visit, version, "its site's robots.txt does not allow it")
+      return try refused(visit, version, "the site's robots.txt does not allow it")
     }
     return try ask(url, visit, version: version, maximumBytes)
   }
@@ -80,10 +80,10 @@ public final class Crawl {
     return try noted(visit)
   }
 
-  /// A page of one site may lead to one of another, whose rules count then.
+  /// A page may redirect to another site, whose rules then apply.
   private func checkRobots(_ url: WebURL) throws(NetError) {
     guard try robots.rules(for: url).allows(url.target) else {
-      throw NetError(.robots, url.shown, "its site's robots.txt does not allow it")
+      throw NetError(.robots, url.shown, "the site's robots.txt does not allow it")
     }
   }
 
@@ -102,7 +102,7 @@ public final class Crawl {
     let response: HTTPResponse
     do throws(NetError) { response = try client.send(request, checking: checkRobots) } catch {
       guard error.code != .robots || error.isTransient else {
-        return try refused(known, version, "it leads to \(error.subject): \(error.message)")
+        return try refused(known, version, "it redirects to \(error.subject): \(error.message)")
       }
       return try failed(known, error)
     }
@@ -131,8 +131,8 @@ public final class Crawl {
     failuresInARow += error.isTransient ? 1 : 0
     guard failuresInARow < Self.maximumFailuresInARow else {
       var error = error
-      error.message += "; \(failuresInARow) questions in a row have failed"
-      error.hint = "Run again when the network or the site is back: nothing that was fetched is asked again."
+      error.message += "; \(failuresInARow) consecutive requests have failed"
+      error.hint = "Run again when the network or the site is back: finished downloads are not repeated."
       throw error
     }
     return visit
@@ -140,23 +140,23 @@ public final class Crawl {
 
   // MARK: Listings
 
-  /// Says that a listing has been gone through: whatever it held before and did not name in this pass has disappeared.
-  /// - Parameter isOfListing: tells the URLs that this listing would name, where a kind has several listings.
+  /// Marks a listing as finished: URLs that it contained before and did not name in this pass have disappeared.
+  /// - Parameter isOfListing: selects the URLs of this listing if a kind has several listings.
   public func finishListing(kind: String, _ isOfListing: (String) -> Bool = { _ in true }) throws(NetError) {
     try frontier.markDisappeared(kind: kind, pass: pass, among: isOfListing)
   }
 
   // MARK: Content
 
-  /// Notes that an answer holds another thing whole, under a URL of its own: a page of meetings holds each meeting.
+  /// Records that a response contains another complete item with its own URL: a page of meetings contains each meeting.
   ///
-  /// Its `content` is then that answer's.
-  /// - Parameter digest: of the thing itself, so that a later answer with the same thing changes nothing.
+  /// The item's `content` is then the content of that response.
+  /// - Parameter digest: of the item itself, so that a later response with the same item is not a change.
   public func derive(
     _ url: WebURL, kind: String, version: String?, from source: WebURL, digest: String
   ) throws(NetError) {
     guard let holder = try frontier.visit(source.text), holder.state == .done else {
-      throw NetError(.storage, source.shown, "no content of it is kept")
+      throw NetError(.storage, source.shown, "its content is not stored")
     }
     var visit = try frontier.visit(url.text) ?? Visit(url: url.text, kind: kind)
     visit.take(
@@ -168,15 +168,15 @@ public final class Crawl {
     try frontier.record(visit)
   }
 
-  /// The content that is kept of a visit, checked against its record's digest.
+  /// The stored content of a visit, checked against its record's digest.
   public func content(_ visit: Visit) throws(NetError) -> [UInt8] {
     let record = try record(visit)
     return Array(record.block[(record.message?.body ?? 0)...])
   }
 
-  /// The record with that content: the answer with its head.
+  /// The record with that content: the response with its head.
   public func record(_ visit: Visit) throws(NetError) -> WARCRecord {
-    guard let location = visit.location else { throw NetError(.storage, visit.url, "no content of it is kept") }
+    guard let location = visit.location else { throw NetError(.storage, visit.url, "its content is not stored") }
     let path = "\(folder)/\(location.file)"
     do throws(ShardError) {
       let source = try FileSource(path, offset: location.offset, length: location.bytes)
@@ -191,7 +191,7 @@ public final class Crawl {
       guard error.code == .malformed || error.code == .truncated else { throw NetError(error) }
     }
     throw NetError(
-      .storage, path, "the record at byte \(location.offset) is not the one that was written",
-      hint: "The archive is damaged; move the folder away to crawl anew.")
+      .storage, path, "the record at byte \(location.offset) has changed since it was written",
+      hint: "The archive is damaged; move the folder away to crawl again from scratch.")
   }
 }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// What an answer says of a visit; from the network or from the archive.
+/// The result of a response for a visit, from the network or from the archive.
 struct CrawlAnswer {
   var url: String
   var kind: String
@@ -8,17 +8,17 @@ struct CrawlAnswer {
   var pass: String
   var status: Int
   var validators: Validators
-  /// nil for an answer without content (304).
+  /// nil for a response without content (304).
   var digest: String?
   var bytes: Int64
-  /// A revisit's content lies elsewhere.
+  /// The content of a revisit is in another record.
   var isRevisit: Bool
   var recordID: String
   var recordDate: String
   var at: Int
 }
 
-/// A question with its answer, as the records of an archive: response or revisit, request, metadata.
+/// A request with its response, as archive records: response or revisit, request, metadata.
 struct CrawlExchange {
   private let response: HTTPResponse
   private let asked: WebURL
@@ -76,8 +76,8 @@ struct CrawlExchange {
     return record
   }
 
-  /// The answer's head as HTTP/1.1. The body is kept as it was meant, so fields that speak of how it came get the
-  /// names that Common Crawl gives them.
+  /// The response's head as HTTP/1.1. The body is stored decoded, so fields about its transfer are renamed as Common
+  /// Crawl does.
   private var head: [UInt8] {
     var out = "HTTP/1.1 \(response.status) \(response.head.reason)\r\n"
     var isDecoded = false
@@ -101,7 +101,7 @@ struct CrawlExchange {
       isRevisit: record.kind == .revisit, recordID: record.id, recordDate: record.headers["WARC-Date"] ?? "", at: at)
   }
 
-  /// The fields of the metadata record, from which a lost row is made again.
+  /// The fields of the metadata record, from which a lost row is restored.
   struct CrawlFields {
     var url: String
     var kind: String
@@ -139,7 +139,7 @@ struct CrawlExchange {
 }
 
 extension Visit {
-  /// Takes in an answer whose record lies at `location`.
+  /// Adds a response whose record is at `location`.
   mutating func take(_ answer: CrawlAnswer, at location: WARCLocation) {
     kind = answer.kind
     status = answer.status
@@ -155,10 +155,10 @@ extension Visit {
     case 404, 410: state = .gone
     default:
       state = .failed
-      failure = "the server answered \(answer.status)"
+      failure = "the server responded with \(answer.status)"
     }
     guard state == .done else { return }
-    // A 304 need not repeat what it was asked with.
+    // A 304 need not repeat the validators of the request.
     if !answer.validators.isEmpty || answer.status != 304 { validators = answer.validators }
     guard !answer.isRevisit, let new = answer.digest else { return }
     if new != digest {
@@ -173,7 +173,7 @@ extension Visit {
   }
 }
 
-/// Makes rows again from records that lie behind what the frontier knows: it was killed between the two.
+/// Restores rows from records that the frontier lacks because the process was killed between the two writes.
 struct CrawlAdoption {
   private let frontier: Frontier
   private var pending: (record: WARCRecord, location: WARCLocation)?

@@ -2,10 +2,10 @@ import Glibc
 internal import GRDB
 import ShardKit
 
-/// A crawl's memory: every URL with what it answered, in SQLite (WAL, named migrations, a transaction an answer).
+/// The state of a crawl: every URL with its result, in SQLite (WAL, named migrations, one transaction per response).
 ///
-/// The answers themselves lie in WARC files, which are the truth: `sound` says how far each is known here, and what
-/// lies behind is taken in again when the crawl opens. One crawl at a time holds the folder.
+/// The responses themselves are in WARC files, which are authoritative: `sound` is the recorded length of each file,
+/// and records after it are added when the crawl is opened. Only one crawl at a time uses the folder.
 public final class Frontier {
   private let database: DatabasePool
   private let path: String
@@ -19,7 +19,7 @@ public final class Frontier {
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
       close(lock)
       throw NetError(
-        .storage, folder, "another crawl is at work in this folder", hint: "Wait for it, or stop it.")
+        .storage, folder, "another crawl is using this folder", hint: "Wait for it to finish, or stop it.")
     }
     do {
       var configuration = Configuration()
@@ -35,7 +35,7 @@ public final class Frontier {
 
   deinit { close(lock) }
 
-  /// Never edited, only added to.
+  /// Append-only: existing migrations are never edited.
   private static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1 visits, files, robots") { db in
@@ -58,8 +58,8 @@ public final class Frontier {
   private static func explained(_ error: any Error, _ path: String) -> NetError {
     let message = (error as? DatabaseError)?.message ?? "\(error)"
     return NetError(
-      .storage, path, "the crawl's memory cannot be used: \(message)",
-      hint: "If the file is damaged, move it away: what was fetched is taken in again from the archive beside it.")
+      .storage, path, "the crawl's database cannot be used: \(message)",
+      hint: "If the file is damaged, move it away: it is rebuilt from the archive next to it.")
   }
 
   private func write<T>(_ body: (Database) throws -> T) throws(NetError) -> T {
@@ -86,7 +86,7 @@ public final class Frontier {
     }
   }
 
-  /// Writes a visit and how far its archive file reaches, together.
+  /// Writes a visit and the length of its archive file in one transaction.
   func record(_ visit: Visit, end: WARCLocation? = nil) throws(NetError) {
     try write { db in
       try db.execute(
@@ -97,7 +97,7 @@ public final class Frontier {
 
   private static let marks = Array(repeating: "?", count: 22).joined(separator: ", ")
 
-  /// Notes that a pass lists these URLs.
+  /// Records that a pass lists these URLs.
   func see(_ urls: [String], pass: String) throws(NetError) {
     try write { db in
       for url in urls {
@@ -106,7 +106,7 @@ public final class Frontier {
     }
   }
 
-  /// Marks what a finished pass did not list; what is listed again later is asked again.
+  /// Marks URLs that a finished pass did not list. They are requested again if they are listed later.
   func markDisappeared(kind: String, pass: String, among isOfListing: (String) -> Bool) throws(NetError) {
     try write { db in
       let urls = try String.fetchAll(
@@ -122,7 +122,7 @@ public final class Frontier {
 
   // MARK: Archive files
 
-  /// By name, how many bytes of each archive file are recorded here.
+  /// The recorded length of each archive file, by name.
   func sound() throws(NetError) -> [String: Int64] {
     try read { db in
       let rows = try Row.fetchAll(db, sql: "SELECT name, bytes FROM files")
@@ -136,7 +136,7 @@ public final class Frontier {
       arguments: [name, bytes])
   }
 
-  /// Forgets content that lies behind the end of a file (a disk that lost what it had promised): it is asked again.
+  /// Removes content beyond the end of a file (after a disk lost synced data), so that it is requested again.
   func forget(behind bytes: Int64, of file: String) throws(NetError) {
     try write { db in
       try db.execute(

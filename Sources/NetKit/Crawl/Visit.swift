@@ -1,43 +1,43 @@
-/// What is known of a URL: what it was asked, when, and what it answered.
+/// The state of a URL: its requests, their times and results.
 public struct Visit: Equatable, Sendable {
   public enum State: String, Sendable {
     case pending
-    /// Its content is kept.
+    /// Its content is stored.
     case done
-    /// It answered that it is no longer there (404, 410).
+    /// The server responded that it does not exist (404, 410).
     case gone
-    /// What listed it lists it no more.
+    /// Its listing no longer contains it.
     case disappeared
-    /// Another answer, or none; it is asked again.
+    /// Another response, or none; it is requested again.
     case failed
-    /// robots.txt or a rule of the client does not allow the question.
+    /// robots.txt or a rule of the client does not allow the request.
     case refused
   }
 
   public var url: String
-  /// What sort of thing it is, in the words of whoever crawls.
+  /// The kind of the URL, defined by the crawling stage.
   public var kind: String
   public var state = State.pending
-  /// What the listing said of its state: while it says the same, the URL is not asked again.
+  /// The version in the listing: while it stays the same, the URL is not requested again.
   public var version: String?
   public var status: Int?
   public var validators = Validators()
-  /// SHA-256 of the content that is kept, and what it was before.
+  /// SHA-256 of the stored content, and of the content before.
   public var digest: String?
   public var previousDigest: String?
-  /// Of the content.
+  /// The size of the content.
   public var bytes: Int64 = 0
   /// Seconds since 1970.
   public var askedAt: Int?
-  /// The record with the content that is kept, its id and its date.
+  /// The record with the stored content, its id and its date.
   public var location: WARCLocation?
   public var recordID: String?
   public var recordDate: String?
-  /// Failures since the last answer, and when to ask next, in seconds since 1970.
+  /// Failures since the last response, and the time of the next request, in seconds since 1970.
   public var attempts = 0
   public var nextTry: Int?
   public var failure: String?
-  /// The pass in which its state was last made sure of, in which its content last changed, in which it was last listed.
+  /// The passes in which its state was last checked, its content last changed, and it was last listed.
   public var checkedIn: String?
   public var changedIn: String?
   public var seenIn: String?
@@ -50,12 +50,12 @@ public struct Visit: Equatable, Sendable {
     self.kind = kind
   }
 
-  /// Whether content of it stands: it was had, and the last answer does not say that it is gone.
+  /// Whether it has valid content: it was fetched, and the last response does not say that it is gone.
   public var holdsContent: Bool { location != nil && (state == .done || state == .failed) }
 
   public enum Change: String, Sendable { case new, updated, unchanged, gone, disappeared, failed, refused, pending }
 
-  /// What a pass found, against what was known before it.
+  /// The change that a pass found, compared with the state before it.
   public func change(in pass: String) -> Change {
     switch state {
     case .pending: .pending

@@ -1,17 +1,17 @@
 import Glibc
 public import ShardKit
 
-/// A file that was fetched whole.
+/// A completely downloaded file.
 public struct DownloadedFile: Equatable, Sendable {
   public var bytes: Int64
   /// SHA-256 of the content.
   public var digest: Checksum
   public var validators: Validators
-  /// Of the bytes, how many an earlier attempt had left.
+  /// The number of bytes from earlier attempts.
   public var resumedBytes: Int64
 }
 
-/// What a file to fetch should be.
+/// The expected digests and size of a file.
 public struct DownloadExpectation: Equatable, Sendable {
   public var checksums: [Checksum]
   public var bytes: Int64?
@@ -23,11 +23,11 @@ public struct DownloadExpectation: Equatable, Sendable {
 }
 
 extension HTTPClient {
-  /// Fetches a file to `path`, which appears whole, checked and durable, or not at all.
+  /// Downloads a file to `path`, which appears complete, checked and durable, or not at all.
   ///
-  /// The bytes go to `PATH.partial`, with their validators in `PATH.partial.json`. After a broken connection, a failure
-  /// or a kill the next attempt or call asks for the rest, under the condition that the resource is still the same;
-  /// where it is not, it begins at zero. Both files go when the file is whole.
+  /// The bytes are written to `PATH.partial`, and their validators to `PATH.partial.json`. After a broken connection, a
+  /// failure or a kill, the next attempt or call requests the remaining bytes, provided that the resource has not
+  /// changed. If it has, the download starts from zero. Both files are removed when the file is complete.
   public func download(
     _ request: HTTPRequest, to path: String, expecting expected: DownloadExpectation = DownloadExpectation()
   ) throws(NetError) -> DownloadedFile {
@@ -39,7 +39,7 @@ extension HTTPClient {
       do throws(NetError) {
         return try attempt(request, partial, expected)
       } catch {
-        // What was put together from parts may be wrong where the parts are: once more, from zero.
+        // A wrong result after resuming may be due to the earlier part: try again from zero.
         guard error.code == .content, partial.resumed > 0 else { throw error }
         distrusts = true
         throw error.transient(status: error.status)
@@ -51,7 +51,7 @@ extension HTTPClient {
     _ request: HTTPRequest, _ partial: PartialFile, _ expected: DownloadExpectation
   ) throws(NetError) -> DownloadedFile {
     var request = request
-    // An attempt before ended between the last byte and the name: there is nothing left to ask for.
+    // An earlier attempt ended after the last byte but before the rename: there is nothing left to request.
     let isMeant = partial.etag == request.headers["If-Match"] || !expected.checksums.isEmpty
     if partial.resumed > 0, partial.resumed == expected.bytes, isMeant { return try partial.publish(request.url) }
     if let validator = partial.resumable {
@@ -62,12 +62,12 @@ extension HTTPClient {
     if response.status == 416 { return try complete(response, partial, request) }
     guard response.head.isSuccess else { throw request.refusal?(response) ?? response.refusal() }
     guard response.status == 200 || response.status == 206 else {
-      throw NetError(.content, request.url.shown, "the server answered \(response.head.described), which holds no file")
+      throw NetError(.content, request.url.shown, "the server responded with \(response.head.described) and no file")
     }
     return try partial.publish(request.url)
   }
 
-  /// 416: the range begins at or behind the end. At the end means that nothing is missing.
+  /// 416: the range begins at or after the end. If it begins at the end, nothing is missing.
   private func complete(
     _ response: HTTPResponse, _ partial: PartialFile, _ request: HTTPRequest
   ) throws(NetError) -> DownloadedFile {
@@ -76,6 +76,6 @@ extension HTTPClient {
       return try partial.publish(request.url)
     }
     try partial.restart()
-    throw NetError(.content, request.url.shown, "the file has become shorter than the part fetched before").transient()
+    throw NetError(.content, request.url.shown, "the file is now shorter than the part downloaded before").transient()
   }
 }

@@ -1,26 +1,26 @@
 import CCurl
 import ShardKit
 
-/// Asks servers over libcurl: connections are kept, HTTP/2 is spoken where the server does, TLS is always verified.
+/// Sends requests with libcurl. Connections are kept, HTTP/2 is used if the server supports it, TLS is always verified.
 ///
-/// One client is used by one thread at a time; several share a `Politeness`. A question is put again when its failure
-/// may pass, redirects are followed here (so that each target is checked), and nothing secret stands in an error.
+/// One client is used by one thread at a time; several share a `Politeness`. Requests are retried after transient
+/// errors, redirects are followed here (so that each target is checked), and errors contain no secrets.
 public final class HTTPClient {
   public struct Options: Sendable {
-    /// An address or a URL by which a site's owner can reach whoever runs this.
+    /// A mail address or URL where site owners can reach the user.
     public var contact = ""
     public var connectSeconds = 30.0
-    /// Of one attempt, from its start to the last byte.
+    /// The time limit of one attempt, from its start to the last byte.
     public var wholeSeconds = 3600.0
-    /// An attempt that moves fewer bytes a second for `stallSeconds` has stalled.
+    /// An attempt that transfers fewer bytes per second for `stallSeconds` has stalled.
     public var stallBytesPerSecond = 64
     public var stallSeconds = 60
     public var maximumRedirects = 5
     public var retrying = Retrying()
-    /// Lets it ask loopback and private networks: for a server of one's own, and for tests.
+    /// Allows requests to loopback and private addresses: for local servers and for tests.
     public var allowsSpecialAddresses = false
     public var usesProxies = true
-    /// A file of certificates to trust instead of the system's.
+    /// A file with trusted certificates, used instead of the system's.
     public var certificates: String?
 
     public init() {}
@@ -29,12 +29,12 @@ public final class HTTPClient {
   public let options: Options
   public let politeness: Politeness
   let isCancelled: () -> Bool
-  /// Told about each failure that is tried again, with the wait in seconds: for warnings.
+  /// Called for each error that is retried, with the wait in seconds; for warnings.
   private let onRetry: (NetError, Double) -> Void
   private let handle: OpaquePointer
   var clock: any NetClock { politeness.clock }
 
-  /// The product's name toward servers.
+  /// The product name in the user agent.
   public static let product = "\(Product.name)/\(Product.version)"
 
   public init(
@@ -46,7 +46,7 @@ public final class HTTPClient {
       throw NetError(.connection, "", "libcurl cannot be started")
     }
     guard options.contact.utf8.allSatisfy({ $0 >= 32 && $0 < 127 }) else {
-      throw NetError(.address, "", "the contact should be plain ASCII, such as a mail address or a URL")
+      throw NetError(.address, "", "the contact must be plain ASCII, such as a mail address or a URL")
     }
     self.handle = OpaquePointer(handle)
     self.options = options
@@ -61,11 +61,11 @@ public final class HTTPClient {
 
   var userAgent: String { options.contact.isEmpty ? Self.product : "\(Self.product) (+\(options.contact))" }
 
-  // MARK: Asking
+  // MARK: Sending
 
-  /// The answer to a question, after redirects and retries. Any status is an answer but those that say "later": when
-  /// these do not end, they are an error.
-  /// - Parameter check: looks at the address that a redirect leads to, before it is asked.
+  /// Sends a request, with redirects and retries. Returns a response with any status, except those that mean "later",
+  /// which are an error if they persist.
+  /// - Parameter check: checks the target of a redirect before a request is sent to it.
   public func send(
     _ request: HTTPRequest, to receiver: (any ResponseReceiver)? = nil,
     checking check: (WebURL) throws(NetError) -> Void = { _ throws(NetError) in }
@@ -75,7 +75,7 @@ public final class HTTPClient {
     }
   }
 
-  /// Runs `attempt` until it ends well, waiting between.
+  /// Runs `attempt` until it succeeds, with waits in between.
   func retrying<T>(_ policy: Retrying, _ attempt: () throws(NetError) -> T) throws(NetError) -> T {
     var number = 1
     while true {
@@ -95,13 +95,13 @@ public final class HTTPClient {
     var error = error
     if attempts > 1 { error.message += ", \(attempts) times in a row" }
     if let seconds = error.retryAfterSeconds, error.hint == nil {
-      error.hint = "It asks to be left alone for \(Int(seconds.rounded(.up))) seconds."
+      error.hint = "It asks clients to wait \(Int(seconds.rounded(.up))) seconds."
     }
     error.hint = error.hint ?? "Try again later."
     return error
   }
 
-  /// One attempt: the question, and where redirects lead.
+  /// One attempt: sends the request and follows redirects.
   func follow(
     _ request: HTTPRequest, to receiver: (any ResponseReceiver)?,
     checking check: (WebURL) throws(NetError) -> Void = { _ throws(NetError) in }
@@ -117,8 +117,8 @@ public final class HTTPClient {
       redirects += 1
       guard redirects <= options.maximumRedirects else {
         var error = NetError(
-          .address, request.url.shown, "it leads on to another address more than \(options.maximumRedirects) times",
-          hint: "It may lead in a circle.")
+          .address, request.url.shown, "redirects more than \(options.maximumRedirects) times",
+          hint: "The redirects may form a loop.")
         error.isRedirectLoop = true
         throw error
       }
@@ -134,10 +134,10 @@ public final class HTTPClient {
   private func redirect(_ request: inout HTTPRequest, _ location: String, status: Int) throws(NetError) {
     let target: WebURL
     do throws(NetError) { target = try request.url.redirected(to: location) } catch {
-      throw NetError(.address, request.url.shown, "it leads on to an address that cannot be asked: \(error.message)")
+      throw NetError(.address, request.url.shown, "redirects to an unsupported URL: \(error.message)")
     }
     guard request.url.scheme == "http" || target.scheme == "https" else {
-      throw NetError(.address, request.url.shown, "it leads from https to plain http, at \(target.shown)")
+      throw NetError(.address, request.url.shown, "redirects from https to unencrypted http, at \(target.shown)")
     }
     if target.origin != request.url.origin {
       for name in ["Authorization", "Cookie", "Proxy-Authorization"] { request.headers[name] = nil }
@@ -176,7 +176,7 @@ public final class HTTPClient {
     return try outcome(code, transfer, request, setup)
   }
 
-  /// A host that is written as an address is judged as written: behind a proxy no socket shows it.
+  /// Checks a host that is written as an IP address. Behind a proxy, no socket shows the address.
   private func checkNamedAddress(_ url: WebURL) throws(NetError) {
     guard !options.allowsSpecialAddresses else { return }
     let kind =
@@ -186,8 +186,8 @@ public final class HTTPClient {
 
   private static func refusal(_ url: WebURL, address: String, kind: String) -> NetError {
     NetError(
-      .address, url.shown, "it leads to \(address), a \(kind) address",
-      hint: "If this server is meant, set \"allowPrivateAddresses\".")
+      .address, url.shown, "resolves to \(address), a \(kind) address",
+      hint: "If this is intended, set \"allowPrivateAddresses\".")
   }
 
   private func outcome(
@@ -203,7 +203,7 @@ public final class HTTPClient {
     }
     let head = transfer.head
     guard (200..<600).contains(head.status) else {
-      throw NetError(.content, request.url.shown, "the server's answer is no HTTP")
+      throw NetError(.content, request.url.shown, "the server's response is not valid HTTP")
     }
     if Retrying.statuses.contains(head.status) {
       let seconds =
@@ -212,7 +212,7 @@ public final class HTTPClient {
       if let seconds {
         politeness.pause(request.url.origin, seconds: min(seconds, options.retrying.longestRetryAfterSeconds))
       }
-      throw NetError(.status, request.url.shown, "the server answered \(head.described)")
+      throw NetError(.status, request.url.shown, "the server responded with \(head.described)")
         .transient(status: head.status, after: seconds)
     }
     var response = HTTPResponse(head: head, url: request.url)

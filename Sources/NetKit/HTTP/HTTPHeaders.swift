@@ -1,4 +1,4 @@
-/// Header fields in the order in which they came. Names are compared without regard to case.
+/// Header fields in their original order. Names are case-insensitive.
 public struct HTTPHeaders: Equatable, Sendable {
   public struct Field: Equatable, Sendable {
     public var name: String
@@ -10,7 +10,7 @@ public struct HTTPHeaders: Equatable, Sendable {
   public init() {}
   public init(_ fields: KeyValuePairs<String, String>) { for (name, value) in fields { add(name, value) } }
 
-  /// The first value of a name; nil where the name is absent.
+  /// The first value of a name; nil if the name is absent.
   public subscript(name: String) -> String? {
     get { fields.first { Self.equal($0.name, name) }?.value }
     set {
@@ -26,7 +26,7 @@ public struct HTTPHeaders: Equatable, Sendable {
     return a.utf8.count == b.utf8.count && zip(a.utf8, b.utf8).allSatisfy { folded($0) == folded($1) }
   }
 
-  /// Whether every name is a token and no value could end its line.
+  /// Whether every name is a token and no value contains a line end.
   var isWellFormed: Bool {
     fields.allSatisfy { field in
       let name = field.name.utf8
@@ -36,7 +36,7 @@ public struct HTTPHeaders: Equatable, Sendable {
   }
 }
 
-/// What identifies one state of a resource (RFC 9110, 8.8).
+/// Identifies one state of a resource (RFC 9110, 8.8).
 public struct Validators: Equatable, Sendable {
   public var etag: String?
   public var lastModified: String?
@@ -50,8 +50,8 @@ public struct Validators: Equatable, Sendable {
 
   public var isEmpty: Bool { etag == nil && lastModified == nil }
 
-  /// What stands for a range of this very state: a strong ETag, else the date; nil for a weak ETag, which may stand for
-  /// several byte sequences.
+  /// The validator for range requests: a strong ETag, otherwise the date. nil for a weak ETag, which may match several
+  /// byte sequences.
   var forRange: String? {
     if let etag { return etag.hasPrefix("W/") ? nil : etag }
     return lastModified

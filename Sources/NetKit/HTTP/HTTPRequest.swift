@@ -1,4 +1,4 @@
-/// A question to a server.
+/// A request to a server.
 public struct HTTPRequest: Sendable {
   public enum Method: String, Sendable {
     case get = "GET"
@@ -11,7 +11,7 @@ public struct HTTPRequest: Sendable {
   public enum Body: Sendable {
     case none
     case bytes([UInt8])
-    /// Read as it is sent; never whole in memory.
+    /// Read while it is sent; never completely in memory.
     case file(path: String, offset: Int64 = 0, length: Int64)
 
     var count: Int64 {
@@ -23,11 +23,11 @@ public struct HTTPRequest: Sendable {
     }
   }
 
-  /// Keys that the request is signed with (AWS Signature Version 4), anew for each attempt. Never part of a message.
+  /// Keys to sign each attempt of the request with (AWS Signature Version 4). Never part of a message.
   public struct Signing: Sendable {
     public var accessKey: String
     public var secretKey: String
-    /// Of temporary credentials; sent as `x-amz-security-token`.
+    /// The token of temporary credentials, sent as `x-amz-security-token`.
     public var sessionToken: String?
     public var region: String
     public var service: String
@@ -48,17 +48,17 @@ public struct HTTPRequest: Sendable {
   public var headers = HTTPHeaders()
   public var body = Body.none
   public var signing: Signing?
-  /// A larger answer is refused.
+  /// Larger responses are an error.
   public var maximumBytes = 64 << 20
-  /// Asks for a compressed answer; it is unpacked as it comes, and its size counts unpacked.
+  /// Requests a compressed response. It is decompressed as it arrives; limits apply to the decompressed size.
   public var acceptsCompressed = false
-  /// Whether asking twice does no more than asking once. A POST is asked again only if this is set.
+  /// Whether the request is idempotent. A POST is only retried if this is set.
   public var isRepeatable: Bool
-  /// Where false, a redirect is an answer like any other.
+  /// If false, a redirect is returned like any other response.
   public var followsRedirects = true
-  /// How long the server may think without a byte of its answer; nil for what the client allows.
+  /// How long the server may take without sending a byte of its response. nil: the client's limit.
   public var stallSeconds: Int?
-  /// Makes an error of an answer that says no, where the service says more in it than its status.
+  /// Makes an error from a refusal, for services whose responses say more than their status.
   public var refusal: (@Sendable (HTTPResponse) -> NetError)?
 
   public init(_ method: Method = .get, _ url: WebURL) {
@@ -69,7 +69,7 @@ public struct HTTPRequest: Sendable {
 
   public init(_ method: Method = .get, _ url: String) throws(NetError) { self.init(method, try WebURL(url)) }
 
-  /// Asks for the resource only where it is no longer in this state; the answer may be 304.
+  /// Requests the resource only if it has changed from this state; the response may be 304.
   public mutating func unlessStill(_ known: Validators) {
     headers["If-None-Match"] = known.etag
     headers["If-Modified-Since"] = known.lastModified

@@ -1,51 +1,51 @@
-/// A server's answer.
+/// A server's response.
 public struct HTTPResponse: Sendable {
   public struct Head: Equatable, Sendable {
     public var status: Int
-    /// As on the status line; empty over HTTP/2.
+    /// The reason phrase of the status line; empty over HTTP/2.
     public var reason: String
     /// `1.0`, `1.1`, `2`.
     public var version: String
     public var headers = HTTPHeaders()
 
     public var isSuccess: Bool { status / 100 == 2 }
-    /// nil where absent or no number.
+    /// nil if absent or not a number.
     public var contentLength: Int64? { headers["Content-Length"].flatMap { Int64($0) }.flatMap { $0 < 0 ? nil : $0 } }
   }
 
   public var head: Head
-  /// Where the answer came from, after redirects.
+  /// The URL of the response, after redirects.
   public var url: WebURL
-  /// How many redirects led there.
+  /// The number of redirects.
   public var redirects = 0
-  /// Empty where a receiver took it.
+  /// Empty if a receiver took it.
   public var body: [UInt8] = []
-  /// The body's length, whoever took it.
+  /// The body's length, even if a receiver took it.
   public var bytes: Int64 = 0
-  /// The server's address, or the proxy's.
+  /// The IP address of the server or the proxy.
   public var address = ""
-  /// The request's head as it was sent, without credentials.
+  /// The request's head as sent, without credentials.
   public var request = ""
 
   public var status: Int { head.status }
   public var headers: HTTPHeaders { head.headers }
   public var validators: Validators { Validators(head.headers) }
 
-  /// Throws for any status but 2xx.
+  /// Throws unless the status is 2xx.
   @discardableResult
   public func checked() throws(NetError) -> HTTPResponse {
     guard head.isSuccess else { throw refusal() }
     return self
   }
 
-  /// The answer as an error.
+  /// The response as an error.
   public func refusal() -> NetError {
-    var error = NetError(.status, url.shown, "the server answered \(head.described)")
+    var error = NetError(.status, url.shown, "the server responded with \(head.described)")
     error.status = status
     error.hint =
       switch status {
-      case 401, 403: "Check that you may read it, and with which credentials."
-      case 404, 410: "Check the address; it may have moved."
+      case 401, 403: "Check that your credentials allow reading it."
+      case 404, 410: "Check the URL; it may have moved."
       default: nil
       }
     return error
@@ -60,10 +60,10 @@ extension HTTPResponse.Head {
   }
 }
 
-/// Takes an answer's body as it comes.
+/// Receives a response's body as it arrives.
 public protocol ResponseReceiver: AnyObject {
-  /// Called with the head of every answer that is neither a redirect nor asked again.
-  /// - Returns: whether the body is wanted here; else it is kept in the response.
+  /// Called with the head of every response that is neither a redirect nor retried.
+  /// - Returns: whether to receive the body here; otherwise it is kept in the response.
   func begin(_ head: HTTPResponse.Head) throws(NetError) -> Bool
   func receive(_ bytes: UnsafeRawBufferPointer) throws(NetError)
 }

@@ -1,13 +1,13 @@
 import Glibc
 import Synchronization
 
-/// Time as a client sees it; tests hand in one that they move themselves.
+/// The clock of a client. Tests use one that they control.
 public protocol NetClock: Sendable {
   /// Monotonic.
   var nanoseconds: Int { get }
   /// Seconds since 1970.
   var wallSeconds: Int { get }
-  /// Returns early when `isCancelled` says so.
+  /// Returns early if `isCancelled` returns true.
   func sleep(nanoseconds: Int, isCancelled: () -> Bool)
 }
 
@@ -32,7 +32,7 @@ public struct SystemClock: NetClock {
   }
 }
 
-/// Sleeping moves it on at once, and is remembered.
+/// Sleeping advances this clock at once and is recorded.
 public final class ManualClock: NetClock {
   private struct State {
     var now = 1_000_000_000
@@ -46,7 +46,7 @@ public final class ManualClock: NetClock {
 
   public var nanoseconds: Int { state.withLock { $0.now } }
   public var wallSeconds: Int { epoch + nanoseconds / 1_000_000_000 }
-  /// Every sleep so far, in seconds.
+  /// All sleeps so far, in seconds.
   public var slept: [Double] { state.withLock { $0.slept } }
 
   public func advance(seconds: Double) { state.withLock { $0.now += Int(seconds * 1e9) } }

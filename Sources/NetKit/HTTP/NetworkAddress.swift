@@ -1,7 +1,7 @@
 import CCurl
 import Glibc
 
-/// An IPv4 or IPv6 address, and whether it is one of the public internet.
+/// An IPv4 or IPv6 address, and whether it belongs to the public internet.
 struct NetworkAddress: Equatable {
   /// 4 or 16 bytes.
   let bytes: [UInt8]
@@ -11,7 +11,7 @@ struct NetworkAddress: Equatable {
     self.bytes = bytes
   }
 
-  /// `127.0.0.1`, `::1`, `[::1]`, also with a zone.
+  /// Parses `127.0.0.1`, `::1`, `[::1]`, also with a zone.
   init?(_ text: String) {
     var text = text[...]
     if text.first == "[", text.last == "]" { text = text.dropFirst().dropLast() }
@@ -32,7 +32,7 @@ struct NetworkAddress: Equatable {
     return String(decoding: out.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  /// Whether the first `count` bits are those of another address.
+  /// Whether the first `count` bits equal those of another address.
   func matches(_ other: NetworkAddress, bits: Int) -> Bool {
     guard bytes.count == other.bytes.count, (0...bytes.count * 8).contains(bits) else { return false }
     let whole = bits / 8
@@ -41,17 +41,17 @@ struct NetworkAddress: Equatable {
     return rest == 0 || (bytes[whole] ^ other.bytes[whole]) >> (8 - UInt8(rest)) == 0
   }
 
-  /// What kind of address this is when it is not one of the public internet: "private", "loopback", …
+  /// The kind of an address outside the public internet: "private", "loopback", …
   /// Registries: IANA's special-purpose addresses for IPv4 and IPv6.
   var special: String? {
     if let inner = embedded { return inner.special }
     let table = bytes.count == 4 ? Self.special4 : Self.special6
     if let found = table.first(where: { matches($0.network, bits: $0.bits) }) { return found.name }
-    // All public unicast addresses of IPv6 lie in 2000::/3.
+    // All public unicast IPv6 addresses are in 2000::/3.
     return bytes.count == 16 && bytes[0] & 0xE0 != 0x20 ? "reserved" : nil
   }
 
-  /// The IPv4 address within a mapped, NAT64 or 6to4 one.
+  /// The IPv4 address within a mapped, NAT64 or 6to4 address.
   private var embedded: NetworkAddress? {
     guard bytes.count == 16 else { return nil }
     let zero = bytes[..<10].allSatisfy { $0 == 0 }

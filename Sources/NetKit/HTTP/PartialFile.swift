@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// A file on its way: `NAME.partial` and, beside it, what it is a part of.
+/// A partial download: `NAME.partial`, next to a file that describes the complete resource.
 final class PartialFile: ResponseReceiver {
   private let path: String
   private let url: WebURL
@@ -10,10 +10,10 @@ final class PartialFile: ResponseReceiver {
   private let descriptor: Int32
   private var validators = Validators()
   private var sums: [Checksummer]
-  /// What an earlier attempt left and this one builds on.
+  /// The number of bytes from earlier attempts that this one continues.
   private(set) var resumed: Int64 = 0
   private(set) var bytes: Int64 = 0
-  /// The whole resource's length where the server said it.
+  /// The length of the complete resource, if the server stated it.
   private var total: Int64?
 
   private var partial: String { path + ".partial" }
@@ -43,13 +43,13 @@ final class PartialFile: ResponseReceiver {
     } catch { throw NetError(error) }
   }
 
-  /// What stands for the state that the bytes so far are of; nil to begin at zero.
+  /// The validator of the resource that the bytes so far belong to; nil to start from zero.
   var resumable: String? { bytes > 0 ? validators.forRange : nil }
   var etag: String { validators.etag ?? "" }
 
   // MARK: Resuming
 
-  /// Takes up what an earlier attempt left, if it says what it is a part of.
+  /// Continues what an earlier attempt left, if its resource is known.
   private func takeUp() throws(NetError) {
     guard let text = try? FileSystem.read(Self.state(path), limit: 1 << 20),
       let json = try? JSONValue.parse(text).value, json["url"]?.string == url.text
@@ -114,7 +114,7 @@ final class PartialFile: ResponseReceiver {
     }
   }
 
-  /// The part must begin where the file ends, and be of the same state and length.
+  /// The response's range must begin where the file ends, and the resource's version and length must match.
   private func checkRange(_ head: HTTPResponse.Head) throws(NetError) {
     let range = head.headers["Content-Range"] ?? ""
     let parts = range.split(whereSeparator: { " -/".contains($0) })
@@ -122,11 +122,11 @@ final class PartialFile: ResponseReceiver {
     let whole = isBytes ? Int64(parts[3]) : nil
     guard resumable != nil, isBytes, Int64(parts[1]) == bytes, total == nil || whole == nil || whole == total else {
       throw NetError(
-        .content, url.shown, "bytes from \(bytes) on were asked for, but the server sent another part (\(shown(range)))"
+        .content, url.shown, "bytes from \(bytes) were requested, but the server sent another range (\(shown(range)))"
       )
     }
     if let etag = head.headers["ETag"], etag != self.etag {
-      throw NetError(.content, url.shown, "the server sent a part of another version of the file")
+      throw NetError(.content, url.shown, "the server sent a range of another version of the file")
     }
     total = total ?? whole
   }
@@ -137,15 +137,15 @@ final class PartialFile: ResponseReceiver {
 
   private func wrongLength(_ found: Int64, _ wanted: Int64) -> NetError {
     NetError(
-      .content, url.shown, "the file has \(found) bytes, it should have \(wanted)", hint: "It may have been replaced.")
+      .content, url.shown, "the file has \(found) bytes instead of \(wanted)", hint: "It may have been replaced.")
   }
 
   func receive(_ part: UnsafeRawBufferPointer) throws(NetError) {
-    // Counted over all parts: the client bounds one answer.
+    // Counted over all attempts: the client limits a single response.
     guard bytes + Int64(part.count) <= maximumBytes else {
       throw NetError(
         .content, url.shown, "the file has more bytes than the limit of \(maximumBytes)",
-        hint: "Raise the limit if it may be so large.")
+        hint: "Raise the limit if this size is expected.")
     }
     var rest = part
     while !rest.isEmpty {
@@ -171,8 +171,8 @@ final class PartialFile: ResponseReceiver {
       try restart()
       self.resumed = resumed
       throw NetError(
-        .content, url.shown, "its \(wanted.algorithm.rawValue) is \(have.hex), it should be \(wanted.hex)",
-        hint: "It may have been replaced, or was damaged on its way.")
+        .content, url.shown, "its \(wanted.algorithm.rawValue) is \(have.hex) instead of \(wanted.hex)",
+        hint: "It may have been replaced, or damaged in transit.")
     }
     guard fsync(descriptor) == 0 else { throw NetError(FileSystem.error(partial, "cannot be synced")) }
     do throws(ShardError) {

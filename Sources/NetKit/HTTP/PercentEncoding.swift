@@ -1,4 +1,4 @@
-/// Percent encoding as signatures want it (RFC 3986): every byte but letters, digits, `-`, `.`, `_` and `~`.
+/// Percent encoding as signatures require it (RFC 3986): every byte except letters, digits, `-`, `.`, `_` and `~`.
 enum PercentEncoding {
   static func encode(_ text: some StringProtocol, keepingSlashes: Bool = false) -> String {
     encode(Array(text.utf8), keepingSlashes: keepingSlashes)
@@ -17,7 +17,7 @@ enum PercentEncoding {
     return String(decoding: out, as: UTF8.self)
   }
 
-  /// A percent sign that no two digits follow stands for itself.
+  /// A percent sign without two following digits is kept.
   static func decode(_ text: some StringProtocol) -> [UInt8] {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
@@ -37,15 +37,15 @@ enum PercentEncoding {
     return out
   }
 
-  /// One form of the encodings that RFC 3986 (6.2.2) holds equivalent: those of unreserved characters are undone, all
-  /// others have upper-case digits. Bytes outside ASCII are encoded. A percent sign that no two digits follow stands for
-  /// itself; a digit behind it stays encoded, which together would be another encoding.
+  /// The normal form of encodings that RFC 3986 (6.2.2) defines as equivalent: unreserved characters are decoded, other
+  /// encodings use upper-case digits, bytes outside ASCII are encoded. A percent sign without two following digits is
+  /// kept. An encoded digit after it stays encoded, because decoding it would create a new encoding.
   static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
     let bytes = Array(bytes)
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     var at = 0
-    /// Behind the last percent sign that stands for itself.
+    /// The position after the last percent sign that was kept.
     var percent = -3
     while at < bytes.count {
       if bytes[at] == UInt8(ascii: "%"), at + 2 < bytes.count, let high = digit(bytes[at + 1]),

@@ -1,13 +1,13 @@
 import Synchronization
 
-/// How hosts are treated by all clients that share this object: how many requests at once, how long a pause after each
-/// answer, how much bandwidth in all.
+/// Limits for all clients that share this object: concurrent requests per host, the pause after each response, and the
+/// total bandwidth.
 public final class Politeness: Sendable {
   public struct Rules: Sendable {
-    /// From the end of an answer to the next request to the same host.
+    /// The pause between the end of a response and the next request to the same host.
     public var delaySeconds: Double
     public var requestsAtOnce: Int
-    /// Of all hosts together, both ways; nil for no limit.
+    /// For all hosts together, both directions. nil: no limit.
     public var bytesPerSecond: Int?
 
     public init(delaySeconds: Double = 1, requestsAtOnce: Int = 1, bytesPerSecond: Int? = nil) {
@@ -19,15 +19,15 @@ public final class Politeness: Sendable {
 
   private struct Host {
     var running = 0
-    /// Monotonic nanoseconds before which it is not asked.
+    /// Earliest time of the next request, in monotonic nanoseconds.
     var notBefore = Int.min
-    /// What its robots.txt asks for, where that is longer.
+    /// The delay in its robots.txt, if longer.
     var delaySeconds = 0.0
   }
 
   private struct State {
     var hosts: [String: Host] = [:]
-    /// Monotonic nanoseconds at which the bytes moved so far are paid for.
+    /// The time at which the bytes transferred so far fit the bandwidth, in monotonic nanoseconds.
     var paidUntil = Int.min
   }
 
@@ -40,18 +40,18 @@ public final class Politeness: Sendable {
     self.clock = clock
   }
 
-  /// A delay that the host itself asks for; the longer one counts.
+  /// Sets a delay that the host itself asks for; the longer one counts.
   public func setDelay(_ origin: String, seconds: Double) {
     state.withLock { $0.hosts[origin, default: Host()].delaySeconds = seconds }
   }
 
-  /// Nobody asks the host for so long.
+  /// Blocks requests to the host for this time.
   public func pause(_ origin: String, seconds: Double) {
     let end = clock.nanoseconds + Int(seconds * 1e9)
     state.withLock { $0.hosts[origin, default: Host()].notBefore = max(end, $0.hosts[origin]?.notBefore ?? .min) }
   }
 
-  /// Waits until the host may be asked. Every `enter` that returned needs its `leave`.
+  /// Waits until a request to the host is allowed. Every `enter` that returns requires a `leave`.
   func enter(_ origin: String, isCancelled: () -> Bool) throws(NetError) {
     while !isCancelled() {
       let wait = state.withLock { state -> Int in
@@ -69,7 +69,7 @@ public final class Politeness: Sendable {
     throw NetError.stopped
   }
 
-  /// The answer has ended, well or not.
+  /// The response has ended, successfully or not.
   func leave(_ origin: String) {
     let now = clock.nanoseconds
     state.withLock { state in
@@ -80,7 +80,7 @@ public final class Politeness: Sendable {
     }
   }
 
-  /// Waits so long that these bytes keep to the bandwidth. A burst of a tenth of a second is free.
+  /// Waits until these bytes fit the bandwidth. A burst of a tenth of a second is free.
   func spend(bytes: Int, isCancelled: () -> Bool) {
     guard let rate = rules.bytesPerSecond, rate > 0 else { return }
     let wait = state.withLock { state -> Int in

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Proxies as the environment names them: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, also in capitals
-/// (but `HTTP_PROXY`, which a web server's client could set).
+/// Proxies from the environment: `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`, also in capitals (except
+/// `HTTP_PROXY`, which clients of a web server could set).
 struct Proxy {
   private let environment: (String) -> String?
 
@@ -9,7 +9,7 @@ struct Proxy {
     self.environment = environment
   }
 
-  /// The proxy for a URL; nil to ask its host itself.
+  /// The proxy for a URL; nil to connect directly.
   func proxy(for url: WebURL) -> String? {
     guard !isExcepted(url) else { return nil }
     let names = [url.scheme + "_proxy"] + (url.scheme == "https" ? ["HTTPS_PROXY"] : []) + ["all_proxy", "ALL_PROXY"]
@@ -18,7 +18,7 @@ struct Proxy {
 
   private func value(_ name: String) -> String? { environment(name).flatMap { $0.isEmpty ? nil : $0 } }
 
-  /// `no_proxy` holds names (with everything below them), addresses, networks (`10.0.0.0/8`) or `*`.
+  /// `no_proxy` contains names (including their subdomains), addresses, networks (`10.0.0.0/8`) or `*`.
   private func isExcepted(_ url: WebURL) -> Bool {
     let entries = (value("no_proxy") ?? value("NO_PROXY") ?? "").split { $0 == "," || $0 == " " }
     let address = NetworkAddress(url.host)

@@ -1,10 +1,10 @@
 import Glibc
 import ShardKit
 
-/// AWS Signature Version 4 of a request.
+/// Signs a request with AWS Signature Version 4.
 ///
-/// Made here because libcurl's own (seen with 7.88) signs a plus in the path, unsorted queries and parameters without a
-/// value otherwise than servers do, and knows no digest of a body that it reads piece by piece.
+/// Implemented here because libcurl (seen with 7.88) signs a plus in the path, unsorted queries and parameters without
+/// a value differently from servers, and does not support digests of streamed bodies.
 /// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 struct RequestSignature {
   private let keys: HTTPRequest.Signing
@@ -17,7 +17,7 @@ struct RequestSignature {
 
   static let bodyDigestField = "x-amz-content-sha256"
   static let unsignedBody = "UNSIGNED-PAYLOAD"
-  /// Set or changed between here and the server, or by libcurl.
+  /// Fields that are set or changed on the way to the server or by libcurl.
   private static let unsigned: Set = [
     "authorization", "user-agent", "expect", "accept-encoding", "connection", "content-length", "transfer-encoding",
   ]
@@ -25,7 +25,7 @@ struct RequestSignature {
   private var scope: String { "\(time.day)/\(keys.region)/\(keys.service)/aws4_request" }
   private var isStorage: Bool { keys.service == "s3" }
 
-  /// Adds the fields that date, sign and authorize it.
+  /// Adds the date, signature and authorization fields.
   func sign(_ request: inout HTTPRequest) {
     let bodyDigest = request.headers[Self.bodyDigestField] ?? digest(of: request.body)
     request.headers["x-amz-date"] = time.moment
@@ -70,7 +70,7 @@ struct RequestSignature {
     ].joined(separator: "\n")
   }
 
-  /// S3 alone takes the path encoded once; other services encode what stands in the request again.
+  /// Only S3 signs the path as encoded in the request; other services encode it a second time.
   private func path(_ path: Substring) -> String {
     let once = PercentEncoding.encode(PercentEncoding.decode(path), keepingSlashes: true)
     return isStorage ? once : PercentEncoding.encode(once, keepingSlashes: true)
@@ -87,7 +87,7 @@ struct RequestSignature {
     return sorted.map { "\($0[0])=\($0[1])" }.joined(separator: "&")
   }
 
-  /// Lower-case names, sorted; values without outer spaces and with single inner ones.
+  /// Sorted lower-case names; values without outer spaces and with single inner spaces.
   private func signedFields(_ request: HTTPRequest) -> [HTTPHeaders.Field] {
     var values: [String: [String]] = ["host": [request.url.authority]]
     for field in request.headers.fields where !Self.unsigned.contains(field.name.lowercased()) {
@@ -116,7 +116,7 @@ struct SigningTime {
 }
 
 extension HTTPRequest {
-  /// The request with the fields that sign it, where it is to be signed.
+  /// The request with signature fields, if it is to be signed.
   func signed(at seconds: Int) -> HTTPRequest {
     guard let signing else { return self }
     var request = self
@@ -126,7 +126,7 @@ extension HTTPRequest {
 }
 
 extension WebURL {
-  /// As in a `Host` header: the port stands in it where it is not the scheme's.
+  /// As in a `Host` header: includes the port unless it is the scheme's default.
   var authority: String { String(origin.dropFirst(scheme.utf8.count + 3)) }
 }
 

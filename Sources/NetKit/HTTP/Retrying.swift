@@ -1,16 +1,16 @@
 import CCurl
 
-/// How often and after which waits a question is put again.
+/// The number of retries of a request and the waits between them.
 ///
-/// The wait before attempt n + 1 is `firstWaitSeconds` · 2ⁿ⁻¹, at most `longestWaitSeconds`, of which between a half
-/// and all is kept, by chance, so that many clients do not come back together. A server's `Retry-After` counts where
-/// it is longer; past `longestRetryAfterSeconds` nothing is asked again now.
+/// The wait before attempt n + 1 is `firstWaitSeconds` · 2ⁿ⁻¹, at most `longestWaitSeconds`, times a random factor
+/// between 0.5 and 1, so that many clients do not retry at the same time. A server's `Retry-After` is used if it is
+/// longer. If it exceeds `longestRetryAfterSeconds`, there is no retry.
 public struct Retrying: Sendable {
   public var attempts = 5
   public var firstWaitSeconds = 1.0
   public var longestWaitSeconds = 60.0
   public var longestRetryAfterSeconds = 600.0
-  /// A number from 0 up to 1.
+  /// A random number in 0..<1.
   public var chance: @Sendable () -> Double = { Double.random(in: 0..<1) }
 
   public init() {}
@@ -21,7 +21,7 @@ public struct Retrying: Sendable {
     return policy
   }
 
-  /// Seconds before attempt `attempt` + 1; nil to give up.
+  /// The wait in seconds before attempt `attempt` + 1; nil to give up.
   func wait(after attempt: Int, _ error: NetError) -> Double? {
     guard error.isTransient, attempt < attempts else { return nil }
     let doubled = firstWaitSeconds * Double(1 << min(attempt - 1, 30))
@@ -30,10 +30,10 @@ public struct Retrying: Sendable {
     return asked > longestRetryAfterSeconds ? nil : max(wait, asked)
   }
 
-  /// Statuses after which the same question may be answered (RFC 9110, RFC 6585, RFC 8470).
+  /// Statuses after which the same request may succeed (RFC 9110, RFC 6585, RFC 8470).
   static let statuses: Set<Int> = [408, 425, 429, 500, 502, 503, 504]
 
-  /// `RateLimit: "api";r=0;t=55`: seconds until there is room again (draft-ietf-httpapi-ratelimit-headers).
+  /// `RateLimit: "api";r=0;t=55`: seconds until requests are allowed again (draft-ietf-httpapi-ratelimit-headers).
   static func seconds(rateLimit value: String) -> Double? {
     for part in value.split(separator: ";") {
       let word = part.filter { $0 != " " }
@@ -46,7 +46,7 @@ public struct Retrying: Sendable {
 
   /// `Retry-After`: seconds, or a date.
   static func seconds(retryAfter value: String, now: Int) -> Double? {
-    // Years are as good as for ever, and do not overflow a clock.
+    // A limit of years is as good as forever and does not overflow a clock.
     if let seconds = Int(value) { return seconds >= 0 ? Double(min(seconds, 100_000_000)) : nil }
     let date = curl_getdate(value, nil)
     return date < 0 ? nil : Double(min(max(0, date - now), 100_000_000))

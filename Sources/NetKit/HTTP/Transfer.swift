@@ -1,12 +1,12 @@
 import CCurl
 import Glibc
 
-/// One request and its answer on a libcurl handle: no redirect, no retry. Its callbacks run within `perform`.
+/// One request and its response on a libcurl handle, without redirects and retries. Callbacks run within `perform`.
 final class Transfer {
   struct Limits {
     var maximumBytes: Int
     var allowsSpecialAddresses: Bool
-    /// A proxy's address is its owner's affair.
+    /// Not checked behind a proxy: its owner is responsible for addresses.
     var isProxied: Bool
   }
 
@@ -16,15 +16,15 @@ final class Transfer {
   private let spend: (Int) -> Void
   private let isCancelled: () -> Bool
   private let body: RequestBody
-  /// Whether an answer with this head is taken in: not a redirect, not one that will be asked again.
+  /// Whether a response with this head is received: not a redirect, and not one that will be retried.
   private let isFinal: (HTTPResponse.Head) -> Bool
 
   private(set) var head = HTTPResponse.Head(status: 0, reason: "", version: "")
   private(set) var bytes: [UInt8] = []
   private(set) var count: Int64 = 0
-  /// What a callback found wrong; libcurl only says that a callback stopped it.
+  /// The error in a callback; libcurl only reports that a callback stopped it.
   private(set) var problem: NetError?
-  /// The last address that was refused, and its kind.
+  /// The last refused address and its kind.
   private(set) var refused: (address: String, kind: String)?
   private var headBytes = 0
   private var headIsComplete = false
@@ -45,10 +45,10 @@ final class Transfer {
   }
 
   private static let maximumHeadBytes = 256 << 10
-  /// Of an answer that is not wanted; more is not read.
+  /// Maximum bytes to read of a response that is not received.
   private static let maximumRefusalBytes = 1 << 20
 
-  /// Runs the transfer on a handle that has its other options set.
+  /// Runs the transfer on a handle whose other options are set.
   func perform(_ handle: OpaquePointer, _ set: (ccurl_callbacks, UnsafeMutableRawPointer) -> CURLcode) -> CURLcode {
     let callbacks = ccurl_callbacks(
       header: { bytes, size, count, context in
@@ -86,7 +86,7 @@ final class Transfer {
     Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
   }
 
-  /// Runs a callback's work; 0 tells libcurl to stop, and `problem` says why.
+  /// Runs a callback's work; 0 makes libcurl stop, and `problem` gives the reason.
   private func guarding(_ count: Int, _ body: (Transfer) throws(NetError) -> Void) -> Int {
     do throws(NetError) {
       if isCancelled() { throw NetError.stopped }
@@ -101,11 +101,11 @@ final class Transfer {
   // MARK: Head
 
   private func takeHeader(_ line: UnsafeRawBufferPointer) throws(NetError) {
-    // Fields behind the body say nothing that is needed.
+    // Trailer fields are not needed.
     guard !headIsComplete else { return }
     headBytes += line.count
     guard headBytes <= Self.maximumHeadBytes else {
-      throw NetError(.content, shown, "the head of the answer has more than \(Self.maximumHeadBytes) bytes")
+      throw NetError(.content, shown, "the head of the response has more than \(Self.maximumHeadBytes) bytes")
     }
     var end = line.count
     while end > 0, line[end - 1] == 13 || line[end - 1] == 10 { end -= 1 }
@@ -132,14 +132,15 @@ final class Transfer {
     throw tooLarge("\(length) bytes", limit)
   }
 
-  /// A receiver that declines the body gets a refusal, which is kept in memory.
+  /// If the receiver declines the body, the response is a refusal, which is kept in memory.
   private var bodyLimit: Int {
     goesToReceiver || receiver == nil ? limits.maximumBytes : min(limits.maximumBytes, Self.maximumRefusalBytes)
   }
 
   private func tooLarge(_ size: String, _ limit: Int) -> NetError {
     NetError(
-      .content, shown, "the answer has \(size), the limit is \(limit)", hint: "Raise the limit if it may be so large.")
+      .content, shown, "the response has \(size); the limit is \(limit)",
+      hint: "Raise the limit if this size is expected.")
   }
 
   // MARK: Body
@@ -147,19 +148,19 @@ final class Transfer {
   private func takeBody(_ part: UnsafeRawBufferPointer) throws(NetError) {
     spend(part.count)
     guard headIsComplete, isFinal(head) else {
-      // The body of a redirect or of an answer that is asked again: read a little, so that the connection lives.
+      // The body of a redirect or of a response that is retried: read a little to keep the connection.
       count += Int64(part.count)
-      if count > Int64(Self.maximumRefusalBytes) { throw tooLarge("more bytes", Self.maximumRefusalBytes) }
+      if count > Int64(Self.maximumRefusalBytes) { throw tooLarge("too many bytes", Self.maximumRefusalBytes) }
       return
     }
     count += Int64(part.count)
-    guard count <= Int64(bodyLimit) else { throw tooLarge("more bytes", bodyLimit) }
+    guard count <= Int64(bodyLimit) else { throw tooLarge("too many bytes", bodyLimit) }
     if goesToReceiver { try receiver!.receive(part) } else { bytes.append(contentsOf: part) }
   }
 
   // MARK: Address
 
-  /// Sees the very address that is connected to, so a name that changes between a check and its use gains nothing.
+  /// Checks the actual address of the connection, so that changing a DNS name after a check has no effect.
   private func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
     if !limits.allowsSpecialAddresses && !limits.isProxied {
       var raw = [UInt8](repeating: 0, count: 16)
@@ -175,7 +176,7 @@ final class Transfer {
   }
 }
 
-/// Runs `body` with SIGPIPE held back: a connection that the server closes must not end the process.
+/// Runs `body` with SIGPIPE blocked: a connection that the server closes must not end the process.
 private func withoutPipeSignal<T>(_ body: () -> T) -> T {
   var pipe = sigset_t()
   var before = sigset_t()
@@ -190,7 +191,7 @@ private func withoutPipeSignal<T>(_ body: () -> T) -> T {
   return body()
 }
 
-/// A request's body, read piece by piece and from any position.
+/// A request's body, read in pieces and from any position.
 final class RequestBody {
   private let body: HTTPRequest.Body
   private let descriptor: Int32
@@ -210,7 +211,7 @@ final class RequestBody {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// nil where the file cannot be read or has become shorter.
+  /// nil if the file cannot be read or has become shorter.
   func read(into buffer: UnsafeMutableRawBufferPointer) -> Int? {
     let wanted = Int(min(Int64(buffer.count), body.count - position))
     guard wanted > 0 else { return 0 }

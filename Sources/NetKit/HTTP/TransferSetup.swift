@@ -1,13 +1,13 @@
 import CCurl
 import Glibc
 
-/// A request as options of a libcurl handle, and libcurl's codes as sentences.
+/// Sets a request's options on a libcurl handle, and converts libcurl's codes to messages.
 final class TransferSetup {
   private let request: HTTPRequest
   private let options: HTTPClient.Options
   private let headers: HTTPHeaders
   private let proxy: String?
-  /// Whom the transfer was connected to.
+  /// The address of the connection.
   private(set) var address = ""
   private var list: UnsafeMutablePointer<curl_slist>?
   private let reason = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -26,13 +26,13 @@ final class TransferSetup {
     reason.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
     guard headers.isWellFormed else {
       throw NetError(
-        .address, request.url.shown, "a header of the request holds a line break or another control character")
+        .address, request.url.shown, "a header of the request contains a line break or another control character")
     }
     for field in headers.fields {
       // An empty value is written with a semicolon; a colon would remove the field.
       list = curl_slist_append(list, field.value.isEmpty ? "\(field.name);" : "\(field.name): \(field.value)")
     }
-    // libcurl would wait a second for a server that does not know of it.
+    // libcurl would wait one second for servers without support for it.
     if headers["Expect"] == nil { list = curl_slist_append(list, "Expect:") }
     if request.method == .post && headers["Content-Type"] == nil { list = curl_slist_append(list, "Content-Type:") }
   }
@@ -45,7 +45,7 @@ final class TransferSetup {
   func run(_ transfer: Transfer, on handle: OpaquePointer, stallRate: Int?) -> CURLcode {
     let curl = UnsafeMutableRawPointer(handle)
     curl_easy_reset(curl)
-    // Strings behind credentials must not outlive the transfer in the handle.
+    // Credentials must not stay in the handle after the transfer.
     defer { curl_easy_reset(curl) }
     let code = transfer.perform(handle) { callbacks, context in
       let steps = [
@@ -59,7 +59,7 @@ final class TransferSetup {
   }
 
   private func setConnection(_ curl: UnsafeMutableRawPointer, _ bandwidth: Int?) -> CURLcode {
-    // A limit on bandwidth must not look like a stall.
+    // A bandwidth limit must not look like a stall.
     let slowest = min(options.stallBytesPerSecond, bandwidth.map { max(1, $0 / 8) } ?? .max)
     var codes = [
       ccurl_set_pointer(curl, CURLOPT_ERRORBUFFER, reason),
@@ -111,7 +111,7 @@ final class TransferSetup {
     return code == CURLE_OK ? ccurl_set_text(curl, CURLOPT_PASSWORD, request.url.password ?? "") : code
   }
 
-  // MARK: What was sent
+  // MARK: Sent request
 
   /// The request's head for an archive, without credentials.
   func sentHead(_ request: HTTPRequest) -> String {
@@ -125,32 +125,32 @@ final class TransferSetup {
 
   private static let secretFields = ["authorization", "proxy-authorization", "cookie", "x-amz-security-token"]
 
-  // MARK: What went wrong
+  // MARK: Errors
 
   func error(_ code: CURLcode, _ url: WebURL, received: Int64, _ options: HTTPClient.Options) -> NetError {
     let where_ = url.shown
     func transient(_ message: String) -> NetError { NetError(.connection, where_, message).transient() }
     switch code {
-    case CURLE_COULDNT_RESOLVE_HOST: return transient("the name \(url.host) is not known")
-    case CURLE_COULDNT_RESOLVE_PROXY: return transient("the proxy's name is not known")
+    case CURLE_COULDNT_RESOLVE_HOST: return transient("the host name \(url.host) cannot be resolved")
+    case CURLE_COULDNT_RESOLVE_PROXY: return transient("the proxy's host name cannot be resolved")
     case CURLE_COULDNT_CONNECT: return transient("no connection to \(url.host) on port \(url.port)")
     case CURLE_OPERATION_TIMEDOUT: return transient(timedOut(received))
-    case CURLE_PARTIAL_FILE: return transient("the answer ended after \(received) bytes, before its stated length")
-    case CURLE_GOT_NOTHING: return transient("the server closed the connection without an answer")
+    case CURLE_PARTIAL_FILE: return transient("the response ended after \(received) bytes, before its stated length")
+    case CURLE_GOT_NOTHING: return transient("the server closed the connection without a response")
     case CURLE_RECV_ERROR, CURLE_SEND_ERROR:
-      return transient("the connection broke after \(received) bytes of the answer")
+      return transient("the connection broke after \(received) bytes of the response")
     case CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_SSL_CONNECT_ERROR:
       return transient("the connection failed (\(text(code)))")
     case CURLE_PEER_FAILED_VERIFICATION:
       return NetError(
-        .connection, where_, "the server's certificate does not verify (\(text(code)))",
-        hint: "Someone may stand between; if the server is yours, name its certificate's authority.")
+        .connection, where_, "the server's certificate cannot be verified (\(text(code)))",
+        hint: "The connection may be intercepted. If the server is yours, trust its certificate authority.")
     case CURLE_SSL_CACERT_BADFILE:
-      return NetError(.connection, options.certificates ?? "", "the certificates to trust cannot be read")
+      return NetError(.connection, options.certificates ?? "", "the trusted certificates cannot be read")
     case CURLE_ABORTED_BY_CALLBACK:
-      return NetError(.storage, where_, "what was to be sent could not be read to its end")
+      return NetError(.storage, where_, "the data to send could not be read to its end")
     case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING:
-      return NetError(.content, where_, "the server's answer is malformed (\(text(code)))")
+      return NetError(.content, where_, "the server's response is malformed (\(text(code)))")
     default: return NetError(.connection, where_, "the transfer failed (\(text(code)))")
     }
   }
@@ -158,17 +158,17 @@ final class TransferSetup {
   private func timedOut(_ received: Int64) -> String {
     let text = String(cString: reason)
     if text.contains("too slow") {
-      return "fewer than \(options.stallBytesPerSecond) bytes a second came for \(options.stallSeconds) seconds"
+      return "fewer than \(options.stallBytesPerSecond) bytes per second arrived for \(options.stallSeconds) seconds"
     }
     if text.hasPrefix("Connection") || text.hasPrefix("Failed to connect") || text.contains("SSL connection") {
       return "no connection within \(shortest(options.connectSeconds)) seconds"
     }
-    return "the answer was not complete after \(shortest(options.wholeSeconds)) seconds (\(received) bytes came)"
+    return "the response was not complete after \(shortest(options.wholeSeconds)) seconds (\(received) bytes arrived)"
   }
 
   private func shortest(_ seconds: Double) -> String { seconds == seconds.rounded() ? "\(Int(seconds))" : "\(seconds)" }
 
-  /// libcurl's words; it never puts URLs or credentials into them beyond the host.
+  /// libcurl's message. It never contains credentials, or more of the URL than the host.
   private func text(_ code: CURLcode) -> String {
     let own = String(cString: reason)
     return own.isEmpty ? String(cString: curl_easy_strerror(code)) : own

@@ -1,9 +1,9 @@
-/// Which parts of an address let whoever reads them in: the one list by which addresses are shown and refused.
+/// Finds the secret parts of a URL, which grant access: the only list for showing and refusing URLs.
 ///
-/// A parameter is judged by its name, which is first taken apart (`X-Amz-Signature`, `accessKey`, `PHPSESSID`), and by
-/// its value where that has the form of a well-known token.
+/// A parameter is secret by its name, which is first split into words (`X-Amz-Signature`, `accessKey`, `PHPSESSID`), or
+/// by a value in the format of a well-known token.
 enum URLSecrets {
-  /// Hides what is secret in a path and query.
+  /// Hides secrets in a path and query.
   static func hiding(_ text: String) -> String {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
@@ -15,7 +15,7 @@ enum URLSecrets {
       if at < bytes.count { out.append(bytes[at]) }
       start = at + 1
       if at < bytes.count {
-        // Within the path a semicolon begins parameters, and a slash ends them.
+        // Within the path, a semicolon begins parameters and a slash ends them.
         isQuery = isQuery || bytes[at] == UInt8(ascii: "?")
         isParameter = isQuery || bytes[at] != UInt8(ascii: "/")
       }
@@ -48,14 +48,14 @@ enum URLSecrets {
       || secretEnds.contains { joined == $0 }
   }
 
-  /// Words that say it wherever they stand in a name.
+  /// Words that mark a secret anywhere in a name.
   private static let secretWords: Set<String> = [
     "auth", "bearer", "cookie", "cred", "creds", "hmac", "jwt", "otp", "pass", "passwd", "passphrase", "policy", "psw",
     "pwd", "sas", "secret", "secrets", "sess", "session", "sid", "sig", "sign", "ticket", "token", "tokens",
   ]
 
-  /// Parts of a name, its marks left out, in which words are written together. `session`, `token` and `secret` alone are
-  /// parts of other words (`tokenizer`, `secretary`): these are words, or stand beside what makes them a secret.
+  /// Substrings of a name without punctuation, for words that are written together. `session`, `token` and `secret`
+  /// also occur in other words (`tokenizer`, `secretary`), so they only count as words or with a qualifying word.
   private static let secretParts = [
     "accesskey", "accesstoken", "apikey", "apitoken", "authkey", "authoriz", "authtoken", "bearertoken", "clientsecret",
     "credential", "csrftoken", "hmac", "idtoken", "jsession", "keypair", "oauth", "passphrase", "passw", "phpsess",
@@ -63,17 +63,17 @@ enum URLSecrets {
     "sessiontoken", "sharedkey", "signature", "signingkey", "subscriptionkey", "tokenid", "userkey", "usertoken",
   ]
 
-  /// Names with such a word that the Diet's API and others have for numbers of sessions and of words.
+  /// Harmless names with such a word, used by the Diet's API and others for numbers of sessions and tokens.
   private static let harmless: Set<String> = [
     "sessionfrom", "sessionto", "sessionnumber", "maxtokens", "maximumtokens", "mintokens", "minimumtokens",
   ]
 
-  /// Whole names, too short or too common to be looked for within others.
+  /// Complete names that are too short or too common to be searched within others.
   private static let secretEnds: Set<String> = [
     "access", "assertion", "code", "hdnea", "hdnts", "key", "mac", "pin", "pw", "awsaccesskeyid", "googleaccessid",
   ]
 
-  /// In lower case: parted at marks, and before a capital that follows a small letter.
+  /// The words of a name in lower case: split at punctuation, and between a small letter and a capital.
   private static func words(of name: String) -> [String] {
     var words: [[UInt8]] = [[]]
     var wasSmall = false
@@ -89,7 +89,7 @@ enum URLSecrets {
 
   // MARK: Values
 
-  /// Beginnings that only keys and tokens have.
+  /// Prefixes that only keys and tokens have.
   private static let beginnings = [
     "eyJ", "hf_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "AKIA", "ASIA", "sk-", "ya29.",
     "Bearer%20", "Basic%20",

@@ -1,30 +1,30 @@
 import CCurl
 
-/// An http or https URL as libcurl understands it, so that what is checked is what is asked.
+/// An http or https URL as libcurl parses it, so that the checked URL is the requested one.
 ///
-/// Normal form (RFC 3986, 6.2.2): lower-case scheme and host, no default port, no `.` and `..` in the path, unsafe bytes
-/// encoded, encodings of unreserved characters undone and the digits of all others in upper case, no fragment. User and
-/// password are taken out of the text.
+/// Normal form (RFC 3986, 6.2.2): lower-case scheme and host, no default port, no `.` and `..` in the path, unsafe
+/// bytes encoded, unreserved characters decoded, upper-case digits in all other encodings, no fragment. User and
+/// password are removed from the text.
 public struct WebURL: Hashable, Sendable {
   /// The URL without user and password.
   public let text: String
   public let scheme: String
-  /// As in a `Host` header: an IPv6 address stands in brackets.
+  /// As in a `Host` header: an IPv6 address is in brackets.
   public let host: String
   public let port: Int
-  /// Path and query, as asked.
+  /// Path and query, as requested.
   public let target: String
   let user: String?
   let password: String?
 
   public init(_ text: String) throws(NetError) { try self.init(Parts(text, base: nil), isNormal: true) }
 
-  /// A reference found at this URL: absolute, or relative.
+  /// Resolves a reference found at this URL: absolute or relative.
   public func resolving(_ reference: String) throws(NetError) -> WebURL {
     try WebURL(Parts(reference, base: self), isNormal: true)
   }
 
-  /// The same for a `Location` header: a server may have signed the very bytes that it sends us on with.
+  /// The same for a `Location` header, whose exact bytes are kept because the server may have signed them.
   func redirected(to reference: String) throws(NetError) -> WebURL {
     try WebURL(Parts(reference, base: self), isNormal: false)
   }
@@ -41,35 +41,35 @@ public struct WebURL: Hashable, Sendable {
     let isDefault = port == (scheme == "https" ? 443 : 80)
     text = "\(scheme)://\(host)\(isDefault ? "" : ":\(port)")\(target)"
     guard scheme == "http" || scheme == "https" else {
-      throw NetError(.address, shown, "only http and https are asked, not \(scheme)")
+      throw NetError(.address, shown, "only http and https are supported, not \(scheme)")
     }
-    // What is still encoded when it was decoded once is no name, and would be another one the next time.
+    // A host that is still encoded after one decoding is not a name, and would change when decoded again.
     guard !host.isEmpty, !host.utf8.contains(UInt8(ascii: "%")) else {
-      throw NetError(.address, shown, "it names no host")
+      throw NetError(.address, shown, "names no host")
     }
   }
 
-  /// libcurl writes an address in one form before it decodes the host: `%31%30` becomes `10`, and that `0.0.0.10`.
+  /// libcurl normalizes an address before it decodes the host: `%31%30` becomes `10`, and that `0.0.0.10`.
   private static func settled(_ host: String) throws(NetError) -> String {
     guard host.utf8.first.map({ $0 &- 48 < 10 }) ?? false else { return host }
     return try Parts("http://\(host)/", base: nil).get(CURLUPART_HOST) ?? host
   }
 
-  /// `https://example.org` or `http://example.org:8080`: whom politeness, credentials and robots.txt speak of.
+  /// `https://example.org` or `http://example.org:8080`: the scope of politeness, credentials and robots.txt.
   public var origin: String { String(text.dropLast(target.utf8.count)) }
 
-  /// For messages and logs: values of parameters that sign or authorize are left out.
+  /// For messages and logs: values of parameters that sign or authorize are hidden.
   public var shown: String { origin + URLSecrets.hiding(target) }
 
-  /// Whether it names a password, or a parameter that signs or authorizes.
+  /// Whether it contains a password, or a parameter that signs or authorizes.
   public var holdsSecret: Bool { password != nil || shown != text }
 
-  /// The normal form of a path, a query, or a part or pattern of one.
+  /// The normal form of a path or query, or of a part or pattern of one.
   public static func normalized(_ part: String) -> String {
     String(decoding: PercentEncoding.normalized(part.utf8), as: UTF8.self)
   }
 
-  /// A path whose dots were encoded has them still.
+  /// Removes dot segments that remain because their dots were encoded.
   private static func withoutDots(_ path: String) -> String {
     let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst()
     guard parts.contains(where: { $0.elementsEqual(".".utf8) || $0.elementsEqual("..".utf8) }) else { return path }
@@ -99,12 +99,12 @@ private struct Parts: ~Copyable {
     if let base { curl_url_set(handle, CURLUPART_URL, base.text, 0) }
     let code = curl_url_set(handle, CURLUPART_URL, text, flags)
     guard code == CURLUE_OK else {
-      // What cannot be parsed may hold a password anywhere: it is not repeated, except for a scheme.
+      // Invalid text may contain a password anywhere: it is not repeated, except for the scheme.
       if code == CURLUE_UNSUPPORTED_SCHEME, let colon = text.firstIndex(of: ":") {
-        throw NetError(.address, "", "only http and https are asked, not \(text[..<colon])")
+        throw NetError(.address, "", "only http and https are supported, not \(text[..<colon])")
       }
       let reason = String(cString: curl_url_strerror(code))
-      throw NetError(.address, "", "an address is malformed (\(reason))", hint: "Write it as https://host/path.")
+      throw NetError(.address, "", "the URL is malformed (\(reason))", hint: "Write it as https://host/path.")
     }
     curl_url_set(handle, CURLUPART_FRAGMENT, nil, 0)
   }

@@ -1,8 +1,8 @@
 import ShardKit
 
-/// A token and the name by which sentences speak of it. The value is sent to the Hub's origin and nowhere else.
+/// A token and its name for messages. The value is only sent to the Hub's origin.
 public struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConvertible {
-  /// The variable of the environment that it was read from.
+  /// The environment variable that it was read from.
   public let variable: String
   let value: String
 
@@ -16,11 +16,11 @@ public struct HubToken: Sendable, CustomStringConvertible, CustomDebugStringConv
 }
 
 extension HTTPRequest {
-  /// Shows a token. Redirects to other origins do not carry it on.
+  /// Adds a token. Redirects to other origins do not receive it.
   public mutating func authorize(_ token: HubToken) { headers["Authorization"] = "Bearer \(token.value)" }
 }
 
-/// Asks a Hub about one repository. Used by one thread, as its `HTTPClient` is.
+/// A client for one repository of a Hub. Used by one thread, like its `HTTPClient`.
 ///
 /// The API is described at https://huggingface.co/docs/hub/api, large files at
 /// https://github.com/git-lfs/git-lfs/blob/main/docs/api/batch.md
@@ -35,14 +35,14 @@ public final class HubClient {
     self.http = http
   }
 
-  /// A question, with the token if it goes to the Hub's own origin.
+  /// A request, with the token if it goes to the Hub's origin.
   public func request(_ method: HTTPRequest.Method = .get, _ url: WebURL) -> HTTPRequest {
     var request = HTTPRequest(method, url)
     if let token, url.origin == repository.origin { request.authorize(token) }
     return request
   }
 
-  /// A POST that may be put again: every one of the Hub's that is asked here does no more the second time.
+  /// A POST that may be retried: all POST requests to the Hub that are used here are idempotent.
   func post(_ url: WebURL, _ body: JSONValue, type: String = "application/json") -> HTTPRequest {
     var request = request(.post, url)
     request.isRepeatable = true
@@ -52,7 +52,7 @@ public final class HubClient {
     return request
   }
 
-  /// The answer, whatever its status, with the failures that do not pass as sentences about the Hub.
+  /// Returns the response with any status. Persistent errors get messages about the Hub.
   func send(_ request: HTTPRequest) throws(NetError) -> HTTPResponse {
     do throws(NetError) { return try http.send(request) } catch {
       throw error.status == 429 ? tooManyRequests(error) : error
@@ -61,12 +61,12 @@ public final class HubClient {
 
   func json(_ response: HTTPResponse) throws(NetError) -> JSONValue {
     guard let value = try? JSONValue.parse(response.body).value else {
-      throw malformed(response.url, "its answer is no JSON")
+      throw malformed(response.url, "it is not valid JSON")
     }
     return value
   }
 
-  /// The answer's JSON; any status but 2xx is an error.
+  /// The response's JSON; a status other than 2xx is an error.
   func ask(_ request: HTTPRequest) throws(NetError) -> JSONValue {
     let response = try send(request)
     guard response.head.isSuccess else { throw refusal(response) }
@@ -75,21 +75,21 @@ public final class HubClient {
 
   func malformed(_ url: WebURL, _ what: String) -> NetError {
     NetError(
-      .content, url.shown, "the Hub does not answer as its API says: \(what)",
+      .content, url.shown, "the response does not match the Hub's API: \(what)",
       hint: "Check the endpoint; it may be another kind of server.")
   }
 
   // MARK: The repository
 
-  /// The commit that a revision stands for; nil where the repository or the revision is not there, or not to be seen.
+  /// The commit that a revision resolves to; nil if the repository or the revision does not exist or is not visible.
   public func commit(of revision: String) throws(NetError) -> String? {
     let response = try send(request(.get, repository.api("revision", revision)))
-    // To a reader without a token a private repository looks like none, and the Hub says 401 for both.
+    // Without a token, private and missing repositories look the same: the Hub returns 401 for both.
     let isAbsent = response.status == 404 || response.status == 401 && token == nil
     return isAbsent && !isGated(response) ? nil : try commit(in: response)
   }
 
-  /// The commit that a revision stands for; an error where there is none.
+  /// The commit that a revision resolves to; an error if there is none.
   public func existingCommit(of revision: String) throws(NetError) -> String {
     try commit(in: send(request(.get, repository.api("revision", revision))))
   }
@@ -102,8 +102,8 @@ public final class HubClient {
     return sha
   }
 
-  /// Makes the repository, unless it is there.
-  /// - Returns: whether it was made.
+  /// Creates the repository unless it exists.
+  /// - Returns: whether it was created.
   @discardableResult
   public func create(isPrivate: Bool) throws(NetError) -> Bool {
     let url = try WebURL("\(repository.endpoint)/api/repos/create")
@@ -119,7 +119,7 @@ public final class HubClient {
     return true
   }
 
-  /// Makes a branch that begins where `main` is, unless it is there.
+  /// Creates a branch from `main` unless it exists.
   public func create(branch: String) throws(NetError) {
     let response = try send(post(try repository.api("branch", branch), ["startingPoint": "main"]))
     guard response.status == 409 || response.head.isSuccess else { throw refusal(response) }

@@ -1,9 +1,9 @@
 public import ShardKit
 
-/// A file that is to be in a repository.
+/// A file to upload to a repository.
 public struct HubCandidate: Sendable {
   public var path: String
-  /// Where its bytes are.
+  /// The local path of its content.
   public var file: String
   public var bytes: Int64
   public var sha256: Digest
@@ -16,24 +16,24 @@ public struct HubCandidate: Sendable {
   }
 }
 
-/// How a file goes into a commit.
+/// How a file is added to a commit.
 public enum HubMode: String, Sendable {
-  /// With its bytes, as git keeps it.
+  /// With its content, stored by git.
   case regular
-  /// By its digest; its bytes go to the storage first.
+  /// By its digest; its content is uploaded to the storage first.
   case lfs
-  /// Not at all: the repository's .gitignore names it.
+  /// Not at all: the repository's .gitignore excludes it.
   case ignored
 }
 
-/// A commit that was made.
+/// A finished commit.
 public struct HubCommit: Equatable, Sendable {
   public var commit: String
   public var url: String
 }
 
 extension HubClient {
-  /// How the Hub wants each file, in the order given. It sees the first 512 bytes.
+  /// The mode that the Hub requires for each file, in the given order. It receives the first 512 bytes.
   public func modes(of candidates: [HubCandidate], revision: String) throws(NetError) -> [HubMode] {
     var modes: [HubMode] = []
     for start in stride(from: 0, to: candidates.count, by: 256) {
@@ -61,9 +61,9 @@ extension HubClient {
     var out: [HubMode] = []
     for candidate in candidates {
       guard let mode = modes[ExactText(candidate.path)] else {
-        throw malformed(url, "it does not say how to send \(candidate.path)")
+        throw malformed(url, "it contains no upload mode for \(candidate.path)")
       }
-      // A storage takes no empty object.
+      // The storage does not accept empty objects.
       out.append(candidate.bytes == 0 && mode == .lfs ? .regular : mode)
     }
     return out
@@ -77,9 +77,9 @@ extension HubClient {
     } catch { throw NetError(error) }
   }
 
-  /// Makes the commit whose lines are in the file `body`, on a branch that is still where the body says.
+  /// Makes the commit whose lines are in the file `body`, if the branch is still at the parent that the body names.
   ///
-  /// It may be asked again after a broken connection: the commit's parent is named, so a second one is refused (412).
+  /// The request may be retried after a broken connection: it names the parent, so a second commit is refused (412).
   public func commit(body: String, bytes: Int64, revision: String) throws(NetError) -> HubCommit {
     let url = try repository.api("commit", revision)
     var request = request(.post, url)
@@ -88,13 +88,13 @@ extension HubClient {
     request.body = .file(path: body, length: bytes)
     let answer = try ask(request)
     guard let commit = answer["commitOid"]?.string, HubRepository.isCommit(commit) else {
-      throw malformed(url, "it does not say which commit it made")
+      throw malformed(url, "it does not name the new commit")
     }
     return HubCommit(commit: commit, url: "\(repository.page)/commit/\(commit)")
   }
 }
 
-/// The lines of a commit, written to a file as they come: bytes of small files are never all in memory.
+/// Writes the lines of a commit to a file one by one, so that small files are never all in memory.
 public final class HubCommitBody {
   private let sink: any ByteSink
 
@@ -122,7 +122,7 @@ public final class HubCommitBody {
     try sink.write("{\"key\":\"file\",\"value\":{\"path\":\(path),\"encoding\":\"base64\",\"content\":\"")
     let source = try FileSource(candidate.file)
     var digester = Digester()
-    // A multiple of three bytes becomes whole groups.
+    // A multiple of three bytes becomes complete groups.
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 3 << 16, alignment: 64)
     defer { block.deallocate() }
     while true {
@@ -133,13 +133,13 @@ public final class HubCommitBody {
     }
     guard digester.finish() == candidate.sha256 else {
       throw ShardError(
-        .malformed, candidate.file, "it is no longer what was made", hint: "Find out with `pipeline verify`.")
+        .malformed, candidate.file, "has changed since it was written", hint: "Check the store with `pipeline verify`.")
     }
     try sink.write("\"}}\n")
   }
 }
 
-/// Reads until the room is full or the source ends.
+/// Reads until the buffer is full or the source ends.
 private func fill(_ room: UnsafeMutableRawBufferPointer, from source: FileSource) throws(ShardError) -> Int {
   var count = 0
   while count < room.count {

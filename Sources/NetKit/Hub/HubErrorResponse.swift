@@ -3,7 +3,7 @@ import ShardKit
 extension HubClient {
   func isGated(_ response: HTTPResponse) -> Bool { response.headers["X-Error-Code"] == "GatedRepo" }
 
-  /// An answer that says no, as a sentence that says what to do. `X-Error-Code` is what the Hub's own clients go by.
+  /// Converts an error response to an error with a hint. Like the Hub's own clients, it uses `X-Error-Code`.
   public func refusal(_ response: HTTPResponse) -> NetError {
     let words = words(of: response)
     let (message, hint) = sentence(response, words)
@@ -13,7 +13,7 @@ extension HubClient {
     return error
   }
 
-  /// A refusal to give a file, with what the Hub says of it when it is asked about the file alone.
+  /// Explains an error for a file with the Hub's response to a HEAD request for that file.
   public func explain(_ error: NetError, _ file: WebURL) -> NetError {
     guard let response = try? send(request(.head, file)), !response.head.isSuccess else { return error }
     return refusal(response)
@@ -30,57 +30,57 @@ extension HubClient {
       return (
         "there is no \(name), or \(token.map { "\($0) may not see it" } ?? "it is private")",
         token == nil
-          ? "Check the name and the kind, or set a token." : "Check the name, the kind and the token's rights."
+          ? "Check the name and the kind, or set a token." : "Check the name, the kind and the token's permissions."
       )
     case (401, _):
       guard let token else {
-        return ("it asks for a token\(words)", "Make one at \(tokensPage) and put it into the environment.")
+        return ("a token is required\(words)", "Create one at \(tokensPage) and put it into the environment.")
       }
       return (
         "the Hub does not accept \(token)\(words)",
-        "Make a new one at \(tokensPage); it may have lapsed or been revoked."
+        "Create a new one at \(tokensPage); it may have expired or been revoked."
       )
     case (403, _):
       return (
-        "\(token.map(\.description) ?? "a reader without a token") may not do this\(words)",
-        "Make one with write access to \(repository.owner) at \(tokensPage)."
+        "\(token.map(\.description) ?? "a request without a token") is not authorized\(words)",
+        "Create one with write access to \(repository.owner) at \(tokensPage)."
       )
-    case (409, _): return ("something else is being done to the \(name) at this moment\(words)", "Run again.")
+    case (409, _): return ("another operation on the \(name) is in progress\(words)", "Run again.")
     case (412, _):
       return (
-        "somebody else has committed to the \(name) meanwhile",
-        "Run again: it begins from their commit, and large files that were sent stay sent."
+        "somebody else has committed to the \(name) in the meantime",
+        "Run again: it starts from their commit, and uploaded large files are kept."
       )
     case (413, _):
       return (
-        "this is more than the Hub takes at once\(words)", "Upload fewer or larger files; shards may be joined."
+        "the request exceeds the Hub's limit\(words)", "Upload fewer or larger files, for example larger shards."
       )
-    default: return ("the Hub answered \(response.head.described)\(words)", nil)
+    default: return ("the Hub responded with \(response.head.described)\(words)", nil)
     }
   }
 
   private func gated(_ name: String) -> (String, String?) {
     guard let token else {
       return (
-        "the \(name) is open only to those who have accepted its terms",
-        "Accept them at \(repository.page), make a token at \(tokensPage) and put it into the environment."
+        "access to the \(name) requires accepting its terms",
+        "Accept them at \(repository.page), create a token at \(tokensPage) and put it into the environment."
       )
     }
     return (
-      "the \(name) is open only to those who have accepted its terms, and the owner of \(token) has not",
-      "Accept them at \(repository.page) with the account that the token is of."
+      "access to the \(name) requires accepting its terms, which the owner of \(token) has not done",
+      "Accept them at \(repository.page) with the token's account."
     )
   }
 
   private var tokensPage: String { "\(repository.endpoint)/settings/tokens" }
 
-  /// What the server says itself: bounded, on one line, without the token should it be repeated.
+  /// The server's own message: shortened, on one line, and without the token if it repeats it.
   private func words(of response: HTTPResponse) -> String {
     let own = response.headers["X-Error-Message"] ?? (try? JSONValue.parse(response.body).value)?["error"]?.string
     return own.map { $0.isEmpty ? "" : " (\"\(shown($0))\")" } ?? ""
   }
 
-  /// A server's text for a message.
+  /// A server's text, for a message.
   func shown(_ text: String) -> String {
     let own = token.map { text.replacing($0.value, with: "…") } ?? text
     let plain = own.unicodeScalars.map { $0.value < 32 || $0.value == 127 ? " " : $0 }.prefix(200)
@@ -89,9 +89,9 @@ extension HubClient {
 
   func tooManyRequests(_ error: NetError) -> NetError {
     var error = error
-    error.message = "the Hub takes no more requests for now (429)"
-    let wait = error.retryAfterSeconds.map { "It asks to be left alone for \(Int($0.rounded(.up))) seconds. " } ?? ""
-    error.hint = wait + "Run again later, with a token if there was none: what was sent is not sent again."
+    error.message = "the Hub accepts no more requests for now (429)"
+    let wait = error.retryAfterSeconds.map { "It asks clients to wait \(Int($0.rounded(.up))) seconds. " } ?? ""
+    error.hint = wait + "Run again later, with a token if there was none. Uploaded files are not sent again."
     return error
   }
 }

@@ -1,31 +1,31 @@
 import ShardKit
 
-/// What the Hub's storage wants done for one large object.
+/// What the Hub's storage requests for one large object.
 enum HubObjectOrder: Equatable {
-  /// It has it.
+  /// Nothing: the storage has it.
   case present
   case send(HubObjectTransfer)
 }
 
-/// The addresses that one object is sent to. Those of the storage are signed: whoever has them may send this object,
-/// for some hours, and nothing else.
+/// The URLs that one object is sent to. Those of the storage are signed: they allow anyone to upload this object, and
+/// nothing else, for some hours.
 struct HubObjectTransfer: Equatable {
-  /// Whole, or the address that says the parts are complete.
+  /// The URL of a single-request upload, or the one that completes a multipart upload.
   var target: WebURL
   var headers: [JSONMember] = []
-  /// Empty for an object that goes whole.
+  /// Empty for a single-request upload.
   var parts: [WebURL] = []
   var partBytes: Int64 = 0
   var verify: WebURL?
 
-  /// What names the upload among all of the storage's: addresses that are signed anew lead to the same one.
+  /// The storage's id of the upload, which stays the same when URLs are signed again.
   var upload: String {
     let query = target.target.split(separator: "?", maxSplits: 1).last ?? ""
     let field = query.split(separator: "&").first { $0.lowercased().hasPrefix("uploadid=") }
     return field.map(String.init) ?? target.text
   }
 
-  /// Whether there are as many parts as so many bytes make.
+  /// Whether the number of parts matches the number of bytes.
   func hasParts(for bytes: Int64) -> Bool {
     let (whole, rest) = bytes.quotientAndRemainder(dividingBy: partBytes)
     return Int64(parts.count) == whole + (rest > 0 ? 1 : 0)
@@ -35,7 +35,7 @@ struct HubObjectTransfer: Equatable {
 extension HubClient {
   static let lfsType = "application/vnd.git-lfs+json"
 
-  /// Asks the storage which of these objects it wants, and where to. At most 100 are asked about at once.
+  /// Asks the storage which of these objects it needs, and for their URLs. At most 100 objects per request.
   func orders(
     for objects: [HubCandidate], revision: String
   ) throws(NetError) -> [String: HubObjectOrder] {
@@ -58,7 +58,7 @@ extension HubClient {
       orders[oid] = try order(entry, for: object, url)
     }
     for object in objects where orders[object.sha256.hex] == nil {
-      throw malformed(url, "it says nothing of the object of \(object.path)")
+      throw malformed(url, "it does not mention the object of \(object.path)")
     }
     return orders
   }
@@ -68,7 +68,7 @@ extension HubClient {
   ) throws(NetError) -> HubObjectOrder {
     if let problem = entry["error"], problem != .null {
       let words = problem["message"]?.string.map { shown($0) } ?? "it gives no reason"
-      throw NetError(.status, url.shown, "the Hub's storage does not take \(object.path): \(words)")
+      throw NetError(.status, url.shown, "the Hub's storage does not accept \(object.path): \(words)")
     }
     guard let actions = entry["actions"], actions != .null, let upload = actions["upload"], upload != .null else {
       return .present
@@ -81,18 +81,18 @@ extension HubClient {
       return .send(transfer)
     }
     guard let bytes = size.integer ?? size.string.flatMap({ Int($0) }), bytes > 0 else {
-      throw malformed(url, "its size of a part is no number")
+      throw malformed(url, "its part size is not a number")
     }
     transfer.partBytes = Int64(bytes)
     transfer.parts = try parts(headers, url)
     guard transfer.hasParts(for: object.bytes) else {
       throw malformed(
-        url, "\(transfer.parts.count) parts of \(bytes) bytes do not make the \(object.bytes) of \(object.path)")
+        url, "\(transfer.parts.count) parts of \(bytes) bytes do not match the \(object.bytes) bytes of \(object.path)")
     }
     return .send(transfer)
   }
 
-  /// The parts' addresses: the header's fields whose names are numbers, which count from 1.
+  /// The parts' URLs: the header fields whose names are numbers, starting at 1.
   private func parts(_ headers: [JSONMember], _ url: WebURL) throws(NetError) -> [WebURL] {
     var numbered: [(Int, String)] = []
     for member in headers where member.key.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) {
@@ -101,7 +101,7 @@ extension HubClient {
     }
     numbered.sort { $0.0 < $1.0 }
     guard numbered.map(\.0) == Array(1..<numbered.count + 1), numbered.count <= 10_000 else {
-      throw malformed(url, "its parts are not numbered one after another")
+      throw malformed(url, "its parts are not numbered consecutively")
     }
     var parts: [WebURL] = []
     for (_, address) in numbered { parts.append(try secure(WebURL(address), url)) }
@@ -109,14 +109,14 @@ extension HubClient {
   }
 
   private func address(_ action: JSONValue, _ url: WebURL) throws(NetError) -> WebURL {
-    guard let href = action["href"]?.string else { throw malformed(url, "an action has no address") }
+    guard let href = action["href"]?.string else { throw malformed(url, "an action has no URL") }
     return try secure(WebURL(href), url)
   }
 
-  /// A Hub that is asked by https sends nobody to plain http.
+  /// A Hub with an https URL must not redirect to unencrypted http.
   private func secure(_ target: WebURL, _ url: WebURL) throws(NetError) -> WebURL {
     guard url.scheme == "http" || target.scheme == "https" else {
-      throw malformed(url, "it wants objects sent to plain http, at \(target.origin)")
+      throw malformed(url, "it requests uploads over unencrypted http, to \(target.origin)")
     }
     return target
   }

@@ -1,14 +1,14 @@
 import Glibc
 import ShardKit
 
-/// A multipart upload on its way, in a folder: where its parts go, and which of them the storage has.
+/// The state of a multipart upload, in a folder: the URLs of its parts, and the parts that the storage has.
 ///
-/// Addresses are signed, so their file is readable by its owner alone, and both go when the object is complete. The
-/// storage knows an upload by its own name: where a new answer means another upload, the parts begin anew.
+/// The URLs are signed, so only the owner can read their file. Both files are deleted when the object is complete. If a
+/// new response refers to another upload id, the parts are uploaded again from the start.
 struct HubPartsState {
   private let addresses: String
   private let tags: String
-  /// By part, counted from 1.
+  /// By part number, starting at 1.
   private(set) var etags: [Int: String] = [:]
 
   init(folder: String, oid: String) {
@@ -16,7 +16,7 @@ struct HubPartsState {
     tags = "\(folder)/\(oid).parts"
   }
 
-  /// The upload that was left; nil where there is none or its files make no sense.
+  /// The interrupted upload; nil if there is none or its files are invalid.
   mutating func resume(objectBytes: Int64) -> HubObjectTransfer? {
     guard let json = try? JSONValue.parse(FileSystem.read(addresses, limit: 64 << 20)).value,
       let target = json["target"]?.string.flatMap({ try? WebURL($0) }), let bytes = json["partBytes"]?.integer,
@@ -30,7 +30,7 @@ struct HubPartsState {
     return transfer
   }
 
-  /// Lines that a kill cut short are passed over.
+  /// Lines that a kill cut off are ignored.
   private mutating func readTags(upload: String, count: Int) {
     etags = [:]
     guard let text = try? FileSystem.read(tags, limit: 64 << 20) else { return }
@@ -42,7 +42,7 @@ struct HubPartsState {
     }
   }
 
-  /// Goes on with an upload, or begins one: parts of another upload are worth nothing.
+  /// Resumes an upload or starts one. Parts of another upload cannot be used.
   mutating func begin(_ transfer: HubObjectTransfer) throws(NetError) {
     readTags(upload: transfer.upload, count: transfer.parts.count)
     let json: JSONValue = [
@@ -55,7 +55,7 @@ struct HubPartsState {
   mutating func add(part: Int, etag: String, upload: String) throws(NetError) {
     etags[part] = etag
     let line: JSONValue = ["upload": .string(upload), "part": .integer(part), "etag": .string(etag)]
-    // Begun with a line end too: what a kill cut short must not spoil this line.
+    // Also begins with a line end, so that a preceding line that was cut off does not damage this one.
     try write(Array("\n\(line.text())\n".utf8), to: tags, flags: O_APPEND)
   }
 

@@ -1,15 +1,15 @@
 import ShardKit
 
-/// A repository on the Hugging Face Hub, or on a server that speaks as it does.
+/// A repository on the Hugging Face Hub or on a compatible server.
 public struct HubRepository: Equatable, Sendable {
   public enum Kind: String, CaseIterable, Sendable { case model, dataset }
 
-  /// Without a slash at its end.
+  /// Without a trailing slash.
   public let endpoint: String
   public let kind: Kind
   /// `owner/name`.
   public let name: String
-  /// Scheme, host and port: who is shown the token.
+  /// Scheme, host and port: the receiver of the token.
   public let origin: String
 
   public static let publicEndpoint = "https://huggingface.co"
@@ -17,7 +17,7 @@ public struct HubRepository: Equatable, Sendable {
   public init(_ name: String, kind: Kind, endpoint: String = publicEndpoint) throws(NetError) {
     let url = try WebURL(endpoint)
     guard !url.holdsSecret, !url.target.contains("?") else {
-      throw NetError(.address, url.shown, "the address of a Hub holds no query and no password")
+      throw NetError(.address, url.shown, "the URL of a Hub must not contain a query or a password")
     }
     var text = url.text
     while text.hasSuffix("/") { text.removeLast() }
@@ -27,8 +27,8 @@ public struct HubRepository: Equatable, Sendable {
     let parts = name.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 2, parts.allSatisfy({ Self.isName($0) }) else {
       throw NetError(
-        .address, "", "'\(name)' is no name of a repository",
-        hint: "Write it as OWNER/NAME, of letters, digits, '-', '_' and '.'.")
+        .address, "", "'\(name)' is not a valid repository name",
+        hint: "Write it as OWNER/NAME with letters, digits, '-', '_' and '.'.")
     }
     self.name = name
   }
@@ -43,7 +43,7 @@ public struct HubRepository: Equatable, Sendable {
   var owner: Substring { name[..<name.firstIndex(of: "/")!] }
   var plainName: Substring { name[name.index(after: name.firstIndex(of: "/")!)...] }
 
-  /// The page that people see.
+  /// The web page of the repository.
   public var page: String { "\(endpoint)/\(kind == .dataset ? "datasets/" : "")\(name)" }
 
   func api(_ words: String...) throws(NetError) -> WebURL {
@@ -51,18 +51,18 @@ public struct HubRepository: Equatable, Sendable {
     return try WebURL("\(endpoint)/api/\(kind.rawValue)s/\(name)\(path)")
   }
 
-  /// Where a file of a revision is read; large files lead on to their storage.
+  /// The URL of a file of a revision. Large files redirect to their storage.
   public func file(_ path: String, revision: String) throws(NetError) -> WebURL {
     try WebURL("\(page)/resolve/\(percentEncoded(revision))/").resolvingPath(path)
   }
 
-  /// Whether a revision can be asked for: a branch, a tag or a commit.
+  /// Whether a text is a valid revision: a branch, a tag or a commit.
   public static func isRevision(_ name: String) -> Bool {
     !name.isEmpty && name.utf8.count <= 255 && name.utf8.allSatisfy { $0 > 32 && $0 != 127 }
       && !name.utf8.contains(where: { "~^:?*[\\".utf8.contains($0) }) && !name.contains("..")
   }
 
-  /// Whether a path may stand in a repository: below it, and not in git's own folder.
+  /// Whether a path is valid in a repository: below its root, and not in git's own folder.
   public static func isPath(_ path: String) -> Bool {
     ArchivePath.isSafe(path)
       && ArchivePath.parts(path).allSatisfy { part in
@@ -70,14 +70,14 @@ public struct HubRepository: Equatable, Sendable {
       }
   }
 
-  /// Whether it is written as a commit's own name, which never means another one.
+  /// Whether it is a full commit hash, which never changes its meaning.
   public static func isCommit(_ revision: String) -> Bool {
     revision.utf8.count == 40 && revision.utf8.allSatisfy { $0 >= 48 && $0 <= 57 || $0 >= 97 && $0 <= 102 }
   }
 }
 
 extension WebURL {
-  /// A path below this URL's; nothing in it is taken for a query, a fragment or another server.
+  /// Appends a path to this URL. Nothing in it is treated as a query, a fragment or another server.
   public func resolvingPath(_ path: String) throws(NetError) -> WebURL {
     let folder = text.prefix { $0 != "?" }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { percentEncoded(String($0)) }
@@ -85,7 +85,7 @@ extension WebURL {
   }
 }
 
-/// The unreserved characters of RFC 3986 stay; a slash does not.
+/// Keeps the unreserved characters of RFC 3986; encodes everything else, including slashes.
 func percentEncoded(_ text: String) -> String {
   var out: [UInt8] = []
   for byte in text.utf8 {

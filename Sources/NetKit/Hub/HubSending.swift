@@ -1,20 +1,20 @@
 import ShardKit
 
 extension HubClient {
-  /// What was sent for some objects.
+  /// Statistics of an upload of objects.
   public struct Sent: Equatable, Sendable {
     public var objects = 0
     public var bytes: Int64 = 0
-    /// Of parts that an earlier attempt had sent.
+    /// Bytes of parts that an earlier attempt had uploaded.
     public var resumedBytes: Int64 = 0
 
     public init() {}
   }
 
-  /// Sends the objects that the storage has not got, one after another, each content once.
+  /// Uploads the objects that the storage does not have, one after another, each content once.
   /// - Parameters:
-  ///   - state: a folder in which parts that are sent are remembered, so that a killed upload goes on.
-  ///   - progress: told of each part and each whole object; what it throws ends the upload there.
+  ///   - state: a folder that records uploaded parts, so that a killed upload can be resumed.
+  ///   - progress: called after each part and each complete object; an error that it throws ends the upload.
   public func send(
     _ objects: [HubCandidate], revision: String, state: String,
     progress: @escaping (Int64) throws(NetError) -> Void = { _ in }
@@ -34,7 +34,7 @@ extension HubClient {
   }
 }
 
-/// One object on its way to the storage.
+/// The upload of one object to the storage.
 private final class HubObjectSending {
   private let client: HubClient
   private let object: HubCandidate
@@ -53,8 +53,8 @@ private final class HubObjectSending {
     state = HubPartsState(folder: folder, oid: object.sha256.hex)
   }
 
-  /// Signed addresses lapse: the storage then says 403, or 404 for an upload that it has given up. New ones are asked
-  /// for as long as each round gets further.
+  /// Signed URLs expire: the storage then returns 403, or 404 for an upload that it has aborted. New URLs are requested
+  /// as long as each round makes progress.
   func run(_ first: HubObjectTransfer, _ sent: inout HubClient.Sent) throws(NetError) {
     var transfer = first
     var isLeftOver = false
@@ -74,7 +74,7 @@ private final class HubObjectSending {
       } catch {
         guard let status = error.status else { throw error }
         guard [400, 401, 403, 404, 410].contains(status) else {
-          // What an earlier run has left may be past mending, and would be met by every run.
+          // The state from an earlier run may be unusable and would break every run.
           guard isLeftOver else { throw error }
           try state.discard()
           (transfer, isLeftOver) = (first, false)
@@ -116,7 +116,7 @@ private final class HubObjectSending {
       request.body = .file(path: object.file, offset: offset, length: bytes)
       let response = try taken(client.http.send(request))
       guard let etag = response.headers["ETag"], !etag.isEmpty else {
-        throw NetError(.content, address.shown, "the storage gives no ETag for part \(index + 1) of \(object.path)")
+        throw NetError(.content, address.shown, "the storage returned no ETag for part \(index + 1) of \(object.path)")
       }
       try state.add(part: index + 1, etag: etag, upload: transfer.upload)
       sent.bytes += bytes
@@ -129,10 +129,10 @@ private final class HubObjectSending {
     let parts = state.etags.keys.sorted().map { number -> JSONValue in
       ["partNumber": .integer(number), "etag": .string(state.etags[number]!)]
     }
-    // Signed like the parts' addresses; it needs no token.
+    // Signed like the parts' URLs; it needs no token.
     var request = HTTPRequest(.post, transfer.target)
     request.isRepeatable = true
-    // Making an object of its parts may take minutes.
+    // Completing an object from its parts may take minutes.
     request.stallSeconds = 600
     request.headers["Content-Type"] = HubClient.lfsType
     request.headers["Accept"] = HubClient.lfsType
@@ -147,20 +147,20 @@ private final class HubObjectSending {
     let response = try client.send(client.post(address, body, type: HubClient.lfsType))
     guard response.head.isSuccess else {
       var error = NetError(
-        .content, address.shown, "the Hub does not find \(object.path) in its storage (\(response.status))",
-        hint: "Run again: it is sent anew.")
+        .content, address.shown, "the Hub cannot find \(object.path) in its storage (\(response.status))",
+        hint: "Run again: it is uploaded again.")
       error.isTransient = true
       throw error
     }
   }
 
-  /// The storage's answer, unless it says no.
+  /// The storage's response; throws if it is a refusal.
   @discardableResult
   private func taken(_ response: HTTPResponse) throws(NetError) -> HTTPResponse {
     guard response.head.isSuccess else {
       var error = NetError(
-        .status, response.url.shown, "the storage answered \(response.status) to \(object.path)",
-        hint: "Run again; parts that were sent stay sent.")
+        .status, response.url.shown, "the storage responded with \(response.status) for \(object.path)",
+        hint: "Run again: uploaded parts are kept.")
       error.status = response.status
       error.isTransient = [401, 403, 404].contains(response.status)
       throw error

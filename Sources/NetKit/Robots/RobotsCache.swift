@@ -1,30 +1,30 @@
 import ShardKit
 
-/// What a site's robots.txt said, kept for a day.
+/// A site's robots.txt, kept for a day.
 struct RobotsVerdict: Equatable, Sendable {
   /// Seconds since 1970.
   var askedAt: Int
-  /// nil where all is allowed, since there is none.
+  /// nil if there is none, so that everything is allowed.
   var text: [UInt8]?
 }
 
-/// Where verdicts are kept between runs.
+/// Stores robots.txt files between runs.
 protocol RobotsStore: AnyObject {
   func robots(of origin: String) throws(NetError) -> RobotsVerdict?
   func setRobots(_ verdict: RobotsVerdict, of origin: String) throws(NetError)
 }
 
-/// Asks each site for its robots.txt and keeps the answer for 24 hours (RFC 9309, 2.3 and 2.4).
+/// Fetches each site's robots.txt and keeps it for 24 hours (RFC 9309, 2.3 and 2.4).
 ///
-/// No such file (4xx, or more than five redirects) allows everything. A server that fails or cannot be reached, or that
-/// is too busy (429), allows nothing: that is an error which may pass, and is not kept.
+/// If there is no such file (4xx, or more than five redirects), everything is allowed. If the server fails, cannot be
+/// reached or is too busy (429), nothing is allowed: that is a transient error and not kept.
 final class RobotsCache {
   private let client: HTTPClient
   private weak var store: (any RobotsStore)?
   private var rules: [String: (askedAt: Int, rules: RobotsFile.Rules)] = [:]
 
   static let secondsKept = 24 * 3600
-  /// The product token that site owners write.
+  /// The product token in robots.txt files.
   static let agent = "pipeline"
 
   init(_ client: HTTPClient, store: (any RobotsStore)?) {
@@ -46,7 +46,7 @@ final class RobotsCache {
     return found
   }
 
-  /// nil where there is none.
+  /// nil if there is none.
   private func fetch(_ url: WebURL) throws(NetError) -> [UInt8]? {
     var request = HTTPRequest(.get, try url.resolving("/robots.txt"))
     request.maximumBytes = 64 << 20
@@ -61,13 +61,13 @@ final class RobotsCache {
       if error.isRedirectLoop { return nil }
       if error.code == .cancelled || error.code == .storage { throw error }
       throw NetError(
-        .robots, request.url.shown, "without a robots.txt nothing may be asked of the site (\(error.message))",
-        hint: "Try again when the site answers."
+        .robots, request.url.shown, "no requests are allowed without the site's robots.txt (\(error.message))",
+        hint: "Try again when the site responds."
       ).transient(status: error.status, after: error.retryAfterSeconds)
     }
   }
 
-  /// Keeps as much of an answer as is read.
+  /// Keeps the part of a response that is parsed.
   private final class Beginning: ResponseReceiver {
     var bytes: [UInt8] = []
 

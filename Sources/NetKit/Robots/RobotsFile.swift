@@ -1,14 +1,14 @@
 import ShardKit
 
-/// A site's robots.txt as RFC 9309 reads it, with the wide-spread `Crawl-delay` and `Sitemap`.
+/// A site's robots.txt by RFC 9309, with the common extensions `Crawl-delay` and `Sitemap`.
 public struct RobotsFile: Equatable, Sendable {
   struct Rule: Equatable, Sendable {
     var allows: Bool
-    /// Normalized; may hold `*`, and `$` at its end.
+    /// Normalized; may contain `*`, and `$` at its end.
     var pattern: [UInt8]
   }
 
-  /// What counts for one agent: the rules of all groups that name it, or of those for `*`.
+  /// The rules for one agent: those of all groups that name it, otherwise those of the groups for `*`.
   public struct Rules: Equatable, Sendable {
     var rules: [Rule] = []
     public fileprivate(set) var crawlDelaySeconds: Double?
@@ -16,8 +16,8 @@ public struct RobotsFile: Equatable, Sendable {
     public static let allowAll = Rules()
     public static let disallowAll = Rules(rules: [Rule(allows: false, pattern: [UInt8(ascii: "/")])])
 
-    /// Whether a path with its query may be asked: the longest pattern that matches decides, `Allow` where two are as
-    /// long. /robots.txt itself always may.
+    /// Whether a path with its query may be requested: the longest matching pattern decides, and `Allow` if two have
+    /// the same length. /robots.txt itself is always allowed.
     public func allows(_ target: String) -> Bool {
       let path = PercentEncoding.normalized(target.utf8)
       if path == Array("/robots.txt".utf8) { return true }
@@ -38,14 +38,14 @@ public struct RobotsFile: Equatable, Sendable {
   private var groups: [Group] = []
   public private(set) var sitemaps: [String] = []
 
-  /// Bytes that are read; what follows is passed over (RFC 9309, 2.5, asks for 500 KiB at least).
+  /// Maximum bytes to parse; the remaining ones are ignored (RFC 9309, 2.5, requires at least 500 KiB).
   public static let maximumBytes = 500 << 10
 
   public init(_ bytes: [UInt8]) {
     var text = bytes[...]
     if text.starts(with: [0xEF, 0xBB, 0xBF]) { text = text.dropFirst(3) }
     if text.count > Self.maximumBytes {
-      // Up to the last whole line.
+      // Up to the last complete line.
       text = text.prefix(Self.maximumBytes)
       text = text.prefix(upTo: (text.lastIndex { $0 == 10 || $0 == 13 }) ?? text.startIndex)
     }
@@ -77,7 +77,7 @@ public struct RobotsFile: Equatable, Sendable {
     }
   }
 
-  /// The rules for an agent by its product token (`pipeline`), compared without regard to case.
+  /// The rules for an agent by its product token (`pipeline`), which is case-insensitive.
   public func rules(for agent: String) -> Rules {
     let agent = agent.lowercased()
     var chosen = groups.filter { $0.agents.contains(agent) }
@@ -94,7 +94,7 @@ public struct RobotsFile: Equatable, Sendable {
     return text
   }
 
-  /// `Pipeline/1.0 (…)` → `pipeline`; `*` stays.
+  /// `Pipeline/1.0 (…)` → `pipeline`; `*` is kept.
   private static func token(_ value: ArraySlice<UInt8>) -> String {
     if value.first == UInt8(ascii: "*") { return "*" }
     let token = value.prefix { byte in
@@ -105,13 +105,13 @@ public struct RobotsFile: Equatable, Sendable {
 
   // MARK: Matching
 
-  /// A pattern that does not begin with `/` or `*` is read as if it did.
+  /// A pattern that does not begin with `/` or `*` is treated as if it began with `/`.
   private static func pattern(_ value: ArraySlice<UInt8>) -> [UInt8] {
     let isRooted = value.first == UInt8(ascii: "/") || value.first == UInt8(ascii: "*")
     return PercentEncoding.normalized((isRooted ? [] : [UInt8(ascii: "/")]) + value)
   }
 
-  /// Whether a pattern matches a path's beginning, or with `$` all of it. At most pattern × path steps.
+  /// Whether a pattern matches the beginning of a path, or with `$` the complete path, in at most pattern × path steps.
   static func matches(_ pattern: [UInt8], _ path: [UInt8]) -> Bool {
     let isAnchored = pattern.last == UInt8(ascii: "$")
     let pattern = isAnchored ? pattern.dropLast() : pattern[...] + [UInt8(ascii: "*")]

@@ -1,16 +1,16 @@
 import Synchronization
 
-/// Finds the keys to sign with: the environment's, a profile's, a container's, the machine's own role.
+/// Finds the keys to sign with: from the environment, a profile, a container, or the machine's role.
 ///
-/// They are looked for again some minutes before they expire, and after a server has called them expired. Nothing of
-/// them is stored. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+/// They are renewed some minutes before they expire, and after a server reports that they have expired. They are never
+/// stored. https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
 public final class CredentialChain: Sendable {
   private let environment: EnvironmentReading
   private let profile: String?
   private let clock: any NetClock
   private let known = Mutex<S3Credentials?>(nil)
 
-  /// - Parameter profile: counts before the environment's keys.
+  /// - Parameter profile: takes precedence over the environment's keys.
   public init(
     profile: String? = nil, environment: @escaping EnvironmentReading, clock: any NetClock = SystemClock()
   ) {
@@ -19,10 +19,10 @@ public final class CredentialChain: Sendable {
     self.clock = clock
   }
 
-  /// Keys with less time left are exchanged.
+  /// Keys with less remaining time are renewed.
   private static let renewalSeconds = 300
 
-  /// Others wait while one asks.
+  /// Other threads wait while one fetches keys.
   func credentials(isCancelled: @escaping () -> Bool) throws(NetError) -> S3Credentials {
     let now = clock.wallSeconds
     return try known.withLock { (known) throws(NetError) in
@@ -32,14 +32,14 @@ public final class CredentialChain: Sendable {
         known = keys
         return keys
       } catch {
-        // Until the very end the old ones are good enough.
+        // The old keys can be used until they expire.
         guard let keys = known, let expires = keys.expires, expires > now, error.isTransient else { throw error }
         return keys
       }
     }
   }
 
-  /// These keys were refused as expired: the next question looks for others.
+  /// These keys were refused as expired: the next request looks for new ones.
   func forget(_ credentials: S3Credentials) {
     known.withLock { if $0 == credentials { $0 = nil } }
   }
@@ -48,19 +48,19 @@ public final class CredentialChain: Sendable {
     let files = ProfileFiles(profile: profile, environment: environment)
     if profile == nil, let keys = try fromEnvironment() { return keys }
     if let keys = try files.credentials() { return keys }
-    // Before the machine's own role, under which it would be somebody else who asks.
+    // Before the machine's role, which would be another identity.
     guard environment("AWS_WEB_IDENTITY_TOKEN_FILE") == nil else {
       throw NetError(
-        .storage, "AWS_WEB_IDENTITY_TOKEN_FILE", "exchanging such a token for keys is not spoken here",
+        .storage, "AWS_WEB_IDENTITY_TOKEN_FILE", "web identity tokens are not supported",
         hint: "Put keys into the environment: eval \"$(aws configure export-credentials --format env)\".")
     }
     let service = CredentialService(environment: environment, isCancelled: isCancelled)
     if let keys = try service.containerCredentials() { return keys }
     if let keys = try service.roleCredentials() { return keys }
     throw NetError(
-      .storage, "S3", "there are no keys to sign with",
+      .storage, "S3", "no keys were found",
       hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE with a profile in "
-        + "\(files.credentialsPath), or \"anonymous\" for a bucket that is open to all.")
+        + "\(files.credentialsPath), or \"anonymous\" for a public bucket.")
   }
 
   private func fromEnvironment() throws(NetError) -> S3Credentials? {

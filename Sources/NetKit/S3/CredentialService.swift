@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// The services that give a machine or a container the keys of its role.
+/// The services that provide the keys of a machine's or container's role.
 struct CredentialService {
   private let environment: EnvironmentReading
   private let isCancelled: () -> Bool
@@ -11,7 +11,7 @@ struct CredentialService {
     self.isCancelled = isCancelled
   }
 
-  /// They answer at once or are not there.
+  /// Short timeouts, because these services respond at once or do not exist.
   private func client() throws(NetError) -> HTTPClient {
     var options = HTTPClient.Options()
     options.connectSeconds = 1
@@ -40,7 +40,7 @@ struct CredentialService {
     var request = try request(.get, url)
     guard request.url.scheme == "https" || Self.isNear(request.url.host) else {
       throw NetError(
-        .address, request.url.shown, "keys would come over plain http from another machine",
+        .address, request.url.shown, "keys would be sent over unencrypted http by another machine",
         hint: "Check AWS_CONTAINER_CREDENTIALS_FULL_URI.")
     }
     if let path = environment("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
@@ -61,7 +61,7 @@ struct CredentialService {
 
   // MARK: Instance
 
-  /// The machine's role over IMDSv2; nil where there is no such service or no role.
+  /// The keys of the machine's role from IMDSv2; nil if there is no such service or no role.
   /// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
   func roleCredentials() throws(NetError) -> S3Credentials? {
     guard environment("AWS_EC2_METADATA_DISABLED")?.lowercased() != "true" else { return nil }
@@ -73,7 +73,7 @@ struct CredentialService {
     asking.headers["x-aws-ec2-metadata-token-ttl-seconds"] = "300"
     let token: String
     do throws(NetError) {
-      // Most machines have no such service, so one try is enough, unless someone named it.
+      // Most machines have no such service, so one attempt is enough, unless it was configured.
       let answer = named == nil ? try client.follow(asking, to: nil) : try client.send(asking)
       guard answer.head.isSuccess else { return nil }
       token = String(decoding: answer.body, as: UTF8.self)
@@ -96,12 +96,12 @@ struct CredentialService {
     return answer.status == 404 ? nil : try answer.checked()
   }
 
-  // MARK: Answers
+  // MARK: Responses
 
   private static func read(_ answer: HTTPResponse, of url: WebURL) throws(NetError) -> S3Credentials {
     let json = try? JSONValue.parse(answer.body).value
     guard let access = json?["AccessKeyId"]?.string, let secret = json?["SecretAccessKey"]?.string else {
-      throw NetError(.content, url.shown, "the answer holds no keys")
+      throw NetError(.content, url.shown, "the response contains no keys")
     }
     let expires = json?["Expiration"]?.string.flatMap(seconds(since1970:))
     return S3Credentials(accessKey: access, secretKey: secret, sessionToken: json?["Token"]?.string, expires: expires)

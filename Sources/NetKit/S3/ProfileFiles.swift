@@ -4,7 +4,7 @@ import ShardKit
 /// https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
 struct ProfileFiles {
   let profile: String
-  /// Whether someone named the profile, so that it must be there.
+  /// Whether the profile was named explicitly, so that it must exist.
   let isNamed: Bool
   private let environment: EnvironmentReading
 
@@ -25,7 +25,7 @@ struct ProfileFiles {
 
   var credentialsPath: String { path("AWS_SHARED_CREDENTIALS_FILE", "credentials") ?? "~/.aws/credentials" }
 
-  /// What both files say of the profile; the credentials file counts first.
+  /// The profile's settings in both files; the credentials file takes precedence.
   func settings() throws(NetError) -> [String: String]? {
     let config = try section(
       path("AWS_CONFIG_FILE", "config"), profile == "default" ? ["default", "profile default"] : ["profile \(profile)"])
@@ -34,7 +34,7 @@ struct ProfileFiles {
     return (config ?? [:]).merging(keys ?? [:]) { $1 }
   }
 
-  /// The keys of the profile; nil where it has none.
+  /// The keys of the profile; nil if it has none.
   func credentials() throws(NetError) -> S3Credentials? {
     guard let settings = try settings() else {
       guard isNamed else { return nil }
@@ -48,7 +48,7 @@ struct ProfileFiles {
     let indirect = ["credential_process", "sso_session", "sso_start_url", "role_arn", "login_session"]
     if let way = indirect.first(where: { settings[$0] != nil }) {
       throw NetError(
-        .storage, credentialsPath, "the profile '\(profile)' gets its keys by \(way), which is not spoken here",
+        .storage, credentialsPath, "the profile '\(profile)' gets its keys by \(way), which is not supported",
         hint: "Put them into the environment: eval \"$(aws configure export-credentials --format env)\".")
     }
     guard isNamed else { return nil }

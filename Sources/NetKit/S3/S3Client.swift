@@ -1,12 +1,12 @@
 import MarkupKit
 public import ShardKit
 
-/// Where buckets are, and with which keys they are asked. Shared by all clients.
+/// The location of buckets and the keys for requests. Shared by all clients.
 public struct S3Access: Sendable {
   public let endpoint: S3Endpoint
-  /// nil asks without a name.
+  /// nil: unsigned requests.
   public let credentials: CredentialChain?
-  /// Agrees to pay for what a bucket gives only to those who do.
+  /// Agrees to pay for requests to buckets that require it.
   public let paysForRequests: Bool
 
   public init(_ endpoint: S3Endpoint, _ credentials: CredentialChain?, paysForRequests: Bool = false) {
@@ -16,17 +16,17 @@ public struct S3Access: Sendable {
   }
 }
 
-/// An object as its head describes it.
+/// An object as a HEAD response describes it.
 public struct S3Object: Equatable, Sendable {
   public var bytes: Int64
   public var etag: String
-  /// `x-amz-meta-sha256`, which pipeline writes: the SHA-256 of the whole content.
+  /// `x-amz-meta-sha256`, which pipeline writes: the SHA-256 of the complete content.
   public var digest: Digest?
-  /// What an ETag of 32 digits is, unless the content is encrypted with keys of one's own.
+  /// Whether it is encrypted with custom keys. If not, an ETag of 32 digits is the content's MD5.
   public var isEncryptedElsewhere: Bool
 }
 
-/// Asks a service that speaks Amazon's S3 (API version 2006-03-01). One thread at a time.
+/// A client of Amazon S3 or an S3-compatible service (API version 2006-03-01). Used by one thread at a time.
 ///
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 public final class S3Client {
@@ -40,9 +40,9 @@ public final class S3Client {
 
   static let digestField = "x-amz-meta-sha256"
 
-  // MARK: Asking
+  // MARK: Sending
 
-  /// A question that is signed; an answer that says no is an error, asked again where that may help.
+  /// Sends a signed request. A refusal is an error; transient errors are retried.
   func ask(
     _ method: HTTPRequest.Method, _ place: S3Location, query: [(name: String, value: String?)] = [],
     headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, maximumBytes: Int = 64 << 20
@@ -52,12 +52,12 @@ public final class S3Client {
     request.body = body
     request.maximumBytes = maximumBytes
     request.followsRedirects = false
-    // Making an object of its parts may take minutes.
+    // Completing an object from its parts may take minutes.
     if method == .post { request.stallSeconds = 600 }
     return try signing(request, place) { (request) throws(NetError) in
       try http.retrying(http.options.retrying) { () throws(NetError) in
         let answer = try http.follow(request, to: nil)
-        // A completion may fail when its answer has begun. An object may look like an error, and is none.
+        // A completion may fail after its response has begun. An object's content may look like an error.
         guard answer.head.isSuccess, method != .post || !Self.isError(answer.body) else {
           throw request.refusal!(answer)
         }
@@ -66,7 +66,7 @@ public final class S3Client {
     }
   }
 
-  /// Signs a request, and once more with other keys where these have expired.
+  /// Signs a request, and once more with new keys if these have expired.
   private func signing<T>(
     _ request: HTTPRequest, _ place: S3Location, _ body: (HTTPRequest) throws(NetError) -> T
   ) throws(NetError) -> T {
@@ -101,11 +101,11 @@ public final class S3Client {
 
   // MARK: Objects
 
-  /// nil where there is no such object (or no such bucket: a head does not say which).
+  /// nil if there is no such object (or no such bucket: a HEAD response does not tell which).
   public func head(_ place: S3Location) throws(NetError) -> S3Object? {
     let answer: HTTPResponse
     do throws(NetError) {
-      // The length that a head states is no length of an answer.
+      // The length in a HEAD response is not the length of the response.
       answer = try ask(.head, place, maximumBytes: .max)
     } catch {
       if error.status == 404 { return nil }
@@ -119,18 +119,18 @@ public final class S3Client {
         || answer.headers["x-amz-server-side-encryption-customer-algorithm"] != nil)
   }
 
-  /// A small object's content.
+  /// The content of a small object.
   public func get(_ place: S3Location, maximumBytes: Int) throws(NetError) -> [UInt8] {
-    // A refusal may be longer than the object.
+    // An error response may be longer than the object.
     let answer = try ask(.get, place, maximumBytes: max(maximumBytes, 1 << 16))
     guard answer.body.count <= maximumBytes else {
-      throw NetError(.content, "\(place)", "it has \(answer.body.count) bytes, the limit is \(maximumBytes)")
+      throw NetError(.content, "\(place)", "has \(answer.body.count) bytes; the limit is \(maximumBytes)")
     }
     return answer.body
   }
 
-  /// Fetches an object to a file, as `HTTPClient.download` does: resumed by range, whole or not at all.
-  /// - Parameter etag: the version that is meant; another one is an error.
+  /// Downloads an object to a file like `HTTPClient.download`: resumed by range requests, complete or not at all.
+  /// - Parameter etag: the expected version; another one is an error.
   public func download(
     _ place: S3Location, to path: String, etag: String? = nil, maximumBytes: Int64 = .max,
     expecting expected: DownloadExpectation = DownloadExpectation()
@@ -144,10 +144,10 @@ public final class S3Client {
     }
   }
 
-  /// Puts a file's content under a key in one request.
+  /// Uploads a file's content under a key in one request.
   /// - Parameters:
-  ///   - digest: of the content; the server is told, and refuses another.
-  ///   - withChecksum: has the server keep and check `x-amz-checksum-sha256`.
+  ///   - digest: of the content; the server refuses content with another one.
+  ///   - withChecksum: has the server check and store `x-amz-checksum-sha256`.
   /// - Returns: the ETag.
   @discardableResult
   public func put(

@@ -1,4 +1,4 @@
-/// Keys of an account, perhaps for a while only. They show themselves to no one.
+/// Keys of an account, permanent or temporary. Descriptions never contain them.
 public struct S3Credentials: Equatable, Sendable {
   public var accessKey: String
   public var secretKey: String
@@ -13,7 +13,7 @@ public struct S3Credentials: Equatable, Sendable {
     self.expires = expires
   }
 
-  /// A text without them, for words that a server may have repeated.
+  /// A text without the keys, for server messages that may repeat them.
   func hidden(in text: String) -> String {
     [secretKey, sessionToken ?? "", accessKey].filter { !$0.isEmpty }.reduce(text) { $0.replacing($1, with: "…") }
   }
@@ -25,5 +25,5 @@ extension S3Credentials: CustomStringConvertible, CustomDebugStringConvertible, 
   public var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// Variables of an environment; absent and empty ones are nil.
+/// Environment variables; absent and empty ones are nil.
 public typealias EnvironmentReading = @Sendable (String) -> String?

@@ -1,7 +1,7 @@
-/// The servers that hold buckets, and how a bucket is named to them.
+/// The servers of buckets, and how requests name a bucket.
 public struct S3Endpoint: Equatable, Sendable {
   public enum Addressing: String, Sendable, CaseIterable {
-    /// `virtual` at Amazon, `path` elsewhere.
+    /// `virtual` for Amazon, `path` for others.
     case automatic
     /// `https://endpoint/bucket/key`
     case path
@@ -10,13 +10,13 @@ public struct S3Endpoint: Equatable, Sendable {
   }
 
   public let region: String
-  /// nil for Amazon's own of the region.
+  /// nil: Amazon's endpoint of the region.
   private let custom: WebURL?
   private let addressing: Addressing
 
   /// - Parameters:
-  ///   - endpoint: a URL; where empty the environment's or the profile's, and Amazon's where there is none.
-  ///   - region: where empty the environment's or the profile's, and `us-east-1` where there is none.
+  ///   - endpoint: a URL. Empty: from the environment or the profile, otherwise Amazon's.
+  ///   - region: empty: from the environment or the profile, otherwise `us-east-1`.
   public init(
     endpoint: String = "", region: String = "", addressing: Addressing = .automatic, profile: String? = nil,
     environment: @escaping EnvironmentReading
@@ -30,18 +30,18 @@ public struct S3Endpoint: Equatable, Sendable {
     self.region =
       region.isEmpty ? known(["AWS_REGION", "AWS_DEFAULT_REGION"]) ?? settings["region"] ?? "us-east-1" : region
     guard !self.region.isEmpty, self.region.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != UInt8(ascii: "/") }) else {
-      throw NetError(.address, "", "'\(self.region)' is no name of a region")
+      throw NetError(.address, "", "'\(self.region)' is not a valid region name")
     }
     custom = try place.map { (text) throws(NetError) in
       let url = try WebURL(text)
       guard !url.holdsSecret, !url.target.contains("?") else {
-        throw NetError(.address, url.shown, "an endpoint has no password and no query")
+        throw NetError(.address, url.shown, "an endpoint must not contain a password or a query")
       }
       return url
     }
   }
 
-  /// For messages and for what a finished task is known by.
+  /// For messages and fingerprints.
   public var shown: String { custom?.shown ?? "Amazon S3, \(region)" }
 
   func url(_ place: S3Location, query: [(name: String, value: String?)] = []) throws(NetError) -> WebURL {
@@ -62,7 +62,7 @@ public struct S3Endpoint: Equatable, Sendable {
     } else {
       origin = "https://s3.\(region).amazonaws.com" + (region.hasPrefix("cn-") ? ".cn" : "")
     }
-    // A certificate for *.s3.… holds for one label only.
+    // A certificate for *.s3.… is valid for one label only.
     let isVirtual =
       switch addressing {
       case .automatic: custom == nil && !bucket.contains(".")

@@ -1,6 +1,6 @@
 import MarkupKit
 
-/// An answer of S3 that says no, as a sentence.
+/// Converts an S3 error response to an error message.
 ///
 /// Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 struct S3ErrorResponse {
@@ -8,7 +8,7 @@ struct S3ErrorResponse {
   private let place: S3Location
   private let endpoint: S3Endpoint
   private let code: String
-  /// The server's own words, without keys and controls.
+  /// The server's message, without keys and control characters.
   private let words: String
   private let region: String?
   private let isOfSession: Bool
@@ -42,7 +42,7 @@ struct S3ErrorResponse {
     error.status = answer.status == 200 ? nil : answer.status
     error.isDenied = ["AccessDenied", "AllAccessDisabled"].contains(code)
     error.isTransient = Self.transient.contains(code)
-    // A head has no body that could say so.
+    // A HEAD response has no body with this information.
     error.hasExpired = Self.expired.contains(code) || isOfSession && code.isEmpty && answer.status == 400
     return error
   }
@@ -57,11 +57,11 @@ struct S3ErrorResponse {
     }
     guard let region, region != endpoint.region else {
       return isRedirect
-        ? ("the bucket is to be asked elsewhere", "Set \"region\" to the bucket's, and \"endpoint\" to its server.")
+        ? ("the bucket is in another region", "Set \"region\" to the bucket's, and \"endpoint\" to its server.")
         : nil
     }
     return (
-      "the bucket lies in the region \(region), it was asked in \(endpoint.region)", "Set \"region\" to \(region)."
+      "the bucket is in the region \(region), not in \(endpoint.region)", "Set \"region\" to \(region)."
     )
   }
 
@@ -69,13 +69,13 @@ struct S3ErrorResponse {
     switch code {
     case "NoSuchBucket":
       ("there is no bucket '\(place.bucket)' at \(endpoint.shown)", "Check its name, \"endpoint\" and \"region\".")
-    case "NoSuchKey": ("there is no such object", "Check the key; letters count as they are.")
-    case "NoSuchUpload": ("the server does not know the upload any more", "Run again: it begins anew.")
-    case "InvalidBucketName": ("'\(place.bucket)' is no name of a bucket", nil)
+    case "NoSuchKey": ("there is no such object", "Check the key; it is case-sensitive.")
+    case "NoSuchUpload": ("the upload no longer exists on the server", "Run again: the upload starts over.")
+    case "InvalidBucketName": ("'\(place.bucket)' is not a valid bucket name", nil)
     case "AccessDenied", "AllAccessDisabled", "AccountProblem":
       (
         "the server does not allow this (\(code))",
-        "Check what the keys may do in the bucket: reading needs s3:GetObject and s3:ListBucket, writing s3:PutObject."
+        "Check the keys' permissions: reading requires s3:GetObject and s3:ListBucket, writing s3:PutObject."
       )
     case "SignatureDoesNotMatch":
       (
@@ -84,18 +84,18 @@ struct S3ErrorResponse {
       )
     case "InvalidAccessKeyId": ("the server does not know the access key", "Check the keys, and \"endpoint\".")
     case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-      ("the session token has expired", "Get new keys, then run again: what is done is kept.")
+      ("the session token has expired", "Get new keys, then run again: finished work is kept.")
     case "InvalidToken": ("the session token is not valid", "Set the AWS_SESSION_TOKEN that came with the keys.")
     case "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture":
-      ("this machine's clock and the server's do not agree", "Set the clock.")
+      ("the clocks of this machine and the server differ", "Set the clock.")
     case "XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest":
-      ("what arrived has another digest than what was sent (\(code))", "Check that the file has not been changed.")
-    case "EntityTooLarge": ("the server does not take so many bytes at once", "Lower \"partBytes\".")
-    case "EntityTooSmall": ("the server wants larger parts", "Raise \"partBytes\".")
-    case "PreconditionFailed": ("it has been replaced since it was listed", "Set another \"snapshot\" to look again.")
+      ("the received data has a different digest (\(code))", "Check that the file has not been changed.")
+    case "EntityTooLarge": ("the request is too large for the server", "Lower \"partBytes\".")
+    case "EntityTooSmall": ("the server requires larger parts", "Raise \"partBytes\".")
+    case "PreconditionFailed": ("was replaced after the listing", "Set another \"snapshot\" to list again.")
     case "NotImplemented":
-      ("the server does not know what it was asked for (\(code))", "Set \"checksums\" to false, which not all keep.")
-    case "QuotaExceeded", "XMinioStorageFull": ("no room is left there (\(code))", "Make room, then run again.")
+      ("the server does not support the request (\(code))", "Set \"checksums\" to false: not all servers support them.")
+    case "QuotaExceeded", "XMinioStorageFull": ("the storage is full (\(code))", "Free some space, then run again.")
     default: nil
     }
   }
@@ -105,12 +105,12 @@ struct S3ErrorResponse {
       let generic = answer.refusal()
       return switch answer.status {
       case 400 where isOfSession: (generic.message, "The session token may have expired.")
-      case 403: ("the server does not allow this (403)", "Check the keys and what they may do in the bucket.")
+      case 403: ("the server does not allow this (403)", "Check the keys and their permissions for the bucket.")
       case 404: ("there is no such object or bucket", "Check the name, \"endpoint\" and \"region\".")
-      case 412: ("it has been replaced since it was listed", "Set another \"snapshot\" to look again.")
+      case 412: ("was replaced after the listing", "Set another \"snapshot\" to list again.")
       default: (generic.message, generic.hint)
       }
     }
-    return ("the server answered \(code)" + (words.isEmpty ? "" : ": \(words)"), nil)
+    return ("the server responded with \(code)" + (words.isEmpty ? "" : ": \(words)"), nil)
   }
 }

@@ -1,7 +1,7 @@
 import MarkupKit
 import ShardKit
 
-/// An object as a listing shows it.
+/// An object's entry in a listing.
 public struct S3Entry: Equatable, Sendable {
   public var key: String
   public var bytes: Int64
@@ -15,7 +15,7 @@ public struct S3Entry: Equatable, Sendable {
 }
 
 extension S3Client {
-  /// Gives every object whose key begins as the place says, in order of keys, a thousand a question.
+  /// Lists all objects whose keys begin with the place's key, sorted by key, a thousand per request.
   ///
   /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
   public func list(_ place: S3Location, pageSize: Int = 1000, _ body: (S3Entry) throws -> Void) throws {
@@ -29,13 +29,13 @@ extension S3Client {
       for content in page.all("Contents") { try body(Self.entry(content, page, place)) }
       let next = page["IsTruncated"] == "true" ? page["NextContinuationToken"] : nil
       guard next == nil || next != token else {
-        throw NetError(.content, "\(place)", "the listing goes in a circle")
+        throw NetError(.content, "\(place)", "the pages of the listing form a loop")
       }
       token = next
     } while token != nil
   }
 
-  /// Asks what else a refused head may mean; an error where listing is refused as well.
+  /// Checks what a refused HEAD request means; an error if listing is refused as well.
   public func checkListing(_ place: S3Location) throws(NetError) {
     _ = try answer(
       .get, S3Location(bucket: place.bucket, key: ""),
@@ -48,20 +48,20 @@ extension S3Client {
     }
     var key = written
     if page["EncodingType"] == "url" {
-      // As form fields are encoded: a space may be a plus.
+      // Encoded like form fields: a space may be a plus.
       let bytes = PercentEncoding.decode(written.replacing("+", with: "%20"))
       guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw NetError(.content, "\(place)", "the key '\(written)' is no UTF-8")
+        throw NetError(.content, "\(place)", "the key '\(written)' is not valid UTF-8")
       }
       key = text
     }
     guard key.utf8.starts(with: place.key.utf8) else {
-      throw NetError(.content, "\(place)", "the listing has the key '\(key)', which was not asked for")
+      throw NetError(.content, "\(place)", "the listing contains the key '\(key)', which was not requested")
     }
     return S3Entry(key: key, bytes: bytes, etag: content["ETag"] ?? "")
   }
 
-  /// An answer's document, whose root must have this name.
+  /// The XML of a response, whose root element must have this name.
   func answer(
     _ method: HTTPRequest.Method, _ place: S3Location, _ query: [(name: String, value: String?)],
     headers: KeyValuePairs<String, String> = [:], body: HTTPRequest.Body = .none, named name: String
@@ -69,7 +69,7 @@ extension S3Client {
     let bytes = try ask(method, place, query: query, headers: headers, body: body).body
     guard let root = XMLElement(bytes), root.name == name else {
       throw NetError(
-        .content, "\(place)", "the server's answer is no \(name)", hint: "Check that the endpoint speaks S3.")
+        .content, "\(place)", "the server's response is not a \(name)", hint: "Check that the endpoint supports S3.")
     }
     return root
   }

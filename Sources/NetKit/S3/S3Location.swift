@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A bucket and a key, or the start of keys, in it: `s3://bucket/some/key`.
+/// A bucket with a key or key prefix: `s3://bucket/some/key`.
 public struct S3Location: Hashable, Sendable, CustomStringConvertible {
   public var bucket: String
   public var key: String
@@ -12,7 +12,7 @@ public struct S3Location: Hashable, Sendable, CustomStringConvertible {
 
   public init(_ text: String) throws(NetError) {
     guard text.hasPrefix("s3://") else {
-      throw NetError(.address, "", "'\(text)' is no place in a bucket", hint: "Write it as s3://bucket/prefix.")
+      throw NetError(.address, "", "'\(text)' is not a valid S3 location", hint: "Write it as s3://bucket/prefix.")
     }
     let parts = text.utf8.dropFirst(5).split(separator: 0x2F, maxSplits: 1, omittingEmptySubsequences: false)
     bucket = String(Substring(parts[0]))
@@ -22,26 +22,26 @@ public struct S3Location: Hashable, Sendable, CustomStringConvertible {
     }
     guard isName, (3...255).contains(bucket.utf8.count), !bucket.hasPrefix("."), !bucket.contains("..") else {
       throw NetError(
-        .address, "", "'\(bucket)' is no name of a bucket",
-        hint: "Names have 3 to 63 lower-case letters, digits, dots and hyphens.")
+        .address, "", "'\(bucket)' is not a valid bucket name",
+        hint: "Names consist of 3 to 63 lower-case letters, digits, dots and hyphens.")
     }
     try checkKey()
   }
 
-  /// A key below this one, with one slash between them.
+  /// A key below this one, separated by one slash.
   public func appending(_ name: String) -> S3Location {
     let start = key.isEmpty || key.hasSuffix("/") ? key : key + "/"
     return S3Location(bucket: bucket, key: start + name)
   }
 
-  /// What no URL carries, or no server takes.
+  /// Throws for keys that URLs cannot contain or servers do not accept.
   func checkKey() throws(NetError) {
     guard key.utf8.count <= 1024 else {
-      throw NetError(.address, "\(self)", "the key has \(key.utf8.count) bytes, S3 takes 1024")
+      throw NetError(.address, "\(self)", "the key has \(key.utf8.count) bytes; S3 accepts at most 1024")
     }
     guard !ArchivePath.parts(key).contains(where: { $0 == "." || $0 == ".." })
     else {
-      throw NetError(.address, "\(self)", "the key has '.' or '..' between slashes, which no URL carries")
+      throw NetError(.address, "\(self)", "the key has '.' or '..' between slashes, which URLs cannot contain")
     }
   }
 

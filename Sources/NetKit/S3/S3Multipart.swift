@@ -1,12 +1,12 @@
 import MarkupKit
 public import ShardKit
 
-/// A part of an object on its way, as the server has it.
+/// A part of an unfinished object on the server.
 public struct S3Part: Equatable, Sendable {
   public var number: Int
   public var bytes: Int64
   public var etag: String
-  /// Base64 of its SHA-256, where the upload keeps checksums.
+  /// Base64 of its SHA-256, if the upload stores checksums.
   public var checksum: String?
 
   public init(number: Int, bytes: Int64, etag: String, checksum: String? = nil) {
@@ -17,7 +17,7 @@ public struct S3Part: Equatable, Sendable {
   }
 }
 
-/// Uploads in parts. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+/// Multipart uploads. https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 extension S3Client {
   public static let smallestPartBytes = 5 << 20
   public static let mostParts = 10_000
@@ -31,12 +31,12 @@ extension S3Client {
     let root = try answer(
       .post, place, [("uploads", nil)], headers: headers, named: "InitiateMultipartUploadResult")
     guard let id = root["UploadId"], !id.isEmpty else {
-      throw NetError(.content, "\(place)", "the server began an upload without an id")
+      throw NetError(.content, "\(place)", "the server started an upload without an id")
     }
     return id
   }
 
-  /// Sends bytes of a file as a part.
+  /// Uploads bytes of a file as a part.
   /// - Parameter digest: of these bytes.
   public func upload(
     _ number: Int, of upload: String, _ place: S3Location, file path: String, offset: Int64, bytes: Int64,
@@ -53,12 +53,12 @@ extension S3Client {
       .put, place, query: [("partNumber", "\(number)"), ("uploadId", upload)], headers: headers,
       body: .file(path: path, offset: offset, length: bytes))
     guard let etag = answer.headers["ETag"], !etag.isEmpty else {
-      throw NetError(.content, "\(place)", "the server took part \(number) without an ETag")
+      throw NetError(.content, "\(place)", "the server accepted part \(number) without an ETag")
     }
     return S3Part(number: number, bytes: bytes, etag: etag, checksum: withChecksum ? digest.base64 : nil)
   }
 
-  /// The parts that the server has; nil where it does not know the upload.
+  /// The parts that the server has; nil if the upload does not exist.
   public func parts(of upload: String, _ place: S3Location) throws(NetError) -> [S3Part]? {
     var parts: [S3Part] = []
     var marker = "0"
@@ -84,8 +84,8 @@ extension S3Client {
     }
   }
 
-  /// Makes an object of its parts. Where the answer was lost and the question is asked again, the object counts. A
-  /// service may need minutes for a large one.
+  /// Completes an object from its parts. If the response is lost and a retry fails, the existing object counts. A
+  /// service may need minutes for a large object.
   /// - Returns: the ETag.
   public func completeUpload(
     _ upload: String, _ place: S3Location, parts: [S3Part], bytes: Int64, digest: Digest
@@ -108,9 +108,9 @@ extension S3Client {
     }
   }
 
-  /// The object that a completion under way is making; nil where none of this content appears within some seconds.
+  /// Waits for the object of a running completion; nil if none with this content appears within some seconds.
   ///
-  /// Between the end of the upload and the object's appearance a service may show neither.
+  /// Between the end of the upload and the appearance of the object, a service may show neither.
   public func awaitObject(_ place: S3Location, bytes: Int64, digest: Digest) throws(NetError) -> S3Object? {
     for wait in [0, 0.5, 1, 2, 4, 8] {
       http.clock.sleep(nanoseconds: Int(wait * 1e9), isCancelled: http.isCancelled)
@@ -119,7 +119,7 @@ extension S3Client {
     return nil
   }
 
-  /// Gives up an upload: its parts go.
+  /// Aborts an upload and deletes its parts.
   public func abortUpload(_ upload: String, _ place: S3Location) throws(NetError) {
     do throws(NetError) { _ = try ask(.delete, place, query: [("uploadId", upload)]) } catch {
       if error.status != 404 { throw error }

@@ -1,25 +1,25 @@
 import Glibc
 import ShardKit
 
-/// How records of an archive begin: WARC's, and those of its predecessor ARC (1996), which are read as WARC's.
+/// The record heads of an archive: WARC, or its predecessor ARC (1996), whose records are converted to WARC's.
 enum ArchiveFormat {
   case warc, arc
 
   enum Head {
-    /// A record without its block, the block's stated length, and where it begins.
+    /// A record without its block, with the stated length and the start of the block.
     case whole(WARCRecord, length: Int, start: Int)
     case incomplete
     case malformed(String)
   }
 
   static let maximumHeadBytes = 1 << 20
-  /// So many bytes tell whether a record may begin.
+  /// The number of bytes that show whether a record may begin.
   static let signatureBytes = 9
 
-  /// Line ends behind a record.
+  /// The number of line ends after a record.
   var lineFeeds: Int { self == .warc ? 2 : 1 }
 
-  /// Where the line ends that stand behind a record end: of one make, CR LF, LF or CR CR LF; nil where there are none.
+  /// The position after a record's trailing line ends: all CR LF, LF or CR CR LF. nil if there are none.
   func recordEnd(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Int? {
     var at = place
     var carriages: Int?
@@ -33,7 +33,7 @@ enum ArchiveFormat {
     return at
   }
 
-  /// Whether the bytes end within them.
+  /// Whether the bytes end within the trailing line ends.
   func isCutEnd(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Bool {
     let rest = Array(bytes[place...].prefix(8))
     return rest.count < 8 && ["\r\n\r\n", "\n\n", "\r\r\n\r\r\n"].contains { $0.utf8.starts(with: rest) }
@@ -50,14 +50,14 @@ enum ArchiveFormat {
     return record
   }
 
-  /// By the first bytes behind white space; nil where they are neither's.
+  /// Detects the format by the first bytes after white space; nil if it is neither.
   static func detect(_ bytes: [UInt8]) -> ArchiveFormat? {
     let head = bytes.drop { $0 <= 32 }
     if head.starts(with: "WARC/".utf8) { return .warc }
     return head.starts(with: "filedesc:".utf8) ? .arc : nil
   }
 
-  /// Whether a record may begin at this place, which is a line's beginning.
+  /// Whether a record may begin at this place, which is the start of a line.
   func mayBegin(_ bytes: UnsafeRawBufferPointer, at place: Int) -> Bool {
     func has(_ text: StaticString) -> Bool {
       bytes.count - place >= text.utf8CodeUnitCount
@@ -69,7 +69,7 @@ enum ArchiveFormat {
     }
   }
 
-  /// The next line's beginning, from `place` on, at which a record may begin.
+  /// The next start of a line after `place` at which a record may begin.
   func candidate(_ bytes: UnsafeRawBufferPointer, from place: Int) -> Int? {
     var at = place
     while at < bytes.count, let hit = memchr(bytes.baseAddress! + at, 10, bytes.count - at) {
@@ -79,9 +79,9 @@ enum ArchiveFormat {
     return nil
   }
 
-  /// The head that begins at this place, and where the search for its end ended.
+  /// The head that begins at this place, and the position where the search for its end stopped.
   func head(_ bytes: UnsafeRawBufferPointer, at place: Int) -> (head: Head, reach: Int) {
-    // What lies beyond the longest head is not looked at.
+    // Bytes beyond the longest possible head are not searched.
     let bytes = UnsafeRawBufferPointer(rebasing: bytes[..<min(bytes.count, place + Self.maximumHeadBytes + 1)])
     var at = place
     let head = self == .warc ? Self.warcHead(bytes, place, &at) : Self.arcHead(bytes, place, &at)
@@ -90,7 +90,7 @@ enum ArchiveFormat {
 
   // MARK: WARC
 
-  /// Lines of fields up to an empty one; CR, any number of them, and blanks may stand before a line's end.
+  /// Lines of fields up to an empty line. Any number of CRs and blanks may precede a line end.
   private static func warcHead(_ bytes: UnsafeRawBufferPointer, _ place: Int, _ at: inout Int) -> Head {
     var headers = HTTPHeaders()
     var field: (name: String, value: String)?
@@ -102,13 +102,13 @@ enum ArchiveFormat {
         if let field { headers.add(field.name, field.value) }
         return finished(headers, at)
       }
-      // Within the head of a record no other one begins.
+      // A record cannot begin within the head of another.
       if ArchiveFormat.warc.mayBegin(bytes, at: line.range.lowerBound) { return .malformed("its head has no end") }
       if at - place > maximumHeadBytes { return .malformed("its head is longer than \(maximumHeadBytes) bytes") }
       let text = UnsafeRawBufferPointer(rebasing: bytes[line.range])
       if text[0] == 32 || text[0] == 9 {
         let more = string(text[...].drop { $0 == 32 || $0 == 9 })
-        // In place: a copy for each line would cost the square of them.
+        // In place: a copy per line would take quadratic time.
         if field?.value.isEmpty == false { field?.value += " " }
         field?.value += more
       } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
@@ -126,7 +126,7 @@ enum ArchiveFormat {
     guard let stated = headers["Content-Length"] else { return .malformed("its head states no Content-Length") }
     guard let length = Int(stated), length >= 0 else {
       return .malformed(
-        "its Content-Length '\(String(String.UnicodeScalarView(stated.unicodeScalars.prefix(40))))' is no number of bytes"
+        "its Content-Length '\(String(String.UnicodeScalarView(stated.unicodeScalars.prefix(40))))' is not a number of bytes"
       )
     }
     var headers = headers
@@ -134,7 +134,7 @@ enum ArchiveFormat {
     return .whole(WARCRecord(headers: headers, block: []), length: length, start: start)
   }
 
-  /// A line without CR and blanks at its end, and where the next one begins; nil where it has no end.
+  /// A line without trailing CRs and blanks, and the start of the next line; nil if it has no end.
   private static func line(_ bytes: UnsafeRawBufferPointer, _ at: Int) -> (range: Range<Int>, next: Int)? {
     guard at < bytes.count, let hit = memchr(bytes.baseAddress! + at, 10, bytes.count - at) else { return nil }
     let newline = UnsafeRawPointer(hit) - bytes.baseAddress!
@@ -159,13 +159,13 @@ enum ArchiveFormat {
     }
     at = line.next
     let fields = bytes[line.range].split(separator: 32)
-    // Addresses and types may hold blanks, a date is of digits alone.
+    // URLs and types may contain blanks; a date consists of digits only.
     let isDate = { (field: Slice<UnsafeRawBufferPointer>) in
       (8...14).contains(field.count) && field.allSatisfy { $0 &- 0x30 < 10 }
     }
     guard fields.count >= 5, let length = Int(string(fields.last!)), length >= 0,
       let date = fields[2..<(fields.count - 1)].firstIndex(where: isDate)
-    else { return .malformed("its first line is not that of an ARC record") }
+    else { return .malformed("its first line is not a valid ARC record line") }
     let url = string(bytes[fields[0].startIndex..<fields[date - 2].endIndex])
     var record = WARCRecord(headers: HTTPHeaders(), block: [])
     record.headers.add(
@@ -179,7 +179,7 @@ enum ArchiveFormat {
     return .whole(record, length: length, start: line.next)
   }
 
-  /// `2008-04-30T20:48:25Z` of `20080430204825`.
+  /// Converts `20080430204825` to `2008-04-30T20:48:25Z`.
   private static func date(_ digits: Slice<UnsafeRawBufferPointer>) -> String? {
     guard digits.count == 14 else { return nil }
     let text = string(digits)

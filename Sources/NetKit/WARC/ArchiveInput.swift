@@ -1,8 +1,9 @@
 import ShardKit
 
-/// The bytes of an archive, in segments: a segment ends where a gzip member begins a record, at damage, and at the end.
+/// The bytes of an archive, in segments. A segment ends before a gzip member that begins a record, at damage, and at
+/// the end of the file.
 ///
-/// However wrong a record's length is, it never reaches beyond its segment, and damage costs no other one.
+/// A record with a wrong length never extends beyond its segment, and damage only affects one segment.
 final class ArchiveInput {
   enum End: Equatable {
     case open
@@ -14,9 +15,9 @@ final class ArchiveInput {
 
   let source: any ByteSource
   private(set) var end = End.open
-  /// Bytes passed over so far.
+  /// Bytes skipped so far.
   private(set) var passed = 0
-  /// The file is made of parts, so that a segment that ends is whole.
+  /// Whether the file consists of parts, so that a segment that ends is complete.
   let hasParts: Bool
 
   private let parts: (any PartedSource)?
@@ -24,7 +25,7 @@ final class ArchiveInput {
   private var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 18, alignment: 64)
   private var start = 0
   private var stop = 0
-  /// The first bytes of the next segment, and the damage behind them.
+  /// The first bytes of the next segment, and the damage after them.
   private var ahead: [UInt8] = []
   private var failureAhead: ShardError?
 
@@ -38,7 +39,7 @@ final class ArchiveInput {
 
   deinit { buffer.deallocate() }
 
-  /// What is read of the segment and not yet passed over; valid until more is read.
+  /// The bytes of the segment that were read but not skipped; valid until more is read.
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[start..<stop]) }
 
   func skip(_ count: Int) {
@@ -46,7 +47,7 @@ final class ArchiveInput {
     passed += count
   }
 
-  /// Reads until there are so many bytes; false where the segment has fewer.
+  /// Reads until this many bytes are available; false if the segment has fewer.
   func need(_ count: Int) throws(ShardError) -> Bool {
     while stop - start < count {
       guard try fill() else { return false }
@@ -54,7 +55,7 @@ final class ArchiveInput {
     return true
   }
 
-  /// Reads more; false at the end of the segment. Throws what is no fault of the archive.
+  /// Reads more; false at the end of the segment. Only throws errors that are not damage of the archive.
   func fill() throws(ShardError) -> Bool {
     guard end == .open else { return false }
     makeRoom()
@@ -76,7 +77,7 @@ final class ArchiveInput {
     return true
   }
 
-  /// Goes to the next segment, past what is left of this one; false where there is none.
+  /// Skips to the next segment; false if there is none.
   func nextSegment() -> Bool {
     (start, stop) = (0, 0)
     switch end {
@@ -100,7 +101,7 @@ final class ArchiveInput {
     return error
   }
 
-  /// Whether the part that was begun begins a record.
+  /// Checks whether the new part begins with a record.
   private func lookAhead() throws(ShardError) {
     ahead = []
     var block = [UInt8](repeating: 0, count: ArchiveFormat.signatureBytes)
@@ -136,7 +137,7 @@ final class ArchiveInput {
     }
   }
 
-  /// At least a quarter of the buffer is free afterwards: moving the rest costs no more than reading did.
+  /// Frees at least a quarter of the buffer, so that moving the remaining bytes takes no longer than reading did.
   private func makeRoom() {
     guard buffer.count - stop < buffer.count / 4 else { return }
     let count = stop - start

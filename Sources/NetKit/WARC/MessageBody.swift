@@ -1,14 +1,14 @@
 import ShardKit
 
-/// The body of an HTTP answer in an archive, without what it wore on its way.
+/// The decoded body of an HTTP response in an archive.
 ///
-/// Archives should hold it as it came or say that they undid its encodings; some say the one and did the other, so the
-/// bytes decide.
+/// Archives should store the body as received, or declare that they decoded it. Some declare one and do the other, so
+/// the bytes decide.
 public enum MessageBody: Equatable {
-  /// A body that is cut ends before its encoding, its chunks or its length say so.
+  /// A truncated body ends before the end of its encoding, its chunks or its stated length.
   case bytes([UInt8], isCut: Bool)
   case tooLarge
-  /// In an encoding that is not undone here, or that its bytes are not in.
+  /// In an unsupported encoding, or in one that its bytes do not match.
   case encoded(String)
 
   public init(_ bytes: ArraySlice<UInt8>, _ headers: HTTPHeaders, limit: Int) {
@@ -23,10 +23,10 @@ public enum MessageBody: Equatable {
     self = Self.undone(body, encodings, isCut, limit)
   }
 
-  /// No server puts on as many; a body may be made so that each layer holds another one, without end.
+  /// More than any server uses. A crafted body may nest encodings without end.
   private static let maximumLayers = 8
 
-  /// Undone in the order opposite to the one in which they were put on; gzip is recognized where it is not named.
+  /// Decodes in the reverse order of encoding. gzip is recognized even if it is not declared.
   private static func undone(_ body: [UInt8], _ encodings: [String], _ isCut: Bool, _ limit: Int) -> MessageBody {
     var (body, isCut) = (body, isCut)
     var named = encodings[...]
@@ -44,14 +44,14 @@ public enum MessageBody: Equatable {
     return .bytes(body, isCut: isCut)
   }
 
-  /// The words of all fields of a name, in lower case.
+  /// The values of all fields with a name, in lower case.
   private static func list(_ headers: HTTPHeaders, _ name: String) -> [String] {
     headers.fields.filter { $0.name.lowercased() == name.lowercased() }
       .flatMap { $0.value.lowercased().split(separator: ",") }
       .map { String($0.filter { $0 > " " }) }.filter { !$0.isEmpty }
   }
 
-  /// The chunks' contents (RFC 9112, 7.1), as far as they reach; nil where the body does not begin with one.
+  /// The contents of the available chunks (RFC 9112, 7.1); nil if the body does not begin with one.
   static func joined(_ body: [UInt8]) -> (bytes: [UInt8], isCut: Bool)? {
     var out: [UInt8] = []
     var at = 0
@@ -66,7 +66,7 @@ public enum MessageBody: Equatable {
       at = stop
       if at < body.count, body[at] == 13 { at += 1 }
       if at < body.count, body[at] == 10 { at += 1 }
-      // A text that begins as a chunk does by chance.
+      // A text that happens to look like the beginning of a chunk.
       if isFirst, at == stop, at < body.count { return nil }
     }
     return (out, true)
@@ -84,7 +84,7 @@ public enum MessageBody: Equatable {
 enum BodyLayer {
   enum Outcome: Equatable {
     case bytes([UInt8], isCut: Bool)
-    /// The body is not in this encoding: the archive's writer undid it.
+    /// The body is not in this encoding: the archive's writer decoded it.
     case notOn
     case tooLarge
     case failed(String)
@@ -98,7 +98,7 @@ enum BodyLayer {
     case "gzip", "x-gzip": return isGzip(body) ? read(name, try? GzipSource(source), limit) : .notOn
     case "zstd":
       guard Compression.detect(body) == .zstd else { return plain(name, body) }
-      // A dictionary stands before an archive at most, and in no body.
+      // A dictionary may only precede an archive, never a body.
       return read(name, try? ZstdSource(source, readsDictionary: false), limit)
     case "br": return orPlain(name, body, read(name, try? BrotliSource(source), limit))
     case "deflate":
@@ -108,13 +108,13 @@ enum BodyLayer {
     }
   }
 
-  /// What is text already wears nothing.
+  /// Valid text is not encoded.
   private static func plain(_ name: String, _ body: [UInt8]) -> Outcome {
     let isText = body.prefix(64).first { $0 > 32 } == UInt8(ascii: "<") || !body.prefix(512).contains { $0 < 9 }
     return isText || isGzip(body) ? .notOn : .failed(name)
   }
 
-  /// These encodings have no mark: what cannot be read as one may be text.
+  /// These encodings have no signature: a body that cannot be decoded may be text.
   private static func orPlain(_ name: String, _ body: [UInt8], _ outcome: Outcome) -> Outcome {
     switch outcome {
     case .bytes(_, isCut: false), .tooLarge, .notOn: outcome

@@ -1,8 +1,8 @@
 import ShardKit
 
-/// Records whose stated length is above the limit.
+/// Records whose stated length exceeds the limit.
 extension WARCReader {
-  /// A record that is too large; with its block where it is not, since another one begins, or its segment ends, nearer.
+  /// A record that is too large; or with its block if it is not, because the next record or the segment's end is near.
   func large(_ record: WARCRecord, _ length: Int, _ limit: Int) throws(ShardError) -> Item {
     let embeds = try holdsArchive()
     if !embeds {
@@ -19,7 +19,7 @@ extension WARCReader {
     return try passOver(record, length, limit, looks: !embeds)
   }
 
-  /// Up to its stated end, or to a record that begins before.
+  /// Skips to its stated end, or to a record that begins before it.
   private func passOver(
     _ record: WARCRecord, _ length: Int, _ limit: Int, looks: Bool
   ) throws(ShardError) -> Item {
@@ -29,7 +29,7 @@ extension WARCReader {
       let count = min(left, hasMore ? input.bytes.count - ArchiveFormat.signatureBytes : input.bytes.count)
       if count == 0 { break }
       let hit = looks ? format.candidate(input.bytes, from: 0) : nil
-      // What is passed over first needs no room while the end of what begins here is looked for.
+      // Skip first, so that the search for the end of a record here does not buffer the skipped bytes.
       let step = hit.map { $0 <= count && $0 < left ? $0 : count } ?? count
       let isBehindEnd = step == hit && isBehindEnd(step)
       input.skip(step)
@@ -57,20 +57,20 @@ extension WARCReader {
     return nil
   }
 
-  /// Whether the end of a record stands before a place.
+  /// Whether a record ends before a place.
   private func isBehindEnd(_ place: Int) -> Bool {
     format.recordEnd(input.bytes, at: withoutLineEnds(place)) == place
   }
 
-  /// Whether a record begins at a place, and ends where it says; a plain archive may be cut within its last one. Of a
-  /// large one what stands before it tells, which in ARC says nothing.
+  /// Whether a record begins at a place and ends where it states. An uncompressed archive may be truncated within its
+  /// last record. For a large record, the preceding bytes decide; in ARC they do not help.
   private func begins(at place: Int, _ limit: Int, _ isBehindEnd: Bool) throws(ShardError) -> Bool {
     guard case .whole(_, let length, let start) = try head(at: place) else { return false }
     guard length <= limit else { return isBehindEnd && format == .warc }
     return try input.need(start + length) ? endFits(start + length) : !isWholeSegment
   }
 
-  /// Whether a record's content is an archive itself, whose records all have ends.
+  /// Whether a record's content is itself an archive, whose records all have valid ends.
   private func holdsArchive() throws(ShardError) -> Bool {
     _ = try input.need(1 << 16)
     let start = Array(input.bytes.prefix(1 << 16))

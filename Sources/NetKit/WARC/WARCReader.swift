@@ -1,37 +1,37 @@
 public import ShardKit
 
-/// Reads records one after another, from any make of archive.
+/// Reads records one after another, from archives of any writer.
 ///
-/// Nothing is trusted: heads and blocks are bounded, and a length is believed only where the record's end follows it.
-/// Where it is wrong, the record reaches to the next head, or to its segment's end (see `ArchiveInput`). A length above
-/// the caller's limit is believed as long as no record with an end of its own begins within it.
+/// The input is not trusted: heads and blocks are limited, and a stated length is only accepted if a record's end
+/// follows it. Otherwise the record extends to the next head, or to the end of its segment (see `ArchiveInput`). A
+/// length above the caller's limit is accepted unless a record with a valid end begins within it.
 public final class WARCReader {
   public enum Item: Equatable, Sendable {
     case record(WARCRecord)
     /// Without its block.
     case tooLarge(WARCRecord)
-    /// The archive ends within it; what there is of its block.
+    /// The archive ends within it; with the available part of its block.
     case cut(WARCRecord)
-    /// Its stream is damaged; without its block.
+    /// The compressed stream is damaged; without its block.
     case damaged(WARCRecord, String)
-    /// A place where no record could be read.
+    /// A range where no record could be read.
     case malformed(String)
   }
 
-  /// Records whose stated length is not the one they have.
+  /// The number of records with a wrong stated length.
   public internal(set) var wrongLengths = 0
-  /// Where the stream is broken; the first of them, and how many there are.
+  /// The first errors of the stream, and their number.
   public private(set) var damage: [ShardError] = []
   public private(set) var damageCount = 0
 
   let input: ArchiveInput
   let format: ArchiveFormat
-  /// The damage at the segment's end was told with the record that it stands in.
+  /// Whether the damage at the segment's end was reported with its record.
   private var isDamageTold = false
-  /// No head was found since the last damage.
+  /// Whether no head was found since the last damage.
   private var isInDamage = false
   private var hasRecord = false
-  /// Bytes of heads that lengths pointed at and that are none: many lengths may point at one.
+  /// Bytes of invalid heads that lengths pointed at: many lengths may point at the same one.
   private var wasted = 0
 
   private static let maximumErrors = 16
@@ -43,8 +43,8 @@ public final class WARCReader {
 
   public convenience init(_ source: any ByteSource) { self.init(source, .warc) }
 
-  /// The next record, or place without one; nil at the end. Throws what is no fault of the archive.
-  /// - Parameter limit: blocks with more bytes are not kept.
+  /// The next record, or range without one; nil at the end. Only throws errors that are not damage of the archive.
+  /// - Parameter limit: larger blocks are not kept.
   public func next(limit: Int = 64 << 20) throws(ShardError) -> Item? {
     while true {
       if let item = try nextInSegment(limit) { return item }
@@ -63,7 +63,7 @@ public final class WARCReader {
     if damage.count < Self.maximumErrors { damage.append(error) }
   }
 
-  /// The place that damage made unreadable, unless a record was given for it.
+  /// The range that damage made unreadable, unless it was reported with a record.
   private func endOfSegment() -> Item? {
     defer { (isDamageTold, hasRecord) = (false, false) }
     guard case .broken(let error) = input.end else { return nil }
@@ -73,22 +73,22 @@ public final class WARCReader {
     return isTold ? nil : .malformed("its compressed stream is broken")
   }
 
-  /// A plain archive says nothing of its end itself.
+  /// Notes a truncated record. An uncompressed archive does not mark its end.
   func noteCut() {
     isDamageTold = true
     guard input.end == .file else { return }
     note(
       ShardError(
-        .truncated, input.source.name, "the archive ends inside a record",
-        hint: "Fetch the file again; what came before the break was read."))
+        .truncated, input.source.name, "the archive ends within a record",
+        hint: "Download the file again. The preceding records were read."))
   }
 
-  /// Whether the segment's end is known to be that of what it holds.
+  /// Whether the segment is known to be complete.
   var isWholeSegment: Bool { input.end == .member || input.end == .file && input.hasParts }
 
   // MARK: Records
 
-  /// nil where the segment holds no more.
+  /// nil if the segment contains no more.
   private func nextInSegment(_ limit: Int) throws(ShardError) -> Item? {
     while try skipLineEnds() {
       _ = try input.need(ArchiveFormat.signatureBytes)
@@ -105,13 +105,13 @@ public final class WARCReader {
       case .incomplete:
         noteCut()
         input.skip(input.bytes.count)
-        if !isInDamage { return .malformed("it ends inside the head of a record") }
+        if !isInDamage { return .malformed("it ends within the head of a record") }
       }
     }
     return nil
   }
 
-  /// Whether the segment ends within what tells that a record begins.
+  /// Whether the segment ends within a record's signature.
   private var isCutSignature: Bool { format == .warc && "WARC/".utf8.starts(with: input.bytes) }
 
   /// False at the end of the segment.
@@ -123,21 +123,21 @@ public final class WARCReader {
     }
   }
 
-  /// The head at a place; `incomplete` only where the segment ends within it.
+  /// The head at a place; `incomplete` only if the segment ends within it.
   func head(at place: Int) throws(ShardError) -> ArchiveFormat.Head { try reachedHead(at: place).head }
 
   private func reachedHead(at place: Int) throws(ShardError) -> (head: ArchiveFormat.Head, reach: Int) {
     while true {
       let found = format.head(input.bytes, at: place)
       guard case .incomplete = found.head else { return found }
-      // Twice as much each time, so that a long head is not gone over for each piece of it, but no more than a head has.
+      // Doubles each time, so that a long head is not parsed again for each piece; limited to the maximum head size.
       let count = input.bytes.count
       _ = try input.need(min(place + 2 * (count - place), place + ArchiveFormat.maximumHeadBytes + 1))
       if input.bytes.count == count { return found }
     }
   }
 
-  /// Goes on to the next line that may begin a record; one item for all that lies before it.
+  /// Skips to the next line that may begin a record; returns one item for everything before it.
   private func passOver(_ why: String) throws(ShardError) -> Item? {
     var isThere = true
     while isThere {
@@ -145,7 +145,7 @@ public final class WARCReader {
         input.skip(next)
         return isInDamage ? nil : .malformed(why)
       }
-      // What may be the beginning of a line stays.
+      // Keeps bytes that may be the beginning of a line.
       input.skip(max(0, input.bytes.count - ArchiveFormat.signatureBytes - 1))
       isThere = try input.fill()
     }
@@ -153,7 +153,7 @@ public final class WARCReader {
     return isInDamage ? nil : .malformed(why)
   }
 
-  /// A record's block, which begins at the input's place.
+  /// A record's block, which begins at the input's current position.
   private func block(of record: WARCRecord, _ length: Int, _ limit: Int) throws(ShardError) -> Item {
     if try input.need(length), try endFits(length) { return finish(record, length, next: length, limit) }
     if let next = try findHead(limit) {
@@ -166,7 +166,7 @@ public final class WARCReader {
     case .broken:
       noteCut()
       return finish(record, count, next: count, limit, isCut: true)
-    // A plain archive that does not end as records do is cut.
+    // An uncompressed archive without a record's end is truncated.
     case .file where !isWholeSegment && length > count && end == count:
       noteCut()
       return finish(record, count, next: count, limit, isCut: true)
@@ -176,23 +176,23 @@ public final class WARCReader {
     }
   }
 
-  /// Whether a record's end, or the next one, stands at a place.
+  /// Whether a record's end or the next record is at a place.
   func endFits(_ place: Int) throws(ShardError) -> Bool {
     _ = try input.need(place + 16 + ArchiveFormat.signatureBytes)
     let bytes = input.bytes
     if place == bytes.count || !isWholeSegment && format.isCutEnd(bytes, at: place) { return true }
     if let end = format.recordEnd(bytes, at: place) {
       guard format == .arc else { return true }
-      // Of ARC's line ends there are one or two: the first record's length leaves out one of its own.
+      // ARC has one or two line ends: the first record's length excludes one of them.
       let next = end + bytes[end...].prefix(2).prefix { $0 == 13 || $0 == 10 }.count
       return try next == bytes.count ? true : isHead(at: next)
     }
-    // Some writers leave the line ends out.
+    // Some writers omit the line ends.
     return try isHead(at: place)
   }
 
   private func isHead(at place: Int) throws(ShardError) -> Bool {
-    // Past the bound no length is believed for a head that follows: where there is one, it is found all the same.
+    // Beyond this bound, lengths are no longer verified by a following head; such heads are found anyway.
     let bound = 4 * (input.passed + input.bytes.count) + 4 * ArchiveFormat.maximumHeadBytes
     guard format.mayBegin(input.bytes, at: place), wasted <= bound else { return false }
     guard case (.malformed, let reach) = try reachedHead(at: place) else { return true }
@@ -200,7 +200,7 @@ public final class WARCReader {
     return false
   }
 
-  /// Where the next head begins, nearer than the limit and in this segment.
+  /// The position of the next head within the limit and this segment.
   private func findHead(_ limit: Int) throws(ShardError) -> Int? {
     var from = 0
     while true {
@@ -213,7 +213,7 @@ public final class WARCReader {
     }
   }
 
-  /// A block's end without the line ends that part records.
+  /// A block's end without the line ends that separate records.
   func withoutLineEnds(_ end: Int) -> Int {
     let bytes = input.bytes
     var at = end

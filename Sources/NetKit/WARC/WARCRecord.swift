@@ -7,7 +7,7 @@ public struct WARCRecord: Equatable, Sendable {
     case warcinfo, response, request, metadata, resource, revisit, conversion, continuation
   }
 
-  /// `WARC-Type` and all other named fields, in order; `Content-Length` is the block's.
+  /// `WARC-Type` and all other named fields, in order. `Content-Length` is computed from the block.
   public var headers: HTTPHeaders
   public var block: [UInt8]
 
@@ -16,7 +16,7 @@ public struct WARCRecord: Equatable, Sendable {
     self.block = block
   }
 
-  /// A new record with an id of its own.
+  /// A new record with a new id.
   /// - Parameter at: seconds since 1970.
   public init(_ kind: Kind, target: String?, at seconds: Int, contentType: String?, block: [UInt8]) {
     headers = HTTPHeaders()
@@ -28,15 +28,15 @@ public struct WARCRecord: Equatable, Sendable {
     self.block = block
   }
 
-  /// nil for a type that WARC/1.1 does not name. Some writers use capitals.
+  /// nil for a type that WARC/1.1 does not define. Some writers use capitals.
   public var kind: Kind? { headers["WARC-Type"].flatMap { Kind(rawValue: $0) ?? Kind(rawValue: $0.lowercased()) } }
   public var id: String { headers["WARC-Record-ID"] ?? "" }
   public var target: String? {
-    // Some writers put it in angle brackets, as the grammar of WARC/1.0 had it.
+    // Some writers use angle brackets, as in the grammar of WARC/1.0.
     headers["WARC-Target-URI"].map { $0.hasPrefix("<") && $0.hasSuffix(">") ? String($0.dropFirst().dropLast()) : $0 }
   }
 
-  /// The HTTP message in the block of a response, a request or a revisit: its head, and where its body begins.
+  /// The HTTP message in the block of a response, a request or a revisit: its head and the start of its body.
   public var message: (head: HTTPResponse.Head, body: Int)? { HTTPResponse.Head.parse(block) }
 
   /// The record's bytes, uncompressed.
@@ -49,7 +49,7 @@ public struct WARCRecord: Equatable, Sendable {
     return out
   }
 
-  /// One gzip member, so that a record can be read alone.
+  /// One gzip member, so that each record can be read separately.
   public func compressed() throws(ShardError) -> [UInt8] {
     let collected = CollectingSink()
     let sink = try GzipSink(collected)
@@ -78,7 +78,7 @@ public struct WARCRecord: Equatable, Sendable {
   }
 }
 
-/// Bytes written, kept in memory.
+/// Keeps written bytes in memory.
 final class CollectingSink: ByteSink {
   private(set) var bytes: [UInt8] = []
   func write(_ bytes: UnsafeRawBufferPointer) { self.bytes.append(contentsOf: bytes) }
@@ -86,7 +86,7 @@ final class CollectingSink: ByteSink {
 }
 
 extension HTTPResponse.Head {
-  /// A status line or a request line with its fields, up to the empty line; nil where there is none within 1 MiB.
+  /// A status line or request line with its fields, up to the empty line; nil if there is none within 1 MiB.
   static func parse(_ block: [UInt8]) -> (head: HTTPResponse.Head, body: Int)? {
     var head = HTTPResponse.Head(status: 0, reason: "", version: "")
     var at = 0

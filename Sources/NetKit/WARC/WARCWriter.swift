@@ -1,19 +1,19 @@
 import Glibc
 import ShardKit
 
-/// Where a record lies.
+/// The location of a record.
 public struct WARCLocation: Equatable, Sendable {
-  /// The file's name within its folder.
+  /// The file name within the folder.
   public var file: String
   public var offset: Int64
   /// Compressed.
   public var bytes: Int64
 }
 
-/// Appends records to `PREFIX-00000.warc.gz`, `PREFIX-00001.warc.gz`, … in a folder, each record a gzip member.
+/// Appends records to `PREFIX-00000.warc.gz`, `PREFIX-00001.warc.gz`, … in a folder, one gzip member per record.
 ///
-/// A group of records is written at once and synced before `append` returns. After a kill the last file may end in a
-/// part of a group: opening cuts it at the last whole record.
+/// A group of records is written at once and synced before `append` returns. After a kill, the last file may end with
+/// an incomplete group: opening truncates it after the last complete record.
 public final class WARCWriter {
   private let folder: String
   private let prefix: String
@@ -23,12 +23,12 @@ public final class WARCWriter {
   private var descriptor: Int32 = -1
   private var end: Int64 = 0
 
-  /// The file that is appended to.
+  /// The current file.
   public var file: String { Self.name(prefix, number) }
 
   /// - Parameters:
-  ///   - sound: files that are known to be whole up to here; only what lies behind is looked at.
-  ///   - found: told about each whole record behind that, in order.
+  ///   - sound: lengths up to which files are known to be valid; only later bytes are checked.
+  ///   - found: called for each complete record after that, in order.
   public init(
     folder: String, prefix: String, maximumFileBytes: Int64 = 1 << 30, clock: any NetClock = SystemClock(),
     sound: [String: Int64] = [:], found: (WARCRecord, WARCLocation) throws(NetError) -> Void = { _, _ in }
@@ -63,7 +63,7 @@ public final class WARCWriter {
     return names
   }
 
-  /// Goes over whole records from an offset on; returns where they end.
+  /// Reads complete records from an offset; returns the end of the last one.
   static func scan(
     _ path: String, from start: Int64, _ body: (WARCRecord, Int64, Int64) throws(NetError) -> Void
   ) throws(NetError) -> Int64 {
@@ -105,7 +105,7 @@ public final class WARCWriter {
     return record
   }
 
-  /// Appends records that belong together; they never lie in two files.
+  /// Appends records that belong together; they are always in the same file.
   public func append(_ records: [WARCRecord]) throws(NetError) -> [WARCLocation] {
     if end >= maximumFileBytes {
       number += 1

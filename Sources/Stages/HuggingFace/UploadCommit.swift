@@ -102,7 +102,7 @@ struct UploadCommit {
     let touched = now.entries.filter { $0.change != .unchanged && old[ExactText($0.candidate.path)] != $0.remote }
     guard let first = touched.first else { return }
     var error = error
-    error.message += ", to \(first.candidate.path) among others"
+    error.message += ", with changes to \(first.candidate.path) among others"
     throw error
   }
 

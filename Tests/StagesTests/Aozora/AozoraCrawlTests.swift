@@ -128,13 +128,13 @@ struct AozoraCrawlTests {
     #expect(
       sentence()
         == "http://server/cards/000001/files/1_ruby_1.zip: 1 of 1 could not be fetched; the first one: the "
-        + "server answered 403. Run again to request only these, or raise \"maximumFailedFraction\".")
+        + "server responded with 403. Run again to request only these, or raise \"maximumFailedFraction\".")
     try site.server.script("/robots.txt", ["status": 503])
     try FileSystem.removeTree(site.state)
     #expect(
       sentence()
-        == "http://server/robots.txt: without a robots.txt nothing may be asked of the site "
-        + "(the server answered 503 (Service Unavailable)). Try again when the site answers.")
+        == "http://server/robots.txt: no requests are allowed without the site's robots.txt "
+        + "(the server responded with 503 (Service Unavailable)). Try again when the site responds.")
     #expect(sentence([JSONMember("orthographies", .strings(["なし"]))]).contains("robots.txt"))
   }
 }

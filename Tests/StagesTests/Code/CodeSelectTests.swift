@@ -187,7 +187,7 @@ import Testing
     try FileSystem.write(Array(document.text().utf8), to: folder + "/code.json")
     let command = ["run", folder + "/code.json", "--store", folder + "/store"]
     let failed = try ChildProcess(command).wait()
-    #expect(failed.status == 1 && failed.errors.contains("the server answered 503"), "\(failed)")
+    #expect(failed.status == 1 && failed.errors.contains("the server responded with 503"), "\(failed)")
     try server.script("/content/\(second)", ["body": .string(b)])
     let done = try ChildProcess(command).wait()
     #expect(done.status == 0, "\(done)")

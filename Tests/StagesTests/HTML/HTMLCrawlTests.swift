@@ -184,7 +184,7 @@ struct HTMLCrawlTests {
     } catch {
       #expect(
         "\(error)".replacing(site.server.origin, with: "http://server")
-          == "http://server/c.html: 1 of 4 could not be fetched; the first one: the server answered 503 "
+          == "http://server/c.html: 1 of 4 could not be fetched; the first one: the server responded with 503 "
           + "(Service Unavailable). Run again to request only these, or raise \"maximumFailedFraction\".")
     }
     _ = try site.asked()

@@ -95,9 +95,9 @@ import Testing
     let wrong = String(repeating: "0", count: 32)
     #expect(
       sentence(["\(server.origin)/a md5:\(wrong)"])
-        == "http://server/a: its md5 is f97c5d29941bfb1b2fdab0874906ab82, it should be \(wrong). "
-        + "It may have been replaced, or was damaged on its way.")
-    #expect(sentence(["\(server.origin)/b"]).contains("http://server/b: the server answered 404"))
+        == "http://server/a: its md5 is f97c5d29941bfb1b2fdab0874906ab82 instead of \(wrong). "
+        + "It may have been replaced, or damaged in transit.")
+    #expect(sentence(["\(server.origin)/b"]).contains("http://server/b: the server responded with 404"))
     #expect(
       sentence(["\(server.origin)/a", "\(server.origin)/x/a"])
         == "urls: two files have the name 'a'; the other is in urls. Write another name after the URL.")

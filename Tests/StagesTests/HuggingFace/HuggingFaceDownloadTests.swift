@@ -104,13 +104,14 @@ import Testing
     let open = sentence(one, ("tokenVariable", "PIPELINE_TEST_NO_SUCH"))
     #expect(
       open.hasSuffix(
-        "/README.md: the dataset me/set is open only to those who have accepted its terms. "
-          + "Accept them at HUB/datasets/me/set, make a token at HUB/settings/tokens and put it into the environment."))
+        "/README.md: access to the dataset me/set requires accepting its terms. "
+          + "Accept them at HUB/datasets/me/set, create a token at HUB/settings/tokens and put it into the environment."
+      ))
     #expect(
       sentence(one, ("tokenVariable", "PIPELINE_TEST_HUB_OUTSIDER")).hasSuffix(
-        "/README.md: the dataset me/set is open only to those who have accepted its terms, and the owner of the token in "
-          + "PIPELINE_TEST_HUB_OUTSIDER has not. "
-          + "Accept them at HUB/datasets/me/set with the account that the token is of."))
+        "/README.md: access to the dataset me/set requires accepting its terms, which the owner of the token in "
+          + "PIPELINE_TEST_HUB_OUTSIDER has not done. "
+          + "Accept them at HUB/datasets/me/set with the token's account."))
     try bench.server.control("gate", ["kind": "dataset", "name": "me/set", "gated": false, "private": true])
     #expect(
       sentence(one, ("tokenVariable", "PIPELINE_TEST_NO_SUCH"))
@@ -144,7 +145,7 @@ import Testing
     #expect(small.contains("/en/0000.txt: the file's git hash is \(other), the listing says \(name)."))
     let large = try sentence("GET /objects", String(repeating: "x", count: 6000), "ja/a/0000.jsonl.gz")
     #expect(large.contains("its sha256 is "))
-    #expect(large.contains(", it should be \(Digester.digest(Bench.noise(6000)).hex)."))
+    #expect(large.contains(" instead of \(Digester.digest(Bench.noise(6000)).hex)."))
   }
 
   @Test func hostileListings() throws {
@@ -164,20 +165,21 @@ import Testing
     }
     let entry = "{\"type\": \"file\", \"path\": \"a\", \"size\": 1, \"oid\": \"\(String(repeating: "0", count: 40))\"}"
     let tree = "HUB/api/datasets/me/set/tree/COMMIT?recursive=true&expand=false"
-    let odd = "the Hub does not answer as its API says"
+    let odd = "the response does not match the Hub's API"
     let hint = "Check the endpoint; it may be another kind of server."
-    #expect(try page("<html>") == "\(tree): \(odd): its answer is no JSON. \(hint)")
-    #expect(try page("{}") == "\(tree): \(odd): a listing is no list. \(hint)")
+    #expect(try page("<html>") == "\(tree): \(odd): it is not valid JSON. \(hint)")
+    #expect(try page("{}") == "\(tree): \(odd): a listing is not a JSON array. \(hint)")
     #expect(
-      try page("[{\"type\": \"file\"}]") == "\(tree): \(odd): a file of its listing has no path, size or oid. \(hint)")
+      try page("[{\"type\": \"file\"}]") == "\(tree): \(odd): a file in its listing has no path, size or oid. \(hint)")
     #expect(
       try page("[\(entry)]", ["Link": "<?recursive=true&expand=false>; rel=\"next\""])
-        == "\(tree): \(odd): its listing leads in a circle. \(hint)")
+        == "\(tree): \(odd): the pages of its listing form a loop. \(hint)")
     #expect(
       try page("[\(entry)]", ["Link": "<http://127.0.0.1:9/x>; rel=\"next\""])
-        == "\(tree): \(odd): its listing goes on at http://127.0.0.1:9. \(hint)")
+        == "\(tree): \(odd): its listing continues at http://127.0.0.1:9. \(hint)")
     #expect(
-      try page("[]", ["Link": "<?cursor=1>; rel=\"next\""]).contains("a page of its listing is empty and leads on"))
+      try page("[]", ["Link": "<?cursor=1>; rel=\"next\""]).contains(
+        "a page of its listing is empty but has a next page"))
     #expect(
       try page("[\(entry), \(entry.replacing("\"size\": 1", with: "\"size\": 2"))]").contains(
         "a is listed twice, with different digests"))

@@ -93,8 +93,9 @@ import Testing
     try move(bench, "config.json")
     #expect(
       bench.sentence { try bench.upload() }
-        == "HUB/api/datasets/me/set/commit/main: somebody else has committed to the dataset me/set meanwhile, to "
-        + "config.json among others. Run again: it begins from their commit, and large files that were sent stay sent.")
+        == "HUB/api/datasets/me/set/commit/main: somebody else has committed to the dataset me/set in the "
+        + "meantime, with changes to config.json among others. "
+        + "Run again: it starts from their commit, and uploaded large files are kept.")
     #expect(try bench.server.seen("commits") == 0)
   }
 
@@ -117,35 +118,35 @@ import Testing
       sentence(("tokenVariable", "PIPELINE_TEST_HUB_STALE"))
         == "HUB/api/datasets/me/set/revision/main: the Hub does not accept the token in PIPELINE_TEST_HUB_STALE "
         + "(\"Invalid credentials in Authorization header\"). "
-        + "Make a new one at HUB/settings/tokens; it may have lapsed or been revoked.")
+        + "Create a new one at HUB/settings/tokens; it may have expired or been revoked.")
     #expect(
       sentence(("tokenVariable", .string(Bench.readerVariable)))
-        == "HUB/api/repos/create: the token in PIPELINE_TEST_HUB_READER may not do this "
+        == "HUB/api/repos/create: the token in PIPELINE_TEST_HUB_READER is not authorized "
         + "(\"you do not have the rights to create a repository there\"). "
-        + "Make one with write access to me at HUB/settings/tokens.")
+        + "Create one with write access to me at HUB/settings/tokens.")
     func refused(_ status: Int, _ headers: JSONValue = [:]) throws -> String {
       try bench.server.fault("POST /api/datasets/me/set/commit", ("status", .integer(status)), ("headers", headers))
       return sentence()
     }
     #expect(
       try refused(413)
-        == "HUB/api/datasets/me/set/commit/main: this is more than the Hub takes at once. "
-        + "Upload fewer or larger files; shards may be joined.")
+        == "HUB/api/datasets/me/set/commit/main: the request exceeds the Hub's limit. "
+        + "Upload fewer or larger files, for example larger shards.")
     #expect(
       try refused(409)
-        == "HUB/api/datasets/me/set/commit/main: something else is being done to the dataset me/set at this moment. "
+        == "HUB/api/datasets/me/set/commit/main: another operation on the dataset me/set is in progress. "
         + "Run again.")
     #expect(
       try refused(429, ["Retry-After": "4000"])
-        == "HUB/api/datasets/me/set/commit/main: the Hub takes no more requests for now (429). It asks to be left alone "
-        + "for 4000 seconds. Run again later, with a token if there was none: what was sent is not sent again.")
+        == "HUB/api/datasets/me/set/commit/main: the Hub accepts no more requests for now (429). It asks clients to "
+        + "wait 4000 seconds. Run again later, with a token if there was none. Uploaded files are not sent again.")
     #expect(
       try refused(400, ["X-Error-Message": "hf_writer said\tno"])
-        == "HUB/api/datasets/me/set/commit/main: the Hub answered 400 (Bad Request) (\"… said no\").")
+        == "HUB/api/datasets/me/set/commit/main: the Hub responded with 400 (Bad Request) (\"… said no\").")
     #expect(
       try refused(404, ["X-Error-Code": "RepoNotFound"])
         == "HUB/api/datasets/me/set/commit/main: there is no dataset me/set, or the token in "
-        + "\(Bench.tokenVariable) may not see it. Check the name, the kind and the token's rights.")
+        + "\(Bench.tokenVariable) may not see it. Check the name, the kind and the token's permissions.")
   }
 
   @Test func optionsThatAreWrong() throws {
@@ -159,12 +160,12 @@ import Testing
         + "Revoke a token that was written to a file.")
     #expect(
       sentence(("repository", "set"))
-        == "huggingface.upload: 'set' is no name of a repository. "
-        + "Write it as OWNER/NAME, of letters, digits, '-', '_' and '.'.")
-    #expect(sentence(("repository", "me/../x")).contains("'me/../x' is no name of a repository"))
+        == "huggingface.upload: 'set' is not a valid repository name. "
+        + "Write it as OWNER/NAME with letters, digits, '-', '_' and '.'.")
+    #expect(sentence(("repository", "me/../x")).contains("'me/../x' is not a valid repository name"))
     #expect(
       sentence(("allowPrivateAddresses", false)).contains("HUB is unencrypted http, which would expose the token"))
-    #expect(sentence(("endpoint", "https://user:pw@hub.example")).contains("holds no query and no password"))
+    #expect(sentence(("endpoint", "https://user:pw@hub.example")).contains("must not contain a query or a password"))
     #expect(sentence(("revision", "a..b")).contains("'a..b' is not a valid branch name"))
     #expect(sentence(("folder", "../up")).contains("'../up' is not a valid folder of a repository"))
     #expect(sentence(("folder", ".git/hooks")).contains("'.git/hooks' is not a valid folder of a repository"))

@@ -128,10 +128,10 @@ import Testing
     try server.script("/a", ["body": "x"])
     #expect(
       try sentence("\(sum) 1 a\n")
-        == "SERVER/a: its md5 is \(Checksummer.checksum(Array("x".utf8), .md5).hex), it should be \(sum). "
-        + "It may have been replaced, or was damaged on its way.")
+        == "SERVER/a: its md5 is \(Checksummer.checksum(Array("x".utf8), .md5).hex) instead of \(sum). "
+        + "It may have been replaced, or damaged in transit.")
     #expect(
-      try sentence("\(sum) 7 a\n") == "SERVER/a: the file has 1 bytes, it should have 7. It may have been replaced.")
+      try sentence("\(sum) 7 a\n") == "SERVER/a: the file has 1 bytes instead of 7. It may have been replaced.")
   }
 
   /// A listing gets no token unless one is named; then those servers alone that the options name.

@@ -206,7 +206,8 @@ private let streaming = PeerScript("mosaicml_streaming.py")
     }
     #expect(sentence(["to": "corpus/set"]).contains("'corpus/set' is no place in a bucket"))
     #expect(sentence(["to": "s3://corpus", "partBytes": "1MiB"]).contains("is not between"))
-    #expect(sentence(["to": "s3://corpus", "endpoint": "https://a:b@c"]).contains("an endpoint has no password"))
+    #expect(
+      sentence(["to": "s3://corpus", "endpoint": "https://a:b@c"]).contains("an endpoint must not contain a password"))
   }
 
   @Test(.needs(streaming.isUsable, "needs Python with mosaicml-streaming"))
