@@ -133,7 +133,8 @@ import Testing
         == "http://127.0.0.1:9/: no connection to 127.0.0.1 on port 9, 5 times in a row. Try again later.")
     #expect(
       bench.sentence { _ = try bench.client().send(HTTPRequest(.get, "http://nowhere.invalid/")) }
-        == "http://nowhere.invalid/: the name nowhere.invalid is not known, 5 times in a row. Try again later.")
+        == "http://nowhere.invalid/: the host name nowhere.invalid cannot be resolved, 5 times in a row. Try again later."
+    )
   }
 
   // MARK: Bounds

@@ -99,7 +99,7 @@ import Testing
     try bench.server.script(batch, ["body": "{\"objects\": []}"])
     #expect(
       bench.sentence { _ = try hub().send([object], revision: "main", state: bench.folder) }
-        .hasPrefix(odd + "it says nothing of the object of a.bin."))
+        .hasPrefix(odd + "it does not mention the object of a.bin."))
     let refused: JSONValue = [
       "objects": .list([["oid": .string(object.sha256.hex), "error": ["code": 422, "message": "too large"]]])
     ]

@@ -74,7 +74,7 @@ struct ListedSelection {
     if maximumFiles > 0 { files = Array(files.prefix(maximumFiles)) }
     guard !files.isEmpty else {
       throw StageError(
-        .options, "include", "no file of the \(listing.files.count) in \(source) is selected",
+        .options, "include", "selects none of the \(listing.files.count) files of \(source)",
         hint: "Check \"include\" and \"exclude\"; it has \(Self.folders(listing)).")
     }
     return files

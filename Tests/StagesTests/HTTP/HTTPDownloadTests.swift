@@ -106,7 +106,7 @@ import Testing
     #expect(sentence(["\(server.origin)/a sha256:12"]).contains("'sha256:12' is not a digest"))
     #expect(
       sentence(["https://user:pw@example.org/a"]).contains(
-        "https://example.org/a holds a password, a token or a signature, which would be stored with the run"))
+        "https://example.org/a contains a password, a token or a signature, which would be stored with the run"))
     #expect(
       sentence(["\(server.origin)/a"], [JSONMember("tokenVariable", "PIPELINE_TEST_NO_SUCH")])
         .contains("the environment variable PIPELINE_TEST_NO_SUCH is not set"))

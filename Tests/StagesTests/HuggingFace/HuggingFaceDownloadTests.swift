@@ -123,7 +123,7 @@ import Testing
         + "Check \"revision\": a branch, a tag or a commit.")
     #expect(
       sentence(("include", .strings(["*.parquet"])))
-        == "include: none of the 6 files of HUB/datasets/me/set is chosen. Check \"include\" and \"exclude\"; "
+        == "include: selects none of the 6 files of HUB/datasets/me/set. Check \"include\" and \"exclude\"; "
         + "it has files at its root, en, ja/a, ja/b.")
   }
 

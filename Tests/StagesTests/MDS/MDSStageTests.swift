@@ -420,7 +420,7 @@ private func folder(of harness: StageHarness) -> String {
       do { try StageHarness(MDSRead.self, options: options).run() } catch { return "\(error)" }
       return ""
     }
-    #expect(message(["path": .string(directory)]).contains("the data set has no column 'text' for 'text'"))
+    #expect(message(["path": .string(directory)]).contains("has no column 'text' for 'text'"))
     try FileSystem.remove(directory + "/shard.00000.mds")
     #expect(
       message(["path": .string(directory)]).contains("lists the shard 'shard.00000.mds', which is not in the folder"))

@@ -70,7 +70,7 @@ import Testing
     }
     options.sequenceLength = 64
     #expect { try options.shape(continuing: model(.bert), try tokenizer(100, padding: 2)) } throws: {
-      "\($0)".contains("64 tokens are more than the 40 positions")
+      "\($0)".contains("64 tokens exceed the 40 positions")
     }
   }
 

@@ -66,7 +66,7 @@ import Testing
         == "s3://corpus/a/b/c: its key uses another object as a folder. Exclude one of them with \"match\".")
     #expect(
       bench.sentence { try bench.download(["from": "s3://corpus/a", "maximumObjects": 1]).run() }.contains(
-        "there are more than 1 objects"))
+        "has more than 1 objects"))
   }
 
   @Test func aBrokenDownloadGoesOnByRange() throws {

@@ -204,7 +204,7 @@ private let streaming = PeerScript("mosaicml_streaming.py")
       do { _ = try StageHarness(S3Upload.self, options: options) } catch { return "\(error)" }
       return "no error"
     }
-    #expect(sentence(["to": "corpus/set"]).contains("'corpus/set' is no place in a bucket"))
+    #expect(sentence(["to": "corpus/set"]).contains("'corpus/set' is not a valid S3 location"))
     #expect(sentence(["to": "s3://corpus", "partBytes": "1MiB"]).contains("is not between"))
     #expect(
       sentence(["to": "s3://corpus", "endpoint": "https://a:b@c"]).contains("an endpoint must not contain a password"))
