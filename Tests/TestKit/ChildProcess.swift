@@ -1,16 +1,16 @@
 public import Glibc
 import ShardKit
 
-/// The built program as a child process, with its output in files: for tests of exit codes, kills and sentences.
+/// The built program as a child process, with its output in files: for tests of exit codes, kills and messages.
 public final class ChildProcess {
   public struct Result: Equatable, Sendable {
-    /// Exit code; 128 + n if signal n ended it.
+    /// The exit code; 128 + n if signal n ended it.
     public var status: Int32
     public var output: String
     public var errors: String
   }
 
-  /// `PIPELINE_BINARY`; else the release build, which is faster, unless it is older than the sources; else the debug build.
+  /// `PIPELINE_BINARY`; else the faster release build, unless it is older than the sources; else the debug build.
   public static let pipeline: String = {
     if let path = getenv("PIPELINE_BINARY") { return String(cString: path) }
     let release = packagePath(".build/release/pipeline")
@@ -30,7 +30,7 @@ public final class ChildProcess {
   private let folder: String
 
   /// Starts a program.
-  /// - Parameter environment: set on top of this process's.
+  /// - Parameter environment: variables in addition to this process's.
   public init(_ arguments: [String], program: String = ChildProcess.pipeline, environment: [String: String] = [:])
     throws
   {
@@ -46,7 +46,7 @@ public final class ChildProcess {
     var pointers: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
     pointers.append(nil)
     defer { pointers.forEach { free($0) } }
-    // A test's thread may be one of libdispatch's, which block most signals, and a child inherits that.
+    // A test may run on a libdispatch thread, which blocks most signals; a child inherits the blocked signals.
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
@@ -64,19 +64,19 @@ public final class ChildProcess {
 
   public func signal(_ number: Int32) { kill(identifier, number) }
 
-  /// What it has written to standard output by now.
+  /// Its standard output so far.
   public func outputSoFar() throws -> String {
     String(decoding: try FileSystem.read(folder + "/out"), as: UTF8.self)
   }
 
-  /// Whether it has not ended.
+  /// Whether it is still running.
   public var isRunning: Bool {
     var information = siginfo_t()
     return waitid(P_PID, id_t(identifier), &information, WEXITED | WNOHANG | WNOWAIT) == 0
       && information.si_signo == 0
   }
 
-  /// Waits until something holds while it works. Throws where it has ended before, or where minutes do not suffice.
+  /// Waits until a condition is true while it runs. Throws if it ends before, or after minutes.
   public func works(until what: String, _ isReached: () throws -> Bool) throws {
     for _ in 0..<60_000 {
       let runs = isRunning
@@ -84,28 +84,28 @@ public final class ChildProcess {
       guard runs else {
         let end = try wait()
         throw ShardError(
-          .io, what, "did not come before the end, \(end.status): \(end.output.suffix(2000))\(end.errors)")
+          .io, what, "did not occur before the end, \(end.status): \(end.output.suffix(2000))\(end.errors)")
       }
       usleep(5000)
     }
     signal(SIGKILL)
-    throw ShardError(.io, what, "did not come in minutes: \(try wait().errors)")
+    throw ShardError(.io, what, "did not occur within minutes: \(try wait().errors)")
   }
 
-  /// Waits until it stands at a `FaultPoint` whose gate this file is, runs the body and opens the gate.
+  /// Waits until it stops at a `FaultPoint` with this gate file, runs the body and opens the gate.
   public func atGate<T>(_ gate: String, _ body: () throws -> T) throws -> T {
     try works(until: "the gate \(gate)") { FileSystem.exists(gate) }
     defer { try? FileSystem.remove(gate) }
     return try body()
   }
 
-  /// The line of JSON with which a server says where it listens; an error where it ends without one.
+  /// The JSON line with a server's ports; an error if the server ends without one.
   func greeting(of server: String) throws -> JSONValue {
     try works(until: "the first line of \(server)") { try outputSoFar().hasSuffix("\n") }
     return try JSONValue.parse(Array(outputSoFar().utf8)).value
   }
 
-  /// Waits for the end.
+  /// Waits until it ends.
   public func wait() throws -> Result {
     var status: Int32 = 0
     while waitpid(identifier, &status, 0) < 0, errno == EINTR {}
@@ -115,7 +115,7 @@ public final class ChildProcess {
       errors: String(decoding: try FileSystem.read(folder + "/err"), as: UTF8.self))
   }
 
-  /// Kills it after a time unless it has ended before.
+  /// Kills it after a time unless it ends before.
   public func killed(afterMicroseconds delay: UInt32) throws -> Result {
     usleep(delay)
     signal(SIGKILL)

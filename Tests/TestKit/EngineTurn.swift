@@ -1,9 +1,9 @@
 public import Testing
 
-/// One test after another, whatever their suites: for tests that use a training engine in this process.
+/// Runs tests one after another across suites: for tests that use a training engine in this process.
 ///
-/// libtorch has one generator of random numbers and one number of threads a process. A test beside another would draw from
-/// the other's numbers.
+/// libtorch has one random number generator and one thread count per process. Parallel tests would affect each other's
+/// random numbers.
 public struct EngineTurn: SuiteTrait, TestTrait, TestScoping {
   public var isRecursive: Bool { true }
 
@@ -18,7 +18,7 @@ public struct EngineTurn: SuiteTrait, TestTrait, TestScoping {
   @TaskLocal private static var isHeld = false
   private static let turns = Turns()
 
-  /// Runs `body` when nobody else holds the engine. A suite within another one holds it once.
+  /// Runs `body` when no other test holds the engine. Nested suites hold it once.
   static func hold(_ body: @Sendable () async throws -> Void) async throws {
     guard !isHeld else { return try await body() }
     await turns.take()
@@ -31,11 +31,11 @@ public struct EngineTurn: SuiteTrait, TestTrait, TestScoping {
 }
 
 extension Trait where Self == EngineTurn {
-  /// The suite's tests use an engine in this process: none of them runs beside another such test.
+  /// The suite's tests use an engine in this process: none of them runs in parallel with another such test.
   public static var takesTheEngine: Self { Self() }
 }
 
-/// In the order in which they were asked for.
+/// Grants turns in the order of the requests.
 private actor Turns {
   private var isTaken = false
   private var waiting: [CheckedContinuation<Void, Never>] = []

@@ -2,7 +2,7 @@ import Glibc
 public import PipelineKit
 import ShardKit
 
-/// Reads Dolma documents from files, one task a file. Counts how often tasks ran, for tests of resuming.
+/// Reads Dolma documents from files, one task per file. Counts how often tasks ran, for tests of resuming.
 public struct FakeSource: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("What to take.", holdsRecords: false) public var lists = InputFiles()
@@ -25,7 +25,7 @@ public struct FakeSource: SinglePhaseStage {
 
   public func run(_ workspace: Workspace) throws {
     FakeLog.add("source/\(workspace.task.key)")
-    // A file that begins with '#' holds no records.
+    // A file that begins with '#' contains no records.
     if try FileSystem.read(workspace.file().path).first == UInt8(ascii: "#") { return }
     let stream = workspace.documents()
     let output = try workspace.documents(to: Self.out)
@@ -34,7 +34,7 @@ public struct FakeSource: SinglePhaseStage {
   }
 }
 
-/// Drops documents shorter than an option; fails on purpose where the document's text asks for it.
+/// Drops documents shorter than an option; fails on purpose if the document's text requests it.
 public struct FakeFilter: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Shorter documents are dropped.", in: 0...1000) public var minimumBytes = 0
@@ -91,7 +91,7 @@ public struct FakeFilter: SinglePhaseStage {
   }
 }
 
-/// Two phases: counts in each file, then one task that writes the sum under a label, which counting does not use.
+/// Two phases: counts per file, then one task that writes the sum under a label, which counting does not use.
 public struct FakeSum: Stage {
   public struct Options: StageOptions {
     @Option("Stands beside the sum.") public var label = ""
@@ -149,7 +149,7 @@ public struct FakeSum: Stage {
   }
 }
 
-/// Waits, as for a server, until a fake source has run: for ever, where nothing else may run beside it.
+/// Waits, as for a server, until a fake source has run: forever if nothing else may run at the same time.
 public struct FakeCrawl: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("How many.", in: 1...100) public var tasks = 1
@@ -206,7 +206,7 @@ extension StageRegistry {
   ])
 }
 
-/// A folder with a document, its data and its store, for tests that run pipelines in this process.
+/// A folder with a pipeline file, its data and its store, for tests that run pipelines in this process.
 public final class FakePipeline {
   public let folder: String
   public var document: String
@@ -252,7 +252,7 @@ public final class FakePipeline {
     return (outcome, events)
   }
 
-  /// Verdict by stage of what a run would do.
+  /// By stage: the verdict of what a run would do.
   public func plan(_ change: (inout PipelineRun.Settings) -> Void = { _ in }) throws -> [String: Verdict] {
     let run = try pipelineRun(change)
     return Dictionary(

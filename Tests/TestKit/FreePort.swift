@@ -1,8 +1,8 @@
 import Glibc
 import ShardKit
 
-/// A port of this machine that nobody listens on, below those from which the system takes ports for connections, and by
-/// chance: so it is free too when somebody gets to listen on it.
+/// A random port of this machine that nobody listens on, below the range from which the system takes ports for
+/// connections, so that it is still free when a server starts to listen on it.
 public func freePort() throws -> Int {
   for _ in 0..<1000 {
     let port = Int.random(in: 10_000..<32_000)

@@ -2,10 +2,10 @@ import Glibc
 import ShardKit
 import Synchronization
 
-/// Ends the tests, with a sentence, where a thread hangs in work that nothing else would end.
+/// Ends the tests with a message if a thread hangs in work that nothing else would end.
 ///
-/// It is no measure of speed: the bound is a minute of the thread's own processor time, whatever else the machine does,
-/// for work of seconds that would take hours if it were quadratic.
+/// This does not measure speed: the limit is a minute of the thread's processor time, independent of other load, for
+/// work of seconds that would take hours if it were quadratic.
 enum Hang {
   private struct Work {
     let what: String
@@ -18,7 +18,7 @@ enum Hang {
     while true {
       usleep(500_000)
       for work in works.withLock({ Array($0.running.values) }) where seconds(work.clock) ?? 0 > work.end {
-        fatalError("\(work.what) takes more than a minute of the processor")
+        fatalError("\(work.what) takes more than a minute of processor time")
       }
     }
   }

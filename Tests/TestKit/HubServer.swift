@@ -1,7 +1,7 @@
 import Glibc
 public import ShardKit
 
-/// `Tests/Peers/hub-server` as a child: a Hugging Face Hub on this machine, with a storage on an origin of its own.
+/// `Tests/Peers/hub-server` as a child process: a local Hugging Face Hub, with its storage on a separate origin.
 public final class HubServer: HoldingServer {
   public struct Question: Sendable {
     /// `PUT /parts/…`, without the query.
@@ -40,12 +40,12 @@ public final class HubServer: HoldingServer {
 
   public func setRules(_ rules: JSONValue) throws { try control("rules", rules) }
 
-  /// What the next requests that match meet; see the script.
+  /// Sets the responses to the next matching requests; see the script.
   public func fault(_ match: String, _ more: (String, JSONValue)...) throws {
     try control("fault", .object([JSONMember("match", .string(match))] + more.map { JSONMember($0.0, $0.1) }))
   }
 
-  /// Somebody else commits.
+  /// Makes a commit by somebody else.
   @discardableResult
   public func move(
     _ name: String, kind: String = "dataset", branch: String = "main", _ files: [(String, String?)]
@@ -57,7 +57,7 @@ public final class HubServer: HoldingServer {
     return answer["commit"]?.string ?? ""
   }
 
-  /// The files of a branch: path to SHA-256 of a large file, or to git's name of another.
+  /// The files of a branch: path to SHA-256 of a large file, or to git's hash of another.
   public func tree(_ name: String, kind: String = "dataset", revision: String = "main") throws -> [String: String] {
     let tree = try control(
       "tree", ["name": .string(name), "kind": .string(kind), "revision": .string(revision)])

@@ -1,9 +1,9 @@
 import Glibc
 public import ShardKit
 
-/// `Tests/Peers/misbehaving-server` as a child: an HTTP server on this machine that does what the test says.
+/// `Tests/Peers/misbehaving-server` as a child process: a local HTTP server that behaves as the test says.
 public final class LocalServer: HoldingServer {
-  /// A question that the server was asked.
+  /// A request that the server received.
   public struct Question: Sendable {
     public var method: String
     public var path: String
@@ -20,7 +20,7 @@ public final class LocalServer: HoldingServer {
 
   /// `http://127.0.0.1:PORT`
   public let origin: String
-  /// The same over TLS, with a certificate that it signed itself.
+  /// The same over TLS, with a self-signed certificate.
   public let secureOrigin: String
   /// That certificate.
   public let certificates: String
@@ -50,7 +50,7 @@ public final class LocalServer: HoldingServer {
     try? FileSystem.removeTree(folder)
   }
 
-  /// Says what it answers for a path: a step a request, the last one from then on.
+  /// Sets the responses for a path: one step per request; the last one repeats.
   public func script(_ path: String, _ steps: JSONValue...) throws {
     try control("script", ["path": .string(path), "steps": .list(steps)])
   }
@@ -67,12 +67,12 @@ public final class LocalServer: HoldingServer {
     }
   }
 
-  /// How many questions it was asked.
+  /// The number of requests that it received.
   public func count() throws -> Int { try control("count")["count"]?.integer ?? 0 }
 
   public func forget() throws { try control("forget", [:]) }
 
-  /// A question to the server's own paths; POST where there is a body.
+  /// A request to the server's control paths; POST if there is a body.
   @discardableResult
   public func control(_ name: String, _ order: JSONValue? = nil) throws -> JSONValue {
     try LoopbackOrder(port: port, server: "misbehaving-server").tell(name, order)

@@ -1,19 +1,19 @@
 import Glibc
 import ShardKit
 
-/// An order to a server that tests started on this machine, over its own paths below `/-/`.
+/// Sends a command to a local test server, using its control paths below `/-/`.
 struct LoopbackOrder {
   let port: Int
   /// For messages.
   let server: String
 
-  /// POST where there is a body.
+  /// POST if there is a body.
   func tell(_ name: String, _ order: JSONValue?) throws -> JSONValue {
     let body = order?.text() ?? ""
     let head = "\(order == nil ? "GET" : "POST") /-/\(name) HTTP/1.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
     let answer = try exchange(Array((head + body).utf8))
     guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else {
-      throw ShardError(.io, server, "gives no answer to \(name)")
+      throw ShardError(.io, server, "does not respond to \(name)")
     }
     return try JSONValue.parse(Array(answer[end.upperBound...])).value
   }
@@ -35,7 +35,7 @@ struct LoopbackOrder {
       let count = question[sent...].withUnsafeBytes {
         send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
-      guard count > 0 else { throw FileSystem.error(server, "cannot be told") }
+      guard count > 0 else { throw FileSystem.error(server, "cannot receive the command") }
       sent += count
     }
     var out: [UInt8] = []

@@ -1,15 +1,15 @@
 import Glibc
 
-/// Inputs made from good ones by damage, as a careless disk or a hostile writer would do it: the same on every run and
-/// machine, for readers that must take any bytes.
+/// Damaged versions of valid inputs, as a faulty disk or a hostile writer would produce them: the same on every run and
+/// machine, for readers that must accept any bytes.
 ///
-/// `PIPELINE_MUTATIONS=100` makes a hundred times as many, from other numbers than the short run's.
+/// `PIPELINE_MUTATIONS=100` makes a hundred times as many, from other random numbers than the short run.
 public struct Mutations {
   private var random: SplitMix
   private let seeds: [[UInt8]]
   private let words: [[UInt8]]
 
-  /// - Parameter words: pieces that mean something to the reader, which are put into the seeds.
+  /// - Parameter words: tokens with a meaning to the reader, which are inserted into the seeds.
   public init(of seeds: [[UInt8]], words: [String] = [], seed: UInt64 = 1) {
     self.seeds = seeds
     self.words = words.map { Array($0.utf8) }
@@ -18,7 +18,7 @@ public struct Mutations {
 
   private static let factor = getenv("PIPELINE_MUTATIONS").flatMap { Int(String(cString: $0)) } ?? 1
 
-  /// How many inputs a test takes that takes `count` in the short run.
+  /// The number of inputs of a test that uses `count` in the short run.
   public static func rounds(_ count: Int) -> Range<Int> { 0..<(count * max(1, factor)) }
 
   /// One of the seeds, damaged.
@@ -39,7 +39,7 @@ public struct Mutations {
   private static let integers: [Int] = [
     0, 1, -1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, .max, .min, .max - 511, 1 << 62,
   ]
-  /// What is hostile to most readers: numbers at the end of their range, paths that lead out, broken UTF-8.
+  /// Hostile to most readers: numbers at the end of their range, paths that lead outside, invalid UTF-8.
   private static let hostile: [[UInt8]] =
     [
       "9223372036854775807", "-1", "9223372036854775808", "99999999999999999999", "0", "\r\n\r\n", "\n", "\r", "../",
@@ -66,7 +66,7 @@ public struct Mutations {
     }
   }
 
-  /// Three of four are the reader's own, where it has any.
+  /// Three of four are the reader's own words, if it has any.
   private mutating func word() -> [UInt8] {
     let own = !words.isEmpty && number(below: 4) > 0
     return own ? words[number(below: words.count)] : Self.hostile[number(below: Self.hostile.count)]

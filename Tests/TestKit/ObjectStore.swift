@@ -1,12 +1,12 @@
 import Glibc
 public import ShardKit
 
-/// `Tests/Peers/object-store` as a child: moto's S3 on this machine, counted, with signatures checked by botocore.
+/// `Tests/Peers/object-store` as a child process: a local S3 by moto that counts requests; botocore checks signatures.
 public final class ObjectStore: HoldingServer {
-  /// A request that it was asked.
+  /// A request that it received.
   public struct Request: Sendable {
     public var method: String
-    /// Encoded, with the bucket.
+    /// Percent-encoded, with the bucket.
     public var path: String
     public var query: String
     public var headers: JSONValue
@@ -15,10 +15,10 @@ public final class ObjectStore: HoldingServer {
     public var status: Int?
   }
 
-  /// Keys that the service knows.
+  /// Keys that the service accepts.
   public static let accessKey = "AKIDTEST"
   public static let secretKey = "s3cr3t/Key+EXAMPLE"
-  /// A role's.
+  /// Keys of a role.
   public static let roleAccessKey = "ASIATEST"
   public static let roleSecretKey = "r0le/Secret+EXAMPLE"
   public static let roleToken = "t0ken/of+the=role=="
@@ -31,7 +31,7 @@ public final class ObjectStore: HoldingServer {
   /// Whether the service can run here.
   public static let isUsable = PeerScript("s3_objects.py").isUsable
 
-  /// - Parameter bucket: made at once.
+  /// - Parameter bucket: created at once.
   public init(bucket: String = "corpus") throws {
     child = try ChildProcess([packagePath("Tests/Peers/object-store")], program: PeerScript.interpreter)
     let port = try child.greeting(of: "object-store")["http"]?.integer ?? 0
@@ -50,7 +50,7 @@ public final class ObjectStore: HoldingServer {
     try self.order.tell(name, order)
   }
 
-  /// What the next requests whose method and target hold `match` meet, a step a request.
+  /// Sets the responses to the next requests whose method and target contain `match`: one step per request.
   public func fault(_ match: String, _ steps: JSONValue...) throws {
     try control("faults", ["match": .string(match), "steps": .list(steps)])
   }
@@ -67,11 +67,11 @@ public final class ObjectStore: HoldingServer {
   public func count() throws -> Int { try control("count")["count"]?.integer ?? 0 }
   public func forget() throws { try control("forget", [:]) }
 
-  /// Parts and whole objects whose content the service took.
+  /// Parts and complete objects whose content the service accepted.
   public func sent() throws -> [Request] { try requests().filter { $0.method == "PUT" && $0.status == 200 } }
 }
 
 extension PeerScript {
-  /// boto3 against a service of ours.
+  /// Runs boto3 against this service.
   public static let objects = PeerScript("s3_objects.py")
 }

@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// A Python script of `Tests/Peers`, in which another project's software reads what this one wrote.
+/// A Python script in `Tests/Peers`, in which another project's software reads the output of this one.
 ///
 /// The interpreter is `PIPELINE_PYTHON`, the one that `Scripts/install --tests` makes in `.venv`, or `python3`.
 public struct PeerScript: Sendable {
@@ -12,13 +12,13 @@ public struct PeerScript: Sendable {
   /// Whether the script's imports work here: without arguments a script does nothing else.
   public var isUsable: Bool { Self.shell("'\(Self.interpreter)' '\(path)'\(Self.quietly)").status == 0 }
 
-  /// Whether the interpreter is there and the script compiles, for a script that serves until it is ended.
+  /// Whether the interpreter exists and the script compiles, for a script that serves until it is stopped.
   public var canStart: Bool {
     Self.shell("'\(Self.interpreter)' -c 'compile(open(\"\(path)\").read(), \"\", \"exec\")'\(Self.quietly)").status
       == 0
   }
 
-  /// Python's complaint is shown where a missing peer is a failure.
+  /// Python's error is shown if a missing peer is a failure.
   private static let quietly = isRequired ? "" : " 2>/dev/null"
 
   /// Whether a missing peer is a failure (see `Requirements`).
@@ -30,7 +30,7 @@ public struct PeerScript: Sendable {
     return FileSystem.exists(own) ? own : "python3"
   }()
 
-  /// Runs the script; its output, or nil where it failed.
+  /// Runs the script. Returns its output, or nil if it failed.
   public func run(_ arguments: String...) -> [UInt8]? { run(arguments) }
 
   public func run(_ arguments: [String]) -> [UInt8]? {

@@ -2,9 +2,9 @@ public import Testing
 
 /// What tests need beyond Swift: peers, tools, the training engine, real texts.
 ///
-/// Without `PIPELINE_REQUIRE_PEERS` a test whose peer is absent is skipped visibly. `Scripts/test` sets it: there, a peer that
-/// is absent, or that cannot be imported any more, fails the test. Real texts may be absent; `Scripts/test` says at its end
-/// how many tests were skipped for that.
+/// Without `PIPELINE_REQUIRE_PEERS`, a test whose peer is absent is skipped visibly. `Scripts/test` sets it: then a
+/// peer that is absent or cannot be imported fails the test. Real texts may be absent; `Scripts/test` reports at its
+/// end how many tests were skipped because of that.
 enum Requirements {
   struct Missing: Error, CustomStringConvertible {
     let what: String
@@ -15,9 +15,9 @@ enum Requirements {
 }
 
 extension Trait where Self == ConditionTrait {
-  /// The test runs where the condition holds. Elsewhere it is skipped, or fails under `PIPELINE_REQUIRE_PEERS`.
+  /// The test runs if the condition is true. Otherwise it is skipped, or fails with `PIPELINE_REQUIRE_PEERS`.
   ///
-  /// - Parameter what: what is missing where the condition does not hold, such as "needs Python with warcio".
+  /// - Parameter what: what is missing if the condition is false, such as "needs Python with warcio".
   public static func needs(
     _ condition: @autoclosure @escaping @Sendable () -> Bool, _ what: String,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -29,7 +29,7 @@ extension Trait where Self == ConditionTrait {
     }
   }
 
-  /// The test runs where this user may do what it does, such as mounting a file system, and is skipped visibly elsewhere.
+  /// The test runs if this user has its permissions, such as mounting a file system; otherwise it is skipped visibly.
   public static func permitted(
     _ condition: @autoclosure @escaping @Sendable () -> Bool, _ what: String,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -37,7 +37,7 @@ extension Trait where Self == ConditionTrait {
     .enabled(Comment(rawValue: what), sourceLocation: sourceLocation) { condition() }
   }
 
-  /// The test runs where the folder of real texts is (`realDataPath`), and is skipped visibly elsewhere.
+  /// The test runs if the folder of real texts exists (`realDataPath`); otherwise it is skipped visibly.
   public static var needsRealTexts: Self {
     .enabled("the folder of real texts is absent") { realDataPath != nil }
   }

@@ -1,4 +1,4 @@
-/// Numbers that look random and are the same on every machine: SplitMix (Steele, Lea, Flood, OOPSLA 2014).
+/// Pseudorandom numbers that are the same on every machine: SplitMix (Steele, Lea, Flood, OOPSLA 2014).
 public struct SplitMix: RandomNumberGenerator {
   private var state: UInt64
 

@@ -43,7 +43,7 @@ public final class StageHarness {
 
   deinit { try? FileSystem.removeTree(directory) }
 
-  /// Wires an artifact of documents, one list a file.
+  /// Wires an artifact of documents, one list per file.
   public func add(documents files: [[Document]], to port: String = "documents", from stage: String = "upstream") throws
   {
     var written: [ArtifactFile] = []
@@ -64,12 +64,12 @@ public final class StageHarness {
     add(files: written, to: port, from: stage)
   }
 
-  /// Wires files that exist already.
+  /// Wires existing files.
   public func add(files: [ArtifactFile], to port: String, from stage: String = "upstream", output: String = "output") {
     context.inputs[port, default: []].append(WiredArtifact(stage: stage, port: output, files: files))
   }
 
-  /// Runs every task of every phase.
+  /// Runs all tasks of all phases.
   /// - Parameter backwards: runs each phase's tasks in reverse, which must change nothing.
   @discardableResult
   public func run(backwards: Bool = false, memoryBytes: Int = 256 << 20) throws -> StageHarness {
@@ -94,7 +94,7 @@ public final class StageHarness {
     return self
   }
 
-  /// Everything that the tasks counted.
+  /// All counts of the tasks.
   public var ledger: Ledger { manifests.reduce(into: Ledger()) { $0 += $1.ledger } }
   public var warnings: [String: Int] {
     manifests.reduce(into: [:]) { sum, m in for (name, w) in m.warnings { sum[name, default: 0] += w.count } }
@@ -138,7 +138,7 @@ public final class StageHarness {
 /// A new empty folder; the caller removes it.
 public func temporaryDirectory() -> String {
   var template = Array("/tmp/pipeline-test-XXXXXX".utf8CString)
-  guard mkdtemp(&template) != nil else { fatalError("no temporary folder can be made") }
+  guard mkdtemp(&template) != nil else { fatalError("cannot create a temporary folder") }
   return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
@@ -148,7 +148,7 @@ public func packagePath(_ relative: String) -> String {
   return "/" + parts.joined(separator: "/") + "/" + relative
 }
 
-/// The folder of real texts: `PIPELINE_DATA`, or `../shared/data` beside the package; nil where it is absent.
+/// The folder of real texts: `PIPELINE_DATA`, or `../shared/data` next to the package; nil if it is absent.
 public let realDataPath: String? = {
   let path = getenv("PIPELINE_DATA").map { String(cString: $0) } ?? packagePath("../shared/data")
   return FileSystem.isDirectory(path) ? path : nil

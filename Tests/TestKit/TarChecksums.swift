@@ -1,4 +1,4 @@
-/// Writes checksums that fit into a tar's headers, so that damage reaches what stands behind them.
+/// Writes matching checksums into a tar's headers, so that damage gets past the checksum check.
 public func mendTarChecksums(_ bytes: inout [UInt8]) {
   for start in stride(from: 0, to: bytes.count - 511, by: 512) where bytes[start + 257] == UInt8(ascii: "u") {
     bytes.replaceSubrange((start + 148)..<(start + 156), with: repeatElement(32, count: 8))

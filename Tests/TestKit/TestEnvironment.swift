@@ -1,9 +1,9 @@
 import Glibc
 import Synchronization
 
-/// Variables that tests set for this whole process, while others of its threads read some.
+/// Sets environment variables of this process while other threads read some.
 ///
-/// `setenv` moves the list that `getenv` and `posix_spawn` walk through. Here they find the old one or the new one, and
+/// `setenv` moves the list that `getenv` and `posix_spawn` read. Here they find either the old or the new list, and
 /// neither is ever freed.
 public enum TestEnvironment {
   private typealias List = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
@@ -23,7 +23,7 @@ public enum TestEnvironment {
       entries += missing.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
       let list = List.allocate(capacity: entries.count)
       list.initialize(from: entries, count: entries.count)
-      // Swift's `environ` can only be read.
+      // Swift's `environ` is read-only.
       dlsym(nil, "environ")?.assumingMemoryBound(to: List.self).pointee = list
     }
   }
