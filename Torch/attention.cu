@@ -1,12 +1,12 @@
-// Attention over sequences of at most 128 tokens with heads of 64: a block holds a whole head, so that no score ever
-// leaves it. The backward pass computes the scores again, and needs neither the result nor its logarithms.
+// Attention over sequences of at most 128 tokens with heads of size 64: a block holds a complete head, so that scores
+// never leave it. The backward pass recomputes the scores and needs neither the result nor its logarithms.
 #include "tiles.cuh"
 
 namespace pipeline {
 
 constexpr int longest = 128, head_size = 64, warps = 8;
 
-// What a warp does: queries 16·warp and the 15 after it, against all keys.
+// The work of a warp: query 16·warp and the following 15, against all keys.
 struct Place {
   int length, first, g, t;
   __device__ explicit Place(int length)
@@ -26,7 +26,7 @@ __device__ inline float quad_highest(float x) {
   return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
 }
 
-// Scores become exp(score − highest of the row); gives the sums of rows g and g + 8.
+// Replaces scores by exp(score − maximum of the row); returns the sums of rows g and g + 8.
 __device__ inline float2 exponentials(Sums (&scores)[16], Tile<128> bias, bool has_bias, Place at) {
   constexpr float to_binary = 1.44269504f, scale = 0.125f * to_binary;
   float highest[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
@@ -58,7 +58,7 @@ __device__ inline float2 exponentials(Sums (&scores)[16], Tile<128> bias, bool h
   return make_float2(sum[0], sum[1]);
 }
 
-// 16 columns of a [16, 128] matrix held as pairs: [chunk][row half].
+// 16 columns of a [16, 128] matrix stored as pairs: [chunk][row half].
 __device__ inline Fragment left_of(const uint32_t (&pairs)[16][2], int step) {
   return {{pairs[2 * step][0], pairs[2 * step][1], pairs[2 * step + 1][0], pairs[2 * step + 1][1]}};
 }
@@ -72,7 +72,7 @@ __device__ inline Tile<64> tile(int number) {
   return {static_cast<uint32_t>(__cvta_generic_to_shared(shared)) + number * longest * Tile<64>::row_bytes};
 }
 
-// `is_full`: the sequences have all 128 tokens, which spares every comparison.
+// `is_full`: all sequences have 128 tokens, so no comparisons are needed.
 template <bool is_full>
 __global__ void __launch_bounds__(32 * warps, 2) attention_forward_kernel(ShortAttention to) {
   const int length = is_full ? longest : to.length;
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(32 * warps, 2) attention_forward_kernel(ShortA
   write_rows(out, q, result, out_row, at.first, length, 1 / sum.x, 1 / sum.y);
 }
 
-// Puts the warp's rows of a [128, 128] matrix where the bias was: each lane where it read.
+// Writes the warp's rows of a [128, 128] matrix over the bias: each lane where it has read.
 __device__ inline void put(Tile<128> to, const uint32_t (&pairs)[16][2], Place at) {
   const uint32_t place = to.chunk(at.first + at.g, 0) + 4 * at.t;
 #pragma unroll
@@ -141,7 +141,7 @@ __global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(Short
     Sums scores[16] = {};
     multiply_rows(scores, q, at.first, k);
     const float2 sum = exponentials(scores, square, to.bias != nullptr, at);
-    // Queries beyond the sequence weigh nothing.
+    // Queries beyond the sequence have weight 0.
     const float scale0 = at.first + at.g < length ? 1 / sum.x : 0, scale1 = at.first + at.g + 8 < length ? 1 / sum.y : 0;
 #pragma unroll
     for (int n = 0; n < 16; n++) {
@@ -174,7 +174,7 @@ __global__ void __launch_bounds__(32 * warps, 2) attention_backward_kernel(Short
             high(pairs[n][half]) * (gradient[n][2 * half + 1] - mean[half]));
     }
   }
-  __syncthreads();  // v has been read; the weights have stood in the square since the last wait
+  __syncthreads();  // v has been read; the weights have been in the square since the last wait
   bf16 *result = static_cast<bf16 *>(to.qkv_gradient) + place;
   constexpr float scale = 0.125f;
   {

@@ -1,4 +1,4 @@
-// What stands between C++ and the program: handles, and the rule that no exception crosses.
+// The boundary between C++ and the program: handles, and functions that let no exception pass.
 #pragma once
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -10,7 +10,7 @@
 
 struct pt_tensor {
   at::Tensor value;
-  at::Tensor twin;  // the same values for the next residual, or nothing: see dropout_add_norm
+  at::Tensor twin;  // the same values for the next residual, or undefined: see dropout_add_norm
 };
 
 namespace pipeline {
@@ -32,7 +32,7 @@ int guarded(Work &&work) noexcept {
   return 1;
 }
 
-// Runs `work`, whose tensor becomes a handle of the caller's.
+// Runs `work` and returns its tensor as a handle that the caller owns.
 template <class Work>
 int giving(pt_tensor **out, Work &&work) noexcept {
   return guarded([&] { *out = new pt_tensor{work(), {}}; });
@@ -49,7 +49,7 @@ std::vector<at::Tensor> list(pt_tensor *const *tensors, size_t count);
 at::ScalarType scalar_type(int32_t dtype);
 int32_t dtype_of(at::ScalarType type);
 
-// Each file's part of the table.
+// Each file's functions in the table.
 void add_tensor_functions(pt_engine &);
 void add_gradient_functions(pt_engine &);
 void add_transformer_functions(pt_engine &);

@@ -1,11 +1,11 @@
-// Cross-entropy over a large vocabulary: the logits are read once forward and once backward, and no fp32 copy is made.
+// Cross-entropy over a large vocabulary: the logits are read once forward and once backward, without an fp32 copy.
 #include "vector.cuh"
 
 namespace pipeline {
 
 constexpr int threads = 512;
 
-// The sum of exp(x − highest), which a second sum joins without overflow.
+// The sum of exp(x − maximum), which can be combined with another one without overflow.
 struct ExponentialSum {
   float highest = -INFINITY, sum = 0;
 

@@ -1,4 +1,4 @@
-// Devices, threads, generators.
+// Devices, threads, random number generators.
 #include <ATen/Parallel.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <sys/resource.h>
@@ -45,7 +45,7 @@ static int synchronize([[maybe_unused]] pt_device device) {
   });
 }
 
-// Of tensors on a CUDA device; of the whole process on the CPU.
+// On a CUDA device, the peak of tensors; on the CPU, of the entire process.
 static int peak_memory(pt_device device, int64_t *bytes) {
   return guarded([&] {
 #ifdef PIPELINE_CUDA

@@ -1,4 +1,4 @@
-// The engine's one exported symbol and what all its parts share.
+// The engine's only exported symbol and the code shared by all its parts.
 #include <torch/version.h>
 
 #include <stdexcept>
@@ -19,7 +19,7 @@ std::vector<at::Tensor> list(pt_tensor *const *tensors, size_t count) {
   return values;
 }
 
-// In the order of pt_dtype.
+// In the same order as pt_dtype.
 static constexpr at::ScalarType types[] = {at::kFloat, at::kBFloat16, at::kLong, at::kInt, at::kBool, at::kDouble, at::kByte};
 
 at::ScalarType scalar_type(int32_t dtype) {

@@ -1,4 +1,4 @@
-// Gradients around the fused kernels.
+// Autograd functions of the fused kernels.
 #ifdef PIPELINE_CUDA
 #include "fused.h"
 
@@ -21,10 +21,10 @@ static Element element_of(const at::Tensor &x) {
   return x.scalar_type() == at::kBFloat16 ? Element::bfloat16 : Element::float32;
 }
 
-// All but the last dimension are rows.
+// All dimensions except the last one form the rows.
 static Matrix matrix(const at::Tensor &x) { return {element_of(x), x.numel() / x.size(-1), x.size(-1)}; }
 
-// As the kernels read it: contiguous, and vectors where memory has them.
+// In the layout that the kernels read: contiguous, and aligned to 16-byte vectors.
 static at::Tensor laid(const at::Tensor &x) {
   auto flat = x.contiguous();
   return reinterpret_cast<uintptr_t>(flat.data_ptr()) % 16 == 0 ? flat : flat.clone();
@@ -35,7 +35,7 @@ static void *address(const at::Tensor &x) { return x.defined() ? x.data_ptr() : 
 
 static cudaStream_t stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
 
-// The names of rows as the kernels read them; nothing where nothing is dropped.
+// The row ids as the kernels read them; undefined without dropout.
 static at::Tensor names(const MaybeTensor &rows, int64_t count, double probability) {
   if (!rows || !rows->defined() || probability <= 0) return {};
   TORCH_CHECK(rows->numel() == count && rows->scalar_type() == at::kLong, "dropout names ", rows->numel(), " rows of ", count);
@@ -46,7 +46,7 @@ static void name_rows(Dropout &dropout, const at::Tensor &names) {
   dropout.rows = names.defined() ? names.data_ptr<int64_t>() : nullptr;
 }
 
-// Each dropout takes the next numbers of torch's own generator: seeding it again drops the same values.
+// Each dropout takes the next numbers of torch's generator: the same seed drops the same values.
 static Dropout next_dropout(double probability, const at::Tensor &names) {
   Dropout dropout;
   name_rows(dropout, names);
@@ -67,7 +67,7 @@ static Dropout next_dropout(double probability, const at::Tensor &names) {
   return dropout;
 }
 
-// As what a context can keep until the backward pass.
+// In a form that a context can keep until the backward pass.
 static c10::IValue packed(const Dropout &dropout) {
   return std::vector<int64_t>{
       dropout.threshold, static_cast<int64_t>(dropout.seed), static_cast<int64_t>(dropout.offset),
@@ -175,7 +175,7 @@ struct Dropped : torch::autograd::Function<Dropped> {
 // MARK: Normalization
 
 struct Norm : torch::autograd::Function<Norm> {
-  // Gives the normed rows twice (see dropout_add_norm). Without a residual, x itself is what is normed.
+  // Returns the normalized rows twice (see dropout_add_norm). Without a residual, x itself is normalized.
   static variable_list forward(
       AutogradContext *context, const at::Tensor &x, const MaybeTensor &residual, const at::Tensor &weight,
       const MaybeTensor &bias, double probability, double epsilon, const MaybeTensor &rows) {
@@ -260,7 +260,7 @@ struct CrossEntropy : torch::autograd::Function<CrossEntropy> {
   }
 };
 
-// MARK: What callers see
+// MARK: Interface
 
 bool takes(const at::Tensor &x) {
   bool is_known = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat;

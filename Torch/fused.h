@@ -1,10 +1,10 @@
-// The fused kernels as functions with gradients. Callers ask first whether the kernels take their tensors.
+// The fused kernels as functions with gradients. Callers first check whether the kernels support their tensors.
 #pragma once
 #include "operations.h"
 
 namespace pipeline::fused {
 
-// On a GPU, in bf16 or fp32, in rows of whole vectors of 16 bytes.
+// On a GPU, in bf16 or fp32, with rows that are multiples of 16-byte vectors.
 bool takes(const at::Tensor &x);
 bool takes_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
 bool takes_linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);

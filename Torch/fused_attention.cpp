@@ -1,5 +1,5 @@
-// Attention over the fused projection: q, k and v are read where the linear wrote them, and their gradients become the
-// one gradient that the linear's backward pass reads.
+// Attention over the fused projection: q, k and v are read where the linear layer wrote them, and their gradients are
+// written as the single gradient that the linear layer's backward pass reads.
 #ifdef PIPELINE_CUDA
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -17,7 +17,7 @@ static variable_list parts(const at::Tensor &qkv, int64_t batch, int64_t length,
   return qkv.view({batch, length, 3, heads, qkv.size(1) / (3 * heads)}).permute({2, 0, 3, 1, 4}).unbind(0);
 }
 
-// MARK: Of short sequences, by kernels of our own
+// MARK: Short sequences, with our own kernels
 
 static ShortAttention short_attention(
     const at::Tensor &qkv, const at::Tensor &bias, int64_t batch, int64_t length, int64_t heads) {
@@ -34,7 +34,7 @@ static ShortAttention short_attention(
   return tensors;
 }
 
-// As the kernels read it: without a copy where a dimension repeats.
+// In the layout that the kernels read; repeated dimensions are not copied.
 static at::Tensor laid_bias(const MaybeTensor &bias, at::ScalarType type, int64_t batch, int64_t length, int64_t heads) {
   if (!bias) return {};
   auto given = bias->to(type);
@@ -72,7 +72,7 @@ struct Short : torch::autograd::Function<Short> {
   }
 };
 
-// MARK: Of all others, by cuDNN
+// MARK: All other sequences, with cuDNN
 
 struct Attention : torch::autograd::Function<Attention> {
   static at::Tensor forward(

@@ -1,4 +1,4 @@
-// Gated GELU with dropout. The backward pass computes the GELU again from what the linear wrote.
+// Gated GELU with dropout. The backward pass recomputes the GELU from the linear layer's output.
 #include "vector.cuh"
 
 namespace pipeline {
@@ -22,7 +22,7 @@ __device__ inline float reciprocal(float x) {
 __device__ inline Gate gate(float x, __nv_bfloat16) {
   float t = reciprocal(fmaf(0.3275911f * 0.70710678f, fabsf(x), 1.f));
   float exponential = power_of_two(-0.72134752f * x * x);  // exp(-x²/2)
-  // Half of the published coefficients: the probability is half of 1 + erf.
+  // Half of the published coefficients, because the probability is half of 1 + erf.
   float series = fmaf(
       fmaf(fmaf(fmaf(0.5307027145f, t, -0.7265760135f), t, 0.7107068705f), t, -0.142248368f), t, 0.127414796f);
   float tail = series * t * exponential;
@@ -35,7 +35,7 @@ __global__ void geglu_forward_kernel(const T *gated, T *out, int columns, Dropou
   const int vectors = columns / Vector<T>::size;
   const int64_t name = row_name(dropout, row);
   const T *gates = gated + row * 2 * columns, *values = gates + columns;
-  // Two vectors at once, so that enough loads are under way.
+  // Two vectors at once, so that enough loads are in flight.
   for (int first = threadIdx.x; first < vectors; first += 2 * blockDim.x) {
     Raw raw_gates[2], raw_values[2];
 #pragma unroll
@@ -93,7 +93,7 @@ __global__ void drop_kernel(const T *x, T *out, int columns, Dropout dropout) {
   }
 }
 
-// As few passes over a row as its threads allow, and no idle warps.
+// As few passes over a row as its threads allow, without idle warps.
 static unsigned row_threads(int64_t vectors, int64_t most) {
   int64_t passes = quotient_up(vectors, most);
   return static_cast<unsigned>(quotient_up(quotient_up(vectors, passes), 32) * 32);

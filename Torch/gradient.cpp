@@ -1,4 +1,4 @@
-// Backward passes, and blocks whose activations are computed again instead of kept.
+// Backward passes, and blocks whose activations are recomputed instead of kept.
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -13,7 +13,7 @@ using torch::autograd::variable_list;
 
 static at::Generator generator_of(const at::Tensor &tensor) { return at::globalContext().defaultGenerator(tensor.device()); }
 
-// A block of the program's: runs again in the backward pass with the same random numbers.
+// A block of the program that runs again in the backward pass with the same random numbers.
 struct Block : torch::CustomClassHolder {
   pt_block work;
   void *context;
@@ -47,7 +47,7 @@ struct Checkpointed : torch::autograd::Function<Checkpointed> {
     context->saved_data["block"] = c10::IValue::make_capsule(block);
     context->saved_data["random"] = generator_of(inputs[0]).get_state();
     context->save_for_backward(inputs);
-    return (*block)(inputs);  // custom functions run without gradient
+    return (*block)(inputs);  // custom functions run without gradients
   }
 
   static variable_list backward(torch::autograd::AutogradContext *context, variable_list outside) {
@@ -80,7 +80,7 @@ static int checkpoint(
   return giving(out, [&] {
     if (count == 0) throw std::invalid_argument("a checkpointed block needs an input");
     auto tensors = list(inputs, count);
-    return Checkpointed::apply(block, at::TensorList(tensors));  // as a TensorList, in which autograd looks
+    return Checkpointed::apply(block, at::TensorList(tensors));  // as a TensorList, which autograd searches for inputs
   });
 }
 

@@ -1,4 +1,4 @@
-// Processes that train one model together, over c10d: gloo between CPUs, NCCL between GPUs.
+// Processes that train one model together over c10d: gloo between CPUs, NCCL between GPUs.
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef PIPELINE_CUDA
@@ -63,7 +63,7 @@ static int group_join(
   });
 }
 
-// One message for each dtype: gradients are many and most of them small.
+// One message per dtype, because there are many gradients and most are small.
 template <class Exchange>
 static void flattened(const std::vector<at::Tensor> &tensors, Exchange &&exchange) {
   c10::NoGradGuard none;

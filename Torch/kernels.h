@@ -1,8 +1,8 @@
 // Fused kernels of a transformer on a GPU: each reads its inputs once and writes its results once.
 //
-// Tensors are rows of `columns` values, contiguous, in one element type; statistics and sums are fp32. Every row is a
-// multiple of 16 bytes (see `vector_size`), so that all traffic is in vectors of 16 bytes. Every sum has one order:
-// the same inputs give the same bits.
+// Tensors are contiguous rows of `columns` values with one element type; statistics and sums are fp32. Every row is a
+// multiple of 16 bytes (see `vector_size`), so that all memory accesses are 16-byte vectors. Every sum has a fixed
+// order: the same inputs give the same bits.
 #pragma once
 #include <cuda_runtime_api.h>
 
@@ -14,14 +14,14 @@ enum class Element { bfloat16, float32 };
 
 constexpr int vector_size(Element element) { return element == Element::bfloat16 ? 8 : 4; }
 
-// Which values fall out: a function of the generator's state, the row's name and the column, so that the backward pass finds
-// them again instead of storing them. While a CUDA graph is captured, seed and offset stand in the device's memory.
+// Selects the dropped values: a function of the generator's state, the row's id and the column, so that the backward
+// pass recomputes them instead of storing them. During CUDA graph capture, seed and offset are in device memory.
 struct Dropout {
   uint32_t threshold = 0;  // of 65536; 0 drops nothing
-  float scale = 1;         // of those that stay
+  float scale = 1;         // of the kept values
   uint64_t seed = 0, offset = 0;
   const int64_t *seed_address = nullptr, *offset_address = nullptr;
-  // The rows' names; null where their numbers are their names.
+  // The rows' ids; null: their indices.
   const int64_t *rows = nullptr;
 };
 
@@ -35,11 +35,11 @@ void geglu_forward(Matrix shape, const void *gated, void *out, Dropout dropout, 
 void geglu_backward(
     Matrix shape, const void *gradient, const void *gated, void *gated_gradient, Dropout dropout, cudaStream_t stream);
 
-// out = dropout(x); the gradient is the same of the gradient.
+// out = dropout(x); the backward pass applies the same function to the gradient.
 void drop_rows(Matrix shape, const void *x, void *out, Dropout dropout, cudaStream_t stream);
 
 // out = norm(sum)·weight + bias with sum = dropout(x) + residual. `residual` and `bias` may be null; `sum` may be null
-// where x is the sum. `mean` and `scale` (1/deviation) are [rows].
+// if x is the sum. `mean` and `scale` (1/deviation) are [rows].
 constexpr int64_t norm_columns_limit(Element element) { return 8 * 32 * vector_size(element); }
 struct NormForward {
   const void *x, *residual, *weight, *bias;
@@ -49,7 +49,7 @@ struct NormForward {
 };
 void norm_forward(Matrix shape, NormForward tensors, Dropout dropout, cudaStream_t stream);
 
-// `gradient` and `gradient2` (may be null) are summed up; `x_gradient` may be null where nothing was dropped.
+// `gradient` and `gradient2` (may be null) are added; `x_gradient` may be null without dropout.
 // `partial` is [norm_backward_blocks, 2·columns].
 int64_t norm_backward_blocks(Matrix shape);
 struct NormBackward {
@@ -66,9 +66,9 @@ void column_sum(Matrix shape, const void *x, float *partial, void *out, cudaStre
 // partial [rows, columns] in fp32 → out [columns]
 void sum_partials(Matrix shape, const float *partial, void *out, cudaStream_t stream);
 
-// Attention in bf16 over sequences of at most 128 tokens, a multiple of 8, with heads of 64. qkv [batch·length, 3·heads·64],
-// out and gradient [batch·length, heads·64]. The bias may be null; its strides are multiples of 8 values, and its keys lie
-// side by side.
+// Attention in bf16 over sequences of at most 128 tokens, a multiple of 8, with heads of size 64. qkv is
+// [batch·length, 3·heads·64]; out and gradient are [batch·length, heads·64]. The bias may be null; its strides are
+// multiples of 8 values, and its keys are contiguous.
 struct ShortAttention {
   const void *qkv, *bias, *gradient;
   void *out, *qkv_gradient;
@@ -80,7 +80,7 @@ void attention_forward(ShortAttention tensors, cudaStream_t stream);
 void attention_backward(ShortAttention tensors, cudaStream_t stream);
 
 // Cross-entropy over rows of logits. `loss` and `log_sum` are [rows]; the total is {loss, counted rows}: the sum of
-// losses, or their mean. Rows with the label `ignored` count nothing; a label outside the classes gives NaN.
+// losses, or their mean. Rows with the label `ignored` do not count; a label outside the classes gives NaN.
 void cross_entropy_forward(
     Matrix shape, const void *logits, const int64_t *labels, int64_t ignored, bool mean, float *loss, float *log_sum,
     float *total, cudaStream_t stream);

@@ -8,10 +8,10 @@ namespace pipeline {
 
 constexpr int warps = 4;
 
-// Blocks of the backward pass that a multiprocessor holds at once: as many as registers allow.
+// Backward-pass blocks that a multiprocessor runs at once: as many as the registers allow.
 constexpr int resident(int count) { return count <= 3 ? 4 : 2; }
 
-// `count` vectors a lane: the row's vectors lane, lane + 32, ….
+// `count` vectors per lane: the row's vectors lane, lane + 32, ….
 template <class T, int count>
 __global__ void __launch_bounds__(32 * warps) norm_forward_kernel(NormForward to, int64_t rows, int columns, Dropout dropout) {
   constexpr int size = Vector<T>::size;
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(32 * warps) norm_forward_kernel(NormForward to
   }
 }
 
-// The block's sum of one vector a lane and warp, added up in the order of the warps.
+// The block's sum of one vector per lane and warp, added in the order of the warps.
 template <class T, int count>
 __device__ void block_sum(const Vector<T> (&own)[count], float *shared, float *out, int vectors) {
   constexpr int size = Vector<T>::size;
@@ -95,7 +95,7 @@ __device__ void block_sum(const Vector<T> (&own)[count], float *shared, float *o
   __syncthreads();
 }
 
-// Each block takes every gridDim-th group of rows and leaves its part of the weights' gradients in `partial`.
+// Each block processes every gridDim-th group of rows and writes its part of the weights' gradients to `partial`.
 template <class T, int count>
 __global__ void __launch_bounds__(32 * warps, resident(count))
     norm_backward_kernel(NormBackward to, int64_t rows, int columns, Dropout dropout) {
@@ -118,7 +118,7 @@ __global__ void __launch_bounds__(32 * warps, resident(count))
       raw_gradient2[k] = to.gradient2 && v < vectors ? load_raw(static_cast<const T *>(to.gradient2) + place) : Raw{};
       raw_sum[k] = v < vectors ? load_raw(static_cast<const T *>(to.sum) + place) : Raw{};
     }
-    // What is normed is unpacked twice: it takes half the registers until then.
+    // The input is unpacked twice: packed, it needs half the registers.
     const auto normed = [&](int k) {
       Vector<T> x = unpack(raw_sum[k], T{});
 #pragma unroll
@@ -177,7 +177,7 @@ int64_t norm_backward_blocks(Matrix shape) {
   return std::min<int64_t>(resident(count) * processors(), quotient_up(shape.rows, warps));
 }
 
-// Calls `work` with the element's type and how many vectors a lane holds.
+// Calls `work` with the element type and the number of vectors per lane.
 template <class Work>
 static void with_width(Matrix shape, Work &&work) {
   with_type(shape.element, [&](auto type) {

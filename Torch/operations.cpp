@@ -1,4 +1,4 @@
-// Which way each operation goes, and their compositions of torch's operations.
+// Selects the implementation of each operation, and composes operations from torch's.
 #include "operations.h"
 
 #include <torch/library.h>
@@ -58,7 +58,7 @@ at::Tensor geglu(const at::Tensor &x, double probability, bool training, const M
   return pipeline::dropout(at::gelu(halves[0]) * halves[1], probability, training, rows);
 }
 
-// x·cos + rotated(x)·sin over the last dimension, halves swapped: the form of GPT-NeoX and nomic_bert.
+// x·cos + rotated(x)·sin over the last dimension, with swapped halves: as in GPT-NeoX and nomic_bert.
 static at::Tensor rotated(const at::Tensor &x, const at::Tensor &cosine, const at::Tensor &sine) {
   auto halves = x.chunk(2, -1);
   return x * cosine + at::cat({-halves[1], halves[0]}, -1) * sine;
@@ -67,7 +67,7 @@ static at::Tensor rotated(const at::Tensor &x, const at::Tensor &cosine, const a
 static at::Tensor attended(
     const at::Tensor &q, const at::Tensor &k, const at::Tensor &v, MaybeTensor bias, double probability,
     const MaybeTensor &samples) {
-  // Named outright on the GPU: left to choose, torch may take the path that writes every score to memory.
+  // Selected explicitly on the GPU: otherwise torch may choose an implementation that writes all scores to memory.
   if (q.is_cuda() && q.scalar_type() == at::kBFloat16 && q.size(2) % 8 == 0) {
     if (bias) bias = bias->to(q.scalar_type()).expand({q.size(0), q.size(1), q.size(2), k.size(2)});
     bool training = c10::GradMode::is_enabled();
@@ -102,7 +102,7 @@ at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int
   return at::cross_entropy_loss(logits.to(at::kFloat), labels, {}, sum ? at::Reduction::Sum : at::Reduction::Mean, ignored);
 }
 
-// For Python, which loads the engine with torch.ops.load_library: tests and benchmarks against torch itself.
+// For Python, which loads the engine with torch.ops.load_library, in tests and benchmarks against torch.
 TORCH_LIBRARY(pipeline, library) {
   library.def("linear", &pipeline::linear);
   library.def("layer_norm", &pipeline::layer_norm);

@@ -1,5 +1,5 @@
-// The operations of a transformer on tensors: fused kernels where the tensors stand on a GPU, else compositions of
-// torch's operations. Both have gradients.
+// The operations of a transformer on tensors: fused kernels on a GPU, otherwise compositions of torch's operations.
+// Both have gradients.
 #pragma once
 #include <ATen/ATen.h>
 
@@ -15,19 +15,19 @@ at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const Maybe
 at::Tensor gelu(const at::Tensor &x);
 at::Tensor tanh(const at::Tensor &x);
 
-// What falls out follows from the generator's state, the column and the row's name: its number, or where `rows` (int64, one
-// a row) is given what that says. So a batch that is cut otherwise drops the same values.
+// The dropped values depend on the generator's state, the column and the row's id: its entry in `rows` (int64, one per
+// row) if given, otherwise its index. So a batch that is divided differently drops the same values.
 at::Tensor dropout(const at::Tensor &x, double probability, bool training, const MaybeTensor &rows = {});
 
-// layer_norm(dropout(x) + residual), twice: the second is the first under another name, for the next residual. The
-// gradients of the two meet within the kernel instead of in a sum before it.
+// layer_norm(dropout(x) + residual), returned twice: the second result has the same values, for the next residual. The
+// kernel itself adds the gradients of both.
 std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
     const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,
     double probability, bool training, double epsilon, const MaybeTensor &rows = {});
 
 at::Tensor geglu(const at::Tensor &x, double probability, bool training, const MaybeTensor &rows = {});
 
-// `samples` [batch] names the sequences for dropout; on a GPU their numbers are their names.
+// `samples` [batch] are the sequences' ids for dropout; on a GPU, their indices are used instead.
 at::Tensor attention(
     const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias,
     const MaybeTensor &cosine, const MaybeTensor &sine, double probability, bool training, const MaybeTensor &samples = {});

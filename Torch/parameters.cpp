@@ -1,4 +1,4 @@
-// Work on all parameters of a model at once.
+// Operations on all parameters of a model at once.
 #include "boundary.h"
 
 namespace pipeline {
@@ -33,7 +33,7 @@ static int norm_all(pt_tensor *const *tensors, size_t count, pt_tensor **out) {
   });
 }
 
-// As torch.nn.utils.clip_grad_norm_, without waiting for the device.
+// Like torch.nn.utils.clip_grad_norm_, without waiting for the device.
 static int clip_all(
     pt_tensor *const *tensors, size_t count, const pt_tensor *norm, double maximum, const pt_tensor *divisor) {
   return guarded([&] {
@@ -51,9 +51,9 @@ static int adamw(
   return guarded([&] {
     c10::NoGradGuard none;
     auto w = list(weights, count);
-    // The kernel only reads the step, so that all parameters may share it.
+    // The kernel only reads the step, so all parameters can share it.
     auto at_step = at::full({}, static_cast<double>(step), w[0].options().dtype(at::kFloat));
-    // Without waiting for the device: the kernel itself looks whether it is to do anything.
+    // Without waiting for the device: the kernel itself checks whether to skip the step.
     std::optional<at::Tensor> is_bad;
     if (figure) is_bad = at::isfinite(figure->value).logical_not().to(at::kFloat).reshape({});
     at::_fused_adamw_(

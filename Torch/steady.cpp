@@ -1,4 +1,4 @@
-// Linears, norms and activations on the CPU, with gradients (see steady.h).
+// Linear layers, norms and activations on the CPU, with gradients (see steady.h).
 #include "steady.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -12,7 +12,7 @@ static constexpr int64_t rows_at_once = 128, columns_at_once = 16, values_at_onc
 
 static at::Tensor matrix(const at::Tensor &x) { return x.reshape({-1, x.size(-1)}).contiguous(); }
 
-// Σ over rows of each column of a(row, column), in double, in the order of the rows.
+// The sum over rows of each column of a(row, column), in double, in row order.
 template <class Value>
 static at::Tensor column_sums(int64_t rows, int64_t columns, Value &&value) {
   auto out = at::empty({columns}, at::kFloat);
@@ -74,7 +74,7 @@ struct Linear : torch::autograd::Function<Linear> {
       });
       out[1] = to;
     }
-    // A bias that was not given is no input.
+    // A missing bias is not an input.
     if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) out[2] = column_sums(gradient);
     return out;
   }
@@ -90,7 +90,7 @@ struct Norm : torch::autograd::Function<Norm> {
   static at::Tensor forward(
       AutogradContext *context, const at::Tensor &given, const at::Tensor &weight, const MaybeTensor &bias, double epsilon) {
     auto x = given.contiguous();
-    // Row by row, so that threads do not matter.
+    // Row by row, so that the number of threads does not matter.
     auto [out, mean, scale] = at::native_layer_norm(x, {x.size(-1)}, weight, bias, epsilon);
     context->save_for_backward({x, weight, bias.value_or(at::Tensor()), mean, scale});
     return out;
@@ -126,7 +126,7 @@ at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const Maybe
   return Norm::apply(x.to(at::kFloat), weight.to(at::kFloat), shift, epsilon).to(x.scalar_type());
 }
 
-// MARK: Activations: vectors and what is left of them are computed in two ways, so the cuts have to stay where they are
+// MARK: Activations: vectors and remainders are computed differently, so the pieces must always be the same
 
 struct Gelu : torch::autograd::Function<Gelu> {
   static at::Tensor forward(AutogradContext *context, const at::Tensor &given) {

@@ -1,5 +1,5 @@
-// Dropout on the CPU that asks neither threads nor microbatches: what falls out is a function of the step's seed, the
-// number of the dropout within the model, the row's name and the column.
+// Dropout on the CPU that does not depend on threads or microbatches: the dropped values are a function of the step's
+// seed, the index of the dropout within the model, the row's id and the column.
 #include <ATen/CPUGeneratorImpl.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -14,7 +14,7 @@ namespace pipeline::steady {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Eight numbers of 16 bits. Philox4x32 (Salmon et al. 2011) with 7 rounds, as the kernels on a GPU.
+// Eight 16-bit numbers from Philox4x32 (Salmon et al. 2011) with 7 rounds, as in the GPU kernels.
 struct Bits {
   uint32_t words[4];
   uint32_t number(int i) const { return i % 2 == 0 ? words[i / 2] & 0xffffu : words[i / 2] >> 16; }
@@ -43,7 +43,7 @@ static uint64_t next_seed() {
   return at::check_generator<at::CPUGeneratorImpl>(generator)->random64();
 }
 
-// 0 where values fall out, else what makes up for it.
+// 0 for dropped values, otherwise the scale that compensates for them.
 template <class Name>
 static void fill_mask(float *mask, int64_t rows, int64_t columns, double probability, uint64_t seed, Name &&name) {
   const auto threshold = static_cast<uint32_t>(std::lround(probability * 65536));

@@ -1,4 +1,4 @@
-// Sums over rows in two stages, each in one order.
+// Sums over rows in two stages, each with a fixed order.
 #include <algorithm>
 
 #include "vector.cuh"

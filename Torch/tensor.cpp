@@ -1,4 +1,4 @@
-// Making, moving, shaping and combining tensors.
+// Creating, moving, shaping and combining tensors.
 #include <cstring>
 #include <stdexcept>
 
@@ -10,7 +10,7 @@ namespace pipeline {
 static int from_host(const void *bytes, int32_t dtype, const int64_t *sizes, size_t rank, pt_device device, pt_tensor **out) {
   return giving(out, [&] {
     auto options = at::TensorOptions(scalar_type(dtype));
-    // Pinned memory lets the copy run beside the device's work; torch keeps it until the copy is done.
+    // With pinned memory the copy runs in parallel with the device's work; torch keeps it until the copy is done.
     auto host = at::empty(shape(sizes, rank), options.pinned_memory(device.index >= 0));
     std::memcpy(host.data_ptr(), bytes, host.nbytes());
     return device.index < 0 ? host : host.to(place(device), /*non_blocking=*/true);
@@ -28,7 +28,7 @@ static int to_host(const pt_tensor *tensor, void *bytes, size_t capacity) {
 static int write_host(pt_tensor *tensor, const void *bytes, size_t count) {
   return guarded([&] {
     c10::NoGradGuard none;
-    if (tensor->value.nbytes() != count) throw std::length_error("the bytes do not fill the tensor");
+    if (tensor->value.nbytes() != count) throw std::length_error("the bytes do not match the size of the tensor");
     auto host = at::from_blob(const_cast<void *>(bytes), tensor->value.sizes(), tensor->value.options().device(at::kCPU));
     tensor->value.copy_(host);
   });

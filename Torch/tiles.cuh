@@ -1,8 +1,8 @@
 // Matrix products of a warp over tiles in shared memory: bf16 in, fp32 sums (mma m16n8k16).
 //
-// A tile's rows are chunks of 16 bytes, whose places within a row are exchanged by the row's number, so that eight rows
-// of one chunk lie in different banks. Tiles begin at multiples of a row's bytes: then another even chunk of a row is
-// the exclusive or of the address with a constant.
+// A tile's rows are 16-byte chunks, permuted within a row by the row's index (swizzled), so that eight rows of one
+// chunk are in different banks. Tiles begin at multiples of a row's bytes, so that the address of another even chunk of
+// a row is the exclusive or of the address with a constant.
 #pragma once
 #include "vector.cuh"
 
@@ -10,7 +10,7 @@ namespace pipeline {
 
 using bf16 = __nv_bfloat16;
 
-// Rows of `columns` values, at an address of shared memory.
+// Rows of `columns` values at an address in shared memory.
 template <int columns>
 struct Tile {
   uint32_t base;
@@ -35,8 +35,8 @@ __device__ inline uint4 read_chunk(uint32_t place) {
   return x;
 }
 
-// Copies 128 rows of `stride` values by 256 threads, beside other work; rows from `rows` on become 0, and so do chunks
-// from `columns_there` on.
+// Copies 128 rows of `stride` values with 256 threads, asynchronously. Rows from `rows` on and chunks from
+// `columns_there` on are set to 0.
 template <int columns>
 __device__ inline void fetch(Tile<columns> to, const bf16 *from, int64_t stride, int rows, int columns_there = columns) {
   constexpr int chunks = Tile<columns>::chunks, at_once = 256 / chunks;
@@ -52,7 +52,7 @@ __device__ inline void fetch(Tile<columns> to, const bf16 *from, int64_t stride,
 
 __device__ inline void end_of_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
-// Waits for all groups but the last `left`.
+// Waits for all groups except the last `left`.
 template <int left>
 __device__ inline void fetched() {
   asm volatile("cp.async.wait_group %0;" ::"n"(left) : "memory");
@@ -63,7 +63,7 @@ struct Fragment {
   uint32_t at[4];
 };
 
-// Four 8×8 matrices: lane 8·i + r gives the address of row r of the i-th.
+// Four 8×8 matrices: lane 8·i + r provides the address of row r of matrix i.
 __device__ inline Fragment fragment(uint32_t row) {
   Fragment f;
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
@@ -135,8 +135,8 @@ __device__ inline void multiply_columns(Sums (&sums)[8], Tile<128> weights, int 
     multiply_step(sums, transposed_fragment(base + step * 16 * Tile<128>::row_bytes), columns, step);
 }
 
-// Writes the warp's 16 rows of sums · `factor` (of rows g and g + 8), those below `rows`, by way of the same rows of
-// `stage`, which no other warp may be using.
+// Writes the warp's 16 rows of sums · `factor` (of rows g and g + 8), limited to rows below `rows`, through the same
+// rows of `stage`, which no other warp may use.
 __device__ inline void write_rows(
     const Sums (&sums)[8], Tile<64> stage, bf16 *to, int64_t stride, int first, int rows, float factor0, float factor1) {
   const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;

@@ -1,4 +1,4 @@
-// What the kernels share: vectors of 16 bytes, sums over a warp, random bits.
+// Shared by the kernels: 16-byte vectors, sums over a warp, random bits.
 #pragma once
 #include <cuda_bf16.h>
 
@@ -9,14 +9,14 @@
 
 namespace pipeline {
 
-// 16 bytes of a tensor, as fp32.
+// 16 bytes of a tensor, converted to fp32.
 template <class T>
 struct Vector {
   static constexpr int size = 16 / sizeof(T);
   float at[size];
 };
 
-// The same 16 bytes as memory holds them.
+// The same 16 bytes as stored in memory.
 using Raw = uint4;
 
 template <class T>
@@ -58,7 +58,7 @@ __device__ inline void store(float *to, const Vector<float> &v) {
   *reinterpret_cast<float4 *>(to) = make_float4(v.at[0], v.at[1], v.at[2], v.at[3]);
 }
 
-// The value as memory will hold it.
+// The value as it will be stored in memory.
 __device__ inline float rounded(float x, __nv_bfloat16) { return __bfloat162float(__float2bfloat16_rn(x)); }
 __device__ inline float rounded(float x, float) { return x; }
 
@@ -74,7 +74,7 @@ __device__ inline float power_of_two(float x) {
   return y;
 }
 
-// Philox4x32 (Salmon et al. 2011) with 7 rounds, the fewest that pass their tests: eight numbers of 16 bits, which are a
+// Philox4x32 (Salmon et al. 2011) with 7 rounds, the fewest that pass its authors' tests: eight 16-bit numbers, a
 // function of the dropout's state and `place`.
 __device__ inline uint4 random_bits(const Dropout &dropout, uint64_t place) {
   uint64_t seed = dropout.seed, offset = dropout.offset;
@@ -82,7 +82,7 @@ __device__ inline uint4 random_bits(const Dropout &dropout, uint64_t place) {
     seed = static_cast<uint64_t>(*dropout.seed_address);
     offset += static_cast<uint64_t>(*dropout.offset_address);
   }
-  offset /= 4;  // torch counts single numbers
+  offset /= 4;  // torch counts individual numbers
   uint4 c = make_uint4(
       static_cast<uint32_t>(offset), static_cast<uint32_t>(offset >> 32), static_cast<uint32_t>(place),
       static_cast<uint32_t>(place >> 32));
@@ -99,12 +99,12 @@ __device__ inline uint4 random_bits(const Dropout &dropout, uint64_t place) {
   return c;
 }
 
-// What a row is called for dropout.
+// A row's id for dropout.
 __device__ inline int64_t row_name(const Dropout &dropout, int64_t row) {
   return dropout.threshold > 0 && dropout.rows ? dropout.rows[row] : row;
 }
 
-// Drops out of a vector; `place` is its number within the tensor, by the rows' names.
+// Applies dropout to a vector; `place` is its index within the tensor, based on the rows' ids.
 template <class T>
 __device__ inline void drop(Vector<T> &v, const Dropout &dropout, uint64_t place) {
   if (dropout.threshold == 0) return;
@@ -117,7 +117,7 @@ __device__ inline void drop(Vector<T> &v, const Dropout &dropout, uint64_t place
   }
 }
 
-// Calls `work` with a value of the element's type.
+// Calls `work` with a value of the element type.
 template <class Work>
 void with_type(Element element, Work &&work) {
   if (element == Element::bfloat16)

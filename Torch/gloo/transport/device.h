@@ -1,7 +1,7 @@
 #pragma once
 namespace gloo::transport {
 class Device;
-// Complete, because torch's header holds it by unique_ptr.
+// A complete type, because torch's header has a unique_ptr to it.
 class UnboundBuffer {
  public:
   virtual ~UnboundBuffer() = default;
