@@ -22,8 +22,8 @@ public struct HuggingFaceUpload: Stage {
     @Option("Writes a README.md that tells readers of a data set where its files are, unless there is one.")
     public var card = true
     @Option("Uploads nothing. The report lists the files and what would happen to each.") public var dryRun = false
-    @Option("Number of large files uploaded at the same time.", in: 1...32, affectsOutput: false) public
-      var filesAtOnce = 4
+    @Option("Number of large files uploaded at the same time.", in: 1...32, affectsOutput: false)
+    public var filesAtOnce = 4
     @OptionGroup public var network = NetworkOptions(delaySeconds: 0.0)
 
     public init() {}

@@ -27,17 +27,17 @@ extension ModelPretrain {
     @Option("The peak learning rate.", in: 0...10) public var learningRate = 3e-4
     @Option("Learning-rate decay after warm-up.") public var schedule = LearningRateSchedule.Decay.cosine
     @Option("Warm-up: steps over which the learning rate rises from 0.", in: 0...1 << 40) public var warmupSteps = 0
-    @Option("The last step's learning rate as a fraction of the peak.", in: 0...1, formerly: "finalRate") public
-      var finalRateFraction = 0.0
+    @Option("The last step's learning rate as a fraction of the peak.", in: 0...1, formerly: "finalRate")
+    public var finalRateFraction = 0.0
     @Option("AdamW's beta1.", in: 0...0.9999) public var beta1 = 0.9
     @Option("AdamW's beta2.", in: 0...0.99999) public var beta2 = 0.98
     @Option("AdamW's epsilon.", in: 0...1) public var epsilon = 1e-6
-    @Option("Decoupled weight decay of all parameters, times the learning rate.", in: 0...1) public var weightDecay =
-      0.01
-    @Option("The gradient norm is clipped to this maximum. 0: no clipping.", in: 0...1e9, formerly: "clip") public
-      var maximumGradientNorm = 1.0
-    @Option("Fraction of masked tokens.", in: 0.01...0.9, formerly: "maskProbability") public
-      var maskFraction = 0.3
+    @Option("Decoupled weight decay of all parameters, times the learning rate.", in: 0...1)
+    public var weightDecay = 0.01
+    @Option("The gradient norm is clipped to this maximum. 0: no clipping.", in: 0...1e9, formerly: "clip")
+    public var maximumGradientNorm = 1.0
+    @Option("Fraction of masked tokens.", in: 0.01...0.9, formerly: "maskProbability")
+    public var maskFraction = 0.3
     @Option("Seed of initial weights, shuffling, masking and dropout.", in: 0...1 << 31) public var seed = 17
     @Option("Shuffling algorithm of mosaicml-streaming.") public var shuffle = ShuffleOrder.Algorithm.py1e
     @Option(
@@ -66,8 +66,8 @@ extension ModelPretrain {
     @Option("Recomputes activations in the backward pass: less memory, about a third more time.", affectsOutput: false)
     public var recomputeActivations = false
     @Option("Steps between checkpoints.", in: 1...1 << 40, affectsOutput: false) public var checkpointSteps = 1000
-    @Option("Number of the newest checkpoints that are kept.", in: 1...1000, affectsOutput: false) public
-      var keepCheckpoints = 3
+    @Option("Number of the newest checkpoints that are kept.", in: 1...1000, affectsOutput: false)
+    public var keepCheckpoints = 3
     @Option(
       "Checkpoints at multiples of this step are written, kept and published along with the last one. 0: none.",
       in: 0...1 << 40)

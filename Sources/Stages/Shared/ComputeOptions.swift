@@ -8,8 +8,8 @@ import TrainerCore
 public struct ComputeOptions: StageOptions {
   @Option("Folder of the MeCab dictionary. null: the system default.") var mecabDictionary: String? = nil
   // The order of additions depends on the device, and for heads also on the number of threads: the last digits differ.
-  @Option("Where the model runs. 'auto': a GPU if the engine finds one, otherwise the CPU.") var device = ModelPretrain
-    .Device.auto
+  @Option("Where the model runs. 'auto': a GPU if the engine finds one, otherwise the CPU.")
+  var device = ModelPretrain.Device.auto
   @Option("Number format of the computation. 'auto': bfloat16 on a GPU, float32 on the CPU.")
   var precision = ModelPretrain.Precision.auto
   @Option(

@@ -13,8 +13,8 @@ public struct UploadOptions: StageOptions {
   @Option("Replaces an existing file that has different content, or refuses to. Equal content is never sent again.")
   var existing = ExistingFiles.replace
   @Option("Changes nothing and reports what would be sent.") var dryRun = false
-  @Option("Any new value checks the destination again and sends what is missing.", formerly: "asOf") var snapshot =
-    ""
+  @Option("Any new value checks the destination again and sends what is missing.", formerly: "asOf")
+  var snapshot = ""
 
   public init() {}
 }

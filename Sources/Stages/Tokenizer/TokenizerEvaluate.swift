@@ -7,8 +7,7 @@ public struct TokenizerEvaluate: Stage {
   public struct Options: StageOptions {
     @Option(
       "Maximum fraction of unknown tokens or words; a larger one fails the run.", in: 0...1, formerly: "maximumOOV")
-    public
-      var maximumOOVFraction = 0.005
+    public var maximumOOVFraction = 0.005
     @Option("The unit of the fraction: 'token' (unknown tokens per token) or 'word' (unknown words per word).")
     public var per = Unit.token
     @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil

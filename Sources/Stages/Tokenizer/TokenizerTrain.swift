@@ -15,8 +15,8 @@ public struct TokenizerTrain: Stage {
     @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
     @Option("The first tokens of the vocabulary. They must include [UNK], [CLS] and [SEP].")
     public var specialTokens = WordPieceTrainer.bertTokens
-    @Option("Number of reserved tokens [unused0], [unused1], … after the special tokens.", in: 0...10_000) public
-      var unusedTokens = 0
+    @Option("Number of reserved tokens [unused0], [unused1], … after the special tokens.", in: 0...10_000)
+    public var unusedTokens = 0
     @Option(
       "Adds both a word-initial and a continuation token for each character, so that known characters always encode.")
     public var seedAlphabet = true
