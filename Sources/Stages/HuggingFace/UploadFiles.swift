@@ -32,7 +32,7 @@ struct UploadFiles {
             .options, "layout",
             "two files would be written to \(path): one of '\(other.stage)' and one of '\(artifact.stage)'",
             hint: folder.isEmpty
-              ? "Set \"layout\" to folders." : "Upload them with two stages and different \"folder\"s.")
+              ? "Set \"layout\" to folders." : "Upload them with two stages and different values of \"folder\".")
         }
       }
     }

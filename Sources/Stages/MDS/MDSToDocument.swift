@@ -72,7 +72,7 @@ struct MDSToDocument {
     return problem
   }
 
-  /// False where the bytes are no UTF-8.
+  /// False if the bytes are not valid UTF-8.
   private static func set(
     _ field: DocumentField, of document: inout Document, _ column: MDSColumn, _ value: UnsafeRawBufferPointer,
     _ members: inout [UInt8]
@@ -108,7 +108,7 @@ struct MDSToDocument {
     return true
   }
 
-  /// False where the bytes are no UTF-8.
+  /// False if the bytes are not valid UTF-8.
   private static func append(
     _ column: MDSColumn, _ value: UnsafeRawBufferPointer, to out: inout [UInt8]
   ) -> Bool {
