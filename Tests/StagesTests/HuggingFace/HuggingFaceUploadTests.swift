@@ -100,7 +100,8 @@ import Testing
       ])
     #expect(
       bench.sentence { try bench.upload(("layout", "flat")) }
-        == "layout: two files would be 00000.jsonl.zst: one of 'clean' and one of 'held'. Set \"layout\" to folders.")
+        == "layout: two files would be written to 00000.jsonl.zst: one of 'clean' and one of 'held'. Set \"layout\" to folders."
+    )
   }
 
   @Test func aDryRunSendsNothing() throws {

@@ -124,7 +124,7 @@ struct TunedModelTests {
   @Test func whatTransformersLacksIsRefused() throws {
     let tuned = try TunedModel(try TinyModel(.ropeBERT), .jsquad)
     #expect { try tuned.converted() } throws: {
-      "\($0)".contains("transformers has no NomicBertForQuestionAnswering, which jsquad asks for")
+      "\($0)".contains("transformers has no NomicBertForQuestionAnswering, which jsquad requires")
     }
   }
 
