@@ -1,7 +1,7 @@
 public import ShardKit
 
-/// A network error. `description` says where, what, why and what to do next.
-public struct NetError: Error, Equatable, Sendable {
+/// What went wrong between here and a server. `description` says where, what, why and what next.
+public struct NetError: DescribedError, Equatable {
   public enum Code: String, Sendable {
     /// Requests to the URL are not allowed: a private network, an unsupported scheme, or malformed.
     case address
@@ -57,8 +57,4 @@ public struct NetError: Error, Equatable, Sendable {
   }
 
   static let stopped = NetError(.cancelled, "", "the transfer was stopped")
-}
-
-extension NetError: CustomStringConvertible {
-  public var description: String { sentence(subject.isEmpty ? message : "\(subject): \(message)", hint: hint) }
 }

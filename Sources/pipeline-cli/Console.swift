@@ -77,8 +77,7 @@ enum Console {
   }
 
   static func isOurs(_ error: any Error) -> Bool {
-    error is SpecErrors || error is RunError || error is StageError || error is ShardError
-      || error is TorchError
+    error is any DescribedError
   }
 
   /// 2 for what the user can fix in the pipeline file or the arguments, 1 for everything else.

@@ -11,13 +11,13 @@ public struct DietAnswer {
   /// Each meeting's bytes, by issueID.
   public var meetings: [(id: String, bytes: [UInt8])] = []
 
-  /// - Returns: the response, or a description of the problem.
-  public static func read(_ bytes: [UInt8]) -> Result<DietAnswer, DietPage.Problem> {
+  /// - Returns: what is wrong with it, in words, instead of an answer.
+  public static func read(_ bytes: [UInt8]) -> Result<DietAnswer, ShardError> {
     var answer = DietAnswer(records: -1)
     var list: [UInt8] = []
     var message: String?
     let json: [UInt8]
-    do throws(DietPage.Problem) {
+    do throws(ShardError) {
       json = try DietXML.json(bytes)
     } catch {
       return .failure(error)
@@ -30,11 +30,9 @@ public struct DietAnswer {
         if field.has(key: "message"), field.kind == .string { message = String(decoding: field.value, as: UTF8.self) }
       }
     }
-    if let problem { return .failure(DietPage.Problem(message: "it is not a JSON object: \(problem)")) }
-    if let message { return .failure(DietPage.Problem(message: "the API returned an error: \(message)")) }
-    guard answer.records >= 0 else {
-      return .failure(DietPage.Problem(message: "it does not state the number of records"))
-    }
+    if let problem { return .failure(ShardError(.malformed, "it is no JSON object: \(problem)")) }
+    if let message { return .failure(ShardError(.malformed, "it is an error of the API: \(message)")) }
+    guard answer.records >= 0 else { return .failure(ShardError(.malformed, "it does not say how much there is")) }
     let reader = JSONObjectReader()
     list.withUnsafeBytes { list in
       for record in JSONArraySlices(list) {

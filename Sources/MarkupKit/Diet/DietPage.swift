@@ -3,8 +3,6 @@ public import ShardKit
 /// Reads one response of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
 /// `meetingRecord` with its own `speechRecord`s inside.
 public final class DietPage {
-  public struct Problem: Error { public var message: String }
-
   private let page = JSONObjectReader()
   private let meeting = JSONObjectReader()
   private let speech = JSONObjectReader()
@@ -44,9 +42,10 @@ public final class DietPage {
         }
       }
     }
-    if let problem { throw Problem(message: "it is not a JSON object: \(problem)") }
+    if let problem { throw ShardError(.malformed, "it is no JSON object: \(problem)") }
     guard isEnvelope else {
-      throw Problem(message: message.map { "the API returned an error: \($0)" } ?? "it contains no speech records")
+      throw ShardError(
+        .malformed, message.map { "it is an error of the API: \($0)" } ?? "it holds no records of speeches")
     }
     try records.withUnsafeBytes { records in
       for record in JSONArraySlices(records) {

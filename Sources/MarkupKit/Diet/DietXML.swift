@@ -14,8 +14,8 @@ enum DietXML {
     return bytes[start...].first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "<")
   }
 
-  /// The response as JSON; JSON is returned unchanged.
-  static func json(_ bytes: [UInt8]) throws(DietPage.Problem) -> [UInt8] {
+  /// The answer as JSON; JSON itself as it is.
+  static func json(_ bytes: [UInt8]) throws(ShardError) -> [UInt8] {
     guard isXML(bytes) else { return bytes }
     let reader = DietXMLReader()
     try reader.read(bytes)
@@ -44,7 +44,7 @@ private final class DietXMLReader {
   private var speech: Record?
   private var path: [String] = []
   private var text: [UInt8] = []
-  private var problem: DietPage.Problem?
+  private var problem: ShardError?
   private var context: xmlParserCtxtPtr?
 
   private static let maximumDepth = 64
@@ -65,11 +65,11 @@ private final class DietXMLReader {
     return answer.object
   }
 
-  func read(_ bytes: [UInt8]) throws(DietPage.Problem) {
+  func read(_ bytes: [UInt8]) throws(ShardError) {
     _ = WikiDumpEvents.library
     var handler = Self.handler
     context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
-    guard let context else { throw DietPage.Problem(message: "there is not enough memory for its XML") }
+    guard let context else { throw ShardError(.malformed, "there is no memory for its XML") }
     xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
     var bound = XMLTagBound()
     bytes.withUnsafeBytes { bytes in
@@ -93,7 +93,7 @@ private final class DietXMLReader {
   }
 
   private func fail(_ message: String) {
-    if problem == nil { problem = DietPage.Problem(message: message) }
+    if problem == nil { problem = ShardError(.malformed, message) }
     if let context { xmlStopParser(context) }
   }
 

@@ -2,31 +2,25 @@ import CXML2
 import Glibc
 import ShardKit
 
-/// Why an article is not well-formed XML within the limits, and where.
-public struct JATSFault: Error, Equatable {
-  public var message: String
-  public var line: Int
-
-  public static let noMemory = JATSFault(message: "there is not enough memory to read its XML", line: 0)
-  static let tooManyAttributes = JATSFault(
-    message: "an element has more than \(XMLTagBound.maximumAttributes) attributes", line: 0)
-}
-
-/// Feeds an article to libxml2's push parser and passes its events to a `JATSReader`.
+/// Feeds an article to libxml2's push parser and hands its events to a `JATSReader`.
 ///
 /// No DTD is loaded, no file or connection is opened, and no entity of a document is ever declared, so none can be
 /// expanded: the names of HTML 4 are known, any other is dropped and counted. Depth, attributes and namespaces are
 /// limited here; libxml2 limits the length of a name, an attribute and a run of text.
 public enum JATSEvents {
+  public static let noMemory = ShardError(.io, "there is not enough memory to read its XML")
+  static let tooManyAttributes = ShardError(
+    .malformed, "an element has more than \(XMLTagBound.maximumAttributes) attributes")
   static let maximumDepth = 256
   static let maximumNamespaces = 1024
   private static let library: Void = xmlInitParser()
 
-  public static func parse(_ bytes: [UInt8], into reader: JATSReader) throws(JATSFault) {
+  /// What is wrong has the line as its subject, where the parser knows it.
+  public static func parse(_ bytes: [UInt8], into reader: JATSReader) throws(ShardError) {
     _ = library
     var events = handler
     let user = Unmanaged.passUnretained(reader).toOpaque()
-    guard let context = xmlCreatePushParserCtxt(&events, user, nil, 0, nil) else { throw .noMemory }
+    guard let context = xmlCreatePushParserCtxt(&events, user, nil, 0, nil) else { throw noMemory }
     defer {
       if let document = context.pointee.myDoc { xmlFreeDoc(document) }
       context.pointee.myDoc = nil
@@ -40,14 +34,14 @@ public enum JATSEvents {
       var start = 0
       while start < all.count && reader.fault == nil {
         let part = UnsafeRawBufferPointer(rebasing: all[start..<min(all.count, start + 1 << 20)])
-        if bound.isExceeded(by: part) { return reader.fail(.tooManyAttributes) }
+        if bound.isExceeded(by: part) { return reader.fail(tooManyAttributes) }
         xmlParseChunk(context, part.baseAddress!, Int32(part.count), 0)
         start += part.count
       }
       if reader.fault == nil { xmlParseChunk(context, nil, 0, 1) }
     }
     if let fault = reader.fault { throw fault }
-    guard context.pointee.wellFormed != 0 else { throw JATSFault(message: "the XML is not well-formed", line: 0) }
+    guard context.pointee.wellFormed != 0 else { throw ShardError(.malformed, "the XML is not well-formed") }
   }
 
   private static var handler: xmlSAXHandler {
@@ -73,14 +67,15 @@ public enum JATSEvents {
     // Attributes declared by a document would be added to each of its elements.
     handler.attributeDecl = { context, _, _, _, _, _, tree in
       xmlFreeEnumeration(tree)
-      JATSEvents.reader(context).fail(JATSFault(message: "it declares attributes", line: 0))
+      JATSEvents.reader(context).fail(ShardError(.malformed, "it declares attributes of its own"))
     }
     handler.serror = { context, error in
       guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
-      if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) { return JATSEvents.reader(context).fail(.noMemory) }
-      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown error"
+      if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) { return JATSEvents.reader(context).fail(JATSEvents.noMemory) }
+      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
+      let line = error.pointee.line
       JATSEvents.reader(context).fail(
-        JATSFault(message: String(message.prefix { $0 != "\n" }), line: Int(error.pointee.line)))
+        ShardError(.malformed, line > 0 ? "line \(line)" : "", String(message.prefix { $0 != "\n" })))
     }
     return handler
   }

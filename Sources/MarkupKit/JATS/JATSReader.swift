@@ -7,8 +7,8 @@ import ShardKit
 public final class JATSReader {
   let options: JATSTextOptions
   public private(set) var articles: [JATSArticle] = []
-  private(set) var fault: JATSFault?
-  /// Set by the caller of the parser: stops parsing.
+  private(set) var fault: ShardError?
+  /// Set by whoever parses: ends the parsing.
   var stop: (() -> Void)?
 
   var article = JATSArticle()
@@ -39,7 +39,7 @@ public final class JATSReader {
     depth > levels ? stack[depth - 1 - levels] : nil
   }
 
-  func fail(_ found: JATSFault) {
+  func fail(_ found: ShardError) {
     guard fault == nil else { return }
     fault = found
     stop?()
@@ -51,7 +51,7 @@ public final class JATSReader {
     guard fault == nil else { return }
     stack.append(element)
     guard depth <= JATSEvents.maximumDepth else {
-      return fail(JATSFault(message: "elements are nested more than \(JATSEvents.maximumDepth) deep", line: 0))
+      return fail(ShardError(.malformed, "elements stand more than \(JATSEvents.maximumDepth) deep"))
     }
     if attributes.namespaces > 0 { declare(attributes.namespaces) }
     guard skipDepth == 0 else { return }
@@ -140,7 +140,7 @@ public final class JATSReader {
     let all = (namespaces.last?.count ?? 0) + count
     guard all <= JATSEvents.maximumNamespaces else {
       return fail(
-        JATSFault(message: "more than \(JATSEvents.maximumNamespaces) namespaces are declared at once", line: 0))
+        ShardError(.malformed, "more than \(JATSEvents.maximumNamespaces) namespaces are declared at once"))
     }
     namespaces.append((depth, all))
   }

@@ -157,9 +157,7 @@ final class Executor {
 
   /// Errors of the environment may be transient; errors of the input or the options are not.
   private static func mayRetry(_ error: any Error) -> Bool {
-    if let error = error as? StageError { return error.code == .timedOut || error.code == .environment }
-    if let error = error as? ShardError { return error.code == .io }
-    return true
+    (error as? any DescribedError)?.mayPass ?? true
   }
 
   // MARK: Handling reports

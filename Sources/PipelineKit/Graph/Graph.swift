@@ -64,20 +64,20 @@ extension Graph {
     let nodes = building.nodes()
     guard building.errors.errors.isEmpty else { throw building.errors }
     switch Self.sorted(nodes) {
-    case .success(let order): self.init(nodes: nodes, order: order, document: document, notices: building.notices)
-    case .failure(let cycle):
-      let names = cycle.nodes.map { nodes[$0].name }
-      let offset = document.stages[cycle.nodes[0]].nameOffset
+    case .order(let order): self.init(nodes: nodes, order: order, document: document, notices: building.notices)
+    case .cycle(let cycle):
+      let names = cycle.map { nodes[$0].name }
+      let offset = document.stages[cycle[0]].nameOffset
       throw SpecErrors(errors: [
         document.error(at: offset, "stages", "dependency cycle: \(names.joined(separator: " → "))")
       ])
     }
   }
 
-  private struct Cycle: Error { var nodes: [Int] }
+  private enum Sorted { case order([Int]), cycle([Int]) }
 
-  /// Depth-first and iterative; a cycle is returned with its first node repeated at the end.
-  private static func sorted(_ nodes: [Node]) -> Result<[Int], Cycle> {
+  /// Depth-first, iterative; a cycle is returned with its first node again at its end.
+  private static func sorted(_ nodes: [Node]) -> Sorted {
     enum Mark { case new, open, done }
     var marks = [Mark](repeating: .new, count: nodes.count)
     var order: [Int] = []
@@ -100,10 +100,10 @@ extension Graph {
           path.append((source, 0))
         case .open:
           let start = path.firstIndex { $0.node == source }!
-          return .failure(Cycle(nodes: (path[start...].map(\.node) + [source]).reversed()))
+          return .cycle((path[start...].map(\.node) + [source]).reversed())
         }
       }
     }
-    return .success(order)
+    return .order(order)
   }
 }

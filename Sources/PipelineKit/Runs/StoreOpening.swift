@@ -168,7 +168,7 @@ struct StoreOpening {
 
   /// Turns a database error into a message; other errors are unchanged.
   static func explained(_ error: any Error, _ path: String) -> any Error {
-    if let error = error as? StoredValueError { return damaged(path, error.description) }
+    if let error = error as? StoredValueError { return damaged(path, error.message) }
     guard let error = error as? DatabaseError else { return error }
     let message = error.message ?? "SQLite error \(error.resultCode.rawValue)"
     switch error.resultCode {
@@ -198,10 +198,10 @@ struct StoreOpening {
   }
 }
 
-/// A column that does not contain the value stored in it.
-struct StoredValueError: Error, CustomStringConvertible {
+/// A column that does not hold what was stored in it.
+struct StoredValueError: DescribedError {
   var column: String
-  var description: String { "a row has no valid '\(column)'" }
+  var message: String { "a row has no usable '\(column)'" }
 }
 
 extension Row {

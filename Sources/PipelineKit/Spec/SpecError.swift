@@ -1,7 +1,7 @@
 import ShardKit
 
-/// An error in a pipeline file or its parameters.
-public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
+/// A mistake in a pipeline document or its parameters.
+public struct SpecError: DescribedError, Equatable {
   public var file: String
   public var line: Int?
   public var column: Int?
@@ -17,23 +17,22 @@ public struct SpecError: Error, Equatable, Sendable, CustomStringConvertible {
     self.message = message
   }
 
-  /// `corpus.json:12:5: stages.clean.use: no stage kind is named 'text.claen'. Did you mean 'text.clean'?`
-  public var description: String {
+  /// `corpus.json:12:5: stages.clean.use`
+  public var subject: String {
     var place = file
     if let line, let column { place += ":\(line):\(column)" }
-    let end = message.hasSuffix("?") || message.hasSuffix(".") ? "" : "."
-    return jsonPath.isEmpty ? "\(place): \(message)\(end)" : "\(place): \(jsonPath): \(message)\(end)"
+    return jsonPath.isEmpty ? place : "\(place): \(jsonPath)"
   }
 }
 
-/// All errors of a pipeline file at once, in file order.
-public struct SpecErrors: Error, Equatable, Sendable, CustomStringConvertible {
+/// All mistakes of a document at once, in the order of the text.
+public struct SpecErrors: DescribedError, Equatable {
   /// The first hundred.
   public var errors: [SpecError]
   /// How many more there are.
   public var omitted = 0
-  public var description: String {
-    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more error" : "are \(omitted) more errors")."] : []
+  public var message: String {
+    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more mistake" : "are \(omitted) more mistakes")."] : []
     return (errors.map(\.description) + more).joined(separator: "\n")
   }
 

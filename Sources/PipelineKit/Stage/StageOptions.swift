@@ -37,8 +37,8 @@ extension StageOptions {
   }
 }
 
-/// What is wrong with an option's value, without its location.
-public struct OptionProblem: Error, Equatable, Sendable {
+/// What is wrong with an option's value, without its place.
+public struct OptionProblem: DescribedError, Equatable {
   public var message: String
   public init(_ message: String) { self.message = message }
 }

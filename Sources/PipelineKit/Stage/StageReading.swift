@@ -1,7 +1,7 @@
 public import ShardKit
 
-/// A problem with one option, or a notice about it, at a position in the pipeline file.
-public struct OptionIssue: Error, Equatable, Sendable {
+/// A problem with one option, or a notice on it, at a place in the document's text.
+public struct OptionIssue: Equatable, Sendable {
   public var option: String?
   public var message: String
   public var offset: Int?

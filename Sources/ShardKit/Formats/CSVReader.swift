@@ -206,7 +206,7 @@ public final class CSVReader {
     spanCapacity *= 2
   }
 
-  private func malformed(_ code: ShardError.Code, _ message: String) -> ShardError {
+  private func malformed(_ code: ShardErrorCode, _ message: String) -> ShardError {
     ShardError(
       code, source.name, "record \(number + 1): \(message)",
       hint: "Check that the file is CSV as in RFC 4180, in UTF-8.")

@@ -56,7 +56,7 @@ public struct ZipReader {
 
   /// Unpacks one member.
   public func read(_ entry: Entry, limit: Int) throws(ShardError) -> [UInt8] {
-    func fail(_ code: ShardError.Code, _ message: String, hint: String? = nil) -> ShardError {
+    func fail(_ code: ShardErrorCode, _ message: String, hint: String? = nil) -> ShardError {
       ShardError(code, "\(name), member \(String(decoding: entry.name, as: UTF8.self))", message, hint: hint)
     }
     guard entry.bytes <= limit else { throw fail(.tooLarge, "unpacks to \(entry.bytes) bytes; the limit is \(limit)") }

@@ -1,8 +1,8 @@
 /// A mismatch when a JSON value is decoded into a Swift type or encoded from one, with its location.
 ///
 /// `description`: `checkpoint.steps[2]: should be an integer, not a string`.
-public struct JSONCodingError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// `checkpoint.steps[2]`; empty for the root.
+public struct JSONCodingError: DescribedError, Equatable {
+  /// `checkpoint.steps[2]`; empty for the whole.
   public var path: String
   public var message: String
   /// The position of the value in the text it was read from; 0 if it was not read from text.

@@ -1,7 +1,9 @@
-/// An error in a JSON text, with its byte offset.
-public struct JSONSyntaxError: Error, Equatable, Sendable {
+/// What is wrong with a JSON text, and at which byte.
+public struct JSONSyntaxError: DescribedError, Equatable {
   public var message: String
   public var offset: Int
+
+  public var subject: String { "byte \(offset)" }
 }
 
 extension JSONValue {

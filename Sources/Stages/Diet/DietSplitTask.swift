@@ -32,8 +32,6 @@ struct DietSplitTask {
         for (number, problem) in problems.enumerated() {
           try dropRecord("\(file.name)#\(number)", "malformed-speech", detail: problem)
         }
-      } catch let problem as DietPage.Problem {
-        try malformed(file, problem.message)
       } catch let error as ShardError where error.code == .malformed || error.code == .truncated {
         try malformed(file, error.message)
       }

@@ -53,14 +53,14 @@ final class JATSExtractTask {
       return try drop(container.place, 0, "damaged-archive", detail: error.description)
     }
     let reader = JATSReader(options.text)
-    do throws(JATSFault) {
+    do throws(ShardError) {
       try JATSEvents.parse(bytes, into: reader)
     } catch {
-      guard error != .noMemory else {
+      guard error != JATSEvents.noMemory else {
         throw StageError(
           .environment, container.place, error.message, hint: "Run with fewer --jobs, or give the program more memory.")
       }
-      let place = error.line > 0 ? " in line \(error.line)" : ""
+      let place = error.subject.isEmpty ? "" : " in \(error.subject)"
       return try drop(container.place, bytes.count, "malformed-xml", detail: error.message + place)
     }
     guard !reader.articles.isEmpty else {

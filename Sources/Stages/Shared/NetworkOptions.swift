@@ -75,7 +75,7 @@ func networked<T>(_ workspace: Workspace, _ body: () throws -> T) throws -> T {
     try workspace.control.check()
     // At a safe point of work whose state is kept.
     if error.code == .cancelled { throw StageError(.cancelled, error.subject, error.message) }
-    let code: StageError.Code = error.isTransient || error.code == .storage ? .environment : .input
+    let code: StageErrorCode = error.isTransient || error.code == .storage ? .environment : .input
     throw StageError(code, error.subject, error.message, hint: error.hint)
   }
 }

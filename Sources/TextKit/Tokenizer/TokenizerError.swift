@@ -1,5 +1,7 @@
-/// An error of a tokenizer: its options, its files or its libraries. One sentence, followed by what to do next.
-public struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertible {
+import ShardKit
+
+/// What can go wrong with a tokenizer: its options, its files, its libraries. One sentence, and what to do next.
+public struct TokenizerError: DescribedError, Equatable {
   public var message: String
   public var hint: String?
 
@@ -7,6 +9,4 @@ public struct TokenizerError: Error, Equatable, Sendable, CustomStringConvertibl
     self.message = message
     self.hint = hint
   }
-
-  public var description: String { hint.map { "\(message). \($0)" } ?? "\(message)." }
 }

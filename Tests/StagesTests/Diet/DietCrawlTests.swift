@@ -61,7 +61,7 @@ import Testing
     #expect(
       String(decoding: answer.meetings[0].bytes, as: UTF8.self)
         == #"{"issueID":"i1","session":9,"speechRecord":[{"speechID":"i1_1","speech":"○甲"}]}"#)
-    #expect(throws: DietPage.Problem.self) {
+    #expect(throws: ShardError.self) {
       try DietAnswer.read(Array("<html><body>maintenance</body></html>".utf8)).get()
     }
   }
