@@ -76,11 +76,10 @@ public struct FilterLanguage: SinglePhaseStage {
   func verdict(_ text: [UInt8]) -> Verdict {
     text.withUnsafeBufferPointer { text in
       let sample = ScriptShare.sample(text, bytes: options.sampleBytes.bytes)
-      if options.kanaDecides, options.languages.contains("ja") {
-        let share = ScriptShare.japanese(sample)
-        if share.kana >= 0.2, share.japanese >= max(0.8, options.minimumFraction) {
-          return Verdict(dropped: nil, share: share.japanese, isByScript: true)
-        }
+      if options.kanaDecides, options.languages.contains("ja"),
+        let share = ScriptShare.clearlyJapanese(sample, minimumFraction: options.minimumFraction)
+      {
+        return Verdict(dropped: nil, share: share, isByScript: true)
       }
       return verdict(LanguageGuess.cld2(sample))
     }

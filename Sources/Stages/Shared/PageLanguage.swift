@@ -21,9 +21,10 @@ struct PageLanguage: Sendable {
   func text(_ text: [UInt8]) -> (code: String, share: Double) {
     text.withUnsafeBufferPointer { text in
       let sample = ScriptShare.sample(text, bytes: 64 << 10)
-      if languages.contains("ja") {
-        let share = ScriptShare.japanese(sample)
-        if share.kana >= 0.2, share.japanese >= max(0.8, minimumFraction) { return ("ja", share.japanese) }
+      if languages.contains("ja"),
+        let share = ScriptShare.clearlyJapanese(sample, minimumFraction: minimumFraction)
+      {
+        return ("ja", share)
       }
       let guess = LanguageGuess.cld2(sample)
       let share = guess.parts.filter { languages.contains($0.code) }.reduce(0) { $0 + $1.share }

@@ -53,7 +53,13 @@ public enum ScriptShare {
     return (Double(counts.kana) / letters, Double(counts.kana + counts.kanji) / letters)
   }
 
-  /// The longest prefix of at most `bytes` that ends at a scalar boundary.
+  /// The share of kana and kanji in a text that is Japanese by them, of which `minimumFraction` is asked; else nil.
+  public static func clearlyJapanese(_ text: UnsafeBufferPointer<UInt8>, minimumFraction: Double) -> Double? {
+    let share = japanese(text)
+    return share.kana >= 0.2 && share.japanese >= max(0.8, minimumFraction) ? share.japanese : nil
+  }
+
+  /// The longest prefix of at most `bytes` that ends between two scalars.
   public static func sample(_ text: UnsafeBufferPointer<UInt8>, bytes: Int) -> UnsafeBufferPointer<UInt8> {
     guard text.count > bytes else { return text }
     var end = bytes
