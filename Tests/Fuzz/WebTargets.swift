@@ -1,3 +1,4 @@
+import ShardKit
 import TestKit
 import TextKit
 

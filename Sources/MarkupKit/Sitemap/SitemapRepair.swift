@@ -27,7 +27,7 @@ enum SitemapRepair {
         out.append(32)
       } else if byte >= 0x80, mayBeEncoded {
         let count = length(bytes, at)
-        out += count > 0 ? Array(bytes[at..<(at + count)]) : encoded(byte)
+        if count > 0 { out += bytes[at..<(at + count)] } else { PercentEncoding.append(byte, to: &out) }
         at += max(1, count) - 1
       } else {
         out.append(byte)
@@ -76,10 +76,5 @@ enum SitemapRepair {
       let (value, length) = UTF8Scanning.scalar(at: at, in: bytes.baseAddress!, end: bytes.count)
       return value == UTF8Scanning.malformed ? 0 : length
     }
-  }
-
-  private static func encoded(_ byte: UInt8) -> [UInt8] {
-    let digits = Array("0123456789ABCDEF".utf8)
-    return [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
   }
 }

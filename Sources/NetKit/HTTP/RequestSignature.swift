@@ -72,8 +72,8 @@ struct RequestSignature {
 
   /// Only S3 signs the path as encoded in the request; other services encode it a second time.
   private func path(_ path: Substring) -> String {
-    let once = PercentEncoding.encode(PercentEncoding.decode(path), keepingSlashes: true)
-    return isStorage ? once : PercentEncoding.encode(once, keepingSlashes: true)
+    let once = PercentEncoding.encode(PercentEncoding.decode(path), keeping: "/")
+    return isStorage ? once : PercentEncoding.encode(once, keeping: "/")
   }
 
   private static func query(_ query: Substring) -> String {

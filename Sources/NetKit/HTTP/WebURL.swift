@@ -1,4 +1,5 @@
 import CCurl
+import ShardKit
 
 /// An http or https URL as libcurl parses it, so that the checked URL is the requested one.
 ///

@@ -47,13 +47,13 @@ public struct HubRepository: Equatable, Sendable {
   public var page: String { "\(endpoint)/\(kind == .dataset ? "datasets/" : "")\(name)" }
 
   func api(_ words: String...) throws(NetError) -> WebURL {
-    let path = words.map { "/" + percentEncoded($0) }.joined()
+    let path = words.map { "/" + PercentEncoding.encode($0) }.joined()
     return try WebURL("\(endpoint)/api/\(kind.rawValue)s/\(name)\(path)")
   }
 
   /// The URL of a file of a revision. Large files redirect to their storage.
   public func file(_ path: String, revision: String) throws(NetError) -> WebURL {
-    try WebURL("\(page)/resolve/\(percentEncoded(revision))/").resolvingPath(path)
+    try WebURL("\(page)/resolve/\(PercentEncoding.encode(revision))/").resolvingPath(path)
   }
 
   /// Whether a text is a valid revision: a branch, a tag or a commit.
@@ -80,18 +80,7 @@ extension WebURL {
   /// Appends a path to this URL. Nothing in it is treated as a query, a fragment or another server.
   public func resolvingPath(_ path: String) throws(NetError) -> WebURL {
     let folder = text.prefix { $0 != "?" }
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { percentEncoded(String($0)) }
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { PercentEncoding.encode($0) }
     return try WebURL("\(folder)\(folder.hasSuffix("/") ? "" : "/")\(parts.joined(separator: "/"))")
   }
-}
-
-/// Keeps the unreserved characters of RFC 3986; encodes everything else, including slashes.
-func percentEncoded(_ text: String) -> String {
-  var out: [UInt8] = []
-  for byte in text.utf8 {
-    let isPlain =
-      byte >= 48 && byte <= 57 || byte >= 65 && byte <= 90 || byte >= 97 && byte <= 122 || "-._~".utf8.contains(byte)
-    out += isPlain ? [byte] : Array("%\(hexadecimal([byte]).uppercased())".utf8)
-  }
-  return String(decoding: out, as: UTF8.self)
 }

@@ -1,4 +1,6 @@
-/// The servers of buckets, and how requests name a bucket.
+import ShardKit
+
+/// The servers that hold buckets, and how a bucket is named to them.
 public struct S3Endpoint: Equatable, Sendable {
   public enum Addressing: String, Sendable, CaseIterable {
     /// `virtual` for Amazon, `path` for others.
@@ -50,7 +52,7 @@ public struct S3Endpoint: Equatable, Sendable {
       PercentEncoding.encode(field.name) + "=" + PercentEncoding.encode(field.value ?? "")
     }
     fields.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-    let key = PercentEncoding.encode(place.key, keepingSlashes: true)
+    let key = PercentEncoding.encode(place.key, keeping: "/")
     return try WebURL(
       bucketURL(place.bucket) + "/" + key + (fields.isEmpty ? "" : "?" + fields.joined(separator: "&")))
   }

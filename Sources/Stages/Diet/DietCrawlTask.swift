@@ -62,7 +62,7 @@ struct DietCrawlTask {
 
   private func url(_ kind: String, _ conditions: [(String, String)]) throws -> WebURL {
     let all = conditions + [("recordPacking", "json")]
-    return try api.resolving(kind + "?" + all.map { "\($0.0)=\(percentEncoded($0.1))" }.joined(separator: "&"))
+    return try api.resolving(kind + "?" + all.map { "\($0.0)=\(PercentEncoding.encode($0.1))" }.joined(separator: "&"))
   }
 
   private func pageURL(_ kind: String, _ slice: DietSlice, start: Int, count: Int) throws -> WebURL {
@@ -185,18 +185,4 @@ struct DietCrawlTask {
     out += Array("]}\n".utf8)
     try workspace.write(DietCrawl.pages, name: "\(slice.from).json", out)
   }
-}
-
-/// Encodes every byte except letters, digits, `-`, `.`, `_` and `~`.
-private func percentEncoded(_ text: String) -> String {
-  var out = ""
-  for byte in text.utf8 {
-    switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), 0x2D, 0x2E, 0x5F, 0x7E:
-      out.unicodeScalars.append(Unicode.Scalar(byte))
-    default: out += "%" + hexadecimal([byte]).uppercased()
-    }
-  }
-  return out
 }

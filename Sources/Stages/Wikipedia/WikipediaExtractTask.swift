@@ -115,7 +115,7 @@ final class WikipediaExtractTask {
     document.metadata.removeAll(keepingCapacity: true)
     append("{\"title\":", page.title)
     if !articleBase.isEmpty {
-      append(",\"url\":", articleBase + Self.percentEncoded(page.title))
+      append(",\"url\":", articleBase + Array(Self.percentEncoded(page.title).utf8))
     }
     append(",\"timestamp\":", page.timestamp)
     append(",\"revision\":", page.revision)
@@ -129,20 +129,9 @@ final class WikipediaExtractTask {
     JSONText.append(string: value, to: &document.metadata)
   }
 
-  /// A title as MediaWiki writes it in URLs: spaces as underscores, other bytes percent-encoded.
-  private static func percentEncoded(_ title: [UInt8]) -> [UInt8] {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var out: [UInt8] = []
-    out.reserveCapacity(title.count * 3)
-    for byte in title {
-      switch byte {
-      case 0x20: out.append(UInt8(ascii: "_"))
-      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: out.append(byte)
-      case _ where "-_.~:/,;@!*()".utf8.contains(byte): out.append(byte)
-      default: out += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return out
+  /// A title as MediaWiki writes it in addresses: spaces as underscores, other bytes percent-encoded.
+  private static func percentEncoded(_ title: [UInt8]) -> String {
+    PercentEncoding.encode(title.map { $0 == 0x20 ? UInt8(ascii: "_") : $0 }, keeping: ":/,;@!*()")
   }
 }
 

@@ -1,24 +1,21 @@
-/// Percent encoding as signatures require it (RFC 3986): every byte except letters, digits, `-`, `.`, `_` and `~`.
-enum PercentEncoding {
-  static func encode(_ text: some StringProtocol, keepingSlashes: Bool = false) -> String {
-    encode(Array(text.utf8), keepingSlashes: keepingSlashes)
+/// Percent encoding (RFC 3986): of every byte but letters, digits, `-`, `.`, `_` and `~`.
+public enum PercentEncoding {
+  /// - Parameter others: further characters of ASCII that stay as they are.
+  public static func encode(_ text: some StringProtocol, keeping others: String = "") -> String {
+    encode(text.utf8, keeping: others)
   }
 
-  static func encode(_ bytes: [UInt8], keepingSlashes: Bool = false) -> String {
+  public static func encode(_ bytes: some Collection<UInt8>, keeping others: String = "") -> String {
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     for byte in bytes {
-      if isPlain(byte) || keepingSlashes && byte == UInt8(ascii: "/") {
-        out.append(byte)
-      } else {
-        append(byte, to: &out)
-      }
+      if isPlain(byte) || others.utf8.contains(byte) { out.append(byte) } else { append(byte, to: &out) }
     }
     return String(decoding: out, as: UTF8.self)
   }
 
-  /// A percent sign without two following digits is kept.
-  static func decode(_ text: some StringProtocol) -> [UInt8] {
+  /// A percent sign that no two digits follow stands for itself.
+  public static func decode(_ text: some StringProtocol) -> [UInt8] {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
@@ -37,10 +34,10 @@ enum PercentEncoding {
     return out
   }
 
-  /// The normal form of encodings that RFC 3986 (6.2.2) defines as equivalent: unreserved characters are decoded, other
-  /// encodings use upper-case digits, bytes outside ASCII are encoded. A percent sign without two following digits is
-  /// kept. An encoded digit after it stays encoded, because decoding it would create a new encoding.
-  static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
+  /// One form of the encodings that RFC 3986 (6.2.2) holds equivalent: those of unreserved characters are undone, all
+  /// others have upper-case digits. Bytes outside ASCII are encoded. A percent sign that no two digits follow stands for
+  /// itself; a digit behind it stays encoded, which together would be another encoding.
+  public static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
     let bytes = Array(bytes)
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
@@ -66,7 +63,7 @@ enum PercentEncoding {
 
   private static let digits = Array("0123456789ABCDEF".utf8)
 
-  private static func append(_ byte: UInt8, to out: inout [UInt8]) {
+  public static func append(_ byte: UInt8, to out: inout [UInt8]) {
     out.append(UInt8(ascii: "%"))
     out.append(digits[Int(byte >> 4)])
     out.append(digits[Int(byte & 15)])
