@@ -73,3 +73,16 @@ public func fixed(_ value: Double, _ digits: Int) -> String {
   let fraction = String(scaled % Int(scale))
   return "\(sign)\(scaled / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
 }
+
+/// So many decimals at most, without zeros at the end.
+public func trimmed(_ value: Double, _ decimals: Int) -> String {
+  let scale = pow(10, Double(decimals))
+  let scaled = (abs(value) * scale).rounded()
+  guard scaled < 9e15 else { return "\(value)" }
+  let whole = Int(scaled) / Int(scale)
+  var fraction = String(Int(scaled) % Int(scale))
+  fraction = String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
+  while fraction.hasSuffix("0") { fraction.removeLast() }
+  let sign = value < 0 && scaled > 0 ? "-" : ""
+  return fraction.isEmpty || decimals == 0 ? "\(sign)\(whole)" : "\(sign)\(whole).\(fraction)"
+}

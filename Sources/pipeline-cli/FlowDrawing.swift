@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 /// A Sankey diagram of the documents through the stages: band thickness is proportional to their number; drops branch
 /// off, by reason.
@@ -74,7 +75,8 @@ struct FlowDrawing {
     let largest = layers.columns.map { $0.reduce(0) { $0 + documents(at: $1) } }.max() ?? 0
     scale = largest > 0 ? 420 / Double(largest) : 0
     let height = (layers.columns.map { $0.reduce(0.0) { $0 + room(of: $1) } }.max() ?? 0) + 30
-    var svg = SVG(width: Double(layers.columns.count) * Self.columnWidth + 40, height: height)
+    var svg = SVGDocument(
+      width: Double(layers.columns.count) * Self.columnWidth + 40, height: height, shown: { visible($0) })
     for (column, stages) in layers.columns.enumerated() {
       let used = stages.reduce(0.0) { $0 + room(of: $1) }
       var y = (height - used) / 2 + Self.labelHeight - 8
@@ -89,7 +91,7 @@ struct FlowDrawing {
     return svg.markup
   }
 
-  private mutating func drawBands(of stage: Int, in svg: inout SVG) {
+  private mutating func drawBands(of stage: Int, in svg: inout SVGDocument) {
     let name = report.stages[stage].name
     for wire in wires(from: stage).sorted(by: { bars[$0.reader].y < bars[$1.reader].y }) {
       let thickness = max(1, Double(wire.documents) * scale)
@@ -104,7 +106,7 @@ struct FlowDrawing {
     drawDrops(of: stage, in: &svg)
   }
 
-  private mutating func drawDrops(of stage: Int, in svg: inout SVG) {
+  private mutating func drawDrops(of stage: Int, in svg: inout SVGDocument) {
     let bar = bars[stage]
     var label = bar.y + bar.height + 14
     for drop in drops(of: stage) {
@@ -121,7 +123,7 @@ struct FlowDrawing {
     }
   }
 
-  private func drawBar(_ stage: Int, in svg: inout SVG) {
+  private func drawBar(_ stage: Int, in svg: inout SVGDocument) {
     let bar = bars[stage]
     let item = report.stages[stage]
     let documents = documents(at: stage)

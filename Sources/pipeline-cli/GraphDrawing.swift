@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 /// The graph of stages and their inputs.
 enum GraphDrawing {
@@ -9,7 +10,8 @@ enum GraphDrawing {
     let layers = StageLayers(report)
     let rows = layers.columns.map(\.count).max() ?? 0
     let height = Double(rows) * (box.height + gap.y) + gap.y
-    var svg = SVG(width: Double(layers.columns.count) * (box.width + gap.x) + 20, height: height)
+    var svg = SVGDocument(
+      width: Double(layers.columns.count) * (box.width + gap.x) + 20, height: height, shown: { visible($0) })
     var places = [(x: Double, y: Double)](repeating: (0, 0), count: report.stages.count)
     for (column, stages) in layers.columns.enumerated() {
       let used = Double(stages.count) * (box.height + gap.y) - gap.y
@@ -31,7 +33,7 @@ enum GraphDrawing {
     return svg.markup
   }
 
-  private static func draw(_ stage: StageLineage, at place: (x: Double, y: Double), in svg: inout SVG) {
+  private static func draw(_ stage: StageLineage, at place: (x: Double, y: Double), in svg: inout SVGDocument) {
     svg.box(
       x: place.x, y: place.y, width: box.width, height: box.height, kind: stage.made == nil ? "stage empty" : "stage",
       radius: 7, tip: "\(stage.name): \(stage.use), revision \(stage.revision)")

@@ -71,7 +71,9 @@ public enum JATSEvents {
     }
     handler.serror = { context, error in
       guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
-      if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) { return JATSEvents.reader(context).fail(JATSEvents.noMemory) }
+      if error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue) {
+        return JATSEvents.reader(context).fail(JATSEvents.noMemory)
+      }
       let message = error.pointee.message.map { String(cString: $0) } ?? "unknown fault"
       let line = error.pointee.line
       JATSEvents.reader(context).fail(

@@ -94,7 +94,7 @@ extension S3Client {
     for part in parts.sorted(by: { $0.number < $1.number }) {
       let checksum = part.checksum.map { "<ChecksumSHA256>\($0)</ChecksumSHA256>" } ?? ""
       text +=
-        "<Part><PartNumber>\(part.number)</PartNumber><ETag>\(XMLElement.escape(part.etag))</ETag>\(checksum)</Part>"
+        "<Part><PartNumber>\(part.number)</PartNumber><ETag>\(markupEscaped(part.etag, quotes: false))</ETag>\(checksum)</Part>"
     }
     text += "</CompleteMultipartUpload>"
     do throws(NetError) {

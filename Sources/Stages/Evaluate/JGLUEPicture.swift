@@ -15,22 +15,18 @@ struct JGLUEPicture {
   var markup: String {
     let total = Self.left + Self.width + Self.right
     let height = Self.top + Double(rows.count) * Self.rowHeight + 34
-    var out = """
-      <svg xmlns="http://www.w3.org/2000/svg" class="scores" role="img" width="\(fixed(total, 0))" \
-      height="\(fixed(height, 0))" viewBox="0 0 \(fixed(total, 0)) \(fixed(height, 0))" \
-      aria-label="JGLUE scores of \(Self.escaped(table.model))">
-      <title>JGLUE scores of \(Self.escaped(table.model))</title>
-      <style>\(Self.style)</style>
-      <rect class="page" width="100%" height="100%"/>
-      <text class="head" x="16" y="28">JGLUE, development sets: \(Self.escaped(table.model))</text>
-      <text class="small" x="16" y="47">Marks: published models (hover: name); dashed line: human performance.</text>
-
-      """
-    for (place, row) in rows.enumerated() { out += draw(row, y: Self.top + Double(place) * Self.rowHeight) }
-    return out + "</svg>\n"
+    var svg = SVGDocument(width: total, height: height)
+    let title = "JGLUE scores of \(table.model)"
+    svg.add(
+      "<text class=\"head\" x=\"16\" y=\"28\">JGLUE, development sets: \(markupEscaped(table.model))</text>")
+    svg.add(
+      "<text class=\"small\" x=\"16\" y=\"47\">"
+        + "Marks: published models (hover for names); the dashed line: people.</text>")
+    for (place, row) in rows.enumerated() { draw(row, y: Self.top + Double(place) * Self.rowHeight, in: &svg) }
+    return svg.markup(kind: "scores", title: title, style: Self.style)
   }
 
-  private func draw(_ row: (result: JGLUEResult, metric: String), y: Double) -> String {
+  private func draw(_ row: (result: JGLUEResult, metric: String), y: Double, in svg: inout SVGDocument) {
     let (result, metric) = row
     let own = result.mean(metric), deviation = result.deviation(metric)
     let published = PublishedScores.all.compactMap { model in model[result.task, metric].map { (model.model, $0) } }
@@ -39,33 +35,22 @@ struct JGLUEPicture {
     let low = lowest >= 0 ? max(0, (lowest * 10 - 0.5).rounded(.down) / 10) : -1
     func x(_ value: Double) -> Double { Self.left + (value - low) / (1 - low) * Self.width }
     let middle = y + 14
-    var out = text(result.task.title, x: 16, y: middle + 1, kind: "name")
-    out += text(JGLUETable.title(metric), x: 16, y: middle + 15, kind: "small")
-    out += box(x: Self.left, y: y, width: Self.width, height: 28, kind: "panel")
-    out += box(x: Self.left, y: y + 5, width: max(0, x(own) - Self.left), height: 18, kind: "bar")
+    svg.text(result.task.title, x: 16, y: middle + 1, kind: "name")
+    svg.text(JGLUETable.title(metric), x: 16, y: middle + 15, kind: "small")
+    svg.box(x: Self.left, y: y, width: Self.width, height: 28, kind: "panel")
+    svg.box(x: Self.left, y: y + 5, width: max(0, x(own) - Self.left), height: 18, kind: "bar")
     if deviation > 0 {
       let ends = (x(max(low, own - deviation)), x(min(1, own + deviation)))
-      out += "<path class=\"spread\" d=\"M\(fixed(ends.0, 1)) \(fixed(middle, 1))H\(fixed(ends.1, 1))\"/>\n"
+      svg.path("M\(fixed(ends.0, 1)) \(fixed(middle, 1))H\(fixed(ends.1, 1))", kind: "spread")
     }
     for (name, score) in published {
       let kind = name == "Human" ? "human" : "mark"
-      out += "<path class=\"\(kind)\" d=\"M\(fixed(x(score), 1)) \(fixed(y + 1, 1))v26\">"
-      out += "<title>\(Self.escaped(name)): \(fixed(score, 3))</title></path>\n"
+      svg.path(
+        "M\(fixed(x(score), 1)) \(fixed(y + 1, 1))v26", kind: kind, tip: "\(name): \(fixed(score, 3))")
     }
-    out += text(fixed(low, 1), x: Self.left, y: y + 39, kind: "small")
-    out += text("1.0", x: Self.left + Self.width, y: y + 39, kind: "small", anchor: "end")
-    out += text(fixed(own, 3), x: Self.left + Self.width + 10, y: middle + 5, kind: "name")
-    return out
-  }
-
-  private func text(_ text: String, x: Double, y: Double, kind: String, anchor: String = "start") -> String {
-    "<text class=\"\(kind)\" x=\"\(fixed(x, 1))\" y=\"\(fixed(y, 1))\" text-anchor=\"\(anchor)\">"
-      + "\(Self.escaped(text))</text>\n"
-  }
-
-  private func box(x: Double, y: Double, width: Double, height: Double, kind: String) -> String {
-    "<rect class=\"\(kind)\" x=\"\(fixed(x, 1))\" y=\"\(fixed(y, 1))\" width=\"\(fixed(width, 1))\" "
-      + "height=\"\(fixed(height, 1))\"/>\n"
+    svg.text(fixed(low, 1), x: Self.left, y: y + 39, kind: "small")
+    svg.text("1.0", x: Self.left + Self.width, y: y + 39, kind: "small", anchor: "end")
+    svg.text(fixed(own, 3), x: Self.left + Self.width + 10, y: middle + 5, kind: "name")
   }
 
   /// The colors of the training chart.
@@ -80,20 +65,4 @@ struct JGLUEPicture {
     .scores .page { fill: #14181e; } .scores .panel { fill: #1d232b; } .scores .spread { stroke: #e4e8ee; }
     .scores .mark { stroke: #9cc3ea; } .scores .human { stroke: #e5775f; } }
     """
-
-  private static func escaped(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      case "\"": out += "&quot;"
-      // Control characters are not allowed in XML.
-      case _ where scalar.value < 0x20: out += " "
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out
-  }
 }

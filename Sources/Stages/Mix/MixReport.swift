@@ -60,7 +60,7 @@ struct MixReport {
       """
     for (i, domain) in selection.domains.enumerated() {
       let y = 44 + row * i
-      out += "<text x=\"16\" y=\"\(y + 22)\">\(Self.escaped(domain.name))</text>\n"
+      out += "<text x=\"16\" y=\"\(y + 22)\">\(markupEscaped(domain.name, quotes: false))</text>\n"
       let shares = [
         (share(domain.present, of: selection.present), "#b8bec8"), (share(domain.kept, of: selection.kept), "#3566c8"),
       ]
@@ -76,17 +76,4 @@ struct MixReport {
   }
 
   private static func rounded(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
-
-  private static func escaped(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "&": out += "&amp;"
-      case "<": out += "&lt;"
-      case ">": out += "&gt;"
-      default: if scalar.value >= 32 { out.unicodeScalars.append(scalar) }
-      }
-    }
-    return out
-  }
 }

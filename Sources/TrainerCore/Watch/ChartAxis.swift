@@ -1,4 +1,5 @@
 import Glibc
+import ShardKit
 
 /// A range of values with places to mark on it.
 struct ChartAxis: Equatable {
@@ -75,8 +76,8 @@ enum ChartNumber {
   /// `500`, `12.5k`, `1.5M`
   static func short(_ value: Double) -> String {
     let size = abs(value)
-    if size >= 1e6 { return trimmed(value / 1e6, decimals: 3) + "M" }
-    return size >= 1e4 ? trimmed(value / 1e3, decimals: 3) + "k" : trimmed(value, decimals: 3)
+    if size >= 1e6 { return trimmed(value / 1e6, 3) + "M" }
+    return size >= 1e4 ? trimmed(value / 1e3, 3) + "k" : trimmed(value, 3)
   }
 
   /// `2.5`, `0.04`, `3e-4`, `1.5e6`: four significant digits.
@@ -89,9 +90,9 @@ enum ChartNumber {
       var lead = value / pow(10, Double(exponent))
       // 9.9999 would round to 10.
       if abs(lead) >= 9.9995 { (lead, exponent) = (lead / 10, exponent + 1) }
-      return "\(trimmed(lead, decimals: 3))e\(exponent)"
+      return "\(trimmed(lead, 3))e\(exponent)"
     }
-    return trimmed(value, decimals: max(0, 3 - exponent))
+    return trimmed(value, max(0, 3 - exponent))
   }
 
   /// `1,234,567`
@@ -103,18 +104,5 @@ enum ChartNumber {
       out.append(digit)
     }
     return out
-  }
-
-  /// So many decimals at most, without zeros at the end.
-  static func trimmed(_ value: Double, decimals: Int) -> String {
-    let scale = pow(10, Double(decimals))
-    let scaled = (abs(value) * scale).rounded()
-    guard scaled < 9e15 else { return "\(value)" }
-    let whole = Int(scaled) / Int(scale)
-    var fraction = String(Int(scaled) % Int(scale))
-    fraction = String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
-    while fraction.hasSuffix("0") { fraction.removeLast() }
-    let sign = value < 0 && scaled > 0 ? "-" : ""
-    return fraction.isEmpty || decimals == 0 ? "\(sign)\(whole)" : "\(sign)\(whole).\(fraction)"
   }
 }

@@ -1,3 +1,5 @@
+import ShardKit
+
 /// Loss, learning rate and gradient norm over the steps as an SVG picture, readable on light and dark pages.
 ///
 /// Every panel shows the values as they were, thinned to 2,000 points, and the loss and the norm also a smoothed line.
@@ -65,7 +67,7 @@ public struct TrainingChart {
 
   private var markup: String {
     let height = (panels.last.map { $0.top + $0.height } ?? 0) + 44
-    var svg = ChartMarkup(width: Self.width, height: height, title: title, description: description)
+    var svg = SVGDocument(width: Self.width, height: height) { trimmed($0, 1) }
     svg.text(title, x: Self.left, y: 28, kind: "head")
     svg.text(summary, x: Self.left, y: 48, kind: "small")
     for panel in panels { draw(panel, in: &svg) }
@@ -74,10 +76,10 @@ public struct TrainingChart {
       svg.text(ChartNumber.short(tick), x: x(tick), y: bottom + 18, kind: "small", anchor: "middle")
     }
     svg.text("step", x: Self.right, y: bottom + 34, kind: "small", anchor: "end")
-    return svg.markup
+    return svg.markup(kind: "training", title: title, description: description, style: Self.style)
   }
 
-  private func draw(_ panel: Panel, in svg: inout ChartMarkup) {
+  private func draw(_ panel: Panel, in svg: inout SVGDocument) {
     let bottom = panel.top + panel.height
     svg.text(panel.name, x: Self.left, y: panel.top - 8, kind: "name")
     svg.box(x: Self.left, y: panel.top, width: Self.right - Self.left, height: panel.height, kind: "panel")
@@ -87,7 +89,8 @@ public struct TrainingChart {
       svg.text(ChartNumber.value(tick), x: Self.left - 8, y: place + 4, kind: "small", anchor: "end")
     }
     for tick in steps.ticks { svg.line([(x(tick), panel.top), (x(tick), bottom)], kind: "grid") }
-    svg.begin(clippedTo: (Self.left, panel.top - 2, Self.right - Self.left + 3, panel.height + 4))
+    svg.begin(
+      clippedTo: (Self.left, panel.top - 2, Self.right - Self.left + 3, panel.height + 4), name: "training-panel")
     let raw = panel.series.thinned(to: Self.rawPoints)
     curve(raw, panel, kind: panel.smooth.isEmpty ? "curve" : "raw", dots: raw.count <= 40, in: &svg)
     curve(panel.smooth, panel, kind: "curve", in: &svg)
@@ -106,7 +109,7 @@ public struct TrainingChart {
 
   /// A line, broken at gaps; points between two gaps as dots.
   private func curve(
-    _ points: [ChartSeries.Point], _ panel: Panel, kind: String, dots: Bool = false, in svg: inout ChartMarkup
+    _ points: [ChartSeries.Point], _ panel: Panel, kind: String, dots: Bool = false, in svg: inout SVGDocument
   ) {
     for run in points.split(whereSeparator: { $0.value.isNaN }) {
       let places = run.map { (x($0.step), y($0.value, panel)) }
@@ -118,6 +121,21 @@ public struct TrainingChart {
       }
     }
   }
+
+  /// The colors of the lineage page; spelled out, because not every viewer knows variables.
+  private static let style = """
+    .training text { font: 12px system-ui, sans-serif; fill: #1c2330; font-variant-numeric: tabular-nums; }
+    .training .head { font-size: 15px; font-weight: 600; } .training .name { font-weight: 600; }
+    .training .small { font-size: 11px; fill: #5b6676; } .training path { fill: none; stroke-linejoin: round; }
+    .training .page { fill: #fff; } .training .panel { fill: #f4f6f9; } .training .grid { stroke: #c9d1dc; stroke-width: .6; }
+    .training .raw { stroke: #3f7fbf; stroke-width: .9; opacity: .38; }
+    .training .curve { stroke: #24476b; stroke-width: 1.8; } .training .dot { fill: #24476b; }
+    .training .gap { stroke: #d2573f; stroke-width: 1.6; }
+    @media (prefers-color-scheme: dark) { .training text { fill: #e4e8ee; } .training .small { fill: #9aa5b4; }
+    .training .page { fill: #14181e; } .training .panel { fill: #1d232b; } .training .grid { stroke: #3a4350; }
+    .training .raw { stroke: #5b9bd8; } .training .curve { stroke: #9cc3ea; } .training .dot { fill: #9cc3ea; }
+    .training .gap { stroke: #e5775f; } }
+    """
 
   // MARK: Words
 
