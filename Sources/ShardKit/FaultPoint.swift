@@ -26,16 +26,15 @@ public enum FaultPoint {
       String(parts.first ?? ""), parts.count > 1 ? Int(parts[1]) ?? 1 : 1, parts.count > 2 ? String(parts[2]) : nil
     )
   }()
-  nonisolated(unsafe) private static var reached = 0
-  nonisolated(unsafe) private static var lock = pthread_mutex_t()
+  private static let reached = Monitor(0)
 
   public static func reach(_ name: StaticString) {
     guard let armed, name.description == armed.name else { return }
-    pthread_mutex_lock(&lock)
-    reached += 1
-    let times = reached
-    if armed.gate == nil, times >= armed.count { kill(getpid(), SIGKILL) }
-    pthread_mutex_unlock(&lock)
+    let times = reached.with { reached in
+      reached += 1
+      if armed.gate == nil, reached >= armed.count { kill(getpid(), SIGKILL) }
+      return reached
+    }
     if let gate = armed.gate, times == armed.count { wait(at: gate) }
   }
 

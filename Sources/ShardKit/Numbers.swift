@@ -86,3 +86,9 @@ public func trimmed(_ value: Double, _ decimals: Int) -> String {
   let sign = value < 0 && scaled > 0 ? "-" : ""
   return fraction.isEmpty || decimals == 0 ? "\(sign)\(whole)" : "\(sign)\(whole).\(fraction)"
 }
+
+/// A number with zeros before it, to so many digits at least.
+public func padded(_ number: some BinaryInteger, _ count: Int, radix: Int = 10) -> String {
+  let digits = String(number, radix: radix)
+  return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+}

@@ -64,11 +64,8 @@ enum Quantities {
 
   /// `2026-11-21 23:27:08`, in local time.
   static func moment(milliseconds: Int) -> String {
-    var seconds = time_t(milliseconds / 1000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    return "\(parts.tm_year + 1900)-\(two(Int(parts.tm_mon) + 1))-\(two(Int(parts.tm_mday))) "
-      + "\(two(Int(parts.tm_hour))):\(two(Int(parts.tm_min))):\(two(Int(parts.tm_sec)))"
+    let moment = CivilTime(secondsSince1970: milliseconds / 1000, isLocal: true)
+    return "\(moment.date()) \(moment.time())"
   }
 
   /// `3 tasks`, `1 task`

@@ -113,15 +113,12 @@ enum WorkerLife {
 
   /// Standard input is a pipe that the runner holds open; end of file means that the runner has ended.
   private static func endWithTheRunner() {
-    var thread = pthread_t()
-    pthread_create(
-      &thread, nil,
-      { _ in
-        var byte: UInt8 = 0
-        while read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR {}
-        _exit(137)
-      }, nil)
-    pthread_detach(thread)
+    let thread = BackgroundThread {
+      var byte: UInt8 = 0
+      while read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR {}
+      _exit(137)
+    }
+    thread?.detach()
   }
 
   static func say(_ json: JSONValue) {

@@ -1,4 +1,5 @@
 import Glibc
+import ShardKit
 import Synchronization
 
 /// The clock of a client. Tests use one that they control.
@@ -14,13 +15,8 @@ public protocol NetClock: Sendable {
 public struct SystemClock: NetClock {
   public init() {}
 
-  public var nanoseconds: Int {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int(time.tv_sec) * 1_000_000_000 + Int(time.tv_nsec)
-  }
-
-  public var wallSeconds: Int { time(nil) }
+  public var nanoseconds: Int { monotonicNanoseconds() }
+  public var wallSeconds: Int { wallMilliseconds() / 1000 }
 
   public func sleep(nanoseconds: Int, isCancelled: () -> Bool) {
     let end = self.nanoseconds + nanoseconds

@@ -1,4 +1,3 @@
-import Glibc
 import ShardKit
 
 /// Signs a request with AWS Signature Version 4.
@@ -106,12 +105,9 @@ struct SigningTime {
   let moment: String
 
   init(_ seconds: Int) {
-    var seconds = time_t(seconds)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    day = "\(parts.tm_year + 1900)\(two(parts.tm_mon + 1))\(two(parts.tm_mday))"
-    moment = "\(day)T\(two(parts.tm_hour))\(two(parts.tm_min))\(two(parts.tm_sec))Z"
+    let civil = CivilTime(secondsSince1970: seconds)
+    day = civil.date("")
+    moment = "\(day)T\(civil.time(""))Z"
   }
 }
 

@@ -1,4 +1,3 @@
-import Glibc
 import ShardKit
 
 /// The services that provide the keys of a machine's or container's role.
@@ -109,12 +108,10 @@ struct CredentialService {
 
   /// `2026-01-31T23:59:59Z`.
   static func seconds(since1970 text: String) -> Int? {
-    let numbers = text.split { !$0.isASCII || !$0.isNumber }.compactMap { Int32($0) }
+    let numbers = text.split { !$0.isASCII || !$0.isNumber }.compactMap { Int32($0).map(Int.init) }
     guard numbers.count >= 6, numbers[0] >= 1970, numbers[0] < 10_000 else { return nil }
-    var parts = tm()
-    parts.tm_year = numbers[0] - 1900
-    parts.tm_mon = numbers[1] - 1
-    (parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec) = (numbers[2], numbers[3], numbers[4], numbers[5])
-    return timegm(&parts)
+    var time = CivilTime(year: numbers[0], month: numbers[1], day: numbers[2])
+    (time.hour, time.minute, time.second) = (numbers[3], numbers[4], numbers[5])
+    return time.secondsSince1970
   }
 }

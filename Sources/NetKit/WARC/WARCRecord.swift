@@ -1,5 +1,4 @@
-import Glibc
-public import ShardKit
+import ShardKit
 
 /// A record of a web archive (WARC/1.1, ISO 28500:2017).
 public struct WARCRecord: Equatable, Sendable {
@@ -60,12 +59,8 @@ public struct WARCRecord: Equatable, Sendable {
 
   /// `2026-01-31T08:00:00Z`
   static func date(_ seconds: Int) -> String {
-    var time = time_t(seconds)
-    var parts = tm()
-    gmtime_r(&time, &parts)
-    func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
-    let day = "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-    return "\(day)T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
+    let moment = CivilTime(secondsSince1970: seconds)
+    return "\(moment.date())T\(moment.time())Z"
   }
 
   private static func newID() -> String {

@@ -1,5 +1,4 @@
-import Glibc
-public import ShardKit
+import ShardKit
 
 /// Exports the newest outputs of a pipeline as OpenLineage run events, for data catalogs.
 ///
@@ -160,14 +159,7 @@ public struct OpenLineage: Sendable {
 
   /// `2026-11-21T22:27:08.123Z` (RFC 3339).
   private static func moment(_ milliseconds: Int) -> String {
-    var seconds = time_t(milliseconds / 1000)
-    var parts = tm()
-    gmtime_r(&seconds, &parts)
-    func padded(_ number: Int, _ digits: Int) -> String {
-      String(repeating: "0", count: max(0, digits - String(number).utf8.count)) + String(number)
-    }
-    let date = [Int(parts.tm_year) + 1900, Int(parts.tm_mon) + 1, Int(parts.tm_mday)].map { padded($0, 2) }
-    let time = [parts.tm_hour, parts.tm_min, parts.tm_sec].map { padded(Int($0), 2) }
-    return date.joined(separator: "-") + "T" + time.joined(separator: ":") + ".\(padded(milliseconds % 1000, 3))Z"
+    let moment = CivilTime(secondsSince1970: milliseconds / 1000)
+    return "\(moment.date())T\(moment.time()).\(padded(milliseconds % 1000, 3))Z"
   }
 }

@@ -9,7 +9,11 @@ public final class Monitor<State>: @unchecked Sendable {
   public init(_ state: sending State) {
     self.state = state
     pthread_mutex_init(mutex, nil)
-    pthread_cond_init(changed, nil)
+    var attributes = pthread_condattr_t()
+    pthread_condattr_init(&attributes)
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+    pthread_cond_init(changed, &attributes)
+    pthread_condattr_destroy(&attributes)
   }
 
   deinit {
@@ -30,6 +34,17 @@ public final class Monitor<State>: @unchecked Sendable {
 
   /// The same, but waits until `body` returns a result.
   public func wait<Result>(wake: Bool = true, _ body: (inout State) -> Result?) -> Result {
+    while true {
+      if let result = wait(atMostNanoseconds: 3_600_000_000_000, wake: wake, body) { return result }
+    }
+  }
+
+  /// The same, for so long at most; nil when that is over.
+  public func wait<Result>(
+    atMostNanoseconds: Int, wake: Bool = true, _ body: (inout State) -> Result?
+  ) -> Result? {
+    let until = monotonicNanoseconds() + atMostNanoseconds
+    var deadline = timespec(tv_sec: until / 1_000_000_000, tv_nsec: until % 1_000_000_000)
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while true {
@@ -37,7 +52,7 @@ public final class Monitor<State>: @unchecked Sendable {
         if wake { pthread_cond_broadcast(changed) }
         return result
       }
-      pthread_cond_wait(changed, mutex)
+      if pthread_cond_timedwait(changed, mutex, &deadline) != 0 { return body(&state) }
     }
   }
 }

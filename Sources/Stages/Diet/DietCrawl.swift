@@ -132,24 +132,12 @@ struct CivilDay: Equatable {
     guard parts.map(\.utf8.count) == [4, 2, 2], let y = Int(parts[0]), let m = Int(parts[1]), let d = Int(parts[2]),
       y >= 1, (1...12).contains(m), (1...31).contains(d)
     else { return nil }
-    // Years begin in March, so that the leap day is their last.
-    let year = m > 2 ? y : y - 1
-    let month = m > 2 ? m - 3 : m + 9
-    number = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1
+    number = CivilTime(year: y, month: m, day: d).secondsSince1970 / 86_400 + Self.daysTo1970
     guard self.text == text else { return nil }
   }
 
-  var text: String {
-    let era = number / 146_097
-    let day = number % 146_097
-    let yearOfEra = (day - day / 1460 + day / 36_524 - day / 146_096) / 365
-    let dayOfYear = day - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let month = (5 * dayOfYear + 2) / 153
-    let m = month < 10 ? month + 3 : month - 9
-    let y = era * 400 + yearOfEra + (m <= 2 ? 1 : 0)
-    func padded(_ value: Int, _ digits: Int) -> String {
-      String(repeating: "0", count: max(0, digits - String(value).utf8.count)) + String(value)
-    }
-    return "\(padded(y, 4))-\(padded(m, 2))-\(padded(dayOfYear - (153 * month + 2) / 5 + 1, 2))"
-  }
+  var text: String { CivilTime(secondsSince1970: (number - Self.daysTo1970) * 86_400).date() }
+
+  /// From the first of March of the year 0, where the numbers begin.
+  private static let daysTo1970 = 719_468
 }

@@ -1,4 +1,3 @@
-import Glibc
 import ShardKit
 
 /// What is known of training after a step.
@@ -74,11 +73,4 @@ public enum MetricNames {
   public static let deviceTokensPerSecond = "throughput/device/tokens_per_sec"
   public static let modelFLOPsUtilization = "throughput/device/mfu"
   public static let secondsRemaining = "time/remaining_estimate"
-}
-
-/// Seconds since 1970.
-func wallSeconds() -> Double {
-  var time = timespec()
-  clock_gettime(CLOCK_REALTIME, &time)
-  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }

@@ -1,3 +1,5 @@
+import ShardKit
+
 /// Tokens a second over the last steps, and the time that is left.
 public struct Throughput: Sendable {
   private struct Mark {
