@@ -70,8 +70,7 @@ public func fixed(_ value: Double, _ digits: Int) -> String {
   let scaled = Int((abs(value) * scale).rounded())
   let sign = value < 0 && scaled > 0 ? "-" : ""
   guard digits > 0 else { return "\(sign)\(scaled)" }
-  let fraction = String(scaled % Int(scale))
-  return "\(sign)\(scaled / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
+  return "\(sign)\(scaled / Int(scale)).\(padded(scaled % Int(scale), digits))"
 }
 
 /// So many decimals at most, without zeros at the end.
@@ -80,8 +79,7 @@ public func trimmed(_ value: Double, _ decimals: Int) -> String {
   let scaled = (abs(value) * scale).rounded()
   guard scaled < 9e15 else { return "\(value)" }
   let whole = Int(scaled) / Int(scale)
-  var fraction = String(Int(scaled) % Int(scale))
-  fraction = String(repeating: "0", count: max(0, decimals - fraction.count)) + fraction
+  var fraction = padded(Int(scaled) % Int(scale), decimals)
   while fraction.hasSuffix("0") { fraction.removeLast() }
   let sign = value < 0 && scaled > 0 ? "-" : ""
   return fraction.isEmpty || decimals == 0 ? "\(sign)\(whole)" : "\(sign)\(whole).\(fraction)"
@@ -91,4 +89,25 @@ public func trimmed(_ value: Double, _ decimals: Int) -> String {
 public func padded(_ number: some BinaryInteger, _ count: Int, radix: Int = 10) -> String {
   let digits = String(number, radix: radix)
   return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+}
+
+/// `34 %`, of 0.34.
+public func percent(_ fraction: Double, _ digits: Int = 0) -> String { fixed(fraction * 100, digits) + " %" }
+
+/// Rounded to so many digits behind the point, and then as Swift writes it.
+public func rounded(_ value: Double, _ digits: Int) -> String {
+  guard value.isFinite else { return "\(value)" }
+  let scale = pow(10, Double(digits))
+  return "\((value * scale).rounded() / scale)"
+}
+
+/// `1,234,567`
+public func grouped(_ number: Int) -> String {
+  let digits = Array(String(number.magnitude))
+  var out = number < 0 ? "-" : ""
+  for (place, digit) in digits.enumerated() {
+    if place > 0, (digits.count - place) % 3 == 0 { out.append(",") }
+    out.append(digit)
+  }
+  return out
 }

@@ -5,15 +5,7 @@ import Stages
 /// Formats numbers for people. Independent of the locale, so that logs can be compared.
 enum Quantities {
   /// `1,234,567`
-  static func count(_ number: Int) -> String {
-    let digits = Array(String(number.magnitude))
-    var out = ""
-    for (i, digit) in digits.enumerated() {
-      if i > 0, (digits.count - i) % 3 == 0 { out.append(",") }
-      out.append(digit)
-    }
-    return number < 0 ? "-" + out : out
-  }
+  static func count(_ number: Int) -> String { grouped(number) }
 
   /// `950`, `12.3k`, `4.56M`
   static func short(_ number: Double) -> String {
@@ -51,15 +43,15 @@ enum Quantities {
     if seconds < 9.995 { return fixed(seconds, 2) + " s" }
     if seconds < 59.95 { return fixed(seconds, 1) + " s" }
     let whole = Int(seconds.rounded())
-    if whole < 3600 { return "\(whole / 60)m\(two(whole % 60))s" }
-    return "\(whole / 3600)h\(two(whole / 60 % 60))m"
+    if whole < 3600 { return "\(whole / 60)m\(padded(whole % 60, 2))s" }
+    return "\(whole / 3600)h\(padded(whole / 60 % 60, 2))m"
   }
 
   /// `1:07`, `2:05:09`
   static func clock(milliseconds: Int) -> String {
     let seconds = milliseconds / 1000
-    if seconds < 3600 { return "\(seconds / 60):\(two(seconds % 60))" }
-    return "\(seconds / 3600):\(two(seconds / 60 % 60)):\(two(seconds % 60))"
+    if seconds < 3600 { return "\(seconds / 60):\(padded(seconds % 60, 2))" }
+    return "\(seconds / 3600):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
   }
 
   /// `2026-11-21 23:27:08`, in local time.
@@ -70,6 +62,4 @@ enum Quantities {
 
   /// `3 tasks`, `1 task`
   static func plural(_ number: Int, _ noun: String) -> String { "\(count(number)) \(noun)\(number == 1 ? "" : "s")" }
-
-  private static func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

@@ -44,10 +44,7 @@ private func isObeyed(_ value: UInt32) -> Bool {
 }
 
 private func escapeForm(_ value: UInt32) -> String {
-  func unit(_ value: UInt32) -> String {
-    let digits = String(value, radix: 16)
-    return "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-  }
+  func unit(_ value: UInt32) -> String { "\\u" + padded(value, 4, radix: 16) }
   guard value > 0xFFFF else { return unit(value) }
   return unit(0xD7C0 + (value >> 10)) + unit(0xDC00 + (value & 0x3FF))
 }

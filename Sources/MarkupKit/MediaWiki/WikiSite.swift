@@ -59,10 +59,7 @@ public struct WikiSite: Sendable {
   }
 
   /// The address that articles hang under, such as `https://ja.wikipedia.org/wiki/`; empty where unknown.
-  public var articleBase: String {
-    guard let slash = base.utf8.lastIndex(of: 0x2F) else { return "" }
-    return String(base[...slash])
-  }
+  public var articleBase: String { ArchivePath.prefix(of: base) }
 
   /// The name that document ids start with: siteinfo's dbname, or for old dumps the host's first label with "wiki".
   public var idPrefix: String {

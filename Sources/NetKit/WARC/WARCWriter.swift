@@ -53,8 +53,7 @@ public final class WARCWriter {
   deinit { if descriptor >= 0 { close(descriptor) } }
 
   private static func name(_ prefix: String, _ number: Int) -> String {
-    let digits = String(number)
-    return "\(prefix)-\(String(repeating: "0", count: max(0, 5 - digits.count)))\(digits).warc.gz"
+    "\(prefix)-\(padded(number, 5)).warc.gz"
   }
 
   public static func files(folder: String, prefix: String) throws(NetError) -> [String] {

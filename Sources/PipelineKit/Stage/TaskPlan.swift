@@ -74,11 +74,8 @@ public struct TaskPlan: Equatable, Sendable {
     }
   }
 
-  /// Five digits, so that names sort numerically.
-  public static func padded(_ number: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-  }
+  /// Five digits, so that names sort as numbers do.
+  public static func padded(_ number: Int) -> String { ShardKit.padded(number, 5) }
 }
 
 /// A task's input files by role: `["index": indexFiles, .main: [dump]]`.

@@ -24,10 +24,7 @@ public struct TarWriter {
   private func header(_ name: [UInt8], _ size: Int, type: UInt8) -> [UInt8] {
     var out = [UInt8](repeating: 0, count: 512)
     func set(_ offset: Int, _ text: [UInt8]) { out.replaceSubrange(offset..<offset + text.count, with: text) }
-    func octal(_ value: Int, _ digits: Int) -> [UInt8] {
-      let text = String(value, radix: 8)
-      return Array((String(repeating: "0", count: max(0, digits - text.utf8.count)) + text).utf8)
-    }
+    func octal(_ value: Int, _ digits: Int) -> [UInt8] { Array(padded(value, digits, radix: 8).utf8) }
     set(0, name)
     set(100, octal(0o644, 7))
     set(108, octal(0, 7))

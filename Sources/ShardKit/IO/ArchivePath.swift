@@ -41,7 +41,12 @@ public enum ArchivePath {
     path.utf8.lastIndex(of: 0x2F).map { $0 == path.startIndex ? "/" : String(path[..<$0]) }
   }
 
-  /// The part after the last slash; all of it if there is none. By bytes, like `parts`.
+  /// What stands before the last part, with its slash; empty where there is no slash. By bytes, as `parts` is.
+  public static func prefix(of path: String) -> String {
+    path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
+  }
+
+  /// What stands behind the last slash; all of it where there is none. By bytes, as `parts` is.
   public static func lastPart(of path: String) -> String {
     String(path[(path.utf8.lastIndex(of: 0x2F).map { path.utf8.index(after: $0) } ?? path.startIndex)...])
   }

@@ -28,8 +28,7 @@ public struct MDSShard: Equatable, Sendable {
   /// The same shard as number `number` of its data set: `shard.00042.mds`, `shard.00042.mds.zstd`.
   public func numbered(_ number: Int) -> MDSShard {
     var copy = self
-    let digits = String(number)
-    copy.raw.basename = "shard." + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".mds"
+    copy.raw.basename = "shard.\(padded(number, 5)).mds"
     if let zip {
       let suffix = zip.basename.lastIndex(of: ".").map { zip.basename[$0...] } ?? ""
       copy.zip!.basename = copy.raw.basename + suffix

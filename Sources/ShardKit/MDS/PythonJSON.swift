@@ -44,9 +44,7 @@ extension JSONValue {
       case 0x08: out += "\\b"
       case 0x0C: out += "\\f"
       case 0x20...0x7E: out.unicodeScalars.append(Unicode.Scalar(UInt8(unit)))
-      default:
-        let digits = String(unit, radix: 16)
-        out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: out += "\\u" + padded(unit, 4, radix: 16)
       }
     }
     out += "\""

@@ -87,7 +87,7 @@ public struct FilterLanguage: SinglePhaseStage {
 
   private func verdict(_ guess: LanguageGuess) -> Verdict {
     let share = guess.parts.filter { options.languages.contains($0.code) }.reduce(0) { $0 + $1.share }
-    let names = guess.parts.map { "\($0.code == "un" ? "unknown" : $0.code) \(Int(($0.share * 100).rounded())) %" }
+    let names = guess.parts.map { "\($0.code == "un" ? "unknown" : $0.code) \(percent($0.share))" }
     let detail = names.isEmpty ? "unknown" : names.joined(separator: ", ")
     if share < options.minimumFraction || guess.parts.isEmpty {
       return Verdict(dropped: "language", share: share, detail: detail)

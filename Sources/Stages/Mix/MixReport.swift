@@ -65,15 +65,13 @@ struct MixReport {
         (share(domain.present, of: selection.present), "#b8bec8"), (share(domain.kept, of: selection.kept), "#3566c8"),
       ]
       for (j, (share, color)) in shares.enumerated() {
-        let width = Self.rounded(share * 400)
+        let width = rounded(share * 400, 2)
         let top = y + 4 + 16 * j
         out += "<rect x=\"200\" y=\"\(top)\" width=\"\(width)\" height=\"13\" fill=\"\(color)\"/>"
         out +=
-          "<text x=\"\(Self.rounded(share * 400 + 206))\" y=\"\(top + 11)\">\(Self.rounded(share * 100)) %</text>\n"
+          "<text x=\"\(rounded(share * 400 + 206, 2))\" y=\"\(top + 11)\">\(rounded(share * 100, 2)) %</text>\n"
       }
     }
     return out + "</svg>\n"
   }
-
-  private static func rounded(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
 }

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 /// How much of each domain a mix keeps, given the present amounts. Pure arithmetic; `MixSelection` selects documents.
 struct MixTargets: Sendable {
@@ -114,13 +115,11 @@ struct MixTargets: Sendable {
       guard ratio <= maximumRepeats * (1 + 1e-12) else {
         throw StageError(
           .check, "maximumRepeats",
-          "'\(domain)' would be used \(Self.short(ratio)) times; the limit is \(Self.short(maximumRepeats))",
+          "'\(domain)' would be used \(rounded(ratio, 2)) times, the limit is \(rounded(maximumRepeats, 2))",
           hint: "Raise 'maximumRepeats', lower the budget or the domain's share.")
       }
       amounts[domain] = UInt64(rounding(Double(amount) * ratio))
     }
     return amounts
   }
-
-  private static func short(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
 }

@@ -164,19 +164,12 @@ struct WorkerGroup {
 extension TrainingStep {
   /// "step 1200/70000  loss 2.314  380k tok/s  MFU 34%"
   var line: String {
-    var parts = ["step \(step)/\(steps)", "loss \(Self.rounded(loss, 3))"]
+    var parts = ["step \(step)/\(steps)", "loss \(rounded(loss, 3))"]
     if tokensPerSecond > 0 {
       let thousands = tokensPerSecond / 1000
       parts.append(thousands >= 10 ? "\(Int(thousands))k tok/s" : "\(Int(tokensPerSecond)) tok/s")
     }
-    if let mfu { parts.append("MFU \(Int((mfu * 100).rounded()))%") }
+    if let mfu { parts.append("MFU \(fixed(mfu * 100, 0))%") }
     return parts.joined(separator: "  ")
-  }
-
-  private static func rounded(_ value: Double, _ digits: Int) -> String {
-    guard value.isFinite else { return "\(value)" }
-    var scale = 1.0
-    for _ in 0..<digits { scale *= 10 }
-    return "\((value * scale).rounded() / scale)"
   }
 }

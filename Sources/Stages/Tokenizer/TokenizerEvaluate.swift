@@ -90,15 +90,8 @@ public struct TokenizerEvaluate: Stage {
     let listed = ranked.isEmpty ? "" : "; most frequent unknown characters: \(examples.joined(separator: ", "))"
     return StageError(
       .check, "maximumOOVFraction",
-      "\(percent(rate)) of \(options.per.rawValue)s are unknown; the limit is \(percent(options.maximumOOVFraction)) "
+      "\(percent(rate, 3)) of \(options.per.rawValue)s are unknown, \(percent(options.maximumOOVFraction, 3)) are allowed "
         + "(\(total.unknownWords) unknown words in \(total.documents) documents\(listed))",
       hint: "Raise \"alphabetLimit\" of tokenizer.train, or \"maximumOOVFraction\".")
-  }
-
-  /// With three digits after the decimal point.
-  private func percent(_ rate: Double) -> String {
-    let thousandths = Int((rate * 100_000).rounded())
-    let digits = String(thousandths % 1000)
-    return "\(thousandths / 1000)." + String(repeating: "0", count: 3 - digits.count) + digits + " %"
   }
 }

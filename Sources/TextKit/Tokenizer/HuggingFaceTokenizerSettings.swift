@@ -80,7 +80,7 @@ extension WordPieceTokenizer {
   /// Reads the dictionary from the `tokenizer_config.json` next to a `tokenizer.json`, if MeCab splits the words.
   mutating func readDictionary(beside path: String) throws {
     guard words == .mecab else { return }
-    let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
+    let folder = ArchivePath.prefix(of: path)
     let configuration = folder + HuggingFaceTokenizerFiles.configurationName
     guard FileSystem.exists(configuration) else { return }
     let text = try FileSystem.read(configuration, limit: 16 << 20)

@@ -97,7 +97,7 @@ public final class MeCab {
 
   /// Includes the compiled dictionary, and the source tables next to it that system dictionaries have.
   private static func identity(_ path: String) throws(TokenizerError) -> String {
-    let folder = path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
+    let folder = ArchivePath.prefix(of: path)
     let beside = path.hasSuffix("/sys.dic") ? ["matrix.bin", "char.bin", "unk.dic", "dicrc"].map { folder + $0 } : []
     var hashes: [UInt64] = []
     for file in [path] + beside where access(file, F_OK) == 0 {

@@ -43,8 +43,7 @@ extension TokenizerMeasurement {
   /// All sums, and the rates derived from them.
   public var json: JSONValue {
     let unknown = rankedUnknownScalars.map { scalar, count -> JSONValue in
-      let code = String(scalar, radix: 16, uppercase: true)
-      let name = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
+      let name = "U+" + padded(scalar, 4, radix: 16).uppercased()
       return [
         "character": .string(Unicode.Scalar(scalar).map { String($0) } ?? ""), "codePoint": .string(name),
         "count": .integer(count),

@@ -12,8 +12,7 @@ enum CheckpointNames {
   enum Mark: String, CaseIterable { case partial, replaced, removed }
 
   static func folder(step: Int) -> String {
-    let digits = String(step)
-    return "step-" + String(repeating: "0", count: max(0, 8 - digits.utf8.count)) + digits
+    "step-" + padded(step, 8)
   }
 
   static func hidden(step: Int, _ mark: Mark) -> String { ".\(folder(step: step)).\(mark.rawValue)" }

@@ -94,15 +94,4 @@ enum ChartNumber {
     }
     return trimmed(value, max(0, 3 - exponent))
   }
-
-  /// `1,234,567`
-  static func count(_ number: Int) -> String {
-    let digits = Array(String(number.magnitude))
-    var out = number < 0 ? "-" : ""
-    for (place, digit) in digits.enumerated() {
-      if place > 0, (digits.count - place) % 3 == 0 { out.append(",") }
-      out.append(digit)
-    }
-    return out
-  }
 }

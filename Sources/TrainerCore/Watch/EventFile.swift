@@ -38,9 +38,7 @@ public final class EventFile {
     var host = [CChar](repeating: 0, count: 256)
     gethostname(&host, host.count - 1)
     let hostName = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let digits = String(second)
-    let padded = String(repeating: "0", count: max(0, 10 - digits.count)) + digits
-    return "\(prefix)\(padded).\(hostName.isEmpty ? "host" : hostName).\(getpid()).0"
+    return "\(prefix)\(padded(second, 10)).\(hostName.isEmpty ? "host" : hostName).\(getpid()).0"
   }
 
   /// One event with all the scalars of a step.

@@ -117,7 +117,7 @@ public struct TrainingChart {
       guard dots || places.count == 1 else { continue }
       for (place, point) in zip(places, run) {
         svg.dot(
-          place, kind: "dot", tip: "step \(ChartNumber.count(Int(point.step))): \(ChartNumber.value(point.value))")
+          place, kind: "dot", tip: "step \(grouped(Int(point.step))): \(ChartNumber.value(point.value))")
       }
     }
   }
@@ -141,7 +141,7 @@ public struct TrainingChart {
 
   private var summary: String {
     guard let last = points.last else { return "no steps yet" }
-    var parts = ["step \(ChartNumber.count(last.step))"]
+    var parts = ["step \(grouped(last.step))"]
     for panel in panels {
       if let value = panel.series.last { parts.append("\(panel.name) \(ChartNumber.value(value.value))") }
     }
@@ -159,12 +159,12 @@ public struct TrainingChart {
       }
       let values = panel.series.points.map(\.value).filter { !$0.isNaN }
       sentences.append(
-        "The \(panel.name) goes from \(ChartNumber.value(first.value)) at step \(ChartNumber.count(Int(first.step))) to "
-          + "\(ChartNumber.value(last.value)) at step \(ChartNumber.count(Int(last.step))), between "
+        "The \(panel.name) goes from \(ChartNumber.value(first.value)) at step \(grouped(Int(first.step))) to "
+          + "\(ChartNumber.value(last.value)) at step \(grouped(Int(last.step))), between "
           + "\(ChartNumber.value(values.min()!)) and \(ChartNumber.value(values.max()!)).")
     }
     let gaps = panels[0].series.gaps.count
-    if gaps > 0 { sentences.append("The loss is no finite number at \(ChartNumber.count(gaps)) steps.") }
+    if gaps > 0 { sentences.append("The loss is no finite number at \(grouped(gaps)) steps.") }
     return sentences.joined(separator: " ")
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import ShardKit
 import Testing
 
 @testable import TrainerCore
@@ -30,7 +31,7 @@ import Testing
     #expect(ChartNumber.value(2.31415) == "2.314" && ChartNumber.value(3e-4) == "3e-4" && ChartNumber.value(10) == "10")
     #expect(ChartNumber.value(-0.00999999) == "-1e-2" && ChartNumber.value(1.5e6) == "1.5e6")
     #expect(ChartNumber.value(.nan) == "not a number" && ChartNumber.value(123.456) == "123.5")
-    #expect(ChartNumber.count(1_234_567) == "1,234,567")
+    #expect(grouped(1_234_567) == "1,234,567")
   }
 
   @Test func thinningKeepsSpikes() {
