@@ -93,8 +93,8 @@ struct RequestSignature {
       values[field.name.lowercased(), default: []].append(
         field.value.split(separator: " ").joined(separator: " "))
     }
-    return values.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map {
-      HTTPHeaders.Field(name: $0, value: values[$0]!.joined(separator: ","))
+    return values.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map {
+      HTTPHeaders.Field(name: $0.key, value: $0.value.joined(separator: ","))
     }
   }
 }

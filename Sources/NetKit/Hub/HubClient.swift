@@ -111,7 +111,7 @@ public final class HubClient {
       post(
         url,
         [
-          "name": .string(String(repository.plainName)), "organization": .string(String(repository.owner)),
+          "name": .string(repository.plainName), "organization": .string(repository.owner),
           "type": .string(repository.kind.rawValue), "private": .bool(isPrivate),
         ]))
     if response.status == 409 { return false }

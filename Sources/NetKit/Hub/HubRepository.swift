@@ -40,8 +40,8 @@ public struct HubRepository: Equatable, Sendable {
     return plain && !part.isEmpty && part.utf8.count <= 96 && part.first != "." && part.first != "-"
   }
 
-  var owner: Substring { name[..<name.firstIndex(of: "/")!] }
-  var plainName: Substring { name[name.index(after: name.firstIndex(of: "/")!)...] }
+  var owner: String { ArchivePath.folder(of: name) }
+  var plainName: String { ArchivePath.lastPart(of: name) }
 
   /// The web page of the repository.
   public var page: String { "\(endpoint)/\(kind == .dataset ? "datasets/" : "")\(name)" }

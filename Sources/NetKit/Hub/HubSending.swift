@@ -126,8 +126,8 @@ private final class HubObjectSending {
   }
 
   private func complete(_ transfer: HubObjectTransfer) throws(NetError) {
-    let parts = state.etags.keys.sorted().map { number -> JSONValue in
-      ["partNumber": .integer(number), "etag": .string(state.etags[number]!)]
+    let parts = state.etags.sorted { $0.key < $1.key }.map { number, etag -> JSONValue in
+      ["partNumber": .integer(number), "etag": .string(etag)]
     }
     // Signed like the parts' URLs; it needs no token.
     var request = HTTPRequest(.post, transfer.target)

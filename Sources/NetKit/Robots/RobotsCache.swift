@@ -35,18 +35,21 @@ final class RobotsCache {
   func rules(for url: WebURL) throws(NetError) -> RobotsFile.Rules {
     let now = client.clock.wallSeconds
     if let known = rules[url.origin], now - known.askedAt < Self.secondsKept { return known.rules }
-    var verdict = try store?.robots(of: url.origin)
-    if verdict.map({ now - $0.askedAt >= Self.secondsKept }) ?? true {
-      verdict = RobotsVerdict(askedAt: now, text: try fetch(url))
-      try store?.setRobots(verdict!, of: url.origin)
-    }
-    let found = verdict!.text.map { RobotsFile($0).rules(for: Self.agent) } ?? .allowAll
-    rules[url.origin] = (verdict!.askedAt, found)
+    let verdict = try verdict(on: url, now)
+    let found = verdict.text.map { RobotsFile($0).rules(for: Self.agent) } ?? .allowAll
+    rules[url.origin] = (verdict.askedAt, found)
     if let delay = found.crawlDelaySeconds { client.politeness.setDelay(url.origin, seconds: delay) }
     return found
   }
 
-  /// nil if there is none.
+  private func verdict(on url: WebURL, _ now: Int) throws(NetError) -> RobotsVerdict {
+    if let known = try store?.robots(of: url.origin), now - known.askedAt < Self.secondsKept { return known }
+    let verdict = RobotsVerdict(askedAt: now, text: try fetch(url))
+    try store?.setRobots(verdict, of: url.origin)
+    return verdict
+  }
+
+  /// nil where there is none.
   private func fetch(_ url: WebURL) throws(NetError) -> [UInt8]? {
     var request = HTTPRequest(.get, try url.resolving("/robots.txt"))
     request.maximumBytes = 64 << 20

@@ -34,15 +34,24 @@ final class Executor {
     var began = monotonicNanoseconds()
   }
 
-  private struct Phase {
-    var number: Int
-    var prepared: PreparedPhase
+  /// A node whose tasks run: what it is, and how far its phase has come.
+  private final class NodeRun {
+    let progress: Progress
+    let number: Int
+    let prepared: PreparedPhase
     var done: [Int: TaskManifest]
     var attempts: [Int: Int] = [:]
     var controls: [Int: TaskControl] = [:]
     var began = monotonicNanoseconds()
     var finishedDocuments = 0
     var finishedBytes = 0
+
+    init(_ progress: Progress, phase number: Int, _ prepared: PreparedPhase) {
+      self.progress = progress
+      self.number = number
+      self.prepared = prepared
+      done = prepared.kept
+    }
   }
 
   private let store: RunStore
@@ -54,8 +63,7 @@ final class Executor {
   private var graph: Graph { planner.graph }
   private var schedule: Schedule
   private var manifests: [Int: NodeManifest]
-  private var progress: [Int: Progress] = [:]
-  private var phases: [Int: Phase] = [:]
+  private var running: [Int: NodeRun] = [:]
   private var interruptionSeen = 0
   private var stopNow: Int?
   /// Ids of hung attempts, whose late reports are ignored.
@@ -111,15 +119,14 @@ final class Executor {
 
   private func start(_ job: Schedule.Job) {
     switch job {
-    case .prepare(let node, let phase): prepare(node, phase)
+    case .prepare(let node, let phase): prepare(node, phase, nil)
     case .task(let node, _, let task): startTask(node, task)
     }
   }
 
-  private func prepare(_ node: Int, _ phase: Int) {
+  private func prepare(_ node: Int, _ phase: Int, _ progress: Progress?) {
     let preparation = NodePreparation(
-      store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests,
-      progress: progress[node])
+      store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests, progress: progress)
     pool.submit {
       do { return try preparation.report() } catch {
         return .prepareFailed(node: node, message: "\(error)")
@@ -130,9 +137,9 @@ final class Executor {
   private func startTask(_ node: Int, _ task: Int) {
     let graphNode = graph.nodes[node]
     let control = TaskControl(timeoutSeconds: graphNode.timeoutSeconds)
-    phases[node]!.controls[task] = control
-    let phase = phases[node]!
-    let state = progress[node]!
+    let phase = nodeRun(node)
+    phase.controls[task] = control
+    let state = phase.progress
     let plan = phase.prepared.tasks[task]
     let run = TaskRun(
       directory: store.artifacts.directory(stage: graphNode.name, fingerprint: state.identity.fingerprint),
@@ -160,7 +167,13 @@ final class Executor {
     (error as? any DescribedError)?.mayPass ?? true
   }
 
-  // MARK: Handling reports
+  /// Of a node that has begun a phase and not ended it.
+  private func nodeRun(_ node: Int) -> NodeRun {
+    guard let found = running[node] else { fatalError("'\(graph.nodes[node].name)' has no phase that runs") }
+    return found
+  }
+
+  // MARK: Hearing reports
 
   private func handle(_ report: Report) throws {
     switch report {
@@ -170,8 +183,7 @@ final class Executor {
       schedule.sealed(node, wasPreparing: true)
     case .prepared(let node, let number, let state, let prepared):
       if number == 0 { try settle(node, state.identity, state.verdict) }
-      progress[node] = state
-      try beginPhase(node, number, prepared)
+      try beginPhase(node, NodeRun(state, phase: number, prepared))
     case .prepareFailed(let node, let message):
       try store.recordFailure(
         run: run, stage: graph.nodes[node].name, phase: "", key: "", attempt: 1, message: message)
@@ -182,7 +194,7 @@ final class Executor {
       if isAwaited(control) { try taskFailed(node, task, message, mayRetry) }
     case .stopped(let node, let task, let control):
       if isAwaited(control) {
-        phases[node]!.controls[task] = nil
+        nodeRun(node).controls[task] = nil
         _ = schedule.failed(node, task: task, wasPreparing: false)
       }
     }
@@ -201,11 +213,12 @@ final class Executor {
     listen(.judged(stage: graph.nodes[node].name, verdict))
   }
 
-  private func beginPhase(_ node: Int, _ number: Int, _ prepared: PreparedPhase) throws {
+  private func beginPhase(_ node: Int, _ phase: NodeRun) throws {
     let graphNode = graph.nodes[node]
-    phases[node] = Phase(number: number, prepared: prepared, done: prepared.kept)
+    let (number, prepared) = (phase.number, phase.prepared)
+    running[node] = phase
     try store.recordPhase(
-      node: progress[node]!.nodeID, phase: graphNode.description.phases[number], tasks: prepared.tasks.count)
+      node: phase.progress.nodeID, phase: graphNode.description.phases[number], tasks: prepared.tasks.count)
     listen(
       .phaseBegan(
         stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
@@ -216,14 +229,15 @@ final class Executor {
   }
 
   private func finish(_ node: Int, _ task: Int, _ manifest: TaskManifest, _ milliseconds: Int) throws {
+    let phase = nodeRun(node)
     try store.commitTask(
-      node: progress[node]!.nodeID, run: run, manifest: manifest, attempts: (phases[node]!.attempts[task] ?? 0) + 1,
+      node: phase.progress.nodeID, run: run, manifest: manifest, attempts: (phase.attempts[task] ?? 0) + 1,
       milliseconds: milliseconds)
-    if let control = phases[node]!.controls.removeValue(forKey: task) {
-      phases[node]!.finishedDocuments += control.progress.documents
-      phases[node]!.finishedBytes += control.progress.bytes
+    if let control = phase.controls.removeValue(forKey: task) {
+      phase.finishedDocuments += control.progress.documents
+      phase.finishedBytes += control.progress.bytes
     }
-    phases[node]!.done[task] = manifest
+    phase.done[task] = manifest
     listen(.taskFinished(stage: graph.nodes[node].name, manifest, milliseconds: milliseconds))
     if schedule.finished(node, task: task) { try endPhase(node) }
   }
@@ -231,25 +245,26 @@ final class Executor {
   /// Every task of the phase is done: continue with the next phase, or seal.
   private func endPhase(_ node: Int) throws {
     let graphNode = graph.nodes[node]
-    let phase = phases.removeValue(forKey: node)!
+    let phase = nodeRun(node)
+    running[node] = nil
+    var progress = phase.progress
     let done = phase.prepared.tasks.indices.map { phase.done[$0]! }
-    let folder = store.artifacts.directory(stage: graphNode.name, fingerprint: progress[node]!.identity.fingerprint)
-    progress[node]!.manifests += done
+    let folder = store.artifacts.directory(stage: graphNode.name, fingerprint: progress.identity.fingerprint)
+    progress.manifests += done
     for manifest in done {
-      for (port, file) in manifest.artifactFiles(in: folder) { progress[node]!.outputs[port, default: []].append(file) }
+      for (port, file) in manifest.artifactFiles(in: folder) { progress.outputs[port, default: []].append(file) }
     }
     if phase.number + 1 < graphNode.description.phases.count {
       if schedule.isStopping { return }
       schedule.beginPreparing(node)
-      prepare(node, phase.number + 1)
+      prepare(node, phase.number + 1, progress)
     } else {
-      try seal(node)
+      try seal(node, progress)
     }
   }
 
-  private func seal(_ node: Int) throws {
+  private func seal(_ node: Int, _ state: Progress) throws {
     let graphNode = graph.nodes[node]
-    let state = progress.removeValue(forKey: node)!
     var manifest = NodeManifest(stage: graphNode.name, identity: state.identity, tasks: state.manifests)
     manifest.warnings.merge(state.warnings) { own, _ in own }
     let emptiness = EmptinessCheck(
@@ -273,12 +288,12 @@ final class Executor {
 
   private func taskFailed(_ node: Int, _ task: Int, _ message: String, _ mayRetry: Bool) throws {
     let graphNode = graph.nodes[node]
-    let phase = phases[node]!
+    let phase = nodeRun(node)
     let plan = phase.prepared.tasks[task]
     let name = graphNode.description.phases[phase.number]
     let attempt = (phase.attempts[task] ?? 0) + 1
-    phases[node]!.attempts[task] = attempt
-    phases[node]!.controls[task] = nil
+    phase.attempts[task] = attempt
+    phase.controls[task] = nil
     try store.recordFailure(
       run: run, stage: graphNode.name, phase: name, key: plan.key, attempt: attempt, message: message)
     if mayRetry, attempt <= graphNode.retries, interruptionSeen == 0, schedule.state(of: node) == .running {
@@ -311,7 +326,7 @@ final class Executor {
     guard level > interruptionSeen else { return }
     interruptionSeen = level
     schedule.stop()
-    for phase in phases.values { phase.controls.values.forEach { $0.requestStop() } }
+    for phase in running.values { phase.controls.values.forEach { $0.requestStop() } }
     listen(.interrupted(now: level > 1))
     if level > 1 {
       stopNow = monotonicNanoseconds()
@@ -320,12 +335,12 @@ final class Executor {
   }
 
   private func cancelRunning() {
-    for phase in phases.values { phase.controls.values.forEach { $0.cancel() } }
+    for phase in running.values { phase.controls.values.forEach { $0.cancel() } }
   }
 
   /// A task that has not stopped 30 s after its timeout is marked as failed, and its thread is replaced.
   private func giveUpHungTasks() throws {
-    for (node, phase) in phases {
+    for (node, phase) in running {
       for (task, control) in phase.controls where control.overtime > 30_000_000_000 {
         control.cancel()
         abandoned.append(control)
@@ -349,8 +364,8 @@ final class Executor {
     let now = monotonicNanoseconds()
     guard now - progressReported >= 190_000_000 else { return }
     progressReported = now
-    let running = graph.order.compactMap { node -> StageProgress? in
-      guard let phase = phases[node] else { return nil }
+    let stages = graph.order.compactMap { node -> StageProgress? in
+      guard let phase = running[node] else { return nil }
       var documents = phase.finishedDocuments
       var bytes = phase.finishedBytes
       for control in phase.controls.values {
@@ -367,6 +382,6 @@ final class Executor {
         documents: documents, bytes: bytes, totalBytes: Int(total), milliseconds: (now - phase.began) / 1_000_000,
         statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
     }
-    if !running.isEmpty { listen(.progress(running)) }
+    if !stages.isEmpty { listen(.progress(stages)) }
   }
 }

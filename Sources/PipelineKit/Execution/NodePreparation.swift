@@ -57,17 +57,20 @@ struct NodePreparation: Sendable {
         at: edges.map { edge in
           SharedIDs.Artifact(
             name: planner.graph.nodes[edge.source].name, port: edge.output,
-            directory: store.artifacts.directory(of: manifests[edge.source]!), manifest: manifests[edge.source]!)
+            directory: store.artifacts.directory(of: manifest(edge)), manifest: manifest(edge))
         })
     }
     return shared
   }
 
+  /// What a node reads is sealed before the node is prepared.
+  private func manifest(_ edge: Graph.Edge) -> NodeManifest { manifests[edge.source]! }
+
   private func inputs() -> [String: [WiredArtifact]] {
     var out: [String: [WiredArtifact]] = [:]
     for edge in graphNode.edges {
       let source = planner.graph.nodes[edge.source].name
-      let files = store.artifacts.files(manifests[edge.source]!, port: edge.output)
+      let files = store.artifacts.files(manifest(edge), port: edge.output)
       out[edge.input, default: []].append(WiredArtifact(stage: source, port: edge.output, files: files))
     }
     return out

@@ -75,18 +75,22 @@ extension RunDifference.Stage {
       return
     }
     reasons = new.identity.differences(from: old.identity)
-    if state == .changed { try compareDocuments(old, new, store, examples) }
+    if state == .changed { try compareDocuments((before, after), old, new, store, examples) }
   }
 
   private mutating func compareDocuments(
-    _ old: RunStore.Node, _ new: RunStore.Node, _ store: RunStore, _ examples: Int
+    _ uses: (before: StageUse, after: StageUse), _ old: RunStore.Node, _ new: RunStore.Node, _ store: RunStore,
+    _ examples: Int
   ) throws {
     guard let oldManifest = old.manifest, let newManifest = new.manifest, old.fingerprint != new.fingerprint else {
       gap = "an artifact has been recomputed since, so documents cannot be compared"
       return
     }
-    for output in after!.outputs where output.documents > 0 || hadDocuments(output.port) {
-      guard output.digest != before!.outputs.first(where: { $0.port == output.port })?.digest else { continue }
+    for output in uses.after.outputs {
+      let earlier = uses.before.outputs.filter { $0.port == output.port }
+      guard output.documents > 0 || earlier.contains(where: { $0.documents > 0 }),
+        output.digest != earlier.first?.digest
+      else { continue }
       let artifacts = [oldManifest, newManifest].map {
         DocumentDifference.Artifact(directory: store.artifacts.directory(of: $0), manifest: $0, port: output.port)
       }
@@ -103,10 +107,6 @@ extension RunDifference.Stage {
       documents.append(
         (output.port, try DocumentDifference(before: artifacts[0], after: artifacts[1], examples: examples)))
     }
-  }
-
-  private func hadDocuments(_ port: String) -> Bool {
-    before!.outputs.contains { $0.port == port && $0.documents > 0 }
   }
 }
 

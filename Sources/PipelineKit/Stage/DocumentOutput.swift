@@ -17,30 +17,34 @@ public final class DocumentOutput {
   }
 
   public func write(_ document: borrowing Document) throws {
-    try makeReady()
-    try current!.writer.write(document)
+    try writer().write(document)
     workspace.ledger.output.add(bytes: document.text.count)
   }
 
   /// Writes a document's JSON line without parsing it.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
-    try makeReady()
-    try current!.writer.write(line: line, id: id, textBytes: textBytes)
+    try writer().write(line: line, id: id, textBytes: textBytes)
     workspace.ledger.output.add(bytes: textBytes)
   }
 
-  private func makeReady() throws {
-    if let writer = current?.writer, Int64(writer.textBytes) >= rotateAtBytes { try finishPart() }
-    if current == nil { try begin() }
+  /// Of the part that is open.
+  private func writer() throws -> DocumentWriter {
+    if let writer = current?.writer {
+      if Int64(writer.textBytes) < rotateAtBytes { return writer }
+      try finishPart()
+    }
+    return try begin()
   }
 
-  private func begin() throws {
+  private func begin() throws -> DocumentWriter {
     let key = workspace.task.key
     let name = (rotateAtBytes == .max ? key : "\(key)-\(TaskPlan.padded(part))") + ".jsonl.zst"
     let file = try FileSink(workspace.stagedPath(port, name))
     let sink = ZstdSink(file, level: compressionLevel)
-    current = (file, sink, DocumentWriter(sink), name)
+    let writer = DocumentWriter(sink)
+    current = (file, sink, writer, name)
     part += 1
+    return writer
   }
 
   private func finishPart() throws {

@@ -88,7 +88,8 @@ extension Dictionary: OptionValue where Key == String, Value: OptionValue {
     for member in members { self[member.key] = try Value(json: member.value) }
   }
   public var json: JSONValue {
-    .object(keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { JSONMember($0, self[$0]!.json) })
+    .object(
+      sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }.map { JSONMember($0.key, $0.value.json) })
   }
 }
 

@@ -213,8 +213,9 @@ public final class Workspace {
   /// Counts a named warning; the first message of a name is kept.
   public func warn(_ name: String, times: Int = 1, _ message: @autoclosure () -> String) {
     guard times > 0 else { return }
-    if warnings[name] == nil { warnings[name] = TaskManifest.Warning(count: 0, example: message()) }
-    warnings[name]!.count += times
+    var warning = warnings[name] ?? TaskManifest.Warning(count: 0, example: message())
+    warning.count += times
+    warnings[name] = warning
   }
 
   /// Adds a figure for reports; figures of the same name are summed over tasks.

@@ -66,8 +66,8 @@ struct JSONStringTable<Value: Encodable>: Encodable {
 
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: JSONCodingKey.self)
-    for key in values.keys.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      try container.encode(values[key]!, forKey: JSONCodingKey(stringValue: key))
+    for (key, value) in values.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
+      try container.encode(value, forKey: JSONCodingKey(stringValue: key))
     }
   }
 }

@@ -29,9 +29,10 @@ public struct MDSShard: Equatable, Sendable {
   public func numbered(_ number: Int) -> MDSShard {
     var copy = self
     copy.raw.basename = "shard.\(padded(number, 5)).mds"
-    if let zip {
+    if var zip {
       let suffix = zip.basename.lastIndex(of: ".").map { zip.basename[$0...] } ?? ""
-      copy.zip!.basename = copy.raw.basename + suffix
+      zip.basename = copy.raw.basename + suffix
+      copy.zip = zip
     }
     return copy
   }

@@ -98,7 +98,7 @@ struct ClusterRepresentatives {
       order[tie.start...].sort { table.isBetter(documents[Int($0)], documents[Int($1)]) }
     }
     try sorter.drain { next in
-      if tie == nil || tie!.first < next {
+      if tie.map({ $0.first < next }) ?? true {
         settleTie()
         tie = (order.count, next)
       }

@@ -31,10 +31,10 @@ struct DietCrawlTask {
     for slice in try DietSlice.cut(from: options.from, until: options.until, days: options.sliceDays) {
       let listed = try list(slice)
       try fetch(slice, listed)
-      var found = try listed.keys.sorted().map { try meeting($0, version: listed[$0]!) }
-      for i in found.indices where found[i].state == .failed {
-        let id = try Self.issue(found[i].url)
-        found[i] = try meeting(id, version: listed[id]!)
+      let issues = listed.sorted { $0.key < $1.key }
+      var found = try issues.map { try meeting($0.key, version: $0.value) }
+      for (i, issue) in issues.enumerated() where found[i].state == .failed {
+        found[i] = try meeting(issue.key, version: issue.value)
       }
       try write(slice, found)
       visits += found
@@ -102,7 +102,7 @@ struct DietCrawlTask {
         counts.insert(page.records)
         start = page.next.flatMap { $0 > position ? $0 : nil }
       }
-      if counts.count == 1, listed.count >= counts.first! { return listed }
+      if counts.count == 1, let count = counts.first, listed.count >= count { return listed }
     }
     isComplete = false
     workspace.warn("unsteady-list", "the list of \(slice.from) to \(slice.until) changed each time it was read")

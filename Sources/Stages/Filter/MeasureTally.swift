@@ -9,22 +9,21 @@ struct MeasureTally {
     var minimum = Double.infinity
     var maximum = -Double.infinity
     var bins = [Int](repeating: 0, count: MeasureTally.binCount)
+
+    mutating func add(_ value: Double, bin: Int) {
+      documents += 1
+      sum += value
+      minimum = min(minimum, value)
+      maximum = max(maximum, value)
+      bins[bin] += 1
+    }
   }
 
-  private var histograms = [Histogram?](repeating: nil, count: QualityMeasure.allCases.count)
+  private var histograms: [QualityMeasure: Histogram] = [:]
   private static let binCount = 100
-  private static let places = Dictionary(uniqueKeysWithValues: QualityMeasure.allCases.enumerated().map { ($1, $0) })
 
   mutating func add(_ value: Double, of measure: QualityMeasure) {
-    let place = Self.places[measure]!
-    var histogram = histograms[place] ?? Histogram()
-    histograms[place] = nil
-    histogram.documents += 1
-    histogram.sum += value
-    histogram.minimum = min(histogram.minimum, value)
-    histogram.maximum = max(histogram.maximum, value)
-    histogram.bins[Self.bin(value, measure.isCount)] += 1
-    histograms[place] = histogram
+    histograms[measure, default: Histogram()].add(value, bin: Self.bin(value, measure.isCount))
   }
 
   /// Fractions and ratios: 100 bins of 0.01, the last one open. Counts and lengths: four bins per doubling.
@@ -42,15 +41,14 @@ struct MeasureTally {
   }
 
   static func += (a: inout MeasureTally, b: MeasureTally) {
-    for (place, other) in b.histograms.enumerated() {
-      guard let other else { continue }
-      var sum = a.histograms[place] ?? Histogram()
+    for (measure, other) in b.histograms {
+      var sum = a.histograms[measure] ?? Histogram()
       sum.documents += other.documents
       sum.sum += other.sum
       sum.minimum = min(sum.minimum, other.minimum)
       sum.maximum = max(sum.maximum, other.maximum)
       for i in sum.bins.indices { sum.bins[i] += other.bins[i] }
-      a.histograms[place] = sum
+      a.histograms[measure] = sum
     }
   }
 }
@@ -82,7 +80,7 @@ extension MeasureTally {
   private func members(_ value: (QualityMeasure, Histogram) -> JSONValue) -> JSONValue {
     .object(
       QualityMeasure.allCases.compactMap { measure in
-        histograms[Self.places[measure]!].map { JSONMember(measure.rawValue, value(measure, $0)) }
+        histograms[measure].map { JSONMember(measure.rawValue, value(measure, $0)) }
       })
   }
 
@@ -92,8 +90,8 @@ extension MeasureTally {
       guard let measure = QualityMeasure(rawValue: member.key), bins.count == Self.binCount,
         let documents = member.value["documents"]?.integer, let sum = member.value["sum"]?.double,
         let minimum = member.value["minimum"]?.double, let maximum = member.value["maximum"]?.double
-      else { throw ShardError(.malformed, member.key, "the tally was written by another version") }
-      histograms[Self.places[measure]!] = Histogram(
+      else { throw ShardError(.malformed, member.key, "the tally is not one of this version") }
+      histograms[measure] = Histogram(
         documents: documents, sum: sum, minimum: minimum, maximum: maximum, bins: bins)
     }
   }

@@ -48,9 +48,9 @@ struct QualityJudge {
     var previous: (measure: QualityMeasure, value: Double)?
     for (i, gate) in gate.enumerated() {
       let measure = gate.rule.measure
-      let isKnown = previous?.measure == measure
-      let value = isKnown ? previous!.value : measured(measure)
-      if !isKnown { tally.add(value, of: measure) }
+      let known = previous.flatMap { $0.measure == measure ? $0.value : nil }
+      let value = known ?? measured(measure)
+      if known == nil { tally.add(value, of: measure) }
       previous = (measure, value)
       if !gate.rule.passes(value, gate.threshold) {
         return DropReason(

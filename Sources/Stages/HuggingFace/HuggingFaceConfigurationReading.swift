@@ -58,8 +58,8 @@ extension HuggingFaceConfiguration {
     _ json: JSONValue, _ shape: ModelShape, _ wrong: (String) -> StageError
   ) throws -> Double {
     let rotary = json["rope_parameters"] ?? .null
-    guard rotary["rope_type"]?.string ?? "default" == "default" else {
-      throw wrong("rope_type is \(rotary["rope_type"]!.text()); only 'default' is supported")
+    if let type = rotary["rope_type"], type.string ?? "default" != "default" {
+      throw wrong("rope_type is \(type.text()); only 'default' can be computed")
     }
     if let share = rotary["partial_rotary_factor"]?.double, share != 1 {
       throw wrong("partial_rotary_factor is \(share); only 1 is supported")

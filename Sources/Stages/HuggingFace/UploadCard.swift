@@ -55,10 +55,10 @@ enum UploadCard {
     var out = ""
     if !patterns.isEmpty {
       out += "---\nconfigs:\n"
-      for folder in patterns.keys.sorted() {
+      for (folder, names) in patterns.sorted(by: { $0.key < $1.key }) {
         let name = folder.isEmpty ? "default" : folder.replacing("/", with: "-")
         out += "- config_name: \(quoted(name))\n  data_files:\n"
-        for pattern in patterns[folder]!.sorted() { out += "  - \(quoted(pattern))\n" }
+        for pattern in names.sorted() { out += "  - \(quoted(pattern))\n" }
       }
       out += "---\n\n"
     }

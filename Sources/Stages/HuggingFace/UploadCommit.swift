@@ -64,36 +64,37 @@ struct UploadCommit {
   func run() throws {
     try CommitPlan.makePlace(options, client)
     let candidates = try UploadCard.adding(to: UploadFiles.candidates(workspace), options, workspace)
-    let first = try survey(candidates)
-    var now = first
-    var parent = first.commit!
+    let (first, base) = try survey(candidates)
+    var (now, tip) = (first, base)
+    var parent = base
     for round in 1... {
       // The storage deletes objects that no commit refers to after a while, so check again.
       try workspace.send(now.large, client, revision: options.revision)
       guard !now.differing.isEmpty else {
-        return try report(first, commit: now.commit!, parent: round > 1 ? parent : nil)
+        return try report(first, commit: tip, parent: round > 1 ? parent : nil)
       }
-      parent = now.commit!
+      parent = tip
       do {
         let commit = try client.commit(
-          body: try body(now), bytes: FileSystem.status(bodyPath())?.bytes ?? 0, revision: options.revision)
+          body: try body(now, parent: tip), bytes: FileSystem.status(bodyPath())?.bytes ?? 0, revision: options.revision
+        )
         return try report(first, commit: commit.commit, parent: parent)
       } catch let error as NetError where error.status == 412 && round < Self.rounds {
         // A lost response looks the same: then the new commit on the branch is our own.
         let later = try survey(candidates)
-        try checkUntouched(now, later, error)
-        now = later
+        try checkUntouched(now, later.files, error)
+        (now, tip) = later
       }
     }
   }
 
-  private func survey(_ candidates: [HubCandidate]) throws -> UploadSurvey {
+  private func survey(_ candidates: [HubCandidate]) throws -> (files: UploadSurvey, commit: String) {
     let survey = try UploadSurvey(candidates, client, options, asksModes: true)
-    guard survey.commit != nil else {
+    guard let commit = survey.commit else {
       throw StageError(
         .environment, client.repository.page, "the branch '\(options.revision)' no longer exists", hint: "Run again.")
     }
-    return survey
+    return (survey, commit)
   }
 
   /// Throws if somebody else has changed a file that we are about to change.
@@ -108,10 +109,10 @@ struct UploadCommit {
 
   private func bodyPath() throws -> String { try workspace.temporaryDirectory() + "/commit.ndjson" }
 
-  private func body(_ survey: UploadSurvey) throws -> String {
+  private func body(_ survey: UploadSurvey, parent: String) throws -> String {
     let path = try bodyPath()
     let sink = try FileSink(path)
-    let body = try HubCommitBody(to: sink, message: options.message, parent: survey.commit!)
+    let body = try HubCommitBody(to: sink, message: options.message, parent: parent)
     for entry in survey.differing {
       try workspace.control.check()
       if entry.mode == .lfs { try body.addLarge(entry.candidate) } else { try body.add(entry.candidate) }

@@ -88,8 +88,8 @@ struct UploadSurvey {
     let files = try commit.map { try client.files(of: $0, maximumFiles: Self.maximumFiles) } ?? []
     let remote = Dictionary(files.map { (ExactText($0.path), $0) }, uniquingKeysWith: { $1 })
     var candidates = candidates
-    if let card = remote["README.md"], candidates.contains(where: \.isCard),
-      try !UploadCard.mayReplace(card, at: commit!, client)
+    if let commit, let card = remote["README.md"], candidates.contains(where: \.isCard),
+      try !UploadCard.mayReplace(card, at: commit, client)
     {
       candidates.removeAll { $0.isCard }
     }

@@ -69,7 +69,7 @@ public struct MixRebalance: Stage {
         throw StageError(.options, option, "\(value) of '\(domain)' is not between 0 and \(Int(limit))")
       }
     }
-    let sum = options.shares.keys.sorted().reduce(0) { $0 + options.shares[$1]! }
+    let sum = MixTargets.sum(options.shares)
     guard sum <= 1 + 1e-9 else {
       throw StageError(.options, "shares", "sum to \(sum)", hint: "Give fractions that sum to at most 1.")
     }
@@ -164,7 +164,7 @@ public struct MixRebalance: Stage {
           let amount = entry["amount"]?.integer
         else { throw StageError(.input, file.name, "is not a count of domains", hint: "Run with --force.") }
         domains[name, default: .init(name: name)].documents += rows
-        domains[name]!.present += UInt64(amount)
+        domains[name, default: .init(name: name)].present += UInt64(amount)
         places[name, default: []].append((path, start..<start + rows))
       }
     }

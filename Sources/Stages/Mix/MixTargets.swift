@@ -26,8 +26,8 @@ struct MixTargets: Sendable {
     case .caps(let caps): try capped(present, caps)
     case .shares(let shares): try shared(present, shares)
     case .ratios(let ratios):
-      try scaled(present) {
-        ratios[$0] ?? 1
+      try scaled(present) { domain, _ in
+        ratios[domain] ?? 1
       } rounding: {
         $0.rounded(.up)
       }
@@ -43,25 +43,25 @@ struct MixTargets: Sendable {
   private func capped(
     _ present: [String: UInt64], _ caps: [String: Double]
   ) throws(StageError) -> [String: UInt64] {
-    var binding: Set<String> = []
+    var binding: [String: Double] = [:]
     var mix = Double(present.values.reduce(0, +))
     while true {
       let before = binding.count
       for (domain, amount) in present {
-        if let cap = caps[domain], Double(amount) > cap * mix { binding.insert(domain) }
+        if let cap = caps[domain], Double(amount) > cap * mix { binding[domain] = cap }
       }
       if binding.count == before { break }
-      let others = present.reduce(0.0) { binding.contains($1.key) ? $0 : $0 + Double($1.value) }
-      mix = others / (1 - binding.sorted().reduce(0) { $0 + caps[$1]! })
+      let others = present.reduce(0.0) { binding[$1.key] != nil ? $0 : $0 + Double($1.value) }
+      mix = others / (1 - Self.sum(binding))
     }
     guard mix > 0 || present.values.allSatisfy({ $0 == 0 }) else {
       throw StageError(
-        .check, "caps", "cannot be met: without \(binding.sorted().joined(separator: ", ")) nothing is left",
-        hint: "Raise a cap, or add documents of other domains.")
+        .check, "caps", "no mix keeps them: without \(binding.keys.sorted().joined(separator: ", ")) nothing is left",
+        hint: "Raise a cap, or wire documents of other domains.")
     }
     let scale = budget > 0 && mix > 0 ? Double(budget) / mix : 1
-    return try scaled(present) { domain in
-      binding.contains(domain) ? caps[domain]! * mix / Double(present[domain]!) * scale : scale
+    return try scaled(present) { domain, amount in
+      binding[domain].map { $0 * mix / Double(amount) * scale } ?? scale
     } rounding: {
       $0.rounded(.down)
     }
@@ -70,9 +70,9 @@ struct MixTargets: Sendable {
   // MARK: Shares
 
   private func shared(_ present: [String: UInt64], _ shares: [String: Double]) throws(StageError) -> [String: UInt64] {
-    let named = shares.keys.sorted().reduce(0) { $0 + shares[$1]! }
+    let named = Self.sum(shares)
     let rest = present.reduce(0) { shares[$1.key] == nil ? $0 + $1.value : $0 }
-    for domain in shares.keys.sorted() where shares[domain]! > 0 && present[domain, default: 0] == 0 {
+    for (domain, share) in shares.sorted(by: { $0.key < $1.key }) where share > 0 && present[domain, default: 0] == 0 {
       throw StageError(
         .check, "shares", "no document has the domain '\(domain)'",
         hint: "The domains are \(present.keys.sorted().joined(separator: ", ")).")
@@ -82,17 +82,17 @@ struct MixTargets: Sendable {
         .check, "shares", "sum to \(named), and no other domain can fill the remainder",
         hint: "Make the shares sum to 1.")
     }
-    func share(_ domain: String) -> Double {
-      shares[domain] ?? (1 - named) * Double(present[domain]!) / Double(rest)
+    func share(_ domain: String, _ amount: UInt64) -> Double {
+      shares[domain] ?? (1 - named) * Double(amount) / Double(rest)
     }
-    // Limited by the domain that runs out first.
-    let largest = present.keys.sorted().reduce(Double.infinity) { size, domain in
-      let share = share(domain)
-      return share > 1e-12 ? min(size, Double(present[domain]!) * maximumRepeats / share) : size
+    // As large as the domain that runs out first allows.
+    let largest = present.reduce(Double.infinity) { size, domain in
+      let share = share(domain.key, domain.value)
+      return share > 1e-12 ? min(size, Double(domain.value) * maximumRepeats / share) : size
     }
     let mix = budget > 0 ? Double(budget) : largest
     return try scaled(present) {
-      share($0) * mix / Double(present[$0]!)
+      share($0, $1) * mix / Double($1)
     } rounding: {
       $0.rounded(.down)
     }
@@ -100,14 +100,18 @@ struct MixTargets: Sendable {
 
   // MARK: Amounts
 
+  /// In one order, so that it is the same to the bit.
+  static func sum(_ parts: [String: Double]) -> Double {
+    parts.sorted { $0.key < $1.key }.reduce(0) { $0 + $1.value }
+  }
+
   private func scaled(
-    _ present: [String: UInt64], _ ratio: (String) -> Double, rounding: (Double) -> Double
+    _ present: [String: UInt64], _ ratio: (String, UInt64) -> Double, rounding: (Double) -> Double
   ) throws(StageError) -> [String: UInt64] {
     var amounts: [String: UInt64] = [:]
-    for domain in present.keys.sorted() {
-      let amount = present[domain]!
-      let ratio = amount == 0 ? 0 : ratio(domain)
-      // A ratio that differs from 1 only by rounding is 1: the domain is kept entirely.
+    for (domain, amount) in present.sorted(by: { $0.key < $1.key }) {
+      let ratio = amount == 0 ? 0 : ratio(domain, amount)
+      // A ratio of 1 in all but the last bits is 1: such a domain stays whole.
       if abs(ratio - 1) < 1e-12 {
         amounts[domain] = amount
         continue

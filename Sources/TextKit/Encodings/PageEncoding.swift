@@ -89,7 +89,7 @@ public struct PageEncoding {
 
   /// UTF-16 without a mark: declared by HTTP or undeclared, with zero bytes at the positions typical of UTF-16 only.
   private static func wide(_ bytes: UnsafeBufferPointer<UInt8>, _ label: String?) -> DecodedPage? {
-    guard label == nil || label!.hasPrefix("utf-16") else { return nil }
+    guard label?.hasPrefix("utf-16") ?? true else { return nil }
     let sample = bytes.prefix(4096)
     guard sample.contains(0) else { return nil }
     var zeros = (even: 0, odd: 0)

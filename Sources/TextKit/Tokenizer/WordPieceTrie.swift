@@ -73,8 +73,8 @@ final class WordPieceTrie: @unchecked Sendable {
         UTF8Scanning.forEachScalar($0) { scalar, _, _ in counts[scalar, default: 0] += 1 }
       }
     }
-    let order = counts.keys.sorted { (counts[$1]!, $0) < (counts[$0]!, $1) }
-    return Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, UInt32($0 + 1)) })
+    let order = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    return Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1.key, UInt32($0 + 1)) })
   }
 }
 

@@ -42,7 +42,7 @@ public final class Embedding {
       guard !pending.isEmpty else { return }
       let fresh = try embed(pending)
       guard fresh.allSatisfy(\.isFinite) else { throw Self.noNumbers(job) }
-      if search != nil { try search!.add(fresh, from: count, count: pending.count) } else { vectors += fresh }
+      if search == nil { vectors += fresh } else { try search?.add(fresh, from: count, count: pending.count) }
       count += pending.count
       pending.removeAll()
       listen(FineTuningStep(step: count, steps: 0, loss: .nan))

@@ -95,18 +95,19 @@ public final class FineTuning {
         try loss.backward()
         try optimizer.accumulate()
         let norm = try optimizer.step(rate: schedule.rate(after: losses.count), maximumGradientNorm: 1).item()
-        losses.append(try loss.item())
-        try check(norm)
+        let value = try loss.item()
+        losses.append(value)
+        try check(value, norm)
         if losses.count % 10 == 0 || losses.count == steps {
-          listen(FineTuningStep(step: losses.count, steps: steps, loss: losses.last!))
+          listen(FineTuningStep(step: losses.count, steps: steps, loss: value))
         }
       }
     }
   }
 
   /// Of the step that was taken last: the optimizer leaves the weights where they are after one that is no number.
-  private func check(_ norm: Double) throws {
-    for (name, value) in [("loss", losses.last!), ("gradient's norm", norm)] where !value.isFinite {
+  private func check(_ loss: Double, _ norm: Double) throws {
+    for (name, value) in [("loss", loss), ("gradient's norm", norm)] where !value.isFinite {
       throw TorchError(
         .diverged, job.task.rawValue, "the \(name) is \(value) at step \(losses.count)",
         hint: "Lower the learning rate. With bfloat16, try float32.")

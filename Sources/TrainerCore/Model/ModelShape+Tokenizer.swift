@@ -14,7 +14,7 @@ extension ModelShape {
       guard let place, id == nil || place == id else {
         throw TorchError(
           .file, "inputs.tokenizer",
-          place == nil ? "lacks \(token)" : "has \(token) as id \(place!), the model pads with \(padding)",
+          place.map { "has \(token) as id \($0), the model pads with \(padding)" } ?? "lacks \(token)",
           hint: "Wire the tokenizer that the model was trained with.")
       }
     }

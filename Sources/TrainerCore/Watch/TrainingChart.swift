@@ -153,15 +153,17 @@ public struct TrainingChart {
     guard points.count > 0 else { return "There are no steps yet." }
     var sentences: [String] = []
     for panel in panels {
-      guard let first = panel.series.first, let last = panel.series.last else {
+      let values = panel.series.points.map(\.value).filter { !$0.isNaN }
+      guard let first = panel.series.first, let last = panel.series.last, let low = values.min(),
+        let high = values.max()
+      else {
         sentences.append("The \(panel.name) is unknown.")
         continue
       }
-      let values = panel.series.points.map(\.value).filter { !$0.isNaN }
       sentences.append(
         "The \(panel.name) goes from \(ChartNumber.value(first.value)) at step \(grouped(Int(first.step))) to "
           + "\(ChartNumber.value(last.value)) at step \(grouped(Int(last.step))), between "
-          + "\(ChartNumber.value(values.min()!)) and \(ChartNumber.value(values.max()!)).")
+          + "\(ChartNumber.value(low)) and \(ChartNumber.value(high)).")
     }
     let gaps = panels[0].series.gaps.count
     if gaps > 0 { sentences.append("The loss is no finite number at \(grouped(gaps)) steps.") }
