@@ -28,10 +28,7 @@ public struct JATSArticle {
     var level: Int? { if case .heading(let level) = kind { level } else { nil } }
   }
 
-  /// Bytes of the body's text, without headings.
-  var bodyBytes: Int { body.reduce(0) { $0 + ($1.level == nil ? $1.text.count : 0) } }
-
-  /// Blocks separated by an empty line; list items by a line end only.
+  /// Blocks parted by an empty line, items of a list by a line end alone.
   public func text() -> [UInt8] {
     let parts = [front, body, back].flatMap(withoutBareHeadings)
     let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + parts

@@ -74,7 +74,6 @@ struct Schedule {
     }
   }
   var hasFailed: Bool { nodes.contains { $0.state == .failed } }
-  func runningTasks(of node: Int) -> Int { nodes[node].open - nodes[node].queue.count - nodes[node].delayed.count }
 
   mutating func stop() { isStopping = true }
 

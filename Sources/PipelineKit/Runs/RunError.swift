@@ -4,5 +4,5 @@ import ShardKit
 public typealias RunError = Fault<RunErrorCode>
 
 public enum RunErrorCode: FaultCode {
-  case store, locked, newerStore, selection, stageFailed, interrupted, notFound, damaged, environment
+  case store, locked, newerStore, selection, notFound, damaged, environment
 }

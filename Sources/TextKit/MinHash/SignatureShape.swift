@@ -18,10 +18,7 @@ public struct SignatureShape: Sendable, Equatable, Hashable {
   /// Hashes per signature.
   public var hashes: Int { bands * rows }
 
-  /// Bytes per signature: two per hash.
-  public var signatureBytes: Int { hashes * 2 }
-
-  /// The number of hashes that fits on the kernel's stack.
+  /// Lanes that fit the kernel's stack.
   public static let maximumHashes = 4096
 }
 

@@ -72,16 +72,6 @@ public struct NumPyRandom: Sendable {
   public mutating func shuffle<T>(_ values: inout [T]) {
     values.withUnsafeMutableBufferPointer { shuffle($0) }
   }
-
-  /// `permutation(count)`.
-  public mutating func permutation(_ count: Int) -> [UInt32] {
-    var values = [UInt32](unsafeUninitializedCapacity: count) { room, filled in
-      for i in 0..<count { room.initializeElement(at: i, to: UInt32(i)) }
-      filled = count
-    }
-    shuffle(&values)
-    return values
-  }
 }
 
 /// NumPy's `SeedSequence` for a seed of at most 64 bits and no spawn key: a seed of any quality becomes well-mixed words.
