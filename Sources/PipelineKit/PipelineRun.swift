@@ -54,7 +54,7 @@ public struct PipelineRun {
     }
     listen(.began(run: run, stages: graph.order.filter(planner.selection.nodes.contains).map { graph.nodes[$0].name }))
     var outcome = RunOutcome.failed
-    defer { try? store.endRun(run, state: outcome.rawValue) }
+    defer { try? store.endRun(run, outcome) }
     let executor = try Executor(
       store: store, planner: planner, run: run, manifests: manifests,
       limits: .init(

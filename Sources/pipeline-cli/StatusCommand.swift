@@ -37,7 +37,7 @@ struct StatusCommand: ParsableCommand {
     guard let run else { return "This pipeline has not run before." }
     let began = "run \(run.id) began \(Quantities.moment(milliseconds: run.started))"
     guard let ended = run.ended else {
-      return run.state == "running" ? "\(began) and is running, or was killed" : "\(began) and was killed"
+      return run.state == .running ? "\(began) and is running, or was killed" : "\(began) and was killed"
     }
     return "\(began): \(run.state) after \(Quantities.duration(milliseconds: ended - run.started))"
   }

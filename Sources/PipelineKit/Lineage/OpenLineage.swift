@@ -37,9 +37,15 @@ public struct OpenLineage: Sendable {
   // MARK: Events
 
   private func events(of run: RunStore.Run) -> [Timed] {
-    let ends = ["done": "COMPLETE", "failed": "FAIL", "interrupted": "ABORT", "killed": "ABORT"]
     var timed = [event("START", run.started, run: Self.identifier(of: run), job: pipeline, kind: "PIPELINE")]
-    if let type = ends[run.state] {
+    let end: String? =
+      switch run.state {
+      case .running: nil
+      case .done: "COMPLETE"
+      case .failed: "FAIL"
+      case .interrupted, .killed: "ABORT"
+      }
+    if let type = end {
       timed.append(
         event(type, run.ended ?? run.started, run: Self.identifier(of: run), job: pipeline, kind: "PIPELINE"))
     }

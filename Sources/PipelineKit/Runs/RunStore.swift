@@ -43,8 +43,10 @@ public final class RunStore: Sendable {
     public var arguments: String
     public var started: Int
     public var ended: Int?
-    /// running, done, failed, interrupted; a killed run stays `running` until the next one starts.
-    public var state: String
+    /// A run that was killed stays `running` until the next one begins.
+    public var state: State
+
+    public enum State: String, Sendable { case running, done, failed, interrupted, killed }
   }
 
   func beginRun(document: String, name: String, arguments: String) throws -> Int64 {
@@ -57,10 +59,11 @@ public final class RunStore: Sendable {
     }
   }
 
-  func endRun(_ run: Int64, state: String) throws {
+  func endRun(_ run: Int64, _ outcome: RunOutcome) throws {
     try write {
       try $0.execute(
-        sql: "UPDATE runs SET ended = ?, state = ? WHERE id = ?", arguments: [wallMilliseconds(), state, run])
+        sql: "UPDATE runs SET ended = ?, state = ? WHERE id = ?",
+        arguments: [wallMilliseconds(), outcome.rawValue, run])
     }
   }
 
@@ -75,10 +78,11 @@ public final class RunStore: Sendable {
   }
 
   static func run(_ row: Row) throws -> Run {
-    Run(
+    guard let state = Run.State(rawValue: try row.stored("state")) else { throw StoredValueError(column: "state") }
+    return Run(
       id: try row.stored("id"), document: try row.stored("document"), name: try row.stored("name"),
       arguments: try row.stored("arguments"), started: try row.stored("started"),
-      ended: try row.storedIfAny("ended"), state: try row.stored("state"))
+      ended: try row.storedIfAny("ended"), state: state)
   }
 
   // MARK: Verdicts and failures

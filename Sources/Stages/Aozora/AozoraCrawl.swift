@@ -17,16 +17,8 @@ public struct AozoraCrawl: Stage {
     public var orthographies: [String] = []
     @Option("Maximum number of works, taken in order of their ids. 0: no limit.", in: 0...1_000_000)
     public var maximumWorks = 0
-    @Option("Drops readings (ruby), or keeps them in parentheses after their base text.") public var ruby =
-      AozoraNotation.Ruby
-      .drop
-    @Option("Writes an unresolvable character as its description in brackets, as 〓, or not at all.")
-    public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
-    @Option("Works with a larger fraction of undecodable bytes are dropped.", in: 0...1)
-    public var maximumReplacedFraction = 0.01
-    @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
-    @Option("The source of the documents.") public var source = "aozora"
-    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 16
+    @OptionGroup public var text: AozoraTextOptions
+    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
     @OptionGroup public var crawl: CrawlOptions
     @OptionGroup public var network: NetworkOptions
 
@@ -34,11 +26,7 @@ public struct AozoraCrawl: Stage {
 
     var reading: AozoraRead.Options {
       var options = AozoraRead.Options()
-      options.ruby = ruby
-      options.unresolvedGaiji = unresolvedGaiji
-      options.maximumReplacedFraction = maximumReplacedFraction
-      options.maximumWorkBytes = maximumWorkBytes
-      options.source = source
+      options.text = text
       options.partitions = partitions
       return options
     }

@@ -20,16 +20,8 @@ public struct AozoraRead: SinglePhaseStage {
     @Option("What to do with works that the index does not list.") public var notIndexed = NotIndexed.drop
     @Option("Keeps only works with these 文字遣い種別, such as 新字新仮名; needs an index. Empty: all.")
     public var orthographies: [String] = []
-    @Option("Drops readings (ruby), or keeps them in parentheses after their base text.") public var ruby =
-      AozoraNotation.Ruby
-      .drop
-    @Option("Writes an unresolvable character as its description in brackets, as 〓, or not at all.")
-    public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
-    @Option("Works with a larger fraction of undecodable bytes are dropped.", in: 0...1)
-    public var maximumReplacedFraction = 0.01
-    @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
-    @Option("The source of the documents.") public var source = "aozora"
-    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 4
+    @OptionGroup public var text: AozoraTextOptions
+    @Option("How many tasks the works are split over.", in: 1...1024) public var partitions = 4
 
     public init() {}
   }
@@ -77,7 +69,7 @@ public struct AozoraRead: SinglePhaseStage {
       return try TaskPlan(
         key: TaskPlan.padded(part), inputs: [AozoraReadTask.index: index, .main: files],
         payload: Partition(number: part, of: options.partitions),
-        memoryBytes: min(Int(clamping: largest), options.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20)
+        memoryBytes: min(Int(clamping: largest), options.text.maximumWorkBytes.bytes, 1 << 40) * 12 + 64 << 20)
     }
   }
 
@@ -95,3 +87,17 @@ public struct AozoraRead: SinglePhaseStage {
 }
 extension AozoraNotation.Ruby: OptionChoice {}
 extension AozoraNotation.UnresolvedGaiji: OptionChoice {}
+
+/// How a work becomes a document.
+public struct AozoraTextOptions: StageOptions {
+  @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+    .drop
+  @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
+  public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
+  @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
+  public var maximumReplacedFraction = 0.01
+  @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
+  @Option("The documents' source.") public var source = "aozora"
+
+  public init() {}
+}

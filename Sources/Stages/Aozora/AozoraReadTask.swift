@@ -29,7 +29,7 @@ struct AozoraReadTask {
     let lists = workspace.files(Self.index)
     hasIndex = !lists.isEmpty
     for file in lists { try index.add(path: file.path) }
-    notation = AozoraNotation(ruby: options.ruby, unresolvedGaiji: options.unresolvedGaiji)
+    notation = AozoraNotation(ruby: options.text.ruby, unresolvedGaiji: options.text.unresolvedGaiji)
   }
 
   /// The outcome for a text.
@@ -66,7 +66,7 @@ struct AozoraReadTask {
   ) throws {
     var number = 0
     for container in workspace.files(.main) {
-      try AozoraContainer.forEachText(in: container, limit: options.maximumWorkBytes.bytes) { text in
+      try AozoraContainer.forEachText(in: container, limit: options.text.maximumWorkBytes.bytes) { text in
         guard partition == nil || text.file.partition(of: options.partitions) == partition else { return }
         try workspace.control.check()
         number += 1
@@ -131,7 +131,7 @@ struct AozoraReadTask {
       for warning in warnings { workspace.warn(warning.code, warning.text) }
       document.id = Array(id.utf8)
       document.text = body
-      document.source = Array(options.source.utf8)
+      document.source = Array(options.text.source.utf8)
       document.metadata = metadata
       try output.write(document)
     }
@@ -150,7 +150,7 @@ struct AozoraReadTask {
     let file = text.file
     let entry = file.work.flatMap { index.entries[$0] }
     if let drop = dropByIndex(entry) { return .drop(drop, isFinal: true) }
-    let limit = options.maximumWorkBytes.bytes
+    let limit = options.text.maximumWorkBytes.bytes
     guard text.bytes <= limit else {
       return .drop(.tooLarge(text.bytes, maximum: limit), isFinal: false)
     }
@@ -165,7 +165,7 @@ struct AozoraReadTask {
     let (utf8, replaced) = bytes.withUnsafeBufferPointer { CP932.shared.decodeText($0) }
     var warnings: [(code: String, text: String)] = []
     if replaced > 0 {
-      let fraction = Double(replaced) / Double(bytes.count), threshold = options.maximumReplacedFraction
+      let fraction = Double(replaced) / Double(bytes.count), threshold = options.text.maximumReplacedFraction
       if fraction > threshold {
         return .drop(.undecodable(fraction, maximum: threshold), isFinal: false)
       }

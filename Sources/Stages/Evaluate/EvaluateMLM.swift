@@ -76,7 +76,7 @@ public struct EvaluateMLM: SinglePhaseStage {
     job.shape = try ModelShape(path: "\(checkpoint)/\(ModelShape.fileName)")
     let usesGPU = engine.usesGPU(options.device)
     job.device = usesGPU ? "cuda" : "cpu"
-    job.precision = options.precision == .bfloat16 || (options.precision == .auto && usesGPU) ? .bfloat16 : .float32
+    job.precision = options.precision.resolved(isGPU: usesGPU)
     job.threads = options.threads
     job.sequenceLength = options.sequenceLength
     job.microbatchSize = options.microbatchSize

@@ -143,21 +143,10 @@ struct WorkerGroup {
     while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
     let failed = workers.indices.filter { workers[$0].hasFailed }
     let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0
-    return failure(workers[culprit], log(culprit))
-  }
-
-  private func failure(_ worker: WorkerProcess, _ errors: String) -> StageError {
-    let code = worker.wait()
-    let message = worker.lastErrors(lines: 1)
-    guard code < 128, !message.isEmpty else {
-      return StageError(
-        .environment, "training",
-        "a process ended \(code > 128 ? "by signal \(code - 128)" : "with code \(code)"): \(message)",
-        hint:
-          "Its messages are in \(errors). Out of memory? Lower microbatchSize. A new run resumes training."
-      )
-    }
-    return StageError(.check, "", message)
+    return workers[culprit].failure(
+      "training", "a process",
+      hint: "Its messages are in \(log(culprit)). Out of memory? Lower microbatchSize. "
+        + "The next run goes on at the last checkpoint.")
   }
 }
 

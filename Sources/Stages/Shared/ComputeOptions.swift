@@ -81,15 +81,8 @@ struct EvaluationWorker {
   }
 
   private func check(_ worker: WorkerProcess) throws {
-    let code = worker.wait()
-    guard code != 0 else { return }
-    let message = worker.lastErrors(lines: 1)
-    guard code < 128, !message.isEmpty else {
-      throw StageError(
-        .environment, command, "its process ended \(code > 128 ? "by signal \(code - 128)" : "with code \(code)")",
-        hint: "Out of memory? Run fewer tasks at once with --jobs.")
-    }
-    throw StageError(.check, "", message)
+    guard worker.wait() != 0 else { return }
+    throw worker.failure(command, "its process", hint: "Out of memory? Run fewer tasks at once with --jobs.")
   }
 }
 

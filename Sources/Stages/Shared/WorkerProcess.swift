@@ -97,6 +97,16 @@ final class WorkerProcess {
     return settings + own.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
   }
 
+  /// Why it failed: what it said last, if it came to say something; else how it ended.
+  func failure(_ subject: String, _ name: String, hint: String) -> StageError {
+    let code = wait()
+    let message = lastErrors(lines: 1)
+    if code < 128, !message.isEmpty { return StageError(.check, message) }
+    let end = code > 128 ? "by signal \(code - 128)" : "with code \(code)"
+    let words = message.isEmpty ? "" : ": \(message)"
+    return StageError(.environment, subject, "\(name) ended \(end)\(words)", hint: hint)
+  }
+
   func signal(_ number: Int32) { if status == nil { kill(process, number) } }
 
   /// A line without its line end; nothing if none arrived in time; or the end of the worker's output.
