@@ -91,7 +91,7 @@ extension RunStore.Run {
     [
       "run": .integer(Int(id)), "pipeline": .string(name), "document": .string(document),
       "arguments": .string(arguments), "started": .integer(started), "ended": ended.map { .integer($0) } ?? .null,
-      "state": .string(state),
+      "state": .string(state.rawValue),
     ]
   }
 }
