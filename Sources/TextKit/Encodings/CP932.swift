@@ -13,7 +13,7 @@ public struct CP932: Sendable {
 
   private init() {
     var pairs = [UInt32](repeating: 0, count: 1 << 16)
-    JISTables.forEachCell(of: JISTables.cp932) { _, row, cell, scalar in
+    JISTables.forEachCell(of: JISTables.shared, JISTables.cp932) { _, row, cell, scalar in
       pairs[Self.code(row: row, cell: cell)] = packed(scalar)
     }
     for row in 95...114 {
@@ -96,8 +96,8 @@ private func packed(_ scalar: Unicode.Scalar) -> UInt32 {
 
 extension JISTables {
   /// Calls `body` with plane, row, cell and scalar of every assigned cell of one of the tables.
-  static func forEachCell(of table: String, _ body: (Int, Int, Int, Unicode.Scalar) -> Void) {
-    for line in table.utf8.split(separator: 10) {
+  static func forEachCell(of tables: String..., body: (Int, Int, Int, Unicode.Scalar) -> Void) {
+    for line in tables.joined(separator: "\n").utf8.split(separator: 10) {
       guard let dash = line.firstIndex(of: 0x2D), let space = line.firstIndex(of: 0x20) else { continue }
       let plane = Int(Substring(line[..<dash]))!
       let row = Int(Substring(line[line.index(after: dash)..<space]))!

@@ -8,7 +8,7 @@ public struct JISX0213: Sendable {
 
   private init() {
     var scalars = [UInt32](repeating: 0, count: 2 * 94 * 94)
-    JISTables.forEachCell(of: JISTables.jisX0213) { plane, row, cell, scalar in
+    JISTables.forEachCell(of: JISTables.shared, JISTables.jisX0213) { plane, row, cell, scalar in
       scalars[Self.index(plane, row, cell)!] = scalar.value
     }
     var sequences: [Int: String] = [:]
