@@ -63,7 +63,7 @@ let workTargets: [String: FuzzTarget] = [
         _ = LicenseDecision(article.license, listed: nil)
       }
     }
-    try JATSEvents.parse(content, into: reader)
+    try reader.read(content)
   },
   "citations": textReader(
     samples: [

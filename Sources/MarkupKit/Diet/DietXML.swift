@@ -1,5 +1,3 @@
-import CXML2
-import Glibc
 import ShardKit
 
 /// Converts the XML form of the API's responses (its default) to the JSON form, so that one reader handles both.
@@ -23,7 +21,7 @@ enum DietXML {
   }
 }
 
-private final class DietXMLReader {
+private final class DietXMLReader: XMLEvents {
   private struct Record {
     var members: [UInt8] = []
     var speeches: [UInt8] = []
@@ -44,10 +42,11 @@ private final class DietXMLReader {
   private var speech: Record?
   private var path: [String] = []
   private var text: [UInt8] = []
-  private var problem: ShardError?
-  private var context: xmlParserCtxtPtr?
+  private var problem: DietPage.Problem?
+  private var parser: XMLPushParser?
 
-  private static let maximumDepth = 64
+  private static let policy = XMLPolicy(
+    maximumDepth: 64, refusesEntityDeclarations: true, refusesReferences: true, refusesAttributeDeclarations: true)
   private static let frames: Set = ["data", "records", "record", "recordData", "meetingRecord", "speechRecord"]
   private static let counts: Set = ["numberOfRecords", "numberOfReturn", "startRecord", "nextRecordPosition"]
   private static let numbers = counts.union(["searchObject", "session", "speechOrder", "startPage"])
@@ -65,78 +64,34 @@ private final class DietXMLReader {
     return answer.object
   }
 
-  func read(_ bytes: [UInt8]) throws(ShardError) {
-    _ = WikiDumpEvents.library
-    var handler = Self.handler
-    context = xmlCreatePushParserCtxt(&handler, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
-    guard let context else { throw ShardError(.malformed, "there is no memory for its XML") }
-    xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
-    var bound = XMLTagBound()
-    bytes.withUnsafeBytes { bytes in
-      var at = 0
-      while at < bytes.count, problem == nil {
-        let part = UnsafeRawBufferPointer(rebasing: bytes[at..<min(bytes.count, at + 1 << 20)])
-        if bound.isExceeded(by: part) {
-          return fail("an element has more than \(XMLTagBound.maximumAttributes) attributes")
-        }
-        xmlParseChunk(context, part.baseAddress!.assumingMemoryBound(to: CChar.self), Int32(part.count), 0)
-        at += part.count
-      }
-      if problem == nil { xmlParseChunk(context, nil, 0, 1) }
-    }
-    if problem == nil, context.pointee.wellFormed == 0 { fail("its XML is not well-formed") }
-    if let document = context.pointee.myDoc { xmlFreeDoc(document) }
-    context.pointee.myDoc = nil
-    xmlFreeParserCtxt(context)
-    self.context = nil
+  func read(_ bytes: [UInt8]) throws(DietPage.Problem) {
+    let parser = XMLPushParser(self, policy: Self.policy)
+    self.parser = parser
+    parser.parse(bytes)
+    self.parser = nil
+    if let fault = parser.fault { problem = DietPage.Problem(message: Self.message(fault)) }
     if let problem { throw problem }
   }
 
+  private static func message(_ fault: XMLFault) -> String {
+    switch fault.cause {
+    case .malformed(nil): "its XML is not well-formed"
+    case .malformed(let message?): "its XML is not well-formed in line \(fault.line): \(message)"
+    case .declaredAttribute: "it declares attributes, which no answer of the API does"
+    case .noMemory: "there is no memory for its XML"
+    default: fault.message
+    }
+  }
+
   private func fail(_ message: String) {
-    if problem == nil { problem = ShardError(.malformed, message) }
-    if let context { xmlStopParser(context) }
+    problem = DietPage.Problem(message: message)
+    parser?.stop()
   }
 
   // MARK: Events
 
-  private static var handler: xmlSAXHandler {
-    var handler = xmlSAXHandler()
-    handler.initialized = UInt32(XML_SAX2_MAGIC)
-    handler.startElementNs = { context, name, _, _, _, _, _, _, _ in
-      DietXMLReader.reader(context).start(String(cString: name!))
-    }
-    handler.endElementNs = { context, _, _, _ in DietXMLReader.reader(context).end() }
-    handler.characters = { context, bytes, count in
-      DietXMLReader.reader(context).text.append(contentsOf: UnsafeBufferPointer(start: bytes, count: Int(count)))
-    }
-    handler.ignorableWhitespace = handler.characters
-    handler.cdataBlock = handler.characters
-    handler.entityDecl = { context, _, _, _, _, _ in
-      DietXMLReader.reader(context).fail("it declares entities, which are not expanded")
-    }
-    handler.attributeDecl = { context, _, _, _, _, _, tree in
-      xmlFreeEnumeration(tree)
-      DietXMLReader.reader(context).fail("it declares attributes, which responses of the API do not")
-    }
-    handler.reference = { context, name in
-      DietXMLReader.reader(context).fail("it refers to an undeclared entity")
-    }
-    handler.serror = { context, error in
-      guard let context, let error, error.pointee.level == XML_ERR_FATAL else { return }
-      let message = error.pointee.message.map { String(cString: $0) } ?? "unknown error"
-      DietXMLReader.reader(context).fail(
-        "its XML is not well-formed in line \(error.pointee.line): \(message.prefix { $0 != "\n" })")
-    }
-    return handler
-  }
-
-  private static func reader(_ context: UnsafeMutableRawPointer?) -> DietXMLReader {
-    Unmanaged<DietXMLReader>.fromOpaque(context!).takeUnretainedValue()
-  }
-
-  private func start(_ name: String) {
-    guard problem == nil else { return }
-    guard path.count < Self.maximumDepth else { return fail("elements are nested more than \(Self.maximumDepth) deep") }
+  func start(_ tag: XMLStartTag) {
+    let name = tag.name.string
     if meeting != nil || speech != nil, let parent = path.last, !Self.frames.contains(parent) {
       return fail("an element <\(name.prefix(40))> is within <\(parent.prefix(40))>")
     }
@@ -150,8 +105,10 @@ private final class DietXMLReader {
     }
   }
 
-  private func end() {
-    guard problem == nil, let name = path.popLast() else { return }
+  func text(_ bytes: UnsafeBufferPointer<UInt8>) { text.append(contentsOf: bytes) }
+
+  func end(_: XMLName, depth: Int) {
+    guard let name = path.popLast() else { return }
     defer { text.removeAll(keepingCapacity: true) }
     if name == "speechRecord", let record = speech {
       speech = nil

@@ -1,5 +1,3 @@
-import CXML2
-import Glibc
 import ShardKit
 
 /// The relevant elements of JATS, by local name; all others are transparent.
@@ -26,9 +24,7 @@ enum JATSElement: Sendable {
   case float
   case other
 
-  init(_ name: UnsafePointer<xmlChar>) {
-    self = Self.table.value(name, strlen(UnsafeRawPointer(name).assumingMemoryBound(to: CChar.self))) ?? .other
-  }
+  init(_ name: XMLName) { self = Self.table.value(name.bytes, name.count) ?? .other }
 
   private static let names: [(String, JATSElement)] = [
     ("article", .article), ("front front-stub", .front), ("body", .body), ("back", .back),
@@ -65,24 +61,4 @@ enum JATSElement: Sendable {
     for (words, element) in names { table.insert(words: words, element) }
     return table
   }()
-}
-
-/// An element's attributes as provided by libxml2: five pointers each.
-struct JATSAttributes {
-  var base: UnsafeMutablePointer<UnsafePointer<xmlChar>?>?
-  var count: Int
-  /// Number of namespaces that the element declares.
-  var namespaces = 0
-
-  /// The value of an attribute by its local name; of several with the same name, the first.
-  subscript(name: String) -> String? {
-    guard let base else { return nil }
-    for index in 0..<count {
-      let attribute = base + index * 5
-      guard let key = attribute[0], let start = attribute[3], let end = attribute[4] else { continue }
-      guard strcmp(UnsafeRawPointer(key).assumingMemoryBound(to: CChar.self), name) == 0 else { continue }
-      return String(decoding: UnsafeBufferPointer(start: start, count: end - start), as: UTF8.self)
-    }
-    return nil
-  }
 }

@@ -2,20 +2,14 @@ import ShardKit
 
 /// Builds articles from XML events. A file usually contains one article, sometimes several in a wrapper.
 ///
-/// The state is a stack of open elements and the current collection: a field of the front matter, or a block of text.
-/// Skipped elements are skipped completely, from start to end.
-public final class JATSReader {
+/// The state is a stack of open elements with, beside it, what is being collected: a field of the front matter, or a
+/// block of text. Whatever is left out is passed over whole, from its start to its end.
+public final class JATSReader: XMLEvents {
   let options: JATSTextOptions
   public private(set) var articles: [JATSArticle] = []
-  private(set) var fault: ShardError?
-  /// Set by whoever parses: ends the parsing.
-  var stop: (() -> Void)?
-
   var article = JATSArticle()
   var blocks: JATSBlocks
   private var stack: [JATSElement] = []
-  /// Open elements that declare namespaces, with the number declared up to each.
-  private var namespaces: [(depth: Int, count: Int)] = []
   private var articleDepth = 0
   /// The depth of the skipped element; 0 for none.
   private var skipDepth = 0
@@ -39,21 +33,20 @@ public final class JATSReader {
     depth > levels ? stack[depth - 1 - levels] : nil
   }
 
-  func fail(_ found: ShardError) {
-    guard fault == nil else { return }
-    fault = found
-    stop?()
-  }
-
   // MARK: Events
 
-  func start(_ element: JATSElement, _ attributes: JATSAttributes) {
-    guard fault == nil else { return }
+  /// Reads a document. Its entities are the names of HTML 4; any other is left out and counted.
+  public func read(_ bytes: [UInt8]) throws(JATSFault) {
+    let parser = XMLPushParser(self, policy: Self.policy)
+    parser.parse(bytes)
+    if let fault = parser.fault { throw JATSFault(fault) }
+  }
+
+  private static let policy = XMLPolicy(maximumNamespaces: 1024, refusesAttributeDeclarations: true)
+
+  func start(_ tag: XMLStartTag) {
+    let element = JATSElement(tag.name), attributes = tag.attributes
     stack.append(element)
-    guard depth <= JATSEvents.maximumDepth else {
-      return fail(ShardError(.malformed, "elements stand more than \(JATSEvents.maximumDepth) deep"))
-    }
-    if attributes.namespaces > 0 { declare(attributes.namespaces) }
     guard skipDepth == 0 else { return }
     if articleDepth == 0 {
       if element == .article { begin(attributes) }
@@ -67,12 +60,9 @@ public final class JATSReader {
     }
   }
 
-  func end() {
-    guard fault == nil, let element = stack.last else { return }
-    defer {
-      if namespaces.last?.depth == depth { namespaces.removeLast() }
-      stack.removeLast()
-    }
+  func end(_ name: XMLName, depth: Int) {
+    guard let element = stack.last else { return }
+    defer { stack.removeLast() }
     if skipDepth == depth { skipDepth = 0 }
     guard skipDepth == 0, articleDepth > 0 else { return }
     if let (field, value) = capture.end(at: depth) {
@@ -97,8 +87,9 @@ public final class JATSReader {
   }
 
   /// A reference to an entity that XML itself does not define.
-  func entity(_ name: UnsafeBufferPointer<UInt8>) {
+  func entity(_ name: XMLName) {
     guard skipDepth == 0 else { return }
+    let name = name.buffer
     let reference = [UInt8(ascii: "&")] + name + [UInt8(ascii: ";")]
     let known = reference.withUnsafeBufferPointer { HTMLEntities.decode($0.baseAddress!, 0, $0.count) }
     guard let known, known.length == reference.count, let scalar = Unicode.Scalar(known.scalar) else {
@@ -112,7 +103,7 @@ public final class JATSReader {
 
   // MARK: Structure
 
-  private func begin(_ attributes: JATSAttributes) {
+  private func begin(_ attributes: XMLAttributes) {
     articleDepth = depth
     article = JATSArticle()
     article.type = attributes["article-type"] ?? ""
@@ -135,16 +126,6 @@ public final class JATSReader {
 
   private func skip() { skipDepth = depth }
 
-  /// Every prefix is looked up among all namespaces in scope, so their number is limited.
-  private func declare(_ count: Int) {
-    let all = (namespaces.last?.count ?? 0) + count
-    guard all <= JATSEvents.maximumNamespaces else {
-      return fail(
-        ShardError(.malformed, "more than \(JATSEvents.maximumNamespaces) namespaces are declared at once"))
-    }
-    namespaces.append((depth, all))
-  }
-
   private func startPart(_ element: JATSElement) {
     switch element {
     case .front: part = .front
@@ -159,7 +140,7 @@ public final class JATSReader {
 
   // MARK: Front matter
 
-  private func startField(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startField(_ element: JATSElement, _ attributes: XMLAttributes) {
     switch element {
     case .journalTitle: capture.begin(.journal, at: depth)
     case .articleID:
@@ -196,7 +177,7 @@ public final class JATSReader {
     }
   }
 
-  private func startAbstract(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startAbstract(_ element: JATSElement, _ attributes: XMLAttributes) {
     let type = attributes["abstract-type"] ?? ""
     let isPicture = ["graphical", "toc", "teaser", "video", "web-summary-image"].contains(type)
     let isWanted = element == .abstract || options.keepsTranslation(into: attributes["lang"])
@@ -205,7 +186,7 @@ public final class JATSReader {
     sectionLevel = 0
   }
 
-  private func startLicense(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startLicense(_ element: JATSElement, _ attributes: XMLAttributes) {
     switch element {
     case .license:
       if let url = attributes["href"] { article.license.add(\.urls, url) }
@@ -220,7 +201,7 @@ public final class JATSReader {
 
   // MARK: Text
 
-  private func startBack(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startBack(_ element: JATSElement, _ attributes: XMLAttributes) {
     if backDepth > 0 { return startText(element, attributes) }
     switch element {
     case .acknowledgements, .footnote, .backMatter, .section:
@@ -235,7 +216,7 @@ public final class JATSReader {
     }
   }
 
-  private func startText(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startText(_ element: JATSElement, _ attributes: XMLAttributes) {
     if let last = alternatives.last, last.depth == depth - 1, isLeftOut(element, of: last) { return skip() }
     switch element {
     case .alternatives: alternatives.append((depth, blocks.written, false))
@@ -269,7 +250,7 @@ public final class JATSReader {
     if all.isDropped, blocks.written == all.written { blocks.leaveOut(isDisplayed: true) }
   }
 
-  private func startInline(_ element: JATSElement, _ attributes: JATSAttributes) {
+  private func startInline(_ element: JATSElement, _ attributes: XMLAttributes) {
     switch element {
     case .citation:
       switch attributes["ref-type"] ?? "" {

@@ -1,4 +1,3 @@
-import CXML2
 import Glibc
 public import ShardKit
 
@@ -19,9 +18,8 @@ public struct WikiDumpBreak: Sendable {
 
 /// Reads a MediaWiki export, or a run of its `<page>` elements, page by page.
 ///
-/// libxml2's push parser does the XML: bytes go in block by block and events come out, so memory is one page. It
-/// resolves no entity but the predefined ones, opens no file and no connection, and keeps libxml2's own bounds on names
-/// and depth. A fault of the XML costs the page it stands in: reading goes on at the next `<page>`.
+/// Bytes go into the parser block by block and events come out, so memory is one page. A fault of the XML costs the page
+/// that it is in: reading resumes at the next `<page>`.
 public final class WikiDumpReader {
   /// Titles are 255 bytes at most; anything longer in a short field is cut.
   static let longestField = 4096
@@ -33,7 +31,6 @@ public final class WikiDumpReader {
   var onPage: (WikiDumpReader) throws -> Void
   var onBreak: (WikiDumpReader, WikiDumpBreak) throws -> Void
 
-  var depth = 0
   /// The first element's name.
   var root: String?
   var field = WikiDumpField.none
@@ -48,8 +45,7 @@ public final class WikiDumpReader {
   var sawEnd = false
   var failure: (any Error)?
   var fault: (message: String, position: Int)?
-  private var context: xmlParserCtxtPtr?
-  private var fedBytes = 0
+  private var parser: XMLPushParser?
   private var tags = WikiDumpTags()
   private var isSearching = false
   private var carry: [UInt8] = []
@@ -61,10 +57,7 @@ public final class WikiDumpReader {
     self.maximumPageBytes = maximumPageBytes
     self.onPage = onPage
     self.onBreak = onBreak
-    _ = WikiDumpEvents.library
   }
-
-  deinit { close() }
 
   /// Reads a source to its end.
   /// - Parameters:
@@ -104,7 +97,7 @@ public final class WikiDumpReader {
     if isInsidePage || isLast && !sawEnd && !isSearching {
       try lose(.truncated, "\(source.name): the dump ends without its closing tag; it was cut off")
     }
-    close()
+    parser = nil
   }
 
   // MARK: Feeding
@@ -122,7 +115,7 @@ public final class WikiDumpReader {
 
   /// Parses bytes; after a fault, the rest of them from the next page on.
   private func feedWhole(_ bytes: UnsafeRawBufferPointer) throws {
-    let before = fedBytes
+    let before = parser?.fedBytes ?? 0
     parse(bytes)
     if let failure { throw failure }
     guard let fault else { return }
@@ -156,47 +149,34 @@ public final class WikiDumpReader {
 
   // MARK: The parser
 
+  /// Texts are of any length and hold no markup; `WikiDumpTags` bounds tags.
+  private static let policy = XMLPolicy(maximumDepth: .max, boundsAttributes: false)
+
   func open() {
-    close()
-    depth = 0
     root = nil
     field = .none
     isInsidePage = false
     isInsideRevision = false
     fault = nil
     failure = nil
-    fedBytes = 0
     tags = WikiDumpTags()
-    var events = WikiDumpEvents.handler
-    context = xmlCreatePushParserCtxt(&events, Unmanaged.passUnretained(self).toOpaque(), nil, 0, nil)
-    xmlCtxtUseOptions(context, Int32(XML_PARSE_NONET.rawValue))
-  }
-
-  private func close() {
-    guard let context else { return }
-    if let document = context.pointee.myDoc { xmlFreeDoc(document) }
-    context.pointee.myDoc = nil
-    xmlFreeParserCtxt(context)
-    self.context = nil
+    parser = XMLPushParser(self, policy: Self.policy)
   }
 
   func parse(_ bytes: UnsafeRawBufferPointer) {
-    guard fault == nil, let base = bytes.bindMemory(to: CChar.self).baseAddress else { return }
+    guard fault == nil, let parser else { return }
     let limit = tags.overlong(bytes)
-    xmlParseChunk(context, base, Int32(limit ?? bytes.count), 0)
-    fedBytes += limit ?? bytes.count
-    if fault == nil, limit != nil { fault = ("a tag of more than \(WikiDumpTags.longestBytes) bytes", fedBytes) }
-    if fault == nil, let context, context.pointee.wellFormed == 0 { fault = ("unknown fault", fedBytes) }
+    parser.feed(limit.map { UnsafeRawBufferPointer(rebasing: bytes[..<$0]) } ?? bytes)
+    if let found = parser.fault {
+      fault = (found.line > 0 ? "\(found.message) in line \(found.line)" : found.message, found.position)
+    } else if limit != nil {
+      fault = ("a tag of more than \(WikiDumpTags.longestBytes) bytes", parser.fedBytes)
+    }
   }
 
   /// Gives a run of pages a root.
   private func openRoot() {
     var root = "<mediawiki>"
     root.withUTF8 { parse(UnsafeRawBufferPointer($0)) }
-  }
-
-  func fail(_ message: String) {
-    guard fault == nil else { return }
-    fault = (message, max(0, context.map { xmlByteConsumed($0) } ?? 0))
   }
 }

@@ -1,43 +1,50 @@
-import CXML2
-
-/// An element of a small XML document, as answers of S3 are: no attributes, names without their prefix.
-///
-/// libxml2 reads it from memory with no network, no DTD of elsewhere and no entities of its own making, and bounds its
-/// depth (256) and its texts.
+/// An element of a small XML document, such as a response of S3: no attributes, names without their prefix.
 public struct XMLElement {
   public var name: String
   /// Of an element without children.
   var text = ""
   var children: [XMLElement] = []
 
-  /// nil where the bytes are no XML.
+  /// nil where the bytes are not XML, or nested more than 256 deep.
   public init?(_ bytes: [UInt8]) {
-    let flags = XML_PARSE_NONET.rawValue | XML_PARSE_NOERROR.rawValue | XML_PARSE_NOWARNING.rawValue
-    let document = bytes.withUnsafeBytes { bytes in
-      xmlReadMemory(bytes.bindMemory(to: CChar.self).baseAddress, Int32(bytes.count), nil, nil, Int32(flags))
-    }
-    guard let document else { return nil }
-    defer { xmlFreeDoc(document) }
-    guard let root = xmlDocGetRootElement(document) else { return nil }
-    self.init(root)
+    let tree = XMLTree()
+    let parser = XMLPushParser(tree, policy: XMLPolicy())
+    parser.parse(bytes)
+    guard parser.fault == nil, let root = tree.root else { return nil }
+    self = root
   }
 
-  private init(_ node: xmlNodePtr) {
-    name = String(cString: node.pointee.name)
-    var child = node.pointee.children
-    while let next = child {
-      switch next.pointee.type {
-      case XML_ELEMENT_NODE: children.append(XMLElement(next))
-      case XML_TEXT_NODE, XML_CDATA_SECTION_NODE: text += next.pointee.content.map { String(cString: $0) } ?? ""
-      default: break
-      }
-      child = next.pointee.next
-    }
-    if !children.isEmpty { text = "" }
-  }
+  fileprivate init(name: String) { self.name = name }
 
   /// The text of the first child of a name.
   public subscript(name: String) -> String? { children.first { $0.name == name }?.text }
 
   public func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
+
+  /// A text escaped to be placed between tags.
+  public static func escape(_ text: String) -> String {
+    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+  }
+}
+
+/// Builds elements from events.
+private final class XMLTree: XMLEvents {
+  private(set) var root: XMLElement?
+  private var open: [(element: XMLElement, text: [UInt8])] = []
+
+  func start(_ tag: XMLStartTag) {
+    // A prefix that no namespace belongs to is part of the name.
+    let prefix = tag.space == nil ? tag.prefix.map { $0.string + ":" } : nil
+    open.append((XMLElement(name: (prefix ?? "") + tag.name.string), []))
+  }
+
+  func end(_ name: XMLName, depth: Int) {
+    var (element, text) = open.removeLast()
+    if element.children.isEmpty { element.text = String(decoding: text, as: UTF8.self) }
+    if open.isEmpty { root = element } else { open[open.count - 1].element.children.append(element) }
+  }
+
+  func text(_ bytes: UnsafeBufferPointer<UInt8>) {
+    if !open.isEmpty { open[open.count - 1].text.append(contentsOf: bytes) }
+  }
 }

@@ -53,8 +53,8 @@ final class JATSExtractTask {
       return try drop(container.place, 0, "damaged-archive", detail: error.description)
     }
     let reader = JATSReader(options.text)
-    do throws(ShardError) {
-      try JATSEvents.parse(bytes, into: reader)
+    do throws(JATSFault) {
+      try reader.read(bytes)
     } catch {
       guard error != JATSEvents.noMemory else {
         throw StageError(

@@ -106,7 +106,7 @@ import Testing
     var mutations = Mutations(of: seeds, words: words)
     for number in Mutations.rounds(3_000) {
       let reader = JATSReader(number % 2 == 0 ? JATSTextOptions() : keeping)
-      try? JATSEvents.parse(mutations.next(), into: reader)
+      try? reader.read(mutations.next())
       for article in reader.articles {
         #expect(isText(article.text()) && isText(article.title))
         _ = LicenseDecision(article.license, listed: nil)

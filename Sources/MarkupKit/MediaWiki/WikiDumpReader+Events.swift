@@ -1,14 +1,11 @@
-import CXML2
-
 /// What the reader makes of the parser's events.
-extension WikiDumpReader {
-  func start(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
-    depth += 1
-    if field != .none { return startInField(name, attributes) }
-    let element = WikiDumpElement(name)
-    if depth == 1 { root = String(cString: name) }
-    switch (depth, element) {
-    case (1, .mediawiki): if let language = attributes["lang"] { site.language = language }
+extension WikiDumpReader: XMLEvents {
+  func start(_ tag: XMLStartTag) {
+    if field != .none { return startInField(tag) }
+    let element = WikiDumpElement(tag.name)
+    if tag.depth == 1 { root = tag.name.string }
+    switch (tag.depth, element) {
+    case (1, .mediawiki): if let language = tag.attributes["lang"] { site.language = language }
     case (2, .page):
       page.clear()
       isInsidePage = true
@@ -17,53 +14,55 @@ extension WikiDumpReader {
       page.clearRevision()
     case (3, .redirect) where isInsidePage: page.isRedirect = true
     default:
-      field = WikiDumpField(element, depth: depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
-      if field == .namespace { namespaceKey = attributes["key"].flatMap { Int($0) } ?? 0 }
-      fieldDepth = depth
+      field = WikiDumpField(
+        element, depth: tag.depth, isInsidePage: isInsidePage, isInsideRevision: isInsideRevision)
+      if field == .namespace { namespaceKey = tag.attributes["key"].flatMap { Int($0) } ?? 0 }
+      fieldDepth = tag.depth
       characters.removeAll(keepingCapacity: true)
     }
   }
 
   /// An element inside a text: a tag of the wikitext (`<br />`) that the writer of the dump did not escape. It is put
   /// back as it stood; in other fields its content alone is read.
-  private func startInField(_ name: UnsafePointer<xmlChar>, _ attributes: WikiDumpAttributes) {
+  private func startInField(_ tag: XMLStartTag) {
     guard field == .text else { return }
     page.textElements += 1
-    var tag = "<" + String(cString: name) + attributes.text + ">"
-    tag.withUTF8 { text($0.baseAddress!, $0.count) }
+    var source = "<" + tag.name.string
+    for index in 0..<tag.attributes.count {
+      guard let (name, value) = tag.attributes.attribute(index) else { continue }
+      source += " \(name.string)=\"\(String(decoding: value, as: UTF8.self).replacing("\"", with: "&quot;"))\""
+    }
+    source += ">"
+    source.withUTF8 { text($0) }
     startTagEnd = page.textBytes
   }
 
-  private func endInField(_ name: UnsafePointer<xmlChar>) {
+  private func endInField(_ name: XMLName) {
     guard field == .text else { return }
-    var tag = "</" + String(cString: name) + ">"
+    var tag = "</" + name.string + ">"
     if startTagEnd == page.textBytes, page.text.count == page.textBytes {
       page.text.truncate(to: page.text.count - 1)
       page.textBytes -= 1
       tag = " />"
     }
-    tag.withUTF8 { text($0.baseAddress!, $0.count) }
+    tag.withUTF8 { text($0) }
     startTagEnd = -1
   }
 
-  func text(_ bytes: UnsafePointer<xmlChar>, _ count: Int) {
+  func text(_ bytes: UnsafeBufferPointer<UInt8>) {
     switch field {
     case .none: break
     case .text:
-      page.textBytes += count
-      if page.textBytes <= maximumPageBytes { page.text.append(bytes, count) }
+      page.textBytes += bytes.count
+      if page.textBytes <= maximumPageBytes, let base = bytes.baseAddress { page.text.append(base, bytes.count) }
     default:
-      guard characters.count + count <= Self.longestField else { return }
-      characters.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
+      guard characters.count + bytes.count <= Self.longestField else { return }
+      characters.append(contentsOf: bytes)
     }
   }
 
-  func end(_ name: UnsafePointer<xmlChar>) {
-    if field != .none, depth > fieldDepth {
-      endInField(name)
-      depth -= 1
-      return
-    }
+  func end(_ name: XMLName, depth: Int) {
+    if field != .none, depth > fieldDepth { return endInField(name) }
     if field != .none { store() }
     field = .none
     switch (depth, WikiDumpElement(name)) {
@@ -74,7 +73,6 @@ extension WikiDumpReader {
     case (3, .revision): isInsideRevision = false
     default: break
     }
-    depth -= 1
   }
 
   private func store() {
