@@ -137,7 +137,7 @@ private func readWikitext(_ input: [UInt8]) {
   if input.count % 2 == 1 {
     (options.keepCaptions, options.formulas, options.unresolved) = (true, .replace, .replace)
   }
-  var wikitext = Wikitext(rules: WikitextRules(options: options))
+  var wikitext = WikitextRenderer(rules: WikitextRules(options: options))
   var output = PageBuffer()
   input.withUnsafeBufferPointer { wikitext.extract($0, title: Array("題".utf8), into: &output) }
   promise(isText(Array(output.bytes)), "a page's text is UTF-8")

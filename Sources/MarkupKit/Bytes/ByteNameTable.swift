@@ -94,3 +94,12 @@ struct ByteNameTable<Value: Sendable>: Sendable {
     return hash ^ (hash >> 29)
   }
 }
+
+extension ByteNameTable<String> {
+  /// Builds a table from words in pairs: a name and its value.
+  init(pairs: String) {
+    self.init()
+    let words = pairs.split(whereSeparator: { $0 == " " || $0 == "\n" })
+    for index in stride(from: 0, to: words.count - 1, by: 2) { insert(String(words[index]), String(words[index + 1])) }
+  }
+}

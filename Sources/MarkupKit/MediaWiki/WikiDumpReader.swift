@@ -1,21 +1,6 @@
 import Glibc
 public import ShardKit
 
-/// Why a dump could not be read on from some point.
-public struct WikiDumpBreak: Sendable {
-  public enum Kind: String, Sendable {
-    /// The dump, or the stream that holds it, ends in its middle.
-    case truncated = "truncated-dump"
-    /// The XML or the compressed stream is damaged; reading goes on at the next page that can be found.
-    case damaged = "damaged-dump"
-  }
-
-  public var kind: Kind
-  public var message: String
-  /// Whether a page was being read; it is lost, and `page` holds what was known of it.
-  public var isInsidePage: Bool
-}
-
 /// Reads a MediaWiki export, or a run of its `<page>` elements, page by page.
 ///
 /// Bytes go into the parser block by block and events come out, so memory is one page. A fault of the XML costs the page

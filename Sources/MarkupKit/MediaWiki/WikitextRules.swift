@@ -1,33 +1,5 @@
 import ShardKit
 
-/// A parser function that reads as text.
-enum WikiParserFunction: Sendable {
-  /// Its argument is the text: `anchorencode:`.
-  case value
-  /// Its argument is a number: `formatnum:`.
-  case number
-  /// It has conditions and branches: `#if:`.
-  case branch(WikiBranch)
-  /// The text is its argument in another case: `lc:`.
-  case letters(WikitextCase)
-  /// A prefix before a template's name: `subst:`.
-  case prefix
-  /// A calculation, or a figure of the day: `#expr:`.
-  case unresolved
-}
-
-/// Which branch of a parser function is taken.
-enum WikiBranch: Sendable {
-  /// The first if the condition is not empty: `#if`.
-  case filled
-  /// The first if two texts are equal: `#ifeq`.
-  case equal
-  /// The one under the value: `#switch`.
-  case choice
-  /// The second, as what is not known to be an error is none: `#iferror`.
-  case valid
-}
-
 /// The tables that rendering looks names up in, built once for a site and a set of options and shared by its tasks.
 public final class WikitextRules: Sendable {
   let options: WikitextOptions
@@ -44,7 +16,7 @@ public final class WikitextRules: Sendable {
   let pixelUnits = ByteNameTable(words: "px pxpx ピクセル pk пкс пікс", value: true)
   let quantities = WikiQuantityWords()
   let switches = WikiSwitches.table()
-  let tableTemplates = WikitextRules.tableTemplateTable()
+  let tableTemplates = WikiTableMark.templates()
   private let templates: ByteNameTable<WikiTemplateRule>
   private let isJapanese: Bool
   /// Whether the site writes commas between thousands.

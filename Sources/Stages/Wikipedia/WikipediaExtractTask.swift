@@ -12,7 +12,7 @@ final class WikipediaExtractTask {
   private let idPrefix: [UInt8]
   private let articleBase: [UInt8]
   private let namespaces: Set<Int>
-  private var wikitext: Wikitext
+  private var wikitext: WikitextRenderer
   private var text = PageBuffer()
   private var document = Document()
   private var pages = 0
@@ -26,7 +26,7 @@ final class WikipediaExtractTask {
     articleBase = Array(site.articleBase.utf8)
     namespaces = Set(options.namespaces)
     document.source = Array(options.source.utf8)
-    wikitext = Wikitext(rules: WikitextRules(options: options.wikitext, site: site))
+    wikitext = WikitextRenderer(rules: WikitextRules(options: options.wikitext, site: site))
   }
 
   func read(_ path: String, _ partition: WikiDumpPartition) throws {

@@ -135,7 +135,7 @@ import Testing
   private static let rules = WikitextRules()
 
   private func rendered(_ input: [UInt8]) -> [UInt8] {
-    var renderer = Wikitext(rules: Self.rules)
+    var renderer = WikitextRenderer(rules: Self.rules)
     var output = PageBuffer()
     input.withUnsafeBufferPointer { renderer.extract($0, into: &output) }
     return Array(output.bytes)
@@ -186,7 +186,7 @@ import Testing
   }
 
   @Test func titlesDoNotMultiplyAPage() {
-    var renderer = Wikitext(rules: WikitextRules())
+    var renderer = WikitextRenderer(rules: WikitextRules())
     var output = PageBuffer()
     let title = [UInt8](repeating: UInt8(ascii: "t"), count: 4096)
     repeated("{{PAGENAME}} ", bytes: 256 << 10).withUnsafeBufferPointer {

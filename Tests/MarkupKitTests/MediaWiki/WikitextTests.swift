@@ -12,7 +12,7 @@ func plainText(_ wikitext: String, _ configure: (inout WikitextOptions) -> Void 
 }
 
 func plainText(_ wikitext: [UInt8], _ rules: WikitextRules = WikitextRules()) -> String {
-  var renderer = Wikitext(rules: rules)
+  var renderer = WikitextRenderer(rules: rules)
   var output = PageBuffer()
   wikitext.withUnsafeBufferPointer { renderer.extract($0, title: Array("題名".utf8), into: &output) }
   return String(decoding: output.bytes, as: UTF8.self)

@@ -1,5 +1,5 @@
 /// Templates that stand for a phrase: dates, ages, names in two scripts, citations in the text.
-extension Wikitext {
+extension WikitextRenderer {
   /// `As of 2014`, `since May 2014`, `As of 31 December 2009`; `alt` is written in its place.
   mutating func writeAsOf(_ call: WikiTemplateCall) {
     if let text = named("alt", call) { return write(text, call) }
@@ -7,7 +7,7 @@ extension Wikitext {
     let isSmall = isOn("lc", call), isSince = isOn("since", call)
     out.append(isSince ? (isSmall ? "since " : "Since ") : (isSmall ? "as of " : "As of "))
     write(named("pre", call), call)
-    let isAmerican = named("df", call).map { page[skipBlanks($0.start, $0.end)] | 0x20 == UInt8(ascii: "u") } ?? false
+    let isAmerican = begins("df", with: UInt8(ascii: "u"), call)
     let month = positional(2, call), day = positional(3, call)
     if let day, !isAmerican {
       write(day, call)
@@ -66,7 +66,7 @@ extension Wikitext {
   /// `Smith and Jones (2000)`.
   mutating func writeHarvard(_ call: WikiTemplateCall) {
     let parts = positionals(call)
-    let hasYear = parts.last.map { page[skipBlanks($0.start, $0.end)] &- 0x30 < 10 } ?? false
+    let hasYear = parts.last.map { scanner.firstByte($0.value) &- 0x30 < 10 } ?? false
     let names = hasYear ? parts.dropLast() : parts[...]
     for (index, name) in names.enumerated() {
       if index > 0 { out.append(index == names.count - 1 ? " & " : ", ") }
@@ -83,9 +83,9 @@ extension Wikitext {
     let numbers = positionals(call).prefix(6).map { integer($0) }
     guard numbers.count == 6, let from = numbers[0], let month = numbers[1], let day = numbers[2], let to = numbers[3],
       let lastMonth = numbers[4], let lastDay = numbers[5], to >= from
-    else { return unresolved() }
+    else { return writeHole() }
     let years = to - from - ((lastMonth, lastDay) < (month, day) ? 1 : 0)
-    guard years >= 0 else { return unresolved() }
+    guard years >= 0 else { return writeHole() }
     out.append(Array("\(years)\(suffix)".utf8))
   }
 }

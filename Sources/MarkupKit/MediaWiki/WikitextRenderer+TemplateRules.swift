@@ -1,4 +1,5 @@
-extension Wikitext {
+/// How templates that are not removed become text.
+extension WikitextRenderer {
   mutating func apply(_ rule: WikiTemplateRule, _ call: WikiTemplateCall) {
     let before = out.count
     switch rule {
@@ -32,11 +33,11 @@ extension Wikitext {
     case .nihongo(let leader): writeNihongo(leader, call)
     case .harvard: writeHarvard(call)
     case .pageName: writePageName()
-    case .unresolved: unresolved()
-    case .computed: if positional(1, call) != nil { unresolved() }
-    case .lineBreak: out.append(call.flow == .block ? 0x0A : 0x20)
+    case .unresolved: writeHole()
+    case .computed: if positional(1, call) != nil { writeHole() }
+    case .lineBreak: out.append(call.context.lineBreak)
     }
-    if out.count == before { dropped() }
+    if out.count == before { markRemoved() }
   }
 
   private mutating func writeReading(_ call: WikiTemplateCall) {
@@ -50,14 +51,14 @@ extension Wikitext {
   private mutating func writeQuotation(_ call: WikiTemplateCall) {
     let text = positional(1, call) ?? named("text", call) ?? named("quote", call) ?? named("content", call)
     guard let text else { return }
-    out.append(call.flow == .block ? 0x0A : 0x20)
+    out.append(call.context.lineBreak)
     write(text, call)
-    out.append(call.flow == .block ? 0x0A : 0x20)
+    out.append(call.context.lineBreak)
   }
 
   private mutating func writeItems(_ call: WikiTemplateCall) {
     for argument in positionals(call) {
-      if call.flow == .block {
+      if call.context.flow == .block {
         out.append(0x0A)
         out.append(WikitextMark.item)
       } else {
@@ -65,15 +66,15 @@ extension Wikitext {
       }
       write(argument, call)
     }
-    if call.flow == .block { out.append(0x0A) }
+    if call.context.flow == .block { out.append(0x0A) }
   }
 
   private mutating func writeBlocks(_ call: WikiTemplateCall) {
     for argument in positionals(call) {
-      out.append(call.flow == .block ? 0x0A : 0x20)
+      out.append(call.context.lineBreak)
       write(argument, call)
     }
-    out.append(call.flow == .block ? 0x0A : 0x20)
+    out.append(call.context.lineBreak)
   }
 
   private mutating func writeWords(_ call: WikiTemplateCall) {
@@ -81,7 +82,9 @@ extension Wikitext {
       let before = out.last
       let place = out.count
       write(argument, call)
-      if place > 0, place < out.count, isLatin(before), isLatin(out.base[place]), argument.start > call.nameEnd + 1 {
+      if place > 0, place < out.count, isLatin(before), isLatin(out.base[place]),
+        argument.value.start > call.name.end + 1
+      {
         insert(0x20, at: place)
       }
     }
@@ -109,7 +112,7 @@ extension Wikitext {
 
   /// The page's title; not more often than a page may grow by it.
   private mutating func writePageName() {
-    if out.count <= 4 * pageBytes + (1 << 16) { out.append(title) }
+    if out.count <= 4 * scanner.count + (1 << 16) { out.append(title) }
   }
 
   private mutating func writeJoined(_ separator: StaticString, _ call: WikiTemplateCall) {
@@ -137,8 +140,8 @@ extension Wikitext {
 
   private mutating func writeCountry(_ call: WikiTemplateCall) {
     guard let argument = positional(1, call) else { return }
-    let start = skipBlanks(argument.start, argument.end), end = trimmedEnd(start, argument.end)
-    if let name = rules.country(page + start, end - start) {
+    let text = scanner.trimmed(argument.value)
+    if let name = rules.country(page + text.start, text.count) {
       out.append(Array(name.utf8))
     } else {
       write(argument, call)
@@ -148,7 +151,7 @@ extension Wikitext {
   private mutating func writeDate(_ first: Int, _ call: WikiTemplateCall) {
     let units: [StaticString] = ["年", "月", "日"]
     for (offset, unit) in units.enumerated() {
-      guard let argument = positional(first + offset, call), page[skipBlanks(argument.start, argument.end)] &- 0x30 < 10
+      guard let argument = positional(first + offset, call), scanner.firstByte(argument.value) &- 0x30 < 10
       else { return }
       write(argument, call)
       out.append(unit)

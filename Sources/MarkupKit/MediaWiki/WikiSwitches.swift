@@ -53,29 +53,6 @@ enum WikiSwitches {
     """
 }
 
-extension Wikitext {
-  /// Two underscores: a switch, or one byte of text.
-  mutating func underscores(_ start: Int, _ end: Int) -> Int {
-    if peek(start + 1, end) == UInt8(ascii: "_"), let close = switchEnd(start + 2, end) {
-      dropped()
-      return close
-    }
-    out.append(UInt8(ascii: "_"))
-    return start + 1
-  }
-
-  /// The index after the switch whose word starts at `start`; nil where it is none.
-  private func switchEnd(_ start: Int, _ end: Int) -> Int? {
-    let limit = min(end - 1, start + WikiSwitches.longestBytes)
-    var close = start
-    while close < limit, page[close] > 0x20, page[close] != UInt8(ascii: "_") || page[close + 1] != page[close] {
-      close += 1
-    }
-    guard close > start, close < limit, page[close] == UInt8(ascii: "_") else { return nil }
-    return rules.isSwitch(page + start, close - start) ? close + 2 : nil
-  }
-}
-
 extension WikitextRules {
   /// Whether a word between underscores is a switch.
   func isSwitch(_ word: UnsafePointer<UInt8>, _ count: Int) -> Bool {

@@ -1,15 +1,3 @@
-import ShardKit
-
-/// What the beginning of a line means in a table.
-struct WikiTableMark {
-  enum Kind { case open, close, row }
-  var kind: Kind
-  /// The index behind it.
-  var end: Int
-  /// Whether it is written with a template (`{{!}}`) that may also stand for a bar of the text.
-  var isTemplate = false
-}
-
 /// A search for the line that closes a table.
 private struct WikiTableSearch {
   var depth = 1
@@ -24,8 +12,8 @@ private struct WikiTableSearch {
   }
 }
 
-/// Tables, which go whole: `{|`…`|}`, and the same by magic words (`{{{!}}`, `{{(!}}`…) or closed by a template.
-extension Wikitext {
+/// Tables: `{|`…`|}`, and the same by magic words (`{{{!}}`, `{{(!}}`…) or closed by a template.
+extension WikitextScanner {
   /// The mark at `line`, the first byte of a line that is no blank; nil where it is text.
   func tableMark(_ line: Int, _ end: Int) -> WikiTableMark? {
     switch peek(line, end) {
@@ -72,7 +60,7 @@ extension Wikitext {
         index = templateEnd(index, end) ?? index + 2
       case UInt8(ascii: "<"): index = passAngle(index, end)
       case 0x0A:
-        let next = tableLine(index, end, &search)
+        let next = passTableLine(index, end, &search)
         if next.isEnd { return next.index }
         index = next.index
       default: index += 1
@@ -83,7 +71,7 @@ extension Wikitext {
   }
 
   /// Reads the beginning of the line behind a newline: where the search goes on, and whether the table ends there.
-  private mutating func tableLine(
+  private mutating func passTableLine(
     _ newline: Int, _ end: Int, _ search: inout WikiTableSearch
   ) -> (index: Int, isEnd: Bool) {
     let line = skipSpaces(newline + 1, end)
@@ -92,7 +80,7 @@ extension Wikitext {
       case .open: search.depth += 1
       case .close:
         search.depth -= 1
-        if search.depth == 0 { return (templateEndOfMark(line, mark, end), true) }
+        if search.depth == 0 { return (markEnd(line, mark, end), true) }
       case .row: if search.depth == 1 { search.template = nil }
       }
       return (mark.end, false)
@@ -118,24 +106,17 @@ extension Wikitext {
   }
 
   /// The end of a closer with arguments: `{{end|…}}`.
-  private mutating func templateEndOfMark(_ line: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
+  private mutating func markEnd(_ line: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
     guard mark.isTemplate, page[mark.end - 1] == UInt8(ascii: "|") else { return mark.end }
     return templateEnd(line, end) ?? mark.end
   }
 
   func isTableLine(_ line: Int, _ end: Int) -> Bool { tableMark(line, end).map { $0.kind != .close } ?? false }
 
-  mutating func table(_ start: Int, _ end: Int) -> Int {
-    dropped()
-    return tableEnd(start, end)
-  }
-
-  /// A row outside any table: its table was opened by a template, or lost its opener.
-  mutating func debris(_ start: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
-    dropped()
+  /// Where a row or a closing mark outside any table ends.
+  mutating func tableDebrisEnd(_ start: Int, _ mark: WikiTableMark, _ end: Int) -> Int {
     if mark.kind == .close {
-      return mark.isTemplate
-        ? templateEndOfMark(start, mark, end) : mark.end + run(of: UInt8(ascii: "}"), mark.end, end)
+      return mark.isTemplate ? markEnd(start, mark, end) : mark.end + run(of: UInt8(ascii: "}"), mark.end, end)
     }
     var index = start
     while index < end, page[index] != 0x0A {
@@ -146,16 +127,5 @@ extension Wikitext {
       }
     }
     return index
-  }
-}
-
-extension WikitextRules {
-  /// Templates that stand for the marks of a table.
-  static func tableTemplateTable() -> ByteNameTable<WikiTableMark.Kind> {
-    var table = ByteNameTable<WikiTableMark.Kind>()
-    table.insert(words: "! !! !- !+", .row)
-    table.insert("(!", .open)
-    table.insert(words: "!) end table_end end_table tableend table-end endtable 表終わり 表終 表_終わり 終わり", .close)
-    return table
   }
 }

@@ -2,7 +2,7 @@ import ShardKit
 
 /// Numbers with their units: `{{val}}`, `{{convert}}`, fractions and powers of ten. A number is written whole or not at
 /// all: without its exponent it would be another one.
-extension Wikitext {
+extension WikitextRenderer {
   /// `{{val|1.5|0.2|e=10|ul=m/s}}` reads `(1.5±0.2)×10¹⁰ m/s`.
   mutating func writeValue(_ call: WikiTemplateCall) {
     let parts = positionals(call), exponent = named("e", call)
@@ -15,9 +15,7 @@ extension Wikitext {
       if isGrouped { out.append("(") }
       let start = out.count
       isUncertain ? writeUncertain(parts, call) : writeRange(parts[...], call)
-      if let format = named("fmt", call), page[skipBlanks(format.start, format.end)] | 0x20 == UInt8(ascii: "c") {
-        groupDigits(from: start)
-      }
+      if begins("fmt", with: UInt8(ascii: "c"), call) { groupDigits(from: start) }
       if isGrouped { out.append(")") }
       writePowerOfTen(exponent, call)
     }
@@ -33,7 +31,7 @@ extension Wikitext {
   private mutating func writeUncertain(_ parts: [WikiTemplateArgument], _ call: WikiTemplateCall) {
     write(parts[0], call)
     for (index, part) in parts.dropFirst().prefix(2).enumerated() {
-      let first = page[skipBlanks(part.start, part.end)]
+      let first = scanner.firstByte(part.value)
       let isSigned = first == UInt8(ascii: "+") || first == UInt8(ascii: "-") || first == 0xE2
       if first == UInt8(ascii: "(") {
       } else if parts.count == 2 {
@@ -53,7 +51,7 @@ extension Wikitext {
     while count + 1 < parts.count, separator(parts[count]) != nil { count += 2 }
     writeRange(parts[..<count], call)
     guard count < parts.count else { return }
-    let isAdjective = named("adj", call).map { page[skipBlanks($0.start, $0.end)] | 0x20 == UInt8(ascii: "o") } ?? false
+    let isAdjective = begins("adj", with: UInt8(ascii: "o"), call)
     if isAdjective { out.append("-") }
     writeUnit(parts[count], spaced: !isAdjective, call)
     guard count + 2 < parts.count, isNumber(parts[count + 1]), !isNumber(parts[count + 2]) else { return }
@@ -71,19 +69,18 @@ extension Wikitext {
 
   /// What joins the numbers of a range; nil where the argument is none.
   private func separator(_ argument: WikiTemplateArgument) -> StaticString? {
-    let start = skipBlanks(argument.start, argument.end), end = trimmedEnd(start, argument.end)
-    return rules.quantities.separators.value(page + start, end - start)
+    let text = scanner.trimmed(argument.value)
+    return rules.quantities.separators.value(page + text.start, text.count)
   }
 
   private func isNumber(_ argument: WikiTemplateArgument) -> Bool {
-    let start = skipBlanks(argument.start, argument.end)
-    return start < argument.end && page[start] &- 0x30 < 10
+    !scanner.isBlank(argument.value) && scanner.firstByte(argument.value) &- 0x30 < 10
   }
 
   /// A unit as it is written: `km2` as km², `sqmi` as sq mi; `%` and `°` follow their number without a space.
   private mutating func writeUnit(_ argument: WikiTemplateArgument?, spaced: Bool, _ call: WikiTemplateCall) {
     guard let argument else { return }
-    let first = page[skipBlanks(argument.start, argument.end)]
+    let first = scanner.firstByte(argument.value)
     let place = out.count
     write(argument, call)
     let length = out.count - place
@@ -127,7 +124,7 @@ extension Wikitext {
     switch positional(2, call).map({ integer($0) }) {
     case nil, 2?: out.append("√")
     case 3?: out.append("∛")
-    default: return unresolved()
+    default: return writeHole()
     }
     let place = out.count
     write(value, call)
@@ -141,9 +138,9 @@ extension Wikitext {
 
   /// `²³⁵U`; the symbol of an element written in full is not known here.
   private mutating func writeNuclide(_ symbol: WikiTemplateArgument, _ call: WikiTemplateCall) {
-    guard let mass = positional(2, call) else { return unresolved() }
-    let start = skipBlanks(symbol.start, symbol.end), end = trimmedEnd(start, symbol.end)
-    guard end - start <= 2, integer(mass) != nil else { return unresolved() }
+    guard let mass = positional(2, call) else { return writeHole() }
+    let text = scanner.trimmed(symbol.value)
+    guard text.count <= 2, integer(mass) != nil else { return writeHole() }
     writeScript(.superscript, mass, call)
     write(symbol, call)
   }
@@ -151,21 +148,6 @@ extension Wikitext {
   private mutating func writePower(_ exponent: WikiTemplateArgument, _ call: WikiTemplateCall) {
     out.append("10")
     writeScript(.superscript, exponent, call)
-  }
-
-  mutating func writeScript(_ kind: WikiTagKind, _ call: WikiTemplateCall) {
-    if let argument = positional(1, call) { writeScript(kind, argument, call) }
-  }
-
-  /// Raised or lowered figures; where Unicode has no such form, a raised text follows `^` behind a figure.
-  private mutating func writeScript(_ kind: WikiTagKind, _ argument: WikiTemplateArgument, _ call: WikiTemplateCall) {
-    let start = skipBlanks(argument.start, argument.end), end = trimmedEnd(start, argument.end)
-    if let scalars = scriptScalars(start, end, kind) {
-      for scalar in scalars { out.append(scalar: scalar) }
-      return
-    }
-    if kind == .superscript, out.last &- 0x30 < 10 { out.append("^") }
-    write(argument, call)
   }
 
   /// `{{frac|2}}` is 1/2, `{{frac|1|2}}` too, `{{frac|3|1|2}}` 3 1/2. A number before it is kept apart.
@@ -196,35 +178,5 @@ extension Wikitext {
     while end < out.count, out.base[end] &- 0x30 < 10 { end += 1 }
     let places = stride(from: end - 3, to: start, by: -3)
     insert(UInt8(ascii: ","), at: places.reversed())
-  }
-}
-
-/// What the arguments of quantities stand for.
-struct WikiQuantityWords: Sendable {
-  let separators: ByteNameTable<StaticString>
-  let units: ByteNameTable<String>
-
-  init() {
-    var separators = ByteNameTable<StaticString>()
-    for word in ["-", "–", "−", "~", "〜"] { separators.insert(word, "–") }
-    for word in ["x", "×", "*", "by"] { separators.insert(word, word == "by" ? " by " : " × ") }
-    for (word, text) in [("to", " to "), ("and", " and "), ("or", " or ")] as [(String, StaticString)] {
-      separators.insert(word, text)
-    }
-    for (word, text) in [("+/-", "±"), ("±", "±"), ("/", "/"), (",", ", "), ("から", "から")] as [(String, StaticString)] {
-      separators.insert(word, text)
-    }
-    self.separators = separators
-    var units = ByteNameTable<String>()
-    for (code, symbol) in [
-      ("sqmi", "sq mi"), ("sqft", "sq ft"), ("sqin", "sq in"), ("sqyd", "sq yd"), ("sqkm", "km²"), ("sqm", "m²"),
-      ("cuft", "cu ft"), ("cuin", "cu in"), ("cuyd", "cu yd"), ("cumi", "cu mi"), ("C", "°C"), ("F", "°F"),
-      ("kph", "km/h"), ("kmh", "km/h"), ("usgal", "US gal"), ("impgal", "imp gal"), ("PD/km2", "/km²"),
-      ("PD/sqkm", "/km²"), ("PD/sqmi", "/sq mi"), ("/sqkm", "/km²"), ("/sqmi", "/sq mi"), ("deg", "°"),
-      ("acre", "acres"), ("um", "μm"), ("ohm", "Ω"),
-    ] {
-      units.insert(code, symbol)
-    }
-    self.units = units
   }
 }
