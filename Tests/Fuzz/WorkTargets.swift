@@ -101,12 +101,13 @@ let workTargets: [String: FuzzTarget] = [
       "<page>", "</page>", "<text>", "</text>", "<title>", "<revision>", "<ns>", "<!DOCTYPE a [", "&#0;", "<siteinfo>",
     ]
   ) { choice, content in
-    let reader = WikiDumpReader(maximumPageBytes: 1 << 16, onPage: { _ = $0.page.textIsRedirect })
-    try reader.read(MemorySource(content), isFragment: choice == 1, isLast: true)
+    let reader = WikiDumpReader(
+      MemorySource(content), isFragment: choice == 1, isLast: true, maximumPageBytes: 1 << 16)
+    while let item = try reader.next() { if case .page(let page) = item { _ = page.textIsRedirect } }
   },
   "wikidump-head": reader(fixtures: ["wikipedia"], words: ["<mediawiki>", "<siteinfo>", "<namespace key="]) { input in
     let source = try decompress(MemorySource(input), Compression.detect(input))
-    _ = WikiDumpReader.head(of: source)
+    _ = WikiDumpHead.read(source)
   },
   "wikidump-index": fileReader(
     "index.txt", samples: ["596:1:a\n596:2:b:c\n999:3:d\n"], words: ["596:", "\n", "99999999999999999999"]

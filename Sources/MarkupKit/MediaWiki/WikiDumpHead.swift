@@ -21,7 +21,7 @@ public struct WikiDumpHead {
 
   /// Fails with the reason where a file is no dump, or a dump of which not even the first page is left.
   public static func check(_ path: String) throws {
-    let head = WikiDumpReader.head(of: try openSource(path))
+    let head = read(try openSource(path))
     if head.root == "mediawiki" || head.root == "page" {
       guard head.isWhole, !head.hasPage, !head.isClosed else { return }
       throw ShardError(
@@ -72,16 +72,15 @@ public struct WikiDumpHead {
   }
 }
 
-extension WikiDumpReader {
+extension WikiDumpHead {
   /// Reads the beginning of a file, up to the first page or a megabyte. Damage is reported, not thrown. The steps are
   /// small, since a decompressor that meets damage loses what it has unpacked in the same step.
-  public static func head(of source: any ByteSource) -> WikiDumpHead {
-    let reader = WikiDumpReader(maximumPageBytes: 0, onPage: { _ in })
-    reader.open()
+  public static func read(_ source: any ByteSource) -> WikiDumpHead {
+    let parser = WikiDumpParser(maximumPageBytes: 0)
     var head = WikiDumpHead()
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 512, alignment: 64)
     defer { block.deallocate() }
-    for _ in 0..<2048 where !reader.isInsidePage && reader.fault == nil {
+    for _ in 0..<2048 where !parser.isInsidePage && parser.fault == nil {
       let count: Int
       do { count = try source.read(into: block) } catch {
         head.damage = error
@@ -97,12 +96,12 @@ extension WikiDumpReader {
         bytes = withoutLeadingSpace(bytes)
         head.bytes = Array(bytes.prefix(64))
       }
-      reader.parse(bytes)
+      parser.feed(bytes)
     }
-    head.site = reader.site
-    head.root = reader.root
-    head.hasPage = reader.isInsidePage || reader.root == "page"
-    head.isClosed = reader.sawEnd
+    head.site = parser.site
+    head.root = parser.root
+    head.hasPage = parser.isInsidePage || parser.root == "page"
+    head.isClosed = parser.sawEnd
     return head
   }
 

@@ -3,7 +3,7 @@ import ShardKit
 /// One page of a MediaWiki export, with the last revision that the dump holds of it.
 ///
 /// Schema: https://www.mediawiki.org/xml/export-0.11.xsd, and back to 0.3, which has no `<ns>` and no `<model>`.
-public struct WikiDumpPage: ~Copyable {
+public final class WikiDumpPage {
   public var id: [UInt8] = []
   public var title: [UInt8] = []
   public var revision: [UInt8] = []
@@ -12,15 +12,17 @@ public struct WikiDumpPage: ~Copyable {
   public var model: [UInt8] = []
   /// As `<ns>` says; empty in old dumps.
   public var namespace: [UInt8] = []
-  /// Whether a `<redirect>` element stands beside the text.
+  /// Whether there is a `<redirect>` element next to the text.
   public var isRedirect = false
-  public var text = PageBuffer()
+  public var text = PageBuffer(capacity: 1 << 12)
   /// Bytes of text in the dump, which a bound may have cut from `text`.
   public var textBytes = 0
-  /// Elements that stood in the text unescaped.
+  /// Elements that were in the text unescaped.
   public var textElements = 0
 
-  mutating func clear() {
+  init() {}
+
+  func clear() {
     id.removeAll(keepingCapacity: true)
     title.removeAll(keepingCapacity: true)
     namespace.removeAll(keepingCapacity: true)
@@ -28,7 +30,7 @@ public struct WikiDumpPage: ~Copyable {
     clearRevision()
   }
 
-  mutating func clearRevision() {
+  func clearRevision() {
     revision.removeAll(keepingCapacity: true)
     timestamp.removeAll(keepingCapacity: true)
     model.removeAll(keepingCapacity: true)

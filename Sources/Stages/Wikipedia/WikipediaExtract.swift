@@ -126,7 +126,7 @@ public struct WikipediaExtract: Stage {
     guard let partition = WikiDumpPartition(line: try workspace.payload()) else {
       throw StageError(.input, dump, "its list of partitions is damaged", hint: "Run 'pipeline verify'.")
     }
-    let site = WikiDumpReader.head(of: try openSource(dump)).site
+    let site = WikiDumpHead.read(try openSource(dump)).site
     let task = try WikipediaExtractTask(options, site, workspace)
     try task.read(dump, partition)
   }

@@ -30,71 +30,72 @@ final class WikipediaExtractTask {
   }
 
   func read(_ path: String, _ partition: WikiDumpPartition) throws {
-    let reader = WikiDumpReader(maximumPageBytes: options.maximumPageBytes.bytes) { [unowned self] reader in
-      try extract(reader)
-    } onBreak: { [unowned self] reader, damage in
-      try lose(reader, damage)
-    }
-    reader.site = site
-    switch partition.form {
-    case .whole: try reader.read(openSource(path), isFragment: false, isLast: true)
-    case .plain:
-      let source = try FileSource(path, offset: partition.start, length: partition.end - partition.start)
-      try reader.read(source, isFragment: partition.start > 0, isLast: partition.isLast)
-    case .streams:
-      let source = Bzip2Streams(path, partition)
-      try reader.read(source, isFragment: partition.start > 0, isLast: partition.isLast)
+    let reader = try WikiDumpReader(
+      source(path, partition), isFragment: partition.form != .whole && partition.start > 0,
+      isLast: partition.form == .whole || partition.isLast, maximumPageBytes: options.maximumPageBytes.bytes)
+    while let item = try reader.next() {
+      switch item {
+      case .page(let page): try extract(page)
+      case .damage(let damage): try drop(damage)
+      }
     }
     workspace.metric("sentences-cut", Double(wikitext.cutSentences))
   }
 
-  private func id(of page: borrowing WikiDumpPage) -> [UInt8] {
+  private func source(_ path: String, _ partition: WikiDumpPartition) throws -> any ByteSource {
+    switch partition.form {
+    case .whole: try openSource(path)
+    case .plain: try FileSource(path, offset: partition.start, length: partition.end - partition.start)
+    case .streams: Bzip2Streams(path, partition)
+    }
+  }
+
+  private func id(of page: WikiDumpPage) -> [UInt8] {
     idPrefix + [UInt8(ascii: ":")] + (page.id.isEmpty ? Array("unknown".utf8) : page.id)
   }
 
-  private func lose(_ reader: WikiDumpReader, _ damage: WikiDumpBreak) throws {
+  private func drop(_ damage: WikiDumpBreak) throws {
     workspace.warn(damage.kind.rawValue, damage.message)
-    guard damage.isInsidePage else { return }
-    workspace.countInput(bytes: reader.page.textBytes)
+    guard let page = damage.page else { return }
+    workspace.countInput(bytes: page.textBytes)
     try workspace.drop(
-      id: id(of: reader.page), bytes: reader.page.textBytes,
+      id: id(of: page), bytes: page.textBytes,
       DropReason(
-        damage.kind == .truncated ? "truncated" : "damaged", detail: String(decoding: reader.page.title, as: UTF8.self))
-    )
+        damage.kind == .truncated ? "truncated" : "damaged", detail: String(decoding: page.title, as: UTF8.self)))
   }
 
-  private func extract(_ reader: WikiDumpReader) throws {
-    workspace.countInput(bytes: reader.page.textBytes)
+  private func extract(_ page: WikiDumpPage) throws {
+    workspace.countInput(bytes: page.textBytes)
     pages += 1
     if pages % 64 == 0 { try workspace.control.check() }
-    if reader.page.textElements > 0 {
+    if page.textElements > 0 {
       workspace.warn(
         "unescaped-markup",
-        "page '\(String(decoding: reader.page.title, as: UTF8.self))': elements (\(reader.page.textElements)) are not "
-          + "escaped in its text; they were read as wikitext")
+        "page '\(String(decoding: page.title, as: UTF8.self))': elements (\(page.textElements)) stand in its "
+          + "text unescaped; they were read as wikitext")
     }
-    document.id = id(of: reader.page)
-    if let reason = reasonToDrop(reader.page) {
-      return try workspace.drop(id: document.id, bytes: reader.page.textBytes, DropReason(reason))
+    document.id = id(of: page)
+    if let reason = reasonToDrop(page) {
+      return try workspace.drop(id: document.id, bytes: page.textBytes, DropReason(reason))
     }
-    if reader.page.textBytes > options.maximumPageBytes.bytes {
+    if page.textBytes > options.maximumPageBytes.bytes {
       return try workspace.drop(
-        id: document.id, bytes: reader.page.textBytes,
-        DropReason("too-large", value: Double(reader.page.textBytes), threshold: Double(options.maximumPageBytes.bytes))
+        id: document.id, bytes: page.textBytes,
+        DropReason("too-large", value: Double(page.textBytes), threshold: Double(options.maximumPageBytes.bytes))
       )
     }
     text.removeAll()
-    wikitext.extract(reader.page.text.bytes, title: reader.page.title, into: &text)
+    wikitext.extract(page.text.bytes, title: page.title, into: &text)
     if text.count < options.minimumBytes {
       return try workspace.drop(
-        id: document.id, bytes: reader.page.textBytes,
+        id: document.id, bytes: page.textBytes,
         DropReason(
           text.count == 0 ? "empty" : "too-short", value: Double(text.count), threshold: Double(options.minimumBytes)))
     }
-    try write(reader.page)
+    try write(page)
   }
 
-  private func reasonToDrop(_ page: borrowing WikiDumpPage) -> String? {
+  private func reasonToDrop(_ page: WikiDumpPage) -> String? {
     if !namespaces.contains(namespace(of: page)) { return "namespace" }
     if page.isRedirect || page.textIsRedirect { return "redirect" }
     return page.model.isEmpty || page.model == Self.wikitextModel ? nil : "not-wikitext"
@@ -102,13 +103,13 @@ final class WikipediaExtractTask {
 
   private static let wikitextModel = Array("wikitext".utf8)
 
-  /// As stated by the dump; if it does not, by the prefix of the title, if the wiki knows it.
-  private func namespace(of page: borrowing WikiDumpPage) -> Int {
+  /// As the dump says; for dumps that do not, as the title's prefix says, where it is one that the wiki knows.
+  private func namespace(of page: WikiDumpPage) -> Int {
     if let number = Int(String(decoding: page.namespace, as: UTF8.self)) { return number }
     return page.title.withUnsafeBufferPointer { site.namespace(ofTitle: $0) }
   }
 
-  private func write(_ page: borrowing WikiDumpPage) throws {
+  private func write(_ page: WikiDumpPage) throws {
     document.text.removeAll(keepingCapacity: true)
     document.text.append(contentsOf: text.bytes)
     document.created = page.timestamp

@@ -1,5 +1,5 @@
-/// What the reader makes of the parser's events.
-extension WikiDumpReader: XMLEvents {
+/// What becomes of the elements and texts.
+extension WikiDumpParser: XMLEvents {
   func start(_ tag: XMLStartTag) {
     if field != .none { return startInField(tag) }
     let element = WikiDumpElement(tag.name)
@@ -67,9 +67,7 @@ extension WikiDumpReader: XMLEvents {
     field = .none
     switch (depth, WikiDumpElement(name)) {
     case (1, _): sawEnd = true
-    case (2, .page) where isInsidePage:
-      isInsidePage = false
-      if failure == nil { do { try onPage(self) } catch { failure = error } }
+    case (2, .page) where isInsidePage: completePages.append(takePage())
     case (3, .revision): isInsideRevision = false
     default: break
     }
