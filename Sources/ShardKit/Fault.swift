@@ -5,13 +5,13 @@ public protocol DescribedError: Error, Sendable, CustomStringConvertible {
   var message: String { get }
   var hint: String? { get }
   /// A fault of the machine, which may be gone when the same is done again.
-  var mayPass: Bool { get }
+  var isTransient: Bool { get }
 }
 
 extension DescribedError {
   public var subject: String { "" }
   public var hint: String? { nil }
-  public var mayPass: Bool { true }
+  public var isTransient: Bool { true }
 
   /// One sentence, and the hint behind it.
   public var description: String {
@@ -23,11 +23,11 @@ extension DescribedError {
 
 /// The kinds of faults of a part of the program.
 public protocol FaultCode: Equatable, Sendable {
-  var mayPass: Bool { get }
+  var isTransient: Bool { get }
 }
 
 extension FaultCode {
-  public var mayPass: Bool { true }
+  public var isTransient: Bool { true }
 }
 
 /// What went wrong in a part of the program: `ShardError`, `StageError` and others differ by their codes alone.
@@ -49,5 +49,5 @@ public struct Fault<Code: FaultCode>: DescribedError, Equatable {
     self.init(code, "", message, hint: hint)
   }
 
-  public var mayPass: Bool { code.mayPass }
+  public var isTransient: Bool { code.isTransient }
 }

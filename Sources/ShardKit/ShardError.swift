@@ -13,5 +13,5 @@ public enum ShardErrorCode: FaultCode {
   case tooLarge
   case unsupported
 
-  public var mayPass: Bool { self == .io }
+  public var isTransient: Bool { self == .io }
 }

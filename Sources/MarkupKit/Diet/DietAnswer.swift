@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A response of the API with meetings: `{numberOfRecords, nextRecordPosition, meetingRecord: […]}`.
 ///

@@ -42,7 +42,7 @@ private final class DietXMLReader: XMLEvents {
   private var speech: Record?
   private var path: [String] = []
   private var text: [UInt8] = []
-  private var problem: DietPage.Problem?
+  private var problem: ShardError?
   private var parser: XMLPushParser?
 
   private static let policy = XMLPolicy(
@@ -64,12 +64,12 @@ private final class DietXMLReader: XMLEvents {
     return answer.object
   }
 
-  func read(_ bytes: [UInt8]) throws(DietPage.Problem) {
+  func read(_ bytes: [UInt8]) throws(ShardError) {
     let parser = XMLPushParser(self, policy: Self.policy)
     self.parser = parser
     parser.parse(bytes)
     self.parser = nil
-    if let fault = parser.fault { problem = DietPage.Problem(message: Self.message(fault)) }
+    if let fault = parser.fault { problem = ShardError(.malformed, Self.message(fault)) }
     if let problem { throw problem }
   }
 
@@ -84,7 +84,7 @@ private final class DietXMLReader: XMLEvents {
   }
 
   private func fail(_ message: String) {
-    problem = DietPage.Problem(message: message)
+    problem = ShardError(.malformed, message)
     parser?.stop()
   }
 

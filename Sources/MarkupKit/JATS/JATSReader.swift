@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Builds articles from XML events. A file usually contains one article, sometimes several in a wrapper.
 ///
@@ -36,10 +36,10 @@ public final class JATSReader: XMLEvents {
   // MARK: Events
 
   /// Reads a document. Its entities are the names of HTML 4; any other is left out and counted.
-  public func read(_ bytes: [UInt8]) throws(JATSFault) {
+  public func read(_ bytes: [UInt8]) throws(ShardError) {
     let parser = XMLPushParser(self, policy: Self.policy)
     parser.parse(bytes)
-    if let fault = parser.fault { throw JATSFault(fault) }
+    if let fault = parser.fault { throw fault.error }
   }
 
   private static let policy = XMLPolicy(maximumNamespaces: 1024, refusesAttributeDeclarations: true)

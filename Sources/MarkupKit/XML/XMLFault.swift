@@ -1,5 +1,7 @@
+public import ShardKit
+
 /// Why XML was not read to its end, and where.
-struct XMLFault: Error, Equatable {
+public struct XMLFault: Equatable {
   enum Cause: Equatable {
     /// Not well-formed, with libxml2's message; nil where it gave none.
     case malformed(String?)
@@ -30,5 +32,12 @@ struct XMLFault: Error, Equatable {
     case .declaredAttribute: "it declares attributes of its own"
     case .undeclaredEntity: "it refers to an entity that is not declared"
     }
+  }
+
+  /// There was not enough memory: a fault of the machine, not of the XML.
+  public static let noMemory = ShardError(.io, "there is not enough memory to read its XML")
+
+  var error: ShardError {
+    cause == .noMemory ? Self.noMemory : ShardError(.malformed, line > 0 ? "line \(line)" : "", message)
   }
 }

@@ -164,7 +164,7 @@ final class Executor {
 
   /// Errors of the environment may be transient; errors of the input or the options are not.
   private static func mayRetry(_ error: any Error) -> Bool {
-    (error as? any DescribedError)?.mayPass ?? true
+    (error as? any DescribedError)?.isTransient ?? true
   }
 
   /// Of a node that has begun a phase and not ended it.

@@ -16,5 +16,5 @@ public enum StageErrorCode: FaultCode {
   case timedOut
   case ledger
 
-  public var mayPass: Bool { self == .timedOut || self == .environment }
+  public var isTransient: Bool { self == .timedOut || self == .environment }
 }

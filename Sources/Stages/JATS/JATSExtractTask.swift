@@ -53,10 +53,10 @@ final class JATSExtractTask {
       return try drop(container.place, 0, "damaged-archive", detail: error.description)
     }
     let reader = JATSReader(options.text)
-    do throws(JATSFault) {
+    do throws(ShardError) {
       try reader.read(bytes)
     } catch {
-      guard error != JATSEvents.noMemory else {
+      guard error != XMLFault.noMemory else {
         throw StageError(
           .environment, container.place, error.message, hint: "Run with fewer --jobs, or give the program more memory.")
       }

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What can go wrong with a tokenizer: its options, its files, its libraries. One sentence, and what to do next.
 public struct TokenizerError: DescribedError, Equatable {
