@@ -1,3 +1,4 @@
+import ShardKit
 import Testing
 import TrainerCore
 

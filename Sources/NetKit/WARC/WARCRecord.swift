@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A record of a web archive (WARC/1.1, ISO 28500:2017).
 public struct WARCRecord: Equatable, Sendable {

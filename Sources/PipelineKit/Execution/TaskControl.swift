@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 import Synchronization
 
 /// The progress of a long task, in its own words.

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Exports the newest outputs of a pipeline as OpenLineage run events, for data catalogs.
 ///

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// What stops a run as a whole: the store, the lock, a selection, failed stages.
 public typealias RunError = Fault<RunErrorCode>

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A mistake in a pipeline document or its parameters.
 public struct SpecError: DescribedError, Equatable {

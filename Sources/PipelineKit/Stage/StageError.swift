@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Why a stage could not do its work. `description` says where, what, why and what next.
 public typealias StageError = Fault<StageErrorCode>

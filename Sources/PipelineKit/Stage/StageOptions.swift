@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A stage's options: a struct that declares each option once, with its default, documentation and bounds.
 ///

@@ -1,4 +1,4 @@
-public import MarkupKit
+import MarkupKit
 import NetKit
 public import PipelineKit
 import ShardKit

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 import TextKit
 import TrainerCore
 

@@ -1,5 +1,6 @@
 import NetKit
 public import PipelineKit
+import ShardKit
 
 extension HubRepository.Kind: OptionChoice {}
 

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 /// A path pattern: `*` and `?` match within a name, `**` also matches across folders. A pattern without a slash matches
 /// names in any folder; one with a slash at its end matches everything below a folder.

@@ -1,5 +1,6 @@
 import NetKit
 import PipelineKit
+import ShardKit
 
 /// A URL from a pipeline file or a list. URLs that contain a password, a token or a signature are refused, because they
 /// are stored with the run.

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 
 extension PlanningContext {
   /// The files that a reader reads: those wired to it, then those that its option names. Having none is an error.

@@ -1,6 +1,6 @@
 import CTorch
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// The training engine: libtorch behind a table of C functions, loaded when training is first asked for.
 ///

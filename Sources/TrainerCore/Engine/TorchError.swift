@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Why the training engine could not do what it was asked. `description` says where, what, why and what next.
 public typealias TorchError = Fault<TorchErrorCode>

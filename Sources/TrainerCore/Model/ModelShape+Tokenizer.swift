@@ -1,3 +1,4 @@
+public import ShardKit
 public import TextKit
 
 extension ModelShape {

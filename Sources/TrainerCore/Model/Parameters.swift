@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A model's parameters on a device: fp32 masterWeights, and what the model computes with.
 ///

@@ -1,3 +1,5 @@
+public import ShardKit
+
 /// BERT as published (Devlin et al. 2019, arXiv:1810.04805): learned positions and GELU. The baseline, and the home of the
 /// Japanese BERTs that others have published.
 public struct StockBERT: Encoder {

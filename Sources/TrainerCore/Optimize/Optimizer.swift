@@ -1,3 +1,5 @@
+public import ShardKit
+
 /// AdamW over a model's master weights, with gradients summed over microbatches and processes, and clipped.
 public final class Optimizer {
   public let options: AdamW

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// Weights and moments between devices and safetensors files.
 extension Parameters {

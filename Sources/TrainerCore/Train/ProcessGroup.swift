@@ -1,5 +1,6 @@
 import CTorch
 public import Glibc
+public import ShardKit
 
 /// The processes that train one model together, one a device: gloo between CPUs, NCCL between GPUs.
 public final class ProcessGroup: @unchecked Sendable {

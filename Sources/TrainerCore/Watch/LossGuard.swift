@@ -1,3 +1,5 @@
+public import ShardKit
+
 /// Stops training at a loss or gradient that is not a finite number.
 public enum LossGuard {
   /// Which of several processes looks, and whose part of the loss it is that is no number.

@@ -1,4 +1,5 @@
 import PipelineKit
+import ShardKit
 import Testing
 
 @testable import Stages
