@@ -11,6 +11,7 @@ struct StagesCommand: ParsableCommand {
       EXAMPLES
         pipeline stages
         pipeline stages dedupe.minhash
+        pipeline stages --markdown > stages.md
       """)
 
   @Argument(help: "A stage kind, as written after \"use\".")
@@ -19,6 +20,13 @@ struct StagesCommand: ParsableCommand {
   @Flag(help: "Print JSON.")
   var json = false
 
+  @Flag(help: "Print the whole documentation as Markdown, of one kind or of all.")
+  var markdown = false
+
+  func validate() throws {
+    if json, markdown { throw ValidationError("--json and --markdown exclude each other") }
+  }
+
   func run() throws {
     let registry = StageRegistry.builtin
     if let name {
@@ -26,15 +34,32 @@ struct StagesCommand: ParsableCommand {
         throw RunError(.notFound, "no stage kind is named '\(name)'" + suggestion(for: name, among: registry.names))
       }
       if json { return Console.json(Self.json(stage)) }
-      let style = Style(STDOUT_FILENO)
-      for line in Self.documentation(stage, style, columns: Console.width(STDOUT_FILENO)) { Console.line(line) }
+      if markdown { return Self.show(StageReference.markdown(stage)) }
+      Self.show(Self.documentation(stage, Style(STDOUT_FILENO), columns: Console.width(STDOUT_FILENO)))
     } else if json {
       Console.json(.list(registry.stages.map(Self.json)))
+    } else if markdown {
+      Self.show(StageReference.markdown(registry))
     } else {
-      var table = TextTable([("", .left), ("", .left)])
-      for stage in registry.stages { table.add([stage.name, stage.summary]) }
-      for line in table.lines(Style(STDOUT_FILENO)) { Console.line(line) }
+      Self.show(Self.list(registry, Style(STDOUT_FILENO)))
     }
+  }
+
+  private static func show(_ lines: [String]) { for line in lines { Console.line(line) } }
+
+  /// Names and summaries under a heading for each chapter; the columns are the same in all.
+  static func list(_ registry: StageRegistry, _ style: Style) -> [String] {
+    let width = registry.names.map(displayWidth).max() ?? 0
+    var lines: [String] = []
+    for (chapter, stages) in StageChapter.chapters(of: registry) {
+      if !lines.isEmpty { lines.append("") }
+      lines.append(style.bold(chapter.rawValue))
+      for stage in stages {
+        let padding = String(repeating: " ", count: width - displayWidth(stage.name) + 2)
+        lines.append("  \(style.cyan(stage.name))\(padding)\(stage.summary)")
+      }
+    }
+    return lines
   }
 
   static func documentation(_ stage: StageDescription, _ style: Style, columns: Int) -> [String] {

@@ -190,6 +190,29 @@ import Testing
     #expect(json.array?.contains { $0["name"]?.string == "dedupe.minhash" } == true)
   }
 
+  @Test func stagesAreListedByWhatTheyDo() throws {
+    let bench = try Workbench()
+    let lines = try bench.run("stages").out.split(separator: "\n").map(String.init)
+    let headings = lines.filter { !$0.hasPrefix(" ") }
+    #expect(headings.first == "Crawl and download" && headings.contains("Train") && !headings.contains("Other"))
+    let kinds = lines.filter { $0.hasPrefix("  ") }.map { String($0.split(separator: " ")[0]) }
+    let json = try JSONValue.parse(try bench.run("stages", "--json").out).value
+    #expect(kinds.sorted() == json.array?.compactMap { $0["name"]?.string })
+    let first = try #require(lines.firstIndex(of: "Clean and filter"))
+    #expect(lines[first + 1].hasPrefix("  filter.language"))
+  }
+
+  @Test func theStageReferenceIsTheGeneratedOne() throws {
+    let bench = try Workbench()
+    let stored = String(decoding: try FileSystem.read(packagePath("Documentation/stages.md")), as: UTF8.self)
+    #expect(
+      try bench.run("stages", "--markdown").out == stored,
+      "Run `pipeline stages --markdown > Documentation/stages.md`.")
+    let one = try bench.run("stages", "mds.write", "--markdown").out
+    #expect(one.hasPrefix("### mds.write\n") && stored.contains(one))
+    #expect(try bench.run("stages", "--markdown", "--json").status == 2)
+  }
+
   @Test func doctorFindsNothingMissingHere() throws {
     let bench = try Workbench()
     let outcome = try bench.run("doctor")

@@ -1,0 +1,40 @@
+import PipelineKit
+
+/// Where a kind of stage stands in lists for people: by what it does in a pipeline, not by alphabet.
+enum StageChapter: String, CaseIterable {
+  case fetch = "Crawl and download"
+  case read = "Read sources"
+  case clean = "Clean and filter"
+  case dedupe = "Deduplicate and mix"
+  case write = "Tokenize and write shards"
+  case train = "Train"
+  case evaluate = "Evaluate"
+  case publish = "Convert, describe and upload"
+  case other = "Other"
+
+  /// By name alone, so that a new stage needs no entry here: what its verb says, else what its family says.
+  init(_ name: String) {
+    let parts = name.split(separator: ".").map(String.init)
+    self = Self.exceptions[name] ?? Self.verbs[parts.last ?? ""] ?? Self.families[parts.first ?? ""] ?? .other
+  }
+
+  private static let exceptions: [String: StageChapter] = [
+    "huggingface.convert": .publish, "huggingface.read": .train, "model.card": .publish,
+  ]
+  private static let verbs: [String: StageChapter] = [
+    "crawl": .fetch, "download": .fetch, "upload": .publish, "read": .read, "extract": .read, "select": .read,
+    "sample": .read,
+  ]
+  private static let families: [String: StageChapter] = [
+    "text": .clean, "filter": .clean, "dedupe": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write,
+    "model": .train, "evaluate": .evaluate,
+  ]
+
+  /// The kinds of a registry, chapter by chapter; chapters without any are left out.
+  static func chapters(of registry: StageRegistry) -> [(chapter: StageChapter, stages: [StageDescription])] {
+    allCases.compactMap { chapter in
+      let stages = registry.stages.filter { StageChapter($0.name) == chapter }
+      return stages.isEmpty ? nil : (chapter, stages)
+    }
+  }
+}
