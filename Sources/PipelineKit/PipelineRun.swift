@@ -1,7 +1,12 @@
 import Glibc
 import ShardKit
 
-/// Connects the steps: pipeline file → graph → plan → schedule → artifacts → records.
+/// Joins the arrows: document → graph → plan → schedule → artifacts → records.
+///
+///     let graph = try Graph(PipelineSpec.load("corpus.json"), registry: .builtin)
+///     let store = try RunStore(root: "corpus/.pipeline")
+///     let run = try PipelineRun(graph: graph, store: store, settings: .init())
+///     let outcome = try run.run { print($0) }
 public struct PipelineRun {
   public struct Settings: Sendable {
     public var from: [String] = []
@@ -24,6 +29,7 @@ public struct PipelineRun {
   public let settings: Settings
   private let planner: Planner
 
+  /// - Throws: `RunError` with the code `.selection` when the settings name a stage that the graph does not have.
   public init(graph: Graph, store: RunStore, settings: Settings) throws {
     self.graph = graph
     self.store = store
@@ -35,12 +41,19 @@ public struct PipelineRun {
   }
 
   /// What a run would do now. Changes nothing.
+  /// - Throws: `ShardError` or `StageError` when an input file cannot be found or read, `RunError` for a store that
+  ///   cannot be read.
   public func plan() throws -> Plan {
     try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name))
   }
 
-  /// Runs what is out of date.
-  /// - Parameter interruption: polled often: 0, 1 (finish the running tasks) or 2 (stop now).
+  /// Runs what has to run.
+  /// - Parameters:
+  ///   - interruption: asked often: 0, 1 (finish the running tasks) or 2 (stop now).
+  ///   - listen: hears what happens, on the calling thread.
+  /// - Returns: `.done`, `.failed` or `.interrupted`. A stage that fails does not throw: `listen` hears of it.
+  /// - Throws: `RunError`: another runner holds the store (`.locked`), or a stage that is needed was not selected and
+  ///   is not up to date (`.selection`); also whatever keeps the store from being written.
   public func run(
     interruption: @escaping () -> Int = { 0 }, listen: @escaping (RunEvent) -> Void = { _ in }
   ) throws -> RunOutcome {

@@ -16,12 +16,16 @@ public final class DocumentOutput {
     self.compressionLevel = compressionLevel
   }
 
+  /// Writes a document and counts it as output.
+  /// - Throws: `ShardError`: the disk is full, or the document is one that no reader would take (a field that is not
+  ///   UTF-8, metadata that is not one JSON object), which is a fault of the stage.
   public func write(_ document: borrowing Document) throws {
     try writer().write(document)
     workspace.ledger.output.add(bytes: document.text.count)
   }
 
-  /// Writes a document's JSON line without parsing it.
+  /// Passes on a document's JSON line, which need not be parsed for it.
+  /// - Throws: as `write(_:)` does.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
     try writer().write(line: line, id: id, textBytes: textBytes)
     workspace.ledger.output.add(bytes: textBytes)

@@ -17,12 +17,16 @@ public final class DocumentStream {
     self.workspace = workspace
   }
 
+  /// The next document, nil at the end. `next(_:)` spares the copy.
+  /// - Throws: as `next(_:)` does.
   public func next() throws -> Document? {
     var document = Document()
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document, reusing its arrays. False at the end.
+  /// Reads into a document whose arrays are used again. False at the end.
+  /// - Throws: `ShardError` when a file cannot be read or a line is not a document; `StageError` with the code
+  ///   `.cancelled` or `.timedOut` when the task must stop. Let both pass.
   public func next(_ document: inout Document) throws -> Bool {
     while true {
       if reader == nil {

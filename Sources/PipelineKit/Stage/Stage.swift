@@ -2,10 +2,11 @@ public import ShardKit
 
 /// A stage kind: typed ports, documented options, and tasks that run and resume independently.
 ///
-/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task calls `run` once, in its own folder, on
-/// any thread, and possibly again after a crash. A task's result must depend only on the stage's options, the task's
-/// payload and the bytes of the task's input files: these are what its fingerprint covers. A stage with one phase
-/// conforms to `SinglePhaseStage`, which omits phases; `Documentation/writing-a-stage.md` has a complete example.
+/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task runs `run` once, in its own folder, on any
+/// thread, maybe again after a crash. A task's result may depend on nothing but the stage's options, the task's payload
+/// and the bytes of the task's input files: that is what its fingerprint covers. A stage of one phase conforms to
+/// `SinglePhaseStage`, which leaves phases out; `Documentation/guides/writing-a-stage.md` has a complete, tested
+/// example.
 public protocol Stage: Sendable {
   associatedtype Options: StageOptions
   /// The phases in the order in which they run. Their names appear in manifests and file names.
@@ -42,7 +43,9 @@ public protocol Stage: Sendable {
   func validate() throws
   /// Notes that `pipeline plan` prints besides the verdict, one line each: what the options mean in combination.
   var remarks: [String] { get }
-  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` gives access to their files.
+  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` shows their files.
+  /// - Throws: `StageError` when there is nothing to read or the inputs contradict the options; the stage then fails
+  ///   before any of its tasks runs.
   func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan]
   /// Runs one task.
   /// - Throws: `StageError` for what a user can fix; `StageError(.cancelled, …)` at a safe point after a request to
@@ -57,10 +60,27 @@ public protocol StagePhase: RawRepresentable, CaseIterable, Hashable, Sendable w
 public enum SinglePhase: String, StagePhase { case run }
 
 /// A stage of one phase.
+///
+///     struct TextTruncate: SinglePhaseStage {
+///       static let name = "text.truncate", revision = 1
+///       static let summary = "Shortens long documents."
+///       static let documents = Input<Documents>("documents", "The documents to shorten.")
+///       static let shortened = Output<Documents>("documents", "None longer than the limit.")
+///       static let inputs = [documents.port], outputs = [shortened.port]
+///       struct Options: StageOptions {
+///         @Option("Longer documents are cut.", in: 1...1_000_000) var maximumBytes = 100_000
+///       }
+///       let options: Options
+///
+///       func tasks(in context: PlanningContext) -> [TaskPlan] { TaskPlan.perFile(context.files(Self.documents)) }
+///       func run(_ workspace: Workspace) throws { … }
+///     }
 public protocol SinglePhaseStage: Stage where Phase == SinglePhase {
   /// The tasks, in a fixed order.
+  /// - Throws: as `Stage.tasks(of:in:)` does.
   func tasks(in context: PlanningContext) throws -> [TaskPlan]
-  /// Runs one task.
+  /// Does one task.
+  /// - Throws: as `Stage.run(_:_:)` does.
   func run(_ workspace: Workspace) throws
 }
 
@@ -144,5 +164,7 @@ public protocol PlanningContext {
   /// Files that finished phases wrote to an output.
   func files<K>(_ output: Output<K>) -> [ArtifactFile]
   /// The files that an option names.
+  /// - Throws: `StageError` with the code `.input` when a named file does not exist, `ShardError` when it cannot be
+  ///   read.
   func files(_ option: InputFiles) throws -> [ArtifactFile]
 }

@@ -1,6 +1,12 @@
 public import ShardKit
 
-/// One unit of work that is run and resumed as a whole: what it reads, and what else determines its result.
+/// One unit of work and of resume: what it reads, and what else decides its result.
+///
+///     TaskPlan.perFile(context.files(Self.documents))                        // a task per file
+///     try TaskPlan(key: "00003", inputs: [.main: [dump]], payload: range)    // a task per part of a file
+///
+/// In the task, `workspace.file()` and `try workspace.payload()` give both back. Whatever is not in `inputs`, in
+/// `payload` or among the stage's options is not in the task's fingerprint, so it must not decide the result.
 public struct TaskPlan: Equatable, Sendable {
   /// Unique within its phase; letters, digits, `-`, `_` and `.`. The task's files are named after it.
   public var key: String

@@ -12,7 +12,14 @@ public enum StateLifetime: Sendable {
 
 /// The interface of a running task: what it reads, writes, drops and counts.
 ///
-/// Not thread-safe. Nothing written is visible until the task has succeeded; then everything is.
+///     let stream = workspace.documents()
+///     let output = try workspace.documents(to: Self.kept)
+///     var document = Document()
+///     while try stream.next(&document) {
+///       if document.text.isEmpty { try workspace.drop(document, .empty) } else { try output.write(document) }
+///     }
+///
+/// Used by one thread. Nothing written is visible until the task has ended well; then all of it is.
 public final class Workspace {
   public let task: TaskPlan
   public let phase: String
@@ -43,7 +50,8 @@ public final class Workspace {
     self.earlier = earlier
   }
 
-  /// A folder for temporary data; removed when the task ends.
+  /// A folder for spilled data; removed when the task ends.
+  /// - Throws: `ShardError` when it cannot be made.
   public func temporaryDirectory() throws -> String {
     let path = staging + "/.temporary"
     try FileSystem.makeDirectory(path)
@@ -52,8 +60,9 @@ public final class Workspace {
 
   /// A folder that survives this attempt, so that a task that takes hours resumes where it was killed.
   ///
-  /// Its contents are neither published nor digested. They may determine how much work a later attempt does, but never
-  /// the result for these inputs and options: training writes checkpoints, a crawl the requests it has sent.
+  /// Nothing in it is published or digested. What a stage leaves here may decide how much work a later attempt does,
+  /// never what a task with these inputs and options means: training writes checkpoints, a crawl what it has asked.
+  /// - Throws: `ShardError` when the folder cannot be made.
   public func stateDirectory(_ lifetime: StateLifetime = .untilPublished) throws -> String {
     try FileSystem.makeDirectory(state[lifetime]!)
     return state[lifetime]!
@@ -100,7 +109,10 @@ public final class Workspace {
 
   // MARK: Writing
 
-  /// Writes documents to an output, in files named after the task; starts a new file at `rotateAtBytes` of text.
+  /// Documents for an output, in files named after the task; a new file is begun at `rotateAtBytes` of text.
+  ///
+  /// Nothing needs to be closed: the workspace commits what is open when the task ends well.
+  /// - Throws: nothing now; the returned output's `write` throws `ShardError`.
   public func documents(
     to output: Output<Documents>, rotateAtBytes: Int64 = .max, compressionLevel: Int = 1
   ) throws -> DocumentOutput {
@@ -110,7 +122,14 @@ public final class Workspace {
     return writer
   }
 
-  /// Opens any other file of an output. Pass it to `publish` when it is complete.
+  /// Any other file of an output. Give it to `publish` when it is complete.
+  ///
+  ///     let file = try workspace.file(Self.index, workspace.task.key + ".index")
+  ///     try file.write(bytes)
+  ///     try workspace.publish(Self.index, file, name: workspace.task.key + ".index")
+  ///
+  /// - Parameter name: unique among the stage's tasks: begin it with `task.key`.
+  /// - Throws: `ShardError` when the file cannot be created.
   public func file<K>(_ output: Output<K>, _ name: String) throws -> FileSink {
     try FileSink(stagedPath(output.port.name, name))
   }
@@ -118,7 +137,8 @@ public final class Workspace {
   /// Commits a file opened with `file`.
   /// - Parameters:
   ///   - sink: the outermost sink, where the file is compressed.
-  ///   - ids: `recordHash` of each document's id in file order, so that `trace` finds it.
+  ///   - ids: `recordHash` of each document's id in the file's order, so that `trace` finds it.
+  /// - Throws: `ShardError` when the file cannot be written or synced.
   public func publish<K>(
     _ output: Output<K>, _ file: FileSink, through sink: (any ByteSink)? = nil, name: String, documents: Int = 0,
     textBytes: Int64 = 0, ids: [UInt64] = []
@@ -127,6 +147,8 @@ public final class Workspace {
       port: output.port.name, file, through: sink, name: name, documents: documents, textBytes: textBytes, ids: ids)
   }
 
+  /// A whole small file of an output: `file`, its bytes and `publish` in one.
+  /// - Throws: `ShardError` when the file cannot be written.
   public func write<K>(_ output: Output<K>, name: String, _ bytes: [UInt8]) throws {
     let sink = try file(output, name)
     try sink.write(bytes)
@@ -135,6 +157,7 @@ public final class Workspace {
 
   /// Adds a file of an earlier phase to an output under another name, without copying its bytes.
   /// - Parameter ids: as in `publish`.
+  /// - Throws: `ShardError` when the link cannot be made.
   public func link<K>(_ output: Output<K>, name: String, to file: ArtifactFile, ids: [UInt64] = []) throws {
     try FileSystem.link(file.path, to: try stagedPath(output.port.name, name))
     files.append(
@@ -201,8 +224,9 @@ public final class Workspace {
     try drop(id: document.id, bytes: document.text.count, reason)
   }
 
-  /// The same for a record that is not a document yet.
-  /// - Parameter bytes: the record's size, as counted when it was read.
+  /// The same for a record that is no document yet.
+  /// - Parameter bytes: the record's size, as it was counted when it was read.
+  /// - Throws: `ShardError` when the record cannot be written.
   public func drop(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
     ledger.dropped[reason.name, default: Count()].add(bytes: bytes)
     let writer = try drops ?? DropWriter(self)

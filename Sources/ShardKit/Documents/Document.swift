@@ -25,20 +25,29 @@ public struct Document: Equatable, Sendable {
 }
 
 /// Reads documents, one per line.
+///
+///     let reader = try DocumentReader(path: "00000.jsonl.zst")
+///     var document = Document()
+///     while try reader.next(&document) { print(document.idString, document.text.count) }
 public final class DocumentReader {
   public let lines: LineReader
   private let json = JSONObjectReader()
 
   public init(_ source: any ByteSource) { lines = LineReader(source) }
 
+  /// Opens a file, compressed or not: its first bytes tell.
+  /// - Throws: `ShardError` when it cannot be opened.
   public convenience init(path: String) throws(ShardError) { self.init(try openSource(path)) }
 
+  /// The next document, nil at the end.
+  /// - Throws: as `next(_:)` does.
   public func next() throws(ShardError) -> Document? {
     var document = Document()
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document, reusing its arrays. False at the end.
+  /// Reads into a document whose arrays are used again. False at the end.
+  /// - Throws: `ShardError`: the file cannot be read, is cut off or damaged, or a line is not a document.
   public func next(_ document: inout Document) throws(ShardError) -> Bool {
     guard let line = try lines.next() else { return false }
     document.clear()

@@ -3,6 +3,11 @@ import Glibc
 
 /// Writes documents, one per line, into a sink.
 ///
+///     let file = try FileSink("00000.jsonl.zst")
+///     let writer = DocumentWriter(ZstdSink(file))
+///     try writer.write(Document(id: "a", text: "…"))
+///     try writer.commit()
+///
 /// The output is valid for every reader: all fields are UTF-8, and metadata is a JSON object without repeated keys.
 public final class DocumentWriter {
   private let sink: any ByteSink
@@ -22,6 +27,9 @@ public final class DocumentWriter {
     buffer.reserveCapacity(1 << 18)
   }
 
+  /// Writes a document; nothing of it is written when this throws.
+  /// - Throws: `ShardError` with the code `.malformed` for a field that is not UTF-8 or metadata that is not one JSON
+  ///   object, or what the sink throws (`.diskFull`, `.io`).
   public func write(_ document: borrowing Document) throws(ShardError) {
     let start = buffer.count
     switch document.metadata.isEmpty ? .unique : document.metadata.withUnsafeBytes({ JSONKeys.judge($0) }) {
@@ -48,7 +56,8 @@ public final class DocumentWriter {
     repeatedKeys += 1
   }
 
-  /// Writes a document that is already a JSON line (without its line end), unchanged.
+  /// Writes a document that is already a JSON line (without its line end) as it stands.
+  /// - Throws: `ShardError` when the line is not valid UTF-8 or the sink fails.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws(ShardError) {
     guard isUTF8(line) else {
       throw ShardError(
@@ -79,12 +88,15 @@ public final class DocumentWriter {
     }
   }
 
-  /// Passes everything to the sink, which the caller commits.
+  /// Hands everything to the sink, which the caller commits.
+  /// - Throws: what the sink throws.
   public func flush() throws(ShardError) {
     try sink.write(buffer)
     buffer.removeAll(keepingCapacity: true)
   }
 
+  /// Hands everything to the sink and commits it: the file is complete and synced.
+  /// - Throws: what the sink throws.
   public func commit() throws(ShardError) {
     try flush()
     try sink.commit()

@@ -1,15 +1,28 @@
 /// An MDS data set in a folder.
+///
+///     let reader = try MDSReader(directory: "shards")
+///     for number in reader.index.shards.indices {
+///       let shard = try reader.shard(number)
+///       for sample in 0..<shard.samples { use(try shard.value(0, of: sample)) }
+///     }
 public final class MDSReader {
   public let directory: String
   public let index: MDSIndex
 
+  /// Reads `index.json`; shards are opened by `shard`.
+  /// - Throws: `ShardError`: there is no `index.json`, or it is not an index of MDS, version 2.
   public init(directory: String) throws(ShardError) {
     self.directory = directory
     index = try MDSIndex(path: directory + "/index.json")
   }
 
-  /// Opens a shard. Uncompressed ones are mapped, compressed ones decompressed into memory.
-  /// - Parameter verify: checks the size and every known hash of the stored and the decompressed file.
+  /// Opens a shard. Raw ones are mapped, compressed ones decompressed into memory.
+  /// - Parameters:
+  ///   - number: a place in `index.shards`.
+  ///   - verify: compares every known hash, of the stored file and of what it decompresses to. Sizes are always
+  ///     compared.
+  /// - Throws: `ShardError`: the file is missing, differs from the index, or is compressed in a way that is not
+  ///   supported.
   public func shard(_ number: Int, verify: Bool = true) throws(ShardError) -> MDSShardReader {
     let shard = index.shards[number]
     return try MDSShardReader(path: "\(directory)/\(shard.stored.basename)", shard, verify: verify)
@@ -27,7 +40,8 @@ public final class MDSShardReader: @unchecked Sendable {
   private let bytes: UnsafeRawBufferPointer
   private let variableColumns: Int
 
-  /// - Parameter shard: the index entry, which the file must match.
+  /// - Parameter shard: the index's entry, which the file must agree with.
+  /// - Throws: as `MDSReader.shard(_:verify:)` does.
   public init(path: String, _ shard: MDSShard, verify: Bool = true) throws(ShardError) {
     self.path = path
     file = try MappedFile(path)
@@ -92,7 +106,8 @@ public final class MDSShardReader: @unchecked Sendable {
     Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
   }
 
-  /// Calls `body` with each column's value of a sample, in `columns` order.
+  /// Calls `body` with each column's value of a sample, in the order of `columns`.
+  /// - Throws: `ShardError` when the sample is shorter than it says, and what `body` throws.
   public func sample(
     _ number: Int, _ body: (_ column: Int, _ value: UnsafeRawBufferPointer) throws(ShardError) -> Void
   ) throws(ShardError) {
@@ -116,6 +131,7 @@ public final class MDSShardReader: @unchecked Sendable {
   }
 
   /// One column of a sample.
+  /// - Throws: as `sample(_:_:)` does.
   public func value(_ column: Int, of number: Int) throws(ShardError) -> UnsafeRawBufferPointer {
     var found = UnsafeRawBufferPointer(start: nil, count: 0)
     try sample(number) { if $0 == column { found = $1 } }
@@ -123,6 +139,7 @@ public final class MDSShardReader: @unchecked Sendable {
   }
 
   /// One array of a sample: its type, shape and little-endian elements.
+  /// - Throws: `ShardError` when the column holds no array, or a damaged one.
   public func array(_ column: Int, of number: Int) throws(ShardError) -> MDSArray {
     let value = try value(column, of: number)
     guard case .array(let type, let shape) = columns[column].encoding,

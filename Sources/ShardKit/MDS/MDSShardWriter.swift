@@ -36,6 +36,9 @@ public final class MDSShardWriter {
     samples == 0 || bytes + 4 + row.bytes.count <= schema.shardBytes
   }
 
+  /// Adds a sample to the open shard; ask `fits` before.
+  /// - Throws: `ShardError`: the row has too few or too many values (`.malformed`), or the shard would pass what 32-bit
+  ///   offsets reach (`.tooLarge`).
   public func append(_ row: borrowing MDSRow) throws(ShardError) {
     let sample = try row.finished()
     guard bytes + 4 + sample.count < 1 << 32 else {
@@ -45,8 +48,10 @@ public final class MDSShardWriter {
     ends.append(UInt32(body.count))
   }
 
-  /// Writes the open shard into `file`, which the caller commits, and starts a new one.
-  /// - Parameter basename: the uncompressed shard's name; the compressed file's name adds the compression's extension.
+  /// Writes the open shard into `file`, which the caller commits, and begins a new one.
+  /// - Parameter basename: the raw shard's name; the compressed file's has the compression's extension.
+  /// - Returns: the shard's entry for `index.json`.
+  /// - Throws: what the file throws, or `ShardError` when the shard cannot be compressed.
   public func seal(into file: any ByteSink, basename: String) throws(ShardError) -> MDSShard {
     let header = header()
     let samples = samples

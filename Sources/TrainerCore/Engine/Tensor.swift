@@ -4,6 +4,14 @@ import CTorch
 ///
 /// Operations give new tensors and record what gradients need, unless inside `Engine.withoutGradient`. Shapes are written
 /// [rows, columns].
+///
+///     let x = try engine.tensor([1, 2, 3, 4] as [Float], shape: [2, 2])
+///     let y = try x.times(x).sum(1)            // [2]: 5, 25
+///     print(try y.floats())
+///
+/// Every operation throws `TorchError` when the engine refuses it: shapes or types that do not fit, no memory left on
+/// the device. What a device computes is finished when a result is read (`floats`, `item`), so an error of an operation
+/// may be thrown there.
 public final class Tensor: @unchecked Sendable {
   // A handle's tensor is changed only by the in-place operations of `TensorList` and `write`, which training calls from
   // one thread.
@@ -29,9 +37,11 @@ public final class Tensor: @unchecked Sendable {
 
   /// The elements as bytes, row by row, in the tensor's own type. Waits for the device.
   public func bytes() throws(TorchError) -> [UInt8] { try elements(of: UInt8.self, scale: dtype.bytes) }
+  /// The elements as 32-bit floats, row by row, converted where they are of another type. Waits for the device.
   public func floats() throws(TorchError) -> [Float] {
     try (dtype == .float32 ? self : to(.float32)).elements(of: Float.self)
   }
+  /// The elements as 64-bit integers, row by row, converted where they are of another type. Waits for the device.
   public func integers() throws(TorchError) -> [Int64] {
     try (dtype == .int64 ? self : to(.int64)).elements(of: Int64.self)
   }
@@ -55,16 +65,19 @@ public final class Tensor: @unchecked Sendable {
   }
 
   /// Fills the tensor in place with bytes of its own type.
+  /// - Throws: `TorchError` when the bytes do not fill the tensor.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(TorchError) {
     try engine.check("write_host", table.write_host(handle, bytes.baseAddress, bytes.count))
   }
 
+  /// The same values in another type, on another device, or both.
   public func to(_ dtype: DType, device: Device = .cpu) throws(TorchError) -> Tensor {
     try engine.make("to") { table.to(handle, dtype.rawValue, device.value, $0) }
   }
 
   // MARK: Gradients
 
+  /// Whether `backward` sums up a gradient here: true for parameters.
   public func requireGradient(_ required: Bool = true) throws(TorchError) {
     try engine.check("require_gradient", table.require_gradient(handle, required))
   }
@@ -76,20 +89,27 @@ public final class Tensor: @unchecked Sendable {
     return out.map { Tensor(engine, $0) }
   }
 
+  /// Forgets the gradient: before the next step.
   public func clearGradient() throws(TorchError) { try engine.check("clear_gradient", table.clear_gradient(handle)) }
+  /// From a tensor of one element: adds its gradient to every tensor that requires one.
+  /// - Throws: `TorchError` when it has more than one element, or nothing that requires a gradient led to it.
   public func backward() throws(TorchError) { try engine.check("backward", table.backward(handle)) }
+  /// The same values, without what led to them: no gradient passes.
   public func detached() throws(TorchError) -> Tensor { try engine.make("detach") { table.detach(handle, $0) } }
 
   // MARK: Shapes and rows
 
+  /// The same elements in another shape.
   public func reshape(_ shape: Int...) throws(TorchError) -> Tensor {
     let sizes = shape.map(Int64.init)
     return try engine.make("reshape") { table.reshape(handle, sizes, sizes.count, $0) }
   }
+  /// Dimensions of one element repeated to a shape: [1, d] → [n, d].
   public func expand(_ shape: Int...) throws(TorchError) -> Tensor {
     let sizes = shape.map(Int64.init)
     return try engine.make("expand") { table.expand(handle, sizes, sizes.count, $0) }
   }
+  /// `count` places of one dimension, from `start` on.
   public func narrow(_ dimension: Int, from start: Int, count: Int) throws(TorchError) -> Tensor {
     try engine.make("narrow") { table.narrow(handle, Int32(dimension), Int64(start), Int64(count), $0) }
   }
@@ -104,12 +124,15 @@ public final class Tensor: @unchecked Sendable {
 
   // MARK: Arithmetic
 
+  /// x + `scale`·`other`, element by element; shapes that differ are broadcast as in PyTorch.
   public func plus(_ other: Tensor, scale: Double = 1) throws(TorchError) -> Tensor {
     try engine.make("add") { table.add(handle, other.handle, scale, $0) }
   }
+  /// Element by element, not the product of matrices.
   public func times(_ other: Tensor) throws(TorchError) -> Tensor {
     try engine.make("multiply") { table.multiply(handle, other.handle, $0) }
   }
+  /// Element by element.
   public func divided(by other: Tensor) throws(TorchError) -> Tensor {
     try engine.make("divide") { table.divide(handle, other.handle, $0) }
   }
@@ -129,6 +152,7 @@ public final class Tensor: @unchecked Sendable {
   public func sum(_ dimension: Int? = nil, keep: Bool = false) throws(TorchError) -> Tensor {
     try engine.make("sum") { table.sum(handle, dimension.map(Int32.init) ?? .min, keep, $0) }
   }
+  /// Over one dimension, or over all.
   public func mean(_ dimension: Int? = nil, keep: Bool = false) throws(TorchError) -> Tensor {
     try engine.make("mean") { table.mean(handle, dimension.map(Int32.init) ?? .min, keep, $0) }
   }
@@ -136,6 +160,7 @@ public final class Tensor: @unchecked Sendable {
   public func norm(_ dimension: Int? = nil, keep: Bool = false) throws(TorchError) -> Tensor {
     try engine.make("norm") { table.norm(handle, dimension.map(Int32.init) ?? .min, keep, $0) }
   }
+  /// The places of the largest elements along a dimension.
   public func argmax(_ dimension: Int) throws(TorchError) -> Tensor {
     try engine.make("argmax") { table.argmax(handle, Int32(dimension), $0) }
   }
@@ -153,9 +178,11 @@ extension Engine {
     }
   }
 
+  /// A tensor of integers, of one dimension where no shape is given.
   public func tensor(_ values: [Int64], on device: Device = .cpu, shape: [Int]? = nil) throws(TorchError) -> Tensor {
     try of(values, .int64, shape, device)
   }
+  /// A tensor of floats, of one dimension where no shape is given.
   public func tensor(_ values: [Float], on device: Device = .cpu, shape: [Int]? = nil) throws(TorchError) -> Tensor {
     try of(values, .float32, shape, device)
   }
@@ -167,6 +194,7 @@ extension Engine {
     return try result.get()
   }
 
+  /// A tensor whose elements are all one value.
   public func full(_ value: Double, _ dtype: DType = .float32, shape: [Int], on device: Device = .cpu)
     throws(TorchError) -> Tensor
   {
