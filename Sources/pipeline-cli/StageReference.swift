@@ -46,15 +46,28 @@ enum StageReference {
   }
 
   private static func row(_ option: OptionDescription) -> String {
-    let value = option.isRequired ? "required" : "`\(cell(option.defaultValue.text()))`"
+    // "a number of bytes such as 67108864 or \"64MiB\"": the values show it here.
+    let isBytes = option.typeName.hasPrefix("a number of bytes")
+    let type = isBytes ? "a number of bytes" : option.typeName
+    let value = option.isRequired ? "required" : "`\(written(option.defaultValue, isBytes: isBytes))`"
     var range = ""
     if let low = option.schema["minimum"], let high = option.schema["maximum"] {
-      range = "\(low.text()) to \(high.text())"
+      range = "\(written(low, isBytes: isBytes)) to \(written(high, isBytes: isBytes))"
     }
     var text = cell(option.documentation)
     if !option.affectsOutput { text += " *Does not change the result.*" }
     if let former = option.formerName { text += " Former name: `\(former)`." }
-    return "| `\(option.name)` | \(cell(option.typeName)) | \(value) | \(range) | \(text) |"
+    return "| `\(option.name)` | \(cell(type)) | \(value) | \(range) | \(text) |"
+  }
+
+  /// A value as people write it: `64MiB`, and no fraction that is zero.
+  private static func written(_ value: JSONValue, isBytes: Bool) -> String {
+    if isBytes, let bytes = value.integer, bytes > 0 {
+      let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+      for (size, unit) in units where bytes % size == 0 { return "\(bytes / size)\(unit)" }
+    }
+    let text = value.text()
+    return cell(text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
   }
 
   /// Text as it may stand in a table: no markup, no line ends, no bars.
