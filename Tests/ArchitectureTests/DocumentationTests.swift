@@ -1,4 +1,6 @@
+import PipelineKit
 import ShardKit
+import Stages
 import TestKit
 import Testing
 
@@ -21,6 +23,30 @@ import Testing
     #expect(
       guide.contains("```swift\n\(example)```\n"),
       "Put Tests/StagesTests/Documentation/ExampleStage.swift into the guide as it is.")
+  }
+
+  /// Stages in examples are of kinds that exist, with options that they take.
+  @Test func examplesAreReadAsPipelineFilesAre() throws {
+    var stages = 0
+    for page in try Self.pages() {
+      let text = page.lines.joined(separator: "\n")
+      for block in text.matches(of: #/```json\n((?:.|\n)*?)\n```/#) {
+        let isWhole = block.1.hasPrefix("{")
+        let json = try JSONValue.parse(Array((isWhole ? String(block.1) : "{\(block.1)}").utf8)).value
+        for stage in (isWhole ? json["stages"] : json)?.members ?? [] {
+          let kind = stage.value["use"]?.string ?? ""
+          let description = try #require(StageRegistry.builtin[kind], "\(page.path): no kind '\(kind)'")
+          #expect(throws: Never.self, "\(page.path): \(stage.key)") {
+            _ = try description.configured(stage.value["options"] ?? [:])
+          }
+          let ports = Set(description.inputs.map(\.name))
+          let wired = Set((stage.value["inputs"]?.members ?? []).map(\.key))
+          #expect(wired.isSubset(of: ports), "\(page.path): \(stage.key)")
+          stages += 1
+        }
+      }
+    }
+    #expect(stages >= 7)
   }
 
   @Test func linksLeadSomewhere() throws {
