@@ -86,8 +86,8 @@ public func trimmed(_ value: Double, _ decimals: Int) -> String {
 }
 
 /// A number with zeros before it, to so many digits at least.
-public func padded(_ number: some BinaryInteger, _ count: Int, radix: Int = 10) -> String {
-  let digits = String(number, radix: radix)
+public func padded(_ number: some BinaryInteger, _ count: Int, radix: Int = 10, uppercase: Bool = false) -> String {
+  let digits = String(number, radix: radix, uppercase: uppercase)
   return String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
 }
 

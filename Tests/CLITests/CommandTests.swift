@@ -81,7 +81,7 @@ import Testing
     #expect(
       outcome.out.contains("extra  clean: the file documents/stray.txt is not in its manifest and is never read\n"))
     #expect(outcome.out.contains("The next run repeats 1 task: clean\n"))
-    #expect(try bench.run("plan").out.contains("clean   run      its file documents/00000.jsonl.zst was altered"))
+    #expect(try bench.run("plan").out.contains("clean   run      its file documents/00000.jsonl.zst was modified"))
     let mended = try bench.run("run", "corpus.json")
     #expect(mended.out.contains("read    fresh"))
     #expect(mended.out.contains("shards  fresh"))

@@ -9,7 +9,7 @@ import Testing
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
     try FileSystem.write([1], to: folder + "/mine")
-    for (root, told) in [(folder, "holds something"), (folder + "/mine", "is no folder")] {
+    for (root, told) in [(folder, "is not empty"), (folder + "/mine", "is not a folder")] {
       let ended = try ChildProcess(["--root", root], program: packagePath("Scripts/fresh-machine")).wait()
       #expect(ended.status == 1 && ended.errors.contains(told), "\(ended)")
     }

@@ -97,7 +97,7 @@ private func document(minimum: Int = 0, suffix: String = "", extra: String = "",
     }
     #expect(warnings[2]?["duplicate-id"]?.count == 2)
     let example = try #require(warnings[2]?["duplicate-id"]?.example)
-    #expect(["id 'f0-0' comes from 'one' and 'two'", "id 'f0-1' comes from 'one' and 'two'"].contains(example))
+    #expect(["id 'f0-0' occurs in 'one' and 'two'", "id 'f0-1' occurs in 'one' and 'two'"].contains(example))
     for other in [0, 1, 3] { #expect(warnings[other]?.isEmpty == true) }
   }
 

@@ -44,7 +44,7 @@ extension ExecutorTests {
       let pipeline = try FakePipeline(document(), texts: [["a"]])
       try pipeline.run()
       try pipeline.run { $0.from = ["filter"] }
-      #expect(try verdicts(pipeline, "filter") == ["run/00000 run: a run was forced to do it again"])
+      #expect(try verdicts(pipeline, "filter") == ["run/00000 run: the run was forced to repeat it"])
     }
 
     @Test func aLostFileAndALostRecordAreTold() throws {
@@ -62,7 +62,7 @@ extension ExecutorTests {
       try FileSystem.remove("\(root)/\(name)")
       try pipeline.run()
       let lost = try #require(try verdicts(pipeline, "filter").first)
-      #expect(lost.hasPrefix("run/00000 run: its file kept/") && lost.hasSuffix(" is gone"), "\(lost)")
+      #expect(lost.hasPrefix("run/00000 run: its file kept/") && lost.hasSuffix(" is missing"), "\(lost)")
       for suffix in ["", "-wal", "-shm"] {
         try FileSystem.remove("\(pipeline.folder)/.pipeline/pipeline.sqlite\(suffix)")
       }

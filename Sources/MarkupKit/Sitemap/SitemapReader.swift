@@ -27,7 +27,7 @@ final class SitemapReader: XMLEvents {
   private static func problem(_ fault: XMLFault) -> String {
     switch fault.cause {
     case .malformed(let message): "its XML is not well-formed" + (message.map { ": " + $0 } ?? "")
-    case .tooDeep: "it is too deep"
+    case .tooDeep: "it is nested too deeply"
     default: fault.message
     }
   }

@@ -163,7 +163,7 @@ public struct Verification {
       .map {
         Finding(
           kind: .extra, stage: node.stage, path: "\(node.folder)/\($0)",
-          message: "the file \($0) is not in its manifestand is never read")
+          message: "the file \($0) is not in its manifest and is never read")
       }
   }
 }

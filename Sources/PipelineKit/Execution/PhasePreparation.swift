@@ -89,7 +89,7 @@ struct PhasePreparation {
       let damage = store.artifacts.firstDamage(recorded.files, in: folder)
       return [damage ?? "a file that it wrote is missing"]
     }
-    guard let before else { return ["no earlier run has run it"] }
+    guard let before else { return ["no earlier run has done it"] }
     let differences = identity.differences(from: before)
     if differences.isEmpty { return [recorded == nil ? "no earlier run has finished it" : "the stage itself changed"] }
     return differences

@@ -43,7 +43,7 @@ extension TokenizerMeasurement {
   /// All sums, and the rates derived from them.
   public var json: JSONValue {
     let unknown = rankedUnknownScalars.map { scalar, count -> JSONValue in
-      let name = "U+" + padded(scalar, 4, radix: 16).uppercased()
+      let name = "U+" + padded(scalar, 4, radix: 16, uppercase: true)
       return [
         "character": .string(Unicode.Scalar(scalar).map { String($0) } ?? ""), "codePoint": .string(name),
         "count": .integer(count),
