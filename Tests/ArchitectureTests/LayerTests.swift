@@ -42,6 +42,12 @@ private let layers: KeyValuePairs<String, Set<String>> = [
     }
   }
 
+  /// All XML goes through one adaptor, with its bounds.
+  @Test func oneFileImportsLibxml2() throws {
+    let files = try SourceTree().swift.filter { $0.imports.contains("CXML2") }.map(\.path)
+    #expect(files.count == 1 && files[0].hasSuffix("XMLPushParser.swift"), "\(files)")
+  }
+
   @Test func targetsAreTheNamedOnes() throws {
     let targets = Set(try SourceTree().swift.compactMap(\.target))
     #expect(targets.isSubset(of: Set(layers.map(\.key))))

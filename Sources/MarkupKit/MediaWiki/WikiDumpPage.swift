@@ -14,9 +14,9 @@ public final class WikiDumpPage {
   public var namespace: [UInt8] = []
   /// Whether there is a `<redirect>` element next to the text.
   public var isRedirect = false
-  public var text = PageBuffer(capacity: 1 << 12)
+  @exclusivity(unchecked) public var text = PageBuffer(capacity: 1 << 12)
   /// Bytes of text in the dump, which a bound may have cut from `text`.
-  public var textBytes = 0
+  @exclusivity(unchecked) public var textBytes = 0
   /// Elements that were in the text unescaped.
   public var textElements = 0
 

@@ -13,7 +13,7 @@ final class WikiDumpParser {
   let maximumPageBytes: Int
   var site = WikiSite()
   /// The page being read.
-  var page = WikiDumpPage()
+  @exclusivity(unchecked) var page = WikiDumpPage()
   /// Pages that were completed, for whoever feeds the parser to take.
   var completePages: [WikiDumpPage] = []
   /// The first element's name.
@@ -25,7 +25,7 @@ final class WikiDumpParser {
   private(set) var fault: (message: String, position: Int)?
 
   // Where the next event is.
-  var field = WikiDumpField.none
+  @exclusivity(unchecked) var field = WikiDumpField.none
   /// The depth of the element that `field` is read from; elements below it are part of its text.
   var fieldDepth = 0
   /// `page.textBytes` behind the last start tag in the text.

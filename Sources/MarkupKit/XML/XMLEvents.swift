@@ -41,7 +41,7 @@ struct XMLName {
 }
 
 /// The attributes of a start tag as libxml2 passes them: per attribute, five pointers to its local name, prefix,
-/// namespace, and the start and end of its value.
+/// namespace, and the start and end of its value. libxml2 leaves `&amp;` in values as `&#38;`.
 struct XMLAttributes {
   let base: UnsafeMutablePointer<UnsafePointer<UInt8>?>?
   let count: Int

@@ -14,8 +14,9 @@ final class XMLPushParser {
   private(set) var fault: XMLFault?
   /// Bytes passed to libxml2 so far.
   private(set) var fedBytes = 0
-  private var isStopped = false
-  private var depth = 0
+  // Read at each event; checks of exclusive access would cost more than the events' own work.
+  @exclusivity(unchecked) private var isStopped = false
+  @exclusivity(unchecked) private var depth = 0
   /// Open elements that declare namespaces, and how many namespaces are in scope in each.
   private var namespaces: [(depth: Int, count: Int)] = []
   private var bound = XMLTagBound()
