@@ -123,9 +123,9 @@ private final class DietXMLReader: XMLEvents {
       Self.append(record.object, to: &meetings)
       meeting = nil
     } else if speech != nil {
-      speech!.add(name, text)
+      speech?.add(name, text)
     } else if meeting != nil {
-      meeting!.add(name, text)
+      meeting?.add(name, text)
     } else if name == "message" || Self.counts.contains(name) {
       top.add(name, text)
     }

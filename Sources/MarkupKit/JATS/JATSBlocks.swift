@@ -39,7 +39,7 @@ struct JATSBlocks {
   mutating func text(_ bytes: UnsafeBufferPointer<UInt8>) {
     guard isOpen else { return }
     if let formula = current.formula {
-      if formula.texDepth > 0 { current.formula!.tex.append(contentsOf: bytes) }
+      if formula.texDepth > 0 { current.formula?.tex.append(contentsOf: bytes) }
     } else {
       current.bytes.append(contentsOf: bytes)
     }
@@ -139,13 +139,13 @@ struct JATSBlocks {
     guard isOpen else { return }
     if current.formula == nil {
       current.formula = Formula(depth: depth, isDisplayed: isDisplayed, texDepth: isTeX ? depth : 0)
-    } else if isTeX, current.formula!.tex.isEmpty {
-      current.formula!.texDepth = depth
+    } else if isTeX, current.formula?.tex.isEmpty == true {
+      current.formula?.texDepth = depth
     }
   }
 
   private mutating func endFormula(_ formula: Formula, at depth: Int) {
-    if formula.texDepth == depth { current.formula!.texDepth = 0 }
+    if formula.texDepth == depth { current.formula?.texDepth = 0 }
     guard formula.depth == depth else { return }
     current.formula = nil
     let tex = TeXFormula.body(formula.tex)

@@ -27,8 +27,9 @@ public final class Bzip2Streams: ByteSource {
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     while number < bounds.count {
-      if current == nil { current = try begin(bounds[number].start, bounds[number].end) }
-      let count = try current!.read(into: buffer)
+      let source = if let current { current } else { try begin(bounds[number].start, bounds[number].end) }
+      current = source
+      let count = try source.read(into: buffer)
       if count > 0 { return count }
       if let pending { throw pending }
       current = nil

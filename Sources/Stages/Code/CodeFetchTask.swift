@@ -49,8 +49,9 @@ final class CodeFetchTask {
     let limit = options.maximumBytes.bytes + 1 << 16
     let bytes = try networked(workspace) {
       try place.bytes(of: blob, limit: limit) {
-        if client == nil { client = try options.network.client(politeness, workspace) }
-        return client!
+        let used = try client ?? options.network.client(politeness, workspace)
+        client = used
+        return used
       }
     }
     try fetched.append(bytes)

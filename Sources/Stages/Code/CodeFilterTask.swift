@@ -86,7 +86,7 @@ final class CodeFilterTask {
 final class RowPartitions<Kind: ArtifactType> {
   private let workspace: Workspace
   private let output: Output<Kind>
-  private var open: [Int: (file: FileSink, sink: ZstdSink, name: String, rows: Int)] = [:]
+  private var open: [Int: (file: FileSink, sink: ZstdSink, name: String)] = [:]
 
   init(_ workspace: Workspace, _ output: Output<Kind>) {
     self.workspace = workspace
@@ -94,15 +94,18 @@ final class RowPartitions<Kind: ArtifactType> {
   }
 
   func write(_ line: UnsafeRawBufferPointer, to partition: Int) throws {
-    if open[partition] == nil {
-      let name = "\(workspace.task.key)-\(TaskPlan.padded(partition)).jsonl.zst"
-      let file = try workspace.file(output, name)
-      open[partition] = (file, ZstdSink(file, level: 1), name, 0)
-    }
-    let sink = open[partition]!.sink
+    let sink = try sink(partition)
     try sink.write(line)
     try sink.write([10])
-    open[partition]!.rows += 1
+  }
+
+  private func sink(_ partition: Int) throws -> ZstdSink {
+    if let part = open[partition] { return part.sink }
+    let name = "\(workspace.task.key)-\(TaskPlan.padded(partition)).jsonl.zst"
+    let file = try workspace.file(output, name)
+    let sink = ZstdSink(file, level: 1)
+    open[partition] = (file, sink, name)
+    return sink
   }
 
   func publish() throws {

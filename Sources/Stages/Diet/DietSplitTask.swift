@@ -60,12 +60,16 @@ struct DietSplitTask {
 
   private mutating func deal(_ speech: Document) throws {
     let bucket = Int(recordHash(speech.version) % UInt64(buckets))
-    if open[bucket] == nil {
-      let file = try workspace.file(DietRead.speeches, name(bucket))
-      let sink = ZstdSink(file, level: 1)
-      open[bucket] = (file, sink, DocumentWriter(sink))
-    }
-    try open[bucket]!.writer.write(speech)
+    try writer(bucket).write(speech)
+  }
+
+  private mutating func writer(_ bucket: Int) throws -> DocumentWriter {
+    if let part = open[bucket] { return part.writer }
+    let file = try workspace.file(DietRead.speeches, name(bucket))
+    let sink = ZstdSink(file, level: 1)
+    let writer = DocumentWriter(sink)
+    open[bucket] = (file, sink, writer)
+    return writer
   }
 
   private func name(_ bucket: Int) -> String { "\(workspace.task.key)-\(TaskPlan.padded(bucket)).jsonl.zst" }

@@ -29,13 +29,15 @@ struct JGLUEFiles {
         .input, "options.folder", "has no \(task.rawValue)/train-*.json with \(task.rawValue)/valid-*.json",
         hint: "Fetch JGLUE's 'datasets' folder, or remove '\(task.rawValue)' from 'tasks'.")
     }
-    let chosen = JGLUEBenchmark.allCases.filter { tasks.isEmpty ? found[$0] != nil : tasks.contains($0) }
+    let chosen = JGLUEBenchmark.allCases.compactMap { task in
+      tasks.isEmpty || tasks.contains(task) ? found[task].map { (task, $0) } : nil
+    }
     guard !chosen.isEmpty else {
       throw StageError(
         .input, "options.folder", "has no task with train-*.json and valid-*.json",
         hint: "Give JGLUE's 'datasets' folder, which has a folder per task.")
     }
-    return chosen.map { ($0, found[$0]!) }
+    return chosen
   }
 }
 

@@ -51,8 +51,9 @@ struct HuggingFaceTensors {
   private func source(_ parameter: HuggingFaceParameter) throws -> TensorSource {
     let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
     let parts = try parameter.theirs.map { part in
-      guard let name = finder.name(of: part.name) else { throw Self.lacking([part.name]) }
-      let shape = model[name]!.shape
+      guard let name = finder.name(of: part.name), let shape = model[name]?.shape else {
+        throw Self.lacking([part.name])
+      }
       guard shape == part.shape else {
         throw StageError(
           .input, "model.safetensors", "'\(name)' has the shape \(shape); config.json requires \(part.shape)")

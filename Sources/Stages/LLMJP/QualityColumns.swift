@@ -200,8 +200,9 @@ private final class RowSpill {
   }
 
   private func flush(_ partition: Int) throws {
-    if files[partition] == nil { files[partition] = try workspace.file(LLMJPSample.spilled, name(partition)) }
-    try buffers[partition].withUnsafeBytes { try files[partition]!.write($0) }
+    let file = try files[partition] ?? workspace.file(LLMJPSample.spilled, name(partition))
+    files[partition] = file
+    try buffers[partition].withUnsafeBytes { try file.write($0) }
     buffers[partition].removeAll(keepingCapacity: true)
   }
 

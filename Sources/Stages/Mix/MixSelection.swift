@@ -42,11 +42,12 @@ struct MixSelection {
     guard case .caps(let caps) = targets.form else { return }
     while true {
       let mix = Double(kept)
-      let over = domains.indices.filter { i in
-        caps[domains[i].name].map { domains[i].kept > UInt64(($0 * mix).rounded(.down)) } ?? false
+      let limits = domains.indices.compactMap { i in
+        caps[domains[i].name].map { (place: i, amount: UInt64(($0 * mix).rounded(.down))) }
       }
+      let over = limits.filter { domains[$0.place].kept > $0.amount }
       if over.isEmpty { return }
-      for i in over { try cut(i, to: UInt64((caps[domains[i].name]! * mix).rounded(.down)), rows) }
+      for limit in over { try cut(limit.place, to: limit.amount, rows) }
     }
   }
 

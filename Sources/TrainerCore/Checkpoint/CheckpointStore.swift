@@ -1,5 +1,4 @@
-public import ShardKit
-import Synchronization
+import ShardKit
 
 /// A folder of checkpoints, written while training goes on.
 ///
@@ -83,29 +82,24 @@ public final class CheckpointStore {
 
 /// A write on a thread of its own; where no thread can be had, it is done before `init` returns.
 private final class BackgroundWrite: Sendable {
-  private let result: Outcome
+  private let result = Monitor<Result<WrittenCheckpoint, ShardError>?>(nil)
   private let thread: BackgroundThread?
 
-  private final class Outcome: Sendable {
-    let value = Mutex<Result<WrittenCheckpoint, ShardError>?>(nil)
-  }
-
   init(_ writing: CheckpointWriting) {
-    let result = Outcome()
-    self.result = result
-    let body: @Sendable () -> Void = {
+    let body: @Sendable () -> Void = { [result] in
       let outcome = Result { () throws(ShardError) in try writing.run() }
-      result.value.withLock { $0 = outcome }
+      result.with { $0 = outcome }
     }
     thread = BackgroundThread(body)
     if thread == nil { body() }
   }
 
   /// nil while it runs.
-  var outcome: Result<WrittenCheckpoint, ShardError>? { result.value.withLock { $0 } }
+  var outcome: Result<WrittenCheckpoint, ShardError>? { result.with(wake: false) { $0 } }
 
   func wait() -> Result<WrittenCheckpoint, ShardError> {
+    let outcome = result.wait(wake: false) { $0 }
     thread?.join()
-    return outcome!
+    return outcome
   }
 }

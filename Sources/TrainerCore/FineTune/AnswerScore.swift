@@ -18,8 +18,9 @@ enum AnswerScore {
     var left: [Unicode.Scalar: Int] = [:]
     for scalar in gold { left[scalar, default: 0] += 1 }
     var same = 0
-    for scalar in answer where left[scalar, default: 0] > 0 {
-      left[scalar]! -= 1
+    for scalar in answer {
+      guard let count = left[scalar], count > 0 else { continue }
+      left[scalar] = count - 1
       same += 1
     }
     guard same > 0 else { return 0 }

@@ -99,13 +99,12 @@ public struct FinetunedModel: Sendable {
       return try scores.crossEntropy(try engine.tensor(targets.map { Int64($0) }, on: device))
     case .span:
       let labels = try engine.tensor(targets.map { Int64($0) }, on: device)
-      var total: Tensor?
-      for side in 0..<2 {
+      func loss(ofSide side: Int) throws(TorchError) -> Tensor {
         let places = try scores.narrow(2, from: side, count: 1).reshape(input.batch, input.length)
-        let loss = try places.crossEntropy(try labels.narrow(0, from: side * input.batch, count: input.batch))
-        total = if let total { try total.plus(loss) } else { loss }
+        return try places.crossEntropy(try labels.narrow(0, from: side * input.batch, count: input.batch))
       }
-      return try total!.scaled(0.5)
+      let start = try loss(ofSide: 0)
+      return try start.plus(loss(ofSide: 1)).scaled(0.5)
     }
   }
 }
