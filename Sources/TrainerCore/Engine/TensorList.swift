@@ -46,11 +46,17 @@ public struct TensorList: Sendable {
 }
 
 /// Settings of the optimizer. The defaults are MosaicBERT's, as standard AdamW.
-public struct AdamW: Equatable, Sendable {
+public struct AdamW: Codable, Equatable, Sendable {
   public var beta1 = 0.9
   public var beta2 = 0.98
   public var epsilon = 1e-6
   /// Of the learning rate at each step, on every parameter.
   public var weightDecay = 0.02
-  public init() {}
+
+  public init(beta1: Double = 0.9, beta2: Double = 0.98, epsilon: Double = 1e-6, weightDecay: Double = 0.02) {
+    self.beta1 = beta1
+    self.beta2 = beta2
+    self.epsilon = epsilon
+    self.weightDecay = weightDecay
+  }
 }

@@ -72,51 +72,38 @@ public final class FineTuning {
   private func train(
     _ features: [BenchmarkFeature], _ listen: (FineTuningStep) -> Void, _ shouldStop: () -> Bool
   ) throws {
-    guard !features.isEmpty else { throw TorchError(.file, "train", "no example can be read within maximumLength") }
-    var options = AdamW()
-    options.beta2 = 0.999
-    options.epsilon = 1e-8
-    options.weightDecay = job.weightDecay
-    let optimizer = try Optimizer(model.parameters, options)
-    let perEpoch = (features.count + job.batchSize - 1) / job.batchSize
-    let steps = perEpoch * job.epochs
+    guard !features.isEmpty else { throw TorchError(.file, "train", "no example fits into maximumLength tokens") }
+    let objective = BenchmarkObjective(job, model, features)
+    let steps = objective.steps
+    let optimizer = try Optimizer(
+      model.parameters, AdamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: job.weightDecay))
     let schedule = LearningRateSchedule(
       learningRate: job.learningRate, schedule: .linear,
       warmupSteps: Int((Double(steps) * job.warmupFraction).rounded(.up)), steps: steps)
-    for epoch in 0..<job.epochs {
-      var shuffle = SeededShuffle(seed: job.seed, epoch: epoch)
-      let order = shuffle.order(features.count)
-      for start in stride(from: 0, to: order.count, by: job.batchSize) {
-        if shouldStop() { throw TorchError(.stopped, "", "fine-tuning was stopped") }
-        let batch = order[start..<min(start + job.batchSize, order.count)].map { features[$0] }
-        // Dropout follows from the step alone.
-        try engine.seed(shuffle.next() ^ UInt64(losses.count))
-        let loss = try model.loss(try input(batch), targets: Self.targets(batch, job.task), training: true)
-        try loss.backward()
-        try optimizer.accumulate()
-        let norm = try optimizer.step(rate: schedule.rate(after: losses.count), maximumGradientNorm: 1).item()
-        let value = try loss.item()
-        losses.append(value)
-        try check(value, norm)
-        if losses.count % 10 == 0 || losses.count == steps {
-          listen(FineTuningStep(step: losses.count, steps: steps, loss: value))
-        }
-      }
+    let loop = TrainingLoop(
+      objective, optimizer, maximumGradientNorm: Self.maximumGradientNorm, learningRate: schedule.rate(after:))
+    while optimizer.step < steps {
+      guard let last = try loop.advance(shouldStop: shouldStop) else { continue }
+      try record(last, of: steps, listen)
+      if last.isToStop { throw TorchError(.stopped, "", "fine-tuning was stopped") }
     }
+    if let last = try loop.settle() { try record(last, of: steps, listen) }
   }
 
-  /// Of the step that was taken last: the optimizer leaves the weights where they are after one that is no number.
-  private func check(_ loss: Double, _ norm: Double) throws {
-    for (name, value) in [("loss", loss), ("gradient's norm", norm)] where !value.isFinite {
+  private static let maximumGradientNorm = 1.0
+
+  private func record(
+    _ last: TakenStep<BenchmarkObjective.Microbatch>, of steps: Int, _ listen: (FineTuningStep) -> Void
+  ) throws {
+    losses.append(last.loss)
+    if let fault = LossGuard.fault(loss: last.loss, gradientNorm: last.gradientNorm) {
       throw TorchError(
-        .diverged, job.task.rawValue, "the \(name) is \(value) at step \(losses.count)",
+        .diverged, job.task.rawValue, "\(fault) at step \(last.step)",
         hint: "Lower the learning rate. With bfloat16, try float32.")
     }
-  }
-
-  /// For spans all first tokens, then all last ones.
-  private static func targets(_ batch: [BenchmarkFeature], _ task: JGLUEBenchmark) -> [Double] {
-    task == .jsquad ? batch.map { $0.targets[0] } + batch.map { $0.targets[1] } : batch.map { $0.targets[0] }
+    if last.step % 10 == 0 || last.step == steps {
+      listen(FineTuningStep(step: last.step, steps: steps, loss: last.loss))
+    }
   }
 
   /// A batch, padded to its longest, in steps of 8.

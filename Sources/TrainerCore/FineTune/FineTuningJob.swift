@@ -13,7 +13,10 @@ public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public var test: [String] = []
   public var learningRate = 5e-5
   public var epochs = 4
+  /// Examples of an optimizer step.
   public var batchSize = 32
+  /// Examples that go through the model at once; 0: those of the step.
+  public var microbatchSize = 0
   public var maximumLength = 128
   public var warmupFraction = 0.1
   public var weightDecay = 0.0

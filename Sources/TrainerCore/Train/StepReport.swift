@@ -1,48 +1,59 @@
-/// What all processes tell one another of a step, in one message: figures that stay on the device until they are read.
+/// Figures of a step, summed over all processes in one message. They stay on the device until they are read.
 ///
-/// In double, which counts tokens exactly up to 2^53.
+/// In double precision, which counts tokens exactly up to 2^53.
 struct StepReport {
   struct Figures {
-    /// The mean over the step's masked tokens, in nats; 0 where none is masked.
+    /// The mean over the step's targets; 0 if there are none.
     var loss: Double
     var isToStop: Bool
     var tokens: Int
-    /// Ranks whose own part of the loss is no finite number; empty where there is one process.
+    /// Ranks whose own part of the loss is not finite; empty if there is one process.
     var culprits: [Int]
   }
 
-  /// Summed over all processes: losses of masked tokens, and their number.
-  let loss, masked: Tensor
+  /// Summed over all processes: the losses, and the targets that they are sums over.
+  let loss, targets: Tensor
   private let stop, tokens: Tensor
-  /// By rank: 0, or no number where that process's loss is none.
+  /// By rank: 0, or not a number if that process's loss is not finite.
   private let flags: Tensor?
+  private let isSum: Bool
 
-  /// - Parameter loss: the sum over this process's masked tokens; nil where it has none.
+  /// - Parameters:
+  ///   - loss: this process's part of the step's loss; nil if it has no targets.
+  ///   - microbatches: of this process. If their losses are means (`targets` is nil), so is the step's.
   init(
-    _ run: TrainingRun, loss own: Tensor?, _ microbatches: [Microbatch], isToStop: Bool
+    _ engine: Engine, _ device: Device, _ group: ProcessGroup?, loss own: Tensor?, _ microbatches: [MicrobatchSize],
+    isToStop: Bool
   ) throws(TorchError) {
-    let engine = run.engine, device = run.device
     func number(_ value: Int) throws(TorchError) -> Tensor {
       try engine.full(Double(value), .float64, shape: [1], on: device)
     }
+    isSum = microbatches.allSatisfy { $0.targets != nil }
     let sum = if let own { try own.to(.float64, device: device) } else { try number(0) }
     var all = [
-      sum, try number(microbatches.reduce(0) { $0 + $1.positions.count }), try number(isToStop ? 1 : 0),
+      sum, try number(isSum ? microbatches.reduce(0) { $0 + ($1.targets ?? 0) } : 1), try number(isToStop ? 1 : 0),
       try number(microbatches.reduce(0) { $0 + $1.tokens }),
     ]
-    if let group = run.group {
+    if let group {
       let rank = try engine.tensor([Int64(group.rank)], on: device)
-      // 0 times a number is 0, and else no number.
+      // 0 times a finite number is 0, and otherwise not a number.
       all.append(try sum.scaled(0).reshape(1, 1).scattered(to: rank, of: group.size))
       try group.sum(TensorList(all))
     }
-    (loss, masked, stop, tokens) = (all[0], all[1], all[2], all[3])
+    (loss, targets, stop, tokens) = (all[0], all[1], all[2], all[3])
     flags = all.count > 4 ? all[4] : nil
+  }
+
+  /// What the summed gradient is divided by; nil if the losses are means.
+  func divisor(on device: Device) throws(TorchError) -> Tensor? {
+    guard isSum else { return nil }
+    // The addend is negligible next to one token, and prevents a division by 0 if the step has no masked token.
+    return try targets.scaled(1, plus: 1e-9).to(.float32, device: device)
   }
 
   /// Waits for the device.
   func figures() throws(TorchError) -> Figures {
-    let count = try masked.item(), sum = try loss.item()
+    let count = try targets.item(), sum = try loss.item()
     let byRank = try flags?.floats() ?? []
     return Figures(
       loss: count > 0 ? sum / count : 0, isToStop: try stop.item() > 0, tokens: Int(try tokens.item()),

@@ -14,9 +14,9 @@ public final class TrainingRun {
   let place: ProcessRank
   let device: Device
   let group: ProcessGroup?
-  let model: MaskedLanguageModel
   let optimizer: Optimizer
   let batches: BatchSource
+  private let loop: TrainingLoop<MaskedTokens>
   let shouldStop: () -> Bool
   /// Of the first process on each machine.
   let journal: TrainingJournal?
@@ -25,7 +25,6 @@ public final class TrainingRun {
   var stopAgreed = false
   /// Steps of checkpoints that the first process has: one that is durable, and the one that was begun after it.
   var saved: (durable: Int, begun: Int) = (0, 0)
-  private var pending: PendingStep?
 
   var parameters: Parameters { optimizer.parameters }
   var isFirst: Bool { place.rank == 0 }
@@ -55,9 +54,11 @@ public final class TrainingRun {
       deviation: job.shape.initialDeviation, padding: job.shape.padding)
     if let initial = job.initial { try parameters.load(folder: initial) }
     let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
-    model = MaskedLanguageModel(encoder, parameters)
     optimizer = try Optimizer(parameters, job.optimizer)
     batches = try Self.batches(job, place, source)
+    let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
+    loop = TrainingLoop(
+      objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group, learningRate: job.rate(after:))
     journal =
       place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
   }
@@ -107,10 +108,8 @@ public final class TrainingRun {
       if let last = job.course.endOfWindow(at: step + 1) {
         try passOver(until: min(last, job.steps))
       } else {
-        let taken = try takeStep()
-        // The step before is read while this one is on the device.
-        try settle()
-        pending = taken
+        FaultPoint.reach("training.step")
+        if let last = try loop.advance(shouldStop: shouldStop) { try record(last) }
       }
       guard job.isCheckpoint(step) else { continue }
       try settle()
@@ -141,69 +140,23 @@ public final class TrainingRun {
       hint: "Pass over fewer with \"skipSteps\", or lower the rate and \"skipNonFinite\".")
   }
 
-  /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.
-  private func takeStep() throws -> PendingStep {
-    FaultPoint.reach("training.step")
-    let rate = job.rate(after: step)
-    var loss: Tensor?
-    var microbatches: [Microbatch] = []
-    for _ in 0..<batches.microbatchesPerStep {
-      guard let microbatch = try batches.next() else { break }
-      microbatches.append(microbatch)
-      guard !microbatch.positions.isEmpty else { continue }
-      let share = try backward(microbatch)
-      loss = if let sum = loss { try sum.plus(share) } else { share }
-    }
-    let report = try StepReport(self, loss: loss, microbatches, isToStop: shouldStop())
-    // So little that it is nothing beside one token, but no division by 0 where no token of the step is masked.
-    let divisor = try report.masked.scaled(1, plus: 1e-9).to(.float32, device: device)
-    let norm = try optimizer.step(
-      rate: rate, maximumGradientNorm: job.maximumGradientNorm, dividedBy: divisor, loss: report.loss, group: group)
-    return PendingStep(
-      step: step, rate: rate, report: report, norm: norm, epoch: microbatches.last?.epoch ?? 0,
-      microbatches: microbatches)
-  }
-
-  /// Adds the gradient of a microbatch's sum of losses; the sum itself. Divided by all of the step's masked tokens they
-  /// are the gradient and the loss of the step, however it is cut.
-  private func backward(_ microbatch: Microbatch) throws -> Tensor {
-    // Dropout follows from the step and the samples' numbers in the whole batch, whoever computes it. cuDNN's attention
-    // alone knows sequences by their place in the microbatch.
-    let number = device.isCPU || job.shape.attentionDropout == 0 ? 0 : microbatch.number
-    try engine.seed(Self.dropoutSeed(job.seed, step: step, microbatch: number))
-    let first = Int64(microbatch.firstInBatch)
-    let input = try EncoderInput(
-      ids: microbatch.ids, lengths: microbatch.lengths, length: microbatch.length,
-      samples: (0..<Int64(microbatch.batch)).map { first + $0 }, engine: engine, device: device)
-    let loss = try model.loss(
-      input, at: microbatch.positions, labels: microbatch.labels, training: true, sum: true)
-    try loss.backward()
-    try optimizer.accumulate()
-    return try loss.detached().reshape(1)
-  }
-
-  static func dropoutSeed(_ seed: Int, step: Int, microbatch: Int) -> UInt64 {
-    let words = Philox(key: UInt64(seed)).words(
-      SIMD4(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: microbatch), 0x6472_6f70, 0))
-    return UInt64(words[0]) << 32 | UInt64(words[1])
-  }
-
-  /// Reads the figures of the step before; here a loss that is no number ends the training, or is counted.
+  /// Reads the figures of the step that is still on the device.
   private func settle() throws {
-    guard let last = pending else { return }
-    pending = nil
-    let figures = try last.report.figures()
-    let norm = try last.norm.item()
-    stopAgreed = figures.isToStop
-    if figures.loss.isFinite && norm.isFinite {
+    if let last = try loop.settle() { try record(last) }
+  }
+
+  /// A loss or gradient that is not finite ends the training, or is counted.
+  private func record(_ last: TakenStep<Microbatch>) throws {
+    stopAgreed = last.isToStop
+    if last.isFinite {
       counts.samples += job.batchSize
-      counts.tokens += figures.tokens
+      counts.tokens += last.tokens
     } else {
-      try tolerate(last, figures, norm)
+      try tolerate(last)
     }
     let metrics = StepMetrics(
-      step: last.step, loss: figures.loss, learningRate: last.rate, gradientNorm: norm, epoch: last.epoch,
-      samples: counts.samples, tokens: counts.tokens)
+      step: last.step, loss: last.loss, learningRate: last.learningRate, gradientNorm: last.gradientNorm,
+      epoch: last.microbatches.last?.epoch ?? 0, samples: counts.samples, tokens: counts.tokens)
     try journal?.record(metrics)
   }
 
@@ -213,19 +166,19 @@ public final class TrainingRun {
     return saved.durable > 0 ? (saved.durable, nil) : nil
   }
 
-  /// Counts a step whose figures are no numbers, which the optimizer has not taken; ends the training where that is one
-  /// too many.
-  private func tolerate(_ last: PendingStep, _ figures: StepReport.Figures, _ norm: Double) throws {
+  /// Counts a step with a loss or gradient that is not finite; the optimizer has not taken it. Ends the training if that is
+  /// one too many.
+  private func tolerate(_ last: TakenStep<Microbatch>) throws {
     counts.badSteps += 1
     guard counts.badSteps > job.toleratedSteps else {
       journal?.warn(
-        "step \(last.step) is passed over: its loss is \(figures.loss), its gradient's norm \(norm)"
+        "step \(last.step) is passed over: its loss is \(last.loss), its gradient norm \(last.gradientNorm)"
           + " (\(counts.badSteps) of \(job.toleratedSteps) that are tolerated)")
       return
     }
     try LossGuard.check(
-      loss: figures.loss, gradientNorm: norm, step: last.step, lastGood: lastGood,
-      place: LossGuard.Place(rank: place.rank, size: place.size, culprits: figures.culprits)
+      loss: last.loss, gradientNorm: last.gradientNorm, step: last.step, lastGood: lastGood,
+      place: LossGuard.Place(rank: place.rank, size: place.size, culprits: last.culprits)
     ) {
       last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }
     }
@@ -240,14 +193,4 @@ struct TrainingCounts: Equatable {
   var tokens = 0
   /// Steps that were passed over because their figures were no numbers.
   var badSteps = 0
-}
-
-/// A step that the device may still be at.
-private struct PendingStep {
-  var step: Int
-  var rate: Double
-  var report: StepReport
-  var norm: Tensor
-  var epoch: Int
-  var microbatches: [Microbatch]
 }

@@ -29,14 +29,7 @@ public enum LossGuard {
     loss: Double, gradientNorm: Double? = nil, step: Int, lastGood: (step: Int, folder: String?)?,
     place: Place = Place(), documents: () -> [String]
   ) throws(TorchError) {
-    let wrong: String
-    if !loss.isFinite {
-      wrong = "the loss is \(word(loss))"
-    } else if let gradientNorm, !gradientNorm.isFinite {
-      wrong = "the gradient's norm is \(word(gradientNorm)) (the loss is \(loss))"
-    } else {
-      return
-    }
+    guard let fault = fault(loss: loss, gradientNorm: gradientNorm) else { return }
     if place.isInnocent {
       // Its own documents are not to blame; the process that they are of names them.
       throw TorchError(
@@ -44,7 +37,14 @@ public enum LossGuard {
         "stops at step \(step): the loss of \(place.whose) is not a number", hint: "Look at the message of that one.")
     }
     throw TorchError(
-      .diverged, "step \(step)", "\(wrong); \(named(documents()))", hint: hint(lastGood: lastGood))
+      .diverged, "step \(step)", "\(fault); \(named(documents()))", hint: hint(lastGood: lastGood))
+  }
+
+  /// What is not finite, as a clause; nil if both are.
+  static func fault(loss: Double, gradientNorm: Double? = nil) -> String? {
+    if !loss.isFinite { return "the loss is \(word(loss))" }
+    guard let gradientNorm, !gradientNorm.isFinite else { return nil }
+    return "the gradient norm is \(word(gradientNorm)) (the loss is \(loss))"
   }
 
   private static func word(_ value: Double) -> String {

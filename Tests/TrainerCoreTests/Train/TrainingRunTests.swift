@@ -68,9 +68,9 @@ extension EngineTests {
     }
 
     @Test func dropoutFollowsFromTheStep() {
-      let seeds = (0..<4).flatMap { step in (0..<4).map { TrainingRun.dropoutSeed(17, step: step, microbatch: $0) } }
+      let seeds = (0..<4).flatMap { step in (0..<4).map { MaskedTokens.dropoutSeed(17, step: step, microbatch: $0) } }
       #expect(Set(seeds).count == 16)
-      #expect(TrainingRun.dropoutSeed(18, step: 0, microbatch: 0) != seeds[0])
+      #expect(MaskedTokens.dropoutSeed(18, step: 0, microbatch: 0) != seeds[0])
     }
 
     @Test func jobsAreReadAsWritten() throws {

@@ -147,7 +147,7 @@ import Testing
         + rescue)
     #expect(
       message(2.5, .infinity, documents: 1, lastGood: nil)
-        == "step 12: the gradient's norm is infinite (the loss is 2.5); its batch has the documents wikipedia:0. "
+        == "step 12: the gradient norm is infinite (the loss is 2.5); its batch has the documents wikipedia:0. "
         + "There is no checkpoint yet. " + rescue)
   }
 }
