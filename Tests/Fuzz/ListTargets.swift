@@ -36,7 +36,7 @@ let listTargets: [String: FuzzTarget] = [
       #"{"repository":"a/b","kind":"dataset","endpoint":"https://h.example","revision":"main","commit":"0"}"#,
       #"{"listing":"https://e.org/l","folder":"https://e.org/"}"#,
     ], words: ["\"kind\":", "model", "dataset", "https://", "/"]
-  ) { input in _ = try ListedSource(JSONValue.parse(input).value).url(of: "a/b") },
+  ) { input in _ = try ListedSource(json: JSONValue.parse(input).value).url(of: "a/b") },
   "code-rows": listReader(
     [], fixtures: ["code/metadata.csv", "code/metadata.jsonl"],
     words: ["\"blob_id\":", "\"", ",", "{", "[", "\n", "null"]

@@ -37,7 +37,7 @@ let stateTargets: [String: FuzzTarget] = [
       promise((try? TaskManifest(json: task.json)) == task, "a manifest is the same after it was written")
     }
     _ = (try? NodeManifest(json: json), try? NodeIdentity(json: json), try? Ledger(json: json))
-    _ = (TokenizerMeasurement(json: json), try? MeasureTally(json: json))
+    _ = (try? TokenizerMeasurement(json: json), try? MeasureTally(json: json))
   },
   "part-log": fileReader(
     "part.log",

@@ -2,7 +2,7 @@ import ShardKit
 
 /// A repository on the Hugging Face Hub or on a compatible server.
 public struct HubRepository: Equatable, Sendable {
-  public enum Kind: String, CaseIterable, Sendable { case model, dataset }
+  public enum Kind: String, CaseIterable, Codable, Sendable { case model, dataset }
 
   /// Without a trailing slash.
   public let endpoint: String

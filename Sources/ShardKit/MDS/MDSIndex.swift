@@ -67,10 +67,8 @@ public struct MDSIndex: Equatable, Sendable {
     }
     var shards: [MDSShard] = []
     for (number, entry) in list.enumerated() {
-      guard let shard = MDSShard(json: entry) else {
-        throw ShardError(
-          .malformed, name, "shard \(number) lacks a field of the MDS format or has an unknown encoding")
-      }
+      let shard: MDSShard
+      do { shard = try MDSShard(json: entry) } catch { throw ShardError(.malformed, name, "shard \(number): \(error)") }
       for file in [shard.raw, shard.zip ?? shard.raw] where !ArchivePath.isSafe(file.basename) {
         throw ShardError(.malformed, name, "shard \(number) is outside the folder: '\(file.basename)'")
       }
@@ -80,50 +78,68 @@ public struct MDSIndex: Equatable, Sendable {
   }
 }
 
-extension MDSFile {
-  var json: JSONValue {
-    [
-      "basename": .string(basename), "bytes": .integer(bytes),
-      "hashes": .object(hashes.sorted { $0.key < $1.key }.map { JSONMember($0.key, .string($0.value)) }),
-    ]
-  }
+extension MDSFile: Codable {
+  private enum CodingKeys: CodingKey { case basename, bytes, hashes }
 
-  init?(json: JSONValue?) {
-    guard let basename = json?["basename"]?.string, let bytes = json?["bytes"]?.integer, bytes >= 0 else {
-      return nil
-    }
-    self.init(basename: basename, bytes: bytes, hashes: [:])
-    for member in json?["hashes"]?.members ?? [] { hashes[member.key] = member.value.string }
+  /// Missing hashes are none; those of other types are passed over.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let hashes = try container.decodeIfPresent([String: JSONValue].self, forKey: .hashes) ?? [:]
+    self.init(
+      basename: try container.decode(String.self, forKey: .basename),
+      bytes: try container.decode(Int.self, forKey: .bytes, in: 0...Int.max), hashes: hashes.compactMapValues(\.string))
   }
 }
 
-extension MDSShard {
-  public var json: JSONValue {
-    [
-      "column_encodings": .strings(columns.map(\.encoding.name)), "column_names": .strings(columns.map(\.name)),
-      "column_sizes": .list(columns.map { $0.encoding.fixedBytes.map { .integer($0) } ?? .null }),
-      "compression": compression.map { .string($0) } ?? .null, "format": "mds", "hashes": .strings(hashes),
-      "raw_data": raw.json, "samples": .integer(samples), "size_limit": sizeLimit.map { .integer($0) } ?? .null,
-      "version": 2, "zip_data": zip?.json ?? .null,
-    ]
+extension MDSShard: JSONRecord {
+  private enum CodingKeys: String, CodingKey {
+    case columnEncodings = "column_encodings"
+    case columnNames = "column_names"
+    case columnSizes = "column_sizes"
+    case compression, format, hashes
+    case raw = "raw_data"
+    case samples
+    case sizeLimit = "size_limit"
+    case version
+    case zip = "zip_data"
   }
 
-  public init?(json: JSONValue) {
-    guard json["version"]?.integer == 2, json["format"]?.string == "mds",
-      let names = json["column_names"]?.array?.map(\.string), !names.contains(nil),
-      let encodings = json["column_encodings"]?.array?.map({ $0.string.flatMap(MDSEncoding.init(name:)) }),
-      !encodings.contains(nil), names.count == encodings.count, !names.isEmpty,
-      let samples = json["samples"]?.integer, (0...Int(UInt32.max)).contains(samples),
-      let raw = MDSFile(json: json["raw_data"])
-    else { return nil }
-    let zipped = json["zip_data"] ?? .null
-    columns = Swift.zip(names, encodings).map { MDSColumn($0!, $1!) }
-    compression = json["compression"]?.string
-    hashes = json["hashes"]?.array?.compactMap(\.string) ?? []
-    sizeLimit = json["size_limit"]?.integer
-    self.samples = samples
-    self.raw = raw
-    self.zip = zipped == .null ? nil : MDSFile(json: zipped)
-    if zipped != .null && self.zip == nil { return nil }
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(columns.map(\.encoding.name), forKey: .columnEncodings)
+    try container.encode(columns.map(\.name), forKey: .columnNames)
+    try container.encode(columns.map(\.encoding.fixedBytes), forKey: .columnSizes)
+    try container.encode(compression, forKey: .compression)
+    try container.encode("mds", forKey: .format)
+    try container.encode(hashes, forKey: .hashes)
+    try container.encode(raw, forKey: .raw)
+    try container.encode(samples, forKey: .samples)
+    try container.encode(sizeLimit, forKey: .sizeLimit)
+    try container.encode(2, forKey: .version)
+    try container.encode(zip, forKey: .zip)
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func refuse(_ key: CodingKeys, _ message: String) -> DecodingError {
+      .dataCorruptedError(forKey: key, in: container, debugDescription: message)
+    }
+    guard try container.decode(Int.self, forKey: .version) == 2 else { throw refuse(.version, "is not 2") }
+    guard try container.decode(String.self, forKey: .format) == "mds" else { throw refuse(.format, "is not \"mds\"") }
+    let names = try container.decode([String].self, forKey: .columnNames)
+    let encodings = try container.decode([String].self, forKey: .columnEncodings)
+    guard names.count == encodings.count, !names.isEmpty else {
+      throw refuse(.columnNames, "are \(names.count), with \(encodings.count) encodings")
+    }
+    columns = try Swift.zip(names, encodings).map { name, text in
+      guard let encoding = MDSEncoding(name: text) else { throw refuse(.columnEncodings, "'\(text)' is not known") }
+      return MDSColumn(name, encoding)
+    }
+    compression = try container.decodeIfPresent(String.self, forKey: .compression)
+    hashes = try container.decodeIfPresent([String].self, forKey: .hashes) ?? []
+    sizeLimit = try container.decodeIfPresent(Int.self, forKey: .sizeLimit)
+    samples = try container.decode(Int.self, forKey: .samples, in: 0...Int(UInt32.max))
+    raw = try container.decode(MDSFile.self, forKey: .raw)
+    zip = try container.decodeIfPresent(MDSFile.self, forKey: .zip)
   }
 }

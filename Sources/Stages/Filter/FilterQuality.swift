@@ -103,8 +103,7 @@ public struct FilterQuality: Stage {
   private func report(_ workspace: Workspace) throws {
     var sum = MeasureTally()
     for file in workspace.files(Self.tallies) {
-      let bytes = try openSource(file.path).readAll(limit: 64 << 20)
-      sum += try MeasureTally(json: try JSONValue.parse(bytes).value)
+      sum += try MeasureTally(jsonFile: file.path, limit: 64 << 20)
     }
     try workspace.write(Self.measures, name: "measures.json", Array(sum.report.prettyText().utf8))
   }

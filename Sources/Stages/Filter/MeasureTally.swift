@@ -3,7 +3,7 @@ import TextKit
 
 /// Histograms of measures. Adding tallies in the same order gives bit-identical sums.
 struct MeasureTally {
-  private struct Histogram {
+  fileprivate struct Histogram: Codable {
     var documents = 0
     var sum = 0.0
     var minimum = Double.infinity
@@ -53,18 +53,30 @@ struct MeasureTally {
   }
 }
 
-extension MeasureTally {
-  /// For the phase that adds up; `init(json:)` reads it.
-  var json: JSONValue {
-    members { measure, h in
-      [
-        "documents": .integer(h.documents), "sum": .number(h.sum), "minimum": .number(h.minimum),
-        "maximum": .number(h.maximum), "bins": .list(h.bins.map { .integer($0) }),
-      ]
+/// For the phase that adds up.
+extension MeasureTally: JSONRecord {
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: QualityMeasure.self)
+    for (measure, histogram) in zip(QualityMeasure.allCases, histograms) {
+      try container.encodeIfPresent(histogram, forKey: measure)
     }
   }
 
-  /// For readers: bins as `[from, documents]`, without empty ones.
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: QualityMeasure.self)
+    histograms = try QualityMeasure.allCases.map { measure in
+      let histogram = try container.decodeIfPresent(Histogram.self, forKey: measure)
+      guard (histogram?.bins.count ?? Self.binCount) == Self.binCount else {
+        throw DecodingError.dataCorruptedError(
+          forKey: measure, in: container, debugDescription: "the tally is of another version")
+      }
+      return histogram
+    }
+  }
+}
+
+extension MeasureTally {
+  /// For readers: bins as `[from, documents]`, those without documents left out.
   var report: JSONValue {
     members { measure, h in
       let bins = h.bins.indices.filter { h.bins[$0] > 0 }.map { bin in
@@ -82,18 +94,6 @@ extension MeasureTally {
       QualityMeasure.allCases.compactMap { measure in
         histograms[measure].map { JSONMember(measure.rawValue, value(measure, $0)) }
       })
-  }
-
-  init(json: JSONValue) throws(ShardError) {
-    for member in json.members ?? [] {
-      let bins = member.value["bins"]?.array?.compactMap(\.integer) ?? []
-      guard let measure = QualityMeasure(rawValue: member.key), bins.count == Self.binCount,
-        let documents = member.value["documents"]?.integer, let sum = member.value["sum"]?.double,
-        let minimum = member.value["minimum"]?.double, let maximum = member.value["maximum"]?.double
-      else { throw ShardError(.malformed, member.key, "the tally is not one of this version") }
-      histograms[measure] = Histogram(
-        documents: documents, sum: sum, minimum: minimum, maximum: maximum, bins: bins)
-    }
   }
 }
 

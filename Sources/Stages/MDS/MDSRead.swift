@@ -75,9 +75,7 @@ public struct MDSRead: SinglePhaseStage {
 
   public func run(_ workspace: Workspace) throws {
     let file = try workspace.file()
-    guard var entry = MDSShard(json: try workspace.payload()) else {
-      throw StageError(.input, file.path, "its entry in index.json cannot be read")
-    }
+    var entry = try workspace.payload(MDSShard.self)
     if file.name.hasSuffix(entry.raw.basename) { entry.zip = nil }
     let reader = try MDSShardReader(path: file.path, entry, verify: options.verify)
     let output = try workspace.documents(to: Self.documents)

@@ -81,7 +81,7 @@ struct ListedDownload: Sendable {
   }
 
   private static func source(in listing: [ArtifactFile]) throws -> ListedSource {
-    try ListedSource(JSONValue.parse(FileSystem.read(file("source.json", of: listing).path)).value)
+    try ListedSource(jsonFile: file("source.json", of: listing).path)
   }
 
   private static func file(_ name: String, of listing: [ArtifactFile]) throws(StageError) -> ArtifactFile {

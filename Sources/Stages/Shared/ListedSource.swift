@@ -24,30 +24,45 @@ enum ListedSource: Equatable, Sendable {
     case .plain(let listing, let folder): [listing.origin, (try? WebURL(folder).origin) ?? ""]
     }
   }
+}
 
-  var json: JSONValue {
+extension ListedSource: JSONRecord {
+  private struct Hub: Codable {
+    var repository: String
+    var kind: HubRepository.Kind
+    var endpoint: String
+    var revision: String?
+    var commit: String
+  }
+
+  private struct Plain: Codable {
+    var listing: String
+    var folder: String
+  }
+
+  private enum CodingKeys: CodingKey { case listing }
+
+  func encode(to encoder: any Encoder) throws {
     switch self {
     case .hub(let repository, let revision, let commit):
-      [
-        "repository": .string(repository.name), "kind": .string(repository.kind.rawValue),
-        "endpoint": .string(repository.endpoint), "revision": .string(revision), "commit": .string(commit),
-      ]
-    case .plain(let listing, let folder): ["listing": .string(listing.text), "folder": .string(folder)]
+      try Hub(
+        repository: repository.name, kind: repository.kind, endpoint: repository.endpoint, revision: revision,
+        commit: commit
+      ).encode(to: encoder)
+    case .plain(let listing, let folder): try Plain(listing: listing.text, folder: folder).encode(to: encoder)
     }
   }
 
-  /// Reads what `json` wrote.
-  init(_ json: JSONValue) throws {
-    if let listing = json["listing"]?.string, let folder = json["folder"]?.string {
-      self = .plain(listing: try WebURL(listing), folder: folder)
-      return
+  init(from decoder: any Decoder) throws {
+    if try decoder.container(keyedBy: CodingKeys.self).contains(.listing) {
+      let plain = try Plain(from: decoder)
+      self = .plain(listing: try WebURL(plain.listing), folder: plain.folder)
+    } else {
+      let hub = try Hub(from: decoder)
+      self = .hub(
+        try HubRepository(hub.repository, kind: hub.kind, endpoint: hub.endpoint), revision: hub.revision ?? hub.commit,
+        commit: hub.commit)
     }
-    guard let name = json["repository"]?.string, let endpoint = json["endpoint"]?.string,
-      let kind = json["kind"]?.string.flatMap(HubRepository.Kind.init(rawValue:)), let commit = json["commit"]?.string
-    else { throw StageError(.input, "listing", "the stored listing is damaged", hint: "Run with --force.") }
-    self = .hub(
-      try HubRepository(name, kind: kind, endpoint: endpoint), revision: json["revision"]?.string ?? commit,
-      commit: commit)
   }
 }
 

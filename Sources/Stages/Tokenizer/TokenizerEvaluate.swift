@@ -67,10 +67,7 @@ public struct TokenizerEvaluate: Stage {
   private func judge(_ workspace: Workspace) throws {
     var total = TokenizerMeasurement()
     for file in workspace.files(.main) {
-      guard let part = TokenizerMeasurement(json: try JSONValue.parse(try FileSystem.read(file.path)).value) else {
-        throw StageError(.input, file.name, "is not a valid measurement", hint: "Run the stage again with --force.")
-      }
-      total += part
+      total += try TokenizerMeasurement(jsonFile: file.path, limit: .max)
     }
     let rate = options.per == .token ? total.unknownPerToken : total.unknownPerWord
     guard rate <= options.maximumOOVFraction else { throw tooManyUnknown(rate, total) }

@@ -1,6 +1,6 @@
-/// The measures of a text. Fractions are 0…1; a fraction of nothing is 0.
-public enum QualityMeasure: String, CaseIterable, Sendable {
-  /// Unicode scalars, including line ends.
+/// What can be measured of a text. Shares are 0…1; a share of nothing is 0.
+public enum QualityMeasure: String, CaseIterable, CodingKey, Sendable {
+  /// Unicode scalars, line ends included.
   case characters
   /// Hiragana, katakana (with ー), kanji of every plane, 、。，．！？.
   case japaneseCharacters

@@ -39,43 +39,58 @@ public struct TokenizerMeasurement: Equatable, Sendable {
   }
 }
 
-extension TokenizerMeasurement {
-  /// All sums, and the rates derived from them.
-  public var json: JSONValue {
-    let unknown = rankedUnknownScalars.map { scalar, count -> JSONValue in
-      let name = "U+" + padded(scalar, 4, radix: 16, uppercase: true)
-      return [
-        "character": .string(Unicode.Scalar(scalar).map { String($0) } ?? ""), "codePoint": .string(name),
-        "count": .integer(count),
-      ]
-    }
-    return [
-      "documents": .integer(documents), "bytes": .integer(bytes), "characters": .integer(characters),
-      "words": .integer(words), "tokens": .integer(tokens), "unknownWords": .integer(unknownWords),
-      "unknownPerToken": .number(unknownPerToken), "unknownPerWord": .number(unknownPerWord),
-      "charactersPerToken": .number(charactersPerToken), "tokensPerCharacter": .number(tokensPerCharacter),
-      "unknownCharacters": .list(unknown),
-    ]
+extension TokenizerMeasurement: JSONRecord {
+  private enum CodingKeys: CodingKey {
+    case documents, bytes, characters, words, tokens, unknownWords
+    case unknownPerToken, unknownPerWord, charactersPerToken, tokensPerCharacter, unknownCharacters
   }
 
-  /// The sums of a measurement written as `json`; nil if it is not one.
-  public init?(json: JSONValue) {
-    func sum(_ key: String) -> Int? { json[key]?.integer }
-    guard let documents = sum("documents"), let bytes = sum("bytes"), let characters = sum("characters"),
-      let words = sum("words"), let tokens = sum("tokens"), let unknownWords = sum("unknownWords"),
-      let unknown = json["unknownCharacters"]?.array
-    else { return nil }
-    self.documents = documents
-    self.bytes = bytes
-    self.characters = characters
-    self.words = words
-    self.tokens = tokens
-    self.unknownWords = unknownWords
-    for entry in unknown {
-      guard let name = entry["codePoint"]?.string, let scalar = UInt32(name.dropFirst(2), radix: 16),
-        let count = entry["count"]?.integer
-      else { return nil }
-      unknownScalars[scalar] = count
+  private struct UnknownCharacter: Codable {
+    var character: String
+    /// "U+3042"
+    var codePoint: String
+    var count: Int
+
+    init(_ scalar: UInt32, count: Int) {
+      let code = String(scalar, radix: 16, uppercase: true)
+      character = Unicode.Scalar(scalar).map { String($0) } ?? ""
+      codePoint = "U+" + String(repeating: "0", count: max(0, 4 - code.count)) + code
+      self.count = count
+    }
+  }
+
+  /// All sums, and the rates that follow from them.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(documents, forKey: .documents)
+    try container.encode(bytes, forKey: .bytes)
+    try container.encode(characters, forKey: .characters)
+    try container.encode(words, forKey: .words)
+    try container.encode(tokens, forKey: .tokens)
+    try container.encode(unknownWords, forKey: .unknownWords)
+    try container.encode(unknownPerToken, forKey: .unknownPerToken)
+    try container.encode(unknownPerWord, forKey: .unknownPerWord)
+    try container.encode(charactersPerToken, forKey: .charactersPerToken)
+    try container.encode(tokensPerCharacter, forKey: .tokensPerCharacter)
+    let unknown = rankedUnknownScalars.map { UnknownCharacter($0.scalar, count: $0.count) }
+    try container.encode(unknown, forKey: .unknownCharacters)
+  }
+
+  /// The sums alone.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    documents = try container.decode(Int.self, forKey: .documents)
+    bytes = try container.decode(Int.self, forKey: .bytes)
+    characters = try container.decode(Int.self, forKey: .characters)
+    words = try container.decode(Int.self, forKey: .words)
+    tokens = try container.decode(Int.self, forKey: .tokens)
+    unknownWords = try container.decode(Int.self, forKey: .unknownWords)
+    for entry in try container.decode([UnknownCharacter].self, forKey: .unknownCharacters) {
+      guard let scalar = UInt32(entry.codePoint.dropFirst(2), radix: 16) else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .unknownCharacters, in: container, debugDescription: "'\(entry.codePoint)' is not a code point")
+      }
+      unknownScalars[scalar] = entry.count
     }
   }
 }
