@@ -78,14 +78,14 @@ struct RunCommand: ParsableCommand {
   private func runInText(_ run: PipelineRun, _ graph: Graph) throws -> RunOutcome {
     let report = RunReport(graph: graph)
     defer { report.finish() }
-    let outcome = try run.run(interruption: { Interruption.level }, listen: report.hear)
+    let outcome = try run.run(interruption: { Interruption.level }, listen: report.handle)
     report.close(outcome)
     return outcome
   }
 
   private func runInJSON(_ run: PipelineRun) throws -> RunOutcome {
     let lines = RunEventLines()
-    return try run.run(interruption: { Interruption.level }, listen: lines.hear)
+    return try run.run(interruption: { Interruption.level }, listen: lines.handle)
   }
 }
 

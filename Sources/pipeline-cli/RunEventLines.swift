@@ -26,7 +26,7 @@ final class RunEventLines {
       ended        outcome (done, failed, interrupted)
     """
 
-  func hear(_ event: RunEvent) {
+  func handle(_ event: RunEvent) {
     if case .progress = event {
       guard wallMilliseconds() - lastProgress >= 1000 else { return }
       lastProgress = wallMilliseconds()

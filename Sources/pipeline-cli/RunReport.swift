@@ -25,8 +25,8 @@ final class RunReport {
 
   private var milliseconds: Int { (monotonicNanoseconds() - began) / 1_000_000 }
 
-  func hear(_ event: RunEvent) {
-    summary.hear(event)
+  func handle(_ event: RunEvent) {
+    summary.handle(event)
     switch event {
     case .began(_, let stages): self.stages = stages.count
     case .judged(let stage, .fresh): settle(stage)

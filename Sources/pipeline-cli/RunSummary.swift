@@ -18,7 +18,7 @@ struct RunSummary {
 
   init(graph: Graph) { self.graph = graph }
 
-  mutating func hear(_ event: RunEvent) {
+  mutating func handle(_ event: RunEvent) {
     switch event {
     case .began(_, let stages): selected = stages
     case .judged(let stage, let verdict): rows[stage, default: Row()].verdict = verdict.name

@@ -3,7 +3,7 @@ public import ShardKit
 /// The path of one document through a pipeline: what every stage did with it, in graph order.
 public struct DocumentTrace: Sendable {
   /// Where a stage wrote the document.
-  public struct Place: Sendable, Equatable {
+  public struct Location: Sendable, Equatable {
     public var port: String
     /// Path of the file that contains it.
     public var path: String
@@ -44,7 +44,7 @@ public struct DocumentTrace: Sendable {
   public struct Step: Sendable {
     public var stage: String
     public var use: String
-    public var places: [Place]
+    public var places: [Location]
     public var drops: [Drop]
     /// Set if there are neither places nor drops.
     public var absence: Absence?
@@ -147,8 +147,8 @@ private struct TraceReading {
 
   private func place(
     _ id: String, _ output: OutputPort, _ path: String, _ ordinal: Int
-  ) throws -> DocumentTrace.Place? {
-    var place = DocumentTrace.Place(
+  ) throws -> DocumentTrace.Location? {
+    var place = DocumentTrace.Location(
       port: output.name, path: path, ordinal: ordinal, id: id, textBytes: nil, isVerified: false, kind: output.kind)
     switch output.kind {
     case .documents:
@@ -163,8 +163,8 @@ private struct TraceReading {
     return place
   }
 
-  /// Reads the sample; nil if its `id` column has another id.
-  private func verified(_ place: DocumentTrace.Place) throws -> DocumentTrace.Place? {
+  /// Reads the sample; nil if it has an `id` column with another id.
+  private func verified(_ place: DocumentTrace.Location) throws -> DocumentTrace.Location? {
     let name = ArchivePath.lastPart(of: place.path)
     let reader = try MDSReader(directory: "\(directory)/\(place.port)")
     guard let number = reader.index.shards.firstIndex(where: { $0.stored.basename == name || $0.raw.basename == name })
