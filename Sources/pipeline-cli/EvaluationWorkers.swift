@@ -14,7 +14,7 @@ extension WorkerCommand {
     func run() throws {
       WorkerLife.begin()
       let tuning = try FineTuning(FineTuningJob(path: job), engine: Engine())
-      _ = try tuning.run(listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
+      _ = try tuning.run(listen: { WorkerLife.emit($0.json) }, shouldStop: { WorkerLife.shouldStop })
     }
   }
 
@@ -27,7 +27,7 @@ extension WorkerCommand {
 
     func run() throws {
       WorkerLife.begin()
-      try Embedding(EmbeddingJob(path: job), engine: Engine()).run(listen: { WorkerLife.say($0.json) })
+      try Embedding(EmbeddingJob(path: job), engine: Engine()).run(listen: { WorkerLife.emit($0.json) })
     }
   }
 }

@@ -26,7 +26,7 @@ struct WorkerCommand: ParsableCommand {
       do {
         let run = try TrainingRun(
           TrainingJob(path: job), engine: Engine(), place: ProcessRank.current(),
-          source: { try RemoteTokens($0) }, listen: { WorkerLife.say($0.json) }, shouldStop: { WorkerLife.shouldStop })
+          source: { try RemoteTokens($0) }, listen: { WorkerLife.emit($0.json) }, shouldStop: { WorkerLife.shouldStop })
         _ = try run.run()
       } catch let error as TorchError where error.code == .group {
         // Print the error that made all other workers end.
@@ -53,10 +53,10 @@ struct WorkerCommand: ParsableCommand {
       let result = try MaskedEvaluation(TrainingJob(path: job), engine: Engine(), limit: limit > 0 ? limit : nil) {
         if $0 - told >= 0.01 {
           told = $0
-          WorkerLife.say(["done": .number($0)])
+          WorkerLife.emit(["done": .number($0)])
         }
       }
-      WorkerLife.say([
+      WorkerLife.emit([
         "loss": .number(result.loss), "perplexity": .number(result.perplexity), "accuracy": .number(result.accuracy),
         "unigramPerplexity": .number(result.unigramPerplexity), "masked": .integer(result.masked),
         "samples": .integer(result.samples), "tokens": .integer(result.tokens),
@@ -90,7 +90,7 @@ struct WorkerCommand: ParsableCommand {
     func run() throws {
       WorkerLife.begin()
       let engine = try Engine()
-      WorkerLife.say([
+      WorkerLife.emit([
         "torch": .string(engine.version), "gpus": .integer(engine.deviceCount), "path": .string(engine.path),
       ])
     }
@@ -121,7 +121,7 @@ enum WorkerLife {
     thread?.detach()
   }
 
-  static func say(_ json: JSONValue) {
+  static func emit(_ json: JSONValue) {
     var line = Array(json.text().utf8)
     line.append(0x0A)
     var rest = line[...]

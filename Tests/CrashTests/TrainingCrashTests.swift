@@ -252,7 +252,7 @@ private let hasEngine =
     let rescued = try run("diverged").wait()
     try #require(rescued.status == 0, "\(rescued.output.suffix(800))")
     #expect(try resumedAt("diverged") == 16)
-    #expect(rescued.output.contains("training goes on from step 16"), "the step back is told")
+    #expect(rescued.output.contains("training resumes from step 16"), "the step back is told")
     let lower = try results("diverged")
 
     let stage = """

@@ -53,7 +53,7 @@ let modelTargets: [String: FuzzTarget] = [
   "training-job": fileReader("job.json", samples: [TrainingJob().json.text()], words: modelWords) { path in
     let job = try TrainingJob(path: path)
     _ = (job.fingerprint, job.curveEverySteps)
-    for step in [0, 1, 1000] { _ = job.rate(after: step) }
+    for step in [0, 1, 1000] { _ = job.learningRate(after: step) }
   },
   "task-job": fileReader(
     "job.json", samples: [FineTuningJob().json.text(), EmbeddingJob().json.text(), RemoteData().json.text()],
@@ -66,13 +66,15 @@ let modelTargets: [String: FuzzTarget] = [
   },
   "training-events": reader(
     samples: [
-      #"{"event":"step","step":1,"steps":2,"loss":3,"rate":1e-4}"#, #"{"event":"began","device":"cpu","parameters":5}"#,
-      #"{"event":"done","step":1,"samples":2,"tokens":3,"seconds":4}"#,
+      #"{"event":"step","step":1,"steps":2,"loss":3,"learningRate":1e-4,"gradientNorm":null,"tokensPerSecond":5}"#,
+      #"{"event":"began","device":"cpu","parameters":5,"resumedAt":0,"batchSize":8,"tokensPerStep":64,"microbatches":2,"#
+        + #""microbatchSize":4,"processes":1}"#,
+      #"{"event":"done","step":1,"samples":2,"tokens":3,"seconds":4,"tokensPerSecond":5,"peakMemoryBytes":6}"#,
     ], words: modelWords + ["checkpoint", "warning", "stopped"]
   ) { input in
     _ = TrainingEvent(line: input)
     let json = try JSONValue.parse(input).value
-    _ = (FineTuningStep(json), try? ResumeState(json: json, name: "state"))
+    _ = (try? FineTuningStep(json: json), try? ResumeState(json: json))
   },
   "metrics-log": fileReader(
     "metrics.jsonl",

@@ -64,7 +64,8 @@ extension EngineTests {
           try batch.input(engine), at: batch.positions, labels: batch.labels, training: true)
         try loss.backward()
         try optimizer.accumulate()
-        norms.append(Float(try optimizer.step(rate: schedule.rate(after: step), maximumGradientNorm: 1).item()))
+        let learningRate = schedule.learningRate(after: step)
+        norms.append(Float(try optimizer.step(learningRate: learningRate, maximumGradientNorm: 1).item()))
         losses.append(Float(try loss.item()))
       }
       #expect(losses[49] < losses[0] - 0.5, "it learns")

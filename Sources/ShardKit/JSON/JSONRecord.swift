@@ -42,6 +42,24 @@ extension KeyedDecodingContainer {
   }
 }
 
+/// A figure. One that is not a number, or has no end, is written as null, and null is read as not a number.
+@propertyWrapper
+public struct JSONFigure: Codable, Equatable, Sendable {
+  public var wrappedValue: Double
+
+  public init(wrappedValue: Double) { self.wrappedValue = wrappedValue }
+
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    wrappedValue = container.decodeNil() ? .nan : try container.decode(Double.self)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    if wrappedValue.isFinite { try container.encode(wrappedValue) } else { try container.encodeNil() }
+  }
+}
+
 /// Metrics by name. NaN and infinite values are written as null; null values are left out when reading.
 @propertyWrapper
 public struct JSONFigures: Codable, Equatable, Sendable {

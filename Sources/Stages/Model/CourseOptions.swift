@@ -10,7 +10,7 @@ extension ModelPretrain.Options {
     guard Set(rates.map(\.after)).count == rates.count else {
       throw StageError(.options, "laterRates", "names a step twice", hint: "Give one learning rate per step.")
     }
-    return TrainingCourse(passedOver: windows, rates: rates)
+    return TrainingCourse(skipSteps: windows, laterRates: rates)
   }
 
   /// The maximum of 'steps'.
@@ -28,16 +28,16 @@ extension ModelPretrain.Options {
     return first...last
   }
 
-  private static func rate(_ text: String) throws -> TrainingCourse.Rate {
+  private static func rate(_ text: String) throws -> TrainingCourse.LaterRate {
     let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(trimmed)
-    guard parts.count == 2, let after = Int(parts[0]), (0...mostSteps).contains(after), let peak = Double(parts[1]),
-      (0...10).contains(peak)
+    guard parts.count == 2, let after = Int(parts[0]), (0...mostSteps).contains(after), let rate = Double(parts[1]),
+      (0...10).contains(rate)
     else {
       throw StageError(
         .options, "laterRates", "'\(text)' is not a step with a learning rate",
         hint: "Write \"300: 0.0001\" for a learning rate of 0.0001 after step 300.")
     }
-    return TrainingCourse.Rate(peak: peak, after: after)
+    return TrainingCourse.LaterRate(rate, after: after)
   }
 
   private static func trimmed(_ text: Substring) -> String {

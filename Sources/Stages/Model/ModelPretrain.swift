@@ -41,8 +41,8 @@ public struct ModelPretrain: Stage {
     return phase == .index ? places : Set(Options.fields.filter(\.affectsOutput).map(\.name)).subtracting(places)
   }
 
-  private static let tokensRole: TaskInputs.Role = "tokens"
-  private static let resumeRole: TaskInputs.Role = "resume"
+  static let tokensRole: TaskInputs.Role = "tokens"
+  static let resumeRole: TaskInputs.Role = "resume"
   let options: Options
 
   public init(options: Options) { self.options = options }
@@ -112,8 +112,8 @@ public struct ModelPretrain: Stage {
       stateKey: stateKey(tokenizer + tokens + initial + resumed))
   }
 
-  private static var noIndex: StageError {
-    StageError(.input, "inputs.tokens", "has no index.json", hint: "Wire the output of 'tokenizer.encode'.")
+  static var noIndex: StageError {
+    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenizer.encode'.")
   }
 
   // MARK: Continuing another training
@@ -185,81 +185,5 @@ public struct ModelPretrain: Stage {
     data.place = options.remote.hasSuffix("/") ? String(options.remote.dropLast()) : options.remote
     data.endpoint = options.remoteEndpoint
     return data
-  }
-
-  // MARK: The job
-
-  private func processes(_ engine: TrainingEngine) -> Int {
-    if options.processes > 0 { return options.processes }
-    return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
-  }
-
-  private func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
-    let tokenizer = try TokenizerInput.load(workspace)
-    var job = TrainingJob()
-    guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
-      throw Self.noIndex
-    }
-    job.data = String(index.path.dropLast("/index.json".count))
-    job.dataDigest = index.digest.hex
-    if let file = workspace.locations(Self.location).first {
-      var remote = try RemoteData(path: file.path)
-      remote.allowsPrivateAddresses = options.allowPrivateAddresses
-      remote.cache = "\(state)/shards"
-      remote.cacheBytes = options.cacheBytes.bytes
-      job.remote = remote
-    }
-    job.state = state
-    if let kept = workspace.files(Self.resumeRole).first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
-      let folder = ArchivePath.folder(of: kept.path)
-      job.resume = folder
-      let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
-      job.shape = try options.shape(continuing: model, tokenizer)
-    } else if let weights = workspace.files(CheckpointInput.role).first(where: { $0.name == ModelShape.weightsName }) {
-      let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
-      job.initial = folder
-      let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
-      job.shape = try options.shape(continuing: model, tokenizer)
-    } else {
-      let padding = tokenizer.special("[PAD]").map { Int($0) }
-      job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
-    }
-    let usesGPU = engine.usesGPU(options.device)
-    job.device = options.device.jobName
-    job.precision = options.precision.resolved(isGPU: usesGPU)
-    let shared = max(1, availableProcessors() / processes(engine))
-    job.threads = options.threads > 0 ? options.threads : shared
-    try fill(&job)
-    try job.take(tokenizer)
-    return job
-  }
-
-  private func fill(_ job: inout TrainingJob) throws {
-    job.course = try options.course()
-    job.toleratedSteps = options.skipNonFinite
-    job.sequenceLength = options.sequenceLength
-    job.batchSize = options.batchSize
-    job.microbatchSize = options.microbatchSize
-    job.steps = options.steps
-    job.optimizer.beta1 = options.beta1
-    job.optimizer.beta2 = options.beta2
-    job.optimizer.epsilon = options.epsilon
-    job.optimizer.weightDecay = options.weightDecay
-    job.schedule = LearningRateSchedule(
-      learningRate: options.learningRate, schedule: options.schedule, warmupSteps: options.warmupSteps,
-      steps: options.steps,
-      finalRateFraction: options.finalRateFraction)
-    if options.restartSchedule, let step = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) {
-      job.schedule.start = step
-    }
-    job.maximumGradientNorm = options.maximumGradientNorm > 0 ? options.maximumGradientNorm : nil
-    job.maskFraction = options.maskFraction
-    job.seed = options.seed
-    job.shuffle = options.shuffle
-    job.recomputeActivations = options.recomputeActivations
-    job.checkpointSteps = options.checkpointSteps
-    job.keep = KeepRule(
-      last: options.keepCheckpoints, everySteps: options.keepEverySteps > 0 ? options.keepEverySteps : nil)
-    job.logSteps = options.logSteps
   }
 }

@@ -43,10 +43,10 @@ struct TrainingResult {
       }
     }
     try workspace.write(ModelPretrain.kept, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
-    guard let every = job.keep.everySteps else { return }
-    let start = job.resume.flatMap(CheckpointFolder.step(ofFolder:)) ?? 0
+    let every = job.keep.keepEverySteps
+    guard every > 0 else { return }
     let missing = stride(from: every, through: job.steps, by: every).filter { wanted in
-      wanted > start && job.course.endOfWindow(at: wanted) == nil
+      wanted > job.firstStep && job.course.endOfWindow(at: wanted) == nil
         && !folders.contains { $0.step == wanted }
     }
     workspace.warn(
@@ -66,7 +66,7 @@ struct TrainingResult {
       "parameters": .integer(job.shape.parameterCount), "steps": .integer(end.step), "samples": .integer(end.samples),
       "tokens": .integer(end.tokens), "sequenceLength": .integer(job.sequenceLength),
       "batchSize": .integer(job.batchSize), "precision": .string(job.precision.rawValue),
-      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.schedule.learningRate),
+      "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.learningRateSchedule.learningRate),
     ]
     try workspace.write(ModelPretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
     workspace.metric("steps", Double(end.step))
@@ -79,10 +79,11 @@ struct TrainingResult {
       try link(ModelPretrain.report, name, "\(state)/watch/\(name)", workspace)
     }
     let json: JSONValue = [
-      "device": .string(summary.device), "processes": .integer(summary.processes),
-      "seconds": .number((summary.seconds * 10).rounded() / 10), "resumedAt": .integer(summary.resumedAt),
-      "tokensPerSecond": .number(summary.tokensPerSecond.rounded()),
-      "peakMemoryBytes": .integer(summary.peakMemoryBytes),
+      "device": .string(summary.start.device), "processes": .integer(summary.start.processes),
+      "microbatches": .integer(summary.start.microbatches), "tokensPerStep": .integer(summary.start.tokensPerStep),
+      "seconds": .number((summary.end.seconds * 10).rounded() / 10), "resumedAt": .integer(summary.start.resumedAt),
+      "tokensPerSecond": .number(summary.end.tokensPerSecond.rounded()),
+      "peakMemoryBytes": .integer(summary.end.peakMemoryBytes),
     ]
     try workspace.write(ModelPretrain.report, name: "machine.json", Array(json.prettyText().utf8))
   }

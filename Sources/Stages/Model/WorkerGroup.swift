@@ -18,18 +18,10 @@ struct WorkerGroup {
   /// The exit code of a process that stopped because of another one.
   static let becauseOfOthers: Int32 = 75
 
+  /// What a finished training has reported.
   struct Summary: Sendable {
-    var step = 0
-    var samples = 0
-    var tokens = 0
-    var seconds = 0.0
-    var tokensPerSecond = 0.0
-    var peakMemoryBytes = 0
-    var device = ""
-    var parameters = 0
-    var processes = 1
-    var resumedAt = 0
-    var loss = Double.nan
+    var start: TrainingStart
+    var end: TrainingEnd
   }
 
   func train(_ workspace: Workspace) throws -> Summary {
@@ -42,16 +34,14 @@ struct WorkerGroup {
   private func train(_ workspace: Workspace, on devices: [Int]?) throws -> Summary {
     for local in 0..<processes { try? FileSystem.remove(log(local)) }
     let workers = try start(on: devices)
-    var summary = Summary()
-    var stopped = false
+    var progress = Progress()
     var toldToStop = false
     defer { if toldToStop { TaskControl.endSaving() } }
     watching: while true {
       switch workers[0].next(timeoutMilliseconds: 200) {
       case .line(let line):
         guard let event = TrainingEvent(line: line) else { continue }
-        if case .stopped = event { stopped = true }
-        hear(event, &summary, workspace)
+        handle(event, &progress, workspace)
       case .nothing: break
       case .end: break watching
       }
@@ -67,8 +57,13 @@ struct WorkerGroup {
     try workspace.control.check()
     if workers[0].wait() != 0 { throw failure(workers) }
     for worker in workers where worker.wait() != 0 { throw failure(workers) }
-    if stopped { throw StageError(.cancelled, "", "training stopped at step \(summary.step), with a checkpoint") }
-    return summary
+    if let step = progress.stoppedAt {
+      throw StageError(.cancelled, "", "training stopped at step \(step), with a checkpoint")
+    }
+    guard let start = progress.start, let end = progress.end else {
+      throw StageError(.check, "training", "its process ended without a result", hint: "Run again.")
+    }
+    return Summary(start: start, end: end)
   }
 
   // MARK: Starting
@@ -109,30 +104,27 @@ struct WorkerGroup {
 
   // MARK: Listening
 
-  private func hear(_ event: TrainingEvent, _ summary: inout Summary, _ workspace: Workspace) {
+  private struct Progress {
+    var start: TrainingStart?
+    var end: TrainingEnd?
+    var stoppedAt: Int?
+  }
+
+  private func handle(_ event: TrainingEvent, _ progress: inout Progress, _ workspace: Workspace) {
     switch event {
-    case .began(let device, let parameters, let processes, let resumedAt):
-      summary.device = device
-      summary.parameters = parameters
-      summary.processes = processes
-      summary.resumedAt = resumedAt
+    case .began(let start):
+      progress.start = start
+      workspace.control.report(TaskStatus(fraction: 0, text: start.batchLine))
     case .step(let step):
-      summary.step = step.step
-      summary.loss = step.loss
       workspace.control.report(
         TaskStatus(
-          fraction: Double(step.step) / Double(max(1, step.steps)), text: step.line,
+          fraction: Double(step.step) / Double(max(1, step.steps)),
+          text: step.line + (progress.start.map { "  \($0.shortBatchLine)" } ?? ""),
           remainingSeconds: step.remainingSeconds))
     case .checkpoint: break
     case .warning(let text): workspace.warn("training", text)
-    case .done(let step, let samples, let tokens, let seconds, let tokensPerSecond, let peak):
-      summary.step = step
-      summary.samples = samples
-      summary.tokens = tokens
-      summary.seconds = seconds
-      summary.tokensPerSecond = tokensPerSecond
-      summary.peakMemoryBytes = peak
-    case .stopped(let step): summary.step = step
+    case .done(let end): progress.end = end
+    case .stopped(let step): progress.stoppedAt = step
     }
   }
 
@@ -150,14 +142,21 @@ struct WorkerGroup {
   }
 }
 
+/// "380k", "9500"
+private func shortCount(_ count: Int) -> String { count >= 10_000 ? "\(count / 1000)k" : "\(count)" }
+
+extension TrainingStart {
+  /// "262k tok/step (2 × 4 × 256 samples)": processes, microbatches of each, samples of these.
+  var shortBatchLine: String {
+    "\(shortCount(tokensPerStep)) tok/step (\(processes) × \(microbatches) × \(microbatchSize) samples)"
+  }
+}
+
 extension TrainingStep {
   /// "step 1200/70000  loss 2.314  380k tok/s  MFU 34%"
   var line: String {
     var parts = ["step \(step)/\(steps)", "loss \(rounded(loss, 3))"]
-    if tokensPerSecond > 0 {
-      let thousands = tokensPerSecond / 1000
-      parts.append(thousands >= 10 ? "\(Int(thousands))k tok/s" : "\(Int(tokensPerSecond)) tok/s")
-    }
+    if tokensPerSecond > 0 { parts.append("\(shortCount(Int(tokensPerSecond))) tok/s") }
     if let mfu { parts.append("MFU \(fixed(mfu * 100, 0))%") }
     return parts.joined(separator: "  ")
   }

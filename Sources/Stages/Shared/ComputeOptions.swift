@@ -75,7 +75,7 @@ struct EvaluationWorker {
 
   private static func status(_ json: JSONValue) -> TaskStatus? {
     if let done = json["done"]?.double { return TaskStatus(fraction: done, text: "evaluating") }
-    return FineTuningStep(json).map { step in
+    return (try? FineTuningStep(json: json)).map { step in
       TaskStatus(fraction: Double(step.step) / Double(max(1, step.step, step.steps)), text: step.line)
     }
   }

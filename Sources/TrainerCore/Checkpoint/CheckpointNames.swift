@@ -2,11 +2,11 @@ import ShardKit
 
 /// Names in a folder of checkpoints.
 ///
-/// `step-00001000` is a whole checkpoint: folders get that name by one rename, when all in them is durable. Others
-/// begin with a point: `.step-00001000.partial` is being written, `.replaced` was moved aside for a new one of the same
-/// step, `.removed` is being deleted.
+/// `step-00001000` is a complete checkpoint: folders get that name by one rename, when everything in them is durable.
+/// Other names begin with a dot: `.step-00001000.partial` is being written, `.replaced` was moved aside for a new one
+/// of the same step, `.removed` is being deleted.
 enum CheckpointNames {
-  /// Holds the name of the newest checkpoint, for people and scripts.
+  /// A file with the name of the newest checkpoint, for people and scripts.
   static let latest = "latest"
 
   enum Mark: String, CaseIterable { case partial, replaced, removed }
@@ -28,7 +28,7 @@ enum CheckpointNames {
     try FileSystem.list(root, others: .passedOver).compactMap { step(ofFolder: $0) }.sorted()
   }
 
-  /// Clears what a killed write left behind.
+  /// Removes what a killed write has left.
   static func recover(_ root: String) throws(ShardError) {
     for name in try FileSystem.list(root, others: .passedOver) {
       for mark in Mark.allCases where name.hasSuffix(".\(mark.rawValue)") && name.hasPrefix(".step-") {
@@ -44,23 +44,26 @@ enum CheckpointNames {
   }
 }
 
-/// Which checkpoints stay.
-public struct KeepRule: Equatable, Sendable {
-  /// The newest ones.
-  public var last: Int
-  /// Also those whose step is a multiple of this.
-  public var everySteps: Int?
+/// Which checkpoints are kept. Its members have the names of the options.
+public struct KeepRule: Codable, Equatable, Sendable {
+  /// The number of newest ones, at least 1.
+  public var keepCheckpoints: Int
+  /// Those whose step is a multiple of this are kept too; 0: none.
+  public var keepEverySteps: Int
 
-  public init(last: Int = 3, everySteps: Int? = nil) {
-    self.last = max(1, last)
-    self.everySteps = everySteps.flatMap { $0 > 0 ? $0 : nil }
+  public init(keepCheckpoints: Int = 3, keepEverySteps: Int = 0) {
+    self.keepCheckpoints = keepCheckpoints
+    self.keepEverySteps = keepEverySteps
   }
 
+  /// Whether a checkpoint is kept however many newer ones there are.
+  func isKept(_ step: Int) -> Bool { keepEverySteps > 0 && step % keepEverySteps == 0 }
+
   /// Steps to remove once `newest` is durable: older ones that the rule does not keep, and those of a course that was
-  /// given up, to which all past it belong.
+  /// given up, which includes all later ones.
   func superseded(_ steps: [Int], newest: Int, givenUp: Set<Int> = []) -> [Int] {
     let past = steps.filter { $0 > newest || givenUp.contains($0) }
     let until = steps.filter { $0 <= newest && !givenUp.contains($0) }.sorted()
-    return until.dropLast(last).filter { step in everySteps.map { step % $0 != 0 } ?? true } + past
+    return until.dropLast(max(1, keepCheckpoints)).filter { !isKept($0) } + past
   }
 }

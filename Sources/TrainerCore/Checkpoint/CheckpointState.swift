@@ -1,31 +1,31 @@
 import ShardKit
 
-/// Where training stands: all that a resumed run needs besides the tensors.
+/// The state of training: everything that a resumed run needs apart from the tensors.
 ///
-/// Shuffling and masking draw from a generator keyed on (seed, epoch, sample), so there is no generator to save, and the
+/// Shuffling and masking use a generator keyed on (seed, epoch, sample), so there is no generator to save, and the
 /// number of devices may change.
-public struct CheckpointState: Equatable, Sendable {
+public struct CheckpointState: Codable, Equatable, Sendable {
   /// Optimizer steps done.
   public var step: Int
   public var epoch: Int
-  /// Samples of the epoch that are behind: the whole state of the data.
+  /// Samples of the epoch that are done: the complete state of the data.
   public var sampleInEpoch: Int
   /// Samples and tokens of the steps that were taken, since the first one.
   public var samples: Int
   public var tokens: Int
-  public var seed: UInt64
-  /// Steps of the learning rate's schedule that are behind.
+  @JSONDigits public var seed: UInt64
+  /// Steps of the learning-rate schedule that are done.
   public var schedulePosition: Int
-  /// Of the options that decide the result: a checkpoint of others must not be taken up.
+  /// Of the options that determine the result: a checkpoint of others must not be resumed.
   public var fingerprint: String
-  /// `TrainingCourse.text` of the steps that are behind.
+  /// `TrainingCourse.text` of the steps that are done.
   public var course: String
-  /// Steps that were passed over because their loss or gradient was no number.
+  /// Steps that were passed over because their loss or gradient was not finite.
   public var badSteps: Int
-  /// Of the index of the data that were trained on.
+  /// Digest of the index of the training data.
   public var data: String
-  /// What else decides the order of the data: `epoch` and `sampleInEpoch` are a place in this one alone. Empty where it is
-  /// not known.
+  /// What else determines the order of the data: `epoch` and `sampleInEpoch` are a position in this order. Empty:
+  /// unknown.
   public var order: String
 
   public init(
@@ -46,9 +46,45 @@ public struct CheckpointState: Equatable, Sendable {
     self.data = data
     self.order = order
   }
+
+  /// Members that format 1 did not have from the start may be missing.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func count(_ key: CodingKeys) throws -> Int { try container.decode(Int.self, forKey: key, in: 0...Int.max) }
+    func text(_ key: CodingKeys) throws -> String { try container.decodeIfPresent(String.self, forKey: key) ?? "" }
+    self.init(
+      step: try count(.step), epoch: try count(.epoch), sampleInEpoch: try count(.sampleInEpoch),
+      samples: try count(.samples), tokens: try count(.tokens),
+      seed: try container.decode(JSONDigits.self, forKey: .seed).wrappedValue,
+      schedulePosition: try count(.schedulePosition),
+      fingerprint: try container.decode(String.self, forKey: .fingerprint), course: try text(.course),
+      badSteps: try container.decodeIfPresent(Int.self, forKey: .badSteps) ?? 0, data: try text(.data),
+      order: try text(.order))
+  }
 }
 
-/// What is to be saved. The sources' bytes must not change until the write has ended.
+/// A number as a string of digits, since many readers of JSON store numbers as doubles.
+@propertyWrapper
+public struct JSONDigits: Codable, Equatable, Sendable {
+  public var wrappedValue: UInt64
+
+  public init(wrappedValue: UInt64) { self.wrappedValue = wrappedValue }
+
+  public init(from decoder: any Decoder) throws {
+    let text = try decoder.singleValueContainer().decode(String.self)
+    guard let value = UInt64(text) else {
+      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "is not a number"))
+    }
+    wrappedValue = value
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(String(wrappedValue))
+  }
+}
+
+/// The contents of a checkpoint. The sources' bytes must not change until the write has ended.
 public struct CheckpointContents: Sendable {
   public var state: CheckpointState
   public var weights: [TensorSource]
@@ -63,83 +99,63 @@ public struct CheckpointContents: Sendable {
 }
 
 /// `state.json`: the state, and what the other files must be.
-struct CheckpointManifest: Equatable, Sendable {
-  struct File: Equatable, Sendable {
+struct CheckpointManifest: JSONRecord, Equatable, Sendable {
+  struct File: Codable, Equatable, Sendable {
     var bytes: Int
     var digest: Digest
   }
 
+  private struct Files: Codable {
+    var weights: File
+    var optimizer: File
+
+    enum CodingKeys: String, CodingKey {
+      case weights = "weights.safetensors"
+      case optimizer = "optimizer.safetensors"
+    }
+  }
+
   static let fileName = "state.json"
-  static let weightsName = "weights.safetensors"
-  static let optimizerName = "optimizer.safetensors"
+  static let weightsName = Files.CodingKeys.weights.rawValue
+  static let optimizerName = Files.CodingKeys.optimizer.rawValue
   static let format = 1
 
   var state: CheckpointState
   var weights: File
   var optimizer: File
+  /// Of the weights, by name; for people and other programs.
+  var shapes: JSONValue
 
-  /// - Parameter shapes: of the weights; for people and other programs.
-  func text(shapes: [(name: String, shape: [Int])]) -> String {
-    let json: JSONValue = [
-      "format": .integer(Self.format), "step": .integer(state.step), "epoch": .integer(state.epoch),
-      "sampleInEpoch": .integer(state.sampleInEpoch), "samples": .integer(state.samples),
-      "tokens": .integer(state.tokens),
-      // As text: many readers of JSON hold numbers as doubles.
-      "seed": .string(String(state.seed)), "schedulePosition": .integer(state.schedulePosition),
-      "fingerprint": .string(state.fingerprint), "course": .string(state.course),
-      "badSteps": .integer(state.badSteps), "data": .string(state.data),
-      "order": .string(state.order),
-      "files": [Self.weightsName: Self.json(weights), Self.optimizerName: Self.json(optimizer)],
-      "shapes": .object(shapes.map { JSONMember($0.name, .list($0.shape.map { .integer($0) })) }),
-    ]
-    return json.text() + "\n"
-  }
-
-  private static func json(_ file: File) -> JSONValue {
-    ["bytes": .integer(file.bytes), "digest": .string(file.digest.hex)]
-  }
-
-  init(state: CheckpointState, weights: File, optimizer: File) {
+  init(state: CheckpointState, weights: File, optimizer: File, shapes: [(name: String, shape: [Int])] = []) {
     self.state = state
     self.weights = weights
     self.optimizer = optimizer
+    self.shapes = .object(shapes.map { JSONMember($0.name, .list($0.shape.map { .integer($0) })) })
   }
 
-  init(path: String) throws(ShardError) {
-    let text = try FileSystem.read(path, limit: Safetensors.maximumHeaderBytes)
-    let json: JSONValue
-    do { json = try JSONValue.parse(text).value } catch {
-      throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
-    }
-    guard json["format"]?.integer == Self.format else {
-      throw ShardError(
-        .unsupported, path, "is of format \(json["format"]?.text() ?? "none"), this program reads \(Self.format)",
-        hint: "Go on with the program that wrote it.")
-    }
-    func integer(_ key: String) throws(ShardError) -> Int {
-      guard let value = json[key]?.integer, value >= 0 else { throw Self.lacks(key, path) }
-      return value
-    }
-    guard let seed = json["seed"]?.string.flatMap({ UInt64($0) }) else { throw Self.lacks("seed", path) }
-    guard let fingerprint = json["fingerprint"]?.string else { throw Self.lacks("fingerprint", path) }
-    state = CheckpointState(
-      step: try integer("step"), epoch: try integer("epoch"), sampleInEpoch: try integer("sampleInEpoch"),
-      samples: try integer("samples"), tokens: try integer("tokens"), seed: seed,
-      schedulePosition: try integer("schedulePosition"), fingerprint: fingerprint,
-      course: json["course"]?.string ?? "", badSteps: json["badSteps"]?.integer ?? 0,
-      data: json["data"]?.string ?? "", order: json["order"]?.string ?? "")
-    weights = try Self.file(Self.weightsName, json, path)
-    optimizer = try Self.file(Self.optimizerName, json, path)
+  private enum CodingKeys: String, CodingKey { case format, files, shapes }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Self.format, forKey: .format)
+    try state.encode(to: encoder)
+    try container.encode(Files(weights: weights, optimizer: optimizer), forKey: .files)
+    try container.encode(shapes, forKey: .shapes)
   }
 
-  private static func file(_ name: String, _ json: JSONValue, _ path: String) throws(ShardError) -> File {
-    let entry = json["files"]?[name]
-    guard let bytes = entry?["bytes"]?.integer, let digest = entry?["digest"]?.string.flatMap({ Digest(hex: $0) })
-    else { throw lacks("files.\(name)", path) }
-    return File(bytes: bytes, digest: digest)
+  init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let format = try container.decode(Int.self, forKey: .format)
+    guard format == Self.format else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .format, in: container,
+        debugDescription: "is \(format), this program reads \(Self.format): resume with the program that wrote it")
+    }
+    state = try CheckpointState(from: decoder)
+    let files = try container.decode(Files.self, forKey: .files)
+    (weights, optimizer) = (files.weights, files.optimizer)
+    shapes = try container.decodeIfPresent(JSONValue.self, forKey: .shapes) ?? .object([])
   }
 
-  private static func lacks(_ key: String, _ path: String) -> ShardError {
-    ShardError(.malformed, path, "lacks '\(key)' or has a value there that it cannot have")
-  }
+  init(path: String) throws(ShardError) { try self.init(jsonFile: path, limit: Safetensors.maximumHeaderBytes) }
 }

@@ -1,21 +1,22 @@
 import ShardKit
 
-/// A folder of checkpoints, written while training goes on.
+/// A folder of checkpoints, written while training continues.
 ///
-/// One thread calls it. At most one write is in flight: a second waits for the first. An error of a write surfaces at
-/// the next call; the checkpoints before stay intact.
+/// For one thread. At most one write is in flight: a second waits for the first. The next call throws the error of a
+/// write; earlier checkpoints stay intact.
 public final class CheckpointStore {
   public let folder: String
   public let keep: KeepRule
   /// The newest checkpoint known to be durable.
   public private(set) var lastGood: (step: Int, folder: String)?
-  /// The last write that ended well in this process.
+  /// The last successful write of this process.
   public private(set) var lastWritten: WrittenCheckpoint?
   private var writing: BackgroundWrite?
-  /// Steps of checkpoints that training does not stand on: the next write removes them.
+  /// Steps of checkpoints that the current training does not continue: the next write removes them.
   private var givenUp: Set<Int> = []
 
-  /// Makes the folder where there is none, and clears what a killed write left.
+  /// Creates the folder if there is none, and removes what a killed write has left.
+  /// - Throws: `ShardError` if the folder cannot be written.
   public init(_ folder: String, keep: KeepRule = KeepRule()) throws(ShardError) {
     self.folder = folder
     self.keep = keep
@@ -25,7 +26,8 @@ public final class CheckpointStore {
 
   deinit { _ = writing?.wait() }
 
-  /// The newest checkpoint that is whole and wanted; damaged ones are passed over and named.
+  /// The newest checkpoint that is complete and wanted; damaged ones are passed over and named.
+  /// - Throws: `ShardError` if the folder cannot be read, or the last write failed.
   public func latest(
     where isWanted: (CheckpointState) -> Bool = { _ in true }
   ) throws(ShardError) -> CheckpointSearch {
@@ -35,8 +37,9 @@ public final class CheckpointStore {
     return search
   }
 
-  /// Training goes on from a step: what lies past it, and what is not of this course, goes with the next write. Until then
-  /// it stays, so that a course can be taken back.
+  /// Training resumes at a step. Later checkpoints, and those of another course, are removed at the next write. Until
+  /// then they stay, so that a change of course can be undone.
+  /// - Throws: `ShardError` if the folder cannot be read, or the last write failed.
   public func goOn(from step: Int, where isOfCourse: (CheckpointState) -> Bool) throws(ShardError) {
     try waitForWrite()
     for (other, folder) in try TrainingCheckpoint.folders(in: folder) {
@@ -46,10 +49,12 @@ public final class CheckpointStore {
     }
   }
 
-  /// Starts a write and returns; the seconds that it waited for the one before.
+  /// Starts a write and returns.
   ///
-  /// The contents must stay as they are until the write has ended: who reuses buffers calls `waitForWrite` before
-  /// filling them.
+  /// The contents must not change until the write has ended: callers that reuse buffers call `waitForWrite` before they
+  /// fill them.
+  /// - Returns: the seconds that it waited for the write before.
+  /// - Throws: `ShardError` if that one failed.
   @discardableResult
   public func save(_ contents: CheckpointContents) throws(ShardError) -> Double {
     let waited = try waitForWrite()
@@ -58,7 +63,9 @@ public final class CheckpointStore {
     return waited
   }
 
-  /// Waits until no write is in flight and throws its error; the seconds that it took.
+  /// Waits until no write is in flight.
+  /// - Returns: the seconds that this took.
+  /// - Throws: `ShardError` if the write failed.
   @discardableResult
   public func waitForWrite() throws(ShardError) -> Double {
     guard let running = writing else { return 0 }
@@ -72,7 +79,9 @@ public final class CheckpointStore {
     return monotonicSeconds() - began
   }
 
-  /// Takes note of a write that has ended, without waiting: the checkpoint, once, or its error.
+  /// Whether a write has ended, without waiting.
+  /// - Returns: its checkpoint, once.
+  /// - Throws: `ShardError` if the write failed.
   public func poll() throws(ShardError) -> WrittenCheckpoint? {
     guard let running = writing, running.outcome != nil else { return nil }
     try waitForWrite()
@@ -80,7 +89,7 @@ public final class CheckpointStore {
   }
 }
 
-/// A write on a thread of its own; where no thread can be had, it is done before `init` returns.
+/// A write on its own thread; if none can be started, it is done before `init` returns.
 private final class BackgroundWrite: Sendable {
   private let result = Monitor<Result<WrittenCheckpoint, ShardError>?>(nil)
   private let thread: BackgroundThread?

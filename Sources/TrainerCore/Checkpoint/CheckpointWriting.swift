@@ -7,13 +7,13 @@ public struct WrittenCheckpoint: Equatable, Sendable {
   public var bytes: Int
   /// From the start of the write to durability.
   public var seconds: Double
-  /// Why older checkpoints that it supersedes are still there.
+  /// Why older checkpoints that it supersedes were not removed.
   public var problem: ShardError?
 }
 
 /// The write of one checkpoint, from its first byte to the removal of those that it supersedes.
 ///
-/// Killed at any moment, it leaves every whole checkpoint whole and this one whole or unseen.
+/// Killed at any moment, it leaves every complete checkpoint complete, and this one complete or invisible.
 struct CheckpointWriting: Sendable {
   let root: String
   let keep: KeepRule
@@ -32,12 +32,12 @@ struct CheckpointWriting: Sendable {
       bytes = try writeFiles()
       try publish()
     } catch {
-      // What is half written takes room that the next attempt may need.
+      // Partial files take space that the next attempt may need.
       try? FileSystem.removeTree(partial)
       throw explained(error)
     }
     var written = WrittenCheckpoint(step: step, folder: folder, bytes: bytes, seconds: monotonicSeconds() - began)
-    // The checkpoint is good whatever becomes of the older ones.
+    // The checkpoint is valid even if the older ones cannot be removed.
     do { try removeSuperseded() } catch { written.problem = error }
     return written
   }
@@ -47,8 +47,10 @@ struct CheckpointWriting: Sendable {
     try FileSystem.makeDirectory(partial)
     let weights = try write(contents.weights, to: CheckpointManifest.weightsName, metadata: ["format": "pt"])
     let optimizer = try write(contents.optimizer, to: CheckpointManifest.optimizerName)
-    let manifest = CheckpointManifest(state: contents.state, weights: weights, optimizer: optimizer)
-    let text = manifest.text(shapes: contents.weights.map { ($0.name, $0.shape) })
+    let manifest = CheckpointManifest(
+      state: contents.state, weights: weights, optimizer: optimizer,
+      shapes: contents.weights.map { ($0.name, $0.shape) })
+    let text = manifest.json.text() + "\n"
     try FileSystem.write(Array(text.utf8), to: "\(partial)/\(CheckpointManifest.fileName)")
     try FileSystem.syncDirectory(partial)
     FaultPoint.reach("checkpoint.files")
@@ -82,7 +84,7 @@ struct CheckpointWriting: Sendable {
     try FileSystem.removeTree(replaced)
   }
 
-  /// Renames before it deletes, so that half a checkpoint never looks like one.
+  /// Renames before it deletes, so that a partial checkpoint never looks complete.
   private func removeSuperseded() throws(ShardError) {
     for old in keep.superseded(try CheckpointNames.steps(in: root), newest: step, givenUp: givenUp) {
       let removed = "\(root)/\(CheckpointNames.hidden(step: old, .removed))"

@@ -25,24 +25,24 @@ public enum Safetensors {
     }
   }
 
-  /// A tensor of a file: all but its values.
+  /// A tensor of a file, without its values.
   public struct Entry: Equatable, Sendable {
     public var name: String
     public var type: ElementType
     /// [rows, columns]; empty for a single number.
     public var shape: [Int]
-    /// Where the values lie, counted from the end of the header.
+    /// The byte range of the values, counted from the end of the header.
     public internal(set) var range: Range<Int>
 
-    /// How many numbers.
+    /// The number of elements.
     public var count: Int { range.count / type.bytes }
     public var bytes: Int { range.count }
   }
 
-  /// Longest header that is read: some 150,000 tensors.
+  /// The longest header that is read: about 150,000 tensors.
   public static let maximumHeaderBytes = 16 << 20
 
-  /// Bytes of a tensor; nil if a dimension is negative or the product leaves `Int`.
+  /// Bytes of a tensor; nil if a dimension is negative or the product overflows.
   static func bytes(type: ElementType, shape: [Int]) -> Int? {
     var product = type.bytes
     var isEmpty = false
@@ -60,7 +60,7 @@ public enum Safetensors {
   }
 }
 
-/// A tensor to be written: what it is, and where its bytes come from.
+/// A tensor to be written, and the source of its bytes.
 public struct TensorSource: Sendable {
   /// Takes the bytes in any number of pieces.
   public typealias Sink = (UnsafeRawBufferPointer) throws(ShardError) -> Void
@@ -68,7 +68,7 @@ public struct TensorSource: Sendable {
   public var name: String
   public var type: Safetensors.ElementType
   public var shape: [Int]
-  /// Hands over the values in row-major order, little-endian; called once, on the thread that writes.
+  /// Passes the values to the sink in row-major order, little-endian; called once, on the thread that writes.
   public var values: @Sendable (Sink) throws(ShardError) -> Void
 
   public init(

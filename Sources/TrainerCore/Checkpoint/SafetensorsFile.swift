@@ -2,8 +2,8 @@ public import ShardKit
 
 /// A safetensors file, mapped into memory.
 ///
-/// Everything its header says is checked when it is opened: types, shapes, and that the tensors fill the file without
-/// gap or overlap. The file must not change meanwhile.
+/// The header is checked when the file is opened: types, shapes, and that the tensors fill the file without gap or
+/// overlap. The file must not change meanwhile.
 public final class SafetensorsFile: Sendable {
   public let path: String
   /// In the order of their bytes.
@@ -13,6 +13,8 @@ public final class SafetensorsFile: Sendable {
   private let start: Int
   private let places: [String: Int]
 
+  /// Maps the file and checks its header.
+  /// - Throws: `ShardError` if the file cannot be read, is not a safetensors file, or has a longer header.
   public init(
     _ path: String, maximumHeaderBytes: Int = Safetensors.maximumHeaderBytes
   ) throws(ShardError) {
@@ -31,6 +33,7 @@ public final class SafetensorsFile: Sendable {
   /// nil if there is no tensor of that name.
   public subscript(name: String) -> Safetensors.Entry? { places[name].map { entries[$0] } }
 
+  /// - Throws: `ShardError` if there is no tensor of that name.
   public func entry(_ name: String) throws(ShardError) -> Safetensors.Entry {
     guard let entry = self[name] else {
       throw ShardError(
@@ -39,7 +42,8 @@ public final class SafetensorsFile: Sendable {
     return entry
   }
 
-  /// A tensor's bytes, for the time of the call; not necessarily aligned to its element.
+  /// Lends a tensor's bytes to `body`, little-endian in row-major order; not necessarily aligned to its element.
+  /// - Throws: `ShardError` if there is no tensor of that name; what `body` throws.
   public func withBytes<Result>(
     of name: String, _ body: (Safetensors.Entry, UnsafeRawBufferPointer) throws(ShardError) -> Result
   ) throws(ShardError) -> Result {
@@ -48,7 +52,8 @@ public final class SafetensorsFile: Sendable {
     return try body(entry, UnsafeRawBufferPointer(rebasing: mapped.bytes[range]))
   }
 
-  /// A tensor's values as floats: F32 as they are, F16, BF16 and F64 converted.
+  /// A tensor's values in row-major order: F32 as stored; F16, BF16 and F64 converted.
+  /// - Throws: `ShardError` if there is no tensor of that name, or its elements are not floating point.
   public func floats(of name: String) throws(ShardError) -> [Float] {
     try withBytes(of: name) { (entry, bytes) throws(ShardError) in
       switch entry.type {
@@ -57,7 +62,7 @@ public final class SafetensorsFile: Sendable {
       case .bfloat16: return Self.numbers(bytes, UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
       case .float64: return Self.numbers(bytes, UInt64.self) { Float(Double(bitPattern: $0)) }
       default:
-        throw ShardError(.unsupported, path, "tensor '\(name)' is of type \(entry.type.rawValue), no floating point")
+        throw ShardError(.unsupported, path, "tensor '\(name)' is of type \(entry.type.rawValue), not floating point")
       }
     }
   }
@@ -75,6 +80,6 @@ public final class SafetensorsFile: Sendable {
     }
   }
 
-  /// Takes the pages read so far off the process's memory.
+  /// Releases the memory of the pages that were read.
   public func release() { mapped.release() }
 }

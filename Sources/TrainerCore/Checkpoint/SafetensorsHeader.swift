@@ -1,6 +1,6 @@
 import ShardKit
 
-/// What the header of a safetensors file says, checked against the file's length.
+/// The header of a safetensors file, checked against the file's length.
 struct SafetensorsHeader {
   private(set) var entries: [Safetensors.Entry] = []
   private(set) var metadata: [String: String] = [:]
@@ -26,7 +26,7 @@ struct SafetensorsHeader {
   init(_ json: [UInt8], dataBytes: Int, file: String) throws(ShardError) {
     let root: JSONValue
     do { root = try JSONValue.parse(json).value } catch {
-      throw ShardError(.malformed, file, "has a header that is no JSON at byte \(error.offset): \(error.message)")
+      throw ShardError(.malformed, file, "has a header that is not JSON at byte \(error.offset): \(error.message)")
     }
     guard let members = root.members else {
       throw ShardError(.malformed, file, "has a header that is \(root.typeName), not an object")

@@ -7,7 +7,8 @@ public struct SafetensorsModel: Sendable {
   private let files: [SafetensorsFile]
   private let fileOfName: [String: Int]
 
-  /// - Parameter path: a `.safetensors` file, or a folder that holds `model.safetensors` or the index of its parts.
+  /// - Parameter path: a `.safetensors` file, or a folder with `model.safetensors` or the index of its parts.
+  /// - Throws: `ShardError` if there is no such file, or it is damaged, or the index and the parts disagree.
   public init(_ path: String) throws(ShardError) {
     guard FileSystem.isDirectory(path) else {
       self.init(try SafetensorsFile(path))
@@ -22,7 +23,7 @@ public struct SafetensorsModel: Sendable {
     } else {
       throw ShardError(
         .notFound, path, "holds neither model.safetensors nor model.safetensors.index.json",
-        hint: "Give a folder as `save_pretrained` of transformers writes it.")
+        hint: "Name a folder as `save_pretrained` of transformers writes it.")
     }
   }
 
@@ -36,7 +37,7 @@ public struct SafetensorsModel: Sendable {
     let text = try FileSystem.read(index, limit: Safetensors.maximumHeaderBytes)
     let json: JSONValue
     do { json = try JSONValue.parse(text).value } catch {
-      throw ShardError(.malformed, index, "is no JSON at byte \(error.offset): \(error.message)")
+      throw ShardError(.malformed, index, "is not JSON at byte \(error.offset): \(error.message)")
     }
     guard let map = json["weight_map"]?.members else {
       throw ShardError(.malformed, index, "has no object 'weight_map'")
@@ -47,7 +48,7 @@ public struct SafetensorsModel: Sendable {
     for member in map {
       guard let part = member.value.string, Self.isPlain(part) else {
         throw ShardError(
-          .malformed, index, "tensor '\(member.key)' lies in \(member.value.text()), which is no file of the folder")
+          .malformed, index, "tensor '\(member.key)' is in \(member.value.text()), which is not a file of the folder")
       }
       if numbers[part] == nil {
         numbers[part] = files.count
@@ -69,7 +70,8 @@ public struct SafetensorsModel: Sendable {
     ArchivePath.isSafe(name) && !name.utf8.contains(0x2F) && name.utf8.first != UInt8(ascii: ".")
   }
 
-  /// The file that a tensor lies in.
+  /// The file that contains a tensor.
+  /// - Throws: `ShardError` if there is no tensor of that name.
   public func file(of name: String) throws(ShardError) -> SafetensorsFile {
     guard let number = fileOfName[name] else {
       let example = names.first ?? ""
@@ -83,11 +85,15 @@ public struct SafetensorsModel: Sendable {
   /// nil if there is no tensor of that name.
   public subscript(name: String) -> Safetensors.Entry? { fileOfName[name].flatMap { files[$0][name] } }
 
+  /// Lends a tensor's bytes to `body`; see `SafetensorsFile.withBytes`.
+  /// - Throws: `ShardError` if there is no tensor of that name; what `body` throws.
   public func withBytes<Result>(
     of name: String, _ body: (Safetensors.Entry, UnsafeRawBufferPointer) throws(ShardError) -> Result
   ) throws(ShardError) -> Result {
     try file(of: name).withBytes(of: name, body)
   }
 
+  /// A tensor's values in row-major order; see `SafetensorsFile.floats`.
+  /// - Throws: `ShardError` if there is no tensor of that name, or its elements are not floating point.
   public func floats(of name: String) throws(ShardError) -> [Float] { try file(of: name).floats(of: name) }
 }

@@ -1,11 +1,12 @@
 public import ShardKit
 
 extension Safetensors {
-  /// Writes tensors into a sink, one at a time; the caller commits.
+  /// Writes tensors to a sink, one at a time; the caller commits.
   ///
-  /// Equal tensors give equal bytes, whatever their order here: wide elements come first, then names by bytes, so
-  /// that every tensor begins at a multiple of its element. The values begin at a multiple of 8.
+  /// Equal tensors give equal bytes, whatever their order here: wide elements come first, then names by bytes, so that
+  /// every tensor begins at a multiple of its element. The values begin at a multiple of 8.
   /// - Parameter metadata: the header's `__metadata__`; written sorted by key.
+  /// - Throws: `ShardError` if two tensors have one name, a shape does not fit its values, or the sink fails.
   public static func write(
     _ tensors: [TensorSource], metadata: [String: String] = [:], to sink: any ByteSink, name: String
   ) throws(ShardError) {
@@ -22,7 +23,10 @@ extension Safetensors {
     }
   }
 
-  /// Writes a file that appears whole or not at all; its digest.
+  /// Writes a file that appears complete or not at all.
+  /// - Returns: its digest.
+  /// - Throws: `ShardError` if two tensors have one name, a shape does not fit its values, or the file cannot be
+  ///   written.
   @discardableResult
   public static func write(
     _ tensors: [TensorSource], metadata: [String: String] = [:], to path: String
@@ -40,7 +44,7 @@ extension Safetensors {
   }
 }
 
-/// Tensors in the order of the file, with their places.
+/// Tensors in the order of the file, with their byte ranges.
 private struct Plan {
   var tensors: [TensorSource]
   var entries: [Safetensors.Entry] = []
@@ -67,7 +71,7 @@ private struct Plan {
     }
   }
 
-  /// Length and JSON, filled up with spaces to a multiple of 8.
+  /// Length and JSON, padded with spaces to a multiple of 8.
   func header(metadata: [String: String]) -> [UInt8] {
     var members: [JSONMember] = []
     if !metadata.isEmpty {

@@ -1,13 +1,14 @@
 public import ShardKit
 
-/// A whole checkpoint: its files have the sizes and digests that its state names.
+/// A complete checkpoint: its files have the sizes and digests that its state names.
 public struct TrainingCheckpoint: Sendable {
   public let folder: String
   public let state: CheckpointState
   public let weights: SafetensorsFile
   public let optimizer: SafetensorsFile
 
-  /// Opens a checkpoint and reads every byte of it once, to know that it is whole.
+  /// Opens a checkpoint and reads every byte of it once, to verify that it is complete.
+  /// - Throws: `ShardError` if a file is missing, damaged, or of another format.
   public init(folder: String) throws(ShardError) {
     self.folder = folder
     let manifest = try CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)")
@@ -25,20 +26,21 @@ public struct TrainingCheckpoint: Sendable {
       throw ShardError(.truncated, path, "has \(bytes) bytes, its state.json says \(file.bytes)")
     }
     guard try Digester.digest(file: path) == file.digest else {
-      throw ShardError(.malformed, path, "has not the digest that its state.json names")
+      throw ShardError(.malformed, path, "does not have the digest that its state.json names")
     }
     return try SafetensorsFile(path)
   }
 
-  /// The step of a checkpoint's folder by its name; nil for other names.
+  /// The step of a checkpoint folder by its name; nil for other names.
   public static func step(ofFolder name: String) -> Int? { CheckpointNames.step(ofFolder: name) }
 
-  /// The folders of the checkpoints in a folder of them, by their steps, ascending.
+  /// The checkpoint folders in `root`, ascending by step.
+  /// - Throws: `ShardError` if the folder cannot be read.
   public static func folders(in root: String) throws(ShardError) -> [(step: Int, folder: String)] {
     try CheckpointNames.steps(in: root).map { ($0, "\(root)/\(CheckpointNames.folder(step: $0))") }
   }
 
-  /// What a checkpoint's folder says of it, without a look at its tensors; nil where it says nothing that can be read.
+  /// A checkpoint's state, without checking its tensors; nil if it cannot be read.
   public static func state(in folder: String) -> CheckpointState? {
     (try? CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)"))?.state
   }
@@ -48,18 +50,20 @@ public struct TrainingCheckpoint: Sendable {
     CheckpointManifest.fileName, CheckpointManifest.weightsName, CheckpointManifest.optimizerName,
   ]
 
-  /// Whether training may go on from here.
+  /// Whether training may be resumed from here.
   /// - Parameter fingerprint: of the options that training runs with now.
+  /// - Throws: `TorchError` (`file`) if the checkpoint has another one.
   public func check(fingerprint: String) throws(TorchError) {
     guard state.fingerprint != fingerprint else { return }
     throw TorchError(
       .file, folder,
       "is of a training with other options (\(state.fingerprint.prefix(16)), now \(fingerprint.prefix(16)))",
-      hint: "Go on with the options of before, or train in another folder.")
+      hint: "Restore the earlier options, or train in another folder.")
   }
 
-  /// The newest whole checkpoint in a folder; each damaged one on the way is passed over and named.
-  /// - Parameter isWanted: others are passed over in silence, and counted.
+  /// The newest complete checkpoint in a folder; each damaged one on the way is passed over and named.
+  /// - Parameter isWanted: others are counted, but not named.
+  /// - Throws: `ShardError` if the folder cannot be read.
   public static func latest(
     in root: String, where isWanted: (CheckpointState) -> Bool = { _ in true }
   ) throws(ShardError) -> CheckpointSearch {
@@ -82,18 +86,18 @@ public struct TrainingCheckpoint: Sendable {
   }
 }
 
-/// What a search for the newest checkpoint came to.
+/// The result of a search for the newest checkpoint.
 public struct CheckpointSearch: Sendable {
-  /// nil if there is none, or none is whole.
+  /// nil if there is none, or none is complete.
   public var found: TrainingCheckpoint?
   /// What is wrong with newer ones, newest first.
   public var passedOver: [ShardError] = []
   /// Steps of newer ones that were not wanted.
   public var unwanted: [Int] = []
 
-  /// A sentence for each that was passed over.
+  /// One sentence per checkpoint that was passed over.
   public var warnings: [String] {
-    let instead = found.map { "training goes on from step \($0.state.step)" } ?? "no older checkpoint is whole"
+    let instead = found.map { "training resumes from step \($0.state.step)" } ?? "no older checkpoint is complete"
     return passedOver.map { "\($0.description) It is passed over: \(instead)." }
   }
 }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A device's place in a run: the step that begins at `sampleInEpoch`, and which of its microbatches comes next.
+/// A device's position in a run: the step that begins at `sampleInEpoch`, and the next one of its microbatches.
 struct BatchCursor: Equatable, Sendable {
   var epoch = 0
   var sampleInEpoch = 0
@@ -8,7 +8,7 @@ struct BatchCursor: Equatable, Sendable {
   var microbatch = 0
 }
 
-/// Which samples each microbatch of each step has. A value: the order of an epoch is made by whoever reads it.
+/// Which samples each microbatch of each step has. A value: its readers compute the order of an epoch.
 struct BatchPlan: Sendable {
   let options: BatchOptions
   let isEvaluation: Bool
@@ -24,30 +24,30 @@ struct BatchPlan: Sendable {
       options.canonicalNodes
       ?? ShuffleOrder.defaultCanonicalNodes(options.shuffle ?? .py1e, physicalNodes: 1)
     let samples = shardSamples.reduce(0, +)
-    partition = try EpochPartition(samples: samples, canonicalNodes: canonicalNodes, batchSize: options.globalBatch)
-    guard isEvaluation || partition.places >= options.globalBatch else {
+    partition = try EpochPartition(samples: samples, canonicalNodes: canonicalNodes, batchSize: options.batchSize)
+    guard isEvaluation || partition.places >= options.batchSize else {
       throw ShardError(
-        .unsupported, "batches", "\(samples) samples do not fill a global batch of \(options.globalBatch)",
-        hint: "Use a smaller global batch, or more data.")
+        .unsupported, "batches", "\(samples) samples do not fill a batch of \(options.batchSize)",
+        hint: "Use a smaller batch size, or more data.")
     }
   }
 
   var stepsPerEpoch: Int {
-    (partition.places + (isEvaluation ? options.globalBatch - 1 : 0)) / options.globalBatch
+    (partition.places + (isEvaluation ? options.batchSize - 1 : 0)) / options.batchSize
   }
 
-  /// Of this device: as many as each device needs for its share, at most `microbatch` samples each.
+  /// Of this device: as many as each device needs for its part of the batch, at most `microbatchSize` samples each.
   var microbatchesPerStep: Int {
-    let each = options.microbatch * options.world
-    return (options.globalBatch + each - 1) / each
+    let each = options.microbatchSize * options.world
+    return (options.batchSize + each - 1) / each
   }
 
-  /// Of all devices together.
+  /// Of all devices.
   private var pieces: Int { microbatchesPerStep * options.world }
 
   // MARK: Order
 
-  /// Samples in the order of an epoch; nil without a shuffle.
+  /// Samples in the order of an epoch; nil: no shuffle.
   func order(epoch: Int) throws(ShardError) -> [UInt32]? {
     guard let algorithm = options.shuffle else { return nil }
     let shuffle = ShuffleOrder(
@@ -63,24 +63,25 @@ struct BatchPlan: Sendable {
 
   /// The microbatch's number among all devices' of the step, of the whole pass in an evaluation.
   func number(_ cursor: BatchCursor) -> Int {
-    cursor.microbatch * options.world + options.rank + (isEvaluation ? cursor.sampleInEpoch / options.microbatch : 0)
+    cursor.microbatch * options.world + options.rank
+      + (isEvaluation ? cursor.sampleInEpoch / options.microbatchSize : 0)
   }
 
   /// Places of the epoch that a microbatch has; empty at the end of an evaluation.
   func places(_ cursor: BatchCursor) -> Range<Int> {
     let number = cursor.microbatch * options.world + options.rank
-    let first = cursor.sampleInEpoch + options.globalBatch * number / pieces
-    let end = cursor.sampleInEpoch + options.globalBatch * (number + 1) / pieces
+    let first = cursor.sampleInEpoch + options.batchSize * number / pieces
+    let end = cursor.sampleInEpoch + options.batchSize * (number + 1) / pieces
     return min(first, partition.places)..<min(end, partition.places)
   }
 
   // MARK: Positions
 
-  /// So many steps on, from a cursor at the beginning of a step.
+  /// A number of steps later, from a cursor at the beginning of a step.
   func after(_ steps: Int, _ cursor: BatchCursor) -> BatchCursor {
     var next = BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch)
     for _ in 0..<steps {
-      next = normal(BatchCursor(epoch: next.epoch, sampleInEpoch: next.sampleInEpoch + options.globalBatch))
+      next = normal(BatchCursor(epoch: next.epoch, sampleInEpoch: next.sampleInEpoch + options.batchSize))
     }
     return next
   }
@@ -89,31 +90,31 @@ struct BatchPlan: Sendable {
     var next = cursor
     next.microbatch += 1
     guard next.microbatch == microbatchesPerStep else { return next }
-    return normal(BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + options.globalBatch))
+    return normal(BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + options.batchSize))
   }
 
-  /// Where no whole step is left in the epoch, the next one.
+  /// If no complete step is left in the epoch, the next epoch.
   private func normal(_ cursor: BatchCursor) -> BatchCursor {
-    guard !isEvaluation, partition.places - cursor.sampleInEpoch < options.globalBatch else { return cursor }
+    guard !isEvaluation, partition.places - cursor.sampleInEpoch < options.batchSize else { return cursor }
     return BatchCursor(epoch: cursor.epoch + 1)
   }
 
   func cursor(epoch: Int, sampleInEpoch: Int) throws(ShardError) -> BatchCursor {
     guard sampleInEpoch <= partition.places else {
       throw ShardError(
-        .unsupported, "batches", "sample \(sampleInEpoch) lies behind the \(partition.places) of an epoch",
+        .unsupported, "batches", "sample \(sampleInEpoch) is beyond the \(partition.places) of an epoch",
         hint: "Resume with the data set that the state belongs to.")
     }
     return normal(BatchCursor(epoch: epoch, sampleInEpoch: sampleInEpoch))
   }
 
-  /// After so many samples from the start of the first epoch.
+  /// After a number of samples from the start of the first epoch.
   func cursor(sample: Int) throws(ShardError) -> BatchCursor {
-    let perEpoch = stepsPerEpoch * options.globalBatch
-    guard sample >= 0, isEvaluation ? sample <= perEpoch : true, sample % options.globalBatch == 0 else {
+    let perEpoch = stepsPerEpoch * options.batchSize
+    guard sample >= 0, isEvaluation ? sample <= perEpoch : true, sample % options.batchSize == 0 else {
       throw ShardError(
         .unsupported, "batches", "no step begins after \(sample) samples",
-        hint: "Use multiples of the global batch, \(options.globalBatch).")
+        hint: "Use multiples of the batch size, \(options.batchSize).")
     }
     if isEvaluation { return BatchCursor(sampleInEpoch: sample) }
     return BatchCursor(epoch: sample / perEpoch, sampleInEpoch: sample % perEpoch)
@@ -126,13 +127,13 @@ struct BatchPlan: Sendable {
   }
 }
 
-/// Makes microbatches, in the thread of a `BatchSource`.
+/// Builds microbatches, in the thread of a `BatchSource`.
 struct BatchProducer {
   private let plan: BatchPlan
   private var assembly: BatchAssembly
   private var epoch: (number: Int, order: [UInt32]?)?
   private var prefetchedStep: BatchCursor?
-  /// Steps whose shards are opened ahead.
+  /// Steps whose shards are opened in advance.
   private static let lookahead = 4
 
   init(plan: BatchPlan, assembly: BatchAssembly) {
@@ -145,7 +146,7 @@ struct BatchProducer {
     Result { () throws(ShardError) in
       let order = try order(cursor.epoch)
       let places = plan.places(cursor)
-      // In training a device may have nothing to do in a microbatch: it is empty.
+      // In training a device may have no samples in a microbatch, which is then empty.
       guard !places.isEmpty || !plan.isEvaluation else { return nil }
       prefetch(cursor, order)
       return try assembly.assemble(
@@ -156,7 +157,7 @@ struct BatchProducer {
 
   private mutating func order(_ number: Int) throws(ShardError) -> [UInt32]? {
     if let epoch, epoch.number == number { return epoch.order }
-    // The old order goes before the new one comes.
+    // The old order is freed before the new one is computed.
     epoch = nil
     let order = try plan.order(epoch: number)
     epoch = (number, order)
@@ -177,19 +178,19 @@ struct BatchProducer {
   }
 }
 
-/// Microbatches made and not yet taken, between the thread that makes them and the one that takes them.
+/// Microbatches that one thread has built and the other has not yet taken.
 struct BatchQueue {
   let plan: BatchPlan
   let limit: Int
   var isClosing = false
-  /// Where the taker stands.
+  /// The position of the consumer.
   private(set) var taken: BatchCursor
-  /// What the maker makes next.
+  /// What the producer builds next.
   private var made: BatchCursor
   private var ready: [Result<Microbatch?, ShardError>] = []
-  /// An end or an error has been delivered: nothing follows it.
+  /// The end or an error was delivered: nothing follows.
   private var isFinished = false
-  /// Counts restarts; what was asked for before the last one is thrown away.
+  /// Counts restarts; what was requested before the last one is discarded.
   private var round = 0
 
   init(plan: BatchPlan, cursor: BatchCursor, limit: Int) {
@@ -204,7 +205,7 @@ struct BatchQueue {
     case end
   }
 
-  /// For the maker: nil to wait.
+  /// For the producer; nil: wait.
   func request() -> Request? {
     if isClosing { return .end }
     return isFinished || ready.count >= limit ? nil : .make(made, round: round)
@@ -216,7 +217,7 @@ struct BatchQueue {
     if case .success(.some) = result { made = plan.next(made) } else { isFinished = true }
   }
 
-  /// For the taker: nil to wait. An end or an error stays, and is given again.
+  /// For the consumer; nil: wait. The end or an error is returned again at each call.
   mutating func take() -> Result<Microbatch?, ShardError>? {
     guard let first = ready.first else { return nil }
     if case .success(.some) = first {

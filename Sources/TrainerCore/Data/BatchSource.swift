@@ -1,14 +1,14 @@
 public import ShardKit
 
-/// What a run asks of its batches.
+/// Settings of a run's batches.
 public struct BatchOptions: Equatable, Sendable {
-  /// Most tokens of a sample.
+  /// Tokens of a sample, at most.
   public var sequenceLength: Int
-  /// Samples of a step, all devices together.
-  public var globalBatch: Int
+  /// Samples of a step, over all devices.
+  public var batchSize: Int
   /// Samples that go through the model together, at most.
-  public var microbatch: Int
-  /// Of `world` devices, the one that the batches are for.
+  public var microbatchSize: Int
+  /// The device that the batches are for, of `world` devices.
   public var rank = 0
   public var world = 1
   public var shuffle: ShuffleOrder.Algorithm? = .py1e
@@ -19,25 +19,25 @@ public struct BatchOptions: Equatable, Sendable {
   public var shuffleBlockSamples: Int?
   public var padding = SequencePadding.longest(multipleOf: 8)
   public var paddingID: Int32 = 0
-  /// Microbatches that are made ahead.
+  /// Microbatches that are built in advance.
   public var prepared = 4
 
-  public init(sequenceLength: Int, globalBatch: Int, microbatch: Int) {
+  public init(sequenceLength: Int, batchSize: Int, microbatchSize: Int) {
     self.sequenceLength = sequenceLength
-    self.globalBatch = globalBatch
-    self.microbatch = microbatch
+    self.batchSize = batchSize
+    self.microbatchSize = microbatchSize
   }
 
   fileprivate func check() throws(ShardError) {
     func refuse(_ what: String, _ hint: String) -> ShardError {
       ShardError(.unsupported, "batches", what, hint: hint)
     }
-    guard sequenceLength > 0, globalBatch > 0, microbatch > 0, prepared > 0, (0..<world).contains(rank) else {
+    guard sequenceLength > 0, batchSize > 0, microbatchSize > 0, prepared > 0, (0..<world).contains(rank) else {
       throw refuse("lengths, batches and ranks must be positive", "Check the options.")
     }
-    guard globalBatch >= world else {
+    guard batchSize >= world else {
       throw refuse(
-        "a global batch of \(globalBatch) samples does not reach for \(world) devices",
+        "a batch of \(batchSize) samples is too small for \(world) devices",
         "Use a larger batch, or fewer devices.")
     }
     if case .longest(let multiple) = padding, multiple < 1 {
@@ -46,23 +46,25 @@ public struct BatchOptions: Equatable, Sendable {
   }
 }
 
-/// One device's microbatches, in an order that data, seed and global batch alone decide; a thread makes them ahead.
+/// One device's microbatches, in an order that only data, seed and batch size determine. A thread builds them in
+/// advance.
 ///
-/// The places of an epoch, in streaming's order, are cut into global batches, those into microbatches of consecutive
-/// places, as many for each device and as like as can be; rank `r` of `w` takes the microbatches `r`, `r + w`, … whole.
-/// Where the batch is a multiple of devices times microbatch, a step has the same microbatches whatever the number of
-/// devices; it has the same samples, with the same masks, always. An epoch's last places that fill no global batch are
-/// left out.
+/// The positions of an epoch, in streaming's order, are split into batches, and those into microbatches of consecutive
+/// positions, equally many for each device and of sizes as equal as possible; rank `r` of `w` takes the microbatches
+/// `r`, `r + w`, … If the batch is a multiple of devices times microbatch size, a step has the same microbatches
+/// whatever the number of devices; it always has the same samples, with the same masks. The last positions of an epoch
+/// that do not fill a batch are left out.
 ///
-/// `next` is for one thread at a time.
+/// Only one thread at a time may call `next`.
 public final class BatchSource: Sendable {
   private let monitor: Monitor<BatchQueue>
   private let thread: BackgroundThread
   public let samples: TokenSamples
 
   /// Endless batches for training.
-  /// - Parameter state: where to go on; its seed and canonical nodes stand above the options', so that the epoch goes on
-  ///   as it began.
+  /// - Parameter state: where to resume; its seed and canonical nodes take precedence over those of the options, so
+  ///   that the epoch continues as it began.
+  /// - Throws: `ShardError` if the options do not fit one another or the data, or no thread can be started.
   public convenience init(
     _ samples: TokenSamples, masking: TokenMasking, _ options: BatchOptions, from state: ResumeState? = nil
   ) throws(ShardError) {
@@ -78,16 +80,17 @@ public final class BatchSource: Sendable {
   }
 
   /// One pass over the samples in their order, with masks that never change; the last microbatch may be smaller.
+  /// - Throws: `ShardError` if the options do not fit one another or the data, or no thread can be started.
   public static func evaluation(
-    _ samples: TokenSamples, masking: TokenMasking, probability: Double = 0.15, _ options: BatchOptions
+    _ samples: TokenSamples, masking: TokenMasking, maskFraction: Double = 0.15, _ options: BatchOptions
   ) throws(ShardError) -> BatchSource {
     var options = options
-    options.globalBatch = options.microbatch * options.world
+    options.batchSize = options.microbatchSize * options.world
     options.shuffle = nil
     options.canonicalNodes = 1
     try options.check()
     let plan = try BatchPlan(samples.shardSamples, options, isEvaluation: true)
-    return try BatchSource(samples, try masking.fixed(probability: probability), options, plan, BatchCursor())
+    return try BatchSource(samples, try masking.fixed(maskFraction: maskFraction), options, plan, BatchCursor())
   }
 
   private init(
@@ -108,7 +111,7 @@ public final class BatchSource: Sendable {
       }
     }
     guard let thread else {
-      throw ShardError(.io, "batches", "the system gives no thread to make them in", hint: "Raise `ulimit -u`.")
+      throw ShardError(.io, "batches", "no thread can be started to build them", hint: "Raise `ulimit -u`.")
     }
     self.thread = thread
   }
@@ -119,37 +122,41 @@ public final class BatchSource: Sendable {
   }
 
   /// The next microbatch of this device; nil at the end of an evaluation.
+  /// - Throws: `ShardError` if a shard cannot be fetched or read, or a sample does not fit; the same again at each
+  ///   call.
   public func next() throws(ShardError) -> Microbatch? { try monitor.wait { $0.take() }.get() }
 
-  /// Steps of a whole epoch.
+  /// Steps of a complete epoch.
   public var stepsPerEpoch: Int { monitor.with(wake: false) { $0.plan.stepsPerEpoch } }
 
   /// Microbatches that this device takes in each step.
   public var microbatchesPerStep: Int { monitor.with(wake: false) { $0.plan.microbatchesPerStep } }
 
-  /// Where the step begins whose first microbatch comes next, or that has been begun.
+  /// Where the current step begins, or the next one if its last microbatch was taken.
   public var state: ResumeState { monitor.with(wake: false) { $0.plan.state($0.taken) } }
 
-  /// Goes to the step that begins after `sample` samples from the start of the first epoch: steps × global batch.
-  ///
-  /// Costs at most the shuffle of one epoch.
+  /// Goes to the step that begins after `sample` samples from the start of the first epoch: steps × batch size. Takes
+  /// at most the time to shuffle one epoch.
+  /// - Throws: `ShardError` if no step begins there.
   public func seek(sample: Int) throws(ShardError) {
     let plan = monitor.with(wake: false) { $0.plan }
     let cursor = try plan.cursor(sample: sample)
     monitor.with { $0.restart(at: cursor) }
   }
 
-  /// Goes to a place in an epoch: to one that `state` gave, or one of a run with other batches.
+  /// Goes to a position in an epoch: to one that `state` gave, or to one of a run with other batches.
+  /// - Throws: `ShardError` if the epoch has no such position.
   public func seek(epoch: Int, sampleInEpoch: Int) throws(ShardError) {
     let plan = monitor.with(wake: false) { $0.plan }
     let cursor = try plan.cursor(epoch: epoch, sampleInEpoch: sampleInEpoch)
     monitor.with { $0.restart(at: cursor) }
   }
 
-  /// Leaves out the next steps. Call between steps.
+  /// Skips the next steps. Call between steps.
   public func skip(steps: Int) { monitor.with { $0.restart(at: $0.plan.after(steps, $0.taken)) } }
 
-  /// The documents that a microbatch's samples come from, each once, in order.
+  /// The ids of the documents that a microbatch's samples come from, each once, in order.
+  /// - Throws: `ShardError` if a shard cannot be fetched or read.
   public func documents(of microbatch: Microbatch) throws(ShardError) -> [String] {
     var seen: Set<ExactText> = []
     var ids: [String] = []

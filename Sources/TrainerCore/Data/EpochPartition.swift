@@ -1,10 +1,11 @@
 public import ShardKit
 
-/// Who takes which place of an epoch's order: mosaicml-streaming's `get_partitions`, as a function instead of a table.
+/// Which device takes which position of an epoch's order: mosaicml-streaming's `get_partitions`, as a function instead
+/// of a table.
 ///
-/// The epoch's samples stand in as many rows as there are canonical nodes and are read column by column; real nodes,
-/// then ranks, take turns, and a rank's batches go to its workers in turn. So the samples of a global batch do not
-/// depend on how many devices share it. Every answer takes constant time and no memory.
+/// The epoch's samples are arranged in as many rows as there are canonical nodes and are read column by column; real
+/// nodes, then ranks, take turns, and a rank's batches go to its workers in turn. So the samples of a global batch do
+/// not depend on how many devices share it. Every lookup takes constant time and no memory.
 public struct EpochPartition: Equatable, Sendable {
   public let samples: Int
   public let canonicalNodes: Int
@@ -12,14 +13,14 @@ public struct EpochPartition: Equatable, Sendable {
   public let ranksPerNode: Int
   public let workersPerRank: Int
   public let batchSize: Int
-  /// Batches of each worker, the last ones filled up with -1.
+  /// Batches of each worker; the last ones are filled up with -1.
   public let batchesPerWorker: Int
 
   /// Places of a row that come from `ceil(samples / canonicalNodes)`, and with repeats for nodes that share a row.
   private let rowLength: Int
   private let paddedRowLength: Int
   private let isTiled: Bool
-  /// The nodes and batch size by which places are dealt out; others than the real ones after a change of nodes
+  /// The nodes and batch size by which positions are assigned; they differ from the real ones after a change of nodes
   /// mid-epoch to a number that canonical nodes cannot be divided by.
   private let dealtNodes: Int
   private let dealtBatchSize: Int
@@ -31,6 +32,7 @@ public struct EpochPartition: Equatable, Sendable {
   /// - Parameters:
   ///   - sampleInEpoch: places of the epoch that are done, of all devices together.
   ///   - initialPhysicalNodes: of the run that began the epoch; nil in that run itself.
+  /// - Throws: `ShardError` if numbers are not positive, or nodes and batches do not divide one another.
   public init(
     samples: Int, canonicalNodes: Int, physicalNodes: Int = 1, ranksPerNode: Int = 1, workersPerRank: Int = 1,
     batchSize: Int, sampleInEpoch: Int = 0, initialPhysicalNodes: Int? = nil
@@ -52,7 +54,7 @@ public struct EpochPartition: Equatable, Sendable {
     let world = ranksPerNode * physicalNodes
     guard sampleInEpoch <= samples + world - samples % world else {
       throw ShardError(
-        .unsupported, "partition", "sample \(sampleInEpoch) lies behind the epoch's \(samples) samples",
+        .unsupported, "partition", "sample \(sampleInEpoch) is beyond the epoch's \(samples) samples",
         hint: "Resume with the data set that the state belongs to.")
     }
     dropped = sampleInEpoch - sampleInEpoch % dealtNodes
@@ -99,7 +101,7 @@ public struct EpochPartition: Equatable, Sendable {
   /// Places of the whole epoch, those done included; more than `samples` where rows are filled up.
   public var places: Int { canonicalNodes * paddedRowLength }
 
-  /// What stands at a place of a batch: a place in the epoch's shuffle order, or -1 for filling.
+  /// What is at a position of a batch: a position in the epoch's shuffle order, or -1 for filling.
   ///
   /// A rank gives out its workers' batches in turn: batch 0 of each worker, then batch 1.
   public subscript(node node: Int, rank rank: Int, worker worker: Int, batch batch: Int, index index: Int) -> Int {
@@ -107,7 +109,7 @@ public struct EpochPartition: Equatable, Sendable {
     guard dealtNodes != physicalNodes else {
       return dealt(node, rank, (batch * workersPerRank + worker) * batchSize + index)
     }
-    // Every global batch keeps its samples; the devices share its places anew, in the order node, rank, index.
+    // Every global batch keeps its samples; the devices share its positions again, in the order node, rank, index.
     let place = (node * ranksPerNode + rank) * batchSize + index
     let device = place / dealtBatchSize
     return dealt(
@@ -120,7 +122,7 @@ public struct EpochPartition: Equatable, Sendable {
     return self[place: dropped + withinNode(turn * ranksPerNode + rank) * dealtNodes + node]
   }
 
-  /// Ranks that would go short take again what came shortly before the node's end.
+  /// Ranks that would have too few repeat samples from shortly before the node's end.
   private func withinNode(_ turn: Int) -> Int {
     guard turn >= nodePlaces else { return turn }
     let missing = rankPlaces * ranksPerNode - nodePlaces

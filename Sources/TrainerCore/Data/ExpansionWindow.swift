@@ -1,8 +1,8 @@
 /// Sorts a node's samples by their shifted positions, in place and span by span.
 ///
-/// No sample moves farther than half a block, so what lies before every position that can still come is final. Samples
-/// wait in buckets of consecutive positions, small enough to be sorted inside a core's cache. Memory is that of a block
-/// and the largest span, whatever the number of samples; time is linear.
+/// No sample moves farther than half a block, so samples before every position that can still occur are final. Samples
+/// wait in buckets of consecutive positions, small enough to be sorted inside a core's cache. Memory is bounded by a
+/// block and the largest span, whatever the number of samples; time is linear.
 struct ExpansionWindow: ~Copyable {
   private struct Placed {
     var position: Double
@@ -14,13 +14,13 @@ struct ExpansionWindow: ~Copyable {
 
   private let ids: UnsafeMutableBufferPointer<UInt32>
   private let reach: Int
-  /// Bucket `b` of the node stands at `b & mask`.
+  /// Bucket `b` of the node is at `b & mask`.
   private var ring: [[Placed]]
   private let mask: Int
   private var nextBucket = 0
   private var sorted: [Placed] = []
   private var ends: [UInt32] = []
-  /// Samples that have been given a position, and samples in their final place.
+  /// Samples that have a position, and samples in their final position.
   private(set) var read = 0
   private var written = 0
 

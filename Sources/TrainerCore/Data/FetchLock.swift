@@ -1,15 +1,15 @@
 import Glibc
 import ShardKit
 
-/// One process of a machine fetches a shard, the others wait for it: ranks of a training read the same shards at the same
-/// moment through one cache folder.
+/// One process of a machine fetches a shard while the others wait for it: ranks of a training read the same shards at
+/// the same time through one cache folder.
 ///
-/// The lock ends with the process, however it ends. Shards share a few lock files, which stay, beside the folder.
+/// The lock ends with the process, however it ends. Shards share a few lock files, which remain next to the folder.
 final class FetchLock {
   private let descriptor: Int32
   private static let files: UInt64 = 64
 
-  /// Waits until nobody else fetches the shard into the folder.
+  /// Waits until no other process fetches the shard into the folder.
   init(_ basename: String, in folder: String) throws(ShardError) {
     let locks = "\(folder).locks"
     try FileSystem.makeDirectory(locks)
@@ -20,7 +20,7 @@ final class FetchLock {
     while flock(descriptor, LOCK_EX) != 0 {
       guard errno == EINTR else { break }
     }
-    // Where the file system knows no locks, each process fetches for itself.
+    // If the file system has no locks, each process fetches for itself.
   }
 
   deinit { close(descriptor) }

@@ -1,12 +1,12 @@
 import Glibc
 public import ShardKit
 
-/// An MDS data set whose samples are read in any order, from its folder or from elsewhere through a cache folder.
+/// An MDS data set whose samples are read in any order: from its folder, or from elsewhere through a cache folder.
 public final class MDSDataset: Sendable {
   /// The folder or server, for messages.
   public let name: String
   public let index: MDSIndex
-  /// Samples of each shard; a sample's number counts on from shard to shard.
+  /// Samples of each shard; samples are numbered across shards.
   public let shardSamples: [Int]
   public let samples: Int
   /// The same in every shard.
@@ -15,15 +15,19 @@ public final class MDSDataset: Sendable {
   private let cache: ShardCache
 
   /// A data set in its folder: raw shards are mapped, compressed ones decompressed into memory.
-  /// - Parameter memoryBytes: what decompressed shards may take together; one is always kept.
+  /// - Parameter memoryBytes: limit for all decompressed shards together; one is always kept.
+  /// - Throws: `ShardError` if index.json cannot be read, the data set is empty, or the columns of its shards differ.
   public convenience init(folder: String, memoryBytes: Int = 4 << 30) throws(ShardError) {
     try self.init(
       folder, MDSIndex(path: folder + "/index.json"), .folder(folder), limitBytes: memoryBytes)
   }
 
-  /// A data set elsewhere: each shard is fetched when it is near, verified by its hashes, and kept raw in the cache
-  /// folder, where the next run finds it.
-  /// - Parameter limitBytes: what the cache folder may hold; the least recently used shards go. One is always kept.
+  /// A data set elsewhere: each shard is fetched shortly before it is needed, verified by its hashes, and kept raw in
+  /// the cache folder, where the next run finds it.
+  /// - Parameter limitBytes: limit for the cache folder; the least recently used shards are removed. One is always
+  ///   kept.
+  /// - Throws: `ShardError` if index.json cannot be fetched or read, the data set is empty, or the columns of its
+  ///   shards differ.
   public convenience init(
     source: any ShardSource, cache: String, limitBytes: Int = .max
   ) throws(ShardError) {
@@ -35,7 +39,8 @@ public final class MDSDataset: Sendable {
     try self.init(source.name, MDSIndex(path: path), .cache(cache, source), limitBytes: limitBytes)
   }
 
-  /// The same of a data set whose index is here already; the source's own is not looked at.
+  /// The same for a data set whose index is already here; the source's own is not fetched.
+  /// - Throws: `ShardError` if the index cannot be read, the data set is empty, or the columns of its shards differ.
   public convenience init(
     index path: String, source: any ShardSource, cache: String, limitBytes: Int
   ) throws(ShardError) {
@@ -51,7 +56,7 @@ public final class MDSDataset: Sendable {
     for (number, shard) in index.shards.enumerated() where shard.columns != first.columns {
       throw ShardError(
         .unsupported, name, "the columns of shard \(number) are not those of shard 0",
-        hint: "Give data sets of different columns as different inputs.")
+        hint: "Wire data sets of different columns as different inputs.")
     }
     self.name = name
     self.index = index
@@ -69,10 +74,10 @@ public final class MDSDataset: Sendable {
 
   // MARK: Samples
 
-  /// Where a column stands; nil if the data set has none of that name.
+  /// The index of a column; nil if there is none of that name.
   public func column(_ name: String) -> Int? { columns.firstIndex { $0.name == name } }
 
-  /// The shard that a sample lies in, and its number there; by binary search.
+  /// The shard that contains a sample, and its number there. Binary search.
   public func place(of sample: Int) -> (shard: Int, number: Int) {
     precondition((0..<samples).contains(sample))
     var low = 0
@@ -84,7 +89,8 @@ public final class MDSDataset: Sendable {
     return (low, sample - starts[low])
   }
 
-  /// A column's value as it is stored: UTF-8 for `str`, JSON for `json`, little-endian for numbers.
+  /// A column's value as stored: UTF-8 for `str`, JSON for `json`, little-endian for numbers.
+  /// - Throws: `ShardError` if the shard cannot be fetched or read, or is damaged.
   public func bytes(_ column: Int, of sample: Int) throws(ShardError) -> [UInt8] {
     let (shard, number) = place(of: sample)
     let reader = try cache.shard(shard)
@@ -92,7 +98,7 @@ public final class MDSDataset: Sendable {
     return Array(try reader.value(column, of: number))
   }
 
-  /// Lends a sample's array to `body`; it is valid in there alone.
+  /// Lends a sample's array to `body`; it is valid only during the call.
   func withArray<Result>(
     _ column: Int, of sample: Int, _ body: (MDSArray) throws(ShardError) -> Result
   ) throws(ShardError) -> Result {
@@ -102,7 +108,7 @@ public final class MDSDataset: Sendable {
     return try body(reader.array(column, of: number))
   }
 
-  /// Says which samples come next, so that their shards are there in time.
+  /// Announces the next samples, so that their shards are open in time.
   public func prefetch(_ samples: some Sequence<Int>) {
     var isWanted = [Bool](repeating: false, count: starts.count)
     var shards: [Int] = []

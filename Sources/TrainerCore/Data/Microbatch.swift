@@ -2,37 +2,36 @@ import ShardKit
 
 /// Samples that go through the model together.
 public struct Microbatch: Equatable, Sendable {
-  /// Samples.
-  public var batch: Int
-  /// Places of each, filling included.
+  public var sampleCount: Int
+  /// Places of each sample, padding included.
   public var length: Int
-  /// `batch` × `length`, masked; behind each sample's end the padding id.
+  /// [`sampleCount` × `length`], masked; the padding id after each sample's end.
   public var ids: [Int32]
   /// Tokens of each sample.
   public var lengths: [Int32]
   /// Masked places in `ids`, ascending; may be empty for a few short samples.
   public var positions: [Int64]
-  /// What stood there.
+  /// The original ids at these places.
   public var labels: [Int64]
   public var sampleIDs: [Int]
   public var epoch: Int
-  /// Its number in the global batch, or in the whole evaluation.
+  /// Its number in the batch, or in the complete evaluation.
   public var number: Int
-  /// The first sample's number in the global batch.
+  /// The first sample's number in the batch.
   public var firstInBatch = 0
-  /// Without filling.
+  /// Without padding.
   public var tokens: Int
 }
 
-/// How far samples of a microbatch are filled up.
+/// The length that samples of a microbatch are padded to.
 public enum SequencePadding: Equatable, Sendable {
-  /// To the longest sample, rounded up (8 suits tensor cores and attention kernels), at most to the sequence length.
+  /// The longest sample, rounded up (8 suits tensor cores and attention kernels), at most the sequence length.
   case longest(multipleOf: Int)
-  /// To the sequence length always.
+  /// Always the sequence length.
   case fixed
 }
 
-/// Puts microbatches together. One thread uses it at a time.
+/// Assembles microbatches. For one thread at a time.
 struct BatchAssembly {
   let samples: TokenSamples
   let masking: TokenMasking
@@ -64,11 +63,11 @@ struct BatchAssembly {
     }
     let length = paddedLength(Int(lengths.max() ?? 0))
     var out = Microbatch(
-      batch: sampleIDs.count, length: length,
+      sampleCount: sampleIDs.count, length: length,
       ids: [Int32](repeating: paddingID, count: sampleIDs.count * length), lengths: lengths, positions: [],
       labels: [], sampleIDs: sampleIDs, epoch: epoch, number: number,
       firstInBatch: firstInBatch, tokens: tokens.count)
-    let expected = Int(Double(tokens.count) * masking.probability * 1.1) + 16
+    let expected = Int(Double(tokens.count) * masking.maskFraction * 1.1) + 16
     out.positions.reserveCapacity(expected)
     out.labels.reserveCapacity(expected)
     fill(&out)
@@ -97,7 +96,7 @@ struct BatchAssembly {
     switch padding {
     case .fixed: sequenceLength
     case .longest(let multiple):
-      // A longest sample of the whole length stays at it, even where that is no multiple.
+      // A longest sample of the sequence length is not padded, even if that is not a multiple.
       max(longest, min(sequenceLength, (longest + multiple - 1) / multiple * multiple))
     }
   }

@@ -74,7 +74,8 @@ public struct NumPyRandom: Sendable {
   }
 }
 
-/// NumPy's `SeedSequence` for a seed of at most 64 bits and no spawn key: a seed of any quality becomes well-mixed words.
+/// NumPy's `SeedSequence` for a seed of at most 64 bits and no spawn key: a seed of any quality becomes well-mixed
+/// words.
 ///
 /// After O'Neill's `seed_seq` (2015); constants are NumPy's.
 struct SeedSequence {

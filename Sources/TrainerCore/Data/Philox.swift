@@ -1,7 +1,7 @@
 /// Philox4x32-10: random words as a function of a counter and a key (Salmon et al. 2011, "Parallel random numbers: as
 /// easy as 1, 2, 3").
 ///
-/// There is no state: words for a place are the same whoever asks for them, in whatever order.
+/// There is no state: the words for a counter are the same in whatever order they are requested.
 public struct Philox: Equatable, Sendable {
   private let key0: UInt32
   private let key1: UInt32

@@ -1,13 +1,15 @@
 public import ShardKit
 
-/// Where training stands in its data, in the form of mosaicml-streaming's `state_dict`.
-public struct ResumeState: Equatable, Sendable {
+/// The position of training in its data, in the form of mosaicml-streaming's `state_dict`.
+public struct ResumeState: JSONRecord, Equatable, Sendable {
+  public static let writesNull = true
+
   public var epoch: Int
   /// Samples of the epoch that all devices together have taken.
   public var sampleInEpoch: Int
   public var canonicalNodes: Int
   public var shuffleSeed: Int
-  /// Nodes of the run that began; nil in states of old versions of streaming.
+  /// Nodes of the run that started; nil in states of old versions of streaming.
   public var initialPhysicalNodes: Int?
 
   public init(
@@ -21,32 +23,21 @@ public struct ResumeState: Equatable, Sendable {
     self.initialPhysicalNodes = initialPhysicalNodes
   }
 
-  public var json: JSONValue {
-    [
-      "epoch": .integer(epoch), "initial_physical_nodes": initialPhysicalNodes.map { .integer($0) } ?? .null,
-      "num_canonical_nodes": .integer(canonicalNodes), "sample_in_epoch": .integer(sampleInEpoch),
-      "shuffle_seed": .integer(shuffleSeed),
-    ]
+  private enum CodingKeys: String, CodingKey {
+    case epoch
+    case initialPhysicalNodes = "initial_physical_nodes"
+    case canonicalNodes = "num_canonical_nodes"
+    case sampleInEpoch = "sample_in_epoch"
+    case shuffleSeed = "shuffle_seed"
   }
 
-  /// - Parameter name: the file that the state comes from, for messages.
-  public init(json: JSONValue, name: String) throws(ShardError) {
-    func integer(_ key: String, least: Int) throws(ShardError) -> Int {
-      guard let value = json[key]?.integer, value >= least else {
-        throw ShardError(
-          .malformed, name, "the data state has no '\(key)' of at least \(least)",
-          hint: "Resume from an older checkpoint.")
-      }
-      return value
-    }
-    epoch = try integer("epoch", least: 0)
-    sampleInEpoch = try integer("sample_in_epoch", least: 0)
-    canonicalNodes = try integer("num_canonical_nodes", least: 1)
-    shuffleSeed = try integer("shuffle_seed", least: 0)
-    initialPhysicalNodes =
-      switch json["initial_physical_nodes"] ?? .null {
-      case .null: nil
-      default: try integer("initial_physical_nodes", least: 1)
-      }
+  /// - Throws: an error that names the member if one is missing, of another type, or too small.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    epoch = try container.decode(Int.self, forKey: .epoch, in: 0...Int.max)
+    sampleInEpoch = try container.decode(Int.self, forKey: .sampleInEpoch, in: 0...Int.max)
+    canonicalNodes = try container.decode(Int.self, forKey: .canonicalNodes, in: 1...Int.max)
+    shuffleSeed = try container.decode(Int.self, forKey: .shuffleSeed, in: 0...Int.max)
+    initialPhysicalNodes = try container.decodeIfPresent(Int.self, forKey: .initialPhysicalNodes)
   }
 }

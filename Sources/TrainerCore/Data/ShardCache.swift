@@ -1,8 +1,8 @@
 import ShardKit
 
-/// The open shards of a data set, at most so many bytes, the least recently used ones evicted first.
+/// The open shards of a data set, up to a number of bytes. The least recently used ones are evicted first.
 ///
-/// A thread opens shards that are needed soon. A shard that is evicted stays readable for whoever still holds it.
+/// A thread opens shards that are needed soon. An evicted shard stays readable for those who still hold it.
 final class ShardCache: Sendable {
   private enum Slot {
     case absent
@@ -14,7 +14,7 @@ final class ShardCache: Sendable {
 
   private enum Found {
     case open(MDSShardReader)
-    /// The slot says `opening`, and whoever asked has to do it.
+    /// The slot is now `opening`, and the caller has to open it.
     case toOpen
   }
 
@@ -26,7 +26,7 @@ final class ShardCache: Sendable {
   private struct State {
     var slots: [Slot]
     var lastUse: [Int]
-    /// Whose hashes have been compared by this process.
+    /// Shards whose hashes this process has compared.
     var isVerified: [Bool]
     var clock = 0
     var bytes = 0
@@ -41,9 +41,9 @@ final class ShardCache: Sendable {
   private let place: ShardLocation
   private let limitBytes: Int
   private let monitor: Monitor<State>
-  /// nil where no thread can be had: then shards come when they are asked for.
+  /// nil if no thread can be started: then shards are opened when they are requested.
   private let prefetching: BackgroundThread?
-  /// The system has a bound on mappings (65,530 by default).
+  /// The system limits the number of mappings (65,530 by default).
   private static let maximumOpen = 8192
 
   init(_ shards: [MDSShard], _ place: ShardLocation, limitBytes: Int) {
@@ -59,7 +59,7 @@ final class ShardCache: Sendable {
     monitor = Monitor(state)
     prefetching = BackgroundThread { [shards, place, limitBytes, monitor] in
       while case .shard(let next) = Self.nextWanted(shards, place, limitBytes, monitor) {
-        // What goes wrong here goes wrong again, and is said, when the shard is asked for.
+        // An error here occurs again, and is reported, when the shard is requested.
         _ = try? Self.open(next, shards, place, limitBytes, monitor)
       }
     }
@@ -70,7 +70,7 @@ final class ShardCache: Sendable {
     prefetching?.join()
   }
 
-  /// The shard, opened or fetched if need be.
+  /// The shard, opened or fetched if necessary.
   func shard(_ number: Int) throws(ShardError) -> MDSShardReader {
     let found = monitor.wait(wake: false) { state -> Found? in
       state.clock += 1
@@ -89,7 +89,7 @@ final class ShardCache: Sendable {
     }
   }
 
-  /// Says which shards are needed next, soonest first, in place of what was said before.
+  /// Announces the shards that are needed next, soonest first, in place of earlier announcements.
   func prefetch(_ numbers: [Int]) {
     monitor.with {
       guard $0.wanted != numbers else { return }
@@ -100,7 +100,7 @@ final class ShardCache: Sendable {
 
   // MARK: Opening
 
-  /// Waits for a wanted shard that is not open and has room.
+  /// Waits for a wanted shard that is not open and fits.
   private static func nextWanted(
     _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int, _ monitor: Monitor<State>
   ) -> Wish {
@@ -113,7 +113,7 @@ final class ShardCache: Sendable {
         case .open, .opening: continue
         case .absent, .stored: break
         }
-        // What is wanted sooner is not evicted for what is wanted later.
+        // Shards that are needed sooner are not evicted for later ones.
         let wanted = state.wanted.reduce(0) { $0 + ($1 == number ? 0 : place.cost(shards[$1])) }
         guard wanted + place.cost(shards[number]) <= limitBytes else { continue }
         state.clock += 1
@@ -130,7 +130,7 @@ final class ShardCache: Sendable {
     state.slots[number] = .opening
   }
 
-  /// Opens a shard whose slot says `opening`.
+  /// Opens a shard whose slot is `opening`.
   private static func open(
     _ number: Int, _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int, _ monitor: Monitor<State>
   ) throws(ShardError) -> MDSShardReader {
@@ -155,7 +155,7 @@ final class ShardCache: Sendable {
     }
   }
 
-  /// Makes room; the shard that is being opened stays even where it alone is over the limit.
+  /// Makes room; the shard that is being opened stays even if it alone exceeds the limit.
   private static func evict(_ state: inout State, _ shards: [MDSShard], _ place: ShardLocation, _ limitBytes: Int) {
     while state.bytes > limitBytes || state.opened >= maximumOpen {
       let overLimit = state.bytes > limitBytes

@@ -1,11 +1,11 @@
 import Glibc
 import ShardKit
 
-/// Where a data set's shards lie once they are here, and how they get here.
+/// Where a data set's shards are stored on this machine, and how they get here.
 enum ShardLocation: Sendable {
   /// In their own folder: raw shards are mapped, compressed ones decompressed into memory.
   case folder(String)
-  /// In a cache folder, raw, whatever their form at the source.
+  /// In a cache folder, always raw.
   case cache(String, any ShardSource)
 
   /// Bytes of memory or of the cache folder that an open shard takes.
@@ -16,7 +16,7 @@ enum ShardLocation: Sendable {
     }
   }
 
-  /// Whether the cache folder has the shard from an earlier run; of the wrong size, it is removed.
+  /// Whether the cache folder has the shard from an earlier run. A file of the wrong size is removed.
   func isStored(_ shard: MDSShard) -> Bool {
     guard case .cache(let folder, _) = self else { return false }
     let path = "\(folder)/\(shard.raw.basename)"
@@ -31,8 +31,8 @@ enum ShardLocation: Sendable {
     try? FileSystem.remove("\(folder)/\(shard.raw.basename)")
   }
 
-  /// Opens a shard, fetching it first where it is not here.
-  /// - Parameter verify: compares the hashes of a file that is here; one that comes is always compared.
+  /// Opens a shard, fetching it first if it is not here.
+  /// - Parameter verify: compares the hashes of a file that is already here; fetched ones are always compared.
   func open(_ shard: MDSShard, verify: Bool) throws(ShardError) -> MDSShardReader {
     switch self {
     case .folder(let folder):
@@ -57,12 +57,12 @@ enum ShardLocation: Sendable {
     }
   }
 
-  /// A shard of the cache folder; nil where another process has evicted it since, or a crash of the machine torn it.
+  /// A shard of the cache folder; nil if another process has evicted it, or a crash of the machine truncated it.
   private static func stored(_ shard: MDSShard, _ path: String, verify: Bool) -> MDSShardReader? {
     FileSystem.exists(path) ? try? MDSShardReader(path: path, shard, verify: verify) : nil
   }
 
-  /// Fetches under a name of this process alone, so that processes may share a cache folder.
+  /// Fetches under a name that only this process uses, so that processes may share a cache folder.
   private static func fetch(_ shard: MDSShard, from source: any ShardSource, to path: String) throws(ShardError) {
     if let folder = ArchivePath.parent(of: path) { try FileSystem.makeDirectory(folder) }
     let temporary = "\(path).\(getpid()).fetching"
@@ -88,14 +88,14 @@ enum ShardLocation: Sendable {
     guard mapped.bytes.count == file.bytes else {
       throw ShardError(
         mapped.bytes.count < file.bytes ? .truncated : .malformed, name,
-        "the shard came with \(mapped.bytes.count) bytes, index.json says \(file.bytes)",
-        hint: "Run again; if it stays so, copy the data set to its place again.")
+        "the fetched shard has \(mapped.bytes.count) bytes, index.json says \(file.bytes)",
+        hint: "Run again; if the error persists, upload the data set again.")
     }
     for (algorithm, expected) in file.hashes.sorted(by: { $0.key < $1.key }) {
       guard let hash = MDSHash(rawValue: algorithm), hash.hex(mapped.bytes) != expected else { continue }
       throw ShardError(
         .malformed, name, "the shard's \(algorithm) is not the one in index.json",
-        hint: "Run again; if it stays so, copy the data set to its place again.")
+        hint: "Run again; if the error persists, upload the data set again.")
     }
   }
 }

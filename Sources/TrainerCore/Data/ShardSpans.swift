@@ -1,4 +1,4 @@
-/// Runs of consecutive samples, one a shard or a part of a shard, in the order in which an epoch takes them.
+/// Runs of consecutive samples, each a shard or part of one, in the order of an epoch.
 struct ShardSpans {
   struct Span: Equatable {
     var start: Int
@@ -20,10 +20,10 @@ struct ShardSpans {
   /// Samples of a node.
   func samples(_ node: Range<Int>) -> Int { spans[node].reduce(0) { $0 + $1.count } }
 
-  /// Lets each span mean the places that it takes in the present order.
+  /// Makes each span refer to the positions that it has in the current order.
   mutating func renumber() { self = ShardSpans(spans.map(\.count)) }
 
-  /// Cuts the spans where nodes meet; node `i` ends at sample `samples * (i + 1) / nodes`.
+  /// Splits the spans at the boundaries of nodes; node `i` ends at sample `samples * (i + 1) / nodes`.
   /// - Returns: the spans of each node.
   mutating func divide(samples: Int, nodes: Int) -> [Range<Int>] {
     var out: [Span] = []

@@ -2,16 +2,16 @@ public import ShardKit
 
 /// The order of an epoch's samples, number for number that of mosaicml-streaming's `get_shuffle`.
 ///
-/// All four algorithms shuffle the shards once a run, deal them out to canonical nodes, shuffle each node's shards once
-/// an epoch, and then shuffle samples inside a bounded window, so that a node reads few shards at a time. The order
-/// depends on the number of canonical nodes, never on that of the real ones.
+/// All four algorithms shuffle the shards once per run, assign them to canonical nodes, shuffle each node's shards once
+/// per epoch, and then shuffle samples inside a bounded window, so that a node reads few shards at a time. The order
+/// depends on the number of canonical nodes, never on the number of real ones.
 public struct ShuffleOrder: Equatable, Sendable {
-  public enum Algorithm: String, Sendable, CaseIterable {
+  public enum Algorithm: String, CaseIterable, Codable, Sendable {
     /// Every sample moves by a random distance inside a window around its shard.
     case py1e
     /// Samples move inside their shard (or the part of it that a node has).
     case py1s
-    /// The same, with each shard shuffled before it is dealt out.
+    /// The same, with each shard shuffled before it is assigned.
     case py2s
     /// Samples move inside blocks that span shards.
     case py1br
@@ -43,10 +43,11 @@ public struct ShuffleOrder: Equatable, Sendable {
     algorithm == .py1s || algorithm == .py2s ? 64 * physicalNodes : physicalNodes
   }
 
-  /// Sample numbers in the order of an epoch, 4 bytes a sample; time is linear in samples.
+  /// Sample numbers in the order of an epoch, 4 bytes per sample. Time is linear in samples.
   ///
   /// Equal positions of `py1e`, about one pair in 10⁸ samples, keep their order; NumPy's is that of its machine.
   /// - Parameter shardSamples: how many samples each shard has, in the order of the index.
+  /// - Throws: `ShardError` if there are too many samples, or too few for the canonical nodes.
   public func order(shardSamples: [Int], epoch: Int) throws(ShardError) -> [UInt32] {
     let samples = shardSamples.reduce(0, +)
     guard samples <= Int(UInt32.max) else {
@@ -63,7 +64,7 @@ public struct ShuffleOrder: Equatable, Sendable {
     var epochRandom = NumPyRandom(seed: UInt64(seed) + UInt64(epoch))
     var ids = [UInt32](repeating: 0, count: samples)
     if algorithm == .py2s {
-      // What is dealt out are places of this array.
+      // Positions of this array are assigned.
       ids.withUnsafeMutableBufferPointer { spans.fillShuffled($0, &runRandom) }
       spans.renumber()
     }
@@ -127,7 +128,7 @@ public struct ShuffleOrder: Equatable, Sendable {
       var reached = start
       while reached < end {
         let size = random.integer(in: least..<most)
-        // The first block is cut short by the stagger, and the second one begins inside it: as in streaming.
+        // The stagger shortens the first block, and the second one begins inside it: as in streaming.
         let block = max(reached - stagger, start)..<min(reached + size - stagger, end)
         blocks.append(block)
         reached += block.count

@@ -1,17 +1,17 @@
 public import ShardKit
 
-/// Masked language modeling's choice of tokens (Devlin et al. 2018): each token by itself with `probability`; of those
-/// 80 % become [MASK], 10 % any ordinary token, 10 % stay.
+/// Masked language modeling's choice of tokens (Devlin et al. 2018): each token by itself with probability
+/// `maskFraction`; of those 80 % become [MASK], 10 % any ordinary token, 10 % stay.
 ///
-/// The choice follows from seed, epoch, sample and position alone: neither from batches nor from devices, and a
-/// resumed run repeats it without any state.
+/// The choice is determined by seed, epoch, sample and position alone, not by batches or devices. A resumed run repeats
+/// it without any state.
 public struct TokenMasking: Equatable, Sendable {
-  public let probability: Double
+  public let maskFraction: Double
   public let seed: UInt64
   public let maskID: Int32
   public let vocabulary: Int
   private let random: Philox
-  /// A word below it masks; the whole range has 2³² of them.
+  /// Random words below it mask, out of 2³².
   private let threshold: UInt64
   private let isSpecial: [Bool]
   private let ordinary: [Int32]
@@ -20,19 +20,20 @@ public struct TokenMasking: Equatable, Sendable {
   private static let randomBelow = UInt64(0.9 * 0x1p32)
 
   /// - Parameters:
-  ///   - vocabulary: tokens of the tokenizer, without the model's padding to a round number.
-  ///   - specialIDs: [PAD], [UNK] if wished, [CLS], [SEP], [MASK]: never masked, never put in place of others.
+  ///   - vocabulary: the number of the tokenizer's tokens, without the model's padding to a round number.
+  ///   - specialIDs: such as [PAD], [CLS], [SEP] and [MASK]: never masked, and never used as replacements.
+  /// - Throws: `ShardError` if the fraction is not within 0…1, or a special id is outside the vocabulary.
   public init(
-    probability: Double = 0.3, seed: UInt64, maskID: Int32, vocabulary: Int, specialIDs: [Int32]
+    maskFraction: Double = 0.3, seed: UInt64, maskID: Int32, vocabulary: Int, specialIDs: [Int32]
   ) throws(ShardError) {
-    guard (0...1).contains(probability) else {
-      throw ShardError(.unsupported, "masking", "\(probability) is no probability", hint: "Use 0 to 1.")
+    guard (0...1).contains(maskFraction) else {
+      throw ShardError(.unsupported, "masking", "\(maskFraction) is not a fraction of tokens", hint: "Use 0 to 1.")
     }
     var isSpecial = [Bool](repeating: false, count: vocabulary)
     for id in specialIDs + [maskID] {
       guard isSpecial.indices.contains(Int(id)) else {
         throw ShardError(
-          .unsupported, "masking", "the special token \(id) lies outside the vocabulary of \(vocabulary)")
+          .unsupported, "masking", "the special token \(id) is outside the vocabulary of \(vocabulary)")
       }
       isSpecial[Int(id)] = true
     }
@@ -41,24 +42,25 @@ public struct TokenMasking: Equatable, Sendable {
       throw ShardError(.unsupported, "masking", "the vocabulary of \(vocabulary) has special tokens only")
     }
     self.isSpecial = isSpecial
-    self.probability = probability
+    self.maskFraction = maskFraction
     self.seed = seed
     self.maskID = maskID
     self.vocabulary = vocabulary
     random = Philox(key: seed)
-    threshold = UInt64(probability * 0x1p32)
+    threshold = UInt64(maskFraction * 0x1p32)
   }
 
-  /// The same for evaluation: masks that never change, fewer of them.
-  public func fixed(probability: Double = 0.15) throws(ShardError) -> TokenMasking {
+  /// The same for evaluation: masks that never change, by default fewer.
+  /// - Throws: `ShardError` if the fraction is not within 0…1.
+  public func fixed(maskFraction: Double = 0.15) throws(ShardError) -> TokenMasking {
     try TokenMasking(
-      probability: probability, seed: seed, maskID: maskID, vocabulary: vocabulary,
+      maskFraction: maskFraction, seed: seed, maskID: maskID, vocabulary: vocabulary,
       specialIDs: isSpecial.indices.filter { isSpecial[$0] }.map { Int32($0) })
   }
 
-  /// Masks a sample in place; its ids must lie inside the vocabulary.
+  /// Masks a sample in place; its ids must be within the vocabulary.
   /// - Parameters:
-  ///   - offset: added to positions, which ascend.
+  ///   - offset: added to positions, which are ascending.
   ///   - labels: the true ids of masked places.
   public func apply(
     to ids: UnsafeMutableBufferPointer<Int32>, epoch: Int, sample: Int, offset: Int = 0,
@@ -75,7 +77,7 @@ public struct TokenMasking: Equatable, Sendable {
         guard UInt64(words[i - start]) < threshold, !isSpecial[Int(id)] else { continue }
         positions.append(Int64(offset + i))
         labels.append(Int64(id))
-        // Counters of choices and of what becomes of them differ in their first bit.
+        // Counters of choices and of replacements differ in their first bit.
         let fate = random.words(SIMD4(UInt32(i) | 1 << 31, low, high, epoch))
         if UInt64(fate.x) < Self.maskBelow {
           ids[i] = maskID

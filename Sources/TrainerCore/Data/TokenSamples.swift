@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// The token ids of one or several data sets, their samples numbered on from one to the next.
+/// The token ids of one or several data sets, with samples numbered across them.
 public struct TokenSamples: Sendable {
   public let datasets: [MDSDataset]
   public let samples: Int
@@ -10,12 +10,12 @@ public struct TokenSamples: Sendable {
   private let tokenColumns: [Int]
   private let documentColumns: [Int?]
 
-  /// A document, or a part of one, in a sample.
+  /// A document in a sample, or a part of one.
   public struct DocumentPart: Equatable, Sendable {
     public var id: String
-    /// Its tokens that stand before this part.
+    /// The number of its tokens before this part.
     public var from: Int
-    /// Places that it takes in the sample.
+    /// Its places in the sample.
     public var count: Int
 
     public init(id: String, from: Int, count: Int) {
@@ -25,7 +25,8 @@ public struct TokenSamples: Sendable {
     }
   }
 
-  /// - Parameter column: of integer arrays of one dimension.
+  /// - Parameter column: a column of one-dimensional integer arrays.
+  /// - Throws: `ShardError` if a data set has no such column.
   public init(_ datasets: [MDSDataset], column: String = "input_ids") throws(ShardError) {
     var starts: [Int] = []
     var start = 0
@@ -35,7 +36,7 @@ public struct TokenSamples: Sendable {
         let names = dataset.columns.map { "'\($0.name)'" }.joined(separator: ", ")
         throw ShardError(
           .unsupported, dataset.name, "no column '\(column)' with arrays of token ids among \(names)",
-          hint: "Give the output of 'tokenizer.encode'.")
+          hint: "Wire the output of 'tokenizer.encode'.")
       }
       tokenColumns.append(number)
       starts.append(start)
@@ -60,6 +61,7 @@ public struct TokenSamples: Sendable {
   /// - Parameters:
   ///   - limit: more tokens are an error.
   ///   - vocabulary: greater ids and negative ones are an error.
+  /// - Throws: `ShardError` if the shard cannot be fetched or read, or the sample does not fit.
   public func append(
     _ sample: Int, to ids: inout [Int32], limit: Int, vocabulary: Int
   ) throws(ShardError) {
@@ -74,7 +76,7 @@ public struct TokenSamples: Sendable {
       }
       guard array.shape.count == 1, let bad = Self.append(array, to: &ids, vocabulary) else {
         throw ShardError(
-          .unsupported, data.name, "sample \(number) has no list of integers, but \(array.type) \(array.shape)")
+          .unsupported, data.name, "sample \(number) is not a list of integers, but \(array.type) \(array.shape)")
       }
       guard bad < 0 else {
         let id = ids[ids.count - count + bad]
@@ -86,7 +88,7 @@ public struct TokenSamples: Sendable {
     }
   }
 
-  /// - Returns: the place of an id outside the vocabulary, -1 without one; nil for arrays of no integers.
+  /// - Returns: the position of an id outside the vocabulary; -1: there is none; nil: the array is not of integers.
   private static func append(_ array: MDSArray, to ids: inout [Int32], _ vocabulary: Int) -> Int? {
     switch array.type {
     case .uint8: append(array.bytes, UInt8.self, to: &ids, vocabulary)
@@ -107,7 +109,8 @@ public struct TokenSamples: Sendable {
     let count = bytes.count / MemoryLayout<T>.size
     let start = ids.count
     ids.append(contentsOf: repeatElement(0, count: count))
-    // One comparison of the greatest; the place is looked for when there is one. Negative ids become great ones.
+    // The greatest id is compared once; its position is searched only if it is too great. Negative ids become great
+    // ones.
     var greatest: UInt64 = 0
     ids.withUnsafeMutableBufferPointer { ids in
       for i in 0..<count {
@@ -123,7 +126,8 @@ public struct TokenSamples: Sendable {
     } ?? -1
   }
 
-  /// The documents in a sample, in order; empty where the data set does not name them.
+  /// The documents in a sample, in order; none if the data set does not name them.
+  /// - Throws: `ShardError` if the shard cannot be fetched or read.
   public func documents(of sample: Int) throws(ShardError) -> [DocumentPart] {
     let (dataset, number) = place(of: sample)
     guard let column = documentColumns[dataset] else { return [] }
@@ -137,7 +141,7 @@ public struct TokenSamples: Sendable {
     }
   }
 
-  /// Says which samples come next, soonest first.
+  /// Announces the next samples, soonest first.
   func prefetch(_ samples: [Int]) {
     if datasets.count == 1 { return datasets[0].prefetch(samples) }
     for (number, dataset) in datasets.enumerated() {

@@ -2,9 +2,9 @@ import CTorch
 import Glibc
 public import ShardKit
 
-/// The training engine: libtorch behind a table of C functions, loaded when training is first asked for.
+/// The training engine: libtorch behind a table of C functions, loaded when training first needs it.
 ///
-/// `Scripts/engine` builds it against the machine's own torch. Data work needs none of it.
+/// `Scripts/engine` builds it against the machine's own torch. Data stages do not need it.
 public final class Engine: Sendable {
   /// Written once by the loaded library, never changed.
   nonisolated(unsafe) let table: UnsafePointer<pt_engine>
@@ -12,7 +12,9 @@ public final class Engine: Sendable {
 
   public static let fileName = "libpipelinetorch.so"
 
-  /// - Parameter path: the library; nil to look for it (see `locate`).
+  /// Loads the engine.
+  /// - Parameter path: the library; nil: the first that `locate` finds.
+  /// - Throws: `TorchError` (`engine`) if there is no library, or it does not load.
   public init(path: String? = nil) throws(TorchError) {
     guard let path = path ?? Self.locate() else {
       throw TorchError(
@@ -29,14 +31,15 @@ public final class Engine: Sendable {
     self.path = path
   }
 
-  /// The library's path: `PIPELINE_ENGINE`, else beside the program, or where `Scripts/engine` puts it: in
-  /// `.build/engine` of the program's folder (as in a bundle), or in an `engine` folder above the program (as in `.build`).
+  /// The library's path: `PIPELINE_ENGINE`, else next to the program, or where `Scripts/engine` puts it: in
+  /// `.build/engine` of the program's folder (as in a bundle), or in an `engine` folder above the program (as in
+  /// `.build`).
   public static func locate() -> String? {
     if let named = getenv("PIPELINE_ENGINE") { return String(cString: named) }
     return programFolder().flatMap { folder in places(program: folder).first { FileSystem.exists($0) } }
   }
 
-  /// Where the library may lie, for a program in this folder; the first that is there counts.
+  /// Paths that are searched for the library, for a program in this folder; the first that exists is used.
   static func places(program: String) -> [String] {
     var folder = program
     var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)", "\(folder)/.build/engine/\(fileName)"]
@@ -64,31 +67,40 @@ public final class Engine: Sendable {
   public var version: String { String(cString: table.pointee.version()!) }
   public var deviceCount: Int { Int(table.pointee.device_count()) }
 
+  /// The name of a GPU, such as "NVIDIA H100 80GB HBM3".
+  /// - Throws: `TorchError` (`operation`) if there is no such GPU.
   public func name(of device: Device) throws(TorchError) -> String {
     var name = [CChar](repeating: 0, count: 256)
     try check("device_name", table.pointee.device_name(device.value, &name, name.count))
     return Self.text(name)
   }
 
+  /// The number of CPU threads of each operation.
+  /// - Throws: `TorchError` (`operation`) if libtorch refuses the number.
   public func setThreads(_ count: Int) throws(TorchError) {
     try check("set_threads", table.pointee.set_threads(Int32(count)))
   }
 
   /// Seeds every generator, so that a step's random numbers follow from its own number alone.
+  /// - Throws: `TorchError` (`operation`) if the device reports an earlier error.
   public func seed(_ value: UInt64) throws(TorchError) { try check("seed", table.pointee.seed(value)) }
 
+  /// Waits until the device has computed everything it was given.
+  /// - Throws: `TorchError` (`operation`) if any of it failed.
   public func synchronize(_ device: Device) throws(TorchError) {
     try check("synchronize", table.pointee.synchronize(device.value))
   }
 
-  /// The most bytes that tensors have held on a GPU; on the CPU the most that the process has held.
+  /// The most bytes that tensors have occupied on a GPU; on the CPU the most that the process has occupied.
+  /// - Throws: `TorchError` (`operation`) if there is no such device.
   public func peakMemoryBytes(_ device: Device) throws(TorchError) -> Int {
     var bytes: Int64 = 0
     try check("peak_memory", table.pointee.peak_memory(device.value, &bytes))
     return Int(bytes)
   }
 
-  /// Runs `body` without recording what gradients need. Of the calling thread.
+  /// Runs `body` on the calling thread without recording what gradients need.
+  /// - Throws: what `body` throws.
   public func withoutGradient<R>(_ body: () throws(TorchError) -> R) throws(TorchError) -> R {
     try check("set_gradient", table.pointee.set_gradient(false))
     defer { _ = table.pointee.set_gradient(true) }
@@ -100,12 +112,12 @@ public final class Engine: Sendable {
   func check(_ operation: StaticString, _ status: Int32) throws(TorchError) {
     guard status != 0 else { return }
     let message = String(cString: table.pointee.last_error()!)
-    // The first paragraph is the sentence; what follows are frames of torch's own.
+    // The first paragraph is the message; torch's own stack frames follow.
     let first = message.split(separator: "\n", maxSplits: 1).first.map(String.init) ?? message
     throw TorchError(.operation, "\(operation)", first)
   }
 
-  /// Calls an operation that gives out one tensor.
+  /// Calls an operation that returns one tensor.
   func make(
     _ operation: StaticString, _ body: (UnsafeMutablePointer<OpaquePointer?>) -> Int32
   ) throws(TorchError) -> Tensor {
@@ -115,7 +127,7 @@ public final class Engine: Sendable {
   }
 }
 
-/// Where tensors lie.
+/// A device that stores tensors.
 public struct Device: Equatable, Sendable, CustomStringConvertible {
   /// −1 for the CPU, else the number of a GPU.
   public var index: Int32
@@ -128,7 +140,7 @@ public struct Device: Equatable, Sendable, CustomStringConvertible {
   var value: pt_device { pt_device(index: index) }
 }
 
-/// What a tensor's elements are. Raw values are the engine's.
+/// The type of a tensor's elements. Raw values are the engine's.
 public enum DType: Int32, Sendable {
   case float32 = 0, bfloat16, int64, int32, bool, float64, uint8
 

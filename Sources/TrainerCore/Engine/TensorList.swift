@@ -10,37 +10,45 @@ public struct TensorList: Sendable {
   private var table: pt_engine { engine.table.pointee }
   var handles: [OpaquePointer?] { tensors.map { $0.handle } }
 
-  /// Copies values, between types too.
+  /// Copies values into these tensors, converting between types.
+  /// - Throws: `TorchError` (`operation`) if the shapes differ.
   public func copy(from other: TensorList) throws(TorchError) {
     try engine.check("copy_all", table.copy_all(handles, other.handles, count))
   }
+  /// Adds `scale` times the others in place.
+  /// - Throws: `TorchError` (`operation`) if the shapes differ.
   public func add(_ other: TensorList, scale: Double = 1) throws(TorchError) {
     try engine.check("add_all", table.add_all(handles, other.handles, count, scale))
   }
+  /// Multiplies in place.
+  /// - Throws: `TorchError` (`operation`) if libtorch refuses.
   public func scale(_ factor: Double) throws(TorchError) {
     try engine.check("scale_all", table.scale_all(handles, count, factor))
   }
-  /// The Euclidean norm of everything, as one number on the device.
+  /// The Euclidean norm of all elements together, as one number on the device.
+  /// - Throws: `TorchError` (`operation`) if libtorch refuses.
   public func norm() throws(TorchError) -> Tensor { try engine.make("norm_all") { table.norm_all(handles, count, $0) } }
 
-  /// Scales so that a norm above `maximum` becomes it (`torch.nn.utils.clip_grad_norm_`).
+  /// Scales in place so that a norm above `maximum` becomes `maximum` (`torch.nn.utils.clip_grad_norm_`).
   /// - Parameters:
-  ///   - maximum: nil for none.
-  ///   - divisor: what the tensors are divided by too; the norm is that of what comes out.
-  public func clip(norm: Tensor, to maximum: Double?, dividedBy divisor: Tensor? = nil) throws(TorchError) {
-    try engine.check("clip_all", table.clip_all(handles, count, norm.handle, maximum ?? 0, divisor?.handle))
+  ///   - norm: of the tensors after the division.
+  ///   - maximum: 0: no clipping.
+  ///   - divisor: what the tensors are divided by as well; nil: 1.
+  /// - Throws: `TorchError` (`operation`) if libtorch refuses.
+  public func clip(norm: Tensor, to maximum: Double, dividedBy divisor: Tensor? = nil) throws(TorchError) {
+    try engine.check("clip_all", table.clip_all(handles, count, norm.handle, maximum, divisor?.handle))
   }
 
   /// One step of AdamW with decoupled weight decay (Loshchilov and Hutter 2019; `torch.optim.AdamW`).
-  /// - Parameter figure: where it is not finite nothing changes, without waiting for the device.
+  /// - Parameter figure: if it is not finite, nothing changes; this does not wait for the device.
   func adamW(
-    gradients: TensorList, first: TensorList, second: TensorList, step: Int, rate: Double, _ options: AdamW,
+    gradients: TensorList, first: TensorList, second: TensorList, step: Int, learningRate: Double, _ options: AdamW,
     ifFinite figure: Tensor
   ) throws(TorchError) {
     try engine.check(
       "adamw",
       table.adamw(
-        handles, gradients.handles, first.handles, second.handles, count, Int64(step), rate, options.beta1,
+        handles, gradients.handles, first.handles, second.handles, count, Int64(step), learningRate, options.beta1,
         options.beta2, options.weightDecay, options.epsilon, figure.handle))
   }
 }
@@ -50,7 +58,7 @@ public struct AdamW: Codable, Equatable, Sendable {
   public var beta1 = 0.9
   public var beta2 = 0.98
   public var epsilon = 1e-6
-  /// Of the learning rate at each step, on every parameter.
+  /// Times the learning rate at each step, on every parameter.
   public var weightDecay = 0.02
 
   public init(beta1: Double = 0.9, beta2: Double = 0.98, epsilon: Double = 1e-6, weightDecay: Double = 0.02) {

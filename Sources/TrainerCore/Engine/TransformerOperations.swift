@@ -1,32 +1,39 @@
 import CTorch
 
-/// The operations that a transformer is made of, each one call of the engine, which may fuse it.
+/// The operations of a transformer, each one call of the engine, which may fuse it.
 extension Tensor {
   private var table: pt_engine { @inline(__always) _read { yield engine.table.pointee } }
 
-  /// Rows of a table: self [vocabulary, d], ids [n] → [n, d]. The padding row gets no gradient; −1 for none.
+  /// Rows of a table: self [vocabulary, d], ids [n] → [n, d]. The padding row gets no gradient; −1: none.
+  /// - Throws: `TorchError` (`operation`) if an id is not a row of the table.
   public func embedding(_ ids: Tensor, padding: Int = -1) throws(TorchError) -> Tensor {
     try engine.make("embedding") { table.embedding(handle, ids.handle, Int64(padding), $0) }
   }
 
   /// x·Wᵀ + b: [n, in], [out, in], [out] → [n, out].
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
   public func linear(_ weight: Tensor, _ bias: Tensor? = nil) throws(TorchError) -> Tensor {
     try engine.make("linear") { table.linear(handle, weight.handle, bias?.handle, $0) }
   }
 
+  /// Normalizes the last dimension: [n, d] → [n, d].
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
   public func layerNorm(_ norm: LayerNorm) throws(TorchError) -> Tensor {
     try engine.make("layer_norm") {
       table.layer_norm(handle, norm.weight.handle, norm.bias.handle, norm.epsilon, $0)
     }
   }
 
-  /// - Parameter names: the rows', by which values fall out; nil for their numbers (see `EncoderInput.names`).
+  /// - Parameter names: the rows' names, which determine the dropped values; nil: their numbers (see
+  ///   `EncoderInput.names`).
+  /// - Throws: `TorchError` (`operation`) if there are not as many names as rows.
   public func dropout(_ probability: Double, training: Bool, names: Tensor? = nil) throws(TorchError) -> Tensor {
     guard training, probability > 0 else { return self }
     return try engine.make("dropout") { table.dropout(handle, names?.handle, probability, true, $0) }
   }
 
   /// layerNorm(dropout(self) + residual).
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
   public func dropoutAddNorm(
     _ residual: Tensor, _ norm: LayerNorm, dropout: Double, training: Bool, names: Tensor? = nil
   ) throws(TorchError) -> Tensor {
@@ -38,6 +45,7 @@ extension Tensor {
   }
 
   /// dropout(gelu(first half) · second half): [n, 2h] → [n, h].
+  /// - Throws: `TorchError` (`operation`) if the last dimension is odd.
   public func geglu(dropout: Double, training: Bool, names: Tensor? = nil) throws(TorchError) -> Tensor {
     try engine.make("geglu") { table.geglu(handle, names?.handle, dropout, training, $0) }
   }
@@ -48,8 +56,9 @@ extension Tensor {
   /// - Parameters:
   ///   - bias: added to q·k/√d; broadcast to [batch, heads, length, length].
   ///   - rotary: cosines and sines, [length, d] each.
-  ///   - samples: the sequences' names for dropout, [batch]; nil for their numbers.
+  ///   - samples: the sequences' names for dropout, [batch]; nil: their numbers.
   /// - Returns: [batch·length, heads·d].
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit, or memory runs out.
   public func attention(
     batch: Int, length: Int, heads: Int, bias: Tensor?, rotary: (cosine: Tensor, sine: Tensor)? = nil,
     samples: Tensor? = nil, dropout: Double = 0, training: Bool
@@ -63,6 +72,7 @@ extension Tensor {
 
   /// Cross-entropy in nats of logits [n, classes] against labels [n], in fp32; the mean over labels that are not
   /// `ignoring`, or their sum.
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
   public func crossEntropy(_ labels: Tensor, ignoring: Int = -100, sum: Bool = false) throws(TorchError) -> Tensor {
     try engine.make("cross_entropy") { table.cross_entropy(handle, labels.handle, Int64(ignoring), sum, $0) }
   }
@@ -76,8 +86,9 @@ public struct LayerNorm: Sendable {
 }
 
 extension Engine {
-  /// Runs `block` now without keeping what its gradient needs, and once more, with the same random numbers, when the
-  /// gradient is asked for: memory for time.
+  /// Runs `block` now without keeping what its gradient needs, and again, with the same random numbers, when the
+  /// gradient is computed: saves memory, costs time.
+  /// - Throws: what `block` throws.
   public func checkpointed(
     _ inputs: [Tensor], _ block: @escaping ([Tensor]) throws(TorchError) -> Tensor
   ) throws(TorchError) -> Tensor {
@@ -111,7 +122,7 @@ private final class RecomputedBlock {
         tensors.append(try engine.make("alias") { engine.table.pointee.alias(inputs[index], $0) })
       }
       let result = try block(tensors)
-      // The engine takes a handle of its own.
+      // The engine needs its own handle.
       return engine.table.pointee.alias(result.handle, out)
     } catch { return 1 }
   }

@@ -1,16 +1,16 @@
 import Glibc
 import ShardKit
 
-/// How well a model guesses masked tokens of a data set: every sample once, with masks that never change.
+/// How well a model predicts masked tokens of a data set: every sample once, with masks that never change.
 public struct MaskedEvaluation: Equatable, Sendable {
   /// Mean cross-entropy over all masked tokens, in nats.
   public var loss = 0.0
-  /// Share of masked tokens that are the model's first guess.
+  /// The fraction of masked tokens that are the model's first prediction: 0…1.
   public var accuracy = 0.0
   public var masked = 0
   public var samples = 0
   public var tokens = 0
-  /// Mean cross-entropy of guessing by frequency alone, from the frequencies of this very data: what any model must beat.
+  /// Mean cross-entropy of predicting by the frequencies of these data, in nats: a baseline that any model must beat.
   public var unigramLoss = 0.0
 
   public var perplexity: Double { exp(loss) }
@@ -20,8 +20,10 @@ public struct MaskedEvaluation: Equatable, Sendable {
 
   /// - Parameters:
   ///   - job: `initial` holds the weights, `data` the samples; `maskFraction` and `seed` decide the masks.
-  ///   - limit: samples at most; nil for all.
-  ///   - progress: told the share that is done.
+  ///   - limit: samples at most; nil: all.
+  ///   - progress: called with the fraction that is done.
+  /// - Throws: `TorchError` if the weights do not fit the model, or no token is masked; `ShardError` if the data cannot
+  ///   be read.
   public init(
     _ job: TrainingJob, engine: Engine, limit: Int? = nil, progress: (Double) -> Void = { _ in }
   ) throws {
@@ -29,7 +31,7 @@ public struct MaskedEvaluation: Equatable, Sendable {
     if device.isCPU { try engine.setThreads(job.threads) }
     let parameters = try Parameters(
       job.shape.parameters, engine: engine, device: device, precision: job.precision, padding: nil)
-    guard let folder = job.initial else { throw TorchError(.file, "", "no weights are named") }
+    guard let folder = job.initial else { throw TorchError(.file, "", "no weights are given") }
     try parameters.load(folder: folder)
     let model = MaskedLanguageModel(job.shape.encoder(parameters), parameters)
     let source = try Self.batches(job)
@@ -37,13 +39,13 @@ public struct MaskedEvaluation: Equatable, Sendable {
     var sums = Sums(vocabulary: job.shape.vocabularySize)
     while samples < all, let batch = try source.next() {
       try engine.withoutGradient { () throws(TorchError) in try sums.add(batch, model, engine, device) }
-      samples += batch.batch
+      samples += batch.sampleCount
       tokens += batch.tokens
       progress(Double(samples) / Double(all))
     }
     masked = sums.masked
     guard masked > 0 else {
-      throw TorchError(.operation, job.data, "no token is masked", hint: "Evaluate more text, or mask more of it.")
+      throw TorchError(.operation, job.data, "no token is masked", hint: "Evaluate more text or raise maskFraction.")
     }
     loss = sums.loss / Double(masked)
     accuracy = Double(sums.right) / Double(masked)
@@ -53,12 +55,12 @@ public struct MaskedEvaluation: Equatable, Sendable {
   private static func batches(_ job: TrainingJob) throws -> BatchSource {
     let samples = try TokenSamples([MDSDataset(folder: job.data)])
     let masking = try TokenMasking(
-      probability: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
+      maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
     var options = BatchOptions(
-      sequenceLength: job.sequenceLength, globalBatch: job.microbatchSize, microbatch: job.microbatchSize)
+      sequenceLength: job.sequenceLength, batchSize: job.microbatchSize, microbatchSize: job.microbatchSize)
     options.paddingID = Int32(job.shape.padding)
-    return try .evaluation(samples, masking: masking, probability: job.maskFraction, options)
+    return try .evaluation(samples, masking: masking, maskFraction: job.maskFraction, options)
   }
 }
 

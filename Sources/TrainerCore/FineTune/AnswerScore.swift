@@ -1,15 +1,15 @@
 import TextKit
 
-/// Exact match and F1 of an extracted answer, as JGLUE scores JSQuAD: SQuAD's script by characters, without its English
-/// rules, with trailing 。 taken off.
+/// Exact match and F1 of an extracted answer, as JGLUE scores JSQuAD: SQuAD's script on characters, without its English
+/// rules, and with trailing 。 removed.
 enum AnswerScore {
-  /// 1 if the answer equals one of those allowed, else 0.
+  /// 1 if the answer equals an allowed one, else 0.
   static func exactMatch(_ answer: String, _ allowed: [String]) -> Double {
     let answer = normalized(answer)
     return allowed.contains { normalized($0) == answer } ? 1 : 0
   }
 
-  /// The best F1 over the answers allowed.
+  /// The best F1 over the allowed answers.
   static func f1(_ answer: String, _ allowed: [String]) -> Double { allowed.map { f1(answer, $0) }.max() ?? 0 }
 
   private static func f1(_ answer: String, _ gold: String) -> Double {

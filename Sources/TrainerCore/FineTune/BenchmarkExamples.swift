@@ -1,13 +1,13 @@
 import ShardKit
 
-/// One record of an evaluation set.
+/// One record of a benchmark.
 public enum BenchmarkExample: Equatable, Sendable {
   case pair(String, String, score: Double)
   case entailment(String, String, label: Int)
   case choice(question: String, choices: [String], label: Int)
   case answer(Passage)
 
-  /// A question on a paragraph, with its answers as bytes of the paragraph.
+  /// A question about a paragraph, with its answers as byte ranges of the paragraph.
   public struct Passage: Equatable, Sendable {
     var id: String
     var question: String
@@ -24,6 +24,7 @@ public enum BenchmarkExample: Equatable, Sendable {
 
 /// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form.
 public enum BenchmarkExamples {
+  /// - Throws: `ShardError` if the file cannot be read or is not of the task's form.
   public static func read(_ task: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
     if task == .jsquad { return try passages(path) }
     var examples: [BenchmarkExample] = []
@@ -33,7 +34,7 @@ public enum BenchmarkExamples {
       func wrong(_ message: String) -> ShardError { ShardError(.malformed, "\(path):\(lines.number)", message) }
       let json: JSONValue
       do { json = try JSONValue.parse(Array(line)).value } catch {
-        throw wrong("is no JSON at byte \(error.offset): \(error.message)")
+        throw wrong("is not JSON at byte \(error.offset): \(error.message)")
       }
       examples.append(try example(task, json, wrong))
     }
@@ -79,7 +80,7 @@ public enum BenchmarkExamples {
     do { json = try JSONValue.parse(try openSource(path).readAll(limit: 1 << 30)).value } catch let error
       as JSONSyntaxError
     {
-      throw ShardError(.malformed, path, "is no JSON at byte \(error.offset): \(error.message)")
+      throw ShardError(.malformed, path, "is not JSON at byte \(error.offset): \(error.message)")
     }
     guard let articles = json["data"]?.array else { throw ShardError(.malformed, path, "has no list 'data'") }
     var examples: [BenchmarkExample] = []
@@ -95,7 +96,7 @@ public enum BenchmarkExamples {
           let answers = try (question["answers"]?.array ?? []).map { answer in
             guard let text = answer["text"]?.string, let start = answer["answer_start"]?.integer,
               let range = places.range(of: text, at: start)
-            else { throw wrong(id, "has an answer that does not stand in the paragraph where it says") }
+            else { throw wrong(id, "has an answer that is not at its place in the paragraph") }
             return BenchmarkExample.Answer(text: text, range: range)
           }
           guard !answers.isEmpty else { throw wrong(id, "has no answers") }
@@ -108,7 +109,7 @@ public enum BenchmarkExamples {
   }
 }
 
-/// Places of a text's scalars, by which SQuAD counts, among its bytes.
+/// Byte offsets of a text's scalars, which SQuAD counts by.
 struct ScalarPlaces {
   let bytes: [UInt8]
   private let starts: [Int]
@@ -119,7 +120,7 @@ struct ScalarPlaces {
     starts = bytes.indices.filter { bytes[$0] & 0xC0 != 0x80 } + [bytes.count]
   }
 
-  /// The bytes of `text`, if it stands at that scalar.
+  /// The byte range of `text`, if it is at that scalar.
   func range(of text: String, at scalar: Int) -> Range<Int>? {
     guard starts.indices.contains(scalar), !text.isEmpty else { return nil }
     let start = starts[scalar], end = start + text.utf8.count

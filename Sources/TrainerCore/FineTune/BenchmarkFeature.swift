@@ -1,15 +1,15 @@
 import ShardKit
 import TextKit
 
-/// One input of training or evaluation: an example, or for long paragraphs a window of one.
+/// One input of training or evaluation: an example, or a window of a long paragraph.
 struct BenchmarkFeature: Sendable {
   /// Number of its example.
   var example: Int
-  /// One, or one a choice.
+  /// One, or one per choice.
   var inputs: [TokenSequence]
   /// A number, a label, or the first and the last token of the answer.
   var targets: [Double]
-  /// Of a window: where its context begins in the input, and the bytes of each of its tokens.
+  /// Of a window: where its context begins in the input, and the byte range of each of its tokens.
   var contextStart = 0
   var places: [Range<Int>] = []
 
@@ -27,10 +27,10 @@ extension JGLUEBenchmark {
   }
 }
 
-/// Turns examples into what a model reads.
+/// Turns examples into the model's inputs.
 struct FeatureMaker {
   let encoder: SequenceEncoder
-  /// Tokens between the beginnings of two windows, and of a question at most: SQuAD's own settings.
+  /// Tokens between the starts of two windows, and tokens of a question at most: SQuAD's own settings.
   static let windowStep = 128
   static let maximumQuestion = 64
 
@@ -51,7 +51,7 @@ struct FeatureMaker {
     return features
   }
 
-  /// Windows over a paragraph. Where one does not hold the whole answer, its target is [CLS].
+  /// Windows over a paragraph. If one does not contain the complete answer, its target is [CLS].
   private func windows(_ passage: BenchmarkExample.Passage, _ number: Int) throws -> [BenchmarkFeature] {
     let question = try encoder.ids(passage.question).prefix(Self.maximumQuestion)
     let tokens = try encoder.session.encodeWithPlaces(passage.context)
@@ -77,7 +77,7 @@ struct FeatureMaker {
     }
   }
 
-  /// The first and the last token that hold bytes of the answer.
+  /// The first and the last token that contain bytes of the answer.
   static func tokens(of answer: Range<Int>, _ tokens: [TokenOffset]) -> ClosedRange<Int>? {
     guard let first = tokens.firstIndex(where: { $0.range.upperBound > answer.lowerBound }),
       let last = tokens.lastIndex(where: { $0.range.lowerBound < answer.upperBound }), first <= last
@@ -93,7 +93,7 @@ struct AnswerChoice {
   static let maximumTokens = 30
   private static let candidates = 20
 
-  /// Takes a window's scores into account.
+  /// Adds a window's scores.
   /// - Parameters:
   ///   - first: scores of each token as the first of the answer.
   ///   - last: the same as the last.

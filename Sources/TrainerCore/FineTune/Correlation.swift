@@ -1,8 +1,8 @@
 import Glibc
 
-/// How far two lists of numbers go together.
+/// Correlations of two lists of numbers.
 public enum Correlation {
-  /// Pearson's r; 0 where one of the lists does not vary, and for fewer than two pairs.
+  /// Pearson's r; 0 if a list is constant, or for fewer than two pairs.
   public static func pearson(_ a: [Double], _ b: [Double]) -> Double {
     precondition(a.count == b.count, "the lists differ in length")
     guard a.count > 1 else { return 0 }
@@ -17,7 +17,7 @@ public enum Correlation {
     return spread > 0 ? max(-1, min(1, together / spread)) : 0
   }
 
-  /// Spearman's ρ: Pearson's r of ranks, where equals share the mean of their ranks.
+  /// Spearman's ρ: Pearson's r of ranks; equal values share the mean of their ranks.
   public static func spearman(_ a: [Double], _ b: [Double]) -> Double { pearson(ranks(a), ranks(b)) }
 
   static func ranks(_ values: [Double]) -> [Double] {
@@ -33,7 +33,7 @@ public enum Correlation {
     return ranks
   }
 
-  /// The share of equal pairs.
+  /// The fraction of equal pairs.
   static func accuracy(_ a: [Int], _ b: [Int]) -> Double {
     precondition(a.count == b.count, "the lists differ in length")
     return a.isEmpty ? 0 : Double(zip(a, b).count { $0 == $1 }) / Double(a.count)
@@ -43,7 +43,7 @@ public enum Correlation {
     values.isEmpty ? 0 : values.reduce(0, +) / Double(values.count)
   }
 
-  /// Of a sample: divided by one less than its size; 0 for one value.
+  /// The sample standard deviation; 0 for one value.
   public static func deviation(_ values: [Double]) -> Double {
     guard values.count > 1 else { return 0 }
     let mean = mean(values)

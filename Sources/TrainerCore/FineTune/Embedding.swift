@@ -1,15 +1,17 @@
 import ShardKit
 import TextKit
 
-/// Turns texts into vectors by an encoder without a head, or searches them for the neighbors of queries.
+/// Turns texts into vectors with an encoder, or searches them for the neighbors of queries.
 public final class Embedding {
   private let job: EmbeddingJob
   private let engine: Engine
   private let device: Device
   private let shape: ModelShape
-  private let encoder: any Encoder
+  private let encoder: any TextEncoder
   private let sequences: SequenceEncoder
 
+  /// Loads the model and the tokenizer.
+  /// - Throws: `TorchError`, `ShardError` or `TokenizerError` if they cannot be read or do not fit.
   public init(_ job: EmbeddingJob, engine: Engine) throws {
     self.job = job
     self.engine = engine
@@ -33,6 +35,9 @@ public final class Embedding {
   /// Texts that are read, sorted by length and embedded at a time.
   private static let chunk = 4096
 
+  /// Writes the vectors, or for each query its nearest texts.
+  /// - Throws: `ShardError` if the texts cannot be read or the result not written; `TorchError` if vectors are not
+  ///   finite.
   public func run(listen: (FineTuningStep) -> Void = { _ in }) throws {
     var search = job.queries.isEmpty ? nil : try NeighborSearch(job.queries, top: job.top, engine, device)
     var vectors: [Float] = []
@@ -58,8 +63,8 @@ public final class Embedding {
 
   private static func noNumbers(_ job: EmbeddingJob) -> TorchError {
     TorchError(
-      .diverged, job.texts, "the model gives vectors that are not numbers",
-      hint: "Are its weights whole? With bfloat16, try float32.")
+      .diverged, job.texts, "the model returns vectors that are not finite",
+      hint: "Check its weights. With bfloat16, try float32.")
   }
 
   /// Vectors in the texts' order.

@@ -1,14 +1,14 @@
 public import ShardKit
 
-/// How a sentence's vector is made of its tokens'.
+/// How a sentence's vector is computed from those of its tokens.
 public enum Pooling: String, CaseIterable, Codable, Sendable {
-  /// The mean over all tokens, special ones too.
+  /// The mean over all tokens, including special ones.
   case mean
   /// The first token's.
   case cls
 }
 
-/// Texts to be turned into vectors, or to be searched. A stage writes it, a worker process reads it.
+/// Texts to be turned into vectors, or to be searched. A stage writes the job, a worker process reads it.
 public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
   public static let writesNull = true
 
@@ -16,14 +16,14 @@ public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
   public var checkpoint = ""
   public var tokenizer = ""
   public var dictionary: String?
-  /// JSON lines with `text`, and maybe `title` and an id.
+  /// JSON lines with `text`, and optionally `title` and an id.
   public var texts = ""
   /// Before each text, such as "query: ".
   public var prefix = ""
   public var pooling = Pooling.mean
   public var maximumLength = 512
   public var normalizes = false
-  /// Vectors that the texts are searched for; empty to write the texts' own vectors.
+  /// Vectors that the texts are searched for; empty: the texts' own vectors are written.
   public var queries = ""
   /// Texts that are kept for each query.
   public var top = 100
@@ -34,5 +34,6 @@ public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
 
   public init() {}
 
+  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or lacks a member.
   public init(path: String) throws { try self.init(jsonFile: path) }
 }

@@ -9,9 +9,11 @@ public final class FineTuning {
   private let model: FinetunedModel
   private let shape: ModelShape
   let maker: FeatureMaker
-  /// Of each step so far.
+  /// The losses of the steps so far.
   private(set) var losses: [Double] = []
 
+  /// Loads the checkpoint and the tokenizer.
+  /// - Throws: `TorchError`, `ShardError` or `TokenizerError` if they cannot be read or do not fit.
   public init(_ job: FineTuningJob, engine: Engine) throws {
     self.job = job
     self.engine = engine
@@ -30,7 +32,7 @@ public final class FineTuning {
     model = FinetunedModel(shape.encoder(parameters), parameters, job.task.head)
   }
 
-  /// The checkpoint's, with the dropout of fine-tuning.
+  /// The checkpoint's shape, with the dropout of fine-tuning.
   private static func shape(_ job: FineTuningJob) throws -> ModelShape {
     var shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
     shape.dropout = job.dropout
@@ -38,10 +40,14 @@ public final class FineTuning {
     return shape
   }
 
-  /// Trains, then scores. The result's metrics are named as `JGLUEBenchmark.metrics`.
+  /// Trains, then scores.
   /// - Parameters:
-  ///   - listen: hears of every tenth step.
-  ///   - shouldStop: asked before each step; true ends the work with an error.
+  ///   - listen: called after every tenth step and the last one.
+  ///   - shouldStop: asked at each step; true ends the work with an error.
+  /// - Returns: the scores by the names of `JGLUEBenchmark.metrics`, and the mean "loss" of the last tenth of the
+  ///   steps.
+  /// - Throws: `ShardError` if files cannot be read or written; `TorchError` if the loss or the gradient is not finite
+  ///   (`diverged`), or the work was stopped (`stopped`).
   public func run(
     listen: (FineTuningStep) -> Void = { _ in }, shouldStop: () -> Bool = { false }
   ) throws -> [String: Double] {
@@ -81,7 +87,7 @@ public final class FineTuning {
       learningRate: job.learningRate, schedule: .linear,
       warmupSteps: Int((Double(steps) * job.warmupFraction).rounded(.up)), steps: steps)
     let loop = TrainingLoop(
-      objective, optimizer, maximumGradientNorm: Self.maximumGradientNorm, learningRate: schedule.rate(after:))
+      objective, optimizer, maximumGradientNorm: Self.maximumGradientNorm, learningRate: schedule.learningRate(after:))
     while optimizer.step < steps {
       guard let last = try loop.advance(shouldStop: shouldStop) else { continue }
       try record(last, of: steps, listen)
@@ -106,7 +112,7 @@ public final class FineTuning {
     }
   }
 
-  /// A batch, padded to its longest, in steps of 8.
+  /// Padded to the longest sequence, in multiples of 8.
   private func input(_ batch: [BenchmarkFeature]) throws(TorchError) -> EncoderInput {
     try EncoderInput(batch.flatMap(\.inputs), padding: shape.padding, engine: engine, device: device)
   }
@@ -119,10 +125,10 @@ public final class FineTuning {
     BenchmarkScores.of(job.task, examples, features, try outputs(features))
   }
 
-  /// What the head says of each feature.
+  /// The head's output for each feature.
   func outputs(_ features: [BenchmarkFeature]) throws -> [[Float]] {
     var outputs = [[Float]](repeating: [], count: features.count)
-    // Neighbors of like length, so that little is padded.
+    // Sorted by length, so that there is little padding.
     let order = features.indices.sorted { (features[$0].length, $0) < (features[$1].length, $1) }
     try engine.withoutGradient { () throws(TorchError) in
       for start in stride(from: 0, to: order.count, by: Self.scoringBatch) {
@@ -149,7 +155,7 @@ public final class FineTuning {
 }
 
 extension EncoderInput {
-  /// Sequences of any length, padded to the longest in steps of 8.
+  /// Sequences of any length, padded to the longest, in multiples of 8.
   init(_ sequences: [TokenSequence], padding: Int, engine: Engine, device: Device) throws(TorchError) {
     let longest = sequences.map(\.ids.count).max() ?? 0
     let length = (longest + 7) / 8 * 8
@@ -167,7 +173,7 @@ extension EncoderInput {
   }
 }
 
-/// A task's metrics from what a model's head said of each feature.
+/// A task's metrics from the head's output for each feature.
 enum BenchmarkScores {
   static func of(
     _ task: JGLUEBenchmark, _ examples: [BenchmarkExample], _ features: [BenchmarkFeature], _ outputs: [[Float]]

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// One fine-tuning: what to learn from, what to be tested on, and how. A stage writes it, a worker process reads it.
+/// One fine-tuning: training and test data, and settings. A stage writes the job, a worker process reads it.
 public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public static let writesNull = true
 
@@ -22,30 +22,28 @@ public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public var weightDecay = 0.0
   public var dropout = 0.1
   public var seed = 1
-  /// Examples of training and of testing at most; 0 for all.
+  /// Examples of each set at most; 0: all.
   public var maximumExamples = 0
   public var device = "cpu"
   public var precision = Parameters.Precision.float32
   public var threads = 1
-  /// Where the scores go.
+  /// File of the scores.
   public var result = ""
-  /// Where the model goes; empty to let it go.
+  /// Folder of the model; empty: it is not kept.
   public var output = ""
 
   public init() {}
 
+  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or lacks a member.
   public init(path: String) throws { try self.init(jsonFile: path) }
 }
 
-/// How far a fine-tuning has come.
-public struct FineTuningStep: Equatable, Sendable {
+/// Progress of a fine-tuning.
+public struct FineTuningStep: JSONRecord, Equatable, Sendable {
   public var step: Int
+  /// 0 if unknown.
   public var steps: Int
-  public var loss: Double
-
-  public var json: JSONValue {
-    ["event": "step", "step": .integer(step), "steps": .integer(steps), "loss": .number(loss)]
-  }
+  @JSONFigure public var loss: Double
 
   public init(step: Int, steps: Int, loss: Double) {
     self.step = step
@@ -53,16 +51,9 @@ public struct FineTuningStep: Equatable, Sendable {
     self.loss = loss
   }
 
-  /// "step 20/96  loss 1.608"; without a known end, texts.
+  /// "step 20/96  loss 1.608"; if the number of steps is unknown, "20 texts".
   public var line: String {
     guard steps > 0 else { return "\(step) texts" }
     return "step \(step)/\(steps)" + (loss.isFinite ? "  loss \(fixed(loss, 3))" : "")
-  }
-
-  public init?(_ json: JSONValue) {
-    guard json["event"] == "step", let step = json["step"]?.integer, let steps = json["steps"]?.integer else {
-      return nil
-    }
-    self.init(step: step, steps: steps, loss: json["loss"]?.double ?? .nan)
   }
 }

@@ -31,7 +31,7 @@ public enum JGLUEBenchmark: String, CaseIterable, Codable, Sendable {
 
   public var batchSize: Int { self == .jcommonsenseqa ? 64 : 32 }
 
-  /// The names of the scores, the one that choices are made by first.
+  /// The names of the scores, first the one that settings are chosen by.
   public var metrics: [String] {
     switch self {
     case .jsts: ["spearman", "pearson"]
@@ -71,14 +71,15 @@ public struct PublishedScores: Sendable {
 }
 
 extension JGLUEBenchmark {
-  /// Beside the weights of a fine-tuned model: what its head answers.
+  /// Next to the weights of a fine-tuned model: the task of its head.
   public static let fileName = "task.json"
 
+  /// - Throws: `ShardError` if the file cannot be read; `TorchError` (`file`) if it names no known task.
   public init(tuned path: String) throws {
     let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
     guard let task = json["task"]?.string.flatMap(JGLUEBenchmark.init(rawValue:)) else {
       throw TorchError(
-        .file, path, "names no task that is known: \((json["task"] ?? .null).text())",
+        .file, path, "does not name a known task: \((json["task"] ?? .null).text())",
         hint: "It should be written by 'model.finetune'.")
     }
     self = task

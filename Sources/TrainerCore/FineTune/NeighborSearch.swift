@@ -1,11 +1,11 @@
-/// The texts of the highest scores, kept while texts go by in order. Of equals the earlier stays.
+/// The texts of the highest scores, collected while texts pass in order. Of equal ones the earlier stays.
 struct NearestTexts {
   typealias Scored = (score: Float, text: Int)
 
   let top: Int
-  /// Sorted up to what was added since `settle`.
+  /// Sorted, except what was added since `settle`.
   private var kept: [Scored] = []
-  /// What is not above it can no longer be among the best: the score of the last of a full list.
+  /// The score of the last one of a full list: scores that are not above it cannot be among the best.
   private var floor = -Float.infinity
 
   init(top: Int) { self.top = top }
@@ -16,7 +16,7 @@ struct NearestTexts {
     if kept.count >= 4 * top { settle() }
   }
 
-  /// Sorts, and lets those go that are not among the best.
+  /// Sorts, and removes those that are not among the best.
   private mutating func settle() {
     kept = Array(kept.sorted { (-$0.score, $0.text) < (-$1.score, $1.text) }.prefix(top))
     if kept.count == top { floor = kept[top - 1].score }
@@ -29,7 +29,7 @@ struct NearestTexts {
   }
 }
 
-/// The texts nearest to each query, kept while texts go by.
+/// The texts nearest to each query, collected while texts pass.
 struct NeighborSearch {
   private let engine: Engine
   private let device: Device
@@ -57,7 +57,7 @@ struct NeighborSearch {
     }
   }
 
-  /// `texts` and `scores`, [queries, places]; −1 where there are fewer texts than places.
+  /// `texts` and `scores`, [queries, places]; −1: there are fewer texts than places.
   mutating func tensors() -> [TensorSource] {
     var texts: [Int64] = [], scores: [Float] = []
     for query in 0..<count {

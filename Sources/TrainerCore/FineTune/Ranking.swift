@@ -1,6 +1,6 @@
 import Glibc
 
-/// How good a ranking of documents is, by trec_eval's definitions. A document counts once, at its first place; relevance
+/// Quality of a ranking of documents, by trec_eval's definitions. A document counts once, at its first place; relevance
 /// below 0 counts as 0.
 public struct Ranking {
   /// Of the document at each place, the best first.
@@ -20,8 +20,8 @@ public struct Ranking {
   /// The gain of the first places over that of the best order, with linear gains (trec_eval's `ndcg_cut`): relevance /
   /// log2(place + 1).
   ///
-  /// JMTEB has the same with gains of 0 and 1, but sums the best order over all relevant documents, also where they are
-  /// more than the places: with up to `cutoff` relevant documents the two are equal.
+  /// JMTEB uses gains of 0 and 1, but sums the best order over all relevant documents, even if there are more of them
+  /// than places: with up to `cutoff` relevant documents the two are equal.
   public func nDCG(_ cutoff: Int = 10) -> Double {
     let ideal = Self.gain(wanted.prefix(cutoff))
     return ideal > 0 ? Self.gain(relevance.prefix(cutoff)) / ideal : 0
@@ -31,7 +31,7 @@ public struct Ranking {
     relevance.enumerated().reduce(0) { $0 + $1.element / log2(Double($1.offset + 2)) }
   }
 
-  /// The share of relevant documents among the first `cutoff`.
+  /// The fraction of relevant documents among the first `cutoff`.
   public func recall(_ cutoff: Int = 100) -> Double { wanted.isEmpty ? 0 : Double(hits(cutoff)) / Double(wanted.count) }
 
   /// 1 if one of the first `cutoff` is relevant, else 0.

@@ -1,4 +1,4 @@
-/// An order that a seed and an epoch decide, on every machine alike.
+/// An order that a seed and an epoch determine, the same on every machine.
 struct SeededShuffle {
   private var state: UInt64
 

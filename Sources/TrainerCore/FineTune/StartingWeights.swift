@@ -1,9 +1,9 @@
 import ShardKit
 
-/// The weights that fine-tuning begins from: a checkpoint's encoder with its pooler, where it has one.
+/// The weights that fine-tuning begins from: a checkpoint's encoder with its pooler, if it has one.
 ///
-/// Only what is new may be drawn at random: the layer that answers, unless the checkpoint was fine-tuned for the same
-/// task, and the pooler of a model that was trained without one. Any other tensor that is missing is an error.
+/// Only new layers are drawn at random: the head's output layer, unless the checkpoint was fine-tuned for the same
+/// task, and the pooler of a model that was trained without one. Any other missing tensor is an error.
 struct StartingWeights {
   private let shape: ModelShape
   private let weights: SafetensorsFile
@@ -16,7 +16,7 @@ struct StartingWeights {
     task = FileSystem.exists(path) ? try JGLUEBenchmark(tuned: path) : nil
   }
 
-  /// Whether the head's answers are learned anew.
+  /// Whether the parameter is drawn at random.
   func isNew(_ parameter: ParameterShape, for task: JGLUEBenchmark) -> Bool {
     if task.head.answerParameters(shape).contains(parameter) { return task != self.task }
     let pooler = shape.poolerParameters
@@ -30,7 +30,7 @@ struct StartingWeights {
       throw TorchError(
         .file, weights.path,
         "has no tensor '\(missing[0])'" + (missing.count > 1 ? " and \(missing.count - 1) others" : ""),
-        hint: "model.json asks for it. Fine-tuning does not begin from weights at random.")
+        hint: "model.json requires it. Fine-tuning does not begin from random weights.")
     }
     let names = Set(kept.map(\.name))
     try parameters.load { [weights] parameter throws(TorchError) in
@@ -39,7 +39,7 @@ struct StartingWeights {
         let entry = try weights.entry(parameter.name)
         guard entry.shape == parameter.shape else {
           throw TorchError(
-            .file, weights.path, "'\(parameter.name)' is of shape \(entry.shape), the model asks for \(parameter.shape)"
+            .file, weights.path, "'\(parameter.name)' is of shape \(entry.shape), the model requires \(parameter.shape)"
           )
         }
         return try weights.floats(of: parameter.name)

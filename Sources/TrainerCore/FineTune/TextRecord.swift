@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// One text of a retrieval collection: MIRACL's, BEIR's and JMTEB's names of its fields are known.
+/// One text of a retrieval collection, with the field names of MIRACL, BEIR or JMTEB.
 public struct TextRecord: Equatable, Sendable {
   public var id: String
   var text: String
@@ -21,19 +21,21 @@ public struct TextRecord: Equatable, Sendable {
   /// An id, as text or as a number.
   public static func name(_ value: JSONValue) -> String? { value.string ?? value.integer.map(String.init) }
 
-  /// Calls `body` with each record of JSON lines.
+  /// Calls `body` with each record of a file of JSON lines.
+  /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord) throws -> Void) throws {
     try forEach(path) { record, _ in try body(record) }
   }
 
   /// With the number of its line, from 1.
+  /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord, Int) throws -> Void) throws {
     let lines = LineReader(try openSource(path), maximumLineBytes: 16 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       let json: JSONValue
       do { json = try JSONValue.parse(Array(line)).value } catch {
-        throw ShardError(.malformed, "\(path):\(lines.number)", "is no JSON at byte \(error.offset): \(error.message)")
+        throw ShardError(.malformed, "\(path):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")
       }
       guard let record = TextRecord(json) else {
         throw ShardError(.malformed, "\(path):\(lines.number)", "has no 'text'")

@@ -1,10 +1,10 @@
 import ShardKit
 import TextKit
 
-/// An input as a model reads it, with special tokens.
+/// An input of a model, with special tokens.
 struct TokenSequence: Equatable, Sendable {
   var ids: [Int32] = []
-  /// 0 up to the first [SEP], 1 behind it.
+  /// 0 up to the first [SEP], 1 after it.
   var types: [Int32] = []
 }
 
@@ -32,7 +32,7 @@ struct SequenceEncoder {
     sequence(Array(try ids(text).prefix(maximumLength - 2)), nil)
   }
 
-  /// `[CLS] a [SEP] b [SEP]`; too long a pair loses tokens at the end of its longer part.
+  /// `[CLS] a [SEP] b [SEP]`; a pair that is too long loses tokens at the end of its longer part.
   func pair(_ a: String, _ b: String) throws -> TokenSequence {
     var first = try ids(a), second = try ids(b)
     while first.count + second.count > maximumLength - 3 {

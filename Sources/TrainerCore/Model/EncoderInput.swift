@@ -1,15 +1,15 @@
-/// A microbatch as an encoder takes it: the tokens of all sequences end to end, without their padding.
+/// A microbatch as the encoder reads it: the tokens of all sequences end to end, without padding.
 public struct EncoderInput: Sendable {
   public let batch: Int
   /// Places of a sequence, padding included.
   public let length: Int
   /// Token ids, [tokens].
   public let ids: Tensor
-  /// Each token's place among batch·length; nil where there is no padding, so that nothing need be moved.
+  /// Each token's place among batch·length, [tokens]; nil if there is no padding, so that nothing has to be moved.
   public let places: Tensor?
-  /// 0 or 1 a token, for sentence pairs; nil where all are 0.
+  /// 0 or 1 per token, for sentence pairs, [tokens]; nil: all are 0.
   public let types: Tensor?
-  /// 0 on tokens and −10,000 on padding, [batch, 1, 1, length]; nil where there is none.
+  /// 0 on tokens and −10,000 on padding, [batch, 1, 1, length]; nil: there is no padding.
   public let padding: Tensor?
   /// Where each sequence begins among the tokens.
   public let starts: [Int64]
@@ -21,8 +21,9 @@ public struct EncoderInput: Sendable {
   /// - Parameters:
   ///   - ids: batch·length ids, padded at the end of each sequence.
   ///   - lengths: tokens of each sequence, at least 1.
-  ///   - types: batch·length token types, or nil for 0 everywhere.
-  ///   - samples: the sequences' names for dropout, such as their numbers in the whole batch; nil for those in this one.
+  ///   - types: batch·length token types; nil: 0 everywhere.
+  ///   - samples: the sequences' names for dropout, such as their numbers in the batch; nil: their numbers here.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public init(
     ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, samples: [Int64]? = nil, engine: Engine,
     device: Device
@@ -69,16 +70,18 @@ public struct EncoderInput: Sendable {
     return try engine.tensor(mask, on: device, shape: [lengths.count, 1, 1, length])
   }
 
-  /// Each token's position in its sequence, [tokens]: for models with a table of positions.
+  /// Each token's position in its sequence, [tokens]: for models with a position table.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public func positions() throws(TorchError) -> Tensor {
     try engine.tensor(eachToken { _, position in position }, on: device)
   }
 
-  /// Each token's name for dropout, [tokens], and each sequence's, [batch]: however a batch is cut into microbatches,
-  /// the same values of its tokens fall out.
+  /// Names for dropout: each token's, [tokens], and each sequence's, [batch]. However a batch is split into
+  /// microbatches, the same values of its tokens are dropped.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public func names() throws(TorchError) -> (tokens: Tensor, sequences: Tensor) {
     let names = samples ?? (0..<batch).map(Int64.init)
-    // No sequence is as long.
+    // No sequence has 2²⁴ tokens.
     let tokens = try engine.tensor(eachToken { row, position in names[row] << 24 | position }, on: device)
     return (tokens, try engine.tensor(names, on: device))
   }
@@ -92,7 +95,7 @@ public struct EncoderInput: Sendable {
     return values
   }
 
-  /// Among the tokens, the rows at places of batch·length.
+  /// The rows among the tokens that are at places of batch·length.
   public func rows(at places: [Int64]) -> [Int64] {
     places.map { starts[Int($0) / length] + $0 % Int64(length) }
   }

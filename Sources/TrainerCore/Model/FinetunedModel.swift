@@ -1,10 +1,10 @@
-/// What a fine-tuned model answers with, and the layers that it adds to an encoder, under transformers' names.
+/// The head of a fine-tuned model: the layers that it adds to an encoder, under transformers' names.
 public enum ModelHead: Equatable, Sendable {
   /// One of several labels for a text or a pair.
   case classification(labels: Int)
   /// A number for a text or a pair.
   case regression
-  /// A number for each of several choices, the best of which is the answer.
+  /// A number for each of several choices; the highest is the answer.
   case choice(of: Int)
   /// The first and the last token of the answer.
   case span
@@ -17,13 +17,13 @@ public enum ModelHead: Equatable, Sendable {
     }
   }
 
-  /// BERT's pooler, which pretraining without next sentences does not train, and the answering layer; no pooler for
-  /// spans.
+  /// BERT's pooler, which pretraining without next-sentence prediction does not train, and the output layer; no pooler
+  /// for spans.
   public func parameters(_ shape: ModelShape) -> [ParameterShape] {
     (self == .span ? [] : shape.poolerParameters) + answerParameters(shape)
   }
 
-  /// The one linear that answers, which every task has its own of.
+  /// The output layer, which each task has for itself.
   public func answerParameters(_ shape: ModelShape) -> [ParameterShape] {
     let name = self == .span ? "qa_outputs" : "classifier"
     return [
@@ -33,12 +33,12 @@ public enum ModelHead: Equatable, Sendable {
 }
 
 extension ModelShape {
-  /// Every parameter but those of the masked-language head.
+  /// All parameters except those of the masked-language head.
   public var encoderParameters: [ParameterShape] {
     embeddingParameters + (0..<layers).flatMap { parameters(ofLayer: $0) }
   }
 
-  /// What makes one vector of the first token's: a trained one comes with many published models.
+  /// The layer on the first token's vector; many published models have a trained one.
   public var poolerParameters: [ParameterShape] {
     [
       ParameterShape("bert.pooler.dense.weight", [hiddenSize, hiddenSize]),
@@ -49,19 +49,20 @@ extension ModelShape {
 
 /// An encoder with a head for one task.
 public struct FinetunedModel: Sendable {
-  public let encoder: any Encoder
+  public let encoder: any TextEncoder
   public let parameters: Parameters
   public let head: ModelHead
 
   /// - Parameter parameters: of the encoder and of `head.parameters`.
-  public init(_ encoder: any Encoder, _ parameters: Parameters, _ head: ModelHead) {
+  public init(_ encoder: any TextEncoder, _ parameters: Parameters, _ head: ModelHead) {
     self.encoder = encoder
     self.parameters = parameters
     self.head = head
   }
 
-  /// What the head says, in fp32: [sequences, labels] for classes, [sequences, 1] for a number, [questions, choices],
-  /// or [sequences, length, 2] for spans.
+  /// The head's output in fp32: [sequences, labels] for classes, [sequences, 1] for a number, [questions, choices], or
+  /// [sequences, length, 2] for spans.
+  /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   public func scores(_ input: EncoderInput, training: Bool) throws(TorchError) -> Tensor {
     if head == .span { return try spanScores(input, training) }
     let first = try parameters.engine.tensor(input.starts, on: parameters.device)
@@ -85,8 +86,9 @@ public struct FinetunedModel: Sendable {
     return try scores.plus(padding.reshape(input.batch, input.length, 1))
   }
 
-  /// The mean loss over a batch: squared error for numbers, else cross-entropy.
+  /// The mean loss over a batch, one number: squared error for numbers, otherwise cross-entropy.
   /// - Parameter targets: numbers; labels; or for spans all first tokens, then all last ones.
+  /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   public func loss(_ input: EncoderInput, targets: [Double], training: Bool) throws(TorchError) -> Tensor {
     let scores = try scores(input, training: training)
     let engine = parameters.engine, device = parameters.device

@@ -1,7 +1,7 @@
-/// One parameter under its names in a Hugging Face model: a part of their tensors laid end to end gives ours.
+/// One parameter under its names in a Hugging Face model: parts of those tensors, concatenated, are ours.
 public struct HuggingFaceParameter: Equatable, Sendable {
   public var ours: ParameterShape
-  /// Equal shares of our rows, in order: query, key and value, or the gate and what it gates; mostly one.
+  /// Names of equal parts of our rows, in order: query, key and value, or the gate and what it gates; mostly one.
   public var theirs: [ParameterShape]
 }
 

@@ -2,7 +2,9 @@ public import ShardKit
 public import TextKit
 
 extension ModelShape {
-  /// The special tokens that a masked language model needs, and no id beyond the embedding's rows.
+  /// Checks that the tokenizer has the special tokens that a masked language model needs, and no id beyond the
+  /// embedding's rows.
+  /// - Throws: `TorchError` (`file`) if it does not fit.
   public func check(_ tokenizer: WordPieceTokenizer) throws(TorchError) {
     guard tokenizer.tokens.count <= vocabularySize else {
       throw TorchError(

@@ -1,38 +1,38 @@
 public import ShardKit
 
-/// What a checkpoint's `model.json` says of its model: the architecture and its sizes, without weights.
+/// A model's architecture and sizes, without weights: the contents of `model.json`.
 ///
 /// The defaults are MosaicBERT-Base with a vocabulary of 32,768.
 public struct ModelShape: Equatable, Sendable {
-  public enum Kind: String, CaseIterable, Sendable {
-    /// Distances as ALiBi biases, GEGLU, post-LN (MosaicBERT).
+  public enum Kind: String, CaseIterable, Codable, Sendable {
+    /// MosaicBERT: distances as ALiBi biases, GEGLU, post-LN.
     case mosaicBERT = "mosaic-bert"
-    /// The same with rotary positions and without biases in its linears: what transformers knows as `nomic_bert`.
+    /// The same with rotary positions and without biases in linear layers: `nomic_bert` of transformers.
     case ropeBERT = "rope-bert"
     /// BERT of 2018: learned positions, GELU.
     case bert
   }
 
   public var kind = Kind.mosaicBERT
-  /// Rows of the embedding: the tokenizer's tokens; in models of ours padded to a multiple of 64.
+  /// Rows of the embedding: the number of the tokenizer's tokens, padded to a multiple of 64 in new models.
   public var vocabularySize = 32_768
   public var hiddenSize = 768
   public var layers = 12
   public var heads = 12
   public var intermediateSize = 3072
-  /// Tokens that the model is meant to read at most. Only `bert` has a table of this many positions.
+  /// Tokens of an input at most. Only `bert` has a table of this many positions.
   public var maximumLength = 512
   public var tokenTypes = 2
   /// The padding token's id.
   public var padding = 0
   public var normEpsilon = 1e-12
-  /// Of the deviation of weights at the start.
+  /// The standard deviation of initial weights.
   public var initialDeviation = 0.02
   public var dropout = 0.1
   public var attentionDropout = 0.0
-  /// The base of the rotary angles (`rope-bert` alone).
+  /// The base of the rotary angles (`rope-bert` only).
   public var rotaryBase = 1000.0
-  /// Whether the masked-language head's decoder is the word embedding; if not, it has a weight of its own.
+  /// Whether the masked-language head's decoder is the word embedding; otherwise it has its own weight.
   public var tiesDecoder = true
 
   public init(_ kind: Kind = .mosaicBERT) {
@@ -44,73 +44,70 @@ public struct ModelShape: Equatable, Sendable {
 
   public static let fileName = "model.json"
   public static let weightsName = "weights.safetensors"
-  /// Of `model.json`: raised when older programs would misread it.
+  /// Version of `model.json`: raised if older programs would misread it.
   public static let format = 1
 }
 
 // MARK: model.json
 
-extension ModelShape {
-  public var json: JSONValue {
-    let untied: [JSONMember] = tiesDecoder ? [] : [JSONMember("tiesDecoder", false)]
-    return .object((usual.members ?? []) + untied)
+extension ModelShape: JSONRecord {
+  private enum CodingKeys: String, CodingKey {
+    case format, kind, vocabularySize, hiddenSize, layers, heads, intermediateSize, maximumLength, tokenTypes, padding
+    case normEpsilon, initialDeviation, dropout, attentionDropout, rotaryBase, tiesDecoder
   }
 
-  private var usual: JSONValue {
+  private static var integers: [(CodingKeys, WritableKeyPath<ModelShape, Int>)] {
     [
-      "format": .integer(Self.format), "kind": .string(kind.rawValue), "vocabularySize": .integer(vocabularySize),
-      "hiddenSize": .integer(hiddenSize), "layers": .integer(layers), "heads": .integer(heads),
-      "intermediateSize": .integer(intermediateSize), "maximumLength": .integer(maximumLength),
-      "tokenTypes": .integer(tokenTypes), "padding": .integer(padding), "normEpsilon": .number(normEpsilon),
-      "initialDeviation": .number(initialDeviation), "dropout": .number(dropout),
-      "attentionDropout": .number(attentionDropout), "rotaryBase": .number(rotaryBase),
+      (.vocabularySize, \.vocabularySize), (.hiddenSize, \.hiddenSize), (.layers, \.layers), (.heads, \.heads),
+      (.intermediateSize, \.intermediateSize), (.maximumLength, \.maximumLength), (.tokenTypes, \.tokenTypes),
+      (.padding, \.padding),
     ]
   }
 
-  /// Reads `model.json`; keys that are not there keep their defaults, save the kind.
-  public init(path: String) throws {
-    let text = try openSource(path).readAll(limit: 1 << 20)
-    let json: JSONValue
-    do { json = try JSONValue.parse(text).value } catch {
-      throw TorchError(.file, path, "is no JSON at byte \(error.offset): \(error.message)")
-    }
-    do { try self.init(json) } catch { throw TorchError(.file, path, error.message, hint: error.hint) }
+  private static var numbers: [(CodingKeys, WritableKeyPath<ModelShape, Double>)] {
+    [
+      (.normEpsilon, \.normEpsilon), (.initialDeviation, \.initialDeviation), (.dropout, \.dropout),
+      (.attentionDropout, \.attentionDropout), (.rotaryBase, \.rotaryBase),
+    ]
   }
 
-  public init(_ json: JSONValue) throws(TorchError) {
-    guard json["format"]?.integer == Self.format else {
-      throw TorchError(
-        .file, "", "its format is \((json["format"] ?? .null).text()), this program reads \(Self.format)",
-        hint: "Convert it with the program that wrote it, or update this one.")
-    }
-    guard let kind = json["kind"]?.string.flatMap(Kind.init) else {
-      let known = Kind.allCases.map(\.rawValue).joined(separator: ", ")
-      throw TorchError(.file, "", "kind is \((json["kind"] ?? .null).text()); known are \(known)")
-    }
-    self.init(kind)
-    func read<Value>(_ key: String, _ field: inout Value, _ value: (JSONValue) -> Value?) throws(TorchError) {
-      guard let written = json[key] else { return }
-      guard let read = value(written) else { throw TorchError(.file, "", "\(key) is \(written.text())") }
-      field = read
-    }
-    try read("vocabularySize", &vocabularySize, \.integer)
-    try read("hiddenSize", &hiddenSize, \.integer)
-    try read("layers", &layers, \.integer)
-    try read("heads", &heads, \.integer)
-    try read("intermediateSize", &intermediateSize, \.integer)
-    try read("maximumLength", &maximumLength, \.integer)
-    try read("tokenTypes", &tokenTypes, \.integer)
-    try read("padding", &padding, \.integer)
-    try read("normEpsilon", &normEpsilon, \.double)
-    try read("initialDeviation", &initialDeviation, \.double)
-    try read("dropout", &dropout, \.double)
-    try read("attentionDropout", &attentionDropout, \.double)
-    try read("rotaryBase", &rotaryBase, \.double)
-    try read("tiesDecoder", &tiesDecoder, \.bool)
-    try validate()
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(Self.format, forKey: .format)
+    try container.encode(kind, forKey: .kind)
+    for (key, field) in Self.integers { try container.encode(self[keyPath: field], forKey: key) }
+    for (key, field) in Self.numbers { try container.encode(self[keyPath: field], forKey: key) }
+    if !tiesDecoder { try container.encode(tiesDecoder, forKey: .tiesDecoder) }
   }
 
-  /// Refuses sizes that no model can have, so that what follows may multiply them.
+  /// Members that are missing keep their defaults, except format and kind.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let format = try container.decode(Int.self, forKey: .format)
+    guard format == Self.format else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .format, in: container,
+        debugDescription: "is \(format), this program reads \(Self.format): convert the model, or update this program")
+    }
+    self.init(try container.decode(Kind.self, forKey: .kind))
+    for (key, field) in Self.integers {
+      if let value = try container.decodeIfPresent(Int.self, forKey: key) { self[keyPath: field] = value }
+    }
+    for (key, field) in Self.numbers {
+      if let value = try container.decodeIfPresent(Double.self, forKey: key) { self[keyPath: field] = value }
+    }
+    tiesDecoder = try container.decodeIfPresent(Bool.self, forKey: .tiesDecoder) ?? tiesDecoder
+    do { try validate() } catch {
+      throw DecodingError.dataCorrupted(.init(codingPath: container.codingPath, debugDescription: error.message))
+    }
+  }
+
+  /// Reads `model.json`.
+  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or describes no possible model.
+  public init(path: String) throws { try self.init(jsonFile: path) }
+
+  /// Refuses sizes that no model can have, so that later products do not overflow.
+  /// - Throws: `TorchError` (`file`) that names the size.
   public func validate() throws(TorchError) {
     let sizes: [(String, Int, ClosedRange<Int>)] = [
       ("vocabularySize", vocabularySize, 8...1 << 20), ("hiddenSize", hiddenSize, 1...1 << 15),
@@ -125,7 +122,7 @@ extension ModelShape {
       throw TorchError(.file, "", "hiddenSize \(hiddenSize) does not divide by \(heads) heads")
     }
     guard kind != .ropeBERT || headSize % 2 == 0 else {
-      throw TorchError(.file, "", "rotary positions ask for heads of even size, not \(headSize)")
+      throw TorchError(.file, "", "rotary positions require heads of even size, not \(headSize)")
     }
     let shares = [("dropout", dropout), ("attentionDropout", attentionDropout)]
     for (name, value) in shares where !(0..<1).contains(value) {

@@ -1,16 +1,16 @@
 import Glibc
 
 /// MosaicBERT (Portes et al. 2023, arXiv:2312.17482): BERT with distances as biases of attention (ALiBi), gated linear
-/// units, and linears that never see padding.
+/// units, and linear layers that skip padding.
 ///
-/// The chapter reads from the bottom up as a batch does: embed, twelve layers of attention and gated MLP, each followed by
-/// residual and normalization. With rotary positions in place of ALiBi it is what transformers knows as `nomic_bert`.
-public struct MosaicBERT: Encoder {
+/// A batch is embedded and goes through layers of attention and gated MLP, each followed by residual and normalization.
+/// With rotary positions in place of ALiBi it is `nomic_bert` of transformers.
+public struct MosaicBERT: TextEncoder {
   public let shape: ModelShape
   private let embedding: Embedding
   private let layers: [Layer]
   private let parameters: Parameters
-  /// Recompute the layers' activations in the backward pass instead of keeping them.
+  /// Whether the backward pass recomputes the layers' activations instead of keeping them.
   public var recomputeActivations = false
   private let positions = PositionCache()
 
@@ -23,6 +23,7 @@ public struct MosaicBERT: Encoder {
 
   /// - Parameter only: rows among the batch's tokens that the caller reads; the last layer computes no others.
   /// - Returns: [tokens, hidden], or [rows, hidden].
+  /// - Throws: `TorchError` (`operation`) if memory runs out.
   public func encode(_ input: EncoderInput, training: Bool, only rows: Tensor? = nil) throws(TorchError) -> Tensor {
     let names = try DropoutNames(input, shape, training: training)
     var x = try embedding(input, training, names)
@@ -86,7 +87,7 @@ public struct MosaicBERT: Encoder {
       norm = parameters.norm("\(name).mlp.layernorm", epsilon: shape.normEpsilon)
     }
 
-    /// [tokens, hidden] → [tokens, hidden], or [rows, hidden] of the rows asked for.
+    /// [tokens, hidden] → [tokens, hidden], or [rows, hidden] of the requested rows.
     func callAsFunction(
       _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, _ names: DropoutNames,
       only rows: Tensor?
@@ -103,7 +104,7 @@ public struct MosaicBERT: Encoder {
       return try mlp(attended, training, left)
     }
 
-    /// The linear runs on tokens; only attention itself needs sequences of one length.
+    /// The linear layers run on tokens; only attention itself needs sequences of one length.
     private func attention(
       _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, _ names: DropoutNames
     ) throws(TorchError) -> Tensor {
@@ -161,8 +162,8 @@ public struct MosaicBERT: Encoder {
     return try engine.tensor(bias, shape: [1, heads, length, length])
   }
 
-  /// Powers of 2^(−8/n) for n heads; for n that is no power of two, those of the next lower one and every other one of
-  /// the next higher.
+  /// Powers of 2^(−8/n) for n heads; if n is not a power of two, those of the next lower one and every other one of the
+  /// next higher.
   public static func slopes(_ heads: Int) -> [Double] {
     func powers(_ count: Int) -> [Double] {
       let first = exp2(-8 / Double(count))

@@ -11,9 +11,9 @@ public struct ParameterShape: Equatable, Sendable {
 }
 
 extension ModelShape {
-  /// Every parameter of the model with its masked-language head, in order from the input to the output: Composer's
-  /// names, of stock BERT where MosaicBERT has no such part. Query, key and value are one `Wqkv` in every kind. A decoder
-  /// that is tied to the word embedding has no weight of its own.
+  /// All parameters of the model with its masked-language head, in order from the input to the output. Names are
+  /// Composer's, those of stock BERT for layers that MosaicBERT does not have. Query, key and value are one `Wqkv` in
+  /// every kind. A decoder that is tied to the word embedding has no weight of its own.
   public var parameters: [ParameterShape] {
     var list = embeddingParameters
     for layer in 0..<layers { list += parameters(ofLayer: layer) }

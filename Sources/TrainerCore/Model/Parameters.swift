@@ -1,9 +1,9 @@
 public import ShardKit
 
-/// A model's parameters on a device: fp32 masterWeights, and what the model computes with.
+/// A model's parameters on a device: fp32 master weights, and the working copies that the model computes with.
 ///
-/// In fp32 both are the same tensors. In bf16 the working copies are refreshed from the masterWeights after each step, and
-/// their gradients are summed up in fp32.
+/// In fp32 both are the same tensors. In bf16 the working copies are refreshed from the master weights after each step,
+/// and their gradients are summed in fp32.
 public final class Parameters: Sendable {
   public enum Precision: String, CaseIterable, Codable, Sendable { case float32, bfloat16 }
 
@@ -16,7 +16,11 @@ public final class Parameters: Sendable {
   public let working: TensorList
   private let places: [String: Int]
 
-  /// Parameters with values at random: weights normal with the deviation given, norms 1, biases and the padding token 0.
+  /// Parameters with random values: weights normally distributed, norms 1, biases and the padding token's row 0.
+  /// - Parameters:
+  ///   - deviation: standard deviation of the weights.
+  ///   - padding: the id of the padding token; nil: none.
+  /// - Throws: `TorchError` (`operation`) if there is no such device, or no memory on it.
   public init(
     _ shapes: [ParameterShape], engine: Engine, device: Device, precision: Precision = .float32, seed: UInt64 = 0,
     deviation: Double = 0.02, padding: Int? = 0
@@ -49,7 +53,7 @@ public final class Parameters: Sendable {
     guard let padding, parameter.name.hasSuffix("word_embeddings.weight") else {
       return try engine.normal(deviation: deviation, shape: shape, on: device)
     }
-    // Drawn as the others are, then without the padding token's row.
+    // Drawn like the others, then without the padding token's row.
     let values = try engine.normal(deviation: deviation, shape: shape)
     try values.narrow(0, from: padding, count: 1).write(zeros: shape[1])
     return try values.to(.float32, device: device)
@@ -64,7 +68,9 @@ public final class Parameters: Sendable {
     LayerNorm(weight: self["\(name).weight"], bias: self["\(name).bias"], epsilon: epsilon)
   }
 
-  /// Sets the masterWeights of the names given, then the working copies. `values` gives fp32 bytes, or nil to leave as it is.
+  /// Sets master weights, then the working copies.
+  /// - Parameter values: a parameter's fp32 values in row-major order; nil: unchanged.
+  /// - Throws: `TorchError` (`file`) if the values do not fill the shape; what `values` throws.
   public func load(_ values: (ParameterShape) throws(TorchError) -> [Float]?) throws(TorchError) {
     try engine.withoutGradient { () throws(TorchError) in
       for (shape, master) in zip(shapes, masterWeights.tensors) {
@@ -78,7 +84,8 @@ public final class Parameters: Sendable {
     try refresh()
   }
 
-  /// Brings the working copies up to the masterWeights.
+  /// Copies the master weights to the working copies, converting them.
+  /// - Throws: `TorchError` (`operation`) if an earlier operation failed.
   public func refresh() throws(TorchError) {
     if precision != .float32 { try working.copy(from: masterWeights) }
   }

@@ -1,8 +1,8 @@
 public import ShardKit
 
-/// BERT as published (Devlin et al. 2019, arXiv:1810.04805): learned positions and GELU. The baseline, and the home of the
-/// Japanese BERTs that others have published.
-public struct StockBERT: Encoder {
+/// BERT as published (Devlin et al. 2019, arXiv:1810.04805): learned positions and GELU. The baseline, and the
+/// architecture of published Japanese BERTs.
+public struct StockBERT: TextEncoder {
   public let shape: ModelShape
   private let parameters: Parameters
   private let layers: [Layer]
@@ -13,11 +13,12 @@ public struct StockBERT: Encoder {
     layers = (0..<shape.layers).map { Layer(shape, parameters, "bert.encoder.layer.\($0)") }
   }
 
+  /// - Throws: `TorchError` (`operation`) if the sequences are longer than the position table, or memory runs out.
   public func encode(_ input: EncoderInput, training: Bool, only rows: Tensor? = nil) throws(TorchError) -> Tensor {
     guard input.length <= shape.maximumLength else {
       throw TorchError(
         .operation, "sequence", "\(input.length) tokens are more than the model's \(shape.maximumLength) positions",
-        hint: "Make the sequences shorter, or use a model without a table of positions.")
+        hint: "Shorten the sequences, or use a model without a position table.")
     }
     let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
     let padding = try input.padding?.to(dtype, device: parameters.device)

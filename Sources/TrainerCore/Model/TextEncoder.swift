@@ -1,16 +1,19 @@
 import Synchronization
 
-/// A transformer that turns tokens into vectors, under whatever head.
-public protocol Encoder: Sendable {
+/// A transformer that turns tokens into vectors, for any head.
+public protocol TextEncoder: Sendable {
   var shape: ModelShape { get }
-  /// - Parameter only: rows among the batch's tokens that the caller reads; nil for all.
+  /// - Parameters:
+  ///   - training: whether values are dropped out.
+  ///   - rows: those of the batch's tokens that the caller reads; nil: all.
   /// - Returns: [tokens, hidden], or [rows, hidden].
+  /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   func encode(_ input: EncoderInput, training: Bool, only rows: Tensor?) throws(TorchError) -> Tensor
 }
 
 extension ModelShape {
-  /// The encoder of this kind over parameters that lie on a device.
-  public func encoder(_ parameters: Parameters, recomputeActivations: Bool = false) -> any Encoder {
+  /// The encoder of this kind with parameters on a device.
+  public func encoder(_ parameters: Parameters, recomputeActivations: Bool = false) -> any TextEncoder {
     switch kind {
     case .mosaicBERT, .ropeBERT:
       var encoder = MosaicBERT(self, parameters)
@@ -21,8 +24,7 @@ extension ModelShape {
   }
 }
 
-/// Tables that depend on the sequence length alone, kept for the lengths that come again: batches are padded to their
-/// longest sequence.
+/// Tables that depend only on the sequence length, cached by length: batches are padded to their longest sequence.
 final class PositionCache: Sendable {
   typealias Tables = [Tensor]
 
@@ -46,7 +48,7 @@ final class PositionCache: Sendable {
   }
 }
 
-/// What dropout calls the rows that a layer reads; nothing where nothing is dropped.
+/// Names for dropout of the rows that a layer reads; nil if nothing is dropped.
 struct DropoutNames {
   var tokens: Tensor?
   var sequences: Tensor?
@@ -56,7 +58,7 @@ struct DropoutNames {
     (tokens, sequences) = try input.names()
   }
 
-  /// Of the rows that the last layer goes on with.
+  /// The names of the rows that the last layer keeps.
   func only(_ rows: Tensor?) throws(TorchError) -> Tensor? {
     guard let tokens, let rows else { return tokens }
     return try tokens.rows(rows)

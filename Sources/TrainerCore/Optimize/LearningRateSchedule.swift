@@ -1,18 +1,21 @@
 import Glibc
 
-/// The learning rate over a run: linear warm-up from 0, then decay. `cosine` is that of Loshchilov and Hutter (SGDR, 2017)
-/// without restarts.
-public struct LearningRateSchedule: Equatable, Sendable {
-  public enum Decay: String, CaseIterable, Sendable { case constant, linear, cosine }
+/// The learning rate over a run: linear warm-up from 0, then decay. Its members have the names of the options.
+public struct LearningRateSchedule: Codable, Equatable, Sendable {
+  /// `cosine` is that of Loshchilov and Hutter (SGDR, 2017) without restarts.
+  public enum Decay: String, CaseIterable, Codable, Sendable { case constant, linear, cosine }
 
-  /// The highest rate, which warm-up ends at.
+  /// The peak, reached at the end of warm-up.
   public var learningRate: Double
   public var schedule: Decay
+  /// Steps over which the rate rises from 0.
   public var warmupSteps: Int
+  /// The step at which decay ends.
   public var steps: Int
-  /// The last step's rate as a fraction of the highest: 0.1 for a tenth of it.
+  /// The final rate as a fraction of the peak: 0…1.
   public var finalRateFraction: Double
-  /// Steps before its first: of a training that goes on from another's checkpoint with a schedule of its own.
+  /// The number of steps before its first one: for a training that continues another one's checkpoint with a schedule
+  /// of its own.
   public var start: Int
 
   public init(
@@ -26,9 +29,9 @@ public struct LearningRateSchedule: Equatable, Sendable {
     self.start = start
   }
 
-  /// The rate of the step that follows `finished` steps: learningRate · finished / warmupSteps while warming up, then down
-  /// to learningRate · finalRateFraction at `steps`.
-  public func rate(after finished: Int) -> Double {
+  /// The rate of the step that follows `finished` steps: learningRate · finished / warmupSteps during warm-up, then it
+  /// decays to learningRate · finalRateFraction at `steps`.
+  public func learningRate(after finished: Int) -> Double {
     let finished = max(0, finished - start), steps = steps - start
     if finished < warmupSteps { return learningRate * Double(finished) / Double(warmupSteps) }
     let progress = min(1, Double(finished - warmupSteps) / Double(max(1, steps - warmupSteps)))

@@ -7,10 +7,12 @@ public final class Optimizer {
   public let first, second: TensorList
   /// Steps taken.
   public private(set) var step = 0
-  /// Gradients in fp32, where the model computes in bf16; else the gradients lie with the parameters.
+  /// Gradients in fp32 if the model computes in bf16; otherwise the parameters hold them.
   private var sums: TensorList?
   private var hasSums = false
 
+  /// Moments of 0.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public init(_ parameters: Parameters, _ options: AdamW) throws(TorchError) {
     self.options = options
     self.parameters = parameters
@@ -26,13 +28,14 @@ public final class Optimizer {
       })
   }
 
-  /// Goes on from stored moments, which the caller has written into `first` and `second`.
+  /// Resumes from stored moments, which the caller has written into `first` and `second`.
   public func resume(step: Int) { self.step = step }
 
   /// Adds a microbatch's gradients to the step's. Call after each `backward`.
+  /// - Throws: `TorchError` (`operation`) if the loss does not depend on a parameter.
   public func accumulate() throws(TorchError) {
     defer { hasSums = true }
-    guard let sums else { return }  // torch sums up in fp32 by itself
+    guard let sums else { return }  // torch sums in fp32 itself
     let fresh = try gradients()
     if hasSums { try sums.add(fresh) } else { try sums.copy(from: fresh) }
     for tensor in parameters.working.tensors { try tensor.clearGradient() }
@@ -49,36 +52,39 @@ public final class Optimizer {
     return TensorList(list)
   }
 
-  /// What has been accumulated: nothing, where no microbatch of this process had a masked token.
+  /// What was accumulated: zeros if no microbatch of this process had a masked token.
   private func accumulated() throws(TorchError) -> TensorList {
     guard hasSums else { return try Self.zeros(parameters) }
     return if let sums { sums } else { try gradients() }
   }
 
-  /// Takes a step with what has been accumulated, summed over the group. Where the gradient or the loss is no finite
-  /// number, weights and moments stay as they are, and the step counts all the same.
+  /// Takes a step with the accumulated gradients, summed over the group. If the gradient or the loss is not finite,
+  /// weights and moments stay unchanged; the step counts all the same.
   ///
   /// - Parameters:
-  ///   - maximumGradientNorm: the greatest norm of the gradient; nil to leave it as it is.
-  ///   - divisor: of the sums, such as the tokens that they are of; nil for 1.
-  ///   - loss: looked at, that it is finite.
-  /// - Returns: the gradient's norm before clipping, on the device.
+  ///   - learningRate: of this step.
+  ///   - maximumGradientNorm: larger gradients are scaled down to this norm; 0: no clipping.
+  ///   - divisor: what the sums are divided by, such as the number of their tokens; nil: 1.
+  ///   - loss: checked to be finite.
+  /// - Returns: the gradient norm before clipping, on the device.
+  /// - Throws: `TorchError` (`operation`) if libtorch refuses, (`group`) if other processes are lost.
   public func step(
-    rate: Double, maximumGradientNorm: Double?, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil,
+    learningRate: Double, maximumGradientNorm: Double, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil,
     group: ProcessGroup? = nil
   ) throws(TorchError) -> Tensor {
     let gradients = try accumulated()
     if let group, group.size > 1 { try group.sum(gradients) }
     var norm = try gradients.norm()
     if let divisor { norm = try norm.divided(by: divisor).reshape() }
-    if maximumGradientNorm != nil || divisor != nil {
+    if maximumGradientNorm > 0 || divisor != nil {
       try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
     }
     step += 1
-    // A sum with 0 times the loss is finite where both are.
+    // A sum with 0 times the loss is finite if both are.
     let figure = if let loss { try norm.plus(loss.reshape(), scale: 0) } else { norm }
     try parameters.masterWeights.adamW(
-      gradients: gradients, first: first, second: second, step: step, rate: rate, options, ifFinite: figure)
+      gradients: gradients, first: first, second: second, step: step, learningRate: learningRate, options,
+      ifFinite: figure)
     try parameters.refresh()
     hasSums = false
     if sums == nil { for tensor in parameters.working.tensors { try tensor.clearGradient() } }

@@ -1,11 +1,13 @@
 import ShardKit
 
-/// A training's beginning as files, for comparing it with another implementation: the weights that it begins with, and
-/// each step's rate and batch, masked as it is.
+/// The first steps of a training as files, for comparison with another implementation: the initial weights, and each
+/// step's learning rate and masked batch.
 ///
-/// `weights.safetensors`, and `step-1.safetensors` and so on with `rate` [1], `ids` [samples, length], `lengths` [samples],
-/// `positions` and `labels` [masked].
+/// `weights.safetensors`, and `step-1.safetensors` and so on with `rate` [1], `ids` [samples, length], `lengths`
+/// [samples], `positions` and `labels` [masked].
 public enum BatchRecording {
+  /// - Throws: `ShardError` if the data cannot be read or the files not written; `TorchError` if microbatches of a step
+  ///   differ in length.
   public static func write(_ job: TrainingJob, steps: Int, engine: Engine, to folder: String) throws {
     try FileSystem.makeDirectory(folder)
     let parameters = try Parameters(
@@ -17,14 +19,14 @@ public enum BatchRecording {
     for step in 1...max(1, steps) {
       var whole: [Microbatch] = []
       for _ in 0..<batches.microbatchesPerStep { if let batch = try batches.next() { whole.append(batch) } }
-      let rate = Float(job.rate(after: step - 1))
-      try Safetensors.write(try sources(whole, rate: rate), to: "\(folder)/step-\(step).safetensors")
+      let learningRate = Float(job.learningRate(after: step - 1))
+      try Safetensors.write(try sources(whole, learningRate: learningRate), to: "\(folder)/step-\(step).safetensors")
     }
   }
 
-  private static func sources(_ batches: [Microbatch], rate: Float) throws(TorchError) -> [TensorSource] {
+  private static func sources(_ batches: [Microbatch], learningRate: Float) throws(TorchError) -> [TensorSource] {
     guard let length = batches.first?.length, batches.allSatisfy({ $0.length == length }) else {
-      throw TorchError(.file, "", "the microbatches of a step are of different lengths", hint: "Pack the samples.")
+      throw TorchError(.file, "", "the microbatches of a step differ in length", hint: "Pack the samples.")
     }
     var ids: [Int32] = [], lengths: [Int32] = [], positions: [Int64] = [], labels: [Int64] = []
     for batch in batches {
@@ -39,7 +41,7 @@ public enum BatchRecording {
     return [
       source("ids", .int32, [lengths.count, length], ids), source("lengths", .int32, [lengths.count], lengths),
       source("positions", .int64, [positions.count], positions), source("labels", .int64, [labels.count], labels),
-      source("rate", .float32, [1], [rate]),
+      source("rate", .float32, [1], [learningRate]),
     ]
   }
 }

@@ -1,7 +1,7 @@
 import ShardKit
 
-/// Before the first step: do all processes train the same? A document that was edited on one machine alone would train
-/// other weights there, since gradients are summed up and the steps made of them are not compared.
+/// Checks before the first step that all processes train the same. A pipeline file that was edited on only one machine
+/// would train other weights there, since gradients are summed and the resulting steps are not compared.
 struct JobAgreement {
   let job: TrainingJob
   let engine: Engine
@@ -12,10 +12,10 @@ struct JobAgreement {
     let whole = Self.number(parts.map { "\($0.name) \($0.digest)" }.joined(separator: " "))
     let heads = try gather([whole, Int64(parts.count)], group)
     guard Set(heads.map { $0[0] }).count > 1 else { return }
-    // Programs of another version may know of other options.
+    // Programs of another version may have other options.
     let isComparable = Set(heads.map { $0[1] }).count == 1
     let all = isComparable ? try gather(parts.map(\.digest), group) : []
-    // Named against the first process that differs from this one.
+    // Compared with the first process that differs from this one.
     let other = heads.firstIndex { $0[0] != heads[group.rank][0] } ?? 0
     var named = ""
     if isComparable {
@@ -24,8 +24,8 @@ struct JobAgreement {
     }
     throw TorchError(
       .group, "process \(group.rank) of \(group.size)",
-      "is to train something else than process \(other)\(named)",
-      hint: "Run the same document, inputs and version of pipeline on every machine.")
+      "trains something else than process \(other)\(named)",
+      hint: "Run the same pipeline file, inputs and version of pipeline on every machine.")
   }
 
   /// Every process's numbers, by rank.
@@ -44,14 +44,15 @@ struct JobAgreement {
 }
 
 extension TrainingJob {
-  /// All that processes must have in common, part by part. At a checkpoint they read the step that they would else read
-  /// one later, and with it whether they are to stop.
+  /// Everything that processes must have in common. That includes the steps of checkpoints, at which they read a step's
+  /// figures earlier than otherwise, and with them whether to stop.
   var agreedParts: [(name: String, digest: Int64)] {
-    let whole = json
-    let shared = ["microbatchSize", "checkpointSteps", "keepEverySteps"]
+    let shared = [
+      ("microbatchSize", microbatchSize), ("checkpointSteps", checkpointSteps), ("keepEverySteps", keep.keepEverySteps),
+    ]
     let members =
-      (identity(keepingCourse: true).members ?? []).filter { !shared.contains($0.key) }
-      + shared.map { JSONMember($0, whole[$0] ?? .null) }
+      (identity(keepingCourse: true).members ?? []).filter { member in !shared.contains { $0.0 == member.key } }
+      + shared.map { JSONMember($0, .integer($1)) }
     return members.map { ($0.key, JobAgreement.number($0.value.text(sortedKeys: true))) }
   }
 }

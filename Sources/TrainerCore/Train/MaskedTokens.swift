@@ -2,8 +2,8 @@ import ShardKit
 
 /// Pretraining's objective: predict masked tokens.
 ///
-/// A microbatch's loss is the sum over its masked tokens. Divided by all masked tokens of the step, gradient and loss are
-/// those of the step, however it is split into microbatches.
+/// A microbatch's loss is the sum over its masked tokens. Divided by all masked tokens of the step, gradient and loss
+/// are those of the step, however it is split into microbatches.
 struct MaskedTokens: TrainingObjective {
   let job: TrainingJob
   let model: MaskedLanguageModel
@@ -19,14 +19,14 @@ struct MaskedTokens: TrainingObjective {
   func loss(of microbatch: Microbatch, after step: Int) throws -> Tensor? {
     guard !microbatch.positions.isEmpty else { return nil }
     let engine = model.parameters.engine, device = model.parameters.device
-    // Dropout is determined by the step and the samples' numbers in the batch, in whatever process. cuDNN's attention is
-    // the exception: it knows sequences by their place in the microbatch.
+    // Dropout is determined by the step and the samples' numbers in the batch, in whatever process. cuDNN's attention
+    // is the exception: it knows sequences by their place in the microbatch.
     let number = device.isCPU || job.shape.attentionDropout == 0 ? 0 : microbatch.number
     try engine.seed(Self.dropoutSeed(job.seed, step: step, microbatch: number))
     let first = Int64(microbatch.firstInBatch)
     let input = try EncoderInput(
       ids: microbatch.ids, lengths: microbatch.lengths, length: microbatch.length,
-      samples: (0..<Int64(microbatch.batch)).map { first + $0 }, engine: engine, device: device)
+      samples: (0..<Int64(microbatch.sampleCount)).map { first + $0 }, engine: engine, device: device)
     return try model.loss(input, at: microbatch.positions, labels: microbatch.labels, training: true, sum: true)
   }
 

@@ -2,7 +2,8 @@ public import ShardKit
 
 /// Weights and moments between devices and safetensors files.
 extension Parameters {
-  /// Weights of a folder with `weights.safetensors`; each must be there.
+  /// Loads the weights of a folder with `weights.safetensors`; each parameter must be there.
+  /// - Throws: `ShardError` if the file cannot be read or lacks a tensor; `TorchError` (`file`) if a shape differs.
   public func load(folder: String) throws { try load(try SafetensorsFile("\(folder)/\(ModelShape.weightsName)")) }
 
   func load(_ file: SafetensorsFile) throws {
@@ -15,7 +16,7 @@ extension Parameters {
       guard entry.shape == shape.shape else {
         throw TorchError(
           .file, file.path, "'\(shape.name)' is \(entry.shape), the model's is \(shape.shape)",
-          hint: "Give the options of the model that the weights are of.")
+          hint: "Use the options of the model that the weights belong to.")
       }
       return try file.floats(of: shape.name)
     } catch let error as TorchError {
@@ -30,7 +31,7 @@ extension Parameters {
       for (shape, tensor) in zip(shapes, list.tensors) {
         let values = try checkpoint.optimizer.floats(of: "\(kind)/\(shape.name)")
         guard values.count == shape.count else {
-          throw TorchError(.file, checkpoint.folder, "the moments of '\(shape.name)' are of another size")
+          throw TorchError(.file, checkpoint.folder, "the moments of '\(shape.name)' have another size")
         }
         try values.withUnsafeBytes { bytes in Result { () throws(TorchError) in try tensor.write(bytes) } }.get()
       }
@@ -40,6 +41,7 @@ extension Parameters {
   }
 
   /// The weights as sources of a file, copied to the host now.
+  /// - Throws: `TorchError` (`operation`) if the copy fails.
   public func sources() throws(TorchError) -> [TensorSource] { try Self.sources(shapes, masterWeights, prefix: "") }
 
   static func sources(
@@ -54,7 +56,7 @@ extension Parameters {
 }
 
 extension Optimizer {
-  /// All that a checkpoint holds, copied to the host now; written later.
+  /// The contents of a checkpoint, copied to the host now and written later.
   func contents(_ state: CheckpointState) throws(TorchError) -> CheckpointContents {
     CheckpointContents(
       state: state, weights: try parameters.sources(),

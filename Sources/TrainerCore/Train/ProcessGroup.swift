@@ -2,16 +2,17 @@ import CTorch
 public import Glibc
 public import ShardKit
 
-/// The processes that train one model together, one a device: gloo between CPUs, NCCL between GPUs.
+/// The processes that train one model together, one per device: gloo between CPUs, NCCL between GPUs.
 public final class ProcessGroup: @unchecked Sendable {
-  // Used by the training thread alone.
+  // Used only by the training thread.
   private let handle: OpaquePointer
   private let engine: Engine
   public let rank: Int
   public let size: Int
 
-  /// Waits until all `size` processes have come.
+  /// Waits until all `size` processes have joined.
   /// - Parameter host: where rank 0 listens, as MASTER_ADDR.
+  /// - Throws: `TorchError` (`group`) if they do not within the timeout.
   public init(
     _ engine: Engine, host: String, port: Int, rank: Int, size: Int, device: Device, timeoutSeconds: Double = 600
   ) throws(TorchError) {
@@ -23,7 +24,7 @@ public final class ProcessGroup: @unchecked Sendable {
       device.isCPU ? "gloo" : "nccl", host, Int32(port), Int32(rank), Int32(size), device.value, timeoutSeconds, &out)
     do { try engine.check("group_join", status) } catch {
       throw TorchError(
-        .group, "\(host):\(port)", "process \(rank) of \(size) does not reach the others: \(error.message)",
+        .group, "\(host):\(port)", "process \(rank) of \(size) cannot reach the others: \(error.message)",
         hint:
           "Check that every process was started, with the same MASTER_ADDR and MASTER_PORT, and that the port is open.")
     }
@@ -32,7 +33,8 @@ public final class ProcessGroup: @unchecked Sendable {
 
   deinit { engine.table.pointee.group_leave(handle) }
 
-  /// Adds up the tensors over all processes, in place.
+  /// Sums the tensors over all processes, in place.
+  /// - Throws: `TorchError` (`group`) if another process is lost.
   public func sum(_ tensors: TensorList) throws(TorchError) {
     try lost { () throws(TorchError) in
       try engine.check("group_sum", engine.table.pointee.group_sum(handle, tensors.handles, tensors.count))
@@ -40,6 +42,7 @@ public final class ProcessGroup: @unchecked Sendable {
   }
 
   /// Gives every process the tensors of one.
+  /// - Throws: `TorchError` (`group`) if another process is lost.
   public func broadcast(_ tensors: TensorList, from root: Int = 0) throws(TorchError) {
     try lost { () throws(TorchError) in
       try engine.check(
@@ -51,12 +54,12 @@ public final class ProcessGroup: @unchecked Sendable {
     do { try body() } catch {
       throw TorchError(
         .group, "process \(rank) of \(size)", "lost the others: \(error.message)",
-        hint: "Look at their messages; then run again: training goes on from the last checkpoint.")
+        hint: "See their messages, then run again: training resumes from the last checkpoint.")
     }
   }
 }
 
-/// Which of several processes this is, as launchers say it: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+/// The rank of this process, as launchers state it: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
 public struct ProcessRank: Equatable, Sendable {
   public var rank = 0
   public var size = 1
@@ -66,23 +69,26 @@ public struct ProcessRank: Equatable, Sendable {
 
   public init() {}
 
-  /// Beyond every cluster; products of two are still numbers.
+  /// More than any cluster has; products of two do not overflow.
   private static let mostProcesses = 1 << 20
 
-  /// A number of the environment's, such as WORLD_SIZE.
+  /// A number from the environment, such as WORLD_SIZE.
+  /// - Throws: `TorchError` (`group`) if the variable is set, but not to a number in range.
   public static func number(
     _ name: String, _ fallback: Int, environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(TorchError) -> Int {
     guard let text = read(name), !text.isEmpty else { return fallback }
     guard let value = Int(text), (0...mostProcesses).contains(value) else {
       throw TorchError(
-        .group, name, "'\(text)' is no number from 0 to \(mostProcesses)", hint: "Set it as torchrun does, or unset it."
+        .group, name, "'\(text)' is not a number from 0 to \(mostProcesses)",
+        hint: "Set it as torchrun does, or unset it."
       )
     }
     return value
   }
 
-  /// As the environment says it; alone where it says nothing.
+  /// The rank that the environment states; a single process if it states none.
+  /// - Throws: `TorchError` (`group`) if the variables contradict one another.
   public static func current(
     environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(TorchError) -> ProcessRank {
@@ -100,7 +106,8 @@ public struct ProcessRank: Equatable, Sendable {
         .group, "RANK", "\(place.rank) is not below WORLD_SIZE \(place.size)", hint: "Ranks count from 0.")
     }
     guard place.size == 1 || (place.port > 0 && place.port < 65536) else {
-      throw TorchError(.group, "MASTER_PORT", "is not set", hint: "Give every process the port where rank 0 listens.")
+      throw TorchError(
+        .group, "MASTER_PORT", "is not set", hint: "Set it in every process to the port where rank 0 listens.")
     }
     return place
   }

@@ -1,83 +1,72 @@
 import ShardKit
 
-/// Where a training leaves its plan: steps that are passed over, and other rates from a step on.
+/// Departures from a training's plan: steps that are passed over, and other learning rates from a step on.
 ///
-/// It is part of what a training is, like its seed. But the steps before a departure are the same without it: so a
-/// checkpoint is gone on from if all that led to it is as the course says, and a run that diverged at step 310 goes on at
-/// its checkpoint of step 300 when the course tells it to pass over 301 to 330.
-public struct TrainingCourse: Equatable, Sendable {
-  public struct Rate: Equatable, Sendable {
-    /// Of the schedule, for the steps that follow `after` steps.
-    public var peak: Double
+/// The course identifies a training, like its seed. But the steps before a departure are the same without it. So a
+/// checkpoint can be resumed if the steps up to it agree with the course: a run that diverged at step 310 resumes at
+/// its checkpoint of step 300 when the course says to pass over 301 to 330.
+public struct TrainingCourse: Codable, Equatable, Sendable {
+  public struct LaterRate: Codable, Equatable, Sendable {
+    /// The schedule's peak for the steps that follow `after` steps.
+    public var learningRate: Double
     public var after: Int
 
-    public init(peak: Double, after: Int) {
-      self.peak = peak
+    public init(_ learningRate: Double, after: Int) {
+      self.learningRate = learningRate
       self.after = after
     }
   }
 
-  /// Ascending, apart from one another.
-  public private(set) var passedOver: [ClosedRange<Int>]
-  /// By the step, ascending.
-  public private(set) var rates: [Rate]
+  /// Steps that are passed over, from 1: ascending, not adjacent.
+  public private(set) var skipSteps: [ClosedRange<Int>]
+  /// Ascending by step.
+  public private(set) var laterRates: [LaterRate]
 
-  public init(passedOver: [ClosedRange<Int>] = [], rates: [Rate] = []) {
+  public init(skipSteps: [ClosedRange<Int>] = [], laterRates: [LaterRate] = []) {
     var merged: [ClosedRange<Int>] = []
-    for window in passedOver.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
+    for window in skipSteps.sorted(by: { ($0.lowerBound, $0.upperBound) < ($1.lowerBound, $1.upperBound) }) {
       if let last = merged.last, window.lowerBound - 1 <= last.upperBound {
         merged[merged.count - 1] = last.lowerBound...max(last.upperBound, window.upperBound)
       } else {
         merged.append(window)
       }
     }
-    self.passedOver = merged
-    self.rates = rates.sorted { $0.after < $1.after }
+    self.skipSteps = merged
+    self.laterRates = laterRates.sorted { $0.after < $1.after }
   }
 
-  /// The last step of the window that a step lies in; nil for a step that is taken.
-  public func endOfWindow(at step: Int) -> Int? { passedOver.first { $0.contains(step) }?.upperBound }
+  /// The last step of the window that contains a step; nil for a step that is taken.
+  public func endOfWindow(at step: Int) -> Int? { skipSteps.first { $0.contains(step) }?.upperBound }
 
-  /// The schedule's peak for the step that follows `finished` steps.
-  public func peak(after finished: Int, _ planned: Double) -> Double {
-    rates.last { $0.after <= finished }?.peak ?? planned
+  /// The schedule's peak for the step that follows `finished` steps; nil: as planned.
+  public func learningRate(after finished: Int) -> Double? {
+    laterRates.last { $0.after <= finished }?.learningRate
   }
 
-  /// What of the course concerns the first `step` steps, as one text: equal texts, equal steps.
+  /// The part of the course that concerns the first `step` steps, as text: equal texts, equal steps.
   public func text(until step: Int = .max) -> String {
-    let windows = passedOver.filter { $0.lowerBound <= step }
+    let windows = skipSteps.filter { $0.lowerBound <= step }
       .map { "passes over \($0.lowerBound)-\(min($0.upperBound, step))" }
-    let changes = rates.filter { $0.after < step }.map { "rate \($0.peak) after \($0.after)" }
+    let changes = laterRates.filter { $0.after < step }.map { "rate \($0.learningRate) after \($0.after)" }
     return (windows + changes).joined(separator: "; ")
   }
 
-  /// How many of the steps after `start` are taken.
+  /// The number of steps after `start`, up to `last`, that are taken.
   public func steps(after start: Int, until last: Int) -> Int {
-    let skipped = passedOver.reduce(0) { $0 + max(0, min($1.upperBound, last) - max($1.lowerBound, start + 1) + 1) }
+    let skipped = skipSteps.reduce(0) { $0 + max(0, min($1.upperBound, last) - max($1.lowerBound, start + 1) + 1) }
     return max(0, last - start) - skipped
   }
 
   // MARK: JSON
 
-  var json: JSONValue {
-    [
-      "passedOver": .list(passedOver.map { .list([.integer($0.lowerBound), .integer($0.upperBound)]) }),
-      "rates": .list(rates.map { ["peak": .number($0.peak), "after": .integer($0.after)] }),
-    ]
-  }
+  private enum CodingKeys: String, CodingKey { case skipSteps, laterRates }
 
-  init?(_ json: JSONValue) {
-    var windows: [ClosedRange<Int>] = [], rates: [Rate] = []
-    for item in json["passedOver"]?.array ?? [] {
-      guard let ends = item.array, ends.count == 2, let first = ends[0].integer, let last = ends[1].integer,
-        first >= 1, first <= last
-      else { return nil }
-      windows.append(first...last)
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let skipSteps = try container.decode([ClosedRange<Int>].self, forKey: .skipSteps)
+    guard skipSteps.allSatisfy({ $0.lowerBound >= 1 }) else {
+      throw DecodingError.dataCorruptedError(forKey: .skipSteps, in: container, debugDescription: "steps count from 1")
     }
-    for item in json["rates"]?.array ?? [] {
-      guard let peak = item["peak"]?.double, let after = item["after"]?.integer else { return nil }
-      rates.append(Rate(peak: peak, after: after))
-    }
-    self.init(passedOver: windows, rates: rates)
+    self.init(skipSteps: skipSteps, laterRates: try container.decode([LaterRate].self, forKey: .laterRates))
   }
 }

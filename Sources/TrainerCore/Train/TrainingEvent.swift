@@ -1,41 +1,79 @@
 public import ShardKit
 
-/// What the first process of each machine says while it works, one JSON object a line.
+/// What the first process of each machine reports while it works, as one JSON object per line: `{"event":"step",…}`.
 public enum TrainingEvent: Equatable, Sendable {
-  /// `resumedAt`: the checkpoint's step that training goes on from; 0 for a start.
-  case began(device: String, parameters: Int, processes: Int, resumedAt: Int)
+  case began(TrainingStart)
   case step(TrainingStep)
-  /// It is durable.
+  /// The checkpoint of this step is durable.
   case checkpoint(step: Int, bytes: Int)
   case warning(String)
-  /// `seconds` with the start; `tokensPerSecond` from the first step's end on.
-  case done(step: Int, samples: Int, tokens: Int, seconds: Double, tokensPerSecond: Double, peakMemoryBytes: Int)
-  /// It was asked to stop and has written a checkpoint.
+  case done(TrainingEnd)
+  /// The training was asked to stop and has written a checkpoint.
   case stopped(step: Int)
 }
 
+/// What a training is about to do.
+public struct TrainingStart: Codable, Equatable, Sendable {
+  /// The name of the device, or "CPU".
+  public var device: String
+  public var parameters: Int
+  /// The step of the checkpoint that is resumed; 0: none.
+  public var resumedAt: Int
+  /// Samples of a step, over all processes.
+  public var batchSize: Int
+  /// Tokens of a step, over all processes, if all samples are full.
+  public var tokensPerStep: Int
+  /// Microbatches of a step in each process, whose gradients are accumulated.
+  public var microbatches: Int
+  /// Samples of a microbatch, at most.
+  public var microbatchSize: Int
+  public var processes: Int
+
+  public init(
+    device: String, parameters: Int, resumedAt: Int, batchSize: Int, tokensPerStep: Int, microbatches: Int,
+    microbatchSize: Int, processes: Int
+  ) {
+    self.device = device
+    self.parameters = parameters
+    self.resumedAt = resumedAt
+    self.batchSize = batchSize
+    self.tokensPerStep = tokensPerStep
+    self.microbatches = microbatches
+    self.microbatchSize = microbatchSize
+    self.processes = processes
+  }
+
+  /// "2048 samples, up to 262144 tokens per step: 2 processes × 4 microbatches of up to 256 samples"
+  public var batchLine: String {
+    let processes = processes == 1 ? "1 process" : "\(processes) processes"
+    let microbatches = microbatches == 1 ? "1 microbatch" : "\(microbatches) microbatches"
+    return "\(batchSize) samples, up to \(tokensPerStep) tokens per step: \(processes) × \(microbatches) of up to"
+      + " \(microbatchSize) samples"
+  }
+}
+
 /// Figures of a step, as they are shown and logged.
-public struct TrainingStep: Equatable, Sendable {
+public struct TrainingStep: Codable, Equatable, Sendable {
   public var step: Int
   public var steps: Int
   /// Nats.
-  public var loss: Double
-  public var rate: Double
+  @JSONFigure public var loss: Double
+  public var learningRate: Double
   /// Before clipping.
-  public var gradientNorm: Double
+  @JSONFigure public var gradientNorm: Double
   public var tokensPerSecond: Double
-  /// 0…1 of the device's bf16 peak; nil where that is not known.
+  /// Model FLOPs utilization: the fraction of the device's bfloat16 peak; nil if that is unknown.
   public var mfu: Double?
   public var remainingSeconds: Double?
 
   public init(
-    step: Int, steps: Int, loss: Double, rate: Double, gradientNorm: Double, tokensPerSecond: Double, mfu: Double?,
-    remainingSeconds: Double?
+    step: Int, steps: Int, loss: Double, learningRate: Double, gradientNorm: Double, tokensPerSecond: Double,
+    mfu: Double?, remainingSeconds: Double?
   ) {
     self.step = step
     self.steps = steps
     self.loss = loss
-    self.rate = rate
+    self.learningRate = learningRate
     self.gradientNorm = gradientNorm
     self.tokensPerSecond = tokensPerSecond
     self.mfu = mfu
@@ -43,61 +81,74 @@ public struct TrainingStep: Equatable, Sendable {
   }
 }
 
-extension TrainingEvent {
-  public var json: JSONValue {
+/// What a finished training has done.
+public struct TrainingEnd: Codable, Equatable, Sendable {
+  public var step: Int
+  public var samples: Int
+  public var tokens: Int
+  /// With the start.
+  public var seconds: Double
+  /// From the first step's end on.
+  public var tokensPerSecond: Double
+  public var peakMemoryBytes: Int
+
+  public init(
+    step: Int, samples: Int, tokens: Int, seconds: Double, tokensPerSecond: Double, peakMemoryBytes: Int
+  ) {
+    self.step = step
+    self.samples = samples
+    self.tokens = tokens
+    self.seconds = seconds
+    self.tokensPerSecond = tokensPerSecond
+    self.peakMemoryBytes = peakMemoryBytes
+  }
+}
+
+extension TrainingEvent: JSONRecord {
+  private enum CodingKeys: String, CodingKey { case event, step, bytes, text }
+  private enum Name: String, Codable, CaseIterable { case began, step, checkpoint, warning, done, stopped }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
     switch self {
-    case .began(let device, let parameters, let processes, let resumedAt):
-      [
-        "event": "began", "device": .string(device), "parameters": .integer(parameters),
-        "processes": .integer(processes), "resumedAt": .integer(resumedAt),
-      ]
+    case .began(let start):
+      try container.encode(Name.began, forKey: .event)
+      try start.encode(to: encoder)
     case .step(let step):
-      [
-        "event": "step", "step": .integer(step.step), "steps": .integer(step.steps), "loss": .number(step.loss),
-        "rate": .number(step.rate), "gradientNorm": .number(step.gradientNorm),
-        "tokensPerSecond": .number(step.tokensPerSecond), "mfu": step.mfu.map { .number($0) } ?? .null,
-        "remainingSeconds": step.remainingSeconds.map { .number($0) } ?? .null,
-      ]
+      try container.encode(Name.step, forKey: .event)
+      try step.encode(to: encoder)
     case .checkpoint(let step, let bytes):
-      [
-        "event": "checkpoint", "step": .integer(step), "bytes": .integer(bytes),
-      ]
-    case .warning(let text): ["event": "warning", "text": .string(text)]
-    case .done(let step, let samples, let tokens, let seconds, let tokensPerSecond, let peak):
-      [
-        "event": "done", "step": .integer(step), "samples": .integer(samples), "tokens": .integer(tokens),
-        "seconds": .number(seconds), "tokensPerSecond": .number(tokensPerSecond), "peakMemoryBytes": .integer(peak),
-      ]
-    case .stopped(let step): ["event": "stopped", "step": .integer(step)]
+      try container.encode(Name.checkpoint, forKey: .event)
+      try container.encode(step, forKey: .step)
+      try container.encode(bytes, forKey: .bytes)
+    case .warning(let text):
+      try container.encode(Name.warning, forKey: .event)
+      try container.encode(text, forKey: .text)
+    case .done(let end):
+      try container.encode(Name.done, forKey: .event)
+      try end.encode(to: encoder)
+    case .stopped(let step):
+      try container.encode(Name.stopped, forKey: .event)
+      try container.encode(step, forKey: .step)
     }
   }
 
-  /// nil for a line that is no event.
-  public init?(line: [UInt8]) {
-    guard let json = try? JSONValue.parse(line).value, let event = json["event"]?.string else { return nil }
-    func integer(_ key: String) -> Int { json[key]?.integer ?? 0 }
-    func number(_ key: String) -> Double { json[key]?.double ?? 0 }
-    switch event {
-    case "began":
-      self = .began(
-        device: json["device"]?.string ?? "", parameters: integer("parameters"), processes: integer("processes"),
-        resumedAt: integer("resumedAt"))
-    case "step":
-      self = .step(
-        TrainingStep(
-          step: integer("step"), steps: integer("steps"), loss: json["loss"]?.double ?? .nan, rate: number("rate"),
-          gradientNorm: json["gradientNorm"]?.double ?? .nan, tokensPerSecond: number("tokensPerSecond"),
-          mfu: json["mfu"]?.double,
-          remainingSeconds: json["remainingSeconds"]?.double))
-    case "checkpoint":
-      self = .checkpoint(step: integer("step"), bytes: integer("bytes"))
-    case "warning": self = .warning(json["text"]?.string ?? "")
-    case "done":
-      self = .done(
-        step: integer("step"), samples: integer("samples"), tokens: integer("tokens"), seconds: number("seconds"),
-        tokensPerSecond: number("tokensPerSecond"), peakMemoryBytes: integer("peakMemoryBytes"))
-    case "stopped": self = .stopped(step: integer("step"))
-    default: return nil
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    func step() throws -> Int { try container.decode(Int.self, forKey: .step) }
+    switch try container.decode(Name.self, forKey: .event) {
+    case .began: self = .began(try TrainingStart(from: decoder))
+    case .step: self = .step(try TrainingStep(from: decoder))
+    case .checkpoint: self = .checkpoint(step: try step(), bytes: try container.decode(Int.self, forKey: .bytes))
+    case .warning: self = .warning(try container.decode(String.self, forKey: .text))
+    case .done: self = .done(try TrainingEnd(from: decoder))
+    case .stopped: self = .stopped(step: try step())
     }
+  }
+
+  /// nil for a line that is not an event.
+  public init?(line: [UInt8]) {
+    guard let event = try? JSONValue.parse(line).decode(TrainingEvent.self) else { return nil }
+    self = event
   }
 }

@@ -1,36 +1,43 @@
 public import ShardKit
 
-/// Everything that a training process is told: one JSON file that the stage writes and each process reads.
-public struct TrainingJob: Equatable, Sendable {
-  /// Over the picture of its curves.
+/// Everything that a training process is told: one JSON file that the stage writes and each process reads. Members that
+/// come from an option have its name.
+public struct TrainingJob: JSONRecord, Equatable, Sendable {
+  public static let writesNull = true
+
+  /// Title of the chart.
   public var title = "Pretraining"
   public var shape = ModelShape()
-  /// Folder of the token data set; of its index.json alone where the shards lie elsewhere.
+  /// Folder of the token data set; if its shards are elsewhere, of its index.json alone.
   public var data = ""
   public var remote: RemoteData?
-  /// Of the data set's index: what is trained on, wherever it lies.
+  /// Digest of the data set's index: identifies the data, wherever they are stored.
   public var dataDigest = ""
-  /// A folder with `weights.safetensors` to begin from; nil for weights at random.
+  /// A folder with `weights.safetensors` to begin from; nil: random weights.
   public var initial: String?
-  /// A checkpoint to go on from, with its moments, at its step and place in the data; of other data at their beginning, of
-  /// another order of the same data at the next epoch.
+  /// A checkpoint to continue, with its moments, at its step and position in the data. Other data start at their
+  /// beginning; the same data in another order start at the next epoch.
   public var resume: String?
-  /// Where checkpoints and metrics are kept while training goes on.
+  /// Folder of checkpoints and metrics during training.
   public var state = ""
 
+  /// Tokens of a sample.
   public var sequenceLength = 128
-  /// Sequences of an optimizer step, over all devices.
+  /// Samples of an optimizer step, over all devices.
   public var batchSize = 2048
-  /// Sequences that a device takes at once, at most.
+  /// Samples that go through the model at once on a device, at most.
   public var microbatchSize = 128
+  /// Optimizer steps, from the first one of all.
   public var steps = 1000
   public var optimizer = AdamW()
-  public var schedule = LearningRateSchedule(learningRate: 3e-4, schedule: .cosine, warmupSteps: 0, steps: 1000)
+  public var learningRateSchedule = LearningRateSchedule(
+    learningRate: 3e-4, schedule: .cosine, warmupSteps: 0, steps: 1000)
   public var course = TrainingCourse()
-  /// Steps with a loss or a gradient that is no number which are passed over before training stops.
-  public var toleratedSteps = 0
-  /// The greatest norm of the gradient; nil to leave it.
-  public var maximumGradientNorm: Double?
+  /// Steps with a loss or gradient that is not finite that are passed over; one more ends the training.
+  public var skipNonFinite = 0
+  /// Larger gradients are scaled down to this norm; 0: no clipping.
+  public var maximumGradientNorm = 0.0
+  /// The fraction of tokens that are masked: 0…1.
   public var maskFraction = 0.3
   public var seed = 17
   public var shuffle = ShuffleOrder.Algorithm.py1e
@@ -38,14 +45,16 @@ public struct TrainingJob: Equatable, Sendable {
   public var precision = Parameters.Precision.float32
   /// "cpu" or "cuda".
   public var device = "cpu"
-  /// Threads of a process's computation on the CPU.
+  /// CPU threads per process.
   public var threads = 1
   public var recomputeActivations = false
 
+  /// Steps between checkpoints.
   public var checkpointSteps = 1000
   public var keep = KeepRule()
+  /// Steps between logged metrics.
   public var logSteps = 10
-  /// Tokens of the tokenizer; the model's table may be longer.
+  /// Tokens of the tokenizer; the model's embedding may have more rows.
   public var vocabularySize = 32_768
   /// Token ids.
   public var maskToken = 4
@@ -53,10 +62,10 @@ public struct TrainingJob: Equatable, Sendable {
 
   public init() {}
 
-  /// Which training this is: a checkpoint of another one is not gone on from. Places, speed, how often something is
-  /// written, and how a step is shared out (microbatches, processes, threads, devices) are no part of it: after the same
-  /// steps the weights are the same, to rounding; where more depends on it, the stage keeps trainings apart. Nor is the
-  /// course, which says itself from where on it matters.
+  /// Identifies this training: checkpoints of another one are refused. Paths, speed, how often files are written, and
+  /// how a step is split (microbatches, processes, threads, devices) are not part of it: after the same steps the
+  /// weights are the same up to rounding. Where more depends on the split, the stage keeps trainings apart. Nor is the
+  /// course, which determines itself from which step on it matters.
   public var fingerprint: String { Digester.digest(Array(identity(keepingCourse: false).text().utf8)).hex }
 
   func identity(keepingCourse: Bool) -> JSONValue {
@@ -76,125 +85,56 @@ public struct TrainingJob: Equatable, Sendable {
     plain.logSteps = 1
     if !keepingCourse {
       plain.course = TrainingCourse()
-      plain.toleratedSteps = 0
+      plain.skipNonFinite = 0
     }
     return plain.json
   }
 
-  /// What decides the order of the samples, besides the data.
+  /// What determines the order of the samples, along with the data.
   public var order: String { "\(shuffle.rawValue), seed \(seed), batches of \(batchSize)" }
 
-  /// The rate of the step that follows `finished` steps.
-  public func rate(after finished: Int) -> Double {
-    var schedule = schedule
-    schedule.learningRate = course.peak(after: finished, schedule.learningRate)
-    return schedule.rate(after: finished)
+  /// The learning rate of the step that follows `finished` steps.
+  public func learningRate(after finished: Int) -> Double {
+    var schedule = learningRateSchedule
+    if let later = course.learningRate(after: finished) { schedule.learningRate = later }
+    return schedule.learningRate(after: finished)
   }
 
-  /// Whether training may go on from a checkpoint of this training: all that led to it is as the course says.
+  /// Whether a checkpoint of this training can be resumed: the steps up to it agree with the course.
   public func continues(_ state: CheckpointState) -> Bool {
-    state.course == course.text(until: state.step) && state.badSteps <= toleratedSteps && state.step <= steps
+    state.course == course.text(until: state.step) && state.badSteps <= skipNonFinite && state.step <= steps
   }
 
-  /// Whether a checkpoint is of this very training: gone on from, it leads to this job's end.
+  /// Whether a checkpoint is of this very training: resuming it leads to this job's result.
   public func isOwn(_ state: CheckpointState) -> Bool { state.fingerprint == fingerprint && continues(state) }
 
-  /// The step of the checkpoint of another training that this one goes on from; 0 for none.
+  /// The step of another training's checkpoint that this one continues; 0: none.
   public var firstStep: Int {
     resume?.split(separator: "/").last.flatMap { TrainingCheckpoint.step(ofFolder: String($0)) } ?? 0
   }
 
-  /// Steps between the points of the published curve: a thousand points, whatever is logged on the way.
+  /// Steps between the points of the published curve, which has a thousand points whatever is logged.
   public var curveEverySteps: Int { max(1, steps / 1000) }
 }
 
-// MARK: JSON
-
 extension TrainingJob {
-  public var json: JSONValue {
-    [
-      "title": .string(title), "shape": shape.json, "data": .string(data),
-      "remote": remote?.json ?? .null,
-      "dataDigest": .string(dataDigest), "initial": initial.map { .string($0) } ?? .null,
-      "resume": resume.map { .string($0) } ?? .null,
-      "state": .string(state), "sequenceLength": .integer(sequenceLength), "batchSize": .integer(batchSize),
-      "microbatchSize": .integer(microbatchSize), "steps": .integer(steps),
-      "optimizer": [
-        "beta1": .number(optimizer.beta1), "beta2": .number(optimizer.beta2), "epsilon": .number(optimizer.epsilon),
-        "weightDecay": .number(optimizer.weightDecay),
-      ],
-      "schedule": [
-        "learningRate": .number(schedule.learningRate), "schedule": .string(schedule.schedule.rawValue),
-        "warmupSteps": .integer(schedule.warmupSteps), "steps": .integer(schedule.steps),
-        "finalRateFraction": .number(schedule.finalRateFraction), "start": .integer(schedule.start),
-      ],
-      "course": course.json, "toleratedSteps": .integer(toleratedSteps),
-      "maximumGradientNorm": maximumGradientNorm.map { .number($0) } ?? .null, "maskFraction": .number(maskFraction),
-      "seed": .integer(seed),
-      "shuffle": .string(shuffle.rawValue), "precision": .string(precision.rawValue), "device": .string(device),
-      "threads": .integer(threads), "recomputeActivations": .bool(recomputeActivations),
-      "checkpointSteps": .integer(checkpointSteps), "keepLast": .integer(keep.last),
-      "keepEverySteps": keep.everySteps.map { .integer($0) } ?? .null, "logSteps": .integer(logSteps),
-      "vocabularySize": .integer(vocabularySize), "maskToken": .integer(maskToken),
-      "specialTokens": .list(specialTokens.map { .integer($0) }),
-    ]
+  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or lacks a member; `TorchError` for numbers that
+  ///   no training can have.
+  public init(path: String) throws {
+    try self.init(jsonFile: path)
+    do { try validate() } catch { throw TorchError(.file, path, error.message, hint: error.hint) }
   }
 
-  public init(path: String) throws {
-    let json: JSONValue
-    let text = try openSource(path).readAll(limit: 1 << 20)
-    do { json = try JSONValue.parse(text).value } catch {
-      throw TorchError(.file, path, "is no JSON at byte \(error.offset): \(error.message)")
-    }
-    self.init()
-    func need<Value>(_ value: Value?, _ key: String) throws -> Value {
-      guard let value else { throw TorchError(.file, path, "'\(key)' is missing or of another type") }
-      return value
-    }
-    func integer(_ key: String) throws -> Int { try need(json[key]?.integer, key) }
-    func number(_ json: JSONValue?, _ key: String) throws -> Double { try need(json?[key]?.double, key) }
-    title = try need(json["title"]?.string, "title")
-    shape = try ModelShape(try need(json["shape"], "shape"))
-    data = try need(json["data"]?.string, "data")
-    if let elsewhere = json["remote"], elsewhere != .null {
-      remote = try need(try? RemoteData(json: elsewhere), "remote")
-    }
-    dataDigest = json["dataDigest"]?.string ?? ""
-    initial = json["initial"]?.string
-    resume = json["resume"]?.string
-    state = try need(json["state"]?.string, "state")
-    sequenceLength = try integer("sequenceLength")
-    batchSize = try integer("batchSize")
-    microbatchSize = try integer("microbatchSize")
-    steps = try integer("steps")
-    optimizer.beta1 = try number(json["optimizer"], "beta1")
-    optimizer.beta2 = try number(json["optimizer"], "beta2")
-    optimizer.epsilon = try number(json["optimizer"], "epsilon")
-    optimizer.weightDecay = try number(json["optimizer"], "weightDecay")
-    let rate = try need(json["schedule"], "schedule")
-    schedule = LearningRateSchedule(
-      learningRate: try number(rate, "learningRate"),
-      schedule: try need(rate["fall"]?.string.flatMap(LearningRateSchedule.Decay.init), "schedule"),
-      warmupSteps: try need(rate["warmupSteps"]?.integer, "warmupSteps"),
-      steps: try need(rate["steps"]?.integer, "steps"),
-      finalRateFraction: try number(rate, "finalRateFraction"), start: rate["start"]?.integer ?? 0)
-    if let departures = json["course"] { course = try need(TrainingCourse(departures), "course") }
-    toleratedSteps = json["toleratedSteps"]?.integer ?? 0
-    maximumGradientNorm = json["maximumGradientNorm"]?.double
-    maskFraction = try number(json, "maskFraction")
-    seed = try integer("seed")
-    shuffle = try need(json["shuffle"]?.string.flatMap(ShuffleOrder.Algorithm.init), "shuffle")
-    precision = try need(json["precision"]?.string.flatMap(Parameters.Precision.init), "precision")
-    device = try need(json["device"]?.string, "device")
-    threads = try integer("threads")
-    recomputeActivations = try need(json["recomputeActivations"]?.bool, "recomputeActivations")
-    checkpointSteps = try integer("checkpointSteps")
-    keep = KeepRule(last: try integer("keepLast"), everySteps: json["keepEverySteps"]?.integer)
-    logSteps = try integer("logSteps")
-    vocabularySize = try integer("vocabularySize")
-    maskToken = try integer("maskToken")
-    specialTokens = try need(json["specialTokens"]?.array, "specialTokens").map {
-      try need($0.integer, "specialTokens")
+  private func validate() throws(TorchError) {
+    try shape.validate()
+    let counts = [
+      ("sequenceLength", sequenceLength), ("batchSize", batchSize), ("microbatchSize", microbatchSize),
+      ("steps", steps), ("checkpointSteps", checkpointSteps), ("logSteps", logSteps),
+    ]
+    for (name, value) in counts where value < 1 { throw TorchError(.file, "", "\(name) is \(value), below 1") }
+    let schedule = learningRateSchedule
+    guard seed >= 0, schedule.warmupSteps >= 0, schedule.start >= 0, schedule.start <= schedule.steps else {
+      throw TorchError(.file, "", "seed, warmupSteps or the schedule's start is out of range")
     }
   }
 }

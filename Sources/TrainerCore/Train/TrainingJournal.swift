@@ -1,8 +1,10 @@
 import ShardKit
 
-/// What the first process on each machine writes down: checkpoints, metrics for people, TensorBoard and scrapers, events.
+/// What the first process on each machine writes: checkpoints, metrics for people, TensorBoard and scrapers, and
+/// events.
 ///
-/// All machines hold the same weights after each step, so each writes the same checkpoints and publishes the same model.
+/// All machines have the same weights after each step, so each writes the same checkpoints and publishes the same
+/// model.
 public final class TrainingJournal {
   private let job: TrainingJob
   private let engine: Engine
@@ -11,10 +13,10 @@ public final class TrainingJournal {
   private let listen: (TrainingEvent) -> Void
   private let store: CheckpointStore
   private var watch: TrainingWatch?
-  /// Points of the curve that is published.
+  /// The published curve.
   private var curve: MetricsLog?
   private let began = monotonicSeconds()
-  /// Where the rate is counted from: the first step also sets the device up.
+  /// Where throughput is measured from: the first step also sets up the device.
   private var warm: (tokens: Int, seconds: Double)?
 
   public static let checkpointFolder = "checkpoints"
@@ -34,26 +36,27 @@ public final class TrainingJournal {
 
   var lastGood: (step: Int, folder: String)? { store.lastGood }
 
-  /// The checkpoint to go on from; damaged ones are named, and those that lie beyond a departure of the job's course.
+  /// The checkpoint to resume; damaged ones, and those beyond a departure of the job's course, are named in warnings.
   func newest() throws -> TrainingCheckpoint? {
-    // One of another training altogether is found, and refused with a reason.
+    // A checkpoint of another training is found, and later refused with a reason.
     let fingerprint = job.fingerprint
     let search = try store.latest { $0.fingerprint != fingerprint || job.continues($0) }
     for warning in search.warnings { warn(warning) }
     if let newer = search.unwanted.max() {
       let instead = search.found.map { "from step \($0.state.step)" } ?? "from the start"
-      warn("the checkpoint of step \(newer) is not on the course that the job says: training goes on \(instead)")
+      warn("the checkpoint of step \(newer) does not follow the job's course: training resumes \(instead)")
     }
     return search.found
   }
 
   func warn(_ text: String) { listen(.warning(text)) }
 
-  func begin(parameters: Int, step: Int) throws {
+  /// - Parameter microbatches: of a step, in this process.
+  func begin(parameters: Int, microbatches: Int, step: Int) throws {
     var options = TrainingWatch.Options()
     options.totalSteps = job.steps
     options.flopsPerToken = job.shape.trainingFLOPsPerToken(
-      sequenceLength: job.sequenceLength, maskedShare: job.maskFraction)
+      sequenceLength: job.sequenceLength, maskFraction: job.maskFraction)
     let name = device.isCPU ? "CPU" : try engine.name(of: device)
     options.peakFLOPs = DevicePeak.bfloat16FLOPs(ofDevice: name)
     options.devices = processes
@@ -61,7 +64,12 @@ public final class TrainingJournal {
     try store.goOn(from: step, where: job.isOwn)
     watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
     curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
-    listen(.began(device: name, parameters: parameters, processes: processes, resumedAt: step))
+    listen(
+      .began(
+        TrainingStart(
+          device: name, parameters: parameters, resumedAt: step, batchSize: job.batchSize,
+          tokensPerStep: job.batchSize * job.sequenceLength, microbatches: microbatches,
+          microbatchSize: min(job.microbatchSize, job.batchSize), processes: processes)))
   }
 
   func record(_ metrics: StepMetrics) throws {
@@ -78,14 +86,14 @@ public final class TrainingJournal {
     listen(
       .step(
         TrainingStep(
-          step: metrics.step, steps: job.steps, loss: metrics.loss, rate: metrics.learningRate,
+          step: metrics.step, steps: job.steps, loss: metrics.loss, learningRate: metrics.learningRate,
           gradientNorm: metrics.gradientNorm ?? 0, tokensPerSecond: metrics.tokensPerSecond ?? 0,
           mfu: metrics.modelFLOPsUtilization, remainingSeconds: metrics.secondsRemaining)))
   }
 
   func save(_ contents: CheckpointContents) throws {
     let waited = try store.save(contents)
-    if waited > 1 { listen(.warning("training stood still for \(Int(waited)) s until a checkpoint was written")) }
+    if waited > 1 { listen(.warning("training waited \(Int(waited)) s until a checkpoint was written")) }
   }
 
   func end(step: Int, _ counts: TrainingCounts, isDone: Bool) throws {
@@ -96,7 +104,8 @@ public final class TrainingJournal {
     let rate = warm.map { Double(counts.tokens - $0.tokens) / max(1e-9, now - $0.seconds) } ?? 0
     listen(
       .done(
-        step: step, samples: counts.samples, tokens: counts.tokens, seconds: now - began, tokensPerSecond: rate,
-        peakMemoryBytes: try engine.peakMemoryBytes(device)))
+        TrainingEnd(
+          step: step, samples: counts.samples, tokens: counts.tokens, seconds: now - began, tokensPerSecond: rate,
+          peakMemoryBytes: try engine.peakMemoryBytes(device))))
   }
 }

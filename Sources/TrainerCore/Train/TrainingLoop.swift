@@ -18,8 +18,8 @@ protocol TrainingObjective {
 
 /// What a microbatch counts for in its step.
 struct MicrobatchSize {
-  /// Predicted tokens, if the microbatch's loss is a sum over them: gradient and loss of a step are divided by their number
-  /// in all microbatches of all processes. nil if the losses of a step's microbatches add up to its mean loss.
+  /// Predicted tokens, if the microbatch's loss is a sum over them: gradient and loss of a step are divided by their
+  /// number in all microbatches of all processes. nil if the losses of a step's microbatches add up to its mean loss.
   var targets: Int?
   /// Tokens read, without padding.
   var tokens: Int
@@ -57,16 +57,16 @@ final class TrainingLoop<Objective: TrainingObjective> {
   let objective: Objective
   let optimizer: Optimizer
   private let group: ProcessGroup?
-  private let maximumGradientNorm: Double?
+  private let maximumGradientNorm: Double
   /// The learning rate of the step that follows as many.
   private let learningRate: (Int) -> Double
   private var pending: PendingStep<Objective.Microbatch>?
 
   /// - Parameters:
-  ///   - maximumGradientNorm: larger gradients are scaled down to this norm; nil: no clipping.
+  ///   - maximumGradientNorm: larger gradients are scaled down to this norm; 0: no clipping.
   ///   - learningRate: the rate of the step that follows this number of steps.
   init(
-    _ objective: Objective, _ optimizer: Optimizer, maximumGradientNorm: Double?, group: ProcessGroup? = nil,
+    _ objective: Objective, _ optimizer: Optimizer, maximumGradientNorm: Double, group: ProcessGroup? = nil,
     learningRate: @escaping (Int) -> Double
   ) {
     self.objective = objective
@@ -100,7 +100,7 @@ final class TrainingLoop<Objective: TrainingObjective> {
   /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.
   private func start(_ shouldStop: () -> Bool) throws -> PendingStep<Objective.Microbatch> {
     let finished = optimizer.step
-    let rate = learningRate(finished)
+    let learningRate = learningRate(finished)
     var loss: Tensor?
     var microbatches: [Objective.Microbatch] = []
     try objective.forEachMicrobatch(after: finished) { microbatch in
@@ -112,10 +112,11 @@ final class TrainingLoop<Objective: TrainingObjective> {
       parameters.engine, parameters.device, group, loss: loss, microbatches.map(objective.size),
       isToStop: shouldStop())
     let norm = try optimizer.step(
-      rate: rate, maximumGradientNorm: maximumGradientNorm, dividedBy: try report.divisor(on: parameters.device),
+      learningRate: learningRate, maximumGradientNorm: maximumGradientNorm,
+      dividedBy: try report.divisor(on: parameters.device),
       loss: report.loss, group: group)
     return PendingStep(
-      step: optimizer.step, learningRate: rate, report: report, norm: norm, microbatches: microbatches)
+      step: optimizer.step, learningRate: learningRate, report: report, norm: norm, microbatches: microbatches)
   }
 
   private var parameters: Parameters { optimizer.parameters }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Where a training goes on, and what it leaves for the next time.
+/// Where a training resumes, and what it saves for the next time.
 extension TrainingRun {
   private struct Start {
     var step = 0
@@ -30,8 +30,8 @@ extension TrainingRun {
     }
   }
 
-  /// Goes on from the newest whole checkpoint that lies on the job's course, else from the one that the job names. The
-  /// first process of all reads it and gives it to the others, on whatever machine.
+  /// Resumes from the newest complete checkpoint that follows the job's course, else from the one that the job names.
+  /// The first process reads it and sends it to the others, on all machines.
   func resume() throws {
     var start = Start()
     if isFirst, let found = try checkpoint() {
@@ -49,7 +49,8 @@ extension TrainingRun {
     saved = (start.step, start.step)
     counts = start.counts
     try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch)
-    try journal?.begin(parameters: job.shape.parameterCount, step: start.step)
+    try journal?.begin(
+      parameters: job.shape.parameterCount, microbatches: batches.microbatchesPerStep, step: start.step)
   }
 
   private func checkpoint() throws -> (checkpoint: TrainingCheckpoint, start: Start)? {
@@ -61,18 +62,18 @@ extension TrainingRun {
     let other = try TrainingCheckpoint(folder: folder)
     guard other.state.step < job.steps else {
       throw TorchError(
-        .file, folder, "is of step \(other.state.step), and training is to end at step \(job.steps)",
-        hint: "Raise \"steps\", which count from the first step of all, or go on from an earlier checkpoint.")
+        .file, folder, "is of step \(other.state.step), and training ends at step \(job.steps)",
+        hint: "Raise \"steps\", which count from the very first step, or resume from an earlier checkpoint.")
     }
     var start = Start(other.state)
-    // What another training tolerated is no matter of this one's.
+    // What another training tolerated does not count here.
     start.counts.badSteps = 0
     if other.state.data != job.dataDigest {
       (start.epoch, start.sampleInEpoch) = (0, 0)
     } else if other.state.order != job.order {
       (start.epoch, start.sampleInEpoch) = (start.epoch + 1, 0)
       journal?.warn(
-        "the checkpoint of step \(start.step) took the data in another order (batch size, shuffle, seed): training goes on"
+        "the checkpoint of step \(start.step) took the data in another order (batch size, shuffle, seed): training resumes"
           + " with the next epoch, \(start.epoch)")
     }
     return (other, start)
@@ -92,8 +93,8 @@ extension TrainingRun {
 }
 
 extension TrainingJob {
-  /// Whether a checkpoint of this step outlives the training.
-  public func publishes(_ step: Int) -> Bool { step == steps || keep.everySteps.map { step % $0 == 0 } ?? false }
+  /// Whether a checkpoint of this step is published.
+  public func publishes(_ step: Int) -> Bool { step == steps || keep.isKept(step) }
 
   /// Whether a checkpoint is written after this step.
   func isCheckpoint(_ step: Int) -> Bool {

@@ -1,11 +1,12 @@
 import ShardKit
 
-/// One process's part in a training: the model, its optimizer, its share of the batches, and the loop.
+/// One process of a training: the model, its optimizer, its part of the batches, and the loop.
 ///
-/// Everything that decides a step follows from (seed, step): the batch, its masks, the dropout. So a run that goes on
-/// from a checkpoint takes the same steps as one that never stopped, bit for bit on a CPU. The loss is the mean over the
-/// step's masked tokens, and dropout knows samples, not microbatches: so processes, devices and the microbatch may change
-/// in between, and weights agree to rounding. Dropout of attention on a GPU alone knows microbatches.
+/// Everything that determines a step follows from (seed, step): the batch, its masks, the dropout. So a run that
+/// resumes from a checkpoint takes the same steps as one that never stopped, bit for bit on a CPU. The loss is the mean
+/// over the step's masked tokens, and dropout depends on samples, not microbatches. So processes, devices and the
+/// microbatch size may change in between, and weights agree up to rounding. Only dropout of attention on a GPU depends
+/// on microbatches.
 public final class TrainingRun {
   public enum Outcome: Equatable, Sendable { case done, stopped }
 
@@ -20,20 +21,23 @@ public final class TrainingRun {
   let shouldStop: () -> Bool
   /// Of the first process on each machine.
   let journal: TrainingJournal?
-  /// Where the training stands: what is counted, besides the optimizer's steps.
+  /// What is counted, in addition to the optimizer's steps.
   var counts = TrainingCounts()
   var stopAgreed = false
-  /// Steps of checkpoints that the first process has: one that is durable, and the one that was begun after it.
+  /// Steps of the first process's checkpoints: one that is durable, and the one that was started after it.
   var saved: (durable: Int, begun: Int) = (0, 0)
 
   var parameters: Parameters { optimizer.parameters }
   var isFirst: Bool { place.rank == 0 }
   var step: Int { optimizer.step }
 
+  /// Loads or draws the weights, opens the data, and joins the other processes.
   /// - Parameters:
-  ///   - source: opens the place of a job's data that lies elsewhere.
+  ///   - source: opens the place of data that are stored elsewhere.
   ///   - listen: told what happens, in the first process of each machine.
-  ///   - shouldStop: asked after every step; all processes stop when one is to.
+  ///   - shouldStop: asked at every step; all processes stop if one is to.
+  /// - Throws: `TorchError` if there is no GPU (`engine`), files do not fit the model (`file`), or processes are
+  ///   missing (`group`); `ShardError` if files cannot be read.
   public init(
     _ job: TrainingJob, engine: Engine, place: ProcessRank = ProcessRank(),
     source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) },
@@ -58,7 +62,8 @@ public final class TrainingRun {
     batches = try Self.batches(job, place, source)
     let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
     loop = TrainingLoop(
-      objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group, learningRate: job.rate(after:))
+      objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group,
+      learningRate: job.learningRate(after:))
     journal =
       place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
   }
@@ -70,7 +75,7 @@ public final class TrainingRun {
         .engine, "device", "there is no GPU that the engine can use (torch \(engine.version))",
         hint: "Set \"device\" to \"cpu\", or build the engine against a torch with CUDA.")
     }
-    // Launchers that give each process one visible GPU number it 0.
+    // If a launcher gives each process one visible GPU, its number is 0.
     return .cuda(place.localRank < engine.deviceCount ? place.localRank : 0)
   }
 
@@ -87,10 +92,10 @@ public final class TrainingRun {
       }
     let samples = try TokenSamples([data])
     let masking = try TokenMasking(
-      probability: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
+      maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
     var options = BatchOptions(
-      sequenceLength: job.sequenceLength, globalBatch: job.batchSize, microbatch: job.microbatchSize)
+      sequenceLength: job.sequenceLength, batchSize: job.batchSize, microbatchSize: job.microbatchSize)
     options.rank = place.rank
     options.world = place.size
     options.shuffle = job.shuffle
@@ -101,6 +106,9 @@ public final class TrainingRun {
 
   // MARK: The loop
 
+  /// Trains to the end of the job, or until asked to stop: in both cases with a checkpoint.
+  /// - Throws: `TorchError` if loss or gradient are not finite (`diverged`), a checkpoint is of another training
+  ///   (`file`), or processes are lost (`group`); `ShardError` if data cannot be read or checkpoints not written.
   public func run() throws -> Outcome {
     if let group { try JobAgreement(job: job, engine: engine, device: device).check(group) }
     try resume()
@@ -130,14 +138,14 @@ public final class TrainingRun {
     optimizer.resume(step: last)
   }
 
-  /// Weights that no step has changed are no model.
+  /// Weights that no step has changed are not a model.
   private func checkThatAnyStepCounts() throws {
     let taken = job.course.steps(after: job.firstStep, until: job.steps)
     guard counts.badSteps >= taken else { return }
     throw TorchError(
       .diverged, "training",
-      taken == 0 ? "every step is passed over" : "the loss or the gradient of every step, \(taken), is no number",
-      hint: "Pass over fewer with \"skipSteps\", or lower the rate and \"skipNonFinite\".")
+      taken == 0 ? "every step is passed over" : "the loss or the gradient of all \(taken) steps is not finite",
+      hint: "Pass over fewer steps with \"skipSteps\", or lower \"learningRate\" and \"skipNonFinite\".")
   }
 
   /// Reads the figures of the step that is still on the device.
@@ -160,37 +168,37 @@ public final class TrainingRun {
     try journal?.record(metrics)
   }
 
-  /// As this process knows it. A checkpoint that was begun is durable when the next one is.
+  /// As far as this process knows. A checkpoint that was started is durable once the next one is started.
   var lastGood: (step: Int, folder: String?)? {
     if let own = journal?.lastGood, own.step >= saved.durable { return (own.step, own.folder) }
     return saved.durable > 0 ? (saved.durable, nil) : nil
   }
 
-  /// Counts a step with a loss or gradient that is not finite; the optimizer has not taken it. Ends the training if that is
-  /// one too many.
+  /// Counts a step with a loss or gradient that is not finite; the optimizer has not taken it. Ends the training if
+  /// that is one too many.
   private func tolerate(_ last: TakenStep<Microbatch>) throws {
     counts.badSteps += 1
-    guard counts.badSteps > job.toleratedSteps else {
+    guard counts.badSteps > job.skipNonFinite else {
       journal?.warn(
         "step \(last.step) is passed over: its loss is \(last.loss), its gradient norm \(last.gradientNorm)"
-          + " (\(counts.badSteps) of \(job.toleratedSteps) that are tolerated)")
+          + " (\(counts.badSteps) of \(job.skipNonFinite) that are tolerated)")
       return
     }
     try LossGuard.check(
       loss: last.loss, gradientNorm: last.gradientNorm, step: last.step, lastGood: lastGood,
-      place: LossGuard.Place(rank: place.rank, size: place.size, culprits: last.culprits)
+      process: LossGuard.ReportingProcess(rank: place.rank, size: place.size, culprits: last.culprits)
     ) {
       last.microbatches.flatMap { (try? batches.documents(of: $0)) ?? [] }
     }
   }
 }
 
-/// What a training counts from its first step on.
+/// What a training counts from its first step.
 struct TrainingCounts: Equatable {
   /// Of the steps that were taken.
   var samples = 0
   /// Of the same, without padding.
   var tokens = 0
-  /// Steps that were passed over because their figures were no numbers.
+  /// Steps that were passed over because their loss or gradient was not finite.
   var badSteps = 0
 }

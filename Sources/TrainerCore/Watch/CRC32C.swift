@@ -11,7 +11,7 @@ enum CRC32C {
     return ~crc
   }
 
-  /// As records store it, so that a checksum of data with checksums in it stays a good one.
+  /// As records store it, so that a checksum of data that contain checksums stays strong.
   static func masked(_ bytes: some Sequence<UInt8>) -> UInt32 {
     let crc = checksum(bytes)
     return (crc >> 15 | crc << 17) &+ 0xA282_EAD8

@@ -12,7 +12,7 @@ struct ChartSeries {
     self.points = points.map { Point(step: $0.step, value: $0.value.isFinite ? $0.value : .nan) }
   }
 
-  /// At most so many points that show where the curve goes: of each stretch of steps its lowest and highest.
+  /// Up to a number of points that show the shape of the curve: the lowest and highest of each interval of steps.
   func thinned(to count: Int) -> [Point] {
     guard points.count > count else { return points }
     let stretches = max(1, count / 2)
@@ -66,7 +66,7 @@ struct ChartSeries {
     }
   }
 
-  /// The values without so many at either end, in parts of a thousand; all of them where they are few.
+  /// The values without a number of thousandths at either end; all of them if they are few.
   func values(withoutPerMille share: Int) -> [Double] {
     let sorted = points.map(\.value).filter { !$0.isNaN }.sorted()
     let cut = sorted.count * share / 1000
@@ -75,6 +75,6 @@ struct ChartSeries {
 
   var last: Point? { points.last { !$0.value.isNaN } }
   var first: Point? { points.first { !$0.value.isNaN } }
-  /// Steps whose value is no finite number.
+  /// Steps whose value is not finite.
   var gaps: [Double] { points.filter { $0.value.isNaN }.map(\.step) }
 }

@@ -4,15 +4,16 @@ public import ShardKit
 /// A TensorBoard event file, `events.out.tfevents.…`, with scalars.
 ///
 /// A record is `u64 length, u32 checksum of it, data, u32 checksum of the data`, little-endian, its data an `Event` of
-/// tensorboard's protocol buffers. After a resume a new file begins with a session start, at which TensorBoard forgets
-/// the steps that were trained again.
+/// tensorboard's protocol buffers. After a resume a new file begins with a session start, at which TensorBoard discards
+/// the steps that are trained again.
 public final class EventFile {
   public var path: String { file.path }
   private let file: AppendedFile
 
   /// - Parameters:
-  ///   - firstStep: the first step that this file may have, if training goes on; nil at its start.
+  ///   - firstStep: the first step that this file may have, if training is resumed; nil at its start.
   ///   - wallTime: seconds since 1970; part of the name, by which TensorBoard orders files.
+  /// - Throws: `ShardError` if the file cannot be written.
   public init(folder: String, firstStep: Int? = nil, wallTime: Double? = nil) throws(ShardError) {
     let wallTime = wallTime ?? wallSeconds()
     try FileSystem.makeDirectory(folder)
@@ -27,7 +28,7 @@ public final class EventFile {
     try append(session)
   }
 
-  /// Later than every file there, also where the clock was put back or stands still.
+  /// Later than every existing file, even if the clock was set back or stands still.
   private static func name(in folder: String, wallTime: Double) throws(ShardError) -> String {
     let prefix = "events.out.tfevents."
     var second = Int(wallTime)
@@ -42,6 +43,7 @@ public final class EventFile {
   }
 
   /// One event with all the scalars of a step.
+  /// - Throws: `ShardError` if the file cannot be written.
   public func add(_ scalars: [StepMetrics.Named], step: Int, wallTime: Double? = nil) throws(ShardError) {
     var summary: [UInt8] = []
     for scalar in scalars {
@@ -80,7 +82,7 @@ private struct Event {
   }
 }
 
-/// The wire format of protocol buffers, as much as events need.
+/// The part of the protocol buffers wire format that events need.
 private enum ProtocolBuffer {
   private static func append(varint value: UInt64, to out: inout [UInt8]) {
     var rest = value

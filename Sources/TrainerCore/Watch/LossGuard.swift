@@ -2,10 +2,12 @@ public import ShardKit
 
 /// Stops training at a loss or gradient that is not a finite number.
 public enum LossGuard {
-  /// Which of several processes looks, and whose part of the loss it is that is no number.
-  public struct Place: Sendable {
+  /// The process that checks, and those whose loss is not finite.
+  public struct ReportingProcess: Sendable {
     public var rank: Int
+    /// The number of processes.
     public var size: Int
+    /// Ranks of the processes whose own loss is not finite.
     public var culprits: [Int]
 
     public init(rank: Int = 0, size: Int = 1, culprits: [Int] = []) {
@@ -22,19 +24,21 @@ public enum LossGuard {
   }
 
   /// - Parameters:
-  ///   - step: the step that the values are of, from 1.
-  ///   - documents: ids of the batch's documents; asked only when training stops.
-  ///   - lastGood: the newest durable checkpoint; its folder where that is on this machine.
+  ///   - step: the step of the values, from 1.
+  ///   - documents: ids of the batch's documents; called only if training stops.
+  ///   - lastGood: the newest durable checkpoint; its folder if that is on this machine.
+  /// - Throws: `TorchError` (`diverged`) if loss or gradient norm are not finite; (`group`) if only those of others
+  ///   are.
   public static func check(
     loss: Double, gradientNorm: Double? = nil, step: Int, lastGood: (step: Int, folder: String?)?,
-    place: Place = Place(), documents: () -> [String]
+    process: ReportingProcess = ReportingProcess(), documents: () -> [String]
   ) throws(TorchError) {
     guard let fault = fault(loss: loss, gradientNorm: gradientNorm) else { return }
-    if place.isInnocent {
-      // Its own documents are not to blame; the process that they are of names them.
+    if process.isInnocent {
+      // Its own documents are not the cause; the process that has them names them.
       throw TorchError(
-        .group, "process \(place.rank) of \(place.size)",
-        "stops at step \(step): the loss of \(place.whose) is not a number", hint: "Look at the message of that one.")
+        .group, "process \(process.rank) of \(process.size)",
+        "stops at step \(step): the loss of \(process.whose) is not a number", hint: "See the message of that process.")
     }
     throw TorchError(
       .diverged, "step \(step)", "\(fault); \(named(documents()))", hint: hint(lastGood: lastGood))
@@ -64,7 +68,7 @@ public enum LossGuard {
     }
     return
       "\(start ?? "There is no checkpoint yet.") Pass over these steps with \"skipSteps\", set a lower rate from an"
-      + " earlier step on with \"laterRates\", or tolerate some such steps with \"skipNonFinite\": the next run goes on at"
-      + " the last checkpoint before that."
+      + " earlier step on with \"laterRates\", or tolerate some such steps with \"skipNonFinite\": the next run resumes"
+      + " at the last checkpoint before that."
   }
 }

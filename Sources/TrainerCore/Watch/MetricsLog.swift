@@ -1,19 +1,21 @@
 public import ShardKit
 
-/// Metrics as JSON lines, one a step, each written at once: `{"step":1,"time":…,"loss/train/total":…}`.
+/// Metrics as JSON lines, one per step, each written at once: `{"step":1,"time":…,"loss/train/total":…}`.
 ///
-/// Numbers that are not finite stand as `null`.
+/// Numbers that are not finite are written as `null`.
 public final class MetricsLog {
   public var path: String { file.path }
   private let file: AppendedFile
 
-  /// - Parameter resumedStep: steps past it are trained again, so their records go, and a line that a kill cut short; 0
-  ///   begins anew.
+  /// - Parameter resumedStep: records of later steps, which are trained again, and a line that a kill cut short are
+  ///   removed; 0 starts from scratch.
+  /// - Throws: `ShardError` if the file cannot be read or written.
   public init(_ path: String, resumedStep: Int) throws(ShardError) {
     let kept = FileSystem.exists(path) ? try Self.length(of: path, until: resumedStep) : 0
     file = try AppendedFile(path, cutTo: kept)
   }
 
+  /// - Throws: `ShardError` if the file cannot be written.
   public func add(_ metrics: StepMetrics, wallTime: Double? = nil) throws(ShardError) {
     var members = [JSONMember("step", .integer(metrics.step)), JSONMember("time", .number(wallTime ?? wallSeconds()))]
     for scalar in metrics.scalars {
@@ -22,13 +24,13 @@ public final class MetricsLog {
     try file.append(Array(JSONValue.object(members).text().utf8) + [10])
   }
 
-  /// Counts as integers, the rest in the seven digits that a float has.
+  /// Integers as they are, other numbers with the seven digits that a float has.
   private static func json(_ value: Double) -> JSONValue {
     if let whole = Int(exactly: value) { return .integer(whole) }
     return .number(Double("\(Float(value))") ?? value)
   }
 
-  /// Bytes up to the first record past a step; lines that are no records count to the one before.
+  /// Bytes up to the first record of a later step; lines that are not records belong to the one before.
   private static func length(of path: String, until step: Int) throws(ShardError) -> Int64 {
     let lines = LineReader(try FileSource(path), maximumLineBytes: 1 << 20)
     let reader = JSONObjectReader()
@@ -36,7 +38,7 @@ public final class MetricsLog {
     while true {
       let start = lines.position
       guard let line = try lines.next() else { return kept }
-      // Without its line end the last line is one that a kill cut short, though it may read well.
+      // A last line without a line end was cut short by a kill, even if it can be parsed.
       guard lines.position - start > line.count, let found = read(line, reader) else { continue }
       guard found.step <= step else { return kept }
       kept = lines.position
@@ -45,7 +47,8 @@ public final class MetricsLog {
 
   // MARK: Reading
 
-  /// The curves of a log, in its order; lines that are no records are passed over.
+  /// The curves of a log, in its order; lines that are not records are passed over.
+  /// - Throws: `ShardError` if the file cannot be read.
   public static func curve(_ path: String) throws(ShardError) -> [TrainingPoint] {
     let lines = LineReader(try FileSource(path), maximumLineBytes: 1 << 20)
     let reader = JSONObjectReader()
@@ -54,7 +57,7 @@ public final class MetricsLog {
     return points
   }
 
-  /// nil if the line is no record.
+  /// nil if the line is not a record.
   private static func read(_ line: UnsafeRawBufferPointer, _ reader: JSONObjectReader) -> TrainingPoint? {
     var point = TrainingPoint(step: -1)
     let wrong = reader.read(padded: line) { field in
@@ -76,7 +79,7 @@ public final class MetricsLog {
   }
 }
 
-/// A point of the training's curves; NaN where a value is unknown or not finite.
+/// A point of the training's curves; NaN if a value is unknown or not finite.
 public struct TrainingPoint: Equatable, Sendable {
   public var step: Int
   public var loss = Double.nan

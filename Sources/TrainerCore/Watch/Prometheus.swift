@@ -18,9 +18,9 @@ public enum PrometheusText {
     add("pipeline_training_loss", "Loss of the last step.", metrics.loss)
     add("pipeline_training_learning_rate", "Learning rate of the last step.", metrics.learningRate)
     add("pipeline_training_gradient_norm", "Norm of the gradient before clipping.", metrics.gradientNorm)
-    add("pipeline_training_tokens_per_second", "Tokens a second over the last steps.", metrics.tokensPerSecond)
+    add("pipeline_training_tokens_per_second", "Tokens per second over the last steps.", metrics.tokensPerSecond)
     add(
-      "pipeline_training_mfu", "Floating point operations of the model as a share of the peak.",
+      "pipeline_training_mfu", "Floating point operations of the model as a fraction of the peak.",
       metrics.modelFLOPsUtilization)
     add("pipeline_training_remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
     for other in metrics.others {
@@ -51,7 +51,7 @@ public enum PrometheusText {
   }
 }
 
-/// A file with the newest metrics, for node_exporter's textfile collector: replaced as a whole, at most so often.
+/// A file with the newest metrics, for node_exporter's textfile collector: replaced atomically, at limited intervals.
 public final class PrometheusFile {
   public let path: String
   private let minimumSeconds: Double
@@ -62,7 +62,8 @@ public final class PrometheusFile {
     self.minimumSeconds = minimumSeconds
   }
 
-  /// - Parameter force: also when the last write was a moment ago.
+  /// - Parameter force: writes even if the last write was very recent.
+  /// - Throws: `ShardError` if the file cannot be written.
   public func update(_ text: String, force: Bool = false) throws(ShardError) {
     let now = monotonicSeconds()
     guard force || now - written >= minimumSeconds else { return }

@@ -1,24 +1,24 @@
 import ShardKit
 
-/// What is known of training after a step.
+/// Figures of training after a step.
 public struct StepMetrics: Equatable, Sendable {
   /// Optimizer steps done.
   public var step: Int
   public var loss: Double
   public var learningRate: Double
-  /// Before clipping; nil where it is not measured.
+  /// Before clipping; nil: not measured.
   public var gradientNorm: Double?
   public var epoch: Int
   /// Since the first step.
   public var samples: Int
   public var tokens: Int
-  /// Of all devices together.
+  /// Of all devices.
   public var tokensPerSecond: Double?
   public var devices = 1
-  /// Share of the devices' peak.
+  /// Fraction of the devices' peak.
   public var modelFLOPsUtilization: Double?
   public var secondsRemaining: Double?
-  /// Others by their names, such as `metrics/eval/MaskedAccuracy`.
+  /// Other figures by name, such as `metrics/eval/MaskedAccuracy`.
   public var others: [Named] = []
 
   public struct Named: Equatable, Sendable {
@@ -44,7 +44,7 @@ public struct StepMetrics: Equatable, Sendable {
     self.tokens = tokens
   }
 
-  /// Every number under the name that Composer logs it by, in fixed order.
+  /// Every number under the name that Composer uses in logs, in fixed order.
   public var scalars: [Named] {
     var list = [
       Named(MetricNames.loss, loss), Named(MetricNames.learningRate, learningRate),
@@ -61,7 +61,7 @@ public struct StepMetrics: Equatable, Sendable {
   }
 }
 
-/// Composer's names, so that dashboards made for it fit.
+/// Composer's names, so that its dashboards work.
 public enum MetricNames {
   public static let loss = "loss/train/total"
   public static let learningRate = "lr-AdamW/group0"

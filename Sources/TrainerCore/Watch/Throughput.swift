@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Tokens a second over the last steps, and the time that is left.
+/// Tokens per second over the last steps, and the remaining time.
 public struct Throughput: Sendable {
   private struct Mark {
     var seconds: Double
@@ -8,19 +8,19 @@ public struct Throughput: Sendable {
     var tokens: Int
   }
 
-  /// Steps that the rates are taken over.
+  /// The number of steps that rates are averaged over.
   public let window: Int
   private var marks: [Mark] = []
   private var next = 0
 
   public init(window: Int = 100) { self.window = max(1, window) }
 
-  /// Takes note of a step's end.
+  /// Records the end of a step.
   ///
-  /// The first one only starts the clock: its time has warm-up in it.
+  /// The first one only starts the clock: its time includes warm-up.
   /// - Parameters:
-  ///   - tokens: real ones, without padding, since any fixed moment.
-  ///   - seconds: of a clock that never goes back.
+  ///   - tokens: without padding, since any fixed moment.
+  ///   - seconds: of a monotonic clock.
   public mutating func record(step: Int, tokens: Int, seconds: Double? = nil) {
     let mark = Mark(seconds: seconds ?? monotonicSeconds(), step: step, tokens: tokens)
     if marks.count <= window {
@@ -31,7 +31,7 @@ public struct Throughput: Sendable {
     }
   }
 
-  /// Forgets what was measured: after a pause, such as an evaluation.
+  /// Discards what was measured: after a pause, such as an evaluation.
   public mutating func restart() {
     marks = []
     next = 0
@@ -59,20 +59,20 @@ public struct Throughput: Sendable {
     return Double(max(0, totalSteps - last.step)) * secondsPerStep
   }
 
-  /// Share of the peak that the model's own operations take.
+  /// The fraction of the peak that the model's own operations take: 0…1.
   ///
-  /// - Parameter peakFLOPs: a second, of all devices together (`DevicePeak`).
+  /// - Parameter peakFLOPs: per second, of all devices (`DevicePeak`).
   public func modelFLOPsUtilization(flopsPerToken: Double, peakFLOPs: Double?) -> Double? {
     guard let peakFLOPs, peakFLOPs > 0, let tokensPerSecond else { return nil }
     return tokensPerSecond * flopsPerToken / peakFLOPs
   }
 }
 
-/// Dense bfloat16 operations a second, by the vendor's data sheets.
+/// Dense bfloat16 operations per second, by the vendor's data sheets.
 public enum DevicePeak {
-  /// nil for devices whose peak is not stated here: they have no utilization.
+  /// nil for devices whose peak is not listed here: their utilization is unknown.
   public static func bfloat16FLOPs(ofDevice name: String) -> Double? {
-    // The cards for PCI Express are slower than the modules of the same name.
+    // PCI Express cards are slower than the modules of the same name.
     let isCard = name.contains("PCIe") || name.contains("NVL")
     if name.contains("H100") || name.contains("H200") { return isCard ? nil : 989e12 }
     return name.contains("A100") ? 312e12 : nil
@@ -80,14 +80,14 @@ public enum DevicePeak {
 }
 
 extension ModelShape {
-  /// Floating point operations that training takes for one token, forward and backward.
+  /// Floating point operations of training per token, forward and backward.
   ///
-  /// 6 for each weight of a layer's matrices, 12·s·d a layer for attention's scores and sums, and 6·(d² + d·V) for the
-  /// head, which sees the masked tokens alone. Embeddings, norms and recomputation do not count.
-  public func trainingFLOPsPerToken(sequenceLength: Int, maskedShare: Double) -> Double {
+  /// 6 per weight of a layer's matrices, 12·s·d per layer for attention's scores and sums, and 6·(d² + d·V) for the
+  /// head, which sees only the masked tokens. Embeddings, norms and recomputation do not count.
+  public func trainingFLOPsPerToken(sequenceLength: Int, maskFraction: Double) -> Double {
     let matrices = parameters(ofLayer: 0).filter { $0.shape.count == 2 }.reduce(0) { $0 + $1.count }
     let attention = 12 * Double(sequenceLength) * Double(hiddenSize)
     let head = Double(hiddenSize * hiddenSize + hiddenSize * vocabularySize)
-    return Double(layers) * (6 * Double(matrices) + attention) + 6 * maskedShare * head
+    return Double(layers) * (6 * Double(matrices) + attention) + 6 * maskFraction * head
   }
 }

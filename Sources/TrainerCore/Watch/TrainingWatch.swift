@@ -1,20 +1,20 @@
 public import ShardKit
 
-/// Everything by which people follow a training: metrics.jsonl, TensorBoard's events, Prometheus text, the picture.
+/// Everything for following a training: metrics.jsonl, TensorBoard events, Prometheus text, the chart.
 ///
-/// One object takes each step's values and hands them to all. One thread calls it.
+/// One object passes each step's values to all of them. For one thread.
 public final class TrainingWatch {
   public struct Options: Sendable {
-    /// Where training ends; nil if that is open.
+    /// The last step; nil: unknown.
     public var totalSteps: Int?
-    /// `ModelShape.trainingFLOPsPerToken`; nil leaves the utilization out.
+    /// `ModelShape.trainingFLOPsPerToken`; nil: no utilization.
     public var flopsPerToken: Double?
-    /// Of one device (`DevicePeak`); nil leaves the utilization out.
+    /// Of one device (`DevicePeak`); nil: no utilization.
     public var peakFLOPs: Double?
     public var devices = 1
-    /// On every sample for Prometheus, such as the stage.
+    /// Labels of every Prometheus sample, such as the stage.
     public var labels: [(name: String, value: String)] = []
-    /// Over the picture.
+    /// Title of the chart.
     public var title = "Training"
 
     public init() {}
@@ -32,19 +32,22 @@ public final class TrainingWatch {
   private var throughput = Throughput()
   private var lastText = ""
 
-  /// - Parameter resumedStep: the step of the checkpoint that training goes on from, 0 at the start; later records of
-  ///   earlier attempts go.
+  /// - Parameter resumedStep: the step of the checkpoint that training resumes from, 0 at the start; records of later
+  ///   steps are removed.
+  /// - Throws: `ShardError` if the folder or its files cannot be written.
   public init(_ folder: String, resumedStep: Int, options: Options = Options()) throws(ShardError) {
     self.folder = folder
     self.options = options
     try FileSystem.makeDirectory(folder)
     log = try MetricsLog("\(folder)/\(Self.logName)", resumedStep: resumedStep)
-    // Events of an attempt that was given up before its first checkpoint must go too.
+    // Events of an attempt that ended before its first checkpoint must be removed too.
     events = try EventFile(folder: folder, firstStep: resumedStep + 1)
     prometheus = PrometheusFile("\(folder)/\(Self.prometheusName)")
   }
 
-  /// Takes a step's values, adds rates and remaining time, and passes them on; what it made of them.
+  /// Takes a step's values, adds rates and remaining time, and passes them on.
+  /// - Returns: the values with what was added.
+  /// - Throws: `ShardError` if a file cannot be written.
   @discardableResult
   public func record(_ metrics: StepMetrics) throws(ShardError) -> StepMetrics {
     throughput.record(step: metrics.step, tokens: metrics.tokens)
@@ -63,10 +66,11 @@ public final class TrainingWatch {
     return metrics
   }
 
-  /// The time until the next step is not one of training.
+  /// The time until the next step does not count as training.
   public func pause() { throughput.restart() }
 
-  /// Brings the picture and the Prometheus file up to date.
+  /// Updates the chart and the Prometheus file.
+  /// - Throws: `ShardError` if a file cannot be written.
   public func draw() throws(ShardError) {
     if !lastText.isEmpty { try prometheus.update(lastText, force: true) }
     let picture = TrainingChart.svg(try MetricsLog.curve(log.path), title: options.title)

@@ -20,7 +20,7 @@ import TrainerCore
     #expect(
       try course(["301-330", " 7 "], ["300: 0.0001", "10:1e-3"])
         == TrainingCourse(
-          passedOver: [7...7, 301...330], rates: [.init(peak: 0.001, after: 10), .init(peak: 0.0001, after: 300)]))
+          skipSteps: [7...7, 301...330], laterRates: [.init(0.001, after: 10), .init(0.0001, after: 300)]))
   }
 
   @Test(arguments: [

@@ -6,7 +6,7 @@ import TrainerCore
 
 /// Saves four checkpoints and the last one again; notes in a file which step is known to be durable.
 private func train(_ folder: String, from first: Int) throws {
-  let store = try CheckpointStore(folder + "/checkpoints", keep: KeepRule(last: 2))
+  let store = try CheckpointStore(folder + "/checkpoints", keep: KeepRule(keepCheckpoints: 2))
   for step in Array(first...4) + [4] {
     try store.save(contents(step: step))
     try store.waitForWrite()

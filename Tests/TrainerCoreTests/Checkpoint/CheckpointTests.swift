@@ -59,7 +59,7 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
 
   @Test func theRuleKeepsTheLastAndEveryKth() throws {
     defer { clean() }
-    let store = try CheckpointStore(folder, keep: KeepRule(last: 2, everySteps: 4))
+    let store = try CheckpointStore(folder, keep: KeepRule(keepCheckpoints: 2, keepEverySteps: 4))
     for step in 1...9 { try store.save(contents(step: step)) }
     try store.waitForWrite()
     #expect(try steps() == ["4", "8", "9"])
@@ -72,7 +72,7 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
 
   @Test func damagedCheckpointsArePassedOverAndNamed() throws {
     defer { clean() }
-    let store = try CheckpointStore(folder, keep: KeepRule(last: 9))
+    let store = try CheckpointStore(folder, keep: KeepRule(keepCheckpoints: 9))
     for step in 1...5 { try store.save(contents(step: step)) }
     try store.waitForWrite()
     func path(_ step: Int, _ name: String) -> String { "\(folder)/step-0000000\(step)/\(name)" }
@@ -88,7 +88,7 @@ func contents(step: Int, fingerprint: String = "f") -> CheckpointContents {
       search.passedOver.map(\.subject) == [
         path(5, "state.json"), path(4, "weights.safetensors"), path(3, "optimizer.safetensors"),
       ])
-    #expect(search.warnings[1].hasSuffix("It is passed over: training goes on from step 2."))
+    #expect(search.warnings[1].hasSuffix("It is passed over: training resumes from step 2."))
     #expect(store.lastGood?.step == 2)
     // Training goes on and comes past the damaged ones.
     for step in 3...5 { try store.save(contents(step: step)) }

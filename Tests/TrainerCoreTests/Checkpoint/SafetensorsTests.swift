@@ -82,7 +82,7 @@ private func file(_ header: String, values: Int = 0) -> [UInt8] {
     #expect(try message(Array(file("{}").dropLast())).hasPrefix("FILE: ends inside its header of 2 bytes"))
     #expect(try message([255, 255, 255, 255, 255, 255, 255, 255]).contains("the limit is 16777216"))
     #expect(try message(file("[]")) == "FILE: has a header that is an array, not an object.")
-    #expect(try message(file("{\"a\":")).contains("no JSON at byte 5"))
+    #expect(try message(file("{\"a\":")).contains("not JSON at byte 5"))
     #expect(try message(file(String(repeating: "[", count: 1_000_000))).contains("nested deeper"))
     #expect(
       try message(file("{\(tensor("a", 0, 4)),\(tensor("b", 2, 6))}", values: 6))

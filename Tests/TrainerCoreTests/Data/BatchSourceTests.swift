@@ -8,7 +8,7 @@ private func masking() throws -> TokenMasking {
 }
 
 private func options(rank: Int = 0, world: Int = 1, batch: Int = 16, micro: Int = 4) -> BatchOptions {
-  var options = BatchOptions(sequenceLength: 32, globalBatch: batch, microbatch: micro)
+  var options = BatchOptions(sequenceLength: 32, batchSize: batch, microbatchSize: micro)
   options.rank = rank
   options.world = world
   return options
@@ -38,7 +38,7 @@ private final class TokenFolder {
     let source = try BatchSource(data.samples, masking: masking(), options())
     #expect(source.microbatchesPerStep == 4 && source.stepsPerEpoch == 12)
     for batch in try take(source, 9) {
-      #expect(batch.batch == 4 && batch.ids.count == 4 * batch.length && batch.length % 8 == 0)
+      #expect(batch.sampleCount == 4 && batch.ids.count == 4 * batch.length && batch.length % 8 == 0)
       #expect(batch.length < Int(batch.lengths.max()!) + 8 && batch.tokens == Int(batch.lengths.reduce(0, +)))
       var restored = batch.ids
       for (place, label) in zip(batch.positions, batch.labels) { restored[Int(place)] = Int32(label) }
@@ -81,10 +81,10 @@ private final class TokenFolder {
       for source in sources { parts += try take(source, source.microbatchesPerStep) }
       #expect(Set(sources.map(\.microbatchesPerStep)).count == 1)
       parts.sort { $0.number < $1.number }
-      #expect(parts.map(\.number) == Array(parts.indices) && parts.allSatisfy { $0.batch <= micro })
+      #expect(parts.map(\.number) == Array(parts.indices) && parts.allSatisfy { $0.sampleCount <= micro })
       #expect(parts.flatMap(\.sampleIDs) == step.sampleIDs)
       #expect(parts.flatMap(\.labels) == step.labels)
-      #expect(parts.flatMap { part in (0..<part.batch).map { part.firstInBatch + $0 } } == Array(0..<16))
+      #expect(parts.flatMap { part in (0..<part.sampleCount).map { part.firstInBatch + $0 } } == Array(0..<16))
     }
   }
 
@@ -176,7 +176,7 @@ private final class TokenFolder {
         #expect(try source.next() == nil)
       }
       batches.sort { $0.number < $1.number }
-      #expect(batches.flatMap(\.sampleIDs) == Array(0..<203) && batches.last?.batch == 3)
+      #expect(batches.flatMap(\.sampleIDs) == Array(0..<203) && batches.last?.sampleCount == 3)
       #expect(batches.map(\.number) == Array(0..<21))
       let share =
         Double(batches.reduce(0) { $0 + $1.positions.count })
@@ -213,13 +213,13 @@ private final class TokenFolder {
     #expect {
       _ = try BatchSource(data.samples, masking: masking(), options(world: 17))
     } throws: {
-      "\($0)" == "batches: a global batch of 16 samples does not reach for 17 devices. "
+      "\($0)" == "batches: a batch of 16 samples is too small for 17 devices. "
         + "Use a larger batch, or fewer devices."
     }
     #expect {
       _ = try BatchSource(data.samples, masking: masking(), options(batch: 512))
     } throws: {
-      "\($0)".hasPrefix("batches: 203 samples do not fill a global batch of 512.")
+      "\($0)".hasPrefix("batches: 203 samples do not fill a batch of 512.")
     }
   }
 

@@ -143,7 +143,7 @@ private func alter(_ path: String, at place: Int) throws {
       let altered = message { _ = try numbers(dataset, [10]) }
       #expect(altered.hasPrefix("\(folder)/shard.00001.mds\(suffix): the shard's xxh64 does not match index.json"))
       let truncated = message { _ = try numbers(dataset, [29]) }
-      #expect(truncated.hasPrefix("\(folder)/shard.00002.mds\(suffix): the shard "))
+      #expect(truncated.hasPrefix("\(folder)/shard.00002.mds\(suffix): the \(distant ? "fetched " : "")shard "))
       #expect(truncated.contains("50 bytes, but index.json says"))
       #expect(try numbers(dataset, [0]) == [0])
     }

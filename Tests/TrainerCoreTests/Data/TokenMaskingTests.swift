@@ -37,7 +37,7 @@ import TrainerCore
     _ ids: [Int32], probability: Double = 0.3, seed: UInt64 = 17, epoch: Int = 0, sample: Int, offset: Int = 0
   ) throws -> Masked {
     let masking = try TokenMasking(
-      probability: probability, seed: seed, maskID: 4, vocabulary: Self.vocabulary, specialIDs: Self.special)
+      maskFraction: probability, seed: seed, maskID: 4, vocabulary: Self.vocabulary, specialIDs: Self.special)
     var out = Masked(ids: ids)
     out.ids.withUnsafeMutableBufferPointer {
       masking.apply(
@@ -107,7 +107,7 @@ import TrainerCore
 
   @Test func whatCannotWorkIsRefused() {
     #expect(throws: ShardError.self) {
-      try TokenMasking(probability: 1.5, seed: 0, maskID: 4, vocabulary: 10, specialIDs: [])
+      try TokenMasking(maskFraction: 1.5, seed: 0, maskID: 4, vocabulary: 10, specialIDs: [])
     }
     #expect(throws: ShardError.self) { try TokenMasking(seed: 0, maskID: 10, vocabulary: 10, specialIDs: []) }
     #expect(throws: ShardError.self) { try TokenMasking(seed: 0, maskID: 1, vocabulary: 2, specialIDs: [0]) }

@@ -39,13 +39,13 @@ private let squad = """
       JGLUEBenchmark.jsts, #"{"sentence1": "a", "sentence2": "b", "label": 7}"#,
       "data.json:1: has no 'label' between 0 and 5"
     ),
-    (.jsts, "", "holds no examples"), (.jsts, "{", "is no JSON"),
+    (.jsts, "", "holds no examples"), (.jsts, "{", "is not JSON"),
     (.jnli, #"{"sentence1": "a", "sentence2": "b", "label": "maybe"}"#, "of entailment, contradiction, neutral"),
     (.jcommonsenseqa, #"{"question": "a", "label": 1, "choice0": "x"}"#, "has no text 'choice1'"),
     (.jsquad, #"{"data": 1}"#, "has no list 'data'"),
     (
       .jsquad, squad.replacing("\"answer_start\": 14", with: "\"answer_start\": 13"),
-      "q2: has an answer that does not stand"
+      "q2: has an answer that is not at its place"
     ),
     (.jsquad, squad.replacing("\"answer_start\": 14", with: "\"answer_start\": 99999"), "q2: has an answer"),
   ])

@@ -23,7 +23,21 @@ struct ModelShapeTests {
     var shape = ModelShape(kind)
     shape.layers = 3
     shape.dropout = 0.25
-    #expect(try ModelShape(shape.json) == shape)
+    #expect(try ModelShape(json: shape.json) == shape)
+  }
+
+  @Test func modelFilesHaveTheseBytes() throws {
+    let text =
+      #"{"format":1,"kind":"mosaic-bert","vocabularySize":32768,"hiddenSize":768,"layers":12,"heads":12,"#
+      + #""intermediateSize":3072,"maximumLength":512,"tokenTypes":2,"padding":0,"normEpsilon":1e-12,"#
+      + #""initialDeviation":0.02,"dropout":0.1,"attentionDropout":0.0,"rotaryBase":1000.0"#
+    var shape = ModelShape()
+    #expect(shape.json.text() == text + "}")
+    shape.tiesDecoder = false
+    #expect(shape.json.text() == text + #","tiesDecoder":false}"#)
+    // Files of older programs have fewer members.
+    let older: JSONValue = ["format": 1, "kind": "bert", "layers": 2]
+    #expect(try ModelShape(json: older).layers == 2 && ModelShape(json: older).attentionDropout == 0.1)
   }
 
   @Test func namesAreDistinct() {
@@ -35,13 +49,14 @@ struct ModelShapeTests {
 
   @Test(
     arguments: [
-      (["format": 2, "kind": "bert"], "its format is 2"), (["format": 1], "kind is null"),
-      (["format": 1, "kind": "bert", "layers": "12"], "layers is \"12\""),
+      (["format": 2, "kind": "bert"], "format: is 2, this program reads 1"),
+      (["format": 1], "the member 'kind' is missing"),
+      (["format": 1, "kind": "bert", "layers": "12"], "layers: should be an integer, not a string"),
       (["format": 1, "kind": "bert", "heads": 5], "does not divide by 5 heads"),
       (["format": 1, "kind": "bert", "hiddenSize": -768], "hiddenSize is -768"),
       (["format": 1, "kind": "rope-bert", "hiddenSize": 12, "heads": 4], "heads of even size, not 3"),
     ] as [(JSONValue, String)])
   func otherShapesAreRefusedBySentence(_ json: JSONValue, _ message: String) {
-    #expect { try ModelShape(json) } throws: { "\($0)".contains(message) }
+    #expect { try ModelShape(json: json) } throws: { "\($0)".contains(message) }
   }
 }

@@ -59,14 +59,14 @@ extension EngineTests {
     @Test func machinesCompareTheirJobsBeforeTheFirstStep() throws {
       let data = try SampleData.tokens(samples: 100, perShard: 30)
       var other = job(data)
-      other.schedule.learningRate = 2e-3
+      other.learningRateSchedule.learningRate = 2e-3
       other.microbatchSize = 2
       let outcomes = try together([job(data), other])
       for (rank, outcome) in outcomes.enumerated() {
         guard case .failure(let error) = outcome else { return #expect(Bool(false), "rank \(rank) trains") }
         #expect(
           error.description.hasPrefix(
-            "process \(rank) of 2: is to train something else than process \(1 - rank): they differ in 'schedule', "
+            "process \(rank) of 2: trains something else than process \(1 - rank): they differ in 'learningRateSchedule', "
               + "'microbatchSize'."), "\(error)")
       }
       #expect(try together([job(data), job(data)]).allSatisfy { (try? $0.get()) == .done })
@@ -78,7 +78,7 @@ extension EngineTests {
       let data = try SampleData.tokens(samples: 100, perShard: 30)
       var other = job(data)
       other.checkpointSteps = 2
-      other.keep = KeepRule(last: 1, everySteps: 3)
+      other.keep = KeepRule(keepCheckpoints: 1, keepEverySteps: 3)
       for outcome in try together([job(data), other]) {
         guard case .failure(let error) = outcome else { return #expect(Bool(false), "they train") }
         #expect(error.message.hasSuffix("they differ in 'checkpointSteps', 'keepEverySteps'"), "\(error)")

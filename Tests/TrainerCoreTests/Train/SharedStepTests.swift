@@ -112,10 +112,10 @@ extension EngineTests {
       let batch = TinyModel.batch(shape, ragged: true, seed: 4)
       try model.loss(try batch.input(engine), at: batch.positions, labels: batch.labels, training: true).backward()
       try optimizer.accumulate()
-      #expect(try optimizer.step(rate: 0.01, maximumGradientNorm: 1).item() > 0)
+      #expect(try optimizer.step(learningRate: 0.01, maximumGradientNorm: 1).item() > 0)
       let before = try parameters.masterWeights.tensors.map { try $0.floats() }
       let none = try engine.full(1e-9, shape: [1])
-      #expect(try optimizer.step(rate: 0.01, maximumGradientNorm: 1, dividedBy: none).item() == 0)
+      #expect(try optimizer.step(learningRate: 0.01, maximumGradientNorm: 1, dividedBy: none).item() == 0)
       #expect(try parameters.masterWeights.tensors.map { try $0.floats() } == before)
     }
 
@@ -133,7 +133,7 @@ extension EngineTests {
         try loss.scaled(inTheLoss ? 1 : factor).backward()
         try optimizer.accumulate()
         let figure = try engine.full(factor, .float64, shape: [1])
-        return try optimizer.step(rate: 0.01, maximumGradientNorm: 1, loss: inTheLoss ? figure : nil).item()
+        return try optimizer.step(learningRate: 0.01, maximumGradientNorm: 1, loss: inTheLoss ? figure : nil).item()
       }
       _ = try step(1)
       let all = parameters.masterWeights.tensors + optimizer.first.tensors + optimizer.second.tensors
@@ -157,7 +157,7 @@ enum TrainingJobs {
     job.batchSize = 8
     job.microbatchSize = 4
     job.steps = steps
-    job.schedule = LearningRateSchedule(learningRate: 1e-3, schedule: .linear, warmupSteps: 2, steps: steps)
+    job.learningRateSchedule = LearningRateSchedule(learningRate: 1e-3, schedule: .linear, warmupSteps: 2, steps: steps)
     job.maximumGradientNorm = 1
     job.checkpointSteps = 5
     job.vocabularySize = 100

@@ -5,29 +5,29 @@ import Testing
 @testable import TrainerCore
 
 @Suite struct CourseTests {
-  @Test func aCourseConcernsTheStepsUntilWhichItIsAsked() {
+  @Test func aCourseConcernsTheStepsUntilWhichItIsAsked() throws {
     let course = TrainingCourse(
-      passedOver: [20...30, 31...35, 8...9], rates: [.init(peak: 0.5, after: 40), .init(peak: 0.25, after: 12)])
-    #expect(course.passedOver == [8...9, 20...35])
+      skipSteps: [20...30, 31...35, 8...9], laterRates: [.init(0.5, after: 40), .init(0.25, after: 12)])
+    #expect(course.skipSteps == [8...9, 20...35])
     #expect(course.text(until: 7) == "")
     #expect(course.text(until: 8) == "passes over 8-8")
     #expect(course.text(until: 12) == "passes over 8-9")
     #expect(course.text(until: 22) == "passes over 8-9; passes over 20-22; rate 0.25 after 12")
     #expect(course.endOfWindow(at: 20) == 35 && course.endOfWindow(at: 36) == nil)
-    #expect([11, 12, 39, 40].map { course.peak(after: $0, 1) } == [1, 0.25, 0.25, 0.5])
-    #expect(TrainingCourse(course.json) == course)
+    #expect([11, 12, 39, 40].map { course.learningRate(after: $0) } == [nil, 0.25, 0.25, 0.5])
+    #expect(try JSONValue.encoding(course).decode(TrainingCourse.self) == course)
     #expect(course.steps(after: 0, until: 40) == 22 && course.steps(after: 8, until: 25) == 10)
     #expect(course.steps(after: 19, until: 35) == 0 && course.steps(after: 40, until: 40) == 0)
   }
 
   @Test func windowsMayEndAtTheGreatestNumber() {
-    let course = TrainingCourse(passedOver: [5...Int.max, 7...7, Int.max...Int.max])
-    #expect(course.passedOver == [5...Int.max] && course.steps(after: 0, until: 10) == 4)
+    let course = TrainingCourse(skipSteps: [5...Int.max, 7...7, Int.max...Int.max])
+    #expect(course.skipSteps == [5...Int.max] && course.steps(after: 0, until: 10) == 4)
   }
 
   @Test func aScheduleMayBeginAtALaterStep() {
     let rate = LearningRateSchedule(learningRate: 1, schedule: .linear, warmupSteps: 2, steps: 14, start: 10)
-    #expect((9...14).map { rate.rate(after: $0) } == [0, 0, 0.5, 1, 0.5, 0])
+    #expect((9...14).map { rate.learningRate(after: $0) } == [0, 0, 0.5, 1, 0.5, 0])
   }
 }
 
@@ -55,11 +55,11 @@ extension EngineTests {
         job, engine: try #require(engine),
         listen: {
           switch $0 {
-          case .began(_, _, _, let step): outcome.resumedAt = step
+          case .began(let start): outcome.resumedAt = start.resumedAt
           case .warning(let text): outcome.warnings.append(text)
           case .step(let step):
             outcome.steps.append(step.step)
-            outcome.rates.append(step.rate)
+            outcome.rates.append(step.learningRate)
           default: break
           }
         },
@@ -77,14 +77,14 @@ extension EngineTests {
       job.state = state
       job.shape.dropout = 0.1
       job.checkpointSteps = 4
-      job.keep = KeepRule(last: 2, everySteps: 4)
+      job.keep = KeepRule(keepCheckpoints: 2, keepEverySteps: 4)
       return job
     }
 
     @Test func aWindowIsPassedOverFromTheCheckpointBeforeIt() throws {
       let fresh = temporaryDirectory(), rescued = temporaryDirectory()
       var course = job(fresh)
-      course.course = TrainingCourse(passedOver: [10...13])
+      course.course = TrainingCourse(skipSteps: [10...13])
       let expected = try train(course)
       #expect(expected.steps == Array(1...9) + Array(14...20))
       #expect(expected.warnings == ["steps 10 to 13 are passed over, as the job says"])
@@ -95,7 +95,7 @@ extension EngineTests {
       let outcome = try train(course)
       #expect(outcome.resumedAt == 8)
       #expect(outcome.weights == expected.weights)
-      #expect(outcome.warnings.first?.hasSuffix("training goes on from step 8") == true, "\(outcome.warnings)")
+      #expect(outcome.warnings.first?.hasSuffix("training resumes from step 8") == true, "\(outcome.warnings)")
       let curve = try MetricsLog.curve("\(rescued)/curve.jsonl")
       #expect(curve.map(\.step) == expected.steps)
       // Once more: now it is at its end.
@@ -111,7 +111,7 @@ extension EngineTests {
     /// A course that is taken back before the next checkpoint has lost nothing.
     @Test func checkpointsOfAnotherCourseStayUntilTheNextOne() throws {
       let state = temporaryDirectory()
-      let store = try CheckpointStore(state, keep: KeepRule(last: 1, everySteps: 4))
+      let store = try CheckpointStore(state, keep: KeepRule(keepCheckpoints: 1, keepEverySteps: 4))
       func contents(_ step: Int, _ course: String = "") -> CheckpointContents {
         CheckpointContents(state: CheckpointState(step: step, course: course), weights: [], optimizer: [])
       }
@@ -133,7 +133,7 @@ extension EngineTests {
 
     @Test func aTrainingWithoutAStepIsNoModel() throws {
       var job = job(temporaryDirectory())
-      job.course = TrainingCourse(passedOver: [1...20])
+      job.course = TrainingCourse(skipSteps: [1...20])
       let error = #expect(throws: TorchError.self) { try train(job) }
       #expect(error?.code == .diverged && error?.message == "every step is passed over")
     }
@@ -141,7 +141,7 @@ extension EngineTests {
     @Test func anotherRateGoesOnFromTheCheckpointBeforeIt() throws {
       let fresh = temporaryDirectory(), rescued = temporaryDirectory()
       var course = job(fresh)
-      course.course = TrainingCourse(rates: [.init(peak: 1e-4, after: 10)])
+      course.course = TrainingCourse(laterRates: [.init(1e-4, after: 10)])
       let expected = try train(course)
       #expect(zip(expected.rates[10...], try train(job(rescued)).rates[10...]).allSatisfy { abs($0 - $1 / 10) < 1e-12 })
       course.state = rescued
@@ -180,7 +180,7 @@ extension EngineTests {
       rest.state = temporaryDirectory()
       rest.steps = 12
       let error = #expect(throws: TorchError.self) { try train(rest) }
-      #expect(error?.message == "is of step 12, and training is to end at step 12")
+      #expect(error?.message == "is of step 12, and training ends at step 12")
     }
 
     /// Samples of its epoch that a training's last checkpoint has behind it.
@@ -196,7 +196,7 @@ extension EngineTests {
       let begun = try TrainingCheckpoint(folder: folder).state
       #expect(begun.order == "py1e, seed 17, batches of 8" && begun.sampleInEpoch == 64)
       let changes: [(inout TrainingJob) -> Void] = [
-        { $0.batchSize = 4 }, { $0.seed = 3 }, { $0.shuffle = .py1s }, { $0.schedule.learningRate = 1e-4 },
+        { $0.batchSize = 4 }, { $0.seed = 3 }, { $0.shuffle = .py1s }, { $0.learningRateSchedule.learningRate = 1e-4 },
       ]
       for (place, change) in changes.enumerated() {
         var rest = job(temporaryDirectory())
@@ -218,7 +218,7 @@ extension EngineTests {
       let state = temporaryDirectory()
       var job = job(state)
       job.initial = state
-      job.toleratedSteps = 2
+      job.skipNonFinite = 2
       let engine = try #require(engine)
       let parameters = try Parameters(job.shape.parameters, engine: engine, device: .cpu)
       var sources = try parameters.sources()
@@ -236,9 +236,9 @@ extension EngineTests {
       #expect(warnings.count == 2 && warnings[1].hasPrefix("step 2 is passed over: its loss is nan"))
       #expect(warnings.last?.hasSuffix("(2 of 2 that are tolerated)") == true)
       job.state = temporaryDirectory()
-      job.toleratedSteps = 100
+      job.skipNonFinite = 100
       let none = #expect(throws: TorchError.self) { try train(job) }
-      #expect(none?.message == "the loss or the gradient of every step, 20, is no number")
+      #expect(none?.message == "the loss or the gradient of all 20 steps is not finite")
       let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
       #expect(end.state.samples == 0 && end.state.tokens == 0)
     }
@@ -248,7 +248,7 @@ extension EngineTests {
       var job = TrainingJobs.tiny(data: data)
       let state = CheckpointState(step: 5, badSteps: 1)
       #expect(!job.continues(state))
-      job.toleratedSteps = 1
+      job.skipNonFinite = 1
       #expect(job.continues(state))
       #expect(!job.continues(CheckpointState(step: 50)), "behind the end")
     }

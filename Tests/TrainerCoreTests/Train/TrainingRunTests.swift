@@ -37,14 +37,14 @@ extension EngineTests {
       #expect(try stopped.run() == .stopped)
       // A run that is not the same must not be gone on from.
       var other = job(parts, data: data)
-      other.schedule.learningRate = 2e-3
+      other.learningRateSchedule.learningRate = 2e-3
       let refused = #expect(throws: TorchError.self) { try TrainingRun(other, engine: TinyModel.engine!).run() }
       #expect(refused?.description.contains("other options") == true)
       events = []
       let rest = try TrainingRun(job(parts, data: data), engine: TinyModel.engine!, listen: { events.append($0) })
       #expect(try rest.run() == .done)
-      guard case .began(_, _, _, let resumedAt) = events[0] else { return #expect(Bool(false), "no beginning") }
-      #expect((6...9).contains(resumedAt))
+      guard case .began(let start) = events[0] else { return #expect(Bool(false), "no beginning") }
+      #expect((6...9).contains(start.resumedAt))
       #expect(try weights(parts, step: 12) == weights(whole, step: 12))
       let curve = try MetricsLog.curve("\(parts)/watch/metrics.jsonl")
       #expect(curve.map(\.step) == [1, 10, 12], "no step stands twice")
@@ -76,15 +76,15 @@ extension EngineTests {
     @Test func jobsAreReadAsWritten() throws {
       var job = job("/state", data: "/data")
       job.initial = "/model"
-      job.keep = KeepRule(last: 2, everySteps: 100)
+      job.keep = KeepRule(keepCheckpoints: 2, keepEverySteps: 100)
       let path = temporaryDirectory() + "/job.json"
       try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
       #expect(try TrainingJob(path: path) == job)
       job.data = "/elsewhere"
       job.microbatchSize = 1
       job.threads = 7
-      job.course = TrainingCourse(passedOver: [3...4], rates: [.init(peak: 0.1, after: 7)])
-      job.toleratedSteps = 3
+      job.course = TrainingCourse(skipSteps: [3...4], laterRates: [.init(0.1, after: 7)])
+      job.skipNonFinite = 3
       #expect(try TrainingJob(path: path).fingerprint == job.fingerprint, "places, cuts and course are no part of it")
       try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
       #expect(try TrainingJob(path: path) == job)
@@ -98,11 +98,14 @@ extension EngineTests {
   @Test func warmUpThenFall() {
     let rate = LearningRateSchedule(
       learningRate: 1, schedule: .cosine, warmupSteps: 10, steps: 110, finalRateFraction: 0.1)
-    #expect(rate.rate(after: 0) == 0 && rate.rate(after: 5) == 0.5 && rate.rate(after: 10) == 1)
-    #expect(abs(rate.rate(after: 60) - 0.55) < 1e-12)
-    #expect(abs(rate.rate(after: 110) - 0.1) < 1e-12 && rate.rate(after: 500) == rate.rate(after: 110))
+    #expect(rate.learningRate(after: 0) == 0 && rate.learningRate(after: 5) == 0.5 && rate.learningRate(after: 10) == 1)
+    #expect(abs(rate.learningRate(after: 60) - 0.55) < 1e-12)
+    #expect(
+      abs(rate.learningRate(after: 110) - 0.1) < 1e-12 && rate.learningRate(after: 500) == rate.learningRate(after: 110)
+    )
     let linear = LearningRateSchedule(learningRate: 2, schedule: .linear, warmupSteps: 0, steps: 4)
-    #expect((0...4).map { linear.rate(after: $0) } == [2, 1.5, 1, 0.5, 0])
-    #expect(LearningRateSchedule(learningRate: 3, schedule: .constant, warmupSteps: 0, steps: 4).rate(after: 4) == 3)
+    #expect((0...4).map { linear.learningRate(after: $0) } == [2, 1.5, 1, 0.5, 0])
+    #expect(
+      LearningRateSchedule(learningRate: 3, schedule: .constant, warmupSteps: 0, steps: 4).learningRate(after: 4) == 3)
   }
 }

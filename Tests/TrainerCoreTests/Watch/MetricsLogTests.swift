@@ -80,8 +80,8 @@ import Testing
   /// The figures of MosaicBERT-Base with a vocabulary of 32,768 and 30 % masked.
   @Test func operationsOfATokenAreThoseOfTheFormula() {
     let shape = ModelShape()
-    let short = shape.trainingFLOPsPerToken(sequenceLength: 128, maskedShare: 0.3)
-    let long = shape.trainingFLOPsPerToken(sequenceLength: 512, maskedShare: 0.3)
+    let short = shape.trainingFLOPsPerToken(sequenceLength: 128, maskFraction: 0.3)
+    let long = shape.trainingFLOPsPerToken(sequenceLength: 512, maskFraction: 0.3)
     #expect(abs(short - 740e6) < 0.5e6 && abs(long - 782e6) < 1e6, "\(short), \(long)")
   }
 
@@ -102,14 +102,15 @@ import Testing
 @Suite struct LossGuardTests {
   private let rescue =
     "Pass over these steps with \"skipSteps\", set a lower rate from an earlier step on with \"laterRates\", or tolerate "
-    + "some such steps with \"skipNonFinite\": the next run goes on at the last checkpoint before that."
+    + "some such steps with \"skipNonFinite\": the next run resumes at the last checkpoint before that."
 
   /// Each process knows its own documents alone: one whose part of the loss is good does not name them.
   @Test func whoIsNotToBlameNamesNoDocuments() {
     func check(_ rank: Int, _ culprits: [Int]) -> TorchError? {
       do throws(TorchError) {
         try LossGuard.check(
-          loss: .nan, step: 7, lastGood: nil, place: LossGuard.Place(rank: rank, size: 4, culprits: culprits)
+          loss: .nan, step: 7, lastGood: nil,
+          process: LossGuard.ReportingProcess(rank: rank, size: 4, culprits: culprits)
         ) { ["document of \(rank)"] }
         return nil
       } catch { return error }

@@ -1,0 +1,77 @@
+import PipelineKit
+import ShardKit
+import TextKit
+import TrainerCore
+
+/// What the training processes are told.
+extension ModelPretrain {
+  func processes(_ engine: TrainingEngine) -> Int {
+    if options.processes > 0 { return options.processes }
+    return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
+  }
+
+  func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
+    let tokenizer = try TokenizerInput.load(workspace)
+    var job = try TrainingJob(options)
+    guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
+      throw Self.noIndex
+    }
+    job.data = String(index.path.dropLast("/index.json".count))
+    job.dataDigest = index.digest.hex
+    if let file = workspace.locations(Self.location).first {
+      var remote = try RemoteData(path: file.path)
+      remote.allowsPrivateAddresses = options.allowPrivateAddresses
+      remote.cache = "\(state)/shards"
+      remote.cacheBytes = options.cacheBytes.bytes
+      job.remote = remote
+    }
+    job.state = state
+    if let kept = workspace.files(Self.resumeRole).first(where: { CheckpointFolder.step(of: $0.name) != nil }) {
+      let folder = ArchivePath.folder(of: kept.path)
+      job.resume = folder
+      if options.restartSchedule { job.learningRateSchedule.start = job.firstStep }
+      let model = try ModelShape(path: "\(folder)/../\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else if let weights = workspace.files(CheckpointInput.role).first(where: { $0.name == ModelShape.weightsName }) {
+      let folder = String(weights.path.dropLast(ModelShape.weightsName.count + 1))
+      job.initial = folder
+      let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
+      job.shape = try options.shape(continuing: model, tokenizer)
+    } else {
+      let padding = tokenizer.special("[PAD]").map { Int($0) }
+      job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
+    }
+    job.precision = options.precision.resolved(isGPU: engine.usesGPU(options.device))
+    let shared = max(1, availableProcessors() / processes(engine))
+    job.threads = options.threads > 0 ? options.threads : shared
+    try job.take(tokenizer)
+    return job
+  }
+}
+
+extension TrainingJob {
+  /// The options that the processes need as they are, under their names.
+  init(_ options: ModelPretrain.Options) throws {
+    self.init()
+    sequenceLength = options.sequenceLength
+    batchSize = options.batchSize
+    microbatchSize = options.microbatchSize
+    steps = options.steps
+    learningRateSchedule = LearningRateSchedule(
+      learningRate: options.learningRate, schedule: options.schedule, warmupSteps: options.warmupSteps,
+      steps: options.steps, finalRateFraction: options.finalRateFraction)
+    optimizer = AdamW(
+      beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay)
+    maximumGradientNorm = options.maximumGradientNorm
+    maskFraction = options.maskFraction
+    seed = options.seed
+    shuffle = options.shuffle
+    course = try options.course()
+    skipNonFinite = options.skipNonFinite
+    device = options.device.jobName
+    recomputeActivations = options.recomputeActivations
+    checkpointSteps = options.checkpointSteps
+    keep = KeepRule(keepCheckpoints: options.keepCheckpoints, keepEverySteps: options.keepEverySteps)
+    logSteps = options.logSteps
+  }
+}
