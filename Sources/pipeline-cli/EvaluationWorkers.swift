@@ -1,4 +1,5 @@
 import ArgumentParser
+import ShardKit
 import Stages
 import TrainerCore
 

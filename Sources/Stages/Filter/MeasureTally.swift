@@ -57,20 +57,20 @@ struct MeasureTally {
 extension MeasureTally: JSONRecord {
   func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: QualityMeasure.self)
-    for (measure, histogram) in zip(QualityMeasure.allCases, histograms) {
-      try container.encodeIfPresent(histogram, forKey: measure)
+    for measure in QualityMeasure.allCases {
+      try container.encodeIfPresent(histograms[measure], forKey: measure)
     }
   }
 
   init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: QualityMeasure.self)
-    histograms = try QualityMeasure.allCases.map { measure in
+    for measure in QualityMeasure.allCases {
       let histogram = try container.decodeIfPresent(Histogram.self, forKey: measure)
       guard (histogram?.bins.count ?? Self.binCount) == Self.binCount else {
         throw DecodingError.dataCorruptedError(
           forKey: measure, in: container, debugDescription: "the tally is of another version")
       }
-      return histogram
+      histograms[measure] = histogram
     }
   }
 }

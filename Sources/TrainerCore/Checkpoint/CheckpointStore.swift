@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// A folder of checkpoints, written while training continues.
 ///
