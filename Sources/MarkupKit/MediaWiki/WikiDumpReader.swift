@@ -14,8 +14,7 @@ public final class WikiDumpReader {
   private let source: any ByteSource
   private let isLast: Bool
   private let parser: WikiDumpParser
-  /// Small, since all pages that are complete in it wait until they are taken.
-  private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 15, alignment: 64)
+  private let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 17, alignment: 64)
   /// What was read and not yet returned, from `nextItem` on.
   private var items: [Item] = []
   private var nextItem = 0

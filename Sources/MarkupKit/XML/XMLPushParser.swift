@@ -87,40 +87,48 @@ extension XMLPushParser {
     var handler = xmlSAXHandler()
     handler.initialized = UInt32(XML_SAX2_MAGIC)
     handler.startElementNs = { user, name, prefix, space, namespaces, _, count, _, attributes in
-      XMLPushParser.from(user).start(
-        name!, prefix, space, Int(namespaces), XMLAttributes(base: attributes, count: Int(count)))
+      XMLPushParser.with(user) {
+        $0.start(name!, prefix, space, Int(namespaces), XMLAttributes(base: attributes, count: Int(count)))
+      }
     }
-    handler.endElementNs = { user, name, _, _ in XMLPushParser.from(user).end(name!) }
+    handler.endElementNs = { user, name, _, _ in XMLPushParser.with(user) { $0.end(name!) } }
     handler.characters = { user, bytes, count in
-      let parser = XMLPushParser.from(user)
-      if !parser.isStopped { parser.events.text(UnsafeBufferPointer(start: bytes!, count: Int(count))) }
+      XMLPushParser.with(user) { $0.text(UnsafeBufferPointer(start: bytes!, count: Int(count))) }
     }
     handler.ignorableWhitespace = handler.characters
     handler.cdataBlock = handler.characters
     // Called for names that XML does not define, in a document that refers to a DTD.
-    handler.reference = { user, name in if let name { XMLPushParser.from(user).entity(XMLName(bytes: name)) } }
+    handler.reference = { user, name in
+      if let name { XMLPushParser.with(user) { $0.entity(XMLName(bytes: name)) } }
+    }
     if policy.refusesEntityDeclarations {
-      handler.entityDecl = { user, _, _, _, _, _ in XMLPushParser.from(user).fail(.declaredEntity) }
+      handler.entityDecl = { user, _, _, _, _, _ in XMLPushParser.with(user) { $0.fail(.declaredEntity) } }
     }
     if policy.refusesAttributeDeclarations {
       handler.attributeDecl = { user, _, _, _, _, _, tree in
         xmlFreeEnumeration(tree)
-        XMLPushParser.from(user).fail(.declaredAttribute)
+        XMLPushParser.with(user) { $0.fail(.declaredAttribute) }
       }
     }
     handler.serror = { user, error in
       guard let user, let error, error.pointee.level == XML_ERR_FATAL else { return }
       let isMemory = error.pointee.code == Int32(XML_ERR_NO_MEMORY.rawValue)
       let message = error.pointee.message.map { String(String(cString: $0).prefix { $0 != "\n" }) }
-      XMLPushParser.from(user).fail(
-        isMemory ? .noMemory : .malformed(message ?? "unknown fault"), line: Int(error.pointee.line))
+      let cause = isMemory ? XMLFault.Cause.noMemory : .malformed(message ?? "unknown fault")
+      XMLPushParser.with(user) { $0.fail(cause, line: Int(error.pointee.line)) }
     }
     return handler
   }
 
+  /// Without counting references: `feed` holds the parser.
   @inline(__always)
-  private static func from(_ user: UnsafeMutableRawPointer?) -> XMLPushParser {
-    Unmanaged<XMLPushParser>.fromOpaque(user!).takeUnretainedValue()
+  private static func with(_ user: UnsafeMutableRawPointer?, _ body: (XMLPushParser) -> Void) {
+    Unmanaged<XMLPushParser>.fromOpaque(user!)._withUnsafeGuaranteedRef(body)
+  }
+
+  @inline(__always)
+  private func text(_ bytes: UnsafeBufferPointer<UInt8>) {
+    if !isStopped { events.text(bytes) }
   }
 
   private func start(
