@@ -2,7 +2,7 @@
 import Foundation
 import PackageDescription
 
-// Layers, lowest first; imports go down only (Tests/ArchitectureTests checks it):
+// Layers, lowest first; imports go down only (Scripts/test has the build check it):
 //   C shims → ShardKit (bytes) → TextKit (language) → MarkupKit (documents' formats) → Stages (the work) → pipeline-cli
 //   PipelineKit (the DAG), TrainerCore (models) and NetKit (servers) stand beside one another under Stages; only
 //   PipelineKit knows of pipelines.

@@ -13,18 +13,6 @@ struct SourceTree {
       let parts = path.split(separator: "/")
       return parts.count > 2 && parts[0] == "Sources" ? String(parts[1]) : nil
     }
-
-    /// Modules that the file imports, whatever stands before or behind `import`.
-    var imports: [String] {
-      lines.compactMap { line in
-        guard let match = line.firstMatch(of: importLine) else { return nil }
-        return match.1.split(separator: ".").first.map(String.init)
-      }
-    }
-
-    private var importLine: Regex<(Substring, Substring)> {
-      #/^\s*(?:(?:@\w+(?:\([^)]*\))?|public|package|internal|fileprivate|private)\s+)*import\s+(?:(?:struct|class|enum|protocol|func|var|let|typealias)\s+)?([\w.]+)/#
-    }
   }
 
   static let root = packagePath("").dropLast()

@@ -35,7 +35,7 @@ let textTargets: [String: FuzzTarget] = [
       measurer.measuring(text) {
         for measure in measurer.measures { promise(!measurer.value(measure).isNaN, "a measure is a number") }
       }
-      _ = (LanguageGuess.cld2(text), ScriptShare.japanese(text), Mojibake.share(text))
+      _ = (LanguageGuess.cld2(text), JapaneseScript.japanese(text), Mojibake.share(text))
     }
   },
   "signature": textReader(fixtures: ["cc100/ja.txt"], samples: texts) { input in

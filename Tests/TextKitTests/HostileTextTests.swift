@@ -81,7 +81,7 @@ import Testing
         for measure in measurer.measures { #expect(measurer.value(measure).isFinite) }
       }
       _ = Mojibake.share(text)
-      _ = ScriptShare.japanese(ScriptShare.sample(text, bytes: 7))
+      _ = JapaneseScript.japanese(JapaneseScript.sample(text, bytes: 7))
       #expect(UTF8Scanning.validPrefix(text) <= text.count && UTF8Scanning.scalarCount(text) <= text.count)
     }
 

@@ -157,14 +157,9 @@ final class Executor {
       } catch let error as StageError where error.code == .cancelled && control.shouldStop {
         return .stopped(node: node, task: task, control)
       } catch {
-        return .failed(node: node, task: task, control, message: "\(error)", mayRetry: Self.mayRetry(error))
+        return .failed(node: node, task: task, control, message: "\(error)", mayRetry: RetryPolicy.mayRetry(error))
       }
     }
-  }
-
-  /// Errors of the environment may be transient; errors of the input or the options are not.
-  private static func mayRetry(_ error: any Error) -> Bool {
-    (error as? any DescribedError)?.isTransient ?? true
   }
 
   /// Of a node that has begun a phase and not ended it.
@@ -297,7 +292,7 @@ final class Executor {
     try store.recordFailure(
       run: run, stage: graphNode.name, phase: name, key: plan.key, attempt: attempt, message: message)
     if mayRetry, attempt <= graphNode.retries, interruptionSeen == 0, schedule.state(of: node) == .running {
-      let delay = min(60, Double(1 << min(attempt - 1, 6)))
+      let delay = RetryPolicy.delaySeconds(after: attempt)
       schedule.retry(node, task: task, notBefore: monotonicNanoseconds() + Int(delay * 1e9))
       listen(
         .taskRetried(

@@ -13,7 +13,7 @@ struct Schedule {
     case waiting, preparing, running, sealing, done, failed, blocked(by: Int), unselected
   }
 
-  private struct Node {
+  struct Node {
     var state: State
     var unmet: Int
     var phase = 0
@@ -30,19 +30,19 @@ struct Schedule {
   static let mostWaiting = 16
   static let mostWaitingOfAStage = 4
 
-  private let graph: Graph
-  private let readers: [[Int]]
-  private let mostJobs: Int
+  let graph: Graph
+  let readers: [[Int]]
+  let mostJobs: Int
   /// How many of these there are threads for.
-  private var jobs: Int
-  private var waitingTasks: Int
-  private let memoryBytes: Int
-  private let keepGoing: Bool
-  private var nodes: [Node]
+  var jobs: Int
+  var waitingTasks: Int
+  let memoryBytes: Int
+  let keepGoing: Bool
+  var nodes: [Node]
   /// Jobs that occupy a processor.
-  private var running = 0
-  private var waiting = 0
-  private var memoryInUse = 0
+  var running = 0
+  var waiting = 0
+  var memoryInUse = 0
   /// Set by a failure without `keepGoing`, or by an interruption: no new jobs are handed out.
   private(set) var isStopping = false
 
@@ -108,35 +108,6 @@ struct Schedule {
     return nil
   }
 
-  private func waits(_ node: Int, phase: Int) -> Bool {
-    let description = graph.nodes[node].description
-    return mostJobs > 1 && description.waitingPhases.contains(description.phases[phase])
-  }
-
-  private func hasRoom(_ node: Int) -> Bool {
-    // Without a separate thread, waiting tasks alternate with the jobs.
-    if waitingTasks == 0, waiting > 0 { return false }
-    guard waits(node, phase: nodes[node].phase) else { return running < jobs }
-    if waitingTasks == 0 { return isIdle }
-    return waiting < waitingTasks && nodes[node].waiting < Self.mostWaitingOfAStage
-  }
-
-  /// A task larger than the complete budget runs alone.
-  private mutating func admit(_ node: Int, _ task: Int) -> Bool {
-    let memory = nodes[node].memory[task]
-    guard memoryInUse == 0 || memoryInUse + memory <= memoryBytes else { return false }
-    memoryInUse += memory
-    count(1, node)
-    return true
-  }
-
-  /// Counts the start or the end of a task of the node's phase.
-  private mutating func count(_ change: Int, _ node: Int) {
-    guard waits(node, phase: nodes[node].phase) else { return running += change }
-    waiting += change
-    nodes[node].waiting += change
-  }
-
   /// Records the tasks of a phase. Returns true if none of them is open, so that the node can continue immediately.
   /// - Parameters:
   ///   - memory: each task's estimate.
@@ -162,11 +133,6 @@ struct Schedule {
   mutating func retry(_ node: Int, task: Int, notBefore: Int) {
     release(node, task)
     nodes[node].delayed.append((task, notBefore))
-  }
-
-  private mutating func release(_ node: Int, _ task: Int) {
-    count(-1, node)
-    memoryInUse -= nodes[node].memory[task]
   }
 
   /// Queues the next phase of a node for planning; it takes a slot when `next` is called.

@@ -75,9 +75,9 @@ public struct FilterLanguage: SinglePhaseStage {
 
   func verdict(_ text: [UInt8]) -> Verdict {
     text.withUnsafeBufferPointer { text in
-      let sample = ScriptShare.sample(text, bytes: options.sampleBytes.bytes)
+      let sample = JapaneseScript.sample(text, bytes: options.sampleBytes.bytes)
       if options.kanaDecides, options.languages.contains("ja"),
-        let share = ScriptShare.clearlyJapanese(sample, minimumFraction: options.minimumFraction)
+        let share = JapaneseScript.clearlyJapanese(sample, minimumFraction: options.minimumFraction)
       {
         return Verdict(dropped: nil, share: share, isByScript: true)
       }

@@ -20,9 +20,9 @@ struct PageLanguage: Sendable {
   /// The fraction of a text in the wanted languages, and its most frequent language.
   func text(_ text: [UInt8]) -> (code: String, share: Double) {
     text.withUnsafeBufferPointer { text in
-      let sample = ScriptShare.sample(text, bytes: 64 << 10)
+      let sample = JapaneseScript.sample(text, bytes: 64 << 10)
       if languages.contains("ja"),
-        let share = ScriptShare.clearlyJapanese(sample, minimumFraction: minimumFraction)
+        let share = JapaneseScript.clearlyJapanese(sample, minimumFraction: minimumFraction)
       {
         return ("ja", share)
       }

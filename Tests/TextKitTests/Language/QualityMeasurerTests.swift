@@ -160,7 +160,7 @@ import Testing
 
   @Test func sharesByScript() {
     func share(_ text: String) -> (kana: Double, japanese: Double) {
-      Array(text.utf8).withUnsafeBufferPointer { ScriptShare.japanese($0) }
+      Array(text.utf8).withUnsafeBufferPointer { JapaneseScript.japanese($0) }
     }
     #expect(share("かな漢字ab 12。") == (2.0 / 6, 4.0 / 6))
     #expect(share("123 。") == (0, 0))
@@ -169,8 +169,8 @@ import Testing
   @Test func samplesEndBetweenScalars() {
     let text = Array("あいう".utf8)
     text.withUnsafeBufferPointer {
-      #expect(ScriptShare.sample($0, bytes: 8).count == 6)
-      #expect(ScriptShare.sample($0, bytes: 9).count == 9)
+      #expect(JapaneseScript.sample($0, bytes: 8).count == 6)
+      #expect(JapaneseScript.sample($0, bytes: 9).count == 9)
     }
   }
 }

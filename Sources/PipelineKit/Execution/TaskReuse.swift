@@ -1,0 +1,91 @@
+import ShardKit
+
+/// Whether work that was done before will do: kept, adopted from disk, or taken over from an older output.
+extension PhasePreparation {
+  /// Decides on a task: the manifest to keep, if there is one, and the reason in any case.
+  struct Decision {
+    var verdict: TaskVerdict
+    var manifest: TaskManifest?
+  }
+
+  func decide(
+    _ task: TaskPlan, _ phase: String, _ wanted: Digest, _ identity: TaskIdentity, _ history: TaskHistory
+  ) throws -> Decision {
+    let recorded = history.manifests[ExactText(task.key)]
+    if let recorded, recorded.fingerprint == wanted, isWhole(recorded, in: folder) {
+      return Decision(verdict: .kept, manifest: recorded)
+    }
+    if recorded == nil, let adopted = try adopt(task, phase, wanted) {
+      return Decision(verdict: .adopted, manifest: adopted)
+    }
+    if let (older, manifest) = try reuse(phase, wanted) {
+      return Decision(verdict: .takenOver(from: older), manifest: manifest)
+    }
+    return Decision(verdict: .run(reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])))
+  }
+
+  /// Why no earlier result can be used.
+  func reasons(
+    _ recorded: TaskManifest?, _ wanted: Digest, _ identity: TaskIdentity, _ before: TaskIdentity?
+  ) -> [String] {
+    if let recorded, recorded.fingerprint == wanted {
+      let damage = store.artifacts.firstDamage(recorded.files, in: folder)
+      return [damage ?? "a file that it wrote is missing"]
+    }
+    guard let before else { return ["no earlier run has done it"] }
+    let differences = identity.differences(from: before)
+    if differences.isEmpty { return [recorded == nil ? "no earlier run has finished it" : "the stage itself changed"] }
+    return differences
+  }
+
+  func isWhole(_ manifest: TaskManifest, in folder: String) -> Bool {
+    store.artifacts.firstDamage(manifest.files, in: folder) == nil
+  }
+
+  /// A manifest on disk whose row was lost, by a crash between rename and commit or with the whole database.
+  func adopt(_ task: TaskPlan, _ phase: String, _ wanted: Digest) throws -> TaskManifest? {
+    guard
+      let manifest = store.artifacts.taskManifest(
+        stage: node.name, fingerprint: fingerprint, phase: phase, key: task.key),
+      manifest.fingerprint == wanted, isWhole(manifest, in: folder)
+    else { return nil }
+    try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 1, milliseconds: 0, reused: true)
+    return manifest
+  }
+
+  /// The same work done for an older node of this stage: its files are hard-linked here.
+  func reuse(_ phase: String, _ wanted: Digest) throws -> (older: Digest, manifest: TaskManifest)? {
+    guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
+    let source = store.artifacts.directory(stage: node.name, fingerprint: older)
+    guard older != fingerprint, isWhole(manifest, in: source) else { return nil }
+    var folders: Set<ExactText> = []
+    for file in manifest.files {
+      let target = "\(folder)/\(file.port)/\(file.name)"
+      let parent = ArchivePath.folder(of: target)
+      if folders.insert(ExactText(parent)).inserted { try FileSystem.makeDirectory(parent) }
+      try FileSystem.link("\(source)/\(file.port)/\(file.name)", to: target)
+    }
+    for parent in folders.sorted() { try FileSystem.syncDirectory(parent.text) }
+    try FileSystem.makeDirectory(folder + "/tasks")
+    try FileSystem.write(
+      Array(manifest.json.prettyText().utf8), to: "\(folder)/tasks/\(phase)-\(manifest.key).json")
+    try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 0, milliseconds: 0, reused: true)
+    return (older, manifest)
+  }
+}
+
+/// What is known from earlier about the tasks of a phase, by key.
+struct TaskHistory {
+  /// Tasks that this node itself has finished.
+  let manifests: [ExactText: TaskManifest]
+  /// The tasks as the phase was last planned, for any node.
+  let identities: [ExactText: TaskIdentity]
+
+  init(store: RunStore, node: Int64, stage: String, pipeline: String, phase: String) throws {
+    let rows = try store.tasks(node: node).filter { $0.phase == phase }
+    manifests = Dictionary(rows.map { (ExactText($0.key), $0.manifest) }, uniquingKeysWith: { $1 })
+    let verdicts = try store.taskVerdicts(stage: stage, pipeline: pipeline).filter { $0.phase == phase }
+    identities = Dictionary(
+      verdicts.compactMap { row in row.identity.map { (ExactText(row.key), $0) } }, uniquingKeysWith: { $1 })
+  }
+}
