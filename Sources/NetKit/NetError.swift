@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// What went wrong between here and a server. `description` says where, what, why and what next.
+/// A network error. `description` says where, what, why and what to do next.
 public struct NetError: DescribedError, Equatable {
   public enum Code: String, Sendable {
     /// Requests to the URL are not allowed: a private network, an unsupported scheme, or malformed.

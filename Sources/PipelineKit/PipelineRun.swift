@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// Joins the arrows: document → graph → plan → schedule → artifacts → records.
+/// Connects the steps: pipeline file → graph → plan → schedule → artifacts → records.
 ///
 ///     let graph = try Graph(PipelineSpec.load("corpus.json"), registry: .builtin)
 ///     let store = try RunStore(root: "corpus/.pipeline")
@@ -47,7 +47,7 @@ public struct PipelineRun {
     try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name))
   }
 
-  /// Runs what has to run.
+  /// Runs what is out of date.
   /// - Parameters:
   ///   - interruption: asked often: 0, 1 (finish the running tasks) or 2 (stop now).
   ///   - listen: hears what happens, on the calling thread.

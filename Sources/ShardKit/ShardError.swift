@@ -1,6 +1,6 @@
 /// An error of reading or writing bytes: a file, a stream, a record.
 ///
-/// `description` is one sentence: *where* (`subject`), *what and why* (`message`), *what next* (`hint`).
+/// `description` is one sentence: *where* (`subject`), *what and why* (`message`), *what to do next* (`hint`).
 public typealias ShardError = Fault<ShardErrorCode>
 
 public enum ShardErrorCode: FaultCode {

@@ -28,7 +28,7 @@ func visible(_ text: String, keepsLines: Bool = false) -> String {
 /// Text as it stands in HTML and SVG, with what a browser would obey made visible.
 func escaped(_ text: String) -> String { markupEscaped(visible(text)) }
 
-/// Bytes that a character to be escaped has, among others.
+/// Bytes that occur in every character that is to be escaped, among others.
 private func isSuspicious(_ byte: UInt8) -> Bool {
   byte < 0x20 || byte == 0x7F || byte == 0xC2 || byte == 0xD8 || byte == 0xE2 || byte == 0xEF || byte == 0xF3
 }

@@ -11,7 +11,7 @@ public struct DietAnswer {
   /// Each meeting's bytes, by issueID.
   public var meetings: [(id: String, bytes: [UInt8])] = []
 
-  /// - Returns: what is wrong with it, in words, instead of an answer.
+  /// - Returns: the response, or a description of the problem.
   public static func read(_ bytes: [UInt8]) -> Result<DietAnswer, ShardError> {
     var answer = DietAnswer(records: -1)
     var list: [UInt8] = []
@@ -30,9 +30,11 @@ public struct DietAnswer {
         if field.has(key: "message"), field.kind == .string { message = String(decoding: field.value, as: UTF8.self) }
       }
     }
-    if let problem { return .failure(ShardError(.malformed, "it is no JSON object: \(problem)")) }
-    if let message { return .failure(ShardError(.malformed, "it is an error of the API: \(message)")) }
-    guard answer.records >= 0 else { return .failure(ShardError(.malformed, "it does not say how much there is")) }
+    if let problem { return .failure(ShardError(.malformed, "it is not a JSON object: \(problem)")) }
+    if let message { return .failure(ShardError(.malformed, "the API returned an error: \(message)")) }
+    guard answer.records >= 0 else {
+      return .failure(ShardError(.malformed, "it does not state the number of records"))
+    }
     let reader = JSONObjectReader()
     list.withUnsafeBytes { list in
       for record in JSONArraySlices(list) {

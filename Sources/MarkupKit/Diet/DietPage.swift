@@ -42,10 +42,10 @@ public final class DietPage {
         }
       }
     }
-    if let problem { throw ShardError(.malformed, "it is no JSON object: \(problem)") }
+    if let problem { throw ShardError(.malformed, "it is not a JSON object: \(problem)") }
     guard isEnvelope else {
       throw ShardError(
-        .malformed, message.map { "it is an error of the API: \($0)" } ?? "it holds no records of speeches")
+        .malformed, message.map { "the API returned an error: \($0)" } ?? "it contains no speech records")
     }
     try records.withUnsafeBytes { records in
       for record in JSONArraySlices(records) {

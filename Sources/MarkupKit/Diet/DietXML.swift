@@ -12,7 +12,7 @@ enum DietXML {
     return bytes[start...].first { ![9, 10, 13, 32].contains($0) } == UInt8(ascii: "<")
   }
 
-  /// The answer as JSON; JSON itself as it is.
+  /// The response as JSON; JSON is returned unchanged.
   static func json(_ bytes: [UInt8]) throws(ShardError) -> [UInt8] {
     guard isXML(bytes) else { return bytes }
     let reader = DietXMLReader()
@@ -77,7 +77,7 @@ private final class DietXMLReader: XMLEvents {
     switch fault.cause {
     case .malformed(nil): "its XML is not well-formed"
     case .malformed(let message?): "its XML is not well-formed in line \(fault.line): \(message)"
-    case .declaredAttribute: "it declares attributes, which no answer of the API does"
+    case .declaredAttribute: "it declares attributes, which no response of the API does"
     case .noMemory: "there is no memory for its XML"
     default: fault.message
     }

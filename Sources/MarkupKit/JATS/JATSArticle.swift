@@ -28,7 +28,7 @@ public struct JATSArticle {
     var level: Int? { if case .heading(let level) = kind { level } else { nil } }
   }
 
-  /// Blocks parted by an empty line, items of a list by a line end alone.
+  /// Blocks separated by an empty line; list items by a line end only.
   public func text() -> [UInt8] {
     let parts = [front, body, back].flatMap(withoutBareHeadings)
     let blocks = (title.isEmpty ? [] : [Block(kind: .title, text: title)]) + parts

@@ -2,8 +2,8 @@ public import ShardKit
 
 /// Builds articles from XML events. A file usually contains one article, sometimes several in a wrapper.
 ///
-/// The state is a stack of open elements with, beside it, what is being collected: a field of the front matter, or a
-/// block of text. Whatever is left out is passed over whole, from its start to its end.
+/// The state is a stack of open elements and the current collection: a field of the front matter, or a block of text.
+/// Skipped elements are skipped completely, from start to end.
 public final class JATSReader: XMLEvents {
   let options: JATSTextOptions
   public private(set) var articles: [JATSArticle] = []

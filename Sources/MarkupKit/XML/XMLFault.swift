@@ -26,10 +26,10 @@ public struct XMLFault: Equatable {
     case .malformed(let message): message ?? "the XML is not well-formed"
     case .noMemory: "there is not enough memory to read its XML"
     case .tooManyAttributes: "an element has more than \(XMLTagBound.maximumAttributes) attributes"
-    case .tooDeep(let depth): "elements stand more than \(depth) deep"
+    case .tooDeep(let depth): "elements are nested more than \(depth) deep"
     case .tooManyNamespaces(let count): "more than \(count) namespaces are declared at once"
     case .declaredEntity: "it declares entities, which are not expanded"
-    case .declaredAttribute: "it declares attributes of its own"
+    case .declaredAttribute: "it declares attributes"
     case .undeclaredEntity: "it refers to an entity that is not declared"
     }
   }

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Which parts of an address let whoever reads them in: the one list by which addresses are shown and refused.
+/// Finds the secret parts of a URL, which grant access: the only list for showing and refusing URLs.
 ///
 /// A parameter is secret by its name, which is first split into words (`X-Amz-Signature`, `accessKey`, `PHPSESSID`), or
 /// by a value in the format of a well-known token.

@@ -49,7 +49,7 @@ final class RobotsCache {
     return verdict
   }
 
-  /// nil where there is none.
+  /// nil if there is none.
   private func fetch(_ url: WebURL) throws(NetError) -> [UInt8]? {
     var request = HTTPRequest(.get, try url.resolving("/robots.txt"))
     request.maximumBytes = 64 << 20

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// The servers that hold buckets, and how a bucket is named to them.
+/// The servers of buckets, and how requests name a bucket.
 public struct S3Endpoint: Equatable, Sendable {
   public enum Addressing: String, Sendable, CaseIterable {
     /// `virtual` for Amazon, `path` for others.

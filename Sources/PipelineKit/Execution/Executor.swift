@@ -168,7 +168,7 @@ final class Executor {
     return found
   }
 
-  // MARK: Hearing reports
+  // MARK: Handling reports
 
   private func handle(_ report: Report) throws {
     switch report {

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// A fixed number of threads that run closures; results come back through a mailbox.
+/// A fixed number of threads that run closures; results are delivered through a mailbox.
 final class WorkerPool<Message: Sendable> {
   private struct Work {
     var bodies: [@Sendable () -> Message] = []

@@ -76,7 +76,7 @@ extension Graph {
 
   private enum Sorted { case order([Int]), cycle([Int]) }
 
-  /// Depth-first, iterative; a cycle is returned with its first node again at its end.
+  /// Depth-first and iterative; a cycle is returned with its first node repeated at the end.
   private static func sorted(_ nodes: [Node]) -> Sorted {
     enum Mark { case new, open, done }
     var marks = [Mark](repeating: .new, count: nodes.count)

@@ -163,7 +163,7 @@ private struct TraceReading {
     return place
   }
 
-  /// Reads the sample; nil if it has an `id` column with another id.
+  /// Reads the sample; nil if its `id` column has another id.
   private func verified(_ place: DocumentTrace.Location) throws -> DocumentTrace.Location? {
     let name = ArchivePath.lastPart(of: place.path)
     let reader = try MDSReader(directory: "\(directory)/\(place.port)")

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// What stops a run as a whole: the store, the lock, a selection, failed stages.
+/// An error that stops a complete run: the store, the lock, the selection, or failed stages.
 public typealias RunError = Fault<RunErrorCode>
 
 public enum RunErrorCode: FaultCode {

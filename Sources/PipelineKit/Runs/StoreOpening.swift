@@ -198,7 +198,7 @@ struct StoreOpening {
   }
 }
 
-/// A column that does not hold what was stored in it.
+/// A column that does not contain the value stored in it.
 struct StoredValueError: DescribedError {
   var column: String
   var message: String { "a row has no usable '\(column)'" }

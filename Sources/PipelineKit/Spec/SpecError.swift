@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// A mistake in a pipeline document or its parameters.
+/// An error in a pipeline file or its parameters.
 public struct SpecError: DescribedError, Equatable {
   public var file: String
   public var line: Int?
@@ -25,14 +25,14 @@ public struct SpecError: DescribedError, Equatable {
   }
 }
 
-/// All mistakes of a document at once, in the order of the text.
+/// All errors of a pipeline file at once, in file order.
 public struct SpecErrors: DescribedError, Equatable {
   /// The first hundred.
   public var errors: [SpecError]
   /// How many more there are.
   public var omitted = 0
   public var message: String {
-    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more mistake" : "are \(omitted) more mistakes")."] : []
+    let more = omitted > 0 ? ["There \(omitted == 1 ? "is 1 more error" : "are \(omitted) more errors")."] : []
     return (errors.map(\.description) + more).joined(separator: "\n")
   }
 

@@ -1,6 +1,6 @@
 /// ". Did you mean 'x'?" with the closest known name, or the list of names if none is close.
 public func suggestion(for name: String, among known: [String]) -> String {
-  // Among thousands of names a look at the first must do.
+  // With thousands of names, only the first are considered.
   let distances = known.prefix(256).map { ($0, editDistance(name, $0)) }
   guard let near = distances.min(by: { $0.1 < $1.1 }) else { return "" }
   if near.1 <= max(2, name.unicodeScalars.count / 3) { return ". Did you mean '\(near.0)'?" }

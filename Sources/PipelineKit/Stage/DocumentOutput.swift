@@ -24,7 +24,7 @@ public final class DocumentOutput {
     workspace.ledger.output.add(bytes: document.text.count)
   }
 
-  /// Passes on a document's JSON line, which need not be parsed for it.
+  /// Writes a document's JSON line without parsing it.
   /// - Throws: as `write(_:)` does.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
     try writer().write(line: line, id: id, textBytes: textBytes)

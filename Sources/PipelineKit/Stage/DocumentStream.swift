@@ -24,7 +24,7 @@ public final class DocumentStream {
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document whose arrays are used again. False at the end.
+  /// Reads into a document, reusing its arrays. False at the end.
   /// - Throws: `ShardError` when a file cannot be read or a line is not a document; `StageError` with the code
   ///   `.cancelled` or `.timedOut` when the task must stop. Let both pass.
   public func next(_ document: inout Document) throws -> Bool {

@@ -2,9 +2,9 @@ public import ShardKit
 
 /// A stage kind: typed ports, documented options, and tasks that run and resume independently.
 ///
-/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task runs `run` once, in its own folder, on any
-/// thread, maybe again after a crash. A task's result may depend on nothing but the stage's options, the task's payload
-/// and the bytes of the task's input files: that is what its fingerprint covers. A stage of one phase conforms to
+/// A stage works in *phases*. When a phase starts, `tasks` splits it; each task calls `run` once, in its own folder, on
+/// any thread, and possibly again after a crash. A task's result must depend only on the stage's options, the task's
+/// payload and the bytes of the task's input files: these are what its fingerprint covers. A stage with one phase conforms to
 /// `SinglePhaseStage`, which leaves phases out; `Documentation/guides/writing-a-stage.md` has a complete, tested
 /// example.
 public protocol Stage: Sendable {
@@ -43,7 +43,7 @@ public protocol Stage: Sendable {
   func validate() throws
   /// Notes that `pipeline plan` prints besides the verdict, one line each: what the options mean in combination.
   var remarks: [String] { get }
-  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` shows their files.
+  /// The tasks of a phase, in a fixed order. Earlier phases have finished; `context` gives access to their files.
   /// - Throws: `StageError` when there is nothing to read or the inputs contradict the options; the stage then fails
   ///   before any of its tasks runs.
   func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan]
@@ -79,7 +79,7 @@ public protocol SinglePhaseStage: Stage where Phase == SinglePhase {
   /// The tasks, in a fixed order.
   /// - Throws: as `Stage.tasks(of:in:)` does.
   func tasks(in context: PlanningContext) throws -> [TaskPlan]
-  /// Does one task.
+  /// Runs one task.
   /// - Throws: as `Stage.run(_:_:)` does.
   func run(_ workspace: Workspace) throws
 }

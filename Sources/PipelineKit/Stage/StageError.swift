@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// Why a stage could not do its work. `description` says where, what, why and what next.
+/// Why a stage could not do its work. `description` gives where, what, why and what to do next.
 public typealias StageError = Fault<StageErrorCode>
 
 public enum StageErrorCode: FaultCode {

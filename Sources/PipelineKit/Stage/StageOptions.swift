@@ -37,7 +37,7 @@ extension StageOptions {
   }
 }
 
-/// What is wrong with an option's value, without its place.
+/// What is wrong with an option's value, without its location.
 public struct OptionProblem: DescribedError, Equatable {
   public var message: String
   public init(_ message: String) { self.message = message }

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// A problem with one option, or a notice on it, at a place in the document's text.
+/// A problem with one option, or a notice about it, at a position in the pipeline file.
 public struct OptionIssue: Equatable, Sendable {
   public var option: String?
   public var message: String

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// One unit of work and of resume: what it reads, and what else decides its result.
+/// One unit of work that is run and resumed as a whole: what it reads, and what else determines its result.
 ///
 ///     TaskPlan.perFile(context.files(Self.documents))                        // a task per file
 ///     try TaskPlan(key: "00003", inputs: [.main: [dump]], payload: range)    // a task per part of a file
@@ -80,7 +80,7 @@ public struct TaskPlan: Equatable, Sendable {
     }
   }
 
-  /// Five digits, so that names sort as numbers do.
+  /// Five digits, so that names sort numerically.
   public static func padded(_ number: Int) -> String { ShardKit.padded(number, 5) }
 }
 

@@ -19,7 +19,7 @@ public enum StateLifetime: Sendable {
 ///       if document.text.isEmpty { try workspace.drop(document, .empty) } else { try output.write(document) }
 ///     }
 ///
-/// Used by one thread. Nothing written is visible until the task has ended well; then all of it is.
+/// Not thread-safe. Nothing written is visible until the task has succeeded; then everything is.
 public final class Workspace {
   public let task: TaskPlan
   public let phase: String
@@ -50,7 +50,7 @@ public final class Workspace {
     self.earlier = earlier
   }
 
-  /// A folder for spilled data; removed when the task ends.
+  /// A folder for temporary data; removed when the task ends.
   /// - Throws: `ShardError` when it cannot be made.
   public func temporaryDirectory() throws -> String {
     let path = staging + "/.temporary"
@@ -60,8 +60,8 @@ public final class Workspace {
 
   /// A folder that survives this attempt, so that a task that takes hours resumes where it was killed.
   ///
-  /// Nothing in it is published or digested. What a stage leaves here may decide how much work a later attempt does,
-  /// never what a task with these inputs and options means: training writes checkpoints, a crawl what it has asked.
+  /// Its contents are neither published nor digested. They may determine how much work a later attempt does, but never
+  /// the result for these inputs and options: training writes checkpoints, a crawl the requests it has sent.
   /// - Throws: `ShardError` when the folder cannot be made.
   public func stateDirectory(_ lifetime: StateLifetime = .untilPublished) throws -> String {
     try FileSystem.makeDirectory(state[lifetime]!)
@@ -109,7 +109,7 @@ public final class Workspace {
 
   // MARK: Writing
 
-  /// Documents for an output, in files named after the task; a new file is begun at `rotateAtBytes` of text.
+  /// Writes documents to an output, in files named after the task; starts a new file at `rotateAtBytes` of text.
   ///
   /// Nothing needs to be closed: the workspace commits what is open when the task ends well.
   /// - Throws: nothing now; the returned output's `write` throws `ShardError`.
@@ -122,7 +122,7 @@ public final class Workspace {
     return writer
   }
 
-  /// Any other file of an output. Give it to `publish` when it is complete.
+  /// Opens any other file of an output. Pass it to `publish` when it is complete.
   ///
   ///     let file = try workspace.file(Self.index, workspace.task.key + ".index")
   ///     try file.write(bytes)
@@ -137,7 +137,7 @@ public final class Workspace {
   /// Commits a file opened with `file`.
   /// - Parameters:
   ///   - sink: the outermost sink, where the file is compressed.
-  ///   - ids: `recordHash` of each document's id in the file's order, so that `trace` finds it.
+  ///   - ids: `recordHash` of each document's id in file order, so that `trace` finds it.
   /// - Throws: `ShardError` when the file cannot be written or synced.
   public func publish<K>(
     _ output: Output<K>, _ file: FileSink, through sink: (any ByteSink)? = nil, name: String, documents: Int = 0,
@@ -224,8 +224,8 @@ public final class Workspace {
     try drop(id: document.id, bytes: document.text.count, reason)
   }
 
-  /// The same for a record that is no document yet.
-  /// - Parameter bytes: the record's size, as it was counted when it was read.
+  /// The same for a record that is not a document yet.
+  /// - Parameter bytes: the record's size, as counted when it was read.
   /// - Throws: `ShardError` when the record cannot be written.
   public func drop(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
     ledger.dropped[reason.name, default: Count()].add(bytes: bytes)

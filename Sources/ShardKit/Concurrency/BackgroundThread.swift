@@ -10,7 +10,7 @@ public final class BackgroundThread: Sendable {
 
   private let running: Mutex<pthread_t?>
 
-  /// Starts at once; nil where no thread can be had.
+  /// Starts immediately; nil if the thread cannot be created.
   /// - Parameter stackBytes: the system's default where it is not given.
   public init?(stackBytes: Int? = nil, _ body: @escaping @Sendable () -> Void) {
     var attributes = pthread_attr_t()

@@ -46,7 +46,7 @@ public final class DocumentReader {
     return try next(&document) ? document : nil
   }
 
-  /// Reads into a document whose arrays are used again. False at the end.
+  /// Reads into a document, reusing its arrays. False at the end.
   /// - Throws: `ShardError`: the file cannot be read, is cut off or damaged, or a line is not a document.
   public func next(_ document: inout Document) throws(ShardError) -> Bool {
     guard let line = try lines.next() else { return false }

@@ -56,7 +56,7 @@ public final class DocumentWriter {
     repeatedKeys += 1
   }
 
-  /// Writes a document that is already a JSON line (without its line end) as it stands.
+  /// Writes a document that is already a JSON line (without its line end), unchanged.
   /// - Throws: `ShardError` when the line is not valid UTF-8 or the sink fails.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws(ShardError) {
     guard isUTF8(line) else {
@@ -88,7 +88,7 @@ public final class DocumentWriter {
     }
   }
 
-  /// Hands everything to the sink, which the caller commits.
+  /// Passes everything to the sink, which the caller commits.
   /// - Throws: what the sink throws.
   public func flush() throws(ShardError) {
     try sink.write(buffer)

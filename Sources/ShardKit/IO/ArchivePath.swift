@@ -46,7 +46,7 @@ public enum ArchivePath {
     path.utf8.lastIndex(of: 0x2F).map { String(path[...$0]) } ?? ""
   }
 
-  /// What stands behind the last slash; all of it where there is none. By bytes, as `parts` is.
+  /// The part after the last slash; all of it if there is none. By bytes, like `parts`.
   public static func lastPart(of path: String) -> String {
     String(path[(path.utf8.lastIndex(of: 0x2F).map { path.utf8.index(after: $0) } ?? path.startIndex)...])
   }

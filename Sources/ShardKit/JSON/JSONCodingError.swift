@@ -2,7 +2,7 @@
 ///
 /// `description`: `checkpoint.steps[2]: should be an integer, not a string`.
 public struct JSONCodingError: DescribedError, Equatable {
-  /// `checkpoint.steps[2]`; empty for the whole.
+  /// `checkpoint.steps[2]`; empty for the root.
   public var path: String
   public var message: String
   /// The position of the value in the text it was read from; 0 if it was not read from text.

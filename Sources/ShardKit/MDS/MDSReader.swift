@@ -16,7 +16,7 @@ public final class MDSReader {
     index = try MDSIndex(path: directory + "/index.json")
   }
 
-  /// Opens a shard. Raw ones are mapped, compressed ones decompressed into memory.
+  /// Opens a shard. Uncompressed ones are mapped, compressed ones decompressed into memory.
   /// - Parameters:
   ///   - number: a place in `index.shards`.
   ///   - verify: compares every known hash, of the stored file and of what it decompresses to. Sizes are always
@@ -40,7 +40,7 @@ public final class MDSShardReader: @unchecked Sendable {
   private let bytes: UnsafeRawBufferPointer
   private let variableColumns: Int
 
-  /// - Parameter shard: the index's entry, which the file must agree with.
+  /// - Parameter shard: the index entry, which the file must match.
   /// - Throws: as `MDSReader.shard(_:verify:)` does.
   public init(path: String, _ shard: MDSShard, verify: Bool = true) throws(ShardError) {
     self.path = path
@@ -106,7 +106,7 @@ public final class MDSShardReader: @unchecked Sendable {
     Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)))
   }
 
-  /// Calls `body` with each column's value of a sample, in the order of `columns`.
+  /// Calls `body` with each column's value of a sample, in `columns` order.
   /// - Throws: `ShardError` when the sample is shorter than it says, and what `body` throws.
   public func sample(
     _ number: Int, _ body: (_ column: Int, _ value: UnsafeRawBufferPointer) throws(ShardError) -> Void

@@ -48,8 +48,8 @@ public final class MDSShardWriter {
     ends.append(UInt32(body.count))
   }
 
-  /// Writes the open shard into `file`, which the caller commits, and begins a new one.
-  /// - Parameter basename: the raw shard's name; the compressed file's has the compression's extension.
+  /// Writes the open shard into `file`, which the caller commits, and starts a new one.
+  /// - Parameter basename: the uncompressed shard's name; the compressed file's name adds the compression's extension.
   /// - Returns: the shard's entry for `index.json`.
   /// - Throws: what the file throws, or `ShardError` when the shard cannot be compressed.
   public func seal(into file: any ByteSink, basename: String) throws(ShardError) -> MDSShard {

@@ -14,7 +14,7 @@ public enum PercentEncoding {
     return String(decoding: out, as: UTF8.self)
   }
 
-  /// A percent sign that no two digits follow stands for itself.
+  /// A percent sign without two following digits is kept.
   public static func decode(_ text: some StringProtocol) -> [UInt8] {
     let bytes = Array(text.utf8)
     var out: [UInt8] = []
@@ -34,9 +34,9 @@ public enum PercentEncoding {
     return out
   }
 
-  /// One form of the encodings that RFC 3986 (6.2.2) holds equivalent: those of unreserved characters are undone, all
-  /// others have upper-case digits. Bytes outside ASCII are encoded. A percent sign that no two digits follow stands for
-  /// itself; a digit behind it stays encoded, which together would be another encoding.
+  /// The normal form of encodings that RFC 3986 (6.2.2) defines as equivalent: unreserved characters are decoded, other
+  /// encodings use upper-case digits, bytes outside ASCII are encoded. A percent sign without two following digits is
+  /// kept. An encoded digit after it stays encoded, because decoding it would create a new encoding.
   public static func normalized(_ bytes: some Collection<UInt8>) -> [UInt8] {
     let bytes = Array(bytes)
     var out: [UInt8] = []

@@ -18,7 +18,7 @@ public struct AozoraCrawl: Stage {
     @Option("Maximum number of works, taken in order of their ids. 0: no limit.", in: 0...1_000_000)
     public var maximumWorks = 0
     @OptionGroup public var text: AozoraTextOptions
-    @Option("How many tasks the reading is split over.", in: 1...1024) public var partitions = 16
+    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 16
     @OptionGroup public var crawl: CrawlOptions
     @OptionGroup public var network: NetworkOptions
 

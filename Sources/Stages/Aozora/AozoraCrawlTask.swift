@@ -43,7 +43,7 @@ struct AozoraCrawlTask {
 
   private func visit(_ work: Work) throws -> Visit {
     try workspace.control.checkStop()
-    // A zip is smaller than what it holds, but for its own few bytes.
+    // A zip is smaller than its content, apart from a few bytes of overhead.
     let limit = options.text.maximumWorkBytes.bytes + (1 << 20)
     let visit = try crawl.visit(work.url, kind: "work", version: work.version, maximumBytes: limit)
     workspace.control.advance(documents: 1, bytes: Int(visit.bytes))

@@ -21,7 +21,7 @@ public struct AozoraRead: SinglePhaseStage {
     @Option("Keeps only works with these 文字遣い種別, such as 新字新仮名; needs an index. Empty: all.")
     public var orthographies: [String] = []
     @OptionGroup public var text: AozoraTextOptions
-    @Option("How many tasks the works are split over.", in: 1...1024) public var partitions = 4
+    @Option("Number of tasks that read the works.", in: 1...1024) public var partitions = 4
 
     public init() {}
   }

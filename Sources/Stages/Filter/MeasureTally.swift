@@ -76,7 +76,7 @@ extension MeasureTally: JSONRecord {
 }
 
 extension MeasureTally {
-  /// For readers: bins as `[from, documents]`, those without documents left out.
+  /// For readers: bins as `[from, documents]`, without empty ones.
   var report: JSONValue {
     members { measure, h in
       let bins = h.bins.indices.filter { h.bins[$0] > 0 }.map { bin in

@@ -80,7 +80,7 @@ enum MDSIndexing {
     for file in described where file.name.hasSuffix(".json") {
       for entry in try JSONValue.parse(FileSystem.read(file.path)).value.array ?? [] {
         guard let shard = try? MDSShard(json: entry), let stored = files[shard.stored.basename] else {
-          throw StageError(.input, file.name, "it describes a shard that is not there", hint: "Run with --force.")
+          throw StageError(.input, file.name, "describes a missing shard", hint: "Run with --force.")
         }
         let numbered = shard.numbered(shards.count)
         let hashes = try ids[stored.name + ".ids"].map { try Self.hashes(in: $0.path) } ?? []

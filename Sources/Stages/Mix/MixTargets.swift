@@ -57,7 +57,7 @@ struct MixTargets: Sendable {
     guard mix > 0 || present.values.allSatisfy({ $0 == 0 }) else {
       throw StageError(
         .check, "caps", "no mix keeps them: without \(binding.keys.sorted().joined(separator: ", ")) nothing is left",
-        hint: "Raise a cap, or wire documents of other domains.")
+        hint: "Raise a cap, or add documents of other domains.")
     }
     let scale = budget > 0 && mix > 0 ? Double(budget) / mix : 1
     return try scaled(present) { domain, amount in
@@ -85,7 +85,7 @@ struct MixTargets: Sendable {
     func share(_ domain: String, _ amount: UInt64) -> Double {
       shares[domain] ?? (1 - named) * Double(amount) / Double(rest)
     }
-    // As large as the domain that runs out first allows.
+    // Limited by the domain that runs out first.
     let largest = present.reduce(Double.infinity) { size, domain in
       let share = share(domain.key, domain.value)
       return share > 1e-12 ? min(size, Double(domain.value) * maximumRepeats / share) : size
@@ -111,7 +111,7 @@ struct MixTargets: Sendable {
     var amounts: [String: UInt64] = [:]
     for (domain, amount) in present.sorted(by: { $0.key < $1.key }) {
       let ratio = amount == 0 ? 0 : ratio(domain, amount)
-      // A ratio of 1 in all but the last bits is 1: such a domain stays whole.
+      // A ratio that differs from 1 only by rounding is 1: the domain is kept entirely.
       if abs(ratio - 1) < 1e-12 {
         amounts[domain] = amount
         continue

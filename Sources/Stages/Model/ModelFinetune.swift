@@ -13,19 +13,19 @@ public struct ModelFinetune: SinglePhaseStage {
       "The kind of task: 'jsts' a score for two sentences, 'jnli' one of three labels, 'jcommonsenseqa' one of five "
         + "choices, 'jsquad' a span of a paragraph.")
     public var task = JGLUEBenchmark.jsts
-    @Option("Files to learn from, in the task's form.", required: true) public var train = InputFiles()
-    @Option("Files to score on.", required: true) public var test = InputFiles()
-    @Option("The highest rate.", in: 0...1) public var learningRate = 3e-5
-    @Option("Passes over the examples.", in: 1...1000) public var epochs = 4
-    @Option("Examples of a step.", in: 1...1 << 16) public var batchSize = 32
+    @Option("Training files, in the task's format.", required: true) public var train = InputFiles()
+    @Option("Test files for the scores.", required: true) public var test = InputFiles()
+    @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
+    @Option("Number of passes over the training examples.", in: 1...1000) public var epochs = 4
+    @Option("Examples per step.", in: 1...1 << 16) public var batchSize = 32
     @Option(
       "Examples that go through the model at once; 0: all of a step. Fewer need less memory; weights agree up to "
         + "rounding and dropout.", in: 0...1 << 16) public var microbatchSize = 0
-    @Option("Tokens of an input at most.", in: 16...1 << 16) public var maximumLength = 128
-    @Option("Fraction of the steps over which the rate warms up.", in: 0...1, formerly: "warmup") public
-      var warmupFraction = 0.1
-    @Option("Of AdamW.", in: 0...1) public var weightDecay = 0.0
-    @Option("Share of activations dropped while fine-tuning, whatever it was before.", in: 0...0.9)
+    @Option("Maximum tokens per input.", in: 16...1 << 16) public var maximumLength = 128
+    @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1, formerly: "warmup")
+    var warmupFraction = 0.1
+    @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.0
+    @Option("Dropout: the fraction of activations dropped during fine-tuning, independent of pretraining.", in: 0...0.9)
     public var dropout = 0.1
     @Option("Seed of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
     @Option("Maximum examples per set. 0: all.", in: 0...1 << 40) public var maximumExamples = 0

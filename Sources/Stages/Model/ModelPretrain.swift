@@ -113,7 +113,7 @@ public struct ModelPretrain: Stage {
   }
 
   static var noIndex: StageError {
-    StageError(.input, "inputs.tokens", "holds no index.json", hint: "Wire the output of 'tokenizer.encode'.")
+    StageError(.input, "inputs.tokens", "has no index.json", hint: "Wire the output of 'tokenizer.encode'.")
   }
 
   // MARK: Continuing another training

@@ -72,7 +72,7 @@ final class WikipediaExtractTask {
       workspace.warn(
         "unescaped-markup",
         "page '\(String(decoding: page.title, as: UTF8.self))': elements (\(page.textElements)) stand in its "
-          + "text unescaped; they were read as wikitext")
+          + "escaped in its text; they were read as wikitext")
     }
     document.id = id(of: page)
     if let reason = reasonToDrop(page) {
@@ -103,7 +103,7 @@ final class WikipediaExtractTask {
 
   private static let wikitextModel = Array("wikitext".utf8)
 
-  /// As the dump says; for dumps that do not, as the title's prefix says, where it is one that the wiki knows.
+  /// As stated by the dump; if it does not, by the prefix of the title, if the wiki knows it.
   private func namespace(of page: WikiDumpPage) -> Int {
     if let number = Int(String(decoding: page.namespace, as: UTF8.self)) { return number }
     return page.title.withUnsafeBufferPointer { site.namespace(ofTitle: $0) }
@@ -130,7 +130,7 @@ final class WikipediaExtractTask {
     JSONText.append(string: value, to: &document.metadata)
   }
 
-  /// A title as MediaWiki writes it in addresses: spaces as underscores, other bytes percent-encoded.
+  /// A title as MediaWiki writes it in URLs: spaces as underscores, other bytes percent-encoded.
   private static func percentEncoded(_ title: [UInt8]) -> String {
     PercentEncoding.encode(title.map { $0 == 0x20 ? UInt8(ascii: "_") : $0 }, keeping: ":/,;@!*()")
   }

@@ -1,6 +1,6 @@
 /// What can be measured of a text. Shares are 0…1; a share of nothing is 0.
 public enum QualityMeasure: String, CaseIterable, CodingKey, Sendable {
-  /// Unicode scalars, line ends included.
+  /// Unicode scalars, including line ends.
   case characters
   /// Hiragana, katakana (with ー), kanji of every plane, 、。，．！？.
   case japaneseCharacters

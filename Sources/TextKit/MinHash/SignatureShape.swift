@@ -18,7 +18,7 @@ public struct SignatureShape: Sendable, Equatable, Hashable {
   /// Hashes per signature.
   public var hashes: Int { bands * rows }
 
-  /// Lanes that fit the kernel's stack.
+  /// The number of hashes that fits on the kernel's stack.
   public static let maximumHashes = 4096
 }
 

@@ -1,6 +1,6 @@
 public import ShardKit
 
-/// What can go wrong with a tokenizer: its options, its files, its libraries. One sentence, and what to do next.
+/// An error of a tokenizer: its options, its files or its libraries. One sentence, followed by what to do next.
 public struct TokenizerError: DescribedError, Equatable {
   public var message: String
   public var hint: String?

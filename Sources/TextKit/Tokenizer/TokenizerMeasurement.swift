@@ -59,7 +59,7 @@ extension TokenizerMeasurement: JSONRecord {
     }
   }
 
-  /// All sums, and the rates that follow from them.
+  /// All sums, and the rates derived from them.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(documents, forKey: .documents)

@@ -50,7 +50,7 @@ private struct Dedupe {
 
     let threshold = try dedupe.run("\"threshold\": 0.8")
     #expect(threshold["signatures"] == [1, 1])
-    #expect(threshold["bands"] == [bands, 0] && threshold["survivors"] == [1, 0])
+    #expect(threshold["bands"] == [bands, 0] && threshold["clusters"] == [1, 0])
 
     let width = try dedupe.run("\"threshold\": 0.8, \"shingleWidth\": 4")
     #expect(width["signatures"] == [1, 0] && width["bands"] == [bands, 0])
