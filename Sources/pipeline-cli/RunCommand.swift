@@ -56,7 +56,7 @@ struct RunCommand: ParsableCommand {
     try AddressSpace.fit(&settings)
     let run = try PipelineRun(graph: graph, store: store, settings: settings)
     if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
-    Interruption.install()
+    TerminationSignals.install()
     let outcome = json ? try runInJSON(run) : try runInText(run, graph)
     switch outcome {
     case .done: return
@@ -78,13 +78,13 @@ struct RunCommand: ParsableCommand {
   private func runInText(_ run: PipelineRun, _ graph: Graph) throws -> RunOutcome {
     let report = RunReport(graph: graph)
     defer { report.finish() }
-    let outcome = try run.run(interruption: { Interruption.level }, listen: report.handle)
+    let outcome = try run.run(interruption: { TerminationSignals.level }, listen: report.handle)
     report.close(outcome)
     return outcome
   }
 
   private func runInJSON(_ run: PipelineRun) throws -> RunOutcome {
     let lines = RunEventLines()
-    return try run.run(interruption: { Interruption.level }, listen: lines.handle)
+    return try run.run(interruption: { TerminationSignals.level }, listen: lines.handle)
   }
 }

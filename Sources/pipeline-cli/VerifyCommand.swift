@@ -31,7 +31,7 @@ struct VerifyCommand: ParsableCommand {
         .notFound, "there is no store at \(root)", hint: "Run the pipeline first, or give its folder with --store.")
     }
     let store = try options.openStore(graph)
-    Interruption.install()
+    TerminationSignals.install()
     var region = LiveRegion()
     let isLive = Console.isTerminal(STDERR_FILENO)
     let began = monotonicNanoseconds()
@@ -42,7 +42,7 @@ struct VerifyCommand: ParsableCommand {
         let bar = LiveRegion.bar(all > 0 ? Double(done) / Double(all) : 1, columns: 30)
         let rate = Quantities.rate(Double(done) / max(0.001, seconds))
         region.draw(["\(bar)  \(Quantities.bytes(done)) of \(Quantities.bytes(all))  \(rate)"])
-      }, interruption: { Interruption.level })
+      }, interruption: { TerminationSignals.level })
     region.clear()
     if json {
       Console.json(result.json(isReadOnly: store.isReadOnly))

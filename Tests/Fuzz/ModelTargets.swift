@@ -74,7 +74,7 @@ let modelTargets: [String: FuzzTarget] = [
   ) { input in
     _ = TrainingEvent(line: input)
     let json = try JSONValue.parse(input).value
-    _ = (try? FineTuningStep(json: json), try? ResumeState(json: json))
+    _ = (try? FineTuningStep(json: json), try? DataPosition(json: json))
   },
   "metrics-log": fileReader(
     "metrics.jsonl",

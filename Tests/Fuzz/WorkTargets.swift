@@ -39,7 +39,7 @@ let workTargets: [String: FuzzTarget] = [
     if case .success(let answer) = DietAnswer.read(input) {
       promise(answer.meetings.allSatisfy { isText($0.bytes) }, "a meeting is UTF-8")
     }
-    try DietPage().read(input) { document, _ in
+    try DietSpeechParser().read(input) { document, _ in
       guard let document else { return }
       promise(isText(document.text) && isText(document.metadata) && isText(document.id), "a speech is UTF-8")
     }

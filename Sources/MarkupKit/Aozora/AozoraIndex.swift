@@ -109,8 +109,7 @@ extension AozoraIndex.Entry {
       textVersion = [value(columns.textDate), value(columns.textRevision)].filter { !$0.isEmpty }.joined(separator: "/")
     }
     if hasFlags {
-      let isFree = value(columns.workFlag) == "なし" && value(columns.personFlag) == "なし"
-      isPublicDomain = isFree && isPublicDomain != false
+      takeCopyright(work: value(columns.workFlag), person: value(columns.personFlag))
     }
     add(
       role: columns.role == nil ? "著者" : value(columns.role),

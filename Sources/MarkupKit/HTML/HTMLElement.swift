@@ -38,16 +38,6 @@ enum HTMLElement: UInt8, Sendable {
     }
   }
 
-  /// Whether its start ends an open paragraph.
-  var endsParagraph: Bool {
-    switch self {
-    case .block, .heading, .listItem, .list, .preformatted, .table, .details, .main, .chrome, .header, .form, .rawText,
-      .rule, .paragraph, .term:
-      true
-    default: false
-    }
-  }
-
   /// Whether a class, an id or a role may mark it as not content.
   var mayBeMarked: Bool {
     switch self {

@@ -9,7 +9,7 @@ public final class HTMLReader {
   private var hidden = HTMLBlocks(reserving: 0)
   private let keepsRuby: Bool
 
-  private var stack = HTMLStack()
+  var stack = HTMLStack()
   /// What surrounds the next text.
   private var around = HTMLBlocks.Surroundings()
   private var hides = 0, skips = 0
@@ -238,7 +238,7 @@ public final class HTMLReader {
   private func closeAll(from place: Int) { if stack.count > place { close(from: place) } }
 
   /// Closes an element and all within it.
-  private func close(from place: Int) {
+  func close(from place: Int) {
     if let depth = readingDepth, place < depth {
       appendMark("）")
       readingDepth = nil
@@ -262,53 +262,35 @@ public final class HTMLReader {
 
   // MARK: Omitted end tags
 
-  private static let table = HTMLName.named("table")
+  static let table = HTMLName.named("table")
   private static let paragraph = HTMLName.named("p")
   private static let headings = ["h1", "h2", "h3", "h4", "h5", "h6"].map { HTMLName.named($0) }
-  private static let lists = ["ul", "ol", "menu", "dir", "dl"].map { HTMLName.named($0) }
-  private static let sections = ["tbody", "thead", "tfoot"].map { HTMLName.named($0) }
-  private static let cells = ["td", "th"].map { HTMLName.named($0) }
-  private static let terms = ["dt", "dd"].map { HTMLName.named($0) }
-  private static let readings = ["rt", "rtc", "rp"].map { HTMLName.named($0) }
-  private static let row = HTMLName.named("tr")
-  private static let select = HTMLName.named("select")
-  private static let ruby = HTMLName.named("ruby")
+  static let lists = ["ul", "ol", "menu", "dir", "dl"].map { HTMLName.named($0) }
+  static let sections = ["tbody", "thead", "tfoot"].map { HTMLName.named($0) }
+  static let cells = ["td", "th"].map { HTMLName.named($0) }
+  static let terms = ["dt", "dd"].map { HTMLName.named($0) }
+  static let readings = ["rt", "rtc", "rp"].map { HTMLName.named($0) }
+  static let row = HTMLName.named("tr")
+  static let select = HTMLName.named("select")
+  static let ruby = HTMLName.named("ruby")
 
-  private func closeParagraph() { closeLast(of: [Self.paragraph], above: stack.barrier) }
+  func closeParagraph() { closeLast(of: [Self.paragraph], above: stack.barrier) }
 
   /// Closes the innermost element with one of some names, if it is above a given position.
-  private func closeLast(of numbers: [UInt32], above place: Int) {
+  func closeLast(of numbers: [UInt32], above place: Int) {
     var last = -1
     for number in numbers { last = max(last, stack.last(number)) }
     if last >= 0, last > place { close(from: last) }
   }
 
-  private func outermost(_ numbers: [UInt32]) -> Int {
+  func outermost(_ numbers: [UInt32]) -> Int {
     var last = stack.barrier
     for number in numbers { last = max(last, stack.last(number)) }
     return last
   }
 
-  private func closeImplied(_ name: HTMLName) {
-    if name.element.endsParagraph {
-      if stack.last(Self.select) >= 0 { closeLast(of: [Self.select], above: stack.barrier) }
-      closeParagraph()
-    }
-    switch name.element {
-    case .heading: if stack.top?.name.element == .heading { close(from: stack.count - 1) }
-    case .listItem: closeLast(of: [name.number], above: outermost(Self.lists))
-    case .term: closeLast(of: Self.terms, above: outermost(Self.lists))
-    case .section: closeRows(with: Self.sections)
-    case .row: closeRows(with: [])
-    case .cell: closeLast(of: Self.cells, above: max(stack.last(Self.table), stack.last(Self.row)))
-    case .rubyReading, .rubyParenthesis: closeLast(of: Self.readings, above: max(stack.last(Self.ruby), stack.block))
-    case .hidden: closeLast(of: [name.number], above: stack.block)
-    default: break
-    }
-  }
-
   /// Closes the open row of a table, or its sections, or cells outside of rows.
-  private func closeRows(with sections: [UInt32]) {
+  func closeRows(with sections: [UInt32]) {
     let table = stack.last(Self.table)
     closeLast(of: sections, above: table)
     closeLast(of: [Self.row], above: table)

@@ -35,7 +35,7 @@ final class Executor {
   }
 
   /// A node whose tasks run: what it is, and how far its phase has come.
-  private final class NodeRun {
+  final class NodeRun {
     let progress: Progress
     let number: Int
     let prepared: PreparedPhase
@@ -61,15 +61,15 @@ final class Executor {
   private let listen: (RunEvent) -> Void
   private let interruption: () -> Int
   private var graph: Graph { planner.graph }
-  private var schedule: Schedule
+  var schedule: Schedule
   private var manifests: [Int: NodeManifest]
-  private var running: [Int: NodeRun] = [:]
+  var running: [Int: NodeRun] = [:]
   private var interruptionSeen = 0
   private var stopNow: Int?
   /// Ids of hung attempts, whose late reports are ignored.
-  private var abandoned: [TaskControl] = []
+  var abandoned: [TaskControl] = []
   private var progressReported = 0
-  private var pool: WorkerPool<Report>
+  var pool: WorkerPool<Report>
 
   /// - Parameters:
   ///   - manifests: nodes that are not selected but are read, by index.
@@ -281,7 +281,7 @@ final class Executor {
 
   // MARK: Failures
 
-  private func taskFailed(_ node: Int, _ task: Int, _ message: String, _ mayRetry: Bool) throws {
+  func taskFailed(_ node: Int, _ task: Int, _ message: String, _ mayRetry: Bool) throws {
     let graphNode = graph.nodes[node]
     let phase = nodeRun(node)
     let plan = phase.prepared.tasks[task]
@@ -331,27 +331,6 @@ final class Executor {
 
   private func cancelRunning() {
     for phase in running.values { phase.controls.values.forEach { $0.cancel() } }
-  }
-
-  /// A task that has not stopped 30 s after its timeout is marked as failed, and its thread is replaced.
-  private func giveUpHungTasks() throws {
-    for (node, phase) in running {
-      for (task, control) in phase.controls where control.overtime > 30_000_000_000 {
-        control.cancel()
-        abandoned.append(control)
-        pool.replaceThread()
-        try taskFailed(node, task, "the task exceeded its timeout and did not stop", true)
-      }
-    }
-    guard !abandoned.isEmpty else { return }
-    let threads = pool.count - abandoned.count
-    schedule.fit(threads: threads)
-    guard threads > 0 else {
-      throw StageError(
-        .environment, "",
-        "no thread is available: \(abandoned.count) tasks hang, and no other thread can be started",
-        hint: "Check what those tasks wait for, and the limits of this shell (`ulimit -u`, `ulimit -v`).")
-    }
   }
 
   /// At most five times per second, because it inspects every task of the running phases.

@@ -43,15 +43,6 @@ struct AozoraFile: Equatable {
   /// The document's id: the work's, or the file's if its name has none.
   var id: String { "aozora:" + (work.map(String.init) ?? path) }
 
-  /// Whether this file is preferred to another of the same work: first the one that the index links to, then the one
-  /// with ruby (the fuller text), then the later revision, then by path.
-  func precedes(_ other: AozoraFile, linked: String?) -> Bool {
-    if let linked, (stem == linked) != (other.stem == linked) { return stem == linked }
-    if hasRuby != other.hasRuby { return hasRuby }
-    if revision != other.revision { return revision > other.revision }
-    return path.utf8.lexicographicallyPrecedes(other.path.utf8)
-  }
-
   /// Which of `count` partitions the file's work belongs to; all files of a work belong to the same one.
   func partition(of count: Int) -> Int { Int(recordHash(Array(id.utf8)) % UInt64(count)) }
 }

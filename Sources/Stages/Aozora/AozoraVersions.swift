@@ -90,3 +90,14 @@ struct AozoraVersions {
     return rank <= work.current
   }
 }
+
+extension AozoraFile {
+  /// Whether this file is preferred to another of the same work: first the one that the index links to, then the one
+  /// with ruby (the fuller text), then the later revision, then by path.
+  func precedes(_ other: AozoraFile, linked: String?) -> Bool {
+    if let linked, (stem == linked) != (other.stem == linked) { return stem == linked }
+    if hasRuby != other.hasRuby { return hasRuby }
+    if revision != other.revision { return revision > other.revision }
+    return path.utf8.lexicographicallyPrecedes(other.path.utf8)
+  }
+}

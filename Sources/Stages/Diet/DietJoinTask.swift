@@ -100,7 +100,9 @@ struct DietJoinTask {
     document.text = text
     document.source = Array(options.source.utf8)
     let fields = (try? JSONValue.parse(speech.document.metadata).value)?.members ?? []
-    let keys = options.document == .meeting ? DietPage.meetingKeys : DietPage.meetingKeys + DietPage.speechKeys
+    let keys =
+      options.document == .meeting
+      ? DietSpeechParser.meetingKeys : DietSpeechParser.meetingKeys + DietSpeechParser.speechKeys
     let names = keys.map(\.description)
     let members = names.compactMap { name in fields.first { $0.key == name && $0.value != .null } }
     document.metadata = Array(JSONValue.object(members).text().utf8)

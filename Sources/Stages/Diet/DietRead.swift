@@ -59,7 +59,7 @@ public struct DietRead: Stage {
   func splitTasks(_ pages: [ArtifactFile]) throws -> [TaskPlan] {
     let largest = min(1 << 40, Int(clamping: pages.reduce(0) { max($0, $1.bytes) }))
     return try TaskPlan.grouped(pages, bytes: Self.pagesBytesPerTask, memoryBytes: largest * 4 + 32 << 20).map {
-      try $0.with(payload: DietSplitTask.Payload(buckets: buckets(pages)))
+      try $0.with(payload: DietBucketTask.Payload(buckets: buckets(pages)))
     }
   }
 
@@ -77,7 +77,7 @@ public struct DietRead: Stage {
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     switch phase {
     case .split:
-      var splitting = try DietSplitTask(options, workspace)
+      var splitting = try DietBucketTask(options, workspace)
       try splitting.run()
     case .join: try DietJoinTask(options, workspace).run()
     }

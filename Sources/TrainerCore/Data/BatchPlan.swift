@@ -120,8 +120,8 @@ struct BatchPlan: Sendable {
     return BatchCursor(epoch: sample / perEpoch, sampleInEpoch: sample % perEpoch)
   }
 
-  func state(_ cursor: BatchCursor) -> ResumeState {
-    ResumeState(
+  func state(_ cursor: BatchCursor) -> DataPosition {
+    DataPosition(
       epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch, canonicalNodes: canonicalNodes,
       shuffleSeed: options.shuffleSeed)
   }

@@ -66,7 +66,7 @@ public final class BatchSource: Sendable {
   ///   that the epoch continues as it began.
   /// - Throws: `ShardError` if the options do not fit one another or the data, or no thread can be started.
   public convenience init(
-    _ samples: TokenSamples, masking: TokenMasking, _ options: BatchOptions, from state: ResumeState? = nil
+    _ samples: TokenSamples, masking: TokenMasking, _ options: BatchOptions, from state: DataPosition? = nil
   ) throws(ShardError) {
     try options.check()
     var options = options
@@ -133,7 +133,7 @@ public final class BatchSource: Sendable {
   public var microbatchesPerStep: Int { monitor.with(wake: false) { $0.plan.microbatchesPerStep } }
 
   /// Where the current step begins, or the next one if its last microbatch was taken.
-  public var state: ResumeState { monitor.with(wake: false) { $0.plan.state($0.taken) } }
+  public var state: DataPosition { monitor.with(wake: false) { $0.plan.state($0.taken) } }
 
   /// Goes to the step that begins after `sample` samples from the start of the first epoch: steps × batch size. Takes
   /// at most the time to shuffle one epoch.

@@ -65,7 +65,7 @@ import Testing
     var mutations = Mutations(of: json + [Array(xml.utf8), Array(xml.utf8)], words: words)
     for _ in Mutations.rounds(3_000) {
       let bytes = mutations.next()
-      try? DietPage().read(bytes) { document, _ in
+      try? DietSpeechParser().read(bytes) { document, _ in
         guard let document else { return }
         #expect(isText(document.text) && isText(document.metadata) && isText(document.id))
       }

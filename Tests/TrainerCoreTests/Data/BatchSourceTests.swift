@@ -136,7 +136,7 @@ private final class TokenFolder {
     let source = try BatchSource(data.samples, masking: masking(), first)
     _ = try take(source, 4 * 17 + 1)
     let state = source.state
-    #expect(state == ResumeState(epoch: 1, sampleInEpoch: 5 * 16, canonicalNodes: 2, shuffleSeed: 77))
+    #expect(state == DataPosition(epoch: 1, sampleInEpoch: 5 * 16, canonicalNodes: 2, shuffleSeed: 77))
     let rest = try take(source, 4 * 10)
     // Other devices, and options that the state overrules.
     for rank in 0..<2 {
@@ -150,7 +150,7 @@ private final class TokenFolder {
 
   @Test func aChangedGlobalBatchGoesOnInMidEpoch() throws {
     let source = try BatchSource(
-      data.samples, masking: masking(), options(batch: 32), from: ResumeState(sampleInEpoch: 48, canonicalNodes: 1))
+      data.samples, masking: masking(), options(batch: 32), from: DataPosition(sampleInEpoch: 48, canonicalNodes: 1))
     let order = try ShuffleOrder(canonicalNodes: 1).order(shardSamples: data.samples.shardSamples, epoch: 0)
     #expect(try take(source, 8).flatMap(\.sampleIDs) == order[48..<80].map { Int($0) })
     #expect(source.state.sampleInEpoch == 80)

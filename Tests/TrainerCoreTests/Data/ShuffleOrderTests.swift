@@ -203,22 +203,22 @@ private func taken(_ partition: EpochPartition, _ order: [UInt32]) -> [Int] {
 
 @Suite struct ResumeStateTests {
   @Test func jsonIsStreamings() throws {
-    let state = ResumeState(epoch: 2, sampleInEpoch: 4096, canonicalNodes: 8)
+    let state = DataPosition(epoch: 2, sampleInEpoch: 4096, canonicalNodes: 8)
     #expect(
       state.json.text(sortedKeys: true)
         == #"{"epoch":2,"initial_physical_nodes":1,"num_canonical_nodes":8,"sample_in_epoch":4096,"shuffle_seed":9176}"#
     )
-    #expect(try ResumeState(json: state.json) == state)
+    #expect(try DataPosition(json: state.json) == state)
   }
 
   @Test func oldStatesHaveNoInitialNodes() throws {
     let json: JSONValue = ["epoch": 0, "num_canonical_nodes": 1, "sample_in_epoch": 5, "shuffle_seed": 1]
-    #expect(try ResumeState(json: json).initialPhysicalNodes == nil)
+    #expect(try DataPosition(json: json).initialPhysicalNodes == nil)
   }
 
   @Test func whatIsMissingIsNamed() {
     #expect {
-      _ = try ResumeState(json: ["epoch": 0])
+      _ = try DataPosition(json: ["epoch": 0])
     } throws: {
       "\($0)" == "the member 'sample_in_epoch' is missing"
     }

@@ -31,7 +31,7 @@ struct StreamingDatasetTests {
       return (0..<partition.places).map { Int(order[partition[place: $0]]) }
     }
     #expect(try given(folder, algorithm, canonical: 2, state: .null) == Array(orders[..<2]))
-    let state = ResumeState(epoch: 1, sampleInEpoch: 48, canonicalNodes: 2, shuffleSeed: 31)
+    let state = DataPosition(epoch: 1, sampleInEpoch: 48, canonicalNodes: 2, shuffleSeed: 31)
     #expect(
       try given(folder, algorithm, canonical: 2, state: state.json) == [Array(orders[1][48...]), orders[2]])
   }

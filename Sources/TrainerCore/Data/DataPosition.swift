@@ -1,7 +1,7 @@
 public import ShardKit
 
 /// The position of training in its data, in the form of mosaicml-streaming's `state_dict`.
-public struct ResumeState: JSONRecord, Equatable, Sendable {
+public struct DataPosition: JSONRecord, Equatable, Sendable {
   public static let writesNull = true
 
   public var epoch: Int

@@ -2,7 +2,7 @@ public import ShardKit
 
 /// Reads one response of the API, in JSON or XML: `{numberOfRecords, numberOfReturn, …, speechRecord: […]}`, or
 /// `meetingRecord` with its own `speechRecord`s inside.
-public final class DietPage {
+public final class DietSpeechParser {
   private let page = JSONObjectReader()
   private let meeting = JSONObjectReader()
   private let speech = JSONObjectReader()

@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// People press Ctrl-C and can press it again, so the first one lets the running tasks finish. Programs send SIGTERM
 /// once and then wait for the process to end, so tasks that do not finish soon are stopped.
-enum Interruption {
+enum TerminationSignals {
   private static let interrupts = Atomic<Int>(0)
   private static let terminations = Atomic<Int>(0)
   private static let terminatedAt = Atomic<Int>(0)
@@ -35,13 +35,13 @@ enum Interruption {
     sigaddset(&ours, SIGINT)
     sigaddset(&ours, SIGTERM)
     pthread_sigmask(SIG_UNBLOCK, &ours, nil)
-    signal(SIGINT) { _ in Interruption.interrupts.add(1, ordering: .relaxed) }
+    signal(SIGINT) { _ in TerminationSignals.interrupts.add(1, ordering: .relaxed) }
     signal(SIGTERM) { _ in
       let now = monotonicNanoseconds()
-      if Interruption.terminations.load(ordering: .relaxed) == 0 {
-        Interruption.terminatedAt.store(now, ordering: .relaxed)
+      if TerminationSignals.terminations.load(ordering: .relaxed) == 0 {
+        TerminationSignals.terminatedAt.store(now, ordering: .relaxed)
       }
-      Interruption.terminations.add(1, ordering: .relaxed)
+      TerminationSignals.terminations.add(1, ordering: .relaxed)
     }
     // The work continues when the reader of the output exits.
     signal(SIGPIPE, SIG_IGN)

@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 
 /// The first phase of `diet.read`: distributes the speeches of some pages into buckets by meeting.
-struct DietSplitTask {
+struct DietBucketTask {
   private let options: DietRead.Options
   private let workspace: Workspace
   private let buckets: Int
@@ -18,7 +18,7 @@ struct DietSplitTask {
   }
 
   mutating func run() throws {
-    let page = DietPage()
+    let page = DietSpeechParser()
     for file in workspace.files(.main) {
       try workspace.control.check()
       do {
