@@ -16,7 +16,7 @@ extension DescribedError {
   /// One sentence, and the hint behind it.
   public var description: String {
     let text = subject.isEmpty ? message : "\(subject): \(message)"
-    let closed = text.hasSuffix("?") || text.hasSuffix(".") ? text : text + "."
+    let closed = ["?", ".", "。"].contains { text.hasSuffix($0) } ? text : text + "."
     return hint.map { "\(closed) \($0)" } ?? closed
   }
 }

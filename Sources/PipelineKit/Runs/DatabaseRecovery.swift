@@ -1,5 +1,22 @@
 import ShardKit
 
+/// Puts a damaged database aside.
+extension StoreOpening {
+  /// Nothing is deleted: the old files are kept under another name. The log is moved first: next to a new database, it
+  /// would be taken for that database's log.
+  func moveAway() throws -> String {
+    let lock = try StoreLock(root: root)
+    defer { withExtendedLifetime(lock) {} }
+    var number = 1
+    while FileSystem.exists("\(path).damaged-\(number)") { number += 1 }
+    let target = "\(path).damaged-\(number)"
+    for suffix in ["-wal", "-shm", ""] where FileSystem.exists(path + suffix) {
+      try FileSystem.rename(path + suffix, to: target + suffix)
+    }
+    return target
+  }
+}
+
 /// Restores finished work that the database lost.
 extension RunStore {
   /// Makes a node that is fresh again (an option was set back) the newest of its stage; a node unknown to the database

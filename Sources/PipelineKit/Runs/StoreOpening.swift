@@ -11,7 +11,7 @@ struct StoreOpening {
   }
 
   let root: String
-  private var path: String { root + "/pipeline.sqlite" }
+  var path: String { root + "/pipeline.sqlite" }
 
   func open(creating: Bool) throws -> Opened {
     if !creating, !FileSystem.exists(path) { return Opened(database: try empty()) }
@@ -136,20 +136,6 @@ struct StoreOpening {
     } catch {
       if error.code != .notFound || FileSystem.exists(path) { throw error }
     }
-  }
-
-  /// Nothing is deleted: the old files are kept under another name. The log is moved first: next to a new database, it
-  /// would be taken for that database's log.
-  private func moveAway() throws -> String {
-    let lock = try StoreLock(root: root)
-    defer { withExtendedLifetime(lock) {} }
-    var number = 1
-    while FileSystem.exists("\(path).damaged-\(number)") { number += 1 }
-    let target = "\(path).damaged-\(number)"
-    for suffix in ["-wal", "-shm", ""] where FileSystem.exists(path + suffix) {
-      try FileSystem.rename(path + suffix, to: target + suffix)
-    }
-    return target
   }
 
   private static func isOurs(_ error: any Error) -> Bool { error is RunError || error is ShardError }

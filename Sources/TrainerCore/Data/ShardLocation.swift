@@ -88,13 +88,13 @@ enum ShardLocation: Sendable {
     guard mapped.bytes.count == file.bytes else {
       throw ShardError(
         mapped.bytes.count < file.bytes ? .truncated : .malformed, name,
-        "the fetched shard has \(mapped.bytes.count) bytes, index.json says \(file.bytes)",
+        "the fetched shard has \(mapped.bytes.count) bytes, but index.json says \(file.bytes)",
         hint: "Run again; if the error persists, upload the data set again.")
     }
     for (algorithm, expected) in file.hashes.sorted(by: { $0.key < $1.key }) {
       guard let hash = MDSHash(rawValue: algorithm), hash.hex(mapped.bytes) != expected else { continue }
       throw ShardError(
-        .malformed, name, "the shard's \(algorithm) is not the one in index.json",
+        .malformed, name, "the shard's \(algorithm) does not match index.json",
         hint: "Run again; if the error persists, upload the data set again.")
     }
   }

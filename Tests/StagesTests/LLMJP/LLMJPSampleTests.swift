@@ -95,7 +95,8 @@ import Testing
     #expect(
       message([("scoreColumn", "scor")]).contains(
         "quality.csv: has no column 'scor'; its columns are path, line, docId"))
-    #expect(message([("directories", .strings(["en"]))]).contains("no .jsonl, .jsonl.gz or .jsonl.zst file in en"))
+    #expect(
+      message([("directories", .strings(["en"]))]).contains("no .jsonl, .jsonl.gz or .jsonl.zst file was found in en"))
     #expect(message([("pathPrefix", "ja_"), ("fraction", 1)]).contains("no row of the table belongs to a record file"))
   }
 }
