@@ -2,7 +2,6 @@ import ArgumentParser
 import Glibc
 import PipelineKit
 import ShardKit
-import Synchronization
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -21,8 +21,8 @@ enum TerminationSignals {
   }
 
   /// - Parameters:
-  /// - nanoseconds: time since the first SIGTERM.
-  /// - isSaving: whether a task is saving its state.
+  ///   - nanoseconds: time since the first SIGTERM.
+  ///   - isSaving: whether a task is saving its state.
   static func level(interrupts: Int, terminations: Int, nanoseconds: Int, isSaving: Bool) -> Int {
     let patience = isSaving ? 60_000_000_000 : 5_000_000_000
     return terminations > 0 && nanoseconds > patience ? 2 : interrupts + terminations

@@ -20,11 +20,6 @@ public struct XMLElement {
   public subscript(name: String) -> String? { children.first { $0.name == name }?.text }
 
   public func all(_ name: String) -> [XMLElement] { children.filter { $0.name == name } }
-
-  /// A text escaped to be placed between tags.
-  public static func escape(_ text: String) -> String {
-    text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-  }
 }
 
 /// Builds elements from events.

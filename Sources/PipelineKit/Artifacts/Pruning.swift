@@ -20,7 +20,7 @@ public struct Pruning {
   public var bytes: Int64 { candidates.reduce(0) { $0 + $1.bytes } }
 
   /// - Parameters:
-  /// - keep: how many of the newest outputs to keep per stage.
+  ///   - keep: how many of the newest outputs to keep per stage.
   public init(graph: Graph, store: RunStore, keep: Int = 1) throws {
     self.store = store
     let stages = Set(graph.nodes.map(\.name))

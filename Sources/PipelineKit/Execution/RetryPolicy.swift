@@ -2,7 +2,8 @@ import ShardKit
 
 /// Which failures of tasks are worth another attempt, and how long to wait before it.
 enum RetryPolicy {
-  /// Transient errors are: a disk or server that may work again, a timeout. An error that says nothing of it may be one.
+  /// Transient errors are: a disk or server that may work again, a timeout. An error that says nothing about it is retried; stages
+  /// turn network errors into their own, which do.
   static func mayRetry(_ error: any Error) -> Bool {
     (error as? any DescribedError)?.isTransient ?? true
   }

@@ -32,7 +32,9 @@ extension PhasePreparation {
       let damage = store.artifacts.firstDamage(recorded.files, in: folder)
       return [damage ?? "a file that it wrote is missing"]
     }
-    guard let before else { return ["no earlier run has done it"] }
+    guard let before else {
+      return [recorded == nil ? "no earlier run has done it" : "an earlier version of pipeline did it"]
+    }
     let differences = identity.differences(from: before)
     if differences.isEmpty { return [recorded == nil ? "no earlier run has finished it" : "the stage itself changed"] }
     return differences

@@ -97,21 +97,30 @@ public enum PipelineSchema {
   }
 
   private static func options(_ kind: StageDescription) -> JSONValue {
-    [
+    let required = kind.options.filter(\.isRequired)
+    // Under either name.
+    let renamed = required.compactMap { option in
+      option.formerName.map { old -> JSONValue in
+        ["anyOf": .list([option.name, old].map { ["required": .strings([$0])] })]
+      }
+    }
+    let either = renamed.isEmpty ? [] : [JSONMember("allOf", .list(renamed))]
+    let members: JSONValue = [
       "type": "object", "additionalProperties": false,
-      "required": .strings(kind.options.filter { $0.isRequired && $0.formerName == nil }.map(\.name)),
+      "required": .strings(required.filter { $0.formerName == nil }.map(\.name)),
       "properties": .object(
         kind.options.flatMap { option in
           let value = JSONMember("anyOf", .list([option.schema, ["$ref": "#/$defs/parameter"]]))
-          var members = [JSONMember("description", .string(option.documentation))]
-          if !option.isRequired { members.append(JSONMember("default", option.defaultValue)) }
+          var own = [JSONMember("description", .string(option.documentation))]
+          if !option.isRequired { own.append(JSONMember("default", option.defaultValue)) }
           let old = option.formerName.map { name in
             JSONMember(
               name, .object([JSONMember("description", now(option.name)), JSONMember("deprecated", true), value]))
           }
-          return [JSONMember(option.name, .object(members + [value]))] + (old.map { [$0] } ?? [])
+          return [JSONMember(option.name, .object(own + [value]))] + (old.map { [$0] } ?? [])
         }),
     ]
+    return .object((members.members ?? []) + either)
   }
 
   private static func inputs(_ kind: StageDescription) -> JSONValue {

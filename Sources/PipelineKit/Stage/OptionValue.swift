@@ -94,15 +94,19 @@ extension Dictionary: OptionValue where Key == String, Value: OptionValue {
 }
 
 /// A choice between named values: `enum Orthography: String, CaseIterable, OptionChoice { … }`.
-public protocol OptionChoice: OptionValue, RawRepresentable, CaseIterable where RawValue == String {}
+public protocol OptionChoice: OptionValue, RawRepresentable, CaseIterable where RawValue == String {
+  /// Names that values had in the last release, which are accepted.
+  static var formerNames: [String: Self] { get }
+}
 
 extension OptionChoice {
+  public static var formerNames: [String: Self] { [:] }
   public static var names: [String] { allCases.map(\.rawValue) }
   public static var typeName: String { "one of \(names.joined(separator: ", "))" }
-  public static var schema: JSONValue { ["enum": .strings(names)] }
+  public static var schema: JSONValue { ["enum": .strings(names + formerNames.keys.sorted())] }
   public init(json: JSONValue) throws(OptionProblem) {
     guard let name = json.string else { throw Self.mismatch(json) }
-    guard let value = Self(rawValue: name) else {
+    guard let value = Self(rawValue: name) ?? Self.formerNames[name] else {
       throw OptionProblem("'\(name)' is not a valid choice" + suggestion(for: name, among: Self.names))
     }
     self = value

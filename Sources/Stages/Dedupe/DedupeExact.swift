@@ -9,6 +9,7 @@ import TextKit
 public struct DedupeExact: Stage {
   public enum Comparison: String, OptionChoice {
     case normalized, raw
+    public static let formerNames = ["normalised": Comparison.normalized]
   }
 
   public struct Options: StageOptions {

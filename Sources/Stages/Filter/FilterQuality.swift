@@ -10,7 +10,7 @@ import TextKit
 /// exactly at a threshold always passes. Out of scope: thresholds on KenLM perplexity (Uzushio), which need a model.
 public struct FilterQuality: Stage {
   public static let name = "filter.quality"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary =
     "Drops documents of low quality by the thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
   static let documents = Input<Documents>("documents", "The documents to judge.")

@@ -23,7 +23,7 @@ public struct ModelFinetune: SinglePhaseStage {
         + "rounding and dropout.", in: 0...1 << 16) public var microbatchSize = 0
     @Option("Maximum tokens per input.", in: 16...1 << 16) public var maximumLength = 128
     @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1, formerly: "warmup")
-    var warmupFraction = 0.1
+    public var warmupFraction = 0.1
     @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.0
     @Option("Dropout: the fraction of activations dropped during fine-tuning, independent of pretraining.", in: 0...0.9)
     public var dropout = 0.1

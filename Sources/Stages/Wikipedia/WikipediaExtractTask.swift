@@ -71,8 +71,8 @@ final class WikipediaExtractTask {
     if page.textElements > 0 {
       workspace.warn(
         "unescaped-markup",
-        "page '\(String(decoding: page.title, as: UTF8.self))': elements (\(page.textElements)) stand in its "
-          + "escaped in its text; they were read as wikitext")
+        "page '\(String(decoding: page.title, as: UTF8.self))': elements (\(page.textElements)) are "
+          + "unescaped in its text; they were read as wikitext")
     }
     document.id = id(of: page)
     if let reason = reasonToDrop(page) {

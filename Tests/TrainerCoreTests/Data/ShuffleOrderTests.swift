@@ -201,7 +201,7 @@ private func taken(_ partition: EpochPartition, _ order: [UInt32]) -> [Int] {
   }
 }
 
-@Suite struct ResumeStateTests {
+@Suite struct DataPositionTests {
   @Test func jsonIsStreamings() throws {
     let state = DataPosition(epoch: 2, sampleInEpoch: 4096, canonicalNodes: 8)
     #expect(
