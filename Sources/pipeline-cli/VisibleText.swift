@@ -25,7 +25,7 @@ func visible(_ text: String, keepsLines: Bool = false) -> String {
   return String(out)
 }
 
-/// Text as it stands in HTML and SVG, with what a browser would obey made visible.
+/// Escapes text for HTML and SVG, and makes control characters visible.
 func escaped(_ text: String) -> String { markupEscaped(visible(text)) }
 
 /// Bytes that occur in every character that is to be escaped, among others.

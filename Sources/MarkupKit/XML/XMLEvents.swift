@@ -46,7 +46,7 @@ struct XMLAttributes {
   let base: UnsafeMutablePointer<UnsafePointer<UInt8>?>?
   let count: Int
 
-  /// The value of an attribute by its local name; of two with that name, the first.
+  /// The value of an attribute by its local name; of several with the same name, the first.
   subscript(name: String) -> String? {
     for index in 0..<count {
       if let attribute = attribute(index), attribute.name == name {

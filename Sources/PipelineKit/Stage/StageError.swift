@@ -6,9 +6,9 @@ public typealias StageError = Fault<StageErrorCode>
 public enum StageErrorCode: FaultCode {
   /// Options contradict each other or the data.
   case options
-  /// The input is not what the stage reads.
+  /// The input is not in the form that the stage reads.
   case input
-  /// A check of the stage's own (an OOV limit, say) failed.
+  /// A check of the stage itself failed, such as an out-of-vocabulary limit.
   case check
   /// A program, library or folder that the stage needs is missing.
   case environment

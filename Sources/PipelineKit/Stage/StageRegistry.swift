@@ -1,4 +1,4 @@
-/// The kinds of stage that a pipeline document may use.
+/// The stage kinds available to pipeline files.
 ///
 ///     let registry = StageRegistry([StageDescription(TextClean.self), StageDescription(TextTruncate.self)])
 ///     let graph = try Graph(PipelineSpec.load("corpus.json"), registry: registry)

@@ -1,4 +1,4 @@
-/// What is wrong with a JSON text, and at which byte.
+/// An error in a JSON text, with its byte offset.
 public struct JSONSyntaxError: DescribedError, Equatable {
   public var message: String
   public var offset: Int

@@ -43,12 +43,12 @@ public struct SVGDocument {
     add("circle", "class=\"\(kind)\" cx=\"\(number(place.x))\" cy=\"\(number(place.y))\" r=\"2.6\"", tip: tip)
   }
 
-  /// A curve that leaves and arrives level.
+  /// A curve that is horizontal at both ends.
   public mutating func curve(from a: Place, to b: Place, kind: String, tip: String) {
     path("M\(point(a)) \(bend(a, b))", kind: kind, tip: tip)
   }
 
-  /// A band of even thickness between two places, given by their upper edges.
+  /// A band of constant thickness between two points, given by its upper edge.
   public mutating func ribbon(from a: Place, to b: Place, thickness: Double, kind: String, tip: String) {
     let low = (a: (x: a.x, y: a.y + thickness), b: (x: b.x, y: b.y + thickness))
     path("M\(point(a)) \(bend(a, b)) L\(point(low.b)) \(bend(low.b, low.a)) Z", kind: kind, tip: tip)

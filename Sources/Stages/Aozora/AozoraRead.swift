@@ -90,14 +90,14 @@ extension AozoraNotation.UnresolvedGaiji: OptionChoice {}
 
 /// How a work becomes a document.
 public struct AozoraTextOptions: StageOptions {
-  @Option("Drops readings, or keeps them in parentheses behind their base.") public var ruby = AozoraNotation.Ruby
+  @Option("Drops ruby readings, or keeps them in parentheses after their base.") public var ruby = AozoraNotation.Ruby
     .drop
-  @Option("Writes a character that cannot be told as its description in brackets, as 〓, or not at all.")
+  @Option("Writes an unresolvable character as its description in brackets, as 〓, or not at all.")
   public var unresolvedGaiji = AozoraNotation.UnresolvedGaiji.description
-  @Option("A work with a larger part of its bytes in no encoding is dropped.", in: 0...1)
+  @Option("Works with a larger fraction of undecodable bytes are dropped.", in: 0...1)
   public var maximumReplacedFraction = 0.01
   @Option("Larger texts are dropped.") public var maximumWorkBytes = ByteCount.mebibytes(64)
-  @Option("The documents' source.") public var source = "aozora"
+  @Option("The source of the documents.") public var source = "aozora"
 
   public init() {}
 }

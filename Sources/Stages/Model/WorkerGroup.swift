@@ -138,7 +138,7 @@ struct WorkerGroup {
     return workers[culprit].failure(
       "training", "a process",
       hint: "Its messages are in \(log(culprit)). Out of memory? Lower microbatchSize. "
-        + "The next run goes on at the last checkpoint.")
+        + "The next run resumes from the last checkpoint.")
   }
 }
 

@@ -24,7 +24,7 @@ public struct ExtractionOptions: StageOptions {
   var maximumReplacedFraction = 0.02
   @Option("Larger pages and records are dropped.", in: ByteCount(1024)...ByteCount.gibibytes(1))
   var maximumPageBytes = ByteCount.mebibytes(8)
-  @Option("The documents' source.") var source: String = ""
+  @Option("The source of the documents.") var source: String = ""
 
   public init() {}
 

@@ -26,7 +26,7 @@ public enum JapaneseScript {
     return share.kana >= 0.2 && share.japanese >= max(0.8, minimumFraction) ? share.japanese : nil
   }
 
-  /// The longest prefix of at most `bytes` that ends between two scalars.
+  /// The longest prefix of at most `bytes` that ends at a scalar boundary.
   public static func sample(_ text: UnsafeBufferPointer<UInt8>, bytes: Int) -> UnsafeBufferPointer<UInt8> {
     guard text.count > bytes else { return text }
     var end = bytes

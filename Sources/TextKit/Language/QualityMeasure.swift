@@ -1,4 +1,4 @@
-/// What can be measured of a text. Shares are 0…1; a share of nothing is 0.
+/// The measures of a text. Fractions are 0…1; a fraction of nothing is 0.
 public enum QualityMeasure: String, CaseIterable, CodingKey, Sendable {
   /// Unicode scalars, including line ends.
   case characters

@@ -101,7 +101,7 @@ struct SafetensorsHeader {
         throw ShardError(
           .truncated, file,
           "tensor '\(entry.name)' ends at byte \(entry.range.upperBound) of the values, the file has \(dataBytes)",
-          hint: "Fetch the file again.")
+          hint: "Download the file again.")
       }
       guard entry.range.lowerBound == end else {
         let how = entry.range.lowerBound < end ? "overlaps" : "leaves a gap after"
