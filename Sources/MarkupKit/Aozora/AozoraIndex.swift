@@ -32,6 +32,7 @@ public struct AozoraIndex {
   init(_ reader: CSVReader) throws { try read(reader) }
 
   /// Reads a list: a CSV file, or a zip archive of one.
+  /// - Throws: `ShardError` if the file cannot be read, or is not such a list (`.malformed`).
   public mutating func add(path: String) throws {
     let head = try FileSource(path, length: 4).readAll()
     guard head.starts(with: [0x50, 0x4B, 3, 4]) else {

@@ -24,6 +24,7 @@ public final class DietSpeechParser {
 
   /// Calls `body` with each speech as a document: the id is the speechID, the version the issueID, the creation
   /// updateTime, the metadata all other fields of the page. A nil document is a record that is not a speech.
+  /// - Throws: `ShardError` (`.malformed`) if it is not such a response, or reports an error; what `body` throws.
   public func read(_ bytes: [UInt8], _ body: (Document?, String) throws -> Void) throws {
     var records: [UInt8] = []
     var isByMeeting = false

@@ -36,6 +36,7 @@ public final class JATSReader: XMLEvents {
   // MARK: Events
 
   /// Reads a document. Its entities are the names of HTML 4; any other is left out and counted.
+  /// - Throws: `ShardError`: `.malformed` with the line, or `.io` if memory runs out.
   public func read(_ bytes: [UInt8]) throws(ShardError) {
     let parser = XMLPushParser(self, policy: Self.policy)
     parser.parse(bytes)

@@ -25,6 +25,8 @@ public final class Bzip2Streams: ByteSource {
     }
   }
 
+  /// Decompresses into the buffer; 0 means the end of the last stream.
+  /// - Throws: `ShardError`: a stream is damaged (`.malformed`, `.truncated`), or the file cannot be read (`.io`).
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     while number < bounds.count {
       let source = if let current { current } else { try begin(bounds[number].start, bounds[number].end) }

@@ -19,7 +19,8 @@ public struct WikiDumpHead {
   /// Why reading stopped, where the file is damaged.
   var damage: ShardError?
 
-  /// Fails with the reason where a file is no dump, or a dump of which not even the first page is left.
+  /// Checks that a file is a dump, and not one of which not even the first page is left.
+  /// - Throws: `ShardError`: what it is instead (`.malformed`), or why it cannot be read.
   public static func check(_ path: String) throws {
     let head = read(try openSource(path))
     if head.root == "mediawiki" || head.root == "page" {

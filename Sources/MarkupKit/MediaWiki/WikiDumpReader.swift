@@ -40,6 +40,7 @@ public final class WikiDumpReader {
   deinit { block.deallocate() }
 
   /// The next page, or the next place that could not be read; nil at the end.
+  /// - Throws: what the source throws, except for `.truncated` and `.malformed`, which are returned as damage.
   public func next() throws -> Item? {
     if nextItem > 0, case .page(let page) = items[nextItem - 1] { parser.recycle(page) }
     while nextItem == items.count {

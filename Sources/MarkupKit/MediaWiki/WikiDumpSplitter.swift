@@ -11,6 +11,8 @@ public struct WikiDumpSplitter {
   /// Bytes of compressed dump for each byte of XML, roughly.
   static let bzip2Ratio: Int64 = 4
 
+  /// The partitions of a dump, cut with its multistream index if there is one.
+  /// - Throws: `ShardError` if a file cannot be read, or the index does not fit the dump (`.malformed`).
   public func split(_ path: String, index: String?) throws -> [WikiDumpPartition] {
     let bytes = FileSystem.status(path)?.bytes ?? 0
     switch try Compression.detect(path) {

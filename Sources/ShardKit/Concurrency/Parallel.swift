@@ -4,6 +4,7 @@ import Synchronization
 ///
 /// After the first failure no further call starts; running calls finish, then the failure is thrown.
 /// - Parameter lane: creates the state that a thread keeps between calls, such as a connection.
+/// - Throws: the first error of `lane` or `body`.
 public func inParallel<Lane>(
   _ count: Int, atOnce: Int, lane: @escaping @Sendable () throws -> Lane,
   _ body: @escaping @Sendable (_ item: Int, _ lane: Lane) throws -> Void

@@ -60,6 +60,7 @@ public final class CSVReader {
   }
 
   /// The next record; nil at the end.
+  /// - Throws: `ShardError` for a bad record (`.malformed`, `.truncated`, `.tooLarge`); what the source throws.
   public func next() throws(ShardError) -> Record? {
     while true {
       if number == 0 && start == 0 { try skipByteOrderMark() }

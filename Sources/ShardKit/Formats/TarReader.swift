@@ -30,6 +30,7 @@ public final class TarReader {
   deinit { scratch.deallocate() }
 
   /// Advances to the next member, skipping the remainder of this one; nil at the end of the archive.
+  /// - Throws: `ShardError` (`.malformed`, `.truncated`, or `.tooLarge` for a name); what the source throws.
   public func next() throws(ShardError) -> Member? {
     var longName: [UInt8]?
     var longSize: Int?
@@ -69,6 +70,7 @@ public final class TarReader {
   }
 
   /// All bytes of the current member.
+  /// - Throws: `ShardError`: it exceeds `limit` (`.tooLarge`) or is cut off (`.truncated`); what the source throws.
   public func readMember(limit: Int) throws(ShardError) -> [UInt8] {
     guard remaining <= limit else {
       throw ShardError(.tooLarge, source.name, "a member has \(remaining) bytes; the limit is \(limit)")

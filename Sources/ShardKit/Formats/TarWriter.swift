@@ -4,6 +4,8 @@ public struct TarWriter {
 
   public init(_ sink: any ByteSink) { self.sink = sink }
 
+  /// Adds a file with this name.
+  /// - Throws: what the sink throws.
   public func add(_ name: String, _ bytes: [UInt8]) throws(ShardError) {
     let raw = Array(name.utf8)
     if raw.count > 100 {
@@ -13,6 +15,7 @@ public struct TarWriter {
   }
 
   /// Writes the two empty blocks at the end; the caller still has to commit the sink.
+  /// - Throws: what the sink throws.
   public func finish() throws(ShardError) { try sink.write([UInt8](repeating: 0, count: 1024)) }
 
   private func put(_ header: [UInt8], _ bytes: [UInt8]) throws(ShardError) {

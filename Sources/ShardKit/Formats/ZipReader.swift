@@ -41,11 +41,15 @@ public struct ZipReader {
     }
   }
 
+  /// Reads the directory of an archive on disk.
+  /// - Throws: `ShardError` if the file cannot be read, such as `.notFound`; as `init(_:name:)` does.
   public init(path: String) throws(ShardError) {
     guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be opened", number: ENOENT) }
     try self.init(.file(path, bytes: Int(status.bytes)), name: path)
   }
 
+  /// Reads the directory of an archive in memory.
+  /// - Throws: `ShardError` if the directory is damaged (`.malformed`, `.truncated`) or too large (`.tooLarge`).
   public init(_ bytes: [UInt8], name: String) throws(ShardError) { try self.init(.memory(bytes), name: name) }
 
   private init(_ storage: Storage, name: String) throws(ShardError) {
@@ -55,6 +59,7 @@ public struct ZipReader {
   }
 
   /// Unpacks one member.
+  /// - Throws: `ShardError`: `.tooLarge` beyond `limit`, `.unsupported`, damage (`.malformed`, `.truncated`), or `.io`.
   public func read(_ entry: Entry, limit: Int) throws(ShardError) -> [UInt8] {
     func fail(_ code: ShardErrorCode, _ message: String, hint: String? = nil) -> ShardError {
       ShardError(code, "\(name), member \(String(decoding: entry.name, as: UTF8.self))", message, hint: hint)

@@ -18,6 +18,8 @@ public struct Digest: Hashable, Sendable, Comparable, CustomStringConvertible {
 }
 
 extension Digest: Codable {
+  /// Reads the digits.
+  /// - Throws: `DecodingError` if the string is not 64 hexadecimal digits; what the decoder throws.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     let hex = try container.decode(String.self)
@@ -28,6 +30,8 @@ extension Digest: Codable {
     self = digest
   }
 
+  /// Writes the digits.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(hex)
@@ -60,6 +64,7 @@ public struct Digester {
   }
 
   /// Digest of a file's bytes, read in blocks of 1 MiB.
+  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if it is not a regular file.
   public static func digest(file path: String) throws(ShardError) -> Digest {
     let source = try FileSource(path)
     var digester = Digester()

@@ -13,6 +13,8 @@ public final class DeflateSource: ByteSource {
   private var holdsOutput = false
   private var failure: ShardError?
 
+  /// Reads a stream of one of the two forms.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource, _ form: Form) throws(ShardError) {
     self.source = source
     let size = Int32(MemoryLayout<z_stream>.size)
@@ -23,6 +25,8 @@ public final class DeflateSource: ByteSource {
 
   deinit { inflateEnd(&stream) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, or `.io` if memory runs out); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
@@ -60,6 +64,8 @@ public final class BrotliSource: ByteSource {
   /// After an error the decoder discards what it decoded in the same call; small calls keep the loss small.
   private static let stepBytes = 256
 
+  /// Reads a Brotli stream.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource) throws(ShardError) {
     guard let state = BrotliDecoderCreateInstance(nil, nil, nil) else { throw noMemory(source.name, "brotli") }
     self.source = source
@@ -68,6 +74,8 @@ public final class BrotliSource: ByteSource {
 
   deinit { BrotliDecoderDestroyInstance(state) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, or `.io` if memory runs out); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     var room = buffer.count

@@ -4,18 +4,27 @@ import Glibc
 
 /// A stream of bytes to write.
 public protocol ByteSink: AnyObject {
+  /// Writes bytes; they may be buffered.
+  /// - Throws: `ShardError` if they cannot be written, such as `.diskFull` or `.io`.
   func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError)
   /// Writes buffered bytes, then makes the file durable and visible under its name.
+  /// - Throws: `ShardError` if the file cannot be written, synced or renamed, such as `.diskFull` or `.io`.
   func commit() throws(ShardError)
 }
 
 extension ByteSink {
+  /// Writes bytes.
+  /// - Throws: what the sink throws.
   public func write(_ bytes: [UInt8]) throws(ShardError) {
     try bytes.withUnsafeBufferPointer { (b) throws(ShardError) in try write(UnsafeRawBufferPointer(b)) }
   }
 
+  /// Writes text as UTF-8.
+  /// - Throws: what the sink throws.
   public func write(_ text: String) throws(ShardError) { try write(Array(text.utf8)) }
 
+  /// Writes all bytes of a source, up to its end.
+  /// - Throws: what the source or the sink throws.
   public func copy(from source: any ByteSource) throws(ShardError) {
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { block.deallocate() }
@@ -40,6 +49,8 @@ public final class FileSink: ByteSink {
   /// Bytes written so far.
   public private(set) var bytes: Int64 = 0
 
+  /// Creates the partial file, or empties an old one.
+  /// - Throws: `ShardError` if it cannot be created, such as `.notFound` (no folder), `.permission` or `.diskFull`.
   public init(_ path: String) throws(ShardError) {
     self.path = path
     let name = ArchivePath.lastPart(of: path)
@@ -59,6 +70,8 @@ public final class FileSink: ByteSink {
   /// Digest of everything written; valid after `commit`.
   public var digest: Digest { digester.finish() }
 
+  /// Writes bytes, in blocks.
+  /// - Throws: `ShardError` if the file cannot be written, such as `.diskFull` or `.io`.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
     self.bytes += Int64(bytes.count)
     if buffer.count + bytes.count > Self.block { try flush() }
@@ -84,6 +97,8 @@ public final class FileSink: ByteSink {
     }
   }
 
+  /// Writes buffered bytes, syncs the file and renames it into place.
+  /// - Throws: `ShardError` if it cannot be written, synced or renamed, such as `.diskFull`, `.permission` or `.io`.
   public func commit() throws(ShardError) {
     try flush()
     guard fsync(descriptor) == 0 else { throw FileSystem.error(path, "cannot be synced") }
@@ -113,8 +128,12 @@ public final class ZstdSink: ByteSink {
     out.deallocate()
   }
 
+  /// Compresses bytes.
+  /// - Throws: `ShardError` (`.io`) if zstd fails or memory runs out; what the other sink throws.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) { try run(bytes, ZSTD_e_continue) }
 
+  /// Ends the frame and commits the other sink.
+  /// - Throws: `ShardError` (`.io`) if zstd fails or memory runs out; what the other sink throws.
   public func commit() throws(ShardError) {
     try run(UnsafeRawBufferPointer(start: nil, count: 0), ZSTD_e_end)
     try sink.commit()
@@ -141,6 +160,8 @@ public final class GzipSink: ByteSink {
   private var stream = z_stream()
   private let out: UnsafeMutableBufferPointer<UInt8>
 
+  /// Compresses with a level of zlib: 1 is fast, 9 is small.
+  /// - Throws: `ShardError` (`.io`) if zlib cannot be initialized.
   public init(_ sink: any ByteSink, level: Int = 6) throws(ShardError) {
     self.sink = sink
     out = .allocate(capacity: 1 << 17)
@@ -154,6 +175,8 @@ public final class GzipSink: ByteSink {
     out.deallocate()
   }
 
+  /// Compresses bytes.
+  /// - Throws: what the other sink throws.
   public func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
     var rest = bytes
     while !rest.isEmpty {
@@ -163,6 +186,8 @@ public final class GzipSink: ByteSink {
     }
   }
 
+  /// Ends the member and commits the other sink.
+  /// - Throws: what the other sink throws.
   public func commit() throws(ShardError) {
     try run(UnsafeRawBufferPointer(start: nil, count: 0), Z_FINISH)
     try sink.commit()

@@ -5,10 +5,13 @@ public protocol ByteSource: AnyObject {
   /// The origin of the bytes, for messages.
   var name: String { get }
   /// Fills part or all of the buffer; 0 means the end. All data before an error has been delivered.
+  /// - Throws: `ShardError` if the bytes cannot be read or contradict their format.
   func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int
 }
 
 extension ByteSource {
+  /// All bytes up to the end.
+  /// - Throws: `ShardError` (`.tooLarge`) if there are more than `limit`; what `read(into:)` throws.
   public func readAll(limit: Int = .max, reserving: Int = 0) throws(ShardError) -> [UInt8] {
     var out: [UInt8] = []
     out.reserveCapacity(reserving)
@@ -32,6 +35,8 @@ public final class FileSource: ByteSource {
   private let start: Int64
   private let length: Int64
 
+  /// Opens a file, or a range of its bytes.
+  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if it is not a regular file.
   public init(_ path: String, offset: Int64 = 0, length: Int64 = .max) throws(ShardError) {
     name = path
     start = offset
@@ -42,6 +47,8 @@ public final class FileSource: ByteSource {
 
   deinit { close(descriptor) }
 
+  /// Reads at the current position; 0 means the end of the range or the file.
+  /// - Throws: `ShardError` (`.io`) if the file cannot be read.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     let wanted = Int(min(Int64(buffer.count), length - position))
     guard wanted > 0 else { return 0 }
@@ -67,6 +74,8 @@ public final class MemorySource: ByteSource {
     self.name = name
   }
 
+  /// Copies the next bytes; 0 means the end.
+  /// - Throws: nothing; the declaration is the protocol's.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     let count = min(buffer.count, bytes.count - position)
     bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[position..<position + count])) }
@@ -79,6 +88,7 @@ public enum Compression: String, Sendable, CaseIterable {
   case none, zstd, gzip, bzip2, xz, lz4
 
   /// Detected from the first bytes of a file, so that a wrong extension does no harm.
+  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if it is not a regular file.
   public static func detect(_ path: String) throws(ShardError) -> Compression {
     detect(try FileSource(path, length: 6).readAll())
   }
@@ -99,12 +109,14 @@ public enum Compression: String, Sendable, CaseIterable {
 }
 
 /// Opens a file for reading, decompressing by its content (zstd, gzip, bzip2, xz, lz4 or none).
+/// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if it is not a regular file.
 public func openSource(_ path: String) throws(ShardError) -> any ByteSource {
   let compression = try Compression.detect(path)
   return try decompress(FileSource(path), compression)
 }
 
 /// Wraps a stream in its decompressor; concatenated members and frames are read as one stream.
+/// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
 public func decompress(_ source: any ByteSource, _ compression: Compression) throws(ShardError) -> any ByteSource {
   switch compression {
   case .none: source

@@ -16,6 +16,7 @@ public final class GzipSource: ByteSource {
   private let readsOneMember: Bool
 
   /// - Parameter readsOneMember: stops after the first member; `consumed` then gives the position of the next one.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource, readsOneMember: Bool = false) throws(ShardError) {
     self.source = source
     self.readsOneMember = readsOneMember
@@ -31,6 +32,8 @@ public final class GzipSource: ByteSource {
   /// Compressed bytes used so far.
   public var consumed: Int64 { Int64(input.consumed) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, or `.io` if memory runs out); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
@@ -85,10 +88,14 @@ public final class Bzip2Source: ByteSource {
   private var holdsOutput = false
   private var failure: ShardError?
 
+  /// Reads consecutive bzip2 streams.
+  /// - Throws: nothing; `read(into:)` reports that memory runs out.
   public init(_ source: any ByteSource) throws(ShardError) { self.source = source }
 
   deinit { if insideStream { BZ2_bzDecompressEnd(&stream) } }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, or `.io` if memory runs out); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)

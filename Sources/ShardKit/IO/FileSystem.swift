@@ -41,6 +41,7 @@ public enum FileSystem {
 
   /// Names in a directory, sorted by bytes, without `.` and `..`.
   /// - Parameter hidden: false skips names that start with a dot.
+  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`; `.unsupported` for a refused name that is not UTF-8.
   public static func list(
     _ path: String, hidden: Bool = true, others: OtherNames = .refused
   ) throws(ShardError) -> [String] {
@@ -86,6 +87,7 @@ public enum FileSystem {
   /// Files below a directory, as paths relative to it, sorted by bytes; hidden names are skipped.
   ///
   /// Links to folders are followed, but not into a folder that contains the link.
+  /// - Throws: `ShardError` (`.tooLarge`) beyond a million folders or 256 levels; what `list(_:hidden:others:)` throws.
   public static func walk(_ root: String, others: OtherNames = .refused) throws(ShardError) -> [String] {
     var out: [String] = []
     var pending = [(folder: "", inside: [realPath(root)])]
@@ -118,6 +120,7 @@ public enum FileSystem {
   }
 
   /// Makes a directory and its parents.
+  /// - Throws: `ShardError`: `.permission`, `.diskFull`, `.io`, or `.notFound` if it is a dangling link.
   public static func makeDirectory(_ path: String) throws(ShardError) {
     if mkdir(path, 0o777) == 0 { return }
     if errno == ENOENT, let parent = ArchivePath.parent(of: path), parent != "/" {
@@ -135,12 +138,15 @@ public enum FileSystem {
     throw error(path, "cannot be created as a folder", number: number)
   }
 
+  /// Renames a file or folder; replaces an existing file.
+  /// - Throws: `ShardError` if it cannot be renamed, such as `.notFound`, `.permission` or `.io`.
   public static func rename(_ from: String, to: String) throws(ShardError) {
     guard Glibc.rename(from, to) == 0 else { throw error(to, "cannot be renamed into place") }
     FaultPoint.reach("file.renamed")
   }
 
   /// Creates a hard link; falls back to a copy across file systems. Replaces an existing file.
+  /// - Throws: `ShardError` if it cannot be linked or copied, such as `.notFound`, `.permission`, `.diskFull` or `.io`.
   public static func link(_ from: String, to: String) throws(ShardError) {
     unlink(to)
     if Glibc.link(from, to) == 0 { return }
@@ -150,11 +156,14 @@ public enum FileSystem {
     try sink.commit()
   }
 
+  /// Removes a file, if it exists.
+  /// - Throws: `ShardError` if it cannot be removed: `.permission` or `.io`.
   public static func remove(_ path: String) throws(ShardError) {
     guard unlink(path) == 0 || errno == ENOENT else { throw error(path, "cannot be removed") }
   }
 
   /// Removes a file, or a folder with everything in it, whatever the names.
+  /// - Throws: `ShardError` if something in it cannot be listed or removed: `.permission` or `.io`.
   public static func removeTree(_ path: String) throws(ShardError) { try removeTree(Array(path.utf8)) }
 
   private static func removeTree(_ path: [UInt8]) throws(ShardError) {
@@ -174,6 +183,7 @@ public enum FileSystem {
   }
 
   /// Makes renames in a directory durable.
+  /// - Throws: `ShardError` if it cannot be opened or synced: `.notFound`, `.permission` or `.io`.
   public static func syncDirectory(_ path: String) throws(ShardError) {
     let descriptor = open(path, O_RDONLY | O_DIRECTORY)
     guard descriptor >= 0 else { throw error(path, "cannot be opened") }
@@ -182,6 +192,8 @@ public enum FileSystem {
     guard fsync(descriptor) == 0 || errno == EINVAL || errno == ENOTSUP else { throw error(path, "cannot be synced") }
   }
 
+  /// All bytes of a file.
+  /// - Throws: `ShardError` (`.tooLarge`) if there are more than `limit`; what `FileSource` throws.
   public static func read(_ path: String, limit: Int = 1 << 30) throws(ShardError) -> [UInt8] {
     let source = try FileSource(path)
     let size = Int(status(path)?.bytes ?? 0)
@@ -189,6 +201,8 @@ public enum FileSystem {
     return try source.readAll(limit: limit, reserving: size)
   }
 
+  /// Writes a file, which appears complete or not at all.
+  /// - Throws: `ShardError` if it cannot be written, such as `.notFound` (no folder), `.permission` or `.diskFull`.
   public static func write(_ bytes: [UInt8], to path: String) throws(ShardError) {
     let sink = try FileSink(path)
     try sink.write(bytes)

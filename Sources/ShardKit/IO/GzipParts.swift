@@ -28,6 +28,8 @@ public final class GzipParts: PartedSource {
   /// Bytes of damaged members, which are scanned again.
   private var wasted = 0
 
+  /// Maps the file.
+  /// - Throws: what `MappedFile` throws; `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(path: String) throws(ShardError) {
     file = try MappedFile(path)
     guard inflateInit2_(&stream, 15 + 16, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
@@ -52,6 +54,8 @@ public final class GzipParts: PartedSource {
     return true
   }
 
+  /// Decompresses from the current member; 0 means its end.
+  /// - Throws: `ShardError` for this member: `.truncated`, `.malformed`, or `.io` if memory runs out.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw broken(failure) }
     guard isInside else { return 0 }

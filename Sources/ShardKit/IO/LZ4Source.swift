@@ -16,6 +16,8 @@ public final class LZ4Source: ByteSource {
   /// The minimum size of a frame header.
   private static let headBytes = 7
 
+  /// Reads consecutive LZ4 frames.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
     var context: OpaquePointer?
@@ -27,6 +29,8 @@ public final class LZ4Source: ByteSource {
 
   deinit { LZ4F_freeDecompressionContext(stream) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, or `.io` if memory runs out); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     var written = 0
     while written == 0 {

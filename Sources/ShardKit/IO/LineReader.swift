@@ -30,6 +30,8 @@ public final class LineReader {
 
   deinit { buffer.deallocate() }
 
+  /// The next line; nil at the end.
+  /// - Throws: `ShardError` (`.tooLarge`) for a line over `maximumLineBytes`; what the source throws.
   public func next() throws(ShardError) -> UnsafeRawBufferPointer? {
     var searched = start
     while true {

@@ -37,6 +37,8 @@ public final class MappedFile: @unchecked Sendable {
     }
   }
 
+  /// Maps a file into memory.
+  /// - Throws: `ShardError`: `.notFound`, `.permission`, `.io`, or `.unsupported` if it is not a regular file.
   public init(_ path: String) throws(ShardError) {
     self.path = path
     let (descriptor, size) = try RegularFile.open(path)

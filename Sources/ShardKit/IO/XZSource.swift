@@ -12,6 +12,8 @@ public final class XZSource: ByteSource {
   private var ended = false
   private var failure: ShardError?
 
+  /// Reads consecutive XZ streams.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource) throws(ShardError) {
     self.source = source
     guard lzma_stream_decoder(&stream, 1 << 30, concatenated) == LZMA_OK else { throw noMemory(source.name, "xz") }
@@ -19,6 +21,8 @@ public final class XZSource: ByteSource {
 
   deinit { lzma_end(&stream) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, `.tooLarge`, `.io` without memory); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     if let failure { throw failure }
     stream.next_out = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)

@@ -19,6 +19,7 @@ public final class ZstdSource: ByteSource {
   private static let headBytes = 6
 
   /// - Parameter readsDictionary: accepts a dictionary before the frames, as in web archives.
+  /// - Throws: `ShardError` (`.io`) if there is not enough memory for the decoder.
   public init(_ source: any ByteSource, readsDictionary: Bool = true) throws(ShardError) {
     guard let stream = ZSTD_createDStream() else { throw noMemory(source.name, "zstd") }
     self.source = source
@@ -30,6 +31,8 @@ public final class ZstdSource: ByteSource {
 
   deinit { ZSTD_freeDStream(stream) }
 
+  /// Decompresses into the buffer; 0 means the end.
+  /// - Throws: `ShardError` (`.truncated`, `.malformed`, `.tooLarge`, `.io` without memory); what the source throws.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws(ShardError) -> Int {
     var out = ZSTD_outBuffer(dst: buffer.baseAddress, size: buffer.count, pos: 0)
     while out.pos == 0 {

@@ -8,11 +8,14 @@ public struct JSONSyntaxError: DescribedError, Equatable {
 
 extension JSONValue {
   /// Parses strict RFC 8259 JSON. Repeated keys and depths over 128 are errors.
+  /// - Throws: `JSONSyntaxError` with the place of the first error.
   public static func parse(_ text: [UInt8]) throws(JSONSyntaxError) -> JSONNode {
     var parser = JSONParser(text)
     return try parser.document()
   }
 
+  /// Parses strict RFC 8259 JSON, as `parse(_:)` does with bytes.
+  /// - Throws: `JSONSyntaxError` with the place of the first error, in bytes of UTF-8.
   public static func parse(_ text: String) throws(JSONSyntaxError) -> JSONNode { try parse(Array(text.utf8)) }
 }
 

@@ -15,9 +15,11 @@ extension JSONRecord {
   }
 
   /// Every member must be present with its type; others are ignored.
+  /// - Throws: `JSONCodingError` for a member that is missing or has a wrong value.
   public init(json: JSONValue) throws(JSONCodingError) { self = try json.decode(Self.self) }
 
   /// - Parameter path: a file that contains only the record.
+  /// - Throws: what `FileSystem.read` throws; `ShardError` (`.malformed`) if it is not JSON or not such a record.
   public init(jsonFile path: String, limit: Int = 1 << 20) throws(ShardError) {
     let text = try FileSystem.read(path, limit: limit)
     let node: JSONNode
@@ -30,6 +32,7 @@ extension JSONRecord {
 
 extension KeyedDecodingContainer {
   /// An integer within bounds.
+  /// - Throws: `JSONCodingError` if it is not in `range`; what the container throws if there is no such integer.
   public func decode<T: FixedWidthInteger & Decodable>(
     _ type: T.Type, forKey key: Key, in range: ClosedRange<T>
   ) throws -> T {
@@ -49,11 +52,15 @@ public struct JSONFigure: Codable, Equatable, Sendable {
 
   public init(wrappedValue: Double) { self.wrappedValue = wrappedValue }
 
+  /// Reads a number, or null.
+  /// - Throws: what the decoder throws for another value.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     wrappedValue = container.decodeNil() ? .nan : try container.decode(Double.self)
   }
 
+  /// Writes a number, or null.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     if wrappedValue.isFinite { try container.encode(wrappedValue) } else { try container.encodeNil() }
@@ -67,10 +74,14 @@ public struct JSONFigures: Codable, Equatable, Sendable {
 
   public init(wrappedValue: [String: Double]) { self.wrappedValue = wrappedValue }
 
+  /// Reads an object of numbers and nulls.
+  /// - Throws: what the decoder throws for another value.
   public init(from decoder: any Decoder) throws {
     wrappedValue = try [String: Double?](from: decoder).compactMapValues { $0 }
   }
 
+  /// Writes an object of numbers and nulls, in key order.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     try JSONStringTable(wrappedValue.mapValues { $0.isFinite ? $0 : nil }).encode(to: encoder)
   }

@@ -4,6 +4,7 @@ public enum JSONUnknownMembers: Sendable { case passedOver, refused }
 extension JSONValue {
   /// Decodes a value. Required members must be present with their type; a null or absent member decodes as a nil
   /// optional.
+  /// - Throws: `JSONCodingError` for a member that is missing, has a wrong value, or is unknown and refused.
   public func decode<T: Decodable>(
     _ type: T.Type = T.self, unknownMembers: JSONUnknownMembers = .passedOver
   ) throws(JSONCodingError) -> T {
@@ -13,6 +14,7 @@ extension JSONValue {
 
 extension JSONNode {
   /// Like `JSONValue.decode`; errors include their position in the text.
+  /// - Throws: `JSONCodingError` for a member that is missing, has a wrong value, or is unknown and refused.
   public func decode<T: Decodable>(
     _ type: T.Type = T.self, unknownMembers: JSONUnknownMembers = .passedOver
   ) throws(JSONCodingError) -> T {
@@ -22,6 +24,8 @@ extension JSONNode {
 }
 
 extension JSONValue: Decodable {
+  /// Takes the value as it is.
+  /// - Throws: `DecodingError` if the decoder is not that of `JSONValue.decode`.
   public init(from decoder: any Decoder) throws {
     guard let own = decoder as? JSONValueDecoder else {
       throw DecodingError.dataCorrupted(

@@ -4,6 +4,7 @@ extension JSONValue {
   ///
   /// Numbers are exact: an unsigned value beyond `Int.max` becomes a string of digits, which `decode` reads back.
   /// - Parameter writesNull: whether nil members are written as null; otherwise they are left out.
+  /// - Throws: `JSONCodingError` for a number that is not finite, or with what the value's `encode(to:)` throws.
   public static func encoding(_ value: some Encodable, writesNull: Bool = false) throws(JSONCodingError) -> JSONValue {
     do {
       return try JSONValueEncoder(slot: .init(), codingPath: [], writesNull: writesNull).filled(with: value).json
@@ -14,6 +15,8 @@ extension JSONValue {
 }
 
 extension JSONValue: Encodable {
+  /// Encodes the value as it is, with any encoder.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     if let own = encoder as? JSONValueEncoder { return own.slot.content = .value(self) }
     switch self {

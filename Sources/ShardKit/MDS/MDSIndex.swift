@@ -52,10 +52,14 @@ public struct MDSIndex: Equatable, Sendable {
     return index.pythonText()
   }
 
+  /// Reads an `index.json`.
+  /// - Throws: what `FileSystem.read` throws; `ShardError` as `init(text:name:)` does.
   public init(path: String) throws(ShardError) {
     try self.init(text: try FileSystem.read(path), name: path)
   }
 
+  /// Parses the text of an index.
+  /// - Throws: `ShardError` if it is damaged (`.malformed`) or not an index of MDS, version 2 (`.unsupported`).
   public init(text: [UInt8], name: String) throws(ShardError) {
     let json: JSONValue
     do { json = try JSONValue.parse(text).value } catch {
@@ -82,6 +86,7 @@ extension MDSFile: Codable {
   private enum CodingKeys: CodingKey { case basename, bytes, hashes }
 
   /// Missing hashes are none; those of other types are passed over.
+  /// - Throws: what the decoder throws for a missing or wrong member; `JSONCodingError` for a negative size.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let hashes = try container.decodeIfPresent([String: JSONValue].self, forKey: .hashes) ?? [:]
@@ -104,6 +109,8 @@ extension MDSShard: JSONRecord {
     case zip = "zip_data"
   }
 
+  /// Writes an entry of `index.json`.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(columns.map(\.encoding.name), forKey: .columnEncodings)
@@ -119,6 +126,8 @@ extension MDSShard: JSONRecord {
     try container.encode(zip, forKey: .zip)
   }
 
+  /// Reads an entry of `index.json`.
+  /// - Throws: `DecodingError` if it is of another version or its columns are wrong; what the decoder throws.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     func refuse(_ key: CodingKeys, _ message: String) -> DecodingError {

@@ -25,6 +25,8 @@ public struct MDSSchema: Equatable, Sendable {
 
   public static let defaultShardBytes = 1 << 26
 
+  /// Checks the settings.
+  /// - Throws: `ShardError` (`.unsupported`) for no or equal columns, a read-only encoding or an impossible shard size.
   public init(
     columns: [MDSColumn], compression: MDSCompression? = nil, hashes: [MDSHash] = [.xxh64],
     shardBytes: Int = MDSSchema.defaultShardBytes

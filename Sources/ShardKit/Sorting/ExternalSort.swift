@@ -32,6 +32,8 @@ public final class ExternalSorter<Record: SortableRecord> {
   /// Runs spilled so far.
   var spilledRuns: Int { runs.count }
 
+  /// Adds a record; a full buffer is spilled.
+  /// - Throws: `ShardError` if a run cannot be written, such as `.notFound` (no folder), `.permission` or `.diskFull`.
   public func append(_ record: Record) throws(ShardError) {
     if count == buffer.count { try makeRoom() }
     buffer[count] = record
@@ -57,6 +59,7 @@ public final class ExternalSorter<Record: SortableRecord> {
   }
 
   /// Calls `body` for every record in order, once; the sorter is empty afterwards.
+  /// - Throws: `ShardError` if a run cannot be written or read; what `body` throws.
   public func drain(_ body: (Record) throws -> Void) throws {
     guard !runs.isEmpty else {
       let sorted = UnsafeMutableBufferPointer(rebasing: buffer[..<count])

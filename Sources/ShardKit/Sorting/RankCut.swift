@@ -36,6 +36,8 @@ public enum ScoreRank {
 public struct RankedRows {
   private let file: MappedFile
 
+  /// Maps a file of rows.
+  /// - Throws: what `MappedFile` throws.
   public init(_ path: String) throws(ShardError) { file = try MappedFile(path) }
 
   public func withRows<Result>(_ body: (UnsafeBufferPointer<RankedRow>) throws -> Result) rethrows -> Result {
@@ -45,6 +47,8 @@ public struct RankedRows {
 
 /// Rows that can be iterated repeatedly.
 public protocol RankedRowSource {
+  /// Calls `visit` with each row.
+  /// - Throws: what keeps it from reading all rows, such as a missing file.
   func forEach(_ visit: (RankedRow) -> Void) throws
 }
 
@@ -60,6 +64,8 @@ public struct RankedRowFiles: RankedRowSource {
     self.check = check
   }
 
+  /// Calls `visit` with each row of the files.
+  /// - Throws: what `check` or `MappedFile` throws.
   public func forEach(_ visit: (RankedRow) -> Void) throws {
     for place in places {
       try check()
@@ -99,6 +105,7 @@ public struct RankCut: Equatable {
   /// one digit of the cut from the weights by digit, until the rows that share its digits fit `sortLimit`. Exact for
   /// any order of rows; 1.5 MiB and at most nine passes, in practice three.
   ///
+  /// - Throws: what the source throws.
   public static func find(
     budget: UInt64, sortLimit: Int = 1 << 18, in source: some RankedRowSource
   ) throws -> RankCut {

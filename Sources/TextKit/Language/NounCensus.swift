@@ -8,11 +8,14 @@ public final class NounCensus {
   private static let noun = Array("名詞".utf8)
   private static let pieceBytes = 1 << 16
 
+  /// What the fractions depend on besides the text: MeCab's version and a hash of its dictionary files.
+  /// - Throws: `TokenizerError` if MeCab cannot be loaded or its dictionary cannot be read.
   public static func dictionaryIdentity(_ dictionary: String?) throws(TokenizerError) -> String {
     try MeCab(dictionary: dictionary, output: .partsOfSpeech).dictionaryIdentity()
   }
 
   /// - Parameter dictionary: a dictionary folder; nil for the system default.
+  /// - Throws: `TokenizerError` if MeCab cannot be loaded, or its dictionary is not UTF-8 or has unknown tags.
   public init(dictionary: String? = nil) throws(TokenizerError) {
     let mecab = try MeCab(dictionary: dictionary, output: .partsOfSpeech)
     var sign: [UInt8] = []
@@ -29,6 +32,7 @@ public final class NounCensus {
   }
 
   /// 0…1; 0 for a text without words.
+  /// - Throws: `TokenizerError` if MeCab cannot read the text.
   public func share(_ text: UnsafeBufferPointer<UInt8>) throws(TokenizerError) -> Double {
     var nouns = 0, words = 0, start = 0
     while start < text.count {

@@ -91,6 +91,7 @@ public struct HuggingFaceTokenizerFiles: Sendable {
 extension WordPieceTokenizer {
   /// Reads a `tokenizer.json` as written by `HuggingFaceTokenizerFiles`. Unsupported settings are errors, so that a
   /// file is never read with another meaning.
+  /// - Throws: `ShardError` if a file cannot be read; `TokenizerError` if it is not JSON or has unsupported settings.
   public init(path: String) throws {
     let text = try openSource(path).readAll(limit: 256 << 20)
     let json: JSONValue

@@ -10,6 +10,8 @@ public struct HuggingFaceTokenizerSettings: Sendable {
   /// Tokens found in raw text before anything else.
   public private(set) var addedTokens: [(id: Int, content: String)] = []
 
+  /// Reads the parsed file.
+  /// - Throws: `TokenizerError` for a setting or an added token that is not supported.
   public init(_ json: JSONValue) throws(TokenizerError) {
     func only(_ json: JSONValue, _ key: String, _ usual: JSONValue, _ wanted: JSONValue) throws(TokenizerError) {
       let value = json[key] ?? usual
@@ -64,6 +66,7 @@ public struct HuggingFaceTokenizerSettings: Sendable {
 
 extension WordPieceTokenizer {
   /// A `BertJapaneseTokenizer` with MeCab from its vocabulary, one token per line.
+  /// - Throws: `TokenizerError` if an added token is not in the vocabulary with its id; what `init(tokens:…)` throws.
   public init(vocabulary tokens: [[UInt8]], _ settings: HuggingFaceTokenizerSettings) throws(TokenizerError) {
     var special = WordPieceTrainer.bertTokens.filter { tokens.contains(Array($0.utf8)) }
     for token in settings.addedTokens {

@@ -39,6 +39,7 @@ public final class MeCab {
   public let dictionary: MeCabDictionary
 
   /// - Parameter dictionary: a dictionary folder; nil for the system default.
+  /// - Throws: `TokenizerError` if MeCab is not installed or does not start, or the dictionary is not UTF-8.
   public init(dictionary: String? = nil, output: Output = .words) throws(TokenizerError) {
     guard let library = dlopen("libmecab.so.2", RTLD_NOW | RTLD_LOCAL) else {
       throw TokenizerError("MeCab is not installed: libmecab.so.2 could not be loaded", hint: Self.remedy)
@@ -84,6 +85,7 @@ public final class MeCab {
   // MARK: Identity
 
   /// MeCab's version and a hash of its dictionary files: what the words depend on besides the text. Reads the files.
+  /// - Throws: `TokenizerError` if a file cannot be read.
   public func dictionaryIdentity() throws(TokenizerError) -> String {
     var identity = "mecab-\(version)"
     var information = information
@@ -118,6 +120,7 @@ public final class MeCab {
   static let pieceBytes = 1 << 19
 
   /// Calls `body` with the bytes of each word of a normalized text, or of its part of speech. A NUL separates words.
+  /// - Throws: `TokenizerError` if MeCab cannot read the text.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {

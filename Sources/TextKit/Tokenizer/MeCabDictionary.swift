@@ -60,7 +60,8 @@ public struct MeCabRequirement: Equatable, Sendable {
     return known.map { $0.identities.contains(dictionary.identity) } ?? (dictionary.name == nil)
   }
 
-  /// Throws unless this dictionary yields the required words.
+  /// Checks that this dictionary yields the required words.
+  /// - Throws: `TokenizerError` with both dictionaries if it does not.
   public func check(_ dictionary: MeCabDictionary) throws(TokenizerError) {
     guard !accepts(dictionary) else { return }
     let wanted = [name.map { "'\($0)'" }, identity.map { "(\($0))" }].compactMap(\.self).joined(separator: " ")

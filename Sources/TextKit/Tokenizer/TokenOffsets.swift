@@ -14,6 +14,7 @@ extension TokenizerSession {
   ///
   /// A token's range covers the characters whose normalized form it contains; an unknown token covers its complete
   /// word. Slower than `encode`; for the small texts of evaluation.
+  /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
   public func encodeWithPlaces(_ text: [UInt8]) throws(TokenizerError) -> [TokenOffset] {
     var tokens: [TokenOffset] = []
     let result = text.withUnsafeBufferPointer { text in

@@ -60,6 +60,7 @@ extension TokenizerMeasurement: JSONRecord {
   }
 
   /// All sums, and the rates derived from them.
+  /// - Throws: what the encoder throws.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
     try container.encode(documents, forKey: .documents)
@@ -77,6 +78,7 @@ extension TokenizerMeasurement: JSONRecord {
   }
 
   /// The sums alone.
+  /// - Throws: `DecodingError` for a wrong code point; what the decoder throws for a missing or wrong member.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     documents = try container.decode(Int.self, forKey: .documents)
@@ -103,12 +105,16 @@ public final class TokenizerMeter {
   private let reader: WordReader
   private var ids = TokenBuffer()
 
+  /// Loads MeCab, if the tokenizer uses it.
+  /// - Throws: what `TokenizerSession` throws.
   public init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil) throws(TokenizerError) {
     self.tokenizer = tokenizer
     session = try TokenizerSession(tokenizer, dictionary: dictionary)
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
   }
 
+  /// Measures one more text.
+  /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
   public func add(_ text: UnsafeBufferPointer<UInt8>) throws(TokenizerError) {
     ids.removeAll()
     try session.encode(text, into: &ids)

@@ -8,6 +8,7 @@ public enum WordCountRuns {
   public static let fileSuffix = ".words.zst"
 
   /// Writes all words as one run into `sink`, which the caller commits.
+  /// - Throws: what the sink throws.
   public static func write(_ words: borrowing WordCounts, to sink: any ByteSink) throws(ShardError) {
     var buffer: [UInt8] = []
     try words.forEachSorted { (word, count) throws(ShardError) in
@@ -40,6 +41,7 @@ public enum WordCountRuns {
 
   /// Calls `body` once for each distinct word of all runs with its total count, in run order. `temporaryDirectory` is
   /// used if there are more runs than can be open at once.
+  /// - Throws: `ShardError` if a run cannot be read or written, or is damaged; what `body` throws.
   public static func merge(
     _ paths: [String], temporaryDirectory: String,
     _ body: (_ word: UnsafeBufferPointer<UInt8>, _ count: Int64) throws(ShardError) -> Void

@@ -81,6 +81,7 @@ public struct WordCounts: ~Copyable {
   }
 
   /// Calls `body` with each word in ascending order of (hash, bytes), the order of runs on disk.
+  /// - Throws: what `body` throws.
   public func forEachSorted(
     _ body: (_ word: UnsafeBufferPointer<UInt8>, _ count: Int64) throws(ShardError) -> Void
   ) throws(ShardError) {

@@ -35,6 +35,7 @@ public struct WordPieceTokenizer: Sendable {
   private let onlyStart: Int32?
 
   /// The tokens must be distinct and include `[UNK]`, `[CLS]` and `[SEP]`.
+  /// - Throws: `TokenizerError` if a token occurs twice, or a special token is empty or missing.
   public init(
     tokens: [[UInt8]], specialTokens: [String], words: Words = .scripts, maximumCharacters: Int = 100
   ) throws(TokenizerError) {
@@ -110,6 +111,7 @@ public final class TokenizerSession {
   private let reader: WordReader
 
   /// - Parameter dictionary: MeCab's dictionary folder, if the tokenizer uses MeCab.
+  /// - Throws: `TokenizerError` if MeCab cannot be loaded, or its dictionary is not that of the tokenizer.
   public init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil) throws(TokenizerError) {
     self.tokenizer = tokenizer
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
@@ -124,6 +126,7 @@ public final class TokenizerSession {
   }
 
   /// Appends the ids of a text; with `addingSpecialTokens`, between `[CLS]` and `[SEP]`.
+  /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
   public func encode(
     _ text: UnsafeBufferPointer<UInt8>, addingSpecialTokens: Bool = false, into ids: inout TokenBuffer
   ) throws(TokenizerError) {

@@ -30,8 +30,8 @@ public struct WordPieceTrainer: Sendable {
     public var lastCount: Int64
   }
 
-  /// Consumes the words. Throws if the characters alone fill the vocabulary, and rethrows errors of `checkpoint`, which
-  /// is called periodically so that the work can be stopped.
+  /// Consumes the words. `checkpoint` is called periodically so that the work can be stopped.
+  /// - Throws: `TokenizerError` if the characters exceed `vocabularySize`; what `checkpoint` throws.
   public func train(_ words: consuming TrainingWords, checkpoint: () throws -> Void = {}) throws -> Result {
     let alphabet = alphabet(words.scalarCounts)
     var tokens = TokenList()

@@ -7,12 +7,14 @@ public final class WordReader {
   private var normalized: [UInt8] = []
 
   /// - Parameter dictionary: MeCab's dictionary folder; nil for the system default.
+  /// - Throws: `TokenizerError` if MeCab is used and cannot be loaded, or its dictionary is not UTF-8.
   public init(_ words: WordPieceTokenizer.Words, dictionary: String? = nil) throws(TokenizerError) {
     mecab = words == .mecab ? try MeCab(dictionary: dictionary) : nil
     normalization = Self.normalization(words)
   }
 
   /// What the words depend on besides the text and this program; empty without MeCab.
+  /// - Throws: `TokenizerError` if MeCab is used and cannot be loaded, or its dictionary cannot be read.
   public static func identity(
     _ words: WordPieceTokenizer.Words, dictionary: String? = nil
   ) throws(TokenizerError) -> String {
@@ -23,6 +25,7 @@ public final class WordReader {
   static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
 
   /// Calls `body` with each word of the text.
+  /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
