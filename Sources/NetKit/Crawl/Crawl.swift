@@ -21,6 +21,8 @@ public final class Crawl {
   /// After this many consecutive failures, the cause is the network, not a page.
   private static let maximumFailuresInARow = 8
 
+  /// Opens the crawl of a folder, and takes in responses that its database does not have yet.
+  /// - Throws: `NetError` (`.storage`) if another crawl uses the folder, or it cannot be read or written.
   public init(
     folder: String, pass: String, client: HTTPClient, maximumArchiveBytes: Int64 = 1 << 30
   ) throws(NetError) {
@@ -52,6 +54,7 @@ public final class Crawl {
   ///   - version: the version in a listing. Content that was fetched with the same version is not requested again.
   ///   - again: requests the URL even if it has a response in this pass, for a list that changed while it was read.
   ///   - maximumBytes: larger responses are failures.
+  /// - Throws: `NetError`: `.cancelled`, `.storage`, or the site's or the network's error if the crawl must stop.
   public func visit(
     _ url: WebURL, kind: String, version: String? = nil, again: Bool = false, maximumBytes: Int = 64 << 20
   ) throws(NetError) -> Visit {
@@ -142,6 +145,7 @@ public final class Crawl {
 
   /// Marks a listing as finished: URLs that it contained before and did not name in this pass have disappeared.
   /// - Parameter isOfListing: selects the URLs of this listing if a kind has several listings.
+  /// - Throws: `NetError` (`.storage`) if the crawl's database cannot be written.
   public func finishListing(kind: String, _ isOfListing: (String) -> Bool = { _ in true }) throws(NetError) {
     try frontier.markDisappeared(kind: kind, pass: pass, among: isOfListing)
   }
@@ -152,6 +156,7 @@ public final class Crawl {
   ///
   /// The item's `content` is then the content of that response.
   /// - Parameter digest: of the item itself, so that a later response with the same item is not a change.
+  /// - Throws: `NetError` (`.storage`) if the source's content is not stored, or the database cannot be used.
   public func derive(
     _ url: WebURL, kind: String, version: String?, from source: WebURL, digest: String
   ) throws(NetError) {
@@ -169,12 +174,14 @@ public final class Crawl {
   }
 
   /// The stored content of a visit, checked against its record's digest.
+  /// - Throws: `NetError` (`.storage`) if it is not stored, cannot be read, or has changed since it was written.
   public func content(_ visit: Visit) throws(NetError) -> [UInt8] {
     let record = try record(visit)
     return Array(record.block[(record.message?.body ?? 0)...])
   }
 
   /// The record with that content: the response with its head.
+  /// - Throws: `NetError` (`.storage`) if it is not stored, cannot be read, or has changed since it was written.
   public func record(_ visit: Visit) throws(NetError) -> WARCRecord {
     guard let location = visit.location else { throw NetError(.storage, visit.url, "its content is not stored") }
     let path = "\(folder)/\(location.file)"

@@ -11,6 +11,8 @@ public final class Frontier {
   private let path: String
   private let lock: Int32
 
+  /// Opens the state of a crawl, or begins one.
+  /// - Throws: `NetError` (`.storage`) if another crawl uses the folder, or it or its database cannot be used.
   public init(folder: String) throws(NetError) {
     path = folder + "/frontier.sqlite"
     do throws(ShardError) { try FileSystem.makeDirectory(folder) } catch { throw NetError(error) }
@@ -72,6 +74,8 @@ public final class Frontier {
 
   // MARK: Visits
 
+  /// The visit of a URL; nil if it is unknown.
+  /// - Throws: `NetError` (`.storage`) if the crawl's database cannot be read.
   public func visit(_ url: String) throws(NetError) -> Visit? {
     try read { db in
       try Row.fetchOne(db, sql: "SELECT * FROM visits WHERE url = ?", arguments: [url]).map(Visit.init(row:))
@@ -79,6 +83,7 @@ public final class Frontier {
   }
 
   /// All visits of a kind, sorted by URL.
+  /// - Throws: `NetError` (`.storage`) if the crawl's database cannot be read.
   public func visits(kind: String) throws(NetError) -> [Visit] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM visits WHERE kind = ? ORDER BY url", arguments: [kind])

@@ -28,6 +28,7 @@ extension HTTPClient {
   /// The bytes are written to `PATH.partial`, and their validators to `PATH.partial.json`. After a broken connection, a
   /// failure or a kill, the next attempt or call requests the remaining bytes, provided that the resource has not
   /// changed. If it has, the download starts from zero. Both files are removed when the file is complete.
+  /// - Throws: `NetError` if the server does not send the expected file, the disk fails, or it is cancelled.
   public func download(
     _ request: HTTPRequest, to path: String, expecting expected: DownloadExpectation = DownloadExpectation()
   ) throws(NetError) -> DownloadedFile {

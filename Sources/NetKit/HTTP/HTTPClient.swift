@@ -37,6 +37,8 @@ public final class HTTPClient {
   /// The product name in the user agent.
   public static let product = "\(Product.name)/\(Product.version)"
 
+  /// A client with a connection of its own.
+  /// - Throws: `NetError` if libcurl does not start (`.connection`), or the contact is not ASCII (`.address`).
   public init(
     _ options: Options = Options(),
     politeness: Politeness = Politeness(Politeness.Rules(delaySeconds: 0, requestsAtOnce: 64)),
@@ -66,6 +68,7 @@ public final class HTTPClient {
   /// Sends a request, with redirects and retries. Returns a response with any status, except those that mean "later",
   /// which are an error if they persist.
   /// - Parameter check: checks the target of a redirect before a request is sent to it.
+  /// - Throws: `NetError` (`.status` for "later", `.address`, `.connection`, `.content`, …); what `check` throws.
   public func send(
     _ request: HTTPRequest, to receiver: (any ResponseReceiver)? = nil,
     checking check: (WebURL) throws(NetError) -> Void = { _ throws(NetError) in }

@@ -67,6 +67,8 @@ public struct HTTPRequest: Sendable {
     isRepeatable = method != .post
   }
 
+  /// A request for a URL that is given as text.
+  /// - Throws: `NetError` (`.address`) if it is not a valid http or https URL.
   public init(_ method: Method = .get, _ url: String) throws(NetError) { self.init(method, try WebURL(url)) }
 
   /// Requests the resource only if it has changed from this state; the response may be 304.

@@ -31,7 +31,8 @@ public struct HTTPResponse: Sendable {
   public var headers: HTTPHeaders { head.headers }
   public var validators: Validators { Validators(head.headers) }
 
-  /// Throws unless the status is 2xx.
+  /// The response itself if it is a success.
+  /// - Throws: `NetError` (`.status`) unless the status is 2xx.
   @discardableResult
   public func checked() throws(NetError) -> HTTPResponse {
     guard head.isSuccess else { throw refusal() }
@@ -64,6 +65,9 @@ extension HTTPResponse.Head {
 public protocol ResponseReceiver: AnyObject {
   /// Called with the head of every response that is neither a redirect nor retried.
   /// - Returns: whether to receive the body here; otherwise it is kept in the response.
+  /// - Throws: an error that ends the transfer.
   func begin(_ head: HTTPResponse.Head) throws(NetError) -> Bool
+  /// Called with each part of the body, in order.
+  /// - Throws: an error that ends the transfer.
   func receive(_ bytes: UnsafeRawBufferPointer) throws(NetError)
 }

@@ -18,9 +18,12 @@ public struct WebURL: Hashable, Sendable {
   let user: String?
   let password: String?
 
+  /// Reads an absolute URL.
+  /// - Throws: `NetError` (`.address`) if it is malformed, not http or https, or names no host.
   public init(_ text: String) throws(NetError) { try self.init(Parts(text, base: nil), isNormal: true) }
 
   /// Resolves a reference found at this URL: absolute or relative.
+  /// - Throws: `NetError` (`.address`) if the result is malformed, not http or https, or names no host.
   public func resolving(_ reference: String) throws(NetError) -> WebURL {
     try WebURL(Parts(reference, base: self), isNormal: true)
   }

@@ -82,6 +82,7 @@ public final class HubClient {
   // MARK: The repository
 
   /// The commit that a revision resolves to; nil if the repository or the revision does not exist or is not visible.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`); a missing revision is no error.
   public func commit(of revision: String) throws(NetError) -> String? {
     let response = try send(request(.get, repository.api("revision", revision)))
     // Without a token, private and missing repositories look the same: the Hub returns 401 for both.
@@ -90,6 +91,7 @@ public final class HubClient {
   }
 
   /// The commit that a revision resolves to; an error if there is none.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`), also if there is none.
   public func existingCommit(of revision: String) throws(NetError) -> String {
     try commit(in: send(request(.get, repository.api("revision", revision))))
   }
@@ -104,6 +106,7 @@ public final class HubClient {
 
   /// Creates the repository unless it exists.
   /// - Returns: whether it was created.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`).
   @discardableResult
   public func create(isPrivate: Bool) throws(NetError) -> Bool {
     let url = try WebURL("\(repository.endpoint)/api/repos/create")
@@ -120,6 +123,7 @@ public final class HubClient {
   }
 
   /// Creates a branch from `main` unless it exists.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`).
   public func create(branch: String) throws(NetError) {
     let response = try send(post(try repository.api("branch", branch), ["startingPoint": "main"]))
     guard response.status == 409 || response.head.isSuccess else { throw refusal(response) }

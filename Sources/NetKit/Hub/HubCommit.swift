@@ -34,6 +34,7 @@ public struct HubCommit: Equatable, Sendable {
 
 extension HubClient {
   /// The mode that the Hub requires for each file, in the given order. It receives the first 512 bytes.
+  /// - Throws: `NetError` if a file cannot be read (`.storage`), or the Hub refuses or names no mode (`.content`).
   public func modes(of candidates: [HubCandidate], revision: String) throws(NetError) -> [HubMode] {
     var modes: [HubMode] = []
     for start in stride(from: 0, to: candidates.count, by: 256) {
@@ -80,6 +81,7 @@ extension HubClient {
   /// Makes the commit whose lines are in the file `body`, if the branch is still at the parent that the body names.
   ///
   /// The request may be retried after a broken connection: it names the parent, so a second commit is refused (412).
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`), or names no commit (`.content`).
   public func commit(body: String, bytes: Int64, revision: String) throws(NetError) -> HubCommit {
     let url = try repository.api("commit", revision)
     var request = request(.post, url)
@@ -98,6 +100,8 @@ extension HubClient {
 public final class HubCommitBody {
   private let sink: any ByteSink
 
+  /// Begins the commit with its header.
+  /// - Throws: `ShardError` if the sink cannot be written.
   public init(to sink: any ByteSink, message: String, parent: String) throws(ShardError) {
     self.sink = sink
     try write("header", ["summary": .string(message), "description": "", "parentCommit": .string(parent)])
@@ -108,6 +112,8 @@ public final class HubCommitBody {
     try sink.write(line.text() + "\n")
   }
 
+  /// Adds a file whose content is in the storage.
+  /// - Throws: `ShardError` if the sink cannot be written.
   public func addLarge(_ candidate: HubCandidate) throws(ShardError) {
     try write(
       "lfsFile",
@@ -117,6 +123,8 @@ public final class HubCommitBody {
       ])
   }
 
+  /// Adds a file with its content.
+  /// - Throws: `ShardError` if it cannot be read, has changed (`.malformed`), or the sink cannot be written.
   public func add(_ candidate: HubCandidate) throws(ShardError) {
     let path = JSONValue.string(candidate.path).text()
     try sink.write("{\"key\":\"file\",\"value\":{\"path\":\(path),\"encoding\":\"base64\",\"content\":\"")

@@ -14,6 +14,8 @@ public struct HubRepository: Equatable, Sendable {
 
   public static let publicEndpoint = "https://huggingface.co"
 
+  /// A repository with the name `OWNER/NAME`.
+  /// - Throws: `NetError` (`.address`) if the name or the endpoint is not valid.
   public init(_ name: String, kind: Kind, endpoint: String = publicEndpoint) throws(NetError) {
     let url = try WebURL(endpoint)
     guard !url.holdsSecret, !url.target.contains("?") else {
@@ -52,6 +54,7 @@ public struct HubRepository: Equatable, Sendable {
   }
 
   /// The URL of a file of a revision. Large files redirect to their storage.
+  /// - Throws: `NetError` (`.address`) if the result is not a valid URL.
   public func file(_ path: String, revision: String) throws(NetError) -> WebURL {
     try WebURL("\(page)/resolve/\(PercentEncoding.encode(revision))/").resolvingPath(path)
   }
@@ -78,6 +81,7 @@ public struct HubRepository: Equatable, Sendable {
 
 extension WebURL {
   /// Appends a path to this URL. Nothing in it is treated as a query, a fragment or another server.
+  /// - Throws: `NetError` (`.address`) if the result is not a valid URL.
   public func resolvingPath(_ path: String) throws(NetError) -> WebURL {
     let folder = text.prefix { $0 != "?" }
     let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { PercentEncoding.encode($0) }

@@ -15,6 +15,7 @@ extension HubClient {
   /// - Parameters:
   ///   - state: a folder that records uploaded parts, so that a killed upload can be resumed.
   ///   - progress: called after each part and each complete object; an error that it throws ends the upload.
+  /// - Throws: `NetError` if a file cannot be used (`.storage`) or a server refuses; what `progress` throws.
   public func send(
     _ objects: [HubCandidate], revision: String, state: String,
     progress: @escaping (Int64) throws(NetError) -> Void = { _ in }

@@ -12,6 +12,7 @@ public struct HubFile: Equatable, Sendable {
 
 extension HubClient {
   /// The files of a commit, page by page. Paths are unchecked server input: check them before creating files.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`), or lists too many files (`.content`).
   public func files(of commit: String, maximumFiles: Int) throws(NetError) -> [HubFile] {
     var url = try WebURL(repository.api("tree", commit).text + "?recursive=true&expand=false")
     var seen: Set<String> = []
@@ -34,6 +35,7 @@ extension HubClient {
   }
 
   /// The content of a small file of a commit.
+  /// - Throws: `NetError` if the Hub cannot be reached or refuses (`.status`), or the file is too large (`.content`).
   public func text(of path: String, commit: String, maximumBytes: Int) throws(NetError) -> [UInt8] {
     var request = request(.get, try repository.file(path, revision: commit))
     request.maximumBytes = maximumBytes
@@ -82,6 +84,8 @@ public struct GitBlob {
   public mutating func update(_ bytes: UnsafeRawBufferPointer) { sum.update(bytes) }
   public func finish() -> String { sum.finish().hex }
 
+  /// The hash of a file on disk.
+  /// - Throws: `ShardError` if it cannot be read.
   public static func name(file path: String, bytes: Int64) throws(ShardError) -> String {
     var blob = GitBlob(bytes: bytes)
     let source = try FileSource(path)

@@ -102,6 +102,7 @@ public final class S3Client {
   // MARK: Objects
 
   /// nil if there is no such object (or no such bucket: a HEAD response does not tell which).
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`); 404 is no error.
   public func head(_ place: S3Location) throws(NetError) -> S3Object? {
     let answer: HTTPResponse
     do throws(NetError) {
@@ -120,6 +121,7 @@ public final class S3Client {
   }
 
   /// The content of a small object.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`); `.content` if larger.
   public func get(_ place: S3Location, maximumBytes: Int) throws(NetError) -> [UInt8] {
     // An error response may be longer than the object.
     let answer = try ask(.get, place, maximumBytes: max(maximumBytes, 1 << 16))
@@ -131,6 +133,7 @@ public final class S3Client {
 
   /// Downloads an object to a file like `HTTPClient.download`: resumed by range requests, complete or not at all.
   /// - Parameter etag: the expected version; another one is an error.
+  /// - Throws: `NetError` without connection or keys (`.storage`), if S3 refuses (`.status`), or the content differs.
   public func download(
     _ place: S3Location, to path: String, etag: String? = nil, maximumBytes: Int64 = .max,
     expecting expected: DownloadExpectation = DownloadExpectation()
@@ -149,6 +152,7 @@ public final class S3Client {
   ///   - digest: of the content; the server refuses content with another one.
   ///   - withChecksum: has the server check and store `x-amz-checksum-sha256`.
   /// - Returns: the ETag.
+  /// - Throws: `NetError` without connection or keys (`.storage`), if S3 refuses (`.status`), or reading fails.
   @discardableResult
   public func put(
     _ place: S3Location, file path: String, bytes: Int64, digest: Digest, withChecksum: Bool = true

@@ -19,6 +19,7 @@ public struct S3Endpoint: Equatable, Sendable {
   /// - Parameters:
   ///   - endpoint: a URL. Empty: from the environment or the profile, otherwise Amazon's.
   ///   - region: empty: from the environment or the profile, otherwise `us-east-1`.
+  /// - Throws: `NetError` for an invalid endpoint or region (`.address`), or an unreadable profile file (`.storage`).
   public init(
     endpoint: String = "", region: String = "", addressing: Addressing = .automatic, profile: String? = nil,
     environment: @escaping EnvironmentReading

@@ -18,6 +18,7 @@ extension S3Client {
   /// Lists all objects whose keys begin with the place's key, sorted by key, a thousand per request.
   ///
   /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+  /// - Throws: `NetError` if S3 refuses (`.status`), cannot be reached, or its pages are malformed; what `body` throws.
   public func list(_ place: S3Location, pageSize: Int = 1000, _ body: (S3Entry) throws -> Void) throws {
     var token: String?
     repeat {
@@ -36,6 +37,7 @@ extension S3Client {
   }
 
   /// Checks what a refused HEAD request means; an error if listing is refused as well.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`).
   public func checkListing(_ place: S3Location) throws(NetError) {
     _ = try answer(
       .get, S3Location(bucket: place.bucket, key: ""),

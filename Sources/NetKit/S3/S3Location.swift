@@ -10,6 +10,8 @@ public struct S3Location: Hashable, Sendable, CustomStringConvertible {
     self.key = key
   }
 
+  /// Reads `s3://bucket/key`.
+  /// - Throws: `NetError` (`.address`) if it is not one, or the bucket's name or the key is not valid.
   public init(_ text: String) throws(NetError) {
     guard text.hasPrefix("s3://") else {
       throw NetError(.address, "", "'\(text)' is not a valid S3 location", hint: "Write it as s3://bucket/prefix.")

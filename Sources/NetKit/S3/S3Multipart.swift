@@ -24,6 +24,7 @@ extension S3Client {
   public static let largestObjectBytes: Int64 = 5 << 40
 
   /// - Returns: the upload's id.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`).
   public func createUpload(_ place: S3Location, digest: Digest, withChecksums: Bool) throws(NetError) -> String {
     let headers: KeyValuePairs =
       withChecksums
@@ -38,6 +39,7 @@ extension S3Client {
 
   /// Uploads bytes of a file as a part.
   /// - Parameter digest: of these bytes.
+  /// - Throws: `NetError` without connection or keys (`.storage`), if S3 refuses (`.status`), or reading fails.
   public func upload(
     _ number: Int, of upload: String, _ place: S3Location, file path: String, offset: Int64, bytes: Int64,
     digest: Checksum, withChecksum: Bool
@@ -59,6 +61,7 @@ extension S3Client {
   }
 
   /// The parts that the server has; nil if the upload does not exist.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`); 404 is no error.
   public func parts(of upload: String, _ place: S3Location) throws(NetError) -> [S3Part]? {
     var parts: [S3Part] = []
     var marker = "0"
@@ -87,6 +90,7 @@ extension S3Client {
   /// Completes an object from its parts. If the response is lost and a retry fails, the existing object counts. A
   /// service may need minutes for a large object.
   /// - Returns: the ETag.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`).
   public func completeUpload(
     _ upload: String, _ place: S3Location, parts: [S3Part], bytes: Int64, digest: Digest
   ) throws(NetError) -> String {
@@ -111,6 +115,7 @@ extension S3Client {
   /// Waits for the object of a running completion; nil if none with this content appears within some seconds.
   ///
   /// Between the end of the upload and the appearance of the object, a service may show neither.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`).
   public func awaitObject(_ place: S3Location, bytes: Int64, digest: Digest) throws(NetError) -> S3Object? {
     for wait in [0, 0.5, 1, 2, 4, 8] {
       http.clock.sleep(nanoseconds: Int(wait * 1e9), isCancelled: http.isCancelled)
@@ -120,6 +125,7 @@ extension S3Client {
   }
 
   /// Aborts an upload and deletes its parts.
+  /// - Throws: `NetError` without keys (`.storage`) or connection, or if S3 refuses (`.status`); 404 is no error.
   public func abortUpload(_ upload: String, _ place: S3Location) throws(NetError) {
     do throws(NetError) { _ = try ask(.delete, place, query: [("uploadId", upload)]) } catch {
       if error.status != 404 { throw error }

@@ -2,6 +2,7 @@ public import ShardKit
 
 extension WARCReader {
   /// Opens an archive, compressed or not. gzip members are read separately, so that damage only affects one of them.
+  /// - Throws: `ShardError` if the file cannot be opened or read; damage is no error.
   public convenience init(path: String) throws(ShardError) {
     let format = try Self.firstBytes(path).flatMap(ArchiveFormat.detect) ?? .warc
     let isGzip = try Compression.detect(path) == .gzip
@@ -10,6 +11,7 @@ extension WARCReader {
 
   /// Whether a file begins with a record. Also true if its first bytes cannot be decompressed, so that reading reports
   /// the error.
+  /// - Throws: `ShardError` if the file cannot be opened or read.
   public static func isArchive(_ path: String) throws(ShardError) -> Bool {
     guard let bytes = try firstBytes(path) else { return true }
     if ArchiveFormat.detect(bytes) != nil { return true }

@@ -43,8 +43,9 @@ public final class WARCReader {
 
   public convenience init(_ source: any ByteSource) { self.init(source, .warc) }
 
-  /// The next record, or range without one; nil at the end. Only throws errors that are not damage of the archive.
+  /// The next record, or range without one; nil at the end.
   /// - Parameter limit: larger blocks are not kept.
+  /// - Throws: `ShardError` if the archive cannot be read; damage of the archive is no error.
   public func next(limit: Int = 64 << 20) throws(ShardError) -> Item? {
     while true {
       if let item = try nextInSegment(limit) { return item }

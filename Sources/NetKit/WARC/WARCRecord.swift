@@ -49,6 +49,7 @@ public struct WARCRecord: Equatable, Sendable {
   }
 
   /// One gzip member, so that each record can be read separately.
+  /// - Throws: `ShardError` (`.io`) if zlib cannot be initialized.
   public func compressed() throws(ShardError) -> [UInt8] {
     let collected = CollectingSink()
     let sink = try GzipSink(collected)

@@ -29,6 +29,7 @@ public final class WARCWriter {
   /// - Parameters:
   ///   - sound: lengths up to which files are known to be valid; only later bytes are checked.
   ///   - found: called for each complete record after that, in order.
+  /// - Throws: `NetError` (`.storage`) if the files cannot be read or written; what `found` throws.
   public init(
     folder: String, prefix: String, maximumFileBytes: Int64 = 1 << 30, clock: any NetClock = SystemClock(),
     sound: [String: Int64] = [:], found: (WARCRecord, WARCLocation) throws(NetError) -> Void = { _, _ in }
@@ -56,6 +57,8 @@ public final class WARCWriter {
     "\(prefix)-\(padded(number, 5)).warc.gz"
   }
 
+  /// The names of the archive's files, in order.
+  /// - Throws: nothing now.
   public static func files(folder: String, prefix: String) throws(NetError) -> [String] {
     var names: [String] = []
     while FileSystem.exists("\(folder)/\(name(prefix, names.count))") { names.append(name(prefix, names.count)) }
@@ -105,6 +108,7 @@ public final class WARCWriter {
   }
 
   /// Appends records that belong together; they are always in the same file.
+  /// - Throws: `NetError` (`.storage`) if the file cannot be written or synced.
   public func append(_ records: [WARCRecord]) throws(NetError) -> [WARCLocation] {
     if end >= maximumFileBytes {
       number += 1

@@ -45,6 +45,7 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
 
 extension NodeManifest {
   /// The fingerprint must match the identity.
+  /// - Throws: `JSONCodingError` if a member is missing or of another type, or the fingerprint does not match.
   public init(json: JSONValue) throws(JSONCodingError) {
     self = try json.decode(Self.self)
     guard fingerprint == identity.fingerprint else {

@@ -21,6 +21,7 @@ public struct Pruning {
 
   /// - Parameters:
   ///   - keep: how many of the newest outputs to keep per stage.
+  /// - Throws: `RunError` or `ShardError` if the database or a folder cannot be read.
   public init(graph: Graph, store: RunStore, keep: Int = 1) throws {
     self.store = store
     let stages = Set(graph.nodes.map(\.name))
@@ -81,6 +82,7 @@ public struct Pruning {
 
   /// Removes what was found. Rows are removed first: a folder without a row is harmless, a row without its folder is
   /// damage.
+  /// - Throws: `RunError` (`.locked`) if a runner holds the store; `RunError` or `ShardError` if removing fails.
   public func run(removed: (Candidate) -> Void = { _ in }) throws {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }

@@ -46,6 +46,7 @@ public struct Verification {
   /// - Parameters:
   ///   - progress: bytes read so far, and the total.
   ///   - interruption: above 0, verification stops after the files being read.
+  /// - Throws: `RunError` (`.locked`) if a runner holds the store; `RunError` or `ShardError` if it cannot be used.
   public func run(
     progress: (Int64, Int64) -> Void = { _, _ in }, interruption: () -> Int = { 0 }
   ) throws -> Result {

@@ -73,12 +73,14 @@ public final class TaskControl: Sendable {
   }
 
   /// For safe points of a task that keeps its state: also throws at the first Ctrl-C.
+  /// - Throws: `StageError` (`.cancelled`, `.timedOut`).
   public func checkStop() throws(StageError) {
     try check()
     if shouldStop { throw StageError(.cancelled, "", "the task was stopped; it resumes where it ended") }
   }
 
   /// Throws if the task must stop: at a second Ctrl-C, or at its timeout.
+  /// - Throws: `StageError` (`.cancelled`, `.timedOut`).
   public func check() throws(StageError) {
     FaultPoint.reach("task.checked")
     if isCancelled { throw StageError(.cancelled, "", "the task was stopped") }

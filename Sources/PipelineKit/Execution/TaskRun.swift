@@ -27,6 +27,8 @@ public struct TaskRun: Sendable {
     self.earlier = earlier
   }
 
+  /// Runs the task in a new folder, and publishes its files.
+  /// - Throws: `StageError` (`.cancelled`, `.input`, `.ledger`, …); `ShardError` for the disk; what the stage throws.
   public func run(_ stage: any Stage) throws -> TaskManifest {
     FaultPoint.reach("task.started")
     let staging = "\(directory)/.staging/\(phase)-\(task.key)"

@@ -59,6 +59,8 @@ public struct Graph: Sendable {
 }
 
 extension Graph {
+  /// Resolves kinds, options and wiring of a pipeline file, and sorts its stages.
+  /// - Throws: `SpecErrors` with every problem that was found, or the first dependency cycle.
   public init(_ document: PipelineSpec, registry: StageRegistry) throws(SpecErrors) {
     var building = GraphBuilding(document: document, registry: registry)
     let nodes = building.nodes()

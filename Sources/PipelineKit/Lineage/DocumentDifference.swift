@@ -40,6 +40,8 @@ public struct DocumentDifference: Equatable, Sendable {
     fileprivate func path(_ file: PublishedFile) -> String { "\(directory)/\(file.port)/\(file.name)" }
   }
 
+  /// Compares two artifacts by the ids of their documents.
+  /// - Throws: `ShardError` if a file of the artifacts cannot be read.
   public init(
     before: Artifact, after: Artifact, examples: Int = 3, memoryBytes: Int = 256 << 20
   ) throws {

@@ -63,6 +63,7 @@ public struct DocumentTrace: Sendable {
 
 extension DocumentTrace {
   /// Searches the newest output of every stage. Scans eight bytes per document, and reads one file per hit.
+  /// - Throws: `RunError` or `ShardError` if the database or an artifact's file cannot be read.
   public init(id: String, graph: Graph, store: RunStore) throws {
     self.id = id
     steps = []

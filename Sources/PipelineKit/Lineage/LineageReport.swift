@@ -61,6 +61,8 @@ public struct StageLineage: Sendable {
 }
 
 extension LineageReport {
+  /// Reads the newest output of every stage, and the last run.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public init(graph: Graph, store: RunStore) throws {
     pipeline = graph.document.name
     document = graph.document.path

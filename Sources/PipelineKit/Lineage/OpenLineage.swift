@@ -16,6 +16,8 @@ public struct OpenLineage: Sendable {
 
   private typealias Timed = (at: Int, event: JSONValue)
 
+  /// The events of the newest output of every stage, and of the runs that made them.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public init(graph: Graph, store: RunStore) throws {
     pipeline = graph.document.name
     var timed: [Timed] = []

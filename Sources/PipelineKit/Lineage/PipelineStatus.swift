@@ -35,6 +35,8 @@ public struct PipelineStatus: Sendable {
   public var run: RunStore.Run?
   public var stages: [Stage]
 
+  /// Plans the pipeline, and compares with what the store has.
+  /// - Throws: as `PipelineRun.plan()` does; `RunError` or `ShardError` if the database cannot be read.
   public init(graph: Graph, store: RunStore) throws {
     let pipeline = graph.document.name
     run = try store.runs(last: 1, pipeline: pipeline).first

@@ -31,6 +31,7 @@ public struct RunDifference: Sendable {
   public var stages: [Stage]
 
   /// - Parameter examples: how many ids of each kind to list.
+  /// - Throws: `RunError` (`.notFound`) for a run without outputs; `RunError` or `ShardError` for an unreadable store.
   public init(before: RunStore.Run, after: RunStore.Run, graph: Graph, store: RunStore, examples: Int = 3) throws {
     self.before = before
     self.after = after

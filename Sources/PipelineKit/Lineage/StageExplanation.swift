@@ -22,6 +22,8 @@ public struct StageExplanation: Sendable {
   /// The verdict on each of its tasks from the last time its phases were planned, in phase order.
   public var tasks: [StoredTaskVerdict]
 
+  /// Plans the pipeline, and looks up what decided about the stage.
+  /// - Throws: `RunError` (`.selection`) if there is no such stage; as `PipelineRun.plan()` does.
   public init(stage name: String, graph: Graph, store: RunStore, last count: Int = 5) throws {
     guard let index = graph.index(of: name) else {
       throw RunError(

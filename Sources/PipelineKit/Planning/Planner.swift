@@ -3,13 +3,19 @@ public import ShardKit
 /// Earlier work, as the planner sees it; implemented by the store, and by tables in tests.
 public protocol History {
   /// The sealed manifest of a node if all its files exist; nil otherwise.
+  /// - Throws: an error if the history cannot be read.
   func sealed(stage: String, fingerprint: Digest) throws -> NodeManifest?
   /// Why a sealed node cannot be used: its files are missing or their sizes differ.
+  /// - Throws: an error if the history cannot be read.
   func damage(stage: String, fingerprint: Digest) throws -> String?
   /// Number of finished tasks of an unsealed node.
+  /// - Throws: an error if the history cannot be read.
   func finishedTasks(stage: String, fingerprint: Digest) throws -> Int
   /// The identity of the stage's most recently sealed node.
+  /// - Throws: an error if the history cannot be read.
   func newest(stage: String) throws -> NodeManifest?
+  /// The content digest of an input file.
+  /// - Throws: an error if the file cannot be read.
   func digest(_ path: String) throws -> Digest
 }
 
@@ -25,6 +31,7 @@ public struct Planner: Sendable {
 
   /// A node's identity, available once everything it reads is sealed.
   /// - Parameter sources: manifests by node index.
+  /// - Throws: `StageError` (`.input`, `.options`) if an input file cannot be found; what `history` throws.
   public func identity(of index: Int, sources: [Int: NodeManifest], history: some History) throws -> NodeIdentity {
     let node = graph.nodes[index]
     var files: [NodeIdentity.File] = []
@@ -44,6 +51,7 @@ public struct Planner: Sendable {
   }
 
   /// Decides on a node with a known identity.
+  /// - Throws: what `history` throws.
   public func verdict(on index: Int, _ identity: NodeIdentity, history: some History) throws -> Verdict {
     let name = graph.nodes[index].name
     let fingerprint = identity.fingerprint
@@ -69,6 +77,7 @@ public struct Selection: Sendable {
   ///   - until: only this stage and what it needs run.
   ///   - only: only this stage runs.
   ///   - force: every selected stage is recomputed.
+  /// - Throws: `RunError` (`.selection`) if there is no stage of a name, or none is selected.
   public init(
     graph: Graph, from: [String] = [], until: [String] = [], only: [String] = [], force: Bool = false
   ) throws {
@@ -104,6 +113,8 @@ public struct Plan: Sendable {
   /// In the graph's execution order; includes the fingerprint if everything that the node reads is sealed.
   public var verdicts: [(node: Int, verdict: Verdict, fingerprint: Digest?)]
 
+  /// The verdict on every stage, in order; `.impossible` if its identity cannot be determined.
+  /// - Throws: what `history` throws, except while an identity is determined.
   public init(_ planner: Planner, history: some History) throws {
     verdicts = []
     var manifests: [Int: NodeManifest] = [:]

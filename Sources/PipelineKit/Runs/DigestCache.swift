@@ -4,6 +4,7 @@ public import ShardKit
 /// Digests of users' files, remembered by what identifies an unchanged file.
 extension RunStore {
   /// The content digest of a file, cached by size, modification and change times, and inode.
+  /// - Throws: `ShardError` if it cannot be read; `StageError` (`.input`) if it changes; `RunError` for the database.
   public func digest(_ path: String) throws -> Digest {
     guard let status = FileSystem.status(path) else { throw FileSystem.error(path, "cannot be read") }
     let arguments: StatementArguments = [

@@ -4,6 +4,7 @@ import ShardKit
 /// Usage records per pipeline: several pipelines may share a store, and each has its own newest artifacts.
 extension RunStore {
   /// The node of a stage that a run of the pipeline last sealed or found fresh.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func newestSealed(stage: String, pipeline: String) throws -> Node? {
     try read { db in
       try Row.fetchOne(

@@ -14,6 +14,7 @@ public struct StoredTaskVerdict: Sendable {
 
 extension RunStore {
   /// The verdicts on a stage's tasks from the last time its phases were planned, ordered by phase name and task.
+  /// - Throws: `RunError` or `ShardError` if the database cannot be read; a JSON error if its reasons are malformed.
   public func taskVerdicts(stage: String, pipeline: String) throws -> [StoredTaskVerdict] {
     try read { db in
       try Row.fetchAll(

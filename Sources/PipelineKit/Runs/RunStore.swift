@@ -17,6 +17,7 @@ public final class RunStore: Sendable {
   /// Opens a store in a folder.
   /// - Parameter creating: creates the store if there is none, and replaces a damaged database; finished work is
   ///   restored from the manifests. If false, a missing store counts as empty, and nothing is written to disk.
+  /// - Throws: `RunError` (`.newerStore`, `.damaged`, `.store`) or `ShardError` if the store cannot be opened.
   public init(root: String, creating: Bool = true) throws {
     self.root = root
     artifacts = ArtifactStore(root: root)
@@ -68,6 +69,7 @@ public final class RunStore: Sendable {
   }
 
   /// The newest runs first, of one pipeline or of all.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func runs(last count: Int, pipeline: String? = nil) throws -> [Run] {
     try read { db in
       try Row.fetchAll(
@@ -103,6 +105,7 @@ public final class RunStore: Sendable {
   }
 
   /// The newest verdicts on a stage of a pipeline, newest first.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func verdicts(stage: String, pipeline: String, last count: Int) throws -> [StoredVerdict] {
     try read { db in
       try Row.fetchAll(
@@ -138,6 +141,8 @@ public final class RunStore: Sendable {
     public var at: Int
   }
 
+  /// The failures of a run's tasks, oldest first.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func failures(run: Int64) throws -> [Failure] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
@@ -176,6 +181,8 @@ public final class RunStore: Sendable {
       manifest: manifest.flatMap { try? JSONValue.parse($0) }.flatMap { try? NodeManifest(json: $0.value) })
   }
 
+  /// The node of a stage with this fingerprint; nil if there is none.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func node(stage: String, fingerprint: Digest) throws -> Node? {
     try read { db in
       try Row.fetchOne(
@@ -185,6 +192,7 @@ public final class RunStore: Sendable {
   }
 
   /// The node of a stage that was sealed last.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func newestSealed(stage: String) throws -> Node? {
     try read { db in
       try Row.fetchOne(
@@ -194,6 +202,8 @@ public final class RunStore: Sendable {
     }
   }
 
+  /// All nodes, oldest first.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func nodes() throws -> [Node] {
     try read { db in try Row.fetchAll(db, sql: "SELECT * FROM nodes ORDER BY id").compactMap(Self.node) }
   }
@@ -258,6 +268,8 @@ public final class RunStore: Sendable {
       finished: try row.stored("finished"), reused: try row.stored("reused"), manifest: parsed)
   }
 
+  /// The finished tasks of a node, by phase and key.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func tasks(node: Int64) throws -> [TaskRow] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM tasks WHERE node = ? ORDER BY phase, key", arguments: [node])

@@ -20,6 +20,8 @@ public struct StageUse: Equatable, Sendable {
 }
 
 extension RunStore {
+  /// The run with this number; nil if there is none.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func run(_ id: Int64) throws -> Run? {
     try read { db in try Row.fetchOne(db, sql: "SELECT * FROM runs WHERE id = ?", arguments: [id]).map(Self.run) }
   }
@@ -44,6 +46,7 @@ extension RunStore {
   }
 
   /// The outputs a run used, by stage. Empty for runs recorded by older versions.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func uses(run: Int64) throws -> [StageUse] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM uses WHERE run = ? ORDER BY stage", arguments: [run])

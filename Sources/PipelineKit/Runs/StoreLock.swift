@@ -5,6 +5,8 @@ import ShardKit
 public final class StoreLock {
   private let descriptor: Int32
 
+  /// Takes the lock without waiting for it.
+  /// - Throws: `RunError` (`.locked`) if another process has it; `ShardError` if its file cannot be opened.
   public init(root: String) throws {
     let path = root + "/lock"
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)

@@ -7,6 +7,7 @@ extension PipelineSpec {
 
   /// Reads a pipeline file and substitutes its parameters.
   /// - Parameter overrides: `--set` values by parameter name.
+  /// - Throws: `SpecErrors`, with every problem found, if it cannot be read or is not a pipeline file.
   public static func load(
     _ path: String, overrides: [(name: String, value: String)] = []
   ) throws(SpecErrors) -> PipelineSpec {
@@ -21,6 +22,8 @@ extension PipelineSpec {
     return try parse(text, path: path, overrides: overrides)
   }
 
+  /// Reads the text of a pipeline file and substitutes its parameters.
+  /// - Throws: `SpecErrors`, with every problem found, if it is not JSON or not a pipeline file.
   public static func parse(
     _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = []
   ) throws(SpecErrors) -> PipelineSpec {

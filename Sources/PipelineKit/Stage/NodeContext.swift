@@ -27,6 +27,8 @@ public struct NodeContext: PlanningContext {
 
   public func files<K>(_ output: Output<K>) -> [ArtifactFile] { outputs[output.port.name] ?? [] }
 
+  /// The files that an option names, with their digests.
+  /// - Throws: as `PlanningContext.files(_:)` does; `StageError` (`.options`) for a URL; what `digest` throws.
   public func files(_ option: InputFiles) throws -> [ArtifactFile] {
     try option.resolve(base: base).map { path, name in
       // Taken before digesting, so that any later modification counts as a change.

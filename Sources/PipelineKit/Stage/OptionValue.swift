@@ -6,6 +6,8 @@ public protocol OptionValue: Sendable {
   static var typeName: String { get }
   /// A JSON Schema.
   static var schema: JSONValue { get }
+  /// Reads a value from a pipeline file.
+  /// - Throws: `OptionProblem` if it is of another type or not allowed.
   init(json: JSONValue) throws(OptionProblem)
   var json: JSONValue { get }
 }
@@ -19,6 +21,8 @@ extension OptionValue {
 extension Bool: OptionValue {
   public static var typeName: String { "true or false" }
   public static var schema: JSONValue { ["type": "boolean"] }
+  /// Reads true or false.
+  /// - Throws: `OptionProblem` if it is something else.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.bool else { throw Self.mismatch(json) }
     self = value
@@ -29,6 +33,8 @@ extension Bool: OptionValue {
 extension Int: OptionValue {
   public static var typeName: String { "an integer" }
   public static var schema: JSONValue { ["type": "integer"] }
+  /// Reads an integer.
+  /// - Throws: `OptionProblem` if it is something else.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.integer else { throw Self.mismatch(json) }
     self = value
@@ -39,6 +45,8 @@ extension Int: OptionValue {
 extension Double: OptionValue {
   public static var typeName: String { "a number" }
   public static var schema: JSONValue { ["type": "number"] }
+  /// Reads a number.
+  /// - Throws: `OptionProblem` if it is something else.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.double else { throw Self.mismatch(json) }
     self = value
@@ -49,6 +57,8 @@ extension Double: OptionValue {
 extension String: OptionValue {
   public static var typeName: String { "a string" }
   public static var schema: JSONValue { ["type": "string"] }
+  /// Reads a string.
+  /// - Throws: `OptionProblem` if it is something else, or contains a NUL character.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let value = json.string else { throw Self.mismatch(json) }
     // No option needs it, and a path or an argument would end there.
@@ -61,6 +71,8 @@ extension String: OptionValue {
 extension Optional: OptionValue where Wrapped: OptionValue {
   public static var typeName: String { "\(Wrapped.typeName) or null" }
   public static var schema: JSONValue { ["anyOf": .list([Wrapped.schema, ["type": "null"]])] }
+  /// Reads null or a value.
+  /// - Throws: `OptionProblem`, as `Wrapped` does.
   public init(json: JSONValue) throws(OptionProblem) {
     if json == .null { self = nil } else { self = .some(try Wrapped(json: json)) }
   }
@@ -70,6 +82,8 @@ extension Optional: OptionValue where Wrapped: OptionValue {
 extension Array: OptionValue where Element: OptionValue {
   public static var typeName: String { "a list, each \(Element.typeName)" }
   public static var schema: JSONValue { ["type": "array", "items": Element.schema] }
+  /// Reads a list.
+  /// - Throws: `OptionProblem` if it is something else; as `Element` does.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let values = json.array else { throw Self.mismatch(json) }
     self = []
@@ -82,6 +96,8 @@ extension Array: OptionValue where Element: OptionValue {
 extension Dictionary: OptionValue where Key == String, Value: OptionValue {
   public static var typeName: String { "an object, each value \(Value.typeName)" }
   public static var schema: JSONValue { ["type": "object", "additionalProperties": Value.schema] }
+  /// Reads an object.
+  /// - Throws: `OptionProblem` if it is something else; as `Value` does.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let members = json.members else { throw Self.mismatch(json) }
     self = [:]
@@ -104,6 +120,8 @@ extension OptionChoice {
   public static var names: [String] { allCases.map(\.rawValue) }
   public static var typeName: String { "one of \(names.joined(separator: ", "))" }
   public static var schema: JSONValue { ["enum": .strings(names + formerNames.keys.sorted())] }
+  /// Reads a choice by its name or a former name.
+  /// - Throws: `OptionProblem` if it is not a string, or no choice has this name.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let name = json.string else { throw Self.mismatch(json) }
     guard let value = Self(rawValue: name) ?? Self.formerNames[name] else {
@@ -129,6 +147,8 @@ public struct ByteCount: OptionValue, Comparable, CustomStringConvertible {
   public static var schema: JSONValue { ["type": .strings(["integer", "string"])] }
   public static func < (a: ByteCount, b: ByteCount) -> Bool { a.bytes < b.bytes }
 
+  /// Reads a number of bytes, or text with a unit.
+  /// - Throws: `OptionProblem` if it is something else, or out of range.
   public init(json: JSONValue) throws(OptionProblem) {
     switch json {
     case .integer(let bytes) where (0...Self.largest).contains(bytes): self.init(bytes)
@@ -185,6 +205,8 @@ public struct InputFiles: OptionValue, Equatable {
   public static var schema: JSONValue {
     ["anyOf": .list([["type": "string"], ["type": "array", "items": ["type": "string"]]])]
   }
+  /// Reads a path or a list of paths.
+  /// - Throws: `OptionProblem` if it is something else, or contains a NUL character.
   public init(json: JSONValue) throws(OptionProblem) {
     guard let paths = (json.string.map { $0.isEmpty ? [] : [$0] }) ?? json.array?.map(\.string), !paths.contains(nil)
     else { throw Self.mismatch(json) }

@@ -62,7 +62,8 @@ public struct StageDescription: Sendable {
     make = { reading.configure($0) }
   }
 
-  /// Reads a stage's options from a JSON object; the error lists every problem.
+  /// Reads a stage's options from a JSON object.
+  /// - Throws: `StageError` (`.options`) that lists every problem.
   public func configured(_ options: JSONValue) throws(StageError) -> ConfiguredStage {
     switch make(options.members ?? []) {
     case .success(let configured): return configured

@@ -13,6 +13,8 @@ public struct RemoteTokens: ShardSource {
   public let name: String
   private let place: Place
 
+  /// The source at the data's place.
+  /// - Throws: `StageError` (`.options`) if it is neither a bucket nor an absolute path, or the endpoint is not valid.
   public init(_ data: RemoteData) throws {
     name = data.place
     guard data.place.hasPrefix("s3://") else {
@@ -35,6 +37,7 @@ public struct RemoteTokens: ShardSource {
   }
 
   /// One connection per file, since several threads and processes send requests.
+  /// - Throws: `ShardError` if the file cannot be read or written; `.io` if the download fails.
   public func fetch(_ basename: String, to path: String) throws(ShardError) {
     switch place {
     case .folder(let source): try source.fetch(basename, to: path)

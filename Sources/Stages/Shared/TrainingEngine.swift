@@ -14,6 +14,7 @@ public struct TrainingEngine: Sendable {
   private static let known = Mutex<TrainingEngine?>(nil)
 
   /// The engine, or an error that says how to install it. Determined once per process: loading torch takes seconds.
+  /// - Throws: `StageError` (`.check`, `.environment`) or `ShardError` if the engine does not start.
   public static func require() throws -> TrainingEngine {
     try known.withLock { known in
       if let engine = known { return engine }
