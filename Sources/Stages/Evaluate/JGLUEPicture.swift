@@ -21,7 +21,7 @@ struct JGLUEPicture {
       "<text class=\"head\" x=\"16\" y=\"28\">JGLUE, development sets: \(markupEscaped(table.model))</text>")
     svg.add(
       "<text class=\"small\" x=\"16\" y=\"47\">"
-        + "Marks: published models (hover for names); the dashed line: people.</text>")
+        + "Marks: published models (hover: name); dashed line: human performance.</text>")
     for (place, row) in rows.enumerated() { draw(row, y: Self.top + Double(place) * Self.rowHeight, in: &svg) }
     return svg.markup(kind: "scores", title: title, style: Self.style)
   }
