@@ -105,7 +105,7 @@ public struct FakeSum: Stage {
   public static let summary = "Sums the documents' bytes."
   public enum Phase: String, StagePhase { case count, sum }
   static let documents = Input<Documents>("documents", "What to sum.")
-  static let counts = Output<Counts>("counts", "A count a file.", hidden: true)
+  static let counts = Output<Intermediate>("counts", "A count a file.", hidden: true)
   static let total = Output<Metrics>("total", "The sum.")
   public static let inputs = [documents.port]
   public static let outputs = [counts.port, total.port]

@@ -1,6 +1,7 @@
 /// What an artifact contains. A port accepts one kind; wiring another is a load-time error.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signatures, clusters, counts, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel, metrics,
+  case documents, signatures, clusters, intermediate, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel,
+    metrics,
     report, files
   /// For inputs only: any artifact.
   case any
@@ -15,7 +16,8 @@ public protocol ArtifactType { static var kind: ArtifactKind { get } }
 public enum Documents: ArtifactType { public static let kind = ArtifactKind.documents }
 public enum Signatures: ArtifactType { public static let kind = ArtifactKind.signatures }
 public enum Clusters: ArtifactType { public static let kind = ArtifactKind.clusters }
-public enum Counts: ArtifactType { public static let kind = ArtifactKind.counts }
+/// What one phase of a stage hands to the next, in a form of its own.
+public enum Intermediate: ArtifactType { public static let kind = ArtifactKind.intermediate }
 public enum TokenizerFiles: ArtifactType { public static let kind = ArtifactKind.tokenizer }
 public enum MDS: ArtifactType { public static let kind = ArtifactKind.mds }
 public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.checkpoint }

@@ -58,7 +58,7 @@ public struct StageDescription: Sendable {
     }
     // Checks now, rather than in a run, that each property is declared.
     _ = S.Options(fields: fields)
-    let reading = StageReading<S>(fields: fields, phaseOptions: phaseOptions)
+    let reading = OptionReading<S>(fields: fields, phaseOptions: phaseOptions)
     make = { reading.configure($0) }
   }
 

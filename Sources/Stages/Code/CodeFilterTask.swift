@@ -5,7 +5,7 @@ import ShardKit
 final class CodeFilterTask {
   private let options: CodeSelect.Options
   private let workspace: Workspace
-  private let partitions: RowPartitions<Counts>
+  private let partitions: RowPartitions<Intermediate>
   private let languages: Set<String>
   private let extensions: Set<String>
   private let licenses: Set<String>

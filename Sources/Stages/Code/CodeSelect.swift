@@ -54,8 +54,8 @@ public struct CodeSelect: Stage {
   public static let revision = 2
   public static let summary = "Selects source files of The Stack v2 by language and license, and fetches them."
   static let fetched = Input<Files>("metadata", "Metadata fetched by another stage.", required: false, many: true)
-  static let rows = Output<Counts>("rows", "Rows by content.", hidden: true)
-  static let blobs = Output<Counts>("blobs", "Rows by repository, one per content.", hidden: true)
+  static let rows = Output<Intermediate>("rows", "Rows by content.", hidden: true)
+  static let blobs = Output<Intermediate>("blobs", "Rows by repository, one per content.", hidden: true)
   static let selection = Output<Files>("selection", "The selected rows as JSON lines.")
   static let documents = Output<Documents>("documents", "One document per file, if contents are fetched.")
   public static let inputs = [fetched.port]

@@ -32,7 +32,7 @@ public struct EvaluateJGLUE: Stage {
   public static let name = "evaluate.jglue"
   public static let revision = 2
   public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with the published ones."
-  static let runs = Output<Counts>("runs", "The configuration of each run.", hidden: true)
+  static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "jglue.json: scores by task, with the best setting.")
   static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores next to the published ones.")

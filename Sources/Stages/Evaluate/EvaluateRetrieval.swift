@@ -28,8 +28,8 @@ public struct EvaluateRetrieval: Stage {
   public static let revision = 2
   public static let summary =
     "Scores an encoder's vectors by retrieval: nDCG@10, recall@100 and others."
-  static let vectors = Output<Counts>("vectors", "The queries' vectors.", hidden: true)
-  static let found = Output<Counts>("found", "The best documents of each file of the corpus.", hidden: true)
+  static let vectors = Output<Intermediate>("vectors", "The queries' vectors.", hidden: true)
+  static let found = Output<Intermediate>("found", "The best documents of each file of the corpus.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, MRR@10, MAP@100, recall and accuracy.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [vectors.port, found.port, metrics.port]

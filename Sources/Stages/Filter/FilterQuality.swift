@@ -15,7 +15,7 @@ public struct FilterQuality: Stage {
     "Drops documents of low quality by the thresholds of Swallow, HojiChar, LLM-jp or Uzushio, or scores them."
   static let documents = Input<Documents>("documents", "The documents to judge.")
   static let kept = Output<Documents>("documents", "The documents that pass every threshold.")
-  static let tallies = Output<Counts>("tallies", "Histograms, one file per task.", hidden: true)
+  static let tallies = Output<Intermediate>("tallies", "Histograms, one file per task.", hidden: true)
   static let measures = Output<Metrics>("measures", "measures.json: a histogram of every measure.")
   public static let inputs = [documents.port]
   public static let outputs = [kept.port, tallies.port, measures.port]

@@ -21,7 +21,7 @@ public struct FolderUpload: Stage {
   public static let revision = 1
   public static let summary = "Copies artifacts to a shared folder; each file appears atomically, index.json last."
   static let artifacts = Input<AnyArtifact>("artifacts", "The artifacts to copy.", many: true)
-  static let records = Output<Counts>("records", "The outcome for each file of the first phase.", hidden: true)
+  static let records = Output<Intermediate>("records", "The outcome for each file of the first phase.", hidden: true)
   static let report = Output<Report>("report", "uploaded.jsonl: each file, and whether it was copied or already there.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]

@@ -59,7 +59,7 @@ public struct JATSExtract: Stage {
   public static let summary = "Extracts the text of papers in JATS XML (PMC Open Access), by license."
   static let fetched = Input<Files>(
     "files", "Articles or archives fetched by another stage.", required: false, many: true)
-  static let listed = Output<Counts>("listed", "Licenses by article.", hidden: true)
+  static let listed = Output<Intermediate>("listed", "Licenses by article.", hidden: true)
   static let documents = Output<Documents>("documents", "One document per article, with its license as metadata.")
   public static let inputs = [fetched.port]
   public static let outputs = [listed.port, documents.port]

@@ -57,8 +57,8 @@ public struct LLMJPSample: Stage {
   static let documents = Output<Documents>("documents", "The kept documents.")
   static let selection = Output<Metrics>(
     "selection", "The threshold, and the kept and total numbers of tokens and rows.")
-  static let spilled = Output<Counts>("spilled", "Rows as numbers, by partition.", hidden: true)
-  static let ranked = Output<Counts>("ranked", "Rows in order of records, by partition.", hidden: true)
+  static let spilled = Output<Intermediate>("spilled", "Rows as numbers, by partition.", hidden: true)
+  static let ranked = Output<Intermediate>("ranked", "Rows in order of records, by partition.", hidden: true)
   public static let outputs = [documents.port, selection.port, spilled.port, ranked.port]
   public enum Phase: String, StagePhase { case columns, rank, threshold, sample }
 

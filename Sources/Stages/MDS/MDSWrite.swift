@@ -30,7 +30,7 @@ public struct MDSWrite: Stage {
   static let documents = Input<Documents>("documents", "The documents to write.")
   static let dataSet = Output<MDS>("mds", "The data set: index.json and its shards.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
-  static let entries = Output<Counts>("entries", "The index entry and the ids of each shard.", hidden: true)
+  static let entries = Output<Intermediate>("entries", "The index entry and the ids of each shard.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [dataSet.port, sealed.port, entries.port]
   public enum Phase: String, StagePhase { case shards, index }

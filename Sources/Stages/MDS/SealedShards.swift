@@ -9,7 +9,7 @@ final class SealedShards {
   private let writer: MDSShardWriter
   private let workspace: Workspace
   private let sealed: Output<MDS>
-  private let entries: Output<Counts>
+  private let entries: Output<Intermediate>
   private var shards: [MDSShard] = []
   private var ids: [UInt64] = []
   private var textBytes = 0
@@ -18,7 +18,7 @@ final class SealedShards {
 
   /// - Parameter expectingBytes: the size of the task's text, if the shards consist of it.
   init(
-    _ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Counts>,
+    _ schema: MDSSchema, _ workspace: Workspace, _ sealed: Output<MDS>, _ entries: Output<Intermediate>,
     expectingBytes: Int64? = nil
   ) {
     self.schema = schema
@@ -70,7 +70,8 @@ final class SealedShards {
 /// Combines sealed shards: `shard.00000.mds`, … and `index.json`, with the ids by which `trace` finds a sample.
 enum MDSIndexing {
   static func run(
-    _ workspace: Workspace, from sealed: Output<MDS> = MDSWrite.sealed, _ entries: Output<Counts> = MDSWrite.entries,
+    _ workspace: Workspace, from sealed: Output<MDS> = MDSWrite.sealed,
+    _ entries: Output<Intermediate> = MDSWrite.entries,
     into dataSet: Output<MDS> = MDSWrite.dataSet
   ) throws {
     let files = Dictionary(uniqueKeysWithValues: workspace.files(sealed).map { ($0.name, $0) })

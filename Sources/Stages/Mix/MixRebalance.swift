@@ -39,7 +39,7 @@ public struct MixRebalance: Stage {
   static let documents = Input<Documents>("documents", "The documents to mix.")
   static let mixed = Output<Documents>("documents", "The mix.")
   static let report = Output<Report>("report", "Fractions before and after: mix.json and mix.svg.")
-  static let counted = Output<Counts>("counted", "Hash and amount of each document, by domain.", hidden: true)
+  static let counted = Output<Intermediate>("counted", "Hash and amount of each document, by domain.", hidden: true)
   public static let inputs = [documents.port]
   public static let outputs = [mixed.port, report.port, counted.port]
   public enum Phase: String, StagePhase { case count, plan, sample }

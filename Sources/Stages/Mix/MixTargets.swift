@@ -56,7 +56,7 @@ struct MixTargets: Sendable {
     }
     guard mix > 0 || present.values.allSatisfy({ $0 == 0 }) else {
       throw StageError(
-        .check, "caps", "no mix keeps them: without \(binding.keys.sorted().joined(separator: ", ")) nothing is left",
+        .check, "caps", "cannot be met: without \(binding.keys.sorted().joined(separator: ", ")) nothing is left",
         hint: "Raise a cap, or add documents of other domains.")
     }
     let scale = budget > 0 && mix > 0 ? Double(budget) / mix : 1
@@ -119,7 +119,7 @@ struct MixTargets: Sendable {
       guard ratio <= maximumRepeats * (1 + 1e-12) else {
         throw StageError(
           .check, "maximumRepeats",
-          "'\(domain)' would be used \(rounded(ratio, 2)) times, the limit is \(rounded(maximumRepeats, 2))",
+          "'\(domain)' would be used \(rounded(ratio, 2)) times; the limit is \(rounded(maximumRepeats, 2))",
           hint: "Raise 'maximumRepeats', lower the budget or the domain's share.")
       }
       amounts[domain] = UInt64(rounding(Double(amount) * ratio))

@@ -24,7 +24,7 @@ public struct ModelPretrain: Stage {
     "resume", "A training to continue: weights, moments, step and data position of a kept checkpoint.",
     required: false)
   static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
-  static let location = Output<Counts>("location", "Where remote tokens are stored.", hidden: true)
+  static let location = Output<Intermediate>("location", "Where remote tokens are stored.", hidden: true)
   static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
   static let kept = Output<Checkpoints>(
     "checkpoints", "The last checkpoint and those of keepEverySteps, with moments, for another pretrain's 'resume'.")

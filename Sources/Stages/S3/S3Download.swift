@@ -33,7 +33,7 @@ public struct S3Download: Stage {
   public static let name = "s3.download"
   public static let revision = 1
   public static let summary = "Downloads the objects below an S3 prefix and checks them."
-  static let listing = Output<Counts>("listing", "The listed objects.", hidden: true)
+  static let listing = Output<Intermediate>("listing", "The listed objects.", hidden: true)
   static let files = Output<Files>("files", "The objects, under their names below the prefix.")
   public static let outputs = [listing.port, files.port]
   public enum Phase: String, StagePhase { case list, fetch }

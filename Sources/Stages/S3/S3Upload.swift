@@ -34,7 +34,7 @@ public struct S3Upload: Stage {
   public static let revision = 1
   public static let summary = "Uploads artifacts to S3, resumable by part, index.json last."
   static let artifacts = Input<AnyArtifact>("artifacts", "The artifacts to upload.", many: true)
-  static let records = Output<Counts>("records", "The results of the first phase's files.", hidden: true)
+  static let records = Output<Intermediate>("records", "The results of the first phase's files.", hidden: true)
   static let report = Output<Report>("report", "uploaded.jsonl: each object, and whether it was sent or skipped.")
   public static let inputs = [artifacts.port]
   public static let outputs = [records.port, report.port]

@@ -42,7 +42,7 @@ public struct TokenizerEncode: Stage {
   public static let summary = "Converts documents to MDS shards of token ids, packed or one document per sample."
   static let documents = Input<Documents>("documents", "The documents to tokenize.")
   static let sealed = Output<MDS>("sealed", "Shards before they are numbered.", hidden: true)
-  static let entries = Output<Counts>("entries", "The index entry and the ids of each shard.", hidden: true)
+  static let entries = Output<Intermediate>("entries", "The index entry and the ids of each shard.", hidden: true)
   static let tokens = Output<MDS>("tokens", "The data set: index.json and its shards.")
   public static let inputs = [documents.port, TokenizerInput.port.port]
   public static let outputs = [tokens.port, sealed.port, entries.port]

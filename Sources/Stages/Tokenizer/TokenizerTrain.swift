@@ -44,7 +44,7 @@ public struct TokenizerTrain: Stage {
   public static let summary =
     "Trains a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
   static let documents = Input<Documents>("documents", "The texts to train on.")
-  static let counts = Output<Counts>("counts", "Counted words, in sorted runs.", hidden: true)
+  static let counts = Output<Intermediate>("counts", "Counted words, in sorted runs.", hidden: true)
   static let tokenizer = Output<TokenizerFiles>(
     "tokenizer", "The tokenizer, in the format of Hugging Face's libraries.")
   public static let inputs = [documents.port]

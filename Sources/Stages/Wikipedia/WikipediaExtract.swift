@@ -56,7 +56,7 @@ public struct WikipediaExtract: Stage {
   public static let summary = "Extracts the articles of a MediaWiki dump as plain text."
   static let download = Input<Files>(
     "dump", "A dump and its index as wikipedia.download fetches them.", required: false)
-  static let partitions = Output<Counts>("partitions", "The partitions of each dump.", hidden: true)
+  static let partitions = Output<Intermediate>("partitions", "The partitions of each dump.", hidden: true)
   static let articles = Output<Documents>("documents", "The articles.")
   public static let inputs = [download.port]
   public static let outputs = [partitions.port, articles.port]

@@ -51,10 +51,10 @@ private final class EventNotes: XMLEvents {
     arguments: [
       ("<a>\n<b></a>", 2, "Opening and ending tag mismatch: b line 2 and a"),
       ("<a/><b/>", 1, "Extra content at the end of the document"),
-      ("<a><a><a><a></a></a></a></a>", 0, "elements stand more than 3 deep"),
+      ("<a><a><a><a></a></a></a></a>", 0, "elements are nested more than 3 deep"),
       ("<a xmlns:a='a' xmlns:b='b'><b xmlns:c='c'/></a>", 0, "more than 2 namespaces are declared at once"),
       ("<!DOCTYPE a [<!ENTITY e 'x'>]><a/>", 0, "it declares entities, which are not expanded"),
-      ("<!DOCTYPE a [<!ATTLIST a b CDATA 'x'>]><a/>", 0, "it declares attributes of its own"),
+      ("<!DOCTYPE a [<!ATTLIST a b CDATA 'x'>]><a/>", 0, "it declares attributes"),
       ("<!DOCTYPE a SYSTEM 'a'><a>&e;</a>", 0, "it refers to an entity that is not declared"),
     ])
   func faults(_ text: String, _ line: Int, _ message: String) {

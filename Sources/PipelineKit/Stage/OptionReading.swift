@@ -32,7 +32,7 @@ public struct ConfiguredStage: Sendable {
 }
 
 /// Builds stages of one kind from the options in pipeline files.
-struct StageReading<S: Stage>: Sendable {
+struct OptionReading<S: Stage>: Sendable {
   /// With their defaults.
   let fields: [OptionField]
   let phaseOptions: [String: Set<String>]
