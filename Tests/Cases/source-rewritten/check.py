@@ -54,7 +54,7 @@ for how in ["in place", "replaced", "grown"]:
     change(how)
     gate.unlink()
     out, _ = run.communicate(timeout=120)
-    if run.returncode != 1 or b"was changed while the task read it" not in out:
+    if run.returncode != 1 or b"the file changed while the task read it" not in out:
         sys.exit(f"{how}: exit code {run.returncode}: {out.decode()[-400:]}")
     again = subprocess.run([program, "run", "doc.json"], capture_output=True, text=True)
     # What lies there now may not be a whole file; what matters is that nothing was sealed from a mixture.

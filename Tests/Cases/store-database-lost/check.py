@@ -49,7 +49,7 @@ for stage, pattern in [("read", "**/*.zst"), ("clean", "**/documents/*.zst"), ("
     run("run", "doc.json")
     path, before = alter(stage, pattern)
     told = run("verify", "doc.json", code=1)
-    if not re.search(r"does [1-9]\d* tasks? again", told):
+    if not re.search(r"repeats [1-9]\d* tasks?", told):
         sys.exit(told)
     run("run", "doc.json")
     if path.read_bytes() != before:

@@ -20,8 +20,8 @@ subprocess.run([program, "run", "doc.json"], check=True, capture_output=True)
 def older(store):
     """The store as it was before its last migrations."""
     connection = sqlite3.connect(store / "pipeline.sqlite")
-    connection.executescript("ALTER TABLE digests DROP COLUMN changed; DROP TABLE uses;"
-                             "DELETE FROM grdb_migrations WHERE identifier GLOB '[34] *'")
+    connection.executescript("ALTER TABLE digests DROP COLUMN changed; DROP TABLE uses; DROP TABLE taskVerdicts;"
+                             "DELETE FROM grdb_migrations WHERE identifier GLOB '[345] *'")
     connection.commit()
     connection.close()
 
