@@ -54,9 +54,14 @@ public struct ArtifactStore: Sendable {
     return manifest
   }
 
+  /// Where a node's folder has the manifest of a finished task.
+  static func taskManifestPath(in folder: String, phase: String, key: String) -> String {
+    "\(folder)/tasks/\(phase)-\(key).json"
+  }
+
   /// A finished task's manifest on disk.
   func taskManifest(stage: String, fingerprint: Digest, phase: String, key: String) -> TaskManifest? {
-    let path = directory(stage: stage, fingerprint: fingerprint) + "/tasks/\(phase)-\(key).json"
+    let path = Self.taskManifestPath(in: directory(stage: stage, fingerprint: fingerprint), phase: phase, key: key)
     guard let text = try? FileSystem.read(path), let json = try? JSONValue.parse(text).value else { return nil }
     return try? TaskManifest(json: json)
   }

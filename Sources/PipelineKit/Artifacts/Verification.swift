@@ -148,7 +148,9 @@ public struct Verification {
     let owned = Set(tasks.flatMap { $0.files.map { ExactText("\($0.port)/\($0.name)") } })
     if !damaged.isSubset(of: owned) { tasks = node.tasks }
     try FileSystem.remove(node.folder + "/manifest.json")
-    for task in tasks { try FileSystem.remove("\(node.folder)/tasks/\(task.phase)-\(task.key).json") }
+    for task in tasks {
+      try FileSystem.remove(ArtifactStore.taskManifestPath(in: node.folder, phase: task.phase, key: task.key))
+    }
     if let row = node.row {
       try store.markDamaged(node: row, tasks: tasks.map { ($0.phase, $0.key) }, messages: messages)
     }

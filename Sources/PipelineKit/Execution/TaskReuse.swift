@@ -60,17 +60,9 @@ extension PhasePreparation {
     guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
     let source = store.artifacts.directory(stage: node.name, fingerprint: older)
     guard older != fingerprint, isWhole(manifest, in: source) else { return nil }
-    var folders: Set<ExactText> = []
-    for file in manifest.files {
-      let target = "\(folder)/\(file.port)/\(file.name)"
-      let parent = ArchivePath.folder(of: target)
-      if folders.insert(ExactText(parent)).inserted { try FileSystem.makeDirectory(parent) }
-      try FileSystem.link("\(source)/\(file.port)/\(file.name)", to: target)
-    }
-    for parent in folders.sorted() { try FileSystem.syncDirectory(parent.text) }
-    try FileSystem.makeDirectory(folder + "/tasks")
-    try FileSystem.write(
-      Array(manifest.json.prettyText().utf8), to: "\(folder)/tasks/\(phase)-\(manifest.key).json")
+    let publication = TaskPublication(folder: folder)
+    try publication.place(manifest.files, from: source) { try FileSystem.link($0, to: $1) }
+    try publication.declare(manifest)
     try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 0, milliseconds: 0, reused: true)
     return (older, manifest)
   }

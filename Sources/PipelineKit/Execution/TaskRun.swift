@@ -54,7 +54,10 @@ public struct TaskRun: Sendable {
         hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
     }
     FaultPoint.reach("task.files")
-    try publish(manifest, from: staging)
+    let publication = TaskPublication(folder: directory)
+    try publication.place(manifest.files, from: staging) { try FileSystem.rename($0, to: $1) }
+    FaultPoint.reach("task.manifest")
+    try publication.declare(manifest)
     try FileSystem.removeTree(state)
     return manifest
   }
