@@ -53,7 +53,7 @@ import Testing
 
   /// Every stage that cuts words with the dictionary of its options names MeCab and what that holds in its fingerprints.
   @Test func stagesThatCutWordsNameTheirDictionary() throws {
-    let names = ["wordsIdentity(", "WordReader.identity(", "dictionaryIdentity("]
+    let names = ["wordsIdentity(", "WordReader.identity(", "dictionaryIdentity(", "compute.modelTasks("]
     // It takes down which dictionary a model was made with, and cuts no words.
     let takesItDown = "Sources/Stages/HuggingFace/HuggingFaceRead.swift"
     let users = try SourceTree().swift.filter { file in
@@ -64,7 +64,7 @@ import Testing
     for file in users {
       #expect(
         file.lines.contains { line in names.contains { line.contains($0) } },
-        "\(file.path): its tasks' notes lack TokenizerInput.wordsIdentity")
+        "\(file.path): its tasks' payloads lack TokenizerInput.wordsIdentity")
     }
   }
 }

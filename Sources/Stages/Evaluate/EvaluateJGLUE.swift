@@ -107,20 +107,13 @@ public struct EvaluateJGLUE: Stage {
   }
 
   private func runPlans(_ context: PlanningContext) throws -> [TaskPlan] {
-    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
     let data = JGLUEFiles(try context.files(options.folder))
-    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary)
-    return try context.files(Self.runs).map { file in
+    let tasks = try context.files(Self.runs).map { file -> (key: String, inputs: TaskInputs) in
       let run = try JGLUERun(file)
-      let inputs: TaskInputs = [
-        TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint, Self.runRole: [file],
-        Self.examples: try data.chosen([run.task]).flatMap(\.1),
-      ]
-      // Weights, gradients and both moments, PyTorch's own memory, and activations.
-      return try TaskPlan(
-        key: run.key, inputs: inputs, payload: words,
-        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 4 + 1 << 30)
+      return (run.key, [Self.runRole: [file], Self.examples: try data.chosen([run.task]).flatMap(\.1)])
     }
+    // Weights, gradients and both moments, PyTorch's own memory, and activations.
+    return try options.compute.modelTasks(tasks, context, weightCopies: 4)
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {

@@ -52,38 +52,28 @@ public struct EvaluateRetrieval: Stage {
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let queries = try context.files(options.queries)
     guard queries.count == 1 else { throw StageError(.options, "queries", "names \(queries.count) files, not one") }
+    func embedding(_ tasks: [(key: String, inputs: TaskInputs)]) throws -> [TaskPlan] {
+      try options.compute.modelTasks(tasks, context, weightCopies: 2, besides: 2 << 30)
+    }
     switch phase {
     case .queries:
       let corpus = try context.files(options.corpus)
       let ids = TaskPlan(
         key: Self.idsKey, inputs: [Self.queriesRole: queries, Self.corpusRole: corpus],
         memoryBytes: 64 << 20 + Int(corpus.reduce(0) { $0 + $1.contentBytes } / 4))
-      return try [ids] + embedding([("queries", [.main: queries])], context)
+      return try [ids] + embedding([("queries", [.main: queries])])
     case .search:
       let vectors = context.files(Self.vectors)
       let parts = try context.files(options.corpus).enumerated().map { place, file in
-        (key: TaskPlan.padded(place), texts: [Self.vectorsRole: vectors, .main: [file]] as TaskInputs)
+        (key: TaskPlan.padded(place), inputs: [Self.vectorsRole: vectors, .main: [file]] as TaskInputs)
       }
-      return try embedding(parts, context)
+      return try embedding(parts)
     case .score:
       let inputs: TaskInputs = [
         Self.queriesRole: queries, Self.judgmentsRole: try context.files(options.judgments),
         .main: context.files(Self.found),
       ]
       return [TaskPlan(key: "score", inputs: inputs)]
-    }
-  }
-
-  /// Tasks that compute vectors: each reads the model, then its texts.
-  private func embedding(
-    _ tasks: [(key: String, texts: TaskInputs)], _ context: PlanningContext
-  ) throws -> [TaskPlan] {
-    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
-    let model: TaskInputs = [TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint]
-    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary)
-    let memory = CheckpointInput.weightsBytes(checkpoint) * 2 + 2 << 30
-    return try tasks.map { key, texts in
-      try TaskPlan(key: key, inputs: model, memoryBytes: memory).with(inputs: texts, payload: words)
     }
   }
 

@@ -37,17 +37,10 @@ public struct EvaluateSTS: SinglePhaseStage {
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
-    let inputs: TaskInputs = [
-      TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint,
+    let sets: TaskInputs = [
       Self.validationSet: try context.files(options.validation), Self.testSet: try context.files(options.test),
     ]
-    return [
-      try TaskPlan(
-        key: "sts", inputs: inputs,
-        payload: try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary),
-        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 2 + 1 << 30)
-    ]
+    return try options.compute.modelTasks([("sts", sets)], context, weightCopies: 2)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -55,17 +55,10 @@ public struct ModelFinetune: SinglePhaseStage {
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
-    let inputs: TaskInputs = [
-      TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint,
+    let sets: TaskInputs = [
       Self.trainingSet: try context.files(options.train), Self.testSet: try context.files(options.test),
     ]
-    return [
-      try TaskPlan(
-        key: "finetune", inputs: inputs,
-        payload: try TokenizerInput.wordsIdentity(tokenizer, dictionary: options.compute.mecabDictionary),
-        memoryBytes: CheckpointInput.weightsBytes(checkpoint) * 4 + 1 << 30)
-    ]
+    return try options.compute.modelTasks([("finetune", sets)], context, weightCopies: 4)
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -26,6 +26,22 @@ extension ComputeOptions {
     let usesGPU = engine.usesGPU(device)
     return (usesGPU ? "cuda" : "cpu", precision.resolved(isGPU: usesGPU))
   }
+
+  /// Tasks that run the model wired to a stage: each reads its tokenizer and its checkpoint, then files of its own.
+  /// - Parameters:
+  ///   - weightCopies: the memory of a task in sizes of the weights: gradients and moments count as well.
+  ///   - besides: bytes for everything else.
+  func modelTasks(
+    _ tasks: [(key: String, inputs: TaskInputs)], _ context: PlanningContext, weightCopies: Int, besides: Int = 1 << 30
+  ) throws -> [TaskPlan] {
+    let tokenizer = try TokenizerInput.files(context), checkpoint = try CheckpointInput.files(context)
+    let model: TaskInputs = [TokenizerInput.role: tokenizer, CheckpointInput.role: checkpoint]
+    let words = try TokenizerInput.wordsIdentity(tokenizer, dictionary: mecabDictionary)
+    let memoryBytes = CheckpointInput.weightsBytes(checkpoint) * weightCopies + besides
+    return try tasks.map { key, inputs in
+      try TaskPlan(key: key, inputs: model, memoryBytes: memoryBytes).with(inputs: inputs, payload: words)
+    }
+  }
 }
 
 /// Runs an evaluation job in a child process and reports its progress.
