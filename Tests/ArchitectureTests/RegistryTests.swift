@@ -44,13 +44,12 @@ import Testing
     }
   }
 
-  /// A name that no option has would let a phase's finished tasks pass for ones with another value.
-  /// A name that is no phase would keep a processor's place for hours of waiting.
-  @Test func waitingPhasesAreAmongThePhases() {
-    for stage in stages { #expect(stage.waitingPhases.isSubset(of: stage.phases), "\(stage.name)") }
+  /// Without them, hours of waiting would keep a processor's place.
+  @Test func stagesThatAskServersHaveWaitingPhases() {
     #expect(stages.count { !$0.waitingPhases.isEmpty } > 8)
   }
 
+  /// A name that no option has would let a phase's finished tasks pass for ones with another value.
   @Test func phasesNameOptionsThatExist() {
     for stage in stages {
       for (phase, names) in stage.phaseOptions {
