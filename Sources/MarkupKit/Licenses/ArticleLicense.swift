@@ -70,7 +70,7 @@ public struct ArticleLicense: Equatable, Sendable {
     switch (parts[0], parts[1]) {
     case ("publicdomain", "zero"): self = .zero
     case ("publicdomain", "mark"), ("licenses", "publicdomain"): self = .publicDomain
-    case ("licenses", let code), ("licenses", let code):
+    case ("licenses", let code), ("licences", let code):
       guard let conditions = Conditions(code: code) ?? ArticleLicense(code: "cc" + code)?.conditions else { return nil }
       self.init(conditions: conditions)
     default: return nil
@@ -101,7 +101,7 @@ public struct ArticleLicense: Equatable, Sendable {
       conditions.insert(found.1)
       rest = rest.dropFirst(2)
     }
-    guard conditions.contains(.by), ["", "0", "license", "license", "0license"].contains(rest) else { return nil }
+    guard conditions.contains(.by), ["", "0", "license", "licence", "0license", "0licence"].contains(rest) else { return nil }
     self.init(conditions: conditions)
     self.version = version.map(String.init) ?? ""
   }
@@ -134,7 +134,7 @@ extension ArticleLicense.Conditions {
 
   /// Words that may follow the code, in addition to a two-letter country code.
   private static let idleWords: Set<Substring> = [
-    "international", "unported", "generic", "license", "license", "igo", "deed", "legalcode", "v", "version",
+    "international", "unported", "generic", "license", "licence", "igo", "deed", "legalcode", "v", "version",
   ]
 
   /// `by-nc-sa`; the first versions also had licenses without `by`, which are read as if they had it.

@@ -42,6 +42,7 @@ import Testing
     ("https://creativecommons.org/publicdomain/zero/1.0/", "CC0 1.0"),
     ("https://creativecommons.org/publicdomain/mark/1.0/", "public domain"),
     ("https://creativecommons.org/licenses/nc-sa/1.0/", "CC BY-NC-SA 1.0"),
+    ("https://creativecommons.org/licences/by-nc/4.0/", "CC BY-NC 4.0"),
   ])
   func urlsOfCreativeCommons(url: String, expected: String) throws {
     #expect(try decision("<license xlink:href=\"\(url)\"/>").0 == expected + " href")
@@ -90,7 +91,7 @@ import Testing
     ("by-nc", "CC BY-NC"), ("CC BY-NC 4.0 International", "CC BY-NC 4.0"), ("open-access", "unknown"),
     ("by permission", "unknown"), ("CC BY-NC 3.0 IGO", "CC BY-NC 3.0"), ("CC BY 3.0 US", "CC BY 3.0"),
     ("by subscription", "unknown"),
-    ("CC BY or subscription", "unknown"),
+    ("CC BY or subscription", "unknown"), ("CC BY-NC 4.0 Licence", "CC BY-NC 4.0"), ("ccbyncndlicence", "CC BY-NC-ND"),
   ])
   func attributesNameLicencesInManyWays(type: String, expected: String) throws {
     let found = try decision("<license license-type=\"\(type)\"/>").0
