@@ -101,7 +101,8 @@ public struct ArticleLicense: Equatable, Sendable {
       conditions.insert(found.1)
       rest = rest.dropFirst(2)
     }
-    guard conditions.contains(.by), ["", "0", "license", "licence", "0license", "0licence"].contains(rest) else { return nil }
+    let suffixes = ["", "0", "license", "licence", "0license", "0licence"]
+    guard conditions.contains(.by), suffixes.contains(String(rest)) else { return nil }
     self.init(conditions: conditions)
     self.version = version.map(String.init) ?? ""
   }
