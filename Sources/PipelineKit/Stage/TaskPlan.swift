@@ -15,21 +15,23 @@ public struct TaskPlan: Equatable, Sendable {
   /// Anything else that determines the task's result (a byte range, a band number), as JSON; part of its fingerprint.
   /// Read back with `Workspace.payload`.
   public var payload: JSONValue
-  /// A task starts only if the memory estimates of all running tasks fit the run's memory.
-  public var memoryBytes: Int
+  /// What the task needs of a machine; not part of its fingerprint.
+  public var resources: TaskResources
   /// Names the work with state (`Workspace.stateDirectory`) that this task resumes, whatever its fingerprint: an
   /// unfinished task of the stage with the same key hands it over. Empty: only its own state.
   public var stateKey: String
 
   /// All files that the task reads, in the order of their roles.
   public var files: [ArtifactFile] { inputs.all }
+  /// A task starts only if the memory estimates of all running tasks fit the run's memory.
+  public var memoryBytes: Int { resources.memoryBytes }
 
   /// A task determined by its files alone.
   public init(key: String, inputs: TaskInputs = [:], memoryBytes: Int = 64 << 20, stateKey: String = "") {
     self.key = key
     self.inputs = inputs
     payload = .null
-    self.memoryBytes = memoryBytes
+    resources = TaskResources(memoryBytes: memoryBytes)
     self.stateKey = stateKey
   }
 
@@ -58,6 +60,19 @@ public struct TaskPlan: Equatable, Sendable {
     return plan
   }
 
+  /// The same task with more processors, with GPUs, or on several machines.
+  /// - Parameters:
+  ///   - cores: threads that compute at once, on each machine.
+  ///   - gpus: devices on each machine.
+  ///   - nodes: machines that run the task together.
+  public func using(cores: Int = 1, gpus: Int = 0, nodes: Int = 1) -> TaskPlan {
+    var plan = self
+    plan.resources.cores = max(1, cores)
+    plan.resources.gpus = max(0, gpus)
+    plan.resources.nodes = max(1, nodes)
+    return plan
+  }
+
   /// One task per file, in order, with keys `00000`, `00001`, …
   public static func perFile(_ files: [ArtifactFile], memoryBytes: Int = 64 << 20) -> [TaskPlan] {
     files.enumerated().map { TaskPlan(key: padded($0.offset), inputs: [.main: [$0.element]], memoryBytes: memoryBytes) }
@@ -82,6 +97,25 @@ public struct TaskPlan: Equatable, Sendable {
 
   /// Five digits, so that names sort numerically.
   public static func padded(_ number: Int) -> String { ShardKit.padded(number, 5) }
+}
+
+/// What a task needs: an estimate for the run's budget and for a cluster's scheduler. Never decides the result.
+public struct TaskResources: Codable, Equatable, Sendable {
+  /// Main memory on each machine.
+  public var memoryBytes: Int
+  /// Threads that compute at once, on each machine.
+  public var cores: Int
+  /// Devices on each machine.
+  public var gpus: Int
+  /// Machines that run the task together.
+  public var nodes: Int
+
+  public init(memoryBytes: Int = 64 << 20, cores: Int = 1, gpus: Int = 0, nodes: Int = 1) {
+    self.memoryBytes = memoryBytes
+    self.cores = cores
+    self.gpus = gpus
+    self.nodes = nodes
+  }
 }
 
 /// A task's input files by role: `["index": indexFiles, .main: [dump]]`.

@@ -45,7 +45,8 @@ public struct EvaluateMLM: SinglePhaseStage {
       TokenizerInput.role: try TokenizerInput.files(context), Self.tokensRole: context.files(Self.tokens),
       CheckpointInput.role: context.files(Self.model),
     ]
-    return [TaskPlan(key: "mlm", inputs: inputs, memoryBytes: 2 << 30)]
+    let task = TaskPlan(key: "mlm", inputs: inputs, memoryBytes: 2 << 30)
+    return [task.using(cores: options.threads, gpus: options.device.isGPU ? 1 : 0)]
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -100,16 +100,15 @@ public struct ModelPretrain: Stage {
     let tokens = context.files(Self.tokens) + context.files(Self.index)
     guard tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
     let tokenizer = try TokenizerInput.files(context)
-    // Weights, gradients, both moments, and libtorch itself.
-    let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
     let initial = context.files(Self.initial), resumed = try resumed(context)
     let kind = try Self.kind(initial + resumed) ?? options.model
     let inputs: TaskInputs = [
       TokenizerInput.role: tokenizer, Self.tokensRole: tokens, CheckpointInput.role: initial, Self.resumeRole: resumed,
     ]
-    return try TaskPlan(
-      key: "train", inputs: inputs, payload: cut(kind), memoryBytes: memory,
-      stateKey: stateKey(tokenizer + tokens + initial + resumed))
+    var task = try TaskPlan(
+      key: "train", inputs: inputs, payload: cut(kind), stateKey: stateKey(tokenizer + tokens + initial + resumed))
+    task.resources = resources
+    return task
   }
 
   static var noIndex: StageError {

@@ -22,9 +22,11 @@ extension ModelPretrain {
     options.device.isGPU && !(kind == .bert && options.dropout > 0)
   }
 
-  /// The expected number of processes, determined without the engine.
-  private var plannedProcesses: Int {
-    if let world = Self.worldSize { return world }
+  /// The expected number of processes on all machines, determined without the engine.
+  private var plannedProcesses: Int { Self.worldSize ?? plannedProcessesPerMachine }
+
+  /// The expected number of processes on one machine.
+  var plannedProcessesPerMachine: Int {
     if options.processes > 0 { return options.processes }
     return options.device.isGPU ? Device.visibleGPUs : 1
   }

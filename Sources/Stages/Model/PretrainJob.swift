@@ -10,6 +10,17 @@ extension ModelPretrain {
     return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
   }
 
+  /// What one machine gives to the training.
+  var resources: TaskResources {
+    let isGPU = options.device.isGPU, processes = plannedProcessesPerMachine
+    // Weights, gradients, both moments, and libtorch itself.
+    let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
+    // On a GPU, threads only prepare batches.
+    let cores =
+      options.threads > 0 ? options.threads * processes : isGPU ? 4 * processes : max(processes, availableProcessors())
+    return TaskResources(memoryBytes: memory * processes, cores: cores, gpus: isGPU ? processes : 0)
+  }
+
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = try TrainingJob(options)

@@ -40,6 +40,7 @@ extension ComputeOptions {
     let memoryBytes = CheckpointInput.weightsBytes(checkpoint) * weightCopies + besides
     return try tasks.map { key, inputs in
       try TaskPlan(key: key, inputs: model, memoryBytes: memoryBytes).with(inputs: inputs, payload: words)
+        .using(cores: threads, gpus: device.isGPU ? 1 : 0)
     }
   }
 }

@@ -121,6 +121,16 @@ import TrainerCore
       })
   }
 
+  /// What a scheduler is asked for.
+  @Test func theTaskStatesWhatAMachineGives() throws {
+    let gpus = try task { $0.processes = 8 }.resources
+    #expect(gpus.gpus == 8 && gpus.cores == 32 && gpus.nodes == 1)
+    #expect(try gpus.memoryBytes == 8 * task { _ in }.resources.memoryBytes)
+    let cpu = try task(.cpu) { ($0.processes, $0.threads) = (2, 3) }.resources
+    #expect(cpu.gpus == 0 && cpu.cores == 6)
+    #expect(try task(.cpu) { _ in }.resources.cores == availableProcessors())
+  }
+
   @Test func anotherCourseGoesOnAndAnotherTrainingDoesNot() throws {
     let usual = try task { _ in }.stateKey
     #expect(try task { $0.skipSteps = ["3-4"] }.stateKey == usual)
