@@ -84,6 +84,8 @@ let package = Package(
     .testTarget(
       name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "Stages", "TestKit", "pipeline-cli"],
       swiftSettings: strict),
+    .testTarget(
+      name: "SlurmTests", dependencies: ["PipelineKit", "ShardKit", "TestKit", "pipeline-cli"], swiftSettings: strict),
     .testTarget(name: "ArchitectureTests", dependencies: ["Stages", "ShardKit", "TestKit"], swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -27,6 +27,8 @@ public struct PipelineRun {
   public let graph: Graph
   public let store: RunStore
   public let settings: Settings
+  /// Where tasks run; nil for threads of this process.
+  public var cluster: ClusterExecutor?
   private let planner: Planner
 
   /// - Throws: `RunError` with the code `.selection` when the settings name a stage that the graph does not have.
@@ -60,6 +62,7 @@ public struct PipelineRun {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
     let manifests = try unselectedSources()
+    if cluster == nil { try refuseLeftJobs() }
     let run = try store.beginRun(
       document: graph.document.path, name: graph.document.name, arguments: settings.arguments)
     for manifest in manifests.values.sorted(by: { $0.stage < $1.stage }) {
@@ -73,10 +76,20 @@ public struct PipelineRun {
       limits: .init(
         jobs: settings.jobs, waitingThreads: settings.waitingThreads, memoryBytes: settings.memoryBytes,
         keepGoing: settings.keepGoing),
-      interruption: interruption, listen: listen)
+      cluster: cluster, interruption: interruption, listen: listen)
     outcome = try executor.execute()
     listen(.ended(outcome))
     return outcome
+  }
+
+  /// Jobs that still run for this store would write the same files.
+  private func refuseLeftJobs() throws {
+    let left = JobList(store: store.root).jobs
+    guard !left.isEmpty else { return }
+    let numbers = left.compactMap(\.number).joined(separator: ", ")
+    throw RunError(
+      .locked, "jobs of an earlier run may still work for the store \(store.root): \(numbers)",
+      hint: "Go on with them by --executor slurm or ssh, or end them with `pipeline jobs --cancel`.")
   }
 
   /// Artifacts of unselected stages that selected stages read. They must exist and be up to date.

@@ -19,6 +19,9 @@ public enum FaultPoint {
     "checkpoint.files", "checkpoint.replaced", "checkpoint.renamed", "checkpoint.latest", "checkpoint.removing",
   ]
 
+  /// The names reached by handing tasks to a cluster; the last one by the job.
+  public static let jobNames = ["job.prepared", "job.submitted", "job.published"]
+
   private static let armed: (name: String, count: Int, gate: String?)? = {
     guard let value = getenv("PIPELINE_FAULT") else { return nil }
     let parts = String(cString: value).split(separator: ":", maxSplits: 2)

@@ -6,17 +6,27 @@ import Stages
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Check this machine for missing requirements.",
+    commandName: "doctor", abstract: "Check this machine, or a cluster, for missing requirements.",
     discussion: "Exit code 1 if a requirement is missing. Optional components never cause a failure.")
 
   @Option(help: ArgumentHelp("Folder of the store (default: ./.pipeline).", valueName: "folder"))
   var store: String?
 
+  @OptionGroup var place: ExecutorOptions
+
   @Flag(help: "Print JSON.")
   var json = false
 
   func run() throws {
-    let findings = MachineChecks.all(folder: store ?? ".")
+    var findings = MachineChecks.all(folder: store ?? ".")
+    if place.isRemote {
+      findings += ClusterChecks.all(try place.siteProfile(beside: "."), store: store ?? "./.pipeline")
+    }
+    try Self.show(findings, json: json)
+  }
+
+  /// - Throws: `ExitCode(1)` if a requirement is missing.
+  static func show(_ findings: [MachineChecks.Finding], json: Bool) throws {
     if json {
       Console.json(
         .list(
@@ -30,7 +40,7 @@ struct DoctorCommand: ParsableCommand {
       let style = Style(STDOUT_FILENO)
       var table = TextTable([("", .left), ("", .left), ("", .left)])
       for finding in findings {
-        table.add([Self.mark(finding.state, style), finding.name, finding.message])
+        table.add([mark(finding.state, style), finding.name, finding.message])
         if let advice = finding.advice { table.add(["", "", advice]) }
       }
       for line in table.lines(style) { Console.line(line) }

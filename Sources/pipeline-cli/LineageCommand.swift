@@ -77,6 +77,7 @@ struct LineageCommand: ParsableCommand {
     if made.reusedTasks > 0 { time += ", \(Quantities.count(made.reusedTasks)) of them reused" }
     if let rate = made.bytesPerSecond { time += ", \(Quantities.rate(rate)) per task" }
     lines.append("\(time); finished \(Quantities.moment(milliseconds: made.sealed))")
+    lines += made.usages.map(usage)
     for (name, value) in made.metrics.sorted(by: { $0.key < $1.key }) {
       lines.append("  metric   \(name)  \(JSONValue.number(value).plainText)")
     }
@@ -86,6 +87,15 @@ struct LineageCommand: ParsableCommand {
       )
     }
     return lines
+  }
+
+  /// What a phase asked for and used on a cluster.
+  private static func usage(_ usage: RunStore.PhaseUsage) -> String {
+    let memory = Double(usage.peakBytes) / Double(max(1, usage.askedBytes)) * 100
+    let processors = Double(usage.processorMilliseconds) / Double(max(1, usage.reservedMilliseconds)) * 100
+    let place = "\(Quantities.plural(usage.tasks, "task")) on \(Quantities.plural(usage.hosts, "node"))"
+    return "  used     \(usage.phase): \(place); at most \(Quantities.bytes(Int64(usage.peakBytes))) of "
+      + "\(Quantities.bytes(Int64(usage.askedBytes))) (\(fixed(memory, 0)) %), processors \(fixed(processors, 0)) %"
   }
 
   private static func files(_ made: StageLineage.Made) -> [String] {

@@ -33,9 +33,11 @@ struct Pipeline: ParsableCommand {
         name: "Inspect",
         subcommands: [
           StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, DiffCommand.self,
-          ArtifactCommand.self,
+          ArtifactCommand.self, LogsCommand.self,
         ]),
-      CommandGroup(name: "Maintain", subcommands: [VerifyCommand.self, PruneCommand.self]),
+      CommandGroup(
+        name: "Maintain",
+        subcommands: [VerifyCommand.self, PruneCommand.self, JobsCommand.self, ProfileCommand.self]),
       CommandGroup(
         name: "Reference",
         subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),

@@ -10,10 +10,13 @@ struct PlanCommand: ParsableCommand {
     discussion: """
       Verdicts: fresh (up to date), resume (some tasks are done), run, pending (depends on what other stages will \
       write; stays fresh if they write the same content as before), unselected, impossible (it would fail immediately).
+
+      With --executor, the scripts of the jobs that would be submitted first are printed too.
       """)
 
   @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
+  @OptionGroup var place: ExecutorOptions
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -22,8 +25,36 @@ struct PlanCommand: ParsableCommand {
     let graph = try options.graph()
     var settings = PipelineRun.Settings()
     selection.apply(to: &settings)
-    let run = try PipelineRun(graph: graph, store: try options.openStore(graph), settings: settings)
-    Self.show(try run.plan(), graph, json: json)
+    let run = try PipelineRun(
+      graph: graph, store: try options.openStore(graph, isShared: place.isRemote), settings: settings)
+    let plan = try run.plan()
+    guard place.isRemote else { return Self.show(plan, graph, json: json) }
+    let profile = try place.siteProfile(beside: graph.document.folder)
+    let preview = JobPreview(run, cluster: try ExecutorOptions.cluster(profile), profile: profile)
+    let jobs = try preview.jobs(plan)
+    guard !json else { return Console.json(.list(jobs.map(Self.json))) }
+    Self.show(plan, graph, json: false)
+    for job in jobs { Self.show(job) }
+  }
+
+  private static func show(_ job: JobPreview.Job) {
+    let jobs = Quantities.plural(job.groups.count, "job")
+    Console.line("")
+    Console.line(
+      "# \(job.stage), phase \(job.phase): \(Quantities.plural(job.tasks, "task")) in \(jobs) of \(job.request.words)")
+    for line in job.script.split(separator: "\n") { Console.line(String(line)) }
+  }
+
+  private static func json(_ job: JobPreview.Job) -> JSONValue {
+    [
+      "stage": .string(job.stage), "phase": .string(job.phase), "tasks": .integer(job.tasks),
+      "jobs": .list(job.groups.map { .integer($0) }), "script": .string(job.script),
+      "asked": [
+        "memoryBytes": .integer(job.request.memoryBytes), "cores": .integer(job.request.cores),
+        "gpus": .integer(job.request.gpus), "nodes": .integer(job.request.nodes),
+        "seconds": .integer(job.request.seconds),
+      ],
+    ]
   }
 
   static func show(_ plan: Plan, _ graph: Graph, json: Bool) {

@@ -14,12 +14,28 @@ struct RunCommand: ParsableCommand {
         pipeline run corpus.json
         pipeline run corpus.json --set data=/data --jobs 8 --memory 16GiB
         pipeline run corpus.json --from dedupe
+        pipeline run corpus.json --executor slurm --profile gpu
 
       \(RunEventLines.documentation)
       """)
 
   @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
+  @OptionGroup var place: ExecutorOptions
+
+  @Flag(help: "Submit the run itself as a job, and return.")
+  var detach = false
+
+  @Option(
+    help:
+      "What Ctrl-C means for jobs: ask, leave or cancel (default: the profile's; \"ask\" leaves them without a terminal).",
+    transform: {
+      guard let choice = InterruptChoice(rawValue: $0) else {
+        throw ValidationError("--on-interrupt is ask, leave or cancel, not '\($0)'.")
+      }
+      return choice
+    })
+  var onInterrupt: InterruptChoice?
 
   @Flag(help: "Show what would run, and why, without running anything.")
   var dryRun = false
@@ -41,11 +57,15 @@ struct RunCommand: ParsableCommand {
     if let memory, ByteCount.parse(memory) == nil {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
+    if !place.isRemote, detach || onInterrupt != nil {
+      throw ValidationError("\(detach ? "--detach" : "--on-interrupt") belongs to --executor slurm or ssh.")
+    }
   }
 
   func run() throws {
     let graph = try options.graph()
-    let store = try options.openStore(graph, creating: !dryRun)
+    if detach { return try submit(graph) }
+    let store = try options.openStore(graph, creating: !dryRun, isShared: place.isRemote)
     if let damaged = store.damagedDatabase {
       Console.warning(
         "the store's database was damaged and was moved to \(damaged); finished work is recovered from manifests"
@@ -53,7 +73,8 @@ struct RunCommand: ParsableCommand {
     }
     var settings = settings
     try AddressSpace.fit(&settings)
-    let run = try PipelineRun(graph: graph, store: store, settings: settings)
+    var run = try PipelineRun(graph: graph, store: store, settings: settings)
+    if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
     if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
     TerminationSignals.install()
     let outcome = json ? try runInJSON(run) : try runInText(run, graph)
@@ -62,6 +83,24 @@ struct RunCommand: ParsableCommand {
     case .failed: throw ExitCode(1)
     case .interrupted: throw ExitCode(130)
     }
+  }
+
+  private func cluster(_ graph: Graph, _ store: RunStore) throws -> ClusterExecutor {
+    let profile = try place.siteProfile(beside: graph.document.folder)
+    let question = InterruptQuestion(choice: onInterrupt ?? profile.onInterrupt)
+    return ClusterExecutor(
+      try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { question.answer($0) })
+  }
+
+  /// `--detach`: the same command as a job that submits itself again at its time limit.
+  private func submit(_ graph: Graph) throws {
+    let profile = try place.siteProfile(beside: graph.document.folder)
+    guard profile.executor == .slurm else { throw ValidationError("--detach belongs to --executor slurm.") }
+    let words = CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
+    let driver = try DetachedDriver(
+      profile: profile, store: options.storeRoot(graph), arguments: Array(words), name: graph.document.name)
+    let job = try driver.submit()
+    Console.line("job \(job) runs the pipeline; see `pipeline status` and `pipeline logs --driver --follow`")
   }
 
   private var settings: PipelineRun.Settings {

@@ -20,8 +20,9 @@ final class RunEventLines {
       sealed       stage, fingerprint, milliseconds, tasks, files, bytes, ledger,
                    warnings, metrics
       blocked      stage, by
-      progress     stages: stage, phase, tasksDone, tasks, running, documents,
-                   bytes, totalBytes, milliseconds, status
+      progress     stages: stage, phase, tasksDone, tasks, running, queued,
+                   documents, bytes, totalBytes, milliseconds, status
+      notice       message: about jobs of a cluster
       interrupted  now
       ended        outcome (done, failed, interrupted)
     """
@@ -75,6 +76,7 @@ final class RunEventLines {
     case .sealed(let stage, let manifest, let milliseconds): ("sealed", sealed(stage, manifest, milliseconds))
     case .blocked(let stage, let by): ("blocked", ["stage": .string(stage), "by": .string(by)])
     case .progress(let stages): ("progress", ["stages": .list(stages.map(progress))])
+    case .notice(let text): ("notice", ["message": .string(text)])
     case .interrupted(let now): ("interrupted", ["now": .bool(now)])
     case .ended(let outcome): ("ended", ["outcome": .string(outcome.rawValue)])
     }
@@ -93,7 +95,8 @@ final class RunEventLines {
   private static func progress(_ stage: StageProgress) -> JSONValue {
     [
       "stage": .string(stage.stage), "phase": .string(stage.phase), "tasksDone": .integer(stage.tasksDone),
-      "tasks": .integer(stage.tasks), "running": .integer(stage.running), "documents": .integer(stage.documents),
+      "tasks": .integer(stage.tasks), "running": .integer(stage.running), "queued": .integer(stage.queued),
+      "documents": .integer(stage.documents),
       "bytes": .integer(stage.bytes), "totalBytes": .integer(stage.totalBytes),
       "milliseconds": .integer(stage.milliseconds),
       "status": .list(

@@ -40,6 +40,7 @@ final class RunReport {
     case .stageFailed(let stage, let message): failed(stage, message)
     case .blocked(let stage, let by): line(stage, style.dim("not run: '\(by)' did not finish"))
     case .progress(let running): isLive ? region.draw(live(running)) : plain(running)
+    case .notice(let text): above(style.yellow("jobs: ") + text)
     case .interrupted(let now):
       above(
         style.bold(

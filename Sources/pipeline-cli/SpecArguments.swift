@@ -84,9 +84,13 @@ struct SpecArguments: ParsableArguments {
 
   func storeRoot(_ graph: Graph) -> String { store ?? graph.document.folder + "/.pipeline" }
 
-  /// - Parameter creating: false for read-only commands.
-  func openStore(_ graph: Graph, creating: Bool = false) throws -> RunStore {
-    try RunStore(root: storeRoot(graph), creating: creating)
+  /// - Parameters:
+  ///   - creating: false for read-only commands.
+  ///   - isShared: whether other machines use the store, for which its path must not depend on the working folder.
+  func openStore(_ graph: Graph, creating: Bool = false, isShared: Bool = false) throws -> RunStore {
+    var root = storeRoot(graph)
+    if isShared, !root.hasPrefix("/") { root = "\(FileSystem.realPath("."))/\(root)" }
+    return try RunStore(root: root, creating: creating)
   }
 }
 

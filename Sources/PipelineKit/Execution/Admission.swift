@@ -6,6 +6,7 @@ extension Schedule {
   }
 
   func hasRoom(_ node: Int) -> Bool {
+    if nodes[node].isRemote { return remote < Self.mostRemote }
     // Without a separate thread, waiting tasks alternate with the jobs.
     if waitingTasks == 0, waiting > 0 { return false }
     guard waits(node, phase: nodes[node].phase) else { return running < jobs }
@@ -15,6 +16,10 @@ extension Schedule {
 
   /// A task larger than the complete budget runs alone.
   mutating func admit(_ node: Int, _ task: Int) -> Bool {
+    if nodes[node].isRemote {
+      remote += 1
+      return true
+    }
     let memory = nodes[node].memory[task]
     guard memoryInUse == 0 || memoryInUse + memory <= memoryBytes else { return false }
     memoryInUse += memory
@@ -30,6 +35,7 @@ extension Schedule {
   }
 
   mutating func release(_ node: Int, _ task: Int) {
+    if nodes[node].isRemote { return remote -= 1 }
     count(-1, node)
     memoryInUse -= nodes[node].memory[task]
   }

@@ -15,10 +15,8 @@ final class Executor {
     case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
     case prepared(node: Int, phase: Int, Progress, PreparedPhase)
     case prepareFailed(node: Int, message: String)
-    case finished(node: Int, task: Int, TaskControl, TaskManifest, milliseconds: Int)
-    case failed(node: Int, task: Int, TaskControl, message: String, mayRetry: Bool)
-    /// It stopped because of the interruption.
-    case stopped(node: Int, task: Int, TaskControl)
+    case ended(node: Int, task: Int, TaskControl, TaskOutcome)
+    case notice(String)
   }
 
   /// A running node: its identity and the files of its finished phases.
@@ -60,6 +58,9 @@ final class Executor {
   private let limits: Limits
   private let listen: (RunEvent) -> Void
   private let interruption: () -> Int
+  /// Runs the tasks that do not run on threads of this process.
+  private let cluster: ClusterExecutor?
+  private let threads: ThreadExecutor
   private var graph: Graph { planner.graph }
   var schedule: Schedule
   private var manifests: [Int: NodeManifest]
@@ -76,30 +77,36 @@ final class Executor {
   ///   - interruption: 0; 1: finish the running tasks; 2: stop now.
   init(
     store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
-    interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
+    cluster: ClusterExecutor? = nil, interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
   ) throws {
     self.store = store
     self.planner = planner
     self.run = run
     self.manifests = manifests
     self.limits = limits
+    self.cluster = cluster
     self.interruption = interruption
     self.listen = listen
     schedule = Schedule(
       graph: planner.graph, selected: planner.selection.nodes, jobs: limits.jobs, memoryBytes: limits.memoryBytes,
       keepGoing: limits.keepGoing)
     pool = try WorkerPool(threads: limits.jobs + limits.waitingThreads)
+    threads = ThreadExecutor(start: pool.entry)
     schedule.fit(threads: pool.count)
   }
 
   func execute() throws -> RunOutcome {
     var isAbandoned = false
+    try cluster?.begin(run: run) { [outlet = pool.outlet] in outlet(.notice($0)) }
     defer {
       cancelRunning()
+      cluster?.end()
       pool.close(wait: !isAbandoned && abandoned.isEmpty)
     }
     while true {
       while let job = schedule.next(now: monotonicNanoseconds()) { start(job) }
+      cluster?.flush()
+      if schedule.isStopping { cluster?.stop() }
       if schedule.isFinished { break }
       for report in pool.receive(timeoutNanoseconds: 200_000_000) { try handle(report) }
       reportProgress()
@@ -126,7 +133,8 @@ final class Executor {
 
   private func prepare(_ node: Int, _ phase: Int, _ progress: Progress?) {
     let preparation = NodePreparation(
-      store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests, progress: progress)
+      store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests, progress: progress,
+      cluster: cluster)
     pool.submit {
       do { return try preparation.report() } catch {
         return .prepareFailed(node: node, message: "\(error)")
@@ -146,20 +154,15 @@ final class Executor {
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
-    let stage = graphNode.configured.stage(of: run.phase)
-    pool.submit {
-      control.begin()
-      let began = monotonicNanoseconds()
-      do {
-        let manifest = try run.run(stage)
-        let milliseconds = (monotonicNanoseconds() - began) / 1_000_000
-        return .finished(node: node, task: task, control, manifest, milliseconds: milliseconds)
-      } catch let error as StageError where error.code == .cancelled && control.shouldStop {
-        return .stopped(node: node, task: task, control)
-      } catch {
-        return .failed(node: node, task: task, control, message: "\(error)", mayRetry: RetryPolicy.mayRetry(error))
-      }
+    let attempt = TaskAttempt(node: graphNode, run: run, number: (phase.attempts[task] ?? 0) + 1)
+    executor(of: graphNode, phase: phase.number).submit(attempt) { [outlet = pool.outlet] in
+      outlet(.ended(node: node, task: task, control, $0))
     }
+  }
+
+  private func executor(of node: Graph.Node, phase: Int) -> any TaskExecutor {
+    if let cluster, cluster.takes(node, phase: phase) { return cluster }
+    return threads
   }
 
   /// Of a node that has begun a phase and not ended it.
@@ -183,15 +186,19 @@ final class Executor {
       try store.recordFailure(
         run: run, stage: graph.nodes[node].name, phase: "", key: "", attempt: 1, message: message)
       fail(node, task: nil, wasPreparing: true, message)
-    case .finished(let node, let task, let control, let manifest, let milliseconds):
-      if isAwaited(control) { try finish(node, task, manifest, milliseconds) }
-    case .failed(let node, let task, let control, let message, let mayRetry):
-      if isAwaited(control) { try taskFailed(node, task, message, mayRetry) }
-    case .stopped(let node, let task, let control):
-      if isAwaited(control) {
-        nodeRun(node).controls[task] = nil
-        _ = schedule.failed(node, task: task, wasPreparing: false)
-      }
+    case .ended(let node, let task, let control, let outcome):
+      if isAwaited(control) { try handle(outcome, node, task) }
+    case .notice(let sentence): listen(.notice(sentence))
+    }
+  }
+
+  private func handle(_ outcome: TaskOutcome, _ node: Int, _ task: Int) throws {
+    switch outcome {
+    case .finished(let manifest, let milliseconds, let usage): try finish(node, task, manifest, milliseconds, usage)
+    case .failed(let message, let mayRetry): try taskFailed(node, task, message, mayRetry)
+    case .stopped:
+      nodeRun(node).controls[task] = nil
+      _ = schedule.failed(node, task: task, wasPreparing: false)
     }
   }
 
@@ -219,15 +226,22 @@ final class Executor {
         stage: graphNode.name, phase: graphNode.description.phases[number], tasks: prepared.tasks.count,
         kept: prepared.kept.count))
     let complete = schedule.prepared(
-      node, phase: number, memory: prepared.tasks.map(\.memoryBytes), kept: Set(prepared.kept.keys))
+      node, phase: number, memory: prepared.tasks.map(\.memoryBytes), kept: Set(prepared.kept.keys),
+      isRemote: executor(of: graphNode, phase: number) !== threads)
     if complete { try endPhase(node) }
   }
 
-  private func finish(_ node: Int, _ task: Int, _ manifest: TaskManifest, _ milliseconds: Int) throws {
+  private func finish(
+    _ node: Int, _ task: Int, _ manifest: TaskManifest, _ milliseconds: Int, _ usage: TaskUsage?
+  ) throws {
     let phase = nodeRun(node)
+    let attempt = (phase.attempts[task] ?? 0) + 1
+    if let usage {
+      try store.record(
+        usage, stage: graph.nodes[node].name, phase: manifest.phase, key: manifest.key, run: run, attempt: attempt)
+    }
     try store.commitTask(
-      node: phase.progress.nodeID, run: run, manifest: manifest, attempts: (phase.attempts[task] ?? 0) + 1,
-      milliseconds: milliseconds)
+      node: phase.progress.nodeID, run: run, manifest: manifest, attempts: attempt, milliseconds: milliseconds)
     if let control = phase.controls.removeValue(forKey: task) {
       phase.finishedDocuments += control.progress.documents
       phase.finishedBytes += control.progress.bytes
@@ -291,7 +305,8 @@ final class Executor {
     phase.controls[task] = nil
     try store.recordFailure(
       run: run, stage: graphNode.name, phase: name, key: plan.key, attempt: attempt, message: message)
-    if mayRetry, attempt <= graphNode.retries, interruptionSeen == 0, schedule.state(of: node) == .running {
+    let isRunning = [.running, .failing].contains(schedule.state(of: node))
+    if mayRetry, attempt <= graphNode.retries, interruptionSeen == 0, isRunning {
       let delay = RetryPolicy.delaySeconds(after: attempt)
       schedule.retry(node, task: task, notBefore: monotonicNanoseconds() + Int(delay * 1e9))
       listen(
@@ -306,7 +321,7 @@ final class Executor {
   }
 
   private func fail(_ node: Int, task: Int?, wasPreparing: Bool, _ message: String) {
-    let wasFailed = schedule.state(of: node) == .failed
+    let wasFailed = [.failed, .failing].contains(schedule.state(of: node))
     let blocked = schedule.failed(node, task: task, wasPreparing: wasPreparing)
     if !wasFailed, interruptionSeen < 2 { listen(.stageFailed(stage: graph.nodes[node].name, message: message)) }
     for index in blocked {
@@ -321,6 +336,7 @@ final class Executor {
     guard level > interruptionSeen else { return }
     interruptionSeen = level
     schedule.stop()
+    cluster?.end(with: cluster?.interrupted(level) ?? .drain)
     for phase in running.values { phase.controls.values.forEach { $0.requestStop() } }
     listen(.interrupted(now: level > 1))
     if level > 1 {
@@ -342,6 +358,7 @@ final class Executor {
       guard let phase = running[node] else { return nil }
       var documents = phase.finishedDocuments
       var bytes = phase.finishedBytes
+      let queued = phase.controls.values.count { $0.isQueued }
       for control in phase.controls.values {
         documents += control.progress.documents
         bytes += control.progress.bytes
@@ -352,8 +369,9 @@ final class Executor {
       }
       return StageProgress(
         stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
-        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count,
-        documents: documents, bytes: bytes, totalBytes: Int(total), milliseconds: (now - phase.began) / 1_000_000,
+        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count - queued,
+        queued: queued, documents: documents, bytes: bytes, totalBytes: Int(total),
+        milliseconds: (now - phase.began) / 1_000_000,
         statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
     }
     if !stages.isEmpty { listen(.progress(stages)) }

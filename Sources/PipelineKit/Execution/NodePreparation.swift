@@ -9,6 +9,7 @@ struct NodePreparation: Sendable {
   let phase: Int
   let manifests: [Int: NodeManifest]
   let progress: Executor.Progress?
+  let cluster: ClusterExecutor?
 
   private var graphNode: Graph.Node { planner.graph.nodes[node] }
 
@@ -23,6 +24,8 @@ struct NodePreparation: Sendable {
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
     let isForced = planner.selection.forced[node] != nil
+    let directory = store.artifacts.directory(stage: graphNode.name, fingerprint: identity.fingerprint)
+    try cluster?.release(stage: graphNode.name, keeping: isForced ? nil : directory)
     if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
     let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
     if isForced { try store.removeTasks(node: id) }

@@ -12,6 +12,8 @@ public enum RunEvent: Sendable {
   case blocked(stage: String, by: String)
   /// About five times per second while tasks run.
   case progress([StageProgress])
+  /// A sentence about jobs of a cluster.
+  case notice(String)
   case interrupted(now: Bool)
   case ended(RunOutcome)
 }
@@ -23,6 +25,8 @@ public struct StageProgress: Sendable, Equatable {
   public var tasksDone: Int
   public var tasks: Int
   public var running: Int
+  /// Tasks that wait for a machine of the cluster.
+  public var queued = 0
   /// Documents and text bytes that the tasks of this run have processed in the phase so far.
   public var documents: Int
   public var bytes: Int

@@ -11,6 +11,8 @@ struct Schedule {
 
   enum State: Equatable {
     case waiting, preparing, running, sealing, done, failed, blocked(by: Int), unselected
+    /// A task has failed; under `keepGoing` the others of its phase go on, so that they need not run again.
+    case failing
   }
 
   struct Node {
@@ -21,14 +23,20 @@ struct Schedule {
     var queue: [Int] = []
     var delayed: [(task: Int, notBefore: Int)] = []
     var open = 0
+    /// Tasks that have yet to be handed out.
+    var hasMore: Bool { !queue.isEmpty || !delayed.isEmpty }
     var memory: [Int] = []
     /// Running tasks that mostly wait for servers.
     var waiting = 0
+    /// Whether the tasks of its phase run on other machines.
+    var isRemote = false
   }
 
   /// Limits for tasks that wait for servers, in addition to `jobs`: in total, and per stage.
   static let mostWaiting = 16
   static let mostWaitingOfAStage = 4
+  /// Tasks on other machines and in their queues: as many as can be kept in memory.
+  static let mostRemote = 1_000_000
 
   let graph: Graph
   let readers: [[Int]]
@@ -42,6 +50,8 @@ struct Schedule {
   /// Jobs that occupy a processor.
   var running = 0
   var waiting = 0
+  /// Tasks that were handed to other machines.
+  var remote = 0
   var memoryInUse = 0
   /// Set by a failure without `keepGoing`, or by an interruption: no new jobs are handed out.
   private(set) var isStopping = false
@@ -64,16 +74,17 @@ struct Schedule {
   }
 
   func state(of node: Int) -> State { nodes[node].state }
-  var isIdle: Bool { running == 0 && waiting == 0 }
+  var isIdle: Bool { running == 0 && waiting == 0 && remote == 0 }
   /// True if nothing is running and nothing more can be handed out.
   var isFinished: Bool {
     guard isIdle else { return false }
     if isStopping { return true }
     return !nodes.contains { node in
       node.state == .waiting && node.unmet == 0 || node.state == .running || node.state == .preparing
+        || node.state == .failing && node.hasMore
     }
   }
-  var hasFailed: Bool { nodes.contains { $0.state == .failed } }
+  var hasFailed: Bool { nodes.contains { $0.state == .failed || $0.state == .failing } }
 
   mutating func stop() { isStopping = true }
 
@@ -95,7 +106,7 @@ struct Schedule {
         nodes[index].state = .preparing
         running += 1
         return .prepare(node: index, phase: 0)
-      case .running:
+      case .running, .failing:
         if let i = nodes[index].delayed.firstIndex(where: { $0.notBefore <= now }) {
           nodes[index].queue.append(nodes[index].delayed.remove(at: i).task)
         }
@@ -112,9 +123,11 @@ struct Schedule {
   /// - Parameters:
   ///   - memory: each task's estimate.
   ///   - kept: tasks finished by an earlier run.
-  mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>) -> Bool {
+  ///   - isRemote: whether they run on other machines.
+  mutating func prepared(_ node: Int, phase: Int, memory: [Int], kept: Set<Int>, isRemote: Bool = false) -> Bool {
     running -= 1
     nodes[node].phase = phase
+    nodes[node].isRemote = isRemote
     // Estimates larger than any machine count as the maximum.
     nodes[node].memory = memory.map { min(max(0, $0), 1 << 50) }
     nodes[node].queue = memory.indices.reversed().filter { !kept.contains($0) }
@@ -152,11 +165,13 @@ struct Schedule {
   mutating func failed(_ node: Int, task: Int?, wasPreparing: Bool) -> [Int] {
     if let task { release(node, task) }
     if wasPreparing { running -= 1 }
-    guard nodes[node].state != .failed else { return [] }
-    nodes[node].state = .failed
-    nodes[node].queue = []
-    nodes[node].delayed = []
-    if !keepGoing { isStopping = true }
+    guard nodes[node].state != .failed, nodes[node].state != .failing else { return [] }
+    nodes[node].state = keepGoing && task != nil ? .failing : .failed
+    if !keepGoing {
+      nodes[node].queue = []
+      nodes[node].delayed = []
+      isStopping = true
+    }
     let blocked = graph.order.filter {
       $0 != node && graph.ancestors(of: $0).contains(node) && nodes[$0].state == .waiting
     }

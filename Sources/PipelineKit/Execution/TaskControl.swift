@@ -20,6 +20,7 @@ public struct TaskStatus: Equatable, Sendable {
 public final class TaskControl: Sendable {
   private let cancelled = Atomic<Bool>(false)
   private let stopping = Atomic<Bool>(false)
+  private let queued = Atomic<Bool>(false)
   private let reported = Mutex<TaskStatus?>(nil)
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
@@ -45,6 +46,12 @@ public final class TaskControl: Sendable {
   /// point by throwing `StageError(.cancelled, …)`.
   public var shouldStop: Bool { stopping.load(ordering: .relaxed) || isCancelled }
   func requestStop() { stopping.store(true, ordering: .relaxed) }
+
+  /// Whether it waits for a machine.
+  var isQueued: Bool {
+    get { queued.load(ordering: .relaxed) }
+    set { queued.store(newValue, ordering: .relaxed) }
+  }
 
   private static let saving = Atomic<Int>(0)
   /// A stopping task is writing its state, so the shutdown after SIGTERM is extended.

@@ -12,11 +12,17 @@ public struct TaskRun: Sendable {
   public var memoryBytes: Int
   public var control: TaskControl
   public var earlier: [String: [ArtifactFile]]
+  /// The name of its own folder below the node's `.staging`: no two attempts may share one.
+  public var staging: String
+  /// False where another node of the same job publishes.
+  public var publishes: Bool
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
-    control: TaskControl, earlier: [String: [ArtifactFile]] = [:]
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, publishes: Bool = true
   ) {
+    self.staging = staging ?? "\(phase)-\(task.key)"
+    self.publishes = publishes
     self.directory = directory
     self.keptState = keptState
     self.phase = phase
@@ -31,13 +37,13 @@ public struct TaskRun: Sendable {
   /// - Throws: `StageError` (`.cancelled`, `.input`, `.ledger`, …); `ShardError` for the disk; what the stage throws.
   public func run(_ stage: any Stage) throws -> TaskManifest {
     FaultPoint.reach("task.started")
-    let staging = "\(directory)/.staging/\(phase)-\(task.key)"
+    let staging = "\(directory)/.staging/\(self.staging)"
     try FileSystem.removeTree(staging)
     try FileSystem.makeDirectory(staging)
     defer { try? FileSystem.removeTree(staging) }
     try control.check()
     let state = TaskState.folder(node: directory, fingerprint: fingerprint)
-    try TaskState.mark(state, key: task.stateKey)
+    if publishes { try TaskState.mark(state, key: task.stateKey) }
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier)
@@ -53,6 +59,7 @@ public struct TaskRun: Sendable {
         "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
         hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
     }
+    guard publishes else { return manifest }
     FaultPoint.reach("task.files")
     let publication = TaskPublication(folder: directory)
     try publication.place(manifest.files, from: staging) { try FileSystem.rename($0, to: $1) }

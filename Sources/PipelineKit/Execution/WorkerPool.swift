@@ -3,7 +3,7 @@ import ShardKit
 /// A fixed number of threads that run closures; results are delivered through a mailbox.
 final class WorkerPool<Message: Sendable> {
   private struct Work {
-    var bodies: [@Sendable () -> Message] = []
+    var bodies: [@Sendable () -> Message?] = []
     var isClosing = false
   }
 
@@ -46,6 +46,23 @@ final class WorkerPool<Message: Sendable> {
 
   func submit(_ body: @escaping @Sendable () -> Message) { work.with { $0.bodies.append(body) } }
 
+  /// Runs closures that deliver nothing themselves, from any thread.
+  var entry: @Sendable (@escaping @Sendable () -> Void) -> Void {
+    { [work] body in
+      work.with {
+        $0.bodies.append {
+          body()
+          return nil
+        }
+      }
+    }
+  }
+
+  /// Delivers messages from any thread.
+  var outlet: @Sendable (Message) -> Void {
+    { [mail] message in mail.with { $0.append(message) } }
+  }
+
   /// All messages received, or none after the timeout.
   func receive(timeoutNanoseconds: Int) -> [Message] {
     mail.wait(atMostNanoseconds: timeoutNanoseconds, wake: false) { mail in
@@ -58,14 +75,13 @@ final class WorkerPool<Message: Sendable> {
   private func started() -> BackgroundThread? {
     BackgroundThread(stackBytes: stackBytes) { [work, mail] in
       while let body = work.wait(wake: false, { Self.next(&$0) }).body {
-        let message = body()
-        mail.with { $0.append(message) }
+        if let message = body() { mail.with { $0.append(message) } }
       }
     }
   }
 
   /// Nil while there is none; none to come when the pool closes.
-  private static func next(_ work: inout Work) -> (body: (@Sendable () -> Message)?, Void)? {
+  private static func next(_ work: inout Work) -> (body: (@Sendable () -> Message?)?, Void)? {
     if work.isClosing { return (nil, ()) }
     return work.bodies.isEmpty ? nil : (work.bodies.removeFirst(), ())
   }

@@ -49,6 +49,8 @@ public struct StageLineage: Sendable {
     public var reusedTasks: Int
     /// Total time of the tasks that ran.
     public var milliseconds: Int
+    /// What its tasks asked for and used where they last ran on a cluster, by phase.
+    public var usages: [RunStore.PhaseUsage]
     /// Text bytes in (out for a source) per second of task time; nil if no time was measured.
     public var bytesPerSecond: Double?
   }
@@ -105,6 +107,7 @@ extension StageLineage.Made {
     tasks = manifest.tasks
     reusedTasks = times.reused
     milliseconds = times.milliseconds
+    usages = try store.usages(stage: manifest.stage)
     let passed = max(ledger.input.bytes, ledger.output.bytes)
     bytesPerSecond =
       times.reused == 0 && times.milliseconds > 0 ? Double(passed) / Double(times.milliseconds) * 1000 : nil
@@ -164,6 +167,15 @@ extension StageLineage.Made {
       "metrics": .object(metrics.sorted { $0.key < $1.key }.map { JSONMember($0.key, .number($0.value)) }),
       "tasks": .integer(tasks), "reusedTasks": .integer(reusedTasks), "milliseconds": .integer(milliseconds),
       "bytesPerSecond": bytesPerSecond.map { .number($0.rounded()) } ?? .null,
+      "cluster": .list(
+        usages.map {
+          [
+            "phase": .string($0.phase), "tasks": .integer($0.tasks), "hosts": .integer($0.hosts),
+            "milliseconds": .integer($0.milliseconds), "processorMilliseconds": .integer($0.processorMilliseconds),
+            "reservedMilliseconds": .integer($0.reservedMilliseconds), "peakBytes": .integer($0.peakBytes),
+            "askedBytes": .integer($0.askedBytes),
+          ]
+        }),
     ]
   }
 }

@@ -12,6 +12,7 @@ enum Migrations {
     ("phases", "node, phase, tasks"), ("damages", "node, message, at"),
     ("uses", "run, stage, fingerprint, ledger, outputs"),
     ("taskVerdicts", "pipeline, stage, phase, place, key, run, verdict, reasons, identity"),
+    ("taskUsages", "stage, phase, key, run, attempt, host, job, milliseconds, processor, peak, memory, cores"),
   ]
 
   static var migrator: DatabaseMigrator {
@@ -77,6 +78,16 @@ enum Migrations {
             pipeline TEXT NOT NULL, stage TEXT NOT NULL, phase TEXT NOT NULL, place INTEGER NOT NULL, key TEXT NOT NULL,
             run INTEGER NOT NULL, verdict TEXT NOT NULL, reasons TEXT NOT NULL, identity TEXT NOT NULL,
             PRIMARY KEY (pipeline, stage, phase, place)) WITHOUT ROWID;
+          """)
+    }
+    migrator.registerMigration("6 what tasks used on other machines") { db in
+      try db.execute(
+        sql: """
+          CREATE TABLE taskUsages (
+            stage TEXT NOT NULL, phase TEXT NOT NULL, key TEXT NOT NULL, run INTEGER NOT NULL, attempt INTEGER NOT NULL,
+            host TEXT NOT NULL, job TEXT NOT NULL, milliseconds INTEGER NOT NULL, processor INTEGER NOT NULL,
+            peak INTEGER NOT NULL, memory INTEGER NOT NULL, cores INTEGER NOT NULL,
+            PRIMARY KEY (stage, phase, key, run, attempt)) WITHOUT ROWID;
           """)
     }
     return migrator

@@ -145,13 +145,30 @@ public final class RunStore: Sendable {
   /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
   public func failures(run: Int64) throws -> [Failure] {
     try read { db in
-      try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run]).map {
-        Failure(
-          run: try $0.stored("run"), stage: try $0.stored("stage"), phase: try $0.stored("phase"),
-          key: try $0.stored("key"), attempt: try $0.stored("attempt"), message: try $0.stored("message"),
-          at: try $0.stored("at"))
-      }
+      try Row.fetchAll(db, sql: "SELECT * FROM failures WHERE run = ? ORDER BY rowid", arguments: [run])
+        .map(Self.failure)
     }
+  }
+
+  /// The last failures of a stage of a pipeline, newest first.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
+  public func failures(stage: String, pipeline: String, last count: Int) throws -> [Failure] {
+    try read { db in
+      try Row.fetchAll(
+        db,
+        sql: """
+          SELECT failures.* FROM failures JOIN runs ON runs.id = failures.run
+          WHERE failures.stage = ? AND runs.name = ? ORDER BY failures.rowid DESC LIMIT ?
+          """, arguments: [stage, pipeline, count]
+      ).map(Self.failure)
+    }
+  }
+
+  private static func failure(_ row: Row) throws -> Failure {
+    Failure(
+      run: try row.stored("run"), stage: try row.stored("stage"), phase: try row.stored("phase"),
+      key: try row.stored("key"), attempt: try row.stored("attempt"), message: try row.stored("message"),
+      at: try row.stored("at"))
   }
 
   // MARK: Nodes

@@ -4,24 +4,29 @@ import ShardKit
 /// Allows one runner per store. The lock is released when the process ends, however it ends.
 public final class StoreLock {
   private let descriptor: Int32
+  private let lease: StoreLease?
 
-  /// Takes the lock without waiting for it.
+  /// Takes the lock without waiting for its holder. On a network file system, a lease of a dead holder is watched for a
+  /// minute first.
   /// - Throws: `RunError` (`.locked`) if another process has it; `ShardError` if its file cannot be opened.
   public init(root: String) throws {
     let path = root + "/lock"
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    // ENOLCK, ENOSYS or ENOTSUP: this file system has no such locks.
+    guard isLocked || errno != EWOULDBLOCK else {
       let holder = Self.holder(descriptor)
       close(descriptor)
       throw RunError(
         .locked, "the store \(root) is in use by \(holder)",
         hint: "Wait for it or stop it, or name another store with --store.")
     }
-    var host = [CChar](repeating: 0, count: 256)
-    gethostname(&host, host.count - 1)
-    let name = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let text = Array("process \(getpid()) on \(name)\n".utf8)
+    do { lease = !isLocked || FileSystemKind.isNetwork(root) ? try StoreLease(root: root) : nil } catch {
+      close(descriptor)
+      throw error
+    }
+    let text = Array("process \(getpid()) on \(hostName())\n".utf8)
     ftruncate(descriptor, 0)
     pwrite(descriptor, text, text.count, 0)
   }

@@ -68,10 +68,24 @@ struct StoreOpening {
   private func connectedOnce() throws -> any DatabaseWriter {
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
+    if FileSystemKind.isNetwork(root) { return try connectedWithoutLog(configuration) }
     configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
     let pool = try DatabasePool(path: path, configuration: configuration)
     try prepare(pool)
     return pool
+  }
+
+  /// A write-ahead log needs memory that all readers share, which machines do not.
+  private func connectedWithoutLog(_ configuration: Configuration) throws -> any DatabaseWriter {
+    var configuration = configuration
+    configuration.prepareDatabase { db in
+      // Left over where the store was moved from a local disk.
+      _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = DELETE")
+      try db.execute(sql: "PRAGMA synchronous = NORMAL")
+    }
+    let queue = try DatabaseQueue(path: path, configuration: configuration)
+    try prepare(queue)
+    return queue
   }
 
   private func prepare(_ database: any DatabaseWriter) throws {

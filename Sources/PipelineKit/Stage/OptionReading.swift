@@ -31,17 +31,18 @@ public struct ConfiguredStage: Sendable {
   public func stage(of phase: String) -> any Stage { narrowed[phase]?.stage ?? stage }
 }
 
-/// Builds stages of one kind from the options in pipeline files.
-struct OptionReading<S: Stage>: Sendable {
+/// Reads the members of a JSON object into declared options.
+struct FieldReading: Sendable {
+  /// Whose options they are, for messages.
+  let owner: String
   /// With their defaults.
   let fields: [OptionField]
-  let phaseOptions: [String: Set<String>]
   /// By name and by former name.
   private let places: [String: Int]
 
-  init(fields: [OptionField], phaseOptions: [String: Set<String>]) {
+  init(owner: String, fields: [OptionField]) {
+    self.owner = owner
     self.fields = fields
-    self.phaseOptions = phaseOptions
     var places: [String: Int] = [:]
     for (place, field) in fields.enumerated() {
       places[field.name] = place
@@ -50,38 +51,15 @@ struct OptionReading<S: Stage>: Sendable {
     self.places = places
   }
 
-  /// Reads the options; reports every problem at once.
-  func configure(_ members: [JSONMember]) -> Result<ConfiguredStage, OptionIssues> {
-    var found = OptionIssues(issues: [])
-    var notices: [OptionIssue] = []
-    let given = read(members, &found, &notices)
-    guard found.issues.isEmpty else { return .failure(found) }
-    let stage = S(options: S.Options(fields: given))
-    do {
-      try stage.validate()
-    } catch let error as StageError {
-      let field = fields.contains { $0.name == error.subject } ? error.subject : nil
-      var plain = error
-      if field != nil { plain.subject = "" }
-      return .failure(OptionIssues(issues: [OptionIssue(option: field, message: "\(plain)")]))
-    } catch {
-      return .failure(OptionIssues(issues: [OptionIssue(option: nil, message: "\(error)")]))
-    }
-    return .success(
-      ConfiguredStage(
-        stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
-        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } },
-        settled: stage.settled, notices: notices))
-  }
-
-  private func read(
+  /// Every option with its value; adds every problem and every notice.
+  func read(
     _ members: [JSONMember], _ found: inout OptionIssues, _ notices: inout [OptionIssue]
   ) -> [OptionField] {
     var given = fields
     var named: [Int: String] = [:]
     for member in members {
       guard let place = places[member.key] else {
-        found.refuse(member, "'\(S.name)' has no option '\(member.key)'", known: fields.map(\.name))
+        found.refuse(member, "'\(owner)' has no option '\(member.key)'", known: fields.map(\.name))
         continue
       }
       let name = fields[place].name
@@ -104,6 +82,43 @@ struct OptionReading<S: Stage>: Sendable {
         OptionIssue(option: field.name, message: "the option '\(field.name)' is missing: \(field.documentation)"))
     }
     return given
+  }
+}
+
+/// Builds stages of one kind from the options in pipeline files.
+struct OptionReading<S: Stage>: Sendable {
+  let reading: FieldReading
+  let phaseOptions: [String: Set<String>]
+
+  init(fields: [OptionField], phaseOptions: [String: Set<String>]) {
+    reading = FieldReading(owner: S.name, fields: fields)
+    self.phaseOptions = phaseOptions
+  }
+
+  private var fields: [OptionField] { reading.fields }
+
+  /// Reads the options; reports every problem at once.
+  func configure(_ members: [JSONMember]) -> Result<ConfiguredStage, OptionIssues> {
+    var found = OptionIssues(issues: [])
+    var notices: [OptionIssue] = []
+    let given = reading.read(members, &found, &notices)
+    guard found.issues.isEmpty else { return .failure(found) }
+    let stage = S(options: S.Options(fields: given))
+    do {
+      try stage.validate()
+    } catch let error as StageError {
+      let field = fields.contains { $0.name == error.subject } ? error.subject : nil
+      var plain = error
+      if field != nil { plain.subject = "" }
+      return .failure(OptionIssues(issues: [OptionIssue(option: field, message: "\(plain)")]))
+    } catch {
+      return .failure(OptionIssues(issues: [OptionIssue(option: nil, message: "\(error)")]))
+    }
+    return .success(
+      ConfiguredStage(
+        stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
+        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } },
+        settled: stage.settled, notices: notices))
   }
 
   private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {

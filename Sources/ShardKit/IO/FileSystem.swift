@@ -2,7 +2,7 @@ import Glibc
 
 /// The project's file system calls, with error messages that say what to do.
 public enum FileSystem {
-  public struct Status: Equatable, Sendable {
+  public struct Status: Codable, Equatable, Sendable {
     public var bytes: Int64
     public var isDirectory: Bool
     public var inode: UInt64

@@ -18,6 +18,8 @@ public struct DocumentsRead: SinglePhaseStage {
     @Option("The source of documents that state none.") public var source = "documents"
     @Option("A larger fraction of malformed lines in a file is an error.", in: 0...1)
     public var maximumMalformedFraction = 0.01
+    @Option("Small files are read together, up to so many bytes per task.") public
+      var bytesPerTask = ByteCount.mebibytes(32)
     @Option("A longer line is an error.", affectsOutput: false) public var maximumLineBytes = ByteCount.mebibytes(256)
 
     public init() {}
@@ -33,8 +35,6 @@ public struct DocumentsRead: SinglePhaseStage {
   public static let inputs = [fetched.port]
   public static let outputs = [documents.port]
 
-  private static let smallFilesBytesPerTask: Int64 = 32 << 20
-
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -45,7 +45,7 @@ public struct DocumentsRead: SinglePhaseStage {
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     TaskPlan.grouped(
-      try context.files(Self.fetched, and: options.files, named: "files"), bytes: Self.smallFilesBytesPerTask)
+      try context.files(Self.fetched, and: options.files, named: "files"), bytes: Int64(options.bytesPerTask.bytes))
   }
 
   public func run(_ workspace: Workspace) throws {

@@ -1,0 +1,195 @@
+import Glibc
+import ShardKit
+import Synchronization
+
+/// The part of a run that happens in a job: runs the tasks of one group of a batch, one after another.
+///
+/// Each task ends as a manifest on disk, as in a run on one machine; a line in the group's file says so to the driver.
+/// The database is the driver's alone.
+public struct BatchWorker {
+  let folder: BatchFolder
+  let group: Int
+  let registry: StageRegistry
+  /// The scheduler's number of this job.
+  let job: String
+  /// False on the further nodes of a job of several: the first one reports and publishes.
+  let isLeader: Bool
+  private let batch: JobBatch
+  private let tasks: [JobTask]
+
+  /// - Parameter path: the batch's folder.
+  /// - Throws: `ShardError` if it cannot be read.
+  public init(_ path: String, group: Int, registry: StageRegistry, job: String, isLeader: Bool = true) throws {
+    folder = BatchFolder(path)
+    self.group = group
+    self.registry = registry
+    self.job = job
+    self.isLeader = isLeader
+    batch = try folder.readBatch()
+    tasks = try folder.readTasks()
+  }
+
+  /// Runs the group's tasks that are not done yet.
+  /// - Parameter stopping: whether the job was told to come to an end.
+  /// - Throws: `StageError` if this job cannot do the work; what writing the reports throws.
+  public func run(stopping: @escaping @Sendable () -> Bool) throws {
+    guard batch.groups.indices.contains(group) else {
+      throw StageError(.environment, folder.path, "has no group \(group)")
+    }
+    guard try claims() else { return }
+    let reports = try ReportFile(folder.outcomes(group), isMuted: !isLeader)
+    do { try work(reports, stopping) } catch let error as StageError where error.code == .environment {
+      try reports.append(report(.refused, message: "\(error)"))
+      throw error
+    }
+  }
+
+  /// The first job that comes owns the group; a second submission of the same batch does nothing. A job that its
+  /// scheduler has started again goes on.
+  private func claims() throws -> Bool {
+    guard isLeader else { return true }
+    let path = folder.claim(group)
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    if descriptor >= 0 {
+      defer { close(descriptor) }
+      let text = Array("\(job)\n".utf8)
+      guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0 else {
+        throw FileSystem.error(path, "cannot be written")
+      }
+      return true
+    }
+    guard errno == EEXIST else { throw FileSystem.error(path, "cannot be created") }
+    let owner = String(decoding: try FileSystem.read(path, limit: 4096), as: UTF8.self).filter { !$0.isWhitespace }
+    return owner == job
+  }
+
+  private func work(_ reports: ReportFile, _ stopping: @escaping @Sendable () -> Bool) throws {
+    try checkProgram()
+    guard chdir(batch.folder) == 0 else {
+      throw StageError(
+        .environment, batch.folder, "cannot be entered on \(hostName()): \(String(cString: strerror(errno)))",
+        hint: "The folder in which the run was started has to be on a file system that every node sees.")
+    }
+    if batch.stage == ClusterProbe.stage, batch.use.isEmpty {
+      return try reports.append(report(.finished, key: ClusterProbe.stage))
+    }
+    guard let description = registry[batch.use] else {
+      throw StageError(.environment, batch.use, "is no stage kind of this program")
+    }
+    let configured = try description.configured(JSONValue.parse(batch.options).value)
+    try checkOptions(configured)
+    let done = Set(try JobReports.read(folder.outcomes(group)).filter { $0.kind != .began }.map { ExactText($0.key) })
+    let earlier = try folder.readEarlier()
+    for place in batch.groups[group] where !done.contains(ExactText(tasks[place].key)) {
+      if stopping() || FileSystem.exists(folder.stop) || FileSystem.exists(folder.void) { return }
+      try run(tasks[place], description, configured, earlier, reports, stopping)
+    }
+  }
+
+  private func checkProgram() throws {
+    guard try ProgramIdentity.current().digest == batch.program.digest else {
+      throw StageError(
+        .environment, FileSystem.realPath("/proc/self/exe"),
+        "is another program than the one that started the run (\(batch.program.path))",
+        hint: "Was it rebuilt while jobs waited? Run again; finished tasks are kept.")
+    }
+  }
+
+  /// Options such as `auto` may mean something else on this machine.
+  private func checkOptions(_ configured: ConfiguredStage) throws {
+    let own = Fingerprint.canonicalOptions(configured, phase: batch.phase)
+    let theirs = try JSONValue.parse(batch.canonical).value
+    guard own.text(sortedKeys: true) != theirs.text(sortedKeys: true) else { return }
+    let differing = (own.members ?? []).filter {
+      theirs[$0.key]?.text(sortedKeys: true) != $0.value.text(sortedKeys: true)
+    }
+    let names = differing.map { "'\($0.key)' (\(theirs[$0.key]?.text() ?? "none") there, \($0.value.text()) here)" }
+    throw StageError(
+      .environment, "options of \(batch.stage)",
+      "mean something else on \(hostName()) than where the run was started: \(names.joined(separator: ", "))",
+      hint: "Name a value instead of 'auto', or start the run on a machine like this one.")
+  }
+
+  // MARK: One task
+
+  private func run(
+    _ task: JobTask, _ description: StageDescription, _ configured: ConfiguredStage,
+    _ earlier: [String: [ArtifactFile]],
+    _ reports: ReportFile, _ stopping: @escaping @Sendable () -> Bool
+  ) throws {
+    let plan = try task.plan()
+    let fingerprint = Fingerprint.task(
+      stage: description.name, revision: description.revision, options: try JSONValue.parse(batch.canonical).value,
+      phase: batch.phase, task: plan)
+    guard fingerprint == task.fingerprint else {
+      throw StageError(.environment, "task \(task.key)", "has another fingerprint in this program than in the driver's")
+    }
+    try reports.append(report(.began, key: task.key))
+    let log = TaskLog(batch, key: task.key, attempt: task.attempt)
+    let meter = UsageMeter(batch.request, job: job)
+    let control = TaskControl(timeoutSeconds: batch.timeoutSeconds)
+    let watch = TaskWatch(control, folder: folder, group: group, key: task.key, stopping: stopping, isMuted: !isLeader)
+    defer { watch.end() }
+    control.begin()
+    let run = TaskRun(
+      directory: batch.directory, keptState: batch.keptState, phase: batch.phase, task: plan,
+      fingerprint: task.fingerprint, memoryBytes: plan.memoryBytes, control: control, earlier: earlier,
+      staging: "\(batch.phase)-\(task.key)-\(batch.id)\(isLeader ? "" : "-\(hostName())-\(getpid())")",
+      publishes: isLeader)
+    do {
+      _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
+      FaultPoint.reach("job.published")
+      try reports.append(report(.finished, key: task.key, usage: meter.usage()))
+    } catch let error as StageError where error.code == .cancelled && control.shouldStop {
+      try reports.append(report(.stopped, key: task.key, usage: meter.usage()))
+    } catch {
+      log.note("error: \(error)")
+      try reports.append(
+        report(
+          .failed, key: task.key, message: "\(error)", mayRetry: RetryPolicy.mayRetry(error), usage: meter.usage()))
+    }
+  }
+
+  private func report(
+    _ kind: JobReport.Kind, key: String = "", message: String? = nil, mayRetry: Bool? = nil, usage: TaskUsage? = nil
+  ) -> JobReport {
+    JobReport(kind: kind, key: key, job: job, message: message, mayRetry: mayRetry, usage: usage)
+  }
+}
+
+/// Appends whole lines to a group's file, each durable before the next task begins.
+private struct ReportFile {
+  let path: String
+  let isMuted: Bool
+
+  init(_ path: String, isMuted: Bool) throws {
+    self.path = path
+    self.isMuted = isMuted
+  }
+
+  func append(_ report: JobReport) throws(ShardError) {
+    guard !isMuted else { return }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
+    defer { close(descriptor) }
+    let line = Array((report.json.text() + "\n").utf8)
+    guard write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0 else {
+      throw FileSystem.error(path, "cannot be written")
+    }
+  }
+}
+
+/// The reports of a group.
+enum JobReports {
+  /// All whole lines so far; what is damaged is passed over, as a job may have died while it wrote.
+  static func read(_ path: String) throws(ShardError) -> [JobReport] {
+    guard FileSystem.exists(path) else { return [] }
+    return parse(try FileSystem.read(path))
+  }
+
+  static func parse(_ text: some Collection<UInt8>) -> [JobReport] {
+    text.split(separator: 10).compactMap { line in
+      (try? JSONValue.parse(Array(line)))?.value
+    }.compactMap { try? JobReport(json: $0) }
+  }
+}

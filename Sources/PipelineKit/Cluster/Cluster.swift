@@ -1,0 +1,43 @@
+public import ShardKit
+
+/// A system that starts jobs on other machines: all that an executor needs to know of it.
+public protocol Cluster: Sendable {
+  /// For messages: "Slurm".
+  var name: String { get }
+  /// The most jobs of one batch.
+  var mostGroups: Int { get }
+  /// The pause between two questions.
+  var pollSeconds: Int { get }
+  /// The shell script of a batch's jobs.
+  func script(_ batch: JobBatch, in folder: BatchFolder) -> String
+  /// Hands over the jobs of a batch whose script has been written. Returns the scheduler's number.
+  func submit(_ batch: JobBatch, in folder: BatchFolder) throws(ClusterError) -> String
+  /// The number of a job with this name; nil if the scheduler has none.
+  func find(jobName: String) throws(ClusterError) -> String?
+  /// What is known of the groups of these jobs. Groups that are missing have ended, and are forgotten.
+  func states(of jobs: [ClusterJob]) throws(ClusterError) -> [String: [Int: JobState]]
+  /// Ends jobs.
+  /// - Parameter waitingOnly: only those that do not run yet.
+  func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError)
+  /// What the profile asks for, against what there is.
+  func checks() -> [ClusterCheck]
+}
+
+/// A submitted batch.
+public struct ClusterJob: Sendable {
+  public var number: String
+  public var batch: JobBatch
+  public var folder: BatchFolder
+}
+
+/// Why a scheduler did not do as it was asked.
+public typealias ClusterError = Fault<ClusterErrorCode>
+
+public enum ClusterErrorCode: FaultCode {
+  /// It refuses the jobs for good.
+  case refused
+  /// It did not answer, or is busy: nothing is known. Never taken for a failed job.
+  case silent
+
+  public var isTransient: Bool { self == .silent }
+}

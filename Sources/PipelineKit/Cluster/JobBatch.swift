@@ -1,0 +1,153 @@
+import Glibc
+public import ShardKit
+
+/// Jobs for tasks of one phase, handed to a cluster together. Its folder, `jobs/ID` in the store, is all that a job
+/// needs to know, and all that a new driver needs to go on after the old one has died.
+///
+/// Jobs write below `groups`: who claimed a group, what became of each task, and a heartbeat. The driver reads them.
+public struct JobBatch: JSONRecord, Sendable {
+  enum Format: Int, Codable { case current = 1 }
+
+  var format = Format.current
+  /// The name of its folder.
+  public var id: String
+  /// Unique, so that a submission whose answer was lost is found again.
+  public var jobName: String
+  public var run: Int64
+  public var stage: String
+  /// The stage's kind.
+  public var use: String
+  public var phase: String
+  /// All options, and those that determine the result as the driver settled them, as JSON.
+  var options: String
+  var canonical: String
+  /// The node's folder and the stage's kept state.
+  var directory: String
+  var keptState: String
+  /// The driver's working folder, which relative paths start from.
+  var folder: String
+  var timeoutSeconds: Double?
+  var program: ProgramIdentity
+  public var request: JobRequest
+  /// By job of the array: the places of its tasks in `tasks.jsonl`.
+  public var groups: [[Int]]
+  /// Nodes to keep away from.
+  public var excluded: [String] = []
+}
+
+/// The program that has to run a batch: results of another version may differ.
+struct ProgramIdentity: Codable, Equatable, Sendable {
+  var path: String
+  var digest: Digest
+
+  /// The program of this process.
+  /// - Throws: `ShardError` if it cannot be read.
+  static func current(path: String = "/proc/self/exe") throws(ShardError) -> ProgramIdentity {
+    ProgramIdentity(path: FileSystem.realPath(path), digest: try Digester.digest(file: path))
+  }
+}
+
+/// The files of a batch.
+public struct BatchFolder: Sendable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  static func root(store: String) -> String { "\(store)/jobs" }
+
+  var batch: String { path + "/batch.json" }
+  var tasks: String { path + "/tasks.jsonl" }
+  var earlier: String { path + "/earlier.json" }
+  public var script: String { path + "/script.sh" }
+  /// Holds the scheduler's number of the submitted job.
+  var job: String { path + "/job" }
+  /// Tells the jobs to start no further task.
+  var stop: String { path + "/stop" }
+  /// Tells the jobs that nobody waits for them any more.
+  var void: String { path + "/void" }
+  var groups: String { path + "/groups" }
+
+  func claim(_ group: Int) -> String { "\(groups)/\(group).claim" }
+  func outcomes(_ group: Int) -> String { "\(groups)/\(group).jsonl" }
+  func heartbeat(_ group: Int) -> String { "\(groups)/\(group).beat" }
+  func end(_ group: Int) -> String { "\(groups)/\(group).end" }
+  /// What the job printed outside of tasks.
+  public func output(_ group: Int) -> String { "\(path)/\(group).out" }
+
+  /// - Throws: `ShardError` if the batch cannot be read.
+  public func readBatch() throws(ShardError) -> JobBatch { try JobBatch(jsonFile: batch, limit: 1 << 28) }
+
+  /// - Throws: `ShardError` if the list cannot be read.
+  func readTasks() throws(ShardError) -> [JobTask] {
+    let text = try FileSystem.read(tasks)
+    var found: [JobTask] = []
+    for (number, line) in text.split(separator: 10).enumerated() {
+      do { found.append(try JobTask(json: JSONValue.parse(Array(line)).value)) } catch {
+        throw ShardError(.malformed, tasks, "line \(number + 1) is no task: \(error)")
+      }
+    }
+    return found
+  }
+
+  /// Writes what the jobs read; the batch itself comes last.
+  func write(_ batch: JobBatch, tasks list: [JobTask], earlier files: [String: [JobTask.File]]) throws {
+    try FileSystem.makeDirectory(groups)
+    var lines: [UInt8] = []
+    for task in list {
+      lines += Array(task.json.text().utf8)
+      lines.append(10)
+    }
+    try FileSystem.write(lines, to: tasks)
+    try FileSystem.write(Array(try JSONValue.encoding(files).text().utf8), to: earlier)
+    try FileSystem.write(Array(batch.json.text().utf8), to: self.batch)
+    try FileSystem.syncDirectory(path)
+  }
+
+  /// The files of finished phases, by port.
+  func readEarlier() throws -> [String: [ArtifactFile]] {
+    let stored = try JSONValue.parse(FileSystem.read(earlier)).value.decode([String: [JobTask.File]].self)
+    return stored.mapValues { $0.map(\.file) }
+  }
+
+  /// The number that the scheduler gave the job; nil before the submission is known to have succeeded.
+  func readJob() -> String? {
+    guard let text = try? FileSystem.read(job, limit: 4096) else { return nil }
+    let word = String(decoding: text, as: UTF8.self).filter { !$0.isWhitespace }
+    return word.isEmpty ? nil : word
+  }
+}
+
+/// What a job reports of a task, each one line in its group's file.
+struct JobReport: JSONRecord, Sendable {
+  enum Kind: String, Codable {
+    case began, finished, failed
+    /// It stopped at a safe point, as it was told to; what it keeps is in its state folder.
+    case stopped
+    /// The job cannot work at all: another program, a missing folder.
+    case refused
+  }
+
+  var kind: Kind
+  var key: String
+  /// Milliseconds since 1970, by the clock of the job's machine.
+  var time = wallMilliseconds()
+  var host = hostName()
+  var job: String
+  var message: String?
+  var mayRetry: Bool?
+  var usage: TaskUsage?
+}
+
+/// How far a running job is, rewritten every few seconds.
+struct Heartbeat: JSONRecord, Sendable {
+  /// Milliseconds since 1970, by the clock of its machine.
+  var time: Int
+  var host: String
+  var process: Int32
+  var key: String
+  var documents: Int
+  var bytes: Int
+  var fraction: Double?
+  var text: String?
+  var remainingSeconds: Double?
+}

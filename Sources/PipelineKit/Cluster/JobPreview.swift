@@ -1,0 +1,82 @@
+import ShardKit
+
+/// The jobs that a run would submit first, for stages whose inputs are there.
+public struct JobPreview {
+  public struct Job: Sendable {
+    public var stage: String
+    public var phase: String
+    public var tasks: Int
+    public var request: JobRequest
+    /// By job: how many tasks it runs.
+    public var groups: [Int]
+    public var script: String
+  }
+
+  let run: PipelineRun
+  let cluster: any Cluster
+  let profile: SiteProfile
+
+  public init(_ run: PipelineRun, cluster: any Cluster, profile: SiteProfile) {
+    self.run = run
+    self.cluster = cluster
+    self.profile = profile
+  }
+
+  /// Jobs of the next phase of each stage that the plan would start now; none for a stage that waits for another.
+  /// - Throws: what planning the tasks throws.
+  public func jobs(_ plan: Plan) throws -> [Job] {
+    let history = StoreHistory(store: run.store, pipeline: run.graph.document.name)
+    var manifests: [Int: NodeManifest] = [:]
+    var jobs: [Job] = []
+    for (index, verdict, fingerprint) in plan.verdicts {
+      let node = run.graph.nodes[index]
+      if verdict == .fresh, let fingerprint {
+        manifests[index] = try history.sealed(stage: node.name, fingerprint: fingerprint)
+      }
+      guard let fingerprint, verdict != .fresh, node.edges.allSatisfy({ manifests[$0.source] != nil }) else { continue }
+      jobs += try self.jobs(node, fingerprint, manifests)
+    }
+    return jobs
+  }
+
+  private func jobs(_ node: Graph.Node, _ fingerprint: Digest, _ manifests: [Int: NodeManifest]) throws -> [Job] {
+    let phase = node.description.phases[0]
+    guard !profile.keepsInDriver(stage: node.name, use: node.description.name),
+      !node.description.waitingPhases.contains(phase)
+    else { return [] }
+    var inputs: [String: [WiredArtifact]] = [:]
+    for edge in node.edges {
+      let files = run.store.artifacts.files(manifests[edge.source]!, port: edge.output)
+      inputs[edge.input, default: []].append(
+        WiredArtifact(stage: run.graph.nodes[edge.source].name, port: edge.output, files: files))
+    }
+    let context = NodeContext(inputs: inputs, base: run.graph.document.folder) { try run.store.digest($0) }
+    let plans = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
+    let directory = run.store.artifacts.directory(stage: node.name, fingerprint: fingerprint)
+    let sizing = JobSizing(profile: profile, store: run.store)
+    let tasks = plans.map { plan in
+      LiveTask(
+        JobTask(plan, fingerprint: fingerprint, attempt: 1), directory: directory, phase: phase,
+        request: sizing.request(plan, node, phase: phase))
+    }
+    return try sizing.alike(tasks).flatMap { alike in
+      try sizing.groups(alike, node, phase: phase, most: cluster.mostGroups).map { groups in
+        try job(node, phase, directory, alike[0].request, groups)
+      }
+    }
+  }
+
+  private func job(
+    _ node: Graph.Node, _ phase: String, _ directory: String, _ request: JobRequest, _ groups: [[Int]]
+  ) throws -> Job {
+    let program = profile.program.isEmpty ? FileSystem.realPath("/proc/self/exe") : profile.program
+    let batch = JobBatch(
+      id: "RUN-N", jobName: "pipeline-RUN-N", run: 0, stage: node.name, use: node.description.name, phase: phase,
+      options: "{}", canonical: "{}", directory: directory, keptState: "", folder: FileSystem.realPath("."),
+      program: ProgramIdentity(path: program, digest: Digester.digest([])), request: request, groups: groups)
+    let folder = BatchFolder("\(BatchFolder.root(store: run.store.root))/RUN-N")
+    return Job(
+      stage: node.name, phase: phase, tasks: groups.reduce(0) { $0 + $1.count }, request: request,
+      groups: groups.map(\.count), script: cluster.script(batch, in: folder))
+  }
+}

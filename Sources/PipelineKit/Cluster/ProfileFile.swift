@@ -1,0 +1,98 @@
+import Glibc
+public import ShardKit
+
+/// A file with the profiles of one or several sites: `{"format": 1, "profiles": {"default": {…}}}`.
+public enum ProfileFile {
+  /// Where it stands unless the user names one: beside the pipeline file, else in the user's configuration.
+  public static let name = "pipeline-profile.json"
+
+  /// The first of: the named file, `$PIPELINE_PROFILE`, the pipeline file's folder, `~/.config/pipeline`.
+  /// - Throws: `RunError` (`.notFound`) if there is none.
+  public static func find(_ named: String?, beside folder: String) throws(RunError) -> String {
+    if let named { return named }
+    if let variable = getenv("PIPELINE_PROFILE").map({ String(cString: $0) }), !variable.isEmpty { return variable }
+    let home = getenv("HOME").map { String(cString: $0) } ?? ""
+    let places = ["\(folder)/\(name)", "\(home)/.config/pipeline/\(name)"]
+    if let found = places.first(where: FileSystem.exists) { return found }
+    throw RunError(
+      .notFound, "no profile says where jobs go: neither \(places.joined(separator: " nor ")) exists",
+      hint: "Write one with `pipeline profile init`, or name one with --profile.")
+  }
+
+  /// - Parameter profile: the profile's name; nil for the only one, or the one named `default`.
+  /// - Throws: `SpecErrors` with every problem of the file.
+  public static func load(_ path: String, profile: String? = nil) throws -> SiteProfile {
+    let text: [UInt8]
+    do throws(ShardError) { text = try FileSystem.read(path, limit: 4 << 20) } catch {
+      throw SpecErrors(errors: [SpecError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")])
+    }
+    return try parse(text, path: path, profile: profile)
+  }
+
+  static func parse(_ text: [UInt8], path: String, profile: String?) throws -> SiteProfile {
+    let place = PipelineSpec(path: path, folder: "", name: "", parameters: [], stages: [], lines: LineTable(text))
+    func error(_ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
+      SpecErrors(errors: [place.error(at: offset, key, message)])
+    }
+    let root: JSONNode
+    do { root = try JSONValue.parse(text) } catch {
+      throw SpecErrors(errors: [place.error(at: error.offset, "", error.message)])
+    }
+    guard let members = root.value.members, let format = root.value["format"], format == .integer(1) else {
+      throw error(root.offset, "format", "a profile file is a JSON object with \"format\": 1 and \"profiles\"")
+    }
+    if let other = members.first(where: { !["format", "profiles", "$schema"].contains($0.key) }) {
+      throw error(other.keyOffset, other.key, "a profile file has no '\(other.key)', only \"format\" and \"profiles\"")
+    }
+    guard let list = members.first(where: { $0.key == "profiles" }), let profiles = list.value.members,
+      !profiles.isEmpty
+    else { throw error(root.offset, "profiles", "should be an object with at least one profile") }
+    let wanted = profile ?? (profiles.count == 1 ? profiles[0].key : "default")
+    guard let found = profiles.first(where: { $0.key == wanted }) else {
+      let advice = profile == nil ? "several profiles, and none is named 'default'" : "no profile '\(wanted)'"
+      throw error(list.keyOffset, "profiles", advice + suggestion(for: wanted, among: profiles.map(\.key)))
+    }
+    guard let options = found.value.members else {
+      throw error(found.node.offset, "profiles.\(wanted)", "should be an object, not \(found.value.typeName)")
+    }
+    var issues = OptionIssues(issues: []), notices: [OptionIssue] = []
+    let fields = FieldReading(owner: "the profile", fields: SiteProfile.fields).read(options, &issues, &notices)
+    guard issues.issues.isEmpty else {
+      throw SpecErrors(
+        errors: issues.issues.map { issue in
+          place.error(
+            at: issue.offset, "profiles.\(wanted)" + (issue.option.map { ".\($0)" } ?? ""), issue.message)
+        })
+    }
+    let profile = SiteProfile(fields: fields)
+    try check(profile) { error(found.keyOffset, "profiles.\(wanted)", $0) }
+    return profile
+  }
+
+  private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {
+    if profile.executor == .ssh, profile.hosts.isEmpty { throw error("'hosts' is empty: ssh needs some") }
+    if profile.time > profile.maximumTime { throw error("'time' exceeds 'maximumTime'") }
+    if profile.memory > profile.maximumMemory { throw error("'memory' exceeds 'maximumMemory'") }
+    if let host = profile.hosts.first(where: { $0.value < 1 }) {
+      throw error("the host '\(host.key)' has no place for a task")
+    }
+  }
+
+  /// A profile file with every option, its default and what it means.
+  public static func example(_ kind: ExecutorKind) -> String {
+    var lines = ["{", "  \"format\": 1,", "  \"profiles\": {", "    \"default\": {"]
+    let names: Set<String> =
+      kind == .slurm
+      ? ["executor", "partition", "account", "time", "memory", "maximumJobs", "setup", "resources"]
+      : ["executor", "hosts", "memory", "setup"]
+    let shown = SiteProfile.fields.filter { names.contains($0.name) }
+    for (number, field) in shown.enumerated() {
+      var value = field.value
+      if field.name == "executor" { value = .string(kind.rawValue) }
+      if field.name == "hosts" { value = ["node01": 16, "node02": 16] }
+      if field.name == "resources" { value = ["model.*": ["partition": "gpu", "gpus": 1, "time": "1-00:00:00"]] }
+      lines.append("      \"\(field.name)\": \(value.text())\(number + 1 < shown.count ? "," : "")")
+    }
+    return (lines + ["    }", "  }", "}", ""]).joined(separator: "\n")
+  }
+}

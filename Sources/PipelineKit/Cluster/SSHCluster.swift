@@ -1,0 +1,197 @@
+import Glibc
+public import ShardKit
+
+/// Hosts without a scheduler that share a folder, reached by the system's `ssh`. Each has places for some tasks; jobs
+/// that find none wait.
+///
+/// A started job's host and process stand in the batch's folder, so that a new driver finds it.
+public struct SSHCluster: Cluster {
+  public let name = "ssh"
+  public let mostGroups = 100_000
+  /// Places become free at any time, and asking is mostly looking at files.
+  public let pollSeconds = 1
+  let profile: SiteProfile
+
+  /// - Throws: nothing; hosts are asked when jobs start.
+  public init(profile: SiteProfile) throws(ClusterError) { self.profile = profile }
+
+  /// Where a job runs.
+  private struct Place: JSONRecord {
+    var host: String
+    var process: Int
+  }
+
+  private func placePath(_ folder: BatchFolder, _ group: Int) -> String { "\(folder.groups)/\(group).place" }
+
+  private func place(_ folder: BatchFolder, _ group: Int) -> Place? {
+    try? Place(jsonFile: placePath(folder, group), limit: 4096)
+  }
+
+  public func script(_ batch: JobBatch, in folder: BatchFolder) -> String {
+    (["#!/bin/bash", "cd \(shellQuoted(batch.folder)) || exit 1"]
+      + profile.environment.sorted { $0.key < $1.key }.map { "export \($0.key)=\(shellQuoted($0.value))" }
+      + JobScript(profile: profile, batch: batch, folder: folder).lines(group: "$1", job: "\(batch.id)_$1"))
+      .joined(separator: "\n") + "\n"
+  }
+
+  /// The jobs start when their states are asked for and places are free.
+  public func submit(_ batch: JobBatch, in folder: BatchFolder) throws(ClusterError) -> String { batch.id }
+
+  public func find(jobName: String) throws(ClusterError) -> String? { nil }
+
+  // MARK: Watching
+
+  /// One job of a batch.
+  private struct Member: Sendable {
+    var job: ClusterJob
+    var group: Int
+    var process = 0
+  }
+
+  /// A heartbeat younger than this many seconds shows that a job is alive, without asking its host.
+  private static let freshSeconds = 30.0
+  /// Hosts that are asked at the same time.
+  private static let hostsAtOnce = 16
+
+  public func states(of jobs: [ClusterJob]) throws(ClusterError) -> [String: [Int: JobState]] {
+    var states: [String: [Int: JobState]] = [:]
+    var taken: [String: Int] = [:]
+    var doubtful: [String: [Member]] = [:]
+    var waiting: [Member] = []
+    for job in jobs {
+      for group in job.batch.groups.indices where !FileSystem.exists(job.folder.end(group)) {
+        guard let place = place(job.folder, group) else {
+          states[job.number, default: [:]][group] = .waiting(reason: "no place is free")
+          waiting.append(Member(job: job, group: group))
+          continue
+        }
+        taken[place.host, default: 0] += 1
+        states[job.number, default: [:]][group] = .running(node: place.host)
+        if !isFresh(job.folder, group) {
+          doubtful[place.host, default: []].append(Member(job: job, group: group, process: place.process))
+        }
+      }
+    }
+    for (host, dead) in findDead(doubtful) {
+      for member in dead { states[member.job.number, default: [:]][member.group] = .ended(.failed, node: host) }
+    }
+    try start(waiting, taken, &states)
+    return states
+  }
+
+  private func isFresh(_ folder: BatchFolder, _ group: Int) -> Bool {
+    let files = [folder.heartbeat(group), placePath(folder, group)].compactMap(FileSystem.status)
+    return files.contains { abs(wallSeconds() - Double($0.modified) / 1e9) < Self.freshSeconds }
+  }
+
+  /// Jobs whose process their host does not have; a host that does not answer says nothing.
+  private func findDead(_ doubtful: [String: [Member]]) -> [String: [Member]] {
+    answers(
+      doubtful.mapValues { members in
+        let list = members.map { "\($0.process)" }.joined(separator: " ")
+        return "for p in \(list); do kill -0 $p 2>/dev/null && echo $p; done; true"
+      }
+    ).reduce(into: [:]) { dead, answer in
+      let alive = Set(answer.value.split(separator: "\n").compactMap { Int($0) })
+      dead[answer.key] = doubtful[answer.key, default: []].filter { !alive.contains($0.process) }
+    }
+  }
+
+  /// Starts what finds a place, on the emptiest hosts first.
+  private func start(
+    _ waiting: [Member], _ taken: [String: Int], _ states: inout [String: [Int: JobState]]
+  ) throws(ClusterError) {
+    var taken = taken
+    var chosen: [String: [Member]] = [:]
+    for member in waiting {
+      let free = profile.hosts.filter { host, places in
+        !member.job.batch.excluded.contains(host) && taken[host, default: 0] < places
+      }
+      guard let host = free.keys.min(by: { (taken[$0, default: 0], $0) < (taken[$1, default: 0], $1) }) else {
+        continue
+      }
+      taken[host, default: 0] += 1
+      chosen[host, default: []].append(member)
+    }
+    guard !chosen.isEmpty else { return }
+    let started = answers(chosen.mapValues { $0.map(command).joined(separator: "\n") })
+    for (host, answer) in started {
+      for (member, line) in zip(chosen[host, default: []], answer.split(separator: "\n")) {
+        guard let process = Int(line) else { continue }
+        let place = Place(host: host, process: process)
+        do { try FileSystem.write(Array(place.json.text().utf8), to: placePath(member.job.folder, member.group)) } catch
+        {
+          throw ClusterError(.silent, host, "the place of a job cannot be written down: \(error)")
+        }
+        states[member.job.number, default: [:]][member.group] = .running(node: host)
+      }
+    }
+    if started.isEmpty {
+      throw ClusterError(.silent, "ssh", "none of these hosts answers: \(chosen.keys.sorted().joined(separator: ", "))")
+    }
+  }
+
+  /// Starts a job in a session of its own, so that it outlives the connection, and prints its process.
+  private func command(_ member: Member) -> String {
+    let folder = member.job.folder
+    return
+      "setsid nohup bash \(shellQuoted(folder.script)) \(member.group) >>\(shellQuoted(folder.output(member.group))) "
+      + "2>&1 </dev/null & echo $!"
+  }
+
+  /// What a command prints on each host; hosts that do not answer are missing.
+  private func answers(_ commands: [String: String]) -> [String: String] {
+    let hosts = commands.keys.sorted()
+    let found = Monitor<[String: String]>([:])
+    try? inParallel(hosts.count, atOnce: Self.hostsAtOnce, lane: {}) { place, _ in
+      let host = hosts[place]
+      if let answer = try self.ask(host, commands[host]!) { found.with { $0[host] = answer } }
+    }
+    return found.with { $0 }
+  }
+
+  /// What a command on a host prints; nil if the host does not answer.
+  private func ask(_ host: String, _ command: String) throws(ClusterError) -> String? {
+    do throws(ShardError) {
+      let result = try ExternalCommand(profile.ssh + [host, command], timeoutSeconds: 60).run()
+      // ssh itself fails with 255.
+      return result.code == 0 ? result.output : nil
+    } catch {
+      guard error.code == .notFound else { return nil }
+      throw ClusterError(.refused, profile.ssh.first ?? "ssh", "is not installed", hint: "Install an ssh client.")
+    }
+  }
+
+  public func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError) {
+    var processes: [String: [Int]] = [:]
+    for job in jobs {
+      for group in job.batch.groups.indices where !FileSystem.exists(job.folder.end(group)) {
+        if let place = place(job.folder, group) {
+          processes[place.host, default: []].append(place.process)
+        } else {
+          // Ends without having begun.
+          try? FileSystem.write(Array("0\n".utf8), to: job.folder.end(group))
+        }
+      }
+    }
+    guard !waitingOnly else { return }
+    // Each leads a process group.
+    _ = answers(processes.mapValues { own in "kill -TERM \(own.map { "-\($0)" }.joined(separator: " ")); true" })
+  }
+
+  public func checks() -> [ClusterCheck] {
+    profile.hosts.keys.sorted().map { host in
+      let answer = (try? ask(host, "nproc; uname -m")) ?? nil
+      guard let answer else {
+        return ClusterCheck(
+          name: "host", isGood: false, finding: "\(host) cannot be reached by \(profile.ssh.joined(separator: " "))",
+          advice: "Try it by hand: it must ask for no password.")
+      }
+      let words = answer.split(separator: "\n")
+      return ClusterCheck(
+        name: "host", isGood: true,
+        finding:
+          "\(host) has \(words.first ?? "?") processors (\(words.last ?? "?")), \(profile.hosts[host]!) tasks at once")
+    }
+  }
+}

@@ -1,0 +1,189 @@
+public import ShardKit
+
+/// What belongs to a site and not to a pipeline: where jobs go, what they may use, and how they start. Never part of a
+/// fingerprint.
+public struct SiteProfile: StageOptions, Equatable {
+  public init() {}
+
+  @Option("Runs tasks as jobs of Slurm, or on hosts that ssh reaches.")
+  public var executor = ExecutorKind.slurm
+  @Option("Partition of the jobs. Empty: the site's default.")
+  public var partition = ""
+  @Option("Account that the jobs are charged to. Empty: the site's default.")
+  public var account = ""
+  @Option("Further arguments of sbatch, such as \"--qos=normal\".")
+  public var arguments: [String] = []
+  @Option("Time limit of a job, as Slurm writes it. Jobs that are expected to take longer ask for more.")
+  public var time = TimeLimit(seconds: 3600)
+  @Option("No job asks for more time, not even after one reached its limit.")
+  public var maximumTime = TimeLimit(seconds: 86_400)
+  @Option("No job asks for less memory.")
+  public var memory = ByteCount.mebibytes(512)
+  @Option("No job asks for more memory, not even after one ran out of it.")
+  public var maximumMemory = ByteCount.gibibytes(64)
+  @Option("No more jobs run at the same time.", in: 1...1_000_000)
+  public var maximumJobs = 500
+  @Option("Tasks are put together so that a job lasts about as long.", in: 1...86_400)
+  public var secondsPerJob = 300
+  @Option("Pause between two questions to the scheduler.", in: 1...3600)
+  public var pollSeconds = 15
+  @Option(
+    "How long after the end of a job its files may still become visible: the attribute cache of a network file system.",
+    in: 0...3600)
+  public var visibilitySeconds = 60
+  @Option("Seconds before its time limit at which a job is told to reach a safe point.", in: 10...3600)
+  public var warningSeconds = 180
+  @Option("Jobs of the same tasks that die before the tasks are given up.", in: 1...100)
+  public var mostDeaths = 3
+  @Option("The program on the nodes. Empty: the one that starts the run.")
+  public var program = ""
+  @Option("Shell lines before the program starts, such as \"module load cuda\".")
+  public var setup: [String] = []
+  @Option("Variables of the jobs, in addition to those of the shell that starts the run.")
+  public var environment: [String: String] = [:]
+  @Option("Words before the program: [\"apptainer\", \"exec\", \"--nv\", \"/images/pipeline.sif\"].")
+  public var launcher: [String] = []
+  @Option(
+    "A file that exists only inside the container. A job that does not see it ends, so that no task runs outside by accident."
+  )
+  public var marker = ""
+  @Option("With --detach: time limit of the driver's job, after which it submits itself again.")
+  public var driverTime = TimeLimit(seconds: 86_400)
+  @Option("With --detach: memory of the driver's job.")
+  public var driverMemory = ByteCount.gibibytes(4)
+  @Option("Stages or kinds whose tasks run in the driver instead, such as \"http.*\".")
+  public var driver: [String] = []
+  @Option("What tasks of a stage or kind ask for, by pattern: {\"model.*\": {\"partition\": \"gpu\", \"gpus\": 8}}.")
+  public var resources: [String: SiteResources] = [:]
+  @Option("With ssh: the hosts, with how many tasks each may run: {\"node01\": 16}.")
+  public var hosts: [String: Int] = [:]
+  @Option("With ssh: the command and its options.")
+  public var ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+  @Option(
+    "After an interruption, the jobs go on (\"leave\") or are cancelled (\"cancel\"); \"ask\" asks on a terminal.")
+  public var onInterrupt = InterruptChoice.ask
+}
+
+public enum ExecutorKind: String, CaseIterable, OptionChoice { case slurm, ssh }
+
+/// What happens to jobs when the run is interrupted.
+public enum InterruptChoice: String, CaseIterable, OptionChoice { case ask, leave, cancel }
+
+/// What the tasks of some stages ask for in place of the profile's.
+public struct SiteResources: StageOptions, Equatable {
+  public init() {}
+
+  @Option("Partition.") public var partition: String? = nil
+  @Option("Further arguments of sbatch.") public var arguments: [String] = []
+  @Option("Time limit of a job.") public var time: TimeLimit? = nil
+  @Option("Memory of a job.") public var memory: ByteCount? = nil
+  @Option("Processors of a job.") public var cores: Int? = nil
+  @Option("GPUs on each node.") public var gpus: Int? = nil
+  @Option("Nodes of a job.") public var nodes: Int? = nil
+  @Option("Tasks are put together so that a job lasts about as long.")
+  public var secondsPerJob: Int? = nil
+}
+
+extension SiteResources: OptionValue {
+  public static var typeName: String { "an object with \(fields.map(\.name).joined(separator: ", "))" }
+  public static var schema: JSONValue { ["type": "object"] }
+
+  /// Reads an object with these options.
+  /// - Throws: `OptionProblem` with the first problem.
+  public init(json: JSONValue) throws(OptionProblem) {
+    guard let members = json.members else { throw Self.mismatch(json) }
+    var issues = OptionIssues(issues: []), notices: [OptionIssue] = []
+    let fields = FieldReading(owner: "resources", fields: Self.fields).read(members, &issues, &notices)
+    if let issue = issues.issues.first {
+      throw OptionProblem(issue.option.map { "'\($0)': \(issue.message)" } ?? issue.message)
+    }
+    self = Self(fields: fields)
+  }
+
+  public var json: JSONValue { .object(fields.map { JSONMember($0.name, $0.value) }) }
+}
+
+/// A time limit as Slurm writes it: "90" and "90:00" are minutes, "1:30:00" and "1-12" have hours and days.
+public struct TimeLimit: OptionValue, Comparable, CustomStringConvertible {
+  public var seconds: Int
+
+  /// The longest: a year.
+  static let longest = 366 * 86_400
+
+  public init(seconds: Int) { self.seconds = seconds }
+
+  public static var typeName: String { "a time limit such as \"1:30:00\" or \"2-00:00:00\"" }
+  public static var schema: JSONValue { ["type": "string"] }
+  public static func < (a: TimeLimit, b: TimeLimit) -> Bool { a.seconds < b.seconds }
+
+  /// Reads a time limit.
+  /// - Throws: `OptionProblem` if it is something else.
+  public init(json: JSONValue) throws(OptionProblem) {
+    guard let text = json.string else { throw Self.mismatch(json) }
+    guard let value = Self.parse(text) else { throw OptionProblem("'\(text)' is not \(Self.typeName)") }
+    self = value
+  }
+
+  /// minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes, days-hours:minutes:seconds
+  static func parse(_ text: String) -> TimeLimit? {
+    let halves = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+    let parts = halves.last!.split(separator: ":", omittingEmptySubsequences: false).map { number($0) }
+    guard !parts.contains(nil), (1...3).contains(parts.count) else { return nil }
+    let numbers = parts.compactMap { $0 }
+    var seconds: Int
+    if halves.count == 2 {
+      guard let days = number(halves[0]) else { return nil }
+      let whole = numbers + [Int](repeating: 0, count: 3 - numbers.count)
+      seconds = days * 86_400 + whole[0] * 3600 + whole[1] * 60 + whole[2]
+    } else {
+      switch numbers.count {
+      case 1: seconds = numbers[0] * 60
+      case 2: seconds = numbers[0] * 60 + numbers[1]
+      default: seconds = numbers[0] * 3600 + numbers[1] * 60 + numbers[2]
+      }
+    }
+    guard seconds > 0, seconds <= longest else { return nil }
+    return TimeLimit(seconds: seconds)
+  }
+
+  private static func number(_ text: Substring) -> Int? {
+    guard !text.isEmpty, text.utf8.count <= 6, text.utf8.allSatisfy({ (48...57).contains($0) }) else { return nil }
+    return Int(text)
+  }
+
+  public var json: JSONValue { .string(description) }
+
+  /// `1:30:00`, or `2-01:30:00` from a day on.
+  public var description: String {
+    let (days, rest) = seconds.quotientAndRemainder(dividingBy: 86_400)
+    let clock = "\(padded(rest / 3600, 2)):\(padded(rest / 60 % 60, 2)):\(padded(rest % 60, 2))"
+    return days > 0 ? "\(days)-\(clock)" : clock
+  }
+}
+
+extension SiteProfile {
+  /// The resources of the first pattern, in alphabetical order, that a stage's name or kind matches.
+  func resources(stage: String, use: String) -> SiteResources {
+    let pattern = resources.keys.sorted().first { Self.matches(stage, $0) || Self.matches(use, $0) }
+    return pattern.flatMap { resources[$0] } ?? SiteResources()
+  }
+
+  /// Whether tasks of a stage run in the driver.
+  func keepsInDriver(stage: String, use: String) -> Bool {
+    driver.contains { Self.matches(stage, $0) || Self.matches(use, $0) }
+  }
+
+  /// `*` stands for any characters.
+  static func matches(_ name: String, _ pattern: String) -> Bool {
+    let parts = pattern.split(separator: "*", omittingEmptySubsequences: false)
+    guard parts.count > 1 else { return name == pattern }
+    var rest = name[...]
+    guard rest.hasPrefix(parts[0]) else { return false }
+    rest = rest.dropFirst(parts[0].count)
+    for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
+      guard let found = rest.firstRange(of: part) else { return false }
+      rest = rest[found.upperBound...]
+    }
+    return rest.hasSuffix(parts[parts.count - 1])
+  }
+}

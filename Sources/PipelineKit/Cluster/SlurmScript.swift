@@ -1,0 +1,88 @@
+import ShardKit
+
+/// The script of a batch: an array of jobs, each of which runs the tasks of one group.
+struct SlurmScript {
+  let profile: SiteProfile
+  let batch: JobBatch
+  let folder: BatchFolder
+
+  var text: String {
+    (["#!/bin/bash"] + directives.map { "#SBATCH \($0)" } + body).joined(separator: "\n") + "\n"
+  }
+
+  /// What belongs to the stage in place of the site's defaults.
+  private var own: SiteResources { profile.resources(stage: batch.stage, use: batch.use) }
+
+  private var directives: [String] {
+    let request = batch.request
+    var lines = [
+      "--job-name=\(batch.jobName)", "--array=0-\(batch.groups.count - 1)%\(profile.maximumJobs)",
+      "--output=\(quotedPath(folder.path))/%a.out", "--open-mode=append", "--no-requeue",
+      "--chdir=\(quotedPath(batch.folder))", "--time=\(TimeLimit(seconds: request.seconds))",
+      "--mem=\((request.memoryBytes + (1 << 20) - 1) >> 20)M", "--cpus-per-task=\(request.cores)",
+      "--nodes=\(request.nodes)",
+      "--ntasks-per-node=1",
+      // Steps of several nodes are told themselves; else the shell, which passes it on.
+      "--signal=\(request.nodes > 1 ? "" : "B:")USR1@\(profile.warningSeconds)",
+    ]
+    let partition = own.partition ?? profile.partition
+    if !partition.isEmpty { lines.append("--partition=\(partition)") }
+    if !profile.account.isEmpty { lines.append("--account=\(profile.account)") }
+    if request.gpus > 0 { lines.append("--gres=gpu:\(request.gpus)") }
+    if !batch.excluded.isEmpty { lines.append("--exclude=\(batch.excluded.sorted().joined(separator: ","))") }
+    return lines + profile.arguments + own.arguments
+  }
+
+  /// sbatch splits its lines as a shell does.
+  private func quotedPath(_ path: String) -> String { shellQuoted(path) }
+
+  private var body: [String] {
+    JobScript(profile: profile, batch: batch, folder: folder).lines(
+      group: "$SLURM_ARRAY_TASK_ID", job: "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", launcher: stepLauncher)
+  }
+
+  /// A step of one process on each node.
+  private var stepLauncher: [String] {
+    guard batch.request.nodes > 1 else { return [] }
+    // HyperPod replaces a broken node and starts the step again.
+    let resume = FileSystem.isDirectory("/opt/sagemaker_cluster") ? ["--auto-resume=1"] : []
+    return ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--mpi=none"] + resume
+  }
+}
+
+/// The part of a job's script that every kind of cluster has: prepares the machine, starts the worker, passes signals on
+/// and writes down how it ended.
+struct JobScript {
+  let profile: SiteProfile
+  let batch: JobBatch
+  let folder: BatchFolder
+
+  /// - Parameters:
+  ///   - group: the group's number, as the shell finds it.
+  ///   - job: the job's number, as the shell finds it.
+  ///   - launcher: words that start one process on each node.
+  func lines(group: String, job: String, launcher: [String] = []) -> [String] {
+    let program = profile.program.isEmpty ? batch.program.path : profile.program
+    let words = (launcher + profile.launcher + [program]).map(shellQuoted).joined(separator: " ")
+    let marker = profile.marker.isEmpty ? "" : " --marker \(shellQuoted(profile.marker))"
+    return ["folder=\(shellQuoted(folder.path))", "group=\(group)"] + profile.setup + [
+      "\(words) worker task \"$folder\" --group \"$group\" --job \"\(job)\"\(marker) </dev/null &",
+      "worker=$!",
+      "trap 'kill -USR1 $worker' USR1",
+      "trap 'kill -TERM $worker' TERM INT",
+      "code=0; wait $worker || code=$?",
+      // A signal ends `wait`, but not the worker.
+      "while kill -0 $worker 2>/dev/null; do code=0; wait $worker || code=$?; done",
+      "echo $code >\"$folder/groups/$group.end.new\" && mv \"$folder/groups/$group.end.new\" \"$folder/groups/$group.end\"",
+      "exit $code",
+    ]
+  }
+}
+
+/// A word that a shell reads as it stands.
+func shellQuoted(_ text: String) -> String {
+  let plain = text.utf8.allSatisfy {
+    (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || "-_./=:@%+,".utf8.contains($0)
+  }
+  return plain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
+}

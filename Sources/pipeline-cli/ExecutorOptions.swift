@@ -1,0 +1,50 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+/// Where tasks run.
+struct ExecutorOptions: ParsableArguments {
+  enum Kind: String, ExpressibleByArgument, CaseIterable { case local, slurm, ssh }
+
+  @Option(help: "Where tasks run: local, slurm or ssh (default: local). Jobs are described by a profile.")
+  var executor: Kind?
+
+  @Option(
+    help: ArgumentHelp(
+      "The profile: its name, its file, or file:name (default: pipeline-profile.json beside the pipeline file, or in "
+        + "~/.config/pipeline).", valueName: "profile"))
+  var profile: String?
+
+  /// Whether tasks run as jobs.
+  var isRemote: Bool { executor != nil && executor != .local }
+
+  func validate() throws {
+    if profile != nil, !isRemote { throw ValidationError("--profile belongs to --executor slurm or ssh.") }
+  }
+
+  /// The profile that `--profile` names, or the implied one.
+  /// - Parameter folder: the pipeline file's.
+  func siteProfile(beside folder: String) throws -> SiteProfile {
+    let (file, name) = Self.parts(profile)
+    let found = try ProfileFile.load(ProfileFile.find(file, beside: folder), profile: name)
+    if let executor, executor.rawValue != found.executor.rawValue {
+      throw ValidationError("--executor is \(executor.rawValue), but the profile is for \(found.executor.rawValue).")
+    }
+    return found
+  }
+
+  static func parts(_ text: String?) -> (file: String?, name: String?) {
+    guard let text else { return (nil, nil) }
+    if text.hasSuffix(".json") || text.contains("/") && !text.contains(".json:") { return (text, nil) }
+    guard let end = text.firstRange(of: ".json:") else { return (nil, text) }
+    return (String(text[..<end.lowerBound]) + ".json", String(text[end.upperBound...]))
+  }
+
+  static func cluster(_ profile: SiteProfile) throws -> any Cluster {
+    switch profile.executor {
+    case .slurm: try SlurmCluster(profile: profile)
+    case .ssh: try SSHCluster(profile: profile)
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+
+struct LogsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "logs", abstract: "Show what tasks printed as jobs of a cluster, and why they failed.",
+    usage: "pipeline logs [<pipeline-file>] <stage> [<task>] [--follow] [<options>]",
+    discussion: """
+      EXAMPLES
+        pipeline logs corpus.json dedupe              the tasks with logs, and the failures
+        pipeline logs corpus.json dedupe bands-00005  one task, all attempts
+        pipeline logs corpus.json pretrain --follow   what comes, as it comes
+        pipeline logs corpus.json --driver --follow   the run itself, after `run --detach`
+      """)
+
+  @OptionGroup var options: SpecArguments
+
+  @Argument(help: "The stage.")
+  var stage: String?
+
+  @Argument(help: "The task, as PHASE-KEY.")
+  var task: String?
+
+  @Option(name: .customLong("run"), help: "Number of the run (default: the last one with logs).")
+  var wantedRun: Int64?
+
+  @Flag(help: "Show the log of the detached run.")
+  var driver = false
+
+  @Flag(name: .shortAndLong, help: "Go on as the logs grow, until Ctrl-C.")
+  var follow = false
+
+  func run() throws {
+    var words = [options.document, stage, task].compactMap { $0 }
+    var given = options
+    given.document = words.first.flatMap { $0.hasSuffix(".json") ? $0 : nil }
+    if given.document != nil { words.removeFirst() }
+    let graph = try given.graph()
+    let store = given.storeRoot(graph)
+    if driver { return show([("", DetachedDriver.log(store: store))]) }
+    guard let stage = words.first else { throw ValidationError("Missing expected argument '<stage>'.") }
+    guard graph.index(of: stage) != nil else {
+      throw RunError(
+        .selection, "no stage is named '\(stage)'" + suggestion(for: stage, among: graph.nodes.map(\.name)))
+    }
+    let logs = TaskLogs(store: store)
+    let found = (wantedRun ?? logs.runs(stage: stage).first).map { logs.logs(stage: stage, run: $0) } ?? []
+    if words.count > 1 {
+      let own = found.filter { $0.task == words[1] }
+      guard !own.isEmpty else {
+        throw RunError(
+          .selection,
+          "no task of '\(stage)' with a log is named '\(words[1])'"
+            + suggestion(for: words[1], among: found.map(\.task)))
+      }
+      return show(own.map { (own.count > 1 ? "attempt \($0.attempt)" : "", $0.path) })
+    }
+    if follow { return show(found.map { ("\($0.task)", $0.path) }, lines: 10) }
+    list(found)
+    try failures(stage, try given.openStore(graph), graph)
+  }
+
+  private func list(_ logs: [TaskLogs.Log]) {
+    guard !logs.isEmpty else {
+      return Console.line("no logs: tasks that run in the driver's own process report to it alone")
+    }
+    var table = TextTable([("task", .left), ("attempt", .right), ("size", .right), ("last line", .left)])
+    for log in logs {
+      var end = FollowedFile(log.path, lines: 1)
+      table.add([log.task, "\(log.attempt)", Quantities.bytes(log.bytes), end.read().last ?? ""])
+    }
+    for line in table.lines(Style(STDOUT_FILENO)) { Console.line(line) }
+  }
+
+  private func failures(_ stage: String, _ store: RunStore, _ graph: Graph) throws {
+    for failure in try store.failures(stage: stage, pipeline: graph.document.name, last: 10).reversed() {
+      let task = failure.key.isEmpty ? "" : " task \(failure.phase)-\(failure.key), attempt \(failure.attempt):"
+      Console.line("run \(failure.run):\(task)")
+      for line in failure.message.split(separator: "\n") { Console.line("  \(line)") }
+    }
+  }
+
+  /// - Parameter lines: of each file, to begin with; nil for all.
+  private func show(_ files: [(title: String, path: String)], lines: Int? = nil) {
+    var followed = files.map { (title: $0.title, file: FollowedFile($0.path, lines: lines)) }
+    while true {
+      for place in followed.indices {
+        let fresh = followed[place].file.read()
+        if fresh.isEmpty { continue }
+        if followed.count > 1 { Console.line("==> \(followed[place].title)") }
+        for line in fresh { Console.line(line) }
+      }
+      guard follow else { return }
+      usleep(500_000)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Glibc
+import PipelineKit
+import ShardKit
+import Stages
+import Synchronization
+
+extension WorkerCommand {
+  /// Runs the tasks of one job of a cluster.
+  struct Task: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Run the tasks of one job of a batch.")
+
+    @Argument(help: "The batch's folder.")
+    var folder: String
+
+    @Option(help: "The job's place in the batch.")
+    var group: Int
+
+    @Option(help: "The scheduler's number of the job.")
+    var job: String
+
+    @Option(help: "A file that has to exist where the program runs.")
+    var marker: String?
+
+    func run() throws {
+      JobSignals.install()
+      if let marker, !FileSystem.exists(marker) {
+        throw RunError(
+          .environment, "the container is not used: \(marker) does not exist here",
+          hint: "Check 'launcher' and 'marker' of the profile, and that this node has the container's software.")
+      }
+      let worker = try BatchWorker(folder, group: group, registry: .builtin, job: job)
+      try worker.run { JobSignals.isStopping }
+    }
+  }
+}
+
+/// Signals with which a scheduler tells a job to come to an end.
+private enum JobSignals {
+  private static let stops = Atomic<Int>(0)
+
+  static var isStopping: Bool { stops.load(ordering: .relaxed) > 0 }
+
+  static func install() {
+    for number in [SIGTERM, SIGUSR1, SIGINT] {
+      signal(number) { _ in JobSignals.stops.add(1, ordering: .relaxed) }
+    }
+    signal(SIGPIPE, SIG_IGN)
+  }
+}
