@@ -36,6 +36,7 @@ struct RunCommand: ParsableCommand {
       return choice
     })
   var onInterrupt: InterruptChoice?
+  @OptionGroup var metrics: MetricsOptions
 
   @Flag(help: "Show what would run, and why, without running anything.")
   var dryRun = false
@@ -77,7 +78,9 @@ struct RunCommand: ParsableCommand {
     if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
     if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
     TerminationSignals.install()
-    let outcome = json ? try runInJSON(run) : try runInText(run, graph)
+    let exporter = try metrics.exporter(pipeline: graph.document.name, store: store.root)
+    defer { exporter?.close(linger: metrics.metricsLinger) { TerminationSignals.level > 0 } }
+    let outcome = json ? try runInJSON(run, exporter) : try runInText(run, graph, exporter)
     switch outcome {
     case .done: return
     case .failed: throw ExitCode(1)
@@ -113,16 +116,22 @@ struct RunCommand: ParsableCommand {
     return settings
   }
 
-  private func runInText(_ run: PipelineRun, _ graph: Graph) throws -> RunOutcome {
+  private func runInText(_ run: PipelineRun, _ graph: Graph, _ exporter: MetricsExporter?) throws -> RunOutcome {
     let report = RunReport(graph: graph)
     defer { report.finish() }
-    let outcome = try run.run(interruption: { TerminationSignals.level }, listen: report.handle)
+    let outcome = try run.run(interruption: { TerminationSignals.level }) { event in
+      exporter?.handle(event)
+      report.handle(event)
+    }
     report.close(outcome)
     return outcome
   }
 
-  private func runInJSON(_ run: PipelineRun) throws -> RunOutcome {
+  private func runInJSON(_ run: PipelineRun, _ exporter: MetricsExporter?) throws -> RunOutcome {
     let lines = RunEventLines()
-    return try run.run(interruption: { TerminationSignals.level }, listen: lines.handle)
+    return try run.run(interruption: { TerminationSignals.level }) { event in
+      exporter?.handle(event)
+      lines.handle(event)
+    }
   }
 }

@@ -69,6 +69,11 @@ public final class ChildProcess {
     String(decoding: try FileSystem.read(folder + "/out"), as: UTF8.self)
   }
 
+  /// Its standard error so far.
+  public func errorsSoFar() throws -> String {
+    String(decoding: try FileSystem.read(folder + "/err"), as: UTF8.self)
+  }
+
   /// Whether it is still running.
   public var isRunning: Bool {
     var information = siginfo_t()

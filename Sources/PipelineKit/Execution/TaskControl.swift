@@ -8,11 +8,14 @@ public struct TaskStatus: Equatable, Sendable {
   /// For example, "step 1200 of 70000, loss 2.31, 380k tokens/s".
   public var text: String
   public var remainingSeconds: Double?
+  /// A file that the task keeps up to date with its figures, in the text format of Prometheus.
+  public var metricsFile: String?
 
-  public init(fraction: Double, text: String, remainingSeconds: Double? = nil) {
+  public init(fraction: Double, text: String, remainingSeconds: Double? = nil, metricsFile: String? = nil) {
     self.fraction = fraction
     self.text = text
     self.remainingSeconds = remainingSeconds
+    self.metricsFile = metricsFile
   }
 }
 

@@ -157,7 +157,8 @@ public struct ModelPretrain: Stage {
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     let crew = WorkerGroup(
       job: path, processes: processes(engine), gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
-      errors: "\(state)/errors")
+      errors: "\(state)/errors",
+      metricsFile: "\(state)/\(TrainingJournal.watchFolder)/\(TrainingWatch.prometheusName)")
     let summary = try crew.train(workspace)
     try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
   }

@@ -14,6 +14,8 @@ struct WorkerGroup {
   var gpus: Int
   /// Prefix of the files with the processes' messages: `errors-RANK.log`.
   var errors: String
+  /// The file in which the training keeps its newest figures.
+  var metricsFile: String?
 
   /// The exit code of a process that stopped because of another one.
   static let becauseOfOthers: Int32 = 75
@@ -120,7 +122,7 @@ struct WorkerGroup {
         TaskStatus(
           fraction: Double(step.step) / Double(max(1, step.steps)),
           text: step.line + (progress.start.map { "  \($0.shortBatchLine)" } ?? ""),
-          remainingSeconds: step.remainingSeconds))
+          remainingSeconds: step.remainingSeconds, metricsFile: metricsFile))
     case .checkpoint: break
     case .warning(let text): workspace.warn("training", text)
     case .done(let end): progress.end = end

@@ -81,7 +81,9 @@ public final class TrainingJournal {
     if metrics.step % job.curveEverySteps == 0 || metrics.step == job.steps || metrics.step == 1 {
       try curve?.add(metrics, wallTime: 0)
     }
-    guard metrics.step % job.logSteps == 0 || metrics.step == job.steps || metrics.step == 1 else { return }
+    let isLogged =
+      metrics.step % job.logSteps == 0 || metrics.step == job.steps || metrics.step == 1 || !metrics.isFinite
+    guard isLogged else { return }
     guard let metrics = try watch?.record(metrics) else { return }
     listen(
       .step(

@@ -2,52 +2,31 @@ public import ShardKit
 
 /// Metrics in the text format that Prometheus scrapes, version 0.0.4.
 public enum PrometheusText {
-  /// - Parameter labels: on every sample, such as `stage`; in this order.
-  public static func text(_ metrics: StepMetrics, labels: [(name: String, value: String)] = []) -> String {
-    let label = labels.map { "\(identifier($0.name))=\"\(escaped($0.value))\"" }.joined(separator: ",")
-    let braces = label.isEmpty ? "" : "{\(label)}"
+  /// - Parameters:
+  ///   - nonFiniteSteps: steps so far whose loss or gradient was not finite.
+  ///   - labels: on every sample, such as `stage`; in this order.
+  public static func text(
+    _ metrics: StepMetrics, nonFiniteSteps: Int = 0, labels: [(name: String, value: String)] = []
+  ) -> String {
+    let labels = labels.map { MetricFamily.Label($0.name, $0.value) }
     var out = ""
-    func add(_ name: String, _ help: String, _ value: Double?, type: String = "gauge") {
+    func add(_ name: String, _ help: String, _ value: Double?, _ kind: MetricFamily.Kind = .gauge) {
       guard let value else { return }
-      out += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n\(name)\(braces) \(number(value))\n"
+      out += MetricFamily("pipeline_training_" + name, help, kind, [.init(value, labels)]).text
     }
-    add("pipeline_training_steps_total", "Optimizer steps done.", Double(metrics.step), type: "counter")
-    add("pipeline_training_samples_total", "Samples seen.", Double(metrics.samples), type: "counter")
-    add("pipeline_training_tokens_total", "Tokens seen.", Double(metrics.tokens), type: "counter")
-    add("pipeline_training_epoch", "Epoch of the data.", Double(metrics.epoch))
-    add("pipeline_training_loss", "Loss of the last step.", metrics.loss)
-    add("pipeline_training_learning_rate", "Learning rate of the last step.", metrics.learningRate)
-    add("pipeline_training_gradient_norm", "Norm of the gradient before clipping.", metrics.gradientNorm)
-    add("pipeline_training_tokens_per_second", "Tokens per second over the last steps.", metrics.tokensPerSecond)
-    add(
-      "pipeline_training_mfu", "Floating point operations of the model as a fraction of the peak.",
-      metrics.modelFLOPsUtilization)
-    add("pipeline_training_remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
-    for other in metrics.others {
-      add("pipeline_training_" + identifier(other.name), "\(escapedHelp(other.name)).", other.value)
-    }
+    add("steps_total", "Optimizer steps done.", Double(metrics.step), .counter)
+    add("samples_total", "Samples seen.", Double(metrics.samples), .counter)
+    add("tokens_total", "Tokens seen.", Double(metrics.tokens), .counter)
+    add("nonfinite_steps_total", "Steps whose loss or gradient was not finite.", Double(nonFiniteSteps), .counter)
+    add("epoch", "Epoch of the data.", Double(metrics.epoch))
+    add("loss", "Loss of the last step.", metrics.loss)
+    add("learning_rate", "Learning rate of the last step.", metrics.learningRate)
+    add("gradient_norm", "Norm of the gradient before clipping.", metrics.gradientNorm)
+    add("tokens_per_second", "Tokens per second over the last steps.", metrics.tokensPerSecond)
+    add("mfu", "Floating point operations of the model as a fraction of the peak.", metrics.modelFLOPsUtilization)
+    add("remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
+    for other in metrics.others { add(other.name, "\(other.name).", other.value) }
     return out
-  }
-
-  private static func number(_ value: Double) -> String {
-    if value.isNaN { return "NaN" }
-    if value.isInfinite { return value < 0 ? "-Inf" : "+Inf" }
-    return Int(exactly: value).map { "\($0)" } ?? "\(value)"
-  }
-
-  /// Letters, digits and `_`, not a digit first.
-  private static func identifier(_ name: String) -> String {
-    let scalars = name.unicodeScalars.map { scalar -> String in
-      scalar.isASCII && scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) ? String(scalar) : "_"
-    }
-    let joined = scalars.joined()
-    return joined.first?.isNumber ?? true ? "_" + joined : joined
-  }
-
-  private static func escaped(_ value: String) -> String { escapedHelp(value).replacing("\"", with: "\\\"") }
-
-  private static func escapedHelp(_ text: String) -> String {
-    text.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
   }
 }
 

@@ -44,6 +44,9 @@ public struct StepMetrics: Equatable, Sendable {
     self.tokens = tokens
   }
 
+  /// Whether loss and gradient are numbers.
+  var isFinite: Bool { loss.isFinite && gradientNorm?.isFinite ?? true }
+
   /// Every number under the name that Composer uses in logs, in fixed order.
   public var scalars: [Named] {
     var list = [

@@ -31,6 +31,7 @@ public final class TrainingWatch {
   private let prometheus: PrometheusFile
   private var throughput = Throughput()
   private var lastText = ""
+  private var nonFiniteSteps = 0
 
   /// - Parameter resumedStep: the step of the checkpoint that training resumes from, 0 at the start; records of later
   ///   steps are removed.
@@ -61,8 +62,9 @@ public final class TrainingWatch {
     }
     try log.add(metrics)
     try events.add(metrics.scalars, step: metrics.step)
-    lastText = PrometheusText.text(metrics, labels: options.labels)
-    try prometheus.update(lastText)
+    if !metrics.isFinite { nonFiniteSteps += 1 }
+    lastText = PrometheusText.text(metrics, nonFiniteSteps: nonFiniteSteps, labels: options.labels)
+    try prometheus.update(lastText, force: !metrics.isFinite)
     return metrics
   }
 

@@ -16,7 +16,8 @@ import Testing
     #expect(
       samples == [
         "pipeline_training_steps_total\(labels) 12", "pipeline_training_samples_total\(labels) 96",
-        "pipeline_training_tokens_total\(labels) 1099511627776", "pipeline_training_epoch\(labels) 0",
+        "pipeline_training_tokens_total\(labels) 1099511627776", "pipeline_training_nonfinite_steps_total\(labels) 0",
+        "pipeline_training_epoch\(labels) 0",
         "pipeline_training_loss\(labels) NaN", "pipeline_training_learning_rate\(labels) 5e-05",
         "pipeline_training_metrics_eval_x\(labels) 0.5",
       ])
