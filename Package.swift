@@ -80,7 +80,8 @@ let package = Package(
     .testTarget(name: "NetKitTests", dependencies: ["NetKit", "TestKit"], swiftSettings: strict),
     .testTarget(name: "StagesTests", dependencies: ["Stages", "TestKit"], swiftSettings: strict),
     .testTarget(
-      name: "CLITests", dependencies: ["TestKit", "pipeline-cli"], exclude: ["Snapshots"], swiftSettings: strict),
+      name: "CLITests", dependencies: ["PipelineKit", "TestKit", "TrainerCore", "pipeline-cli"],
+      exclude: ["Snapshots"], swiftSettings: strict),
     .testTarget(
       name: "CrashTests", dependencies: ["PipelineKit", "ShardKit", "Stages", "TestKit", "pipeline-cli"],
       swiftSettings: strict),

@@ -25,8 +25,13 @@ public enum PrometheusText {
     add("tokens_per_second", "Tokens per second over the last steps.", metrics.tokensPerSecond)
     add("mfu", "Floating point operations of the model as a fraction of the peak.", metrics.modelFLOPsUtilization)
     add("remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
-    for other in metrics.others { add(other.name, "\(other.name).", other.value) }
+    for other in metrics.others { add(snakeCase(other.name), "\(other.name).", other.value) }
     return out
+  }
+
+  /// `metrics/eval/MaskedAccuracy` to `metrics/eval/masked_accuracy`.
+  private static func snakeCase(_ name: String) -> String {
+    name.replacing(#/([a-z0-9])([A-Z])/#) { "\($0.1)_\($0.2)" }.lowercased()
   }
 }
 

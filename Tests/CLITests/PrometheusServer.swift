@@ -1,0 +1,85 @@
+import Glibc
+import ShardKit
+import TestKit
+
+/// A real Prometheus with the configuration and rules of `Operations/monitoring`, at short intervals.
+final class PrometheusServer {
+  static let isInstalled = ["prometheus", "promtool"].allSatisfy { program in
+    (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
+      access("\($0)/\(program)", X_OK) == 0
+    }
+  }
+
+  static let files = packagePath("Operations/monitoring")
+
+  private let folder = temporaryDirectory()
+  private let child: ChildProcess
+  let loopback: Loopback
+
+  /// - Parameter target: the port of a run.
+  init(scraping target: Int) throws {
+    var configuration = String(decoding: try FileSystem.read(Self.files + "/prometheus.yml"), as: UTF8.self)
+    for (shipped, short) in [("15s", "1s"), ("127.0.0.1:9464", "127.0.0.1:\(target)")] {
+      guard configuration.contains(shipped) else { throw ShardError(.malformed, "prometheus.yml", "has no \(shipped)") }
+      configuration = configuration.replacing(shipped, with: short)
+    }
+    try FileSystem.write(Array(configuration.utf8), to: folder + "/prometheus.yml")
+    try FileSystem.write(try FileSystem.read(Self.files + "/alerts.yml"), to: folder + "/alerts.yml")
+    let port = try freePort()
+    child = try ChildProcess(
+      [
+        "--config.file=\(folder)/prometheus.yml", "--storage.tsdb.path=\(folder)/data",
+        "--web.listen-address=127.0.0.1:\(port)", "--log.level=warn",
+      ], program: "prometheus")
+    loopback = Loopback(port: port, server: "prometheus")
+    try child.works(until: "Prometheus") { (try? loopback.get("/-/ready"))?.status == "HTTP/1.1 200 OK" }
+  }
+
+  deinit {
+    child.signal(SIGKILL)
+    _ = try? child.wait()
+    try? FileSystem.removeTree(folder)
+  }
+
+  func get(_ path: String) throws -> JSONValue { try JSONValue.parse(try body(path)).value }
+
+  /// Prometheus sends long answers in chunks.
+  private func body(_ path: String) throws -> [UInt8] {
+    let answer = try loopback.get(path)
+    guard answer.headers["transfer-encoding"] == "chunked" else { return answer.body }
+    var rest = answer.body[...], whole: [UInt8] = []
+    while let end = rest.firstIndex(of: 13), let count = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16),
+      count > 0
+    {
+      whole += rest[(end + 2)..<(end + 2 + count)]
+      rest = rest[(end + 2 + count + 2)...]
+    }
+    return whole
+  }
+
+  /// The labels and values that an expression has now.
+  /// - Throws: `ShardError` with Prometheus' words for an expression that it does not understand.
+  func query(_ expression: String) throws -> [(labels: JSONValue, value: Double)] {
+    let answer = try get("/api/v1/query?query=\(Self.escaped(expression))")
+    guard answer["status"]?.string == "success" else {
+      throw ShardError(.malformed, expression, answer["error"]?.string ?? "no answer")
+    }
+    return (answer["data"]?["result"]?.array ?? []).map { result in
+      let value = result["value"]?.array?.last?.string.flatMap { Double($0) } ?? .nan
+      return (result["metric"] ?? [:], value)
+    }
+  }
+
+  /// Names of the alerts that fire.
+  func firing() throws -> Set<String> {
+    let alerts = try get("/api/v1/alerts")["data"]?["alerts"]?.array ?? []
+    return Set(alerts.filter { $0["state"]?.string == "firing" }.compactMap { $0["labels"]?["alertname"]?.string })
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.utf8.map { byte in
+      let isPlain = (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+      return isPlain ? String(UnicodeScalar(byte)) : "%" + padded(byte, 2, radix: 16, uppercase: true)
+    }.joined()
+  }
+}
