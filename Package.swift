@@ -61,7 +61,7 @@ let package = Package(
     ),
     .target(
       name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "MarkupKit", "TrainerCore", "NetKit"],
-      resources: [.embedInCode("HuggingFace/Python")], swiftSettings: strict),
+      resources: [.embedInCode("HuggingFace/Python"), .embedInCode("Report/Python")], swiftSettings: strict),
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [

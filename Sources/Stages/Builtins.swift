@@ -35,6 +35,7 @@ extension StageRegistry {
     StageDescription(MixSplit.self),
     StageDescription(ModelPretrain.self),
     StageDescription(ModelCard.self),
+    StageDescription(WandbReport.self),
     StageDescription(S3Download.self),
     StageDescription(TextClean.self),
     StageDescription(TextRead.self),

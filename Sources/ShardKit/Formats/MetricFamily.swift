@@ -57,17 +57,29 @@ public struct MetricFamily: Equatable, Sendable {
 
   /// Letters, digits and `_`, not a digit first.
   static func identifier(_ name: String) -> String {
-    let scalars = name.unicodeScalars.map { scalar -> String in
-      scalar.isASCII && scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) ? String(scalar) : "_"
-    }
-    let joined = scalars.joined()
-    return joined.first?.isNumber ?? true ? "_" + joined : joined
+    let bytes = name.unicodeScalars.map { $0.isASCII && isWord(UInt8($0.value)) ? UInt8($0.value) : 0x5F }
+    let isDigitFirst = bytes.first.map { (0x30...0x39).contains($0) } ?? true
+    return (isDigitFirst ? "_" : "") + String(decoding: bytes, as: UTF8.self)
   }
 
-  private static func escaped(_ value: String) -> String { escapedHelp(value).replacing("\"", with: "\\\"") }
+  private static func isWord(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+  }
 
-  private static func escapedHelp(_ text: String) -> String {
-    text.replacing("\\", with: "\\\\").replacing("\n", with: "\\n")
+  private static func escaped(_ value: String) -> String { escapedHelp(value, quotes: true) }
+
+  /// By scalars: a line end is one even behind a carriage return, with which it is one character.
+  private static func escapedHelp(_ text: String, quotes: Bool = false) -> String {
+    var out = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\n": out.append(contentsOf: "\\n".unicodeScalars)
+      case "\\": out.append(contentsOf: "\\\\".unicodeScalars)
+      case "\"" where quotes: out.append(contentsOf: "\\\"".unicodeScalars)
+      default: out.append(scalar)
+      }
+    }
+    return String(out)
   }
 }
 
@@ -116,7 +128,10 @@ extension MetricFamily {
 
   /// Takes `name="value"` and a comma behind it off the front.
   private static func label(_ rest: inout Substring) -> Label? {
-    guard let match = rest.prefixMatch(of: #/([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)",?/#) else { return nil }
+    guard
+      let match = rest.prefixMatch(
+        of: #/([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)",?/#.matchingSemantics(.unicodeScalar))
+    else { return nil }
     rest = rest[match.range.upperBound...]
     return Label(String(match.1), unescaped(match.2))
   }
@@ -131,18 +146,18 @@ extension MetricFamily {
   }
 
   private static func unescaped(_ text: Substring) -> String {
-    var out = ""
+    var out = String.UnicodeScalarView()
     var isEscape = false
-    for character in text {
+    for scalar in text.unicodeScalars {
       if isEscape {
-        out.append(character == "n" ? "\n" : character)
+        out.append(scalar == "n" ? "\n" : scalar)
         isEscape = false
-      } else if character == "\\" {
+      } else if scalar == "\\" {
         isEscape = true
       } else {
-        out.append(character)
+        out.append(scalar)
       }
     }
-    return out
+    return String(out)
   }
 }
