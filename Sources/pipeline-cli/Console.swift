@@ -1,6 +1,7 @@
 import Glibc
 import PipelineKit
 import ShardKit
+import Synchronization
 import TrainerCore
 
 /// The standard streams: a command's result goes to standard output; progress and errors go to standard error.
@@ -27,15 +28,20 @@ enum Console {
     put((isatty(STDOUT_FILENO) == 1 ? visible(path) : path) + "\n", STDOUT_FILENO)
   }
 
+  /// Threads that write at the same time must not cut each other's lines.
+  private static let writing = Mutex(())
+
   private static func put(_ text: String, _ descriptor: Int32) {
-    var text = text
-    text.withUTF8 { bytes in
-      var done = 0
-      while done < bytes.count {
-        let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-        if count < 0 && errno == EINTR { continue }
-        if count <= 0 { return }
-        done += count
+    writing.withLock { _ in
+      var text = text
+      text.withUTF8 { bytes in
+        var done = 0
+        while done < bytes.count {
+          let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+          if count < 0 && errno == EINTR { continue }
+          if count <= 0 { return }
+          done += count
+        }
       }
     }
   }

@@ -18,6 +18,10 @@ import TrainerCore
       let result = try Self.promtool(arguments)
       #expect(result.status == 0, "\(arguments): \(result.output)\(result.errors)")
     }
+    let routes = try ChildProcess(
+      ["check-config", PrometheusServer.files + "/alertmanager.yml"], program: "amtool"
+    ).wait()
+    #expect(routes.status == 0, "\(routes.output)\(routes.errors)")
     // Every rule has a test in which it fires.
     let rules = try Self.names("alert: ", in: "alerts.yml")
     #expect(rules.count >= 10)
@@ -68,6 +72,10 @@ import TrainerCore
     let server = try #require(prometheus)
     try child.works(until: "the alert") { try server.firing().contains("PipelineRunFailed") }
     #expect(try server.firing() == ["PipelineRunFailed", "PipelineStageFailed"])
+    // The critical one is sent; the warning of the same run is held back.
+    try child.works(until: "the alert's way to its receiver") {
+      try server.received().contains { $0.receiver == "on-call" && $0.alerts == ["PipelineRunFailed"] }
+    }
     child.signal(SIGINT)
     #expect(try child.wait().status == 1)
   }

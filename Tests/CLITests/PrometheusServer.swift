@@ -4,7 +4,7 @@ import TestKit
 
 /// A real Prometheus with the configuration and rules of `Operations/monitoring`, at short intervals.
 final class PrometheusServer {
-  static let isInstalled = ["prometheus", "promtool"].allSatisfy { program in
+  static let isInstalled = ["prometheus", "promtool", "prometheus-alertmanager", "amtool"].allSatisfy { program in
     (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
       access("\($0)/\(program)", X_OK) == 0
     }
@@ -14,12 +14,18 @@ final class PrometheusServer {
 
   private let folder = temporaryDirectory()
   private let child: ChildProcess
+  private let alertmanager: ChildProcess
   let loopback: Loopback
+  private let alerts: Loopback
 
   /// - Parameter target: the port of a run.
   init(scraping target: Int) throws {
     var configuration = String(decoding: try FileSystem.read(Self.files + "/prometheus.yml"), as: UTF8.self)
-    for (shipped, short) in [("15s", "1s"), ("127.0.0.1:9464", "127.0.0.1:\(target)")] {
+    let alertPort = try freePort()
+    let changes = [
+      ("15s", "1s"), ("127.0.0.1:9464", "127.0.0.1:\(target)"), ("127.0.0.1:9093", "127.0.0.1:\(alertPort)"),
+    ]
+    for (shipped, short) in changes {
       guard configuration.contains(shipped) else { throw ShardError(.malformed, "prometheus.yml", "has no \(shipped)") }
       configuration = configuration.replacing(shipped, with: short)
     }
@@ -31,21 +37,41 @@ final class PrometheusServer {
         "--config.file=\(folder)/prometheus.yml", "--storage.tsdb.path=\(folder)/data",
         "--web.listen-address=127.0.0.1:\(port)", "--log.level=warn",
       ], program: "prometheus")
+    alertmanager = try ChildProcess(
+      [
+        "--config.file=\(Self.files)/alertmanager.yml", "--storage.path=\(folder)/alerts", "--cluster.listen-address=",
+        "--web.listen-address=127.0.0.1:\(alertPort)", "--log.level=error",
+      ], program: "prometheus-alertmanager")
     loopback = Loopback(port: port, server: "prometheus")
+    alerts = Loopback(port: alertPort, server: "alertmanager")
+    try alertmanager.works(until: "Alertmanager") { [alerts] in
+      (try? alerts.get("/-/ready"))?.status == "HTTP/1.1 200 OK"
+    }
     try child.works(until: "Prometheus") { (try? loopback.get("/-/ready"))?.status == "HTTP/1.1 200 OK" }
   }
 
   deinit {
-    child.signal(SIGKILL)
-    _ = try? child.wait()
+    for process in [child, alertmanager] {
+      process.signal(SIGKILL)
+      _ = try? process.wait()
+    }
     try? FileSystem.removeTree(folder)
   }
 
-  func get(_ path: String) throws -> JSONValue { try JSONValue.parse(try body(path)).value }
+  func get(_ path: String) throws -> JSONValue { try JSONValue.parse(try Self.body(loopback, path)).value }
 
-  /// Prometheus sends long answers in chunks.
-  private func body(_ path: String) throws -> [UInt8] {
-    let answer = try loopback.get(path)
+  /// What Alertmanager groups for a receiver: the receiver, and the names of its alerts.
+  func received() throws -> [(receiver: String, alerts: Set<String>)] {
+    let groups = try JSONValue.parse(try Self.body(alerts, "/api/v2/alerts/groups")).value
+    return (groups.array ?? []).map { group in
+      let names = (group["alerts"]?.array ?? []).compactMap { $0["labels"]?["alertname"]?.string }
+      return (group["receiver"]?["name"]?.string ?? "", Set(names))
+    }
+  }
+
+  /// Long answers come in chunks.
+  private static func body(_ server: Loopback, _ path: String) throws -> [UInt8] {
+    let answer = try server.get(path)
     guard answer.headers["transfer-encoding"] == "chunked" else { return answer.body }
     var rest = answer.body[...], whole: [UInt8] = []
     while let end = rest.firstIndex(of: 13), let count = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16),

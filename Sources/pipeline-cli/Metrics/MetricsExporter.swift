@@ -99,7 +99,8 @@ final class MetricsExporter: Sendable {
     machine.withLock { $0 = MachineFigures(store: store) }
     writeFile()
     writeLines()
-    let until = monotonicNanoseconds() + linger * 1_000_000_000
+    let hasBegun = metrics.withLock { $0.began != nil }
+    let until = monotonicNanoseconds() + (hasBegun ? linger * 1_000_000_000 : 0)
     while server != nil, monotonicNanoseconds() < until, !isInterrupted() { usleep(50_000) }
     server?.close()
   }
@@ -182,23 +183,33 @@ final class MetricsExporter: Sendable {
   }
 }
 
-/// Lines that are appended to a file or written to standard output, each at once.
+/// Lines that are appended to a file, each at once, or written to standard output between those of the program.
 final class AppendedLines: Sendable {
   private let path: String
   private let descriptor: Int32
 
+  private static let standardOutput = "-"
+
   /// - Throws: `ShardError` if the file cannot be opened.
   init(_ path: String) throws(ShardError) {
     self.path = path
-    descriptor = path == "-" ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard path != Self.standardOutput else {
+      descriptor = -1
+      return
+    }
+    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
   }
 
-  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// - Throws: `ShardError` if the file cannot be written.
   func append(_ lines: [String]) throws(ShardError) {
     for line in lines {
+      guard descriptor >= 0 else {
+        Console.standardOutput(line + "\n")
+        continue
+      }
       let bytes = Array((line + "\n").utf8)
       var done = 0
       while done < bytes.count {
