@@ -36,6 +36,7 @@ extension StageRegistry {
     StageDescription(ModelPretrain.self),
     StageDescription(ModelCard.self),
     StageDescription(WandbReport.self),
+    StageDescription(MLflowReport.self),
     StageDescription(S3Download.self),
     StageDescription(TextClean.self),
     StageDescription(TextRead.self),

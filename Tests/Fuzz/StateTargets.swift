@@ -25,6 +25,17 @@ let stateTargets: [String: FuzzTarget] = [
     guard let count = ByteCount.parse(String(decoding: input, as: UTF8.self)) else { return }
     promise((0...ByteCount.largest).contains(count.bytes), "a number of bytes is bounded")
   },
+  "metrics": reader(
+    samples: [
+      "# HELP a_total Help \\\\ of\\ntwo.\n# TYPE a_total counter\na_total{stage=\"x\\\"\\\\\\ny\",b=\"\"} 1.5\na_total NaN\n",
+      "# HELP b c\n# TYPE b gauge\nb -Inf\nb{} 5e-324\n",
+    ], words: ["# HELP ", "# TYPE ", "{", "}", "=\"", "\",", "\\", "NaN", "+Inf", "gauge", "\r\n", "0x1p9"]
+  ) { input in
+    let families = MetricFamily.families(of: input)
+    let text = families.map(\.text).joined()
+    let again = MetricFamily.families(of: Array(text.utf8))
+    promise(again.map(\.text).joined() == text, "metrics that were read are written as they are read again")
+  },
   "manifests": reader(
     samples: [
       #"{"format":1,"phase":"run","key":"0","fingerprint":"\#(zeros)","files":[{"port":"p","name":"n","bytes":1,"digest":"\#(zeros)","#

@@ -1,4 +1,3 @@
-import Glibc
 public import PipelineKit
 import ShardKit
 
@@ -21,8 +20,7 @@ public struct WandbReport: SinglePhaseStage {
     @Option("The group of runs that this one belongs to.") public var group = ""
     @Option("Words by which runs can be found.") public var tags: [String] = []
     @Option("A remark of your own on the run.") public var notes = ""
-    @Option(
-      "The Python that has the package wandb. Empty: $PIPELINE_PYTHON, or python3.", affectsOutput: false)
+    @Option("The Python that has the package wandb. Empty: $PIPELINE_PYTHON, or python3.", affectsOutput: false)
     public var python = ""
 
     public init() {}
@@ -36,9 +34,8 @@ public struct WandbReport: SinglePhaseStage {
   public static let outputs = [report.port]
   public static let waitingPhases: Set<SinglePhase> = [.run]
 
-  /// Seconds in which a server must answer, and the run must be written.
+  /// Seconds in which a server must answer.
   private static let initSeconds = 60
-  private static let timeoutSeconds = 86_400.0
 
   private let options: Options
 
@@ -98,49 +95,16 @@ public struct WandbReport: SinglePhaseStage {
       "summary": .object(training.results.map { JSONMember($0.name, .number($0.value)) }),
       "points": .string(training.points), "folder": .string(folder), "initSeconds": .integer(Self.initSeconds),
     ]
-    let script = "\(folder)/wandb_replay.py"
-    try FileSystem.write(Array(plan.text().utf8), to: "\(folder)/plan.json")
-    try FileSystem.write(PackageResources.wandb_replay_py, to: script)
-    let command = ChildCommand(python, [script, "\(folder)/plan.json"], timeoutSeconds: Self.timeoutSeconds)
-    let result: ChildCommand.Result
-    do {
-      result = try command.run { (try? workspace.control.check()) == nil }
-    } catch {
-      try workspace.control.check()
-      throw StageError(.environment, "python", "\(error.subject): \(error.message)", hint: Self.installHint)
-    }
-    guard result.status == 0, let line = result.output.split(separator: 10).last else {
-      throw failure(result)
-    }
-    return try JSONValue.parse(Array(line)).value
+    return try tracker.run(plan, in: folder, workspace)
   }
 
-  private var python: String {
-    if !options.python.isEmpty { return options.python }
-    return getenv("PIPELINE_PYTHON").map { String(cString: $0) } ?? "python3"
-  }
-
-  private static let installHint =
-    "Install the package (`python3 -m pip install wandb`), and name the Python that has it with \"python\" or "
-    + "PIPELINE_PYTHON."
-
-  private func failure(_ result: ChildCommand.Result) -> StageError {
-    let lines = String(decoding: result.errors.suffix(4096), as: UTF8.self).split(whereSeparator: \.isNewline)
-    let last = lines.last { $0.hasPrefix("error: ") }?.dropFirst("error: ".count) ?? lines.last ?? ""
-    let reason = String(last.prefix(500))
-    switch result.status {
-    case 3:
-      return StageError(.environment, python, "cannot import wandb: \(reason)", hint: Self.installHint)
-    case 4 where options.mode == .online:
-      return StageError(
-        .environment, "wandb", "the run was not sent: \(reason)",
-        hint: "Set WANDB_API_KEY or use `wandb login`, check WANDB_BASE_URL and the network; or set \"mode\" to "
-          + "\"offline\" and send the run later with `wandb sync`.")
-    default:
-      return StageError(
-        .environment, "wandb", "the run was not written: its process ended with code \(result.status): \(reason)",
-        hint: "Is the package of version 0.17 or newer? \(Self.installHint)")
-    }
+  private var tracker: TrackerProcess {
+    TrackerProcess(
+      package: "wandb", oldest: "0.17", python: options.python, script: PackageResources.wandb_replay_py,
+      onlineHint: options.mode == .offline
+        ? nil
+        : "Set WANDB_API_KEY or use `wandb login`, check WANDB_BASE_URL and the network; or set \"mode\" to \"offline\" "
+          + "and send the run later with `wandb sync`.")
   }
 
   // MARK: The run folder

@@ -91,6 +91,6 @@ def main(path):
 
 
 if __name__ == "__main__":
-    # Under another name, a module 'wandb' next to this file or in the current folder cannot stand in for the package.
+    # A module 'wandb' next to this file or in the current folder cannot stand in for the package.
     sys.path[:] = [place for place in sys.path if place not in ("", os.path.dirname(os.path.abspath(__file__)))]
     sys.exit(main(sys.argv[1]))
