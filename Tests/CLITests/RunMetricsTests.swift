@@ -137,6 +137,8 @@ import Testing
     var command = ChildCommand("sh", ["-c", "yes | head -c 10000000; echo e >&2; exit 3"], timeoutSeconds: 60)
     command.maximumBytes = 1000
     let result = try command.run()
+    let background = try ChildCommand("sh", ["-c", "sleep 1000 & echo x"], timeoutSeconds: 1000).run()
+    #expect(background.status == 0 && background.output == Array("x\n".utf8))
     #expect(result.status == 3 && result.output.count == 1000 && result.errors == Array("e\n".utf8))
   }
 }

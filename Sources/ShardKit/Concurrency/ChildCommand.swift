@@ -40,7 +40,7 @@ public struct ChildCommand: Sendable {
     close(errors.writing)
     guard failure == 0 else { throw FileSystem.error(program, "cannot be started", number: failure) }
     var texts: [[UInt8]] = [[], []]
-    let ending = collect([output.reading, errors.reading], &texts, shouldStop)
+    let ending = collect([output.reading, errors.reading], of: child, &texts, shouldStop)
     if ending != .ended { kill(-child, SIGKILL) }
     var raw: Int32 = 0
     while waitpid(child, &raw, 0) < 0, errno == EINTR {}
@@ -106,19 +106,31 @@ public struct ChildCommand: Sendable {
 
   private enum Ending { case ended, late, stopped }
 
-  /// Reads both outputs until they are closed.
-  private func collect(_ ends: [Int32], _ texts: inout [[UInt8]], _ shouldStop: () -> Bool) -> Ending {
+  /// Reads both outputs until they are closed, or until the program has ended and nothing more comes: what it started in
+  /// the background may keep them open.
+  private func collect(
+    _ ends: [Int32], of child: pid_t, _ texts: inout [[UInt8]], _ shouldStop: () -> Bool
+  ) -> Ending {
     let deadline = monotonicNanoseconds() + Int(timeoutSeconds * 1e9)
     var polls = ends.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     while polls.contains(where: { $0.fd >= 0 }) {
       if shouldStop() { return .stopped }
       guard monotonicNanoseconds() < deadline else { return .late }
-      guard poll(&polls, nfds_t(polls.count), 100) > 0 else { continue }
+      guard poll(&polls, nfds_t(polls.count), 100) > 0 else {
+        if Self.hasEnded(child) { return .ended }
+        continue
+      }
       for place in polls.indices where polls[place].fd >= 0 && polls[place].revents != 0 {
         if !take(polls[place].fd, &texts[place]) { polls[place].fd = -1 }
       }
     }
     return .ended
+  }
+
+  /// Without taking its exit code.
+  private static func hasEnded(_ child: pid_t) -> Bool {
+    var information = siginfo_t()
+    return waitid(P_PID, id_t(child), &information, WEXITED | WNOHANG | WNOWAIT) == 0 && information.si_signo == SIGCHLD
   }
 
   /// - Returns: false at the end.

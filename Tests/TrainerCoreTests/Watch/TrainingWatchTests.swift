@@ -29,4 +29,20 @@ import TrainerCore
     let prometheus = String(decoding: try FileSystem.read(folder + "/metrics.prom"), as: UTF8.self)
     #expect(prometheus.contains("pipeline_training_steps_total 12\n"))
   }
+
+  /// Within seconds, in which no other step is written: an alarm depends on it.
+  @Test func aStepThatIsNotFiniteIsExportedAtOnce() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let watch = try TrainingWatch(folder, resumedStep: 0)
+    func exported() throws -> String { String(decoding: try FileSystem.read(folder + "/metrics.prom"), as: UTF8.self) }
+    try watch.record(StepMetrics(step: 1, loss: 2, learningRate: 1, gradientNorm: 1))
+    try watch.record(StepMetrics(step: 2, loss: 2, learningRate: 1, gradientNorm: 1))
+    #expect(try exported().contains("pipeline_training_steps_total 1\n"))
+    #expect(try exported().contains("pipeline_training_nonfinite_steps_total 0\n"))
+    try watch.record(StepMetrics(step: 3, loss: .nan, learningRate: 1, gradientNorm: 1))
+    #expect(try exported().contains("pipeline_training_loss NaN\n"))
+    try watch.record(StepMetrics(step: 4, loss: 2, learningRate: 1, gradientNorm: .infinity))
+    #expect(try exported().contains("pipeline_training_nonfinite_steps_total 2\n"))
+  }
 }
