@@ -5,7 +5,8 @@ import Testing
 import TrainerCore
 
 /// `Operations/monitoring`: what it says of a run must be true of a real one, seen by a real Prometheus.
-@Suite(.needs(PrometheusServer.isInstalled, "needs prometheus")) struct MonitoringTests {
+@Suite(.needs(PrometheusServer.isInstalled, "needs prometheus, prometheus-alertmanager and prometheus-node-exporter"))
+struct MonitoringTests {
   private static let dashboard = PrometheusServer.files + "/dashboard.json"
   private static let grafana = PeerScript("grafana_dashboard.py")
 
@@ -134,6 +135,43 @@ import TrainerCore
 
   private static func metricNames(_ text: String) -> Set<String> {
     Set(text.matches(of: #/\bpipeline_[a-z_]+/#).map { String($0.0) })
+  }
+
+  /// node_exporter takes the file next to what it exports itself, also after the run was killed: until the next one.
+  @Test func nodeExporterTakesTheFile() throws {
+    let bench = try Workbench()
+    try FileSystem.makeDirectory(bench.folder + "/node")
+    let port = try freePort()
+    let exporter = try ChildProcess(
+      [
+        "--collector.textfile.directory=\(bench.folder)/node", "--web.listen-address=127.0.0.1:\(port)",
+        "--log.level=error",
+      ], program: "prometheus-node-exporter")
+    defer {
+      exporter.signal(SIGKILL)
+      _ = try? exporter.wait()
+    }
+    func exported(_ sample: String) throws -> Double? {
+      guard let text = try? Loopback(port: port).get("/metrics").text else { return nil }
+      #expect(try #require(MetricsTests.value("node_textfile_scrape_error", in: text)) == 0)
+      return MetricsTests.value(sample, in: text)
+    }
+    let running = #"pipeline_run_state{pipeline="corpus",state="running"}"#
+    let updated = #"pipeline_run_update_timestamp_seconds{pipeline="corpus"}"#
+    let gate = bench.folder + "/gate"
+    let child = try bench.start(
+      [Workbench.program, "run", "corpus.json", "--metrics", "node/run.prom"],
+      environment: ["PIPELINE_FAULT": "task.started:1:\(gate)"])
+    try child.works(until: "the file") { try exported(running) == 1 }
+    child.signal(SIGKILL)
+    _ = try child.wait()
+    let last = try exported(updated)
+    #expect(last != nil)
+    #expect(try exported(running) == 1)
+    #expect(try exported(updated) == last, "a file that is no longer replaced is what the alert sees")
+    #expect(try bench.run("run", "corpus.json", "--metrics", "node/run.prom").status == 0)
+    #expect(try exported(running) == 0)
+    #expect(try exported(#"pipeline_run_state{pipeline="corpus",state="done"}"#) == 1)
   }
 
   /// What promtool says of a whole text, with the figures of a training in it.

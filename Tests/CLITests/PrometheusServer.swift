@@ -4,7 +4,10 @@ import TestKit
 
 /// A real Prometheus with the configuration and rules of `Operations/monitoring`, at short intervals.
 final class PrometheusServer {
-  static let isInstalled = ["prometheus", "promtool", "prometheus-alertmanager", "amtool"].allSatisfy { program in
+  private static let programs = [
+    "prometheus", "promtool", "prometheus-alertmanager", "amtool", "prometheus-node-exporter",
+  ]
+  static let isInstalled = programs.allSatisfy { program in
     (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").contains {
       access("\($0)/\(program)", X_OK) == 0
     }
@@ -58,29 +61,15 @@ final class PrometheusServer {
     try? FileSystem.removeTree(folder)
   }
 
-  func get(_ path: String) throws -> JSONValue { try JSONValue.parse(try Self.body(loopback, path)).value }
+  func get(_ path: String) throws -> JSONValue { try JSONValue.parse(try loopback.get(path).body).value }
 
   /// What Alertmanager groups for a receiver: the receiver, and the names of its alerts.
   func received() throws -> [(receiver: String, alerts: Set<String>)] {
-    let groups = try JSONValue.parse(try Self.body(alerts, "/api/v2/alerts/groups")).value
+    let groups = try JSONValue.parse(try alerts.get("/api/v2/alerts/groups").body).value
     return (groups.array ?? []).map { group in
       let names = (group["alerts"]?.array ?? []).compactMap { $0["labels"]?["alertname"]?.string }
       return (group["receiver"]?["name"]?.string ?? "", Set(names))
     }
-  }
-
-  /// Long answers come in chunks.
-  private static func body(_ server: Loopback, _ path: String) throws -> [UInt8] {
-    let answer = try server.get(path)
-    guard answer.headers["transfer-encoding"] == "chunked" else { return answer.body }
-    var rest = answer.body[...], whole: [UInt8] = []
-    while let end = rest.firstIndex(of: 13), let count = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16),
-      count > 0
-    {
-      whole += rest[(end + 2)..<(end + 2 + count)]
-      rest = rest[(end + 2 + count + 2)...]
-    }
-    return whole
   }
 
   /// The labels and values that an expression has now.

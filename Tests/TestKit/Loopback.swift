@@ -78,7 +78,20 @@ public struct Loopback: Sendable {
       let words = line.split(separator: ":", maxSplits: 1)
       if words.count == 2 { answer.headers[words[0].lowercased()] = String(words[1].drop { $0 == " " }) }
     }
-    answer.body = Array(bytes[end.upperBound...])
+    let rest = bytes[end.upperBound...]
+    answer.body = answer.headers["transfer-encoding"] == "chunked" ? whole(rest) : Array(rest)
     return answer
+  }
+
+  /// The chunks of a long answer, joined.
+  private static func whole(_ chunks: ArraySlice<UInt8>) -> [UInt8] {
+    var rest = chunks, whole: [UInt8] = []
+    while let end = rest.firstIndex(of: 13), let count = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16),
+      count > 0, end + 2 + count + 2 <= rest.endIndex
+    {
+      whole += rest[(end + 2)..<(end + 2 + count)]
+      rest = rest[(end + 2 + count + 2)...]
+    }
+    return whole
   }
 }
