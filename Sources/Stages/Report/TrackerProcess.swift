@@ -37,6 +37,7 @@ struct TrackerProcess {
     let path = "\(folder)/\(package)_replay.py"
     try FileSystem.write(Array(plan.text().utf8), to: "\(folder)/plan.json")
     try FileSystem.write(script, to: path)
+    try FileSystem.write(PackageResources.replayed_steps_py, to: "\(folder)/replayed_steps.py")
     let command = ChildCommand(interpreter, [path, "\(folder)/plan.json"], timeoutSeconds: Self.timeoutSeconds)
     let result: ChildCommand.Result
     do {

@@ -26,10 +26,14 @@ import Testing
 
     """
 
+  private static func head(_ text: String, lines: Int) -> String {
+    text.split(separator: "\n").prefix(lines).map { $0 + "\n" }.joined()
+  }
+
   /// A stage with the artifacts of a training, and with those of an evaluation.
   static func harness<S: Stage>(
     _ type: S.Type, _ folder: String, _ options: JSONValue, withReport: Bool = true, training: String = "pretrain",
-    steps: Int = 3
+    steps: Int = 3, logged: Int = 3
   ) throws -> StageHarness {
     let harness = try StageHarness(type, options: options)
     let json = #"{"steps":\#(steps),"batchSize":8,"precision":"float32","loss":8.25}"#
@@ -43,7 +47,8 @@ import Testing
     if withReport {
       harness.add(
         files: [
-          try file(folder + "/report", "metrics.jsonl", log), try file(folder + "/report", "training.svg", "<svg/>"),
+          try file(folder + "/report", "metrics.jsonl", head(log, lines: logged)),
+          try file(folder + "/report", "training.svg", "<svg/>"),
           try file(folder + "/report", "machine.json", #"{"device":"CPU","seconds":12.5}"#),
         ], to: "reports", from: training)
     }
@@ -148,7 +153,7 @@ import Testing
     #expect(absent?.hint?.contains("pip install wandb") == true)
     // A Python without any packages.
     try FileSystem.write(
-      Array("#!/bin/sh\nexec '\(PeerScript.interpreter)' -I -S \"$@\"\n".utf8), to: folder + "/bare")
+      Array("#!/bin/sh\nexec '\(PeerScript.interpreter)' -S -E -s \"$@\"\n".utf8), to: folder + "/bare")
     #expect(chmod(folder + "/bare", 0o755) == 0)
     let bare = try error(folder + "/bare")
     #expect(bare?.message == "cannot import wandb: No module named 'wandb'")

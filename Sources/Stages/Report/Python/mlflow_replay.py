@@ -5,31 +5,20 @@ usage: mlflow_replay.py PLAN.json    (written by pipeline's stage report.mlflow)
 The run is found by a tag that names the training, so replaying again adds only what it lacks. The last line printed is
 JSON: what was done. Exit codes: 3: no package mlflow; 4: mlflow or its server refused or failed.
 """
-import json
 import os
 import re
 import sys
+
+import replayed_steps
 
 TRAINING, LAST_STEP = "pipeline.training", "pipeline.lastStep"
 BATCH_METRICS, BATCH_PARAMETERS, PARAMETER_CHARACTERS = 1000, 100, 500
 
 
-def rows(path):
-    """Steps of a metrics.jsonl, each later than the one before; nulls are numbers that were not finite."""
-    last = -1
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # A line that a kill cut short.
-            step = row.pop("step", None) if isinstance(row, dict) else None
-            if not isinstance(step, int) or step <= last:
-                continue
-            last = step
-            # Milliseconds; in order even where no times are known.
-            moment = int(row.pop("time", 0) * 1000) or step
-            yield step, moment, {name: float("nan") if value is None else value for name, value in row.items()}
+def rows(plan):
+    """Steps with their times in milliseconds; in order even where no times are known."""
+    for step, moment, values in replayed_steps.rows(plan["points"]):
+        yield step, int(moment * 1000) or step, values
 
 
 def allowed(name):
@@ -50,7 +39,7 @@ def run_of(client, experiment, plan):
     found = client.search_runs([experiment], f"tags.`{TRAINING}` = '{plan['identity']}'", max_results=1)
     if found:
         return found[0]
-    began = next((moment for _, moment, _ in rows(plan["points"])), 0)
+    began = next((moment for _, moment, _ in rows(plan)), 0)
     tags = {TRAINING: plan["identity"], **({"mlflow.note.content": plan["notes"]} if plan["notes"] else {})}
     tags.update(plan["tags"])
     return client.create_run(experiment, start_time=began, run_name=plan["name"], tags=tags)
@@ -81,7 +70,7 @@ def log_steps(client, run, plan):
             client.log_batch(run.info.run_id, metrics=batch, tags=[RunTag(LAST_STEP, str(step))])
             batch.clear()
 
-    for step, moment, values in rows(plan["points"]):
+    for step, moment, values in rows(plan):
         if step > done:
             metrics = [Metric(allowed(name), value, moment, step) for name, value in values.items()]
             if len(batch) + len(metrics) > BATCH_METRICS:
@@ -116,34 +105,20 @@ def replay(mlflow, plan):
     }
 
 
-def main(path):
-    with open(path, encoding="utf-8") as file:
-        plan = json.load(file)
+def load(plan):
     os.environ.update({"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"})
     # Minutes of retries would hide a server that is not there.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # Files that it writes unasked, such as a folder of artifacts, do not belong into the user's.
     os.chdir(plan["folder"])
-    try:
-        import mlflow
+    import mlflow
 
-        if plan["tracking"].startswith("sqlite:"):
-            import alembic  # noqa: F401  What mlflow needs for a database.
-            import sqlalchemy  # noqa: F401
-    except ImportError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
-    try:
-        result = replay(mlflow, plan)
-    except Exception as error:  # pylint: disable=broad-except
-        print(f"error: {' '.join(str(error).split())[:400] or type(error).__name__}", file=sys.stderr)
-        return 4
-    print(json.dumps(result))
-    return 0
+    if plan["tracking"].startswith("sqlite:"):
+        import alembic  # noqa: F401  What mlflow needs for a database.
+        import sqlalchemy  # noqa: F401
+    return mlflow
 
 
 if __name__ == "__main__":
-    # A module 'mlflow' next to this file or in the current folder cannot stand in for the package.
-    sys.path[:] = [place for place in sys.path if place not in ("", os.path.dirname(os.path.abspath(__file__)))]
-    sys.exit(main(sys.argv[1]))
+    sys.exit(replayed_steps.run(load, replay))

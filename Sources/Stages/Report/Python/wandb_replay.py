@@ -5,27 +5,10 @@ usage: wandb_replay.py PLAN.json    (written by pipeline's stage report.wandb)
 The run's id is fixed, so replaying again adds nothing to a run that has all steps already. The last line printed is JSON:
 what was done. Exit codes: 3: no package wandb; 4: wandb refused or failed.
 """
-import json
 import os
 import sys
 
-
-def rows(path):
-    """Steps of a metrics.jsonl, each later than the one before; nulls are numbers that were not finite."""
-    last = -1
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # A line that a kill cut short.
-            step = row.pop("step", None) if isinstance(row, dict) else None
-            if not isinstance(step, int) or step <= last:
-                continue
-            last = step
-            moment = row.pop("time", 0)
-            values = {name: float("nan") if value is None else value for name, value in row.items()}
-            yield step, moment, values
+import replayed_steps
 
 
 def settings(wandb, plan):
@@ -49,7 +32,7 @@ def replay(wandb, plan):
     # Of a resumed run: the steps before it are there.
     first = run.step if getattr(run, "resumed", False) else 0
     logged, last = 0, None
-    for step, moment, values in rows(plan["points"]):
+    for step, moment, values in replayed_steps.rows(plan["points"]):
         last = step
         if step < first:
             continue
@@ -64,10 +47,8 @@ def replay(wandb, plan):
     return {"steps": logged, "lastStep": last, "url": url, "wandb": wandb.__version__}
 
 
-def main(path):
-    with open(path, encoding="utf-8") as file:
-        plan = json.load(file)
-    # These would make another run of it.
+def load(plan):
+    # Variables of the user's other runs would make another run of it.
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         if name not in ("WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_CONFIG_DIR", "WANDB_INIT_TIMEOUT"):
             del os.environ[name]
@@ -76,21 +57,10 @@ def main(path):
     os.environ.update({
         "WANDB_SILENT": "true", "WANDB_ERROR_REPORTING": "false", "WANDB_CACHE_DIR": scratch, "WANDB_DATA_DIR": scratch,
     })
-    try:
-        import wandb
-    except ImportError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 3
-    try:
-        result = replay(wandb, plan)
-    except Exception as error:  # pylint: disable=broad-except
-        print(f"error: {' '.join(str(error).split())[:400] or type(error).__name__}", file=sys.stderr)
-        return 4
-    print(json.dumps(result))
-    return 0
+    import wandb
+
+    return wandb
 
 
 if __name__ == "__main__":
-    # A module 'wandb' next to this file or in the current folder cannot stand in for the package.
-    sys.path[:] = [place for place in sys.path if place not in ("", os.path.dirname(os.path.abspath(__file__)))]
-    sys.exit(main(sys.argv[1]))
+    sys.exit(replayed_steps.run(load, replay))
