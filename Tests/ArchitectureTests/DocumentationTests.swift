@@ -67,7 +67,8 @@ import Testing
   @Test func namedFilesExist() throws {
     for page in try Self.pages() where page.path != "CHANGELOG.md" {
       for (number, line) in page.lines.enumerated() {
-        for match in line.matches(of: #/`((?:Sources|Tests|Scripts|Pipelines|Benchmarks|Documentation)\/[\w.+\/-]+)`/#)
+        for match in line.matches(
+          of: #/`((?:Sources|Tests|Scripts|Pipelines|Benchmarks|Documentation|Operations)\/[\w.+\/-]+)`/#)
         {
           #expect(
             FileSystem.exists(packagePath(String(match.1))), "\(page.path):\(number + 1): \(match.1) does not exist")
