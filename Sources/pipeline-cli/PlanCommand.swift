@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import PipelineKit
 import ShardKit
+import Stages
 
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -28,12 +29,12 @@ struct PlanCommand: ParsableCommand {
     let run = try PipelineRun(
       graph: graph, store: try options.openStore(graph, isShared: place.isRemote), settings: settings)
     let plan = try run.plan()
-    guard place.isRemote else { return Self.show(plan, graph, json: json) }
+    guard place.isRemote else { return try Self.show(plan, run, json: json) }
     let profile = try place.siteProfile(beside: graph.document.folder)
     let preview = JobPreview(run, cluster: try ExecutorOptions.cluster(profile), profile: profile)
     let jobs = try preview.jobs(plan)
     guard !json else { return Console.json(.list(jobs.map(Self.json))) }
-    Self.show(plan, graph, json: false)
+    try Self.show(plan, run, json: false)
     for job in jobs { Self.show(job) }
   }
 
@@ -57,7 +58,8 @@ struct PlanCommand: ParsableCommand {
     ]
   }
 
-  static func show(_ plan: Plan, _ graph: Graph, json: Bool) {
+  static func show(_ plan: Plan, _ run: PipelineRun, json: Bool) throws {
+    let graph = run.graph
     if json { return Console.json(.list(plan.verdicts.map { Self.json(graph.nodes[$0.node], $0.verdict) })) }
     let style = Style(STDOUT_FILENO)
     var table = TextTable([("", .left), ("", .left), ("", .left)])
@@ -70,6 +72,8 @@ struct PlanCommand: ParsableCommand {
       let node = graph.nodes[node]
       for remark in node.configured.stage.remarks { Console.line("\(node.name): \(remark)") }
     }
+    let estimate = try PipelineEstimate(plan, graph: graph, store: run.store)
+    for line in LongStages.lines(estimate, jobs: run.settings.jobs) { Console.line(line) }
   }
 
   private static func json(_ node: Graph.Node, _ verdict: Verdict) -> JSONValue {

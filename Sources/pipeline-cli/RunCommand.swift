@@ -76,7 +76,7 @@ struct RunCommand: ParsableCommand {
     try AddressSpace.fit(&settings)
     var run = try PipelineRun(graph: graph, store: store, settings: settings)
     if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
-    if dryRun { return PlanCommand.show(try run.plan(), graph, json: json) }
+    if dryRun { return try PlanCommand.show(try run.plan(), run, json: json) }
     TerminationSignals.install()
     let exporter = try metrics.exporter(pipeline: graph.document.name, store: store.root)
     defer { exporter?.close(linger: metrics.metricsLinger) { TerminationSignals.level > 0 } }

@@ -6,7 +6,8 @@ import Testing
 /// Every `--help` as it is, so that a change of words is seen. `PIPELINE_RECORD=1 swift test` writes them anew.
 @Suite struct HelpTests {
   static let commands = [
-    [], ["run"], ["plan"], ["init"], ["status"], ["explain"], ["lineage"], ["trace"], ["diff"], ["artifact"],
+    [], ["run"], ["plan"], ["init"], ["estimate"],
+    ["status"], ["explain"], ["lineage"], ["trace"], ["diff"], ["artifact"],
     ["verify"],
     ["prune"],
     ["stages"], ["schema"], ["doctor"],

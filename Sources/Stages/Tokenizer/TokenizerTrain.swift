@@ -55,7 +55,7 @@ public struct TokenizerTrain: Stage {
     phase == .count ? ["preTokenizer", "mecabDictionary"] : nil
   }
 
-  private let options: Options
+  let options: Options
 
   public init(options: Options) { self.options = options }
 

@@ -58,7 +58,7 @@ public final class TrainingJournal {
     options.flopsPerToken = job.shape.trainingFLOPsPerToken(
       sequenceLength: job.sequenceLength, maskFraction: job.maskFraction)
     let name = device.isCPU ? "CPU" : try engine.name(of: device)
-    options.peakFLOPs = DevicePeak.bfloat16FLOPs(ofDevice: name)
+    options.peakFLOPs = DeviceKind.ofDevice(name)?.bfloat16FLOPs
     options.devices = processes
     options.title = job.title
     try store.goOn(from: step, where: job.isOwn)

@@ -61,33 +61,9 @@ public struct Throughput: Sendable {
 
   /// The fraction of the peak that the model's own operations take: 0…1.
   ///
-  /// - Parameter peakFLOPs: per second, of all devices (`DevicePeak`).
+  /// - Parameter peakFLOPs: per second, of all devices (`DeviceKind`).
   public func modelFLOPsUtilization(flopsPerToken: Double, peakFLOPs: Double?) -> Double? {
     guard let peakFLOPs, peakFLOPs > 0, let tokensPerSecond else { return nil }
     return tokensPerSecond * flopsPerToken / peakFLOPs
-  }
-}
-
-/// Dense bfloat16 operations per second, by the vendor's data sheets.
-public enum DevicePeak {
-  /// nil for devices whose peak is not listed here: their utilization is unknown.
-  public static func bfloat16FLOPs(ofDevice name: String) -> Double? {
-    // PCI Express cards are slower than the modules of the same name.
-    let isCard = name.contains("PCIe") || name.contains("NVL")
-    if name.contains("H100") || name.contains("H200") { return isCard ? nil : 989e12 }
-    return name.contains("A100") ? 312e12 : nil
-  }
-}
-
-extension ModelShape {
-  /// Floating point operations of training per token, forward and backward.
-  ///
-  /// 6 per weight of a layer's matrices, 12·s·d per layer for attention's scores and sums, and 6·(d² + d·V) for the
-  /// head, which sees only the masked tokens. Embeddings, norms and recomputation do not count.
-  public func trainingFLOPsPerToken(sequenceLength: Int, maskFraction: Double) -> Double {
-    let matrices = parameters(ofLayer: 0).filter { $0.shape.count == 2 }.reduce(0) { $0 + $1.count }
-    let attention = 12 * Double(sequenceLength) * Double(hiddenSize)
-    let head = Double(hiddenSize * hiddenSize + hiddenSize * vocabularySize)
-    return Double(layers) * (6 * Double(matrices) + attention) + 6 * maskFraction * head
   }
 }

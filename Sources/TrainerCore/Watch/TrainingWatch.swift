@@ -9,7 +9,7 @@ public final class TrainingWatch {
     public var totalSteps: Int?
     /// `ModelShape.trainingFLOPsPerToken`; nil: no utilization.
     public var flopsPerToken: Double?
-    /// Of one device (`DevicePeak`); nil: no utilization.
+    /// Of one device (`DeviceKind`); nil: no utilization.
     public var peakFLOPs: Double?
     public var devices = 1
     /// Labels of every Prometheus sample, such as the stage.

@@ -86,11 +86,11 @@ import Testing
   }
 
   @Test func onlyKnownDevicesHaveAPeak() {
-    #expect(DevicePeak.bfloat16FLOPs(ofDevice: "NVIDIA H200") == 989e12)
-    #expect(DevicePeak.bfloat16FLOPs(ofDevice: "NVIDIA H100 80GB HBM3") == 989e12)
-    #expect(DevicePeak.bfloat16FLOPs(ofDevice: "NVIDIA A100-SXM4-80GB") == 312e12)
-    #expect(DevicePeak.bfloat16FLOPs(ofDevice: "NVIDIA H100 PCIe") == nil)
-    #expect(DevicePeak.bfloat16FLOPs(ofDevice: "cpu") == nil)
+    #expect(DeviceKind.ofDevice("NVIDIA H200")?.bfloat16FLOPs == 989e12)
+    #expect(DeviceKind.ofDevice("NVIDIA H100 80GB HBM3")?.bfloat16FLOPs == 989e12)
+    #expect(DeviceKind.ofDevice("NVIDIA A100-SXM4-80GB")?.bfloat16FLOPs == 312e12)
+    #expect(DeviceKind.ofDevice("NVIDIA H100 PCIe")?.bfloat16FLOPs == nil)
+    #expect(DeviceKind.ofDevice("cpu")?.bfloat16FLOPs == nil)
     var throughput = Throughput()
     for step in 0...1 { throughput.record(step: step, tokens: step * 400_000, seconds: Double(step)) }
     #expect(throughput.modelFLOPsUtilization(flopsPerToken: 740e6, peakFLOPs: nil) == nil)

@@ -1,0 +1,137 @@
+public import PipelineKit
+public import TrainerCore
+
+/// The compute and storage that a pipeline's stages take, before they run.
+public struct PipelineEstimate: Sendable {
+  public enum Figures: Sendable {
+    case training(PretrainEstimate)
+    case data(DataEstimate)
+  }
+
+  public struct Stage: Sendable {
+    public var name: String
+    /// The kind of stage.
+    public var use: String
+    public var verdict: Verdict
+    public var figures: Figures
+  }
+
+  /// In the order in which a run would run them.
+  public var stages: [Stage]
+
+  /// - Parameter plan: what a run would do.
+  /// - Throws: `RunError` or `ShardError` if the store cannot be read.
+  public init(_ plan: Plan, graph: Graph, store: RunStore) throws {
+    let data = try DataEstimation(graph: graph, store: store, stated: StatedRates.rate).estimates(plan)
+    stages = plan.verdicts.map { index, verdict, _ in
+      let node = graph.nodes[index]
+      let isFinished = data[index].basis == .finished
+      let training = isFinished ? nil : PretrainEstimate(node: index, graph: graph, store: store)
+      return Stage(
+        name: node.name, use: node.description.name, verdict: verdict,
+        figures: training.map { .training($0) } ?? .data(data[index]))
+    }
+  }
+}
+
+/// The work of a `model.pretrain` stage, as far as it is known before it runs.
+public struct PretrainEstimate: Equatable, Sendable {
+  public var work: TrainingWork
+  /// Where the stage's options say that it trains: nil on GPUs of any kind, else the CPU.
+  public var onlyDevice: DeviceKind?
+  /// Processes that the options demand; 0: one per GPU.
+  public var processes: Int
+  /// What was assumed, one sentence each.
+  public var remarks: [String]
+
+  /// On a kind of device.
+  /// - Parameter devices: GPUs, or processors of the CPU, if the options do not say how many.
+  public func on(_ device: DeviceKind, devices: Int) -> TrainingEstimate {
+    TrainingEstimate(work, on: device, devices: device.isCPU || processes == 0 ? devices : processes)
+  }
+}
+
+extension PretrainEstimate {
+  /// nil if the node is not a `model.pretrain`.
+  init?(node index: Int, graph: Graph, store: RunStore) {
+    guard let stage = graph.nodes[index].configured.stage as? ModelPretrain else { return nil }
+    let options = stage.options
+    var search = ShapeSearch(graph: graph, store: store)
+    let shape = search.shape(of: index)
+    let first = search.firstStep(of: index)
+    work = TrainingWork()
+    work.shape = shape
+    work.sequenceLength = options.sequenceLength
+    work.batchSize = options.batchSize
+    work.microbatchSize = options.microbatchSize
+    // A course that cannot be read is refused when the pipeline file is.
+    work.steps = (try? options.course().steps(after: first, until: options.steps)) ?? options.steps
+    work.maskFraction = options.maskFraction
+    work.precision = options.precision.resolved(isGPU: options.device != .cpu)
+    work.recomputeActivations = options.recomputeActivations
+    let every = options.keepEverySteps
+    let regular = every > 0 ? options.steps / every - first / every : 0
+    work.keptCheckpoints = options.keepCheckpoints + regular
+    work.publishedCheckpoints = regular + (every > 0 && options.steps % every == 0 ? 0 : 1)
+    onlyDevice = options.device == .cpu ? .cpu : nil
+    processes = options.processes
+    remarks = search.remarks
+  }
+}
+
+/// Finds the shape that a training will have, from the stages that it reads from.
+private struct ShapeSearch {
+  let graph: Graph
+  let store: RunStore
+  var remarks: [String] = []
+
+  init(graph: Graph, store: RunStore) {
+    self.graph = graph
+    self.store = store
+  }
+
+  private func source(of index: Int, _ input: String) -> Int? {
+    graph.nodes[index].edges.first { $0.input == input }?.source
+  }
+
+  private func stage(_ index: Int) -> any Stage { graph.nodes[index].configured.stage }
+
+  mutating func shape(of index: Int) -> ModelShape {
+    guard let pretrain = stage(index) as? ModelPretrain else { return ModelShape() }
+    let initial =
+      source(of: index, ModelPretrain.initial.port.name) ?? source(of: index, ModelPretrain.resume.port.name)
+    guard let initial else { return pretrain.options.shape(vocabulary: vocabulary(of: index)) }
+    if stage(initial) is ModelPretrain { return shape(of: initial) }
+    if let shape = publishedShape(of: initial) { return shape }
+    remarks.append(
+      "the model of '\(graph.nodes[initial].name)' does not exist yet: its sizes are taken from the stage's options")
+    return pretrain.options.shape(vocabulary: vocabulary(of: index))
+  }
+
+  private func publishedShape(of index: Int) -> ModelShape? {
+    guard let manifest = manifest(of: index) else { return nil }
+    let port = ModelPretrain.model.port.name
+    return try? ModelShape(path: "\(store.artifacts.directory(of: manifest))/\(port)/\(ModelShape.fileName)")
+  }
+
+  private func manifest(of index: Int) -> NodeManifest? {
+    try? store.newestSealed(stage: graph.nodes[index].name, pipeline: graph.document.name)?.manifest
+  }
+
+  private mutating func vocabulary(of index: Int) -> Int {
+    let usual = ModelShape().vocabularySize
+    guard let tokenizer = source(of: index, TokenizerInput.port.port.name) else { return usual }
+    if let training = stage(tokenizer) as? TokenizerTrain { return training.options.vocabularySize }
+    remarks.append("the tokenizer of '\(graph.nodes[tokenizer].name)' is assumed to have \(usual) tokens")
+    return usual
+  }
+
+  /// The step of the checkpoint that a training continues; 0: none.
+  func firstStep(of index: Int) -> Int {
+    guard let pretrain = stage(index) as? ModelPretrain,
+      let source = source(of: index, ModelPretrain.resume.port.name)
+    else { return 0 }
+    if pretrain.options.resumeStep > 0 { return pretrain.options.resumeStep }
+    return (stage(source) as? ModelPretrain)?.options.steps ?? 0
+  }
+}
