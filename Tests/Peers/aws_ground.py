@@ -1,0 +1,326 @@
+"""Checks Operations/aws with AWS's own software, without AWS.
+
+usage: aws_ground.py lint | stacks | parallelcluster | hyperpod | container
+
+lint             cfn-lint finds no error and no warning in any template
+stacks           moto creates the templates through boto3, what they create is as it should be, `configure` reads their outputs
+parallelcluster  ParallelCluster's schema loads parallelcluster.yaml, with and without accounting
+hyperpod         botocore's model of SageMaker accepts hyperpod/cluster.json
+container        the container file copies what exists and does not run as root
+
+Prints "ok" and what was checked. Without arguments, imports alone are tried.
+"""
+import importlib.machinery
+import importlib.util
+import json
+import logging
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import warnings
+
+# Nobody's account: moto answers in this process. An endpoint of the surroundings would be asked instead.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ |= {
+    "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+sys.path.append(f"{sys.prefix}/parallelcluster")
+# moto says which parts of a template it does not create; so do the checks here.
+warnings.simplefilter("ignore")
+logging.getLogger("moto").setLevel(logging.CRITICAL)
+
+import boto3
+import botocore.session
+import cfnlint.decode
+import moto
+import yaml
+from botocore.validate import ParamValidator
+from pcluster.schemas.cluster_schema import ClusterSchema
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "Operations" / "aws"
+TEMPLATES = sorted(
+    path for path in FOLDER.glob("*.yaml") if "AWSTemplateFormatVersion" in path.read_text(encoding="utf-8"))
+PROJECT = "pipeline"
+
+
+def configuring():
+    """The script `configure` as a module."""
+    loader = importlib.machinery.SourceFileLoader("configure", str(FOLDER / "configure"))
+    specification = importlib.util.spec_from_loader("configure", loader)
+    module = importlib.util.module_from_spec(specification)
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module
+
+
+def expect(condition, message):
+    if not condition:
+        sys.exit(f"not as it should be: {message}")
+
+
+def lint():
+    program = str(pathlib.Path(sys.executable).parent / "cfn-lint")
+    for template in TEMPLATES:
+        ended = subprocess.run(
+            [program, "--regions", "us-east-1", "--", str(template)], capture_output=True, text=True)
+        expect(ended.returncode == 0, f"{template.name}: {ended.stdout}{ended.stderr}")
+    # The check itself can fail.
+    broken = (FOLDER / "buckets.yaml").read_text(encoding="utf-8").replace("Status: Enabled }", "Status: On }")
+    ended = subprocess.run(
+        [program, "-"], input=broken, capture_output=True, text=True)
+    expect(ended.returncode != 0, "cfn-lint accepts a bucket whose versioning is 'On'")
+    return f"{len(TEMPLATES)} templates"
+
+
+# MARK: Stacks
+
+def create(client, part, **parameters):
+    """Creates a stack and returns its outputs."""
+    text = (FOLDER / f"{part}.yaml").read_text(encoding="utf-8")
+    name = f"{PROJECT}-{part}"
+    client.create_stack(
+        StackName=name, TemplateBody=text, Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+    stack = client.describe_stacks(StackName=name)["Stacks"][0]
+    expect(stack["StackStatus"] == "CREATE_COMPLETE", f"{name} is {stack['StackStatus']}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def check_buckets(made):
+    s3 = boto3.client("s3")
+    for key in ("DataBucket", "OperationsBucket", "LogsBucket"):
+        rule = s3.get_bucket_encryption(Bucket=made[key])["ServerSideEncryptionConfiguration"]["Rules"][0]
+        expect(rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256", f"{key} is not encrypted")
+    # moto creates buckets with no more of their properties: the others are given to its calls as CloudFormation would.
+    template, _ = cfnlint.decode.decode(str(FOLDER / "buckets.yaml"))
+    for name, resource in template["Resources"].items():
+        if resource["Type"] != "AWS::S3::Bucket":
+            continue
+        properties = resource["Properties"]
+        bucket = made[f"{name}Bucket"]
+        s3.put_public_access_block(
+            Bucket=bucket, PublicAccessBlockConfiguration=plain(properties["PublicAccessBlockConfiguration"]))
+        block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+        expect(len(block) == 4 and all(block.values()), f"{name} is open: {block}")
+        expect(resource["DeletionPolicy"] == "Retain", f"{name} would go with its stack")
+        if name != "Logs":
+            s3.put_bucket_versioning(
+                Bucket=bucket, VersioningConfiguration=plain(properties["VersioningConfiguration"]))
+            expect(s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled", f"{name} keeps no versions")
+            rules = {rule["Id"] for rule in properties["LifecycleConfiguration"]["Rules"]}
+            expect("old-versions" in rules, f"{name} keeps old versions for ever")
+
+
+def plain(value):
+    """A part of a template without what cfn-lint knows of its places."""
+    return json.loads(json.dumps(value), object_hook=lambda members: {
+        key: {"true": True, "false": False}.get(member, member) if isinstance(member, str) else member
+        for key, member in members.items()})
+
+
+def check_network(made):
+    ec2 = boto3.client("ec2")
+    subnets = {subnet["SubnetId"]: subnet for subnet in ec2.describe_subnets(
+        SubnetIds=[made["PublicSubnet"], made["ComputeSubnet"], made["SecondSubnet"]])["Subnets"]}
+    public, compute, second = (subnets[made[key]] for key in ("PublicSubnet", "ComputeSubnet", "SecondSubnet"))
+    expect(public["AvailabilityZone"] == compute["AvailabilityZone"] == "us-east-1a", "EFA would cross zones")
+    expect(second["AvailabilityZone"] == "us-east-1b", "the database has one zone")
+    # moto's stacks pass this property over.
+    template, _ = cfnlint.decode.decode(str(FOLDER / "network.yaml"))
+    public_addresses = [name for name, resource in template["Resources"].items()
+                        if str(resource.get("Properties", {}).get("MapPublicIpOnLaunch")).lower() == "true"]
+    expect(public_addresses == ["PublicSubnet"], f"nodes of several network cards cannot have public addresses: {public_addresses}")
+    # A part of a kind that moto does not create has no names.
+    found = boto3.client("cloudformation").describe_stack_resources(StackName=f"{PROJECT}-network")["StackResources"]
+    parts = {part["LogicalResourceId"]: part["PhysicalResourceId"] for part in found if "PhysicalResourceId" in part}
+    table = ec2.describe_route_tables(RouteTableIds=[parts["PrivateRoutes"]])["RouteTables"][0]
+    ways = {route.get("DestinationCidrBlock"): route for route in table["Routes"]}
+    expect(ways["0.0.0.0/0"].get("NatGatewayId") == parts["NAT"], f"nodes have no way out: {ways}")
+    association = template["Resources"]["ComputeAssociation"]["Properties"]
+    expect((association["SubnetId"], association["RouteTableId"]) == ({"Ref": "ComputeSubnet"}, {"Ref": "PrivateRoutes"}),
+           f"nodes go another way: {association}")
+    group = ec2.describe_security_groups(GroupIds=[made["ClusterSecurityGroup"]])["SecurityGroups"][0]
+    inward = group["IpPermissions"]
+    expect(len(inward) == 1 and inward[0]["IpProtocol"] == "-1", f"ways in: {inward}")
+    expect([pair["GroupId"] for pair in inward[0]["UserIdGroupPairs"]] == [made["ClusterSecurityGroup"]],
+           f"not from the group itself: {inward}")
+    expect(not inward[0]["IpRanges"] and not inward[0].get("Ipv6Ranges"), f"from elsewhere: {inward}")
+    # moto's stacks pass the ways out over.
+    outward = [resource["Properties"] for resource in template["Resources"].values()
+               if resource["Type"] == "AWS::EC2::SecurityGroupEgress"]
+    expect([(str(rule["IpProtocol"]), rule["DestinationSecurityGroupId"]) for rule in outward]
+           == [("-1", {"Ref": "ClusterSecurityGroup"})], f"EFA has no way to the group: {outward}")
+
+
+def check_access(made, buckets):
+    iam = boto3.client("iam")
+    policy = iam.get_policy(PolicyArn=made["NodePolicy"])["Policy"]
+    document = iam.get_policy_version(
+        PolicyArn=made["NodePolicy"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]["Document"]
+    for statement in document["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        expect(not any("*" in action for action in actions), f"any action: {statement}")
+        expect("s3:DeleteObject" not in actions, "nodes may delete")
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        if "*" in resources:
+            expect("Condition" in statement, f"everything without a condition: {statement}")
+        elif any(action.startswith("s3:") for action in actions):
+            known = tuple(f"arn:aws:s3:::{buckets[key]}" for key in ("DataBucket", "OperationsBucket"))
+            expect(all(resource.startswith(known) for resource in resources), f"other buckets: {statement}")
+    role = iam.get_role(RoleName=made["HyperPodRole"].split("/")[-1])["Role"]
+    principals = [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
+    expect(principals == [{"Service": "sagemaker.amazonaws.com"}], f"who may be the role: {principals}")
+
+
+def made_stacks():
+    """Creates every stack that moto can, and returns what `configure` finds, with the file system's outputs added."""
+    # Of FSx, Aurora and EC2's placement groups moto knows no stacks: their outputs are put in by hand.
+    client = boto3.client("cloudformation")
+    buckets = create(client, "buckets", ProjectName=PROJECT)
+    network = create(
+        client, "network", ProjectName=PROJECT, AvailabilityZone="us-east-1a", SecondAvailabilityZone="us-east-1b",
+        AdministratorNetwork="")
+    access = create(client, "access", DataBucket=buckets["DataBucket"], OperationsBucket=buckets["OperationsBucket"])
+    check_buckets(buckets)
+    check_network(network)
+    check_access(access, buckets)
+    return buckets, network, access
+
+
+def values_of(buckets, network, access):
+    """The values that `configure` puts in, for the checks of configurations."""
+    values = buckets | network | access | {
+        "ProjectName": PROJECT, "Region": "us-east-1", "Partition": "aws", "PlacementGroup": "pipeline-placement",
+        "FileSystem": "fs-0123456789abcdef0", "FileSystemMountName": "abcdefgh",
+        "FileSystemDNSName": "fs-0123456789abcdef0.fsx.us-east-1.amazonaws.com",
+    }
+    return values
+
+
+def stacks():
+    with moto.mock_aws():
+        buckets, network, access = made_stacks()
+        client = boto3.client("cloudformation")
+        configure = configuring()
+        try:
+            configure.outputs(client, PROJECT)
+        except SystemExit as error:
+            expect("there is no stack 'pipeline-filesystem'" in str(error), f"configure says: {error}")
+        else:
+            sys.exit("configure does without a file system")
+        # moto cannot create a file system: a template of outputs alone takes its place.
+        outputs = {"FileSystem": "fs-0123456789abcdef0", "FileSystemMountName": "abcdefgh", "FileSystemDNSName": "x"}
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+        }
+        client.create_stack(StackName=f"{PROJECT}-filesystem", TemplateBody=json.dumps(template))
+        values, found = configure.outputs(client, PROJECT)
+        expect(found == ["buckets", "network", "filesystem", "access"], f"configure finds {found}")
+        expect(values["DataBucket"] == buckets["DataBucket"] and values["NodePolicy"] == access["NodePolicy"],
+               f"configure reads {values}")
+        expect(values["ComputeSubnet"] == network["ComputeSubnet"], f"configure reads {values}")
+    return "buckets, network, access, configure"
+
+
+# MARK: Configurations
+
+def filled(name, has_accounting=False):
+    with moto.mock_aws():
+        values = values_of(*made_stacks())
+    if has_accounting:
+        values |= {
+            "AccountingURI": "pipeline.cluster-x.us-east-1.rds.amazonaws.com:3306",
+            "AccountingSecret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:Password-x",
+        }
+    return configuring().filled((FOLDER / name).read_text(encoding="utf-8"), values, has_accounting)
+
+
+def parallelcluster():
+    for has_accounting in (False, True):
+        text = filled("parallelcluster.yaml", has_accounting)
+        expect("${" not in text.replace("${…}", ""), f"left unfilled: {text}")
+        cluster = ClusterSchema(cluster_name=PROJECT).load(yaml.safe_load(text))
+        database = cluster.scheduling.settings.database
+        expect((database is not None) == has_accounting, f"accounting: {database}")
+        expect(cluster.scheduling.settings.enable_memory_based_scheduling, "Slurm does not heed memory")
+        queues = {queue.name: queue for queue in cluster.scheduling.queues}
+        resource = queues["gpu"].compute_resources[0]
+        expect(resource.instance_types == ["p5.48xlarge"] and resource.efa.enabled, f"GPUs: {resource}")
+        expect(queues["gpu"].networking.placement_group.enabled, "GPU nodes are not placed together")
+        expect([storage.mount_dir for storage in cluster.shared_storage] == ["/fsx"], "no shared folder")
+    # The check itself can fail.
+    broken = yaml.safe_load(text.replace("MaxCount: 16", "MaxCount: many"))
+    try:
+        ClusterSchema(cluster_name=PROJECT).load(broken)
+    except Exception as error:
+        expect("MaxCount" in str(error), f"refused for another reason: {error}")
+    else:
+        sys.exit("the schema accepts a MaxCount that is no number")
+    return "with and without accounting"
+
+
+def hyperpod():
+    request = json.loads(filled("hyperpod/cluster.json"))
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    shape = model.operation_model("CreateCluster").input_shape
+    report = ParamValidator().validate(request, shape)
+    expect(not report.has_errors(), report.generate_report())
+    # What the validator leaves to the service: names in enumerations, patterns.
+    check_enumerations(shape, request, "")
+    groups = {group["InstanceGroupName"]: group for group in request["InstanceGroups"]}
+    kinds = [groups[name]["SlurmConfig"]["NodeType"] for name in ("controller", "cpu", "gpu")]
+    expect(kinds == ["Controller", "Compute", "Compute"], f"kinds of nodes: {kinds}")
+    for group in groups.values():
+        script = FOLDER / "hyperpod" / group["LifeCycleConfig"]["OnCreate"]
+        expect(script.exists(), f"{script} does not exist")
+    return f"{len(groups)} groups"
+
+
+def check_enumerations(shape, value, place):
+    if shape.type_name == "structure":
+        for key, member in value.items():
+            check_enumerations(shape.members[key], member, f"{place}.{key}")
+    elif shape.type_name == "list":
+        for number, member in enumerate(value):
+            check_enumerations(shape.member, member, f"{place}[{number}]")
+    elif shape.type_name == "string":
+        expect(not shape.enum or value in shape.enum, f"{place}: {value} is none of {shape.enum}")
+        pattern = shape.metadata.get("pattern", ".*")
+        # Classes of Unicode, which tags may consist of, are not known to Python's expressions.
+        if "\\p{" not in pattern:
+            expect(re.fullmatch(pattern, value), f"{place}: {value} does not match {pattern}")
+
+
+def container():
+    text = (ROOT / "Operations" / "container" / "Dockerfile").read_text(encoding="utf-8")
+    lines = re.sub(r"\\\n", " ", text).split("\n")
+    steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    arguments = dict(step[1].split("=", 1) for step in steps if step[0] == "ARG" and "=" in step[1])
+    stages, user = [], None
+    for word, rest in steps:
+        if word == "FROM":
+            image = re.sub(r"\$\{(\w+)\}", lambda match: arguments[match[1]], rest.split()[0])
+            expect(re.search(r":[\w.-]*\d", image), f"{image} has no version")
+            stages.append(rest.split()[-1])
+            user = None
+        elif word == "USER":
+            user = rest
+        elif word == "COPY" and not rest.startswith("--from"):
+            for source in rest.split()[:-1]:
+                expect((ROOT / source).exists(), f"COPY {source}: there is no such file")
+        elif word == "COPY":
+            expect(rest.split("=")[1].split()[0] in stages, f"COPY {rest}: there is no such stage")
+    expect(len(stages) == 3 and user not in (None, "0", "root"), f"{stages} end as the user {user}")
+    return f"{len(stages)} stages"
+
+
+if __name__ == "__main__" and len(sys.argv) > 1:
+    print("ok", {
+        "lint": lint, "stacks": stacks, "parallelcluster": parallelcluster, "hyperpod": hyperpod, "container": container,
+    }[sys.argv[1]]())
