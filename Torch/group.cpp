@@ -68,6 +68,11 @@ template <class Exchange>
 static void flattened(const std::vector<at::Tensor> &tensors, Exchange &&exchange) {
   c10::NoGradGuard none;
   if (tensors.empty()) return;
+  // A single tensor is its own message: no copies.
+  if (tensors.size() == 1 && tensors[0].is_contiguous()) {
+    std::vector<at::Tensor> message{tensors[0].view({-1})};
+    return exchange(message);
+  }
   std::vector<at::Tensor> flat;
   flat.reserve(tensors.size());
   for (auto &tensor : tensors) flat.push_back(tensor.reshape({-1}));

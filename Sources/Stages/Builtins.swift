@@ -6,6 +6,7 @@ extension StageRegistry {
     StageDescription(AozoraCrawl.self),
     StageDescription(AozoraRead.self),
     StageDescription(CC100Read.self),
+    StageDescription(CheckNCCL.self),
     StageDescription(CodeSelect.self),
     StageDescription(CommonCrawlExtract.self),
     StageDescription(HuggingFaceConvert.self),

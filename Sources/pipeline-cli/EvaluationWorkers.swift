@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import ShardKit
 import Stages
 import TrainerCore
@@ -29,6 +30,27 @@ extension WorkerCommand {
     func run() throws {
       WorkerLife.begin()
       try Embedding(EmbeddingJob(path: job), engine: Engine()).run(listen: { WorkerLife.emit($0.json) })
+    }
+  }
+  /// One process of a measurement of all-reduce bandwidth.
+  struct AllReduce: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "allreduce", abstract: "Measure all-reduce bandwidth according to a job file.")
+
+    @Argument(help: "The job file written by the stage.")
+    var job: String
+
+    func run() throws {
+      WorkerLife.begin()
+      do {
+        let check = try AllReduceCheck(AllReduceJob(path: job), engine: Engine(), place: ProcessRank.current())
+        let result = try check.run(listen: { WorkerLife.emit($0.json) })
+        if let result { WorkerLife.emit(result.json) }
+      } catch let error as TorchError where error.code == .group {
+        let line = Array("error: \(error)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
+        throw ExitCode(WorkerLife.becauseOfOthers)
+      }
     }
   }
 }

@@ -27,7 +27,7 @@ enum StageChapter: String, CaseIterable {
   ]
   private static let families: [String: StageChapter] = [
     "text": .clean, "filter": .clean, "dedupe": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write,
-    "model": .train, "evaluate": .evaluate, "report": .publish,
+    "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish,
   ]
 
   /// The kinds of a registry, chapter by chapter; chapters without any are left out.

@@ -11,7 +11,7 @@ struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Do a stage's work in a separate process.", shouldDisplay: false,
     subcommands: [
-      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, Batches.self, EngineReport.self,
+      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, AllReduce.self, Batches.self, EngineReport.self,
     ])
 
   /// One process of a training run.

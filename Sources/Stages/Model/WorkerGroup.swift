@@ -16,6 +16,8 @@ struct WorkerGroup {
   var errors: String
   /// The file in which the training keeps its newest figures.
   var metricsFile: String?
+  /// The name of the workers' command.
+  var command = "train"
 
   /// The exit code of a process that stopped because of another one.
   static let becauseOfOthers: Int32 = 75
@@ -27,23 +29,35 @@ struct WorkerGroup {
   }
 
   func train(_ workspace: Workspace) throws -> Summary {
-    guard gpus > 0 else { return try train(workspace, on: nil) }
-    return try DeviceSlots.shared.several(processes, of: gpus, workspace.control) { try train(workspace, on: $0) }
+    var progress = Progress()
+    try run(workspace) { if let event = TrainingEvent(line: $0) { handle(event, &progress, workspace) } }
+    if let step = progress.stoppedAt {
+      throw StageError(.cancelled, "", "training stopped at step \(step), with a checkpoint")
+    }
+    guard let start = progress.start, let end = progress.end else {
+      throw StageError(.check, "training", "its process ended without a result", hint: "Run again.")
+    }
+    return Summary(start: start, end: end)
+  }
+
+  /// Runs the processes to their ends, on GPUs that no other task uses or on the CPU.
+  /// - Parameter hear: told each line that the first process prints.
+  /// - Throws: `StageError` of the process that failed first.
+  func run(_ workspace: Workspace, hear: ([UInt8]) -> Void) throws {
+    guard gpus > 0 else { return try run(workspace, on: nil, hear) }
+    try DeviceSlots.shared.several(processes, of: gpus, workspace.control) { try run(workspace, on: $0, hear) }
   }
 
   private func log(_ local: Int) -> String { "\(errors)-\(local).log" }
 
-  private func train(_ workspace: Workspace, on devices: [Int]?) throws -> Summary {
+  private func run(_ workspace: Workspace, on devices: [Int]?, _ hear: ([UInt8]) -> Void) throws {
     for local in 0..<processes { try? FileSystem.remove(log(local)) }
     let workers = try start(on: devices)
-    var progress = Progress()
     var toldToStop = false
     defer { if toldToStop { TaskControl.endSaving() } }
     watching: while true {
       switch workers[0].next(timeoutMilliseconds: 200) {
-      case .line(let line):
-        guard let event = TrainingEvent(line: line) else { continue }
-        handle(event, &progress, workspace)
+      case .line(let line): hear(line)
       case .nothing: break
       case .end: break watching
       }
@@ -57,15 +71,7 @@ struct WorkerGroup {
       if workers.dropFirst().contains(where: { $0.hasFailed }) { throw failure(workers) }
     }
     try workspace.control.check()
-    if workers[0].wait() != 0 { throw failure(workers) }
     for worker in workers where worker.wait() != 0 { throw failure(workers) }
-    if let step = progress.stoppedAt {
-      throw StageError(.cancelled, "", "training stopped at step \(step), with a checkpoint")
-    }
-    guard let start = progress.start, let end = progress.end else {
-      throw StageError(.check, "training", "its process ended without a result", hint: "Run again.")
-    }
-    return Summary(start: start, end: end)
   }
 
   // MARK: Starting
@@ -83,7 +89,7 @@ struct WorkerGroup {
       if let devices {
         environment["CUDA_VISIBLE_DEVICES"] = DeviceSlots.visible(devices[local % devices.count])
       }
-      return try WorkerProcess(["worker", "train", job], environment: environment, errors: log(local))
+      return try WorkerProcess(["worker", command, job], environment: environment, errors: log(local))
     }
   }
 

@@ -47,7 +47,7 @@ public final class TrainingRun {
     self.engine = engine
     self.place = place
     self.shouldStop = shouldStop
-    device = try Self.device(job, place, engine)
+    device = try engine.device(named: job.device, localRank: place.localRank)
     if device.isCPU { try engine.setThreads(job.threads) }
     group =
       place.size > 1
@@ -66,17 +66,6 @@ public final class TrainingRun {
       learningRate: job.learningRate(after:))
     journal =
       place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
-  }
-
-  private static func device(_ job: TrainingJob, _ place: ProcessRank, _ engine: Engine) throws -> Device {
-    guard job.device == "cuda" else { return .cpu }
-    guard engine.deviceCount > 0 else {
-      throw TorchError(
-        .engine, "device", "there is no GPU that the engine can use (torch \(engine.version))",
-        hint: "Set \"device\" to \"cpu\", or build the engine against a torch with CUDA.")
-    }
-    // If a launcher gives each process one visible GPU, its number is 0.
-    return .cuda(place.localRank < engine.deviceCount ? place.localRank : 0)
   }
 
   static func batches(
