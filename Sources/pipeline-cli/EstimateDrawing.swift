@@ -213,11 +213,14 @@ enum LongStages {
   private static let long = 600.0
 
   static func lines(_ estimate: PipelineEstimate, jobs: Int) -> [String] {
-    estimate.stages.compactMap { stage in
-      switch stage.verdict {
-      case .run, .resume, .pending: line(stage, jobs)
-      default: nil
-      }
+    estimate.stages.compactMap { mayRun($0.verdict) ? line($0, jobs) : nil }
+  }
+
+  /// Whether a run would run the stage, as far as a plan can tell.
+  static func mayRun(_ verdict: Verdict) -> Bool {
+    switch verdict {
+    case .run, .resume, .pending: true
+    case .fresh, .unselected, .blocked, .impossible: false
     }
   }
 

@@ -72,6 +72,8 @@ struct PlanCommand: ParsableCommand {
       let node = graph.nodes[node]
       for remark in node.configured.stage.remarks { Console.line("\(node.name): \(remark)") }
     }
+    // Not for a pipeline that is up to date: sizes are read from all manifests.
+    guard plan.verdicts.contains(where: { LongStages.mayRun($0.verdict) }) else { return }
     let estimate = try PipelineEstimate(plan, graph: graph, store: run.store)
     for line in LongStages.lines(estimate, jobs: run.settings.jobs) { Console.line(line) }
   }

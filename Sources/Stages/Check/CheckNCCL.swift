@@ -32,8 +32,6 @@ public struct CheckNCCL: SinglePhaseStage {
   public static let inputs: [InputPort] = []
   public static let outputs = [report.port]
 
-  /// Messages between these sizes can be measured.
-  private static let sizes = 4...1 << 36
   private let options: Options
 
   public init(options: Options) { self.options = options }
@@ -42,7 +40,7 @@ public struct CheckNCCL: SinglePhaseStage {
 
   public func validate() throws {
     for (name, size) in [("minimumBytes", options.minimumBytes), ("maximumBytes", options.maximumBytes)] {
-      guard Self.sizes.contains(size.bytes) else {
+      guard AllReduceJob.possibleSizes.contains(size.bytes) else {
         throw StageError(
           .options, name, "\(size.bytes) bytes are not a size of messages",
           hint: "Use 4 bytes, a single number, up to 64 GiB.")
@@ -88,6 +86,8 @@ public struct CheckNCCL: SinglePhaseStage {
   private func measure(_ group: WorkerGroup, _ workspace: Workspace) throws -> AllReduceResult {
     var result: AllReduceResult?
     try group.run(workspace) { line in
+      // Nothing is kept of a measurement that is stopped.
+      try workspace.control.checkStop()
       guard let json = try? JSONValue.parse(line).value else { return }
       if let point = try? AllReducePoint(json: json) {
         let done = Double(point.bytes) / Double(options.maximumBytes.bytes)

@@ -41,23 +41,23 @@ struct WorkerGroup {
   }
 
   /// Runs the processes to their ends, on GPUs that no other task uses or on the CPU.
-  /// - Parameter hear: told each line that the first process prints.
-  /// - Throws: `StageError` of the process that failed first.
-  func run(_ workspace: Workspace, hear: ([UInt8]) -> Void) throws {
+  /// - Parameter hear: told each line that the first process prints; if it throws, the processes are ended.
+  /// - Throws: `StageError` of the process that failed first; what `hear` throws.
+  func run(_ workspace: Workspace, hear: ([UInt8]) throws -> Void) throws {
     guard gpus > 0 else { return try run(workspace, on: nil, hear) }
     try DeviceSlots.shared.several(processes, of: gpus, workspace.control) { try run(workspace, on: $0, hear) }
   }
 
   private func log(_ local: Int) -> String { "\(errors)-\(local).log" }
 
-  private func run(_ workspace: Workspace, on devices: [Int]?, _ hear: ([UInt8]) -> Void) throws {
+  private func run(_ workspace: Workspace, on devices: [Int]?, _ hear: ([UInt8]) throws -> Void) throws {
     for local in 0..<processes { try? FileSystem.remove(log(local)) }
     let workers = try start(on: devices)
     var toldToStop = false
     defer { if toldToStop { TaskControl.endSaving() } }
     watching: while true {
       switch workers[0].next(timeoutMilliseconds: 200) {
-      case .line(let line): hear(line)
+      case .line(let line): try hear(line)
       case .nothing: break
       case .end: break watching
       }

@@ -14,8 +14,19 @@ public struct AllReduceJob: JSONRecord, Equatable, Sendable {
 
   public init() {}
 
-  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or lacks a member.
-  public init(path: String) throws { try self.init(jsonFile: path) }
+  /// Sizes of messages in bytes that can be measured.
+  public static let possibleSizes = 4...1 << 36
+
+  /// - Throws: `ShardError` if the file cannot be read, is not JSON, or lacks a member; `TorchError` (`file`) for sizes
+  ///   and counts that no measurement can have.
+  public init(path: String) throws {
+    try self.init(jsonFile: path)
+    guard Self.possibleSizes.contains(minimumBytes), Self.possibleSizes.contains(maximumBytes), iterations > 0,
+      threads > 0
+    else {
+      throw TorchError(.file, path, "minimumBytes, maximumBytes, iterations or threads is out of range")
+    }
+  }
 
   /// The sizes of messages in bytes, in whole fp32 numbers.
   var sizes: [Int] {

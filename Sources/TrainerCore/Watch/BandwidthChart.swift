@@ -76,7 +76,7 @@ public struct BandwidthChart {
     }
     // The upper label for bus bandwidth: with more than two processes it is the higher one.
     let offset = name == "bus" ? -4.0 : 12.0
-    if let last = places.last { svg.text(name, x: Self.right + 10, y: last.1 + offset, kind: "name") }
+    if let last = places.last { svg.text(name, x: Self.right + 10, y: last.1 + offset, kind: "name \(name)-name") }
   }
 
   /// The colors of the training chart.
@@ -87,11 +87,12 @@ public struct BandwidthChart {
     .bandwidth .page { fill: #fff; } .bandwidth .panel { fill: #f4f6f9; }
     .bandwidth .grid { stroke: #c9d1dc; stroke-width: .6; } .bandwidth .bus { stroke: #24476b; stroke-width: 1.8; }
     .bandwidth .bus-dot { fill: #24476b; } .bandwidth .algorithm { stroke: #d2573f; stroke-width: 1.8; }
-    .bandwidth .algorithm-dot { fill: #d2573f; }
+    .bandwidth .algorithm-dot, .bandwidth .algorithm-name { fill: #d2573f; } .bandwidth .bus-name { fill: #24476b; }
     @media (prefers-color-scheme: dark) { .bandwidth text { fill: #e4e8ee; } .bandwidth .small { fill: #9aa5b4; }
     .bandwidth .page { fill: #14181e; } .bandwidth .panel { fill: #1d232b; } .bandwidth .grid { stroke: #3a4350; }
     .bandwidth .bus { stroke: #9cc3ea; } .bandwidth .bus-dot { fill: #9cc3ea; }
-    .bandwidth .algorithm { stroke: #e5775f; } .bandwidth .algorithm-dot { fill: #e5775f; } }
+    .bandwidth .algorithm { stroke: #e5775f; } .bandwidth .algorithm-dot, .bandwidth .algorithm-name { fill: #e5775f; }
+    .bandwidth .bus-name { fill: #9cc3ea; } }
     """
 }
 
