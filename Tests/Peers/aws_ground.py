@@ -3,15 +3,17 @@
 usage: aws_ground.py lint | stacks | parallelcluster | hyperpod | container
 
 lint             cfn-lint finds no error and no warning in any template
-stacks           moto creates the templates through boto3, what they create is as it should be, `configure` reads their outputs
+stacks           `create-stack` creates in moto what moto can, as it should be, and `configure` reads the outputs
 parallelcluster  ParallelCluster's schema loads parallelcluster.yaml, with and without accounting
 hyperpod         botocore's model of SageMaker accepts hyperpod/cluster.json
 container        the container file copies what exists and does not run as root
 
 Prints "ok" and what was checked. Without arguments, imports alone are tried.
 """
+import contextlib
 import importlib.machinery
 import importlib.util
+import io
 import json
 import logging
 import os
@@ -48,14 +50,22 @@ TEMPLATES = sorted(
 PROJECT = "pipeline"
 
 
-def configuring():
-    """The script `configure` as a module."""
-    loader = importlib.machinery.SourceFileLoader("configure", str(FOLDER / "configure"))
-    specification = importlib.util.spec_from_loader("configure", loader)
-    module = importlib.util.module_from_spec(specification)
+def script(name):
+    """A script of Operations/aws as a module."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), str(FOLDER / name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     sys.dont_write_bytecode = True
     loader.exec_module(module)
     return module
+
+
+def refusal(work):
+    """What a script says when it refuses."""
+    try:
+        work()
+    except SystemExit as error:
+        return str(error)
+    sys.exit("not as it should be: nothing is refused")
 
 
 def expect(condition, message):
@@ -79,15 +89,12 @@ def lint():
 
 # MARK: Stacks
 
-def create(client, part, **parameters):
-    """Creates a stack and returns its outputs."""
-    text = (FOLDER / f"{part}.yaml").read_text(encoding="utf-8")
-    name = f"{PROJECT}-{part}"
-    client.create_stack(
-        StackName=name, TemplateBody=text, Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
-    stack = client.describe_stacks(StackName=name)["Stacks"][0]
-    expect(stack["StackStatus"] == "CREATE_COMPLETE", f"{name} is {stack['StackStatus']}")
+def create(part, *parameters):
+    """Creates a stack by `create-stack` and returns its outputs."""
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        script("create-stack").main([PROJECT, part, *parameters])
+    expect(told.getvalue().startswith(f"{PROJECT}-{part} is created"), told.getvalue())
+    stack = boto3.client("cloudformation").describe_stacks(StackName=f"{PROJECT}-{part}")["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
@@ -180,12 +187,10 @@ def check_access(made, buckets):
 def made_stacks():
     """Creates every stack that moto can, and returns what `configure` finds, with the file system's outputs added."""
     # Of FSx, Aurora and EC2's placement groups moto knows no stacks: their outputs are put in by hand.
-    client = boto3.client("cloudformation")
-    buckets = create(client, "buckets", ProjectName=PROJECT)
-    network = create(
-        client, "network", ProjectName=PROJECT, AvailabilityZone="us-east-1a", SecondAvailabilityZone="us-east-1b",
-        AdministratorNetwork="")
-    access = create(client, "access", DataBucket=buckets["DataBucket"], OperationsBucket=buckets["OperationsBucket"])
+    buckets = create("buckets")
+    network = create("network", "AvailabilityZone=us-east-1a", "SecondAvailabilityZone=us-east-1b")
+    # The buckets' names come from the first stack.
+    access = create("access")
     check_buckets(buckets)
     check_network(network)
     check_access(access, buckets)
@@ -206,13 +211,19 @@ def stacks():
     with moto.mock_aws():
         buckets, network, access = made_stacks()
         client = boto3.client("cloudformation")
-        configure = configuring()
-        try:
-            configure.outputs(client, PROJECT)
-        except SystemExit as error:
-            expect("there is no stack 'pipeline-filesystem'" in str(error), f"configure says: {error}")
-        else:
-            sys.exit("configure does without a file system")
+        configure = script("configure")
+        told = refusal(lambda: configure.outputs(client, PROJECT))
+        expect("there is no stack 'pipeline-filesystem'" in told, f"configure says: {told}")
+        create_stack = script("create-stack")
+        for arguments, message in [
+            (["other", "network"], "AvailabilityZone is missing"), ([PROJECT, "basement"], "usage: create-stack"),
+            ([PROJECT, "buckets", "Color=red"], "the template has no parameter Color"),
+        ]:
+            told = refusal(lambda: create_stack.main(arguments))
+            expect(message in told, f"create-stack says: {told}")
+        with contextlib.redirect_stdout(io.StringIO()) as told:
+            create_stack.main([PROJECT, "network"])
+        expect(told.getvalue().startswith("pipeline-network is u"), f"again: {told.getvalue()}")
         # moto cannot create a file system: a template of outputs alone takes its place.
         outputs = {"FileSystem": "fs-0123456789abcdef0", "FileSystemMountName": "abcdefgh", "FileSystemDNSName": "x"}
         template = {
@@ -225,7 +236,7 @@ def stacks():
         expect(values["DataBucket"] == buckets["DataBucket"] and values["NodePolicy"] == access["NodePolicy"],
                f"configure reads {values}")
         expect(values["ComputeSubnet"] == network["ComputeSubnet"], f"configure reads {values}")
-    return "buckets, network, access, configure"
+    return "buckets, network, access, create-stack, configure"
 
 
 # MARK: Configurations
@@ -238,7 +249,7 @@ def filled(name, has_accounting=False):
             "AccountingURI": "pipeline.cluster-x.us-east-1.rds.amazonaws.com:3306",
             "AccountingSecret": "arn:aws:secretsmanager:us-east-1:123456789012:secret:Password-x",
         }
-    return configuring().filled((FOLDER / name).read_text(encoding="utf-8"), values, has_accounting)
+    return script("configure").filled((FOLDER / name).read_text(encoding="utf-8"), values, has_accounting)
 
 
 def parallelcluster():

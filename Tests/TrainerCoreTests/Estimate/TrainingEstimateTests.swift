@@ -81,6 +81,17 @@ import Testing
     #expect(abs(deviation) < 0.2, "\(fixed(estimate.tokensPerSecond / 1000, 0))k, \(fixed(deviation * 100, 1)) %")
   }
 
+  /// Two layers of width 128, 2.6 M parameters, on two processors: 22k tokens/s.
+  @Test func theSpeedOnACPUIsWithinAFifthOfWhatWasMeasured() {
+    var work = TrainingWork()
+    (work.shape.layers, work.shape.hiddenSize, work.shape.heads, work.shape.intermediateSize) = (2, 128, 4, 384)
+    work.shape.vocabularySize = 16_384
+    work.precision = .float32
+    #expect(abs(Double(work.shape.parameterCount) / 2.6e6 - 1) < 0.03)
+    let speed = TrainingEstimate(work, on: .cpu, devices: 2).tokensPerSecond
+    #expect(abs(speed / 22_000 - 1) < 0.2, "\(speed)")
+  }
+
   struct Memory: CustomTestStringConvertible {
     var what: String
     var size = Size.base
