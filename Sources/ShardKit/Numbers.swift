@@ -111,3 +111,9 @@ public func grouped(_ number: Int) -> String {
   }
   return out
 }
+
+/// An estimated count as an integer: at least 0, at most 2^60, so that sums of a few stay integers. 0 for what is no number.
+public func boundedCount(_ value: Double) -> Int {
+  guard value > 0 else { return 0 }
+  return value < 0x1p60 ? Int(value) : 1 << 60
+}

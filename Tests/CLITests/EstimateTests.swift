@@ -75,6 +75,39 @@ import Testing
     #expect(text.out.contains("unknown: the size of what 'read' writes is unknown"))
   }
 
+  /// Options at the ends of their ranges are odd, but no reason to crash.
+  @Test func sizesBeyondAllMeasureAreEstimatedToo() throws {
+    let bench = try Workbench(
+      Workbench.document(
+        extra: """
+          ,
+          "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "clean" }, "options": { "vocabularySize": 1048576 } },
+          "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "clean", "tokenizer": "tokenizer" } },
+          "huge": {
+            "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+            "options": {
+              "device": "cuda", "hiddenSize": 32768, "layers": 1024, "heads": 1024, "intermediateSize": 131072,
+              "sequenceLength": 1048576, "batchSize": 16777216, "microbatchSize": 1048576, "steps": 1099511627776,
+              "keepEverySteps": 1
+            }
+          },
+          "tiny": {
+            "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+            "options": {
+              "device": "cuda", "hiddenSize": 8, "layers": 1, "heads": 1, "intermediateSize": 8, "sequenceLength": 8,
+              "batchSize": 1, "microbatchSize": 1, "steps": 1
+            }
+          }
+          """))
+    let stages = try estimate(bench, "--gpus", "1048576", "--price", "1000000")
+    let huge = try #require(stages["huge"]?["training"]?["devices"]?.array?.first)
+    #expect(huge["fits"] == false && huge["seconds"]?.double ?? 0 > 1e15)
+    let tiny = try #require(stages["tiny"]?["training"]?["devices"]?.array?.first)
+    #expect(tiny["fits"] == true && tiny["seconds"]?.double ?? 0 > 0)
+    #expect(try bench.run("estimate").status == 0)
+    #expect(try bench.run("plan").out.contains("huge: about "))
+  }
+
   @Test func planNamesTheStagesThatRunLong() throws {
     let bench = try Workbench(Workbench.document(extra: Self.training))
     let plan = try bench.run("plan")

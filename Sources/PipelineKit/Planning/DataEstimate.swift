@@ -123,7 +123,7 @@ public struct DataEstimation {
       guard let size = known[edge.source]?.outputs?[edge.output] else {
         return .unknown("the size of what '\(graph.nodes[edge.source].name)' writes is unknown")
       }
-      bytes += size.content
+      bytes = min(bytes + size.content, 1 << 60)
     }
     for (_, paths, holdsRecords) in node.configured.inputFiles where holdsRecords {
       let files: [(path: String, name: String)]
@@ -159,7 +159,8 @@ public struct DataEstimation {
 
   private static func stated(_ rate: StatedRate, _ bytes: Int64, _ stage: StageDescription) -> DataEstimate {
     let content = Double(bytes) * rate.contentRatio
-    let size = StageRate.Size(content: Int64(content), stored: Int64(content * rate.storedRatio))
+    let size = StageRate.Size(
+      content: Int64(boundedCount(content)), stored: Int64(boundedCount(content * rate.storedRatio)))
     // The first port has the stage's result; how much goes to the others is not known before.
     let ports = stage.outputs.filter { !$0.isHidden }
     let sizes = ports.enumerated().map { ($1.name, $0 == 0 ? size : StageRate.Size()) }

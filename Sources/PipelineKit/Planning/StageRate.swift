@@ -19,7 +19,8 @@ public struct StageRate: Equatable, Sendable {
     }
 
     func scaled(_ factor: Double) -> Size {
-      Size(content: Int64(Double(content) * factor), stored: Int64(Double(stored) * factor))
+      Size(
+        content: Int64(boundedCount(Double(content) * factor)), stored: Int64(boundedCount(Double(stored) * factor)))
     }
   }
 

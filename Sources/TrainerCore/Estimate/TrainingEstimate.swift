@@ -1,3 +1,5 @@
+import ShardKit
+
 /// What a training is to do, as far as its cost depends on it.
 public struct TrainingWork: Equatable, Sendable {
   public var shape = ModelShape()
@@ -109,10 +111,10 @@ public struct TrainingEstimate: Equatable, Sendable {
   public var fits: Bool { device.isCPU || memory.total + 1_000_000_000 <= device.memoryBytes }
 
   /// Disk space while training, for checkpoints; one more is being written before the oldest is removed.
-  public var trainingStorageBytes: Int { (work.keptCheckpoints + 1) * work.checkpointBytes }
+  public var trainingStorageBytes: Int { boundedCount(Double(work.keptCheckpoints + 1) * Double(work.checkpointBytes)) }
 
   /// Disk space of what is published: the model, and the checkpoints to resume from.
   public var publishedBytes: Int {
-    work.shape.parameterCount * 4 + work.publishedCheckpoints * work.checkpointBytes
+    work.shape.parameterCount * 4 + boundedCount(Double(work.publishedCheckpoints) * Double(work.checkpointBytes))
   }
 }

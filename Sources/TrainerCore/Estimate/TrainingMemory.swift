@@ -1,3 +1,5 @@
+import ShardKit
+
 /// What a training holds in the memory of each device, in bytes.
 public struct TrainingMemory: Equatable, Sendable {
   /// The fp32 master weights, and in bf16 the copies that the model computes with.
@@ -24,9 +26,9 @@ public struct TrainingMemory: Equatable, Sendable {
     weights = parameters * (isHalf ? 6 : 4)
     gradients = parameters * (isHalf ? 6 : 4)
     moments = parameters * 8
-    let tokens = Double(microbatchSize * work.sequenceLength)
-    activations = Int(tokens * ActivationCount(work).values * (isHalf ? 2 : 4))
-    margin = Int(Double(weights + gradients + moments + activations) * Self.marginFraction)
+    let tokens = Double(microbatchSize) * Double(work.sequenceLength)
+    activations = boundedCount(tokens * ActivationCount(work).values * (isHalf ? 2 : 4))
+    margin = boundedCount(Double(weights + gradients + moments + activations) * Self.marginFraction)
   }
 }
 
