@@ -76,7 +76,7 @@ public struct PipelineRun {
       limits: .init(
         jobs: settings.jobs, waitingThreads: settings.waitingThreads, memoryBytes: settings.memoryBytes,
         keepGoing: settings.keepGoing),
-      cluster: cluster, interruption: interruption, listen: listen)
+      cluster: cluster, interruption: { lock.isLost ? 2 : interruption() }, listen: listen)
     outcome = try executor.execute()
     listen(.ended(outcome))
     return outcome
@@ -84,7 +84,7 @@ public struct PipelineRun {
 
   /// Jobs that still run for this store would write the same files.
   private func refuseLeftJobs() throws {
-    let left = JobList(store: store.root).jobs
+    let left = try JobList(store: store.root, isStrict: true).unfinished
     guard !left.isEmpty else { return }
     let numbers = left.compactMap(\.number).joined(separator: ", ")
     throw RunError(

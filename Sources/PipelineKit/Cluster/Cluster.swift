@@ -12,6 +12,8 @@ public protocol Cluster: Sendable {
   func script(_ batch: JobBatch, in folder: BatchFolder) -> String
   /// Hands over the jobs of a batch whose script has been written. Returns the scheduler's number.
   func submit(_ batch: JobBatch, in folder: BatchFolder) throws(ClusterError) -> String
+  /// Whether a job that waits for this reason will never start.
+  func isHopeless(_ reason: String) -> Bool
   /// The number of a job with this name; nil if the scheduler has none.
   func find(jobName: String) throws(ClusterError) -> String?
   /// What is known of the groups of these jobs. Groups that are missing have ended, and are forgotten.
@@ -36,8 +38,10 @@ public typealias ClusterError = Fault<ClusterErrorCode>
 public enum ClusterErrorCode: FaultCode {
   /// It refuses the jobs for good.
   case refused
+  /// It refuses them while the user has as many jobs as now.
+  case limited
   /// It did not answer, or is busy: nothing is known. Never taken for a failed job.
   case silent
 
-  public var isTransient: Bool { self == .silent }
+  public var isTransient: Bool { self != .refused }
 }

@@ -12,11 +12,17 @@ final class ClusterDriver: @unchecked Sendable {
   let store: RunStore
   let run: Int64
   let notice: (String) -> Void
-  let program: ProgramIdentity
-  var pending: [LiveTask] = []
+  let sizing: JobSizing
+  let line: SchedulerLine
+  private let program: ProgramIdentity
   var batches: [LiveBatch] = []
   var ending: ClusterExecutor.Ending?
-  var excludedNodes: Set<String> = []
+  /// Nodes that broke under a job, the newest last, and until when they are kept away from.
+  var excluded: [(node: String, until: Int)] = []
+  private var pending: [LiveTask] = []
+  /// Tasks for which jobs have to end first that were cancelled.
+  private var deferred: [ClusterExecutor.Submission] = []
+  private var releases: [ClusterExecutor.Release] = []
   private var live: [String: LiveTask] = [:]
   /// Whether jobs of an earlier run were found.
   private var hasEarlierJobs = false
@@ -24,21 +30,20 @@ final class ClusterDriver: @unchecked Sendable {
   private var mustGroup = false
   private var submitted = 0
   private var polledAt = 0
-  /// When a job was last submitted, or was to be.
-  private var submittedAt = 0
-  private var silentSince: Int?
-  private var asking: Question?
+  private var isPolling = false
+  private var isSilent = false
   private let token = String(UInt32.random(in: 0...UInt32.max), radix: 36)
 
   init(
-    cluster: any Cluster, profile: SiteProfile, store: RunStore, run: Int64,
-    notice: @escaping @Sendable (String) -> Void
+    cluster: any Cluster, profile: SiteProfile, store: RunStore, run: Int64, notice: @escaping @Sendable (String) -> Void
   ) throws {
     self.cluster = cluster
     self.profile = profile
     self.store = store
     self.run = run
     self.notice = notice
+    sizing = JobSizing(profile: profile, store: store)
+    line = try SchedulerLine()
     program = try ProgramIdentity.current(path: profile.program.isEmpty ? "/proc/self/exe" : profile.program)
     try findEarlierJobs()
   }
@@ -51,21 +56,23 @@ final class ClusterDriver: @unchecked Sendable {
       let mail = take(inbox, patience: pause)
       accept(mail)
       step(mayGroup: mail.mayGroup)
-      for release in mail.releases { answer(release) }
       guard mail.hasEnded else { continue }
       let now = monotonicNanoseconds()
       if endedAt == nil { endedAt = now }
       if isDone || now - endedAt! > Self.farewell { break }
     }
     close()
+    for submission in inbox.with({ $0.close() }).submissions { submission.report(.stopped) }
+    line.close()
   }
-
-  private var sizing: JobSizing { JobSizing(profile: profile, store: store) }
 
   /// How long jobs that have nothing to do any more are waited for at the end.
   private static let farewell = 5_000_000_000
 
-  private var isDone: Bool { pending.isEmpty && batches.allSatisfy { $0.isSettled || ending == .leave } }
+  private var isDone: Bool {
+    if ending == .leave { return line.waiting == 0 }
+    return pending.isEmpty && deferred.isEmpty && batches.allSatisfy { $0.isSettled || ending == nil && $0.isOrphan && $0.batch.run != run }
+  }
 
   /// Nanoseconds between two looks at the jobs' files: more of them are looked at less often.
   private var pause: Int {
@@ -74,27 +81,18 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   private func take(_ inbox: Monitor<ClusterExecutor.Inbox>, patience: Int) -> ClusterExecutor.Inbox {
-    func emptied(_ inbox: inout ClusterExecutor.Inbox) -> ClusterExecutor.Inbox {
-      defer {
-        inbox.submissions = []
-        inbox.releases = []
-        // What has come meanwhile may be grouped when the schedule has nothing more to give.
-        if inbox.mayGroup { inbox.mayGroup = false }
-      }
-      return inbox
-    }
+    let known = ending
     let woken = inbox.wait(atMostNanoseconds: patience, wake: false) { inbox -> ClusterExecutor.Inbox? in
-      guard
-        !inbox.releases.isEmpty || inbox.mayGroup && !inbox.submissions.isEmpty || inbox.ending != nil && ending == nil
-      else { return nil }
-      return emptied(&inbox)
+      let hasNews = inbox.mayGroup && !inbox.submissions.isEmpty || inbox.ending != known && inbox.ending != nil
+      return !inbox.releases.isEmpty || hasNews ? inbox.take() : nil
     }
-    return woken ?? inbox.with(wake: false) { emptied(&$0) }
+    return woken ?? inbox.with(wake: false) { $0.take() }
   }
 
   private func accept(_ mail: ClusterExecutor.Inbox) {
     for submission in mail.submissions { accept(submission) }
-    if let wanted = mail.ending, wanted > (ending ?? .drain) || ending == nil { begin(wanted) }
+    if let wanted = mail.ending, ending.map({ wanted > $0 }) ?? true { begin(wanted) }
+    for release in mail.releases { begin(release) }
   }
 
   private func accept(_ submission: ClusterExecutor.Submission) {
@@ -102,6 +100,8 @@ final class ClusterDriver: @unchecked Sendable {
     let identity = LiveTask.identity(
       attempt.run.directory, attempt.run.phase, attempt.run.task.key, attempt.run.fingerprint)
     if let task = live[identity], !task.isSettled, task.submission == nil {
+      // A job that was cancelled may still be writing.
+      guard !isCancelled(task) else { return deferred.append(submission) }
       task.submission = submission
       if task.hasBegun { attempt.run.control.isQueued = false }
       return
@@ -118,6 +118,10 @@ final class ClusterDriver: @unchecked Sendable {
     pending.append(task)
   }
 
+  private func isCancelled(_ task: LiveTask) -> Bool {
+    batches.contains { batch in batch.isCancelled && batch.groups.contains { $0.task(task.record.key) === task } }
+  }
+
   /// Puts a task whose job has ended into a new one.
   func resubmit(_ task: LiveTask) {
     live[task.identity] = task
@@ -126,7 +130,9 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   private func step(mayGroup: Bool) {
+    line.deliver()
     if ending == .leave { return }
+    retryDeferred()
     if mayGroup || mustGroup || ending != nil { submitPending() }
     submitWaiting()
     for batch in batches where !batch.isSettled { read(batch) }
@@ -135,43 +141,53 @@ final class ClusterDriver: @unchecked Sendable {
       for group in batch.groups where !group.isSettled { judge(group, of: batch) }
     }
     removeSettled()
+    answerReleases()
+  }
+
+  private func retryDeferred() {
+    guard !deferred.isEmpty else { return }
+    let waiting = deferred
+    deferred = []
+    if ending != nil { return waiting.forEach { $0.report(.stopped) } }
+    for submission in waiting { accept(submission) }
+    mustGroup = true
   }
 
   private func removeSettled() {
-    for batch in batches where batch.isSettled {
+    for batch in batches where batch.isSettled && !batch.isAsking {
       for group in batch.groups {
         for task in group.tasks where live[task.identity] === task { live[task.identity] = nil }
       }
       try? FileSystem.removeTree(batch.folder.path)
     }
-    batches.removeAll(where: \.isSettled)
+    batches.removeAll { $0.isSettled && !$0.isAsking }
   }
 
   // MARK: Earlier jobs
 
   private func findEarlierJobs() throws {
-    let root = BatchFolder.root(store: store.root)
-    guard FileSystem.isDirectory(root) else { return }
-    for name in try FileSystem.list(root, others: .passedOver) {
-      let folder = BatchFolder("\(root)/\(name)")
-      // Without a batch, nothing can have been submitted.
-      guard FileSystem.exists(folder.batch), let batch = try? folder.readBatch(), let records = try? folder.readTasks()
-      else {
-        try FileSystem.removeTree(folder.path)
-        continue
+    for found in try JobList(store: store.root, isStrict: true).jobs {
+      let batch = found.batch
+      let moved = found.folder.readMoved()
+      let tasks = try found.folder.readTasks(batch).map { record in
+        let task = LiveTask(record, directory: batch.directory, phase: batch.phase, request: batch.request)
+        task.isSettled = moved.contains(ExactText(record.key))
+        return task
       }
-      let tasks = records.map { LiveTask($0, directory: batch.directory, phase: batch.phase, request: batch.request) }
-      let found = LiveBatch(batch, folder, tasks: tasks)
-      found.job = folder.readJob()
-      found.mayBeSubmitted = found.job == nil
-      for task in tasks { live[task.identity] = task }
-      batches.append(found)
+      let live = LiveBatch(batch, found.folder, tasks: tasks)
+      live.job = found.number
+      live.mayBeSubmitted = found.number == nil
+      live.isCancelled = [found.folder.void, found.folder.stop].contains(where: FileSystem.exists)
+      // Of several batches with a task, in their order, the last one has it.
+      for task in tasks where !task.isSettled { self.live[task.identity] = task }
+      batches.append(live)
     }
     guard !batches.isEmpty else { return }
     hasEarlierJobs = true
     for batch in batches { read(batch) }
-    let open = batches.reduce(0) { $0 + $1.groups.count { !$0.open.isEmpty } }
+    let open = batches.filter { !$0.isCancelled }.reduce(0) { $0 + $1.groups.count { !$0.open.isEmpty } }
     if open > 0 { notice("\(open) jobs of an earlier run are found; their tasks are not submitted again") }
+    cancel(batches.filter(\.isCancelled), waitingOnly: false)
   }
 
   // MARK: Submitting
@@ -183,78 +199,99 @@ final class ClusterDriver: @unchecked Sendable {
     pending = []
     mustGroup = false
     if ending != nil { return waiting.forEach { $0.settle(.stopped) } }
-    for alike in sizing.alike(waiting) {
+    sizing.forget()
+    let kinds = sizing.alike(waiting)
+    for alike in kinds {
       guard let attempt = alike[0].submission?.attempt else { continue }
       let groups = sizing.groups(alike, attempt.node, phase: attempt.run.phase, most: cluster.mostGroups)
-      for some in groups { prepare(alike, some) }
+      for some in groups { prepare(alike, some, share: kinds.count * groups.count) }
     }
   }
 
-  private func prepare(_ tasks: [LiveTask], _ groups: [[Int]]) {
-    let used = groups.flatMap { $0 }.map { tasks[$0] }
+  /// - Parameter share: among how many batches the number of running jobs is divided.
+  private func prepare(_ tasks: [LiveTask], _ groups: JobSizing.Groups, share: Int) {
+    let used = groups.places.flatMap { $0 }.map { tasks[$0] }
     guard let attempt = used.first?.submission?.attempt else { return }
-    var place = 0
-    let numbered = groups.map { group in
-      defer { place += group.count }
-      return Array(place..<place + group.count)
-    }
     do {
-      let batch = try batch(attempt, used[0].request, numbered)
+      var batch = try batch(attempt, used[0].request, groups)
+      batch.mostRunning = max(1, profile.maximumJobs / share)
       let folder = BatchFolder("\(BatchFolder.root(store: store.root))/\(batch.id)")
       try folder.write(
-        batch, tasks: used.map(\.record), earlier: attempt.run.earlier.mapValues { $0.map(JobTask.File.init) })
-      try FileSystem.write(Array(cluster.script(batch, in: folder).utf8), to: folder.script)
+        &batch, tasks: used.map(\.record), earlier: attempt.run.earlier.mapValues { $0.map(JobTask.File.init) }
+      ) { cluster.script($0, in: folder) }
       batches.append(LiveBatch(batch, folder, tasks: used))
     } catch {
       for task in used { task.settle(.failed(message: "\(error)", mayRetry: RetryPolicy.mayRetry(error))) }
     }
   }
 
-  private func batch(_ attempt: TaskAttempt, _ request: JobRequest, _ groups: [[Int]]) throws -> JobBatch {
+  private func batch(_ attempt: TaskAttempt, _ request: JobRequest, _ groups: JobSizing.Groups) throws -> JobBatch {
     submitted += 1
     let id = "\(run)-\(submitted)-\(token)"
     let node = attempt.node
+    var place = 0
+    let numbered = groups.places.map { group in
+      defer { place += group.count }
+      return Array(place..<place + group.count)
+    }
+    var request = request
+    request.seconds = sizing.seconds(request, longest: groups.seconds, node)
+    let now = monotonicNanoseconds()
     return JobBatch(
-      id: id, jobName: "pipeline-\(id)", run: run, stage: node.name, use: node.description.name,
+      id: id, number: submitted, jobName: "pipeline-\(id)", run: run, stage: node.name, use: node.description.name,
       phase: attempt.run.phase,
       options: JSONValue.object(node.configured.options.map { JSONMember($0.name, $0.value) }).text(),
       canonical: Fingerprint.canonicalOptions(node.configured, phase: attempt.run.phase).text(sortedKeys: true),
       directory: attempt.run.directory, keptState: attempt.run.keptState, folder: FileSystem.realPath("."),
-      timeoutSeconds: node.timeoutSeconds, program: program, request: request, groups: groups,
-      excluded: excludedNodes.sorted())
+      timeoutSeconds: node.timeoutSeconds, program: program, request: request, groups: numbered,
+      excluded: excluded.filter { $0.until > now }.map(\.node).sorted())
   }
 
-  /// Submits batches that have no job yet. A submission without an answer may have succeeded, so it is looked for first.
+  /// Submits batches that have no job yet, one after another. A submission without an answer may have succeeded, so it
+  /// is looked for first.
   private func submitWaiting() {
-    if silentSince != nil, monotonicNanoseconds() - submittedAt < 30_000_000_000 { return }
-    for batch in batches where batch.job == nil && !batch.isSettled && monotonicNanoseconds() >= batch.submitAt {
-      do throws(ClusterError) {
-        submittedAt = monotonicNanoseconds()
-        if batch.mayBeSubmitted, let found = try cluster.find(jobName: batch.batch.jobName) {
-          try accept(found, batch)
-          continue
+    for batch in batches where batch.job == nil && !batch.isSettled && !batch.isAsking {
+      guard monotonicNanoseconds() >= batch.submitAt else { continue }
+      let isWanted = ending == nil && !batch.isOrphan && !batch.isCancelled
+      guard isWanted || batch.mayBeSubmitted else {
+        abandon(batch)
+        continue
+      }
+      batch.isAsking = true
+      let mayBeSubmitted = batch.mayBeSubmitted
+      if isWanted { batch.mayBeSubmitted = true }
+      line.ask({ [cluster, name = batch.batch.jobName, given = batch.batch, folder = batch.folder] in
+        Result { () throws(ClusterError) -> String? in
+          if mayBeSubmitted {
+            if let found = try cluster.find(jobName: name) { return found }
+            // It ran, and the scheduler has forgotten it: what it has left is judged.
+            if folder.hasClaim { return LiveBatch.unknownJob }
+          }
+          guard isWanted else { return nil }
+          FaultPoint.reach("job.prepared")
+          return try cluster.submit(given, in: folder)
         }
-        if batch.mayBeSubmitted, batch.groups.contains(where: { FileSystem.exists(batch.folder.claim($0.number)) }) {
-          // It ran, and the scheduler has forgotten it: what it has left is judged.
-          batch.job = LiveBatch.unknownJob
-          continue
-        }
-        guard ending == nil, !isOrphan(batch) else {
-          abandon(batch)
-          continue
-        }
-        batch.mayBeSubmitted = true
-        FaultPoint.reach("job.prepared")
-        try accept(cluster.submit(batch.batch, in: batch.folder), batch)
-      } catch {
-        refused(batch, error)
+      }) { [unowned self] in
+        batch.isAsking = false
+        accept($0, batch)
       }
     }
   }
 
-  /// Nobody waits for its tasks.
-  private func isOrphan(_ batch: LiveBatch) -> Bool {
-    batch.groups.allSatisfy { $0.tasks.allSatisfy { $0.submission == nil } }
+  private func accept(_ answer: Result<String?, ClusterError>, _ batch: LiveBatch) {
+    switch answer {
+    case .success(nil): abandon(batch)
+    case .success(let number?):
+      batch.job = number
+      FaultPoint.reach("job.submitted")
+      do { try FileSystem.write(Array("\(number)\n".utf8), to: batch.folder.job) } catch {
+        // The next driver finds it by its name.
+        notice("the number of job \(number) cannot be written down: \(error)")
+      }
+      // It may have been cancelled while it was being submitted.
+      if batch.isCancelled || ending == .cancel { cancel([batch], waitingOnly: false) }
+    case .failure(let error): refused(batch, error)
+    }
   }
 
   /// Gives up a batch that was never submitted.
@@ -264,23 +301,15 @@ final class ClusterDriver: @unchecked Sendable {
       for task in group.open { task.settle(.stopped) }
       group.isSettled = true
     }
-  }
-
-  private func accept(_ number: String, _ batch: LiveBatch) throws(ClusterError) {
-    batch.job = number
-    FaultPoint.reach("job.submitted")
-    do { try FileSystem.write(Array("\(number)\n".utf8), to: batch.folder.job) } catch {
-      // The next driver finds it by its name.
-      notice("the number of job \(number) cannot be written down: \(error)")
-    }
-    polledAt = monotonicNanoseconds()
+    try? FileSystem.removeTree(batch.folder.path)
   }
 
   private func refused(_ batch: LiveBatch, _ error: ClusterError) {
-    guard error.code == .silent else {
+    let others = batches.contains { $0 !== batch && $0.job != nil && !$0.isSettled }
+    guard error.code == .silent || error.code == .limited && others else {
+      let asked = ClusterError(
+        error.code, error.subject, "\(error.message) (asked for \(batch.batch.request.words))", hint: error.hint)
       for group in batch.groups {
-        let asked = ClusterError(
-          error.code, error.subject, "\(error.message) (asked for \(batch.batch.request.words))", hint: error.hint)
         for task in group.open { task.settle(.failed(message: "\(asked)", mayRetry: false)) }
         group.isSettled = true
       }
@@ -289,51 +318,36 @@ final class ClusterDriver: @unchecked Sendable {
     batch.refusals += 1
     let delay = RetryPolicy.delaySeconds(after: batch.refusals)
     batch.submitAt = monotonicNanoseconds() + Int(delay * 1e9)
-    if batch.refusals == 3 { notice("\(cluster.name) does not take the jobs (\(error)); trying on") }
+    if batch.refusals == 3 { notice("\(cluster.name) does not take the jobs (\(error.message)); trying on") }
   }
 
   // MARK: Asking the scheduler
 
-  /// Asks on a thread of its own: a scheduler that is down keeps its commands waiting, and the jobs' files are read
-  /// meanwhile.
   private func poll() {
     let now = monotonicNanoseconds()
-    if let answer = asking?.answer.with(wake: false, { $0 }) {
-      accept(answer, asking?.batches ?? [])
-      asking = nil
-    }
-    guard asking == nil, now - polledAt >= cluster.pollSeconds * 1_000_000_000 else { return }
+    guard !isPolling, now - polledAt >= cluster.pollSeconds * 1_000_000_000 else { return }
     let open = batches.filter { batch in batch.job != nil && !batch.isSettled }
     guard !open.isEmpty else { return }
     polledAt = now
-    let question = Question(batches: open)
-    let jobs = open.compactMap(\.clusterJob)
-    let thread = BackgroundThread { [cluster, answer = question.answer] in
-      let result = Result { () throws(ClusterError) in try cluster.states(of: jobs) }
-      answer.with { $0 = result }
+    isPolling = true
+    line.ask({ [cluster, jobs = open.compactMap(\.clusterJob)] in
+      Result { () throws(ClusterError) in try cluster.states(of: jobs) }
+    }) { [unowned self] in
+      isPolling = false
+      accept($0, open)
     }
-    thread?.detach()
-    if thread != nil { asking = question }
-  }
-
-  /// What the scheduler is being asked.
-  private struct Question {
-    let batches: [LiveBatch]
-    let answer = Monitor<Result<[String: [Int: JobState]], ClusterError>?>(nil)
   }
 
   private func accept(_ answer: Result<[String: [Int: JobState]], ClusterError>, _ asked: [LiveBatch]) {
     switch answer {
     case .success(let states):
-      if silentSince != nil { notice("\(cluster.name) answers again") }
-      silentSince = nil
+      if isSilent { notice("\(cluster.name) answers again") }
+      isSilent = false
       for batch in asked where !batch.isSettled { note(states[batch.job ?? ""] ?? [:], batch) }
     case .failure(let error):
       // Unknown is not failed.
-      if silentSince == nil {
-        silentSince = monotonicNanoseconds()
-        notice("\(cluster.name) does not answer (\(error.message)); the jobs' files are watched meanwhile")
-      }
+      if !isSilent { notice("\(cluster.name) does not answer (\(error.message)); the jobs' files are watched meanwhile") }
+      isSilent = true
     }
   }
 
@@ -341,12 +355,26 @@ final class ClusterDriver: @unchecked Sendable {
     for group in batch.groups where !group.isSettled {
       let state = states[group.number] ?? .ended(.forgotten, node: group.host)
       // What is known of an end does not become less.
-      if case .ended(let end, _) = group.state, end != .forgotten, state == .ended(.forgotten, node: group.host) {
-        continue
-      }
+      if case .ended(let end, _) = group.state, end != .forgotten, case .ended(.forgotten, _) = state { continue }
       group.state = state
-      if case .running(let node) = state { group.host = node }
+      switch state {
+      case .running(let node):
+        group.host = node
+        group.endedAt = nil
+      case .waiting(let reason):
+        if cluster.isHopeless(reason) { giveUp(group, of: batch, reason) }
+      case .ended: break
+      }
     }
+  }
+
+  /// A job that can never start.
+  private func giveUp(_ group: LiveGroup, of batch: LiveBatch, _ reason: String) {
+    let message =
+      "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) of "
+      + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
+    for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
+    cancel([batch], waitingOnly: true)
   }
 
   // MARK: The end
@@ -364,8 +392,8 @@ final class ClusterDriver: @unchecked Sendable {
       cancel(batches, waitingOnly: false)
     case .leave:
       for batch in batches {
-        if batch.job == nil, !batch.mayBeSubmitted { abandon(batch) }
         for group in batch.groups { for task in group.open { task.settle(.stopped) } }
+        if batch.job == nil, !batch.mayBeSubmitted { abandon(batch) }
       }
     }
   }
@@ -373,37 +401,44 @@ final class ClusterDriver: @unchecked Sendable {
   func cancel(_ batches: [LiveBatch], waitingOnly: Bool) {
     for batch in batches where !waitingOnly { batch.isCancelled = true }
     let jobs = batches.filter { !$0.isSettled }.compactMap(\.clusterJob)
-    do throws(ClusterError) { try cluster.cancel(jobs, waitingOnly: waitingOnly) } catch {
-      notice("the jobs cannot be cancelled: \(error)")
+    guard !jobs.isEmpty else { return }
+    line.ask({ [cluster] in
+      Result { () throws(ClusterError) in try cluster.cancel(jobs, waitingOnly: waitingOnly) }
+    }) { [unowned self] in
+      if case .failure(let error) = $0 { notice("jobs cannot be cancelled: \(error)") }
+      // The next question comes at once.
+      polledAt = 0
     }
-    // The next question comes soon.
-    polledAt = monotonicNanoseconds() - cluster.pollSeconds * 1_000_000_000 + 1_000_000_000
   }
 
   /// Ends jobs of a stage whose plan has changed: their state folders may be taken over, or their outputs discarded.
-  private func answer(_ release: ClusterExecutor.Release) {
-    let old = batches.filter {
-      $0.batch.stage == release.stage && $0.batch.directory != release.directory && !$0.isSettled
-        && $0.groups.allSatisfy { $0.tasks.allSatisfy { $0.submission == nil } }
-    }
-    guard !old.isEmpty else { return release.answer.with { $0 = "" } }
+  private func begin(_ release: ClusterExecutor.Release) {
+    let old = batches.filter { isMeant($0, release) }
     for batch in old { try? FileSystem.write([], to: batch.folder.void) }
     cancel(old, waitingOnly: false)
-    let until = monotonicNanoseconds() + 120_000_000_000
-    while old.contains(where: { !$0.isSettled }), monotonicNanoseconds() < until {
-      usleep(200_000)
-      step(mayGroup: false)
-    }
-    let left = old.filter { !$0.isSettled }.compactMap(\.job)
-    release.answer.with {
-      $0 = left.isEmpty ? "" : "the jobs \(left.joined(separator: ", ")) of '\(release.stage)' do not end"
+    releases.append(release)
+  }
+
+  private func isMeant(_ batch: LiveBatch, _ release: ClusterExecutor.Release) -> Bool {
+    batch.batch.stage == release.stage && batch.batch.directory != release.directory && !batch.isSettled && batch.isOrphan
+  }
+
+  private func answerReleases() {
+    let now = monotonicNanoseconds()
+    releases.removeAll { release in
+      let left = batches.filter { isMeant($0, release) }.compactMap(\.job)
+      guard left.isEmpty || ending != nil || now > release.until else { return false }
+      release.answer.with {
+        $0 = left.isEmpty ? "" : "the jobs \(left.joined(separator: ", ")) of '\(release.stage)' do not end"
+      }
+      return true
     }
   }
 
   private func close() {
-    for batch in batches {
-      for group in batch.groups { for task in group.open { task.settle(.stopped) } }
-    }
+    for release in releases { release.answer.with { $0 = "the run ends" } }
+    for submission in deferred { submission.report(.stopped) }
+    for batch in batches { for group in batch.groups { for task in group.open { task.settle(.stopped) } } }
     for task in pending { task.settle(.stopped) }
   }
 }

@@ -11,6 +11,8 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
   struct Release: Sendable {
     var stage: String
     var directory: String?
+    /// When to give up, in monotonic nanoseconds.
+    var until: Int
     var answer: Monitor<String?>
   }
 
@@ -21,6 +23,23 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
     var releases: [Release] = []
     var ending: Ending?
     var hasEnded = false
+    /// Nobody reads it any more.
+    var isClosed = false
+
+    mutating func take() -> Inbox {
+      defer {
+        submissions = []
+        releases = []
+        mayGroup = false
+      }
+      return self
+    }
+
+    mutating func close() -> Inbox {
+      isClosed = true
+      for release in releases { release.answer.with { $0 = "the run ends" } }
+      return take()
+    }
   }
 
   /// How the jobs that are left are treated at the end of the run.
@@ -46,7 +65,7 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
   ///   - interrupted: what an interruption means for the jobs, by its level.
   public init(
     _ cluster: any Cluster, profile: SiteProfile, store: RunStore,
-    interrupted: @escaping @Sendable (Int) -> Ending = { $0 > 1 ? .cancel : .leave }
+    interrupted: @escaping @Sendable (Int) -> Ending = { _ in .leave }
   ) {
     self.profile = profile
     self.interrupted = interrupted
@@ -84,22 +103,30 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
 
   func submit(_ attempt: TaskAttempt, _ report: @escaping @Sendable (TaskOutcome) -> Void) {
     attempt.run.control.isQueued = true
-    inbox.with {
-      $0.submissions.append(Submission(attempt: attempt, report: report))
-      $0.mayGroup = false
+    let isClosed = inbox.with { inbox in
+      if !inbox.isClosed { inbox.submissions.append(Submission(attempt: attempt, report: report)) }
+      return inbox.isClosed
     }
+    if isClosed { report(.stopped) }
   }
 
   func flush() { inbox.with { $0.mayGroup = true } }
 
+  /// How long jobs are waited for that were told to end.
+  private static let patience = 300_000_000_000
+
   func release(stage: String, keeping directory: String?) throws {
-    let answer = Monitor<String?>(nil)
-    inbox.with { $0.releases.append(Release(stage: stage, directory: directory, answer: answer)) }
-    let problem = answer.wait { $0 }
+    let release = Release(
+      stage: stage, directory: directory, until: monotonicNanoseconds() + Self.patience, answer: Monitor(nil))
+    let isClosed = inbox.with { inbox in
+      if !inbox.isClosed { inbox.releases.append(release) }
+      return inbox.isClosed
+    }
+    let problem = isClosed ? "the run ends" : release.answer.wait { $0 }
     guard problem.isEmpty else {
       throw StageError(
         .environment, "jobs of an earlier run", problem,
-        hint: "End them with the scheduler's own command, and run again.")
+        hint: "End them with `pipeline jobs --cancel` or the scheduler's own command, and run again.")
     }
   }
 

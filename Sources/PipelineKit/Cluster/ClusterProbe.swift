@@ -33,12 +33,11 @@ public struct ClusterProbe {
   public func run() throws -> Answer {
     let id = "probe-\(getpid())-\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
     let folder = BatchFolder("\(store)/probes/\(id)")
-    let batch = JobBatch(
-      id: id, jobName: "pipeline-\(id)", run: 0, stage: Self.stage, use: "", phase: "", options: "{}", canonical: "{}",
+    var batch = JobBatch(
+      id: id, number: 0, jobName: "pipeline-\(id)", run: 0, stage: Self.stage, use: "", phase: "", options: "{}", canonical: "{}",
       directory: store, keptState: store, folder: FileSystem.realPath("."), program: program,
       request: JobRequest(memoryBytes: profile.memory.bytes, seconds: 300), groups: [[]])
-    try folder.write(batch, tasks: [], earlier: [:])
-    try FileSystem.write(Array(cluster.script(batch, in: folder).utf8), to: folder.script)
+    try folder.write(&batch, tasks: [], earlier: [:]) { cluster.script($0, in: folder) }
     let began = wallSeconds()
     let number = try cluster.submit(batch, in: folder)
     defer { try? FileSystem.removeTree(folder.path) }

@@ -11,6 +11,8 @@ public struct JobBatch: JSONRecord, Sendable {
   var format = Format.current
   /// The name of its folder.
   public var id: String
+  /// In the order of the run's batches.
+  var number: Int
   /// Unique, so that a submission whose answer was lost is found again.
   public var jobName: String
   public var run: Int64
@@ -31,8 +33,12 @@ public struct JobBatch: JSONRecord, Sendable {
   public var request: JobRequest
   /// By job of the array: the places of its tasks in `tasks.jsonl`.
   public var groups: [[Int]]
+  /// By group: where its tasks begin in `tasks.jsonl`, in bytes, and how many bytes they take.
+  var ranges: [[Int]] = []
   /// Nodes to keep away from.
   public var excluded: [String] = []
+  /// Jobs that may run at the same time.
+  var mostRunning = 1
 }
 
 /// The program that has to run a batch: results of another version may differ.
@@ -77,9 +83,11 @@ public struct BatchFolder: Sendable {
   /// - Throws: `ShardError` if the batch cannot be read.
   public func readBatch() throws(ShardError) -> JobBatch { try JobBatch(jsonFile: batch, limit: 1 << 28) }
 
+  /// - Parameter group: nil for the tasks of all groups.
   /// - Throws: `ShardError` if the list cannot be read.
-  func readTasks() throws(ShardError) -> [JobTask] {
-    let text = try FileSystem.read(tasks)
+  func readTasks(_ batch: JobBatch, group: Int? = nil) throws(ShardError) -> [JobTask] {
+    let range = group.map { batch.ranges[$0] }
+    let text = try FileTail.read(tasks, from: range?[0] ?? 0, most: range?[1] ?? .max)
     var found: [JobTask] = []
     for (number, line) in text.split(separator: 10).enumerated() {
       do { found.append(try JobTask(json: JSONValue.parse(Array(line)).value)) } catch {
@@ -89,16 +97,26 @@ public struct BatchFolder: Sendable {
     return found
   }
 
-  /// Writes what the jobs read; the batch itself comes last.
-  func write(_ batch: JobBatch, tasks list: [JobTask], earlier files: [String: [JobTask.File]]) throws {
+  /// Writes what the jobs read, for this user alone; the batch itself comes last.
+  func write(
+    _ batch: inout JobBatch, tasks list: [JobTask], earlier files: [String: [JobTask.File]],
+    script text: (JobBatch) -> String
+  ) throws {
     try FileSystem.makeDirectory(groups)
+    chmod(path, 0o700)
     var lines: [UInt8] = []
-    for task in list {
-      lines += Array(task.json.text().utf8)
-      lines.append(10)
+    batch.ranges = []
+    for group in batch.groups {
+      let start = lines.count
+      for place in group {
+        lines += Array(list[place].json.text().utf8)
+        lines.append(10)
+      }
+      batch.ranges.append([start, lines.count - start])
     }
     try FileSystem.write(lines, to: tasks)
     try FileSystem.write(Array(try JSONValue.encoding(files).text().utf8), to: earlier)
+    try FileSystem.write(Array(text(batch).utf8), to: script)
     try FileSystem.write(Array(batch.json.text().utf8), to: self.batch)
     try FileSystem.syncDirectory(path)
   }
@@ -107,6 +125,30 @@ public struct BatchFolder: Sendable {
   func readEarlier() throws -> [String: [ArtifactFile]] {
     let stored = try JSONValue.parse(FileSystem.read(earlier)).value.decode([String: [JobTask.File]].self)
     return stored.mapValues { $0.map(\.file) }
+  }
+
+  /// Names tasks that went from this batch to a later one.
+  var moved: String { path + "/moved" }
+
+  /// Notes it for the next driver, before the task is submitted again.
+  func move(_ key: String) throws(ShardError) {
+    let descriptor = open(moved, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw FileSystem.error(moved, "cannot be opened") }
+    defer { close(descriptor) }
+    let line = Array("\(key)\n".utf8)
+    guard Glibc.write(descriptor, line, line.count) == line.count, fsync(descriptor) == 0 else {
+      throw FileSystem.error(moved, "cannot be written")
+    }
+  }
+
+  func readMoved() -> Set<ExactText> {
+    let text = (try? FileSystem.read(moved)) ?? []
+    return Set(text.split(separator: 10).map { ExactText(String(decoding: $0, as: UTF8.self)) })
+  }
+
+  /// Whether a job of the batch has begun.
+  var hasClaim: Bool {
+    ((try? FileSystem.list(groups, others: .passedOver)) ?? []).contains { $0.hasSuffix(".claim") }
   }
 
   /// The number that the scheduler gave the job; nil before the submission is known to have succeeded.
@@ -150,4 +192,37 @@ struct Heartbeat: JSONRecord, Sendable {
   var fraction: Double?
   var text: String?
   var remainingSeconds: Double?
+  var metricsFile: String?
+}
+
+/// Reads parts of files that grow.
+enum FileTail {
+  /// The bytes from an offset on, up to so many. The file is opened anew, which makes network file systems ask their
+  /// server.
+  static func read(_ path: String, from offset: Int, most: Int = 64 << 20) throws(ShardError) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw FileSystem.error(path, "cannot be read") }
+    let count = min(most, max(0, Int(status.st_size) - offset))
+    var bytes = [UInt8](repeating: 0, count: count)
+    var done = 0
+    while done < count {
+      let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + done, count - done, off_t(offset + done)) }
+      if got < 0, errno == EINTR { continue }
+      guard got > 0 else { break }
+      done += got
+    }
+    bytes.removeLast(count - done)
+    return bytes
+  }
+
+  /// The last lines, of those within the last 64 KiB.
+  static func lines(_ path: String, last count: Int) -> [String] {
+    guard let status = FileSystem.status(path),
+      let text = try? read(path, from: max(0, Int(status.bytes) - (64 << 10)))
+    else { return [] }
+    return text.split(separator: 10).suffix(count).map { String(decoding: $0, as: UTF8.self) }
+  }
 }

@@ -6,43 +6,52 @@ extension ClusterDriver {
   // MARK: Reading
 
   func read(_ batch: LiveBatch) {
+    let names = Set((try? FileSystem.list(batch.folder.groups, others: .passedOver)) ?? [])
     for group in batch.groups where !group.isSettled {
+      guard names.contains("\(group.number).jsonl") || group.state.map(Self.mayHaveBegun) ?? false else { continue }
       for report in newReports(batch, group) { accept(report, group, batch) }
       settleAwaited(group)
       showProgress(batch, group)
     }
   }
 
+  private static func mayHaveBegun(_ state: JobState) -> Bool {
+    if case .waiting = state { return false }
+    return true
+  }
+
   private func newReports(_ batch: LiveBatch, _ group: LiveGroup) -> [JobReport] {
-    let path = batch.folder.outcomes(group.number)
-    guard let status = FileSystem.status(path), status.bytes > group.offset else { return [] }
-    // Opening it anew makes network file systems look at the server.
-    guard let text = try? FileSystem.read(path) else { return [] }
-    let fresh = text.dropFirst(group.offset)
-    guard let end = fresh.lastIndex(of: 10) else { return [] }
-    group.offset = end + 1
+    guard let fresh = try? FileTail.read(batch.folder.outcomes(group.number), from: group.offset),
+      let end = fresh.lastIndex(of: 10)
+    else { return [] }
+    group.offset += end + 1
     return JobReports.parse(fresh[...end])
   }
 
   private func accept(_ report: JobReport, _ group: LiveGroup, _ batch: LiveBatch) {
     group.host = report.host
-    guard let task = group.tasks.first(where: { $0.record.key.utf8.elementsEqual(report.key.utf8) }) else {
-      if report.kind == .refused { group.refusal = report.message }
-      return
-    }
+    if report.kind == .refused { return group.refusal = report.message }
+    guard let task = group.task(report.key), !task.isSettled else { return }
     switch report.kind {
     case .began:
       task.hasBegun = true
       task.submission?.attempt.run.control.isQueued = false
       group.current = task
+      group.begunAt = monotonicNanoseconds()
     case .finished: group.awaited.append((task, report, monotonicNanoseconds()))
     case .failed:
-      let place = JobPlace(report, batch.batch)
-      task.settle(
-        .failed(message: place.sentence(report.message ?? "it failed"), mayRetry: report.mayRetry ?? true))
-    case .stopped: again(task, group, batch)
-    case .refused: group.refusal = report.message
+      let log = TaskLog(batch.batch, key: report.key, attempt: task.record.attempt).path
+      task.settle(.failed(message: Self.sentence(report, log), mayRetry: report.mayRetry ?? true))
+    // What the end of its job means is known when that is known.
+    case .stopped: task.hasStopped = true
+    case .refused: break
     }
+  }
+
+  /// Where a task failed: the job, its node, what it used, and its log.
+  private static func sentence(_ report: JobReport, _ log: String) -> String {
+    let memory = report.usage.map { ", \($0.peakBytes >> 20) MiB of \($0.askedBytes >> 20) MiB" } ?? ""
+    return "\(report.message ?? "it failed") (job \(report.job) on \(report.host)\(memory); its log is \(log))"
   }
 
   /// Takes the manifests that jobs say they have written; this machine may see them later.
@@ -52,7 +61,7 @@ extension ClusterDriver {
     for (task, report, since) in waiting where !task.isSettled {
       if let manifest = published(task) {
         task.settle(.finished(manifest, milliseconds: report.usage?.milliseconds ?? 0, report.usage))
-      } else if monotonicNanoseconds() - since < max(1, profile.visibilitySeconds) * 1_000_000_000 {
+      } else if monotonicNanoseconds() - since < visibility {
         group.awaited.append((task, report, since))
       } else {
         let path = ArtifactStore.taskManifestPath(in: task.directory, phase: task.phase, key: task.record.key)
@@ -64,6 +73,9 @@ extension ClusterDriver {
       }
     }
   }
+
+  /// Nanoseconds after which files of another machine are seen here.
+  private var visibility: Int { max(1, profile.visibilitySeconds) * 1_000_000_000 }
 
   /// The manifest of a finished task, if its files are there.
   func published(_ task: LiveTask) -> TaskManifest? {
@@ -87,15 +99,16 @@ extension ClusterDriver {
 
   // MARK: Judging
 
-  /// Settles a group when its job has ended and what it wrote had time to become visible.
+  /// Settles a group when its job has ended, what it wrote had time to become visible, and the scheduler had time to
+  /// say why.
   func judge(_ group: LiveGroup, of batch: LiveBatch) {
-    let code = endCode(group, batch)
     var end: JobEnd?
     if case .ended(let known, let node) = group.state {
       end = known
       if !node.isEmpty { group.host = node }
     }
-    if batch.job == LiveBatch.unknownJob, code == nil { end = .forgotten }
+    if batch.job == LiveBatch.unknownJob { end = .forgotten }
+    let code = group.open.isEmpty || end != nil || group.current != nil ? endCode(group, batch) : nil
     guard end != nil || code != nil else { return }
     if group.open.isEmpty {
       group.isSettled = true
@@ -103,69 +116,124 @@ extension ClusterDriver {
     }
     let now = monotonicNanoseconds()
     guard let since = group.endedAt else { return group.endedAt = now }
-    guard now - since >= max(1, profile.visibilitySeconds) * 1_000_000_000 else { return }
+    if batch.isCancelled || ending != nil {
+      // What it may have finished is found by the next run.
+      for task in group.open { task.settle(.stopped) }
+      group.isSettled = true
+      return
+    }
+    let patience = end == nil ? max(visibility, 3 * cluster.pollSeconds * 1_000_000_000) : visibility
+    guard now - since >= patience else { return }
     for report in newReports(batch, group) { accept(report, group, batch) }
+    settleAwaited(group)
+    guard group.awaited.isEmpty else { return }
     let loss = JobLoss(group, batch, end: end, code: code)
     for task in group.open { judge(task, group, batch, loss) }
     group.isSettled = true
   }
 
   private func endCode(_ group: LiveGroup, _ batch: LiveBatch) -> Int32? {
-    guard let text = try? FileSystem.read(batch.folder.end(group.number), limit: 64) else { return nil }
+    guard let text = try? FileTail.read(batch.folder.end(group.number), from: 0, most: 64) else { return nil }
     return Int32(String(decoding: text, as: UTF8.self).filter(\.isNumber))
   }
 
   private func judge(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
     if let manifest = published(task) { return task.settle(.finished(manifest, milliseconds: 0, nil)) }
-    if ending != nil || batch.isCancelled || task.submission == nil { return task.settle(.stopped) }
+    if task.submission == nil { return task.settle(.stopped) }
     if let refusal = group.refusal { return task.settle(.failed(message: loss.sentence(refusal), mayRetry: false)) }
     if loss.end == .cancelled {
       return task.settle(.failed(message: loss.sentence("its job was cancelled by somebody"), mayRetry: false))
     }
-    // Whose job died before any task began, or while this one ran.
-    guard task === group.current || group.current == nil else { return again(task, group, batch) }
+    if task.hasStopped { return goOn(task, group, batch, loss) }
+    if group.current == nil { return beginAgain(task, group, batch, loss) }
+    // Others did not come so far.
+    guard task === group.current else { return again(task, group, batch) }
     switch loss.end {
-    case .outOfMemory:
-      let asked = task.request.memoryBytes
-      if loss.isSuspicion { task.deaths += 1 }
-      guard asked < profile.maximumMemory.bytes else {
-        return fail(task, loss, "ran out of memory with \(bytes(asked)), the most that the profile allows")
-      }
-      guard task.deaths < profile.mostDeaths else {
-        return fail(task, loss, "ended \(task.deaths) jobs (killed by signal 9)")
-      }
-      task.request.memoryBytes = min(asked * 2, profile.maximumMemory.bytes)
-      again(task, group, batch, "ran out of memory; its next job has \(bytes(task.request.memoryBytes))")
-    case .timeLimit:
-      let asked = task.request.seconds
-      guard asked < profile.maximumTime.seconds else {
-        return fail(task, loss, "reached the time limit of \(profile.maximumTime), the longest that the profile allows")
-      }
-      task.request.seconds = min(asked * 2, profile.maximumTime.seconds)
-      again(task, group, batch, "reached its time limit; its next job has \(TimeLimit(seconds: task.request.seconds))")
+    case .outOfMemory: afterMemory(task, group, batch, loss)
+    case .timeLimit: afterTime(task, group, batch, loss)
     case .preempted: again(task, group, batch, "was preempted")
-    case .nodeFailure, .failed, .completed, .forgotten, .cancelled:
-      task.deaths += 1
-      if loss.end == .nodeFailure, !group.host.isEmpty { excludedNodes.insert(group.host) }
-      guard task.deaths < profile.mostDeaths else {
-        return fail(task, loss, "ended \(task.deaths) jobs (\(loss.end.words))")
+    case .nodeFailure:
+      task.record.lostNodes += 1
+      keepAway(group.host)
+      guard task.record.lostNodes < 2 * profile.mostDeaths else {
+        return fail(task, loss, "lost \(task.record.lostNodes) nodes")
       }
-      again(task, group, batch, "\(loss.end.words) on \(group.host.isEmpty ? "an unknown node" : group.host)")
+      again(task, group, batch, "lost its node\(group.host.isEmpty ? "" : " on \(group.host)")")
+    case .failed where loss.code == TaskWatch.hungCode:
+      task.settle(
+        .failed(message: loss.sentence("the task exceeded its timeout and did not stop"), mayRetry: true))
+    case .failed, .completed, .forgotten, .cancelled:
+      task.record.deaths += 1
+      guard task.record.deaths < profile.mostDeaths else {
+        return fail(task, loss, "ended \(task.record.deaths) jobs (\(loss.words))")
+      }
+      again(task, group, batch, "\(loss.words) on \(group.host.isEmpty ? "an unknown node" : group.host)")
     }
   }
 
-  private func bytes(_ count: Int) -> String { ByteCount(count).description }
+  /// A job that dies before it has begun a task says nothing about the tasks.
+  private func beginAgain(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
+    if loss.end == .nodeFailure { keepAway(group.host) }
+    if loss.end == .outOfMemory { return afterMemory(task, group, batch, loss) }
+    task.record.restarts += 1
+    guard task.record.restarts < profile.mostDeaths else {
+      let message = "its job \(loss.words) before it began a task, \(task.record.restarts) times"
+      return task.settle(.failed(message: loss.sentence(message), mayRetry: false))
+    }
+    again(task, group, batch, task === group.tasks.first ? "\(loss.words) before it began a task" : nil)
+  }
+
+  /// Stopped at a safe point, with its state.
+  private func goOn(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
+    // One that comes to nothing before it is stopped would go on for ever.
+    if monotonicNanoseconds() - group.begunAt < 30_000_000_000 { task.record.restarts += 1 }
+    guard task.record.restarts < profile.mostDeaths else {
+      return fail(task, loss, "was stopped \(task.record.restarts) times right behind its start")
+    }
+    again(task, group, batch, "stopped at a safe point; it goes on in another job")
+  }
+
+  private func afterMemory(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
+    let asked = task.request.memoryBytes
+    if loss.isSuspicion { task.record.deaths += 1 }
+    guard task.record.deaths < profile.mostDeaths else {
+      return fail(task, loss, "ended \(task.record.deaths) jobs (killed by signal 9)")
+    }
+    guard asked < profile.maximumMemory.bytes else {
+      return fail(task, loss, "ran out of memory with \(ByteCount(asked)), the most that the profile allows")
+    }
+    task.request.memoryBytes = min(asked * 2, profile.maximumMemory.bytes)
+    again(task, group, batch, "ran out of memory; its next job has \(ByteCount(task.request.memoryBytes))")
+  }
+
+  private func afterTime(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
+    let asked = batch.batch.request.seconds
+    guard asked < profile.maximumTime.seconds else {
+      return fail(task, loss, "reached the time limit of \(profile.maximumTime), the longest that the profile allows")
+    }
+    task.request.seconds = min(asked * 2, profile.maximumTime.seconds)
+    again(task, group, batch, "reached its time limit; its next job has \(TimeLimit(seconds: task.request.seconds))")
+  }
+
+  /// For half an hour, and from a few nodes only: they may be repaired, and others are needed.
+  private func keepAway(_ node: String) {
+    guard !node.isEmpty else { return }
+    excluded.removeAll { $0.node == node }
+    excluded.append((node, monotonicNanoseconds() + 1_800_000_000_000))
+    if excluded.count > 8 { excluded.removeFirst() }
+  }
 
   /// Puts a task into a new job.
   private func again(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ reason: String? = nil) {
-    guard ending == nil, let submission = task.submission else { return task.settle(.stopped) }
+    guard let submission = task.submission else { return task.settle(.stopped) }
     if let reason {
-      notice(
-        "\(batch.batch.stage): job \(batch.job ?? "")_\(group.number) with task \(batch.batch.phase)/\(task.record.key) \(reason)"
-      )
+      let name = "\(batch.batch.phase)/\(task.record.key)"
+      notice("\(batch.batch.stage): job \(batch.job ?? "")_\(group.number) with task \(name) \(reason)")
+    }
+    do { try batch.folder.move(task.record.key) } catch {
+      return task.settle(.failed(message: "\(error)", mayRetry: true))
     }
     let next = LiveTask(task.record, directory: task.directory, phase: task.phase, request: task.request)
-    next.deaths = task.deaths
     next.submission = submission
     submission.attempt.run.control.isQueued = true
     task.isSettled = true
@@ -180,59 +248,48 @@ extension ClusterDriver {
   }
 }
 
-/// Where a task failed: the job, its node, what it used, and its log.
-private struct JobPlace {
-  let report: JobReport
-  let log: TaskLog
-
-  init(_ report: JobReport, _ batch: JobBatch) {
-    self.report = report
-    log = TaskLog(batch, key: report.key, attempt: 1)
-  }
-
-  func sentence(_ message: String) -> String {
-    let memory = report.usage.map { ", \($0.peakBytes >> 20) MiB of \($0.askedBytes >> 20) MiB" } ?? ""
-    return "\(message) (job \(report.job) on \(report.host)\(memory))"
-  }
-}
-
 /// The end of a job that left tasks behind.
 private struct JobLoss {
   let end: JobEnd
+  let code: Int32?
   /// The worker was killed, and nothing says why.
   let isSuspicion: Bool
   private let place: String
   private let tail: [String]
 
+  private static let linesShown = 20
+
   init(_ group: LiveGroup, _ batch: LiveBatch, end: JobEnd?, code: Int32?) {
-    let lines = Self.lastLines(batch.folder.output(group.number))
-    let text = lines.joined(separator: "\n").lowercased()
-    let isMemory = ["exceeded memory limit", "oom-kill", "oom_kill", "out of memory", "exceeded job memory"]
-      .contains { text.contains($0) }
+    let lines = FileTail.lines(batch.folder.output(group.number), last: Self.linesShown)
+    let said = Self.cause(lines.joined(separator: "\n").lowercased())
     var cause = end ?? .failed
     if [.failed, .forgotten, .completed, .cancelled].contains(cause) {
-      if isMemory || (code == 137 && cause != .cancelled) {
-        cause = .outOfMemory
-      } else if text.contains("due to time limit") {
-        cause = .timeLimit
-      } else if text.contains("due to node failure") {
-        cause = .nodeFailure
-      } else if text.contains("due to preemption") {
-        cause = .preempted
-      }
+      cause = said ?? (code == 128 + SIGKILL && cause != .cancelled ? .outOfMemory : cause)
     }
     self.end = cause
-    isSuspicion = cause == .outOfMemory && end != .outOfMemory && !isMemory
+    self.code = code
+    isSuspicion = cause == .outOfMemory && end != .outOfMemory && said == nil
     let node = group.host.isEmpty ? "" : " on \(group.host)"
     place = "job \(batch.job ?? "?")_\(group.number)\(node)" + (code.map { ", exit code \($0)" } ?? "")
     let log = group.current.map { TaskLog(batch.batch, key: $0.record.key, attempt: $0.record.attempt).path }
-    let said = log.map(Self.lastLines) ?? []
-    tail = said.isEmpty ? lines : said
+    let logged = log.map { FileTail.lines($0, last: Self.linesShown) } ?? []
+    tail = logged + lines
   }
 
-  private static func lastLines(_ path: String) -> [String] {
-    guard let text = try? FileSystem.read(path, limit: 64 << 20) else { return [] }
-    return text.split(separator: 10).suffix(20).map { String(decoding: $0, as: UTF8.self) }
+  /// What Slurm writes into a job's output at its end.
+  private static func cause(_ text: String) -> JobEnd? {
+    let signs: [(String, JobEnd)] = [
+      ("exceeded memory limit", .outOfMemory), ("exceeded job memory", .outOfMemory), ("oom-kill", .outOfMemory),
+      ("oom_kill", .outOfMemory), ("due to time limit", .timeLimit), ("due to node failure", .nodeFailure),
+      ("due to preemption", .preempted),
+    ]
+    return signs.first { text.contains($0.0) }?.1
+  }
+
+  /// "failed", "killed by signal 11"
+  var words: String {
+    guard let code, code > 128, end == .failed else { return end.words }
+    return "was killed by signal \(code - 128)"
   }
 
   func sentence(_ message: String) -> String {

@@ -22,7 +22,7 @@ public struct JobPreview {
     self.profile = profile
   }
 
-  /// Jobs of the next phase of each stage that the plan would start now; none for a stage that waits for another.
+  /// Jobs of the first phase of each stage that the plan would start now, with all its tasks; none for a stage that waits for another.
   /// - Throws: what planning the tasks throws.
   public func jobs(_ plan: Plan) throws -> [Job] {
     let history = StoreHistory(store: run.store, pipeline: run.graph.document.name)
@@ -61,22 +61,26 @@ public struct JobPreview {
     }
     return try sizing.alike(tasks).flatMap { alike in
       try sizing.groups(alike, node, phase: phase, most: cluster.mostGroups).map { groups in
-        try job(node, phase, directory, alike[0].request, groups)
+        try job(node, phase, directory, alike[0].request, groups, sizing)
       }
     }
   }
 
   private func job(
-    _ node: Graph.Node, _ phase: String, _ directory: String, _ request: JobRequest, _ groups: [[Int]]
+    _ node: Graph.Node, _ phase: String, _ directory: String, _ request: JobRequest, _ groups: JobSizing.Groups,
+    _ sizing: JobSizing
   ) throws -> Job {
+    var request = request
+    request.seconds = sizing.seconds(request, longest: groups.seconds, node)
     let program = profile.program.isEmpty ? FileSystem.realPath("/proc/self/exe") : profile.program
     let batch = JobBatch(
-      id: "RUN-N", jobName: "pipeline-RUN-N", run: 0, stage: node.name, use: node.description.name, phase: phase,
+      id: "RUN-N", number: 0, jobName: "pipeline-RUN-N", run: 0, stage: node.name, use: node.description.name, phase: phase,
       options: "{}", canonical: "{}", directory: directory, keptState: "", folder: FileSystem.realPath("."),
-      program: ProgramIdentity(path: program, digest: Digester.digest([])), request: request, groups: groups)
+      program: ProgramIdentity(path: program, digest: Digester.digest([])), request: request, groups: groups.places,
+      mostRunning: profile.maximumJobs)
     let folder = BatchFolder("\(BatchFolder.root(store: run.store.root))/RUN-N")
     return Job(
-      stage: node.name, phase: phase, tasks: groups.reduce(0) { $0 + $1.count }, request: request,
-      groups: groups.map(\.count), script: cluster.script(batch, in: folder))
+      stage: node.name, phase: phase, tasks: groups.places.reduce(0) { $0 + $1.count },
+      request: request, groups: groups.places.map(\.count), script: cluster.script(batch, in: folder))
   }
 }

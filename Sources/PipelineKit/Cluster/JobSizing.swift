@@ -1,15 +1,35 @@
 import ShardKit
 
 /// Decides what jobs ask for and which tasks they run, from estimates and from what earlier tasks took.
-struct JobSizing {
+final class JobSizing {
+  /// Tasks by job, and how long the longest of these jobs is expected to take.
+  struct Groups {
+    var places: [[Int]]
+    var seconds: Double
+  }
+
   let profile: SiteProfile
   let store: RunStore
+  /// What is known of phases, asked once for many tasks.
+  private var peaks: [String: Int?] = [:]
+  private var means: [String: Double?] = [:]
+
+  init(profile: SiteProfile, store: RunStore) {
+    self.profile = profile
+    self.store = store
+  }
 
   /// What the program itself needs, without a task.
   private static let baseBytes = 256 << 20
   /// Assumed for tasks of which nothing is known.
   private static let bytesPerSecond = 10e6
   private static let secondsPerTask = 0.2
+
+  /// Asks the store anew.
+  func forget() {
+    peaks = [:]
+    means = [:]
+  }
 
   func request(_ plan: TaskPlan, _ node: Graph.Node, phase: String) -> JobRequest {
     let own = profile.resources(stage: node.name, use: node.description.name)
@@ -19,13 +39,35 @@ struct JobSizing {
       seconds: (own.time ?? profile.time).seconds)
   }
 
-  /// What such tasks took at most, with a margin, or else the task's own estimate.
+  /// The task's own estimate with a margin, or what such tasks took at most if that is known; never less than half of
+  /// the estimate, since these tasks may be larger.
   private func memory(_ plan: TaskPlan, _ stage: String, _ phase: String) -> Int {
     let estimate = Self.baseBytes + min(plan.memoryBytes, 1 << 44) / 4 * 5
-    let known = (try? store.peakBytes(stage: stage, phase: phase)) ?? nil
-    let wanted = known.map { $0 / 10 * 13 + (64 << 20) } ?? estimate
+    let wanted = peak(stage, phase).map { max($0 / 10 * 13 + (64 << 20), estimate / 2) } ?? estimate
     let rounded = (wanted + (64 << 20) - 1) / (64 << 20) * (64 << 20)
     return min(max(rounded, profile.memory.bytes), profile.maximumMemory.bytes)
+  }
+
+  private func peak(_ stage: String, _ phase: String) -> Int? {
+    let key = "\(stage)\u{0}\(phase)"
+    if let known = peaks[key] { return known }
+    let found = (try? store.peakBytes(stage: stage, phase: phase)) ?? nil
+    peaks[key] = .some(found)
+    return found
+  }
+
+  private func mean(_ stage: String, _ phase: String) -> Double? {
+    let key = "\(stage)\u{0}\(phase)"
+    if let known = means[key] { return known }
+    let found = (try? store.meanMilliseconds(stage: stage, phase: phase)) ?? nil
+    means[key] = .some(found)
+    return found
+  }
+
+  /// The time limit of jobs of which the longest is expected to take so long.
+  func seconds(_ request: JobRequest, longest: Double, _ node: Graph.Node) -> Int {
+    let expected = Int(longest * 3) + profile.warningSeconds + 60
+    return min(max(request.seconds, expected), max(profile.maximumTime.seconds, request.seconds))
   }
 
   /// Tasks that can share a batch, in the order in which they came.
@@ -46,13 +88,17 @@ struct JobSizing {
   }
 
   /// Consecutive tasks that together take about `secondsPerJob`, in batches of at most `most` groups.
-  func groups(_ tasks: [LiveTask], _ node: Graph.Node, phase: String, most: Int) -> [[[Int]]] {
+  func groups(_ tasks: [LiveTask], _ node: Graph.Node, phase: String, most: Int) -> [Groups] {
     let own = profile.resources(stage: node.name, use: node.description.name)
     let target = Double(own.secondsPerJob ?? profile.secondsPerJob)
-    let known = (try? store.meanMilliseconds(stage: node.name, phase: phase)) ?? nil
+    let known = mean(node.name, phase)
     let seconds = tasks.map { known.map { $0 / 1000 } ?? Self.guess($0) }
-    let groups = Self.pack(seconds, target: target, isAlone: { tasks[$0].request.nodes > 1 || tasks[$0].deaths > 0 })
-    return stride(from: 0, to: groups.count, by: most).map { Array(groups[$0..<min($0 + most, groups.count)]) }
+    let groups = Self.pack(
+      seconds, target: target, isAlone: { tasks[$0].request.nodes > 1 || tasks[$0].record.deaths > 0 })
+    return stride(from: 0, to: groups.count, by: most).map { start in
+      let places = Array(groups[start..<min(start + most, groups.count)])
+      return Groups(places: places, seconds: places.map { $0.reduce(0) { $0 + seconds[$1] } }.max() ?? 0)
+    }
   }
 
   private static func guess(_ task: LiveTask) -> Double {

@@ -26,6 +26,10 @@ struct JobTask: JSONRecord {
   var stateKey: String
   /// From 1.
   var attempt: Int
+  /// Jobs that died while they ran it, that lost their node, and that stopped it or died before it began.
+  var deaths = 0
+  var lostNodes = 0
+  var restarts = 0
 
   init(_ plan: TaskPlan, fingerprint: Digest, attempt: Int) {
     key = plan.key

@@ -2,17 +2,17 @@ import ShardKit
 
 /// A task that a driver has handed to a cluster, or is about to.
 final class LiveTask {
-  let record: JobTask
+  var record: JobTask
   let directory: String
   let phase: String
   /// Nil for a task of an earlier run's jobs that this run has not asked for.
   var submission: ClusterExecutor.Submission?
   /// What its next job asks for.
   var request: JobRequest
-  /// Jobs that died while they ran it.
-  var deaths = 0
   var isSettled = false
   var hasBegun = false
+  /// Its job stopped it at a safe point.
+  var hasStopped = false
   private var documents = 0, bytes = 0
 
   init(_ record: JobTask, directory: String, phase: String, request: JobRequest) {
@@ -42,7 +42,9 @@ final class LiveTask {
     control.advance(documents: beat.documents - documents, bytes: beat.bytes - bytes)
     (documents, bytes) = (beat.documents, beat.bytes)
     if let text = beat.text, let fraction = beat.fraction {
-      control.report(TaskStatus(fraction: fraction, text: text, remainingSeconds: beat.remainingSeconds))
+      control.report(
+        TaskStatus(
+          fraction: fraction, text: text, remainingSeconds: beat.remainingSeconds, metricsFile: beat.metricsFile))
     }
   }
 }
@@ -51,10 +53,13 @@ final class LiveTask {
 final class LiveGroup {
   let number: Int
   let tasks: [LiveTask]
+  private let places: [ExactText: Int]
   /// How much of its file has been read.
   var offset = 0
   /// The task that it has begun last.
   var current: LiveTask?
+  /// When that was, in monotonic nanoseconds.
+  var begunAt = 0
   var refusal: String?
   var host = ""
   var state: JobState?
@@ -68,7 +73,11 @@ final class LiveGroup {
   init(_ number: Int, _ tasks: [LiveTask]) {
     self.number = number
     self.tasks = tasks
+    places = Dictionary(
+      tasks.enumerated().map { (ExactText($1.record.key), $0) }, uniquingKeysWith: { first, _ in first })
   }
+
+  func task(_ key: String) -> LiveTask? { places[ExactText(key)].map { tasks[$0] } }
 
   var open: [LiveTask] { tasks.filter { !$0.isSettled } }
 }
@@ -85,7 +94,9 @@ final class LiveBatch {
   var refusals = 0
   /// Whether an earlier attempt to submit it may have succeeded.
   var mayBeSubmitted = false
-  /// Cancelled by this driver.
+  /// Whether the scheduler is being asked to take it.
+  var isAsking = false
+  /// Cancelled, by this driver or an earlier one: no task waits for its jobs.
   var isCancelled = false
 
   init(_ batch: JobBatch, _ folder: BatchFolder, tasks: [LiveTask]) {
@@ -95,6 +106,9 @@ final class LiveBatch {
   }
 
   var isSettled: Bool { groups.allSatisfy(\.isSettled) }
+  /// Nobody waits for its tasks.
+  var isOrphan: Bool { groups.allSatisfy { $0.tasks.allSatisfy { $0.submission == nil } } }
+
   /// Nil while the scheduler knows no such job.
   var clusterJob: ClusterJob? {
     guard let job, job != Self.unknownJob else { return nil }

@@ -71,11 +71,21 @@ public enum ProfileFile {
 
   private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {
     if profile.executor == .ssh, profile.hosts.isEmpty { throw error("'hosts' is empty: ssh needs some") }
+    if profile.executor == .slurm, profile.time.seconds < profile.warningSeconds + 30 {
+      throw error("'time' is not half a minute longer than 'warningSeconds', so that jobs would stop at once")
+    }
+    let names = profile.environment.keys.sorted()
+    if let name = names.first(where: { !isVariable($0) }) { throw error("'\(name)' cannot be the name of a variable") }
     if profile.time > profile.maximumTime { throw error("'time' exceeds 'maximumTime'") }
     if profile.memory > profile.maximumMemory { throw error("'memory' exceeds 'maximumMemory'") }
     if let host = profile.hosts.first(where: { $0.value < 1 }) {
       throw error("the host '\(host.key)' has no place for a task")
     }
+  }
+
+  private static func isVariable(_ name: String) -> Bool {
+    !(name.utf8.first.map { (48...57).contains($0) } ?? true)
+      && name.utf8.allSatisfy { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 }
   }
 
   /// A profile file with every option, its default and what it means.

@@ -34,21 +34,20 @@ public struct SlurmCluster: Cluster {
   // MARK: Asking
 
   /// Variables of a surrounding job would be taken for options of the new ones.
-  static func environment(_ variables: [String: String]) -> [String: String] {
-    let foreign = ["SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SALLOC_", "PMI", "PMIX_", "OMPI_"]
-    return variables.filter { name, _ in
-      name == "SLURM_CONF" || name == "SLURM_CONF_SERVER" || !foreign.contains { name.hasPrefix($0) }
-    }
-  }
-
-  static let patienceSeconds = 60.0
+  static let foreignVariables = ["SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "PMI", "OMPI_"]
+  private static let keptVariables = ["SLURM_CONF", "SLURM_CONF_SERVER"]
+  private static let patienceSeconds = 60.0
 
   static func ask(_ words: [String], more: [String: String] = [:]) throws(ClusterError) -> String {
-    let own = environment(ExternalCommand.ownEnvironment).merging(more) { $1 }
-    let result: ExternalCommand.Outcome
-    do throws(ShardError) {
-      result = try ExternalCommand(words, environment: own, timeoutSeconds: patienceSeconds).run()
-    } catch {
+    var command = ChildCommand(words[0], Array(words.dropFirst()), timeoutSeconds: patienceSeconds)
+    command.withheld = foreignVariables
+    command.maximumBytes = 256 << 20
+    command.environment = more
+    for name in keptVariables { command.environment[name] = getenv(name).map { String(cString: $0) } }
+    // Else lists of many jobs are cut short.
+    command.environment["SLURM_BITSTR_LEN"] = "0"
+    let result: ChildCommand.Result
+    do throws(ShardError) { result = try command.run() } catch {
       guard error.code != .notFound else {
         throw ClusterError(
           .refused, words[0], "is not installed on \(hostName())",
@@ -56,32 +55,31 @@ public struct SlurmCluster: Cluster {
       }
       throw ClusterError(.silent, words[0], error.message)
     }
-    guard result.code == 0 else { throw failure(words[0], result.errors.isEmpty ? result.output : result.errors) }
-    return result.output
+    let (output, errors) = (String(decoding: result.output, as: UTF8.self), String(decoding: result.errors, as: UTF8.self))
+    guard result.status == 0 else { throw failure(words[0], errors.isEmpty ? output : errors) }
+    return output
   }
 
-  /// Sentences of the controller that no later attempt changes.
-  private static let refusals = [
-    "invalid partition", "invalid account", "invalid qos", "invalid reservation", "invalid feature",
-    "requested node configuration is not available", "unrecognized option", "invalid option", "unknown option",
-    "access/permission denied", "user's group not permitted", "requested time limit is invalid",
-    "more processors requested than permitted", "memory specification can not be satisfied", "node count specification",
-    "invalid generic resource", "unable to open file", "invalid wckey", "invalid time", "job violates accounting/qos",
-    "invalid constraint", "invalid --",
+  /// What says that the same may succeed later; a rejection for any other reason is final.
+  private static let passing = [
+    "unable to contact", "timed out", "temporarily", "try again", "resource busy", "connection", "communication",
+    "connect failure", "socket", "not responding", "zero bytes", "slurm backup controller", "protocol authentication error",
+    "job/step already completing", "slurm_load_jobs error: unexpected message",
   ]
+  /// Limits on how many jobs a user may have, among others: they may hold as long as other jobs do.
+  private static let limits = ["job violates accounting/qos policy", "maxsubmit", "too many jobs", "job limit"]
 
   private static func failure(_ program: String, _ text: String) -> ClusterError {
-    let lines = text.split(separator: "\n").map(String.init)
-    let said = lines.last { !$0.isEmpty } ?? "it gives no reason"
+    let said = text.split(separator: "\n").map(String.init).last { !$0.isEmpty } ?? "it gives no reason"
     let plain = text.lowercased()
-    // A limit on how many jobs a user has is over when some of them end.
-    let isLimit = plain.contains("submitjob") || plain.contains("submit limit") || plain.contains("maxsubmit")
-    if !isLimit, refusals.contains(where: plain.contains) {
+    if limits.contains(where: plain.contains) {
       return ClusterError(
-        .refused, program, "refuses the jobs: \(said)",
-        hint: "Correct the profile (`pipeline profile check`), and run again.")
+        .limited, program, "does not take the jobs: \(said)",
+        hint: "Check the limits of your account, or name another one in the profile.")
     }
-    return ClusterError(.silent, program, said)
+    if passing.contains(where: plain.contains) { return ClusterError(.silent, program, said) }
+    return ClusterError(
+      .refused, program, "refuses: \(said)", hint: "Correct the profile (`pipeline profile check`), and run again.")
   }
 
   // MARK: Submitting
@@ -107,13 +105,21 @@ public struct SlurmCluster: Cluster {
 
   // MARK: Watching
 
+  public func isHopeless(_ reason: String) -> Bool {
+    [
+      "PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS",
+      "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob",
+      "QOSMaxCpuPerJobLimit", "AssocMaxCpuPerJobLimit", "JobHeldAdmin",
+    ].contains(reason)
+  }
+
   public func states(of jobs: [ClusterJob]) throws(ClusterError) -> [String: [Int: JobState]] {
     guard !jobs.isEmpty else { return [:] }
     let text = try Self.ask([
       "squeue", "--noheader", "--states=all", "--user=\(getuid())", "--format=%F|%K|%T|%N|%r",
     ])
     let wanted = Set(jobs.map(\.number))
-    var states = SlurmQueue.states(text, of: wanted)
+    var states = try SlurmQueue.states(text, of: wanted)
     try accounting.complete(&states, jobs)
     return states
   }
@@ -140,7 +146,7 @@ private final class Accounting: @unchecked Sendable {
       let text = try SlurmCluster.ask([
         "sacct", "--noheader", "--parsable2", "--allocations", "--jobs=\(numbers)", "--format=JobID,State,NodeList",
       ])
-      let recorded = SlurmQueue.accounted(text)
+      let recorded = try SlurmQueue.accounted(text)
       for (job, groups) in recorded { states[job, default: [:]].merge(groups) { now, _ in now } }
     } catch {
       guard error.code == .refused || error.message.contains("accounting storage is disabled") else { throw error }
@@ -152,19 +158,19 @@ private final class Accounting: @unchecked Sendable {
 /// Reads what `squeue` and `sacct` print.
 enum SlurmQueue {
   /// Lines of `%F|%K|%T|%N|%r`: job, index in its array, state, nodes, reason.
-  static func states(_ text: String, of jobs: Set<String>) -> [String: [Int: JobState]] {
+  static func states(_ text: String, of jobs: Set<String>) throws(ClusterError) -> [String: [Int: JobState]] {
     var states: [String: [Int: JobState]] = [:]
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: "|", maxSplits: 4, omittingEmptySubsequences: false).map(String.init)
       guard fields.count == 5, jobs.contains(fields[0]) else { continue }
       let state = state(fields[2], node: fields[3], reason: fields[4])
-      for index in indices(fields[1]) { states[fields[0], default: [:]][index] = state }
+      for index in try indices(fields[1]) { states[fields[0], default: [:]][index] = state }
     }
     return states
   }
 
   /// Lines of `JobID|State|NodeList`, with JobID as `17_3`, or `17_[4-9%2]` for what waits.
-  static func accounted(_ text: String) -> [String: [Int: JobState]] {
+  static func accounted(_ text: String) throws(ClusterError) -> [String: [Int: JobState]] {
     var states: [String: [Int: JobState]] = [:]
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
@@ -172,23 +178,25 @@ enum SlurmQueue {
       let parts = fields[0].split(separator: "_", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { continue }
       let word = String(fields[1].prefix { $0 != " " })
-      for index in indices(parts[1].filter { $0 != "[" && $0 != "]" }) {
+      for index in try indices(parts[1].filter { $0 != "[" && $0 != "]" }) {
         states[parts[0], default: [:]][index] = state(word, node: fields[2], reason: "")
       }
     }
     return states
   }
 
-  /// `5`, `0-3,7`, `4-9:2%10`.
-  static func indices(_ text: String) -> [Int] {
+  /// `5`, `0-3,7`, `4-9:2%10`; none for a job that is no array.
+  /// - Throws: `ClusterError` (`.silent`) for anything else: of jobs that are left out, nothing would be known.
+  static func indices(_ text: String) throws(ClusterError) -> [Int] {
+    guard text != "N/A" else { return [] }
     var found: [Int] = []
     for range in text.prefix(while: { $0 != "%" }).split(separator: ",") {
-      let stepped = range.split(separator: ":")
+      let stepped = range.split(separator: ":").map(String.init)
       let ends = (stepped.first ?? "").split(separator: "-").map { Int($0) }
-      guard let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last, last - first < 10_000_000 else {
-        continue
-      }
-      found += stride(from: first, through: last, by: max(1, stepped.count > 1 ? Int(stepped[1]) ?? 1 : 1))
+      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last,
+        last - first < 10_000_000, let step = stepped.count > 1 ? Int(stepped[1]) : 1, step > 0
+      else { throw ClusterError(.silent, "squeue", "lists the jobs of an array as '\(text)'") }
+      found += stride(from: first, through: last, by: step)
     }
     return found
   }

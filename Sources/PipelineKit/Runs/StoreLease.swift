@@ -14,40 +14,49 @@ final class StoreLease: Sendable {
   private let path: String
   private let token: String
   private let ending = Monitor(false)
+  private let loss = Monitor(false)
   private let thread: BackgroundThread?
 
   /// Nanoseconds between two beats, and after which a lease without a beat is nobody's.
   private static let pause = 10_000_000_000
   private static let patience = 60_000_000_000
 
-  /// Takes the lease.
-  /// - Parameter waiting: hears a sentence if an old lease has to be watched for a while.
+  /// Whether another process has taken it, as after a long suspension of this one.
+  var isLost: Bool { loss.with(wake: false) { $0 } }
+
+  /// Takes the lease; one whose holder shows no sign of life is watched for a minute first.
   /// - Throws: `RunError` (`.locked`) if its holder is alive; `ShardError` for the disk.
-  init(root: String, patience: Int = StoreLease.patience) throws {
+  init(root: String, pause: Int = StoreLease.pause, patience: Int = StoreLease.patience) throws {
     path = root + "/lock.lease"
     token = "\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
-    if let holder = Self.read(path), !Self.isGone(holder), Self.beats(path, holder, patience) {
-      throw RunError(
-        .locked, "the store \(root) is in use by process \(holder.process) on \(holder.host)",
-        hint: "Wait for it or stop it, or name another store with --store.")
+    if let holder = Self.read(path) {
+      guard Self.isGone(holder) || !Self.beats(path, holder, patience) else { throw Self.taken(root, holder) }
+      // Of several that see a dead lease, one moves it away.
+      let dead = "\(path).\(token)"
+      if Glibc.rename(path, dead) == 0 { try FileSystem.remove(dead) }
     }
-    try Self.write(path, token, beat: 0)
-    // Of two that found the lease free, the later one has it.
-    usleep(200_000)
-    guard Self.read(path)?.token == token else {
-      throw RunError(
-        .locked, "the store \(root) was taken by another pipeline at the same moment",
-        hint: "Wait for it or stop it, or name another store with --store.")
+    let own = "\(path).\(token).new"
+    try Self.write(own, token, beat: 0)
+    defer { try? FileSystem.remove(own) }
+    guard Glibc.link(own, path) == 0 else {
+      guard errno == EEXIST else { throw FileSystem.error(path, "cannot be made") }
+      throw Self.taken(root, Self.read(path))
     }
-    thread = BackgroundThread { [path, token, ending] in
+    thread = BackgroundThread { [path, token, ending, loss] in
       var beat = 0
-      while ending.wait(atMostNanoseconds: Self.pause, wake: false, { $0 ? true : nil }) != true {
+      while ending.wait(atMostNanoseconds: pause, wake: false, { $0 ? true : nil }) != true {
         beat += 1
         // Another holder means that this one was taken for dead.
-        guard Self.read(path)?.token ?? token == token else { return }
+        guard Self.read(path)?.token == token else { return loss.with { $0 = true } }
         try? Self.write(path, token, beat: beat)
       }
     }
+  }
+
+  private static func taken(_ root: String, _ holder: Content?) -> RunError {
+    let who = holder.map { "process \($0.process) on \($0.host)" } ?? "another pipeline"
+    return RunError(
+      .locked, "the store \(root) is in use by \(who)", hint: "Wait for it or stop it, or name another store with --store.")
   }
 
   deinit {

@@ -33,6 +33,9 @@ public final class StoreLock {
 
   deinit { close(descriptor) }
 
+  /// Whether another process has taken the store meanwhile; only where the file system has no locks of its own.
+  var isLost: Bool { lease?.isLost ?? false }
+
   private static func holder(_ descriptor: Int32) -> String {
     var text = [UInt8](repeating: 0, count: 512)
     let count = pread(descriptor, &text, text.count, 0)

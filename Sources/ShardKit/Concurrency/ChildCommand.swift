@@ -14,6 +14,8 @@ public struct ChildCommand: Sendable {
   public var arguments: [String]
   /// Variables in addition to this process's.
   public var environment: [String: String] = [:]
+  /// Beginnings of the names of this process's variables that the program does not get.
+  public var withheld: [String] = []
   public var timeoutSeconds: Double
   /// Of each of its two outputs; what is above it is read and thrown away.
   public var maximumBytes = 1 << 20
@@ -92,7 +94,8 @@ public struct ChildCommand: Sendable {
     var next = environ
     while let entry = next.pointee {
       let setting = String(cString: entry)
-      if environment[String(setting.prefix { $0 != "=" })] == nil { settings.append(setting) }
+      let name = String(setting.prefix { $0 != "=" })
+      if environment[name] == nil, !withheld.contains(where: name.hasPrefix) { settings.append(setting) }
       next += 1
     }
     return settings + environment.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
