@@ -70,6 +70,32 @@ public struct TaskRun: Sendable {
   }
 }
 
+extension TaskRun {
+  /// Takes part in a task of several machines that another one publishes. Nothing is published here, and nothing of the
+  /// task's own folders is written; its files are read.
+  /// - Parameter folder: on this machine, for what the stage writes meanwhile: empty, and of this task alone. What an
+  ///   error names in it stays there.
+  /// - Throws: as `run` does.
+  public func follow(_ stage: any Stage, in folder: String) throws {
+    let staging = "\(folder)/staging"
+    try FileSystem.makeDirectory(staging)
+    try control.check()
+    let workspace = Workspace(
+      task: task, phase: phase, staging: staging,
+      state: [.untilPublished: "\(folder)/state", .kept: "\(folder)/kept"], memoryBytes: memoryBytes, control: control,
+      earlier: earlier, isFollower: true)
+    try SourceCheck.guarding(task.files) {
+      try stage.run(phase: phase, workspace)
+      try control.check()
+    }
+    guard workspace.isEmpty else {
+      throw StageError(
+        .ledger, "task \(task.key)", "a stage has written output on a machine that only takes part in its work",
+        hint: "This is a bug in the stage; please report it.")
+    }
+  }
+}
+
 extension TaskManifest {
   /// The files of each port, as later phases and stages read them.
   public func artifactFiles(in directory: String) -> [(port: String, file: ArtifactFile)] {

@@ -26,6 +26,9 @@ public final class Workspace {
   /// The memory that this task may use for buffers, from the run's budget.
   public let memoryBytes: Int
   public let control: TaskControl
+  /// Whether the task runs here for another machine, which publishes it: the stage takes part in its work and writes no
+  /// output. Only for tasks of several machines.
+  public let isFollower: Bool
   let staging: String
   private let state: [StateLifetime: String]
   public internal(set) var ledger = Ledger()
@@ -39,8 +42,9 @@ public final class Workspace {
   /// `staging` is the task's own folder, empty and on the store's file system.
   init(
     task: TaskPlan, phase: String, staging: String, state: [StateLifetime: String], memoryBytes: Int,
-    control: TaskControl, earlier: [String: [ArtifactFile]] = [:]
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false
   ) {
+    self.isFollower = isFollower
     self.task = task
     self.phase = phase
     self.staging = staging
@@ -246,6 +250,9 @@ public final class Workspace {
   public func metric(_ name: String, _ value: Double) { metrics[name, default: 0] += value }
 
   // MARK: Ending
+
+  /// Whether nothing has been published.
+  var isEmpty: Bool { files.isEmpty && open.isEmpty && drops == nil }
 
   /// Commits what is open and describes the result.
   func finish(fingerprint: Digest) throws -> TaskManifest {
