@@ -33,4 +33,7 @@ size_t pl_all_mapping_losses(void);
 /// Makes all threads share one malloc arena, which saves address space and costs time.
 void pl_use_one_arena(void);
 
+/// Processors that this process may use; all of the machine's unless it was given some of them.
+int pl_processors(void);
+
 #endif

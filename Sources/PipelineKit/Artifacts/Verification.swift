@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 import Synchronization
 
 /// Digests every file of finished tasks again and compares (`pipeline verify`).
