@@ -55,6 +55,8 @@ void add_gradient_functions(pt_engine &);
 void add_transformer_functions(pt_engine &);
 void add_parameter_functions(pt_engine &);
 void add_group_functions(pt_engine &);
+void add_exchange_functions(pt_engine &);
+void add_store_functions(pt_engine &);
 void add_device_functions(pt_engine &);
 
 }  // namespace pipeline

@@ -44,6 +44,8 @@ static pt_engine make_engine() {
   add_transformer_functions(engine);
   add_parameter_functions(engine);
   add_group_functions(engine);
+  add_exchange_functions(engine);
+  add_store_functions(engine);
   return engine;
 }
 

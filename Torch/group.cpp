@@ -9,13 +9,7 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "boundary.h"
-
-struct pt_group {
-  c10::intrusive_ptr<c10d::Store> store;
-  c10::intrusive_ptr<c10d::Backend> backend;
-  at::Device device;
-};
+#include "group.h"
 
 namespace pipeline {
 

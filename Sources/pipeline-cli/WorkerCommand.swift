@@ -26,14 +26,22 @@ struct WorkerCommand: ParsableCommand {
       do {
         let run = try TrainingRun(
           TrainingJob(path: job), engine: Engine(), place: ProcessRank.current(),
-          source: { try RemoteTokens($0) }, listen: { WorkerLife.emit($0.json) }, shouldStop: { WorkerLife.shouldStop })
+          source: { try RemoteTokens($0) }, listen: { WorkerLife.emit($0.json) }, shouldStop: { WorkerLife.shouldStop },
+          onLoss: { error in
+            Self.tell(error)
+            _exit(WorkerLife.becauseOfOthers)
+          })
         _ = try run.run()
       } catch let error as TorchError where error.code == .group {
-        // Print the error that made all other workers end.
-        let line = Array("error: \(error)\n".utf8)
-        _ = write(STDERR_FILENO, line, line.count)
+        Self.tell(error)
         throw ExitCode(WorkerLife.becauseOfOthers)
       }
+    }
+
+    /// Print the error that made all other workers end.
+    private static func tell(_ error: TorchError) {
+      let line = Array("error: \(error)\n".utf8)
+      _ = write(STDERR_FILENO, line, line.count)
     }
   }
 
@@ -97,7 +105,7 @@ struct WorkerCommand: ParsableCommand {
   }
 }
 
-/// The life cycle of a worker: it ends with its runner, treats SIGTERM as a request to stop, and reports in JSON lines.
+/// The life cycle of a worker: it ends with its runner, treats SIGTERM and SIGUSR1 as requests to stop, and reports in JSON lines.
 enum WorkerLife {
   /// See `WorkerGroup.becauseOfOthers`.
   static let becauseOfOthers: Int32 = 75
@@ -107,7 +115,10 @@ enum WorkerLife {
 
   static func begin() {
     endWithTheRunner()
-    signal(SIGTERM) { _ in WorkerLife.stops.add(1, ordering: .relaxed) }
+    // Schedulers may signal all processes of a job, not only the runner.
+    for number in [SIGTERM, SIGUSR1] {
+      signal(number) { _ in WorkerLife.stops.add(1, ordering: .relaxed) }
+    }
     signal(SIGPIPE, SIG_IGN)
   }
 

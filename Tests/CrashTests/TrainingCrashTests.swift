@@ -9,6 +9,9 @@ import Testing
 private let hasEngine =
   getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
 
+/// Runs if Python has torch, and torchrun with it.
+private let torch = PeerScript("reference_model.py")
+
 /// Training as a stage: killed, stopped and shared out, it must come to the weights of a run that nobody disturbed.
 @Suite(.serialized, .needs(hasEngine, "needs Scripts/engine")) final class TrainingCrashTests {
   private let folder = temporaryDirectory()
@@ -163,30 +166,187 @@ private let hasEngine =
     for (name, digest) in published { #expect(other[name] == digest, "\(name)") }
   }
 
-  /// One of two machines dies: the other says so and does not wait for ever; together they go on at the checkpoint.
-  @Test func aMachineThatDiesEndsTheOthersAndBothGoOn() throws {
-    func machine(_ rank: Int, _ port: Int, _ more: [String: String] = [:]) throws -> ChildProcess {
-      let place = ["WORLD_SIZE": "2", "NODE_RANK": "\(rank)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)"]
-      return try run("mortal\(rank)", environment: place.merging(more) { $1 })
-    }
+  /// As srun starts a task on each of two nodes.
+  private func slurm(_ node: Int, port: Int) -> [String: String] {
+    [
+      "PIPELINE_LAUNCHER": "slurm", "SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_NNODES": "2",
+      "SLURM_PROCID": "\(node)", "SLURM_NODEID": "\(node)", "SLURM_LOCALID": "0", "SLURM_STEP_NODELIST": "localhost,n2",
+      "MASTER_PORT": "\(port)", "MASTER_ADDR": "127.0.0.1",
+    ]
+  }
+
+  /// The document was edited on one machine alone.
+  @Test func machinesWithOtherDocumentsSaySo() throws {
     let port = try freePort()
-    let survivor = try machine(0, port), victim = try machine(1, port, fault(step: 8...40))
-    try waitForCheckpoint(of: survivor, in: "mortal0")
-    usleep(UInt32.random(in: 0...50_000))
-    victim.signal(SIGKILL)
-    _ = try victim.wait()
-    let outcome = try survivor.wait()
-    #expect(outcome.status == 1)
-    #expect(outcome.output.contains("lost the others"), "\(outcome.output.suffix(800))")
+    let first = try run("here", environment: slurm(0, port: port))
+    try first.works(until: "its training has started") { try first.outputSoFar().contains("tokens") }
+    try first.works(until: "it waits for the other") {
+      FileSystem.exists("\(folder)/here/artifacts/train")
+    }
+    try write(steps: 40, rate: 0.002, more: ", \"bucketMiB\": 0")
+    let second = try run("there", environment: slurm(1, port: port))
+    for (rank, child) in [first, second].enumerated() {
+      let outcome = try child.wait()
+      #expect(outcome.status == 1)
+      #expect(
+        outcome.output.contains(
+          "process \(rank) of 2: trains something else than process \(1 - rank): they differ in "
+            + "'learningRateSchedule', 'bucketMiB'"), "\(outcome.output.suffix(800))")
+    }
+  }
+
+  /// Only one of two machines is told to stop: both stop after the same step, with a checkpoint.
+  @Test func oneSignalStopsAllMachinesAtOneStep() throws {
+    try write(steps: 40_000)
+    let port = try freePort()
+    let machines = try (0..<2).map { try run("signalled\($0)", environment: slurm($0, port: port)) }
+    try waitForCheckpoint(of: machines[0], in: "signalled0")
+    machines[1].signal(SIGTERM)
+    let outcomes = try machines.map { try $0.wait() }
+    #expect(outcomes[1].status == 143 || outcomes[1].status == 130, "\(outcomes[1].errors)")
+    // The one that was not told to stop has a task that did not end.
+    let text = outcomes[0].output
+    #expect(outcomes[0].status == 1, "\(text.suffix(800))")
+    let steps = try (0..<2).map { try lastCheckpoint("signalled\($0)") }
+    #expect(steps[0] == steps[1] && steps[0] > 0)
+    #expect(text.contains("training stopped at step \(steps[0]), with a checkpoint"), "\(text.suffix(800))")
+  }
+
+  /// The files of an artifact, as a stage that is wired to it reads them.
+  private func wired(_ store: String, _ stage: String, _ port: String) throws -> [WiredArtifact] {
+    let found = try ChildProcess.run("artifact", document, "\(stage).\(port)", "--store", "\(folder)/\(store)")
+    let place = String(found.output.split(separator: "\n").first ?? "")
+    let files = try FileSystem.walk(place).map { name in
+      let path = "\(place)/\(name)"
+      return ArtifactFile(
+        path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try Digester.digest(file: path))
+    }
+    return [WiredArtifact(stage: stage, port: port, files: files)]
+  }
+
+  /// Two machines with one store: the second one takes part, and leaves checkpoints and model to the first.
+  @Test func aFollowerLeavesEverythingToTheFirstMachine() throws {
+    try write(steps: 20)
+    #expect(try run("one").wait().status == 0)
+    let port = try freePort()
+    let first = try run("shared", environment: slurm(0, port: port))
+    var options = ModelPretrain.Options()
+    (options.hiddenSize, options.layers, options.heads, options.intermediateSize) = (32, 2, 4, 48)
+    (options.sequenceLength, options.batchSize, options.microbatchSize, options.steps) = (32, 8, 4, 20)
+    (options.learningRate, options.processes, options.threads, options.device) = (0.003, 1, 1, .cpu)
+    (options.checkpointSteps, options.logSteps, options.nodes) = (4, 1, 2)
+    var stage = ModelPretrain(options: options)
+    let variables = slurm(1, port: port)
+    stage.environment = { variables[$0] }
+    TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline])
+    let inputs = [
+      "tokens": try wired("one", "tokens", "tokens"), "tokenizer": try wired("one", "tokenizer", "tokenizer"),
+    ]
+    let task = try stage.tasks(of: .train, in: NodeContext(inputs: inputs, base: folder))[0]
+    #expect(task.resources.nodes == 2)
+    let control = TaskControl()
+    try TaskRun(
+      directory: "\(folder)/follower/node", keptState: "\(folder)/follower/kept", phase: "train", task: task,
+      fingerprint: Digester.digest([]), memoryBytes: 1 << 28, control: control
+    ).follow(stage, in: "\(folder)/follower/own")
+    let outcome = try first.wait()
+    #expect(outcome.status == 0, "\(outcome.output.suffix(800))")
+    #expect(try difference(artifact("shared", "checkpoint"), artifact("one", "checkpoint")) < 1e-4)
+    #expect(try FileSystem.walk("\(folder)/follower").sorted() == ["own/state/errors-0.log", "own/state/job.json"])
+    #expect(control.status?.fraction == 1)
+  }
+
+  /// The step of the checkpoint that an unfinished training would go on from.
+  private func lastCheckpoint(_ store: String) throws -> Int {
+    let node = "\(folder)/\(store)/artifacts/train"
+    let fingerprint = try #require(try FileSystem.list(node).first)
+    let task = try #require(try FileSystem.list("\(node)/\(fingerprint)/.state").first)
+    let text = try FileSystem.read("\(node)/\(fingerprint)/.state/\(task)/checkpoints/latest")
+    return Int(String(decoding: text, as: UTF8.self).filter { $0.isNumber }) ?? -1
+  }
+
+  /// The training processes that a run has started.
+  private func workers(of run: ChildProcess) throws -> [pid_t] {
+    try FileSystem.list("/proc", others: .passedOver).compactMap { name -> pid_t? in
+      guard let process = pid_t(name), let line = try? FileSystem.read("/proc/\(name)/stat", limit: 4096),
+        let words = try? FileSystem.read("/proc/\(name)/cmdline", limit: 4096)
+      else { return nil }
+      // "PID (name) state parent …"
+      let parent = String(decoding: line, as: UTF8.self).split(separator: ")").last?.split(separator: " ").dropFirst()
+        .first
+      let isWorker = String(decoding: words, as: UTF8.self).contains("worker\0train")
+      return isWorker && parent.flatMap({ pid_t($0) }) == run.identifier ? process : nil
+    }
+  }
+
+  /// One process on the second machine dies: all others end within seconds and name it; together they go on at the
+  /// checkpoint to the weights of one machine.
+  @Test func aDeadRankEndsAllMachinesAndBothGoOn() throws {
+    try write(steps: 40, processes: 2)
+    let port = try freePort()
+    let gated = fault(step: 8...40)
+    let machines = try (0..<2).map { node in
+      try run("mortal\(node)", environment: slurm(node, port: port).merging(gated) { $1 })
+    }
+    try waitForCheckpoint(of: machines[0], in: "mortal0")
+    let victim = try #require(try workers(of: machines[1]).max())
+    let killedAt = monotonicSeconds()
+    kill(victim, SIGKILL)
+    let outcomes = try machines.map { try $0.wait() }
+    #expect(monotonicSeconds() - killedAt < 60, "not the ten minutes of gloo's and NCCL's own timeouts")
+    #expect(outcomes.allSatisfy { $0.status == 1 })
+    #expect(outcomes[1].output.contains("a process ended by signal 9"), "\(outcomes[1].output.suffix(800))")
+    let told = outcomes[0].output
+    #expect(
+      told.contains("lost the others: process 2 of 4, on ") || told.contains("lost the others: process 3 of 4, on "))
+    #expect(told.contains("has ended or cannot be reached"), "\(told.suffix(800))")
     let again = try freePort()
-    let both = try [machine(0, again), machine(1, again)]
-    for child in both {
+    for child in try (0..<2).map({ try run("mortal\($0)", environment: slurm($0, port: again)) }) {
       let outcome = try child.wait()
       #expect(outcome.status == 0, "\(outcome.output.suffix(800))")
     }
     #expect(try resumedAt("mortal0") > 0)
     let weights = "weights.safetensors"
     #expect(try results("mortal1")[weights] == results("mortal0")[weights])
+    try write(steps: 40)
+    #expect(try run("one").wait().status == 0)
+    #expect(try difference(artifact("mortal0", "checkpoint"), artifact("one", "checkpoint")) < 1e-4)
+  }
+
+  /// The machine that serves the others' meeting place dies as a whole.
+  @Test func theFirstMachineIsNamedToo() throws {
+    let port = try freePort()
+    let first = try run("lost0", environment: slurm(0, port: port).merging(fault(step: 8...40)) { $1 })
+    let second = try run("lost1", environment: slurm(1, port: port))
+    try waitForCheckpoint(of: first, in: "lost0")
+    first.signal(SIGKILL)
+    _ = try first.wait()
+    let outcome = try second.wait()
+    #expect(outcome.status == 1)
+    #expect(
+      outcome.output.contains("lost the others: process 0 of 2, on 127.0.0.1, has ended or cannot be reached"),
+      "\(outcome.output.suffix(800))")
+  }
+
+  /// The real torchrun starts the pipeline on each of two machines; its own store stays at its port.
+  @Test(.needs(torch.isUsable, "needs PyTorch")) func torchrunStartsTwoMachines() throws {
+    try write(steps: 12)
+    let port = try freePort()
+    let machines = try (0..<2).map { node in
+      try ChildProcess(
+        [
+          "-m", "torch.distributed.run", "--nnodes", "2", "--node-rank", "\(node)", "--nproc-per-node", "1",
+          "--master-addr", "127.0.0.1", "--master-port", "\(port)", "--no-python", ChildProcess.pipeline, "run",
+          document,
+          "--store", "\(folder)/torchrun\(node)", "--json",
+        ], program: PeerScript.interpreter)
+    }
+    for machine in machines {
+      let outcome = try machine.wait()
+      #expect(outcome.status == 0, "\(outcome.errors.suffix(800)) \(outcome.output.suffix(800))")
+    }
+    let published = try results("torchrun0")
+    #expect(try published.count >= 4 && results("torchrun1") == published)
   }
 
   private func float(_ bytes: [UInt8], _ place: Int) -> Float {

@@ -13,10 +13,12 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 3
+#define PIPELINE_TORCH_ABI 4
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
+typedef struct pt_exchange pt_exchange;
+typedef struct pt_store pt_store;
 
 enum pt_dtype { PT_FLOAT32 = 0, PT_BFLOAT16 = 1, PT_INT64 = 2, PT_INT32 = 3, PT_BOOL = 4, PT_FLOAT64 = 5, PT_UINT8 = 6 };
 
@@ -126,6 +128,26 @@ typedef struct {
   int (*group_sum)(pt_group *, pt_tensor *const *, size_t count);                    // in place, on every rank
   int (*group_broadcast)(pt_group *, pt_tensor *const *, size_t count, int32_t root);
   void (*group_leave)(pt_group *);
+
+  // Sums gradients over a group while the backward pass still computes others, in buckets of about `bucket_bytes`. The
+  // sums end in `sums`, or in the parameters' gradients if it is NULL. Every rank calls these functions in the same order
+  // with respect to those of the group.
+  int (*exchange_new)(pt_group *, pt_tensor *const *parameters, pt_tensor *const *sums, size_t count,
+                      int64_t bucket_bytes, pt_exchange **out);
+  // Before the last backward pass of a step. `adds`: `sums` already hold gradients of it.
+  int (*exchange_arm)(pt_exchange *, bool adds);
+  // After the last backward pass: sends what has not been sent. `any`: this process has had a backward pass in this step.
+  // `early`: the buckets that were sent before.
+  int (*exchange_flush)(pt_exchange *, bool any, int64_t *early);
+  int (*exchange_finish)(pt_exchange *);                                              // waits for the sums
+  void (*exchange_free)(pt_exchange *);
+
+  // A connection of its own to the key-value store that rank 0 of a group serves.
+  int (*store_open)(const char *host, int32_t port, double timeout_seconds, pt_store **out);
+  int (*store_add)(pt_store *, const char *key, int64_t amount, int64_t *out);        // an absent key counts as 0
+  int (*store_set)(pt_store *, const char *key, const void *bytes, size_t count);
+  int (*store_get)(pt_store *, const char *key, void *bytes, size_t capacity, size_t *count);  // count 0: there is none
+  void (*store_close)(pt_store *);
 } pt_engine;
 
 enum pt_unary { PT_TANH = 0, PT_GELU = 1 };

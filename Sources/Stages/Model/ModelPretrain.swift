@@ -6,7 +6,7 @@ import TrainerCore
 
 /// Trains a model on masked tokens, in child processes, from checkpoint to checkpoint.
 ///
-/// The stage is one task. A killed run resumes from the last checkpoint, which the task's state folder keeps until the
+/// The stage is one task, of one machine or of several. A killed run resumes from the last checkpoint, which the task's state folder keeps until the
 /// model is published. If `skipSteps` or `laterRates` change, training resumes from the last checkpoint before the
 /// change takes effect. How a step is divided (microbatches, processes) changes rounding and, for BERT on GPUs, the
 /// attention dropout. Where that matters it is part of the fingerprint, but an unfinished training is resumed anyway.
@@ -44,6 +44,8 @@ public struct ModelPretrain: Stage {
   static let tokensRole: TaskInputs.Role = "tokens"
   static let resumeRole: TaskInputs.Role = "resume"
   let options: Options
+  /// Where the variables of a launcher are read.
+  var environment: @Sendable (String) -> String? = { getenv($0).map { String(cString: $0) } }
 
   public init(options: Options) { self.options = options }
 
@@ -57,9 +59,13 @@ public struct ModelPretrain: Stage {
       throw refuse(
         "hiddenSize", "\(options.hiddenSize) is not a multiple of \(options.heads) heads", "Use 64 per head.")
     }
-    guard options.processes <= options.batchSize else {
+    guard options.processes * options.nodes <= options.batchSize else {
       throw refuse(
-        "processes", "\(options.processes) exceed the batch of \(options.batchSize) samples", "Lower them.")
+        "processes",
+        options.nodes == 1
+          ? "\(options.processes) exceed the batch of \(options.batchSize) samples"
+          : "\(options.processes) on each of \(options.nodes) nodes exceed the batch of \(options.batchSize) samples",
+        "Lower them.")
     }
     guard options.warmupSteps <= options.steps else {
       throw refuse("warmupSteps", "\(options.warmupSteps) exceed the \(options.steps) steps", "Lower them.")
@@ -151,15 +157,18 @@ public struct ModelPretrain: Stage {
 
   private func train(_ workspace: Workspace) throws {
     let engine = try TrainingEngine.require()
+    let launch = try launch(processes(engine), environment: environment)
     let state = try workspace.stateDirectory()
     let job = try job(workspace, engine, state: state)
     let path = "\(state)/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     let crew = WorkerGroup(
-      job: path, processes: processes(engine), gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
+      job: path, launch: launch, gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
       errors: "\(state)/errors",
       metricsFile: "\(state)/\(TrainingJournal.watchFolder)/\(TrainingWatch.prometheusName)")
     let summary = try crew.train(workspace)
+    // The first machine publishes the same weights.
+    guard !workspace.isFollower else { return }
     try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
   }
 

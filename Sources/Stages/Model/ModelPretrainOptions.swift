@@ -56,9 +56,17 @@ extension ModelPretrain {
       "Where the model is trained. 'auto': GPUs if the engine was built with CUDA and finds one, otherwise the CPU.")
     public var device = Device.auto
     @Option(
-      "Training processes on this machine. 0: one per GPU, one on the CPU. Other numbers give the same weights up to "
+      "Training processes on each machine. 0: one per GPU, one on the CPU. Other numbers give the same weights up to "
         + "rounding. An unfinished training is resumed.", in: 0...1024)
     public var processes = 0
+    @Option(
+      "Machines that train together, each with its 'processes'; a scheduler or a launcher starts them. 1: one, or as "
+        + "many as a launcher's variables state.", in: 1...1 << 16, affectsOutput: false)
+    public var nodes = 1
+    @Option(
+      "MiB of gradients that are summed over the processes at once, while others are still computed. 0: all at once, "
+        + "after the backward pass.", in: 0...1 << 16, affectsOutput: false)
+    public var bucketMiB = 25
     @Option(
       "CPU threads per process. 0: all processors, divided among the processes. Does not affect the weights.",
       in: 0...1024, affectsOutput: false)

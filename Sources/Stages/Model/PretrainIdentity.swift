@@ -1,4 +1,3 @@
-import Glibc
 import PipelineKit
 public import ShardKit
 import TrainerCore
@@ -11,8 +10,7 @@ extension ModelPretrain {
   /// of an uninterrupted training up to rounding, not bit by bit.
   public var settled: [String: JSONValue] {
     let shared: [String: JSONValue] =
-      isFreelyCut(options.model)
-      ? ["processes": .null, "microbatchSize": .null] : ["processes": .integer(plannedProcesses)]
+      isFreelyCut(options.model) ? ["processes": .null, "microbatchSize": .null] : ["processes": settledProcesses]
     return ComputeSettings.settled(options.device, options.precision).merging(shared) { $1 }
   }
 
@@ -22,18 +20,28 @@ extension ModelPretrain {
     options.device.isGPU && !(kind == .bert && options.dropout > 0)
   }
 
+  /// Three numbers have several sums, depending on their order, which depends on an element's place in its message. Two
+  /// have one. On GPUs this is rounding like any other.
+  private var settledProcesses: JSONValue {
+    let count = plannedProcesses
+    guard count > 2, !options.device.isGPU, options.bucketMiB > 0 else { return .integer(count) }
+    return ["processes": .integer(count), "bucketMiB": .integer(options.bucketMiB)]
+  }
+
   /// The expected number of processes on all machines, determined without the engine.
-  private var plannedProcesses: Int { Self.worldSize ?? plannedProcessesPerMachine }
+  private var plannedProcesses: Int { plannedNodes * plannedProcessesPerMachine }
+
+  /// The expected number of machines. The training checks it when it starts.
+  var plannedNodes: Int {
+    if options.nodes > 1 { return options.nodes }
+    return (try? LaunchEnvironment.current(processesPerNode: plannedProcessesPerMachine, environment: environment))?
+      .nodes ?? 1
+  }
 
   /// The expected number of processes on one machine.
   var plannedProcessesPerMachine: Int {
     if options.processes > 0 { return options.processes }
     return options.device.isGPU ? Device.visibleGPUs : 1
-  }
-
-  /// The number of processes on all machines, if a launcher has set it.
-  private static var worldSize: Int? {
-    getenv("WORLD_SIZE").flatMap { Int(String(cString: $0)) }.flatMap { $0 > 1 ? $0 : nil }
   }
 
   /// How a step is divided.

@@ -10,6 +10,24 @@ extension ModelPretrain {
     return engine.usesGPU(options.device) ? max(1, engine.gpus) : 1
   }
 
+  /// The machines that a launcher has started.
+  /// - Throws: `StageError` (`options`) if they are not those that the options name; `TorchError` (`group`) if the
+  ///   launcher's variables contradict one another.
+  func launch(
+    _ processes: Int, environment: @escaping (String) -> String?
+  ) throws -> LaunchEnvironment {
+    let launch = try LaunchEnvironment.current(processesPerNode: processes, environment: environment)
+    guard options.nodes == 1 || options.nodes == launch.nodes else {
+      throw StageError(
+        .options, "nodes",
+        launch.nodes == 1
+          ? "training needs \(options.nodes) machines, but was started on one"
+          : "training needs \(options.nodes) machines, but was started on \(launch.nodes)",
+        hint: "Start it with a scheduler, or on every machine with the variables that the guide to training names.")
+    }
+    return launch
+  }
+
   /// What one machine gives to the training.
   var resources: TaskResources {
     let isGPU = options.device.isGPU, processes = plannedProcessesPerMachine
@@ -18,7 +36,8 @@ extension ModelPretrain {
     // On a GPU, threads only prepare batches.
     let cores =
       options.threads > 0 ? options.threads * processes : isGPU ? 4 * processes : max(processes, availableProcessors())
-    return TaskResources(memoryBytes: memory * processes, cores: cores, gpus: isGPU ? processes : 0)
+    return TaskResources(
+      memoryBytes: memory * processes, cores: cores, gpus: isGPU ? processes : 0, nodes: plannedNodes)
   }
 
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
@@ -29,6 +48,8 @@ extension ModelPretrain {
     }
     job.data = String(index.path.dropLast("/index.json".count))
     job.dataDigest = index.digest.hex
+    job.inputsDigest = Self.digest(of: workspace.task.files)
+    job.isFollower = workspace.isFollower
     if let file = workspace.locations(Self.location).first {
       var remote = try RemoteData(path: file.path)
       remote.allowsPrivateAddresses = options.allowPrivateAddresses
@@ -58,6 +79,12 @@ extension ModelPretrain {
     try job.take(tokenizer)
     return job
   }
+
+  private static func digest(of files: [ArtifactFile]) -> String {
+    var digester = Digester()
+    for file in files.map({ "\($0.name) \($0.digest.hex)" }).sorted() { digester.update(field: file) }
+    return digester.finish().hex
+  }
 }
 
 extension TrainingJob {
@@ -81,6 +108,7 @@ extension TrainingJob {
     skipNonFinite = options.skipNonFinite
     device = options.device.jobName
     recomputeActivations = options.recomputeActivations
+    bucketBytes = options.bucketMiB << 20
     checkpointSteps = options.checkpointSteps
     keep = KeepRule(keepCheckpoints: options.keepCheckpoints, keepEverySteps: options.keepEverySteps)
     logSteps = options.logSteps

@@ -5,11 +5,11 @@ import TrainerCore
 
 /// The child processes of one training on this machine, which connect through a free port.
 ///
-/// If a launcher has set WORLD_SIZE, NODE_RANK, MASTER_ADDR and MASTER_PORT, they join those of other machines that run
-/// the same pipeline file. Every machine publishes the model; training resumes from the checkpoints of rank 0.
+/// If a launcher has started the training on several machines, they join those of the others. Training resumes from the
+/// checkpoints of rank 0.
 struct WorkerGroup {
   var job: String
-  var processes: Int
+  var launch: LaunchEnvironment
   /// The GPUs of this machine; 0 if training runs on the CPU.
   var gpus: Int
   /// Prefix of the files with the processes' messages: `errors-RANK.log`.
@@ -27,6 +27,8 @@ struct WorkerGroup {
     var start: TrainingStart
     var end: TrainingEnd
   }
+
+  private var processes: Int { launch.processesPerNode }
 
   func train(_ workspace: Workspace) throws -> Summary {
     var progress = Progress()
@@ -77,14 +79,11 @@ struct WorkerGroup {
   // MARK: Starting
 
   private func start(on devices: [Int]?) throws -> [WorkerProcess] {
-    let place = try ProcessRank.current()
-    let world = place.size > 1 ? place.size : processes
-    let node = try ProcessRank.number("NODE_RANK", 0)
-    let port = place.size > 1 ? place.port : try Self.freePort()
+    let port = launch.nodes > 1 ? launch.port : try Self.freePort()
     return try (0..<processes).map { local in
       var environment = [
-        "WORLD_SIZE": "\(world)", "RANK": "\(node * processes + local)", "LOCAL_RANK": "\(local)",
-        "MASTER_ADDR": place.host, "MASTER_PORT": "\(port)",
+        "WORLD_SIZE": "\(launch.processes)", "RANK": "\(launch.nodeRank * processes + local)", "LOCAL_RANK": "\(local)",
+        "MASTER_ADDR": launch.host, "MASTER_PORT": "\(port)",
       ]
       if let devices {
         environment["CUDA_VISIBLE_DEVICES"] = DeviceSlots.visible(devices[local % devices.count])
@@ -139,7 +138,7 @@ struct WorkerGroup {
   /// The error of the process that failed first. Others end because of it, as their exit code shows.
   private func failure(_ workers: [WorkerProcess]) -> StageError {
     // The others end soon, or wait for the dead process.
-    let end = monotonicNanoseconds() + 5_000_000_000
+    let end = monotonicNanoseconds() + 15_000_000_000
     while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
     let failed = workers.indices.filter { workers[$0].hasFailed }
     let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0

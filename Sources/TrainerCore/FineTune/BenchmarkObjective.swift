@@ -28,7 +28,7 @@ final class BenchmarkObjective: TrainingObjective {
   var stepsPerEpoch: Int { (features.count + job.batchSize - 1) / job.batchSize }
   var steps: Int { stepsPerEpoch * job.epochs }
 
-  func forEachMicrobatch(after step: Int, _ body: (Microbatch) throws -> Void) throws {
+  func forEachMicrobatch(after step: Int, _ body: (Microbatch, Bool) throws -> Void) throws {
     let (epoch, place) = step.quotientAndRemainder(dividingBy: stepsPerEpoch)
     if place == 0 {
       shuffle = SeededShuffle(seed: job.seed, epoch: epoch)
@@ -42,7 +42,7 @@ final class BenchmarkObjective: TrainingObjective {
       try body(
         Microbatch(
           features: part.map { features[$0] }, weight: Double(part.count) / Double(batch.count),
-          dropoutSeed: seed ^ UInt64(number) << 32))
+          dropoutSeed: seed ^ UInt64(number) << 32), start + size >= batch.endIndex)
     }
   }
 

@@ -10,6 +10,10 @@ public final class Optimizer {
   /// Gradients in fp32 if the model computes in bf16; otherwise the parameters hold them.
   private var sums: TensorList?
   private var hasSums = false
+  private(set) var exchange: GradientExchange?
+  /// Whether the next backward pass is the step's last, whose gradients the exchange takes.
+  private var isLast = false
+  private var hasSent = false
 
   /// Moments of 0.
   /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
@@ -31,11 +35,31 @@ public final class Optimizer {
   /// Resumes from stored moments, which the caller has written into `first` and `second`.
   public func resume(step: Int) { self.step = step }
 
+  /// From now on a step's last backward pass sends its gradients to the group while it computes.
+  func overlap(_ group: ProcessGroup, bucketBytes: Int) throws(TorchError) {
+    exchange = try GradientExchange(group, parameters.engine, parameters.working, sums: sums, bucketBytes: bucketBytes)
+  }
+
+  /// Call before the last `backward` of a step.
+  func expectLast() throws(TorchError) {
+    guard let exchange else { return }
+    try exchange.arm(adds: hasSums)
+    isLast = true
+  }
+
+  /// Sends the gradients that have not been sent, where they overlap; call after the last microbatch, before other
+  /// exchanges of the group.
+  func send() throws(TorchError) {
+    guard let exchange else { return }
+    try exchange.flush(any: hasSums)
+    (hasSums, hasSent) = (true, true)
+  }
+
   /// Adds a microbatch's gradients to the step's. Call after each `backward`.
   /// - Throws: `TorchError` (`operation`) if the loss does not depend on a parameter.
   public func accumulate() throws(TorchError) {
-    defer { hasSums = true }
-    guard let sums else { return }  // torch sums in fp32 itself
+    defer { (hasSums, isLast) = (true, false) }
+    guard let sums, !isLast else { return }  // torch sums in fp32 itself, or the exchange has
     let fresh = try gradients()
     if hasSums { try sums.add(fresh) } else { try sums.copy(from: fresh) }
     for tensor in parameters.working.tensors { try tensor.clearGradient() }
@@ -72,8 +96,10 @@ public final class Optimizer {
     learningRate: Double, maximumGradientNorm: Double, dividedBy divisor: Tensor? = nil, loss: Tensor? = nil,
     group: ProcessGroup? = nil
   ) throws(TorchError) -> Tensor {
+    if hasSent { try exchange?.finish() }
     let gradients = try accumulated()
-    if let group, group.size > 1 { try group.sum(gradients) }
+    if let group, group.size > 1, !hasSent { try group.sum(gradients) }
+    hasSent = false
     var norm = try gradients.norm()
     if let divisor { norm = try norm.divided(by: divisor).reshape() }
     if maximumGradientNorm > 0 || divisor != nil {

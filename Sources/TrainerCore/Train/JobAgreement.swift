@@ -8,7 +8,7 @@ struct JobAgreement {
   let device: Device
 
   func check(_ group: ProcessGroup) throws(TorchError) {
-    let parts = job.agreedParts
+    let parts = job.agreedParts + versions
     let whole = Self.number(parts.map { "\($0.name) \($0.digest)" }.joined(separator: " "))
     let heads = try gather([whole, Int64(parts.count)], group)
     guard Set(heads.map { $0[0] }).count > 1 else { return }
@@ -19,13 +19,21 @@ struct JobAgreement {
     let other = heads.firstIndex { $0[0] != heads[group.rank][0] } ?? 0
     var named = ""
     if isComparable {
-      let names = parts.indices.filter { all[other][$0] != parts[$0].digest }.map { "'\(parts[$0].name)'" }
+      let names = parts.indices.filter { all[other][$0] != parts[$0].digest }.map { parts[$0].name }
       named = ": they differ in \(names.joined(separator: ", "))"
     }
     throw TorchError(
       .group, "process \(group.rank) of \(group.size)",
       "trains something else than process \(other)\(named)",
       hint: "Run the same pipeline file, inputs and version of pipeline on every machine.")
+  }
+
+  /// Other versions may train otherwise, in ways that no option shows.
+  private var versions: [(name: String, digest: Int64)] {
+    [
+      ("the version of pipeline", Self.number("\(Product.version) \(TrainingJob.agreement)")),
+      ("the version of torch", Self.number(engine.version)),
+    ]
   }
 
   /// Every process's numbers, by rank.
@@ -44,15 +52,21 @@ struct JobAgreement {
 }
 
 extension TrainingJob {
+  /// Raised if the same job leads to other steps than before, within a version of pipeline.
+  static let agreement = 1
+
   /// Everything that processes must have in common. That includes the steps of checkpoints, at which they read a step's
   /// figures earlier than otherwise, and with them whether to stop.
   var agreedParts: [(name: String, digest: Int64)] {
     let shared = [
       ("microbatchSize", microbatchSize), ("checkpointSteps", checkpointSteps), ("keepEverySteps", keep.keepEverySteps),
+      ("bucketMiB", bucketBytes >> 20),
     ]
     let members =
       (identity(keepingCourse: true).members ?? []).filter { member in !shared.contains { $0.0 == member.key } }
       + shared.map { JSONMember($0, .integer($1)) }
-    return members.map { ($0.key, JobAgreement.number($0.value.text(sortedKeys: true))) }
+    return members.map { ("'\($0.key)'", JobAgreement.number($0.value.text(sortedKeys: true))) } + [
+      ("the input files", JobAgreement.number(inputsDigest))
+    ]
   }
 }

@@ -9,10 +9,10 @@ struct MaskedTokens: TrainingObjective {
   let model: MaskedLanguageModel
   let batches: BatchSource
 
-  func forEachMicrobatch(after step: Int, _ body: (Microbatch) throws -> Void) throws {
-    for _ in 0..<batches.microbatchesPerStep {
+  func forEachMicrobatch(after step: Int, _ body: (Microbatch, Bool) throws -> Void) throws {
+    for number in 1...batches.microbatchesPerStep {
       guard let microbatch = try batches.next() else { return }
-      try body(microbatch)
+      try body(microbatch, number == batches.microbatchesPerStep)
     }
   }
 

@@ -5,8 +5,10 @@ public import ShardKit
 /// The processes that train one model together, one per device: gloo between CPUs, NCCL between GPUs.
 public final class ProcessGroup: @unchecked Sendable {
   // Used only by the training thread.
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private let engine: Engine
+  /// Whether an exchange has failed because another process is lost.
+  private(set) var isBroken = false
   public let rank: Int
   public let size: Int
 
@@ -50,8 +52,10 @@ public final class ProcessGroup: @unchecked Sendable {
     }
   }
 
-  private func lost(_ body: () throws(TorchError) -> Void) throws(TorchError) {
+  /// Turns a failed exchange into an error that says what it means.
+  func lost(_ body: () throws(TorchError) -> Void) throws(TorchError) {
     do { try body() } catch {
+      isBroken = true
       throw TorchError(
         .group, "process \(rank) of \(size)", "lost the others: \(error.message)",
         hint: "See their messages, then run again: training resumes from the last checkpoint.")
@@ -59,7 +63,8 @@ public final class ProcessGroup: @unchecked Sendable {
   }
 }
 
-/// The rank of this process, as launchers state it: RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT.
+/// The rank of this training process, as the stage that started it states it in RANK, WORLD_SIZE, LOCAL_RANK,
+/// MASTER_ADDR and MASTER_PORT. What launchers state is `LaunchEnvironment`.
 public struct ProcessRank: Equatable, Sendable {
   public var rank = 0
   public var size = 1
@@ -69,38 +74,18 @@ public struct ProcessRank: Equatable, Sendable {
 
   public init() {}
 
-  /// More than any cluster has; products of two do not overflow.
-  private static let mostProcesses = 1 << 20
-
-  /// A number from the environment, such as WORLD_SIZE.
-  /// - Throws: `TorchError` (`group`) if the variable is set, but not to a number in range.
-  public static func number(
-    _ name: String, _ fallback: Int, environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
-  ) throws(TorchError) -> Int {
-    guard let text = read(name), !text.isEmpty else { return fallback }
-    guard let value = Int(text), (0...mostProcesses).contains(value) else {
-      throw TorchError(
-        .group, name, "'\(text)' is not a number from 0 to \(mostProcesses)",
-        hint: "Set it as torchrun does, or unset it."
-      )
-    }
-    return value
-  }
-
   /// The rank that the environment states; a single process if it states none.
   /// - Throws: `TorchError` (`group`) if the variables contradict one another.
   public static func current(
-    environment read: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+    environment read: @escaping (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(TorchError) -> ProcessRank {
-    func number(_ name: String, _ fallback: Int) throws(TorchError) -> Int {
-      try Self.number(name, fallback, environment: read)
-    }
+    let variables = LaunchVariables(read)
     var place = ProcessRank()
-    place.size = try number("WORLD_SIZE", 1)
-    place.rank = try number("RANK", 0)
-    place.localRank = try number("LOCAL_RANK", 0)
-    place.port = try number("MASTER_PORT", 0)
-    place.host = read("MASTER_ADDR") ?? place.host
+    place.size = try variables.number("WORLD_SIZE") ?? 1
+    place.rank = try variables.number("RANK") ?? 0
+    place.localRank = try variables.number("LOCAL_RANK") ?? 0
+    place.port = try variables.number("MASTER_PORT") ?? 0
+    place.host = variables["MASTER_ADDR"] ?? place.host
     guard place.size >= 1, place.rank < place.size else {
       throw TorchError(
         .group, "RANK", "\(place.rank) is not below WORLD_SIZE \(place.size)", hint: "Ranks count from 0.")

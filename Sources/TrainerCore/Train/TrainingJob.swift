@@ -20,6 +20,10 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   public var resume: String?
   /// Folder of checkpoints and metrics during training.
   public var state = ""
+  /// Whether the first machine of the group writes checkpoints and metrics for this one.
+  public var isFollower = false
+  /// Digest of all input files: what machines with stores of their own must have in common.
+  public var inputsDigest = ""
 
   /// Tokens of a sample.
   public var sequenceLength = 128
@@ -48,6 +52,9 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   /// CPU threads per process.
   public var threads = 1
   public var recomputeActivations = false
+  /// Gradients that are summed over processes in one message, while others are still computed; 0: all in one message,
+  /// after the backward pass.
+  public var bucketBytes = 0
 
   /// Steps between checkpoints.
   public var checkpointSteps = 1000
@@ -87,8 +94,11 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
       plain.course = TrainingCourse()
       plain.skipNonFinite = 0
     }
-    return plain.json
+    return .object((plain.json.members ?? []).filter { !Self.unidentified.contains($0.key) })
   }
+
+  /// Members that are younger than trainings that may still be unfinished. None decides a step, but for rounding.
+  private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes"]
 
   /// What determines the order of the samples, along with the data.
   public var order: String { "\(shuffle.rawValue), seed \(seed), batches of \(batchSize)" }

@@ -4,14 +4,15 @@ import ShardKit
 /// events.
 ///
 /// All machines have the same weights after each step, so each writes the same checkpoints and publishes the same
-/// model.
+/// model. A follower, whose files another machine writes, only reports.
 public final class TrainingJournal {
   private let job: TrainingJob
   private let engine: Engine
   private let device: Device
   private let processes: Int
   private let listen: (TrainingEvent) -> Void
-  private let store: CheckpointStore
+  /// nil in a follower.
+  private let store: CheckpointStore?
   private var watch: TrainingWatch?
   /// The published curve.
   private var curve: MetricsLog?
@@ -31,14 +32,17 @@ public final class TrainingJournal {
     self.device = device
     self.listen = listen
     processes = place.size
-    store = try CheckpointStore("\(job.state)/\(Self.checkpointFolder)", keep: job.keep)
+    store = job.isFollower ? nil : try CheckpointStore("\(job.state)/\(Self.checkpointFolder)", keep: job.keep)
   }
 
-  var lastGood: (step: Int, folder: String)? { store.lastGood }
+  var writesCheckpoints: Bool { store != nil }
+
+  var lastGood: (step: Int, folder: String)? { store?.lastGood }
 
   /// The checkpoint to resume; damaged ones, and those beyond a departure of the job's course, are named in warnings.
   func newest() throws -> TrainingCheckpoint? {
     // A checkpoint of another training is found, and later refused with a reason.
+    guard let store else { return nil }
     let fingerprint = job.fingerprint
     let search = try store.latest { $0.fingerprint != fingerprint || job.continues($0) }
     for warning in search.warnings { warn(warning) }
@@ -53,17 +57,11 @@ public final class TrainingJournal {
 
   /// - Parameter microbatches: of a step, in this process.
   func begin(parameters: Int, microbatches: Int, step: Int) throws {
-    var options = TrainingWatch.Options()
-    options.totalSteps = job.steps
-    options.flopsPerToken = job.shape.trainingFLOPsPerToken(
-      sequenceLength: job.sequenceLength, maskFraction: job.maskFraction)
     let name = device.isCPU ? "CPU" : try engine.name(of: device)
-    options.peakFLOPs = DeviceKind.ofDevice(name)?.bfloat16FLOPs
-    options.devices = processes
-    options.title = job.title
-    try store.goOn(from: step, where: job.isOwn)
-    watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
-    curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
+    if let store {
+      try store.goOn(from: step, where: job.isOwn)
+      try openLogs(device: name, step: step)
+    }
     listen(
       .began(
         TrainingStart(
@@ -72,9 +70,21 @@ public final class TrainingJournal {
           microbatchSize: min(job.microbatchSize, job.batchSize), processes: processes)))
   }
 
+  private func openLogs(device name: String, step: Int) throws {
+    var options = TrainingWatch.Options()
+    options.totalSteps = job.steps
+    options.flopsPerToken = job.shape.trainingFLOPsPerToken(
+      sequenceLength: job.sequenceLength, maskFraction: job.maskFraction)
+    options.peakFLOPs = DeviceKind.ofDevice(name)?.bfloat16FLOPs
+    options.devices = processes
+    options.title = job.title
+    watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
+    curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
+  }
+
   func record(_ metrics: StepMetrics) throws {
     if warm == nil { warm = (metrics.tokens, monotonicSeconds()) }
-    if let written = try store.poll() {
+    if let written = try store?.poll() {
       listen(.checkpoint(step: written.step, bytes: written.bytes))
       if let problem = written.problem { warn("older checkpoints are not removed: \(problem)") }
     }
@@ -84,7 +94,7 @@ public final class TrainingJournal {
     let isLogged =
       metrics.step % job.logSteps == 0 || metrics.step == job.steps || metrics.step == 1 || !metrics.isFinite
     guard isLogged else { return }
-    guard let metrics = try watch?.record(metrics) else { return }
+    let metrics = try watch?.record(metrics) ?? metrics
     listen(
       .step(
         TrainingStep(
@@ -94,12 +104,12 @@ public final class TrainingJournal {
   }
 
   func save(_ contents: CheckpointContents) throws {
-    let waited = try store.save(contents)
-    if waited > 1 { listen(.warning("training waited \(Int(waited)) s until a checkpoint was written")) }
+    guard let waited = try store?.save(contents), waited > 1 else { return }
+    listen(.warning("training waited \(Int(waited)) s until a checkpoint was written"))
   }
 
   func end(step: Int, _ counts: TrainingCounts, isDone: Bool) throws {
-    try store.waitForWrite()
+    try store?.waitForWrite()
     try watch?.draw()
     guard isDone else { return listen(.stopped(step: step)) }
     let now = monotonicSeconds()

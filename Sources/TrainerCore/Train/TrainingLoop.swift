@@ -5,8 +5,10 @@ protocol TrainingObjective {
   associatedtype Microbatch
 
   /// Hands this process's microbatches of one step to `body`, in order.
-  /// - Parameter step: the number of steps taken before it.
-  func forEachMicrobatch(after step: Int, _ body: (Microbatch) throws -> Void) throws
+  /// - Parameters:
+  ///   - step: the number of steps taken before it.
+  ///   - body: also told whether the microbatch is the last one.
+  func forEachMicrobatch(after step: Int, _ body: (Microbatch, Bool) throws -> Void) throws
 
   /// Seeds dropout and runs the forward pass.
   /// - Returns: the microbatch's part of the step's loss, one number; nil if it has nothing to predict.
@@ -103,11 +105,12 @@ final class TrainingLoop<Objective: TrainingObjective> {
     let learningRate = learningRate(finished)
     var loss: Tensor?
     var microbatches: [Objective.Microbatch] = []
-    try objective.forEachMicrobatch(after: finished) { microbatch in
+    try objective.forEachMicrobatch(after: finished) { microbatch, isLast in
       microbatches.append(microbatch)
-      guard let part = try backward(microbatch, after: finished) else { return }
+      guard let part = try backward(microbatch, after: finished, isLast: isLast) else { return }
       loss = if let sum = loss { try sum.plus(part) } else { part }
     }
+    try optimizer.send()
     let report = try StepReport(
       parameters.engine, parameters.device, group, loss: loss, microbatches.map(objective.size),
       isToStop: shouldStop())
@@ -122,8 +125,9 @@ final class TrainingLoop<Objective: TrainingObjective> {
   private var parameters: Parameters { optimizer.parameters }
 
   /// Adds the gradient of a microbatch's loss to the step's.
-  private func backward(_ microbatch: Objective.Microbatch, after step: Int) throws -> Tensor? {
+  private func backward(_ microbatch: Objective.Microbatch, after step: Int, isLast: Bool) throws -> Tensor? {
     guard let loss = try objective.loss(of: microbatch, after: step) else { return nil }
+    if isLast { try optimizer.expectLast() }
     try loss.backward()
     try optimizer.accumulate()
     return try loss.detached().reshape(1)

@@ -81,7 +81,7 @@ extension TrainingRun {
 
   func save() throws {
     saved = (saved.begun, step)
-    guard let journal else { return }
+    guard let journal, journal.writesCheckpoints else { return }
     let place = batches.state
     let state = CheckpointState(
       step: step, epoch: place.epoch, sampleInEpoch: place.sampleInEpoch, samples: counts.samples,

@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// One process of a training: the model, its optimizer, its part of the batches, and the loop.
 ///
@@ -15,6 +15,7 @@ public final class TrainingRun {
   let place: ProcessRank
   let device: Device
   let group: ProcessGroup?
+  private let watch: GroupWatch?
   let optimizer: Optimizer
   let batches: BatchSource
   private let loop: TrainingLoop<MaskedTokens>
@@ -36,12 +37,15 @@ public final class TrainingRun {
   ///   - source: opens the place of data that are stored elsewhere.
   ///   - listen: told what happens, in the first process of each machine.
   ///   - shouldStop: asked at every step; all processes stop if one is to.
+  ///   - onLoss: called on another thread, with the reason, if another process is lost and this one has not noticed it
+  ///     seconds later, as NCCL does not. It should end the process.
   /// - Throws: `TorchError` if there is no GPU (`engine`), files do not fit the model (`file`), or processes are
   ///   missing (`group`); `ShardError` if files cannot be read.
   public init(
     _ job: TrainingJob, engine: Engine, place: ProcessRank = ProcessRank(),
     source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) },
-    listen: @escaping (TrainingEvent) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false }
+    listen: @escaping (TrainingEvent) -> Void = { _ in }, shouldStop: @escaping () -> Bool = { false },
+    onLoss: @escaping @Sendable (TorchError) -> Void = { _ in }
   ) throws {
     self.job = job
     self.engine = engine
@@ -53,20 +57,31 @@ public final class TrainingRun {
       place.size > 1
       ? try ProcessGroup(
         engine, host: place.host, port: place.port, rank: place.rank, size: place.size, device: device) : nil
-    let parameters = try Parameters(
-      job.shape.parameters, engine: engine, device: device, precision: job.precision, seed: UInt64(job.seed),
-      deviation: job.shape.initialDeviation, padding: job.shape.padding)
-    if let initial = job.initial { try parameters.load(folder: initial) }
-    let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
-    optimizer = try Optimizer(parameters, job.optimizer)
-    batches = try Self.batches(job, place, source)
-    let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
-    loop = TrainingLoop(
-      objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group,
-      learningRate: job.learningRate(after:))
-    journal =
-      place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
+    watch = place.size > 1 ? try GroupWatch(engine, place, onLoss: onLoss) : nil
+    do {
+      let parameters = try Parameters(
+        job.shape.parameters, engine: engine, device: device, precision: job.precision, seed: UInt64(job.seed),
+        deviation: job.shape.initialDeviation, padding: job.shape.padding)
+      if let initial = job.initial { try parameters.load(folder: initial) }
+      let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
+      optimizer = try Optimizer(parameters, job.optimizer)
+      if let group, job.bucketBytes > 0 { try optimizer.overlap(group, bucketBytes: job.bucketBytes) }
+      batches = try Self.batches(job, place, source)
+      let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
+      loop = TrainingLoop(
+        objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group,
+        learningRate: job.learningRate(after:))
+      journal =
+        place.localRank == 0 ? try TrainingJournal(job, engine: engine, device: device, place: place, listen) : nil
+    } catch {
+      watch?.fail("\(error)")
+      watch?.end()
+      throw error
+    }
   }
+
+
+  deinit { watch?.end() }
 
   static func batches(
     _ job: TrainingJob, _ place: ProcessRank,
@@ -99,6 +114,19 @@ public final class TrainingRun {
   /// - Throws: `TorchError` if loss or gradient are not finite (`diverged`), a checkpoint is of another training
   ///   (`file`), or processes are lost (`group`); `ShardError` if data cannot be read or checkpoints not written.
   public func run() throws -> Outcome {
+    defer { watch?.end() }
+    do { return try train() } catch { throw explained(error) }
+  }
+
+  /// The same error, or what another process failed of. The others are told what this one fails of.
+  private func explained(_ error: any Error) -> any Error {
+    guard let watch, let group else { return error }
+    if group.isBroken, let error = error as? TorchError, error.code == .group { return watch.explain(error) }
+    watch.fail("\(error)")
+    return error
+  }
+
+  private func train() throws -> Outcome {
     if let group { try JobAgreement(job: job, engine: engine, device: device).check(group) }
     try resume()
     while step < job.steps, !stopAgreed {
@@ -114,6 +142,8 @@ public final class TrainingRun {
     }
     try settle()
     let isDone = step == job.steps
+    // From here on no process waits for another one.
+    watch?.end()
     if isDone { try checkThatAnyStepCounts() } else { try save() }
     try journal?.end(step: step, counts, isDone: isDone)
     return isDone ? .done : .stopped

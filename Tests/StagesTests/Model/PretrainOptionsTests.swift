@@ -1,7 +1,5 @@
-import Glibc
 import PipelineKit
 import ShardKit
-import Synchronization
 import TestKit
 import Testing
 import TrainerCore
@@ -58,8 +56,43 @@ import TrainerCore
     #expect(
       Set(free) == [
         "allowPrivateAddresses", "cacheBytes", "threads", "recomputeActivations", "checkpointSteps", "keepCheckpoints",
-        "logSteps",
+        "logSteps", "nodes", "bucketMiB",
       ])
+  }
+
+  /// What several machines do stands in the number of processes, as if one machine had them all.
+  @Test func machinesCountByTheirProcesses() throws {
+    var options = ModelPretrain.Options()
+    options.device = .cpu
+    options.processes = 1
+    #expect(ModelPretrain(options: options).settled["processes"] == 1)
+    options.nodes = 2
+    #expect(ModelPretrain(options: options).settled["processes"] == 2, "two numbers have one sum")
+    options.processes = 2
+    let four = ModelPretrain(options: options).settled["processes"]
+    #expect(four == ["processes": 4, "bucketMiB": 25])
+    (options.nodes, options.processes) = (1, 4)
+    #expect(ModelPretrain(options: options).settled["processes"] == four)
+    options.bucketMiB = 0
+    #expect(ModelPretrain(options: options).settled["processes"] == 4)
+  }
+
+  @Test func theMachinesThatAreNamedMustBeThere() throws {
+    var options = ModelPretrain.Options()
+    options.nodes = 2
+    func launch(_ variables: [String: String]) throws -> LaunchEnvironment {
+      try ModelPretrain(options: options).launch(1, environment: { variables[$0] })
+    }
+    let alone = #expect(throws: StageError.self) { try launch([:]) }
+    #expect(alone?.description.contains("nodes: training needs 2 machines, but was started on one") == true)
+    var three = ["WORLD_SIZE": "3", "NODE_RANK": "1", "MASTER_ADDR": "a", "MASTER_PORT": "1"]
+    #expect(throws: StageError.self) { try launch(three) }
+    three["WORLD_SIZE"] = "2"
+    #expect(try launch(three).nodes == 2)
+    options.nodes = 1
+    three["WORLD_SIZE"] = "3"
+    #expect(try launch(three).nodes == 3, "as the launcher says")
+
   }
 }
 
@@ -105,7 +138,7 @@ import TrainerCore
     let settled = ModelPretrain(options: options).settled
     let payload = try task(device, wired: wired, change).payload
     // An option that is not settled stands in the fingerprint as it is.
-    return settled["processes"] == 4 && settled["microbatchSize"] == nil || payload != .null
+    return settled["processes"] != .null && settled["microbatchSize"] == nil || payload != .null
   }
 
   @Test func whatDecidesBitsOrDropoutIsToldApart() throws {
@@ -125,6 +158,9 @@ import TrainerCore
   @Test func theTaskStatesWhatAMachineGives() throws {
     let gpus = try task { $0.processes = 8 }.resources
     #expect(gpus.gpus == 8 && gpus.cores == 32 && gpus.nodes == 1)
+    #expect(try task { $0.nodes = 4 }.resources.nodes == 4)
+    let usual = try task { _ in }.stateKey
+    #expect(try task { $0.nodes = 4 }.stateKey == usual)
     #expect(try gpus.memoryBytes == 8 * task { _ in }.resources.memoryBytes)
     let cpu = try task(.cpu) { ($0.processes, $0.threads) = (2, 3) }.resources
     #expect(cpu.gpus == 0 && cpu.cores == 6)
@@ -147,74 +183,5 @@ import TrainerCore
     #expect(error?.subject == "skipSteps" && error?.message == "skips every step after 0 of 10")
     options.skipSteps = ["1-4", "6-10"]
     try ModelPretrain(options: options).validate()
-  }
-}
-
-@Suite struct DeviceSlotsTests {
-  private final class Seen: Sendable {
-    let most = Mutex<[Int: Int]>([:]), now = Mutex<[Int: Int]>([:]), mixed = Mutex(false), trained = Mutex(0)
-    let training = Mutex<Set<Int>>([])
-  }
-
-  /// Trainings have their GPUs for themselves, and come to their turn though evaluations go on asking.
-  @Test func trainingsAndEvaluationsDoNotMeet() {
-    let slots = DeviceSlots(mostSharers: 2), seen = Seen()
-    @Sendable func evaluate() {
-      try? slots.one(of: 2, TaskControl()) { slot in
-        seen.now.withLock { $0[slot, default: 0] += 1 }
-        let count = seen.now.withLock { $0[slot]! }
-        seen.most.withLock { $0[slot] = max($0[slot] ?? 0, count) }
-        if seen.training.withLock({ $0.contains(slot) }) { seen.mixed.withLock { $0 = true } }
-        usleep(5_000)
-        seen.now.withLock { $0[slot]! -= 1 }
-      }
-    }
-    withThreads(10) { thread in
-      if thread == 5 {
-        try? slots.several(8, of: 2, TaskControl()) { devices in
-          seen.training.withLock { $0.formUnion(devices) }
-          if seen.now.withLock({ now in devices.contains { (now[$0] ?? 0) > 0 } }) { seen.mixed.withLock { $0 = true } }
-          usleep(20_000)
-          seen.training.withLock { $0.subtract(devices) }
-          seen.trained.withLock { $0 = devices.count }
-        }
-      } else {
-        for _ in 0..<4 { evaluate() }
-      }
-    }
-    #expect(seen.trained.withLock { $0 } == 2, "all that there are, where more are wanted")
-    #expect(!seen.mixed.withLock { $0 })
-    #expect(seen.most.withLock { $0.values.allSatisfy { $0 <= 2 } })
-  }
-
-  /// An evaluation that comes behind a waiting training must not go before it, though it could share the GPU at once.
-  @Test func aWaitingTrainingComesBeforeLaterEvaluations() {
-    let slots = DeviceSlots(mostSharers: 2)
-    let isHeld = Atomic(false), mayEnd = Atomic(false), order = Mutex<[String]>([])
-    let training = TaskControl(), evaluation = TaskControl()
-    @Sendable func wait(until condition: () -> Bool) { while !condition() { usleep(1_000) } }
-    let holder = BackgroundThread {
-      try? slots.one(of: 1, TaskControl()) { _ in
-        isHeld.store(true, ordering: .relaxed)
-        wait { mayEnd.load(ordering: .relaxed) }
-      }
-    }
-    wait { isHeld.load(ordering: .relaxed) }
-    let first = BackgroundThread {
-      try? slots.several(1, of: 1, training) { _ in order.withLock { $0.append("training") } }
-    }
-    wait { training.status != nil }
-    let second = BackgroundThread {
-      try? slots.one(of: 1, evaluation) { _ in order.withLock { $0.append("evaluation") } }
-    }
-    wait { evaluation.status != nil || !order.withLock { $0 }.isEmpty }
-    mayEnd.store(true, ordering: .relaxed)
-    for thread in [holder, first, second] { thread?.join() }
-    #expect(order.withLock { $0 } == ["training", "evaluation"])
-  }
-
-  private func withThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    let threads = (0..<count).map { number in BackgroundThread { body(number) } }
-    for thread in threads { thread?.join() }
   }
 }

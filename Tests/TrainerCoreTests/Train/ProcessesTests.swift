@@ -11,15 +11,18 @@ extension EngineTests {
   @Suite(.serialized, .needs(TinyModel.hasEngine, "needs Scripts/engine")) final class ProcessesTests {
     private let engine = TinyModel.engine
 
-    /// What each of two ranks comes to.
-    private func together(_ jobs: [TrainingJob]) throws -> [Result<TrainingRun.Outcome, TorchError>] {
+    /// What each rank comes to.
+    /// - Parameter machines: whether each is the first process of a machine, and keeps files.
+    private func together(_ jobs: [TrainingJob], machines: Bool = false) throws -> [Result<
+      TrainingRun.Outcome, TorchError
+    >] {
       let port = try freePort()
       let engine = try #require(engine)
       let outcomes = Outcomes()
       let threads = jobs.indices.map { rank in
         var place = ProcessRank()
         place.rank = rank
-        place.localRank = rank
+        place.localRank = machines ? 0 : rank
         place.size = jobs.count
         place.port = port
         let job = jobs[rank], here = place
@@ -28,6 +31,7 @@ extension EngineTests {
           do {
             let run = try TrainingRun(job, engine: engine, place: here)
             outcome = .success(try run.run())
+            outcomes.early.withLock { $0[rank] = run.optimizer.exchange?.early }
             outcomes.lastGood.withLock { $0[rank] = run.lastGood?.step }
           } catch {
             outcome = .failure(error as? TorchError ?? TorchError(.file, "", "\(error)"))
@@ -38,13 +42,18 @@ extension EngineTests {
       for thread in threads { thread?.join() }
       let all = outcomes.all.withLock { $0 }
       lastGood.withLock { $0 = outcomes.lastGood.withLock { $0 } }
+      early.withLock { $0 = outcomes.early.withLock { $0 } }
       return try jobs.indices.map { try #require(all[$0]) }
     }
 
     /// By rank, the checkpoint that it would name in an error at the end of the training before.
     private let lastGood = Mutex<[Int: Int]>([:])
 
+    /// By rank, the buckets of the last step that left while it computed.
+    private let early = Mutex<[Int: Int]>([:])
+
     private final class Outcomes: Sendable {
+      let early = Mutex<[Int: Int]>([:])
       let lastGood = Mutex<[Int: Int]>([:])
       let all = Mutex<[Int: Result<TrainingRun.Outcome, TorchError>]>([:])
     }
@@ -70,6 +79,163 @@ extension EngineTests {
               + "'microbatchSize'."), "\(error)")
       }
       #expect(try together([job(data), job(data)]).allSatisfy { (try? $0.get()) == .done })
+    }
+
+    /// A folder with weights to begin from: ranks in one process would draw theirs from one generator at once.
+    private func initialWeights(_ shape: ModelShape) throws -> String {
+      let parameters = try Parameters(shape.parameters, engine: try #require(engine), device: .cpu, seed: 1)
+      let folder = temporaryDirectory()
+      try Safetensors.write(try parameters.sources(), to: "\(folder)/weights.safetensors")
+      return folder
+    }
+
+    /// Gradients that are sent in buckets while others are computed: two numbers have one sum, so weights are equal to
+    /// the bit, with one microbatch and several, in both precisions, also where one process has fewer microbatches.
+    @Test(arguments: Parameters.Precision.allCases, [1, 3, 4])
+    func overlappedExchangesGiveTheSameWeights(_ precision: Parameters.Precision, _ microbatch: Int) throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      let initial = try initialWeights(job(data).shape)
+      func weights(_ bucketBytes: Int, recompute: Bool = false) throws -> [Float] {
+        let jobs = (0..<2).map { _ in
+          var job = job(data)
+          job.initial = initial
+          job.precision = precision
+          job.microbatchSize = microbatch
+          job.bucketBytes = bucketBytes
+          job.recomputeActivations = recompute
+          job.steps = 6
+          return job
+        }
+        let outcomes = try together(jobs, machines: true)
+        #expect(outcomes.allSatisfy { (try? $0.get()) == .done }, "\(outcomes)")
+        let end = try jobs.map { try #require(try TrainingCheckpoint.latest(in: "\($0.state)/checkpoints").found) }
+        let all = try end.map { end in try jobs[0].shape.parameters.flatMap { try end.weights.floats(of: $0.name) } }
+        #expect(all[0] == all[1])
+        return all[0]
+      }
+      let plain = try weights(0)
+      #expect(early.withLock { $0 } == [:])
+      let count = job(data).shape.parameters.count
+      for (bytes, buckets) in [(1, count), (25 << 20, 1), (1 << 14, nil)] {
+        #expect(try weights(bytes) == plain, "\(bytes)")
+        // All of them: the last one leaves when the last gradient is complete.
+        if let buckets { #expect(early.withLock { $0 } == [0: buckets, 1: buckets]) }
+      }
+      #expect(try weights(1 << 14, recompute: true) == plain)
+      guard precision == .float32 else { return }
+      var whole = job(data)
+      whole.initial = initial
+      whole.microbatchSize = microbatch
+      whole.steps = 6
+      #expect(try TrainingRun(whole, engine: try #require(engine)).run() == .done)
+      let end = try #require(try TrainingCheckpoint.latest(in: "\(whole.state)/checkpoints").found)
+      let one = try whole.shape.parameters.flatMap { try end.weights.floats(of: $0.name) }
+      let error = TinyModel.relativeError(plain, one)
+      #expect(error < 1e-5)
+    }
+
+    /// Three processes sum in an order that the message decides: to rounding, and the same on all of them.
+    @Test func threeProcessesAgree() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      let initial = try initialWeights(job(data).shape)
+      func weights(_ bucketBytes: Int) throws -> [Float] {
+        let jobs = (0..<3).map { _ in
+          var job = job(data)
+          job.initial = initial
+          job.batchSize = 9
+          job.bucketBytes = bucketBytes
+          return job
+        }
+        #expect(try together(jobs, machines: true).allSatisfy { (try? $0.get()) == .done })
+        let all = try jobs.map { job in
+          let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+          return try job.shape.parameters.flatMap { try end.weights.floats(of: $0.name) }
+        }
+        #expect(all.allSatisfy { $0 == all[0] })
+        return all[0]
+      }
+      let error = try TinyModel.relativeError(weights(1 << 14), weights(0))
+      #expect(error < 1e-5)
+    }
+
+    /// A machine whose files another one writes.
+    @Test func aFollowerTrainsAndWritesNothing() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var follower = job(data)
+      let first = job(data)
+      follower.isFollower = true
+      #expect(try together([first, follower], machines: true).allSatisfy { (try? $0.get()) == .done })
+      #expect(try TrainingCheckpoint.latest(in: "\(first.state)/checkpoints").found?.state.step == 3)
+      #expect(try FileSystem.list(follower.state) == [])
+      // It goes on with what the first one has kept.
+      #expect(try together([first, follower], machines: true).allSatisfy { (try? $0.get()) == .done })
+      #expect(lastGood.withLock { $0 } == [0: 3, 1: 3])
+    }
+
+    /// Other inputs, whose weights would come from the first process without a word.
+    @Test func machinesCompareTheirInputs() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var other = job(data)
+      (other.inputsDigest, other.dataDigest) = ("b", "c")
+      for (rank, outcome) in try together([job(data), other]).enumerated() {
+        guard case .failure(let error) = outcome else { return #expect(Bool(false), "they train") }
+        #expect(
+          error.message
+            == "trains something else than process \(1 - rank): they differ in 'dataDigest', the input files",
+          "\(error)")
+      }
+    }
+
+    /// What NCCL does not notice: a process that is there and says nothing. The watch names it and ends this one.
+    @Test func aProcessThatFallsSilentIsNamed() throws {
+      let engine = try #require(engine)
+      var first = ProcessRank()
+      (first.size, first.port) = (2, try freePort())
+      var second = first
+      second.rank = 1
+      let silent = second, isOver = Atomic(false), told = Mutex<TorchError?>(nil)
+      let other = BackgroundThread {
+        let group = try? ProcessGroup(
+          engine, host: silent.host, port: silent.port, rank: 1, size: 2, device: .cpu, timeoutSeconds: 60)
+        while !isOver.load(ordering: .relaxed) { usleep(10_000) }
+        withExtendedLifetime(group) {}
+      }
+      let group = try ProcessGroup(
+        engine, host: first.host, port: first.port, rank: 0, size: 2, device: .cpu, timeoutSeconds: 60)
+      var timing = GroupWatch.Timing()
+      (timing.beatSeconds, timing.silenceSeconds, timing.graceSeconds) = (0.05, 0.5, 0.1)
+      let watch = try GroupWatch(engine, first, timing: timing) { error in told.withLock { $0 = error } }
+      var waited = 0
+      while told.withLock({ $0 }) == nil, waited < 3000 {
+        usleep(10_000)
+        waited += 1
+      }
+      watch.end()
+      isOver.store(true, ordering: .relaxed)
+      other?.join()
+      withExtendedLifetime(group) {}
+      let error = try #require(told.withLock { $0 })
+      #expect(error.code == .group)
+      #expect(
+        error.description.hasPrefix("process 0 of 2: lost the others: process 1 of 2 has ended or cannot be reached"),
+        "\(error)")
+      #expect(watch.explain(TorchError(.group, "", "gloo")).message == error.message)
+    }
+
+    /// A process that fails says why to the others, who wait for it.
+    @Test func theOthersAreToldWhyAProcessFailed() throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30)
+      var bad = job(data)
+      bad.initial = "/nowhere"
+      let outcomes = try together([job(data), bad])
+      guard case .failure(let own) = outcomes[1], case .failure(let told) = outcomes[0] else {
+        return #expect(Bool(false), "they train")
+      }
+      #expect(own.description.contains("/nowhere"), "\(own)")
+      #expect(told.code == .group)
+      #expect(
+        told.message.contains("lost the others: process 1 of 2 ended: ") && told.message.contains("/nowhere"), "\(told)"
+      )
     }
 
     /// At a checkpoint figures are read that are else read a step later: processes that disagree there would wait for
