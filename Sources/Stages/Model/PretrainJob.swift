@@ -31,13 +31,27 @@ extension ModelPretrain {
   /// What one machine gives to the training.
   var resources: TaskResources {
     let isGPU = options.device.isGPU, processes = plannedProcessesPerMachine
-    // Weights, gradients, both moments, and libtorch itself.
-    let memory = options.shape(vocabulary: 32_768).parameterCount * 16 + 1 << 30
     // On a GPU, threads only prepare batches.
     let cores =
       options.threads > 0 ? options.threads * processes : isGPU ? 4 * processes : max(processes, availableProcessors())
     return TaskResources(
-      memoryBytes: memory * processes, cores: cores, gpus: isGPU ? processes : 0, nodes: plannedNodes)
+      memoryBytes: Int(min(1e15, processMemory * Double(processes))), cores: cores, gpus: isGPU ? processes : 0,
+      nodes: plannedNodes)
+  }
+
+  /// Main memory of a process in bytes, estimated from above by a third or so.
+  private var processMemory: Double {
+    let parameters = Double(options.shape(vocabulary: 32_768).parameterCount)
+    // Copies of weights and moments for a checkpoint; libtorch with CUDA.
+    guard !options.device.isGPU else { return parameters * 16 + 4 * 1_073_741_824 }
+    // These, and weights, gradients and moments themselves; libtorch.
+    let fixed = parameters * 28 + 1_073_741_824
+    let tokens = Double(min(options.microbatchSize, options.batchSize)) * Double(options.sequenceLength)
+    // Of a token in a layer: states of the attention and of the feed-forward layers, and the weights of the attention.
+    let activations =
+      12 * Double(options.hiddenSize) + 6 * Double(options.intermediateSize)
+      + 4 * Double(options.heads) * Double(options.sequenceLength)
+    return fixed + tokens * activations * Double(options.recomputeActivations ? 1 : options.layers)
   }
 
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {

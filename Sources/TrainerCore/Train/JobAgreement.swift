@@ -6,6 +6,8 @@ struct JobAgreement {
   let job: TrainingJob
   let engine: Engine
   let device: Device
+  /// Other versions may train otherwise, in ways that no option shows.
+  var program = "\(Product.version) \(TrainingJob.agreement)"
 
   func check(_ group: ProcessGroup) throws(TorchError) {
     let parts = job.agreedParts + versions
@@ -28,10 +30,9 @@ struct JobAgreement {
       hint: "Run the same pipeline file, inputs and version of pipeline on every machine.")
   }
 
-  /// Other versions may train otherwise, in ways that no option shows.
   private var versions: [(name: String, digest: Int64)] {
     [
-      ("the version of pipeline", Self.number("\(Product.version) \(TrainingJob.agreement)")),
+      ("the version of pipeline", Self.number(program)),
       ("the version of torch", Self.number(engine.version)),
     ]
   }

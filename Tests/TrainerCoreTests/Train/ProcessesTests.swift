@@ -186,6 +186,29 @@ extension EngineTests {
       }
     }
 
+    /// Programs of other versions, with the same options.
+    @Test func machinesCompareTheirVersions() throws {
+      let engine = try #require(engine)
+      let port = try freePort()
+      let same = job("/data")
+      let messages = Mutex<[Int: String]>([:])
+      let threads = (0..<2).map { rank in
+        BackgroundThread {
+          do {
+            let group = try ProcessGroup(
+              engine, host: "127.0.0.1", port: port, rank: rank, size: 2, device: .cpu, timeoutSeconds: 60)
+            try JobAgreement(job: same, engine: engine, device: .cpu, program: "0.\(rank)").check(group)
+          } catch { messages.withLock { $0[rank] = "\(error)" } }
+        }
+      }
+      for thread in threads { thread?.join() }
+      for rank in 0..<2 {
+        let message = messages.withLock { $0[rank] } ?? ""
+        let expected = "trains something else than process \(1 - rank): they differ in the version of pipeline."
+        #expect(message.contains(expected), "\(message)")
+      }
+    }
+
     /// What NCCL does not notice: a process that is there and says nothing. The watch names it and ends this one.
     @Test func aProcessThatFallsSilentIsNamed() throws {
       let engine = try #require(engine)
