@@ -286,7 +286,8 @@ private let torch = PeerScript("reference_model.py")
     let port = try freePort()
     let gated = fault(step: 8...40)
     let machines = try (0..<2).map { node in
-      try run("mortal\(node)", environment: slurm(node, port: port).merging(gated) { $1 })
+      // The second machine waits in an exchange, the first one outside of it.
+      try run("mortal\(node)", environment: slurm(node, port: port).merging(node == 0 ? gated : [:]) { $1 })
     }
     try waitForCheckpoint(of: machines[0], in: "mortal0")
     let victim = try #require(try workers(of: machines[1]).max())

@@ -94,7 +94,7 @@ final class GroupWatch: Sendable {
   // MARK: The watching thread
 
   private func watch() {
-    var beats = Beats(size: place.size)
+    var beats = Beats(size: place.size), last = monotonicSeconds()
     var toldSuspicion = false, isStoreLost = false
     defer { state.withLock { $0.isOver = true } }
     while true {
@@ -106,7 +106,10 @@ final class GroupWatch: Sendable {
             _ = try store.add("suspicion", 1)
             toldSuspicion = true
           }
-          try beat(isEnding: isEnding, &beats)
+          // A machine that was suspended as a whole wakes up before it hears of the others.
+          let now = monotonicSeconds(), elapsed = min(now - last, 2 * timing.beatSeconds)
+          last = now
+          try beat(isEnding: isEnding, &beats, elapsed: elapsed)
         } catch {
           // The first process serves the store.
           isStoreLost = true
@@ -124,10 +127,14 @@ final class GroupWatch: Sendable {
     try store.set("lost", "process \(place.rank) of \(place.size) ended: \(failure)")
   }
 
-  private func beat(isEnding: Bool, _ beats: inout Beats) throws(TorchError) {
+  private func beat(isEnding: Bool, _ beats: inout Beats, elapsed: Double) throws(TorchError) {
     _ = try store.add("beat/\(place.rank)", isEnding ? Self.departed : 1)
     guard !isEnding else { return }
-    if let verdict = try store.get("lost") { decide(verdict) } else if place.rank == 0 { try judge(&beats) }
+    if let verdict = try store.get("lost") {
+      decide(verdict)
+    } else if place.rank == 0 {
+      try judge(&beats, elapsed: elapsed)
+    }
   }
 
   /// The first process takes the store with it: others must have read the reason before.
@@ -144,10 +151,10 @@ final class GroupWatch: Sendable {
     }
   }
 
-  private func judge(_ beats: inout Beats) throws(TorchError) {
+  private func judge(_ beats: inout Beats, elapsed: Double) throws(TorchError) {
     let limit = try store.add("suspicion", 0) > 0 ? timing.suspicionSeconds : timing.silenceSeconds
     for rank in 1..<place.size {
-      beats.hear(rank, try store.add("beat/\(rank)", 0), departed: Self.departed)
+      beats.hear(rank, try store.add("beat/\(rank)", 0), departed: Self.departed, elapsed: elapsed)
     }
     guard let silent = beats.silent(for: limit) else { return }
     let host = try store.get("host/\(silent)").map { ", on \($0)," } ?? ""
@@ -178,25 +185,26 @@ final class GroupWatch: Sendable {
 /// What the first process hears of the others.
 struct Beats {
   private var last: [Int]
-  private var heardAt: [Double]
+  /// Seconds since the number changed, while the first process listened.
+  private var silence: [Double]
   private var hasLeft: [Bool]
 
   init(size: Int) {
     last = Array(repeating: -1, count: size)
-    heardAt = Array(repeating: monotonicSeconds(), count: size)
+    silence = Array(repeating: 0, count: size)
     hasLeft = Array(repeating: false, count: size)
   }
 
-  mutating func hear(_ rank: Int, _ beat: Int, departed: Int, at now: Double = monotonicSeconds()) {
+  /// - Parameter elapsed: seconds since the last call for this rank.
+  mutating func hear(_ rank: Int, _ beat: Int, departed: Int, elapsed: Double) {
     if beat >= departed { hasLeft[rank] = true }
-    guard beat != last[rank] else { return }
+    silence[rank] = beat == last[rank] ? silence[rank] + elapsed : 0
     last[rank] = beat
-    heardAt[rank] = now
   }
 
   /// The process that has said nothing for the longest, if longer than the limit.
-  func silent(for seconds: Double, at now: Double = monotonicSeconds()) -> Int? {
-    let others = heardAt.indices.dropFirst().filter { !hasLeft[$0] && now - heardAt[$0] > seconds }
-    return others.min { (heardAt[$0], $0) < (heardAt[$1], $1) }
+  func silent(for seconds: Double) -> Int? {
+    let others = silence.indices.dropFirst().filter { !hasLeft[$0] && silence[$0] > seconds }
+    return others.min { (-silence[$0], $0) < (-silence[$1], $1) }
   }
 }
