@@ -23,7 +23,7 @@ private struct Shared: SinglePhaseStage {
   func tasks(in context: PlanningContext) -> [TaskPlan] { [TaskPlan(key: "all").using(nodes: 2)] }
 
   func run(_ workspace: Workspace) throws {
-    try FileSystem.write([1], to: try workspace.stateDirectory() + "/note")
+    try FileSystem.write([1], to: try workspace.temporaryDirectory() + "/note")
     guard !workspace.isFollower || options.stray else { return }
     try workspace.write(Self.result, name: "result.json", Array("{}".utf8))
   }
@@ -32,27 +32,28 @@ private struct Shared: SinglePhaseStage {
 @Suite struct FollowerTests {
   private let folder = temporaryDirectory()
 
-  private func task() throws -> TaskRun {
-    let plan = TaskPlan(key: "all").using(nodes: 2)
-    return TaskRun(
+  private func run(_ stage: Shared, publishes: Bool) throws -> TaskManifest {
+    let plan = TaskPlan(key: "all", stateKey: "state").using(nodes: 2)
+    return try TaskRun(
       directory: "\(folder)/node", keptState: "\(folder)/kept", phase: "run", task: plan,
       fingerprint: Fingerprint.task(stage: Shared.name, revision: 1, options: [:], phase: "run", task: plan),
-      memoryBytes: 1 << 20, control: TaskControl())
+      memoryBytes: 1 << 20, control: TaskControl(), staging: publishes ? nil : "follower", publishes: publishes
+    ).run(stage)
   }
 
   @Test func aFollowerPublishesNothing() throws {
     defer { try? FileSystem.removeTree(folder) }
-    try task().follow(Shared(options: Shared.Options()), in: "\(folder)/own")
-    #expect(!FileSystem.exists("\(folder)/node"), "the task's own folder is the first machine's")
-    #expect(FileSystem.exists("\(folder)/own/state/note"))
-    #expect(try task().run(Shared(options: Shared.Options())).files.map(\.name) == ["result.json"])
+    let stage = Shared(options: Shared.Options())
+    #expect(try run(stage, publishes: false).files.isEmpty)
+    #expect(try FileSystem.walk(folder) == [], "nor does it leave state or staging")
+    #expect(try run(stage, publishes: true).files.map(\.name) == ["result.json"])
   }
 
   @Test func aStageThatWritesAllTheSameIsRefused() throws {
     defer { try? FileSystem.removeTree(folder) }
     var options = Shared.Options()
     options.stray = true
-    let error = #expect(throws: StageError.self) { try task().follow(Shared(options: options), in: "\(folder)/own") }
+    let error = #expect(throws: StageError.self) { try run(Shared(options: options), publishes: false) }
     #expect(error?.code == .ledger)
   }
 }

@@ -14,7 +14,7 @@ public struct TaskRun: Sendable {
   public var earlier: [String: [ArtifactFile]]
   /// The name of its own folder below the node's `.staging`: no two attempts may share one.
   public var staging: String
-  /// False where another node of the same job publishes.
+  /// False where another node of the same job publishes: the stage sees `Workspace.isFollower`.
   public var publishes: Bool
 
   public init(
@@ -46,7 +46,7 @@ public struct TaskRun: Sendable {
     if publishes { try TaskState.mark(state, key: task.stateKey) }
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
-      memoryBytes: memoryBytes, control: control, earlier: earlier)
+      memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes)
     let manifest = try SourceCheck.guarding(task.files) {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.
@@ -59,7 +59,7 @@ public struct TaskRun: Sendable {
         "the ledger does not balance: \(manifest.ledger.imbalance) more documents came in than are accounted for",
         hint: "This is a bug in the stage; please report it with the output of `pipeline lineage --json`.")
     }
-    guard publishes else { return manifest }
+    guard publishes else { return try manifest.checkedAsFollower() }
     FaultPoint.reach("task.files")
     let publication = TaskPublication(folder: directory)
     try publication.place(manifest.files, from: staging) { try FileSystem.rename($0, to: $1) }
@@ -70,33 +70,16 @@ public struct TaskRun: Sendable {
   }
 }
 
-extension TaskRun {
-  /// Takes part in a task of several machines that another one publishes. Nothing is published here, and nothing of the
-  /// task's own folders is written; its files are read.
-  /// - Parameter folder: on this machine, for what the stage writes meanwhile: empty, and of this task alone. What an
-  ///   error names in it stays there.
-  /// - Throws: as `run` does.
-  public func follow(_ stage: any Stage, in folder: String) throws {
-    let staging = "\(folder)/staging"
-    try FileSystem.makeDirectory(staging)
-    try control.check()
-    let workspace = Workspace(
-      task: task, phase: phase, staging: staging,
-      state: [.untilPublished: "\(folder)/state", .kept: "\(folder)/kept"], memoryBytes: memoryBytes, control: control,
-      earlier: earlier, isFollower: true)
-    try SourceCheck.guarding(task.files) {
-      try stage.run(phase: phase, workspace)
-      try control.check()
-    }
-    guard workspace.isEmpty else {
+extension TaskManifest {
+  fileprivate func checkedAsFollower() throws -> TaskManifest {
+    guard files.isEmpty else {
       throw StageError(
-        .ledger, "task \(task.key)", "a stage has written output on a machine that only takes part in its work",
+        .ledger, "task \(key)", "its stage has written output on a machine that only takes part in the work",
         hint: "This is a bug in the stage; please report it.")
     }
+    return self
   }
-}
 
-extension TaskManifest {
   /// The files of each port, as later phases and stages read them.
   public func artifactFiles(in directory: String) -> [(port: String, file: ArtifactFile)] {
     files.map {

@@ -27,7 +27,7 @@ public final class Workspace {
   public let memoryBytes: Int
   public let control: TaskControl
   /// Whether the task runs here for another machine, which publishes it: the stage takes part in its work and writes no
-  /// output. Only for tasks of several machines.
+  /// output, nor into the state folders, which belong to that machine. Only for tasks of several machines.
   public let isFollower: Bool
   let staging: String
   private let state: [StateLifetime: String]
@@ -250,9 +250,6 @@ public final class Workspace {
   public func metric(_ name: String, _ value: Double) { metrics[name, default: 0] += value }
 
   // MARK: Ending
-
-  /// Whether nothing has been published.
-  var isEmpty: Bool { files.isEmpty && open.isEmpty && drops == nil }
 
   /// Commits what is open and describes the result.
   func finish(fingerprint: Digest) throws -> TaskManifest {

@@ -158,13 +158,14 @@ public struct ModelPretrain: Stage {
   private func train(_ workspace: Workspace) throws {
     let engine = try TrainingEngine.require()
     let launch = try launch(processes(engine), environment: environment)
-    let state = try workspace.stateDirectory()
+    // The state is the first machine's.
+    let state = workspace.isFollower ? try workspace.temporaryDirectory() : try workspace.stateDirectory()
     let job = try job(workspace, engine, state: state)
     let path = "\(state)/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     let crew = WorkerGroup(
       job: path, launch: launch, gpus: job.device == "cuda" ? max(1, engine.gpus) : 0,
-      errors: "\(state)/errors",
+      errors: "\(state)/errors", keepsErrors: !workspace.isFollower,
       metricsFile: "\(state)/\(TrainingJournal.watchFolder)/\(TrainingWatch.prometheusName)")
     let summary = try crew.train(workspace)
     // The first machine publishes the same weights.

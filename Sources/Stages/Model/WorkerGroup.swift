@@ -14,6 +14,8 @@ struct WorkerGroup {
   var gpus: Int
   /// Prefix of the files with the processes' messages: `errors-RANK.log`.
   var errors: String
+  /// Whether these files outlive the task; otherwise a failed process's goes to standard error.
+  var keepsErrors = true
   /// The file in which the training keeps its newest figures.
   var metricsFile: String?
   /// The name of the workers' command.
@@ -142,10 +144,20 @@ struct WorkerGroup {
     while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
     let failed = workers.indices.filter { workers[$0].hasFailed }
     let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0
+    if !keepsErrors { tell(log(culprit)) }
+    let place = keepsErrors ? log(culprit) : "the log of the job on this machine"
     return workers[culprit].failure(
       "training", "a process",
-      hint: "Its messages are in \(log(culprit)). Out of memory? Lower microbatchSize. "
+      hint: "Its messages are in \(place). Out of memory? Lower microbatchSize. "
         + "The next run resumes from the last checkpoint.")
+  }
+
+  private static let toldBytes = 1 << 16
+
+  private func tell(_ path: String) {
+    guard let text = try? FileSystem.read(path, limit: 1 << 24) else { return }
+    let end = Array(text.suffix(Self.toldBytes))
+    _ = write(STDERR_FILENO, end, end.count)
   }
 }
 
