@@ -4,6 +4,7 @@ import PipelineKit
 import ShardKit
 import Stages
 import Synchronization
+import TrainerCore
 
 extension WorkerCommand {
   /// Runs the tasks of one job of a cluster.
@@ -29,7 +30,9 @@ extension WorkerCommand {
           .environment, "the container is not used: \(marker) does not exist here",
           hint: "Check 'launcher' and 'marker' of the profile, and that this node has the container's software.")
       }
-      let worker = try BatchWorker(folder, group: group, registry: .builtin, job: job)
+      // On several nodes, this step runs once on each.
+      let node = try LaunchEnvironment.current(processesPerNode: 1).nodeRank
+      let worker = try BatchWorker(folder, group: group, registry: .builtin, job: job, isLeader: node == 0)
       try worker.run { JobSignals.isStopping }
     }
   }

@@ -140,7 +140,8 @@ public struct BatchWorker {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")
       try reports.append(report(.finished, key: task.key, usage: meter.usage()))
-    } catch let error as StageError where error.code == .cancelled && control.shouldStop {
+    } catch let error as StageError where error.code == .cancelled && (control.shouldStop || batch.request.nodes > 1) {
+      // Any of several nodes may have been told to stop.
       try reports.append(report(.stopped, key: task.key, usage: meter.usage()))
     } catch {
       log.note("error: \(error)")

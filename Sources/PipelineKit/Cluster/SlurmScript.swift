@@ -37,8 +37,11 @@ struct SlurmScript {
   private func quotedPath(_ path: String) -> String { shellQuoted(path) }
 
   private var body: [String] {
-    JobScript(profile: profile, batch: batch, folder: folder).lines(
-      group: "$SLURM_ARRAY_TASK_ID", job: "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", launcher: stepLauncher)
+    // With it, the tasks of the step know that they work together.
+    let together = batch.request.nodes > 1 ? ["export PIPELINE_LAUNCHER=slurm"] : []
+    return together
+      + JobScript(profile: profile, batch: batch, folder: folder).lines(
+        group: "$SLURM_ARRAY_TASK_ID", job: "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", launcher: stepLauncher)
   }
 
   /// A step of one process on each node.
@@ -46,7 +49,7 @@ struct SlurmScript {
     guard batch.request.nodes > 1 else { return [] }
     // HyperPod replaces a broken node and starts the step again.
     let resume = FileSystem.isDirectory("/opt/sagemaker_cluster") ? ["--auto-resume=1"] : []
-    return ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", "--mpi=none"] + resume
+    return ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--mpi=none"] + resume
   }
 }
 

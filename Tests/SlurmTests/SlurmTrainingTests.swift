@@ -1,0 +1,68 @@
+import Glibc
+import ShardKit
+import TestKit
+import Testing
+
+/// The engine of `Scripts/engine`.
+private let hasEngine =
+  getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
+
+/// Training as one job of two nodes of a real Slurm.
+@Suite(
+  .needs(SlurmBench.isPossible, "needs root, slurm-wlm and munge"), .needs(hasEngine, "needs Scripts/engine"))
+struct SlurmTrainingTests {
+  private let gate: String
+  private let slurm: SlurmBench
+  private let bench: ManyTasks
+
+  init() throws {
+    slurm = try SlurmBench()
+    // The nodes of the test have names that only Slurm knows.
+    bench = try slurm.tasks(
+      files: 1, profile: "\"environment\": { \"MASTER_ADDR\": \"127.0.0.1\" }")
+    gate = bench.folder + "/gate"
+    for nodes in 1...2 {
+      let text = """
+        { "format": 1, "name": "train", "stages": {
+          "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
+          "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" }, "options": { "vocabularySize": 600 } },
+          "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
+            "options": { "sequenceLength": 32 } },
+          "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
+            "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
+              "batchSize": 8, "microbatchSize": 4, "steps": 3000, "learningRate": 0.003, "dropout": 0.1,
+              "processes": 1, "nodes": \(nodes), "threads": 1, "device": "cpu", "checkpointSteps": 500 } }
+        } }
+        """
+      try FileSystem.write(Array(text.utf8), to: "\(bench.folder)/train\(nodes).json")
+    }
+  }
+
+  private func file(_ store: String, _ name: String) throws -> String {
+    let root = "\(bench.folder)/\(store)/artifacts/train"
+    let found = try FileSystem.walk(root).filter { $0.hasSuffix("/\(name)") }
+    return "\(root)/\(try #require(found.first))"
+  }
+
+  /// Told to stop, as before its time limit, the job ends with a checkpoint. It is submitted again, and ends with the
+  /// weights of one process: each of two processes has one of the two microbatches, whose gradients have one sum.
+  @Test func aStoppedTrainingGoesOnToTheWeightsOfOneMachine() throws {
+    let words = ["--store", "shared", "--executor", "slurm", "--json"]
+    let run = try bench.start(
+      ["run", "train2.json"] + words, environment: ["PIPELINE_FAULT": "training.step:10:\(gate)"])
+    try run.atGate(gate) {
+      let jobs = try slurm.ask("squeue", "--noheader", "--states=R", "--format=%i %D").split(separator: "\n")
+      #expect(jobs.count == 1 && jobs[0].hasSuffix(" 2"), "one job of two nodes: \(jobs)")
+      try slurm.ask("scancel", "--signal=USR1", String(jobs[0].prefix { $0 != " " }))
+    }
+    let result = try run.finish(opening: gate)
+    #expect(result.status == 0, "\(result.errors) \(result.output.suffix(800))")
+    let report = try JSONValue.parse(try FileSystem.read(try file("shared", "machine.json"))).value
+    #expect(report["processes"]?.integer == 2)
+    #expect(try #require(report["resumedAt"]?.integer) >= 9)
+    let local = try bench.start(["run", "train1.json", "--store", "alone", "--json"]).wait()
+    #expect(local.status == 0, "\(local.errors)")
+    let weights = "checkpoint/weights.safetensors"
+    #expect(try Digester.digest(file: file("shared", weights)) == Digester.digest(file: file("alone", weights)))
+  }
+}
