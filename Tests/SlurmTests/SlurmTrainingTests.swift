@@ -28,10 +28,10 @@ struct SlurmTrainingTests {
           "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" }, "options": { "vocabularySize": 600 } },
           "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
             "options": { "sequenceLength": 32 } },
-          "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 0,
+          "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" }, "retries": 1,
             "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
               "batchSize": 8, "microbatchSize": 4, "steps": 3000, "learningRate": 0.003, "dropout": 0.1,
-              "processes": 1, "nodes": \(nodes), "threads": 1, "device": "cpu", "checkpointSteps": 500 } }
+              "processes": 1, "nodes": \(nodes), "threads": 1, "device": "cpu", "checkpointSteps": 8 } }
         } }
         """
       try FileSystem.write(Array(text.utf8), to: "\(bench.folder)/train\(nodes).json")
@@ -56,10 +56,39 @@ struct SlurmTrainingTests {
       try slurm.ask("scancel", "--signal=USR1", String(jobs[0].prefix { $0 != " " }))
     }
     let result = try run.finish(opening: gate)
+    try expectTheWeightsOfOneMachine(result)
+  }
+
+  /// The training process of a rank that has begun here.
+  private func worker(rank: Int) throws -> pid_t {
+    let found = try FileSystem.list("/proc", others: .passedOver).compactMap { name -> pid_t? in
+      guard let process = pid_t(name), let words = try? FileSystem.read("/proc/\(name)/cmdline", limit: 1 << 16),
+        let variables = try? FileSystem.read("/proc/\(name)/environ", limit: 1 << 20)
+      else { return nil }
+      let line = String(decoding: words, as: UTF8.self)
+      let isOurs = line.contains("worker\0train") && line.contains(bench.folder)
+      return isOurs && String(decoding: variables, as: UTF8.self).contains("\0RANK=\(rank)\0") ? process : nil
+    }
+    return try #require(found.first)
+  }
+
+  /// A process of the second node is killed: the job ends, says which, and the next attempt goes on at the checkpoint.
+  @Test func aDeadRankEndsTheJobAndTheNextGoesOn() throws {
+    let words = ["--store", "shared", "--executor", "slurm", "--json"]
+    let run = try bench.start(
+      ["run", "train2.json"] + words, environment: ["PIPELINE_FAULT": "training.step:20:\(gate)"])
+    let killed = try run.atGate(gate) { kill(try worker(rank: 1), SIGKILL) }
+    #expect(killed == 0)
+    let result = try run.finish(opening: gate)
+    #expect(result.output.contains("lost the others: process 1 of 2, on "), "\(result.output.suffix(800))")
+    try expectTheWeightsOfOneMachine(result)
+  }
+
+  private func expectTheWeightsOfOneMachine(_ result: ChildProcess.Result) throws {
     #expect(result.status == 0, "\(result.errors) \(result.output.suffix(800))")
     let report = try JSONValue.parse(try FileSystem.read(try file("shared", "machine.json"))).value
     #expect(report["processes"]?.integer == 2)
-    #expect(try #require(report["resumedAt"]?.integer) >= 9)
+    #expect(try #require(report["resumedAt"]?.integer) >= 8)
     let local = try bench.start(["run", "train1.json", "--store", "alone", "--json"]).wait()
     #expect(local.status == 0, "\(local.errors)")
     let weights = "checkpoint/weights.safetensors"

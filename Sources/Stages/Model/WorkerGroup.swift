@@ -146,10 +146,13 @@ struct WorkerGroup {
     let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0
     if !keepsErrors { tell(log(culprit)) }
     let place = keepsErrors ? log(culprit) : "the log of the job on this machine"
-    return workers[culprit].failure(
+    var error = workers[culprit].failure(
       "training", "a process",
       hint: "Its messages are in \(place). Out of memory? Lower microbatchSize. "
         + "The next run resumes from the last checkpoint.")
+    // What was lost may be there at the next attempt.
+    if error.message.contains(ProcessGroup.lossWords) { error.code = .environment }
+    return error
   }
 
   private static let toldBytes = 1 << 16

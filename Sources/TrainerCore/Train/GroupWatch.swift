@@ -87,7 +87,7 @@ final class GroupWatch: Sendable {
 
   private func loss(_ verdict: String) -> TorchError {
     TorchError(
-      .group, "process \(place.rank) of \(place.size)", "lost the others: \(verdict)",
+      .group, "process \(place.rank) of \(place.size)", "\(ProcessGroup.lossWords): \(verdict)",
       hint: "Run again: training resumes from the last checkpoint.")
   }
 

@@ -12,6 +12,9 @@ public final class ProcessGroup: @unchecked Sendable {
   public let rank: Int
   public let size: Int
 
+  /// In the message of every error that another process's end causes.
+  public static let lossWords = "lost the others"
+
   /// Waits until all `size` processes have joined.
   /// - Parameter host: where rank 0 listens, as MASTER_ADDR.
   /// - Throws: `TorchError` (`group`) if they do not within the timeout.
@@ -57,7 +60,7 @@ public final class ProcessGroup: @unchecked Sendable {
     do { try body() } catch {
       isBroken = true
       throw TorchError(
-        .group, "process \(rank) of \(size)", "lost the others: \(error.message)",
+        .group, "process \(rank) of \(size)", "\(Self.lossWords): \(error.message)",
         hint: "See their messages, then run again: training resumes from the last checkpoint.")
     }
   }
