@@ -43,12 +43,16 @@ extension WorkerCommand {
     func run() throws {
       WorkerLife.begin()
       do {
-        let check = try AllReduceCheck(AllReduceJob(path: job), engine: Engine(), place: ProcessRank.current())
+        let check = try AllReduceCheck(
+          AllReduceJob(path: job), engine: Engine(), place: ProcessRank.current(),
+          onLoss: { error in
+            Train.tell(error)
+            _exit(WorkerLife.becauseOfOthers)
+          })
         let result = try check.run(listen: { WorkerLife.emit($0.json) })
         if let result { WorkerLife.emit(result.json) }
       } catch let error as TorchError where error.code == .group {
-        let line = Array("error: \(error)\n".utf8)
-        _ = write(STDERR_FILENO, line, line.count)
+        Train.tell(error)
         throw ExitCode(WorkerLife.becauseOfOthers)
       }
     }

@@ -19,10 +19,6 @@ struct ExecutorOptions: ParsableArguments {
   /// Whether tasks run as jobs.
   var isRemote: Bool { executor != nil && executor != .local }
 
-  func validate() throws {
-    if profile != nil, !isRemote { throw ValidationError("--profile belongs to --executor slurm or ssh.") }
-  }
-
   /// The profile that `--profile` names, or the implied one.
   /// - Parameter folder: the pipeline file's.
   func siteProfile(beside folder: String) throws -> SiteProfile {

@@ -12,12 +12,14 @@ final class InterruptQuestion: Sendable {
 
   init(choice: InterruptChoice) { self.choice = choice }
 
-  /// - Parameter level: 1 after the first Ctrl-C or SIGTERM, 2 after the second.
-  func answer(_ level: Int) -> ClusterExecutor.Ending {
+  func answer() -> ClusterExecutor.Ending {
     switch choice {
-    case .leave: return level > 1 ? .cancel : .leave
-    case .cancel: return .cancel
-    case .ask: return level > 1 || asksToCancel() ? .cancel : .leave
+    case .leave: .leave
+    case .cancel: .cancel
+    // SIGTERM comes from programs, which cannot be asked.
+    case .ask:
+      TerminationSignals.interruptCount > 1 || TerminationSignals.interruptCount > 0 && asksToCancel()
+        ? .cancel : .leave
     }
   }
 
@@ -27,7 +29,7 @@ final class InterruptQuestion: Sendable {
     Console.standardError("Cancel the jobs? Otherwise they go on, and the next run finds them. [y/N] ")
     let until = monotonicNanoseconds() + Self.patience
     while monotonicNanoseconds() < until {
-      if TerminationSignals.level > 1 { return true }
+      if TerminationSignals.interruptCount > 1 { return true }
       var ready = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
       guard poll(&ready, 1, 200) > 0 else { continue }
       return ["y", "yes"].contains(readLine()?.lowercased() ?? "")

@@ -22,13 +22,9 @@ struct JobsCommand: ParsableCommand {
 
   func run() throws {
     let graph = try options.graph()
-    let list = JobList(store: FileSystem.realPath(options.storeRoot(graph)))
-    if cancel {
-      let profile = try place.siteProfile(beside: graph.document.folder)
-      try list.cancel(ExecutorOptions.cluster(profile))
-      for job in list.jobs { try FileSystem.removeTree(job.folder.path) }
-      return Console.line("\(Quantities.plural(list.jobs.reduce(0) { $0 + $1.batch.groups.count }, "job")) cancelled")
-    }
+    let store = FileSystem.realPath(options.storeRoot(graph))
+    if cancel { return try cancelJobs(store, graph) }
+    let list = try JobList(store: store, isStrict: false)
     if json { return Console.json(.list(list.jobs.map(Self.json))) }
     guard !list.jobs.isEmpty else { return Console.line("no jobs") }
     var table = TextTable([("job", .left), ("stage", .left), ("phase", .left), ("jobs", .right), ("asked for", .left)])
@@ -39,6 +35,21 @@ struct JobsCommand: ParsableCommand {
       ])
     }
     for line in table.lines(Style(1)) { Console.line(line) }
+  }
+
+  private func cancelJobs(_ store: String, _ graph: Graph) throws {
+    // A run that is alive would submit them again.
+    let lock = try StoreLock(root: store)
+    defer { withExtendedLifetime(lock) {} }
+    let list = try JobList(store: store, isStrict: true)
+    let cluster = try ExecutorOptions.cluster(place.siteProfile(beside: graph.document.folder))
+    let left = try list.cancel(cluster)
+    guard left.isEmpty else {
+      throw RunError(
+        .environment, "these jobs have not ended within a minute: \(left.joined(separator: ", "))",
+        hint: "End them with the scheduler's own command.")
+    }
+    Console.line("\(Quantities.plural(list.jobs.reduce(0) { $0 + $1.batch.groups.count }, "job")) cancelled")
   }
 
   private static func json(_ job: JobList.Job) -> JSONValue {

@@ -57,7 +57,7 @@ struct LogsCommand: ParsableCommand {
       }
       return show(own.map { (own.count > 1 ? "attempt \($0.attempt)" : "", $0.path) })
     }
-    if follow { return show(found.map { ("\($0.task)", $0.path) }, lines: 10) }
+    if follow { return followAll(logs, stage) }
     list(found)
     try failures(stage, try given.openStore(graph), graph)
   }
@@ -82,9 +82,27 @@ struct LogsCommand: ParsableCommand {
     }
   }
 
-  /// - Parameter lines: of each file, to begin with; nil for all.
-  private func show(_ files: [(title: String, path: String)], lines: Int? = nil) {
-    var followed = files.map { (title: $0.title, file: FollowedFile($0.path, lines: lines)) }
+  /// The logs of a stage's newest run, and those that come.
+  private func followAll(_ logs: TaskLogs, _ stage: String) {
+    var followed: [String: FollowedFile] = [:]
+    var isFirst = true
+    while true {
+      let run = wantedRun ?? logs.runs(stage: stage).first
+      for log in run.map({ logs.logs(stage: stage, run: $0) }) ?? [] {
+        var file = followed[log.path] ?? FollowedFile(log.path, lines: isFirst ? 10 : nil)
+        let fresh = file.read()
+        followed[log.path] = file
+        if fresh.isEmpty { continue }
+        Console.line("==> \(log.task)")
+        for line in fresh { Console.line(line) }
+      }
+      isFirst = false
+      usleep(1_000_000)
+    }
+  }
+
+  private func show(_ files: [(title: String, path: String)]) {
+    var followed = files.map { (title: $0.title, file: FollowedFile($0.path)) }
     while true {
       for place in followed.indices {
         let fresh = followed[place].file.read()

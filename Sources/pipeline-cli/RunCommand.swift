@@ -58,6 +58,9 @@ struct RunCommand: ParsableCommand {
     if let memory, ByteCount.parse(memory) == nil {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
+    if !place.isRemote, place.profile != nil {
+      throw ValidationError("--profile belongs to --executor slurm or ssh.")
+    }
     if !place.isRemote, detach || onInterrupt != nil {
       throw ValidationError("\(detach ? "--detach" : "--on-interrupt") belongs to --executor slurm or ssh.")
     }
@@ -92,7 +95,7 @@ struct RunCommand: ParsableCommand {
     let profile = try place.siteProfile(beside: graph.document.folder)
     let question = InterruptQuestion(choice: onInterrupt ?? profile.onInterrupt)
     return ClusterExecutor(
-      try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { question.answer($0) })
+      try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { _ in question.answer() })
   }
 
   /// `--detach`: the same command as a job that submits itself again at its time limit.

@@ -33,7 +33,7 @@ extension WorkerCommand {
       // On several nodes, this step runs once on each.
       let node = try LaunchEnvironment.current(processesPerNode: 1).nodeRank
       let worker = try BatchWorker(folder, group: group, registry: .builtin, job: job, isLeader: node == 0)
-      try worker.run { JobSignals.isStopping }
+      if try worker.run(stopping: { JobSignals.isStopping }) == .isAnothers { throw ExitCode(JobScript.anothersCode) }
     }
   }
 }

@@ -13,6 +13,9 @@ enum TerminationSignals {
   private static let terminations = Atomic<Int>(0)
   private static let terminatedAt = Atomic<Int>(0)
 
+  /// How often Ctrl-C was pressed.
+  static var interruptCount: Int { interrupts.load(ordering: .relaxed) }
+
   static var level: Int {
     level(
       interrupts: interrupts.load(ordering: .relaxed), terminations: terminations.load(ordering: .relaxed),

@@ -11,7 +11,8 @@ struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Do a stage's work in a separate process.", shouldDisplay: false,
     subcommands: [
-      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, AllReduce.self, Batches.self, EngineReport.self,
+      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, AllReduce.self, Batches.self,
+      EngineReport.self,
     ])
 
   /// One process of a training run.
@@ -39,7 +40,7 @@ struct WorkerCommand: ParsableCommand {
     }
 
     /// Print the error that made all other workers end.
-    private static func tell(_ error: TorchError) {
+    static func tell(_ error: TorchError) {
       let line = Array("error: \(error)\n".utf8)
       _ = write(STDERR_FILENO, line, line.count)
     }

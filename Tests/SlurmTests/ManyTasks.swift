@@ -141,3 +141,11 @@ func messages(_ output: String, of kind: String) throws -> [String] {
     return event["event"]?.string == kind ? event["message"]?.string : nil
   }
 }
+
+extension ChildProcess.Result {
+  /// The lines about failures and jobs, for a test that fails.
+  var story: String {
+    output.split(separator: "\n").filter { $0.contains("ailed\"") || $0.contains("\"notice\"") }.joined(separator: "\n")
+      + errors
+  }
+}

@@ -26,22 +26,30 @@ public struct BatchWorker {
     self.job = job
     self.isLeader = isLeader
     batch = try folder.readBatch()
-    tasks = try folder.readTasks()
+    guard batch.groups.indices.contains(group) else {
+      throw StageError(.environment, path, "has no group \(group)")
+    }
+    tasks = batch.ranges.isEmpty ? [] : try folder.readTasks(batch, group: group)
+  }
+
+  /// What became of a job that has nothing to report itself.
+  public enum Outcome: Sendable {
+    case worked
+    /// Another job does this work: it was submitted twice.
+    case isAnothers
   }
 
   /// Runs the group's tasks that are not done yet.
   /// - Parameter stopping: whether the job was told to come to an end.
   /// - Throws: `StageError` if this job cannot do the work; what writing the reports throws.
-  public func run(stopping: @escaping @Sendable () -> Bool) throws {
-    guard batch.groups.indices.contains(group) else {
-      throw StageError(.environment, folder.path, "has no group \(group)")
-    }
-    guard try claims() else { return }
-    let reports = try ReportFile(folder.outcomes(group), isMuted: !isLeader)
+  public func run(stopping: @escaping @Sendable () -> Bool) throws -> Outcome {
+    guard try claims() else { return .isAnothers }
+    let reports = ReportFile(path: folder.outcomes(group), isMuted: !isLeader)
     do { try work(reports, stopping) } catch let error as StageError where error.code == .environment {
       try reports.append(report(.refused, message: "\(error)"))
       throw error
     }
+    return .worked
   }
 
   /// The first job that comes owns the group; a second submission of the same batch does nothing. A job that its
@@ -80,9 +88,9 @@ public struct BatchWorker {
     try checkOptions(configured)
     let done = Set(try JobReports.read(folder.outcomes(group)).filter { $0.kind != .began }.map { ExactText($0.key) })
     let earlier = try folder.readEarlier()
-    for place in batch.groups[group] where !done.contains(ExactText(tasks[place].key)) {
+    for task in tasks where !done.contains(ExactText(task.key)) {
       if stopping() || FileSystem.exists(folder.stop) || FileSystem.exists(folder.void) { return }
-      try run(tasks[place], description, configured, earlier, reports, stopping)
+      try run(task, description, configured, earlier, reports, stopping)
     }
   }
 
@@ -162,11 +170,6 @@ public struct BatchWorker {
 private struct ReportFile {
   let path: String
   let isMuted: Bool
-
-  init(_ path: String, isMuted: Bool) throws {
-    self.path = path
-    self.isMuted = isMuted
-  }
 
   func append(_ report: JobReport) throws(ShardError) {
     guard !isMuted else { return }

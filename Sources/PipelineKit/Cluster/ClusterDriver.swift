@@ -35,7 +35,8 @@ final class ClusterDriver: @unchecked Sendable {
   private let token = String(UInt32.random(in: 0...UInt32.max), radix: 36)
 
   init(
-    cluster: any Cluster, profile: SiteProfile, store: RunStore, run: Int64, notice: @escaping @Sendable (String) -> Void
+    cluster: any Cluster, profile: SiteProfile, store: RunStore, run: Int64,
+    notice: @escaping @Sendable (String) -> Void
   ) throws {
     self.cluster = cluster
     self.profile = profile
@@ -71,7 +72,8 @@ final class ClusterDriver: @unchecked Sendable {
 
   private var isDone: Bool {
     if ending == .leave { return line.waiting == 0 }
-    return pending.isEmpty && deferred.isEmpty && batches.allSatisfy { $0.isSettled || ending == nil && $0.isOrphan && $0.batch.run != run }
+    return pending.isEmpty && deferred.isEmpty
+      && batches.allSatisfy { $0.isSettled || ending == nil && $0.isOrphan && $0.batch.run != run }
   }
 
   /// Nanoseconds between two looks at the jobs' files: more of them are looked at less often.
@@ -252,6 +254,8 @@ final class ClusterDriver: @unchecked Sendable {
   private func submitWaiting() {
     for batch in batches where batch.job == nil && !batch.isSettled && !batch.isAsking {
       guard monotonicNanoseconds() >= batch.submitAt else { continue }
+      // Of an earlier run: its tasks may still be asked for.
+      if ending == nil, batch.isOrphan, !batch.isCancelled, batch.mayBeSubmitted { continue }
       let isWanted = ending == nil && !batch.isOrphan && !batch.isCancelled
       guard isWanted || batch.mayBeSubmitted else {
         abandon(batch)
@@ -346,7 +350,9 @@ final class ClusterDriver: @unchecked Sendable {
       for batch in asked where !batch.isSettled { note(states[batch.job ?? ""] ?? [:], batch) }
     case .failure(let error):
       // Unknown is not failed.
-      if !isSilent { notice("\(cluster.name) does not answer (\(error.message)); the jobs' files are watched meanwhile") }
+      if !isSilent {
+        notice("\(cluster.name) does not answer (\(error.message)); the jobs' files are watched meanwhile")
+      }
       isSilent = true
     }
   }
@@ -420,7 +426,8 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   private func isMeant(_ batch: LiveBatch, _ release: ClusterExecutor.Release) -> Bool {
-    batch.batch.stage == release.stage && batch.batch.directory != release.directory && !batch.isSettled && batch.isOrphan
+    batch.batch.stage == release.stage && batch.batch.directory != release.directory && !batch.isSettled
+      && batch.isOrphan
   }
 
   private func answerReleases() {

@@ -34,7 +34,8 @@ public struct ClusterProbe {
     let id = "probe-\(getpid())-\(String(UInt32.random(in: 0...UInt32.max), radix: 36))"
     let folder = BatchFolder("\(store)/probes/\(id)")
     var batch = JobBatch(
-      id: id, number: 0, jobName: "pipeline-\(id)", run: 0, stage: Self.stage, use: "", phase: "", options: "{}", canonical: "{}",
+      id: id, number: 0, jobName: "pipeline-\(id)", run: 0, stage: Self.stage, use: "", phase: "", options: "{}",
+      canonical: "{}",
       directory: store, keptState: store, folder: FileSystem.realPath("."), program: program,
       request: JobRequest(memoryBytes: profile.memory.bytes, seconds: 300), groups: [[]])
     try folder.write(&batch, tasks: [], earlier: [:]) { cluster.script($0, in: folder) }

@@ -1,3 +1,4 @@
+import Glibc
 import ShardKit
 
 /// A run as a job of Slurm: the driver itself, which submits itself again before its time limit. Its jobs go on
@@ -30,7 +31,7 @@ public struct DetachedDriver {
   var text: String {
     var lines = [
       "#!/bin/bash", "#SBATCH --job-name=\(shellQuoted("pipeline-run-\(name)"))",
-      "#SBATCH --output=\(shellQuoted(folder + "/log"))",
+      "#SBATCH --output=\(shellQuoted(folder.replacing("%", with: "%%") + "/log"))",
       "#SBATCH --open-mode=append", "#SBATCH --no-requeue", "#SBATCH --nodes=1", "#SBATCH --ntasks=1",
       "#SBATCH --cpus-per-task=1", "#SBATCH --mem=\(profile.driverMemory.bytes >> 20)M",
       "#SBATCH --time=\(profile.driverTime)", "#SBATCH --chdir=\(shellQuoted(FileSystem.realPath(".")))",
@@ -38,16 +39,23 @@ public struct DetachedDriver {
     ]
     if !profile.partition.isEmpty { lines.append("#SBATCH --partition=\(profile.partition)") }
     if !profile.account.isEmpty { lines.append("#SBATCH --account=\(profile.account)") }
-    lines += profile.arguments.map { "#SBATCH \($0)" } + profile.setup
+    lines += profile.driverArguments.map { "#SBATCH \($0)" } + profile.setup
     lines += [
       ([program] + arguments).map(shellQuoted).joined(separator: " ") + " --on-interrupt leave </dev/null &",
       "driver=$!",
       "goes_on=false",
       "trap 'goes_on=true; kill -TERM $driver' USR1",
       "trap 'kill -TERM $driver' TERM INT",
-      "code=0; wait $driver || code=$?",
-      "while kill -0 $driver 2>/dev/null; do code=0; wait $driver || code=$?; done",
-      "if $goes_on && [ $code = 130 ]; then exec sbatch \(shellQuoted(script)); fi",
+      "wait $driver",
+      "while kill -0 $driver 2>/dev/null; do wait $driver; done",
+      "wait $driver; code=$?",
+      "$goes_on && [ $code = 130 ] || exit $code",
+      // The variables of this job are not the next one's options.
+      "conf=${SLURM_CONF:-}",
+      "unset ${!SLURM_*} ${!SBATCH_*} ${!SRUN_*} ${!PMI*}",
+      "[ -z \"$conf\" ] || export SLURM_CONF=$conf",
+      "for try in $(seq 60); do sbatch \(shellQuoted(script)) && exit 0; sleep 10; done",
+      "echo 'error: the run cannot submit itself again; `pipeline run` goes on'",
       "exit $code",
     ]
     return lines.joined(separator: "\n") + "\n"
@@ -57,6 +65,8 @@ public struct DetachedDriver {
   /// - Throws: `ClusterError` if the scheduler refuses or does not answer; `ShardError` for the disk.
   public func submit() throws -> String {
     try FileSystem.makeDirectory(folder)
+    // Its arguments may be secrets.
+    chmod(folder, 0o700)
     try FileSystem.write(Array(text.utf8), to: script)
     let answer = try SlurmCluster.ask(["sbatch", "--parsable", script], more: profile.environment)
     return String(answer.prefix { $0.isNumber })

@@ -36,7 +36,9 @@ public struct JobList {
           hint: "End the jobs named 'pipeline-\(name)' with the scheduler's own command, and remove the folder.")
       }
     }
-    self.jobs = jobs.sorted { ($0.batch.run, $0.batch.number, $0.batch.id) < ($1.batch.run, $1.batch.number, $1.batch.id) }
+    self.jobs = jobs.sorted {
+      ($0.batch.run, $0.batch.number, $0.batch.id) < ($1.batch.run, $1.batch.number, $1.batch.id)
+    }
   }
 
   /// Jobs whose tasks are not all finished.

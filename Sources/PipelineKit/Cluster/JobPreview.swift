@@ -74,7 +74,8 @@ public struct JobPreview {
     request.seconds = sizing.seconds(request, longest: groups.seconds, node)
     let program = profile.program.isEmpty ? FileSystem.realPath("/proc/self/exe") : profile.program
     let batch = JobBatch(
-      id: "RUN-N", number: 0, jobName: "pipeline-RUN-N", run: 0, stage: node.name, use: node.description.name, phase: phase,
+      id: "RUN-N", number: 0, jobName: "pipeline-RUN-N", run: 0, stage: node.name, use: node.description.name,
+      phase: phase,
       options: "{}", canonical: "{}", directory: directory, keptState: "", folder: FileSystem.realPath("."),
       program: ProgramIdentity(path: program, digest: Digester.digest([])), request: request, groups: groups.places,
       mostRunning: profile.maximumJobs)

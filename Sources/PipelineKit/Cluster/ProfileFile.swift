@@ -85,7 +85,9 @@ public enum ProfileFile {
 
   private static func isVariable(_ name: String) -> Bool {
     !(name.utf8.first.map { (48...57).contains($0) } ?? true)
-      && name.utf8.allSatisfy { (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95 }
+      && name.utf8.allSatisfy {
+        (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
+      }
   }
 
   /// A profile file with every option, its default and what it means.

@@ -4,7 +4,7 @@ public import ShardKit
 /// Hosts without a scheduler that share a folder, reached by the system's `ssh`. Each has places for some tasks; jobs
 /// that find none wait.
 ///
-/// A started job's host and process stand in the batch's folder, so that a new driver finds it.
+/// A job writes its host and process into the batch's folder before it begins, so that no driver starts it twice.
 public struct SSHCluster: Cluster {
   public let name = "ssh"
   public let mostGroups = 100_000
@@ -21,14 +21,41 @@ public struct SSHCluster: Cluster {
     var process: Int
   }
 
+  private let silence = Silence()
+
+  /// Hosts that do not answer: since when, and when they are asked again.
+  private final class Silence: Sendable {
+    private let hosts = Monitor<[String: (since: Double, until: Double)]>([:])
+
+    func note(_ host: String, answers: Bool) {
+      hosts.with { hosts in
+        let now = monotonicSeconds()
+        hosts[host] = answers ? nil : (hosts[host]?.since ?? now, now + 60)
+      }
+    }
+
+    func isAsked(_ host: String) -> Bool { hosts.with { $0[host].map { monotonicSeconds() >= $0.until } ?? true } }
+
+    /// Seconds that a host has not answered for.
+    func seconds(_ host: String) -> Double { hosts.with { $0[host].map { monotonicSeconds() - $0.since } ?? 0 } }
+  }
+
+  /// Seconds without an answer or a heartbeat after which a host is taken for lost.
+  private static let lostSeconds = 300.0
+
   private func placePath(_ folder: BatchFolder, _ group: Int) -> String { "\(folder.groups)/\(group).place" }
 
   private func place(_ folder: BatchFolder, _ group: Int) -> Place? {
     try? Place(jsonFile: placePath(folder, group), limit: 4096)
   }
 
+  /// Its arguments are the group and the host. The folder is readable by this user alone, as variables may be secrets.
   public func script(_ batch: JobBatch, in folder: BatchFolder) -> String {
-    (["#!/bin/bash", "cd \(shellQuoted(batch.folder)) || exit 1"]
+    let place = #"printf '{"host":"%s","process":%s}' "$2" $$ >"$folder/groups/$1.place.$$""#
+    return
+      (["#!/bin/bash", "cd \(shellQuoted(batch.folder)) || exit 1", "folder=\(shellQuoted(folder.path))", place]
+      // The first of two that were started for the same group goes on.
+      + ["ln \"$folder/groups/$1.place.$$\" \"$folder/groups/$1.place\" || exit 0"]
       + profile.environment.sorted { $0.key < $1.key }.map { "export \($0.key)=\(shellQuoted($0.value))" }
       + JobScript(profile: profile, batch: batch, folder: folder).lines(group: "$1", job: "\(batch.id)_$1"))
       .joined(separator: "\n") + "\n"
@@ -46,6 +73,7 @@ public struct SSHCluster: Cluster {
     var job: ClusterJob
     var group: Int
     var process = 0
+    var host = ""
   }
 
   /// A heartbeat younger than this many seconds shows that a job is alive, without asking its host.
@@ -73,7 +101,8 @@ public struct SSHCluster: Cluster {
       }
     }
     for (host, dead) in findDead(doubtful) {
-      for member in dead { states[member.job.number, default: [:]][member.group] = .ended(.failed, node: host) }
+      let end = silence.seconds(host) > Self.lostSeconds ? JobEnd.nodeFailure : .failed
+      for member in dead { states[member.job.number, default: [:]][member.group] = .ended(end, node: host) }
     }
     try start(waiting, taken, &states)
     return states
@@ -84,17 +113,23 @@ public struct SSHCluster: Cluster {
     return files.contains { abs(wallSeconds() - Double($0.modified) / 1e9) < Self.freshSeconds }
   }
 
-  /// Jobs whose process their host does not have; a host that does not answer says nothing.
+  /// Jobs whose process their host does not have, or whose host is lost. Of one that has not answered for a short time,
+  /// nothing is known.
   private func findDead(_ doubtful: [String: [Member]]) -> [String: [Member]] {
-    answers(
+    let answers = answers(
       doubtful.mapValues { members in
-        let list = members.map { "\($0.process)" }.joined(separator: " ")
-        return "for p in \(list); do kill -0 $p 2>/dev/null && echo $p; done; true"
-      }
-    ).reduce(into: [:]) { dead, answer in
-      let alive = Set(answer.value.split(separator: "\n").compactMap { Int($0) })
-      dead[answer.key] = doubtful[answer.key, default: []].filter { !alive.contains($0.process) }
+        // Another process may have the number of one that ended.
+        members.map {
+          "grep -qsF \(shellQuoted($0.job.folder.script)) /proc/\($0.process)/cmdline && echo \($0.process)"
+        }
+        .joined(separator: "\n") + "\ntrue"
+      })
+    var dead = doubtful.filter { answers[$0.key] == nil && silence.seconds($0.key) > Self.lostSeconds }
+    for (host, answer) in answers {
+      let alive = Set(answer.split(separator: "\n").compactMap { Int($0) })
+      dead[host] = doubtful[host, default: []].filter { !alive.contains($0.process) }
     }
+    return dead
   }
 
   /// Starts what finds a place, on the emptiest hosts first.
@@ -105,24 +140,20 @@ public struct SSHCluster: Cluster {
     var chosen: [String: [Member]] = [:]
     for member in waiting {
       let free = profile.hosts.filter { host, places in
-        !member.job.batch.excluded.contains(host) && taken[host, default: 0] < places
+        !member.job.batch.excluded.contains(host) && taken[host, default: 0] < places && silence.isAsked(host)
       }
       guard let host = free.keys.min(by: { (taken[$0, default: 0], $0) < (taken[$1, default: 0], $1) }) else {
         continue
       }
       taken[host, default: 0] += 1
+      var member = member
+      member.host = host
       chosen[host, default: []].append(member)
     }
     guard !chosen.isEmpty else { return }
-    let started = answers(chosen.mapValues { $0.map(command).joined(separator: "\n") })
-    for (host, answer) in started {
-      for (member, line) in zip(chosen[host, default: []], answer.split(separator: "\n")) {
-        guard let process = Int(line) else { continue }
-        let place = Place(host: host, process: process)
-        do { try FileSystem.write(Array(place.json.text().utf8), to: placePath(member.job.folder, member.group)) } catch
-        {
-          throw ClusterError(.silent, host, "the place of a job cannot be written down: \(error)")
-        }
+    let started = answers(chosen.mapValues { $0.map(command).joined(separator: "\n") + "\ntrue" })
+    for host in started.keys {
+      for member in chosen[host, default: []] {
         states[member.job.number, default: [:]][member.group] = .running(node: host)
       }
     }
@@ -131,12 +162,14 @@ public struct SSHCluster: Cluster {
     }
   }
 
-  /// Starts a job in a session of its own, so that it outlives the connection, and prints its process.
+  /// Starts a job in a session of its own, so that it outlives the connection, and waits until it has said so.
   private func command(_ member: Member) -> String {
     let folder = member.job.folder
-    return
-      "setsid nohup bash \(shellQuoted(folder.script)) \(member.group) >>\(shellQuoted(folder.output(member.group))) "
-      + "2>&1 </dev/null & echo $!"
+    let host = shellQuoted(member.host)
+    let place = shellQuoted(placePath(folder, member.group))
+    return "setsid nohup bash \(shellQuoted(folder.script)) \(member.group) \(host) "
+      + ">>\(shellQuoted(folder.output(member.group))) 2>&1 </dev/null & "
+      + "for i in $(seq 100); do [ -e \(place) ] && break; sleep 0.05; done"
   }
 
   /// What a command prints on each host; hosts that do not answer are missing.
@@ -145,7 +178,10 @@ public struct SSHCluster: Cluster {
     let found = Monitor<[String: String]>([:])
     try? inParallel(hosts.count, atOnce: Self.hostsAtOnce, lane: {}) { place, _ in
       let host = hosts[place]
-      if let answer = try self.ask(host, commands[host]!) { found.with { $0[host] = answer } }
+      guard silence.isAsked(host) else { return }
+      let answer = try self.ask(host, commands[host]!)
+      silence.note(host, answers: answer != nil)
+      if let answer { found.with { $0[host] = answer } }
     }
     return found.with { $0 }
   }
@@ -153,9 +189,10 @@ public struct SSHCluster: Cluster {
   /// What a command on a host prints; nil if the host does not answer.
   private func ask(_ host: String, _ command: String) throws(ClusterError) -> String? {
     do throws(ShardError) {
-      let result = try ExternalCommand(profile.ssh + [host, command], timeoutSeconds: 60).run()
+      let words = profile.ssh + [host, command]
+      let result = try ChildCommand(words[0], Array(words.dropFirst()), timeoutSeconds: 60).run()
       // ssh itself fails with 255.
-      return result.code == 0 ? result.output : nil
+      return result.status == 0 ? String(decoding: result.output, as: UTF8.self) : nil
     } catch {
       guard error.code == .notFound else { return nil }
       throw ClusterError(.refused, profile.ssh.first ?? "ssh", "is not installed", hint: "Install an ssh client.")
@@ -163,11 +200,11 @@ public struct SSHCluster: Cluster {
   }
 
   public func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError) {
-    var processes: [String: [Int]] = [:]
+    var members: [String: [Member]] = [:]
     for job in jobs {
       for group in job.batch.groups.indices where !FileSystem.exists(job.folder.end(group)) {
         if let place = place(job.folder, group) {
-          processes[place.host, default: []].append(place.process)
+          members[place.host, default: []].append(Member(job: job, group: group, process: place.process))
         } else {
           // Ends without having begun.
           try? FileSystem.write(Array("0\n".utf8), to: job.folder.end(group))
@@ -176,8 +213,16 @@ public struct SSHCluster: Cluster {
     }
     guard !waitingOnly else { return }
     // Each leads a process group.
-    _ = answers(processes.mapValues { own in "kill -TERM \(own.map { "-\($0)" }.joined(separator: " ")); true" })
+    _ = answers(
+      members.mapValues { own in
+        own.map {
+          "grep -qsF \(shellQuoted($0.job.folder.script)) /proc/\($0.process)/cmdline && kill -TERM -\($0.process)"
+        }
+        .joined(separator: "\n") + "\ntrue"
+      })
   }
+
+  public func isHopeless(_ reason: String) -> Bool { false }
 
   public func checks() -> [ClusterCheck] {
     profile.hosts.keys.sorted().map { host in

@@ -39,7 +39,7 @@ public struct SiteProfile: StageOptions, Equatable {
   public var program = ""
   @Option("Shell lines before the program starts, such as \"module load cuda\".")
   public var setup: [String] = []
-  @Option("Variables of the jobs, in addition to those of the shell that starts the run.")
+  @Option("Variables of the jobs; with slurm, in addition to those of the shell that starts the run.")
   public var environment: [String: String] = [:]
   @Option("Words before the program: [\"apptainer\", \"exec\", \"--nv\", \"/images/pipeline.sif\"].")
   public var launcher: [String] = []
@@ -49,6 +49,8 @@ public struct SiteProfile: StageOptions, Equatable {
   public var marker = ""
   @Option("With --detach: time limit of the driver's job, after which it submits itself again.")
   public var driverTime = TimeLimit(seconds: 86_400)
+  @Option("With --detach: further arguments of sbatch for the driver's job.")
+  public var driverArguments: [String] = []
   @Option("With --detach: memory of the driver's job.")
   public var driverMemory = ByteCount.gibibytes(4)
   @Option("Stages or kinds whose tasks run in the driver instead, such as \"http.*\".")

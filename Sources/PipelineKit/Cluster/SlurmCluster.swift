@@ -55,7 +55,9 @@ public struct SlurmCluster: Cluster {
       }
       throw ClusterError(.silent, words[0], error.message)
     }
-    let (output, errors) = (String(decoding: result.output, as: UTF8.self), String(decoding: result.errors, as: UTF8.self))
+    let (output, errors) = (
+      String(decoding: result.output, as: UTF8.self), String(decoding: result.errors, as: UTF8.self)
+    )
     guard result.status == 0 else { throw failure(words[0], errors.isEmpty ? output : errors) }
     return output
   }
@@ -63,7 +65,8 @@ public struct SlurmCluster: Cluster {
   /// What says that the same may succeed later; a rejection for any other reason is final.
   private static let passing = [
     "unable to contact", "timed out", "temporarily", "try again", "resource busy", "connection", "communication",
-    "connect failure", "socket", "not responding", "zero bytes", "slurm backup controller", "protocol authentication error",
+    "connect failure", "socket", "not responding", "zero bytes", "slurm backup controller",
+    "protocol authentication error",
     "job/step already completing", "slurm_load_jobs error: unexpected message",
   ]
   /// Limits on how many jobs a user may have, among others: they may hold as long as other jobs do.

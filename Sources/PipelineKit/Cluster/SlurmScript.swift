@@ -16,9 +16,10 @@ struct SlurmScript {
   private var directives: [String] {
     let request = batch.request
     var lines = [
-      "--job-name=\(batch.jobName)", "--array=0-\(batch.groups.count - 1)%\(profile.maximumJobs)",
-      "--output=\(quotedPath(folder.path))/%a.out", "--open-mode=append", "--no-requeue",
-      "--chdir=\(quotedPath(batch.folder))", "--time=\(TimeLimit(seconds: request.seconds))",
+      "--job-name=\(batch.jobName)", "--array=0-\(batch.groups.count - 1)%\(batch.mostRunning)",
+      "--output=\(shellQuoted(folder.path.replacing("%", with: "%%") + "/%a.out"))", "--open-mode=append",
+      "--no-requeue",
+      "--chdir=\(shellQuoted(batch.folder))", "--time=\(TimeLimit(seconds: request.seconds))",
       "--mem=\((request.memoryBytes + (1 << 20) - 1) >> 20)M", "--cpus-per-task=\(request.cores)",
       "--nodes=\(request.nodes)",
       "--ntasks-per-node=1",
@@ -33,9 +34,6 @@ struct SlurmScript {
     return lines + profile.arguments + own.arguments
   }
 
-  /// sbatch splits its lines as a shell does.
-  private func quotedPath(_ path: String) -> String { shellQuoted(path) }
-
   private var body: [String] {
     // With it, the tasks of the step know that they work together.
     let together = batch.request.nodes > 1 ? ["export PIPELINE_LAUNCHER=slurm"] : []
@@ -49,16 +47,21 @@ struct SlurmScript {
     guard batch.request.nodes > 1 else { return [] }
     // HyperPod replaces a broken node and starts the step again.
     let resume = FileSystem.isDirectory("/opt/sagemaker_cluster") ? ["--auto-resume=1"] : []
-    return ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--mpi=none"] + resume
+    return [
+      "srun", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--mpi=none", "--cpus-per-task=\(batch.request.cores)",
+    ] + resume
   }
 }
 
 /// The part of a job's script that every kind of cluster has: prepares the machine, starts the worker, passes signals on
 /// and writes down how it ended.
-struct JobScript {
+public struct JobScript {
   let profile: SiteProfile
   let batch: JobBatch
   let folder: BatchFolder
+
+  /// The exit code of a worker whose work another job does, so that its end is not the end of the group.
+  public static let anothersCode: Int32 = 76
 
   /// - Parameters:
   ///   - group: the group's number, as the shell finds it.
@@ -73,9 +76,11 @@ struct JobScript {
       "worker=$!",
       "trap 'kill -USR1 $worker' USR1",
       "trap 'kill -TERM $worker' TERM INT",
-      "code=0; wait $worker || code=$?",
       // A signal ends `wait`, but not the worker.
-      "while kill -0 $worker 2>/dev/null; do code=0; wait $worker || code=$?; done",
+      "wait $worker",
+      "while kill -0 $worker 2>/dev/null; do wait $worker; done",
+      "wait $worker; code=$?",
+      "[ $code = \(Self.anothersCode) ] && exit 0",
       "echo $code >\"$folder/groups/$group.end.new\" && mv \"$folder/groups/$group.end.new\" \"$folder/groups/$group.end\"",
       "exit $code",
     ]

@@ -47,19 +47,15 @@ public struct FollowedFile {
   public init(_ path: String, lines: Int? = nil) {
     self.path = path
     offset = 0
-    guard let lines, let text = try? FileSystem.read(path) else { return }
-    let starts = text.indices.filter { $0 == 0 || text[$0 - 1] == 10 }
-    offset = starts.suffix(lines).first ?? text.count
+    guard let lines else { return }
+    let kept = FileTail.lines(path, last: lines).reduce(0) { $0 + $1.utf8.count + 1 }
+    offset = max(0, Int(FileSystem.status(path)?.bytes ?? 0) - kept)
   }
 
   /// What was added since the last call, as whole lines.
   public mutating func read() -> [String] {
-    guard let status = FileSystem.status(path), status.bytes > offset, let text = try? FileSystem.read(path) else {
-      return []
-    }
-    let fresh = text.dropFirst(offset)
-    guard let end = fresh.lastIndex(of: 10) else { return [] }
-    offset = end + 1
+    guard let fresh = try? FileTail.read(path, from: offset), let end = fresh.lastIndex(of: 10) else { return [] }
+    offset += end + 1
     return fresh[..<end].split(separator: 10, omittingEmptySubsequences: false).map {
       String(decoding: $0, as: UTF8.self)
     }

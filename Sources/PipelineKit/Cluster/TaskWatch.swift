@@ -45,7 +45,8 @@ final class TaskWatch: Sendable {
     let status = control.status
     let beat = Heartbeat(
       time: wallMilliseconds(), host: hostName(), process: getpid(), key: key, documents: progress.documents,
-      bytes: progress.bytes, fraction: status?.fraction, text: status?.text, remainingSeconds: status?.remainingSeconds)
+      bytes: progress.bytes, fraction: status?.fraction, text: status?.text, remainingSeconds: status?.remainingSeconds,
+      metricsFile: status?.metricsFile)
     let descriptor = open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { return }
     let text = Array(beat.json.text().utf8)

@@ -56,7 +56,8 @@ final class StoreLease: Sendable {
   private static func taken(_ root: String, _ holder: Content?) -> RunError {
     let who = holder.map { "process \($0.process) on \($0.host)" } ?? "another pipeline"
     return RunError(
-      .locked, "the store \(root) is in use by \(who)", hint: "Wait for it or stop it, or name another store with --store.")
+      .locked, "the store \(root) is in use by \(who)",
+      hint: "Wait for it or stop it, or name another store with --store.")
   }
 
   deinit {

@@ -11,7 +11,8 @@ public struct CheckNCCL: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option("Where to measure. 'auto': GPUs if the engine finds one, otherwise the CPU.")
     public var device = ModelPretrain.Device.auto
-    @Option("Processes on this machine. 0: one per GPU, two on the CPU.", in: 0...1024) public var processes = 0
+    @Option("Processes on each machine. 0: one per GPU, two on the CPU.", in: 0...1024) public var processes = 0
+    @Option("Machines that exchange messages; see model.pretrain.", in: 1...1 << 16) public var nodes = 1
     @Option("Size of the smallest message. Each size is twice the one before.")
     public var minimumBytes = ByteCount(4096)
     @Option("Maximum size of messages; each device needs twice this memory.")
@@ -51,17 +52,22 @@ public struct CheckNCCL: SinglePhaseStage {
         .options, "minimumBytes", "\(options.minimumBytes.bytes) exceeds maximumBytes, \(options.maximumBytes.bytes)",
         hint: "Lower it.")
     }
-    guard options.processes != 1 else {
+    guard options.processes != 1 || options.nodes > 1 else {
       throw StageError(
         .options, "processes", "a single process has nobody to exchange messages with",
-        hint: "Use 2 or more, or 0 for one per GPU.")
+        hint: "Use 2 or more, or 0 for one per GPU, or several machines.")
     }
   }
 
   public func tasks(in context: PlanningContext) -> [TaskPlan] {
+    let isGPU = options.device.isGPU
+    let processes = options.processes > 0 ? options.processes : isGPU ? ModelPretrain.Device.visibleGPUs : 2
     // On the CPU each process holds a message and gloo's copy of it.
-    let messages = 2 * max(2, options.processes) * min(options.maximumBytes.bytes, 1 << 40)
-    return [TaskPlan(key: "all-reduce", memoryBytes: (options.device.isGPU ? 0 : messages) + 1 << 30)]
+    let messages = isGPU ? 0 : 2 * processes * options.maximumBytes.bytes
+    return [
+      TaskPlan(key: "all-reduce", memoryBytes: messages + 1 << 30)
+        .using(cores: processes, gpus: isGPU ? processes : 0, nodes: options.nodes)
+    ]
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -69,6 +75,7 @@ public struct CheckNCCL: SinglePhaseStage {
     let folder = try workspace.temporaryDirectory()
     let usesGPU = engine.usesGPU(options.device)
     let processes = options.processes > 0 ? options.processes : usesGPU ? max(1, engine.gpus) : 2
+    let launch = try LaunchEnvironment.of(nodes: options.nodes, processesPerNode: processes, for: "the measurement")
     var job = AllReduceJob()
     job.device = usesGPU ? "cuda" : "cpu"
     job.minimumBytes = options.minimumBytes.bytes
@@ -78,9 +85,11 @@ public struct CheckNCCL: SinglePhaseStage {
     let path = "\(folder)/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     var group = WorkerGroup(
-      job: path, processes: processes, gpus: usesGPU ? max(1, engine.gpus) : 0, errors: "\(folder)/errors")
+      job: path, launch: launch, gpus: usesGPU ? max(1, engine.gpus) : 0, errors: "\(folder)/errors")
     group.command = "allreduce"
-    try publish(try measure(group, workspace), workspace)
+    let result = try measure(group, workspace)
+    // The first machine publishes the same figures.
+    if !workspace.isFollower { try publish(result, workspace) }
   }
 
   private func measure(_ group: WorkerGroup, _ workspace: Workspace) throws -> AllReduceResult {

@@ -16,16 +16,7 @@ extension ModelPretrain {
   func launch(
     _ processes: Int, environment: @escaping (String) -> String?
   ) throws -> LaunchEnvironment {
-    let launch = try LaunchEnvironment.current(processesPerNode: processes, environment: environment)
-    guard options.nodes == 1 || options.nodes == launch.nodes else {
-      throw StageError(
-        .options, "nodes",
-        launch.nodes == 1
-          ? "training needs \(options.nodes) machines, but was started on one"
-          : "training needs \(options.nodes) machines, but was started on \(launch.nodes)",
-        hint: "Start it with a scheduler, or on every machine with the variables that the guide to training names.")
-    }
-    return launch
+    try LaunchEnvironment.of(nodes: options.nodes, processesPerNode: processes, environment: environment)
   }
 
   /// What one machine gives to the training.

@@ -39,7 +39,7 @@ public struct PretrainEstimate: Equatable, Sendable {
   public var work: TrainingWork
   /// Where the stage's options say that it trains: nil on GPUs of any kind, else the CPU.
   public var onlyDevice: DeviceKind?
-  /// Processes that the options demand; 0: one per GPU.
+  /// Processes that the options demand, on all machines; 0: one per GPU.
   public var processes: Int
   /// What was assumed, one sentence each.
   public var remarks: [String]
@@ -74,7 +74,7 @@ extension PretrainEstimate {
     work.keptCheckpoints = options.keepCheckpoints + regular
     work.publishedCheckpoints = regular + (every > 0 && options.steps % every == 0 ? 0 : 1)
     onlyDevice = options.device == .cpu ? .cpu : nil
-    processes = options.processes
+    processes = options.processes * options.nodes
     remarks = search.remarks
   }
 }

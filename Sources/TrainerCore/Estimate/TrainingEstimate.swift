@@ -36,7 +36,8 @@ public struct TrainingWork: Equatable, Sendable {
 /// The time, memory and storage of a training on some devices, computed before it runs.
 ///
 /// One model for all sizes: matrix products run at the device's peak times its utilization, attention's own operations
-/// at 1/2.25 of that rate, recomputation adds a third, and gradients are exchanged after each step. Steps of fewer than
+/// at 1/2.25 of that rate, recomputation adds a third, and the exchange of gradients counts in full, though a part
+/// of it overlaps with the backward pass. Steps of fewer than
 /// 32,768 tokens per device, which were not measured, and waiting for data are slower than this says.
 public struct TrainingEstimate: Equatable, Sendable {
   public let work: TrainingWork

@@ -89,12 +89,16 @@ public final class AllReduceCheck {
   private let place: ProcessRank
   private let device: Device
   private let group: ProcessGroup
+  private let watch: GroupWatch
   /// Messages of each size before those that are timed: the first ones open connections.
   private static let warmUps = 5
 
   /// Joins the other processes.
+  /// - Parameter onLoss: as in `TrainingRun`.
   /// - Throws: `TorchError` (`group`) if there are none or they are missing, (`engine`) if there is no GPU.
-  public init(_ job: AllReduceJob, engine: Engine, place: ProcessRank) throws {
+  public init(
+    _ job: AllReduceJob, engine: Engine, place: ProcessRank, onLoss: @escaping @Sendable (TorchError) -> Void = { _ in }
+  ) throws {
     self.job = job
     self.engine = engine
     self.place = place
@@ -105,24 +109,37 @@ public final class AllReduceCheck {
     if device.isCPU { try engine.setThreads(job.threads) }
     group = try ProcessGroup(
       engine, host: place.host, port: place.port, rank: place.rank, size: place.size, device: device)
+    watch = try GroupWatch(engine, place, onLoss: onLoss)
   }
+
+  deinit { watch.end() }
 
   /// Measures all sizes.
   /// - Parameter listen: told each point, in the first process of each machine.
   /// - Returns: the result in the first process of each machine, otherwise nil.
   /// - Throws: `TorchError` (`group`) if a process is lost or a sum is wrong, (`operation`) if there is no memory.
   public func run(listen: (AllReducePoint) -> Void) throws -> AllReduceResult? {
-    let isFirst = place.localRank == 0
+    defer { watch.end() }
+    let points: [AllReducePoint]
+    do { points = try measure(listen) } catch {
+      if group.isBroken { throw watch.explain(error) }
+      watch.fail("\(error)")
+      throw error
+    }
+    guard place.localRank == 0 else { return nil }
+    return AllReduceResult(
+      backend: device.isCPU ? "gloo" : "nccl", device: device.isCPU ? "CPU" : try engine.name(of: device),
+      processes: place.size, torch: engine.version, points: points)
+  }
+
+  private func measure(_ listen: (AllReducePoint) -> Void) throws(TorchError) -> [AllReducePoint] {
     var points: [AllReducePoint] = []
     for size in job.sizes {
       let point = try measure(size)
       points.append(point)
-      if isFirst { listen(point) }
+      if place.localRank == 0 { listen(point) }
     }
-    guard isFirst else { return nil }
-    return AllReduceResult(
-      backend: device.isCPU ? "gloo" : "nccl", device: device.isCPU ? "CPU" : try engine.name(of: device),
-      processes: place.size, torch: engine.version, points: points)
+    return points
   }
 
   private func measure(_ bytes: Int) throws(TorchError) -> AllReducePoint {

@@ -80,7 +80,6 @@ public final class TrainingRun {
     }
   }
 
-
   deinit { watch?.end() }
 
   static func batches(

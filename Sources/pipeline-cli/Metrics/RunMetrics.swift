@@ -74,7 +74,7 @@ struct RunMetrics: Sendable {
       seal(stage, manifest, milliseconds)
       progressed = now
     case .progress(let running): if report(running) { progressed = now }
-    case .interrupted: break
+    case .notice, .interrupted: break
     case .ended(let outcome): end(outcome, now: now)
     }
   }

@@ -44,6 +44,44 @@ struct CheckNCCLRunTests {
     #expect(picture.components(of: "<circle ") == 18)
   }
 
+  /// Two machines with a store each, as a launcher starts them.
+  @Test func machinesExchangeMessages() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let port = try freePort()
+    let machines = try (0..<2).map { number in
+      let own = "\(folder)/\(number)"
+      try FileSystem.makeDirectory(own)
+      let document = """
+        { "format": 1, "name": "network", "stages": { "network": { "use": "check.nccl", "options": {
+          "device": "cpu", "processes": 1, "nodes": 2, "maximumBytes": "64KiB", "iterations": 2 } } } }
+        """
+      try FileSystem.write(Array(document.utf8), to: "\(own)/network.json")
+      return try ChildProcess(
+        ["run", "\(own)/network.json"],
+        environment: [
+          "WORLD_SIZE": "2", "NODE_RANK": "\(number)", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "\(port)",
+          "PIPELINE_ENGINE": testEngine!.path,
+        ])
+    }
+    for (number, machine) in machines.enumerated() {
+      let ended = try machine.wait()
+      #expect(ended.status == 0, "\(ended.errors)")
+      let own = "\(folder)/\(number)"
+      let artifact = try ChildProcess.run("artifact", "\(own)/network.json", "network").output
+      let path = "\(artifact.dropLast())/all-reduce.json"
+      let result = try AllReduceResult(json: JSONValue.parse(try FileSystem.read(path)).value)
+      #expect(result.processes == 2 && result.points.count == 5)
+    }
+  }
+
+  @Test func machinesThatWereNotStartedAreMissed() throws {
+    let error = #expect(throws: StageError.self) {
+      _ = try run(["device": "cpu", "processes": 1, "nodes": 2, "maximumBytes": "8KiB"])
+    }
+    #expect(error?.subject == "nodes" && error?.message == "the measurement needs 2 machines, but was started on one")
+  }
+
   @Test func aNetworkBelowWhatIsAskedForFails() throws {
     let error = #expect(throws: StageError.self) {
       _ = try run([
