@@ -4,44 +4,45 @@ import TestKit
 import Testing
 
 /// Runs on hosts without a scheduler, through a real sshd.
-@Suite(.needs(HostsBench.isPossible, "needs openssh-server")) struct HostsRunTests {
+@Suite(.serialized, .needs(HostsBench.isPossible, "needs openssh-server")) struct HostsRunTests {
   private func expectEveryTaskOnce(_ tasks: ManyTasks) throws {
     let begun = try tasks.begun("store")
     #expect(begun.filter { $0.value != 1 } == [:], "tasks that began more than once")
     #expect(Set(begun.keys) == (try tasks.finished("store")))
   }
 
-  @Test func theArtifactsAreThoseOfALocalRun() throws {
+  @Test func theArtifactsAreThoseOfALocalRun() async throws {
     let bench = try HostsBench()
-    #expect(try bench.tasks.runLocally().status == 0)
-    let check = try bench.tasks.start(["profile", "check", "--store", "store"]).wait()
+    #expect(try await bench.tasks.runLocally().status == 0)
+    let check = try await bench.tasks.start(["profile", "check", "--store", "store"]).ended()
     #expect(check.status == 0, "\(check.output)\(check.errors)")
-    let run = try bench.tasks.startRun(executor: "ssh").wait()
+    let run = try await bench.tasks.startRun(executor: "ssh").ended()
     #expect(run.status == 0, "\(run.errors)")
     #expect(try bench.tasks.artifacts("store") == bench.tasks.artifacts("local"))
     try expectEveryTaskOnce(bench.tasks)
   }
 
-  @Test func aKilledDriverIsFollowedByOneThatFindsItsJobs() throws {
+  @Test func aKilledDriverIsFollowedByOneThatFindsItsJobs() async throws {
     let bench = try HostsBench()
     var kills = 0
     while kills < 5 {
-      let run = try bench.tasks.startRun(executor: "ssh").killed(afterMicroseconds: .random(in: 200_000...2_000_000))
+      let run = try await bench.tasks.startRun(executor: "ssh").killedLater(
+        microseconds: .random(in: 200_000...2_000_000))
       if run.status != 128 + SIGKILL { break }
       kills += 1
     }
-    let last = try bench.tasks.startRun(executor: "ssh").wait()
+    let last = try await bench.tasks.startRun(executor: "ssh").ended()
     #expect(last.status == 0, "after \(kills) kills: \(last.errors)")
     try expectEveryTaskOnce(bench.tasks)
   }
 
-  @Test func interruptedJobsEndIfTheyAreToldTo() throws {
+  @Test func interruptedJobsEndIfTheyAreToldTo() async throws {
     let bench = try HostsBench()
     let run = try bench.tasks.startRun(executor: "ssh", more: ["--on-interrupt", "cancel"])
-    try run.works(until: "a job") { try !bench.tasks.begun("store").isEmpty }
+    try await run.reaches("a job") { try !bench.tasks.begun("store").isEmpty }
     run.signal(SIGINT)
-    #expect(try run.wait().status == 130)
-    let next = try bench.tasks.startRun(executor: "ssh").wait()
+    #expect(try await run.ended().status == 130)
+    let next = try await bench.tasks.startRun(executor: "ssh").ended()
     #expect(next.status == 0, "\(next.errors)")
   }
 }

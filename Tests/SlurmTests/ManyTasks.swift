@@ -64,8 +64,8 @@ struct ManyTasks {
   }
 
   /// Runs it in the driver's own process.
-  func runLocally(_ store: String = "local") throws -> ChildProcess.Result {
-    try start(["run", "many.json", "--store", store, "--json"]).wait()
+  func runLocally(_ store: String = "local") async throws -> ChildProcess.Result {
+    try await start(["run", "many.json", "--store", store, "--json"]).ended()
   }
 
   // MARK: What is there
@@ -117,15 +117,52 @@ struct ManyTasks {
   }
 }
 
+/// Waiting without a thread: these tests mostly wait, and others have work for the processors.
 extension ChildProcess {
+  private static let pause = Duration.milliseconds(50)
+
+  func ended() async throws -> Result {
+    while isRunning { try await Task.sleep(for: Self.pause) }
+    return try wait()
+  }
+
+  /// Waits until a condition is true while it runs. Throws if it ends before, or after five minutes.
+  func reaches(_ what: String, _ isReached: () throws -> Bool) async throws {
+    for _ in 0..<6000 {
+      let runs = isRunning
+      if try isReached() { return }
+      guard runs else {
+        let end = try wait()
+        throw ShardError(.io, what, "did not occur before the end, \(end.status): \(end.story)")
+      }
+      try await Task.sleep(for: Self.pause)
+    }
+    signal(SIGKILL)
+    throw ShardError(.io, what, "did not occur within minutes: \(try wait().story)")
+  }
+
+  /// Waits until it stops at a `FaultPoint` with this gate file, runs the body and opens the gate.
+  func atGate<T>(_ gate: String, _ body: () throws -> T) async throws -> T {
+    try await reaches("the gate \(gate)") { FileSystem.exists(gate) }
+    defer { try? FileSystem.remove(gate) }
+    return try body()
+  }
+
   /// Waits for the end of a run whose jobs stop at a gate, each at its own moment.
-  func finish(opening gate: String) throws -> Result {
-    for _ in 0..<1800 where isRunning {
+  func finish(opening gate: String) async throws -> Result {
+    for _ in 0..<3600 where isRunning {
       try? FileSystem.remove(gate)
-      usleep(100_000)
+      try await Task.sleep(for: Self.pause)
     }
     if isRunning { signal(SIGKILL) }
-    return try wait()
+    return try await ended()
+  }
+
+  /// Kills it after a time unless it ends before.
+  func killedLater(microseconds: UInt32) async throws -> Result {
+    try await Task.sleep(for: .microseconds(Int(microseconds)))
+    signal(SIGKILL)
+    return try await ended()
   }
 }
 

@@ -15,8 +15,8 @@ struct SlurmTrainingTests {
   private let slurm: SlurmBench
   private let bench: ManyTasks
 
-  init() throws {
-    slurm = try SlurmBench()
+  init() async throws {
+    slurm = try await SlurmBench()
     // The nodes of the test have names that only Slurm knows.
     bench = try slurm.tasks(
       files: 1, profile: "\"environment\": { \"MASTER_ADDR\": \"127.0.0.1\" }")
@@ -46,17 +46,17 @@ struct SlurmTrainingTests {
 
   /// Told to stop, as before its time limit, the job ends with a checkpoint. It is submitted again, and ends with the
   /// weights of one process: each of two processes has one of the two microbatches, whose gradients have one sum.
-  @Test func aStoppedTrainingGoesOnToTheWeightsOfOneMachine() throws {
+  @Test func aStoppedTrainingGoesOnToTheWeightsOfOneMachine() async throws {
     let words = ["--store", "shared", "--executor", "slurm", "--json"]
     let run = try bench.start(
       ["run", "train2.json"] + words, environment: ["PIPELINE_FAULT": "training.step:10:\(gate)"])
-    try run.atGate(gate) {
+    try await run.atGate(gate) {
       let jobs = try slurm.ask("squeue", "--noheader", "--states=R", "--format=%i %D").split(separator: "\n")
       #expect(jobs.count == 1 && jobs[0].hasSuffix(" 2"), "one job of two nodes: \(jobs)")
       try slurm.ask("scancel", "--signal=USR1", String(jobs[0].prefix { $0 != " " }))
     }
-    let result = try run.finish(opening: gate)
-    try expectTheWeightsOfOneMachine(result)
+    let result = try await run.finish(opening: gate)
+    try await expectTheWeightsOfOneMachine(result)
   }
 
   /// The training process of a rank that has begun here.
@@ -73,23 +73,23 @@ struct SlurmTrainingTests {
   }
 
   /// A process of the second node is killed: the job ends, says which, and the next attempt goes on at the checkpoint.
-  @Test func aDeadRankEndsTheJobAndTheNextGoesOn() throws {
+  @Test func aDeadRankEndsTheJobAndTheNextGoesOn() async throws {
     let words = ["--store", "shared", "--executor", "slurm", "--json"]
     let run = try bench.start(
       ["run", "train2.json"] + words, environment: ["PIPELINE_FAULT": "training.step:20:\(gate)"])
-    let killed = try run.atGate(gate) { kill(try worker(rank: 1), SIGKILL) }
+    let killed = try await run.atGate(gate) { kill(try worker(rank: 1), SIGKILL) }
     #expect(killed == 0)
-    let result = try run.finish(opening: gate)
+    let result = try await run.finish(opening: gate)
     #expect(result.output.contains("lost the others: process 1 of 2, on "), "\(result.output.suffix(800))")
-    try expectTheWeightsOfOneMachine(result)
+    try await expectTheWeightsOfOneMachine(result)
   }
 
-  private func expectTheWeightsOfOneMachine(_ result: ChildProcess.Result) throws {
+  private func expectTheWeightsOfOneMachine(_ result: ChildProcess.Result) async throws {
     #expect(result.status == 0, "\(result.errors) \(result.output.suffix(800))")
     let report = try JSONValue.parse(try FileSystem.read(try file("shared", "machine.json"))).value
     #expect(report["processes"]?.integer == 2)
     #expect(try #require(report["resumedAt"]?.integer) >= 8)
-    let local = try bench.start(["run", "train1.json", "--store", "alone", "--json"]).wait()
+    let local = try await bench.start(["run", "train1.json", "--store", "alone", "--json"]).ended()
     #expect(local.status == 0, "\(local.errors)")
     let weights = "checkpoint/weights.safetensors"
     #expect(try Digester.digest(file: file("shared", weights)) == Digester.digest(file: file("alone", weights)))

@@ -120,6 +120,12 @@ public struct BatchWorker {
 
   // MARK: One task
 
+  /// A disk of the node, where its scheduler names one: spills need not go over the network.
+  private static var scratch: String? {
+    ["SLURM_TMPDIR", "TMPDIR"].compactMap { (name: String) in getenv(name).map { String(cString: $0) } }
+      .first { FileSystem.isDirectory($0) }
+  }
+
   private func run(
     _ task: JobTask, _ description: StageDescription, _ configured: ConfiguredStage,
     _ earlier: [String: [ArtifactFile]],
@@ -143,7 +149,7 @@ public struct BatchWorker {
       directory: batch.directory, keptState: batch.keptState, phase: batch.phase, task: plan,
       fingerprint: task.fingerprint, memoryBytes: plan.memoryBytes, control: control, earlier: earlier,
       staging: "\(batch.phase)-\(task.key)-\(batch.id)\(isLeader ? "" : "-\(hostName())-\(getpid())")",
-      publishes: isLeader)
+      scratch: Self.scratch, publishes: isLeader)
     do {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")

@@ -66,8 +66,8 @@ public struct SlurmCluster: Cluster {
   private static let passing = [
     "unable to contact", "timed out", "temporarily", "try again", "resource busy", "connection", "communication",
     "connect failure", "socket", "not responding", "zero bytes", "slurm backup controller",
-    "protocol authentication error",
-    "job/step already completing", "slurm_load_jobs error: unexpected message",
+    "protocol authentication error", "job/step already completing", "slurm_load_jobs error: unexpected message",
+    "unspecified error",
   ]
   /// Limits on how many jobs a user may have, among others: they may hold as long as other jobs do.
   private static let limits = ["job violates accounting/qos policy", "maxsubmit", "too many jobs", "job limit"]

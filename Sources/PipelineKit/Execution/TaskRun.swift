@@ -14,13 +14,17 @@ public struct TaskRun: Sendable {
   public var earlier: [String: [ArtifactFile]]
   /// The name of its own folder below the node's `.staging`: no two attempts may share one.
   public var staging: String
+  /// A folder on a disk of this machine for temporary data; nil: in `staging`.
+  public var scratch: String?
   /// False where another node of the same job publishes: the stage sees `Workspace.isFollower`.
   public var publishes: Bool
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
-    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, publishes: Bool = true
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, scratch: String? = nil,
+    publishes: Bool = true
   ) {
+    self.scratch = scratch
     self.staging = staging ?? "\(phase)-\(task.key)"
     self.publishes = publishes
     self.directory = directory
@@ -40,12 +44,13 @@ public struct TaskRun: Sendable {
     let staging = "\(directory)/.staging/\(self.staging)"
     try FileSystem.removeTree(staging)
     try FileSystem.makeDirectory(staging)
-    defer { try? FileSystem.removeTree(staging) }
+    let scratch = self.scratch.map { "\($0)/\(self.staging)" }
+    defer { for folder in [staging, scratch].compactMap({ $0 }) { try? FileSystem.removeTree(folder) } }
     try control.check()
     let state = TaskState.folder(node: directory, fingerprint: fingerprint)
     if publishes { try TaskState.mark(state, key: task.stateKey) }
     let workspace = Workspace(
-      task: task, phase: phase, staging: staging, state: [.untilPublished: state, .kept: keptState],
+      task: task, phase: phase, staging: staging, scratch: scratch, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes)
     let manifest = try SourceCheck.guarding(task.files) {
       try stage.run(phase: phase, workspace)

@@ -30,6 +30,7 @@ public final class Workspace {
   /// output, nor into the state folders, which belong to that machine. Only for tasks of several machines.
   public let isFollower: Bool
   let staging: String
+  private let scratch: String
   private let state: [StateLifetime: String]
   public internal(set) var ledger = Ledger()
   private(set) var files: [PublishedFile] = []
@@ -39,15 +40,19 @@ public final class Workspace {
   private var drops: DropWriter?
   private let earlier: [String: [ArtifactFile]]
 
-  /// `staging` is the task's own folder, empty and on the store's file system.
+  /// - Parameters:
+  ///   - staging: the task's own folder, empty and on the store's file system.
+  ///   - scratch: the folder for temporary data; by default within `staging`.
   init(
-    task: TaskPlan, phase: String, staging: String, state: [StateLifetime: String], memoryBytes: Int,
+    task: TaskPlan, phase: String, staging: String, scratch: String? = nil, state: [StateLifetime: String],
+    memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false
   ) {
     self.isFollower = isFollower
     self.task = task
     self.phase = phase
     self.staging = staging
+    self.scratch = scratch ?? staging + "/.temporary"
     self.state = state
     self.memoryBytes = memoryBytes
     self.control = control
@@ -57,9 +62,8 @@ public final class Workspace {
   /// A folder for temporary data; removed when the task ends.
   /// - Throws: `ShardError` when it cannot be made.
   public func temporaryDirectory() throws -> String {
-    let path = staging + "/.temporary"
-    try FileSystem.makeDirectory(path)
-    return path
+    try FileSystem.makeDirectory(scratch)
+    return scratch
   }
 
   /// A folder that survives this attempt, so that a task that takes hours resumes where it was killed.
