@@ -89,7 +89,7 @@ public struct PipelineRun {
     let numbers = left.compactMap(\.number).joined(separator: ", ")
     throw RunError(
       .locked, "jobs of an earlier run may still work for the store \(store.root): \(numbers)",
-      hint: "Go on with them by --executor slurm or ssh, or end them with `pipeline jobs --cancel`.")
+      hint: "Continue them by running with --executor slurm or ssh, or end them with `pipeline jobs --cancel`.")
   }
 
   /// Artifacts of unselected stages that selected stages read. They must exist and be up to date.

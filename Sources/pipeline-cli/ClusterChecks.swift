@@ -32,10 +32,10 @@ enum ClusterChecks {
       if let skew = answer.clockSkewSeconds {
         findings.append(
           MachineChecks.Finding(
-            "clock", .missing, "of \(answer.host) is \(Int(skew)) s away from this one",
-            "Set both by NTP: file times decide what has changed."))
+            "clock", .missing, "of \(answer.host) differs from this machine's by \(Int(skew)) s",
+            "Synchronize both by NTP: file times decide what has changed."))
       } else {
-        findings.append(MachineChecks.Finding("clock", .good, "of \(answer.host) agrees with this one"))
+        findings.append(MachineChecks.Finding("clock", .good, "of \(answer.host) agrees with this machine's"))
       }
       if !profile.marker.isEmpty {
         findings.append(MachineChecks.Finding("container", .good, "\(profile.marker) is seen"))

@@ -26,7 +26,7 @@ final class InterruptQuestion: Sendable {
   /// Asks on the terminal; another Ctrl-C is a yes, and silence a no.
   private func asksToCancel() -> Bool {
     guard isatty(STDIN_FILENO) == 1, isatty(STDERR_FILENO) == 1 else { return false }
-    Console.standardError("Cancel the jobs? Otherwise they go on, and the next run finds them. [y/N] ")
+    Console.standardError("Cancel the jobs? Otherwise they continue, and the next run finds them. [y/N] ")
     let until = monotonicNanoseconds() + Self.patience
     while monotonicNanoseconds() < until {
       if TerminationSignals.interruptCount > 1 { return true }

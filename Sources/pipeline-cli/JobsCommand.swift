@@ -7,8 +7,8 @@ struct JobsCommand: ParsableCommand {
     commandName: "jobs", abstract: "List the jobs that runs have left on a cluster, or end them.",
     usage: "pipeline jobs [<pipeline-file>] [--cancel] [<options>]",
     discussion: """
-      Jobs go on when a run is interrupted or its machine fails. The next `pipeline run` with the same --executor finds
-      them, and does not submit their tasks again.
+      Jobs continue when a run is interrupted or its machine fails. The next `pipeline run` with the same --executor \
+      finds them and does not submit their tasks again.
       """)
 
   @OptionGroup var options: SpecArguments

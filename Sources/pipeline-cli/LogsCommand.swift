@@ -9,10 +9,10 @@ struct LogsCommand: ParsableCommand {
     usage: "pipeline logs [<pipeline-file>] <stage> [<task>] [--follow] [<options>]",
     discussion: """
       EXAMPLES
-        pipeline logs corpus.json dedupe              the tasks with logs, and the failures
+        pipeline logs corpus.json dedupe              tasks with logs, and failures
         pipeline logs corpus.json dedupe bands-00005  one task, all attempts
-        pipeline logs corpus.json pretrain --follow   what comes, as it comes
-        pipeline logs corpus.json --driver --follow   the run itself, after `run --detach`
+        pipeline logs corpus.json pretrain --follow   new lines, as they come
+        pipeline logs corpus.json --driver --follow   a run started with --detach
       """)
 
   @OptionGroup var options: SpecArguments
@@ -23,13 +23,13 @@ struct LogsCommand: ParsableCommand {
   @Argument(help: "The task, as PHASE-KEY.")
   var task: String?
 
-  @Option(name: .customLong("run"), help: "Number of the run (default: the last one with logs).")
+  @Option(name: .customLong("run"), help: "Number of the run (default: the last one that has logs).")
   var wantedRun: Int64?
 
   @Flag(help: "Show the log of the detached run.")
   var driver = false
 
-  @Flag(name: .shortAndLong, help: "Go on as the logs grow, until Ctrl-C.")
+  @Flag(name: .shortAndLong, help: "Keep printing as the logs grow, until Ctrl-C.")
   var follow = false
 
   func run() throws {
@@ -64,7 +64,7 @@ struct LogsCommand: ParsableCommand {
 
   private func list(_ logs: [TaskLogs.Log]) {
     guard !logs.isEmpty else {
-      return Console.line("no logs: tasks that run in the driver's own process report to it alone")
+      return Console.line("no logs: only tasks that ran as jobs of a cluster have them")
     }
     var table = TextTable([("task", .left), ("attempt", .right), ("size", .right), ("last line", .left)])
     for log in logs {

@@ -15,7 +15,7 @@ struct ProfileCommand: ParsableCommand {
     @Argument(help: "The file to write.")
     var file = ProfileFile.name
 
-    @Option(help: "For slurm or ssh.", transform: Self.kind)
+    @Option(help: "The kind of cluster: slurm or ssh.", transform: Self.kind)
     var executor = ExecutorKind.slurm
 
     static func kind(_ text: String) throws -> ExecutorKind {
@@ -27,11 +27,11 @@ struct ProfileCommand: ParsableCommand {
 
     func run() throws {
       guard !FileSystem.exists(file) else {
-        throw RunError(.store, "\(file) exists already", hint: "Edit it, or name another file.")
+        throw RunError(.store, "\(file) already exists", hint: "Edit it, or name another file.")
       }
       try FileSystem.write(Array(ProfileFile.example(executor).utf8), to: file)
       Console.line(
-        "\(file) written; `pipeline profile options` lists what it can say, `pipeline profile check` tries it")
+        "\(file) written; edit it, then try it with `pipeline profile check`; `pipeline profile options` lists all")
     }
   }
 
@@ -58,7 +58,7 @@ struct ProfileCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The profile: its name, its file, or file:name.", valueName: "profile"))
     var profile: String?
 
-    @Option(help: ArgumentHelp("Folder that all nodes have to share (default: ./.pipeline).", valueName: "folder"))
+    @Option(help: ArgumentHelp("Folder that all nodes must share (default: ./.pipeline).", valueName: "folder"))
     var store: String?
 
     @Flag(help: "Print JSON.")

@@ -27,8 +27,9 @@ struct RunCommand: ParsableCommand {
   var detach = false
 
   @Option(
-    help:
-      "What Ctrl-C means for jobs: ask, leave or cancel (default: the profile's; \"ask\" leaves them without a terminal).",
+    help: ArgumentHelp(
+      "What Ctrl-C means for jobs: ask, leave or cancel (default: the profile's; \"ask\" leaves them without a "
+        + "terminal)."),
     transform: {
       guard let choice = InterruptChoice(rawValue: $0) else {
         throw ValidationError("--on-interrupt is ask, leave or cancel, not '\($0)'.")
@@ -59,10 +60,11 @@ struct RunCommand: ParsableCommand {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
     if !place.isRemote, place.profile != nil {
-      throw ValidationError("--profile belongs to --executor slurm or ssh.")
+      throw ValidationError("--profile needs --executor slurm or ssh.")
     }
     if !place.isRemote, detach || onInterrupt != nil {
-      throw ValidationError("\(detach ? "--detach" : "--on-interrupt") belongs to --executor slurm or ssh.")
+      throw ValidationError(
+        detach ? "--detach needs --executor slurm." : "--on-interrupt needs --executor slurm or ssh.")
     }
   }
 
@@ -101,7 +103,7 @@ struct RunCommand: ParsableCommand {
   /// `--detach`: the same command as a job that submits itself again at its time limit.
   private func submit(_ graph: Graph) throws {
     let profile = try place.siteProfile(beside: graph.document.folder)
-    guard profile.executor == .slurm else { throw ValidationError("--detach belongs to --executor slurm.") }
+    guard profile.executor == .slurm else { throw ValidationError("--detach needs --executor slurm.") }
     let words = CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
     let driver = try DetachedDriver(
       profile: profile, store: options.storeRoot(graph), arguments: Array(words), name: graph.document.name)

@@ -52,8 +52,8 @@ public struct BatchWorker {
     return .worked
   }
 
-  /// The first job that comes owns the group; a second submission of the same batch does nothing. A job that its
-  /// scheduler has started again goes on.
+  /// The first job to arrive owns the group; a second submission of the same batch does nothing. A job that its
+  /// scheduler has started again continues.
   private func claims() throws -> Bool {
     guard isLeader else { return true }
     let path = folder.claim(group)
@@ -82,7 +82,7 @@ public struct BatchWorker {
       return try reports.append(report(.finished, key: ClusterProbe.stage))
     }
     guard let description = registry[batch.use] else {
-      throw StageError(.environment, batch.use, "is no stage kind of this program")
+      throw StageError(.environment, batch.use, "is not a stage kind of this program")
     }
     let configured = try description.configured(JSONValue.parse(batch.options).value)
     try checkOptions(configured)
@@ -98,8 +98,8 @@ public struct BatchWorker {
     guard try ProgramIdentity.current().digest == batch.program.digest else {
       throw StageError(
         .environment, FileSystem.realPath("/proc/self/exe"),
-        "is another program than the one that started the run (\(batch.program.path))",
-        hint: "Was it rebuilt while jobs waited? Run again; finished tasks are kept.")
+        "is not the program that started the run (\(batch.program.path))",
+        hint: "It may have been rebuilt while jobs waited. Run again; finished tasks are kept.")
     }
   }
 
@@ -114,7 +114,7 @@ public struct BatchWorker {
     let names = differing.map { "'\($0.key)' (\(theirs[$0.key]?.text() ?? "none") there, \($0.value.text()) here)" }
     throw StageError(
       .environment, "options of \(batch.stage)",
-      "mean something else on \(hostName()) than where the run was started: \(names.joined(separator: ", "))",
+      "have other values on \(hostName()) than where the run was started: \(names.joined(separator: ", "))",
       hint: "Name a value instead of 'auto', or start the run on a machine like this one.")
   }
 
@@ -136,7 +136,8 @@ public struct BatchWorker {
       stage: description.name, revision: description.revision, options: try JSONValue.parse(batch.canonical).value,
       phase: batch.phase, task: plan)
     guard fingerprint == task.fingerprint else {
-      throw StageError(.environment, "task \(task.key)", "has another fingerprint in this program than in the driver's")
+      throw StageError(
+        .environment, "task \(task.key)", "has a different fingerprint in this program than in the driver")
     }
     try reports.append(report(.began, key: task.key))
     let log = TaskLog(batch, key: task.key, attempt: task.attempt)

@@ -6,7 +6,7 @@ public protocol Cluster: Sendable {
   var name: String { get }
   /// The most jobs of one batch.
   var mostGroups: Int { get }
-  /// The pause between two questions.
+  /// Seconds between two queries.
   var pollSeconds: Int { get }
   /// The shell script of a batch's jobs.
   func script(_ batch: JobBatch, in folder: BatchFolder) -> String

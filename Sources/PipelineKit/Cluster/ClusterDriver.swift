@@ -6,7 +6,7 @@ import ShardKit
 /// The truth about a task is its manifest on disk. The scheduler is asked one thing, whether a job is alive; while it
 /// does not answer, nothing is concluded. All state that a new driver needs stands in the batches' folders.
 final class ClusterDriver: @unchecked Sendable {
-  // Used by the driver's thread alone.
+  // Used only by the driver's thread.
   let cluster: any Cluster
   let profile: SiteProfile
   let store: RunStore
@@ -20,7 +20,7 @@ final class ClusterDriver: @unchecked Sendable {
   /// Nodes that broke under a job, the newest last, and until when they are kept away from.
   var excluded: [(node: String, until: Int)] = []
   private var pending: [LiveTask] = []
-  /// Tasks for which jobs have to end first that were cancelled.
+  /// Tasks that wait for the end of jobs that were cancelled.
   private var deferred: [ClusterExecutor.Submission] = []
   private var releases: [ClusterExecutor.Release] = []
   private var live: [String: LiveTask] = [:]
@@ -67,7 +67,7 @@ final class ClusterDriver: @unchecked Sendable {
     line.close()
   }
 
-  /// How long jobs that have nothing to do any more are waited for at the end.
+  /// How long jobs that have nothing left to do are waited for at the end.
   private static let farewell = 5_000_000_000
 
   private var isDone: Bool {
@@ -188,7 +188,7 @@ final class ClusterDriver: @unchecked Sendable {
     hasEarlierJobs = true
     for batch in batches { read(batch) }
     let open = batches.filter { !$0.isCancelled }.reduce(0) { $0 + $1.groups.count { !$0.open.isEmpty } }
-    if open > 0 { notice("\(open) jobs of an earlier run are found; their tasks are not submitted again") }
+    if open > 0 { notice("jobs of an earlier run are found (\(open)); their tasks are not submitted again") }
     cancel(batches.filter(\.isCancelled), waitingOnly: false)
   }
 
@@ -290,7 +290,7 @@ final class ClusterDriver: @unchecked Sendable {
       FaultPoint.reach("job.submitted")
       do { try FileSystem.write(Array("\(number)\n".utf8), to: batch.folder.job) } catch {
         // The next driver finds it by its name.
-        notice("the number of job \(number) cannot be written down: \(error)")
+        notice("the number of job \(number) cannot be saved: \(error)")
       }
       // It may have been cancelled while it was being submitted.
       if batch.isCancelled || ending == .cancel { cancel([batch], waitingOnly: false) }
@@ -322,7 +322,7 @@ final class ClusterDriver: @unchecked Sendable {
     batch.refusals += 1
     let delay = RetryPolicy.delaySeconds(after: batch.refusals)
     batch.submitAt = monotonicNanoseconds() + Int(delay * 1e9)
-    if batch.refusals == 3 { notice("\(cluster.name) does not take the jobs (\(error.message)); trying on") }
+    if batch.refusals == 3 { notice("\(cluster.name) does not accept the jobs (\(error.message)); still trying") }
   }
 
   // MARK: Asking the scheduler
@@ -377,7 +377,7 @@ final class ClusterDriver: @unchecked Sendable {
   /// A job that can never start.
   private func giveUp(_ group: LiveGroup, of batch: LiveBatch, _ reason: String) {
     let message =
-      "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) of "
+      "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) for "
       + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
     for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
     cancel([batch], waitingOnly: true)
@@ -412,7 +412,7 @@ final class ClusterDriver: @unchecked Sendable {
       Result { () throws(ClusterError) in try cluster.cancel(jobs, waitingOnly: waitingOnly) }
     }) { [unowned self] in
       if case .failure(let error) = $0 { notice("jobs cannot be cancelled: \(error)") }
-      // The next question comes at once.
+      // The next query follows at once.
       polledAt = 0
     }
   }
@@ -436,14 +436,14 @@ final class ClusterDriver: @unchecked Sendable {
       let left = batches.filter { isMeant($0, release) }.compactMap(\.job)
       guard left.isEmpty || ending != nil || now > release.until else { return false }
       release.answer.with {
-        $0 = left.isEmpty ? "" : "the jobs \(left.joined(separator: ", ")) of '\(release.stage)' do not end"
+        $0 = left.isEmpty ? "" : "the jobs \(left.joined(separator: ", ")) of '\(release.stage)' have not ended"
       }
       return true
     }
   }
 
   private func close() {
-    for release in releases { release.answer.with { $0 = "the run ends" } }
+    for release in releases { release.answer.with { $0 = "the run is ending" } }
     for submission in deferred { submission.report(.stopped) }
     for batch in batches { for group in batch.groups { for task in group.open { task.settle(.stopped) } } }
     for task in pending { task.settle(.stopped) }

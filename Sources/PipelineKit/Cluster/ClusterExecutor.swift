@@ -37,7 +37,7 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
 
     mutating func close() -> Inbox {
       isClosed = true
-      for release in releases { release.answer.with { $0 = "the run ends" } }
+      for release in releases { release.answer.with { $0 = "the run is ending" } }
       return take()
     }
   }
@@ -112,7 +112,7 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
 
   func flush() { inbox.with { $0.mayGroup = true } }
 
-  /// How long jobs are waited for that were told to end.
+  /// How long jobs that were told to end are waited for.
   private static let patience = 300_000_000_000
 
   func release(stage: String, keeping directory: String?) throws {
@@ -122,7 +122,7 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
       if !inbox.isClosed { inbox.releases.append(release) }
       return inbox.isClosed
     }
-    let problem = isClosed ? "the run ends" : release.answer.wait { $0 }
+    let problem = isClosed ? "the run is ending" : release.answer.wait { $0 }
     guard problem.isEmpty else {
       throw StageError(
         .environment, "jobs of an earlier run", problem,

@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// A job without a task, which goes the way of all jobs: shows that a program on a node sees the store and is the same.
+/// A job without a task, started like all others: shows that a node sees the store and runs the same program.
 public struct ClusterProbe {
   public struct Answer: Sendable {
     public var host: String
@@ -52,7 +52,7 @@ public struct ClusterProbe {
     try? cluster.cancel([job], waitingOnly: false)
     throw StageError(
       .environment, "job \(number)", "has not reported within \(Int(Self.patienceSeconds)) s",
-      hint: "Does it wait for a node? If it ran, the store's folder is not shared with its node.")
+      hint: "Check whether it is waiting for a node. If it ran, its node does not share the store's folder.")
   }
 
   private func answer(_ report: JobReport, _ began: Double) throws -> Answer {

@@ -55,7 +55,7 @@ public struct DetachedDriver {
       "unset ${!SLURM_*} ${!SBATCH_*} ${!SRUN_*} ${!PMI*}",
       "[ -z \"$conf\" ] || export SLURM_CONF=$conf",
       "for try in $(seq 60); do sbatch \(shellQuoted(script)) && exit 0; sleep 10; done",
-      "echo 'error: the run cannot submit itself again; `pipeline run` goes on'",
+      "echo 'error: the run could not submit itself again; continue it with `pipeline run`'",
       "exit $code",
     ]
     return lines.joined(separator: "\n") + "\n"

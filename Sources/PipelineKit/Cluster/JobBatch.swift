@@ -91,7 +91,7 @@ public struct BatchFolder: Sendable {
     var found: [JobTask] = []
     for (number, line) in text.split(separator: 10).enumerated() {
       do { found.append(try JobTask(json: JSONValue.parse(Array(line)).value)) } catch {
-        throw ShardError(.malformed, tasks, "line \(number + 1) is no task: \(error)")
+        throw ShardError(.malformed, tasks, "line \(number + 1) is not a task: \(error)")
       }
     }
     return found

@@ -1,7 +1,7 @@
 import Glibc
 import ShardKit
 
-/// What jobs have reported, and what became of tasks whose job ended without a word about them.
+/// Reads what jobs have reported, and decides about tasks whose job ended without reporting them.
 extension ClusterDriver {
   // MARK: Reading
 
@@ -42,7 +42,7 @@ extension ClusterDriver {
     case .failed:
       let log = TaskLog(batch.batch, key: report.key, attempt: task.record.attempt).path
       task.settle(.failed(message: Self.sentence(report, log), mayRetry: report.mayRetry ?? true))
-    // What the end of its job means is known when that is known.
+    // Decided when it is known how its job ended.
     case .stopped: task.hasStopped = true
     case .refused: break
     }
@@ -51,7 +51,7 @@ extension ClusterDriver {
   /// Where a task failed: the job, its node, what it used, and its log.
   private static func sentence(_ report: JobReport, _ log: String) -> String {
     let memory = report.usage.map { ", \($0.peakBytes >> 20) MiB of \($0.askedBytes >> 20) MiB" } ?? ""
-    return "\(report.message ?? "it failed") (job \(report.job) on \(report.host)\(memory); its log is \(log))"
+    return "\(report.message ?? "the task failed") (job \(report.job) on \(report.host)\(memory); its log is \(log))"
   }
 
   /// Takes the manifests that jobs say they have written; this machine may see them later.
@@ -67,8 +67,8 @@ extension ClusterDriver {
         let path = ArtifactStore.taskManifestPath(in: task.directory, phase: task.phase, key: task.record.key)
         task.settle(
           .failed(
-            message: "\(report.host) says that the task is finished, but \(path) or its files are not seen here after "
-              + "\(profile.visibilitySeconds) s. Check that the store is on a file system that all nodes share.",
+            message: "\(report.host) reports that the task is finished, but \(path) or its files have not appeared "
+              + "here within \(profile.visibilitySeconds) s. Check that all nodes share the store's file system.",
             mayRetry: false))
       }
     }
@@ -146,7 +146,7 @@ extension ClusterDriver {
     }
     if task.hasStopped { return goOn(task, group, batch, loss) }
     if group.current == nil { return beginAgain(task, group, batch, loss) }
-    // Others did not come so far.
+    // The job never got to the others.
     guard task === group.current else { return again(task, group, batch) }
     switch loss.end {
     case .outOfMemory: afterMemory(task, group, batch, loss)
@@ -156,7 +156,7 @@ extension ClusterDriver {
       task.record.lostNodes += 1
       keepAway(group.host)
       guard task.record.lostNodes < 2 * profile.mostDeaths else {
-        return fail(task, loss, "lost \(task.record.lostNodes) nodes")
+        return fail(task, loss, "lost its node \(task.record.lostNodes) times")
       }
       again(task, group, batch, "lost its node\(group.host.isEmpty ? "" : " on \(group.host)")")
     case .failed where loss.code == TaskWatch.hungCode:
@@ -177,7 +177,7 @@ extension ClusterDriver {
     if loss.end == .outOfMemory { return afterMemory(task, group, batch, loss) }
     task.record.restarts += 1
     guard task.record.restarts < profile.mostDeaths else {
-      let message = "its job \(loss.words) before it began a task, \(task.record.restarts) times"
+      let message = "its job \(loss.words) before it began any task, in \(task.record.restarts) attempts"
       return task.settle(.failed(message: loss.sentence(message), mayRetry: false))
     }
     again(task, group, batch, task === group.tasks.first ? "\(loss.words) before it began a task" : nil)
@@ -185,12 +185,12 @@ extension ClusterDriver {
 
   /// Stopped at a safe point, with its state.
   private func goOn(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
-    // One that comes to nothing before it is stopped would go on for ever.
+    // A task that is always stopped before it achieves anything would go on forever.
     if monotonicNanoseconds() - group.begunAt < 30_000_000_000 { task.record.restarts += 1 }
     guard task.record.restarts < profile.mostDeaths else {
-      return fail(task, loss, "was stopped \(task.record.restarts) times right behind its start")
+      return fail(task, loss, "was stopped \(task.record.restarts) times right after it began")
     }
-    again(task, group, batch, "stopped at a safe point; it goes on in another job")
+    again(task, group, batch, "stopped at a safe point; it continues in another job")
   }
 
   private func afterMemory(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {

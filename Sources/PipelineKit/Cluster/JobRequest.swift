@@ -40,7 +40,7 @@ public enum JobEnd: String, Codable, Sendable {
     case .nodeFailure: "lost its node"
     case .preempted: "was preempted"
     case .cancelled: "was cancelled"
-    case .forgotten: "is not known to the scheduler any more"
+    case .forgotten: "is no longer known to the scheduler"
     }
   }
 }

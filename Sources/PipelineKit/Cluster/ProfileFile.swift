@@ -49,7 +49,9 @@ public enum ProfileFile {
     else { throw error(root.offset, "profiles", "should be an object with at least one profile") }
     let wanted = profile ?? (profiles.count == 1 ? profiles[0].key : "default")
     guard let found = profiles.first(where: { $0.key == wanted }) else {
-      let advice = profile == nil ? "several profiles, and none is named 'default'" : "no profile '\(wanted)'"
+      let advice =
+        profile == nil
+        ? "several profiles and none named 'default': choose one with --profile" : "no profile '\(wanted)'"
       throw error(list.keyOffset, "profiles", advice + suggestion(for: wanted, among: profiles.map(\.key)))
     }
     guard let options = found.value.members else {
@@ -70,16 +72,20 @@ public enum ProfileFile {
   }
 
   private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {
-    if profile.executor == .ssh, profile.hosts.isEmpty { throw error("'hosts' is empty: ssh needs some") }
+    if profile.executor == .ssh, profile.hosts.isEmpty {
+      throw error("'hosts' is empty, but ssh needs at least one host")
+    }
     if profile.executor == .slurm, profile.time.seconds < profile.warningSeconds + 30 {
-      throw error("'time' is not half a minute longer than 'warningSeconds', so that jobs would stop at once")
+      throw error("'time' must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once")
     }
     let names = profile.environment.keys.sorted()
-    if let name = names.first(where: { !isVariable($0) }) { throw error("'\(name)' cannot be the name of a variable") }
+    if let name = names.first(where: { !isVariable($0) }) {
+      throw error("'\(name)' cannot be the name of an environment variable")
+    }
     if profile.time > profile.maximumTime { throw error("'time' exceeds 'maximumTime'") }
     if profile.memory > profile.maximumMemory { throw error("'memory' exceeds 'maximumMemory'") }
     if let host = profile.hosts.first(where: { $0.value < 1 }) {
-      throw error("the host '\(host.key)' has no place for a task")
+      throw error("the host '\(host.key)' must be allowed at least 1 job, not \(host.value)")
     }
   }
 
@@ -90,7 +96,7 @@ public enum ProfileFile {
       }
   }
 
-  /// A profile file with every option, its default and what it means.
+  /// A profile file to start from, with the options that most sites set.
   public static func example(_ kind: ExecutorKind) -> String {
     var lines = ["{", "  \"format\": 1,", "  \"profiles\": {", "    \"default\": {"]
     let names: Set<String> =

@@ -1,7 +1,7 @@
 import Glibc
 public import ShardKit
 
-/// Hosts without a scheduler that share a folder, reached by the system's `ssh`. Each has places for some tasks; jobs
+/// Hosts without a scheduler that share a folder, reached by the system's `ssh`. Each has places for some jobs; jobs
 /// that find none wait.
 ///
 /// A job writes its host and process into the batch's folder before it begins, so that no driver starts it twice.
@@ -229,14 +229,15 @@ public struct SSHCluster: Cluster {
       let answer = (try? ask(host, "nproc; uname -m")) ?? nil
       guard let answer else {
         return ClusterCheck(
-          name: "host", isGood: false, finding: "\(host) cannot be reached by \(profile.ssh.joined(separator: " "))",
-          advice: "Try it by hand: it must ask for no password.")
+          name: "host", isGood: false,
+          finding: "\(host) cannot be reached with `\(profile.ssh.joined(separator: " "))`",
+          advice: "Try the command by hand: it must not ask for a password.")
       }
       let words = answer.split(separator: "\n")
       return ClusterCheck(
         name: "host", isGood: true,
         finding:
-          "\(host) has \(words.first ?? "?") processors (\(words.last ?? "?")), \(profile.hosts[host]!) tasks at once")
+          "\(host) has \(words.first ?? "?") processors (\(words.last ?? "?")), \(profile.hosts[host]!) jobs at once")
     }
   }
 }

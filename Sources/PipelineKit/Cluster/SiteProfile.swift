@@ -5,7 +5,7 @@ public import ShardKit
 public struct SiteProfile: StageOptions, Equatable {
   public init() {}
 
-  @Option("Runs tasks as jobs of Slurm, or on hosts that ssh reaches.")
+  @Option("Whether tasks run as jobs of Slurm or on hosts reached by ssh.")
   public var executor = ExecutorKind.slurm
   @Option("Partition of the jobs. Empty: the site's default.")
   public var partition = ""
@@ -13,56 +13,56 @@ public struct SiteProfile: StageOptions, Equatable {
   public var account = ""
   @Option("Further arguments of sbatch, such as \"--qos=normal\".")
   public var arguments: [String] = []
-  @Option("Time limit of a job, as Slurm writes it. Jobs that are expected to take longer ask for more.")
+  @Option("Time limit of a job, in Slurm's notation. Jobs that are expected to take longer ask for more.")
   public var time = TimeLimit(seconds: 3600)
-  @Option("No job asks for more time, not even after one reached its limit.")
+  @Option("The most time that a job asks for, even after another one reached its limit.")
   public var maximumTime = TimeLimit(seconds: 86_400)
-  @Option("No job asks for less memory.")
+  @Option("The least memory that a job asks for.")
   public var memory = ByteCount.mebibytes(512)
-  @Option("No job asks for more memory, not even after one ran out of it.")
+  @Option("The most memory that a job asks for, even after another one ran out of it.")
   public var maximumMemory = ByteCount.gibibytes(64)
-  @Option("No more jobs run at the same time.", in: 1...1_000_000)
+  @Option("The most jobs that run at the same time, of those that are submitted together.", in: 1...1_000_000)
   public var maximumJobs = 500
-  @Option("Tasks are put together so that a job lasts about as long.", in: 1...86_400)
+  @Option("Tasks are grouped so that a job lasts about this many seconds.", in: 1...86_400)
   public var secondsPerJob = 300
-  @Option("Pause between two questions to the scheduler.", in: 1...3600)
+  @Option("Seconds between two queries to the scheduler.", in: 1...3600)
   public var pollSeconds = 15
   @Option(
-    "How long after the end of a job its files may still become visible: the attribute cache of a network file system.",
+    "Seconds after the end of a job during which its files may still appear: network file systems have caches.",
     in: 0...3600)
   public var visibilitySeconds = 60
-  @Option("Seconds before its time limit at which a job is told to reach a safe point.", in: 10...3600)
+  @Option("How many seconds before its time limit a job is told to stop at a safe point.", in: 10...3600)
   public var warningSeconds = 180
-  @Option("Jobs of the same tasks that die before the tasks are given up.", in: 1...100)
+  @Option("A task is given up once this many jobs have died while they ran it.", in: 1...100)
   public var mostDeaths = 3
-  @Option("The program on the nodes. Empty: the one that starts the run.")
+  @Option("Path of the program on the nodes. Empty: the program that starts the run.")
   public var program = ""
-  @Option("Shell lines before the program starts, such as \"module load cuda\".")
+  @Option("Shell lines that are run before the program, such as \"module load cuda\".")
   public var setup: [String] = []
-  @Option("Variables of the jobs; with slurm, in addition to those of the shell that starts the run.")
+  @Option("Environment variables of the jobs; with slurm, in addition to those of the shell that starts the run.")
   public var environment: [String: String] = [:]
-  @Option("Words before the program: [\"apptainer\", \"exec\", \"--nv\", \"/images/pipeline.sif\"].")
+  @Option("Words that are put before the program: [\"apptainer\", \"exec\", \"--nv\", \"/images/pipeline.sif\"].")
   public var launcher: [String] = []
   @Option(
-    "A file that exists only inside the container. A job that does not see it ends, so that no task runs outside by accident."
+    "A file that exists only inside the container. A job that does not see it ends: no task runs outside by accident."
   )
   public var marker = ""
-  @Option("With --detach: time limit of the driver's job, after which it submits itself again.")
+  @Option("With --detach: time limit of the driver's job, which submits itself again shortly before.")
   public var driverTime = TimeLimit(seconds: 86_400)
   @Option("With --detach: further arguments of sbatch for the driver's job.")
   public var driverArguments: [String] = []
   @Option("With --detach: memory of the driver's job.")
   public var driverMemory = ByteCount.gibibytes(4)
-  @Option("Stages or kinds whose tasks run in the driver instead, such as \"http.*\".")
+  @Option("Stages or kinds whose tasks run in the driver and not in jobs, such as \"tokenizer.*\".")
   public var driver: [String] = []
-  @Option("What tasks of a stage or kind ask for, by pattern: {\"model.*\": {\"partition\": \"gpu\", \"gpus\": 8}}.")
+  @Option("What jobs of a stage or kind ask for, by pattern: {\"model.*\": {\"partition\": \"gpu\", \"gpus\": 8}}.")
   public var resources: [String: SiteResources] = [:]
-  @Option("With ssh: the hosts, with how many tasks each may run: {\"node01\": 16}.")
+  @Option("With ssh: the hosts, and how many jobs each may run at once: {\"node01\": 16}.")
   public var hosts: [String: Int] = [:]
-  @Option("With ssh: the command and its options.")
+  @Option("With ssh: the ssh command and its options.")
   public var ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
   @Option(
-    "After an interruption, the jobs go on (\"leave\") or are cancelled (\"cancel\"); \"ask\" asks on a terminal.")
+    "After an interruption, the jobs continue (\"leave\") or are cancelled (\"cancel\"); \"ask\" asks on the terminal.")
   public var onInterrupt = InterruptChoice.ask
 }
 
@@ -75,14 +75,14 @@ public enum InterruptChoice: String, CaseIterable, OptionChoice { case ask, leav
 public struct SiteResources: StageOptions, Equatable {
   public init() {}
 
-  @Option("Partition.") public var partition: String? = nil
-  @Option("Further arguments of sbatch.") public var arguments: [String] = []
+  @Option("Partition of the jobs, in place of the profile's.") public var partition: String? = nil
+  @Option("Further arguments of sbatch, after the profile's.") public var arguments: [String] = []
   @Option("Time limit of a job.") public var time: TimeLimit? = nil
-  @Option("Memory of a job.") public var memory: ByteCount? = nil
-  @Option("Processors of a job.") public var cores: Int? = nil
+  @Option("Memory on each node, in place of the tasks' estimate.") public var memory: ByteCount? = nil
+  @Option("Processors on each node.") public var cores: Int? = nil
   @Option("GPUs on each node.") public var gpus: Int? = nil
   @Option("Nodes of a job.") public var nodes: Int? = nil
-  @Option("Tasks are put together so that a job lasts about as long.")
+  @Option("Tasks are grouped so that a job lasts about this many seconds; 0: one task per job.")
   public var secondsPerJob: Int? = nil
 }
 

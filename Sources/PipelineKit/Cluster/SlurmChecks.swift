@@ -3,7 +3,9 @@ import ShardKit
 /// What Slurm says of the profile's partition and limits.
 extension SlurmCluster {
   public func checks() -> [ClusterCheck] {
-    var checks = [ClusterCheck(name: "arrays", isGood: true, finding: "may have \(mostGroups) jobs (MaxArraySize)")]
+    var checks = [
+      ClusterCheck(name: "arrays", isGood: true, finding: "can have up to \(mostGroups) jobs (MaxArraySize)")
+    ]
     for partition in Set([profile.partition] + profile.resources.values.compactMap(\.partition)).sorted() {
       checks += self.checks(partition: partition)
     }
@@ -25,8 +27,8 @@ extension SlurmCluster {
     guard !rows.isEmpty else {
       return [
         ClusterCheck(
-          name: title, isGood: false, finding: "Slurm has none",
-          advice: "`sinfo` lists what there is; name one in the profile.")
+          name: title, isGood: false, finding: "does not exist",
+          advice: "`sinfo` lists the partitions; name one in the profile.")
       ]
     }
     return [isUp(rows, title), time(rows, title), memory(rows, title)].compactMap { $0 }
@@ -44,8 +46,8 @@ extension SlurmCluster {
     guard let limit = rows.compactMap({ TimeLimit.parse($0[2]) }).max() else { return nil }
     let isGood = profile.time <= limit && profile.maximumTime <= limit
     return ClusterCheck(
-      name: title, isGood: isGood, finding: "allows \(limit)",
-      advice: isGood ? nil : "Set 'time' (\(profile.time)) and 'maximumTime' (\(profile.maximumTime)) to no more.")
+      name: title, isGood: isGood, finding: "allows jobs of up to \(limit)",
+      advice: isGood ? nil : "'time' (\(profile.time)) and 'maximumTime' (\(profile.maximumTime)) must be within it.")
   }
 
   private func memory(_ rows: [[String]], _ title: String) -> ClusterCheck? {
@@ -53,7 +55,7 @@ extension SlurmCluster {
     guard let most = rows.compactMap({ Int($0[3].filter(\.isNumber)) }).max() else { return nil }
     let isGood = profile.maximumMemory.bytes >> 20 <= most
     return ClusterCheck(
-      name: title, isGood: isGood, finding: "has nodes of \(most) MiB",
-      advice: isGood ? nil : "Set 'maximumMemory' (\(profile.maximumMemory)) to no more.")
+      name: title, isGood: isGood, finding: "has nodes of up to \(most) MiB",
+      advice: isGood ? nil : "'maximumMemory' (\(profile.maximumMemory)) must be within it.")
   }
 }

@@ -44,7 +44,7 @@ public struct SlurmCluster: Cluster {
     command.maximumBytes = 256 << 20
     command.environment = more
     for name in keptVariables { command.environment[name] = getenv(name).map { String(cString: $0) } }
-    // Else lists of many jobs are cut short.
+    // Otherwise, lists of many jobs are cut short.
     command.environment["SLURM_BITSTR_LEN"] = "0"
     let result: ChildCommand.Result
     do throws(ShardError) { result = try command.run() } catch {
@@ -62,7 +62,7 @@ public struct SlurmCluster: Cluster {
     return output
   }
 
-  /// What says that the same may succeed later; a rejection for any other reason is final.
+  /// Messages after which the same request may succeed later; any other rejection is final.
   private static let passing = [
     "unable to contact", "timed out", "temporarily", "try again", "resource busy", "connection", "communication",
     "connect failure", "socket", "not responding", "zero bytes", "slurm backup controller",
@@ -77,7 +77,7 @@ public struct SlurmCluster: Cluster {
     let plain = text.lowercased()
     if limits.contains(where: plain.contains) {
       return ClusterError(
-        .limited, program, "does not take the jobs: \(said)",
+        .limited, program, "does not accept the jobs: \(said)",
         hint: "Check the limits of your account, or name another one in the profile.")
     }
     if passing.contains(where: plain.contains) { return ClusterError(.silent, program, said) }
@@ -96,7 +96,7 @@ public struct SlurmCluster: Cluster {
     // "17", or "17;cluster"
     let number = answer.split(separator: "\n").last?.split(separator: ";").first.map(String.init) ?? ""
     guard !number.isEmpty, number.allSatisfy(\.isNumber) else {
-      throw ClusterError(.silent, "sbatch", "prints no job number: \(answer.prefix(200))")
+      throw ClusterError(.silent, "sbatch", "printed no job number: \(answer.prefix(200))")
     }
     return number
   }
@@ -136,7 +136,7 @@ public struct SlurmCluster: Cluster {
 
 /// What the accounting database says of jobs that the controller has forgotten; many sites have none.
 private final class Accounting: @unchecked Sendable {
-  // Used by the thread that polls alone.
+  // Used only by the thread that polls.
   private var isMissing = false
 
   func complete(_ states: inout [String: [Int: JobState]], _ jobs: [ClusterJob]) throws(ClusterError) {
@@ -198,7 +198,7 @@ enum SlurmQueue {
       let ends = (stepped.first ?? "").split(separator: "-").map { Int($0) }
       guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last,
         last - first < 10_000_000, let step = stepped.count > 1 ? Int(stepped[1]) : 1, step > 0
-      else { throw ClusterError(.silent, "squeue", "lists the jobs of an array as '\(text)'") }
+      else { throw ClusterError(.silent, "squeue", "lists the jobs of an array in an unknown form: '\(text)'") }
       found += stride(from: first, through: last, by: step)
     }
     return found

@@ -39,7 +39,7 @@ final class TaskWatch: Sendable {
     thread?.join()
   }
 
-  /// A heartbeat that cannot be written is only missing.
+  /// A heartbeat that cannot be written is skipped.
   private static func beat(_ control: TaskControl, _ path: String, _ key: String) {
     let progress = control.progress
     let status = control.status

@@ -24,7 +24,7 @@ struct UsageMeter {
   init(_ request: JobRequest, job: String) {
     self.request = request
     self.job = job
-    // The kernel forgets the largest size so far.
+    // Makes the kernel forget the largest size so far.
     let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
     if descriptor >= 0 {
       _ = write(descriptor, "5", 1)
