@@ -122,7 +122,7 @@ struct RunCommand: ParsableCommand {
   }
 
   private func runInText(_ run: PipelineRun, _ graph: Graph, _ exporter: MetricsExporter?) throws -> RunOutcome {
-    let report = RunReport(graph: graph)
+    let report = RunReport(graph: graph, leavesTasks: place.isRemote)
     defer { report.finish() }
     let outcome = try run.run(interruption: { TerminationSignals.level }) { event in
       exporter?.handle(event)

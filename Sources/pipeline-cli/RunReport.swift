@@ -17,8 +17,14 @@ final class RunReport {
   private var failedTasks: [String: String] = [:]
   private(set) var summary: RunSummary
 
-  init(graph: Graph) {
+  private static let finishing =
+    "finishing the running tasks; press Ctrl-C again to stop now (resumable either way)"
+  /// Whether tasks run as jobs, which need not be waited for.
+  private let leavesTasks: Bool
+
+  init(graph: Graph, leavesTasks: Bool = false) {
     self.graph = graph
+    self.leavesTasks = leavesTasks
     width = graph.nodes.map { displayWidth($0.name) }.max() ?? 0
     summary = RunSummary(graph: graph)
   }
@@ -42,9 +48,7 @@ final class RunReport {
     case .progress(let running): isLive ? region.draw(live(running)) : plain(running)
     case .notice(let text): above(style.yellow("jobs: ") + text)
     case .interrupted(let now):
-      above(
-        style.bold(
-          now ? "stopping now" : "finishing the running tasks; press Ctrl-C again to stop now (resumable either way)"))
+      above(style.bold(now || leavesTasks ? "stopping now" : Self.finishing))
     case .ended: finish()
     case .taskFinished: break
     }

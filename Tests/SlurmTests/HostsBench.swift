@@ -50,9 +50,15 @@ final class HostsBench {
     chmod(keys + "/user", 0o600)
     server = try ChildProcess(["-D", "-e", "-f", keys + "/sshd_config"], program: "/usr/sbin/sshd")
     tasks = try ManyTasks(folder: folder)
+    try write()
+  }
+
+  /// - Parameter members: JSON members of the profile in addition to the hosts.
+  func write(_ members: String = "") throws {
+    let more = members.isEmpty ? "" : ", " + members
     try tasks.write(
       profile: """
-        "executor": "ssh", "hosts": { "first": 2, "second": 1 }, "ssh": ["ssh", "-F", "\(keys)/config"]
+        "executor": "ssh", "hosts": { "first": 2, "second": 1 }, "ssh": ["ssh", "-F", "\(folder)/keys/config"]\(more)
         """)
   }
 

@@ -38,10 +38,13 @@ import Testing
 
   @Test func interruptedJobsEndIfTheyAreToldTo() async throws {
     let bench = try HostsBench()
+    let gate = bench.folder + "/gate"
+    try bench.write("\"environment\": { \"PIPELINE_FAULT\": \"task.started:1:\(gate)\" }")
     let run = try bench.tasks.startRun(executor: "ssh", more: ["--on-interrupt", "cancel"])
     try await run.reaches("a job") { try !bench.tasks.begun("store").isEmpty }
     run.signal(SIGINT)
-    #expect(try await run.ended().status == 130)
+    #expect(try await run.finish(opening: gate).status == 130)
+    try bench.write()
     let next = try await bench.tasks.startRun(executor: "ssh").ended()
     #expect(next.status == 0, "\(next.errors)")
   }

@@ -17,9 +17,9 @@ struct SlurmTrainingTests {
 
   init() async throws {
     slurm = try await SlurmBench()
-    // The nodes of the test have names that only Slurm knows.
-    bench = try slurm.tasks(
-      files: 1, profile: "\"environment\": { \"MASTER_ADDR\": \"127.0.0.1\" }")
+    // The nodes of the test have names that only Slurm knows, and jobs of another test's Slurm have the same numbers.
+    let place = "\"MASTER_ADDR\": \"127.0.0.1\", \"MASTER_PORT\": \"\(try freePort())\""
+    bench = try slurm.tasks(files: 1, profile: "\"environment\": { \(place) }")
     gate = bench.folder + "/gate"
     for nodes in 1...2 {
       let text = """

@@ -23,8 +23,8 @@ import Testing
     for name in try Self.documents() {
       used.formUnion(try PipelineSpec.load(packagePath("Pipelines/" + name)).stages.map(\.use))
     }
-    // Read by themselves alone: plain text files, and a data set of MDS shards.
-    let alone: Set = ["text.read", "mds.read"]
+    // Used by themselves alone: readers of plain text files and of MDS shards, and the measurement of a cluster.
+    let alone: Set = ["text.read", "mds.read", "check.nccl"]
     #expect(Set(StageRegistry.builtin.names).subtracting(used) == alone)
   }
 

@@ -45,7 +45,7 @@ final class ClusterDriver: @unchecked Sendable {
     self.notice = notice
     sizing = JobSizing(profile: profile, store: store)
     line = try SchedulerLine()
-    program = try ProgramIdentity.current(path: profile.program.isEmpty ? "/proc/self/exe" : profile.program)
+    program = try ProgramIdentity.wanted(by: profile)
     try findEarlierJobs()
   }
 

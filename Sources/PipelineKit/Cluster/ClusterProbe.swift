@@ -26,7 +26,7 @@ public struct ClusterProbe {
     self.cluster = cluster
     self.profile = profile
     self.store = store
-    program = try ProgramIdentity.current(path: profile.program.isEmpty ? "/proc/self/exe" : profile.program)
+    program = try ProgramIdentity.wanted(by: profile)
   }
 
   /// - Throws: `StageError` if the job does not report, or reports that it cannot work; `ClusterError`; `ShardError`.

@@ -46,10 +46,21 @@ struct ProgramIdentity: Codable, Equatable, Sendable {
   var path: String
   var digest: Digest
 
+  private static let own = "/proc/self/exe"
+
   /// The program of this process.
   /// - Throws: `ShardError` if it cannot be read.
-  static func current(path: String = "/proc/self/exe") throws(ShardError) -> ProgramIdentity {
-    ProgramIdentity(path: FileSystem.realPath(path), digest: try Digester.digest(file: path))
+  static func current() throws(ShardError) -> ProgramIdentity {
+    ProgramIdentity(path: FileSystem.realPath(own), digest: try Digester.digest(file: own))
+  }
+
+  /// The program that jobs start. One that this machine does not see, such as in a container, has to be the same as
+  /// this process's.
+  /// - Throws: `ShardError` if it cannot be read.
+  static func wanted(by profile: SiteProfile) throws(ShardError) -> ProgramIdentity {
+    guard !profile.program.isEmpty else { return try current() }
+    let readable = FileSystem.exists(profile.program) ? profile.program : own
+    return ProgramIdentity(path: profile.program, digest: try Digester.digest(file: readable))
   }
 }
 

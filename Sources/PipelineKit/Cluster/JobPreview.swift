@@ -40,10 +40,6 @@ public struct JobPreview {
   }
 
   private func jobs(_ node: Graph.Node, _ fingerprint: Digest, _ manifests: [Int: NodeManifest]) throws -> [Job] {
-    let phase = node.description.phases[0]
-    guard !profile.keepsInDriver(stage: node.name, use: node.description.name),
-      !node.description.waitingPhases.contains(phase)
-    else { return [] }
     var inputs: [String: [WiredArtifact]] = [:]
     for edge in node.edges {
       let files = run.store.artifacts.files(manifests[edge.source]!, port: edge.output)
@@ -51,7 +47,7 @@ public struct JobPreview {
         WiredArtifact(stage: run.graph.nodes[edge.source].name, port: edge.output, files: files))
     }
     let context = NodeContext(inputs: inputs, base: run.graph.document.folder) { try run.store.digest($0) }
-    let plans = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
+    guard let (phase, plans) = try firstTasks(node, context), isRemote(node, phase) else { return [] }
     let directory = run.store.artifacts.directory(stage: node.name, fingerprint: fingerprint)
     let sizing = JobSizing(profile: profile, store: run.store)
     let tasks = plans.map { plan in
@@ -64,6 +60,20 @@ public struct JobPreview {
         try job(node, phase, directory, alike[0].request, groups, sizing)
       }
     }
+  }
+
+  /// The tasks of the first phase that has some.
+  private func firstTasks(_ node: Graph.Node, _ context: NodeContext) throws -> (String, [TaskPlan])? {
+    for phase in node.description.phases {
+      let plans = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
+      if !plans.isEmpty { return (phase, plans) }
+    }
+    return nil
+  }
+
+  private func isRemote(_ node: Graph.Node, _ phase: String) -> Bool {
+    !profile.keepsInDriver(stage: node.name, use: node.description.name)
+      && !node.description.waitingPhases.contains(phase)
   }
 
   private func job(

@@ -212,14 +212,16 @@ public struct SSHCluster: Cluster {
       }
     }
     guard !waitingOnly else { return }
-    // Each leads a process group.
-    _ = answers(
-      members.mapValues { own in
-        own.map {
-          "grep -qsF \(shellQuoted($0.job.folder.script)) /proc/\($0.process)/cmdline && kill -TERM -\($0.process)"
-        }
-        .joined(separator: "\n") + "\ntrue"
-      })
+    // Each leads a process group. One that does not end is ended.
+    _ = answers(members.mapValues { own in own.map(Self.ending).joined(separator: "\n") + "\ntrue" })
+  }
+
+  private static let secondsToEnd = 15
+
+  private static func ending(_ member: Member) -> String {
+    let isAlive = "grep -qsF \(shellQuoted(member.job.folder.script)) /proc/\(member.process)/cmdline"
+    let killing = "(sleep \(secondsToEnd); \(isAlive) && kill -KILL -\(member.process)) >/dev/null 2>&1 </dev/null &"
+    return "\(isAlive) && { kill -TERM -\(member.process); \(killing) }"
   }
 
   public func isHopeless(_ reason: String) -> Bool { false }

@@ -73,7 +73,8 @@ public struct SlurmCluster: Cluster {
   private static let limits = ["job violates accounting/qos policy", "maxsubmit", "too many jobs", "job limit"]
 
   private static func failure(_ program: String, _ text: String) -> ClusterError {
-    let said = text.split(separator: "\n").map(String.init).last { !$0.isEmpty } ?? "it gives no reason"
+    let last = text.split(separator: "\n").map(String.init).last { !$0.isEmpty } ?? "it gives no reason"
+    let said = last.replacing("\(program): error: ", with: "")
     let plain = text.lowercased()
     if limits.contains(where: plain.contains) {
       return ClusterError(
