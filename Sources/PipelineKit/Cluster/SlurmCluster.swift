@@ -194,10 +194,10 @@ enum SlurmQueue {
   static func indices(_ text: String) throws(ClusterError) -> [Int] {
     guard text != "N/A" else { return [] }
     var found: [Int] = []
-    for range in text.prefix(while: { $0 != "%" }).split(separator: ",") {
-      let stepped = range.split(separator: ":").map(String.init)
-      let ends = (stepped.first ?? "").split(separator: "-").map { Int($0) }
-      guard (1...2).contains(ends.count), let first = ends[0], let last = ends[ends.count - 1], first <= last,
+    for range in text.prefix(while: { $0 != "%" }).split(separator: ",", omittingEmptySubsequences: false) {
+      let stepped = range.split(separator: ":", omittingEmptySubsequences: false)
+      let ends = stepped[0].split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      guard stepped.count <= 2, ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first <= last,
         last - first < 10_000_000, let step = stepped.count > 1 ? Int(stepped[1]) : 1, step > 0
       else { throw ClusterError(.silent, "squeue", "lists the jobs of an array in an unknown form: '\(text)'") }
       found += stride(from: first, through: last, by: step)
