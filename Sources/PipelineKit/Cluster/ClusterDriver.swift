@@ -294,6 +294,7 @@ final class ClusterDriver: @unchecked Sendable {
       }
       // It may have been cancelled while it was being submitted.
       if batch.isCancelled || ending == .cancel { cancel([batch], waitingOnly: false) }
+      if ending == .drain { cancel([batch], waitingOnly: true) }
     case .failure(let error): refused(batch, error)
     }
   }
