@@ -434,7 +434,8 @@ final class ClusterDriver: @unchecked Sendable {
   private func answerReleases() {
     let now = monotonicNanoseconds()
     releases.removeAll { release in
-      let left = batches.filter { isMeant($0, release) }.compactMap(\.job)
+      // One whose number is not known may be alive too.
+      let left = batches.filter { isMeant($0, release) }.map { $0.job ?? $0.batch.jobName }
       guard left.isEmpty || ending != nil || now > release.until else { return false }
       release.answer.with {
         $0 = left.isEmpty ? "" : "the jobs \(left.joined(separator: ", ")) of '\(release.stage)' have not ended"
