@@ -288,6 +288,7 @@ final class ClusterDriver: @unchecked Sendable {
     case .success(let number?):
       batch.job = number
       FaultPoint.reach("job.submitted")
+      guard number != LiveBatch.unknownJob else { return }
       do { try FileSystem.write(Array("\(number)\n".utf8), to: batch.folder.job) } catch {
         // The next driver finds it by its name.
         notice("the number of job \(number) cannot be saved: \(error)")
