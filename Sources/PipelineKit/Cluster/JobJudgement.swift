@@ -153,12 +153,7 @@ extension ClusterDriver {
     case .timeLimit: afterTime(task, group, batch, loss)
     case .preempted: again(task, group, batch, "was preempted")
     case .nodeFailure:
-      task.record.lostNodes += 1
-      keepAway(group.host)
-      guard task.record.lostNodes < 2 * profile.mostDeaths else {
-        return fail(task, loss, "lost its node \(task.record.lostNodes) times")
-      }
-      again(task, group, batch, "lost its node\(group.host.isEmpty ? "" : " on \(group.host)")")
+      afterNode(task, group, batch, loss, "lost its node\(group.host.isEmpty ? "" : " on \(group.host)")")
     case .failed where loss.code == TaskWatch.hungCode:
       task.settle(
         .failed(message: loss.sentence("the task exceeded its timeout and did not stop"), mayRetry: true))
@@ -173,24 +168,41 @@ extension ClusterDriver {
 
   /// A job that dies before it has begun a task says nothing about the tasks.
   private func beginAgain(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
-    if loss.end == .nodeFailure { keepAway(group.host) }
-    if loss.end == .outOfMemory { return afterMemory(task, group, batch, loss) }
+    let reason = task === group.tasks.first ? "\(loss.words) before it began a task" : nil
+    switch loss.end {
+    case .outOfMemory: return afterMemory(task, group, batch, loss)
+    case .nodeFailure: return afterNode(task, group, batch, loss, reason)
+    case .preempted: return again(task, group, batch, reason)
+    default: break
+    }
     task.record.restarts += 1
     guard task.record.restarts < profile.mostDeaths else {
       let message = "its job \(loss.words) before it began any task, in \(task.record.restarts) attempts"
       return task.settle(.failed(message: loss.sentence(message), mayRetry: false))
     }
-    again(task, group, batch, task === group.tasks.first ? "\(loss.words) before it began a task" : nil)
+    again(task, group, batch, reason)
   }
 
   /// Stopped at a safe point, with its state.
   private func goOn(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
     // A task that is always stopped before it achieves anything would go on forever.
-    if monotonicNanoseconds() - group.begunAt < 30_000_000_000 { task.record.restarts += 1 }
+    let isEarly = monotonicNanoseconds() - group.begunAt < 30_000_000_000
+    if isEarly, !loss.end.isNobodysFault { task.record.restarts += 1 }
     guard task.record.restarts < profile.mostDeaths else {
       return fail(task, loss, "was stopped \(task.record.restarts) times right after it began")
     }
     again(task, group, batch, "stopped at a safe point; it continues in another job")
+  }
+
+  private func afterNode(
+    _ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss, _ reason: String?
+  ) {
+    task.record.lostNodes += 1
+    keepAway(group.host)
+    guard task.record.lostNodes < 2 * profile.mostDeaths else {
+      return fail(task, loss, "lost \(task.record.lostNodes) nodes")
+    }
+    again(task, group, batch, reason)
   }
 
   private func afterMemory(_ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss) {
