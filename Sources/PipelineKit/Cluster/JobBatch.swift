@@ -231,10 +231,24 @@ enum FileTail {
     return bytes
   }
 
-  /// The last lines, of those within the last 64 KiB.
+  private static let window = 64 << 10
+
+  /// Where the last lines begin, of those within the last 64 KiB; one that is being written counts.
+  static func start(_ path: String, ofLast count: Int) -> Int {
+    let size = Int(FileSystem.status(path)?.bytes ?? 0)
+    let from = max(0, size - window)
+    guard count > 0, let text = try? read(path, from: from, most: window) else { return size }
+    var place = text.last == 10 ? text.count - 1 : text.count
+    for _ in 0..<count {
+      guard let end = text[..<place].lastIndex(of: 10) else { return from }
+      place = end
+    }
+    return from + place + 1
+  }
+
+  /// The last lines that are not empty, of those within the last 64 KiB.
   static func lines(_ path: String, last count: Int) -> [String] {
-    guard let status = FileSystem.status(path),
-      let text = try? read(path, from: max(0, Int(status.bytes) - (64 << 10)))
+    guard let status = FileSystem.status(path), let text = try? read(path, from: max(0, Int(status.bytes) - window))
     else { return [] }
     return text.split(separator: 10).suffix(count).map { String(decoding: $0, as: UTF8.self) }
   }

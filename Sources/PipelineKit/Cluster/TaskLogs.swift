@@ -48,8 +48,7 @@ public struct FollowedFile {
     self.path = path
     offset = 0
     guard let lines else { return }
-    let kept = FileTail.lines(path, last: lines).reduce(0) { $0 + $1.utf8.count + 1 }
-    offset = max(0, Int(FileSystem.status(path)?.bytes ?? 0) - kept)
+    offset = FileTail.start(path, ofLast: lines)
   }
 
   /// What was added since the last call, as whole lines.
