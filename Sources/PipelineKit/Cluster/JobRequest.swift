@@ -10,7 +10,7 @@ public struct JobRequest: Codable, Hashable, Sendable {
   /// The time limit.
   public var seconds: Int
 
-  /// "1 core, 512 MiB, 1:00:00"
+  /// "1 core, 512 MiB, 01:00:00"
   public var words: String {
     var parts = [
       cores == 1 ? "1 core" : "\(cores) cores", "\(memoryBytes >> 20) MiB", "\(TimeLimit(seconds: seconds))",

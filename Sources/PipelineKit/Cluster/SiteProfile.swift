@@ -155,7 +155,7 @@ public struct TimeLimit: OptionValue, Comparable, CustomStringConvertible {
 
   public var json: JSONValue { .string(description) }
 
-  /// `1:30:00`, or `2-01:30:00` from a day on.
+  /// `01:30:00`, or `2-01:30:00` from a day on.
   public var description: String {
     let (days, rest) = seconds.quotientAndRemainder(dividingBy: 86_400)
     let clock = "\(padded(rest / 3600, 2)):\(padded(rest / 60 % 60, 2)):\(padded(rest % 60, 2))"

@@ -72,7 +72,7 @@ public struct SlurmCluster: Cluster {
   /// Limits on how many jobs a user may have, among others: they may hold as long as other jobs do.
   private static let limits = ["job violates accounting/qos policy", "maxsubmit", "too many jobs", "job limit"]
 
-  private static func failure(_ program: String, _ text: String) -> ClusterError {
+  static func failure(_ program: String, _ text: String) -> ClusterError {
     let last = text.split(separator: "\n").map(String.init).last { !$0.isEmpty } ?? "it gives no reason"
     let said = last.replacing("\(program): error: ", with: "")
     let plain = text.lowercased()
