@@ -1,0 +1,137 @@
+import ShardKit
+import TestKit
+import Testing
+
+@testable import PipelineKit
+
+/// What jobs ask for, and which tasks they run.
+@Suite struct JobSizingTests {
+  // MARK: Packing
+
+  private func pack(_ seconds: [Double], target: Double = 10, alone: Set<Int> = []) -> [[Int]] {
+    JobSizing.pack(seconds, target: target, isAlone: alone.contains)
+  }
+
+  @Test func tasksShareAJobUntilItIsLongEnough() {
+    #expect(pack([]) == [])
+    #expect(pack([4, 4, 4, 4, 4]) == [[0, 1], [2, 3], [4]])
+    #expect(pack([5, 5, 1]) == [[0, 1], [2]])
+    // One that is too long has a job of its own, and what comes behind it begins another.
+    #expect(pack([1, 30, 1, 1]) == [[0], [1], [2, 3]])
+    #expect(pack([1, 1, 1], target: 0) == [[0], [1], [2]])
+  }
+
+  @Test func someTasksShareWithNoOther() {
+    #expect(pack([1, 1, 1, 1, 1], alone: [2]) == [[0, 1], [2], [3, 4]])
+    #expect(pack([1, 1, 1], alone: [0, 1, 2]) == [[0], [1], [2]])
+  }
+
+  // MARK: With a store
+
+  private let bench: ExecutorBench
+  init() throws { bench = try ExecutorBench() }
+
+  private func sizing(_ change: (inout SiteProfile) -> Void = { _ in }) -> JobSizing {
+    var profile = SiteProfile()
+    change(&profile)
+    return JobSizing(profile: profile, store: bench.store)
+  }
+
+  private func request(_ sizing: JobSizing, memory: Int) -> JobRequest {
+    sizing.request(TaskPlan(key: "0", memoryBytes: memory), bench.node, phase: "run")
+  }
+
+  @Test func anEstimateGetsAMarginAndWholeBlocks() {
+    // 256 MiB of the program and five quarters, in blocks of 64 MiB.
+    #expect(request(sizing(), memory: 1 << 30).memoryBytes == 1536 << 20)
+    #expect(request(sizing(), memory: (1 << 30) + 1000).memoryBytes == 1600 << 20)
+    #expect(request(sizing(), memory: 0).memoryBytes == 512 << 20, "no less than the profile says")
+    #expect(request(sizing(), memory: .max).memoryBytes == 64 << 30, "no more than the profile allows")
+  }
+
+  @Test func whatTasksHaveUsedReplacesTheirEstimate() throws {
+    let sizing = sizing()
+    #expect(request(sizing, memory: 4 << 30).memoryBytes == 5376 << 20)
+    try bench.record(peakBytes: 1 << 30)
+    try bench.record(peakBytes: 3000 << 20)
+    // Known for a while without asking again.
+    #expect(request(sizing, memory: 4 << 30).memoryBytes == 5376 << 20)
+    sizing.forget()
+    // The largest, three tenths more, and a block.
+    #expect(request(sizing, memory: 4 << 30).memoryBytes == 3968 << 20)
+    // A larger task: at least half of its estimate.
+    #expect(request(sizing, memory: 16 << 30).memoryBytes == 10_368 << 20)
+    #expect(sizing.request(TaskPlan(key: "0"), bench.node, phase: "other").memoryBytes == 512 << 20)
+  }
+
+  @Test func theProfileDecidesWhatItNames() throws {
+    var own = SiteResources()
+    own.memory = .gibibytes(9)
+    own.cores = 3
+    own.gpus = 2
+    own.nodes = 4
+    own.time = TimeLimit(seconds: 7200)
+    let asked = request(sizing { $0.resources = ["test.*": own] }, memory: 1 << 30)
+    #expect(asked == JobRequest(memoryBytes: 9 << 30, cores: 3, gpus: 2, nodes: 4, seconds: 7200))
+    let plan = TaskPlan(key: "0").using(cores: 5, gpus: 1, nodes: 2)
+    let planned = sizing().request(plan, bench.node, phase: "run")
+    #expect(planned == JobRequest(memoryBytes: 512 << 20, cores: 5, gpus: 1, nodes: 2, seconds: 3600))
+    #expect(planned.words == "2 nodes, 5 cores, 1 GPU, 512 MiB, 01:00:00")
+  }
+
+  @Test func theTimeLimitIsThreeTimesWhatIsExpected() {
+    let sizing = sizing { $0.maximumTime = TimeLimit(seconds: 20_000) }
+    let request = JobRequest(memoryBytes: 1, seconds: 3600)
+    #expect(sizing.seconds(request, longest: 300, bench.node) == 3600)
+    #expect(sizing.seconds(request, longest: 3000, bench.node) == 9000 + 180 + 60)
+    #expect(sizing.seconds(request, longest: 30_000, bench.node) == 20_000)
+    // What was asked for is not cut down.
+    let long = JobRequest(memoryBytes: 1, seconds: 50_000)
+    #expect(sizing.seconds(long, longest: 30_000, bench.node) == 50_000)
+  }
+
+  private func tasks(_ count: Int, bytes: Int64 = 0) -> [LiveTask] {
+    (0..<count).map { number in
+      let file = ArtifactFile(path: "/f", name: "f", bytes: bytes, digest: Digester.digest([]))
+      let plan = TaskPlan(key: TaskPlan.padded(number), inputs: [.main: [file]])
+      return LiveTask(
+        JobTask(plan, fingerprint: Digester.digest([]), attempt: 1), directory: "/d", phase: "run",
+        request: JobRequest(memoryBytes: 1, seconds: 1))
+    }
+  }
+
+  @Test func aBatchHasNoMoreGroupsThanTheClusterTakes() {
+    let sizing = sizing { $0.secondsPerJob = 1 }
+    // A second each.
+    let groups = sizing.groups(tasks(7, bytes: 8_000_000), bench.node, phase: "run", most: 3)
+    #expect(groups.map(\.places) == [[[0], [1], [2]], [[3], [4], [5]], [[6]]])
+    #expect(groups.map(\.seconds) == [1, 1, 1])
+    #expect(sizing.groups([], bench.node, phase: "run", most: 3).isEmpty)
+  }
+
+  @Test func knownTimesDecideHowManyTasksShareAJob() throws {
+    let all = tasks(10)
+    // Nothing is known: 0.2 s each.
+    let sizing = sizing { $0.secondsPerJob = 60 }
+    #expect(sizing.groups(all, bench.node, phase: "run", most: 100).map { $0.places.count } == [1])
+    try bench.record(taskMilliseconds: 20_000)
+    sizing.forget()
+    let groups = sizing.groups(all, bench.node, phase: "run", most: 100)
+    #expect(groups.map { $0.places.map(\.count) } == [[3, 3, 3, 1]])
+    #expect(groups[0].seconds == 60)
+  }
+
+  @Test func aTaskThatEndedAJobGetsOneOfItsOwn() {
+    let all = tasks(4)
+    all[1].record.deaths = 1
+    all[3].request.nodes = 2
+    #expect(sizing().groups(all, bench.node, phase: "run", most: 9)[0].places == [[0], [1], [2], [3]])
+  }
+
+  @Test func tasksOfOneRequestAndPlanShareABatch() {
+    let all = tasks(4)
+    all[1].request.memoryBytes = 2
+    all[3].request.memoryBytes = 2
+    #expect(sizing().alike(all).map { $0.map(\.record.key) } == [["00000", "00002"], ["00001", "00003"]])
+  }
+}
