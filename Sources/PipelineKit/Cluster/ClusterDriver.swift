@@ -98,6 +98,7 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   private func accept(_ submission: ClusterExecutor.Submission) {
+    guard ending == nil else { return submission.report(.stopped) }
     let attempt = submission.attempt
     let identity = LiveTask.identity(
       attempt.run.directory, attempt.run.phase, attempt.run.task.key, attempt.run.fingerprint)
@@ -150,7 +151,6 @@ final class ClusterDriver: @unchecked Sendable {
     guard !deferred.isEmpty else { return }
     let waiting = deferred
     deferred = []
-    if ending != nil { return waiting.forEach { $0.report(.stopped) } }
     for submission in waiting { accept(submission) }
     mustGroup = true
   }
@@ -391,6 +391,8 @@ final class ClusterDriver: @unchecked Sendable {
     ending = wanted
     for task in pending { task.settle(.stopped) }
     pending = []
+    for submission in deferred { submission.report(.stopped) }
+    deferred = []
     switch wanted {
     case .drain:
       for batch in batches { try? FileSystem.write([], to: batch.folder.stop) }
