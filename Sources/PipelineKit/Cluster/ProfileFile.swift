@@ -87,6 +87,20 @@ public enum ProfileFile {
     if let host = profile.hosts.first(where: { $0.value < 1 }) {
       throw error("the host '\(host.key)' must be allowed at least 1 job, not \(host.value)")
     }
+    for (pattern, own) in profile.resources.sorted(by: { $0.key < $1.key }) {
+      if let problem = problem(own, profile) { throw error("the resources of '\(pattern)': \(problem)") }
+    }
+  }
+
+  private static func problem(_ own: SiteResources, _ profile: SiteProfile) -> String? {
+    let least = [("cores", own.cores, 1), ("gpus", own.gpus, 0), ("nodes", own.nodes, 1)]
+    for (name, given, least) in least where given.map({ $0 < least }) ?? false {
+      return "'\(name)' should be at least \(least)"
+    }
+    if profile.executor == .slurm, let time = own.time, time.seconds < profile.warningSeconds + 30 {
+      return "'time' is not half a minute longer than 'warningSeconds', so that jobs would stop at once"
+    }
+    return nil
   }
 
   private static func isVariable(_ name: String) -> Bool {

@@ -148,6 +148,13 @@ import Testing
       ("\"time\": \"3\"", "'time' is not half a minute longer than 'warningSeconds'"),
       ("\"time\": \"2-0\"", "'time' exceeds 'maximumTime'"),
       ("\"memory\": \"65GiB\"", "'memory' exceeds 'maximumMemory'"),
+      ("\"resources\": { \"m\": { \"cores\": 0 } }", "the resources of 'm': 'cores' should be at least 1"),
+      ("\"resources\": { \"m\": { \"gpus\": -1 } }", "the resources of 'm': 'gpus' should be at least 0"),
+      ("\"resources\": { \"m\": { \"nodes\": 0 } }", "the resources of 'm': 'nodes' should be at least 1"),
+      (
+        "\"resources\": { \"m\": { \"time\": \"3\" } }",
+        "the resources of 'm': 'time' is not half a minute longer than 'warningSeconds'"
+      ),
       ("\"environment\": { \"A-B\": \"\" }", "'A-B' cannot be the name of a variable"),
       ("\"environment\": { \"1A\": \"\" }", "'1A' cannot be the name of a variable"),
       ("\"environment\": { \"\": \"\" }", "'' cannot be the name of a variable"),
