@@ -12,20 +12,20 @@ import Testing
 
   private func outcome(
     _ cluster: FakeCluster, _ keys: [String] = ["a"], _ change: (inout SiteProfile) -> Void = { _ in }
-  ) throws -> (words: [String: String], notices: [String]) {
+  ) async throws -> (words: [String: String], notices: [String]) {
     var profile = bench.profile()
     change(&profile)
     let driven = try Driven(bench, cluster, profile: profile).submit(keys)
-    return (try driven.finish(keys.count), driven.notices)
+    return (try await driven.finish(keys.count), driven.notices)
   }
 
   private func submitted(_ cluster: FakeCluster) -> [JobBatch] { cluster.state.with { $0.submitted } }
 
   // MARK: Work
 
-  @Test func finishedTasksAreReportedAndTheirFoldersRemoved() throws {
+  @Test func finishedTasksAreReportedAndTheirFoldersRemoved() async throws {
     let cluster = FakeCluster()
-    let (words, notices) = try outcome(cluster, ["a", "b", "c"])
+    let (words, notices) = try await outcome(cluster, ["a", "b", "c"])
     #expect(words == ["a": "finished", "b": "finished", "c": "finished"])
     #expect(notices == [])
     #expect(bench.batches == [])
@@ -36,17 +36,17 @@ import Testing
     #expect(try FileSystem.read(bench.directory + "/files/b") == Array("b".utf8))
   }
 
-  @Test func tasksThatShareAJobAreOneGroup() throws {
+  @Test func tasksThatShareAJobAreOneGroup() async throws {
     let cluster = FakeCluster()
-    let (words, _) = try outcome(cluster, ["a", "b", "c"]) { $0.resources = [:] }
+    let (words, _) = try await outcome(cluster, ["a", "b", "c"]) { $0.resources = [:] }
     #expect(words.values.allSatisfy { $0 == "finished" })
     #expect(submitted(cluster).map(\.groups) == [[[0, 1, 2]]])
   }
 
   /// Slurm's `MaxArraySize` limits the index.
-  @Test func moreJobsThanAnArrayHoldsAreSeveralBatches() throws {
+  @Test func moreJobsThanAnArrayHoldsAreSeveralBatches() async throws {
     let cluster = FakeCluster(mostGroups: 2)
-    let (words, _) = try outcome(cluster, ["a", "b", "c", "d", "e"]) { $0.maximumJobs = 7 }
+    let (words, _) = try await outcome(cluster, ["a", "b", "c", "d", "e"]) { $0.maximumJobs = 7 }
     #expect(words.count == 5)
     #expect(submitted(cluster).map(\.groups.count) == [2, 2, 1])
     #expect(submitted(cluster).map(\.mostRunning) == [2, 2, 2])
@@ -67,7 +67,7 @@ import Testing
     #expect(submitted(cluster).map(\.groups.count) == [3, 1])
   }
 
-  @Test func whatATaskSaysOfItsFailureIsPassedOn() throws {
+  @Test func whatATaskSaysOfItsFailureIsPassedOn() async throws {
     for mayRetry in [true, false] {
       let cluster = FakeCluster { job in
         let task = try job.tasks()[0]
@@ -76,7 +76,7 @@ import Testing
         try job.end(code: 0)
         return .ended(.completed, node: job.node)
       }
-      let text = try #require(try outcome(cluster).words["a"])
+      let text = try #require(try await outcome(cluster).words["a"])
       #expect(text.hasPrefix((mayRetry ? "again: " : "") + "it is bad (job 101_0 on n1; its log is "))
       #expect(text.hasSuffix("/logs/1/t/run-a.1.log)"))
     }
@@ -84,14 +84,14 @@ import Testing
 
   // MARK: Nobody's fault
 
-  @Test func aLostNodeIsNotTheTasksFaultAndIsKeptAwayFrom() throws {
+  @Test func aLostNodeIsNotTheTasksFaultAndIsKeptAwayFrom() async throws {
     let records = Monitor<[JobTask]>([])
     let cluster = FakeCluster { job in
       let task = try job.tasks()[0]
       records.with { $0.append(task) }
       return job.submission < 4 ? try job.die(.nodeFailure) : try job.work()
     }
-    let (words, notices) = try outcome(cluster)
+    let (words, notices) = try await outcome(cluster)
     #expect(words == ["a": "finished"])
     #expect(notices.first == "t: job 101_0 with task run/a lost its node on n1")
     #expect(submitted(cluster).map(\.excluded) == [[], ["n1"], ["n1", "n2"], ["n1", "n2", "n3"]])
@@ -99,16 +99,16 @@ import Testing
     #expect(records.with { $0.map(\.lostNodes) } == [0, 1, 2, 3])
   }
 
-  @Test func aTaskThatLosesEveryNodeIsGivenUp() throws {
+  @Test func aTaskThatLosesEveryNodeIsGivenUp() async throws {
     let cluster = FakeCluster { try $0.die(.nodeFailure) }
-    let text = try #require(try outcome(cluster) { $0.mostDeaths = 1 }.words["a"])
+    let text = try #require(try await outcome(cluster) { $0.mostDeaths = 1 }.words["a"])
     #expect(text.hasPrefix("the task lost 2 nodes (job 102_0 on n2)"), "\(text)")
     #expect(submitted(cluster).count == 2)
   }
 
-  @Test func preemptionIsNotCounted() throws {
+  @Test func preemptionIsNotCounted() async throws {
     let cluster = FakeCluster { job in job.submission < 4 ? try job.die(.preempted) : try job.work() }
-    let (words, notices) = try outcome(cluster) { $0.mostDeaths = 2 }
+    let (words, notices) = try await outcome(cluster) { $0.mostDeaths = 2 }
     #expect(words == ["a": "finished"])
     #expect(notices.count == 3)
     #expect(notices[0] == "t: job 101_0 with task run/a was preempted")
@@ -116,14 +116,14 @@ import Testing
   }
 
   /// A job may be preempted before its program has started.
-  @Test func preemptionBeforeATaskIsNotCountedEither() throws {
+  @Test func preemptionBeforeATaskIsNotCountedEither() async throws {
     let cluster = FakeCluster { job in
       job.submission < 4 ? .ended(.preempted, node: job.node) : try job.work()
     }
-    #expect(try outcome(cluster) { $0.mostDeaths = 2 }.words == ["a": "finished"])
+    #expect(try await outcome(cluster) { $0.mostDeaths = 2 }.words == ["a": "finished"])
   }
 
-  @Test func aTaskStoppedAtASafePointGoesOn() throws {
+  @Test func aTaskStoppedAtASafePointGoesOn() async throws {
     let cluster = FakeCluster { job in
       guard job.submission == 1 else { return try job.work() }
       let task = try job.tasks()[0]
@@ -132,14 +132,14 @@ import Testing
       try job.end(code: 0)
       return .ended(.timeLimit, node: job.node)
     }
-    let (words, notices) = try outcome(cluster)
+    let (words, notices) = try await outcome(cluster)
     #expect(words == ["a": "finished"])
     #expect(notices == ["t: job 101_0 with task run/a stopped at a safe point; it goes on in another job"])
     #expect(submitted(cluster).map(\.request.seconds) == [3600, 3600])
   }
 
   /// Preemption may warn a job first, which then stops its task.
-  @Test func aWarnedPreemptionIsNotCounted() throws {
+  @Test func aWarnedPreemptionIsNotCounted() async throws {
     let cluster = FakeCluster { job in
       guard job.submission < 4 else { return try job.work() }
       let task = try job.tasks()[0]
@@ -147,33 +147,33 @@ import Testing
       try job.report(.stopped, task)
       return .ended(.preempted, node: job.node)
     }
-    #expect(try outcome(cluster) { $0.mostDeaths = 2 }.words == ["a": "finished"])
+    #expect(try await outcome(cluster) { $0.mostDeaths = 2 }.words == ["a": "finished"])
   }
 
-  @Test func nodesThatBreakBeforeATaskAreKeptAwayFrom() throws {
+  @Test func nodesThatBreakBeforeATaskAreKeptAwayFrom() async throws {
     let cluster = FakeCluster { job in
       job.submission < 4 ? .ended(.nodeFailure, node: job.node) : try job.work()
     }
-    let (words, notices) = try outcome(cluster) { $0.mostDeaths = 2 }
+    let (words, notices) = try await outcome(cluster) { $0.mostDeaths = 2 }
     #expect(words["a"]?.hasPrefix("the task lost") == false, "\(words)")
     #expect(notices.first == "t: job 101_0 with task run/a lost its node before it began a task")
     #expect(submitted(cluster).last?.excluded == ["n1", "n2", "n3"])
   }
 
-  @Test func aTaskThatIsStoppedAtOnceAgainAndAgainIsGivenUp() throws {
+  @Test func aTaskThatIsStoppedAtOnceAgainAndAgainIsGivenUp() async throws {
     let cluster = FakeCluster { job in
       let task = try job.tasks()[0]
       try job.report(.began, task)
       try job.report(.stopped, task)
       return .ended(.completed, node: job.node)
     }
-    let text = try #require(try outcome(cluster) { $0.mostDeaths = 2 }.words["a"])
+    let text = try #require(try await outcome(cluster) { $0.mostDeaths = 2 }.words["a"])
     #expect(text.hasPrefix("the task was stopped 2 times right behind its start"), "\(text)")
   }
 
   // MARK: Deaths
 
-  @Test func aTaskThatEndsItsJobsIsNamedWithItsFileAndOthersGoOn() throws {
+  @Test func aTaskThatEndsItsJobsIsNamedWithItsFileAndOthersGoOn() async throws {
     let cluster = FakeCluster { job in
       for task in try job.tasks() {
         try job.report(.began, task)
@@ -187,7 +187,7 @@ import Testing
       try job.end(code: 0)
       return .ended(.completed, node: job.node)
     }
-    let (words, notices) = try outcome(cluster, ["a", "poison", "z"]) { $0.resources = [:] }
+    let (words, notices) = try await outcome(cluster, ["a", "poison", "z"]) { $0.resources = [:] }
     #expect(words["a"] == "finished")
     #expect(words["z"] == "finished")
     let text = try #require(words["poison"])
@@ -199,18 +199,18 @@ import Testing
     #expect(submitted(cluster).map { $0.groups.map(\.count) } == [[3], [1, 1], [1]])
   }
 
-  @Test func aJobThatDiesBeforeItBeginsIsTriedAgainAFewTimes() throws {
+  @Test func aJobThatDiesBeforeItBeginsIsTriedAgainAFewTimes() async throws {
     let cluster = FakeCluster { job in
       try job.end(code: 127)
       return .ended(.failed, node: job.node)
     }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(
       text.hasPrefix("its job failed before it began a task, 3 times (job 103_0 on n3, exit code 127)"), "\(text)")
     #expect(submitted(cluster).count == 3)
   }
 
-  @Test func aForgottenJobIsADeathUnlessItsManifestIsThere() throws {
+  @Test func aForgottenJobIsADeathUnlessItsManifestIsThere() async throws {
     let cluster = FakeCluster { job in
       try job.claim()
       let task = try job.tasks()[0]
@@ -219,15 +219,15 @@ import Testing
       if task.key == "a" || job.submission == 2 { try job.publish(task) }
       return nil
     }
-    let (words, notices) = try outcome(cluster, ["a", "b"])
+    let (words, notices) = try await outcome(cluster, ["a", "b"])
     #expect(words == ["a": "finished", "b": "finished"])
     #expect(notices == ["t: job 101_1 with task run/b is not known to the scheduler any more on n1"])
     #expect(submitted(cluster).map(\.groups.count) == [2, 1])
   }
 
-  @Test func memoryIsDoubledUpToTheMostThatIsAllowed() throws {
+  @Test func memoryIsDoubledUpToTheMostThatIsAllowed() async throws {
     let cluster = FakeCluster { try $0.die(.outOfMemory) }
-    let (words, notices) = try outcome(cluster) {
+    let (words, notices) = try await outcome(cluster) {
       $0.maximumMemory = .mebibytes(1500)
       $0.mostDeaths = 1
     }
@@ -238,9 +238,9 @@ import Testing
   }
 
   /// Without accounting, a process that the kernel has killed is all that is seen of too little memory.
-  @Test func aKilledWorkerGetsMoreMemoryAndIsCounted() throws {
+  @Test func aKilledWorkerGetsMoreMemoryAndIsCounted() async throws {
     let cluster = FakeCluster { try $0.die(.failed, code: 137) }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(text.hasPrefix("the task ended 3 jobs (killed by signal 9)"), "\(text)")
     #expect(submitted(cluster).map { $0.request.memoryBytes >> 20 } == [512, 1024, 2048])
   }
@@ -252,52 +252,52 @@ import Testing
     ("*** JOB 7 ON n1 CANCELLED DUE TO NODE FAILURE, SEE SLURMCTLD LOG ***", .nodeFailure),
     ("*** JOB 7 ON n1 CANCELLED DUE TO PREEMPTION ***", .preempted),
   ])
-  func whatSlurmWritesAtTheEndCounts(line: String, end: JobEnd) throws {
+  func whatSlurmWritesAtTheEndCounts(line: String, end: JobEnd) async throws {
     let cluster = FakeCluster { job in
       guard job.submission == 1 else { return try job.work() }
       try FileSystem.write(Array((line + "\n").utf8), to: job.folder.output(0))
       return try job.die(.failed, code: 143)
     }
-    let notices = try outcome(cluster).notices
+    let notices = try await outcome(cluster).notices
     #expect(notices.count == 1)
     #expect(notices[0].hasPrefix("t: job 101_0 with task run/a \(end.words)"), "\(notices)")
   }
 
-  @Test func timeIsDoubledUpToTheMostThatIsAllowed() throws {
+  @Test func timeIsDoubledUpToTheMostThatIsAllowed() async throws {
     let cluster = FakeCluster { try $0.die(.timeLimit) }
-    let words = try outcome(cluster) { $0.maximumTime = TimeLimit(seconds: 10_000) }.words
+    let words = try await outcome(cluster) { $0.maximumTime = TimeLimit(seconds: 10_000) }.words
     #expect(submitted(cluster).map(\.request.seconds) == [3600, 7200, 10_000])
     let text = try #require(words["a"])
     #expect(
       text.hasPrefix("the task reached the time limit of 02:46:40, the longest that the profile allows"), "\(text)")
   }
 
-  @Test func aHungTaskIsTheStagesMatter() throws {
+  @Test func aHungTaskIsTheStagesMatter() async throws {
     let cluster = FakeCluster { try $0.die(.failed, code: Int(TaskWatch.hungCode)) }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(text.hasPrefix("again: the task exceeded its timeout and did not stop (job 101_0"), "\(text)")
   }
 
-  @Test func aJobThatSomebodyCancelsIsNotTriedAgain() throws {
+  @Test func aJobThatSomebodyCancelsIsNotTriedAgain() async throws {
     let cluster = FakeCluster { try $0.die(.cancelled) }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(text.hasPrefix("its job was cancelled by somebody (job 101_0 on n1)"), "\(text)")
     #expect(submitted(cluster).count == 1)
   }
 
-  @Test func aJobThatCannotWorkSaysWhy() throws {
+  @Test func aJobThatCannotWorkSaysWhy() async throws {
     let cluster = FakeCluster { job in
       try job.claim()
       try job.report(.refused, message: "this is another program")
       try job.end(code: 1)
       return .ended(.failed, node: job.node)
     }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(text.hasPrefix("this is another program (job 101_0 on n1, exit code 1)"), "\(text)")
     #expect(submitted(cluster).count == 1)
   }
 
-  @Test func aManifestThatIsNeverSeenIsAFailure() throws {
+  @Test func aManifestThatIsNeverSeenIsAFailure() async throws {
     let cluster = FakeCluster { job in
       let task = try job.tasks()[0]
       try job.report(.began, task)
@@ -305,11 +305,11 @@ import Testing
       try job.end(code: 0)
       return .ended(.completed, node: job.node)
     }
-    let text = try #require(try outcome(cluster).words["a"])
+    let text = try #require(try await outcome(cluster).words["a"])
     #expect(text.hasPrefix("n1 says that the task is finished, but \(bench.directory)/tasks/run-a.json"), "\(text)")
   }
 
-  @Test func aManifestThatComesLaterCounts() throws {
+  @Test func aManifestThatComesLaterCounts() async throws {
     let late = Monitor<(FakeJob, JobTask)?>(nil)
     let cluster = FakeCluster { job in
       let task = try job.tasks()[0]
@@ -325,6 +325,6 @@ import Testing
     usleep(300_000)
     #expect(driven.words == [:])
     try job.publish(task)
-    #expect(try driven.finish(1) == ["a": "finished"])
+    #expect(try await driven.finish(1) == ["a": "finished"])
   }
 }

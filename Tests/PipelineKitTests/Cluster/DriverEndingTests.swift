@@ -22,7 +22,7 @@ import Testing
 
   // MARK: The scheduler
 
-  @Test func nothingIsConcludedWhileTheSchedulerIsAway() throws {
+  @Test func nothingIsConcludedWhileTheSchedulerIsAway() async throws {
     let cluster = FakeCluster { job in
       // The first task's job has died, but who would say so?
       if job.group == 0, job.submission == 1 { return try job.die(.failed) }
@@ -31,39 +31,39 @@ import Testing
     cluster.state.with { $0.isSilent = true }
     let driven = try Driven(bench, cluster).submit(["a", "b"])
     // What the jobs write is read meanwhile.
-    try works(until: "the other task") { driven.words == ["b": "finished"] }
+    try await works(until: "the other task") { driven.words == ["b": "finished"] }
     let asked = cluster.state.with { $0.questions }
-    try works(until: "more questions") { cluster.state.with { $0.questions } > asked + 15 }
+    try await works(until: "more questions") { cluster.state.with { $0.questions } > asked + 15 }
     #expect(driven.words == ["b": "finished"])
     #expect(driven.notices == ["Fake does not answer (is away); the jobs' files are watched meanwhile"])
     #expect(submitted(cluster).count == 1)
     cluster.state.with { $0.isSilent = false }
-    #expect(try driven.finish(2)["a"] == "finished")
+    #expect(try await driven.finish(2)["a"] == "finished")
     #expect(driven.notices.dropFirst().first == "Fake answers again")
     #expect(submitted(cluster).map(\.groups.count) == [2, 1])
   }
 
   /// A job that has written down its end needs no scheduler to be judged.
-  @Test func aJobsOwnEndCountsWhileTheSchedulerIsAway() throws {
+  @Test func aJobsOwnEndCountsWhileTheSchedulerIsAway() async throws {
     let cluster = FakeCluster { job in job.submission == 1 ? try job.die(.failed, code: 9) : try job.work() }
     cluster.state.with { $0.isSilent = true }
     let driven = try Driven(bench, cluster).submit(["a"])
-    #expect(try driven.finish(1) == ["a": "finished"])
+    #expect(try await driven.finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 2)
   }
 
-  @Test func aRefusalFailsTheTasksAndSaysWhatWasAskedFor() throws {
+  @Test func aRefusalFailsTheTasksAndSaysWhatWasAskedFor() async throws {
     let cluster = FakeCluster(refusing: { _ in
       ClusterError(.refused, "sbatch", "refuses: Invalid partition", hint: "Correct it.")
     })
-    let words = try Driven(bench, cluster).submit(["a", "b"]).finish(2)
+    let words = try await Driven(bench, cluster).submit(["a", "b"]).finish(2)
     let text = "sbatch: refuses: Invalid partition (asked for 1 core, 512 MiB, 01:00:00). Correct it."
     #expect(words == ["a": text, "b": text])
     #expect(submitted(cluster).count == 1)
     #expect(bench.batches == [])
   }
 
-  @Test func aLimitIsWaitedForWhileOwnJobsAreOpen() throws {
+  @Test func aLimitIsWaitedForWhileOwnJobsAreOpen() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = FakeCluster(
       mostGroups: 1,
@@ -76,26 +76,26 @@ import Testing
       }, refusing: { $0 == 2 ? ClusterError(.limited, "sbatch", "too many jobs") : nil })
     let driven = try Driven(bench, cluster).submit(["a", "b"])
     let first = jobs.wait { $0.first }
-    try works(until: "another attempt") { driven.words["b"] == "finished" }
+    try await works(until: "another attempt") { driven.words["b"] == "finished" }
     #expect(submitted(cluster).map(\.number) == [1, 2, 2])
     try first.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try driven.finish(2) == ["a": "finished", "b": "finished"])
+    #expect(try await driven.finish(2) == ["a": "finished", "b": "finished"])
   }
 
-  @Test func aLimitWithoutOwnJobsIsARefusal() throws {
+  @Test func aLimitWithoutOwnJobsIsARefusal() async throws {
     let cluster = FakeCluster(refusing: { _ in ClusterError(.limited, "sbatch", "too many jobs") })
-    let words = try Driven(bench, cluster).submit(["a"]).finish(1)
+    let words = try await Driven(bench, cluster).submit(["a"]).finish(1)
     #expect(words["a"]?.hasPrefix("sbatch: too many jobs (asked for ") == true, "\(words)")
     #expect(submitted(cluster).count == 1)
   }
 
-  @Test func aJobThatCanNeverStartIsGivenUpAndTheOthersGoOn() throws {
+  @Test func aJobThatCanNeverStartIsGivenUpAndTheOthersGoOn() async throws {
     let cluster = FakeCluster { job in
       job.group == 0 ? .waiting(reason: "Never") : try job.work()
     }
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    let words = try driven.finish(2)
+    let words = try await driven.finish(2)
     #expect(words["b"] == "finished")
     #expect(
       words["a"] == "its job 101_0 can never start: Fake says Never of 1 core, 512 MiB, 01:00:00. Correct the profile "
@@ -104,7 +104,7 @@ import Testing
     #expect(bench.batches == [])
   }
 
-  @Test func aJobThatWaitsForItsTurnIsWaitedFor() throws {
+  @Test func aJobThatWaitsForItsTurnIsWaitedFor() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = FakeCluster { job in
       jobs.with { $0.append(job) }
@@ -112,11 +112,11 @@ import Testing
     }
     let driven = try Driven(bench, cluster).submit(["a"])
     let job = jobs.wait { $0.first }
-    try works(until: "questions") { cluster.state.with { $0.questions } > 15 }
+    try await works(until: "questions") { cluster.state.with { $0.questions } > 15 }
     #expect(driven.words == [:])
     try job.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try driven.finish(1) == ["a": "finished"])
+    #expect(try await driven.finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
   }
 
@@ -124,7 +124,7 @@ import Testing
 
   private let silence = ClusterError(.silent, "sbatch", "timed out")
 
-  @Test func aSubmissionWhoseAnswerIsLostIsFoundByItsName() throws {
+  @Test func aSubmissionWhoseAnswerIsLostIsFoundByItsName() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = FakeCluster(
       job: { job in
@@ -134,16 +134,16 @@ import Testing
     let driven = try Driven(bench, cluster).submit(["a"])
     let job = jobs.wait { $0.first }
     cluster.state.with { $0.numbers[job.batch.jobName] = job.number }
-    try works(until: "its number is written down") { job.folder.readJob() == "101" }
+    try await works(until: "its number is written down") { job.folder.readJob() == "101" }
     try job.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try driven.finish(1) == ["a": "finished"])
+    #expect(try await driven.finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
   }
 
-  @Test func aSubmissionThatNobodyHeardIsMadeAgain() throws {
+  @Test func aSubmissionThatNobodyHeardIsMadeAgain() async throws {
     let cluster = FakeCluster(refusing: { [silence] in $0 == 1 ? silence : nil })
-    #expect(try Driven(bench, cluster).submit(["a"]).finish(1) == ["a": "finished"])
+    #expect(try await Driven(bench, cluster).submit(["a"]).finish(1) == ["a": "finished"])
     let batches = submitted(cluster)
     #expect(batches.count == 2)
     #expect(batches[0].id == batches[1].id)
@@ -151,99 +151,108 @@ import Testing
   }
 
   /// It ran, and the scheduler has forgotten it.
-  @Test func aLostJobThatHasBegunIsNotSubmittedAgain() throws {
+  @Test func aLostJobThatHasBegunIsNotSubmittedAgain() async throws {
     let cluster = FakeCluster(losing: { [silence] in $0 == 1 ? silence : nil })
-    #expect(try Driven(bench, cluster).submit(["a"]).finish(1) == ["a": "finished"])
+    #expect(try await Driven(bench, cluster).submit(["a"]).finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
   }
 
   /// Its number stays unknown to commands that ask the scheduler.
-  @Test func aNumberThatIsNotKnownIsNotWrittenDown() throws {
+  @Test func aNumberThatIsNotKnownIsNotWrittenDown() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = FakeCluster(
       job: { job in
         jobs.with { $0.append(job) }
-        if job.submission == 1 { try job.claim() } else { try job.work() }
+        try job.claim()
         return nil
       }, losing: { [silence] in $0 == 1 ? silence : nil })
-    let driven = try Driven(bench, cluster).submit(["a"])
+    var profile = bench.profile()
+    profile.visibilitySeconds = 600
+    let driven = try Driven(bench, cluster, profile: profile).submit(["a"])
     let job = jobs.wait { $0.first }
-    try works(until: "it is looked for") { cluster.state.with { !$0.namesAsked.isEmpty } }
+    try await works(until: "it is looked for") { cluster.state.with { !$0.namesAsked.isEmpty } }
     let asked = cluster.state.with { $0.questions }
-    try works(until: "a question") { cluster.state.with { $0.questions } > asked + 1 }
+    try await works(until: "a question") { cluster.state.with { $0.questions } > asked + 1 }
     #expect(job.folder.readJob() == nil)
-    #expect(try driven.finish(1) == ["a": "finished"])
-    #expect(driven.notices.count == 1)
+    let task = try job.tasks()[0]
+    try job.report(.began, task)
+    try job.finish(task)
+    #expect(try await driven.finish(1) == ["a": "finished"])
+    #expect(submitted(cluster).count == 1)
   }
 
   // MARK: Several drivers
 
   /// A driver that leaves a job behind, which runs.
-  private func leave(_ cluster: FakeCluster, _ jobs: Monitor<[FakeJob]>, directory: String? = nil) throws -> FakeJob {
+  private func leave(_ cluster: FakeCluster, _ jobs: Monitor<[FakeJob]>, directory: String? = nil) async throws
+    -> FakeJob
+  {
     let driven = try Driven(bench, cluster).submit(["a"], directory: directory)
     let job = jobs.wait { $0.first }
-    try works(until: "the job's number") { job.folder.readJob() != nil }
+    try await works(until: "the job's number") { job.folder.readJob() != nil }
     driven.executor.end(with: .leave)
-    #expect(try driven.finish(1) == ["a": "stopped"])
+    #expect(try await driven.finish(1) == ["a": "stopped"])
     #expect(bench.batches == [job.batch.id])
     #expect(cluster.state.with { $0.cancellations.isEmpty })
     return job
   }
 
-  @Test func theNextDriverTakesOverTheJobsThatAreLeft() throws {
+  @Test func theNextDriverTakesOverTheJobsThatAreLeft() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    let job = try leave(cluster, jobs)
+    let job = try await leave(cluster, jobs)
     let next = try Driven(bench, cluster, run: 2).submit(["a"])
-    try works(until: "a notice") {
+    try await works(until: "a notice") {
       next.notices == ["1 jobs of an earlier run are found; their tasks are not submitted again"]
     }
     try job.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try next.finish(1) == ["a": "finished"])
+    #expect(try await next.finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
     #expect(bench.batches == [])
   }
 
-  @Test func whatALeftJobHasFinishedMeanwhileIsNotSubmittedAgain() throws {
+  @Test func whatALeftJobHasFinishedMeanwhileIsNotSubmittedAgain() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    try leave(cluster, jobs).work()
+    try await leave(cluster, jobs).work()
     cluster.state.with { $0.states = [:] }
-    #expect(try Driven(bench, cluster, run: 2).submit(["a"]).finish(1) == ["a": "finished"])
+    #expect(try await Driven(bench, cluster, run: 2).submit(["a"]).finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
   }
 
-  @Test func aTaskThatWentToALaterJobIsNotLookedForInTheEarlierOne() throws {
+  @Test func aTaskThatWentToALaterJobIsNotLookedForInTheEarlierOne() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    let job = try leave(cluster, jobs)
+    let job = try await leave(cluster, jobs)
     try job.folder.move("a")
     let next = try Driven(bench, cluster, run: 2).submit(["a"])
-    try works(until: "a job of its own") { submitted(cluster).count == 2 }
+    try await works(until: "a job of its own") { submitted(cluster).count == 2 }
     cluster.state.with { $0.states[job.number] = nil }
     let second = jobs.with { $0[1] }
     try second.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try next.finish(1) == ["a": "finished"])
+    #expect(try await next.finish(1) == ["a": "finished"])
   }
 
-  @Test func jobsThatWereCancelledHaveEndedBeforeTheirTasksAreDoneAnew() throws {
+  @Test func jobsThatWereCancelledHaveEndedBeforeTheirTasksAreDoneAnew() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    let job = try leave(cluster, jobs)
+    let job = try await leave(cluster, jobs)
     try FileSystem.write([], to: job.folder.void)
     cluster.state.with { $0.endsSlowly = true }
     let next = try Driven(bench, cluster, run: 2).submit(["a"])
-    try works(until: "it is cancelled") { cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } } }
+    try await works(until: "it is cancelled") {
+      cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } }
+    }
     let asked = cluster.state.with { $0.questions }
-    try works(until: "questions") { cluster.state.with { $0.questions } > asked + 5 }
+    try await works(until: "questions") { cluster.state.with { $0.questions } > asked + 5 }
     #expect(submitted(cluster).count == 1)
     cluster.state.with { $0.end(["101"]) }
-    try works(until: "a new job") { jobs.with { $0.count } == 2 }
+    try await works(until: "a new job") { jobs.with { $0.count } == 2 }
     try jobs.with { $0[1] }.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try next.finish(1) == ["a": "finished"])
+    #expect(try await next.finish(1) == ["a": "finished"])
   }
 
   @Test func aBatchThatCannotBeReadKeepsTheRunFromStarting() throws {
@@ -258,10 +267,10 @@ import Testing
     #expect(try JobList(store: bench.store.root, isStrict: false).jobs.isEmpty)
   }
 
-  @Test func aRunWithoutAClusterIsRefusedWhileJobsMayWork() throws {
+  @Test func aRunWithoutAClusterIsRefusedWhileJobsMayWork() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    let job = try leave(cluster, jobs)
+    let job = try await leave(cluster, jobs)
     let run = try PipelineRun(graph: bench.graph, store: bench.store, settings: .init())
     #expect(throws: RunError.self) { try run.run() }
     let list = try JobList(store: bench.store.root, isStrict: true)
@@ -273,10 +282,10 @@ import Testing
 
   // MARK: Another plan
 
-  @Test func jobsOfAnOlderPlanEndBeforeTheirFoldersAreTakenOver() throws {
+  @Test func jobsOfAnOlderPlanEndBeforeTheirFoldersAreTakenOver() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    _ = try leave(cluster, jobs)
+    _ = try await leave(cluster, jobs)
     cluster.state.with { $0.endsSlowly = true }
     let next = try Driven(bench, cluster, run: 2)
     // Its own plan goes on, and another stage's.
@@ -287,9 +296,11 @@ import Testing
       do { try executor.release(stage: "t", keeping: "/another") } catch { Issue.record("\(error)") }
       isReleased.with { $0 = true }
     }
-    try works(until: "it is cancelled") { cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } } }
+    try await works(until: "it is cancelled") {
+      cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } }
+    }
     let asked = cluster.state.with { $0.questions }
-    try works(until: "questions") { cluster.state.with { $0.questions } > asked + 5 }
+    try await works(until: "questions") { cluster.state.with { $0.questions } > asked + 5 }
     #expect(!isReleased.with { $0 })
     cluster.state.with { $0.end(["101"]) }
     thread?.join()
@@ -299,10 +310,10 @@ import Testing
   }
 
   /// A job whose number is not known may be alive like any other.
-  @Test func jobsOfAnOlderPlanAreFoundBeforeTheyAreTakenForEnded() throws {
+  @Test func jobsOfAnOlderPlanAreFoundBeforeTheyAreTakenForEnded() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = waiting(jobs)
-    let job = try leave(cluster, jobs)
+    let job = try await leave(cluster, jobs)
     try FileSystem.remove(job.folder.job)
     cluster.state.with {
       $0.numbers[job.batch.jobName] = job.number
@@ -314,7 +325,9 @@ import Testing
       do { try executor.release(stage: "t", keeping: "/another") } catch { Issue.record("\(error)") }
       isReleased.with { $0 = true }
     }
-    try works(until: "it is cancelled") { cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } } }
+    try await works(until: "it is cancelled") {
+      cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] } }
+    }
     #expect(!isReleased.with { $0 })
     cluster.state.with { $0.end(["101"]) }
     thread?.join()
@@ -332,73 +345,90 @@ import Testing
     }
   }
 
-  @Test func drainingLetsWhatRunsFinish() throws {
+  @Test func drainingLetsWhatRunsFinish() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
     driven.executor.stop()
-    try works(until: "the end of what waits") { driven.words == ["b": "stopped"] }
+    try await works(until: "the end of what waits") { driven.words == ["b": "stopped"] }
     let job = jobs.with { $0[0] }
     #expect(FileSystem.exists(job.folder.stop))
     #expect(!FileSystem.exists(job.folder.void))
     #expect(cluster.state.with { $0.cancellations.map(\.waitingOnly) } == [true])
     try job.work()
     cluster.state.with { $0.states = [:] }
-    #expect(try driven.finish(2) == ["a": "finished", "b": "stopped"])
+    #expect(try await driven.finish(2) == ["a": "finished", "b": "stopped"])
     #expect(bench.batches == [])
   }
 
   /// Else the run would wait until they have had their turn.
-  @Test func jobsThatAreSubmittedWhileTheRunDrainsAreTakenBack() throws {
+  @Test func jobsThatAreSubmittedWhileTheRunDrainsAreTakenBack() async throws {
     let isDraining = Monitor(false)
     let cluster = FakeCluster { _ in
       _ = isDraining.wait { $0 ? true : nil }
       return .waiting(reason: "Priority")
     }
     let driven = try Driven(bench, cluster).submit(["a"])
-    try works(until: "the submission") { submitted(cluster).count == 1 }
+    try await works(until: "the submission") { submitted(cluster).count == 1 }
     driven.executor.stop()
     // Heard while the scheduler is being asked.
     usleep(300_000)
     isDraining.with { $0 = true }
-    #expect(try driven.finish(1) == ["a": "stopped"])
+    #expect(try await driven.finish(1) == ["a": "stopped"])
     #expect(cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] && $0.waitingOnly } })
   }
 
-  @Test func cancellingEndsAllJobs() throws {
+  @Test func cancellingEndsAllJobs() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
     driven.executor.end(with: .cancel)
-    #expect(try driven.finish(2) == ["a": "stopped", "b": "stopped"])
+    #expect(try await driven.finish(2) == ["a": "stopped", "b": "stopped"])
     #expect(cluster.state.with { $0.cancellations.map(\.waitingOnly) } == [false])
     #expect(bench.batches == [])
   }
 
-  @Test func aStrongerEndingReplacesAWeakerOne() throws {
+  @Test func aStrongerEndingReplacesAWeakerOne() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
     driven.executor.end(with: .cancel)
     driven.executor.stop()
-    #expect(try driven.finish(2) == ["a": "stopped", "b": "stopped"])
+    #expect(try await driven.finish(2) == ["a": "stopped", "b": "stopped"])
     #expect(cluster.state.with { $0.cancellations.contains { !$0.waitingOnly } })
   }
 
-  @Test func whatIsNotYetSubmittedIsGivenUpWhenItsRunLeaves() throws {
+  @Test func whatIsNotYetSubmittedIsGivenUpWhenItsRunLeaves() async throws {
     let cluster = FakeCluster(refusing: { _ in ClusterError(.silent, "sbatch", "timed out") })
     let driven = try Driven(bench, cluster)
     driven.executor.end(with: .leave)
     driven.submit(["a"])
-    #expect(try driven.finish(1) == ["a": "stopped"])
+    #expect(try await driven.finish(1) == ["a": "stopped"])
     // And what comes after the end is not begun.
     driven.submit(["b"])
     #expect(driven.words["b"] == "stopped")
     #expect(submitted(cluster).isEmpty)
     #expect(bench.batches == [])
+  }
+
+  /// Nobody reports of a task that waits for the end of jobs, except the driver.
+  @Test(arguments: [ClusterExecutor.Ending.drain, .leave, .cancel])
+  func tasksThatWaitForCancelledJobsAreGivenUpAtTheEnd(ending: ClusterExecutor.Ending) async throws {
+    let jobs = Monitor<[FakeJob]>([])
+    let cluster = waiting(jobs)
+    let job = try await leave(cluster, jobs)
+    try FileSystem.write([], to: job.folder.void)
+    cluster.state.with { $0.endsSlowly = true }
+    let next = try Driven(bench, cluster, run: 2).submit(["a"])
+    try await works(until: "it is cancelled") { cluster.state.with { !$0.cancellations.isEmpty } }
+    next.executor.end(with: ending)
+    try await works(until: "the task is reported") { next.words == ["a": "stopped"] }
+    cluster.state.with { $0.end(["101"]) }
+    next.executor.end()
+    #expect(submitted(cluster).count == 1)
   }
 
   @Test func tasksThatWaitForServersStayInTheDriver() throws {

@@ -305,18 +305,18 @@ final class Driven: Sendable {
   }
 
   /// Waits until so many tasks are reported, and ends.
-  func finish(_ count: Int) throws -> [String: String] {
-    try works(until: "\(count) outcomes") { words.count >= count }
+  func finish(_ count: Int) async throws -> [String: String] {
+    try await works(until: "\(count) outcomes") { words.count >= count }
     executor.end()
     return words
   }
 }
 
 /// Waits for something that comes about soon.
-func works(until what: String, _ isSo: () throws -> Bool) throws {
+func works(until what: String, _ isSo: () throws -> Bool) async throws {
   for _ in 0..<3000 {
     if try isSo() { return }
-    usleep(10_000)
+    try await Task.sleep(for: .milliseconds(10))
   }
   throw StageError(.check, what, "does not come about within half a minute")
 }

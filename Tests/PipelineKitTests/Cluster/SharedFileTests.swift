@@ -172,17 +172,17 @@ import Testing
     #expect(error?.code == .locked)
   }
 
-  @Test func aLostLeaseIsNoticedAndLeftToItsNewHolder() throws {
+  @Test func aLostLeaseIsNoticedAndLeftToItsNewHolder() async throws {
     var held: StoreLease? = try lease()
     try write(host: "elsewhere", process: 1, token: "another")
-    try works(until: "the loss") { held?.isLost == true }
+    try await works(until: "the loss") { held?.isLost == true }
     held = nil
     #expect(String(decoding: try FileSystem.read(folder + "/lock.lease"), as: UTF8.self).contains("another"))
   }
 
-  @Test func aLeaseThatDisappearsIsLost() throws {
+  @Test func aLeaseThatDisappearsIsLost() async throws {
     let held = try lease()
     try FileSystem.remove(folder + "/lock.lease")
-    try works(until: "the loss") { held.isLost }
+    try await works(until: "the loss") { held.isLost }
   }
 }
