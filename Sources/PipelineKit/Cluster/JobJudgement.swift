@@ -200,7 +200,7 @@ extension ClusterDriver {
     task.record.lostNodes += 1
     keepAway(group.host)
     guard task.record.lostNodes < 2 * profile.mostDeaths else {
-      return fail(task, loss, "lost \(task.record.lostNodes) nodes")
+      return fail(task, loss, "lost its node \(task.record.lostNodes) times")
     }
     again(task, group, batch, reason)
   }
