@@ -66,8 +66,9 @@ struct SlurmTrainingTests {
         let variables = try? FileSystem.read("/proc/\(name)/environ", limit: 1 << 20)
       else { return nil }
       let line = String(decoding: words, as: UTF8.self)
-      let isOurs = line.contains("worker\0train") && line.contains(bench.folder)
-      return isOurs && String(decoding: variables, as: UTF8.self).contains("\0RANK=\(rank)\0") ? process : nil
+      let settings = String(decoding: variables, as: UTF8.self)
+      let isOurs = line.contains("worker\0train") && settings.contains("SLURM_CONF=\(bench.folder)/")
+      return isOurs && settings.contains("\0RANK=\(rank)\0") ? process : nil
     }
     return try #require(found.first)
   }

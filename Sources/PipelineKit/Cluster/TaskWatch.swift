@@ -17,9 +17,9 @@ final class TaskWatch: Sendable {
     isMuted: Bool
   ) {
     let path = folder.heartbeat(group)
+    if !isMuted { Self.beat(control, path, key) }
     thread = BackgroundThread { [ending] in
       while true {
-        if !isMuted { Self.beat(control, path, key) }
         if stopping() { control.requestStop() }
         if FileSystem.exists(folder.void) { control.cancel() }
         if control.overtime > Self.patience { _exit(TaskWatch.hungCode) }
@@ -27,6 +27,7 @@ final class TaskWatch: Sendable {
           $0 ? true : nil
         }
         if isOver == true { return }
+        if !isMuted { Self.beat(control, path, key) }
       }
     }
   }

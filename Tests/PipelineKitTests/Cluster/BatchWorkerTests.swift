@@ -81,7 +81,7 @@ import Testing
   @Test func anotherProgramIsRefused() throws {
     try write { $0.program.digest = Digester.digest([]) }
     let message = try refusal(worker())
-    #expect(message.contains("is another program than the one that started the run"), "\(message)")
+    #expect(message.contains("is not the program that started the run"), "\(message)")
     #expect(try FileSystem.read(folder.claim(0)) == Array("7_0\n".utf8))
   }
 

@@ -98,7 +98,7 @@ import Testing
     let words = try await driven.finish(2)
     #expect(words["b"] == "finished")
     #expect(
-      words["a"] == "its job 101_0 can never start: Fake says Never of 1 core, 512 MiB, 01:00:00. Correct the profile "
+      words["a"] == "its job 101_0 can never start: Fake says Never for 1 core, 512 MiB, 01:00:00. Correct the profile "
         + "(`pipeline profile check`), and run again.")
     #expect(cluster.state.with { $0.cancellations.allSatisfy { $0.jobs == ["101"] && $0.waitingOnly } })
     #expect(bench.batches == [])
@@ -203,7 +203,7 @@ import Testing
     let job = try await leave(cluster, jobs)
     let next = try Driven(bench, cluster, run: 2).submit(["a"])
     try await works(until: "a notice") {
-      next.notices == ["1 jobs of an earlier run are found; their tasks are not submitted again"]
+      next.notices == ["jobs of an earlier run are found (1); their tasks are not submitted again"]
     }
     try job.work()
     cluster.state.with { $0.states = [:] }

@@ -116,7 +116,9 @@ import Testing
     let two = "{ \"format\": 1, \"profiles\": { \"a\": { \"account\": \"x\" }, \"b\": { \"account\": \"y\" } } }"
     #expect(try parse(two, profile: "b").account == "y")
     #expect(
-      try problems(two) == ["1 profiles: several profiles, and none is named 'default'. Known: a, b"])
+      try problems(two) == [
+        "1 profiles: several profiles and none named 'default': choose one with --profile. Known: a, b"
+      ])
     #expect(try problems(two, profile: "c") == ["1 profiles: no profile 'c'. Did you mean 'a'?"])
     let named = two.replacing("\"a\"", with: "\"default\"")
     #expect(try parse(named).account == "x")
@@ -144,8 +146,8 @@ import Testing
   @Test(
     arguments: [
       ("\"executor\": \"ssh\"", "'hosts' is empty"),
-      ("\"executor\": \"ssh\", \"hosts\": { \"n1\": 0 }", "the host 'n1' has no place for a task"),
-      ("\"time\": \"3\"", "'time' is not half a minute longer than 'warningSeconds'"),
+      ("\"executor\": \"ssh\", \"hosts\": { \"n1\": 0 }", "the host 'n1' must be allowed at least 1 job, not 0"),
+      ("\"time\": \"3\"", "'time' must exceed 'warningSeconds' by at least 30 s"),
       ("\"time\": \"2-0\"", "'time' exceeds 'maximumTime'"),
       ("\"memory\": \"65GiB\"", "'memory' exceeds 'maximumMemory'"),
       ("\"resources\": { \"m\": { \"cores\": 0 } }", "the resources of 'm': 'cores' should be at least 1"),
@@ -153,11 +155,11 @@ import Testing
       ("\"resources\": { \"m\": { \"nodes\": 0 } }", "the resources of 'm': 'nodes' should be at least 1"),
       (
         "\"resources\": { \"m\": { \"time\": \"3\" } }",
-        "the resources of 'm': 'time' is not half a minute longer than 'warningSeconds'"
+        "the resources of 'm': 'time' must exceed 'warningSeconds' by at least 30 s"
       ),
-      ("\"environment\": { \"A-B\": \"\" }", "'A-B' cannot be the name of a variable"),
-      ("\"environment\": { \"1A\": \"\" }", "'1A' cannot be the name of a variable"),
-      ("\"environment\": { \"\": \"\" }", "'' cannot be the name of a variable"),
+      ("\"environment\": { \"A-B\": \"\" }", "'A-B' cannot be the name of an environment variable"),
+      ("\"environment\": { \"1A\": \"\" }", "'1A' cannot be the name of an environment variable"),
+      ("\"environment\": { \"\": \"\" }", "'' cannot be the name of an environment variable"),
     ])
   func contradictionsAreRefused(options: String, message: String) throws {
     let found = try problems(one(options))

@@ -116,7 +116,7 @@ import Testing
   func aLimitOnJobsMayPass(sentence: String) {
     let error = SlurmCluster.failure("sbatch", sentence)
     #expect(error.code == .limited)
-    #expect(error.description.contains(sentence.split(separator: "\n").last!))
+    #expect(error.description.contains(sentence.split(separator: "\n").last!.replacing("sbatch: error: ", with: "")))
   }
 
   @Test(
