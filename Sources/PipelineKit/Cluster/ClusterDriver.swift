@@ -32,6 +32,8 @@ final class ClusterDriver: @unchecked Sendable {
   private var polledAt = 0
   private var isPolling = false
   private var isSilent = false
+  /// The scheduler did not answer when it was told to cancel jobs.
+  private var mustCancelAgain = false
   private let token = String(UInt32.random(in: 0...UInt32.max), radix: 36)
 
   init(
@@ -349,6 +351,7 @@ final class ClusterDriver: @unchecked Sendable {
     case .success(let states):
       if isSilent { notice("\(cluster.name) answers again") }
       isSilent = false
+      if mustCancelAgain { cancelAgain() }
       for batch in asked where !batch.isSettled { note(states[batch.job ?? ""] ?? [:], batch) }
     case .failure(let error):
       // Unknown is not failed.
@@ -415,10 +418,23 @@ final class ClusterDriver: @unchecked Sendable {
     line.ask({ [cluster] in
       Result { () throws(ClusterError) in try cluster.cancel(jobs, waitingOnly: waitingOnly) }
     }) { [unowned self] in
-      if case .failure(let error) = $0 { notice("jobs cannot be cancelled: \(error)") }
-      // The next query follows at once.
-      polledAt = 0
+      switch $0 {
+      case .success:
+        mustCancelAgain = false
+        // The next query follows at once.
+        polledAt = 0
+      case .failure(let error):
+        let isSilent = error.code == .silent
+        if !isSilent || !mustCancelAgain { notice("jobs cannot be cancelled: \(error)") }
+        mustCancelAgain = isSilent
+      }
     }
+  }
+
+  /// Else what waits in the queue would be waited for.
+  private func cancelAgain() {
+    cancel(batches.filter(\.isCancelled), waitingOnly: false)
+    if ending == .drain { cancel(batches.filter { !$0.isCancelled }, waitingOnly: true) }
   }
 
   /// Ends jobs of a stage whose plan has changed: their state folders may be taken over, or their outputs discarded.

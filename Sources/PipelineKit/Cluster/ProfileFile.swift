@@ -98,7 +98,7 @@ public enum ProfileFile {
       return "'\(name)' should be at least \(least)"
     }
     if profile.executor == .slurm, let time = own.time, time.seconds < profile.warningSeconds + 30 {
-      return "'time' is not half a minute longer than 'warningSeconds', so that jobs would stop at once"
+      return "'time' must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once"
     }
     return nil
   }

@@ -379,6 +379,25 @@ import Testing
     #expect(cluster.state.with { $0.cancellations.contains { $0.jobs == ["101"] && $0.waitingOnly } })
   }
 
+  @Test(arguments: [ClusterExecutor.Ending.drain, .cancel])
+  func jobsAreCancelledWhenTheSchedulerIsBack(ending: ClusterExecutor.Ending) async throws {
+    let jobs = Monitor<[FakeJob]>([])
+    let cluster = FakeCluster { job in
+      jobs.with { $0.append(job) }
+      return .waiting(reason: "Priority")
+    }
+    let driven = try Driven(bench, cluster).submit(["a"])
+    try await works(until: "the job") { jobs.with { $0.first?.folder.readJob() } != nil }
+    cluster.state.with { $0.isSilent = true }
+    driven.executor.end(with: ending)
+    try await works(until: "a notice") { driven.notices.contains("jobs cannot be cancelled: fake: is away.") }
+    #expect(driven.words == [:])
+    cluster.state.with { $0.isSilent = false }
+    #expect(try await driven.finish(1) == ["a": "stopped"])
+    #expect(cluster.state.with { $0.cancellations.last?.waitingOnly } == (ending == .drain))
+    #expect(driven.notices.count { $0.hasPrefix("jobs cannot be cancelled") } == 1)
+  }
+
   @Test func cancellingEndsAllJobs() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)

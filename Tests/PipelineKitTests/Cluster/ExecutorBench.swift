@@ -179,10 +179,13 @@ final class FakeCluster: Cluster {
   }
 
   func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError) {
-    state.with { state in
+    let isHeard = state.with { state in
+      if state.isSilent { return false }
       state.cancellations.append((jobs.map(\.number), waitingOnly))
       if !state.endsSlowly || waitingOnly { state.end(jobs.map(\.number), waitingOnly: waitingOnly) }
+      return true
     }
+    if !isHeard { throw ClusterError(.silent, "fake", "is away") }
   }
 
   func checks() -> [ClusterCheck] { [] }
