@@ -363,6 +363,7 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   private func note(_ states: [Int: JobState], _ batch: LiveBatch) {
+    var hopeless: String?
     for group in batch.groups where !group.isSettled {
       let state = states[group.number] ?? .ended(.forgotten, node: group.host)
       // What is known of an end does not become less.
@@ -373,18 +374,31 @@ final class ClusterDriver: @unchecked Sendable {
         group.host = node
         group.endedAt = nil
       case .waiting(let reason):
-        if cluster.isHopeless(reason) { giveUp(group, of: batch, reason) }
+        if cluster.isHopeless(reason) { hopeless = reason }
       case .ended: break
       }
     }
+    if let hopeless { giveUp(batch, hopeless) }
   }
 
+<<<<<<< HEAD
   /// A job that can never start.
   private func giveUp(_ group: LiveGroup, of batch: LiveBatch, _ reason: String) {
     let message =
       "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) for "
       + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
     for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
+=======
+  /// Jobs that can never start: all that wait, since they ask for the same.
+  private func giveUp(_ batch: LiveBatch, _ reason: String) {
+    for group in batch.groups {
+      guard case .waiting = group.state else { continue }
+      let message =
+        "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) of "
+        + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
+      for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
+    }
+>>>>>>> 775e3c8 (All waiting jobs of a batch that can never start are given up for that reason)
     cancel([batch], waitingOnly: true)
   }
 

@@ -104,6 +104,15 @@ import Testing
     #expect(bench.batches == [])
   }
 
+  /// They are cancelled too, and nobody else has done that.
+  @Test func allJobsThatAskForTheSameAreGivenUp() async throws {
+    let cluster = FakeCluster { .waiting(reason: $0.group == 1 ? "Never" : "Priority") }
+    let driven = try Driven(bench, cluster).submit(["a", "b", "c"])
+    let words = try await driven.finish(3)
+    #expect(Set(words.keys) == ["a", "b", "c"])
+    for text in words.values { #expect(text.contains(" can never start: Fake says Never of "), "\(text)") }
+  }
+
   @Test func aJobThatWaitsForItsTurnIsWaitedFor() async throws {
     let jobs = Monitor<[FakeJob]>([])
     let cluster = FakeCluster { job in
