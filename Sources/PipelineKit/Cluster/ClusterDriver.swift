@@ -381,24 +381,15 @@ final class ClusterDriver: @unchecked Sendable {
     if let hopeless { giveUp(batch, hopeless) }
   }
 
-<<<<<<< HEAD
-  /// A job that can never start.
-  private func giveUp(_ group: LiveGroup, of batch: LiveBatch, _ reason: String) {
-    let message =
-      "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) for "
-      + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
-    for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
-=======
   /// Jobs that can never start: all that wait, since they ask for the same.
   private func giveUp(_ batch: LiveBatch, _ reason: String) {
     for group in batch.groups {
       guard case .waiting = group.state else { continue }
       let message =
-        "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) of "
+        "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) for "
         + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
       for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
     }
->>>>>>> 775e3c8 (All waiting jobs of a batch that can never start are given up for that reason)
     cancel([batch], waitingOnly: true)
   }
 

@@ -110,7 +110,7 @@ import Testing
     let driven = try Driven(bench, cluster).submit(["a", "b", "c"])
     let words = try await driven.finish(3)
     #expect(Set(words.keys) == ["a", "b", "c"])
-    for text in words.values { #expect(text.contains(" can never start: Fake says Never of "), "\(text)") }
+    for text in words.values { #expect(text.contains(" can never start: Fake says Never for "), "\(text)") }
   }
 
   @Test func aJobThatWaitsForItsTurnIsWaitedFor() async throws {
