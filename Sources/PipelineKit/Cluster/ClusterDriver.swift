@@ -32,6 +32,8 @@ final class ClusterDriver: @unchecked Sendable {
   private var polledAt = 0
   private var isPolling = false
   private var isSilent = false
+  /// When the scheduler answered again after it had not.
+  private var recoveredAt: Int?
   /// The scheduler did not answer when it was told to cancel jobs.
   private var mustCancelAgain = false
   private let token = String(UInt32.random(in: 0...UInt32.max), radix: 36)
@@ -349,7 +351,10 @@ final class ClusterDriver: @unchecked Sendable {
   private func accept(_ answer: Result<[String: [Int: JobState]], ClusterError>, _ asked: [LiveBatch]) {
     switch answer {
     case .success(let states):
-      if isSilent { notice("\(cluster.name) answers again") }
+      if isSilent {
+        notice("\(cluster.name) answers again")
+        recoveredAt = monotonicNanoseconds()
+      }
       isSilent = false
       if mustCancelAgain { cancelAgain() }
       for batch in asked where !batch.isSettled { note(states[batch.job ?? ""] ?? [:], batch) }
@@ -361,6 +366,12 @@ final class ClusterDriver: @unchecked Sendable {
       isSilent = true
     }
   }
+
+  /// A scheduler that was away may have lost jobs, and ends them where it finds them.
+  var isRecovering: Bool {
+    isSilent || recoveredAt.map { monotonicNanoseconds() - $0 < Self.recovery } ?? false
+  }
+  private static let recovery = 300_000_000_000
 
   private func note(_ states: [Int: JobState], _ batch: LiveBatch) {
     var hopeless: String?

@@ -141,6 +141,9 @@ extension ClusterDriver {
     if let manifest = published(task) { return task.settle(.finished(manifest, milliseconds: 0, nil)) }
     if task.submission == nil { return task.settle(.stopped) }
     if let refusal = group.refusal { return task.settle(.failed(message: loss.sentence(refusal), mayRetry: false)) }
+    if loss.end == .cancelled, isRecovering {
+      return afterNode(task, group, batch, loss, "was cancelled while the scheduler recovered", keepsAway: false)
+    }
     if loss.end == .cancelled {
       return task.settle(.failed(message: loss.sentence("its job was cancelled by somebody"), mayRetry: false))
     }
@@ -195,12 +198,13 @@ extension ClusterDriver {
   }
 
   private func afterNode(
-    _ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss, _ reason: String?
+    _ task: LiveTask, _ group: LiveGroup, _ batch: LiveBatch, _ loss: JobLoss, _ reason: String?,
+    keepsAway: Bool = true
   ) {
     task.record.lostNodes += 1
-    keepAway(group.host)
+    if keepsAway { keepAway(group.host) }
     guard task.record.lostNodes < 2 * profile.mostDeaths else {
-      return fail(task, loss, "lost its node \(task.record.lostNodes) times")
+      return fail(task, loss, "\(keepsAway ? "lost its node" : "lost its job") \(task.record.lostNodes) times")
     }
     again(task, group, batch, reason)
   }

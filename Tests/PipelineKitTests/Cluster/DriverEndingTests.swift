@@ -43,6 +43,18 @@ import Testing
     #expect(submitted(cluster).map(\.groups.count) == [2, 1])
   }
 
+  /// A scheduler that comes back may have lost jobs, and ends those that it does not know: nobody has cancelled them.
+  @Test func aJobThatARecoveringSchedulerCancelsGoesOnInAnother() async throws {
+    let cluster = FakeCluster { job in job.submission == 1 ? try job.die(.cancelled) : try job.work() }
+    cluster.state.with { $0.isSilent = true }
+    let driven = try Driven(bench, cluster).submit(["a"])
+    try await works(until: "a notice") { !driven.notices.isEmpty }
+    cluster.state.with { $0.isSilent = false }
+    #expect(try await driven.finish(1) == ["a": "finished"])
+    #expect(submitted(cluster).map(\.excluded) == [[], []])
+    #expect(driven.notices.last == "t: job 101_0 with task run/a was cancelled while the scheduler recovered")
+  }
+
   /// A job that has written down its end needs no scheduler to be judged.
   @Test func aJobsOwnEndCountsWhileTheSchedulerIsAway() async throws {
     let cluster = FakeCluster { job in job.submission == 1 ? try job.die(.failed, code: 9) : try job.work() }
