@@ -1,6 +1,6 @@
 """Many tiny tasks on a real Slurm: pipeline beside datatrove's executor and Snakemake's plugin, on the same Slurm.
 
-usage: sudo Benchmarks/slurm.py [--tasks 10000] [--peer-tasks 200] [--python PYTHON]
+usage: sudo python3 Benchmarks/slurm.py [--tasks 10000] [--peer-tasks 200] [--python PYTHON]
 
 Needs root (Slurm's daemons), a release build, and for the peers a PYTHON with datatrove, snakemake and
 snakemake-executor-plugin-slurm. Every task reads a file with one document and writes it out. Printed for each: seconds from the start
@@ -91,7 +91,7 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 SlurmPipelineExecutor(
     pipeline=[JsonlReader({str(folder / 'texts')!r}), JsonlWriter({str(folder / 'out')!r})],
-    tasks={tasks}, time="01:00:00", partition="main", logging_dir={str(folder / 'logs')!r}, mem_per_cpu_gb=0.5,
+    tasks={tasks}, time="01:00:00", partition="main", logging_dir={str(folder / 'logs')!r}, mem_per_cpu_gb=1,
     cpus_per_task=1, randomize_start_duration=0, tasks_per_job={tasks_per_job}, max_array_size=1001,
     venv_path={str(pathlib.Path(python).parent / 'activate')!r}, job_name="datatrove", requeue=False,
     srun_args={{"mpi": "none"}},
@@ -102,8 +102,8 @@ SlurmPipelineExecutor(
              lambda: folder.glob("logs/completions/*"))
 
 
-def run_snakemake(work, tasks, python):
-    folder = work / "snakemake"
+def run_snakemake(work, tasks, python, label, *more):
+    folder = work / label.replace(" ", "-")
     make_files(folder / "texts", tasks)
     (folder / "Snakefile").write_text(f"""
 rule all:
@@ -111,14 +111,15 @@ rule all:
 rule copy:
     input: "texts/{{n}}.jsonl"
     output: "out/{{n}}.jsonl"
-    resources: mem_mb=500, runtime=60, slurm_partition="main", slurm_account="none"
+    resources: mem_mb=500, runtime=60, slurm_partition="main"
     shell: "cp {{input}} {{output}}"
 """)
     log = open(folder / "log", "w")
     program = pathlib.Path(python).parent / "snakemake"
     path = f"{program.parent}:{os.environ['PATH']}"
-    measured("snakemake", tasks, lambda: subprocess.Popen(
-        [program, "--executor", "slurm", "--jobs", "500", "--latency-wait", "5", "--quiet", "all"], cwd=folder, stdout=log,
+    measured(label, tasks, lambda: subprocess.Popen(
+        [program, "--executor", "slurm", "--jobs", "500", "--latency-wait", "5", "--quiet", "progress",
+         "--slurm-no-account", "--slurm-status-command", "squeue", *more], cwd=folder, stdout=log,
         stderr=log, env=os.environ | {"PATH": path}), lambda: folder.glob("out/*"))
 
 
@@ -133,6 +134,10 @@ def main():
     slurm = work / "slurm"
     subprocess.run([SLURM, "start", slurm, str(NODES), str(CORES), "8000", str(os.getpid())], check=True, capture_output=True)
     os.environ["SLURM_CONF"] = str(slurm / "slurm.conf")
+    # Snakemake's jobs call srun without that variable.
+    usual = pathlib.Path("/etc/slurm/slurm.conf")
+    usual.parent.mkdir(exist_ok=True)
+    usual.symlink_to(slurm / "slurm.conf")
     print(f"{'':34} {'tasks':>6} {'first':>10} {'in all':>11} {'per task':>13} {'jobs':>6} {'calls':>8} {'per task':>9}")
     small = {"memory": "300MiB", "visibilitySeconds": 2}
     try:
@@ -144,8 +149,10 @@ def main():
             run_datatrove(work, options.peer_tasks, options.python, 1)
             run_datatrove(work, options.peer_tasks, options.python, 20)
         if options.python and options.only in ("", "snakemake"):
-            run_snakemake(work, options.peer_tasks, options.python)
+            run_snakemake(work, options.peer_tasks, options.python, "snakemake, 1 per job")
+            run_snakemake(work, options.peer_tasks, options.python, "snakemake, arrays", "--slurm-array-jobs", "all")
     finally:
+        usual.unlink()
         subprocess.run([SLURM, "stop", slurm])
     shutil.rmtree(work)
 

@@ -21,7 +21,8 @@ final class RunEventLines {
                    warnings, metrics
       blocked      stage, by
       progress     stages: stage, phase, tasksDone, tasks, running, queued,
-                   documents, bytes, totalBytes, milliseconds, status
+                   queueReason, documents, bytes, totalBytes, milliseconds,
+                   status
       notice       message: about jobs of a cluster
       interrupted  now
       ended        outcome (done, failed, interrupted)
@@ -96,7 +97,7 @@ final class RunEventLines {
     [
       "stage": .string(stage.stage), "phase": .string(stage.phase), "tasksDone": .integer(stage.tasksDone),
       "tasks": .integer(stage.tasks), "running": .integer(stage.running), "queued": .integer(stage.queued),
-      "documents": .integer(stage.documents),
+      "queueReason": .string(stage.queueReason), "documents": .integer(stage.documents),
       "bytes": .integer(stage.bytes), "totalBytes": .integer(stage.totalBytes),
       "milliseconds": .integer(stage.milliseconds),
       "status": .list(

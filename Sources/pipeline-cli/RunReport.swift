@@ -164,6 +164,9 @@ extension StageProgress {
     let seconds = max(0.001, Double(milliseconds) / 1000)
     var parts: [String] = []
     if phase != "run" { parts.append(phase) }
+    if queued > 0 {
+      parts.append("\(Quantities.count(queued)) queued\(queueReason.isEmpty ? "" : " (\(queueReason))")")
+    }
     if documents > 0 {
       parts.append("\(Quantities.short(Double(documents))) docs")
       parts.append("\(Quantities.short(Double(documents) / seconds)) docs/s")

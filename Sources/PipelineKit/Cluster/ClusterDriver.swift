@@ -251,6 +251,7 @@ final class ClusterDriver: @unchecked Sendable {
         group.endedAt = nil
       case .waiting(let reason):
         if cluster.isHopeless(reason) { hopeless = reason }
+        for task in group.open { task.submission?.attempt.run.control.queueReason = reason }
       case .ended: break
       }
     }

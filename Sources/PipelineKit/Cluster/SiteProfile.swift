@@ -21,6 +21,8 @@ public struct SiteProfile: StageOptions, Equatable {
   public var memory = ByteCount.mebibytes(512)
   @Option("The most memory that a job asks for, even after another one ran out of it.")
   public var maximumMemory = ByteCount.gibibytes(64)
+  @Option("The most processors that a job asks for on a node; tasks that could use more run with these.", in: 1...65_536)
+  public var maximumCores = 65_536
   @Option("The most jobs that run at the same time, of those that are submitted together.", in: 1...1_000_000)
   public var maximumJobs = 500
   @Option("Tasks are grouped so that a job lasts about this many seconds.", in: 1...86_400)
@@ -164,10 +166,19 @@ public struct TimeLimit: OptionValue, Comparable, CustomStringConvertible {
 }
 
 extension SiteProfile {
-  /// The resources of the first pattern, in alphabetical order, that a stage's name or kind matches.
+  /// The resources of the most specific pattern that a stage's name or kind matches: one without `*`, otherwise the one
+  /// with the most other characters; a name's before a kind's; of equal ones the first in alphabetical order.
   func resources(stage: String, use: String) -> SiteResources {
-    let pattern = resources.keys.sorted().first { Self.matches(stage, $0) || Self.matches(use, $0) }
-    return pattern.flatMap { resources[$0] } ?? SiteResources()
+    func rank(_ pattern: String) -> (Int, Int, Int)? {
+      let isName = Self.matches(stage, pattern)
+      guard isName || Self.matches(use, pattern) else { return nil }
+      let stars = pattern.utf8.count { $0 == UInt8(ascii: "*") }
+      return (stars == 0 ? 1 : 0, pattern.utf8.count - stars, isName ? 1 : 0)
+    }
+    let ranked = resources.keys.sorted().compactMap { pattern in rank(pattern).map { (pattern, $0) } }
+    // `max` would give the last of equal ones.
+    let best = ranked.reduce(ranked.first) { best, next in best.map { next.1 > $0.1 ? next : $0 } }
+    return best.flatMap { resources[$0.0] } ?? SiteResources()
   }
 
   /// Whether tasks of a stage run in the driver.

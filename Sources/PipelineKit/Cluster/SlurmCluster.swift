@@ -82,6 +82,12 @@ public struct SlurmCluster: Cluster {
         hint: "Check the limits of your account, or name another one in the profile.")
     }
     if passing.contains(where: plain.contains) { return ClusterError(.silent, program, said) }
+    if plain.contains("node configuration is not available") {
+      return ClusterError(
+        .refused, program, "refuses: \(said)",
+        hint: "No node has what is asked for: state \"maximumCores\" or \"maximumMemory\" in the profile, or another "
+          + "partition for this stage in its \"resources\", and run again.")
+    }
     return ClusterError(
       .refused, program, "refuses: \(said)", hint: "Correct the profile (`pipeline profile check`), and run again.")
   }

@@ -358,7 +358,7 @@ final class Executor {
       guard let phase = running[node] else { return nil }
       var documents = phase.finishedDocuments
       var bytes = phase.finishedBytes
-      let queued = phase.controls.values.count { $0.isQueued }
+      let queued = phase.controls.filter { $0.value.isQueued }
       for control in phase.controls.values {
         documents += control.progress.documents
         bytes += control.progress.bytes
@@ -369,8 +369,8 @@ final class Executor {
       }
       return StageProgress(
         stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
-        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count - queued,
-        queued: queued, documents: documents, bytes: bytes, totalBytes: Int(total),
+        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count - queued.count,
+        queued: queued.count, queueReason: queued.min { $0.key < $1.key }?.value.queueReason ?? "", documents: documents, bytes: bytes, totalBytes: Int(total),
         milliseconds: (now - phase.began) / 1_000_000,
         statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
     }

@@ -27,6 +27,8 @@ public struct StageProgress: Sendable, Equatable {
   public var running: Int
   /// Tasks that wait for a machine of the cluster.
   public var queued = 0
+  /// Why the first of them waits, in the scheduler's word, such as "Priority"; empty if that is not known.
+  public var queueReason = ""
   /// Documents and text bytes that the tasks of this run have processed in the phase so far.
   public var documents: Int
   public var bytes: Int

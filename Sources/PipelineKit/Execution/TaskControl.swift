@@ -24,6 +24,7 @@ public final class TaskControl: Sendable {
   private let cancelled = Atomic<Bool>(false)
   private let stopping = Atomic<Bool>(false)
   private let queued = Atomic<Bool>(false)
+  private let reason = Mutex<String>("")
   private let reported = Mutex<TaskStatus?>(nil)
   private let documentsDone = Atomic<Int>(0)
   private let bytesDone = Atomic<Int>(0)
@@ -54,6 +55,11 @@ public final class TaskControl: Sendable {
   var isQueued: Bool {
     get { queued.load(ordering: .relaxed) }
     set { queued.store(newValue, ordering: .relaxed) }
+  }
+  /// Why it waits, in the scheduler's word; empty if that is not known.
+  var queueReason: String {
+    get { reason.withLock { $0 } }
+    set { reason.withLock { $0 = newValue } }
   }
 
   private static let saving = Atomic<Int>(0)

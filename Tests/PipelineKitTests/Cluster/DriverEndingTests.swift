@@ -135,6 +135,8 @@ import Testing
     let job = jobs.wait { $0.first }
     try await works(until: "questions") { cluster.state.with { $0.questions } > 15 }
     #expect(driven.words == [:])
+    #expect(driven.control("a")?.isQueued == true)
+    #expect(driven.control("a")?.queueReason == "Priority")
     try job.work()
     cluster.state.with { $0.states = [:] }
     #expect(try await driven.finish(1) == ["a": "finished"])

@@ -271,6 +271,7 @@ final class Driven: Sendable {
   private let bench: ExecutorBench
   private let outcomes = Monitor<[String: TaskOutcome]>([:])
   private let sentences = Monitor<[String]>([])
+  private let attempts = Monitor<[String: TaskAttempt]>([:])
 
   init(_ bench: ExecutorBench, _ cluster: FakeCluster, profile: SiteProfile? = nil, run: Int64 = 1) throws {
     self.bench = bench
@@ -282,7 +283,9 @@ final class Driven: Sendable {
   @discardableResult
   func submit(_ keys: [String], directory: String? = nil) -> Driven {
     for key in keys {
-      executor.submit(bench.attempt(key, directory: directory)) { [outcomes] outcome in
+      let attempt = bench.attempt(key, directory: directory)
+      attempts.with { $0[key] = attempt }
+      executor.submit(attempt) { [outcomes] outcome in
         outcomes.with {
           if $0.updateValue(outcome, forKey: key) != nil { Issue.record("\(key) is reported twice") }
         }
@@ -291,6 +294,9 @@ final class Driven: Sendable {
     executor.flush()
     return self
   }
+
+  /// What a task's progress shows.
+  func control(_ key: String) -> TaskControl? { attempts.with { $0[key]?.run.control } }
 
   var notices: [String] { sentences.with { $0 } }
 

@@ -77,6 +77,7 @@ import Testing
     let planned = sizing().request(plan, bench.node, phase: "run")
     #expect(planned == JobRequest(memoryBytes: 512 << 20, cores: 5, gpus: 1, nodes: 2, seconds: 3600))
     #expect(planned.words == "2 nodes, 5 cores, 1 GPU, 512 MiB, 01:00:00")
+    #expect(sizing { $0.maximumCores = 4 }.request(plan, bench.node, phase: "run").cores == 4)
   }
 
   @Test func theTimeLimitIsThreeTimesWhatIsExpected() {

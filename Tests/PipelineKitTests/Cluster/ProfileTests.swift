@@ -48,6 +48,12 @@ import Testing
     #expect(profile.resources(stage: "large", use: "model.train").gpus == 2)
     #expect(profile.resources(stage: "any", use: "model.train").gpus == 8)
     #expect(profile.resources(stage: "any", use: "text.clean") == SiteResources())
+    profile.resources["*"] = resources { $0.gpus = 1 }
+    profile.resources["model.train*"] = resources { $0.gpus = 4 }
+    #expect(profile.resources(stage: "any", use: "model.train").gpus == 4)
+    #expect(profile.resources(stage: "any", use: "model.card").gpus == 8)
+    #expect(profile.resources(stage: "any", use: "text.clean").gpus == 1)
+    #expect(profile.resources(stage: "large", use: "model.train").gpus == 2)
     #expect(profile.keepsInDriver(stage: "small", use: "text.clean"))
     #expect(profile.keepsInDriver(stage: "get", use: "http.get"))
     #expect(!profile.keepsInDriver(stage: "large", use: "text.clean"))
