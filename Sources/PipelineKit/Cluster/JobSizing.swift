@@ -34,7 +34,8 @@ final class JobSizing {
   func request(_ plan: TaskPlan, _ node: Graph.Node, phase: String) -> JobRequest {
     let own = profile.resources(stage: node.name, use: node.description.name)
     return JobRequest(
-      memoryBytes: own.memory?.bytes ?? memory(plan, node.name, phase), cores: own.cores ?? min(plan.resources.cores, profile.maximumCores),
+      memoryBytes: own.memory?.bytes ?? memory(plan, node.name, phase),
+      cores: own.cores ?? min(plan.resources.cores, profile.maximumCores),
       gpus: own.gpus ?? plan.resources.gpus, nodes: own.nodes ?? plan.resources.nodes,
       seconds: (own.time ?? profile.time).seconds)
   }

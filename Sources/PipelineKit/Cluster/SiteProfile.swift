@@ -21,7 +21,8 @@ public struct SiteProfile: StageOptions, Equatable {
   public var memory = ByteCount.mebibytes(512)
   @Option("The most memory that a job asks for, even after another one ran out of it.")
   public var maximumMemory = ByteCount.gibibytes(64)
-  @Option("The most processors that a job asks for on a node; tasks that could use more run with these.", in: 1...65_536)
+  @Option(
+    "The most processors that a job asks for on a node; tasks that could use more run with these.", in: 1...65_536)
   public var maximumCores = 65_536
   @Option("The most jobs that run at the same time, of those that are submitted together.", in: 1...1_000_000)
   public var maximumJobs = 500

@@ -37,6 +37,10 @@ final class Executor {
     let progress: Progress
     let number: Int
     let prepared: PreparedPhase
+    /// The node's folder in the store.
+    let directory: String
+    /// Bytes of the files that its open tasks read.
+    let totalBytes: Int
     var done: [Int: TaskManifest]
     var attempts: [Int: Int] = [:]
     var controls: [Int: TaskControl] = [:]
@@ -44,10 +48,15 @@ final class Executor {
     var finishedDocuments = 0
     var finishedBytes = 0
 
-    init(_ progress: Progress, phase number: Int, _ prepared: PreparedPhase) {
+    init(_ progress: Progress, phase number: Int, _ prepared: PreparedPhase, directory: String) {
       self.progress = progress
       self.number = number
       self.prepared = prepared
+      self.directory = directory
+      let open = prepared.tasks.indices.filter { prepared.kept[$0] == nil }
+      totalBytes = open.reduce(0) { sum, i in
+        prepared.tasks[i].files.reduce(sum) { $0 + Int($1.contentBytes) }
+      }
       done = prepared.kept
     }
   }
@@ -150,7 +159,7 @@ final class Executor {
     let state = phase.progress
     let plan = phase.prepared.tasks[task]
     let run = TaskRun(
-      directory: store.artifacts.directory(stage: graphNode.name, fingerprint: state.identity.fingerprint),
+      directory: phase.directory,
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
@@ -181,7 +190,9 @@ final class Executor {
       schedule.sealed(node, wasPreparing: true)
     case .prepared(let node, let number, let state, let prepared):
       if number == 0 { try settle(node, state.identity, state.verdict) }
-      try beginPhase(node, NodeRun(state, phase: number, prepared))
+      let directory = store.artifacts.directory(
+        stage: graph.nodes[node].name, fingerprint: state.identity.fingerprint)
+      try beginPhase(node, NodeRun(state, phase: number, prepared, directory: directory))
     case .prepareFailed(let node, let message):
       try store.recordFailure(
         run: run, stage: graph.nodes[node].name, phase: "", key: "", attempt: 1, message: message)
@@ -258,10 +269,11 @@ final class Executor {
     running[node] = nil
     var progress = phase.progress
     let done = phase.prepared.tasks.indices.map { phase.done[$0]! }
-    let folder = store.artifacts.directory(stage: graphNode.name, fingerprint: progress.identity.fingerprint)
     progress.manifests += done
     for manifest in done {
-      for (port, file) in manifest.artifactFiles(in: folder) { progress.outputs[port, default: []].append(file) }
+      for (port, file) in manifest.artifactFiles(in: phase.directory) {
+        progress.outputs[port, default: []].append(file)
+      }
     }
     if phase.number + 1 < graphNode.description.phases.count {
       if schedule.isStopping { return }
@@ -363,14 +375,11 @@ final class Executor {
         documents += control.progress.documents
         bytes += control.progress.bytes
       }
-      let open = phase.prepared.tasks.indices.filter { phase.prepared.kept[$0] == nil }
-      let total = open.reduce(Int64(0)) { sum, i in
-        phase.prepared.tasks[i].files.reduce(sum) { $0 + $1.contentBytes }
-      }
       return StageProgress(
         stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
         tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count - queued.count,
-        queued: queued.count, queueReason: queued.min { $0.key < $1.key }?.value.queueReason ?? "", documents: documents, bytes: bytes, totalBytes: Int(total),
+        queued: queued.count, queueReason: queued.min { $0.key < $1.key }?.value.queueReason ?? "",
+        documents: documents, bytes: bytes, totalBytes: phase.totalBytes,
         milliseconds: (now - phase.began) / 1_000_000,
         statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
     }
