@@ -25,13 +25,16 @@ extension WorkerCommand {
 
     func run() throws {
       JobSignals.install()
+      // On several nodes, this step runs once on each.
+      let isShared = try BatchFolder(folder).readBatch().request.nodes > 1
+      let node = isShared ? try LaunchEnvironment.current(processesPerNode: 1).nodeRank : 0
       if let marker, !FileSystem.exists(marker) {
-        throw RunError(
+        let error = RunError(
           .environment, "the container is not used: \(marker) does not exist here",
           hint: "Check 'launcher' and 'marker' of the profile, and that this node has the container's software.")
+        if node > 0 { BatchWorker.tellLeader("\(error)", BatchFolder(folder), group) }
+        throw error
       }
-      // On several nodes, this step runs once on each.
-      let node = try LaunchEnvironment.current(processesPerNode: 1).nodeRank
       let worker = try BatchWorker(folder, group: group, registry: .builtin, job: job, isLeader: node == 0)
       if try worker.run(stopping: { JobSignals.isStopping }) == .isAnothers { throw ExitCode(JobScript.anothersCode) }
     }

@@ -46,10 +46,26 @@ public struct BatchWorker {
     guard try claims() else { return .isAnothers }
     let reports = ReportFile(path: folder.outcomes(group), isMuted: !isLeader)
     do { try work(reports, stopping) } catch let error as StageError where error.code == .environment {
+      tellLeader(error)
       try reports.append(report(.refused, message: "\(error)"))
       throw error
     }
     return .worked
+  }
+
+  /// The first node would wait for this one; it hears the first reason that one gives.
+  private func tellLeader(_ error: any Error) {
+    guard !isLeader else { return }
+    Self.tellLeader("\(error)", folder, group)
+  }
+
+  /// Tells the first node of a job why this one cannot do its part.
+  public static func tellLeader(_ reason: String, _ folder: BatchFolder, _ group: Int) {
+    let own = "\(folder.failure(group)).\(hostName()).\(getpid())"
+    do { try FileSystem.write(Array("\(hostName()): \(reason)".utf8), to: own) } catch { return }
+    // A link does not replace another node's.
+    link(own, folder.failure(group))
+    try? FileSystem.remove(own)
   }
 
   /// The first job to arrive owns the group; a second submission of the same batch does nothing. A job that its
@@ -140,7 +156,7 @@ public struct BatchWorker {
         .environment, "task \(task.key)", "has a different fingerprint in this program than in the driver")
     }
     try reports.append(report(.began, key: task.key))
-    let log = TaskLog(batch, key: task.key, attempt: task.attempt)
+    let log = TaskLog(batch, key: task.key, attempt: task.attempt, node: isLeader ? nil : hostName())
     let meter = UsageMeter(batch.request, job: job)
     let control = TaskControl(timeoutSeconds: batch.timeoutSeconds)
     let watch = TaskWatch(control, folder: folder, group: group, key: task.key, stopping: stopping, isMuted: !isLeader)
@@ -155,11 +171,21 @@ public struct BatchWorker {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")
       try reports.append(report(.finished, key: task.key, usage: meter.usage()))
+    } catch let error as StageError where error.code == .killed {
+      log.note("error: \(error)")
+      // The scheduler knows whether the job ran out of memory. It is judged by this process's end, which is the same.
+      kill(getpid(), SIGKILL)
+    } catch let error as StageError where error.code == .cancelled && watch.failure != nil {
+      let message = "another node of its job cannot do its part: \(watch.failure ?? "")"
+      log.note("error: \(message)")
+      try reports.append(
+        report(.failed, key: task.key, message: message, mayRetry: true, usage: meter.usage()))
     } catch let error as StageError where error.code == .cancelled && (control.shouldStop || batch.request.nodes > 1) {
       // Any of several nodes may have been told to stop.
       try reports.append(report(.stopped, key: task.key, usage: meter.usage()))
     } catch {
       log.note("error: \(error)")
+      tellLeader(error)
       try reports.append(
         report(
           .failed, key: task.key, message: "\(error)", mayRetry: RetryPolicy.mayRetry(error), usage: meter.usage()))

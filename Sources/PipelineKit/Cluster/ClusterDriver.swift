@@ -113,6 +113,9 @@ final class ClusterDriver: @unchecked Sendable {
       if task.hasBegun { attempt.run.control.isQueued = false }
       return
     }
+    do throws(StageError) { try sizing.check(attempt.run.task, attempt.node) } catch {
+      return submission.report(.failed(message: "\(error)", mayRetry: false))
+    }
     let task = LiveTask(
       JobTask(attempt.run.task, fingerprint: attempt.run.fingerprint, attempt: attempt.number),
       directory: attempt.run.directory, phase: attempt.run.phase,

@@ -87,6 +87,8 @@ public struct BatchFolder: Sendable {
   func claim(_ group: Int) -> String { "\(groups)/\(group).claim" }
   func outcomes(_ group: Int) -> String { "\(groups)/\(group).jsonl" }
   func heartbeat(_ group: Int) -> String { "\(groups)/\(group).beat" }
+  /// Why a further node of a job of several cannot do its part.
+  func failure(_ group: Int) -> String { "\(groups)/\(group).failure" }
   func end(_ group: Int) -> String { "\(groups)/\(group).end" }
   /// What the job printed outside of tasks.
   public func output(_ group: Int) -> String { "\(path)/\(group).out" }

@@ -50,6 +50,7 @@ public struct JobPreview {
     guard let (phase, plans) = try firstTasks(node, context), isRemote(node, phase) else { return [] }
     let directory = run.store.artifacts.directory(stage: node.name, fingerprint: fingerprint)
     let sizing = JobSizing(profile: profile, store: run.store)
+    for plan in plans { try sizing.check(plan, node) }
     let tasks = plans.map { plan in
       LiveTask(
         JobTask(plan, fingerprint: fingerprint, attempt: 1), directory: directory, phase: phase,

@@ -33,11 +33,43 @@ final class JobSizing {
 
   func request(_ plan: TaskPlan, _ node: Graph.Node, phase: String) -> JobRequest {
     let own = profile.resources(stage: node.name, use: node.description.name)
+    let plan = scaled(plan, gpus: own.gpus)
     return JobRequest(
       memoryBytes: own.memory?.bytes ?? memory(plan, node.name, phase),
       cores: own.cores ?? min(plan.resources.cores, profile.maximumCores),
       gpus: own.gpus ?? plan.resources.gpus, nodes: own.nodes ?? plan.resources.nodes,
       seconds: (own.time ?? profile.time).seconds)
+  }
+
+  /// A task that takes all GPUs of its machine was planned on another one.
+  private func scaled(_ plan: TaskPlan, gpus: Int?) -> TaskPlan {
+    let planned = plan.resources.gpus
+    guard let gpus, gpus > 0, planned > 0, gpus != planned else { return plan }
+    var plan = plan
+    plan.resources.gpus = gpus
+    plan.resources.cores = max(1, plan.resources.cores * gpus / planned)
+    plan.resources.memoryBytes = plan.memoryBytes / planned * gpus
+    return plan
+  }
+
+  /// Finds out that a job would fail on its node, before it waits in a queue.
+  /// - Throws: `StageError` (`options`) with what to change.
+  func check(_ plan: TaskPlan, _ node: Graph.Node) throws(StageError) {
+    let own = profile.resources(stage: node.name, use: node.description.name)
+    guard let gpus = own.gpus, gpus > 0 || plan.resources.gpus > 0 else { return }
+    func option(_ name: String) -> JSONValue? { node.configured.options.first { $0.name == name }?.value }
+    if plan.resources.gpus > gpus, let processes = option("processes")?.integer, processes > 0 {
+      throw StageError(
+        .options, "gpus", "is \(gpus) in the profile's resources, but '\(node.name)' states \(processes) processes",
+        hint: "Each needs a GPU: raise \"gpus\" there, or lower \"processes\" of the stage.")
+    }
+    if plan.resources.gpus == 0, option("device") == .string("auto") {
+      throw StageError(
+        .options, "device",
+        "is \"auto\", which means the CPU on this machine, but the profile gives the jobs of "
+          + "'\(node.name)' GPUs",
+        hint: "State \"cuda\" or \"cpu\".")
+    }
   }
 
   /// The task's own estimate with a margin, or what such tasks took at most if that is known; never less than half of

@@ -32,7 +32,7 @@ public enum ProfileFile {
   static func parse(_ text: [UInt8], path: String, profile: String?) throws -> SiteProfile {
     let place = PipelineSpec(path: path, folder: "", name: "", parameters: [], stages: [], lines: LineTable(text))
     func error(_ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
-      SpecErrors(errors: [place.error(at: offset, key, message)])
+      self.error(place, offset, key, message)
     }
     let root: JSONNode
     do { root = try JSONValue.parse(text) } catch {
@@ -66,14 +66,43 @@ public enum ProfileFile {
             at: issue.offset, "profiles.\(wanted)" + (issue.option.map { ".\($0)" } ?? ""), issue.message)
         })
     }
-    let profile = SiteProfile(fields: fields)
+    var profile = SiteProfile(fields: fields)
+    if profile.executor == .ssh, !profile.hostsFile.isEmpty {
+      do throws(ShardError) { profile.hosts.merge(try hosts(profile.hostsFile)) { own, _ in own } } catch {
+        throw self.error(place, found.keyOffset, "profiles.\(wanted).hostsFile", "\(error)")
+      }
+    }
     try check(profile) { error(found.keyOffset, "profiles.\(wanted)", $0) }
     return profile
   }
 
+  private static func error(_ place: PipelineSpec, _ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
+    SpecErrors(errors: [place.error(at: offset, key, message)])
+  }
+
+  /// How often each host stands in a file: `node1`, or Grid Engine's `node1 16 all.q@node1 UNDEFINED`.
+  /// - Parameter name: a path, or `$` and the name of the variable that has it.
+  static func hosts(_ name: String) throws(ShardError) -> [String: Int] {
+    var path = name
+    if name.hasPrefix("$") {
+      path = getenv(String(name.dropFirst())).map { String(cString: $0) } ?? ""
+      guard !path.isEmpty else {
+        throw ShardError(.notFound, name, "is not set", hint: "Start the run inside an allocation.")
+      }
+    }
+    var hosts: [String: Int] = [:]
+    for line in try FileSystem.read(path, limit: 1 << 24).split(separator: 10) {
+      // Blanks, tabs, and the other half of a line end.
+      let words = line.split(whereSeparator: { [32, 9, 13].contains($0) }).map { String(decoding: $0, as: UTF8.self) }
+      guard let host = words.first, !host.hasPrefix("#") else { continue }
+      hosts[host, default: 0] += words.count > 1 ? max(1, Int(words[1]) ?? 1) : 1
+    }
+    return hosts
+  }
+
   private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {
     if profile.executor == .ssh, profile.hosts.isEmpty {
-      throw error("'hosts' is empty, but ssh needs at least one host")
+      throw error("'hosts' is empty, but ssh needs at least one host, there or in 'hostsFile'")
     }
     if profile.executor == .slurm, profile.time.seconds < profile.warningSeconds + 30 {
       throw error("'time' must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once")
@@ -122,7 +151,7 @@ public enum ProfileFile {
       var value = field.value
       if field.name == "executor" { value = .string(kind.rawValue) }
       if field.name == "hosts" { value = ["node01": 16, "node02": 16] }
-      if field.name == "resources" { value = ["model.*": ["partition": "gpu", "gpus": 1, "time": "1-00:00:00"]] }
+      if field.name == "resources" { value = ["model.pretrain": ["partition": "gpu", "time": "1-00:00:00"]] }
       lines.append("      \"\(field.name)\": \(value.text())\(number + 1 < shown.count ? "," : "")")
     }
     return (lines + ["    }", "  }", "}", ""]).joined(separator: "\n")

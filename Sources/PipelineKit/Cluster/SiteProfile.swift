@@ -47,6 +47,10 @@ public struct SiteProfile: StageOptions, Equatable {
   @Option("Words that are put before the program: [\"apptainer\", \"exec\", \"--nv\", \"/images/pipeline.sif\"].")
   public var launcher: [String] = []
   @Option(
+    "Further arguments of the srun that starts the program, such as \"--container-image=/images/pipeline.sqsh\". With "
+      + "them, a job of one node is a step, too.")
+  public var stepArguments: [String] = []
+  @Option(
     "A file that exists only inside the container. A job that does not see it ends: no task runs outside by accident."
   )
   public var marker = ""
@@ -62,6 +66,10 @@ public struct SiteProfile: StageOptions, Equatable {
   public var resources: [String: SiteResources] = [:]
   @Option("With ssh: the hosts, and how many jobs each may run at once: {\"node01\": 16}.")
   public var hosts: [String: Int] = [:]
+  @Option(
+    "With ssh: a file that names a host per line instead, as PBS and Grid Engine write for an allocation; a host that "
+      + "stands there several times may run as many jobs. \"$PBS_NODEFILE\" is the file that this variable names.")
+  public var hostsFile = ""
   @Option("With ssh: the ssh command and its options.")
   public var ssh = ["ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
   @Option(

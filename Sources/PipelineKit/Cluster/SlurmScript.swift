@@ -23,8 +23,8 @@ struct SlurmScript {
       "--mem=\((request.memoryBytes + (1 << 20) - 1) >> 20)M", "--cpus-per-task=\(request.cores)",
       "--nodes=\(request.nodes)",
       "--ntasks-per-node=1",
-      // Steps of several nodes are told themselves; else the shell, which passes it on.
-      "--signal=\(request.nodes > 1 ? "" : "B:")USR1@\(profile.warningSeconds)",
+      // Steps are told themselves; else the shell, which passes it on.
+      "--signal=\(isStep ? "" : "B:")USR1@\(profile.warningSeconds)",
     ]
     let partition = own.partition ?? profile.partition
     if !partition.isEmpty { lines.append("--partition=\(partition)") }
@@ -37,20 +37,38 @@ struct SlurmScript {
   private var body: [String] {
     // With it, the tasks of the step know that they work together.
     let together = batch.request.nodes > 1 ? ["export PIPELINE_LAUNCHER=slurm"] : []
-    return together
+    return [Self.noOthers] + together
       + JobScript(profile: profile, batch: batch, folder: folder).lines(
         group: "$SLURM_ARRAY_TASK_ID", job: "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", launcher: stepLauncher)
   }
 
+  /// Of the shell that started the run, these say nothing about this job.
+  private static let noOthers =
+    "unset " + LaunchVariableNames.all.joined(separator: " ")
+
+  private var isStep: Bool { batch.request.nodes > 1 || !profile.stepArguments.isEmpty }
+
   /// A step of one process on each node.
   private var stepLauncher: [String] {
-    guard batch.request.nodes > 1 else { return [] }
+    guard isStep else { return [] }
     // HyperPod replaces a broken node and starts the step again.
     let resume = FileSystem.isDirectory("/opt/sagemaker_cluster") ? ["--auto-resume=1"] : []
     return [
-      "srun", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--mpi=none", "--cpus-per-task=\(batch.request.cores)",
-    ] + resume
+      "srun", "--ntasks-per-node=1", "--kill-on-bad-exit=0", "--wait=\(Self.waitSeconds)", "--mpi=none",
+      "--cpus-per-task=\(batch.request.cores)",
+    ] + resume + profile.stepArguments
   }
+
+  /// After the first process of a step has ended, the others have as long: to publish a model, not to hang.
+  private static let waitSeconds = 1800
+}
+
+/// Variables with which launchers number the processes of a training.
+enum LaunchVariableNames {
+  static let all = [
+    "WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID",
+  ]
 }
 
 /// The part of a job's script that every kind of cluster has: prepares the machine, starts the worker, passes signals on

@@ -1,14 +1,17 @@
 import Glibc
 import ShardKit
 
-/// The log of one attempt at a task: `logs/RUN/STAGE/PHASE-KEY.ATTEMPT.log` in the store. Whatever the task and its
-/// child processes print goes there.
+/// The log of one attempt at a task: `logs/RUN/STAGE/PHASE-KEY.ATTEMPT.log` in the store; `PHASE-KEY@NODE.ATTEMPT.log` on
+/// the further nodes of a job of several. Whatever the task and its child processes print goes there.
 public struct TaskLog: Sendable {
   public let path: String
 
-  init(_ batch: JobBatch, key: String, attempt: Int) {
+  /// - Parameter node: the name of a further node of the job, which cannot append to the first one's file.
+  init(_ batch: JobBatch, key: String, attempt: Int, node: String? = nil) {
     let store = ArchivePath.folder(of: ArchivePath.folder(of: ArchivePath.folder(of: batch.directory)))
-    path = Self.path(store: store, run: batch.run, stage: batch.stage, phase: batch.phase, key: key, attempt: attempt)
+    path = Self.path(
+      store: store, run: batch.run, stage: batch.stage, phase: batch.phase,
+      key: key + (node.map { "@\($0)" } ?? ""), attempt: attempt)
   }
 
   static func root(store: String) -> String { "\(store)/logs" }

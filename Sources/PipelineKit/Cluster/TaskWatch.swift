@@ -5,6 +5,7 @@ import Synchronization
 /// A thread beside a task of a job: writes its heartbeat, and passes on the request to stop.
 final class TaskWatch: Sendable {
   private let ending = Monitor(false)
+  private let reason = Monitor<String?>(nil)
   private let thread: BackgroundThread?
 
   /// Nanoseconds between heartbeats.
@@ -18,10 +19,14 @@ final class TaskWatch: Sendable {
   ) {
     let path = folder.heartbeat(group)
     if !isMuted { Self.beat(control, path, key) }
-    thread = BackgroundThread { [ending] in
+    thread = BackgroundThread { [ending, reason] in
       while true {
         if stopping() { control.requestStop() }
         if FileSystem.exists(folder.void) { control.cancel() }
+        if !isMuted, let text = try? FileSystem.read(folder.failure(group), limit: 1 << 16) {
+          reason.with { $0 = String(decoding: text, as: UTF8.self) }
+          control.cancel()
+        }
         if control.overtime > Self.patience { _exit(TaskWatch.hungCode) }
         let isOver = ending.wait(atMostNanoseconds: stopping() ? 200_000_000 : Self.pause, wake: false) {
           $0 ? true : nil
@@ -34,6 +39,9 @@ final class TaskWatch: Sendable {
 
   /// The exit code of a job whose task did not stop after its timeout.
   static let hungCode: Int32 = 124
+
+  /// What a further node of the job gave as the reason why it cannot do its part.
+  var failure: String? { reason.with { $0 } }
 
   func end() {
     ending.with { $0 = true }

@@ -12,9 +12,11 @@ public enum StageErrorCode: FaultCode {
   case check
   /// A program, library or folder that the stage needs is missing.
   case environment
+  /// Signal 9 ended a process of the stage: as a rule, the machine or the job ran out of memory.
+  case killed
   case cancelled
   case timedOut
   case ledger
 
-  public var isTransient: Bool { self == .timedOut || self == .environment }
+  public var isTransient: Bool { self == .timedOut || self == .environment || self == .killed }
 }

@@ -49,6 +49,11 @@ struct WorkerGroup {
   /// - Throws: `StageError` of the process that failed first; what `hear` throws.
   func run(_ workspace: Workspace, hear: ([UInt8]) throws -> Void) throws {
     guard gpus > 0 else { return try run(workspace, on: nil, hear) }
+    guard processes <= gpus else {
+      throw StageError(
+        .options, "processes", "\(processes) processes cannot train on \(gpus == 1 ? "one GPU" : "\(gpus) GPUs")",
+        hint: "Each needs one for itself: lower \"processes\", or ask for more GPUs.")
+    }
     try DeviceSlots.shared.several(processes, of: gpus, workspace.control) { try run(workspace, on: $0, hear) }
   }
 
@@ -151,9 +156,15 @@ struct WorkerGroup {
       hint: "Its messages are in \(place). Out of memory? Lower microbatchSize. "
         + "The next run resumes from the last checkpoint.")
     // What was lost may be there at the next attempt.
-    if error.message.contains(ProcessGroup.lossWords) { error.code = .environment }
+    if error.code == .check, Self.passing.contains(where: error.message.contains) { error.code = .environment }
     return error
   }
+
+  /// Words of failures of a device or a network, which another attempt, perhaps elsewhere, may not meet.
+  private static let passing = [
+    ProcessGroup.lossWords, "cannot reach the others", "NCCL", "ECC error", "unspecified launch failure",
+    "CUDA error: unknown error", "CUDA driver", "hardware",
+  ]
 
   private static let toldBytes = 1 << 16
 

@@ -16,7 +16,9 @@ extension ModelPretrain.Device {
 
   /// The number of GPUs that this process may use, by what the system shows.
   static let visibleGPUs: Int = {
-    if let visible = getenv("CUDA_VISIBLE_DEVICES") { return String(cString: visible).split(separator: ",").count }
+    if let visible = getenv("CUDA_VISIBLE_DEVICES").map({ String(cString: $0) }), !["", "-1"].contains(visible) {
+      return visible.split(separator: ",").count
+    }
     let numbered = ((try? FileSystem.list("/dev")) ?? []).filter { name in
       name.hasPrefix("nvidia") && name.utf8.count > 6
         && name.utf8.dropFirst(6).allSatisfy { (0x30...0x39).contains($0) }

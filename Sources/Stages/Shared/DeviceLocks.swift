@@ -29,8 +29,10 @@ struct DeviceLocks: Sendable {
   func take(_ device: String, exclusively: Bool) -> Hold? {
     guard let path = path(device) else { return Hold(-1) }
     // The file of another user can be read, which is enough for a lock.
-    let made = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    let descriptor = made >= 0 ? made : open(path, O_RDONLY | O_CLOEXEC)
+    let made = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o666)
+    let descriptor = made >= 0 ? made : open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    // Whatever this user's umask is, others must find the lock; of another user's file it is refused.
+    if made >= 0 { fchmod(made, 0o666) }
     guard descriptor >= 0 else { return Hold(-1) }
     guard flock(descriptor, (exclusively ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 else {
       // Some file systems have no locks.

@@ -99,9 +99,16 @@ final class WorkerProcess {
 
   /// Why it failed: what it said last, if it came to say something; else how it ended.
   func failure(_ subject: String, _ name: String, hint: String) -> StageError {
-    let code = wait()
-    let message = lastErrors(lines: 1)
+    Self.failure(code: wait(), message: lastErrors(lines: 1), subject, name, hint: hint)
+  }
+
+  static func failure(code: Int32, message: String, _ subject: String, _ name: String, hint: String) -> StageError {
     if code < 128, !message.isEmpty { return StageError(.check, message) }
+    if code == 128 + SIGKILL {
+      return StageError(
+        .killed, subject, "\(name) was killed by signal 9\(message.isEmpty ? "" : ": \(message)")",
+        hint: "This machine, or its job, may have run out of memory. Give it more, or use fewer threads or processes.")
+    }
     let end = code > 128 ? "by signal \(code - 128)" : "with code \(code)"
     let words = message.isEmpty ? "" : ": \(message)"
     return StageError(.environment, subject, "\(name) ended \(end)\(words)", hint: hint)

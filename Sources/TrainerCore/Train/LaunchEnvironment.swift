@@ -4,11 +4,12 @@ public import ShardKit
 /// The machines that train together, as the variables of a launcher state them.
 ///
 /// In this order:
-/// 1. torchrun's, if `WORLD_SIZE` is above 1: `WORLD_SIZE`, `LOCAL_WORLD_SIZE`, `NODE_RANK` or `GROUP_RANK`, `RANK`,
+/// 1. Slurm's, if `PIPELINE_LAUNCHER` is `slurm` and this process is one of several tasks of a step that `srun` started,
+///    one task per node. Without that variable a shell of `sbatch` or `salloc` trains alone. With it, torchrun's are not
+///    read: containers' hooks set them.
+/// 2. torchrun's, if `WORLD_SIZE` is above 1: `WORLD_SIZE`, `LOCAL_WORLD_SIZE`, `NODE_RANK` or `GROUP_RANK`, `RANK`,
 ///    `MASTER_ADDR`, `MASTER_PORT`. Set by hand, `WORLD_SIZE` counts the training processes of all machines; set by
 ///    torchrun, which starts one pipeline per machine, it counts the machines.
-/// 2. Slurm's, if `PIPELINE_LAUNCHER` is `slurm` and this process is one of several tasks of a step that `srun` started,
-///    one task per node. Without that variable a shell of `sbatch` or `salloc` trains alone.
 /// 3. Otherwise one machine.
 ///
 /// `MASTER_ADDR` and `MASTER_PORT` also replace what follows from Slurm's list of hosts and job number.
@@ -32,14 +33,9 @@ public struct LaunchEnvironment: Equatable, Sendable {
     processesPerNode: Int, environment: @escaping (String) -> String? = { getenv($0).map { String(cString: $0) } }
   ) throws(TorchError) -> LaunchEnvironment {
     let variables = LaunchVariables(environment)
-    let torchrun = try torchrun(processesPerNode, variables), slurm = try slurm(processesPerNode, variables)
-    if let torchrun, let slurm, (torchrun.nodes, torchrun.nodeRank) != (slurm.nodes, slurm.nodeRank) {
-      throw TorchError(
-        .group, "WORLD_SIZE",
-        "says machine \(torchrun.nodeRank) of \(torchrun.nodes), Slurm says \(slurm.nodeRank) of \(slurm.nodes)",
-        hint: "Unset WORLD_SIZE, or unset PIPELINE_LAUNCHER.")
-    }
-    return torchrun ?? slurm ?? LaunchEnvironment(processesPerNode: processesPerNode)
+    if let slurm = try slurm(processesPerNode, variables) { return slurm }
+    if let torchrun = try torchrun(processesPerNode, variables) { return torchrun }
+    return LaunchEnvironment(processesPerNode: processesPerNode)
   }
 
   // MARK: torchrun

@@ -122,7 +122,21 @@ import Testing
   @Test func aFollowerClaimsNothing() throws {
     try write { $0.program.digest = Digester.digest([]) }
     #expect(throws: StageError.self) { try worker(isLeader: false).run { false } }
-    #expect(try FileSystem.list(folder.groups) == [])
+    #expect(try FileSystem.list(folder.groups) == ["0.failure"])
+  }
+
+  /// The others would wait for it.
+  @Test func theFirstNodeHearsWhyAnotherCannotDoItsPart() async throws {
+    try write { $0.program.digest = Digester.digest([]) }
+    let control = TaskControl()
+    let watch = TaskWatch(control, folder: folder, group: 0, key: "a", stopping: { false }, isMuted: false)
+    defer { watch.end() }
+    #expect(throws: StageError.self) { try worker(isLeader: false).run { false } }
+    BatchWorker.tellLeader("later", folder, 0)
+    try await works(until: "it is told") { control.isCancelled }
+    #expect(watch.failure?.hasPrefix("\(hostName()): ") == true)
+    #expect(watch.failure?.contains("is not the program that started the run") == true, "\(watch.failure ?? "")")
+    #expect(try FileSystem.list(folder.groups).filter { $0.contains("failure") } == ["0.failure"])
   }
 
   @Test func aGroupThatIsNotThereIsAnError() throws {

@@ -69,8 +69,26 @@ import Testing
     // The step hears it, not the shell.
     #expect(lines.contains("#SBATCH --signal=USR1@180"))
     #expect(lines.contains("export PIPELINE_LAUNCHER=slurm"))
-    let step = "srun --ntasks-per-node=1 --kill-on-bad-exit=0 --mpi=none --cpus-per-task=2 /opt/pipeline worker task "
+    let step =
+      "srun --ntasks-per-node=1 --kill-on-bad-exit=0 --wait=1800 --mpi=none --cpus-per-task=2 /opt/pipeline worker task "
     #expect(lines.contains { $0.replacing(" --auto-resume=1", with: "").hasPrefix(step) })
+  }
+
+  /// Containers of Pyxis are arguments of srun.
+  @Test func aStepWithArgumentsIsOneOnAnyNumberOfNodes() {
+    let lines = slurm(batch()) { $0.stepArguments = ["--container-image=/images/my image.sqsh"] }
+    #expect(lines.contains("#SBATCH --signal=USR1@180"))
+    #expect(lines.contains { $0.hasPrefix("srun ") && $0.contains(" '--container-image=/images/my image.sqsh' /opt") })
+    #expect(!lines.contains { $0.contains("PIPELINE_LAUNCHER") })
+  }
+
+  @Test func variablesOfOtherLaunchersEndWithTheShellThatHasThem() throws {
+    let lines = slurm(batch())
+    let unset = try #require(lines.firstIndex { $0.hasPrefix("unset ") })
+    let words = lines[unset].split(separator: " ")
+    for name in ["WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"] { #expect(words.contains(Substring(name))) }
+    let worker = try #require(lines.firstIndex { $0.contains(" worker task ") })
+    #expect(unset < worker)
   }
 
   @Test func pathsKeepTheirCharacters() {

@@ -80,6 +80,38 @@ import Testing
     #expect(sizing { $0.maximumCores = 4 }.request(plan, bench.node, phase: "run").cores == 4)
   }
 
+  @Test func coresAndMemoryFollowTheProfilesGPUs() throws {
+    var own = SiteResources()
+    own.gpus = 8
+    let plan = TaskPlan(key: "0", memoryBytes: 1 << 30).using(cores: 4, gpus: 1)
+    let asked = sizing { $0.resources = ["test.*": own] }.request(plan, bench.node, phase: "run")
+    #expect(asked.cores == 32 && asked.gpus == 8)
+    #expect(asked.memoryBytes == (10 << 30) + (256 << 20))
+  }
+
+  @Test(
+    arguments: [
+      ("{}", 1, nil), (#"{"processes": 8}"#, 8, "gpus: is 2 in the profile's resources, but 't' states 8 processes"),
+      (#"{"processes": 2}"#, 2, nil), (#"{"processes": 8, "device": "cpu"}"#, 0, nil),
+      (#"{"device": "auto"}"#, 0, #"device: is "auto", which means the CPU on this machine"#),
+      (#"{"device": "auto"}"#, 1, nil),
+    ] as [(String, Int, String?)])
+  func whatWouldFailOnTheNodeIsSaidBefore(options: String, gpus: Int, problem: String?) throws {
+    let text = #"{ "format": 1, "name": "p", "stages": { "t": { "use": "test.device", "options": \#(options) } } }"#
+    let graph = try Graph(
+      PipelineSpec.parse(Array(text.utf8), path: "/p.json"),
+      registry: StageRegistry([StageDescription(DeviceStage.self)])
+    )
+    var own = SiteResources()
+    own.gpus = 2
+    let sizing = sizing { $0.resources = ["test.*": own] }
+    let plan = TaskPlan(key: "0").using(gpus: gpus)
+    do throws(StageError) {
+      try sizing.check(plan, graph.nodes[0])
+      #expect(problem == nil)
+    } catch { #expect(problem.map { "\(error)".hasPrefix($0) } == true, "\(error)") }
+  }
+
   @Test func theTimeLimitIsThreeTimesWhatIsExpected() {
     let sizing = sizing { $0.maximumTime = TimeLimit(seconds: 20_000) }
     let request = JobRequest(memoryBytes: 1, seconds: 3600)
@@ -135,4 +167,20 @@ import Testing
     all[3].request.memoryBytes = 2
     #expect(sizing().alike(all).map { $0.map(\.record.key) } == [["00000", "00002"], ["00001", "00003"]])
   }
+}
+
+/// Has the options that say what a task needs of a machine.
+private struct DeviceStage: SinglePhaseStage {
+  struct Options: StageOptions {
+    @Option("Where it runs.") var device = "cuda"
+    @Option("How many processes.") var processes = 0
+  }
+
+  static let name = "test.device"
+  static let revision = 1
+  static let summary = "Runs somewhere."
+  static let outputs = [Output<Files>("files", "None.").port]
+  init(options: Options) {}
+  func tasks(in context: PlanningContext) -> [TaskPlan] { [] }
+  func run(_ workspace: Workspace) throws {}
 }

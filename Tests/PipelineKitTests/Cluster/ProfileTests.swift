@@ -1,4 +1,5 @@
 import ShardKit
+import TestKit
 import Testing
 
 @testable import PipelineKit
@@ -40,7 +41,24 @@ import Testing
     #expect(SiteProfile.matches(name, pattern) == matches)
   }
 
-  @Test func theFirstPatternInOrderHasTheResources() {
+  @Test func aFileOfHostsSaysHowManyJobsEachMayRun() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let hosts = "n1\nn2\n\n# spare\nn1\r\nn3 16 all.q@n3 UNDEFINED\n"
+    try FileSystem.write(Array(hosts.utf8), to: folder + "/hosts")
+    #expect(try ProfileFile.hosts(folder + "/hosts") == ["n1": 2, "n2": 1, "n3": 16])
+    let text =
+      #"{"format": 1, "profiles": {"a": {"executor": "ssh", "hostsFile": "\#(folder)/hosts", "hosts": {"n2": 9}}}}"#
+    let profile = try ProfileFile.parse(Array(text.utf8), path: "/p.json", profile: nil)
+    #expect(profile.hosts == ["n1": 2, "n2": 9, "n3": 16])
+    let missing = #"{"format": 1, "profiles": {"a": {"executor": "ssh", "hostsFile": "$PIPELINE_TEST_NO_HOSTS"}}}"#
+    let error = #expect(throws: SpecErrors.self) {
+      try ProfileFile.parse(Array(missing.utf8), path: "/p.json", profile: nil)
+    }
+    #expect("\(error!)".contains("$PIPELINE_TEST_NO_HOSTS: is not set"), "\(error!)")
+  }
+
+  @Test func theMostSpecificPatternHasTheResources() {
     var profile = SiteProfile()
     profile.resources["model.*"] = resources { $0.gpus = 8 }
     profile.resources["large"] = resources { $0.gpus = 2 }

@@ -107,6 +107,22 @@ import Testing
     #expect(try several(second, 2, of: 2) == [0, 1])
   }
 
+  /// Whatever the umask of the one who came first.
+  @Test func everyUserCanUseAFileOfLocksAndNoLinkIsFollowed() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let locks = DeviceLocks(folder: folder)
+    #expect(locks.take("0", exclusively: true) != nil)
+    let name = try #require(try FileSystem.list(folder).first)
+    var status = stat()
+    #expect(stat("\(folder)/\(name)", &status) == 0 && status.st_mode & 0o777 == 0o666)
+    try FileSystem.remove("\(folder)/\(name)")
+    try FileSystem.write(Array("precious".utf8), to: folder + "/target")
+    #expect(symlink(folder + "/target", "\(folder)/\(name)") == 0)
+    _ = locks.take("0", exclusively: true)
+    #expect(try FileSystem.read(folder + "/target") == Array("precious".utf8))
+  }
+
   @Test func evaluationsOfTwoRunsShareAndTrainingsWait() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
