@@ -8,7 +8,7 @@ private let ground = PeerScript("aws_ground.py")
 @Suite(
   .needs(ground.isUsable, "needs Python with cfn-lint, moto and ParallelCluster"))
 struct GroundTests {
-  @Test(arguments: ["lint", "stacks", "parallelcluster", "hyperpod", "container"])
+  @Test(arguments: ["lint", "stacks", "templates", "parallelcluster", "hyperpod", "nodes", "container"])
   func theGroundIsSound(_ check: String) throws {
     let output = try #require(ground.run(check), "see the script's message above")
     #expect(String(decoding: output, as: UTF8.self).hasPrefix("ok "))

@@ -1,16 +1,19 @@
 """Checks Operations/aws with AWS's own software, without AWS.
 
-usage: aws_ground.py lint | stacks | parallelcluster | hyperpod | container
+usage: aws_ground.py lint | stacks | templates | parallelcluster | hyperpod | nodes | container
 
 lint             cfn-lint finds no error and no warning in any template
 stacks           `create-stack` creates in moto what moto can, as it should be, and `configure` reads the outputs
+templates        the file system takes nothing from the bucket that nodes may not, and alarms see what they name
 parallelcluster  ParallelCluster's schema loads parallelcluster.yaml, with and without accounting
 hyperpod         botocore's model of SageMaker accepts hyperpod/cluster.json
-container        the container file copies what exists and does not run as root
+nodes            what node-setup.sh tells the CloudWatch agent, by the agent's rules, and which folders it opens
+container        the container file copies what exists, compiles for the GPUs of the cluster, and does not run as root
 
 Prints "ok" and what was checked. Without arguments, imports alone are tried.
 """
 import contextlib
+import fnmatch
 import importlib.machinery
 import importlib.util
 import io
@@ -19,8 +22,10 @@ import logging
 import os
 import pathlib
 import re
+import stat
 import subprocess
 import sys
+import tempfile
 import warnings
 
 # Nobody's account: moto answers in this process. An endpoint of the surroundings would be asked instead.
@@ -179,16 +184,33 @@ def check_access(made, buckets):
         elif any(action.startswith("s3:") for action in actions):
             known = tuple(f"arn:aws:s3:::{buckets[key]}" for key in ("DataBucket", "OperationsBucket"))
             expect(all(resource.startswith(known) for resource in resources), f"other buckets: {statement}")
+    # HyperPod lists the folder of its scripts, and copies what it finds.
+    operations = f"arn:aws:s3:::{buckets['OperationsBucket']}"
+    for action, resource in [("s3:ListBucket", operations), ("s3:GetObject", f"{operations}/aws/hyperpod/on-create.sh")]:
+        expect(allows(document, action, resource), f"nodes have no {action} on {resource}")
+    expect(not allows(document, "s3:PutObject", f"{operations}/aws/node-setup.sh"), "nodes may change programs")
     role = iam.get_role(RoleName=made["HyperPodRole"].split("/")[-1])["Role"]
     principals = [statement["Principal"] for statement in role["AssumeRolePolicyDocument"]["Statement"]]
     expect(principals == [{"Service": "sagemaker.amazonaws.com"}], f"who may be the role: {principals}")
 
 
-def made_stacks():
+def allows(document, action, resource):
+    """Whether a policy allows an action on a resource, by its statements without conditions."""
+    def many(value):
+        return value if isinstance(value, list) else [value]
+
+    return any(
+        statement["Effect"] == "Allow" and "Condition" not in statement and action in many(statement["Action"])
+        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in many(statement["Resource"]))
+        for statement in document["Statement"])
+
+
+def made_stacks(administrators=""):
     """Creates every stack that moto can, and returns what `configure` finds, with the file system's outputs added."""
     # Of FSx, Aurora and EC2's placement groups moto knows no stacks: their outputs are put in by hand.
     buckets = create("buckets")
-    network = create("network", "AvailabilityZone=us-east-1a", "SecondAvailabilityZone=us-east-1b")
+    network = create("network", "AvailabilityZone=us-east-1a", "SecondAvailabilityZone=us-east-1b",
+                     f"AdministratorNetwork={administrators}")
     # The buckets' names come from the first stack.
     access = create("access")
     check_buckets(buckets)
@@ -239,11 +261,168 @@ def stacks():
     return "buckets, network, access, create-stack, configure"
 
 
+# MARK: Templates that moto does not create
+
+def resources(name):
+    """The resources of a template by name, of one kind each."""
+    template, _ = cfnlint.decode.decode(str(FOLDER / name))
+    return template["Resources"]
+
+
+def templates():
+    check_filesystem()
+    check_alarms()
+    return "file system, alarms"
+
+
+def check_filesystem():
+    """FSx exports with its own rights: it must not write or delete what nodes may not."""
+    policy = resources("access.yaml")["NodePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    written = next(statement["Resource"] for statement in policy if statement["Sid"] == "WriteResults")
+    writable = {arn["Fn::Sub"].rsplit("/", 2)[1] for arn in written}
+    exported, paths = set(), []
+    for name, resource in resources("filesystem.yaml").items():
+        if resource["Type"] != "AWS::FSx::DataRepositoryAssociation":
+            continue
+        properties = resource["Properties"]
+        path, prefix = properties["FileSystemPath"], properties["DataRepositoryPath"]["Fn::Sub"]
+        paths.append(path)
+        expect(prefix == f"s3://${{DataBucket}}/{path.removeprefix('/data/')}/", f"{name}: {path} shows {prefix}")
+        events = properties["S3"].get("AutoExportPolicy", {"Events": []})["Events"]
+        expect("DELETED" not in events, f"{name}: whoever deletes below {path} deletes in the bucket")
+        if events:
+            exported.add(path.removeprefix("/data/"))
+    expect(exported == writable, f"FSx writes {exported}, nodes may write {writable}")
+    expect("/data/sources" in paths, "sources are not shown")
+    for path in paths:
+        others = [other for other in paths if other != path]
+        expect(not any(f"{other}/".startswith(f"{path}/") for other in others), f"FSx refuses paths that overlap: {paths}")
+
+
+def check_alarms():
+    alarms = {name: resource["Properties"] for name, resource in resources("alarms.yaml").items()
+              if resource["Type"] == "AWS::CloudWatch::Alarm"}
+    for name, alarm in alarms.items():
+        # Each disk reports each minute: a sum over a longer period counts the same free bytes several times.
+        expect(alarm.get("Statistic") != "Sum" or alarm["Period"] == 60, f"{name} sums over {alarm.get('Period')} s")
+        # An average over a cluster hides the idle half.
+        expect(alarm.get("Statistic") != "Average", f"{name} looks at an average")
+    expect(alarms["FullFileSystem"]["Statistic"] == "Minimum", "a file on a full disk cannot grow")
+    namespaces = {alarm["Namespace"] for alarm in alarms.values() if alarm.get("Namespace", "AWS/").split("/")[0] != "AWS"}
+    agent = agent_configuration("gpu_configuration")["metrics"]
+    expect(namespaces == {agent["namespace"]}, f"alarms look at {namespaces}, the agent writes {agent['namespace']}")
+    sent = {f"nvidia_smi_{measurement['name']}" for measurement in agent["metrics_collected"]["nvidia_gpu"]["measurement"]}
+    for name in ("IdleGPUs", "HotGPUs"):
+        expect(alarms[name]["MetricName"] in sent, f"{name} looks at {alarms[name]['MetricName']}, which nobody sends")
+        expect([[member["Name"] for member in alarms[name]["Dimensions"]]] == agent["aggregation_dimensions"], name)
+    query = alarms["StandingRuns"]["Metrics"][0]["Expression"]
+    expect(f'FROM "{agent["namespace"]}"' in query, f"another namespace than the program's: {query}")
+
+
+# MARK: Nodes
+
+def shell(script, folder, **variables):
+    """Runs functions of node-setup.sh, whose programs are those of a folder first."""
+    environment = os.environ | {"PATH": f"{folder}/bin:{os.environ['PATH']}"} | variables
+    source = f'source "{FOLDER}/node-setup.sh"; project={PROJECT} bucket=b agent="$AGENT" lines="$LINES"; {script}'
+    return subprocess.run(["bash", "-c", source], capture_output=True, text=True, env={
+        "AGENT": f"{folder}/agent", "LINES": f"{folder}/lines", **environment})
+
+
+def agent_configuration(function):
+    """What a function of node-setup.sh configures the agent with."""
+    ended = shell(function, "/nowhere")
+    expect(ended.returncode == 0, ended.stderr)
+    return json.loads(ended.stdout)
+
+
+def program(folder, name, text):
+    path = pathlib.Path(folder) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o755)
+
+
+# What ParallelCluster gives the agent of a head node (write_cloudwatch_agent_json.py of its cookbook).
+HEAD_NODE = {
+    "agent": {"run_as_user": "root"},
+    "logs": {"logs_collected": {"files": {"collect_list": [{"file_path": "/var/log/syslog"}]}}},
+    "metrics": {
+        "metrics_collected": {"mem": {"measurement": ["mem_used_percent"]}},
+        "append_dimensions": {"InstanceId": "${aws:InstanceId}"},
+        "aggregation_dimensions": [["InstanceId", "path"]],
+    },
+}
+CONTROL = "bin/amazon-cloudwatch-agent-ctl"
+
+
+def nodes():
+    check_lines()
+    for lists, given, control, is_sent, told in [
+        # The driver of an image without a GPU.
+        ("echo 'No devices were found'; exit 6", None, 0, False, ""),
+        ("echo 'GPU 0: NVIDIA H100 (UUID: GPU-1)'", None, 0, True, ""),
+        ("echo 'GPU 0: NVIDIA H100 (UUID: GPU-1)'", HEAD_NODE, 0, False, "has metrics of its own"),
+        # What the agent refuses must not keep the node from joining.
+        ("echo 'GPU 0: NVIDIA H100 (UUID: GPU-1)'", None, 1, True, "did not take their configuration"),
+    ]:
+        with tempfile.TemporaryDirectory() as folder:
+            program(f"{folder}/bin", "nvidia-smi", lists)
+            program(f"{folder}/agent", CONTROL, f"echo \"$@\" >>'{folder}/told'; exit {control}")
+            etc = pathlib.Path(folder, "agent", "etc")
+            etc.mkdir()
+            if given is not None:
+                (etc / "amazon-cloudwatch-agent.json").write_text(json.dumps(given), encoding="utf-8")
+            # rotate_lines is written to a folder of the system otherwise.
+            ended = shell("send_metric_lines() { :; }; send_metrics; echo joined", folder)
+            expect(ended.stdout == "joined\n", f"the node does not join: {ended.stderr}")
+            calls = pathlib.Path(folder, "told")
+            expect(calls.exists() == is_sent, f"{lists}, {given}: {ended.stderr}")
+            expect(told in ended.stderr and (told or not ended.stderr), f"node-setup says: {ended.stderr}")
+            if is_sent:
+                expect(calls.read_text().startswith("-a append-config -m ec2 -s -c file:"), calls.read_text())
+    check_folders()
+    return "agent, folders"
+
+
+def check_lines():
+    """The agent merges lists of files, and ends at any other key that has two values."""
+    lines = agent_configuration("lines_configuration")
+    expect(list(lines) == ["logs"] and list(lines["logs"]) == ["logs_collected"], f"beside ParallelCluster's: {lines}")
+    files = lines["logs"]["logs_collected"]["files"]
+    expect(list(files) == ["collect_list"], f"beside ParallelCluster's: {files}")
+    group = files["collect_list"][0]["log_group_name"]
+    policy = resources("access.yaml")["NodePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    rights = next(statement for statement in policy if "logs:PutLogEvents" in statement["Action"])
+    pattern = rights["Resource"]["Fn::Sub"].split(":log-group:")[1]
+    expect(fnmatch.fnmatchcase(group, pattern), f"nodes may write to {pattern}, not to {group}")
+
+
+def check_folders():
+    with tempfile.TemporaryDirectory() as folder:
+        program(f"{folder}/bin", "mountpoint", "exit 0")
+        shared = pathlib.Path(folder, "fsx")
+        (shared / "data" / "models").mkdir(parents=True, mode=0o755)
+        (shared / "data" / "corpus").mkdir()
+        (shared / "data" / "corpus").chmod(0o750)
+        ended = shell('shared="$SHARED"; open_folders', folder, SHARED=str(shared))
+        expect(ended.returncode == 0 and not ended.stderr, ended.stderr)
+        modes = {name: stat.S_IMODE((shared / name).stat().st_mode)
+                 for name in ("runs", "data/models", "data/runs", "data/corpus")}
+        # Who is not root cannot be given root's folders.
+        opened = 0o1777 if os.getuid() == 0 else 0o755
+        expect(modes == {"runs": 0o1777, "data/models": opened, "data/runs": 0o1777, "data/corpus": 0o750},
+               f"folders: { {name: oct(mode) for name, mode in modes.items()} }")
+        program(f"{folder}/bin", "mountpoint", "exit 1")
+        ended = shell('shared=/nowhere; open_folders', folder)
+        expect(ended.returncode == 0 and "/nowhere is not mounted" in ended.stderr, ended.stderr)
+
+
 # MARK: Configurations
 
-def filled(name, has_accounting=False):
+def filled(name, has_accounting=False, administrators=""):
     with moto.mock_aws():
-        values = values_of(*made_stacks())
+        values = values_of(*made_stacks(administrators))
     if has_accounting:
         values |= {
             "AccountingURI": "pipeline.cluster-x.us-east-1.rds.amazonaws.com:3306",
@@ -253,10 +432,15 @@ def filled(name, has_accounting=False):
 
 
 def parallelcluster():
-    for has_accounting in (False, True):
-        text = filled("parallelcluster.yaml", has_accounting)
+    # Nobody has the address of this machine itself.
+    for has_accounting, administrators, allowed in [
+        (False, "", "127.0.0.1/32"), (True, "203.0.113.0/24", "203.0.113.0/24"),
+    ]:
+        text = filled("parallelcluster.yaml", has_accounting, administrators)
         expect("${" not in text.replace("${…}", ""), f"left unfilled: {text}")
         cluster = ClusterSchema(cluster_name=PROJECT).load(yaml.safe_load(text))
+        # ParallelCluster's own group of the head node, beside which ours can only add.
+        expect(cluster.head_node.ssh.allowed_ips == allowed, f"SSH is open to {cluster.head_node.ssh.allowed_ips}")
         database = cluster.scheduling.settings.database
         expect((database is not None) == has_accounting, f"accounting: {database}")
         expect(cluster.scheduling.settings.enable_memory_based_scheduling, "Slurm does not heed memory")
@@ -333,5 +517,6 @@ def container():
 
 if __name__ == "__main__" and len(sys.argv) > 1:
     print("ok", {
-        "lint": lint, "stacks": stacks, "parallelcluster": parallelcluster, "hyperpod": hyperpod, "container": container,
+        "lint": lint, "stacks": stacks, "templates": templates, "parallelcluster": parallelcluster, "hyperpod": hyperpod,
+        "nodes": nodes, "container": container,
     }[sys.argv[1]]())
