@@ -27,6 +27,10 @@ struct MonitoringTests {
     let rules = try Self.names("alert: ", in: "alerts.yml")
     #expect(rules.count >= 10)
     #expect(try Self.names("alertname: ", in: "alerts-test.yml") == rules)
+    // A full disk must not hide that nothing advances.
+    let muting = try Self.names("source_matchers: ", in: "alertmanager.yml")
+    #expect(muting == [#"['alertname=~"PipelineRunFailed|PipelineRunKilled"']"#])
+    #expect(rules.isSuperset(of: ["PipelineRunFailed", "PipelineRunKilled"]))
   }
 
   private static func names(_ key: String, in file: String) throws -> Set<String> {
@@ -102,6 +106,10 @@ struct MonitoringTests {
         let expression = try #require(target["expr"]?.string)
           .replacing("$instance", with: ".*").replacing("$pipeline", with: ".*")
         #expect(!expression.contains("$"), "\(expression)")
+        // Stages of two pipelines may have one name.
+        #expect(!expression.contains("sum by (stage"), "\(expression)")
+        let legend = target["legendFormat"]?.string ?? ""
+        #expect(!legend.contains("{{stage}}") || legend.contains("{{pipeline}}"), "\(legend)")
         #expect(throws: Never.self, "\(expression)") { _ = try server.query(expression) }
         seen += 1
       }
