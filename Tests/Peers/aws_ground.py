@@ -445,6 +445,9 @@ def parallelcluster():
         expect((database is not None) == has_accounting, f"accounting: {database}")
         expect(cluster.scheduling.settings.enable_memory_based_scheduling, "Slurm does not heed memory")
         queues = {queue.name: queue for queue in cluster.scheduling.queues}
+        profile = json.loads((FOLDER / "pipeline-profile.json").read_text(encoding="utf-8"))["profiles"]["default"]
+        named = {profile["partition"], *(resource["partition"] for resource in profile["resources"].values())}
+        expect(named == set(queues), f"the profile sends jobs to {named}, the partitions are {set(queues)}")
         resource = queues["gpu"].compute_resources[0]
         expect(resource.instance_types == ["p5.48xlarge"] and resource.efa.enabled, f"GPUs: {resource}")
         expect(queues["gpu"].networking.placement_group.enabled, "GPU nodes are not placed together")
@@ -497,6 +500,7 @@ def container():
     lines = re.sub(r"\\\n", " ", text).split("\n")
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     arguments = dict(step[1].split("=", 1) for step in steps if step[0] == "ARG" and "=" in step[1])
+    sent = (ROOT / "Operations" / "container" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
     stages, user = [], None
     for word, rest in steps:
         if word == "FROM":
@@ -509,10 +513,54 @@ def container():
         elif word == "COPY" and not rest.startswith("--from"):
             for source in rest.split()[:-1]:
                 expect((ROOT / source).exists(), f"COPY {source}: there is no such file")
+                expect(f"!{source}" in sent, f"COPY {source}: Dockerfile.dockerignore holds it back")
         elif word == "COPY":
             expect(rest.split("=")[1].split()[0] in stages, f"COPY {rest}: there is no such stage")
-    expect(len(stages) == 3 and user not in (None, "0", "root"), f"{stages} end as the user {user}")
+    expect(len(stages) == 4 and user not in (None, "0", "root"), f"{stages} end as the user {user}")
+    manifest = (ROOT / "Package.swift").read_text(encoding="utf-8")
+    packages = re.findall(r"\.package\(url: [^)]*\)", manifest)
+    expect(packages and all(" exact: " in package for package in packages), f"packages of the day: {packages}")
+    last = " ".join(rest for word, rest in steps[[word for word, _ in steps].index("USER") - 8:] if word == "RUN")
+    expect(" python3 " in last, "/opt/torch/bin/python links to a Python that is not there")
+    # A build sees no GPU that nvcc could ask.
+    build = next(rest for word, rest in steps if word == "RUN" and "Scripts/engine" in rest)
+    expect('PIPELINE_CUDA_ARCH="${ARCHITECTURES}"' in build, f"for which GPUs? {build}")
+    check_engine(arguments["ARCHITECTURES"].strip('"'))
     return f"{len(stages)} stages"
+
+
+def check_engine(architectures):
+    """What Scripts/engine tells nvcc, on machines with and without GPUs; real compilers take minutes and a toolkit."""
+    for given, shown, expected in [
+        (architectures, "", ["80", "90", "100"]), ("", "", ["80", "90", "100"]), ("", "9.0\n9.0\n8.0", ["80", "90"]),
+        ("sm_90,100", "8.0", ["90", "100"]), ("75", "", None), ("hopper", "", None),
+    ]:
+        with tempfile.TemporaryDirectory() as folder:
+            facts = f"printf '{folder}\\n2.11.0+cu130\\n13.0\\n\\n'"
+            makes = 'for word; do if [ "$before" = -o ]; then : >"$word"; fi; before=$word; done'
+            program(folder, "python", f"cat >/dev/null; {facts}")
+            program(folder, "g++", makes)
+            program(folder, "bin/nvidia-smi", f"echo '{shown}'" if shown else "exit 9")
+            program(folder, "cuda/bin/nvcc", f"""
+if [ "$1" = --list-gpu-arch ]; then printf 'compute_%s\\n' 75 80 86 90 100 120; exit; fi
+echo "$@" >>'{folder}/told'; {makes}""")
+            header = pathlib.Path(folder, "cuda", "include", "cuda_runtime_api.h")
+            header.parent.mkdir()
+            header.touch()
+            ended = subprocess.run(
+                [ROOT / "Scripts" / "engine", "--python", f"{folder}/python", "--output", f"{folder}/out", "--cuda"],
+                capture_output=True, text=True, env=os.environ | {
+                    "PATH": f"{folder}/bin:{os.environ['PATH']}", "CXX": f"{folder}/g++", "CUDA_HOME": f"{folder}/cuda",
+                    "PIPELINE_CUDA_ARCH": given})
+            if expected is None:
+                expect(ended.returncode == 1 and "compute capability" in ended.stderr, f"{given}: {ended.stderr}")
+                continue
+            expect(ended.returncode == 0, f"{given}, {shown}: {ended.stderr}")
+            codes = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in expected]
+            codes.append(f"-gencode=arch=compute_{expected[-1]},code=compute_{expected[-1]}")
+            for line in pathlib.Path(folder, "told").read_text(encoding="utf-8").splitlines():
+                found = [word for word in line.split() if word.startswith(("-gencode", "-arch"))]
+                expect(found == codes, f"{given}, {shown}: {found}")
 
 
 if __name__ == "__main__" and len(sys.argv) > 1:

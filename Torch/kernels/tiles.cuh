@@ -6,6 +6,11 @@
 #pragma once
 #include "vector.cuh"
 
+// Copies to shared memory without registers, and products of bfloat16, came with A100.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+#error "The kernels need compute capability 8.0 or newer: see PIPELINE_CUDA_ARCH in Scripts/engine."
+#endif
+
 namespace pipeline {
 
 using bf16 = __nv_bfloat16;
