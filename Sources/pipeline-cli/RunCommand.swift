@@ -83,7 +83,8 @@ struct RunCommand: ParsableCommand {
     if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
     if dryRun { return try PlanCommand.show(try run.plan(), run, json: json) }
     TerminationSignals.install()
-    let exporter = try metrics.exporter(pipeline: graph.document.name, store: store.root)
+    let exporter = try metrics.exporter(
+      pipeline: graph.document.name, store: store.root, isLocal: !place.isRemote)
     defer { exporter?.close(linger: metrics.metricsLinger) { TerminationSignals.level > 0 } }
     let outcome = json ? try runInJSON(run, exporter) : try runInText(run, graph, exporter)
     switch outcome {

@@ -52,11 +52,17 @@ import Testing
     #expect(try #require(Self.value(#"pipeline_store_free_bytes{pipeline="corpus"}"#, in: text)) > 0)
     #expect(try #require(Self.value(#"pipeline_process_resident_memory_bytes{pipeline="corpus"}"#, in: text)) > 1e6)
     #expect(try FileSystem.list(bench.folder + "/node") == ["run.prom"], "node_exporter would read other files")
+    // node_exporter is another user than this one.
+    #expect(try bench.shell("umask 077; '\(Workbench.program)' run corpus.json --metrics node/own.prom").status == 0)
+    #expect(try bench.shell("stat -c %a node/own.prom").out == "644\n")
+    try FileSystem.remove(bench.folder + "/node/own.prom")
+    let proc = try bench.run("run", "corpus.json", "--metrics", "/proc/a.prom")
+    #expect(bench.errors(proc).first?.hasPrefix("/proc/a.prom: cannot be written") == true)
     // A run that has nothing to do says so too.
     #expect(try bench.run("run", "corpus.json", "--metrics", "node/run.prom").status == 0)
     let second = String(decoding: try FileSystem.read(bench.folder + "/node/run.prom"), as: UTF8.self)
     #expect(Self.value(#"pipeline_stages{pipeline="corpus",state="fresh"}"#, in: second) == 3)
-    #expect(Self.value(#"pipeline_run_info{pipeline="corpus",run="2",version="\#(Product.version)"}"#, in: second) == 1)
+    #expect(Self.value(#"pipeline_run_info{pipeline="corpus",run="3",version="\#(Product.version)"}"#, in: second) == 1)
   }
 
   @Test func aFailedRunAndOneThatNeverBeganDiffer() throws {
@@ -189,6 +195,26 @@ import Testing
       unwritable.status == 1 && bench.errors(unwritable).first?.hasPrefix("no/where.log: cannot be written") == true)
   }
 
+  /// A pipe without a reader would be waited for before the run; one whose reader sleeps, after it.
+  @Test func pipesHoldUpNoRun() throws {
+    let bench = try Workbench()
+    let path = bench.folder + "/pipe"
+    #expect(mkfifo(path, 0o600) == 0)
+    let unread = try bench.run("run", "corpus.json", "--metrics-emf", "pipe")
+    #expect(unread.status == 1)
+    #expect(
+      bench.errors(unread) == ["pipe: is a pipe that nobody reads. Start its reader first, or name a file."])
+    let reader = open(path, O_RDONLY | O_NONBLOCK), writer = open(path, O_WRONLY | O_NONBLOCK)
+    defer { close(reader) }
+    let page = [UInt8](repeating: 10, count: 4096)
+    while write(writer, page, page.count) > 0 {}
+    close(writer)
+    let slow = try bench.run("run", "corpus.json", "--metrics-emf", "pipe")
+    #expect(slow.status == 0)
+    #expect(slow.err.contains("warning: the metrics were not written: pipe: its reader does not read"))
+    #expect(!FileSystem.exists(path + ".part"))
+  }
+
   @Test func optionsThatCannotWorkAreRefused() throws {
     let bench = try Workbench()
     func refusal(_ arguments: String...) throws -> String {
@@ -199,5 +225,6 @@ import Testing
     #expect(try refusal("--metrics", "run.txt").contains("--metrics must end in .prom"))
     #expect(try refusal("--metrics-port", "70000").contains("between 0 and 65535"))
     #expect(try refusal("--metrics-linger", "5").contains("need --metrics-port"))
+    #expect(try refusal("--metrics-emf", "").contains("--metrics-emf needs the name of a file"))
   }
 }

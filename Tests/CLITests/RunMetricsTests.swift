@@ -1,3 +1,4 @@
+import Glibc
 @testable import PipelineKit
 import ShardKit
 import TestKit
@@ -124,10 +125,66 @@ import Testing
     var families = (0..<250).map { MetricFamily("m\($0)_bytes", "", .gauge, [.init(Double($0), labels)]) }
     families.append(MetricFamily("nan", "", .gauge, [.init(.nan, labels), .init(.infinity, [.init("a", "")])]))
     families.append(MetricFamily("x_timestamp_seconds", "", .gauge, [.init(90)]))
-    let lines = EmbeddedMetrics.lines(families, namespace: "pipeline", now: 1_700_000_000)
+    let lines = EmbeddedMetrics.lines(families, namespace: "pipeline", host: "a", now: 1_700_000_000)
     #expect(lines.count == 4)
     for line in lines { try EmbeddedMetricFormat.check(line) }
-    #expect(try JSONValue.parse(lines[3]).value["x_age_seconds"]?.integer == 1_699_999_910)
+    let last = try JSONValue.parse(lines[3]).value
+    #expect(last["x_age_seconds"]?.integer == 1_699_999_910)
+    #expect(last["host"] == "a", "runs of two machines are two")
+  }
+
+  /// As logrotate moves a file away. What a pipe does not take is lost, but never a part of a line.
+  @Test func linesFollowTheirNameAndAreWhole() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let path = folder + "/a.emf"
+    let lines = try AppendedLines(path)
+    try lines.append(["one"])
+    try FileSystem.rename(path, to: path + ".1")
+    try lines.append(["two"])
+    #expect(try FileSystem.read(path) == Array("two\n".utf8) && FileSystem.read(path + ".1") == Array("one\n".utf8))
+    let pipe = folder + "/pipe"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    let reader = open(pipe, O_RDONLY | O_NONBLOCK)
+    defer { close(reader) }
+    let slow = try AppendedLines(pipe)
+    let long = String(repeating: "x", count: 1 << 20)
+    let stalled = #expect(throws: ShardError.self) { try slow.append(["first", long, "lost"]) }
+    #expect(stalled?.message.contains("does not read") == true)
+    var seen: [UInt8] = []
+    var isOver = false
+    while !isOver {
+      var buffer = [UInt8](repeating: 0, count: 1 << 16)
+      let count = read(reader, &buffer, buffer.count)
+      if count > 0 { seen += buffer[..<count] }
+      // The pipe is empty: the writer goes on with what it has begun.
+      guard count <= 0 else { continue }
+      isOver = (try? slow.append(["last"])) != nil
+    }
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = read(reader, &buffer, buffer.count), count > 0 { seen += buffer[..<count] }
+    #expect(String(decoding: seen, as: UTF8.self) == "first\n\(long)\nlast\n")
+    #expect(throws: ShardError.self) { _ = try AppendedLines(folder) }
+  }
+
+  /// Jobs that wait for a machine, for hours perhaps, do not stand still.
+  @Test func aQueueIsNoStandstill() {
+    var metrics = begun()
+    func waiting(_ queued: Int, _ running: Int) -> RunEvent {
+      .progress([
+        StageProgress(
+          stage: "a", phase: "run", tasksDone: 0, tasks: 2, running: running, queued: queued, documents: 0, bytes: 0,
+          totalBytes: 0, milliseconds: 1)
+      ])
+    }
+    let name = "pipeline_run_progress_timestamp_seconds"
+    metrics.handle(waiting(2, 0), now: 5000)
+    #expect(value(name, metrics) == 5000 && value("pipeline_stage_tasks_queued", metrics) == 2)
+    metrics.handle(waiting(1, 1), now: 9000)
+    #expect(value(name, metrics) == 5000, "one of them runs, and has shown nothing")
+    #expect(value("pipeline_stage_tasks_queued", metrics) == 1)
+    metrics.end(.interrupted, now: 9001)
+    #expect(value("pipeline_stage_tasks_queued", metrics) == 0)
   }
 
   @Test func aProgramThatDoesNotEndIsKilled() throws {

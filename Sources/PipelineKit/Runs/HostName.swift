@@ -1,7 +1,7 @@
 import Glibc
 
 /// The name of this machine, as its scheduler calls it if it has one.
-func hostName() -> String {
+public func hostName() -> String {
   if let node = getenv("SLURMD_NODENAME").map({ String(cString: $0) }), !node.isEmpty { return node }
   var host = [CChar](repeating: 0, count: 256)
   gethostname(&host, host.count - 1)

@@ -2,15 +2,18 @@ import ShardKit
 
 /// Metrics as lines of CloudWatch's embedded metric format, which CloudWatch Logs turns into metrics.
 ///
-/// One line per set of labels, which become dimensions. Moments become ages, since CloudWatch does not know of now.
+/// One line per set of labels, which become dimensions beside the machine's name: runs of one pipeline on two machines are
+/// two. Moments become ages, since CloudWatch does not know of now.
 enum EmbeddedMetrics {
   /// What the format allows.
   static let maximumMetrics = 100
   static let maximumDimensions = 30
   private static let maximumNameCharacters = 255
 
-  /// - Parameter now: seconds since 1970.
-  static func lines(_ families: [MetricFamily], namespace: String, now: Double) -> [String] {
+  /// - Parameters:
+  ///   - host: the machine's name.
+  ///   - now: seconds since 1970.
+  static func lines(_ families: [MetricFamily], namespace: String, host: String, now: Double) -> [String] {
     var order: [[MetricFamily.Label]] = []
     var groups: [[MetricFamily.Label]: [(name: String, unit: String, value: Double)]] = [:]
     for family in families where !family.name.hasSuffix("_info") && !family.name.hasSuffix("_update_timestamp_seconds")
@@ -24,7 +27,9 @@ enum EmbeddedMetrics {
     return order.flatMap { labels in
       let metrics = groups[labels] ?? []
       return stride(from: 0, to: metrics.count, by: maximumMetrics).map { start in
-        line(Array(metrics[start..<min(start + maximumMetrics, metrics.count)]), labels, namespace, now)
+        line(
+          Array(metrics[start..<min(start + maximumMetrics, metrics.count)]), [.init("host", host)] + labels, namespace,
+          now)
       }
     }
   }

@@ -40,6 +40,14 @@ struct GPUFigures: Equatable, Sendable {
     return path.split(separator: ":").contains { access("\($0)/nvidia-smi", X_OK) == 0 }
   }
 
+  /// Whether the driver shows a device; images of clusters have `nvidia-smi` on machines without GPUs too.
+  static var hasDevice: Bool {
+    ((try? FileSystem.list("/dev")) ?? []).contains { name in
+      name == "dxg"
+        || name.hasPrefix("nvidia") && name.utf8.dropFirst(6).first.map { (0x30...0x39).contains($0) } == true
+    }
+  }
+
   /// - Parameter text: lines such as `0, NVIDIA H200, 98, 52000, 143771, 42, 79.11`; `[N/A]` where a value is unknown.
   init(_ text: String) {
     for line in text.split(whereSeparator: \.isNewline).prefix(1024) {

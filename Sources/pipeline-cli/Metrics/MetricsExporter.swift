@@ -3,7 +3,7 @@ import PipelineKit
 import ShardKit
 import Synchronization
 
-/// Exports the metrics of a run while it works: to a file, from a port, as log lines. Nothing of it can hold up the run.
+/// Exports the metrics of a run while it works: to a file, from a port, as log lines. None of this can hold up the run.
 final class MetricsExporter: Sendable {
   private enum Interval {
     static let file = 5_000_000_000
@@ -12,15 +12,20 @@ final class MetricsExporter: Sendable {
     static let gpus = 15_000_000_000
     /// After `nvidia-smi` has failed.
     static let gpusAfterFailure = 300_000_000_000
+    /// For the last figures.
+    static let closing = 10_000_000_000
   }
 
-  private static let namespace = "pipeline"
+  /// That of the agent's metrics in Operations/aws; CloudWatch tells capitals from small letters.
+  private static let namespace = "Pipeline"
 
   private let store: String
   private let metrics: Mutex<RunMetrics>
   private let machine: Mutex<MachineFigures>
   private let gpus = Mutex(GPUFigures())
   private let isClosing = Monitor(false)
+  /// Threads that have ended.
+  private let ended = Monitor(0)
   private let sinks = Mutex(Sinks())
 
   private struct Sinks {
@@ -53,11 +58,20 @@ final class MetricsExporter: Sendable {
         hint: "Create it; it is the one that node_exporter's --collector.textfile.directory names.")
     }
     // What an earlier run left stays until this one begins.
-    let probe = "\(path).\(getpid()).probe"
-    try FileSystem.write([], to: probe)
-    try FileSystem.remove(probe)
+    let probe = Self.partial(path)
+    do {
+      try FileSystem.write([], to: probe)
+      try FileSystem.remove(probe)
+    } catch  where error.code == .notFound {
+      throw ShardError(
+        .io, path, "cannot be written: its folder takes no files", hint: "Choose a folder on a disk.")
+    } catch {
+      throw ShardError(error.code, path, error.message, hint: error.hint)
+    }
     sinks.withLock { $0.file = path }
   }
+
+  private static func partial(_ path: String) -> String { "\(path).\(getpid()).part" }
 
   /// Appends lines of CloudWatch's embedded metric format to a file, or to standard output ("-").
   /// - Throws: `ShardError` if the file cannot be opened.
@@ -76,10 +90,18 @@ final class MetricsExporter: Sendable {
   }
 
   /// Starts the threads that measure and write.
-  func start() {
-    var threads = [BackgroundThread { [self] in keepUp() }]
-    if GPUFigures.isAvailable { threads.append(BackgroundThread { [self] in watchGPUs() }) }
+  /// - Parameter watchesGPUs: whether the work is this machine's; others have exporters of their own.
+  func start(watchesGPUs: Bool = true) {
+    var threads = [thread { $0.keepUp() }]
+    if watchesGPUs, GPUFigures.isAvailable { threads.append(thread { $0.watchGPUs() }) }
     sinks.withLock { $0.threads = threads.compactMap(\.self) }
+  }
+
+  private func thread(_ work: @escaping @Sendable (MetricsExporter) -> Void) -> BackgroundThread? {
+    BackgroundThread { [self] in
+      work(self)
+      ended.with { $0 += 1 }
+    }
   }
 
   // MARK: The run
@@ -94,11 +116,8 @@ final class MetricsExporter: Sendable {
     // For a run that ended by an error of its own.
     metrics.withLock { $0.end(.failed, now: wallSeconds()) }
     isClosing.with { $0 = true }
-    let (threads, server) = sinks.withLock { ($0.threads, $0.server) }
-    for thread in threads { thread.join() }
-    machine.withLock { $0 = MachineFigures(store: store) }
-    writeFile()
-    writeLines()
+    let server = sinks.withLock { $0.server }
+    endThreads()
     let hasBegun = metrics.withLock { $0.began != nil }
     let until = monotonicNanoseconds() + (hasBegun ? linger * 1_000_000_000 : 0)
     while server != nil, monotonicNanoseconds() < until, !isInterrupted() { usleep(50_000) }
@@ -106,6 +125,14 @@ final class MetricsExporter: Sendable {
   }
 
   // MARK: Threads
+
+  /// Lets the last figures be written. Disks that do not answer are waited for no longer than that.
+  private func endThreads() {
+    let threads = sinks.withLock { $0.threads }
+    let all = ended.wait(atMostNanoseconds: Interval.closing, wake: false) { $0 == threads.count ? true : nil }
+    if all == nil { tellOnce("closing", "the last metrics were not written: their disk does not answer") }
+    for thread in threads { if all == nil { thread.detach() } else { thread.join() } }
+  }
 
   private var isClosed: Bool { isClosing.with(wake: false) { $0 } }
 
@@ -134,6 +161,9 @@ final class MetricsExporter: Sendable {
       }
       pause(nanoseconds: 200_000_000)
     }
+    machine.withLock { $0 = MachineFigures(store: store) }
+    writeFile()
+    writeLines()
   }
 
   private func watchGPUs() {
@@ -144,7 +174,7 @@ final class MetricsExporter: Sendable {
         pause(nanoseconds: Interval.gpus)
       } catch {
         gpus.withLock { $0 = GPUFigures() }
-        if !isClosed { tellOnce("gpus", "the GPUs are not among the metrics: \(error)") }
+        if !isClosed, GPUFigures.hasDevice { tellOnce("gpus", "the GPUs are not among the metrics: \(error)") }
         pause(nanoseconds: Interval.gpusAfterFailure)
       }
     }
@@ -166,58 +196,28 @@ final class MetricsExporter: Sendable {
     guard let path = sinks.withLock({ $0.file }) else { return }
     let text = text()
     guard !text.isEmpty else { return }
-    do { try FileSystem.write(Array(text.utf8), to: path) } catch {
+    let partial = Self.partial(path)
+    do {
+      try FileSystem.write(Array(text.utf8), to: partial)
+      // The scraper is another user than this one, whose umask may hide files from others.
+      guard chmod(partial, 0o644) == 0, rename(partial, path) == 0 else {
+        throw FileSystem.error(path, "cannot be written")
+      }
+    } catch {
+      try? FileSystem.remove(partial)
       tellOnce("file", "the metrics were not written: \(error)")
     }
   }
 
   private func writeLines() {
     guard let lines = sinks.withLock({ $0.lines }) else { return }
-    let text = EmbeddedMetrics.lines(families, namespace: Self.namespace, now: wallSeconds())
+    let text = EmbeddedMetrics.lines(
+      families, namespace: Self.namespace, host: hostName(), now: wallSeconds())
     do { try lines.append(text) } catch { tellOnce("lines", "the metrics were not written: \(error)") }
   }
 
   private func tellOnce(_ sink: String, _ sentence: String) {
     guard sinks.withLock({ $0.told.insert(sink).inserted }) else { return }
     Console.warning(sentence)
-  }
-}
-
-/// Lines that are appended to a file, each at once, or written to standard output between those of the program.
-final class AppendedLines: Sendable {
-  private let path: String
-  private let descriptor: Int32
-
-  private static let standardOutput = "-"
-
-  /// - Throws: `ShardError` if the file cannot be opened.
-  init(_ path: String) throws(ShardError) {
-    self.path = path
-    guard path != Self.standardOutput else {
-      descriptor = -1
-      return
-    }
-    descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
-
-  /// - Throws: `ShardError` if the file cannot be written.
-  func append(_ lines: [String]) throws(ShardError) {
-    for line in lines {
-      guard descriptor >= 0 else {
-        Console.standardOutput(line + "\n")
-        continue
-      }
-      let bytes = Array((line + "\n").utf8)
-      var done = 0
-      while done < bytes.count {
-        let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + done, bytes.count - done) }
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { throw FileSystem.error(path, "cannot be written") }
-        done += count
-      }
-    }
   }
 }

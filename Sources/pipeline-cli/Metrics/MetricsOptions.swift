@@ -33,8 +33,9 @@ struct MetricsOptions: ParsableArguments {
 
   func validate() throws {
     if let metrics, !metrics.hasSuffix(".prom") {
-      throw ValidationError("--metrics must end in .prom, or node_exporter passes it over: '\(metrics)'.")
+      throw ValidationError("--metrics must end in .prom, or node_exporter ignores it: '\(metrics)'.")
     }
+    if metricsEmf == "" { throw ValidationError("--metrics-emf needs the name of a file, or - for standard output.") }
     if let metricsPort, !(0...65535).contains(metricsPort) {
       throw ValidationError("--metrics-port must be between 0 and 65535, not \(metricsPort).")
     }
@@ -47,8 +48,9 @@ struct MetricsOptions: ParsableArguments {
   }
 
   /// Opens what is asked for, before the run starts; nil if nothing is.
+  /// - Parameter isLocal: whether tasks run on this machine.
   /// - Throws: `RunError` or `ShardError` if a port or a file cannot be opened.
-  func exporter(pipeline: String, store: String) throws -> MetricsExporter? {
+  func exporter(pipeline: String, store: String, isLocal: Bool) throws -> MetricsExporter? {
     guard metrics != nil || metricsPort != nil || metricsEmf != nil else { return nil }
     let exporter = MetricsExporter(pipeline: pipeline, store: store)
     if let metrics { try exporter.write(to: metrics) }
@@ -57,7 +59,7 @@ struct MetricsOptions: ParsableArguments {
       let url = try exporter.open(address: metricsAddress, port: metricsPort)
       Console.standardError("metrics: \(url)\n")
     }
-    exporter.start()
+    exporter.start(watchesGPUs: isLocal)
     return exporter
   }
 }

@@ -35,7 +35,8 @@ extension RunMetrics {
       MetricFamily("pipeline_run_update_timestamp_seconds", "Time of these figures.", .gauge, [Sample(now)]),
       MetricFamily(
         "pipeline_run_progress_timestamp_seconds",
-        "When a task, a document or a training step was last seen to be finished.", .gauge,
+        "When a task, a document or a training step was last seen to be finished, or all tasks to wait in a queue.",
+        .gauge,
         [Sample(progressed ?? began)]),
       MetricFamily(
         "pipeline_run_state", "1 for the state of the run, 0 for the others.", .gauge,
@@ -60,6 +61,9 @@ extension RunMetrics {
       perPhase("pipeline_stage_tasks_done", "Tasks of the phase that are done, in this run or before.") { $0.done },
       perPhase("pipeline_stage_tasks_kept", "Tasks of the phase that were done before this run.") { $0.kept },
       perPhase("pipeline_stage_tasks_running", "Tasks of the phase that run now.") { $0.running },
+      perPhase("pipeline_stage_tasks_queued", "Tasks of the phase that wait for a machine of the cluster.") {
+        $0.queued
+      },
       counter("pipeline_stage_tasks_completed_total", "Tasks that this run has finished.") { $0.completed },
       counter("pipeline_stage_task_failures_total", "Attempts of tasks that failed.") { $0.failures },
       counter("pipeline_stage_task_retries_total", "Failed attempts after which the task was queued again.") {

@@ -11,6 +11,11 @@ struct RunMetrics: Sendable {
     var kept = 0
     var done = 0
     var running = 0
+    /// Tasks that wait for a machine of the cluster.
+    var queued = 0
+
+    /// Nothing of it runs any more.
+    mutating func rest() { (running, queued) = (0, 0) }
   }
 
   struct Stage: Sendable {
@@ -44,7 +49,7 @@ struct RunMetrics: Sendable {
   private(set) var began: Double?
   private(set) var ended: Double?
   private(set) var outcome: RunOutcome?
-  /// Seconds since 1970 at which a task, a document or a training step was last finished.
+  /// Seconds since 1970 at which a task, a document or a training step was last finished, or all tasks waited in a queue.
   private(set) var progressed: Double?
   private(set) var order: [String] = []
   private(set) var stages: [String: Stage] = [:]
@@ -87,7 +92,7 @@ struct RunMetrics: Sendable {
     for (name, stage) in stages {
       if stage.state == .running { set(name, .stopped) }
       stages[name]?.statuses = []
-      for phase in stage.phases.indices { stages[name]?.phases[phase].running = 0 }
+      for phase in stage.phases.indices { stages[name]?.phases[phase].rest() }
     }
   }
 
@@ -129,7 +134,7 @@ struct RunMetrics: Sendable {
     stage.ledger = manifest.ledger
     stage.warnings = manifest.warnings.values.reduce(0) { $0 + $1.count }
     stage.seconds = Double(milliseconds) / 1000
-    for phase in stage.phases.indices { stage.phases[phase].running = 0 }
+    for phase in stage.phases.indices { stage.phases[phase].rest() }
     stage.statuses = []
     stages[name] = stage
   }
@@ -144,6 +149,7 @@ struct RunMetrics: Sendable {
       guard var stage = stages[progress.stage] else { continue }
       if let phase = stage.phases.firstIndex(where: { $0.name == progress.phase }) {
         stage.phases[phase].running = progress.running
+        stage.phases[phase].queued = progress.queued
         stage.phases[phase].done = progress.tasksDone
       }
       // An attempt that fails takes its counts with it, but what is counted here never falls.
@@ -155,6 +161,11 @@ struct RunMetrics: Sendable {
       stage.statuses = progress.statuses
       stages[progress.stage] = stage
     }
-    return hasAdvanced
+    return hasAdvanced || Self.isWaiting(running)
+  }
+
+  /// Whether all that could run waits for a machine: for hours perhaps, but nothing stands still.
+  private static func isWaiting(_ running: [StageProgress]) -> Bool {
+    running.contains { $0.queued > 0 } && !running.contains { $0.running > 0 }
   }
 }
