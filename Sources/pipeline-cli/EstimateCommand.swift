@@ -27,8 +27,11 @@ struct EstimateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A kind of device to train on; repeatable (default: the usual GPUs).", valueName: "kind"))
   var device: [String] = []
 
-  @Option(help: ArgumentHelp("GPUs that train one model together.", valueName: "count"))
-  var gpus = 1
+  @Option(
+    help: ArgumentHelp(
+      "GPUs of all machines that train one model together (default: 1, or 8 on each of the stage's nodes).",
+      valueName: "count"))
+  var gpus: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -42,7 +45,7 @@ struct EstimateCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    guard (1...1 << 20).contains(gpus) else { throw ValidationError("--gpus must be 1 or more, not \(gpus).") }
+    if let gpus, !(1...1 << 20).contains(gpus) { throw ValidationError("--gpus must be 1 or more, not \(gpus).") }
     if let jobs, !(1...1 << 20).contains(jobs) { throw ValidationError("--jobs must be 1 or more, not \(jobs).") }
     _ = try EstimateDevices(kinds: device, gpus: gpus, prices: price)
   }
@@ -66,18 +69,25 @@ struct EstimateDevices {
   private static let usual = ["h200", "h100", "a100"]
 
   var kinds: [DeviceKind]
-  var gpus: Int
+  /// nil: as the stage's options say, or one.
+  var gpus: Int?
   /// US dollars per GPU-hour, by kind; "" for all others.
   private var prices: [String: Double] = [:]
 
-  init(kinds names: [String], gpus: Int, prices texts: [String]) throws {
+  init(kinds names: [String], gpus: Int?, prices texts: [String]) throws {
     kinds = try (names.isEmpty ? Self.usual : names).map(Self.kind)
     self.gpus = gpus
+    guard kinds.contains(where: { !$0.isCPU }) || gpus == nil && texts.isEmpty else {
+      throw ValidationError("--gpus and --price are of GPUs, but --device names none.")
+    }
     for text in texts {
       let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let kind = parts.count == 2 ? try Self.kind(parts[0]).name : ""
       guard let price = Double(parts[parts.count - 1]), price.isFinite, (0...1e6).contains(price) else {
         throw ValidationError("--price must be US dollars per GPU-hour, such as 3.50 or h200=3.50, not '\(text)'.")
+      }
+      guard kind.isEmpty || kinds.contains(where: { $0.name == kind && !$0.isCPU }) else {
+        throw ValidationError("--price is for \(kind), which is not shown. Add --device \(kind).")
       }
       prices[kind] = price
     }
@@ -93,7 +103,14 @@ struct EstimateDevices {
   /// The estimates of a training: on these kinds, or on the CPU if its options say so.
   func estimates(of training: PretrainEstimate) -> [TrainingEstimate] {
     let kinds = training.onlyDevice.map { [$0] } ?? kinds
-    return kinds.map { training.on($0, devices: $0.isCPU ? availableProcessors() : gpus) }
+    return kinds.map { training.on($0, gpus: gpus, processors: availableProcessors()) }
+  }
+
+  /// What was assumed of a training, one sentence each.
+  func remarks(of training: PretrainEstimate) -> [String] {
+    let isShownOnCPU = training.needsGPU && kinds.contains { $0.isCPU }
+    return training.remarks + (training.onlyDevice == nil ? training.remarks(gpus: gpus) : [])
+      + (isShownOnCPU ? ["the CPU, though the option \"device\" is cuda"] : [])
   }
 
   /// US dollars; nil without a price for the kind.

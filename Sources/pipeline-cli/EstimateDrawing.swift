@@ -23,7 +23,7 @@ struct EstimateDrawing {
       guard case .training(let training) = stage.figures else { continue }
       lines += self.lines(of: stage.name, training) + [""]
     }
-    return lines + dataLines
+    return lines + totalLines + dataLines
   }
 
   // MARK: Trainings
@@ -36,19 +36,61 @@ struct EstimateDrawing {
       "  model        \(Quantities.count(work.shape.parameterCount)) parameters, "
         + "\(Self.scientific(work.flops.total)) FLOPs per token at \(work.sequenceLength) tokens",
       "  work         \(Quantities.count(work.steps)) steps of \(Quantities.count(work.batchSize)) samples: "
-        + "\(Quantities.short(work.tokens)) tokens, \(Self.scientific(work.tokens * work.flops.total)) FLOPs",
+        + "\(Quantities.short(work.tokens)) places (tokens, if samples are full), "
+        + "\(Self.scientific(work.tokens * work.flops.total)) FLOPs",
     ]
     if let first = estimates.first { lines += storageLines(first) }
     lines += table(estimates).lines(style, indent: "  ")
-    if estimates.contains(where: { $0.device.basis == .assumed }) {
-      lines.append("  * utilization of this kind is assumed, not measured with this program")
-    }
+    lines += Self.doubts(estimates).map { "  * " + $0 }
+    if estimates.contains(where: { devices.cost(of: $0) != nil }) { lines.append("  cost         \(Self.costNote)") }
     for estimate in estimates where !estimate.fits {
       lines.append(
         "  does not fit \(estimate.device.title): lower microbatchSize, or set recomputeActivations")
     }
-    return lines + training.remarks.map { "  assumed: \($0)" }
+    return lines + devices.remarks(of: training).map { "  assumed: \($0)" }
   }
+
+  private static let costNote =
+    "of computing alone: without start, evaluation, checkpoints, and GPUs of a machine that are paid for unused"
+
+  /// One sentence per kind of doubt.
+  private static func doubts(_ estimates: [TrainingEstimate]) -> [String] {
+    var sentences: [String] = []
+    let assumed = estimates.filter { $0.doubts.contains(.utilization) }.map(\.device.name)
+    if !assumed.isEmpty {
+      sentences.append("utilization of \(assumed.joined(separator: ", ")) is assumed, not measured")
+    }
+    if estimates.contains(where: { $0.doubts.contains(.network) }) {
+      let rate = Int(DeviceKind.bytesPerSecondBetweenMachines / 1e9)
+      sentences.append("\(rate) GB/s between machines are assumed; `check.nccl` measures yours")
+    }
+    if let small = estimates.first(where: { $0.doubts.contains(.smallSteps) }) {
+      sentences.append(
+        "slower than this: \(Quantities.count(small.placesPerDevice)) places per device and step, measured from "
+          + "\(Quantities.count(TrainingEstimate.measuredPlaces)) on")
+    }
+    return sentences
+  }
+
+  /// Several trainings by kind of device.
+  private var totalLines: [String] {
+    let trainings = estimate.stages.compactMap { stage -> PretrainEstimate? in
+      if case .training(let training) = stage.figures { training } else { nil }
+    }
+    guard trainings.count > 1 else { return [] }
+    let all = trainings.flatMap { devices.estimates(of: $0) }
+    let kinds = devices.kinds.compactMap { kind -> String? in
+      let own = all.filter { $0.device == kind }
+      guard own.count == trainings.count else { return nil }
+      let costs = own.compactMap { devices.cost(of: $0) }
+      let cost = costs.isEmpty ? "" : ", " + Self.dollars(costs.reduce(0, +))
+      return "\(kind.name) \(fixed(own.reduce(0) { $0 + $1.deviceHours }, 1)) device-hours\(cost)"
+    }
+    return kinds.isEmpty ? [] : ["Trainings together: " + kinds.joined(separator: "; "), ""]
+  }
+
+  /// Cents of small amounts alone.
+  private static func dollars(_ value: Double) -> String { "$" + fixed(value, value < 100 ? 2 : 0) }
 
   private func storageLines(_ estimate: TrainingEstimate) -> [String] {
     let memory = estimate.memory
@@ -64,15 +106,15 @@ struct EstimateDrawing {
 
   private func table(_ estimates: [TrainingEstimate]) -> TextTable {
     var table = TextTable([
-      ("device", .left), ("devices", .right), ("tokens/s", .right), ("MFU", .right), ("time", .right),
+      ("device", .left), ("devices", .right), ("places/s", .right), ("MFU", .right), ("time", .right),
       ("device-hours", .right), ("cost", .right),
     ])
     for estimate in estimates {
-      let mark = estimate.device.basis == .assumed ? "*" : ""
+      let mark = estimate.doubts.isEmpty ? "" : "*"
       table.add([
         estimate.device.name + mark, Quantities.count(estimate.devices), Quantities.short(estimate.tokensPerSecond),
         "\(fixed(estimate.modelFLOPsUtilization * 100, 0))%", Self.time(estimate.seconds),
-        fixed(estimate.deviceHours, 1), devices.cost(of: estimate).map { "$" + fixed($0, 2) } ?? "",
+        fixed(estimate.deviceHours, 1), devices.cost(of: estimate).map(Self.dollars) ?? "",
       ])
     }
     return table
@@ -81,23 +123,30 @@ struct EstimateDrawing {
   // MARK: Data
 
   private var dataLines: [String] {
+    let stages = estimate.stages.compactMap { stage -> (name: String, data: DataEstimate)? in
+      if case .data(let data) = stage.figures { (stage.name, data) } else { nil }
+    }
+    guard !stages.isEmpty else { return [] }
     var table = TextTable([
       ("stage", .left), ("reads", .right), ("writes", .right), ("time", .right), ("", .left),
     ])
-    var sum = 0.0
-    for stage in estimate.stages {
-      guard case .data(let data) = stage.figures else { continue }
-      let seconds = data.seconds(jobs: jobs)
-      sum += seconds ?? 0
+    for (name, data) in stages {
       table.add([
-        stage.name, data.inputBytes.map { Quantities.bytes($0) } ?? "",
-        data.storedBytes.map { Quantities.bytes($0) } ?? "",
-        data.basis == .finished ? "" : seconds.map(Self.time) ?? "", Self.basis(data.basis),
+        name, data.inputBytes.map { Quantities.bytes($0) } ?? "", data.storedBytes.map { Quantities.bytes($0) } ?? "",
+        data.basis == .finished ? "" : data.seconds(jobs: jobs).map(Self.time) ?? "", Self.basis(data.basis),
       ])
     }
-    return table.lines(style) + [
-      "Data stages together: \(Self.time(sum)) with \(Quantities.plural(jobs, "task")) at a time, unknown ones not counted."
-    ]
+    return table.lines(style) + [dataSum(stages.map(\.data).filter { $0.basis != .finished })]
+  }
+
+  private func dataSum(_ open: [DataEstimate]) -> String {
+    let known = open.compactMap { $0.seconds(jobs: jobs) }, unknown = open.count - known.count
+    if open.isEmpty { return "Data stages: all are finished." }
+    if known.isEmpty { return "Data stages: nothing is known yet (\(unknown) unknown)." }
+    let sum = "\(Self.time(known.reduce(0, +))) with \(Quantities.plural(jobs, "task")) at a time"
+    return unknown == 0
+      ? "Data stages together: \(sum)."
+      : "Data stages together: at least \(sum); \(unknown) of \(open.count) unknown."
   }
 
   private static func basis(_ basis: DataEstimate.Basis) -> String {
@@ -162,9 +211,9 @@ struct EstimateJSON {
       "training",
       [
         "parameters": .integer(work.shape.parameterCount), "flopsPerToken": .number(work.flops.total),
-        "steps": .integer(work.steps), "tokens": .number(work.tokens),
+        "steps": .integer(work.steps), "places": .number(work.tokens),
         "flops": .number(work.tokens * work.flops.total), "checkpointBytes": .integer(work.checkpointBytes),
-        "remarks": .strings(training.remarks), "devices": .list(devices.estimates(of: training).map(json)),
+        "remarks": .strings(devices.remarks(of: training)), "devices": .list(devices.estimates(of: training).map(json)),
       ]
     )
   }
@@ -173,7 +222,8 @@ struct EstimateJSON {
     let memory = estimate.memory
     return [
       "device": .string(estimate.device.name), "devices": .integer(estimate.devices),
-      "basis": .string(estimate.device.basis.rawValue), "tokensPerSecond": .number(estimate.tokensPerSecond),
+      "basis": .string(estimate.device.basis.rawValue), "doubts": .strings(estimate.doubts.map(\.rawValue)),
+      "placesPerSecond": .number(estimate.tokensPerSecond),
       "modelFLOPsUtilization": .number(estimate.modelFLOPsUtilization), "seconds": .number(estimate.seconds),
       "deviceHours": .number(estimate.deviceHours),
       "memory": [
@@ -228,7 +278,7 @@ enum LongStages {
     switch stage.figures {
     case .training(let training):
       let kind = training.onlyDevice ?? DeviceKind.all[0]
-      let estimate = training.on(kind, devices: kind.isCPU ? availableProcessors() : 1)
+      let estimate = training.on(kind, gpus: nil, processors: availableProcessors())
       guard estimate.seconds > long else { return nil }
       let place = kind.isCPU ? Quantities.plural(estimate.devices, "processor") : "\(estimate.devices) × \(kind.title)"
       return "\(stage.name): about \(EstimateDrawing.time(estimate.seconds)) on \(place); see `pipeline estimate`"

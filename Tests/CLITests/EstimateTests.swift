@@ -30,7 +30,7 @@ import Testing
     let stages = try estimate(bench, "--gpus", "8", "--device", "h200", "--device", "a100", "--price", "h200=3.50")
     let first = try #require(stages["pretrain"]?["training"])
     #expect(first["parameters"]?.integer == 139_122_944)
-    #expect(first["tokens"]?.double == 36_700_160_000.0)
+    #expect(first["places"]?.double == 36_700_160_000.0)
     let devices = try #require(first["devices"]?.array)
     #expect(devices.map { $0["device"]?.string } == ["h200", "a100"])
     #expect(devices.map { $0["basis"]?.string } == ["measured", "assumed"])
@@ -108,6 +108,74 @@ import Testing
     #expect(try bench.run("plan").out.contains("huge: about "))
   }
 
+  private static func trained(_ options: String) -> String {
+    """
+      ,
+      "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "clean" } },
+      "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "clean", "tokenizer": "tokenizer" } },
+      "pretrain": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+        "options": { "device": "cuda", "steps": 70000, \(options) } }
+    """
+  }
+
+  /// What the options demand counts, and is said where it is not what was asked for.
+  @Test(
+    arguments: [
+      (#""nodes": 4, "batchSize": 4096"#, nil, 32, "8 GPUs on each of 4 nodes; --gpus says another number of all"),
+      (#""nodes": 4, "batchSize": 4096"#, 16, 16, nil),
+      (
+        #""nodes": 2, "processes": 8, "batchSize": 4096"#, 64, 16,
+        #"16 GPUs, not 64: the options "processes" and "nodes" say so"#
+      ),
+      (#""batchSize": 4096"#, nil, 1, nil),
+    ] as [(String, Int?, Int, String?)])
+  func nodesCount(_ options: String, _ gpus: Int?, _ devices: Int, _ remark: String?) throws {
+    let bench = try Workbench(Workbench.document(extra: Self.trained(options)))
+    let arguments = ["estimate", "corpus.json", "--json"] + (gpus.map { ["--gpus", "\($0)"] } ?? [])
+    let stages = try JSONValue.parse(try bench.run(arguments).out).value.array ?? []
+    let training = try #require(stages.first { $0["stage"] == "pretrain" }?["training"])
+    #expect(training["devices"]?.array?.first?["devices"]?.integer == devices)
+    #expect(training["remarks"]?.array?.compactMap(\.string) == (remark.map { [$0] } ?? []))
+    if gpus == nil {
+      let lines = try bench.run("plan").out.split(separator: "\n")
+      #expect(lines.contains { $0.contains("on \(devices) × NVIDIA H200 SXM") }, "\(lines)")
+    }
+  }
+
+  /// The sentences that decide whether a figure can be relied on stand beside it.
+  @Test func doubtsAreSaid() throws {
+    let bench = try Workbench(Workbench.document(extra: Self.trained(#""batchSize": 2048"#)))
+    let text = try bench.run("estimate", "corpus.json", "--gpus", "16", "--price", "4", "--device", "h100").out
+    #expect(text.contains("h100*"))
+    #expect(text.contains("* 60 GB/s between machines are assumed; `check.nccl` measures yours"))
+    #expect(text.contains("* slower than this: 16,384 places per device and step, measured from 32,768 on"))
+    #expect(text.contains("places (tokens, if samples are full)") && !text.contains("tokens/s"))
+    #expect(text.contains("of computing alone"))
+    let usual = try bench.run("estimate", "corpus.json", "--device", "h100").out
+    #expect(!usual.contains("*") && !usual.contains("of computing alone"))
+    let cpu = try bench.run("estimate", "corpus.json", "--device", "cpu").out
+    #expect(cpu.contains(#"assumed: the CPU, though the option "device" is cuda"#))
+  }
+
+  @Test func severalTrainingsHaveASum() throws {
+    let bench = try Workbench(Workbench.document(extra: Self.training))
+    let text = try bench.run("estimate", "corpus.json", "--device", "h200", "--price", "3").out
+    let sum = try #require(text.split(separator: "\n").first { $0.hasPrefix("Trainings together: h200 ") })
+    #expect(sum.contains(" device-hours, $"))
+  }
+
+  @Test func nothingKnownIsNoTimeOfZero() throws {
+    let bench = try Workbench(Workbench.document(files: "absent"))
+    let text = try bench.run("estimate", "corpus.json").out
+    #expect(text.contains("Data stages: nothing is known yet (3 unknown)."), "\(text)")
+    let network = #", "network": { "use": "check.nccl", "options": { "device": "cpu" } }"#
+    let some = try Workbench(Workbench.document(extra: network)).run("estimate", "corpus.json").out
+    #expect(some.contains("Data stages together: at least ") && some.contains("; 1 of 4 unknown."), "\(some)")
+    let finished = try Workbench()
+    #expect(try finished.run("run", "corpus.json").status == 0)
+    #expect(try finished.run("estimate", "corpus.json").out.contains("Data stages: all are finished."))
+  }
+
   @Test func planNamesTheStagesThatRunLong() throws {
     let bench = try Workbench(Workbench.document(extra: Self.training))
     let plan = try bench.run("plan")
@@ -126,6 +194,9 @@ import Testing
     (["--price", "cheap"], "--price must be US dollars per GPU-hour, such as 3.50 or h200=3.50, not 'cheap'."),
     (["--price", "tpu=1"], "no kind of device is named 'tpu'"),
     (["--price=-1"], "--price must be US dollars per GPU-hour"),
+    (["--price", "b200=3"], "--price is for b200, which is not shown. Add --device b200."),
+    (["--device", "cpu", "--gpus", "4"], "--gpus and --price are of GPUs, but --device names none."),
+    (["--device", "cpu", "--price", "3"], "--gpus and --price are of GPUs, but --device names none."),
   ]) func whatIsNoDeviceOrPriceIsRefused(_ arguments: [String], _ message: String) throws {
     let outcome = try Workbench().run(["estimate", "corpus.json"] + arguments)
     #expect(outcome.status == 2 && outcome.err.contains(message), "\(outcome.err)")

@@ -39,15 +39,35 @@ public struct PretrainEstimate: Equatable, Sendable {
   public var work: TrainingWork
   /// Where the stage's options say that it trains: nil on GPUs of any kind, else the CPU.
   public var onlyDevice: DeviceKind?
-  /// Processes that the options demand, on all machines; 0: one per GPU.
+  /// Whether the stage's options say that it trains on GPUs.
+  public var needsGPU: Bool
+  /// Processes that the options demand on each machine; 0: one per GPU.
   public var processes: Int
+  /// Machines that the options demand.
+  public var nodes: Int
   /// What was assumed, one sentence each.
   public var remarks: [String]
 
   /// On a kind of device.
-  /// - Parameter devices: GPUs, or processors of the CPU, if the options do not say how many.
-  public func on(_ device: DeviceKind, devices: Int) -> TrainingEstimate {
-    TrainingEstimate(work, on: device, devices: device.isCPU || processes == 0 ? devices : processes)
+  /// - Parameters:
+  ///   - gpus: GPUs of all machines, if the options do not say how many; nil: one, or those of the machines asked for.
+  ///   - processors: of the CPU.
+  public func on(_ device: DeviceKind, gpus: Int?, processors: Int) -> TrainingEstimate {
+    TrainingEstimate(work, on: device, devices: device.isCPU ? processors : decidedGPUs ?? gpus ?? usualGPUs)
+  }
+
+  /// GPUs that the options demand; nil if they leave it to the machines.
+  private var decidedGPUs: Int? { processes > 0 ? processes * nodes : nil }
+
+  private var usualGPUs: Int { nodes > 1 ? nodes * DeviceKind.perMachine : 1 }
+
+  /// What was assumed of the number of GPUs, one sentence each.
+  public func remarks(gpus: Int?) -> [String] {
+    if let decidedGPUs, let gpus, gpus != decidedGPUs {
+      return ["\(decidedGPUs) GPUs, not \(gpus): the options \"processes\" and \"nodes\" say so"]
+    }
+    guard decidedGPUs == nil, gpus == nil, nodes > 1 else { return [] }
+    return ["\(DeviceKind.perMachine) GPUs on each of \(nodes) nodes; --gpus says another number of all"]
   }
 }
 
@@ -74,7 +94,9 @@ extension PretrainEstimate {
     work.keptCheckpoints = options.keepCheckpoints + regular
     work.publishedCheckpoints = regular + (every > 0 && options.steps % every == 0 ? 0 : 1)
     onlyDevice = options.device == .cpu ? .cpu : nil
-    processes = options.processes * options.nodes
+    needsGPU = options.device == .cuda
+    processes = options.processes
+    nodes = options.nodes
     remarks = search.remarks
   }
 }

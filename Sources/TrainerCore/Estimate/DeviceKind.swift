@@ -27,7 +27,7 @@ public struct DeviceKind: Equatable, Sendable {
   /// and 1,317k with twice the batch, 4.3 ms above it: 556 MB in 4.6 ms.
   static let bytesPerSecondWithinMachine = 120e9
   /// The same between machines. Assumed to be half: measure yours with `check.nccl`.
-  static let bytesPerSecondBetweenMachines = 60e9
+  public static let bytesPerSecondBetweenMachines = 60e9
   /// GPUs of a machine, as in p5.48xlarge and p4d.24xlarge.
   public static let perMachine = 8
 

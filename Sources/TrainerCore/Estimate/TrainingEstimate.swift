@@ -37,8 +37,7 @@ public struct TrainingWork: Equatable, Sendable {
 ///
 /// One model for all sizes: matrix products run at the device's peak times its utilization, attention's own operations
 /// at 1/2.25 of that rate, recomputation adds a third, and the exchange of gradients counts in full, though a part
-/// of it overlaps with the backward pass. Steps of fewer than
-/// 32,768 tokens per device, which were not measured, and waiting for data are slower than this says.
+/// of it overlaps with the backward pass. Waiting for data is slower than this says; see `doubts` for what else may be.
 public struct TrainingEstimate: Equatable, Sendable {
   public let work: TrainingWork
   public let device: DeviceKind
@@ -50,6 +49,28 @@ public struct TrainingEstimate: Equatable, Sendable {
   /// Measured through `pipeline run` on one H200: 652k tokens/s at 128 tokens and 579k at 512, which differ only in
   /// attention's operations.
   static let attentionSlowdown = 2.25
+  /// What an estimate rests on that was not measured with this program.
+  public enum Doubt: String, Sendable {
+    /// The kind of device.
+    case utilization
+    /// The exchange of gradients between machines.
+    case network
+    /// Steps that give a device less than `measuredPlaces`, which are slower than the estimate says.
+    case smallSteps
+  }
+
+  /// Places per device and step from which trainings were measured.
+  public static let measuredPlaces = 32_768
+
+  public var doubts: [Doubt] {
+    var doubts: [Doubt] = device.basis == .assumed ? [.utilization] : []
+    if processes > DeviceKind.perMachine { doubts.append(.network) }
+    if !device.isCPU, placesPerDevice < Self.measuredPlaces { doubts.append(.smallSteps) }
+    return doubts
+  }
+
+  public var placesPerDevice: Int { work.batchSize * work.sequenceLength / processes }
+
   /// Recomputing the forward pass adds a third to the operations.
   static let recomputation = 4.0 / 3
 
