@@ -151,7 +151,11 @@ public enum ProfileFile {
       var value = field.value
       if field.name == "executor" { value = .string(kind.rawValue) }
       if field.name == "hosts" { value = ["node01": 16, "node02": 16] }
-      if field.name == "resources" { value = ["model.pretrain": ["partition": "gpu", "time": "1-00:00:00"]] }
+      if field.name == "resources" {
+        value = [
+          "model.pretrain": ["partition": "gpu", "time": "1-00:00:00"], "check.nccl": ["partition": "gpu"],
+        ]
+      }
       lines.append("      \"\(field.name)\": \(value.text())\(number + 1 < shown.count ? "," : "")")
     }
     return (lines + ["    }", "  }", "}", ""]).joined(separator: "\n")

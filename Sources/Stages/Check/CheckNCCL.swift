@@ -59,9 +59,8 @@ public struct CheckNCCL: SinglePhaseStage {
     }
   }
 
-  public func tasks(in context: PlanningContext) -> [TaskPlan] {
-    let isGPU = options.device.isGPU
-    let processes = options.processes > 0 ? options.processes : isGPU ? ModelPretrain.Device.visibleGPUs : 2
+  public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    let isGPU = options.device.isGPU, processes = try plannedProcesses(gpus: ModelPretrain.Device.visibleGPUs)
     // On the CPU each process holds a message and gloo's copy of it.
     let messages = isGPU ? 0 : 2 * processes * options.maximumBytes.bytes
     return [
@@ -70,12 +69,34 @@ public struct CheckNCCL: SinglePhaseStage {
     ]
   }
 
+  /// Processes on each machine, for what the task asks for.
+  /// - Parameter gpus: what this machine shows, which may be another than those that measure.
+  func plannedProcesses(gpus: Int) throws(StageError) -> Int {
+    if options.processes > 0 { return options.processes }
+    guard options.device.isGPU else { return 2 }
+    guard gpus > 0 else {
+      throw StageError(
+        .options, "processes", "is 0, one per GPU, but this machine shows no GPU to count",
+        hint: "Set \"processes\" to the GPUs of each machine that measures, such as 8.")
+    }
+    return gpus
+  }
+
+  /// A sum over one process moves nothing: its bandwidth of 0 would say that the network is broken, or pass without a limit.
+  func requireSeveral(_ launch: LaunchEnvironment) throws(StageError) {
+    guard launch.processes < 2 else { return }
+    throw StageError(
+      .options, "processes", "\(options.processes) gives a single process, which has nobody to exchange messages with",
+      hint: "Measure over several GPUs, or set \"nodes\" to the number of machines that exchange messages.")
+  }
+
   public func run(_ workspace: Workspace) throws {
     let engine = try TrainingEngine.require()
     let folder = try workspace.temporaryDirectory()
     let usesGPU = engine.usesGPU(options.device)
     let processes = options.processes > 0 ? options.processes : usesGPU ? max(1, engine.gpus) : 2
     let launch = try LaunchEnvironment.of(nodes: options.nodes, processesPerNode: processes, for: "the measurement")
+    try requireSeveral(launch)
     var job = AllReduceJob()
     job.device = usesGPU ? "cuda" : "cpu"
     job.minimumBytes = options.minimumBytes.bytes

@@ -41,7 +41,7 @@ extension ModelPretrain {
   /// The expected number of processes on one machine.
   var plannedProcessesPerMachine: Int {
     if options.processes > 0 { return options.processes }
-    return options.device.isGPU ? Device.visibleGPUs : 1
+    return options.device.isGPU ? max(1, Device.visibleGPUs) : 1
   }
 
   /// How a step is divided.

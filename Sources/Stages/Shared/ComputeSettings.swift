@@ -14,16 +14,18 @@ extension ModelPretrain.Device {
     }
   }
 
-  /// The number of GPUs that this process may use, by what the system shows.
+  /// The number of GPUs that this process may use, by what the system shows; 0 on a machine without, such as one that only
+  /// plans for others.
   static let visibleGPUs: Int = {
-    if let visible = getenv("CUDA_VISIBLE_DEVICES").map({ String(cString: $0) }), !["", "-1"].contains(visible) {
-      return visible.split(separator: ",").count
+    if let visible = getenv("CUDA_VISIBLE_DEVICES") {
+      return String(cString: visible).split(separator: ",").count { $0 != "-1" }
     }
     let numbered = ((try? FileSystem.list("/dev")) ?? []).filter { name in
       name.hasPrefix("nvidia") && name.utf8.count > 6
         && name.utf8.dropFirst(6).allSatisfy { (0x30...0x39).contains($0) }
     }
-    return max(1, numbered.count)
+    // Under WSL the devices have no numbers.
+    return numbered.isEmpty && FileSystem.exists("/dev/dxg") ? 1 : numbered.count
   }()
 
   /// The device's name in jobs.

@@ -116,7 +116,16 @@ import Testing
   }
 
   @Test func theExamplesAreProfiles() throws {
-    #expect(try parse(ProfileFile.example(.slurm)).executor == .slurm)
+    let slurm = try parse(ProfileFile.example(.slurm))
+    #expect(slurm.executor == .slurm)
+    // What needs GPUs is not sent to the partition of everything else, and gets as many as it asks for.
+    #expect(slurm.resources["check.nccl"]?.partition == "gpu" && slurm.resources["check.nccl"]?.gpus == nil)
+    let aws = try ProfileFile.load(packagePath("Operations/aws/pipeline-profile.json"), profile: nil)
+    #expect(aws.partition == "cpu")
+    for kind in ["check.nccl", "model.pretrain", "evaluate.jglue"] {
+      #expect(
+        aws.resources(stage: "x", use: kind).partition == "gpu" && aws.resources(stage: "x", use: kind).gpus == nil)
+    }
     let hosts = try parse(ProfileFile.example(.ssh))
     #expect(hosts.executor == .ssh)
     #expect(hosts.hosts == ["node01": 16, "node02": 16])

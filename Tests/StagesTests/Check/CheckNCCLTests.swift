@@ -108,6 +108,26 @@ struct CheckNCCLRunTests {
     #expect(error?.message.contains(message) == true, "\(String(describing: error))")
   }
 
+  /// A head node without GPUs plans for nodes that have eight.
+  @Test func aMachineWithoutGPUsInventsNone() throws {
+    func stage(_ options: JSONValue) throws -> CheckNCCL {
+      try #require(try StageDescription(CheckNCCL.self).configured(options).stage as? CheckNCCL)
+    }
+    let error = #expect(throws: StageError.self) { _ = try stage(["device": "cuda"]).plannedProcesses(gpus: 0) }
+    #expect(error?.subject == "processes" && error?.message.contains("shows no GPU to count") == true)
+    #expect(try stage(["device": "cuda"]).plannedProcesses(gpus: 4) == 4)
+    #expect(try stage(["device": "cuda", "processes": 8, "nodes": 2]).plannedProcesses(gpus: 0) == 8)
+    #expect(try stage(["device": "cpu"]).plannedProcesses(gpus: 0) == 2)
+    // One GPU on one machine; two machines of one are enough.
+    let alone = #expect(throws: StageError.self) {
+      try stage(["device": "cuda"]).requireSeveral(LaunchEnvironment(processesPerNode: 1))
+    }
+    #expect(alone?.message.contains("nobody to exchange messages with") == true)
+    var two = LaunchEnvironment(processesPerNode: 1)
+    two.nodes = 2
+    #expect(throws: Never.self) { try stage(["device": "cuda"]).requireSeveral(two) }
+  }
+
   @Test func sizesAreWrittenAsTheyAreAsked() {
     #expect([4, 1024, 1536, 1 << 20, 3 << 30].map { binarySize($0) } == ["4 B", "1 KiB", "1536 B", "1 MiB", "3 GiB"])
   }
