@@ -47,10 +47,13 @@ public struct MLflowReport: SinglePhaseStage {
     guard options.tracking.isEmpty || options.mode == .online else {
       throw StageError(.options, "tracking", "is for online runs", hint: "Set \"mode\" to \"online\", or remove it.")
     }
-    guard options.tracking.firstMatch(of: #/:\/\/[^\/@]*:[^\/@]*@/#) == nil else {
+    // A name alone may be a token.
+    guard options.tracking.firstMatch(of: #/:\/\/[^\/]*@|[?\#]/#) == nil else {
       throw StageError(
-        .options, "tracking", "has a password, which would be stored with the run",
-        hint: "Put the address into MLFLOW_TRACKING_URI, or the password into MLFLOW_TRACKING_PASSWORD.")
+        .options, "tracking", "has a user, a password or a query, which would be stored with the run",
+        hint:
+          "Put the address into MLFLOW_TRACKING_URI, or the key into MLFLOW_TRACKING_TOKEN or MLFLOW_TRACKING_PASSWORD."
+      )
     }
   }
 

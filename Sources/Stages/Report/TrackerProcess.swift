@@ -65,8 +65,8 @@ struct TrackerProcess {
       hint: "Is the package of version \(oldest) or newer? \(installHint)")
   }
 
-  /// Names and passwords in addresses.
-  private static func withoutSecrets(_ text: String) -> String {
-    text.replacing(#/:\/\/[^\/\s@]*@/#, with: "://…@")
+  /// Without names, passwords and queries of addresses, which may hold keys. Clients print paths without their hosts too.
+  static func withoutSecrets(_ text: String) -> String {
+    text.replacing(#/:\/\/[^\/\s]*@/#, with: "://…@").replacing(#/\?[^\s?=]*=[^\s'"<>)]*/#, with: "?…")
   }
 }

@@ -90,9 +90,28 @@ import Testing
     for options: JSONValue in [
       ["experiment": ""], ["tracking": "http://h:5000"],
       ["mode": "online", "tracking": "postgresql://me:secret@h/db"],
+      ["mode": "online", "tracking": "https://secret@h"],
+      ["mode": "online", "tracking": "https://h/x?api_key=secret"],
+      ["mode": "online", "tracking": "https://h/#secret"],
     ] {
       let error = #expect(throws: StageError.self) { try StageHarness(MLflowReport.self, options: options) }
       #expect(error?.description.contains("secret") == false)
     }
+    #expect(throws: Never.self) {
+      try StageHarness(MLflowReport.self, options: ["mode": "online", "tracking": "https://h:5000/a@b"])
+    }
+  }
+
+  /// What HTTP clients print: addresses, and paths without them.
+  @Test(arguments: [
+    ("cannot reach https://token@h/x", "cannot reach https://…@h/x"),
+    ("cannot reach https://h/x?api_key=s3 now", "cannot reach https://h/x?… now"),
+    (
+      "HTTPSConnectionPool(host='h'): url: /api/2.0?key=a&b=c (Caused by",
+      "HTTPSConnectionPool(host='h'): url: /api/2.0?… (Caused by"
+    ),
+    ("is the server there? a=b", "is the server there? a=b"),
+  ]) func messagesHaveNoSecrets(_ message: String, _ shown: String) {
+    #expect(TrackerProcess.withoutSecrets(message) == shown)
   }
 }
