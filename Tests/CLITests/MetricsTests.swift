@@ -3,6 +3,8 @@ import ShardKit
 import TestKit
 import Testing
 
+@testable import pipeline_cli
+
 /// `pipeline run --metrics…`: what a run exports while it works, to whom.
 @Suite struct MetricsTests {
   /// Starts a run and stops it at a fault point, with its port open.
@@ -193,6 +195,27 @@ import Testing
     let unwritable = try bench.run("run", "corpus.json", "--metrics-emf", "no/where.log")
     #expect(
       unwritable.status == 1 && bench.errors(unwritable).first?.hasPrefix("no/where.log: cannot be written") == true)
+  }
+
+  /// Images of clusters have `nvidia-smi` on machines without GPUs too, where its failure is nothing to be told.
+  @Test func noGPUIsNoWarning() throws {
+    let bench = try Workbench()
+    try bench.write("bin/nvidia-smi", "#!/bin/sh\n: >'\(bench.folder)/asked'\nexit 9\n")
+    #expect(chmod(bench.folder + "/bin/nvidia-smi", 0o755) == 0)
+    let path = "\(bench.folder)/bin:" + (getenv("PATH").map { String(cString: $0) } ?? "")
+    let gate = bench.folder + "/gate"
+    let child = try bench.start(
+      [Workbench.program, "run", "corpus.json", "--metrics", "run.prom"],
+      environment: ["PIPELINE_FAULT": "task.files:1:\(gate)", "PATH": path])
+    try child.atGate(gate) {
+      try child.works(until: "nvidia-smi is asked") { FileSystem.exists(bench.folder + "/asked") }
+      if GPUFigures.hasDevice {
+        try child.works(until: "the warning") { try child.errorsSoFar().contains("the GPUs are not among the metrics") }
+      }
+    }
+    let result = try child.wait()
+    #expect(result.status == 0)
+    #expect(result.errors.contains("GPUs") == GPUFigures.hasDevice, "\(result.errors)")
   }
 
   /// A pipe without a reader would be waited for before the run; one whose reader sleeps, after it.
