@@ -3,14 +3,27 @@ public struct JSONSyntaxError: DescribedError, Equatable {
   public var message: String
   public var offset: Int
 
+  public init(message: String, offset: Int) {
+    self.message = message
+    self.offset = offset
+  }
+
   public var subject: String { "byte \(offset)" }
 }
 
+/// What a JSON text may hold.
+public enum JSONDialect: Sendable {
+  /// RFC 8259.
+  case strict
+  /// JSONC: also `//` and `/* */` comments, and a comma after the last element.
+  case commented
+}
+
 extension JSONValue {
-  /// Parses strict RFC 8259 JSON. Repeated keys and depths over 128 are errors.
+  /// Parses JSON. Repeated keys and depths over 128 are errors.
   /// - Throws: `JSONSyntaxError` with the place of the first error.
-  public static func parse(_ text: [UInt8]) throws(JSONSyntaxError) -> JSONNode {
-    var parser = JSONParser(text)
+  public static func parse(_ text: [UInt8], _ dialect: JSONDialect = .strict) throws(JSONSyntaxError) -> JSONNode {
+    var parser = JSONParser(text, dialect)
     return try parser.document()
   }
 
@@ -31,15 +44,17 @@ private struct JSONParser {
   private let text: [UInt8]
   private var at = 0
   private var depth = 0
+  private let isCommented: Bool
 
-  init(_ text: [UInt8]) {
+  init(_ text: [UInt8], _ dialect: JSONDialect) {
     self.text = text
+    isCommented = dialect == .commented
     if text.starts(with: [0xEF, 0xBB, 0xBF]) { at = 3 }
   }
 
   mutating func document() throws(JSONSyntaxError) -> JSONNode {
     let node = try value()
-    skipSpace()
+    try skipSpace()
     guard at == text.count else { throw error("there is text after the end of the JSON value") }
     return node
   }
@@ -50,12 +65,44 @@ private struct JSONParser {
 
   private var peek: UInt8? { at < text.count ? text[at] : nil }
 
-  private mutating func skipSpace() {
-    while let c = peek, c == 32 || c == 10 || c == 13 || c == 9 { at += 1 }
+  private mutating func skipSpace() throws(JSONSyntaxError) {
+    while let c = peek {
+      if c == 32 || c == 10 || c == 13 || c == 9 {
+        at += 1
+      } else if c == 0x2F, isCommented {
+        try skipComment()
+      } else {
+        return
+      }
+    }
+  }
+
+  /// `// to the end of the line` or `/* to the closing mark */`.
+  private mutating func skipComment() throws(JSONSyntaxError) {
+    let start = at
+    at += 1
+    switch peek {
+    case 0x2F: while let c = peek, c != 10 { at += 1 }
+    case 0x2A:
+      at += 1
+      while at + 1 < text.count, !(text[at] == 0x2A && text[at + 1] == 0x2F) { at += 1 }
+      guard at + 1 < text.count else { throw error("the comment has no closing '*/'", at: start) }
+      at += 2
+    default: throw error("'/' begins no comment: write // or /* */", at: start)
+    }
+  }
+
+  /// Past a comma. True if the list or object goes on behind it.
+  private mutating func goesOn(closing: UInt8) throws(JSONSyntaxError) -> Bool {
+    guard peek == 0x2C else { return false }
+    at += 1
+    guard isCommented else { return true }
+    try skipSpace()
+    return peek != closing
   }
 
   private mutating func value() throws(JSONSyntaxError) -> JSONNode {
-    skipSpace()
+    try skipSpace()
     let start = at
     guard let c = peek else { throw error("the text ends where a value is expected") }
     switch c {
@@ -77,7 +124,7 @@ private struct JSONParser {
     depth += 1
     guard depth <= 128 else { throw error("values are nested deeper than 128") }
     at += 1
-    skipSpace()
+    try skipSpace()
   }
 
   private mutating func object() throws(JSONSyntaxError) -> [JSONMember] {
@@ -91,20 +138,20 @@ private struct JSONParser {
       return members
     }
     while true {
-      skipSpace()
+      try skipSpace()
       let keyOffset = at
       guard peek == 0x22 else { throw error("expected a key in double quotes") }
       let key = try string()
       guard seen.insert(Array(key.utf8)).inserted else {
         throw error("the key \"\(key)\" appears twice", at: keyOffset)
       }
-      skipSpace()
+      try skipSpace()
       guard peek == 0x3A else { throw error("expected ':' after the key \"\(key)\"") }
       at += 1
       let node = try value()
       members.append(JSONMember(key, node.value, keyOffset: keyOffset, offset: node.offset))
-      skipSpace()
-      if peek == 0x2C { at += 1; continue }
+      try skipSpace()
+      if try goesOn(closing: 0x7D) { continue }
       guard peek == 0x7D else { throw error("expected ',' or '}'") }
       at += 1
       return members
@@ -121,8 +168,8 @@ private struct JSONParser {
     }
     while true {
       nodes.append(try value())
-      skipSpace()
-      if peek == 0x2C { at += 1; continue }
+      try skipSpace()
+      if try goesOn(closing: 0x5D) { continue }
       guard peek == 0x5D else { throw error("expected ',' or ']'") }
       at += 1
       return nodes

@@ -46,6 +46,29 @@ import Testing
     #expect(error?.offset == offset)
   }
 
+  @Test(arguments: [
+    ("// a\n{ \"a\": 1, // b\n /* c */ \"b\": [1, 2,], }", #"{"a":1,"b":[1,2]}"#),
+    ("[ /**/ ]", "[]"), ("[1, // x\n]", "[1]"), ("{/* // */}", "{}"), ("\"// no comment\" // one", "\"// no comment\""),
+    ("[1/* in */,2]//", "[1,2]"), ("\u{FEFF}/* x */1", "1"), ("/*/ 1 */ 2", "2"), ("/***/3", "3"),
+  ])
+  func commentsAndTrailingCommas(_ text: String, _ value: String) throws {
+    #expect(try JSONValue.parse(Array(text.utf8), .commented).value.text() == value)
+    #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(Array(text.utf8)) }
+  }
+
+  @Test(arguments: [
+    ("[,]", 1, "',' cannot start a value"), ("[1,,]", 3, "',' cannot start a value"),
+    ("{,}", 1, "expected a key in double quotes"), ("[1 /", 3, "'/' begins no comment: write // or /* */"),
+    ("/* x", 0, "the comment has no closing '*/'"), ("1 /*/", 2, "the comment has no closing '*/'"),
+    ("[1, // x", 8, "the text ends where a value is expected"), ("# x", 0, "'#' cannot start a value"),
+    ("{ /* a\n*/ \"a\": 1, \"a\": 2 }", 18, "the key \"a\" appears twice"),
+  ])
+  func refusesAmongComments(_ text: String, _ offset: Int, _ message: String) {
+    let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse(Array(text.utf8), .commented) }
+    #expect(error?.message == message)
+    #expect(error?.offset == offset)
+  }
+
   @Test func invalidUTF8IsRefused() {
     for bytes: [UInt8] in [[0xFF], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xE3, 0x81], [0xF4, 0x90, 0x80, 0x80]] {
       let error = #expect(throws: JSONSyntaxError.self) { try JSONValue.parse([0x22] + bytes + [0x22]) }
