@@ -25,6 +25,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -50,7 +51,10 @@ let package = Package(
     .target(
       name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4"], swiftSettings: strict),
     .target(
-      name: "PipelineKit", dependencies: ["ShardKit", .product(name: "GRDB", package: "GRDB.swift")],
+      name: "PipelineKit",
+      dependencies: [
+        "ShardKit", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Yams", package: "Yams"),
+      ],
       swiftSettings: strict),
     .target(name: "MarkupKit", dependencies: ["ShardKit", "TextKit", "CXML2"], swiftSettings: strict),
     .target(name: "TrainerCore", dependencies: ["ShardKit", "TextKit", "CTorch"], swiftSettings: strict),

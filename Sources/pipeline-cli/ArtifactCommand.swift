@@ -24,12 +24,8 @@ struct ArtifactCommand: ParsableCommand {
   func run() throws {
     let (graph, name) = try options.graph(and: stage, called: "stage")
     let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
-    guard let stage = parts.first, let index = graph.index(of: stage) else {
-      throw RunError(
-        .selection,
-        "no stage is named '\(parts.first ?? "")'"
-          + suggestion(for: parts.first ?? "", among: graph.nodes.map(\.name)))
-    }
+    let stage = parts.first ?? ""
+    let index = try graph.node(named: stage)
     let outputs = graph.nodes[index].description.outputs.filter { !$0.isHidden }.map(\.name)
     guard let port = parts.count > 1 ? parts[1] : outputs.first else {
       throw RunError(.selection, "'\(stage)' has no output")

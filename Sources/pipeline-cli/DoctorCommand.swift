@@ -13,6 +13,7 @@ struct DoctorCommand: ParsableCommand {
   var store: String?
 
   @OptionGroup var place: ExecutorOptions
+  @OptionGroup var site: ProfileOption
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -20,7 +21,7 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     var findings = MachineChecks.all(folder: store ?? ".")
     if place.isRemote {
-      findings += ClusterChecks.all(try place.siteProfile(beside: "."), store: store ?? "./.pipeline")
+      findings += ClusterChecks.all(try place.siteProfile(site, beside: "."), store: store ?? "./.pipeline")
     }
     try Self.show(findings, json: json)
   }

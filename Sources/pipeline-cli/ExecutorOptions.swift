@@ -3,6 +3,27 @@ import Glibc
 import PipelineKit
 import ShardKit
 
+/// The place whose profile counts: what jobs ask for there, and its values for pipeline files.
+struct ProfileOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The profile: its name, its file, or file:name (default: pipeline-profile.json beside the pipeline file, or in "
+        + "~/.config/pipeline).", valueName: "profile"))
+  var profile: String?
+
+  var parts: (file: String?, name: String?) { Self.parts(profile) }
+
+  static func parts(_ text: String?) -> (file: String?, name: String?) {
+    guard let text else { return (nil, nil) }
+    if DocumentSyntax.isDocument(text) { return (text, nil) }
+    for ending in DocumentSyntax.endings {
+      guard let end = text.firstRange(of: ending + ":") else { continue }
+      return (String(text[..<end.lowerBound]) + ending, String(text[end.upperBound...]))
+    }
+    return text.contains("/") ? (text, nil) : (nil, text)
+  }
+}
+
 /// Where tasks run.
 struct ExecutorOptions: ParsableArguments {
   enum Kind: String, ExpressibleByArgument, CaseIterable { case local, slurm, ssh }
@@ -10,31 +31,18 @@ struct ExecutorOptions: ParsableArguments {
   @Option(help: "Where tasks run: local, slurm or ssh (default: local). Jobs are described by a profile.")
   var executor: Kind?
 
-  @Option(
-    help: ArgumentHelp(
-      "The profile: its name, its file, or file:name (default: pipeline-profile.json beside the pipeline file, or in "
-        + "~/.config/pipeline).", valueName: "profile"))
-  var profile: String?
-
   /// Whether tasks run as jobs.
   var isRemote: Bool { executor != nil && executor != .local }
 
   /// The profile that `--profile` names, or the implied one.
   /// - Parameter folder: the pipeline file's.
-  func siteProfile(beside folder: String) throws -> SiteProfile {
-    let (file, name) = Self.parts(profile)
+  func siteProfile(_ site: ProfileOption, beside folder: String) throws -> SiteProfile {
+    let (file, name) = site.parts
     let found = try ProfileFile.load(ProfileFile.find(file, beside: folder), profile: name)
     if let executor, executor.rawValue != found.executor.rawValue {
       throw ValidationError("--executor is \(executor.rawValue), but the profile is for \(found.executor.rawValue).")
     }
     return found
-  }
-
-  static func parts(_ text: String?) -> (file: String?, name: String?) {
-    guard let text else { return (nil, nil) }
-    if text.hasSuffix(".json") || text.contains("/") && !text.contains(".json:") { return (text, nil) }
-    guard let end = text.firstRange(of: ".json:") else { return (nil, text) }
-    return (String(text[..<end.lowerBound]) + ".json", String(text[end.upperBound...]))
   }
 
   static func cluster(_ profile: SiteProfile) throws -> any Cluster {

@@ -1,8 +1,43 @@
+import PipelineKit
 import ShardKit
 
 /// The files that `pipeline init` writes.
 enum FirstPipeline {
-  static func document(name: String) -> String {
+  static func document(name: String, _ syntax: DocumentSyntax) -> String {
+    switch syntax {
+    case .json: json(name: name)
+    case .yaml: yaml(name: name)
+    }
+  }
+
+  private static func yaml(name: String) -> String {
+    """
+    # A first pipeline: read texts, clean them, drop near-duplicates. Change an option and run again: only what the
+    # change affects runs. `pipeline stages` lists all stage kinds, `pipeline stages NAME` its options.
+    format: 1
+    name: \(JSONValue.string(name).text())
+    parameters:
+      texts: texts
+    stages:
+      # Every JSON-lines file in the folder; choose another folder with --set texts=FOLDER.
+      read:
+        use: documents.read
+        options: { files: "${texts}" }
+
+      # Normalizes characters and spaces; documents that become too short are dropped with a reason.
+      clean:
+        use: text.clean
+        inputs: { documents: read }
+
+      # Keeps the longest of each group of near-duplicates; `pipeline trace ID` shows which one.
+      dedupe:
+        use: dedupe.minhash
+        inputs: { documents: clean }
+
+    """
+  }
+
+  private static func json(name: String) -> String {
     """
     {
       "format": 1,

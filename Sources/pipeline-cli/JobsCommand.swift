@@ -42,7 +42,7 @@ struct JobsCommand: ParsableCommand {
     let lock = try StoreLock(root: store)
     defer { withExtendedLifetime(lock) {} }
     let list = try JobList(store: store, isStrict: true)
-    let cluster = try ExecutorOptions.cluster(place.siteProfile(beside: graph.document.folder))
+    let cluster = try ExecutorOptions.cluster(place.siteProfile(options.site, beside: graph.document.folder))
     let left = try list.cancel(cluster)
     guard left.isEmpty else {
       throw RunError(

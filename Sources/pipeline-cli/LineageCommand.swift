@@ -31,9 +31,9 @@ struct LineageCommand: ParsableCommand {
 
   func run() throws {
     let (graph, name) = try options.graph(andPerhaps: stage)
-    if let name, graph.index(of: name) == nil {
-      throw RunError(
-        .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
+    let chosen = try name.map { name in
+      let group = graph.indices(of: name)
+      return Set((group.isEmpty ? [try graph.node(named: name)] : group).map { graph.nodes[$0].name })
     }
     if openLineage {
       guard name == nil else { throw ValidationError("--openlineage prints the events of all stages.") }
@@ -43,7 +43,7 @@ struct LineageCommand: ParsableCommand {
       return
     }
     var report = try LineageReport(graph: graph, store: try options.openStore(graph))
-    if let name { report.stages.removeAll { $0.name != name } }
+    if let chosen { report.stages.removeAll { !chosen.contains($0.name) } }
     if let html {
       try FileSystem.write(Array(LineagePage(report).html.utf8), to: html)
       return Console.line("\(html) written")

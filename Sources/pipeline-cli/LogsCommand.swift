@@ -35,16 +35,13 @@ struct LogsCommand: ParsableCommand {
   func run() throws {
     var words = [options.document, stage, task].compactMap { $0 }
     var given = options
-    given.document = words.first.flatMap { $0.hasSuffix(".json") ? $0 : nil }
+    given.document = words.first.flatMap { DocumentSyntax.isDocument($0) ? $0 : nil }
     if given.document != nil { words.removeFirst() }
     let graph = try given.graph()
     let store = given.storeRoot(graph)
     if driver { return show([("", DetachedDriver.log(store: store))]) }
     guard let stage = words.first else { throw ValidationError("Missing expected argument '<stage>'.") }
-    guard graph.index(of: stage) != nil else {
-      throw RunError(
-        .selection, "no stage is named '\(stage)'" + suggestion(for: stage, among: graph.nodes.map(\.name)))
-    }
+    _ = try graph.node(named: stage)
     let logs = TaskLogs(store: store)
     let found = (wantedRun ?? logs.runs(stage: stage).first).map { logs.logs(stage: stage, run: $0) } ?? []
     if words.count > 1 {

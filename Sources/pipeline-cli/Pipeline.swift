@@ -29,7 +29,8 @@ struct Pipeline: ParsableCommand {
     version: "\(Product.name) \(Product.version)",
     groupedSubcommands: [
       CommandGroup(
-        name: "Run", subcommands: [RunCommand.self, PlanCommand.self, EstimateCommand.self, InitCommand.self]),
+        name: "Run",
+        subcommands: [RunCommand.self, PlanCommand.self, EstimateCommand.self, InitCommand.self]),
       CommandGroup(
         name: "Inspect",
         subcommands: [

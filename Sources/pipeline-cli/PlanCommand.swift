@@ -30,7 +30,7 @@ struct PlanCommand: ParsableCommand {
       graph: graph, store: try options.openStore(graph, isShared: place.isRemote), settings: settings)
     let plan = try run.plan()
     guard place.isRemote else { return try Self.show(plan, run, json: json) }
-    let profile = try place.siteProfile(beside: graph.document.folder)
+    let profile = try place.siteProfile(options.site, beside: graph.document.folder)
     let preview = JobPreview(run, cluster: try ExecutorOptions.cluster(profile), profile: profile)
     let jobs = try preview.jobs(plan)
     guard !json else { return Console.json(.list(jobs.map(Self.json))) }

@@ -65,7 +65,7 @@ struct ProfileCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-      let (file, name) = ExecutorOptions.parts(profile)
+      let (file, name) = ProfileOption.parts(profile)
       let found = try ProfileFile.load(ProfileFile.find(file, beside: "."), profile: name)
       try DoctorCommand.show(ClusterChecks.all(found, store: store ?? "./.pipeline"), json: json)
     }

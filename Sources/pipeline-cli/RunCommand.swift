@@ -59,9 +59,6 @@ struct RunCommand: ParsableCommand {
     if let memory, ByteCount.parse(memory) == nil {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
-    if !place.isRemote, place.profile != nil {
-      throw ValidationError("--profile needs --executor slurm or ssh.")
-    }
     if !place.isRemote, detach || onInterrupt != nil {
       throw ValidationError(
         detach ? "--detach needs --executor slurm." : "--on-interrupt needs --executor slurm or ssh.")
@@ -95,7 +92,7 @@ struct RunCommand: ParsableCommand {
   }
 
   private func cluster(_ graph: Graph, _ store: RunStore) throws -> ClusterExecutor {
-    let profile = try place.siteProfile(beside: graph.document.folder)
+    let profile = try place.siteProfile(options.site, beside: graph.document.folder)
     let question = InterruptQuestion(choice: onInterrupt ?? profile.onInterrupt)
     return ClusterExecutor(
       try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { _ in question.answer() })
@@ -103,7 +100,7 @@ struct RunCommand: ParsableCommand {
 
   /// `--detach`: the same command as a job that submits itself again at its time limit.
   private func submit(_ graph: Graph) throws {
-    let profile = try place.siteProfile(beside: graph.document.folder)
+    let profile = try place.siteProfile(options.site, beside: graph.document.folder)
     guard profile.executor == .slurm else { throw ValidationError("--detach needs --executor slurm.") }
     let words = CommandLine.arguments.dropFirst().filter { $0 != "--detach" }
     let driver = try DetachedDriver(

@@ -10,17 +10,21 @@ struct SpecArguments: ParsableArguments {
     help: ArgumentHelp(
       "The pipeline file (default: $PIPELINE_DOCUMENT, or the only one in the current folder).",
       valueName: "pipeline-file"),
-    completion: .file(extensions: ["json"]))
+    completion: .file(extensions: ["json", "jsonc", "yaml", "yml"]))
   var document: String?
 
   @Option(
     name: .customLong("set"),
-    help: ArgumentHelp("Set a parameter of the pipeline file; repeatable.", valueName: "name=value"))
+    help: ArgumentHelp(
+      "Set a parameter of the pipeline file, or a value in it, such as stages.dedupe.options.threshold=0.8; repeatable.",
+      valueName: "name=value"))
   var parameters: [String] = []
 
   @Option(
     help: ArgumentHelp("Folder of the store (default: .pipeline next to the pipeline file).", valueName: "folder"))
   var store: String?
+
+  @OptionGroup var site: ProfileOption
 
   func validate() throws { _ = try overrides() }
 
@@ -37,22 +41,24 @@ struct SpecArguments: ParsableArguments {
   func graph() throws -> Graph { try graph(document) }
 
   /// For commands that take an optional pipeline file and one more argument: a single argument is the pipeline file
-  /// only if it is a JSON file.
+  /// only if it is named like one.
   /// - Returns: the graph and the other argument.
   func graph(and word: String?, called name: String) throws -> (graph: Graph, word: String) {
     if let word { return (try graph(document), word) }
-    if let document, !document.hasSuffix(".json") { return (try graph(nil), document) }
+    if let document, !DocumentSyntax.isDocument(document) { return (try graph(nil), document) }
     throw ValidationError("Missing expected argument '<\(name)>'.")
   }
 
   /// Like the above, with the other argument optional too.
   func graph(andPerhaps word: String?) throws -> (graph: Graph, word: String?) {
-    if word == nil, let document, !document.hasSuffix(".json") { return (try graph(nil), document) }
+    if word == nil, let document, !DocumentSyntax.isDocument(document) { return (try graph(nil), document) }
     return (try graph(document), word)
   }
 
   private func graph(_ path: String?) throws -> Graph {
-    let document = try PipelineSpec.load(path ?? Self.impliedDocument(), overrides: try overrides())
+    let path = try path ?? Self.impliedDocument()
+    let place = try ProfileFile.values(site.parts, beside: ArchivePath.parent(of: path) ?? ".")
+    let document = try PipelineSpec.load(path, overrides: try overrides(), place: place, registry: .builtin)
     let graph = try Graph(document, registry: .builtin)
     for notice in graph.notices { Console.warning(notice.description) }
     return graph
@@ -61,7 +67,7 @@ struct SpecArguments: ParsableArguments {
   /// `$PIPELINE_DOCUMENT`, or the only pipeline file in the current folder.
   private static func impliedDocument() throws -> String {
     if let path = getenv("PIPELINE_DOCUMENT").map({ String(cString: $0) }), !path.isEmpty { return path }
-    let found = try FileSystem.list(".", others: .passedOver).filter { $0.hasSuffix(".json") && isPipeline($0) }
+    let found = try FileSystem.list(".", others: .passedOver).filter { DocumentSyntax.isDocument($0) && isPipeline($0) }
     if found.count == 1 { return found[0] }
     guard !found.isEmpty else {
       throw RunError(
@@ -76,10 +82,10 @@ struct SpecArguments: ParsableArguments {
   }
 
   private static func isPipeline(_ path: String) -> Bool {
-    guard let text = try? FileSystem.read(path, limit: 4 << 20), let root = try? JSONValue.parse(text).value else {
-      return false
-    }
-    return root["format"] != nil && root["stages"] != nil
+    guard let text = try? FileSystem.read(path, limit: 4 << 20),
+      let root = try? DocumentSyntax(path: path).parse(text).value
+    else { return false }
+    return root["format"] != nil && (root["stages"] != nil || root["extends"] != nil)
   }
 
   func storeRoot(_ graph: Graph) -> String { store ?? graph.document.folder + "/.pipeline" }

@@ -30,10 +30,14 @@ import Testing
     var stages = 0
     for page in try Self.pages() {
       let text = page.lines.joined(separator: "\n")
-      for block in text.matches(of: #/```json\n((?:.|\n)*?)\n```/#) {
-        let isWhole = block.1.hasPrefix("{")
-        let json = try JSONValue.parse(Array((isWhole ? String(block.1) : "{\(block.1)}").utf8)).value
+      for block in text.matches(of: #/```(json|jsonc|yaml)\n((?:.|\n)*?)\n```/#) {
+        let isYAML = block.1 == "yaml"
+        let isWhole = isYAML || block.2.hasPrefix("{")
+        let text = Array((isWhole ? String(block.2) : "{\(block.2)}").utf8)
+        let json = try isYAML ? DocumentSyntax.yaml.parse(text).value : JSONValue.parse(text, .commented).value
         for stage in (isWhole ? json["stages"] : json)?.members ?? [] {
+          // What a file says of a stage that it inherits has no kind.
+          if json["extends"] != nil, stage.value["use"] == nil { continue }
           let kind = stage.value["use"]?.string ?? ""
           let description = try #require(StageRegistry.builtin[kind], "\(page.path): no kind '\(kind)'")
           #expect(throws: Never.self, "\(page.path): \(stage.key)") {

@@ -180,6 +180,95 @@ import Testing
     #expect(outcome.out == "[True, True, False, False, False]\n", "\(outcome.err)")
   }
 
+  /// What an editor's validator says of `foreach`, `extends`, parameters and YAML is what loading says.
+  @Test func schemaKnowsEveryForm() throws {
+    let bench = try Workbench()
+    let read = #""read": { "use": "documents.read", "options": { "files": "texts" } }"#
+    func stages(_ text: String) -> String { #"{ "format": 1, "parameters": { "n": 2 }, "stages": { \#(text) } }"# }
+    func change(_ text: String) -> String { #"{ "extends": "corpus.json", "stages": { \#(text) } }"# }
+    let good = [
+      stages(#""w": { "foreach": ["a", 2], "use": "documents.read", "options": { "files": "texts/*" } }"#),
+      stages(
+        #""w": { "foreach": [{ "name": "a" }], "use": "documents.read", "options": { "files": "${item.name}*" } }"#),
+      stages(#""w": { "foreach": { "k": 1 }, "use": "documents.read", "options": { "files": "${key}" } }"#),
+      stages(#""w": { "foreach": "texts", "use": "documents.read", "options": { "files": "${item}" } }"#),
+      stages(#"\#(read), "c": { "use": "text.clean", "inputs": { "documents": "${n}" }, "retries": "${n}" }"#)
+        .replacing("\"n\": 2", with: "\"n\": \"read\"").replacing(#", "retries": "${n}""#, with: ""),
+      change(#""clean": { "options": { "minimumBytes": 3 } }"#), change(#""shards": null"#),
+      change(#""clean": { "use": "text.clean", "options": { "minimumBytes": 3 } }"#),
+      #"{ "extends": ["corpus.json"], "parameters": { "files": "texts" } }"#,
+    ]
+    let bad = [
+      stages(#""w": { "foreach": [], "use": "documents.read", "options": { "files": "a" } }"#),
+      stages(#""w": { "foreach": 7, "use": "documents.read", "options": { "files": "a" } }"#),
+      stages(#""w": { "foreach": [{}], "use": "documents.read", "options": { "files": "a" } }"#),
+      stages(#"\#(read), "c": { "use": "text.clean", "inputs": { "documents": null } }"#), stages(#""w": null"#),
+      stages(#"\#(read), "c": { "inputs": { "documents": "read" } }"#), #"{ "extends": 7 }"#, #"{ "format": 1 }"#,
+      change(#""clean": { "options": { "minimumBytes": 3 }, "retires": 1 }"#),
+      change(#""clean": { "use": "text.clean", "options": { "minimumByte": 3 } }"#), #"{ "extends": [""] }"#,
+    ]
+    var names: [String] = []
+    for (number, text) in (good + bad).enumerated() {
+      names.append("d\(number).json")
+      try bench.write(names[number], text)
+    }
+    try bench.write("y.yaml", "extends: corpus.json\nstages:\n  clean: { options: { minimumBytes: 3 } }\n")
+    try bench.write("z.yaml", "extends: corpus.json\nstages:\n  clean: { option: { minimumBytes: 3 } }\n")
+    names += ["y.yaml", "z.yaml"]
+    try bench.write(
+      "check.py",
+      """
+      import json, sys, jsonschema, yaml
+      schema = json.load(open('schema.json'))
+      jsonschema.Draft202012Validator.check_schema(schema)
+      validator = jsonschema.Draft202012Validator(schema)
+      print(*[int(validator.is_valid(yaml.safe_load(open(name)))) for name in sys.argv[1:]], sep='')
+      """)
+    let said = try bench.shell(
+      "pipeline schema > schema.json && ${PIPELINE_PYTHON:-python3} check.py \(names.joined(separator: " "))")
+    let expected = String(repeating: "1", count: good.count) + String(repeating: "0", count: bad.count) + "10"
+    #expect(said.out == expected + "\n", "\(said.err)")
+    let loads = try bench.shell(
+      "for name in \(names.joined(separator: " ")); do pipeline plan $name > out 2>&1; [ $? = 2 ]; printf $?; done")
+    #expect(loads.out == expected)
+  }
+
+  @Test func everyFormIsReadByTheCommands() throws {
+    let bench = try Workbench()
+    try FileSystem.remove(bench.folder + "/corpus.json")
+    try bench.write(
+      "corpus.yaml",
+      """
+      # Two of one entry, read together.
+      format: 1
+      stages:
+        read: { foreach: texts, use: documents.read, options: { files: "${item}" } }
+        clean: { use: text.clean, options: { minimumBytes: 20 }, inputs: { documents: read } }
+      """)
+    try bench.write(
+      "profiles.yaml", "format: 1\nprofiles:\n  here: { values: { stages.clean.options.minimumBytes: 85 } }\n")
+    #expect(try bench.run("run").status == 0)
+    #expect(try bench.run("status").out.contains("read-0  fresh"))
+    #expect(try bench.run("explain", "clean").out.hasPrefix("clean (text.clean, revision "))
+    let several = try bench.run("explain", "corpus.yaml", "read")
+    #expect(bench.errors(several) == ["'read' stands for 2 stages: read-0, read-1. Name one of them."])
+    #expect(try bench.run("artifact", "corpus.yaml", "read-1").status == 0)
+    #expect(try bench.run("lineage", "read").out.contains("read-1"))
+    let place = try bench.run("plan", "--profile", "profiles.yaml")
+    #expect(place.out.contains("option 'minimumBytes' changed: 20 → 85"))
+    #expect(try bench.run("plan", "--profile", "profiles.yaml:here").out == place.out)
+    let set = try bench.run("plan", "--set", "stages.clean.options.minimumBytes=86", "--profile", "profiles.yaml")
+    #expect(set.out.contains("option 'minimumBytes' changed: 20 → 86"))
+    try bench.write("pipeline-profile.json", #"{ "format": 1, "profiles": { "a": { "values": 7 } } }"#)
+    #expect(
+      bench.errors(try bench.run("plan")).first?.hasPrefix("./pipeline-profile.json:1:47: profiles.a.values: should be")
+        == true)
+    try FileSystem.remove(bench.folder + "/pipeline-profile.json")
+    #expect(try bench.run("run", "--only", "read").out.hasPrefix("nothing to do: 2 stages"))
+    #expect(try bench.run("init", "other/first.yaml").status == 0)
+    #expect(try bench.run("run", "other/first.yaml").status == 0)
+  }
+
   @Test func stagesDocumentThemselves() throws {
     let bench = try Workbench()
     let one = try bench.run("stages", "mds.write").out

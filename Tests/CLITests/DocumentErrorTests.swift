@@ -129,6 +129,28 @@ import Testing
       sentences: ["corpus.json:1:103: stages.read.retries: should be an integer between 0 and 100."]),
   ]
 
+  @Test func commentsAndYAMLKeepThePlaces() throws {
+    let bench = try Workbench()
+    try bench.write(
+      "c.jsonc", "{ // one\n  \"format\": 1, /* two\n */ \"stages\": { \"a\": { \"use\": \"text.claen\", }, },\n}")
+    let commented = try bench.run("plan", "c.jsonc")
+    #expect(
+      bench.errors(commented) == [
+        "c.jsonc:3:31: stages.a.use: no stage kind is named 'text.claen'. Did you mean 'text.clean'?"
+      ])
+    try bench.write("c.yaml", "format: 1\nstages:\n  # 注\n  'あ': 1\n  a: { use: text.claen }\n")
+    let yaml = try bench.run("plan", "c.yaml")
+    #expect(
+      bench.errors(yaml) == [
+        "c.yaml:4:3: stages.あ: a stage name must consist of letters, digits, '-' and '_'.",
+        "c.yaml:4:10: stages.あ: should be an object with \"use\", \"options\" and \"inputs\".",
+      ])
+    try bench.write("c.yaml", "format: 1\nstages:\n  a: { use: text.clean, options: { minimumBytes: no } }\n")
+    #expect(
+      bench.errors(try bench.run("plan", "c.yaml")).contains(
+        "c.yaml:3:50: stages.a.options.minimumBytes: should be an integer, not a string."))
+  }
+
   @Test(arguments: mistakes) func mistake(_ mistake: Mistake) throws {
     let bench = try Workbench(mistake.document)
     let outcome = try bench.run("plan", "corpus.json")

@@ -18,6 +18,20 @@ let stateTargets: [String: FuzzTarget] = [
     let document = try PipelineSpec.parse(input, path: "/fuzz.json")
     _ = try Graph(document, registry: .builtin)
   },
+  "pipeline-yaml": reader(
+    samples: [
+      "format: 1\nparameters: { d: &a [x, y], e: *a }\nstages:\n  w: { foreach: \"${d}\", use: documents.read, options: "
+        + "{ files: \"${item}\" } }\n  c: { use: text.clean, inputs: { documents: w } } # end\n"
+    ],
+    words: [
+      "foreach:", "extends:", "&a ", "*a", "<<: ", "? ", "- ", ": ", "|\n ", ">-\n ", "!!str ", "---\n", "...", "0o7",
+      ".nan",
+      "${item.", "${key}", "\u{85}", "\u{2028}", "\u{FEFF}", "\r\n", "'", "\"\\x",
+    ]
+  ) { input in
+    let document = try PipelineSpec.parse(input, path: "/fuzz.yaml")
+    _ = try Graph(document, registry: .builtin)
+  },
   "byte-counts": textReader(
     samples: ["1.5GiB", "64 MiB", "67108864", "1e3KB"], words: ["KiB", "TB", " ", ".", "9999999999"]
   ) {

@@ -170,7 +170,7 @@ private struct FakeTasksOptions: StageOptions {}
     let options = schema?["lines.sort"]?["properties"]?["options"]?["properties"]
     #expect(options?["delay"]?["deprecated"] == true && options?["delay"]?["description"] == "Now 'delaySeconds'.")
     #expect(
-      schema?["stage"]?["properties"]?["use"]?["oneOf"]?.array?.map { $0["const"]?.string } == [
+      schema?["entry"]?["properties"]?["use"]?["oneOf"]?.array?.map { $0["const"]?.string } == [
         "lines.sort", "sort.lines",
       ])
   }

@@ -9,75 +9,81 @@ public enum ProfileFile {
   /// The first of: the named file, `$PIPELINE_PROFILE`, the pipeline file's folder, `~/.config/pipeline`.
   /// - Throws: `RunError` (`.notFound`) if there is none.
   public static func find(_ named: String?, beside folder: String) throws(RunError) -> String {
-    if let named { return named }
-    if let variable = getenv("PIPELINE_PROFILE").map({ String(cString: $0) }), !variable.isEmpty { return variable }
-    let home = getenv("HOME").map { String(cString: $0) } ?? ""
-    let places = ["\(folder)/\(name)", "\(home)/.config/pipeline/\(name)"]
-    if let found = places.first(where: FileSystem.exists) { return found }
+    if let found = implied(named, beside: folder) { return found }
+    let places = places(folder).map { "\($0)/\(name)" }
     throw RunError(
       .notFound, "no profile says where jobs go: neither \(places.joined(separator: " nor ")) exists",
       hint: "Write one with `pipeline profile init`, or name one with --profile.")
   }
 
+  private static func implied(_ named: String?, beside folder: String) -> String? {
+    if let named { return named }
+    if let variable = getenv("PIPELINE_PROFILE").map({ String(cString: $0) }), !variable.isEmpty { return variable }
+    let stem = DocumentSyntax.stem(of: name)
+    return places(folder).flatMap { place in DocumentSyntax.endings.map { "\(place)/\(stem)\($0)" } }
+      .first(where: FileSystem.exists)
+  }
+
+  private static func places(_ folder: String) -> [String] {
+    let home = getenv("HOME").map { String(cString: $0) } ?? ""
+    return [folder, "\(home)/.config/pipeline"]
+  }
+
   /// - Parameter profile: the profile's name; nil for the only one, or the one named `default`.
   /// - Throws: `SpecErrors` with every problem of the file.
   public static func load(_ path: String, profile: String? = nil) throws -> SiteProfile {
-    let text: [UInt8]
-    do throws(ShardError) { text = try FileSystem.read(path, limit: 4 << 20) } catch {
+    try parse(try read(path), path: path, profile: profile)
+  }
+
+  /// What a place says about pipeline files: the member `values` of its profile.
+  /// - Parameters:
+  ///   - named: the profile's file and name, as given on the command line.
+  ///   - folder: the pipeline file's.
+  /// - Returns: nil if no profile is named and there is none, or no one of several is named `default`.
+  /// - Throws: `SpecErrors` with every problem of the file; `RunError` (`.notFound`) if a profile is named and no file
+  ///   is found.
+  public static func values(
+    _ named: (file: String?, name: String?), beside folder: String
+  ) throws -> PlaceValues? {
+    guard named.name == nil, named.file == nil else {
+      let path = try find(named.file, beside: folder)
+      return try Section(try read(path), path: path, profile: named.name).values
+    }
+    guard let path = implied(nil, beside: folder) else { return nil }
+    let text = try read(path)
+    guard try Section.names(text, path: path).count == 1 || Section.names(text, path: path).contains("default") else {
+      return nil
+    }
+    return try Section(text, path: path, profile: nil).values
+  }
+
+  private static func read(_ path: String) throws(SpecErrors) -> [UInt8] {
+    do throws(ShardError) { return try FileSystem.read(path, limit: 4 << 20) } catch {
       throw SpecErrors(errors: [SpecError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")])
     }
-    return try parse(text, path: path, profile: profile)
   }
 
   static func parse(_ text: [UInt8], path: String, profile: String?) throws -> SiteProfile {
-    let place = PipelineSpec(path: path, folder: "", name: "", parameters: [], stages: [], lines: LineTable(text))
-    func error(_ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
-      self.error(place, offset, key, message)
-    }
-    let root: JSONNode
-    do { root = try JSONValue.parse(text) } catch {
-      throw SpecErrors(errors: [place.error(at: error.offset, "", error.message)])
-    }
-    guard let members = root.value.members, let format = root.value["format"], format == .integer(1) else {
-      throw error(root.offset, "format", "a profile file is a JSON object with \"format\": 1 and \"profiles\"")
-    }
-    if let other = members.first(where: { !["format", "profiles", "$schema"].contains($0.key) }) {
-      throw error(other.keyOffset, other.key, "a profile file has no '\(other.key)', only \"format\" and \"profiles\"")
-    }
-    guard let list = members.first(where: { $0.key == "profiles" }), let profiles = list.value.members,
-      !profiles.isEmpty
-    else { throw error(root.offset, "profiles", "should be an object with at least one profile") }
-    let wanted = profile ?? (profiles.count == 1 ? profiles[0].key : "default")
-    guard let found = profiles.first(where: { $0.key == wanted }) else {
-      let advice =
-        profile == nil
-        ? "several profiles and none named 'default': choose one with --profile" : "no profile '\(wanted)'"
-      throw error(list.keyOffset, "profiles", advice + suggestion(for: wanted, among: profiles.map(\.key)))
-    }
-    guard let options = found.value.members else {
-      throw error(found.node.offset, "profiles.\(wanted)", "should be an object, not \(found.value.typeName)")
-    }
+    let section = try Section(text, path: path, profile: profile)
+    _ = try section.values
     var issues = OptionIssues(issues: []), notices: [OptionIssue] = []
+    let options = section.members.filter { $0.key != "values" }
     let fields = FieldReading(owner: "the profile", fields: SiteProfile.fields).read(options, &issues, &notices)
     guard issues.issues.isEmpty else {
       throw SpecErrors(
         errors: issues.issues.map { issue in
-          place.error(
-            at: issue.offset, "profiles.\(wanted)" + (issue.option.map { ".\($0)" } ?? ""), issue.message)
+          section.place.error(
+            at: issue.offset, section.path + (issue.option.map { ".\($0)" } ?? ""), issue.message)
         })
     }
     var profile = SiteProfile(fields: fields)
     if profile.executor == .ssh, !profile.hostsFile.isEmpty {
       do throws(ShardError) { profile.hosts.merge(try hosts(profile.hostsFile)) { own, _ in own } } catch {
-        throw self.error(place, found.keyOffset, "profiles.\(wanted).hostsFile", "\(error)")
+        throw section.error(section.offset, "hostsFile: \(error)")
       }
     }
-    try check(profile) { error(found.keyOffset, "profiles.\(wanted)", $0) }
+    try check(profile) { section.error(section.offset, $0) }
     return profile
-  }
-
-  private static func error(_ place: PipelineSpec, _ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
-    SpecErrors(errors: [place.error(at: offset, key, message)])
   }
 
   /// How often each host stands in a file: `node1`, or Grid Engine's `node1 16 all.q@node1 UNDEFINED`.
@@ -98,6 +104,91 @@ public enum ProfileFile {
       hosts[host, default: 0] += words.count > 1 ? max(1, Int(words[1]) ?? 1) : 1
     }
     return hosts
+  }
+
+  /// One profile of a file, as written.
+  private struct Section {
+    let place: PipelineSpec
+    let name: String
+    let offset: Int
+    let members: [JSONMember]
+
+    /// `profiles.default`
+    var path: String { "profiles.\(name)" }
+
+    init(_ text: [UInt8], path: String, profile: String?) throws(SpecErrors) {
+      let (place, list) = try Self.profiles(text, path: path)
+      let profiles = list.value.members ?? []
+      let wanted = profile ?? (profiles.count == 1 ? profiles[0].key : "default")
+      guard let found = profiles.first(where: { $0.key == wanted }) else {
+        let advice =
+          profile == nil
+          ? "several profiles and none named 'default': choose one with --profile" : "no profile '\(wanted)'"
+        throw SpecErrors(errors: [
+          place.error(at: list.keyOffset, "profiles", advice + suggestion(for: wanted, among: profiles.map(\.key)))
+        ])
+      }
+      guard let options = found.value.members else {
+        throw SpecErrors(errors: [
+          place.error(
+            at: found.node.offset, "profiles.\(wanted)", "should be an object, not \(found.value.typeName)")
+        ])
+      }
+      self.place = place
+      name = wanted
+      offset = found.keyOffset
+      members = options
+    }
+
+    /// The names of a file's profiles.
+    static func names(_ text: [UInt8], path: String) throws(SpecErrors) -> [String] {
+      (try profiles(text, path: path).list.value.members ?? []).map(\.key)
+    }
+
+    private static func profiles(
+      _ text: [UInt8], path: String
+    ) throws(SpecErrors) -> (place: PipelineSpec, list: JSONMember) {
+      var sources = SourceMap()
+      _ = sources.add(file: path, text)
+      let place = PipelineSpec(path: path, sources: sources)
+      func error(_ offset: Int?, _ key: String, _ message: String) -> SpecErrors {
+        SpecErrors(errors: [place.error(at: offset, key, message)])
+      }
+      let root: JSONNode
+      do { root = try DocumentSyntax(path: path).parse(text) } catch {
+        throw SpecErrors(errors: [place.error(at: error.offset, "", error.message)])
+      }
+      guard let members = root.value.members, let format = root.value["format"], format == .integer(1) else {
+        throw error(root.offset, "format", "a profile file is a JSON object with \"format\": 1 and \"profiles\"")
+      }
+      if let other = members.first(where: { !["format", "profiles", "$schema"].contains($0.key) }) {
+        throw error(
+          other.keyOffset, other.key, "a profile file has no '\(other.key)', only \"format\" and \"profiles\"")
+      }
+      guard let list = members.first(where: { $0.key == "profiles" }), let profiles = list.value.members,
+        !profiles.isEmpty
+      else { throw error(root.offset, "profiles", "should be an object with at least one profile") }
+      return (place, list)
+    }
+
+    func error(_ offset: Int?, _ message: String) -> SpecErrors {
+      SpecErrors(errors: [place.error(at: offset, path, message)])
+    }
+
+    /// Its values for pipeline files; nil if it has none.
+    var values: PlaceValues? {
+      get throws(SpecErrors) {
+        guard let member = members.first(where: { $0.key == "values" }) else { return nil }
+        guard let values = member.value.members else {
+          throw SpecErrors(errors: [
+            place.error(
+              at: member.node.offset, path + ".values",
+              "should be an object of parameters, or of paths such as stages.dedupe.options.memory, and their values")
+          ])
+        }
+        return PlaceValues(owner: "profile \(name) of \(place.path)", values: values)
+      }
+    }
   }
 
   private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {

@@ -86,7 +86,8 @@ final class Executor {
   ///   - interruption: 0; 1: finish the running tasks; 2: stop now.
   init(
     store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
-    cluster: ClusterExecutor? = nil, interruption: @escaping () -> Int, listen: @escaping (RunEvent) -> Void
+    cluster: ClusterExecutor? = nil, interruption: @escaping () -> Int,
+    listen: @escaping (RunEvent) -> Void
   ) throws {
     self.store = store
     self.planner = planner

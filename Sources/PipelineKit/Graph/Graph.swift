@@ -1,4 +1,4 @@
-import ShardKit
+public import ShardKit
 
 /// The stages of a pipeline file as nodes, with their inputs as indices; kinds are checked and there are no cycles.
 public struct Graph: Sendable {
@@ -29,6 +29,24 @@ public struct Graph: Sendable {
   public let notices: [SpecError]
 
   public func index(of name: String) -> Int? { nodes.firstIndex { $0.name == name } }
+
+  /// The nodes that a name stands for: one stage, or all that `foreach` made of an entry. Empty if there is none.
+  public func indices(of name: String) -> [Int] {
+    if let index = index(of: name) { return [index] }
+    return (document.groups.first { $0.name == name }?.stages ?? []).compactMap { index(of: $0) }
+  }
+
+  /// The one node with a name.
+  /// - Throws: `RunError` (`.selection`) if there is none, or if the name stands for several.
+  public func node(named name: String) throws(RunError) -> Int {
+    if let index = index(of: name) { return index }
+    let several = indices(of: name).map { nodes[$0].name }
+    guard several.isEmpty else {
+      let shown = several.prefix(5).joined(separator: ", ") + (several.count > 5 ? ", …" : "")
+      throw RunError(.selection, "'\(name)' stands for \(several.count) stages: \(shown)", hint: "Name one of them.")
+    }
+    throw RunError(.selection, "no stage is named '\(name)'" + suggestion(for: name, among: nodes.map(\.name)))
+  }
 
   /// Nodes that a node reads from, directly.
   public func sources(of node: Int) -> [Int] {
@@ -64,7 +82,7 @@ extension Graph {
   public init(_ document: PipelineSpec, registry: StageRegistry) throws(SpecErrors) {
     var building = GraphBuilding(document: document, registry: registry)
     let nodes = building.nodes()
-    guard building.errors.errors.isEmpty else { throw building.errors }
+    guard building.errors.errors.isEmpty else { throw building.errors.gathered }
     switch Self.sorted(nodes) {
     case .order(let order): self.init(nodes: nodes, order: order, document: document, notices: building.notices)
     case .cycle(let cycle):

@@ -83,8 +83,10 @@ struct GraphBuilding {
       if reference.sources.count > 1, !port.acceptsMany {
         fail(reference.portOffset, place, "takes one stage, not \(reference.sources.count)")
       }
-      for source in reference.sources {
-        if let edge = edge(port, source, place) { edges.append(edge) }
+      // A group is one word: what is wrong with several of its stages is one mistake.
+      var failed: Set<Int> = []
+      for source in reference.sources where !failed.contains(source.offset) {
+        if let edge = edge(port, source, place) { edges.append(edge) } else { failed.insert(source.offset) }
       }
     }
     for port in description.inputs
@@ -101,9 +103,11 @@ struct GraphBuilding {
   ) -> Graph.Edge? {
     guard let index = places[ExactText(source.stage)] else {
       let stages = document.stages
+      let groups = document.groups.map(\.name)
       fail(
         source.offset, place,
-        "no stage is named '\(source.stage)'" + suggestion(for: source.stage, among: stages.prefix(256).map(\.name)))
+        "no stage is named '\(source.stage)'"
+          + suggestion(for: source.stage, among: groups + stages.prefix(256).map(\.name)))
       return nil
     }
     guard let description = registry[document.stages[index].use] else { return nil }

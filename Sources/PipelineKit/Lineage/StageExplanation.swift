@@ -25,10 +25,7 @@ public struct StageExplanation: Sendable {
   /// Plans the pipeline, and looks up what decided about the stage.
   /// - Throws: `RunError` (`.selection`) if there is no such stage; as `PipelineRun.plan()` does.
   public init(stage name: String, graph: Graph, store: RunStore, last count: Int = 5) throws {
-    guard let index = graph.index(of: name) else {
-      throw RunError(
-        .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
-    }
+    let index = try graph.node(named: name)
     let node = graph.nodes[index]
     let pipeline = graph.document.name
     let plan = try PipelineRun(graph: graph, store: store, settings: .init()).plan()

@@ -81,25 +81,28 @@ public struct Selection: Sendable {
   public init(
     graph: Graph, from: [String] = [], until: [String] = [], only: [String] = [], force: Bool = false
   ) throws {
-    func index(_ name: String) throws -> Int {
-      if let index = graph.index(of: name) { return index }
-      throw RunError(
-        .selection, "no stage is named '\(name)'" + suggestion(for: name, among: graph.nodes.map(\.name)))
+    func indices(_ names: [String]) throws -> [Int] {
+      try names.flatMap { name in
+        let found = graph.indices(of: name)
+        if !found.isEmpty { return found }
+        let known = graph.document.groups.map(\.name) + graph.nodes.map(\.name)
+        throw RunError(.selection, "no stage is named '\(name)'" + suggestion(for: name, among: known))
+      }
     }
     nodes = Set(graph.nodes.indices)
     forced = [:]
     if !from.isEmpty {
       var reached: Set<Int> = []
-      for name in from {
-        reached.formUnion(graph.descendants(of: try index(name)))
-        forced[try index(name)] = "it was requested with --from"
+      for node in try indices(from) {
+        reached.formUnion(graph.descendants(of: node))
+        forced[node] = "it was requested with --from"
       }
       nodes.formIntersection(reached)
     }
     if !until.isEmpty {
-      nodes.formIntersection(try until.reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: try index($1))) })
+      nodes.formIntersection(try indices(until).reduce(into: Set<Int>()) { $0.formUnion(graph.ancestors(of: $1)) })
     }
-    if !only.isEmpty { nodes.formIntersection(try only.map(index)) }
+    if !only.isEmpty { nodes.formIntersection(try indices(only)) }
     if force { for node in nodes { forced[node] = "it was requested with --force" } }
     forced = forced.filter { nodes.contains($0.key) }
     guard !nodes.isEmpty else {

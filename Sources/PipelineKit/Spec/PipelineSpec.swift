@@ -1,8 +1,8 @@
 public import ShardKit
 
-/// A pipeline file as written, with its parameters substituted.
+/// A pipeline file as it counts: with what it extends, its stages made by `foreach`, and its parameters put in.
 public struct PipelineSpec: Sendable {
-  /// One entry of `stages`.
+  /// One entry of `stages`, or one of those that `foreach` makes of it.
   public struct Stage: Sendable {
     public var name: String
     public var nameOffset: Int
@@ -30,17 +30,31 @@ public struct PipelineSpec: Sendable {
     }
   }
 
+  /// A name that stands for all stages that `foreach` made.
+  public struct Group: Sendable {
+    public var name: String
+    public var stages: [String]
+  }
+
   public var path: String
   /// Absolute folder of the pipeline file; relative paths start here.
   public var folder: String
   public var name: String
   public var parameters: [(name: String, value: JSONValue)]
   public var stages: [Stage]
-  let lines: LineTable
+  public var groups: [Group] = []
+  var sources = SourceMap()
+
+  init(path: String, sources: SourceMap) {
+    self.path = path
+    self.sources = sources
+    folder = Self.folder(of: path)
+    name = ""
+    parameters = []
+    stages = []
+  }
 
   func error(at offset: Int?, _ jsonPath: String, _ message: String) -> SpecError {
-    let place = offset.map { lines.place(of: $0) }
-    return SpecError(
-      file: path, line: place?.line, column: place?.column, jsonPath: jsonPath, message: message)
+    sources.error(at: offset, root: path, jsonPath, message)
   }
 }

@@ -2,45 +2,51 @@ import Glibc
 import ShardKit
 
 extension PipelineSpec {
-  static let topKeys = ["$schema", "format", "name", "description", "parameters", "stages"]
-  static let stageKeys = ["use", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
+  static let topKeys = ["$schema", "extends", "format", "name", "description", "parameters", "stages"]
+  static let stageKeys = [
+    "use", "foreach", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty",
+  ]
+  /// The largest pipeline file.
+  static let mostBytes = 64 << 20
 
-  /// Reads a pipeline file and substitutes its parameters.
-  /// - Parameter overrides: `--set` values by parameter name.
+  /// Reads a pipeline file and what it extends, repeats stages for `foreach`, and substitutes parameters.
+  /// - Parameters:
+  ///   - overrides: `--set` values by parameter name, or by path: `stages.dedupe.options.threshold`.
+  ///   - place: values of a profile, which `overrides` replace.
+  ///   - registry: gives overrides at paths the types of their options; without it they are read as JSON if possible.
   /// - Throws: `SpecErrors`, with every problem found, if it cannot be read or is not a pipeline file.
   public static func load(
-    _ path: String, overrides: [(name: String, value: String)] = []
+    _ path: String, overrides: [(name: String, value: String)] = [], place: PlaceValues? = nil,
+    registry: StageRegistry? = nil
   ) throws(SpecErrors) -> PipelineSpec {
     let text: [UInt8]
     do throws(ShardError) {
-      text = try FileSystem.read(path, limit: 64 << 20)
+      text = try FileSystem.read(path, limit: mostBytes)
     } catch {
       throw SpecErrors(errors: [
         SpecError(file: path, jsonPath: "", message: "\(error.message). \(error.hint ?? "")")
       ])
     }
-    return try parse(text, path: path, overrides: overrides)
+    return try parse(text, path: path, overrides: overrides, place: place, registry: registry)
   }
 
-  /// Reads the text of a pipeline file and substitutes its parameters.
-  /// - Throws: `SpecErrors`, with every problem found, if it is not JSON or not a pipeline file.
+  /// Reads the text of a pipeline file, as `load` does. Its syntax is told by the ending of the path.
+  /// - Throws: `SpecErrors`, with every problem found, if it is not a pipeline file.
   public static func parse(
-    _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = []
+    _ text: [UInt8], path: String, overrides: [(name: String, value: String)] = [], place: PlaceValues? = nil,
+    registry: StageRegistry? = nil
   ) throws(SpecErrors) -> PipelineSpec {
-    var document = PipelineSpec(
-      path: path, folder: folder(of: path), name: "", parameters: [], stages: [], lines: LineTable(text))
-    var reading = SpecReading(document: document)
-    do throws(JSONSyntaxError) {
-      let root = try JSONValue.parse(text)
-      document = reading.read(root, overrides: overrides)
-    } catch {
-      throw SpecErrors(errors: [document.error(at: error.offset, "", error.message)])
+    var composition = DocumentComposition(root: path)
+    guard let root = composition.read(text, path: path), composition.errors.errors.isEmpty else {
+      throw composition.errors
     }
-    guard reading.errors.errors.isEmpty else { throw reading.errors }
+    var reading = SpecReading(document: PipelineSpec(path: path, sources: composition.sources), registry: registry)
+    let document = reading.read(root, SpecOverride.all(place, overrides))
+    guard reading.errors.errors.isEmpty else { throw reading.errors.gathered }
     return document
   }
 
-  private static func folder(of path: String) -> String {
+  static func folder(of path: String) -> String {
     let parent = ArchivePath.parent(of: path) ?? "."
     guard let absolute = realpath(parent, nil) else { return parent }
     defer { free(absolute) }
@@ -51,21 +57,26 @@ extension PipelineSpec {
 /// Collects all errors instead of stopping at the first.
 private struct SpecReading {
   var document: PipelineSpec
+  let registry: StageRegistry?
   var errors = SpecErrors(errors: [])
-  /// Indices of the parameters by name.
-  private var places: [ExactText: Int] = [:]
-  /// Bytes inserted for parameters.
-  private var expandedBytes = 0
-  /// By index: the parameter as text.
-  private var texts: [Int: String] = [:]
+  private var substitution = Substitution(parameters: [])
 
-  init(document: PipelineSpec) { self.document = document }
+  /// A stage as it is read: written, or made by `foreach`.
+  private struct Entry {
+    var member: JSONMember
+    var scope: [Substitution.Variable] = []
+  }
+
+  init(document: PipelineSpec, registry: StageRegistry?) {
+    self.document = document
+    self.registry = registry
+  }
 
   mutating func fail(_ offset: Int?, _ path: @autoclosure () -> String, _ message: @autoclosure () -> String) {
     errors.add(document.error(at: offset, path(), message()))
   }
 
-  mutating func read(_ root: JSONNode, overrides: [(name: String, value: String)]) -> PipelineSpec {
+  mutating func read(_ root: JSONNode, _ overrides: [SpecOverride]) -> PipelineSpec {
     guard case .object(let members) = root.value else {
       fail(root.offset, "", "a pipeline file must be a JSON object with \"format\", \"name\" and \"stages\"")
       return document
@@ -73,23 +84,25 @@ private struct SpecReading {
     checkKeys(members, PipelineSpec.topKeys, "")
     readFormat(members, root)
     document.name = string("name", in: members, "name") ?? defaultName
-    readParameters(members.first { $0.key == "parameters" }, overrides)
+    let inStages = readParameters(members.first { $0.key == "parameters" }, overrides)
     guard let stages = members.first(where: { $0.key == "stages" }) else {
       fail(root.offset, "", "the key \"stages\" is missing")
       return document
     }
-    guard case .object(let entries) = stages.value, !entries.isEmpty else {
+    guard case .object(var entries) = stages.value, !entries.isEmpty else {
       fail(stages.node.offset, "stages", "should be an object with at least one stage")
       return document
     }
-    for entry in entries { readStage(entry) }
+    let left = apply(inStages, to: &entries)
+    var expanded = expand(entries)
+    refuse(apply(left, to: &expanded), among: entries.map(\.key) + expanded.map(\.member.key))
+    for entry in expanded { readStage(entry) }
     return document
   }
 
   private var defaultName: String {
-    let file = ArchivePath.lastPart(of: document.path)
-    if file.isEmpty { return "pipeline" }
-    return file.hasSuffix(".json") ? String(file.dropLast(5)) : file
+    let name = DocumentSyntax.stem(of: document.path)
+    return name.isEmpty ? "pipeline" : name
   }
 
   private mutating func readFormat(_ members: [JSONMember], _ root: JSONNode) {
@@ -125,110 +138,135 @@ private struct SpecReading {
 
   // MARK: Parameters
 
-  private mutating func readParameters(_ member: JSONMember?, _ overrides: [(name: String, value: String)]) {
+  /// - Returns: the overrides that name no parameter but a path.
+  private mutating func readParameters(_ member: JSONMember?, _ overrides: [SpecOverride]) -> [SpecOverride] {
+    var parameters: [(name: String, value: JSONValue)] = []
+    var paths: [SpecOverride] = []
     if let member {
       guard case .object(let entries) = member.value else {
-        return fail(member.node.offset, "parameters", "should be an object of names and values")
+        fail(member.node.offset, "parameters", "should be an object of names and values")
+        return []
       }
-      document.parameters = entries.map { ($0.key, $0.value) }
+      parameters = entries.map { ($0.key, $0.value) }
     }
-    for (name, value) in overrides {
-      guard let index = document.parameters.firstIndex(where: { $0.name.isExactly(name) }) else {
-        let known = document.parameters.map(\.name)
-        fail(nil, "--set \(name)", "the pipeline file has no parameter '\(name)'" + suggestion(for: name, among: known))
-        continue
+    for override in overrides {
+      if let index = parameters.firstIndex(where: { $0.name.isExactly(override.name) }) {
+        parameters[index].value = override.value(like: parameters[index].value)
+      } else if override.stagePath != nil {
+        paths.append(override)
+      } else if !override.isOptional {
+        refuse(override, among: parameters.map(\.name))
       }
-      document.parameters[index].value = parsed(value, like: document.parameters[index].value)
     }
-    for (place, parameter) in document.parameters.enumerated().reversed() { places[ExactText(parameter.name)] = place }
+    document.parameters = parameters
+    substitution = Substitution(parameters: parameters)
+    return paths
   }
 
-  /// The maximum total size of all inserted parameters.
-  private static let mostExpandedBytes = 64 << 20
-
-  /// A parameter as text, within the size limit.
-  private mutating func text(ofParameter place: Int) -> String? {
-    let text = texts[place] ?? document.parameters[place].value.string ?? document.parameters[place].value.text()
-    texts[place] = text
-    expandedBytes += text.utf8.count
-    return expandedBytes <= Self.mostExpandedBytes ? text : nil
+  private mutating func refuse(_ override: SpecOverride, among known: [String]) {
+    if override.name == "stages" || override.name.hasPrefix("stages.") {
+      return fail(
+        nil, override.label, "names no value of a stage: write stages.STAGE.options.OPTION=VALUE, or stages.STAGE.KEY")
+    }
+    fail(
+      nil, override.label,
+      "the pipeline file has no parameter '\(override.name)'" + suggestion(for: override.name, among: known))
   }
 
-  /// A string parameter takes the text unchanged; others are parsed as JSON if possible.
-  private func parsed(_ text: String, like old: JSONValue) -> JSONValue {
-    if case .string = old { return .string(text) }
-    return (try? JSONValue.parse(text).value) ?? .string(text)
+  private mutating func substitute(_ node: JSONNode, _ path: String, _ scope: [Substitution.Variable]) -> JSONNode {
+    var found: [(Int, String, String)] = []
+    let node = substitution.substitute(node, path, scope) { found.append(($0, $1, $2)) }
+    for (offset, path, message) in found { fail(offset, path, message) }
+    return node
   }
 
-  private mutating func substitute(_ node: JSONNode, _ path: String) -> JSONNode {
-    switch node.value {
-    case .string(let text):
-      return JSONNode(substitute(text, node.offset, path), offset: node.offset)
-    case .array(let nodes):
-      var out: [JSONNode] = []
-      for (i, child) in nodes.enumerated() { out.append(substitute(child, "\(path)[\(i)]")) }
-      return JSONNode(.array(out), offset: node.offset)
-    case .object(let members):
-      var out: [JSONMember] = []
-      for member in members {
-        var copy = member
-        copy.node = substitute(member.node, "\(path).\(member.key)")
-        out.append(copy)
-      }
-      return JSONNode(.object(out), offset: node.offset)
-    default: return node
+  // MARK: Overrides and foreach
+
+  /// Puts values at the paths of these stages.
+  /// - Returns: the overrides of other stages.
+  private mutating func apply(_ overrides: [SpecOverride], to entries: inout [JSONMember]) -> [SpecOverride] {
+    overrides.filter { override in
+      let stage = override.stagePath!.stage
+      guard let place = entries.firstIndex(where: { $0.key.isExactly(stage) }) else { return true }
+      entries[place].node = applied(override, to: entries[place].node)
+      return false
     }
   }
 
-  /// `${name}` alone is replaced by the parameter's value with its type; within a text, by its text; `$${` is a literal
-  /// `${`.
-  private mutating func substitute(_ text: String, _ offset: Int, _ path: String) -> JSONValue {
-    guard text.utf8.contains(0x24), expandedBytes <= Self.mostExpandedBytes else { return .string(text) }
-    var out = ""
-    var rest = text[...]
-    while let dollar = rest.firstIndex(of: "$") {
-      out += rest[..<dollar]
-      rest = rest[dollar...]
-      if rest.hasPrefix("$${") {
-        out += "${"
-        rest = rest.dropFirst(3)
-        continue
-      }
-      guard rest.hasPrefix("${"), let close = rest.firstIndex(of: "}") else {
-        out += "$"
-        rest = rest.dropFirst()
-        continue
-      }
-      let name = String(rest[rest.index(rest.startIndex, offsetBy: 2)..<close])
-      guard let place = places[ExactText(name)] else {
-        let parameters = document.parameters
-        fail(
-          offset, path, "there is no parameter '\(name)'" + suggestion(for: name, among: parameters.map(\.name)))
-        return .string(text)
-      }
-      guard let value = self.text(ofParameter: place) else {
-        fail(
-          offset, path,
-          "with its parameters inserted, the pipeline file is larger than \(Self.mostExpandedBytes >> 20) MiB")
-        return .string("")
-      }
-      if text.isExactly("${\(name)}") { return document.parameters[place].value }
-      out += value
-      rest = rest[rest.index(after: close)...]
+  private mutating func apply(_ overrides: [SpecOverride], to entries: inout [Entry]) -> [SpecOverride] {
+    overrides.filter { override in
+      let stage = override.stagePath!.stage
+      guard let place = entries.firstIndex(where: { $0.member.key.isExactly(stage) }) else { return true }
+      entries[place].member.node = applied(override, to: entries[place].member.node)
+      return false
     }
-    return .string(out + rest)
+  }
+
+  private mutating func applied(_ override: SpecOverride, to stage: JSONNode) -> JSONNode {
+    let path = override.stagePath!
+    let offset = document.sources.add(value: override.label)
+    let change = StageOverride(
+      override: override, key: path.key, rest: path.rest, offset: offset, registry: registry)
+    guard let changed = change.applied(to: stage) else {
+      fail(nil, override.label, "what stands there is no object, so it has no members to set")
+      return stage
+    }
+    return changed
+  }
+
+  private mutating func refuse(_ overrides: [SpecOverride], among known: [String]) {
+    for override in overrides where !override.isOptional {
+      let stage = override.stagePath!.stage
+      fail(nil, override.label, "no stage is named '\(stage)'" + suggestion(for: stage, among: known))
+    }
+  }
+
+  private mutating func expand(_ entries: [JSONMember]) -> [Entry] {
+    var taken = Set(entries.map { ExactText($0.key) })
+    return entries.flatMap { entry -> [Entry] in
+      guard let foreach = entry.node.value.members?.first(where: { $0.key == "foreach" }) else {
+        return [Entry(member: entry)]
+      }
+      return expand(entry, foreach, &taken)
+    }
+  }
+
+  /// The stages `NAME-KEY` of an entry with `foreach`.
+  private mutating func expand(_ entry: JSONMember, _ foreach: JSONMember, _ taken: inout Set<ExactText>) -> [Entry] {
+    let path = "stages.\(entry.key).foreach"
+    let known = errors.errors.count
+    let list = substitute(foreach.node, path, [])
+    guard errors.errors.count == known else { return [] }
+    let items: [Foreach.Item]
+    do throws(Foreach.Problem) {
+      items = try Foreach(folder: document.folder).items(list)
+    } catch {
+      fail(error.offset, path, error.message)
+      return []
+    }
+    var made: [Entry] = []
+    for (number, item) in items.enumerated() {
+      let shift = document.sources.expand("item \(number + 1) of foreach, \"\(item.shown.prefix(80))\"")
+      var member = entry.shifted(by: shift)
+      member.key = "\(entry.key)-\(item.key)"
+      member.node.value = .object((member.value.members ?? []).filter { $0.key != "foreach" })
+      if !taken.insert(ExactText(member.key)).inserted {
+        fail(item.offset, path, "makes a second stage named '\(member.key)'; rename one of them")
+      }
+      made.append(Entry(member: member, scope: item.scope))
+    }
+    document.groups.append(.init(name: entry.key, stages: made.map(\.member.key)))
+    return made
   }
 
   // MARK: Stages
 
-  private mutating func readStage(_ entry: JSONMember) {
+  private static let substituted: Set = ["options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty"]
+
+  private mutating func readStage(_ read: Entry) {
+    let entry = read.member
     let path = "stages.\(entry.key)"
-    let nameIsGood =
-      !entry.key.isEmpty
-      && entry.key.utf8.allSatisfy {
-        ($0 | 32 >= 97 && $0 | 32 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 || $0 == 95
-      }
-    if !nameIsGood {
+    if entry.key.isEmpty || !entry.key.utf8.allSatisfy(Foreach.isNameByte) {
       fail(entry.keyOffset, path, "a stage name must consist of letters, digits, '-' and '_'")
     }
     guard case .object(let members) = entry.value else {
@@ -242,7 +280,9 @@ private struct SpecReading {
     var stage = PipelineSpec.Stage(
       name: entry.key, nameOffset: entry.keyOffset, use: kind, useOffset: use.node.offset, options: [],
       optionsOffset: entry.node.offset, inputs: [], retries: 0, timeoutSeconds: nil)
-    for member in members {
+    for written in members where Self.substituted.contains(written.key) {
+      var member = written
+      member.node = substitute(written.node, "\(path).\(written.key)", read.scope)
       switch member.key {
       case "options": readOptions(member, into: &stage, "\(path).options")
       case "inputs": readInputs(member, into: &stage, "\(path).inputs")
@@ -271,9 +311,8 @@ private struct SpecReading {
   }
 
   private mutating func readOptions(_ member: JSONMember, into stage: inout PipelineSpec.Stage, _ path: String) {
-    let node = substitute(member.node, path)
-    guard case .object(let options) = node.value else {
-      return fail(member.node.offset, path, "should be an object, not \(node.value.typeName)")
+    guard case .object(let options) = member.value else {
+      return fail(member.node.offset, path, "should be an object, not \(member.value.typeName)")
     }
     stage.options = options
     stage.optionsOffset = member.node.offset
@@ -293,7 +332,8 @@ private struct SpecReading {
           continue
         }
         let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        sources.append(.init(stage: parts[0], port: parts.count > 1 ? parts[1] : nil, offset: node.offset))
+        let stages = document.groups.first { $0.name.isExactly(parts[0]) }?.stages ?? [parts[0]]
+        sources += stages.map { .init(stage: $0, port: parts.count > 1 ? parts[1] : nil, offset: node.offset) }
       }
       stage.inputs.append(.init(port: port.key, portOffset: port.keyOffset, sources: sources))
     }

@@ -51,6 +51,14 @@ struct FieldReading: Sendable {
     self.places = places
   }
 
+  func has(_ name: String) -> Bool { places[name] != nil }
+
+  /// Whether an option can have a value.
+  func accepts(_ value: JSONValue, for name: String) -> Bool {
+    guard let place = places[name] else { return false }
+    return (try? fields[place].option.reading(value)) != nil
+  }
+
   /// Every option with its value; adds every problem and every notice.
   func read(
     _ members: [JSONMember], _ found: inout OptionIssues, _ notices: inout [OptionIssue]

@@ -39,6 +39,7 @@ public struct StageDescription: Sendable {
   public let waitingPhases: Set<String>
   public let options: [OptionDescription]
   let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
+  private let fields: FieldReading
 
   public init<S: Stage>(_ type: S.Type) {
     let fields = S.Options.fields
@@ -60,7 +61,14 @@ public struct StageDescription: Sendable {
     _ = S.Options(fields: fields)
     let reading = OptionReading<S>(fields: fields, phaseOptions: phaseOptions)
     make = { reading.configure($0) }
+    self.fields = reading.reading
   }
+
+  /// Whether there is an option of a name, current or former.
+  func hasOption(_ name: String) -> Bool { fields.has(name) }
+
+  /// Whether an option can have a value.
+  func accepts(_ value: JSONValue, for option: String) -> Bool { fields.accepts(value, for: option) }
 
   /// Reads a stage's options from a JSON object.
   /// - Throws: `StageError` (`.options`) that lists every problem.
