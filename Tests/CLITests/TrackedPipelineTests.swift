@@ -7,14 +7,14 @@ private let hasEngine =
   getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
 private let wandb = PeerScript("wandb_run.py")
 
-/// `Pipelines/tracked.json` from texts to a run that `wandb` reads.
+/// `Pipelines/tiny/tracked.json` from texts to a run that `wandb` reads.
 @Suite(
   .serialized, .needs(hasEngine, "needs Scripts/engine"), .needs(wandb.isUsable, "needs Python with wandb"))
 struct TrackedPipelineTests {
   @Test func aTrainingIsReplayedOnceHoweverOftenItIsAsked() throws {
     let bench = try Workbench()
-    let document = packagePath("Pipelines/tracked.json")
-    let common = ["--store", bench.folder + "/store", "--set", "steps=12", "--set", "device=cpu"]
+    let document = packagePath("Pipelines/tiny/tracked.json")
+    let common = ["--store", bench.folder + "/store", "--set", "steps=12"]
     let environment = ["PIPELINE_PYTHON": PeerScript.interpreter]
     func tracked(_ more: [String] = []) throws -> JSONValue {
       let outcome = try bench.run(["run", document] + common + more, environment: environment)

@@ -18,6 +18,15 @@ import Testing
     }
   }
 
+  /// Each runs in the tests of the command line, or takes a network.
+  @Test func everyTinyFormLoads() throws {
+    for name in try FileSystem.list(packagePath("Pipelines/tiny")) where name.hasSuffix(".json") {
+      let tiny = try Graph(PipelineSpec.load(packagePath("Pipelines/tiny/\(name)")), registry: .builtin)
+      let whole = try Graph(PipelineSpec.load(packagePath("Pipelines/\(name)")), registry: .builtin)
+      #expect(tiny.document.name == whole.document.name && tiny.nodes.count <= whole.nodes.count, "\(name)")
+    }
+  }
+
   @Test func everyStageKindIsUsedSomewhere() throws {
     var used: Set<String> = []
     for name in try Self.documents() {
