@@ -29,6 +29,8 @@ public struct PipelineRun {
   public let settings: Settings
   /// Where tasks run; nil for threads of this process.
   public var cluster: ClusterExecutor?
+  /// Outputs that are fetched instead of computed; nil for none.
+  public var locked: LockedArtifacts?
   private let planner: Planner
 
   /// - Throws: `RunError` with the code `.selection` when the settings name a stage that the graph does not have.
@@ -46,7 +48,7 @@ public struct PipelineRun {
   /// - Throws: `ShardError` or `StageError` when an input file cannot be found or read, `RunError` for a store that
   ///   cannot be read.
   public func plan() throws -> Plan {
-    try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name))
+    try Plan(planner, history: StoreHistory(store: store, pipeline: graph.document.name), locked: locked)
   }
 
   /// Runs what is out of date.
@@ -76,7 +78,7 @@ public struct PipelineRun {
       limits: .init(
         jobs: settings.jobs, waitingThreads: settings.waitingThreads, memoryBytes: settings.memoryBytes,
         keepGoing: settings.keepGoing),
-      cluster: cluster, interruption: { lock.isLost ? 2 : interruption() }, listen: listen)
+      cluster: cluster, locked: locked, interruption: { lock.isLost ? 2 : interruption() }, listen: listen)
     outcome = try executor.execute()
     listen(.ended(outcome))
     return outcome

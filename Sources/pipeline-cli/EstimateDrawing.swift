@@ -270,7 +270,7 @@ enum LongStages {
   static func mayRun(_ verdict: Verdict) -> Bool {
     switch verdict {
     case .run, .resume, .pending: true
-    case .fresh, .unselected, .blocked, .impossible: false
+    case .fresh, .fetch, .unselected, .blocked, .impossible: false
     }
   }
 

@@ -74,6 +74,7 @@ struct ExplainCommand: ParsableCommand {
   private static func now(_ verdict: Verdict) -> String {
     switch verdict {
     case .fresh: "up to date; a run would skip it"
+    case .fetch: "a run would fetch it"
     case .resume: "a run would resume it"
     case .run: "a run would run it"
     case .pending: "a run may have to run it"

@@ -30,7 +30,7 @@ struct Pipeline: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Run",
-        subcommands: [RunCommand.self, PlanCommand.self, EstimateCommand.self, InitCommand.self]),
+        subcommands: [RunCommand.self, PlanCommand.self, EstimateCommand.self, InitCommand.self, LockCommand.self]),
       CommandGroup(
         name: "Inspect",
         subcommands: [

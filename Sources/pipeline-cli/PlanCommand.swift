@@ -18,6 +18,7 @@ struct PlanCommand: ParsableCommand {
   @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
   @OptionGroup var place: ExecutorOptions
+  @OptionGroup var shared: RemoteOptions
 
   @Flag(help: "Print JSON.")
   var json = false
@@ -26,8 +27,9 @@ struct PlanCommand: ParsableCommand {
     let graph = try options.graph()
     var settings = PipelineRun.Settings()
     selection.apply(to: &settings)
-    let run = try PipelineRun(
+    var run = try PipelineRun(
       graph: graph, store: try options.openStore(graph, isShared: place.isRemote), settings: settings)
+    run.locked = try shared.locked(graph.document)
     let plan = try run.plan()
     guard place.isRemote else { return try Self.show(plan, run, json: json) }
     let profile = try place.siteProfile(options.site, beside: graph.document.folder)
@@ -88,7 +90,7 @@ struct PlanCommand: ParsableCommand {
   static func colored(_ verdict: Verdict, _ style: Style) -> String {
     switch verdict {
     case .fresh: style.green(verdict.name)
-    case .run, .resume: style.cyan(verdict.name)
+    case .run, .resume, .fetch: style.cyan(verdict.name)
     case .pending, .unselected: style.dim(verdict.name)
     case .blocked, .impossible: style.red(verdict.name)
     }

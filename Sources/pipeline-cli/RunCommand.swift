@@ -22,6 +22,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var options: SpecArguments
   @OptionGroup var selection: SelectionOptions
   @OptionGroup var place: ExecutorOptions
+  @OptionGroup var shared: RemoteOptions
 
   @Flag(help: "Submit the run itself as a job, and return.")
   var detach = false
@@ -77,6 +78,7 @@ struct RunCommand: ParsableCommand {
     var settings = settings
     try AddressSpace.fit(&settings)
     var run = try PipelineRun(graph: graph, store: store, settings: settings)
+    run.locked = try shared.locked(graph.document)
     if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
     if dryRun { return try PlanCommand.show(try run.plan(), run, json: json) }
     TerminationSignals.install()

@@ -11,7 +11,7 @@ final class RunEventLines {
     EVENTS (--json), one object per line, each with "event" and
     "time" (milliseconds since 1970):
       began        run, stages
-      judged       stage, verdict (fresh, resume, run), reasons
+      judged       stage, verdict (fresh, resume, run, fetch), reasons
       phase        stage, phase, tasks, kept
       task         stage, phase, task, milliseconds, ledger
       retry        stage, phase, task, attempt, message, delaySeconds
@@ -19,6 +19,7 @@ final class RunEventLines {
       stageFailed  stage, message
       sealed       stage, fingerprint, milliseconds, tasks, files, bytes, ledger,
                    warnings, metrics
+      fetched      stage, fingerprint, from, files, bytes
       blocked      stage, by
       progress     stages: stage, phase, tasksDone, tasks, running, queued,
                    queueReason, documents, bytes, totalBytes, milliseconds,
@@ -75,6 +76,14 @@ final class RunEventLines {
     case .stageFailed(let stage, let message):
       ("stageFailed", ["stage": .string(stage), "message": .string(message)])
     case .sealed(let stage, let manifest, let milliseconds): ("sealed", sealed(stage, manifest, milliseconds))
+    case .fetched(let stage, let manifest, let bytes, let place):
+      (
+        "fetched",
+        [
+          "stage": .string(stage), "fingerprint": .string(manifest.fingerprint.hex), "from": .string(place),
+          "files": .integer(manifest.files.count), "bytes": .integer(Int(bytes)),
+        ]
+      )
     case .blocked(let stage, let by): ("blocked", ["stage": .string(stage), "by": .string(by)])
     case .progress(let stages): ("progress", ["stages": .list(stages.map(progress))])
     case .notice(let text): ("notice", ["message": .string(text)])

@@ -36,6 +36,7 @@ final class RunReport {
     switch event {
     case .began(_, let stages): self.stages = stages.count
     case .judged(let stage, .fresh): settle(stage)
+    case .judged(_, .fetch): break
     case .judged(let stage, let verdict): judged(stage, verdict)
     case .phaseBegan(let stage, let phase, let tasks, let kept): phaseBegan(stage, phase, tasks, kept)
     case .sealed(let stage, let manifest, let milliseconds): sealed(stage, manifest, milliseconds)
@@ -44,9 +45,10 @@ final class RunReport {
       line(stage, style.yellow("task \(phase)/\(key) failed (attempt \(attempt)), retry in \(wait): \(message)"))
     case .taskFailed(let stage, let phase, let key, _): failedTasks[stage] = "task \(phase)/\(key)"
     case .stageFailed(let stage, let message): failed(stage, message)
+    case .fetched(let stage, let manifest, let bytes, let place): fetched(stage, manifest, bytes, place)
     case .blocked(let stage, let by): line(stage, style.dim("not run: '\(by)' did not finish"))
     case .progress(let running): isLive ? region.draw(live(running)) : plain(running)
-    case .notice(let text): above(style.yellow("jobs: ") + text)
+    case .notice(let text): above(style.yellow(leavesTasks ? "jobs: " : "note: ") + text)
     case .interrupted(let now):
       above(style.bold(now || leavesTasks ? "stopping now" : Self.finishing))
     case .ended: finish()
@@ -97,6 +99,14 @@ final class RunReport {
       let count = warning.count > 1 ? " (\(Quantities.count(warning.count)) times; the first)" : ""
       line(stage, "\(style.yellow("warning")) \(name)\(count): \(warning.example)")
     }
+  }
+
+  private func fetched(_ stage: String, _ manifest: NodeManifest, _ bytes: Int64, _ place: String) {
+    settle(stage)
+    line(
+      stage,
+      "\(style.green("fetched")) from \(place): \(Quantities.plural(manifest.files.count, "file")), "
+        + Quantities.bytes(bytes))
   }
 
   private func settle(_ stage: String) { settled += 1 }

@@ -26,6 +26,7 @@ struct RunSummary {
       rows[stage]?.manifest = manifest
       rows[stage]?.milliseconds = milliseconds
       rows[stage]?.verdict = "done"
+    case .fetched(let stage, _, _, _): rows[stage, default: Row()].verdict = "fetched"
     case .stageFailed(let stage, let message):
       rows[stage, default: Row()].verdict = "failed"
       failures.append((stage, message))
@@ -60,7 +61,7 @@ struct RunSummary {
     if verdict == "run" || verdict == "resume" { verdict = "stopped" }
     let colored =
       switch verdict {
-      case "done": style.green(verdict)
+      case "done", "fetched": style.green(verdict)
       case "failed": style.red(verdict)
       case "fresh": style.dim(verdict)
       default: style.yellow(verdict)

@@ -35,6 +35,7 @@ public struct ArtifactStore: Sendable {
     try FileSystem.write(Array(manifest.json.prettyText().utf8), to: folder + "/manifest.json")
     try FileSystem.removeTree(folder + "/.staging")
     try FileSystem.removeTree(folder + "/.state")
+    try FileSystem.removeTree(folder + "/.fetched")
     try FileSystem.syncDirectory(folder)
     FaultPoint.reach("stage.sealed")
   }

@@ -13,6 +13,7 @@ final class Executor {
   /// A worker's report.
   enum Report: Sendable {
     case fresh(node: Int, identity: NodeIdentity, manifest: NodeManifest)
+    case fetched(node: Int, manifest: NodeManifest, bytes: Int64)
     case prepared(node: Int, phase: Int, Progress, PreparedPhase)
     case prepareFailed(node: Int, message: String)
     case ended(node: Int, task: Int, TaskControl, TaskOutcome)
@@ -69,6 +70,9 @@ final class Executor {
   private let interruption: () -> Int
   /// Runs the tasks that do not run on threads of this process.
   private let cluster: ClusterExecutor?
+  private let locked: LockedArtifacts?
+  /// Tells threads that fetch to come to an end.
+  private let stopping = StopFlag()
   private let threads: ThreadExecutor
   private var graph: Graph { planner.graph }
   var schedule: Schedule
@@ -86,7 +90,7 @@ final class Executor {
   ///   - interruption: 0; 1: finish the running tasks; 2: stop now.
   init(
     store: RunStore, planner: Planner, run: Int64, manifests: [Int: NodeManifest], limits: Limits,
-    cluster: ClusterExecutor? = nil, interruption: @escaping () -> Int,
+    cluster: ClusterExecutor? = nil, locked: LockedArtifacts? = nil, interruption: @escaping () -> Int,
     listen: @escaping (RunEvent) -> Void
   ) throws {
     self.store = store
@@ -95,6 +99,7 @@ final class Executor {
     self.manifests = manifests
     self.limits = limits
     self.cluster = cluster
+    self.locked = locked
     self.interruption = interruption
     self.listen = listen
     schedule = Schedule(
@@ -144,7 +149,7 @@ final class Executor {
   private func prepare(_ node: Int, _ phase: Int, _ progress: Progress?) {
     let preparation = NodePreparation(
       store: store, planner: planner, run: run, node: node, phase: phase, manifests: manifests, progress: progress,
-      cluster: cluster)
+      cluster: cluster, locked: locked, stopping: stopping, notice: { [outlet = pool.outlet] in outlet(.notice($0)) })
     pool.submit {
       do { return try preparation.report() } catch {
         return .prepareFailed(node: node, message: "\(error)")
@@ -187,6 +192,12 @@ final class Executor {
     switch report {
     case .fresh(let node, let identity, let manifest):
       try settle(node, identity, .fresh)
+      manifests[node] = manifest
+      schedule.sealed(node, wasPreparing: true)
+    case .fetched(let node, let manifest, let bytes):
+      let place = locked?.remote.name ?? ""
+      try settle(node, manifest.identity, .fetch(from: place))
+      listen(.fetched(stage: manifest.stage, manifest, bytes: bytes, from: place))
       manifests[node] = manifest
       schedule.sealed(node, wasPreparing: true)
     case .prepared(let node, let number, let state, let prepared):
@@ -349,6 +360,7 @@ final class Executor {
     guard level > interruptionSeen else { return }
     interruptionSeen = level
     schedule.stop()
+    stopping.set()
     cluster?.end(with: cluster?.interrupted(level) ?? .drain)
     for phase in running.values { phase.controls.values.forEach { $0.requestStop() } }
     listen(.interrupted(now: level > 1))

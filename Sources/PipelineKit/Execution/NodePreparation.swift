@@ -10,13 +10,16 @@ struct NodePreparation: Sendable {
   let manifests: [Int: NodeManifest]
   let progress: Executor.Progress?
   let cluster: ClusterExecutor?
+  let locked: LockedArtifacts?
+  let stopping: StopFlag
+  let notice: @Sendable (String) -> Void
 
   private var graphNode: Graph.Node { planner.graph.nodes[node] }
 
   func report() throws -> Executor.Report {
     let history = StoreHistory(store: store, pipeline: planner.graph.document.name)
     if let progress { return try prepared(progress) }
-    let identity = try planner.identity(of: node, sources: manifests, history: history)
+    let identity = try identity(history)
     let verdict = try planner.verdict(on: node, identity, history: history)
     if verdict == .fresh, let manifest = try history.sealed(stage: graphNode.name, fingerprint: identity.fingerprint) {
       try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
@@ -24,6 +27,7 @@ struct NodePreparation: Sendable {
       return .fresh(node: node, identity: identity, manifest: manifest)
     }
     let isForced = planner.selection.forced[node] != nil
+    if !isForced, let fetched = try fetched(identity) { return fetched }
     let directory = store.artifacts.directory(stage: graphNode.name, fingerprint: identity.fingerprint)
     try cluster?.release(stage: graphNode.name, keeping: isForced ? nil : directory)
     if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
@@ -32,6 +36,36 @@ struct NodePreparation: Sendable {
     return try prepared(
       Executor.Progress(
         nodeID: id, identity: identity, verdict: verdict, inputs: inputs(), warnings: try sharedIDs().warnings))
+  }
+
+  /// What it reads need not be on this machine if the lock knows what it was.
+  private func identity(_ history: StoreHistory) throws -> NodeIdentity {
+    do { return try planner.identity(of: node, sources: manifests, history: history) } catch {
+      guard LockedArtifacts.explains(error), let known = try lockedManifest()?.identity,
+        try planner.identity(of: node, sources: manifests, history: history, files: known.files) == known
+      else { throw error }
+      return known
+    }
+  }
+
+  private func lockedManifest() throws -> NodeManifest? {
+    try locked?.manifest(of: graphNode.name, in: store.root + "/fetched")
+  }
+
+  /// The output that the lock names, brought into the store; nil if it is to be computed.
+  private func fetched(_ identity: NodeIdentity) throws -> Executor.Report? {
+    guard let locked, locked.names(graphNode.name, identity) else { return nil }
+    guard let manifest = try lockedManifest(),
+      let bytes = try locked.fetch(manifest, into: store.artifacts, isStopped: { stopping.isSet })
+    else {
+      if !stopping.isSet {
+        notice("'\(graphNode.name)' is computed: \(locked.remote.name) does not have what the lock file names")
+      }
+      return nil
+    }
+    try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
+    try store.recordUse(manifest, run: run)
+    return .fetched(node: node, manifest: manifest, bytes: bytes)
   }
 
   private func prepared(_ progress: Executor.Progress) throws -> Executor.Report {

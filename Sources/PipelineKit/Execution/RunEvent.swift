@@ -8,6 +8,8 @@ public enum RunEvent: Sendable {
   case taskRetried(stage: String, phase: String, key: String, attempt: Int, message: String, delaySeconds: Double)
   case taskFailed(stage: String, phase: String, key: String, message: String)
   case stageFailed(stage: String, message: String)
+  /// The output of a stage that a lock names was fetched from elsewhere: its new files and their bytes.
+  case fetched(stage: String, NodeManifest, bytes: Int64, from: String)
   case sealed(stage: String, NodeManifest, milliseconds: Int)
   case blocked(stage: String, by: String)
   /// About five times per second while tasks run.

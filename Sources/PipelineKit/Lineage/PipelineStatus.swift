@@ -52,7 +52,7 @@ public struct PipelineStatus: Sendable {
       switch verdict {
       case .fresh: stage.state = .fresh
       case .resume: stage.state = .partial
-      case .pending, .unselected, .blocked: stage.state = .pending
+      case .pending, .fetch, .unselected, .blocked: stage.state = .pending
       case .impossible: stage.state = .failed
       case .run: stage.state = sealed == nil ? .new : .stale
       }

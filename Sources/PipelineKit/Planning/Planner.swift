@@ -30,16 +30,14 @@ public struct Planner: Sendable {
   }
 
   /// A node's identity, available once everything it reads is sealed.
+  /// - Parameter files: what its input files were, in place of those on this machine.
   /// - Parameter sources: manifests by node index.
   /// - Throws: `StageError` (`.input`, `.options`) if an input file cannot be found; what `history` throws.
-  public func identity(of index: Int, sources: [Int: NodeManifest], history: some History) throws -> NodeIdentity {
+  public func identity(
+    of index: Int, sources: [Int: NodeManifest], history: some History, files known: [NodeIdentity.File]? = nil
+  ) throws -> NodeIdentity {
     let node = graph.nodes[index]
-    var files: [NodeIdentity.File] = []
-    for (option, paths, _) in node.configured.inputFiles {
-      for (path, name) in try paths.resolve(base: graph.document.folder) {
-        files.append(.init(option: option, name: name, digest: try history.digest(path)))
-      }
-    }
+    let files = try known ?? inputFiles(of: node, history)
     return NodeIdentity(
       use: node.description.name, revision: node.description.revision,
       options: Fingerprint.canonicalOptions(node.configured),
@@ -48,6 +46,16 @@ public struct Planner: Sendable {
         return .init(
           input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output))
       }, files: files)
+  }
+
+  private func inputFiles(of node: Graph.Node, _ history: some History) throws -> [NodeIdentity.File] {
+    var files: [NodeIdentity.File] = []
+    for (option, paths, _) in node.configured.inputFiles {
+      for (path, name) in try paths.resolve(base: graph.document.folder) {
+        files.append(.init(option: option, name: name, digest: try history.digest(path)))
+      }
+    }
+    return files
   }
 
   /// Decides on a node with a known identity.
@@ -118,7 +126,8 @@ public struct Plan: Sendable {
 
   /// The verdict on every stage, in order; `.impossible` if its identity cannot be determined.
   /// - Throws: what `history` throws, except while an identity is determined.
-  public init(_ planner: Planner, history: some History) throws {
+  /// - Parameter locked: outputs that a run would fetch.
+  public init(_ planner: Planner, history: some History, locked: LockedArtifacts? = nil) throws {
     verdicts = []
     var manifests: [Int: NodeManifest] = [:]
     for index in planner.graph.order {
@@ -133,10 +142,14 @@ public struct Plan: Sendable {
       } else {
         let identity: NodeIdentity
         do { identity = try planner.identity(of: index, sources: manifests, history: history) } catch {
-          verdicts.append((index, .impossible("\(error)"), nil))
+          let entry = LockedArtifacts.explains(error) ? locked?.lock[planner.graph.nodes[index].name] : nil
+          verdicts.append((index, entry == nil ? .impossible("\(error)") : .fetch(from: locked!.remote.name), nil))
           continue
         }
-        let verdict = try planner.verdict(on: index, identity, history: history)
+        var verdict = try planner.verdict(on: index, identity, history: history)
+        if verdict != .fresh, let locked, locked.names(planner.graph.nodes[index].name, identity) {
+          verdict = .fetch(from: locked.remote.name)
+        }
         if verdict == .fresh {
           manifests[index] = try history.sealed(
             stage: planner.graph.nodes[index].name, fingerprint: identity.fingerprint)

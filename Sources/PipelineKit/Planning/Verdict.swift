@@ -5,6 +5,8 @@ public enum Verdict: Equatable, Sendable {
   /// Some of its tasks are done already.
   case resume(done: Int)
   case run([String])
+  /// A lock names its output, which is elsewhere.
+  case fetch(from: String)
   /// Known only after the named stages have run: if their results are identical, it stays fresh.
   case pending(after: [String])
   /// Not selected by `--from`, `--until` or `--only`.
@@ -18,6 +20,7 @@ public enum Verdict: Equatable, Sendable {
     case .fresh: "fresh"
     case .resume: "resume"
     case .run: "run"
+    case .fetch: "fetch"
     case .pending: "pending"
     case .unselected: "unselected"
     case .blocked: "blocked"
@@ -31,6 +34,7 @@ public enum Verdict: Equatable, Sendable {
     case .fresh: ["nothing changed"]
     case .resume(let done): ["an earlier run finished \(done) \(done == 1 ? "task" : "tasks"); their results are kept"]
     case .run(let reasons): reasons
+    case .fetch(let place): ["the lock file names its output, which is in \(place)"]
     case .pending(let stages): ["depends on what \(stages.joined(separator: ", ")) will write"]
     case .unselected: ["not selected"]
     case .blocked(let stage): ["'\(stage)' did not finish"]

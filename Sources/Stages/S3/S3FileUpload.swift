@@ -177,7 +177,15 @@ struct S3FileUpload: Sendable {
   }
 
   private func sum(_ offset: Int64, _ bytes: Int64, _ algorithm: Checksum.Algorithm) throws -> Checksum {
-    let source = try FileSource(file.path, offset: offset, length: bytes)
+    try Checksum.of(file: file.path, algorithm, offset: offset, bytes: bytes)
+  }
+}
+
+extension Checksum {
+  /// Of a range of a file's bytes.
+  static func of(file path: String, _ algorithm: Algorithm, offset: Int64, bytes: Int64) throws(ShardError) -> Checksum
+  {
+    let source = try FileSource(path, offset: offset, length: bytes)
     var sum = Checksummer(algorithm)
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     defer { block.deallocate() }

@@ -73,6 +73,9 @@ struct RunMetrics: Sendable {
       stages[stage]?.retries += 1
       stages[stage]?.failures += 1
     case .taskFailed(let stage, _, _, _): stages[stage]?.failures += 1
+    case .fetched(let stage, _, _, _):
+      set(stage, .fresh)
+      progressed = now
     case .stageFailed(let stage, _): set(stage, .failed)
     case .blocked(let stage, _): set(stage, .blocked)
     case .sealed(let stage, let manifest, let milliseconds):
