@@ -36,7 +36,7 @@ struct EstimateDrawing {
       "  model        \(Quantities.count(work.shape.parameterCount)) parameters, "
         + "\(Self.scientific(work.flops.total)) FLOPs per token at \(work.sequenceLength) tokens",
       "  work         \(Quantities.count(work.steps)) steps of \(Quantities.count(work.batchSize)) samples: "
-        + "\(Quantities.short(work.tokens)) places (tokens, if samples are full), "
+        + "\(Quantities.short(work.tokens)) places \(Self.fill(training)), "
         + "\(Self.scientific(work.tokens * work.flops.total)) FLOPs",
     ]
     if let first = estimates.first { lines += storageLines(first) }
@@ -48,6 +48,12 @@ struct EstimateDrawing {
         "  does not fit \(estimate.device.title): lower microbatchSize, or set recomputeActivations")
     }
     return lines + devices.remarks(of: training).map { "  assumed: \($0)" }
+  }
+
+  /// How many of the places are tokens, as a run counts them.
+  private static func fill(_ training: PretrainEstimate) -> String {
+    guard let fill = training.fill else { return "(tokens, if samples are full)" }
+    return "(\(Quantities.short(training.work.tokens * fill)) tokens: samples are \(fixed(fill * 100, 0))% full)"
   }
 
   private static let costNote =
@@ -212,6 +218,7 @@ struct EstimateJSON {
       [
         "parameters": .integer(work.shape.parameterCount), "flopsPerToken": .number(work.flops.total),
         "steps": .integer(work.steps), "places": .number(work.tokens),
+        "fill": training.fill.map { .number($0) } ?? .null,
         "flops": .number(work.tokens * work.flops.total), "checkpointBytes": .integer(work.checkpointBytes),
         "remarks": .strings(devices.remarks(of: training)), "devices": .list(devices.estimates(of: training).map(json)),
       ]

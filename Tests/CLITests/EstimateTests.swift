@@ -157,6 +157,28 @@ import Testing
     #expect(cpu.contains(#"assumed: the CPU, though the option "device" is cuda"#))
   }
 
+  /// Samples that exist say how full they are: what a run then counts as tokens.
+  @Test func existingSamplesSayHowFullTheyAre() throws {
+    let bench = try Workbench(
+      """
+      { "format": 1, "name": "corpus", "stages": {
+        "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
+        "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" },
+          "options": { "vocabularySize": 600 } },
+        "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
+          "options": { "sequenceLength": 128 } },
+        "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+          "options": { "device": "cuda", "sequenceLength": 128 } }
+      } }
+      """)
+    #expect(try estimate(bench)["train"]?["training"]?["fill"] == .null)
+    #expect(try bench.run("run", "corpus.json", "--until", "tokens").status == 0)
+    let fill = try #require(try estimate(bench)["train"]?["training"]?["fill"]?.double)
+    #expect(fill > 0.05 && fill < 1, "documents are shorter than samples")
+    let text = try bench.run("estimate", "corpus.json").out
+    #expect(text.contains("% full)") && !text.contains("if samples are full"), "\(text)")
+  }
+
   @Test func severalTrainingsHaveASum() throws {
     let bench = try Workbench(Workbench.document(extra: Self.training))
     let text = try bench.run("estimate", "corpus.json", "--device", "h200", "--price", "3").out

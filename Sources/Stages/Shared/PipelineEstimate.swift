@@ -1,4 +1,5 @@
 public import PipelineKit
+import ShardKit
 public import TrainerCore
 
 /// The compute and storage that a pipeline's stages take, before they run.
@@ -47,6 +48,8 @@ public struct PretrainEstimate: Equatable, Sendable {
   public var nodes: Int
   /// What was assumed, one sentence each.
   public var remarks: [String]
+  /// The fraction of places that hold tokens in the samples that the stage before left last; nil if it left none.
+  public var fill: Double?
 
   /// On a kind of device.
   /// - Parameters:
@@ -98,6 +101,7 @@ extension PretrainEstimate {
     processes = options.processes
     nodes = options.nodes
     remarks = search.remarks
+    fill = search.fill(of: index)
   }
 }
 
@@ -146,6 +150,20 @@ private struct ShapeSearch {
     if let training = stage(tokenizer) as? TokenizerTrain { return training.options.vocabularySize }
     remarks.append("the tokenizer of '\(graph.nodes[tokenizer].name)' is assumed to have \(usual) tokens")
     return usual
+  }
+
+  /// The fraction of places of a training's samples that hold tokens.
+  func fill(of index: Int) -> Double? {
+    guard let pretrain = stage(index) as? ModelPretrain, let source = source(of: index, ModelPretrain.tokens.port.name),
+      let encode = stage(source) as? TokenizerEncode, encode.options.sequenceLength == pretrain.options.sequenceLength,
+      let manifest = manifest(of: source), let tokens = manifest.metrics["tokens"],
+      let index = try? MDSIndex(
+        path: "\(store.artifacts.directory(of: manifest))/\(TokenizerEncode.tokens.port.name)/index.json"),
+      index.samples > 0
+    else { return nil }
+    // [CLS] and [SEP], which packed samples have more of.
+    let marks = encode.options.addSpecialTokens ? 2 * Double(index.samples) : 0
+    return min(1, (tokens + marks) / (Double(index.samples) * Double(encode.options.sequenceLength)))
   }
 
   /// The step of the checkpoint that a training continues; 0: none.

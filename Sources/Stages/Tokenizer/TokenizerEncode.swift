@@ -48,7 +48,7 @@ public struct TokenizerEncode: Stage {
   public static let outputs = [tokens.port, sealed.port, entries.port]
   public enum Phase: String, StagePhase { case encode, index }
 
-  private let options: Options
+  let options: Options
 
   public init(options: Options) { self.options = options }
 
