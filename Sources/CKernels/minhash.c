@@ -1,5 +1,6 @@
 #include "minhash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -9,7 +10,7 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-pl_simd_level pl_simd_widest(void) {
+static pl_simd_level widest_of_processor(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return PL_SIMD_BASELINE;
@@ -20,6 +21,13 @@ pl_simd_level pl_simd_widest(void) {
 #else
   return PL_SIMD_BASELINE;
 #endif
+}
+
+pl_simd_level pl_simd_widest(void) {
+  const char *asked = getenv("PIPELINE_SIMD");
+  pl_simd_level level = widest_of_processor();
+  if (asked && strcmp(asked, "portable") == 0) return PL_SIMD_BASELINE;
+  return asked && strcmp(asked, "avx2") == 0 && level > PL_SIMD_AVX2 ? PL_SIMD_AVX2 : level;
 }
 
 // ---- Folding --------------------------------------------------------------------------------------

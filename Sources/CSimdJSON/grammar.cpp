@@ -1,5 +1,7 @@
 #include "grammar.h"
 
+#include "strings.h"
+
 #include <algorithm>
 #include <bitset>
 #include <cstddef>
@@ -50,19 +52,7 @@ struct scanner {
     return true;
   }
 
-  // Four hexadecimal digits, or -1.
-  int hex4() {
-    int code = 0;
-    for (int i = 0; i < 4; i++) {
-      int c = peek();
-      int letter = c | 0x20;
-      if (c >= '0' && c <= '9') code = code * 16 + (c - '0');
-      else if (letter >= 'a' && letter <= 'f') code = code * 16 + (letter - 'a' + 10);
-      else return -1;
-      at++;
-    }
-    return code;
-  }
+  int hex4() { return read_hex4(at, end); }
 
   bool escape() {
     int c = peek();
@@ -130,24 +120,6 @@ struct scanner {
   }
 };
 
-void append_utf8(unsigned code, std::string &out) {
-  if (code < 0x80) {
-    out += (char)code;
-  } else if (code < 0x800) {
-    out += (char)(0xC0 | code >> 6);
-    out += (char)(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += (char)(0xE0 | code >> 12);
-    out += (char)(0x80 | (code >> 6 & 0x3F));
-    out += (char)(0x80 | (code & 0x3F));
-  } else {
-    out += (char)(0xF0 | code >> 18);
-    out += (char)(0x80 | (code >> 12 & 0x3F));
-    out += (char)(0x80 | (code >> 6 & 0x3F));
-    out += (char)(0x80 | (code & 0x3F));
-  }
-}
-
 // The unescaped bytes of a string whose escapes have been checked.
 std::string unescaped(std::string_view written) {
   scanner s{written.data(), written.data() + written.size()};
@@ -171,7 +143,8 @@ std::string unescaped(std::string_view written) {
           s.at += 2;
           code = 0x10000 + ((code - 0xD800) << 10) + ((unsigned)s.hex4() - 0xDC00);
         }
-        append_utf8(code, out);
+        char utf8[4];
+        out.append(utf8, (size_t)(write_utf8(code, utf8) - utf8));
         break;
       }
       default: out += c;

@@ -8,7 +8,8 @@
 /// Instruction sets that a kernel is compiled for.
 typedef enum { PL_SIMD_BASELINE = 0, PL_SIMD_AVX2 = 1, PL_SIMD_AVX512 = 2 } pl_simd_level;
 
-/// The highest level that this machine supports.
+/// The highest level that this processor supports, or a lower one that the environment asks for: PIPELINE_SIMD=portable
+/// or avx2.
 pl_simd_level pl_simd_widest(void);
 
 /// Marks in a folding table of 65,537 entries (index: a scalar below U+10000; the last is padding): the scalar is

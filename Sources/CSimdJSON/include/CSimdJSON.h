@@ -32,6 +32,7 @@ typedef struct {
 
 typedef struct pl_json_parser pl_json_parser;
 
+/// Null only if there is no memory.
 pl_json_parser *_Nullable pl_json_parser_new(void);
 void pl_json_parser_free(pl_json_parser *_Nullable parser);
 
@@ -45,6 +46,10 @@ const char *_Nonnull pl_json_message(int result);
 
 /// A field of an object did not fit into `capacity`.
 int pl_json_is_full(int result);
+
+/// simdjson's code that finds the structure of objects: "icelake", "haswell", "westmere", "arm64", … or "fallback", which
+/// runs everywhere and is used with PIPELINE_SIMD=portable. All give the same fields.
+const char *_Nonnull pl_json_implementation(void);
 
 /// Whether the bytes are UTF-8. Vectorized.
 int pl_is_utf8(const char *_Nullable bytes, size_t length);

@@ -30,7 +30,7 @@ public final class JSONObjectReader {
   private var fields: UnsafeMutableBufferPointer<pl_json_field>
 
   public init() {
-    guard let parser = pl_json_parser_new() else { fatalError("pipeline requires a processor with AVX2 (x86-64-v3)") }
+    guard let parser = pl_json_parser_new() else { fatalError("there is no memory for a JSON parser") }
     self.parser = parser
     fields = .allocate(capacity: 64)
   }

@@ -132,6 +132,34 @@ extension JSONValue {
       fields(Array(text.utf8), JSONObjectReader())?.map(\.value) == ["a", "123456789012345678901234567890", "-1e999"])
   }
 
+  /// At every offset against the steps of 32 bytes, with the end of the buffer right behind.
+  @Test func stringsEndWhereTheirQuoteStands() throws {
+    let reader = JSONObjectReader()
+    let escapes = [
+      ("", ""), (#"\""#, "\""), (#"\\"#, "\\"), (#"\n"#, "\n"), (#"\u3042"#, "あ"), (#"\ud83d\ude00"#, "😀"),
+    ]
+    for length in 0...100 {
+      let plain = String(repeating: "a", count: length)
+      for (written, read) in escapes {
+        for (before, behind) in [(plain, ""), ("", plain), (plain, plain)] {
+          let text = "{\"k\(before)\(written)\":\"\(before)\(written)\(behind)\"}"
+          let found = try #require(fields(Array(text.utf8), reader), "\(text)")
+          #expect(found.map(\.key) == ["k" + before + read] && found.map(\.value) == [before + read + behind])
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [
+    #"\x"#, #"\u12"#, #"\u12G4"#, #"\ud800"#, #"\ud800x"#, #"\ud800\n"#, #"\ud800\u0041"#, #"\udc00"#, #"\"#, "\n",
+    "\u{1}",
+  ])
+  func malformedStringsAreRefused(_ written: String) {
+    for text in ["{\"a\":\"\(written)\"}", "{\"\(written)\":1}"] {
+      #expect(fields(Array(text.utf8), JSONObjectReader()) == nil, "\(text)")
+    }
+  }
+
   @Test func aReaderGoesOnAfterAnError() {
     let reader = JSONObjectReader()
     #expect(fields(Array("{\"a\":".utf8), reader) == nil)
