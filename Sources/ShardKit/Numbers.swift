@@ -54,7 +54,7 @@ private func parseLong(_ text: UnsafeRawBufferPointer) -> Double? {
   let allowed = text.allSatisfy { (48...57).contains($0) || [0x2B, 0x2D, 0x2E, 0x45, 0x65].contains($0) }
   guard allowed, text.count < 400 else { return nil }
   return withUnsafeTemporaryAllocation(of: CChar.self, capacity: text.count + 1) { copy in
-    for (i, byte) in text.enumerated() { copy[i] = CChar(bitPattern: byte) }
+    for (i, byte) in text.enumerated() { copy[i] = CChar(truncatingIfNeeded: byte) }
     copy[text.count] = 0
     var end: UnsafeMutablePointer<CChar>?
     let value = strtod(copy.baseAddress!, &end)

@@ -139,7 +139,7 @@ public final class StageHarness {
 public func temporaryDirectory() -> String {
   var template = Array("/tmp/pipeline-test-XXXXXX".utf8CString)
   guard mkdtemp(&template) != nil else { fatalError("cannot create a temporary folder") }
-  return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  return String(decoding: template.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
 }
 
 /// A folder below the package root, found from this file.

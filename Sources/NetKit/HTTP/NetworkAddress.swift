@@ -29,7 +29,7 @@ struct NetworkAddress: Equatable {
   var text: String {
     var out = [CChar](repeating: 0, count: 64)
     inet_ntop(bytes.count == 4 ? AF_INET : AF_INET6, bytes, &out, socklen_t(out.count))
-    return String(decoding: out.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(decoding: out.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 
   /// Whether the first `count` bits equal those of another address.

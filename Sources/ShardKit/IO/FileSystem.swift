@@ -169,7 +169,7 @@ public enum FileSystem {
   private static func removeTree(_ path: [UInt8]) throws(ShardError) {
     var s = stat()
     let shown = String(decoding: path, as: UTF8.self)
-    let name = path.map { CChar(bitPattern: $0) } + [0]
+    let name = path.map { CChar(truncatingIfNeeded: $0) } + [0]
     guard lstat(name, &s) == 0 else { return }
     guard s.st_mode & S_IFMT == S_IFDIR else {
       guard unlink(name) == 0 || errno == ENOENT else { throw error(shown, "cannot be removed") }

@@ -8,6 +8,6 @@ extension FileSystem {
     let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array((parent + "/pipeline-XXXXXX").utf8CString)
     guard mkdtemp(&template) != nil else { throw error(parent, "cannot hold a temporary folder") }
-    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(decoding: template.dropLast().map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 }

@@ -38,7 +38,7 @@ public final class EventFile {
     }
     var host = [CChar](repeating: 0, count: 256)
     gethostname(&host, host.count - 1)
-    let hostName = String(decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let hostName = String(decoding: host.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
     return "\(prefix)\(padded(second, 10)).\(hostName.isEmpty ? "host" : hostName).\(getpid()).0"
   }
 

@@ -21,7 +21,7 @@ func encoded(_ bytes: [UInt8], _ compression: Compression) throws -> [UInt8] {
   case .bzip2:
     var out = [UInt8](repeating: 0, count: bytes.count * 2 + 1000)
     var count = UInt32(out.count)
-    var input = bytes.map { CChar(bitPattern: $0) }
+    var input = bytes.map { CChar(truncatingIfNeeded: $0) }
     let result = out.withUnsafeMutableBytes {
       BZ2_bzBuffToBuffCompress($0.bindMemory(to: CChar.self).baseAddress, &count, &input, UInt32(input.count), 1, 0, 0)
     }

@@ -54,9 +54,9 @@ import Testing
 
   /// A file whose name is no text, and one whose name is no text either and hidden.
   private func touchUndecodable(_ place: String, hidden: Bool = false) {
-    var path = Array("\(folder)/\(place)/".utf8).map { CChar(bitPattern: $0) }
+    var path = Array("\(folder)/\(place)/".utf8).map { CChar(truncatingIfNeeded: $0) }
     if hidden { path.append(0x2E) }
-    close(open(path + [CChar(bitPattern: 0xFF), 0x61, 0], O_CREAT | O_WRONLY, 0o644))
+    close(open(path + [CChar(truncatingIfNeeded: 0xFF), 0x61, 0], O_CREAT | O_WRONLY, 0o644))
   }
 
   @Test func namesThatAreNoTextAreRefusedWhereTheyCount() throws {
