@@ -69,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [
-        "Stages", "PipelineKit", "ShardKit", "TrainerCore",
+        "Stages", "PipelineKit", "ShardKit", "TrainerCore", "TextKit", "NetKit",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
 

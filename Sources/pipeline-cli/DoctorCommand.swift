@@ -79,7 +79,7 @@ enum MachineChecks {
   static func all(folder: String) -> [Finding] {
     let existing = nearestExisting(folder)
     return [processors(), memory(), openFiles(), disk(existing)] + fileSystem(existing)
-      + [clock(), mecab(), engine(), python(), terminal()]
+      + [clock()] + software() + [terminal()]
   }
 
   private static func processors() -> Finding {
@@ -163,44 +163,6 @@ enum MachineChecks {
         "Set it (`timedatectl set-ntp true`): otherwise times in reports are wrong. Verdicts do not depend on it.")
     }
     return Finding("clock", .good, Quantities.moment(milliseconds: wallMilliseconds()))
-  }
-
-  private static func mecab() -> Finding {
-    let library = ["libmecab.so.2", "libmecab.so"].contains { name in
-      guard let handle = dlopen(name, RTLD_LAZY) else { return false }
-      dlclose(handle)
-      return true
-    }
-    let dictionaries = [
-      "/var/lib/mecab/dic", "/usr/share/mecab/dic", "/usr/lib/x86_64-linux-gnu/mecab/dic",
-      "/usr/lib/aarch64-linux-gnu/mecab/dic", "/usr/local/lib/mecab/dic",
-    ]
-    let dictionary = dictionaries.first { ((try? FileSystem.list($0)) ?? []).isEmpty == false }
-    if library, let dictionary { return Finding("MeCab", .good, "with a dictionary in \(dictionary)") }
-    let what = library ? "has no dictionary" : "is not installed"
-    return Finding(
-      "MeCab", .optional, "\(what); only tokenizers and filters that use MeCab need it",
-      "On Debian and Ubuntu: apt-get install libmecab2 mecab-ipadic-utf8")
-  }
-
-  /// Only training needs it. Checked in a child process, so that torch is never loaded into this one.
-  private static func engine() -> Finding {
-    do {
-      let engine = try TrainingEngine.require()
-      let devices = engine.gpus == 0 ? "the CPU" : "\(engine.gpus) GPU\(engine.gpus == 1 ? "" : "s")"
-      return Finding("training engine", .good, "torch \(engine.version) on \(devices)")
-    } catch {
-      return Finding("training engine", .optional, "not found; only training needs it", "\(error)")
-    }
-  }
-
-  private static func python() -> Finding {
-    let found = environment("PATH").split(separator: ":").map { path -> String in "\(path)/python3" }.first {
-      access($0, X_OK) == 0
-    }
-    if let found { return Finding("python3", .good, "\(found); only comparison tests need it") }
-    return Finding(
-      "python3", .optional, "is not installed; only comparison tests need it", "apt-get install python3-venv")
   }
 
   private static func terminal() -> Finding {

@@ -4,10 +4,12 @@ import Testing
 @testable import TrainerCore
 
 @Suite struct EngineLocationTests {
-  /// `Scripts/engine` writes below the folder that holds `Scripts`: that of the program in a bundle, that of `.build` here.
+  /// `Scripts/engine` writes below the folder that holds `Scripts`: that of the program in a bundle, `share/pipeline`
+  /// in a release, that of `.build` here.
   @Test(arguments: [
     ("/opt/pipeline", "/opt/pipeline/.build/engine/libpipelinetorch.so"),
     ("/src/.build/x86_64-unknown-linux-gnu/release", "/src/.build/engine/libpipelinetorch.so"),
+    ("/home/me/venv/bin", "/home/me/venv/share/pipeline/.build/engine/libpipelinetorch.so"),
     ("/src/.build/bundle", "/src/.build/bundle/.build/engine/libpipelinetorch.so"),
   ])
   func theEngineIsSoughtWhereTheScriptPutsIt(_ program: String, _ library: String) {

@@ -20,7 +20,7 @@ public final class HTTPClient {
     /// Allows requests to loopback and private addresses: for local servers and for tests.
     public var allowsSpecialAddresses = false
     public var usesProxies = true
-    /// A file with trusted certificates, used instead of the system's.
+    /// A file with trusted certificates, used instead of the system's (`TrustedCertificates`).
     public var certificates: String?
 
     public init() {}

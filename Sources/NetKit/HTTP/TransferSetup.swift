@@ -78,7 +78,7 @@ final class TransferSetup {
       ccurl_set_text(curl, CURLOPT_PROXY, proxy ?? ""),
       ccurl_set_text(curl, CURLOPT_NOPROXY, ""),
     ]
-    if let certificates = options.certificates {
+    if let certificates = options.certificates ?? TrustedCertificates.file {
       codes.append(ccurl_set_text(curl, CURLOPT_CAINFO, certificates))
     }
     return codes.first { $0 != CURLE_OK } ?? CURLE_OK
@@ -144,9 +144,13 @@ final class TransferSetup {
     case CURLE_PEER_FAILED_VERIFICATION:
       return NetError(
         .connection, where_, "the server's certificate cannot be verified (\(text(code)))",
-        hint: "The connection may be intercepted. If the server is yours, trust its certificate authority.")
+        hint: options.certificates == nil && TrustedCertificates.file == nil
+          ? "This machine has no trusted certificates. \(TrustedCertificates.remedy)"
+          : "The connection may be intercepted. If the server is yours, trust its certificate authority.")
     case CURLE_SSL_CACERT_BADFILE:
-      return NetError(.connection, options.certificates ?? "", "the trusted certificates cannot be read")
+      return NetError(
+        .connection, options.certificates ?? TrustedCertificates.file ?? "", "the trusted certificates cannot be read",
+        hint: TrustedCertificates.remedy)
     case CURLE_ABORTED_BY_CALLBACK:
       return NetError(.storage, where_, "the data to send could not be read to its end")
     case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING:

@@ -38,10 +38,16 @@ public final class MeCab {
   private let version: String
   public let dictionary: MeCabDictionary
 
-  /// - Parameter dictionary: a dictionary folder; nil for the system default.
+  /// The file of the dictionary's words.
+  public var dictionaryPath: String {
+    information?.load(as: UnsafePointer<CChar>?.self).map { String(cString: $0) } ?? ""
+  }
+
+  /// - Parameter dictionary: a dictionary folder; nil for the system default, or, on a machine that has none, for the
+  ///   dictionary that a release installs along with the program.
   /// - Throws: `TokenizerError` if MeCab is not installed or does not start, or the dictionary is not UTF-8.
   public init(dictionary: String? = nil, output: Output = .words) throws(TokenizerError) {
-    guard let library = dlopen("libmecab.so.2", RTLD_NOW | RTLD_LOCAL) else {
+    guard let library = Self.openLibrary() else {
       throw TokenizerError("MeCab is not installed: libmecab.so.2 could not be loaded", hint: Self.remedy)
     }
     guard let new = dlsym(library, "mecab_new"), let parse = dlsym(library, "mecab_sparse_tostr2"),
@@ -51,10 +57,11 @@ public final class MeCab {
     self.parse = unsafeBitCast(parse, to: Parse.self)
     self.message = unsafeBitCast(message, to: Message.self)
     self.destroy = unsafeBitCast(destroy, to: Destroy.self)
-    let words: [String] = ["mecab"] + output.arguments + (dictionary.map(Self.arguments) ?? [])
-    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
-    defer { for argument in arguments { Glibc.free(argument) } }
-    guard let tagger = unsafeBitCast(new, to: New.self)(Int32(arguments.count), &arguments) else {
+    let start = unsafeBitCast(new, to: New.self)
+    let installed = dictionary == nil ? InstalledFiles.path("mecab/ipadic-utf8") : nil
+    guard
+      let tagger = Self.start(start, output, dictionary) ?? installed.flatMap({ Self.start(start, output, $0) })
+    else {
       let reason = self.message(nil).map { String(cString: $0) } ?? "no reason given"
       throw TokenizerError("MeCab failed to start: \(Self.line(reason))", hint: Self.remedy)
     }
@@ -68,6 +75,19 @@ public final class MeCab {
         "MeCab's dictionary uses \(self.dictionary.characterSet), but texts are in UTF-8",
         hint: "Use the folder of a UTF-8 build, such as /var/lib/mecab/dic/ipadic-utf8.")
     }
+  }
+
+  /// The system's library, else the one that a release installs along with the program; nil if there is none.
+  private static func openLibrary() -> UnsafeMutableRawPointer? {
+    dlopen("libmecab.so.2", RTLD_NOW | RTLD_LOCAL)
+      ?? InstalledFiles.path("mecab/libmecab.so.2").flatMap { dlopen($0, RTLD_NOW | RTLD_LOCAL) }
+  }
+
+  private static func start(_ new: New, _ output: Output, _ dictionary: String?) -> OpaquePointer? {
+    let words: [String] = ["mecab"] + output.arguments + (dictionary.map(Self.arguments) ?? [])
+    var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) }
+    defer { for argument in arguments { Glibc.free(argument) } }
+    return new(Int32(arguments.count), &arguments)
   }
 
   /// A dictionary by its folder, with its own settings: the system's could add words from a user dictionary.

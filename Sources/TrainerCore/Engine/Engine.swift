@@ -19,30 +19,36 @@ public final class Engine: Sendable {
     guard let path = path ?? Self.locate() else {
       throw TorchError(
         .engine, "", "the training engine, \(Self.fileName), is not built here",
-        hint: "Run 'Scripts/engine' (it needs Python with torch 2.11 or newer), or name the file in PIPELINE_ENGINE.")
+        hint: "Run '\(Self.script)' (it needs Python with torch 2.11 or newer), or name the file in PIPELINE_ENGINE.")
     }
     var problem = [CChar](repeating: 0, count: 2048)
     guard let table = pipeline_torch_open(path, &problem, problem.count) else {
       throw TorchError(
         .engine, path, "the training engine does not load: \(Self.text(problem))",
-        hint: "Build it again with 'Scripts/engine', against the torch that is installed now.")
+        hint: "Build it again with '\(Self.script)', against the torch that is installed now.")
     }
     self.table = table
     self.path = path
   }
 
+  /// The script that builds the engine: the installed one, if the program was installed from a release.
+  public static let script = InstalledFiles.path("Scripts/engine") ?? "Scripts/engine"
+
   /// The library's path: `PIPELINE_ENGINE`, else next to the program, or where `Scripts/engine` puts it: in
-  /// `.build/engine` of the program's folder (as in a bundle), or in an `engine` folder above the program (as in
-  /// `.build`).
+  /// `.build/engine` of the program's folder (as in a bundle) or of `share/pipeline` (as in a release), or in an `engine`
+  /// folder above the program (as in `.build`).
   public static func locate() -> String? {
     if let named = getenv("PIPELINE_ENGINE") { return String(cString: named) }
-    return programFolder().flatMap { folder in places(program: folder).first { FileSystem.exists($0) } }
+    return InstalledFiles.programFolder.flatMap { folder in places(program: folder).first { FileSystem.exists($0) } }
   }
 
   /// Paths that are searched for the library, for a program in this folder; the first that exists is used.
   static func places(program: String) -> [String] {
     var folder = program
     var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)", "\(folder)/.build/engine/\(fileName)"]
+    if let prefix = ArchivePath.parent(of: folder), prefix != "/" {
+      places.append("\(prefix)/share/pipeline/.build/engine/\(fileName)")
+    }
     for _ in 0..<4 {
       places.append("\(folder)/engine/\(fileName)")
       guard let parent = ArchivePath.parent(of: folder), parent != "/" else { break }
@@ -51,14 +57,8 @@ public final class Engine: Sendable {
     return places
   }
 
-  private static func programFolder() -> String? {
-    guard let resolved = realpath("/proc/self/exe", nil) else { return nil }
-    defer { free(resolved) }
-    return ArchivePath.parent(of: String(cString: resolved))
-  }
-
   static func text(_ characters: [CChar]) -> String {
-    String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    String(decoding: characters.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 
   // MARK: What it is and runs on
