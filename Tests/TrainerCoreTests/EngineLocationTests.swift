@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: [
     ("/opt/pipeline", "/opt/pipeline/.build/engine/libpipelinetorch.so"),
     ("/src/.build/x86_64-unknown-linux-gnu/release", "/src/.build/engine/libpipelinetorch.so"),
-    ("/home/me/venv/bin", "/home/me/venv/share/pipeline/.build/engine/libpipelinetorch.so"),
+    ("/venv/bin", "/venv/share/pipeline/.build/engine/libpipelinetorch.so"),
     ("/src/.build/bundle", "/src/.build/bundle/.build/engine/libpipelinetorch.so"),
   ])
   func theEngineIsSoughtWhereTheScriptPutsIt(_ program: String, _ library: String) {
