@@ -31,11 +31,21 @@ const char *next_special(const char *at, const char *end) {
   return end;
 }
 
-int hex_digit(char c) {
-  int letter = c | 0x20;
-  if (c >= '0' && c <= '9') return c - '0';
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
+// The value of a hexadecimal digit; 0xFF for other bytes.
+struct digit_table {
+  uint8_t values[256];
+
+  constexpr digit_table() : values() {
+    for (int c = 0; c < 256; c++) {
+      int letter = c | 0x20;
+      values[c] = c >= '0' && c <= '9'           ? (uint8_t)(c - '0')
+                  : letter >= 'a' && letter <= 'f' ? (uint8_t)(letter - 'a' + 10)
+                                                   : 0xFF;
+    }
+  }
+};
+
+constexpr digit_table digits;
 
 // The scalar of \uXXXX, of which `at` is behind the u, or of two of them. Returns false if it is no scalar.
 bool read_scalar(const char *&at, const char *end, unsigned &scalar) {
@@ -80,14 +90,11 @@ char *write_utf8(unsigned scalar, char *out) {
 
 int read_hex4(const char *&at, const char *end) {
   if (end - at < 4) return -1;
-  int code = 0;
-  for (int i = 0; i < 4; i++) {
-    int digit = hex_digit(*at);
-    if (digit < 0) return -1;
-    code = code << 4 | digit;
-    at++;
-  }
-  return code;
+  unsigned values[4];
+  for (int i = 0; i < 4; i++) values[i] = digits.values[(uint8_t)at[i]];
+  if ((values[0] | values[1] | values[2] | values[3]) > 0xF) return -1;
+  at += 4;
+  return (int)(values[0] << 12 | values[1] << 8 | values[2] << 4 | values[3]);
 }
 
 string_reader::result string_reader::read(const char *at, std::string_view json, std::string_view &text) {
@@ -105,7 +112,7 @@ string_reader::result string_reader::read(const char *at, std::string_view json,
   char *begin = out;
   while (true) {
     if (stop == end) return no_end;
-    std::memcpy(out, at, (size_t)(stop - at));
+    if (stop > at) std::memcpy(out, at, (size_t)(stop - at));
     out += stop - at;
     at = stop + 1;
     if (*stop == '"') break;
@@ -119,7 +126,8 @@ string_reader::result string_reader::read(const char *at, std::string_view json,
       if (!escaped(c)) return invalid_escape;
       *out++ = escaped(c);
     }
-    stop = next_special(at, end);
+    // Escapes often follow one another: a text may be written in ASCII alone.
+    stop = at < end && *at == '\\' ? at : next_special(at, end);
   }
   text = std::string_view(begin, (size_t)(out - begin));
   return success;

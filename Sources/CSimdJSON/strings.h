@@ -27,8 +27,7 @@ class string_reader {
 /// A scalar as UTF-8 at `out`. Returns the end.
 char *write_utf8(unsigned scalar, char *out);
 
-/// Reads four hexadecimal digits and moves `at` past them. Returns -1, and leaves `at` anywhere before `end`, if they are
-/// not four.
+/// Reads four hexadecimal digits and moves `at` past them. Returns -1, and leaves `at`, if they are not four.
 int read_hex4(const char *&at, const char *end);
 
 #endif
