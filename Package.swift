@@ -65,7 +65,8 @@ let package = Package(
     ),
     .target(
       name: "Stages", dependencies: ["PipelineKit", "ShardKit", "TextKit", "MarkupKit", "TrainerCore", "NetKit"],
-      resources: [.embedInCode("HuggingFace/Python"), .embedInCode("Report/Python")], swiftSettings: strict),
+      resources: [.embedInCode("HuggingFace/Python"), .embedInCode("Report/Python"), .embedInCode("Command/Python")],
+      swiftSettings: strict),
     .executableTarget(
       name: "pipeline-cli",
       dependencies: [

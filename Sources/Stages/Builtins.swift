@@ -8,6 +8,8 @@ extension StageRegistry {
     StageDescription(CC100Read.self),
     StageDescription(CheckNCCL.self),
     StageDescription(CodeSelect.self),
+    StageDescription(CommandDocuments.self),
+    StageDescription(CommandFiles.self),
     StageDescription(CommonCrawlExtract.self),
     StageDescription(HuggingFaceConvert.self),
     StageDescription(DedupeExact.self),

@@ -5,7 +5,8 @@ import ShardKit
 
 struct LogsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "logs", abstract: "Show what tasks printed as jobs of a cluster, and why they failed.",
+    commandName: "logs",
+    abstract: "Show what tasks printed, as jobs of a cluster or by programs of yours, and why they failed.",
     usage: "pipeline logs [<pipeline-file>] <stage> [<task>] [--follow] [<options>]",
     discussion: """
       EXAMPLES
@@ -61,7 +62,7 @@ struct LogsCommand: ParsableCommand {
 
   private func list(_ logs: [TaskLogs.Log]) {
     guard !logs.isEmpty else {
-      return Console.line("no logs: only tasks that ran as jobs of a cluster have them")
+      return Console.line("no logs: only tasks that ran as jobs of a cluster or start programs of yours have them")
     }
     var table = TextTable([("task", .left), ("attempt", .right), ("size", .right), ("last line", .left)])
     for log in logs {

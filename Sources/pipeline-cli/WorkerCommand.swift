@@ -12,7 +12,7 @@ struct WorkerCommand: ParsableCommand {
     commandName: "worker", abstract: "Do a stage's work in a separate process.", shouldDisplay: false,
     subcommands: [
       Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, AllReduce.self, Batches.self,
-      EngineReport.self,
+      EngineReport.self, Supervise.self,
     ])
 
   /// One process of a training run.

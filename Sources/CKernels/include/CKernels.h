@@ -36,4 +36,13 @@ void pl_use_one_arena(void);
 /// Processors that this process may use; all of the machine's unless it was given some of them.
 int pl_processors(void);
 
+/// From now on, processes whose parents end become children of this process if they descend from it. 0 on success.
+int pl_adopt_orphans(void);
+/// The reading and the writing end of a pipe, closed in other programs from its first moment on. 0 on success.
+int pl_pipe(int *_Nonnull ends);
+/// Room in a pipe, as far as the system allows.
+void pl_enlarge_pipe(int end, int bytes);
+/// write(2), without SIGPIPE where nobody reads any more.
+int64_t pl_write_pipe(int end, const void *_Nonnull bytes, size_t length);
+
 #endif

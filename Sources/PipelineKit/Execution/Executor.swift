@@ -164,12 +164,16 @@ final class Executor {
     phase.controls[task] = control
     let state = phase.progress
     let plan = phase.prepared.tasks[task]
+    let number = (phase.attempts[task] ?? 0) + 1
     let run = TaskRun(
       directory: phase.directory,
       keptState: store.artifacts.keptState(stage: graphNode.name), phase: graphNode.description.phases[phase.number],
       task: plan, fingerprint: phase.prepared.fingerprints[task],
-      memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs)
-    let attempt = TaskAttempt(node: graphNode, run: run, number: (phase.attempts[task] ?? 0) + 1)
+      memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs,
+      logPath: TaskLog.path(
+        store: store.root, run: self.run, stage: graphNode.name, phase: graphNode.description.phases[phase.number],
+        key: plan.key, attempt: number))
+    let attempt = TaskAttempt(node: graphNode, run: run, number: number)
     executor(of: graphNode, phase: phase.number).submit(attempt) { [outlet = pool.outlet] in
       outlet(.ended(node: node, task: task, control, $0))
     }

@@ -18,12 +18,15 @@ public struct TaskRun: Sendable {
   public var scratch: String?
   /// False where another node of the same job publishes: the stage sees `Workspace.isFollower`.
   public var publishes: Bool
+  /// See `Workspace.logPath`.
+  public var logPath: String?
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, scratch: String? = nil,
-    publishes: Bool = true
+    publishes: Bool = true, logPath: String? = nil
   ) {
+    self.logPath = logPath
     self.scratch = scratch
     self.staging = staging ?? "\(phase)-\(task.key)"
     self.publishes = publishes
@@ -51,7 +54,8 @@ public struct TaskRun: Sendable {
     if publishes { try TaskState.mark(state, key: task.stateKey) }
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, scratch: scratch, state: [.untilPublished: state, .kept: keptState],
-      memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes)
+      memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes,
+      logPath: logPath)
     let manifest = try SourceCheck.guarding(task.files) {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.

@@ -125,6 +125,7 @@ public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
     public let name: String
 
     public init(stringLiteral name: String) { self.name = name }
+    public init(_ name: String) { self.name = name }
     /// The files that the task works on; other roles are auxiliary.
     public static let main: Role = "main"
   }
@@ -138,7 +139,7 @@ public struct TaskInputs: Equatable, Sendable, ExpressibleByDictionaryLiteral {
 
   var all: [ArtifactFile] { byRole.flatMap(\.files) }
 
-  static func += (a: inout TaskInputs, b: TaskInputs) { a.byRole += b.byRole }
+  public static func += (a: inout TaskInputs, b: TaskInputs) { a.byRole += b.byRole }
 
   public static func == (a: TaskInputs, b: TaskInputs) -> Bool {
     a.byRole.elementsEqual(b.byRole) { $0.role == $1.role && $0.files == $1.files }

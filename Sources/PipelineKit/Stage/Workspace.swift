@@ -29,6 +29,8 @@ public final class Workspace {
   /// Whether the task runs here for another machine, which publishes it: the stage takes part in its work and writes no
   /// output, nor into the state folders, which belong to that machine. Only for tasks of several machines.
   public let isFollower: Bool
+  /// The file for what the task's programs print, which `pipeline logs` shows; nil: nowhere. Made when something is.
+  public let logPath: String?
   let staging: String
   private let scratch: String
   private let state: [StateLifetime: String]
@@ -46,8 +48,10 @@ public final class Workspace {
   init(
     task: TaskPlan, phase: String, staging: String, scratch: String? = nil, state: [StateLifetime: String],
     memoryBytes: Int,
-    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false
+    control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false,
+    logPath: String? = nil
   ) {
+    self.logPath = logPath
     self.isFollower = isFollower
     self.task = task
     self.phase = phase
