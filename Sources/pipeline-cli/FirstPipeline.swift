@@ -3,10 +3,11 @@ import ShardKit
 
 /// The files that `pipeline init` writes.
 enum FirstPipeline {
-  static func document(name: String, _ syntax: DocumentSyntax) -> String {
+  /// - Parameter python: adds a stage of the user's own, which `script` is.
+  static func document(name: String, _ syntax: DocumentSyntax, python: Bool = false) -> String {
     switch syntax {
-    case .json: json(name: name)
-    case .yaml: yaml(name: name)
+    case .json: json(name: name, python: python)
+    case .yaml: yaml(name: name) + (python ? ownYAML : "")
     }
   }
 
@@ -37,35 +38,74 @@ enum FirstPipeline {
     """
   }
 
-  private static func json(name: String) -> String {
-    """
-    {
-      "format": 1,
-      "name": \(JSONValue.string(name).text()),
-      "description": "A first pipeline: read texts, clean them, drop near-duplicates. Change an option and run again: \
-    only what the change affects runs. `pipeline stages` lists all stage kinds, `pipeline stages NAME` its options.",
-      "parameters": { "texts": "texts" },
-      "stages": {
-        "read": {
-          "description": "Every JSON-lines file in the folder; choose another folder with --set texts=FOLDER.",
-          "use": "documents.read",
-          "options": { "files": "${texts}" }
-        },
-        "clean": {
-          "description": "Normalizes characters and spaces; documents that become too short are dropped with a reason.",
-          "use": "text.clean",
-          "inputs": { "documents": "read" }
-        },
-        "dedupe": {
-          "description": "Keeps the longest of each group of near-duplicates; `pipeline trace ID` shows which one.",
-          "use": "dedupe.minhash",
-          "inputs": { "documents": "clean" }
-        }
-      }
-    }
+  private static let ownYAML = """
+
+      # A stage of your own: \(scriptName) decides on each document.
+      # `python3 \(scriptName) < texts/sample.jsonl` shows what it says.
+      own:
+        use: command.documents
+        inputs: { documents: dedupe }
+        options: { command: [python3, \(scriptName)], files: \(scriptName) }
 
     """
+
+  private static func json(name: String, python: Bool) -> String {
+    let own = """
+      ,
+          "own": {
+            "description": "A stage of your own: \(scriptName) decides on each document. `python3 \(scriptName) < \
+      texts/sample.jsonl` shows what it says.",
+            "use": "command.documents",
+            "inputs": { "documents": "dedupe" },
+            "options": { "command": ["python3", "\(scriptName)"], "files": "\(scriptName)" }
+          }
+      """
+    return """
+      {
+        "format": 1,
+        "name": \(JSONValue.string(name).text()),
+        "description": "A first pipeline: read texts, clean them, drop near-duplicates. Change an option and run again: \
+      only what the change affects runs. `pipeline stages` lists all stage kinds, `pipeline stages NAME` its options.",
+        "parameters": { "texts": "texts" },
+        "stages": {
+          "read": {
+            "description": "Every JSON-lines file in the folder; choose another folder with --set texts=FOLDER.",
+            "use": "documents.read",
+            "options": { "files": "${texts}" }
+          },
+          "clean": {
+            "description": "Normalizes characters and spaces; documents that become too short are dropped with a reason.",
+            "use": "text.clean",
+            "inputs": { "documents": "read" }
+          },
+          "dedupe": {
+            "description": "Keeps the longest of each group of near-duplicates; `pipeline trace ID` shows which one.",
+            "use": "dedupe.minhash",
+            "inputs": { "documents": "clean" }
+          }\(python ? own : "")
+        }
+      }
+
+      """
   }
+
+  static let scriptName = "filter.py"
+
+  /// A stage in Python.
+  static let script = """
+    \"""Keeps texts with enough sentences, and counts them in the metadata.\"""
+    from pipeline_stage import Drop, documents, metric
+
+
+    @documents
+    def stage(document):
+        sentences = document.text.count("。") + document.text.count(".")
+        metric("sentences", sentences)
+        if sentences < 2:
+            return Drop("few-sentences", sentences, 2)
+        document.metadata["sentences"] = sentences
+
+    """
 
   /// Sample texts, two of them near-duplicates.
   static var sample: [UInt8] {

@@ -14,24 +14,35 @@ struct InitCommand: ParsableCommand {
       EXAMPLES
         pipeline init corpus.json && pipeline run corpus.json
         pipeline init corpus.yaml
+        pipeline init --python corpus.json    with a stage of your own, filter.py
       """)
 
   @Argument(help: "The pipeline file to write.", completion: .file(extensions: ["json", "jsonc", "yaml", "yml"]))
   var file = "pipeline.json"
 
+  @Flag(help: "Add a stage in Python, which you can change into your own.")
+  var python = false
+
   func run() throws {
     let path = DocumentSyntax.isDocument(file) ? file : file + ".json"
-    let texts = "\(ArchivePath.parent(of: path) ?? ".")/texts"
-    guard !FileSystem.exists(path) else {
-      throw RunError(.selection, "\(path) already exists and was not changed", hint: "Name another file.")
+    let folder = ArchivePath.parent(of: path) ?? "."
+    let texts = "\(folder)/texts", script = "\(folder)/\(FirstPipeline.scriptName)"
+    for written in python ? [path, script] : [path] where FileSystem.exists(written) {
+      throw RunError(
+        .selection, "\(written) already exists and was not changed",
+        hint: written == path ? "Name another file." : "Use another folder.")
     }
     try FileSystem.makeDirectory(texts)
     let sample = texts + "/sample.jsonl"
     let isNew = !FileSystem.exists(sample)
     if isNew { try FileSystem.write(FirstPipeline.sample, to: sample) }
-    let document = FirstPipeline.document(name: DocumentSyntax.stem(of: path), DocumentSyntax(path: path))
+    let document = FirstPipeline.document(
+      name: DocumentSyntax.stem(of: path), DocumentSyntax(path: path), python: python)
     try FileSystem.write(Array(document.utf8), to: path)
-    Console.line("\(path) written\(isNew ? ", with sample texts in \(sample)" : "")")
+    if python { try FileSystem.write(Array(FirstPipeline.script.utf8), to: script) }
+    let others = [isNew ? "sample texts in \(sample)" : nil, python ? "a stage in Python in \(script)" : nil]
+    let with = others.compactMap { $0 }.joined(separator: " and ")
+    Console.line("\(path) written\(with.isEmpty ? "" : ", with \(with)")")
     Console.line("Next: pipeline run \(path)")
   }
 }

@@ -159,6 +159,16 @@ import Testing
     #expect(bench.errors(again) == ["fresh/first.json already exists and was not changed. Name another file."])
   }
 
+  @Test(.needs(PeerScript.hasPython3, "needs python3")) func initWithPythonWritesAStageThatRuns() throws {
+    let bench = try Workbench()
+    #expect(try bench.run("init", "--python", "own/first.json").status == 0)
+    let outcome = try bench.run("run", "own/first.json")
+    #expect(
+      outcome.status == 0 && outcome.out.contains("own     done                4    3        1"), "\(outcome.out)")
+    let again = try bench.run("init", "--python", "own/other.json")
+    #expect(bench.errors(again) == ["own/filter.py already exists and was not changed. Use another folder."])
+  }
+
   @Test func schemaAcceptsWhatLoadsAndRejectsWhatDoesNot() throws {
     let bench = try Workbench()
     try bench.write("bad1.json", Workbench.document(minimum: "\"many\""))

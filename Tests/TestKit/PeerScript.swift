@@ -39,6 +39,9 @@ public struct PeerScript: Sendable {
     return status == 0 ? output : nil
   }
 
+  /// Whether `python3` is in PATH.
+  public static let hasPython3 = shell("python3 -c 'import json'").status == 0
+
   private static func shell(_ command: String) -> (status: Int32, output: [UInt8]) {
     guard let pipe = popen(command, "r") else { return (-1, []) }
     var output: [UInt8] = []
