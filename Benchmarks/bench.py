@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -151,6 +152,33 @@ def html(peer):
     return case
 
 
+def program(kind):
+    """A filter in Python, the same in C and the same built in, against datatrove's executor with that filter in Python."""
+
+    def case(bench):
+        programs = os.path.join(HERE, "..", "Fixtures", "programs")
+        compiled = os.path.join(bench.work, "quality")
+        if kind == "c":
+            subprocess.run(["cc", "-O2", "-o", compiled, os.path.join(programs, "quality.c")], check=True)
+        script = os.path.join(programs, "quality.py")
+        stage = {
+            "python": ("command.documents", {"command": [sys.executable, "quality.py"], "files": script}),
+            "c": ("command.documents", {"command": ["./quality"], "files": compiled}),
+            "builtin": (
+                "filter.quality", {"preset": "none", "minimumCharacters": 400, "minimumHiraganaFraction": 0.15}),
+        }[kind]
+        ours = {
+            "read": bench.read(),
+            "quality": {"use": stage[0], "inputs": {"documents": "read"}, "options": stage[1]}}
+        workers = str(os.cpu_count())
+        return (
+            "datatrove", bench.megabytes,
+            lambda: bench.python("filter_datatrove.py", bench.corpus, bench.fresh("filtered"), workers),
+            lambda: bench.pipeline(ours, only="quality"))
+
+    return case
+
+
 def layers_of_files(folder, count=2000):
     """Two layers of `count` finished jobs each, for ninja and snakemake."""
     os.makedirs(f"{folder}/out")
@@ -201,6 +229,9 @@ CASES = {
     "wikipedia": wikipedia,
     "html-resiliparse": html("resiliparse"),
     "html-trafilatura": html("trafilatura"),
+    "program-python": program("python"),
+    "program-c": program("c"),
+    "program-builtin": program("builtin"),
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
     "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
 }
