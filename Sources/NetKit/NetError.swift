@@ -27,6 +27,8 @@ public struct NetError: DescribedError, Equatable {
   public var status: Int?
   /// A retry may succeed: no connection, or a busy server.
   public var isTransient = false
+  /// There was no connection, so the server has not seen the request.
+  public var isUnsent = false
   /// Too many redirects.
   var isRedirectLoop = false
   /// Authenticated, but not authorized.
@@ -53,6 +55,12 @@ public struct NetError: DescribedError, Equatable {
     error.isTransient = true
     error.status = status
     error.retryAfterSeconds = seconds
+    return error
+  }
+
+  func unsent() -> NetError {
+    var error = self
+    error.isUnsent = true
     return error
   }
 

@@ -169,8 +169,8 @@ public final class HTTPClient {
       receiver: receiver,
       spend: { [politeness, isCancelled] in politeness.spend(bytes: $0, isCancelled: isCancelled) },
       isCancelled: isCancelled,
-      isFinal: { [follows = request.followsRedirects] head in
-        !(follows && Self.isRedirect(head)) && !Retrying.statuses.contains(head.status)
+      isFinal: { [follows = request.followsRedirects, all = request.returnsEveryStatus] head in
+        !(follows && Self.isRedirect(head)) && (all || !Retrying.statuses.contains(head.status))
       })
     let setup = try TransferSetup(request, options: options, userAgent: userAgent, proxy: proxy)
     try politeness.enter(request.url.origin, isCancelled: isCancelled)
@@ -208,10 +208,8 @@ public final class HTTPClient {
     guard (200..<600).contains(head.status) else {
       throw NetError(.content, request.url.shown, "the server's response is not valid HTTP")
     }
-    if Retrying.statuses.contains(head.status) {
-      let seconds =
-        head.headers["Retry-After"].flatMap { Retrying.seconds(retryAfter: $0, now: clock.wallSeconds) }
-        ?? (head.status == 429 ? head.headers["RateLimit"].flatMap { Retrying.seconds(rateLimit: $0) } : nil)
+    if Retrying.statuses.contains(head.status), !request.returnsEveryStatus {
+      let seconds = Retrying.seconds(asked: head, now: clock.wallSeconds)
       if let seconds {
         politeness.pause(request.url.origin, seconds: min(seconds, options.retrying.longestRetryAfterSeconds))
       }

@@ -56,6 +56,8 @@ public struct HTTPRequest: Sendable {
   public var isRepeatable: Bool
   /// If false, a redirect is returned like any other response.
   public var followsRedirects = true
+  /// If true, a response that means "later" is returned with its body like any other, instead of being an error.
+  public var returnsEveryStatus = false
   /// How long the server may take without sending a byte of its response. nil: the client's limit.
   public var stallSeconds: Int?
   /// Makes an error from a refusal, for services whose responses say more than their status.

@@ -23,15 +23,27 @@ public struct Retrying: Sendable {
 
   /// The wait in seconds before attempt `attempt` + 1; nil to give up.
   func wait(after attempt: Int, _ error: NetError) -> Double? {
-    guard error.isTransient, attempt < attempts else { return nil }
+    error.isTransient ? wait(after: attempt, asked: error.retryAfterSeconds) : nil
+  }
+
+  /// The same after a response.
+  /// - Parameter asked: how long it asks clients to wait, in seconds.
+  func wait(after attempt: Int, asked: Double?) -> Double? {
+    guard attempt < attempts else { return nil }
     let doubled = firstWaitSeconds * Double(1 << min(attempt - 1, 30))
     let wait = min(longestWaitSeconds, doubled) * (0.5 + 0.5 * chance())
-    guard let asked = error.retryAfterSeconds else { return wait }
+    guard let asked else { return wait }
     return asked > longestRetryAfterSeconds ? nil : max(wait, asked)
   }
 
   /// Statuses after which the same request may succeed (RFC 9110, RFC 6585, RFC 8470).
   static let statuses: Set<Int> = [408, 425, 429, 500, 502, 503, 504]
+
+  /// How long a response asks clients to wait; nil if it does not say.
+  static func seconds(asked head: HTTPResponse.Head, now: Int) -> Double? {
+    head.headers["Retry-After"].flatMap { seconds(retryAfter: $0, now: now) }
+      ?? (head.status == 429 ? head.headers["RateLimit"].flatMap { seconds(rateLimit: $0) } : nil)
+  }
 
   /// `RateLimit: "api";r=0;t=55`: seconds until requests are allowed again (draft-ietf-httpapi-ratelimit-headers).
   static func seconds(rateLimit value: String) -> Double? {

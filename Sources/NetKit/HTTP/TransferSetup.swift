@@ -131,9 +131,11 @@ final class TransferSetup {
     let where_ = url.shown
     func transient(_ message: String) -> NetError { NetError(.connection, where_, message).transient() }
     switch code {
-    case CURLE_COULDNT_RESOLVE_HOST: return transient("the host name \(url.host) cannot be resolved")
-    case CURLE_COULDNT_RESOLVE_PROXY: return transient("the proxy's host name cannot be resolved")
-    case CURLE_COULDNT_CONNECT: return transient("no connection to \(url.host) on port \(url.port)")
+    case CURLE_COULDNT_RESOLVE_HOST: return transient("the host name \(url.host) cannot be resolved").unsent()
+    case CURLE_COULDNT_RESOLVE_PROXY: return transient("the proxy's host name cannot be resolved").unsent()
+    case CURLE_COULDNT_CONNECT: return transient("no connection to \(url.host) on port \(url.port)").unsent()
+    case CURLE_OPERATION_TIMEDOUT where isConnecting:
+      return transient("no connection within \(shortest(options.connectSeconds)) seconds").unsent()
     case CURLE_OPERATION_TIMEDOUT: return transient(timedOut(received))
     case CURLE_PARTIAL_FILE: return transient("the response ended after \(received) bytes, before its stated length")
     case CURLE_GOT_NOTHING: return transient("the server closed the connection without a response")
@@ -159,13 +161,16 @@ final class TransferSetup {
     }
   }
 
+  /// Whether a time limit was over before there was a connection.
+  private var isConnecting: Bool {
+    let text = String(cString: reason)
+    return text.hasPrefix("Connection") || text.hasPrefix("Failed to connect") || text.contains("SSL connection")
+  }
+
   private func timedOut(_ received: Int64) -> String {
     let text = String(cString: reason)
     if text.contains("too slow") {
       return "fewer than \(options.stallBytesPerSecond) bytes per second arrived for \(options.stallSeconds) seconds"
-    }
-    if text.hasPrefix("Connection") || text.hasPrefix("Failed to connect") || text.contains("SSL connection") {
-      return "no connection within \(shortest(options.connectSeconds)) seconds"
     }
     return "the response was not complete after \(shortest(options.wholeSeconds)) seconds (\(received) bytes arrived)"
   }
