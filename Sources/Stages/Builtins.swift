@@ -29,6 +29,7 @@ extension StageRegistry {
     StageDescription(HuggingFaceDownload.self),
     StageDescription(HuggingFaceRead.self),
     StageDescription(HuggingFaceUpload.self),
+    StageDescription(InferEndpoint.self),
     StageDescription(JATSExtract.self),
     StageDescription(LLMJPDownload.self),
     StageDescription(LLMJPSample.self),
