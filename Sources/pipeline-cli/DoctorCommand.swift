@@ -12,6 +12,16 @@ struct DoctorCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Folder of the store (default: ./.pipeline).", valueName: "folder"))
   var store: String?
 
+  @Option(
+    help: ArgumentHelp("A pipeline file: check the language models' endpoints that it uses.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
+  var pipeline: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp("Set a parameter of the pipeline file; repeatable.", valueName: "name=value"))
+  var parameters: [String] = []
+
   @OptionGroup var place: ExecutorOptions
   @OptionGroup var site: ProfileOption
 
@@ -23,7 +33,14 @@ struct DoctorCommand: ParsableCommand {
     if place.isRemote {
       findings += ClusterChecks.all(try place.siteProfile(site, beside: "."), store: store ?? "./.pipeline")
     }
+    if let pipeline { findings += Self.endpoints(try SpecArguments.graph(of: pipeline, setting: parameters, site: site)) }
     try Self.show(findings, json: json)
+  }
+
+  private static func endpoints(_ graph: Graph) -> [MachineChecks.Finding] {
+    EndpointCheck.all(graph).map {
+      MachineChecks.Finding("endpoint of \($0.stage)", $0.isGood ? .good : .missing, $0.message, $0.advice)
+    }
   }
 
   /// - Throws: `ExitCode(1)` if a requirement is missing.

@@ -28,7 +28,9 @@ struct SpecArguments: ParsableArguments {
 
   func validate() throws { _ = try overrides() }
 
-  private func overrides() throws -> [(name: String, value: String)] {
+  private func overrides() throws -> [(name: String, value: String)] { try Self.overrides(parameters) }
+
+  private static func overrides(_ parameters: [String]) throws -> [(name: String, value: String)] {
     try parameters.map { text in
       guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
         throw ValidationError("--set must be name=value, not '\(text)'.")
@@ -56,9 +58,13 @@ struct SpecArguments: ParsableArguments {
   }
 
   private func graph(_ path: String?) throws -> Graph {
-    let path = try path ?? Self.impliedDocument()
+    try Self.graph(of: path ?? Self.impliedDocument(), setting: parameters, site: site)
+  }
+
+  /// - Parameter parameters: as `--set` takes them.
+  static func graph(of path: String, setting parameters: [String], site: ProfileOption) throws -> Graph {
     let place = try ProfileFile.values(site.parts, beside: ArchivePath.parent(of: path) ?? ".")
-    let document = try PipelineSpec.load(path, overrides: try overrides(), place: place, registry: .builtin)
+    let document = try PipelineSpec.load(path, overrides: try overrides(parameters), place: place, registry: .builtin)
     let graph = try Graph(document, registry: .builtin)
     for notice in graph.notices { Console.warning(notice.description) }
     return graph

@@ -385,6 +385,7 @@ public struct EndpointOptions: StageOptions {
     var options = HTTPClient.Options()
     options.allowsSpecialAddresses = allowPrivateAddresses
     options.wholeSeconds = Double(limits.answerSeconds)
+    options.retrying.attempts = limits.attempts
     return try HTTPClient(
       options, politeness: Politeness(Politeness.Rules(delaySeconds: 0, requestsAtOnce: 1)),
       isCancelled: {

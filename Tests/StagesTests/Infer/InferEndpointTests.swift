@@ -168,6 +168,49 @@ private typealias Bench = InferWorkbench
     #expect(try bench.server.count() < 40)
   }
 
+  /// Answers without end, answers that are too large, and answers that never come.
+  @Test func responsesAreBoundedInSizeAndTime() throws {
+    let bench = try Bench(
+      rules: [
+        Bench.rule("endless", ["status": 200, "endless": true]), Bench.rule("large", ["size": 20_000]),
+        Bench.rule("never", ["wait": 30]),
+      ],
+      options: [
+        "maximumResponse": 10_000, "answerSeconds": 1, "attempts": 1, "maximumUnusableFraction": 1,
+        "maximumUnansweredFraction": 1,
+      ])
+    let run = try bench.ask(["endless", "large", "never", "fine"])
+    #expect(try run.drops().map(\.reason) == ["rejected", "rejected", "no-answer"])
+    #expect(try run.drops()[0].detail == "the response has too many bytes; the limit is 10000")
+    #expect(try run.drops()[2].detail == "the response was not complete after 1 seconds (0 bytes arrived)")
+    #expect(try run.documents().map(\.idString) == ["3"])
+  }
+
+  @Test func promptsMayStandInFiles() throws {
+    let bench = try Bench(options: ["prompt": ""])
+    try FileSystem.write(Array("Of {metadata.n}:\n{text}\n".utf8), to: bench.folder + "/prompt.txt")
+    try FileSystem.write(Array("Be brief.".utf8), to: bench.folder + "/system.txt")
+    let files: [String: JSONValue] = [
+      "promptFile": .string(bench.folder + "/prompt.txt"), "systemFile": .string(bench.folder + "/system.txt"),
+    ]
+    let run = try bench.ask(["a"], files)
+    #expect(String(decoding: try run.documents()[0].metadata, as: UTF8.self) == #"{"n":0,"said":"Of 0:\na"}"#)
+    try FileSystem.write(Array("Be {short}.".utf8), to: bench.folder + "/system.txt")
+    let error = #expect(throws: StageError.self) { try bench.ask(["a"], files) }
+    #expect(error?.subject == "systemFile" && error?.message == "line 1, column 4: '{short}' is no field of a document")
+  }
+
+  @Test func labelsAreAllowedOrExcluded() throws {
+    let bench = try Bench(rules: [Bench.rule("a", ["say": "good"]), Bench.rule("b", ["say": "poor"])])
+    let allowed = try bench.ask(["a", "b", "c"], ["allowed": ["answer": .strings(["good", "c"])]])
+    #expect(try allowed.drops() == [.init(id: "1", reason: "not-allowed", detail: "answer is poor")])
+    let excluded = try bench.ask(["a", "b", "c"], ["excluded": ["answer": .strings(["good", "c"])]])
+    #expect(try excluded.documents().map(\.idString) == ["1"])
+    let numbers = try bench.ask(["7", "x"], ["minimum": ["answer": 5]])
+    #expect(try numbers.documents().map(\.idString) == ["0"])
+    #expect(try numbers.drops() == [.init(id: "1", reason: "invalid-answer", detail: "it has no number at answer")])
+  }
+
   @Test func aServerThatIsDownEndsTheTask() throws {
     let bench = try Bench(rules: [Bench.rule("", ["status": 503])], options: ["maximumUnansweredFraction": 1])
     let error = #expect(throws: StageError.self) { try bench.ask((0..<200).map { "\($0)" }) }
