@@ -10,6 +10,7 @@ enum StageChapter: String, CaseIterable {
   case train = "Train"
   case evaluate = "Evaluate"
   case publish = "Convert, describe and upload"
+  case own = "Run programs of your own"
   case other = "Other"
 
   /// By name alone, so that a new stage needs no entry here: what its verb says, else what its family says.
@@ -26,8 +27,9 @@ enum StageChapter: String, CaseIterable {
     "sample": .read,
   ]
   private static let families: [String: StageChapter] = [
-    "text": .clean, "filter": .clean, "infer": .clean, "dedupe": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write,
-    "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish,
+    "text": .clean, "filter": .clean, "infer": .clean, "dedupe": .dedupe, "mix": .dedupe, "tokenizer": .write,
+    "mds": .write,
+    "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish, "command": .own,
   ]
 
   /// The kinds of a registry, chapter by chapter; chapters without any are left out.
