@@ -9,14 +9,12 @@ private let operatorJudge = PeerScript("operators.py")
 /// Operators of datatrove, HojiChar and Data-Juicer as stages, against the libraries' own way of running them.
 @Suite(.needs(operatorJudge.isUsable, "needs Python with datatrove, HojiChar and Data-Juicer"))
 struct OperatorTests {
-  /// Words are what stands between spaces: the tokenizers of other languages are large.
-  private static let spaces = #"{"language": "aii_Syrc"}"#
   static let operators: [(library: String, operators: [(name: String, options: String)])] = [
     (
       "datatrove",
       [
-        ("GopherQualityFilter", #"{"language": "aii_Syrc", "min_doc_words": 10, "max_avg_word_length": 40}"#),
-        ("GopherRepetitionFilter", spaces), ("FineWebQualityFilter", spaces),
+        ("GopherQualityFilter", #"{"min_doc_words": 10, "max_avg_word_length": 40}"#),
+        ("GopherRepetitionFilter", "{}"), ("FineWebQualityFilter", "{}"),
         ("RegexFilter", #"{"regex_exp": "https?://"}"#), ("SymbolLinesFormatter", "{}"),
       ]
     ),
