@@ -80,6 +80,6 @@ while header := source.readline():
     elif fault == "no-json":
         target.write(b"verdicts %d %d 5\nabcd\n" % (number, count))
     elif fault == "errors":
-        say(number, [{**v, "error": "bad"} if "!" in d["text"] else v for v, d in zip(verdicts, documents)])
+        say(number, [{"id": v["id"], "error": "bad"} if "!" in d["text"] else v for v, d in zip(verdicts, documents)])
     else:
         say(number, verdicts)

@@ -93,17 +93,18 @@ enum FirstPipeline {
 
   /// A stage in Python.
   static let script = """
-    \"""Keeps texts with enough sentences, and counts them in the metadata.\"""
+    \"""Keeps texts of which a fifth is kana or more, and notes how much it is in the metadata.\"""
     from pipeline_stage import Drop, documents, metric
 
 
     @documents
     def stage(document):
-        sentences = document.text.count("。") + document.text.count(".")
-        metric("sentences", sentences)
-        if sentences < 2:
-            return Drop("few-sentences", sentences, 2)
-        document.metadata["sentences"] = sentences
+        kana = sum("ぁ" <= character <= "ヿ" for character in document.text)
+        share = kana / max(1, len(document.text))
+        metric("kana", kana)
+        if share < 0.2:
+            return Drop("few-kana", share, 0.2)
+        document.metadata["kana"] = round(share, 3)
 
     """
 
