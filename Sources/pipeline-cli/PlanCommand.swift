@@ -45,6 +45,7 @@ struct PlanCommand: ParsableCommand {
     Console.line("")
     Console.line(
       "# \(job.stage), phase \(job.phase): \(Quantities.plural(job.tasks, "task")) in \(jobs) of \(job.request.words)")
+    if let warning = job.warning { Console.line("# warning: \(warning)") }
     for line in job.script.split(separator: "\n") { Console.line(String(line)) }
   }
 
@@ -52,6 +53,7 @@ struct PlanCommand: ParsableCommand {
     [
       "stage": .string(job.stage), "phase": .string(job.phase), "tasks": .integer(job.tasks),
       "jobs": .list(job.groups.map { .integer($0) }), "script": .string(job.script),
+      "warning": job.warning.map { .string($0) } ?? .null,
       "asked": [
         "memoryBytes": .integer(job.request.memoryBytes), "cores": .integer(job.request.cores),
         "gpus": .integer(job.request.gpus), "nodes": .integer(job.request.nodes),

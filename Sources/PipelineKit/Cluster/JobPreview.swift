@@ -10,6 +10,8 @@ public struct JobPreview {
     /// By job: how many tasks it runs.
     public var groups: [Int]
     public var script: String
+    /// Why it may not be enough.
+    public var warning: String?
   }
 
   let run: PipelineRun
@@ -57,7 +59,7 @@ public struct JobPreview {
         request: sizing.request(plan, node, phase: phase))
     }
     return try sizing.alike(tasks).flatMap { alike in
-      try sizing.groups(alike, node, phase: phase, most: cluster.mostGroups).map { groups in
+      try sizing.groups(alike, node, phase: phase, most: min(cluster.mostGroups, profile.mostSubmitted)).map { groups in
         try job(node, phase, directory, alike[0].request, groups, sizing)
       }
     }
@@ -93,6 +95,7 @@ public struct JobPreview {
     let folder = BatchFolder("\(BatchFolder.root(store: run.store.root))/RUN-N")
     return Job(
       stage: node.name, phase: phase, tasks: groups.places.reduce(0) { $0 + $1.count },
-      request: request, groups: groups.places.map(\.count), script: cluster.script(batch, in: folder))
+      request: request, groups: groups.places.map(\.count), script: cluster.script(batch, in: folder),
+      warning: sizing.shortage(node.name))
   }
 }

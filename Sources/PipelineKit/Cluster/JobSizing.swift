@@ -13,6 +13,8 @@ final class JobSizing {
   /// What is known of phases, asked once for many tasks.
   private var peaks: [String: Int?] = [:]
   private var means: [String: Double?] = [:]
+  /// By stage.
+  private var shortages: [String: (needed: Int, allowed: Int)] = [:]
 
   init(profile: SiteProfile, store: RunStore) {
     self.profile = profile
@@ -35,7 +37,7 @@ final class JobSizing {
     let own = profile.resources(stage: node.name, use: node.description.name)
     let plan = scaled(plan, gpus: own.gpus)
     return JobRequest(
-      memoryBytes: own.memory?.bytes ?? memory(plan, node.name, phase),
+      memoryBytes: own.memory?.bytes ?? memory(plan, node.name, phase, most: profile.most(own).memory.bytes),
       cores: own.cores ?? min(plan.resources.cores, profile.maximumCores),
       gpus: own.gpus ?? plan.resources.gpus, nodes: own.nodes ?? plan.resources.nodes,
       seconds: (own.time ?? profile.time).seconds)
@@ -74,11 +76,20 @@ final class JobSizing {
 
   /// The task's own estimate with a margin, or what such tasks took at most if that is known; never less than half of
   /// the estimate, since these tasks may be larger.
-  private func memory(_ plan: TaskPlan, _ stage: String, _ phase: String) -> Int {
+  private func memory(_ plan: TaskPlan, _ stage: String, _ phase: String, most: Int) -> Int {
     let estimate = Self.baseBytes + min(plan.memoryBytes, 1 << 44) / 4 * 5
     let wanted = peak(stage, phase).map { max($0 / 10 * 13 + (64 << 20), estimate / 2) } ?? estimate
     let rounded = (wanted + (64 << 20) - 1) / (64 << 20) * (64 << 20)
-    return min(max(rounded, profile.memory.bytes), profile.maximumMemory.bytes)
+    if rounded > most { shortages[stage] = (max(rounded, shortages[stage]?.needed ?? 0), most) }
+    return min(max(rounded, profile.memory.bytes), most)
+  }
+
+  /// A sentence about tasks that would need more memory than jobs get.
+  func shortage(_ stage: String) -> String? {
+    shortages[stage].map {
+      "its tasks are estimated to need \(ByteCount($0.needed)) of memory, but the profile allows \(ByteCount($0.allowed)) "
+        + "('maximumMemory'): they may run out of it"
+    }
   }
 
   private func peak(_ stage: String, _ phase: String) -> Int? {
@@ -100,7 +111,8 @@ final class JobSizing {
   /// The time limit of jobs of which the longest is expected to take so long.
   func seconds(_ request: JobRequest, longest: Double, _ node: Graph.Node) -> Int {
     let expected = Int(longest * 3) + profile.warningSeconds + 60
-    return min(max(request.seconds, expected), max(profile.maximumTime.seconds, request.seconds))
+    let own = profile.resources(stage: node.name, use: node.description.name)
+    return min(max(request.seconds, expected), max(profile.most(own).time.seconds, request.seconds))
   }
 
   /// Tasks that can share a batch, in the order in which they came.

@@ -69,20 +69,20 @@ public enum ProfileFile {
     var issues = OptionIssues(issues: []), notices: [OptionIssue] = []
     let options = section.members.filter { $0.key != "values" }
     let fields = FieldReading(owner: "the profile", fields: SiteProfile.fields).read(options, &issues, &notices)
-    guard issues.issues.isEmpty else {
-      throw SpecErrors(
-        errors: issues.issues.map { issue in
-          section.place.error(
-            at: issue.offset, section.path + (issue.option.map { ".\($0)" } ?? ""), issue.message)
-        })
+    var errors = issues.issues.map { issue in
+      section.place.error(at: issue.offset, section.path + (issue.option.map { ".\($0)" } ?? ""), issue.message)
     }
     var profile = SiteProfile(fields: fields)
     if profile.executor == .ssh, !profile.hostsFile.isEmpty {
       do throws(ShardError) { profile.hosts.merge(try hosts(profile.hostsFile)) { own, _ in own } } catch {
-        throw section.error(section.offset, "hostsFile: \(error)")
+        errors += section.error(section.offset, "hostsFile: \(error)").errors
       }
     }
-    try check(profile) { section.error(section.offset, $0) }
+    let broken = Set(issues.issues.compactMap(\.option))
+    for (option, message) in problems(profile) where !broken.contains(option) {
+      errors += section.error(section.offset, message).errors
+    }
+    guard errors.isEmpty else { throw SpecErrors(errors: errors) }
     return profile
   }
 
@@ -191,36 +191,50 @@ public enum ProfileFile {
     }
   }
 
-  private static func check(_ profile: SiteProfile, _ error: (String) -> SpecErrors) throws(SpecErrors) {
+  /// Contradictions, by the option that they are about.
+  private static func problems(_ profile: SiteProfile) -> [(option: String, message: String)] {
+    var found: [(String, String)] = []
     if profile.executor == .ssh, profile.hosts.isEmpty {
-      throw error("'hosts' is empty, but ssh needs at least one host, there or in 'hostsFile'")
+      found.append(("hosts", "'hosts' is empty, but ssh needs at least one host, there or in 'hostsFile'"))
     }
     if profile.executor == .slurm, profile.time.seconds < profile.warningSeconds + 30 {
-      throw error("'time' must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once")
+      found.append(("time", "'time' \(tooShort)"))
     }
-    let names = profile.environment.keys.sorted()
-    if let name = names.first(where: { !isVariable($0) }) {
-      throw error("'\(name)' cannot be the name of an environment variable")
+    for name in profile.environment.keys.sorted() where !isVariable(name) {
+      found.append(("environment", "'\(name)' cannot be the name of an environment variable"))
     }
-    if profile.time > profile.maximumTime { throw error("'time' exceeds 'maximumTime'") }
-    if profile.memory > profile.maximumMemory { throw error("'memory' exceeds 'maximumMemory'") }
-    if let host = profile.hosts.first(where: { $0.value < 1 }) {
-      throw error("the host '\(host.key)' must be allowed at least 1 job, not \(host.value)")
+    if !profile.shell.hasPrefix("/") || !profile.shell.contains("bash") || profile.shell.contains("\n") {
+      let message = "'shell' should be the path of bash, perhaps with options, such as \"/bin/bash -l\""
+      found.append(("shell", message))
+    }
+    if profile.time > profile.maximumTime { found.append(("time", "'time' exceeds 'maximumTime'")) }
+    if profile.memory > profile.maximumMemory { found.append(("memory", "'memory' exceeds 'maximumMemory'")) }
+    for (host, jobs) in profile.hosts.sorted(by: { $0.key < $1.key }) where jobs < 1 {
+      found.append(("hosts", "the host '\(host)' must be allowed at least 1 job, not \(jobs)"))
     }
     for (pattern, own) in profile.resources.sorted(by: { $0.key < $1.key }) {
-      if let problem = problem(own, profile) { throw error("the resources of '\(pattern)': \(problem)") }
+      found += problems(own, profile).map { ("resources", "the resources of '\(pattern)': \($0)") }
     }
+    return found
   }
 
-  private static func problem(_ own: SiteResources, _ profile: SiteProfile) -> String? {
+  private static let tooShort = "must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once"
+
+  private static func problems(_ own: SiteResources, _ profile: SiteProfile) -> [String] {
     let least = [("cores", own.cores, 1), ("gpus", own.gpus, 0), ("nodes", own.nodes, 1)]
-    for (name, given, least) in least where given.map({ $0 < least }) ?? false {
-      return "'\(name)' should be at least \(least)"
-    }
+    var found = least.filter { ($0.1 ?? $0.2) < $0.2 }
+      .map { "'\($0.0)' should be at least \($0.2)" }
     if profile.executor == .slurm, let time = own.time, time.seconds < profile.warningSeconds + 30 {
-      return "'time' must exceed 'warningSeconds' by at least 30 s; otherwise jobs would stop at once"
+      found.append("'time' \(tooShort)")
     }
-    return nil
+    let most = profile.most(own)
+    if let time = own.time, time > most.time {
+      found.append("'time' (\(time)) exceeds 'maximumTime' (\(most.time)); state a greater one there or here")
+    }
+    if let memory = own.memory, memory > most.memory {
+      found.append("'memory' (\(memory)) exceeds 'maximumMemory' (\(most.memory)); state a greater one there or here")
+    }
+    return found
   }
 
   private static func isVariable(_ name: String) -> Bool {

@@ -26,6 +26,10 @@ public struct SiteProfile: StageOptions, Equatable {
   public var maximumCores = 65_536
   @Option("The most jobs that run at the same time, of those that are submitted together.", in: 1...1_000_000)
   public var maximumJobs = 500
+  @Option(
+    "The most jobs that wait or run at the same time; others are kept back. Less than the limits on submitted jobs.",
+    in: 1...1_000_000)
+  public var mostSubmitted = 1_000_000
   @Option("Tasks are grouped so that a job lasts about this many seconds.", in: 1...86_400)
   public var secondsPerJob = 300
   @Option("Seconds between two queries to the scheduler.", in: 1...3600)
@@ -34,13 +38,22 @@ public struct SiteProfile: StageOptions, Equatable {
     "Seconds after the end of a job during which its files may still appear: network file systems have caches.",
     in: 0...3600)
   public var visibilitySeconds = 60
+  @Option("Seconds between two signs of life of a job, which it writes into the store.", in: 1...300)
+  public var heartbeatSeconds = 15
   @Option("How many seconds before its time limit a job is told to stop at a safe point.", in: 10...3600)
   public var warningSeconds = 180
   @Option("A task is given up once this many jobs have died while they ran it.", in: 1...100)
   public var mostDeaths = 3
   @Option("Path of the program on the nodes. Empty: the program that starts the run.")
   public var program = ""
-  @Option("Shell lines that are run before the program, such as \"module load cuda\".")
+  @Option(
+    "The shell of the jobs' scripts: bash, with its options. \"/bin/bash -l\" reads the login files, as `module` may need."
+  )
+  public var shell = "/bin/bash"
+  @Option(
+    "Shell lines that are run before the program, such as \"module load cuda\". A job of which one fails ends; write "
+      + "`|| true` behind one that may."
+  )
   public var setup: [String] = []
   @Option("Environment variables of the jobs; with slurm, in addition to those of the shell that starts the run.")
   public var environment: [String: String] = [:]
@@ -90,6 +103,8 @@ public struct SiteResources: StageOptions, Equatable {
   @Option("Further arguments of sbatch, after the profile's.") public var arguments: [String] = []
   @Option("Time limit of a job.") public var time: TimeLimit? = nil
   @Option("Memory on each node, in place of the tasks' estimate.") public var memory: ByteCount? = nil
+  @Option("The most time that a job asks for, in place of the profile's.") public var maximumTime: TimeLimit? = nil
+  @Option("The most memory that a job asks for, in place of the profile's.") public var maximumMemory: ByteCount? = nil
   @Option("Processors on each node.") public var cores: Int? = nil
   @Option("GPUs on each node.") public var gpus: Int? = nil
   @Option("Nodes of a job.") public var nodes: Int? = nil
@@ -188,6 +203,11 @@ extension SiteProfile {
     // `max` would give the last of equal ones.
     let best = ranked.reduce(ranked.first) { best, next in best.map { next.1 > $0.1 ? next : $0 } }
     return best.flatMap { resources[$0.0] } ?? SiteResources()
+  }
+
+  /// The most that jobs of a stage ask for.
+  func most(_ own: SiteResources) -> (time: TimeLimit, memory: ByteCount) {
+    (own.maximumTime ?? maximumTime, own.maximumMemory ?? maximumMemory)
   }
 
   /// Whether tasks of a stage run in the driver.

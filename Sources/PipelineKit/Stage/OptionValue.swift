@@ -101,7 +101,11 @@ extension Dictionary: OptionValue where Key == String, Value: OptionValue {
   public init(json: JSONValue) throws(OptionProblem) {
     guard let members = json.members else { throw Self.mismatch(json) }
     self = [:]
-    for member in members { self[member.key] = try Value(json: member.value) }
+    for member in members {
+      do throws(OptionProblem) { self[member.key] = try Value(json: member.value) } catch {
+        throw OptionProblem("'\(member.key)': \(error.message)")
+      }
+    }
   }
   public var json: JSONValue {
     .object(

@@ -112,6 +112,21 @@ import Testing
     } catch { #expect(problem.map { "\(error)".hasPrefix($0) } == true, "\(error)") }
   }
 
+  @Test func whatIsNotEnoughIsSaid() throws {
+    let sizing = sizing()
+    _ = request(sizing, memory: 16 << 30)
+    #expect(sizing.shortage("t") == nil)
+    #expect(request(sizing, memory: 64 << 30).memoryBytes == 64 << 30)
+    #expect(
+      sizing.shortage("t") == "its tasks are estimated to need 82176MiB of memory, but the profile allows 64GiB "
+        + "('maximumMemory'): they may run out of it")
+    var own = SiteResources()
+    own.maximumMemory = .gibibytes(100)
+    let other = self.sizing { $0.resources = ["t": own] }
+    #expect(request(other, memory: 64 << 30).memoryBytes == 82_176 << 20)
+    #expect(other.shortage("t") == nil)
+  }
+
   @Test func theTimeLimitIsThreeTimesWhatIsExpected() {
     let sizing = sizing { $0.maximumTime = TimeLimit(seconds: 20_000) }
     let request = JobRequest(memoryBytes: 1, seconds: 3600)

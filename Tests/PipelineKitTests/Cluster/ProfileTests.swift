@@ -133,7 +133,7 @@ import Testing
 
   @Test func anUnknownOptionIsNamedWithItsLineAndTheNearestOne() throws {
     let found = try problems(one("\"time\": \"1\",\n   \"partitoin\": \"gpu\",\n   \"pollSeconds\": 0"))
-    #expect(found.count == 2)
+    #expect(found.count == 3)
     #expect(found[0] == "5 profiles.a.partitoin: 'the profile' has no option 'partitoin'. Did you mean 'partition'?")
     #expect(found[1].hasPrefix("6 profiles.a.pollSeconds: "))
   }
@@ -141,7 +141,7 @@ import Testing
   @Test func anUnknownOptionOfResourcesIsNamed() throws {
     let found = try problems(one("\"resources\": { \"model.*\": { \"gpu\": 1 } }"))
     #expect(found.count == 1)
-    #expect(found[0].contains("'gpu'"), "\(found)")
+    #expect(found[0].contains("profiles.a.resources: 'model.*': 'gpu': "), "\(found)")
     #expect(found[0].contains("Did you mean 'gpus'?"), "\(found)")
   }
 
@@ -190,6 +190,16 @@ import Testing
         "\"resources\": { \"m\": { \"time\": \"3\" } }",
         "the resources of 'm': 'time' must exceed 'warningSeconds' by at least 30 s"
       ),
+      (
+        "\"resources\": { \"m\": { \"time\": \"2-00:00:00\" } }",
+        "the resources of 'm': 'time' (2-00:00:00) exceeds 'maximumTime' (1-00:00:00)"
+      ),
+      (
+        "\"resources\": { \"m\": { \"memory\": \"500GiB\" } }",
+        "the resources of 'm': 'memory' (500GiB) exceeds 'maximumMemory' (64GiB)"
+      ),
+      ("\"shell\": \"bash\"", "'shell' should be the path of bash"),
+      ("\"shell\": \"/bin/zsh\"", "'shell' should be the path of bash"),
       ("\"environment\": { \"A-B\": \"\" }", "'A-B' cannot be the name of an environment variable"),
       ("\"environment\": { \"1A\": \"\" }", "'1A' cannot be the name of an environment variable"),
       ("\"environment\": { \"\": \"\" }", "'' cannot be the name of an environment variable"),
@@ -199,6 +209,27 @@ import Testing
     #expect(found.count == 1)
     #expect(found[0].hasPrefix("3 profiles.a: "), "\(found)")
     #expect(found[0].contains(message), "\(found)")
+  }
+
+  @Test func theResourcesMayHaveGreaterLimits() throws {
+    let profile = try parse(
+      one(
+        """
+        "resources": { "m": { "time": "2-00:00:00", "maximumTime": "3-00:00:00", "memory": "500GiB",
+          "maximumMemory": "1TiB" } }
+        """))
+    #expect(profile.most(profile.resources(stage: "m", use: "")).time.seconds == 3 * 86_400)
+    #expect(profile.most(profile.resources(stage: "m", use: "")).memory == ByteCount(1 << 40))
+    #expect(profile.most(profile.resources(stage: "n", use: "")).memory == .gibibytes(64))
+  }
+
+  @Test func allProblemsAreNamedAtOnce() throws {
+    let found = try problems(
+      one("\"hosts\": 5, \"time\": \"3-0\", \"environment\": { \"A-B\": \"\", \"1\": \"\" }, \"memory\": \"1TiB\""))
+    #expect(found.count == 5, "\(found)")
+    for text in ["hosts", "'time' exceeds", "'A-B'", "'1'", "'memory' exceeds"] {
+      #expect(found.contains { $0.contains(text) }, "\(text)")
+    }
   }
 
   @Test func aMissingFileIsAnErrorWithItsPath() {
