@@ -88,7 +88,7 @@ public struct PipelineRun {
   private func refuseLeftJobs() throws {
     let left = try JobList(store: store.root, isStrict: true).unfinished
     guard !left.isEmpty else { return }
-    let numbers = left.compactMap(\.number).joined(separator: ", ")
+    let numbers = left.compactMap(\.numbers.first).joined(separator: ", ")
     throw RunError(
       .locked, "jobs of an earlier run may still work for the store \(store.root): \(numbers)",
       hint: "Continue them by running with --executor slurm or ssh, or end them with `pipeline jobs --cancel`.")

@@ -30,7 +30,8 @@ struct JobsCommand: ParsableCommand {
     var table = TextTable([("job", .left), ("stage", .left), ("phase", .left), ("jobs", .right), ("asked for", .left)])
     for job in list.jobs {
       table.add([
-        job.number ?? "not known", job.batch.stage, job.batch.phase, "\(job.batch.groups.count)",
+        job.numbers.isEmpty ? "not known" : job.numbers.joined(separator: ", "), job.batch.stage, job.batch.phase,
+        "\(job.batch.groups.count)",
         job.batch.request.words,
       ])
     }
@@ -54,7 +55,7 @@ struct JobsCommand: ParsableCommand {
 
   private static func json(_ job: JobList.Job) -> JSONValue {
     [
-      "job": job.number.map { .string($0) } ?? .null, "name": .string(job.batch.jobName),
+      "job": job.numbers.first.map { .string($0) } ?? .null, "name": .string(job.batch.jobName),
       "run": .integer(Int(job.batch.run)), "stage": .string(job.batch.stage), "phase": .string(job.batch.phase),
       "jobs": .integer(job.batch.groups.count), "tasks": .integer(job.batch.groups.reduce(0) { $0 + $1.count }),
       "folder": .string(job.folder.path),

@@ -45,7 +45,11 @@ public struct BatchWorker {
   public func run(stopping: @escaping @Sendable () -> Bool) throws -> Outcome {
     guard try claims() else { return .isAnothers }
     let reports = ReportFile(path: folder.outcomes(group), isMuted: !isLeader)
-    do { try work(reports, stopping) } catch let error as StageError where error.code == .environment {
+    do { try work(reports, stopping) } catch let fault as NodeFault {
+      tellLeader(fault.error)
+      try reports.append(report(.refused, message: "\(fault.error)", mayRetry: true))
+      throw fault.error
+    } catch let error as StageError where error.code == .environment {
       tellLeader(error)
       try reports.append(report(.refused, message: "\(error)"))
       throw error
@@ -90,9 +94,10 @@ public struct BatchWorker {
   private func work(_ reports: ReportFile, _ stopping: @escaping @Sendable () -> Bool) throws {
     try checkProgram()
     guard chdir(batch.folder) == 0 else {
-      throw StageError(
-        .environment, batch.folder, "cannot be entered on \(hostName()): \(String(cString: strerror(errno)))",
-        hint: "The folder in which the run was started has to be on a file system that every node sees.")
+      throw NodeFault(
+        error: StageError(
+          .environment, batch.folder, "cannot be entered on \(hostName()): \(String(cString: strerror(errno)))",
+          hint: "The folder in which the run was started has to be on a file system that every node sees."))
     }
     if batch.stage == ClusterProbe.stage, batch.use.isEmpty {
       return try reports.append(report(.finished, key: ClusterProbe.stage))
@@ -128,10 +133,11 @@ public struct BatchWorker {
       theirs[$0.key]?.text(sortedKeys: true) != $0.value.text(sortedKeys: true)
     }
     let names = differing.map { "'\($0.key)' (\(theirs[$0.key]?.text() ?? "none") there, \($0.value.text()) here)" }
-    throw StageError(
-      .environment, "options of \(batch.stage)",
-      "have other values on \(hostName()) than where the run was started: \(names.joined(separator: ", "))",
-      hint: "Name a value instead of 'auto', or start the run on a machine like this one.")
+    throw NodeFault(
+      error: StageError(
+        .environment, "options of \(batch.stage)",
+        "have other values on \(hostName()) than where the run was started: \(names.joined(separator: ", "))",
+        hint: "Name a value instead of 'auto', or start the run on a machine like this one."))
   }
 
   // MARK: One task
@@ -159,7 +165,9 @@ public struct BatchWorker {
     let log = TaskLog(batch, key: task.key, attempt: task.attempt, node: isLeader ? nil : hostName())
     let meter = UsageMeter(batch.request, job: job)
     let control = TaskControl(timeoutSeconds: batch.timeoutSeconds)
-    let watch = TaskWatch(control, folder: folder, group: group, key: task.key, stopping: stopping, isMuted: !isLeader)
+    let watch = TaskWatch(
+      control, folder: folder, group: group, key: task.key, stopping: stopping, isMuted: !isLeader,
+      seconds: batch.heartbeatSeconds ?? 15)
     defer { watch.end() }
     control.begin()
     let run = TaskRun(
@@ -182,7 +190,9 @@ public struct BatchWorker {
         report(.failed, key: task.key, message: message, mayRetry: true, usage: meter.usage()))
     } catch let error as StageError where error.code == .cancelled && (control.shouldStop || batch.request.nodes > 1) {
       // Any of several nodes may have been told to stop.
-      try reports.append(report(.stopped, key: task.key, usage: meter.usage()))
+      var stop = report(.stopped, key: task.key, usage: meter.usage())
+      (stop.fraction, stop.documents) = (control.status?.fraction, control.progress.documents)
+      try reports.append(stop)
     } catch {
       log.note("error: \(error)")
       tellLeader(error)
@@ -197,6 +207,11 @@ public struct BatchWorker {
   ) -> JobReport {
     JobReport(kind: kind, key: key, job: job, message: message, mayRetry: mayRetry, usage: usage)
   }
+}
+
+/// Why this node cannot do the work, although another one may.
+private struct NodeFault: Error {
+  let error: StageError
 }
 
 /// Appends whole lines to a group's file, each durable before the next task begins.

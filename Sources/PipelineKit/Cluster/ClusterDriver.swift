@@ -17,8 +17,8 @@ final class ClusterDriver: @unchecked Sendable {
   let program: ProgramIdentity
   var batches: [LiveBatch] = []
   var ending: ClusterExecutor.Ending?
-  /// Nodes that broke under a job, the newest last, and until when they are kept away from.
-  var excluded: [(node: String, until: Int)] = []
+  /// Nodes that broke under a job.
+  var avoided = AvoidedNodes()
   var pending: [LiveTask] = []
   /// Tasks that wait for the end of jobs that were cancelled.
   private var deferred: [ClusterExecutor.Submission] = []
@@ -29,11 +29,17 @@ final class ClusterDriver: @unchecked Sendable {
   /// Tasks of ended jobs wait for another one.
   var mustGroup = false
   var submitted = 0
-  private var polledAt = 0
-  private var isPolling = false
-  private var isSilent = false
+  /// The most jobs that wait or run at the same time.
+  var mostSubmitted: Int
+  var polledAt = 0
+  var isPolling = false
+  var isSilent = false
+  /// What the scheduler could not say when it was asked last.
+  var complaint: String?
+  /// Sentences that need no repetition.
+  private var said: Set<String> = []
   /// When the scheduler answered again after it had not.
-  private var recoveredAt: Int?
+  var recoveredAt: Int?
   /// The scheduler did not answer when it was told to cancel jobs.
   private var mustCancelAgain = false
   let token = String(UInt32.random(in: 0...UInt32.max), radix: 36)
@@ -47,6 +53,7 @@ final class ClusterDriver: @unchecked Sendable {
     self.store = store
     self.run = run
     self.notice = notice
+    mostSubmitted = profile.mostSubmitted
     sizing = JobSizing(profile: profile, store: store)
     line = try SchedulerLine()
     program = try ProgramIdentity.wanted(by: profile)
@@ -82,9 +89,12 @@ final class ClusterDriver: @unchecked Sendable {
 
   /// Nanoseconds between two looks at the jobs' files: more of them are looked at less often.
   private var pause: Int {
-    let open = batches.reduce(0) { $0 + $1.groups.count { !$0.isSettled } }
-    return min(2_000_000_000, 100_000_000 + open * 1_000_000)
+    Self.pause(openJobs: batches.reduce(0) { $0 + $1.groups.count { !$0.isSettled } })
   }
+
+  /// About a hundred files are looked at per second, however many jobs there are, and each at least every quarter of a
+  /// minute.
+  static func pause(openJobs: Int) -> Int { min(15_000_000_000, 100_000_000 + openJobs * 10_000_000) }
 
   private func take(_ inbox: Monitor<ClusterExecutor.Inbox>, patience: Int) -> ClusterExecutor.Inbox {
     let known = ending
@@ -132,6 +142,10 @@ final class ClusterDriver: @unchecked Sendable {
     batches.contains { batch in batch.isCancelled && batch.groups.contains { $0.task(task.record.key) === task } }
   }
 
+  func sayOnce(_ sentence: String) {
+    if said.insert(sentence).inserted { notice(sentence) }
+  }
+
   /// Puts a task whose job has ended into a new one.
   func resubmit(_ task: LiveTask) {
     live[task.identity] = task
@@ -143,7 +157,9 @@ final class ClusterDriver: @unchecked Sendable {
     line.deliver()
     if ending == .leave { return }
     retryDeferred()
-    if mayGroup || mustGroup || ending != nil { submitPending() }
+    if mayGroup { mustGroup = true }
+    // New jobs keep away from broken nodes.
+    if ending != nil || mustGroup && !avoided.isAsking { submitPending() }
     submitWaiting()
     for batch in batches where !batch.isSettled { read(batch) }
     poll()
@@ -164,9 +180,12 @@ final class ClusterDriver: @unchecked Sendable {
 
   private func removeSettled() {
     for batch in batches where batch.isSettled && !batch.isAsking {
+      // Jobs of a repeated submission that have not begun have nothing to do.
+      if batch.jobs.count > 1 { cancel(batch.clusterJobs, waitingOnly: false) }
       for group in batch.groups {
         for task in group.tasks where live[task.identity] === task { live[task.identity] = nil }
       }
+      for group in batch.groups where group.isLost { batch.keepOutput(group) }
       try? FileSystem.removeTree(batch.folder.path)
     }
     batches.removeAll { $0.isSettled && !$0.isAsking }
@@ -184,8 +203,8 @@ final class ClusterDriver: @unchecked Sendable {
         return task
       }
       let live = LiveBatch(batch, found.folder, tasks: tasks)
-      live.job = found.number
-      live.mayBeSubmitted = found.number == nil
+      for number in found.numbers { live.adopt(number) }
+      live.mayBeSubmitted = found.numbers.isEmpty
       live.isCancelled = [found.folder.void, found.folder.stop].contains(where: FileSystem.exists)
       // Of several batches with a task, in their order, the last one has it.
       for task in tasks where !task.isSettled { self.live[task.identity] = task }
@@ -197,80 +216,6 @@ final class ClusterDriver: @unchecked Sendable {
     let open = batches.filter { !$0.isCancelled }.reduce(0) { $0 + $1.groups.count { !$0.open.isEmpty } }
     if open > 0 { notice("jobs of an earlier run are found (\(open)); their tasks are not submitted again") }
     cancel(batches.filter(\.isCancelled), waitingOnly: false)
-  }
-
-  // MARK: Asking the scheduler
-
-  private func poll() {
-    let now = monotonicNanoseconds()
-    guard !isPolling, now - polledAt >= cluster.pollSeconds * 1_000_000_000 else { return }
-    let open = batches.filter { batch in batch.job != nil && !batch.isSettled }
-    guard !open.isEmpty else { return }
-    polledAt = now
-    isPolling = true
-    line.ask({ [cluster, jobs = open.compactMap(\.clusterJob)] in
-      Result { () throws(ClusterError) in try cluster.states(of: jobs) }
-    }) { [unowned self] in
-      isPolling = false
-      accept($0, open)
-    }
-  }
-
-  private func accept(_ answer: Result<[String: [Int: JobState]], ClusterError>, _ asked: [LiveBatch]) {
-    switch answer {
-    case .success(let states):
-      if isSilent {
-        notice("\(cluster.name) answers again")
-        recoveredAt = monotonicNanoseconds()
-      }
-      isSilent = false
-      if mustCancelAgain { cancelAgain() }
-      for batch in asked where !batch.isSettled { note(states[batch.job ?? ""] ?? [:], batch) }
-    case .failure(let error):
-      // Unknown is not failed.
-      if !isSilent {
-        notice("\(cluster.name) does not answer (\(error.message)); the jobs' files are watched meanwhile")
-      }
-      isSilent = true
-    }
-  }
-
-  /// A scheduler that was away may have lost jobs, and ends them where it finds them.
-  var isRecovering: Bool {
-    isSilent || recoveredAt.map { monotonicNanoseconds() - $0 < Self.recovery } ?? false
-  }
-  private static let recovery = 300_000_000_000
-
-  private func note(_ states: [Int: JobState], _ batch: LiveBatch) {
-    var hopeless: String?
-    for group in batch.groups where !group.isSettled {
-      let state = states[group.number] ?? .ended(.forgotten, node: group.host)
-      // What is known of an end does not become less.
-      if case .ended(let end, _) = group.state, end != .forgotten, case .ended(.forgotten, _) = state { continue }
-      group.state = state
-      switch state {
-      case .running(let node):
-        group.host = node
-        group.endedAt = nil
-      case .waiting(let reason):
-        if cluster.isHopeless(reason) { hopeless = reason }
-        for task in group.open { task.submission?.attempt.run.control.queueReason = reason }
-      case .ended: break
-      }
-    }
-    if let hopeless { giveUp(batch, hopeless) }
-  }
-
-  /// Jobs that can never start: all that wait, since they ask for the same.
-  private func giveUp(_ batch: LiveBatch, _ reason: String) {
-    for group in batch.groups {
-      guard case .waiting = group.state else { continue }
-      let message =
-        "its job \(batch.job ?? "")_\(group.number) can never start: \(cluster.name) says \(reason) for "
-        + "\(batch.batch.request.words). Correct the profile (`pipeline profile check`), and run again."
-      for task in group.open { task.settle(.failed(message: message, mayRetry: false)) }
-    }
-    cancel([batch], waitingOnly: true)
   }
 
   // MARK: The end
@@ -298,7 +243,10 @@ final class ClusterDriver: @unchecked Sendable {
 
   func cancel(_ batches: [LiveBatch], waitingOnly: Bool) {
     for batch in batches where !waitingOnly { batch.isCancelled = true }
-    let jobs = batches.filter { !$0.isSettled }.compactMap(\.clusterJob)
+    cancel(batches.filter { !$0.isSettled }.flatMap(\.clusterJobs), waitingOnly: waitingOnly)
+  }
+
+  private func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) {
     guard !jobs.isEmpty else { return }
     line.ask({ [cluster] in
       Result { () throws(ClusterError) in try cluster.cancel(jobs, waitingOnly: waitingOnly) }
@@ -317,7 +265,8 @@ final class ClusterDriver: @unchecked Sendable {
   }
 
   /// Else what waits in the queue would be waited for.
-  private func cancelAgain() {
+  func cancelAgain() {
+    guard mustCancelAgain else { return }
     cancel(batches.filter(\.isCancelled), waitingOnly: false)
     if ending == .drain { cancel(batches.filter { !$0.isCancelled }, waitingOnly: true) }
   }

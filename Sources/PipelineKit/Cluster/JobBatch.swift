@@ -39,6 +39,8 @@ public struct JobBatch: JSONRecord, Sendable {
   public var excluded: [String] = []
   /// Jobs that may run at the same time.
   var mostRunning = 1
+  /// Seconds between two signs of life of a job.
+  var heartbeatSeconds: Int?
 }
 
 /// The program that has to run a batch: results of another version may differ.
@@ -159,16 +161,22 @@ public struct BatchFolder: Sendable {
     return Set(text.split(separator: 10).map { ExactText(String(decoding: $0, as: UTF8.self)) })
   }
 
-  /// Whether a job of the batch has begun.
-  var hasClaim: Bool {
-    ((try? FileSystem.list(groups, others: .passedOver)) ?? []).contains { $0.hasSuffix(".claim") }
+  /// The scheduler's number of the job that has claimed a group; empty while the claim is being written, nil without one.
+  func claimant(_ group: Int) -> String? {
+    guard let text = try? FileSystem.read(claim(group), limit: 4096) else { return nil }
+    return JobReport.number(String(decoding: text, as: UTF8.self).filter { !$0.isWhitespace })
   }
 
-  /// The number that the scheduler gave the job; nil before the submission is known to have succeeded.
-  func readJob() -> String? {
-    guard let text = try? FileSystem.read(job, limit: 4096) else { return nil }
-    let word = String(decoding: text, as: UTF8.self).filter { !$0.isWhitespace }
-    return word.isEmpty ? nil : word
+  /// The numbers of the jobs that have begun.
+  var claimants: Set<String> {
+    let names = (try? FileSystem.list(groups, others: .passedOver)) ?? []
+    return Set(names.filter { $0.hasSuffix(".claim") }.compactMap { Int($0.dropLast(6)) }.compactMap(claimant))
+  }
+
+  /// The numbers that the scheduler gave the jobs; none before the submission is known to have succeeded.
+  func readJobs() -> [String] {
+    guard let text = try? FileSystem.read(job, limit: 4096) else { return [] }
+    return String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace).map(String.init)
   }
 }
 
@@ -191,6 +199,14 @@ struct JobReport: JSONRecord, Sendable {
   var message: String?
   var mayRetry: Bool?
   var usage: TaskUsage?
+  /// Of a task that stopped, how far it is (0…1), and what it read in this job.
+  var fraction: Double?
+  var documents: Int?
+
+  /// The number of the array that a job such as `17_3` belongs to.
+  static func number(_ job: String) -> String {
+    job.lastIndex(of: "_").map { String(job[..<$0]) } ?? job
+  }
 }
 
 /// How far a running job is, rewritten every few seconds.
@@ -203,9 +219,20 @@ struct Heartbeat: JSONRecord, Sendable {
   var documents: Int
   var bytes: Int
   var fraction: Double?
+  /// Where it went on in this job, and when that was.
+  var firstFraction: Double?
+  var firstTime: Int?
   var text: String?
   var remainingSeconds: Double?
   var metricsFile: String?
+}
+
+extension Heartbeat {
+  /// How long the part beyond an earlier point took, at the mean speed of this job.
+  func millisecondsBeyond(_ earlier: Double?) -> Double? {
+    guard let fraction, let firstFraction, let firstTime, fraction > firstFraction, time > firstTime else { return nil }
+    return (fraction - (earlier ?? firstFraction)) * Double(time - firstTime) / (fraction - firstFraction)
+  }
 }
 
 /// Reads parts of files that grow.

@@ -6,10 +6,10 @@ public struct JobList {
   public struct Job: Sendable {
     public var batch: JobBatch
     public var folder: BatchFolder
-    /// The scheduler's number; nil if the submission's answer was lost.
-    public var number: String?
+    /// The scheduler's numbers: none if the submission's answer was lost, several if it was repeated.
+    public var numbers: [String]
 
-    var clusterJob: ClusterJob? { number.map { ClusterJob(number: $0, batch: batch, folder: folder) } }
+    var clusterJobs: [ClusterJob] { numbers.map { ClusterJob(number: $0, batch: batch, folder: folder) } }
   }
 
   public let jobs: [Job]
@@ -28,7 +28,11 @@ public struct JobList {
         continue
       }
       do {
-        jobs.append(Job(batch: try folder.readBatch(), folder: folder, number: folder.readJob()))
+        let batch = try folder.readBatch()
+        // Of a repeated submission, the other may have begun.
+        let known = folder.readJobs()
+        let others = folder.claimants.filter { !$0.isEmpty && !known.contains($0) }.sorted()
+        jobs.append(Job(batch: batch, folder: folder, numbers: known + others))
       } catch {
         guard isStrict else { continue }
         throw RunError(
@@ -59,22 +63,22 @@ public struct JobList {
     var left = jobs
     for place in left.indices {
       try FileSystem.write([], to: left[place].folder.void)
-      if left[place].number == nil { left[place].number = try cluster.find(jobName: left[place].batch.jobName) }
+      if left[place].numbers.isEmpty { left[place].numbers = try cluster.find(jobName: left[place].batch.jobName) }
     }
     let until = monotonicSeconds() + seconds
     while true {
-      let open = left.compactMap(\.clusterJob)
+      let open = left.flatMap(\.clusterJobs)
       try cluster.cancel(open, waitingOnly: false)
       let states = try cluster.states(of: open)
       left = try left.filter { job in
-        let isAlive = (states[job.number ?? ""] ?? [:]).values.contains { state in
+        let isAlive = job.numbers.flatMap { (states[$0] ?? [:]).values }.contains { state in
           if case .ended = state { return false }
           return true
         }
         if !isAlive { try FileSystem.removeTree(job.folder.path) }
         return isAlive
       }
-      if left.isEmpty || monotonicSeconds() > until { return left.compactMap(\.number) }
+      if left.isEmpty || monotonicSeconds() > until { return left.flatMap(\.numbers) }
       usleep(1_000_000)
     }
   }

@@ -49,5 +49,9 @@ public enum JobEnd: String, Codable, Sendable {
 public enum JobState: Equatable, Sendable {
   case waiting(reason: String)
   case running(node: String)
+  /// Its processes have ended or are being ended; it keeps these nodes, perhaps for hours if one of them hangs.
+  case completing(node: String)
+  /// The scheduler cannot tell now.
+  case unknown
   case ended(JobEnd, node: String)
 }

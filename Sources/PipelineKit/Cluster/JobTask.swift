@@ -26,10 +26,13 @@ struct JobTask: JSONRecord {
   var stateKey: String
   /// From 1.
   var attempt: Int
-  /// Jobs that died while they ran it, that lost their node, and that stopped it or died before it began.
+  /// Jobs that died while they ran it, that lost their node, and that died before it began or stopped it too early;
+  /// counted since it last got further.
   var deaths = 0
   var lostNodes = 0
   var restarts = 0
+  /// How far it was at most, 0…1, where it says so.
+  var fraction: Double?
 
   init(_ plan: TaskPlan, fingerprint: Digest, attempt: Int) {
     key = plan.key
@@ -40,6 +43,8 @@ struct JobTask: JSONRecord {
     stateKey = plan.stateKey
     self.attempt = attempt
   }
+
+  mutating func forgetLosses() { (deaths, lostNodes, restarts) = (0, 0, 0) }
 
   /// - Throws: `ShardError` (`.malformed`) if its payload is not JSON.
   func plan() throws(ShardError) -> TaskPlan {

@@ -1,3 +1,4 @@
+import Glibc
 import ShardKit
 
 /// A task that a driver has handed to a cluster, or is about to.
@@ -11,8 +12,10 @@ final class LiveTask {
   var request: JobRequest
   var isSettled = false
   var hasBegun = false
-  /// Its job stopped it at a safe point.
-  var hasStopped = false
+  /// When it began, by the clock of its machine.
+  var begunTime: Int?
+  /// What its job reported when it stopped it at a safe point.
+  var stop: JobReport?
   private var documents = 0, bytes = 0
 
   init(_ record: JobTask, directory: String, phase: String, request: JobRequest) {
@@ -27,6 +30,14 @@ final class LiveTask {
 
   static func identity(_ directory: String, _ phase: String, _ key: String, _ fingerprint: Digest) -> String {
     "\(directory)\u{0}\(phase)\u{0}\(key)\u{0}\(fingerprint.hex)"
+  }
+
+  /// Whether it was stopped further than where an earlier job left it.
+  var hasAdvanced: Bool {
+    guard let stop else { return false }
+    if let fraction = stop.fraction { return fraction > record.fraction ?? 0 }
+    // Nothing is known but the time.
+    return stop.documents ?? 0 > 0 || stop.time - (begunTime ?? stop.time) >= 30_000
   }
 
   func settle(_ outcome: TaskOutcome) {
@@ -58,15 +69,25 @@ final class LiveGroup {
   var offset = 0
   /// The task that it has begun last.
   var current: LiveTask?
-  /// When that was, in monotonic nanoseconds.
-  var begunAt = 0
+  /// The scheduler's number of the job that has claimed it.
+  var owner: String?
   var refusal: String?
+  /// Another node may not refuse.
+  var refusalMayPass = false
+  /// The machine as it names itself, and as the scheduler does.
   var host = ""
+  var node = ""
   var state: JobState?
-  /// When it was first known to have ended.
+  /// When it was first known to have ended, and to be completing, in monotonic nanoseconds.
   var endedAt: Int?
+  var completingSince: Int?
+  /// The last heartbeat that was seen, and when another one was seen last.
+  var beat: Heartbeat?
+  var beatenAt: Int?
   var isSettled = false
-  var lastBeat = 0
+  /// Its job has left tasks behind.
+  var isLost = false
+  var lookedAt = 0
   /// Tasks that are said to be finished, whose manifests this machine does not see yet.
   var awaited: [(task: LiveTask, report: JobReport, since: Int)] = []
 
@@ -87,8 +108,11 @@ final class LiveBatch {
   let batch: JobBatch
   let folder: BatchFolder
   let groups: [LiveGroup]
-  /// The scheduler's number, once the submission is known to have succeeded.
-  var job: String?
+  /// The scheduler's numbers, once the submission is known to have succeeded: several if its answer was lost and it was
+  /// repeated. Of each group, the first that arrives claims it.
+  private(set) var jobs: [String] = []
+  /// When the answer to a submission was first missed, in monotonic nanoseconds.
+  var lostAt: Int?
   /// When to try again to submit it.
   var submitAt = 0
   var refusals = 0
@@ -109,11 +133,32 @@ final class LiveBatch {
   /// Nobody waits for its tasks.
   var isOrphan: Bool { groups.allSatisfy { $0.tasks.allSatisfy { $0.submission == nil } } }
 
-  /// Nil while the scheduler knows no such job.
-  var clusterJob: ClusterJob? {
-    guard let job, job != Self.unknownJob else { return nil }
-    return ClusterJob(number: job, batch: batch, folder: folder)
+  /// The first of its numbers.
+  var job: String? { jobs.first }
+
+  /// Takes a number for one of its jobs. Returns whether it is new.
+  @discardableResult
+  func adopt(_ number: String) -> Bool {
+    guard !number.isEmpty, !jobs.contains(number) else { return false }
+    jobs.append(number)
+    return true
   }
-  /// Stands for the number of a job that ran, but that the scheduler has forgotten.
-  static let unknownJob = "unknown"
+
+  /// What the scheduler is asked for.
+  var clusterJobs: [ClusterJob] {
+    let open = Set(groups.filter { !$0.isSettled }.map(\.number))
+    return jobs.map { ClusterJob(number: $0, batch: batch, folder: folder, open: open) }
+  }
+
+  /// Keeps what its job printed outside of tasks beside the logs of tasks, unless that is nothing.
+  func keepOutput(_ group: LiveGroup) {
+    let output = folder.output(group.number)
+    guard let bytes = FileSystem.status(output)?.bytes, bytes > 0 else { return }
+    let path = TaskLog(batch, job: name(group)).path
+    try? FileSystem.makeDirectory(ArchivePath.folder(of: path))
+    rename(output, path)
+  }
+
+  /// "17_3"
+  func name(_ group: LiveGroup) -> String { "\(group.owner ?? job ?? "")_\(group.number)" }
 }

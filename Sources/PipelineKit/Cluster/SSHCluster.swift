@@ -64,7 +64,7 @@ public struct SSHCluster: Cluster {
   /// The jobs start when their states are asked for and places are free.
   public func submit(_ batch: JobBatch, in folder: BatchFolder) throws(ClusterError) -> String { batch.id }
 
-  public func find(jobName: String) throws(ClusterError) -> String? { nil }
+  public func find(jobName: String) throws(ClusterError) -> [String] { [] }
 
   // MARK: Watching
 
@@ -77,7 +77,7 @@ public struct SSHCluster: Cluster {
   }
 
   /// A heartbeat younger than this many seconds shows that a job is alive, without asking its host.
-  private static let freshSeconds = 30.0
+  private var freshSeconds: Double { max(30, 3 * Double(profile.heartbeatSeconds)) }
   /// Hosts that are asked at the same time.
   private static let hostsAtOnce = 16
 
@@ -110,7 +110,7 @@ public struct SSHCluster: Cluster {
 
   private func isFresh(_ folder: BatchFolder, _ group: Int) -> Bool {
     let files = [folder.heartbeat(group), placePath(folder, group)].compactMap(FileSystem.status)
-    return files.contains { abs(wallSeconds() - Double($0.modified) / 1e9) < Self.freshSeconds }
+    return files.contains { abs(wallSeconds() - Double($0.modified) / 1e9) < freshSeconds }
   }
 
   /// Jobs whose process their host does not have, or whose host is lost. Of one that has not answered for a short time,

@@ -7,7 +7,7 @@ public struct SlurmCluster: Cluster {
   public let mostGroups: Int
   public var pollSeconds: Int { profile.pollSeconds }
   let profile: SiteProfile
-  private let accounting: Accounting
+  private let accounting: SlurmAccounting
 
   /// Asks the controller for the limit on arrays.
   /// - Throws: `ClusterError` (`.refused`) without Slurm's commands, `.silent` if the controller does not answer.
@@ -18,17 +18,12 @@ public struct SlurmCluster: Cluster {
   init(profile: SiteProfile, mostGroups: Int) {
     self.profile = profile
     self.mostGroups = mostGroups
-    accounting = Accounting()
+    accounting = SlurmAccounting()
   }
 
   /// The number of values that an array's index can have.
   private static func maximumArraySize() throws(ClusterError) -> Int {
-    let text = try ask(["scontrol", "show", "config"])
-    let line = text.split(separator: "\n").first { $0.hasPrefix("MaxArraySize") }
-    guard let number = line?.split(separator: "=").last.flatMap({ Int($0.filter(\.isNumber)) }), number > 0 else {
-      return 1001
-    }
-    return number
+    SlurmQueue.mostGroups(try ask(["scontrol", "show", "config"]))
   }
 
   // MARK: Asking
@@ -88,6 +83,12 @@ public struct SlurmCluster: Cluster {
         hint: "No node has what is asked for: state \"maximumCores\" or \"maximumMemory\" in the profile, or another "
           + "partition for this stage in its \"resources\", and run again.")
     }
+    if program == "scontrol" || plain.contains("configuration source") {
+      return ClusterError(
+        .refused, program, "refuses: \(said)",
+        hint: "Slurm's commands do not work on \(hostName()): start the run on a login node, or set SLURM_CONF to the "
+          + "cluster's slurm.conf.")
+    }
     return ClusterError(
       .refused, program, "refuses: \(said)", hint: "Correct the profile (`pipeline profile check`), and run again.")
   }
@@ -99,7 +100,7 @@ public struct SlurmCluster: Cluster {
   }
 
   public func submit(_ batch: JobBatch, in folder: BatchFolder) throws(ClusterError) -> String {
-    let answer = try Self.ask(["sbatch", "--parsable", folder.script], more: profile.environment)
+    let answer = try Self.ask(["sbatch", "--parsable", folder.script])
     // "17", or "17;cluster"
     let number = answer.split(separator: "\n").last?.split(separator: ";").first.map(String.init) ?? ""
     guard !number.isEmpty, number.allSatisfy(\.isNumber) else {
@@ -108,19 +109,29 @@ public struct SlurmCluster: Cluster {
     return number
   }
 
-  public func find(jobName: String) throws(ClusterError) -> String? {
+  public func find(jobName: String) throws(ClusterError) -> [String] {
     let lines = try Self.ask(["squeue", "--noheader", "--states=all", "--name=\(jobName)", "--format=%F"])
-    return lines.split(separator: "\n").first.map { $0.filter(\.isNumber) }
+    return Set(lines.split(separator: "\n").map { $0.filter(\.isNumber) }).filter { !$0.isEmpty }.sorted()
   }
 
   // MARK: Watching
 
   public func isHopeless(_ reason: String) -> Bool {
-    [
-      "PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS",
-      "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxMemPerJob", "QOSMaxMemoryPerJob",
-      "QOSMaxCpuPerJobLimit", "AssocMaxCpuPerJobLimit", "JobHeldAdmin",
-    ].contains(reason)
+    if ["PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "InvalidAccount", "InvalidQOS"].contains(reason) {
+      return true
+    }
+    // Such as AssocMaxWallDurationPerJobLimit, QOSMaxGRESPerJob, QOSMinGRES: what one job asks for.
+    let isOfJob = reason.contains("PerJob") || reason.contains("PerNode")
+    return reason.hasPrefix("QOSMin") || isOfJob && ["AssocMax", "QOSMax"].contains(where: reason.hasPrefix)
+  }
+
+  public func remark(on reason: String) -> String? {
+    // Such as AssocGrpCPUMinutesLimit, QOSGrpGRESMinutes; of running jobs' minutes, some come free.
+    let isUsedUp = ["AssocGrp", "QOSGrp"].contains(where: reason.hasPrefix) && reason.contains("Minutes")
+    if isUsedUp, !reason.contains("RunMinutes") {
+      return "the account's or QOS's allocation is used up: they wait until it is renewed"
+    }
+    return reason.hasPrefix("JobHeld") ? "they are held: they wait until somebody releases them" : nil
   }
 
   public func states(of jobs: [ClusterJob]) throws(ClusterError) -> [String: [Int: JobState]] {
@@ -130,102 +141,19 @@ public struct SlurmCluster: Cluster {
     ])
     let wanted = Set(jobs.map(\.number))
     var states = try SlurmQueue.states(text, of: wanted)
-    try accounting.complete(&states, jobs)
+    accounting.complete(&states, jobs)
     return states
+  }
+
+  public var complaint: String? { accounting.complaint }
+
+  public func broken(_ nodes: String) throws(ClusterError) -> [String] {
+    SlurmQueue.broken(try Self.ask(["sinfo", "--noheader", "--Node", "--nodes=\(nodes)", "--format=%N %t"]))
   }
 
   public func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError) {
     guard !jobs.isEmpty else { return }
     let states = waitingOnly ? ["--state=PENDING"] : []
     _ = try Self.ask(["scancel", "--quiet"] + states + jobs.map(\.number))
-  }
-}
-
-/// What the accounting database says of jobs that the controller has forgotten; many sites have none.
-private final class Accounting: @unchecked Sendable {
-  // Used only by the thread that polls.
-  private var isMissing = false
-
-  func complete(_ states: inout [String: [Int: JobState]], _ jobs: [ClusterJob]) throws(ClusterError) {
-    let forgotten = jobs.filter { job in
-      job.batch.groups.indices.contains { states[job.number]?[$0] == nil }
-    }
-    guard !forgotten.isEmpty, !isMissing else { return }
-    do {
-      let numbers = forgotten.map(\.number).joined(separator: ",")
-      let text = try SlurmCluster.ask([
-        "sacct", "--noheader", "--parsable2", "--allocations", "--jobs=\(numbers)", "--format=JobID,State,NodeList",
-      ])
-      let recorded = try SlurmQueue.accounted(text)
-      for (job, groups) in recorded { states[job, default: [:]].merge(groups) { now, _ in now } }
-    } catch {
-      guard error.code == .refused || error.message.contains("accounting storage is disabled") else { throw error }
-      isMissing = true
-    }
-  }
-}
-
-/// Reads what `squeue` and `sacct` print.
-enum SlurmQueue {
-  /// Lines of `%F|%K|%T|%N|%r`: job, index in its array, state, nodes, reason.
-  static func states(_ text: String, of jobs: Set<String>) throws(ClusterError) -> [String: [Int: JobState]] {
-    var states: [String: [Int: JobState]] = [:]
-    for line in text.split(separator: "\n") {
-      let fields = line.split(separator: "|", maxSplits: 4, omittingEmptySubsequences: false).map(String.init)
-      guard fields.count == 5, jobs.contains(fields[0]) else { continue }
-      let state = state(fields[2], node: fields[3], reason: fields[4])
-      for index in try indices(fields[1]) { states[fields[0], default: [:]][index] = state }
-    }
-    return states
-  }
-
-  /// Lines of `JobID|State|NodeList`, with JobID as `17_3`, or `17_[4-9%2]` for what waits.
-  static func accounted(_ text: String) throws(ClusterError) -> [String: [Int: JobState]] {
-    var states: [String: [Int: JobState]] = [:]
-    for line in text.split(separator: "\n") {
-      let fields = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
-      guard fields.count >= 3 else { continue }
-      let parts = fields[0].split(separator: "_", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { continue }
-      let word = String(fields[1].prefix { $0 != " " })
-      for index in try indices(parts[1].filter { $0 != "[" && $0 != "]" }) {
-        states[parts[0], default: [:]][index] = state(word, node: fields[2], reason: "")
-      }
-    }
-    return states
-  }
-
-  /// `5`, `0-3,7`, `4-9:2%10`; none for a job that is no array.
-  /// - Throws: `ClusterError` (`.silent`) for anything else: of jobs that are left out, nothing would be known.
-  static func indices(_ text: String) throws(ClusterError) -> [Int] {
-    guard text != "N/A" else { return [] }
-    var found: [Int] = []
-    for range in text.prefix(while: { $0 != "%" }).split(separator: ",", omittingEmptySubsequences: false) {
-      let stepped = range.split(separator: ":", omittingEmptySubsequences: false)
-      let ends = stepped[0].split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-      guard stepped.count <= 2, ends.count <= 2, let first = ends[0], let last = ends[ends.count - 1], first <= last,
-        last - first < 10_000_000, let step = stepped.count > 1 ? Int(stepped[1]) : 1, step > 0
-      else { throw ClusterError(.silent, "squeue", "lists the jobs of an array in an unknown form: '\(text)'") }
-      found += stride(from: first, through: last, by: step)
-    }
-    return found
-  }
-
-  private static func state(_ word: String, node: String, reason: String) -> JobState {
-    switch word {
-    case "PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT", "SUSPENDED":
-      return .waiting(reason: reason)
-    case "RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING", "STOPPED", "RESIZING":
-      return .running(node: node)
-    case "COMPLETED": return .ended(.completed, node: node)
-    case "OUT_OF_MEMORY": return .ended(.outOfMemory, node: node)
-    case "TIMEOUT", "DEADLINE": return .ended(.timeLimit, node: node)
-    case "NODE_FAIL", "BOOT_FAIL": return .ended(.nodeFailure, node: node)
-    case "PREEMPTED", "REVOKED": return .ended(.preempted, node: node)
-    case "CANCELLED": return .ended(.cancelled, node: node)
-    case "FAILED": return .ended(.failed, node: node)
-    // A state of a newer Slurm: it is not known to have ended.
-    default: return .running(node: node)
-    }
   }
 }

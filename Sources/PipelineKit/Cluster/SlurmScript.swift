@@ -7,7 +7,7 @@ struct SlurmScript {
   let folder: BatchFolder
 
   var text: String {
-    (["#!/bin/bash"] + directives.map { "#SBATCH \($0)" } + body).joined(separator: "\n") + "\n"
+    (["#!\(profile.shell)"] + directives.map { "#SBATCH \($0)" } + body).joined(separator: "\n") + "\n"
   }
 
   /// What belongs to the stage in place of the site's defaults.
@@ -37,7 +37,9 @@ struct SlurmScript {
   private var body: [String] {
     // With it, the tasks of the step know that they work together.
     let together = batch.request.nodes > 1 ? ["export PIPELINE_LAUNCHER=slurm"] : []
-    return [Self.noOthers] + together
+    // sbatch's own environment may not come through (`--export=NONE`). The folder is readable by this user alone.
+    let variables = profile.environment.sorted { $0.key < $1.key }.map { "export \($0.key)=\(shellQuoted($0.value))" }
+    return [Self.noOthers] + together + variables
       + JobScript(profile: profile, batch: batch, folder: folder).lines(
         group: "$SLURM_ARRAY_TASK_ID", job: "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}", launcher: stepLauncher)
   }
@@ -81,6 +83,27 @@ public struct JobScript {
   /// The exit code of a worker whose work another job does, so that its end is not the end of the group.
   public static let anothersCode: Int32 = 76
 
+  /// The exit code of a job whose preparation failed.
+  public static let setupCode: Int32 = 77
+  /// What such a job prints, followed by the command.
+  static let setupFailure = "setup failed: "
+
+  /// The profile's lines, of which none may fail; what fails within a file that one of them reads is that file's matter.
+  private var setup: [String] {
+    guard !profile.setup.isEmpty else { return [] }
+    let end = "$folder/groups/$group.end"
+    return [
+      "setup_failed() {",
+      "echo \"\(Self.setupFailure)'$1' (exit code $2)\" >&2",
+      "[ -e \"$folder/groups/$group.claim\" ] || { echo \(Self.setupCode) >\"\(end).new\"; mv \"\(end).new\" \"\(end)\"; }",
+      "exit \(Self.setupCode)",
+      "}",
+      // The command may be one within a function: the line says more.
+      "trap 'code=$?; [ ${#BASH_SOURCE[@]} -gt 1 ] || { line=$(sed -n ${LINENO}p \"$0\"); "
+        + "setup_failed \"${line:-$BASH_COMMAND}\" $code; }' ERR",
+    ] + profile.setup + ["trap - ERR"]
+  }
+
   /// - Parameters:
   ///   - group: the group's number, as the shell finds it.
   ///   - job: the job's number, as the shell finds it.
@@ -89,7 +112,7 @@ public struct JobScript {
     let program = profile.program.isEmpty ? batch.program.path : profile.program
     let words = (launcher + profile.launcher + [program]).map(shellQuoted).joined(separator: " ")
     let marker = profile.marker.isEmpty ? "" : " --marker \(shellQuoted(profile.marker))"
-    return ["folder=\(shellQuoted(folder.path))", "group=\(group)"] + profile.setup + [
+    return ["folder=\(shellQuoted(folder.path))", "group=\(group)"] + setup + [
       "\(words) worker task \"$folder\" --group \"$group\" --job \"\(job)\"\(marker) </dev/null &",
       "worker=$!",
       "trap 'kill -USR1 $worker' USR1",

@@ -14,6 +14,12 @@ public struct TaskLog: Sendable {
       key: key + (node.map { "@\($0)" } ?? ""), attempt: attempt)
   }
 
+  /// What a job printed outside of tasks: `job-NUMBER.1.log`.
+  init(_ batch: JobBatch, job: String) {
+    let store = ArchivePath.folder(of: ArchivePath.folder(of: ArchivePath.folder(of: batch.directory)))
+    path = Self.path(store: store, run: batch.run, stage: batch.stage, phase: "job", key: job, attempt: 1)
+  }
+
   static func root(store: String) -> String { "\(store)/logs" }
 
   static func path(store: String, run: Int64, stage: String, phase: String, key: String, attempt: Int) -> String {

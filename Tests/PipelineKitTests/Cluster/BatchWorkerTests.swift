@@ -95,6 +95,8 @@ import Testing
     try write { $0.folder = "/nowhere/at all" }
     let message = try refusal(worker())
     #expect(message.hasPrefix("/nowhere/at all: cannot be entered on \(hostName())"), "\(message)")
+    // Another node may see it.
+    #expect(try JobReports.read(folder.outcomes(0))[0].mayRetry == true)
   }
 
   @Test(arguments: ["stop", "void"]) func nothingIsBegunWhenNobodyWaits(name: String) throws {
@@ -129,7 +131,7 @@ import Testing
   @Test func theFirstNodeHearsWhyAnotherCannotDoItsPart() async throws {
     try write { $0.program.digest = Digester.digest([]) }
     let control = TaskControl()
-    let watch = TaskWatch(control, folder: folder, group: 0, key: "a", stopping: { false }, isMuted: false)
+    let watch = TaskWatch(control, folder: folder, group: 0, key: "a", stopping: { false }, isMuted: false, seconds: 1)
     defer { watch.end() }
     #expect(throws: StageError.self) { try worker(isLeader: false).run { false } }
     BatchWorker.tellLeader("later", folder, 0)

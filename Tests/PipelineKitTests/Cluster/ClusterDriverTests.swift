@@ -156,7 +156,7 @@ import Testing
     }
     let (words, notices) = try await outcome(cluster) { $0.mostDeaths = 2 }
     #expect(words["a"]?.hasPrefix("the task lost") == false, "\(words)")
-    #expect(notices.first == "t: job 101_0 with task run/a lost its node before it began a task")
+    #expect(notices.first == "t: job 101_0 with task run/a lost its node before it began a task on n1")
     #expect(submitted(cluster).last?.excluded == ["n1", "n2", "n3"])
   }
 
@@ -168,7 +168,7 @@ import Testing
       return .ended(.completed, node: job.node)
     }
     let text = try #require(try await outcome(cluster) { $0.mostDeaths = 2 }.words["a"])
-    #expect(text.hasPrefix("the task was stopped 2 times right after it began"), "\(text)")
+    #expect(text.hasPrefix("the task was stopped 2 times without having got any further"), "\(text)")
   }
 
   // MARK: Deaths
@@ -209,6 +209,45 @@ import Testing
       text.hasPrefix("its job failed before it began any task, in 3 attempts (job 103_0 on n3, exit code 127)"),
       "\(text)")
     #expect(submitted(cluster).count == 3)
+  }
+
+  @Test func aSetupThatFailsIsNamed() async throws {
+    let cluster = FakeCluster { job in
+      let text = "setup failed: 'module load cuda/99' (exit code 1)\n"
+      try FileSystem.write(Array(text.utf8), to: job.folder.output(job.group))
+      try job.end(code: 77)
+      return .ended(.failed, node: job.node)
+    }
+    let (words, notices) = try await outcome(cluster)
+    let text = "failed in its setup: 'module load cuda/99' (exit code 1) before it began a"
+    #expect(words["a"]?.hasPrefix("its job \(text)ny task, in 3 attempts (job 103_0 on n3, exit code 77)") == true)
+    #expect(notices.first == "t: job 101_0 with task run/a \(text) task on n1")
+  }
+
+  /// A shell, a module or a container that fails prints nothing anywhere else.
+  @Test func whatALostJobPrintedIsKept() async throws {
+    let cluster = FakeCluster { job in
+      if job.submission > 1 { return try job.work() }
+      try FileSystem.write(Array("no such module\n".utf8), to: job.folder.output(job.group))
+      return .ended(.failed, node: job.node)
+    }
+    #expect(try await outcome(cluster).words == ["a": "finished"])
+    let logs = TaskLogs(store: bench.store.root).logs(stage: "t", run: 1)
+    #expect(logs.map(\.task) == ["job-101_0"])
+    #expect(try FileSystem.read(logs[0].path) == Array("no such module\n".utf8))
+  }
+
+  @Test func whatIsNotEnoughIsSaidOnce() async throws {
+    let notices = try await outcome(FakeCluster(), ["large", "large 2"]).notices
+    #expect(notices.count == 1)
+    #expect(notices[0].hasPrefix("t: its tasks are estimated to need "), "\(notices)")
+  }
+
+  /// All jobs share the store's file system.
+  @Test func manyJobsAreLookedAtLessOften() {
+    #expect(ClusterDriver.pause(openJobs: 0) == 100_000_000)
+    #expect(ClusterDriver.pause(openJobs: 500) == 5_100_000_000)
+    #expect(ClusterDriver.pause(openJobs: 10_000) == 15_000_000_000)
   }
 
   @Test func aForgottenJobIsADeathUnlessItsManifestIsThere() async throws {

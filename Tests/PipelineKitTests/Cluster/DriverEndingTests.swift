@@ -157,7 +157,7 @@ import Testing
     let driven = try Driven(bench, cluster).submit(["a"])
     let job = jobs.wait { $0.first }
     cluster.state.with { $0.numbers[job.batch.jobName] = job.number }
-    try await works(until: "its number is written down") { job.folder.readJob() == "101" }
+    try await works(until: "its number is written down") { job.folder.readJobs() == ["101"] }
     try job.work()
     cluster.state.with { $0.states = [:] }
     #expect(try await driven.finish(1) == ["a": "finished"])
@@ -170,37 +170,13 @@ import Testing
     let batches = submitted(cluster)
     #expect(batches.count == 2)
     #expect(batches[0].id == batches[1].id)
-    #expect(cluster.state.with { $0.namesAsked } == [batches[0].jobName])
+    #expect(cluster.state.with { Set($0.namesAsked) } == [batches[0].jobName])
   }
 
   /// It ran, and the scheduler has forgotten it.
   @Test func aLostJobThatHasBegunIsNotSubmittedAgain() async throws {
     let cluster = FakeCluster(losing: { [silence] in $0 == 1 ? silence : nil })
     #expect(try await Driven(bench, cluster).submit(["a"]).finish(1) == ["a": "finished"])
-    #expect(submitted(cluster).count == 1)
-  }
-
-  /// Its number stays unknown to commands that ask the scheduler.
-  @Test func aNumberThatIsNotKnownIsNotWrittenDown() async throws {
-    let jobs = Monitor<[FakeJob]>([])
-    let cluster = FakeCluster(
-      job: { job in
-        jobs.with { $0.append(job) }
-        try job.claim()
-        return nil
-      }, losing: { [silence] in $0 == 1 ? silence : nil })
-    var profile = bench.profile()
-    profile.visibilitySeconds = 600
-    let driven = try Driven(bench, cluster, profile: profile).submit(["a"])
-    let job = jobs.wait { $0.first }
-    try await works(until: "it is looked for") { cluster.state.with { !$0.namesAsked.isEmpty } }
-    let asked = cluster.state.with { $0.questions }
-    try await works(until: "a question") { cluster.state.with { $0.questions } > asked + 1 }
-    #expect(job.folder.readJob() == nil)
-    let task = try job.tasks()[0]
-    try job.report(.began, task)
-    try job.finish(task)
-    #expect(try await driven.finish(1) == ["a": "finished"])
     #expect(submitted(cluster).count == 1)
   }
 
@@ -212,7 +188,7 @@ import Testing
   {
     let driven = try Driven(bench, cluster).submit(["a"], directory: directory)
     let job = jobs.wait { $0.first }
-    try await works(until: "the job's number") { job.folder.readJob() != nil }
+    try await works(until: "the job's number") { job.folder.readJobs() == ["101"] }
     driven.executor.end(with: .leave)
     #expect(try await driven.finish(1) == ["a": "stopped"])
     #expect(bench.batches == [job.batch.id])
@@ -297,7 +273,7 @@ import Testing
     let run = try PipelineRun(graph: bench.graph, store: bench.store, settings: .init())
     #expect(throws: RunError.self) { try run.run() }
     let list = try JobList(store: bench.store.root, isStrict: true)
-    #expect(list.jobs.map(\.number) == ["101"])
+    #expect(list.jobs.map(\.numbers) == [["101"]])
     #expect(try list.cancel(cluster) == [])
     #expect(!FileSystem.exists(job.folder.path))
     #expect(try run.run() == .done)
@@ -372,7 +348,7 @@ import Testing
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJobs() } == ["101"] }
     driven.executor.stop()
     try await works(until: "the end of what waits") { driven.words == ["b": "stopped"] }
     let job = jobs.with { $0[0] }
@@ -410,7 +386,7 @@ import Testing
       return .waiting(reason: "Priority")
     }
     let driven = try Driven(bench, cluster).submit(["a"])
-    try await works(until: "the job") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the job") { jobs.with { $0.first?.folder.readJobs() } == ["101"] }
     cluster.state.with { $0.isSilent = true }
     driven.executor.end(with: ending)
     try await works(until: "a notice") { driven.notices.contains("jobs cannot be cancelled: fake: is away.") }
@@ -425,7 +401,7 @@ import Testing
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJobs() } == ["101"] }
     driven.executor.end(with: .cancel)
     #expect(try await driven.finish(2) == ["a": "stopped", "b": "stopped"])
     #expect(cluster.state.with { $0.cancellations.map(\.waitingOnly) } == [false])
@@ -436,7 +412,7 @@ import Testing
     let jobs = Monitor<[FakeJob]>([])
     let cluster = twoJobs(jobs)
     let driven = try Driven(bench, cluster).submit(["a", "b"])
-    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJob() } != nil }
+    try await works(until: "the jobs") { jobs.with { $0.first?.folder.readJobs() } == ["101"] }
     driven.executor.end(with: .cancel)
     driven.executor.stop()
     #expect(try await driven.finish(2) == ["a": "stopped", "b": "stopped"])

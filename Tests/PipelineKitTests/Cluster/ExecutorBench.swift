@@ -43,7 +43,7 @@ final class ExecutorBench: Sendable {
 
   init() throws {
     folder = temporaryDirectory()
-    let text = #"{ "format": 1, "name": "p", "stages": { "t": { "use": "test.write" } } }"#
+    let text = #"{ "format": 1, "name": "p", "stages": { "t": { "use": "test.write", "retries": 3 } } }"#
     graph = try Graph(PipelineSpec.parse(Array(text.utf8), path: folder + "/p.json"), registry: .writing)
     node = graph.nodes[0]
     store = try RunStore(root: folder + "/store")
@@ -66,7 +66,7 @@ final class ExecutorBench: Sendable {
   }
 
   func attempt(_ key: String, directory: String? = nil, number: Int = 1) -> TaskAttempt {
-    var plan = TaskPlan(key: key)
+    var plan = key.hasPrefix("large") ? TaskPlan(key: key, memoryBytes: 200 << 30) : TaskPlan(key: key)
     // What a message about the task names; the stage reads nothing.
     if key == "poison" {
       plan.inputs = [
@@ -112,6 +112,13 @@ final class FakeCluster: Cluster {
     var cancellations: [(jobs: [String], waitingOnly: Bool)] = []
     var namesAsked: [String] = []
     var questions = 0
+    /// Numbers whose states were asked for.
+    var asked: Set<String> = []
+    /// Which nodes are broken, and of which lists that was asked.
+    var broken: [String] = []
+    var nodesAsked: [String] = []
+    /// The most jobs that a submission may have.
+    var limit = Int.max
     var isSilent = false
     /// Cancelled jobs take their time.
     var endsSlowly = false
@@ -119,7 +126,7 @@ final class FakeCluster: Cluster {
 
   let name = "Fake"
   let mostGroups: Int
-  let pollSeconds = 0
+  let pollSeconds: Int
   let state = Monitor(State())
   /// What a job does; returns what is said of it from then on, nil for one that is forgotten.
   private let job: @Sendable (FakeJob) throws -> JobState?
@@ -128,11 +135,13 @@ final class FakeCluster: Cluster {
   private let losing: @Sendable (Int) -> ClusterError?
 
   init(
-    mostGroups: Int = 1000, job: @escaping @Sendable (FakeJob) throws -> JobState? = { try $0.work() },
+    mostGroups: Int = 1000, pollSeconds: Int = 0,
+    job: @escaping @Sendable (FakeJob) throws -> JobState? = { try $0.work() },
     refusing: @escaping @Sendable (Int) -> ClusterError? = { _ in nil },
     losing: @escaping @Sendable (Int) -> ClusterError? = { _ in nil }
   ) {
     self.mostGroups = mostGroups
+    self.pollSeconds = pollSeconds
     self.refusing = refusing
     self.losing = losing
     self.job = job
@@ -146,6 +155,7 @@ final class FakeCluster: Cluster {
       return $0.submitted.count
     }
     if let error = refusing(count) { throw error }
+    if batch.groups.count > state.with({ $0.limit }) { throw ClusterError(.limited, "sbatch", "too many jobs") }
     let number = "\(100 + count)"
     for group in batch.groups.indices {
       let own = FakeJob(batch: batch, folder: folder, group: group, number: number, submission: count)
@@ -161,16 +171,24 @@ final class FakeCluster: Cluster {
 
   func isHopeless(_ reason: String) -> Bool { reason == "Never" }
 
-  func find(jobName: String) throws(ClusterError) -> String? {
+  func find(jobName: String) throws(ClusterError) -> [String] {
     state.with {
       $0.namesAsked.append(jobName)
-      return $0.numbers[jobName]
+      return $0.numbers[jobName].map { [$0] } ?? []
+    }
+  }
+
+  func broken(_ nodes: String) throws(ClusterError) -> [String] {
+    state.with {
+      $0.nodesAsked.append(nodes)
+      return $0.broken
     }
   }
 
   func states(of jobs: [ClusterJob]) throws(ClusterError) -> [String: [Int: JobState]] {
     let found = state.with { state -> [String: [Int: JobState]]? in
       state.questions += 1
+      state.asked.formUnion(jobs.map(\.number))
       if state.isSilent { return nil }
       return state.states.filter { number, _ in jobs.contains { $0.number == number } }
     }
@@ -197,8 +215,9 @@ extension FakeCluster.State {
       for (group, said) in states[number] ?? [:] {
         switch said {
         case .waiting: states[number]?[group] = .ended(.cancelled, node: "")
-        case .running(let node): if !waitingOnly { states[number]?[group] = .ended(.cancelled, node: node) }
-        case .ended: break
+        case .running(let node), .completing(let node):
+          if !waitingOnly { states[number]?[group] = .ended(.cancelled, node: node) }
+        case .ended, .unknown: break
         }
       }
     }
@@ -221,10 +240,12 @@ struct FakeJob: Sendable {
   func claim() throws { try FileSystem.write(Array("\(number)_\(group)\n".utf8), to: folder.claim(group)) }
 
   func report(
-    _ kind: JobReport.Kind, _ task: JobTask? = nil, message: String? = nil, mayRetry: Bool? = nil
+    _ kind: JobReport.Kind, _ task: JobTask? = nil, message: String? = nil, mayRetry: Bool? = nil,
+    fraction: Double? = nil, host: String? = nil
   ) throws {
     let report = JobReport(
-      kind: kind, key: task?.key ?? "", host: node, job: "\(number)_\(group)", message: message, mayRetry: mayRetry)
+      kind: kind, key: task?.key ?? "", host: host ?? node, job: "\(number)_\(group)", message: message,
+      mayRetry: mayRetry, fraction: fraction)
     let earlier = (try? FileSystem.read(folder.outcomes(group))) ?? []
     try FileSystem.write(earlier + Array((report.json.text() + "\n").utf8), to: folder.outcomes(group))
   }
@@ -240,6 +261,14 @@ struct FakeJob: Sendable {
   func finish(_ task: JobTask) throws {
     try publish(task)
     try report(.finished, task)
+  }
+
+  /// Shows how far its task is, with an hour's work since it went on.
+  func beat(_ task: JobTask, from first: Double = 0, fraction: Double, time: Int = 3_600_000) throws {
+    let beat = Heartbeat(
+      time: time, host: node, process: 1, key: task.key, documents: 0, bytes: 0, fraction: fraction,
+      firstFraction: first, firstTime: 0)
+    try FileSystem.write(Array(beat.json.text().utf8), to: folder.heartbeat(group))
   }
 
   func end(code: Int) throws { try FileSystem.write(Array("\(code)\n".utf8), to: folder.end(group)) }

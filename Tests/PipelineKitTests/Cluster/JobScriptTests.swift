@@ -135,9 +135,10 @@ import Testing
     let folder: BatchFolder
     private let process: ChildProcess
 
-    init(_ batch: JobBatch, worker: String, setup: [String] = []) throws {
+    init(_ batch: JobBatch, worker: String, setup: [String] = [], claimed: Bool = false) throws {
       folder = BatchFolder(temporaryDirectory() + "/jobs of 'us' 50%")
       try FileSystem.makeDirectory(folder.groups)
+      if claimed { try FileSystem.write(Array("9_3\n".utf8), to: folder.claim(3)) }
       let program = folder.path + "/worker 1"
       try FileSystem.write(Array("#!/bin/bash\n\(worker)\n".utf8), to: program)
       chmod(program, 0o755)
@@ -179,6 +180,55 @@ import Testing
     defer { job.remove() }
     #expect(try job.wait().status == 0)
     #expect(job.end == nil)
+  }
+
+  @Test(
+    arguments: [
+      (["false", "export A=1"], "false", 1), (["no_such_command 7"], "no_such_command 7", 127),
+      (["cd /nowhere/at/all"], "cd /nowhere/at/all", 1), (["f() { return 3; }", "f x"], "f x", 3),
+    ])
+  func aSetupLineThatFailsEndsTheJob(setup: [String], line: String, code: Int) throws {
+    let job = try Job(batch(), worker: "echo worked", setup: setup)
+    defer { job.remove() }
+    let result = try job.wait()
+    #expect(result.status == JobScript.setupCode)
+    #expect(result.output == "")
+    #expect(result.errors.hasSuffix("setup failed: '\(line)' (exit code \(code))\n"), "\(result.errors)")
+    #expect(job.end == "77\n")
+  }
+
+  @Test func whatASetupMayDoIsNoFailure() throws {
+    let other = temporaryDirectory() + "/profile"
+    defer { try? FileSystem.removeTree(ArchivePath.folder(of: other)) }
+    try FileSystem.write(Array("false\nexport B=2\n".utf8), to: other)
+    let setup = [
+      "false || true", "if false; then", "  A=1", "fi", "[ -e /nowhere ] && A=2", "source '\(other)'", "# a remark",
+      "export A=${A:-unset}",
+    ]
+    let job = try Job(batch(), worker: "echo $A $B; false; exit 0", setup: setup)
+    defer { job.remove() }
+    let result = try job.wait()
+    #expect(result.output == "unset 2\n")
+    #expect(result.status == 0, "\(result.errors)")
+  }
+
+  /// The group is another job's: this one's failure is not its end.
+  @Test func aSetupThatFailsInASecondJobWritesNoEnd() throws {
+    let job = try Job(batch(), worker: "exit 0", setup: ["false"], claimed: true)
+    defer { job.remove() }
+    #expect(try job.wait().status == JobScript.setupCode)
+    #expect(job.end == nil)
+  }
+
+  @Test func theShellAndTheVariablesOfTheSiteAreInTheScript() throws {
+    let lines = slurm(batch()) {
+      $0.shell = "/bin/bash -l"
+      $0.environment = ["PIPELINE_ENGINE": "/shared/it's/engine.so", "A": "1"]
+    }
+    #expect(lines[0] == "#!/bin/bash -l")
+    let first = try #require(lines.firstIndex(of: "export A=1"))
+    #expect(lines[first + 1] == "export PIPELINE_ENGINE='/shared/it'\\''s/engine.so'")
+    #expect(lines.firstIndex { $0.contains(" worker task ") }! > first)
   }
 
   @Test func theWorkerIsToldItsFolderGroupAndJob() throws {

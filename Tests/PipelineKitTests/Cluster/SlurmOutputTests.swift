@@ -36,7 +36,7 @@ import Testing
       ("NODE_FAIL", JobState.ended(.nodeFailure, node: "n1")), ("BOOT_FAIL", .ended(.nodeFailure, node: "n1")),
       ("PREEMPTED", .ended(.preempted, node: "n1")), ("CANCELLED", .ended(.cancelled, node: "n1")),
       ("DEADLINE", .ended(.timeLimit, node: "n1")), ("FAILED", .ended(.failed, node: "n1")),
-      ("COMPLETING", .running(node: "n1")), ("CONFIGURING", .running(node: "n1")),
+      ("COMPLETING", .completing(node: "n1")), ("CONFIGURING", .running(node: "n1")),
       ("SUSPENDED", .waiting(reason: "r")), ("REQUEUED", .waiting(reason: "r")),
       // A state of a newer Slurm is not an end.
       ("POWERING_SIDEWAYS", .running(node: "n1")), ("", .running(node: "n1")),
@@ -132,6 +132,70 @@ import Testing
     ])
   func otherRefusalsAreFinal(sentence: String) {
     #expect(SlurmCluster.failure("sbatch", sentence).code == .refused)
+  }
+
+  @Test func commandsThatDoNotWorkHereAreNotTheProfilesFault() {
+    let error = SlurmCluster.failure("scontrol", "scontrol: fatal: Could not establish a configuration source")
+    #expect(error.code == .refused)
+    #expect(error.hint?.hasPrefix("Slurm's commands do not work on \(hostName())") == true)
+  }
+
+  // MARK: Reasons
+
+  private var slurm: SlurmCluster { SlurmCluster(profile: SiteProfile(), mostGroups: 10) }
+
+  @Test(
+    arguments: [
+      "PartitionTimeLimit", "BadConstraints", "QOSMaxGRESPerJob", "AssocMaxGRESPerJob", "QOSMaxNodePerJobLimit",
+      "AssocMaxNodePerJobLimit", "QOSMinGRES", "AssocMaxWallDurationPerJobLimit", "QOSMaxCpuPerJobLimit",
+      "QOSMaxMemoryPerJob", "AssocMaxCPUMinutesPerJobLimit",
+    ])
+  func whatOneJobCannotHaveIsHopeless(reason: String) { #expect(slurm.isHopeless(reason)) }
+
+  @Test(
+    arguments: [
+      "Priority", "Resources", "JobHeldAdmin", "JobHeldUser", "JobArrayTaskLimit", "QOSMaxJobsPerUserLimit",
+      "QOSMaxCpuPerUserLimit", "AssocGrpGRES", "AssocGrpCPUMinutesLimit", "None", "",
+    ])
+  func whatMayPassIsWaitedFor(reason: String) { #expect(!slurm.isHopeless(reason)) }
+
+  @Test func whatMayLastIsSaid() {
+    for reason in ["AssocGrpCPUMinutesLimit", "QOSGrpGRESMinutes"] {
+      #expect(slurm.remark(on: reason)?.contains("allocation is used up") == true)
+    }
+    #expect(slurm.remark(on: "JobHeldAdmin")?.contains("are held") == true)
+    for reason in ["AssocGrpCPURunMinutesLimit", "Priority", ""] { #expect(slurm.remark(on: reason) == nil) }
+  }
+
+  // MARK: Checks
+
+  /// With a partition for short jobs that one stage uses.
+  private func checks(_ partition: String, _ text: String, _ change: (inout SiteResources) -> Void) -> [ClusterCheck] {
+    var profile = SiteProfile()
+    profile.maximumMemory = .gibibytes(2)
+    var own = SiteResources()
+    own.partition = "debug"
+    change(&own)
+    profile.resources = ["probe.*": own]
+    return SlurmCluster(profile: profile, mostGroups: 10).checks(partition: partition, partition, text)
+  }
+
+  @Test func aPartitionIsCheckedAgainstWhatIsAskedOfIt() throws {
+    let short = checks("debug", "debug|up|30:00|4000|2|3\n") { $0.time = TimeLimit(seconds: 600) }
+    #expect(short.map(\.isGood) == [true, true, true])
+    #expect(
+      short[1].advice
+        == "'maximumTime' (1-00:00:00) of 'probe.*' must be within it, or jobs that reach their limits get no more.")
+    let long = checks("debug", "debug|up|30:00|400|2|3\n") { _ in }
+    #expect(long.map(\.isGood) == [true, false, false])
+    #expect(long[1].advice?.hasPrefix("'time' (01:00:00) of 'probe.*', 'maximumTime' ") == true)
+    let fitting = checks("debug", "debug|up|30:00|4000|2|3\n") {
+      $0.time = TimeLimit(seconds: 600)
+      $0.maximumTime = TimeLimit(seconds: 1800)
+    }
+    #expect(fitting.allSatisfy { $0.isGood && $0.advice == nil })
+    // The profile's own partition.
+    #expect(checks("", "main*|up|12:00:00|4000|2|3\n") { _ in }.map(\.isGood) == [true, false, true])
   }
 
   // MARK: Asking
