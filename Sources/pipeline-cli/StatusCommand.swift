@@ -22,6 +22,7 @@ struct StatusCommand: ParsableCommand {
     if json { return Console.json(status.json) }
     let style = Style(STDOUT_FILENO)
     Console.line(Self.headline(status.run))
+    if let line = Self.driver(options.storeRoot(graph)) { Console.line(line) }
     Console.line()
     var table = TextTable([("stage", .left), ("state", .left), ("output of", .left), ("", .left)])
     for stage in status.stages {
@@ -40,6 +41,15 @@ struct StatusCommand: ParsableCommand {
       return run.state == .running ? "\(began) and is running, or was killed" : "\(began) and was killed"
     }
     return "\(began): \(run.state) after \(Quantities.duration(milliseconds: ended - run.started))"
+  }
+
+  /// Of a run that was detached and has not come to its end.
+  private static func driver(_ store: String) -> String? {
+    guard let job = DetachedDriver.job(store: store) else { return nil }
+    guard let isAlive = try? DetachedDriver.isAlive(job: job) else { return "it was detached as job \(job)" }
+    return isAlive
+      ? "job \(job) drives it"
+      : "its driver (job \(job)) has ended before the run: continue it with the same command"
   }
 
   private static func detail(_ stage: PipelineStatus.Stage) -> String {

@@ -1,5 +1,5 @@
 import Glibc
-import ShardKit
+public import ShardKit
 
 /// A run as a job of Slurm: the driver itself, which submits itself again before its time limit. Its jobs go on
 /// meanwhile, and the next driver finds them.
@@ -9,6 +9,9 @@ public struct DetachedDriver {
   let arguments: [String]
   let name: String
   let program: String
+  /// A script for each submission: the one that runs submits its own again.
+  let script: String
+  private let store: String
 
   /// - Parameters:
   ///   - store: the folder of the store.
@@ -17,58 +20,123 @@ public struct DetachedDriver {
   public init(profile: SiteProfile, store: String, arguments: [String], name: String) throws {
     try FileSystem.makeDirectory(store)
     self.profile = profile
+    self.store = store
     folder = FileSystem.realPath(store) + "/driver"
     self.arguments = arguments
     self.name = name
     program = profile.program.isEmpty ? FileSystem.realPath("/proc/self/exe") : profile.program
+    script = "\(folder)/script-\(String(UInt32.random(in: 0...UInt32.max), radix: 36)).sh"
   }
 
   /// The log of all drivers of a store.
   public static func log(store: String) -> String { "\(store)/driver/log" }
 
-  var script: String { folder + "/script.sh" }
+  /// The scheduler's number of the job that has the driver of a store; nil once that has come to its end.
+  public static func job(store: String) -> String? {
+    guard let text = try? FileSystem.read("\(store)/driver/job", limit: 4096) else { return nil }
+    let number = String(decoding: text, as: UTF8.self).filter(\.isNumber)
+    return number.isEmpty ? nil : number
+  }
+
+  /// Whether such a job waits or runs.
+  /// - Throws: `ClusterError` (`.silent`) if the scheduler does not answer.
+  public static func isAlive(job: String) throws(ClusterError) -> Bool {
+    do {
+      let state = try SlurmCluster.ask(["squeue", "--noheader", "--jobs=\(job)", "--format=%T"])
+      return !state.allSatisfy(\.isWhitespace)
+    } catch {
+      guard error.code == .refused else { throw error }
+      return false
+    }
+  }
 
   var text: String {
     var lines = [
-      "#!/bin/bash", "#SBATCH --job-name=\(shellQuoted("pipeline-run-\(name)"))",
+      "#!\(profile.shell)", "#SBATCH --job-name=\(shellQuoted("pipeline-run-\(name)"))",
       "#SBATCH --output=\(shellQuoted(folder.replacing("%", with: "%%") + "/log"))",
-      "#SBATCH --open-mode=append", "#SBATCH --no-requeue", "#SBATCH --nodes=1", "#SBATCH --ntasks=1",
+      // What its jobs do is found again.
+      "#SBATCH --open-mode=append", "#SBATCH --requeue", "#SBATCH --nodes=1", "#SBATCH --ntasks=1",
       "#SBATCH --cpus-per-task=1", "#SBATCH --mem=\(profile.driverMemory.bytes >> 20)M",
       "#SBATCH --time=\(profile.driverTime)", "#SBATCH --chdir=\(shellQuoted(FileSystem.realPath(".")))",
       "#SBATCH --signal=B:USR1@\(profile.warningSeconds)",
     ]
     if !profile.partition.isEmpty { lines.append("#SBATCH --partition=\(profile.partition)") }
     if !profile.account.isEmpty { lines.append("#SBATCH --account=\(profile.account)") }
-    lines += profile.driverArguments.map { "#SBATCH \($0)" } + profile.setup
-    lines += [
-      ([program] + arguments).map(shellQuoted).joined(separator: " ") + " --on-interrupt leave </dev/null &",
-      "driver=$!",
+    lines += profile.driverArguments.map { "#SBATCH \($0)" }
+    lines += profile.environment.sorted { $0.key < $1.key }.map { "export \($0.key)=\(shellQuoted($0.value))" }
+    return (lines + profile.setup + succession + work).joined(separator: "\n") + "\n"
+  }
+
+  /// Functions that submit the script again.
+  private var succession: [String] {
+    [
+      "folder=\(shellQuoted(folder))",
+      "own=$SLURM_JOB_ID",
+      "echo \"$own\" >\"$folder/job\"",
+      // One that was started again may have a successor already.
+      "next=$(cat \"$folder/next.$own\" 2>/dev/null)",
       "goes_on=false",
-      "trap 'goes_on=true; kill -TERM $driver' USR1",
-      "trap 'kill -TERM $driver' TERM INT",
-      "wait $driver",
-      "while kill -0 $driver 2>/dev/null; do wait $driver; done",
-      "wait $driver; code=$?",
-      "$goes_on && [ $code = 130 ] || exit $code",
+      "submit() (",
       // The variables of this job are not the next one's options.
       "conf=${SLURM_CONF:-}",
       "unset ${!SLURM_*} ${!SBATCH_*} ${!SRUN_*} ${!PMI*}",
       "[ -z \"$conf\" ] || export SLURM_CONF=$conf",
-      "for try in $(seq 60); do sbatch \(shellQuoted(script)) && exit 0; sleep 10; done",
+      "sbatch --parsable \"$@\" \(shellQuoted(script)) | sed 's/;.*//'",
+      ")",
+      "succeed() {",
+      "[ -n \"$next\" ] || next=$(submit \"$@\")",
+      "[ -n \"$next\" ] || return 1",
+      "echo \"$next\" >\"$folder/next.$own\"",
+      "}",
+    ]
+  }
+
+  /// The next job waits for the end of this one, so that it can be submitted before jobs are told anything.
+  private var work: [String] {
+    [
+      ([program] + arguments).map(shellQuoted).joined(separator: " ") + " --on-interrupt leave </dev/null &",
+      "driver=$!",
+      "trap 'goes_on=true; succeed --dependency=afterany:$own; kill -TERM $driver' USR1",
+      "trap 'kill -TERM $driver' TERM INT",
+      "wait $driver",
+      "while kill -0 $driver 2>/dev/null; do wait $driver; done",
+      "wait $driver; code=$?",
+      "if ! $goes_on || [ $code != 130 ]; then",
+      "[ -z \"$next\" ] || scancel \"$next\"",
+      "rm -f \"$folder/job\" \"$folder/next.$own\"",
+      "exit $code",
+      "fi",
+      "for try in $(seq 60); do",
+      "if succeed; then",
+      "echo \"Submitted batch job $next, in which the run goes on\"",
+      "echo \"$next\" >\"$folder/job\"",
+      "rm -f \"$folder/next.$own\"",
+      "exit 0",
+      "fi",
+      "sleep 10",
+      "done",
       "echo 'error: the run could not submit itself again; continue it with `pipeline run`'",
       "exit $code",
     ]
-    return lines.joined(separator: "\n") + "\n"
   }
 
   /// Returns the scheduler's number of the job.
-  /// - Throws: `ClusterError` if the scheduler refuses or does not answer; `ShardError` for the disk.
+  /// - Throws: `RunError` (`.locked`) if the store has a driver; `ClusterError` if the scheduler refuses or does not answer;
+  ///   `ShardError` for the disk.
   public func submit() throws -> String {
+    withExtendedLifetime(try StoreLock(root: store)) {}
+    if let job = Self.job(store: store), try Self.isAlive(job: job) {
+      throw RunError(
+        .locked, "job \(job) drives the store \(store)",
+        hint: "See `pipeline status`, or end it with `scancel \(job)`; the jobs of its tasks go on.")
+    }
     try FileSystem.makeDirectory(folder)
     // Its arguments may be secrets.
     chmod(folder, 0o700)
     try FileSystem.write(Array(text.utf8), to: script)
-    let answer = try SlurmCluster.ask(["sbatch", "--parsable", script], more: profile.environment)
-    return String(answer.prefix { $0.isNumber })
+    let answer = try SlurmCluster.ask(["sbatch", "--parsable", script])
+    let number = String(answer.prefix { $0.isNumber })
+    try FileSystem.write(Array("\(number)\n".utf8), to: folder + "/job")
+    return number
   }
 }

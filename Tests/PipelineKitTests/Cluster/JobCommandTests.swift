@@ -94,8 +94,15 @@ import Testing
   // MARK: A detached run
 
   /// Starts the script of a detached run around a driver that is a shell script, with an `sbatch` that takes notes.
-  private func detached(_ driver: String) throws -> (process: ChildProcess, own: DetachedDriver) {
-    for (name, body) in [("driver 1", driver), ("sbatch", "env >'\(bench.folder)/resubmitted'; echo \"$1\"")] {
+  private func detached(_ driver: String, sbatch: String = ":") throws -> (process: ChildProcess, own: DetachedDriver) {
+    for (name, body) in [
+      ("driver 1", driver),
+      (
+        "sbatch",
+        "\(sbatch); env >'\(bench.folder)/resubmitted'; echo \"$@\" >'\(bench.folder)/words'; echo '6;cluster'"
+      ),
+      ("scancel", "echo \"$@\" >'\(bench.folder)/cancelled'"),
+    ] {
       try FileSystem.write(Array("#!/bin/bash\n\(body)\n".utf8), to: "\(bench.folder)/\(name)")
       chmod("\(bench.folder)/\(name)", 0o755)
     }
@@ -119,6 +126,7 @@ import Testing
     #expect(result.status == code)
     #expect(result.output == "run|it's.json|--on-interrupt|leave|")
     #expect(!isResubmitted)
+    #expect(DetachedDriver.job(store: bench.store.root) == nil)
   }
 
   private let waits = "trap 'echo ended; exit 130' TERM; touch \"${0%/*}/ready\"; while :; do sleep 0.02; done"
@@ -130,9 +138,61 @@ import Testing
     process.signal(SIGUSR1)
     let result = try process.wait()
     #expect(result.status == 0, "\(result.errors)")
-    #expect(result.output == "ended\n\(own.script)\n")
+    #expect(result.output == "ended\nSubmitted batch job 6, in which the run goes on\n")
+    #expect(file("words") == "--parsable --dependency=afterany:5 \(own.script)\n")
+    #expect(DetachedDriver.job(store: bench.store.root) == "6")
     let variables = String(decoding: try FileSystem.read(bench.folder + "/resubmitted"), as: UTF8.self)
     #expect(variables.split(separator: "\n").filter { $0.hasPrefix("SLURM_") } == ["SLURM_CONF=/etc/own.conf"])
+  }
+
+  private func file(_ name: String) -> String? {
+    (try? FileSystem.read("\(bench.folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The run comes to its end while it is told to stop.
+  @Test func aDriverThatIsDoneTakesItsSuccessorBack() async throws {
+    let (process, _) = try detached(waits.replacing("exit 130", with: "exit 0"))
+    try await works(until: "the driver") { FileSystem.exists(bench.folder + "/ready") }
+    process.signal(SIGUSR1)
+    #expect(try process.wait().status == 0)
+    #expect(file("cancelled") == "6\n")
+    #expect(DetachedDriver.job(store: bench.store.root) == nil)
+  }
+
+  /// Its job was started again on another node, after it had submitted the next one.
+  @Test func aSuccessorIsNotSubmittedTwice() async throws {
+    try FileSystem.makeDirectory(bench.store.root + "/driver")
+    try FileSystem.write(Array("9\n".utf8), to: bench.store.root + "/driver/next.5")
+    let (process, _) = try detached(waits)
+    try await works(until: "the driver") { FileSystem.exists(bench.folder + "/ready") }
+    #expect(DetachedDriver.job(store: bench.store.root) == "5")
+    process.signal(SIGUSR1)
+    #expect(try process.wait().status == 0)
+    #expect(!isResubmitted)
+    #expect(DetachedDriver.job(store: bench.store.root) == "9")
+  }
+
+  @Test func aDriverThatDiesCanStartAgain() throws {
+    var profile = bench.profile()
+    profile.environment = ["PIPELINE_ENGINE": "/it's"]
+    profile.shell = "/bin/bash -l"
+    func driver() throws -> DetachedDriver {
+      try DetachedDriver(profile: profile, store: bench.store.root, arguments: ["run"], name: "p")
+    }
+    let lines = try driver().text.split(separator: "\n")
+    #expect(lines.first == "#!/bin/bash -l")
+    #expect(lines.contains("#SBATCH --requeue"))
+    #expect(lines.contains("export PIPELINE_ENGINE='/it'\\''s'"))
+    #expect(try driver().script != driver().script)
+  }
+
+  @Test func aStoreWithADriverGetsNoOther() throws {
+    let driver = try DetachedDriver(profile: bench.profile(), store: bench.store.root, arguments: ["run"], name: "p")
+    let lock = try StoreLock(root: bench.store.root)
+    defer { withExtendedLifetime(lock) {} }
+    let error = #expect(throws: RunError.self) { try driver.submit() }
+    #expect(error?.code == .locked)
+    #expect(!FileSystem.exists(driver.script))
   }
 
   @Test func aDriverThatIsCancelledIsNotSubmittedAgain() async throws {
