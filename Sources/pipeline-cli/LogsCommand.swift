@@ -40,8 +40,12 @@ struct LogsCommand: ParsableCommand {
     if given.document != nil { words.removeFirst() }
     let graph = try given.graph()
     let store = given.storeRoot(graph)
-    if driver { return show([("", DetachedDriver.log(store: store))]) }
-    guard let stage = words.first else { throw ValidationError("Missing expected argument '<stage>'.") }
+    if driver { return try showDriver(store) }
+    guard let stage = words.first else {
+      throw RunError(
+        .selection, "no stage is named: the pipeline has \(graph.nodes.map(\.name).joined(separator: ", "))",
+        hint: "Name one, as in `pipeline logs \(graph.nodes[0].name)`, or give --driver.")
+    }
     _ = try graph.node(named: stage)
     let logs = TaskLogs(store: store)
     let found = (wantedRun ?? logs.runs(stage: stage).first).map { logs.logs(stage: stage, run: $0) } ?? []
@@ -58,6 +62,16 @@ struct LogsCommand: ParsableCommand {
     if follow { return followAll(logs, stage) }
     list(found)
     try failures(stage, try given.openStore(graph), graph)
+  }
+
+  private func showDriver(_ store: String) throws {
+    let log = DetachedDriver.log(store: store)
+    guard follow || FileSystem.exists(log) else {
+      throw RunError(
+        .notFound, "no run of this store has been detached: \(log) does not exist",
+        hint: "`pipeline run --detach` starts one. Its log comes once its job has begun; --follow waits for it.")
+    }
+    show([("", log)])
   }
 
   private func list(_ logs: [TaskLogs.Log]) {
