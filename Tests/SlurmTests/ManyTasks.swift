@@ -86,6 +86,8 @@ struct ManyTasks {
     guard FileSystem.isDirectory(root) else { return counts }
     for name in try FileSystem.walk(root) {
       let parts = name.split(separator: "/")
+      // What a job printed outside of tasks.
+      if parts[2].hasPrefix("job-") { continue }
       let task = parts[2].split(separator: ".").dropLast(2).joined(separator: ".")
       let text = String(decoding: try FileSystem.read("\(root)/\(name)"), as: UTF8.self)
       counts["\(parts[1])/\(task)", default: 0] += text.split(separator: "\n").count { $0.contains("  began on ") }

@@ -31,6 +31,7 @@ final class ClusterDriver: @unchecked Sendable {
   var submitted = 0
   /// The most jobs that wait or run at the same time.
   var mostSubmitted: Int
+  private var lookedAt = 0
   var polledAt = 0
   var isPolling = false
   var isSilent = false
@@ -87,14 +88,14 @@ final class ClusterDriver: @unchecked Sendable {
       && batches.allSatisfy { $0.isSettled || ending == nil && $0.isOrphan && $0.batch.run != run }
   }
 
-  /// Nanoseconds between two looks at the jobs' files: more of them are looked at less often.
-  private var pause: Int {
-    Self.pause(openJobs: batches.reduce(0) { $0 + $1.groups.count { !$0.isSettled } })
-  }
+  private var openJobs: Int { batches.reduce(0) { $0 + $1.groups.count { !$0.isSettled } } }
 
-  /// About a hundred files are looked at per second, however many jobs there are, and each at least every quarter of a
-  /// minute.
-  static func pause(openJobs: Int) -> Int { min(15_000_000_000, 100_000_000 + openJobs * 10_000_000) }
+  /// Nanoseconds to wait for news of this run and of the scheduler.
+  private var pause: Int { min(2_000_000_000, 100_000_000 + openJobs * 1_000_000) }
+
+  /// Nanoseconds between two looks at the jobs' files: about a hundred files are looked at per second, however many jobs
+  /// there are, and each every quarter of a minute at least.
+  static func pause(openJobs: Int) -> Int { min(15_000_000_000, openJobs * 10_000_000) }
 
   private func take(_ inbox: Monitor<ClusterExecutor.Inbox>, patience: Int) -> ClusterExecutor.Inbox {
     let known = ending
@@ -161,13 +162,19 @@ final class ClusterDriver: @unchecked Sendable {
     // New jobs keep away from broken nodes.
     if ending != nil || mustGroup && !avoided.isAsking { submitPending() }
     submitWaiting()
-    for batch in batches where !batch.isSettled { read(batch) }
+    let isLooking = monotonicNanoseconds() - lookedAt >= Self.pause(openJobs: openJobs)
+    for batch in batches where isLooking && !batch.isSettled { read(batch) }
     poll()
+    if isLooking { judgeAll() }
+    removeSettled()
+    answerReleases()
+  }
+
+  private func judgeAll() {
+    lookedAt = monotonicNanoseconds()
     for batch in batches where !batch.isSettled {
       for group in batch.groups where !group.isSettled { judge(group, of: batch) }
     }
-    removeSettled()
-    answerReleases()
   }
 
   private func retryDeferred() {

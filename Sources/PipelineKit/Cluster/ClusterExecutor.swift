@@ -105,6 +105,8 @@ public final class ClusterExecutor: TaskExecutor, Sendable {
     attempt.run.control.isQueued = true
     let isClosed = inbox.with { inbox in
       if !inbox.isClosed { inbox.submissions.append(Submission(attempt: attempt, report: report)) }
+      // Others may follow, of which an earlier `flush` knew nothing.
+      inbox.mayGroup = false
       return inbox.isClosed
     }
     if isClosed { report(.stopped) }

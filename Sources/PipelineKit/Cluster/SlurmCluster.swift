@@ -148,7 +148,8 @@ public struct SlurmCluster: Cluster {
   public var complaint: String? { accounting.complaint }
 
   public func broken(_ nodes: String) throws(ClusterError) -> [String] {
-    SlurmQueue.broken(try Self.ask(["sinfo", "--noheader", "--Node", "--nodes=\(nodes)", "--format=%N %t"]))
+    let states = try Self.ask(["sinfo", "--noheader", "--Node", "--nodes=\(nodes)", "--format=%N %t"])
+    return SlurmQueue.broken(states)
   }
 
   public func cancel(_ jobs: [ClusterJob], waitingOnly: Bool) throws(ClusterError) {
