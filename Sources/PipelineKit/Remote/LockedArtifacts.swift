@@ -1,4 +1,5 @@
 import ShardKit
+import Synchronization
 
 /// The outputs that a lock names, in the place where they are.
 public struct LockedArtifacts: Sendable {
@@ -19,6 +20,8 @@ public struct LockedArtifacts: Sendable {
   }
 
   static let mostManifestBytes: Int64 = 256 << 20
+  /// Files that are fetched or sent at the same time.
+  static let filesAtOnce = 8
 
   /// The sealed manifest of a stage's output; nil if the lock does not name the stage or the remote does not have it.
   /// - Throws: `StageError` if what the remote has is not what the lock names.
@@ -48,20 +51,27 @@ public struct LockedArtifacts: Sendable {
   /// Brings an output into the store and seals it there.
   /// - Returns: the bytes fetched; nil if the remote lacks a file, or after a request to stop.
   /// - Throws: `StageError` if a file is not what its digest says; what the remote throws.
-  func fetch(_ manifest: NodeManifest, into store: ArtifactStore, isStopped: () -> Bool) throws -> Int64? {
+  func fetch(_ manifest: NodeManifest, into store: ArtifactStore, isStopped: @escaping @Sendable () -> Bool) throws
+    -> Int64?
+  {
     let folder = store.directory(of: manifest)
     let staging = folder + "/.fetched"
     try FileSystem.makeDirectory(staging)
-    var bytes: Int64 = 0
-    for file in manifest.files {
-      if isStopped() { return nil }
+    let found = Mutex((bytes: Int64(0), isMissing: false))
+    try inParallel(manifest.files.count, atOnce: Self.filesAtOnce, lane: {}) { item, _ in
+      let file = manifest.files[item]
+      if isStopped() || found.withLock({ $0.isMissing }) { return }
       let path = "\(staging)/\(file.port)/\(file.name)"
-      // Left by an interrupted run, or another file of the same content.
-      if (try? Digester.digest(file: path)) == file.digest { continue }
+      // Left by an interrupted run.
+      if (try? Digester.digest(file: path)) == file.digest { return }
       try FileSystem.makeDirectory(ArchivePath.folder(of: path))
-      guard try fetch(file.digest, bytes: file.bytes, to: path, manifest.stage) else { return nil }
-      bytes += file.bytes
+      let isThere = try fetch(file.digest, bytes: file.bytes, to: path, manifest.stage)
+      found.withLock { found in
+        if isThere { found.bytes += file.bytes } else { found.isMissing = true }
+      }
     }
+    let (bytes, isMissing) = found.withLock { $0 }
+    guard !isMissing, !isStopped() else { return nil }
     try TaskPublication(folder: folder).place(manifest.files, from: staging) { try FileSystem.rename($0, to: $1) }
     try store.seal(manifest)
     return bytes
@@ -134,17 +144,17 @@ public struct ArtifactLocking {
   /// - Throws: `StageError` if a file of the store was modified; what the remote throws.
   public func publish(_ manifest: NodeManifest, to remote: any ArtifactRemote) throws -> (files: Int, bytes: Int64) {
     let folder = store.artifacts.directory(of: manifest)
-    var sent = (files: 0, bytes: Int64(0))
-    for file in manifest.files {
-      if try remote.has(file.digest, bytes: file.bytes) { continue }
+    let sent = Mutex((files: 0, bytes: Int64(0)))
+    try inParallel(manifest.files.count, atOnce: LockedArtifacts.filesAtOnce, lane: {}) { item, _ in
+      let file = manifest.files[item]
+      if try remote.has(file.digest, bytes: file.bytes) { return }
       let path = "\(folder)/\(file.port)/\(file.name)"
       guard try Digester.digest(file: path) == file.digest else {
         throw StageError(
           .check, path, "it was modified after it was written", hint: "Run `pipeline verify`, then run again.")
       }
       try remote.store(path, file.digest, bytes: file.bytes)
-      sent.files += 1
-      sent.bytes += file.bytes
+      sent.withLock { $0 = ($0.files + 1, $0.bytes + file.bytes) }
     }
     let text = manifest.fileText
     let digest = Digester.digest(text)
@@ -154,6 +164,6 @@ public struct ArtifactLocking {
       defer { try? FileSystem.remove(path) }
       try remote.store(path, digest, bytes: Int64(text.count))
     }
-    return sent
+    return sent.withLock { $0 }
   }
 }
