@@ -171,7 +171,7 @@ public enum PipelineSchema {
       "type": .strings(["object", "null"]), "additionalProperties": false,
       "properties": .object(
         kind.options.flatMap { option in
-          let value = JSONMember("anyOf", .list([option.schema, ["$ref": "#/$defs/parameter"]]))
+          let value = JSONMember("anyOf", .list([withParameters(option.schema), ["$ref": "#/$defs/parameter"]]))
           var own = [JSONMember("description", .string(option.documentation))]
           if !option.isRequired { own.append(JSONMember("default", option.defaultValue)) }
           let old = option.formerName.map { name in
@@ -181,6 +181,26 @@ public enum PipelineSchema {
           return [JSONMember(option.name, .object(own + [value]))] + (old.map { [$0] } ?? [])
         }),
     ]
+  }
+
+  /// Lets a parameter stand for the elements of lists and the members of objects too.
+  private static func withParameters(_ schema: JSONValue) -> JSONValue {
+    guard let members = schema.members else { return schema }
+    func orParameter(_ schema: JSONValue) -> JSONValue {
+      schema.members == nil ? schema : ["anyOf": .list([withParameters(schema), ["$ref": "#/$defs/parameter"]])]
+    }
+    return .object(
+      members.map { member in
+        switch member.key {
+        case "items", "additionalProperties": JSONMember(member.key, orParameter(member.value))
+        case "properties":
+          JSONMember(
+            member.key, .object((member.value.members ?? []).map { JSONMember($0.key, orParameter($0.value)) }))
+        case "anyOf", "oneOf", "allOf":
+          JSONMember(member.key, .list((member.value.array ?? []).map { withParameters($0) }))
+        default: member
+        }
+      })
   }
 
   private static func inputs(_ kind: StageDescription) -> JSONValue {
