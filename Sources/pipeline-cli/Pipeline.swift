@@ -34,7 +34,8 @@ struct Pipeline: ParsableCommand {
       CommandGroup(
         name: "Inspect",
         subcommands: [
-          StatusCommand.self, ExplainCommand.self, LineageCommand.self, TraceCommand.self, DiffCommand.self,
+          StatusCommand.self, ExplainCommand.self, ExpandCommand.self, LineageCommand.self, TraceCommand.self,
+          DiffCommand.self,
           ArtifactCommand.self, LogsCommand.self,
         ]),
       CommandGroup(

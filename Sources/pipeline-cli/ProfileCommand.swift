@@ -45,6 +45,10 @@ struct ProfileCommand: ParsableCommand {
         Console.line("  \(field.documentation)")
       }
       Console.line("")
+      Console.line(
+        "In \(style.bold("values")): parameters of pipeline files, or paths such as "
+          + "stages.dedupe.options.memory, and their values there.")
+      Console.line("")
       Console.line("In \(style.bold("resources")), by stage or kind:")
       for field in SiteResources().fields { Console.line("  \(style.bold(field.name))  \(field.documentation)") }
     }

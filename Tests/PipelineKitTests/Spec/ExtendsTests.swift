@@ -207,3 +207,18 @@ import Testing
         "profile abci: stages.clean.options.minimumBytes: should be an integer, not a string.") == true)
   }
 }
+
+/// A pipeline written out is read as the same pipeline.
+@Suite struct ResolvedSpecTests {
+  @Test func literalDollarsStayLiteral() throws {
+    let text = """
+      { "format": 1, "parameters": { "p": "${q}" }, "stages": {
+        "s": { "use": "fake.source", "options": { "files": ["$${a}", "$$${b}", "$c", "${p}"] }, "timeoutSeconds": 2.5 },
+        "f": { "use": "fake.filter", "inputs": { "documents": ["s.documents"] }, "mayBeEmpty": true } } }
+      """
+    let document = try PipelineSpec.parse(Array(text.utf8), path: "/p.json")
+    let again = try PipelineSpec.parse(Array(document.resolved.prettyText().utf8), path: "/p.json")
+    #expect(again.resolved == document.resolved && again.stages[0].timeoutSeconds == 2.5)
+    #expect(JSONValue.object(again.stages[0].options).text() == #"{"files":["${a}","$${b}","$c","${q}"]}"#)
+  }
+}
