@@ -7,8 +7,8 @@ import Testing
 @Suite struct HelpTests {
   static let commands = [
     [], ["run"], ["plan"], ["init"], ["estimate"],
-    ["status"], ["explain"], ["lineage"], ["trace"], ["diff"], ["artifact"],
-    ["verify"],
+    ["status"], ["explain"], ["expand"], ["lineage"], ["trace"], ["diff"], ["artifact"],
+    ["verify"], ["lock"],
     ["prune"],
     ["stages"], ["schema"], ["doctor"],
   ]

@@ -116,26 +116,26 @@ import Testing
   }
 
   /// A lock and a manifest that agree with each other and name files outside of the stage's folder.
-  @Test(arguments: [
-    "../../../evil", "/evil", "tasks", "..", ".state", "manifest.json", "a/b", "documents\\u0000",
-  ])
-  func aManifestCannotLeaveItsFolder(_ port: String) throws {
+  @Test func aManifestCannotLeaveItsFolder() throws {
     let team = try Team()
     let lock = try JSONValue.parse(FileSystem.read(team.owner.folder + "/corpus.lock.json")).value
     let entry = try #require(lock["artifacts"]?.array?.first)
     let digest = try #require(entry["manifest"]?.string)
     let text = String(
       decoding: try FileSystem.read("\(team.remote)/objects/\(digest.prefix(2))/\(digest)"), as: UTF8.self)
-    let forged = Array(text.replacing("\"port\": \"documents\"", with: "\"port\": \"\(port)\"").utf8)
-    let own = Digester.digest(forged).hex
-    try FileSystem.makeDirectory("\(team.remote)/objects/\(own.prefix(2))")
-    try FileSystem.write(forged, to: "\(team.remote)/objects/\(own.prefix(2))/\(own)")
-    let written = lock.prettyText().replacing(digest, with: own).replacing(
-      "\"manifestBytes\": \(entry["manifestBytes"]!.integer!)", with: "\"manifestBytes\": \(forged.count)")
-    try team.colleague.write("corpus.lock.json", written)
-    let outcome = try team.colleague.run("run", "corpus.json")
-    #expect(outcome.status == 1)
-    #expect(team.colleague.errors(outcome).first?.contains("is not what the lock names") == true, "\(outcome.err)")
+    for port in ["../../../evil", "/evil", "tasks", "..", ".state", "manifest.json", "a/b", "documents\\u0000"] {
+      let forged = Array(text.replacing("\"port\": \"documents\"", with: "\"port\": \"\(port)\"").utf8)
+      let own = Digester.digest(forged).hex
+      try FileSystem.makeDirectory("\(team.remote)/objects/\(own.prefix(2))")
+      try FileSystem.write(forged, to: "\(team.remote)/objects/\(own.prefix(2))/\(own)")
+      let written = lock.prettyText().replacing(digest, with: own).replacing(
+        "\"manifestBytes\": \(entry["manifestBytes"]!.integer!)", with: "\"manifestBytes\": \(forged.count)")
+      try team.colleague.write("corpus.lock.json", written)
+      let outcome = try team.colleague.run("run", "corpus.json")
+      #expect(outcome.status == 1, "\(port)")
+      #expect(
+        team.colleague.errors(outcome).first?.contains("which no stage writes") == true, "\(port): \(outcome.err)")
+    }
     #expect(!FileSystem.exists(team.colleague.folder + "/evil") && !FileSystem.exists("/evil"))
   }
 
