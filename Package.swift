@@ -42,11 +42,12 @@ let package = Package(
     .target(name: "CCLD2", linkerSettings: [.linkedLibrary("cld2")]),
     .target(name: "CKernels"),
     .target(name: "CTorch"),
+    .target(name: "CParquet"),
 
     .target(
       name: "ShardKit",
       dependencies: [
-        "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "COpenSSL", "CSimdJSON", "CKernels",
+        "CZstd", "CZlib", "CBz2", "CLZMA", "CLZ4", "CBrotli", "COpenSSL", "CSimdJSON", "CKernels", "CParquet",
       ], swiftSettings: strict),
     .target(
       name: "TextKit", dependencies: ["ShardKit", "CICU", "CCLD2", "CKernels", "CLZ4"], swiftSettings: strict),

@@ -7,7 +7,7 @@ import TrainerCore
 
 /// What a machine has of the software that some stages use.
 extension MachineChecks {
-  static func software() -> [Finding] { [vectors(), certificates(), mecab(), engine(), python()] }
+  static func software() -> [Finding] { [vectors(), certificates(), mecab(), engine(), parquet(), python()] }
 
   private static func vectors() -> Finding {
     let text = "\(VectorCode.kernels) for near-duplicates, \(VectorCode.json) for JSON"
@@ -38,6 +38,15 @@ extension MachineChecks {
     } catch {
       return Finding(
         "MeCab", .optional, "\(error.message); only tokenizers and filters that use MeCab need it", error.hint)
+    }
+  }
+
+  private static func parquet() -> Finding {
+    do {
+      let library = try ParquetLibrary.require(for: "")
+      return Finding("Parquet library", .good, "Arrow \(library.version)")
+    } catch {
+      return Finding("Parquet library", .optional, "not found; only Parquet and Arrow files need it", "\(error)")
     }
   }
 

@@ -1,3 +1,4 @@
+import ShardKit
 import TestKit
 import Testing
 
@@ -13,6 +14,6 @@ import Testing
     ("/src/.build/bundle", "/src/.build/bundle/.build/engine/libpipelinetorch.so"),
   ])
   func theEngineIsSoughtWhereTheScriptPutsIt(_ program: String, _ library: String) {
-    #expect(Engine.places(program: program).contains(library))
+    #expect(Engine.place.places(program: program).contains(library))
   }
 }

@@ -1,5 +1,4 @@
 import CTorch
-import Glibc
 public import ShardKit
 
 /// The training engine: libtorch behind a table of C functions, loaded when training first needs it.
@@ -34,28 +33,10 @@ public final class Engine: Sendable {
   /// The script that builds the engine: the installed one, if the program was installed from a release.
   public static let script = InstalledFiles.path("Scripts/engine") ?? "Scripts/engine"
 
-  /// The library's path: `PIPELINE_ENGINE`, else next to the program, or where `Scripts/engine` puts it: in
-  /// `.build/engine` of the program's folder (as in a bundle) or of `share/pipeline` (as in a release), or in an `engine`
-  /// folder above the program (as in `.build`).
-  public static func locate() -> String? {
-    if let named = getenv("PIPELINE_ENGINE") { return String(cString: named) }
-    return InstalledFiles.programFolder.flatMap { folder in places(program: folder).first { FileSystem.exists($0) } }
-  }
+  /// The library's path, as `OptionalLibrary.locate` finds it.
+  public static func locate() -> String? { place.locate() }
 
-  /// Paths that are searched for the library, for a program in this folder; the first that exists is used.
-  static func places(program: String) -> [String] {
-    var folder = program
-    var places = ["\(folder)/\(fileName)", "\(folder)/lib/\(fileName)", "\(folder)/.build/engine/\(fileName)"]
-    if let prefix = ArchivePath.parent(of: folder), prefix != "/" {
-      places.append("\(prefix)/share/pipeline/.build/engine/\(fileName)")
-    }
-    for _ in 0..<4 {
-      places.append("\(folder)/engine/\(fileName)")
-      guard let parent = ArchivePath.parent(of: folder), parent != "/" else { break }
-      folder = parent
-    }
-    return places
-  }
+  static let place = OptionalLibrary(fileName: fileName, variable: "PIPELINE_ENGINE", folder: "engine")
 
   static func text(_ characters: [CChar]) -> String {
     String(decoding: characters.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
