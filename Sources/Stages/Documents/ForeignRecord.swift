@@ -5,9 +5,11 @@ final class ForeignRecord {
   private struct Path {
     let first: [UInt8]
     let rest: [[UInt8]]
+    let keys: [String]
 
     init(_ path: String) {
-      let parts = path.split(separator: ".").map { Array($0.utf8) }
+      keys = path.split(separator: ".").map(String.init)
+      let parts = keys.map { Array($0.utf8) }
       first = parts.first ?? []
       rest = Array(parts.dropFirst())
     }
@@ -35,6 +37,61 @@ final class ForeignRecord {
 
   /// Fills a document from a line of a `LineReader`, reusing its arrays. Returns nil, or what is wrong.
   func fill(_ document: inout Document, from line: UnsafeRawBufferPointer) -> String? {
+    clear(&document)
+    var hasText = false
+    let problem = reader.read(padded: line) { field in
+      let isText = field.key.elementsEqual(text.first)
+      if isText { hasText = take(field, text, strings: true, into: &document.text) || hasText }
+      if !takeNames(field, &document), !(isText && text.rest.isEmpty) { takeOther(field, &document) }
+    }
+    if let problem { return problem }
+    return hasText ? complete(&document) : "its text field is not a string"
+  }
+
+  // MARK: Rows of tables
+
+  /// The keys that lead to the text.
+  var textPath: [String] { text.keys }
+
+  /// The columns of a file that documents are made of, other than the text.
+  func columns(of file: ParquetFile) -> [Int] {
+    let own = String(decoding: metadata, as: UTF8.self)
+    let wanted: [String] = [id.keys, source.keys].compactMap(\.first) + ["added", "created", "version", own]
+    return file.columns.indices.filter { number in
+      let name = file.columns[number].name
+      if text.keys.count == 1, name.isExactly(text.keys[0]) { return false }
+      return keepsOthers || wanted.contains { name.isExactly($0) }
+    }
+  }
+
+  /// Fills a document from a row: its text, and its other columns as an object. Returns nil, or a reason to drop it.
+  func fill(
+    _ document: inout Document, from object: UnsafeRawBufferPointer, text: UnsafeRawBufferPointer,
+    _ kind: ParquetRows.Kind
+  ) -> (reason: String, detail: String)? {
+    clear(&document)
+    guard kind == .string else { return ("malformed-row", "its text is \(kind == .null ? "null" : "not a string")") }
+    guard isUTF8(text) else { return ("invalid-utf8", "its text is not valid UTF-8") }
+    document.text.append(contentsOf: text)
+    let problem = reader.read(padded: object) { field in
+      guard !takeNames(field, &document), !takeMetadataText(field) else { return }
+      takeOther(field, &document)
+    }
+    return (problem ?? complete(&document)).map { ("malformed-row", $0) }
+  }
+
+  /// A table whose columns are the same for all documents often holds metadata as a text, which is a JSON object.
+  private func takeMetadataText(_ field: JSONObjectReader.Field) -> Bool {
+    guard field.kind == .string, field.key.elementsEqual(metadata), JSONKeys.judge(field.value) != .noObject else {
+      return false
+    }
+    takeMetadata(field.value)
+    return true
+  }
+
+  // MARK: Fields
+
+  private func clear(_ document: inout Document) {
     document.id.removeAll(keepingCapacity: true)
     document.text.removeAll(keepingCapacity: true)
     document.source.removeAll(keepingCapacity: true)
@@ -44,32 +101,31 @@ final class ForeignRecord {
     document.metadata.removeAll(keepingCapacity: true)
     members.removeAll(keepingCapacity: true)
     objects.removeAll(keepingCapacity: true)
-    var hasText = false
-    let problem = reader.read(padded: line) { field in
-      var isTaken = false
-      if field.key.elementsEqual(text.first) {
-        isTaken = text.rest.isEmpty
-        hasText = take(field.kind, field.value, text.rest[...], strings: true, into: &document.text) || hasText
-      }
-      if field.key.elementsEqual(id.first) {
-        isTaken =
-          take(field.kind, field.value, id.rest[...], strings: false, into: &document.id) && id.rest.isEmpty || isTaken
-      }
-      if field.key.elementsEqual(source.first) {
-        isTaken =
-          take(field.kind, field.value, source.rest[...], strings: true, into: &document.source) && source.rest.isEmpty
-          || isTaken
-      }
-      if !isTaken { takeOther(field, &document) }
-    }
-    if let problem { return problem }
-    guard hasText else { return "its text field is not a string" }
+  }
+
+  private func complete(_ document: inout Document) -> String? {
     if document.source.isEmpty { document.source.append(contentsOf: fallbackSource) }
     writeMetadata(to: &document)
     guard !JSONKeys.hasTooMany(document.metadata) else {
       return "its metadata has more than \(JSONObjectReader.maximumMembers) members"
     }
     return nil
+  }
+
+  /// Takes the id and the source; true if the field is one of them as a whole.
+  private func takeNames(_ field: JSONObjectReader.Field, _ document: inout Document) -> Bool {
+    var isTaken = false
+    if field.key.elementsEqual(id.first) {
+      isTaken = take(field, id, strings: false, into: &document.id) && id.rest.isEmpty
+    }
+    if field.key.elementsEqual(source.first) {
+      isTaken = take(field, source, strings: true, into: &document.source) && source.rest.isEmpty || isTaken
+    }
+    return isTaken
+  }
+
+  private func take(_ field: JSONObjectReader.Field, _ path: Path, strings: Bool, into out: inout [UInt8]) -> Bool {
+    take(field.kind, field.value, path.rest[...], strings: strings, into: &out)
   }
 
   private func writeMetadata(to document: inout Document) {
@@ -111,10 +167,7 @@ final class ForeignRecord {
       if field.has(key: "version") { return document.version = Array(field.value) }
     }
     if field.kind == .object && field.key.elementsEqual(metadata) {
-      // `{…}` as written; its members come before the others.
-      let inside = field.value.dropFirst().dropLast()
-      if inside.contains(where: { $0 > 32 }) { objects.append(Array(inside)) }
-      return
+      return takeMetadata(field.value)
     }
     guard keepsOthers, field.kind != .null else { return }
     JSONText.append(string: field.key, to: &members)
@@ -125,5 +178,12 @@ final class ForeignRecord {
       members.append(contentsOf: field.value)
     }
     members.append(UInt8(ascii: ","))
+  }
+
+  /// `{…}` as written; its members come before the others.
+  private func takeMetadata(_ object: UnsafeRawBufferPointer) {
+    let trimmed = object.drop { $0 <= 32 }.reversed().drop { $0 <= 32 }.reversed()
+    let inside = trimmed.dropFirst().dropLast()
+    if inside.contains(where: { $0 > 32 }) { objects.append(Array(inside)) }
   }
 }
