@@ -22,13 +22,14 @@ final class CodeFilterTask {
   }
 
   func run() throws {
-    for file in workspace.files(.main) { try read(file) }
+    let part = workspace.task.payload == .null ? nil : try workspace.payload(ParquetPart.self)
+    for file in workspace.files(.main) { try read(file, part) }
     try partitions.publish()
   }
 
-  private func read(_ file: ArtifactFile) throws {
+  private func read(_ file: ArtifactFile, _ part: ParquetPart?) throws {
     var (rows, malformed, first) = (0, 0, "")
-    try CodeRowReader.forEachRow(of: file) { row, number, bytes, problem in
+    try CodeRowReader.forEachRow(of: file, part) { row, number, bytes, problem in
       rows += 1
       if rows % 1024 == 0 { try workspace.control.check() }
       if let problem {

@@ -1,30 +1,33 @@
 import PipelineKit
 import ShardKit
 
-/// Reads rows from JSON lines or CSV, distinguished by the first byte that is not white space.
+/// Reads rows from Parquet, JSON lines or CSV, distinguished by the first bytes that are not white space.
 enum CodeRowReader {
   /// Calls `body` with every row and its number, or with its problem.
+  /// - Parameter part: the row groups of a Parquet file to read; nil: all.
   static func forEachRow(
-    of file: ArtifactFile, _ body: (_ row: CodeRow, _ number: Int, _ bytes: Int, _ problem: String?) throws -> Void
+    of file: ArtifactFile, _ part: ParquetPart? = nil,
+    _ body: (_ row: CodeRow, _ number: Int, _ bytes: Int, _ problem: String?) throws -> Void
   ) throws {
     let head = try openSource(file.path)
     var first = [UInt8](repeating: 0, count: 64)
     let count = try first.withUnsafeMutableBytes { try head.read(into: $0) }
     let start = first[..<count].drop { $0 == 0xEF || $0 == 0xBB || $0 == 0xBF || $0 == 32 || $0 == 10 || $0 == 13 }
-    if start.starts(with: Array("PAR1".utf8)) { throw parquet(file) }
-    if start.first == UInt8(ascii: "{") || start.isEmpty { try readJSON(file, body) } else { try readCSV(file, body) }
-  }
-
-  private static func parquet(_ file: ArtifactFile) -> StageError {
-    StageError(
-      .input, file.path, "is a Parquet file; rows must be JSON lines or CSV",
-      hint: "Convert it with DuckDB: COPY (FROM '\(file.name)') TO 'rows.jsonl.gz' (FORMAT json, COMPRESSION gzip).")
+    if try ParquetFile.isOne(file.path) {
+      let columns = Set(CodeRow.Column.allCases.map(\.rawValue))
+      let rows = try ParquetLines(file.path, columns: columns, groups: part.map { $0.from..<$0.to })
+      try readJSON(rows, after: part?.firstRow ?? 0, body)
+    } else if start.first == UInt8(ascii: "{") || start.isEmpty {
+      try readJSON(openSource(file.path), body)
+    } else {
+      try readCSV(file, body)
+    }
   }
 
   private static func readJSON(
-    _ file: ArtifactFile, _ body: (CodeRow, Int, Int, String?) throws -> Void
+    _ source: any ByteSource, after first: Int = 0, _ body: (CodeRow, Int, Int, String?) throws -> Void
   ) throws {
-    let lines = LineReader(try openSource(file.path), maximumLineBytes: 16 << 20)
+    let lines = LineReader(source, maximumLineBytes: 16 << 20)
     let json = JSONObjectReader()
     while let line = try lines.next() {
       if line.isEmpty { continue }
@@ -33,7 +36,7 @@ enum CodeRowReader {
         guard field.kind != .null, let column = CodeRow.Column(field.key) else { return }
         row.set(column, field.value)
       }
-      try body(row, lines.number, line.count, problem ?? row.problem)
+      try body(row, first + lines.number, line.count, problem ?? row.problem)
     }
   }
 

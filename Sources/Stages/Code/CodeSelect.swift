@@ -11,7 +11,9 @@ import ShardKit
 /// Columns: https://huggingface.co/datasets/bigcode/the-stack-v2
 public struct CodeSelect: Stage {
   public struct Options: StageOptions {
-    @Option("The rows, as JSON lines or CSV with a header, plain or compressed; required unless the input is wired.")
+    @Option(
+      "The rows, as Parquet, or as JSON lines or CSV with a header, plain or compressed; required unless the input is "
+        + "wired.")
     public var metadata = InputFiles()
     @Option("Keeps only files in these languages, such as Python. Empty: all.") public var languages: [String] = []
     @Option("Keeps only files with these extensions, such as py. Empty: all.") public var extensions: [String] = []
@@ -100,7 +102,7 @@ public struct CodeSelect: Stage {
     switch phase {
     case .filter:
       let files = try context.files(Self.fetched, and: options.metadata, named: "metadata")
-      return TaskPlan.grouped(
+      return try TaskPlan.groupedRows(
         files, bytes: Self.smallFilesBytesPerTask, memoryBytes: 64 << 20 + options.partitions << 21)
     case .blobs: return partitions(of: context.files(Self.rows), memoryBytes: 128 << 20 + options.partitions << 21)
     case .repositories: return partitions(of: context.files(Self.blobs), memoryBytes: 128 << 20)

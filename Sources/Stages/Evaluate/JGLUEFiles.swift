@@ -2,14 +2,14 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// JGLUE's files in a folder, by task: `jsts/train-v1.3.json` or `jsts-v1.3/train-v1.3.json`.
+/// JGLUE's files in a folder, by task: `jsts/train-v1.3.json`, `jsts-v1.3/train-v1.3.json` or `JSTS/train-00000-of-00001.parquet`.
 struct JGLUEFiles {
   private var found: [JGLUEBenchmark: [ArtifactFile]] = [:]
 
   init(_ files: [ArtifactFile]) {
     for task in JGLUEBenchmark.allCases {
       let own = files.filter { file in
-        let parts = ArchivePath.parts(file.name)
+        let parts = ArchivePath.parts(file.name).map { $0.lowercased() }
         let isTasks = parts.dropLast().contains { $0 == task.rawValue || $0.hasPrefix(task.rawValue + "-") }
         return isTasks && (Self.isTraining(file) || Self.isTest(file))
       }

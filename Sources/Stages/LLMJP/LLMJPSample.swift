@@ -19,11 +19,11 @@ public struct LLMJPSample: Stage {
   }
 
   public struct Options: StageOptions {
-    @Option("The corpus: folders or files (.jsonl, .gz or .zst); required unless the input is wired.")
+    @Option("The corpus: folders or files (.jsonl, .gz, .zst or .parquet); required unless the input is wired.")
     public var records = InputFiles()
     @Option("Folders below 'records' to read, such as ja/ja_cc/level0. Empty: all.")
     public var directories: [String] = []
-    @Option("The quality table: CSV files with a header; required unless wired.", holdsRecords: false)
+    @Option("The quality table: CSV files with a header, or Parquet; required unless wired.", holdsRecords: false)
     public var quality = InputFiles()
     @Option("Fraction of all tokens to keep, best documents first.", in: 0...1) public var fraction = 0.65
     @Option("Number of tokens to keep, instead of a fraction. 0: use the fraction.", in: 0...Int.max) public
@@ -90,13 +90,13 @@ public struct LLMJPSample: Stage {
   private func recordFiles(_ context: PlanningContext) throws -> [ArtifactFile] {
     let folders = options.directories.map { $0.hasSuffix("/") ? $0 : $0 + "/" }
     let files = try context.files(Self.fetchedRecords, and: options.records, named: "records").filter { file in
-      let isRecords = [".jsonl", ".jsonl.gz", ".jsonl.zst"].contains { file.name.hasSuffix($0) }
+      let isRecords = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet"].contains { file.name.hasSuffix($0) }
       return isRecords && (folders.isEmpty || folders.contains { file.name.utf8.starts(with: $0.utf8) })
     }
     guard !files.isEmpty else {
       throw StageError(
         .input, "records",
-        "no .jsonl, .jsonl.gz or .jsonl.zst file was found"
+        "no .jsonl, .jsonl.gz, .jsonl.zst or .parquet file was found"
           + (folders.isEmpty ? "" : " in \(options.directories.joined(separator: ", "))"),
         hint: "Check 'records' and 'directories'.")
     }

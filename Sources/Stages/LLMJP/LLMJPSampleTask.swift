@@ -34,7 +34,7 @@ struct LLMJPSampleTask {
   }
 
   func run() throws {
-    let lines = LineReader(try openSource(file.path))
+    let lines = LineReader(try openLines(file.path, columns: ["text", "meta"]))
     let output = try workspace.documents(to: LLMJPSample.documents)
     var record = LLMJPRecord(idKey: options.idKey, copied: options.copyColumns)
     var firstProblem: String?

@@ -24,7 +24,7 @@ struct QualityColumns {
   }
 
   func run() throws {
-    let csv = CSVReader(try openSource(table.path))
+    let csv = CSVReader(try source())
     guard let header = try csv.next() else { throw StageError(.input, table.name, "the table is empty") }
     let columns = try Columns(header.strings, options, table: table.name)
     var labels = LabelTable(table: number, columns: options.copyColumns)
@@ -59,6 +59,14 @@ struct QualityColumns {
     }
     try spill.finish()
     try workspace.write(LLMJPSample.spilled, name: workspace.task.key + ".labels", labels.encoded)
+  }
+
+  /// Of a Parquet table, the wanted columns.
+  private func source() throws -> any ByteSource {
+    guard try ParquetFile.isOne(table.path) else { return try openSource(table.path) }
+    let places = options.match == .line ? [options.pathColumn, options.lineColumn] : [options.idColumn]
+    return try ParquetLines(
+      table.path, as: .csv, columns: Set(places + [options.scoreColumn, options.tokensColumn] + options.copyColumns))
   }
 
   private func warn(_ name: String, _ value: UnsafeRawBufferPointer, _ record: Int) {

@@ -22,13 +22,15 @@ public enum BenchmarkExample: Equatable, Sendable {
   }
 }
 
-/// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form.
+/// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form; or the Parquet files that the Hub makes
+/// of them, in which labels are numbers and each question of JSQuAD is a row.
 public enum BenchmarkExamples {
   /// - Throws: `ShardError` if the file cannot be read or is not of the task's form.
   public static func read(_ task: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
-    if task == .jsquad { return try passages(path) }
+    let isTable = try ParquetFile.isOne(path)
+    if task == .jsquad, !isTable { return try passages(path) }
     var examples: [BenchmarkExample] = []
-    let lines = LineReader(try openSource(path), maximumLineBytes: 1 << 20)
+    let lines = LineReader(try openLines(path), maximumLineBytes: 1 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       func wrong(_ message: String) -> ShardError { ShardError(.malformed, "\(path):\(lines.number)", message) }
@@ -36,6 +38,7 @@ public enum BenchmarkExamples {
       do { json = try JSONValue.parse(Array(line)).value } catch {
         throw wrong("is not JSON at byte \(error.offset): \(error.message)")
       }
+      if task == .jsquad, json["is_impossible"]?.bool == true { continue }
       examples.append(try example(task, json, wrong))
     }
     guard !examples.isEmpty else { throw ShardError(.malformed, path, "holds no examples") }
@@ -56,7 +59,8 @@ public enum BenchmarkExamples {
       }
       return .pair(try text("sentence1"), try text("sentence2"), score: score)
     case .jnli:
-      guard let label = JGLUEBenchmark.entailments.firstIndex(of: json["label"]?.string ?? "") else {
+      let named = JGLUEBenchmark.entailments.firstIndex(of: json["label"]?.string ?? "")
+      guard let label = named ?? json["label"]?.integer, JGLUEBenchmark.entailments.indices.contains(label) else {
         throw wrong("has no 'label' of \(JGLUEBenchmark.entailments.joined(separator: ", "))")
       }
       return .entailment(try text("sentence1"), try text("sentence2"), label: label)
@@ -66,8 +70,27 @@ public enum BenchmarkExamples {
       }
       let choices = try (0..<JGLUEBenchmark.choices).map { try text("choice\($0)") }
       return .choice(question: try text("question"), choices: choices, label: label)
-    case .jsquad: throw wrong("is a line of SQuAD")
+    case .jsquad: return .answer(try passage(json, text("id"), text("question"), text("context"), wrong))
     }
+  }
+
+  /// A row of SQuAD: its answers are two lists, or a list of pairs.
+  private static func passage(
+    _ json: JSONValue, _ id: String, _ question: String, _ context: String, _ wrong: (String) -> ShardError
+  ) throws -> BenchmarkExample.Passage {
+    let answers = json["answers"]
+    let pairs =
+      answers?.array?.map { ($0["text"], $0["answer_start"]) }
+      ?? zip(answers?["text"]?.array ?? [], answers?["answer_start"]?.array ?? []).map { ($0, $1) }
+    let places = ScalarPlaces(context)
+    let found = try pairs.map { text, start in
+      guard let text = text?.string, let start = start?.integer, let range = places.range(of: text, at: start) else {
+        throw wrong("has an answer that is not at its place in the paragraph")
+      }
+      return BenchmarkExample.Answer(text: text, range: range)
+    }
+    guard !found.isEmpty else { throw wrong("has no answers") }
+    return .init(id: id, question: question, context: places.bytes, answers: found)
   }
 
   // MARK: SQuAD's form

@@ -21,7 +21,7 @@ public struct TextRecord: Equatable, Sendable {
   /// An id, as text or as a number.
   public static func name(_ value: JSONValue) -> String? { value.string ?? value.integer.map(String.init) }
 
-  /// Calls `body` with each record of a file of JSON lines.
+  /// Calls `body` with each record of a file of JSON lines or of a Parquet file.
   /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord) throws -> Void) throws {
     try forEach(path) { record, _ in try body(record) }
@@ -30,7 +30,7 @@ public struct TextRecord: Equatable, Sendable {
   /// With the number of its line, from 1.
   /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord, Int) throws -> Void) throws {
-    let lines = LineReader(try openSource(path), maximumLineBytes: 16 << 20)
+    let lines = LineReader(try openLines(path), maximumLineBytes: 16 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       let json: JSONValue

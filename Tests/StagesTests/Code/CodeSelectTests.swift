@@ -205,15 +205,16 @@ import Testing
 
   // MARK: Sentences
 
-  @Test func parquetIsRecognized() throws {
+  /// The same rows as Parquet give the same selection, and drops under their places in the file.
+  @Test(.needsParquet, .needsParquetPeer) func rowsAreReadFromParquet() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
-    try FileSystem.write(Array("PAR1\u{15}\u{4}".utf8), to: folder + "/train.parquet")
-    #expect { try run([:], folder + "/train.parquet") } throws: {
-      "\($0)".replacing(folder, with: "…")
-        == "…/train.parquet: is a Parquet file; rows must be JSON lines or CSV. Convert it with DuckDB: "
-        + "COPY (FROM 'train.parquet') TO 'rows.jsonl.gz' (FORMAT json, COMPRESSION gzip)."
-    }
+    let path = folder + "/train.parquet"
+    try #require(parquetPeer.run("convert", Self.fixtures + "/metadata.jsonl", path) != nil)
+    let options: [String: JSONValue] = ["languages": .strings(["python"]), "maximumBytes": 1000]
+    let (lines, rows) = try (run(options), run(options, path))
+    #expect(try selection(rows) == selection(lines) && reasons(rows) == reasons(lines))
+    #expect(try rows.drops().contains { $0.id == "train.parquet:15" && $0.reason == "malformed-row" })
   }
 
   @Test func sentences() throws {

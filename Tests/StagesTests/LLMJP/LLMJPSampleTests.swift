@@ -39,6 +39,27 @@ import Testing
     #expect(documents.contains { $0.idString == "ja_cc/level0/0001.jsonl.gz:6" }, "a record without docId")
   }
 
+  @Test(.needsParquet, .needsParquetPeer) func tablesMayBeParquet() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try #require(parquetPeer.run("convert", fixture + "/quality.csv", folder + "/quality.parquet") != nil)
+    let options: [(String, JSONValue)] = [("fraction", .number(0.5)), ("copyColumns", .strings(["domain"]))]
+    func sampled(_ records: String, _ quality: String, _ options: [(String, JSONValue)]) throws -> [Document] {
+      let members = [JSONMember("records", .string(records)), JSONMember("quality", .string(quality))]
+      let all = members + options.map { JSONMember($0.0, $0.1) }
+      return try StageHarness(LLMJPSample.self, options: .object(all)).run().documents()
+    }
+    #expect(try sampled(fixture, folder + "/quality.parquet", options) == sample(options).documents())
+    // Records too: the corpus with the ids of its documents.
+    let record = #"{"text":"川沿いの水車","meta":{"docId":"llmjp-0003","url":null}}"#
+    try FileSystem.write(Array(record.utf8), to: folder + "/a.jsonl")
+    try #require(parquetPeer.run("convert", folder + "/a.jsonl", folder + "/a.parquet") != nil)
+    try FileSystem.remove(folder + "/a.jsonl")
+    let records = try sampled(
+      folder + "/a.parquet", fixture + "/quality.csv", [("match", "id"), ("fraction", .number(1))])
+    #expect(records.map { "\($0.idString) \($0.textString)" } == ["llmjp-0003 川沿いの水車"])
+  }
+
   @Test func theBestAreKeptWithinTheirShareOfTokens() throws {
     let harness = try sample([("fraction", .number(0.5))])
     let found = try selection(harness)
@@ -96,7 +117,8 @@ import Testing
       message([("scoreColumn", "scor")]).contains(
         "quality.csv: has no column 'scor'; its columns are path, line, docId"))
     #expect(
-      message([("directories", .strings(["en"]))]).contains("no .jsonl, .jsonl.gz or .jsonl.zst file was found in en"))
+      message([("directories", .strings(["en"]))]).contains(
+        "no .jsonl, .jsonl.gz, .jsonl.zst or .parquet file was found in en"))
     #expect(message([("pathPrefix", "ja_"), ("fraction", 1)]).contains("no row of the table belongs to a record file"))
   }
 }

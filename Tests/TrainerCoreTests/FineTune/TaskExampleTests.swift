@@ -6,6 +6,8 @@ import TextKit
 
 @testable import TrainerCore
 
+private func example(_ task: JGLUEBenchmark, _ text: String) throws -> [BenchmarkExample] { try read(task, text) }
+
 private func read(_ task: JGLUEBenchmark, _ text: String) throws -> [BenchmarkExample] {
   let folder = temporaryDirectory()
   defer { try? FileSystem.removeTree(folder) }
@@ -32,6 +34,27 @@ private let squad = """
     try #require(questions.count == 2)
     guard case .answer(let second) = questions[1] else { throw StageError(.check, "", "is no question") }
     #expect(String(decoding: second.context[second.answers[0].range], as: UTF8.self) == "三年")
+  }
+
+  /// The Hub's Parquet files have labels as numbers, and a question of JSQuAD per row.
+  @Test(.needsParquet, .needsParquetPeer) func parquetIsRead() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    func read(_ task: JGLUEBenchmark, _ rows: String) throws -> [BenchmarkExample] {
+      try FileSystem.write(Array(rows.utf8), to: folder + "/rows.jsonl")
+      try #require(parquetPeer.run("convert", folder + "/rows.jsonl", folder + "/rows.parquet") != nil)
+      return try BenchmarkExamples.read(task, path: folder + "/rows.parquet")
+    }
+    let entailments = try read(.jnli, #"{"sentence1": "ア", "sentence2": "イ", "label": 2}"#)
+    #expect(entailments == [.entailment("ア", "イ", label: 2)])
+    let row =
+      #"{"id": "q2", "title": "犬", "context": "犬 [SEP] 白い犬が庭で三年暮らした。", "question": "何年か", "#
+      + #""answers": {"text": ["三年"], "answer_start": [14]}, "is_impossible": false}"#
+    let questions = try read(.jsquad, row)
+    #expect(try questions == Array(example(.jsquad, squad)[1...]))
+    #expect { try read(.jsquad, row.replacing("14", with: "13")) } throws: {
+      "\($0)".contains("has an answer that is not")
+    }
   }
 
   @Test(arguments: [
