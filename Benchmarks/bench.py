@@ -108,6 +108,26 @@ def mds(compression):
     return case
 
 
+def parquet(peer, form):
+    """Documents from and to Parquet, with the metadata as one column of JSON."""
+
+    def case(bench):
+        tables = os.path.join(bench.work, "tables")
+        if not os.path.isdir(tables):
+            bench.python("parquet_tables.py", "make", bench.corpus, tables)
+        read = {"read": {"use": "documents.read", "options": {"files": tables}}}
+        write = {
+            "read": bench.read(),
+            "write": {"use": "parquet.write", "inputs": {"documents": "read"}, "options": {"metadata": "json"}}}
+        source = tables if form == "read" else bench.corpus
+        return (
+            peer, bench.megabytes,
+            lambda: bench.python("parquet_tables.py", peer, form, source, bench.fresh("out")),
+            lambda: bench.pipeline(read if form == "read" else write, only=form))
+
+    return case
+
+
 def xml_megabytes(path):
     with bz2.open(path) if path.endswith(".bz2") else open(path, "rb") as xml:
         return sum(len(block) for block in iter(lambda: xml.read(1 << 20), b"")) / 1e6
@@ -226,6 +246,10 @@ CASES = {
     "encoding": encoding,
     "mds-raw": mds("none"),
     "mds-zstd": mds("zstd:3"),
+    "parquet-read": parquet("pyarrow", "read"),
+    "parquet-read-2": parquet("datatrove", "read"),
+    "parquet-write": parquet("pyarrow", "write"),
+    "parquet-write-2": parquet("datatrove", "write"),
     "wikipedia": wikipedia,
     "html-resiliparse": html("resiliparse"),
     "html-trafilatura": html("trafilatura"),
