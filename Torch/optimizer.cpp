@@ -1,5 +1,6 @@
 // Operations on all parameters of a model at once.
 #include "boundary.h"
+#include "trace.h"
 
 namespace pipeline {
 
@@ -59,6 +60,7 @@ static int adamw(
     at::_fused_adamw_(
         w, list(gradients, count), list(first, count), list(second, count), {}, std::vector<at::Tensor>(count, at_step),
         rate, beta1, beta2, decay, epsilon, /*amsgrad=*/false, /*maximize=*/false, /*grad_scale=*/{}, is_bad);
+    trace_after(step, w[0].is_cuda());
   });
 }
 
