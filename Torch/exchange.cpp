@@ -1,7 +1,8 @@
 // Sums gradients over processes while the backward pass still computes others.
 //
 // A bucket's message leaves as soon as the last of its gradients is final. Buckets leave in one order on every rank,
-// that of the parameters backwards, which is about the order in which the backward pass ends with them.
+// that of the parameters backwards, which is about the order in which the backward pass ends with them. Sums of a step's
+// microbatches lie in the buckets' messages themselves, so that nothing is copied before and after.
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/distributed/c10d/Work.hpp>
@@ -31,6 +32,7 @@ class Exchange {
       bucket_of[i] = buckets.size() - 1;
       bytes += this->parameters[i].numel() * static_cast<int64_t>(sizeof(float));
     }
+    for (auto &bucket : buckets) lay(bucket);
     clear();
   }
 
@@ -46,20 +48,19 @@ class Exchange {
     if (seen[i]) throw std::logic_error("a gradient came twice in one backward pass");
     c10::NoGradGuard none;
     seen[i] = true;
-    if (!sums.empty()) take(i);
-    if (--buckets[bucket_of[i]].missing == 0) send_in_order();
+    auto &bucket = buckets[bucket_of[i]];
+    if (--bucket.missing > 0) return;
+    if (!sums.empty()) take(bucket);
+    send_in_order();
   }
 
   // Returns the number of buckets that were sent before.
   int64_t flush(bool any) {
     c10::NoGradGuard none;
     auto early = static_cast<int64_t>(next);
-    for (size_t i = 0; i < parameters.size(); i++) {
-      if (seen[i]) continue;
-      complete(i, any);
-      seen[i] = true;
-      buckets[bucket_of[i]].missing--;
-    }
+    for (size_t i = 0; i < parameters.size(); i++)
+      if (!seen[i]) complete(i, any);
+    for (auto &bucket : buckets) bucket.missing = 0;
     armed = false;
     send_in_order();
     if (failure) std::rethrow_exception(failure);
@@ -70,9 +71,10 @@ class Exchange {
     c10::NoGradGuard none;
     for (auto &bucket : buckets) {
       bucket.work->wait();
+      if (!sums.empty()) continue;
       int64_t start = 0;
       for (auto i : bucket.members) {
-        auto &to = target(i);
+        auto &to = parameters[i].mutable_grad();
         to.copy_(bucket.message[0].narrow(0, start, to.numel()).view(to.sizes()));
         start += to.numel();
       }
@@ -88,18 +90,45 @@ class Exchange {
     c10::intrusive_ptr<c10d::Work> work;
   };
 
-  at::Tensor &target(size_t i) { return sums.empty() ? parameters[i].mutable_grad() : sums[i]; }
+  // Where the kernels that read several numbers at once want a tensor to begin, in numbers.
+  static constexpr int64_t alignment = 64;
 
-  void take(size_t i) {
-    auto &gradient = parameters[i].mutable_grad();
-    if (adds) sums[i].add_(gradient);
-    else sums[i].copy_(gradient);
-    gradient = at::Tensor();
+  // Makes the bucket's sums parts of its message.
+  void lay(Bucket &bucket) {
+    if (sums.empty()) return;
+    c10::NoGradGuard none;
+    int64_t total = 0;
+    std::vector<int64_t> starts;
+    for (auto i : bucket.members) {
+      starts.push_back(total);
+      total += (sums[i].numel() + alignment - 1) / alignment * alignment;
+    }
+    auto message = at::zeros({total}, sums[bucket.members[0]].options());
+    for (size_t k = 0; k < starts.size(); k++) {
+      auto &sum = sums[bucket.members[k]];
+      auto part = message.narrow(0, starts[k], sum.numel()).view(sum.sizes());
+      part.copy_(sum);
+      sum.set_data(part);
+    }
+    bucket.message = {message};
+  }
+
+  // The gradients of the last backward pass.
+  void take(Bucket &bucket) {
+    std::vector<at::Tensor> to, fresh;
+    for (auto i : bucket.members) {
+      auto &gradient = parameters[i].mutable_grad();
+      to.push_back(sums[i]);
+      fresh.push_back(gradient);
+      gradient = at::Tensor();
+    }
+    if (adds) at::_foreach_add_(to, fresh);
+    else at::_foreach_copy_(to, fresh);
   }
 
   // What no backward pass has brought since `arm`: sums of earlier ones, or zeros.
   void complete(size_t i, bool any) {
-    if (any && (armed || (sums.empty() && !target(i).defined())))
+    if (any && (armed || (sums.empty() && !parameters[i].grad().defined())))
       throw std::invalid_argument("the loss does not depend on a parameter");
     if (any) return;
     if (sums.empty()) parameters[i].mutable_grad() = at::zeros_like(parameters[i]);
@@ -114,10 +143,12 @@ class Exchange {
   void send(Bucket &bucket) noexcept {
     if (failure) return;
     try {
-      std::vector<at::Tensor> flat;
-      flat.reserve(bucket.members.size());
-      for (auto i : bucket.members) flat.push_back(target(i).reshape({-1}));
-      bucket.message = {at::cat(flat)};
+      if (sums.empty()) {
+        std::vector<at::Tensor> flat;
+        flat.reserve(bucket.members.size());
+        for (auto i : bucket.members) flat.push_back(parameters[i].grad().reshape({-1}));
+        bucket.message = {at::cat(flat)};
+      }
       bucket.work = backend->allreduce(bucket.message);
     } catch (...) {
       failure = std::current_exception();
@@ -127,7 +158,7 @@ class Exchange {
   void clear() {
     for (auto &bucket : buckets) {
       bucket.missing = bucket.members.size();
-      bucket.message.clear();
+      if (sums.empty()) bucket.message.clear();
       bucket.work.reset();
     }
     seen.assign(parameters.size(), false);

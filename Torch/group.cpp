@@ -27,7 +27,8 @@ static c10::intrusive_ptr<c10d::Backend> gloo(
 static c10::intrusive_ptr<c10d::Backend> nccl(
     const c10::intrusive_ptr<c10d::Store> &store, int rank, int size, at::Device device, milliseconds timeout) {
   c10::cuda::set_device(device.index());
-  auto options = c10d::ProcessGroupNCCL::Options::create();
+  // Messages go first: what follows waits for them, and they take few of the device's multiprocessors.
+  auto options = c10d::ProcessGroupNCCL::Options::create(/*is_high_priority_stream=*/true);
   options->timeout = timeout;
   return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
 }
