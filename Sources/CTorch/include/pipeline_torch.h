@@ -13,12 +13,13 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 4
+#define PIPELINE_TORCH_ABI 5
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
 typedef struct pt_exchange pt_exchange;
 typedef struct pt_store pt_store;
+typedef struct pt_figures pt_figures;
 
 enum pt_dtype { PT_FLOAT32 = 0, PT_BFLOAT16 = 1, PT_INT64 = 2, PT_INT32 = 3, PT_BOOL = 4, PT_FLOAT64 = 5, PT_UINT8 = 6 };
 
@@ -148,6 +149,11 @@ typedef struct {
   int (*store_set)(pt_store *, const char *key, const void *bytes, size_t count);
   int (*store_get)(pt_store *, const char *key, void *bytes, size_t capacity, size_t *count);  // count 0: there is none
   void (*store_close)(pt_store *);
+
+  // Copies all elements of the tensors to the host, without waiting for the device.
+  int (*figures_copy)(pt_tensor *const *tensors, size_t count, pt_figures **out);
+  int (*figures_read)(pt_figures *, double *values, size_t count);   // waits for the copy, not for later work
+  void (*figures_free)(pt_figures *);
 } pt_engine;
 
 enum pt_unary { PT_TANH = 0, PT_GELU = 1 };

@@ -1,10 +1,11 @@
-/// Figures of a step, summed over all processes in one message. They stay on the device until they are read.
+/// Figures of a step, summed over all processes in one message. They stay on the device until they are fetched.
 ///
 /// In double precision, which counts tokens exactly up to 2^53.
 struct StepReport {
   struct Figures {
     /// The mean over the step's targets; 0 if there are none.
     var loss: Double
+    var gradientNorm: Double
     var isToStop: Bool
     var tokens: Int
     /// Ranks whose own part of the loss is not finite; empty if there is one process.
@@ -51,12 +52,24 @@ struct StepReport {
     return try targets.scaled(1, plus: 1e-9).to(.float32, device: device)
   }
 
-  /// Waits for the device.
-  func figures() throws(TorchError) -> Figures {
-    let count = try targets.item(), sum = try loss.item()
-    let byRank = try flags?.floats() ?? []
-    return Figures(
-      loss: count > 0 ? sum / count : 0, isToStop: try stop.item() > 0, tokens: Int(try tokens.item()),
-      culprits: byRank.indices.filter { !byRank[$0].isFinite })
+  /// Starts to copy the figures to the host.
+  func fetch(norm: Tensor) throws(TorchError) -> StepFigures {
+    StepFigures(try HostFigures([targets, loss, stop, tokens, norm] + (flags.map { [$0] } ?? [])))
+  }
+}
+
+/// A step's figures on their way to the host.
+struct StepFigures {
+  private let figures: HostFigures
+
+  init(_ figures: HostFigures) { self.figures = figures }
+
+  /// Waits until the device has computed them.
+  func read() throws(TorchError) -> StepReport.Figures {
+    let values = try figures.values()
+    let count = values[0], byRank = values[5...]
+    return StepReport.Figures(
+      loss: count > 0 ? values[1] / count : 0, gradientNorm: values[4], isToStop: values[2] > 0,
+      tokens: Int(values[3]), culprits: byRank.indices.filter { !byRank[$0].isFinite }.map { $0 - byRank.startIndex })
   }
 }

@@ -88,14 +88,14 @@ final class TrainingLoop<Objective: TrainingObjective> {
     return last
   }
 
-  /// Waits for the device.
+  /// Waits until the device has computed the last step.
   /// - Returns: the last step, if it was not yet returned.
   func settle() throws -> Step? {
     guard let last = pending else { return nil }
     pending = nil
-    let figures = try last.report.figures()
+    let figures = try last.figures.read()
     return Step(
-      step: last.step, learningRate: last.learningRate, loss: figures.loss, gradientNorm: try last.norm.item(),
+      step: last.step, learningRate: last.learningRate, loss: figures.loss, gradientNorm: figures.gradientNorm,
       tokens: figures.tokens, isToStop: figures.isToStop, culprits: figures.culprits, microbatches: last.microbatches)
   }
 
@@ -119,7 +119,8 @@ final class TrainingLoop<Objective: TrainingObjective> {
       dividedBy: try report.divisor(on: parameters.device),
       loss: report.loss, group: group)
     return PendingStep(
-      step: optimizer.step, learningRate: learningRate, report: report, norm: norm, microbatches: microbatches)
+      step: optimizer.step, learningRate: learningRate, figures: try report.fetch(norm: norm),
+      microbatches: microbatches)
   }
 
   private var parameters: Parameters { optimizer.parameters }
@@ -138,7 +139,6 @@ final class TrainingLoop<Objective: TrainingObjective> {
 private struct PendingStep<Microbatch> {
   var step: Int
   var learningRate: Double
-  var report: StepReport
-  var norm: Tensor
+  var figures: StepFigures
   var microbatches: [Microbatch]
 }
