@@ -297,7 +297,7 @@ private let torch = PeerScript("reference_model.py")
     let outcomes = try machines.map { try $0.wait() }
     #expect(monotonicSeconds() - killedAt < 60, "not the ten minutes of gloo's and NCCL's own timeouts")
     #expect(outcomes.allSatisfy { $0.status == 1 })
-    #expect(outcomes[1].output.contains("a process ended by signal 9"), "\(outcomes[1].output.suffix(800))")
+    #expect(outcomes[1].output.contains(" of 4 ended by signal 9"), "\(outcomes[1].output.suffix(800))")
     let told = outcomes[0].output
     #expect(
       told.contains("lost the others: process 2 of 4, on ") || told.contains("lost the others: process 3 of 4, on "))

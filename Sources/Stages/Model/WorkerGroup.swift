@@ -144,15 +144,19 @@ struct WorkerGroup {
 
   /// The error of the process that failed first. Others end because of it, as their exit code shows.
   private func failure(_ workers: [WorkerProcess]) -> StageError {
-    // The others end soon, or wait for the dead process.
+    // The others end soon, or wait for the dead process. Processes on other machines learn from them what happened.
     let end = monotonicNanoseconds() + 15_000_000_000
-    while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) { usleep(20_000) }
+    while monotonicNanoseconds() < end, workers.contains(where: { !$0.hasEnded }) {
+      if launch.nodes == 1, workers.contains(where: { $0.hasFailed && $0.wait() != Self.becauseOfOthers }) { break }
+      usleep(20_000)
+    }
     let failed = workers.indices.filter { workers[$0].hasFailed }
     let culprit = failed.first { workers[$0].wait() != Self.becauseOfOthers } ?? failed.first ?? 0
     if !keepsErrors { tell(log(culprit)) }
     let place = keepsErrors ? log(culprit) : "the log of the job on this machine"
+    let rank = launch.nodeRank * processes + culprit
     var error = workers[culprit].failure(
-      "training", "a process",
+      "training", launch.processes > 1 ? "process \(rank) of \(launch.processes)" : "its process",
       hint: "Its messages are in \(place). Out of memory? Lower microbatchSize. "
         + "The next run resumes from the last checkpoint.")
     // What was lost may be there at the next attempt.
