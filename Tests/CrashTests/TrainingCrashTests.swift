@@ -297,7 +297,7 @@ private let torch = PeerScript("reference_model.py")
     let outcomes = try machines.map { try $0.wait() }
     #expect(monotonicSeconds() - killedAt < 60, "not the ten minutes of gloo's and NCCL's own timeouts")
     #expect(outcomes.allSatisfy { $0.status == 1 })
-    #expect(outcomes[1].output.contains(" of 4 ended by signal 9"), "\(outcomes[1].output.suffix(800))")
+    #expect(outcomes[1].output.contains(" of 4 was killed by signal 9"), "\(outcomes[1].output.suffix(800))")
     let told = outcomes[0].output
     #expect(
       told.contains("lost the others: process 2 of 4, on ") || told.contains("lost the others: process 3 of 4, on "))
@@ -313,6 +313,21 @@ private let torch = PeerScript("reference_model.py")
     try write(steps: 40)
     #expect(try run("one").wait().status == 0)
     #expect(try difference(artifact("mortal0", "checkpoint"), artifact("one", "checkpoint")) < 1e-4)
+  }
+
+  /// One of two processes on one machine dies, whichever it is: the run ends and names it; the next one goes on.
+  @Test(arguments: [0, 1]) func aDeadProcessIsNamed(_ rank: Int) throws {
+    try write(steps: 40, processes: 2)
+    let store = "dead\(rank)"
+    let child = try run(store, environment: fault(step: 8...40))
+    try waitForCheckpoint(of: child, in: store)
+    kill(try #require(try workers(of: child).sorted().dropFirst(rank).first), SIGKILL)
+    let outcome = try child.wait()
+    #expect(outcome.status == 1)
+    #expect(
+      outcome.output.contains("training: process \(rank) of 2 was killed by signal 9"), "\(outcome.output.suffix(800))")
+    #expect(try run(store).wait().status == 0)
+    #expect(try resumedAt(store) > 0)
   }
 
   /// The machine that serves the others' meeting place dies as a whole.
