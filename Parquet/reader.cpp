@@ -39,12 +39,27 @@ constexpr int most_columns = 16384;
 enum class Format { parquet, ipc_file, ipc_stream };
 
 // What the library allocates for one file, bounded.
-struct Memory {
-  explicit Memory(int64_t limit) : limit(limit), counted(arrow::default_memory_pool()), capped(&counted, limit) {}
+class Memory : public arrow::ProxyMemoryPool {
+ public:
+  explicit Memory(int64_t limit) : ProxyMemoryPool(arrow::default_memory_pool()), limit(limit) {}
+  using MemoryPool::Allocate;
+  using MemoryPool::Free;
+  using MemoryPool::Reallocate;
+  arrow::Status Allocate(int64_t size, int64_t alignment, uint8_t **out) override {
+    ARROW_RETURN_NOT_OK(admit(size));
+    return ProxyMemoryPool::Allocate(size, alignment, out);
+  }
+  arrow::Status Reallocate(int64_t old_size, int64_t new_size, int64_t alignment, uint8_t **pointer) override {
+    ARROW_RETURN_NOT_OK(admit(new_size - old_size));
+    return ProxyMemoryPool::Reallocate(old_size, new_size, alignment, pointer);
+  }
   const int64_t limit;
-  arrow::ProxyMemoryPool counted;
-  arrow::CappedMemoryPool capped;
-  arrow::MemoryPool *pool() { return &capped; }
+
+ private:
+  arrow::Status admit(int64_t more) const {
+    if (more <= limit - bytes_allocated()) return arrow::Status::OK();
+    return arrow::Status::OutOfMemory("it needs more than ", limit, " bytes of memory at once");
+  }
 };
 
 // Arrow's own threads may give memory back a moment after a file is closed, so that what they give it to is never
@@ -54,7 +69,7 @@ class Memories {
   Memory &take(int64_t limit) {
     const std::lock_guard<std::mutex> lock(mutex_);
     for (auto &memory : idle_) {
-      if (memory->limit == limit && memory->counted.bytes_allocated() == 0) {
+      if (memory->limit == limit && memory->bytes_allocated() == 0) {
         auto *taken = memory;
         memory = idle_.back();
         idle_.pop_back();
@@ -88,7 +103,7 @@ struct Loan {
 struct pp_file {
   explicit pp_file(int64_t limit) : loan(limit) {}
   Loan loan;  // outlives what is read
-  arrow::MemoryPool *pool() const { return loan.memory.pool(); }
+  arrow::MemoryPool *pool() const { return &loan.memory; }
   std::string path;
   Format format = Format::parquet;
   std::unique_ptr<parquet::arrow::FileReader> reader;
