@@ -33,7 +33,9 @@ struct DoctorCommand: ParsableCommand {
     if place.isRemote {
       findings += ClusterChecks.all(try place.siteProfile(site, beside: "."), store: store ?? "./.pipeline")
     }
-    if let pipeline { findings += Self.endpoints(try SpecArguments.graph(of: pipeline, setting: parameters, site: site)) }
+    if let pipeline {
+      findings += Self.endpoints(try SpecArguments.graph(of: pipeline, setting: parameters, site: site))
+    }
     try Self.show(findings, json: json)
   }
 
