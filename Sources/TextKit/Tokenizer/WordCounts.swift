@@ -26,9 +26,10 @@ public struct WordCounts: ~Copyable {
   /// Distinct words.
   public var count: Int { entries.count }
 
-  /// Bytes used.
+  /// Bytes used, which follows from the words alone. Arrays may hold twice as much as is used of them, and how much they
+  /// hold depends on the allocator.
   public var memoryBytes: Int {
-    arena.capacity + entries.capacity * MemoryLayout<Entry>.stride + slots.count * MemoryLayout<UInt64>.stride
+    arena.count + entries.count * MemoryLayout<Entry>.stride + slots.count * MemoryLayout<UInt64>.stride
   }
 
   @inline(__always)
