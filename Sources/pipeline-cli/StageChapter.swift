@@ -28,7 +28,7 @@ enum StageChapter: String, CaseIterable {
   ]
   private static let families: [String: StageChapter] = [
     "text": .clean, "filter": .clean, "infer": .clean, "dedupe": .dedupe, "mix": .dedupe, "tokenizer": .write,
-    "mds": .write,
+    "mds": .write, "parquet": .write,
     "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish, "command": .own,
   ]
 

@@ -75,14 +75,21 @@ public struct BatchWorker {
   /// The first job to arrive owns the group; a second submission of the same batch does nothing. A job that its
   /// scheduler has started again continues.
   private func claims() throws -> Bool {
-    guard isLeader else { return true }
     let path = folder.claim(group)
+    guard isLeader else {
+      guard let owner = folder.claimant(group), !owner.isEmpty else { return true }
+      return owner == JobReport.number(job)
+    }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     if descriptor >= 0 {
       defer { close(descriptor) }
       let text = Array("\(job)\n".utf8)
       guard write(descriptor, text, text.count) == text.count, fsync(descriptor) == 0 else {
         throw FileSystem.error(path, "cannot be written")
+      }
+      // Left by another submission of the same batch, which ended before it could claim the group.
+      for stale in [folder.end(group), folder.failure(group)] where FileSystem.exists(stale) {
+        try FileSystem.remove(stale)
       }
       return true
     }
@@ -142,6 +149,25 @@ public struct BatchWorker {
 
   // MARK: One task
 
+  /// Stands for the reason of a node on which a process was killed for memory.
+  private static let killed = "killed by signal 9"
+
+  /// Whether the first node has lost a process that another one says was killed for memory.
+  private func hearsOfKill(_ error: StageError) -> Bool {
+    guard isLeader, batch.request.nodes > 1, error.isTransient else { return false }
+    let until = monotonicNanoseconds() + Self.toldWithin
+    while true {
+      if let text = try? FileSystem.read(folder.failure(group), limit: 1 << 16) {
+        return String(decoding: text, as: UTF8.self).hasSuffix(": \(Self.killed)")
+      }
+      guard monotonicNanoseconds() < until else { return false }
+      usleep(200_000)
+    }
+  }
+
+  /// How long the other nodes have to say why they ended, in nanoseconds.
+  private static let toldWithin = 10_000_000_000
+
   /// A disk of the node, where its scheduler names one: spills need not go over the network.
   private static var scratch: String? {
     ["SLURM_TMPDIR", "TMPDIR"].compactMap { (name: String) in getenv(name).map { String(cString: $0) } }
@@ -179,8 +205,9 @@ public struct BatchWorker {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")
       try reports.append(report(.finished, key: task.key, usage: meter.usage()))
-    } catch let error as StageError where error.code == .killed {
+    } catch let error as StageError where error.code == .killed || hearsOfKill(error) {
       log.note("error: \(error)")
+      if !isLeader { Self.tellLeader(Self.killed, folder, group) }
       // The scheduler knows whether the job ran out of memory. It is judged by this process's end, which is the same.
       kill(getpid(), SIGKILL)
     } catch let error as StageError where error.code == .cancelled && watch.failure != nil {

@@ -39,13 +39,14 @@ public struct DetachedDriver {
   }
 
   /// Whether such a job waits or runs.
-  /// - Throws: `ClusterError` (`.silent`) if the scheduler does not answer.
+  /// - Throws: `ClusterError` if that cannot be found out here.
   public static func isAlive(job: String) throws(ClusterError) -> Bool {
     do {
       let state = try SlurmCluster.ask(["squeue", "--noheader", "--jobs=\(job)", "--format=%T"])
       return !state.allSatisfy(\.isWhitespace)
     } catch {
-      guard error.code == .refused else { throw error }
+      // Anything else, such as a machine without Slurm, says nothing about the job.
+      guard error.message.lowercased().contains("invalid job id") else { throw error }
       return false
     }
   }

@@ -89,7 +89,8 @@ public struct SSHCluster: Cluster {
     for job in jobs {
       for group in job.batch.groups.indices where !FileSystem.exists(job.folder.end(group)) {
         guard let place = place(job.folder, group) else {
-          states[job.number, default: [:]][group] = .waiting(reason: "no place is free")
+          let isLeft = profile.hosts.keys.contains { !job.batch.excluded.contains($0) }
+          states[job.number, default: [:]][group] = .waiting(reason: isLeft ? "no place is free" : Self.noHostLeft)
           waiting.append(Member(job: job, group: group))
           continue
         }
@@ -167,7 +168,7 @@ public struct SSHCluster: Cluster {
     let folder = member.job.folder
     let host = shellQuoted(member.host)
     let place = shellQuoted(placePath(folder, member.group))
-    return "setsid nohup bash \(shellQuoted(folder.script)) \(member.group) \(host) "
+    return "setsid nohup \(profile.shell) \(shellQuoted(folder.script)) \(member.group) \(host) "
       + ">>\(shellQuoted(folder.output(member.group))) 2>&1 </dev/null & "
       + "for i in $(seq 100); do [ -e \(place) ] && break; sleep 0.05; done"
   }
@@ -224,7 +225,10 @@ public struct SSHCluster: Cluster {
     return "\(isAlive) && { kill -TERM -\(member.process); \(killing) }"
   }
 
-  public func isHopeless(_ reason: String) -> Bool { false }
+  /// All hosts are kept away from.
+  private static let noHostLeft = "no host is left"
+
+  public func isHopeless(_ reason: String) -> Bool { reason == Self.noHostLeft }
 
   public func checks() -> [ClusterCheck] {
     profile.hosts.keys.sorted().map { host in

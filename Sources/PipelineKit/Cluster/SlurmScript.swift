@@ -122,6 +122,9 @@ public struct JobScript {
       "while kill -0 $worker 2>/dev/null; do wait $worker; done",
       "wait $worker; code=$?",
       "[ $code = \(Self.anothersCode) ] && exit 0",
+      // Of a group that another job has claimed, this one's end says nothing.
+      "claim=\"$folder/groups/$group.claim\"",
+      "[ ! -e \"$claim\" ] || [ \"$(cat \"$claim\")\" = \"\(job)\" ] || exit $code",
       "echo $code >\"$folder/groups/$group.end.new\" && mv \"$folder/groups/$group.end.new\" \"$folder/groups/$group.end\"",
       "exit $code",
     ]

@@ -18,7 +18,7 @@ final class TaskWatch: Sendable {
     let beats = HeartbeatFile(path: folder.heartbeat(group), key: key, control: control)
     if !isMuted { beats.write() }
     thread = BackgroundThread { [ending, reason] in
-      var lookedAt = monotonicNanoseconds()
+      var lookedAt = monotonicNanoseconds(), beatAt = lookedAt
       while true {
         if stopping() { control.requestStop() }
         if control.overtime > Self.patience { _exit(TaskWatch.hungCode) }
@@ -27,7 +27,7 @@ final class TaskWatch: Sendable {
         }
         if isOver == true { return }
         // The store's file system is shared by all jobs.
-        guard monotonicNanoseconds() - lookedAt >= seconds * 1_000_000_000 else { continue }
+        guard monotonicNanoseconds() - lookedAt >= min(seconds, Self.mostSeconds) * 1_000_000_000 else { continue }
         lookedAt = monotonicNanoseconds()
         if FileSystem.exists(folder.void) { control.cancel() }
         guard !isMuted else { continue }
@@ -35,10 +35,15 @@ final class TaskWatch: Sendable {
           reason.with { $0 = String(decoding: text, as: UTF8.self) }
           control.cancel()
         }
+        guard lookedAt - beatAt >= seconds * 1_000_000_000 else { continue }
+        beatAt = lookedAt
         beats.write()
       }
     }
   }
+
+  /// Between two looks at what others tell this job.
+  private static let mostSeconds = 15
 
   /// The exit code of a job whose task did not stop after its timeout.
   static let hungCode: Int32 = 124

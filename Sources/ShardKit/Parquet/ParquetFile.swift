@@ -45,6 +45,21 @@ public final class ParquetFile {
     }
     columns = description.columns.map { Column(name: $0.name, type: $0.type) }
     groups = description.groups?.map { Group(rows: $0.rows, bytes: $0.bytes) }
+    var rows = 0, bytes: Int64 = 0
+    for group in groups ?? [] {
+      guard (0...Self.mostRows).contains(group.rows), group.bytes >= 0 else { throw Self.absurd(path) }
+      let (moreRows, isTooMany) = rows.addingReportingOverflow(group.rows)
+      let (moreBytes, isTooLarge) = bytes.addingReportingOverflow(group.bytes)
+      guard !isTooMany, !isTooLarge, moreRows <= Self.mostRows else { throw Self.absurd(path) }
+      (rows, bytes) = (moreRows, moreBytes)
+    }
+  }
+
+  /// More rows than any file has.
+  private static let mostRows = 1 << 48
+
+  private static func absurd(_ path: String) -> ShardError {
+    ShardError(.malformed, path, "its footer states an impossible number of rows or bytes", hint: hint)
   }
 
   deinit { library.table.pointee.close(handle) }

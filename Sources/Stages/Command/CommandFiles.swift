@@ -86,16 +86,18 @@ public struct CommandFiles: SinglePhaseStage {
   public func run(_ workspace: Workspace) throws {
     let payload: Payload = try workspace.payload()
     let words = try CommandWords(options.program.command)
-    let root = try workspace.temporaryDirectory()
-    try Self.placeInputs(payload.inputs, below: root + "/inputs", workspace)
+    // The program runs in a folder of its own, where relative paths lead elsewhere.
+    let root = FileSystem.realPath(try workspace.temporaryDirectory())
+    let inputs = try Self.placeInputs(payload.inputs, below: root + "/inputs", workspace)
     for port in words.outputs { try FileSystem.makeDirectory("\(root)/outputs/\(port)") }
-    let state = words.usesState ? try workspace.stateDirectory() : ""
+    let state = words.usesState ? FileSystem.realPath(try workspace.stateDirectory()) : ""
     var program = options.program
     program.command = words.filled(inputs: root + "/inputs", outputs: root + "/outputs", state: state)
     try ProgramDevices.using(program.gpus, workspace.control) { devices in
       let folder = try ProgramFolder(workspace.files(ProgramFolder.role), places: payload.program)
       try CommandRun(program, folder, devices, workspace).run()
     }
+    for input in inputs { try input.check() }
     for port in words.outputs {
       guard let output = CommandOutput.all.first(where: { $0.port.name == port }) else { continue }
       try output.publish("\(root)/outputs/\(port)", workspace)
@@ -110,7 +112,33 @@ public struct CommandFiles: SinglePhaseStage {
     }
   }
 
-  private static func placeInputs(_ places: [Place], below root: String, _ workspace: Workspace) throws {
+  /// A file of the store that the program can reach. It is not copied, since it may be large.
+  private struct PlacedInput {
+    let path: String
+    private let status: FileSystem.Status?
+
+    init(_ path: String) {
+      self.path = path
+      status = FileSystem.status(path)
+    }
+
+    /// - Throws: `StageError` (`.check`) if the program has changed it.
+    func check() throws(StageError) {
+      // Links to it, which others make and remove, are no change.
+      let now = FileSystem.status(path)
+      guard now?.bytes != status?.bytes || now?.modified != status?.modified || now?.inode != status?.inode else {
+        return
+      }
+      throw StageError(
+        .check, path, "the program has changed its input, which is a finished output of another stage",
+        hint: "Let it copy what it changes. `pipeline verify` finds the damaged file, and the next run makes it again.")
+    }
+  }
+
+  private static func placeInputs(
+    _ places: [Place], below root: String, _ workspace: Workspace
+  ) throws -> [PlacedInput] {
+    var placed: [PlacedInput] = []
     for place in places {
       for file in workspace.files(TaskInputs.Role(place.role)) {
         let path = "\(root)/\(place.folder)/\(file.name)"
@@ -119,8 +147,10 @@ public struct CommandFiles: SinglePhaseStage {
         guard link(file.path, path) == 0 || symlink(file.path, path) == 0 else {
           throw FileSystem.error(path, "cannot be linked")
         }
+        placed.append(PlacedInput(file.path))
       }
     }
+    return placed
   }
 }
 

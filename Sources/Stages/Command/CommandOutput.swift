@@ -67,6 +67,14 @@ struct CommandOutput: Sendable {
       throw Self.wrong(folder, "the program ended with code 0, but wrote no file to {output.\(port.name)}")
     }
     for name in names {
+      var parent = ArchivePath.parent(of: name)
+      while let inner = parent, !inner.isEmpty {
+        var status = stat()
+        guard lstat("\(folder)/\(inner)", &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+          throw Self.wrong("\(folder)/\(inner)", "it is a link to a folder; an artifact has its own files alone")
+        }
+        parent = ArchivePath.parent(of: inner)
+      }
       var status = stat()
       guard lstat("\(folder)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
         throw Self.wrong("\(folder)/\(name)", "it is a link or a special file; an artifact has regular files alone")

@@ -166,8 +166,8 @@ struct WorkerGroup {
 
   /// Words of failures of a device or a network, which another attempt, perhaps elsewhere, may not meet.
   private static let passing = [
-    ProcessGroup.lossWords, "cannot reach the others", "NCCL", "ECC error", "unspecified launch failure",
-    "CUDA error: unknown error", "CUDA driver", "hardware",
+    ProcessGroup.lossWords, "cannot reach the others", "NCCL error", "NCCL communicator", "unhandled system error",
+    "ECC error", "unspecified launch failure", "CUDA error: unknown error", "hardware error",
   ]
 
   private static let toldBytes = 1 << 16

@@ -127,6 +127,22 @@ import Testing
     #expect(try FileSystem.list(folder.groups) == ["0.failure"])
   }
 
+  /// Its leader has left the group to another job.
+  @Test func aFollowerOfASecondJobDoesNothing() throws {
+    try write { $0.use = "test.unknown" }
+    try FileSystem.write(Array("6_0\n".utf8), to: folder.claim(0))
+    #expect(try worker(isLeader: false).run { false } == .isAnothers)
+    #expect(try FileSystem.list(folder.groups) == ["0.claim"])
+  }
+
+  /// A second submission may have ended before this job began.
+  @Test func aClaimTakesAwayWhatAnotherJobLeft() throws {
+    try write { $0.program.digest = Digester.digest([]) }
+    for path in [folder.end(0), folder.failure(0)] { try FileSystem.write(Array("77\n".utf8), to: path) }
+    #expect(try refusal(worker()).contains("is not the program"))
+    #expect(!FileSystem.exists(folder.end(0)) && !FileSystem.exists(folder.failure(0)))
+  }
+
   /// The others would wait for it.
   @Test func theFirstNodeHearsWhyAnotherCannotDoItsPart() async throws {
     try write { $0.program.digest = Digester.digest([]) }

@@ -182,6 +182,14 @@ import Testing
     #expect(job.end == nil)
   }
 
+  /// Nor does one that ends before it finds out, as where the container's software is missing.
+  @Test func aSecondJobThatFailsBeforeItClaimsWritesNoEnd() throws {
+    let job = try Job(batch(), worker: "exit 127", claimed: true)
+    defer { job.remove() }
+    #expect(try job.wait().status == 127)
+    #expect(job.end == nil)
+  }
+
   @Test(
     arguments: [
       (["false", "export A=1"], "false", 1), (["no_such_command 7"], "no_such_command 7", 127),

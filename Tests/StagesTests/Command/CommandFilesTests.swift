@@ -69,6 +69,14 @@ import Testing
     ("touch {output.files}/a; kill -9 $$", "it was ended by signal 9 (Killed)"),
     (": {output.files}", "output.files: the program ended with code 0, but wrote no file to {output.files}."),
     ("ln -s /etc/passwd {output.files}/a", "output.files/a: it is a link or a special file"),
+    (
+      "mkdir {output.files}/own; touch {output.files}/own/f; ln -s own {output.files}/deep",
+      "output.files/deep: it is a link to a folder; an artifact has its own files alone"
+    ),
+    (
+      "for f in {input.documents}/*; do echo broken > $f; done; touch {output.files}/a",
+      "the program has changed its input, which is a finished output of another stage"
+    ),
     ("echo x > {output.metrics}/m.json", "output.metrics/m.json: it is not a JSON object."),
     ("echo {} > {output.metrics}/m.txt", "output.metrics/m.txt: metrics are .json files."),
     ("echo {} > {output.model}/config.json", "output.model: the program wrote no *.safetensors"),
