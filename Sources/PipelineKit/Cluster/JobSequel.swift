@@ -131,7 +131,13 @@ extension ClusterDriver {
       return fail(task, loss, "ran out of memory with \(ByteCount(asked)), the most that the profile allows")
     }
     task.request.memoryBytes = min(asked * 2, most.bytes)
-    again(task, group, batch, "ran out of memory; its next job has \(ByteCount(task.request.memoryBytes))")
+    // Of several nodes, the one that lost a process has said so.
+    let told = (try? FileSystem.read(batch.folder.failure(group.number), limit: 1 << 16)).map {
+      "lost a process on \(String(decoding: $0, as: UTF8.self)), as when memory runs out"
+    }
+    again(
+      task, group, batch,
+      "\(told ?? "ran out of memory"); its next job has \(ByteCount(task.request.memoryBytes))")
   }
 
   private func afterTime(
