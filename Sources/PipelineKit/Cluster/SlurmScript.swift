@@ -46,7 +46,7 @@ struct SlurmScript {
 
   /// Of the shell that started the run, these say nothing about this job.
   private static let noOthers =
-    "unset " + LaunchVariableNames.all.joined(separator: " ")
+    "unset WORLD_SIZE RANK LOCAL_RANK LOCAL_WORLD_SIZE NODE_RANK GROUP_RANK MASTER_ADDR MASTER_PORT TORCHELASTIC_RUN_ID"
 
   private var isStep: Bool { batch.request.nodes > 1 || !profile.stepArguments.isEmpty }
 
@@ -63,14 +63,6 @@ struct SlurmScript {
 
   /// After the first process of a step has ended, the others have as long: to publish a model, not to hang.
   private static let waitSeconds = 1800
-}
-
-/// Variables with which launchers number the processes of a training.
-enum LaunchVariableNames {
-  static let all = [
-    "WORLD_SIZE", "RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT",
-    "TORCHELASTIC_RUN_ID",
-  ]
 }
 
 /// The part of a job's script that every kind of cluster has: prepares the machine, starts the worker, passes signals on

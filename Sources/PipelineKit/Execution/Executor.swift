@@ -385,20 +385,8 @@ final class Executor {
     progressReported = now
     let stages = graph.order.compactMap { node -> StageProgress? in
       guard let phase = running[node] else { return nil }
-      var documents = phase.finishedDocuments
-      var bytes = phase.finishedBytes
-      let queued = phase.controls.filter { $0.value.isQueued }
-      for control in phase.controls.values {
-        documents += control.progress.documents
-        bytes += control.progress.bytes
-      }
-      return StageProgress(
-        stage: graph.nodes[node].name, phase: graph.nodes[node].description.phases[phase.number],
-        tasksDone: phase.done.count, tasks: phase.prepared.tasks.count, running: phase.controls.count - queued.count,
-        queued: queued.count, queueReason: queued.min { $0.key < $1.key }?.value.queueReason ?? "",
-        documents: documents, bytes: bytes, totalBytes: phase.totalBytes,
-        milliseconds: (now - phase.began) / 1_000_000,
-        statuses: phase.controls.sorted { $0.key < $1.key }.compactMap { $0.value.status })
+      let graphNode = graph.nodes[node]
+      return phase.progress(of: graphNode.name, phase: graphNode.description.phases[phase.number], now: now)
     }
     if !stages.isEmpty { listen(.progress(stages)) }
   }
