@@ -21,9 +21,9 @@ PEERS = os.path.join(HERE, "peers")
 class Bench:
     def __init__(self, arguments, work):
         self.work = work
-        self.dump = arguments.dump
-        self.pages = arguments.pages
-        self.corpus = arguments.corpus or os.path.join(work, "corpus")
+        self.dump = arguments.dump and os.path.abspath(arguments.dump)
+        self.pages = arguments.pages and os.path.abspath(arguments.pages)
+        self.corpus = os.path.abspath(arguments.corpus or os.path.join(work, "corpus"))
         if not arguments.corpus:
             print(f"making {arguments.megabytes} MB of text", file=sys.stderr)
             made_up.make(self.corpus, arguments.megabytes)
@@ -118,7 +118,7 @@ def parquet(peer, form):
         read = {"read": {"use": "documents.read", "options": {"files": tables}}}
         write = {
             "read": bench.read(),
-            "write": {"use": "parquet.write", "inputs": {"documents": "read"}, "options": {"metadata": "json"}}}
+            "write": {"use": "parquet.write", "inputs": {"documents": "read"}, "options": {"metadata": "json", "fileBytes": "32MiB"}}}
         source = tables if form == "read" else bench.corpus
         return (
             peer, bench.megabytes,
@@ -136,7 +136,7 @@ def xml_megabytes(path):
 def wikipedia(bench):
     if not bench.dump:
         raise LookupError("needs --dump FILE, a MediaWiki XML dump")
-    ours = {"wikipedia": {"use": "wikipedia.extract", "options": {"dump": os.path.abspath(bench.dump)}}}
+    ours = {"wikipedia": {"use": "wikipedia.extract", "options": {"dump": bench.dump}}}
     peer = [
         sys.executable, "-m", "wikiextractor.WikiExtractor", bench.dump, "--json", "-q", "--processes",
         str(os.cpu_count())]
@@ -291,6 +291,7 @@ def main():
     if arguments.corpus and not glob.glob(f"{arguments.corpus}/*.jsonl.zst"):
         parser.error(f"{arguments.corpus} holds no *.jsonl.zst")
     work = arguments.work or tempfile.mkdtemp(prefix="pipeline-bench-")
+    work = os.path.abspath(work)
     os.makedirs(work, exist_ok=True)
     try:
         bench = Bench(arguments, work)

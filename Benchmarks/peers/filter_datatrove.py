@@ -14,7 +14,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter  # noqa: E402
 from datatrove.pipeline.readers import JsonlReader  # noqa: E402
 from datatrove.pipeline.writers import JsonlWriter  # noqa: E402
 
-HIRAGANA = re.compile("[ぁ-ゖゝ-ゟ]")
+NOT_HIRAGANA = re.compile("[^ぁ-ゖゝ-ゟ]+")
 
 
 class Quality(BaseFilter):
@@ -24,7 +24,7 @@ class Quality(BaseFilter):
         characters = len(doc.text)
         if characters < 400:
             return False, "minimum-characters"
-        if len(HIRAGANA.findall(doc.text)) / characters < 0.15:
+        if len(NOT_HIRAGANA.sub("", doc.text)) / characters < 0.15:
             return False, "minimum-hiragana-fraction"
         return True
 

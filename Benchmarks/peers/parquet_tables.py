@@ -20,6 +20,8 @@ import pyarrow.parquet as pq
 import zstandard
 
 BATCH = 2000
+# Of zstd: that of parquet.write. Left alone, pyarrow takes 1.
+LEVEL = 3
 
 
 def corpus(path):
@@ -43,7 +45,7 @@ def write_table(paths_out):
 
 def put(rows, writer, out):
     table = pa.Table.from_pylist(rows) if writer is None else pa.Table.from_pylist(rows, schema=writer.schema)
-    writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd", write_page_index=True)
+    writer = writer or pq.ParquetWriter(out, table.schema, compression="zstd", compression_level=LEVEL, write_page_index=True)
     writer.write_table(table)
     return writer
 
@@ -66,6 +68,12 @@ def with_pyarrow(form, folder, out):
         pool.map(read_table if form == "read" else write_table, jobs, chunksize=1)
 
 
+def metadata_as_json(self, data, path, id_in_file):
+    """datatrove's writer takes the fields of a file's first documents for those of all, so mixed metadata ends its run."""
+    metadata = {"source": data.get("source", ""), "metadata": orjson.dumps(data.get("metadata") or {}).decode()}
+    return {"text": data["text"], "id": data["id"], "metadata": metadata}
+
+
 def with_datatrove(form, folder, out):
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.readers import JsonlReader, ParquetReader
@@ -74,7 +82,9 @@ def with_datatrove(form, folder, out):
     if form == "read":
         steps = [ParquetReader(folder, glob_pattern="*.parquet"), JsonlWriter(out, compression="zstd")]
     else:
-        steps = [JsonlReader(folder, glob_pattern="*.jsonl.zst", compression="zstd"), ParquetWriter(out, compression="zstd")]
+        steps = [
+            JsonlReader(folder, glob_pattern="*.jsonl.zst", compression="zstd", adapter=metadata_as_json),
+            ParquetWriter(out, compression="zstd")]
     processes = os.cpu_count()
     LocalPipelineExecutor(
         steps, tasks=len(os.listdir(folder)), workers=processes, logging_dir=out + "-logs", skip_completed=False).run()

@@ -3,7 +3,7 @@ import re
 
 from pipeline_stage import Drop, documents
 
-HIRAGANA = re.compile("[ぁ-ゖゝ-ゟ]")
+NOT_HIRAGANA = re.compile("[^ぁ-ゖゝ-ゟ]+")
 
 
 @documents
@@ -11,6 +11,6 @@ def stage(document):
     characters = len(document.text)
     if characters < 400:
         return Drop("minimum-characters", characters, 400)
-    fraction = len(HIRAGANA.findall(document.text)) / characters
+    fraction = len(NOT_HIRAGANA.sub("", document.text)) / characters
     if fraction < 0.15:
         return Drop("minimum-hiragana-fraction", fraction, 0.15)

@@ -136,6 +136,8 @@ def batches(function: Callable[[List[Document]], Iterable[Result]]) -> Callable[
 
 # What follows is the protocol; Documentation/guides/own-programs.md describes it.
 
+Line = Union[bytes, memoryview]
+
 
 class _Failure:
     def __init__(self, error: Exception) -> None:
@@ -148,12 +150,12 @@ def _copy(value: Any) -> Any:
     return [_copy(member) for member in value] if isinstance(value, list) else value
 
 
-def _read(line: bytes) -> Document:
+def _read(line: Line) -> Document:
     try:
-        members = orjson.loads(line) if orjson else json.loads(line)
+        members = orjson.loads(line) if orjson else json.loads(bytes(line))
     except ValueError:
         # Numbers of more than 64 bits, which orjson does not read.
-        members = json.loads(line)
+        members = json.loads(bytes(line))
     document = Document.__new__(Document)
     document.id, document.text, document.source = members["id"], members["text"], members.get("source", "")
     document.added, document.created = members.get("added"), members.get("created")
@@ -228,7 +230,7 @@ def _verdict(document: Document, result: Any, name: str) -> Dict[str, Any]:
     return _changes(document)
 
 
-def _answer(each: Callable[[Sequence[Document]], Iterable[Result]], lines: Sequence[bytes], name: str) -> List[bytes]:
+def _answer(each: Callable[[Sequence[Document]], Iterable[Result]], lines: "Sequence[Line]", name: str) -> List[bytes]:
     batch = [_read(line) for line in lines]
     ids = [document.id for document in batch]
     answers: List[bytes] = []
@@ -262,6 +264,16 @@ def _start(each: Callable[[Sequence[Document]], Iterable[Result]], function: Cal
     _serve(each, name, *(int(number) for number in frames.split(",")))
 
 
+def _lines(body: bytearray) -> List[memoryview]:
+    """The lines of a frame, without a copy."""
+    lines, begin, whole = [], 0, memoryview(body)
+    while begin < len(body):
+        end = body.index(b"\n", begin)
+        lines.append(whole[begin:end])
+        begin = end + 1
+    return lines
+
+
 def _serve(each: Callable[[Sequence[Document]], Iterable[Result]], name: str, reading: int, writing: int) -> None:
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
@@ -275,10 +287,10 @@ def _serve(each: Callable[[Sequence[Document]], Iterable[Result]], name: str, re
             kind, number, count, size = header.split()
             if kind != b"documents":
                 raise ValueError(f"pipeline sent a frame of an unknown kind: {header!r}")
-            body = source.read(int(size))
-            if len(body) < int(size):
+            body = bytearray(int(size))
+            if source.readinto(body) < len(body):
                 return
-            answers = _answer(each, body.split(b"\n")[:-1], name)
+            answers = _answer(each, _lines(body), name)
             payload = b"\n".join(answers) + b"\n"
             target.write(b"verdicts %d %d %d\n" % (int(number), int(count), len(payload)))
             target.write(payload)
