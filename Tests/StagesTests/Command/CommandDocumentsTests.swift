@@ -96,6 +96,60 @@ import Testing
     #expect(harness.ledger.repeated["split"]?.documents == 3 && harness.ledger.imbalance == 0)
   }
 
+  /// Truth values of numpy and torch are Python's, and an operator that is not the last loses nothing.
+  @Test(.needs(CommandWorkbench.hasNumPy, "needs Python with numpy")) func resultsOfNumPyAndOfChains() throws {
+    let script = """
+      import numpy
+      from pipeline_stage import Document, chain, documents
+
+      def splitting(document):
+          return [Document("", text) for text in document.text.split()] if document.id == "split" else None
+
+      def upper(document):
+          return Document("", document.text.upper(), metadata={"upper": True})
+
+      @documents
+      def stage(document):
+          if document.id == "kept":
+              return numpy.float32(1) > 0
+          if document.id == "rejected":
+              return numpy.array([0.25]).mean() > 0.5
+          if document.id == "score":
+              return numpy.float64(0.5)
+          if document.id == "texts":
+              return ["a", "b"]
+          if document.id == "chained-truth":
+              return chain([lambda document: numpy.bool_(False), upper])(document)
+          return chain([splitting, upper, lambda document: None])(document)
+      """
+    let documents = ["kept", "rejected", "score", "texts", "chained-truth", "split", "other"].map { id in
+      Document(id: id, text: "one two", source: "s")
+    }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(Array(script.utf8), to: folder + "/stage.py")
+    let harness = try CommandWorkbench.harness(
+      [CommandWorkbench.python, "stage.py"], files: [folder + "/stage.py"], documents: [documents]
+    ).run()
+    #expect(try harness.documents().map { "\($0.idString) \($0.textString)" } == ["kept one two", "other ONE TWO"])
+    #expect(try harness.documents().last?.metadata == Array(#"{"upper":true}"#.utf8))
+    let expected = "return None, a bool, str, Drop, Document or list"
+    #expect(
+      try harness.drops().map { [$0.id, $0.reason, $0.detail ?? ""] } == [
+        ["rejected", "stage", ""],
+        ["score", "command-failed", "failed: TypeError: stage returned a float64; \(expected)"],
+        [
+          "texts", "command-failed",
+          "failed: TypeError: stage returned a list with a str; it may have Documents alone",
+        ],
+        ["chained-truth", "stage", ""],
+        [
+          "split", "command-failed",
+          "failed: ValueError: operator 1 of the chain, splitting, made 2 documents of one; only the last operator may",
+        ],
+      ])
+  }
+
   /// What is not named is not there, and what is named is at its place.
   @Test func theProgramSeesItsFilesAndItsVariablesAlone() throws {
     let script = """

@@ -9,6 +9,7 @@ enum CommandWorkbench {
   static let programs = packagePath("Fixtures/programs")
   static let python = PeerScript.interpreter
   static let hasPython = ChildProcess.exists(python) && ChildProcess.succeeds([python, "-c", "import json"])
+  static let hasNumPy = hasPython && ChildProcess.succeeds([python, "-c", "import numpy"])
   static let hasCompiler = ChildProcess.succeeds(["cc", "--version"])
 
   /// Texts of several lengths and scripts, some of which both thresholds of quality.py and quality.c drop.

@@ -210,7 +210,28 @@ def _changes(document: Document) -> Dict[str, Any]:
     return members or {"keep": True}
 
 
+def _decided(result: Any) -> Any:
+    """A truth value of numpy or torch as Python's; any other result as it is."""
+    if getattr(result, "ndim", None) == 0 and hasattr(result, "item"):
+        value = result.item()
+        return value if isinstance(value, bool) else result
+    return result
+
+
+def _parts(result: Any, name: str) -> List[Document]:
+    if isinstance(result, (bytes, dict)) or getattr(result, "ndim", None) == 0 or not isinstance(result, Iterable):
+        raise TypeError(f"{name} returned a {type(result).__name__}; return None, a bool, str, Drop, Document or list")
+    parts = list(result)
+    if not parts:
+        raise ValueError(f"{name} returned an empty list; return a Drop with a reason")
+    for part in parts:
+        if not isinstance(part, Document):
+            raise TypeError(f"{name} returned a list with a {type(part).__name__}; it may have Documents alone")
+    return parts
+
+
 def _verdict(document: Document, result: Any, name: str) -> Dict[str, Any]:
+    result = _decided(result)
     if isinstance(result, Drop):
         return {"drop": result.verdict}
     if isinstance(result, _Failure):
@@ -223,10 +244,7 @@ def _verdict(document: Document, result: Any, name: str) -> Dict[str, Any]:
         if result is not document:
             return {"documents": [_whole(result, document)]}
     elif result is not None and result is not True:
-        parts = list(result)
-        if not parts:
-            raise ValueError(f"{name} returned an empty list; return a Drop with a reason")
-        return {"documents": [_whole(part, document) for part in parts]}
+        return {"documents": [_whole(part, document) for part in _parts(result, name)]}
     return _changes(document)
 
 
@@ -404,15 +422,22 @@ def chain(operators: Sequence[Operator]) -> Operator:
     """One after another, until one drops the document. None but the last may make several documents of one."""
 
     def chained(document: Document) -> Result:
-        result: Result = None
-        for operator in operators:
-            result = operator(document)
+        current = document
+        for place, operator in enumerate(operators, 1):
+            result = _decided(operator(current))
             if isinstance(result, Drop) or result is False:
                 return result
             if isinstance(result, str):
-                document.text = result
-                result = None
-        return result
+                current.text = result
+            elif result is not None and result is not True and result is not current:
+                name = f"operator {place} of the chain, {getattr(operator, '__name__', 'a callable')},"
+                parts = [result] if isinstance(result, Document) else _parts(result, name)
+                if place == len(operators):
+                    return parts
+                if len(parts) > 1:
+                    raise ValueError(f"{name} made {len(parts)} documents of one; only the last operator may")
+                current = parts[0]
+        return current
 
     return chained
 
@@ -427,7 +452,10 @@ def _chain_of(words: Sequence[str]) -> Tuple[str, Operator]:
             steps[-1] = (steps[-1][0], json.loads(word))
         else:
             steps.append((word, {}))
-    return steps[-1][0], chain([libraries[words[0]](name, **options) for name, options in steps])
+    operators = [libraries[words[0]](name, **options) for name, options in steps]
+    for operator, (name, _) in zip(operators, steps):
+        operator.__name__ = name
+    return steps[-1][0], chain(operators)
 
 
 if __name__ == "__main__":
