@@ -5,11 +5,10 @@ public enum Fingerprint {
   /// The options that determine a result, by name. Input files are left out: their contents are in the tasks.
   /// - Parameter phase: only the options that this phase uses.
   static func canonicalOptions(_ configured: ConfiguredStage, phase: String? = nil) -> JSONValue {
-    let files = Set(configured.inputFiles.map(\.option))
     let used = phase.flatMap { configured.narrowed[$0]?.options }
     return .object(
       configured.options.filter {
-        $0.affectsOutput && !files.contains($0.name) && used?.contains($0.name) ?? true
+        $0.affectsOutput && !configured.fileOptions.contains($0.name) && used?.contains($0.name) ?? true
       }
       .map { JSONMember($0.name, configured.settled[$0.name] ?? $0.value) })
   }

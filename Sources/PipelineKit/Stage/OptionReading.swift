@@ -20,8 +20,10 @@ public struct ConfiguredStage: Sendable {
   let narrowed: [String: (stage: any Stage, options: Set<String>)]
   /// Every option with its value, in declaration order.
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
-  /// The options that name files.
+  /// The options that name files, and those that name some among other things.
   public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
+  /// The options that are nothing but files.
+  let fileOptions: Set<String>
   /// See `Stage.settled`.
   let settled: [String: JSONValue]
   /// Options given by a former name.
@@ -125,8 +127,9 @@ struct OptionReading<S: Stage>: Sendable {
     return .success(
       ConfiguredStage(
         stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
-        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } },
-        settled: stage.settled, notices: notices))
+        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } }
+          + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
+        fileOptions: Set(given.filter { $0.inputFiles != nil }.map(\.name)), settled: stage.settled, notices: notices))
   }
 
   private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {

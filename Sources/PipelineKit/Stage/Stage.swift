@@ -38,6 +38,10 @@ public protocol Stage: Sendable {
   /// an option that has no effect in this configuration. Called whenever a pipeline file is read, so it must be cheap.
   var settled: [String: JSONValue] { get }
 
+  /// Existing files that options name in another way than as files, such as a program by its path, by option name. Their
+  /// contents are part of the fingerprint. Called whenever a pipeline file is read, so it must be cheap.
+  var namedFiles: [String: InputFiles] { get }
+
   /// Checks what a single option cannot express.
   /// - Throws: `StageError` with the code `.options` and the option's name as its subject.
   func validate() throws
@@ -95,6 +99,7 @@ extension Stage {
   public static func options(of phase: Phase) -> Set<String>? { nil }
   public static var waitingPhases: Set<Phase> { [] }
   public var settled: [String: JSONValue] { [:] }
+  public var namedFiles: [String: InputFiles] { [:] }
   public func validate() throws {}
   public var remarks: [String] { [] }
 

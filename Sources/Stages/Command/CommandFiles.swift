@@ -29,6 +29,7 @@ public struct CommandFiles: SinglePhaseStage {
   public init(options: Options) { self.options = options }
 
   public var settled: [String: JSONValue] { options.program.settled }
+  public var namedFiles: [String: InputFiles] { options.program.namedFiles }
 
   public func validate() throws {
     try options.program.validate()

@@ -6,7 +6,8 @@ import ShardKit
 public struct ProgramOptions: StageOptions {
   @Option(
     "The program and its arguments, one word per item: [\"python3\", \"filter.py\"]. A name without slash is looked up in "
-      + "PATH; a path is one of 'files', or absolute. No shell is involved.", required: true)
+      + "PATH; a path is one of 'files', or absolute. Files that a word names by an absolute path are part of the "
+      + "fingerprint, unless they belong to the system. No shell is involved.", required: true)
   var command: [String] = []
   @Option(
     "The program's own files: scripts, modules, word lists, a compiled program; folders and * are allowed. The program "
@@ -48,6 +49,31 @@ extension ProgramOptions {
     guard lockFile.paths.count <= 1 else { throw StageError(.options, "lockFile", "it names several files; name one") }
   }
 
+  /// Files that the command names by absolute paths, also as in `--words=/data/words.txt`.
+  var namedFiles: [String: InputFiles] {
+    var paths: [String] = []
+    for path in command.compactMap(Self.path) where Self.isOwnFile(path) && !paths.contains(path) { paths.append(path) }
+    return paths.isEmpty ? [:] : ["command": InputFiles(paths)]
+  }
+
+  private static func path(in word: String) -> String? {
+    if word.hasPrefix("/") { return word }
+    guard word.hasPrefix("-"), let place = word.firstIndex(of: "=") else { return nil }
+    let value = word[word.index(after: place)...]
+    return value.hasPrefix("/") ? String(value) : nil
+  }
+
+  /// Folders of the system: what is installed there is not seen elsewhere either.
+  private static let systems = ["/usr/", "/bin/", "/sbin/", "/lib", "/proc/", "/sys/", "/dev/"]
+
+  private static func isOwnFile(_ path: String) -> Bool {
+    var status = stat()
+    guard !path.contains(where: { "*?".contains($0) }), stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG
+    else { return false }
+    let real = FileSystem.realPath(path)
+    return real.hasPrefix("/usr/local/") || !systems.contains(where: real.hasPrefix)
+  }
+
   /// Values of variables are recorded as digests: some are secrets.
   var settled: [String: JSONValue] {
     guard !variables.isEmpty else { return [:] }
@@ -71,6 +97,8 @@ extension ProgramOptions {
   func inputs(_ context: PlanningContext) throws -> (inputs: TaskInputs, places: [String]) {
     let placed = try ProgramFolder.places(of: files, in: context)
     let lock = try context.files(lockFile)
-    return ([ProgramFolder.role: placed.map(\.file), "lock": lock], placed.map(\.place))
+    var inputs: TaskInputs = [ProgramFolder.role: placed.map(\.file), "lock": lock]
+    for named in namedFiles.values { inputs += ["named": try context.files(named)] }
+    return (inputs, placed.map(\.place))
   }
 }
