@@ -61,6 +61,7 @@ public struct EvaluateJGLUE: Stage {
   public init(options: Options) { self.options = options }
 
   /// The bytes depend on what 'auto' resolves to on this machine.
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func validate() throws {

@@ -25,6 +25,8 @@ public struct FilterQuality: Stage {
 
   public init(options: Options) { self.options = options }
 
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.needsNouns ? options.mecabDictionary : nil) }
+
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
     case .filter: return try filterTasks(context)

@@ -52,6 +52,7 @@ public struct ModelFinetune: SinglePhaseStage {
   public init(options: Options) { self.options = options }
 
   /// The bytes depend on what 'auto' means on this machine.
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {

@@ -52,6 +52,8 @@ public struct TokenizerEncode: Stage {
 
   public init(options: Options) { self.options = options }
 
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.mecabDictionary) }
+
   public func validate() throws {
     let least = options.addSpecialTokens ? 3 : 1
     guard options.sequenceLength >= least || (options.sequenceLength == 0 && options.packing == .none) else {

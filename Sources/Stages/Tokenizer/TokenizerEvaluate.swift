@@ -33,6 +33,8 @@ public struct TokenizerEvaluate: Stage {
 
   public init(options: Options) { self.options = options }
 
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.mecabDictionary) }
+
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
     case .measure:

@@ -59,6 +59,8 @@ public struct TokenizerTrain: Stage {
 
   public init(options: Options) { self.options = options }
 
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.mecabDictionary) }
+
   public func validate() throws {
     for token in ["[UNK]", "[CLS]", "[SEP]"] where !options.specialTokens.contains(token) {
       throw StageError(.options, "specialTokens", "\(token) is missing")
