@@ -102,11 +102,12 @@ public struct PipelineRun {
     for index in graph.order where needed.contains(index) && !planner.selection.nodes.contains(index) {
       let name = graph.nodes[index].name
       let identity = try planner.identity(of: index, sources: manifests, history: history)
-      if let manifest = try history.sealed(stage: name, fingerprint: identity.fingerprint) {
+      let verdict = try planner.verdict(on: index, identity, history: history)
+      if verdict == .fresh, let manifest = try history.sealed(stage: name, fingerprint: identity.fingerprint) {
         manifests[index] = manifest
         continue
       }
-      let reasons = try planner.verdict(on: index, identity, history: history).reasons.joined(separator: "; ")
+      let reasons = verdict.reasons.joined(separator: "; ")
       throw RunError(
         .selection, "the stage '\(name)' is needed but not selected, and it is not up to date: \(reasons)",
         hint: "Run without --from and --only, or also select '\(name)'.")

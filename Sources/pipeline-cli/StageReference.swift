@@ -55,7 +55,12 @@ enum StageReference {
       range = "\(written(low, isBytes: isBytes)) to \(written(high, isBytes: isBytes))"
     }
     var text = cell(option.documentation)
-    if !option.affectsOutput { text += " *Does not change the result.*" }
+    if !option.losing.isEmpty {
+      let reasons = option.losing.sorted().map { "`\($0)`" }.joined(separator: " or ")
+      text += " *Changes the result only where documents were lost (\(reasons)): the stage then runs again for them.*"
+    } else if !option.affectsOutput {
+      text += " *Does not change the result.*"
+    }
     if let former = option.formerName { text += " Former name: `\(former)`." }
     return "| `\(option.name)` | \(cell(type)) | \(value) | \(range) | \(text) |"
   }

@@ -91,7 +91,11 @@ struct StagesCommand: ParsableCommand {
       facts.append("\(low.text()) to \(high.text())")
     }
     facts.append(option.isRequired ? "required" : "default \(option.defaultValue.text())")
-    if !option.affectsOutput { facts.append("does not change the result") }
+    if !option.losing.isEmpty {
+      facts.append("changes the result only where documents were lost")
+    } else if !option.affectsOutput {
+      facts.append("does not change the result")
+    }
     return facts
   }
 

@@ -47,6 +47,17 @@ public struct ArtifactStore: Sendable {
     try FileSystem.removeTree(folder)
   }
 
+  /// Unseals a node of which some tasks are done again.
+  func unseal(stage: String, fingerprint: Digest) throws(ShardError) {
+    try FileSystem.remove(directory(stage: stage, fingerprint: fingerprint) + "/manifest.json")
+  }
+
+  /// Removes what a task has published, its manifest first.
+  func withdraw(_ manifest: TaskManifest, in folder: String) throws(ShardError) {
+    try FileSystem.remove(Self.taskManifestPath(in: folder, phase: manifest.phase, key: manifest.key))
+    for file in manifest.files { try FileSystem.remove("\(folder)/\(file.port)/\(file.name)") }
+  }
+
   /// The sealed manifest on disk, for a store whose database lost the row.
   func sealedManifest(stage: String, fingerprint: Digest) -> NodeManifest? {
     let path = directory(stage: stage, fingerprint: fingerprint) + "/manifest.json"

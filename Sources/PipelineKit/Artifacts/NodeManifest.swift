@@ -12,6 +12,8 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
   public var ledger: Ledger
   public var warnings: [String: TaskManifest.Warning]
   @JSONFigures public var metrics: [String: Double]
+  /// See `LossLimits`.
+  var limits: [String: JSONValue]?
 
   public init(stage: String, identity: NodeIdentity, tasks manifests: [TaskManifest]) {
     self.stage = stage
@@ -27,6 +29,7 @@ public struct NodeManifest: JSONRecord, Equatable, Sendable {
         warnings[name, default: .init(count: 0, example: warning.example)].count += warning.count
       }
       for (name, value) in manifest.metrics { metrics[name, default: 0] += value }
+      for (name, value) in manifest.limits ?? [:] { limits = (limits ?? [:]).merging([name: value]) { $1 } }
     }
   }
 

@@ -29,6 +29,8 @@ public struct TaskManifest: JSONRecord, Equatable, Sendable {
   /// Named warnings with their counts and first messages.
   public var warnings: [String: Warning]
   @JSONFigures public var metrics: [String: Double]
+  /// See `LossLimits`.
+  var limits: [String: JSONValue]?
 
   public struct Warning: Codable, Equatable, Sendable {
     public var count: Int

@@ -200,7 +200,7 @@ public struct BatchWorker {
       directory: batch.directory, keptState: batch.keptState, phase: batch.phase, task: plan,
       fingerprint: task.fingerprint, memoryBytes: plan.memoryBytes, control: control, earlier: earlier,
       staging: "\(batch.phase)-\(task.key)-\(batch.id)\(isLeader ? "" : "-\(hostName())-\(getpid())")",
-      scratch: Self.scratch, publishes: isLeader, logPath: log.path)
+      scratch: Self.scratch, publishes: isLeader, logPath: log.path, limits: configured.limits)
     do {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")

@@ -172,7 +172,7 @@ final class Executor {
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs,
       logPath: TaskLog.path(
         store: store.root, run: self.run, stage: graphNode.name, phase: graphNode.description.phases[phase.number],
-        key: plan.key, attempt: number))
+        key: plan.key, attempt: number), limits: graphNode.configured.limits)
     let attempt = TaskAttempt(node: graphNode, run: run, number: number)
     executor(of: graphNode, phase: phase.number).submit(attempt) { [outlet = pool.outlet] in
       outlet(.ended(node: node, task: task, control, $0))

@@ -31,6 +31,7 @@ struct NodePreparation: Sendable {
     let directory = store.artifacts.directory(stage: graphNode.name, fingerprint: identity.fingerprint)
     try cluster?.release(stage: graphNode.name, keeping: isForced ? nil : directory)
     if isForced { try store.artifacts.discard(stage: graphNode.name, fingerprint: identity.fingerprint) }
+    try store.artifacts.unseal(stage: graphNode.name, fingerprint: identity.fingerprint)
     let id = try store.beginNode(stage: graphNode.name, identity: identity, run: run)
     if isForced { try store.removeTasks(node: id) }
     return try prepared(
@@ -55,7 +56,12 @@ struct NodePreparation: Sendable {
   /// The output that the lock names, brought into the store; nil if it is to be computed.
   private func fetched(_ identity: NodeIdentity) throws -> Executor.Report? {
     guard let locked, locked.names(graphNode.name, identity) else { return nil }
-    guard let manifest = try lockedManifest(),
+    let manifest = try lockedManifest()
+    if let reason = graphNode.configured.limits.changes(since: manifest?.limits).first {
+      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(reason)")
+      return nil
+    }
+    guard let manifest,
       let bytes = try locked.fetch(manifest, into: store.artifacts, isStopped: { stopping.isSet })
     else {
       if !stopping.isSet {

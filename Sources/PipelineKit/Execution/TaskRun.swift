@@ -20,12 +20,14 @@ public struct TaskRun: Sendable {
   public var publishes: Bool
   /// See `Workspace.logPath`.
   public var logPath: String?
+  public var limits: LossLimits
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, scratch: String? = nil,
-    publishes: Bool = true, logPath: String? = nil
+    publishes: Bool = true, logPath: String? = nil, limits: LossLimits? = nil
   ) {
+    self.limits = limits ?? LossLimits()
     self.logPath = logPath
     self.scratch = scratch
     self.staging = staging ?? "\(phase)-\(task.key)"
@@ -60,7 +62,9 @@ public struct TaskRun: Sendable {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.
       try control.check()
-      return try workspace.finish(fingerprint: fingerprint)
+      var manifest = try workspace.finish(fingerprint: fingerprint)
+      manifest.limits = limits.deciding(manifest)
+      return manifest
     }
     guard manifest.ledger.imbalance == 0 else {
       throw StageError(

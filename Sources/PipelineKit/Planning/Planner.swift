@@ -64,7 +64,10 @@ public struct Planner: Sendable {
     let name = graph.nodes[index].name
     let fingerprint = identity.fingerprint
     if let reason = selection.forced[index] { return .run([reason]) }
-    if try history.sealed(stage: name, fingerprint: fingerprint) != nil { return .fresh }
+    if let manifest = try history.sealed(stage: name, fingerprint: fingerprint) {
+      let changes = graph.nodes[index].configured.limits.changes(since: manifest.limits)
+      return changes.isEmpty ? .fresh : .run(changes)
+    }
     if let damage = try history.damage(stage: name, fingerprint: fingerprint) { return .run([damage]) }
     let done = try history.finishedTasks(stage: name, fingerprint: fingerprint)
     if done > 0 { return .resume(done: done) }
@@ -147,12 +150,14 @@ public struct Plan: Sendable {
           continue
         }
         var verdict = try planner.verdict(on: index, identity, history: history)
-        if verdict != .fresh, let locked, locked.names(planner.graph.nodes[index].name, identity) {
+        // One that is here, and yet has to run, is the one that the lock names.
+        let name = planner.graph.nodes[index].name
+        let isHere = try history.sealed(stage: name, fingerprint: identity.fingerprint) != nil
+        if !isHere, let locked, locked.names(name, identity) {
           verdict = .fetch(from: locked.remote.name)
         }
         if verdict == .fresh {
-          manifests[index] = try history.sealed(
-            stage: planner.graph.nodes[index].name, fingerprint: identity.fingerprint)
+          manifests[index] = try history.sealed(stage: name, fingerprint: identity.fingerprint)
         }
         verdicts.append((index, verdict, identity.fingerprint))
       }

@@ -6,6 +6,8 @@ public import ShardKit
 ///
 /// - `required`: pipeline files must set it; the default is never used.
 /// - `affectsOutput`: false for options such as a memory limit, which change how work is done but never its result.
+/// - `losing`: of an option that does not affect the output, the names of drops or warnings by which documents may be lost
+///   because of its value, such as a timeout's. An output that lost some is up to date only while the value stays.
 /// - `holdsRecords`: false for auxiliary files, such as a list of what to take, as opposed to the records that the
 ///   stage reads.
 /// - `formerly`: its name in the previous release, which is accepted with a notice.
@@ -16,23 +18,23 @@ public struct Option<Value: OptionValue>: Sendable {
 
   public init(
     wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, required: Bool = false,
-    affectsOutput: Bool = true, holdsRecords: Bool = true, formerly: String? = nil
+    affectsOutput: Bool = true, losing: Set<String> = [], holdsRecords: Bool = true, formerly: String? = nil
   ) {
     self.wrappedValue = wrappedValue
     declaration = OptionDeclaration(
-      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, holdsRecords: holdsRecords,
-      formerName: formerly, schema: { Value.schema }, check: { _ throws(OptionProblem) in })
+      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, losing: losing,
+      holdsRecords: holdsRecords, formerName: formerly, schema: { Value.schema }, check: { _ throws(OptionProblem) in })
   }
 
   /// With bounds that are checked, documented and included in the JSON Schema.
   public init(
     wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, in range: ClosedRange<Value>,
-    required: Bool = false, affectsOutput: Bool = true, formerly: String? = nil
+    required: Bool = false, affectsOutput: Bool = true, losing: Set<String> = [], formerly: String? = nil
   ) where Value: Comparable {
     self.wrappedValue = wrappedValue
     declaration = OptionDeclaration(
-      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, holdsRecords: true,
-      formerName: formerly,
+      documentation: documentation, isRequired: required, affectsOutput: affectsOutput, losing: losing,
+      holdsRecords: true, formerName: formerly,
       schema: {
         let bounds = [JSONMember("minimum", range.lowerBound.json), JSONMember("maximum", range.upperBound.json)]
         return .object((Value.schema.members ?? []) + bounds)
@@ -68,19 +70,21 @@ final class OptionDeclaration<Value: OptionValue>: Sendable {
   let documentation: @Sendable () -> String
   let isRequired: Bool
   let affectsOutput: Bool
+  let losing: Set<String>
   let holdsRecords: Bool
   let formerName: String?
   let schema: @Sendable () -> JSONValue
   let check: @Sendable (Value) throws(OptionProblem) -> Void
 
   init(
-    documentation: @escaping @Sendable () -> String, isRequired: Bool, affectsOutput: Bool, holdsRecords: Bool,
-    formerName: String?, schema: @escaping @Sendable () -> JSONValue,
+    documentation: @escaping @Sendable () -> String, isRequired: Bool, affectsOutput: Bool, losing: Set<String>,
+    holdsRecords: Bool, formerName: String?, schema: @escaping @Sendable () -> JSONValue,
     check: @escaping @Sendable (Value) throws(OptionProblem) -> Void
   ) {
     self.documentation = documentation
     self.isRequired = isRequired
     self.affectsOutput = affectsOutput
+    self.losing = losing
     self.holdsRecords = holdsRecords
     self.formerName = formerName
     self.schema = schema
@@ -95,6 +99,7 @@ protocol DeclaredOption: Sendable {
   var typeName: String { get }
   var isRequired: Bool { get }
   var affectsOutput: Bool { get }
+  var losing: Set<String> { get }
   var holdsRecords: Bool { get }
   var formerName: String? { get }
   var schema: JSONValue { get }
@@ -109,6 +114,7 @@ extension Option: DeclaredOption {
   var typeName: String { Value.typeName }
   var isRequired: Bool { declaration.isRequired }
   var affectsOutput: Bool { declaration.affectsOutput }
+  var losing: Set<String> { declaration.losing }
   var holdsRecords: Bool { declaration.holdsRecords }
   var formerName: String? { declaration.formerName }
   var schema: JSONValue { declaration.schema() }
@@ -141,6 +147,8 @@ public struct OptionField: Sendable {
   public var isRequired: Bool { option.isRequired }
   /// False for options such as a memory limit, which change how work is done but never its result.
   public var affectsOutput: Bool { option.affectsOutput }
+  /// Names of drops or warnings by which documents may be lost because of its value.
+  public var losing: Set<String> { option.losing }
   /// False for auxiliary files, such as a list of what to take, as opposed to the records that the stage reads.
   public var holdsRecords: Bool { option.holdsRecords }
   /// Its name in the previous release.

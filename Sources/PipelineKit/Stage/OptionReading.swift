@@ -24,6 +24,7 @@ public struct ConfiguredStage: Sendable {
   public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
   /// The options that are nothing but files.
   let fileOptions: Set<String>
+  let limits: LossLimits
   /// See `Stage.settled`.
   let settled: [String: JSONValue]
   /// Options given by a former name.
@@ -129,7 +130,8 @@ struct OptionReading<S: Stage>: Sendable {
         stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
         inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } }
           + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
-        fileOptions: Set(given.filter { $0.inputFiles != nil }.map(\.name)), settled: stage.settled, notices: notices))
+        fileOptions: Set(given.filter { $0.inputFiles != nil }.map(\.name)), limits: LossLimits(given),
+        settled: stage.settled, notices: notices))
   }
 
   private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {

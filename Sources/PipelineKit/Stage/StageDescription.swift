@@ -7,6 +7,8 @@ public struct OptionDescription: Sendable {
   public let typeName: String
   public let isRequired: Bool
   public let affectsOutput: Bool
+  /// See `OptionField.losing`.
+  public let losing: Set<String>
   public let defaultValue: JSONValue
   public let schema: JSONValue
   /// Its name in the previous release, which is still accepted.
@@ -18,6 +20,7 @@ public struct OptionDescription: Sendable {
     typeName = field.typeName
     isRequired = field.isRequired
     affectsOutput = field.affectsOutput
+    losing = field.losing
     defaultValue = field.value
     schema = field.schema
     formerName = field.formerName

@@ -20,7 +20,7 @@ public struct CommandDocuments: SinglePhaseStage {
     var startTimeoutSeconds = 600.0
     @Option(
       "Time for a batch. A program that does not answer is stopped, as if it had died.", in: 0.01...604_800,
-      affectsOutput: false)
+      affectsOutput: false, losing: ["command-timed-out"])
     var batchTimeoutSeconds = 300.0
     @Option(
       "How many documents of an input file may be dropped because the program dies at them ('command-died'), does not "

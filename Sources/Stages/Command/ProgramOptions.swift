@@ -28,7 +28,7 @@ public struct ProgramOptions: StageOptions {
   @Option(
     "Main memory that one process may use, with all that it starts: it is stopped above that, and no more tasks run at "
       + "once than fit --memory. 0: no limit, and 1 GiB is assumed.",
-    in: ByteCount(0)...ByteCount.gibibytes(65536), affectsOutput: false)
+    in: ByteCount(0)...ByteCount.gibibytes(65536), affectsOutput: false, losing: ["command-died"])
   var memory = ByteCount.gibibytes(2)
   @Option("Threads that one process computes on: OMP_NUM_THREADS and its like.", in: 1...1024, affectsOutput: false)
   var cores = 1

@@ -75,10 +75,20 @@ final class AskTask {
       bytes -= next.bytes
       written += 1
       try count.take(answer, id: next.id)
+      warn(of: answer, id: next.id)
       try sink.write(answer.line(id: next.id))
       show(written, of: total)
     }
     try count.finish()
+  }
+
+  /// Of documents that other limits might have kept; they are dropped in the next phase.
+  private func warn(of answer: AskedAnswer, id: [UInt8]) {
+    guard case .drop(let reason) = answer, [DropReason.unanswered, DropReason.rejected].contains(reason.name) else {
+      return
+    }
+    let detail = reason.detail.map { ": \($0)" } ?? ""
+    workspace.warn(reason.name, "'\(String(decoding: id, as: UTF8.self))' got no answer\(detail)")
   }
 
   /// Waits for the answer to a document.

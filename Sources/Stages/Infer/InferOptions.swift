@@ -233,7 +233,7 @@ public struct AnswerUseOptions: StageOptions {
   }
 }
 
-/// Budgets, and what may go wrong. None of it affects the result.
+/// Budgets, and what may go wrong. None of it affects the result, but for documents that get no answer because of it.
 public struct InferLimitOptions: StageOptions {
   @Option(
     "The most tokens, of requests and answers, that the stage may use in this store over all its runs. 0: no limit.",
@@ -245,7 +245,7 @@ public struct InferLimitOptions: StageOptions {
   @Option("The price of a million tokens of answers.", in: 0...1e9, affectsOutput: false) public var outputPrice = 0.0
   @Option(
     "The stage fails if a larger fraction of a file's documents gets no answer at all: timeouts, faults of the server.",
-    in: 0...1, affectsOutput: false)
+    in: 0...1, affectsOutput: false, losing: [DropReason.unanswered])
   public var maximumUnansweredFraction = 0.0
   @Option(
     "The stage fails if a larger fraction of a file's documents gets an answer of no use: refused, cut, invalid.",
@@ -255,14 +255,21 @@ public struct InferLimitOptions: StageOptions {
   public var requestsAtOnce = 16
   @Option("Requests that begin per minute. 0: no limit.", in: 0...1_000_000, affectsOutput: false)
   public var requestsPerMinute = 0
-  @Option("Requests for one answer while the server is at fault.", in: 1...100, affectsOutput: false)
+  @Option(
+    "Requests for one answer while the server is at fault.", in: 1...100, affectsOutput: false,
+    losing: [DropReason.unanswered])
   public var attempts = 5
-  @Option("Seconds before a request is repeated; doubled each time.", in: 0.001...600, affectsOutput: false)
+  @Option(
+    "Seconds before a request is repeated; doubled each time.", in: 0.001...600, affectsOutput: false,
+    losing: [DropReason.unanswered])
   public var firstWaitSeconds = 1.0
-  @Option("Seconds in which an answer must be complete.", in: 1...86_400, affectsOutput: false)
+  @Option(
+    "Seconds in which an answer must be complete.", in: 1...86_400, affectsOutput: false,
+    losing: [DropReason.unanswered])
   public var answerSeconds = 600
   @Option(
-    "Larger responses are unusable.", in: ByteCount(1 << 10)...ByteCount(1 << 30), affectsOutput: false)
+    "Larger responses are unusable.", in: ByteCount(1 << 10)...ByteCount(1 << 30), affectsOutput: false,
+    losing: [DropReason.rejected])
   public var maximumResponse = ByteCount.mebibytes(4)
   @Option("Folder for the answers, as an absolute path. Empty: in the store.", affectsOutput: false) public var state =
     ""

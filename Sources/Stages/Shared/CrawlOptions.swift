@@ -72,11 +72,15 @@ struct CrawlChanges {
     }
   }
 
-  /// Writes `changes.jsonl`, sorted by URL, and a metric per kind of change.
+  /// Writes `changes.jsonl`, sorted by URL, a metric per kind of change, and a warning of what is not there.
   func report(to output: Output<Report>, _ workspace: Workspace) throws {
     let sorted = lines.sorted { $0.url.utf8.lexicographicallyPrecedes($1.url.utf8) }
     try workspace.write(output, name: "changes.jsonl", sorted.flatMap(\.line))
     for (change, count) in counts { workspace.metric(change.rawValue, Double(count)) }
+    let first = failures.first
+    workspace.warn(
+      NetworkOptions.notFetched, times: failures.count,
+      "\(first?.shown ?? "") could not be fetched: \(first?.failure ?? "not requested yet")")
   }
 
   /// Throws if too many of the wanted pages could not be fetched.

@@ -3,7 +3,7 @@ public import PipelineKit
 import ShardKit
 
 /// How a stage behaves toward servers: the options of every stage that uses the network. None of them affects the
-/// result.
+/// result, but for pages that could not be fetched.
 public struct NetworkOptions: StageOptions {
   @Option(
     "A mail address or URL where site owners can reach you; part of the user agent.",
@@ -15,9 +15,15 @@ public struct NetworkOptions: StageOptions {
     affectsOutput: false)
   var delaySeconds = 1.0
   @Option("Maximum bandwidth. 0: no limit.", affectsOutput: false) var bytesPerSecond = ByteCount(0)
-  @Option("Attempts per request when an error is transient.", in: 1...100, affectsOutput: false) var attempts = 5
+  @Option(
+    "Attempts per request when an error is transient.", in: 1...100, affectsOutput: false,
+    losing: [NetworkOptions.notFetched])
+  var attempts = 5
   @Option("Allows requests to this machine and to private networks.", affectsOutput: false)
   var allowPrivateAddresses = false
+
+  /// The warning of a crawl that some pages could not be fetched.
+  static let notFetched = "not-fetched"
 
   public init() {}
 

@@ -20,7 +20,7 @@ import Testing
   /// Files that the command names by absolute paths count by what is in them.
   @Test func filesOutsideOfThePipelineAreSeen() throws {
     let pipeline = try ProgramPipeline(
-      [CommandWorkbench.python, "FOLDER/words.py", "--words=FOLDER/words.txt"],
+      ["command": .strings([CommandWorkbench.python, "FOLDER/words.py", "--words=FOLDER/words.txt"])],
       files: ["words.py": Self.words, "words.txt": "b"], texts: [["a", "b"]])
     #expect(try pipeline.run() == 1 && pipeline.manifest()?.ledger.dropped["word"]?.documents == 1)
     #expect(try pipeline.verdict() == .fresh)
@@ -40,5 +40,77 @@ import Testing
     ])
     #expect(
       configured.inputFiles.filter { !$0.files.isEmpty }.map(\.files.paths) == [[file, packagePath("README.md")]])
+  }
+
+  private static let needy = """
+    import time
+    from pipeline_stage import documents
+
+    @documents
+    def stage(document):
+        if document.text == "large":
+            room = bytearray(b"x") * (256 << 20)
+            time.sleep(0.4)
+    """
+
+  /// A limit that has cost documents counts once it is another one: the task that lost them runs again, and no other.
+  @Test func lostDocumentsComeBackWithAnotherLimit() throws {
+    let pipeline = try ProgramPipeline(
+      ["command": .strings([CommandWorkbench.python, "needy.py"]), "files": "needy.py", "memory": "96MiB"],
+      files: ["needy.py": Self.needy], texts: [["a", "large"], ["c"]])
+    #expect(try pipeline.run() == 2 && pipeline.manifest()?.ledger.dropped["command-died"]?.documents == 1)
+    pipeline.set("batchTimeoutSeconds", 400)
+    #expect(try pipeline.verdict() == .fresh)
+    pipeline.set("memory", "2GiB")
+    let why =
+      "option 'memory' changed: 100663296 → 2147483648; documents were lost with the former value ('command-died')"
+    #expect(try pipeline.verdict() == .run([why]))
+    #expect(try pipeline.run() == 1)
+    let manifest = try #require(try pipeline.manifest())
+    #expect(manifest.ledger.droppedDocuments == 0 && manifest.ledger.output.documents == 3 && manifest.tasks == 2)
+    #expect(!manifest.files.contains { $0.port == "drops" } && manifest.json["limits"] == nil)
+    let store = try pipeline.store()
+    let tasks = try StageExplanation(stage: "own", graph: pipeline.graph(), store: store).tasks
+    #expect(tasks.map(\.reasons) == [[why], ["an earlier run did it with the same options and inputs"]])
+    let folder = store.artifacts.directory(of: manifest)
+    #expect(try FileSystem.walk(folder).filter { $0.hasPrefix("drops") }.isEmpty)
+    pipeline.set("memory", "1GiB")
+    #expect(try pipeline.verdict() == .fresh)
+  }
+
+  /// What others have lost to a smaller limit is not taken over from them.
+  @Test func lostDocumentsAreNotFetched() throws {
+    func pipeline(_ memory: String) throws -> ProgramPipeline {
+      try ProgramPipeline(
+        ["command": .strings([CommandWorkbench.python, "needy.py"]), "files": "needy.py", "memory": .string(memory)],
+        files: ["needy.py": Self.needy], texts: [["a", "large"], ["c"]])
+    }
+    let theirs = try pipeline("96MiB")
+    #expect(try theirs.run() == 2)
+    let locking = try ArtifactLocking(graph: theirs.graph(), store: theirs.store())
+    let (manifests, remote) = (try locking.manifests(), FolderRemote(theirs.folder + "/remote"))
+    for manifest in manifests { _ = try locking.publish(manifest, to: remote) }
+    let lock = LockedArtifacts(lock: ArtifactLocking.lock(manifests, pipeline: "own", remote: nil), remote: remote)
+    let same = try pipeline("96MiB")
+    #expect(try same.run(locked: lock) == 0 && same.manifest() == theirs.manifest())
+    let larger = try pipeline("2GiB")
+    #expect(try larger.run(locked: lock) == 2 && larger.manifest()?.ledger.droppedDocuments == 0)
+    #expect(larger.notices.count == 1 && larger.notices[0].hasPrefix("'own' is computed, though the lock file names"))
+  }
+
+  /// The same for a server that answers too late or not at all.
+  @Test func unansweredDocumentsAreAskedAgainWithAnotherLimit() throws {
+    let bench = try InferWorkbench(
+      rules: [InferWorkbench.rule("bad", ["status": 500, "body": "broken"], ["status": 500, "body": "broken"], [:])],
+      options: ["attempts": 1, "maximumUnansweredFraction": 1])
+    let pipeline = try ProgramPipeline(use: "infer.endpoint", bench.options, texts: [["good", "bad"], ["fine"]])
+    #expect(try pipeline.run() == 4 && pipeline.manifest()?.ledger.dropped["no-answer"]?.documents == 1)
+    #expect(try pipeline.verdict() == .fresh)
+    pipeline.set("attempts", 2)
+    #expect(
+      try pipeline.verdict()
+        == .run(["option 'attempts' changed: 1 → 2; documents were lost with the former value ('no-answer')"]))
+    #expect(try pipeline.run() == 2 && pipeline.manifest()?.ledger.output.documents == 3)
+    #expect(try pipeline.verdict() == .fresh)
   }
 }

@@ -3,17 +3,23 @@ import ShardKit
 import Stages
 import TestKit
 
-/// A pipeline of two stages in a store: documents are read, and a program works on them.
+/// A pipeline of two stages in a store: documents are read, and another stage, such as a program, works on them.
 final class ProgramPipeline {
   let folder = temporaryDirectory()
-  var use = "command.documents"
-  var options: JSONValue
+  private let use: String
+  private var options: [JSONMember]
 
-  /// - Parameter options: of the stage `own`, besides its command.
-  init(_ command: [String], _ options: [JSONMember] = [], files: [String: String], texts: [[String]]) throws {
+  /// - Parameters:
+  ///   - options: of the stage `own`; `FOLDER` in texts is the pipeline's folder.
+  ///   - texts: by file.
+  init(
+    use: String = "command.documents", _ options: [String: JSONValue], files: [String: String] = [:],
+    texts: [[String]]
+  ) throws {
     TestEnvironment.set(["PIPELINE_WORKER": ChildProcess.pipeline])
-    let words = command.map { [folder] in $0.replacing("FOLDER", with: folder) }
-    self.options = .object([JSONMember("command", .strings(words))] + options)
+    self.use = use
+    let written = JSONValue.object(options.sorted { $0.key < $1.key }.map { JSONMember($0.key, $0.value) }).text()
+    self.options = try JSONValue.parse(Array(written.replacing("FOLDER", with: folder).utf8)).value.members ?? []
     for (name, text) in files { try write(name, text) }
     for (file, texts) in texts.enumerated() {
       var lines: [UInt8] = []
@@ -28,7 +34,7 @@ final class ProgramPipeline {
   func write(_ name: String, _ text: String) throws { try FileSystem.write(Array(text.utf8), to: "\(folder)/\(name)") }
 
   func set(_ option: String, _ value: JSONValue) {
-    options = .object((options.members ?? []).filter { $0.key != option } + [JSONMember(option, value)])
+    options = options.filter { $0.key != option } + [JSONMember(option, value)]
   }
 
   func graph() throws -> Graph {
@@ -36,7 +42,7 @@ final class ProgramPipeline {
       "format": 1, "name": "own",
       "stages": [
         "read": ["use": "documents.read", "options": ["files": "texts", "bytesPerTask": 1]],
-        "own": ["use": .string(use), "inputs": ["documents": "read"], "options": options],
+        "own": ["use": .string(use), "inputs": ["documents": "read"], "options": .object(options)],
       ],
     ]
     return try Graph(
@@ -45,11 +51,19 @@ final class ProgramPipeline {
 
   func store() throws -> RunStore { try RunStore(root: folder + "/.pipeline") }
 
+  /// What the last run noted.
+  private(set) var notices: [String] = []
+
   /// Runs the pipeline, which has to end well.
+  /// - Parameter locked: outputs of others.
   /// - Returns: how many tasks of the stage `own` ran.
-  func run() throws -> Int {
+  func run(locked: LockedArtifacts? = nil) throws -> Int {
     var (tasks, failures) = (0, [String]())
-    let outcome = try PipelineRun(graph: graph(), store: store(), settings: .init()).run(listen: { event in
+    notices = []
+    var run = try PipelineRun(graph: graph(), store: store(), settings: .init())
+    run.locked = locked
+    let outcome = try run.run(listen: { event in
+      if case .notice(let text) = event { self.notices.append(text) }
       if case .taskFinished(let stage, _, _) = event, stage == "own" { tasks += 1 }
       if case .stageFailed(_, let message) = event { failures.append(message) }
     })
