@@ -63,10 +63,8 @@ public struct CommandDocuments: SinglePhaseStage {
   public func run(_ workspace: Workspace) throws {
     let options = options.program
     let files = workspace.files(ProgramFolder.role), places: [String] = try workspace.payload()
-    try ProgramDevices.using(options.gpus, workspace.control) { devices in
-      try CommandSession(self.options, workspace, pool: pool, devices: devices) {
-        try CommandProcess(options, folder: ProgramFolder(files, places: places), devices: devices)
-      }.run()
-    }
+    try CommandSession(self.options, workspace, pool: pool) { devices in
+      try CommandProcess(options, folder: ProgramFolder(files, places: places), devices: devices)
+    }.run()
   }
 }

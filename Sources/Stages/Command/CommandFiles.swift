@@ -94,10 +94,9 @@ public struct CommandFiles: SinglePhaseStage {
     let state = words.usesState ? FileSystem.realPath(try workspace.stateDirectory()) : ""
     var program = options.program
     program.command = words.filled(inputs: root + "/inputs", outputs: root + "/outputs", state: state)
-    try ProgramDevices.using(program.gpus, workspace.control) { devices in
-      let folder = try ProgramFolder(workspace.files(ProgramFolder.role), places: payload.program)
-      try CommandRun(program, folder, devices, workspace).run()
-    }
+    let devices = try ProgramDevices().hold(program.gpus, workspace.control)
+    let folder = try ProgramFolder(workspace.files(ProgramFolder.role), places: payload.program)
+    try CommandRun(program, folder, devices, workspace).run()
     for input in inputs { try input.check() }
     for port in words.outputs {
       guard let output = CommandOutput.all.first(where: { $0.port.name == port }) else { continue }
@@ -162,7 +161,8 @@ private struct CommandRun {
   let workspace: Workspace
   let prints: ProgramLog
 
-  init(_ options: ProgramOptions, _ folder: ProgramFolder, _ devices: String?, _ workspace: Workspace) throws {
+  init(_ options: ProgramOptions, _ folder: ProgramFolder, _ devices: DeviceSlots.Hold?, _ workspace: Workspace) throws
+  {
     self.options = options
     self.workspace = workspace
     prints = ProgramLog(workspace)

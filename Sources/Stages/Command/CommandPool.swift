@@ -2,16 +2,22 @@ import PipelineKit
 import ShardKit
 
 /// The processes of one stage that no task uses: they wait for the next task, so that a model loads once per job slot and
-/// not once per task. They end after a while, and with the stage.
+/// not once per task. They end after a while, when another task waits for their GPUs, and with the stage.
 final class CommandPool: Sendable {
   private struct State: @unchecked Sendable {
     var idle: [(process: CommandProcess, since: Int)] = []
+    /// Tasks of the stage that wait for a process with GPUs.
+    var waiting = 0
     var isWatched = false
   }
 
   /// A model's memory is not held for long where no task of the stage is left.
   private static let idleNanoseconds = 10_000_000_000
+  private static let tickNanoseconds = 200_000_000
   private let state = Monitor(State())
+  private let devices: ProgramDevices
+
+  init(devices: ProgramDevices = ProgramDevices()) { self.devices = devices }
 
   deinit {
     let left = state.with { state in
@@ -21,14 +27,27 @@ final class CommandPool: Sendable {
     Self.end(left)
   }
 
+  /// An idle process, or a new one on GPUs that nothing else uses.
+  /// - Parameter start: starts one with its GPUs.
+  /// - Throws: what waiting for GPUs and `start` throw.
+  func process(
+    _ gpus: Int, _ control: TaskControl, start: (DeviceSlots.Hold?) throws -> CommandProcess
+  ) throws -> CommandProcess {
+    state.with(wake: false) { $0.waiting += 1 }
+    defer { state.with(wake: false) { $0.waiting -= 1 } }
+    var found = idle()
+    if let found { return found }
+    let hold = try devices.hold(gpus, control) {
+      found = idle()
+      return found != nil
+    }
+    return try found ?? start(hold)
+  }
+
   /// An idle process that has not ended meanwhile.
-  func take(devices: String?) -> CommandProcess? {
+  private func idle() -> CommandProcess? {
     while true {
-      let found = state.with(wake: false) { state -> CommandProcess? in
-        guard let place = state.idle.lastIndex(where: { $0.process.devices == devices }) else { return nil }
-        return state.idle.remove(at: place).process
-      }
-      guard let process = found else { return nil }
+      guard let process = state.with(wake: false, { $0.idle.popLast()?.process }) else { return nil }
       process.program.exchange(waitMilliseconds: 0)
       if process.program.ending == nil, process.program.received.isEmpty { return process }
       process.program.stop()
@@ -43,17 +62,21 @@ final class CommandPool: Sendable {
       return !state.isWatched
     }
     guard startsWatch else { return }
-    let watch = BackgroundThread { [state] in Self.watch(state) }
+    let watch = BackgroundThread { [state, slots = devices.slots] in Self.watch(state, slots) }
     if let watch { watch.detach() } else { state.with { $0.isWatched = false } }
   }
 
   /// Until there is no idle process.
-  private static func watch(_ state: Monitor<State>) {
+  private static func watch(_ state: Monitor<State>, _ slots: DeviceSlots) {
     while true {
-      let due = state.wait(atMostNanoseconds: 1_000_000_000) { state -> (old: [CommandProcess], isLast: Bool)? in
+      let due = state.wait(atMostNanoseconds: tickNanoseconds) { state -> (old: [CommandProcess], isLast: Bool)? in
         let limit = monotonicNanoseconds() - idleNanoseconds
-        let old = state.idle.filter { $0.since < limit }.map(\.process)
-        state.idle.removeAll { $0.since < limit }
+        let isWanted = state.waiting == 0 && slots.isWanted
+        func isDue(_ process: CommandProcess, _ since: Int) -> Bool {
+          since < limit || isWanted && process.devices != nil
+        }
+        let old = state.idle.filter { isDue($0.process, $0.since) }.map(\.process)
+        state.idle.removeAll { isDue($0.process, $0.since) }
         state.isWatched = !state.idle.isEmpty
         return old.isEmpty && state.isWatched ? nil : (old, !state.isWatched)
       }

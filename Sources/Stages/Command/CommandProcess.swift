@@ -16,8 +16,8 @@ final class CommandProcess: @unchecked Sendable {
   }
 
   let program: SupervisedProgram
-  /// The value of CUDA_VISIBLE_DEVICES that it was started with.
-  let devices: String?
+  /// Its GPUs; they are held as long as it is there.
+  let devices: DeviceSlots.Hold?
   /// Of the last frame that was sent.
   private(set) var lastNumber = 0
   var isReady = false
@@ -27,16 +27,19 @@ final class CommandProcess: @unchecked Sendable {
   /// How long a program may take to end itself after its last frame.
   static let patienceMilliseconds = 5000
 
-  init(_ options: ProgramOptions, folder: ProgramFolder, devices: String?) throws {
+  init(_ options: ProgramOptions, folder: ProgramFolder, devices: DeviceSlots.Hold?) throws {
     self.folder = folder
     self.devices = devices
-    var variables = ProgramEnvironment.variables(options, folder, devices: devices)
+    var variables = ProgramEnvironment.variables(options, folder, devices: devices?.visible)
     variables["PIPELINE_FRAMES"] = "3,4"
     program = try SupervisedProgram(
       .init(
         options.command, environment: variables, folder: folder.path, memoryBytes: options.memory.bytes,
         supervisor: try WorkerProcess.program()))
   }
+
+  /// Whoever gets its GPUs next must not meet it there.
+  deinit { program.stop() }
 
   /// - Returns: the frame's number.
   func send(_ batch: DocumentBatch) -> Int {

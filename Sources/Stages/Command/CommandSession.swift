@@ -15,11 +15,12 @@ final class CommandSession {
   private let options: CommandDocuments.Options
   private let workspace: Workspace
   private let pool: CommandPool
-  private let devices: String?
-  private let start: () throws -> CommandProcess
+  private let start: (DeviceSlots.Hold?) throws -> CommandProcess
   private let stream: DocumentStream
   private var verdicts: VerdictWriter?
   private var process: CommandProcess?
+  /// The GPUs of a process that has died, for the one that follows it.
+  private var devices: DeviceSlots.Hold?
   private var again: [DocumentBatch] = []
   private var sent: [Sent] = []
   private var answered = 0
@@ -31,13 +32,12 @@ final class CommandSession {
   private static let onTheWay = 2
 
   init(
-    _ options: CommandDocuments.Options, _ workspace: Workspace, pool: CommandPool, devices: String?,
-    start: @escaping () throws -> CommandProcess
+    _ options: CommandDocuments.Options, _ workspace: Workspace, pool: CommandPool,
+    start: @escaping (DeviceSlots.Hold?) throws -> CommandProcess
   ) throws {
     self.options = options
     self.workspace = workspace
     self.pool = pool
-    self.devices = devices
     self.start = start
     stream = workspace.documents()
     prints = ProgramLog(workspace)
@@ -89,7 +89,9 @@ final class CommandSession {
   /// The process, which is ready.
   private func running() throws -> CommandProcess {
     if let process { return process }
-    let process = try pool.take(devices: devices) ?? start()
+    let process =
+      try devices.map { try start($0) } ?? pool.process(options.program.gpus, workspace.control, start: start)
+    devices = nil
     self.process = process
     process.program.onPrint = { [prints] in prints.write($0) }
     guard !process.isReady else { return process }
@@ -157,6 +159,7 @@ final class CommandSession {
     let said = said
     prints.note("the program \(how) at frame \(first.number); it is started again")
     process?.program.stop()
+    devices = process?.devices
     process = nil
     restarts += 1
     let rest = sent.dropFirst().map(\.batch)
