@@ -4,12 +4,64 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "CKernels.h"
 
 int pl_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
+int pl_fork(void) { return fork(); }
+
+void pl_name_process(const char *name) { (void)prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+/// In the new process: becomes the program. Returns only on failure.
+static int become(char *const *words, int hidden, pid_t parent) {
+  static const int restored[] = {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGXFSZ};
+  if (setpgid(0, 0) != 0) return errno;
+  for (size_t i = 0; i < sizeof restored / sizeof *restored; i++) signal(restored[i], SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return errno;
+  // It may have ended before.
+  if (getppid() != parent) _exit(127);
+  int nothing = open("/dev/null", O_RDONLY);
+  if (nothing < 0 || (nothing != STDIN_FILENO && dup2(nothing, STDIN_FILENO) < 0)) return errno;
+  if (nothing != STDIN_FILENO) close(nothing);
+  close(hidden);
+  execvp(words[0], words);
+  return errno;
+}
+
+int pl_start_bound(char *const *words, int hidden, int *child) {
+  int told[2];
+  if (pipe2(told, O_CLOEXEC) != 0) return errno;
+  pid_t parent = getpid();
+  pid_t made = fork();
+  int failure = made < 0 ? errno : 0;
+  if (made == 0) {
+    failure = become(words, hidden, parent);
+    ssize_t written = write(told[1], &failure, sizeof failure);
+    _exit(written == sizeof failure ? 127 : 126);
+  }
+  close(told[1]);
+  if (made > 0) {
+    ssize_t count;
+    while ((count = read(told[0], &failure, sizeof failure)) < 0 && errno == EINTR) {
+    }
+    if (count == sizeof failure) {
+      while (waitpid(made, NULL, 0) < 0 && errno == EINTR) {
+      }
+    } else {
+      failure = 0;
+      *child = made;
+    }
+  }
+  close(told[0]);
+  return failure;
+}
 
 int pl_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
 

@@ -38,6 +38,14 @@ int pl_processors(void);
 
 /// From now on, processes whose parents end become children of this process if they descend from it. 0 on success.
 int pl_adopt_orphans(void);
+/// fork(2), for a process of one thread that goes on in the same program. -1 on failure.
+int pl_fork(void);
+/// Names this process, as `ps` and `killall` see it.
+void pl_name_process(const char *_Nonnull name);
+/// Starts a program, looked up in PATH, that is killed when the calling thread or its process ends for whatever reason. It
+/// has a process group of its own, no signal blocked or ignored, an empty standard input, and not the descriptor `hidden`.
+/// Returns 0, or what errno says of why it cannot be started.
+int pl_start_bound(char *_Nullable const *_Nonnull words, int hidden, int *_Nonnull child);
 /// The reading and the writing end of a pipe, closed in other programs from its first moment on. 0 on success.
 int pl_pipe(int *_Nonnull ends);
 /// Room in a pipe, as far as the system allows.

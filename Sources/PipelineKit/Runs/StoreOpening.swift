@@ -112,8 +112,9 @@ struct StoreOpening {
 
   /// An in-memory copy of the database and its write-ahead log, which SQLite cannot read without writing next to it.
   private func copied() throws -> any DatabaseWriter {
-    let copy = try FileSystem.makeTemporaryFolder()
-    defer { try? FileSystem.removeTree(copy) }
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let copy = folder.path
     try copyFiles(to: copy + "/store.sqlite")
     do {
       let memory = try DatabaseQueue()

@@ -1,8 +1,12 @@
 import CKernels
 import Glibc
 
-/// The process between the runner and a program of a user's (`pipeline worker supervise`): whatever becomes of runner and
-/// program, no process of the program outlives it.
+/// The processes between the runner and a program of a user's (`pipeline worker supervise`): whatever becomes of runner
+/// and program, no process of the program outlives it.
+///
+/// There are two. The supervisor starts the program, tells of its end and measures its memory; the guard, its parent, does
+/// nothing but wait. When one of the two is killed, the other one ends what is left: orphans become its children. The
+/// program itself is bound to the supervisor by the kernel, so that it ends even if both are killed at once.
 ///
 /// Descriptors: 0 is the lifeline, whose end means that the program has to end; 1 and 2 are what the program prints; 3 and
 /// 4 are its frames; 5 takes one line at the start (`started PID`, `failed ERRNO`) and one at the end (`exited CODE`,
@@ -26,26 +30,54 @@ public struct ProgramSupervisor {
     self.memoryBytes = memoryBytes
   }
 
+  /// As `ps` shows both: whoever ends all runners by their name spares them, and they end the programs.
+  private static let name = "program-guard"
+
   /// Runs the program until it ends or has to end, and ends everything that it started.
   /// - Returns: the exit code of this process.
   public func run() -> Int32 {
     for number in [SIGPIPE, SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
+    var life: [Int32] = [-1, -1]
+    guard pl_adopt_orphans() == 0, pl_pipe(&life) == 0 else { return tell("failed \(errno)") }
+    pl_name_process(Self.name)
+    let supervisor = pl_fork()
+    guard supervisor >= 0 else { return tell("failed \(errno)") }
+    // The end of `life` that is written belongs to the guard alone.
+    close(life[supervisor == 0 ? 1 : 0])
+    return supervisor == 0 ? supervise(guardLife: life[0]) : Self.guardUntilEnd(of: supervisor)
+  }
+
+  /// Waits for the supervisor, and ends what it leaves.
+  private static func guardUntilEnd(of supervisor: pid_t) -> Int32 {
+    releaseDescriptors()
+    var status: Int32 = 0
+    while waitpid(supervisor, &status, 0) < 0, errno == EINTR {}
+    _ = reap(nil)
+    return status & 0x7F == 0 ? (status >> 8) & 0xFF : 1
+  }
+
+  private func supervise(guardLife: Int32) -> Int32 {
     guard pl_adopt_orphans() == 0, chdir(folder) == 0 else { return tell("failed \(errno)") }
     let (program, failure) = start()
     guard failure == 0 else { return tell("failed \(failure)") }
     _ = tell("started \(program)")
-    releaseDescriptors()
-    let ending = watch(program)
+    Self.releaseDescriptors()
+    let ending = watch(program, guardLife)
     if case .stopped = ending { terminate(program) }
     let status = Self.reap(program)
     switch ending {
     case .ended: return tell(status & 0x7F == 0 ? "exited \((status >> 8) & 0xFF)" : "signaled \(status & 0x7F)")
     case .memory(let bytes): return tell("memory \(bytes)")
     case .stopped: return tell("stopped")
+    case .unguarded: return 1
     }
   }
 
-  private enum Ending { case ended, stopped, memory(Int) }
+  private enum Ending {
+    case ended, stopped, memory(Int)
+    /// The guard was killed.
+    case unguarded
+  }
 
   private func tell(_ line: String) -> Int32 {
     let bytes = Array((line + "\n").utf8)
@@ -53,26 +85,20 @@ public struct ProgramSupervisor {
   }
 
   private func start() -> (program: pid_t, failure: Int32) {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-    posix_spawn_file_actions_addclose(&actions, Self.status)
-    let spawning = SpawnAttributes()
     var child = pid_t()
-    let failure = withCStrings(words) { posix_spawnp(&child, words[0], &actions, &spawning.value, $0, environ) }
+    let failure = withCStrings(words) { pl_start_bound($0, Self.status, &child) }
     return (child, failure)
   }
 
   /// The ends of the pipes belong to the program alone, so that its end closes them.
-  private func releaseDescriptors() {
+  private static func releaseDescriptors() {
     for own: Int32 in [3, 4] { close(own) }
     let nowhere = open("/dev/null", O_RDWR | O_CLOEXEC)
     for printed in [STDOUT_FILENO, STDERR_FILENO] { dup2(nowhere, printed) }
     close(nowhere)
   }
 
-  private func watch(_ program: pid_t) -> Ending {
+  private func watch(_ program: pid_t, _ guardLife: Int32) -> Ending {
     var end: [Int32] = [-1, -1]
     guard pipe(&end) == 0 else { return .stopped }
     let (reading, writing) = (end[0], end[1])
@@ -83,11 +109,12 @@ public struct ProgramSupervisor {
     }
     guard let waiter else { return .stopped }
     waiter.detach()
-    var polls = [STDIN_FILENO, reading].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    var polls = [STDIN_FILENO, reading, guardLife].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     while true {
-      let ready = poll(&polls, 2, memoryBytes > 0 ? Self.tickMilliseconds : -1)
+      let ready = poll(&polls, 3, memoryBytes > 0 ? Self.tickMilliseconds : -1)
       if ready > 0, polls[1].revents != 0 { return .ended }
       if ready > 0, polls[0].revents != 0 { return .stopped }
+      if ready > 0, polls[2].revents != 0 { return .unguarded }
       guard memoryBytes > 0 else { continue }
       let used = ProcessTree.residentBytes(below: getpid())
       if used > memoryBytes { return .memory(used) }
@@ -106,19 +133,18 @@ public struct ProgramSupervisor {
   }
 
   /// Kills all descendants and waits for them.
+  /// - Parameter program: the leader of a process group; nil if there is none any more.
   /// - Returns: the program's status.
-  private static func reap(_ program: pid_t) -> Int32 {
+  private static func reap(_ program: pid_t?) -> Int32 {
     var status: Int32 = 0
-    var isReaped = false
+    var running = program
     for _ in 0..<20_000 {
-      if !isReaped { kill(-program, SIGKILL) }
-      for process in ProcessTree.descendants(of: getpid()) where process != program || isReaped {
-        kill(process, SIGKILL)
-      }
+      if let running { kill(-running, SIGKILL) }
+      for process in ProcessTree.descendants(of: getpid()) where process != running { kill(process, SIGKILL) }
       var raw: Int32 = 0
       let ended = waitpid(-1, &raw, WNOHANG)
       if ended < 0, errno == ECHILD { break }
-      if ended == program { (status, isReaped) = (raw, true) }
+      if ended > 0, ended == running { (status, running) = (raw, nil) }
       if ended == 0 { usleep(500) }
     }
     return status
@@ -161,6 +187,17 @@ enum ProcessTree {
       open += children
     }
     return found
+  }
+
+  /// Processes of this user whose variables have a setting that begins so.
+  static func processes(withSetting beginning: String) -> [pid_t] {
+    let wanted = Array(beginning.utf8)
+    return ((try? FileSystem.list("/proc", others: .passedOver)) ?? []).compactMap { pid_t($0) }.filter { process in
+      guard process != getpid(), let settings = try? FileSystem.read("/proc/\(process)/environ", limit: 4 << 20) else {
+        return false
+      }
+      return settings.split(separator: 0).contains { $0.starts(with: wanted) }
+    }
   }
 
   /// Main memory of all descendants. Of several processes that share pages, each counts its part.

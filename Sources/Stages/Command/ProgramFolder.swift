@@ -15,18 +15,18 @@ final class ProgramFolder: Sendable {
   /// Where Python finds the module `pipeline_stage`, which fits this version of the protocol.
   let modules: String
 
+  private let root: TemporaryFolder
+
   /// - Parameter places: of each file, relative to the folder.
   init(_ files: [ArtifactFile], places: [String]) throws {
-    let root = try FileSystem.makeTemporaryFolder()
-    path = root + "/program"
-    temporary = root + "/tmp"
-    modules = root + "/modules"
+    root = try TemporaryFolder()
+    path = root.path + "/program"
+    temporary = root.path + "/tmp"
+    modules = root.path + "/modules"
     for folder in [path, temporary, modules] { try FileSystem.makeDirectory(folder) }
     try FileSystem.write(PackageResources.pipeline_stage_py, to: modules + "/pipeline_stage.py")
     for (file, place) in zip(files, places) { try Self.put(file, at: "\(path)/\(place)") }
   }
-
-  deinit { try? FileSystem.removeTree(ArchivePath.folder(of: path)) }
 
   private static func put(_ file: ArtifactFile, at place: String) throws {
     try FileSystem.makeDirectory(ArchivePath.folder(of: place))

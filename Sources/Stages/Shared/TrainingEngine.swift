@@ -25,9 +25,9 @@ public struct TrainingEngine: Sendable {
   }
 
   private static func ask() throws -> TrainingEngine {
-    let folder = try FileSystem.makeTemporaryFolder()
-    defer { try? FileSystem.removeTree(folder) }
-    let child = try WorkerProcess(["worker", "engine"], errors: folder + "/errors")
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let child = try WorkerProcess(["worker", "engine"], errors: folder.path + "/errors")
     var found: TrainingEngine?
     reading: while true {
       switch child.next(timeoutMilliseconds: 60_000) {

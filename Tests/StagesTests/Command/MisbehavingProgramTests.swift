@@ -61,8 +61,8 @@ import Testing
       "sigterm", Self.quick + [JSONMember("batch", 1)], documents: one
     ).run()
     #expect(try harness?.drops().map(\.id) == ["a"])
-    // The one that was started after it, with its supervisor.
-    #expect(try CommandWorkbench.processes(with: "sigterm") == 2)
+    // The one that was started after it, with the two that watch it.
+    #expect(try CommandWorkbench.processes(with: "sigterm") == 3)
     harness = nil
     #expect(try CommandWorkbench.processes(with: "sigterm") == 0)
   }
