@@ -63,6 +63,7 @@ public struct PipelineRun {
   ) throws -> RunOutcome {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
+    if graph.nodes.contains(where: { !$0.configured.concealed.isEmpty }) { try StoreSalt.ensure(in: store.root) }
     let manifests = try unselectedSources()
     if cluster == nil { try refuseLeftJobs() }
     let run = try store.beginRun(

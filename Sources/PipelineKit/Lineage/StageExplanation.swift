@@ -45,7 +45,8 @@ public struct StageExplanation: Sendable {
     ownDifferences = []
     if case .pending = verdict, let old = newest?.identity {
       ownDifferences = NodeIdentity(
-        use: use, revision: revision, options: Fingerprint.canonicalOptions(node.configured), inputs: old.inputs,
+        use: use, revision: revision,
+        options: try Fingerprint.manifestOptions(node.configured) { try StoreSalt(of: store.root) }, inputs: old.inputs,
         files: old.files
       ).differences(from: old)
     }

@@ -13,6 +13,23 @@ public enum Fingerprint {
       .map { JSONMember($0.name, configured.settled[$0.name] ?? $0.value) })
   }
 
+  /// The options as a manifest has them. Manifests are shared: digests of what could be guessed are salted.
+  /// - Parameter salt: asked for only if there is something to conceal.
+  static func manifestOptions(_ configured: ConfiguredStage, salt: () throws -> StoreSalt) rethrows -> JSONValue {
+    let options = canonicalOptions(configured)
+    let members = options.members ?? []
+    let concealed = members.filter { configured.concealed.contains($0.key) && !($0.value.members ?? []).isEmpty }
+    guard !concealed.isEmpty else { return options }
+    let salt = try salt()
+    return .object(
+      members.map { member in
+        guard configured.concealed.contains(member.key), let values = member.value.members else { return member }
+        return JSONMember(
+          member.key,
+          .object(values.map { JSONMember($0.key, $0.value == .null ? .null : salt.concealing($0.value, $0.key)) }))
+      })
+  }
+
   /// stage × revision × options × phase × task key × payload × roles, names and digests of what the task reads.
   public static func task(
     stage: String, revision: Int, options: JSONValue, phase: String, task: TaskPlan

@@ -17,6 +17,13 @@ public protocol History {
   /// The content digest of an input file.
   /// - Throws: an error if the file cannot be read.
   func digest(_ path: String) throws -> Digest
+  /// The salt of the store.
+  /// - Throws: an error if it cannot be read.
+  func salt() throws -> StoreSalt
+}
+
+extension History {
+  public func salt() -> StoreSalt { StoreSalt() }
 }
 
 /// Decides what a run has to do, node by node: a pure function of graph, history and selection.
@@ -40,7 +47,7 @@ public struct Planner: Sendable {
     let files = try known ?? inputFiles(of: node, history)
     return NodeIdentity(
       use: node.description.name, revision: node.description.revision,
-      options: Fingerprint.canonicalOptions(node.configured),
+      options: try Fingerprint.manifestOptions(node.configured) { try history.salt() },
       inputs: node.edges.map { edge in
         let source = graph.nodes[edge.source].name
         return .init(

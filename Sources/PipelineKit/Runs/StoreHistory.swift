@@ -48,5 +48,7 @@ final class StoreHistory: History {
     try store.newestSealed(stage: stage, pipeline: pipeline)?.manifest
   }
 
+  func salt() throws -> StoreSalt { try StoreSalt(of: store.root) }
+
   func digest(_ path: String) throws -> Digest { try store.digest(path) }
 }

@@ -27,6 +27,8 @@ public struct ConfiguredStage: Sendable {
   let limits: LossLimits
   /// See `Stage.settled`.
   let settled: [String: JSONValue]
+  /// See `Stage.concealed`.
+  let concealed: Set<String>
   /// Options given by a former name.
   public let notices: [OptionIssue]
 
@@ -131,7 +133,7 @@ struct OptionReading<S: Stage>: Sendable {
         inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } }
           + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
         fileOptions: Set(given.filter { $0.inputFiles != nil }.map(\.name)), limits: LossLimits(given),
-        settled: stage.settled, notices: notices))
+        settled: stage.settled, concealed: stage.concealed, notices: notices))
   }
 
   private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {

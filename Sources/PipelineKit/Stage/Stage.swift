@@ -38,6 +38,10 @@ public protocol Stage: Sendable {
   /// an option that has no effect in this configuration. Called whenever a pipeline file is read, so it must be cheap.
   var settled: [String: JSONValue] { get }
 
+  /// Options whose settled values are digests of what could be guessed, such as of a password: manifests have them with the
+  /// store's salt.
+  var concealed: Set<String> { get }
+
   /// Existing files that options name in another way than as files, such as a program by its path, by option name. Their
   /// contents are part of the fingerprint. Called whenever a pipeline file is read, so it must be cheap.
   var namedFiles: [String: InputFiles] { get }
@@ -99,6 +103,7 @@ extension Stage {
   public static func options(of phase: Phase) -> Set<String>? { nil }
   public static var waitingPhases: Set<Phase> { [] }
   public var settled: [String: JSONValue] { [:] }
+  public var concealed: Set<String> { [] }
   public var namedFiles: [String: InputFiles] { [:] }
   public func validate() throws {}
   public var remarks: [String] { [] }

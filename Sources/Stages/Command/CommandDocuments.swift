@@ -49,6 +49,7 @@ public struct CommandDocuments: SinglePhaseStage {
   public init(options: Options) { self.options = options }
 
   public var settled: [String: JSONValue] { options.program.settled }
+  public var concealed: Set<String> { ["variables"] }
   public var namedFiles: [String: InputFiles] { options.program.namedFiles }
 
   public func validate() throws { try options.program.validate() }

@@ -29,6 +29,7 @@ public struct CommandFiles: SinglePhaseStage {
   public init(options: Options) { self.options = options }
 
   public var settled: [String: JSONValue] { options.program.settled }
+  public var concealed: Set<String> { ["variables"] }
   public var namedFiles: [String: InputFiles] { options.program.namedFiles }
 
   public func validate() throws {
@@ -165,7 +166,7 @@ private struct CommandRun {
   {
     self.options = options
     self.workspace = workspace
-    prints = ProgramLog(workspace)
+    prints = ProgramLog(workspace, secrets: options.secrets)
     process = try CommandProcess(options, folder: folder, devices: devices)
   }
 

@@ -21,6 +21,7 @@ final class CommandProcess: @unchecked Sendable {
   /// Of the last frame that was sent.
   private(set) var lastNumber = 0
   var isReady = false
+  private let mask: SecretMask
   /// It lives as long as the program.
   private let folder: ProgramFolder
 
@@ -30,6 +31,7 @@ final class CommandProcess: @unchecked Sendable {
   init(_ options: ProgramOptions, folder: ProgramFolder, devices: DeviceSlots.Hold?) throws {
     self.folder = folder
     self.devices = devices
+    mask = SecretMask(options.secrets)
     var variables = ProgramEnvironment.variables(options, folder, devices: devices?.visible)
     variables["PIPELINE_FRAMES"] = "3,4"
     program = try SupervisedProgram(
@@ -95,7 +97,7 @@ final class CommandProcess: @unchecked Sendable {
 
   /// The last lines that it printed, for messages.
   var lastWords: String {
-    let lines = String(decoding: program.lastPrinted, as: UTF8.self).split(whereSeparator: \.isNewline)
+    let lines = String(decoding: mask.masking(program.lastPrinted), as: UTF8.self).split(whereSeparator: \.isNewline)
     return lines.suffix(1).joined().trimmed(to: 300)
   }
 }

@@ -40,7 +40,7 @@ final class CommandSession {
     self.pool = pool
     self.start = start
     stream = workspace.documents()
-    prints = ProgramLog(workspace)
+    prints = ProgramLog(workspace, secrets: options.program.secrets)
     verdicts = try VerdictWriter(workspace, to: CommandDocuments.answered) { [unowned self] document, error in
       try lose(document, "command-failed", "failed: \(error)")
     }

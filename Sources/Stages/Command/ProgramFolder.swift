@@ -84,11 +84,12 @@ enum ProgramEnvironment {
   /// - Parameter devices: the value of CUDA_VISIBLE_DEVICES; nil: no GPU is assigned.
   static func variables(_ options: ProgramOptions, _ folder: ProgramFolder, devices: String?) -> [String: String] {
     var variables: [String: String] = [:]
+    let named = Set(options.variables + options.secrets)
     var next = environ
     while let entry = next.pointee {
       let setting = String(cString: entry)
       let name = String(setting.prefix { $0 != "=" })
-      if passed.contains(name) || passedBeginnings.contains(where: name.hasPrefix) || options.variables.contains(name) {
+      if passed.contains(name) || passedBeginnings.contains(where: name.hasPrefix) || named.contains(name) {
         variables[name] = String(setting.dropFirst(name.count + 1))
       }
       next += 1

@@ -7,24 +7,38 @@ final class ProgramLog {
   private let path: String?
   private var descriptor: Int32 = -1
   private var left = 64 << 20
+  private var mask: SecretMask
 
-  init(_ workspace: Workspace) { path = workspace.logPath }
+  /// - Parameter secrets: variables whose values are not written.
+  init(_ workspace: Workspace, secrets: [String]) {
+    path = workspace.logPath
+    mask = SecretMask(secrets)
+  }
 
-  deinit { if descriptor >= 0 { close(descriptor) } }
+  deinit {
+    put(mask.flush())
+    if descriptor >= 0 { close(descriptor) }
+  }
 
   /// A log that cannot be written is no reason to fail.
-  func write(_ bytes: UnsafeRawBufferPointer) {
+  func write(_ bytes: UnsafeRawBufferPointer) { put(mask.pass(bytes)) }
+
+  private func put(_ bytes: [UInt8]) {
     guard left > 0, !bytes.isEmpty, open() else { return }
     let part = bytes.prefix(left)
     left -= part.count
-    var rest = UnsafeRawBufferPointer(rebasing: part)
+    part.withUnsafeBytes { writeAll($0) }
+    if left == 0 { append("… what the program printed after this was left out\n") }
+  }
+
+  private func writeAll(_ bytes: UnsafeRawBufferPointer) {
+    var rest = bytes
     while !rest.isEmpty {
       let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
       if count < 0, errno == EINTR { continue }
       guard count > 0 else { return }
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }
-    if left == 0 { append("… what the program printed after this was left out\n") }
   }
 
   /// Adds a line of the stage's own.

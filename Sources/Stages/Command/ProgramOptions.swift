@@ -23,6 +23,10 @@ public struct ProgramOptions: StageOptions {
       + "fingerprint, as digests. All others are withheld, so that none decides the result unnoticed.")
   var variables: [String] = []
   @Option(
+    "Environment variables with secrets, such as tokens, that the program gets. Their values are nowhere recorded, and no "
+      + "part of the fingerprint: another token changes nothing.", affectsOutput: false)
+  var secrets: [String] = []
+  @Option(
     "Increase it when the program gives other results for a reason that no other option shows.", in: 0...1_000_000)
   var revision = 1
   @Option(
@@ -43,8 +47,15 @@ extension ProgramOptions {
     guard let program = command.first, !program.isEmpty else {
       throw StageError(.options, "command", "it names no program", hint: "Give a program and its arguments.")
     }
-    for name in variables where name.wholeMatch(of: #/[A-Za-z_][A-Za-z0-9_]*/#) == nil {
-      throw StageError(.options, "variables", "'\(name)' is not the name of a variable")
+    for (option, names) in [("variables", variables), ("secrets", secrets)] {
+      for name in names where name.wholeMatch(of: #/[A-Za-z_][A-Za-z0-9_]*/#) == nil {
+        throw StageError(.options, option, "'\(name)' is not the name of a variable")
+      }
+    }
+    for name in variables where Self.isSecret(name) || secrets.contains(name) {
+      throw StageError(
+        .options, "variables", "'\(name)' is a secret, and values of 'variables' are part of the fingerprint",
+        hint: "Name it in 'secrets': the program gets it, and it is recorded nowhere.")
     }
     guard lockFile.paths.count <= 1 else { throw StageError(.options, "lockFile", "it names several files; name one") }
   }
@@ -74,7 +85,15 @@ extension ProgramOptions {
     return real.hasPrefix("/usr/local/") || !systems.contains(where: real.hasPrefix)
   }
 
-  /// Values of variables are recorded as digests: some are secrets.
+  /// Whether a variable holds a secret, by its name or by a password in its value's URL.
+  private static func isSecret(_ name: String) -> Bool {
+    let pattern = #/(.*_)?(TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|PIN)S?/#.ignoresCase()
+    if name.wholeMatch(of: pattern) != nil { return true }
+    guard let value = getenv(name).map({ String(cString: $0) }) else { return false }
+    return value.contains(#/://[^/@\s:]*:[^/@\s]+@/#)
+  }
+
+  /// Values of variables are recorded as digests, and in manifests with the store's salt: some can be guessed.
   var settled: [String: JSONValue] {
     guard !variables.isEmpty else { return [:] }
     let members = variables.sorted().map { name in

@@ -113,4 +113,64 @@ import Testing
     #expect(try pipeline.run() == 2 && pipeline.manifest()?.ledger.output.documents == 3)
     #expect(try pipeline.verdict() == .fresh)
   }
+
+  private static let echoing = """
+    import os
+    from pipeline_stage import documents
+
+    @documents
+    def stage(document):
+        os.write(1, ("login: " + os.environ["OWN_LOGIN"][:5]).encode())
+        os.write(1, (os.environ["OWN_LOGIN"][5:] + ", place: " + os.environ["OWN_PLACE"] + "\\n").encode())
+        return str(len(os.environ["OWN_LOGIN"]))
+    """
+
+  /// Values of variables count, and cannot be guessed from what is shared; secrets count for nothing.
+  @Test func variablesCountAndSecretsDoNot() throws {
+    TestEnvironment.set(["OWN_PLACE": "here", "OWN_LOGIN": "sesame-4711"])
+    func pipeline() throws -> ProgramPipeline {
+      try ProgramPipeline(
+        [
+          "command": .strings([CommandWorkbench.python, "echoing.py"]), "files": "echoing.py",
+          "variables": .strings(["OWN_PLACE"]), "secrets": .strings(["OWN_LOGIN"]),
+        ], files: ["echoing.py": Self.echoing], texts: [["a"]])
+    }
+    let (first, second) = (try pipeline(), try pipeline())
+    #expect(try first.run() == 1 && second.run() == 1)
+    func recorded(_ pipeline: ProgramPipeline) throws -> String {
+      try #require(pipeline.manifest()?.identity.options["variables"]?["OWN_PLACE"]?.string)
+    }
+    #expect(try recorded(first).hasPrefix("digest ") && recorded(first) != recorded(second))
+    for name in try FileSystem.walk(first.folder + "/.pipeline") {
+      let bytes = try FileSystem.read("\(first.folder)/.pipeline/\(name)")
+      #expect(!bytes.contains("sesame-4711".utf8), "\(name)")
+    }
+    let log = try #require(FileSystem.walk(first.folder + "/.pipeline").first { $0.hasSuffix(".log") })
+    #expect(try FileSystem.read("\(first.folder)/.pipeline/\(log)") == Array("login: ***, place: here\n".utf8))
+    TestEnvironment.set(["OWN_LOGIN": "another"])
+    #expect(try first.verdict() == .fresh)
+    TestEnvironment.set(["OWN_PLACE": "there"])
+    guard case .run(let reasons) = try first.verdict() else { throw StageError(.check, "verdict", "is fresh") }
+    #expect(reasons.count == 1 && reasons[0].hasPrefix("option 'variables' changed: "))
+  }
+
+  @Test func secretsAmongVariablesAreRefused() {
+    TestEnvironment.set(["OWN_DATABASE": "postgres://me:sesame@host/corpus"])
+    for name in ["HF_TOKEN", "API_KEY", "db_password", "SECRET", "AWS_SECRET_ACCESS_KEY", "OWN_DATABASE"] {
+      let error = #expect(throws: StageError.self) {
+        try StageDescription(CommandDocuments.self).configured([
+          "command": .strings(["x"]), "variables": .strings([name]),
+        ])
+      }
+      #expect(error?.message.contains("'\(name)' is a secret") ?? false)
+      #expect(!"\(String(describing: error))".contains("sesame"))
+    }
+    for name in ["TOKENIZERS_PARALLELISM", "KEYBOARD", "MONKEYS"] {
+      #expect(throws: Never.self) {
+        try StageDescription(CommandDocuments.self).configured([
+          "command": .strings(["x"]), "variables": .strings([name]),
+        ])
+      }
+    }
+  }
 }
