@@ -151,7 +151,7 @@ pp_kind append_moment(int64_t ticks, const arrow::TimestampType &type, std::stri
 
 // MARK: Nested values
 
-pp_kind append_list(const Array &values, int64_t from, int64_t count, std::string &out) {
+pp_kind append_list(const Array &values, int64_t from, int64_t count, Text &out) {
   out += '[';
   for (int64_t i = 0; i < count; i++) {
     if (i > 0) out += ',';
@@ -162,12 +162,12 @@ pp_kind append_list(const Array &values, int64_t from, int64_t count, std::strin
 }
 
 template <class List>
-pp_kind append_list(const Array &array, int64_t row, std::string &out) {
+pp_kind append_list(const Array &array, int64_t row, Text &out) {
   const auto &list = static_cast<const List &>(array);
   return append_list(*list.values(), list.value_offset(row), list.value_length(row), out);
 }
 
-pp_kind append_struct(const arrow::StructArray &array, int64_t row, std::string &out) {
+pp_kind append_struct(const arrow::StructArray &array, int64_t row, Text &out) {
   const auto &type = *array.struct_type();
   out += '{';
   for (int i = 0; i < type.num_fields(); i++) {
@@ -181,7 +181,7 @@ pp_kind append_struct(const arrow::StructArray &array, int64_t row, std::string 
 }
 
 // An object if the keys are text, else a list of pairs.
-pp_kind append_map(const arrow::MapArray &array, int64_t row, std::string &out) {
+pp_kind append_map(const arrow::MapArray &array, int64_t row, Text &out) {
   const Array &keys = *array.keys(), &items = *array.items();
   const bool is_object = is_text(keys);
   out += is_object ? '{' : '[';
@@ -196,31 +196,6 @@ pp_kind append_map(const arrow::MapArray &array, int64_t row, std::string &out) 
   }
   out += is_object ? '}' : ']';
   return PP_OTHER;
-}
-
-pp_kind append_union(const arrow::UnionArray &array, int64_t row, std::string &out) {
-  const int child = array.child_id(row);
-  const bool is_dense = array.type_id() == Type::DENSE_UNION;
-  return append_json(
-      *array.field(child), is_dense ? static_cast<const arrow::DenseUnionArray &>(array).value_offset(row) : row, out);
-}
-
-pp_kind append_run(const arrow::RunEndEncodedArray &array, int64_t row, std::string &out) {
-  const auto &ends = *array.run_ends();
-  const int64_t wanted = array.offset() + row;
-  auto end_at = [&](int64_t i) -> int64_t {
-    switch (ends.type_id()) {
-      case Type::INT16: return static_cast<const arrow::Int16Array &>(ends).Value(i);
-      case Type::INT32: return static_cast<const arrow::Int32Array &>(ends).Value(i);
-      default: return static_cast<const arrow::Int64Array &>(ends).Value(i);
-    }
-  };
-  int64_t low = 0, high = ends.length();
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (end_at(middle) <= wanted) low = middle + 1; else high = middle;
-  }
-  return append_json(*array.values(), low, out);
 }
 
 pp_kind append_interval(const Array &array, int64_t row, std::string &out) {
@@ -253,7 +228,19 @@ pp_kind append_integer(const Array &array, int64_t row, std::string &out) {
   return append_number(static_cast<const Numbers &>(array).Value(row), out);
 }
 
-pp_kind append_text(std::string_view text, bool may_be_bytes, std::string &out) {
+size_t escaped_size(std::string_view text) {
+  size_t size = text.size() + 2;
+  for (const char letter : text) {
+    const auto byte = static_cast<unsigned char>(letter);
+    if (byte == '"' || byte == '\\' || byte == '\n' || byte == '\r' || byte == '\t') size += 1;
+    else if (byte < 0x20) size += 5;
+  }
+  return size;
+}
+
+pp_kind append_text(std::string_view text, bool may_be_bytes, Text &out) {
+  out.require(text.size());
+  if (text.size() > (out.most - out.size()) / 8) out.require(escaped_size(text));
   if (may_be_bytes && !is_utf8(text)) append_base64(text, out); else append_string(text, out);
   return PP_STRING;
 }
@@ -281,6 +268,10 @@ pp_kind append_day(int64_t days, std::string &out) {
 }
 
 }  // namespace
+
+void Text::require(size_t more) const {
+  if (size() > most || more > most - size()) throw TooLarge();
+}
 
 void append_string(std::string_view text, std::string &out) {
   out += '"';
@@ -315,7 +306,65 @@ std::string_view text_view(const Array &array, int64_t row) {
   }
 }
 
-pp_kind append_json(const Array &array, int64_t row, std::string &out) {
+namespace {
+
+int64_t run_of(const arrow::RunEndEncodedArray &array, int64_t row) {
+  const auto &ends = *array.run_ends();
+  const int64_t wanted = array.offset() + row;
+  auto end_at = [&](int64_t i) -> int64_t {
+    switch (ends.type_id()) {
+      case Type::INT16: return static_cast<const arrow::Int16Array &>(ends).Value(i);
+      case Type::INT32: return static_cast<const arrow::Int32Array &>(ends).Value(i);
+      default: return static_cast<const arrow::Int64Array &>(ends).Value(i);
+    }
+  };
+  int64_t low = 0, high = ends.length();
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (end_at(middle) <= wanted) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+Place child_of(const arrow::UnionArray &array, int64_t row) {
+  const bool is_dense = array.type_id() == Type::DENSE_UNION;
+  return {array.field(array.child_id(row)).get(),
+          is_dense ? static_cast<const arrow::DenseUnionArray &>(array).value_offset(row) : row};
+}
+
+}  // namespace
+
+Place resolve(const Array &array, int64_t row) {
+  Place place{&array, row};
+  while (!place.array->IsNull(place.row)) {
+    switch (place.array->type_id()) {
+      case Type::EXTENSION:
+        place.array = static_cast<const arrow::ExtensionArray &>(*place.array).storage().get();
+        break;
+      case Type::DICTIONARY: {
+        const auto &coded = static_cast<const arrow::DictionaryArray &>(*place.array);
+        place = {coded.dictionary().get(), coded.GetValueIndex(place.row)};
+        break;
+      }
+      case Type::RUN_END_ENCODED: {
+        const auto &runs = static_cast<const arrow::RunEndEncodedArray &>(*place.array);
+        place = {runs.values().get(), run_of(runs, place.row)};
+        break;
+      }
+      case Type::SPARSE_UNION: case Type::DENSE_UNION:
+        place = child_of(static_cast<const arrow::UnionArray &>(*place.array), place.row);
+        break;
+      default: return place;
+    }
+  }
+  return place;
+}
+
+pp_kind append_json(const Array &whole, int64_t number, Text &out) {
+  out.require(0);
+  const Place place = resolve(whole, number);
+  const Array &array = *place.array;
+  const int64_t row = place.row;
   if (array.IsNull(row)) {
     out += "null";
     return PP_NULL;
@@ -366,15 +415,6 @@ pp_kind append_json(const Array &array, int64_t row, std::string &out) {
     case Type::LARGE_LIST_VIEW: return append_list<arrow::LargeListViewArray>(array, row, out);
     case Type::STRUCT: return append_struct(static_cast<const arrow::StructArray &>(array), row, out);
     case Type::MAP: return append_map(static_cast<const arrow::MapArray &>(array), row, out);
-    case Type::DICTIONARY: {
-      const auto &dictionary = static_cast<const arrow::DictionaryArray &>(array);
-      return append_json(*dictionary.dictionary(), dictionary.GetValueIndex(row), out);
-    }
-    case Type::EXTENSION:
-      return append_json(*static_cast<const arrow::ExtensionArray &>(array).storage(), row, out);
-    case Type::SPARSE_UNION: case Type::DENSE_UNION:
-      return append_union(static_cast<const arrow::UnionArray &>(array), row, out);
-    case Type::RUN_END_ENCODED: return append_run(static_cast<const arrow::RunEndEncodedArray &>(array), row, out);
     default: throw std::runtime_error("values of the type " + array.type()->ToString() + " cannot be read");
   }
 }

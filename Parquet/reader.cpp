@@ -12,6 +12,7 @@
 #include <parquet/file_reader.h>
 #include <parquet/metadata.h>
 #include <parquet/properties.h>
+#include <parquet/size_statistics.h>
 #include <parquet/statistics.h>
 
 #include <algorithm>
@@ -261,24 +262,31 @@ struct pp_rows {
   std::vector<Path> paths;
   std::vector<int> rest;              // positions in the batches
   std::vector<std::string> names;     // of `rest`, as JSON with a colon
-  int64_t block_bytes, batch_rows = most_rows;
+  const int64_t block_bytes, row_bytes;
+  std::vector<int> groups, leaves;                    // of Parquet
+  int64_t batch_rows = most_rows, rows_decoded = 0, rows_read = 0;
   std::shared_ptr<arrow::RecordBatchReader> batches;  // of Parquet and of a stream
   std::shared_ptr<arrow::ipc::RecordBatchFileReader> ipc;
   int next_batch = 0;
-  std::shared_ptr<RecordBatch> whole;  // a batch of IPC, given in slices
-  int64_t done = 0;
-  std::shared_ptr<RecordBatch> batch;  // of the block
+  std::shared_ptr<RecordBatch> batch;  // given in blocks
+  int64_t at = 0, rows_given = 0;
 
   struct Values {
+    std::shared_ptr<Array> array;  // null: the column is absent
+    bool is_pointed = false;       // its bytes are Arrow's
     std::vector<int64_t> offsets;
     std::vector<uint8_t> kinds;
-    std::string bytes;
+    pipeline::Text bytes;
+    int64_t size(int64_t row) const { return offsets[row + 1] - offsets[row]; }
   };
   std::vector<Values> values;
   std::vector<pp_values> columns;
+  std::vector<std::shared_ptr<Array>> members;
   Values objects;
 
-  pp_rows(pp_file &file, const pp_request &request) : file(file), block_bytes(std::max<int64_t>(1, request.block_bytes)) {
+  pp_rows(pp_file &file, const pp_request &request)
+      : file(file), block_bytes(std::max<int64_t>(1, request.block_bytes)),
+        row_bytes(std::max<int64_t>(1, request.row_bytes)) {
     std::vector<int> tops(request.rest, request.rest + request.rest_count);
     for (const int top : tops) {
       if (top < 0 || top >= file.schema->num_fields()) throw std::runtime_error("there is no such column");
@@ -330,7 +338,6 @@ struct pp_rows {
 
   void start_parquet(const pp_request &request, const std::vector<int> &tops) {
     const auto &fields = file.reader->manifest().schema_fields;
-    std::vector<int> leaves;
     for (size_t i = 0; i < request.rest_count; i++) add_leaves(fields.at(request.rest[i]), leaves);
     for (const auto &path : paths) {
       const bool is_whole = std::find(request.rest, request.rest + request.rest_count, path.top) !=
@@ -339,152 +346,211 @@ struct pp_rows {
     }
     std::sort(leaves.begin(), leaves.end());
     leaves.erase(std::unique(leaves.begin(), leaves.end()), leaves.end());
-    std::vector<int> groups(request.groups, request.groups + request.group_count);
-    batch_rows = rows_of_block(groups, leaves);
-    file.reader->set_batch_size(batch_rows);
-    batches = value(file.reader->GetRecordBatchReader(groups, leaves));
+    groups.assign(request.groups, request.groups + request.group_count);
+    batch_rows = rows_of_block();
+    start_groups();
     if (batches->schema()->num_fields() != static_cast<int>(tops.size())) {
       throw std::runtime_error("its columns cannot be told apart");
     }
   }
 
-  int64_t rows_of_block(const std::vector<int> &groups, const std::vector<int> &leaves) {
+  void start_groups() {
+    file.reader->set_batch_size(batch_rows);
+    batches = value(file.reader->GetRecordBatchReader(groups, leaves));
+    rows_decoded = 0;
+  }
+
+  // Bytes of a column chunk; a text of which a dictionary has one copy counts as often as it occurs, where that is known.
+  static double bytes_of(const parquet::ColumnChunkMetaData &chunk) {
+    const auto bytes = static_cast<double>(std::max<int64_t>(0, chunk.total_uncompressed_size()));
+    const auto sizes = chunk.size_statistics();
+    if (!sizes || !sizes->unencoded_byte_array_data_bytes) return bytes;
+    return std::max(bytes, static_cast<double>(*sizes->unencoded_byte_array_data_bytes));
+  }
+
+  int64_t rows_of_block() {
     const auto metadata = file.reader->parquet_reader()->metadata();
     double bytes = 0, rows = 0;
     for (const int group : groups) {
       if (group < 0 || group >= metadata->num_row_groups()) throw std::runtime_error("there is no such row group");
       const auto described = metadata->RowGroup(group);
       rows += static_cast<double>(std::max<int64_t>(0, described->num_rows()));
-      for (const int leaf : leaves) {
-        bytes += static_cast<double>(std::max<int64_t>(0, described->ColumnChunk(leaf)->total_uncompressed_size()));
-      }
+      for (const int leaf : leaves) bytes += bytes_of(*described->ColumnChunk(leaf));
     }
     const double wanted = bytes > 0 ? static_cast<double>(block_bytes) * rows / bytes : most_rows;
     return std::clamp<int64_t>(static_cast<int64_t>(std::min<double>(wanted, most_rows)), 1, most_rows);
   }
 
   std::shared_ptr<RecordBatch> read_batch() {
+    if (file.format == Format::parquet) return read_rows();
     if (!ipc) return value(batches->Next());
     if (next_batch >= ipc->num_record_batches()) return nullptr;
     return value(ipc->ReadRecordBatch(next_batch++));
   }
 
+  // What decoded values need is not known before: a page can have a long text once and many references to it. If they
+  // need too much, fewer rows are decoded at once, from the beginning; those that were read are passed over.
+  std::shared_ptr<RecordBatch> read_rows() {
+    while (true) {
+      auto next = batches->Next();
+      if (next.status().IsOutOfMemory() && batch_rows > 1) {
+        batch_rows = std::max<int64_t>(1, batch_rows / 16);
+        batches.reset();
+        start_groups();
+        continue;
+      }
+      const auto found = value(std::move(next));
+      if (!found) return nullptr;
+      rows_decoded += found->num_rows();
+      const int64_t more = std::min(rows_decoded - rows_read, found->num_rows());
+      if (more <= 0) continue;
+      rows_read = rows_decoded;
+      return found->Slice(found->num_rows() - more);
+    }
+  }
+
   bool advance() {
-    if (file.format == Format::parquet) {
-      do batch = read_batch(); while (batch && batch->num_rows() == 0);
-      return batch != nullptr;
+    while (!batch || at >= batch->num_rows()) {
+      release();
+      batch = read_batch();
+      at = 0;
+      if (!batch) return false;
+      if (file.format != Format::parquet) check(batch->ValidateFull());  // IPC is taken as it is
+      for (size_t i = 0; i < paths.size(); i++) {
+        if (paths[i].position >= 0) values[i].array = batch->column(paths[i].position);
+      }
+      for (const int position : rest) members.push_back(batch->column(position));
     }
-    while (!whole || done >= whole->num_rows()) {
-      batch.reset();
-      whole = read_batch();
-      done = 0;
-      if (!whole) return false;
-      check(whole->ValidateFull());  // IPC is taken as it is
-    }
-    // The sizes of IPC's batches are their writer's.
-    const int64_t rows = std::min(whole->num_rows() - done, most_rows);
-    batch = whole->Slice(done, rows);
-    done += rows;
     return true;
+  }
+
+  void release() {
+    for (auto &own : values) own.array.reset();
+    members.clear();
+    batch.reset();
   }
 
   // MARK: Blocks
 
-  static void clear(Values &values) {
-    values.offsets.clear();
-    values.kinds.clear();
-    values.bytes.clear();
-  }
-
   // Text as it lies in memory.
   template <class Text>
-  static bool point(const Array &array, Values &values, pp_values &out) {
-    const auto &text = static_cast<const Text &>(array);
-    const auto *offsets = text.raw_value_offsets();
-    values.offsets.assign(offsets, offsets + array.length() + 1);
-    values.kinds.assign(static_cast<size_t>(array.length()), PP_STRING);
-    if (array.null_count() > 0) {
-      for (int64_t i = 0; i < array.length(); i++) {
-        if (array.IsNull(i)) values.kinds[i] = PP_NULL;
-      }
+  bool point(Values &own, pp_values &out) {
+    const auto &text = static_cast<const Text &>(*own.array);
+    const int64_t rows = std::min(most_rows, text.length() - at);
+    const auto *offsets = text.raw_value_offsets() + at;
+    own.offsets.assign(offsets, offsets + rows + 1);
+    own.kinds.assign(static_cast<size_t>(rows), PP_STRING);
+    for (int64_t i = 0; text.null_count() > 0 && i < rows; i++) {
+      if (text.IsNull(at + i)) own.kinds[i] = PP_NULL;
     }
-    out = {values.offsets.data(), text.raw_data(), values.kinds.data()};
+    out = {own.offsets.data(), text.raw_data(), own.kinds.data()};
     return true;
   }
 
-  static bool point(const Array &array, Values &values, pp_values &out) {
-    switch (array.type_id()) {
-      case Type::STRING: case Type::BINARY: return point<arrow::BinaryArray>(array, values, out);
-      case Type::LARGE_STRING: case Type::LARGE_BINARY: return point<arrow::LargeBinaryArray>(array, values, out);
+  bool point(Values &own, pp_values &out) {
+    switch (own.array->type_id()) {
+      case Type::STRING: case Type::BINARY: return point<arrow::BinaryArray>(own, out);
+      case Type::LARGE_STRING: case Type::LARGE_BINARY: return point<arrow::LargeBinaryArray>(own, out);
       default: return false;
     }
   }
 
-  static void append(const Array &array, int64_t row, const std::vector<std::string> &keys, size_t at, Values &out) {
-    const Array *plain = &array;
-    if (plain->type_id() == Type::EXTENSION) plain = static_cast<const arrow::ExtensionArray &>(array).storage().get();
-    if (plain->IsNull(row)) return out.kinds.push_back(PP_NULL);
-    if (plain->type_id() == Type::DICTIONARY) {
-      const auto &coded = static_cast<const arrow::DictionaryArray &>(*plain);
-      return append(*coded.dictionary(), coded.GetValueIndex(row), keys, at, out);
-    }
-    if (at == keys.size()) {
-      if (!pipeline::is_text(*plain)) {
-        const auto kind = pipeline::append_json(*plain, row, out.bytes);
+  static void append(const Array &array, int64_t row, const std::vector<std::string> &keys, size_t depth, Values &out) {
+    const auto place = pipeline::resolve(array, row);
+    if (place.array->IsNull(place.row)) return out.kinds.push_back(PP_NULL);
+    if (depth == keys.size()) {
+      if (!pipeline::is_text(*place.array)) {
+        const auto kind = pipeline::append_json(*place.array, place.row, out.bytes);
         return out.kinds.push_back(kind);
       }
-      out.bytes += pipeline::text_view(*plain, row);
+      const auto text = pipeline::text_view(*place.array, place.row);
+      out.bytes.require(text.size());
+      out.bytes += text;
       return out.kinds.push_back(PP_STRING);
     }
-    if (plain->type_id() != Type::STRUCT) return out.kinds.push_back(PP_NULL);
-    const auto &object = static_cast<const arrow::StructArray &>(*plain);
-    const int child = object.struct_type()->GetFieldIndex(keys[at]);
+    if (place.array->type_id() != Type::STRUCT) return out.kinds.push_back(PP_NULL);
+    const auto &object = static_cast<const arrow::StructArray &>(*place.array);
+    const int child = object.struct_type()->GetFieldIndex(keys[depth]);
     if (child < 0) return out.kinds.push_back(PP_NULL);
-    append(*object.field(child), row, keys, at + 1, out);
+    append(*object.field(child), place.row, keys, depth + 1, out);
   }
 
-  void fill(size_t number) {
-    auto &own = values[number];
-    const auto &path = paths[number];
-    clear(own);
-    const int64_t rows = batch->num_rows();
-    if (path.position >= 0 && path.keys.size() == 1 && point(*batch->column(path.position), own, columns[number])) return;
-    own.offsets.push_back(0);
-    const std::shared_ptr<Array> array = path.position >= 0 ? batch->column(path.position) : nullptr;
-    for (int64_t row = 0; row < rows; row++) {
-      if (array) append(*array, row, path.keys, 1, own); else own.kinds.push_back(PP_NULL);
-      own.offsets.push_back(static_cast<int64_t>(own.bytes.size()));
+  void append_object(int64_t row, Values &out) {
+    out.bytes += '{';
+    for (size_t i = 0; i < members.size(); i++) {
+      if (i > 0) out.bytes += ',';
+      out.bytes += names[i];
+      pipeline::append_json(*members[i], row, out.bytes);
     }
-    columns[number] = {own.offsets.data(), reinterpret_cast<const uint8_t *>(own.bytes.data()), own.kinds.data()};
+    out.bytes += '}';
+    out.kinds.push_back(PP_OTHER);
   }
 
-  void fill_objects() {
-    clear(objects);
-    std::vector<std::shared_ptr<Array>> arrays;
-    for (const int position : rest) arrays.push_back(batch->column(position));
-    objects.offsets.push_back(0);
-    for (int64_t row = 0; row < batch->num_rows(); row++) {
-      objects.bytes += '{';
-      for (size_t i = 0; i < arrays.size(); i++) {
-        if (i > 0) objects.bytes += ',';
-        objects.bytes += names[i];
-        pipeline::append_json(*arrays[i], row, objects.bytes);
-      }
-      objects.bytes += '}';
-      objects.kinds.push_back(PP_OTHER);
-      objects.offsets.push_back(static_cast<int64_t>(objects.bytes.size()));
+  static void clear(Values &own) {
+    own.is_pointed = false;
+    own.offsets.assign(1, 0);
+    own.kinds.clear();
+    own.bytes.clear();
+  }
+
+  // Appends a value with at most so many bytes; returns how many it has.
+  template <class Append>
+  static int64_t grow(Values &own, int64_t most, Append &&append) {
+    const size_t start = own.bytes.size();
+    own.bytes.most = start + static_cast<size_t>(std::max<int64_t>(0, most));
+    append();
+    own.offsets.push_back(static_cast<int64_t>(own.bytes.size()));
+    return static_cast<int64_t>(own.bytes.size() - start);
+  }
+
+  // Appends a row of the batch to the block; returns its bytes.
+  int64_t expand(int64_t row) {
+    int64_t bytes = 0;
+    for (size_t i = 0; i < values.size(); i++) {
+      auto &own = values[i];
+      bytes += own.is_pointed ? own.size(row) : grow(own, row_bytes - bytes, [&] {
+        if (own.array) append(*own.array, at + row, paths[i].keys, 1, own); else own.kinds.push_back(PP_NULL);
+      });
     }
-    objects.bytes.append(PIPELINE_PARQUET_PADDING, ' ');
+    bytes += grow(objects, row_bytes - bytes, [&] { append_object(at + row, objects); });
+    if (bytes > row_bytes) throw pipeline::TooLarge();
+    return bytes;
+  }
+
+  // Makes a block; returns the number of its rows.
+  int64_t expand() {
+    int64_t rows = 0, bytes = 0;
+    const int64_t most = std::min(most_rows, batch->num_rows() - at);
+    try {
+      for (; rows < most && bytes < block_bytes; rows++) bytes += expand(rows);
+    } catch (const pipeline::TooLarge &) {
+      throw std::runtime_error("row " + std::to_string(rows_given + rows + 1) + " of those that are read has more than "
+                               + std::to_string(row_bytes) + " bytes");
+    }
+    return rows;
   }
 
   void next(pp_block &out) {
     out = {};
     if (!advance()) return;
-    for (size_t i = 0; i < paths.size(); i++) fill(i);
-    fill_objects();
-    out.rows = batch->num_rows();
+    for (size_t i = 0; i < values.size(); i++) {
+      clear(values[i]);
+      values[i].is_pointed = values[i].array && paths[i].keys.size() == 1 && point(values[i], columns[i]);
+    }
+    clear(objects);
+    out.rows = expand();
+    at += out.rows;
+    rows_given += out.rows;
+    objects.bytes.append(PIPELINE_PARQUET_PADDING, ' ');
+    for (size_t i = 0; i < values.size(); i++) {
+      if (!values[i].is_pointed) columns[i] = as_values(values[i]);
+    }
     out.columns = columns.data();
-    out.rest = {objects.offsets.data(), reinterpret_cast<const uint8_t *>(objects.bytes.data()), objects.kinds.data()};
+    out.rest = as_values(objects);
+  }
+
+  static pp_values as_values(const Values &own) {
+    return {own.offsets.data(), reinterpret_cast<const uint8_t *>(own.bytes.data()), own.kinds.data()};
   }
 };
 

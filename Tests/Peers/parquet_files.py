@@ -7,6 +7,9 @@ usage: parquet_files.py write FOLDER        writes files of pyarrow, DuckDB, pol
        parquet_files.py load FOLDER         prints what datasets.load_dataset reads, as JSON lines, with its features first
        parquet_files.py convert ROWS FILE   writes a Parquet file of JSON lines, or of a CSV file's complete rows
        parquet_files.py describe FILE       prints the file's metadata as JSON
+       parquet_files.py expand FOLDER TEXT ROWS
+                                            writes small files into FOLDER in which each of ROWS rows refers to a text of
+                                            TEXT bytes
 
 Without arguments it does nothing but import what it needs.
 """
@@ -88,7 +91,7 @@ def values(array):
             {} if ok else None for ok in valid]
     if types.is_map(kind):
         return [None if v is None else pairs(v) for v in (scalar.values for scalar in array)]
-    if types.is_nested(kind):
+    if types.is_nested(kind) and not types.is_union(kind):
         return [None if v is None else values(v) for v in (scalar.values for scalar in array)]
     return array.to_pylist()
 
@@ -243,9 +246,56 @@ def write(folder):
     polars.from_arrow(table).write_parquet(at("polars.parquet"), row_group_size=128)
     with pa.OSFile(at("file.arrow"), "wb") as sink, pa.ipc.new_file(sink, kinds.schema) as writer:
         writer.write_table(kinds, max_chunksize=3)
+    write_ipc(at("references.arrow"), references(["川", "\"a\"\n", None, ""], 10))
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.OSFile(at("stream.arrow"), "wb") as sink, pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table, max_chunksize=170)
+
+
+def views(words, places):
+    """Views of texts, which pyarrow does not take by number."""
+    whole = pa.array(words).cast(pa.string_view())
+    valid, views, *texts = whole.buffers()
+    chosen = np.frombuffer(views, "V16")[np.array(places)]
+    holes = pa.array([words[place] is not None for place in places.to_pylist()]).buffers()[1]
+    return pa.Array.from_buffers(whole.type, len(places), [holes if valid else None, pa.py_buffer(chosen.tobytes()), *texts])
+
+
+def references(words, rows):
+    """Columns whose rows refer to values that are there once."""
+    places = pa.array([i % len(words) for i in range(rows)], pa.int32())
+    coded = pa.DictionaryArray.from_arrays(places, pa.array(words))
+    kinds, rising = pa.array([0] * rows, pa.int8()), pa.array([i * len(words) // rows for i in range(rows)], pa.int32())
+    ends = pa.array([max(1, rows // 2), rows], pa.int32())
+    twice = pa.array(range(0, 2 * rows + 1, 2), pa.int32())
+    return {
+        "coded": coded,
+        "viewed": views(words, places),
+        "runs": pa.RunEndEncodedArray.from_arrays(ends, pa.array([words[0], words[-1]])),
+        "chosen": pa.UnionArray.from_dense(kinds, rising, [pa.array(words), pa.array([1])]),
+        "listed": pa.ListArray.from_arrays(twice, pa.concat_arrays([coded, coded])),
+        "lists": pa.ListViewArray.from_arrays(places, pa.array([1] * rows, pa.int32()), pa.array(words)),
+        "inside": pa.StructArray.from_arrays([coded, pa.array(range(rows))], ["word", "number"]),
+    }
+
+
+def write_ipc(path, columns):
+    table = pa.record_batch(list(columns.values()), list(columns))
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_batch(table)
+
+
+def expand(folder, size, rows):
+    word, rows = "x" * int(size), int(rows)
+    for name, column in references([word], rows).items():
+        write_ipc(os.path.join(folder, f"{name}.arrow"), {"text": column})
+    huge = pa.ListArray.from_arrays(pa.array([0, 2**31 - 1], pa.int32()), pa.nulls(2**31 - 1))
+    write_ipc(os.path.join(folder, "row-of-nulls.arrow"), {"text": huge})
+    all_rows = pa.ListArray.from_arrays(pa.array([0, rows], pa.int32()), references([word], rows)["coded"])
+    write_ipc(os.path.join(folder, "row-of-words.arrow"), {"text": all_rows})
+    pq.write_table(pa.table({"text": references([word], rows)["coded"]}), os.path.join(folder, "coded.parquet"))
+    # Does not say how large its texts are.
+    polars.DataFrame({"text": [word] * rows}).write_parquet(os.path.join(folder, "polars.parquet"), compression="zstd")
 
 
 def save(folder):
@@ -301,7 +351,8 @@ def main(arguments):
                 if problem:
                     print(f"{os.path.basename(path)}: {problem}")
         return
-    {"write": write, "save": save, "load": load, "describe": describe, "convert": convert}[arguments[0]](*arguments[1:])
+    commands = (write, save, load, describe, convert, expand)
+    {command.__name__: command for command in commands}[arguments[0]](*arguments[1:])
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_PARQUET_ABI 1
+#define PIPELINE_PARQUET_ABI 2
 
 typedef struct pp_file pp_file;      // a file that is read
 typedef struct pp_rows pp_rows;      // the rows of some of its row groups
@@ -48,7 +48,8 @@ typedef struct {
   size_t path_count;
   const int32_t *rest;       // numbers of the top-level columns that are given as one object per row
   size_t rest_count;
-  int64_t block_bytes;       // about so many bytes per block
+  int64_t block_bytes;       // a block ends behind the row with which it has so many bytes
+  int64_t row_bytes;         // a row with more bytes is a failure
 } pp_request;
 
 // The type of a column that is written.

@@ -86,9 +86,11 @@ public final class ParquetFile {
   ///   - groups: the row groups to read; nil: all.
   ///   - paths: columns to give on their own, each by the keys that lead to it.
   ///   - rest: numbers of the columns to give as one JSON object per row.
+  ///   - blockBytes: a block ends behind the row with which it has so many bytes.
+  ///   - rowBytes: a row with more bytes, once what it refers to is written out, is malformed.
   /// - Throws: `ShardError` (`.malformed`) if the file is damaged.
   public func rows(
-    groups: Range<Int>? = nil, paths: [[String]], rest: [Int], blockBytes: Int = 8 << 20
+    groups: Range<Int>? = nil, paths: [[String]], rest: [Int], blockBytes: Int = 8 << 20, rowBytes: Int = 256 << 20
   ) throws(ShardError) -> ParquetRows {
     let numbers = (groups ?? 0..<(self.groups?.count ?? 0)).map { Int32($0) }
     let names = paths.map { Array($0.joined(separator: "\u{1f}").utf8CString) }
@@ -98,7 +100,8 @@ public final class ParquetFile {
         rest.map { Int32($0) }.withUnsafeBufferPointer { rest in
           var request = pp_request(
             groups: numbers.baseAddress, group_count: numbers.count, paths: paths.baseAddress, path_count: paths.count,
-            rest: rest.baseAddress, rest_count: rest.count, block_bytes: Int64(blockBytes))
+            rest: rest.baseAddress, rest_count: rest.count, block_bytes: Int64(blockBytes),
+            row_bytes: Int64(rowBytes))
           return library.table.pointee.read(handle, &request, &rows)
         }
       }

@@ -27,7 +27,8 @@ public struct DocumentsRead: SinglePhaseStage {
     public var maximumMalformedFraction = 0.01
     @Option("Small files are read together, up to so many bytes per task.") public
       var bytesPerTask = ByteCount.mebibytes(32)
-    @Option("A longer line is an error.", affectsOutput: false) public var maximumLineBytes = ByteCount.mebibytes(256)
+    @Option("A longer line or row is an error.", affectsOutput: false) public
+      var maximumLineBytes = ByteCount.mebibytes(256)
 
     public init() {}
   }
@@ -139,7 +140,8 @@ private final class DocumentFileReading {
     of parquet: ParquetFile, groups: Range<Int>?, after first: Int, _ conditions: [ParquetCondition]
   ) throws {
     let rows = try parquet.rows(
-      groups: groups, paths: [record.textPath] + conditions.map(\.path), rest: record.columns(of: parquet))
+      groups: groups, paths: [record.textPath] + conditions.map(\.path), rest: record.columns(of: parquet),
+      rowBytes: options.maximumLineBytes.bytes)
     var (number, excluded) = (first, 0)
     while case let count = try rows.next(), count > 0 {
       for row in 0..<count {

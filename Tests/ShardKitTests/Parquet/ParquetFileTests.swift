@@ -44,7 +44,7 @@ struct ParquetFileTests {
   @Test func filesOfOtherWritersHaveTheRowsThatPyarrowReads() throws {
     let folder = try #require(writersParquetFiles)
     let names = try FileSystem.list(folder).sorted()
-    #expect(names.count == 10)
+    #expect(names.count == 11)
     #expect(try differences(names.map { "\(folder)/\($0)" }) == [])
   }
 
@@ -101,7 +101,9 @@ struct ParquetFileTests {
     #expect(failures >= 6 && names.count >= 7)
   }
 
-  @Test(arguments: ["types.parquet", "file.arrow", "stream.arrow", "duckdb-v2.parquet"])
+  @Test(arguments: [
+    "types.parquet", "file.arrow", "stream.arrow", "duckdb-v2.parquet", "references.arrow",
+  ])
   func damagedFilesAreReadOrRefused(_ name: String) throws {
     let seed = try FileSystem.read(try #require(writersParquetFiles) + "/" + name)
     let folder = temporaryDirectory()
@@ -126,5 +128,41 @@ struct ParquetFileTests {
       while try rows.next() > 0 {}
     }
     #expect(error?.message.hasSuffix(": it needs more than 10000 bytes of memory at once") ?? false)
+  }
+
+  /// Rows that refer to a text that is there once: a block ends where what they refer to has filled it, in every form of
+  /// Arrow, and where a Parquet file says how large its texts are and where it does not.
+  @Test func whatRowsReferToIsBounded() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let (size, count) = (20_000, 4096)
+    try #require(parquetPeer.run("expand", folder, "\(size)", "\(count)") != nil)
+    let names = try FileSystem.list(folder).sorted()
+    #expect(names.count == 11)
+    for name in names where !name.hasPrefix("row-") {
+      for isObject in [false, true] {
+        let file = try ParquetFile("\(folder)/\(name)", maximumBytes: 20 << 20)
+        let rows = try file.rows(paths: isObject ? [] : [["text"]], rest: isObject ? [0] : [], blockBytes: 5 * size)
+        var total = 0
+        while case let found = try rows.next(), found > 0 {
+          total += found
+          let last = isObject ? (bytes: rows.object(found - 1), kind: .other) : rows.value(found - 1, of: 0)
+          guard found <= 5, last.kind == .other ? last.bytes.count > size : last.bytes.count == size else {
+            Issue.record("\(name): \(found) rows in a block, the last one with \(last.bytes.count) bytes")
+            break
+          }
+        }
+        #expect(total == count, "\(name)")
+      }
+    }
+    for name in ["row-of-nulls.arrow", "row-of-words.arrow"] {
+      let error = #expect(throws: ShardError.self) {
+        let rows = try ParquetFile("\(folder)/\(name)").rows(paths: [["text"]], rest: [], rowBytes: 10_000_000)
+        while try rows.next() > 0 {}
+      }
+      #expect(
+        error?.message.hasSuffix(": row 1 of those that are read has more than 10000000 bytes")
+          ?? false, "\(error.map { "\($0)" } ?? "")")
+    }
   }
 }
