@@ -1,4 +1,3 @@
-import Glibc
 internal import GRDB
 import ShardKit
 
@@ -7,35 +6,18 @@ import ShardKit
 /// The responses themselves are in WARC files, which are authoritative: `sound` is the recorded length of each file,
 /// and records after it are added when the crawl is opened. Only one crawl at a time uses the folder.
 public final class Frontier {
-  private let database: DatabasePool
-  private let path: String
-  private let lock: Int32
+  private let database: StateDatabase
+
+  private static let purpose = StateDatabase.Purpose(
+    file: "frontier.sqlite", isTaken: "another crawl is using this folder",
+    isBroken: "the crawl's database cannot be used",
+    hint: "If the file is damaged, move it away: it is rebuilt from the archive next to it.")
 
   /// Opens the state of a crawl, or begins one.
   /// - Throws: `NetError` (`.storage`) if another crawl uses the folder, or it or its database cannot be used.
   public init(folder: String) throws(NetError) {
-    path = folder + "/frontier.sqlite"
-    do throws(ShardError) { try FileSystem.makeDirectory(folder) } catch { throw NetError(error) }
-    lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    guard lock >= 0 else { throw NetError(FileSystem.error(folder, "cannot be written")) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
-      throw NetError(
-        .storage, folder, "another crawl is using this folder", hint: "Wait for it to finish, or stop it.")
-    }
-    do {
-      var configuration = Configuration()
-      configuration.busyMode = .timeout(10)
-      configuration.prepareDatabase { db in try db.execute(sql: "PRAGMA synchronous = NORMAL") }
-      database = try DatabasePool(path: path, configuration: configuration)
-      try Self.migrator.migrate(database)
-    } catch {
-      close(lock)
-      throw Self.explained(error, path)
-    }
+    database = try StateDatabase(folder: folder, Self.purpose, Self.migrator)
   }
-
-  deinit { close(lock) }
 
   /// Append-only: existing migrations are never edited.
   private static var migrator: DatabaseMigrator {
@@ -57,27 +39,12 @@ public final class Frontier {
     return migrator
   }
 
-  private static func explained(_ error: any Error, _ path: String) -> NetError {
-    let message = (error as? DatabaseError)?.message ?? "\(error)"
-    return NetError(
-      .storage, path, "the crawl's database cannot be used: \(message)",
-      hint: "If the file is damaged, move it away: it is rebuilt from the archive next to it.")
-  }
-
-  private func write<T>(_ body: (Database) throws -> T) throws(NetError) -> T {
-    do { return try database.write(body) } catch { throw Self.explained(error, path) }
-  }
-
-  private func read<T>(_ body: (Database) throws -> T) throws(NetError) -> T {
-    do { return try database.read(body) } catch { throw Self.explained(error, path) }
-  }
-
   // MARK: Visits
 
   /// The visit of a URL; nil if it is unknown.
   /// - Throws: `NetError` (`.storage`) if the crawl's database cannot be read.
   public func visit(_ url: String) throws(NetError) -> Visit? {
-    try read { db in
+    try database.read { db in
       try Row.fetchOne(db, sql: "SELECT * FROM visits WHERE url = ?", arguments: [url]).map(Visit.init(row:))
     }
   }
@@ -85,7 +52,7 @@ public final class Frontier {
   /// All visits of a kind, sorted by URL.
   /// - Throws: `NetError` (`.storage`) if the crawl's database cannot be read.
   public func visits(kind: String) throws(NetError) -> [Visit] {
-    try read { db in
+    try database.read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM visits WHERE kind = ? ORDER BY url", arguments: [kind])
         .map(Visit.init(row:))
     }
@@ -93,7 +60,7 @@ public final class Frontier {
 
   /// Writes a visit and the length of its archive file in one transaction.
   func record(_ visit: Visit, end: WARCLocation? = nil) throws(NetError) {
-    try write { db in
+    try database.write { db in
       try db.execute(
         sql: "INSERT OR REPLACE INTO visits VALUES (\(Self.marks))", arguments: StatementArguments(visit.values))
       if let end { try Self.setSound(db, end.file, end.offset + end.bytes) }
@@ -104,7 +71,7 @@ public final class Frontier {
 
   /// Records that a pass lists these URLs.
   func see(_ urls: [String], pass: String) throws(NetError) {
-    try write { db in
+    try database.write { db in
       for url in urls {
         try db.execute(sql: "UPDATE visits SET seen_in = ? WHERE url = ?", arguments: [pass, url])
       }
@@ -113,7 +80,7 @@ public final class Frontier {
 
   /// Marks URLs that a finished pass did not list. They are requested again if they are listed later.
   func markDisappeared(kind: String, pass: String, among isOfListing: (String) -> Bool) throws(NetError) {
-    try write { db in
+    try database.write { db in
       let urls = try String.fetchAll(
         db, sql: "SELECT url FROM visits WHERE kind = ? AND state <> 'disappeared' AND seen_in IS NOT ?",
         arguments: [kind, pass])
@@ -129,7 +96,7 @@ public final class Frontier {
 
   /// The recorded length of each archive file, by name.
   func sound() throws(NetError) -> [String: Int64] {
-    try read { db in
+    try database.read { db in
       let rows = try Row.fetchAll(db, sql: "SELECT name, bytes FROM files")
       return Dictionary(uniqueKeysWithValues: rows.map { ($0["name"] as String, $0["bytes"] as Int64) })
     }
@@ -143,7 +110,7 @@ public final class Frontier {
 
   /// Removes content beyond the end of a file (after a disk lost synced data), so that it is requested again.
   func forget(behind bytes: Int64, of file: String) throws(NetError) {
-    try write { db in
+    try database.write { db in
       try db.execute(
         sql: """
           UPDATE visits SET state = 'pending', version = NULL, etag = NULL, last_modified = NULL, digest = NULL,
@@ -159,7 +126,7 @@ public final class Frontier {
 
 extension Frontier: RobotsStore {
   func robots(of origin: String) throws(NetError) -> RobotsVerdict? {
-    try read { db in
+    try database.read { db in
       try Row.fetchOne(db, sql: "SELECT asked_at, text FROM robots WHERE origin = ?", arguments: [origin]).map {
         RobotsVerdict(askedAt: $0["asked_at"], text: ($0["text"] as String?).map { Array($0.utf8) })
       }
@@ -167,7 +134,7 @@ extension Frontier: RobotsStore {
   }
 
   func setRobots(_ verdict: RobotsVerdict, of origin: String) throws(NetError) {
-    try write { db in
+    try database.write { db in
       try db.execute(
         sql: "INSERT OR REPLACE INTO robots VALUES (?, ?, ?)",
         arguments: [origin, verdict.askedAt, verdict.text.map { String(decoding: $0, as: UTF8.self) }])

@@ -1,4 +1,3 @@
-import Glibc
 internal import GRDB
 public import ShardKit
 
@@ -7,52 +6,22 @@ public import ShardKit
 /// A request is recorded before it is sent, so that after a kill those that may have been answered count as spent. One
 /// process at a time uses the folder.
 public final class AnswerStore: Sendable {
-  private let database: DatabaseQueue
-  private let path: String
-  private let lock: Int32
+  private let database: StateDatabase
   /// What all requests so far have cost; those without an answer count with the most that they may have cost.
   public let spent: Spending
   /// Requests that were in flight when the process before was killed.
   public let lost: Int
 
+  private static let purpose = StateDatabase.Purpose(
+    file: "answers.sqlite", isTaken: "another run is using these answers", isBroken: "the kept answers cannot be used",
+    hint: "If the disk is full, free some space. If the file is damaged, move it away: its answers are asked for again."
+  )
+
   /// Opens the answers in a folder, or begins with none.
   /// - Throws: `NetError` (`.storage`) if another process uses the folder, or it cannot be used.
   public init(folder: String) throws(NetError) {
-    path = folder + "/answers.sqlite"
-    do throws(ShardError) { try FileSystem.makeDirectory(folder) } catch { throw NetError(error) }
-    lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    guard lock >= 0 else { throw NetError(FileSystem.error(folder, "cannot be written")) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
-      throw NetError(
-        .storage, folder, "another run is using these answers", hint: "Wait for it to finish, or stop it.")
-    }
-    do {
-      database = try Self.opened(path)
-      (spent, lost) = try database.write { db in try Self.takeOver(db) }
-    } catch {
-      close(lock)
-      throw Self.explained(error, path)
-    }
-  }
-
-  deinit {
-    try? database.close()
-    close(lock)
-  }
-
-  private static func opened(_ path: String) throws -> DatabaseQueue {
-    var configuration = Configuration()
-    configuration.busyMode = .timeout(10)
-    configuration.prepareDatabase { db in
-      // Of one process: a write-ahead log then needs no memory that processes share, which network file systems lack.
-      _ = try String.fetchOne(db, sql: "PRAGMA locking_mode = EXCLUSIVE")
-      _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = WAL")
-      try db.execute(sql: "PRAGMA synchronous = NORMAL")
-    }
-    let database = try DatabaseQueue(path: path, configuration: configuration)
-    try migrator.migrate(database)
-    return database
+    database = try StateDatabase(folder: folder, Self.purpose, Self.migrator)
+    (spent, lost) = try database.write { db in try Self.takeOver(db) }
   }
 
   /// Append-only: existing migrations are never edited.
@@ -67,6 +36,14 @@ public final class AnswerStore: Sendable {
             sent_at INTEGER NOT NULL, content TEXT, detail TEXT
           );
           CREATE INDEX requests_by_digest ON requests (request, attempt);
+          """)
+    }
+    // Refusals were kept that another setting of the server would not give, and such as were told by words alone.
+    migrator.registerMigration("2 no refusals of requests") { db in
+      try db.execute(
+        sql: """
+          DELETE FROM requests
+          WHERE state = 'too-long' OR state = 'filtered' AND content IS NULL AND detail IS NOT NULL
           """)
     }
     return migrator
@@ -84,35 +61,21 @@ public final class AnswerStore: Sendable {
     return (Spending(inputTokens: row["i"], outputTokens: row["o"], cost: row["c"]), lost)
   }
 
-  private static func explained(_ error: any Error, _ path: String) -> NetError {
-    let message = (error as? DatabaseError)?.message ?? "\(error)"
-    return NetError(
-      .storage, path, "the kept answers cannot be used: \(message)",
-      hint:
-        "If the disk is full, free some space. If the file is damaged, move it away: its answers are asked for again.")
-  }
-
-  private func write<T>(_ body: (Database) throws -> T) throws(NetError) -> T {
-    do { return try database.write(body) } catch { throw Self.explained(error, path) }
-  }
-
   // MARK: Answers
 
   /// The nth answer to a request, from 1; nil if it has not been given.
   /// - Throws: `NetError` (`.storage`) if the database cannot be read.
   public func answer(to request: Digest, attempt: Int) throws(NetError) -> ChatAnswer? {
-    do {
-      let row = try database.read { db in
-        try Row.fetchOne(
-          db,
-          sql: """
-            SELECT state, content, detail FROM requests
-            WHERE request = ? AND attempt = ? AND state NOT IN ('sent', 'lost') ORDER BY number LIMIT 1
-            """, arguments: [request.hex, attempt])
-      }
-      guard let row, let ending = ChatAnswer.Ending(rawValue: row["state"]) else { return nil }
-      return ChatAnswer(ending, content: Self.unquoted(row["content"]), detail: Self.unquoted(row["detail"]))
-    } catch { throw Self.explained(error, path) }
+    let row = try database.read { db in
+      try Row.fetchOne(
+        db,
+        sql: """
+          SELECT state, content, detail FROM requests
+          WHERE request = ? AND attempt = ? AND state NOT IN ('sent', 'lost') ORDER BY number LIMIT 1
+          """, arguments: [request.hex, attempt])
+    }
+    guard let row, let ending = ChatAnswer.Ending(rawValue: row["state"]) else { return nil }
+    return ChatAnswer(ending, content: Self.unquoted(row["content"]), detail: Self.unquoted(row["detail"]))
   }
 
   /// SQLite's texts end at a NUL character, so they are stored as JSON.
@@ -127,7 +90,7 @@ public final class AnswerStore: Sendable {
   /// Records a request that is about to be sent, with the most that it may cost.
   /// - Returns: its number.
   func begin(_ request: Digest, attempt: Int, most: Spending) throws(NetError) -> Int64 {
-    try write { db in
+    try database.write { db in
       try db.execute(
         sql: """
           INSERT INTO requests (request, attempt, state, input_tokens, output_tokens, cost, sent_at)
@@ -141,7 +104,7 @@ public final class AnswerStore: Sendable {
   }
 
   func keep(_ number: Int64, _ answer: ChatAnswer, spent: Spending) throws(NetError) {
-    try write { db in
+    try database.write { db in
       try db.execute(
         sql: """
           UPDATE requests SET state = ?, content = ?, detail = ?, input_tokens = ?, output_tokens = ?, cost = ?
@@ -156,11 +119,15 @@ public final class AnswerStore: Sendable {
 
   /// A request without an answer that may have been paid for.
   func lose(_ number: Int64) throws(NetError) {
-    try write { db in try db.execute(sql: "UPDATE requests SET state = 'lost' WHERE number = ?", arguments: [number]) }
+    try database.write { db in
+      try db.execute(sql: "UPDATE requests SET state = 'lost' WHERE number = ?", arguments: [number])
+    }
   }
 
   /// A request that costs nothing: it was turned away, or never arrived.
   func forget(_ number: Int64) throws(NetError) {
-    try write { db in try db.execute(sql: "DELETE FROM requests WHERE number = ?", arguments: [number]) }
+    try database.write { db in
+      try db.execute(sql: "DELETE FROM requests WHERE number = ?", arguments: [number])
+    }
   }
 }

@@ -9,8 +9,6 @@ public struct ChatAnswer: Equatable, Sendable {
     case refused
     /// The endpoint's filter withheld the answer, or did not pass the request on.
     case filtered
-    /// The request does not fit into the model's context.
-    case tooLong = "too-long"
   }
 
   public var ending: Ending

@@ -9,6 +9,8 @@ public final class ChatClient {
     case unanswered(String)
     /// The endpoint does not take this request; the text says why.
     case rejected(String)
+    /// The request does not fit into the model's context as it is set up now; the text is the endpoint's.
+    case tooLong(String)
     /// The budget does not allow it.
     case overBudget
   }
@@ -80,7 +82,12 @@ public final class ChatClient {
       case .answer(let answer, _):
         _ = service.lanes.note(success: true)
         return .answer(answer)
-      case .rejected(let why, _): return .rejected(why)
+      case .rejected(let why, _):
+        _ = service.lanes.note(success: true)
+        return .rejected(why)
+      case .tooLong(let why):
+        _ = service.lanes.note(success: true)
+        return .tooLong(why)
       case .hopeless(let error): throw error
       case .busy(let why, let seconds):
         busy += 1
@@ -174,7 +181,7 @@ public final class ChatClient {
     case .fault(_, isPaid: true), .rejected(_, isPaid: true):
       try service.store.lose(number)
       return most
-    case .busy, .hopeless, .fault, .rejected:
+    case .busy, .hopeless, .fault, .rejected, .tooLong:
       try service.store.forget(number)
       return Spending()
     }

@@ -9,6 +9,9 @@ enum ChatReading {
   case fault(String, isPaid: Bool)
   /// The endpoint does not take this request, and would not take it again.
   case rejected(String, isPaid: Bool)
+  /// The request does not fit into the model's context. That is up to the server, which may be set up for a longer one
+  /// tomorrow: nothing of it is kept.
+  case tooLong(String)
   /// No request will succeed: the key, the model, the URL or the account is wrong.
   case hopeless(NetError)
 
@@ -31,6 +34,7 @@ enum ChatReading {
     case .busy(let why, let seconds): return .busy(change(why), seconds: seconds)
     case .fault(let why, let isPaid): return .fault(change(why), isPaid: isPaid)
     case .rejected(let why, let isPaid): return .rejected(change(why), isPaid: isPaid)
+    case .tooLong(let why): return .tooLong(change(why))
     case .hopeless(var error):
       error.message = change(error.message)
       return .hopeless(error)
@@ -66,9 +70,7 @@ enum ChatReading {
   private static func refusal(_ response: HTTPResponse, _ message: EndpointMessage) -> ChatReading {
     let status = response.status
     let said = message.text.isEmpty ? response.head.described : "\(response.head.described): \(message.text)"
-    if message.isAboutContext, status >= 400 {
-      return .answer(ChatAnswer(.tooLong, detail: message.text), usage: .nothing)
-    }
+    if [400, 413, 422].contains(status), message.isAboutContext { return .tooLong(message.text) }
     switch status {
     case 429 where message.isAboutQuota, 402: return .hopeless(quotaUsed(response, message))
     case 429:
@@ -79,7 +81,7 @@ enum ChatReading {
     case 408, 425, 500...599: return .fault("the server responded with \(said)", isPaid: false)
     case 400..<500 where message.isAboutFilter:
       return .answer(ChatAnswer(.filtered, detail: message.text), usage: .nothing)
-    case 400..<500 where message.code == "model_not_found": return .hopeless(notFound(response, message))
+    case 400..<500 where message.isAboutModel: return .hopeless(notFound(response, message))
     default: return .rejected("the server responded with \(said)", isPaid: false)
     }
   }
@@ -146,20 +148,33 @@ struct ChatUsage: Equatable {
 struct EndpointMessage {
   /// At most some hundred characters, on one line.
   let text: String
-  /// The error's code or type, as OpenAI's API names them.
-  let code: String
-  private let everything: String
+  /// The error's codes and types as OpenAI's API names them, and those within it, in lower case.
+  private let codes: Set<String>
+  /// The sentences of the server in lower case. Not the response as a whole: it may repeat the prompt.
+  private let sentences: String
 
   init(_ body: [UInt8]) {
     let json = try? JSONValue.parse(body).value
     let error = json?["error"]
     let said =
-      error?["message"]?.string ?? error?.string ?? json?["message"]?.string ?? json?["detail"]?.string
-      ?? String(decoding: body.prefix(2000), as: UTF8.self)
-    text = Self.shortened(said)
-    code = error?["code"]?.string ?? error?["type"]?.string ?? json?["code"]?.string ?? ""
-    let inner = error?["innererror"]?["code"]?.string ?? ""
-    everything = "\(code) \(error?["type"]?.string ?? "") \(inner) \(said.prefix(4000))".lowercased()
+      error?["message"]?.string ?? error?.string ?? json?["message"]?.string ?? json?["detail"].flatMap(Self.detail)
+    text = Self.shortened(said ?? String(decoding: body.prefix(2000), as: UTF8.self))
+    sentences = (said ?? "").prefix(4000).lowercased()
+    let named = [
+      error?["code"], error?["type"], error?["innererror"]?["code"], json?["code"], json?["type"], json?["error_type"],
+    ]
+    codes = Set(named.compactMap { $0?.string?.lowercased() })
+  }
+
+  /// FastAPI's: a text, or a list of what is wrong where. Its members `input` repeat the request.
+  private static func detail(_ json: JSONValue) -> String? {
+    guard let list = json.array else { return json.string }
+    let problems = list.prefix(10).compactMap { problem -> String? in
+      guard let message = problem["msg"]?.string else { return nil }
+      let place = (problem["loc"]?.array ?? []).map { $0.string ?? $0.text() }.joined(separator: ".")
+      return place.isEmpty ? message : "\(place): \(message)"
+    }
+    return problems.isEmpty ? nil : problems.joined(separator: "; ")
   }
 
   static func shortened(_ text: String) -> String {
@@ -170,17 +185,36 @@ struct EndpointMessage {
     return String(out) + (text.unicodeScalars.count > 300 ? "…" : "")
   }
 
-  private func mentions(_ words: [String]) -> Bool { words.contains { everything.contains($0) } }
+  private func mentions(_ words: [String]) -> Bool { words.contains { sentences.contains($0) } }
 
-  /// Servers name this differently: OpenAI and vLLM, SGLang, llama.cpp, TGI.
-  var isAboutContext: Bool {
-    mentions([
-      "context_length_exceeded", "exceed_context_size", "maximum context length", "model's context length",
-      "context window", "available context size", "must have less than", "maximum model length",
-    ])
+  /// Whether one of the codes says what the error is about.
+  private var isNamed: Bool {
+    !codes.isDisjoint(with: Self.filterCodes.union(Self.quotaCodes).union(Self.rateCodes).union([Self.modelCode]))
   }
 
-  var isAboutFilter: Bool { mentions(["content_filter", "content management policy", "responsibleaipolicyviolation"]) }
+  private static let contextCodes: Set = ["context_length_exceeded", "exceed_context_size_error"]
+  private static let filterCodes: Set = ["content_filter", "responsibleaipolicyviolation", "content_policy_violation"]
+  private static let quotaCodes: Set = ["insufficient_quota", "billing_not_active", "billing_hard_limit_reached"]
+  private static let rateCodes: Set = ["rate_limit_exceeded", "rate_limit_error", "tokens", "requests"]
+  private static let modelCode = "model_not_found"
 
-  var isAboutQuota: Bool { mentions(["insufficient_quota", "billing", "exceeded your current quota"]) }
+  /// Only some servers have a code for it; vLLM, SGLang, TGI and Gemini say it in a sentence.
+  var isAboutContext: Bool {
+    !codes.isDisjoint(with: Self.contextCodes)
+      || !isNamed
+        && mentions([
+          "context length", "context size", "context window", "must have less than", "maximum model length",
+          "prompt is too long", "exceeds the maximum number of tokens",
+        ])
+  }
+
+  /// By the code alone, since the verdict is kept.
+  var isAboutFilter: Bool { !codes.isDisjoint(with: Self.filterCodes) }
+
+  var isAboutQuota: Bool {
+    !codes.isDisjoint(with: Self.quotaCodes)
+      || !isNamed && mentions(["insufficient_quota", "exceeded your current quota"])
+  }
+
+  var isAboutModel: Bool { codes.contains(Self.modelCode) }
 }

@@ -220,6 +220,7 @@ private struct Asking {
       case .overBudget: throw BudgetUsed()
       case .unanswered(let why): return .drop(.unusable(DropReason.unanswered, why))
       case .rejected(let why): return .drop(.unusable(DropReason.rejected, why))
+      case .tooLong(let why): return .drop(.unusable(DropReason.contextTooLong, why))
       case .answer(let answer):
         if let reason = Self.reason(answer) { return .drop(reason) }
         guard case .unusable(let why) = reader.read(answer.content) else { return .content(answer.content) }
@@ -236,7 +237,6 @@ private struct Asking {
     case .cut: DropReason(DropReason.cut)
     case .refused: .unusable(DropReason.refused, answer.detail)
     case .filtered: .unusable(DropReason.filtered, answer.detail)
-    case .tooLong: .unusable(DropReason.contextTooLong, answer.detail)
     }
   }
 }

@@ -48,7 +48,7 @@ extension DropReason {
   static let contextTooLong = "context-too-long"
 
   /// Reasons that count toward `maximumUnusableFraction`.
-  static let unusable: Set<String> = [refused, filtered, cut, invalid, rejected, missingField]
+  static let unusable: Set<String> = [refused, filtered, cut, invalid, rejected, missingField, contextTooLong]
 
   static func unusable(_ name: String, _ detail: String) -> DropReason {
     DropReason(name, detail: detail.isEmpty ? nil : detail)
@@ -63,6 +63,7 @@ struct UnusableCount {
   private var seen = 0
   private var unanswered = (count: 0, first: "")
   private var unusable = (count: 0, first: "")
+  private var tooLong = 0
 
   /// If so many documents at the beginning have no usable answer, the prompt or the model is at fault.
   private static let beginning = 20
@@ -82,10 +83,11 @@ struct UnusableCount {
     } else if DropReason.unusable.contains(reason.name) {
       unusable.count += 1
       if unusable.count == 1 { unusable.first = shown }
+      if reason.name == DropReason.contextTooLong { tooLong += 1 }
     }
     if total > 0 { try check(of: total) }
     if seen == Self.beginning, unusable.count == seen, total > seen, limits.maximumUnusableFraction < 1 {
-      throw Self.problem(
+      throw problem(
         "none of the first \(seen) documents got a usable answer; the first: \(unusable.first)",
         "Check the prompt, the schema and the model, or set \"maximumUnusableFraction\" to 1.")
     }
@@ -102,13 +104,23 @@ struct UnusableCount {
           + "\"maximumUnansweredFraction\" allows some.")
     }
     if Double(unusable.count) > limits.maximumUnusableFraction * Double(total) {
-      throw Self.problem(
+      throw problem(
         "\(unusable.count) of \(total) documents got no usable answer; the first: \(unusable.first)",
         "Check the prompt and the model, or raise \"maximumUnusableFraction\".")
     }
   }
 
-  private static func problem(_ message: String, _ hint: String) -> StageError {
-    StageError(.check, "answers", message, hint: hint)
+  private func problem(_ message: String, _ hint: String) -> StageError {
+    StageError(.check, "answers", message, hint: causeOutsideTexts ?? hint)
+  }
+
+  /// What to do if most answers are refused for the same reason, which is not in the texts.
+  private var causeOutsideTexts: String? {
+    if tooLong * 2 > unusable.count {
+      return "Give the server a longer context, lower \"maximumTokens\" or \"maximumText\", or raise "
+        + "\"maximumUnusableFraction\"."
+    }
+    guard unusable.first.contains("response_format") else { return nil }
+    return "The server does not take what is sent for \"responseFormat\": set it to \"object\" or \"none\"."
   }
 }

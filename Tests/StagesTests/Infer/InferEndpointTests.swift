@@ -133,8 +133,54 @@ private typealias Bench = InferWorkbench
       ])
     #expect(try run.documents().map(\.idString) == ["8"] && run.ledger.imbalance == 0)
     let count = try bench.server.count()
-    _ = try bench.ask(["long", "filter", "withheld", "refuse", "endless", "empty"])
+    _ = try bench.ask(["filter", "withheld", "refuse", "endless", "empty"])
     #expect(try bench.server.count() == count, "verdicts are kept")
+  }
+
+  /// How long the context is may change with the next start of the server; so may the words of its refusals.
+  @Test func aRefusalForItsLengthIsNotKept() throws {
+    let refusal = Bench.rule(
+      "", ["status": 400, "body": #"{"message":"The model's context length is only 96 tokens","code":400}"#])
+    let bench = try Bench(rules: [refusal], options: ["requestsAtOnce": 1])
+    let error = #expect(throws: StageError.self) { try bench.ask(["a", "b", "c"]) }
+    #expect(
+      error?.message
+        == "1 of 3 documents got no usable answer; the first: '0': context-too-long, The model's context length is only 96 tokens"
+    )
+    #expect(
+      error?.hint == "Give the server a longer context, lower \"maximumTokens\" or \"maximumText\", or raise "
+        + "\"maximumUnusableFraction\".")
+    let run = try bench.ask(["a", "b"], ["maximumUnusableFraction": 1])
+    #expect(try run.drops().map(\.reason) == ["context-too-long", "context-too-long"])
+    try bench.setRules([])
+    let count = try bench.server.count()
+    #expect(try bench.ask(["a", "b"]).documents().count == 2)
+    #expect(try bench.server.count() == count + 2)
+  }
+
+  /// As servers without structured outputs say it.
+  @Test func aRefusedResponseFormatIsExplained() throws {
+    let body = #"{"detail":"Unused fields in the request: {'response_format'}"}"#
+    let bench = try Bench(rules: [Bench.rule("", ["status": 422, "body": .string(body)])], options: Self.scoring)
+    let error = #expect(throws: StageError.self) { try bench.ask(["a"], ["maximumUnusableFraction": 0]) }
+    #expect(
+      error?.hint
+        == "The server does not take what is sent for \"responseFormat\": set it to \"object\" or \"none\".")
+  }
+
+  /// Answers of versions that kept refusals: those are asked for again, the others are not.
+  @Test func refusalsThatWereKeptAreForgotten() throws {
+    let bench = try Bench()
+    _ = try bench.ask(["a", "b", "c"], ["requestsAtOnce": 1])
+    let change = """
+      import sqlite3; c = sqlite3.connect("\(bench.folder)/answers/answers.sqlite")
+      c.execute("UPDATE requests SET state = 'too-long', content = NULL WHERE number = 1")
+      c.execute("UPDATE requests SET state = 'filtered', content = NULL, detail = 'x' WHERE number = 2")
+      c.execute("DELETE FROM grdb_migrations WHERE identifier LIKE '2 %'"); c.commit()
+      """
+    let python = try ChildProcess(["-c", change], program: PeerScript.interpreter).wait()
+    #expect(python.status == 0, "\(python.errors)")
+    #expect(try bench.ask(["a", "b", "c"]).documents().count == 3 && bench.server.count() == 5)
   }
 
   @Test func aTextIsCutBetweenCharacters() throws {
