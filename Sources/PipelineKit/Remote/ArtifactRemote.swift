@@ -6,7 +6,7 @@ public protocol ArtifactRemote: Sendable {
   /// For messages: `s3://bucket/prefix` or an absolute path.
   var name: String { get }
 
-  /// Whether an object is there, with this size.
+  /// Whether an object is there and is what it should be, as far as the place can tell: what is not is stored again.
   /// - Throws: an error if the place cannot be asked.
   func has(_ digest: Digest, bytes: Int64) throws -> Bool
 
@@ -37,8 +37,12 @@ public struct FolderRemote: ArtifactRemote {
 
   private func path(_ digest: Digest) -> String { "\(root)/\(digest.remoteKey)" }
 
-  /// Whether the file is there, with this size.
-  public func has(_ digest: Digest, bytes: Int64) -> Bool { FileSystem.status(path(digest))?.bytes == bytes }
+  /// Whether the file is there with this content. It is read: a folder has no record of what was stored in it.
+  public func has(_ digest: Digest, bytes: Int64) -> Bool {
+    let path = path(digest)
+    guard FileSystem.status(path)?.bytes == bytes else { return false }
+    return (try? Digester.digest(file: path)) == digest
+  }
 
   /// Copies the file.
   /// - Throws: `ShardError` if it is no regular file, or cannot be read or written.

@@ -90,7 +90,8 @@ public struct LockedArtifacts: Sendable {
   private func refused(_ stage: String, _ what: String) -> StageError {
     StageError(
       .check, remote.name, "what it has for '\(stage)' is not what the lock names: \(what)",
-      hint: "Tell its owner, and compute the stage instead with --no-remote.")
+      hint: "Whoever has the output can store it again with `pipeline lock`. Until then, compute the stage with "
+        + "--no-remote.")
   }
 
   /// Below one of the stage's ports, and not among what the store itself keeps there.
@@ -139,7 +140,7 @@ public struct ArtifactLocking {
       })
   }
 
-  /// Stores an output's files and its manifest, the manifest last. What is there already is not sent again.
+  /// Stores an output's files and its manifest, the manifest last. What is there already, undamaged, is not sent again.
   /// - Returns: the number of files sent, and their bytes.
   /// - Throws: `StageError` if a file of the store was modified; what the remote throws.
   public func publish(_ manifest: NodeManifest, to remote: any ArtifactRemote) throws -> (files: Int, bytes: Int64) {
