@@ -5,38 +5,10 @@ import ShardKit
 /// `{metadata.KEY}`, whose dots lead into objects. `{metadata.title|untitled}` has a text for documents without the
 /// field. `{{` and `}}` are braces.
 struct PromptTemplate: Sendable {
-  enum Field: Equatable, Sendable {
-    case id, text, source, added, created, version
-    case metadata(String)
-
-    init?(_ name: String) {
-      switch name {
-      case "id": self = .id
-      case "text": self = .text
-      case "source": self = .source
-      case "added": self = .added
-      case "created": self = .created
-      case "version": self = .version
-      default:
-        let key = name.dropFirst(9)
-        let isPath = !key.split(separator: ".", omittingEmptySubsequences: false).contains { $0.isEmpty }
-        guard name.hasPrefix("metadata."), isPath else { return nil }
-        self = .metadata(String(key))
-      }
-    }
-
-    var name: String {
-      switch self {
-      case .metadata(let key): "metadata.\(key)"
-      default: "\(self)"
-      }
-    }
-  }
-
   enum Piece: Equatable, Sendable {
     case literal([UInt8])
     /// With the text for documents that lack the field.
-    case field(Field, orElse: [UInt8]?)
+    case field(DocumentField, orElse: [UInt8]?)
   }
 
   let pieces: [Piece]
@@ -77,7 +49,7 @@ struct PromptTemplate: Sendable {
 
   private static func piece(_ inside: String) -> Piece? {
     let parts = inside.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let field = Field(String(parts[0])) else { return nil }
+    guard let field = DocumentField(String(parts[0])), field != .metadata else { return nil }
     return .field(field, orElse: parts.count > 1 ? Array(parts[1].utf8) : nil)
   }
 
@@ -112,7 +84,7 @@ final class PromptFiller {
   init(_ templates: [PromptTemplate]) {
     self.templates = templates
     var paths: [String] = []
-    for case .field(.metadata(let path), _) in templates.flatMap(\.pieces) where !paths.contains(path) {
+    for case .field(.member(let path), _) in templates.flatMap(\.pieces) where !paths.contains(path) {
       paths.append(path)
     }
     metadata = MetadataReader(paths)
@@ -145,7 +117,7 @@ final class PromptFiller {
   }
 
   /// nil if the document lacks it.
-  private func value(_ field: PromptTemplate.Field, _ document: Document, _ values: [[UInt8]?]) -> [UInt8]? {
+  private func value(_ field: DocumentField, _ document: Document, _ values: [[UInt8]?]) -> [UInt8]? {
     func present(_ bytes: [UInt8]) -> [UInt8]? { bytes.isEmpty ? nil : bytes }
     return switch field {
     case .text: document.text
@@ -154,7 +126,8 @@ final class PromptFiller {
     case .added: present(document.added)
     case .created: present(document.created)
     case .version: present(document.version)
-    case .metadata(let path): metadata.paths.firstIndex { $0.isExactly(path) }.flatMap { values[$0] }
+    case .member(let path): metadata.paths.firstIndex { $0.isExactly(path) }.flatMap { values[$0] }
+    case .metadata: nil
     }
   }
 }

@@ -24,10 +24,10 @@ struct MDSToDocument {
     for (column, field) in fields {
       let encoding = columns.first { $0.name == column }!.encoding
       guard !Self.isReadable(encoding) else { continue }
-      let name = DocumentField.names.first { DocumentField($0) == field }!
-      guard mapping[name] == nil, field != .text else {
+      guard mapping[field.name] == nil, field != .text else {
         throw StageError(
-          .input, path, "the column '\(column)' for '\(name)' is encoded as '\(encoding.name)', which is not text",
+          .input, path,
+          "the column '\(column)' for '\(field.name)' is encoded as '\(encoding.name)', which is not text",
           hint: "Map a text, JSON or number column with \"columns\".")
       }
       fields[column] = nil
