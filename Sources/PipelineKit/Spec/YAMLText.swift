@@ -19,9 +19,18 @@ enum YAMLText {
     guard let string = String(validating: text[places.start...], as: UTF8.self) else {
       throw JSONSyntaxError(message: "the text is not valid UTF-8", offset: 0)
     }
-    if let offset = YAMLKeys.suspicious(text) {
-      throw JSONSyntaxError(message: "a key must be a plain word, not a list, a mapping or an alias", offset: offset)
+    try YAMLAliases(places).check(string)
+    return try composed(string, places) { root throws(JSONSyntaxError) in
+      guard let root else { throw JSONSyntaxError(message: "the text has no value", offset: 0) }
+      var reading = YAMLReading(places: places)
+      return try reading.node(root, depth: 0)
     }
+  }
+
+  /// Hands the composed root on, which is valid as long as its parser is: the parser owns the anchors that nodes know.
+  fileprivate static func composed<Result>(
+    _ string: String, _ places: YAMLPlaces, _ body: (Node?) throws(JSONSyntaxError) -> Result
+  ) throws(JSONSyntaxError) -> Result {
     let parser: Parser
     let root: Node?
     do {
@@ -30,11 +39,8 @@ enum YAMLText {
     } catch {
       throw places.error(error)
     }
-    // It owns the anchors that nodes know.
     defer { withExtendedLifetime(parser) {} }
-    guard let root else { throw JSONSyntaxError(message: "the text has no value", offset: 0) }
-    var reading = YAMLReading(places: places)
-    return try reading.node(root, depth: 0)
+    return try body(root)
   }
 }
 
@@ -78,6 +84,10 @@ private struct YAMLReading {
         throw JSONSyntaxError(message: "a key cannot have an anchor", offset: offset)
       }
       let name = scalar.string
+      if scalar.style == .plain, places.isBare(name, at: offset) {
+        throw JSONSyntaxError(
+          message: "'\(name)' has no value here; a text that begins with '{' needs quotes", offset: offset)
+      }
       if name == "<<", scalar.style == .plain {
         throw JSONSyntaxError(
           message: "merge keys ('<<') are not part of YAML 1.2; use an alias as a whole value, or \"extends\"",
@@ -255,13 +265,41 @@ private struct YAMLPlaces {
     return at
   }
 
+  /// What the usual mistakes are behind the parser's words.
+  private func advice(_ problem: String, _ offset: Int) -> String? {
+    switch problem {
+    case "found character that cannot start any token":
+      guard offset < text.count else { return nil }
+      if text[offset] == 9 { return "lines are indented with spaces, not with tabs" }
+      return "a text that begins with '\(Character(UnicodeScalar(text[offset])))' needs quotes"
+    case "mapping values are not allowed in this context":
+      return "a ':' stands where none can; a key needs a space behind its colon, and a text with ': ' needs quotes"
+    case "did not find expected key":
+      return isFirstOfLine(offset)
+        ? "this line is indented differently from the lines that it belongs to"
+        : "something stands behind a value; a text that begins with '{', '[' or a quote needs quotes as a whole"
+    default: return nil
+    }
+  }
+
+  private func isFirstOfLine(_ offset: Int) -> Bool {
+    text[..<min(offset, text.count)].last { $0 != 32 && $0 != 9 }.map { $0 == 10 || $0 == 13 } ?? true
+  }
+
+  /// Whether a plain key at an offset has no colon, as `text` in `{text}`.
+  func isBare(_ key: String, at offset: Int) -> Bool {
+    let next = text.dropFirst(offset + key.utf8.count).first { $0 != 32 && $0 != 9 }
+    return next == UInt8(ascii: "}") || next == UInt8(ascii: ",")
+  }
+
   func error(_ error: any Error) -> JSONSyntaxError {
     switch error {
     case YamlError.scanner(let context, let problem, let mark, _),
       YamlError.parser(let context, let problem, let mark, _),
       YamlError.composer(let context, let problem, let mark, _):
-      let words = context.map { "\($0.text): \(problem)" } ?? problem
-      return JSONSyntaxError(message: "this is not YAML: \(words)", offset: offset(of: mark))
+      let offset = offset(of: mark)
+      let words = advice(problem, offset) ?? context.map { "\($0.text): \(problem)" } ?? problem
+      return JSONSyntaxError(message: "this is not YAML: \(words)", offset: offset)
     case YamlError.duplicatedKeysInMapping(let keys, let context):
       let name = keys.first ?? ""
       return JSONSyntaxError(message: "the key \"\(name)\" appears twice", offset: offset(of: context.mark))
@@ -272,42 +310,64 @@ private struct YAMLPlaces {
   }
 }
 
-/// Keys that are lists, mappings or aliases, found before the parser compares keys: with aliases such a comparison can
-/// take any time.
-private enum YAMLKeys {
-  /// The offset of what looks like such a key in a text that has aliases.
-  static func suspicious(_ text: [UInt8]) -> Int? {
-    var hasAliases = false
-    var found: Int?
-    for at in text.indices {
-      switch text[at] {
-      case UInt8(ascii: "*"):
-        guard isTokenStart(text, at), at + 1 < text.count, isName(text[at + 1]) else { continue }
-        hasAliases = true
-        var end = at + 1
-        while end < text.count, isName(text[end]) { end += 1 }
-        if found == nil, isColon(text, end) { found = at }
-      case UInt8(ascii: "?"):
-        if found == nil, isTokenStart(text, at), at + 1 == text.count || text[at + 1] <= 32 { found = at }
-      case UInt8(ascii: "]"), UInt8(ascii: "}"): if found == nil, isColon(text, at + 1) { found = at }
-      default: break
+/// Where aliases stand, looked at before they are expanded: the parser compares keys with each other, which takes any time
+/// if they are aliases of nested aliases.
+///
+/// The text is composed once with another character in place of each asterisk. What is an alias then is a plain scalar
+/// at the same place; block scalars, quoted texts and comments stay what they are.
+private struct YAMLAliases {
+  private let places: YAMLPlaces
+
+  init(_ places: YAMLPlaces) { self.places = places }
+
+  /// Of the private use area: it means nothing to the parser.
+  private static let mark: Unicode.Scalar = "\u{E000}"
+
+  /// - Throws: `JSONSyntaxError` if the text is not YAML, or an alias is a key or not only a name.
+  func check(_ string: String) throws(JSONSyntaxError) {
+    guard string.utf8.contains(UInt8(ascii: "*")) else { return }
+    var marked = String.UnicodeScalarView()
+    for scalar in string.unicodeScalars { marked.append(scalar == "*" ? Self.mark : scalar) }
+    do throws(JSONSyntaxError) {
+      try YAMLText.composed(String(marked), places) { root throws(JSONSyntaxError) in
+        if let root { try check(root) }
       }
+    } catch {
+      throw JSONSyntaxError(message: error.message.replacing("\u{E000}", with: "*"), offset: error.offset)
     }
-    return hasAliases ? found : nil
   }
 
-  private static func isTokenStart(_ text: [UInt8], _ at: Int) -> Bool {
-    at == 0 || text[at - 1] <= 32 || text[at - 1] >= 0x80 || [0x2C, 0x5B, 0x7B].contains(text[at - 1])
+  private func check(_ node: Node) throws(JSONSyntaxError) {
+    switch node {
+    case .scalar(let scalar):
+      guard isAlias(scalar), !scalar.string.unicodeScalars.dropFirst().allSatisfy(Self.isName) else { return }
+      throw JSONSyntaxError(
+        message: "a text that begins with '*' needs quotes: \"\(scalar.string.prefix(80))\"",
+        offset: places.offset(of: scalar.mark))
+    case .sequence(let sequence): for element in sequence { try check(element) }
+    case .mapping(let mapping):
+      for (key, value) in mapping {
+        if case .scalar = key { try check(key) }
+        guard case .scalar(let scalar) = key, !isAlias(scalar) else {
+          throw JSONSyntaxError(
+            message: "a key must be a plain word, not a list, a mapping or an alias",
+            offset: places.offset(of: key.mark)
+          )
+        }
+        try check(value)
+      }
+    case .alias: return
+    }
   }
 
-  private static func isName(_ byte: UInt8) -> Bool {
-    (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == 45 || byte == 95
-      || byte >= 0x80
+  private func isAlias(_ scalar: Node.Scalar) -> Bool {
+    scalar.style == .plain && scalar.string.unicodeScalars.first == Self.mark
   }
 
-  private static func isColon(_ text: [UInt8], _ start: Int) -> Bool {
-    var at = start
-    while at < text.count, text[at] == 32 || text[at] == 9 { at += 1 }
-    return at < text.count && text[at] == UInt8(ascii: ":")
+  private static func isName(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "0"..."9", "A"..."Z", "a"..."z", "-", "_": true
+    default: false
+    }
   }
 }

@@ -22,7 +22,14 @@ import Testing
     ("- 1\n- [x, {y: z}]", #"[1,["x",{"y":"z"}]]"#), ("a: |\n  x\n  y\n", #"{"a":"x\ny\n"}"#),
     ("{\"a\": [1, 2,], \"b\":{}}", #"{"a":[1,2],"b":{}}"#), ("\u{FEFF}a: 1", #"{"a":1}"#),
     ("a: &x [1, 2]\nb: *x", #"{"a":[1,2],"b":[1,2]}"#), ("# only\na: b # c", #"{"a":"b"}"#),
-    ("1: a\n", #"{"1":"a"}"#), ("a: \"\\u3042\"", #"{"a":"あ"}"#), ("%YAML 1.2\n---\na: 1\n...\n", #"{"a":1}"#),
+    (
+      "a: |\n  Say *one* of [good, bad]: {yes}: *x\n  ? *y : 1\nb: &x 1\nc: *x",
+      #"{"a":"Say *one* of [good, bad]: {yes}: *x\n? *y : 1\n","b":1,"c":1}"#
+    ),
+    ("a: &x 1 # *x : [b]: c\nb: \"*x : [y]: ? z\"\nc: *x", #"{"a":1,"b":"*x : [y]: ? z","c":1}"#),
+    ("a: two\n  lines *x ? y [z] [w\nb: [&x 1, *x, {k: *x}]", #"{"a":"two lines *x ? y [z] [w","b":[1,1,{"k":1}]}"#),
+    ("a*b: 1", #"{"a*b":1}"#), ("1: a\n", #"{"1":"a"}"#), ("a: \"\\u3042\"", #"{"a":"あ"}"#),
+    ("%YAML 1.2\n---\na: 1\n...\n", #"{"a":1}"#),
   ])
   func values(_ text: String, _ json: String) throws {
     #expect(try value(text) == json)
@@ -50,10 +57,29 @@ import Testing
     ("? [a]\n: 1", 2, "a key must be a plain word, not a list or a mapping"),
     ("{&x a: 1}", 1, "a key cannot have an anchor"), ("b: *x", 3, "this is not YAML: found undefined alias"),
     ("あ: 1\nb: 2\nb: 3", 7, "the key \"b\" appears twice"), ("1: x\n\"1\": y", 0, "the key \"1\" appears twice"),
-    ("a: 1\n b: 2", 7, "this is not YAML: mapping values are not allowed in this context"),
+    (
+      "a: 1\n b: 2", 7,
+      "this is not YAML: a ':' stands where none can; a key needs a space behind its colon, and a text with ': ' needs quotes"
+    ),
+    ("a: {text}", 4, "'text' has no value here; a text that begins with '{' needs quotes"),
+    ("a: { b: 1, c }", 11, "'c' has no value here; a text that begins with '{' needs quotes"),
+    (
+      "a: {b: 1} is c", 10,
+      "this is not YAML: something stands behind a value; a text that begins with '{', '[' or a quote needs quotes as a whole"
+    ),
+    (
+      "a:\n    b: 1\n   c: 2", 15,
+      "this is not YAML: this line is indented differently from the lines that it belongs to"
+    ),
     ("a: [1", 5, "this is not YAML: while parsing a flow sequence: did not find expected ',' or ']'"),
     ("a: 1\n---\nb: 2", 5, "this is not YAML: expected a single document in the stream: but found another document"),
     ("", 0, "the text has no value"), ("# nothing", 0, "the text has no value"),
+    ("a: *.jsonl", 3, "a text that begins with '*' needs quotes: \"*.jsonl\""),
+    ("*.a: 1", 0, "a text that begins with '*' needs quotes: \"*.a\""),
+    ("a: &x [1]\nb: [*x:1]", 14, "a text that begins with '*' needs quotes: \"*x:1\""),
+    ("a*b: 1\na*b: 2", 0, "the key \"a*b\" appears twice"),
+    ("a:\n\tb: 1", 3, "this is not YAML: lines are indented with spaces, not with tabs"),
+    ("a: @b", 3, "this is not YAML: a text that begins with '@' needs quotes"),
     ("a: &x [1]\nb: {*x : 1}", 14, "a key must be a plain word, not a list, a mapping or an alias"),
   ])
   func refusals(_ text: String, _ offset: Int, _ message: String) {
