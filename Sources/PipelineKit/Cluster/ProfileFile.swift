@@ -109,6 +109,7 @@ public enum ProfileFile {
   /// One profile of a file, as written.
   private struct Section {
     let place: PipelineSpec
+    let text: [UInt8]
     let name: String
     let offset: Int
     let members: [JSONMember]
@@ -135,6 +136,7 @@ public enum ProfileFile {
         ])
       }
       self.place = place
+      self.text = text
       name = wanted
       offset = found.keyOffset
       members = options
@@ -186,7 +188,7 @@ public enum ProfileFile {
               "should be an object of parameters, or of paths such as stages.dedupe.options.memory, and their values")
           ])
         }
-        return PlaceValues(owner: "profile \(name) of \(place.path)", values: values)
+        return PlaceValues(file: place.path, text: text, path: path + ".values", values: values)
       }
     }
   }

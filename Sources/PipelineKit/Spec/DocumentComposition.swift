@@ -13,6 +13,8 @@ struct DocumentComposition {
   private let root: String
   private(set) var sources = SourceMap()
   private(set) var errors = SpecErrors(errors: [])
+  /// Parameters that files add to those of what they extend.
+  private(set) var added: [JSONMember] = []
   /// The files that are being read, by their real paths, outermost first.
   private var open: [String] = []
   private var files = 0
@@ -43,6 +45,8 @@ struct DocumentComposition {
       guard let base = base(name, of: path)?.value.members else { continue }
       merged = Self.merge(merged, base.filter { !Self.own.contains($0.key) }, level: .document)
     }
+    let inherited = merged.first { $0.key == "parameters" }?.value
+    added += (node.value["parameters"]?.members ?? []).filter { inherited?[$0.key] == nil }
     return JSONNode(.object(Self.merge(merged, members, level: .document)), offset: node.offset)
   }
 
@@ -156,6 +160,21 @@ extension JSONNode {
     default: value = self.value
     }
     return JSONNode(value, offset: offset + distance)
+  }
+}
+
+extension JSONNode {
+  /// The same values, all at one place.
+  func placed(at offset: Int) -> JSONNode {
+    let value: JSONValue
+    switch self.value {
+    case .array(let nodes): value = .array(nodes.map { $0.placed(at: offset) })
+    case .object(let members):
+      value = .object(
+        members.map { JSONMember($0.key, $0.node.placed(at: offset).value, keyOffset: offset, offset: offset) })
+    default: value = self.value
+    }
+    return JSONNode(value, offset: offset)
   }
 }
 

@@ -40,8 +40,9 @@ extension PipelineSpec {
     guard let root = composition.read(text, path: path), composition.errors.errors.isEmpty else {
       throw composition.errors
     }
-    var reading = SpecReading(document: PipelineSpec(path: path, sources: composition.sources), registry: registry)
-    let document = reading.read(root, SpecOverride.all(place, overrides))
+    var reading = SpecReading(
+      document: PipelineSpec(path: path, sources: composition.sources), added: composition.added, registry: registry)
+    let document = reading.read(root, SpecOverride.all(place, overrides, in: &reading.document.sources))
     guard reading.errors.errors.isEmpty else { throw reading.errors.gathered }
     return document
   }
@@ -57,7 +58,12 @@ extension PipelineSpec {
 /// Collects all errors instead of stopping at the first.
 private struct SpecReading {
   var document: PipelineSpec
+  /// Parameters that are not those of what the file extends.
+  let added: [JSONMember]
   let registry: StageRegistry?
+  /// The names of all stages, and whether the file extends others.
+  private var stageNames: [String] = []
+  private var extendsOthers = false
   var errors = SpecErrors(errors: [])
   private var substitution = Substitution(parameters: [])
 
@@ -67,8 +73,9 @@ private struct SpecReading {
     var scope: [Substitution.Variable] = []
   }
 
-  init(document: PipelineSpec, registry: StageRegistry?) {
+  init(document: PipelineSpec, added: [JSONMember], registry: StageRegistry?) {
     self.document = document
+    self.added = added
     self.registry = registry
   }
 
@@ -93,10 +100,13 @@ private struct SpecReading {
       fail(stages.node.offset, "stages", "should be an object with at least one stage")
       return document
     }
+    extendsOthers = members.contains { $0.key == "extends" }
+    stageNames = entries.map(\.key)
     let left = apply(inStages, to: &entries)
     var expanded = expand(entries)
     refuse(apply(left, to: &expanded), among: entries.map(\.key) + expanded.map(\.member.key))
     for entry in expanded { readStage(entry) }
+    refuseUnused()
     return document
   }
 
@@ -154,7 +164,7 @@ private struct SpecReading {
         parameters[index].value = override.value(like: parameters[index].value)
       } else if override.stagePath != nil {
         paths.append(override)
-      } else if !override.isOptional {
+      } else {
         refuse(override, among: parameters.map(\.name))
       }
     }
@@ -166,11 +176,29 @@ private struct SpecReading {
   private mutating func refuse(_ override: SpecOverride, among known: [String]) {
     if override.name == "stages" || override.name.hasPrefix("stages.") {
       return fail(
-        nil, override.label, "names no value of a stage: write stages.STAGE.options.OPTION=VALUE, or stages.STAGE.KEY")
+        override.keyOffset, override.label,
+        "names no value of a stage: write stages.STAGE.options.OPTION=VALUE, or stages.STAGE.KEY")
     }
+    guard !override.isForOthers(override.name, among: known) else { return }
+    let found = suggestion(for: override.name, among: known)
+    let isPath = override.name.contains(".") && !found.hasPrefix(". Did")
     fail(
-      nil, override.label,
-      "the pipeline file has no parameter '\(override.name)'" + suggestion(for: override.name, among: known))
+      override.keyOffset, override.label,
+      "the pipeline file has no parameter '\(override.name)'"
+        + (isPath ? "; a value of a stage is named stages.STAGE.options.OPTION" : found))
+  }
+
+  /// What a file adds to the parameters of others has to be of use to it.
+  private mutating func refuseUnused() {
+    // What is broken elsewhere may be what uses it.
+    guard errors.errors.isEmpty else { return }
+    for member in added where !substitution.hasUsed(member.key) {
+      let others = document.parameters.map(\.name).filter { !$0.isExactly(member.key) }
+      fail(
+        member.keyOffset, "parameters.\(member.key)",
+        "nothing uses this parameter, and what the file extends has none of this name"
+          + suggestion(for: member.key, among: others))
+    }
   }
 
   private mutating func substitute(_ node: JSONNode, _ path: String, _ scope: [Substitution.Variable]) -> JSONNode {
@@ -204,20 +232,20 @@ private struct SpecReading {
 
   private mutating func applied(_ override: SpecOverride, to stage: JSONNode) -> JSONNode {
     let path = override.stagePath!
-    let offset = document.sources.add(value: override.label)
-    let change = StageOverride(
-      override: override, key: path.key, rest: path.rest, offset: offset, registry: registry)
+    let change = StageOverride(override: override, key: path.key, rest: path.rest, registry: registry)
     guard let changed = change.applied(to: stage) else {
-      fail(nil, override.label, "what stands there is no object, so it has no members to set")
+      fail(override.keyOffset, override.label, "what stands there is no object, so it has no members to set")
       return stage
     }
     return changed
   }
 
   private mutating func refuse(_ overrides: [SpecOverride], among known: [String]) {
-    for override in overrides where !override.isOptional {
+    for override in overrides {
       let stage = override.stagePath!.stage
-      fail(nil, override.label, "no stage is named '\(stage)'" + suggestion(for: stage, among: known))
+      guard !override.isForOthers(stage, among: known) else { continue }
+      fail(
+        override.keyOffset, override.label, "no stage is named '\(stage)'" + suggestion(for: stage, among: known))
     }
   }
 
@@ -270,11 +298,15 @@ private struct SpecReading {
       fail(entry.keyOffset, path, "a stage name must consist of letters, digits, '-' and '_'")
     }
     guard case .object(let members) = entry.value else {
+      let unknown = unknownInBase(entry.key, "to remove")
+      if extendsOthers, entry.value == .null { return fail(entry.keyOffset, path, unknown) }
       return fail(entry.node.offset, path, "should be an object with \"use\", \"options\" and \"inputs\"")
     }
-    checkKeys(members, PipelineSpec.stageKeys, path)
-    guard let use = members.first(where: { $0.key == "use" }) else {
-      return fail(entry.node.offset, path, "the key \"use\" is missing: it names the stage kind")
+    let use = members.first { $0.key == "use" }
+    checkStageKeys(members, use?.value.string.flatMap { registry?[$0] }, path)
+    guard let use else {
+      let base = extendsOthers ? "; \(unknownInBase(entry.key, "to change"))" : ""
+      return fail(entry.node.offset, path, "the key \"use\" is missing: it names the stage kind\(base)")
     }
     guard let kind = use.value.string else { return fail(use.node.offset, "\(path).use", "should be a string") }
     var stage = PipelineSpec.Stage(
@@ -308,6 +340,21 @@ private struct SpecReading {
       }
     }
     document.stages.append(stage)
+  }
+
+  private func unknownInBase(_ stage: String, _ purpose: String) -> String {
+    "what the file extends has no stage '\(stage)' \(purpose)"
+      + suggestion(for: stage, among: stageNames.filter { !$0.isExactly(stage) })
+  }
+
+  private mutating func checkStageKeys(_ members: [JSONMember], _ kind: StageDescription?, _ path: String) {
+    checkKeys(members.filter { !(kind?.hasOption($0.key) ?? false) }, PipelineSpec.stageKeys, path)
+    for member in members where !PipelineSpec.stageKeys.contains(member.key) {
+      guard let kind, kind.hasOption(member.key) else { continue }
+      fail(
+        member.keyOffset, "\(path).\(member.key)",
+        "unknown key '\(member.key)'; it is an option of '\(kind.name)', so it stands in \"options\"")
+    }
   }
 
   private mutating func readOptions(_ member: JSONMember, into stage: inout PipelineSpec.Stage, _ path: String) {

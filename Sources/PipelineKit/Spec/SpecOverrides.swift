@@ -2,12 +2,18 @@ public import ShardKit
 
 /// Values for a pipeline file that a profile has: those of a place. Names as after `--set`.
 public struct PlaceValues: Sendable {
-  /// What they come from, for messages: `profile abci`.
-  public var owner: String
+  /// The profile's file.
+  public var file: String
+  public var text: [UInt8]
+  /// What they are in the file: `profiles.abci.values`.
+  public var path: String
+  /// With their offsets in the text.
   public var values: [JSONMember]
 
-  public init(owner: String, values: [JSONMember]) {
-    self.owner = owner
+  public init(file: String, text: [UInt8], path: String, values: [JSONMember]) {
+    self.file = file
+    self.text = text
+    self.path = path
     self.values = values
   }
 }
@@ -22,17 +28,37 @@ struct SpecOverride {
 
   var name: String
   var value: Value
-  /// `--set data`
+  /// `--set data`, `profiles.abci.values.data`
   var label: String
-  /// One of a profile, which serves several pipelines: a name that this one does not have is passed over.
-  var isOptional: Bool
+  /// Of the name and of the value: where a profile has them, or a place of their own.
+  var keyOffset: Int
+  var offset: Int
+  /// Of a profile, the names that it has: it serves several pipelines, so one that this pipeline does not have is passed
+  /// over unless it looks like a mistake. Nil for `--set`.
+  var companions: [String]?
 
-  static func all(_ place: PlaceValues?, _ sets: [(name: String, value: String)]) -> [SpecOverride] {
-    let placed = (place?.values ?? []).map {
-      SpecOverride(name: $0.key, value: .json($0.value), label: "\(place!.owner): \($0.key)", isOptional: true)
+  /// Those of a place, then those of `--set`, which replace them. Their places are added to the sources.
+  static func all(
+    _ place: PlaceValues?, _ sets: [(name: String, value: String)], in sources: inout SourceMap
+  ) -> [SpecOverride] {
+    var out: [SpecOverride] = []
+    if let place {
+      let start = sources.add(file: place.file, place.text)
+      let names = place.values.map(\.key)
+      for member in place.values.map({ $0.shifted(by: start) }) {
+        out.append(
+          SpecOverride(
+            name: member.key, value: .json(member.value), label: "\(place.path).\(member.key)",
+            keyOffset: member.keyOffset, offset: member.node.offset, companions: names))
+      }
     }
-    return placed
-      + sets.map { SpecOverride(name: $0.name, value: .text($0.value), label: "--set \($0.name)", isOptional: false) }
+    for (name, value) in sets {
+      let offset = sources.add(value: "--set \(name)")
+      out.append(
+        SpecOverride(
+          name: name, value: .text(value), label: "--set \(name)", keyOffset: offset, offset: offset, companions: nil))
+    }
+    return out
   }
 
   /// The value for what is a string, or is read as JSON where possible.
@@ -41,7 +67,18 @@ struct SpecOverride {
     case .json(let value): return value
     case .text(let text):
       if case .string = old { return .string(text) }
-      return (try? JSONValue.parse(text).value) ?? .string(text)
+      guard let read = try? JSONValue.parse(text) else { return .string(text) }
+      return read.placed(at: offset).value
+    }
+  }
+
+  /// Whether an unknown name of a parameter or stage may be one of other pipelines: it is no slip of the pen for a known
+  /// one that the profile does not name too.
+  func isForOthers(_ name: String, among known: [String]) -> Bool {
+    guard let companions else { return false }
+    return !known.prefix(256).contains { known in
+      isSlip(name, for: known)
+        && !companions.contains { $0.isExactly(known) || $0.hasPrefix("stages.\(known).") }
     }
   }
 
@@ -58,8 +95,6 @@ struct StageOverride {
   let override: SpecOverride
   let key: String
   let rest: String?
-  /// Of the value, for messages.
-  let offset: Int
   /// Nil where kinds of stages are not known.
   let registry: StageRegistry?
 
@@ -121,7 +156,7 @@ struct StageOverride {
   }
 
   private func set(_ key: String, _ value: JSONValue, in members: inout [JSONMember]) {
-    let member = JSONMember(key, value, keyOffset: offset, offset: offset)
+    let member = JSONMember(key, value, keyOffset: override.keyOffset, offset: override.offset)
     if let place = members.firstIndex(where: { $0.key.isExactly(key) }) {
       members[place] = member
     } else {

@@ -17,6 +17,8 @@ struct Substitution {
   let parameters: [(name: String, value: JSONValue)]
   /// Indices of the parameters by name.
   private let places: [ExactText: Int]
+  /// Indices of the parameters that were put in.
+  private var used: Set<Int> = []
   /// Bytes inserted so far.
   private var inserted = 0
   /// By index: the parameter as text.
@@ -27,6 +29,9 @@ struct Substitution {
     places = Dictionary(
       parameters.enumerated().map { (ExactText($1.name), $0) }, uniquingKeysWith: { first, _ in first })
   }
+
+  /// Whether a parameter was put in somewhere.
+  func hasUsed(_ name: String) -> Bool { places[ExactText(name)].map { used.contains($0) } ?? false }
 
   mutating func substitute(_ node: JSONNode, _ path: String, _ scope: [Variable] = [], _ fail: Fail) -> JSONNode {
     switch node.value {
@@ -93,7 +98,7 @@ struct Substitution {
   }
 
   /// A variable, a parameter, or a member of an object: `item.name`.
-  private func find(_ name: String, _ scope: [Variable]) -> Found? {
+  private mutating func find(_ name: String, _ scope: [Variable]) -> Found? {
     if let whole = whole(name, scope) { return whole }
     guard let dot = name.firstIndex(of: ".") else { return nil }
     var value = whole(String(name[..<dot]), scope)?.value
@@ -103,9 +108,11 @@ struct Substitution {
     return value.map { Found(value: $0) }
   }
 
-  private func whole(_ name: String, _ scope: [Variable]) -> Found? {
+  private mutating func whole(_ name: String, _ scope: [Variable]) -> Found? {
     if let variable = scope.first(where: { $0.name.isExactly(name) }) { return Found(value: variable.value) }
-    return places[ExactText(name)].map { Found(value: parameters[$0].value, parameter: $0) }
+    guard let place = places[ExactText(name)] else { return nil }
+    used.insert(place)
+    return Found(value: parameters[place].value, parameter: place)
   }
 
   private mutating func text(of found: Found) -> String {
@@ -115,7 +122,7 @@ struct Substitution {
     return text
   }
 
-  private func unknown(_ name: String, _ scope: [Variable]) -> String {
+  private mutating func unknown(_ name: String, _ scope: [Variable]) -> String {
     if let dot = name.firstIndex(of: "."), let value = whole(String(name[..<dot]), scope)?.value {
       let owner = name[..<dot]
       guard let members = value.members else { return "'\(owner)' is \(value.typeName), not an object with members" }
@@ -126,6 +133,9 @@ struct Substitution {
     if scope.isEmpty, ["item", "key"].contains(name.prefix { $0 != "." }) {
       return "'\(name)' exists only in a stage with \"foreach\"" + suggestion(for: name, among: names)
     }
-    return "there is no parameter '\(name)'" + suggestion(for: name, among: names)
+    let found = suggestion(for: name, among: names)
+    guard found.isEmpty || found.hasPrefix(". Known") else { return "there is no parameter '\(name)'" + found }
+    // Of shells and templates: it may be meant as it stands.
+    return "there is no parameter '\(name)'; a text that has '${' as it stands writes '$${'" + found
   }
 }

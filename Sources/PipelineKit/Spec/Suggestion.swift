@@ -7,6 +7,12 @@ public func suggestion(for name: String, among known: [String]) -> String {
   return ". Known: \(known.prefix(20).joined(separator: ", "))"
 }
 
+/// Whether a name is almost another one: one letter of it differs, or two of a longer name.
+func isSlip(_ name: String, for known: String) -> Bool {
+  let distance = editDistance(name, known)
+  return distance > 0 && distance <= (name.unicodeScalars.count < 8 ? 1 : 2) && known.unicodeScalars.count > 2
+}
+
 /// Levenshtein distance in which a swap of neighbors counts as one edit. O(|a|·|b|).
 func editDistance(_ a: String, _ b: String) -> Int {
   let a = Array(a.lowercased().unicodeScalars.prefix(64)), b = Array(b.lowercased().unicodeScalars.prefix(64))

@@ -24,9 +24,23 @@ final class DocumentBench {
     return try Graph(document, registry: .fake)
   }
 
+  /// The values of the profile `abci`, which stand in the fourth line.
+  func place(_ values: String) throws -> PlaceValues? {
+    try write(
+      "pipeline-profile.json",
+      """
+      { "format": 1, "profiles": {
+        "other": { "values": { "data": "elsewhere" } },
+        "abci": { "values": {
+        \(values)
+      } } } }
+      """)
+    return try ProfileFile.values((file: "\(folder)/pipeline-profile.json", name: "abci"), beside: folder)
+  }
+
   /// The sentences of what is wrong, without the folder.
-  func errors(_ name: String, set: [String] = []) -> [String] {
-    let error = #expect(throws: SpecErrors.self) { try graph(name, set: set) }
+  func errors(_ name: String, set: [String] = [], place: PlaceValues? = nil) -> [String] {
+    let error = #expect(throws: SpecErrors.self) { try graph(name, set: set, place: place) }
     return (error?.description ?? "").split(separator: "\n").map { String($0).replacing(folder + "/", with: "") }
   }
 }

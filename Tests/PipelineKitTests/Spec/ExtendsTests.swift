@@ -80,6 +80,36 @@ import Testing
     #expect(bench.errors("p.json") == ["base/broken.json:2:12: '}' cannot start a value."])
   }
 
+  /// A name that the base does not have adds something: it says so where that cannot be meant.
+  @Test(arguments: [
+    (
+      #""stages": { "claen": { "options": { "suffix": "?" } } }"#,
+      "1:55: stages.claen: the key \"use\" is missing: it names the stage kind; what the file extends has no stage "
+        + "'claen' to change. Did you mean 'clean'?"
+    ),
+    (
+      #""stages": { "smu": null }"#,
+      "1:46: stages.smu: what the file extends has no stage 'smu' to remove. Did you mean 'sum'?"
+    ),
+    (
+      #""parameters": { "dta": "x" }"#,
+      "1:50: parameters.dta: nothing uses this parameter, and what the file extends has none of this name. "
+        + "Did you mean 'data'?"
+    ),
+  ])
+  func namesThatTheBaseLacksAreNamed(_ text: String, _ sentence: String) throws {
+    try bench.write("p.json", "{ \"extends\": \"base/corpus.json\", \(text) }")
+    #expect(bench.errors("p.json") == ["p.json:\(sentence)"])
+  }
+
+  @Test func anAddedParameterThatIsUsedIsNone() throws {
+    try bench.write(
+      "p.json",
+      #"{ "extends": "base/corpus.json", "parameters": { "end": "?" }, "stages": { "clean": { "options": { "suffix": "${end}" } } } }"#
+    )
+    #expect(try bench.graph("p.json").options("clean") == #"{"minimumBytes":10,"suffix":"?"}"#)
+  }
+
   @Test func circlesDepthAndMissingFilesAreErrors() throws {
     try bench.write("a.json", "{ \"extends\": \"sub/b.json\" }")
     try bench.write("sub/b.json", "{ \"extends\": \"../a.json\" }")
@@ -160,6 +190,15 @@ import Testing
       "--set stages.clean.use: no stage kind is named 'fake.fliter'. Did you mean 'fake.filter'?"
     ),
     ("stages.clean.retries=x", "--set stages.clean.retries: should be an integer between 0 and 100."),
+    (
+      "stage.clean.options.suffix=x",
+      "--set stage.clean.options.suffix: the pipeline file has no parameter 'stage.clean.options.suffix'; a value of a "
+        + "stage is named stages.STAGE.options.OPTION."
+    ),
+    (
+      "stages.clean.suffix=x",
+      "--set stages.clean.suffix: unknown key 'suffix'; it is an option of 'fake.filter', so it stands in \"options\"."
+    ),
     ("leest=1", "--set leest: the pipeline file has no parameter 'leest'. Did you mean 'least'?"),
   ])
   func mistakesOfSetAreNamed(_ set: String, _ sentence: String) {
@@ -190,22 +229,44 @@ import Testing
   // MARK: Places
 
   @Test func aPlaceHasValuesForThePipelinesThatKnowThem() throws {
-    let place = PlaceValues(
-      owner: "profile abci",
-      values: [
-        JSONMember("data", "/groups/texts"), JSONMember("stages.clean.options.minimumBytes", 6),
-        JSONMember("unknown", 1), JSONMember("stages.other.options.x", 1),
-      ])
+    let place = try bench.place(
+      """
+      "data": "/groups/texts", "stages.clean.options.minimumBytes": 6, "unknown": 1, "stages.other.options.x": 1,
+      "dara": 1, "stages.read.retries": 1, "stages.reat.retries": 1
+      """)
     let graph = try bench.graph("base/corpus.json", place: place)
     #expect(graph.options("read") == #"{"files":"/groups/texts"}"# && graph.options("clean").contains(":6,"))
     let set = try bench.graph("base/corpus.json", set: ["data=here"], place: place)
     #expect(set.options("read") == #"{"files":"here"}"#)
-    let wrong = PlaceValues(owner: "profile abci", values: [JSONMember("stages.clean.options.minimumBytes", "many")])
-    let error = #expect(throws: SpecErrors.self) { try bench.graph("base/corpus.json", place: wrong) }
-    #expect(
-      error?.errors.first?.description.hasSuffix(
-        "profile abci: stages.clean.options.minimumBytes: should be an integer, not a string.") == true)
   }
+
+  /// A slip of the pen is told from a name of another pipeline, and every mistake stands in the profile's file.
+  @Test(arguments: [
+    (
+      #""dtaa": "x""#,
+      "4:3: profiles.abci.values.dtaa: the pipeline file has no parameter 'dtaa'. Did you mean 'data'?"
+    ),
+    (
+      #""stages.claen.options.suffix": "x""#,
+      "4:3: profiles.abci.values.stages.claen.options.suffix: no stage is named 'claen'. Did you mean 'clean'?"
+    ),
+    (
+      #""stages.clean.options.sufix": "x""#,
+      "4:3: stages.clean.options.sufix: 'fake.filter' has no option 'sufix'. Did you mean 'suffix'?"
+    ),
+    (
+      #""stages.clean.options.minimumBytes": "many""#,
+      "4:40: stages.clean.options.minimumBytes: should be an integer, not a string."
+    ),
+    (#""stages.read.options.files": ["a", 7]"#, "4:32: stages.read.options.files: "),
+    (#""stages.clean": 1"#, "4:3: profiles.abci.values.stages.clean: names no value of a stage: write stages.STAGE"),
+  ])
+  func mistakesOfAPlaceAreNamed(_ value: String, _ sentence: String) throws {
+    let place = try bench.place(value)
+    let found = bench.errors("base/corpus.json", place: place)
+    #expect(found.count == 1 && found[0].hasPrefix("pipeline-profile.json:\(sentence)"), "\(found)")
+  }
+
 }
 
 /// A pipeline written out is read as the same pipeline.
