@@ -8,8 +8,8 @@ struct ArtifactCommand: ParsableCommand {
     commandName: "artifact", abstract: "Print the path of a stage's newest output.",
     usage: "pipeline artifact [<pipeline-file>] <stage>[.<port>]",
     discussion: """
-      Without a port, prints the folder of the stage's first output. Exit code: 1 if the stage has no finished output \
-      yet, 2 if there is no such stage or output.
+      Without a port, prints the folder of the stage's first output that has files. Exit code: 1 if the stage has no \
+      finished output yet, 2 if there is no such stage or output.
 
       EXAMPLES
         ls "$(pipeline artifact corpus.json tokenizer)"
@@ -27,11 +27,10 @@ struct ArtifactCommand: ParsableCommand {
     let stage = parts.first ?? ""
     let index = try graph.node(named: stage)
     let outputs = graph.nodes[index].description.outputs.filter { !$0.isHidden }.map(\.name)
-    guard let port = parts.count > 1 ? parts[1] : outputs.first else {
-      throw RunError(.selection, "'\(stage)' has no output")
-    }
-    guard outputs.contains(port) else {
-      throw RunError(.selection, "'\(stage)' has no output '\(port)'" + suggestion(for: port, among: outputs))
+    guard let first = outputs.first else { throw RunError(.selection, "'\(stage)' has no output") }
+    let named = parts.count > 1 ? parts[1] : nil
+    if let named, !outputs.contains(named) {
+      throw RunError(.selection, "'\(stage)' has no output '\(named)'" + suggestion(for: named, among: outputs))
     }
     let store = try options.openStore(graph)
     guard let manifest = try store.newestSealed(stage: stage, pipeline: graph.document.name)?.manifest else {
@@ -39,6 +38,7 @@ struct ArtifactCommand: ParsableCommand {
         .damaged, "'\(stage)' has no finished output yet",
         hint: "Create it with `pipeline run \(graph.document.path) --until \(stage)`.")
     }
+    let port = named ?? outputs.first { !manifest.files(of: $0).isEmpty } ?? first
     let folder = store.artifacts.directory(of: manifest)
     if let damage = store.artifacts.firstDamage(manifest.files(of: port), in: folder) {
       throw RunError(

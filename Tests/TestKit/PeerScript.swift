@@ -39,6 +39,14 @@ public struct PeerScript: Sendable {
     return status == 0 ? output : nil
   }
 
+  /// Whether the interpreter has a module among those that `Scripts/install` lays beside its own, in a folder of `.venv`.
+  public static func has(_ module: String, in folder: String) -> Bool {
+    shell(
+      "'\(interpreter)' -c 'import os, sys; sys.exit(not os.path.isdir(os.path.join(sys.prefix, \"\(folder)\", "
+        + "\"\(module)\")))'"
+    ).status == 0
+  }
+
   /// Whether `python3` is in PATH.
   public static let hasPython3 = shell("python3 -c 'import json'").status == 0
 
