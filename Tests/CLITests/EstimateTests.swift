@@ -159,18 +159,7 @@ import Testing
 
   /// Samples that exist say how full they are: what a run then counts as tokens.
   @Test func existingSamplesSayHowFullTheyAre() throws {
-    let bench = try Workbench(
-      """
-      { "format": 1, "name": "corpus", "stages": {
-        "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
-        "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" },
-          "options": { "vocabularySize": 600 } },
-        "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
-          "options": { "sequenceLength": 128 } },
-        "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
-          "options": { "device": "cuda", "sequenceLength": 128 } }
-      } }
-      """)
+    let bench = try Workbench(Workbench.training(sequenceLength: 128, #""device": "cuda""#))
     #expect(try estimate(bench)["train"]?["training"]?["fill"] == .null)
     #expect(try bench.run("run", "corpus.json", "--until", "tokens").status == 0)
     let fill = try #require(try estimate(bench)["train"]?["training"]?["fill"]?.double)

@@ -10,18 +10,12 @@ private let hasEngine =
 @Suite(.serialized, .needs(hasEngine, "needs Scripts/engine")) struct TrainingMetricsTests {
   @Test func theRunExportsTheFiguresOfItsTraining() throws {
     let bench = try Workbench(
-      """
-      { "format": 1, "name": "corpus", "stages": {
-        "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
-        "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" },
-          "options": { "vocabularySize": 600 } },
-        "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
-          "options": { "sequenceLength": 32 } },
-        "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
-          "options": { "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "sequenceLength": 32,
-            "batchSize": 8, "microbatchSize": 4, "steps": 12, "threads": 1, "device": "cpu", "warmupSteps": 2 } }
-      } }
-      """)
+      Workbench.training(
+        sequenceLength: 32,
+        """
+        "hiddenSize": 32, "layers": 2, "heads": 4, "intermediateSize": 48, "batchSize": 8, "microbatchSize": 4,
+        "steps": 12, "threads": 1, "device": "cpu", "warmupSteps": 2
+        """))
     let result = try MetricsTests.run(bench, at: "training.step:8") { server, child in
       var text = ""
       try child.works(until: "a step") {

@@ -41,6 +41,21 @@ final class Workbench {
     """
   }
 
+  /// Texts of the repository, a small vocabulary, samples of this length, and a training with these options.
+  static func training(sequenceLength: Int, _ options: String) -> String {
+    """
+    { "format": 1, "name": "corpus", "stages": {
+      "text": { "use": "cc100.read", "options": { "files": "\(packagePath("Fixtures/cc100"))" } },
+      "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "text" },
+        "options": { "vocabularySize": 600 } },
+      "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "text", "tokenizer": "tokenizer" },
+        "options": { "sequenceLength": \(sequenceLength) } },
+      "train": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer" },
+        "options": { "sequenceLength": \(sequenceLength), \(options) } }
+    } }
+    """
+  }
+
   func write(_ name: String, _ text: String) throws {
     let path = "\(folder)/\(name)"
     try FileSystem.makeDirectory(String(path[..<path.lastIndex(of: "/")!]))
