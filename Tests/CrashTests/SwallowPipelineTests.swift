@@ -1,3 +1,4 @@
+import Glibc
 import PipelineKit
 import ShardKit
 import TestKit
@@ -125,6 +126,33 @@ private let pylint = PeerScript("pylint_ratings.py")
         "wordless.py": "linter: no-pylint-score", "spoiled.py": "compiles: syntax-error",
       ])
     #expect(try server.count() == 6, "three programs are rewritten twice")
+  }
+
+  /// As a newcomer tries them: the tiny forms, with what stands beside them in place of a model.
+  @Test(.needs(pylint.isUsable, "needs Python with pylint")) func theTinyFormsRunWithTheStandIn() throws {
+    let model = try ChildProcess(
+      [packagePath("Pipelines/swallow/stand_in_model.py"), "0"], program: PeerScript.interpreter)
+    defer {
+      model.signal(SIGKILL)
+      _ = try? model.wait()
+    }
+    try model.works(until: "the URL of the stand-in") { try model.outputSoFar().hasSuffix("\n") }
+    let settings = [
+      "endpoint=\(try model.outputSoFar().dropLast())", "model=stand-in",
+    ]
+    let mathematics = try run("tiny/swallowmath", settings)
+    #expect(mathematics.status == 0, "\(mathematics.errors)")
+    #expect(try documents("dedupe").map(\.idString) == ["root", "again", "rate"])
+    #expect(try documents("dedupe")[1].textString.hasPrefix("Exercise 4. Add the numbers from 1 to 100.\n\nAnswer: "))
+    let code = try run("tiny/swallowcode", settings + ["python=\(PeerScript.interpreter)"])
+    #expect(code.status == 0, "\(code.errors)")
+    #expect(try documents("dedupe").count == 3)
+    #expect(try documents("dedupe").allSatisfy { !$0.textString.contains("# The two scales meet") })
+    #expect(try documents("dedupe").contains { $0.textString.contains("def celsius(fahrenheit):\n    return") })
+    #expect(try drops("syntax").map(\.reason) == ["syntax-error"])
+    #expect(try drops("linter").map(\.reason) == ["low-pylint-score", "low-pylint-score"])
+    #expect(
+      try run("tiny/swallowcode", settings + ["python=\(PeerScript.interpreter)"]).output.hasPrefix("nothing to do"))
   }
 
   private func drops(_ stage: String) throws -> [(id: String, reason: String)] {
