@@ -12,6 +12,7 @@ extension StageRegistry {
     StageDescription(CommandFiles.self),
     StageDescription(CommonCrawlExtract.self),
     StageDescription(HuggingFaceConvert.self),
+    StageDescription(Decontaminate.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
     StageDescription(DietCrawl.self),

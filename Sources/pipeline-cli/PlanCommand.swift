@@ -64,7 +64,11 @@ struct PlanCommand: ParsableCommand {
 
   static func show(_ plan: Plan, _ run: PipelineRun, json: Bool) throws {
     let graph = run.graph
-    if json { return Console.json(.list(plan.verdicts.map { Self.json(graph.nodes[$0.node], $0.verdict) })) }
+    let remarks = Self.remarks(graph)
+    if json {
+      return Console.json(
+        .list(plan.verdicts.map { Self.json(graph.nodes[$0.node], $0.verdict, remarks: remarks[$0.node]) }))
+    }
     let style = Style(STDOUT_FILENO)
     var table = TextTable([("", .left), ("", .left), ("", .left)])
     for (node, verdict, _) in plan.verdicts {
@@ -73,8 +77,7 @@ struct PlanCommand: ParsableCommand {
     }
     for line in table.lines(style) { Console.line(line) }
     for (node, verdict, _) in plan.verdicts where verdict != .unselected {
-      let node = graph.nodes[node]
-      for remark in node.configured.stage.remarks { Console.line("\(node.name): \(remark)") }
+      for remark in remarks[node] { Console.line("\(graph.nodes[node].name): \(remark)") }
     }
     // Not for a pipeline that is up to date: sizes are read from all manifests.
     guard plan.verdicts.contains(where: { LongStages.mayRun($0.verdict) }) else { return }
@@ -82,10 +85,15 @@ struct PlanCommand: ParsableCommand {
     for line in LongStages.lines(estimate, jobs: run.settings.jobs) { Console.line(line) }
   }
 
-  private static func json(_ node: Graph.Node, _ verdict: Verdict) -> JSONValue {
+  /// What the stages note of their options, and which test sets the corpus may hold, by node.
+  private static func remarks(_ graph: Graph) -> [[String]] {
+    zip(graph.nodes, UncheckedTestSets(graph).remarks).map { $0.configured.stage.remarks + $1 }
+  }
+
+  private static func json(_ node: Graph.Node, _ verdict: Verdict, remarks: [String]) -> JSONValue {
     [
       "stage": .string(node.name), "verdict": .string(verdict.name), "reasons": .strings(verdict.reasons),
-      "remarks": .strings(node.configured.stage.remarks),
+      "remarks": .strings(remarks),
     ]
   }
 

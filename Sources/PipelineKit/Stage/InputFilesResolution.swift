@@ -6,7 +6,9 @@ extension InputFiles {
   ///
   /// - Returns: absolute path and fingerprint name of each file: its path below the named folder, or its last
   ///   component.
-  func resolve(base: String) throws -> [(path: String, name: String)] {
+  /// - Throws: `StageError` (`.input`) if a named file does not exist, (`.options`) for a URL; `ShardError` if a folder
+  ///   cannot be read.
+  public func resolve(base: String) throws -> [(path: String, name: String)] {
     var out: [(String, String)] = []
     for path in paths {
       if let scheme = ["s3", "http", "https"].first(where: { path.hasPrefix($0 + "://") }) {

@@ -94,6 +94,12 @@ final class OptionDeclaration<Value: OptionValue>: Sendable {
 
 // MARK: Type-erased access
 
+/// Files that an option names, and the key under which an option that is an object names them.
+struct NamedFiles: Sendable {
+  var key: String?
+  var files: InputFiles
+}
+
 protocol DeclaredOption: Sendable {
   var documentation: String { get }
   var typeName: String { get }
@@ -104,7 +110,8 @@ protocol DeclaredOption: Sendable {
   var formerName: String? { get }
   var schema: JSONValue { get }
   var json: JSONValue { get }
-  var inputFiles: InputFiles? { get }
+  /// The files that it names: by one path or list, or by several in an object.
+  var inputFiles: [NamedFiles] { get }
   /// The same option with a value from a pipeline file.
   func reading(_ json: JSONValue) throws(OptionProblem) -> Self
 }
@@ -119,7 +126,12 @@ extension Option: DeclaredOption {
   var formerName: String? { declaration.formerName }
   var schema: JSONValue { declaration.schema() }
   var json: JSONValue { wrappedValue.json }
-  var inputFiles: InputFiles? { wrappedValue as? InputFiles }
+  var inputFiles: [NamedFiles] {
+    if let files = wrappedValue as? InputFiles { return [NamedFiles(key: nil, files: files)] }
+    let named = wrappedValue as? [String: InputFiles] ?? [:]
+    return named.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+      .map { NamedFiles(key: $0.key, files: $0.value) }
+  }
 
   func reading(_ json: JSONValue) throws(OptionProblem) -> Self {
     var copy = self
@@ -155,5 +167,5 @@ public struct OptionField: Sendable {
   public var formerName: String? { option.formerName }
   public var schema: JSONValue { option.schema }
   public var value: JSONValue { option.json }
-  var inputFiles: InputFiles? { option.inputFiles }
+  var inputFiles: [NamedFiles] { option.inputFiles }
 }

@@ -20,7 +20,7 @@ public struct ConfiguredStage: Sendable {
   let narrowed: [String: (stage: any Stage, options: Set<String>)]
   /// Every option with its value, in declaration order.
   public let options: [(name: String, value: JSONValue, affectsOutput: Bool)]
-  /// The options that name files, and those that name some among other things.
+  /// The files that options name, those of an object by `OPTION.KEY`, and files that options name among other things.
   public let inputFiles: [(option: String, files: InputFiles, holdsRecords: Bool)]
   /// The options that are nothing but files.
   let fileOptions: Set<String>
@@ -130,16 +130,19 @@ struct OptionReading<S: Stage>: Sendable {
     return .success(
       ConfiguredStage(
         stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
-        inputFiles: given.compactMap { field in field.inputFiles.map { (field.name, $0, field.holdsRecords) } }
-          + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
-        fileOptions: Set(given.filter { $0.inputFiles != nil }.map(\.name)), limits: LossLimits(given),
+        inputFiles: given.flatMap { field in
+          field.inputFiles.map { named in
+            (named.key.map { "\(field.name).\($0)" } ?? field.name, named.files, field.holdsRecords)
+          }
+        } + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
+        fileOptions: Set(given.filter { !$0.inputFiles.isEmpty }.map(\.name)), limits: LossLimits(given),
         settled: stage.settled, concealed: stage.concealed, notices: notices))
   }
 
   private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {
     phaseOptions.mapValues { names in
       let some = zip(given, fields).map { own, standard in
-        names.contains(own.name) || !own.affectsOutput || own.inputFiles != nil ? own : standard
+        names.contains(own.name) || !own.affectsOutput || !own.inputFiles.isEmpty ? own : standard
       }
       return (S(options: S.Options(fields: some)), names)
     }

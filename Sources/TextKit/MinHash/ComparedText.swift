@@ -12,8 +12,12 @@ public struct ComparedText: ~Copyable {
 
   /// - Parameter oldForms: whether old kanji and kana are compared as modern ones (`OldForms`).
   public init(level: pl_simd_level = pl_simd_widest(), oldForms: Bool = false) {
+    self.init(level: level, form: oldForms ? .modernized : .standard)
+  }
+
+  init(level: pl_simd_level = pl_simd_widest(), form: FoldingTable.Form) {
     self.level = level
-    folding = .with(oldForms: oldForms)
+    folding = .with(form)
     capacity = 1 << 12
     storage = .allocate(capacity: capacity)
   }
@@ -23,7 +27,8 @@ public struct ComparedText: ~Copyable {
   /// The folded scalars of the last text.
   public var scalars: UnsafeBufferPointer<UInt32> { UnsafeBufferPointer(start: storage, count: count) }
 
-  /// Folds `utf8`. A text of only white space is left unchanged, so that only equal texts match it.
+  /// Folds `utf8`. A text of only white space is left unchanged, so that only equal texts match it; of letters alone,
+  /// none remain.
   public mutating func fold(_ utf8: UnsafeBufferPointer<UInt8>) {
     reserve(utf8.count + 1)
     count = 0
@@ -32,8 +37,10 @@ public struct ComparedText: ~Copyable {
       while position < utf8.count { position = foldRun(utf8, from: position, table) }
     }
     if count > 0, storage[count - 1] == 0x20 { count -= 1 }
-    if count == 0 { keepRaw(utf8) }
-    if folding.oldForms { count = OldForms.modernize(UnsafeMutableBufferPointer(start: storage, count: count)) }
+    if count == 0, folding.form != .letters { keepRaw(utf8) }
+    if folding.form == .modernized {
+      count = OldForms.modernize(UnsafeMutableBufferPointer(start: storage, count: count))
+    }
   }
 
   /// Folds a run by table and the slow segment that follows it; returns where that ends.
@@ -101,11 +108,11 @@ public struct ComparedText: ~Copyable {
     normal.removeAll(keepingCapacity: true)
     NFKC.current.normalize(utf8, into: &normal)
     reserve(count + 2 * normal.count)
-    let storage = storage, oldForms = folding.oldForms
+    let storage = storage, form = folding.form
     var count = count
     normal.withUnsafeBufferPointer { bytes in
       UTF8Scanning.forEachScalar(bytes) { scalar, _, _ in
-        FoldingTable.fold(scalar, oldForms: oldForms) { folded in
+        FoldingTable.fold(scalar, form) { folded in
           if folded == 0x20, count == 0 || storage[count - 1] == 0x20 { return }
           storage[count] = folded
           count += 1

@@ -9,14 +9,14 @@ public enum BenchmarkExample: Equatable, Sendable {
 
   /// A question about a paragraph, with its answers as byte ranges of the paragraph.
   public struct Passage: Equatable, Sendable {
-    var id: String
-    var question: String
-    var context: [UInt8]
-    var answers: [Answer]
+    public var id: String
+    public var question: String
+    public var context: [UInt8]
+    public var answers: [Answer]
   }
 
-  struct Answer: Equatable, Sendable {
-    var text: String
+  public struct Answer: Equatable, Sendable {
+    public var text: String
     /// Bytes of the context.
     var range: Range<Int>
   }

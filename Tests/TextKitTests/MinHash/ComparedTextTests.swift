@@ -17,7 +17,7 @@ func folded(_ utf8: [UInt8], level: pl_simd_level = pl_simd_widest(), oldForms: 
 private func foldedSlowly(_ text: String) -> String {
   var kept: [Unicode.Scalar] = []
   for scalar in String(decoding: NFKC.current.normalize(Array(text.utf8)), as: UTF8.self).unicodeScalars {
-    FoldingTable.fold(scalar.value, oldForms: false) { value in
+    FoldingTable.fold(scalar.value, .standard) { value in
       let folded = Unicode.Scalar(value)!
       if folded != " " || kept.last ?? " " != " " { kept.append(folded) }
     }
