@@ -15,6 +15,8 @@ extension StageRegistry {
     StageDescription(Decontaminate.self),
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
+    StageDescription(DedupeParagraphs.self),
+    StageDescription(DedupeURL.self),
     StageDescription(DietCrawl.self),
     StageDescription(DietRead.self),
     StageDescription(DocumentsRead.self),

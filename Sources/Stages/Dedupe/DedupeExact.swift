@@ -52,7 +52,7 @@ public struct DedupeExact: Stage {
       return [
         TaskPlan(
           key: "all", inputs: ["index": index, "hashes": context.files(Self.hashes)],
-          memoryBytes: min(options.memory.bytes, 96 * documents) + (32 << 20))
+          memoryBytes: IdenticalKeys<HashedDocument>.memoryBytes(documents: documents, memory: options.memory))
       ]
     case .filter: return DuplicateFilter.tasks(inputs, index: index, context.files(Self.duplicates))
     }
@@ -88,54 +88,27 @@ public struct DedupeExact: Stage {
   }
 
   private func chooseRepresentatives(_ workspace: Workspace) throws {
-    let table = try DocumentTable(workspace.files(Self.index).map(\.path))
-    let scratch = try workspace.temporaryDirectory()
-    let memoryBytes = min(options.memory.bytes, workspace.memoryBytes)
-    let duplicates = ExternalSorter<Duplicate>(scratch: scratch + "/duplicates", memoryBytes: memoryBytes / 2)
-    try forEachGroup(workspace, scratch: scratch, memoryBytes: memoryBytes / 2) { documents in
-      let best = documents.min { table.isBetter($0, $1) }!
-      for document in documents where document != best {
-        try duplicates.append(
-          Duplicate(document: document, survivor: best, similarity: Duplicate.whole, isExact: 1))
+    let copies = try IdenticalKeys<HashedDocument>(workspace, index: Self.index, memory: options.memory)
+    try copies.removeCopies(workspace, to: Self.duplicates) { sorter in
+      var number: UInt32 = 0
+      for file in workspace.files(Self.hashes) {
+        try forEachRecord(of: file.path, as: TextIdentity.self) { identity in
+          try sorter.append(HashedDocument(key: identity, document: number))
+          number += 1
+        }
       }
+    } isBetter: {
+      copies.table.isBetter($0.document, $1.document)
     }
-    var files = DuplicateFiles(workspace, Self.duplicates, table)
-    try duplicates.drain { try files.append($0) }
-    try files.finish()
-  }
-
-  /// Calls `body` with each group of documents that have the same text.
-  private func forEachGroup(
-    _ workspace: Workspace, scratch: String, memoryBytes: Int, _ body: ([UInt32]) throws -> Void
-  ) throws {
-    let sorter = ExternalSorter<HashedDocument>(scratch: scratch + "/hashes", memoryBytes: memoryBytes)
-    var number: UInt32 = 0
-    for file in workspace.files(Self.hashes) {
-      try forEachRecord(of: file.path, as: TextIdentity.self) { identity in
-        try sorter.append(HashedDocument(identity: identity, document: number))
-        number += 1
-      }
-    }
-    var group: [UInt32] = []
-    var identity: TextIdentity?
-    try sorter.drain { next in
-      if next.identity != identity {
-        if group.count > 1 { try body(group) }
-        group.removeAll(keepingCapacity: true)
-        identity = next.identity
-      }
-      group.append(next.document)
-    }
-    if group.count > 1 { try body(group) }
   }
 }
 
-private struct HashedDocument: SortableRecord {
-  var identity: TextIdentity
+private struct HashedDocument: KeyedDocument {
+  var key: TextIdentity
   var document: UInt32
 
-  var prefix: UInt64 { identity.high }
+  var prefix: UInt64 { key.high }
   static func < (a: HashedDocument, b: HashedDocument) -> Bool {
-    a.identity != b.identity ? a.identity < b.identity : a.document < b.document
+    a.key != b.key ? a.key < b.key : a.document < b.document
   }
 }

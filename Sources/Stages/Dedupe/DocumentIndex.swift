@@ -109,6 +109,12 @@ struct DocumentTable: Sendable {
     return parts[part].id(row)
   }
 
+  /// The id in quotes, for messages.
+  func name(_ document: UInt32) -> String { "'\(String(decoding: id(document), as: UTF8.self))'" }
+
+  /// The first five documents, for messages.
+  var someNames: [String] { (0..<UInt32(min(5, count))).map(name) }
+
   /// The order of preference: better source, then longer text, then lower id by bytes. Documents with the same id are
   /// ordered by their text, and if that is equal too, by their number.
   func isBetter(_ a: UInt32, _ b: UInt32) -> Bool {

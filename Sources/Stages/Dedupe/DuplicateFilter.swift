@@ -9,6 +9,7 @@ struct DuplicateFiles: ~Copyable {
   private let table: DocumentTable
   private var part = -1
   private var sink: FileSink?
+  private var removals = RemovalWarning("documents")
 
   init(_ workspace: Workspace, _ output: Output<Clusters>, _ table: DocumentTable) {
     self.workspace = workspace
@@ -23,6 +24,8 @@ struct DuplicateFiles: ~Copyable {
     let (part, row) = table.locate(duplicate.document)
     while self.part < part { try beginNext() }
     let survivor = table.id(duplicate.survivor)
+    let table = table
+    removals.remove("\(table.name(duplicate.document)) of \(table.name(duplicate.survivor))")
     let head = [UInt32(row), duplicate.similarity, duplicate.isExact, UInt32(survivor.count)]
     try head.withUnsafeBytes { try sink!.write($0) }
     try sink!.write(survivor)
@@ -42,6 +45,7 @@ struct DuplicateFiles: ~Copyable {
   mutating func finish() throws {
     while part < table.parts.count - 1 { try beginNext() }
     try publish()
+    removals.finish(of: table.count, others: table.someNames, workspace)
   }
 }
 
