@@ -34,7 +34,8 @@ struct Pipeline: ParsableCommand {
       CommandGroup(
         name: "Inspect",
         subcommands: [
-          StatusCommand.self, ExplainCommand.self, ExpandCommand.self, LineageCommand.self, TraceCommand.self,
+          StatusCommand.self, ExplainCommand.self, WhatIfCommand.self, ExpandCommand.self, LineageCommand.self,
+          TraceCommand.self,
           DiffCommand.self,
           ArtifactCommand.self, LogsCommand.self,
         ]),

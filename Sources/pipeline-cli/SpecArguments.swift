@@ -57,16 +57,26 @@ struct SpecArguments: ParsableArguments {
     return (try graph(document), word)
   }
 
+  /// The same for commands that read the pipeline file in several ways.
+  /// - Returns: the path of the pipeline file and the other argument.
+  func documentPath(and word: String?, called name: String) throws -> (path: String, word: String) {
+    if let word { return (try document ?? Self.impliedDocument(), word) }
+    if let document, !DocumentSyntax.isDocument(document) { return (try Self.impliedDocument(), document) }
+    throw ValidationError("Missing expected argument '<\(name)>'.")
+  }
+
   private func graph(_ path: String?) throws -> Graph {
     try Self.graph(of: path ?? Self.impliedDocument(), setting: parameters, site: site)
   }
 
   /// - Parameter parameters: as `--set` takes them.
-  static func graph(of path: String, setting parameters: [String], site: ProfileOption) throws -> Graph {
+  static func graph(
+    of path: String, setting parameters: [String], site: ProfileOption, isQuiet: Bool = false
+  ) throws -> Graph {
     let place = try ProfileFile.values(site.parts, beside: ArchivePath.parent(of: path) ?? ".")
     let document = try PipelineSpec.load(path, overrides: try overrides(parameters), place: place, registry: .builtin)
     let graph = try Graph(document, registry: .builtin)
-    for notice in graph.notices { Console.warning(notice.description) }
+    for notice in isQuiet ? [] : graph.notices { Console.warning(notice.description) }
     return graph
   }
 

@@ -56,12 +56,20 @@ public final class StageHarness {
       let writer = DocumentWriter(sink)
       for document in documents { try writer.write(document) }
       try writer.commit()
+      try writeIDs(of: documents, "\(directory)/input/ids/\(stage)", name)
       written.append(
         ArtifactFile(
           path: path, name: name, bytes: file.bytes, digest: file.digest, documents: documents.count,
           textBytes: Int64(writer.textBytes)))
     }
     add(files: written, to: port, from: stage)
+  }
+
+  /// The list of ids that a store has beside a file of documents.
+  private func writeIDs(of documents: [Document], _ folder: String, _ name: String) throws {
+    try FileSystem.makeDirectory(folder)
+    let hashes = documents.map { recordHash($0.id).littleEndian }
+    try FileSystem.write(hashes.withUnsafeBytes { Array($0) }, to: "\(folder)/\(name).ids")
   }
 
   /// Wires existing files.

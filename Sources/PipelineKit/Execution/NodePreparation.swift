@@ -109,13 +109,5 @@ struct NodePreparation: Sendable {
   /// What a node reads is sealed before the node is prepared.
   private func manifest(_ edge: Graph.Edge) -> NodeManifest { manifests[edge.source]! }
 
-  private func inputs() -> [String: [WiredArtifact]] {
-    var out: [String: [WiredArtifact]] = [:]
-    for edge in graphNode.edges {
-      let source = planner.graph.nodes[edge.source].name
-      let files = store.artifacts.files(manifest(edge), port: edge.output)
-      out[edge.input, default: []].append(WiredArtifact(stage: source, port: edge.output, files: files))
-    }
-    return out
-  }
+  private func inputs() -> [String: [WiredArtifact]] { planner.graph.wired(node, manifests, store.artifacts) }
 }

@@ -1,6 +1,7 @@
 /// What an artifact contains. A port accepts one kind; wiring another is a load-time error.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signatures, clusters, intermediate, tokenizer, mds, checkpoint, checkpoints, huggingFaceModel,
+  case documents, signals, signatures, clusters, intermediate, tokenizer, mds, checkpoint, checkpoints,
+    huggingFaceModel,
     metrics,
     report, files
   /// For inputs only: any artifact.
@@ -14,6 +15,8 @@ public enum ArtifactKind: String, Sendable, CaseIterable {
 public protocol ArtifactType { static var kind: ArtifactKind { get } }
 
 public enum Documents: ArtifactType { public static let kind = ArtifactKind.documents }
+/// Measures beside documents: files of `SignalsWriter`, one per file of documents, in their order.
+public enum Signals: ArtifactType { public static let kind = ArtifactKind.signals }
 public enum Signatures: ArtifactType { public static let kind = ArtifactKind.signatures }
 public enum Clusters: ArtifactType { public static let kind = ArtifactKind.clusters }
 /// What one phase of a stage hands to the next, in a form of its own.

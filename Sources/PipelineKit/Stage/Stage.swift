@@ -151,6 +151,26 @@ public struct ArtifactFile: Equatable, Sendable {
   public var contentBytes: Int64 { textBytes > 0 ? textBytes : bytes }
 }
 
+extension ArtifactFile {
+  /// `recordHash` of the ids of a file of documents, in order, without reading the documents.
+  /// - Throws: `StageError` (`.input`) if the file has no list of ids or one of another length; what `MappedFile`
+  ///   throws.
+  public func idHashes() throws -> [UInt64] {
+    guard documents > 0 else { return [] }
+    let folder = String(path.dropLast(name.count + 1))
+    let parent = ArchivePath.parent(of: folder) ?? "."
+    let sidecar = try MappedFile("\(parent)/\(Workspace.idsPort)/\(ArchivePath.lastPart(of: folder))/\(name).ids")
+    return try withExtendedLifetime(sidecar) {
+      guard sidecar.bytes.count == documents * 8 else {
+        throw StageError(
+          .input, name, "its list of ids does not have its \(documents) documents",
+          hint: "Run 'pipeline verify', which has the damaged task repeated.")
+      }
+      return sidecar.bytes.bindMemory(to: UInt64.self).map { UInt64(littleEndian: $0) }
+    }
+  }
+}
+
 /// An output that is wired to an input.
 public struct WiredArtifact: Sendable {
   /// The upstream stage's name.

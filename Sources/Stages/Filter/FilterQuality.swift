@@ -29,28 +29,10 @@ public struct FilterQuality: Stage {
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {
-    case .filter: return try filterTasks(context)
+    case .filter:
+      return try options.measuring.tasks(
+        Self.documents, needsNouns: options.needsNouns, needsLZ4: options.needsLZ4, in: context)
     case .report: return [TaskPlan(key: "measures", inputs: [.main: context.files(Self.tallies)])]
-    }
-  }
-
-  /// The libraries used for measures: another version may give other values.
-  private struct Libraries: Codable {
-    var mecabDictionary: String?
-    var lz4: String?
-  }
-
-  private func filterTasks(_ context: PlanningContext) throws -> [TaskPlan] {
-    let ng = try context.files(options.ngWords)
-    let ads = try context.files(options.adPhrases)
-    let forum = try context.files(options.forumPhrases)
-    let libraries = Libraries(
-      mecabDictionary: options.needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : nil,
-      lz4: options.needsLZ4 ? "\(CompressionRatio.lz4Version)" : nil)
-    return try context.files(Self.documents).enumerated().map { i, file in
-      try TaskPlan(
-        key: TaskPlan.padded(i), inputs: [.main: [file], "ng": ng, "ads": ads, "forum": forum], payload: libraries,
-        memoryBytes: 96 << 20)
     }
   }
 
@@ -62,7 +44,8 @@ public struct FilterQuality: Stage {
   }
 
   private func filter(_ workspace: Workspace) throws {
-    var judge = QualityJudge(options, measurer: try measurer(workspace))
+    var judge = QualityJudge(
+      options, measurer: try options.measuring.measurer(workspace, needsNouns: options.needsNouns))
     let stream = workspace.documents()
     let output = try workspace.documents(to: Self.kept)
     var document = Document()
@@ -78,27 +61,6 @@ public struct FilterQuality: Stage {
     }
     if let failure = judge.failure { throw StageError(.input, try workspace.file().path, failure.message) }
     try workspace.write(Self.tallies, name: workspace.task.key + ".json", Array(judge.tally.json.text().utf8))
-  }
-
-  private func measurer(_ workspace: Workspace) throws -> QualityMeasurer {
-    func matcher(_ role: TaskInputs.Role, _ standard: [String]) throws -> PhraseMatcher {
-      let lists = workspace.files(role)
-      return PhraseMatcher(lists.isEmpty ? standard : try PhraseLists.read(lists))
-    }
-    return QualityMeasurer(
-      QualityMeasurer.Phrases(
-        ads: try matcher("ads", PhraseLists.ads), forum: try matcher("forum", PhraseLists.forum),
-        ng: try matcher("ng", [])),
-      countsOccurrences: options.duplicateGrams == .occurrences,
-      nouns: options.needsNouns ? try mecab { try NounCensus(dictionary: $0) } : nil)
-  }
-
-  private func mecab<R>(_ body: (String?) throws -> R) throws -> R {
-    do { return try body(options.mecabDictionary) } catch let error as TokenizerError {
-      throw StageError(
-        .environment, QualityRule.maximumNounFraction.rawValue, error.message,
-        hint: "\(error.hint ?? MeCab.remedy), or set \"\(QualityRule.maximumNounFraction.rawValue)\": null.")
-    }
   }
 
   /// Adds up the tasks' histograms in order.

@@ -17,24 +17,9 @@ extension FilterQuality {
       "Only documents of these sources are judged; all others pass: thresholds for the web do not suit books. []: all."
     )
     var sources: [String] = []
-    @Option(
-      "Longer documents are measured in pieces of about this size, cut at line ends. Each measure except "
-        + "character counts is the median over the pieces, so that a long book is not dropped for one long sentence or "
-        + "for repetitions far apart. 0: complete documents, as the presets' authors do.",
-      in: ByteCount(0)...ByteCount.gibibytes(1))
-    var pieceBytes = ByteCount(0)
-    @Option(
-      "How duplicate n-grams are counted: distinct n-grams of distinct ones (as in the code of Swallow, which the "
-        + "preset's thresholds are for), or occurrences of all occurrences (as in its README).")
-    var duplicateGrams = GramCount.distinct
     @Option("Top-level domains to keep, by the document's URL. null: the preset's. []: no check.")
     var topLevelDomains: [String]? = nil
-    @Option("The metadata field with the URL.") var urlField = "url"
-    @Option("Files of unwanted words, one per line, UTF-8. None by default.") var ngWords = InputFiles()
-    @Option("Files of advertising phrases, one per line, instead of the built-in list.") var adPhrases = InputFiles()
-    @Option("Files of forum phrases, one per line, instead of the built-in list.") var forumPhrases = InputFiles()
-    @Option("Folder of MeCab's dictionary (UniDic, as HojiChar requires, or IPADIC). null: the system's default.")
-    var mecabDictionary: String? = nil
+    @OptionGroup var measuring: QualityMeasuring
     @OptionGroup private var thresholds: QualityThresholds
 
     public init() {}
@@ -46,7 +31,6 @@ extension FilterQuality {
   }
 
   enum Mode: String, OptionChoice { case drop, score }
-  enum GramCount: String, OptionChoice { case distinct, occurrences }
 }
 
 extension FilterQuality.Options {

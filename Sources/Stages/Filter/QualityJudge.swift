@@ -35,7 +35,7 @@ struct QualityJudge {
     }
     let measurer = measurer, cheap = gate.map(\.rule.measure).filter { $0 != .nounFraction }
     return document.text.withUnsafeBufferPointer { text in
-      let pieces = TextPieces.of(text, bytes: options.pieceBytes.bytes)
+      let pieces = TextPieces.of(text, bytes: options.measuring.pieceBytes.bytes)
       if pieces.count == 1 { return measurer.measuring(text) { firstMiss { measurer.value($0) } } }
       let measures = PieceMeasures(pieces, cheap, by: measurer)
       return firstMiss { measure in
@@ -66,7 +66,7 @@ struct QualityJudge {
     var members: [JSONMember] = []
     var missed: [String] = foreignDomain(document.metadata) == nil ? [] : ["top-level-domain"]
     document.text.withUnsafeBufferPointer { text in
-      let pieces = TextPieces.of(text, bytes: options.pieceBytes.bytes)
+      let pieces = TextPieces.of(text, bytes: options.measuring.pieceBytes.bytes)
       let values = PieceMeasures(pieces, measurer.measures, by: measurer)
       for measure in measurer.measures {
         tally.add(values[measure], of: measure)
@@ -82,9 +82,7 @@ struct QualityJudge {
 
   /// The top-level domain of the document's URL if it is not an accepted one.
   private func foreignDomain(_ metadata: [UInt8]) -> String? {
-    guard !domains.isEmpty, !metadata.isEmpty,
-      let url = (try? JSONValue.parse(metadata).value)?[options.urlField]?.string,
-      let domain = topLevelDomain(of: url), !domains.contains(domain)
+    guard !domains.isEmpty, let domain = options.measuring.topLevelDomain(metadata), !domains.contains(domain)
     else { return nil }
     return domain
   }
