@@ -51,16 +51,14 @@ public struct Gate: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public func validate() throws {
+  public func validate() throws { _ = try GateRules(options.preset, require: options.require) }
+
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let rules = try GateRules(options.preset, require: options.require)
     guard !rules.rules.isEmpty else {
       throw StageError(
         .options, "require", "there is no rule", hint: "Set \"preset\", or a rule: {\"long\": \"characters >= 400\"}.")
     }
-  }
-
-  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
-    let rules = try GateRules(options.preset, require: options.require)
     let parts = try GateParts(context)
     let lists = try context.files(options.lists)
     try rules.check(columns: parts.columns(), lists: GateLists.names(lists))

@@ -233,7 +233,7 @@ struct GateParser {
     while at < rule.count {
       let start = at
       let first = rule[at]
-      if first.properties.isWhitespace {
+      if " \t\n\r\u{3000}".unicodeScalars.contains(first) {
         at += 1
       } else if isDigit(first) {
         while at < rule.count, isDigit(rule[at]) || ".eE_".unicodeScalars.contains(rule[at]) || isSign(rule, at) {
@@ -274,7 +274,11 @@ struct GateParser {
 
   private static func isDigit(_ scalar: UnicodeScalar) -> Bool { ("0"..."9").contains(scalar) }
 
-  private static func isWord(_ scalar: UnicodeScalar) -> Bool { scalar == "_" || scalar.properties.isAlphabetic }
+  /// A letter of English, or anything beyond ASCII.
+  private static func isWord(_ scalar: UnicodeScalar) -> Bool {
+    scalar == "_" || ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar)
+      || (scalar.value >= 0x80 && scalar != "\u{3000}")
+  }
 
   /// The sign of an exponent: the - of 1e-5.
   private static func isSign(_ rule: [UnicodeScalar], _ at: Int) -> Bool {

@@ -110,12 +110,16 @@ extension GateCuts.Cut {
 
 /// Lists of texts that rules name.
 enum GateLists {
-  /// The name of each file without folder and ending; what is not a letter, digit or _ becomes _.
+  /// The name of each file without folder and ending, with _ for what a name in a rule cannot have.
   static func names(_ files: [ArtifactFile]) -> [String] { files.map(name) }
 
   private static func name(_ file: ArtifactFile) -> String {
-    let stem = ArchivePath.lastPart(of: file.name).prefix { $0 != "." }
-    return String(stem.map { $0.isLetter || $0.isNumber ? $0 : "_" })
+    let stem = ArchivePath.lastPart(of: file.name).utf8.prefix { $0 != 0x2E }
+    let name = stem.map { byte in
+      let isWord = (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || byte >= 0x80
+      return isWord ? byte : 0x5F
+    }
+    return String(decoding: name, as: UTF8.self)
   }
 
   /// - Throws: what `PhraseLists.read` throws.
