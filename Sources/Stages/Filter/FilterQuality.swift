@@ -25,7 +25,7 @@ public struct FilterQuality: Stage {
 
   public init(options: Options) { self.options = options }
 
-  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.needsNouns ? options.mecabDictionary : nil) }
+  public var namedFiles: [String: InputFiles] { options.measuring.namedFiles(needsNouns: options.needsNouns) }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     switch phase {

@@ -33,6 +33,9 @@ extension QualityMeasuring {
     var lz4: String?
   }
 
+  /// See `Stage.namedFiles`.
+  func namedFiles(needsNouns: Bool) -> [String: InputFiles] { dictionaryFiles(needsNouns ? mecabDictionary : nil) }
+
   /// A task per file of documents.
   /// - Throws: `StageError` if a list does not exist, or MeCab is needed and missing.
   func tasks(

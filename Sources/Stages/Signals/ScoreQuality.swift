@@ -38,6 +38,8 @@ public struct ScoreQuality: SinglePhaseStage {
 
   private var needsNouns: Bool { measures.contains(.nounFraction) }
 
+  public var namedFiles: [String: InputFiles] { options.measuring.namedFiles(needsNouns: needsNouns) }
+
   public func validate() throws {
     let known = QualityMeasure.allCases.map(\.rawValue)
     for name in options.measures where !known.contains(name) {
