@@ -63,7 +63,13 @@ final class CommandPool: Sendable {
     }
     guard startsWatch else { return }
     let watch = BackgroundThread { [state, slots = devices.slots] in Self.watch(state, slots) }
-    if let watch { watch.detach() } else { state.with { $0.isWatched = false } }
+    if let watch { return watch.detach() }
+    // Nothing would ever end it.
+    Self.end(
+      state.with { state in
+        defer { (state.idle, state.isWatched) = ([], false) }
+        return state.idle.map(\.process)
+      })
   }
 
   /// Until there is no idle process.
