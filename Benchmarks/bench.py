@@ -173,16 +173,20 @@ def html(peer):
 
 
 def program(kind):
-    """A filter in Python, the same in C and the same built in, against datatrove's executor with that filter in Python."""
+    """A filter in Python (on documents and on columns), in C and built in, against datatrove's executor with it in Python."""
 
     def case(bench):
         programs = os.path.join(HERE, "..", "Fixtures", "programs")
         compiled = os.path.join(bench.work, "quality")
         if kind == "c":
             subprocess.run(["cc", "-O2", "-o", compiled, os.path.join(programs, "quality.c")], check=True)
-        script = os.path.join(programs, "quality.py")
+        scripts = {"python": "quality.py", "python-arrow": "quality.py", "columns": "quality_arrow.py"}
+        script = scripts.get(kind, "")
+        python = {"command": [sys.executable, script], "files": os.path.join(programs, script)}
         stage = {
-            "python": ("command.documents", {"command": [sys.executable, "quality.py"], "files": script}),
+            "python": ("command.documents", python),
+            "python-arrow": ("command.documents", {**python, "frames": "arrow"}),
+            "columns": ("command.documents", {**python, "frames": "arrow"}),
             "c": ("command.documents", {"command": ["./quality"], "files": compiled}),
             "builtin": (
                 "filter.quality", {"preset": "none", "minimumCharacters": 400, "minimumHiraganaFraction": 0.15}),
@@ -254,6 +258,8 @@ CASES = {
     "html-resiliparse": html("resiliparse"),
     "html-trafilatura": html("trafilatura"),
     "program-python": program("python"),
+    "program-arrow": program("python-arrow"),
+    "program-columns": program("columns"),
     "program-c": program("c"),
     "program-builtin": program("builtin"),
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),

@@ -2,12 +2,12 @@
 """Kills pipeline at random times while it reads a large Parquet file and writes it again, and goes on each time: the
 artifacts must be those of a run that nobody disturbs, and row groups that were read are not read again.
 
-    Benchmarks/resume.py --corpus FOLDER [--megabytes 5000] [--kills 8] [--work FOLDER] [--seed N] [--pipeline PROGRAM]
+    PYTHON Benchmarks/resume.py --corpus FOLDER [--megabytes 5000] [--kills 8] [--work FOLDER] [--seed N] [--pipeline PROGRAM]
 
-FOLDER holds Dolma documents as *.jsonl.zst; their texts are repeated, with ids of their own, until the Parquet file has so
-many megabytes (snappy, row groups of 32 MB of text). --work keeps the file for the next time; it needs about three
-times its size. A task reads one row group, so that the tasks that finished before a kill are the row groups that are not
-read twice. Prints a table; ends with 1 if anything differs.
+PYTHON has pyarrow, orjson and zstandard. FOLDER holds Dolma documents as *.jsonl.zst; their texts are repeated, with ids
+of their own, until the Parquet file has so many megabytes (snappy, row groups of 32 MB of text). --work keeps the file
+for the next time; it needs about three times its size. A task reads one row group, so that the tasks that finished before
+a kill are the row groups that are not read twice. Prints a table; ends with 1 if anything differs.
 """
 import argparse
 import glob

@@ -1,7 +1,9 @@
 // Reading: Parquet files, and Arrow IPC files and streams, as blocks of rows.
 #include <arrow/array.h>
+#include <arrow/buffer.h>
 #include <arrow/extension_type.h>
 #include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <arrow/ipc/reader.h>
 #include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
@@ -106,6 +108,7 @@ struct pp_file {
   Loan loan;  // outlives what is read
   arrow::MemoryPool *pool() const { return &loan.memory; }
   std::string path;
+  std::shared_ptr<arrow::Buffer> bytes;  // instead of what the path leads to
   Format format = Format::parquet;
   std::unique_ptr<parquet::arrow::FileReader> reader;
   std::shared_ptr<arrow::Schema> schema;
@@ -116,7 +119,7 @@ namespace {
 
 // MARK: Opening
 
-Format detect(arrow::io::ReadableFile &file) {
+Format detect(arrow::io::RandomAccessFile &file) {
   std::array<char, 8> head{};
   const int64_t count = value(file.ReadAt(0, head.size(), head.data()));
   check(file.Seek(0));
@@ -128,7 +131,7 @@ Format detect(arrow::io::ReadableFile &file) {
   throw std::runtime_error("it is neither Parquet nor Arrow IPC");
 }
 
-void open_parquet(pp_file &file, std::shared_ptr<arrow::io::ReadableFile> input) {
+void open_parquet(pp_file &file, std::shared_ptr<arrow::io::RandomAccessFile> input) {
   parquet::ReaderProperties properties(file.pool());
   properties.enable_buffered_stream();  // a page at a time instead of a column chunk
   properties.set_buffer_size(stream_buffer);
@@ -146,10 +149,12 @@ arrow::ipc::IpcReadOptions ipc_options(pp_file &file) {
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.memory_pool = file.pool();
   options.use_threads = false;
+  options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
   return options;
 }
 
-std::shared_ptr<arrow::io::ReadableFile> input(pp_file &file) {
+std::shared_ptr<arrow::io::RandomAccessFile> input(pp_file &file) {
+  if (file.bytes) return std::make_shared<arrow::io::BufferReader>(file.bytes);
   return value(arrow::io::ReadableFile::Open(file.path, file.pool()));
 }
 
@@ -258,6 +263,7 @@ void add_leaves(const parquet::arrow::SchemaField &field, const std::vector<std:
 
 // The rows of a request.
 struct pp_rows {
+  std::unique_ptr<pp_file> own;  // of a stream in memory
   pp_file &file;
   std::vector<Path> paths;
   std::vector<int> rest;              // positions in the batches
@@ -360,7 +366,7 @@ struct pp_rows {
     rows_decoded = 0;
   }
 
-  // Bytes of a column chunk; a text of which a dictionary has one copy counts as often as it occurs, where that is known.
+  // Bytes of a column chunk; a text that a dictionary has once counts as often as it occurs, where that is known.
   static double bytes_of(const parquet::ColumnChunkMetaData &chunk) {
     const auto bytes = static_cast<double>(std::max<int64_t>(0, chunk.total_uncompressed_size()));
     const auto sizes = chunk.size_statistics();
@@ -554,9 +560,27 @@ struct pp_rows {
   }
 };
 
-// MARK: Statistics
+// MARK: Streams in memory
 
 namespace {
+
+std::unique_ptr<pp_rows> read_stream(std::shared_ptr<arrow::Buffer> bytes, int64_t memory, const pp_request &request) {
+  auto file = std::make_unique<pp_file>(memory);
+  file->bytes = std::move(bytes);
+  open(*file);
+  if (file->format != Format::ipc_stream) throw std::runtime_error("it is no Arrow IPC stream");
+  auto rows = std::make_unique<pp_rows>(*file, request);
+  for (const auto &field : file->schema->fields()) {
+    const bool is_known = std::any_of(rows->paths.begin(), rows->paths.end(), [&](const Path &path) {
+      return path.keys[0] == field->name();
+    });
+    if (!is_known) throw std::runtime_error("it has an unknown column '" + printable(field->name().substr(0, 60)) + "'");
+  }
+  rows->own = std::move(file);
+  return rows;
+}
+
+// MARK: Statistics
 
 // The leaf that a path leads to through structures; null if there is none, or several values per row.
 const parquet::arrow::SchemaField *leaf(const pp_file &file, const std::vector<std::string> &keys) {
@@ -649,6 +673,12 @@ void pipeline::add_reading(pp_library &library) {
   };
   library.read = [](pp_file *file, const pp_request *request, pp_rows **out) {
     return guarded([&] { *out = new pp_rows(*file, *request); });
+  };
+  library.read_stream = [](const uint8_t *bytes, int64_t count, int64_t memory, const pp_request *request,
+                           pp_rows **out) {
+    return guarded([&] {
+      *out = read_stream(std::make_shared<arrow::Buffer>(bytes, count), memory, *request).release();
+    });
   };
   library.next = [](pp_rows *rows, pp_block *out) { return guarded([&] { rows->next(*out); }); };
   library.end = [](pp_rows *rows) { delete rows; };

@@ -1,8 +1,9 @@
-// Writing: rows in blocks of columns to a Parquet file.
+// Writing: rows in blocks of columns to a Parquet file, or as an Arrow IPC stream.
 #include <arrow/array.h>
 #include <arrow/array/data.h>
 #include <arrow/buffer.h>
 #include <arrow/io/interfaces.h>
+#include <arrow/ipc/writer.h>
 #include <arrow/memory_pool.h>
 #include <arrow/record_batch.h>
 #include <arrow/type.h>
@@ -52,6 +53,7 @@ std::shared_ptr<arrow::Field> field_of(const pp_field &field);
 std::shared_ptr<arrow::DataType> type_of(const pp_field &field) {
   switch (field.type) {
     case PP_TEXT: return arrow::utf8();
+    case PP_LONG_TEXT: return arrow::large_utf8();
     case PP_INTEGER: return arrow::int64();
     case PP_DOUBLE: return arrow::float64();
     case PP_TRUTH: return arrow::boolean();
@@ -104,6 +106,10 @@ struct Import {
         buffers.push_back(narrow(array.offsets, length + 1));
         buffers.push_back(wrap(array.values, array.offsets[length]));
         break;
+      case arrow::Type::LARGE_STRING:
+        buffers.push_back(wrap(array.offsets, (length + 1) * static_cast<int64_t>(sizeof(int64_t))));
+        buffers.push_back(wrap(array.values, array.offsets[length]));
+        break;
       case arrow::Type::INT64: case arrow::Type::DOUBLE: buffers.push_back(wrap(array.values, length * 8)); break;
       case arrow::Type::BOOL: buffers.push_back(bits(static_cast<const uint8_t *>(array.values), length)); break;
       case arrow::Type::LIST: buffers.push_back(narrow(array.offsets, length + 1)); break;
@@ -113,6 +119,30 @@ struct Import {
     return ArrayData::Make(type.GetSharedPtr(), length, std::move(buffers), std::move(children));
   }
 };
+
+std::shared_ptr<arrow::Schema> schema_of(const pp_field *fields, size_t count) {
+  arrow::FieldVector columns;
+  for (size_t i = 0; i < count; i++) columns.push_back(field_of(fields[i]));
+  return arrow::schema(std::move(columns));
+}
+
+std::shared_ptr<arrow::RecordBatch> batch_of(
+    const std::shared_ptr<arrow::Schema> &schema, const pp_array *columns, int64_t rows) {
+  std::vector<std::shared_ptr<ArrayData>> arrays;
+  for (int i = 0; i < schema->num_fields(); i++) {
+    if (columns[i].length != rows) throw std::runtime_error("a column has another number of rows");
+    arrays.push_back(Import::array(columns[i], *schema->field(i)->type()));
+  }
+  return arrow::RecordBatch::Make(schema, rows, std::move(arrays));
+}
+
+void write_stream(const std::shared_ptr<arrow::RecordBatch> &batch, Sink &sink) {
+  auto options = arrow::ipc::IpcWriteOptions::Defaults();
+  options.use_threads = false;
+  const auto writer = value(arrow::ipc::MakeStreamWriter(&sink, batch->schema(), options));
+  check(writer->WriteRecordBatch(*batch));
+  check(writer->Close());
+}
 
 // Columns of text are long and differ in every row, so that a dictionary is only built for those that ask for one.
 void choose_dictionaries(const pp_field &field, const std::string &path, parquet::WriterProperties::Builder &builder) {
@@ -132,13 +162,9 @@ struct pp_writer {
 
   pp_writer(const pp_field *fields, size_t count, pp_write_options options, pp_sink write, void *context)
       : sink(std::make_shared<Sink>(write, context)) {
-    arrow::FieldVector columns;
     parquet::WriterProperties::Builder builder;
-    for (size_t i = 0; i < count; i++) {
-      columns.push_back(field_of(fields[i]));
-      choose_dictionaries(fields[i], fields[i].name, builder);
-    }
-    schema = arrow::schema(std::move(columns));
+    for (size_t i = 0; i < count; i++) choose_dictionaries(fields[i], fields[i].name, builder);
+    schema = schema_of(fields, count);
     builder.compression(parquet::Compression::ZSTD)->compression_level(options.level);
     builder.enable_write_page_index()->max_row_group_length(std::numeric_limits<int64_t>::max());
     if (options.content_defined_chunks) builder.enable_content_defined_chunking();
@@ -151,17 +177,17 @@ struct pp_writer {
 
   void new_group() { check(writer->NewBufferedRowGroup()); }
 
-  void write(const pp_array *columns, int64_t rows) {
-    std::vector<std::shared_ptr<ArrayData>> arrays;
-    for (int i = 0; i < schema->num_fields(); i++) {
-      if (columns[i].length != rows) throw std::runtime_error("a column has another number of rows");
-      arrays.push_back(Import::array(columns[i], *schema->field(i)->type()));
-    }
-    check(writer->WriteRecordBatch(*arrow::RecordBatch::Make(schema, rows, std::move(arrays))));
-  }
+  void write(const pp_array *columns, int64_t rows) { check(writer->WriteRecordBatch(*batch_of(schema, columns, rows))); }
 };
 
 void pipeline::add_writing(pp_library &library) {
+  library.write_stream = [](const pp_field *fields, size_t count, const pp_array *columns, int64_t rows, pp_sink write,
+                            void *context) {
+    return guarded([&] {
+      Sink sink(write, context);
+      ::write_stream(batch_of(schema_of(fields, count), columns, rows), sink);
+    });
+  };
   library.create = [](const pp_field *fields, size_t count, pp_write_options options, pp_sink sink, void *context,
                       pp_writer **out) {
     return guarded([&] { *out = new pp_writer(fields, count, options, sink, context); });

@@ -24,12 +24,13 @@ if fault == "start":
     sys.exit("no such model")
 if fault == "sigterm":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-target.write(b"ready 2 0 0\n" if fault == "version" else b"ready 1 0 0\n")
+target.write({"version": b"ready 2 0 0\n", "arrow": b"ready-arrow 1 0 0\n"}.get(fault, b"ready 1 0 0\n"))
 leak = []
 while header := source.readline():
     kind, number, count, size = header.split()
     number, count = int(number), int(count)
-    documents = lines_of(source.read(int(size)))
+    body = source.read(int(size))
+    documents = lines_of(body) if fault != "arrow" else []
     verdicts = [{"id": document["id"], "keep": True} for document in documents]
     marked = [document for document in documents if "!" in document["text"]]
     if fault == "dies" and marked:
@@ -77,7 +78,7 @@ while header := source.readline():
         say(number, verdicts + verdicts[:1], count)
     elif fault == "unanswered":
         say(number, [{"id": verdict["id"]} for verdict in verdicts])
-    elif fault == "no-json":
+    elif fault in ("no-json", "arrow"):
         target.write(b"verdicts %d %d 5\nabcd\n" % (number, count))
     elif fault == "errors":
         say(number, [{"id": v["id"], "error": "bad"} if "!" in d["text"] else v for v, d in zip(verdicts, documents)])

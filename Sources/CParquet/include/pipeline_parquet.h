@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_PARQUET_ABI 2
+#define PIPELINE_PARQUET_ABI 3
 
 typedef struct pp_file pp_file;      // a file that is read
 typedef struct pp_rows pp_rows;      // the rows of some of its row groups
@@ -52,8 +52,8 @@ typedef struct {
   int64_t row_bytes;         // a row with more bytes is a failure
 } pp_request;
 
-// The type of a column that is written.
-enum pp_type { PP_TEXT = 0, PP_INTEGER = 1, PP_DOUBLE = 2, PP_TRUTH = 3, PP_LIST = 4, PP_STRUCT = 5 };
+// The type of a column that is written. A column of PP_LONG_TEXT may have more than 2 GiB.
+enum pp_type { PP_TEXT = 0, PP_INTEGER = 1, PP_DOUBLE = 2, PP_TRUTH = 3, PP_LIST = 4, PP_STRUCT = 5, PP_LONG_TEXT = 6 };
 
 typedef struct pp_field {
   const char *name;
@@ -97,6 +97,12 @@ typedef struct {
   int (*read)(pp_file *, const pp_request *, pp_rows **out);
   int (*next)(pp_rows *, pp_block *out);
   void (*end)(pp_rows *);
+
+  // Reads an Arrow IPC stream in memory, which has to stay. The request has paths alone, and a column that is none of
+  // them is a failure.
+  int (*read_stream)(const uint8_t *bytes, int64_t count, int64_t memory, const pp_request *, pp_rows **out);
+  // Writes rows as an Arrow IPC stream of one record batch.
+  int (*write_stream)(const pp_field *fields, size_t count, const pp_array *columns, int64_t rows, pp_sink, void *context);
 
   int (*create)(const pp_field *fields, size_t count, pp_write_options, pp_sink, void *context, pp_writer **out);
   int (*write)(pp_writer *, const pp_array *columns, int64_t rows);  // the arrays may go away afterwards

@@ -115,7 +115,7 @@ public final class ParquetFile {
     library.table.pointee.statistics(handle, path.joined(separator: "\u{1f}")).map { String(cString: $0) }
   }
 
-  private static func withPointers<R>(
+  fileprivate static func withPointers<R>(
     _ names: [[CChar]], _ body: (UnsafeBufferPointer<UnsafePointer<CChar>?>) -> R
   ) -> R {
     var flat: [CChar] = []
@@ -145,17 +145,49 @@ public final class ParquetFile {
 
 /// The rows of a `ParquetFile`, in blocks.
 public final class ParquetRows {
-  /// Keeps the file open.
-  private let file: ParquetFile
+  /// Keeps the file open; nil for a stream in memory.
+  private let file: ParquetFile?
+  private let library: ParquetLibrary
   private let handle: OpaquePointer
   private var block = pp_block()
 
   init(_ file: ParquetFile, _ handle: OpaquePointer) {
     self.file = file
+    library = file.library
     self.handle = handle
   }
 
-  deinit { file.library.table.pointee.end(handle) }
+  /// What errors of a stream in memory are about.
+  public static let streamName = "the Arrow stream"
+
+  /// The rows of an Arrow IPC stream in memory.
+  /// - Parameters:
+  ///   - bytes: have to stay for as long as the rows.
+  ///   - columns: those to give; one that is not among them is an error, and one that is absent is null.
+  ///   - maximumBytes: of what the library allocates, and of a row.
+  /// - Throws: `ShardError` about `streamName` (`.malformed`) if it is damaged.
+  public init(stream bytes: UnsafeRawBufferPointer, columns: [String], maximumBytes: Int) throws(ShardError) {
+    let library = try ParquetLibrary.require(for: Self.streamName)
+    var rows: OpaquePointer?
+    let status = ParquetFile.withPointers(columns.map { Array($0.utf8CString) }) { paths in
+      var request = pp_request(
+        groups: nil, group_count: 0, paths: paths.baseAddress, path_count: paths.count, rest: nil, rest_count: 0,
+        block_bytes: 8 << 20, row_bytes: Int64(maximumBytes))
+      return library.table.pointee.read_stream(
+        bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), Int64(bytes.count), Int64(maximumBytes), &request, &rows
+      )
+    }
+    guard status == 0, let rows else { throw Self.damaged(nil, library) }
+    file = nil
+    self.library = library
+    handle = rows
+  }
+
+  deinit { library.table.pointee.end(handle) }
+
+  private static func damaged(_ file: ParquetFile?, _ library: ParquetLibrary) -> ShardError {
+    file.map { ParquetFile.damaged($0.path, library) } ?? ShardError(.malformed, streamName, library.problem)
+  }
 
   public enum Kind: Sendable {
     case null, string, number, bool
@@ -166,9 +198,7 @@ public final class ParquetRows {
   /// Reads the next block; returns the number of its rows, 0 at the end.
   /// - Throws: `ShardError` (`.malformed`) if the file is damaged.
   public func next() throws(ShardError) -> Int {
-    guard file.library.table.pointee.next(handle, &block) == 0 else {
-      throw ParquetFile.damaged(file.path, file.library)
-    }
+    guard library.table.pointee.next(handle, &block) == 0 else { throw Self.damaged(file, library) }
     return Int(block.rows)
   }
 

@@ -9,6 +9,11 @@ public import ShardKit
 public struct CommandDocuments: SinglePhaseStage {
   public struct Options: StageOptions {
     @OptionGroup var program: ProgramOptions
+    @Option(
+      "How documents and verdicts travel: as JSON lines, or as Arrow record batches, which need not be parsed; the Python "
+        + "package takes either. Arrow needs the Parquet library, which `Scripts/parquet` builds.", affectsOutput: false
+    )
+    var frames = FrameFormat.json
     @Option("Documents that are sent together.", in: 1...65536, affectsOutput: false) var batch = 256
     @Option(
       "A batch with so many bytes gets no more documents.", in: ByteCount(1)...ByteCount.gibibytes(1),
@@ -55,6 +60,7 @@ public struct CommandDocuments: SinglePhaseStage {
   public func validate() throws { try options.program.validate() }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
+    if options.frames == .arrow { try ArrowFrame.requireLibrary() }
     let (inputs, places) = try options.program.inputs(context)
     return try TaskPlan.perFile(context.files(Self.documents), memoryBytes: options.program.admittedBytes).map {
       try $0.with(inputs: inputs, payload: places).using(cores: options.program.cores, gpus: options.program.gpus)
@@ -62,10 +68,10 @@ public struct CommandDocuments: SinglePhaseStage {
   }
 
   public func run(_ workspace: Workspace) throws {
-    let options = options.program
+    let (options, format) = (self.options.program, self.options.frames)
     let files = workspace.files(ProgramFolder.role), places: [String] = try workspace.payload()
     try CommandSession(self.options, workspace, pool: pool) { devices in
-      try CommandProcess(options, folder: ProgramFolder(files, places: places), devices: devices)
+      try CommandProcess(options, folder: ProgramFolder(files, places: places), devices: devices, format: format)
     }.run()
   }
 }

@@ -28,12 +28,15 @@ final class CommandProcess: @unchecked Sendable {
   /// How long a program may take to end itself after its last frame.
   static let patienceMilliseconds = 5000
 
-  init(_ options: ProgramOptions, folder: ProgramFolder, devices: DeviceSlots.Hold?) throws {
+  init(
+    _ options: ProgramOptions, folder: ProgramFolder, devices: DeviceSlots.Hold?, format: FrameFormat = .json
+  ) throws {
     self.folder = folder
     self.devices = devices
     mask = SecretMask(options.secrets)
     var variables = ProgramEnvironment.variables(options, folder, devices: devices?.visible)
     variables["PIPELINE_FRAMES"] = "3,4"
+    variables["PIPELINE_FORMAT"] = format.rawValue
     program = try SupervisedProgram(
       .init(
         options.command, environment: variables, folder: folder.path, memoryBytes: options.memory.bytes,
@@ -44,10 +47,11 @@ final class CommandProcess: @unchecked Sendable {
   deinit { program.stop() }
 
   /// - Returns: the frame's number.
-  func send(_ batch: DocumentBatch) -> Int {
+  func send(_ batch: DocumentBatch) throws -> Int {
+    let payload = try batch.payload()
     lastNumber += 1
-    program.send(Frame.header("documents", number: lastNumber, count: batch.count, bytes: batch.lines.count))
-    program.send(batch.lines)
+    program.send(Frame.header("documents", number: lastNumber, count: batch.count, bytes: payload.count))
+    program.send(payload)
     return lastNumber
   }
 
@@ -119,37 +123,4 @@ extension SupervisedProgram.Ending {
 extension String {
   /// Its beginning.
   fileprivate func trimmed(to count: Int) -> String { self.count > count ? prefix(count) + "…" : self }
-}
-
-/// Documents that are sent together, with their JSON lines.
-struct DocumentBatch {
-  var documents: [Document] = []
-  var lines: [UInt8] = []
-  private var ends: [Int] = []
-
-  var count: Int { documents.count }
-
-  mutating func append(_ document: Document) {
-    documents.append(document)
-    let start = lines.count
-    document.append(to: &lines)
-    // Metadata may have line breaks between its values.
-    if document.metadata.contains(10) {
-      for place in start..<(lines.count - 1) where lines[place] == 10 { lines[place] = 32 }
-    }
-    ends.append(lines.count)
-  }
-
-  /// Of a document, without its line end.
-  func line(_ place: Int) -> Range<Int> { (place == 0 ? 0 : ends[place - 1])..<(ends[place] - 1) }
-
-  /// Two batches, of at least two documents.
-  var halves: [DocumentBatch] {
-    let middle = count / 2
-    return [documents[..<middle], documents[middle...]].map { part in
-      var half = DocumentBatch()
-      for document in part { half.append(document) }
-      return half
-    }
-  }
 }

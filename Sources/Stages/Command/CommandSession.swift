@@ -41,7 +41,8 @@ final class CommandSession {
     self.start = start
     stream = workspace.documents()
     prints = ProgramLog(workspace, secrets: options.program.secrets)
-    verdicts = try VerdictWriter(workspace, to: CommandDocuments.answered) { [unowned self] document, error in
+    verdicts = try VerdictWriter(workspace, to: CommandDocuments.answered, mostBytes: options.maximumAnswer.bytes) {
+      [unowned self] document, error in
       try lose(document, "command-failed", "failed: \(error)")
     }
   }
@@ -68,15 +69,15 @@ final class CommandSession {
     while sent.count < Self.onTheWay {
       guard let batch = try nextBatch() else { return false }
       let process = try running()
-      sent.append(Sent(number: process.send(batch), batch: batch, nanoseconds: monotonicNanoseconds()))
+      sent.append(Sent(number: try process.send(batch), batch: batch, nanoseconds: monotonicNanoseconds()))
     }
     return true
   }
 
   private func nextBatch() throws -> DocumentBatch? {
     if !again.isEmpty { return again.removeFirst() }
-    var batch = DocumentBatch()
-    while !isAtEnd, batch.count < options.batch, batch.lines.count < options.batchBytes.bytes {
+    var batch = DocumentBatch(options.frames)
+    while !isAtEnd, batch.count < options.batch, batch.bytes < options.batchBytes.bytes {
       guard let document = try stream.next() else {
         isAtEnd = true
         break
@@ -98,8 +99,10 @@ final class CommandSession {
     let deadline = monotonicNanoseconds() + Int(options.startTimeoutSeconds * 1e9)
     switch try process.answer(until: deadline, mostBytes: 1 << 16, workspace.control) {
     case .frame(let header, _):
-      guard header.kind == "ready", header.number == Frame.version else {
-        throw broken("first frame", "it should be 'ready \(Frame.version) 0 0', not '\(header.kind) \(header.number)'")
+      let wanted = options.frames.greeting
+      guard header.kind == wanted, header.number == Frame.version else {
+        let kind = Frame.shown(header.kind.utf8)
+        throw broken("first frame", "it should be '\(wanted) \(Frame.version) 0 0', not '\(kind) \(header.number)'")
       }
     case .broken(let what): throw broken("first frame", what)
     case .late:

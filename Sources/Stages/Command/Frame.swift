@@ -1,9 +1,9 @@
 import ShardKit
 
 /// One message between the runner and a program: a header line `KIND NUMBER COUNT BYTES`, then so many bytes, which are so
-/// many lines of JSON.
+/// many lines of JSON, or an Arrow IPC stream with so many rows.
 ///
-/// The runner sends `documents`, numbered from 1; the program first says `ready 1 0 0` (the protocol's version) and then
+/// The runner sends `documents`, numbered from 1; the program first says `ready 1 0 0` (the protocol's version; `ready-arrow` for Arrow) and then
 /// answers each with `verdicts` of the same number and count.
 enum Frame {
   static let longestHeader = 80

@@ -7,7 +7,7 @@ struct ProgramVerdict {
   var text: UnsafeRawBufferPointer?
   /// Members to set.
   var metadata: UnsafeRawBufferPointer?
-  var drop: UnsafeRawBufferPointer?
+  var drop: DropReason?
   var documents: UnsafeRawBufferPointer?
   var metrics: UnsafeRawBufferPointer?
   /// What failed for this document in the program, which works on.
@@ -56,7 +56,10 @@ final class VerdictReader {
       } else if field.has(key: "metadata") {
         verdict.metadata = slice(.object, "metadata")
       } else if field.has(key: "drop") {
-        verdict.drop = slice(.object, "drop")
+        guard let json = slice(.object, "drop") else { return }
+        let (reason, problem) = DropReason.reading(json)
+        verdict.drop = reason
+        if reason == nil { wrong = wrong ?? problem }
       } else if field.has(key: "documents") {
         verdict.documents = slice(.array, "documents")
       } else if field.has(key: "error") {
@@ -93,11 +96,13 @@ extension DropReason {
       guard let given = value[number], given != .null, given.double == nil else { continue }
       return (nil, "the \"\(number)\" of its \"drop\" is not a number")
     }
-    let detail = value["detail"]?.string.map { String($0.prefix(longestDetail)) }
+    let detail = value["detail"]?.string.map(shortened)
     return (
       DropReason(name, value: value["value"]?.double, threshold: value["threshold"]?.double, detail: detail), ""
     )
   }
+
+  static func shortened(_ detail: String) -> String { String(detail.prefix(longestDetail)) }
 
   static func isName(_ name: String) -> Bool { name.wholeMatch(of: #/[A-Za-z0-9][A-Za-z0-9._-]{0,63}/#) != nil }
 }

@@ -7,6 +7,8 @@ final class VerdictWriter {
   private let workspace: Workspace
   private let output: DocumentOutput
   private let reader = VerdictReader()
+  private let arrowReader = ArrowVerdictReader()
+  private let mostBytes: Int
   private let members = JSONObjectReader()
   private var metrics: [String: Double] = [:]
   private var reasons: Set<String> = []
@@ -17,18 +19,29 @@ final class VerdictWriter {
   /// Called with a document at which the program failed, and why.
   private let lose: (Document, String) throws -> Void
 
+  /// - Parameter mostBytes: of a frame with Arrow once it is unpacked.
   init(
-    _ workspace: Workspace, to port: Output<Documents>, lose: @escaping (Document, String) throws -> Void
+    _ workspace: Workspace, to port: Output<Documents>, mostBytes: Int,
+    lose: @escaping (Document, String) throws -> Void
   ) throws {
     self.workspace = workspace
+    self.mostBytes = mostBytes
     self.lose = lose
     output = try workspace.documents(to: port)
   }
 
-  /// - Parameter bytes: the lines, with `JSONObjectReader.padding` bytes behind them.
+  /// - Parameter bytes: the frame, with `JSONObjectReader.padding` bytes behind it.
   /// - Returns: what is wrong with the frame; nil if nothing is.
   func write(_ bytes: [UInt8], of batch: DocumentBatch) throws -> String? {
-    try bytes.withUnsafeBytes { padded in
+    guard batch.format == .arrow else { return try write(lines: bytes, of: batch) }
+    return try bytes.withUnsafeBytes { padded in
+      let frame = UnsafeRawBufferPointer(rebasing: padded[..<(padded.count - JSONObjectReader.padding)])
+      return try arrowReader.read(frame, count: batch.count, mostBytes: mostBytes) { try apply($1, to: batch, $0) }
+    }
+  }
+
+  private func write(lines: [UInt8], of batch: DocumentBatch) throws -> String? {
+    try lines.withUnsafeBytes { padded in
       let end = padded.count - JSONObjectReader.padding
       var start = 0
       for place in 0..<batch.count {
@@ -38,7 +51,12 @@ final class VerdictWriter {
         }
         let next = UnsafeRawPointer(stop) - padded.baseAddress!
         let line = UnsafeRawBufferPointer(rebasing: padded[start..<next])
-        if let problem = try apply(line, to: batch, place) { return "verdict \(place + 1): \(problem)" }
+        let problem: String?
+        switch reader.read(padded: line) {
+        case .broken(let what): problem = what
+        case .verdict(let verdict): problem = try apply(verdict, to: batch, place)
+        }
+        if let problem { return "verdict \(place + 1): \(problem)" }
         start = next + 1
       }
       return start == end ? nil : "it has more verdicts than the \(batch.count) documents"
@@ -51,12 +69,7 @@ final class VerdictWriter {
     if changed > 0 { workspace.metric("documents-changed", Double(changed)) }
   }
 
-  private func apply(_ line: UnsafeRawBufferPointer, to batch: DocumentBatch, _ place: Int) throws -> String? {
-    let verdict: ProgramVerdict
-    switch reader.read(padded: line) {
-    case .broken(let problem): return problem
-    case .verdict(let read): verdict = read
-    }
+  private func apply(_ verdict: ProgramVerdict, to batch: DocumentBatch, _ place: Int) throws -> String? {
     let document = batch.documents[place]
     if let id = verdict.id, !id.elementsEqual(document.id) {
       return "its id is '\(Frame.shown(id))', but the document's is '\(Frame.shown(document.id))'"
@@ -66,19 +79,16 @@ final class VerdictWriter {
       try lose(document, Frame.shown(error, mostBytes: 500))
       return nil
     }
-    if let drop = verdict.drop { return try self.drop(document, drop) }
+    if let reason = verdict.drop { return try drop(document, reason) }
     if let parts = verdict.documents { return try split(document, parts) }
     if verdict.text != nil || verdict.metadata != nil { return try change(document, verdict) }
-    try batch.lines.withUnsafeBytes { lines in
-      let line = UnsafeRawBufferPointer(rebasing: lines[batch.line(place)])
+    try batch.withLine(place) { line in
       try document.id.withUnsafeBytes { try output.write(line: line, id: $0, textBytes: document.text.count) }
     }
     return nil
   }
 
-  private func drop(_ document: Document, _ json: UnsafeRawBufferPointer) throws -> String? {
-    let (reason, problem) = DropReason.reading(json)
-    guard let reason else { return problem }
+  private func drop(_ document: Document, _ reason: DropReason) throws -> String? {
     reasons.insert(reason.name)
     guard reasons.count <= Self.mostNames else { return "it is the \(Self.mostNames + 1)th reason of a drop" }
     try workspace.drop(document, reason)

@@ -18,6 +18,8 @@ What a function may return for a document:
 - a list of `Document`s: all of them in place of the one;
 - a `Drop`: drop it, for this reason; False: drop it with the function's name as the reason.
 
+`@record_batches` is for functions on columns: they get a `pyarrow.RecordBatch` and return a mask or columns.
+
 An exception drops the document as `command-failed`, up to the stage's limit. Nothing that a function prints can disturb
 the exchange with pipeline; it goes to the task's log.
 """
@@ -37,7 +39,9 @@ try:
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
-__all__ = ["Document", "Drop", "Result", "batches", "documents", "metric", "datatrove", "hojichar", "datajuicer"]
+__all__ = [
+    "Document", "Drop", "Result", "batches", "documents", "metric", "record_batches", "datatrove", "hojichar", "datajuicer"
+]
 
 
 class Drop:
@@ -86,12 +90,18 @@ class Document:
     def metadata(self) -> Dict[str, Any]:
         if self._metadata is None:
             # A copy: the original tells what was changed.
-            self._metadata = _copy((self._line or {}).get("metadata") or {})
+            self._metadata = _copy(self._original_metadata())
         return self._metadata
 
     @metadata.setter
     def metadata(self, value: Dict[str, Any]) -> None:
         self._metadata = value
+
+    def _original_metadata(self) -> Dict[str, Any]:
+        line = self._line or {}
+        if isinstance(line.get("metadata"), str):
+            line["metadata"] = _load(line["metadata"])
+        return line.get("metadata") or {}
 
     def __repr__(self) -> str:
         return f"Document(id={self.id!r}, text={self.text!r})"
@@ -134,9 +144,27 @@ def batches(function: Callable[[List[Document]], Iterable[Result]]) -> Callable[
     return function
 
 
+def record_batches(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same for a function that takes a `pyarrow.RecordBatch` with the columns `id`, `text`, `source`, `metadata` (as
+    JSON), `added`, `created` and `version`. With `"frames": "arrow"` they come and go without being parsed.
+
+    It may return:
+
+    - None: all documents are kept;
+    - a mask: truth values, as an array of pyarrow or numpy or a list; False drops with the function's name as the reason;
+    - a dictionary or batch of columns, each with a value per document or one for all, of which null says nothing:
+      `keep` as the mask; `drop`, the reason for dropping it, with `value`, `threshold` and `detail`; `text`; `metadata`,
+      members to set, as JSON or dictionaries; `documents`, as JSON or lists of dictionaries; `error`. Of a document with
+      several, the first of `error`, `drop` and `documents` counts.
+    """
+    _start(_Columns(function), function)
+    return function
+
+
 # What follows is the protocol; Documentation/guides/own-programs.md describes it.
 
 Line = Union[bytes, memoryview]
+Body = Union[bytes, bytearray]
 
 
 class _Failure:
@@ -150,12 +178,16 @@ def _copy(value: Any) -> Any:
     return [_copy(member) for member in value] if isinstance(value, list) else value
 
 
-def _read(line: Line) -> Document:
+def _load(text: Union[str, Line]) -> Any:
     try:
-        members = orjson.loads(line) if orjson else json.loads(bytes(line))
+        if orjson:
+            return orjson.loads(text)
     except ValueError:
-        # Numbers of more than 64 bits, which orjson does not read.
-        members = json.loads(bytes(line))
+        pass  # Numbers of more than 64 bits, which orjson does not read.
+    return json.loads(bytes(text) if isinstance(text, memoryview) else text)
+
+
+def _read(members: Dict[str, Any]) -> Document:
     document = Document.__new__(Document)
     document.id, document.text, document.source = members["id"], members["text"], members.get("source", "")
     document.added, document.created = members.get("added"), members.get("created")
@@ -198,7 +230,7 @@ def _changes(document: Document) -> Dict[str, Any]:
     if document.text != before.get("text"):
         members["text"] = document.text
     if document._metadata is not None:
-        old = before.get("metadata") or {}
+        old = document._original_metadata()
         if any(key not in document._metadata for key in old):
             return {"documents": [_whole(document, document)]}
         new = {key: value for key, value in document._metadata.items() if key not in old or _differ(old[key], value)}
@@ -248,10 +280,14 @@ def _verdict(document: Document, result: Any, name: str) -> Dict[str, Any]:
     return _changes(document)
 
 
-def _answer(each: Callable[[Sequence[Document]], Iterable[Result]], lines: "Sequence[Line]", name: str) -> List[bytes]:
-    batch = [_read(line) for line in lines]
+Each = Callable[[Sequence[Document]], Iterable[Result]]
+Cells = Dict[str, Any]
+
+
+def _answers(each: Each, batch: Sequence[Document], name: str, written: Callable[[Dict[str, Any]], Any]) -> List[Any]:
+    """The verdicts on a batch, in the form that `written` gives them."""
     ids = [document.id for document in batch]
-    answers: List[bytes] = []
+    answers: List[Any] = []
     for place, result in enumerate(each(batch)):
         if place == len(batch):
             raise ValueError(f"{name} returned more results than the {len(batch)} documents")
@@ -259,44 +295,37 @@ def _answer(each: Callable[[Sequence[Document]], Iterable[Result]], lines: "Sequ
             verdict = {"id": ids[place], **_verdict(batch[place], result, name)}
             if _metrics:
                 verdict["metrics"] = dict(_metrics)
-            answers.append(_dump(verdict))
+            answers.append(written(verdict))
         except Exception as error:  # noqa: BLE001 - a result that cannot be sent belongs to this document
             traceback.print_exc()
-            answers.append(_dump({"id": ids[place], "error": _Failure(error).text}))
+            answers.append(written({"id": ids[place], "error": _Failure(error).text}))
         _metrics.clear()
     if len(answers) < len(batch):
         raise ValueError(f"{name} returned {len(answers)} results for {len(batch)} documents")
     return answers
 
 
-def _start(each: Callable[[Sequence[Document]], Iterable[Result]], function: Callable[..., Any]) -> None:
+def _start(work: Union[Each, "_Columns"], function: Callable[..., Any]) -> None:
     if function.__module__ != "__main__":
         return
     name = re.sub(r"[^A-Za-z0-9._-]", "-", function.__name__).strip("._-") or "stage"
     frames = os.environ.get("PIPELINE_FRAMES")
     if frames is None:
+        answer = _of_lines(work, name)
         for line in sys.stdin.buffer:
             if line.strip():
-                sys.stdout.buffer.write(_answer(each, [line], name)[0] + b"\n")
+                sys.stdout.buffer.write(answer(line.rstrip(b"\n") + b"\n"))
         return
-    _serve(each, name, *(int(number) for number in frames.split(",")))
+    _serve(work, name, *(int(number) for number in frames.split(",")))
 
 
-def _lines(body: bytearray) -> List[memoryview]:
-    """The lines of a frame, without a copy."""
-    lines, begin, whole = [], 0, memoryview(body)
-    while begin < len(body):
-        end = body.index(b"\n", begin)
-        lines.append(whole[begin:end])
-        begin = end + 1
-    return lines
-
-
-def _serve(each: Callable[[Sequence[Document]], Iterable[Result]], name: str, reading: int, writing: int) -> None:
+def _serve(work: Union[Each, "_Columns"], name: str, reading: int, writing: int) -> None:
     for descriptor in (reading, writing):
         os.set_inheritable(descriptor, False)
+    is_arrow = os.environ.get("PIPELINE_FORMAT") == "arrow"
+    answer = _of_stream(work, name) if is_arrow else _of_lines(work, name)
     with os.fdopen(reading, "rb", buffering=1 << 20) as source, os.fdopen(writing, "wb", buffering=1 << 20) as target:
-        target.write(b"ready %d 0 0\n" % _VERSION)
+        target.write(b"ready%s %d 0 0\n" % (b"-arrow" if is_arrow else b"", _VERSION))
         target.flush()
         while True:
             header = source.readline()
@@ -308,11 +337,199 @@ def _serve(each: Callable[[Sequence[Document]], Iterable[Result]], name: str, re
             body = bytearray(int(size))
             if source.readinto(body) < len(body):
                 return
-            answers = _answer(each, _lines(body), name)
-            payload = b"\n".join(answers) + b"\n"
+            payload = answer(body)
             target.write(b"verdicts %d %d %d\n" % (int(number), int(count), len(payload)))
             target.write(payload)
             target.flush()
+
+
+# Frames of JSON lines.
+
+
+def _lines(body: Body) -> List[memoryview]:
+    """The lines of a frame, without a copy."""
+    lines, begin, whole = [], 0, memoryview(body)
+    while begin < len(body):
+        end = body.index(b"\n", begin)
+        lines.append(whole[begin:end])
+        begin = end + 1
+    return lines
+
+
+def _of_lines(work: Union[Each, "_Columns"], name: str) -> Callable[[Body], bytes]:
+    """Answers lines of documents with lines of verdicts."""
+    if isinstance(work, _Columns):
+        return work.of_lines(name)
+
+    def answer(body: Body) -> bytes:
+        batch = [_read(_load(line)) for line in _lines(body)]
+        return b"".join([line + b"\n" for line in _answers(work, batch, name, _dump)])
+
+    return answer
+
+
+# Frames of Arrow.
+
+# What a frame of documents has, and what a frame of verdicts may have.
+_FIELDS = ("id", "text", "source", "metadata", "added", "created", "version")
+_VERDICT = ("keep", "text", "metadata", "drop", "value", "threshold", "detail", "documents", "error", "metrics")
+_NUMBERS = ("value", "threshold")
+# Values of these are JSON.
+_NESTED = ("metadata", "documents", "metrics")
+
+
+def _pyarrow() -> Any:
+    try:
+        import pyarrow  # type: ignore[import-not-found]
+        import pyarrow.compute  # noqa: F401
+    except ImportError as problem:
+        advice = f"run '{os.path.basename(sys.executable)} -m pip install pyarrow', or use JSON frames and @documents"
+        raise SystemExit(f"Arrow needs pyarrow, which this Python does not have ({problem}): {advice}") from None
+    return pyarrow
+
+
+def _of_stream(work: Union[Each, "_Columns"], name: str) -> Callable[[Body], Any]:
+    """Answers an Arrow stream of documents with one of verdicts."""
+    pa = _pyarrow()
+
+    def answer(body: Body) -> Any:
+        batch = pa.ipc.open_stream(pa.py_buffer(body)).read_next_batch()
+        if isinstance(work, _Columns):
+            columns = work.columns(batch, name)
+        else:
+            members = zip(*(column.to_pylist() for column in batch.columns))
+            read = [_read(dict(zip(batch.schema.names, values))) for values in members]
+            columns = _transposed(pa, _answers(work, read, name, _cells))
+        answered = pa.record_batch([batch.column("id"), *columns.values()], ["id", *columns])
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, answered.schema) as writer:
+            writer.write_batch(answered)
+        return memoryview(sink.getvalue())
+
+    return answer
+
+
+def _cells(verdict: Dict[str, Any]) -> Cells:
+    """A verdict's members by column, as text and numbers."""
+    cells: Cells = {}
+    for name, value in verdict.items():
+        if name == "drop":
+            _dump(value)  # what JSON cannot hold is refused
+            cells["drop"] = value["reason"].encode()
+            cells.update((name, value[name]) for name in _NUMBERS if name in value)
+            if "detail" in value:
+                cells["detail"] = value["detail"].encode()
+        elif name in _NESTED:
+            cells[name] = _dump(value)
+        elif name in ("text", "error"):
+            cells[name] = value.encode()
+    return cells
+
+
+def _transposed(pa: Any, rows: Sequence[Cells]) -> Dict[str, Any]:
+    names = [name for name in _VERDICT if any(name in cells for cells in rows)]
+    return {
+        name: pa.array(
+            [cells.get(name) for cells in rows], pa.float64() if name in _NUMBERS else pa.large_string()
+        )
+        for name in names
+    }
+
+
+class _Columns:
+    """A function on record batches."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def columns(self, batch: Any, name: str) -> Dict[str, Any]:
+        """What the function returns for a batch, as columns of verdicts."""
+        pa = _pyarrow()
+        result = self.function(batch)
+        if result is None:
+            found: Dict[str, Any] = {}
+        elif isinstance(result, dict):
+            found = dict(result)
+        elif isinstance(result, (pa.RecordBatch, pa.Table)):
+            found = dict(zip(result.schema.names, result.columns))
+        else:
+            found = {"keep": result}
+        found.pop("id", None)
+        for unknown in (column for column in found if column not in _VERDICT):
+            raise ValueError(f"{name} returned an unknown column '{unknown}'; the columns are {', '.join(_VERDICT)}")
+        columns = {column: _column(pa, value, batch.num_rows, column) for column, value in found.items()}
+        _name_drops(pa, columns, name)
+        if _metrics and batch.num_rows:
+            columns["metrics"] = pa.array([_dump(dict(_metrics)), *[None] * (batch.num_rows - 1)], pa.large_string())
+            _metrics.clear()
+        return columns
+
+    def of_lines(self, name: str) -> Callable[[Body], bytes]:
+        """The same for lines of JSON."""
+        pa = _pyarrow()
+
+        def answer(body: Body) -> bytes:
+            rows = [_load(line) for line in _lines(body)]
+            for row in rows:
+                if "metadata" in row:
+                    row["metadata"] = _dump(row["metadata"])
+            values = [pa.array([row.get(field) for row in rows], pa.large_string()) for field in _FIELDS]
+            columns = self.columns(pa.record_batch(values, list(_FIELDS)), name)
+            cells = [dict(zip(columns, row)) for row in zip(*(column.to_pylist() for column in columns.values()))]
+            return b"".join([_line(row["id"], cells[i] if cells else {}) for i, row in enumerate(rows)])
+
+        return answer
+
+
+def _column(pa: Any, value: Any, count: int, name: str) -> Any:
+    """A column that a function returned as an array; nested values as JSON."""
+    if isinstance(value, pa.ChunkedArray):
+        value = value.combine_chunks()
+    elif value is None or isinstance(value, (str, int, float, pa.Scalar)):
+        value = pa.repeat(value, count) if value is not None else pa.nulls(count, pa.large_string())
+    is_text = isinstance(value, pa.Array) and (pa.types.is_string(value.type) or pa.types.is_large_string(value.type))
+    if name in _NESTED and not is_text:
+        values = [value] * count if isinstance(value, dict) else value.to_pylist() if hasattr(value, "to_pylist") else value
+        dumped = [each if each is None or isinstance(each, str) else _dump(each) for each in values]
+        value = pa.array(dumped, pa.large_string())
+    elif not isinstance(value, pa.Array):
+        value = pa.array(value)
+    if len(value) != count:
+        raise ValueError(f"the column '{name}' has {len(value)} values for {count} documents")
+    return value
+
+
+def _name_drops(pa: Any, columns: Dict[str, Any], name: str) -> None:
+    """Where `keep` is false without a reason, the function's name is the reason."""
+    if "keep" not in columns:
+        return
+    mask = columns.pop("keep")
+    if not pa.types.is_boolean(mask.type):
+        raise ValueError(f"{name} returned no mask: its type is {mask.type}, not bool")
+    drop = columns.get("drop", pa.nulls(len(mask), pa.large_string())).cast(pa.large_string())
+    unnamed = pa.compute.and_(pa.compute.invert(pa.compute.fill_null(mask, True)), pa.compute.is_null(drop))
+    columns["drop"] = pa.compute.if_else(unnamed, pa.scalar(name, pa.large_string()), drop)
+
+
+def _line(id: str, cells: Cells) -> bytes:
+    """Cells of a verdict as a line of JSON: the first of `error`, `drop` and `documents` counts, else the changes."""
+    said = {name: value for name, value in cells.items() if value is not None}
+    members: Dict[str, Any] = {"id": id}
+    nested: List[str] = []
+    if "error" in said:
+        members["error"] = said["error"]
+    elif "drop" in said:
+        members["drop"] = {"reason": said["drop"], **{each: said[each] for each in (*_NUMBERS, "detail") if each in said}}
+    elif "documents" in said:
+        nested = ["documents"]
+    elif "text" in said or "metadata" in said:
+        members.update((name, said[name]) for name in ("text",) if name in said)
+        nested = [name for name in ("metadata",) if name in said]
+    else:
+        members["keep"] = True
+    # JSON stays as it is written.
+    raw = "".join(f',"{name}":{said[name]}' for name in (*nested, "metrics") if name in said)
+    return _dump(members)[:-1] + raw.encode() + b"}\n"
 
 
 # Operators of other libraries, by name. `python3 -m pipeline_stage LIBRARY NAME [OPTIONS] [NAME [OPTIONS] …]` runs a chain
