@@ -84,9 +84,8 @@ final class AskTask {
 
   /// Of documents that other limits might have kept; they are dropped in the next phase.
   private func warn(of answer: AskedAnswer, id: [UInt8]) {
-    guard case .drop(let reason) = answer, [DropReason.unanswered, DropReason.rejected].contains(reason.name) else {
-      return
-    }
+    let lost = [DropReason.unanswered, DropReason.rejected, DropReason.contextTooLong]
+    guard case .drop(let reason) = answer, lost.contains(reason.name) else { return }
     let detail = reason.detail.map { ": \($0)" } ?? ""
     workspace.warn(reason.name, "'\(String(decoding: id, as: UTF8.self))' got no answer\(detail)")
   }
