@@ -5,7 +5,7 @@ import TextKit
 /// Cleans the text of each document. Documents that become empty, or show signs of a wrong encoding, are dropped.
 public struct TextClean: SinglePhaseStage {
   public static let name = "text.clean"
-  public static let revision = 4
+  public static let revision = 5
   public static let summary =
     "Normalizes and cleans the text of each document: NFKC, white space, URLs, boilerplate."
   static let documents = Input<Documents>("documents", "The documents to clean.")

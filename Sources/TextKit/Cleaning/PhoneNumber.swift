@@ -10,13 +10,21 @@ struct PhoneNumber {
   private var groups: [Int] = []
   /// The first digits, from the left; numbers have at most 13.
   private var leading: [UInt8] = []
+  /// An opening bracket within it has no closing one yet: `024004 (2019` is none.
+  private var isBracketOpen = false
   private var hasDashes = false, hasDots = false, hasSpaces = false, hasSlashes = false, hasMiddleDots = false
   private var isInternational = false
   /// 81 without a plus sign.
   private var isBare = false
+  private let mayBreakLines: Bool
+
+  /// 0120, 0800, 0570 and 0990 as a group of its own, or without groups: numbers of services, which nobody has at home.
+  var isServiceNumber: Bool { !isInternational && !isBare && isService && (groups[0] == 4 || groups.count == 1) }
 
   /// The number that starts at a digit or a plus sign.
-  init?(in text: UnsafeBufferPointer<UInt8>, at start: Int) {
+  /// - Parameter mayBreakLines: whether a line may end behind one of its dashes.
+  init?(in text: UnsafeBufferPointer<UInt8>, at start: Int, mayBreakLines: Bool = false) {
+    self.mayBreakLines = mayBreakLines
     let first = PhoneUnit(text, start)
     guard first.kind == .plus || first.kind == .digit && (first.digit == 0 || first.digit == 8),
       PhoneUnit(text, start + first.width).kind == .digit, PhoneUnit.before(text, start).kind != .digit
@@ -59,11 +67,13 @@ struct PhoneNumber {
       let unit = PhoneUnit(text, i)
       switch unit.kind {
       case .digit: return count > 0 ? i : nil
-      case .dash, .longVowel, .opening, .closing: hasDashes = true
+      case .dash, .longVowel: hasDashes = true
+      case .opening, .closing: (hasDashes, isBracketOpen) = (true, unit.kind == .opening)
       case .dot: hasDots = true
       case .middleDot: (hasDots, hasMiddleDots) = (true, true)
       case .slash: hasSlashes = true
       case .space: hasSpaces = true
+      case .other where mayBreakLines && hasDashes && unit.isLineEnd(text, i): break
       default: return nil
       }
       i += unit.width
@@ -85,6 +95,7 @@ struct PhoneNumber {
 
   /// Whether the digits read so far are a number.
   private var isWhole: Bool {
+    if isBracketOpen { return false }
     if isInternational { return leading.starts(with: [8, 1]) && 11...13 ~= digits && groups.last! >= 3 }
     if isBare { return isWholeWithoutPlus }
     guard digits >= 10, leading[0] == 0, leading[1] != 0, digits == (isLong ? 11 : 10) else { return false }

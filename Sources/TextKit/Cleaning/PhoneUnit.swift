@@ -26,7 +26,15 @@ struct PhoneUnit {
   static func before(_ text: UnsafeBufferPointer<UInt8>, _ end: Int) -> PhoneUnit {
     var width = 1
     while width < 3, end - width > 0, text[end - width].isContinuation { width += 1 }
-    return PhoneUnit(text, end >= width ? end - width : text.count)
+    var unit = PhoneUnit(text, end >= width ? end - width : text.count)
+    // Malformed bytes may not be a character of this length.
+    if end >= width, unit.width > width { unit = PhoneUnit(text, text.count) }
+    return unit
+  }
+
+  /// Whether this character, which is at `i`, is LF or CR.
+  func isLineEnd(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Bool {
+    0..<text.count ~= i && (text[i] == 0x0A || text[i] == 0x0D)
   }
 
   private mutating func take(ascii byte: UInt8) {

@@ -66,25 +66,60 @@ public struct PhraseMatcher: Sendable {
     return (matches, characters)
   }
 
+  /// Calls `body` with each match: the number of the phrase and its characters.
+  /// - Parameter accepts: what decides instead of scripts whether characters are whole words.
+  public func forEachMatch(
+    _ text: DecodedText, where accepts: ((Range<Int>) -> Bool)? = nil, _ body: (Int, Range<Int>) -> Void
+  ) {
+    guard !isEmpty else { return }
+    var i = 0
+    while i < text.count {
+      guard let (phrase, length) = find(text, at: i, accepts) else {
+        i += 1
+        continue
+      }
+      body(phrase, i..<i + length)
+      i += length
+    }
+  }
+
+  /// A phrase by its number, as it is compared: Latin letters in lower case and ASCII.
+  public func phrase(_ number: Int) -> String {
+    var out = String.UnicodeScalarView()
+    for symbol in symbols[ranges[number]] { out.append(Unicode.Scalar(symbol) ?? "\u{FFFD}") }
+    return String(out)
+  }
+
+  private func find(_ text: DecodedText, at i: Int, _ accepts: ((Range<Int>) -> Bool)?) -> (phrase: Int, length: Int)? {
+    let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])
+    for key in [Self.key(a, b), Self.key(a, 0)] where filter[key >> 6] >> UInt64(key & 63) & 1 != 0 {
+      if let found = search(key, text, i, accepts) { return found }
+    }
+    return nil
+  }
+
   /// The length of the longest phrase at `i`; 0 if none.
   @inline(__always)
   private func match(_ text: DecodedText, at i: Int) -> Int {
     let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])
     let pair = Self.key(a, b), single = Self.key(a, 0)
     let hasPair = filter[pair >> 6] >> UInt64(pair & 63) & 1 != 0
-    if hasPair, let length = search(pair, text, i) { return length }
+    if hasPair, let (_, length) = search(pair, text, i, nil) { return length }
     let hasSingle = filter[single >> 6] >> UInt64(single & 63) & 1 != 0
-    return hasSingle ? search(single, text, i) ?? 0 : 0
+    return hasSingle ? search(single, text, i, nil)?.length ?? 0 : 0
   }
 
   @inline(never)
-  private func search(_ key: Int, _ text: DecodedText, _ i: Int) -> Int? {
+  private func search(
+    _ key: Int, _ text: DecodedText, _ i: Int, _ accepts: ((Range<Int>) -> Bool)?
+  ) -> (phrase: Int, length: Int)? {
     for phrase in buckets[key] ?? [] {
       let range = ranges[Int(phrase)]
       guard i + range.count <= text.count else { continue }
       var k = 0
       while k < range.count, Self.fold(text.scalars[i + k]) == symbols[range.lowerBound + k] { k += 1 }
-      if k == range.count, isWord(text, i, i + k) { return k }
+      guard k == range.count else { continue }
+      if accepts.map({ $0(i..<i + k) }) ?? isWord(text, i, i + k) { return (Int(phrase), k) }
     }
     return nil
   }
