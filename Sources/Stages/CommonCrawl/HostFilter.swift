@@ -11,10 +11,10 @@ struct HostFilter: Sendable {
     self.denied = Set(denied.compactMap(Self.domain))
   }
 
-  /// In lower case, without leading dots and stars; nil if nothing remains.
+  /// In lower case and Punycode, without leading dots and stars; nil if nothing remains.
   private static func domain(_ text: String) -> String? {
-    let name = text.filter { $0 > " " }.lowercased().drop { $0 == "." || $0 == "*" }
-    return name.isEmpty ? nil : String(name)
+    let name = WebAddress.domain(String(text.filter { $0 > " " }.drop { $0 == "." || $0 == "*" }))
+    return name.isEmpty ? nil : name
   }
 
   func takes(_ host: String) -> Bool {
@@ -31,13 +31,6 @@ struct HostFilter: Sendable {
     return isAllowed
   }
 
-  /// The host of a URL in lower case; empty if there is none.
-  static func host(_ url: String) -> String {
-    let bytes = Array(url.utf8)
-    guard let colon = bytes.firstRange(of: Array("://".utf8)) else { return "" }
-    let authority = bytes[colon.upperBound...].prefix { ![0x2F, 0x3F, 0x23].contains($0) }
-    let host = authority[((authority.lastIndex(of: 0x40).map { $0 + 1 }) ?? authority.startIndex)...]
-    let name = host.prefix { $0 != 0x3A }
-    return String(decoding: name.last == 0x2E ? name.dropLast() : name, as: UTF8.self).lowercased()
-  }
+  /// The host of a URL in lower case and Punycode; empty if there is none.
+  static func host(_ url: String) -> String { url.contains("://") ? WebAddress(url).host : "" }
 }
