@@ -203,6 +203,41 @@ def program(kind):
     return case
 
 
+def redact(library):
+    """Mail, telephone numbers and five more kinds, against the masking operator of another library."""
+
+    def case(bench):
+        ours = {"read": bench.read(), "redact": {"use": "redact.pii", "inputs": {"documents": "read"}}}
+        return (
+            library, bench.megabytes,
+            lambda: bench.python("redact_peers.py", library, bench.corpus, bench.fresh("redacted"), str(os.cpu_count())),
+            lambda: bench.pipeline(ours, only="redact"))
+
+    return case
+
+
+def listed_words(boundaries):
+    """200 listed words as whole words, against HojiChar's filter."""
+
+    def case(bench):
+        words = os.path.join(bench.work, "words.txt")
+        with open(words, "w") as out:
+            for i in range(200):
+                out.write("".join("アイウエオカキクケコ"[int(digit)] for digit in f"{i * 37 + 1000}") + "\n")
+        ours = {
+            "read": bench.read(),
+            "words": {
+                "use": "filter.toxicity", "inputs": {"documents": "read"},
+                "options": {"wordLists": words, "boundaries": boundaries}}}
+        return (
+            "hojichar", bench.megabytes,
+            lambda: bench.python(
+                "redact_peers.py", "hojichar-words", bench.corpus, bench.fresh("civil"), str(os.cpu_count()), words),
+            lambda: bench.pipeline(ours, only="words"))
+
+    return case
+
+
 def layers_of_files(folder, count=2000):
     """Two layers of `count` finished jobs each, for ninja and snakemake."""
     os.makedirs(f"{folder}/out")
@@ -262,6 +297,11 @@ CASES = {
     "program-columns": program("columns"),
     "program-c": program("c"),
     "program-builtin": program("builtin"),
+    "redact-datatrove": redact("datatrove"),
+    "redact-hojichar": redact("hojichar"),
+    "redact-juicer": redact("data-juicer"),
+    "words-script": listed_words("script"),
+    "words-mecab": listed_words("mecab"),
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
     "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
 }
