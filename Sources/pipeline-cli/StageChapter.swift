@@ -27,8 +27,8 @@ enum StageChapter: String, CaseIterable {
     "sample": .read,
   ]
   private static let families: [String: StageChapter] = [
-    "text": .clean, "filter": .clean, "score": .clean, "gate": .clean, "infer": .clean, "dedupe": .dedupe,
-    "decontaminate": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write, "parquet": .write,
+    "text": .clean, "filter": .clean, "redact": .clean, "score": .clean, "gate": .clean, "infer": .clean,
+    "dedupe": .dedupe, "decontaminate": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write, "parquet": .write,
     "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish, "command": .own,
   ]
 
