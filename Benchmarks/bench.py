@@ -236,6 +236,24 @@ def listed_words(boundaries):
             lambda: bench.pipeline(ours, only="words"))
 
     return case
+def decontaminate(bench):
+    """A question from every five hundredth document."""
+    from documents import documents
+
+    questions = os.path.join(bench.work, "questions.jsonl")
+    with open(questions, "w") as out:
+        for number, document in enumerate(documents(bench.corpus)):
+            if number % 500 == 0 and len(document["text"]) > 200:
+                out.write(json.dumps({"question": document["text"][100:180]}) + "\n")
+    ours = {
+        "read": bench.read(),
+        "decontaminate": {
+            "use": "decontaminate", "inputs": {"documents": "read"}, "options": {"sets": {"made": questions}}}}
+    workers = str(os.cpu_count())
+    return (
+        "datatrove", bench.megabytes,
+        lambda: bench.python("decontaminate_datatrove.py", bench.corpus, questions, bench.fresh("clean"), workers),
+        lambda: bench.pipeline(ours, only="decontaminate"))
 
 
 def layers_of_files(folder, count=2000):
@@ -302,6 +320,7 @@ CASES = {
     "redact-juicer": redact("data-juicer"),
     "words-script": listed_words("script"),
     "words-mecab": listed_words("mecab"),
+    "decontaminate": decontaminate,
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
     "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
 }
