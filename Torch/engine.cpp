@@ -45,6 +45,7 @@ static pt_engine make_engine() {
   add_parameter_functions(engine);
   add_group_functions(engine);
   add_exchange_functions(engine);
+  add_flat_functions(engine);
   add_store_functions(engine);
   add_figure_functions(engine);
   return engine;

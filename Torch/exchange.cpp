@@ -2,7 +2,7 @@
 //
 // A bucket's message leaves as soon as the last of its gradients is final. Buckets leave in one order on every rank,
 // that of the parameters backwards, which is about the order in which the backward pass ends with them. Sums of a step's
-// microbatches lie in the buckets' messages themselves, so that nothing is copied before and after.
+// microbatches lie in the buckets' messages themselves (see flat.h), so that nothing is copied before and after.
 #include <torch/csrc/autograd/function_hook.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/csrc/distributed/c10d/Work.hpp>
@@ -11,28 +11,20 @@
 #include <memory>
 #include <stdexcept>
 
-#include "group.h"
+#include "flat.h"
 
 namespace pipeline {
 
 class Exchange {
  public:
   Exchange(
-      c10::intrusive_ptr<c10d::Backend> backend, std::vector<at::Tensor> parameters, std::vector<at::Tensor> sums,
+      c10::intrusive_ptr<c10d::Backend> backend, std::vector<at::Tensor> parameters, std::shared_ptr<Flat> flat,
       int64_t bucket_bytes)
-      : backend(std::move(backend)), parameters(std::move(parameters)), sums(std::move(sums)) {
-    bucket_of.resize(this->parameters.size());
-    int64_t bytes = bucket_bytes;  // so that the first parameter opens a bucket
-    for (size_t i = this->parameters.size(); i-- > 0;) {
-      if (bytes >= bucket_bytes) {
-        buckets.emplace_back();
-        bytes = 0;
-      }
-      buckets.back().members.push_back(i);
-      bucket_of[i] = buckets.size() - 1;
-      bytes += this->parameters[i].numel() * static_cast<int64_t>(sizeof(float));
-    }
-    for (auto &bucket : buckets) lay(bucket);
+      : backend(std::move(backend)), parameters(std::move(parameters)), flat(std::move(flat)) {
+    if (this->flat)
+      for (auto &bucket : this->flat->buckets()) add(bucket.members);
+    else
+      for (auto &members : buckets_of(this->parameters, bucket_bytes)) add(members);
     clear();
   }
 
@@ -50,7 +42,7 @@ class Exchange {
     seen[i] = true;
     auto &bucket = buckets[bucket_of[i]];
     if (--bucket.missing > 0) return;
-    if (!sums.empty()) take(bucket);
+    if (flat) take(bucket);
     send_in_order();
   }
 
@@ -71,7 +63,7 @@ class Exchange {
     c10::NoGradGuard none;
     for (auto &bucket : buckets) {
       bucket.work->wait();
-      if (!sums.empty()) continue;
+      if (flat) continue;
       int64_t start = 0;
       for (auto i : bucket.members) {
         auto &to = parameters[i].mutable_grad();
@@ -90,27 +82,11 @@ class Exchange {
     c10::intrusive_ptr<c10d::Work> work;
   };
 
-  // Where the kernels that read several numbers at once want a tensor to begin, in numbers.
-  static constexpr int64_t alignment = 64;
-
-  // Makes the bucket's sums parts of its message.
-  void lay(Bucket &bucket) {
-    if (sums.empty()) return;
-    c10::NoGradGuard none;
-    int64_t total = 0;
-    std::vector<int64_t> starts;
-    for (auto i : bucket.members) {
-      starts.push_back(total);
-      total += (sums[i].numel() + alignment - 1) / alignment * alignment;
-    }
-    auto message = at::zeros({total}, sums[bucket.members[0]].options());
-    for (size_t k = 0; k < starts.size(); k++) {
-      auto &sum = sums[bucket.members[k]];
-      auto part = message.narrow(0, starts[k], sum.numel()).view(sum.sizes());
-      part.copy_(sum);
-      sum.set_data(part);
-    }
-    bucket.message = {message};
+  void add(const std::vector<size_t> &members) {
+    bucket_of.resize(parameters.size());
+    for (auto i : members) bucket_of[i] = buckets.size();
+    buckets.emplace_back();
+    buckets.back().members = members;
   }
 
   // The gradients of the last backward pass.
@@ -118,7 +94,7 @@ class Exchange {
     std::vector<at::Tensor> to, fresh;
     for (auto i : bucket.members) {
       auto &gradient = parameters[i].mutable_grad();
-      to.push_back(sums[i]);
+      to.push_back(flat->sums()[i]);
       fresh.push_back(gradient);
       gradient = at::Tensor();
     }
@@ -128,27 +104,30 @@ class Exchange {
 
   // What no backward pass has brought since `arm`: sums of earlier ones, or zeros.
   void complete(size_t i, bool any) {
-    if (any && (armed || (sums.empty() && !parameters[i].grad().defined())))
+    if (any && (armed || (!flat && !parameters[i].grad().defined())))
       throw std::invalid_argument("the loss does not depend on a parameter");
     if (any) return;
-    if (sums.empty()) parameters[i].mutable_grad() = at::zeros_like(parameters[i]);
-    else sums[i].zero_();
+    if (flat) flat->sums()[i].zero_();
+    else parameters[i].mutable_grad() = at::zeros_like(parameters[i]);
   }
 
   void send_in_order() {
-    while (next < buckets.size() && buckets[next].missing == 0) send(buckets[next++]);
+    while (next < buckets.size() && buckets[next].missing == 0) send(next++);
   }
 
   // A lost process is reported by `flush`, not as an error of the backward pass.
-  void send(Bucket &bucket) noexcept {
+  void send(size_t number) noexcept {
     if (failure) return;
+    auto &bucket = buckets[number];
     try {
-      if (sums.empty()) {
-        std::vector<at::Tensor> flat;
-        flat.reserve(bucket.members.size());
-        for (auto i : bucket.members) flat.push_back(parameters[i].grad().reshape({-1}));
-        bucket.message = {at::cat(flat)};
+      if (flat) {
+        bucket.work = flat->reduce(number);
+        return;
       }
+      std::vector<at::Tensor> pieces;
+      pieces.reserve(bucket.members.size());
+      for (auto i : bucket.members) pieces.push_back(parameters[i].grad().reshape({-1}));
+      bucket.message = {at::cat(pieces)};
       bucket.work = backend->allreduce(bucket.message);
     } catch (...) {
       failure = std::current_exception();
@@ -158,7 +137,7 @@ class Exchange {
   void clear() {
     for (auto &bucket : buckets) {
       bucket.missing = bucket.members.size();
-      if (sums.empty()) bucket.message.clear();
+      bucket.message.clear();
       bucket.work.reset();
     }
     seen.assign(parameters.size(), false);
@@ -168,7 +147,9 @@ class Exchange {
   }
 
   c10::intrusive_ptr<c10d::Backend> backend;
-  std::vector<at::Tensor> parameters, sums;
+  std::vector<at::Tensor> parameters;
+  // null if the model computes in fp32: then torch itself sums a step's microbatches.
+  std::shared_ptr<Flat> flat;
   std::vector<Bucket> buckets;
   std::vector<size_t> bucket_of;
   std::vector<bool> seen;
@@ -196,12 +177,11 @@ struct pt_exchange {
 namespace pipeline {
 
 static int exchange_new(
-    pt_group *group, pt_tensor *const *parameters, pt_tensor *const *sums, size_t count, int64_t bucket_bytes,
-    pt_exchange **out) {
+    pt_group *group, pt_tensor *const *parameters, size_t count, pt_flat *flat, int64_t bucket_bytes, pt_exchange **out) {
   return guarded([&] {
     auto watched = list(parameters, count);
     auto exchange = std::make_shared<Exchange>(
-        group->backend, watched, sums ? list(sums, count) : std::vector<at::Tensor>(), bucket_bytes);
+        group->backend, watched, flat ? flat->value : std::shared_ptr<Flat>(), bucket_bytes);
     for (size_t i = 0; i < count; i++)
       torch::autograd::impl::set_post_acc_grad_hooks(watched[i], std::make_unique<Ready>(exchange, i));
     *out = new pt_exchange{std::move(exchange)};

@@ -88,4 +88,30 @@ void cross_entropy_backward(
     Matrix shape, const void *logits, const int64_t *labels, int64_t ignored, bool mean, const float *log_sum,
     const float *total, const float *gradient, void *logits_gradient, cudaStream_t stream);
 
+// Parts of flat fp32 tensors in blocks of as many numbers: where a part begins, the number of its first block among all
+// blocks, and the blocks of the parts before it. Parts begin at multiples of `block`.
+struct BlockParts {
+  static constexpr int block = 4096, limit = 32;
+  int count = 0;
+  int64_t blocks = 0;
+  int64_t start[limit], name[limit], before[limit];
+};
+
+// squares[n] is the sum of squares of block n; the norm is the root of the sum of all.
+void block_squares(const BlockParts &parts, const float *values, float *squares, cudaStream_t stream);
+void root_of_sum(const float *squares, int64_t count, float *norm, cudaStream_t stream);
+
+// One step of AdamW with decoupled decay. Gradients are divided by `divisor` (may be null) and scaled down to the norm
+// `maximum` (0: not) on the way. Nothing changes if the figure is not finite. `rate` has the first moment's correction in
+// it, `kept` is what the decay leaves, and `correction2` is that of the second moment's root. `copies` are bf16.
+struct AdamWBlocks {
+  float *weights, *first, *second;
+  const float *gradients;
+  void *copies;
+  const float *norm, *divisor;
+  const double *figure;
+  float rate, kept, beta1, rest1, beta2, rest2, correction2, epsilon, maximum;
+};
+void adamw_blocks(const BlockParts &parts, const AdamWBlocks &tensors, cudaStream_t stream);
+
 }  // namespace pipeline

@@ -13,11 +13,12 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 5
+#define PIPELINE_TORCH_ABI 6
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
 typedef struct pt_exchange pt_exchange;
+typedef struct pt_flat pt_flat;
 typedef struct pt_store pt_store;
 typedef struct pt_figures pt_figures;
 
@@ -130,11 +131,22 @@ typedef struct {
   int (*group_broadcast)(pt_group *, pt_tensor *const *, size_t count, int32_t root);
   void (*group_leave)(pt_group *);
 
-  // Sums gradients over a group while the backward pass still computes others, in buckets of about `bucket_bytes`. The
-  // sums end in `sums`, or in the parameters' gradients if it is NULL. Every rank calls these functions in the same order
-  // with respect to those of the group.
-  int (*exchange_new)(pt_group *, pt_tensor *const *parameters, pt_tensor *const *sums, size_t count,
-                      int64_t bucket_bytes, pt_exchange **out);
+  // AdamW's state of a model that computes in bf16: from here on the tensors of each list are parts of one piece of memory.
+  // Processes of a group (NULL: none) each sum, update and keep a part of every bucket of about `bucket_bytes`.
+  int (*flat_new)(pt_group *, pt_tensor *const *working, pt_tensor *const *masters, pt_tensor *const *sums,
+                  pt_tensor *const *first, pt_tensor *const *second, size_t count, int64_t bucket_bytes, pt_flat **out);
+  int (*flat_norm)(pt_flat *, pt_tensor **out);               // of the sums: one number, on the device
+  // As `clip_all` and `adamw`, and then all processes have the new working weights. The sums are not used again.
+  int (*flat_step)(pt_flat *, int64_t step, double rate, double beta1, double beta2, double decay, double epsilon,
+                   const pt_tensor *norm, double maximum, const pt_tensor *divisor, const pt_tensor *figure);
+  int (*flat_gather)(pt_flat *);                              // master weights and moments, of all processes' parts
+  void (*flat_free)(pt_flat *);
+
+  // Sums gradients over a group while the backward pass still computes others, in buckets. The sums end in those of `flat`,
+  // each process's part alone, whose buckets these are; or, if it is NULL, in the parameters' gradients, in buckets of about
+  // `bucket_bytes`. Every rank calls these functions in the same order with respect to those of the group.
+  int (*exchange_new)(pt_group *, pt_tensor *const *parameters, size_t count, pt_flat *flat, int64_t bucket_bytes,
+                      pt_exchange **out);
   // Before the last backward pass of a step. `adds`: `sums` already hold gradients of it.
   int (*exchange_arm)(pt_exchange *, bool adds);
   // After the last backward pass: sends what has not been sent. `any`: this process has had a backward pass in this step.

@@ -8,21 +8,44 @@ public final class Optimizer {
   /// Steps taken.
   public private(set) var step = 0
   /// Gradients in fp32 if the model computes in bf16; otherwise the parameters hold them.
-  private var sums: TensorList?
+  private let sums: TensorList?
+  /// Of such a model: its state in one piece of memory per kind.
+  private let flat: FlatAdamW?
   private var hasSums = false
-  private(set) var exchange: GradientExchange?
+  let exchange: GradientExchange?
   /// Whether the next backward pass is the step's last, whose gradients the exchange takes.
   private var isLast = false
   private var hasSent = false
 
-  /// Moments of 0.
+  /// Moments of 0, in a process alone or beside others.
   /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
-  public init(_ parameters: Parameters, _ options: AdamW) throws(TorchError) {
+  public convenience init(_ parameters: Parameters, _ options: AdamW) throws(TorchError) {
+    try self.init(parameters, options, overlapping: nil, bucketBytes: 0)
+  }
+
+  /// Moments of 0.
+  /// - Parameters:
+  ///   - group: a step's last backward pass sends it gradients while it computes, and its processes share the step of a
+  ///     model that computes in bf16; nil: gradients are summed afterwards, if at all, and every process takes the step.
+  ///   - bucketBytes: of gradients that are sent together, about.
+  init(
+    _ parameters: Parameters, _ options: AdamW, overlapping group: ProcessGroup?, bucketBytes: Int
+  ) throws(TorchError) {
     self.options = options
     self.parameters = parameters
     first = try Self.zeros(parameters)
     second = try Self.zeros(parameters)
     sums = parameters.precision == .float32 ? nil : try Self.zeros(parameters)
+    flat =
+      if let sums {
+        try FlatAdamW(
+          parameters, sums: sums, first: first, second: second, sharedBy: group,
+          bucketBytes: group == nil ? .max : bucketBytes)
+      } else { nil }
+    exchange =
+      if let group {
+        try GradientExchange(group, parameters.engine, parameters.working, flat: flat, bucketBytes: bucketBytes)
+      } else { nil }
   }
 
   private static func zeros(_ parameters: Parameters) throws(TorchError) -> TensorList {
@@ -34,11 +57,6 @@ public final class Optimizer {
 
   /// Resumes from stored moments, which the caller has written into `first` and `second`.
   public func resume(step: Int) { self.step = step }
-
-  /// From now on a step's last backward pass sends its gradients to the group while it computes.
-  func overlap(_ group: ProcessGroup, bucketBytes: Int) throws(TorchError) {
-    exchange = try GradientExchange(group, parameters.engine, parameters.working, sums: sums, bucketBytes: bucketBytes)
-  }
 
   /// Call before the last `backward` of a step.
   func expectLast() throws(TorchError) {
@@ -78,8 +96,9 @@ public final class Optimizer {
 
   /// What was accumulated: zeros if no microbatch of this process had a masked token.
   private func accumulated() throws(TorchError) -> TensorList {
-    guard hasSums else { return try Self.zeros(parameters) }
-    return if let sums { sums } else { try gradients() }
+    guard let sums else { return hasSums ? try gradients() : try Self.zeros(parameters) }
+    if !hasSums { try sums.copy(from: try Self.zeros(parameters)) }
+    return sums
   }
 
   /// Takes a step with the accumulated gradients, summed over the group. If the gradient or the loss is not finite,
@@ -100,20 +119,29 @@ public final class Optimizer {
     let gradients = try accumulated()
     if let group, group.size > 1, !hasSent { try group.sum(gradients) }
     hasSent = false
-    var norm = try gradients.norm()
+    var norm = if let flat { try flat.norm() } else { try gradients.norm() }
     if let divisor { norm = try norm.divided(by: divisor).reshape() }
-    if maximumGradientNorm > 0 || divisor != nil {
-      try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
-    }
     step += 1
     // A sum with 0 times the loss is finite if both are.
     let figure = if let loss { try norm.plus(loss.reshape(), scale: 0) } else { norm }
-    try parameters.masterWeights.adamW(
-      gradients: gradients, first: first, second: second, step: step, learningRate: learningRate, options,
-      ifFinite: figure)
-    try parameters.refresh()
+    if let flat {
+      try flat.step(
+        step, learningRate: learningRate, options, norm: norm, maximum: maximumGradientNorm, dividedBy: divisor,
+        ifFinite: figure)
+    } else {
+      if maximumGradientNorm > 0 || divisor != nil {
+        try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
+      }
+      try parameters.masterWeights.adamW(
+        gradients: gradients, first: first, second: second, step: step, learningRate: learningRate, options,
+        ifFinite: figure)
+      for tensor in parameters.working.tensors { try tensor.clearGradient() }
+    }
     hasSums = false
-    if sums == nil { for tensor in parameters.working.tensors { try tensor.clearGradient() } }
     return norm
   }
+
+  /// Makes master weights and moments whole where processes share the step. All of them call it after the same step,
+  /// before any of them reads these.
+  func gather() throws(TorchError) { try flat?.gather() }
 }

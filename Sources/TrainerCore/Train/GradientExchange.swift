@@ -14,10 +14,11 @@ final class GradientExchange {
 
   /// - Parameters:
   ///   - parameters: whose gradients are summed.
-  ///   - sums: where the gradients of a step's microbatches are added up; nil: in the parameters' own.
+  ///   - flat: where the gradients of a step's microbatches are added up, and whose buckets these are; nil: in the
+  ///     parameters' own.
   ///   - bucketBytes: of gradients, about; at least one parameter makes a bucket.
   init(
-    _ group: ProcessGroup, _ engine: Engine, _ parameters: TensorList, sums: TensorList?, bucketBytes: Int
+    _ group: ProcessGroup, _ engine: Engine, _ parameters: TensorList, flat: FlatAdamW?, bucketBytes: Int
   ) throws(TorchError) {
     self.group = group
     self.engine = engine
@@ -25,7 +26,7 @@ final class GradientExchange {
     try engine.check(
       "exchange_new",
       engine.table.pointee.exchange_new(
-        group.handle, parameters.handles, sums?.handles, parameters.count, Int64(bucketBytes), &out))
+        group.handle, parameters.handles, parameters.count, flat?.handle, Int64(bucketBytes), &out))
     handle = out!
   }
 

@@ -81,6 +81,7 @@ extension TrainingRun {
 
   func save() throws {
     saved = (saved.begun, step)
+    try optimizer.gather()
     guard let journal, journal.writesCheckpoints else { return }
     let place = batches.state
     let state = CheckpointState(

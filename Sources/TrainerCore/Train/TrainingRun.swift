@@ -64,8 +64,8 @@ public final class TrainingRun {
         deviation: job.shape.initialDeviation, padding: job.shape.padding)
       if let initial = job.initial { try parameters.load(folder: initial) }
       let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
-      optimizer = try Optimizer(parameters, job.optimizer)
-      if let group, job.bucketBytes > 0 { try optimizer.overlap(group, bucketBytes: job.bucketBytes) }
+      optimizer = try Optimizer(
+        parameters, job.optimizer, overlapping: job.bucketBytes > 0 ? group : nil, bucketBytes: job.bucketBytes)
       batches = try Self.batches(job, place, source)
       let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
       loop = TrainingLoop(
@@ -141,6 +141,7 @@ public final class TrainingRun {
     }
     try settle()
     let isDone = step == job.steps
+    try optimizer.gather()
     // From here on no process waits for another one.
     watch?.end()
     if isDone { try checkThatAnyStepCounts() } else { try save() }
