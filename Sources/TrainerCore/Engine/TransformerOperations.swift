@@ -70,10 +70,15 @@ extension Tensor {
     }
   }
 
+  /// The label of rows that do not count in `crossEntropy`.
+  public static let ignoredLabel = -100
+
   /// Cross-entropy in nats of logits [n, classes] against labels [n], in fp32; the mean over labels that are not
   /// `ignoring`, or their sum.
   /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
-  public func crossEntropy(_ labels: Tensor, ignoring: Int = -100, sum: Bool = false) throws(TorchError) -> Tensor {
+  public func crossEntropy(
+    _ labels: Tensor, ignoring: Int = Tensor.ignoredLabel, sum: Bool = false
+  ) throws(TorchError) -> Tensor {
     try engine.make("cross_entropy") { table.cross_entropy(handle, labels.handle, Int64(ignoring), sum, $0) }
   }
 }

@@ -98,6 +98,38 @@ extension EngineTests {
       #expect(losses.count == 1 && abs(losses[0] - sum / Double(count)) < 1e-5)
     }
 
+    /// On a GPU a loss has rows that do not count, so that batches share a size.
+    @Test(arguments: [true, false]) func rowsThatDoNotCountChangeNothing(_ sum: Bool) throws {
+      let engine = try #require(engine)
+      let shape = TinyModel.shape(.mosaicBERT)
+      let parameters = try Parameters(shape.parameters, engine: engine, device: .cpu, seed: 3)
+      var model = MaskedLanguageModel(shape.encoder(parameters), parameters)
+      #expect(!model.fillsRows)
+      let batch = TinyModel.batch(shape, sequences: 5, ragged: true, seed: 4)
+      let input = try batch.input(engine)
+      var rows = input.rows(at: batch.positions), labels = batch.labels
+      let count = rows.count
+      MaskedLanguageModel.fill(&rows, &labels, tokens: input.tokens)
+      #expect(rows.count > count && rows.count % 8 == 0 && rows.count < count + 8 && labels.count == rows.count)
+      #expect(MaskedLanguageModel.rowMultiple(tokens: 16_384) == 128)
+      #expect(MaskedLanguageModel.rowMultiple(tokens: 131_072) == 1024)
+      func outcome(fills: Bool) throws -> (loss: Double, gradients: [Float]) {
+        model.fillsRows = fills
+        let loss = try model.loss(input, at: batch.positions, labels: batch.labels, training: true, sum: sum)
+        try loss.backward()
+        var gradients: [Float] = []
+        for tensor in parameters.working.tensors {
+          gradients += try #require(try tensor.gradient()).floats()
+          try tensor.clearGradient()
+        }
+        return (try loss.item(), gradients)
+      }
+      let plain = try outcome(fills: false), filled = try outcome(fills: true)
+      #expect(abs(plain.loss - filled.loss) < 1e-5 * plain.loss)
+      let error = TinyModel.relativeError(filled.gradients, plain.gradients)
+      #expect(error < 1e-5)
+    }
+
     /// A process, or a step, without a masked token must not step with the gradient of the step before.
     @Test(arguments: Parameters.Precision.allCases)
     func noMaskedTokenIsNoGradient(_ precision: Parameters.Precision) throws {
