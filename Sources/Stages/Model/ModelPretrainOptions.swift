@@ -66,7 +66,7 @@ extension ModelPretrain {
     @Option(
       "MiB of gradients that are summed over the processes at once, while others are still computed. 0: all at once, "
         + "after the backward pass.", in: 0...1 << 16, affectsOutput: false)
-    public var bucketMiB = 25
+    public var bucketMiB = 100
     @Option(
       "CPU threads per process. 0: all processors, divided among the processes. Does not affect the weights.",
       in: 0...1024, affectsOutput: false)

@@ -70,7 +70,7 @@ import TrainerCore
     #expect(ModelPretrain(options: options).settled["processes"] == 2, "two numbers have one sum")
     options.processes = 2
     let four = ModelPretrain(options: options).settled["processes"]
-    #expect(four == ["processes": 4, "bucketMiB": 25])
+    #expect(four == ["processes": 4, "bucketMiB": 100])
     (options.nodes, options.processes) = (1, 4)
     #expect(ModelPretrain(options: options).settled["processes"] == four)
     options.bucketMiB = 0
