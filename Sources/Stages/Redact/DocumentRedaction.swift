@@ -24,7 +24,7 @@ struct DocumentRedaction {
   mutating func redact(_ document: inout Document) -> DropReason? {
     redactor.redact(&document.text)
     let spans = redactor.spans
-    let elsewhere = options.metadata ? redactMetadata(&document.metadata) : []
+    let elsewhere = options.metadata ? redactMetadata(&document.metadata) + redactSource(&document.source) : []
     let counts = Self.counts(spans.map(\.kind)), outside = Self.counts(elsewhere)
     for kind in PersonalKind.allCases {
       found[kind.rawValue] += counts[kind.rawValue]
@@ -50,6 +50,11 @@ struct DocumentRedaction {
       return changed
     }
     return kinds
+  }
+
+  private mutating func redactSource(_ source: inout [UInt8]) -> [PersonalKind] {
+    redactor.redact(&source)
+    return redactor.spans.map(\.kind)
   }
 
   private func dropReason(_ counts: [Int], _ outside: [Int]) -> DropReason? {

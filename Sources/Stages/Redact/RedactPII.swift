@@ -76,7 +76,7 @@ extension RedactPII {
     @Option(
       "Japanese postal addresses: 〒 and a code, a prefecture or city with a block, and the building. Token: <ADDRESS>.")
     var address = Mode.mask
-    @Option("The same for every string and every long number of the metadata.") var metadata = true
+    @Option("The same for every string and every long number of the metadata, and for the source.") var metadata = true
     @Option("example.com, example.jp and their like, and .test, .example, .invalid and .local are nobody's.")
     var exampleDomains = true
     @Option("info@, support@, noreply@ and other addresses of a role are kept.") var keepRoleAddresses = false
