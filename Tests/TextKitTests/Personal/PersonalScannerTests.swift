@@ -69,13 +69,13 @@ import TextKit
       "4111111111111111", "123", "1.2.3.4", "http://", "%40", "jp", "日本",
     ]
     var spans: [PersonalSpan] = []
-    for _ in 0..<600 {
+    for _ in 0..<300 {
       let text = (0..<Int(random.next() % 30)).map { _ in pieces[Int(random.next() % UInt64(pieces.count))] }.joined()
       try check(Array(text.utf8), &spans)
     }
     for piece in pieces { try check(Array(String(repeating: piece, count: 1000).utf8), &spans) }
     // Malformed UTF-8.
-    for _ in 0..<600 {
+    for _ in 0..<300 {
       let bytes = (0..<Int(random.next() % 40)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       bytes.withUnsafeBufferPointer { Self.all.scan($0, into: &spans) }
     }
