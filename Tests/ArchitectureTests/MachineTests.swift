@@ -58,7 +58,9 @@ import Testing
     let takesItDown = "Sources/Stages/HuggingFace/HuggingFaceRead.swift"
     let users = try SourceTree().swift.filter { file in
       file.target == "Stages" && file.path != takesItDown
-        && file.lines.contains { ["options.mecabDictionary", "compute.mecabDictionary", "(mecabDictionary)"].contains(where: $0.contains) }
+        && file.lines.contains {
+          ["options.mecabDictionary", "compute.mecabDictionary", "(mecabDictionary)"].contains(where: $0.contains)
+        }
     }
     #expect(users.count >= 8)
     for file in users {
