@@ -106,7 +106,8 @@ private struct SpecReading {
     var expanded = expand(entries)
     refuse(apply(left, to: &expanded), among: entries.map(\.key) + expanded.map(\.member.key))
     for entry in expanded { readStage(entry) }
-    refuseUnused()
+    // A value from outside may have replaced the only one that used a parameter.
+    if inStages.isEmpty { refuseUnused() }
     return document
   }
 

@@ -28,6 +28,7 @@ final class CommandSession {
   private var restarts = 0
   private var isAtEnd = false
   private let prints: ProgramLog
+  private let mask: SecretMask
 
   private static let onTheWay = 2
 
@@ -41,8 +42,10 @@ final class CommandSession {
     self.start = start
     stream = workspace.documents()
     prints = ProgramLog(workspace, secrets: options.program.secrets)
-    verdicts = try VerdictWriter(workspace, to: CommandDocuments.answered, mostBytes: options.maximumAnswer.bytes) {
-      [unowned self] document, error in
+    mask = SecretMask(options.program.secrets)
+    verdicts = try VerdictWriter(
+      workspace, to: CommandDocuments.answered, mostBytes: options.maximumAnswer.bytes, mask: mask
+    ) { [unowned self] document, error in
       try lose(document, "command-failed", "failed: \(error)")
     }
   }
@@ -202,7 +205,7 @@ final class CommandSession {
 
   private func broken(_ place: String, _ what: String) -> StageError {
     StageError(
-      .check, name, "it broke the protocol in its \(place): \(what)\(said)",
+      .check, name, "it broke the protocol in its \(place): \(mask.masking(what))\(said)",
       hint: "The guide 'own-programs' has the frames and verdicts; the Python package writes them for you.")
   }
 

@@ -55,7 +55,7 @@ extension ProgramOptions {
     for name in variables where Self.isSecret(name) || secrets.contains(name) {
       throw StageError(
         .options, "variables", "'\(name)' is a secret, and values of 'variables' are part of the fingerprint",
-        hint: "Name it in 'secrets': the program gets it, and it is recorded nowhere.")
+        hint: "Name it in 'secrets': the program gets it, and it is recorded nowhere. If it decides the result, rename it.")
     }
     guard lockFile.paths.count <= 1 else { throw StageError(.options, "lockFile", "it names several files; name one") }
   }
@@ -75,7 +75,7 @@ extension ProgramOptions {
   }
 
   /// Folders of the system: what is installed there is not seen elsewhere either.
-  private static let systems = ["/usr/", "/bin/", "/sbin/", "/lib", "/proc/", "/sys/", "/dev/"]
+  private static let systems = ["/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/proc/", "/sys/", "/dev/"]
 
   private static func isOwnFile(_ path: String) -> Bool {
     var status = stat()
@@ -87,9 +87,12 @@ extension ProgramOptions {
 
   /// Whether a variable holds a secret, by its name or by a password in its value's URL.
   private static func isSecret(_ name: String) -> Bool {
-    let pattern = #/(.*_)?(TOKEN|KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|PIN)S?/#.ignoresCase()
-    if name.wholeMatch(of: pattern) != nil { return true }
-    guard let value = getenv(name).map({ String(cString: $0) }) else { return false }
+    let value = getenv(name).map { String(cString: $0) } ?? ""
+    let pattern = #/(.*_)?(TOKEN|(KEY|APIKEY|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL)S?)/#.ignoresCase()
+    // A count or a short word, such as that of SORT_KEY, is none.
+    if name.wholeMatch(of: pattern) != nil, value.isEmpty || (value.utf8.count >= 8 && Double(value) == nil) {
+      return true
+    }
     return value.contains(#/://[^/@\s:]*:[^/@\s]+@/#)
   }
 
@@ -117,7 +120,19 @@ extension ProgramOptions {
     let placed = try ProgramFolder.places(of: files, in: context)
     let lock = try context.files(lockFile)
     var inputs: TaskInputs = [ProgramFolder.role: placed.map(\.file), "lock": lock]
-    for named in namedFiles.values { inputs += ["named": try context.files(named)] }
+    for named in namedFiles.values {
+      // Another machine has a file of its own at the path, and the program may write to it: the contents count.
+      inputs += ["named": try context.files(named).map { $0.unwatched }]
+    }
     return (inputs, placed.map(\.place))
+  }
+}
+
+extension ArtifactFile {
+  /// The file without the state in which it was seen.
+  fileprivate var unwatched: ArtifactFile {
+    var file = self
+    file.seen = nil
+    return file
   }
 }

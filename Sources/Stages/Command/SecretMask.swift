@@ -43,6 +43,8 @@ struct SecretMask {
     return held
   }
 
+  func masking(_ text: String) -> String { String(decoding: masking(text.utf8), as: UTF8.self) }
+
   /// A whole text without secrets.
   func masking(_ bytes: some Sequence<UInt8>) -> [UInt8] {
     var mask = self

@@ -9,6 +9,7 @@ final class VerdictWriter {
   private let reader = VerdictReader()
   private let arrowReader = ArrowVerdictReader()
   private let mostBytes: Int
+  private let mask: SecretMask
   private let members = JSONObjectReader()
   private var metrics: [String: Double] = [:]
   private var reasons: Set<String> = []
@@ -19,13 +20,16 @@ final class VerdictWriter {
   /// Called with a document at which the program failed, and why.
   private let lose: (Document, String) throws -> Void
 
-  /// - Parameter mostBytes: of a frame with Arrow once it is unpacked.
+  /// - Parameters:
+  ///   - mostBytes: of a frame with Arrow once it is unpacked.
+  ///   - mask: for what the program says of failures and drops, which is recorded.
   init(
-    _ workspace: Workspace, to port: Output<Documents>, mostBytes: Int,
+    _ workspace: Workspace, to port: Output<Documents>, mostBytes: Int, mask: SecretMask,
     lose: @escaping (Document, String) throws -> Void
   ) throws {
     self.workspace = workspace
     self.mostBytes = mostBytes
+    self.mask = mask
     self.lose = lose
     output = try workspace.documents(to: port)
   }
@@ -76,7 +80,7 @@ final class VerdictWriter {
     }
     if let metrics = verdict.metrics, let problem = add(metrics) { return problem }
     if let error = verdict.error {
-      try lose(document, Frame.shown(error, mostBytes: 500))
+      try lose(document, Frame.shown(mask.masking(error), mostBytes: 500))
       return nil
     }
     if let reason = verdict.drop { return try drop(document, reason) }
@@ -91,6 +95,8 @@ final class VerdictWriter {
   private func drop(_ document: Document, _ reason: DropReason) throws -> String? {
     reasons.insert(reason.name)
     guard reasons.count <= Self.mostNames else { return "it is the \(Self.mostNames + 1)th reason of a drop" }
+    var reason = reason
+    reason.detail = reason.detail.map { mask.masking($0) }
     try workspace.drop(document, reason)
     return nil
   }

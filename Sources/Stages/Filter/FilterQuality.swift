@@ -31,7 +31,7 @@ public struct FilterQuality: Stage {
     switch phase {
     case .filter:
       return try options.measuring.tasks(
-        Self.documents, needsNouns: options.needsNouns, needsLZ4: options.needsLZ4, in: context)
+        Self.documents, nouns: options.nouns, needsLZ4: options.needsLZ4, in: context)
     case .report: return [TaskPlan(key: "measures", inputs: [.main: context.files(Self.tallies)])]
     }
   }
@@ -45,7 +45,7 @@ public struct FilterQuality: Stage {
 
   private func filter(_ workspace: Workspace) throws {
     var judge = QualityJudge(
-      options, measurer: try options.measuring.measurer(workspace, needsNouns: options.needsNouns))
+      options, measurer: try options.measuring.measurer(workspace, nouns: options.nouns))
     let stream = workspace.documents()
     let output = try workspace.documents(to: Self.kept)
     var document = Document()

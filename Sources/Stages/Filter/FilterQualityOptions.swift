@@ -48,6 +48,11 @@ extension FilterQuality.Options {
 
   var needsNouns: Bool { gate.contains { $0.rule.measure == .nounFraction } }
 
+  var nouns: QualityMeasuring.Nouns? {
+    let option = QualityRule.maximumNounFraction.rawValue
+    return needsNouns ? QualityMeasuring.Nouns(option: option, way: "set \"\(option)\": null") : nil
+  }
+
   var needsLZ4: Bool { mode == .score || gate.contains { $0.rule.measure == .lz4Ratio } }
 
   var acceptedDomains: [String] { (topLevelDomains ?? preset.topLevelDomains).map { $0.lowercased() } }

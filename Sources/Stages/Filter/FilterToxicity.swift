@@ -44,6 +44,10 @@ public struct FilterToxicity: SinglePhaseStage {
     }
   }
 
+  public var namedFiles: [String: InputFiles] {
+    dictionaryFiles(options.boundaries == .mecab ? options.mecabDictionary : nil)
+  }
+
   private func mecab() throws -> MeCab {
     do { return try MeCab(dictionary: options.mecabDictionary) } catch {
       throw StageError(

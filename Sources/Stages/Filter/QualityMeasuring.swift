@@ -39,13 +39,13 @@ extension QualityMeasuring {
   /// A task per file of documents.
   /// - Throws: `StageError` if a list does not exist, or MeCab is needed and missing.
   func tasks(
-    _ documents: Input<Documents>, needsNouns: Bool, needsLZ4: Bool, in context: PlanningContext
+    _ documents: Input<Documents>, nouns: Nouns?, needsLZ4: Bool, in context: PlanningContext
   ) throws -> [TaskPlan] {
     let ng = try context.files(ngWords)
     let ads = try context.files(adPhrases)
     let forum = try context.files(forumPhrases)
     let libraries = Libraries(
-      mecabDictionary: needsNouns ? try mecab { try NounCensus.dictionaryIdentity($0) } : nil,
+      mecabDictionary: try nouns.map { try mecab($0) { try NounCensus.dictionaryIdentity($0) } },
       lz4: needsLZ4 ? "\(CompressionRatio.lz4Version)" : nil)
     return try context.files(documents).enumerated().map { i, file in
       try TaskPlan(
@@ -55,7 +55,7 @@ extension QualityMeasuring {
   }
 
   /// - Throws: `StageError` if a list cannot be read, or MeCab is needed and missing.
-  func measurer(_ workspace: Workspace, needsNouns: Bool) throws -> QualityMeasurer {
+  func measurer(_ workspace: Workspace, nouns: Nouns?) throws -> QualityMeasurer {
     func matcher(_ role: TaskInputs.Role, _ standard: [String]) throws -> PhraseMatcher {
       let lists = workspace.files(role)
       return PhraseMatcher(lists.isEmpty ? standard : try PhraseLists.read(lists))
@@ -65,14 +65,19 @@ extension QualityMeasuring {
         ads: try matcher("ads", PhraseLists.ads), forum: try matcher("forum", PhraseLists.forum),
         ng: try matcher("ng", [])),
       countsOccurrences: duplicateGrams == .occurrences,
-      nouns: needsNouns ? try mecab { try NounCensus(dictionary: $0) } : nil)
+      nouns: try nouns.map { try mecab($0) { try NounCensus(dictionary: $0) } })
   }
 
-  private func mecab<R>(_ body: (String?) throws -> R) throws -> R {
+  /// How a stage is told to count no nouns.
+  struct Nouns {
+    var option: String
+    var way: String
+  }
+
+  private func mecab<R>(_ nouns: Nouns, _ body: (String?) throws -> R) throws -> R {
     do { return try body(mecabDictionary) } catch let error as TokenizerError {
       throw StageError(
-        .environment, QualityRule.maximumNounFraction.rawValue, error.message,
-        hint: "\(error.hint ?? MeCab.remedy), or set \"\(QualityRule.maximumNounFraction.rawValue)\": null.")
+        .environment, nouns.option, error.message, hint: "\(error.hint ?? MeCab.remedy), or \(nouns.way).")
     }
   }
 

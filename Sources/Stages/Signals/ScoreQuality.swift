@@ -38,6 +38,10 @@ public struct ScoreQuality: SinglePhaseStage {
 
   private var needsNouns: Bool { measures.contains(.nounFraction) }
 
+  private var nouns: QualityMeasuring.Nouns? {
+    needsNouns ? QualityMeasuring.Nouns(option: "measures", way: "leave out nounFraction") : nil
+  }
+
   public var namedFiles: [String: InputFiles] { options.measuring.namedFiles(needsNouns: needsNouns) }
 
   public func validate() throws {
@@ -50,11 +54,11 @@ public struct ScoreQuality: SinglePhaseStage {
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     try options.measuring.tasks(
-      Self.documents, needsNouns: needsNouns, needsLZ4: measures.contains(.lz4Ratio), in: context)
+      Self.documents, nouns: nouns, needsLZ4: measures.contains(.lz4Ratio), in: context)
   }
 
   public func run(_ workspace: Workspace) throws {
-    let measurer = try options.measuring.measurer(workspace, needsNouns: needsNouns)
+    let measurer = try options.measuring.measurer(workspace, nouns: nouns)
     let measures = measures
     let output = try SignalsOutput(
       workspace, to: Self.signals, options.scorer, measures: measures.map(\.rawValue), texts: [Self.topLevelDomain])

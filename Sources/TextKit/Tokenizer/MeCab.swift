@@ -62,8 +62,10 @@ public final class MeCab {
     guard
       let tagger = Self.start(start, output, dictionary) ?? installed.flatMap({ Self.start(start, output, $0) })
     else {
-      let reason = self.message(nil).map { String(cString: $0) } ?? "no reason given"
-      throw TokenizerError("MeCab failed to start: \(Self.line(reason))", hint: Self.remedy)
+      let said = Self.line(self.message(nil).map { String(cString: $0) } ?? "")
+      let reason = said.allSatisfy { ". ".contains($0) } ? "it gives no reason" : said
+      let folder = dictionary.map { " with the dictionary in \($0)" } ?? ""
+      throw TokenizerError("MeCab failed to start\(folder): \(reason)", hint: Self.remedy)
     }
     self.tagger = tagger
     information = unsafeBitCast(info, to: Info.self)(tagger)

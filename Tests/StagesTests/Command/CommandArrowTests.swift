@@ -92,6 +92,30 @@ struct CommandArrowTests {
     #expect(try runs[1].documents().count >= 6 && Set(drops.map(\.reason)) == ["stage", "too-odd", "command-failed"])
   }
 
+  private func run(columns body: String, _ options: [JSONMember]) throws -> StageHarness {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let script = "import json\nfrom pipeline_stage import record_batches\n\n@record_batches\ndef stage(batch):\n    \(body)\n"
+    try FileSystem.write(Array(script.utf8), to: folder + "/stage.py")
+    let documents = ["b", "a"].map { Document(id: $0, text: $0, source: "s") }
+    return try CommandWorkbench.harness(
+      [CommandWorkbench.python, "stage.py"], files: [folder + "/stage.py"], options, documents: [documents]
+    ).run()
+  }
+
+  /// A table in another order would give each document the text of another one.
+  @Test(arguments: [[], [arrow]]) func rowsInAnotherOrderAreRefused(options: [JSONMember]) {
+    let error = #expect(throws: StageError.self) {
+      try run(columns: "return batch.select(['id', 'text']).sort_by([('id', 'ascending')])", options)
+    }
+    #expect(error?.message.contains("its id is ") == true, "\(String(describing: error))")
+  }
+
+  @Test(arguments: [[], [arrow]]) func metadataOfSeveralLinesIsTaken(options: [JSONMember]) throws {
+    let harness = try run(columns: "return {'metadata': [json.dumps({'n': 1, 'm': [2]}, indent=1)] * 2}", options)
+    #expect(try harness.documents().map { try JSONValue.parse($0.metadata).value["n"] } == [1, 1])
+  }
+
   /// Documents at which a program dies are found in the same way.
   @Test func oneThatDiesLosesTheDocumentsThatKillIt() throws {
     let folder = temporaryDirectory()

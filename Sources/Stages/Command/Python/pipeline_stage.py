@@ -400,7 +400,8 @@ def _of_stream(work: Union[Each, "_Columns"], name: str) -> Callable[[Body], Any
             members = zip(*(column.to_pylist() for column in batch.columns))
             read = [_read(dict(zip(batch.schema.names, values))) for values in members]
             columns = _transposed(pa, _answers(work, read, name, _cells))
-        answered = pa.record_batch([batch.column("id"), *columns.values()], ["id", *columns])
+            columns["id"] = batch.column("id")
+        answered = pa.record_batch([columns.pop("id"), *columns.values()], ["id", *columns])
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, answered.schema) as writer:
             writer.write_batch(answered)
@@ -454,11 +455,13 @@ class _Columns:
             found = dict(zip(result.schema.names, result.columns))
         else:
             found = {"keep": result}
-        found.pop("id", None)
+        ids = found.pop("id", batch.column("id"))
         for unknown in (column for column in found if column not in _VERDICT):
             raise ValueError(f"{name} returned an unknown column '{unknown}'; the columns are {', '.join(_VERDICT)}")
         columns = {column: _column(pa, value, batch.num_rows, column) for column, value in found.items()}
         _name_drops(pa, columns, name)
+        # Ids that the function returns are sent as they are: the runner sees rows in another order.
+        columns["id"] = _column(pa, ids, batch.num_rows, "id")
         if _metrics and batch.num_rows:
             columns["metrics"] = pa.array([_dump(dict(_metrics)), *[None] * (batch.num_rows - 1)], pa.large_string())
             _metrics.clear()
@@ -475,8 +478,9 @@ class _Columns:
                     row["metadata"] = _dump(row["metadata"])
             values = [pa.array([row.get(field) for row in rows], pa.large_string()) for field in _FIELDS]
             columns = self.columns(pa.record_batch(values, list(_FIELDS)), name)
+            ids = columns.pop("id").to_pylist()
             cells = [dict(zip(columns, row)) for row in zip(*(column.to_pylist() for column in columns.values()))]
-            return b"".join([_line(row["id"], cells[i] if cells else {}) for i, row in enumerate(rows)])
+            return b"".join([_line(id, cells[i] if cells else {}) for i, id in enumerate(ids)])
 
         return answer
 
@@ -527,8 +531,9 @@ def _line(id: str, cells: Cells) -> bytes:
         nested = [name for name in ("metadata",) if name in said]
     else:
         members["keep"] = True
-    # JSON stays as it is written.
+    # JSON stays as it is written, but on one line: within it, line ends stand between values only.
     raw = "".join(f',"{name}":{said[name]}' for name in (*nested, "metrics") if name in said)
+    raw = raw.replace("\r", " ").replace("\n", " ")
     return _dump(members)[:-1] + raw.encode() + b"}\n"
 
 
