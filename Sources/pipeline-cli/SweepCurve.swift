@@ -18,7 +18,11 @@ struct SweepCurve {
     total = now.kept.weight + now.dropped.values.reduce(0) { $0 + $1.weight }
   }
 
-  private func share(_ answer: WhatIfAnswer) -> Double { total > 0 ? answer.kept.weight / total : 0 }
+  private func share(_ answer: WhatIfAnswer) -> Double {
+    let share = answer.kept.weight / total
+    // Weights may be negative.
+    return share.isFinite ? min(max(share, 0), 1) : 0
+  }
 
   func lines(_ style: Style) -> [String] {
     var table = TextTable([(name, .right), ("kept", .right), (weight, .right), ("share", .right), ("", .left)])

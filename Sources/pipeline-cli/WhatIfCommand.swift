@@ -91,7 +91,7 @@ struct Sweep {
     else { throw ValidationError("--sweep must be name=from:to:step, such as threshold=0.5:0.9:0.05, not '\(text)'.") }
     let count = ((to - from) / step + 1e-9).rounded(.down) + 1
     guard count <= 1000 else {
-      throw ValidationError("--sweep asks for \(Int(count)) values; at most 1,000 are possible.")
+      throw ValidationError("--sweep asks for \(count) values; at most 1,000 are possible.")
     }
     name = String(sides[0])
     // As many decimals as the step has: 0.7, not 0.7000000000000001.

@@ -61,7 +61,8 @@ import Testing
     try FileSystem.makeDirectory(bin)
     try FileSystem.write([], to: script)
     try #require(bench.shell("cp \(Workbench.program) \(bin)/pipeline").status == 0)
-    let doctor = ["\(bin)/pipeline", "doctor"]
+    // Other tests of this process may have named an engine.
+    let doctor = ["/usr/bin/env", "-u", "PIPELINE_ENGINE", "-u", "PIPELINE_PARQUET", "\(bin)/pipeline", "doctor"]
     let lacking = try bench.start(doctor, environment: ["CXX": "no-compiler", "PIPELINE_PYTHON": "/no/python"]).wait()
     #expect(lacking.status == 0, "\(lacking)")
     let told = lacking.output.replacing("\n", with: " ")

@@ -55,7 +55,8 @@ extension ProgramOptions {
     for name in variables where Self.isSecret(name) || secrets.contains(name) {
       throw StageError(
         .options, "variables", "'\(name)' is a secret, and values of 'variables' are part of the fingerprint",
-        hint: "Name it in 'secrets': the program gets it, and it is recorded nowhere. If it decides the result, rename it.")
+        hint:
+          "Name it in 'secrets': the program gets it, and it is recorded nowhere. If it decides the result, rename it.")
     }
     guard lockFile.paths.count <= 1 else { throw StageError(.options, "lockFile", "it names several files; name one") }
   }
@@ -75,7 +76,9 @@ extension ProgramOptions {
   }
 
   /// Folders of the system: what is installed there is not seen elsewhere either.
-  private static let systems = ["/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/proc/", "/sys/", "/dev/"]
+  private static let systems = [
+    "/usr/", "/bin/", "/sbin/", "/lib/", "/lib32/", "/lib64/", "/libx32/", "/proc/", "/sys/", "/dev/",
+  ]
 
   private static func isOwnFile(_ path: String) -> Bool {
     var status = stat()

@@ -71,7 +71,7 @@ public struct Decontaminate: Stage {
     switch phase {
     case .index: ["characters", "words", "minimumCharacters", "minimumWords", "passages", "fields", "answerFields"]
     case .search: ["answerDistance"]
-    case .judge: ["share", "commonDocuments"]
+    case .judge: ["share", "commonDocuments", "action"]
     case .apply: ["action", "minimumBytes", "share"]
     }
   }

@@ -191,7 +191,7 @@ struct AddressForm {
   /// Parameters that do not choose what a page shows.
   private static let tracking: Set<String> = [
     "fbclid", "gclid", "gclsrc", "dclid", "yclid", "msclkid", "twclid", "igshid", "mc_cid", "mc_eid", "_ga", "_gl",
-    "phpsessid", "jsessionid", "sid", "sessionid", "ref_src",
+    "phpsessid", "jsessionid", "ref_src",
   ]
 
   /// Nil for what is no address of the web.

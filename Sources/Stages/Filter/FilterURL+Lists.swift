@@ -13,6 +13,7 @@ extension FilterURL {
         try read(file, use, &builder, &lists, workspace)
       }
     }
+    try checkCategories(workspace)
     let file = try workspace.file(Self.table, "table.bin")
     let entries = try builder.write(to: file)
     try workspace.publish(Self.table, file, name: "table.bin")
@@ -44,6 +45,16 @@ extension FilterURL {
     return part == "domains" || part == "urls" || ignored.contains(part) ? (String(parts[parts.count - 2]), part) : nil
   }
 
+  /// - Throws: `StageError` (`.options`) for a category that no file has.
+  private func checkCategories(_ workspace: Workspace) throws(StageError) {
+    let files = ["lists", "optOut", "kept"].flatMap { workspace.files(TaskInputs.Role($0)) }
+    let known = Set(files.compactMap { Self.category($0)?.category })
+    for name in options.categories where !known.contains(name) {
+      throw StageError(
+        .options, "categories", "no list has the category '\(name)'\(suggestion(for: name, among: known.sorted()))")
+    }
+  }
+
   private func isWanted(_ file: ArtifactFile) -> Bool {
     guard let (category, part) = Self.category(file) else { return true }
     return !Self.ignored.contains(part) && (options.categories.isEmpty || options.categories.contains(category))
@@ -59,17 +70,24 @@ extension FilterURL {
     }
     let name = Self.category(file).map { "\($0.category)/\($0.part)" } ?? file.name
     let lines = LineReader(try openSource(file.path), maximumLineBytes: 1 << 16, ends: .any)
-    var entries = 0, suffixes = 0, example = ""
+    var entries = 0, suffixes = 0, example = "", ofPages = 0, seen = 0
     while let line = try lines.next() {
-      guard let entry = URLListEntry(String(decoding: line, as: UTF8.self)) else { continue }
-      builder.add(entry, list: lists.count)
-      entries += 1
-      if case .host(let suffix) = entry {
+      let text = String(decoding: line, as: UTF8.self)
+      let isOfPages = URLListEntry.isOfPages(text)
+      ofPages += isOfPages ? 1 : 0
+      for entry in isOfPages ? [] : URLListEntry.all(in: text) {
+        builder.add(entry, list: lists.count)
+        entries += 1
+        guard case .host(let suffix) = entry else { continue }
         suffixes += 1
         example = suffix
       }
-      if entries % 4096 == 0 { try workspace.control.check() }
+      seen += 1
+      if seen % 4096 == 0 { try workspace.control.check() }
     }
+    workspace.warn(
+      "rule-of-pages", times: ofPages,
+      "\(name): lines with ## or @@ are rules on parts of pages or exceptions, and are passed over")
     workspace.warn(
       "public-suffix", times: suffixes,
       "\(name): \(example) is a public suffix, so the entry holds for that host alone, not for the sites below it")

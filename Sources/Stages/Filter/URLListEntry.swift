@@ -10,12 +10,23 @@ enum URLListEntry: Equatable {
   /// Host and target, without a slash at the end.
   case address(String)
 
-  /// nil for blank lines and comments (`#`, `!`).
-  init?(_ line: String) {
-    var words = line.split(whereSeparator: \.isWhitespace)[...]
-    guard let first = words.first, first.first != "#", first.first != "!" else { return nil }
-    if words.count > 1, ["0.0.0.0", "127.0.0.1", "::1", "::"].contains(first) { words = words.dropFirst() }
-    var text = words.first!
+  /// The entries of a line: none for blank lines and comments (`#`, `!`), several for a line of a hosts file.
+  static func all(in line: String) -> [URLListEntry] {
+    let words = line.split(whereSeparator: \.isWhitespace)
+    guard let first = words.first, first.first != "#", first.first != "!" else { return [] }
+    if words.count > 1, ["0.0.0.0", "127.0.0.1", "::1", "::"].contains(first) {
+      return words.dropFirst().prefix { $0.first != "#" }.compactMap { URLListEntry(word: $0) }
+    }
+    return [URLListEntry(word: first)].compactMap { $0 }
+  }
+
+  /// Whether a line of a filter list is about parts of pages (`##.banner`) or an exception (`@@`), not about whole sites.
+  static func isOfPages(_ line: String) -> Bool {
+    line.hasPrefix("@@") || ["##", "#@#", "#?#", "#$#"].contains { line.contains($0) && line.first != "#" }
+  }
+
+  private init?(word: Substring) {
+    var text = word
     if text.hasPrefix("||") { text = text.dropFirst(2).prefix { $0 != "^" && $0 != "$" } }
     while text.first == "." || text.first == "*" { text = text.dropFirst() }
     let address = WebAddress(String(text))

@@ -17,7 +17,11 @@ extension Gate: WhatIfStage {
         "no wired scoring stage writes \(kind == .number ? "a measure" : "a text") '\(name)'"
           + suggestion(for: name, among: known))
     }
-    let deciders = try variants.map { try Decider($0, parts, columns, context) }
+    let rules = try variants.map { try GateRules($0.options.preset, require: $0.options.require) }
+    let lists = GateLists.names(try variants.flatMap { try context.files($0.options.lists) })
+    for rules in rules { try rules.check(columns: columns, lists: lists) }
+    let cuts = try GateCuts.find(rules.reduce(into: []) { $0.formUnion($1.quantiles) }, in: parts.files).values
+    let deciders = try zip(variants, rules).map { try Decider($0, $1, cuts, context) }
     var answers = GateAnswers(variants.count, samples: question.samples)
     let wanted = deciders.reduce(into: Set([question.weight, question.group, SignalsOutput.source])) {
       $0.formUnion($1.rules.columns)
@@ -25,9 +29,13 @@ extension Gate: WhatIfStage {
     for file in parts.files {
       let hashes = try file.documents.idHashes()
       let table = try SignalTable(hashes: hashes, files: file.signals, wanted: wanted)
-      let verdicts = deciders.map { $0.verdicts(table) }
-      answers.add(
-        file, hashes, verdicts, weights: table.numbers(question.weight) ?? [], groups: table.texts(question.group))
+      let part = GateAnswers.Part(
+        file: file, hashes: hashes, weights: table.numbers(question.weight) ?? [], groups: table.texts(question.group))
+      let base = deciders[0].verdicts(table)
+      answers.add(part, base, nil, to: 0)
+      for variant in deciders.indices.dropFirst() {
+        answers.add(part, deciders[variant].verdicts(table), base, to: variant)
+      }
     }
     return answers.finished()
   }
@@ -40,13 +48,10 @@ extension Gate: WhatIfStage {
     private let sources: Set<String>
 
     init(
-      _ gate: Gate, _ parts: GateParts, _ columns: [String: SignalColumn.Kind], _ context: any PlanningContext
+      _ gate: Gate, _ rules: GateRules, _ cuts: [GateQuantile: [String: Double]], _ context: any PlanningContext
     ) throws {
-      rules = try GateRules(gate.options.preset, require: gate.options.require)
-      let files = try context.files(gate.options.lists)
-      try rules.check(columns: columns, lists: GateLists.names(files))
-      lists = try GateLists.read(files)
-      cuts = try GateCuts.find(rules.quantiles, in: parts.files).values
+      (self.rules, self.cuts) = (rules, cuts)
+      lists = try GateLists.read(try context.files(gate.options.lists))
       sources = Set(gate.options.sources)
     }
 
@@ -76,29 +81,33 @@ private struct GateAnswers {
     candidates = Array(repeating: [], count: 2 * variants)
   }
 
-  mutating func add(
-    _ file: GateParts.File, _ hashes: [UInt64], _ verdicts: [GateVerdicts], weights: [Double], groups: CodedTexts?
-  ) {
-    let base = verdicts[0]
-    for (variant, verdict) in verdicts.enumerated() {
-      for row in hashes.indices {
-        let weight = weights.isEmpty || weights[row].isNaN ? 0 : weights[row]
-        let group = groups.map { $0.values[Int($0.codes[row])] } ?? ""
-        if let reason = verdict.missedRule(row) {
-          answers[variant].dropped[reason, default: .init()].add(weight)
-        } else {
-          answers[variant].kept.add(weight)
-          answers[variant].keptByGroup[group, default: .init()].add(weight)
-        }
-        let isKept = verdict.missed[row] < 0
-        guard variant > 0, isKept != (base.missed[row] < 0) else { continue }
-        let moves = isKept ? \WhatIfAnswer.entering : \.leaving
-        let dropping = isKept ? base : verdict
-        answers[variant][keyPath: moves].all.add(weight)
-        answers[variant][keyPath: moves].byReason[dropping.missedRule(row) ?? "", default: .init()].add(weight)
-        answers[variant][keyPath: moves].byGroup[group, default: .init()].add(weight)
-        offer(hashes[row], file, row, dropping, to: 2 * variant + (isKept ? 1 : 0))
+  /// One file's documents, with what is summed up.
+  struct Part {
+    var file: GateParts.File
+    var hashes: [UInt64]
+    var weights: [Double]
+    var groups: CodedTexts?
+  }
+
+  /// - Parameter base: the verdicts of the gate as it is; nil if these are them.
+  mutating func add(_ part: Part, _ verdicts: GateVerdicts, _ base: GateVerdicts?, to variant: Int) {
+    for row in part.hashes.indices {
+      let weight = part.weights.isEmpty || !part.weights[row].isFinite ? 0 : part.weights[row]
+      let group = part.groups.map { $0.values[Int($0.codes[row])] } ?? ""
+      let missed = verdicts.missedRule(row)
+      if let missed {
+        answers[variant].dropped[missed, default: .init()].add(weight)
+      } else {
+        answers[variant].kept.add(weight)
+        answers[variant].keptByGroup[group, default: .init()].add(weight)
       }
+      guard let base, (missed == nil) != (base.missedRule(row) == nil) else { continue }
+      let moves = missed == nil ? \WhatIfAnswer.entering : \.leaving
+      answers[variant][keyPath: moves].all.add(weight)
+      answers[variant][keyPath: moves].byReason[missed ?? base.missedRule(row) ?? "", default: .init()].add(weight)
+      answers[variant][keyPath: moves].byGroup[group, default: .init()].add(weight)
+      let dropping = missed == nil ? base : verdicts
+      offer(part.hashes[row], part.file, row, dropping, to: 2 * variant + (missed == nil ? 1 : 0))
     }
   }
 

@@ -36,7 +36,8 @@ struct GateParts {
       for column in try SignalsReader(file.path).columns {
         // Texts, and the number of characters, are of the documents themselves, and the same wherever they stand.
         let isShared = column.kind == .text || column.name == SignalsOutput.characters
-        guard columns.updateValue(column.kind, forKey: column.name) == nil || isShared else {
+        let known = columns.updateValue(column.kind, forKey: column.name)
+        guard known == nil || isShared && known == column.kind else {
           throw StageError(
             .options, "signals", "two of the wired scoring stages write '\(column.name)'",
             hint: "Give one of them a \"prefix\".")

@@ -58,9 +58,9 @@ struct GateQuantiles {
     let weights = quantile.weight.flatMap { table.numbers($0) }
     var slots = [Int](repeating: -1, count: groups?.values.count ?? 1)
     let shift = UInt64(56 - 8 * pass)
-    for (row, value) in values.enumerated() where !value.isNaN {
+    for (row, value) in values.enumerated() where value.isFinite {
       let weight = weights?[row] ?? 1
-      guard weight > 0 else { continue }
+      guard weight > 0, weight.isFinite else { continue }
       let code = groups.map { Int($0.codes[row]) } ?? 0
       if slots[code] < 0 { slots[code] = try slot(Key(quantile: quantile, group: groups?.values[code] ?? "")) }
       let ordered = Self.order(value)

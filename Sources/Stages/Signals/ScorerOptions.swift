@@ -54,7 +54,9 @@ final class SignalsOutput {
     let count = options.numbers.count
     reader.read(document.metadata) { path, value, kind in
       if path < count {
-        if kind == .number { numbers[path + 1] = Double(String(decoding: value, as: UTF8.self)) ?? .nan }
+        let number = kind == .number ? Double(String(decoding: value, as: UTF8.self)) : nil
+        // 1e999 is a number in JSON, but none to compute with.
+        numbers[path + 1] = number.flatMap { $0.isFinite ? $0 : nil } ?? .nan
       } else if kind == .string || kind == .number {
         texts[path - count + 1] = String(decoding: value, as: UTF8.self)
       }

@@ -35,12 +35,24 @@ struct SignalTable {
     scored.reserveCapacity(reader.rows)
     for block in reader.blocks.indices { scored += try reader.hashes(block: block) }
     if scored == hashes { return nil }
-    // Documents with the same id are taken in their order.
+    // Documents with the same id are taken in their order, if all of them are there.
     var first: [UInt64: Int] = [:]
     var following = [Int](repeating: -1, count: scored.count)
     for row in scored.indices.reversed() {
       following[row] = first[scored[row]] ?? -1
       first[scored[row]] = row
+    }
+    var wanted: [UInt64: Int] = [:]
+    for hash in hashes { wanted[hash, default: 0] += 1 }
+    var repeated: [UInt64: Int] = [:]
+    for row in scored.indices where following[row] >= 0 { repeated[scored[row], default: 1] += 1 }
+    for (hash, count) in repeated {
+      guard count == wanted[hash] ?? count else {
+        throw StageError(
+          .input, file.name,
+          "has measures of \(count) documents with one id, of which \(wanted[hash]!) are judged: it is not known which",
+          hint: "Remove repeated ids, as with dedupe.exact, before documents are scored.")
+      }
     }
     return try hashes.enumerated().map { place, hash in
       guard let row = first[hash] else {

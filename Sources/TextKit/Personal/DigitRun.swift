@@ -15,6 +15,10 @@ struct DigitRun {
   let hasPlus: Bool
   /// Whether more digits follow than were read.
   private(set) var isLonger = false
+  /// Whether a space and more digits follow, which are taken for another number.
+  private(set) var isCut = false
+  /// Behind each group, and whether a space follows there.
+  private var ends: [(place: Int, isSpace: Bool)] = []
 
   var count: Int { digits.count }
   /// Spaces and dashes are not combined.
@@ -38,10 +42,34 @@ struct DigitRun {
       guard separator.kind == .dash || separator.kind == .space || separator.kind == .longVowel,
         PhoneUnit(text, end + separator.width).kind == .digit
       else { return }
+      ends.append((end, separator.kind == .space))
       hasSpaces = hasSpaces || separator.kind == .space
       hasDashes = hasDashes || separator.kind != .space
       i = end + separator.width
     }
+  }
+
+  /// Shapes of numbers that stand before others: cards, accounts, My Numbers.
+  private static let leadingShapes: [[Int]] = [
+    [4, 4, 4, 4], [4, 6, 5], [4, 4, 4], [16], [15], [14], [12], [8], [7], [6],
+  ]
+
+  /// The groups before a space that have the shape of a number of their own: a card before its date of expiry.
+  var leading: DigitRun? {
+    guard hasSpaces, !hasPlus else { return nil }
+    for shape in Self.leadingShapes where groups.count > shape.count && groups.starts(with: shape) {
+      let last = shape.count - 1
+      guard ends[last].isSpace else { continue }
+      var cut = self
+      cut.digits.removeLast(digits.count - shape.reduce(0, +))
+      cut.groups = shape
+      cut.range = range.lowerBound..<ends[last].place
+      cut.hasSpaces = ends[..<last].contains { $0.isSpace }
+      cut.hasDashes = ends[..<last].contains { !$0.isSpace }
+      (cut.isCut, cut.isLonger) = (true, false)
+      return cut
+    }
+    return nil
   }
 
   private mutating func readGroup(_ text: UnsafeBufferPointer<UInt8>, _ i: Int) -> Int? {
@@ -85,7 +113,7 @@ struct DigitRun {
     switch after.kind {
     case .digit, .letter, .underscore: return false
     case .dash, .dot, .slash, .equals: return beyond.kind != .digit && beyond.kind != .letter
-    case .space: return !hasSpaces || beyond.kind != .digit
+    case .space: return isCut || !hasSpaces || beyond.kind != .digit
     default: return true
     }
   }
@@ -149,7 +177,7 @@ struct NearbyWords: Sendable {
       let isWide = 0xFF01...0xFF5E ~= scalar.value
       out.append(isWide ? Unicode.Scalar(UInt8(scalar.value - 0xFEE0)) : scalar == "_" ? " " : scalar)
     }
-    return Array(String(out).lowercased().utf8)
+    return Array(String(UnicodeFacts.lowercased(String(out))).utf8)
   }
 
   private static func lower(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }

@@ -35,8 +35,9 @@ struct MailAddress {
     }
   }
 
-  init?(_ text: UnsafeBufferPointer<UInt8>, at: Range<Int>) {
-    guard let start = Self.localStart(text, Self.skipSpace(text, before: at)),
+  /// - Parameter floor: where the address before it ended; it begins behind that.
+  init?(_ text: UnsafeBufferPointer<UInt8>, at: Range<Int>, floor: Int) {
+    guard let start = Self.localStart(text, Self.skipSpace(text, before: at), floor: floor),
       let (end, domain) = Self.domain(text, Self.skipSpace(text, after: at))
     else { return nil }
     range = start..<end
@@ -62,10 +63,10 @@ struct MailAddress {
   }
 
   /// The first letter or digit of the local part; nil if there is none, or an @ precedes it (an account of a network).
-  private static func localStart(_ text: UnsafeBufferPointer<UInt8>, _ end: Int) -> Int? {
-    if let quoted = quotedStart(text, end) { return quoted }
+  private static func localStart(_ text: UnsafeBufferPointer<UInt8>, _ end: Int, floor: Int) -> Int? {
+    if let quoted = quotedStart(text, end), quoted >= floor { return quoted }
     var i = end, found: Int?
-    for _ in 0..<64 {
+    for _ in 0..<64 where i > floor {
       let before = WideByte(text, before: i)
       guard before.width > 0, before.byte != 0, isLocalByte[Int(before.byte)] else {
         if before.byte == 0x40 { return nil }

@@ -7,7 +7,9 @@ enum MyNumber {
     else { return nil }
     let start = run.range.lowerBound
     if named.stand(in: text, before: start, within: 180) { return run.range }
-    guard run.groups.count == 3, !NumberWords.others.stand(in: text, before: start, within: 90) else { return nil }
+    guard run.groups.count == 3, !run.isCut, !NumberWords.others.stand(in: text, before: start, within: 90) else {
+      return nil
+    }
     return run.range
   }
 
@@ -37,7 +39,7 @@ struct CardNumber {
       Self.named.stand(in: text, before: start, within: 90)
       || Self.named.stand(in: text, after: run.range.upperBound, within: 30)
     // Other long numbers start like these; Mastercard's second series like the ids of social networks.
-    let needsWord = run.groups.count == 1 && (run.count != 16 && run.count != 15 || run.digits[0] == 2)
+    let needsWord = run.isCut || run.groups.count == 1 && (run.count != 16 && run.count != 15 || run.digits[0] == 2)
     guard isNamed || !needsWord && !NumberWords.others.stand(in: text, before: start, within: 60) else { return nil }
     range = run.range
     digits = run.digits

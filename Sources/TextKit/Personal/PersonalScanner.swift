@@ -42,6 +42,8 @@ struct PersonalPass {
   private(set) var spans: [PersonalSpan]
   /// Where the last postal code ended.
   private var codeEnd = -1
+  /// Where the last mail address ended, also one that is kept.
+  private var mailEnd = 0
   /// Behind the `://` of the last web address.
   private var authority = -1
   /// The path of a web address ends here: digits before it are no numbers of persons.
@@ -99,9 +101,10 @@ struct PersonalPass {
   // MARK: What starts where
 
   private mutating func mail(_ i: Int, _ width: Int) -> Int {
-    guard wants(.mail), let at = MailAddress.at(text, i), let mail = MailAddress(text, at: at),
+    guard wants(.mail), let at = MailAddress.at(text, i), let mail = MailAddress(text, at: at, floor: mailEnd),
       !isUser(of: mail, at.lowerBound)
     else { return i + width }
+    mailEnd = mail.range.upperBound
     guard !mail.isExempt(exemptions), !exemptions.keeps(text[mail.range]) else { return mail.range.upperBound }
     // Digits of its local part may have looked like a number.
     while let last = spans.last, last.range.upperBound > mail.range.lowerBound {
@@ -114,7 +117,11 @@ struct PersonalPass {
 
   /// Whether this is the user of a web address: `https://key@host/`.
   private func isUser(of mail: MailAddress, _ at: Int) -> Bool {
-    if at < pathEnd, authority >= 0, at - authority < 256, !text[authority..<at].contains(0x2F) { return true }
+    if at < pathEnd, authority >= 0, at - authority < 256,
+      !text[authority..<at].contains(where: { "/,;=".utf8.contains($0) })
+    {
+      return true
+    }
     let start = mail.range.lowerBound
     return start >= 2 && text[start - 1] == 0x2F && (text[start - 2] == 0x2F || text[start - 2] == 0x5C)
   }
@@ -132,8 +139,9 @@ struct PersonalPass {
     authority = i + 3
     // An address within the path of another does not make it longer.
     var end = max(pathEnd, i + 3)
-    while end < text.count, text[end] < 0x80, text[end].isASCIIAlphanumeric || "-._~/:@%+,;=!".utf8.contains(text[end])
-    { end += 1 }
+    while end < text.count, text[end] < 0x80, text[end].isASCIIAlphanumeric || "-._~/:@%+=!".utf8.contains(text[end]) {
+      end += 1
+    }
     pathEnd = end
     return i + 3
   }
@@ -153,6 +161,7 @@ struct PersonalPass {
     if let end = phone(i) ?? foreignPhone(i, run) { return end }
     guard run.count > 0 else { return run.firstEnd }
     if let end = card(run) ?? myNumber(run) ?? bankAccount(run) { return end }
+    if let part = run.leading, let end = card(part) ?? myNumber(part) ?? bankAccount(part) { return end }
     return address(i) ?? run.firstEnd
   }
 

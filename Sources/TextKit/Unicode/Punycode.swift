@@ -4,10 +4,10 @@ public enum Punycode {
   /// The name in ASCII: every label that has other characters is encoded. `。`, `．` and `｡` are dots. nil if a label is
   /// longer than a name may be.
   public static func ascii(host: String) -> String? {
-    if host.utf8.allSatisfy({ $0 < 0x80 }) { return host.lowercased() }
+    if host.utf8.allSatisfy({ $0 < 0x80 }) { return String(UnicodeFacts.lowercased(host)) }
     var mapped: [UInt8] = []
     Array(host.utf8).withUnsafeBufferPointer { NFKC.cleaning.normalize($0, into: &mapped) }
-    let labels = String(decoding: mapped, as: UTF8.self).lowercased()
+    let labels = String(UnicodeFacts.lowercased(String(decoding: mapped, as: UTF8.self)))
       .split(omittingEmptySubsequences: false) { $0 == "." || $0 == "。" || $0 == "｡" || $0 == "．" }
     var out: [String] = []
     for label in labels {

@@ -95,7 +95,8 @@ struct CommandArrowTests {
   private func run(columns body: String, _ options: [JSONMember]) throws -> StageHarness {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
-    let script = "import json\nfrom pipeline_stage import record_batches\n\n@record_batches\ndef stage(batch):\n    \(body)\n"
+    let script =
+      "import json\nfrom pipeline_stage import record_batches\n\n@record_batches\ndef stage(batch):\n    \(body)\n"
     try FileSystem.write(Array(script.utf8), to: folder + "/stage.py")
     let documents = ["b", "a"].map { Document(id: $0, text: $0, source: "s") }
     return try CommandWorkbench.harness(

@@ -39,10 +39,10 @@ import Testing
     ("com", .host("com")),
     ("hana.github.io", .domain("hana.github.io")), ("kumo.co.jp", .domain("kumo.co.jp")),
   ])
-  func entries(line: String, expected: URLListEntry) { #expect(URLListEntry(line) == expected) }
+  func entries(line: String, expected: URLListEntry) { #expect(URLListEntry.all(in: line) == [expected]) }
 
   @Test func commentsAreNoEntries() {
-    for line in ["", "  ", "# a", "! b", "/", "https://"] { #expect(URLListEntry(line) == nil, "\(line)") }
+    for line in ["", "  ", "# a", "! b", "/", "https://"] { #expect(URLListEntry.all(in: line).isEmpty, "\(line)") }
   }
 
   /// Every reason names the list and the entry that decides.
