@@ -17,7 +17,10 @@ public struct DedupeParagraphs: Stage {
     @Option("How many copies of a paragraph are kept.", in: 1...1_000_000) public var copies = 1
     @Option("Sources in order of preference: paragraphs of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
-    @Option("Documents that lost paragraphs are dropped if they have fewer characters left.", in: 0...1_000_000)
+    @Option(
+      "Documents that lost paragraphs are dropped if they have fewer characters left. Above 1 this may remove the only "
+        + "copy of a paragraph that was kept: to drop short documents without that, filter by length in a later stage.",
+      in: 0...1_000_000)
     public var minimumRemaining = 1
     @Option(
       "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),

@@ -100,6 +100,8 @@ public struct PassageIndex {
     guard text.count >= Self.anchor, let scalars = text.baseAddress else { return found }
     /// The ends, in the searched text, of the matches of each text and shift.
     var reached: [Diagonal: Int] = [:]
+    /// The number of the last match of each text, and how many it has.
+    var last: [Int: (match: Int, count: Int)] = [:]
     var hash = AnchorHash(scalars)
     var place = 0
     while true {
@@ -108,7 +110,7 @@ public struct PassageIndex {
       if sieve[Int(bit >> 5)] & (1 << UInt32(bit & 31)) != 0 {
         let bucket = Int(mixed >> bucketShift)
         for entry in Int(buckets[bucket])..<Int(buckets[bucket + 1]) {
-          extend(text, place, entry, &reached, &found)
+          extend(text, place, entry, &reached, &last, &found)
         }
       }
       guard place + Self.anchor < text.count else { return found }
@@ -116,6 +118,9 @@ public struct PassageIndex {
       place += 1
     }
   }
+
+  /// Of one text in another, from which on those within the last one are left out.
+  private static let manyMatches = 64
 
   private struct Diagonal: Hashable {
     var text: Int
@@ -125,7 +130,7 @@ public struct PassageIndex {
   @inline(never)
   private func extend(
     _ searched: UnsafeBufferPointer<UInt32>, _ place: Int, _ entry: Int, _ reached: inout [Diagonal: Int],
-    _ found: inout [Match]
+    _ last: inout [Int: (match: Int, count: Int)], _ found: inout [Match]
   ) {
     let number = Int(anchors[2 * entry]), offset = Int(anchors[2 * entry + 1])
     let own = letters(of: number)
@@ -140,6 +145,14 @@ public struct PassageIndex {
     reached[diagonal] = place + high
     let range = (offset - low)..<(offset + high)
     guard holdsPassage(range, of: number) else { return }
+    // A text of one letter again and again matches at every shift: what lies within a longer match says nothing new.
+    let (latest, count) = last[number] ?? (0, 0)
+    if count >= Self.manyMatches, range.count <= found[latest].range.count,
+      found[latest].place + found[latest].range.count > place - low
+    {
+      return
+    }
+    last[number] = (found.count, count + 1)
     found.append(Match(text: number, range: range, place: place - low))
   }
 

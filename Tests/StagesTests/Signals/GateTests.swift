@@ -193,4 +193,38 @@ import Testing
     }
     #expect(error?.message.hasPrefix("two of the wired scoring stages write '") == true)
   }
+
+  @Test func repeatedIDsOfWhichSomeAreGoneAreRefused() throws {
+    var documents = Self.documents
+    documents[0][5].id = documents[0][4].id
+    let scorer = try Self.scored(documents)
+    #expect(try Self.gate(rule("characters >= 0"), documents, by: [scorer]).documents().count == 600)
+    documents[0].remove(at: 4)
+    let error = #expect(throws: StageError.self) {
+      try Self.gate(rule("characters >= 0"), documents, by: [scorer])
+    }
+    #expect(error?.message.hasPrefix("has measures of 2 documents with one id, of which 1 are judged") == true)
+  }
+
+  @Test func aColumnHasOneKind() throws {
+    let scorers = try [["numbers": .strings(["stars"])], ["fields": .strings(["stars"]), "prefix": "b."]].map {
+      try Self.scored(Self.documents, .object($0.map { JSONMember($0.key, $0.value) }))
+    }
+    let error = #expect(throws: StageError.self) { try Self.gate(rule("stars == '2'"), by: scorers) }
+    #expect(error?.message.hasPrefix("two of the wired scoring stages write 'stars'") == true)
+  }
+
+  /// 1e999 is a number in JSON, but none to compute with.
+  @Test func numbersWithoutEndAreMissing() throws {
+    let documents = [
+      ["1e999", "2", "3"].map { number in
+        var document = Document(id: number, text: "雨", source: "s")
+        document.metadata = Array("{\"a\":\(number)}".utf8)
+        return document
+      }
+    ]
+    let scorer = try Self.scored(documents, ["numbers": .strings(["a"])])
+    let kept = try Self.gate(rule("a >= quantile(a, 0.9)"), documents, by: [scorer]).documents()
+    #expect(kept.map(\.idString) == ["3"])
+  }
 }

@@ -36,6 +36,18 @@ import Testing
     return found
   }
 
+  /// A grid of one digit matches itself at every shift.
+  @Test func aPeriodicTextHasFewMatches() throws {
+    let rule = PassageRule(characters: 20, words: 4, minimumCharacters: 8, minimumWords: 3)
+    let index = try index([String(repeating: "水", count: 40)], rule)
+    let searched = [UInt32](repeating: 0x6C34, count: 20_000)
+    let matches = searched.withUnsafeBufferPointer { index.matches(in: $0) }
+    #expect(matches.count < 1000)
+    var covered = [Bool](repeating: false, count: searched.count)
+    for match in matches { for i in match.place..<(match.place + match.range.count) { covered[i] = true } }
+    #expect(covered.allSatisfy { $0 })
+  }
+
   @Test func findsWhatTryingEveryPlaceFinds() throws {
     var random = SplitMix(seed: 3)
     let letters = Array("あいうえお水山川"),

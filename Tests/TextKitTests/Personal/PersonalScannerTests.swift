@@ -34,6 +34,21 @@ import TextKit
   ])
   func places(text: String, expected: [String]) { #expect(found(text) == expected) }
 
+  /// Rows of tables, with other things beside what is personal.
+  @Test(arguments: [
+    ("|suzuki@gmail.com|tanaka@yahoo.co.jp|", ["mail:suzuki@gmail.com", "mail:tanaka@yahoo.co.jp"]),
+    ("tanaka@example.com|suzuki@gmail.com", ["mail:suzuki@gmail.com"]),
+    ("a1@gmail.com&b2@gmail.com#c3@gmail.com", ["mail:a1@gmail.com", "mail:b2@gmail.com", "mail:c3@gmail.com"]),
+    ("https://acme.co.jp,090-1234-5678,担当", ["phone:090-1234-5678"]),
+    ("https://acme.co.jp;tanaka@gmail.com", ["mail:tanaka@gmail.com"]),
+    ("https://acme.co.jp/contact,03-1234-5678", ["phone:03-1234-5678"]),
+    ("カード番号 4539148803436467 12/27", ["card:4539148803436467"]),
+    ("カード番号 4539 1488 0343 6467 12/27", ["card:4539 1488 0343 6467"]),
+    ("マイナンバー 123456789018 1980年", ["my-number:123456789018"]),
+    ("口座番号 1234567 03-1234-5678", ["bank-account:1234567", "phone:03-1234-5678"]),
+  ])
+  func whatStandsBesideOtherThings(text: String, expected: [String]) { #expect(found(text) == expected) }
+
   /// A mail address whose local part looks like a telephone number is one span.
   @Test func digitsOfMailAddressesAreNoPhones() {
     #expect(found("09001234567@docomo.ne.jp") == ["mail:09001234567@docomo.ne.jp"])
