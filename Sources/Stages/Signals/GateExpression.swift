@@ -41,36 +41,39 @@ struct GateQuantile: Hashable, Sendable {
 }
 
 extension GateExpression {
+  /// The expressions that it is made of.
+  private var parts: [GateExpression] {
+    switch self {
+    case .number, .text, .column, .missing, .quantile: []
+    case .negative(let one), .not(let one), .member(let one, _), .listed(let one, _): [one]
+    case .arithmetic(_, let a, let b), .comparison(_, let a, let b), .and(let a, let b), .or(let a, let b): [a, b]
+    }
+  }
+
+  private func gathered<Found>(_ own: (GateExpression) -> Set<Found>) -> Set<Found> {
+    parts.reduce(own(self)) { $0.union($1.gathered(own)) }
+  }
+
   /// The names of measures that it reads.
   var columns: Set<String> {
-    switch self {
-    case .number, .text: []
-    case .column(let name), .missing(let name): [name]
-    case .quantile(let quantile): Set([quantile.column, quantile.group, quantile.weight].compactMap { $0 })
-    case .negative(let one), .not(let one), .member(let one, _), .listed(let one, _): one.columns
-    case .arithmetic(_, let a, let b), .comparison(_, let a, let b), .and(let a, let b), .or(let a, let b):
-      a.columns.union(b.columns)
+    gathered { expression in
+      switch expression {
+      case .column(let name), .missing(let name): [name]
+      case .quantile(let quantile): quantile.columns
+      default: []
+      }
     }
   }
 
   var quantiles: Set<GateQuantile> {
-    switch self {
-    case .quantile(let quantile): [quantile]
-    case .number, .text, .column, .missing: []
-    case .negative(let one), .not(let one), .member(let one, _), .listed(let one, _): one.quantiles
-    case .arithmetic(_, let a, let b), .comparison(_, let a, let b), .and(let a, let b), .or(let a, let b):
-      a.quantiles.union(b.quantiles)
-    }
+    gathered { if case .quantile(let quantile) = $0 { [quantile] } else { [] } }
   }
 
   /// The names of lists that it reads.
-  var lists: Set<String> {
-    switch self {
-    case .listed(let one, let name): one.lists.union([name])
-    case .number, .text, .column, .missing, .quantile: []
-    case .negative(let one), .not(let one), .member(let one, _): one.lists
-    case .arithmetic(_, let a, let b), .comparison(_, let a, let b), .and(let a, let b), .or(let a, let b):
-      a.lists.union(b.lists)
-    }
-  }
+  var lists: Set<String> { gathered { if case .listed(_, let name) = $0 { [name] } else { [] } } }
+}
+
+extension GateQuantile {
+  /// The names of measures that it reads.
+  var columns: Set<String> { Set([column, group, weight].compactMap { $0 }) }
 }

@@ -79,9 +79,7 @@ struct GateCuts: JSONRecord {
   static func find(
     _ quantiles: Set<GateQuantile>, in files: [GateParts.File], check: () throws -> Void = {}
   ) throws -> GateCuts {
-    let wanted = quantiles.reduce(into: Set<String>()) {
-      $0.formUnion([$1.column, $1.group, $1.weight].compactMap { $0 })
-    }
+    let wanted = quantiles.reduce(into: Set<String>()) { $0.formUnion($1.columns) }
     let found: [GateQuantile: [String: Double]]
     do {
       found = try GateQuantiles.find(quantiles) { body in
