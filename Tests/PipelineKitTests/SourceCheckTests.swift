@@ -80,43 +80,73 @@ private struct RewritingSource: SinglePhaseStage {
   @Test(arguments: ["", "named", "permissions"])
   func whatLeavesTheContentIsNoChange(_ change: String) throws { try run(change) }
 
-  private func artifact(_ path: String) throws -> ArtifactFile {
+  private static func artifact(_ path: String) throws -> ArtifactFile {
     try FileSystem.write(Array("a".utf8), to: path)
     return ArtifactFile(path: path, name: "a", bytes: 1, digest: Digester.digest([97]))
+  }
+
+  private static func cut(_ path: String, closes: Bool = true) throws -> MappedFile? {
+    let mapped = try MappedFile(path)
+    truncate(path, 0)
+    #expect(mapped.bytes[0] == 0)
+    return closes ? nil : mapped
   }
 
   /// A file of a stage that is cut fails the tasks that read it, and no other one.
   @Test func aCutFileIsNamedAndFailsItsReadersAlone() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }
-    let (mine, others) = (try artifact(folder + "/mine"), try artifact(folder + "/others"))
-    func cut(_ path: String, closes: Bool = true) throws -> MappedFile? {
-      let mapped = try MappedFile(path)
-      truncate(path, 0)
-      #expect(mapped.bytes[0] == 0)
-      return closes ? nil : mapped
-    }
+    let (mine, others) = (try Self.artifact(folder + "/mine"), try Self.artifact(folder + "/others"))
     for closes in [true, false] {
       var open: MappedFile?
       try SourceCheck.guarding([mine]) {
         let error = #expect(throws: StageError.self) {
           try SourceCheck.guarding([others]) {
             truncate(others.path, 1)
-            open = try cut(others.path, closes: closes)
+            open = try Self.cut(others.path, closes: closes)
           }
         }
         #expect(error?.subject == others.path)
       }
       withExtendedLifetime(open) {}
       let error = #expect(throws: StageError.self) {
-        try SourceCheck.guarding([mine]) { _ = try cut(folder + "/mine") }
+        try SourceCheck.guarding([mine]) { _ = try Self.cut(folder + "/mine") }
       }
       #expect(error?.subject == mine.path)
       truncate(mine.path, 1)
     }
-    // One that no task claims may be of any.
-    _ = try artifact(folder + "/spill")
-    #expect(throws: StageError.self) { try SourceCheck.guarding([mine]) { _ = try cut(folder + "/spill") } }
+  }
+
+  /// So does one that a task writes for itself.
+  @Test(arguments: [true, false]) func aCutFileOfATasksFolderFailsThatTaskAlone(closes: Bool) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let mine = try Self.artifact(folder + "/mine")
+    try FileSystem.makeDirectory(folder + "/scratch")
+    _ = try Self.artifact(folder + "/scratch/spill")
+    var open: MappedFile?
+    try SourceCheck.guarding([mine], folders: [folder + "/staging", folder + "/scra"]) {
+      let error = #expect(throws: StageError.self) {
+        try SourceCheck.guarding([], folders: [folder + "/scratch"]) {
+          open = try Self.cut(folder + "/scratch/spill", closes: closes)
+        }
+      }
+      #expect(error?.subject == folder + "/scratch/spill")
+    }
+    withExtendedLifetime(open) {}
+  }
+
+  /// One that no task claims may be of any, and fails all that run: hence in a process of its own.
+  @Test func aCutFileThatNoTaskClaimsFailsAll() async {
+    await #expect(processExitsWith: .success) {
+      let folder = temporaryDirectory()
+      defer { try? FileSystem.removeTree(folder) }
+      let mine = try SourceCheckTests.artifact(folder + "/mine")
+      _ = try SourceCheckTests.artifact(folder + "/spill")
+      #expect(throws: StageError.self) {
+        try SourceCheck.guarding([mine]) { _ = try SourceCheckTests.cut(folder + "/spill") }
+      }
+    }
   }
 
   @Test func aSourceThatChangedBeforeItsTaskFailsIt() throws {

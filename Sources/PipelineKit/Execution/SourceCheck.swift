@@ -3,26 +3,37 @@ import Synchronization
 
 /// Checks that the external files that a task reads still match its fingerprint.
 enum SourceCheck {
+  /// What belongs to one task: the files that it reads, and the folders in which it alone writes.
+  private struct Claim {
+    var paths: Set<ExactText>
+    var folders: [ExactText]
+
+    func contains(_ path: ExactText) -> Bool {
+      paths.contains(path) || folders.contains { path.text.utf8.starts(with: $0.text.utf8) }
+    }
+  }
+
   private struct Claims {
-    /// Paths of the running tasks, by task number.
-    var paths: [Int: Set<ExactText>] = [:]
+    /// By task number.
+    var running: [Int: Claim] = [:]
     /// Paths that lost pages during tasks that have ended.
     var settled: Set<ExactText> = []
     var tasks = 0
 
-    mutating func begin(_ files: [ArtifactFile]) -> Int {
+    mutating func begin(_ files: [ArtifactFile], _ folders: [String]) -> Int {
       tasks += 1
-      paths[tasks] = Set(files.map { ExactText($0.path) })
+      running[tasks] = Claim(
+        paths: Set(files.map { ExactText($0.path) }), folders: folders.map { ExactText($0 + "/") })
       return tasks
     }
 
     mutating func end(_ task: Int) {
-      let own = paths.removeValue(forKey: task)!
-      settled.formUnion(MappedFile.losses.keys.filter { own.contains($0) })
+      let own = running.removeValue(forKey: task)!
+      settled.formUnion(MappedFile.losses.keys.filter(own.contains))
     }
 
     func isAnothers(_ path: ExactText, than task: Int) -> Bool {
-      !paths[task]!.contains(path) && (settled.contains(path) || paths.values.contains { $0.contains(path) })
+      !running[task]!.contains(path) && (settled.contains(path) || running.values.contains { $0.contains(path) })
     }
   }
 
@@ -30,9 +41,12 @@ enum SourceCheck {
 
   /// Runs work on files and throws if one of them changed since it was digested. The change takes precedence over any
   /// other result, since a truncated file may look like a damaged one.
-  static func guarding<Result>(_ files: [ArtifactFile], _ work: () throws -> Result) throws -> Result {
+  /// - Parameter folders: those in which only this task writes: what is cut there fails no other task.
+  static func guarding<Result>(
+    _ files: [ArtifactFile], folders: [String] = [], _ work: () throws -> Result
+  ) throws -> Result {
     try check(files, reading: false)
-    let task = claims.withLock { $0.begin(files) }
+    let task = claims.withLock { $0.begin(files, folders) }
     defer { claims.withLock { $0.end(task) } }
     let before = MappedFile.losses
     let result: Result

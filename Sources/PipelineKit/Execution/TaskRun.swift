@@ -50,7 +50,8 @@ public struct TaskRun: Sendable {
     try FileSystem.removeTree(staging)
     try FileSystem.makeDirectory(staging)
     let scratch = self.scratch.map { "\($0)/\(self.staging)" }
-    defer { for folder in [staging, scratch].compactMap({ $0 }) { try? FileSystem.removeTree(folder) } }
+    let folders = [staging, scratch].compactMap { $0 }
+    defer { for folder in folders { try? FileSystem.removeTree(folder) } }
     try control.check()
     let state = TaskState.folder(node: directory, fingerprint: fingerprint)
     if publishes { try TaskState.mark(state, key: task.stateKey) }
@@ -58,7 +59,7 @@ public struct TaskRun: Sendable {
       task: task, phase: phase, staging: staging, scratch: scratch, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes,
       logPath: logPath)
-    let manifest = try SourceCheck.guarding(task.files) {
+    let manifest = try SourceCheck.guarding(task.files, folders: folders) {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.
       try control.check()
