@@ -30,14 +30,15 @@ struct Pipeline: ParsableCommand {
     groupedSubcommands: [
       CommandGroup(
         name: "Run",
-        subcommands: [RunCommand.self, PlanCommand.self, EstimateCommand.self, InitCommand.self, LockCommand.self]),
+        subcommands: [
+          RunCommand.self, PlanCommand.self, EstimateCommand.self, AblateCommand.self, InitCommand.self,
+          LockCommand.self,
+        ]),
       CommandGroup(
         name: "Inspect",
         subcommands: [
           StatusCommand.self, ExplainCommand.self, WhatIfCommand.self, ExpandCommand.self, LineageCommand.self,
-          TraceCommand.self,
-          DiffCommand.self,
-          ArtifactCommand.self, LogsCommand.self,
+          TraceCommand.self, DiffCommand.self, ArtifactCommand.self, LogsCommand.self,
         ]),
       CommandGroup(
         name: "Maintain",

@@ -16,6 +16,9 @@ struct PruneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Newest outputs to keep per stage.", valueName: "count"))
   var keep = 1
 
+  @Flag(help: "Also remove what only ablations of the pipeline need.")
+  var ablations = false
+
   @Flag(help: "Show what would be removed, and how many bytes that frees.")
   var dryRun = false
 
@@ -29,7 +32,7 @@ struct PruneCommand: ParsableCommand {
   func run() throws {
     let graph = try options.graph()
     let store = try options.openStore(graph)
-    let pruning = try Pruning(graph: graph, store: store, keep: keep)
+    let pruning = try Pruning(graph: graph, store: store, keep: keep, ablations: ablations)
     guard !pruning.candidates.isEmpty else { return Console.line("nothing to remove") }
     var table = TextTable([("stage", .left), ("output", .left), ("frees", .right), ("because", .left)])
     for candidate in pruning.candidates {

@@ -24,9 +24,19 @@ struct SpecArguments: ParsableArguments {
     help: ArgumentHelp("Folder of the store (default: .pipeline next to the pipeline file).", valueName: "folder"))
   var store: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Ask about a variant that `pipeline ablate` ran, such as without-dedupe/seed-1.", valueName: "variant"))
+  var variant: String?
+
   @OptionGroup var site: ProfileOption
 
-  func validate() throws { _ = try overrides() }
+  func validate() throws {
+    _ = try overrides()
+    guard variant == nil || parameters.isEmpty else {
+      throw ValidationError("--set changes nothing of a --variant, whose values are those that it ran with.")
+    }
+  }
 
   private func overrides() throws -> [(name: String, value: String)] { try Self.overrides(parameters) }
 
@@ -60,13 +70,57 @@ struct SpecArguments: ParsableArguments {
   /// The same for commands that read the pipeline file in several ways.
   /// - Returns: the path of the pipeline file and the other argument.
   func documentPath(and word: String?, called name: String) throws -> (path: String, word: String) {
+    try refuseVariant()
     if let word { return (try document ?? Self.impliedDocument(), word) }
     if let document, !DocumentSyntax.isDocument(document) { return (try Self.impliedDocument(), document) }
     throw ValidationError("Missing expected argument '<\(name)>'.")
   }
 
+  /// The path of the pipeline file, named or implied, for commands that read it in several ways.
+  func documentPath() throws -> String {
+    try refuseVariant()
+    return try document ?? Self.impliedDocument()
+  }
+
+  private func refuseVariant() throws {
+    guard variant != nil else { return }
+    throw ValidationError("--variant is for commands that show what was run; this one asks about the pipeline file.")
+  }
+
   private func graph(_ path: String?) throws -> Graph {
-    try Self.graph(of: path ?? Self.impliedDocument(), setting: parameters, site: site)
+    let path = try path ?? Self.impliedDocument()
+    if let variant { return try graph(of: variant, of: path) }
+    return try Self.graph(of: path, setting: parameters, site: site)
+  }
+
+  /// A variant as its ablation ran it.
+  private func graph(of variant: String, of path: String) throws -> Graph {
+    let root = store ?? "\(PipelineSpec.folder(of: path))/.pipeline"
+    let record = PipelineVariant.path(variant, store: root)
+    guard ArchivePath.isSafe(variant), let text = try? FileSystem.read(record, limit: PipelineSpec.mostBytes) else {
+      let known =
+        (try? FileSystem.walk(PipelineVariant.folder(store: root)).map { String($0.dropLast(".json".count)) }) ?? []
+      throw RunError(
+        .selection, "no ablation of this store has the variant '\(variant)'" + suggestion(for: variant, among: known),
+        hint: known.isEmpty
+          ? "Run `pipeline ablate` first." : "Known ones: \(known.sorted().prefix(10).joined(separator: ", ")).")
+    }
+    return try Graph(try PipelineSpec.parse(text, path: path, registry: .builtin), registry: .builtin)
+  }
+
+  /// A setting of `STAGE.OPTION`, unless the pipeline file has a parameter of this name, as one of its path.
+  /// - Throws: `RunError` (`.selection`) if it names neither a parameter nor an option of a stage.
+  static func qualified(_ setting: String, in graph: Graph) throws -> String {
+    let name = setting.prefix { $0 != "=" }
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false).map { String($0) }
+    let isParameter = graph.document.parameters.contains { $0.name.utf8.elementsEqual(name.utf8) }
+    guard parts.count > 1, parts[0] != "stages", !isParameter else { return setting }
+    let options = graph.nodes[try graph.node(named: parts[0])].description.options.map(\.name)
+    guard options.contains(parts[1]) else {
+      throw RunError(
+        .selection, "'\(parts[0])' has no option '\(parts[1])'" + suggestion(for: parts[1], among: options))
+    }
+    return "stages.\(parts[0]).options.\(setting.dropFirst(parts[0].count + 1))"
   }
 
   /// - Parameter parameters: as `--set` takes them.

@@ -6,7 +6,7 @@ import ShardKit
 struct WhatIfCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "what-if", abstract: "Show what other options of a stage would keep and drop, without running it.",
-    usage: "pipeline what-if [<pipeline-file>] <stage> --set <name=value> … [--sweep <name=from:to:step>]",
+    usage: "pipeline what-if [<pipeline-file>] <stage> --set <name=value> … [--sweep <name=values>]",
     discussion: """
       Answers from measures and counts that earlier runs have stored, in seconds. A --set that changes the stage's \
       options is the change that is asked about; any other one is taken as given, as in the run. <name> is a \
@@ -22,7 +22,7 @@ struct WhatIfCommand: ParsableCommand {
   @Argument(help: "Name of the stage in the pipeline file.")
   var stage: String?
 
-  @Option(help: ArgumentHelp("Ask for a range of values, and draw the curve.", valueName: "name=from:to:step"))
+  @Option(help: ArgumentHelp("Ask for several values, and draw the curve.", valueName: "name=values"))
   var sweep: String?
 
   @Option(help: ArgumentHelp("The measure that amounts are sums of.", valueName: "measure"))
@@ -42,7 +42,7 @@ struct WhatIfCommand: ParsableCommand {
 
   func validate() throws {
     guard sweep != nil || !options.parameters.isEmpty else {
-      throw ValidationError("Nothing is asked. Name a change with --set name=value or --sweep name=from:to:step.")
+      throw ValidationError("Nothing is asked. Name a change with --set name=value or --sweep name=values.")
     }
     guard svg == nil || sweep != nil else {
       throw ValidationError("--svg draws the curve of --sweep, which is missing.")
@@ -75,32 +75,6 @@ struct WhatIfCommand: ParsableCommand {
     if let svg { try FileSystem.write(Array(curve.svg.utf8), to: svg) }
     if json { return Console.json(curve.json) }
     for line in curve.lines(Style(STDOUT_FILENO)) { Console.line(line) }
-  }
-}
-
-/// `name=from:to:step`
-struct Sweep {
-  let name: String
-  let values: [String]
-
-  init(_ text: String) throws {
-    let sides = text.split(separator: "=", maxSplits: 1)
-    let parts = sides.last?.split(separator: ":").map { Double($0) } ?? []
-    guard sides.count == 2, parts.count == 3, let from = parts[0], let to = parts[1], let step = parts[2],
-      [from, to, step].allSatisfy(\.isFinite), step > 0, from <= to
-    else { throw ValidationError("--sweep must be name=from:to:step, such as threshold=0.5:0.9:0.05, not '\(text)'.") }
-    let count = ((to - from) / step + 1e-9).rounded(.down) + 1
-    guard count <= 1000 else {
-      throw ValidationError("--sweep asks for \(count) values; at most 1,000 are possible.")
-    }
-    name = String(sides[0])
-    // As many decimals as the step has: 0.7, not 0.7000000000000001.
-    let written = sides[1].split(separator: ":")
-    let decimals = written.map { $0.split(separator: ".").dropFirst().first?.count ?? 0 }.max() ?? 0
-    values = (0..<Int(count)).map { number in
-      let value = from + Double(number) * step
-      return written.contains { $0.contains("e") || $0.contains("E") } ? "\(value)" : fixed(value, decimals)
-    }
   }
 }
 

@@ -3,12 +3,9 @@ import ShardKit
 import TestKit
 import Testing
 
-private let hasEngine =
-  getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
-
 /// The tiny forms of the pipelines run from raw texts to a model. Those of `publish` and `tracked` have tests of their
 /// own; `mirrors` and `baseline` need what others have published.
-@Suite(.serialized, .needs(hasEngine, "needs Scripts/engine")) struct TinyPipelineTests {
+@Suite(.serialized, .needs(Workbench.hasEngine, "needs Scripts/engine")) struct TinyPipelineTests {
   @Test(arguments: [("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model")])
   func aTinyFormRunsToItsEnd(_ name: String, _ last: String) throws {
     let bench = try Workbench()

@@ -3,13 +3,11 @@ import ShardKit
 import TestKit
 import Testing
 
-private let hasEngine =
-  getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
 private let wandb = PeerScript("wandb_run.py")
 
 /// `Pipelines/tiny/tracked.json` from texts to a run that `wandb` reads.
 @Suite(
-  .serialized, .needs(hasEngine, "needs Scripts/engine"), .needs(wandb.isUsable, "needs Python with wandb"))
+  .serialized, .needs(Workbench.hasEngine, "needs Scripts/engine"), .needs(wandb.isUsable, "needs Python with wandb"))
 struct TrackedPipelineTests {
   @Test func aTrainingIsReplayedOnceHoweverOftenItIsAsked() throws {
     let bench = try Workbench()

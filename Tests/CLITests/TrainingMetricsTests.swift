@@ -3,11 +3,8 @@ import ShardKit
 import TestKit
 import Testing
 
-private let hasEngine =
-  getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
-
 /// The run's own exporter has the figures of a training that works in other processes.
-@Suite(.serialized, .needs(hasEngine, "needs Scripts/engine")) struct TrainingMetricsTests {
+@Suite(.serialized, .needs(Workbench.hasEngine, "needs Scripts/engine")) struct TrainingMetricsTests {
   @Test func theRunExportsTheFiguresOfItsTraining() throws {
     let bench = try Workbench(
       Workbench.training(

@@ -10,6 +10,10 @@ final class Workbench {
     var err: String
   }
 
+  /// Whether the training engine is built.
+  static let hasEngine =
+    getenv("PIPELINE_ENGINE") != nil || FileSystem.exists(packagePath(".build/engine/libpipelinetorch.so"))
+
   let folder: String
 
   /// - Parameter texts: documents by file, as `texts/0.jsonl` and so on.

@@ -16,25 +16,34 @@ public struct Pruning {
   }
 
   public let store: RunStore
+  private let removesVariants: Bool
   public private(set) var candidates: [Candidate] = []
   public var bytes: Int64 { candidates.reduce(0) { $0 + $1.bytes } }
 
   /// - Parameters:
   ///   - keep: how many of the newest outputs to keep per stage.
+  ///   - ablations: whether what only variants of the pipeline need counts as replaced.
   /// - Throws: `RunError` or `ShardError` if the database or a folder cannot be read.
-  public init(graph: Graph, store: RunStore, keep: Int = 1) throws {
+  public init(graph: Graph, store: RunStore, keep: Int = 1, ablations: Bool = false) throws {
     self.store = store
+    removesVariants = ablations
     let stages = Set(graph.nodes.map(\.name))
     func isGone(_ pipeline: String, _ stage: String) -> Bool {
-      pipeline == graph.document.name && !stages.contains(stage)
+      pipeline == graph.document.name
+        ? !stages.contains(stage) : ablations && PipelineVariant.isVariant(pipeline, of: graph.document.name)
     }
     let nodes = try store.nodes()
     var kept: Set<Int64> = []
+    var ofVariants: Set<Int64> = []
     /// By pipeline and stage.
     var ranks: [[String]: Int] = [:]
     var newestRun: [[String]: Int64] = [:]
     let runs = Dictionary(uniqueKeysWithValues: nodes.map { ($0.id, $0.run) })
-    for use in try store.usage() where !isGone(use.pipeline, use.stage) {
+    for use in try store.usage() {
+      guard !isGone(use.pipeline, use.stage) else {
+        if use.pipeline != graph.document.name { ofVariants.insert(use.node) }
+        continue
+      }
       let place = [use.pipeline, use.stage]
       if ranks[place, default: 0] < keep { kept.insert(use.node) }
       if ranks[place] == nil { newestRun[place] = runs[use.node] }
@@ -56,7 +65,7 @@ public struct Pruning {
       Candidate(
         stage: node.stage, fingerprint: node.fingerprint,
         directory: store.artifacts.directory(stage: node.stage, fingerprint: node.fingerprint), bytes: bytes,
-        reason: Self.reason(node, stages), node: node.id)
+        reason: ofVariants.contains(node.id) ? "only an ablation needed it" : Self.reason(node, stages), node: node.id)
     }
   }
 
@@ -92,5 +101,6 @@ public struct Pruning {
       try FileSystem.removeTree(candidate.directory)
       removed(candidate)
     }
+    if removesVariants { try FileSystem.removeTree(PipelineVariant.folder(store: store.root)) }
   }
 }

@@ -7,7 +7,7 @@ extension PipelineSpec {
     "use", "foreach", "description", "options", "inputs", "retries", "timeoutSeconds", "mayBeEmpty",
   ]
   /// The largest pipeline file.
-  static let mostBytes = 64 << 20
+  public static let mostBytes = 64 << 20
 
   /// Reads a pipeline file and what it extends, repeats stages for `foreach`, and substitutes parameters.
   /// - Parameters:
@@ -47,7 +47,7 @@ extension PipelineSpec {
     return document
   }
 
-  static func folder(of path: String) -> String {
+  public static func folder(of path: String) -> String {
     let parent = ArchivePath.parent(of: path) ?? "."
     guard let absolute = realpath(parent, nil) else { return parent }
     defer { free(absolute) }

@@ -68,7 +68,7 @@ public struct StageDescription: Sendable {
   }
 
   /// Whether there is an option of a name, current or former.
-  func hasOption(_ name: String) -> Bool { fields.has(name) }
+  public func hasOption(_ name: String) -> Bool { fields.has(name) }
 
   /// Whether an option can have a value.
   func accepts(_ value: JSONValue, for option: String) -> Bool { fields.accepts(value, for: option) }
