@@ -48,6 +48,11 @@ struct Pipeline: ParsableCommand {
         subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),
     ])
 
+  /// In the order of the help.
+  static var commandNames: [String] {
+    configuration.groupedSubcommands.flatMap { $0.subcommands.compactMap { $0.configuration.commandName } }
+  }
+
   /// Prints errors defined in this project as messages, and exits with the documented codes.
   static func main() {
     // With SIGXFSZ ignored, writing past the file-size limit fails with an error instead of ending the process.

@@ -3,15 +3,11 @@ import ShardKit
 import TestKit
 import Testing
 
+@testable import pipeline_cli
+
 /// Every `--help` as it is, so that a change of words is seen. `PIPELINE_RECORD=1 swift test` writes them anew.
 @Suite struct HelpTests {
-  static let commands = [
-    [], ["run"], ["plan"], ["init"], ["estimate"],
-    ["status"], ["explain"], ["expand"], ["lineage"], ["trace"], ["diff"], ["artifact"],
-    ["verify"], ["lock"],
-    ["prune"],
-    ["stages"], ["schema"], ["doctor"],
-  ]
+  static let commands = [[]] + Pipeline.commandNames.map { [$0] }
 
   @Test(arguments: commands) func help(_ command: [String]) throws {
     let bench = try Workbench()

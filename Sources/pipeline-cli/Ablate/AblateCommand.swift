@@ -17,8 +17,8 @@ struct AblateCommand: ParsableCommand {
 
       EXAMPLES
         pipeline ablate corpus.json --without dedupe --without quality
-        pipeline ablate corpus.json --sweep dedupe.threshold=0.7,0.8,0.9 --seeds 1,2,3,4,5
-        pipeline ablate corpus.json --file strict.json --score jglue --svg ablation.svg
+        pipeline ablate corpus.json --sweep dedupe.threshold=0.7,0.8,0.9
+        pipeline ablate corpus.json --file strict.json --seeds 1,2,3,4,5
         pipeline trace corpus.json --variant without-dedupe/seed-1 ID
       """)
 
