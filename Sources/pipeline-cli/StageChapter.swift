@@ -28,6 +28,7 @@ enum StageChapter: String, CaseIterable {
   ]
   private static let families: [String: StageChapter] = [
     "text": .clean, "filter": .clean, "redact": .clean, "score": .clean, "gate": .clean, "infer": .clean,
+    "classifier": .clean,
     "dedupe": .dedupe, "decontaminate": .dedupe, "mix": .dedupe, "tokenizer": .write, "mds": .write, "parquet": .write,
     "model": .train, "check": .train, "evaluate": .evaluate, "report": .publish, "command": .own,
   ]

@@ -62,7 +62,7 @@ let modelTargets: [String: FuzzTarget] = [
     _ = try? FineTuningJob(path: path)
     _ = try? EmbeddingJob(path: path)
     _ = try? RemoteData(path: path)
-    _ = try JGLUEBenchmark(tuned: path)
+    _ = try TunedTask(tuned: path)
   },
   "training-events": reader(
     samples: [

@@ -138,7 +138,7 @@ public struct EvaluateJGLUE: Stage {
     let engine = try TrainingEngine.require()
     let (device, precision) = options.compute.resolved(engine)
     var job = FineTuningJob()
-    job.task = run.task
+    job.task = .benchmark(run.task)
     job.learningRate = run.learningRate
     job.epochs = run.epochs
     job.seed = run.seed

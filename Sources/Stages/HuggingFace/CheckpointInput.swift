@@ -16,7 +16,7 @@ enum CheckpointInput {
       guard named.count == 1 else { throw missing(name) }
       return named[0]
     }
-    return needed + files.filter { $0.name == JGLUEBenchmark.fileName }
+    return needed + files.filter { $0.name == TunedTask.fileName }
   }
 
   /// The size of the weights in `files`, from which tasks estimate their memory.
@@ -36,8 +36,8 @@ enum CheckpointInput {
   /// Everything that the checkpoint holds. Each part is complete.
   static func parts(_ workspace: Workspace) throws -> CheckpointParts {
     let weights = try SafetensorsFile(try file(ModelShape.weightsName, workspace))
-    let task = workspace.files(role).first { $0.name == JGLUEBenchmark.fileName }
-    return try CheckpointParts(shape(workspace), weights, try task.map { try JGLUEBenchmark(tuned: $0.path) })
+    let task = workspace.files(role).first { $0.name == TunedTask.fileName }
+    return try CheckpointParts(shape(workspace), weights, try task.map { try TunedTask(tuned: $0.path) })
   }
 
   private static func file(_ name: String, _ workspace: Workspace) throws -> String {
@@ -55,12 +55,12 @@ struct CheckpointParts {
   let shape: ModelShape
   let weights: SafetensorsFile
   /// The task that it was fine-tuned for.
-  let task: JGLUEBenchmark?
+  let task: TunedTask?
   let hasLanguageHead: Bool
   /// All parameters; each one is present and has the right shape.
   let parameters: [ParameterShape]
 
-  init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: JGLUEBenchmark?) throws {
+  init(_ shape: ModelShape, _ weights: SafetensorsFile, _ task: TunedTask?) throws {
     func holds(_ parameters: [ParameterShape]) -> Bool { parameters.contains { weights[$0.name] != nil } }
     self.shape = shape
     self.weights = weights

@@ -7,7 +7,7 @@ enum HuggingFaceHead: Equatable {
   /// No head: the model only computes vectors.
   case none
   case maskedLanguage
-  case task(JGLUEBenchmark)
+  case task(TunedTask)
 
   init(_ parts: CheckpointParts) throws {
     if let task = parts.task {
@@ -16,9 +16,9 @@ enum HuggingFaceHead: Equatable {
       self = parts.hasLanguageHead ? .maskedLanguage : .none
     }
     // transformers 5 has no other classes for nomic_bert.
-    if parts.shape.kind == .ropeBERT, let task = parts.task, ![.jsts, .jnli].contains(task) {
+    if parts.shape.kind == .ropeBERT, let task = parts.task, ending != Self.sequenceEnding {
       throw StageError(
-        .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.rawValue) requires",
+        .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.name) requires",
         hint: "Fine-tune a MosaicBERT or BERT for this task.")
     }
   }
@@ -33,24 +33,30 @@ enum HuggingFaceHead: Equatable {
     return family + ending
   }
 
+  private static let sequenceEnding = "ForSequenceClassification"
+
   private var ending: String {
     switch self {
     case .none: "Model"
     case .maskedLanguage: "ForMaskedLM"
-    case .task(.jsts), .task(.jnli): "ForSequenceClassification"
-    case .task(.jcommonsenseqa): "ForMultipleChoice"
-    case .task(.jsquad): "ForQuestionAnswering"
+    case .task(.benchmark(.jsts)), .task(.benchmark(.jnli)), .task(.labels): Self.sequenceEnding
+    case .task(.benchmark(.jcommonsenseqa)): "ForMultipleChoice"
+    case .task(.benchmark(.jsquad)): "ForQuestionAnswering"
     }
   }
 
   /// The members of `config.json` that describe the head.
   var members: [JSONMember] {
     switch self {
-    case .task(.jsts): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]
-    case .task(.jnli):
-      Self.labels(JGLUEBenchmark.entailments) + [JSONMember("problem_type", "single_label_classification")]
+    case .task(.benchmark(.jsts)): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]
+    case .task(.benchmark(.jnli)): Self.classes(JGLUEBenchmark.entailments)
+    case .task(.labels(let labels)): Self.classes(labels)
     default: []
     }
+  }
+
+  private static func classes(_ names: [String]) -> [JSONMember] {
+    labels(names) + [JSONMember("problem_type", "single_label_classification")]
   }
 
   private static func labels(_ names: [String]) -> [JSONMember] {

@@ -74,12 +74,12 @@ public struct ModelFinetune: SinglePhaseStage {
     try file.copy(from: try openSource("\(job.output)/\(ModelShape.weightsName)"))
     try workspace.publish(Self.tuned, file, name: ModelShape.weightsName)
     let setting: JSONValue = [
-      "task": .string(job.task.rawValue), "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs),
+      "task": .string(job.task.name), "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs),
       "batchSize": .integer(job.batchSize), "maximumLength": .integer(job.maximumLength),
       "dropout": .number(job.dropout), "seed": .integer(job.seed),
       "precision": .string(job.precision.rawValue),
     ]
-    try workspace.write(Self.tuned, name: JGLUEBenchmark.fileName, Array(setting.prettyText().utf8))
+    try workspace.write(Self.tuned, name: TunedTask.fileName, Array(setting.prettyText().utf8))
     let scores = try JSONValue.parse(try FileSystem.read(job.result)).value.members ?? []
     let json = JSONValue.object(scores + (setting.members ?? []))
     try workspace.write(Self.metrics, name: "finetune.json", Array(json.prettyText().utf8))
@@ -90,7 +90,7 @@ public struct ModelFinetune: SinglePhaseStage {
     var job = FineTuningJob()
     (job.device, job.precision) = options.compute.resolved(engine)
     job.threads = options.compute.threads
-    job.task = options.task
+    job.task = .benchmark(options.task)
     try job.use(workspace)
     job.train = workspace.files(Self.trainingSet).map(\.path)
     job.test = workspace.files(Self.testSet).map(\.path)

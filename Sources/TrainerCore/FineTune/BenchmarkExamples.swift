@@ -6,6 +6,8 @@ public enum BenchmarkExample: Equatable, Sendable {
   case entailment(String, String, label: Int)
   case choice(question: String, choices: [String], label: Int)
   case answer(Passage)
+  /// A text and the place of its label.
+  case labeled(String, label: Int)
 
   /// A question about a paragraph, with its answers as byte ranges of the paragraph.
   public struct Passage: Equatable, Sendable {
@@ -23,14 +25,20 @@ public enum BenchmarkExample: Equatable, Sendable {
 }
 
 /// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form; or the Parquet files that the Hub makes
-/// of them, in which labels are numbers and each question of JSQuAD is a row.
+/// of them, in which labels are numbers and each question of JSQuAD is a row. For labels of texts: JSON lines with `text` and
+/// `label`.
 public enum BenchmarkExamples {
+  /// - Throws: `ShardError` if the file cannot be read or is not of the benchmark's form.
+  public static func read(_ benchmark: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
+    try read(.benchmark(benchmark), path: path)
+  }
+
   /// - Throws: `ShardError` if the file cannot be read or is not of the task's form.
-  public static func read(_ task: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
+  public static func read(_ task: TunedTask, path: String) throws -> [BenchmarkExample] {
     let isTable = try ParquetFile.isOne(path)
-    if task == .jsquad, !isTable { return try passages(path) }
+    if task == .benchmark(.jsquad), !isTable { return try passages(path) }
     var examples: [BenchmarkExample] = []
-    let lines = LineReader(try openLines(path), maximumLineBytes: 1 << 20)
+    let lines = LineReader(try openLines(path), maximumLineBytes: 64 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       func wrong(_ message: String) -> ShardError { ShardError(.malformed, "\(path):\(lines.number)", message) }
@@ -38,7 +46,7 @@ public enum BenchmarkExamples {
       do { json = try JSONValue.parse(Array(line)).value } catch {
         throw wrong("is not JSON at byte \(error.offset): \(error.message)")
       }
-      if task == .jsquad, json["is_impossible"]?.bool == true { continue }
+      if task == .benchmark(.jsquad), json["is_impossible"]?.bool == true { continue }
       examples.append(try example(task, json, wrong))
     }
     guard !examples.isEmpty else { throw ShardError(.malformed, path, "holds no examples") }
@@ -46,31 +54,37 @@ public enum BenchmarkExamples {
   }
 
   private static func example(
-    _ task: JGLUEBenchmark, _ json: JSONValue, _ wrong: (String) -> ShardError
+    _ task: TunedTask, _ json: JSONValue, _ wrong: (String) -> ShardError
   ) throws -> BenchmarkExample {
     func text(_ key: String) throws -> String {
       guard let text = json[key]?.string else { throw wrong("has no text '\(key)'") }
       return text
     }
     switch task {
-    case .jsts:
+    case .benchmark(.jsts):
       guard let score = json["label"]?.double, (0...5).contains(score) else {
         throw wrong("has no 'label' between 0 and 5")
       }
       return .pair(try text("sentence1"), try text("sentence2"), score: score)
-    case .jnli:
+    case .benchmark(.jnli):
       let named = JGLUEBenchmark.entailments.firstIndex(of: json["label"]?.string ?? "")
       guard let label = named ?? json["label"]?.integer, JGLUEBenchmark.entailments.indices.contains(label) else {
         throw wrong("has no 'label' of \(JGLUEBenchmark.entailments.joined(separator: ", "))")
       }
       return .entailment(try text("sentence1"), try text("sentence2"), label: label)
-    case .jcommonsenseqa:
+    case .benchmark(.jcommonsenseqa):
       guard let label = json["label"]?.integer, (0..<JGLUEBenchmark.choices).contains(label) else {
         throw wrong("has no 'label' below \(JGLUEBenchmark.choices)")
       }
       let choices = try (0..<JGLUEBenchmark.choices).map { try text("choice\($0)") }
       return .choice(question: try text("question"), choices: choices, label: label)
-    case .jsquad: return .answer(try passage(json, text("id"), text("question"), text("context"), wrong))
+    case .benchmark(.jsquad):
+      return .answer(try passage(json, text("id"), text("question"), text("context"), wrong))
+    case .labels(let labels):
+      guard let label = labels.firstIndex(of: json["label"]?.string ?? "") else {
+        throw wrong("has no 'label' of \(labels.joined(separator: ", "))")
+      }
+      return .labeled(try text("text"), label: label)
     }
   }
 

@@ -45,6 +45,8 @@ struct FeatureMaker {
       case .choice(let question, let choices, let label):
         let inputs = try choices.map { try encoder.pair(question, $0) }
         features.append(BenchmarkFeature(example: number, inputs: inputs, targets: [Double(label)]))
+      case .labeled(let text, let label):
+        features.append(BenchmarkFeature(example: number, inputs: [try encoder.text(text)], targets: [Double(label)]))
       case .answer(let passage): features += try windows(passage, number)
       }
     }

@@ -1,13 +1,17 @@
 import ShardKit
 import TextKit
 
-/// Turns texts into vectors with an encoder, or searches them for the neighbors of queries.
+/// Turns texts into vectors with an encoder, or into scores with its head, or searches them for the neighbors of queries.
 public final class Embedding {
   private let job: EmbeddingJob
   private let engine: Engine
   private let device: Device
   private let shape: ModelShape
   private let encoder: any TextEncoder
+  /// With the head that scores.
+  private let scorer: FinetunedModel?
+  /// Numbers per text.
+  private let width: Int
   private let sequences: SequenceEncoder
 
   /// Loads the model and the tokenizer.
@@ -17,18 +21,24 @@ public final class Embedding {
     self.engine = engine
     device = job.device == "cpu" ? .cpu : .cuda(0)
     try engine.setThreads(max(1, job.threads))
-    shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    let shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
+    self.shape = shape
     let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
     try shape.check(tokenizer)
     sequences = try SequenceEncoder(
       tokenizer, dictionary: job.dictionary, maximumLength: min(job.maximumLength, shape.maximumLength))
+    let head = job.scores ? try TunedTask(tuned: "\(job.checkpoint)/\(TunedTask.fileName)").head : nil
     let parameters = try Parameters(
-      shape.encoderParameters, engine: engine, device: device, precision: job.precision)
+      shape.encoderParameters + (head?.parameters(shape) ?? []), engine: engine, device: device,
+      precision: job.precision)
     let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
     try parameters.load { parameter throws(TorchError) in
       do { return try weights.floats(of: parameter.name) } catch { throw TorchError(.file, "", "\(error)") }
     }
-    encoder = shape.encoder(parameters)
+    let encoder = shape.encoder(parameters)
+    self.encoder = encoder
+    scorer = head.map { FinetunedModel(encoder, parameters, $0) }
+    width = head.map { $0.answerParameters(shape)[0].shape[0] } ?? shape.hiddenSize
   }
 
   private static let batch = 64
@@ -57,7 +67,7 @@ public final class Embedding {
       if pending.count == Self.chunk { try flush() }
     }
     try flush()
-    let tensors = search?.tensors() ?? [TensorSource("vectors", shape: [count, shape.hiddenSize], floats: vectors)]
+    let tensors = search?.tensors() ?? [TensorSource("vectors", shape: [count, width], floats: vectors)]
     try Safetensors.write(tensors, to: job.result)
   }
 
@@ -70,20 +80,25 @@ public final class Embedding {
   /// Vectors in the texts' order.
   func embed(_ texts: [TokenSequence]) throws -> [Float] {
     let order = texts.indices.sorted { (texts[$0].ids.count, $0) < (texts[$1].ids.count, $1) }
-    let size = shape.hiddenSize
+    let size = width
     var vectors = [Float](repeating: 0, count: texts.count * size)
     try engine.withoutGradient { () throws(TorchError) in
       for start in stride(from: 0, to: order.count, by: Self.batch) {
         let numbers = order[start..<min(start + Self.batch, order.count)]
         let batch = try EncoderInput(
           numbers.map { texts[$0] }, padding: shape.padding, engine: engine, device: device)
-        let pooled = try pool(batch, numbers.map { texts[$0].ids.count }).floats()
+        let pooled = try result(batch, numbers.map { texts[$0].ids.count }).floats()
         for (place, number) in numbers.enumerated() {
           for i in 0..<size { vectors[number * size + i] = pooled[place * size + i] }
         }
       }
     }
     return vectors
+  }
+
+  private func result(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {
+    if let scorer { return try scorer.scores(input, training: false) }
+    return try pool(input, lengths)
   }
 
   private func pool(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {

@@ -23,6 +23,8 @@ public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
   public var pooling = Pooling.mean
   public var maximumLength = 512
   public var normalizes = false
+  /// Whether the head of a fine-tuned model scores the texts; its output takes the place of their vectors.
+  public var scores = false
   /// Vectors that the texts are searched for; empty: the texts' own vectors are written.
   public var queries = ""
   /// Texts that are kept for each query.

@@ -40,21 +40,19 @@ public final class FineTuning {
     return shape
   }
 
-  /// Trains, then scores.
+  /// Trains, then scores, if there are test files.
   /// - Parameters:
   ///   - listen: called after every tenth step and the last one.
   ///   - shouldStop: asked at each step; true ends the work with an error.
-  /// - Returns: the scores by the names of `JGLUEBenchmark.metrics`, and the mean "loss" of the last tenth of the
-  ///   steps.
+  /// - Returns: the scores by the names of `JGLUEBenchmark.metrics`, or the "accuracy" of labels, and the mean "loss" of
+  ///   the last tenth of the steps.
   /// - Throws: `ShardError` if files cannot be read or written; `TorchError` if the loss or the gradient is not finite
   ///   (`diverged`), or the work was stopped (`stopped`).
   public func run(
     listen: (FineTuningStep) -> Void = { _ in }, shouldStop: () -> Bool = { false }
   ) throws -> [String: Double] {
-    let features = try maker.features(limited(try examples(job.train)))
-    try train(features, listen, shouldStop)
-    let test = limited(try examples(job.test))
-    var scores = try score(test, try maker.features(test))
+    try train(try maker.features(limited(try examples(job.train))), listen, shouldStop)
+    var scores = job.test.isEmpty ? [:] : try testScores()
     let tail = losses.suffix(max(1, losses.count / 10))
     scores["loss"] = Correlation.mean(tail.map { $0 })
     if !job.output.isEmpty { try save() }
@@ -63,6 +61,14 @@ public final class FineTuning {
       try FileSystem.write(Array(JSONValue.object(members).prettyText().utf8), to: job.result)
     }
     return scores
+  }
+
+  private func testScores() throws -> [String: Double] {
+    let test = limited(try examples(job.test))
+    let features = try maker.features(test)
+    let outputs = try outputs(features)
+    if !job.outputs.isEmpty { try write(outputs) }
+    return BenchmarkScores.of(job.task, test, features, outputs)
   }
 
   private func examples(_ paths: [String]) throws -> [BenchmarkExample] {
@@ -104,7 +110,7 @@ public final class FineTuning {
     losses.append(last.loss)
     if let fault = LossGuard.fault(loss: last.loss, gradientNorm: last.gradientNorm) {
       throw TorchError(
-        .diverged, job.task.rawValue, "\(fault) at step \(last.step)",
+        .diverged, job.task.name, "\(fault) at step \(last.step)",
         hint: "Lower the learning rate. With bfloat16, try float32.")
     }
     if last.step % 10 == 0 || last.step == steps {
@@ -120,10 +126,6 @@ public final class FineTuning {
   // MARK: Scoring
 
   private static let scoringBatch = 64
-
-  private func score(_ examples: [BenchmarkExample], _ features: [BenchmarkFeature]) throws -> [String: Double] {
-    BenchmarkScores.of(job.task, examples, features, try outputs(features))
-  }
 
   /// The head's output for each feature.
   func outputs(_ features: [BenchmarkFeature]) throws -> [[Float]] {
@@ -144,6 +146,14 @@ public final class FineTuning {
   }
 
   // MARK: Keeping
+
+  private func write(_ outputs: [[Float]]) throws {
+    var lines: [UInt8] = []
+    for output in outputs {
+      lines += Array(JSONValue.list(output.map { .number(Double($0)) }).text().utf8) + [0x0A]
+    }
+    try FileSystem.write(lines, to: job.outputs)
+  }
 
   private func save() throws {
     try FileSystem.makeDirectory(job.output)
@@ -176,16 +186,16 @@ extension EncoderInput {
 /// A task's metrics from the head's output for each feature.
 enum BenchmarkScores {
   static func of(
-    _ task: JGLUEBenchmark, _ examples: [BenchmarkExample], _ features: [BenchmarkFeature], _ outputs: [[Float]]
+    _ task: TunedTask, _ examples: [BenchmarkExample], _ features: [BenchmarkFeature], _ outputs: [[Float]]
   ) -> [String: Double] {
     switch task {
-    case .jsts:
+    case .benchmark(.jsts):
       let gold = features.map { $0.targets[0] }, said = outputs.map { Double($0[0]) }
       return ["pearson": Correlation.pearson(said, gold), "spearman": Correlation.spearman(said, gold)]
-    case .jnli, .jcommonsenseqa:
+    case .benchmark(.jnli), .benchmark(.jcommonsenseqa), .labels:
       let said = outputs.map { output in output.indices.max { output[$0] < output[$1] } ?? 0 }
       return ["accuracy": Correlation.accuracy(said, features.map { Int($0.targets[0]) })]
-    case .jsquad: return answers(examples, features, outputs)
+    case .benchmark(.jsquad): return answers(examples, features, outputs)
     }
   }
 

@@ -4,7 +4,7 @@ public import ShardKit
 public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public static let writesNull = true
 
-  public var task = JGLUEBenchmark.jsts
+  public var task = TunedTask.benchmark(.jsts)
   /// Folder of model.json and weights.safetensors.
   public var checkpoint = ""
   public var tokenizer = ""
@@ -29,6 +29,8 @@ public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public var threads = 1
   /// File of the scores.
   public var result = ""
+  /// File of the head's output for each test example, one line of JSON numbers per example; empty: none.
+  public var outputs = ""
   /// Folder of the model; empty: it is not kept.
   public var output = ""
 

@@ -69,19 +69,3 @@ public struct PublishedScores: Sendable {
     PublishedScores("Waseda RoBERTa large s512", (0.926, 0.892), 0.934, (0.918, 0.963), 0.891),
   ]
 }
-
-extension JGLUEBenchmark {
-  /// Next to the weights of a fine-tuned model: the task of its head.
-  public static let fileName = "task.json"
-
-  /// - Throws: `ShardError` if the file cannot be read; `TorchError` (`file`) if it names no known task.
-  public init(tuned path: String) throws {
-    let json = try JSONValue.parse(try FileSystem.read(path, limit: 1 << 20)).value
-    guard let task = json["task"]?.string.flatMap(JGLUEBenchmark.init(rawValue:)) else {
-      throw TorchError(
-        .file, path, "does not name a known task: \((json["task"] ?? .null).text())",
-        hint: "It should be written by 'model.finetune'.")
-    }
-    self = task
-  }
-}

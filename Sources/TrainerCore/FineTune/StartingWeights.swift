@@ -7,23 +7,23 @@ import ShardKit
 struct StartingWeights {
   private let shape: ModelShape
   private let weights: SafetensorsFile
-  private let task: JGLUEBenchmark?
+  private let task: TunedTask?
 
   init(_ folder: String, _ shape: ModelShape) throws {
     self.shape = shape
     weights = try SafetensorsFile("\(folder)/\(ModelShape.weightsName)")
-    let path = "\(folder)/\(JGLUEBenchmark.fileName)"
-    task = FileSystem.exists(path) ? try JGLUEBenchmark(tuned: path) : nil
+    let path = "\(folder)/\(TunedTask.fileName)"
+    task = FileSystem.exists(path) ? try TunedTask(tuned: path) : nil
   }
 
   /// Whether the parameter is drawn at random.
-  func isNew(_ parameter: ParameterShape, for task: JGLUEBenchmark) -> Bool {
+  func isNew(_ parameter: ParameterShape, for task: TunedTask) -> Bool {
     if task.head.answerParameters(shape).contains(parameter) { return task != self.task }
     let pooler = shape.poolerParameters
     return pooler.contains(parameter) && !pooler.contains { weights[$0.name] != nil }
   }
 
-  func load(_ parameters: Parameters, for task: JGLUEBenchmark) throws {
+  func load(_ parameters: Parameters, for task: TunedTask) throws {
     let kept = parameters.shapes.filter { !isNew($0, for: task) }
     let missing = kept.filter { weights[$0.name] == nil }.map(\.name)
     guard missing.isEmpty else {

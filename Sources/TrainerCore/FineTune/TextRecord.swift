@@ -30,7 +30,7 @@ public struct TextRecord: Equatable, Sendable {
   /// With the number of its line, from 1.
   /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord, Int) throws -> Void) throws {
-    let lines = LineReader(try openLines(path), maximumLineBytes: 16 << 20)
+    let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
       let json: JSONValue

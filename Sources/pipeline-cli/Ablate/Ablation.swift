@@ -141,7 +141,7 @@ private struct VariantReading {
       $0.formUnion(graph.ancestors(of: $1))
     }
     return graph.order.filter(needed.contains).map { graph.nodes[$0] }.filter { node in
-      node.description.outputs.contains { $0.kind == .checkpoint } && node.description.hasOption("seed")
+      node.description.name.hasPrefix("model.") && node.description.hasOption("seed")
     }.map(\.name)
   }
 

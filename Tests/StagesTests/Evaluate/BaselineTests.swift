@@ -105,7 +105,7 @@ struct BaselineTests {
   private func start(_ model: PublishedBERT, _ task: JGLUEBenchmark) throws -> (job: FineTuningJob, converted: String) {
     let read = try model.read()
     var job = FineTuningJob()
-    job.task = task
+    job.task = .benchmark(task)
     job.checkpoint = try folder(read, "checkpoint")
     job.tokenizer = try folder(read, "tokenizer") + "/tokenizer.json"
     job.dictionary = model.dictionary

@@ -48,7 +48,7 @@ enum TinyTask {
 struct FineTuningTests {
   private func job(_ model: TinyModel, _ task: JGLUEBenchmark) throws -> FineTuningJob {
     var job = FineTuningJob()
-    job.task = task
+    job.task = .benchmark(task)
     job.checkpoint = model.folder
     job.tokenizer = model.folder + "/tokenizer.json"
     job.train = [model.folder + "/train.json"]
@@ -148,6 +148,9 @@ struct FineTuningTests {
     let path = model.folder + "/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     #expect(try FineTuningJob(path: path) == job)
+    job.task = .labels(["bad", "good"])
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    #expect(try FineTuningJob(path: path) == job)
     // A job of another version is not run with this one's defaults.
     try FileSystem.write(Array(#"{"task":"jsts","learningRate":1e-5}"#.utf8), to: path)
     let error = #expect(throws: ShardError.self) { try FineTuningJob(path: path) }
@@ -158,11 +161,11 @@ struct FineTuningTests {
     let tuning =
       #"{"task":"jsts","checkpoint":"","tokenizer":"","dictionary":null,"train":[],"test":[],"learningRate":5e-05,"epochs":4,"#
       + #""batchSize":32,"microbatchSize":0,"maximumLength":128,"warmupFraction":0.1,"weightDecay":0.0,"dropout":0.1,"seed":1,"maximumExamples":0,"#
-      + #""device":"cpu","precision":"float32","threads":1,"result":"","output":""}"#
+      + #""device":"cpu","precision":"float32","threads":1,"result":"","outputs":"","output":""}"#
     #expect(FineTuningJob().json.text() == tuning)
     let embedding =
       #"{"checkpoint":"","tokenizer":"","dictionary":null,"texts":"","prefix":"","pooling":"mean","maximumLength":512,"#
-      + #""normalizes":false,"queries":"","top":100,"device":"cpu","precision":"float32","threads":1,"result":""}"#
+      + #""normalizes":false,"scores":false,"queries":"","top":100,"device":"cpu","precision":"float32","threads":1,"result":""}"#
     #expect(EmbeddingJob().json.text() == embedding)
   }
 

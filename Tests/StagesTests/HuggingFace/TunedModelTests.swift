@@ -19,7 +19,7 @@ private final class TunedModel {
     (self.model, self.task) = (model, task)
     folder = "\(model.folder)/\(task.rawValue)"
     var job = FineTuningJob()
-    job.task = task
+    job.task = .benchmark(task)
     job.checkpoint = checkpoint ?? model.folder
     job.tokenizer = model.folder + "/tokenizer.json"
     (job.train, job.test) = ([model.folder + "/train.json"], [model.folder + "/train.json"])
@@ -136,17 +136,19 @@ struct TunedModelTests {
     let pooler = model.shape.poolerParameters[0]
     for task in JGLUEBenchmark.allCases {
       let answers = task.head.answerParameters(model.shape)
-      #expect(answers.allSatisfy { weights.isNew($0, for: task) == (task != .jnli) })
-      #expect(!weights.isNew(pooler, for: task))
+      #expect(answers.allSatisfy { weights.isNew($0, for: .benchmark(task)) == (task != .jnli) })
+      #expect(!weights.isNew(pooler, for: .benchmark(task)))
     }
-    #expect(try StartingWeights(model.folder, model.shape).isNew(pooler, for: .jnli))
+    #expect(try StartingWeights(model.folder, model.shape).isNew(pooler, for: .benchmark(.jnli)))
     for task in [JGLUEBenchmark.jsts, .jcommonsenseqa, .jsquad] {
       let next = try TunedModel(model, task, from: first.folder)
       let file = try SafetensorsFile(next.folder + "/weights.safetensors")
       #expect(task.head.parameters(model.shape).allSatisfy { file[$0.name]?.shape == $0.shape })
     }
     var again = FineTuningJob()
-    (again.task, again.checkpoint, again.tokenizer) = (.jnli, first.folder, model.folder + "/tokenizer.json")
+    (again.task, again.checkpoint, again.tokenizer) = (
+      .benchmark(.jnli), first.folder, model.folder + "/tokenizer.json"
+    )
     (again.train, again.test) = ([model.folder + "/train.json"], [model.folder + "/train.json"])
     try FileSystem.write(Array(TinyTask.lines(.jnli, 20).utf8), to: again.train[0])
     (again.learningRate, again.epochs, again.dropout, again.output) = (0, 1, 0, model.folder + "/again")
@@ -179,7 +181,7 @@ struct TunedModelTests {
         $0.attentionDropout = trained
       }
       var job = FineTuningJob()
-      (job.task, job.checkpoint, job.tokenizer) = (.jnli, model.folder, model.folder + "/tokenizer.json")
+      (job.task, job.checkpoint, job.tokenizer) = (.benchmark(.jnli), model.folder, model.folder + "/tokenizer.json")
       (job.train, job.test) = ([model.folder + "/train.json"], [model.folder + "/train.json"])
       try FileSystem.write(Array(TinyTask.lines(.jnli, 20).utf8), to: job.train[0])
       (job.epochs, job.batchSize, job.dropout) = (1, 5, dropout)

@@ -1,0 +1,207 @@
+public import PipelineKit
+public import ShardKit
+import TextKit
+import TrainerCore
+
+/// Fine-tunes an encoder to label texts, and measures it on texts that it has not seen.
+///
+/// Three phases: *read* takes the labeled texts out of the documents, *fit* trains one model per fold, which scores the
+/// texts of its fold, and one on all texts, which is kept; *judge* measures.
+public struct ClassifierFinetune: Stage {
+  public struct Options: StageOptions {
+    @Option("The metadata field with the label, such as label or review.verdict.") public var labelField = "label"
+    @Option(
+      "The labels, in the order of the model's outputs; documents with another one are dropped. []: those that occur, in "
+        + "byte order.")
+    public var labels: [String] = []
+    @Option(
+      "The number of parts, each of which a model trained on the others scores. 0: nothing is measured.", in: 0...50)
+    public var folds = 5
+    @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
+    @Option("Number of passes over the texts.", in: 1...1000) public var epochs = 4
+    @Option("Texts per step.", in: 1...1 << 16) public var batchSize = 16
+    @Option("Texts that go through the model at once; 0: all of a step.", in: 0...1 << 16)
+    public var microbatchSize = 0
+    @Option("Tokens of a text that count, from its beginning.", in: 16...1 << 16) public var maximumLength = 512
+    @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1) public var warmupFraction = 0.1
+    @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.01
+    @Option("The fraction of activations dropped in training.", in: 0...0.9) public var dropout = 0.1
+    @Option("Seed of the head's weights, of shuffling, of dropout and of the folds.", in: 0...1 << 31) public var seed =
+      1
+    @OptionGroup public var compute: ComputeOptions
+
+    public init() {}
+  }
+
+  public static let name = "classifier.finetune"
+  public static let revision = 1
+  public static let summary = "Fine-tunes an encoder to label texts, such as good and bad, and measures it in folds."
+  static let documents = Input<Documents>("documents", "Documents with a label in their metadata.")
+  static let texts = Output<Intermediate>("texts", "Labeled texts.", hidden: true)
+  static let scores = Output<Intermediate>("scores", "The head's outputs for the texts of a fold.", hidden: true)
+  static let checkpoint = Output<Checkpoint>(
+    "checkpoint", "The encoder and its head: model.json, weights.safetensors, task.json; for score.encoder.")
+  static let metrics = Output<Metrics>("metrics", "classifier.json: accuracy, and for two labels AUC, over the folds.")
+  public static let inputs = [documents.port, CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [texts.port, scores.port, checkpoint.port, metrics.port]
+  public enum Phase: String, StagePhase { case read, fit, judge }
+
+  public static func options(of phase: Phase) -> Set<String>? {
+    switch phase {
+    case .read: ["labelField", "labels"]
+    case .fit: nil
+    case .judge: ["labels", "folds", "seed"]
+    }
+  }
+
+  private static let textsRole: TaskInputs.Role = "texts"
+  private static let whole = "whole"
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
+
+  public func validate() throws {
+    guard Set(options.labels.map { ExactText($0) }).count == options.labels.count, options.labels.count != 1 else {
+      throw StageError(.options, "labels", "should be two or more different labels, or []")
+    }
+    guard options.folds != 1 else {
+      throw StageError(.options, "folds", "is 1: no texts would be left to train on", hint: "Set 2 or more, or 0.")
+    }
+  }
+
+  private func key(ofFold fold: Int) -> String { "fold-\(padded(fold + 1, 2))" }
+
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    switch phase {
+    case .read: return TaskPlan.perFile(context.files(Self.documents))
+    case .fit:
+      let texts = context.files(Self.texts)
+      let keys = (0..<options.folds).map(key) + [Self.whole]
+      let bytes = texts.reduce(0) { $0 + Int($1.bytes) }
+      return try options.compute.modelTasks(
+        keys.map { ($0, [Self.textsRole: texts]) }, context, weightCopies: 4, besides: 1 << 30 + 8 * bytes)
+    case .judge:
+      guard options.folds > 0 else { return [] }
+      return [
+        TaskPlan(
+          key: "classifier", inputs: [Self.textsRole: context.files(Self.texts), .main: context.files(Self.scores)])
+      ]
+    }
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .read: try read(workspace)
+    case .fit: try fit(workspace)
+    case .judge: try judge(workspace)
+    }
+  }
+
+  // MARK: Reading
+
+  private func read(_ workspace: Workspace) throws {
+    let reader = MetadataReader([options.labelField])
+    let wanted = Set(options.labels.map { ExactText($0) })
+    let name = workspace.task.key + ".jsonl"
+    let file = try workspace.file(Self.texts, name)
+    let stream = workspace.documents()
+    var document = Document()
+    while try stream.next(&document) {
+      var label: String?
+      reader.read(document.metadata) { _, value, kind in
+        if kind != .object, kind != .array, kind != .null { label = String(decoding: value, as: UTF8.self) }
+      }
+      guard let label else {
+        try workspace.drop(document, DropReason("no-label"))
+        continue
+      }
+      guard wanted.isEmpty || wanted.contains(ExactText(label)) else {
+        try workspace.drop(document, DropReason("other-label", detail: String(label.prefix(80))))
+        continue
+      }
+      try file.write(LabeledTexts.line(text: document.text, label: label))
+      workspace.consume(bytes: document.text.count)
+    }
+    try workspace.publish(Self.texts, file, name: name)
+  }
+
+  private func labeled(_ workspace: Workspace) throws -> LabeledTexts {
+    try LabeledTexts(
+      workspace.files(Self.textsRole), wanted: options.labels, folds: options.folds, seed: options.seed)
+  }
+
+  // MARK: Training
+
+  private func fit(_ workspace: Workspace) throws {
+    let engine = try TrainingEngine.require()
+    let texts = try labeled(workspace)
+    let folder = try workspace.temporaryDirectory()
+    let isWhole = workspace.task.key == Self.whole
+    let fold = isWhole ? -1 : Int(workspace.task.key.split(separator: "-")[1])! - 1
+    try texts.split(fold: fold, own: "\(folder)/own.jsonl", others: "\(folder)/others.jsonl")
+    var job = try job(workspace, engine, folder)
+    job.task = .labels(texts.labels)
+    job.train = ["\(folder)/others.jsonl"]
+    if isWhole { job.output = "\(folder)/model" } else { job.test = ["\(folder)/own.jsonl"] }
+    job.outputs = "\(folder)/outputs.jsonl"
+    try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: job.device == "cuda")
+      .run(workspace)
+    if isWhole { return try keep(job, workspace) }
+    try workspace.write(Self.scores, name: workspace.task.key + ".jsonl", try FileSystem.read(job.outputs))
+  }
+
+  private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
+    var job = FineTuningJob()
+    (job.device, job.precision) = options.compute.resolved(engine)
+    job.threads = options.compute.threads
+    try job.use(workspace)
+    job.learningRate = options.learningRate
+    job.epochs = options.epochs
+    job.batchSize = options.batchSize
+    job.microbatchSize = options.microbatchSize
+    job.maximumLength = options.maximumLength
+    job.warmupFraction = options.warmupFraction
+    job.weightDecay = options.weightDecay
+    job.dropout = options.dropout
+    job.seed = options.seed
+    job.dictionary = options.compute.mecabDictionary
+    job.result = "\(folder)/scores.json"
+    return job
+  }
+
+  private func keep(_ job: FineTuningJob, _ workspace: Workspace) throws {
+    let shape = try CheckpointInput.shape(workspace)
+    try workspace.write(Self.checkpoint, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
+    let file = try workspace.file(Self.checkpoint, ModelShape.weightsName)
+    try file.copy(from: try openSource("\(job.output)/\(ModelShape.weightsName)"))
+    try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
+    let task = JSONValue.object(
+      job.task.members + [JSONMember("maximumLength", .integer(job.maximumLength))])
+    try workspace.write(Self.checkpoint, name: TunedTask.fileName, Array(task.prettyText().utf8))
+  }
+
+  // MARK: Judging
+
+  private func judge(_ workspace: Workspace) throws {
+    let texts = try labeled(workspace)
+    var outputs = [[Double]](repeating: [], count: texts.labelOfRow.count)
+    for fold in 0..<options.folds {
+      var rows = texts.rows(ofFold: fold).makeIterator()
+      let name = key(ofFold: fold) + ".jsonl"
+      guard let file = workspace.files(.main).first(where: { $0.name == name }) else {
+        throw StageError(.input, name, "is missing", hint: "Run again.")
+      }
+      let lines = LineReader(try openSource(file.path))
+      while let line = try lines.next(), let row = rows.next() {
+        outputs[row] = (try JSONValue.parse(Array(line)).value.array ?? []).compactMap(\.double)
+      }
+    }
+    let judged = LabelScores(outputs, texts)
+    let json = judged.json(folds: options.folds)
+    try workspace.write(Self.metrics, name: "classifier.json", Array(json.prettyText().utf8))
+    for (name, value) in judged.figures { workspace.metric(name, value) }
+  }
+}
