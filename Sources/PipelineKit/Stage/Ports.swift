@@ -1,6 +1,6 @@
 /// What an artifact contains. A port accepts one kind; wiring another is a load-time error.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signals, signatures, clusters, intermediate, tokenizer, mds, checkpoint, checkpoints,
+  case documents, signals, signatures, clusters, intermediate, tokenizer, mds, classifier, checkpoint, checkpoints,
     huggingFaceModel,
     metrics,
     report, files
@@ -23,6 +23,8 @@ public enum Clusters: ArtifactType { public static let kind = ArtifactKind.clust
 public enum Intermediate: ArtifactType { public static let kind = ArtifactKind.intermediate }
 public enum TokenizerFiles: ArtifactType { public static let kind = ArtifactKind.tokenizer }
 public enum MDS: ArtifactType { public static let kind = ArtifactKind.mds }
+/// A classifier of texts, such as that of `classifier.train`.
+public enum Classifier: ArtifactType { public static let kind = ArtifactKind.classifier }
 public enum Checkpoint: ArtifactType { public static let kind = ArtifactKind.checkpoint }
 /// Training checkpoints, with everything needed to resume from one.
 public enum Checkpoints: ArtifactType { public static let kind = ArtifactKind.checkpoints }

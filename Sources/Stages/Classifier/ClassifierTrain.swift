@@ -1,0 +1,209 @@
+public import PipelineKit
+import ShardKit
+import TextKit
+
+/// Trains a linear classifier on the n-grams of characters of labelled documents.
+///
+/// Three phases: *count* counts the n-grams of each input file, *fit* trains one classifier per fold, which judges the
+/// documents that it has not seen, and one on all; *judge* measures, calibrates and writes. Labels are read again only by
+/// *count*, texts for the names of the n-grams that decide.
+public struct ClassifierTrain: Stage {
+  public struct Options: StageOptions {
+    @Option("For the input documents: the metadata field with the label, such as label or review.verdict.")
+    public var labelField = "label"
+    @Option("For the input documents: the labels of those to be told from the others.")
+    public var positiveLabels = ["good"]
+    @Option("For the input documents: the labels of the others; documents with a third one are dropped. []: all else.")
+    public var negativeLabels: [String] = []
+    @Option("Characters of the shortest n-grams.", in: 1...8) public var shortest = 1
+    @Option("Characters of the longest n-grams.", in: 1...8) public var longest = 4
+    @Option(
+      "n-grams are numbered by a hash of this many bits. It bounds the memory: about 60 bytes for each of 2 to the power "
+        + "of it; fewer bits confuse n-grams of large corpora.", in: 8...24)
+    public var bits = 22
+    @Option("n-grams that fewer documents have do not count.", in: 1...1_000_000) public var minimumDocuments = 2
+    @Option(
+      "How much an error costs beside large weights (the C of scikit-learn and liblinear): less for few or noisy labels.",
+      in: 0.000_001...1_000_000)
+    public var cost = 8.0
+    @Option("The number of parts, each of which a classifier trained on the others judges.", in: 2...50)
+    public var folds = 5
+    @Option("Decides which documents are in which fold.", in: 0...1 << 40) public var seed = 0
+    @Option(
+      "How margins become probabilities, learned from the folds: platt fits a sigmoid, isotonic any rising curve (for "
+        + "thousands of labels), none takes the model's own.")
+    var calibration = Calibration.Method.platt
+    @Option("The number of n-grams to report that decide most, of each label.", in: 0...10_000) public var topGrams =
+      100
+
+    public init() {}
+  }
+
+  public static let name = "classifier.train"
+  public static let revision = 1
+  public static let summary =
+    "Trains a linear classifier on n-grams of characters, from labels or from two corpora, and measures it."
+  static let documents = Input<Documents>(
+    "documents", "Documents with a label in their metadata.", required: false)
+  static let positive = Input<Documents>("positive", "Documents to be told from the others.", required: false)
+  static let negative = Input<Documents>("negative", "The others.", required: false)
+  static let counts = Output<Intermediate>("counts", "Counted n-grams, by document.", hidden: true)
+  static let fits = Output<Intermediate>("fits", "Margins of held-out documents; weights.", hidden: true)
+  static let classifier = Output<Classifier>("classifier", "classifier.safetensors: the weights and the calibration.")
+  static let metrics = Output<Metrics>(
+    "metrics", "classifier.json: AUC, average precision and calibration on held-out documents.")
+  static let report = Output<Report>(
+    "report", "classifier.md, precision-recall.svg and grams.tsv: how well it judges, and the n-grams that decide.")
+  public static let inputs = [documents.port, positive.port, negative.port]
+  public static let outputs = [counts.port, fits.port, classifier.port, metrics.port, report.port]
+  public enum Phase: String, StagePhase { case count, fit, judge }
+
+  public static func options(of phase: Phase) -> Set<String>? {
+    switch phase {
+    case .count: ["labelField", "positiveLabels", "negativeLabels", "shortest", "longest", "bits"]
+    case .fit: ["shortest", "longest", "bits", "minimumDocuments", "cost", "folds", "seed"]
+    case .judge: nil
+    }
+  }
+
+  let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  var shape: GramShape { GramShape(shortest: options.shortest, longest: options.longest, bits: options.bits) }
+
+  public func validate() throws {
+    guard options.shortest <= options.longest else {
+      throw StageError(.options, "shortest", "is \(options.shortest), above longest (\(options.longest))")
+    }
+    guard !options.positiveLabels.isEmpty else {
+      throw StageError(.options, "positiveLabels", "names no label", hint: "Name one or more, such as [\"good\"].")
+    }
+    if let both = options.positiveLabels.first(where: options.negativeLabels.contains) {
+      throw StageError(.options, "negativeLabels", "'\(both)' is among the positiveLabels too")
+    }
+  }
+
+  // MARK: Tasks
+
+  /// Where a task's documents have their labels.
+  enum Labels: String, Codable { case metadata, positive, negative }
+
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    let sources = [(Labels.metadata, Self.documents), (.positive, Self.positive), (.negative, Self.negative)]
+      .map { (labels: $0.0, files: context.files($0.1)) }
+    let features = 1 << options.bits
+    switch phase {
+    case .count:
+      try Self.check(sources.map { !$0.files.isEmpty })
+      let tasks = sources.flatMap { source in source.files.map { (source.labels, $0) } }
+      return try tasks.enumerated().map { number, task in
+        try TaskPlan(
+          key: TaskPlan.padded(number), inputs: [.main: [task.1]], payload: task.0,
+          memoryBytes: (32 << 20) + 4 * features)
+      }
+    case .fit:
+      let counts = context.files(Self.counts)
+      let documents = sources.flatMap(\.files).reduce(0) { $0 + $1.documents }
+      let memoryBytes = (32 << 20) + 60 * features + 120 * documents
+      return try (0...options.folds).map { fold in
+        let key = fold < options.folds ? "fold-\(padded(fold + 1, 2))" : "whole"
+        return try TaskPlan(key: key, inputs: [.main: counts], payload: fold, memoryBytes: memoryBytes)
+      }
+    case .judge:
+      let texts = sources.flatMap(\.files)
+      return [
+        TaskPlan(
+          key: "classifier",
+          inputs: [.main: context.files(Self.counts), "fits": context.files(Self.fits), "texts": texts],
+          memoryBytes: (64 << 20) + 12 * features + 120 * texts.reduce(0) { $0 + $1.documents })
+      ]
+    }
+  }
+
+  private static func check(_ wired: [Bool]) throws {
+    guard wired[0] || (wired[1] && wired[2]) else {
+      throw StageError(
+        .input, "inputs", wired[1] || wired[2] ? "only documents of one label are wired" : "no documents are wired",
+        hint: "Wire documents with labels in their metadata to 'documents', or both 'positive' and 'negative'.")
+    }
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .count: try count(workspace)
+    case .fit: try fit(workspace)
+    case .judge: try judge(workspace)
+    }
+  }
+
+  // MARK: Counting
+
+  private func count(_ workspace: Workspace) throws {
+    let source: Labels = try workspace.payload()
+    let label = LabelReader(options)
+    let counter = GramCounter(shape)
+    let name = workspace.task.key + ".counts"
+    let file = try workspace.file(Self.counts, name)
+    let stream = workspace.documents()
+    var document = Document()
+    var written = 0
+    while try stream.next(&document) {
+      let isPositive: Bool
+      switch source {
+      case .positive: isPositive = true
+      case .negative: isPositive = false
+      case .metadata:
+        switch label.read(document.metadata) {
+        case .success(let found): isPositive = found
+        case .failure(let reason):
+          try workspace.drop(document, reason.reason)
+          continue
+        }
+      }
+      document.text.withUnsafeBufferPointer { counter.count($0) }
+      let features = counter.found.map { $0 << 8 | min(counter.occurrences($0), 255) }
+      let record = CountedDocuments.record(hash: recordHash(document.text), isPositive: isPositive, features: features)
+      try file.write(records: record[...])
+      workspace.consume(bytes: document.text.count)
+      written += 1
+    }
+    try workspace.publish(Self.counts, file, name: name, documents: written)
+  }
+
+  // MARK: Fitting
+
+  private func fit(_ workspace: Workspace) throws {
+    let fold: Int = try workspace.payload()
+    let documents = try CountedDocuments(workspace.files(.main))
+    let folds = documents.folds(options.folds, seed: UInt64(options.seed))
+    let own = documents.rows.indices.filter { Int(folds[$0]) != fold }
+    try checkLabels(documents, own)
+    let features = LogisticRegression.features(
+      documents, rows: own, bits: options.bits, minimum: options.minimumDocuments)
+    var regression = LogisticRegression(documents, rows: own, features: features, cost: options.cost) {
+      try workspace.control.check()
+    }
+    let solution = try regression.solve()
+    if fold < options.folds {
+      let held = documents.rows.indices.filter { Int(folds[$0]) == fold }
+      let name = workspace.task.key + ".margins"
+      let file = try workspace.file(Self.fits, name)
+      try file.write(records: regression.margins(held, solution)[...])
+      try workspace.publish(Self.fits, file, name: name)
+    } else {
+      workspace.metric("features", Double(features.scales.count))
+      workspace.metric("iterations", Double(solution.iterations))
+      let model = ClassifierFile(shape, features, solution, Calibration(.none, margins: [], labels: []))
+      try model.write(workspace, to: Self.fits, name: "whole.safetensors")
+    }
+  }
+
+  private func checkLabels(_ documents: CountedDocuments, _ rows: [Int]) throws {
+    let positives = rows.count { documents.rows[$0].isPositive }
+    guard positives == 0 || positives == rows.count else { return }
+    throw StageError(
+      .input, "documents", rows.isEmpty ? "none has a label" : "all have one label, or too few the other one",
+      hint: "Check labelField and positiveLabels; each label needs documents of at least \(options.folds) texts.")
+  }
+}

@@ -1,0 +1,81 @@
+import PipelineKit
+import ShardKit
+
+/// Labelled documents as counted n-grams, in files that are mapped into memory.
+///
+/// Of each document a file has, in numbers of 4 bytes: the lower and the upper half of the text's hash, whether it is
+/// positive, how many features follow, and those: the feature's number times 256 plus its count (at most 255).
+final class CountedDocuments {
+  struct Row {
+    var file: Int
+    /// Of the features, in numbers from the file's start.
+    var features: Range<Int>
+    var isPositive: Bool
+    var hash: UInt64
+  }
+
+  private let files: [MappedFile]
+  let rows: [Row]
+
+  /// - Throws: `ShardError` if a file cannot be read or is damaged.
+  init(_ files: [ArtifactFile]) throws {
+    self.files = try files.map { try MappedFile($0.path) }
+    var rows: [Row] = []
+    for (number, file) in self.files.enumerated() {
+      let numbers = Self.numbers(file)
+      var at = 0
+      while at < numbers.count {
+        guard at + 4 <= numbers.count, Int(numbers[at + 3]) <= numbers.count - at - 4 else {
+          throw ShardError(.malformed, file.path, "ends within a document", hint: "Run 'pipeline verify'.")
+        }
+        let features = (at + 4)..<(at + 4 + Int(numbers[at + 3]))
+        let hash = UInt64(numbers[at + 1]) << 32 | UInt64(numbers[at])
+        rows.append(Row(file: number, features: features, isPositive: numbers[at + 2] != 0, hash: hash))
+        at = features.upperBound
+      }
+    }
+    self.rows = rows
+  }
+
+  private static func numbers(_ file: MappedFile) -> UnsafeBufferPointer<UInt32> {
+    file.bytes.bindMemory(to: UInt32.self)
+  }
+
+  /// The features of a document; valid as long as this object.
+  func features(_ row: Int) -> UnsafeBufferPointer<UInt32> {
+    UnsafeBufferPointer(rebasing: Self.numbers(files[rows[row].file])[rows[row].features])
+  }
+
+  /// Takes the pages that were read out of the process's memory.
+  func release() { for file in files { file.release() } }
+
+  /// Appends a document to a file.
+  static func record(hash: UInt64, isPositive: Bool, features: [UInt32]) -> [UInt32] {
+    [UInt32(truncatingIfNeeded: hash), UInt32(hash >> 32), isPositive ? 1 : 0, UInt32(features.count)] + features
+  }
+
+  /// The fold of each document, 0 to `count` - 1: of each label, equally many distinct texts are in every fold, in an
+  /// order that the seed decides. Equal texts are in one fold, so that none is judged by a model that has seen it.
+  func folds(_ count: Int, seed: UInt64) -> [UInt8] {
+    var folds = [UInt8](repeating: 0, count: rows.count)
+    var known: [UInt64: UInt8] = [:]
+    func order(_ row: Int) -> UInt64 {
+      var mixed = (rows[row].hash ^ seed &* 0x9E37_79B9_7F4A_7C15) &* 0xD6E8_FEB8_6659_FD93
+      mixed ^= mixed >> 32
+      return mixed &* 0xA076_1D64_78BD_642F
+    }
+    for isPositive in [true, false] {
+      var next = 0
+      let members = rows.indices.filter { rows[$0].isPositive == isPositive }.map { (order: order($0), row: $0) }
+      for member in members.sorted(by: { $0 < $1 }) {
+        let hash = rows[member.row].hash
+        if known[hash] == nil {
+          known[hash] = UInt8(next % count)
+          next += 1
+        }
+        folds[member.row] = known[hash]!
+      }
+    }
+    return folds
+  }
+}

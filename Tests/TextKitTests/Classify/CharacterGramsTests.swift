@@ -1,0 +1,72 @@
+import TestKit
+import TextKit
+import Testing
+
+@Suite struct CharacterGramsTests {
+  /// Occurrences of the n-grams of a text, counted in the plain way.
+  static func grams(_ text: String, _ lengths: ClosedRange<Int>) -> [String: Int] {
+    let scalars = Array(text.unicodeScalars)
+    var counts: [String: Int] = [:]
+    for length in lengths {
+      for start in 0..<max(0, scalars.count - length + 1) {
+        counts[String(String.UnicodeScalarView(scalars[start..<(start + length)])), default: 0] += 1
+      }
+    }
+    return counts
+  }
+
+  private static func count(_ text: String, by counter: GramCounter) -> [Int] {
+    Array(text.utf8).withUnsafeBufferPointer { counter.count($0) }
+    return counter.found.map { Int(counter.occurrences($0)) }
+  }
+
+  @Test func everyNGramIsCounted() {
+    let counter = GramCounter(GramShape(shortest: 2, longest: 4, bits: 24))
+    for text in ["雨が降る。雨が止む。雨が、降る", "aaaaaa", "", "梅", "梅雨", "𠮷野家の𠮷田さん"] {
+      #expect(Self.count(text, by: counter).sorted() == Self.grams(text, 2...4).values.sorted(), "\(text)")
+    }
+  }
+
+  @Test func textsThatDifferInFormOnlyHaveTheSameFeatures() {
+    let counter = GramCounter(GramShape(shortest: 1, longest: 3, bits: 20))
+    func features(_ text: String) -> [UInt32] {
+      _ = Self.count(text, by: counter)
+      return counter.found
+    }
+    #expect(features("ＡＢＣ　ガイド１２") == features("abc \n\t ｶﾞｲﾄﾞ12"))
+    #expect(features("abc") != features("acb"))
+  }
+
+  @Test func namesOfFeaturesAreTheirNGrams() {
+    let counter = GramCounter(GramShape(shortest: 1, longest: 2, bits: 20))
+    _ = Self.count("雨 だ", by: counter)
+    let wanted = Set(counter.found.prefix(2).map { Int($0) })
+    var names: [String] = []
+    Array("大雨 だ雨".utf8).withUnsafeBufferPointer { text in
+      counter.forEachGram(of: text, where: wanted.contains) { _, scalars in
+        names.append(String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar($0) })))
+      }
+    }
+    #expect(names == ["雨", "雨 ", "雨"])
+  }
+
+  @Test func theMarginIsThatOfTheFormula() {
+    let shape = GramShape(shortest: 1, longest: 1, bits: 20)
+    let counter = GramCounter(shape)
+    _ = Self.count("雨雪風", by: counter)
+    let features = counter.found.map { Int($0) }
+    var (scales, weights) = ([Float](repeating: 0, count: shape.features), [Float](repeating: 0, count: shape.features))
+    for (place, feature) in features.prefix(2).enumerated() {
+      scales[feature] = [2, 0.5][place]
+      weights[feature] = [3, -1][place]
+    }
+    let model = LinearClassifier(shape: shape, scales: scales, weights: weights, bias: 0.25)
+    func margin(_ text: String) -> Double {
+      Array(text.utf8).withUnsafeBufferPointer { model.margin(of: $0, by: counter) }
+    }
+    let rain = 2 * 2.0986122886681098, snow = 0.5  // 1 + ln 3
+    let expected = (3 * rain - snow) / (rain * rain + snow * snow).squareRoot() + 0.25
+    #expect(abs(margin("雨雨雪風風風雨") - expected) < 1e-9)
+    #expect(margin("風と月") == 0.25 && margin("") == 0.25)
+  }
+}
