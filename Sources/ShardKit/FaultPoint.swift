@@ -22,6 +22,9 @@ public enum FaultPoint {
   /// The names reached by handing tasks to a cluster; the last one by the job.
   public static let jobNames = ["job.prepared", "job.submitted", "job.published"]
 
+  /// The names reached by taking documents down, besides those of the run.
+  public static let removalNames = ["removal.passages", "removal.recorded", "removal.cleaned"]
+
   private static let armed: (name: String, count: Int, gate: String?)? = {
     guard let value = getenv("PIPELINE_FAULT") else { return nil }
     let parts = String(cString: value).split(separator: ":", maxSplits: 2)

@@ -42,7 +42,7 @@ struct Pipeline: ParsableCommand {
         ]),
       CommandGroup(
         name: "Maintain",
-        subcommands: [VerifyCommand.self, PruneCommand.self, JobsCommand.self, ProfileCommand.self]),
+        subcommands: [VerifyCommand.self, PruneCommand.self, RemoveCommand.self, JobsCommand.self, ProfileCommand.self]),
       CommandGroup(
         name: "Reference",
         subcommands: [StagesCommand.self, SchemaCommand.self, DoctorCommand.self, WorkerCommand.self]),

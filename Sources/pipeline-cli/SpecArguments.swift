@@ -67,6 +67,12 @@ struct SpecArguments: ParsableArguments {
     return (try graph(document), word)
   }
 
+  /// Like the above, with any number of other arguments.
+  func graph(andAny words: [String]) throws -> (graph: Graph, words: [String]) {
+    if let document, !DocumentSyntax.isDocument(document) { return (try graph(nil), [document] + words) }
+    return (try graph(document), words)
+  }
+
   /// The same for commands that read the pipeline file in several ways.
   /// - Returns: the path of the pipeline file and the other argument.
   func documentPath(and word: String?, called name: String) throws -> (path: String, word: String) {

@@ -96,11 +96,16 @@ public struct Pruning {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
     for candidate in candidates {
-      try FileSystem.remove(candidate.directory + "/manifest.json")
-      try store.removeNode(candidate.node)
-      try FileSystem.removeTree(candidate.directory)
+      try Self.delete(candidate.directory, row: candidate.node, store)
       removed(candidate)
     }
     if removesVariants { try FileSystem.removeTree(PipelineVariant.folder(store: store.root)) }
+  }
+
+  /// Deletes a node's folder and its row, if it has one.
+  static func delete(_ directory: String, row: Int64?, _ store: RunStore) throws {
+    try FileSystem.remove(directory + "/manifest.json")
+    if let row { try store.removeNode(row) }
+    try FileSystem.removeTree(directory)
   }
 }

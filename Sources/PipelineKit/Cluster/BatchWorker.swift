@@ -116,9 +116,10 @@ public struct BatchWorker {
     try checkOptions(configured)
     let done = Set(try JobReports.read(folder.outcomes(group)).filter { $0.kind != .began }.map { ExactText($0.key) })
     let earlier = try folder.readEarlier()
+    let removals = try RemovalList(root: ArtifactStore.root(ofNode: batch.directory))
     for task in tasks where !done.contains(ExactText(task.key)) {
       if stopping() || FileSystem.exists(folder.stop) || FileSystem.exists(folder.void) { return }
-      try run(task, description, configured, earlier, reports, stopping)
+      try run(task, description, configured, (earlier, removals), reports, stopping)
     }
   }
 
@@ -176,7 +177,7 @@ public struct BatchWorker {
 
   private func run(
     _ task: JobTask, _ description: StageDescription, _ configured: ConfiguredStage,
-    _ earlier: [String: [ArtifactFile]],
+    _ given: (earlier: [String: [ArtifactFile]], removals: RemovalList),
     _ reports: ReportFile, _ stopping: @escaping @Sendable () -> Bool
   ) throws {
     let plan = try task.plan()
@@ -198,9 +199,10 @@ public struct BatchWorker {
     control.begin()
     let run = TaskRun(
       directory: batch.directory, keptState: batch.keptState, phase: batch.phase, task: plan,
-      fingerprint: task.fingerprint, memoryBytes: plan.memoryBytes, control: control, earlier: earlier,
+      fingerprint: task.fingerprint, memoryBytes: plan.memoryBytes, control: control, earlier: given.earlier,
       staging: "\(batch.phase)-\(task.key)-\(batch.id)\(isLeader ? "" : "-\(hostName())-\(getpid())")",
-      scratch: Self.scratch, publishes: isLeader, logPath: log.path, limits: configured.limits)
+      scratch: Self.scratch, publishes: isLeader, logPath: log.path, limits: configured.limits,
+      removals: given.removals)
     do {
       _ = try log.capturing { try run.run(configured.stage(of: batch.phase)) }
       FaultPoint.reach("job.published")

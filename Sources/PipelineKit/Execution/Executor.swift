@@ -71,6 +71,7 @@ final class Executor {
   /// Runs the tasks that do not run on threads of this process.
   private let cluster: ClusterExecutor?
   private let locked: LockedArtifacts?
+  private let removals: RemovalList
   /// Tells threads that fetch to come to an end.
   private let stopping = StopFlag()
   private let threads: ThreadExecutor
@@ -100,6 +101,7 @@ final class Executor {
     self.limits = limits
     self.cluster = cluster
     self.locked = locked
+    removals = try store.removals()
     self.interruption = interruption
     self.listen = listen
     schedule = Schedule(
@@ -172,7 +174,7 @@ final class Executor {
       memoryBytes: plan.memoryBytes, control: control, earlier: state.outputs,
       logPath: TaskLog.path(
         store: store.root, run: self.run, stage: graphNode.name, phase: graphNode.description.phases[phase.number],
-        key: plan.key, attempt: number), limits: graphNode.configured.limits)
+        key: plan.key, attempt: number), limits: graphNode.configured.limits, removals: removals)
     let attempt = TaskAttempt(node: graphNode, run: run, number: number)
     executor(of: graphNode, phase: phase.number).submit(attempt) { [outlet = pool.outlet] in
       outlet(.ended(node: node, task: task, control, $0))

@@ -22,13 +22,20 @@ struct PhasePreparation {
   var folder: String { store.artifacts.directory(stage: node.name, fingerprint: fingerprint) }
 
   func prepare(phase: String, context: NodeContext) throws -> PreparedPhase {
-    let tasks = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
-    try check(tasks, phase)
     let options = Fingerprint.canonicalOptions(node.configured, phase: phase)
-    let fingerprints = tasks.map {
+    func fingerprint(_ task: TaskPlan) -> Digest {
       Fingerprint.task(
-        stage: node.description.name, revision: node.description.revision, options: options, phase: phase, task: $0)
+        stage: node.description.name, revision: node.description.revision, options: options, phase: phase, task: task)
     }
+    var tasks = try node.configured.stage(of: phase).tasks(ofPhase: phase, in: context)
+    try check(tasks, phase)
+    let removals = try store.removals()
+    if !removals.isEmpty {
+      tasks = tasks.map {
+        removals.applied(to: $0, use: node.description.name, phase: phase, fingerprint: fingerprint($0))
+      }
+    }
+    let fingerprints = tasks.map(fingerprint)
     var prepared = PreparedPhase(tasks: tasks, fingerprints: fingerprints, kept: [:])
     var verdicts: [(plan: TaskPlan, verdict: TaskVerdict, identity: TaskIdentity)] = []
     let history = try TaskHistory(store: store, node: nodeID, stage: node.name, pipeline: pipeline, phase: phase)

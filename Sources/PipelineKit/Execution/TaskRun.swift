@@ -21,12 +21,15 @@ public struct TaskRun: Sendable {
   /// See `Workspace.logPath`.
   public var logPath: String?
   public var limits: LossLimits
+  /// Documents that no task may write.
+  public var removals: RemovalList
 
   public init(
     directory: String, keptState: String, phase: String, task: TaskPlan, fingerprint: Digest, memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], staging: String? = nil, scratch: String? = nil,
-    publishes: Bool = true, logPath: String? = nil, limits: LossLimits? = nil
+    publishes: Bool = true, logPath: String? = nil, limits: LossLimits? = nil, removals: RemovalList = RemovalList()
   ) {
+    self.removals = removals
     self.limits = limits ?? LossLimits()
     self.logPath = logPath
     self.scratch = scratch
@@ -58,7 +61,7 @@ public struct TaskRun: Sendable {
     let workspace = Workspace(
       task: task, phase: phase, staging: staging, scratch: scratch, state: [.untilPublished: state, .kept: keptState],
       memoryBytes: memoryBytes, control: control, earlier: earlier, isFollower: !publishes,
-      logPath: logPath)
+      logPath: logPath, removals: removals)
     let manifest = try SourceCheck.guarding(task.files, folders: folders) {
       try stage.run(phase: phase, workspace)
       // A task given up as hung must not publish if it returns after all.

@@ -99,7 +99,7 @@ extension DocumentTrace {
 
 extension Graph.Node {
   /// Whether documents are wired to it; external files do not count.
-  fileprivate var readsDocuments: Bool {
+  var readsDocuments: Bool {
     edges.contains { edge in description.inputs.contains { $0.name == edge.input && $0.kind == .documents } }
   }
 }
@@ -139,7 +139,9 @@ private struct TraceReading {
 
   /// nil if another id has the same hash.
   private func drop(_ id: String, _ path: String, _ ordinal: Int) throws -> DocumentTrace.Drop? {
-    guard let line = try line(path, ordinal), let json = try? JSONValue.parse(line).value, json["id"]?.string == id
+    guard let line = try line(path, ordinal), let json = try? JSONValue.parse(line).value,
+      let name = json["id"]?.string,
+      name == id || Array(id.utf8).withUnsafeBytes({ RemovalList.alias($0) }) == name
     else { return nil }
     return DocumentTrace.Drop(
       reason: json["reason"]?.string ?? "", bytes: json["bytes"]?.integer ?? 0, value: json["value"]?.double,

@@ -23,6 +23,8 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
   public var options: JSONValue
   public var inputs: [Wired]
   public var files: [File]
+  /// What was removed of the documents that it brings in; nil if nothing was.
+  public var removed: RemovalList.Part?
 
   public var fingerprint: Digest {
     var digester = Digester()
@@ -33,15 +35,19 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
     for file in files {
       for field in ["file", file.option, file.name, file.digest.hex] { digester.update(field: field) }
     }
+    if let removed { digester.update(field: "removed \(removed.digest.hex)") }
     return digester.finish()
   }
 
-  public init(use: String, revision: Int, options: JSONValue, inputs: [Wired], files: [File]) {
+  public init(
+    use: String, revision: Int, options: JSONValue, inputs: [Wired], files: [File], removed: RemovalList.Part? = nil
+  ) {
     self.use = use
     self.revision = revision
     self.options = options
     self.inputs = inputs
     self.files = files
+    self.removed = removed
   }
 }
 
@@ -61,7 +67,13 @@ extension NodeIdentity {
     for member in before where !now.contains(where: { $0.key == member.key }) {
       out.append("option '\(member.key)' was removed; it was \(member.value.text())")
     }
-    return out + inputDifferences(from: old) + fileDifferences(from: old)
+    return out + inputDifferences(from: old) + fileDifferences(from: old) + removalDifferences(from: old)
+  }
+
+  private func removalDifferences(from old: NodeIdentity) -> [String] {
+    guard removed != old.removed else { return [] }
+    let counts = [old.removed?.documents ?? 0, removed?.documents ?? 0]
+    return ["the documents that were removed of what it brings in changed: \(counts[0]) → \(counts[1])"]
   }
 
   private func inputDifferences(from old: NodeIdentity) -> [String] {

@@ -20,10 +20,14 @@ public protocol History {
   /// The salt of the store.
   /// - Throws: an error if it cannot be read.
   func salt() throws -> StoreSalt
+  /// What was removed of the documents that a stage brings in.
+  /// - Throws: an error if it cannot be read.
+  func removed(stage: String) throws -> RemovalList.Part?
 }
 
 extension History {
   public func salt() -> StoreSalt { StoreSalt() }
+  public func removed(stage: String) -> RemovalList.Part? { nil }
 }
 
 /// Decides what a run has to do, node by node: a pure function of graph, history and selection.
@@ -52,7 +56,7 @@ public struct Planner: Sendable {
         let source = graph.nodes[edge.source].name
         return .init(
           input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output))
-      }, files: files)
+      }, files: files, removed: try history.removed(stage: node.name))
   }
 
   private func inputFiles(of node: Graph.Node, _ history: some History) throws -> [NodeIdentity.File] {

@@ -1,5 +1,6 @@
 internal import GRDB
 public import ShardKit
+import Synchronization
 
 /// The database of a store: its runs, finished nodes and tasks, and the reasons for each verdict.
 ///
@@ -13,6 +14,7 @@ public final class RunStore: Sendable {
   /// Where a damaged database was moved before a new one was created.
   public let damagedDatabase: String?
   let database: any DatabaseWriter
+  private let removalCache = Mutex((names: [String](), list: RemovalList()))
 
   /// Opens a store in a folder.
   /// - Parameter creating: creates the store if there is none, and replaces a damaged database; finished work is
@@ -33,6 +35,17 @@ public final class RunStore: Sendable {
 
   func read<T>(_ body: (Database) throws -> T) throws -> T {
     do { return try database.read(body) } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
+  }
+
+  /// The documents that the store must not hold any more.
+  /// - Throws: `ShardError` if the record of a removal cannot be read.
+  public func removals() throws -> RemovalList {
+    // A record never changes once it has its name.
+    let names = try RemovalList.names(in: root)
+    return try removalCache.withLock { cache in
+      if cache.names != names { cache = (names, try RemovalList(root: root, names: names)) }
+      return cache.list
+    }
   }
 
   // MARK: Runs

@@ -50,5 +50,7 @@ final class StoreHistory: History {
 
   func salt() throws -> StoreSalt { try StoreSalt(of: store.root) }
 
+  func removed(stage: String) throws -> RemovalList.Part? { try store.removals().part(of: stage) }
+
   func digest(_ path: String) throws -> Digest { try store.digest(path) }
 }

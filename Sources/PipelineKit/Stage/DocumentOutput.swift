@@ -16,10 +16,12 @@ public final class DocumentOutput {
     self.compressionLevel = compressionLevel
   }
 
-  /// Writes a document and counts it as output.
+  /// Writes a document and counts it as output; one that was removed from the store is dropped instead.
   /// - Throws: `ShardError`: the disk is full, or the document is one that no reader would take (a field that is not
   ///   UTF-8, metadata that is not one JSON object), which is a fault of the stage.
   public func write(_ document: borrowing Document) throws {
+    let bytes = document.text.count
+    if try document.id.withUnsafeBytes({ try workspace.leavesOut(id: $0, bytes: bytes) }) { return }
     try writer().write(document)
     workspace.ledger.output.add(bytes: document.text.count)
   }
@@ -27,6 +29,7 @@ public final class DocumentOutput {
   /// Writes a document's JSON line without parsing it.
   /// - Throws: as `write(_:)` does.
   public func write(line: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer, textBytes: Int) throws {
+    if try workspace.leavesOut(id: id, bytes: textBytes) { return }
     try writer().write(line: line, id: id, textBytes: textBytes)
     workspace.ledger.output.add(bytes: textBytes)
   }

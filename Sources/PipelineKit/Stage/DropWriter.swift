@@ -15,7 +15,8 @@ final class DropWriter {
     sink = ZstdSink(file, level: 1)
   }
 
-  func write(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
+  /// - Parameter hash: what the list of ids has for it.
+  func write(id: [UInt8], hash: UInt64, bytes: Int, _ reason: DropReason) throws {
     line.removeAll(keepingCapacity: true)
     line.append(contentsOf: #"{"id":"#.utf8)
     let id = Self.readable(id)
@@ -37,12 +38,12 @@ final class DropWriter {
     }
     line.append(contentsOf: "}\n".utf8)
     try sink.write(line)
-    ids.append(recordHash(id))
+    ids.append(hash)
     self.bytes += Int64(bytes)
   }
 
   /// A document may be dropped because its id is not valid UTF-8; its drop line is valid UTF-8 all the same.
-  private static func readable(_ id: [UInt8]) -> [UInt8] {
+  static func readable(_ id: [UInt8]) -> [UInt8] {
     isUTF8(id) ? id : Array(String(decoding: id, as: UTF8.self).utf8)
   }
 

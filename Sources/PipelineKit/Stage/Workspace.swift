@@ -41,6 +41,7 @@ public final class Workspace {
   private var open: [() throws -> Void] = []
   private var drops: DropWriter?
   private let earlier: [String: [ArtifactFile]]
+  private let removals: RemovalList
 
   /// - Parameters:
   ///   - staging: the task's own folder, empty and on the store's file system.
@@ -49,8 +50,9 @@ public final class Workspace {
     task: TaskPlan, phase: String, staging: String, scratch: String? = nil, state: [StateLifetime: String],
     memoryBytes: Int,
     control: TaskControl, earlier: [String: [ArtifactFile]] = [:], isFollower: Bool = false,
-    logPath: String? = nil
+    logPath: String? = nil, removals: RemovalList = RemovalList()
   ) {
+    self.removals = removals
     self.logPath = logPath
     self.isFollower = isFollower
     self.task = task
@@ -240,10 +242,23 @@ public final class Workspace {
   /// - Parameter bytes: the record's size, as counted when it was read.
   /// - Throws: `ShardError` when the record cannot be written.
   public func drop(id: [UInt8], bytes: Int, _ reason: DropReason) throws {
+    if try id.withUnsafeBytes({ try leavesOut(id: $0, bytes: bytes) }) { return }
+    try record(drop: id, hash: recordHash(DropWriter.readable(id)), bytes: bytes, reason)
+  }
+
+  private func record(drop id: [UInt8], hash: UInt64, bytes: Int, _ reason: DropReason) throws {
     ledger.dropped[reason.name, default: Count()].add(bytes: bytes)
     let writer = try drops ?? DropWriter(self)
     drops = writer
-    try writer.write(id: id, bytes: bytes, reason)
+    try writer.write(id: id, hash: hash, bytes: bytes, reason)
+  }
+
+  /// Whether a document was removed from the store; if so, it is counted as dropped, under another name than its own.
+  /// - Throws: `ShardError` when the record of the drop cannot be written.
+  func leavesOut(id: UnsafeRawBufferPointer, bytes: Int) throws -> Bool {
+    guard !removals.isEmpty, removals.contains(id: id) else { return false }
+    try record(drop: Array(RemovalList.alias(id).utf8), hash: recordHash(id), bytes: bytes, .removed)
+    return true
   }
 
   /// Counts a named warning; the first message of a name is kept.

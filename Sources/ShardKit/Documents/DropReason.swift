@@ -24,6 +24,9 @@ public struct DropReason: Equatable, Sendable {
   /// The text is empty, or nothing of it remains.
   public static let empty = DropReason("empty")
 
+  /// It was taken down: the store must not hold it any more.
+  public static let removed = DropReason("removed")
+
   public static func tooShort(_ characters: Int, minimum: Int) -> DropReason {
     DropReason("too-short", value: Double(characters), threshold: Double(minimum))
   }

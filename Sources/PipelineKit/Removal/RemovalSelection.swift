@@ -1,0 +1,65 @@
+import ShardKit
+
+/// Which documents to take down by what they say of themselves: their source, license, web address or metadata.
+public struct RemovalSelection: Sendable {
+  public enum Condition: Sendable, Equatable {
+    /// The field `source`.
+    case source(String)
+    /// `metadata.license` or `metadata.licence`, whatever the case.
+    case license(String)
+    /// `metadata.url`, or an id that is an address: a domain with all below it, a domain with the beginning of a path, or
+    /// the beginning of an address with its scheme.
+    case url(String)
+    /// A member of the metadata by its path (`a.b`), as text.
+    case member([String], String)
+  }
+
+  /// All must hold.
+  public var conditions: [Condition]
+
+  public init(conditions: [Condition]) { self.conditions = conditions }
+
+  /// The ids of the documents, from the newest outputs of the stages that bring documents in.
+  /// - Throws: `RunError` or `ShardError` if the database or an output cannot be read.
+  public func ids(graph: Graph, store: RunStore) throws -> [String] {
+    var out: [String] = []
+    for index in graph.order where !graph.nodes[index].readsDocuments {
+      let node = graph.nodes[index]
+      guard let manifest = try store.newestSealed(stage: node.name, pipeline: graph.document.name)?.manifest else {
+        continue
+      }
+      for port in node.description.outputs where port.kind == .documents && !port.isHidden {
+        for file in store.artifacts.files(manifest, port: port.name) {
+          let reader = try DocumentReader(path: file.path)
+          var document = Document()
+          while try reader.next(&document) { if holds(for: document) { out.append(document.idString) } }
+        }
+      }
+    }
+    return out
+  }
+
+  func holds(for document: Document) -> Bool {
+    lazy var metadata = (try? JSONValue.parse(document.metadata))?.value ?? .null
+    return conditions.allSatisfy { condition in
+      switch condition {
+      case .source(let name): document.source.elementsEqual(name.utf8)
+      case .license(let name):
+        ["license", "licence"].contains { metadata[$0]?.string?.lowercased() == name.lowercased() }
+      case .url(let pattern): Self.matches(metadata["url"]?.string ?? document.idString, pattern)
+      case .member(let path, let value): Self.text(path.reduce(metadata) { $0?[$1] }) == value
+      }
+    }
+  }
+
+  private static func text(_ value: JSONValue?) -> String? { value.map { $0.string ?? $0.text() } }
+
+  static func matches(_ url: String, _ pattern: String) -> Bool {
+    if pattern.contains("://") { return url.hasPrefix(pattern) }
+    guard let scheme = url.firstRange(of: "://") else { return false }
+    let rest = url[scheme.upperBound...]
+    if pattern.contains("/") { return rest.hasPrefix(pattern) }
+    let host = rest.prefix { !"/:?#".contains($0) }.lowercased()
+    return host == pattern.lowercased() || host.hasSuffix("." + pattern.lowercased())
+  }
+}

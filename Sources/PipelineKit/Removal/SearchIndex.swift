@@ -1,0 +1,172 @@
+import ShardKit
+
+/// What a search looks for: passages and ids of removed documents, both by their hashes.
+struct SearchIndex: Sendable {
+  struct Hit: Hashable, Sendable {
+    /// A document, by its place in `documents`.
+    var document: Int
+    /// A passage, by its place among all; nil for the id.
+    var passage: Int?
+  }
+
+  /// The ids of the documents, as digests.
+  let documents: [Digest]
+  /// Number of passages.
+  let passages: Int
+  private let byRolling: [UInt64: [(hit: Hit, check: UInt64)]]
+  private let byID: [UInt64: [Int]]
+  /// Bits of the rolling hashes, so that most positions cost one look.
+  private let filter: [UInt64]
+  private let shift: UInt64
+
+  /// Longer ids are not looked for, except in lists of their hashes.
+  static let mostIDBytes = 512
+  /// What a block repeats of the one before it.
+  static let overlap = 2 * mostIDBytes
+
+  /// - Throws: `ShardError` if the passages of a removal cannot be read.
+  init(root: String, _ removals: RemovalList) throws(ShardError) {
+    var documents: [Digest] = []
+    var byRolling: [UInt64: [(hit: Hit, check: UInt64)]] = [:]
+    var byID: [UInt64: [Int]] = [:]
+    var passages = 0
+    for (name, record) in removals.records {
+      let first = documents.count
+      for document in record.documents {
+        byID[UInt64(bitPattern: document.hash), default: []].append(documents.count)
+        documents.append(document.id)
+      }
+      let file = try PassageFile(path: PassageFile.path(root, name), documents: record.documents.count)
+      for (document, passage) in file.passages {
+        let hit = Hit(document: first + document, passage: passages)
+        byRolling[passage.rolling, default: []].append((hit, passage.check))
+        passages += 1
+      }
+    }
+    var bits: UInt64 = 16
+    while bits < 26, passages << 6 > 1 << bits { bits += 1 }
+    var filter = [UInt64](repeating: 0, count: 1 << (bits - 6))
+    for rolling in byRolling.keys {
+      let slot = Int((rolling &* Self.spread) >> (64 - bits))
+      filter[slot >> 6] |= 1 << UInt64(slot & 63)
+    }
+    (self.documents, self.passages) = (documents, passages)
+    (self.byRolling, self.byID, self.filter, shift) = (byRolling, byID, filter, 64 - bits)
+  }
+
+  private static let spread: UInt64 = 0xD6E8_FEB8_6659_FD93
+
+  /// The documents whose ids have this hash.
+  func documents(hash: UInt64) -> [Int] { byID[hash] ?? [] }
+
+  /// Whether an id is one of the documents'.
+  func isOne(of id: String) -> Bool {
+    let bytes = Array(id.utf8)
+    let digest = Digester.digest(bytes)
+    return documents(hash: recordHash(bytes)).contains { documents[$0] == digest }
+  }
+
+  /// Searches some bytes.
+  /// - Parameters:
+  ///   - known: how many of them were searched before, at the end of another block.
+  ///   - isWhole: whether nothing comes before and after them.
+  func search(
+    _ bytes: UnsafeRawBufferPointer, known: Int = 0, isFirst: Bool = true, isLast: Bool = true,
+    _ found: (Hit) -> Void
+  ) {
+    searchPassages(bytes, known, found)
+    searchIDs(bytes, known, isFirst, isLast, found)
+  }
+
+  private func searchPassages(_ bytes: UnsafeRawBufferPointer, _ known: Int, _ found: (Hit) -> Void) {
+    let length = Passage.length
+    guard bytes.count >= length, !byRolling.isEmpty else { return }
+    let (factor, leaving, spread, shift) = (Passage.factor, Passage.leaving, Self.spread, shift)
+    filter.withUnsafeBufferPointer { filter in
+      var rolling: UInt64 = 0
+      let start = max(0, known - length + 1)
+      for at in start..<min(start + length, bytes.count) { rolling = rolling &* factor &+ UInt64(bytes[at]) &+ 1 }
+      var end = start + length
+      while true {
+        let slot = Int(truncatingIfNeeded: (rolling &* spread) >> shift)
+        if filter[slot >> 6] >> UInt64(slot & 63) & 1 == 1 { confirm(rolling, bytes, end, found) }
+        guard end < bytes.count else { return }
+        rolling =
+          rolling &* factor &+ UInt64(bytes[end]) &+ 1 &- (UInt64(bytes[end - length]) &+ 1) &* leaving
+        end += 1
+      }
+    }
+  }
+
+  private func confirm(_ rolling: UInt64, _ bytes: UnsafeRawBufferPointer, _ end: Int, _ found: (Hit) -> Void) {
+    guard let candidates = byRolling[rolling], end <= bytes.count else { return }
+    let check = recordHash(UnsafeRawBufferPointer(rebasing: bytes[(end - Passage.length)..<end]))
+    for candidate in candidates where candidate.check == check { found(candidate.hit) }
+  }
+
+  /// What can stand around an id: quotes, line ends and control characters; blanks and brackets too.
+  private static let delimiters: [UInt8] = (0...255).map { (byte: Int) -> UInt8 in
+    if byte < 0x20 || byte == 0x7F || #""'<>"#.utf8.contains(UInt8(byte)) { return 2 }
+    return " ,;()[]{}=|`".utf8.contains(UInt8(byte)) ? 1 : 0
+  }
+
+  /// Looks up each run of bytes between two delimiters, strict ones and all of them.
+  private func searchIDs(
+    _ bytes: UnsafeRawBufferPointer, _ known: Int, _ isFirst: Bool, _ isLast: Bool, _ found: (Hit) -> Void
+  ) {
+    var strict = isFirst ? 0 : -1
+    var loose = strict
+    func look(_ start: Int, _ end: Int) {
+      guard start >= 0, end > start, end - start <= Self.mostIDBytes, end >= known else { return }
+      let run = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+      guard let candidates = byID[recordHash(run)] else { return }
+      let digest = Digester.digest(Array(run))
+      for document in candidates where documents[document] == digest { found(Hit(document: document)) }
+    }
+    Self.delimiters.withUnsafeBufferPointer { delimiters in
+      for at in 0..<bytes.count {
+        let kind = delimiters[Int(bytes[at])]
+        if kind == 0 { continue }
+        look(loose, at)
+        if kind == 2 {
+          if strict != loose { look(strict, at) }
+          strict = at + 1
+        }
+        loose = at + 1
+      }
+    }
+    guard isLast else { return }
+    look(loose, bytes.count)
+    if strict != loose { look(strict, bytes.count) }
+  }
+
+  /// Searches a stream to its end.
+  /// - Returns: its bytes.
+  /// - Throws: `ShardError` if it cannot be read.
+  func search(_ source: any ByteSource, _ found: (Hit) -> Void) throws(ShardError) -> Int64 {
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: (1 << 20) + Self.overlap, alignment: 64)
+    defer { block.deallocate() }
+    var known = 0
+    var total: Int64 = 0
+    var isFirst = true
+    while true {
+      var filled = known
+      var isLast = false
+      while filled < block.count {
+        let count = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: block[filled...]))
+        if count == 0 {
+          isLast = true
+          break
+        }
+        filled += count
+      }
+      total += Int64(filled - known)
+      search(
+        UnsafeRawBufferPointer(rebasing: block[..<filled]), known: known, isFirst: isFirst, isLast: isLast, found)
+      if isLast { return total }
+      isFirst = false
+      known = Self.overlap
+      block.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[(filled - known)..<filled]))
+    }
+  }
+}

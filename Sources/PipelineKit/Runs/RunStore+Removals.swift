@@ -1,0 +1,29 @@
+internal import GRDB
+import ShardKit
+
+/// What the database must not keep of removed documents.
+extension RunStore {
+  /// Names removed documents by their digests in the messages of failures.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be written.
+  func conceal(_ ids: [String]) throws {
+    try write { db in
+      for id in ids {
+        let alias = Array(id.utf8).withUnsafeBytes { RemovalList.alias($0) }
+        try db.execute(
+          sql: "UPDATE failures SET message = replace(message, ?1, ?2) WHERE instr(message, ?1) > 0",
+          arguments: [id, alias])
+      }
+    }
+  }
+
+  /// Writes the database anew, so that nothing of deleted rows is left in its file.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be written.
+  func compact() throws {
+    do {
+      try database.vacuum()
+      try database.writeWithoutTransaction { db in
+        _ = try Row.fetchAll(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+      }
+    } catch { throw StoreOpening.explained(error, root + "/pipeline.sqlite") }
+  }
+}
