@@ -5,29 +5,72 @@ import ShardKit
 
 struct TraceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "trace", abstract: "Show what each stage did with one document.",
-    usage: "pipeline trace [<pipeline-file>] <id> [--follow] [--json]",
+    commandName: "trace", abstract: "Show what each stage did with one document, or what a training step read.",
+    usage:
+      "pipeline trace [<pipeline-file>] (<id> [--follow] | [<stage>] (--step <number> | --shard <shard> --sample <number>))",
     discussion: """
-      Shows where each stage wrote the document (file and line, or MDS shard and sample), or why it was dropped: the \
-      reason, the measured value and the threshold, and for a duplicate the document that was kept.
+      Of a document, shows where each stage wrote it (file and line, or MDS shard and sample), or why it was dropped: \
+      the reason, the measured value and the threshold, and for a duplicate the document that was kept.
+
+      With --step, shows the samples that a training step consisted of, the documents in them, and the records of the \
+      sources that these come from; with --shard and --sample, the same of one sample of an MDS data set.
 
       EXAMPLES
         pipeline trace corpus.json wikipedia/12345
         pipeline trace corpus.json wikipedia/12345 --follow    also the kept document
+        pipeline trace corpus.json train --step 3120           what that step read
+        pipeline trace corpus.json --shard 3 --sample 17
       """)
 
   @OptionGroup var options: SpecArguments
 
-  @Argument(help: "Id of the document.")
+  @Argument(help: ArgumentHelp("Id of the document; or with --step and --shard, name of the stage.", valueName: "id"))
   var id: String?
 
   @Flag(help: "If it was dropped as a duplicate, also trace the kept document.")
   var follow = false
 
+  @Option(help: ArgumentHelp("The step of a training, from 1.", valueName: "number"))
+  var step: Int?
+
+  @Option(help: ArgumentHelp("A shard of an MDS data set: its number, from 0, or its file.", valueName: "shard"))
+  var shard: String?
+
+  @Option(help: ArgumentHelp("A sample of the shard, from 0.", valueName: "number"))
+  var sample: Int?
+
+  @Option(
+    help: ArgumentHelp("Samples of the step to show (default: 10 as text, all as JSON).", valueName: "count"))
+  var samples: Int?
+
   @Flag(help: "Print JSON.")
   var json = false
 
+  func validate() throws {
+    guard (shard == nil) == (sample == nil) else { throw ValidationError("--shard and --sample go together.") }
+    guard step == nil || shard == nil else { throw ValidationError("Name either --step or --shard and --sample.") }
+    guard samples == nil || step != nil else { throw ValidationError("--samples limits what --step shows.") }
+    guard samples ?? 1 >= 1 else { throw ValidationError("--samples must be at least 1.") }
+    guard !follow || (step == nil && shard == nil) else {
+      throw ValidationError("--follow follows a document, not a sample.")
+    }
+  }
+
   func run() throws {
+    if step == nil, shard == nil { return try traceDocument() }
+    let (graph, stage) = try options.graph(andPerhaps: id)
+    let store = try options.openStore(graph)
+    let report =
+      if let step {
+        try SampleTraceReport(step: step, of: stage, limit: samples ?? (json ? .max : 10), graph, store)
+      } else {
+        try SampleTraceReport(shard: shard ?? "", sample: sample ?? 0, of: stage, graph, store)
+      }
+    if json { return Console.json(report.json) }
+    for line in report.lines(Style(STDOUT_FILENO)) { Console.line(line) }
+  }
+
+  private func traceDocument() throws {
     let (graph, id) = try options.graph(and: id, called: "id")
     let store = try options.openStore(graph)
     let traces = try Self.traces(id, graph, store, follow: follow)

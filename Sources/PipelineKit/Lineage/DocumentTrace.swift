@@ -173,6 +173,9 @@ private struct TraceReading {
     guard let number = reader.index.shards.firstIndex(where: { $0.stored.basename == name || $0.raw.basename == name })
     else { return place }
     let shard = try reader.shard(number, verify: false)
+    if let column = shard.columns.firstIndex(where: { $0.name == "documents" && $0.encoding == .json }) {
+      return try packed(place, shard, column)
+    }
     guard place.ordinal < shard.samples, let column = shard.columns.firstIndex(where: { $0.name == "id" }) else {
       return place
     }
@@ -183,6 +186,24 @@ private struct TraceReading {
       place.textBytes = try shard.value(text, of: place.ordinal).count
     }
     return place
+  }
+
+  /// Samples of several documents: the list of ids has one per document of each sample.
+  private func packed(
+    _ place: DocumentTrace.Location, _ shard: MDSShardReader, _ column: Int
+  ) throws -> DocumentTrace.Location? {
+    var before = 0
+    for sample in 0..<shard.samples {
+      let parts = SampleReading.packed(Array(try shard.value(column, of: sample)))
+      defer { before += parts.count }
+      guard place.ordinal < before + parts.count else { continue }
+      guard parts[place.ordinal - before].id == place.id else { return nil }
+      var place = place
+      place.ordinal = sample
+      place.isVerified = true
+      return place
+    }
+    return nil
   }
 
   private func line(_ path: String, _ ordinal: Int) throws -> [UInt8]? {

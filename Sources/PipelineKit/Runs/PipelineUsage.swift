@@ -18,6 +18,33 @@ extension RunStore {
     }
   }
 
+  /// The sealed nodes of a stage, whichever pipeline they are of, oldest first.
+  func sealed(stage: String) throws -> [Node] {
+    try read { db in
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM nodes WHERE stage = ? AND sealed IS NOT NULL ORDER BY sealed, id", arguments: [stage]
+      ).compactMap(Self.node)
+    }
+  }
+
+  /// The node of a stage that a run of the pipeline last sealed or found fresh, or one that was begun after it and is
+  /// not finished.
+  /// - Throws: `RunError` (`.damaged`, `.store`) or `ShardError` if the database cannot be read.
+  public func newestBegun(stage: String, pipeline: String) throws -> Node? {
+    let sealed = try newestSealed(stage: stage, pipeline: pipeline)
+    let begun = try read { db in
+      try Row.fetchOne(
+        db,
+        sql: """
+          SELECT nodes.* FROM nodes JOIN runs ON runs.id = nodes.run
+          WHERE nodes.stage = ? AND runs.name = ? AND nodes.sealed IS NULL AND nodes.begun > ?
+          ORDER BY nodes.id DESC LIMIT 1
+          """, arguments: [stage, pipeline, sealed?.sealed ?? 0]
+      ).flatMap(Self.node)
+    }
+    return begun ?? sealed
+  }
+
   /// Nodes by pipeline and stage, the most recently used first.
   func usage() throws -> [(pipeline: String, stage: String, node: Int64)] {
     try read { db in

@@ -79,11 +79,13 @@ struct BatchPlan: Sendable {
 
   /// A number of steps later, from a cursor at the beginning of a step.
   func after(_ steps: Int, _ cursor: BatchCursor) -> BatchCursor {
-    var next = BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch)
-    for _ in 0..<steps {
-      next = normal(BatchCursor(epoch: next.epoch, sampleInEpoch: next.sampleInEpoch + options.batchSize))
+    let inEpoch = isEvaluation ? .max : (partition.places - cursor.sampleInEpoch) / options.batchSize
+    guard steps >= inEpoch else {
+      return BatchCursor(
+        epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + steps * options.batchSize)
     }
-    return next
+    let (epochs, rest) = (steps - inEpoch).quotientAndRemainder(dividingBy: stepsPerEpoch)
+    return BatchCursor(epoch: cursor.epoch + 1 + epochs, sampleInEpoch: rest * options.batchSize)
   }
 
   func next(_ cursor: BatchCursor) -> BatchCursor {

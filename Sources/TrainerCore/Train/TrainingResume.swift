@@ -68,10 +68,9 @@ extension TrainingRun {
     var start = Start(other.state)
     // What another training tolerated does not count here.
     start.counts.badSteps = 0
-    if other.state.data != job.dataDigest {
-      (start.epoch, start.sampleInEpoch) = (0, 0)
-    } else if other.state.order != job.order {
-      (start.epoch, start.sampleInEpoch) = (start.epoch + 1, 0)
+    let place = job.dataStart(continuing: other.state)
+    (start.epoch, start.sampleInEpoch) = (place.epoch, place.sampleInEpoch)
+    if place.isOtherOrder {
       journal?.warn(
         "the checkpoint of step \(start.step) took the data in another order (batch size, shuffle, seed): training resumes"
           + " with the next epoch, \(start.epoch)")
@@ -94,6 +93,13 @@ extension TrainingRun {
 }
 
 extension TrainingJob {
+  /// Where this training begins in its data when it continues another one: where that one stopped, if it took the same
+  /// data in the same order.
+  public func dataStart(continuing state: CheckpointState) -> (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool) {
+    if state.data != dataDigest { return (0, 0, false) }
+    return state.order == order ? (state.epoch, state.sampleInEpoch, false) : (state.epoch + 1, 0, true)
+  }
+
   /// Whether a checkpoint of this step is published.
   public func publishes(_ step: Int) -> Bool { step == steps || keep.isKept(step) }
 

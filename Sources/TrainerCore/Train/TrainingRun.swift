@@ -97,14 +97,7 @@ public final class TrainingRun {
     let masking = try TokenMasking(
       maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
-    var options = BatchOptions(
-      sequenceLength: job.sequenceLength, batchSize: job.batchSize, microbatchSize: job.microbatchSize)
-    options.rank = place.rank
-    options.world = place.size
-    options.shuffle = job.shuffle
-    options.shuffleSeed = job.seed
-    options.paddingID = Int32(job.shape.padding)
-    return try BatchSource(samples, masking: masking, options)
+    return try BatchSource(samples, masking: masking, job.batches(place))
   }
 
   // MARK: The loop

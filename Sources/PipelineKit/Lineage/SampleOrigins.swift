@@ -1,0 +1,91 @@
+public import ShardKit
+
+/// Where the documents of samples come from: their source records, and every artifact on the way.
+public struct SampleOrigins: Sendable {
+  /// A document of a sample.
+  public struct Origin: Sendable {
+    /// nil if neither the sample names it nor an artifact has it.
+    public var id: String?
+    /// The document that it is an intentional copy or a part of, by whose id it was found.
+    public var original: String?
+    /// Sources first.
+    public var places: [RecordSearch.Place]
+    /// The document as its source wrote it; nil if no artifact has it.
+    public var record: Document?
+    /// The beginning of the text that became the sample.
+    public var excerpt = ""
+    public var textBytes: Int?
+  }
+
+  public private(set) var samples: [SampleParts]
+  /// By `SampleParts.Part.hash`.
+  public private(set) var origins: [UInt64: Origin] = [:]
+  /// Artifacts that are no longer in the store.
+  public private(set) var missing: [String]
+
+  /// - Throws: `ShardError` if an artifact's file cannot be read.
+  public init(_ samples: [SampleParts], ancestry: ArtifactAncestry, store: RunStore) throws {
+    self.samples = samples
+    missing = ancestry.missing
+    for part in samples.lazy.flatMap(\.parts) where origins[part.hash] == nil {
+      origins[part.hash] = Origin(id: part.id, places: [])
+    }
+    let search = RecordSearch(ancestry, store: store)
+    for (hash, places) in try search.places(of: origins.keys) { origins[hash]!.places = places }
+    try findOriginals(search)
+    try readDocuments()
+  }
+
+  /// Copies and parts have ids such as `ID#2` from some stage on; before it, the document is `ID`.
+  private mutating func findOriginals(_ search: RecordSearch) throws {
+    var copies: [UInt64: [UInt64]] = [:]
+    for (hash, origin) in origins {
+      guard let original = origin.id.flatMap(Self.original) else { continue }
+      copies[recordHash(Array(original.utf8)), default: []].append(hash)
+    }
+    guard !copies.isEmpty else { return }
+    for (found, places) in try search.places(of: copies.keys) {
+      for hash in copies[found] ?? [] {
+        let own = origins[hash]!.places
+        let earlier = places.filter { place in !own.contains { $0.stage == place.stage } }
+        guard !earlier.isEmpty else { continue }
+        origins[hash]!.original = origins[hash]!.id.flatMap(Self.original)
+        origins[hash]!.places = earlier + own
+      }
+    }
+  }
+
+  /// `ID` for `ID#2`.
+  static func original(of id: String) -> String? {
+    guard let mark = id.lastIndex(of: "#"), mark > id.startIndex else { return nil }
+    let number = id[id.index(after: mark)...]
+    return !number.isEmpty && number.utf8.allSatisfy { (48...57).contains($0) } ? String(id[..<mark]) : nil
+  }
+
+  private mutating func readDocuments() throws {
+    var wanted: [RecordSearch.Place: Set<UInt64>] = [:]
+    for (hash, origin) in origins {
+      for place in [origin.places.first, origin.places.last] {
+        if let place { wanted[place, default: []].insert(hash) }
+      }
+    }
+    var found = origins
+    try RecordSearch.read(Array(wanted.keys)) { place, document in
+      for hash in wanted[place] ?? [] { found[hash]!.take(document, at: place) }
+    }
+    origins = found
+  }
+}
+
+extension SampleOrigins.Origin {
+  private static let excerptCharacters = 80
+
+  fileprivate mutating func take(_ document: Document, at place: RecordSearch.Place) {
+    if place == places.first { record = document }
+    guard place == places.last else { return }
+    if id == nil { id = document.idString }
+    let head = String(decoding: document.text.prefix(8 * Self.excerptCharacters), as: UTF8.self)
+    excerpt = String(head.prefix(Self.excerptCharacters))
+    textBytes = document.text.count
+  }
+}

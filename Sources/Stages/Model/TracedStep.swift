@@ -1,0 +1,138 @@
+public import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// A step of a training, and the samples that its batch consisted of.
+///
+/// Computed from what the training was begun with, as the store has it: its options, its tokens, and the checkpoint that it
+/// continued. Nothing is recorded for this during training.
+public struct TracedStep: Sendable {
+  /// The stage that took the step: a training that was continued took the earlier ones.
+  public var stage: String
+  public var step: Int
+  /// The last step of that training.
+  public var steps: Int
+  public var epoch: Int
+  /// Whether `skipSteps` leaves the step out: its batch was not learned from.
+  public var isPassedOver: Bool
+  /// What the tokens were made from.
+  public var ancestry: ArtifactAncestry
+  /// The tokens; nil if they are stored elsewhere.
+  public var tokens: ArtifactAncestry.Artifact?
+  /// Where tokens that are stored elsewhere are; otherwise empty.
+  public var remote: String
+  /// The shards' files, and the sample's number in its shard, in the order of the batch.
+  public var samples: [(shard: Int, file: String, sample: Int)]
+
+  /// - Parameters:
+  ///   - identity: what the training was begun with.
+  ///   - folder: the training's folder in the store.
+  /// - Throws: `StageError` if the training has no such step, or what it was begun with is no longer in the store;
+  ///   `ShardError` if a file cannot be read.
+  public init(
+    _ step: Int, of stage: String, _ identity: NodeIdentity, folder: String, pipeline: String, store: RunStore
+  ) throws {
+    let options = try Self.options(identity, stage)
+    guard (1...options.steps).contains(step) else {
+      throw StageError(
+        .input, stage, "has no step \(step): its steps count from 1 to \(options.steps)", hint: "Name one of these.")
+    }
+    let continued = try Self.continued(identity, stage, options.resumeStep, pipeline, store)
+    if let continued, step <= continued.state.step {
+      let earlier = continued.artifact.manifest
+      self = try TracedStep(
+        step, of: earlier.stage, earlier.identity, folder: store.artifacts.directory(of: earlier), pipeline: pipeline,
+        store: store)
+      return
+    }
+    let tokens = try Self.tokens(identity, stage, pipeline, store)
+    let folder = tokens.map { "\(store.artifacts.directory(of: $0.manifest))/\($0.port)" } ?? "\(folder)/index"
+    let index = try MDSIndex(path: "\(folder)/index.json")
+    let job = try Self.job(options, dataDigest: Digester.digest(file: "\(folder)/index.json").hex)
+    let batch = try StepSamples(
+      ofStep: step, job, shardSamples: index.shards.map(\.samples), continuing: continued?.state)
+    self.stage = stage
+    self.step = step
+    steps = options.steps
+    epoch = batch.epoch
+    isPassedOver = job.course.endOfWindow(at: step) != nil
+    ancestry = try ArtifactAncestry(
+      of: identity, inputs: [ModelPretrain.tokens.port.name], pipeline: pipeline, store: store)
+    self.tokens = tokens
+    remote = options.remote
+    samples = Self.places(of: batch.samples, in: index)
+  }
+
+  /// The options that decide the order of the data.
+  private static func options(_ identity: NodeIdentity, _ stage: String) throws -> ModelPretrain.Options {
+    let names: Set = ["batchSize", "seed", "shuffle", "steps", "skipSteps", "resumeStep", "remote"]
+    let members = (identity.options.members ?? []).filter { names.contains($0.key) }
+    guard identity.use == ModelPretrain.name,
+      let pretrain = try StageDescription(ModelPretrain.self).configured(.object(members)).stage as? ModelPretrain
+    else {
+      throw StageError(
+        .input, stage, "is of the kind '\(identity.use)', of which the order of samples is not known",
+        hint: "Trace a step of a '\(ModelPretrain.name)'.")
+    }
+    return pretrain.options
+  }
+
+  private static func job(_ options: ModelPretrain.Options, dataDigest: String) throws -> TrainingJob {
+    var job = TrainingJob()
+    job.batchSize = options.batchSize
+    job.steps = options.steps
+    job.seed = options.seed
+    job.shuffle = options.shuffle
+    job.course = try options.course()
+    job.dataDigest = dataDigest
+    return job
+  }
+
+  /// nil if the tokens are stored elsewhere.
+  private static func tokens(
+    _ identity: NodeIdentity, _ stage: String, _ pipeline: String, _ store: RunStore
+  ) throws -> ArtifactAncestry.Artifact? {
+    guard let wired = identity.inputs.first(where: { $0.input == ModelPretrain.tokens.port.name }) else { return nil }
+    guard let tokens = try store.artifact(wired, pipeline: pipeline) else { throw missing(wired, stage) }
+    return tokens
+  }
+
+  /// The checkpoint of another training that this one continued.
+  private static func continued(
+    _ identity: NodeIdentity, _ stage: String, _ resumeStep: Int, _ pipeline: String, _ store: RunStore
+  ) throws -> (artifact: ArtifactAncestry.Artifact, state: CheckpointState)? {
+    guard let wired = identity.inputs.first(where: { $0.input == ModelPretrain.resume.port.name }) else { return nil }
+    guard let artifact = try store.artifact(wired, pipeline: pipeline) else { throw missing(wired, stage) }
+    let files = store.artifacts.files(artifact.manifest, port: artifact.port)
+    let steps = files.compactMap { CheckpointFolder.step(of: $0.name) }
+    let step = resumeStep > 0 ? resumeStep : steps.max()
+    guard let file = files.first(where: { CheckpointFolder.step(of: $0.name) == step }),
+      let state = TrainingCheckpoint.state(in: ArchivePath.folder(of: file.path))
+    else { throw missing(wired, stage) }
+    return (artifact, state)
+  }
+
+  private static func missing(_ wired: NodeIdentity.Wired, _ stage: String) -> StageError {
+    StageError(
+      .input, stage,
+      "was trained with an output of \(wired.source) that is no longer in the store (\(wired.digest.short))",
+      hint: "The order of its samples is not known without it: run the pipeline again.")
+  }
+
+  private static func places(of samples: [Int], in index: MDSIndex) -> [(shard: Int, file: String, sample: Int)] {
+    var starts: [Int] = []
+    var start = 0
+    for shard in index.shards {
+      starts.append(start)
+      start += shard.samples
+    }
+    return samples.map { sample in
+      var (low, high) = (0, starts.count)
+      while high - low > 1 {
+        let middle = (low + high) / 2
+        if starts[middle] <= sample { low = middle } else { high = middle }
+      }
+      return (low, index.shards[low].stored.basename, sample - starts[low])
+    }
+  }
+}
