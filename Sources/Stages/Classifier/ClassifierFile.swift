@@ -3,12 +3,14 @@ import ShardKit
 import TextKit
 import TrainerCore
 
-/// A classifier as a safetensors file: `features` (I32, ascending), `scales` and `weights` (F32) of those that count; in
-/// the metadata, under `classifier`, the shape of the n-grams, the bias and the calibration as JSON.
+/// A classifier as a safetensors file: `features` (I32, ascending), `scales` and `weights` (F32) of those that count; if
+/// traits count, their `cuts` and `steps` (F32, a row per trait); in the metadata, under `classifier`, the shape of the
+/// n-grams, the names of the traits, the bias and the calibration as JSON.
 struct ClassifierFile {
   private struct Settings: Codable {
     var format = 1
     var shape: GramShape
+    var traits: [String]
     var bias: Double
     var calibration: Calibration
   }
@@ -28,7 +30,9 @@ struct ClassifierFile {
       scales[number] = Float(features.scales[Int(place)])
       weights[number] = Float(solution.weights[Int(place)])
     }
-    model = LinearClassifier(shape: shape, scales: scales, weights: weights, bias: solution.bias)
+    model = LinearClassifier(
+      shape: shape, scales: scales, weights: weights, bias: solution.bias,
+      steps: features.traits.table(solution.weights[features.scales.count...]))
     self.calibration = calibration
   }
 
@@ -60,22 +64,46 @@ struct ClassifierFile {
       tables.0[Int(feature)] = scales[place]
       tables.1[Int(feature)] = weights[place]
     }
-    model = LinearClassifier(shape: shape, scales: tables.0, weights: tables.1, bias: settings.bias)
+    let steps = try file["cuts"] == nil ? TraitSteps(cuts: [], steps: []) : Self.steps(file, shape)
+    guard let steps, settings.traits == (steps.isEmpty ? [] : shape.traits) else {
+      throw refuse("its traits are not those that this version takes")
+    }
+    model = LinearClassifier(
+      shape: shape, scales: tables.0, weights: tables.1, bias: settings.bias, steps: steps)
     calibration = settings.calibration
+  }
+
+  /// nil if they do not fit the shape.
+  private static func steps(_ file: SafetensorsFile, _ shape: GramShape) throws -> TraitSteps? {
+    let (cuts, steps) = (try file.floats(of: "cuts"), try file.floats(of: "steps"))
+    let traits = shape.traits.count
+    guard cuts.count == traits * TraitSteps.cutsPerTrait, steps.count == traits * (TraitSteps.cutsPerTrait + 1),
+      (cuts + steps).allSatisfy(\.isFinite)
+    else { return nil }
+    return TraitSteps(cuts: cuts, steps: steps)
   }
 
   /// - Throws: what writing throws.
   func write<Kind: ArtifactType>(_ workspace: Workspace, to output: Output<Kind>, name: String) throws {
     let features = model.scales.indices.filter { model.scales[$0] != 0 }
-    let settings = Settings(shape: model.shape, bias: model.bias, calibration: calibration)
+    let traits = model.steps.isEmpty ? [] : model.shape.traits
+    let settings = Settings(shape: model.shape, traits: traits, bias: model.bias, calibration: calibration)
     let numbers = features.flatMap { feature in (0..<4).map { UInt8(truncatingIfNeeded: feature >> (8 * $0)) } }
     let file = try workspace.file(output, name)
+    var tensors = [
+      TensorSource("features", .int32, shape: [features.count], bytes: numbers),
+      TensorSource("scales", shape: [features.count], floats: features.map { model.scales[$0] }),
+      TensorSource("weights", shape: [features.count], floats: features.map { model.weights[$0] }),
+    ]
+    if !traits.isEmpty {
+      let cuts = TraitSteps.cutsPerTrait
+      tensors += [
+        TensorSource("cuts", shape: [traits.count, cuts], floats: model.steps.cuts),
+        TensorSource("steps", shape: [traits.count, cuts + 1], floats: model.steps.steps),
+      ]
+    }
     try Safetensors.write(
-      [
-        TensorSource("features", .int32, shape: [features.count], bytes: numbers),
-        TensorSource("scales", shape: [features.count], floats: features.map { model.scales[$0] }),
-        TensorSource("weights", shape: [features.count], floats: features.map { model.weights[$0] }),
-      ], metadata: [Self.key: try JSONValue.encoding(settings).text()], to: file, name: name)
+      tensors, metadata: [Self.key: try JSONValue.encoding(settings).text()], to: file, name: name)
     try workspace.publish(output, file, name: name)
   }
 }

@@ -35,7 +35,7 @@ extension ClassifierTrain {
   }
 
   private func heldOut(_ workspace: Workspace) throws -> HeldOut {
-    let documents = try CountedDocuments(workspace.files(.main))
+    let documents = try CountedDocuments(workspace.files(.main), traits: shape.traits.count)
     let folds = documents.folds(options.folds, seed: UInt64(options.seed))
     var margins = [Double](repeating: .nan, count: folds.count)
     for (fold, file) in workspace.files("fits").filter({ $0.name.hasSuffix(".margins") }).enumerated() {

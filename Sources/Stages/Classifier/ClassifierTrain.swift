@@ -23,9 +23,13 @@ public struct ClassifierTrain: Stage {
     public var bits = 22
     @Option("n-grams that fewer documents have do not count.", in: 1...1_000_000) public var minimumDocuments = 2
     @Option(
+      "Whether to learn from traits of the whole text too: its length, fractions of scripts and punctuation, and how varied "
+        + "its n-grams are.")
+    public var traits = true
+    @Option(
       "How much an error costs beside large weights (the C of scikit-learn and liblinear): less for few or noisy labels.",
       in: 0.000_001...1_000_000)
-    public var cost = 8.0
+    public var cost = 16.0
     @Option("The number of parts, each of which a classifier trained on the others judges.", in: 2...50)
     public var folds = 5
     @Option("Decides which documents are in which fold.", in: 0...1 << 40) public var seed = 0
@@ -61,7 +65,7 @@ public struct ClassifierTrain: Stage {
   public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
     case .count: ["labelField", "positiveLabels", "negativeLabels", "shortest", "longest", "bits"]
-    case .fit: ["shortest", "longest", "bits", "minimumDocuments", "cost", "folds", "seed"]
+    case .fit: ["shortest", "longest", "bits", "minimumDocuments", "traits", "cost", "folds", "seed"]
     case .judge: nil
     }
   }
@@ -163,7 +167,8 @@ public struct ClassifierTrain: Stage {
       }
       document.text.withUnsafeBufferPointer { counter.count($0) }
       let features = counter.found.map { $0 << 8 | min(counter.occurrences($0), 255) }
-      let record = CountedDocuments.record(hash: recordHash(document.text), isPositive: isPositive, features: features)
+      let record = CountedDocuments.record(
+        hash: recordHash(document.text), isPositive: isPositive, traits: counter.traits, features: features)
       try file.write(records: record[...])
       workspace.consume(bytes: document.text.count)
       written += 1
@@ -175,12 +180,13 @@ public struct ClassifierTrain: Stage {
 
   private func fit(_ workspace: Workspace) throws {
     let fold: Int = try workspace.payload()
-    let documents = try CountedDocuments(workspace.files(.main))
+    let documents = try CountedDocuments(workspace.files(.main), traits: shape.traits.count)
     let folds = documents.folds(options.folds, seed: UInt64(options.seed))
     let own = documents.rows.indices.filter { Int(folds[$0]) != fold }
     try checkLabels(documents, own)
-    let features = LogisticRegression.features(
+    var features = LogisticRegression.features(
       documents, rows: own, bits: options.bits, minimum: options.minimumDocuments)
+    if options.traits { features.traits = TraitFeatures(documents, rows: own) }
     var regression = LogisticRegression(documents, rows: own, features: features, cost: options.cost) {
       try workspace.control.check()
     }

@@ -4,7 +4,8 @@ import ShardKit
 /// Labelled documents as counted n-grams, in files that are mapped into memory.
 ///
 /// Of each document a file has, in numbers of 4 bytes: the lower and the upper half of the text's hash, whether it is
-/// positive, how many features follow, and those: the feature's number times 256 plus its count (at most 255).
+/// positive, how many features follow, the traits (floating point), and the features: the number times 256 plus the
+/// count (at most 255).
 final class CountedDocuments {
   struct Row {
     var file: Int
@@ -15,20 +16,24 @@ final class CountedDocuments {
   }
 
   private let files: [MappedFile]
+  private let traitCount: Int
   let rows: [Row]
 
+  /// - Parameter traits: how many each document has.
   /// - Throws: `ShardError` if a file cannot be read or is damaged.
-  init(_ files: [ArtifactFile]) throws {
+  init(_ files: [ArtifactFile], traits: Int) throws {
+    traitCount = traits
     self.files = try files.map { try MappedFile($0.path) }
     var rows: [Row] = []
     for (number, file) in self.files.enumerated() {
       let numbers = Self.numbers(file)
       var at = 0
       while at < numbers.count {
-        guard at + 4 <= numbers.count, Int(numbers[at + 3]) <= numbers.count - at - 4 else {
+        let start = at + 4 + traits
+        guard start <= numbers.count, Int(numbers[at + 3]) <= numbers.count - start else {
           throw ShardError(.malformed, file.path, "ends within a document", hint: "Run 'pipeline verify'.")
         }
-        let features = (at + 4)..<(at + 4 + Int(numbers[at + 3]))
+        let features = start..<(start + Int(numbers[at + 3]))
         let hash = UInt64(numbers[at + 1]) << 32 | UInt64(numbers[at])
         rows.append(Row(file: number, features: features, isPositive: numbers[at + 2] != 0, hash: hash))
         at = features.upperBound
@@ -46,12 +51,16 @@ final class CountedDocuments {
     UnsafeBufferPointer(rebasing: Self.numbers(files[rows[row].file])[rows[row].features])
   }
 
-  /// Takes the pages that were read out of the process's memory.
-  func release() { for file in files { file.release() } }
+  /// The traits of a document.
+  func traits(_ row: Int) -> [Float] {
+    let end = rows[row].features.lowerBound
+    return Self.numbers(files[rows[row].file])[(end - traitCount)..<end].map { Float(bitPattern: $0) }
+  }
 
-  /// Appends a document to a file.
-  static func record(hash: UInt64, isPositive: Bool, features: [UInt32]) -> [UInt32] {
-    [UInt32(truncatingIfNeeded: hash), UInt32(hash >> 32), isPositive ? 1 : 0, UInt32(features.count)] + features
+  /// What a file has of a document.
+  static func record(hash: UInt64, isPositive: Bool, traits: [Float], features: [UInt32]) -> [UInt32] {
+    [UInt32(truncatingIfNeeded: hash), UInt32(hash >> 32), isPositive ? 1 : 0, UInt32(features.count)]
+      + traits.map(\.bitPattern) + features
   }
 
   /// The fold of each document, 0 to `count` - 1: of each label, equally many distinct texts are in every fold, in an

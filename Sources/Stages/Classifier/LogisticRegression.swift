@@ -12,10 +12,15 @@ struct LogisticRegression {
     /// By the feature's number: its place among those that count, or -1.
     var places: [Int32]
     var scales: [Double]
+    /// The steps of the traits that count too.
+    var traits = TraitFeatures()
+
+    /// Of all weights: those of the n-grams, then those of the traits.
+    var count: Int { scales.count + traits.count }
   }
 
   struct Solution {
-    /// By place.
+    /// By place; then those of the traits.
     var weights: [Double]
     var bias: Double
     var iterations: Int
@@ -30,6 +35,8 @@ struct LogisticRegression {
   /// 1 over the length of each document's vector.
   private var lengths: [Double] = []
   private let signs: [Double]
+  /// The steps that each document's traits are on.
+  private let steps: [UInt8]
   private let check: () throws -> Void
   private var passes = 0
 
@@ -45,6 +52,7 @@ struct LogisticRegression {
     self.cost = cost
     self.check = check
     signs = rows.map { documents.rows[$0].isPositive ? 1 : -1 }
+    steps = rows.flatMap { features.traits.steps(documents.traits($0)) }
     lengths = rows.map { Self.inverseLength(documents.features($0), features) }
   }
 
@@ -99,17 +107,22 @@ struct LogisticRegression {
   ) throws -> (sum: [Double], bias: Double) {
     try check()
     passes += 1
+    let (grams, traits) = (features.scales.count, features.traits)
     let scaled = zip(weights, features.scales).map { $0 * $1 }
-    var sum = [Double](repeating: 0, count: weights.count), biases = 0.0
+    let heights = traits.heights(weights[grams...])
+    var sum = [Double](repeating: 0, count: grams), biases = 0.0
+    var tallies = [Double](repeating: 0, count: heights.count)
     for (place, row) in rows.enumerated() {
       let found = documents.features(row)
-      let margin = scaled.withUnsafeBufferPointer { product(found, $0) } * lengths[place] + bias
-      let factor = slope(place, margin)
+      let own = steps[(place * traits.traits)..<((place + 1) * traits.traits)]
+      let gramSum = scaled.withUnsafeBufferPointer { product(found, $0) } * lengths[place]
+      let factor = slope(place, gramSum + traits.sum(heights, own) + bias)
       biases += factor
       add(found, factor * lengths[place], to: &sum)
+      traits.add(factor, own, to: &tallies)
     }
     for place in sum.indices { sum[place] *= features.scales[place] }
-    return (sum, biases)
+    return (sum + traits.slopes(tallies), biases)
   }
 
   private func add(_ found: UnsafeBufferPointer<UInt32>, _ factor: Double, to sum: inout [Double]) {
@@ -129,10 +142,13 @@ struct LogisticRegression {
   /// The margins of documents that need not be among those learned from.
   func margins(_ rows: [Int], _ solution: Solution) -> [Double] {
     let scaled = zip(solution.weights, features.scales).map { $0 * $1 }
+    let heights = features.traits.heights(solution.weights[features.scales.count...])
     return scaled.withUnsafeBufferPointer { scaled in
       rows.map { row in
         let found = documents.features(row)
-        return product(found, scaled) * Self.inverseLength(found, features) + solution.bias
+        let steps = features.traits.steps(documents.traits(row))
+        return product(found, scaled) * Self.inverseLength(found, features)
+          + features.traits.sum(heights, steps[...]) + solution.bias
       }
     }
   }
@@ -143,7 +159,7 @@ struct LogisticRegression {
   /// - Throws: what `check` throws.
   mutating func solve(tolerance: Double = 1e-4, maximumIterations: Int = 50) throws -> Solution {
     var solution = Solution(
-      weights: [Double](repeating: 0, count: features.scales.count), bias: 0, iterations: 0, passes: 0)
+      weights: [Double](repeating: 0, count: features.count), bias: 0, iterations: 0, passes: 0)
     var margins = [Double](repeating: 0, count: rows.count)
     var first: Double?
     while solution.iterations < maximumIterations {

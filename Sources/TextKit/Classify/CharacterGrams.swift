@@ -15,6 +15,12 @@ public struct GramShape: Codable, Equatable, Sendable {
   /// What the numbers are below.
   public var features: Int { 1 << bits }
 
+  /// The measures that `GramCounter.traits` has, in its order.
+  public var traits: [String] {
+    TextTrait.allCases.map(\.rawValue)
+      + (shortest...longest).flatMap { ["distinct\($0)Grams", "top\($0)Gram"] }
+  }
+
   /// Whether the tables that it asks for can be made.
   public var isSane: Bool { shortest >= 1 && shortest <= longest && longest <= 8 && (8...24).contains(bits) }
 }
@@ -29,6 +35,10 @@ public final class GramCounter {
   private var scalars: [UInt32] = []
   /// The features of the text that was counted last, in order of their first occurrence.
   public private(set) var found: [UInt32] = []
+  private var census = TraitCensus()
+  /// Of each length of n-grams: how many distinct ones the text has, and how often the most frequent one.
+  private var distinct: [UInt32] = []
+  private var highest: [UInt32] = []
 
   public init(_ shape: GramShape) {
     precondition(shape.isSane)
@@ -48,10 +58,37 @@ public final class GramCounter {
     for feature in found { counts[Int(feature)] = 0 }
     found.removeAll(keepingCapacity: true)
     decode(text)
-    forEachGram { feature, _, _ in
-      if counts[feature] == 0 { found.append(UInt32(truncatingIfNeeded: feature)) }
-      counts[feature] &+= 1
+    let counts = counts
+    var found = found
+    self.found = []
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * (shape.longest + 1)) { tallies in
+      tallies.update(repeating: 0)
+      forEachGram { feature, start, end in
+        let length = end &- start
+        let count = counts[feature] &+ 1
+        counts[feature] = count
+        if count == 1 {
+          found.append(UInt32(truncatingIfNeeded: feature))
+          tallies[2 &* length] &+= 1
+        }
+        if count > tallies[2 &* length &+ 1] { tallies[2 &* length &+ 1] = count }
+      }
+      distinct = (shape.shortest...shape.longest).map { tallies[2 * $0] }
+      highest = (shape.shortest...shape.longest).map { tallies[2 * $0 + 1] }
     }
+    self.found = found
+  }
+
+  /// Measures of the text that was counted last, as `GramShape.traits` names them: those of `TextTrait`; of n-grams of each
+  /// length, the distinct ones and the most frequent one as fractions of all.
+  public var traits: [Float] {
+    var traits = census.values
+    for (place, length) in (shape.shortest...shape.longest).enumerated() {
+      let all = Float(max(1, scalars.count - length + 1))
+      traits.append(Float(distinct[place]) / all)
+      traits.append(Float(highest[place]) / all)
+    }
+    return traits
   }
 
   /// Calls `body` with each n-gram of a text that has one of the given features.
@@ -83,22 +120,28 @@ public final class GramCounter {
     normalized.removeAll(keepingCapacity: true)
     NFKC.current.normalize(text, into: &normalized)
     scalars.removeAll(keepingCapacity: true)
+    census = TraitCensus()
     normalized.withUnsafeBufferPointer { bytes in
       var wasSpace = false
       var i = 0
       while i < bytes.count {
         let space = WhiteSpace.width(bytes, i)
         if space > 0 {
-          if !wasSpace { scalars.append(0x20) }
+          if !wasSpace { append(0x20) }
           wasSpace = true
           i &+= space
           continue
         }
         wasSpace = false
         let (scalar, width) = UTF8Scanning.scalar(at: i, in: bytes.baseAddress!, end: bytes.count)
-        scalars.append((0x41...0x5A).contains(scalar) ? scalar &+ 0x20 : scalar)
+        append((0x41...0x5A).contains(scalar) ? scalar &+ 0x20 : scalar)
         i &+= width
       }
     }
+  }
+  @inline(__always)
+  private func append(_ scalar: UInt32) {
+    scalars.append(scalar)
+    census.add(scalar)
   }
 }

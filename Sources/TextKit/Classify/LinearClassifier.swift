@@ -3,7 +3,7 @@ import Glibc
 /// A linear classifier of texts by their n-grams of characters.
 ///
 /// A feature that occurs n times has the value `(1 + ln n) · scale`; the values of a text are divided by the root of the
-/// sum of their squares, and the margin is their sum by weight plus the bias. A text without any known n-gram has the bias.
+/// sum of their squares, and the margin is their sum by weight, plus the steps of the traits, plus the bias.
 public struct LinearClassifier: Sendable {
   public let shape: GramShape
   /// By feature; 0 for those that do not count.
@@ -11,8 +11,13 @@ public struct LinearClassifier: Sendable {
   /// By feature.
   public let weights: [Float]
   public let bias: Double
+  public let steps: TraitSteps
 
-  public init(shape: GramShape, scales: [Float], weights: [Float], bias: Double) {
+  public init(
+    shape: GramShape, scales: [Float], weights: [Float], bias: Double,
+    steps: TraitSteps = TraitSteps(cuts: [], steps: [])
+  ) {
+    self.steps = steps
     precondition(scales.count == shape.features && weights.count == shape.features)
     self.shape = shape
     self.scales = scales
@@ -36,6 +41,42 @@ public struct LinearClassifier: Sendable {
       squares += value * value
       sum += value * Double(weights[Int(feature)])
     }
-    return squares > 0 ? sum / squares.squareRoot() + bias : bias
+    let rest = steps.isEmpty ? bias : steps(counter.traits) + bias
+    return squares > 0 ? sum / squares.squareRoot() + rest : rest
+  }
+}
+
+/// What traits of a text add to its margin: of each, by the step that its value is on.
+public struct TraitSteps: Sendable {
+  /// Values at which the next step begins, ascending, `cutsPerTrait` for each trait.
+  public let cuts: [Float]
+  /// What is added, one more than the cuts for each trait.
+  public let steps: [Float]
+
+  public static let cutsPerTrait = 31
+
+  public init(cuts: [Float], steps: [Float]) {
+    precondition(cuts.count % Self.cutsPerTrait == 0)
+    precondition(steps.isEmpty || steps.count == cuts.count / Self.cutsPerTrait * (Self.cutsPerTrait + 1))
+    self.cuts = cuts
+    self.steps = steps
+  }
+
+  public var isEmpty: Bool { cuts.isEmpty }
+
+  /// The step that a trait's value is on: how many of its cuts are not above it.
+  public func step(_ trait: Int, _ value: Float) -> Int {
+    var step = 0
+    for cut in (trait * Self.cutsPerTrait)..<((trait + 1) * Self.cutsPerTrait) where cuts[cut] <= value { step += 1 }
+    return step
+  }
+
+  /// - Parameter traits: the values, one per trait.
+  public func callAsFunction(_ traits: [Float]) -> Double {
+    var sum = 0.0
+    for (trait, value) in traits.enumerated() {
+      sum += Double(steps[trait * (Self.cutsPerTrait + 1) + step(trait, value)])
+    }
+    return sum
   }
 }

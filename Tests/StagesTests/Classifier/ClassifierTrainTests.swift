@@ -30,6 +30,9 @@ import Testing
     return try harness.run(backwards: backwards)
   }
 
+  /// Of n-grams of 1 to 4 characters: 14, and two for each length.
+  private static let traits = 22
+
   private static func settings(_ options: JSONValue) -> JSONValue {
     .object([JSONMember("bits", .integer(14))] + (options.members ?? []))
   }
@@ -127,7 +130,7 @@ import Testing
       }
     }
     let harness = try Self.train([documents])
-    let counted = try CountedDocuments(harness.files("counts"))
+    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
     let folds = counted.folds(5, seed: 0)
     var byHash: [UInt64: Set<UInt8>] = [:]
     for (row, fold) in zip(counted.rows, folds) { byHash[row.hash, default: []].insert(fold) }
@@ -136,10 +139,11 @@ import Testing
 
   /// The loss is the least: its gradient, by the formula, is nearly zero.
   @Test func theWeightsHaveTheLeastLoss() throws {
-    let harness = try Self.train([Self.documents(80)], ["shortest": 1, "longest": 2])
-    let counted = try CountedDocuments(harness.files("counts"))
+    let harness = try Self.train([Self.documents(80)], ["shortest": 1, "longest": 4])
+    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
     let rows = Array(counted.rows.indices)
-    let features = LogisticRegression.features(counted, rows: rows, bits: 14, minimum: 2)
+    var features = LogisticRegression.features(counted, rows: rows, bits: 14, minimum: 2)
+    features.traits = TraitFeatures(counted, rows: rows)
     var regression = LogisticRegression(counted, rows: rows, features: features, cost: 3) {}
     let solution = try regression.solve(tolerance: 1e-8)
     var gradient = solution.weights, bias = 0.0
@@ -154,9 +158,32 @@ import Testing
       }
       let length = vector.values.reduce(0) { $0 + $1 * $1 }.squareRoot()
       for (place, value) in vector { gradient[place] += slope * value / length }
+      let size = (0.1 / Double(Self.traits * TraitSteps.cutsPerTrait)).squareRoot()
+      for (trait, step) in features.traits.steps(counted.traits(row)).enumerated() {
+        for cut in 0..<TraitSteps.cutsPerTrait {
+          let place = features.scales.count + trait * TraitSteps.cutsPerTrait + cut
+          gradient[place] += slope * (cut < Int(step) ? size : -size)
+        }
+      }
     }
+    #expect(gradient.count == features.scales.count + Self.traits * TraitSteps.cutsPerTrait)
     #expect(gradient.allSatisfy { abs($0) < 1e-5 } && abs(bias) < 1e-5)
     #expect(solution.weights.contains { abs($0) > 0.1 })
+  }
+
+  /// What scoring gives from the file is what the regression gives from the counts.
+  @Test func scoringAgreesWithTraining() throws {
+    let documents = Self.documents(60)
+    let harness = try Self.train([documents], ["calibration": "none"])
+    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let rows = Array(counted.rows.indices)
+    var features = LogisticRegression.features(counted, rows: rows, bits: 14, minimum: 2)
+    features.traits = TraitFeatures(counted, rows: rows)
+    var regression = LogisticRegression(counted, rows: rows, features: features, cost: 16) {}
+    let margins = regression.margins(rows, try regression.solve())
+    let scores = try Self.score([documents], by: harness)[0]
+    #expect(zip(margins, scores).allSatisfy { abs(1 / (1 + exp(-$0)) - $1) < 1e-5 })
+    #expect(try Self.train([documents], ["traits": false]).digests != harness.digests)
   }
 
   @Test func whatIsNoClassifierIsRefused() throws {

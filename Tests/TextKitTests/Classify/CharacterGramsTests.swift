@@ -69,4 +69,29 @@ import Testing
     #expect(abs(margin("雨雨雪風風風雨") - expected) < 1e-9)
     #expect(margin("風と月") == 0.25 && margin("") == 0.25)
   }
+
+  @Test func traitsAreThoseOfTheNormalizedText() {
+    let shape = GramShape(shortest: 1, longest: 2, bits: 20)
+    let counter = GramCounter(shape)
+    _ = Self.count("雨、雨　アメ（！）ｙ7だ。々", by: counter)
+    let traits = Dictionary(uniqueKeysWithValues: zip(shape.traits, counter.traits))
+    #expect(traits.count == 18 && shape.traits.count == counter.traits.count)
+    let parts = ["characters": 14 * 14, "latin": 1, "digits": 1, "hiragana": 1, "katakana": 2, "kanji": 3, "spaces": 1]
+    for (name, count) in parts { #expect(traits[name] == Float(count) / 14, "\(name)") }
+    for (name, count) in ["commas": 1, "stops": 1, "marks": 1, "brackets": 2, "others": 0] {
+      #expect(traits[name] == Float(count) / 14, "\(name)")
+    }
+    #expect(traits["hiraganaOfJapanese"] == 1 / 6 && traits["katakanaOfJapanese"] == 2 / 6)
+    #expect(traits["distinct1Grams"] == 13 / 14 && traits["top1Gram"] == 2 / 14)
+    #expect(traits["distinct2Grams"] == 1 && traits["top2Gram"] == 1 / 13)
+    _ = Self.count("", by: counter)
+    #expect(counter.traits.allSatisfy { $0 == 0 })
+  }
+
+  @Test func aTraitAddsTheStepThatItIsOn() {
+    let cuts = (0..<TraitSteps.cutsPerTrait).map { Float($0 / 2) }
+    let steps = TraitSteps(cuts: cuts, steps: (0...TraitSteps.cutsPerTrait).map { Float($0 * $0) })
+    #expect(steps([-1]) == 0 && steps([0]) == 4 && steps([0.5]) == 4 && steps([3]) == 64)
+    #expect(steps([1000]) == Double(TraitSteps.cutsPerTrait * TraitSteps.cutsPerTrait))
+  }
 }
