@@ -88,7 +88,7 @@ struct RemoveCommand: ParsableCommand {
     let wanted = try selection.ids(words, graph, store)
     let targets = try RemovalTargets(ids: wanted.ids, withRelatives: copies, graph: graph, store: store)
     let recorded = try removal.recorded(targets.ids)
-    try checkMissing(targets, recorded, strict: words)
+    try checkMissing(targets, recorded, removal, strict: words)
     let scope = try RemovalScope(targets, graph: graph, store: store)
     let report = RemoveReport(targets: targets, scope: scope, recorded: recorded.count)
     if dryRun {
@@ -97,7 +97,7 @@ struct RemoveCommand: ParsableCommand {
       return
     }
     if !json { for line in report.lines(Style(STDERR_FILENO)) { Console.standardError(visible(line) + "\n") } }
-    guard try isConfirmed(targets.ids.count) else { return Console.line("nothing removed") }
+    guard try targets.ids.isEmpty || isConfirmed(targets.ids.count) else { return Console.line("nothing removed") }
     if recordOnly {
       let name = try removal.record(targets, reason: reason!, by: by ?? Self.user)
       return Console.line("recorded: \(store.root)/removed/\(name).json; the next run leaves the documents out")
@@ -110,11 +110,14 @@ struct RemoveCommand: ParsableCommand {
   }
 
   /// An id by itself that nothing knows is a mistake; in a list, it is one that must not come in either.
-  private func checkMissing(_ targets: RemovalTargets, _ recorded: [String], strict words: [String]) throws {
+  private func checkMissing(
+    _ targets: RemovalTargets, _ recorded: [String], _ removal: Removal, strict words: [String]
+  ) throws {
     let known = Set(recorded.map { ExactText($0) })
     let unknown = Set(targets.missing.map { ExactText($0) }).subtracting(known)
     guard let first = words.first(where: { unknown.contains(ExactText($0)) }) else {
-      guard !targets.ids.isEmpty else {
+      // What an interrupted removal selected is not there to be selected again.
+      guard try !targets.ids.isEmpty || removal.isUnfinished() else {
         throw RunError(
           .notFound, "no document of the newest outputs is selected",
           hint: "Run the pipeline first, and compare the values with `pipeline artifact`.")
@@ -175,9 +178,13 @@ struct RemoveCommand: ParsableCommand {
 
   private func finish(_ outcome: RemoveOutcome, _ removal: Removal) throws {
     var outcome = outcome
-    let proof = try RemovalProof(
-      graph: removal.graph, store: removal.store, keepsOlder: keepOlder || (check && dryRun),
-      jobs: jobs ?? availableProcessors())
+    if !json { Console.standardError("searching every byte of \(visible(removal.store.root))\n") }
+    let proof: RemovalProof
+    do {
+      proof = try RemovalProof(
+        graph: removal.graph, store: removal.store, keepsOlder: keepOlder || (check && dryRun),
+        jobs: jobs ?? availableProcessors(), isStopped: { TerminationSignals.level > 0 })
+    } catch let error as StageError where error.code == .cancelled { throw ExitCode(130) }
     if !dryRun { try proof.keep(in: removal.store) }
     outcome.proof = proof
     if json {

@@ -35,6 +35,7 @@ struct RemoveReport {
     case .survivor: "as the one kept of duplicates"
     case .drop: "as dropped"
     case .listed: "in a file with a list of ids"
+    case .intermediate: "in what it writes before"
     }
   }
 
@@ -141,8 +142,8 @@ struct RemoveOutcome {
       out.append(style.red("still held by \(Quantities.count(proof.left.count - 20)) more files"))
     }
     if !proof.sharers.isEmpty {
-      out.append(
-        "Passages of them stand in other documents too: \(proof.sharers.sorted().prefix(5).joined(separator: ", "))")
+      out.append("passages of them stand in other documents too, such as")
+      out += proof.sharers.sorted().prefix(3).map { "  \($0)" }
     }
     let search = proof.search
     let what =

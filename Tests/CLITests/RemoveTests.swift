@@ -121,6 +121,32 @@ import Testing
     #expect(tokens["made"]?["ledger"]?["input"]?["documents"] == 5)
   }
 
+  /// Speeches are written by meeting before they become its document.
+  @Test func aDocumentOfPartsLeavesTheseToo() throws {
+    let bench = try Workbench(
+      """
+      { "format": 1, "name": "corpus", "stages": {
+          "diet": { "use": "diet.read", "options": { "pages": "\(packagePath("Fixtures/diet"))" } },
+          "exact": { "use": "dedupe.exact", "inputs": { "documents": "diet" } } } }
+      """)
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    let artifact = try bench.run("artifact", "corpus.json", "diet").out.split(separator: "\n").map(String.init)[0]
+    let names = try FileSystem.list(artifact)
+    let meetings = try names.flatMap { name in
+      let reader = try DocumentReader(path: "\(artifact)/\(name)")
+      var out: [Document] = []
+      while let document = try reader.next() { out.append(document) }
+      return out
+    }
+    let meeting = try #require(meetings.max { $0.text.count < $1.text.count })
+    let passage = try #require(meeting.textString.split(separator: "\n").max { $0.count < $1.count }).prefix(60)
+    let before = try holders([String(passage)], bench)
+    #expect(before.count >= 3)
+    let done = try json(bench, meeting.idString, "--reason", "r", "--yes")
+    #expect(done["proof"]?["gone"]?.bool == true)
+    #expect(try holders([String(passage), meeting.idString], bench) == [])
+  }
+
   /// The search can fail: it finds what stands where no run looks.
   @Test func whatIsLeftIsNamed() throws {
     let bench = try makeBench()
@@ -148,8 +174,12 @@ import Testing
     let words = ["remove", "corpus.json", "f0/1", "--reason", "r", "--yes", "--json"]
     let broken = try bench.run(words, environment: ["PIPELINE_FAULT": "\(point):\(time)"])
     #expect(broken.status == 128 + SIGKILL, "\(point) was not reached")
-    let done = try bench.run(words)
+    // A selection finds nothing any more where its documents were taken out before the process was killed.
+    let isRecorded = point != "removal.passages"
+    let again = ["remove", "corpus.json", "--source", "nobody", "--reason", "r", "--json"]
+    let done = try bench.run(isRecorded ? again : words)
     #expect(done.status == 0, "\(done.err)\(done.out)")
+    #expect(try bench.run(again).status == 2)
     #expect(try holders([String(Self.text(2).suffix(60)), "f0/1"], bench) == [])
   }
 

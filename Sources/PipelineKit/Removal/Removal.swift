@@ -17,10 +17,16 @@ public struct Removal {
     return ids.filter { removals.contains(id: Array($0.utf8)) }
   }
 
+  /// Whether the last removal was recorded and has no proof yet: it was interrupted.
+  /// - Throws: `ShardError` if the records cannot be listed.
+  public func isUnfinished() throws -> Bool {
+    guard let name = try RemovalList.names(in: store.root).last else { return false }
+    return !FileSystem.exists(RemovalProof.path(store.root, name))
+  }
+
   /// Records the removal of what was found, durably; a run then leaves it out.
   /// - Parameters:
   ///   - reason: why, for the record. `by`: who asked.
-  ///   - unknown: ids that no output holds, which the store must not take in either.
   /// - Returns: the name of the record.
   /// - Throws: `RunError` (`.locked`) if a run has the store; `RunError` or `ShardError` if it cannot be written.
   public func record(_ targets: RemovalTargets, reason: String, by: String) throws -> String {

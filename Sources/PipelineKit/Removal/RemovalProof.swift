@@ -40,24 +40,25 @@ public struct RemovalProof: Sendable {
   public var isGone: Bool { left.isEmpty }
 
   /// - Parameter keepsOlder: leaves older outputs and logs as they are, and reports them.
+  /// - Parameter isStopped: asked often; true ends the search.
   /// - Throws: `RunError` (`.locked`) if a run has the store; `RunError` or `ShardError` if the store cannot be read or
-  ///   changed.
+  ///   changed; `StageError` (`.cancelled`) after a request to stop.
   public init(
     graph: Graph, store: RunStore, keepsOlder: Bool = false, jobs: Int = availableProcessors(),
-    progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
+    isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
     at = wallMilliseconds()
     let searching = StoreSearch(store: store, jobs: jobs)
-    search = try searching.run(progress: progress)
+    search = try searching.run(isStopped: isStopped)
     var map = try StoreMap(graph, store)
     if !keepsOlder {
       deleted = try map.deleteOlder(holding: search.findings)
       FaultPoint.reach("removal.cleaned")
       try store.compact()
       map = try StoreMap(graph, store)
-      let again = try searching.run(only: map.databasePaths)
+      let again = try searching.run(only: map.databasePaths, isStopped: isStopped)
       search.findings = search.findings.filter { FileSystem.exists($0.path) && !map.databasePaths.contains($0.path) }
       search.findings += again.findings
     }
@@ -72,10 +73,12 @@ public struct RemovalProof: Sendable {
   /// - Throws: `ShardError` if it cannot be written.
   public func keep(in store: RunStore) throws {
     guard let name = try store.removals().records.last?.name else { return }
-    let folder = RemovalList.folder(store.root)
-    try FileSystem.write(Array(json.prettyText().utf8), to: "\(folder)/\(name).proof.json")
-    try FileSystem.syncDirectory(folder)
+    try FileSystem.write(Array(json.prettyText().utf8), to: Self.path(store.root, name))
+    try FileSystem.syncDirectory(RemovalList.folder(store.root))
   }
+
+  /// Where the proof of a removal is kept.
+  static func path(_ root: String, _ name: String) -> String { "\(RemovalList.folder(root))/\(name).proof.json" }
 
   public var json: JSONValue {
     [

@@ -14,6 +14,8 @@ public struct RemovalTargets: Sendable {
     case drop
     /// In another file that has a list of ids.
     case listed
+    /// In what the stage that brings it in writes before.
+    case intermediate
   }
 
   public struct Place: Sendable, Equatable {
@@ -99,6 +101,14 @@ public struct RemovalTargets: Sendable {
               document: found.document, stage: node.name, phase: task?.phase ?? "", key: task?.key ?? "",
               fingerprint: task?.fingerprint ?? manifest.fingerprint))
         }
+      }
+      let here = Set(origins.filter { $0.stage == node.name }.map(\.document))
+      for (document, file) in try reading.intermediates(of: here) {
+        places.append(Place(document: document, stage: node.name, file: file, form: .intermediate))
+        guard let task = tasks[ExactText(file)] else { continue }
+        origins.insert(
+          Origin(
+            document: document, stage: node.name, phase: task.phase, key: task.key, fingerprint: task.fingerprint))
       }
       for found in reading.found where found.form == .document {
         held[found.document].insert("\(node.name).\(ArchivePath.parts(found.file)[0])")

@@ -27,9 +27,8 @@ struct SearchIndex: Sendable {
   /// - Throws: `ShardError` if the passages of a removal cannot be read.
   init(root: String, _ removals: RemovalList) throws(ShardError) {
     var documents: [Digest] = []
-    var byRolling: [UInt64: [(hit: Hit, check: UInt64)]] = [:]
     var byID: [UInt64: [Int]] = [:]
-    var passages = 0
+    var passages: [(document: Int, passage: Passage)] = []
     for (name, record) in removals.records {
       let first = documents.count
       for document in record.documents {
@@ -37,20 +36,31 @@ struct SearchIndex: Sendable {
         documents.append(document.id)
       }
       let file = try PassageFile(path: PassageFile.path(root, name), documents: record.documents.count)
-      for (document, passage) in file.passages {
-        let hit = Hit(document: first + document, passage: passages)
-        byRolling[passage.rolling, default: []].append((hit, passage.check))
-        passages += 1
-      }
+      passages += file.passages.map { (first + $0.document, $0.passage) }
+    }
+    self.init(documents: documents, byID: byID, passages: passages)
+  }
+
+  /// Passages alone, by document.
+  init(passages: [Int: Set<Passage>]) {
+    self.init(
+      documents: [], byID: [:],
+      passages: passages.sorted { $0.key < $1.key }.flatMap { document, passages in passages.map { (document, $0) } })
+  }
+
+  private init(documents: [Digest], byID: [UInt64: [Int]], passages: [(document: Int, passage: Passage)]) {
+    var byRolling: [UInt64: [(hit: Hit, check: UInt64)]] = [:]
+    for (number, (document, passage)) in passages.enumerated() {
+      byRolling[passage.rolling, default: []].append((Hit(document: document, passage: number), passage.check))
     }
     var bits: UInt64 = 16
-    while bits < 26, passages << 6 > 1 << bits { bits += 1 }
+    while bits < 26, passages.count << 6 > 1 << bits { bits += 1 }
     var filter = [UInt64](repeating: 0, count: 1 << (bits - 6))
     for rolling in byRolling.keys {
       let slot = Int((rolling &* Self.spread) >> (64 - bits))
       filter[slot >> 6] |= 1 << UInt64(slot & 63)
     }
-    (self.documents, self.passages) = (documents, passages)
+    (self.documents, self.passages) = (documents, passages.count)
     (self.byRolling, self.byID, self.filter, shift) = (byRolling, byID, filter, 64 - bits)
   }
 
@@ -141,15 +151,19 @@ struct SearchIndex: Sendable {
   }
 
   /// Searches a stream to its end.
+  /// - Parameter blockBytes: how much is read at a time.
   /// - Returns: its bytes.
-  /// - Throws: `ShardError` if it cannot be read.
-  func search(_ source: any ByteSource, _ found: (Hit) -> Void) throws(ShardError) -> Int64 {
-    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: (1 << 20) + Self.overlap, alignment: 64)
+  /// - Throws: `ShardError` if it cannot be read; `StageError` (`.cancelled`) after a request to stop.
+  func search(
+    _ source: any ByteSource, blockBytes: Int = 1 << 20, _ isStopped: () -> Bool = { false }, _ found: (Hit) -> Void
+  ) throws -> Int64 {
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: blockBytes + Self.overlap, alignment: 64)
     defer { block.deallocate() }
     var known = 0
     var total: Int64 = 0
     var isFirst = true
     while true {
+      if isStopped() { throw StageError(.cancelled, "the search of the store", "was stopped") }
       var filled = known
       var isLast = false
       while filled < block.count {

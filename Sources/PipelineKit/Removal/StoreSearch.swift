@@ -40,12 +40,12 @@ public struct StoreSearch: Sendable {
     self.jobs = jobs
   }
 
-  /// - Parameter only: the paths to read; nil: everything.
-  /// - Parameter progress: called with the number of files read so far, and of all, on any thread.
-  /// - Throws: `ShardError` if a folder cannot be listed or a record of a removal cannot be read.
-  public func run(
-    only: Set<String>? = nil, progress: @escaping @Sendable (Int, Int) -> Void = { _, _ in }
-  ) throws -> Result {
+  /// - Parameters:
+  ///   - only: the paths to read; nil: everything.
+  ///   - isStopped: asked often, on any thread; true ends the search.
+  /// - Throws: `ShardError` if a folder cannot be listed or a record of a removal cannot be read; `StageError`
+  ///   (`.cancelled`) after a request to stop.
+  public func run(only: Set<String>? = nil, isStopped: @escaping @Sendable () -> Bool = { false }) throws -> Result {
     let began = monotonicNanoseconds()
     let index = try SearchIndex(root: store.root, store.removals())
     let files = try StoreFiles.all(store.root).filter { only?.contains($0.path) ?? true }
@@ -53,13 +53,11 @@ public struct StoreSearch: Sendable {
     try inParallel(files.count, atOnce: jobs, lane: {}) { item, _ in
       let file = files[item]
       var reading = FileFindings(file: file)
-      let reason = try reading.read(index)
-      let done = found.withLock { found in
+      let reason = try reading.read(index, isStopped)
+      found.withLock { found in
         found.files.append(reading)
         if let reason { found.unread.append((file.path, reason)) }
-        return found.files.count
       }
-      progress(done, files.count)
     }
     let (readings, unread) = found.withLock { $0 }
     var result = Result()
@@ -142,7 +140,7 @@ private struct FileFindings: Sendable {
   }
 
   /// - Returns: why it could not be decompressed; nil if it could.
-  mutating func read(_ index: SearchIndex) throws -> String? {
+  mutating func read(_ index: SearchIndex, _ isStopped: () -> Bool) throws -> String? {
     if file.path.hasSuffix(".ids") {
       bytes = file.bytes
       try readHashes(index)
@@ -150,13 +148,12 @@ private struct FileFindings: Sendable {
     }
     var hits: Set<SearchIndex.Hit> = []
     var reason: String?
-    do throws(ShardError) {
-      bytes = try index.search(try Self.open(file.path)) { hits.insert($0) }
-    } catch {
+    do { bytes = try index.search(try Self.open(file.path), isStopped) { hits.insert($0) } } catch {
+      guard let error = error as? ShardError else { throw error }
       // Nothing may escape because its file is damaged, or only looks compressed.
       guard FileSystem.exists(file.path) else { return nil }
       reason = error.message
-      bytes = try index.search(try FileSource(file.path)) { hits.insert($0) }
+      bytes = try index.search(try FileSource(file.path), isStopped) { hits.insert($0) }
     }
     if !hits.isEmpty { try attribute(hits, index) }
     return reason

@@ -83,6 +83,19 @@ struct TargetReading {
     }
   }
 
+  /// Files that the stage writes before it writes documents, and that have passages of these.
+  func intermediates(of documents: Set<Int>) throws -> [(document: Int, file: String)] {
+    let ports = node.description.outputs.filter { $0.isHidden && $0.kind == .documents }.map(\.name)
+    let files = manifest.files.filter { ports.contains($0.port) }
+    guard !files.isEmpty, !documents.isEmpty else { return [] }
+    let index = SearchIndex(passages: passages.filter { documents.contains($0.key) })
+    return try files.flatMap { file in
+      var found: Set<Int> = []
+      _ = try index.search(try openSource("\(directory)/\(file.port)/\(file.name)")) { found.insert($0.document) }
+      return found.sorted().map { ($0, "\(file.port)/\(file.name)") }
+    }
+  }
+
   // MARK: Data sets
 
   private mutating func readSamples(_ file: String) throws {

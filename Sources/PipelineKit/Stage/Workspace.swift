@@ -253,6 +253,10 @@ public final class Workspace {
     try writer.write(id: id, hash: hash, bytes: bytes, reason)
   }
 
+  /// Whether documents with this id must not come in: for a stage that writes texts before they become documents. It then
+  /// drops the record in place of writing it.
+  public func isRemoved(id: [UInt8]) -> Bool { !removals.isEmpty && removals.contains(id: id) }
+
   /// Whether a document was removed from the store; if so, it is counted as dropped, under another name than its own.
   /// - Throws: `ShardError` when the record of the drop cannot be written.
   func leavesOut(id: UnsafeRawBufferPointer, bytes: Int) throws -> Bool {

@@ -59,6 +59,11 @@ struct DietBucketTask {
   }
 
   private mutating func deal(_ speech: Document) throws {
+    let id = DietRead.documentID(options.document == .meeting ? speech.version : speech.id)
+    if workspace.isRemoved(id: id) {
+      workspace.countInput(bytes: speech.text.count)
+      return try workspace.drop(id: id, bytes: speech.text.count, .removed)
+    }
     let bucket = Int(recordHash(speech.version) % UInt64(buckets))
     try writer(bucket).write(speech)
   }

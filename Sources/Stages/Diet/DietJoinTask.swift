@@ -113,5 +113,5 @@ struct DietJoinTask {
     try workspace.drop(id: id(speech.document.id), bytes: speech.document.text.count, DropReason(reason))
   }
 
-  private func id(_ id: [UInt8]) -> [UInt8] { Array("diet:".utf8) + id }
+  private func id(_ id: [UInt8]) -> [UInt8] { DietRead.documentID(id) }
 }

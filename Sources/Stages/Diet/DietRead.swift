@@ -37,6 +37,10 @@ public struct DietRead: Stage {
   public static let outputs = [speeches.port, documents.port]
   public enum Phase: String, StagePhase { case split, join }
 
+  /// The id of a document.
+  /// - Parameter id: a meeting's or a speech's.
+  static func documentID(_ id: [UInt8]) -> [UInt8] { Array("diet:".utf8) + id }
+
   private static let pagesBytesPerTask: Int64 = 16 << 20
   private static let bytesPerBucket: Int64 = 32 << 20
 
