@@ -13,10 +13,9 @@ import Testing
 
   private func makeIndex() throws -> (SearchIndex, passages: [Passage]) {
     let id = Array(Self.id.utf8)
-    let passages = Array(Self.text.utf8).withUnsafeBytes { Passage.of(text: $0) }
+    let passages = Array(Self.text.utf8).withUnsafeBytes { Passage.of(text: $0, most: 24) }
     let record = RemovalRecord(
-      pipeline: "p", at: 0, by: "b", reason: "r",
-      documents: [.init(id: Digester.digest(id), hash: Int64(bitPattern: recordHash(id)), stages: [], tasks: [])])
+      pipeline: "p", at: 0, by: "b", reason: "r", documents: [.init(id: id, stages: [], tasks: [])])
     try FileSystem.makeDirectory(root + "/removed")
     try FileSystem.write(PassageFile(passages.map { (0, $0) }).bytes, to: PassageFile.path(root, "a"))
     try FileSystem.write(Array(record.json.text().utf8), to: root + "/removed/a.json")
@@ -64,6 +63,30 @@ import Testing
     #expect(try hits(Array(Self.id.utf8), index) == [SearchIndex.Hit(document: 0)])
   }
 
+  /// In an index, ids stand one after another; that of another document may begin with the removed one's.
+  @Test func idsWithoutAnythingAround() throws {
+    _ = try makeIndex()
+    defer { try? FileSystem.removeTree(root) }
+    let store = try RunStore(root: root)
+    let longer = Self.id + "1"
+    func ids(_ id: String) throws -> [StoreSearch.Finding] {
+      try FileSystem.write(
+        [0, 0, 9, 0x41] + Array(id.utf8) + Array("xyz".utf8) + [0, 7], to: root + "/artifacts/a/b/index/0.index")
+      return try StoreSearch(store: store, jobs: 1).run().findings
+    }
+    try FileSystem.makeDirectory(root + "/artifacts/a/b/index")
+    try FileSystem.makeDirectory(root + "/artifacts/a/b/ids/index")
+    let found = try ids(Self.id)
+    #expect(found.map(\.ids) == [1] && found.first?.path.hasSuffix("0.index") == true)
+    #expect(try ids(longer).map(\.ids) == [1], "no document of the store has this id")
+    let hash = recordHash(Array(longer.utf8))
+    try FileSystem.write(
+      withUnsafeBytes(of: hash.littleEndian) { Array($0) }, to: root + "/artifacts/a/b/ids/index/0.ids")
+    #expect(try ids(longer) == [])
+    #expect(try ids(Self.id).map(\.ids) == [1])
+    #expect(try ids("removed/文書 8") == [])
+  }
+
   @Test func onlyTheWholeIdCounts() throws {
     let (index, _) = try makeIndex()
     defer { try? FileSystem.removeTree(root) }
@@ -85,7 +108,7 @@ import Testing
     let document = Document(id: "a", text: text)
     var line: [UInt8] = []
     document.append(to: &line)
-    let passages = document.text.withUnsafeBytes { Passage.of(text: $0) }
+    let passages = document.text.withUnsafeBytes { Passage.of(text: $0, most: 24) }
     #expect(!passages.isEmpty)
     for passage in passages {
       let places = (0...(line.count - Passage.length)).filter { at in
@@ -95,14 +118,14 @@ import Testing
     }
     let tokens = (0..<200).map { UInt16($0 * 31) }
     let found = tokens.withUnsafeBytes { bytes in
-      Passage.of(tokens: bytes, width: 2).map { passage in
+      Passage.of(tokens: bytes, width: 2, most: 24).map { passage in
         stride(from: 0, through: bytes.count - Passage.length, by: 2).contains { at in
           Passage(UnsafeRawBufferPointer(rebasing: bytes[at..<at + Passage.length])) == passage
         }
       }
     }
     #expect(found.count > 5 && found.allSatisfy { $0 })
-    #expect([UInt8](repeating: 0x20, count: 500).withUnsafeBytes { Passage.of(text: $0) } == [])
+    #expect([UInt8](repeating: 0x20, count: 500).withUnsafeBytes { Passage.of(text: $0, most: 24) } == [])
   }
 
   @Test(arguments: [

@@ -24,14 +24,17 @@ public struct Passage: Hashable, Sendable {
     check = recordHash(bytes)
   }
 
+  /// How many passages to take of each form of a text, so that a search for many documents stays fast.
+  static func most(of documents: Int) -> Int { max(4, min(24, 40_000 / max(1, documents))) }
+
   /// Passages spread evenly over a text, without characters that formats write in other ways than as they are.
-  static func of(text: UnsafeRawBufferPointer, most: Int = 24) -> [Passage] {
+  static func of(text: UnsafeRawBufferPointer, most: Int) -> [Passage] {
     choose(text, most: most, step: 1) { $0 < 0x20 || $0 == 0x7F || marks.contains($0) }
   }
 
   /// Passages of an array of token ids.
   /// - Parameter width: bytes per id.
-  static func of(tokens: UnsafeRawBufferPointer, width: Int, most: Int = 24) -> [Passage] {
+  static func of(tokens: UnsafeRawBufferPointer, width: Int, most: Int) -> [Passage] {
     choose(tokens, most: most, step: width) { _ in false }
   }
 

@@ -9,6 +9,9 @@ public struct RemovalRecord: JSONRecord, Equatable, Sendable {
     public var id: Digest
     /// `recordHash` of the id, as in lists of ids.
     public var hash: Int64
+    /// Bytes of the id, and 24 bits of the hash of its last eight: how it is found between other bytes.
+    public var length: Int
+    public var tail: Int
     /// Stages that bring it in.
     public var stages: [String]
     /// Their tasks that hold it: by what they read (`TaskIdentity.work`) and by fingerprint.
@@ -29,6 +32,17 @@ public struct RemovalRecord: JSONRecord, Equatable, Sendable {
     self.by = by
     self.reason = reason
     self.documents = documents
+  }
+}
+
+extension RemovalRecord.Document {
+  /// - Parameter tasks: see `tasks`.
+  init(id: [UInt8], stages: [String], tasks: [Digest]) {
+    self.init(
+      id: Digester.digest(id), hash: Int64(bitPattern: recordHash(id)), length: id.count,
+      tail: id.count < SearchIndex.tailBytes
+        ? 0 : SearchIndex.tail(recordHash(Array(id.suffix(SearchIndex.tailBytes)))),
+      stages: stages, tasks: tasks)
   }
 }
 

@@ -145,8 +145,7 @@ public struct RemovalTargets: Sendable {
       let mine = byDocument[document] ?? []
       let tasks = mine.flatMap { [$0.fingerprint] + (works[[$0.stage, $0.phase, $0.key]].map { [$0] } ?? []) }
       return RemovalRecord.Document(
-        id: Digester.digest(id), hash: Int64(bitPattern: recordHash(id)), stages: Set(mine.map(\.stage)).sorted(),
-        tasks: Set(tasks).sorted())
+        id: id, stages: Set(mine.map(\.stage)).sorted(), tasks: Set(tasks).sorted())
     }
   }
 }

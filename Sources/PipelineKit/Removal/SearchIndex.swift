@@ -15,6 +15,7 @@ struct SearchIndex: Sendable {
   let passages: Int
   private let byRolling: [UInt64: [(hit: Hit, check: UInt64)]]
   private let byID: [UInt64: [Int]]
+  private let tails: TailTable
   /// Bits of the rolling hashes, so that most positions cost one look.
   private let filter: [UInt64]
   private let shift: UInt64
@@ -28,27 +29,31 @@ struct SearchIndex: Sendable {
   init(root: String, _ removals: RemovalList) throws(ShardError) {
     var documents: [Digest] = []
     var byID: [UInt64: [Int]] = [:]
+    var tails = TailTable()
     var passages: [(document: Int, passage: Passage)] = []
     for (name, record) in removals.records {
       let first = documents.count
       for document in record.documents {
         byID[UInt64(bitPattern: document.hash), default: []].append(documents.count)
+        tails.add(documents.count, document)
         documents.append(document.id)
       }
       let file = try PassageFile(path: PassageFile.path(root, name), documents: record.documents.count)
       passages += file.passages.map { (first + $0.document, $0.passage) }
     }
-    self.init(documents: documents, byID: byID, passages: passages)
+    self.init(documents: documents, byID: byID, tails: tails, passages: passages)
   }
 
   /// Passages alone, by document.
   init(passages: [Int: Set<Passage>]) {
     self.init(
-      documents: [], byID: [:],
+      documents: [], byID: [:], tails: TailTable(),
       passages: passages.sorted { $0.key < $1.key }.flatMap { document, passages in passages.map { (document, $0) } })
   }
 
-  private init(documents: [Digest], byID: [UInt64: [Int]], passages: [(document: Int, passage: Passage)]) {
+  private init(
+    documents: [Digest], byID: [UInt64: [Int]], tails: TailTable, passages: [(document: Int, passage: Passage)]
+  ) {
     var byRolling: [UInt64: [(hit: Hit, check: UInt64)]] = [:]
     for (number, (document, passage)) in passages.enumerated() {
       byRolling[passage.rolling, default: []].append((Hit(document: document, passage: number), passage.check))
@@ -60,7 +65,7 @@ struct SearchIndex: Sendable {
       let slot = Int((rolling &* Self.spread) >> (64 - bits))
       filter[slot >> 6] |= 1 << UInt64(slot & 63)
     }
-    (self.documents, self.passages) = (documents, passages.count)
+    (self.documents, self.tails, self.passages) = (documents, tails, passages.count)
     (self.byRolling, self.byID, self.filter, shift) = (byRolling, byID, filter, 64 - bits)
   }
 
@@ -150,18 +155,41 @@ struct SearchIndex: Sendable {
     if strict != loose { look(strict, bytes.count) }
   }
 
+  static let tailBytes = TailTable.bytes
+
+  static func tail(_ hash: UInt64) -> Int { Int(hash >> 40) }
+
+  /// Searches bytes among which an id can stand without anything around it.
+  /// - Parameter found: is told a document, and hashes of every longer run of bytes around the id, which may be the id
+  ///   of another document.
+  private func searchTails(
+    _ bytes: UnsafeRawBufferPointer, _ known: Int, _ isFirst: Bool, _ isLast: Bool,
+    _ found: (Int, () -> Set<UInt64>) -> Void
+  ) {
+    let margin = TailTable.margin
+    let (first, last) = (isFirst ? 0 : known - margin + 1, isLast ? bytes.count : bytes.count - margin)
+    guard first <= last else { return }
+    tails.search(bytes, ends: first...last) { document, start, end in
+      guard Digester.digest(Array(bytes[start..<end])) == documents[document] else { return }
+      found(document) { TailTable.around(start..<end, in: bytes) }
+    }
+  }
+
   /// Searches a stream to its end.
+  /// - Parameter bare: is told of ids between bytes of a binary file, as `searchTails` is.
   /// - Parameter blockBytes: how much is read at a time.
   /// - Returns: its bytes.
   /// - Throws: `ShardError` if it cannot be read; `StageError` (`.cancelled`) after a request to stop.
   func search(
-    _ source: any ByteSource, blockBytes: Int = 1 << 20, _ isStopped: () -> Bool = { false }, _ found: (Hit) -> Void
+    _ source: any ByteSource, blockBytes: Int = 1 << 20, _ isStopped: () -> Bool = { false },
+    bare: (Int, () -> Set<UInt64>) -> Void = { _, _ in }, _ found: (Hit) -> Void
   ) throws -> Int64 {
     let block = UnsafeMutableRawBufferPointer.allocate(byteCount: blockBytes + Self.overlap, alignment: 64)
     defer { block.deallocate() }
     var known = 0
     var total: Int64 = 0
     var isFirst = true
+    var isBinary = false
     while true {
       if isStopped() { throw StageError(.cancelled, "the search of the store", "was stopped") }
       var filled = known
@@ -175,8 +203,10 @@ struct SearchIndex: Sendable {
         filled += count
       }
       total += Int64(filled - known)
-      search(
-        UnsafeRawBufferPointer(rebasing: block[..<filled]), known: known, isFirst: isFirst, isLast: isLast, found)
+      let bytes = UnsafeRawBufferPointer(rebasing: block[..<filled])
+      search(bytes, known: known, isFirst: isFirst, isLast: isLast, found)
+      if isFirst { isBinary = bytes.prefix(1 << 12).contains(0) }
+      if isBinary { searchTails(bytes, known, isFirst, isLast, bare) }
       if isLast { return total }
       isFirst = false
       known = Self.overlap

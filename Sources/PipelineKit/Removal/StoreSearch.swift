@@ -59,7 +59,8 @@ public struct StoreSearch: Sendable {
         if let reason { found.unread.append((file.path, reason)) }
       }
     }
-    let (readings, unread) = found.withLock { $0 }
+    var (readings, unread) = found.withLock { $0 }
+    try Self.judge(&readings, files)
     var result = Result()
     result.files = files.count
     result.storedBytes = files.reduce(0) { $0 + $1.bytes }
@@ -72,6 +73,28 @@ public struct StoreSearch: Sendable {
     result.findings = readings.compactMap { $0.finding(index, shared: shared) }.sorted { $0.path < $1.path }
     result.milliseconds = (monotonicNanoseconds() - began) / 1_000_000
     return result
+  }
+}
+
+extension StoreSearch {
+  /// Decides on ids that stand bare between other bytes: one within the id of a document that the store has is that
+  /// document's.
+  private static func judge(_ readings: inout [FileFindings], _ files: [StoreFile]) throws {
+    let wanted = readings.reduce(into: Set<UInt64>()) { all, file in
+      for bare in file.bare { all.formUnion(bare.around) }
+    }
+    var living: Set<UInt64> = []
+    if !wanted.isEmpty {
+      for file in files where file.path.hasSuffix(".ids") && FileSystem.exists(file.path) {
+        let mapped = try MappedFile(file.path)
+        guard mapped.bytes.count % 8 == 0 else { continue }
+        for word in mapped.bytes.bindMemory(to: UInt64.self) where wanted.contains(UInt64(littleEndian: word)) {
+          living.insert(UInt64(littleEndian: word))
+        }
+        withExtendedLifetime(mapped) {}
+      }
+    }
+    for place in readings.indices { readings[place].judgeBare(living) }
   }
 }
 
@@ -123,6 +146,9 @@ private struct FileFindings: Sendable {
   /// Hits in records of others, with some of these.
   private var others: [SearchIndex.Hit: String] = [:]
   private var hashes: Set<Int> = []
+  /// Ids that stand between other bytes, with the hashes of the longer runs around them.
+  private(set) var bare: [(document: Int, around: Set<UInt64>)] = []
+  private static let mostBare = 256
 
   init(file: StoreFile) { self.file = file }
 
@@ -139,6 +165,13 @@ private struct FileFindings: Sendable {
     return finding.documents.isEmpty && finding.sharers.isEmpty ? nil : finding
   }
 
+  /// - Parameter living: hashes of ids that the store has.
+  mutating func judgeBare(_ living: Set<UInt64>) {
+    for found in bare where found.around.isDisjoint(with: living) {
+      own.insert(SearchIndex.Hit(document: found.document))
+    }
+  }
+
   /// - Returns: why it could not be decompressed; nil if it could.
   mutating func read(_ index: SearchIndex, _ isStopped: () -> Bool) throws -> String? {
     if file.path.hasSuffix(".ids") {
@@ -148,13 +181,18 @@ private struct FileFindings: Sendable {
     }
     var hits: Set<SearchIndex.Hit> = []
     var reason: String?
-    do { bytes = try index.search(try Self.open(file.path), isStopped) { hits.insert($0) } } catch {
+    var bare: [(document: Int, around: Set<UInt64>)] = []
+    func note(_ document: Int, _ around: () -> Set<UInt64>) {
+      if bare.count < Self.mostBare { bare.append((document, around())) }
+    }
+    do { bytes = try index.search(try Self.open(file.path), isStopped, bare: note) { hits.insert($0) } } catch {
       guard let error = error as? ShardError else { throw error }
       // Nothing may escape because its file is damaged, or only looks compressed.
       guard FileSystem.exists(file.path) else { return nil }
       reason = error.message
-      bytes = try index.search(try FileSource(file.path), isStopped) { hits.insert($0) }
+      bytes = try index.search(try FileSource(file.path), isStopped, bare: note) { hits.insert($0) }
     }
+    self.bare = bare
     if !hits.isEmpty { try attribute(hits, index) }
     return reason
   }

@@ -6,6 +6,7 @@ struct TargetReading {
   let manifest: NodeManifest
   let node: Graph.Node
   let wanted: WantedIDs
+  private var most: Int { Passage.most(of: wanted.ids.count) }
   private(set) var found: [(document: Int, file: String, form: RemovalTargets.Form)] = []
   private var noted: Set<[String]> = []
   private(set) var relatives: [Int: Set<String>] = [:]
@@ -54,7 +55,7 @@ struct TargetReading {
       guard let place = wanted.placeOfOriginal(document.id) else { continue }
       note(place, file, .document)
       textBytes[place] = max(textBytes[place] ?? 0, document.text.count)
-      document.text.withUnsafeBytes { passages[place, default: []].formUnion(Passage.of(text: $0)) }
+      document.text.withUnsafeBytes { passages[place, default: []].formUnion(Passage.of(text: $0, most: most)) }
     }
   }
 
@@ -109,9 +110,9 @@ struct TargetReading {
         note(place, file, .sample)
         if let text {
           let value = try shard.value(text, of: sample)
-          passages[place, default: []].formUnion(Passage.of(text: value))
+          passages[place, default: []].formUnion(Passage.of(text: value, most: most))
         } else if let range = part.range, let (tokens, width) = try owners.tokens(of: sample, range) {
-          passages[place, default: []].formUnion(Passage.of(tokens: tokens, width: width))
+          passages[place, default: []].formUnion(Passage.of(tokens: tokens, width: width, most: most))
         }
       }
     }
