@@ -51,6 +51,7 @@ extension StageRegistry {
     StageDescription(WandbReport.self),
     StageDescription(MLflowReport.self),
     StageDescription(RedactPII.self),
+    StageDescription(ReportDatasheet.self),
     StageDescription(ReportLicenses.self),
     StageDescription(S3Download.self),
     StageDescription(ScoreEncoder.self),

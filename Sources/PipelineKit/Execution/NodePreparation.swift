@@ -83,6 +83,7 @@ struct NodePreparation: Sendable {
       return digest
     }
     context.outputs = progress.outputs
+    context.accounts = planner.graph.accounts(of: node, manifests, store.artifacts)
     let preparation = PhasePreparation(
       store: store, node: graphNode, nodeID: progress.nodeID, pipeline: planner.graph.document.name, run: run,
       fingerprint: progress.identity.fingerprint,

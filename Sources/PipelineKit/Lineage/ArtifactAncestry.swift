@@ -60,7 +60,7 @@ private struct AncestrySearch {
   }
 
   mutating func visit(_ wired: NodeIdentity.Wired) throws {
-    guard seen.insert("\(wired.source) \(wired.digest.hex)").inserted else { return }
+    guard wired.input != StageAccount.input, seen.insert("\(wired.source) \(wired.digest.hex)").inserted else { return }
     guard let artifact = try store.artifact(wired, pipeline: pipeline) else { return missing.append(wired.source) }
     for input in artifact.manifest.identity.inputs { try visit(input) }
     artifacts.append(artifact)

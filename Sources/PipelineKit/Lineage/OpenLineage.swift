@@ -102,7 +102,9 @@ public struct OpenLineage: Sendable {
 
   /// Artifacts are named `PIPELINE.STAGE.PORT`; external files by option and name, with their digests as versions.
   private func inputs(_ made: RunStore.Node) -> [JSONValue] {
-    made.identity.inputs.map { dataset(Self.namespace, "\(pipeline).\($0.source)", $0.digest, []) }
+    made.identity.inputs.filter { $0.input != StageAccount.input }.map {
+      dataset(Self.namespace, "\(pipeline).\($0.source)", $0.digest, [])
+    }
       + made.identity.files.map { dataset("file", "\($0.option)/\($0.name)", $0.digest, []) }
   }
 

@@ -56,7 +56,7 @@ public struct Planner: Sendable {
         let source = graph.nodes[edge.source].name
         return .init(
           input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output))
-      }, files: files, removed: try history.removed(stage: node.name))
+      } + graph.accountIdentity(of: index, sources), files: files, removed: try history.removed(stage: node.name))
   }
 
   private func inputFiles(of node: Graph.Node, _ history: some History) throws -> [NodeIdentity.File] {

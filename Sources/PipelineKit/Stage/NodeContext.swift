@@ -8,6 +8,7 @@ public struct NodeContext: PlanningContext {
   public var outputs: [String: [ArtifactFile]] = [:]
   /// Folder of the pipeline file, the base of relative paths.
   public var base: String
+  public internal(set) var accounts: [StageAccount] = []
   let digest: (String) throws -> Digest
 
   public init(

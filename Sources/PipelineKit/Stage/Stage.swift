@@ -32,6 +32,9 @@ public protocol Stage: Sendable {
   /// Phases with tasks that mostly wait for servers: they run alongside others without occupying a processor.
   static var waitingPhases: Set<Phase> { get }
 
+  /// Whether the stage reads `PlanningContext.accounts`: it then runs again whenever anything about them changes.
+  static var readsAccounts: Bool { get }
+
   init(options: Options)
 
   /// Values that replace options in fingerprints, by option name: what `auto` resolves to on this machine, or null for
@@ -102,6 +105,7 @@ extension Stage {
   public static var inputs: [InputPort] { [] }
   public static func options(of phase: Phase) -> Set<String>? { nil }
   public static var waitingPhases: Set<Phase> { [] }
+  public static var readsAccounts: Bool { false }
   public var settled: [String: JSONValue] { [:] }
   public var concealed: Set<String> { [] }
   public var namedFiles: [String: InputFiles] { [:] }
@@ -197,4 +201,10 @@ public protocol PlanningContext {
   /// - Throws: `StageError` with the code `.input` when a named file does not exist, `ShardError` when it cannot be
   ///   read.
   func files(_ option: InputFiles) throws -> [ArtifactFile]
+  /// What every stage that this one depends on did, sources first; none unless the stage `readsAccounts`.
+  var accounts: [StageAccount] { get }
+}
+
+extension PlanningContext {
+  public var accounts: [StageAccount] { [] }
 }

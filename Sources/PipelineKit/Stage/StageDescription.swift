@@ -40,6 +40,8 @@ public struct StageDescription: Sendable {
   /// What `Stage.options(of:)` says, by phase.
   public let phaseOptions: [String: Set<String>]
   public let waitingPhases: Set<String>
+  /// See `Stage.readsAccounts`.
+  public let readsAccounts: Bool
   public let options: [OptionDescription]
   let make: @Sendable ([JSONMember]) -> Result<ConfiguredStage, OptionIssues>
   private let fields: FieldReading
@@ -56,6 +58,7 @@ public struct StageDescription: Sendable {
     phaseOptions = Dictionary(
       uniqueKeysWithValues: S.Phase.allCases.compactMap { phase in S.options(of: phase).map { (phase.rawValue, $0) } })
     waitingPhases = Set(S.waitingPhases.map(\.rawValue))
+    readsAccounts = S.readsAccounts
     options = fields.map { OptionDescription($0) }
     if let twice = repeated(fields.map(\.name) + fields.compactMap(\.formerName)) {
       fatalError("'\(S.name)' has two options named '\(twice)'")
