@@ -18,6 +18,7 @@ extension StageRegistry {
     StageDescription(DedupeExact.self),
     StageDescription(DedupeMinHash.self),
     StageDescription(DedupeParagraphs.self),
+    StageDescription(DedupeSubstrings.self),
     StageDescription(DedupeURL.self),
     StageDescription(DietCrawl.self),
     StageDescription(DietRead.self),

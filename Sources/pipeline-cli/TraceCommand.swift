@@ -133,17 +133,20 @@ struct TraceCommand: ParsableCommand {
       let doubt = place.isVerified ? "" : " (matched by the hash of its id only)"
       return "\(style.green("kept"))\(copy): \(unit) of \(place.port)/\(name)\(bytes)\(doubt)"
     }
-    lines += step.drops.map { drop in
-      var text = "\(style.red("dropped")): \(drop.reason)"
-      if let value = drop.value {
-        text += ": \(JSONValue.number(value).plainText)"
-        if let threshold = drop.threshold { text += " (threshold \(JSONValue.number(threshold).plainText))" }
-      }
-      if let survivor = drop.survivor { text += ", in favor of \(survivor)" }
-      if let detail = drop.detail { text += " (\(detail))" }
-      return text
-    }
+    lines += step.notes.map { "\(style.yellow("changed")): \(reason($0))" }
+    lines += step.drops.map { "\(style.red("dropped")): \(reason($0))" }
     return lines.isEmpty ? [style.dim(absence(step.absence))] : lines
+  }
+
+  private static func reason(_ drop: DocumentTrace.Drop) -> String {
+    var text = drop.reason
+    if let value = drop.value {
+      text += ": \(JSONValue.number(value).plainText)"
+      if let threshold = drop.threshold { text += " (threshold \(JSONValue.number(threshold).plainText))" }
+    }
+    if let survivor = drop.survivor { text += ", in favor of \(survivor)" }
+    if let detail = drop.detail { text += " (\(visible(detail)))" }
+    return text
   }
 
   private static func absence(_ absence: DocumentTrace.Absence?) -> String {

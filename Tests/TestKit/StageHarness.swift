@@ -122,9 +122,12 @@ public final class StageHarness {
     return out
   }
 
-  public func drops() throws -> [Drop] {
+  public func drops() throws -> [Drop] { try records("drops") }
+
+  /// The records of dropped documents, or the `notes` of those that stay.
+  public func records(_ port: String) throws -> [Drop] {
     var out: [Drop] = []
-    for file in files("drops") {
+    for file in files(port) {
       let lines = LineReader(try openSource(file.path))
       while let line = try lines.next() {
         let json = try JSONValue.parse(Array(line)).value

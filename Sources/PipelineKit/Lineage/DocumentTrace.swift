@@ -46,6 +46,8 @@ public struct DocumentTrace: Sendable {
     public var use: String
     public var places: [Location]
     public var drops: [Drop]
+    /// What was done to it where it stays, such as passages that were cut out.
+    public var notes: [Drop] = []
     /// Set if there are neither places nor drops.
     public var absence: Absence?
     /// Whether documents are wired to it.
@@ -131,6 +133,8 @@ private struct TraceReading {
       let path = "\(directory)/\(hit.file)"
       if port == Workspace.dropsPort {
         if let drop = try drop(id, path, hit.ordinal) { step.drops.append(drop) }
+      } else if port == Workspace.notesPort {
+        if let note = try drop(id, path, hit.ordinal) { step.notes.append(note) }
       } else if let output = outputs.first(where: { $0.name == port && !$0.isHidden }) {
         if let place = try place(id, output, path, hit.ordinal) { step.places.append(place) }
       }
@@ -229,14 +233,7 @@ extension DocumentTrace.Step {
             "textBytes": $0.textBytes.map { .integer($0) } ?? .null, "verified": .bool($0.isVerified),
           ]
         }),
-      "drops": .list(
-        drops.map {
-          [
-            "reason": .string($0.reason), "bytes": .integer($0.bytes),
-            "value": $0.value.map { .number($0) } ?? .null, "threshold": $0.threshold.map { .number($0) } ?? .null,
-            "survivor": $0.survivor.map { .string($0) } ?? .null, "detail": $0.detail.map { .string($0) } ?? .null,
-          ]
-        }),
+      "drops": .list(drops.map(\.json)), "notes": .list(notes.map(\.json)),
     ]
   }
 
@@ -251,5 +248,15 @@ extension DocumentTrace.Step {
     case .consumed: "consumed"
     case .notSeen, nil: "notSeen"
     }
+  }
+}
+
+extension DocumentTrace.Drop {
+  var json: JSONValue {
+    [
+      "reason": .string(reason), "bytes": .integer(bytes), "value": value.map { .number($0) } ?? .null,
+      "threshold": threshold.map { .number($0) } ?? .null, "survivor": survivor.map { .string($0) } ?? .null,
+      "detail": detail.map { .string($0) } ?? .null,
+    ]
   }
 }

@@ -27,7 +27,9 @@ extension RunStore {
   }
 
   func recordUse(_ manifest: NodeManifest, run: Int64) throws {
-    let ports = Set(manifest.files.map(\.port)).subtracting([Workspace.idsPort, Workspace.dropsPort]).sorted()
+    let ports = Set(manifest.files.map(\.port)).subtracting([
+      Workspace.idsPort, Workspace.dropsPort, Workspace.notesPort,
+    ]).sorted()
     let outputs: [JSONValue] = ports.map { port in
       let files = manifest.files(of: port)
       return [

@@ -1,6 +1,6 @@
 import ShardKit
 
-/// Writes the dropped documents of a task: `{"id","reason","bytes","value","threshold","survivor","detail"}` lines.
+/// Writes the dropped documents of a task, or what was done to those that stay: `{"id","reason","bytes","value","threshold","survivor","detail"}` lines.
 final class DropWriter {
   private let file: FileSink
   private let sink: ZstdSink
@@ -8,10 +8,12 @@ final class DropWriter {
   private var ids: [UInt64] = []
   private var bytes: Int64 = 0
   private var line: [UInt8] = []
+  private let port: String
 
-  init(_ workspace: Workspace) throws {
+  init(_ workspace: Workspace, port: String) throws {
+    self.port = port
     name = "\(workspace.phase)-\(workspace.task.key).jsonl.zst"
-    file = try FileSink(workspace.stagedPath(Workspace.dropsPort, name))
+    file = try FileSink(workspace.stagedPath(port, name))
     sink = ZstdSink(file, level: 1)
   }
 
@@ -49,6 +51,6 @@ final class DropWriter {
 
   func finish(_ workspace: Workspace) throws {
     try workspace.publish(
-      port: Workspace.dropsPort, file, through: sink, name: name, documents: ids.count, textBytes: bytes, ids: ids)
+      port: port, file, through: sink, name: name, documents: ids.count, textBytes: bytes, ids: ids)
   }
 }

@@ -40,6 +40,7 @@ public final class Workspace {
   private var metrics: [String: Double] = [:]
   private var open: [() throws -> Void] = []
   private var drops: DropWriter?
+  private var notes: DropWriter?
   private let earlier: [String: [ArtifactFile]]
   private let removals: RemovalList
 
@@ -207,6 +208,7 @@ public final class Workspace {
 
   static let idsPort = "ids"
   static let dropsPort = "drops"
+  static let notesPort = "notes"
 
   // MARK: Counting
 
@@ -248,7 +250,7 @@ public final class Workspace {
 
   private func record(drop id: [UInt8], hash: UInt64, bytes: Int, _ reason: DropReason) throws {
     ledger.dropped[reason.name, default: Count()].add(bytes: bytes)
-    let writer = try drops ?? DropWriter(self)
+    let writer = try drops ?? DropWriter(self, port: Self.dropsPort)
     drops = writer
     try writer.write(id: id, hash: hash, bytes: bytes, reason)
   }
@@ -263,6 +265,14 @@ public final class Workspace {
     guard !removals.isEmpty, removals.contains(id: id) else { return false }
     try record(drop: Array(RemovalList.alias(id).utf8), hash: recordHash(id), bytes: bytes, .removed)
     return true
+  }
+
+  /// Records what was done to a document that stays, which `pipeline trace` shows; any number of times per document.
+  /// - Throws: `ShardError` when the record cannot be written.
+  public func note(_ id: [UInt8], _ change: DropReason) throws {
+    let writer = try notes ?? DropWriter(self, port: Self.notesPort)
+    notes = writer
+    try writer.write(id: id, bytes: 0, change)
   }
 
   /// Counts a named warning; the first message of a name is kept.
@@ -282,6 +292,7 @@ public final class Workspace {
   func finish(fingerprint: Digest) throws -> TaskManifest {
     for close in open { try close() }
     try drops?.finish(self)
+    try notes?.finish(self)
     files.sort { ($0.port, $0.name) < ($1.port, $1.name) }
     return TaskManifest(
       phase: phase, key: task.key, fingerprint: fingerprint, files: files, ledger: ledger, warnings: warnings,

@@ -15,9 +15,11 @@ struct RemovalWarning {
   init(_ units: String) { self.units = units }
 
   /// Counts a removed one.
-  /// - Parameter example: of what it is a copy; asked for the first five.
-  mutating func remove(_ example: @autoclosure () -> String) {
-    removed += 1
+  /// - Parameters:
+  ///   - example: of what it is a copy; asked for the first five.
+  ///   - times: how many are removed for this reason.
+  mutating func remove(_ example: @autoclosure () -> String, times: Int = 1) {
+    removed += times
     if examples.count < Self.mostExamples { examples.append(example()) }
   }
 

@@ -14,7 +14,8 @@ public struct TextIdentity: BitwiseCopyable, Hashable, Comparable, Sendable {
     self.init(UnsafeRawBufferPointer(folder.scalars))
   }
 
-  private init(_ bytes: UnsafeRawBufferPointer) {
+  /// Of any bytes.
+  public init(_ bytes: UnsafeRawBufferPointer) {
     var low: UInt64 = 0
     high = pl_xxh3_128(bytes.baseAddress, bytes.count, &low)
     self.low = low
