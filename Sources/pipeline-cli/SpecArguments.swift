@@ -102,16 +102,22 @@ struct SpecArguments: ParsableArguments {
   /// A variant as its ablation ran it.
   private func graph(of variant: String, of path: String) throws -> Graph {
     let root = store ?? "\(PipelineSpec.folder(of: path))/.pipeline"
-    let record = PipelineVariant.path(variant, store: root)
-    guard ArchivePath.isSafe(variant), let text = try? FileSystem.read(record, limit: PipelineSpec.mostBytes) else {
-      let known =
-        (try? FileSystem.walk(PipelineVariant.folder(store: root)).map { String($0.dropLast(".json".count)) }) ?? []
+    let place = try ProfileFile.values(site.parts, beside: ArchivePath.parent(of: path) ?? ".")
+    let pipeline = try PipelineSpec.load(path, place: place, registry: .builtin).name
+    let file = PipelineVariant.path(variant, store: root, pipeline: pipeline)
+    guard ArchivePath.isSafe(variant), FileSystem.exists(file) else {
+      let folder = PipelineVariant.folder(store: root, pipeline: pipeline)
+      let known = ((try? FileSystem.walk(folder)) ?? []).map { String($0.dropLast(".json".count)) }
       throw RunError(
-        .selection, "no ablation of this store has the variant '\(variant)'" + suggestion(for: variant, among: known),
+        .selection,
+        "no ablation of '\(pipeline)' has the variant '\(variant)'" + suggestion(for: variant, among: known),
         hint: known.isEmpty
           ? "Run `pipeline ablate` first." : "Known ones: \(known.sorted().prefix(10).joined(separator: ", ")).")
     }
-    return try Graph(try PipelineSpec.parse(text, path: path, registry: .builtin), registry: .builtin)
+    let record = try VariantRecord(jsonFile: file, limit: PipelineSpec.mostBytes)
+    let text = Array(record.pipeline.text().utf8)
+    let spec = try PipelineSpec.parse(text, path: record.file ?? path, registry: .builtin)
+    return try Graph(spec, registry: .builtin)
   }
 
   /// A setting of `STAGE.OPTION`, unless the pipeline file has a parameter of this name, as one of its path.

@@ -68,7 +68,7 @@ import Testing
     let unknown = try bench.run("status", "corpus.json", "--variant", "without-clear/seed-2")
     #expect(unknown.err.contains("Did you mean 'without-clean/seed-2'?"))
     let outside = try bench.run("status", "corpus.json", "--variant", "../../corpus")
-    #expect(outside.err.contains("no ablation of this store has the variant"))
+    #expect(outside.err.contains("no ablation of 'corpus' has the variant"))
     #expect(try bench.run("prune", "corpus.json", "--dry-run").out == "nothing to remove\n")
     let pruned = try bench.run("prune", "corpus.json", "--ablations", "--yes")
     #expect(pruned.out.contains("only an ablation needed it"))

@@ -16,7 +16,8 @@ public struct Pruning {
   }
 
   public let store: RunStore
-  private let removesVariants: Bool
+  /// The folder of the variants that are removed too.
+  private let variants: String?
   public private(set) var candidates: [Candidate] = []
   public var bytes: Int64 { candidates.reduce(0) { $0 + $1.bytes } }
 
@@ -26,7 +27,7 @@ public struct Pruning {
   /// - Throws: `RunError` or `ShardError` if the database or a folder cannot be read.
   public init(graph: Graph, store: RunStore, keep: Int = 1, ablations: Bool = false) throws {
     self.store = store
-    removesVariants = ablations
+    variants = ablations ? PipelineVariant.folder(store: store.root, pipeline: graph.document.name) : nil
     let stages = Set(graph.nodes.map(\.name))
     func isGone(_ pipeline: String, _ stage: String) -> Bool {
       pipeline == graph.document.name
@@ -99,7 +100,7 @@ public struct Pruning {
       try Self.delete(candidate.directory, row: candidate.node, store)
       removed(candidate)
     }
-    if removesVariants { try FileSystem.removeTree(PipelineVariant.folder(store: store.root)) }
+    if let variants { try FileSystem.removeTree(variants) }
   }
 
   /// Deletes a node's folder and its row, if it has one.

@@ -34,9 +34,19 @@ extension Graph {
           for edge in try replacements(of: index, for: source.port, readBy: name, reference.port) {
             sources.append(.init(stage: nodes[edge.source].name, port: edge.output, offset: source.offset))
           }
+          sources = distinct(sources)
         }
         spec.stages[reader].inputs[input].sources = sources
       }
+    }
+  }
+
+  /// Each once: stages that are taken out may all have read the same one.
+  private func distinct(_ sources: [PipelineSpec.InputReference.Source]) -> [PipelineSpec.InputReference.Source] {
+    var seen: Set<String> = []
+    return sources.filter { source in
+      let implied = index(of: source.stage).map { nodes[$0].description.outputs.filter { !$0.isHidden } } ?? []
+      return seen.insert("\(source.stage).\(source.port ?? (implied.count == 1 ? implied[0].name : ""))").inserted
     }
   }
 

@@ -272,7 +272,7 @@ public final class Workspace {
   public func note(_ id: [UInt8], _ change: DropReason) throws {
     let writer = try notes ?? DropWriter(self, port: Self.notesPort)
     notes = writer
-    try writer.write(id: id, bytes: 0, change)
+    try writer.write(id: id, hash: recordHash(DropWriter.readable(id)), bytes: 0, change)
   }
 
   /// Counts a named warning; the first message of a name is kept.

@@ -185,6 +185,12 @@ public struct ClassifierFinetune: Stage {
 
   // MARK: Judging
 
+  private static func misfit(_ name: String) -> StageError {
+    StageError(
+      .input, name, "does not have the outputs of the fold's texts, or some that are not finite",
+      hint: "If the training diverged, lower learningRate; otherwise run 'pipeline verify' and run again.")
+  }
+
   private func judge(_ workspace: Workspace) throws {
     let texts = try labeled(workspace)
     var outputs = [[Double]](repeating: [], count: texts.labelOfRow.count)
@@ -195,9 +201,12 @@ public struct ClassifierFinetune: Stage {
         throw StageError(.input, name, "is missing", hint: "Run again.")
       }
       let lines = LineReader(try openSource(file.path))
-      while let line = try lines.next(), let row = rows.next() {
-        outputs[row] = (try JSONValue.parse(Array(line)).value.array ?? []).compactMap(\.double)
+      while let line = try lines.next() {
+        let numbers = (try JSONValue.parse(Array(line)).value.array ?? []).compactMap(\.double)
+        guard let row = rows.next(), numbers.count == texts.labels.count else { throw Self.misfit(name) }
+        outputs[row] = numbers
       }
+      guard rows.next() == nil else { throw Self.misfit(name) }
     }
     let judged = LabelScores(outputs, texts)
     let json = judged.json(folds: options.folds)

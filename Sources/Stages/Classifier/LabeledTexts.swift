@@ -21,8 +21,9 @@ struct LabeledTexts {
 
   /// - Parameters:
   ///   - wanted: the labels; empty: those that occur, in byte order.
-  ///   - folds: texts are dealt out by a hash of the text, label by label, so that folds have alike shares of each.
-  /// - Throws: `StageError` (`.input`) if there are fewer than two labels, or fewer texts of one than folds.
+  ///   - folds: texts are dealt out by a hash of the text, label by label, so that folds have alike shares of each. Equal
+  ///     texts are in one fold, whatever their labels.
+  /// - Throws: `StageError` (`.input`) if there are fewer than two labels, or fewer different texts of one than folds.
   init(_ files: [ArtifactFile], wanted: [String], folds: Int, seed: Int) throws {
     self.files = files
     var names: [String] = []
@@ -41,16 +42,22 @@ struct LabeledTexts {
     }
     foldOfRow = [Int](repeating: 0, count: names.count)
     guard folds > 0 else { return }
+    try deal(hashes, folds)
+  }
+
+  private mutating func deal(_ hashes: [UInt64], _ folds: Int) throws {
+    var known: [UInt64: Int] = [:]
     for label in labels.indices {
-      let rows = labelOfRow.indices.filter { labelOfRow[$0] == label }
-      guard rows.count >= folds else {
+      let texts = Set(zip(labelOfRow, hashes).filter { $0.0 == label }.map(\.1)).sorted()
+      guard texts.count >= folds else {
         throw StageError(
-          .input, "documents", "\(rows.count) are labeled '\(labels[label])', fewer than folds (\(folds))",
+          .input, "documents",
+          "\(texts.count) different texts are labeled '\(labels[label])', fewer than folds (\(folds))",
           hint: "Label more, or set fewer folds.")
       }
-      let dealt = rows.sorted { (hashes[$0], $0) < (hashes[$1], $1) }
-      for (place, row) in dealt.enumerated() { foldOfRow[row] = place % folds }
+      for (place, text) in texts.enumerated() where known[text] == nil { known[text] = place % folds }
     }
+    for row in hashes.indices { foldOfRow[row] = known[hashes[row]]! }
   }
 
   private static func forEach(_ files: [ArtifactFile], _ body: (Line) throws -> Void) throws {

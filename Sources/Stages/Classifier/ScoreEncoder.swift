@@ -24,7 +24,9 @@ public struct ScoreEncoder: SinglePhaseStage {
     "Scores documents by an encoder that classifier.finetune made, on CPUs or GPUs, for gates."
   static let documents = Input<Documents>("documents", "The documents to score.")
   static let signals = Output<Signals>(
-    "signals", "p.LABEL per label, and expectation if labels have numbers; one file per file of documents.")
+    "signals",
+    "p.LABEL per label (p.0, p.1, … for labels that rules cannot write, such as 良い), and expectation if labels have "
+      + "numbers; one file per file of documents.")
   public static let inputs = [documents.port, CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [signals.port]
 
@@ -36,21 +38,26 @@ public struct ScoreEncoder: SinglePhaseStage {
   public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
-  public func validate() throws { try options.scorer.validate(measures: [Self.expectation]) }
+  public func validate() throws {
+    try options.scorer.validate(measures: [Self.expectation])
+    guard options.maximumLength == 0 || options.maximumLength >= 8 else {
+      throw StageError(.options, "maximumLength", "is \(options.maximumLength), below 8", hint: "Set 8 or more, or 0.")
+    }
+  }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
     let files = context.files(Self.documents)
     return try files.enumerated().flatMap { place, file in
       try options.compute.modelTasks(
         [(key: TaskPlan.padded(place), inputs: [.main: [file]] as TaskInputs)], context, weightCopies: 2,
-        besides: 1 << 30 + 64 * file.documents)
+        besides: 1 << 30 + 1024 * file.documents)
     }
   }
 
   public func run(_ workspace: Workspace) throws {
     let head = try TunedHead(workspace)
     let values = try values(of: head.labels)
-    let measures = head.labels.map(Self.column) + (values == nil ? [] : [Self.expectation])
+    let measures = Self.columns(head.labels) + (values == nil ? [] : [Self.expectation])
     try options.scorer.validate(measures: measures)
     let scores = try scores(workspace, head)
     let output = try SignalsOutput(workspace, to: Self.signals, options.scorer, measures: measures)
@@ -74,12 +81,10 @@ public struct ScoreEncoder: SinglePhaseStage {
       hint: "Run 'pipeline verify', and run again.")
   }
 
-  /// What rules call the probability of a label: other characters than letters and digits become '_'.
-  static func column(_ label: String) -> String {
-    let bytes = label.utf8.map { byte in
-      (byte | 32 >= 97 && byte | 32 <= 122) || (byte >= 48 && byte <= 57) || byte == 0x2E ? byte : 0x5F
-    }
-    return "p." + String(decoding: bytes, as: UTF8.self)
+  /// What rules call the probability of each label: p. and the label, or its place among the labels if it has other
+  /// characters than ASCII letters, digits, _ and '.'.
+  static func columns(_ labels: [String]) -> [String] {
+    labels.enumerated().map { place, label in "p." + (GateParser.isName("p." + label) ? label : "\(place)") }
   }
 
   /// In the labels' order; nil if they have no numbers.
@@ -111,7 +116,7 @@ public struct ScoreEncoder: SinglePhaseStage {
     job.dictionary = options.compute.mecabDictionary
     job.texts = try workspace.file().path
     job.scores = true
-    job.maximumLength = options.maximumLength > 0 ? max(8, options.maximumLength) : head.maximumLength
+    job.maximumLength = options.maximumLength > 0 ? options.maximumLength : head.maximumLength
     job.result = "\(try workspace.temporaryDirectory())/scores.safetensors"
     guard try workspace.file().documents > 0 else { return [] }
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)

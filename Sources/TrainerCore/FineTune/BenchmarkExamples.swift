@@ -81,7 +81,7 @@ public enum BenchmarkExamples {
     case .benchmark(.jsquad):
       return .answer(try passage(json, text("id"), text("question"), text("context"), wrong))
     case .labels(let labels):
-      guard let label = labels.firstIndex(of: json["label"]?.string ?? "") else {
+      guard let label = labels.firstIndex(where: { $0.isExactly(json["label"]?.string ?? "") }) else {
         throw wrong("has no 'label' of \(labels.joined(separator: ", "))")
       }
       return .labeled(try text("text"), label: label)

@@ -26,7 +26,8 @@ public final class Embedding {
     let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
     try shape.check(tokenizer)
     sequences = try SequenceEncoder(
-      tokenizer, dictionary: job.dictionary, maximumLength: min(job.maximumLength, shape.maximumLength))
+      tokenizer, dictionary: job.dictionary,
+      maximumLength: job.scores ? shape.length(atMost: job.maximumLength) : min(job.maximumLength, shape.maximumLength))
     let head = job.scores ? try TunedTask(tuned: "\(job.checkpoint)/\(TunedTask.fileName)").head : nil
     let parameters = try Parameters(
       shape.encoderParameters + (head?.parameters(shape) ?? []), engine: engine, device: device,

@@ -22,9 +22,9 @@ public final class FineTuning {
     shape = try Self.shape(job)
     let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
     try shape.check(tokenizer)
-    let length = shape.kind == .bert ? min(job.maximumLength, shape.maximumLength) : job.maximumLength
     maker = FeatureMaker(
-      encoder: try SequenceEncoder(tokenizer, dictionary: job.dictionary, maximumLength: length))
+      encoder: try SequenceEncoder(
+        tokenizer, dictionary: job.dictionary, maximumLength: shape.length(atMost: job.maximumLength)))
     let parameters = try Parameters(
       shape.encoderParameters + job.task.head.parameters(shape), engine: engine, device: device,
       precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
@@ -136,6 +136,11 @@ public final class FineTuning {
       for start in stride(from: 0, to: order.count, by: Self.scoringBatch) {
         let numbers = order[start..<min(start + Self.scoringBatch, order.count)]
         let scores = try model.scores(try input(numbers.map { features[$0] }), training: false).floats()
+        guard scores.allSatisfy(\.isFinite) else {
+          throw TorchError(
+            .diverged, job.task.name, "the trained model returns numbers that are not finite",
+            hint: "Lower the learning rate. With bfloat16, try float32.")
+        }
         let share = scores.count / numbers.count
         for (place, number) in numbers.enumerated() {
           outputs[number] = Array(scores[(place * share)..<((place + 1) * share)])

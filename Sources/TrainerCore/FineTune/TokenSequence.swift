@@ -8,6 +8,11 @@ struct TokenSequence: Equatable, Sendable {
   var types: [Int32] = []
 }
 
+extension ModelShape {
+  /// The tokens that a fine-tuned model takes: BERT has places for no more than it was trained with.
+  func length(atMost wanted: Int) -> Int { kind == .bert ? min(wanted, maximumLength) : wanted }
+}
+
 /// Encodes texts and pairs as transformers' BERT tokenizers do, truncated to a length.
 struct SequenceEncoder {
   let session: TokenizerSession

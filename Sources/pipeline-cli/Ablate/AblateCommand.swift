@@ -84,18 +84,18 @@ struct AblateCommand: ParsableCommand {
       path, setting: options.parameters, site: options.site,
       changes: without.map { .without($0) } + settings.map { .setting($0) } + file.map { .file($0) }, seeds: seeds,
       scores: score)
-    let base = ablation.variants[0].runs[0].graph
+    let base = ablation.base
     let store = try options.openStore(base, creating: !dryRun, isShared: place.isRemote)
     if dryRun { return try show(try AblationPlan(ablation, store, runSettings(ablation)).table) }
     try ablation.record(in: store)
     let runs = AblationRuns(
       ablation: ablation, store: store, settings: try runSettings(ablation), keepGoing: keepGoing,
       cluster: try place.isRemote ? cluster(base, store) : nil)
-    let failed = try runs.run()
-    let report = AblationReport(try AblationScores(ablation, store))
+    let done = try runs.run()
+    let report = AblationReport(try AblationScores(ablation, done: done, store))
     if let svg { try FileSystem.write(Array(AblationPicture(report).svg.utf8), to: svg) }
     if json { Console.json(report.json) } else { for line in report.lines(Style(STDOUT_FILENO)) { Console.line(line) } }
-    if failed > 0 { throw ExitCode(1) }
+    if done.count < ablation.variants.reduce(0, { $0 + $1.runs.count }) { throw ExitCode(1) }
   }
 
   private func show(_ table: TextTable) throws {

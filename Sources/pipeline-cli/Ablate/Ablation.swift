@@ -14,6 +14,8 @@ struct Ablation {
   struct Run {
     var seed: Int?
     var graph: Graph
+    /// Of a variant with a pipeline file of its own.
+    var file: String?
     /// What `--variant` names: `without-dedupe/seed-2`.
     var name: String
   }
@@ -53,7 +55,7 @@ struct Ablation {
     var labels: Set<ExactText> = []
     for change in [.none] + changes {
       let reading = VariantReading(path: path, parameters: parameters, site: site, scores: scores, base: base)
-      let label = Self.fileName(change.label)
+      let label = PipelineVariant.pathPart(change.label)
       guard labels.insert(ExactText(label)).inserted else {
         throw RunError(.selection, "two variants would be named '\(label)'", hint: "Leave one out, or rename its file.")
       }
@@ -79,22 +81,16 @@ struct Ablation {
     return found
   }
 
-  /// A label that a path can have as a part.
-  private static func fileName(_ label: String) -> String {
-    let bytes = label.utf8.prefix(100).map { byte -> UInt8 in
-      let isKept = (byte | 32 >= 97 && byte | 32 <= 122) || (byte >= 48 && byte <= 57) || "-_.=".utf8.contains(byte)
-      return isKept ? byte : 0x5F
-    }
-    let name = String(decoding: bytes, as: UTF8.self)
-    return name.hasPrefix(".") ? "_" + name : name
-  }
+  /// The pipeline as it is, with the first seed.
+  var base: Graph { variants[0].runs[0].graph }
 
   /// Keeps what each variant is, so that other commands can be asked about it.
   func record(in store: RunStore) throws {
     for run in variants.flatMap(\.runs) {
-      let path = PipelineVariant.path(run.name, store: store.root)
+      let path = PipelineVariant.path(run.name, store: store.root, pipeline: base.document.name)
       try FileSystem.makeDirectory(ArchivePath.parent(of: path) ?? store.root)
-      try FileSystem.write(Array(run.graph.document.resolved.prettyText().utf8), to: path)
+      let record = VariantRecord(file: run.file, pipeline: run.graph.document.resolved)
+      try FileSystem.write(Array(record.json.prettyText().utf8), to: path)
     }
   }
 }
@@ -110,10 +106,15 @@ private struct VariantReading {
   func runs(_ change: Ablation.Change, _ label: String, _ seeds: [Int]) throws -> [Ablation.Run] {
     let plain = try graph(change, seed: nil)
     let seeded = trained(plain)
-    guard !seeded.isEmpty else { return [Ablation.Run(seed: nil, graph: try named(plain, label), name: label)] }
+    var file: String?
+    if case .file(let path) = change { file = FileSystem.realPath(path) }
+    guard !seeded.isEmpty else {
+      return [Ablation.Run(seed: nil, graph: try named(plain, label), file: file, name: label)]
+    }
     return try seeds.map { seed in
       let name = "\(label)/seed-\(seed)"
-      return Ablation.Run(seed: seed, graph: try named(try graph(change, seed: (seed, seeded)), name), name: name)
+      let graph = try named(try graph(change, seed: (seed, seeded)), name)
+      return Ablation.Run(seed: seed, graph: graph, file: file, name: name)
     }
   }
 

@@ -11,15 +11,15 @@ struct AblationReport {
     var statistics: SampleStatistics
     /// From the unchanged pipeline, seed by seed; nil for that pipeline itself, or without a common seed.
     var difference: SampleStatistics?
-    /// Whether both were measured on the same data.
+    /// Whether both were measured on the same data and in the same way.
     var isComparable: Bool
 
     /// Whether it is the same score with every seed, as of a variant with the same data.
     var isSame: Bool { difference.map { $0.mean == 0 && $0.deviation ?? 0 == 0 } ?? false }
 
-    /// Whether the interval of the difference leaves out 0; nil if there is no interval.
+    /// Whether the interval of the difference leaves out 0; nil if there is no interval, or no noise to compare with.
     var isBeyondNoise: Bool? {
-      guard isComparable, let difference, let half = difference.halfInterval else { return nil }
+      guard isComparable, let difference, let half = difference.halfInterval, half > 0 || isSame else { return nil }
       return abs(difference.mean) > half
     }
   }
@@ -64,7 +64,7 @@ struct AblationReport {
 
   private func verdict(_ row: Row, _ style: Style) -> String {
     guard row.difference != nil else { return "" }
-    guard row.isComparable else { return style.yellow("other test data") }
+    guard row.isComparable else { return style.yellow("measured otherwise") }
     if row.isSame { return style.dim("the same") }
     guard let isBeyondNoise = row.isBeyondNoise else { return "" }
     return isBeyondNoise ? style.bold("beyond the noise") : style.dim("within the noise")
@@ -93,14 +93,22 @@ struct AblationReport {
     if let least = trained.min(), let most = trained.max(), most - least > Self.tolerance * most {
       out.append("the models were trained on different numbers of tokens")
     }
-    let missing = scores.variants.filter { $0.runs.count < scores.variants[0].runs.count || $0.runs.isEmpty }
+    let missing = scores.variants.filter { $0.runs.count < $0.wanted }
     if !missing.isEmpty {
-      out.append("runs are missing of: \(missing.map(\.label).joined(separator: ", "))")
+      out.append("runs failed, and are missing, of: \(missing.map(\.label).joined(separator: ", "))")
+    }
+    let gaps = rows.filter { row in
+      row.numbers.count < scores.variants.first { $0.label == row.label }?.runs.count ?? 0
+    }
+    if !gaps.isEmpty {
+      out.append(
+        "some runs have no number for these scores: "
+          + gaps.map { "\($0.measure) of \($0.label)" }.joined(separator: ", "))
     }
     let others = Set(scores.variants.flatMap(\.incomparable)).sorted()
     if !others.isEmpty {
       out.append(
-        "variants change what these stages measure on, so their scores cannot be compared: "
+        "variants change what these stages measure on, or how, so their scores cannot be compared: "
           + others.joined(separator: ", ") + ". Split off the test data before the stage that varies.")
     }
     if scores.hasSeeds, (scores.variants.map(\.runs.count).max() ?? 0) < 2 {
@@ -120,7 +128,7 @@ struct AblationReport {
       "variants": .list(
         scores.variants.map { variant in
           [
-            "variant": .string(variant.label), "otherTestData": .strings(variant.incomparable),
+            "variant": .string(variant.label), "measuredOtherwise": .strings(variant.incomparable),
             "runs": .list(
               variant.runs.map { run in
                 [

@@ -17,22 +17,21 @@ struct AblationRuns {
     return (0..<most).flatMap { place in ablation.variants.compactMap { $0.runs.dropFirst(place).first } }
   }
 
-  /// - Returns: how many runs failed.
+  /// - Returns: the names of the runs that are done; others failed.
   /// - Throws: `ExitCode` when interrupted, or at the first failure unless it is to keep going.
-  func run() throws -> Int {
+  func run() throws -> Set<String> {
     TerminationSignals.install()
     let runs = runs
-    var failed = 0
+    var done: Set<String> = []
     for (place, run) in runs.enumerated() {
       Console.standardError(
         Style(STDERR_FILENO).bold("\(run.name) (run \(place + 1) of \(runs.count))") + "\n")
       switch try outcome(of: run) {
-      case .done: break
+      case .done: done.insert(run.name)
       case .interrupted:
         Console.standardError("stopped; the same command continues\n")
         throw ExitCode(130)
       case .failed:
-        failed += 1
         Console.error("the variant '\(run.name)' failed")
         guard keepGoing else {
           Console.standardError("the same command continues; --keep-going passes over what fails\n")
@@ -40,7 +39,7 @@ struct AblationRuns {
         }
       }
     }
-    return failed
+    return done
   }
 
   private func outcome(of run: Ablation.Run) throws -> RunOutcome {

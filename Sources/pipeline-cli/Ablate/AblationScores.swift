@@ -5,9 +5,10 @@ import ShardKit
 struct AblationScores {
   struct Variant {
     var label: String
-    /// Runs that are done.
+    /// Runs that are done, and how many there should be.
     var runs: [Run] = []
-    /// Scoring stages that read other test data than those of the unchanged pipeline.
+    var wanted: Int
+    /// Scoring stages that read other test data than those of the unchanged pipeline, or measure in another way.
     var incomparable: [String] = []
   }
 
@@ -25,20 +26,21 @@ struct AblationScores {
   let measures: [String]
   let hasSeeds: Bool
 
-  init(_ ablation: Ablation, _ store: RunStore) throws {
+  /// - Parameter done: names of the runs that are done; older outputs of others are none of this ablation.
+  init(_ ablation: Ablation, done: Set<String>, _ store: RunStore) throws {
     let reading = ScoreReading(scores: ablation.scores, store: store)
-    let base = ablation.variants[0].runs[0].graph
-    let own = try reading.testData(base)
+    let base = ablation.variants[0].runs.first { done.contains($0.name) }
+    let own = try base.map { try reading.measurement($0.graph) }
     var names: [String] = []
     variants = try ablation.variants.map { variant in
-      var out = Variant(label: variant.label)
-      for run in variant.runs {
+      var out = Variant(label: variant.label, wanted: variant.runs.count)
+      for run in variant.runs where done.contains(run.name) {
         guard let (values, order) = try reading.values(run.graph) else { continue }
         for name in order where !names.contains(name) { names.append(name) }
         var done = Run(seed: run.seed, values: values)
         (done.trained, done.available) = try reading.tokens(run.graph)
-        if out.runs.isEmpty {
-          let other = try reading.testData(run.graph)
+        if out.runs.isEmpty, let own {
+          let other = try reading.measurement(run.graph)
           out.incomparable = ablation.scores.filter { own[$0] != other[$0] }
         }
         out.runs.append(done)
@@ -82,16 +84,25 @@ private struct ScoreReading {
     return (values, order)
   }
 
-  /// Digests of what each scoring stage reads besides the model and its tokenizer.
-  func testData(_ graph: Graph) throws -> [String: [Digest]] {
-    var out: [String: [Digest]] = [:]
+  /// What and how a scoring stage measures, apart from the model and its tokenizer.
+  struct Measurement: Equatable {
+    var data: [Digest]
+    var options: JSONValue
+  }
+
+  /// Options that change no more than the last digits.
+  private static let ofPlace = ["device", "precision", "threads", "microbatchSize", "mecabDictionary"]
+
+  func measurement(_ graph: Graph) throws -> [String: Measurement] {
+    var out: [String: Measurement] = [:]
     for score in scores {
       guard let index = graph.index(of: score), let identity = try manifest(graph, score)?.identity else { continue }
       let ofTheModel = graph.nodes[index].description.inputs.filter {
         [.checkpoint, .checkpoints, .tokenizer, .huggingFaceModel].contains($0.kind)
       }.map(\.name)
-      out[score] =
-        identity.inputs.filter { !ofTheModel.contains($0.input) }.map(\.digest) + identity.files.map(\.digest)
+      out[score] = Measurement(
+        data: identity.inputs.filter { !ofTheModel.contains($0.input) }.map(\.digest) + identity.files.map(\.digest),
+        options: .object((identity.options.members ?? []).filter { !Self.ofPlace.contains($0.key) }))
     }
     return out
   }
