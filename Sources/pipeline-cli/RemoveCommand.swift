@@ -54,7 +54,7 @@ struct RemoveCommand: ParsableCommand {
   @Flag(help: "Skip the confirmation.")
   var yes = false
 
-  @Flag(help: "Search the store again for everything removed so far.")
+  @Flag(help: "Search the store again for everything removed so far; delete older outputs that hold any of it.")
   var check = false
 
   @Flag(help: "Keep older outputs and logs, and report them.")
@@ -86,7 +86,7 @@ struct RemoveCommand: ParsableCommand {
     let removal = Removal(graph: graph, store: store)
     if check { return try finish(RemoveOutcome(), removal) }
     let wanted = try selection.ids(words, graph, store)
-    let targets = try RemovalTargets(ids: wanted.ids, withRelatives: copies, graph: graph, store: store)
+    let targets = try RemovalTargets(ids: wanted, withRelatives: copies, graph: graph, store: store)
     let recorded = try removal.recorded(targets.ids)
     try checkMissing(targets, recorded, removal, strict: words)
     let scope = try RemovalScope(targets, graph: graph, store: store)
@@ -238,7 +238,7 @@ struct RemovalArguments: ParsableArguments {
   }
 
   /// The ids that were named, listed or selected.
-  func ids(_ words: [String], _ graph: Graph, _ store: RunStore) throws -> (ids: [String], isSelected: Bool) {
+  func ids(_ words: [String], _ graph: Graph, _ store: RunStore) throws -> [String] {
     var out = words
     if let list {
       let lines = LineReader(try openSource(list))
@@ -249,6 +249,6 @@ struct RemovalArguments: ParsableArguments {
     }
     let conditions = try conditions()
     if !conditions.isEmpty { out += try RemovalSelection(conditions: conditions).ids(graph: graph, store: store) }
-    return (out, !conditions.isEmpty)
+    return out
   }
 }

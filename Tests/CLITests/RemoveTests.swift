@@ -12,6 +12,7 @@ import Testing
         "clean": { "use": "text.clean", "inputs": { "documents": "read" } },
         "near": { "use": "dedupe.minhash", "options": { "threshold": 0.6 }, "inputs": { "documents": "clean" } },
         "shards": { "use": "mds.write", "options": { "compression": "zstd" }, "inputs": { "documents": "near" } },
+        "back": { "use": "mds.read", "inputs": { "mds": "shards" } },
         "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "near" },
           "options": { "vocabularySize": 300 } },
         "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "near", "tokenizer": "tokenizer" },
@@ -77,7 +78,10 @@ import Testing
     let places = try #require(plan["documents"]?.array?.first?["places"]?.array)
     let held = Set(places.compactMap { place in place["held"]?.string.map { "\(place["stage"]?.string ?? "") \($0)" } })
     #expect(
-      held == ["read document", "clean document", "near document", "near survivor", "shards sample", "tokens sample"])
+      held == [
+        "read document", "clean document", "near document", "near survivor", "shards sample", "back document",
+        "tokens sample",
+      ])
     let again = try #require(plan["stages"]?.array).map { [$0["tasks"]?.integer, $0["of"]?.integer] }
     #expect(again[0] == [1, 3] && again[1] == [1, 3])
     #expect(plan["externalFiles"]?.array?.count == 1)
@@ -92,6 +96,9 @@ import Testing
     // Its passages stand in the copy too, so what is searched here is the id.
     #expect(try holders(["f1/0"], bench) == [])
     let record = try bench.shell("cat .pipeline/removed/*.json").out
+    let stages = try JSONValue.parse(bench.shell("cat .pipeline/removed/*0.json").out).value["documents"]?.array
+    #expect(
+      stages?.first?["stages"]?.array?.compactMap(\.string) == ["read"], "what reads shards again brings nothing in")
     #expect(record.contains("a request") && record.contains("the author") && !record.contains("f1/0"))
     let trace = try bench.run("trace", "corpus.json", "f1/0")
     #expect(trace.status == 0 && trace.out.contains("dropped: removed"))

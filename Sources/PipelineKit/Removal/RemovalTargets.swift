@@ -110,7 +110,7 @@ public struct RemovalTargets: Sendable {
           Origin(
             document: document, stage: node.name, phase: task.phase, key: task.key, fingerprint: task.fingerprint))
       }
-      for found in reading.found where found.form == .document {
+      for found in reading.found where [.document, .sample, .listed].contains(found.form) {
         held[found.document].insert("\(node.name).\(ArchivePath.parts(found.file)[0])")
       }
       for (document, others) in reading.relatives { relatives[document, default: []].formUnion(others) }
