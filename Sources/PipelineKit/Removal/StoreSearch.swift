@@ -65,7 +65,7 @@ public struct StoreSearch: Sendable {
     result.files = files.count
     result.storedBytes = files.reduce(0) { $0 + $1.bytes }
     result.bytes = readings.reduce(0) { $0 + $1.bytes }
-    result.documents = index.documents.count
+    result.documents = Set(index.documents).count
     result.passages = index.passages
     result.unread = unread.sorted { $0.path < $1.path }
     // A passage that other documents have too says nothing of a file without records.
