@@ -162,6 +162,9 @@ extension SampleTraceReport {
       return lines + [style.dim("    its source record is not in the store")]
     }
     lines.append("    from \(source.stage) \(source.file) line \(Quantities.count(source.ordinal + 1))")
+    if let input = origin.input {
+      lines.append("    read from \(input.file) \(input.unit) \(Quantities.count(input.number))")
+    }
     if let original = origin.original { lines.append("    as \(original)") }
     let facts = SourceFacts(record, at: source)
     if !facts.shown.isEmpty { lines.append("    \(facts.shown.joined(separator: " · "))") }
@@ -230,6 +233,11 @@ extension SampleTraceReport {
     members.append(JSONMember("textBytes", origin.textBytes.map { .integer($0) } ?? .null))
     if let record = origin.record, let source = origin.places.first {
       members += SourceFacts(record, at: source).members.map { JSONMember($0.name, .string($0.value)) }
+    }
+    if let input = origin.input {
+      members.append(
+        JSONMember(
+          "input", ["file": .string(input.file), "unit": .string(input.unit), "number": .integer(input.number)]))
     }
     let places = origin.places.map { place -> JSONValue in
       [

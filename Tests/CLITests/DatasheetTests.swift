@@ -17,7 +17,8 @@ import Testing
           "\(rule)": "characters >= 21 and hiraganaFraction >= 0.05",
           "most": "zlibRatio < quantile(zlibRatio, 0.9)" } } },
       "exact": { "use": "dedupe.exact", "inputs": { "documents": "good" } },
-      "mask": { "use": "redact.pii", "inputs": { "documents": "exact" } },
+      "clear": { "use": "decontaminate", "inputs": { "documents": "exact" }, "options": { "sets": { "quiz": "quiz.txt" } } },
+      "mask": { "use": "redact.pii", "inputs": { "documents": "clear" } },
       "sheet": { "use": "report.datasheet", "inputs": { "documents": "mask" },
         "options": { "title": "A & B <i>", "facts": { "Contact": "corpus@example.org" } } }
     } }
@@ -41,6 +42,8 @@ import Testing
       ).append(to: &lines)
     }
     try bench.write("texts/0.jsonl", String(decoding: lines, as: UTF8.self))
+    let question = "川沿いの水車小屋では、毎朝パンが焼かれる。雪と山1。雪と山1。二度目は消える文である。"
+    try bench.write("quiz.txt", question + "\nまったく別の問題文がここに十分な長さで置かれている。\n")
     let run = try bench.run("run", "corpus.json")
     #expect(run.status == 0, "\(run.err)")
   }
@@ -88,7 +91,12 @@ import Testing
       thresholds.compactMap { $0["measure"]?.string }.sorted() == ["characters", "hiraganaFraction", "zlibRatio"])
     #expect(html.contains("good: long &gt;= 21</text>") && html.contains("<line class=\"cut\""))
     #expect(html.contains("<td class=\"n\">3</td><td class=\"n\">3</td><td class=\"n\">0</td><td>mask</td>"), "mails")
-    for limit in ["No decontamination", "No search for near duplicates (dedupe.exact only)", "state no license"] {
+    let row = "quiz</th><td class=\"n\">2</td><td class=\"n\">0</td><td class=\"n\">1</td><td>drop</td>"
+    #expect(html.contains(row) && markdown.contains("| quiz | 2 | 0 | 1 | drop |"))
+    #expect(!html.contains("No decontamination"))
+    for limit in [
+      "Toxic text was not looked for", "No search for near duplicates (dedupe.exact only)", "state no license",
+    ] {
       #expect(html.contains(limit) && markdown.contains(limit))
     }
     #expect(html.contains("corpus@example.org"))

@@ -56,6 +56,11 @@ private let hasEngine =
       #expect(places.map { $0["stage"]?.string } == ["read", "clean"])
       let line = try Self.line(places[0])
       #expect(line.idString == document["id"]?.string)
+      let input = try #require(document["input"])
+      let raw = LineReader(try openSource(bench.folder + "/texts/" + (input["file"]?.string ?? "")))
+      var record: UnsafeRawBufferPointer?
+      for _ in 0..<(input["number"]?.integer ?? 0) { record = try raw.next() }
+      #expect(String(decoding: try #require(record), as: UTF8.self).contains("\"\(line.idString)\""))
       #expect(document["url"]?.string == "https://example.org/\(line.idString.dropFirst(4))")
       #expect(document["source"]?.string == String(decoding: line.source, as: UTF8.self))
       var buffer = TokenBuffer()

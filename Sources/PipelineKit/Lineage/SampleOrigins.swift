@@ -10,6 +10,8 @@ public struct SampleOrigins: Sendable {
     public var original: String?
     /// Sources first.
     public var places: [RecordSearch.Place]
+    /// Where it stands in the source's own file; nil if that is not known.
+    public var input: SourcePlaces.Place?
     /// The document as its source wrote it; nil if no artifact has it.
     public var record: Document?
     /// The beginning of the text that became the sample.
@@ -72,6 +74,10 @@ public struct SampleOrigins: Sendable {
     var found = origins
     try RecordSearch.read(Array(wanted.keys)) { place, document in
       for hash in wanted[place] ?? [] { found[hash]!.take(document, at: place) }
+    }
+    for hash in found.keys {
+      guard let first = found[hash]!.places.first else { continue }
+      found[hash]!.input = try SourcePlaces.place(of: first.path, ordinal: first.ordinal)
     }
     origins = found
   }

@@ -41,7 +41,7 @@ public struct DocumentsRead: SinglePhaseStage {
   static let fetched = Input<Files>("files", "Files fetched by another stage.", required: false, many: true)
   static let documents = Output<Documents>("documents", "The documents.")
   public static let inputs = [fetched.port]
-  public static let outputs = [documents.port]
+  public static let outputs = [documents.port, SourcePlaces.output.port]
 
   private let options: Options
 
@@ -65,8 +65,9 @@ public struct DocumentsRead: SinglePhaseStage {
   public func run(_ workspace: Workspace) throws {
     let output = try workspace.documents(to: Self.documents)
     let record = ForeignRecord(options)
+    let places = try SourcePlaces(workspace)
     for file in workspace.files(.main) {
-      let reading = DocumentFileReading(options, file, workspace, output, record)
+      let reading = DocumentFileReading(options, file, workspace, output, record, places)
       if try ParquetFile.isOne(file.path) {
         try reading.runRows()
       } else if options.where.isEmpty {
@@ -77,6 +78,7 @@ public struct DocumentsRead: SinglePhaseStage {
           hint: "Remove \"where\", or read other files with a stage of their own.")
       }
     }
+    try places.finish(workspace)
   }
 }
 
@@ -87,6 +89,7 @@ private final class DocumentFileReading {
   private let workspace: Workspace
   private let output: DocumentOutput
   private let record: ForeignRecord
+  private let places: SourcePlaces
   private var document = Document()
   /// Lines or rows.
   private var records = 0
@@ -95,13 +98,14 @@ private final class DocumentFileReading {
 
   init(
     _ options: DocumentsRead.Options, _ file: ArtifactFile, _ workspace: Workspace, _ output: DocumentOutput,
-    _ record: ForeignRecord
+    _ record: ForeignRecord, _ places: SourcePlaces
   ) {
     self.options = options
     self.file = file
     self.workspace = workspace
     self.output = output
     self.record = record
+    self.places = places
   }
 
   func runLines() throws {
@@ -192,5 +196,6 @@ private final class DocumentFileReading {
     workspace.countInput(bytes: document.text.count)
     if document.text.isEmpty { return try workspace.drop(document, .empty) }
     try output.write(document)
+    try places.add(file.name, unit, number)
   }
 }

@@ -34,7 +34,7 @@ struct DatasheetFacts {
   // MARK: The corpus
 
   private var overview: ReportPage.Section {
-    var table = PageTable("The corpus", [("", .text), ("", .text)])
+    var table = PageTable("The corpus", [("fact", .text), ("value", .text)])
     table.rows = [
       ["Documents", grouped(tally.all.documents)], ["Characters", grouped(tally.all.characters)],
       ["Sources", grouped(tally.sources.count)],
@@ -166,13 +166,19 @@ struct DatasheetFacts {
     }
   }
 
+  private var constants: [String] {
+    pictures.filter(\.isConstant).map { "\($0.histogram.name) \(figure($0.histogram.least))" }
+  }
+
   private var measures: ReportPage.Section {
     let text =
       "Of the documents that were scored, before gates. The outer bars also have what lies beyond them. Dashed lines are "
       + "thresholds of gates."
     return ReportPage.Section(
       title: "Measures",
-      blocks: [.paragraph(text)] + pictures.flatMap { [.picture(svg: $0.svg, text: $0.line), .paragraph($0.words)] })
+      blocks: [.paragraph(text)]
+        + pictures.filter { !$0.isConstant }.flatMap { [.picture(svg: $0.svg, text: $0.line), .paragraph($0.words)] }
+        + (constants.isEmpty ? [] : [.paragraph("The same for every document: \(constants.joined(separator: ", "))")]))
   }
 
   // MARK: Personal data and test sets

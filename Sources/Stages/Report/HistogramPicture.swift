@@ -21,6 +21,9 @@ struct HistogramPicture {
   private static let width = 640.0
   private static let height = 120.0
 
+  /// A single bar that no rule looks at needs no picture.
+  var isConstant: Bool { histogram.least == histogram.greatest && thresholds.isEmpty }
+
   /// What the picture shows, in words.
   var words: String {
     let cuts = thresholds.map { " Threshold \($0.text)." }.joined()
