@@ -34,7 +34,14 @@ public final class SampleReading {
   private let data: MDSReader
   /// The folder of the ids of each shard.
   private let ids: String?
-  private var open: (number: Int, shard: MDSShardReader)?
+  private var current: OpenShard?
+
+  private struct OpenShard {
+    var number: Int
+    var reader: MDSShardReader
+    /// The documents of its samples, one each; nil if there is no such list.
+    var hashes: [UInt64]?
+  }
 
   /// - Parameters:
   ///   - folder: of index.json and the shards.
@@ -77,11 +84,12 @@ public final class SampleReading {
         .notFound, "\(entry.stored.basename) has no sample \(number)",
         hint: "Its \(entry.samples) samples count from 0 to \(entry.samples - 1).")
     }
-    let shard = try shard(shardNumber)
-    var sample = SampleParts(shard: shardNumber, file: entry.stored.basename, sample: number, parts: [])
+    let place = try opened(shardNumber)
+    let shard = place.reader
+    var sample = SampleParts(shard: shardNumber, file: entry.stored.basename, sample: number)
     if let column = shard.columns.firstIndex(where: { $0.name == "documents" && $0.encoding == .json }) {
       sample.parts = Self.packed(Array(try shard.value(column, of: number)))
-    } else if let hash = try hash(of: number, in: entry) {
+    } else if let hash = place.hashes?[number] {
       let column = shard.columns.firstIndex { $0.name == "id" }
       let id = try column.map { Array(try shard.value($0, of: number)) }.flatMap { recordHash($0) == hash ? $0 : nil }
       sample.parts = [
@@ -92,10 +100,11 @@ public final class SampleReading {
   }
 
   /// Consecutive samples are often in one shard.
-  private func shard(_ number: Int) throws -> MDSShardReader {
-    if let open, open.number == number { return open.shard }
-    let shard = try data.shard(number, verify: false)
-    open = (number, shard)
+  private func opened(_ number: Int) throws -> OpenShard {
+    if let current, current.number == number { return current }
+    let shard = OpenShard(
+      number: number, reader: try data.shard(number, verify: false), hashes: try hashes(of: index.shards[number]))
+    current = shard
     return shard
   }
 
@@ -109,12 +118,12 @@ public final class SampleReading {
     }
   }
 
-  private func hash(of sample: Int, in entry: MDSShard) throws -> UInt64? {
+  private func hashes(of entry: MDSShard) throws -> [UInt64]? {
     guard let path = ids.map({ "\($0)/\(entry.stored.basename).ids" }), FileSystem.exists(path) else { return nil }
     let mapped = try MappedFile(path)
     return withExtendedLifetime(mapped) {
       let words = mapped.bytes.bindMemory(to: UInt64.self)
-      return words.count == entry.samples ? UInt64(littleEndian: words[sample]) : nil
+      return words.count == entry.samples ? words.map { UInt64(littleEndian: $0) } : nil
     }
   }
 }

@@ -103,9 +103,11 @@ struct ReportPage {
   private static func shown(_ text: String) -> String {
     var out = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned:
-        out.append(scalar == "\n" || scalar == "\t" ? " " : "\u{FFFD}")
+      switch scalar.value {
+      case 0x09, 0x0A: out.append(" ")
+      case 0..<0x20, 0x7F..<0xA0, 0xAD, 0x61C, 0x180E, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF,
+        0xFFF9...0xFFFB, 0xE0000...0xE007F:
+        out.append("\u{FFFD}")
       default: out.append(scalar)
       }
     }
