@@ -12,7 +12,7 @@ struct SweepCurve {
   init(_ sweep: Sweep, _ answer: WhatIf, weight: String) {
     name = sweep.name
     stage = answer.stage
-    self.weight = weight
+    self.weight = answer.answers[0].weight ?? weight
     points = Array(zip(sweep.values, answer.answers.dropFirst())).map { (value: $0.0, answer: $0.1) }
     let now = answer.answers[0]
     total = now.kept.weight + now.dropped.values.reduce(0) { $0 + $1.weight }

@@ -19,6 +19,9 @@ struct WhatIfReport {
   init(_ answer: WhatIf, _ question: WhatIfQuestion) throws {
     stage = answer.stage
     (now, then) = (answer.answers[0], answer.answers[1])
+    var question = question
+    question.weight = now.weight ?? question.weight
+    question.group = now.group ?? question.group
     self.question = question
     samples = (try then.leaving.samples.map(Self.shown), try then.entering.samples.map(Self.shown))
   }

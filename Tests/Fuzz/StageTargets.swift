@@ -56,7 +56,8 @@ let stageTargets: [String: FuzzTarget] = [
   "stage-clean": documents(
     TextClean.self,
     variants: [[:], ["phones": "token", "emails": "token", "urls": "keep"], ["nfkc": false], ["boilerplate": true]]),
-  "stage-dedupe": documents(DedupeMinHash.self, variants: [[:], ["threshold": .number(0.5)]]),
+  "stage-dedupe": documents(
+    DedupeMinHash.self, variants: [[:], ["threshold": .number(0.5), "similarityFloor": .number(0.4)]]),
   "stage-exact": documents(DedupeExact.self, variants: [[:]]),
   "stage-language": documents(FilterLanguage.self, variants: [[:]]),
   "stage-quality": documents(

@@ -2,6 +2,10 @@ public import ShardKit
 
 /// A stage that can say what it would do with other options, from what has already been measured.
 public protocol WhatIfStage: Stage {
+  /// The options that may differ from those that the stage's own output was made with: where `files(Output)` is asked,
+  /// that output is of the same input and of the same other options. nil: the stage does not need its own output.
+  static var changeable: Set<String>? { get }
+
   /// - Parameters:
   ///   - variants: the stage with its options as they are, then with other ones.
   ///   - context: the finished outputs that the stage reads; `files(Output)` gives its own newest ones.
@@ -69,6 +73,10 @@ public struct WhatIfAnswer: Sendable {
     public init() {}
   }
 
+  /// What amounts are sums of, where it is not the question's weight.
+  public var weight: String?
+  /// By what amounts are told apart, where it is not the question's group.
+  public var group: String?
   public var kept = Amount()
   public var keptByGroup: [String: Amount] = [:]
   public var dropped: [String: Amount] = [:]
@@ -100,7 +108,8 @@ public struct WhatIf {
         .selection, "'\(name)' is a '\(node.description.name)', of which it is not known what other options would do",
         hint: "what-if answers for \(graph.stagesThatAnswer.joined(separator: ", ")).")
     }
-    let context = try Self.context(index, graph, store)
+    if let changeable = kind.changeable { try Self.checkOptions(graph, others, of: index, changeable) }
+    let context = try Self.context(index, graph, store, changeable: kind.changeable)
     answers = try kind.answers(stages, question, context)
   }
 
@@ -124,7 +133,23 @@ public struct WhatIf {
     }
   }
 
-  private static func context(_ index: Int, _ graph: Graph, _ store: RunStore) throws -> NodeContext {
+  /// Other settings may only change what the stage can answer for.
+  private static func checkOptions(_ graph: Graph, _ others: [Graph], of index: Int, _ changeable: Set<String>) throws {
+    let own = Fingerprint.canonicalOptions(graph.nodes[index].configured)
+    for other in others {
+      let changed = (Fingerprint.canonicalOptions(other.nodes[index].configured).members ?? []).first {
+        own[$0.key] != $0.value && !changeable.contains($0.key)
+      }
+      guard let changed else { continue }
+      throw RunError(
+        .selection, "the setting changes '\(changed.key)' of '\(graph.nodes[index].name)', which needs a run",
+        hint: "what-if answers for \(changeable.sorted().map { "'\($0)'" }.joined(separator: ", ")) of this stage.")
+    }
+  }
+
+  private static func context(
+    _ index: Int, _ graph: Graph, _ store: RunStore, changeable: Set<String>?
+  ) throws -> NodeContext {
     let history = StoreHistory(store: store, pipeline: graph.document.name)
     let plan = try Plan(Planner(graph: graph, selection: try Selection(graph: graph)), history: history)
     var manifests: [Int: NodeManifest] = [:]
@@ -142,10 +167,34 @@ public struct WhatIf {
     var context = NodeContext(
       inputs: graph.wired(index, manifests, store.artifacts), base: graph.document.folder
     ) { try store.digest($0) }
-    if let own = try history.newest(stage: graph.nodes[index].name) {
+    if let changeable {
+      let own = try own(index, graph, manifests, history, changeable)
       for port in Set(own.files.map(\.port)) { context.outputs[port] = store.artifacts.files(own, port: port) }
     }
     return context
+  }
+
+  /// The stage's newest output, if it is of what the stage reads now, with the same options but for the changeable ones.
+  private static func own(
+    _ index: Int, _ graph: Graph, _ manifests: [Int: NodeManifest], _ history: StoreHistory, _ changeable: Set<String>
+  ) throws -> NodeManifest {
+    let node = graph.nodes[index]
+    func fixed(_ options: JSONValue) -> [JSONMember] {
+      (options.members ?? []).filter { !changeable.contains($0.key) }.sorted { $0.key < $1.key }
+    }
+    let inputs = node.edges.map { edge in
+      [edge.input, manifests[edge.source]!.digest(of: edge.output).hex]
+    }
+    guard let own = try history.newest(stage: node.name), own.identity.use == node.description.name,
+      own.identity.revision == node.description.revision,
+      own.identity.inputs.map({ [$0.input, $0.digest.hex] }) == inputs,
+      fixed(own.identity.options) == fixed(Fingerprint.canonicalOptions(node.configured))
+    else {
+      throw RunError(
+        .selection, "'\(node.name)' has not measured what it reads now, with the options that it has",
+        hint: "Run it once: pipeline run \(graph.document.path) --until \(node.name).")
+    }
+    return own
   }
 }
 

@@ -8,20 +8,22 @@ struct CandidatePair: BitwiseCopyable {
   var agreeingHashes: UInt32
 }
 
-/// Decides which candidate pairs are duplicates from their signatures alone, by the number of equal hashes.
+/// Tells from signatures alone, by the number of equal hashes, which candidate pairs may be duplicates by any of a range
+/// of thresholds.
 ///
-/// An estimate from n hashes has the standard error √(s(1 − s)/n). Pairs more than four standard errors above the
-/// threshold are duplicates, pairs more than four below are not, and for those between the texts are compared.
+/// An estimate from n hashes has the standard error √(s(1 − s)/n). Pairs more than four standard errors above the highest
+/// threshold are duplicates, pairs more than four below the lowest are not, and for those between the texts are compared.
 struct SimilarityBounds: Equatable {
   /// A pair with at least this many equal hashes is a duplicate.
   let sureLanes: Int
   /// A pair with fewer equal hashes is not a duplicate.
   let possibleLanes: Int
 
-  init(threshold: Double, hashes: Int) {
-    let margin = 4 * (threshold * (1 - threshold) / Double(hashes)).squareRoot()
-    sureLanes = Int(((threshold + margin) * Double(hashes)).rounded(.up))
-    possibleLanes = Int(((threshold - margin) * Double(hashes)).rounded(.down))
+  init(thresholds: ClosedRange<Double>, hashes: Int) {
+    func margin(_ threshold: Double) -> Double { 4 * (threshold * (1 - threshold) / Double(hashes)).squareRoot() }
+    let (low, high) = (thresholds.lowerBound, thresholds.upperBound)
+    sureLanes = Int(((high + margin(high)) * Double(hashes)).rounded(.up))
+    possibleLanes = Int(((low - margin(low)) * Double(hashes)).rounded(.down))
   }
 }
 
@@ -45,6 +47,8 @@ struct CandidateSearch {
 
   let table: DocumentTable
   let signatures: [SignatureReader]
+  /// Rows of accepted documents that are not there any more, by file, ascending.
+  var absent: [Int: [Int]] = [:]
   let shape: SignatureShape
   let bounds: SimilarityBounds
   /// Half for the records of the band, half for pages of signatures.
@@ -52,7 +56,8 @@ struct CandidateSearch {
   /// Path prefix of spilled files.
   let scratch: String
 
-  /// Calls `sure` for pairs that are duplicates, `possible` for those that need their texts compared.
+  /// Calls `sure` for pairs whose signatures decide, `possible` for those that need their texts compared. Of accepted
+  /// documents there are no texts, so that their signatures decide; two of them are not compared.
   func search(
     band: Int, sure: (CandidatePair) throws -> Void,
     possible: (CandidatePair) throws -> Void
@@ -60,10 +65,14 @@ struct CandidateSearch {
     let sorter = ExternalSorter<BandRecord>(scratch: "\(scratch)-\(band)", memoryBytes: memoryBytes / 2)
     for (part, reader) in signatures.enumerated() {
       try reader.forEachKeyBlock(band: band) { row, keys in
-        var document = UInt32(table.bases[part] + row)
-        for key in keys {
-          try sorter.append(BandRecord(key: key, document: document))
-          document += 1
+        let absent = absent[part].map { rows in rows[lowerBound(rows, row)..<lowerBound(rows, row + keys.count)] } ?? []
+        var next = absent.startIndex
+        for (place, key) in keys.enumerated() {
+          if next < absent.endIndex, absent[next] == row + place {
+            next += 1
+            continue
+          }
+          try sorter.append(BandRecord(key: key, document: UInt32(table.bases[part] + row + place)))
         }
       }
     }
@@ -95,14 +104,14 @@ struct CandidateSearch {
     let anchors = moveBestToFront(&bucket)
     for i in 0..<anchors {
       let hashes = hashes(bucket[i])
-      for j in (i + 1)..<max(i + 1, bucket.count) {
+      for j in (i + 1)..<max(i + 1, bucket.count) where !table.isAccepted(bucket[j]) {
         if pages.touch(1) { release() }
         let others = self.hashes(bucket[j])
         if shape.shareBand(before: band, hashes, others) { continue }
         let agreeing = shape.agreeingHashes(hashes, others)
         if agreeing < bounds.possibleLanes { continue }
         let pair = CandidatePair(better: bucket[i], worse: bucket[j], agreeingHashes: UInt32(agreeing))
-        if agreeing >= bounds.sureLanes { try sure(pair) } else { try possible(pair) }
+        if agreeing >= bounds.sureLanes || table.isAccepted(bucket[i]) { try sure(pair) } else { try possible(pair) }
       }
     }
   }

@@ -6,20 +6,23 @@ extension DedupeMinHash {
   /// *signatures*: writes the signatures and the index of one input file.
   func writeSignatures(_ workspace: Workspace) throws {
     let key = workspace.task.key
-    let indexFile = try workspace.file(Self.index, key + ".index")
+    let indexFile = try workspace.file(Self.rows, key + ".index")
     let signatureFile = try workspace.file(Self.signatures, key + ".signatures")
     var index = IndexWriter(indexFile)
     var signatures = SignatureWriter(signatureFile, shape: shape, oldForms: options.foldOldForms)
     let priorities = SourcePriorities(options.sources)
+    let measures = try DocumentMeasures(workspace, to: Self.measures)
     let stream = workspace.documents(counted: false)
     var document = Document()
     while try stream.next(&document) {
       try index.append(document, priority: priorities[document.source])
       try signatures.append(document.text)
+      try measures.append(document)
     }
     try index.finish()
     try signatures.finish()
-    try workspace.publish(Self.index, indexFile, name: key + ".index", documents: index.count)
+    try measures.finish()
+    try workspace.publish(Self.rows, indexFile, name: key + ".index", documents: index.count)
     try workspace.publish(Self.signatures, signatureFile, name: key + ".signatures", documents: index.count)
   }
 
@@ -28,10 +31,14 @@ extension DedupeMinHash {
     let key = workspace.task.key
     let acceptedFile = try workspace.file(Self.accepted, key + ".pairs")
     let undecidedFile = try workspace.file(Self.undecided, key + ".pairs")
+    let accepted = try AcceptedIndex(workspace.files(AcceptedIndex.role), shape, options)
+    let table = try table(workspace, accepted)
     let search = CandidateSearch(
-      table: try DocumentTable(workspace.files(Self.index).map(\.path)),
-      signatures: try workspace.files(Self.signatures).map { try SignatureReader($0.path, shape: shape) },
-      shape: shape, bounds: bounds, memoryBytes: memoryBytes(workspace),
+      table: table,
+      signatures: try (workspace.files(Self.signatures) + accepted.signatures).map {
+        try SignatureReader($0.path, shape: shape)
+      }, absent: try accepted.absent(after: table.ownParts), shape: shape, bounds: bounds,
+      memoryBytes: memoryBytes(workspace),
       scratch: try workspace.temporaryDirectory() + "/band")
     for band in try workspace.payload(Range<Int>.self) {
       try workspace.control.check()
@@ -83,35 +90,54 @@ extension DedupeMinHash {
     return wanted
   }
 
-  /// *clusters*: lists the removed documents of each input file.
+  /// *clusters*: stores the pairs with their similarities, and lists the removed documents of each input file.
   func chooseRepresentatives(_ workspace: Workspace) throws {
-    let table = try DocumentTable(workspace.files(Self.index).map(\.path))
-    let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
+    let table = try table(workspace, try AcceptedIndex(workspace.files(AcceptedIndex.role), shape, options))
+    let file = try workspace.file(Self.similarities, "all.pairs")
+    let pairs = try writeSimilarities(file, table, workspace)
+    try workspace.publish(Self.similarities, file, name: "all.pairs")
     let choice = ClusterRepresentatives(
       table: table, memoryBytes: memoryBytes(workspace), scratch: try workspace.temporaryDirectory() + "/choice")
-    var files = DuplicateFiles(workspace, Self.duplicates, table)
-    var pairs = 0
+    var files = DuplicateFiles(workspace, Self.duplicates, table, rows: Self.index)
+    let sizes = ClusterSizes(scratch: choice.scratch + "-sizes", memoryBytes: choice.memoryBytes / 4)
     let census = try choice.choose { emit in
-      pairs = 0
-      try forEachPair(workspace.files(Self.accepted)) { pair in
-        pairs += 1
-        try emit(
-          Duplicate(pair, similarity: shape.similarity(agreeingHashes: Int(pair.agreeingHashes)), isExact: false))
-      }
-      try forEachPair(workspace.files(Self.undecided)) { pair in
-        let similarity = sets.jaccard(pair.better, pair.worse)
-        guard similarity >= options.threshold else { return }
-        pairs += 1
-        try emit(Duplicate(pair, similarity: similarity, isExact: true))
+      try forEachRecordOnce(of: file.path, as: MeasuredPair.self) { pair in
+        if pair.similarity >= options.threshold { try emit(Duplicate(pair)) }
       }
     } found: { duplicate in
       try files.append(duplicate)
+      if options.clusterSize { try sizes.add(duplicate) }
     }
     try files.finish()
+    try AcceptedIndex.publish(workspace, shape, options)
+    if options.clusterSize { try sizes.write(workspace, to: Self.sizes, table) }
     workspace.metric("recall at the threshold", shape.recall(at: options.threshold))
     workspace.metric("pairs", Double(pairs))
     workspace.metric("clusters", Double(census.clusters))
     workspace.metric("largest-cluster", Double(census.largestCluster))
+  }
+
+  private func table(_ workspace: Workspace, _ accepted: AcceptedIndex) throws -> DocumentTable {
+    try DocumentTable(workspace.files(Self.rows).map(\.path), accepted: accepted.rows.map(\.path))
+  }
+
+  /// - Returns: how many of the pairs are duplicates.
+  private func writeSimilarities(_ file: FileSink, _ table: DocumentTable, _ workspace: Workspace) throws -> Int {
+    var pairs = 0
+    func write(_ pair: CandidatePair, _ similarity: Double, isExact: Bool) throws {
+      try file.write(record: MeasuredPair(pair, similarity: similarity, isExact: isExact))
+      if similarity >= options.threshold { pairs += 1 }
+    }
+    try forEachPair(workspace.files(Self.accepted)) { pair in
+      try write(pair, shape.similarity(agreeingHashes: Int(pair.agreeingHashes)), isExact: false)
+    }
+    let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
+    var pages = PageCount(limit: memoryBytes(workspace) / 2)
+    try forEachPair(workspace.files(Self.undecided)) { pair in
+      if pages.touch(1 + (sets.bytes(pair.better) + sets.bytes(pair.worse)) >> 12) { sets.release() }
+      try write(pair, sets.jaccard(pair.better, pair.worse), isExact: true)
+    }
+    return pairs
   }
 
   private func forEachPair(_ files: [ArtifactFile], _ body: (CandidatePair) throws -> Void) throws {
@@ -131,9 +157,9 @@ struct SourcePriorities {
 }
 
 extension Duplicate {
-  fileprivate init(_ pair: CandidatePair, similarity: Double, isExact: Bool) {
+  init(_ pair: MeasuredPair) {
     self.init(
-      document: pair.worse, survivor: pair.better, similarity: UInt32((similarity * Double(Self.whole)).rounded()),
-      isExact: isExact ? 1 : 0)
+      document: pair.worse, survivor: pair.better, similarity: UInt32((pair.similarity * Double(Self.whole)).rounded()),
+      isExact: pair.isExact)
   }
 }

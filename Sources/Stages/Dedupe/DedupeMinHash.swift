@@ -34,6 +34,18 @@ public struct DedupeMinHash: Stage {
     @Option("Sources in order of preference: documents of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
     @Option(
+      "Pairs of candidates that are at least this similar are stored with their similarity: 'pipeline what-if' answers "
+        + "for thresholds down to it, and another threshold compares nothing again. At most the threshold.", in: 0.3...1
+    )
+    public var similarityFloor = 0.6
+    @Option(
+      "The highest threshold that the stored similarities serve. Pairs that are surely more similar are duplicates by "
+        + "every such threshold, so that their texts need not be compared. At least the threshold.", in: 0.3...1)
+    public var similarityCeiling = 0.9
+    @Option(
+      "Writes to 'metadata.clusterSize' of every kept document how many documents it stands for, itself included.")
+    public var clusterSize = false
+    @Option(
       "Memory for sorting, per task; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
@@ -42,19 +54,29 @@ public struct DedupeMinHash: Stage {
   }
 
   public static let name = "dedupe.minhash"
-  public static let revision = 2
+  public static let revision = 3
+  static let reason = "near-duplicate"
   public static let summary = "Removes near-duplicates, keeping the preferred document of each cluster."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The kept documents.")
-  static let index = Output<Signatures>("index", "Ids, lengths and sources.", hidden: true)
+  static let against = Input<Signatures>(
+    "against",
+    "Indexes of accepted documents, from other stages of this kind: what is similar to one of them is removed.",
+    required: false, many: true, holdsRecords: false)
+  static let index = Output<Signatures>("index", "Signatures of the kept documents, to compare others against.")
+  static let rows = Output<Signatures>("rows", "Ids, lengths and sources.", hidden: true)
   static let signatures = Output<Signatures>("signatures", "Signatures and band keys.", hidden: true)
   static let accepted = Output<Signatures>("accepted", "Pairs decided by signatures.", hidden: true)
   static let undecided = Output<Signatures>("undecided", "Pairs to be decided by texts.", hidden: true)
   static let shingles = Output<Signatures>("shingles", "Shingle sets of undecided pairs.", hidden: true)
+  static let measures = Output<Signatures>("measures", "Lengths, sources and domains.", hidden: true)
+  static let similarities = Output<Signatures>("similarities", "Pairs with their similarity.", hidden: true)
   static let duplicates = Output<Clusters>("duplicates", "The removed documents, by input file.", hidden: true)
-  public static let inputs = [documents.port]
+  static let sizes = Output<Clusters>("sizes", "Documents that others stand for, by input file.", hidden: true)
+  public static let inputs = [documents.port, against.port]
   public static let outputs = [
-    kept.port, index.port, signatures.port, accepted.port, undecided.port, shingles.port, duplicates.port,
+    kept.port, index.port, rows.port, signatures.port, accepted.port, undecided.port, shingles.port, measures.port,
+    similarities.port, duplicates.port, sizes.port,
   ]
   public enum Phase: String, StagePhase { case signatures, bands, texts, clusters, filter }
 
@@ -62,9 +84,10 @@ public struct DedupeMinHash: Stage {
     let shape: Set = ["shingleWidth", "bands", "rows", "recall", "recallAt", "foldOldForms"]
     return switch phase {
     case .signatures: shape.union(["sources"])
-    case .bands, .clusters: shape.union(["threshold"])
+    case .bands: shape.union(["similarityFloor", "similarityCeiling"])
     case .texts: shape
-    case .filter: ["threshold"]
+    case .clusters: shape.union(["threshold", "clusterSize"])
+    case .filter: ["threshold", "clusterSize"]
     }
   }
 
@@ -75,10 +98,25 @@ public struct DedupeMinHash: Stage {
   public init(options: Options) {
     self.options = options
     shape = options.shape ?? SignatureShape()
-    bounds = SimilarityBounds(threshold: options.threshold, hashes: shape.hashes)
+    let low = min(options.similarityFloor, options.similarityCeiling)
+    bounds = SimilarityBounds(thresholds: low...options.similarityCeiling, hashes: shape.hashes)
   }
 
   public func validate() throws {
+    guard options.similarityFloor <= options.threshold else {
+      throw StageError(
+        .options, "threshold",
+        "is \(options.threshold), below the similarities that are stored, which begin at "
+          + "\(options.similarityFloor)",
+        hint: "Set \"similarityFloor\" to \(options.threshold) or less as well, and run.")
+    }
+    guard options.threshold <= options.similarityCeiling else {
+      throw StageError(
+        .options, "threshold",
+        "is \(options.threshold), above the similarities that are stored, which end at "
+          + "\(options.similarityCeiling)",
+        hint: "Set \"similarityCeiling\" to \(options.threshold) or more as well, and run.")
+    }
     if let recall = options.recall {
       guard recall > 0, recall < 1 else {
         throw StageError(.options, "recall", "is \(recall)", hint: "Give a fraction between 0 and 1, such as 0.95.")
@@ -108,15 +146,22 @@ public struct DedupeMinHash: Stage {
     case .signatures: return TaskPlan.perFile(inputs)
     case .bands: return try bandTasks(context)
     case .texts: return try textTasks(inputs, context)
-    case .clusters: return [clusterTask(context)]
-    case .filter: return DuplicateFilter.tasks(inputs, index: context.files(Self.index), context.files(Self.duplicates))
+    case .clusters: return [try clusterTask(context)]
+    case .filter:
+      let plans = DuplicateFilter.tasks(inputs, index: context.files(Self.rows), context.files(Self.duplicates))
+      guard options.clusterSize else { return plans }
+      return zip(plans, context.files(Self.sizes)).map { $0.with(inputs: ["sizes": [$1]]) }
     }
   }
 
   /// Few documents: few tasks with several bands each; many documents: one task per band.
   private func bandTasks(_ context: PlanningContext) throws -> [TaskPlan] {
-    let files: TaskInputs = ["index": context.files(Self.index), "signatures": context.files(Self.signatures)]
-    let documents = context.files(Self.index).reduce(0) { $0 + $1.documents }
+    let accepted = try AcceptedIndex(context.files(Self.against), shape, options)
+    let files: TaskInputs = [
+      "index": context.files(Self.rows), "signatures": context.files(Self.signatures),
+      AcceptedIndex.role: accepted.files,
+    ]
+    let documents = context.files(Self.rows).reduce(accepted.documents) { $0 + $1.documents }
     let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
     let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
     return try stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
@@ -130,7 +175,7 @@ public struct DedupeMinHash: Stage {
   private func textTasks(_ inputs: [ArtifactFile], _ context: PlanningContext) throws -> [TaskPlan] {
     let open = context.files(Self.undecided)
     var first = 0
-    return try zip(inputs, context.files(Self.index)).enumerated().map { part, files in
+    return try zip(inputs, context.files(Self.rows)).enumerated().map { part, files in
       let (documents, index) = files
       defer { first += index.documents }
       return try TaskPlan(
@@ -139,9 +184,11 @@ public struct DedupeMinHash: Stage {
     }
   }
 
-  private func clusterTask(_ context: PlanningContext) -> TaskPlan {
+  private func clusterTask(_ context: PlanningContext) throws -> TaskPlan {
+    let accepted = try AcceptedIndex(context.files(Self.against), shape, options)
     let files: TaskInputs = [
-      "index": context.files(Self.index), "accepted": context.files(Self.accepted),
+      "index": context.files(Self.rows), "signatures": context.files(Self.signatures),
+      AcceptedIndex.role: accepted.files, "accepted": context.files(Self.accepted),
       "undecided": context.files(Self.undecided), "shingles": context.files(Self.shingles),
     ]
     let pairBytes = context.files(Self.accepted).reduce(0) { $0 + Int($1.bytes) }
@@ -156,7 +203,8 @@ public struct DedupeMinHash: Stage {
     case .texts: try readUndecidedTexts(workspace)
     case .clusters: try chooseRepresentatives(workspace)
     case .filter:
-      try DuplicateFilter(reason: "near-duplicate", threshold: options.threshold).run(workspace, to: Self.kept)
+      try DuplicateFilter(reason: Self.reason, threshold: options.threshold, writesSizes: options.clusterSize)
+        .run(workspace, to: Self.kept)
     }
   }
 }

@@ -18,9 +18,8 @@ public struct DedupeParagraphs: Stage {
     @Option("Sources in order of preference: paragraphs of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
     @Option(
-      "Documents that lost paragraphs are dropped if they have fewer characters left. Above 1 this may remove the only "
-        + "copy of a paragraph that was kept: to drop short documents without that, filter by length in a later stage.",
-      in: 0...1_000_000)
+      "Documents that lost paragraphs are dropped if they have fewer characters left; not those that hold the kept copy of "
+        + "another document's paragraph.", in: 0...1_000_000)
     public var minimumRemaining = 1
     @Option(
       "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
@@ -31,7 +30,7 @@ public struct DedupeParagraphs: Stage {
   }
 
   public static let name = "dedupe.paragraphs"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Removes paragraphs that other documents have too, or the same one."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents without copied paragraphs.")
@@ -132,17 +131,22 @@ public struct DedupeParagraphs: Stage {
     }
     let copies = ExternalSorter<ParagraphPlace>(scratch: scratch + "/copies", memoryBytes: memoryBytes / 2)
     var removals = RemovalWarning("paragraphs")
-    try forEachCopy(sorter) { copy, first in
+    try forEachCopy(sorter) { copy, first, isSecond in
       removals.remove("\(Self.name(copy, table)) as \(Self.name(first, table))")
       try copies.append(ParagraphPlace(document: copy.document, number: copy.number))
+      if isSecond { try copies.append(ParagraphPlace(document: first.document, number: first.number | Self.keptMark)) }
     }
     try write(copies, table, workspace)
     removals.finish(of: paragraphs, others: table.someNames, workspace)
   }
 
-  /// Calls `body` with each paragraph that is one copy too many, and the first of those that stay.
+  /// Marks the number of a paragraph that stays as the first of several.
+  private static let keptMark: UInt32 = 1 << 31
+
+  /// Calls `body` with each paragraph that is one copy too many, the first of those that stay, and whether it is the first
+  /// time for those.
   private func forEachCopy(
-    _ sorter: ExternalSorter<PlacedParagraph>, _ body: (PlacedParagraph, PlacedParagraph) throws -> Void
+    _ sorter: ExternalSorter<PlacedParagraph>, _ body: (PlacedParagraph, PlacedParagraph, Bool) throws -> Void
   ) throws {
     var first: PlacedParagraph?, seen = 0
     try sorter.drain { next in
@@ -151,11 +155,11 @@ public struct DedupeParagraphs: Stage {
         return
       }
       seen += 1
-      if seen > options.copies { try body(next, kept) }
+      if seen > options.copies { try body(next, kept, seen == options.copies + 1) }
     }
   }
 
-  /// One file per input file: rows and numbers, ascending.
+  /// One file per input file: rows and numbers, ascending; marked numbers are of kept paragraphs.
   private func write(
     _ copies: ExternalSorter<ParagraphPlace>, _ table: DocumentTable, _ workspace: Workspace
   ) throws {
@@ -192,15 +196,16 @@ public struct DedupeParagraphs: Stage {
       guard row < index.count else { break }
       let textBytes = Int(index.entry(row).textBytes)
       workspace.countInput(bytes: textBytes)
-      var numbers: [Int] = []
+      var numbers: [Int] = [], keeps = false
       while next < places.count, Int(places[next]) == row {
-        numbers.append(Int(places[next + 1]))
+        let number = places[next + 1]
+        if number & Self.keptMark == 0 { numbers.append(Int(number)) } else { keeps = true }
         next += 2
       }
       if numbers.isEmpty {
         try kept.write(line: line, id: index.id(row), textBytes: textBytes)
       } else {
-        try shorten(line, numbers, kept, workspace)
+        try shorten(line, numbers, keeps: keeps, kept, workspace)
       }
       row += 1
       if row % 64 == 0 { try workspace.control.check() }
@@ -213,7 +218,7 @@ public struct DedupeParagraphs: Stage {
   }
 
   private func shorten(
-    _ line: UnsafeRawBufferPointer, _ numbers: [Int], _ kept: DocumentOutput, _ workspace: Workspace
+    _ line: UnsafeRawBufferPointer, _ numbers: [Int], keeps: Bool, _ kept: DocumentOutput, _ workspace: Workspace
   ) throws {
     guard var document = try DocumentReader(MemorySource(Array(line), name: "a document")).next() else { return }
     let whole = document.text
@@ -221,7 +226,7 @@ public struct DedupeParagraphs: Stage {
     let characters = Self.characters(document.text)
     workspace.metric("paragraphs-removed", Double(numbers.count))
     workspace.metric("characters-removed", Double(Self.characters(whole) - characters))
-    if characters < options.minimumRemaining || document.text.isEmpty {
+    if !keeps, characters < options.minimumRemaining || document.text.isEmpty {
       document.text = whole
       workspace.metric("characters-dropped", Double(characters))
       try workspace.drop(

@@ -76,9 +76,13 @@ struct DocumentTable: Sendable {
   let parts: [IndexReader]
   /// The number of each file's first document, then the total.
   let bases: [Int]
+  /// The files before those of accepted documents, which are preferred to all others.
+  let ownParts: Int
 
-  init(_ paths: [String]) throws {
-    parts = try paths.map { try IndexReader($0) }
+  /// - Parameter accepted: of documents that others are compared with, and that stay themselves.
+  init(_ paths: [String], accepted: [String] = []) throws {
+    parts = try (paths + accepted).map { try IndexReader($0) }
+    ownParts = paths.count
     bases = parts.reduce(into: [0]) { $0.append($0.last! + $1.count) }
     guard count < Int(UInt32.max) else {
       throw StageError(
@@ -88,6 +92,10 @@ struct DocumentTable: Sendable {
   }
 
   var count: Int { bases.last! }
+  /// Without accepted ones.
+  var ownCount: Int { bases[ownParts] }
+
+  func isAccepted(_ document: UInt32) -> Bool { Int(document) >= ownCount }
 
   func locate(_ document: UInt32) -> (part: Int, row: Int) {
     var low = 0
@@ -101,7 +109,9 @@ struct DocumentTable: Sendable {
 
   func entry(_ document: UInt32) -> IndexEntry {
     let (part, row) = locate(document)
-    return parts[part].entry(row)
+    var entry = parts[part].entry(row)
+    if ownParts < parts.count { entry.priority = part < ownParts ? entry.priority + 1 : 0 }
+    return entry
   }
 
   func id(_ document: UInt32) -> UnsafeRawBufferPointer {
@@ -113,7 +123,7 @@ struct DocumentTable: Sendable {
   func name(_ document: UInt32) -> String { "'\(String(decoding: id(document), as: UTF8.self))'" }
 
   /// The first five documents, for messages.
-  var someNames: [String] { (0..<UInt32(min(5, count))).map(name) }
+  var someNames: [String] { (0..<UInt32(min(5, ownCount))).map(name) }
 
   /// The order of preference: better source, then longer text, then lower id by bytes. Documents with the same id are
   /// ordered by their text, and if that is equal too, by their number.

@@ -6,14 +6,20 @@ import ShardKit
 struct DuplicateFiles: ~Copyable {
   private let workspace: Workspace
   private let output: Output<Clusters>
+  /// Gets the rows alone as well.
+  private let rows: Output<Signatures>?
   private let table: DocumentTable
   private var part = -1
   private var sink: FileSink?
+  private var rowSink: FileSink?
   private var removals = RemovalWarning("documents")
 
-  init(_ workspace: Workspace, _ output: Output<Clusters>, _ table: DocumentTable) {
+  init(
+    _ workspace: Workspace, _ output: Output<Clusters>, _ table: DocumentTable, rows: Output<Signatures>? = nil
+  ) {
     self.workspace = workspace
     self.output = output
+    self.rows = rows
     self.table = table
   }
 
@@ -29,23 +35,27 @@ struct DuplicateFiles: ~Copyable {
     let head = [UInt32(row), duplicate.similarity, duplicate.isExact, UInt32(survivor.count)]
     try head.withUnsafeBytes { try sink!.write($0) }
     try sink!.write(survivor)
+    try rowSink?.write(record: UInt32(row))
   }
 
   private mutating func beginNext() throws {
     try publish()
     part += 1
     sink = try workspace.file(output, Self.name(workspace.task.key, part: part))
+    rowSink = try rows.map { try workspace.file($0, AcceptedIndex.name(workspace, part, AcceptedIndex.removed)) }
   }
 
   private mutating func publish() throws {
     guard let sink else { return }
     try workspace.publish(output, sink, name: Self.name(workspace.task.key, part: part))
+    guard let rows, let rowSink else { return }
+    try workspace.publish(rows, rowSink, name: AcceptedIndex.name(workspace, part, AcceptedIndex.removed))
   }
 
   mutating func finish() throws {
-    while part < table.parts.count - 1 { try beginNext() }
+    while part < table.ownParts - 1 { try beginNext() }
     try publish()
-    removals.finish(of: table.count, others: table.someNames, workspace)
+    removals.finish(of: table.ownCount, others: table.someNames, workspace)
   }
 }
 
@@ -85,6 +95,8 @@ struct DuplicateReader {
 struct DuplicateFilter {
   var reason: String
   var threshold: Double
+  /// Whether kept documents get the number of those that they stand for, from files of `ClusterSizes`.
+  var writesSizes = false
 
   /// One task per input file: its documents, its index, its duplicates.
   static func tasks(
@@ -102,6 +114,7 @@ struct DuplicateFilter {
     let lines = LineReader(try openSource(input.path))
     let index = try IndexReader(workspace.file("index").path)
     var duplicates = try DuplicateReader(workspace.file("duplicates").path)
+    var sizes = try writesSizes ? ClusterSizeReader(workspace.file("sizes").path) : nil
     let kept = try workspace.documents(to: output)
     var row = 0
     while let line = try lines.next() {
@@ -116,6 +129,10 @@ struct DuplicateFilter {
             reason, value: duplicates.similarity, threshold: threshold, survivor: Array(duplicates.survivor),
             detail: duplicates.isExact ? nil : "estimated"))
         try duplicates.advance()
+      } else if let size = sizes?.next(row) {
+        guard var document = try DocumentReader(MemorySource(Array(line), name: input.path)).next() else { break }
+        setMember("clusterSize", .integer(size), ofObject: &document.metadata)
+        try kept.write(document)
       } else {
         try kept.write(line: line, id: id, textBytes: textBytes)
       }

@@ -50,6 +50,9 @@ struct ShingleSets {
   /// Exact Jaccard similarity of two documents whose sets are present.
   func jaccard(_ a: UInt32, _ b: UInt32) -> Double { ShingleSet.jaccard(hashes(a), hashes(b)) }
 
+  /// The size of a document's set.
+  func bytes(_ document: UInt32) -> Int { hashes(document).count * MemoryLayout<UInt64>.stride }
+
   private func hashes(_ document: UInt32) -> UnsafeBufferPointer<UInt64> {
     let (file, offset) = places[lowerBound(documents, document)]
     let bytes = files[Int(file)].bytes
@@ -61,7 +64,7 @@ struct ShingleSets {
 }
 
 /// The index of the first element in a sorted array that is not below `value`.
-func lowerBound(_ sorted: [UInt32], _ value: UInt32) -> Int {
+func lowerBound<Value: Comparable>(_ sorted: [Value], _ value: Value) -> Int {
   var low = 0
   var high = sorted.count
   while low < high {

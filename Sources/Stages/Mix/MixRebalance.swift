@@ -35,6 +35,7 @@ public struct MixRebalance: Stage {
 
   public static let name = "mix.rebalance"
   public static let revision = 1
+  static let reason = "over-share"
   public static let summary = "Changes the domains' fractions of a corpus, by caps, target shares or ratios."
   static let documents = Input<Documents>("documents", "The documents to mix.")
   static let mixed = Output<Documents>("documents", "The mix.")
@@ -49,7 +50,7 @@ public struct MixRebalance: Stage {
     phase == .plan ? nil : ["unit", "domain", "tokensField", "charactersPerToken", "unknownDomain", "seed"]
   }
 
-  private let options: Options
+  let options: Options
 
   public init(options: Options) { self.options = options }
 
@@ -96,7 +97,7 @@ public struct MixRebalance: Stage {
     }
   }
 
-  private var targets: MixTargets {
+  var targets: MixTargets {
     let form: MixTargets.Form =
       !options.ratios.isEmpty
       ? .ratios(options.ratios) : !options.shares.isEmpty ? .shares(options.shares) : .caps(options.caps)
@@ -154,20 +155,8 @@ public struct MixRebalance: Stage {
   // MARK: plan
 
   private func plan(_ workspace: Workspace) throws {
-    let files = workspace.files(.main)
-    var domains: [String: MixSelection.Domain] = [:]
-    var places: [String: [(path: String, rows: Range<Int>?)]] = [:]
-    for file in files where file.name.hasSuffix(".json") {
-      let path = String(file.path.dropLast(".json".count)) + ".rows"
-      for entry in try JSONValue.parse(FileSystem.read(file.path)).value.array ?? [] {
-        guard let name = entry["name"]?.string, let start = entry["start"]?.integer, let rows = entry["rows"]?.integer,
-          let amount = entry["amount"]?.integer
-        else { throw StageError(.input, file.name, "is not a count of domains", hint: "Run with --force.") }
-        domains[name, default: .init(name: name)].documents += rows
-        domains[name, default: .init(name: name)].present += UInt64(amount)
-        places[name, default: []].append((path, start..<start + rows))
-      }
-    }
+    let counted = try CountedDomains(workspace.files(.main))
+    let domains = counted.domains
     for name in options.caps.keys.sorted()
     where domains[name] == nil && options.shares.isEmpty && options.ratios.isEmpty {
       workspace.warn("cap-without-documents", "no document has the domain '\(name)'")
@@ -176,7 +165,7 @@ public struct MixRebalance: Stage {
       workspace.warn("ratio-without-documents", "no document has the domain '\(name)'")
     }
     var selection = MixSelection(Array(domains.values))
-    try selection.select(targets) { RankedRowFiles(places: places[$0] ?? [], check: workspace.control.check) }
+    try selection.select(targets) { counted.rows($0, check: workspace.control.check) }
     let report = MixReport(unit: options.unit.rawValue, selection: selection)
     try workspace.write(Self.report, name: "mix.json", Array(report.json.prettyText().utf8))
     try workspace.write(Self.report, name: "mix.svg", Array(report.svg.utf8))
@@ -199,7 +188,7 @@ public struct MixRebalance: Stage {
       let copies = rule.domain.copies(rank: rank, record: record)
       if copies == 0 {
         try workspace.drop(
-          document, DropReason("over-share", value: rule.share, threshold: rule.keptShare, detail: domain))
+          document, DropReason(Self.reason, value: rule.share, threshold: rule.keptShare, detail: domain))
         continue
       }
       try output.write(document)

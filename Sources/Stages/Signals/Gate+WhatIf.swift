@@ -2,6 +2,8 @@ public import PipelineKit
 import ShardKit
 
 extension Gate: WhatIfStage {
+  public static var changeable: Set<String>? { nil }
+
   /// Decides every document by every variant's rules, from the measures alone.
   /// - Throws: `StageError` for a rule that is wrong, or measures that are missing.
   public static func whatIf(

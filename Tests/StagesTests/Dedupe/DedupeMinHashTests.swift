@@ -75,7 +75,9 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
     let a = Document(id: "a", text: parts[0] + parts[1] + parts[2] + parts[3] + ends[0])
     let b = Document(id: "b", text: parts[1] + parts[2] + parts[3] + planted.text(80) + ends[1])
     let c = Document(id: "c", text: parts[2] + parts[3] + String(b.textString.dropFirst(300)) + planted.text(60))
-    let options: JSONValue = ["threshold": .number(0.5), "bands": 60, "rows": 4]
+    let options: JSONValue = [
+      "threshold": .number(0.5), "similarityFloor": .number(0.5), "bands": 60, "rows": 4,
+    ]
     #expect(jaccard(a, b) > 0.55 && jaccard(b, c) > 0.55 && jaccard(a, c) < 0.45)
     let harness = try deduplicated([[c, b, a]], options: options)
     #expect(try harness.documents().map(\.idString) == ["c", "a"])
@@ -139,6 +141,45 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
     let roomy = try deduplicated(files)
     let tight = try deduplicated(files, memoryBytes: 4096)
     #expect(roomy.digests == tight.digests)
+  }
+
+  /// Every kept document says how many it stands for, and all of them together are all documents.
+  @Test func clustersHaveTheirSizes() throws {
+    let other = "この文は、ほかのどの文とも似ていない、別のことを述べた文です。"
+    let files = [
+      [Document(id: "b", text: long), Document(id: "c", text: other, metadata: ["domain": "x"])],
+      [Document(id: "d", text: long), Document(id: "a", text: long)],
+    ]
+    let harness = try deduplicated(files, options: ["clusterSize": true])
+    #expect(try harness.documents().map(\.idString) == ["c", "a"])
+    let metadata = try harness.documents().map { try JSONValue.parse($0.metadata).value }
+    #expect(metadata == [["domain": "x", "clusterSize": 1], ["clusterSize": 3]])
+    var planted = PlantedTexts(seed: 12)
+    let many = planted.documents(originals: 200)
+    let sized = try deduplicated(many.split(into: 3), options: ["clusterSize": true])
+    let sizes = try sized.documents().map { try JSONValue.parse($0.metadata).value["clusterSize"]?.integer ?? 0 }
+    #expect(sizes.reduce(0, +) == many.count && sizes.contains { $0 > 1 })
+    #expect(try sized.documents().map(\.id) == deduplicated(many.split(into: 3)).documents().map(\.id))
+  }
+
+  /// A threshold decides the same whatever range of similarities is stored.
+  @Test func theStoredRangeDecidesNothing() throws {
+    var planted = PlantedTexts(seed: 13)
+    let files = planted.documents(originals: 300).split(into: 2)
+    for threshold in [0.62, 0.75, 0.88] {
+      let own = threshold.json
+      let wide = try deduplicated(files, options: ["threshold": own]).documents().map(\.id)
+      let narrow = try deduplicated(
+        files, options: ["threshold": own, "similarityFloor": own, "similarityCeiling": own])
+      #expect(try narrow.documents().map(\.id) == wide)
+    }
+    for outside in [0.5, 0.95] {
+      #expect {
+        try StageHarness(DedupeMinHash.self, options: ["threshold": outside.json])
+      } throws: {
+        "\($0)".contains("the similarities that are stored, which")
+      }
+    }
   }
 
   @Test func tooManyLanesAreRefused() throws {

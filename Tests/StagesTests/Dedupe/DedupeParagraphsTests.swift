@@ -58,6 +58,18 @@ import Testing
     #expect(try long.drops().map(\.id) == ["w2", "book", "w3"])
   }
 
+  /// A document too short for what is asked stays if it holds what was removed elsewhere.
+  @Test func theKeptCopyIsNotDropped() throws {
+    let documents = [
+      Document(id: "a", text: "同じ段落がここにある。"), Document(id: "b", text: "もう一つの段落。\n同じ段落がここにある。"),
+      Document(id: "c", text: "もう一つの段落。\nこの文書だけの長い段落がここにある。"),
+      Document(id: "d", text: "短いだけの段落。\n同じ段落がここにある。"),
+    ]
+    let harness = try deduplicated([documents], [JSONMember("minimumRemaining", 15)])
+    #expect(try harness.documents().map(\.textString) == ["同じ段落がここにある。", "もう一つの段落。", "この文書だけの長い段落がここにある。"])
+    #expect(try harness.drops().map(\.id) == ["d"] && harness.ledger.imbalance == 0)
+  }
+
   /// What the stage does with sorted hashes on disk is what a dictionary of all paragraphs does.
   @Test func agreesWithADictionaryInEveryArrangement() throws {
     var random = SplitMix(seed: 21)

@@ -50,7 +50,7 @@ private struct Dedupe {
 
     let threshold = try dedupe.run("\"threshold\": 0.8")
     #expect(threshold["signatures"] == [1, 1])
-    #expect(threshold["bands"] == [bands, 0] && threshold["clusters"] == [1, 0])
+    #expect(threshold["bands"] == [bands, bands] && threshold["texts"] == [1, 1] && threshold["clusters"] == [1, 0])
 
     let width = try dedupe.run("\"threshold\": 0.8, \"shingleWidth\": 4")
     #expect(width["signatures"] == [1, 0] && width["bands"] == [bands, 0])
@@ -66,7 +66,7 @@ private struct Dedupe {
     func digests(_ options: JSONValue) throws -> [String: String] {
       let harness = try StageHarness(DedupeMinHash.self, options: options)
       try harness.add(documents: files)
-      return try harness.run().digests.filter { $0.key.hasPrefix("index/") || $0.key.hasPrefix("signatures/") }
+      return try harness.run().digests.filter { $0.key.hasPrefix("rows/") || $0.key.hasPrefix("signatures/") }
     }
     let standard = try digests([:])
     #expect(standard.count == 4)
