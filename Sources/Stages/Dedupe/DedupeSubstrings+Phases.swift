@@ -13,6 +13,8 @@ extension DedupeSubstrings {
     var units = PassageUnits(), anchors = WindowAnchors(window: window)
     let priorities = SourcePriorities(options.sources)
     let stream = workspace.documents(counted: false)
+    let sorter = ExternalSorter<AnchoredWindows>(
+      scratch: try workspace.temporaryDirectory() + "/anchors", memoryBytes: memoryBytes(workspace) / 2)
     var document = Document()
     while try stream.next(&document) {
       let priority = priorities[document.source], row = UInt32(index.count)
@@ -22,8 +24,8 @@ extension DedupeSubstrings {
         try anchors.forEach(values) { anchor in
           let windows = anchor.windows
           let span = values[windows.lowerBound..<(windows.upperBound + window - 1)]
-          try anchorFile.write(
-            record: AnchoredWindows(
+          try sorter.append(
+            AnchoredWindows(
               key: anchor.key, span: TextIdentity(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: span))),
               priority: priority,
               document: row, first: UInt32(windows.lowerBound), count: UInt32(windows.count)))
@@ -31,6 +33,7 @@ extension DedupeSubstrings {
       }
     }
     try index.finish()
+    try sorter.drain { try anchorFile.write(record: $0) }
     try workspace.publish(Self.index, indexFile, name: key + ".index", documents: index.count)
     try workspace.publish(Self.anchors, anchorFile, name: key + ".anchors")
   }
@@ -44,7 +47,7 @@ extension DedupeSubstrings {
     let spans = ExternalSorter<PassageSpan>(scratch: scratch + "/spans", memoryBytes: memoryBytes / 4)
     let open = ExternalSorter<OpenWindows>(scratch: scratch + "/open", memoryBytes: memoryBytes / 4)
     var windows = 0
-    try forEach(AnchoredWindows.self, share, \.key, workspace) { anchored in
+    try forEach(AnchoredWindows.self, share, workspace) { anchored in
       windows += Int(anchored.count)
       try sorter.append(anchored)
     }
@@ -65,6 +68,8 @@ extension DedupeSubstrings {
     let file = try workspace.file(Self.windows, key + ".windows")
     var open = try MergedRecords<OpenWindows>(workspace.files(Self.open).map(\.path), documents: place.documents)
     let index = try IndexReader(workspace.file("index").path)
+    let sorter = ExternalSorter<ComparedWindow>(
+      scratch: try workspace.temporaryDirectory() + "/windows", memoryBytes: memoryBytes(workspace) / 2)
     let stream = workspace.documents(counted: false)
     var document = Document(), units = PassageUnits(), row = 0, compared = 0
     while let next = open.peek, try stream.next(&document) {
@@ -80,8 +85,8 @@ extension DedupeSubstrings {
         try units.values.withUnsafeBufferPointer { values in
           for first in span.first..<(span.first + span.count) {
             let text = values[Int(first)..<(Int(first) + options.minimumCharacters)]
-            try file.write(
-              record: ComparedWindow(
+            try sorter.append(
+              ComparedWindow(
                 text: TextIdentity(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: text))), priority: priority,
                 document: UInt32(row),
                 first: first, isRepeated: span.isRepeated))
@@ -91,6 +96,7 @@ extension DedupeSubstrings {
       }
     }
     guard open.peek == nil else { throw changed(workspace) }
+    try sorter.drain { try file.write(record: $0) }
     workspace.metric("windows-compared", Double(compared))
     try workspace.publish(Self.windows, file, name: key + ".windows")
   }
@@ -107,7 +113,7 @@ extension DedupeSubstrings {
     let memoryBytes = memoryBytes(workspace)
     let sorter = ExternalSorter<ComparedWindow>(scratch: scratch + "/windows", memoryBytes: memoryBytes / 2)
     let spans = ExternalSorter<PassageSpan>(scratch: scratch + "/spans", memoryBytes: memoryBytes / 4)
-    try forEach(ComparedWindow.self, share, \.text.high, workspace, sorter.append)
+    try forEach(ComparedWindow.self, share, workspace, sorter.append)
     var first: ComparedWindow?
     func keep() throws {
       guard let first, first.isRepeated == 1 else { return }
@@ -128,16 +134,14 @@ extension DedupeSubstrings {
     try write(spans, workspace)
   }
 
-  /// The records of all files whose hash is in a share, with documents numbered.
-  private func forEach<Record: BitwiseCopyable>(
-    _ type: Record.Type, _ share: PassageShare, _ hash: KeyPath<Record, UInt64>, _ workspace: Workspace,
-    _ body: (Record) throws -> Void
-  ) throws where Record: NumberedRecord {
+  /// The records of all files whose hash is in a share, with documents numbered. Files are sorted by it.
+  private func forEach<Record: NumberedRecord>(
+    _ type: Record.Type, _ share: PassageShare, _ workspace: Workspace, _ body: (Record) throws -> Void
+  ) throws {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     for (part, file) in workspace.files(.main).enumerated() {
       try workspace.control.check()
-      try forEachRecordOnce(of: file.path, as: type) { record in
-        guard share.contains(record[keyPath: hash]) else { return }
+      try forEachRecordOnce(of: file.path, as: type, in: share) { record in
         var record = record
         record.document += UInt32(table.bases[part])
         try body(record)
@@ -185,7 +189,7 @@ extension DedupeSubstrings {
 }
 
 /// A record whose document is a row in a file, and a number when all files are read together.
-protocol NumberedRecord { var document: UInt32 { get set } }
+protocol NumberedRecord: SortableRecord { var document: UInt32 { get set } }
 
 extension AnchoredWindows: NumberedRecord {}
 extension ComparedWindow: NumberedRecord {}

@@ -74,7 +74,7 @@ public struct DedupeSubstrings: Stage {
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let inputs = context.files(Self.documents), index = context.files(Self.index)
     switch phase {
-    case .anchors: return TaskPlan.perFile(inputs)
+    case .anchors: return TaskPlan.perFile(inputs, memoryBytes: 64 << 20 + options.memory.bytes / 8)
     case .groups: return try sortingTasks(context.files(Self.anchors), index, prefix: "groups-")
     case .windows: return try windowTasks(inputs, index, context.files(Self.open))
     case .matches: return try sortingTasks(context.files(Self.windows), index, prefix: "matches-")
@@ -90,7 +90,7 @@ public struct DedupeSubstrings: Stage {
     }
   }
 
-  /// Tasks that sort a share of all hashes each.
+  /// Tasks that merge a share of all hashes each, from every file.
   private func sortingTasks(_ files: [ArtifactFile], _ index: [ArtifactFile], prefix: String) throws -> [TaskPlan] {
     let bytes = files.reduce(0) { $0 + Int($1.bytes) }
     return try PassageShare.all(of: bytes, each: shareBytes).map { share in

@@ -84,13 +84,26 @@ struct PassageShare: Codable {
   var part: Int
   var parts: Int
 
-  /// Enough of them that each sorts about `bytes`, and few, since every task reads all files.
-  static func all(of bytes: Int, each: Int, atMost most: Int = 16) -> [PassageShare] {
+  /// Enough of them that each sorts about `each` bytes, and few, since their results are merged.
+  static func all(of bytes: Int, each: Int, atMost most: Int = 32) -> [PassageShare] {
     let parts = min(most, max(1, bytes / each))
     return (0..<parts).map { PassageShare(part: $0, parts: parts) }
   }
 
-  func contains(_ hash: UInt64) -> Bool { Int(hash.multipliedFullWidth(by: UInt64(parts)).high) == part }
+  /// Which of some records, sorted by their prefixes, have prefixes in the share.
+  func range<Record: SortableRecord>(in records: UnsafeBufferPointer<Record>) -> Range<Int> {
+    start(of: part, in: records)..<start(of: part + 1, in: records)
+  }
+
+  private func start<Record: SortableRecord>(of part: Int, in records: UnsafeBufferPointer<Record>) -> Int {
+    var (low, high) = (0, records.count)
+    while low < high {
+      let middle = (low + high) / 2
+      let own = Int(records[middle].prefix.multipliedFullWidth(by: UInt64(parts)).high)
+      if own < part { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
 }
 
 /// Writes spans in order, joined where one continues another.
@@ -169,15 +182,30 @@ struct MergedRecords<Record: DocumentOrdered> {
   }
 }
 
-/// Every record of a file, in order, without keeping the file in memory.
+/// The records of a file, in order, without keeping the file in memory.
 func forEachRecordOnce<Record: BitwiseCopyable>(
   of path: String, as _: Record.Type, _ body: (Record) throws -> Void
 ) throws {
   let mapped = try MappedFile(path)
   let records = mapped.bytes.bindMemory(to: Record.self)
+  try forEachRecordOnce(records[...], mapped, body)
+}
+
+/// Those of a share, in a file that is sorted.
+func forEachRecordOnce<Record: SortableRecord>(
+  of path: String, as _: Record.Type, in share: PassageShare, _ body: (Record) throws -> Void
+) throws {
+  let mapped = try MappedFile(path)
+  let records = mapped.bytes.bindMemory(to: Record.self)
+  try forEachRecordOnce(records[share.range(in: records)], mapped, body)
+}
+
+private func forEachRecordOnce<Record: BitwiseCopyable>(
+  _ records: Slice<UnsafeBufferPointer<Record>>, _ mapped: MappedFile, _ body: (Record) throws -> Void
+) throws {
   let block = (16 << 20) / MemoryLayout<Record>.stride
-  for start in stride(from: 0, to: records.count, by: block) {
-    for record in records[start..<min(start + block, records.count)] { try body(record) }
+  for start in stride(from: records.startIndex, to: records.endIndex, by: block) {
+    for record in records[start..<min(start + block, records.endIndex)] { try body(record) }
     mapped.release()
   }
 }
