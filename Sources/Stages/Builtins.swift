@@ -57,6 +57,7 @@ extension StageRegistry {
     StageDescription(S3Download.self),
     StageDescription(ScoreEncoder.self),
     StageDescription(ScoreClassifier.self),
+    StageDescription(ScoreFastText.self),
     StageDescription(ScoreQuality.self),
     StageDescription(TextClean.self),
     StageDescription(TextRead.self),
