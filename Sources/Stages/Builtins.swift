@@ -58,6 +58,7 @@ extension StageRegistry {
     StageDescription(ScoreEncoder.self),
     StageDescription(ScoreClassifier.self),
     StageDescription(ScoreFastText.self),
+    StageDescription(ScorePerplexity.self),
     StageDescription(ScoreQuality.self),
     StageDescription(TextClean.self),
     StageDescription(TextRead.self),

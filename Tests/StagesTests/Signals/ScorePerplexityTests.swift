@@ -1,0 +1,101 @@
+import Glibc
+import PipelineKit
+import ShardKit
+import TestKit
+import TextKit
+import Testing
+
+@testable import Stages
+
+@Suite struct ScorePerplexityTests {
+  /// Of three words, with backoff at every length.
+  static let arpa = """
+    \\data\\
+    ngram 1=6
+    ngram 2=4
+    ngram 3=2
+
+    \\1-grams:
+    -1.5\t<unk>\t0
+    0\t<s>\t-0.3
+    -0.9\t</s>\t0
+    -0.7\t雨\t-0.25
+    -0.8\t降る\t-0.125
+    -1.1\t雪\t-0.5
+
+    \\2-grams:
+    -0.4\t<s> 雨\t-0.2
+    -0.3\t雨 降る\t-0.1
+    -0.2\t降る </s>\t0
+    -0.6\t雪 降る\t-0.05
+
+    \\3-grams:
+    -0.15\t<s> 雨 降る
+    -0.1\t雨 降る </s>
+
+    \\end\\
+    """
+
+  private static func write(_ text: String) throws -> (folder: String, path: String) {
+    let folder = temporaryDirectory()
+    try FileSystem.write(Array((text + "\n").utf8), to: folder + "/m.arpa")
+    return (folder, folder + "/m.arpa")
+  }
+
+  private static func score(_ line: String, _ model: BackoffModel) -> BackoffModel.Score {
+    var score = BackoffModel.Score()
+    model.add(sentence: line.split(separator: " ").map { recordHash(Array($0.utf8)) }, to: &score)
+    return score
+  }
+
+  @Test func logarithmsAreThoseOfTheLongestNGramsAndTheirBackoff() throws {
+    let (folder, path) = try Self.write(Self.arpa)
+    defer { try? FileSystem.removeTree(folder) }
+    let model = try BackoffModel(path)
+    #expect(model.order == 3)
+    let expected = [
+      ("雨 降る", -0.4 - 0.15 - 0.1, 0),
+      // 雪 after <s>: -0.3 - 1.1; 降る after 雪: -0.6; the end: 雪 降る -0.05, then the bigram.
+      ("雪 降る", -1.4 - 0.6 - 0.05 - 0.2, 0),
+      // An unknown word: <s> backs off; nothing is known after it.
+      ("雷 雨", -0.3 - 1.5 - 0.7 - 0.25 - 0.9, 1),
+    ]
+    for (line, logarithm, unknown) in expected {
+      let score = Self.score(line, model)
+      #expect(abs(score.logarithm - logarithm) < 1e-5 && score.unknown == unknown && score.tokens == 3, "\(line)")
+    }
+  }
+
+  @Test func documentsGetTheirPerplexity() throws {
+    let (folder, path) = try Self.write(Self.arpa)
+    defer { try? FileSystem.removeTree(folder) }
+    func columns(_ text: String, _ options: [JSONMember] = []) throws -> [Double] {
+      let harness = try StageHarness(
+        ScorePerplexity.self,
+        options: .object([JSONMember("model", .string(path)), JSONMember("fields", .list([]))] + options))
+      try harness.add(documents: [[Document(id: "a", text: text)]])
+      try harness.run()
+      let reader = try SignalsReader(try #require(harness.files("signals").first).path)
+      return try ["perplexity", "tokens", "unknownFraction"].map {
+        try reader.numbers(try #require(reader.column($0)), block: 0)[0]
+      }
+    }
+    let two = try columns("雨　降る\n\n雪 降る\n")
+    #expect(abs(two[0] - pow(10, (0.65 + 2.25) / 6)) < 1e-4 && two[1] == 6 && two[2] == 0)
+    // By characters 降る is two that the model does not know.
+    let characters = try columns("雨 降る", [JSONMember("unit", "characters")])
+    #expect(characters[1] == 4 && characters[2] == 0.5)
+    #expect(try columns(" \n")[0].isNaN)
+  }
+
+  @Test func damagedModelsAreRefused() throws {
+    for (old, new) in [
+      ("ngram 2=4", "ngram 2=5"), ("ngram 2=4", "ngram 2=3"), ("ngram 2=4", "ngram 3=4"), ("-0.6\t", "x\t"),
+      ("-0.6\t", "0.6\t"), ("雪 降る\t", "雪\t"), ("\\2-grams:", "\\3-grams:"), ("\\data\\", "data"), ("-0.05\n", "nan\n"),
+    ] {
+      let (folder, path) = try Self.write(Self.arpa.replacing(old, with: new, maxReplacements: 1))
+      defer { try? FileSystem.removeTree(folder) }
+      #expect(throws: ShardError.self, "\(old) → \(new)") { try BackoffModel(path) }
+    }
+  }
+}
