@@ -170,7 +170,14 @@ struct SpecArguments: ParsableArguments {
     return root["format"] != nil && (root["stages"] != nil || root["extends"] != nil)
   }
 
-  func storeRoot(_ graph: Graph) -> String { store ?? graph.document.folder + "/.pipeline" }
+  func storeRoot(_ graph: Graph) -> String {
+    if let store { return store }
+    // A variant's file may be in another folder than the pipeline's.
+    guard variant != nil else { return graph.document.folder + "/.pipeline" }
+    let named = document.flatMap { DocumentSyntax.isDocument($0) ? $0 : nil }
+    let folder = (named ?? (try? Self.impliedDocument())).map { PipelineSpec.folder(of: $0) }
+    return (folder ?? graph.document.folder) + "/.pipeline"
+  }
 
   /// - Parameters:
   ///   - creating: false for read-only commands.

@@ -1,4 +1,6 @@
+import PipelineKit
 import ShardKit
+import Stages
 import TestKit
 import Testing
 
@@ -72,7 +74,7 @@ import Testing
     #expect(try bench.run("prune", "corpus.json", "--dry-run").out == "nothing to remove\n")
     let pruned = try bench.run("prune", "corpus.json", "--ablations", "--yes")
     #expect(pruned.out.contains("only an ablation needed it"))
-    #expect(!FileSystem.exists(bench.folder + "/.pipeline/ablations"))
+    #expect(!FileSystem.exists(bench.folder + "/.pipeline/ablations/corpus"))
   }
 
   @Test(arguments: [
@@ -102,6 +104,68 @@ import Testing
     #expect(rows.dropFirst().map { $0[0] } == ["as-it-is/seed-7", "without-clean/seed-7"])
     #expect(rows.dropFirst().map { $0[1...3].compactMap { Int($0) }.reduce(0, +) } == [8, 7])
     #expect(!FileSystem.exists(bench.folder + "/.pipeline"))
+  }
+
+  /// A score that needs no model, for variants that fail or have files of their own.
+  private func vocabularies(_ files: String = "texts", size: Int = 600) -> String {
+    """
+    { "format": 1, "name": "corpus", "stages": {
+      "text": { "use": "documents.read", "options": { "files": "\(files)" } },
+      "words": { "use": "tokenizer.train", "inputs": { "documents": "text" },
+        "options": { "vocabularySize": \(size) } }
+    } }
+    """
+  }
+
+  @Test func whatFailsNowIsNotComparedByWhatItOnceWas() throws {
+    let bench = try self.bench()
+    try bench.write("corpus.json", vocabularies())
+    try bench.write("sub/other.json", vocabularies("../texts", size: 300))
+    let words = ["ablate", "corpus.json", "--score", "words", "--file", "sub/other.json", "--keep-going", "--json"]
+    let first = try bench.run(words)
+    #expect(first.status == 0, "\(first.err)")
+    let rows = try #require(try JSONValue.parse(first.out).value["rows"]?.array)
+    #expect(rows.count { $0["variant"]?.string == "other" } > 0)
+    let plan = try bench.run("plan", "corpus.json", "--variant", "other")
+    #expect(plan.out.split(separator: "\n").count { $0.contains(" fresh") } == 2, "\(plan.out)\(plan.err)")
+    // Another pipeline of the same folder has variants of its own.
+    try bench.write("second.json", vocabularies(size: 400).replacing("\"corpus\"", with: "\"second\""))
+    #expect(
+      try bench.run("ablate", "second.json", "--score", "words", "--sweep", "words.vocabularySize=350").status == 0)
+    let own = try bench.run("expand", "corpus.json", "--variant", "as-it-is")
+    #expect(own.out.contains("\"corpus:as-it-is\""))
+    try bench.write("sub/other.json", vocabularies("../texts", size: 30))
+    let second = try bench.run(words)
+    #expect(second.status == 1)
+    let answer = try JSONValue.parse(second.out).value
+    #expect(answer["rows"]?.array?.allSatisfy { $0["variant"]?.string == "as-it-is" } == true)
+    #expect(answer["notes"]?.array?.first?.string == "runs failed, and are missing, of: other")
+  }
+
+  @Test func eachSourceIsReadOnceWhateverIsLeftOut() throws {
+    let text = """
+      { "format": 1, "name": "x", "stages": {
+        "text": { "use": "documents.read", "options": { "files": "x" } },
+        "clean": { "foreach": [20, 150], "use": "text.clean", "inputs": { "documents": "text" },
+          "options": { "minimumBytes": "${item}" } },
+        "shards": { "use": "mds.write", "inputs": { "documents": ["text", "clean"] } }
+      } }
+      """
+    let spec = try PipelineSpec.parse(Array(text.utf8), path: "/x.json", registry: .builtin)
+    let left = try Graph(spec, registry: .builtin).removing("clean")
+    #expect(left.stages.map(\.name) == ["text", "shards"] && left.groups.isEmpty)
+    #expect(left.stages[1].inputs[0].sources.map(\.stage) == ["text"])
+  }
+
+  @Test(arguments: [
+    ("without-dedupe", "without-dedupe"), ("a=0.7", "a=0.7"), ("text.source=日本", "text.source=日本"),
+  ])
+  func labelsThatPathsCanHaveStay(_ text: String, _ part: String) { #expect(PipelineVariant.pathPart(text) == part) }
+
+  @Test func otherLabelsAreToldApart() {
+    let parts = ["a b", "a/b", "a_b", "../a", ".a", String(repeating: "日", count: 90)].map(PipelineVariant.pathPart)
+    #expect(
+      Set(parts).count == 6 && parts.allSatisfy { !$0.contains("/") && !$0.hasPrefix(".") && $0.utf8.count < 120 })
   }
 
   @Test func intervalsAreStudents() throws {

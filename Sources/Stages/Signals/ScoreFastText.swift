@@ -42,8 +42,8 @@ public struct ScoreFastText: SinglePhaseStage {
   /// The column of a label's probability: what rules cannot write becomes _.
   private static func column(_ label: String) -> String {
     let name = label.unicodeScalars.map { scalar -> Character in
-      scalar.isASCII && (scalar.properties.isAlphabetic || scalar.properties.numericType != nil)
-        ? Character(scalar) : "_"
+      let isKept = ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar)
+      return isKept ? Character(scalar) : "_"
     }
     return "\(probability).\(String(name))"
   }

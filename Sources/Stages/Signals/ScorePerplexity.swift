@@ -80,7 +80,7 @@ public struct ScorePerplexity: SinglePhaseStage {
     }
     var start = 0
     UTF8Scanning.forEachScalar(line) { scalar, begin, end in
-      let isSpace = Unicode.Scalar(scalar)?.properties.isWhitespace ?? false
+      let isSpace = ScalarProperties(of: scalar).contains(.whitespace)
       if options.unit == .characters {
         if !isSpace { append(begin..<end) }
       } else if isSpace {

@@ -24,6 +24,8 @@ struct Ablation {
   let variants: [Variant]
   /// Stages whose measures are compared.
   let scores: [String]
+  /// The name of the pipeline whose variants these are.
+  let pipeline: String
 
   static let unchanged = "as-it-is"
 
@@ -51,6 +53,7 @@ struct Ablation {
   ) throws {
     let base = try SpecArguments.graph(of: path, setting: parameters, site: site)
     scores = try Self.scores(of: base, named)
+    pipeline = base.document.name
     var variants: [Variant] = []
     var labels: Set<ExactText> = []
     for change in [.none] + changes {
@@ -87,7 +90,7 @@ struct Ablation {
   /// Keeps what each variant is, so that other commands can be asked about it.
   func record(in store: RunStore) throws {
     for run in variants.flatMap(\.runs) {
-      let path = PipelineVariant.path(run.name, store: store.root, pipeline: base.document.name)
+      let path = PipelineVariant.path(run.name, store: store.root, pipeline: pipeline)
       try FileSystem.makeDirectory(ArchivePath.parent(of: path) ?? store.root)
       let record = VariantRecord(file: run.file, pipeline: run.graph.document.resolved)
       try FileSystem.write(Array(record.json.prettyText().utf8), to: path)

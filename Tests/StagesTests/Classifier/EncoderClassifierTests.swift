@@ -84,9 +84,35 @@ import TrainerCore
     }
     #expect(error?.message.contains("have 1 different labels, not 2 to") == true)
     let few = #expect(throws: StageError.self) { try trained(model, [Self.documents(3)]) }
-    #expect(few?.message == "1 are labeled 'good', fewer than folds (2)")
+    #expect(few?.message == "1 different texts are labeled 'good', fewer than folds (2)")
     #expect(throws: StageError.self) {
       try StageHarness(ClassifierFinetune.self, options: ["labels": .strings(["good"])])
     }
+  }
+}
+
+@Suite struct LabeledTextsTests {
+  /// A model that saw a text in training tells its label by heart.
+  @Test func equalTextsAreInOneFold() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let lines = (0..<60).flatMap { i in
+      LabeledTexts.line(text: Array("text \(i / 3)".utf8), label: i % 2 == 0 ? "が" : "か\u{3099}")
+    }
+    try FileSystem.write(lines, to: folder + "/texts.jsonl")
+    let file = ArtifactFile(
+      path: folder + "/texts.jsonl", name: "texts.jsonl", bytes: Int64(lines.count), digest: Digester.digest(lines))
+    let texts = try LabeledTexts([file], wanted: [], folds: 4, seed: 1)
+    #expect(texts.labels.count == 2, "labels are compared byte by byte")
+    for text in 0..<20 { #expect(Set(texts.foldOfRow[(3 * text)..<(3 * text + 3)]).count == 1) }
+    #expect(Set(texts.foldOfRow) == [0, 1, 2, 3])
+    #expect(throws: StageError.self) { try LabeledTexts([file], wanted: [], folds: 21, seed: 1) }
+  }
+
+  @Test func columnsHaveNamesThatRulesCanWrite() {
+    #expect(ScoreEncoder.columns(["bad", "good"]) == ["p.bad", "p.good"])
+    #expect(ScoreEncoder.columns(["+1", "-1", "a b"]) == ["p.0", "p.1", "p.2"])
+    let japanese = ScoreEncoder.columns(["良い", "悪い"])
+    #expect(Set(japanese).count == 2 && japanese.allSatisfy { GateParser.isName($0) })
   }
 }
