@@ -69,6 +69,11 @@ struct NodePreparation: Sendable {
       }
       return nil
     }
+    let folder = store.artifacts.directory(of: manifest)
+    if let reason = try store.removals().objection(to: manifest.files, in: folder) {
+      notice("'\(graphNode.name)' is computed, though the lock file names an output: \(reason)")
+      return nil
+    }
     try store.keepAsNewest(manifest, run: run, pipeline: planner.graph.document.name)
     try store.recordUse(manifest, run: run)
     return .fetched(node: node, manifest: manifest, bytes: bytes)

@@ -12,7 +12,7 @@ extension PhasePreparation {
     _ task: TaskPlan, _ phase: String, _ wanted: Digest, _ identity: TaskIdentity, _ history: TaskHistory
   ) throws -> Decision {
     let recorded = history.manifests[ExactText(task.key)]
-    if let recorded, recorded.fingerprint == wanted, isUsable(recorded, in: folder) {
+    if let recorded, recorded.fingerprint == wanted, try isUsable(recorded, in: folder) {
       return Decision(verdict: .kept, manifest: recorded)
     }
     if recorded == nil, let adopted = try adopt(task, phase, wanted) {
@@ -21,7 +21,7 @@ extension PhasePreparation {
     if let (older, manifest) = try reuse(phase, wanted) {
       return Decision(verdict: .takenOver(from: older), manifest: manifest)
     }
-    let reasons = reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])
+    let reasons = try reasons(recorded, wanted, identity, history.identities[ExactText(task.key)])
     if let recorded, recorded.fingerprint == wanted { try store.artifacts.withdraw(recorded, in: folder) }
     return Decision(verdict: .run(reasons))
   }
@@ -29,11 +29,11 @@ extension PhasePreparation {
   /// Why no earlier result can be used.
   func reasons(
     _ recorded: TaskManifest?, _ wanted: Digest, _ identity: TaskIdentity, _ before: TaskIdentity?
-  ) -> [String] {
+  ) throws -> [String] {
     if let recorded, recorded.fingerprint == wanted {
       let changes = node.configured.limits.changes(since: recorded.limits)
       guard changes.isEmpty else { return changes }
-      let damage = store.artifacts.firstDamage(recorded.files, in: folder)
+      let damage = try damage(recorded, in: folder)
       return [damage ?? "a file that it wrote is missing"]
     }
     guard let before else {
@@ -44,9 +44,15 @@ extension PhasePreparation {
     return differences
   }
 
-  /// Whether its files are there, and no documents were lost that other limits might have kept.
-  private func isUsable(_ manifest: TaskManifest, in folder: String) -> Bool {
-    store.artifacts.firstDamage(manifest.files, in: folder) == nil
+  private func damage(_ manifest: TaskManifest, in folder: String) throws -> String? {
+    try store.artifacts.firstDamage(manifest.files, in: folder)
+      ?? store.removals().objection(to: manifest.files, in: folder)
+  }
+
+  /// Whether its files are there, hold nothing that was removed since, and no documents were lost that other limits
+  /// might have kept.
+  private func isUsable(_ manifest: TaskManifest, in folder: String) throws -> Bool {
+    try damage(manifest, in: folder) == nil
       && node.configured.limits.changes(since: manifest.limits).isEmpty
   }
 
@@ -55,7 +61,7 @@ extension PhasePreparation {
     guard
       let manifest = store.artifacts.taskManifest(
         stage: node.name, fingerprint: fingerprint, phase: phase, key: task.key),
-      manifest.fingerprint == wanted, isUsable(manifest, in: folder)
+      manifest.fingerprint == wanted, try isUsable(manifest, in: folder)
     else { return nil }
     try store.commitTask(node: nodeID, run: run, manifest: manifest, attempts: 1, milliseconds: 0, reused: true)
     return manifest
@@ -65,7 +71,7 @@ extension PhasePreparation {
   func reuse(_ phase: String, _ wanted: Digest) throws -> (older: Digest, manifest: TaskManifest)? {
     guard let (older, manifest) = try store.taskElsewhere(stage: node.name, fingerprint: wanted) else { return nil }
     let source = store.artifacts.directory(stage: node.name, fingerprint: older)
-    guard older != fingerprint, isUsable(manifest, in: source) else { return nil }
+    guard older != fingerprint, try isUsable(manifest, in: source) else { return nil }
     let publication = TaskPublication(folder: folder)
     try publication.place(manifest.files, from: source) { try FileSystem.link($0, to: $1) }
     try publication.declare(manifest)

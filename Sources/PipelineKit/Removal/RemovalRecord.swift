@@ -56,6 +56,8 @@ public struct RemovalList: Sendable {
 
   public private(set) var records: [(name: String, record: RemovalRecord)] = []
   private var byHash: [UInt64: [Digest]] = [:]
+  /// By the first 20 bits of the hashes, so that most of them cost one look.
+  private var bits = [UInt64](repeating: 0, count: 1 << 14)
   private var byTask: [Digest: Set<Digest>] = [:]
   private var byStage: [String: Set<Digest>] = [:]
 
@@ -88,7 +90,9 @@ public struct RemovalList: Sendable {
   private mutating func add(_ name: String, _ record: RemovalRecord) {
     records.append((name, record))
     for document in record.documents {
-      byHash[UInt64(bitPattern: document.hash), default: []].append(document.id)
+      let hash = UInt64(bitPattern: document.hash)
+      byHash[hash, default: []].append(document.id)
+      bits[Int(hash >> 50)] |= 1 << (hash >> 44 & 63)
       for stage in document.stages { byStage[stage, default: []].insert(document.id) }
       for task in document.tasks { byTask[task, default: []].insert(document.id) }
     }
@@ -105,7 +109,7 @@ public struct RemovalList: Sendable {
   public func contains(id: [UInt8]) -> Bool { id.withUnsafeBytes { contains(id: $0) } }
 
   /// Whether a document with such a hash of its id was removed.
-  func mayContain(hash: UInt64) -> Bool { byHash[hash] != nil }
+  func mayContain(hash: UInt64) -> Bool { bits[Int(hash >> 50)] >> (hash >> 44 & 63) & 1 == 1 && byHash[hash] != nil }
 
   /// The part of a node's identity; nil if its stage brings in none of the documents.
   func part(of stage: String) -> Part? {

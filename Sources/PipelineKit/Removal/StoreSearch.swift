@@ -214,28 +214,8 @@ private struct FileFindings: Sendable {
     }
     withExtendedLifetime(mapped) {}
     guard !places.isEmpty else { return }
-    let facts = try removedLines(Set(places.keys))
+    let facts = try DropFacts.removedLines(ofSidecar: file.path, Set(places.keys))
     for (place, documents) in places where !facts.contains(place) { hashes.formUnion(documents) }
-  }
-
-  /// The lines of the file of drops that a list of ids belongs to which tell that a document was removed.
-  private func removedLines(_ wanted: Set<Int>) throws -> Set<Int> {
-    let ports = "/\(Workspace.idsPort)/\(Workspace.dropsPort)/"
-    guard file.path.contains(ports) else { return [] }
-    let path = String(file.path.replacing(ports, with: "/\(Workspace.dropsPort)/").dropLast(4))
-    guard FileSystem.exists(path) else { return [] }
-    let lines = LineReader(try openSource(path))
-    var out: Set<Int> = []
-    var number = 0
-    while let line = try lines.next() {
-      if wanted.contains(number),
-        (try? JSONValue.parse(Array(line)).value)?["reason"]?.string == DropReason.removed.name
-      {
-        out.insert(number)
-      }
-      number += 1
-    }
-    return out
   }
 
   // MARK: Whose record

@@ -27,7 +27,10 @@ final class StoreHistory: History {
     let manifest = node?.manifest ?? store.artifacts.sealedManifest(stage: stage, fingerprint: fingerprint)
     var damage: String?
     if let manifest {
-      damage = store.artifacts.firstDamage(manifest.files, in: store.artifacts.directory(of: manifest))
+      let folder = store.artifacts.directory(of: manifest)
+      damage =
+        try store.artifacts.firstDamage(manifest.files, in: folder)
+        ?? store.removals().objection(to: manifest.files, in: folder)
     } else if let node {
       damage = try store.damages(node: node.id).first
     }
