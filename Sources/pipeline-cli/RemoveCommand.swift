@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import PipelineKit
 import ShardKit
+import TextKit
 
 struct RemoveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -26,7 +27,7 @@ struct RemoveCommand: ParsableCommand {
 
       EXIT CODES
         0  the documents are gone, or --dry-run
-        1  something still holds them, which is named; or the run failed
+        1  something still holds them or could not be read, which is named; or the run failed
       """)
 
   @OptionGroup var options: SpecArguments
@@ -54,7 +55,7 @@ struct RemoveCommand: ParsableCommand {
   @Flag(help: "Skip the confirmation.")
   var yes = false
 
-  @Flag(help: "Search the store again for everything removed so far; delete older outputs that hold any of it.")
+  @Flag(help: "Search the store again for everything removed so far; delete nothing.")
   var check = false
 
   @Flag(help: "Keep older outputs and logs, and report them.")
@@ -182,10 +183,11 @@ struct RemoveCommand: ParsableCommand {
     let proof: RemovalProof
     do {
       proof = try RemovalProof(
-        graph: removal.graph, store: removal.store, keepsOlder: keepOlder || (check && dryRun),
-        jobs: jobs ?? availableProcessors(), isStopped: { TerminationSignals.level > 0 })
+        graph: removal.graph, store: removal.store, keepsOlder: keepOlder || check,
+        jobs: jobs ?? availableProcessors(), decode: Self.decoded, isStopped: { TerminationSignals.level > 0 })
     } catch let error as StageError where error.code == .cancelled { throw ExitCode(130) }
-    if !dryRun { try proof.keep(in: removal.store) }
+    // A check by itself does not finish a removal that was only recorded.
+    if !dryRun, try !check || proof.isGone || !removal.isUnfinished() { try proof.keep(in: removal.store) }
     outcome.proof = proof
     if json {
       Console.json(outcome.json)
@@ -193,6 +195,12 @@ struct RemoveCommand: ParsableCommand {
       for line in outcome.lines(Style(STDOUT_FILENO), store: removal.store.root) { Console.line(line) }
     }
     if !proof.isGone { throw ExitCode(1) }
+  }
+
+  /// A text of any encoding of Japanese; nil for other bytes.
+  @Sendable private static func decoded(_ bytes: [UInt8]) -> [UInt8]? {
+    let page = PageEncoding.decode(bytes, declared: nil, isHTML: false)
+    return page.replacedFraction < 0.02 ? page.text : nil
   }
 
   private static var user: String {

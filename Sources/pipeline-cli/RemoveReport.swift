@@ -134,9 +134,11 @@ struct RemoveOutcome {
     guard let proof else { return out }
     for item in proof.deleted.prefix(20) { out.append("deleted \(item.path) (\(Quantities.bytes(item.bytes)))") }
     if proof.deleted.count > 20 { out.append("deleted \(Quantities.count(proof.deleted.count - 20)) more") }
-    for item in proof.search.unread.prefix(5) {
-      out.append(style.yellow("searched as it is, since it cannot be decompressed: \(item.path) (\(item.reason))"))
+    let unread = proof.search.unread
+    for item in unread.prefix(20) {
+      out.append(style.yellow("not read, or only as it is: \(item.path): \(item.reason)"))
     }
+    if unread.count > 20 { out.append(style.yellow("… and \(Quantities.count(unread.count - 20)) more")) }
     for item in proof.left.prefix(20) { out.append(style.red("still held: ") + Self.words(item)) }
     if proof.left.count > 20 {
       out.append(style.red("still held by \(Quantities.count(proof.left.count - 20)) more files"))
@@ -150,7 +152,11 @@ struct RemoveOutcome {
       "\(Quantities.plural(search.documents, "document")) and \(Quantities.plural(search.passages, "passage")) in "
       + "\(Quantities.plural(search.files, "file")), \(Quantities.bytes(search.bytes)), searched in "
       + Quantities.duration(milliseconds: search.milliseconds)
-    out.append((proof.isGone ? style.green("gone") : style.red("not gone")) + ": " + what)
+    let verdict =
+      proof.isGone
+      ? style.green("gone")
+      : proof.left.isEmpty ? style.red("not proven, since not everything was read") : style.red("not gone")
+    out.append(verdict + ": " + what)
     if let record { out.append("recorded: \(store)/removed/\(record).json") }
     return out
   }
@@ -164,9 +170,9 @@ struct RemoveOutcome {
       switch item.place {
       case .output: "an output of \(item.pipelines.joined(separator: ", ")); run this command with that pipeline file"
       case .download: "a download; remove it at its source and download again, or delete the stage's output"
-      case .older: "an older output; run without --keep-older"
+      case .older: "an older output; the removal deletes it, without --check and --keep-older"
       case .state: "what the stage keeps between runs; delete the folder if it can be fetched again"
-      case .log: "a log; run without --keep-older"
+      case .log: "a log; the removal deletes it, without --check and --keep-older"
       case .database: "the database of runs"
       case .other: "not an output"
       }

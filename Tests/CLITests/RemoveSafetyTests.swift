@@ -67,4 +67,64 @@ import Testing
       #expect(!plan.contains("removed"), "\(plan)")
     }
   }
+
+  /// A folder outside, a link in a circle, and a zip with a text in another encoding.
+  @Test(.needs(PeerScript.hasPython3, "needs python3")) func whatIsLinkedOrPackedIsSearched() throws {
+    let bench = try makeBench()
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    try bench.write(
+      "pack.py",
+      """
+      import sys, zipfile
+      with zipfile.ZipFile(".pipeline/state/crawl/work.zip", "w", zipfile.ZIP_DEFLATED) as out:
+          out.writestr("work.txt", sys.argv[1].encode("cp932"))
+      """)
+    let crawl = ".pipeline/state/crawl"
+    let packed = try bench.shell(
+      "mkdir -p outside \(crawl) && cp texts/0.jsonl outside/page && ln -s ../../../outside \(crawl)/link && "
+        + "ln -s ../crawl \(crawl)/self && python3 pack.py '\(Self.text("南"))'")
+    try #require(packed.status == 0, "\(packed.err)")
+    let words = ["remove", "corpus.json", "f0/1", "--reason", "r", "--yes"]
+    let first = try bench.run(words + ["--json"])
+    #expect(first.status == 1)
+    let left = try #require(try proof(first)["left"]?.array)
+    #expect(left.map { $0["path"]?.string } == ["state/crawl/link/page", "state/crawl/work.zip"])
+    #expect(left.allSatisfy { $0["passages"]?.integer ?? 0 > 5 })
+
+    // What cannot be read is said, and never counts as gone.
+    _ = try bench.shell(
+      "rm -r outside/page \(crawl)/*; ln -s nowhere \(crawl)/link; printf 'PK\\003\\004 cut' > \(crawl)/cut.zip; "
+        + "printf '7z\\274\\257\\047\\034..' > \(crawl)/a.7z")
+    let second = try bench.run(words + ["--json"])
+    #expect(second.status == 1)
+    let unread = try #require(try proof(second)["unread"]?.array).compactMap { $0["path"]?.string }
+    #expect(unread.map { ArchivePath.lastPart(of: $0) } == ["a.7z", "cut.zip", "link"])
+    #expect(try proof(second)["left"]?.array == [] && proof(second)["gone"]?.bool == false)
+    let told = try bench.run(words)
+    #expect(told.status == 1 && told.out.contains("not proven, since not everything was read"), "\(told.out)")
+    #expect(!told.out.contains("gone:") && told.out.contains("a.7z: is a 7z archive"), "\(told.out)")
+    _ = try bench.shell("rm -r \(crawl)")
+    #expect(try bench.run(words).status == 0)
+  }
+
+  @Test func aCheckDeletesNothing() throws {
+    let bench = try makeBench()
+    let large = ["--set", "stages.read.options.bytesPerTask=1MiB"]
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    try #require(try bench.run(["run", "corpus.json"] + large).status == 0)
+    let words = ["remove", "corpus.json", "f0/1"] + large + ["--reason", "r", "--yes"]
+    try #require(try bench.run(words + ["--record-only"]).status == 0)
+    let list = "find .pipeline/artifacts .pipeline/logs .pipeline/removed -type f | sort"
+    let before = try bench.shell(list).out
+    let check = try bench.run(["remove", "corpus.json", "--check", "--json"] + large)
+    #expect(check.status == 1)
+    #expect(try proof(check)["deleted"]?.array == [])
+    #expect(try #require(proof(check)["left"]?.array).contains { $0["place"]?.string == "older" })
+    // Nor does it end the removal, which was recorded only.
+    #expect(try bench.shell(list).out == before)
+    let done = try bench.run(words + ["--json"])
+    #expect(done.status == 0)
+    #expect(try proof(done)["deleted"]?.array != [])
+    #expect(try bench.run(["remove", "corpus.json", "--check"] + large).status == 0)
+  }
 }

@@ -37,20 +37,23 @@ public struct RemovalProof: Sendable {
   /// Other documents that share passages with removed ones, some of them.
   public private(set) var sharers: Set<String> = []
 
-  public var isGone: Bool { left.isEmpty }
+  /// Whether everything was read, and nothing holds a removed document.
+  public var isGone: Bool { left.isEmpty && search.unread.isEmpty }
 
   /// - Parameter keepsOlder: leaves older outputs and logs as they are, and reports them.
+  /// - Parameter decode: as for `StoreSearch`.
   /// - Parameter isStopped: asked often; true ends the search.
   /// - Throws: `RunError` (`.locked`) if a run has the store; `RunError` or `ShardError` if the store cannot be read or
   ///   changed; `StageError` (`.cancelled`) after a request to stop.
   public init(
     graph: Graph, store: RunStore, keepsOlder: Bool = false, jobs: Int = availableProcessors(),
+    decode: @escaping StoreSearch.Decoder = { _ in nil },
     isStopped: @escaping @Sendable () -> Bool = { false }
   ) throws {
     let lock = try StoreLock(root: store.root)
     defer { withExtendedLifetime(lock) {} }
     at = wallMilliseconds()
-    let searching = StoreSearch(store: store, jobs: jobs)
+    let searching = StoreSearch(store: store, jobs: jobs, decode: decode)
     search = try searching.run(isStopped: isStopped)
     var map = try StoreMap(graph, store)
     if !keepsOlder {
@@ -61,6 +64,8 @@ public struct RemovalProof: Sendable {
       let again = try searching.run(only: map.databasePaths, isStopped: isStopped)
       search.findings = search.findings.filter { FileSystem.exists($0.path) && !map.databasePaths.contains($0.path) }
       search.findings += again.findings
+      search.unread.removeAll { !StoreFiles.isThere($0.path) || map.databasePaths.contains($0.path) }
+      search.unread += again.unread
     }
     for finding in search.findings {
       sharers.formUnion(finding.sharers)

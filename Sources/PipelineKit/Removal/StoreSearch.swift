@@ -1,9 +1,11 @@
-import Glibc
 public import ShardKit
 import Synchronization
 
 /// Reads every byte of a store, decompressed, and finds the removed documents in it.
 public struct StoreSearch: Sendable {
+  /// Turns the bytes of a text into UTF-8; nil if they are no text.
+  public typealias Decoder = @Sendable ([UInt8]) -> [UInt8]?
+
   /// A file in which something was found.
   public struct Finding: Sendable, Equatable {
     public var path: String
@@ -27,36 +29,45 @@ public struct StoreSearch: Sendable {
     public var documents = 0
     public var passages = 0
     public var findings: [Finding] = []
-    /// Files that could not be decompressed, with the reason; they were searched as they are.
+    /// What was not searched, or only as it is because it could not be decompressed or opened, with the reason.
     public var unread: [(path: String, reason: String)] = []
     public var milliseconds = 0
   }
 
   let store: RunStore
   let jobs: Int
+  let decode: Decoder
 
-  public init(store: RunStore, jobs: Int = availableProcessors()) {
+  /// - Parameter decode: turns a text of another encoding than UTF-8 into that; nil if the bytes are none.
+  public init(
+    store: RunStore, jobs: Int = availableProcessors(), decode: @escaping Decoder = { _ in nil }
+  ) {
     self.store = store
     self.jobs = jobs
+    self.decode = decode
   }
 
   /// - Parameters:
   ///   - only: the paths to read; nil: everything.
   ///   - isStopped: asked often, on any thread; true ends the search.
-  /// - Throws: `ShardError` if a folder cannot be listed or a record of a removal cannot be read; `StageError`
+  /// - Throws: `ShardError` if a record of a removal cannot be read; `StageError`
   ///   (`.cancelled`) after a request to stop.
   public func run(only: Set<String>? = nil, isStopped: @escaping @Sendable () -> Bool = { false }) throws -> Result {
     let began = monotonicNanoseconds()
     let index = try SearchIndex(root: store.root, store.removals())
-    let files = try StoreFiles.all(store.root).filter { only?.contains($0.path) ?? true }
-    let found = Mutex((files: [FileFindings](), unread: [(path: String, reason: String)]()))
+    let listed = StoreFiles(store.root)
+    let files = listed.files.filter { only?.contains($0.path) ?? true }
+    let found = Mutex((files: [FileFindings](), unread: only == nil ? listed.unread : []))
     try inParallel(files.count, atOnce: jobs, lane: {}) { item, _ in
       let file = files[item]
       var reading = FileFindings(file: file)
-      let reason = try reading.read(index, isStopped)
+      let reasons = try reading.read(index, decode, isStopped)
       found.withLock { found in
         found.files.append(reading)
-        if let reason { found.unread.append((file.path, reason)) }
+        found.unread += reasons.prefix(Self.mostReasons).map { (file.path, $0) }
+        if reasons.count > Self.mostReasons {
+          found.unread.append((file.path, "and \(reasons.count - Self.mostReasons) more of its members"))
+        }
       }
     }
     var (readings, unread) = found.withLock { $0 }
@@ -67,7 +78,7 @@ public struct StoreSearch: Sendable {
     result.bytes = readings.reduce(0) { $0 + $1.bytes }
     result.documents = Set(index.documents).count
     result.passages = index.passages
-    result.unread = unread.sorted { $0.path < $1.path }
+    result.unread = unread.sorted { ($0.path, $0.reason) < ($1.path, $1.reason) }
     // A passage that other documents have too says nothing of a file without records.
     let shared = readings.reduce(into: Set<Int>()) { $0.formUnion($1.shared) }
     result.findings = readings.compactMap { $0.finding(index, shared: shared) }.sorted { $0.path < $1.path }
@@ -77,6 +88,9 @@ public struct StoreSearch: Sendable {
 }
 
 extension StoreSearch {
+  /// Of one file.
+  private static let mostReasons = 8
+
   /// Decides on ids that stand bare between other bytes: one within the id of a document that the store has is that
   /// document's.
   private static func judge(_ readings: inout [FileFindings], _ files: [StoreFile]) throws {
@@ -98,45 +112,6 @@ extension StoreSearch {
   }
 }
 
-/// A file of a store, with all its names.
-struct StoreFile: Sendable {
-  /// One of its names: in a folder with an index, if there is one.
-  var path: String
-  var names: [String]
-  var bytes: Int64
-}
-
-enum StoreFiles {
-  /// Every file of the store once, hidden ones too; links are not followed. The records of removals are left out.
-  static func all(_ root: String) throws(ShardError) -> [StoreFile] {
-    var byInode: [UInt64: Int] = [:]
-    var out: [StoreFile] = []
-    var pending = [root]
-    while let folder = pending.popLast() {
-      for name in try FileSystem.list(folder, others: .passedOver) {
-        let path = "\(folder)/\(name)"
-        if path == RemovalList.folder(root) || isLink(path) { continue }
-        guard let status = FileSystem.status(path) else { continue }
-        if status.isDirectory {
-          pending.append(path)
-        } else if let place = byInode[status.inode] {
-          out[place].names.append(path)
-          if FileSystem.exists(ArchivePath.folder(of: path) + "/index.json") { out[place].path = path }
-        } else {
-          byInode[status.inode] = out.count
-          out.append(StoreFile(path: path, names: [path], bytes: status.bytes))
-        }
-      }
-    }
-    return out.sorted { $0.bytes > $1.bytes }
-  }
-
-  private static func isLink(_ path: String) -> Bool {
-    var status = stat()
-    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
-  }
-}
-
 /// What was found in one file.
 private struct FileFindings: Sendable {
   let file: StoreFile
@@ -148,7 +123,6 @@ private struct FileFindings: Sendable {
   private var hashes: Set<Int> = []
   /// Ids that stand between other bytes, with the hashes of the longer runs around them.
   private(set) var bare: [(document: Int, around: Set<UInt64>)] = []
-  private static let mostBare = 256
 
   init(file: StoreFile) { self.file = file }
 
@@ -172,34 +146,22 @@ private struct FileFindings: Sendable {
     }
   }
 
-  /// - Returns: why it could not be decompressed; nil if it could.
-  mutating func read(_ index: SearchIndex, _ isStopped: () -> Bool) throws -> String? {
+  /// - Returns: what was not searched, or only as it is.
+  mutating func read(
+    _ index: SearchIndex, _ decode: @escaping StoreSearch.Decoder, _ isStopped: @escaping () -> Bool
+  ) throws -> [String] {
     if file.path.hasSuffix(".ids") {
       bytes = file.bytes
       try readHashes(index)
-      return nil
+      return []
     }
-    var hits: Set<SearchIndex.Hit> = []
-    var reason: String?
-    var bare: [(document: Int, around: Set<UInt64>)] = []
-    func note(_ document: Int, _ around: () -> Set<UInt64>) {
-      if bare.count < Self.mostBare { bare.append((document, around())) }
+    var content = ContentSearch(index, decode: decode, isStopped: isStopped)
+    do { try content.search(file.path) } catch let error as ShardError {
+      return FileSystem.exists(file.path) ? [error.message] : []
     }
-    do { bytes = try index.search(try Self.open(file.path), isStopped, bare: note) { hits.insert($0) } } catch {
-      guard let error = error as? ShardError else { throw error }
-      // Nothing may escape because its file is damaged, or only looks compressed.
-      guard FileSystem.exists(file.path) else { return nil }
-      reason = error.message
-      bytes = try index.search(try FileSource(file.path), isStopped, bare: note) { hits.insert($0) }
-    }
-    self.bare = bare
-    if !hits.isEmpty { try attribute(hits, index) }
-    return reason
-  }
-
-  private static func open(_ path: String) throws(ShardError) -> any ByteSource {
-    if try ParquetFile.isOne(path) { return try ParquetLines(path) }
-    return try openSource(path)
+    (bare, bytes) = (content.bare, content.bytes)
+    if !content.hits.isEmpty { try attribute(content.hits, index) }
+    return content.reasons
   }
 
   /// Lists of ids by their hashes. That of a drop as removed is the fact that is to stay.
@@ -234,7 +196,7 @@ private struct FileFindings: Sendable {
       if isOwn { records.insert(hit) } else { others[hit] = owners[0] }
     }
     if try isLines() {
-      let lines = LineReader(try Self.open(file.path))
+      let lines = LineReader(try ContentSearch.open(file.path))
       while let line = try lines.next() {
         var found: Set<SearchIndex.Hit> = []
         index.search(line) { found.insert($0) }
