@@ -127,4 +127,26 @@ import Testing
     #expect(try proof(done)["deleted"]?.array != [])
     #expect(try bench.run(["remove", "corpus.json", "--check"] + large).status == 0)
   }
+
+  /// An id that is a number stands in the texts of others too, which stay, and in outputs that never had the document.
+  @Test func aNumberInOtherTextsIsNotTheID() throws {
+    let bench = try makeBench()
+    func write(_ file: Int, _ documents: [(id: String, text: String)]) throws {
+      var lines: [UInt8] = []
+      for (id, text) in documents { Document(id: id, text: text, source: "test").append(to: &lines) }
+      try FileSystem.write(lines, to: "\(bench.folder)/texts/\(file).jsonl")
+    }
+    try write(0, [("11", Self.text("北") + "番号は 12 で、\"12\"、(12) とも書く。")])
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    try write(1, [("12", Self.text("南")), ("13", Self.text("東"))])
+    try #require(try bench.run("run", "corpus.json").status == 0)
+    let older = try bench.shell("ls -d .pipeline/artifacts/read/*").out.split(separator: "\n").count
+    let done = try bench.run("remove", "corpus.json", "12", "--reason", "r", "--yes", "--json")
+    #expect(done.status == 0, "\(done.err)\(done.out)")
+    #expect(try proof(done)["gone"]?.bool == true)
+    // The first output stays, the second one goes, and the third one is new.
+    #expect(older == 2)
+    #expect(try bench.shell("ls -d .pipeline/artifacts/read/*").out.split(separator: "\n").count == 2)
+    #expect(try ids(bench, "corpus.json", "read") == ["11", "13", "f2/0"])
+  }
 }

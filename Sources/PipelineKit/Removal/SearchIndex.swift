@@ -74,6 +74,28 @@ struct SearchIndex: Sendable {
   /// The documents whose ids have this hash.
   func documents(hash: UInt64) -> [Int] { byID[hash] ?? [] }
 
+  /// The documents whose id is one of a value's strings or keys, or all of the bytes.
+  func documents(in value: JSONValue?, or bytes: UnsafeRawBufferPointer) -> Set<Int> {
+    var out: Set<Int> = []
+    func look(_ id: [UInt8]) {
+      let candidates = documents(hash: recordHash(id))
+      if candidates.isEmpty { return }
+      let digest = Digester.digest(id)
+      for document in candidates where documents[document] == digest { out.insert(document) }
+    }
+    func walk(_ value: JSONValue) {
+      if let text = value.string { look(Array(text.utf8)) }
+      for member in value.members ?? [] {
+        look(Array(member.key.utf8))
+        walk(member.value)
+      }
+      for item in value.array ?? [] { walk(item) }
+    }
+    if let value { walk(value) }
+    if bytes.count <= Self.mostIDBytes { look(Array(bytes)) }
+    return out
+  }
+
   /// Whether an id is one of the documents'.
   func isOne(of id: String) -> Bool {
     let bytes = Array(id.utf8)
@@ -84,13 +106,15 @@ struct SearchIndex: Sendable {
   /// Searches some bytes.
   /// - Parameters:
   ///   - known: how many of them were searched before, at the end of another block.
-  ///   - isWhole: whether nothing comes before and after them.
+  ///   - isFirst: whether nothing comes before them. `isLast`: nothing after them.
+  ///   - isBinary: whether they are of a binary file; nil: as their beginning tells.
   func search(
     _ bytes: UnsafeRawBufferPointer, known: Int = 0, isFirst: Bool = true, isLast: Bool = true,
-    _ found: (Hit) -> Void
+    isBinary: Bool? = nil, _ found: (Hit) -> Void
   ) {
     searchPassages(bytes, known, found)
-    searchIDs(bytes, known, isFirst, isLast, found)
+    let isText = !(isBinary ?? bytes.prefix(Self.headBytes).contains(0))
+    searchIDs(bytes, known, isFirst, isLast, isText: isText, found)
   }
 
   private func searchPassages(_ bytes: UnsafeRawBufferPointer, _ known: Int, _ found: (Hit) -> Void) {
@@ -125,16 +149,27 @@ struct SearchIndex: Sendable {
     return " ,;()[]{}=|`".utf8.contains(UInt8(byte)) ? 1 : 0
   }
 
+  /// How much of a file tells whether it is a text.
+  private static let headBytes = 1 << 12
+
+  /// Whether an id looks like any word or number: it counts only where it stands by itself in a text.
+  static func isWeak(_ id: UnsafeRawBufferPointer) -> Bool {
+    id.count < TailTable.bytes
+      && id.allSatisfy { (48...57).contains($0) || (65...90).contains($0 & 0xDF) }
+  }
+
   /// Looks up each run of bytes between two delimiters, strict ones and all of them.
   private func searchIDs(
-    _ bytes: UnsafeRawBufferPointer, _ known: Int, _ isFirst: Bool, _ isLast: Bool, _ found: (Hit) -> Void
+    _ bytes: UnsafeRawBufferPointer, _ known: Int, _ isFirst: Bool, _ isLast: Bool, isText: Bool,
+    _ found: (Hit) -> Void
   ) {
     var strict = isFirst ? 0 : -1
     var loose = strict
-    func look(_ start: Int, _ end: Int) {
+    func look(_ start: Int, _ end: Int, _ isStrict: Bool) {
       guard start >= 0, end > start, end - start <= Self.mostIDBytes, end >= known else { return }
       let run = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
       guard let candidates = byID[recordHash(run)] else { return }
+      if Self.isWeak(run), !isStrict || !isText { return }
       let digest = Digester.digest(Array(run))
       for document in candidates where documents[document] == digest { found(Hit(document: document)) }
     }
@@ -142,17 +177,17 @@ struct SearchIndex: Sendable {
       for at in 0..<bytes.count {
         let kind = delimiters[Int(bytes[at])]
         if kind == 0 { continue }
-        look(loose, at)
+        look(loose, at, kind == 2 && strict == loose)
         if kind == 2 {
-          if strict != loose { look(strict, at) }
+          if strict != loose { look(strict, at, true) }
           strict = at + 1
         }
         loose = at + 1
       }
     }
     guard isLast else { return }
-    look(loose, bytes.count)
-    if strict != loose { look(strict, bytes.count) }
+    look(loose, bytes.count, strict == loose)
+    if strict != loose { look(strict, bytes.count, true) }
   }
 
   static let tailBytes = TailTable.bytes
@@ -204,8 +239,8 @@ struct SearchIndex: Sendable {
       }
       total += Int64(filled - known)
       let bytes = UnsafeRawBufferPointer(rebasing: block[..<filled])
-      search(bytes, known: known, isFirst: isFirst, isLast: isLast, found)
-      if isFirst { isBinary = bytes.prefix(1 << 12).contains(0) }
+      if isFirst { isBinary = bytes.prefix(Self.headBytes).contains(0) }
+      search(bytes, known: known, isFirst: isFirst, isLast: isLast, isBinary: isBinary, found)
       if isBinary { searchTails(bytes, known, isFirst, isLast, bare) }
       if isLast { return total }
       isFirst = false

@@ -189,10 +189,14 @@ private struct FileFindings: Sendable {
   /// Tells hits in the records of other documents from those elsewhere.
   private mutating func attribute(_ hits: Set<SearchIndex.Hit>, _ index: SearchIndex) throws {
     own = hits
-    guard hits.contains(where: { $0.passage != nil }) else { return }
     var records: Set<SearchIndex.Hit> = []
-    func take(_ hit: SearchIndex.Hit, _ owners: [String]) {
-      let isOwn = hit.passage == nil || owners.isEmpty || owners.contains { index.isOne(of: $0) }
+    // An id in the text of another document is a word of it.
+    func take(_ hit: SearchIndex.Hit, _ owners: [String], _ named: Set<Int>?) {
+      if hit.passage == nil {
+        if named?.contains(hit.document) ?? true { records.insert(hit) }
+        return
+      }
+      let isOwn = owners.isEmpty || owners.contains { index.isOne(of: $0) }
       if isOwn { records.insert(hit) } else { others[hit] = owners[0] }
     }
     if try isLines() {
@@ -201,8 +205,9 @@ private struct FileFindings: Sendable {
         var found: Set<SearchIndex.Hit> = []
         index.search(line) { found.insert($0) }
         if found.isEmpty { continue }
-        let id = (try? JSONValue.parse(Array(line)).value)?["id"]?.string
-        for hit in found { take(hit, id.map { [$0] } ?? []) }
+        let value = (try? JSONValue.parse(Array(line)))?.value
+        let named = value.map { index.documents(in: $0, or: line) }
+        for hit in found { take(hit, value?["id"]?.string.map { [$0] } ?? [], named) }
       }
       own = records
     } else if let shard = try? SampleOwners.shard(
@@ -211,10 +216,18 @@ private struct FileFindings: Sendable {
       let owners = SampleOwners(shard)
       for sample in 0..<shard.samples {
         var found: Set<SearchIndex.Hit> = []
-        try shard.sample(sample) { _, value in index.search(value) { found.insert($0) } }
+        var named: Set<Int> = []
+        try shard.sample(sample) { _, value in
+          var here: Set<SearchIndex.Hit> = []
+          index.search(value) { here.insert($0) }
+          if here.contains(where: { $0.passage == nil }) {
+            named.formUnion(index.documents(in: (try? JSONValue.parse(Array(value)))?.value, or: value))
+          }
+          found.formUnion(here)
+        }
         if found.isEmpty { continue }
         let names = try owners.parts(of: sample).map(\.id)
-        for hit in found { take(hit, names) }
+        for hit in found { take(hit, names, named) }
       }
       own = records
     }

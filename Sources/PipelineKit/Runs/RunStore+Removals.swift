@@ -9,9 +9,14 @@ extension RunStore {
     try write { db in
       for id in ids {
         let alias = Array(id.utf8).withUnsafeBytes { RemovalList.alias($0) }
-        try db.execute(
-          sql: "UPDATE failures SET message = replace(message, ?1, ?2) WHERE instr(message, ?1) > 0",
-          arguments: [id, alias])
+        let rows = try Row.fetchAll(
+          db, sql: "SELECT rowid AS number, message FROM failures WHERE instr(message, ?) > 0", arguments: [id])
+        for row in rows {
+          let message: String = row["message"]
+          try db.execute(
+            sql: "UPDATE failures SET message = ? WHERE rowid = ?",
+            arguments: [IDConcealing.concealed(id, in: message, as: alias), row["number"] as Int64])
+        }
       }
     }
   }
