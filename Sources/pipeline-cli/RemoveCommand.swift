@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import NetKit
 import PipelineKit
 import ShardKit
 import TextKit
@@ -245,6 +246,10 @@ struct RemovalArguments: ParsableArguments {
     return out
   }
 
+  private func selection(_ conditions: [RemovalSelection.Condition]) -> RemovalSelection {
+    RemovalSelection(conditions: conditions) { (try? WebURL($0))?.text }
+  }
+
   /// The ids that were named, listed or selected.
   func ids(_ words: [String], _ graph: Graph, _ store: RunStore) throws -> [String] {
     var out = words
@@ -256,7 +261,7 @@ struct RemovalArguments: ParsableArguments {
       }
     }
     let conditions = try conditions()
-    if !conditions.isEmpty { out += try RemovalSelection(conditions: conditions).ids(graph: graph, store: store) }
+    if !conditions.isEmpty { out += try selection(conditions).ids(graph: graph, store: store) }
     return out
   }
 }

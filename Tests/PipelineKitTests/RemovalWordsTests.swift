@@ -22,4 +22,36 @@ import Testing
       #expect(Array(id.utf8).withUnsafeBytes { SearchIndex.isWeak($0) } == isWeak, "\(id)")
     }
   }
+
+  @Test(arguments: [
+    ("https://example.com", "https://example.com.evil.org/", false),
+    ("https://example.com", "https://example.com", true),
+    ("https://example.com", "https://example.com/a?b", true), ("https://example.com", "https://example.com?b", true),
+    ("https://example.com", "https://www.example.com/", false),
+    ("https://Example.COM/A", "https://example.com/A/b", true),
+    ("https://example.com/A", "https://example.com/a", false),
+    ("https://example.com", "https://example.com:443/", true),
+    ("https://example.com", "https://example.com:8443/", false), ("example.com:8443", "http://example.com:8443/", true),
+    ("example.com:8443", "http://example.com/", false), ("example.com/blog", "https://example.com/blogger", false),
+    ("example.com/blog", "https://www.example.com/blog/1", true),
+    ("example.com/blog", "HTTP://EXAMPLE.com/blog#x", true),
+    ("example.com/blog/", "https://example.com/blog", false),
+    ("example.com/blog", "https://example.com/blog?p=1", true),
+    ("example.com/?p=1", "https://example.com/?p=12", false), ("example.com/?p=1", "https://example.com/?p=1&q", true),
+    ("example.com", "https://example.com@evil.org/", false), ("example.com", "https://u:p@example.com/", true),
+    ("example.com", "https://evil.org/?u=https://example.com/", false), ("example.com", "https://example.com./a", true),
+    ("example.com/é", "https://example.com/e\u{301}", false), ("example.com/%7eb", "https://example.com/~b/1", true),
+    ("example.com/日本", "https://example.com/%E6%97%A5%E6%9C%AC/1", true),
+    ("example.com", "mailto:a@example.com", false),
+    ("com", "https://example.com/", true), ("example.com", "wiki/12", false),
+  ])
+  func addresses(_ pattern: String, _ url: String, _ isMatch: Bool) {
+    #expect(AddressPattern(pattern)?.matches(url) == isMatch)
+  }
+
+  @Test func whatIsNoAddressSelectsNothing() {
+    for pattern in ["", "https://", "://", "/blog"] {
+      #expect(AddressPattern(pattern)?.matches("https://a.org/") != true)
+    }
+  }
 }

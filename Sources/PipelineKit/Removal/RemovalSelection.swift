@@ -7,17 +7,25 @@ public struct RemovalSelection: Sendable {
     case source(String)
     /// `metadata.license` or `metadata.licence`, whatever the case.
     case license(String)
-    /// `metadata.url`, or an id that is an address: a domain with all below it, a domain with the beginning of a path, or
-    /// the beginning of an address with its scheme.
+    /// `metadata.url`, or an id that is an address; see `AddressPattern`.
     case url(String)
     /// A member of the metadata by its path (`a.b`), as text.
     case member([String], String)
   }
 
   /// All must hold.
-  public var conditions: [Condition]
+  public let conditions: [Condition]
 
-  public init(conditions: [Condition]) { self.conditions = conditions }
+  /// By the texts of the conditions.
+  private let patterns: [ExactText: AddressPattern]
+
+  /// - Parameter normalize: the normal form of an address; nil if it is none.
+  public init(conditions: [Condition], normalize: @escaping @Sendable (String) -> String? = { _ in nil }) {
+    self.conditions = conditions
+    var patterns: [ExactText: AddressPattern] = [:]
+    for case .url(let text) in conditions { patterns[ExactText(text)] = AddressPattern(text, normalize) }
+    self.patterns = patterns
+  }
 
   /// The ids of the documents, from the newest outputs of the stages that bring documents in.
   /// - Throws: `RunError` or `ShardError` if the database or an output cannot be read.
@@ -46,20 +54,12 @@ public struct RemovalSelection: Sendable {
       case .source(let name): document.source.elementsEqual(name.utf8)
       case .license(let name):
         ["license", "licence"].contains { metadata[$0]?.string?.lowercased() == name.lowercased() }
-      case .url(let pattern): Self.matches(metadata["url"]?.string ?? document.idString, pattern)
+      case .url(let pattern):
+        patterns[ExactText(pattern)]?.matches(metadata["url"]?.string ?? document.idString) ?? false
       case .member(let path, let value): Self.text(path.reduce(metadata) { $0?[$1] }) == value
       }
     }
   }
 
   private static func text(_ value: JSONValue?) -> String? { value.map { $0.string ?? $0.text() } }
-
-  static func matches(_ url: String, _ pattern: String) -> Bool {
-    if pattern.contains("://") { return url.hasPrefix(pattern) }
-    guard let scheme = url.firstRange(of: "://") else { return false }
-    let rest = url[scheme.upperBound...]
-    if pattern.contains("/") { return rest.hasPrefix(pattern) }
-    let host = rest.prefix { !"/:?#".contains($0) }.lowercased()
-    return host == pattern.lowercased() || host.hasSuffix("." + pattern.lowercased())
-  }
 }
