@@ -13,17 +13,20 @@ struct RemoveReport {
     var form: RemovalTargets.Form
     var documents: Set<Int> = []
     var files: [String] = []
+    var known: Set<ExactText> = []
   }
 
   /// In graph order.
   private var rows: [Row] {
     var out: [Row] = []
+    var byStage: [ExactText: [RemovalTargets.Form: Int]] = [:]
     for place in targets.places {
-      let known = out.firstIndex { $0.stage == place.stage && $0.form == place.form }
+      let known = byStage[ExactText(place.stage)]?[place.form]
       let row = known ?? out.count
       if known == nil { out.append(Row(stage: place.stage, form: place.form)) }
+      byStage[ExactText(place.stage), default: [:]][place.form] = row
       out[row].documents.insert(place.document)
-      if !out[row].files.contains(place.file) { out[row].files.append(place.file) }
+      if out[row].known.insert(ExactText(place.file)).inserted { out[row].files.append(place.file) }
     }
     return out
   }
@@ -89,14 +92,15 @@ struct RemoveReport {
   }
 
   var json: JSONValue {
-    [
+    let places = Dictionary(grouping: targets.places, by: \.document)
+    return [
       "documents": .list(
         targets.ids.enumerated().map { number, id in
           [
             "id": .string(id), "textBytes": targets.textBytes[number].map { .integer($0) } ?? .null,
             "copies": .strings((targets.relatives[number] ?? []).sorted()),
             "places": .list(
-              targets.places.filter { $0.document == number }.map {
+              (places[number] ?? []).map {
                 ["stage": .string($0.stage), "file": .string($0.file), "held": .string($0.form.rawValue)]
               }),
           ]
@@ -161,6 +165,21 @@ struct RemoveOutcome {
     return out
   }
 
+  /// Whose output it is, and what takes it away.
+  static func owners(_ pipelines: [String]) -> String {
+    let variants = pipelines.compactMap { PipelineVariant.variant(of: $0) }
+    let others = pipelines.filter { PipelineVariant.variant(of: $0) == nil }
+    var out: [String] = []
+    if !others.isEmpty {
+      out.append("an output of \(others.joined(separator: ", ")); run this command with that pipeline file")
+    }
+    if !variants.isEmpty {
+      let options = variants.map { "--variant \($0)" }.joined(separator: " and ")
+      out.append("an output of an ablation; `pipeline prune --ablations`, or run this command with \(options)")
+    }
+    return out.joined(separator: "; ")
+  }
+
   private static func words(_ item: RemovalProof.Remainder) -> String {
     let what = [
       item.ids > 0 ? Quantities.plural(item.ids, "id") : nil,
@@ -168,7 +187,7 @@ struct RemoveOutcome {
     ].compactMap { $0 }.joined(separator: " and ")
     let place =
       switch item.place {
-      case .output: "an output of \(item.pipelines.joined(separator: ", ")); run this command with that pipeline file"
+      case .output: Self.owners(item.pipelines)
       case .download: "a download; remove it at its source and download again, or delete the stage's output"
       case .older: "an older output; the removal deletes it, without --check and --keep-older"
       case .state: "what the stage keeps between runs; delete the folder if it can be fetched again"

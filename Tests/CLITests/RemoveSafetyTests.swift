@@ -4,6 +4,8 @@ import ShardKit
 import TestKit
 import Testing
 
+@testable import pipeline_cli
+
 /// `pipeline remove` where a document could stay or come back unseen, or other documents could suffer.
 @Suite struct RemoveSafetyTests {
   private static func pipeline(_ name: String, stage: String) -> String {
@@ -148,5 +150,12 @@ import Testing
     #expect(older == 2)
     #expect(try bench.shell("ls -d .pipeline/artifacts/read/*").out.split(separator: "\n").count == 2)
     #expect(try ids(bench, "corpus.json", "read") == ["11", "13", "f2/0"])
+  }
+
+  @Test func outputsOfVariantsAreNamedWithWhatTakesThemAway() {
+    let words = RemoveOutcome.owners(["corpus", "corpus:without-dedupe/seed-1"])
+    #expect(
+      words == "an output of corpus; run this command with that pipeline file; an output of an ablation; "
+        + "`pipeline prune --ablations`, or run this command with --variant without-dedupe/seed-1")
   }
 }

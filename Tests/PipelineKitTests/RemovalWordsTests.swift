@@ -54,4 +54,21 @@ import Testing
       #expect(AddressPattern(pattern)?.matches("https://a.org/") != true)
     }
   }
+
+  @Test func whatIsAVariant() {
+    #expect(PipelineVariant.variant(of: "corpus:without-dedupe/seed-1") == "without-dedupe/seed-1")
+    #expect(PipelineVariant.variant(of: "corpus") == nil)
+  }
+
+  /// A record is refused before it is written if it could not be read again.
+  @Test(arguments: [1, 1000]) func aRecordHasALimit(_ count: Int) throws {
+    let documents = (0..<count).map { RemovalRecord.Document(id: Array("\($0)".utf8), stages: ["read"], tasks: []) }
+    let record = RemovalRecord(pipeline: "p", at: 0, by: "b", reason: "r", documents: documents)
+    let text = try record.text(limit: 1 << 20)
+    #expect(try RemovalRecord(json: JSONValue.parse(text).value) == record)
+    #expect(try record.text(limit: text.count) == text)
+    for limit in [text.count - 1, text.count / 10, 0] {
+      #expect(throws: RunError.self) { try record.text(limit: limit) }
+    }
+  }
 }

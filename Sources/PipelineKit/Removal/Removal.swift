@@ -35,6 +35,7 @@ public struct Removal {
     let documents = try targets.documents(pipeline: graph.document.name, graph: graph, store: store)
     let record = RemovalRecord(
       pipeline: graph.document.name, at: wallMilliseconds(), by: by, reason: reason, documents: documents)
+    let text = try record.text(limit: RemovalList.mostRecordBytes)
     let passages = targets.passages.sorted { $0.key < $1.key }.flatMap { document, passages in
       passages.sorted { ($0.rolling, $0.check) < ($1.rolling, $1.check) }.map { (document, $0) }
     }
@@ -44,7 +45,7 @@ public struct Removal {
     // The record counts once it has its name; passages without one are never read.
     try FileSystem.write(PassageFile(passages).bytes, to: PassageFile.path(store.root, name))
     FaultPoint.reach("removal.passages")
-    try FileSystem.write(Array(record.json.prettyText().utf8), to: "\(folder)/\(name).json")
+    try FileSystem.write(text, to: "\(folder)/\(name).json")
     try FileSystem.syncDirectory(folder)
     try FileSystem.syncDirectory(store.root)
     FaultPoint.reach("removal.recorded")

@@ -35,6 +35,23 @@ public struct RemovalRecord: JSONRecord, Equatable, Sendable {
   }
 }
 
+extension RemovalRecord {
+  /// The file's content.
+  /// - Parameter limit: in bytes; a record is read as a whole.
+  /// - Throws: `RunError` (`.selection`) if it would be larger.
+  func text(limit: Int) throws -> [UInt8] {
+    // About 250 bytes per document and 75 per task of it: a far larger text is not even built.
+    let estimate = documents.reduce(0) { $0 + 250 + 75 * ($1.tasks.count + $1.stages.count) }
+    let text = estimate < 2 * limit ? Array(json.prettyText().utf8) : []
+    guard estimate < 2 * limit, text.count <= limit else {
+      throw RunError(
+        .selection, "the record of \(documents.count) documents would be larger than \(limit) bytes",
+        hint: "Nothing was recorded. Remove the documents in several parts, such as with shorter lists.")
+    }
+    return text
+  }
+}
+
 extension RemovalRecord.Document {
   /// - Parameter tasks: see `tasks`.
   init(id: [UInt8], stages: [String], tasks: [Digest]) {
@@ -65,7 +82,7 @@ public struct RemovalList: Sendable {
   public init() {}
 
   static func folder(_ root: String) -> String { root + "/removed" }
-  private static let mostRecordBytes = 1 << 30
+  static let mostRecordBytes = 1 << 30
 
   /// - Parameter names: the records to read, as `names(in:)` lists them.
   /// - Throws: `ShardError` if one cannot be read.
@@ -109,7 +126,9 @@ public struct RemovalList: Sendable {
   public func contains(id: [UInt8]) -> Bool { id.withUnsafeBytes { contains(id: $0) } }
 
   /// Whether a document with such a hash of its id was removed.
-  func mayContain(hash: UInt64) -> Bool { bits[Int(hash >> 50)] >> (hash >> 44 & 63) & 1 == 1 && byHash[hash] != nil }
+  func mayContain(hash: UInt64) -> Bool {
+    bits[Int(hash >> 50)] >> (hash >> 44 & 63) & 1 == 1 && byHash[hash] != nil
+  }
 
   /// The part of a node's identity; nil if its stage brings in none of the documents.
   func part(of stage: String) -> Part? {

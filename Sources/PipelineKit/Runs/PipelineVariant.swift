@@ -9,6 +9,12 @@ public enum PipelineVariant {
   /// Whether a pipeline name is that of a variant.
   static func isVariant(_ name: String, of pipeline: String) -> Bool { name.hasPrefix(pipeline + ":") }
 
+  /// The variant of a pipeline name; nil for a pipeline itself.
+  public static func variant(of name: String) -> String? {
+    guard let colon = name.firstIndex(of: ":") else { return nil }
+    return String(name[name.index(after: colon)...])
+  }
+
   /// The folder of a store that has the pipeline files of a pipeline's variants, as they ran.
   public static func folder(store: String, pipeline: String) -> String {
     "\(store)/ablations/\(pathPart(pipeline))"
