@@ -308,7 +308,9 @@ import Testing
     let json = try JSONValue.parse(try bench.run("stages", "--json").out).value
     #expect(kinds.sorted() == json.array?.compactMap { $0["name"]?.string })
     let first = try #require(lines.firstIndex(of: "Clean and filter"))
-    #expect(lines[first + 1].hasPrefix("  filter.language"))
+    let chapter = lines[(first + 1)...].prefix { $0.hasPrefix(" ") }.map { String($0.split(separator: " ")[0]) }
+    #expect(
+      chapter.first == "classifier.finetune" && chapter == chapter.sorted() && chapter.contains("filter.language"))
   }
 
   @Test func theStageReferenceIsTheGeneratedOne() throws {

@@ -79,11 +79,13 @@ final class Workbench {
   static let program =
     getenv("PIPELINE_BINARY").map { String(cString: $0) } ?? packagePath(".build/debug/pipeline")
 
-  /// Starts a program in the folder, without colors and without variables of pipeline's own.
+  /// Starts a program in the folder, without colors and without variables of pipeline's own, which other tests of this
+  /// process may have set.
   func start(_ words: [String], environment: [String: String] = [:]) throws -> ChildProcess {
     let variables = ["TERM": "dumb", "LANG": "C.UTF-8"].merging(environment) { $1 }
     return try ChildProcess(
-      ["-C", folder, "-u", "PIPELINE_DOCUMENT", "-u", "PIPELINE_FAULT"] + variables.map { "\($0.key)=\($0.value)" }
+      ["-C", folder, "-u", "PIPELINE_DOCUMENT", "-u", "PIPELINE_FAULT", "-u", "PIPELINE_WORKER"]
+        + variables.map { "\($0.key)=\($0.value)" }
         + words, program: "/usr/bin/env")
   }
 
