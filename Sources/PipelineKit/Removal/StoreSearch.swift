@@ -150,7 +150,8 @@ private struct FileFindings: Sendable {
   mutating func read(
     _ index: SearchIndex, _ decode: @escaping StoreSearch.Decoder, _ isStopped: @escaping () -> Bool
   ) throws -> [String] {
-    if file.path.hasSuffix(".ids") {
+    // One of another length or elsewhere is any file.
+    if file.path.hasSuffix(".ids"), file.path.contains("/\(Workspace.idsPort)/"), file.bytes % 8 == 0 {
       bytes = file.bytes
       try readHashes(index)
       return []
