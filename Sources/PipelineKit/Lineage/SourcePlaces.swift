@@ -36,7 +36,7 @@ public final class SourcePlaces {
     file = try workspace.file(Self.output, workspace.task.key + ".places")
   }
 
-  /// Notes where the next document of the output stands.
+  /// Notes where the document stands that was written last; not to be called for one that was left out.
   /// - Throws: `ShardError` when the file cannot be written.
   public func add(_ name: String, _ unit: String, _ number: Int) throws {
     if contents.files.last?.name != name || contents.files.last?.unit != unit {
@@ -59,7 +59,7 @@ public final class SourcePlaces {
     try workspace.write(Self.output, name: workspace.task.key + ".json", Array(contents.json.text().utf8))
   }
 
-  /// Where a document of a file in the store stood; nil if that was not noted.
+  /// Where a document of a file in the store stood; nil if that was not noted, or not for each document of the file.
   /// - Parameters:
   ///   - path: of the file of documents.
   ///   - ordinal: the document's number in it, from 0.
@@ -73,7 +73,7 @@ public final class SourcePlaces {
     let mapped = try MappedFile(base + ".places")
     defer { withExtendedLifetime(mapped) {} }
     let numbers = mapped.bytes.bindMemory(to: UInt32.self)
-    guard numbers.indices.contains(ordinal) else { return nil }
+    guard numbers.indices.contains(ordinal), numbers.count == documents(of: path) else { return nil }
     var before = 0
     for file in contents.files {
       before += file.documents
@@ -82,5 +82,13 @@ public final class SourcePlaces {
       }
     }
     return nil
+  }
+
+  /// How many documents a file in the store has, by its list of ids; nil if there is no such list.
+  private static func documents(of path: String) -> Int? {
+    let folder = ArchivePath.folder(of: path)
+    let port = ArchivePath.lastPart(of: folder), name = ArchivePath.lastPart(of: path)
+    let list = "\(ArchivePath.folder(of: folder))/\(Workspace.idsPort)/\(port)/\(name).ids"
+    return FileSystem.status(list).map { Int($0.bytes) / MemoryLayout<UInt64>.stride }
   }
 }

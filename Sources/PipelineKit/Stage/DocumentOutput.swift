@@ -17,13 +17,16 @@ public final class DocumentOutput {
   }
 
   /// Writes a document and counts it as output; one that was removed from the store is dropped instead.
+  /// - Returns: whether it was written.
   /// - Throws: `ShardError`: the disk is full, or the document is one that no reader would take (a field that is not
   ///   UTF-8, metadata that is not one JSON object), which is a fault of the stage.
-  public func write(_ document: borrowing Document) throws {
+  @discardableResult
+  public func write(_ document: borrowing Document) throws -> Bool {
     let bytes = document.text.count
-    if try document.id.withUnsafeBytes({ try workspace.leavesOut(id: $0, bytes: bytes) }) { return }
+    if try document.id.withUnsafeBytes({ try workspace.leavesOut(id: $0, bytes: bytes) }) { return false }
     try writer().write(document)
     workspace.ledger.output.add(bytes: document.text.count)
+    return true
   }
 
   /// Writes a document's JSON line without parsing it.

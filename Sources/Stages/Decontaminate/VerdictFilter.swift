@@ -46,7 +46,8 @@ struct VerdictFilter {
     guard var document = try DocumentReader(MemorySource(Array(line), name: "a document")).next() else { return }
     if options.action == .tag {
       try tag(&document, verdict)
-      return try kept.write(document)
+      try kept.write(document)
+      return
     }
     let before = document.text.count
     document.text = SentenceCut.removing(verdict.spans.map { $0[0]..<$0[1] }, from: document.text)

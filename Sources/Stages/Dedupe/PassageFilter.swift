@@ -67,7 +67,10 @@ struct PassageFilter {
       throw changed(try workspace.file())
     }
     workspace.metric("characters-shared", Double(removal.shared))
-    guard !removal.passages.isEmpty else { return try kept.write(document) }
+    guard !removal.passages.isEmpty else {
+      try kept.write(document)
+      return
+    }
     let whole = document.text
     document.text = Self.text(whole, without: removal.passages, units)
     let passages = resolved(removal.passages)
@@ -82,7 +85,8 @@ struct PassageFilter {
       for passage in passages.prefix(Self.mostRecorded) {
         try workspace.note(document.id, reason(passage, whole, units))
       }
-      return try kept.write(document)
+      try kept.write(document)
+      return
     }
     document.text = whole
     workspace.metric("characters-dropped", Double(remaining))

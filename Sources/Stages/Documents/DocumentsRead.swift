@@ -195,7 +195,6 @@ private final class DocumentFileReading {
     if document.id.isEmpty { document.id = Array("\(file.name):\(number)".utf8) }
     workspace.countInput(bytes: document.text.count)
     if document.text.isEmpty { return try workspace.drop(document, .empty) }
-    try output.write(document)
-    try places.add(file.name, unit, number)
+    if try output.write(document) { try places.add(file.name, unit, number) }
   }
 }
