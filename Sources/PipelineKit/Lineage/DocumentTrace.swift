@@ -70,17 +70,22 @@ extension DocumentTrace {
     self.id = id
     steps = []
     var kept: Set<String> = []
-    var mayRepeat = false
+    var copies = CopiedIDs()
+    let manifests = try graph.nodes.map { node in
+      try store.newestSealed(stage: node.name, pipeline: graph.document.name)?.manifest
+    }
+    let hasCopies = manifests.contains { $0?.ledger.repeated.isEmpty == false }
     for index in graph.order {
       let node = graph.nodes[index]
       var step = Step(
         stage: node.name, use: node.description.name, places: [], drops: [], absence: .notRun,
         readsDocuments: node.readsDocuments)
-      if let manifest = try store.newestSealed(stage: node.name, pipeline: graph.document.name)?.manifest {
-        mayRepeat = mayRepeat || !manifest.ledger.repeated.isEmpty
+      let repeats = copies.mayBe(from: index, node, manifests[index])
+      if let manifest = manifests[index] {
         let reading = TraceReading(
           directory: store.artifacts.directory(of: manifest), manifest: manifest, outputs: node.description.outputs)
-        try reading.search(id, repeats: mayRepeat, into: &step)
+        try reading.search(id, into: &step)
+        if hasCopies { try reading.searchCopies(of: id, repeats: repeats, &copies, into: &step) }
         let isReached = node.edges.contains { kept.contains("\(graph.nodes[$0.source].name).\($0.output)") }
         step.absence = step.places.isEmpty && step.drops.isEmpty ? Self.absence(manifest, node, isReached) : nil
         for place in step.places { kept.insert("\(node.name).\(place.port)") }
@@ -106,23 +111,47 @@ extension Graph.Node {
   }
 }
 
+/// Which ids such as `ID#2` are copies: those that a stage made of what it read, and not a source's own.
+private struct CopiedIDs {
+  private var nodes: Set<Int> = []
+  /// Ids that stages without copies wrote.
+  private(set) var own: Set<String> = []
+
+  /// Whether the documents of a node may be copies.
+  mutating func mayBe(from index: Int, _ node: Graph.Node, _ manifest: NodeManifest?) -> Bool {
+    let makes = manifest?.ledger.repeated.isEmpty == false && !node.edges.isEmpty
+    guard makes || node.edges.contains(where: { nodes.contains($0.source) }) else { return false }
+    nodes.insert(index)
+    return true
+  }
+
+  mutating func note(own id: String) { own.insert(id) }
+}
+
 /// Finds one document in one stage's files.
 private struct TraceReading {
   let directory: String
   let manifest: NodeManifest
   let outputs: [OutputPort]
 
-  func search(_ id: String, repeats: Bool, into step: inout DocumentTrace.Step) throws {
+  func search(_ id: String, into step: inout DocumentTrace.Step) throws {
+    try note(IDSearch(directory: directory, manifest: manifest).hits(Array(id.utf8)), of: id, in: &step)
+  }
+
+  func searchCopies(
+    of id: String, repeats: Bool, _ copies: inout CopiedIDs, into step: inout DocumentTrace.Step
+  ) throws {
     let search = IDSearch(directory: directory, manifest: manifest)
-    try note(search.hits(Array(id.utf8)), of: id, in: &step)
-    guard repeats else { return }
-    var number = 2
-    while number < 10_000 {
-      let copy = "\(id)#\(number)"
-      let before = step.places.count + step.drops.count
-      try note(search.hits(Array(copy.utf8)), of: copy, in: &step)
-      guard step.places.count + step.drops.count > before else { return }
-      number += 1
+    for copy in (2..<10_000).lazy.map({ "\(id)#\($0)" }) {
+      let hits = try search.hits(Array(copy.utf8))
+      if !repeats {
+        guard !hits.isEmpty else { return }
+        copies.note(own: copy)
+      } else if !copies.own.contains(copy) {
+        let before = step.places.count + step.drops.count
+        try note(hits, of: copy, in: &step)
+        guard step.places.count + step.drops.count > before else { return }
+      }
     }
   }
 

@@ -34,27 +34,44 @@ public struct SampleOrigins: Sendable {
     }
     let search = RecordSearch(ancestry, store: store)
     for (hash, places) in try search.places(of: origins.keys) { origins[hash]!.places = places }
-    try findOriginals(search)
+    try findOriginals(search, ancestry)
     try readDocuments()
   }
 
-  /// Copies and parts have ids such as `ID#2` from some stage on; before it, the document is `ID`.
-  private mutating func findOriginals(_ search: RecordSearch) throws {
+  /// Copies and parts have ids such as `ID#2` from the stage on that made them; before it, the document is `ID`. Where
+  /// another stage brought the id in, such as a source, it is a document of its own.
+  private mutating func findOriginals(_ search: RecordSearch, _ ancestry: ArtifactAncestry) throws {
+    let makers = Self.makers(ancestry)
     var copies: [UInt64: [UInt64]] = [:]
     for (hash, origin) in origins {
-      guard let original = origin.id.flatMap(Self.original) else { continue }
+      guard let original = origin.id.flatMap(Self.original), let first = origin.places.first?.stage,
+        makers[first] != nil
+      else { continue }
       copies[recordHash(Array(original.utf8)), default: []].append(hash)
     }
     guard !copies.isEmpty else { return }
     for (found, places) in try search.places(of: copies.keys) {
       for hash in copies[found] ?? [] {
         let own = origins[hash]!.places
-        let earlier = places.filter { place in !own.contains { $0.stage == place.stage } }
+        let before = makers[own[0].stage]!
+        let earlier = places.filter { before.contains($0.stage) }
         guard !earlier.isEmpty else { continue }
         origins[hash]!.original = origins[hash]!.id.flatMap(Self.original)
         origins[hash]!.places = earlier + own
       }
     }
+  }
+
+  /// The stages that made copies or parts of what they read, each with the stages before it.
+  private static func makers(_ ancestry: ArtifactAncestry) -> [String: Set<String>] {
+    var makers: [String: Set<String>] = [:]
+    var before: Set<String> = []
+    for manifest in ancestry.artifacts.map(\.manifest) {
+      let reads = manifest.identity.inputs.contains { $0.input != StageAccount.input }
+      if reads, !manifest.ledger.repeated.isEmpty, makers[manifest.stage] == nil { makers[manifest.stage] = before }
+      before.insert(manifest.stage)
+    }
+    return makers
   }
 
   /// `ID` for `ID#2`.
