@@ -20,7 +20,7 @@ public struct ReportLicenses: Stage {
   }
 
   public static let name = "report.licenses"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Counts the licenses and the range of crawl dates in each shard of a data set."
   static let documents = Input<Documents>("documents", "The documents that the shards were made of.")
   static let shards = Input<MDS>("shards", "The data set, from mds.write or tokenizer.encode.")

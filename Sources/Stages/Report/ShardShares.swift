@@ -126,11 +126,25 @@ struct ShardShares {
     var out = "shard,license,documents,\(unit)\n"
     for (name, share) in zip(names, shares) {
       for (license, amount) in share.sorted {
-        let quoted = "\"" + license.replacing("\"", with: "\"\"").replacing("\n", with: " ") + "\""
-        out += "\(name),\(quoted),\(amount.documents),\(amount.amount)\n"
+        out += "\(Self.csv(name)),\(Self.csv(license)),\(amount.documents),\(amount.amount)\n"
       }
     }
     return out
+  }
+
+  /// A quoted value in one line that a spreadsheet takes for text, whatever it begins with. By scalars: a mark may form
+  /// one character with a quotation mark.
+  static func csv(_ text: String) -> String {
+    var out = "\""
+    if let first = text.unicodeScalars.first, "=+-@\t\r\n".unicodeScalars.contains(first) { out += "'" }
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\"\""
+      case _ where scalar.value < 0x20: out += " "
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out + "\""
   }
 
   var markdown: String {
@@ -138,16 +152,19 @@ struct ShardShares {
     var lines = ["# Licenses and dates", "", "| license | documents | \(unit) | share |", "|---|---:|---:|---:|"]
     for (license, amount) in total.sorted {
       let share = fixed(100 * Double(amount.amount) / Double(max(1, total.amount)), 2)
-      lines.append("| \(markdownCell(license)) | \(amount.documents) | \(amount.amount) | \(share) % |")
+      lines.append("| \(ReportPage.markdown(license)) | \(amount.documents) | \(amount.amount) | \(share) % |")
     }
     lines += [
       "", "\(dates(total)); \(total.undated) of \(total.documents) documents state no date.", "", "## Shards", "",
     ]
     lines += ["| shard | documents | \(unit) | dates | undated | licenses |", "|---|---:|---:|---|---:|---|"]
     for (name, share) in zip(names, shares).prefix(Self.mostShown) {
-      let licenses = share.sorted.map { "\(markdownCell($0.license)) \($0.amount.documents)" }.joined(separator: ", ")
-      lines.append(
-        "| \(name) | \(share.documents) | \(share.amount) | \(dates(share)) | \(share.undated) | \(licenses) |")
+      let licenses = share.sorted.map { "\(ReportPage.markdown($0.license)) \($0.amount.documents)" }
+        .joined(separator: ", ")
+      let cells = [
+        ReportPage.markdown(name), "\(share.documents)", "\(share.amount)", dates(share), "\(share.undated)", licenses,
+      ]
+      lines.append("| \(cells.joined(separator: " | ")) |")
     }
     if names.count > Self.mostShown {
       lines += ["", "\(names.count - Self.mostShown) more shards in licenses.csv and licenses.json."]
@@ -158,9 +175,4 @@ struct ShardShares {
   private func dates(_ share: Share) -> String {
     share.days.map { $0.oldest == $0.newest ? $0.oldest : "\($0.oldest) to \($0.newest)" } ?? "no dates"
   }
-}
-
-/// A text in a cell of a Markdown table.
-func markdownCell(_ text: String) -> String {
-  markupEscaped(text).replacing("|", with: "\\|").replacing("\n", with: " ").replacing("\r", with: " ")
 }

@@ -1,14 +1,18 @@
 import PipelineKit
 import ShardKit
-import Stages
 import TestKit
 import Testing
+
+@testable import Stages
 
 /// `report.licenses` counts what a count by hand of the shards' documents gives.
 @Suite struct ReportLicensesTests {
   private static let licenses: [JSONValue] = [
     "CC-BY-4.0", "CC0-1.0", .null, "unknown", "a|b<script>\"", "CC-BY-4.0", .strings(["MIT", "BSD"]),
+    .string(hostile),
   ]
+
+  private static let hostile = "=cmd\"\u{301},1\r\n![p](https://example.org/p.png)"
 
   private static let documents: [[Document]] = (0..<3).map { file in
     (0..<70).map { number in
@@ -96,7 +100,16 @@ import Testing
     let page = String(
       decoding: try FileSystem.read(try #require(harness.files("report").first { $0.name == "licenses.md" }).path),
       as: UTF8.self)
+    #expect(!page.contains("![p]") && !page.contains("[p]("), "no picture and no link")
     #expect(page.contains("a\\|b&lt;script&gt;") && !page.contains("<script>") && page.contains("| unknown |"))
+  }
+
+  @Test(arguments: [
+    ("MIT", "\"MIT\""), ("=1+1", "\"'=1+1\""), ("+1", "\"'+1\""), ("-1", "\"'-1\""), ("@x", "\"'@x\""),
+    ("a=b", "\"a=b\""), ("\r\n=1", "\"'  =1\""), ("a\r\nb\rc", "\"a  b c\""), ("a\"\u{301}b", "\"a\"\"\u{301}b\""),
+  ])
+  func aSpreadsheetTakesALicenseForText(_ license: String, _ cell: String) {
+    #expect(ShardShares.csv(license).utf8.elementsEqual(cell.utf8))
   }
 
   @Test func shardsOfDocuments() throws {
