@@ -13,7 +13,9 @@ public struct ReportLicenses: Stage {
     var licenseFields = ["license"]
     @Option("Where the date of the crawl stands, the first that a document has: a field, or metadata.KEY.")
     var dateFields = ["metadata.date", "created", "added"]
-    @Option("Memory for the facts of documents; what exceeds it is joined in several passes.", affectsOutput: false)
+    @Option(
+      "Memory for the facts of documents; what exceeds it is joined in several passes.",
+      in: ByteCount(1 << 10)...(.gibibytes(1024)), affectsOutput: false)
     var memory = ByteCount.gibibytes(1)
 
     public init() {}

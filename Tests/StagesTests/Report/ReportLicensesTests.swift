@@ -112,6 +112,10 @@ import Testing
     #expect(ShardShares.csv(license).utf8.elementsEqual(cell.utf8))
   }
 
+  @Test func memoryHasARange() {
+    #expect(throws: StageError.self) { try StageHarness(ReportLicenses.self, options: ["memory": 0]) }
+  }
+
   @Test func shardsOfDocuments() throws {
     let shards = try StageHarness(MDSWrite.self, options: ["shardBytes": "2KiB", "compression": "zstd:1"])
     try shards.add(documents: Self.documents)
