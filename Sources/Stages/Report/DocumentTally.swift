@@ -42,7 +42,7 @@ struct DocumentTally: JSONRecord, Equatable {
   /// Documents with 2^n to 2^(n+1) - 1 characters.
   var lengths = [Int](repeating: 0, count: 40)
 
-  /// Distinct values of a field; more are counted together.
+  /// Distinct values of a field, besides unknown ones; the others are counted together.
   static let mostNames = 1000
   static let others = "(others)"
   static let unknown = "unknown"
@@ -59,6 +59,35 @@ struct DocumentTally: JSONRecord, Equatable {
 
   private static func add(_ more: [String: Amount], to table: inout [String: Amount]) {
     for (name, amount) in more { table[name, default: Amount()] += amount }
+  }
+
+  /// Keeps the largest entries of each table, and what is unknown; the rest is counted together.
+  mutating func limit(to most: Int = mostNames) {
+    let kept = Self.largest(most, of: sources)
+    func name(_ source: String) -> String { kept.contains(source) ? source : Self.others }
+    sources = Self.limited(sources, most)
+    languages = Self.limited(languages, most)
+    domains = Self.limited(domains, most)
+    var (licenses, days) = ([String: [String: Amount]](), [String: Days]())
+    for (source, table) in self.licenses { Self.add(table, to: &licenses[name(source), default: [:]]) }
+    for (source, range) in self.days { days[name(source), default: Days()] += range }
+    self.licenses = licenses.mapValues { Self.limited($0, most) }
+    self.days = days
+  }
+
+  private static func limited(_ table: [String: Amount], _ most: Int) -> [String: Amount] {
+    let kept = largest(most, of: table)
+    return table.reduce(into: [:]) { $0[kept.contains($1.key) ? $1.key : others, default: Amount()] += $1.value }
+  }
+
+  private static func largest(_ most: Int, of table: [String: Amount]) -> Set<String> {
+    let named = table.filter { $0.key != unknown && $0.key != others }
+    guard named.count > most else { return Set(table.keys) }
+    let sorted = named.sorted {
+      ($1.value.characters, $1.value.documents, ExactText($0.key))
+        < ($0.value.characters, $0.value.documents, ExactText($1.key))
+    }
+    return Set(sorted.prefix(most).map(\.key) + [unknown, others])
   }
 
   /// Of all sources.
@@ -118,6 +147,7 @@ struct DocumentCounting {
   }
 
   private static func name(_ name: String, in table: [String: DocumentTally.Amount]) -> String {
-    table[name] != nil || table.count < DocumentTally.mostNames ? name : DocumentTally.others
+    if name == DocumentTally.unknown || table[name] != nil { return name }
+    return table.count < DocumentTally.mostNames ? name : DocumentTally.others
   }
 }

@@ -27,7 +27,7 @@ public struct ReportDatasheet: Stage {
   }
 
   public static let name = "report.datasheet"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Writes the datasheet of a corpus: sources, licenses, drops, measures, limits."
   static let documents = Input<Documents>("documents", "The finished corpus.", many: true)
   static let report = Output<Report>("report", "datasheet.html, one self-contained page; datasheet.md; datasheet.json.")
@@ -120,6 +120,7 @@ public struct ReportDatasheet: Stage {
       facts.accounts.append(try NodeManifest(json: JSONValue.parse(FileSystem.read(file.path)).value))
     }
     for file in workspace.files(Self.tallies) { facts.tally += try DocumentTally(jsonFile: file.path, limit: 1 << 28) }
+    facts.tally.limit()
     for file in workspace.files(Self.histograms) {
       facts.histograms.append(try SignalHistograms(jsonFile: file.path, limit: 1 << 28))
     }
