@@ -2,7 +2,18 @@ import ShardKit
 
 /// What an earlier stage of the pipeline did: its counts, drops, options and files, whether they are wired or not.
 public struct StageAccount: Sendable {
+  /// An output that the stage read.
+  public struct Wire: Equatable, Sendable {
+    /// The stage that wrote it.
+    public var stage: String
+    public var kind: ArtifactKind
+  }
+
   public var stage: String
+  /// In the order written.
+  public var wires: [Wire]
+  /// What its kind writes, hidden outputs too.
+  public var outputs: [OutputPort]
   public var manifest: NodeManifest
   /// The node's folder.
   public var folder: String
@@ -24,6 +35,11 @@ public struct StageAccount: Sendable {
     }
   }
 
+  /// Files of all outputs of a kind that can be wired.
+  public func files(of kind: ArtifactKind) -> [ArtifactFile] {
+    outputs.filter { $0.kind == kind && !$0.isHidden }.flatMap { files(of: $0.name) }
+  }
+
   /// Files with the records of dropped documents: JSON lines.
   public var drops: [ArtifactFile] { files(of: Workspace.dropsPort) }
 
@@ -38,7 +54,8 @@ extension Graph {
   ) -> [StageAccount] {
     accountable(node, manifests).map { index in
       StageAccount(
-        stage: nodes[index].name, manifest: manifests[index]!, folder: artifacts.directory(of: manifests[index]!))
+        stage: nodes[index].name, wires: wires(of: index), outputs: nodes[index].description.outputs,
+        manifest: manifests[index]!, folder: artifacts.directory(of: manifests[index]!))
     }
   }
 
@@ -48,6 +65,14 @@ extension Graph {
       NodeIdentity.Wired(
         input: StageAccount.input, source: nodes[index].name,
         digest: Digester.digest(StageAccount.bytes(of: manifests[index]!)))
+    }
+  }
+
+  private func wires(of node: Int) -> [StageAccount.Wire] {
+    nodes[node].edges.compactMap { edge in
+      let source = nodes[edge.source]
+      return source.description.outputs.first { $0.name == edge.output }
+        .map { StageAccount.Wire(stage: source.name, kind: $0.kind) }
     }
   }
 

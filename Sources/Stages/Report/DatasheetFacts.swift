@@ -7,8 +7,10 @@ struct DatasheetFacts {
   var title: String
   var summary: String
   var facts: [String: String]
-  /// Of the stages that the corpus comes from, sources first.
+  /// Of all stages that the corpus depends on, sources first.
   var accounts: [NodeManifest] = []
+  /// Which of them its documents passed.
+  var paths = CorpusPaths()
   var tally = DocumentTally()
   var histograms: [SignalHistograms] = []
   /// By gate.
@@ -47,10 +49,11 @@ struct DatasheetFacts {
   }
 
   private var read: Int {
-    accounts.filter { $0.ledger.input.documents > 0 && $0.isSource }.reduce(0) { $0 + $1.ledger.input.documents }
+    let sources = Set(paths.sources)
+    return own.filter { sources.contains($0.stage) }.reduce(0) { $0 + $1.ledger.input.documents }
   }
 
-  private var dropped: Int { accounts.reduce(0) { $0 + $1.ledger.droppedDocuments } }
+  private var dropped: Int { own.reduce(0) { $0 + $1.ledger.droppedDocuments } }
 
   private static func sorted(_ table: [String: DocumentTally.Amount]) -> [(key: String, value: DocumentTally.Amount)] {
     table.sorted { ($1.value.characters, ExactText($0.key)) < ($0.value.characters, ExactText($1.key)) }
@@ -112,9 +115,25 @@ struct DatasheetFacts {
 
   // MARK: What was done
 
+  /// Of the stages that the documents passed.
+  var own: [NodeManifest] { accounts.filter { paths.contains($0.stage) } }
+
+  /// The sources of documents that no stage of these kinds looked at; nil if there is no such stage on their way.
+  func missed(by kinds: Set<String>) -> [String]? {
+    let passed = Set(own.filter { kinds.contains($0.identity.use) }.map(\.stage))
+    return passed.isEmpty ? nil : paths.sources(bypassing: passed)
+  }
+
   private var stages: ReportPage.Section {
+    let others = accounts.filter { !paths.contains($0.stage) }
+    let tables = [("Stages that the documents passed", own), ("Stages that measured, or made what these use", others)]
+    return ReportPage.Section(
+      title: "Processing", blocks: tables.filter { !$0.1.isEmpty }.map { .table(Self.stages($0.0, $0.1)) })
+  }
+
+  private static func stages(_ caption: String, _ accounts: [NodeManifest]) -> PageTable {
     var table = PageTable(
-      "Stages that the corpus comes from",
+      caption,
       [("stage", .text), ("kind", .text), ("in", .number), ("out", .number), ("dropped", .number), ("merged", .number)])
     table.rows = accounts.map { account in
       let ledger = account.ledger
@@ -122,14 +141,14 @@ struct DatasheetFacts {
       return [account.stage, account.identity.use]
         + [ledger.input.documents, ledger.output.documents, ledger.droppedDocuments, merged].map(grouped)
     }
-    return ReportPage.Section(title: "Processing", blocks: [.table(table)])
+    return table
   }
 
   private var dropSection: ReportPage.Section {
     var table = PageTable(
       "Dropped documents by reason",
       [("stage", .text), ("reason", .text), ("documents", .number), ("bytes", .number), ("examples", .text)])
-    for account in accounts {
+    for account in own {
       for (reason, count) in account.ledger.dropped.sorted(by: {
         ($1.value.documents, $0.key) < ($0.value.documents, $1.key)
       }) {
@@ -155,7 +174,7 @@ struct DatasheetFacts {
   // MARK: Measures
 
   private var pictures: [HistogramPicture] {
-    let gates = accounts.filter { $0.identity.use == Gate.name }
+    let gates = own.filter { $0.identity.use == Gate.name }
     return histograms.flatMap { scored in
       let readers = gates.filter { gate in gate.identity.inputs.contains { $0.source.hasPrefix(scored.stage + ".") } }
       let thresholds = readers.map { GateThresholds.of($0, cuts[$0.stage]) }
@@ -184,7 +203,7 @@ struct DatasheetFacts {
   // MARK: Personal data and test sets
 
   private var personal: ReportPage.Section {
-    let searches = accounts.filter { $0.identity.use == RedactPII.name }
+    let searches = own.filter { $0.identity.use == RedactPII.name }
     var table = PageTable(
       "Personal data that was found",
       [
@@ -202,7 +221,14 @@ struct DatasheetFacts {
       searches.isEmpty
       ? [.paragraph("Personal data was not looked for.")]
       : table.rows.isEmpty ? [.paragraph("Personal data was looked for, and none was found.")] : [.table(table)]
-    return ReportPage.Section(title: "Personal data", blocks: blocks)
+    return ReportPage.Section(
+      title: "Personal data",
+      blocks: blocks + unsearched(DatasheetLimits.personal, by: [RedactPII.name]))
+  }
+
+  private func unsearched(_ what: String, by kinds: Set<String>) -> [ReportPage.Block] {
+    guard let missed = missed(by: kinds), !missed.isEmpty else { return [] }
+    return [.paragraph(DatasheetLimits.line(what, missed))]
   }
 
   private static func action(_ kind: String, _ account: NodeManifest) -> String {
@@ -226,7 +252,8 @@ struct DatasheetFacts {
     return ReportPage.Section(
       title: "Decontamination",
       blocks: table.rows.isEmpty
-        ? [.paragraph("The corpus was not searched for questions of test sets.")] : [.table(table)])
+        ? [.paragraph("The corpus was not searched for questions of test sets.")]
+        : [.table(table)] + unsearched(DatasheetLimits.decontamination, by: [Decontaminate.name]))
   }
 
   private var limitSection: ReportPage.Section {
@@ -236,7 +263,7 @@ struct DatasheetFacts {
   // MARK: JSON
 
   var json: JSONValue {
-    let dropped = accounts.map { account in
+    let dropped = own.map { account in
       JSONMember(
         account.stage,
         .object(
@@ -263,9 +290,4 @@ struct DatasheetFacts {
       "limits": .strings(DatasheetLimits.of(self)),
     ]
   }
-}
-
-extension NodeManifest {
-  /// Whether it reads no documents of another stage.
-  var isSource: Bool { !identity.inputs.contains { $0.input == "documents" } }
 }

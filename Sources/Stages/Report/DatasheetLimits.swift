@@ -4,30 +4,54 @@ import ShardKit
 /// What was not done, and what is not known.
 enum DatasheetLimits {
   static func of(_ facts: DatasheetFacts) -> [String] {
-    let uses = Set(facts.accounts.map(\.identity.use))
-    return undone(uses) + unstated(facts) + warnings(facts) + [
+    undone(facts) + unstated(facts) + warnings(facts) + [
       "Counts and measures describe the texts; whether they are true, fair or complete has not been judged."
     ]
   }
 
-  private static func undone(_ uses: Set<String>) -> [String] {
-    var out: [String] = []
-    let copies = uses.filter { $0.hasPrefix("dedupe.") }
-    if copies.isEmpty {
-      out.append("No deduplication: documents may occur several times.")
-    } else if !copies.contains(DedupeMinHash.name) {
-      out.append("No search for near duplicates (\(copies.sorted().joined(separator: ", ")) only).")
+  static let personal = "Personal data was not looked for in"
+  static let decontamination = "No decontamination of"
+  private static let mostNames = 20
+
+  /// Names the sources that something was not done to.
+  static func line(_ what: String, _ sources: [String]) -> String {
+    let more = sources.count > mostNames ? " and \(grouped(sources.count - mostNames)) more" : ""
+    return "\(what): \(sources.prefix(mostNames).joined(separator: ", "))\(more)."
+  }
+
+  /// What was not done to the documents on every way from a source.
+  private static func undone(_ facts: DatasheetFacts) -> [String] {
+    func limit(_ kinds: Set<String>, none: String, some: String) -> String? {
+      guard let missed = facts.missed(by: kinds) else { return none }
+      return missed.isEmpty ? nil : line(some, missed)
     }
-    if !uses.contains(Decontaminate.name) {
-      out.append(
-        "No decontamination: questions of test sets may be in the corpus, and scores on them are not to be trusted.")
+    let rest = [
+      limit(
+        [Decontaminate.name],
+        none: "No decontamination: questions of test sets may be in the corpus, and scores on them are not to be "
+          + "trusted.",
+        some: decontamination),
+      limit([RedactPII.name], none: "Personal data was not looked for.", some: personal),
+      limit([FilterToxicity.name], none: "Toxic text was not looked for.", some: "Toxic text was not looked for in"),
+      limit(
+        [FilterLanguage.name], none: "Languages were not checked; those above are what metadata state.",
+        some: "Languages were not checked in"),
+      limit([FilterQuality.name, Gate.name], none: "No filter by quality.", some: "No filter by quality of"),
+    ]
+    return copies(facts) + rest.compactMap(\.self)
+  }
+
+  private static func copies(_ facts: DatasheetFacts) -> [String] {
+    let kinds = Set(facts.own.map(\.identity.use).filter { $0.hasPrefix("dedupe.") })
+    guard let missed = facts.missed(by: kinds) else {
+      return ["No deduplication: documents may occur several times."]
     }
-    if !uses.contains(RedactPII.name) { out.append("Personal data was not looked for.") }
-    if !uses.contains(FilterToxicity.name) { out.append("Toxic text was not looked for.") }
-    if !uses.contains(FilterLanguage.name) {
-      out.append("Languages were not checked; those above are what metadata state.")
+    var out = missed.isEmpty ? [] : [line("No deduplication of", missed)]
+    if let far = facts.missed(by: [DedupeMinHash.name])?.filter({ !missed.contains($0) }) {
+      if !far.isEmpty { out.append(line("No search for near duplicates in", far)) }
+    } else {
+      out.append("No search for near duplicates (\(kinds.sorted().joined(separator: ", ")) only).")
     }
-    if uses.isDisjoint(with: [FilterQuality.name, Gate.name]) { out.append("No filter by quality.") }
     return out
   }
 

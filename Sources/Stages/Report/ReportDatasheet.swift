@@ -66,22 +66,29 @@ public struct ReportDatasheet: Stage {
         }
       }
     case .measure:
+      let scorers = Set(self.paths(context).scorers)
       return context.accounts.enumerated().compactMap { number, account in
-        let files = Set(account.manifest.files.map(\.port)).sorted().flatMap { account.files(of: $0) }
-          .filter { $0.name.hasSuffix(".signals") }
+        guard scorers.contains(account.stage) else { return nil }
+        let files = account.files(of: .signals).filter { $0.name.hasSuffix(".signals") }
         return files.isEmpty ? nil : TaskPlan(key: TaskPlan.padded(number), inputs: [.main: files])
       }
     case .write:
+      let paths = self.paths(context)
       let accounts = context.accounts
+      let own = accounts.filter { paths.contains($0.stage) }
       let inputs: TaskInputs = [
-        "accounts": accounts.map(\.file), "drops": accounts.flatMap(\.drops),
-        "cuts": accounts.flatMap { $0.files(of: Gate.cuts.port.name) },
-        "decontamination": accounts.filter { $0.manifest.identity.use == Decontaminate.name }
+        "accounts": accounts.map(\.file), "drops": own.flatMap(\.drops),
+        "cuts": own.flatMap { $0.files(of: Gate.cuts.port.name) },
+        "decontamination": own.filter { $0.manifest.identity.use == Decontaminate.name }
           .flatMap { $0.files(of: Decontaminate.report.port.name) }.filter { $0.name.hasSuffix(".json") },
         "tallies": context.files(Self.tallies), "histograms": context.files(Self.histograms),
       ]
-      return [TaskPlan(key: "datasheet", inputs: inputs, memoryBytes: 256 << 20)]
+      return [try TaskPlan(key: "datasheet", inputs: inputs, payload: paths, memoryBytes: 256 << 20)]
     }
+  }
+
+  private func paths(_ context: PlanningContext) -> CorpusPaths {
+    CorpusPaths(to: context.artifacts(Self.documents).map(\.stage), context.accounts)
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
@@ -116,6 +123,7 @@ public struct ReportDatasheet: Stage {
 
   private func write(_ workspace: Workspace) throws {
     var facts = DatasheetFacts(title: options.title, summary: options.summary, facts: options.facts)
+    facts.paths = try workspace.payload(CorpusPaths.self)
     for file in workspace.files("accounts") {
       facts.accounts.append(try NodeManifest(json: JSONValue.parse(FileSystem.read(file.path)).value))
     }
