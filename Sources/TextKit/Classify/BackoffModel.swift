@@ -62,19 +62,19 @@ public final class BackoffModel: Sendable {
   private func logarithm(of word: UInt64, after history: [UInt64]) -> Float {
     var key = GramTable.key(word), length = 0
     guard var sum = table[key]?.logarithm else { return Self.unknownLogarithm }
-    for before in history.prefix(order - 1) {
+    // Of every length: a pruned model may have "a b c" without "b c".
+    for (place, before) in history.prefix(order - 1).enumerated() {
       key = GramTable.key(before, following: key)
-      guard let longer = table[key] else { break }
+      guard let longer = table[key] else { continue }
       sum = longer.logarithm
-      length += 1
+      length = place + 1
     }
     // What backing off to the n-gram that is known costs: of each context that is longer than its own.
     var context: UInt64?
     for (place, before) in history.prefix(order - 1).enumerated() {
       let next = context.map { GramTable.key(before, following: $0) } ?? GramTable.key(before)
       context = next
-      guard let known = table[next] else { break }
-      if place >= length { sum += known.backoff }
+      if place >= length, let known = table[next] { sum += known.backoff }
     }
     return sum
   }

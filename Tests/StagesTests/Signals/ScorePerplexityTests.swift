@@ -66,6 +66,53 @@ import Testing
     }
   }
 
+  /// SRILM's pruning keeps n-grams whose ends it removes.
+  @Test func theLongestNGramCountsIfShorterOnesWerePruned() throws {
+    let (folder, path) = try Self.write(
+      """
+      \\data\\
+      ngram 1=7
+      ngram 2=2
+      ngram 3=2
+      ngram 4=1
+
+      \\1-grams:
+      -2\t<unk>
+      -99\t<s>\t-0.1
+      -0.9\t</s>
+      -0.7\ta\t-0.2
+      -0.8\tb\t-0.3
+      -1.1\tc\t-0.4
+      -1.2\td\t-0.05
+
+      \\2-grams:
+      -0.3\ta b\t-0.25
+      -0.6\t<s> d\t-0.15
+
+      \\3-grams:
+      -0.01\ta b c\t-0.35
+      -0.02\td a b\t-0.45
+
+      \\4-grams:
+      -0.03\ta b c d
+
+      \\end\\
+      """)
+    defer { try? FileSystem.removeTree(folder) }
+    let model = try BackoffModel(path)
+    let expected = [
+      // a after <s>; b after a; c by "a b c"; </s> after "a b c", "b c" (which is not there) and c.
+      ("a b c", -0.8 - 0.3 - 0.01 - (0.35 + 0.4 + 0.9)),
+      // d by "a b c d"; after it "b c d" and "c d" are no contexts, d is.
+      ("a b c d", -0.8 - 0.3 - 0.01 - 0.03 - (0.05 + 0.9)),
+      // b by "d a b"; c by "a b c", after the context "d a b".
+      ("d a b c", -0.6 - (0.15 + 0.05 + 0.7) - 0.02 - (0.45 + 0.01) - (0.35 + 0.4 + 0.9)),
+    ]
+    for (line, logarithm) in expected {
+      #expect(abs(Self.score(line, model).logarithm - logarithm) < 1e-5, "\(line)")
+    }
+  }
+
   @Test func documentsGetTheirPerplexity() throws {
     let (folder, path) = try Self.write(Self.arpa)
     defer { try? FileSystem.removeTree(folder) }
