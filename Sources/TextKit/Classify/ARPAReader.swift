@@ -50,7 +50,16 @@ struct ARPAReader {
     guard isOpen, !counts.isEmpty, order == counts.count, left == 0 else {
       throw malformed(isOpen ? "the file ends too early" : "it has no \\data\\")
     }
+    try checkSentences()
     return (table, order)
+  }
+
+  private func checkSentences() throws(ShardError) {
+    for word in ["<s>", "</s>"] where table[GramTable.key(recordHash(Array(word.utf8)))] == nil {
+      throw ShardError(
+        .malformed, path, "the model has no n-gram '\(word)', so that it cannot score sentences",
+        hint: "Train it with sentences' beginnings and ends, as lmplz and SRILM's ngram-count do by default.")
+    }
   }
 
   /// `ngram 2=1234`.

@@ -11,7 +11,7 @@ public final class BackoffModel: Sendable {
   private let unknown: UInt64
   private static let sentenceStart = wordHash("<s>")
   private static let sentenceEnd = wordHash("</s>")
-  /// Of a word that the model does not know, if it has no `<unk>`, as in KenLM.
+  /// Of a word that the model does not know, if it has neither `<unk>` nor `<UNK>`, as in KenLM.
   private static let unknownLogarithm: Float = -100
 
   /// What a text was given.
@@ -30,11 +30,14 @@ public final class BackoffModel: Sendable {
   }
 
   /// Reads a model, which may be compressed.
-  /// - Throws: `ShardError` if the file cannot be read (`.malformed` if it is not such a model).
+  /// - Throws: `ShardError` if the file cannot be read (`.malformed` if it is not such a model, or does not know where
+  ///   sentences begin and end: `<s>`, `</s>`).
   public init(_ path: String) throws(ShardError) {
     var reader = try ARPAReader(path)
     (table, order) = try reader.read()
-    unknown = Self.wordHash("<unk>")
+    let small = Self.wordHash("<unk>"), capital = Self.wordHash("<UNK>")
+    let isCapital = table[GramTable.key(small)] == nil && table[GramTable.key(capital)] != nil
+    unknown = isCapital ? capital : small
   }
 
   static func wordHash(_ text: StaticString) -> UInt64 {

@@ -113,6 +113,27 @@ import Testing
     }
   }
 
+  @Test func aModelKnowsWhereSentencesBeginAndEnd() throws {
+    for (old, new, missing) in [("0\t<s>\t", "0\t<S>\t", "'<s>'"), ("-0.9\t</s>", "-0.9\t</S>", "'</s>'")] {
+      let (folder, path) = try Self.write(Self.arpa.replacing(old, with: new))
+      defer { try? FileSystem.removeTree(folder) }
+      #expect { try BackoffModel(path) } throws: { error in
+        (error as? ShardError)?.code == .malformed && "\(error)".contains("has no n-gram \(missing)")
+      }
+    }
+  }
+
+  /// SRILM writes <unk>, other programs <UNK>; without either the logarithm is -100, as KenLM takes it.
+  @Test func theUnknownWordIsWrittenInTwoWays() throws {
+    for (name, logarithm) in [("<unk>", -1.5), ("<UNK>", -1.5), ("<other>", -100)] {
+      let (folder, path) = try Self.write(Self.arpa.replacing("<unk>", with: name))
+      defer { try? FileSystem.removeTree(folder) }
+      let score = Self.score("雷", try BackoffModel(path))
+      let context = name == "<other>" ? 0 : -0.3
+      #expect(abs(score.logarithm - (context + logarithm - 0.9)) < 1e-5 && score.unknown == 1, "\(name)")
+    }
+  }
+
   @Test func documentsGetTheirPerplexity() throws {
     let (folder, path) = try Self.write(Self.arpa)
     defer { try? FileSystem.removeTree(folder) }
