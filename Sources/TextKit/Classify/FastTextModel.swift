@@ -39,7 +39,7 @@ public final class FastTextModel: Sendable {
   /// The probability of each label, in the order of `labels`; those of one-against-all need not sum to 1. Empty for a text
   /// without any word or n-gram that the model knows.
   ///
-  /// Line ends are white space, and the text ends as a line does.
+  /// Line ends are white space, and the text ends as a line does; or with a word `</s>`, as in fastText.
   public func probabilities(of text: UnsafeBufferPointer<UInt8>) -> [Float] {
     var rows: [Int] = []
     collect(text, into: &rows)
@@ -63,8 +63,10 @@ public final class FastTextModel: Sendable {
     var start = 0
     for end in 0...bytes.count {
       guard end == bytes.count || Self.isSpace(bytes[end]) else { continue }
-      if end > start { add(UnsafeRawBufferPointer(rebasing: bytes[start..<end]), &rows, &hashes, &padded) }
+      let word = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
       start = end + 1
+      if word.elementsEqual(FastTextDictionary.lineEnd) { break }
+      if !word.isEmpty { add(word, &rows, &hashes, &padded) }
     }
     FastTextDictionary.lineEnd.withUnsafeBytes { add($0, &rows, &hashes, &padded) }
     addWordGrams(hashes, &rows)

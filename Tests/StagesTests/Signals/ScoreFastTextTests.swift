@@ -29,6 +29,8 @@ import Testing
   private static let texts = [
     "静かな 図書室 と 読書", "今すぐ クリック! 激安 の 町", "未知の言葉 定理 証明 ∀x", "二行の\n文章\tと　空白", "", "__label__good 証明",
     "a", "𠮷野家 café café café 補題 補題 補題 補題",
+    // Last, because the program takes what follows for another line.
+    "図書室 読書 </s> 激安 送料無料",
   ]
 
   private static func run(_ arguments: [String]) throws -> String {
