@@ -3,8 +3,8 @@ public import ShardKit
 
 /// A supervised model of fastText, from its .bin or .ftz file: what labels a text has.
 ///
-/// The file is mapped into memory, not copied, so that tasks share it; besides it a model takes about 30 bytes per word.
-/// Safe to use from several threads.
+/// The file is mapped into memory, not copied, so that tasks share it; besides it a model takes about 30 bytes per word,
+/// and a text 4 bytes per word if the model has n-grams of words. Safe to use from several threads.
 public final class FastTextModel: Sendable {
   /// Without `__label__`, most frequent first.
   public let labels: [String]
@@ -41,22 +41,35 @@ public final class FastTextModel: Sendable {
   ///
   /// Line ends are white space, and the text ends as a line does; or with a word `</s>`, as in fastText.
   public func probabilities(of text: UnsafeBufferPointer<UInt8>) -> [Float] {
-    var rows: [Int] = []
-    collect(text, into: &rows)
-    guard !rows.isEmpty else { return [] }
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: settings.dimension) { hidden in
-      hidden.update(repeating: 0)
-      for row in rows { input.add(row, of: file.bytes, to: hidden.baseAddress!) }
-      let scale = 1 / Float(rows.count)
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: settings.dimension) { hidden in
+      hidden.initialize(repeating: 0)
+      var sum = RowSum(matrix: input, bytes: file.bytes, values: hidden.baseAddress!)
+      collect(text, into: &sum)
+      guard sum.rows > 0 else { return [] }
+      let scale = 1 / Float(sum.rows)
       for place in hidden.indices { hidden[place] *= scale }
       return probabilities(UnsafePointer(hidden.baseAddress!))
     }
   }
 
+  /// The sum of the rows of a text's words and n-grams, added as they are found.
+  private struct RowSum {
+    let matrix: FastTextMatrix
+    let bytes: UnsafeRawBufferPointer
+    let values: UnsafeMutablePointer<Float>
+    var rows = 0
+
+    @inline(__always)
+    mutating func add(_ row: Int) {
+      matrix.add(row, of: bytes, to: values)
+      rows += 1
+    }
+  }
+
   // MARK: Words
 
-  /// The rows of a text's words and n-grams.
-  private func collect(_ text: UnsafeBufferPointer<UInt8>, into rows: inout [Int]) {
+  /// Adds the rows of a text's words, then those of its n-grams of words.
+  private func collect(_ text: UnsafeBufferPointer<UInt8>, into sum: inout RowSum) {
     let bytes = UnsafeRawBufferPointer(text)
     var hashes: [UInt32] = []
     var padded: [UInt8] = []
@@ -66,30 +79,30 @@ public final class FastTextModel: Sendable {
       let word = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
       start = end + 1
       if word.elementsEqual(FastTextDictionary.lineEnd) { break }
-      if !word.isEmpty { add(word, &rows, &hashes, &padded) }
+      if !word.isEmpty { add(word, &sum, &hashes, &padded) }
     }
-    FastTextDictionary.lineEnd.withUnsafeBytes { add($0, &rows, &hashes, &padded) }
-    addWordGrams(hashes, &rows)
+    FastTextDictionary.lineEnd.withUnsafeBytes { add($0, &sum, &hashes, &padded) }
+    addWordGrams(hashes, &sum)
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || 0x09...0x0D ~= byte || byte == 0 }
 
   private func add(
-    _ word: UnsafeRawBufferPointer, _ rows: inout [Int], _ hashes: inout [UInt32], _ padded: inout [UInt8]
+    _ word: UnsafeRawBufferPointer, _ sum: inout RowSum, _ hashes: inout [UInt32], _ padded: inout [UInt8]
   ) {
     let hash = fastTextHash(word)
     let place = dictionary.place(word, hash: hash, file.bytes)
     // Labels in a text are not words of it.
     if let place, place >= dictionary.words { return }
     if place == nil, word.starts(with: FastTextDictionary.labelPrefix) { return }
-    if let place { rows.append(place) }
+    if let place { sum.add(place) }
     let isLineEnd = word.elementsEqual(FastTextDictionary.lineEnd)
-    if settings.longest > 0, !isLineEnd { addCharacterGrams(word, &rows, &padded) }
-    hashes.append(hash)
+    if settings.longest > 0, !isLineEnd { addCharacterGrams(word, &sum, &padded) }
+    if settings.wordGrams > 1 { hashes.append(hash) }
   }
 
   /// The n-grams of the word between < and >, but not < and > alone.
-  private func addCharacterGrams(_ word: UnsafeRawBufferPointer, _ rows: inout [Int], _ padded: inout [UInt8]) {
+  private func addCharacterGrams(_ word: UnsafeRawBufferPointer, _ sum: inout RowSum, _ padded: inout [UInt8]) {
     padded.removeAll(keepingCapacity: true)
     padded.append(UInt8(ascii: "<"))
     padded.append(contentsOf: word)
@@ -107,20 +120,20 @@ public final class FastTextModel: Sendable {
           characters += 1
           let isMark = characters == 1 && (start == 0 || end == padded.count)
           guard characters >= settings.shortest, !isMark else { continue }
-          if let row = dictionary.row(gram: UInt64(hash) % UInt64(settings.buckets)) { rows.append(row) }
+          if let row = dictionary.row(gram: UInt64(hash) % UInt64(settings.buckets)) { sum.add(row) }
         }
       }
     }
   }
 
-  private func addWordGrams(_ hashes: [UInt32], _ rows: inout [Int]) {
+  private func addWordGrams(_ hashes: [UInt32], _ sum: inout RowSum) {
     guard settings.wordGrams > 1 else { return }
     func wide(_ hash: UInt32) -> UInt64 { UInt64(bitPattern: Int64(Int32(bitPattern: hash))) }
     for start in hashes.indices {
       var hash = wide(hashes[start])
       for next in (start + 1)..<max(start + 1, min(hashes.count, start + settings.wordGrams)) {
         hash = hash &* 116_049_371 &+ wide(hashes[next])
-        if let row = dictionary.row(gram: hash % UInt64(settings.buckets)) { rows.append(row) }
+        if let row = dictionary.row(gram: hash % UInt64(settings.buckets)) { sum.add(row) }
       }
     }
   }
