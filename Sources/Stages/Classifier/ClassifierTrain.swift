@@ -18,7 +18,7 @@ public struct ClassifierTrain: Stage {
     @Option("Characters of the shortest n-grams.", in: 1...8) public var shortest = 1
     @Option("Characters of the longest n-grams.", in: 1...8) public var longest = 4
     @Option(
-      "n-grams are numbered by a hash of this many bits. It bounds the memory: about 60 bytes for each of 2 to the power "
+      "n-grams are numbered by a hash of this many bits. It bounds the memory: about 80 bytes for each of 2 to the power "
         + "of it; fewer bits confuse n-grams of large corpora.", in: 8...24)
     public var bits = 22
     @Option("n-grams that fewer documents have do not count.", in: 1...1_000_000) public var minimumDocuments = 2
@@ -108,8 +108,7 @@ public struct ClassifierTrain: Stage {
       }
     case .fit:
       let counts = context.files(Self.counts)
-      let documents = sources.flatMap(\.files).reduce(0) { $0 + $1.documents }
-      let memoryBytes = (32 << 20) + 60 * features + 120 * documents
+      let memoryBytes = (32 << 20) + Self.bytes(features: features, sources.flatMap(\.files))
       return try (0...options.folds).map { fold in
         let key = fold < options.folds ? "fold-\(padded(fold + 1, 2))" : "whole"
         return try TaskPlan(key: key, inputs: [.main: counts], payload: fold, memoryBytes: memoryBytes)
@@ -120,9 +119,15 @@ public struct ClassifierTrain: Stage {
         TaskPlan(
           key: "classifier",
           inputs: [.main: context.files(Self.counts), "fits": context.files(Self.fits), "texts": texts],
-          memoryBytes: (64 << 20) + 12 * features + 120 * texts.reduce(0) { $0 + $1.documents })
+          memoryBytes: (64 << 20) + Self.bytes(features: features, texts))
       ]
     }
+  }
+
+  /// What fitting keeps at once: of a feature its place, its scale and eight vectors of Newton's method; of a document
+  /// where its n-grams are, its traits' steps, its margins and what splits it into folds. Judging keeps less.
+  private static func bytes(features: Int, _ files: [ArtifactFile]) -> Int {
+    80 * features + 200 * files.reduce(0) { $0 + $1.documents }
   }
 
   private static func check(_ wired: [Bool]) throws {

@@ -16,7 +16,7 @@ final class CountedDocuments {
   }
 
   private let files: [MappedFile]
-  private let traitCount: Int
+  let traitCount: Int
   let rows: [Row]
 
   /// - Parameter traits: how many each document has.
@@ -55,6 +55,12 @@ final class CountedDocuments {
   func traits(_ row: Int) -> [Float] {
     let end = rows[row].features.lowerBound
     return Self.numbers(files[rows[row].file])[(end - traitCount)..<end].map { Float(bitPattern: $0) }
+  }
+
+  /// One of the traits of a document.
+  func trait(_ trait: Int, of row: Int) -> Float {
+    let start = rows[row].features.lowerBound - traitCount
+    return Float(bitPattern: Self.numbers(files[rows[row].file])[start + trait])
   }
 
   /// What a file has of a document.

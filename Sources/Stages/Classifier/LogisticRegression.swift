@@ -4,8 +4,8 @@ import TextKit
 /// Logistic regression with an L2 penalty on counted n-grams, by Newton's method with conjugate gradients.
 ///
 /// Minimizes ½‖w‖² + cost · Σ ln(1 + exp(-y(w·x + b))). Everything is summed in the documents' order on one thread, so
-/// the same documents give the same bits. Reads the documents once per step of the conjugate gradients and keeps about 60
-/// bytes per feature that occurs, and 60 per document.
+/// the same documents give the same bits. Reads the documents once per step of the conjugate gradients and keeps about 80
+/// bytes per feature that occurs, and 80 per document.
 struct LogisticRegression {
   /// The features that count: the value of one that occurs n times is `LinearClassifier.frequencies[n]` times its scale.
   struct Features {

@@ -17,11 +17,10 @@ struct TraitFeatures {
 
   /// - Parameter rows: the documents to take the cuts from; at least one.
   init(_ documents: CountedDocuments, rows: [Int]) {
-    let values = rows.map { documents.traits($0) }
-    traits = values.first?.count ?? 0
+    traits = documents.traitCount
     var cuts: [Float] = []
     for trait in 0..<traits {
-      let sorted = values.map { $0[trait] }.sorted()
+      let sorted = rows.map { documents.trait(trait, of: $0) }.sorted()
       cuts += (1...Self.perTrait).map { sorted[sorted.count * $0 / (Self.perTrait + 1)] }
     }
     self.cuts = cuts

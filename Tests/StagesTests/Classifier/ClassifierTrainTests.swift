@@ -171,6 +171,17 @@ import Testing
     #expect(solution.weights.contains { abs($0) > 0.1 })
   }
 
+  @Test func cutsDivideTheValuesOfEachTraitEvenly() throws {
+    let harness = try Self.train([Self.documents(70)])
+    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let features = TraitFeatures(counted, rows: Array(5..<70))
+    let expected = (0..<Self.traits).flatMap { trait in
+      let values = (5..<70).map { counted.traits($0)[trait] }.sorted()
+      return (1...31).map { values[65 * $0 / 32] }
+    }
+    #expect(features.table([Double](repeating: 0, count: features.count)[...]).cuts == expected)
+  }
+
   /// What scoring gives from the file is what the regression gives from the counts.
   @Test func scoringAgreesWithTraining() throws {
     let documents = Self.documents(60)
