@@ -44,7 +44,7 @@ public struct ClassifierTrain: Stage {
   }
 
   public static let name = "classifier.train"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary =
     "Trains a linear classifier on n-grams of characters, from labels or from two corpora, and measures it."
   static let documents = Input<Documents>(
@@ -211,10 +211,21 @@ public struct ClassifierTrain: Stage {
   }
 
   private func checkLabels(_ documents: CountedDocuments, _ rows: [Int]) throws {
+    let hint = "Check labelField and positiveLabels; each label needs documents of at least \(options.folds) texts."
+    func refuse(_ why: String) -> StageError { StageError(.input, "documents", why, hint: hint) }
+    let texts = [true, false].map { label in
+      Set(documents.rows.lazy.filter { $0.isPositive == label }.map(\.hash)).count
+    }
+    guard !documents.rows.isEmpty else { throw refuse("none has a label") }
+    guard !texts.contains(0) else { throw refuse("all have one label") }
+    if let few = texts.firstIndex(where: { $0 < options.folds }) {
+      throw refuse(
+        "only \(texts[few]) different texts have \(few == 0 ? "a positive" : "the other") label, "
+          + "fewer than folds (\(options.folds))")
+    }
     let positives = rows.count { documents.rows[$0].isPositive }
-    guard positives == 0 || positives == rows.count else { return }
-    throw StageError(
-      .input, "documents", rows.isEmpty ? "none has a label" : "all have one label, or too few the other one",
-      hint: "Check labelField and positiveLabels; each label needs documents of at least \(options.folds) texts.")
+    guard positives > 0, positives < rows.count else {
+      throw refuse("without one of the folds all have one label: too many texts have both labels")
+    }
   }
 }

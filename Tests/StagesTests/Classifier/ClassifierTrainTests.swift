@@ -114,6 +114,17 @@ import Testing
     #expect { try Self.train([documents], ["positiveLabels": .list(["nice"])]) } throws: {
       "\($0)".contains("all have one label")
     }
+    // A hundred copies of four texts are no more than four.
+    let few = (0..<100).map { Document(id: "f\($0)", text: "別の文\($0 % 4)", metadata: ["label": "few"]) }
+    for (label, kind) in [("bad", "a positive"), ("good", "the other")] {
+      let labels: [JSONMember] = [
+        JSONMember("positiveLabels", .strings([label == "bad" ? "few" : "good"])),
+        JSONMember("negativeLabels", .strings([label == "bad" ? "bad" : "few"])),
+      ]
+      #expect { try Self.train([documents, few], .object(labels)) } throws: {
+        "\($0)".contains("only 4 different texts have \(kind) label, fewer than folds (5)")
+      }
+    }
     #expect(throws: StageError.self) { try StageHarness(ClassifierTrain.self, options: ["shortest": 5]) }
     #expect(throws: StageError.self) {
       try StageHarness(ClassifierTrain.self, options: ["positiveLabels": .list(["a"]), "negativeLabels": .list(["a"])])
