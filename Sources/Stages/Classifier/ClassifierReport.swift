@@ -83,7 +83,7 @@ struct ClassifierReport {
   private static func list(_ grams: [DecidingGrams.Gram]) -> String {
     guard !grams.isEmpty else { return "none." }
     return grams.prefix(60).map { gram in
-      let text = DecidingGrams.visible(gram.text)
+      let text = gram.name
       // A code span ends with the first grave accent.
       return text.contains("`") ? "`` \(text) ``" : "`\(text)`"
     }.joined(separator: " ")

@@ -24,9 +24,11 @@ extension ClassifierTrain {
     var file = try ClassifierFile(whole.path)
     file.calibration = Calibration(options.calibration, margins: held.margins, labels: held.labels)
     try file.write(workspace, to: Self.classifier, name: ClassifierFile.name)
+    let texts = Labels.allCases.map { workspace.files($0.role).map(\.path) }
+    let grams = try DecidingGrams(file.model, count: options.topGrams, texts: texts) { try workspace.control.check() }
     let report = ClassifierReport(
       held, method: options.calibration, folds: options.folds, features: file.model.scales.count { $0 != 0 },
-      grams: try DecidingGrams(file.model, count: options.topGrams, in: workspace))
+      grams: grams)
     try workspace.write(Self.metrics, name: "classifier.json", Array(report.json.prettyText().utf8))
     try workspace.write(Self.report, name: "classifier.md", Array(report.markdown.utf8))
     try workspace.write(Self.report, name: "precision-recall.svg", Array(report.picture.utf8))
@@ -56,7 +58,8 @@ extension ClassifierTrain {
 /// The n-grams with the largest weights, by name.
 struct DecidingGrams {
   struct Gram {
-    var text: String
+    /// White space as ␣; of an n-gram that was not found, its number.
+    var name: String
     var weight: Double
     /// Occurrences in the texts that were read for the names.
     var occurrences: Int
@@ -66,59 +69,99 @@ struct DecidingGrams {
   var positive: [Gram] = []
   var negative: [Gram] = []
 
-  /// Texts are read for names until they have this size: an n-gram that decides is in many.
-  private static let enough = 64 << 20
-
-  init(_ model: LinearClassifier, count: Int, in workspace: Workspace) throws {
+  /// - Parameters:
+  ///   - texts: paths of documents, input by input.
+  ///   - bytes: how much of their texts is read for names, an equal part of each input and of each file within it: an
+  ///     n-gram that decides is in many.
+  ///   - check: called between documents; may throw to stop.
+  init(
+    _ model: LinearClassifier, count: Int, texts: [[String]], bytes: Int = 64 << 20, check: () throws -> Void = {}
+  ) throws {
     let ordered = model.weights.indices.filter { model.weights[$0] != 0 }
       .sorted { (model.weights[$0], $0) < (model.weights[$1], $1) }
     let lowest = ordered.prefix { model.weights[$0] < 0 }.prefix(count)
     let highest = ordered.reversed().prefix { model.weights[$0] > 0 }.prefix(count)
-    let names = try Self.names(of: Set(lowest + highest), model, workspace)
+    let features = Array(lowest) + Array(highest)
+    var names = GramNames(of: features, model.shape)
+    if !features.isEmpty {
+      try Self.forEachPart(of: texts.filter { !$0.isEmpty }, bytes) { files, bytes in
+        try Self.forEachPart(of: files, bytes) { file, bytes in
+          try check()
+          return try names.read(file, bytes, check)
+        }
+      }
+    }
     func gram(_ feature: Int) -> Gram {
-      // Of the n-grams with one number, the one that occurs most often.
-      let known = (names[feature] ?? [:]).max { ($0.value, $1.key) < ($1.value, $0.key) }
+      let known = names.mostFrequent(feature)
       return Gram(
-        text: known?.key.text ?? "(number \(feature))", weight: Double(model.weights[feature]),
-        occurrences: known?.value ?? 0)
+        name: known.map { Self.visible($0.text) } ?? "(number \(feature))", weight: Double(model.weights[feature]),
+        occurrences: known?.occurrences ?? 0)
     }
     positive = highest.map(gram)
     negative = lowest.map(gram)
   }
 
-  private static func names(
-    of features: Set<Int>, _ model: LinearClassifier, _ workspace: Workspace
-  ) throws -> [Int: [ExactText: Int]] {
-    var names: [Int: [ExactText: Int]] = [:]
-    guard !features.isEmpty else { return names }
-    let counter = GramCounter(model.shape)
-    var isWanted = [Bool](repeating: false, count: model.shape.features)
+  /// Divides bytes evenly; what one of the parts leaves is for those after it.
+  /// - Parameter body: returns how many it has taken of those that are its part.
+  @discardableResult
+  private static func forEachPart<Part>(
+    of parts: [Part], _ bytes: Int, _ body: (Part, Int) throws -> Int
+  ) rethrows -> Int {
+    var left = bytes
+    for (place, part) in parts.enumerated() { left -= try body(part, max(0, left) / (parts.count - place)) }
+    return bytes - left
+  }
+
+  /// With a heading; tab-separated.
+  var table: String {
+    let rows = (positive + negative).map { gram in
+      "\(gram.name)\t\(fixed(gram.weight, 4))\t\(gram.occurrences)"
+    }
+    return (["n-gram\tweight\toccurrences"] + rows).map { $0 + "\n" }.joined()
+  }
+
+  /// A space as ␣, which would not be seen.
+  private static func visible(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x21 ? "␣" : $0 }))
+  }
+}
+
+/// The n-grams that texts have for some features.
+private struct GramNames {
+  private var names: [Int: [ExactText: Int]] = [:]
+  private let isWanted: [Bool]
+  private let counter: GramCounter
+
+  init(of features: [Int], _ shape: GramShape) {
+    counter = GramCounter(shape)
+    var isWanted = [Bool](repeating: false, count: shape.features)
     for feature in features { isWanted[feature] = true }
-    let stream = workspace.documents(workspace.files("texts"), counted: false)
+    self.isWanted = isWanted
+  }
+
+  /// Reads documents of a file until their texts have some size: one at least.
+  /// - Returns: the size of the texts that were read.
+  mutating func read(_ path: String, _ bytes: Int, _ check: () throws -> Void) throws -> Int {
+    let reader = try DocumentReader(path: path), isWanted = isWanted
     var document = Document()
-    var bytes = 0
-    while bytes < enough, try stream.next(&document) {
-      bytes += document.text.count
+    var taken = 0
+    repeat {
+      guard try reader.next(&document) else { break }
+      try check()
+      taken += document.text.count
       document.text.withUnsafeBufferPointer { text in
         counter.forEachGram(of: text, where: { isWanted[$0] }) { feature, scalars in
           let text = String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar($0) }))
           names[feature, default: [:]][ExactText(text), default: 0] += 1
         }
       }
-    }
-    return names
+    } while taken < bytes
+    return taken
   }
 
-  /// With a heading; tab-separated.
-  var table: String {
-    let rows = (positive + negative).map { gram in
-      "\(Self.visible(gram.text))\t\(fixed(gram.weight, 4))\t\(gram.occurrences)"
-    }
-    return (["n-gram\tweight\toccurrences"] + rows).map { $0 + "\n" }.joined()
-  }
-
-  /// A space as ␣, which would not be seen.
-  static func visible(_ text: String) -> String {
-    String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x21 ? "␣" : $0 }))
+  /// Of the n-grams with one number, the one that occurs most often; nil if no text had one.
+  func mostFrequent(_ feature: Int) -> (text: String, occurrences: Int)? {
+    let known = (names[feature] ?? [:]).max { ($0.value, $1.key) < ($1.value, $0.key) }
+    return known.map { ($0.key.text, $0.value) }
   }
 }

@@ -91,7 +91,12 @@ public struct ClassifierTrain: Stage {
   // MARK: Tasks
 
   /// Where a task's documents have their labels.
-  enum Labels: String, Codable { case metadata, positive, negative }
+  enum Labels: String, Codable, CaseIterable {
+    case metadata, positive, negative
+
+    /// Of these documents as texts for the names of n-grams.
+    var role: TaskInputs.Role { TaskInputs.Role("texts.\(rawValue)") }
+  }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let sources = [(Labels.metadata, Self.documents), (.positive, Self.positive), (.negative, Self.negative)]
@@ -114,12 +119,12 @@ public struct ClassifierTrain: Stage {
         return try TaskPlan(key: key, inputs: [.main: counts], payload: fold, memoryBytes: memoryBytes)
       }
     case .judge:
-      let texts = sources.flatMap(\.files)
+      var inputs: TaskInputs = [.main: context.files(Self.counts), "fits": context.files(Self.fits)]
+      for source in sources where !source.files.isEmpty { inputs += [source.labels.role: source.files] }
       return [
         TaskPlan(
-          key: "classifier",
-          inputs: [.main: context.files(Self.counts), "fits": context.files(Self.fits), "texts": texts],
-          memoryBytes: (64 << 20) + Self.bytes(features: features, texts))
+          key: "classifier", inputs: inputs,
+          memoryBytes: (64 << 20) + Self.bytes(features: features, sources.flatMap(\.files)))
       ]
     }
   }

@@ -99,6 +99,34 @@ import Testing
     #expect { try lonely.run() } throws: { "\($0)".contains("only documents of one label are wired") }
   }
 
+  /// However large one input or file is, names are looked for in the others too.
+  @Test func namesOfNGramsComeFromEveryInputAndFile() throws {
+    let harness = try StageHarness(ClassifierTrain.self, options: Self.settings([:]))
+    let documents = Self.documents(160, noise: 0)
+    for (kind, port) in ["positive", "negative"].enumerated() {
+      let own = documents.enumerated().filter { $0.offset % 2 == kind }.map(\.element)
+      try harness.add(documents: [own], to: port, from: port)
+    }
+    try harness.run()
+    // Not trained on: it has none of the n-grams that decide.
+    let filler = (0..<40).map { Document(id: "\($0)", text: String(repeating: "と町、", count: 40)) }
+    let other = try StageHarness(ClassifierTrain.self)
+    try other.add(documents: [filler])
+    func path(_ harness: StageHarness, _ stage: String) -> String {
+      "\(harness.directory)/input/\(stage)/\(TaskPlan.padded(0)).jsonl.zst"
+    }
+    let model = try ClassifierFile(harness.files("classifier")[0].path).model
+    let books = [path(harness, "positive")], web = [path(other, "upstream"), path(harness, "negative")]
+    // Each input and each file has more than its part of the bytes.
+    let grams = try DecidingGrams(model, count: 3, texts: [[], books, web], bytes: 12_000)
+    #expect(grams.positive.count == 3 && grams.negative.count == 3)
+    #expect((grams.positive + grams.negative).allSatisfy { $0.occurrences > 0 }, "\(grams.table)")
+    let onlyBooks = try DecidingGrams(model, count: 3, texts: [[], books, []], bytes: 12_000)
+    #expect(onlyBooks.positive.map(\.name) == grams.positive.map(\.name))
+    #expect(onlyBooks.negative.allSatisfy { $0.name.hasPrefix("(number ") && $0.occurrences == 0 })
+    #expect(onlyBooks.table.contains("(number ") && !onlyBooks.table.contains("␣"))
+  }
+
   @Test func documentsWithoutOneOfTheLabelsAreDropped() throws {
     var documents = Self.documents(60)
     documents += [
