@@ -25,7 +25,7 @@ public struct ScoreEncoder: SinglePhaseStage {
   static let documents = Input<Documents>("documents", "The documents to score.")
   static let signals = Output<Signals>(
     "signals",
-    "p.LABEL per label (p.0, p.1, … for labels that rules cannot write, such as 良い), and expectation if labels have "
+    "p.LABEL per label (p.0, p.1, … for labels that rules cannot write, such as a-b), and expectation if labels have "
       + "numbers; one file per file of documents.")
   public static let inputs = [documents.port, CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [signals.port]
@@ -57,7 +57,7 @@ public struct ScoreEncoder: SinglePhaseStage {
   public func run(_ workspace: Workspace) throws {
     let head = try TunedHead(workspace)
     let values = try values(of: head.labels)
-    let measures = Self.columns(head.labels) + (values == nil ? [] : [Self.expectation])
+    let measures = ScorerOptions.columns("p", head.labels) + (values == nil ? [] : [Self.expectation])
     try options.scorer.validate(measures: measures)
     let scores = try scores(workspace, head)
     let output = try SignalsOutput(workspace, to: Self.signals, options.scorer, measures: measures)
@@ -79,12 +79,6 @@ public struct ScoreEncoder: SinglePhaseStage {
     StageError(
       .input, workspace.task.key, "the model has scored another number of documents than the file has",
       hint: "Run 'pipeline verify', and run again.")
-  }
-
-  /// What rules call the probability of each label: p. and the label, or its place among the labels if it has other
-  /// characters than ASCII letters, digits, _ and '.'.
-  static func columns(_ labels: [String]) -> [String] {
-    labels.enumerated().map { place, label in "p." + (GateParser.isName("p." + label) ? label : "\(place)") }
   }
 
   /// In the labels' order; nil if they have no numbers.

@@ -8,8 +8,9 @@ public struct ScoreFastText: SinglePhaseStage {
     @Option("The model: a .bin or .ftz file of a supervised fastText model. Or wire a download to 'model'.")
     var model = InputFiles()
     @Option(
-      "Labels, without __label__, whose probabilities are written, as probability.LABEL; the most probable label and its "
-        + "probability always are.")
+      "Labels, without __label__, whose probabilities are written, as probability.LABEL (probability.0, probability.1, … by "
+        + "its place here for a label that rules cannot write, such as a-b); the most probable label and its probability "
+        + "always are.")
     var labels: [String] = []
     @Option(
       "Numbers that labels stand for, such as {\"0\": 0, \"1\": 1, \"2\": 2, \"3\": 3} of a classifier of educational value: "
@@ -21,7 +22,7 @@ public struct ScoreFastText: SinglePhaseStage {
   }
 
   public static let name = "score.fasttext"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Scores documents by a published fastText model, for gates: quality, topic, language."
   static let documents = Input<Documents>("documents", "The documents to score.")
   static let model = Input<Files>(
@@ -39,20 +40,20 @@ public struct ScoreFastText: SinglePhaseStage {
   private static let probability = "probability"
   private static let expectation = "expectation"
 
-  /// The column of a label's probability: what rules cannot write becomes _.
-  private static func column(_ label: String) -> String {
-    let name = label.unicodeScalars.map { scalar -> Character in
-      let isKept = ("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar)
-      return isKept ? Character(scalar) : "_"
-    }
-    return "\(probability).\(String(name))"
-  }
+  private var columns: [String] { ScorerOptions.columns(Self.probability, options.labels) }
 
   private var measures: [String] {
-    [Self.probability] + options.labels.map(Self.column) + (options.values.isEmpty ? [] : [Self.expectation])
+    [Self.probability] + columns + (options.values.isEmpty ? [] : [Self.expectation])
   }
 
   public func validate() throws {
+    var seen: Set<String> = []
+    for (label, column) in zip(options.labels, columns) where !seen.insert(column).inserted {
+      throw StageError(
+        .options, "labels", "the column of '\(label)' would be named '\(column)' as that of another label",
+        hint: "Name each label once. A label that rules cannot write has its place among 'labels', from 0, in its "
+          + "column's name.")
+    }
     try options.scorer.validate(measures: measures, texts: [Self.label])
     if let odd = options.values.first(where: { !$0.value.isFinite }) {
       throw StageError(.options, "values", "that of '\(odd.key)' is not a number")

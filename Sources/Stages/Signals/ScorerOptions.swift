@@ -77,6 +77,15 @@ final class SignalsOutput {
 }
 
 extension ScorerOptions {
+  /// What rules call a measure of each label: `stem`. and the label, or its place among the labels if it has other
+  /// characters than letters, digits, _ and '.'.
+  static func columns(_ stem: String, _ labels: [String]) -> [String] {
+    labels.enumerated().map { place, label in
+      let name = "\(stem).\(label)"
+      return GateParser.isName(name) ? name : "\(stem).\(place)"
+    }
+  }
+
   /// - Throws: `StageError` (`.options`) if two columns would have the same name, or one that rules cannot write.
   func validate(measures: [String], texts: [String] = []) throws(StageError) {
     var seen: Set<String> = [SignalsOutput.characters, SignalsOutput.source]

@@ -110,9 +110,9 @@ import TrainerCore
   }
 
   @Test func columnsHaveNamesThatRulesCanWrite() {
-    #expect(ScoreEncoder.columns(["bad", "good"]) == ["p.bad", "p.good"])
-    #expect(ScoreEncoder.columns(["+1", "-1", "a b"]) == ["p.0", "p.1", "p.2"])
-    let japanese = ScoreEncoder.columns(["良い", "悪い"])
+    #expect(ScorerOptions.columns("p", ["bad", "good"]) == ["p.bad", "p.good"])
+    #expect(ScorerOptions.columns("p", ["+1", "-1", "a b"]) == ["p.0", "p.1", "p.2"])
+    let japanese = ScorerOptions.columns("p", ["良い", "悪い"])
     #expect(Set(japanese).count == 2 && japanese.allSatisfy { GateParser.isName($0) })
   }
 }

@@ -132,6 +132,18 @@ import Testing
     }
   }
 
+  @Test func labelsThatRulesCannotWriteAreCalledByTheirPlace() throws {
+    #expect(
+      ScorerOptions.columns("probability", ["ad", "a b", "zh-min-nan", "良い"])
+        == ["probability.ad", "probability.1", "probability.2", "probability.良い"])
+    _ = try StageHarness(ScoreFastText.self, options: ["labels": .strings(["ad", "a b", "zh-min-nan", "良い"])])
+    for (labels, name) in [(["ad", "ad"], "probability.ad"), (["1", "a-b"], "probability.1")] {
+      #expect { try StageHarness(ScoreFastText.self, options: ["labels": .strings(labels)]) } throws: {
+        "\($0)".contains("labels") && "\($0)".contains("'\(labels[1])' would be named '\(name)'")
+      }
+    }
+  }
+
   /// Whatever is cut or changed in a model is refused or read without a crash.
   @Test(.needs(program != nil, "needs fastText's program (apt-get install fasttext)"))
   func damagedModelsAreRefused() throws {
