@@ -8,7 +8,9 @@ public struct ScorePerplexity: SinglePhaseStage {
   public enum Form: String, OptionChoice { case nfkc, none }
 
   public struct Options: StageOptions {
-    @Option("The model: an ARPA file, which may be compressed. Or wire a stage that makes one to 'model'.")
+    @Option(
+      "The model: an ARPA file, which may be compressed; KenLM's binary form is not read. Or wire a stage that makes one to "
+        + "'model'.")
     var model = InputFiles()
     @Option("What the model's words are: words between white space, or single characters without white space.")
     var unit = Unit.words
@@ -19,11 +21,13 @@ public struct ScorePerplexity: SinglePhaseStage {
   }
 
   public static let name = "score.perplexity"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Scores documents by the perplexity of an n-gram language model, for gates."
   static let documents = Input<Documents>("documents", "The documents to score.")
   static let model = Input<Files>(
-    "model", "The model, if a stage made or downloaded it: one file that ends with .arpa, .arpa.gz or .arpa.zst.",
+    "model",
+    "The model, if a stage made or downloaded it: one file that ends with .arpa, .arpa.gz or .arpa.zst; others are left "
+      + "out.",
     required: false, holdsRecords: false)
   static let signals = Output<Signals>(
     "signals", "perplexity, tokens and unknownFraction, one file per file of documents.")
@@ -38,11 +42,11 @@ public struct ScorePerplexity: SinglePhaseStage {
   public func validate() throws { try options.scorer.validate(measures: Self.measures) }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    let models = try context.files(options.model) + context.files(Self.model).filter { $0.name.contains(".arpa") }
+    let models = try context.files(options.model) + context.files(Self.model).filter(Self.isModel)
     guard models.count == 1, let model = models.first else {
       throw StageError(
         .options, "model", models.isEmpty ? "there is no model" : "there are \(models.count) models, not one",
-        hint: "Name one ARPA file, or wire a stage that makes one.")
+        hint: "Name one ARPA file, or wire a stage that makes one that ends with .arpa, .arpa.gz or .arpa.zst.")
     }
     // A line of about 20 bytes becomes an entry of 16 bytes in a table that is between a third and two thirds full and
     // is doubled when it grows; compressed files are about a quarter of that.
@@ -50,6 +54,10 @@ public struct ScorePerplexity: SinglePhaseStage {
     return TaskPlan.perFile(
       context.files(Self.documents), memoryBytes: (64 << 20) + (isCompressed ? 12 : 3) * Int(model.bytes)
     ).map { $0.with(inputs: ["model": [model]]) }
+  }
+
+  private static func isModel(_ file: ArtifactFile) -> Bool {
+    [".arpa", ".arpa.gz", ".arpa.zst"].contains { file.name.hasSuffix($0) }
   }
 
   public func run(_ workspace: Workspace) throws {

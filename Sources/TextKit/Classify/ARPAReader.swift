@@ -9,6 +9,9 @@ struct ARPAReader {
   private var number = 0
   private var table = GramTable()
 
+  /// What the files of KenLM's build_binary begin with.
+  private static let binary = Array("mmap lm http://kheafield.com/code".utf8)
+
   init(_ path: String) throws(ShardError) {
     self.path = path
     lines = LineReader(try openSource(path))
@@ -29,6 +32,9 @@ struct ARPAReader {
       number += 1
       let text = line
       if text.isEmpty { continue }
+      if number == 1, text.starts(with: Self.binary) {
+        throw malformed("it is in KenLM's binary form, which is not read")
+      }
       if text[0] == UInt8(ascii: "\\") {
         let word = String(decoding: text, as: UTF8.self)
         if word.hasPrefix("\\data\\") { isOpen = true; continue }

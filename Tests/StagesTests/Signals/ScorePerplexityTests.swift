@@ -156,6 +156,27 @@ import Testing
     #expect(try columns(" \n")[0].isNaN)
   }
 
+  /// A stage may write a log and KenLM's binary form beside the ARPA file.
+  @Test func theWiredModelIsTheARPAFile() throws {
+    let (folder, path) = try Self.write(Self.arpa)
+    defer { try? FileSystem.removeTree(folder) }
+    func run(_ names: [String]) throws {
+      let harness = try StageHarness(ScorePerplexity.self, options: ["fields": .list([])])
+      try harness.add(documents: [[Document(id: "a", text: "雨 降る")]])
+      let bytes = try FileSystem.read(path)
+      let files = names.map {
+        ArtifactFile(path: path, name: $0, bytes: Int64(bytes.count), digest: Digester.digest(bytes))
+      }
+      harness.add(files: files, to: "model", from: "train", output: "files")
+      try harness.run()
+      #expect(harness.files("signals").count == 1)
+    }
+    for name in ["m.arpa", "m.arpa.gz", "m.arpa.zst"] { try run([name, "m.arpa.log", "m.arpa.binary"]) }
+    #expect { try run(["m.arpa.log"]) } throws: { "\($0)".contains("there is no model") }
+    try FileSystem.write(Array("mmap lm http://kheafield.com/code format version 5\n\0\0".utf8), to: folder + "/m.bin")
+    #expect { try BackoffModel(folder + "/m.bin") } throws: { "\($0)".contains("KenLM's binary form") }
+  }
+
   @Test func damagedModelsAreRefused() throws {
     for (old, new) in [
       ("ngram 2=4", "ngram 2=5"), ("ngram 2=4", "ngram 2=3"), ("ngram 2=4", "ngram 3=4"), ("-0.6\t", "x\t"),
