@@ -45,6 +45,23 @@ struct ExecutorOptions: ParsableArguments {
     return found
   }
 
+  /// Runs tasks as jobs of the profile.
+  /// - Parameter onInterrupt: what Ctrl-C means for jobs; nil: what the profile says.
+  func jobs(_ options: SpecArguments, _ graph: Graph, _ store: RunStore, onInterrupt: InterruptChoice? = nil) throws
+    -> ClusterExecutor
+  {
+    let profile = try siteProfile(options.site, beside: graph.document.folder)
+    let question = InterruptQuestion(choice: onInterrupt ?? profile.onInterrupt)
+    return ClusterExecutor(
+      try Self.cluster(profile), profile: profile, store: store, interrupted: { _ in question.answer() })
+  }
+
+  /// - Throws: `ValidationError` if `--jobs` is out of its range.
+  static func check(jobs: Int?) throws {
+    guard let jobs, jobs < 1 || jobs > 1024 else { return }
+    throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).")
+  }
+
   static func cluster(_ profile: SiteProfile) throws -> any Cluster {
     switch profile.executor {
     case .slurm: try SlurmCluster(profile: profile)

@@ -72,7 +72,7 @@ struct RemoveCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
+    try ExecutorOptions.check(jobs: jobs)
     if let memory, ByteCount.parse(memory) == nil {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }

@@ -56,7 +56,7 @@ struct RunCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
+    try ExecutorOptions.check(jobs: jobs)
     if let memory, ByteCount.parse(memory) == nil {
       throw ValidationError("--memory must be a size such as 8GiB, not '\(memory)'.")
     }
@@ -79,7 +79,7 @@ struct RunCommand: ParsableCommand {
     try AddressSpace.fit(&settings)
     var run = try PipelineRun(graph: graph, store: store, settings: settings)
     run.locked = try shared.locked(graph.document)
-    if place.isRemote, !dryRun { run.cluster = try cluster(graph, store) }
+    if place.isRemote, !dryRun { run.cluster = try place.jobs(options, graph, store, onInterrupt: onInterrupt) }
     if dryRun { return try PlanCommand.show(try run.plan(), run, json: json) }
     TerminationSignals.install()
     let exporter = try metrics.exporter(
@@ -91,13 +91,6 @@ struct RunCommand: ParsableCommand {
     case .failed: throw ExitCode(1)
     case .interrupted: throw ExitCode(130)
     }
-  }
-
-  private func cluster(_ graph: Graph, _ store: RunStore) throws -> ClusterExecutor {
-    let profile = try place.siteProfile(options.site, beside: graph.document.folder)
-    let question = InterruptQuestion(choice: onInterrupt ?? profile.onInterrupt)
-    return ClusterExecutor(
-      try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { _ in question.answer() })
   }
 
   /// `--detach`: the same command as a job that submits itself again at its time limit.

@@ -20,7 +20,7 @@ struct VerifyCommand: ParsableCommand {
   var json = false
 
   func validate() throws {
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
+    try ExecutorOptions.check(jobs: jobs)
   }
 
   func run() throws {

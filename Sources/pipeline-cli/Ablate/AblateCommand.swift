@@ -72,7 +72,7 @@ struct AblateCommand: ParsableCommand {
     guard !(without.isEmpty && sweep.isEmpty && file.isEmpty) else {
       throw ValidationError("Nothing is compared. Name a variant with --without, --sweep or --file.")
     }
-    if let jobs, jobs < 1 || jobs > 1024 { throw ValidationError("--jobs must be between 1 and 1024, not \(jobs).") }
+    try ExecutorOptions.check(jobs: jobs)
     _ = try sweep.map { try Sweep($0) }
   }
 
@@ -90,7 +90,7 @@ struct AblateCommand: ParsableCommand {
     try ablation.record(in: store)
     let runs = AblationRuns(
       ablation: ablation, store: store, settings: try runSettings(ablation), keepGoing: keepGoing,
-      cluster: try place.isRemote ? cluster(base, store) : nil)
+      cluster: try place.isRemote ? place.jobs(options, base, store) : nil)
     let done = try runs.run()
     let report = AblationReport(try AblationScores(ablation, done: done, store))
     if let svg { try FileSystem.write(Array(AblationPicture(report).svg.utf8), to: svg) }
@@ -109,12 +109,5 @@ struct AblateCommand: ParsableCommand {
     settings.arguments = CommandLine.arguments.dropFirst().joined(separator: " ")
     try AddressSpace.fit(&settings)
     return settings
-  }
-
-  private func cluster(_ graph: Graph, _ store: RunStore) throws -> ClusterExecutor {
-    let profile = try place.siteProfile(options.site, beside: graph.document.folder)
-    let question = InterruptQuestion(choice: profile.onInterrupt)
-    return ClusterExecutor(
-      try ExecutorOptions.cluster(profile), profile: profile, store: store, interrupted: { _ in question.answer() })
   }
 }
