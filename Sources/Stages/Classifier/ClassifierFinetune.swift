@@ -173,11 +173,7 @@ public struct ClassifierFinetune: Stage {
   }
 
   private func keep(_ job: FineTuningJob, _ workspace: Workspace) throws {
-    let shape = try CheckpointInput.shape(workspace)
-    try workspace.write(Self.checkpoint, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
-    let file = try workspace.file(Self.checkpoint, ModelShape.weightsName)
-    try file.copy(from: try openSource("\(job.output)/\(ModelShape.weightsName)"))
-    try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
+    try job.publishModel(workspace, to: Self.checkpoint)
     let task = JSONValue.object(
       job.task.members + [JSONMember("maximumLength", .integer(job.maximumLength))])
     try workspace.write(Self.checkpoint, name: TunedTask.fileName, Array(task.prettyText().utf8))

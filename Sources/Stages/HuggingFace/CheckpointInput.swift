@@ -84,3 +84,14 @@ struct CheckpointParts {
     }
   }
 }
+
+extension FineTuningJob {
+  /// Publishes the shape of the task's checkpoint and the weights that the job has written.
+  func publishModel(_ workspace: Workspace, to output: Output<Checkpoint>) throws {
+    let shape = try CheckpointInput.shape(workspace)
+    try workspace.write(output, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
+    let file = try workspace.file(output, ModelShape.weightsName)
+    try file.copy(from: try openSource("\(self.output)/\(ModelShape.weightsName)"))
+    try workspace.publish(output, file, name: ModelShape.weightsName)
+  }
+}

@@ -68,11 +68,7 @@ public struct ModelFinetune: SinglePhaseStage {
     let job = try job(workspace, engine, folder)
     try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: job.device == "cuda")
       .run(workspace)
-    let shape = try CheckpointInput.shape(workspace)
-    try workspace.write(Self.tuned, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
-    let file = try workspace.file(Self.tuned, ModelShape.weightsName)
-    try file.copy(from: try openSource("\(job.output)/\(ModelShape.weightsName)"))
-    try workspace.publish(Self.tuned, file, name: ModelShape.weightsName)
+    try job.publishModel(workspace, to: Self.tuned)
     let setting: JSONValue = [
       "task": .string(job.task.name), "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs),
       "batchSize": .integer(job.batchSize), "maximumLength": .integer(job.maximumLength),
