@@ -34,7 +34,7 @@ public struct DedupeSubstrings: Stage {
   }
 
   public static let name = "dedupe.substrings"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Removes passages that stand elsewhere too, wherever they begin and end."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents without copied passages.")

@@ -115,6 +115,18 @@ import Testing
     }.filter { !$0.text.isEmpty }
   }
 
+  /// Tasks that merge a share of the places read them in order; those of revision 1 were not sorted.
+  @Test func placesAreSortedByFile() throws {
+    let harness = try deduplicated(Self.texts(seed: 4).split(after: 40))
+    for file in harness.files("anchors") {
+      let mapped = try MappedFile(file.path)
+      let places = Array(mapped.bytes.bindMemory(to: AnchoredWindows.self))
+      #expect(places.count > 100 && zip(places, places.dropFirst()).allSatisfy { !($1 < $0) })
+      #expect(places.map(\.document) != places.map(\.document).sorted())
+    }
+    #expect(DedupeSubstrings.revision > 1)
+  }
+
   @Test func aDocumentThatHoldsTheKeptCopyStays() throws {
     let passage = "これは十分に長い一節であり、二つの文書にある。"
     let documents = [
