@@ -143,7 +143,10 @@ public struct DedupeMinHash: Stage {
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let inputs = context.files(Self.documents)
     switch phase {
-    case .signatures: return TaskPlan.perFile(inputs)
+    case .signatures:
+      // An index that does not fit is said before anything runs.
+      _ = try AcceptedIndex(context.files(Self.against), shape, options)
+      return TaskPlan.perFile(inputs)
     case .bands: return try bandTasks(context)
     case .texts: return try textTasks(inputs, context)
     case .clusters: return [try clusterTask(context)]

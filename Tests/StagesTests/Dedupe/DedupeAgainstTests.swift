@@ -75,10 +75,15 @@ import Testing
     #expect(try third.drops().map { [$0.id, $0.survivor ?? ""] } == [["e", "c"], ["d", "a"]])
     // 'b' is not there any more.
     #expect(try run([[Document(id: "g", text: text)]], against: [second]).drops().isEmpty)
+    // An index of other bands is refused before anything runs.
+    let unlike = try StageHarness(DedupeMinHash.self, options: ["bands": 30])
+    try unlike.add(documents: [[Document(id: "g", text: text)]])
+    unlike.add(files: first.files("index"), to: "against", from: "accepted", output: "index")
     #expect {
-      try run([[Document(id: "g", text: text)]], against: [first], options: ["bands": 30])
+      try unlike.run()
     } throws: {
       "\($0)".contains("an index was made with")
     }
+    #expect(unlike.manifests.isEmpty && unlike.files("signatures").isEmpty)
   }
 }
