@@ -69,6 +69,8 @@ import Testing
     #expect(sweep.out.split(separator: "\n").count == 5)
     for (settings, message) in [
       (["threshold=0.5"], "below the similarities that are stored, which begin at 0.6"),
+      (["threshold=0.95"], "above the similarities that are stored, which end at 0.9"),
+      (["stages.dedupe.options.similarityFloor=0.5"], "changes 'similarityFloor' of 'dedupe', which needs a run"),
       (["stages.dedupe.options.shingleWidth=4"], "changes 'shingleWidth' of 'dedupe', which needs a run"),
     ] {
       let outcome = try bench.run(["what-if", "corpus.json", "dedupe"] + settings.flatMap { ["--set", $0] })

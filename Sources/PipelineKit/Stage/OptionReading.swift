@@ -25,7 +25,7 @@ public struct ConfiguredStage: Sendable {
   /// The options that are nothing but files.
   let fileOptions: Set<String>
   let limits: LossLimits
-  /// See `Stage.settled`.
+  /// See `Stage.settled`, and `DerivedOptions`.
   let settled: [String: JSONValue]
   /// See `Stage.concealed`.
   let concealed: Set<String>
@@ -127,20 +127,31 @@ struct OptionReading<S: Stage>: Sendable {
     } catch {
       return .failure(OptionIssues(issues: [OptionIssue(option: nil, message: "\(error)")]))
     }
+    let derived = stage.derivedOptions
     return .success(
       ConfiguredStage(
-        stage: stage, narrowed: narrowed(given), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
+        stage: stage, narrowed: narrowed(given, derived), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
         inputFiles: given.flatMap { field in
           field.inputFiles.map { named in
             (named.key.map { "\(field.name).\($0)" } ?? field.name, named.files, field.holdsRecords)
           }
         } + stage.namedFiles.sorted { $0.key < $1.key }.map { ($0.key, $0.value, false) },
         fileOptions: Set(given.filter { !$0.inputFiles.isEmpty }.map(\.name)), limits: LossLimits(given),
-        settled: stage.settled, concealed: stage.concealed, notices: notices))
+        settled: stage.settled.merging(derived) { $1 }, concealed: stage.concealed, notices: notices))
   }
 
-  private func narrowed(_ given: [OptionField]) -> [String: (stage: any Stage, options: Set<String>)] {
-    phaseOptions.mapValues { names in
+  private func narrowed(
+    _ given: [OptionField], _ derived: [String: JSONValue]
+  ) -> [String: (stage: any Stage, options: Set<String>)] {
+    let given = given.map { own in
+      guard let value = derived[own.name] else { return own }
+      var field = own
+      do throws(OptionProblem) { field.option = try own.option.reading(value) } catch {
+        fatalError("'\(S.name)' derives '\(own.name)': \(error.message)")
+      }
+      return field
+    }
+    return phaseOptions.mapValues { names in
       let some = zip(given, fields).map { own, standard in
         names.contains(own.name) || !own.affectsOutput || !own.inputFiles.isEmpty ? own : standard
       }

@@ -133,12 +133,14 @@ public struct WhatIf {
     }
   }
 
-  /// Other settings may only change what the stage can answer for.
+  /// Other settings may only change what the stage can answer for, and what follows from that.
   private static func checkOptions(_ graph: Graph, _ others: [Graph], of index: Int, _ changeable: Set<String>) throws {
     let own = Fingerprint.canonicalOptions(graph.nodes[index].configured)
+    let derived = graph.nodes[index].configured.stage.derivedOptions
     for other in others {
+      let follows = other.nodes[index].configured.stage.derivedOptions.filter { derived[$0.key] != nil }
       let changed = (Fingerprint.canonicalOptions(other.nodes[index].configured).members ?? []).first {
-        own[$0.key] != $0.value && !changeable.contains($0.key)
+        own[$0.key] != $0.value && !changeable.contains($0.key) && follows[$0.key] == nil
       }
       guard let changed else { continue }
       throw RunError(

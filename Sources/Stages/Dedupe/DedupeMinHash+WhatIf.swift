@@ -9,6 +9,7 @@ extension DedupeMinHash: WhatIfStage {
   public static func whatIf(
     _ variants: [DedupeMinHash], _ question: WhatIfQuestion, in context: any PlanningContext
   ) throws -> [WhatIfAnswer] {
+    for variant in variants { try check(variant.options.threshold, variants[0].options.stored) }
     let corpus = try MeasuredCorpus(variants[0], context, question)
     let base = try corpus.removed(by: variants[0])
     return try variants.enumerated().map { number, variant in

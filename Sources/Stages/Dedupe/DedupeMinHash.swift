@@ -1,5 +1,5 @@
 public import PipelineKit
-import ShardKit
+public import ShardKit
 import TextKit
 
 /// Removes near-duplicates: documents with similar sets of character shingles.
@@ -9,7 +9,7 @@ import TextKit
 /// undecided; *clusters* decides; *filter* writes the kept documents. Every phase spills to disk beyond the option
 /// `memory`. The result depends only on the set of documents, not on their order, the number of input files or the
 /// number of workers.
-public struct DedupeMinHash: Stage {
+public struct DedupeMinHash: Stage, DerivedOptions {
   public struct Options: StageOptions {
     @Option(
       "Candidate pairs with at least this Jaccard similarity (of their shingle sets) are duplicates. The default bands "
@@ -35,13 +35,14 @@ public struct DedupeMinHash: Stage {
     public var sources: [String] = []
     @Option(
       "Pairs of candidates that are at least this similar are stored with their similarity: 'pipeline what-if' answers "
-        + "for thresholds down to it, and another threshold compares nothing again. At most the threshold.", in: 0.3...1
-    )
-    public var similarityFloor = 0.6
+        + "for thresholds down to it, and another threshold compares nothing again. At least 0.3, and at most the "
+        + "threshold. null: 0.6, or the threshold where that is lower.")
+    public var similarityFloor: Double? = nil
     @Option(
       "The highest threshold that the stored similarities serve. Pairs that are surely more similar are duplicates by "
-        + "every such threshold, so that their texts need not be compared. At least the threshold.", in: 0.3...1)
-    public var similarityCeiling = 0.9
+        + "every such threshold, so that their texts need not be compared. At least the threshold, and at most 1. null: "
+        + "0.9, or the threshold where that is higher.")
+    public var similarityCeiling: Double? = nil
     @Option(
       "Writes to 'metadata.clusterSize' of every kept document how many documents it stands for, itself included.")
     public var clusterSize = false
@@ -98,25 +99,43 @@ public struct DedupeMinHash: Stage {
   public init(options: Options) {
     self.options = options
     shape = options.shape ?? SignatureShape()
-    let low = min(options.similarityFloor, options.similarityCeiling)
-    bounds = SimilarityBounds(thresholds: low...options.similarityCeiling, hashes: shape.hashes)
+    // Values that do not fit are refused by `validate`.
+    let ceiling = min(max(options.stored.ceiling, 0), 1)
+    let floor = min(max(options.stored.floor, 0), ceiling)
+    bounds = SimilarityBounds(thresholds: floor...ceiling, hashes: shape.hashes)
+  }
+
+  public var derived: [String: JSONValue] {
+    var derived: [String: JSONValue] = [:]
+    if options.similarityFloor == nil { derived["similarityFloor"] = .number(options.stored.floor) }
+    if options.similarityCeiling == nil { derived["similarityCeiling"] = .number(options.stored.ceiling) }
+    return derived
+  }
+
+  /// Checks that a threshold lies within the similarities that are stored.
+  static func check(_ threshold: Double, _ stored: (floor: Double, ceiling: Double)) throws(StageError) {
+    guard stored.floor <= threshold else {
+      throw StageError(
+        .options, "threshold",
+        "is \(threshold), below the similarities that are stored, which begin at \(stored.floor)",
+        hint: "Set \"similarityFloor\" to \(threshold) or less as well, and run.")
+    }
+    guard threshold <= stored.ceiling else {
+      throw StageError(
+        .options, "threshold",
+        "is \(threshold), above the similarities that are stored, which end at \(stored.ceiling)",
+        hint: "Set \"similarityCeiling\" to \(threshold) or more as well, and run.")
+    }
   }
 
   public func validate() throws {
-    guard options.similarityFloor <= options.threshold else {
-      throw StageError(
-        .options, "threshold",
-        "is \(options.threshold), below the similarities that are stored, which begin at "
-          + "\(options.similarityFloor)",
-        hint: "Set \"similarityFloor\" to \(options.threshold) or less as well, and run.")
+    let stored = options.stored
+    for (name, value) in [("similarityFloor", stored.floor), ("similarityCeiling", stored.ceiling)] {
+      guard 0.3...1 ~= value else {
+        throw StageError(.options, name, "is \(value)", hint: "Give a similarity between 0.3 and 1.")
+      }
     }
-    guard options.threshold <= options.similarityCeiling else {
-      throw StageError(
-        .options, "threshold",
-        "is \(options.threshold), above the similarities that are stored, which end at "
-          + "\(options.similarityCeiling)",
-        hint: "Set \"similarityCeiling\" to \(options.threshold) or more as well, and run.")
-    }
+    try Self.check(options.threshold, stored)
     if let recall = options.recall {
       guard recall > 0, recall < 1 else {
         throw StageError(.options, "recall", "is \(recall)", hint: "Give a fraction between 0 and 1, such as 0.95.")
@@ -224,6 +243,11 @@ extension DedupeMinHash {
 }
 
 extension DedupeMinHash.Options {
+  /// The range of similarities that are stored.
+  var stored: (floor: Double, ceiling: Double) {
+    (similarityFloor ?? min(0.6, threshold), similarityCeiling ?? max(0.9, threshold))
+  }
+
   /// From `recall`, or from `bands` and `rows`; nil if no shape reaches that recall.
   var shape: SignatureShape? {
     guard let recall else { return SignatureShape(shingleWidth: shingleWidth, bands: bands, rows: rows) }

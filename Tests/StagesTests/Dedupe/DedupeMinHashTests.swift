@@ -173,12 +173,36 @@ private func kept(_ documents: [Document], options: JSONValue = [:]) throws -> [
         files, options: ["threshold": own, "similarityFloor": own, "similarityCeiling": own])
       #expect(try narrow.documents().map(\.id) == wide)
     }
-    for outside in [0.5, 0.95] {
-      #expect {
-        try StageHarness(DedupeMinHash.self, options: ["threshold": outside.json])
-      } throws: {
-        "\($0)".contains("the similarities that are stored, which")
-      }
+  }
+
+  /// The range reaches to a threshold outside of 0.6 to 0.9 by itself; a range that is given does not.
+  @Test func theStoredRangeFollowsTheThreshold() throws {
+    var planted = PlantedTexts(seed: 14)
+    var documents: [Document] = []
+    for i in 0..<30 {
+      let text = planted.text(200)
+      documents += [Document(id: "a\(i)", text: text), Document(id: "b\(i)", text: planted.edited(text, edits: 18))]
+      if i % 3 == 0 { documents.append(Document(id: "c\(i)", text: text)) }
+    }
+    func run(_ options: [(String, Double)]) throws -> [String: String] {
+      let members = options.map { JSONMember($0.0, $0.1.json) } + [JSONMember("bands", 40), JSONMember("rows", 4)]
+      return try deduplicated([documents], options: .object(members)).digests
+    }
+    func compared(_ digests: [String: String]) -> [String: String] { digests.filter { $0.key.hasPrefix("undecided/") } }
+    let standard = try run([])
+    for (threshold, floor, ceiling) in [(0.5, 0.5, 0.9), (0.95, 0.6, 0.95), (0.6, 0.6, 0.9)] {
+      let widened = try run([("threshold", threshold)])
+      let range = [("similarityFloor", floor), ("similarityCeiling", ceiling)]
+      #expect(try run([("threshold", threshold)] + range) == widened)
+      #expect((compared(widened) == compared(standard)) == (threshold == 0.6))
+    }
+    for (options, message) in [
+      ([("threshold", 0.5), ("similarityFloor", 0.6)], "below the similarities that are stored, which begin at 0.6"),
+      ([("threshold", 0.95), ("similarityCeiling", 0.9)], "above the similarities that are stored, which end at 0.9"),
+      ([("similarityFloor", -1)], "Give a similarity between 0.3 and 1"),
+      ([("similarityCeiling", 7)], "Give a similarity between 0.3 and 1"),
+    ] {
+      #expect { try run(options) } throws: { "\($0)".contains(message) }
     }
   }
 
