@@ -11,7 +11,7 @@ import TextKit
 /// Six phases: *anchors* lets the windows of each input file choose places by their content (`WindowAnchors`), *groups*
 /// sorts the places, so that equal spans of windows stand together, *windows* hashes the windows of spans that differ from
 /// others at the same place, at the ends of copies, *matches* sorts these, *merge* orders all copies by document, *filter*
-/// cuts them out. Spans and windows are equal if their 128-bit hashes are. The cost grows in proportion to the text; what
+/// cuts them out, between characters and words (`TextCut`). Spans and windows are equal if their 128-bit hashes are. The cost grows in proportion to the text; what
 /// is sorted is about half as large as the text and lies on disk beyond the option `memory`.
 public struct DedupeSubstrings: Stage {
   public struct Options: StageOptions {
@@ -34,7 +34,7 @@ public struct DedupeSubstrings: Stage {
   }
 
   public static let name = "dedupe.substrings"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Removes passages that stand elsewhere too, wherever they begin and end."
   static let documents = Input<Documents>("documents", "The documents to deduplicate.")
   static let kept = Output<Documents>("documents", "The documents without copied passages.")

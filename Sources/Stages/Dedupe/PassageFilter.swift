@@ -67,13 +67,14 @@ struct PassageFilter {
       throw changed(try workspace.file())
     }
     workspace.metric("characters-shared", Double(removal.shared))
-    guard !removal.passages.isEmpty else {
+    let cuts = removal.cuts(in: units.values)
+    guard !cuts.isEmpty else {
       try kept.write(document)
       return
     }
     let whole = document.text
-    document.text = Self.text(whole, without: removal.passages, units)
-    let passages = resolved(removal.passages)
+    document.text = Self.text(whole, without: cuts, units)
+    let passages = resolved(cuts)
     let removed = passages.reduce(0) { $0 + $1.units.count }
     let remaining = units.count - removed
     workspace.metric("passages-removed", Double(passages.count))

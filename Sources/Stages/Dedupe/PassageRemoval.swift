@@ -1,3 +1,5 @@
+import TextKit
+
 /// What goes from one document: the units of copied windows that belong to no kept one.
 struct PassageRemoval {
   /// One passage that goes.
@@ -6,6 +8,16 @@ struct PassageRemoval {
     /// Where the copy of its first window is kept, as far as its span says.
     var keptDocument: UInt32
     var keptFirst: UInt32
+    /// Where the copy of the last window of its span is kept.
+    var keptLast: UInt32
+
+    /// The part of it that lies in some units.
+    func clamped(to part: Range<Int>) -> Passage {
+      var passage = self
+      passage.units = units.clamped(to: part)
+      passage.keptFirst = min(keptFirst + UInt32(passage.units.lowerBound - units.lowerBound), keptLast)
+      return passage
+    }
   }
 
   private(set) var passages: [Passage] = []
@@ -37,6 +49,23 @@ struct PassageRemoval {
     }
   }
 
+  /// What really goes, so that neither characters nor words are divided: see `TextCut`.
+  /// - Parameter text: the units of the whole text.
+  func cuts(in text: [UInt32]) -> [Passage] {
+    var cuts: [Passage] = [], next = 0
+    while next < passages.count {
+      let first = next
+      repeat {
+        next += 1
+      } while next < passages.count && passages[next].units.lowerBound == passages[next - 1].units.upperBound
+      let whole = passages[first].units.lowerBound..<passages[next - 1].units.upperBound
+      for part in TextCut.parts(of: whole, in: text) {
+        cuts += passages[first..<next].map { $0.clamped(to: part) }.filter { !$0.units.isEmpty }
+      }
+    }
+    return cuts
+  }
+
   /// The units that spans cover.
   private static func joined(_ spans: [PassageSpan], _ window: Int) -> [Range<Int>] {
     var joined: [Range<Int>] = []
@@ -65,7 +94,7 @@ struct PassageRemoval {
         passages.append(
           Passage(
             units: start..<end, keptDocument: span.keptDocument,
-            keptFirst: span.keptFirst + UInt32(first) - span.first))
+            keptFirst: span.keptFirst + UInt32(first) - span.first, keptLast: span.keptFirst + span.count - 1))
       }
       start = end
       number += 1
