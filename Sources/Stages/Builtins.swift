@@ -49,6 +49,7 @@ extension StageRegistry {
     StageDescription(ParquetWrite.self),
     StageDescription(ModelPretrain.self),
     StageDescription(ModelCard.self),
+    StageDescription(ModelMerge.self),
     StageDescription(WandbReport.self),
     StageDescription(MLflowReport.self),
     StageDescription(RedactPII.self),

@@ -53,14 +53,18 @@ public final class SafetensorsFile: Sendable {
   }
 
   /// A tensor's values in row-major order: F32 as stored; F16, BF16 and F64 converted.
+  /// - Parameter elements: those wanted; nil: all.
   /// - Throws: `ShardError` if there is no tensor of that name, or its elements are not floating point.
-  public func floats(of name: String) throws(ShardError) -> [Float] {
-    try withBytes(of: name) { (entry, bytes) throws(ShardError) in
+  public func floats(of name: String, elements: Range<Int>? = nil) throws(ShardError) -> [Float] {
+    try withBytes(of: name) { (entry, all) throws(ShardError) in
+      let size = entry.type.bytes
+      let bytes = elements.map { UnsafeRawBufferPointer(rebasing: all[$0.lowerBound * size..<$0.upperBound * size]) }
+      let wanted = bytes ?? all
       switch entry.type {
-      case .float32: return Self.numbers(bytes, UInt32.self) { Float(bitPattern: $0) }
-      case .float16: return Self.numbers(bytes, UInt16.self) { Float(Float16(bitPattern: $0)) }
-      case .bfloat16: return Self.numbers(bytes, UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
-      case .float64: return Self.numbers(bytes, UInt64.self) { Float(Double(bitPattern: $0)) }
+      case .float32: return Self.numbers(wanted, UInt32.self) { Float(bitPattern: $0) }
+      case .float16: return Self.numbers(wanted, UInt16.self) { Float(Float16(bitPattern: $0)) }
+      case .bfloat16: return Self.numbers(wanted, UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+      case .float64: return Self.numbers(wanted, UInt64.self) { Float(Double(bitPattern: $0)) }
       default:
         throw ShardError(.unsupported, path, "tensor '\(name)' is of type \(entry.type.rawValue), not floating point")
       }

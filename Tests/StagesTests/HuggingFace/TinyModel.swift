@@ -23,7 +23,10 @@ final class TinyModel {
     return shape
   }
 
-  init(_ kind: ModelShape.Kind, pooler: Bool = false, change: (inout ModelShape) -> Void = { _ in }) throws {
+  /// - Parameter seed: models of different seeds have different weights.
+  init(
+    _ kind: ModelShape.Kind, pooler: Bool = false, seed: UInt64 = 0, change: (inout ModelShape) -> Void = { _ in }
+  ) throws {
     var shape = Self.shape(kind)
     change(&shape)
     self.shape = shape
@@ -33,27 +36,45 @@ final class TinyModel {
       tokens: WordPieceTrainer.bertTokens.map { Array($0.utf8) } + letters.distinct + inner.distinct,
       specialTokens: WordPieceTrainer.bertTokens)
     try FileSystem.write(Array(shape.json.prettyText().utf8), to: folder + "/model.json")
-    var generator = Noise()
-    let tensors = (shape.parameters + (pooler ? shape.poolerParameters : [])).map { parameter in
-      let isScale = parameter.name.hasSuffix("orm.weight")
-      return TensorSource(
-        parameter.name, shape: parameter.shape,
-        floats: (0..<parameter.count).map { _ in generator.next() * 0.4 + (isScale ? 1 : 0) })
-    }
-    try Safetensors.write(tensors, to: folder + "/weights.safetensors")
+    try Self.write(
+      shape.parameters + (pooler ? shape.poolerParameters : []), seed: seed, to: folder + "/weights.safetensors")
     for (name, bytes) in HuggingFaceTokenizerFiles(tokenizer).contents {
       try FileSystem.write(bytes, to: "\(folder)/\(name)")
     }
   }
 
+  private static func write(_ parameters: [ParameterShape], seed: UInt64, to path: String) throws {
+    var generator = Noise(seed: seed)
+    let tensors = parameters.map { parameter in
+      let isScale = parameter.name.hasSuffix("orm.weight")
+      return TensorSource(
+        parameter.name, shape: parameter.shape,
+        floats: (0..<parameter.count).map { _ in generator.next() * 0.4 + (isScale ? 1 : 0) })
+    }
+    try Safetensors.write(tensors, to: path)
+  }
+
   deinit { try? FileSystem.removeTree(folder) }
+
+  /// A fine-tuned checkpoint of the shape: random weights with the head of a task.
+  func tuned(_ task: TunedTask, seed: UInt64) throws -> [ArtifactFile] {
+    let tuned = folder + "/" + task.name + String(seed)
+    try FileSystem.makeDirectory(tuned)
+    try Self.write(
+      shape.encoderParameters + task.head.parameters(shape), seed: seed, to: tuned + "/weights.safetensors")
+    try FileSystem.write(Array(JSONValue.object(task.members).text().utf8), to: tuned + "/task.json")
+    try FileSystem.write(Array(shape.json.prettyText().utf8), to: tuned + "/model.json")
+    return try Self.artifacts(["model.json", "weights.safetensors", "task.json"], in: tuned)
+  }
 
   var checkpoint: [ArtifactFile] { get throws { try artifacts(["model.json", "weights.safetensors"]) } }
   var tokenizerFiles: [ArtifactFile] {
     get throws { try artifacts(["tokenizer.json", "vocab.txt", "tokenizer_config.json"]) }
   }
 
-  private func artifacts(_ names: [String]) throws -> [ArtifactFile] {
+  private func artifacts(_ names: [String]) throws -> [ArtifactFile] { try Self.artifacts(names, in: folder) }
+
+  private static func artifacts(_ names: [String], in folder: String) throws -> [ArtifactFile] {
     try names.map { name in
       let path = "\(folder)/\(name)"
       return ArtifactFile(
@@ -82,6 +103,8 @@ final class TinyModel {
 /// Numbers between -0.5 and 0.5 that are the same at every run.
 private struct Noise {
   private var state: UInt64 = 88_172_645_463_325_252
+
+  init(seed: UInt64 = 0) { state ^= seed << 20 }
 
   mutating func next() -> Float {
     state ^= state << 13

@@ -1,0 +1,142 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// A model to average, as planned: its files without the moments of its optimizer.
+struct MergeSource {
+  /// The stage's name, or `STAGE@STEP` for a kept checkpoint.
+  var name: String
+  /// The stage's name.
+  var stage: String
+  /// `model.json`, the weights, and `task.json` of a fine-tuned model.
+  var files: [ArtifactFile]
+
+  static let weightsOfStep = TrainingCheckpoint.fileNames[1]
+
+  /// The role of the files of a model among a task's inputs.
+  static func role(_ place: Int) -> TaskInputs.Role { .init("model-\(TaskPlan.padded(place))") }
+
+  static func all(models: [WiredArtifact], kept: [WiredArtifact], last: Int) throws -> [MergeSource] {
+    let sources = try models.map(model) + kept.flatMap { try checkpoints($0, last: last) }
+    guard sources.count > 1 else {
+      throw StageError(
+        .input, "inputs", sources.isEmpty ? "nothing to average is wired" : "only one model is wired",
+        hint: "Wire two or more models to 'models', or the 'checkpoints' of a training.")
+    }
+    return sources
+  }
+
+  private static func model(_ artifact: WiredArtifact) throws -> MergeSource {
+    let names = [ModelShape.fileName, ModelShape.weightsName]
+    for name in names where !artifact.files.contains(where: { $0.name == name }) {
+      throw StageError(.input, "inputs.models", "'\(artifact.stage)' has no \(name)")
+    }
+    return MergeSource(
+      name: artifact.stage, stage: artifact.stage,
+      files: artifact.files.filter { names.contains($0.name) || $0.name == TunedTask.fileName })
+  }
+
+  private static func checkpoints(_ artifact: WiredArtifact, last: Int) throws -> [MergeSource] {
+    guard let shape = artifact.files.first(where: { $0.name == ModelShape.fileName }) else {
+      throw StageError(
+        .input, "inputs.checkpoints", "'\(artifact.stage)' has no \(ModelShape.fileName)",
+        hint: "Wire the 'checkpoints' of model.pretrain.")
+    }
+    let weights = artifact.files.filter { ArchivePath.lastPart(of: $0.name) == weightsOfStep }
+      .compactMap { file in CheckpointFolder.step(of: file.name).map { (step: $0, file: file) } }
+      .sorted { $0.step < $1.step }
+    return weights.suffix(last == 0 ? weights.count : last).map { step, file in
+      MergeSource(name: "\(artifact.stage)@\(step)", stage: artifact.stage, files: [shape, file])
+    }
+  }
+
+  /// The share of each source in the average; they sum to 1.
+  static func shares(of sources: [MergeSource], weights: [String: Double]) throws -> [Double] {
+    let names = Set(sources.flatMap { [$0.name, $0.stage] }).sorted()
+    for name in weights.keys.sorted() where !names.contains(name) {
+      throw StageError(
+        .options, "weights", "no model is named '\(name)'" + suggestion(for: name, among: names),
+        hint: "Name a stage that is wired, or STAGE@STEP.")
+    }
+    let own = sources.map { weights[$0.name] ?? weights[$0.stage] ?? 1 }
+    let sum = own.reduce(0, +)
+    guard own.allSatisfy(\.isFinite), sum.isFinite, abs(sum) > 1e-9 else {
+      throw StageError(
+        .options, "weights", "sum to \(sum)", hint: "Give numbers with a sum other than 0: they are divided by it.")
+    }
+    return own.map { $0 / sum }
+  }
+}
+
+/// The models of a task, opened, and found to be of one shape.
+struct MergedModels {
+  struct Planned: Codable {
+    var name: String
+    var share: Double
+  }
+
+  let parts: [(name: String, share: Double, parts: CheckpointParts)]
+  /// The bytes of `task.json`, which all have or none.
+  let task: [UInt8]?
+
+  var shape: ModelShape { parts[0].parts.shape }
+  /// Those of every model.
+  var parameters: [ParameterShape] { parts[0].parts.parameters }
+
+  init(_ workspace: Workspace) throws {
+    let planned: [Planned] = try workspace.payload()
+    var tasks: [[UInt8]?] = []
+    parts = try planned.enumerated().map { place, source in
+      let files = workspace.files(MergeSource.role(place))
+      func path(_ name: String) -> String? { files.first { ArchivePath.lastPart(of: $0.name) == name }?.path }
+      guard let shape = path(ModelShape.fileName), let weights = path(ModelShape.weightsName) else {
+        throw StageError(.input, source.name, "has no \(ModelShape.fileName) or \(ModelShape.weightsName)")
+      }
+      let task = path(TunedTask.fileName)
+      tasks.append(try task.map { try FileSystem.read($0, limit: 1 << 20) })
+      let parts = try CheckpointParts(
+        ModelShape(path: shape), SafetensorsFile(weights), try task.map { try TunedTask(tuned: $0) })
+      return (source.name, source.share, parts)
+    }
+    task = tasks[0]
+    for (other, own) in zip(parts, tasks).dropFirst() { try Self.check(other, own, parts[0], tasks[0]) }
+  }
+
+  private typealias Model = (name: String, share: Double, parts: CheckpointParts)
+
+  private static func check(_ other: Model, _ task: [UInt8]?, _ first: Model, _ firstTask: [UInt8]?) throws {
+    let hint = "All models of an average must have the same shape and the same head."
+    if let difference = difference(first.parts.shape, other.parts.shape) {
+      throw StageError(
+        .input, "'\(other.name)'", "has \(difference.second), '\(first.name)' has \(difference.first)", hint: hint)
+    }
+    guard other.parts.task == first.parts.task else {
+      throw StageError(.input, "'\(other.name)'", "is fine-tuned for another task than '\(first.name)'", hint: hint)
+    }
+    let lacking = first.parts.parameters.first { !other.parts.parameters.contains($0) }
+    let excess = other.parts.parameters.first { !first.parts.parameters.contains($0) }
+    guard let name = (lacking ?? excess)?.name else { return }
+    let (with, without) = lacking == nil ? (other.name, first.name) : (first.name, other.name)
+    throw StageError(.input, "'\(without)'", "has no tensor '\(name)', '\(with)' has it", hint: hint)
+  }
+
+  /// The first size that is not the same; what only matters in training may differ.
+  private static func difference(_ first: ModelShape, _ second: ModelShape) -> (first: String, second: String)? {
+    func comparable(_ shape: ModelShape) -> ModelShape {
+      var shape = shape
+      (shape.dropout, shape.attentionDropout, shape.initialDeviation) = (0, 0, 0)
+      // Without a table of positions, it is only what inputs are cut to.
+      if shape.kind != .bert { shape.maximumLength = 512 }
+      return shape
+    }
+    let (a, b) = (comparable(first), comparable(second))
+    guard a != b else { return nil }
+    let (mine, others) = (a.json.members ?? [], b.json.members ?? [])
+    for member in mine where member.key != "tiesDecoder" {
+      let value = others.first { $0.key == member.key }?.value ?? .null
+      if value != member.value { return ("\(member.key) \(member.value.text())", "\(member.key) \(value.text())") }
+    }
+    let (tied, own) = ("the word embedding as its decoder", "a decoder of its own")
+    return a.tiesDecoder ? (tied, own) : (own, tied)
+  }
+}
