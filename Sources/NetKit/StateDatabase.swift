@@ -32,7 +32,7 @@ final class StateDatabase: Sendable {
     do throws(ShardError) { try FileSystem.makeDirectory(folder) } catch { throw NetError(error) }
     lock = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard lock >= 0 else { throw NetError(FileSystem.error(folder, "cannot be written")) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+    guard FileSystem.takesLock(lock) else {
       close(lock)
       throw NetError(.storage, folder, purpose.isTaken, hint: "Wait for it to finish, or stop it.")
     }

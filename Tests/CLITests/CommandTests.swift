@@ -226,7 +226,8 @@ import Testing
     try bench.write("z.yaml", "extends: corpus.json\nstages:\n  clean: { option: { minimumBytes: 3 } }\n")
     names += ["y.yaml", "z.yaml"]
     let shipped = try ["Pipelines", "Pipelines/tiny"].flatMap { folder in
-      try FileSystem.list(packagePath(folder)).filter { $0.hasSuffix(".json") && !$0.hasSuffix("schema.json") }
+      try FileSystem.list(packagePath(folder), hidden: false)
+        .filter { $0.hasSuffix(".json") && !$0.hasSuffix("schema.json") }
         .map { packagePath("\(folder)/\($0)") }
     }
     try bench.write(

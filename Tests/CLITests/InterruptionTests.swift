@@ -46,7 +46,7 @@ import Testing
   func aFaultIsNoWantOfMemory(_ number: Int32) throws {
     let bench = try Workbench()
     try FileSystem.makeDirectory(bench.folder + "/.pipeline")
-    let lock = open(bench.folder + "/.pipeline/lock.opening", O_RDWR | O_CREAT, 0o644)
+    let lock = open(bench.folder + "/.pipeline/lock.opening", O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     defer { close(lock) }
     #expect(flock(lock, LOCK_EX) == 0)
     let child = try bench.start([
@@ -54,10 +54,9 @@ import Testing
     ])
     // It waits for the lock, long after it has set its handlers.
     let path = FileSystem.realPath(bench.folder + "/.pipeline/lock.opening")
-    let deadline = monotonicNanoseconds() + 60_000_000_000
-    while monotonicNanoseconds() < deadline,
-      !(3..<64).contains(where: { FileSystem.realPath("/proc/\(child.identifier)/fd/\($0)") == path })
-    { usleep(5000) }
+    try child.works(until: "the lock") {
+      (3..<64).contains { FileSystem.realPath("/proc/\(child.identifier)/fd/\($0)") == path }
+    }
     child.signal(number)
     let ended = try child.wait()
     #expect(ended.status == 128 + number && !ended.errors.contains("address-space limit"), "\(ended)")

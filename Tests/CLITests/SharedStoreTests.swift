@@ -50,7 +50,7 @@ import Testing
     let first = try bench.start(
       [Workbench.program, "run", "corpus.json"], environment: environment)
     defer { try? FileSystem.remove(gate) }
-    for _ in 0..<6000 where !FileSystem.exists(gate) { usleep(10_000) }
+    try first.works(until: "the gate") { FileSystem.exists(gate) }
     #expect(FileSystem.exists(bench.folder + "/.pipeline/lock.lease"))
     let second = try bench.run("run", "corpus.json", environment: shared)
     #expect(second.status != 0)

@@ -84,9 +84,8 @@ import Testing
     for number in 0..<count {
       text += head(4 + (count - number - 1) * bytes + (far.hasPrefix("WARC/W") ? 5 * number : 0)) + "\r\n\r\n"
     }
-    let began = ContinuousClock.now
-    let found = try items(text + far + head(2) + "ab\r\n\r\n")
-    #expect(found.count >= count && ContinuousClock.now - began < .seconds(60), "\(found.count)")
+    let found = try withoutHanging("many heads") { try items(text + far + head(2) + "ab\r\n\r\n") }
+    #expect(found.count >= count, "\(found.count)")
     guard case .record(let last) = found.last else {
       Issue.record("\(String(describing: found.last))")
       return

@@ -1,3 +1,4 @@
+import TestKit
 import Testing
 
 @testable import NetKit
@@ -59,10 +60,10 @@ import Testing
   /// A path of many parts.
   @Test func longAddressesAreShownInLinearTime() {
     let path = String(repeating: "/", count: 400_000)
-    let began = ContinuousClock.now
-    #expect(URLSecrets.hiding(path).utf8.count == 400_000)
-    #expect(URLSecrets.hiding(path + "?token=x/y" + path).utf8.count > 800_000)
-    #expect(ContinuousClock.now - began < .seconds(30))
+    withoutHanging("long addresses") {
+      #expect(URLSecrets.hiding(path).utf8.count == 400_000)
+      #expect(URLSecrets.hiding(path + "?token=x/y" + path).utf8.count > 800_000)
+    }
   }
 
   @Test(arguments: [

@@ -128,9 +128,9 @@ extension ChildProcess {
     return try wait()
   }
 
-  /// Waits until a condition is true while it runs. Throws if it ends before, or after five minutes.
+  /// Waits until a condition is true while it runs. Throws if it ends before, or after an hour.
   func reaches(_ what: String, _ isReached: () throws -> Bool) async throws {
-    for _ in 0..<6000 {
+    for _ in 0..<72_000 {
       let runs = isRunning
       if try isReached() { return }
       guard runs else {
@@ -152,7 +152,7 @@ extension ChildProcess {
 
   /// Waits for the end of a run whose jobs stop at a gate, each at its own moment.
   func finish(opening gate: String) async throws -> Result {
-    for _ in 0..<3600 where isRunning {
+    for _ in 0..<72_000 where isRunning {
       try? FileSystem.remove(gate)
       try await Task.sleep(for: Self.pause)
     }

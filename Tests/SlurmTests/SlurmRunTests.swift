@@ -102,7 +102,8 @@ import Testing
     #expect(result.status == 0, "\(result.story)")
     let notices = try messages(result.output, of: "notice")
     #expect(notices.contains { $0.hasPrefix("Slurm does not ") }, "\(notices)")
-    try expectEveryTaskOnce(bench, "store")
+    // Jobs that the killed controller had not written down yet are run again.
+    #expect(Set(try bench.begun("store").keys) == (try bench.finished("store")))
   }
 
   @Test func aJobThatSomebodyCancelsStopsTheRun() async throws {
@@ -138,7 +139,7 @@ import Testing
 
   @Test func aJobOverItsTimeGetsTwiceAsMuch() async throws {
     let slurm = try await SlurmBench()
-    let bench = try slurm.tasks(files: 1, profile: "\"time\": \"1\", \"maximumTime\": \"2\"")
+    let bench = try slurm.tasks(files: 1, profile: "\"time\": \"1\", \"maximumTime\": \"1-0\"")
     let gate = bench.folder + "/gate"
     let run = try bench.startRun(environment: ["PIPELINE_FAULT": "task.started:1:\(gate)"])
     try await run.reaches("the time limit") { try run.outputSoFar().contains("its next job has 00:02:00") }
@@ -153,10 +154,11 @@ import Testing
     let run = try bench.startRun(more: ["--keep-going"], environment: ["PIPELINE_FAULT": "task.started:1:\(gate)"])
     // The worker of one task dies whenever it comes to it.
     try await run.reaches("the task is given up") {
-      // Looked for right before the gate opens: none must come in between.
+      // Looked for before the victim, which must not pass the gate: it opens only if another waits and the victim does not.
+      let others = try ["00000", "00001", "00003"].flatMap { try bench.workers("store", of: $0) }
       let victims = try bench.workers("store", of: "00002")
       for victim in victims { kill(victim, SIGKILL) }
-      if victims.isEmpty { try? FileSystem.remove(gate) }
+      if victims.isEmpty, !others.isEmpty { try? FileSystem.remove(gate) }
       return try run.outputSoFar().contains("\"event\":\"taskFailed\"")
     }
     let result = try await run.finish(opening: gate)
@@ -200,7 +202,7 @@ import Testing
     run.signal(SIGINT)
     #expect(try await run.ended().status == 130)
     try? FileSystem.remove(gate)
-    for _ in 0..<100 where !(try slurm.jobs()).isEmpty { try await Task.sleep(for: .milliseconds(100)) }
+    for _ in 0..<6000 where !(try slurm.jobs()).isEmpty { try await Task.sleep(for: .milliseconds(100)) }
     #expect(try slurm.jobs() == [])
     #expect(try await bench.startRun().ended().status == 0)
   }
@@ -217,12 +219,12 @@ import Testing
     #expect(submitted.output.hasPrefix("job 1 runs the pipeline"))
     // Its job stands in the store until the run has come to its end, which the gate holds up.
     let driver = { DetachedDriver.job(store: bench.folder + "/store") }
-    for _ in 0..<3000 where driver() == "1" { try await Task.sleep(for: .milliseconds(100)) }
+    for _ in 0..<30_000 where driver() ?? "1" == "1" { try await Task.sleep(for: .milliseconds(100)) }
     let log = bench.folder + "/store/driver/log"
     let said = { String(decoding: (try? FileSystem.read(log)) ?? [], as: UTF8.self) }
     #expect(driver() != nil && driver() != "1", "the driver submitted itself again: \(said())")
     let last = { try bench.finished("store").contains { $0.hasPrefix("shards/index") } }
-    for _ in 0..<3000 where !(try last()) {
+    for _ in 0..<30_000 where !(try last()) {
       try? FileSystem.remove(gate)
       try await Task.sleep(for: .milliseconds(100))
     }

@@ -7,7 +7,8 @@ import Testing
 /// The documents in `Pipelines` are documentation that runs: each must load, and editors must know every option.
 @Suite struct PipelinesTests {
   private static func documents() throws -> [String] {
-    try FileSystem.list(packagePath("Pipelines")).filter { $0.hasSuffix(".json") && !$0.hasSuffix(".schema.json") }
+    try FileSystem.list(packagePath("Pipelines"), hidden: false)
+      .filter { $0.hasSuffix(".json") && !$0.hasSuffix(".schema.json") }
   }
 
   @Test func everyDocumentLoads() throws {

@@ -95,10 +95,14 @@ public struct DetachedDriver {
   /// The next job waits for the end of this one, so that it can be submitted before jobs are told anything.
   private var work: [String] {
     [
+      // A signal that comes before the driver's number is known is passed on once it is.
+      "driver= early=false",
+      "end() { if [ -n \"$driver\" ]; then kill -TERM $driver; else early=true; fi; }",
+      "trap 'goes_on=true; succeed --dependency=afterany:$own; end' USR1",
+      "trap end TERM INT",
       ([program] + arguments).map(shellQuoted).joined(separator: " ") + " --on-interrupt leave </dev/null &",
       "driver=$!",
-      "trap 'goes_on=true; succeed --dependency=afterany:$own; kill -TERM $driver' USR1",
-      "trap 'kill -TERM $driver' TERM INT",
+      "! $early || end",
       "wait $driver",
       "while kill -0 $driver 2>/dev/null; do wait $driver; done",
       "wait $driver; code=$?",

@@ -13,7 +13,7 @@ public final class StoreLock {
     let path = root + "/lock"
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be opened") }
-    let isLocked = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    let isLocked = FileSystem.takesLock(descriptor)
     // ENOLCK, ENOSYS or ENOTSUP: this file system has no such locks.
     guard isLocked || errno != EWOULDBLOCK else {
       let holder = Self.holder(descriptor)

@@ -85,7 +85,7 @@ final class CommandProcess: @unchecked Sendable {
 
   /// An ending program closes its output a moment before its end is known.
   private func closed() -> Answer {
-    let deadline = monotonicNanoseconds() + 2_000_000_000
+    let deadline = monotonicNanoseconds() + 60_000_000_000
     while program.ending == nil, monotonicNanoseconds() < deadline { program.exchange(waitMilliseconds: 100) }
     if let ending = program.ending { return .ended(ending, partialBytes: program.received.count) }
     return .broken("its end of the pipe was closed")

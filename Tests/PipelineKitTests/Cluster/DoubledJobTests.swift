@@ -72,7 +72,7 @@ import Testing
 
   /// A busy scheduler takes jobs a while after it has ceased to answer.
   @Test func aLostSubmissionIsNotRepeatedAtOnce() async throws {
-    let cluster = FakeCluster(pollSeconds: 600, refusing: { $0 == 1 ? Self.silence : nil })
+    let cluster = FakeCluster(pollSeconds: 1_000_000, refusing: { $0 == 1 ? Self.silence : nil })
     let driven = try Driven(bench, cluster).submit(["a"])
     try await works(until: "it is looked for twice") {
       cluster.state.with { $0.namesAsked.count > 1 || $0.submitted.count > 1 }
@@ -106,7 +106,7 @@ import Testing
       return nil
     }
     var profile = bench.profile()
-    profile.heartbeatSeconds = 300
+    profile.heartbeatSeconds = 1_000_000
     let driven = try Driven(bench, cluster, profile: profile).submit(["a"])
     let job = jobs.wait { $0.first }
     // Longer than files of a job that has ended take to appear.

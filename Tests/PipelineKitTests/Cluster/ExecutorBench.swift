@@ -352,9 +352,9 @@ final class Driven: Sendable {
 
 /// Waits for something that comes about soon.
 func works(until what: String, _ isSo: () throws -> Bool) async throws {
-  for _ in 0..<3000 {
+  for _ in 0..<60_000 {
     if try isSo() { return }
     try await Task.sleep(for: .milliseconds(10))
   }
-  throw StageError(.check, what, "does not come about within half a minute")
+  throw StageError(.check, what, "does not come about within ten minutes")
 }

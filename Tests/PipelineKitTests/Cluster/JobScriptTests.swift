@@ -153,7 +153,7 @@ import Testing
     func wait() throws -> ChildProcess.Result { try process.wait() }
 
     func signal(_ number: Int32) throws {
-      for _ in 0..<6000 where !FileSystem.exists(folder.path + "/ready") { usleep(10_000) }
+      try process.works(until: "the worker") { FileSystem.exists(folder.path + "/ready") }
       process.signal(number)
     }
 

@@ -27,9 +27,9 @@ import Testing
 
   private var isFree: Bool { DeviceLocks(folder: folder).take("0", exclusively: true) != nil }
 
-  /// Whether something comes to be within some seconds.
+  /// Whether something comes to be within minutes.
   private func comes(_ condition: () throws -> Bool) async throws -> Bool {
-    for _ in 0..<500 {
+    for _ in 0..<60_000 {
       if try condition() { return true }
       try await Task.sleep(nanoseconds: 10_000_000)
     }

@@ -50,7 +50,7 @@ import Testing
     def stage(document):
         if document.text == "large":
             room = bytearray(b"x") * (256 << 20)
-            time.sleep(0.4)
+            time.sleep(5)
     """
 
   /// A limit that has cost documents counts once it is another one: the task that lost them runs again, and no other.

@@ -15,7 +15,7 @@ import Testing
 
   /// Trainings have their GPUs for themselves, and come to their turn though evaluations go on asking.
   @Test func trainingsAndEvaluationsDoNotMeet() {
-    let slots = DeviceSlots(mostSharers: 2), seen = Seen()
+    let slots = DeviceSlots(mostSharers: 2, locks: DeviceLocks(folder: nil)), seen = Seen()
     @Sendable func evaluate() {
       try? slots.one(of: 2, TaskControl()) { slot in
         seen.now.withLock { $0[slot, default: 0] += 1 }
@@ -46,7 +46,7 @@ import Testing
 
   /// An evaluation that comes behind a waiting training must not go before it, though it could share the GPU at once.
   @Test func aWaitingTrainingComesBeforeLaterEvaluations() {
-    let slots = DeviceSlots(mostSharers: 2)
+    let slots = DeviceSlots(mostSharers: 2, locks: DeviceLocks(folder: nil))
     let isHeld = Atomic(false), mayEnd = Atomic(false), order = Mutex<[String]>([])
     let training = TaskControl(), evaluation = TaskControl()
     @Sendable func wait(until condition: () -> Bool) { while !condition() { usleep(1_000) } }
@@ -71,7 +71,7 @@ import Testing
   }
 
   private func status(_ control: TaskControl, _ text: String) -> Bool {
-    for _ in 0..<500 {
+    for _ in 0..<60_000 {
       if control.status?.text == text { return true }
       usleep(10_000)
     }
