@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import corpus as made_up
+import scorers
 from measure import measure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -23,6 +24,7 @@ class Bench:
         self.work = work
         self.dump = arguments.dump and os.path.abspath(arguments.dump)
         self.pages = arguments.pages and os.path.abspath(arguments.pages)
+        self.language_model = arguments.language_model and os.path.abspath(arguments.language_model)
         self.corpus = os.path.abspath(arguments.corpus or os.path.join(work, "corpus"))
         if not arguments.corpus:
             print(f"making {arguments.megabytes} MB of text", file=sys.stderr)
@@ -236,6 +238,8 @@ def listed_words(boundaries):
             lambda: bench.pipeline(ours, only="words"))
 
     return case
+
+
 def decontaminate(bench):
     """A question from every five hundredth document."""
     from documents import documents
@@ -320,6 +324,7 @@ CASES = {
     "redact-juicer": redact("data-juicer"),
     "words-script": listed_words("script"),
     "words-mecab": listed_words("mecab"),
+    **scorers.CASES,
     "decontaminate": decontaminate,
     "no-op-ninja": nothing_to_do("ninja", ["ninja"]),
     "no-op-snakemake": nothing_to_do("snakemake", ["snakemake", "-n", "-q", "all"]),
@@ -327,22 +332,28 @@ CASES = {
 
 
 def row(name, peer, megabytes, theirs, ours):
-    """One line of the table."""
+    """One line of the table; the ratio is that of the rates, where the peer had a part of the text."""
 
     def figures(m):
-        rate = f"{megabytes / m.seconds:7.1f} MB/s" if megabytes else " " * 12
+        size = m.megabytes or megabytes
+        rate = f"{size / m.seconds:7.1f} MB/s" if size else " " * 12
         return f"{m.seconds:8.2f} s {rate} {m.peak_bytes / 1e6:6.0f} MB"
 
     ratio = theirs.seconds / ours.seconds
-    return f"{name:16} {peer:19}{figures(theirs)}   pipeline{figures(ours)}   {ratio:6.1f}×"
+    note = ""
+    if theirs.megabytes and theirs.megabytes < megabytes:
+        ratio *= megabytes / theirs.megabytes
+        note = f"   {peer}: {theirs.megabytes:.0f} MB"
+    return f"{name:24} {peer:19}{figures(theirs)}   pipeline{figures(ours)}   {ratio:6.1f}×{note}"
 
 
 def main():
     parser = argparse.ArgumentParser(prog="Benchmarks/run")
-    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case; scorers: all of stages that score or filter")
     parser.add_argument("--corpus", help="folder of Dolma documents (*.jsonl.zst)")
     parser.add_argument("--dump", help="MediaWiki XML dump")
     parser.add_argument("--pages", help="folder of real pages (*.html, also in folders) for the html cases")
+    parser.add_argument("--language-model", metavar="FILE", help="fastText model of languages, such as lid.176.ftz")
     parser.add_argument("--megabytes", type=int, default=100, help="size of the made-up corpus")
     parser.add_argument("--work", help="folder for results; default a temporary one")
     parser.add_argument("--list", action="store_true", help="print the cases")
@@ -350,6 +361,8 @@ def main():
     if arguments.list:
         print("\n".join(CASES))
         return
+    arguments.cases = [
+        name for given in arguments.cases for name in (scorers.SCORERS if given == "scorers" else [given])]
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:
         parser.error(f"no case is named {unknown[0]}; there are {', '.join(CASES)}")
@@ -369,7 +382,7 @@ def main():
                 best = min(first, second, key=lambda m: m.seconds)
                 print(row(name, peer, megabytes, best, own), flush=True)
             except (LookupError, RuntimeError) as problem:
-                print(f"{name:16} left out: {problem}", flush=True)
+                print(f"{name:24} left out: {problem}", flush=True)
     finally:
         if not arguments.work:
             shutil.rmtree(work, ignore_errors=True)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 class Measurement:
     seconds: float
     peak_bytes: int
+    # Of text, where it is not the whole corpus.
+    megabytes: float | None = None
 
 
 def tree_bytes(pid):

@@ -7,8 +7,12 @@ import orjson
 import zstandard
 
 
+def file_documents(path):
+    with open(path, "rb") as raw:
+        for line in io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw), 1 << 20):
+            yield orjson.loads(line)
+
+
 def documents(folder):
     for path in sorted(glob.glob(f"{folder}/*.jsonl.zst")):
-        with open(path, "rb") as raw:
-            for line in io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw), 1 << 20):
-                yield orjson.loads(line)
+        yield from file_documents(path)
