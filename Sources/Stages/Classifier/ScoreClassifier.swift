@@ -34,8 +34,8 @@ public struct ScoreClassifier: SinglePhaseStage {
         .input, "inputs.classifier", "has \(models.count) files named \(ClassifierFile.name), not one",
         hint: "Wire the output 'classifier' of one classifier.train.")
     }
-    // Three tables of up to 2²⁴ numbers of 4 bytes, whatever the size of the file, beside what the file has.
-    let memoryBytes = (64 << 20) + (192 << 20) + Int(models[0].bytes)
+    // Five tables of up to 2²⁴ numbers of 4 bytes, whatever the size of the file, beside what the file has.
+    let memoryBytes = (64 << 20) + (320 << 20) + Int(models[0].bytes)
     return TaskPlan.perFile(context.files(Self.documents), memoryBytes: memoryBytes)
       .map { $0.with(inputs: ["classifier": models]) }
   }

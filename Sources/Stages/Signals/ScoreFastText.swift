@@ -67,7 +67,8 @@ public struct ScoreFastText: SinglePhaseStage {
         .options, "model", models.isEmpty ? "there is no model" : "there are \(models.count) models, not one",
         hint: "Name one .bin or .ftz file, or wire a stage that downloads one.")
     }
-    return TaskPlan.perFile(context.files(Self.documents), memoryBytes: (64 << 20) + 2 * Int(model.bytes))
+    // Up to 64 MiB are what is decoded of a quantized model.
+    return TaskPlan.perFile(context.files(Self.documents), memoryBytes: (128 << 20) + 2 * Int(model.bytes))
       .map { $0.with(inputs: ["model": [model]]) }
   }
 

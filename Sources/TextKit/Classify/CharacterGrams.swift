@@ -119,29 +119,29 @@ public final class GramCounter {
   private func decode(_ text: UnsafeBufferPointer<UInt8>) {
     normalized.removeAll(keepingCapacity: true)
     NFKC.current.normalize(text, into: &normalized)
+    var scalars = scalars, census = TraitCensus()
+    self.scalars = []
     scalars.removeAll(keepingCapacity: true)
-    census = TraitCensus()
+    scalars.reserveCapacity(normalized.count)
     normalized.withUnsafeBufferPointer { bytes in
       var wasSpace = false
       var i = 0
       while i < bytes.count {
-        let space = WhiteSpace.width(bytes, i)
-        if space > 0 {
-          if !wasSpace { append(0x20) }
-          wasSpace = true
-          i &+= space
-          continue
+        var (scalar, width) = (UInt32(0x20), WhiteSpace.width(bytes, i))
+        let isSpace = width > 0
+        if !isSpace {
+          (scalar, width) = UTF8Scanning.scalar(at: i, in: bytes.baseAddress!, end: bytes.count)
+          if (0x41...0x5A).contains(scalar) { scalar &+= 0x20 }
         }
-        wasSpace = false
-        let (scalar, width) = UTF8Scanning.scalar(at: i, in: bytes.baseAddress!, end: bytes.count)
-        append((0x41...0x5A).contains(scalar) ? scalar &+ 0x20 : scalar)
+        if !isSpace || !wasSpace {
+          scalars.append(scalar)
+          census.add(scalar)
+        }
+        wasSpace = isSpace
         i &+= width
       }
     }
-  }
-  @inline(__always)
-  private func append(_ scalar: UInt32) {
-    scalars.append(scalar)
-    census.add(scalar)
+    self.scalars = scalars
+    self.census = census
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import ShardKit
 
 /// The words and labels of a fastText model, and the rows of its n-grams.
@@ -11,7 +12,7 @@ struct FastTextDictionary {
   /// Places of entries by hash, or -1: open addressing.
   private var slots: [Int32]
   /// The rows that n-grams were kept in, of a pruned model; nil: every one has its own.
-  private var kept: [Int32: Int32]?
+  private var kept: KeptGrams?
 
   static let labelPrefix = Array("__label__".utf8)
   static let lineEnd = Array("</s>".utf8)
@@ -43,7 +44,7 @@ struct FastTextDictionary {
       }
     }
     guard !labels.isEmpty else { throw cursor.malformed("it has no labels") }
-    if pruned >= 0 { kept = try Self.kept(&cursor, pruned) }
+    if pruned >= 0 { kept = try KeptGrams(&cursor, pruned, bytes) }
   }
 
   private static func capacity(_ size: Int) -> Int {
@@ -52,29 +53,21 @@ struct FastTextDictionary {
     return capacity
   }
 
-  private static func kept(_ cursor: inout FastTextCursor, _ count: Int64) throws(ShardError) -> [Int32: Int32] {
-    var kept: [Int32: Int32] = [:]
-    guard count <= Int64(Int32.max) else { throw cursor.malformed("the number of its n-grams is \(count)") }
-    for _ in 0..<count {
-      let gram = try cursor.number(Int32.self)
-      kept[gram] = try cursor.number(Int32.self)
-    }
-    return kept
-  }
-
   private mutating func insert(_ text: UnsafeRawBufferPointer, _ place: Int32, _ bytes: UnsafeRawBufferPointer) {
     var slot = Int(fastTextHash(text)) & (slots.count - 1)
     while slots[slot] >= 0 { slot = (slot + 1) & (slots.count - 1) }
     slots[slot] = place
   }
 
-  /// The place of a word or label; nil if it is unknown.
+  /// The place of a word or label, which is not empty; nil if it is unknown.
   @inline(__always)
   func place(_ text: UnsafeRawBufferPointer, hash: UInt32, _ bytes: UnsafeRawBufferPointer) -> Int? {
     var slot = Int(hash) & (slots.count &- 1)
     while slots[slot] >= 0 {
       let own = texts[Int(slots[slot])]
-      if own.count == text.count, bytes[own].elementsEqual(text) { return Int(slots[slot]) }
+      if own.count == text.count, memcmp(bytes.baseAddress! + own.lowerBound, text.baseAddress!, own.count) == 0 {
+        return Int(slots[slot])
+      }
       slot = (slot &+ 1) & (slots.count &- 1)
     }
     return nil
@@ -84,14 +77,57 @@ struct FastTextDictionary {
   @inline(__always)
   func row(gram: UInt64) -> Int? {
     guard let kept else { return words + Int(gram) }
-    return kept[Int32(truncatingIfNeeded: gram)].map { words + Int($0) }
+    return kept[Int32(truncatingIfNeeded: gram)].map { words &+ Int($0) }
   }
 
   /// Whether every row that n-grams may ask for exists.
   func fits(rows: Int, buckets: Int) -> Bool {
     guard let kept else { return words + buckets <= rows }
-    return words <= rows && kept.values.allSatisfy { $0 >= 0 && words + Int($0) < rows }
+    return words <= rows && kept.rows.allSatisfy { words + Int($0) < rows }
   }
+}
+
+/// The rows of the n-grams that a pruned model kept, by number: open addressing, as it is asked for every n-gram of a text.
+struct KeptGrams {
+  private struct Slot {
+    var gram: Int32
+    /// -1: free.
+    var row: Int32
+  }
+
+  private var slots: [Slot]
+
+  init(_ cursor: inout FastTextCursor, _ count: Int64, _ bytes: UnsafeRawBufferPointer) throws(ShardError) {
+    guard count <= Int64(bytes.count / 8) else { throw cursor.malformed("the number of its n-grams is \(count)") }
+    var capacity = 64
+    while capacity < 2 * Int(count) { capacity *= 2 }
+    slots = Array(repeating: Slot(gram: 0, row: -1), count: capacity)
+    for _ in 0..<count {
+      let gram: Int32 = try cursor.number(), row: Int32 = try cursor.number()
+      guard row >= 0 else { throw cursor.malformed("the row of an n-gram is \(row)") }
+      var slot = start(gram)
+      while slots[slot].row >= 0, slots[slot].gram != gram { slot = (slot + 1) & (capacity - 1) }
+      slots[slot] = Slot(gram: gram, row: row)
+    }
+  }
+
+  @inline(__always)
+  private func start(_ gram: Int32) -> Int {
+    let hash = UInt64(UInt32(bitPattern: gram)) &* 0x9E37_79B9_7F4A_7C15
+    return Int(truncatingIfNeeded: hash >> 32) & (slots.count &- 1)
+  }
+
+  @inline(__always)
+  subscript(gram: Int32) -> Int32? {
+    var slot = start(gram)
+    while slots[slot].row >= 0 {
+      if slots[slot].gram == gram { return slots[slot].row }
+      slot = (slot &+ 1) & (slots.count &- 1)
+    }
+    return nil
+  }
+
+  var rows: [Int32] { slots.map(\.row).filter { $0 >= 0 } }
 }
 
 /// FNV-1a of 32 bits, with bytes as signed numbers.

@@ -3,8 +3,8 @@ public import ShardKit
 
 /// A supervised model of fastText, from its .bin or .ftz file: what labels a text has.
 ///
-/// The file is mapped into memory, not copied, so that tasks share it; besides it a model takes about 30 bytes per word,
-/// and a text 4 bytes per word if the model has n-grams of words. Safe to use from several threads.
+/// The file is mapped into memory, not copied, so that tasks share it; besides it a model takes about 30 bytes per word, 64 MiB
+/// or less for the vectors of a quantized one, and a text 4 bytes per word if the model has n-grams of words. Safe to use from several threads.
 public final class FastTextModel: Sendable {
   /// Without `__label__`, most frequent first.
   public let labels: [String]
@@ -13,6 +13,8 @@ public final class FastTextModel: Sendable {
   private let dictionary: FastTextDictionary
   private let input: FastTextMatrix
   private let output: FastTextMatrix
+  /// 2⁶⁴ divided by the number of buckets, rounded up: with it the remainder of 32 bits takes two multiplications.
+  private let bucketFactor: UInt64
   /// With hierarchical softmax: the children of each inner node, from the first one above the leaves.
   private let tree: [(left: Int, right: Int)]
 
@@ -24,7 +26,7 @@ public final class FastTextModel: Sendable {
     settings = try FastTextSettings(&cursor)
     dictionary = try FastTextDictionary(&cursor, file.bytes)
     let isQuantized = try cursor.flag()
-    input = try FastTextMatrix(&cursor, isQuantized: isQuantized, dimension: settings.dimension)
+    var input = try FastTextMatrix(&cursor, isQuantized: isQuantized, dimension: settings.dimension)
     let isOutputQuantized = try cursor.flag()
     output = try FastTextMatrix(
       &cursor, isQuantized: isQuantized && isOutputQuantized, dimension: settings.dimension)
@@ -33,6 +35,9 @@ public final class FastTextModel: Sendable {
     guard output.rows >= labels.count, dictionary.fits(rows: input.rows, buckets: usesGrams ? settings.buckets : 0),
       !usesGrams || settings.buckets > 0
     else { throw cursor.malformed("its rows do not fit its words and labels") }
+    input.decode(file.bytes)
+    self.input = input
+    bucketFactor = .max / UInt64(max(1, settings.buckets)) &+ 1
     tree = settings.loss == .hierarchicalSoftmax ? Self.tree(dictionary.labelCounts) : []
   }
 
@@ -43,7 +48,8 @@ public final class FastTextModel: Sendable {
   public func probabilities(of text: UnsafeBufferPointer<UInt8>) -> [Float] {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: settings.dimension) { hidden in
       hidden.initialize(repeating: 0)
-      var sum = RowSum(matrix: input, bytes: file.bytes, values: hidden.baseAddress!)
+      var sum = RowSum(
+        matrix: input, bytes: file.bytes, start: input.start(in: file.bytes), values: hidden.baseAddress!)
       collect(text, into: &sum)
       guard sum.rows > 0 else { return [] }
       let scale = 1 / Float(sum.rows)
@@ -56,13 +62,14 @@ public final class FastTextModel: Sendable {
   private struct RowSum {
     let matrix: FastTextMatrix
     let bytes: UnsafeRawBufferPointer
+    let start: UnsafeRawPointer?
     let values: UnsafeMutablePointer<Float>
     var rows = 0
 
     @inline(__always)
     mutating func add(_ row: Int) {
-      matrix.add(row, of: bytes, to: values)
-      rows += 1
+      matrix.add(row, of: bytes, from: start, to: values)
+      rows &+= 1
     }
   }
 
@@ -107,21 +114,27 @@ public final class FastTextModel: Sendable {
     padded.append(UInt8(ascii: "<"))
     padded.append(contentsOf: word)
     padded.append(UInt8(ascii: ">"))
+    let (shortest, longest, buckets, factor) = (
+      settings.shortest, settings.longest, UInt64(settings.buckets), bucketFactor
+    )
     padded.withUnsafeBytes { padded in
-      func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
-      for start in padded.indices where !isContinuation(padded[start]) {
+      let count = padded.count
+      var start = 0
+      while start < count {
         var (end, characters) = (start, 0)
         var hash: UInt32 = 2_166_136_261
-        while end < padded.count, characters < settings.longest {
+        while end < count, characters < longest {
           repeat {
             hash = (hash ^ UInt32(bitPattern: Int32(Int8(bitPattern: padded[end])))) &* 16_777_619
-            end += 1
-          } while end < padded.count && isContinuation(padded[end])
-          characters += 1
-          let isMark = characters == 1 && (start == 0 || end == padded.count)
-          guard characters >= settings.shortest, !isMark else { continue }
-          if let row = dictionary.row(gram: UInt64(hash) % UInt64(settings.buckets)) { sum.add(row) }
+            end &+= 1
+          } while end < count && padded[end] & 0xC0 == 0x80
+          characters &+= 1
+          let isMark = characters == 1 && (start == 0 || end == count)
+          guard characters >= shortest, !isMark else { continue }
+          let gram = (factor &* UInt64(hash)).multipliedFullWidth(by: buckets).high
+          if let row = dictionary.row(gram: gram) { sum.add(row) }
         }
+        repeat { start &+= 1 } while start < count && padded[start] & 0xC0 == 0x80
       }
     }
   }

@@ -89,6 +89,19 @@ struct FastTextMatrix {
     case plain(at: Int)
     /// Codes of parts of each row; `norms`: a code of its length.
     case quantized(codes: Int, parts: Quantizer, norms: (codes: Int, lengths: Quantizer)?)
+    /// What was quantized, row after row.
+    case decoded(Numbers)
+  }
+
+  private final class Numbers: @unchecked Sendable {
+    let start: UnsafeMutablePointer<Float>
+
+    init(_ count: Int) {
+      start = .allocate(capacity: count)
+      start.initialize(repeating: 0, count: count)
+    }
+
+    deinit { start.deallocate() }
   }
 
   /// Centroids for the parts of a vector.
@@ -116,7 +129,7 @@ struct FastTextMatrix {
 
   let rows: Int
   let columns: Int
-  private let form: Form
+  private var form: Form
 
   init(_ cursor: inout FastTextCursor, isQuantized: Bool, dimension: Int) throws(ShardError) {
     let hasNorms = isQuantized ? try cursor.flag() : false
@@ -139,39 +152,62 @@ struct FastTextMatrix {
     form = .quantized(codes: codes, parts: parts, norms: (norms, try Quantizer(&cursor, dimension: 1)))
   }
 
-  /// Adds a row to `sum`.
-  @inline(__always)
-  func add(_ row: Int, of bytes: UnsafeRawBufferPointer, to sum: UnsafeMutablePointer<Float>) {
+  /// The largest matrix that is worth to be decoded, in bytes: adding a row is then several times faster.
+  private static let mostDecoded = 64 << 20
+
+  /// Decodes a quantized matrix that is not large; others stay as they are.
+  mutating func decode(_ bytes: UnsafeRawBufferPointer) {
+    guard case .quantized = form, rows <= Self.mostDecoded / (4 * columns) else { return }
+    let numbers = Numbers(rows * columns)
+    for row in 0..<rows {
+      parts(of: row, in: bytes) { column, value in numbers.start[row * columns + column] = value }
+    }
+    form = .decoded(numbers)
+  }
+
+  /// Where the rows stand one after another, if they do.
+  func start(in bytes: UnsafeRawBufferPointer) -> UnsafeRawPointer? {
     switch form {
-    case .plain(let at):
-      let start = bytes.baseAddress! + at + 4 * row * columns
-      var column = 0
-      while column &+ 8 <= columns {
-        let own = start.loadUnaligned(fromByteOffset: 4 &* column, as: SIMD8<Float>.self)
-        let place = UnsafeMutableRawPointer(sum + column)
-        let total = place.loadUnaligned(as: SIMD8<Float>.self) + own
-        withUnsafeBytes(of: total) { place.copyMemory(from: $0.baseAddress!, byteCount: 32) }
-        column &+= 8
-      }
-      while column < columns {
-        sum[column] += start.loadUnaligned(fromByteOffset: 4 &* column, as: Float.self)
-        column &+= 1
-      }
-    case .quantized:
+    case .plain(let at): bytes.baseAddress! + at
+    case .decoded(let numbers): UnsafeRawPointer(numbers.start)
+    case .quantized: nil
+    }
+  }
+
+  /// Adds a row to `sum`.
+  /// - Parameter start: what `start(in:)` gave.
+  @inline(__always)
+  func add(
+    _ row: Int, of bytes: UnsafeRawBufferPointer, from start: UnsafeRawPointer?, to sum: UnsafeMutablePointer<Float>
+  ) {
+    guard let start else {
       parts(of: row, in: bytes) { column, value in sum[column] += value }
+      return
+    }
+    let own = start + 4 &* row &* columns
+    var column = 0
+    while column &+ 8 <= columns {
+      let values = own.loadUnaligned(fromByteOffset: 4 &* column, as: SIMD8<Float>.self)
+      let place = UnsafeMutableRawPointer(sum + column)
+      let total = place.loadUnaligned(as: SIMD8<Float>.self) + values
+      withUnsafeBytes(of: total) { place.copyMemory(from: $0.baseAddress!, byteCount: 32) }
+      column &+= 8
+    }
+    while column < columns {
+      sum[column] += own.loadUnaligned(fromByteOffset: 4 &* column, as: Float.self)
+      column &+= 1
     }
   }
 
   /// The product of a row with a vector.
   func product(_ row: Int, of bytes: UnsafeRawBufferPointer, with vector: UnsafePointer<Float>) -> Float {
     var sum: Float = 0
-    switch form {
-    case .plain(let at):
-      let start = bytes.baseAddress! + at + 4 * row * columns
+    if let start = start(in: bytes) {
+      let own = start + 4 * row * columns
       for column in 0..<columns {
-        sum += start.loadUnaligned(fromByteOffset: 4 &* column, as: Float.self) * vector[column]
+        sum += own.loadUnaligned(fromByteOffset: 4 &* column, as: Float.self) * vector[column]
       }
-    case .quantized:
+    } else {
       parts(of: row, in: bytes) { column, value in sum += value * vector[column] }
     }
     return sum

@@ -12,6 +12,8 @@ public struct LinearClassifier: Sendable {
   public let weights: [Float]
   public let bias: Double
   public let steps: TraitSteps
+  /// Scales and weights side by side, so that a feature costs one access to memory.
+  private let table: [SIMD2<Float>]
 
   public init(
     shape: GramShape, scales: [Float], weights: [Float], bias: Double,
@@ -23,6 +25,7 @@ public struct LinearClassifier: Sendable {
     self.scales = scales
     self.weights = weights
     self.bias = bias
+    table = zip(scales, weights).map { SIMD2($0, $1) }
   }
 
   /// The value of a feature by how often a text has it, before its scale; more often than 255 times counts as 255.
@@ -34,12 +37,16 @@ public struct LinearClassifier: Sendable {
     precondition(counter.shape == shape)
     counter.count(text)
     var sum = 0.0, squares = 0.0
-    for feature in counter.found {
-      let scale = scales[Int(feature)]
-      guard scale != 0 else { continue }
-      let value = Self.frequencies[Int(min(counter.occurrences(feature), 255))] * Double(scale)
-      squares += value * value
-      sum += value * Double(weights[Int(feature)])
+    table.withUnsafeBufferPointer { table in
+      Self.frequencies.withUnsafeBufferPointer { frequencies in
+        for feature in counter.found {
+          let entry = table[Int(feature)]
+          guard entry.x != 0 else { continue }
+          let value = frequencies[Int(min(counter.occurrences(feature), 255))] * Double(entry.x)
+          squares += value * value
+          sum += value * Double(entry.y)
+        }
+      }
     }
     let rest = steps.isEmpty ? bias : steps(counter.traits) + bias
     return squares > 0 ? sum / squares.squareRoot() + rest : rest

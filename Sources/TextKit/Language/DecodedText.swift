@@ -21,7 +21,7 @@ public final class DecodedText {
   /// Decodes `text`; malformed bytes become `UTF8Scanning.malformed`, which has no class.
   public func load(_ text: UnsafeBufferPointer<UInt8>) {
     reserve(text.count + 1)
-    let table = ScriptClass.table
+    let table = ScriptClass.table, scalars = scalars, classes = classes
     var n = 0, i = 0
     let end = text.count
     if let bytes = text.baseAddress {

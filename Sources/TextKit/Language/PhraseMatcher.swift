@@ -56,12 +56,16 @@ public struct PhraseMatcher: Sendable {
   /// Matches, and characters in them.
   public func count(_ text: DecodedText) -> (matches: Int, characters: Int) {
     guard !isEmpty else { return (0, 0) }
+    let scalars = text.scalars, end = text.count
     var matches = 0, characters = 0, i = 0
-    while i < text.count {
-      let length = match(text, at: i)
-      matches += length > 0 ? 1 : 0
+    while i < end {
+      guard let (_, length) = find(text, scalars, at: i, nil) else {
+        i &+= 1
+        continue
+      }
+      matches += 1
       characters += length
-      i += max(1, length)
+      i += length
     }
     return (matches, characters)
   }
@@ -72,10 +76,11 @@ public struct PhraseMatcher: Sendable {
     _ text: DecodedText, where accepts: ((Range<Int>) -> Bool)? = nil, _ body: (Int, Range<Int>) -> Void
   ) {
     guard !isEmpty else { return }
+    let scalars = text.scalars, end = text.count
     var i = 0
-    while i < text.count {
-      guard let (phrase, length) = find(text, at: i, accepts) else {
-        i += 1
+    while i < end {
+      guard let (phrase, length) = find(text, scalars, at: i, accepts) else {
+        i &+= 1
         continue
       }
       body(phrase, i..<i + length)
@@ -90,24 +95,20 @@ public struct PhraseMatcher: Sendable {
     return String(out)
   }
 
-  private func find(_ text: DecodedText, at i: Int, _ accepts: ((Range<Int>) -> Bool)?) -> (phrase: Int, length: Int)? {
-    let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])
-    for key in [Self.key(a, b), Self.key(a, 0)] where filter[key >> 6] >> UInt64(key & 63) & 1 != 0 {
-      if let found = search(key, text, i, accepts) { return found }
-    }
-    return nil
+  /// The longest phrase at `i`.
+  /// - Parameter scalars: those of the text.
+  @inline(__always)
+  private func find(
+    _ text: DecodedText, _ scalars: UnsafeMutablePointer<UInt32>, at i: Int, _ accepts: ((Range<Int>) -> Bool)?
+  ) -> (phrase: Int, length: Int)? {
+    let a = Self.fold(scalars[i]), b = Self.fold(scalars[i &+ 1])
+    let pair = Self.key(a, b), single = Self.key(a, 0)
+    if begins(pair), let found = search(pair, text, i, accepts) { return found }
+    return begins(single) ? search(single, text, i, accepts) : nil
   }
 
-  /// The length of the longest phrase at `i`; 0 if none.
   @inline(__always)
-  private func match(_ text: DecodedText, at i: Int) -> Int {
-    let a = Self.fold(text.scalars[i]), b = Self.fold(text.scalars[i + 1])
-    let pair = Self.key(a, b), single = Self.key(a, 0)
-    let hasPair = filter[pair >> 6] >> UInt64(pair & 63) & 1 != 0
-    if hasPair, let (_, length) = search(pair, text, i, nil) { return length }
-    let hasSingle = filter[single >> 6] >> UInt64(single & 63) & 1 != 0
-    return hasSingle ? search(single, text, i, nil)?.length ?? 0 : 0
-  }
+  private func begins(_ key: Int) -> Bool { filter[key >> 6] >> UInt64(key & 63) & 1 != 0 }
 
   @inline(never)
   private func search(
