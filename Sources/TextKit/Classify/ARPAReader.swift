@@ -7,10 +7,9 @@ struct ARPAReader {
   private let path: String
   private let lines: LineReader
   private var number = 0
-  private var table = GramTable()
-
-  /// What the files of KenLM's build_binary begin with.
-  private static let binary = Array("mmap lm http://kheafield.com/code".utf8)
+  private var grams = NGramBuilder()
+  /// Of one n-gram, the last word first.
+  private var reversed: [UInt32] = []
 
   init(_ path: String) throws(ShardError) {
     self.path = path
@@ -23,8 +22,7 @@ struct ARPAReader {
       hint: "Take an ARPA file (text, may be compressed), such as KenLM's lmplz writes.")
   }
 
-  /// - Returns: the n-grams, and the words of the longest ones.
-  mutating func read() throws(ShardError) -> (table: GramTable, order: Int) {
+  mutating func read() throws(ShardError) -> HashedNGrams {
     var counts: [Int] = []
     var (order, left) = (0, 0)
     var isOpen = false
@@ -32,9 +30,6 @@ struct ARPAReader {
       number += 1
       let text = line
       if text.isEmpty { continue }
-      if number == 1, text.starts(with: Self.binary) {
-        throw malformed("it is in KenLM's binary form, which is not read")
-      }
       if text[0] == UInt8(ascii: "\\") {
         let word = String(decoding: text, as: UTF8.self)
         if word.hasPrefix("\\data\\") { isOpen = true; continue }
@@ -56,49 +51,72 @@ struct ARPAReader {
     guard isOpen, !counts.isEmpty, order == counts.count, left == 0 else {
       throw malformed(isOpen ? "the file ends too early" : "it has no \\data\\")
     }
-    try checkSentences()
-    return (table, order)
-  }
-
-  private func checkSentences() throws(ShardError) {
-    for word in ["<s>", "</s>"] where table[GramTable.key(recordHash(Array(word.utf8)))] == nil {
-      throw ShardError(
-        .malformed, path, "the model has no n-gram '\(word)', so that it cannot score sentences",
-        hint: "Train it with sentences' beginnings and ends, as lmplz and SRILM's ngram-count do by default.")
-    }
+    return grams.table()
   }
 
   /// `ngram 2=1234`.
   private func count(_ text: UnsafeRawBufferPointer, _ order: Int) throws(ShardError) -> Int {
     let words = String(decoding: text, as: UTF8.self).split(separator: "=")
     guard words.count == 2, words[0] == "ngram \(order)", let count = Int(words[1].filter { $0 != " " && $0 != "\r" }),
-      count >= 0, order <= 16
+      count >= 0, count < Int(UInt32.max), order <= 16
     else { throw malformed("it is not 'ngram \(order)=…'") }
     return count
   }
 
   private mutating func add(_ text: UnsafeRawBufferPointer, _ order: Int) throws(ShardError) {
-    let parts = text.split(maxSplits: 2, omittingEmptySubsequences: false) { $0 == UInt8(ascii: "\t") }
-    guard parts.count >= 2, let logarithm = Self.value(parts[0]), logarithm <= 0.001 else {
+    let tab = UInt8(ascii: "\t")
+    guard let first = text.firstIndex(of: tab), let logarithm = Self.value(text[..<first]), logarithm <= 0.001 else {
       throw malformed("it does not begin with a logarithm and a tab")
     }
-    var key: UInt64?
-    var words = 0
-    for word in parts[1].split(separator: UInt8(ascii: " ")).reversed() {
-      let hash = recordHash(UnsafeRawBufferPointer(rebasing: word))
-      key = key.map { GramTable.key(hash, following: $0) } ?? GramTable.key(hash)
-      words += 1
-    }
-    guard words == order, let key else { throw malformed("it has \(words) words, not \(order)") }
+    let second = text[(first + 1)...].firstIndex(of: tab)
     var backoff: Float = 0
-    if parts.count == 3 {
-      guard let value = Self.value(parts[2]) else { throw malformed("its backoff is not a number") }
+    if let second {
+      guard let value = Self.value(text[(second + 1)...]) else { throw malformed("its backoff is not a number") }
       backoff = value
     }
-    table.set(key, GramTable.Entry(logarithm: logarithm, backoff: backoff))
+    let weights = NGramWeights(logarithm: logarithm, backoff: backoff)
+    let words = UnsafeRawBufferPointer(rebasing: text[(first + 1)..<(second ?? text.count)])
+    if order == 1 {
+      guard !words.isEmpty, !words.contains(UInt8(ascii: " ")) else { throw malformed("it is not one word") }
+      grams.add(word: words, weights)
+    } else {
+      try number(words, order)
+      grams.add(reversed, weights)
+    }
   }
 
+  private mutating func number(_ words: UnsafeRawBufferPointer, _ order: Int) throws(ShardError) {
+    reversed.removeAll(keepingCapacity: true)
+    var end = words.count
+    while end > 0 {
+      var start = end
+      while start > 0, words[start - 1] != UInt8(ascii: " ") { start -= 1 }
+      if start < end {
+        let word = UnsafeRawBufferPointer(rebasing: words[start..<end])
+        guard let number = grams.number(word) else {
+          throw malformed("'\(String(decoding: word.prefix(100), as: UTF8.self))' is not among the n-grams of one word")
+        }
+        reversed.append(number)
+      }
+      end = start - 1
+    }
+    guard reversed.count == order else { throw malformed("it has \(reversed.count) words, not \(order)") }
+  }
+
+  /// A finite number in decimal; blanks around it do not count.
   private static func value(_ text: Slice<UnsafeRawBufferPointer>) -> Float? {
-    Float(String(decoding: text, as: UTF8.self).filter { $0 != " " && $0 != "\r" }).flatMap { $0.isFinite ? $0 : nil }
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { digits in
+      var count = 0
+      for byte in text where byte != UInt8(ascii: " ") && byte != UInt8(ascii: "\r") {
+        let isDigit = (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        guard count < 63, isDigit || "+-.eE".utf8.contains(byte) else { return nil }
+        digits[count] = CChar(byte)
+        count += 1
+      }
+      digits[count] = 0
+      var end: UnsafeMutablePointer<CChar>?
+      let value = strtof(digits.baseAddress!, &end)
+      return count > 0 && end == digits.baseAddress! + count && value.isFinite ? value : nil
+    }
   }
 }

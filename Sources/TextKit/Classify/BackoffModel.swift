@@ -1,18 +1,18 @@
 import Glibc
 public import ShardKit
 
-/// An n-gram language model with backoff, from an ARPA file as KenLM's lmplz, SRILM and others write it.
+/// An n-gram language model with backoff: an ARPA file as KenLM's lmplz, SRILM and others write it, a binary file of KenLM's
+/// build_binary, or the table that `compile` makes of an ARPA file.
 ///
-/// Words and n-grams are known by hashes of 64 bits; each takes 32 bytes or less. Safe to use from several threads.
+/// Binary files and tables are mapped into memory, so that tasks share them. Safe to use from several threads.
 public final class BackoffModel: Sendable {
-  /// Words of the longest n-grams.
-  public let order: Int
-  private let table: GramTable
-  private let unknown: UInt64
-  private static let sentenceStart = wordHash("<s>")
-  private static let sentenceEnd = wordHash("</s>")
-  /// Of a word that the model does not know, if it has neither `<unk>` nor `<UNK>`, as in KenLM.
-  private static let unknownLogarithm: Float = -100
+  /// What the model's words are.
+  public enum Unit: Sendable {
+    /// What stands between white space.
+    case words
+    /// Single characters, without white space.
+    case characters
+  }
 
   /// What a text was given.
   public struct Score: Equatable, Sendable {
@@ -29,105 +29,99 @@ public final class BackoffModel: Sendable {
     public var perplexity: Double { pow(10, -logarithm / Double(tokens)) }
   }
 
-  /// Reads a model, which may be compressed.
+  enum Form {
+    case hashed(HashedNGrams)
+    case probing(KenLMProbing)
+    case trie(KenLMTrie)
+  }
+
+  let form: Form
+  /// Words of the longest n-grams.
+  public let order: Int
+
+  /// Opens a model; an ARPA file may be compressed.
   /// - Throws: `ShardError` if the file cannot be read (`.malformed` if it is not such a model, or does not know where
-  ///   sentences begin and end: `<s>`, `</s>`).
+  ///   sentences begin and end: `<s>`, `</s>`; `.unsupported` if it is in a form of KenLM's that is not read).
   public init(_ path: String) throws(ShardError) {
-    var reader = try ARPAReader(path)
-    (table, order) = try reader.read()
-    let small = Self.wordHash("<unk>"), capital = Self.wordHash("<UNK>")
-    let isCapital = table[GramTable.key(small)] == nil && table[GramTable.key(capital)] != nil
-    unknown = isCapital ? capital : small
+    switch try FileForm(path) {
+    case .kenLM:
+      let file = try KenLMFile(path)
+      form = try file.kind == .probing ? .probing(KenLMProbing(file)) : .trie(KenLMTrie(file))
+      order = file.counts.count
+    case .table:
+      let table = try HashedNGrams(mapped: path)
+      (form, order) = (.hashed(table), table.order)
+    case .other:
+      var reader = try ARPAReader(path)
+      let table = try reader.read()
+      (form, order) = (.hashed(table), table.order)
+    }
+    let known: Bool
+    switch form {
+    case .hashed(let table): known = Self.knowsSentences(table)
+    case .probing(let table): known = Self.knowsSentences(table)
+    case .trie(let table): known = Self.knowsSentences(table)
+    }
+    guard known else {
+      throw ShardError(
+        .malformed, path, "the model lacks one of the words '<s>' and '</s>', so that it cannot score sentences",
+        hint: "Train it with sentences' beginnings and ends, as lmplz and SRILM's ngram-count do by default.")
+    }
   }
 
-  static func wordHash(_ text: StaticString) -> UInt64 {
-    recordHash(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  private static func knowsSentences<Table: NGramTable>(_ table: Table) -> Bool {
+    NGramScorer<Table>.word("<s>", table) != 0 && NGramScorer<Table>.word("</s>", table) != 0
   }
 
-  /// Scores a sentence: its tokens, and that it ends after them.
-  /// - Parameter tokens: hashes of the words (`recordHash`).
-  public func add(sentence tokens: [UInt64], to score: inout Score) {
-    var history = [Self.sentenceStart]
-    for token in tokens {
-      let isKnown = table[GramTable.key(token)] != nil
-      let word = isKnown ? token : unknown
-      score.logarithm += Double(logarithm(of: word, after: history))
-      score.tokens += 1
-      if !isKnown { score.unknown += 1 }
-      history.insert(word, at: 0)
-      if history.count >= max(1, order) { history.removeLast() }
-    }
-    score.logarithm += Double(logarithm(of: Self.sentenceEnd, after: history))
-    score.tokens += 1
+  /// Writes the table of an ARPA file, to be opened without reading the text again.
+  /// - Throws: what opening the file and writing throw.
+  public static func compile(_ path: String, to sink: FileSink) throws(ShardError) {
+    guard case .hashed(let table) = try BackoffModel(path).form else { return }
+    try table.write(to: sink)
   }
 
-  /// - Parameter history: the words before, the nearest first.
-  private func logarithm(of word: UInt64, after history: [UInt64]) -> Float {
-    var key = GramTable.key(word), length = 0
-    guard var sum = table[key]?.logarithm else { return Self.unknownLogarithm }
-    // Of every length: a pruned model may have "a b c" without "b c".
-    for (place, before) in history.prefix(order - 1).enumerated() {
-      key = GramTable.key(before, following: key)
-      guard let longer = table[key] else { continue }
-      sum = longer.logarithm
-      length = place + 1
+  /// Whether a file is one of KenLM's build_binary, by how it begins; false if it cannot be read.
+  public static func isBinary(_ path: String) -> Bool { (try? FileForm(path)) == .kenLM }
+}
+
+/// What a file with a model is, by how it begins.
+enum FileForm {
+  case kenLM, table, other
+
+  init(_ path: String) throws(ShardError) {
+    let file = try MappedFile(path)
+    if file.bytes.starts(with: KenLMFile.magic) {
+      self = .kenLM
+    } else {
+      self = file.bytes.starts(with: HashedNGrams.magic) ? .table : .other
     }
-    // What backing off to the n-gram that is known costs: of each context that is longer than its own.
-    var context: UInt64?
-    for (place, before) in history.prefix(order - 1).enumerated() {
-      let next = context.map { GramTable.key(before, following: $0) } ?? GramTable.key(before)
-      context = next
-      if place >= length, let known = table[next] { sum += known.backoff }
-    }
-    return sum
   }
 }
 
-/// Logarithms to base 10 of n-grams, by hash.
-struct GramTable {
-  struct Entry {
-    var logarithm: Float
-    var backoff: Float
+/// Scores texts by a model. Not safe to use from several threads: make one per thread.
+public final class BackoffScorer {
+  private enum Form {
+    case hashed(NGramScorer<HashedNGrams>)
+    case probing(NGramScorer<KenLMProbing>)
+    case trie(NGramScorer<KenLMTrie>)
   }
 
-  /// 0: free.
-  private var keys: [UInt64] = Array(repeating: 0, count: 1 << 10)
-  private var entries: [Entry] = Array(repeating: Entry(logarithm: 0, backoff: 0), count: 1 << 10)
-  private(set) var count = 0
+  private let form: Form
 
-  static func key(_ word: UInt64) -> UInt64 { mix(word) }
-
-  /// Of an n-gram that begins with `word` and goes on with one of this key.
-  static func key(_ word: UInt64, following key: UInt64) -> UInt64 { mix(word ^ key &* 0x9E37_79B9_7F4A_7C15) }
-
-  private static func mix(_ value: UInt64) -> UInt64 {
-    let product = (value ^ 0xA076_1D64_78BD_642F).multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
-    return max(1, product.high ^ product.low)
-  }
-
-  subscript(key: UInt64) -> Entry? {
-    var slot = Int(truncatingIfNeeded: key) & (keys.count &- 1)
-    while keys[slot] != 0 {
-      if keys[slot] == key { return entries[slot] }
-      slot = (slot &+ 1) & (keys.count &- 1)
+  public init(_ model: BackoffModel) {
+    switch model.form {
+    case .hashed(let table): form = .hashed(NGramScorer(table))
+    case .probing(let table): form = .probing(NGramScorer(table))
+    case .trie(let table): form = .trie(NGramScorer(table))
     }
-    return nil
   }
 
-  mutating func set(_ key: UInt64, _ entry: Entry) {
-    if (count + 1) * 3 > keys.count * 2 { grow() }
-    var slot = Int(truncatingIfNeeded: key) & (keys.count - 1)
-    while keys[slot] != 0, keys[slot] != key { slot = (slot + 1) & (keys.count - 1) }
-    if keys[slot] == 0 { count += 1 }
-    keys[slot] = key
-    entries[slot] = entry
-  }
-
-  private mutating func grow() {
-    let (oldKeys, oldEntries) = (keys, entries)
-    keys = Array(repeating: 0, count: oldKeys.count * 2)
-    entries = Array(repeating: Entry(logarithm: 0, backoff: 0), count: oldKeys.count * 2)
-    count = 0
-    for (slot, key) in oldKeys.enumerated() where key != 0 { set(key, oldEntries[slot]) }
+  /// Scores every line of a text as a sentence: its words, and that it ends after them. Lines without words do not count.
+  public func add(_ text: UnsafeBufferPointer<UInt8>, _ unit: BackoffModel.Unit, to score: inout BackoffModel.Score) {
+    switch form {
+    case .hashed(let scorer): scorer.add(text, unit, to: &score)
+    case .probing(let scorer): scorer.add(text, unit, to: &score)
+    case .trie(let scorer): scorer.add(text, unit, to: &score)
+    }
   }
 }
