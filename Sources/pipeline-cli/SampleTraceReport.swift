@@ -16,8 +16,21 @@ struct SampleTraceReport {
     var remote: String
   }
 
-  /// The stage whose samples these are; of tokens that are stored elsewhere, the training.
-  private let stage: String
+  /// Where each sample is from.
+  private let data: [Data]
+
+  private struct Data {
+    /// The stage whose sample it is; of tokens that are stored elsewhere, the training.
+    var stage: String
+    /// The named set of tokens that it is from.
+    var set: String?
+
+    init(stage: String, set: String? = nil) {
+      self.stage = stage
+      self.set = set
+    }
+  }
+
   private let step: Step?
   private let origins: SampleOrigins
 
@@ -39,12 +52,19 @@ struct SampleTraceReport {
       stage: traced.stage, step: number, steps: traced.steps, epoch: traced.epoch, isPassedOver: traced.isPassedOver,
       isFinished: node.sealed != nil, batch: traced.samples.count, remote: traced.remote)
     let chosen = traced.samples.prefix(limit)
-    self.stage = traced.tokens?.manifest.stage ?? traced.stage
+    let tokens = traced.tokens
+    data = chosen.map { sample in
+      tokens.isEmpty
+        ? Data(stage: traced.stage)
+        : Data(stage: tokens[sample.data].artifact.manifest.stage, set: tokens[sample.data].name)
+    }
     var samples = chosen.map { SampleParts(shard: $0.shard, file: $0.file, sample: $0.sample) }
-    if let tokens = traced.tokens {
-      let reading = try SampleReading(tokens, store)
+    for (number, tokens) in tokens.enumerated() {
+      let own = chosen.indices.filter { chosen[$0].data == number }
+      guard !own.isEmpty else { continue }
+      let reading = try SampleReading(tokens.artifact, store)
       // In the order of the shards, so that each is opened once.
-      for place in samples.indices.sorted(by: { samples[$0].shard < samples[$1].shard }) {
+      for place in own.sorted(by: { samples[$0].shard < samples[$1].shard }) {
         samples[place] = try reading.sample(samples[place].sample, of: samples[place].shard)
       }
     }
@@ -82,7 +102,7 @@ struct SampleTraceReport {
     let reading = try SampleReading(ArtifactAncestry.Artifact(manifest: manifest, port: port), store)
     let parts = try reading.sample(sample, of: reading.shard(named: shard))
     step = nil
-    self.stage = name
+    data = [Data(stage: name)]
     origins = try SampleOrigins(
       [parts],
       ancestry: ArtifactAncestry(of: manifest.identity, pipeline: graph.document.name, store: store), store: store)
@@ -114,9 +134,10 @@ struct SampleTraceReport {
 extension SampleTraceReport {
   func lines(_ style: Style) -> [String] {
     var lines = heading(style)
-    for sample in origins.samples {
+    for (sample, data) in zip(origins.samples, data) {
       if !lines.isEmpty { lines.append("") }
-      lines.append(style.bold("\(stage) \(sample.file), sample \(sample.sample)"))
+      let set = data.set.map { "\($0): " } ?? ""
+      lines.append(style.bold("\(set)\(data.stage) \(sample.file), sample \(sample.sample)"))
       if sample.parts.isEmpty, step?.remote.isEmpty ?? true {
         lines.append(style.dim("  does not name its documents: it has no column 'documents' or 'id'"))
       }
@@ -208,18 +229,22 @@ extension SampleTraceReport {
       ]
       if !step.remote.isEmpty { members.append(JSONMember("remote", .string(step.remote))) }
     }
+    // Samples of named sets have a stage each.
+    if let data = data.first, data.set == nil { members.append(JSONMember("data", .string(data.stage))) }
     members += [
-      JSONMember("data", .string(stage)), JSONMember("samples", .list(origins.samples.map(json))),
+      JSONMember("samples", .list(zip(origins.samples, data).map(json))),
       JSONMember("missing", .strings(origins.missing)),
     ]
     return .object(members)
   }
 
-  private func json(_ sample: SampleParts) -> JSONValue {
-    [
-      "shard": .integer(sample.shard), "file": .string(sample.file), "sample": .integer(sample.sample),
-      "documents": .list(sample.parts.map(json)),
-    ]
+  private func json(_ sample: SampleParts, _ data: Data) -> JSONValue {
+    let set = data.set.map { [JSONMember("set", .string($0)), JSONMember("data", .string(data.stage))] } ?? []
+    return .object(
+      set + [
+        JSONMember("shard", .integer(sample.shard)), JSONMember("file", .string(sample.file)),
+        JSONMember("sample", .integer(sample.sample)), JSONMember("documents", .list(sample.parts.map(json))),
+      ])
   }
 
   private func json(_ part: SampleParts.Part) -> JSONValue {

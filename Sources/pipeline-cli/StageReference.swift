@@ -31,7 +31,7 @@ enum StageReference {
     let outputs = stage.outputs.filter { !$0.isHidden }
     if !stage.inputs.isEmpty || !outputs.isEmpty { lines += ["", "| port | holds | |", "|---|---|---|"] }
     for port in stage.inputs {
-      let marks = [port.kind.rawValue, port.acceptsMany ? "several" : nil, port.isRequired ? nil : "optional"]
+      let marks = [port.kind.rawValue, port.severalMark, port.isRequired ? nil : "optional"]
       lines.append(
         "| in: `\(port.name)` | \(marks.compactMap { $0 }.joined(separator: ", ")) | \(cell(port.documentation)) |")
     }
@@ -93,4 +93,9 @@ enum StageReference {
   private static func anchor(_ heading: String) -> String {
     heading.lowercased().filter { $0.isLetter || $0.isNumber || $0 == " " || $0 == "-" }.replacing(" ", with: "-")
   }
+}
+
+extension InputPort {
+  /// How many artifacts it takes, in words; nil for one.
+  var severalMark: String? { acceptsNames ? "several, with names" : acceptsMany ? "several" : nil }
 }

@@ -67,7 +67,7 @@ struct StagesCommand: ParsableCommand {
     let outputs = stage.outputs.filter { !$0.isHidden }
     if !stage.inputs.isEmpty { lines += ["", style.bold("inputs")] }
     for port in stage.inputs {
-      let marks = [port.kind.rawValue, port.acceptsMany ? "several" : nil, port.isRequired ? nil : "optional"]
+      let marks = [port.kind.rawValue, port.severalMark, port.isRequired ? nil : "optional"]
       lines.append("  \(style.cyan(port.name))  \(style.dim(marks.compactMap { $0 }.joined(separator: ", ")))")
       lines += wrapped(port.documentation, indent: 6, columns: columns)
     }
@@ -107,7 +107,7 @@ struct StagesCommand: ParsableCommand {
         stage.inputs.map {
           [
             "name": .string($0.name), "kind": .string($0.kind.rawValue), "documentation": .string($0.documentation),
-            "required": .bool($0.isRequired), "many": .bool($0.acceptsMany),
+            "required": .bool($0.isRequired), "many": .bool($0.acceptsMany), "named": .bool($0.acceptsNames),
           ]
         }),
       "outputs": .list(

@@ -104,7 +104,7 @@ public struct FakeSum: Stage {
   public static let revision = 1
   public static let summary = "Sums the documents' bytes."
   public enum Phase: String, StagePhase { case count, sum }
-  static let documents = Input<Documents>("documents", "What to sum.")
+  static let documents = Input<Documents>("documents", "What to sum.", named: true)
   static let counts = Output<Intermediate>("counts", "A count a file.", hidden: true)
   static let total = Output<Metrics>("total", "The sum.")
   public static let inputs = [documents.port]

@@ -46,7 +46,7 @@ public struct JobPreview {
     for edge in node.edges {
       let files = run.store.artifacts.files(manifests[edge.source]!, port: edge.output)
       inputs[edge.input, default: []].append(
-        WiredArtifact(stage: run.graph.nodes[edge.source].name, port: edge.output, files: files))
+        WiredArtifact(stage: run.graph.nodes[edge.source].name, port: edge.output, files: files, name: edge.name))
     }
     let context = NodeContext(inputs: inputs, base: run.graph.document.folder) { try run.store.digest($0) }
     guard let (phase, plans) = try firstTasks(node, context), isRemote(node, phase) else { return [] }

@@ -8,6 +8,8 @@ public struct Graph: Sendable {
     /// The node and port that it reads from.
     public var source: Int
     public var output: String
+    /// What the port calls the artifact; nil if it has no name.
+    public var name: String?
   }
 
   public struct Node: Sendable {

@@ -83,6 +83,10 @@ struct GraphBuilding {
       if reference.sources.count > 1, !port.acceptsMany {
         fail(reference.portOffset, place, "takes one stage, not \(reference.sources.count)")
       }
+      if !port.acceptsNames, let name = reference.sources.lazy.compactMap(\.name).first {
+        fail(
+          reference.portOffset, place, "takes no names such as '\(name)': write a stage name or a list of stage names")
+      }
       // A group is one word: what is wrong with several of its stages is one mistake.
       var failed: Set<Int> = []
       for source in reference.sources where !failed.contains(source.offset) {
@@ -134,6 +138,6 @@ struct GraphBuilding {
         "reads \(port.kind.rawValue), but '\(source.stage).\(output.name)' is \(output.kind.rawValue)")
       return nil
     }
-    return Graph.Edge(input: port.name, source: index, output: output.name)
+    return Graph.Edge(input: port.name, source: index, output: output.name, name: source.name)
   }
 }

@@ -32,7 +32,8 @@ extension Graph {
           }
           let name = spec.stages[reader].name
           for edge in try replacements(of: index, for: source.port, readBy: name, reference.port) {
-            sources.append(.init(stage: nodes[edge.source].name, port: edge.output, offset: source.offset))
+            sources.append(
+              .init(stage: nodes[edge.source].name, port: edge.output, offset: source.offset, name: source.name))
           }
           sources = distinct(sources)
         }
@@ -46,7 +47,8 @@ extension Graph {
     var seen: Set<String> = []
     return sources.filter { source in
       let implied = index(of: source.stage).map { nodes[$0].description.outputs.filter { !$0.isHidden } } ?? []
-      return seen.insert("\(source.stage).\(source.port ?? (implied.count == 1 ? implied[0].name : ""))").inserted
+      let port = source.port ?? (implied.count == 1 ? implied[0].name : "")
+      return seen.insert("\(source.stage).\(port) \(source.name ?? "")").inserted
     }
   }
 

@@ -9,6 +9,8 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
     public var source: String
     /// Content digest of that artifact.
     public var digest: Digest
+    /// What the input calls the artifact; nil if it has no name.
+    public var name: String?
   }
 
   public struct File: Codable, Equatable, Sendable {
@@ -31,6 +33,7 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
     for field in ["node", use, String(revision), options.text(sortedKeys: true)] { digester.update(field: field) }
     for input in inputs {
       for field in [input.input, input.source, input.digest.hex] { digester.update(field: field) }
+      if let name = input.name { digester.update(field: "named \(name)") }
     }
     for file in files {
       for field in ["file", file.option, file.name, file.digest.hex] { digester.update(field: field) }
@@ -48,6 +51,15 @@ public struct NodeIdentity: JSONRecord, Equatable, Sendable {
     self.inputs = inputs
     self.files = files
     self.removed = removed
+  }
+}
+
+extension NodeIdentity.Wired {
+  /// The input, with the artifact's name in it: `tokens.ja`.
+  fileprivate var place: String { name.map { "\(input).\($0)" } ?? input }
+
+  fileprivate func isWired(as other: Self) -> Bool {
+    input == other.input && source == other.source && name == other.name
   }
 }
 
@@ -79,17 +91,17 @@ extension NodeIdentity {
   private func inputDifferences(from old: NodeIdentity) -> [String] {
     var out: [String] = []
     for wired in inputs {
-      let same = old.inputs.first { $0.input == wired.input && $0.source == wired.source }
+      let same = old.inputs.first { $0.isWired(as: wired) }
       if let same {
         if same.digest != wired.digest {
           out.append("input '\(wired.source)' changed: \(same.digest.short) → \(wired.digest.short)")
         }
       } else {
-        out.append("input '\(wired.source)' is newly wired to '\(wired.input)'")
+        out.append("input '\(wired.source)' is newly wired to '\(wired.place)'")
       }
     }
-    for wired in old.inputs where !inputs.contains(where: { $0.input == wired.input && $0.source == wired.source }) {
-      out.append("input '\(wired.source)' is no longer wired to '\(wired.input)'")
+    for wired in old.inputs where !inputs.contains(where: { $0.isWired(as: wired) }) {
+      out.append("input '\(wired.source)' is no longer wired to '\(wired.place)'")
     }
     if out.isEmpty, inputs != old.inputs { out.append("the order of the inputs changed") }
     return out

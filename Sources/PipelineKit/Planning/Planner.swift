@@ -55,7 +55,8 @@ public struct Planner: Sendable {
       inputs: node.edges.map { edge in
         let source = graph.nodes[edge.source].name
         return .init(
-          input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output))
+          input: edge.input, source: "\(source).\(edge.output)", digest: sources[edge.source]!.digest(of: edge.output),
+          name: edge.name)
       } + graph.accountIdentity(of: index, sources), files: files, removed: try history.removed(stage: node.name))
   }
 

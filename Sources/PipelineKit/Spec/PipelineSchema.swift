@@ -211,11 +211,17 @@ public enum PipelineSchema {
       "properties": .object(
         kind.inputs.map { port in
           let list: JSONValue = ["type": "array", "items": source, "maxItems": port.acceptsMany ? 1_000_000 : 1]
+          let names: JSONValue = [
+            "type": "object", "minProperties": 1, "propertyNames": ["pattern": "^[A-Za-z0-9_-]+$"],
+            "additionalProperties": ["anyOf": .list([source, list])],
+          ]
           return JSONMember(
             port.name,
             [
               "description": .string("\(port.documentation) Kind: \(port.kind.rawValue)."),
-              "anyOf": .list([source, list, ["type": "null", "description": "Removes an inherited input."]]),
+              "anyOf": .list(
+                [source, list] + (port.acceptsNames ? [names] : [])
+                  + [["type": "null", "description": "Removes an inherited input."]]),
             ])
         }),
     ]

@@ -17,7 +17,7 @@ public struct PipelineSpec: Sendable {
     public var mayBeEmpty = false
   }
 
-  /// `"documents": ["wikipedia", "aozora.documents"]`
+  /// `"documents": ["wikipedia", "aozora.documents"]`, or `"tokens": { "ja": "encode-ja", "en": "encode-en" }`
   public struct InputReference: Sendable {
     public var port: String
     public var portOffset: Int
@@ -27,6 +27,8 @@ public struct PipelineSpec: Sendable {
       public var stage: String
       public var port: String?
       public var offset: Int
+      /// What the input calls the artifact; nil in a list.
+      public var name: String?
     }
   }
 

@@ -15,16 +15,24 @@ extension PipelineSpec {
     var members = [JSONMember("use", .string(stage.use))]
     if !stage.options.isEmpty { members.append(JSONMember("options", literal(.object(stage.options)))) }
     if !stage.inputs.isEmpty {
-      let inputs = stage.inputs.map { input in
-        let names = input.sources.map { source in source.port.map { "\(source.stage).\($0)" } ?? source.stage }
-        return JSONMember(input.port, names.count == 1 ? .string(names[0]) : .strings(names))
-      }
+      let inputs = stage.inputs.map { JSONMember($0.port, resolved($0.sources)) }
       members.append(JSONMember("inputs", .object(inputs)))
     }
     if stage.retries > 0 { members.append(JSONMember("retries", .integer(stage.retries))) }
     if let seconds = stage.timeoutSeconds { members.append(JSONMember("timeoutSeconds", .number(seconds))) }
     if stage.mayBeEmpty { members.append(JSONMember("mayBeEmpty", true)) }
     return .object(members)
+  }
+
+  private static func resolved(_ sources: [InputReference.Source]) -> JSONValue {
+    func list(_ sources: [InputReference.Source]) -> JSONValue {
+      let names = sources.map { source in source.port.map { "\(source.stage).\($0)" } ?? source.stage }
+      return names.count == 1 ? .string(names[0]) : .strings(names)
+    }
+    var names: [String] = []
+    for case let name? in sources.map(\.name) where !names.contains(name) { names.append(name) }
+    guard !names.isEmpty else { return list(sources) }
+    return .object(names.map { name in JSONMember(name, list(sources.filter { $0.name == name })) })
   }
 
   /// The value as it is written where `${` begins a parameter.

@@ -370,20 +370,11 @@ private struct SpecReading {
     guard case .object(let ports) = member.value else {
       return fail(member.node.offset, path, "should be an object of port names and stage names")
     }
+    var reading = InputReading(groups: document.groups)
     for port in ports {
-      let nodes: [JSONNode]
-      if case .array(let list) = port.value { nodes = list } else { nodes = [port.node] }
-      var sources: [PipelineSpec.InputReference.Source] = []
-      for node in nodes {
-        guard let text = node.value.string else {
-          fail(node.offset, "\(path).\(port.key)", "should be a stage name or a list of stage names")
-          continue
-        }
-        let parts = text.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-        let stages = document.groups.first { $0.name.isExactly(parts[0]) }?.stages ?? [parts[0]]
-        sources += stages.map { .init(stage: $0, port: parts.count > 1 ? parts[1] : nil, offset: node.offset) }
-      }
+      let sources = reading.sources(of: port, "\(path).\(port.key)")
       stage.inputs.append(.init(port: port.key, portOffset: port.keyOffset, sources: sources))
     }
+    for problem in reading.problems { fail(problem.offset, problem.path, problem.message) }
   }
 }

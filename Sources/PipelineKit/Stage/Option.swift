@@ -10,6 +10,8 @@ public import ShardKit
 ///   because of its value, such as a timeout's. An output that lost some is up to date only while the value stays.
 /// - `holdsRecords`: false for auxiliary files, such as a list of what to take, as opposed to the records that the
 ///   stage reads.
+/// - `addedLater`: of an option that is younger than outputs that exist: at its default it is no part of fingerprints,
+///   so that these stay up to date. The default must mean what the stage did without it.
 /// - `formerly`: its name in the previous release, which is accepted with a notice.
 @propertyWrapper
 public struct Option<Value: OptionValue>: Sendable {
@@ -18,10 +20,12 @@ public struct Option<Value: OptionValue>: Sendable {
 
   public init(
     wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, required: Bool = false,
-    affectsOutput: Bool = true, losing: Set<String> = [], holdsRecords: Bool = true, formerly: String? = nil
+    affectsOutput: Bool = true, losing: Set<String> = [], holdsRecords: Bool = true, addedLater: Bool = false,
+    formerly: String? = nil
   ) {
     self.wrappedValue = wrappedValue
     declaration = OptionDeclaration(
+      addedAt: addedLater ? wrappedValue : nil,
       documentation: documentation, isRequired: required, affectsOutput: affectsOutput, losing: losing,
       holdsRecords: holdsRecords, formerName: formerly, schema: { Value.schema }, check: { _ throws(OptionProblem) in })
   }
@@ -29,10 +33,12 @@ public struct Option<Value: OptionValue>: Sendable {
   /// With bounds that are checked, documented and included in the JSON Schema.
   public init(
     wrappedValue: Value, _ documentation: @autoclosure @escaping @Sendable () -> String, in range: ClosedRange<Value>,
-    required: Bool = false, affectsOutput: Bool = true, losing: Set<String> = [], formerly: String? = nil
+    required: Bool = false, affectsOutput: Bool = true, losing: Set<String> = [], addedLater: Bool = false,
+    formerly: String? = nil
   ) where Value: Comparable {
     self.wrappedValue = wrappedValue
     declaration = OptionDeclaration(
+      addedAt: addedLater ? wrappedValue : nil,
       documentation: documentation, isRequired: required, affectsOutput: affectsOutput, losing: losing,
       holdsRecords: true, formerName: formerly,
       schema: {
@@ -67,6 +73,8 @@ extension OptionGroup: Equatable where Group: Equatable {}
 
 /// What is the same for all values of an option; shared by copies of a stage's options.
 final class OptionDeclaration<Value: OptionValue>: Sendable {
+  /// The default of an option that was added later.
+  let addedAt: Value?
   let documentation: @Sendable () -> String
   let isRequired: Bool
   let affectsOutput: Bool
@@ -77,10 +85,12 @@ final class OptionDeclaration<Value: OptionValue>: Sendable {
   let check: @Sendable (Value) throws(OptionProblem) -> Void
 
   init(
-    documentation: @escaping @Sendable () -> String, isRequired: Bool, affectsOutput: Bool, losing: Set<String>,
+    addedAt: Value?, documentation: @escaping @Sendable () -> String, isRequired: Bool, affectsOutput: Bool,
+    losing: Set<String>,
     holdsRecords: Bool, formerName: String?, schema: @escaping @Sendable () -> JSONValue,
     check: @escaping @Sendable (Value) throws(OptionProblem) -> Void
   ) {
+    self.addedAt = addedAt
     self.documentation = documentation
     self.isRequired = isRequired
     self.affectsOutput = affectsOutput
@@ -105,6 +115,8 @@ protocol DeclaredOption: Sendable {
   var typeName: String { get }
   var isRequired: Bool { get }
   var affectsOutput: Bool { get }
+  /// Whether the value is part of fingerprints: if it affects the output, and is not the default of a later option.
+  var isIdentifying: Bool { get }
   var losing: Set<String> { get }
   var holdsRecords: Bool { get }
   var formerName: String? { get }
@@ -121,6 +133,7 @@ extension Option: DeclaredOption {
   var typeName: String { Value.typeName }
   var isRequired: Bool { declaration.isRequired }
   var affectsOutput: Bool { declaration.affectsOutput }
+  var isIdentifying: Bool { declaration.affectsOutput && declaration.addedAt?.json != wrappedValue.json }
   var losing: Set<String> { declaration.losing }
   var holdsRecords: Bool { declaration.holdsRecords }
   var formerName: String? { declaration.formerName }
@@ -159,6 +172,8 @@ public struct OptionField: Sendable {
   public var isRequired: Bool { option.isRequired }
   /// False for options such as a memory limit, which change how work is done but never its result.
   public var affectsOutput: Bool { option.affectsOutput }
+  /// Whether the value is part of fingerprints.
+  public var isIdentifying: Bool { option.isIdentifying }
   /// Names of drops or warnings by which documents may be lost because of its value.
   public var losing: Set<String> { option.losing }
   /// False for auxiliary files, such as a list of what to take, as opposed to the records that the stage reads.

@@ -130,7 +130,7 @@ struct OptionReading<S: Stage>: Sendable {
     let derived = stage.derivedOptions
     return .success(
       ConfiguredStage(
-        stage: stage, narrowed: narrowed(given, derived), options: given.map { ($0.name, $0.value, $0.affectsOutput) },
+        stage: stage, narrowed: narrowed(given, derived), options: given.map { ($0.name, $0.value, $0.isIdentifying) },
         inputFiles: given.flatMap { field in
           field.inputFiles.map { named in
             (named.key.map { "\(field.name).\($0)" } ?? field.name, named.files, field.holdsRecords)

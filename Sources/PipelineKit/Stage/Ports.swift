@@ -43,11 +43,11 @@ public struct Input<Kind: ArtifactType>: Sendable {
 
   public init(
     _ name: String, _ documentation: String, required: Bool = true, many: Bool = Kind.kind == .documents,
-    holdsRecords: Bool = true
+    named: Bool = false, holdsRecords: Bool = true
   ) {
     port = InputPort(
-      name: name, kind: Kind.kind, documentation: documentation, isRequired: required, acceptsMany: many,
-      holdsRecords: holdsRecords)
+      name: name, kind: Kind.kind, documentation: documentation, isRequired: required, acceptsMany: many || named,
+      acceptsNames: named, holdsRecords: holdsRecords)
   }
 }
 
@@ -68,6 +68,8 @@ public struct InputPort: Equatable, Sendable {
   public let isRequired: Bool
   /// Several artifacts may be wired; they are read in the order written.
   public let acceptsMany: Bool
+  /// The artifacts may have names: `{ "ja": "encode-ja", "en": "encode-en" }`.
+  public let acceptsNames: Bool
   /// False for auxiliary files, as opposed to the records that the stage reads.
   public let holdsRecords: Bool
 }

@@ -181,11 +181,14 @@ public struct WiredArtifact: Sendable {
   public var stage: String
   public var port: String
   public var files: [ArtifactFile]
+  /// What the input calls the artifact; nil if it has no name.
+  public var name: String?
 
-  public init(stage: String, port: String, files: [ArtifactFile]) {
+  public init(stage: String, port: String, files: [ArtifactFile], name: String? = nil) {
     self.stage = stage
     self.port = port
     self.files = files
+    self.name = name
   }
 }
 

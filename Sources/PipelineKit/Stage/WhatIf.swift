@@ -223,7 +223,7 @@ extension Graph {
       // What a node reads is sealed before the node is prepared.
       let files = artifacts.files(manifests[edge.source]!, port: edge.output)
       out[edge.input, default: []].append(
-        WiredArtifact(stage: nodes[edge.source].name, port: edge.output, files: files))
+        WiredArtifact(stage: nodes[edge.source].name, port: edge.output, files: files, name: edge.name))
     }
     return out
   }

@@ -125,7 +125,7 @@ struct ModelCardText {
   private var training: String {
     var lines: [String] = []
     for (stage, file, json) in measured where file == "training.json" {
-      lines += ["Stage `\(stage)`:", "", "| | |", "|---|---|"] + Self.rows(json) + [""]
+      lines += ["Stage `\(stage)`:", "", "| | |", "|---|---|"] + Self.rows(json) + [""] + Self.sources(json)
     }
     if !options.facts.isEmpty {
       lines += ["| | |", "|---|---|"]
@@ -173,6 +173,17 @@ struct ModelCardText {
   // MARK: Cells
 
   /// An object's scalar members; lists and objects in it are left out.
+  /// What a training has read of each named set of tokens.
+  private static func sources(_ json: JSONValue) -> [String] {
+    guard let sources = json["sources"]?.members, !sources.isEmpty else { return [] }
+    return ["| set | samples | tokens | epochs |", "|---|---|---|---|"]
+      + sources.map { source in
+        let counts = ["samples", "tokens"].map { grouped(source.value[$0]?.integer ?? 0) }
+        let epochs = fixed(source.value["epochs"]?.double ?? 0, 2)
+        return "| \(cell(source.key)) | \(counts[0]) | \(counts[1]) | \(epochs) |"
+      } + [""]
+  }
+
   private static func rows(_ json: JSONValue) -> [String] {
     (json.members ?? []).compactMap { member in
       switch member.value {

@@ -17,7 +17,9 @@ public struct ModelPretrain: Stage {
   public static let formerNames = ["pretrain"]
   public static let revision = 3
   public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
-  static let tokens = Input<MDS>("tokens", "Token ids, from tokenizer.encode; or set 'remote'.", required: false)
+  static let tokens = Input<MDS>(
+    "tokens", "Token ids, from tokenizer.encode: one set, or several with names, for 'mixture'. Or set 'remote'.",
+    required: false, named: true)
   static let initial = Input<Checkpoint>(
     "checkpoint", "The initial model, such as an earlier phase's.", required: false)
   static let resume = Input<Checkpoints>(
@@ -70,10 +72,26 @@ public struct ModelPretrain: Stage {
     guard options.warmupSteps <= options.steps else {
       throw refuse("warmupSteps", "\(options.warmupSteps) exceed the \(options.steps) steps", "Lower them.")
     }
+    try checkWindow(refuse)
     guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
       throw refuse(
         "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",
         "Raise it.")
+    }
+  }
+
+  private func checkWindow(_ refuse: (String, String, String) -> StageError) throws {
+    let (shuffle, window) = (options.shuffle, options.shuffleWindow)
+    guard window != 1 else {
+      throw refuse("shuffleWindow", "a window of one sample holds nothing to shuffle", "Use \"shuffle\": \"none\".")
+    }
+    guard window == 0 || shuffle.hasWindow else {
+      throw refuse("shuffleWindow", "the order '\(shuffle.rawValue)' has no windows", "Use \"shuffle\": \"window\".")
+    }
+    guard window > 0 || shuffle != .window else {
+      throw refuse(
+        "shuffleWindow", "says how many samples 'window' shuffles together, and is not set", "Set it, such as to 10000."
+      )
     }
   }
 
@@ -103,18 +121,58 @@ public struct ModelPretrain: Stage {
   }
 
   private func trainingTask(_ context: PlanningContext) throws -> TaskPlan {
-    let tokens = context.files(Self.tokens) + context.files(Self.index)
-    guard tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
+    let sets = TokenSets(context.artifacts(Self.tokens))
+    let tokens = sets == nil ? context.files(Self.tokens) + context.files(Self.index) : []
+    guard sets != nil || tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
     let tokenizer = try TokenizerInput.files(context)
     let initial = context.files(Self.initial), resumed = try resumed(context)
     let kind = try Self.kind(initial + resumed) ?? options.model
-    let inputs: TaskInputs = [
+    try checkReading(sets, tokens, resumed)
+    var inputs: TaskInputs = [
       TokenizerInput.role: tokenizer, Self.tokensRole: tokens, CheckpointInput.role: initial, Self.resumeRole: resumed,
     ]
-    var task = try TaskPlan(
-      key: "train", inputs: inputs, payload: cut(kind), stateKey: stateKey(tokenizer + tokens + initial + resumed))
+    if let sets { inputs += sets.inputs }
+    let files = tokenizer + tokens + (sets?.sets.flatMap(\.files) ?? []) + initial + resumed
+    var task = TaskPlan(key: "train", inputs: inputs, stateKey: stateKey(files, sets))
+    task =
+      if let sets { try task.with(payload: Sets(cut: cut(kind), names: sets.names)) } else {
+        try task.with(payload: cut(kind))
+      }
     task.resources = resources
     return task
+  }
+
+  /// For the payload of a training with named sets.
+  struct Sets: Codable {
+    var cut: Cut?
+    var names: [String]
+  }
+
+  /// Checks what is read of the tokens, and how often.
+  private func checkReading(_ sets: TokenSets?, _ tokens: [ArtifactFile], _ resumed: [ArtifactFile]) throws {
+    if let sets {
+      _ = try options.mixture(try sets.sources(), continuing: try Self.state(resumed))
+      return
+    }
+    guard options.mixture.phases.isEmpty else {
+      throw StageError(
+        .options, "mixture", "there is one set of tokens, without a name",
+        hint: "Give the sets names in the inputs: \"tokens\": { \"ja\": \"encode-ja\", \"en\": \"encode-en\" }.")
+    }
+    guard options.maximumEpochs > 0, let file = tokens.first(where: { $0.name == "index.json" }) else { return }
+    let first = try Self.state(resumed)?.step ?? 0
+    let samples = Double(options.steps - first) * Double(options.batchSize)
+    try options.checkEpochs(samples / Double(max(1, try MDSIndex(path: file.path).samples)), of: "its tokens")
+  }
+
+  /// The state of the checkpoint among its files; nil if there are none.
+  private static func state(_ files: [ArtifactFile]) throws -> CheckpointState? {
+    guard let file = files.first(where: { CheckpointFolder.step(of: $0.name) != nil }) else { return nil }
+    guard let state = TrainingCheckpoint.state(in: ArchivePath.folder(of: file.path)) else {
+      throw StageError(
+        .input, file.path, "the checkpoint's state cannot be read", hint: "Run the earlier training again.")
+    }
+    return state
   }
 
   static var noIndex: StageError {

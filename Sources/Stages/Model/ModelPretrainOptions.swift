@@ -39,7 +39,23 @@ extension ModelPretrain {
     @Option("Fraction of masked tokens.", in: 0.01...0.9, formerly: "maskProbability")
     public var maskFraction = 0.3
     @Option("Seed of initial weights, shuffling, masking and dropout.", in: 0...1 << 31) public var seed = 17
-    @Option("Shuffling algorithm of mosaicml-streaming.") public var shuffle = ShuffleOrder.Algorithm.py1e
+    @Option(
+      "Order of the samples of a set: a shuffling algorithm of mosaicml-streaming; 'none': as they were written; 'window': "
+        + "as written, but shuffled in windows of shuffleWindow.")
+    public var shuffle = ShuffleOrder.Algorithm.py1e
+    @Option(
+      "Samples in a window of 'window', 'py1e' or 'py1br'. 0: streaming's own number.", in: 0...1 << 32,
+      addedLater: true)
+    public var shuffleWindow = 0
+    @Option(
+      "What is read of each named set of tokens: weights (shares of the samples of every step) or epochs by name, or a "
+        + "list of such phases, each 'until' a step or a fraction of the steps. {}: in proportion to the sets' samples.",
+      addedLater: true)
+    public var mixture = MixtureOption()
+    @Option(
+      "How often a set of tokens may be read at most; the stage fails before training if the plan needs more. 0: any "
+        + "number of times.", in: 0...1e9, affectsOutput: false)
+    public var maximumEpochs = 0.0
     @Option(
       "Location of the tokens, instead of an input: s3://bucket/prefix, with keys and region from AWS's variables and "
         + "files, or the absolute path of a folder in a shared file system. Shards are fetched shortly before use.")

@@ -64,17 +64,18 @@ extension ModelPretrain {
 
   /// Identifies the training: everything that determines its steps, except how a step is divided and the options that
   /// change its later course, which may change when an unfinished training is resumed.
-  func stateKey(_ files: [ArtifactFile]) -> String {
+  func stateKey(_ files: [ArtifactFile], _ sets: TokenSets? = nil) -> String {
     let knobs: Set = [
       "microbatchSize", "processes", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
     ]
     let decided = settled
     var digester = Digester()
     digester.update(field: "\(Self.name) \(Self.revision)")
-    for field in options.fields where field.affectsOutput && !knobs.contains(field.name) {
+    for field in options.fields where field.isIdentifying && !knobs.contains(field.name) {
       digester.update(field: "\(field.name) \((decided[field.name] ?? field.value).text(sortedKeys: true))")
     }
     for file in files { digester.update(field: "\(file.name) \(file.digest.hex)") }
+    for set in sets?.sets ?? [] { digester.update(field: "set \(set.name) \(set.files.count)") }
     return digester.finish().hex
   }
 }

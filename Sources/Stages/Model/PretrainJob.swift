@@ -48,11 +48,19 @@ extension ModelPretrain {
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = try TrainingJob(options)
-    guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
-      throw Self.noIndex
+    if let sets = try workspace.sets() {
+      let sources = try TokenSets(names: sets.names, workspace).sources()
+      let kept = workspace.files(Self.resumeRole).first { CheckpointFolder.step(of: $0.name) != nil }
+      job.mixture = try options.mixture(
+        sources, continuing: kept.flatMap { TrainingCheckpoint.state(in: ArchivePath.folder(of: $0.path)) })
+      job.dataDigest = job.mixture!.digest
+    } else {
+      guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
+        throw Self.noIndex
+      }
+      job.data = String(index.path.dropLast("/index.json".count))
+      job.dataDigest = index.digest.hex
     }
-    job.data = String(index.path.dropLast("/index.json".count))
-    job.dataDigest = index.digest.hex
     job.inputsDigest = Self.digest(of: workspace.task.files)
     job.isFollower = workspace.isFollower
     if let file = workspace.locations(Self.location).first {
@@ -92,6 +100,14 @@ extension ModelPretrain {
   }
 }
 
+extension Workspace {
+  /// The named sets of tokens that a training was planned with; nil if they have no names.
+  fileprivate func sets() throws -> ModelPretrain.Sets? {
+    guard task.payload["names"] != nil else { return nil }
+    return try payload()
+  }
+}
+
 extension TrainingJob {
   /// The options that the processes need as they are, under their names.
   init(_ options: ModelPretrain.Options) throws {
@@ -109,6 +125,7 @@ extension TrainingJob {
     maskFraction = options.maskFraction
     seed = options.seed
     shuffle = options.shuffle
+    shuffleWindow = options.shuffleWindow
     course = try options.course()
     skipNonFinite = options.skipNonFinite
     device = options.device.jobName

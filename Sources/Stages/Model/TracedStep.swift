@@ -17,12 +17,29 @@ public struct TracedStep: Sendable {
   public var isPassedOver: Bool
   /// What the tokens were made from.
   public var ancestry: ArtifactAncestry
-  /// The tokens; nil if they are stored elsewhere.
-  public var tokens: ArtifactAncestry.Artifact?
+  /// The data sets of the tokens, in the order in which samples are numbered; none if they are stored elsewhere.
+  public var tokens: [Tokens]
   /// Where tokens that are stored elsewhere are; otherwise empty.
   public var remote: String
   /// The shards' files, and the sample's number in its shard, in the order of the batch.
-  public var samples: [(shard: Int, file: String, sample: Int)]
+  public var samples: [Sample]
+
+  /// A data set of tokens.
+  public struct Tokens: Sendable {
+    public var artifact: ArtifactAncestry.Artifact
+    /// The named set that it belongs to; nil if the tokens are not a named set.
+    public var name: String?
+  }
+
+  public struct Sample: Sendable {
+    /// The place of its data set in `tokens`; 0 if that is stored elsewhere.
+    public var data: Int
+    public var shard: Int
+    /// The shard's file.
+    public var file: String
+    /// From 0, in the shard.
+    public var sample: Int
+  }
 
   /// - Parameters:
   ///   - identity: what the training was begun with.
@@ -45,12 +62,25 @@ public struct TracedStep: Sendable {
         store: store)
       return
     }
-    let tokens = try Self.tokens(identity, stage, pipeline, store)
-    let folder = tokens.map { "\(store.artifacts.directory(of: $0.manifest))/\($0.port)" } ?? "\(folder)/index"
-    let index = try MDSIndex(path: "\(folder)/index.json")
-    let job = try Self.job(options, dataDigest: Digester.digest(file: "\(folder)/index.json").hex)
+    let wired = try Self.tokens(identity, stage, pipeline, store)
+    var job = try Self.job(options)
+    var folders: [String]
+    if let sets = TokenSets(wired.map(\.wired)) {
+      let mixture = try options.mixture(try sets.sources(), continuing: continued?.state)
+      (job.mixture, job.dataDigest, folders) = (mixture, mixture.digest, mixture.folders)
+      tokens = mixture.sources.flatMap { source in
+        source.folders.map { folder in
+          Tokens(artifact: wired.first { Self.folder($0.artifact, store) == folder }!.artifact, name: source.name)
+        }
+      }
+    } else {
+      folders = wired.isEmpty ? ["\(folder)/index"] : wired.map { Self.folder($0.artifact, store) }
+      job.dataDigest = try Digester.digest(file: "\(folders[0])/index.json").hex
+      tokens = wired.map { Tokens(artifact: $0.artifact) }
+    }
+    let indices = try folders.map { try MDSIndex(path: "\($0)/index.json") }
     let batch = try StepSamples(
-      ofStep: step, job, shardSamples: index.shards.map(\.samples), continuing: continued?.state)
+      ofStep: step, job, shardSamples: indices.flatMap { $0.shards.map(\.samples) }, continuing: continued?.state)
     self.stage = stage
     self.step = step
     steps = options.steps
@@ -58,14 +88,15 @@ public struct TracedStep: Sendable {
     isPassedOver = job.course.endOfWindow(at: step) != nil
     ancestry = try ArtifactAncestry(
       of: identity, inputs: [ModelPretrain.tokens.port.name], pipeline: pipeline, store: store)
-    self.tokens = tokens
     remote = options.remote
-    samples = Self.places(of: batch.samples, in: index)
+    samples = Self.places(of: batch.samples, in: indices)
   }
 
   /// The options that decide the order of the data.
   private static func options(_ identity: NodeIdentity, _ stage: String) throws -> ModelPretrain.Options {
-    let names: Set = ["batchSize", "seed", "shuffle", "steps", "skipSteps", "resumeStep", "remote"]
+    let names: Set = [
+      "batchSize", "seed", "shuffle", "shuffleWindow", "mixture", "steps", "skipSteps", "resumeStep", "remote",
+    ]
     let members = (identity.options.members ?? []).filter { names.contains($0.key) }
     guard identity.use == ModelPretrain.name,
       let pretrain = try StageDescription(ModelPretrain.self).configured(.object(members)).stage as? ModelPretrain
@@ -77,24 +108,32 @@ public struct TracedStep: Sendable {
     return pretrain.options
   }
 
-  private static func job(_ options: ModelPretrain.Options, dataDigest: String) throws -> TrainingJob {
+  private static func job(_ options: ModelPretrain.Options) throws -> TrainingJob {
     var job = TrainingJob()
     job.batchSize = options.batchSize
     job.steps = options.steps
     job.seed = options.seed
     job.shuffle = options.shuffle
+    job.shuffleWindow = options.shuffleWindow
     job.course = try options.course()
-    job.dataDigest = dataDigest
     return job
   }
 
-  /// nil if the tokens are stored elsewhere.
+  /// None if the tokens are stored elsewhere.
   private static func tokens(
     _ identity: NodeIdentity, _ stage: String, _ pipeline: String, _ store: RunStore
-  ) throws -> ArtifactAncestry.Artifact? {
-    guard let wired = identity.inputs.first(where: { $0.input == ModelPretrain.tokens.port.name }) else { return nil }
-    guard let tokens = try store.artifact(wired, pipeline: pipeline) else { throw missing(wired, stage) }
-    return tokens
+  ) throws -> [(wired: WiredArtifact, artifact: ArtifactAncestry.Artifact)] {
+    try identity.inputs.filter { $0.input == ModelPretrain.tokens.port.name }.map { wired in
+      guard let artifact = try store.artifact(wired, pipeline: pipeline) else { throw missing(wired, stage) }
+      let files = store.artifacts.files(artifact.manifest, port: artifact.port)
+      // As when it was run: the stage may have another name by now.
+      let source = String(wired.source[..<(wired.source.lastIndex(of: ".") ?? wired.source.endIndex)])
+      return (WiredArtifact(stage: source, port: artifact.port, files: files, name: wired.name), artifact)
+    }
+  }
+
+  private static func folder(_ artifact: ArtifactAncestry.Artifact, _ store: RunStore) -> String {
+    "\(store.artifacts.directory(of: artifact.manifest))/\(artifact.port)"
   }
 
   /// The checkpoint of another training that this one continued.
@@ -119,12 +158,16 @@ public struct TracedStep: Sendable {
       hint: "The order of its samples is not known without it: run the pipeline again.")
   }
 
-  private static func places(of samples: [Int], in index: MDSIndex) -> [(shard: Int, file: String, sample: Int)] {
+  private static func places(of samples: [Int], in indices: [MDSIndex]) -> [Sample] {
     var starts: [Int] = []
+    var shards: [(data: Int, shard: Int)] = []
     var start = 0
-    for shard in index.shards {
-      starts.append(start)
-      start += shard.samples
+    for (data, index) in indices.enumerated() {
+      for (number, shard) in index.shards.enumerated() {
+        starts.append(start)
+        shards.append((data, number))
+        start += shard.samples
+      }
     }
     return samples.map { sample in
       var (low, high) = (0, starts.count)
@@ -132,7 +175,9 @@ public struct TracedStep: Sendable {
         let middle = (low + high) / 2
         if starts[middle] <= sample { low = middle } else { high = middle }
       }
-      return (low, index.shards[low].stored.basename, sample - starts[low])
+      let (data, shard) = shards[low]
+      return Sample(
+        data: data, shard: shard, file: indices[data].shards[shard].stored.basename, sample: sample - starts[low])
     }
   }
 }

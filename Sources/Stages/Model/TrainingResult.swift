@@ -62,16 +62,30 @@ struct TrainingResult {
     for point in curve { table += "\(point.step),\(point.loss),\(point.learningRate),\(point.gradientNorm)\n" }
     try workspace.write(ModelPretrain.metrics, name: "curve.csv", Array(table.utf8))
     let last = curve.last
-    let json: JSONValue = [
+    var json: JSONValue = [
       "parameters": .integer(job.shape.parameterCount), "steps": .integer(end.step), "samples": .integer(end.samples),
       "tokens": .integer(end.tokens), "sequenceLength": .integer(job.sequenceLength),
       "batchSize": .integer(job.batchSize), "precision": .string(job.precision.rawValue),
       "loss": .number(last?.loss ?? .nan), "learningRate": .number(job.learningRateSchedule.learningRate),
     ]
+    let sources = sources(end)
+    if !sources.isEmpty {
+      json = .object(
+        (json.members ?? []) + [JSONMember("sources", .object(sources.map { JSONMember($0.name, $0.json) }))])
+    }
     try workspace.write(ModelPretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
     workspace.metric("steps", Double(end.step))
     workspace.metric("tokens", Double(end.tokens))
+    for source in sources {
+      workspace.metric("samples-\(source.name)", Double(source.samples))
+      workspace.metric("tokens-\(source.name)", Double(source.tokens))
+    }
     if let loss = last?.loss, loss.isFinite { workspace.metric("loss", loss) }
+  }
+
+  /// What was learned from each source of a mixture.
+  private func sources(_ end: CheckpointState) -> [SourceMetrics] {
+    zip(job.mixture?.sources ?? [], end.sources ?? []).map { SourceMetrics($0, $1.learned) }
   }
 
   private func publishReport(_ workspace: Workspace) throws {
@@ -86,5 +100,13 @@ struct TrainingResult {
       "peakMemoryBytes": .integer(summary.end.peakMemoryBytes),
     ]
     try workspace.write(ModelPretrain.report, name: "machine.json", Array(json.prettyText().utf8))
+  }
+}
+
+extension SourceMetrics {
+  fileprivate var json: JSONValue {
+    [
+      "samples": .integer(samples), "tokens": .integer(tokens), "epochs": .number((epochs * 10_000).rounded() / 10_000),
+    ]
   }
 }

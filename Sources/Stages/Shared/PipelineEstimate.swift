@@ -154,8 +154,12 @@ private struct ShapeSearch {
 
   /// The fraction of places of a training's samples that hold tokens.
   func fill(of index: Int) -> Double? {
-    guard let pretrain = stage(index) as? ModelPretrain, let source = source(of: index, ModelPretrain.tokens.port.name),
-      let encode = stage(source) as? TokenizerEncode, encode.options.sequenceLength == pretrain.options.sequenceLength,
+    let name = ModelPretrain.tokens.port.name
+    // Of named sets the shares of the samples would have to be known.
+    guard let pretrain = stage(index) as? ModelPretrain,
+      graph.nodes[index].edges.count(where: { $0.input == name }) == 1,
+      let source = source(of: index, name), let encode = stage(source) as? TokenizerEncode,
+      encode.options.sequenceLength == pretrain.options.sequenceLength,
       let manifest = manifest(of: source), let tokens = manifest.metrics["tokens"],
       let index = try? MDSIndex(
         path: "\(store.artifacts.directory(of: manifest))/\(TokenizerEncode.tokens.port.name)/index.json"),

@@ -27,12 +27,15 @@ public struct CheckpointState: Codable, Equatable, Sendable {
   /// What else determines the order of the data: `epoch` and `sampleInEpoch` are a position in this order. Empty:
   /// unknown.
   public var order: String
+  /// Of a mixture: the place in each of its sources, and what was learned from them; nil: there was none.
+  public var sources: [SourceState]?
 
   public init(
     step: Int, epoch: Int = 0, sampleInEpoch: Int = 0, samples: Int = 0, tokens: Int = 0, seed: UInt64 = 0,
     schedulePosition: Int? = nil, fingerprint: String = "", course: String = "", badSteps: Int = 0, data: String = "",
-    order: String = ""
+    order: String = "", sources: [SourceState]? = nil
   ) {
+    self.sources = sources
     self.step = step
     self.epoch = epoch
     self.sampleInEpoch = sampleInEpoch
@@ -59,7 +62,28 @@ public struct CheckpointState: Codable, Equatable, Sendable {
       schedulePosition: try count(.schedulePosition),
       fingerprint: try container.decode(String.self, forKey: .fingerprint), course: try text(.course),
       badSteps: try container.decodeIfPresent(Int.self, forKey: .badSteps) ?? 0, data: try text(.data),
-      order: try text(.order))
+      order: try text(.order), sources: try container.decodeIfPresent([SourceState].self, forKey: .sources))
+  }
+}
+
+/// How far a training has read a source of its mixture.
+public struct SourceState: Codable, Equatable, Sendable {
+  public var name: String
+  /// Digest of its data.
+  public var data: String
+  /// What determines the order of its samples.
+  public var order: String
+  /// Samples that were taken, counted on through the epochs.
+  public var position: Int
+  /// Of the steps that were taken; those that were passed over are left out.
+  public var learned: SourceCount
+
+  public init(name: String, data: String, order: String, position: Int, learned: SourceCount) {
+    self.name = name
+    self.data = data
+    self.order = order
+    self.position = position
+    self.learned = learned
   }
 }
 

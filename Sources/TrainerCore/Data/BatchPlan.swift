@@ -2,7 +2,9 @@ import ShardKit
 
 /// A device's position in a run: the step that begins at `sampleInEpoch`, and the next one of its microbatches.
 struct BatchCursor: Equatable, Sendable {
+  /// Always 0 in a mixture, whose sources have epochs of their own.
   var epoch = 0
+  /// In a mixture: the samples of all steps before, from the first step of all.
   var sampleInEpoch = 0
   /// Counted among this device's microbatches of the step.
   var microbatch = 0
@@ -13,24 +15,64 @@ struct BatchPlan: Sendable {
   let options: BatchOptions
   let isEvaluation: Bool
   let canonicalNodes: Int
-  let shardSamples: [Int]
+  /// The sources of the mixture; without one, a single set.
+  let sets: [SampleSet]
   private let partition: EpochPartition
+
+  /// Samples that have epochs of their own.
+  struct SampleSet: Equatable, Sendable {
+    var shardSamples: [Int]
+    var samples: Int
+    /// The number of its first sample.
+    var first: Int
+  }
 
   init(_ shardSamples: [Int], _ options: BatchOptions, isEvaluation: Bool = false) throws(ShardError) {
     self.options = options
     self.isEvaluation = isEvaluation
-    self.shardSamples = shardSamples
+    sets = try Self.sets(shardSamples, options.mixture)
+    // A mixture takes each sample of a source once in an epoch, without filling.
     canonicalNodes =
-      options.canonicalNodes
-      ?? ShuffleOrder.defaultCanonicalNodes(options.shuffle ?? .py1e, physicalNodes: 1)
+      options.mixture != nil
+      ? 1
+      : options.canonicalNodes ?? ShuffleOrder.defaultCanonicalNodes(options.shuffle ?? .py1e, physicalNodes: 1)
     let samples = shardSamples.reduce(0, +)
     partition = try EpochPartition(samples: samples, canonicalNodes: canonicalNodes, batchSize: options.batchSize)
-    guard isEvaluation || partition.places >= options.batchSize else {
+    guard isEvaluation || options.mixture != nil || partition.places >= options.batchSize else {
       throw ShardError(
         .unsupported, "batches", "\(samples) samples do not fill a batch of \(options.batchSize)",
         hint: "Use a smaller batch size, or more data.")
     }
   }
+
+  private static func sets(_ shardSamples: [Int], _ mixture: TokenMixture?) throws(ShardError) -> [SampleSet] {
+    guard let mixture else {
+      return [SampleSet(shardSamples: shardSamples, samples: shardSamples.reduce(0, +), first: 0)]
+    }
+    var sets: [SampleSet] = []
+    var shards = shardSamples[...], first = 0
+    for source in mixture.sources {
+      let own = Array(shards.prefix(source.shards))
+      shards = shards.dropFirst(source.shards)
+      let samples = own.reduce(0, +)
+      guard samples == source.samples, samples > 0 else {
+        throw ShardError(
+          .unsupported, source.name, "has \(samples) samples, and was planned with \(source.samples)",
+          hint: "Run again: its data set has changed.")
+      }
+      sets.append(SampleSet(shardSamples: own, samples: samples, first: first))
+      first += samples
+    }
+    return sets
+  }
+
+  var mixture: TokenMixture? { options.mixture }
+
+  /// Samples of all steps of a mixture.
+  private var samplesOfMixture: Int { (mixture?.phases.last?.until ?? 0) * options.batchSize }
+
+  /// Whether the mixture's last step is before the cursor. Other data have no end in training.
+  func isPastEnd(_ cursor: BatchCursor) -> Bool { mixture != nil && cursor.sampleInEpoch >= samplesOfMixture }
 
   var stepsPerEpoch: Int {
     (partition.places + (isEvaluation ? options.batchSize - 1 : 0)) / options.batchSize
@@ -47,13 +89,20 @@ struct BatchPlan: Sendable {
 
   // MARK: Order
 
-  /// Samples in the order of an epoch; nil: no shuffle.
-  func order(epoch: Int) throws(ShardError) -> [UInt32]? {
-    guard let algorithm = options.shuffle else { return nil }
+  /// The samples of a set in the order of an epoch, counted from its first one; nil: no shuffle.
+  func order(of set: Int, epoch: Int) throws(ShardError) -> [UInt32]? {
+    guard let algorithm = options.shuffle, algorithm != .off else { return nil }
     let shuffle = ShuffleOrder(
       algorithm, seed: options.shuffleSeed, canonicalNodes: canonicalNodes,
       blockSamples: options.shuffleBlockSamples)
-    return try shuffle.order(shardSamples: shardSamples, epoch: epoch)
+    return try shuffle.order(shardSamples: sets[set].shardSamples, epoch: epoch)
+  }
+
+  /// What is told of a microbatch as its epoch: in a mixture, how often each source was read at least.
+  func epoch(_ cursor: BatchCursor) -> Int {
+    guard let mixture else { return cursor.epoch }
+    let positions = mixture.positions(at: cursor.sampleInEpoch, batchSize: options.batchSize)
+    return zip(positions, sets).map { $0 / $1.samples }.min() ?? 0
   }
 
   func sample(at place: Int, _ order: [UInt32]?) -> Int {
@@ -72,6 +121,7 @@ struct BatchPlan: Sendable {
     let number = cursor.microbatch * options.world + options.rank
     let first = cursor.sampleInEpoch + options.batchSize * number / pieces
     let end = cursor.sampleInEpoch + options.batchSize * (number + 1) / pieces
+    guard mixture == nil else { return first..<end }
     return min(first, partition.places)..<min(end, partition.places)
   }
 
@@ -79,7 +129,8 @@ struct BatchPlan: Sendable {
 
   /// A number of steps later, from a cursor at the beginning of a step.
   func after(_ steps: Int, _ cursor: BatchCursor) -> BatchCursor {
-    let inEpoch = isEvaluation ? .max : (partition.places - cursor.sampleInEpoch) / options.batchSize
+    let inEpoch =
+      isEvaluation || mixture != nil ? .max : (partition.places - cursor.sampleInEpoch) / options.batchSize
     guard steps >= inEpoch else {
       return BatchCursor(
         epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + steps * options.batchSize)
@@ -97,12 +148,14 @@ struct BatchPlan: Sendable {
 
   /// If no complete step is left in the epoch, the next epoch.
   private func normal(_ cursor: BatchCursor) -> BatchCursor {
-    guard !isEvaluation, partition.places - cursor.sampleInEpoch < options.batchSize else { return cursor }
+    guard !isEvaluation, mixture == nil, partition.places - cursor.sampleInEpoch < options.batchSize else {
+      return cursor
+    }
     return BatchCursor(epoch: cursor.epoch + 1)
   }
 
   func cursor(epoch: Int, sampleInEpoch: Int) throws(ShardError) -> BatchCursor {
-    guard sampleInEpoch <= partition.places else {
+    guard mixture != nil ? sampleInEpoch <= samplesOfMixture : sampleInEpoch <= partition.places else {
       throw ShardError(
         .unsupported, "batches", "sample \(sampleInEpoch) is beyond the \(partition.places) of an epoch",
         hint: "Resume with the data set that the state belongs to.")
@@ -118,7 +171,7 @@ struct BatchPlan: Sendable {
         .unsupported, "batches", "no step begins after \(sample) samples",
         hint: "Use multiples of the batch size, \(options.batchSize).")
     }
-    if isEvaluation { return BatchCursor(sampleInEpoch: sample) }
+    if isEvaluation || mixture != nil { return BatchCursor(sampleInEpoch: sample) }
     return BatchCursor(epoch: sample / perEpoch, sampleInEpoch: sample % perEpoch)
   }
 
@@ -133,7 +186,7 @@ struct BatchPlan: Sendable {
 struct BatchProducer {
   private let plan: BatchPlan
   private var assembly: BatchAssembly
-  private var epoch: (number: Int, order: [UInt32]?)?
+  private var reading: SampleReading
   private var prefetchedStep: BatchCursor?
   /// Steps whose shards are opened in advance.
   private static let lookahead = 4
@@ -141,39 +194,31 @@ struct BatchProducer {
   init(plan: BatchPlan, assembly: BatchAssembly) {
     self.plan = plan
     self.assembly = assembly
+    reading = SampleReading(plan)
   }
 
-  /// nil in the result: the end of an evaluation.
+  /// nil in the result: the end of an evaluation, or of a mixture.
   mutating func produce(_ cursor: BatchCursor) -> Result<Microbatch?, ShardError> {
     Result { () throws(ShardError) in
-      let order = try order(cursor.epoch)
       let places = plan.places(cursor)
       // In training a device may have no samples in a microbatch, which is then empty.
-      guard !places.isEmpty || !plan.isEvaluation else { return nil }
-      prefetch(cursor, order)
+      guard !places.isEmpty || !plan.isEvaluation, !plan.isPastEnd(cursor) else { return nil }
+      let samples = try reading.samples(places, cursor)
+      prefetch(cursor)
       return try assembly.assemble(
-        places.map { plan.sample(at: $0, order) }, epoch: cursor.epoch, number: plan.number(cursor),
+        samples, epoch: plan.epoch(cursor), number: plan.number(cursor),
         firstInBatch: plan.isEvaluation ? 0 : places.lowerBound - cursor.sampleInEpoch)
     }
   }
 
-  private mutating func order(_ number: Int) throws(ShardError) -> [UInt32]? {
-    if let epoch, epoch.number == number { return epoch.order }
-    // The old order is freed before the new one is computed.
-    epoch = nil
-    let order = try plan.order(epoch: number)
-    epoch = (number, order)
-    return order
-  }
-
-  private mutating func prefetch(_ cursor: BatchCursor, _ order: [UInt32]?) {
+  private mutating func prefetch(_ cursor: BatchCursor) {
     var step = cursor
     step.microbatch = 0
     guard step != prefetchedStep else { return }
     prefetchedStep = step
     var ahead: [Int] = []
     for _ in 0..<Self.lookahead * plan.microbatchesPerStep where step.epoch == cursor.epoch {
-      ahead += plan.places(step).map { plan.sample(at: $0, order) }
+      ahead += reading.announced(plan.places(step), step)
       step = plan.next(step)
     }
     assembly.samples.prefetch(ahead)

@@ -15,8 +15,10 @@ public struct BatchOptions: Equatable, Sendable {
   public var shuffleSeed = ShuffleOrder.defaultSeed
   /// nil: streaming's default for one node.
   public var canonicalNodes: Int?
-  /// Window of `py1e` and `py1br`; nil: streaming's default.
+  /// Window of `py1e` and `py1br`, and of `window`; nil: streaming's default.
   public var shuffleBlockSamples: Int?
+  /// Named sets of the data; nil: they are one set.
+  public var mixture: TokenMixture?
   public var padding = SequencePadding.longest(multipleOf: 8)
   public var paddingID: Int32 = 0
   /// Microbatches that are built in advance.
@@ -102,7 +104,7 @@ public final class BatchSource: Sendable {
     self.monitor = monitor
     let assembly = BatchAssembly(
       samples, masking: masking, sequenceLength: options.sequenceLength, padding: options.padding,
-      paddingID: options.paddingID)
+      paddingID: options.paddingID, sources: options.mixture?.sources.count ?? 0)
     let thread = BackgroundThread {
       var producer = BatchProducer(plan: plan, assembly: assembly)
       while case .make(let cursor, let round) = monitor.wait(wake: false, { $0.request() }) {
@@ -121,12 +123,12 @@ public final class BatchSource: Sendable {
     thread.join()
   }
 
-  /// The next microbatch of this device; nil at the end of an evaluation.
+  /// The next microbatch of this device; nil at the end of an evaluation, or after the last step of a mixture.
   /// - Throws: `ShardError` if a shard cannot be fetched or read, or a sample does not fit; the same again at each
   ///   call.
   public func next() throws(ShardError) -> Microbatch? { try monitor.wait { $0.take() }.get() }
 
-  /// Steps of a complete epoch.
+  /// Steps of a complete epoch; of a mixture, as many as all its sets' samples fill.
   public var stepsPerEpoch: Int { monitor.with(wake: false) { $0.plan.stepsPerEpoch } }
 
   /// Microbatches that this device takes in each step.

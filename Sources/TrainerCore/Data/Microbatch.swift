@@ -21,6 +21,25 @@ public struct Microbatch: Equatable, Sendable {
   public var firstInBatch = 0
   /// Without padding.
   public var tokens: Int
+  /// What each source of a mixture has in it; empty without a mixture.
+  public var sources: [SourceCount] = []
+}
+
+/// Samples and tokens of a source of a mixture.
+public struct SourceCount: Codable, Equatable, Sendable {
+  public var samples: Int
+  /// Without padding.
+  public var tokens: Int
+
+  public init(samples: Int = 0, tokens: Int = 0) {
+    self.samples = samples
+    self.tokens = tokens
+  }
+
+  static func += (a: inout SourceCount, b: SourceCount) {
+    a.samples += b.samples
+    a.tokens += b.tokens
+  }
 }
 
 /// The length that samples of a microbatch are padded to.
@@ -38,11 +57,15 @@ struct BatchAssembly {
   let sequenceLength: Int
   let padding: SequencePadding
   let paddingID: Int32
+  /// Of the mixture; 0 without one.
+  let sourceCount: Int
   private var tokens: [Int32] = []
 
   init(
-    _ samples: TokenSamples, masking: TokenMasking, sequenceLength: Int, padding: SequencePadding, paddingID: Int32
+    _ samples: TokenSamples, masking: TokenMasking, sequenceLength: Int, padding: SequencePadding, paddingID: Int32,
+    sources: Int = 0
   ) {
+    sourceCount = sources
     self.samples = samples
     self.masking = masking
     self.sequenceLength = sequenceLength
@@ -51,30 +74,32 @@ struct BatchAssembly {
   }
 
   mutating func assemble(
-    _ sampleIDs: [Int], epoch: Int, number: Int, firstInBatch: Int = 0
+    _ placed: [PlacedSample], epoch: Int, number: Int, firstInBatch: Int = 0
   ) throws(ShardError) -> Microbatch {
     tokens.removeAll(keepingCapacity: true)
     var lengths: [Int32] = []
-    lengths.reserveCapacity(sampleIDs.count)
-    for sample in sampleIDs {
+    lengths.reserveCapacity(placed.count)
+    var sources = [SourceCount](repeating: SourceCount(), count: sourceCount)
+    for sample in placed {
       let before = tokens.count
-      try samples.append(sample, to: &tokens, limit: sequenceLength, vocabulary: masking.vocabulary)
+      try samples.append(sample.number, to: &tokens, limit: sequenceLength, vocabulary: masking.vocabulary)
       lengths.append(Int32(tokens.count - before))
+      if sourceCount > 0 { sources[sample.source] += SourceCount(samples: 1, tokens: tokens.count - before) }
     }
     let length = paddedLength(Int(lengths.max() ?? 0))
     var out = Microbatch(
-      sampleCount: sampleIDs.count, length: length,
-      ids: [Int32](repeating: paddingID, count: sampleIDs.count * length), lengths: lengths, positions: [],
-      labels: [], sampleIDs: sampleIDs, epoch: epoch, number: number,
-      firstInBatch: firstInBatch, tokens: tokens.count)
+      sampleCount: placed.count, length: length,
+      ids: [Int32](repeating: paddingID, count: placed.count * length), lengths: lengths, positions: [],
+      labels: [], sampleIDs: placed.map(\.number), epoch: epoch, number: number,
+      firstInBatch: firstInBatch, tokens: tokens.count, sources: sources)
     let expected = Int(Double(tokens.count) * masking.maskFraction * 1.1) + 16
     out.positions.reserveCapacity(expected)
     out.labels.reserveCapacity(expected)
-    fill(&out)
+    fill(&out, placed)
     return out
   }
 
-  private func fill(_ out: inout Microbatch) {
+  private func fill(_ out: inout Microbatch, _ placed: [PlacedSample]) {
     var ids = out.ids
     out.ids = []
     ids.withUnsafeMutableBufferPointer { ids in
@@ -85,7 +110,7 @@ struct BatchAssembly {
         _ = row.update(fromContentsOf: tokens[at..<at + Int(count)])
         at += Int(count)
         masking.apply(
-          to: row, epoch: out.epoch, sample: out.sampleIDs[i], offset: start, positions: &out.positions,
+          to: row, epoch: placed[i].epoch, sample: placed[i].number, offset: start, positions: &out.positions,
           labels: &out.labels)
       }
     }

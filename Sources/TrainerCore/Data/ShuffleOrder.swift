@@ -1,8 +1,9 @@
 public import ShardKit
 
-/// The order of an epoch's samples, number for number that of mosaicml-streaming's `get_shuffle`.
+/// The order of an epoch's samples: as given, shuffled in windows, or number for number that of mosaicml-streaming's
+/// `get_shuffle`.
 ///
-/// All four algorithms shuffle the shards once per run, assign them to canonical nodes, shuffle each node's shards once
+/// Streaming's four algorithms shuffle the shards once per run, assign them to canonical nodes, shuffle each node's shards once
 /// per epoch, and then shuffle samples inside a bounded window, so that a node reads few shards at a time. The order
 /// depends on the number of canonical nodes, never on the number of real ones.
 public struct ShuffleOrder: Equatable, Sendable {
@@ -15,6 +16,17 @@ public struct ShuffleOrder: Equatable, Sendable {
     case py2s
     /// Samples move inside blocks that span shards.
     case py1br
+    /// Samples are in the order of the data, in every epoch.
+    case off = "none"
+    /// Each window of consecutive samples is shuffled; windows stay in the order of the data. The last one may be
+    /// smaller.
+    case window
+
+    /// Whether samples move inside windows of a given size.
+    public var hasWindow: Bool { self == .py1e || self == .py1br || self == .window }
+
+    /// Whether an epoch is dealt to several canonical nodes, which changes its order.
+    var hasCanonicalNodes: Bool { self == .py1s || self == .py2s }
   }
 
   public static let defaultSeed = 9176
@@ -23,7 +35,7 @@ public struct ShuffleOrder: Equatable, Sendable {
   /// Not negative.
   public var seed: Int
   public var canonicalNodes: Int
-  /// Width of the window of `py1e` and `py1br`, in samples.
+  /// Width of the window of `py1e`, `py1br` and `window`, in samples.
   public var blockSamples: Int
 
   /// - Parameter blockSamples: streaming's default without one: 4,000,000 over the nodes, 262,144 at least.
@@ -40,7 +52,7 @@ public struct ShuffleOrder: Equatable, Sendable {
 
   /// Streaming's default number of canonical nodes.
   public static func defaultCanonicalNodes(_ algorithm: Algorithm, physicalNodes: Int) -> Int {
-    algorithm == .py1s || algorithm == .py2s ? 64 * physicalNodes : physicalNodes
+    algorithm.hasCanonicalNodes ? 64 * physicalNodes : physicalNodes
   }
 
   /// Sample numbers in the order of an epoch, 4 bytes per sample. Time is linear in samples.
@@ -55,9 +67,10 @@ public struct ShuffleOrder: Equatable, Sendable {
         .tooLarge, "shuffle", "\(samples) samples are more than the \(UInt32.max) that an epoch can have",
         hint: "Pack several documents into a sample.")
     }
-    guard algorithm == .py1s || algorithm == .py2s || blockSamples >= 2 else {
+    guard algorithm.hasCanonicalNodes || algorithm == .off || blockSamples >= 2 else {
       throw ShardError(.unsupported, "shuffle", "a block of \(blockSamples) samples holds nothing to shuffle")
     }
+    if algorithm == .off || algorithm == .window { return inOrder(samples, epoch: epoch) }
     var runRandom = NumPyRandom(seed: UInt64(seed))
     var spans = ShardSpans(shardSamples)
     runRandom.shuffle(&spans.spans)
@@ -85,7 +98,21 @@ public struct ShuffleOrder: Equatable, Sendable {
       switch algorithm {
       case .py1e: expand(spans, nodes, room, &epochRandom)
       case .py1br: shuffleBlocks(spans, nodes, room, &epochRandom)
-      case .py1s, .py2s: spans.fillShuffled(room, &epochRandom)
+      case .py1s, .py2s, .off, .window: spans.fillShuffled(room, &epochRandom)
+      }
+    }
+    return ids
+  }
+
+  // MARK: In the order of the data
+
+  private func inOrder(_ samples: Int, epoch: Int) -> [UInt32] {
+    var ids = (0..<samples).map { UInt32($0) }
+    guard algorithm == .window else { return ids }
+    var random = NumPyRandom(seed: UInt64(seed) + UInt64(epoch))
+    ids.withUnsafeMutableBufferPointer { ids in
+      for start in stride(from: 0, to: samples, by: blockSamples) {
+        random.shuffle(UnsafeMutableBufferPointer(rebasing: ids[start..<min(samples, start + blockSamples)]))
       }
     }
     return ids

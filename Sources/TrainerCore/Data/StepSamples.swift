@@ -3,7 +3,7 @@ public import ShardKit
 /// The samples of a step's batch, over all devices, in order. They follow from the data, the seed and the step; how many
 /// devices or processes share a step does not matter.
 public struct StepSamples: Equatable, Sendable {
-  /// From 0.
+  /// From 0; in a mixture, how often each source was read at least.
   public let epoch: Int
   /// Numbers in the data set.
   public let samples: [Int]
@@ -26,9 +26,9 @@ public struct StepSamples: Equatable, Sendable {
     let place = start.map { job.dataStart(continuing: $0) }
     let begin = try plan.cursor(epoch: place?.epoch ?? 0, sampleInEpoch: place?.sampleInEpoch ?? 0)
     let cursor = plan.after(step - first, begin)
-    let order = try plan.order(epoch: cursor.epoch)
-    epoch = cursor.epoch
-    samples = (cursor.sampleInEpoch..<cursor.sampleInEpoch + job.batchSize).map { plan.sample(at: $0, order) }
+    var reading = SampleReading(plan)
+    epoch = plan.epoch(cursor)
+    samples = try reading.samples(cursor.sampleInEpoch..<cursor.sampleInEpoch + job.batchSize, cursor).map(\.number)
   }
 }
 
@@ -40,6 +40,8 @@ extension TrainingJob {
     options.rank = place.rank
     options.world = place.size
     options.shuffle = shuffle
+    options.shuffleBlockSamples = shuffleWindow > 0 ? shuffleWindow : nil
+    options.mixture = mixture
     options.shuffleSeed = seed
     options.paddingID = Int32(shape.padding)
     return options

@@ -31,7 +31,8 @@ struct MaskedTokens: TrainingObjective {
   }
 
   func size(of microbatch: Microbatch) -> MicrobatchSize {
-    MicrobatchSize(targets: microbatch.positions.count, tokens: microbatch.tokens)
+    MicrobatchSize(
+      targets: microbatch.positions.count, tokens: microbatch.tokens, sources: microbatch.sources)
   }
 
   static func dropoutSeed(_ seed: Int, step: Int, microbatch: Int) -> UInt64 {

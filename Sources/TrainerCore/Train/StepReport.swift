@@ -8,6 +8,8 @@ struct StepReport {
     var gradientNorm: Double
     var isToStop: Bool
     var tokens: Int
+    /// By source of a mixture.
+    var sources: [SourceCount]
     /// Ranks whose own part of the loss is not finite; empty if there is one process.
     var culprits: [Int]
   }
@@ -17,6 +19,8 @@ struct StepReport {
   private let stop, tokens: Tensor
   /// By rank: 0, or not a number if that process's loss is not finite.
   private let flags: Tensor?
+  /// Samples and tokens of each source of a mixture.
+  private let sources: Tensor?
   private let isSum: Bool
 
   /// - Parameters:
@@ -35,6 +39,8 @@ struct StepReport {
       sum, try number(isSum ? microbatches.reduce(0) { $0 + ($1.targets ?? 0) } : 1), try number(isToStop ? 1 : 0),
       try number(microbatches.reduce(0) { $0 + $1.tokens }),
     ]
+    let counts = Self.sources(microbatches)
+    if !counts.isEmpty { all.append(try engine.tensor(counts, on: device).to(.float64, device: device)) }
     if let group {
       let rank = try engine.tensor([Int64(group.rank)], on: device)
       // 0 times a finite number is 0, and otherwise not a number.
@@ -42,7 +48,17 @@ struct StepReport {
       try group.sum(TensorList(all))
     }
     (loss, targets, stop, tokens) = (all[0], all[1], all[2], all[3])
-    flags = all.count > 4 ? all[4] : nil
+    sources = counts.isEmpty ? nil : all[4]
+    flags = group == nil ? nil : all[all.count - 1]
+  }
+
+  /// Samples and tokens of each source, one after the other.
+  private static func sources(_ microbatches: [MicrobatchSize]) -> [Int64] {
+    var sums = microbatches.first?.sources ?? []
+    for microbatch in microbatches.dropFirst() {
+      for (place, count) in microbatch.sources.enumerated() { sums[place] += count }
+    }
+    return sums.flatMap { [Int64($0.samples), Int64($0.tokens)] }
   }
 
   /// What the summed gradient is divided by; nil if the losses are means.
@@ -54,22 +70,32 @@ struct StepReport {
 
   /// Starts to copy the figures to the host.
   func fetch(norm: Tensor) throws(TorchError) -> StepFigures {
-    StepFigures(try HostFigures([targets, loss, stop, tokens, norm] + (flags.map { [$0] } ?? [])))
+    let optional = [sources, flags].compactMap { $0 }
+    return StepFigures(
+      try HostFigures([targets, loss, stop, tokens, norm] + optional), sources: (sources?.count ?? 0) / 2)
   }
 }
 
 /// A step's figures on their way to the host.
 struct StepFigures {
   private let figures: HostFigures
+  private let sources: Int
 
-  init(_ figures: HostFigures) { self.figures = figures }
+  init(_ figures: HostFigures, sources: Int) {
+    self.figures = figures
+    self.sources = sources
+  }
 
   /// Waits until the device has computed them.
   func read() throws(TorchError) -> StepReport.Figures {
     let values = try figures.values()
-    let count = values[0], byRank = values[5...]
+    let count = values[0], bySource = values[5..<5 + 2 * sources], byRank = values[(5 + 2 * sources)...]
+    let counts = stride(from: bySource.startIndex, to: bySource.endIndex, by: 2).map {
+      SourceCount(samples: Int(bySource[$0]), tokens: Int(bySource[$0 + 1]))
+    }
     return StepReport.Figures(
       loss: count > 0 ? values[1] / count : 0, gradientNorm: values[4], isToStop: values[2] > 0,
-      tokens: Int(values[3]), culprits: byRank.indices.filter { !byRank[$0].isFinite }.map { $0 - byRank.startIndex })
+      tokens: Int(values[3]), sources: counts,
+      culprits: byRank.indices.filter { !byRank[$0].isFinite }.map { $0 - byRank.startIndex })
   }
 }

@@ -11,6 +11,8 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   /// Folder of the token data set; if its shards are elsewhere, of its index.json alone.
   public var data = ""
   public var remote: RemoteData?
+  /// Named sets of tokens in place of `data`; nil: there is one set.
+  public var mixture: TokenMixture?
   /// Digest of the data set's index: identifies the data, wherever they are stored.
   public var dataDigest = ""
   /// A folder with `weights.safetensors` to begin from; nil: random weights.
@@ -45,6 +47,8 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   public var maskFraction = 0.3
   public var seed = 17
   public var shuffle = ShuffleOrder.Algorithm.py1e
+  /// Samples of a window of the algorithms that have one; 0: the algorithm's own.
+  public var shuffleWindow = 0
 
   public var precision = Parameters.Precision.float32
   /// "cpu" or "cuda".
@@ -80,6 +84,7 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
     plain.title = ""
     plain.data = ""
     plain.remote = nil
+    plain.mixture = mixture?.withoutPlaces
     plain.state = ""
     plain.initial = nil
     plain.resume = nil
@@ -94,14 +99,27 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
       plain.course = TrainingCourse()
       plain.skipNonFinite = 0
     }
-    return .object((plain.json.members ?? []).filter { !Self.unidentified.contains($0.key) })
+    let plainest = Self().json
+    return .object(
+      (plain.json.members ?? []).filter { member in
+        !Self.unidentified.contains(member.key)
+          && !(Self.addedLater.contains(member.key) && member.value == plainest[member.key])
+      })
   }
+
+  /// Members that decide steps and are younger than trainings that may still be unfinished: left out at their defaults.
+  private static let addedLater: Set = ["mixture", "shuffleWindow"]
 
   /// Members that are younger than trainings that may still be unfinished. None decides a step, but for rounding.
   private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes"]
 
   /// What determines the order of the samples, along with the data.
-  public var order: String { "\(shuffle.rawValue), seed \(seed), batches of \(batchSize)" }
+  public var order: String { "\(setOrder), batches of \(batchSize)" }
+
+  /// What determines the order of the samples of one set of tokens.
+  public var setOrder: String {
+    "\(shuffle.rawValue)\(shuffleWindow > 0 ? " in windows of \(shuffleWindow)" : ""), seed \(seed)"
+  }
 
   /// The learning rate of the step that follows `finished` steps.
   public func learningRate(after finished: Int) -> Double {
@@ -145,6 +163,9 @@ extension TrainingJob {
     let schedule = learningRateSchedule
     guard seed >= 0, schedule.warmupSteps >= 0, schedule.start >= 0, schedule.start <= schedule.steps else {
       throw TorchError(.file, "", "seed, warmupSteps or the schedule's start is out of range")
+    }
+    guard mixture?.fits(steps: steps, batchSize: batchSize) ?? true else {
+      throw TorchError(.file, "", "the mixture's phases are not those of \(steps) steps of \(batchSize) samples")
     }
   }
 }

@@ -25,6 +25,8 @@ struct MicrobatchSize {
   var targets: Int?
   /// Tokens read, without padding.
   var tokens: Int
+  /// The same by source of a mixture, equally many in every microbatch; empty without one.
+  var sources: [SourceCount] = []
 }
 
 /// A step that was taken, once the device has computed it.
@@ -38,6 +40,8 @@ struct TakenStep<Microbatch> {
   var gradientNorm: Double
   /// Of all processes, without padding.
   var tokens: Int
+  /// Of all processes, by source of a mixture.
+  var sources: [SourceCount]
   /// Whether any process was asked to stop.
   var isToStop: Bool
   /// Ranks whose own loss is not finite; empty if there is one process.
@@ -96,7 +100,8 @@ final class TrainingLoop<Objective: TrainingObjective> {
     let figures = try last.figures.read()
     return Step(
       step: last.step, learningRate: last.learningRate, loss: figures.loss, gradientNorm: figures.gradientNorm,
-      tokens: figures.tokens, isToStop: figures.isToStop, culprits: figures.culprits, microbatches: last.microbatches)
+      tokens: figures.tokens, sources: figures.sources, isToStop: figures.isToStop, culprits: figures.culprits,
+      microbatches: last.microbatches)
   }
 
   /// The gradient of the whole batch, one step of the optimizer, and what is to be read of them later.

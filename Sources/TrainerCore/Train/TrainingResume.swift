@@ -12,13 +12,16 @@ extension TrainingRun {
 
     init(_ state: CheckpointState) {
       step = state.step
-      counts = TrainingCounts(samples: state.samples, tokens: state.tokens, badSteps: state.badSteps)
+      counts = TrainingCounts(
+        samples: state.samples, tokens: state.tokens, sources: (state.sources ?? []).map(\.learned),
+        badSteps: state.badSteps)
       epoch = state.epoch
       sampleInEpoch = state.sampleInEpoch
     }
 
     var numbers: [Int64] {
-      [step, counts.samples, counts.tokens, counts.badSteps, epoch, sampleInEpoch].map(Int64.init)
+      ([step, counts.samples, counts.tokens, counts.badSteps, epoch, sampleInEpoch]
+        + counts.sources.flatMap { [$0.samples, $0.tokens] }).map(Int64.init)
     }
 
     init(numbers: [Int64]) {
@@ -27,6 +30,9 @@ extension TrainingRun {
       counts = TrainingCounts(samples: values[1], tokens: values[2], badSteps: values[3])
       epoch = values[4]
       sampleInEpoch = values[5]
+      counts.sources = stride(from: 6, to: values.count, by: 2).map {
+        SourceCount(samples: values[$0], tokens: values[$0 + 1])
+      }
     }
   }
 
@@ -37,6 +43,9 @@ extension TrainingRun {
     if isFirst, let found = try checkpoint() {
       try parameters.load(found.checkpoint, optimizer)
       start = found.start
+    }
+    if start.counts.sources.isEmpty {
+      start.counts.sources = (job.mixture?.sources ?? []).map { _ in SourceCount() }
     }
     if let group {
       let state = try engine.tensor(start.numbers, on: device)
@@ -66,8 +75,11 @@ extension TrainingRun {
         hint: "Raise \"steps\", which count from the very first step, or resume from an earlier checkpoint.")
     }
     var start = Start(other.state)
-    // What another training tolerated does not count here.
+    // What another training tolerated does not count here, nor what it learned from sets of other names.
     start.counts.badSteps = 0
+    start.counts.sources = (job.mixture?.sources ?? []).map { source in
+      other.state.sources?.first { $0.name == source.name && $0.data == source.digest }?.learned ?? SourceCount()
+    }
     let place = job.dataStart(continuing: other.state)
     (start.epoch, start.sampleInEpoch) = (place.epoch, place.sampleInEpoch)
     if place.isOtherOrder {
@@ -87,16 +99,45 @@ extension TrainingRun {
       step: step, epoch: place.epoch, sampleInEpoch: place.sampleInEpoch, samples: counts.samples,
       tokens: counts.tokens, seed: UInt64(job.seed), fingerprint: job.fingerprint,
       course: job.course.text(until: step), badSteps: counts.badSteps, data: job.dataDigest,
-      order: job.order)
+      order: job.order, sources: sourceStates(at: place))
     try journal.save(try optimizer.contents(state))
   }
 }
 
+extension TrainingRun {
+  /// nil without a mixture.
+  private func sourceStates(at place: DataPosition) -> [SourceState]? {
+    guard let mixture = job.mixture else { return nil }
+    let positions = mixture.positions(at: place.sampleInEpoch, batchSize: job.batchSize)
+    return mixture.sources.indices.map { number in
+      let source = mixture.sources[number]
+      return SourceState(
+        name: source.name, data: source.digest, order: job.setOrder, position: positions[number],
+        learned: counts.sources[number])
+    }
+  }
+}
+
 extension TrainingJob {
+  /// Samples of a source that another training, which this one continues, has taken: as many as it took of the same data.
+  /// Data that it took in another order are taken from their next epoch on.
+  public func start(of source: TokenMixture.Source, continuing state: CheckpointState) -> Int {
+    let samples = source.samples
+    let same = (state.sources ?? []).filter { $0.data == source.digest }
+    if let earlier = same.first(where: { $0.name == source.name }) ?? same.first {
+      return earlier.order == setOrder ? earlier.position : (earlier.position + samples - 1) / samples * samples
+    }
+    guard state.sources == nil, state.data == source.digest else { return 0 }
+    // It was the only set of that training. The samples of an epoch that filled no batch count as taken.
+    let isSame = state.order.hasPrefix(setOrder + ", batches") && !shuffle.hasCanonicalNodes
+    return isSame ? state.epoch * samples + state.sampleInEpoch : (state.epoch + 1) * samples
+  }
+
   /// Where this training begins in its data when it continues another one: where that one stopped, if it took the same
-  /// data in the same order.
+  /// data in the same order. A mixture's place is that of the step; its sources have places of their own.
   public func dataStart(continuing state: CheckpointState) -> (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool) {
-    if state.data != dataDigest { return (0, 0, false) }
+    if mixture != nil { return (0, state.step * batchSize, false) }
+    if state.data != dataDigest || state.sources != nil { return (0, 0, false) }
     return state.order == order ? (state.epoch, state.sampleInEpoch, false) : (state.epoch + 1, 0, true)
   }
 

@@ -86,18 +86,25 @@ public final class TrainingRun {
     _ job: TrainingJob, _ place: ProcessRank,
     _ source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) }
   ) throws -> BatchSource {
-    let data =
-      if let remote = job.remote {
-        try MDSDataset(
-          index: job.data + "/index.json", source: source(remote), cache: remote.cache, limitBytes: remote.cacheBytes)
-      } else {
-        try MDSDataset(folder: job.data)
-      }
-    let samples = try TokenSamples([data])
+    let samples = try TokenSamples(try datasets(job, source))
     let masking = try TokenMasking(
       maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
       vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
     return try BatchSource(samples, masking: masking, job.batches(place))
+  }
+
+  private static func datasets(
+    _ job: TrainingJob, _ source: (RemoteData) throws -> any ShardSource
+  ) throws -> [MDSDataset] {
+    if let remote = job.remote {
+      return [
+        try MDSDataset(
+          index: job.data + "/index.json", source: source(remote), cache: remote.cache, limitBytes: remote.cacheBytes)
+      ]
+    }
+    let folders = job.mixture?.folders ?? [job.data]
+    // Together they decompress no more at a time than one would.
+    return try folders.map { try MDSDataset(folder: $0, memoryBytes: (4 << 30) / folders.count) }
   }
 
   // MARK: The loop
@@ -171,12 +178,14 @@ public final class TrainingRun {
     if last.isFinite {
       counts.samples += job.batchSize
       counts.tokens += last.tokens
+      for (place, count) in last.sources.enumerated() { counts.sources[place] += count }
     } else {
       try tolerate(last)
     }
-    let metrics = StepMetrics(
+    var metrics = StepMetrics(
       step: last.step, loss: last.loss, learningRate: last.learningRate, gradientNorm: last.gradientNorm,
       epoch: last.microbatches.last?.epoch ?? 0, samples: counts.samples, tokens: counts.tokens)
+    metrics.sources = zip(job.mixture?.sources ?? [], counts.sources).map { SourceMetrics($0, $1) }
     try journal?.record(metrics)
   }
 
@@ -211,6 +220,8 @@ struct TrainingCounts: Equatable {
   var samples = 0
   /// Of the same, without padding.
   var tokens = 0
+  /// Of the same, by source of the mixture.
+  var sources: [SourceCount] = []
   /// Steps that were passed over because their loss or gradient was not finite.
   var badSteps = 0
 }

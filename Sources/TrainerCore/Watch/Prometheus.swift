@@ -25,6 +25,13 @@ public enum PrometheusText {
     add("tokens_per_second", "Tokens per second over the last steps.", metrics.tokensPerSecond)
     add("mfu", "Floating point operations of the model as a fraction of the peak.", metrics.modelFLOPsUtilization)
     add("remaining_seconds", "Estimated time to the last step.", metrics.secondsRemaining)
+    func addSources(_ name: String, _ help: String, _ kind: MetricFamily.Kind, _ value: (SourceMetrics) -> Double) {
+      let samples = metrics.sources.map { MetricFamily.Sample(value($0), labels + [.init("source", $0.name)]) }
+      out += MetricFamily("pipeline_training_source_" + name, help, kind, samples).text
+    }
+    addSources("samples_total", "Samples seen of each set of tokens.", .counter) { Double($0.samples) }
+    addSources("tokens_total", "Tokens seen of each set of tokens.", .counter) { Double($0.tokens) }
+    addSources("epochs", "How often each set of tokens was read.", .gauge) { $0.epochs }
     for other in metrics.others { add(snakeCase(other.name), "\(other.name).", other.value) }
     return out
   }

@@ -18,6 +18,8 @@ public struct StepMetrics: Equatable, Sendable {
   /// Fraction of the devices' peak.
   public var modelFLOPsUtilization: Double?
   public var secondsRemaining: Double?
+  /// Of a mixture.
+  public var sources: [SourceMetrics] = []
   /// Other figures by name, such as `metrics/eval/MaskedAccuracy`.
   public var others: [Named] = []
 
@@ -60,7 +62,31 @@ public struct StepMetrics: Equatable, Sendable {
       (MetricNames.modelFLOPsUtilization, modelFLOPsUtilization), (MetricNames.secondsRemaining, secondsRemaining),
     ]
     for (name, value) in measured { if let value { list.append(Named(name, value)) } }
-    return list + others
+    return list + sources.flatMap(\.scalars) + others
+  }
+}
+
+/// What was learned from a source of a mixture, since the first step.
+public struct SourceMetrics: Equatable, Sendable {
+  public var name: String
+  public var samples: Int
+  public var tokens: Int
+  /// `samples` as a multiple of the samples that the source has.
+  public var epochs: Double
+
+  public init(_ source: TokenMixture.Source, _ learned: SourceCount) {
+    name = source.name
+    samples = learned.samples
+    tokens = learned.tokens
+    epochs = Double(learned.samples) / Double(max(1, source.samples))
+  }
+
+  var scalars: [StepMetrics.Named] {
+    [
+      StepMetrics.Named("data/\(name)/samples", Double(samples)),
+      StepMetrics.Named("data/\(name)/tokens", Double(tokens)),
+      StepMetrics.Named("data/\(name)/epochs", epochs),
+    ]
   }
 }
 

@@ -56,7 +56,7 @@ import TrainerCore
     #expect(
       Set(free) == [
         "allowPrivateAddresses", "cacheBytes", "threads", "recomputeActivations", "checkpointSteps", "keepCheckpoints",
-        "logSteps", "nodes", "bucketMiB",
+        "logSteps", "nodes", "bucketMiB", "maximumEpochs",
       ])
   }
 

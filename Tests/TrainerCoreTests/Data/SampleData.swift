@@ -1,5 +1,6 @@
 import ShardKit
 import TestKit
+import TrainerCore
 
 /// Small data sets for the tests of this folder.
 enum SampleData {
@@ -61,4 +62,9 @@ enum SampleData {
       }
     }
   }
+}
+
+extension ShuffleOrder.Algorithm {
+  /// Those of mosaicml-streaming.
+  static let streamings: [Self] = [.py1e, .py1s, .py2s, .py1br]
 }

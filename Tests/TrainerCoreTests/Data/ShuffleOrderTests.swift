@@ -79,7 +79,7 @@ private func taken(_ partition: EpochPartition, _ order: [UInt32]) -> [Int] {
   }
 
   /// Windows that are emitted piece by piece must not lose or repeat a sample.
-  @Test(arguments: ShuffleOrder.Algorithm.allCases)
+  @Test(arguments: ShuffleOrder.Algorithm.streamings)
   func everySampleComesOnce(_ algorithm: ShuffleOrder.Algorithm) throws {
     let shards = (0..<400).map { 500 + $0 * 37 % 700 }
     let order = try ShuffleOrder(algorithm, canonicalNodes: 2, blockSamples: 5000)
@@ -104,7 +104,7 @@ private func taken(_ partition: EpochPartition, _ order: [UInt32]) -> [Int] {
     let uneven = [5, 7, 4, 61, 1, 30, 0, 12, 200, 3]
     let large = (0..<120).map { 700 + $0 * 37 % 500 }
     var cases: [Spread] = []
-    for algorithm in ShuffleOrder.Algorithm.allCases {
+    for algorithm in ShuffleOrder.Algorithm.streamings {
       for epoch in [0, 1, 7] {
         cases += [
           Spread(shards: even, algorithm: algorithm, canonical: 1, block: 40, epoch: epoch),

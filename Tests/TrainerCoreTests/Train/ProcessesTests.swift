@@ -143,6 +143,26 @@ extension EngineTests {
       }
     }
 
+    /// Two processes, with two microbatches between them: the weights and counts of one.
+    @Test func aMixtureIsSharedOutToTheSameBits() throws {
+      var one = TrainingJobs.mixture(steps: 6)
+      one.initial = try initialWeights(one.shape)
+      let two = (0..<2).map { _ in
+        var job = one
+        job.state = temporaryDirectory()
+        return job
+      }
+      one.state = temporaryDirectory()
+      #expect(try TrainingRun(one, engine: try #require(engine)).run() == .done)
+      #expect(try together(two, machines: true).allSatisfy { (try? $0.get()) == .done })
+      for job in two {
+        let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+        #expect(end.state == (try TrainingCheckpoint.latest(in: "\(one.state)/checkpoints").found?.state))
+        #expect(end.state.sources?.map(\.learned.samples) == [32, 16])
+        #expect(try state(of: job) == state(of: one))
+      }
+    }
+
     /// Three processes sum in an order that the message decides: to rounding, and the same on all of them.
     @Test func threeProcessesAgree() throws {
       let data = try SampleData.tokens(samples: 100, perShard: 30)

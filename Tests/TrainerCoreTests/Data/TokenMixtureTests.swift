@@ -1,0 +1,190 @@
+import ShardKit
+import TestKit
+import Testing
+
+@testable import TrainerCore
+
+/// Which samples a mixture takes, against plain accounts of it: sample for sample, epoch for epoch.
+@Suite final class TokenMixtureTests {
+  private let folders: [String]
+  private let samples: TokenSamples
+  private var job: TrainingJob
+
+  /// Sets of 60, 13 and 203 samples, the last one of two data sets.
+  init() throws {
+    folders = try [60, 13, 103, 100].map { try SampleData.tokens(samples: $0, perShard: 20) }
+    samples = try TokenSamples(folders.map { try MDSDataset(folder: $0) })
+    func source(_ name: String, _ places: Range<Int>, _ shards: Int, _ samples: Int, start: Int = 0)
+      -> TokenMixture.Source
+    {
+      TokenMixture.Source(
+        name: name, folders: Array(folders[places]), shards: shards, samples: samples, digest: "digest of \(name)",
+        start: start)
+    }
+    job = TrainingJob()
+    (job.sequenceLength, job.batchSize, job.microbatchSize, job.steps, job.seed) = (32, 16, 3, 40, 29)
+    job.mixture = TokenMixture(
+      sources: [source("web", 0..<1, 3, 60), source("books", 1..<2, 1, 13), source("news", 2..<4, 11, 203)],
+      phases: [.init(until: 15, amounts: [120, 20, 100]), .init(until: 40, amounts: [50, 0, 350])])
+  }
+
+  deinit { for folder in folders { try? FileSystem.removeTree(folder) } }
+
+  private func source(_ rank: Int = 0, of world: Int = 1, micro: Int = 3) throws -> BatchSource {
+    var place = ProcessRank()
+    (place.rank, place.size) = (rank, world)
+    var job = job
+    job.microbatchSize = micro
+    let masking = try TokenMasking(seed: 5, maskID: 4, vocabulary: 100, specialIDs: [0, 1, 2, 3, 4])
+    return try BatchSource(samples, masking: masking, job.batches(place))
+  }
+
+  private func take(_ source: BatchSource, _ count: Int) throws -> [Microbatch] {
+    try (0..<count).map { _ in try #require(try source.next()) }
+  }
+
+  /// The seats are those of Webster's method, dealt one at a time; any number of them is found without dealing.
+  @Test func sharesAreKeptAtEveryMoment() {
+    for amounts in [[7, 3], [1, 1, 1], [0, 5, 0, 2], [1000, 1, 33, 333], [1], (1...40).map { $0 * $0 }] {
+      let total = amounts.reduce(0, +)
+      var seats = [Int](repeating: 0, count: amounts.count)
+      for count in 0...total {
+        if count > 0 {
+          let next = amounts.indices.filter { amounts[$0] > 0 }.min {
+            (2 * seats[$0] + 1) * amounts[$1] < (2 * seats[$1] + 1) * amounts[$0]
+          }!
+          seats[next] += 1
+        }
+        guard count % 7 == 0 || count > total - 50 else { continue }
+        #expect(Apportionment(amounts).seats(count) == seats, "\(amounts) \(count)")
+      }
+      #expect(seats == amounts)
+    }
+    let huge = Apportionment([1 << 40, 1 << 39, 3]).seats(1 << 40)
+    #expect(huge.reduce(0, +) == 1 << 40 && huge[1] == 366_503_875_925 && huge[2] == 2)
+  }
+
+  @Test func everySetIsReadInItsOrderEpochByEpoch() throws {
+    let whole = try source(micro: 16)
+    var read: [[Int]] = [[], [], []]
+    var counts = [SourceCount](repeating: SourceCount(), count: 3)
+    for step in 1...40 {
+      let batch = try #require(try whole.next())
+      #expect(batch.sampleCount == 16 && batch.sources.reduce(0) { $0 + $1.samples } == 16)
+      for (sample, length) in zip(batch.sampleIDs, batch.lengths) {
+        let set = sample < 60 ? 0 : sample < 73 ? 1 : 2
+        read[set].append(sample - [0, 60, 73][set])
+        counts[set] += SourceCount(samples: 1, tokens: Int(length))
+      }
+      for (place, count) in batch.sources.enumerated() {
+        counts[place] += SourceCount(samples: -count.samples, tokens: -count.tokens)
+      }
+      #expect(counts.allSatisfy { $0 == SourceCount() }, "what a microbatch counts is what it has")
+      if step == 15 { #expect(read.map(\.count) == [120, 20, 100]) }
+    }
+    #expect(try whole.next() == nil, "the mixture has no more steps")
+    #expect(read.map(\.count) == [170, 20, 450])
+    for (set, shards) in [[20, 20, 20], [13], [20, 20, 20, 20, 20, 3, 20, 20, 20, 20, 20]].enumerated() {
+      var expected: [Int] = []
+      var epoch = 0
+      while expected.count < read[set].count {
+        expected += try ShuffleOrder(seed: 29, canonicalNodes: 1).order(shardSamples: shards, epoch: epoch).map {
+          Int($0)
+        }
+        epoch += 1
+      }
+      #expect(read[set] == Array(expected.prefix(read[set].count)))
+    }
+  }
+
+  /// Any number of processes, any microbatch, begun at any step: the same samples with the same masks.
+  @Test(arguments: [(2, 4), (3, 4), (5, 2), (16, 1), (1, 5)])
+  func stepsDoNotDependOnHowTheyAreShared(_ world: Int, _ micro: Int) throws {
+    let alone = try take(source(micro: 16), 40)
+    let sources = try (0..<world).map { try source($0, of: world, micro: micro) }
+    for step in [0, 1, 2, 14, 15, 16, 17, 39] {
+      for source in sources {
+        if step % 2 == 0 { try source.seek(epoch: 0, sampleInEpoch: step * 16) }
+        if step == 17 { source.skip(steps: 0) }
+      }
+      if step == 39 { for source in sources { source.skip(steps: 21) } }
+      var parts: [Microbatch] = []
+      for source in sources { parts += try take(source, source.microbatchesPerStep) }
+      parts.sort { $0.number < $1.number }
+      #expect(parts.flatMap(\.sampleIDs) == alone[step].sampleIDs)
+      #expect(parts.flatMap(\.labels) == alone[step].labels)
+      #expect(parts.reduce(0) { $0 + $1.sources[2].tokens } == alone[step].sources[2].tokens)
+      let traced = try StepSamples(ofStep: step + 1, job, shardSamples: samples.shardSamples)
+      #expect(traced.samples == alone[step].sampleIDs && traced.epoch == alone[step].epoch)
+      #expect(sources[0].state.sampleInEpoch == (step + 1) * 16)
+    }
+  }
+
+  /// A training that continues another one goes on in every set that both read, whatever the shares are now.
+  @Test func aContinuedTrainingGoesOnInEachSet() throws {
+    func state(_ order: String) -> CheckpointState {
+      let positions = job.mixture!.positions(at: 20 * 16, batchSize: 16)
+      return CheckpointState(
+        step: 20, sampleInEpoch: 320, order: job.order,
+        sources: zip(job.mixture!.sources, positions).map {
+          SourceState(name: $0.name, data: $0.digest, order: order, position: $1, learned: SourceCount())
+        })
+    }
+    var next = job
+    next.mixture!.firstStep = 20
+    for place in 0..<3 {
+      next.mixture!.sources[place].start = next.start(of: job.mixture!.sources[place], continuing: state(job.setOrder))
+    }
+    for step in [21, 33, 40] {
+      #expect(
+        try StepSamples(ofStep: step, next, shardSamples: samples.shardSamples, continuing: state(job.setOrder))
+          == StepSamples(ofStep: step, job, shardSamples: samples.shardSamples), "as if it had never stopped")
+    }
+    #expect(next.start(of: job.mixture!.sources[2], continuing: state("py1s, seed 1")) == 203, "the next epoch")
+    var other = job.mixture!.sources[2]
+    other.digest = "other"
+    #expect(next.start(of: other, continuing: state(job.setOrder)) == 0, "new data")
+    // The only set of a training without a mixture.
+    var single = CheckpointState(step: 30, epoch: 2, sampleInEpoch: 32, data: "digest of web", order: job.order)
+    #expect(next.start(of: job.mixture!.sources[0], continuing: single) == 2 * 60 + 32)
+    single.order = "py1e, seed 30, batches of 16"
+    #expect(next.start(of: job.mixture!.sources[0], continuing: single) == 3 * 60)
+    #expect(next.start(of: job.mixture!.sources[1], continuing: single) == 0)
+    #expect(next.dataStart(continuing: single).sampleInEpoch == 30 * 16)
+  }
+
+  @Test func aMixtureIdentifiesATraining() throws {
+    var moved = job
+    moved.mixture!.sources[0].folders = ["/elsewhere"]
+    #expect(moved.fingerprint == job.fingerprint)
+    var changed = job
+    changed.mixture!.phases[1].amounts = [51, 0, 349]
+    #expect(changed.fingerprint != job.fingerprint)
+    let path = temporaryDirectory() + "/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    #expect(try TrainingJob(path: path) == job)
+    changed.mixture!.phases[1].amounts = [51, 0, 350]
+    try FileSystem.write(Array(changed.json.prettyText().utf8), to: path)
+    #expect(throws: TorchError.self) { try TrainingJob(path: path) }
+    // Trainings without these keep the identity that they had before there were any.
+    var plain = TrainingJob()
+    let members = plain.identity(keepingCourse: false).members?.map(\.key) ?? []
+    #expect(!members.contains("mixture") && !members.contains("shuffleWindow"))
+    plain.shuffleWindow = 3
+    #expect(plain.fingerprint != TrainingJob().fingerprint)
+  }
+
+  @Test func ordersWithoutAShuffleAreThoseOfTheData() throws {
+    let plain = try ShuffleOrder(.off, canonicalNodes: 1).order(shardSamples: [3, 0, 4], epoch: 2)
+    #expect(plain == [0, 1, 2, 3, 4, 5, 6])
+    func windows(_ epoch: Int) throws -> [UInt32] {
+      try ShuffleOrder(.window, seed: 1, canonicalNodes: 1, blockSamples: 10).order(
+        shardSamples: [30, 13], epoch: epoch)
+    }
+    for start in stride(from: 0, to: 43, by: 10) {
+      let own = try windows(0)[start..<min(43, start + 10)]
+      #expect(own.sorted() == Array(UInt32(start)..<UInt32(min(43, start + 10))) && own.sorted() != Array(own))
+    }
+    #expect(try windows(0) == windows(0) && windows(0) != windows(1))
+  }
+}
