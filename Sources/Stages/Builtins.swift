@@ -44,6 +44,7 @@ extension StageRegistry {
     StageDescription(LLMJPSample.self),
     StageDescription(MDSRead.self),
     StageDescription(MDSWrite.self),
+    StageDescription(MixOrder.self),
     StageDescription(MixRebalance.self),
     StageDescription(MixSplit.self),
     StageDescription(ParquetWrite.self),

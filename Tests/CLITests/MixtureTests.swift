@@ -9,16 +9,19 @@ import Testing
       """
       { "format": 1, "name": "corpus", "stages": {
         "read": { "foreach": ["rivers", "books"], "use": "documents.read", "options": { "files": "${item}.jsonl" } },
+        "rivers": { "use": "mix.order", "inputs": { "documents": "read-rivers" },
+          "options": { "by": "bytes", "buckets": 0, "fileBytes": "1KiB" } },
+        "books": { "use": "text.clean", "inputs": { "documents": "read-books" } },
         "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "read" },
           "options": { "vocabularySize": 120 } },
         "encode": { "foreach": ["rivers", "books"], "use": "tokenizer.encode",
-          "inputs": { "documents": "read-${item}", "tokenizer": "tokenizer" },
+          "inputs": { "documents": "${item}.documents", "tokenizer": "tokenizer" },
           "options": { "sequenceLength": 24, "shardBytes": "1KiB" } },
         "train": { "use": "model.pretrain",
           "inputs": { "tokens": { "water": "encode-rivers", "paper": "encode-books" }, "tokenizer": "tokenizer" },
           "options": { "hiddenSize": 16, "layers": 1, "heads": 2, "intermediateSize": 16, "batchSize": 6,
             "microbatchSize": 4, "sequenceLength": 24, "threads": 1, "device": "cpu", "steps": 12, "checkpointSteps": 3,
-            "logSteps": 1, "mixture": \(mixture) } }
+            "logSteps": 1, "shuffle": "none", "mixture": \(mixture) } }
       } }
       """, texts: [])
     for (name, word, count) in [("rivers", "川の水車小屋", 40), ("books", "駅の図書室", 15)] {
@@ -68,6 +71,7 @@ import Testing
     let tokens = ["water", "paper"].compactMap { counts["sources"]?[$0]?["tokens"]?.integer }
     #expect(tokens.reduce(0, +) == counts["tokens"]?.integer)
     var seen: [String: Int] = [:]
+    var lengths: [Int] = []
     for step in [1, 6, 7, 12] {
       let traced = try JSONValue.parse(try bench.run("trace", "train", "--step", "\(step)", "--json").out).value
       let samples = try #require(traced["samples"]?.array)
@@ -79,9 +83,12 @@ import Testing
         for document in try #require(sample["documents"]?.array) {
           #expect(document["id"]?.string?.hasPrefix(set == "water" ? "rivers/" : "books/") == true)
           #expect(document["source"]?.string == (set == "water" ? "rivers" : "books"))
+          if set == "water", step < 12 { lengths.append(try #require(document["textBytes"]?.integer)) }
         }
       }
     }
+    // Short ones first: the order of the documents has come to the steps.
+    #expect(lengths.count >= 13 && lengths == lengths.sorted() && Set(lengths).count > 2)
     #expect(seen == ["water false": 10, "paper false": 2, "water true": 6, "paper true": 6])
     let text = try bench.run("trace", "train", "--step", "3", "--samples", "2").out
     #expect(text.contains("\nwater: encode-rivers shard.0"))

@@ -81,6 +81,11 @@ extension ModelPretrain.Options {
   func mixture(
     _ sources: [TokenMixture.Source], continuing state: CheckpointState? = nil
   ) throws -> TokenMixture {
+    guard !steps.multipliedReportingOverflow(by: batchSize).overflow, steps * batchSize <= 1 << 53 else {
+      throw StageError(
+        .options, "steps", "\(steps) steps of \(batchSize) samples are more samples than can be counted",
+        hint: "Lower \"steps\" or \"batchSize\".")
+    }
     let shares = MixtureShares(sources: sources, batchSize: batchSize, steps: steps)
     var planned = TokenMixture(sources: sources, phases: try shares.phases(mixture), firstStep: state?.step ?? 0)
     if let state {

@@ -1,7 +1,7 @@
 import PipelineKit
 import ShardKit
 
-/// A gate's documents, file by file, each with the files that have its measures.
+/// The documents of a gate, or of another stage with its ports, file by file, each with the files that have its measures.
 struct GateParts {
   struct File {
     var documents: ArtifactFile
@@ -18,8 +18,8 @@ struct GateParts {
       guard artifact.files.count == files.count else {
         throw StageError(
           .input, artifact.stage,
-          "it measured \(artifact.files.count) files of documents, but the gate reads \(files.count)",
-          hint: "Wire the scoring stage to the same stages as the gate, in the same order, or to those before a filter."
+          "it measured \(artifact.files.count) files of documents, but this stage reads \(files.count)",
+          hint: "Wire the scoring stage to the same stages as this one, in the same order, or to those before a filter."
         )
       }
       for (place, file) in artifact.files.enumerated() { files[place].signals.append(file) }

@@ -58,7 +58,7 @@ struct SignalTable {
       guard let row = first[hash] else {
         throw StageError(
           .input, file.name, "has no measures of document \(place + 1) of the file that is judged",
-          hint: "Wire the scoring stage to the documents that the gate reads, or to what they were selected from.")
+          hint: "Wire the scoring stage to the documents that this stage reads, or to what they were selected from.")
       }
       if following[row] >= 0 { first[hash] = following[row] }
       return row

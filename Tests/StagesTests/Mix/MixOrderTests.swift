@@ -1,0 +1,151 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import Testing
+
+@testable import Stages
+
+/// A curriculum's documents, against a plain sort of all of them in memory.
+@Suite struct MixOrderTests {
+  private static let documents = GateTests.documents.map { file in
+    file.map { document in
+      var copy = document
+      // Some lengths stand often.
+      if document.idString.hasSuffix("7") { copy.text = Array("同じ長さの文。".utf8) }
+      return copy
+    }
+  }
+
+  private func ordered(
+    _ options: JSONValue, signals: StageHarness? = nil, backwards: Bool = false, memoryBytes: Int = 256 << 20
+  ) throws -> StageHarness {
+    let harness = try StageHarness(MixOrder.self, options: options)
+    try harness.add(documents: Self.documents)
+    if let signals { harness.add(files: signals.files("signals"), to: "signals", from: "scorer", output: "signals") }
+    return try harness.run(backwards: backwards, memoryBytes: memoryBytes)
+  }
+
+  private func characters(_ document: Document) -> Double { Double(document.textString.unicodeScalars.count) }
+
+  /// The order that the documentation promises.
+  private func expected(_ seed: UInt64, _ bucket: (Int, Document) -> Int) -> [String] {
+    let sorted = Self.documents.joined().enumerated().sorted { a, b in
+      (characters(a.element), hash(a.element, seed)) < (characters(b.element), hash(b.element, seed))
+    }.map(\.element)
+    return sorted.enumerated().map { (bucket($0.offset, $0.element), $0.element) }
+      .sorted { ($0.0, hash($0.1, seed)) < ($1.0, hash($1.1, seed)) }.map(\.1.idString)
+  }
+
+  private func hash(_ document: Document, _ seed: UInt64) -> UInt64 {
+    document.id.withUnsafeBytes { xxh64($0, seed: seed) }
+  }
+
+  @Test func bucketsAreEqualAndShuffledInside() throws {
+    let options: JSONValue = ["buckets": 7, "seed": 3, "fileBytes": 20_000]
+    let result = try ordered(options)
+    let documents = try result.documents()
+    #expect(documents.map(\.idString) == expected(3) { place, _ in place * 7 / 600 })
+    #expect(Set(documents.map(\.idString)).count == 600 && result.ledger.imbalance == 0)
+    let originals = Dictionary(uniqueKeysWithValues: Self.documents.joined().map { ($0.idString, $0) })
+    #expect(documents.allSatisfy { originals[$0.idString] == $0 }, "documents are as they were")
+    let files = result.files("documents")
+    #expect(
+      files.count > 5 && files.allSatisfy { $0.textBytes <= 20_000 } && files.map(\.name) == files.map(\.name).sorted())
+    let report = try JSONValue.parse(FileSystem.read(result.files("report")[0].path)).value
+    let buckets = try #require(report["buckets"]?.array)
+    #expect(buckets.map { $0["documents"]?.integer } == [86, 86, 86, 85, 86, 86, 85])
+    for (bucket, next) in zip(buckets, buckets.dropFirst()) {
+      #expect(try #require(bucket["greatest"]?.double) <= #require(next["least"]?.double))
+    }
+    // Any order of tasks, and sorting on disk, come to the same bytes.
+    #expect(try ordered(options, backwards: true).digests == result.digests)
+    #expect(try ordered(["buckets": 7, "seed": 4, "fileBytes": 20_000]).digests != result.digests)
+  }
+
+  @Test func boundsAndSingleDocumentsMakeBucketsToo() throws {
+    let edges = try ordered(["edges": .list([.integer(100), .number(400.5)]), "direction": "descending"])
+    #expect(
+      try edges.documents().map(\.idString)
+        == expected(0) { 2 - (characters($1) >= 400.5 ? 2 : characters($1) >= 100 ? 1 : 0) })
+    let single = try ordered(["buckets": 0]).documents()
+    #expect(single.map(\.idString) == expected(0) { place, _ in place })
+    #expect(zip(single, single.dropFirst()).allSatisfy { characters($0) <= characters($1) })
+  }
+
+  @Test func columnsOfSignalsOrderTooAndMissingValuesAreTold() throws {
+    let scorer = try StageHarness(ScoreQuality.self)
+    try scorer.add(documents: Self.documents)
+    try scorer.run()
+    let byColumn = try ordered(["by": "characters", "buckets": 7], signals: scorer)
+    #expect(try byColumn.documents() == ordered(["buckets": 7]).documents())
+    let column = try #require(
+      SignalsReader(scorer.files("signals")[0].path).columns.first { $0.kind == .number && $0.name != "characters" })
+    let values = try Self.values(scorer, column.name)
+    #expect(
+      try ordered(["by": .string(column.name), "buckets": 0], signals: scorer).documents().map { values[$0.idString]! }
+        == values.values.sorted())
+    let error = #expect(throws: StageError.self) { try ordered(["by": "charactres"], signals: scorer) }
+    #expect(error?.subject == "by" && error?.message.contains("Did you mean 'characters'?") == true)
+    let edges = #expect(throws: StageError.self) { try ordered(["edges": .list([3, 3])]) }
+    #expect(edges?.message.contains("do not ascend") == true, "\(edges!)")
+  }
+
+  private static func values(_ scorer: StageHarness, _ column: String) throws -> [String: Double] {
+    var values: [String: Double] = [:]
+    for (file, documents) in zip(scorer.files("signals"), documents) {
+      let reader = try SignalsReader(file.path)
+      let numbers = try reader.numbers(try #require(reader.column(column)), block: 0)
+      for (document, number) in zip(documents, numbers) { values[document.idString] = number }
+    }
+    return values
+  }
+
+  /// Documents without a value, among 40,000 in sorters that hold a thousand.
+  @Test func sortingOnDiskFindsTheSamePositions() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    var random = SplitMix(seed: 5)
+    var rows: [[MeasuredRow]] = []
+    for file in 0..<4 {
+      let own = (0..<10_000).map { number in
+        MeasuredRow(
+          value: number % 9 == 0 ? .nan : Double(Int.random(in: -50...50, using: &random)),
+          hash: UInt64.random(in: 0...99, using: &random), bytes: 10)
+      }
+      let sink = try FileSink("\(folder)/\(file)")
+      try sink.write(records: own[...])
+      try sink.commit()
+      rows.append(own)
+    }
+    func positions(_ missing: MixOrder.Missing, _ memoryBytes: Int) throws -> [[UInt64]] {
+      var options = MixOrder.Options()
+      (options.missing, options.buckets, options.direction) = (missing, 10, .descending)
+      var order = OrderedPositions(options, scratch: folder, memoryBytes: memoryBytes) {}
+      try order.find((0..<4).map { "\(folder)/\($0)" })
+      var all: [[UInt64]] = []
+      try order.forEachFile(count: 4) { all.append($0) }
+      return all
+    }
+    for missing in MixOrder.Missing.allCases {
+      let found = try positions(missing, 1 << 10)
+      #expect(try found == positions(missing, 1 << 30))
+      var byPosition = [Int: Double]()
+      for (file, own) in found.enumerated() {
+        for (row, position) in own.enumerated() where position != OrderedPositions.dropped {
+          byPosition[Int(position)] = rows[file][row].value
+        }
+      }
+      let values = byPosition.sorted { $0.key < $1.key }.map(\.value)
+      let isMissing = values.map(\.isNaN)
+      let none = rows.joined().count { $0.value.isNaN }
+      #expect(values.count == (missing == .drop ? 40_000 - none : 40_000) && byPosition.keys.max() == values.count - 1)
+      if missing == .last { #expect(isMissing == (0..<40_000).map { $0 >= 40_000 - none }) }
+      if missing == .first { #expect(isMissing == (0..<40_000).map { $0 < none }) }
+      let measured = values.filter { !$0.isNaN }
+      let size = measured.count / 10
+      for bucket in 1..<10 {
+        #expect(measured[..<(bucket * size)].min()! >= measured[(bucket * size + 9)...].max()!)
+      }
+    }
+  }
+}
