@@ -100,6 +100,38 @@ import Testing
     return values
   }
 
+  @Test func documentsWithoutAValueAreDroppedByName() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    var values: [String: Double] = [:]
+    let files = try Self.documents.enumerated().map { number, documents in
+      let sink = try FileSink("\(folder)/\(number)")
+      let writer = try SignalsWriter(sink, columns: [SignalColumn("score", .number)])
+      for (row, document) in documents.enumerated() {
+        let value = row % 9 == 4 ? Double.nan : Double((row * 37 + number) % 101) - 50
+        values[document.idString] = value
+        try writer.append(id: document.id, numbers: [value])
+      }
+      try writer.finish()
+      try sink.commit()
+      return ArtifactFile(path: "\(folder)/\(number)", name: "\(number)", bytes: sink.bytes, digest: sink.digest)
+    }
+    func ordered(_ missing: String) throws -> StageHarness {
+      let harness = try StageHarness(
+        MixOrder.self, options: ["by": "score", "buckets": 0, "missing": .string(missing), "direction": "descending"])
+      try harness.add(documents: Self.documents)
+      harness.add(files: files, to: "signals", from: "scorer", output: "signals")
+      return try harness.run()
+    }
+    let dropped = try ordered("drop")
+    let missing = Set(values.filter { $0.value.isNaN }.keys)
+    #expect(try Set(dropped.drops().map(\.id)) == missing && dropped.drops().allSatisfy { $0.reason == "no-measure" })
+    #expect(dropped.ledger.imbalance == 0 && dropped.ledger.output.documents == 600 - missing.count)
+    let kept = try dropped.documents().map { values[$0.idString]! }
+    #expect(kept == values.values.filter { !$0.isNaN }.sorted(by: >))
+    #expect(try ordered("last").documents().suffix(missing.count).allSatisfy { missing.contains($0.idString) })
+  }
+
   /// Documents without a value, among 40,000 in sorters that hold a thousand.
   @Test func sortingOnDiskFindsTheSamePositions() throws {
     let folder = temporaryDirectory()
