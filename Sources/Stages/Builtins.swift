@@ -54,6 +54,7 @@ extension StageRegistry {
     StageDescription(WandbReport.self),
     StageDescription(MLflowReport.self),
     StageDescription(RedactPII.self),
+    StageDescription(ReportCompare.self),
     StageDescription(ReportDatasheet.self),
     StageDescription(ReportLicenses.self),
     StageDescription(S3Download.self),

@@ -11,18 +11,28 @@ enum GateThresholds {
     let require = Dictionary(
       (options["require"]?.members ?? []).map { ($0.key, $0.value.string ?? "") }, uniquingKeysWith: { $1 })
     guard let rules = try? GateRules(preset, require: require) else { return [:] }
+    return of(rules, named: gate.stage, cuts?.values ?? [:])
+  }
+
+  /// By measure, of rules.
+  /// - Parameters:
+  ///   - gate: what the pictures call them.
+  ///   - cuts: the quantiles that they ask for.
+  static func of(
+    _ rules: GateRules, named gate: String, _ cuts: [GateQuantile: [String: Double]]
+  ) -> [String: [HistogramPicture.Threshold]] {
     var found: [String: [HistogramPicture.Threshold]] = [:]
     for rule in rules.rules {
       for (column, sign, value) in comparisons(rule.expression, cuts) {
         found[column, default: []].append(
-          HistogramPicture.Threshold(gate: gate.stage, rule: rule.name, sign: sign, value: value))
+          HistogramPicture.Threshold(gate: gate, rule: rule.name, sign: sign, value: value))
       }
     }
     return found
   }
 
   private static func comparisons(
-    _ expression: GateExpression, _ cuts: GateCuts?
+    _ expression: GateExpression, _ cuts: [GateQuantile: [String: Double]]
   ) -> [(column: String, sign: String, value: Double)] {
     switch expression {
     case .and(let a, let b), .or(let a, let b): return comparisons(a, cuts) + comparisons(b, cuts)
@@ -45,12 +55,12 @@ enum GateThresholds {
     }
   }
 
-  private static func number(_ expression: GateExpression, _ cuts: GateCuts?) -> Double? {
+  private static func number(_ expression: GateExpression, _ cuts: [GateQuantile: [String: Double]]) -> Double? {
     switch expression {
     case .number(let number): number
     case .negative(let one): number(one, cuts).map { -$0 }
     // Quantiles by group have no single place in the picture.
-    case .quantile(let quantile): quantile.group == nil ? cuts?.values[quantile]?[""] : nil
+    case .quantile(let quantile): quantile.group == nil ? cuts[quantile]?[""] : nil
     default: nil
     }
   }

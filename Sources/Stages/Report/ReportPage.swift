@@ -8,7 +8,7 @@ struct ReportPage {
     case paragraph(String)
     case list([String])
     case table(PageTable)
-    /// An SVG with nothing but escaped text, and what stands in its place in Markdown.
+    /// An SVG with nothing but escaped text, and the lines that stand in its place in Markdown.
     case picture(svg: String, text: String)
   }
 
@@ -20,6 +20,8 @@ struct ReportPage {
   var title: String
   var summary: String
   var sections: [Section]
+  /// What the page is, for its title.
+  var kind = "datasheet"
 
   // MARK: HTML
 
@@ -33,7 +35,7 @@ struct ReportPage {
       <head>
       <meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
-      <title>\(Self.html(title)): datasheet</title>
+      <title>\(Self.html(title)): \(kind)</title>
       <style>
       \(Self.style)
       </style>
@@ -85,7 +87,7 @@ struct ReportPage {
     case .paragraph(let text): [markdown(text)]
     case .list(let items): items.map { "- \(markdown($0))" }
     case .table(let table): table.markdown
-    case .picture(_, let text): ["    " + shown(text).replacing("\n", with: " ")]
+    case .picture(_, let text): text.split(separator: "\n").map { "    " + shown(String($0)) }
     }
   }
 
