@@ -1,7 +1,7 @@
 """The cases of scoring and filtering stages: `Benchmarks/run scorers` runs them all.
 
-Peers that take minutes are measured on a part of the corpus; their row says how much. Rates are compared, not times. Stages
-write columns beside the documents, peers lines of JSON with the measures alone.
+Peers that take minutes are measured on a part of the corpus; their row says how much. Rates are compared, not times. Scoring
+stages write columns beside the documents, peers lines of JSON with the measures alone; filters on both sides write documents.
 """
 
 import io
@@ -144,7 +144,7 @@ CASES = {
     "language-hojichar": scored("hojichar", "hojichar-language", "filter.language", 64, name="language"),
     "language-cld2": scored("pycld2", "cld2-language", "filter.language", 64, name="language"),
     "language-datatrove": scored(
-        "datatrove", "datatrove-fasttext", "filter.language", 16, language_model, name="language"),
+        "datatrove", "datatrove-language", "filter.language", 16, language_model, name="language"),
 }
 # The cases of other files that measure stages that score or filter.
 SCORERS = [*CASES, "redact-datatrove", "redact-hojichar", "redact-juicer", "words-script", "words-mecab"]

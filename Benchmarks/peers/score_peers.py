@@ -3,7 +3,7 @@
 usage: score_peers.py OPERATOR CORPUS OUTPUT WORKERS [MODEL]
 
 Each process takes one file after another, which is how these libraries' own loops work too; what a document was given is written
-as one line of JSON. Imports and reading models are not measured. Thresholds are off, so that every document is measured in full. MODEL is a fastText model, a
+as one line of JSON; the operators of languages are filters, and write the documents, as zstd too. Imports and reading models are not measured. Thresholds are off, so that every document is measured in full. MODEL is a fastText model, a
 KenLM model or the pickled pair of `train-sklearn`.
 
 usage: score_peers.py train-sklearn POSITIVE NEGATIVE MODEL   trains a logistic regression on n-grams of 1 to 4 characters
@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, os.path.join(sys.prefix, "operators"))
 
 import orjson  # noqa: E402
+import zstandard  # noqa: E402
 from documents import documents, file_documents  # noqa: E402
 
 
@@ -158,14 +159,17 @@ OPERATORS = {
     "hojichar-language": hojichar_language,
     "cld2-language": cld2_language,
     "datatrove-fasttext": datatrove_fasttext,
+    "datatrove-language": datatrove_fasttext,
     "kenlm": kenlm,
     "sklearn": sklearn_classifier,
 }
 measure = None
+is_filter = False
 
 
 def prepare(name, model, ready):
-    global measure
+    global measure, is_filter
+    is_filter = name.endswith("-language")
     try:
         measure = OPERATORS[name](model)
         ready.wait()
@@ -176,9 +180,12 @@ def prepare(name, model, ready):
 
 def one_file(job):
     source, target = job
-    with open(target, "wb") as out:
+    with open(target, "wb") as raw:
+        out = zstandard.ZstdCompressor(level=1).stream_writer(raw) if is_filter else raw
         for document in file_documents(source):
-            out.write(orjson.dumps(measure(document["text"]), default=float) + b"\n")
+            found = measure(document["text"])
+            out.write(orjson.dumps(document if is_filter else found, default=float) + b"\n")
+        out.close()
 
 
 def main():
