@@ -32,6 +32,8 @@ size_t pl_all_mapping_losses(void);
 
 /// Makes all threads share one malloc arena, which saves address space and costs time.
 void pl_use_one_arena(void);
+/// Gives mapped pages another length, elsewhere if need be, without copying them. NULL on failure, as errno says.
+void *_Nullable pl_resize_pages(void *_Nonnull start, size_t length, size_t wanted);
 
 /// Processors that this process may use; all of the machine's unless it was given some of them.
 int pl_processors(void);

@@ -7,220 +7,145 @@ public protocol SortableRecord: BitwiseCopyable, Comparable {
 }
 
 /// Sorts any number of records within a memory limit: full buffers are sorted and spilled as runs, which are merged
-/// while they are read. Two buffers share the memory. O(n log n); not stable.
+/// while they are read, in several passes if they are many. O(n log n); not stable.
+///
+/// Everything it holds is counted: the records and as much again while they are sorted, or a block of each merged run. It
+/// is mapped, not allocated, so that what is released leaves the process at once.
 public final class ExternalSorter<Record: SortableRecord> {
+  /// Less memory than this is not asked for.
+  static var leastBytes: Int { 64 << 10 }
   private let scratch: String
-  private let capacity: Int
-  private let memoryBytes: Int
-  private var buffer: UnsafeMutableBufferPointer<Record>
+  private let limits: SortLimits<Record>
+  private let use = PageUse(within: PageUse.ofAllSorters)
+  private var buffer: PageBuffer<Record>?
+  private var records = UnsafeMutableBufferPointer<Record>(start: nil, count: 0)
   private var count = 0
   private var runs: [String] = []
+  private var made = 0
 
-  /// `scratch` is the path prefix of the run files; they are removed when the sorter is released.
+  /// - Parameters:
+  ///   - scratch: the path prefix of the run files; they are removed when the sorter is released.
+  ///   - memoryBytes: the most that it holds at once; `leastBytes` if that is more.
   public init(scratch: String, memoryBytes: Int) {
     self.scratch = scratch
-    self.memoryBytes = memoryBytes
-    capacity = max(1024, memoryBytes / (2 * MemoryLayout<Record>.stride))
-    buffer = .allocate(capacity: min(capacity, 1024))
+    limits = SortLimits(memoryBytes: max(Self.leastBytes, memoryBytes))
   }
 
-  deinit {
-    buffer.deallocate()
-    for run in runs { unlink(run) }
-  }
+  deinit { for run in runs { unlink(run) } }
 
-  /// Runs spilled so far.
+  /// Runs on disk.
   var spilledRuns: Int { runs.count }
+  /// The most memory held at once so far.
+  var mostBytes: Int { use.mostBytes }
 
   /// Adds a record; a full buffer is spilled.
-  /// - Throws: `ShardError` if a run cannot be written, such as `.notFound` (no folder), `.permission` or `.diskFull`.
+  /// - Throws: `ShardError` if a run cannot be written, such as `.notFound` (no folder), `.permission` or `.diskFull`, or
+  ///   if there is no memory (`.io`).
   public func append(_ record: Record) throws(ShardError) {
-    if count == buffer.count { try makeRoom() }
-    buffer[count] = record
+    if count == records.count { try makeRoom() }
+    records[count] = record
     count += 1
   }
 
   private func makeRoom() throws(ShardError) {
-    guard buffer.count < capacity else { return try spill() }
-    let larger = UnsafeMutableBufferPointer<Record>.allocate(capacity: min(capacity, buffer.count * 2))
-    _ = larger.update(fromContentsOf: UnsafeBufferPointer(rebasing: buffer[..<count]))
-    buffer.deallocate()
-    buffer = larger
+    guard count < limits.capacity else { return try spill() }
+    if let buffer {
+      try buffer.grow(to: min(limits.capacity, 2 * count))
+    } else {
+      buffer = try PageBuffer(capacity: min(limits.capacity, 1024), for: scratch, countedBy: use)
+    }
+    records = buffer!.records
   }
 
   private func spill() throws(ShardError) {
-    let sorted = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
-    sortRecords(sorted)
-    let path = "\(scratch).run\(runs.count)"
-    let file = try SpillFile(path)
-    runs.append(path)
-    try file.write(UnsafeRawBufferPointer(sorted))
+    try sort()
+    let file = try SpillFile(nextRun())
+    try file.write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: records[..<count])))
+    count = 0
+  }
+
+  private func nextRun() -> String {
+    runs.append("\(scratch).run\(made)")
+    made += 1
+    return runs.last!
+  }
+
+  private func sort() throws(ShardError) {
+    guard count > 1 else { return }
+    let spare = try PageBuffer<Record>(capacity: count, for: scratch, countedBy: use)
+    withExtendedLifetime(spare) { sortRecords(UnsafeMutableBufferPointer(rebasing: records[..<count]), spare.records) }
+  }
+
+  private func releaseBuffer() {
+    buffer = nil
+    records = UnsafeMutableBufferPointer(start: nil, count: 0)
     count = 0
   }
 
   /// Calls `body` for every record in order, once; the sorter is empty afterwards.
-  /// - Throws: `ShardError` if a run cannot be written or read; what `body` throws.
+  /// - Throws: `ShardError` if a run cannot be written or read, or if there is no memory; what `body` throws.
   public func drain(_ body: (Record) throws -> Void) throws {
+    defer { releaseBuffer() }
     guard !runs.isEmpty else {
-      let sorted = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
-      sortRecords(sorted)
-      for record in sorted { try body(record) }
-      count = 0
+      try sort()
+      for record in records[..<count] { try body(record) }
       return
     }
     if count > 0 { try spill() }
-    buffer.deallocate()
-    buffer = .allocate(capacity: 0)
-    let block = max(1 << 12, memoryBytes / (runs.count * MemoryLayout<Record>.stride))
+    releaseBuffer()
+    while runs.count > limits.mergedRuns { try mergeSome() }
+    let merged = runs
+    runs = []
+    defer { for run in merged { unlink(run) } }
+    try merge(merged, buffers: merged.count, body)
+  }
+
+  /// Makes one run of as many as can be merged at once, or as need be.
+  private func mergeSome() throws {
+    let merged = Array(runs.prefix(min(limits.mergedRuns, runs.count - limits.mergedRuns + 1)))
+    let path = nextRun()
+    let file = try SpillFile(path)
+    let buffers = merged.count + 1
+    let block = try PageBuffer<Record>(capacity: limits.block(of: buffers), for: scratch, countedBy: use)
+    var filled = 0
+    func write() throws {
+      try file.write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: block.records[..<filled])))
+      filled = 0
+    }
+    try merge(merged, buffers: buffers) { record in
+      block.records[filled] = record
+      filled += 1
+      if filled == block.records.count { try write() }
+    }
+    try write()
+    for run in merged { unlink(run) }
+    runs.removeFirst(merged.count)
+  }
+
+  private func merge(_ runs: [String], buffers: Int, _ body: (Record) throws -> Void) throws {
     var merge = RunMerge<Record>()
-    for run in runs { try merge.add(RunReader(run, records: block)) }
+    for run in runs {
+      let block = try PageBuffer<Record>(capacity: limits.block(of: buffers), for: run, countedBy: use)
+      try merge.add(RunReader(run, block))
+    }
     while let record = try merge.next() { try body(record) }
   }
 }
 
-/// A temporary file, not synced.
-private final class SpillFile {
-  private let path: String
-  private let descriptor: Int32
+/// What a sorter may hold.
+struct SortLimits<Record> {
+  /// Records in memory: half of it, since sorting takes as much again.
+  let capacity: Int
+  /// Runs that are merged at once: each has a block of at least 8 KiB and an open file.
+  let mergedRuns: Int
+  private let memoryBytes: Int
 
-  init(_ path: String) throws(ShardError) {
-    self.path = path
-    descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
+  init(memoryBytes: Int) {
+    self.memoryBytes = memoryBytes
+    capacity = PageUse.capacity(of: Record.self, memoryBytes / 2)
+    mergedRuns = min(64, memoryBytes / (8 << 10) - 1)
   }
 
-  deinit { close(descriptor) }
-
-  func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
-    var rest = bytes
-    while !rest.isEmpty {
-      let written = Glibc.write(descriptor, rest.baseAddress, rest.count)
-      if written < 0 {
-        if errno == EINTR { continue }
-        throw FileSystem.error(path, "cannot be written")
-      }
-      rest = UnsafeRawBufferPointer(rebasing: rest[written...])
-    }
-  }
-}
-
-/// Reads a sorted run block by block.
-private final class RunReader<Record: SortableRecord> {
-  private let source: FileSource
-  private let block: UnsafeMutableBufferPointer<Record>
-  private var position = 0
-  private var count = 0
-  private(set) var head: Record?
-
-  init(_ path: String, records: Int) throws(ShardError) {
-    source = try FileSource(path)
-    block = .allocate(capacity: records)
-    try advance()
-  }
-
-  deinit { block.deallocate() }
-
-  func advance() throws(ShardError) {
-    if position == count { try refill() }
-    head = position < count ? block[position] : nil
-    position += 1
-  }
-
-  private func refill() throws(ShardError) {
-    let bytes = UnsafeMutableRawBufferPointer(block)
-    var filled = 0
-    while filled < bytes.count {
-      let read = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[filled...]))
-      if read == 0 { break }
-      filled += read
-    }
-    position = 0
-    count = filled / MemoryLayout<Record>.stride
-  }
-}
-
-/// A binary heap of runs, ordered by their first records.
-private struct RunMerge<Record: SortableRecord> {
-  private var heap: [RunReader<Record>] = []
-
-  mutating func add(_ run: RunReader<Record>) {
-    guard run.head != nil else { return }
-    heap.append(run)
-    var child = heap.count - 1
-    while child > 0, heap[child].head! < heap[(child - 1) / 2].head! {
-      heap.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
-  }
-
-  mutating func next() throws(ShardError) -> Record? {
-    guard let least = heap.first, let record = least.head else { return nil }
-    try least.advance()
-    if least.head == nil {
-      heap.swapAt(0, heap.count - 1)
-      heap.removeLast()
-    }
-    siftDown()
-    return record
-  }
-
-  private mutating func siftDown() {
-    var parent = 0
-    while true {
-      var least = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
-        if heap[child].head! < heap[least].head! { least = child }
-      }
-      if least == parent { return }
-      heap.swapAt(parent, least)
-      parent = least
-    }
-  }
-}
-
-/// Sorts in memory, using as much memory again: by the top 22 bits of the prefixes' range (two counting passes), then
-/// each small segment by comparison.
-func sortRecords<Record: SortableRecord>(_ records: UnsafeMutableBufferPointer<Record>) {
-  var records = records
-  guard records.count > 256 else { return records.sort() }
-  var least = UInt64.max
-  var greatest = UInt64.min
-  for record in records {
-    least = min(least, record.prefix)
-    greatest = max(greatest, record.prefix)
-  }
-  let spanBits = 64 - (greatest - least).leadingZeroBitCount
-  let shift = max(0, spanBits - 22)
-  let other = UnsafeMutableBufferPointer<Record>.allocate(capacity: records.count)
-  defer { other.deallocate() }
-  count(records, into: other) { Int(truncatingIfNeeded: (($0.prefix - least) >> UInt64(shift)) & 0x7FF) }
-  count(UnsafeMutableBufferPointer(rebasing: other[...]), into: records) {
-    Int(truncatingIfNeeded: ($0.prefix - least) >> UInt64(shift + 11))
-  }
-  var start = 0
-  while start < records.count {
-    let digits = (records[start].prefix - least) >> UInt64(shift)
-    var end = start + 1
-    while end < records.count, (records[end].prefix - least) >> UInt64(shift) == digits { end += 1 }
-    if end - start > 1 { records[start..<end].sort() }
-    start = end
-  }
-}
-
-/// One stable counting pass by an 11-bit digit.
-private func count<Record: SortableRecord>(
-  _ source: UnsafeMutableBufferPointer<Record>, into target: UnsafeMutableBufferPointer<Record>,
-  by digit: (Record) -> Int
-) {
-  withUnsafeTemporaryAllocation(of: Int.self, capacity: 1 << 11) { places in
-    places.update(repeating: 0)
-    for record in source { places[digit(record)] += 1 }
-    var sum = 0
-    for i in places.indices { (places[i], sum) = (sum, sum + places[i]) }
-    for record in source {
-      let d = digit(record)
-      target[places[d]] = record
-      places[d] += 1
-    }
-  }
+  /// Records of each of some equal blocks. Larger ones would not make it faster.
+  func block(of buffers: Int) -> Int { PageUse.capacity(of: Record.self, min(4 << 20, memoryBytes / buffers)) }
 }

@@ -14,13 +14,28 @@ extension ByteSink {
   }
 }
 
-/// Every record of a file, in order.
+/// Every record of a file, in order, without keeping the file in memory.
 /// - Throws: what `MappedFile` or `body` throws.
 public func forEachRecord<Record: BitwiseCopyable>(
   of path: String, as _: Record.Type, _ body: (Record) throws -> Void
 ) throws {
   let mapped = try MappedFile(path)
-  try withExtendedLifetime(mapped) {
-    for record in mapped.bytes.bindMemory(to: Record.self) { try body(record) }
+  let records = mapped.bytes.bindMemory(to: Record.self)
+  try mapped.forEachRecord(of: records[...], body)
+}
+
+extension MappedFile {
+  /// Some of its records, in order, without keeping their pages in memory.
+  /// - Throws: what `body` throws.
+  public func forEachRecord<Record: BitwiseCopyable>(
+    of records: Slice<UnsafeBufferPointer<Record>>, _ body: (Record) throws -> Void
+  ) rethrows {
+    try withExtendedLifetime(self) {
+      let block = (4 << 20) / MemoryLayout<Record>.stride
+      for start in stride(from: records.startIndex, to: records.endIndex, by: block) {
+        for record in records[start..<min(start + block, records.endIndex)] { try body(record) }
+        release()
+      }
+    }
   }
 }

@@ -101,7 +101,7 @@ struct CandidateSearch {
     sure: (CandidatePair) throws -> Void,
     possible: (CandidatePair) throws -> Void
   ) throws {
-    let anchors = moveBestToFront(&bucket)
+    let anchors = moveBestToFront(&bucket, &pages)
     for i in 0..<anchors {
       let hashes = hashes(bucket[i])
       for j in (i + 1)..<max(i + 1, bucket.count) where !table.isAccepted(bucket[j]) {
@@ -117,14 +117,17 @@ struct CandidateSearch {
   }
 
   /// Moves the best documents to the front, in order; returns how many.
-  private func moveBestToFront(_ bucket: inout [UInt32]) -> Int {
+  private func moveBestToFront(_ bucket: inout [UInt32], _ pages: inout PageCount) -> Int {
     let limit = Self.anchors
+    if pages.touch(2 * min(bucket.count, limit + 1)) { release() }
     guard bucket.count > limit + 1 else {
       bucket.sort { table.isBetter($0, $1) }
       return bucket.count
     }
     bucket[..<limit].sort { table.isBetter($0, $1) }
-    for i in limit..<bucket.count where table.isBetter(bucket[i], bucket[limit - 1]) {
+    for i in limit..<bucket.count {
+      if pages.touch(2) { release() }
+      guard table.isBetter(bucket[i], bucket[limit - 1]) else { continue }
       bucket.swapAt(i, limit - 1)
       var place = limit - 1
       while place > 0, table.isBetter(bucket[place], bucket[place - 1]) {
@@ -143,21 +146,5 @@ struct CandidateSearch {
   private func release() {
     table.release()
     for reader in signatures { reader.release() }
-  }
-}
-
-/// Counts randomly accessed pages, to release them before they use too much memory.
-struct PageCount {
-  let limit: Int
-  private var bytes = 0
-
-  init(limit: Int) { self.limit = limit }
-
-  /// True when it is time to release pages.
-  mutating func touch(_ pages: Int) -> Bool {
-    bytes += pages * 4096
-    guard bytes > limit else { return false }
-    bytes = 0
-    return true
   }
 }

@@ -23,6 +23,8 @@ struct Duplicate: SortableRecord {
 /// is similar to its own representative, and chains of similar pairs do not remove dissimilar documents. The result
 /// depends on the set of pairs and on the order of preference, not on document numbers.
 struct ClusterRepresentatives {
+  /// Memory for each document that occurs in a pair, beside that for sorting.
+  static let bytesPerDocument = 24
   let table: DocumentTable
   let memoryBytes: Int
   /// Path prefix of spilled files.
@@ -87,7 +89,9 @@ struct ClusterRepresentatives {
   /// The nodes from best to worst.
   private func ranked(_ documents: [UInt32]) throws -> [UInt32] {
     let sorter = ExternalSorter<RankedNode>(scratch: scratch + "-order", memoryBytes: memoryBytes / 4)
+    var pages = PageCount(limit: SortingMemory.mappedBytes)
     for (node, document) in documents.enumerated() {
+      if pages.touch(2) { table.release() }
       try sorter.append(RankedNode(table.entry(document), id: table.id(document), node: UInt32(node)))
     }
     var order: [UInt32] = []
@@ -95,7 +99,10 @@ struct ClusterRepresentatives {
     var tie: (start: Int, first: RankedNode)?
     func settleTie() {
       guard let tie, order.count - tie.start > 1 else { return }
-      order[tie.start...].sort { table.isBetter(documents[Int($0)], documents[Int($1)]) }
+      order[tie.start...].sort {
+        if pages.touch(4) { table.release() }
+        return table.isBetter(documents[Int($0)], documents[Int($1)])
+      }
     }
     try sorter.drain { next in
       if tie.map({ $0.first < next }) ?? true {

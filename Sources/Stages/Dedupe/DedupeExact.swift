@@ -19,7 +19,7 @@ public struct DedupeExact: Stage {
     @Option("Sources in order of preference: documents of earlier ones are kept. Unnamed sources come last.")
     public var sources: [String] = []
     @Option(
-      "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 

@@ -101,7 +101,7 @@ extension DedupeMinHash {
     var files = DuplicateFiles(workspace, Self.duplicates, table, rows: Self.index)
     let sizes = ClusterSizes(scratch: choice.scratch + "-sizes", memoryBytes: choice.memoryBytes / 4)
     let census = try choice.choose { emit in
-      try forEachRecordOnce(of: file.path, as: MeasuredPair.self) { pair in
+      try forEachRecord(of: file.path, as: MeasuredPair.self) { pair in
         if pair.similarity >= options.threshold { try emit(Duplicate(pair)) }
       }
     } found: { duplicate in
@@ -134,7 +134,7 @@ extension DedupeMinHash {
     let sets = try ShingleSets(workspace.files(Self.shingles).map(\.path), bases: table.bases)
     var pages = PageCount(limit: memoryBytes(workspace) / 2)
     try forEachPair(workspace.files(Self.undecided)) { pair in
-      if pages.touch(1 + (sets.bytes(pair.better) + sets.bytes(pair.worse)) >> 12) { sets.release() }
+      if pages.touch(2 + (sets.bytes(pair.better) + sets.bytes(pair.worse)) >> 16) { sets.release() }
       try write(pair, sets.jaccard(pair.better, pair.worse), isExact: true)
     }
     return pairs
@@ -144,7 +144,7 @@ extension DedupeMinHash {
     for file in files { try forEachRecord(of: file.path, as: CandidatePair.self, body) }
   }
 
-  private func memoryBytes(_ workspace: Workspace) -> Int { min(options.memory.bytes, workspace.memoryBytes) }
+  private func memoryBytes(_ workspace: Workspace) -> Int { SortingMemory(options.memory, workspace).bytes }
 }
 
 /// Positions of sources in the order given by the options.

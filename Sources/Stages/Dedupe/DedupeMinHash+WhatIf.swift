@@ -74,7 +74,7 @@ private struct MeasuredCorpus {
     var removed = Removed(repeating: nil, count: table.ownCount)
     _ = try choice.choose { emit in
       for file in pairs {
-        try forEachRecordOnce(of: file.path, as: MeasuredPair.self) { pair in
+        try forEachRecord(of: file.path, as: MeasuredPair.self) { pair in
           if pair.similarity >= stage.options.threshold { try emit(Duplicate(pair)) }
         }
       }

@@ -47,7 +47,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
       "Writes to 'metadata.clusterSize' of every kept document how many documents it stands for, itself included.")
     public var clusterSize = false
     @Option(
-      "Memory for sorting, per task; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -185,7 +185,7 @@ public struct DedupeMinHash: Stage, DerivedOptions {
     ]
     let documents = context.files(Self.rows).reduce(accepted.documents) { $0 + $1.documents }
     let bandsPerTask = max(1, min(shape.bands / 4, 1_000_000 / max(1, documents)))
-    let memoryBytes = min(options.memory.bytes, 96 * documents) + (32 << 20)
+    let memoryBytes = SortingMemory.planned(options.memory, sorting: 96 * documents)
     return try stride(from: 0, to: shape.bands, by: bandsPerTask).map { first in
       try TaskPlan(
         key: TaskPlan.padded(first), inputs: files, payload: first..<min(first + bandsPerTask, shape.bands),
@@ -213,9 +213,13 @@ public struct DedupeMinHash: Stage, DerivedOptions {
       AcceptedIndex.role: accepted.files, "accepted": context.files(Self.accepted),
       "undecided": context.files(Self.undecided), "shingles": context.files(Self.shingles),
     ]
-    let pairBytes = context.files(Self.accepted).reduce(0) { $0 + Int($1.bytes) }
+    let pairBytes = (context.files(Self.accepted) + context.files(Self.undecided)).reduce(0) { $0 + Int($1.bytes) }
+    let documents = context.files(Self.rows).reduce(accepted.documents) { $0 + $1.documents }
+    let compared = min(documents, 2 * pairBytes / MemoryLayout<CandidatePair>.stride)
     return TaskPlan(
-      key: "all", inputs: files, memoryBytes: min(options.memory.bytes, 16 * pairBytes) + (64 << 20))
+      key: "all", inputs: files,
+      memoryBytes: SortingMemory.planned(options.memory, sorting: 16 * pairBytes)
+        + ClusterRepresentatives.bytesPerDocument * compared)
   }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {

@@ -22,7 +22,7 @@ public struct DedupeParagraphs: Stage {
         + "another document's paragraph.", in: 0...1_000_000)
     public var minimumRemaining = 1
     @Option(
-      "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -64,7 +64,7 @@ public struct DedupeParagraphs: Stage {
       return [
         TaskPlan(
           key: "all", inputs: ["index": index, "hashes": hashes],
-          memoryBytes: min(options.memory.bytes, sorted) + (32 << 20))
+          memoryBytes: SortingMemory.planned(options.memory, sorting: sorted))
       ]
     case .filter:
       return zip(inputs, zip(index, context.files(Self.copies))).enumerated().map { part, files in
@@ -116,7 +116,7 @@ public struct DedupeParagraphs: Stage {
   private func findCopies(_ workspace: Workspace) throws {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     let scratch = try workspace.temporaryDirectory()
-    let memoryBytes = min(options.memory.bytes, workspace.memoryBytes)
+    let memoryBytes = SortingMemory(options.memory, workspace).bytes
     let sorter = ExternalSorter<PlacedParagraph>(scratch: scratch + "/hashes", memoryBytes: memoryBytes / 2)
     var paragraphs = 0
     for (part, file) in workspace.files(Self.hashes).enumerated() {
@@ -127,6 +127,7 @@ public struct DedupeParagraphs: Stage {
             identity: paragraph.identity, priority: table.entry(document).priority, document: document,
             number: paragraph.number))
         paragraphs += 1
+        if paragraphs % 4096 == 0 { table.release() }
       }
     }
     let copies = ExternalSorter<ParagraphPlace>(scratch: scratch + "/copies", memoryBytes: memoryBytes / 2)

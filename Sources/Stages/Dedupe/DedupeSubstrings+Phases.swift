@@ -14,7 +14,7 @@ extension DedupeSubstrings {
     let priorities = SourcePriorities(options.sources)
     let stream = workspace.documents(counted: false)
     let sorter = ExternalSorter<AnchoredWindows>(
-      scratch: try workspace.temporaryDirectory() + "/anchors", memoryBytes: memoryBytes(workspace) / 2)
+      scratch: try workspace.temporaryDirectory() + "/anchors", memoryBytes: memoryBytes(workspace))
     var document = Document()
     while try stream.next(&document) {
       let priority = priorities[document.source], row = UInt32(index.count)
@@ -69,7 +69,7 @@ extension DedupeSubstrings {
     var open = try MergedRecords<OpenWindows>(workspace.files(Self.open).map(\.path), documents: place.documents)
     let index = try IndexReader(workspace.file("index").path)
     let sorter = ExternalSorter<ComparedWindow>(
-      scratch: try workspace.temporaryDirectory() + "/windows", memoryBytes: memoryBytes(workspace) / 2)
+      scratch: try workspace.temporaryDirectory() + "/windows", memoryBytes: memoryBytes(workspace))
     let stream = workspace.documents(counted: false)
     var document = Document(), units = PassageUnits(), row = 0, compared = 0
     while let next = open.peek, try stream.next(&document) {
@@ -141,7 +141,7 @@ extension DedupeSubstrings {
     let table = try DocumentTable(workspace.files(Self.index).map(\.path))
     for (part, file) in workspace.files(.main).enumerated() {
       try workspace.control.check()
-      try forEachRecordOnce(of: file.path, as: type, in: share) { record in
+      try forEachRecord(of: file.path, as: type, in: share) { record in
         var record = record
         record.document += UInt32(table.bases[part])
         try body(record)
@@ -158,7 +158,7 @@ extension DedupeSubstrings {
     try workspace.publish(Self.spans, file, name: name)
   }
 
-  private func memoryBytes(_ workspace: Workspace) -> Int { min(options.memory.bytes, workspace.memoryBytes) }
+  private func memoryBytes(_ workspace: Workspace) -> Int { SortingMemory(options.memory, workspace).bytes }
 
   /// *merge*: all spans by document, one file per input file.
   func merge(_ workspace: Workspace) throws {

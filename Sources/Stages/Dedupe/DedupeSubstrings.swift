@@ -26,7 +26,7 @@ public struct DedupeSubstrings: Stage {
       in: 0...1_000_000)
     public var minimumRemaining = 1
     @Option(
-      "Memory for sorting, per task; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -74,7 +74,9 @@ public struct DedupeSubstrings: Stage {
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
     let inputs = context.files(Self.documents), index = context.files(Self.index)
     switch phase {
-    case .anchors: return TaskPlan.perFile(inputs, memoryBytes: 64 << 20 + options.memory.bytes / 8)
+    case .anchors:
+      return TaskPlan.perFile(
+        inputs, memoryBytes: SortingMemory.planned(options.memory, sorting: options.memory.bytes / 8))
     case .groups: return try sortingTasks(context.files(Self.anchors), index, prefix: "groups-")
     case .windows: return try windowTasks(inputs, index, context.files(Self.open))
     case .matches: return try sortingTasks(context.files(Self.windows), index, prefix: "matches-")
@@ -96,7 +98,7 @@ public struct DedupeSubstrings: Stage {
     return try PassageShare.all(of: bytes, each: shareBytes).map { share in
       try TaskPlan(
         key: prefix + TaskPlan.padded(share.part), inputs: ["index": index, .main: files], payload: share,
-        memoryBytes: min(options.memory.bytes, 4 * bytes / share.parts) + (64 << 20))
+        memoryBytes: SortingMemory.planned(options.memory, sorting: 4 * bytes / share.parts))
     }
   }
 

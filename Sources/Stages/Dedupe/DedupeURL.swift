@@ -28,7 +28,7 @@ public struct DedupeURL: Stage {
         + "visitor comes from (utm_source, fbclid, gclid, session ids); remove: not compared.")
     public var query = Query.tracking
     @Option(
-      "Memory for sorting; more data is spilled to disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 

@@ -13,6 +13,7 @@ struct DuplicateFiles: ~Copyable {
   private var sink: FileSink?
   private var rowSink: FileSink?
   private var removals = RemovalWarning("documents")
+  private var pages = PageCount(limit: SortingMemory.mappedBytes)
 
   init(
     _ workspace: Workspace, _ output: Output<Clusters>, _ table: DocumentTable, rows: Output<Signatures>? = nil
@@ -27,6 +28,7 @@ struct DuplicateFiles: ~Copyable {
 
   /// Duplicates are appended in ascending order of numbers.
   mutating func append(_ duplicate: Duplicate) throws {
+    if pages.touch(4) { table.release() }
     let (part, row) = table.locate(duplicate.document)
     while self.part < part { try beginNext() }
     let survivor = table.id(duplicate.survivor)

@@ -10,7 +10,7 @@ protocol KeyedDocument: SortableRecord {
 
 /// Finds the documents with equal keys, and keeps the best of each group.
 ///
-/// The keys are sorted on disk beyond the memory; a group of documents with equal keys is held in memory.
+/// The keys are sorted on disk beyond the memory; of a group of documents with equal keys the numbers are held in memory.
 struct IdenticalKeys<Record: KeyedDocument> {
   let table: DocumentTable
   let scratch: String
@@ -19,12 +19,12 @@ struct IdenticalKeys<Record: KeyedDocument> {
   init(_ workspace: Workspace, index: Output<Signatures>, memory: ByteCount) throws {
     table = try DocumentTable(workspace.files(index).map(\.path))
     scratch = try workspace.temporaryDirectory()
-    memoryBytes = min(memory.bytes, workspace.memoryBytes)
+    memoryBytes = SortingMemory(memory, workspace).bytes
   }
 
   /// Memory for a task over this many documents.
   static func memoryBytes(documents: Int, memory: ByteCount) -> Int {
-    min(memory.bytes, 4 * MemoryLayout<Record>.stride * documents) + (32 << 20)
+    SortingMemory.planned(memory, sorting: 4 * MemoryLayout<Record>.stride * documents)
   }
 
   /// - Parameters:
@@ -37,11 +37,13 @@ struct IdenticalKeys<Record: KeyedDocument> {
     let duplicates = ExternalSorter<Duplicate>(scratch: scratch + "/duplicates", memoryBytes: memoryBytes / 2)
     let sorter = ExternalSorter<Record>(scratch: scratch + "/keys", memoryBytes: memoryBytes / 2)
     try fill(sorter)
-    try forEachGroup(sorter) { group in
-      let best = group.min(by: isBetter)!.document
-      for record in group where record.document != best {
-        try duplicates.append(
-          Duplicate(document: record.document, survivor: best, similarity: Duplicate.whole, isExact: 1))
+    var pages = PageCount(limit: SortingMemory.mappedBytes)
+    try forEachGroup(sorter) { a, b in
+      if pages.touch(4) { table.release() }
+      return isBetter(a, b)
+    } body: { group, best in
+      for document in group where document != best {
+        try duplicates.append(Duplicate(document: document, survivor: best, similarity: Duplicate.whole, isExact: 1))
       }
     }
     var files = DuplicateFiles(workspace, output, table)
@@ -49,16 +51,22 @@ struct IdenticalKeys<Record: KeyedDocument> {
     try files.finish()
   }
 
-  /// Calls `body` with each group of two or more.
-  private func forEachGroup(_ sorter: ExternalSorter<Record>, _ body: ([Record]) throws -> Void) throws {
-    var group: [Record] = []
+  /// Calls `body` with each group of two or more, and the best of it.
+  private func forEachGroup(
+    _ sorter: ExternalSorter<Record>, isBetter: (Record, Record) -> Bool, body: ([UInt32], UInt32) throws -> Void
+  ) throws {
+    var group: [UInt32] = [], best: Record?
+    func finish() throws { if group.count > 1, let best { try body(group, best.document) } }
     try sorter.drain { next in
-      if let last = group.last, last.key != next.key {
-        if group.count > 1 { try body(group) }
+      if let first = best, first.key == next.key {
+        if isBetter(next, first) { best = next }
+      } else {
+        try finish()
         group.removeAll(keepingCapacity: true)
+        best = next
       }
-      group.append(next)
+      group.append(next.document)
     }
-    if group.count > 1 { try body(group) }
+    try finish()
   }
 }

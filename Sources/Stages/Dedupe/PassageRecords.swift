@@ -182,30 +182,11 @@ struct MergedRecords<Record: DocumentOrdered> {
   }
 }
 
-/// The records of a file, in order, without keeping the file in memory.
-func forEachRecordOnce<Record: BitwiseCopyable>(
-  of path: String, as _: Record.Type, _ body: (Record) throws -> Void
-) throws {
-  let mapped = try MappedFile(path)
-  let records = mapped.bytes.bindMemory(to: Record.self)
-  try forEachRecordOnce(records[...], mapped, body)
-}
-
-/// Those of a share, in a file that is sorted.
-func forEachRecordOnce<Record: SortableRecord>(
+/// The records of a share, in a file that is sorted, without keeping the file in memory.
+func forEachRecord<Record: SortableRecord>(
   of path: String, as _: Record.Type, in share: PassageShare, _ body: (Record) throws -> Void
 ) throws {
   let mapped = try MappedFile(path)
   let records = mapped.bytes.bindMemory(to: Record.self)
-  try forEachRecordOnce(records[share.range(in: records)], mapped, body)
-}
-
-private func forEachRecordOnce<Record: BitwiseCopyable>(
-  _ records: Slice<UnsafeBufferPointer<Record>>, _ mapped: MappedFile, _ body: (Record) throws -> Void
-) throws {
-  let block = (16 << 20) / MemoryLayout<Record>.stride
-  for start in stride(from: records.startIndex, to: records.endIndex, by: block) {
-    for record in records[start..<min(start + block, records.endIndex)] { try body(record) }
-    mapped.release()
-  }
+  try mapped.forEachRecord(of: records[share.range(in: records)], body)
 }
