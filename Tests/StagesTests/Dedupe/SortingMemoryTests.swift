@@ -56,7 +56,7 @@ import Testing
     let documents = (0..<3000).map { number in
       // Every second document has the text of the one before, or adds to it.
       if number % 2 == 0 {
-        let lines = (0..<8).map { _ in String((0..<20).map { _ in "山川空海人あいうえお".randomElement(using: &random)! }) }
+        let lines = (0..<5).map { _ in String((0..<20).map { _ in "山川空海人あいうえお".randomElement(using: &random)! }) }
         text = lines.joined(separator: "\n")
       }
       return Document(
