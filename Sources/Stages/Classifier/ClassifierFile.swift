@@ -8,7 +8,7 @@ import TrainerCore
 /// n-grams, the names of the traits, the bias and the calibration as JSON.
 struct ClassifierFile {
   private struct Settings: Codable {
-    var format = 1
+    var format = ClassifierFile.format
     var shape: GramShape
     var traits: [String]
     var bias: Double
@@ -17,6 +17,8 @@ struct ClassifierFile {
 
   static let name = "classifier.safetensors"
   private static let key = "classifier"
+  /// Files of format 1 tell no parts of a text apart, and their values are others.
+  private static let format = 2
 
   var model: LinearClassifier
   var calibration: Calibration
@@ -44,11 +46,19 @@ struct ClassifierFile {
     }
     guard let text = file.metadata[Self.key] else { throw refuse("its metadata has no '\(Self.key)'") }
     let settings: Settings
-    do { settings = try JSONValue.parse(Array(text.utf8)).decode(Settings.self) } catch {
+    do {
+      let json = try JSONValue.parse(Array(text.utf8)).value
+      if let format = json["format"]?.integer, format != Self.format {
+        throw StageError(
+          .input, path, "is a classifier of format \(format), not of format \(Self.format)",
+          hint: "Train it again with this version's classifier.train.")
+      }
+      settings = try json.decode(Settings.self)
+    } catch let error as StageError { throw error } catch {
       throw refuse("the settings in its metadata are not valid: \(error)")
     }
     let shape = settings.shape
-    guard settings.format == 1, shape.isSane, settings.bias.isFinite, settings.calibration.isSane else {
+    guard shape.isSane, settings.bias.isFinite, settings.calibration.isSane else {
       throw refuse("the settings in its metadata are out of range")
     }
     let features = try file.withBytes(of: "features") { (entry, bytes) throws(ShardError) -> [Int32] in

@@ -37,7 +37,7 @@ extension ClassifierTrain {
   }
 
   private func heldOut(_ workspace: Workspace) throws -> HeldOut {
-    let documents = try CountedDocuments(workspace.files(.main), traits: shape.traits.count)
+    let documents = try CountedDocuments(workspace.files(.main), shape)
     let folds = documents.folds(options.folds, seed: UInt64(options.seed))
     var margins = [Double](repeating: .nan, count: folds.count)
     for (fold, file) in workspace.files("fits").filter({ $0.name.hasSuffix(".margins") }).enumerated() {
@@ -58,7 +58,8 @@ extension ClassifierTrain {
 /// The n-grams with the largest weights, by name.
 struct DecidingGrams {
   struct Gram {
-    /// White space as ␣; of an n-gram that was not found, its number.
+    /// White space as ␣; with ^ before or $ after one at a sentence's beginning or end, ^^ and $$ at the text's; of an
+    /// n-gram that was not found, its number.
     var name: String
     var weight: Double
     /// Occurrences in the texts that were read for the names.
@@ -150,9 +151,8 @@ private struct GramNames {
       try check()
       taken += document.text.count
       document.text.withUnsafeBufferPointer { text in
-        counter.forEachGram(of: text, where: { isWanted[$0] }) { feature, scalars in
-          let text = String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar($0) }))
-          names[feature, default: [:]][ExactText(text), default: 0] += 1
+        counter.forEachGram(of: text, where: { isWanted[$0] }) { feature, name in
+          names[feature, default: [:]][ExactText(name), default: 0] += 1
         }
       }
     } while taken < bytes

@@ -16,7 +16,11 @@ public struct ClassifierTrain: Stage {
     @Option("For the input documents: the labels of the others; documents with a third one are dropped. []: all else.")
     public var negativeLabels: [String] = []
     @Option("Characters of the shortest n-grams.", in: 1...8) public var shortest = 1
-    @Option("Characters of the longest n-grams.", in: 1...8) public var longest = 4
+    @Option("Characters of the longest n-grams.", in: 1...8) public var longest = 3
+    @Option(
+      "Characters at the beginning and at the end of a text whose n-grams count a second time, apart from those of the "
+        + "whole text, as the first and last characters of each sentence do. 0: none of these.", in: 0...1000)
+    public var edge = 12
     @Option(
       "n-grams are numbered by a hash of this many bits. It bounds the memory: about 80 bytes for each of 2 to the power "
         + "of it; fewer bits confuse n-grams of large corpora.", in: 8...24)
@@ -44,7 +48,7 @@ public struct ClassifierTrain: Stage {
   }
 
   public static let name = "classifier.train"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
     "Trains a linear classifier on n-grams of characters, from labels or from two corpora, and measures it."
   static let documents = Input<Documents>(
@@ -64,8 +68,8 @@ public struct ClassifierTrain: Stage {
 
   public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
-    case .count: ["labelField", "positiveLabels", "negativeLabels", "shortest", "longest", "bits"]
-    case .fit: ["shortest", "longest", "bits", "minimumDocuments", "traits", "cost", "folds", "seed"]
+    case .count: ["labelField", "positiveLabels", "negativeLabels", "shortest", "longest", "edge", "bits"]
+    case .fit: ["shortest", "longest", "edge", "bits", "minimumDocuments", "traits", "cost", "folds", "seed"]
     case .judge: nil
     }
   }
@@ -74,7 +78,9 @@ public struct ClassifierTrain: Stage {
 
   public init(options: Options) { self.options = options }
 
-  var shape: GramShape { GramShape(shortest: options.shortest, longest: options.longest, bits: options.bits) }
+  var shape: GramShape {
+    GramShape(shortest: options.shortest, longest: options.longest, bits: options.bits, edge: options.edge)
+  }
 
   public func validate() throws {
     guard options.shortest <= options.longest else {
@@ -176,9 +182,7 @@ public struct ClassifierTrain: Stage {
         }
       }
       document.text.withUnsafeBufferPointer { counter.count($0) }
-      let features = counter.found.map { $0 << 8 | min(counter.occurrences($0), 255) }
-      let record = CountedDocuments.record(
-        hash: recordHash(document.text), isPositive: isPositive, traits: counter.traits, features: features)
+      let record = CountedDocuments.record(hash: recordHash(document.text), isPositive: isPositive, counter)
       try file.write(records: record[...])
       workspace.consume(bytes: document.text.count)
       written += 1
@@ -190,12 +194,11 @@ public struct ClassifierTrain: Stage {
 
   private func fit(_ workspace: Workspace) throws {
     let fold: Int = try workspace.payload()
-    let documents = try CountedDocuments(workspace.files(.main), traits: shape.traits.count)
+    let documents = try CountedDocuments(workspace.files(.main), shape)
     let folds = documents.folds(options.folds, seed: UInt64(options.seed))
     let own = documents.rows.indices.filter { Int(folds[$0]) != fold }
     try checkLabels(documents, own)
-    var features = LogisticRegression.features(
-      documents, rows: own, bits: options.bits, minimum: options.minimumDocuments)
+    var features = LogisticRegression.features(documents, rows: own, shape, minimum: options.minimumDocuments)
     if options.traits { features.traits = TraitFeatures(documents, rows: own) }
     var regression = LogisticRegression(documents, rows: own, features: features, cost: options.cost) {
       try workspace.control.check()

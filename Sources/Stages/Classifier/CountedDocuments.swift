@@ -1,11 +1,12 @@
 import PipelineKit
 import ShardKit
+import TextKit
 
 /// Labelled documents as counted n-grams, in files that are mapped into memory.
 ///
 /// Of each document a file has, in numbers of 4 bytes: the lower and the upper half of the text's hash, whether it is
-/// positive, how many features follow, the traits (floating point), and the features: the number times 256 plus the
-/// count (at most 255).
+/// positive, where the features of each part of the text end, counted from the first feature, the traits (floating
+/// point), and the features: the number times 256 plus the count (at most 255).
 final class CountedDocuments {
   struct Row {
     var file: Int
@@ -16,24 +17,31 @@ final class CountedDocuments {
   }
 
   private let files: [MappedFile]
+  /// The parts of a text whose n-grams are told apart.
+  let parts: Int
   let traitCount: Int
   let rows: [Row]
 
-  /// - Parameter traits: how many each document has.
+  /// - Parameter shape: of the n-grams that were counted.
   /// - Throws: `ShardError` if a file cannot be read or is damaged.
-  init(_ files: [ArtifactFile], traits: Int) throws {
-    traitCount = traits
+  init(_ files: [ArtifactFile], _ shape: GramShape) throws {
+    let parts = shape.parts.count, traits = shape.traits.count
+    (self.parts, traitCount) = (parts, traits)
     self.files = try files.map { try MappedFile($0.path) }
     var rows: [Row] = []
     for (number, file) in self.files.enumerated() {
       let numbers = Self.numbers(file)
       var at = 0
       while at < numbers.count {
-        let start = at + 4 + traits
-        guard start <= numbers.count, Int(numbers[at + 3]) <= numbers.count - start else {
+        let start = at + 3 + parts + traits
+        guard start <= numbers.count, Int(numbers[at + 2 + parts]) <= numbers.count - start else {
           throw ShardError(.malformed, file.path, "ends within a document", hint: "Run 'pipeline verify'.")
         }
-        let features = start..<(start + Int(numbers[at + 3]))
+        let ends = numbers[(at + 3)..<(at + 3 + parts)]
+        guard zip(ends, ends.dropFirst()).allSatisfy({ $0 <= $1 }) else {
+          throw ShardError(.malformed, file.path, "has parts that overlap", hint: "Run 'pipeline verify'.")
+        }
+        let features = start..<(start + Int(numbers[at + 2 + parts]))
         let hash = UInt64(numbers[at + 1]) << 32 | UInt64(numbers[at])
         rows.append(Row(file: number, features: features, isPositive: numbers[at + 2] != 0, hash: hash))
         at = features.upperBound
@@ -51,6 +59,18 @@ final class CountedDocuments {
     UnsafeBufferPointer(rebasing: Self.numbers(files[rows[row].file])[rows[row].features])
   }
 
+  /// Calls `body` with the number of each part of a document and its features; valid as long as this object.
+  @inline(__always)
+  func forEachPart(_ row: Int, _ body: (Int, UnsafeBufferPointer<UInt32>) -> Void) {
+    let numbers = Self.numbers(files[rows[row].file]), first = rows[row].features.lowerBound
+    var start = first
+    for part in 0..<parts {
+      let end = first + Int(numbers[first - traitCount - parts + part])
+      body(part, UnsafeBufferPointer(rebasing: numbers[start..<end]))
+      start = end
+    }
+  }
+
   /// The traits of a document.
   func traits(_ row: Int) -> [Float] {
     let end = rows[row].features.lowerBound
@@ -63,10 +83,10 @@ final class CountedDocuments {
     return Float(bitPattern: Self.numbers(files[rows[row].file])[start + trait])
   }
 
-  /// What a file has of a document.
-  static func record(hash: UInt64, isPositive: Bool, traits: [Float], features: [UInt32]) -> [UInt32] {
-    [UInt32(truncatingIfNeeded: hash), UInt32(hash >> 32), isPositive ? 1 : 0, UInt32(features.count)]
-      + traits.map(\.bitPattern) + features
+  /// What a file has of a document, which was counted last.
+  static func record(hash: UInt64, isPositive: Bool, _ counter: GramCounter) -> [UInt32] {
+    [UInt32(truncatingIfNeeded: hash), UInt32(hash >> 32), isPositive ? 1 : 0] + counter.ends.map { UInt32($0) }
+      + counter.traits.map(\.bitPattern) + counter.found.map { $0 << 8 | min(counter.occurrences($0), 255) }
   }
 
   /// The fold of each document, 0 to `count` - 1: of each label, equally many distinct texts are in every fold, in an

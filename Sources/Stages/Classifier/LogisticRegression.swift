@@ -12,6 +12,8 @@ struct LogisticRegression {
     /// By the feature's number: its place among those that count, or -1.
     var places: [Int32]
     var scales: [Double]
+    /// Of each part of a text, the sum of its values' squares.
+    var shares: [Double]
     /// The steps of the traits that count too.
     var traits = TraitFeatures()
 
@@ -32,7 +34,7 @@ struct LogisticRegression {
   private let rows: [Int]
   private let features: Features
   private let cost: Double
-  /// 1 over the length of each document's vector.
+  /// What each part of each document is multiplied by, so that its squares sum to its share.
   private var lengths: [Double] = []
   private let signs: [Double]
   /// The steps that each document's traits are on.
@@ -53,14 +55,21 @@ struct LogisticRegression {
     self.check = check
     signs = rows.map { documents.rows[$0].isPositive ? 1 : -1 }
     steps = rows.flatMap { features.traits.steps(documents.traits($0)) }
-    lengths = rows.map { Self.inverseLength(documents.features($0), features) }
+    lengths = rows.flatMap { row in
+      [Double](unsafeUninitializedCapacity: documents.parts) { own, count in
+        documents.forEachPart(row) { own[$0] = Self.factor($1, features, $0) }
+        count = documents.parts
+      }
+    }
   }
 
   /// Features that at least `minimum` documents have, scaled by the root of the logarithm of their rarity.
-  static func features(_ documents: CountedDocuments, rows: [Int], bits: Int, minimum: Int) -> Features {
-    var counts = [UInt32](repeating: 0, count: 1 << bits)
+  static func features(_ documents: CountedDocuments, rows: [Int], _ shape: GramShape, minimum: Int) -> Features {
+    var counts = [UInt32](repeating: 0, count: shape.features)
     for row in rows { for packed in documents.features(row) { counts[Int(packed >> 8)] += 1 } }
-    var features = Features(places: [Int32](repeating: -1, count: 1 << bits), scales: [])
+    var features = Features(
+      places: [Int32](repeating: -1, count: shape.features), scales: [], shares: shape.parts.map { $0.share(in: shape) }
+    )
     for (number, count) in counts.enumerated() where count >= minimum {
       features.places[number] = Int32(features.scales.count)
       // Rounded as the model's file has it, so that training and scoring agree.
@@ -73,7 +82,10 @@ struct LogisticRegression {
     (log(Double(documents + 1) / Double(count + 1)) + 1).squareRoot()
   }
 
-  private static func inverseLength(_ found: UnsafeBufferPointer<UInt32>, _ features: Features) -> Double {
+  /// What the values of a part are multiplied by.
+  private static func factor(
+    _ found: UnsafeBufferPointer<UInt32>, _ features: Features, _ part: Int
+  ) -> Double {
     var sum = 0.0
     for packed in found {
       let place = features.places[Int(packed >> 8)]
@@ -81,7 +93,7 @@ struct LogisticRegression {
       let value = LinearClassifier.frequencies[Int(packed & 0xFF)] * features.scales[Int(place)]
       sum += value * value
     }
-    return sum > 0 ? 1 / sum.squareRoot() : 0
+    return sum > 0 ? (features.shares[part] / sum).squareRoot() : 0
   }
 
   // MARK: Passes
@@ -113,12 +125,15 @@ struct LogisticRegression {
     var sum = [Double](repeating: 0, count: grams), biases = 0.0
     var tallies = [Double](repeating: 0, count: heights.count)
     for (place, row) in rows.enumerated() {
-      let found = documents.features(row)
       let own = steps[(place * traits.traits)..<((place + 1) * traits.traits)]
-      let gramSum = scaled.withUnsafeBufferPointer { product(found, $0) } * lengths[place]
+      let first = place * documents.parts
+      var gramSum = 0.0
+      scaled.withUnsafeBufferPointer { scaled in
+        documents.forEachPart(row) { gramSum += product($1, scaled) * lengths[first + $0] }
+      }
       let factor = slope(place, gramSum + traits.sum(heights, own) + bias)
       biases += factor
-      add(found, factor * lengths[place], to: &sum)
+      documents.forEachPart(row) { add($1, factor * lengths[first + $0], to: &sum) }
       traits.add(factor, own, to: &tallies)
     }
     for place in sum.indices { sum[place] *= features.scales[place] }
@@ -145,10 +160,9 @@ struct LogisticRegression {
     let heights = features.traits.heights(solution.weights[features.scales.count...])
     return scaled.withUnsafeBufferPointer { scaled in
       rows.map { row in
-        let found = documents.features(row)
-        let steps = features.traits.steps(documents.traits(row))
-        return product(found, scaled) * Self.inverseLength(found, features)
-          + features.traits.sum(heights, steps[...]) + solution.bias
+        var margin = features.traits.sum(heights, features.traits.steps(documents.traits(row))[...]) + solution.bias
+        documents.forEachPart(row) { margin += product($1, scaled) * Self.factor($1, features, $0) }
+        return margin
       }
     }
   }

@@ -11,7 +11,7 @@ public struct ScoreClassifier: SinglePhaseStage {
   }
 
   public static let name = "score.classifier"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Scores documents by a classifier that classifier.train made, for gates."
   static let documents = Input<Documents>("documents", "The documents to score.")
   static let classifier = Input<Classifier>("classifier", "The classifier, from classifier.train.", holdsRecords: false)

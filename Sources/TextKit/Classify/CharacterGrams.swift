@@ -5,12 +5,19 @@ public struct GramShape: Codable, Equatable, Sendable {
   public var longest: Int
   /// n-grams are numbered by a hash of this many bits; those with one number count as one feature.
   public var bits: Int
+  /// Characters at the beginning and at the end of a text whose n-grams count a second time, as `GramPart.beginning` and
+  /// `.end`, along with those of `.sentences`; 0: none of these.
+  public var edge: Int
 
-  public init(shortest: Int, longest: Int, bits: Int) {
+  public init(shortest: Int, longest: Int, bits: Int, edge: Int = 0) {
     self.shortest = shortest
     self.longest = longest
     self.bits = bits
+    self.edge = edge
   }
+
+  /// The parts of a text whose n-grams are told apart, in the order of `GramCounter.ends`.
+  public var parts: [GramPart] { edge > 0 ? GramPart.allCases : [.text] }
 
   /// What the numbers are below.
   public var features: Int { 1 << bits }
@@ -22,7 +29,9 @@ public struct GramShape: Codable, Equatable, Sendable {
   }
 
   /// Whether the tables that it asks for can be made.
-  public var isSane: Bool { shortest >= 1 && shortest <= longest && longest <= 8 && (8...24).contains(bits) }
+  public var isSane: Bool {
+    shortest >= 1 && shortest <= longest && longest <= 8 && (8...24).contains(bits) && (0...1000).contains(edge)
+  }
 }
 
 /// Counts the n-grams of texts after NFKC, with ASCII letters in lower case and each run of white space as one space.
@@ -33,8 +42,10 @@ public final class GramCounter {
   private let counts: UnsafeMutablePointer<UInt32>
   private var normalized: [UInt8] = []
   private var scalars: [UInt32] = []
-  /// The features of the text that was counted last, in order of their first occurrence.
+  /// The features of the text that was counted last, part by part, in order of their first occurrence.
   public private(set) var found: [UInt32] = []
+  /// Where the features of each part end in `found`.
+  public private(set) var ends: [Int] = []
   private var census = TraitCensus()
   /// Of each length of n-grams: how many distinct ones the text has, and how often the most frequent one.
   private var distinct: [UInt32] = []
@@ -61,9 +72,10 @@ public final class GramCounter {
     let counts = counts
     var found = found
     self.found = []
+    ends.removeAll(keepingCapacity: true)
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2 * (shape.longest + 1)) { tallies in
       tallies.update(repeating: 0)
-      forEachGram { feature, start, end in
+      forEachGram(.text) { feature, start, end, _ in
         let length = end &- start
         let count = counts[feature] &+ 1
         counts[feature] = count
@@ -75,6 +87,14 @@ public final class GramCounter {
       }
       distinct = (shape.shortest...shape.longest).map { tallies[2 * $0] }
       highest = (shape.shortest...shape.longest).map { tallies[2 * $0 + 1] }
+    }
+    ends.append(found.count)
+    for part in shape.parts.dropFirst() {
+      forEachGram(part) { feature, _, _, _ in
+        if counts[feature] == 0 { found.append(UInt32(truncatingIfNeeded: feature)) }
+        counts[feature] &+= 1
+      }
+      ends.append(found.count)
     }
     self.found = found
   }
@@ -91,27 +111,65 @@ public final class GramCounter {
     return traits
   }
 
-  /// Calls `body` with each n-gram of a text that has one of the given features.
+  /// Calls `body` with each n-gram of a text that has one of the given features: the feature and the n-gram's name, with ^
+  /// before or $ after one at a sentence's beginning or end, ^^ and $$ at the text's.
   public func forEachGram(
-    of text: UnsafeBufferPointer<UInt8>, where isWanted: (Int) -> Bool, _ body: (Int, ArraySlice<UInt32>) -> Void
+    of text: UnsafeBufferPointer<UInt8>, where isWanted: (Int) -> Bool, _ body: (Int, String) -> Void
   ) {
     decode(text)
-    forEachGram { feature, start, end in if isWanted(feature) { body(feature, scalars[start..<end]) } }
+    for part in shape.parts {
+      forEachGram(part) { feature, start, end, isEnd in
+        guard isWanted(feature) else { return }
+        let gram = String(String.UnicodeScalarView(scalars[start..<end].compactMap { Unicode.Scalar($0) }))
+        let mark = part == .text ? "" : String(repeating: isEnd ? "$" : "^", count: part == .sentences ? 1 : 2)
+        body(feature, isEnd ? gram + mark : mark + gram)
+      }
+    }
   }
 
-  /// The hash of an n-gram is that of the shorter one that it begins with and of its last character.
+  /// Calls `body` with the feature of each n-gram of a part, where it is, and whether it stands for the end of something.
   @inline(__always)
-  private func forEachGram(_ body: (_ feature: Int, _ start: Int, _ end: Int) -> Void) {
-    let shift = UInt64(64 - shape.bits), shortest = shape.shortest, longest = shape.longest
+  private func forEachGram(_ part: GramPart, _ body: (_ feature: Int, _ start: Int, _ end: Int, _ isEnd: Bool) -> Void)
+  {
     scalars.withUnsafeBufferPointer { scalars in
-      for start in 0..<scalars.count {
-        var hash: UInt64 = 0x9E37_79B9_7F4A_7C15
-        for end in start..<min(start &+ longest, scalars.count) {
-          hash = (hash ^ UInt64(scalars[end])) &* 0xD6E8_FEB8_6659_FD93
-          hash ^= hash &>> 32
-          guard end &- start &+ 1 >= shortest else { continue }
-          body(Int(truncatingIfNeeded: (hash &* 0xA076_1D64_78BD_642F) &>> shift), start, end &+ 1)
-        }
+      if part == .sentences { forEachSentenceGram(scalars, body) } else { forEachGram(part, scalars, body) }
+    }
+  }
+
+  @inline(__always)
+  private func forEachGram(
+    _ part: GramPart, _ scalars: UnsafeBufferPointer<UInt32>,
+    _ body: (_ feature: Int, _ start: Int, _ end: Int, _ isEnd: Bool) -> Void
+  ) {
+    let bits = shape.bits, shortest = shape.shortest, longest = shape.longest, seed = part.seed()
+    let range = part.range(in: scalars.count, shape.edge)
+    for start in range {
+      var hash = seed
+      for end in start..<min(start &+ longest, range.upperBound) {
+        hash = GramHash.extend(hash, scalars[end])
+        guard end &- start &+ 1 >= shortest else { continue }
+        body(GramHash.feature(hash, bits), start, end &+ 1, part == .end)
+      }
+    }
+  }
+
+  @inline(__always)
+  private func forEachSentenceGram(
+    _ scalars: UnsafeBufferPointer<UInt32>, _ body: (_ feature: Int, _ start: Int, _ end: Int, _ isEnd: Bool) -> Void
+  ) {
+    let bits = shape.bits
+    var sentences = SentenceSpans(scalars)
+    while let span = sentences.next() {
+      var hash = GramPart.sentences.seed()
+      for length in 1...min(GramPart.sentenceBeginnings.upperBound, span.count) {
+        hash = GramHash.extend(hash, scalars[span.lowerBound &+ length &- 1])
+        body(GramHash.feature(hash, bits), span.lowerBound, span.lowerBound &+ length, false)
+      }
+      hash = GramPart.sentences.seed(1)
+      for length in 1...min(GramPart.sentenceEnds.upperBound, span.count) {
+        hash = GramHash.extend(hash, scalars[span.upperBound &- length])
+        guard length >= GramPart.sentenceEnds.lowerBound else { continue }
+        body(GramHash.feature(hash, bits), span.upperBound &- length, span.upperBound, true)
       }
     }
   }

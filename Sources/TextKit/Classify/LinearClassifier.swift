@@ -2,8 +2,9 @@ import Glibc
 
 /// A linear classifier of texts by their n-grams of characters.
 ///
-/// A feature that occurs n times has the value `(1 + ln n) · scale`; the values of a text are divided by the root of the
-/// sum of their squares, and the margin is their sum by weight, plus the steps of the traits, plus the bias.
+/// A feature that occurs n times has the value `(1 + ln(1 + ln n)) · scale`; the values of each part of a text are scaled so
+/// that their squares sum to the part's share, and the margin is their sum by weight, plus the steps of the traits, plus
+/// the bias.
 public struct LinearClassifier: Sendable {
   public let shape: GramShape
   /// By feature; 0 for those that do not count.
@@ -29,17 +30,29 @@ public struct LinearClassifier: Sendable {
   }
 
   /// The value of a feature by how often a text has it, before its scale; more often than 255 times counts as 255.
-  public static let frequencies: [Double] = [0] + (1...255).map { 1 + log(Double($0)) }
+  public static let frequencies: [Double] = [0] + (1...255).map { 1 + log(1 + log(Double($0))) }
 
   /// How much a text looks like the positive ones: the logarithm of the odds before calibration.
   /// - Parameter counter: one of the same shape, for its memory.
   public func margin(of text: UnsafeBufferPointer<UInt8>, by counter: GramCounter) -> Double {
     precondition(counter.shape == shape)
     counter.count(text)
+    var margin = steps.isEmpty ? bias : steps(counter.traits) + bias
+    var start = 0
+    for (part, end) in zip(shape.parts, counter.ends) {
+      let (sum, squares) = sums(of: counter.found[start..<end], counter)
+      if squares > 0 { margin += sum * (part.share(in: shape) / squares).squareRoot() }
+      start = end
+    }
+    return margin
+  }
+
+  /// The sum by weight and the sum of the squares of features' values.
+  private func sums(of features: ArraySlice<UInt32>, _ counter: GramCounter) -> (Double, Double) {
     var sum = 0.0, squares = 0.0
     table.withUnsafeBufferPointer { table in
       Self.frequencies.withUnsafeBufferPointer { frequencies in
-        for feature in counter.found {
+        for feature in features {
           let entry = table[Int(feature)]
           guard entry.x != 0 else { continue }
           let value = frequencies[Int(min(counter.occurrences(feature), 255))] * Double(entry.x)
@@ -48,8 +61,7 @@ public struct LinearClassifier: Sendable {
         }
       }
     }
-    let rest = steps.isEmpty ? bias : steps(counter.traits) + bias
-    return squares > 0 ? sum / squares.squareRoot() + rest : rest
+    return (sum, squares)
   }
 }
 

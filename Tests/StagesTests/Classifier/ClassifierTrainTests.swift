@@ -30,8 +30,9 @@ import Testing
     return try harness.run(backwards: backwards)
   }
 
-  /// Of n-grams of 1 to 4 characters: 14, and two for each length.
-  private static let traits = 22
+  private static let shape = GramShape(shortest: 1, longest: 3, bits: 14, edge: 12)
+  /// Of n-grams of 1 to 3 characters: 14, and two for each length.
+  private static let traits = 20
 
   private static func settings(_ options: JSONValue) -> JSONValue {
     .object([JSONMember("bits", .integer(14))] + (options.members ?? []))
@@ -51,7 +52,7 @@ import Testing
 
   @Test func whatDistinguishesTheLabelsIsLearned() throws {
     let documents = Self.documents(400)
-    let trained = try Self.train([Array(documents.prefix(250)), Array(documents.suffix(150))])
+    let trained = try Self.train([Array(documents.prefix(250)), Array(documents.suffix(150))], ["topGrams": 5000])
     #expect(trained.ledger.imbalance == 0)
     // A tenth of the labels is wrong.
     let auc = try #require(trained.metrics["auc"])
@@ -169,7 +170,7 @@ import Testing
       }
     }
     let harness = try Self.train([documents])
-    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let counted = try CountedDocuments(harness.files("counts"), Self.shape)
     let folds = counted.folds(5, seed: 0)
     var byHash: [UInt64: Set<UInt8>] = [:]
     for (row, fold) in zip(counted.rows, folds) { byHash[row.hash, default: []].insert(fold) }
@@ -178,10 +179,10 @@ import Testing
 
   /// The loss is the least: its gradient, by the formula, is nearly zero.
   @Test func theWeightsHaveTheLeastLoss() throws {
-    let harness = try Self.train([Self.documents(80)], ["shortest": 1, "longest": 4])
-    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let harness = try Self.train([Self.documents(80)])
+    let counted = try CountedDocuments(harness.files("counts"), Self.shape)
     let rows = Array(counted.rows.indices)
-    var features = LogisticRegression.features(counted, rows: rows, bits: 14, minimum: 2)
+    var features = LogisticRegression.features(counted, rows: rows, Self.shape, minimum: 2)
     features.traits = TraitFeatures(counted, rows: rows)
     var regression = LogisticRegression(counted, rows: rows, features: features, cost: 3) {}
     let solution = try regression.solve(tolerance: 1e-8)
@@ -190,13 +191,16 @@ import Testing
       let sign = counted.rows[row].isPositive ? 1.0 : -1
       let slope = -3 * sign / (1 + exp(sign * margin))
       bias += slope
-      var vector: [Int: Double] = [:]
-      for packed in counted.features(row) where features.places[Int(packed >> 8)] >= 0 {
-        let place = Int(features.places[Int(packed >> 8)])
-        vector[place] = (1 + log(Double(packed & 0xFF))) * features.scales[place]
+      counted.forEachPart(row) { part, found in
+        var vector: [Int: Double] = [:]
+        for packed in found where features.places[Int(packed >> 8)] >= 0 {
+          let place = Int(features.places[Int(packed >> 8)])
+          vector[place] = (1 + log(1 + log(Double(packed & 0xFF)))) * features.scales[place]
+        }
+        let squares = vector.values.reduce(0) { $0 + $1 * $1 }
+        let factor = ([0.8, 0.05, 0.1, 0.05][part] / squares).squareRoot()
+        for (place, value) in vector { gradient[place] += slope * value * factor }
       }
-      let length = vector.values.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      for (place, value) in vector { gradient[place] += slope * value / length }
       let size = (0.1 / Double(Self.traits * TraitSteps.cutsPerTrait)).squareRoot()
       for (trait, step) in features.traits.steps(counted.traits(row)).enumerated() {
         for cut in 0..<TraitSteps.cutsPerTrait {
@@ -212,7 +216,7 @@ import Testing
 
   @Test func cutsDivideTheValuesOfEachTraitEvenly() throws {
     let harness = try Self.train([Self.documents(70)])
-    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let counted = try CountedDocuments(harness.files("counts"), Self.shape)
     let features = TraitFeatures(counted, rows: Array(5..<70))
     let expected = (0..<Self.traits).flatMap { trait in
       let values = (5..<70).map { counted.traits($0)[trait] }.sorted()
@@ -225,9 +229,9 @@ import Testing
   @Test func scoringAgreesWithTraining() throws {
     let documents = Self.documents(60)
     let harness = try Self.train([documents], ["calibration": "none"])
-    let counted = try CountedDocuments(harness.files("counts"), traits: Self.traits)
+    let counted = try CountedDocuments(harness.files("counts"), Self.shape)
     let rows = Array(counted.rows.indices)
-    var features = LogisticRegression.features(counted, rows: rows, bits: 14, minimum: 2)
+    var features = LogisticRegression.features(counted, rows: rows, Self.shape, minimum: 2)
     features.traits = TraitFeatures(counted, rows: rows)
     var regression = LogisticRegression(counted, rows: rows, features: features, cost: 16) {}
     let margins = regression.margins(rows, try regression.solve())
@@ -243,6 +247,14 @@ import Testing
     for damaged in [Array(bytes.prefix(bytes.count / 2)), Array("nothing".utf8)] {
       try FileSystem.write(damaged, to: trained.directory + "/damaged.safetensors")
       #expect(throws: (any Error).self) { try ClassifierFile(trained.directory + "/damaged.safetensors") }
+    }
+    // Format 1 has the same names and another meaning.
+    let old = bytes.firstRange(of: Array(#"\"format\":2"#.utf8))
+    var older = bytes
+    older[try #require(old).upperBound - 1] = UInt8(ascii: "1")
+    try FileSystem.write(older, to: trained.directory + "/old.safetensors")
+    #expect { try ClassifierFile(trained.directory + "/old.safetensors") } throws: {
+      "\($0)".contains("format 1, not of format 2") && "\($0)".contains("Train it again")
     }
     // A weight that is no number.
     bytes.replaceSubrange((bytes.count - 4)..., with: [0, 0, 0xC0, 0x7F])
