@@ -33,7 +33,7 @@ public struct ClassifierTrain: Stage {
     @Option(
       "How much an error costs beside large weights (the C of scikit-learn and liblinear): less for few or noisy labels.",
       in: 0.000_001...1_000_000)
-    public var cost = 16.0
+    public var cost = 32.0
     @Option("The number of parts, each of which a classifier trained on the others judges.", in: 2...50)
     public var folds = 5
     @Option("Decides which documents are in which fold.", in: 0...1 << 40) public var seed = 0

@@ -10,7 +10,7 @@ struct TraitFeatures {
   let traits: Int
   private static let perTrait = TraitSteps.cutsPerTrait
   /// Of all trait features of a text, the sum of squares; that of its n-grams is 1.
-  private static let share = 0.1
+  private static let share = 0.2
 
   /// None.
   init() { (cuts, size, traits) = ([], 0, 0) }

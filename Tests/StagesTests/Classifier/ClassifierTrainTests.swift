@@ -201,7 +201,7 @@ import Testing
         let factor = ([0.8, 0.05, 0.1, 0.05][part] / squares).squareRoot()
         for (place, value) in vector { gradient[place] += slope * value * factor }
       }
-      let size = (0.1 / Double(Self.traits * TraitSteps.cutsPerTrait)).squareRoot()
+      let size = (0.2 / Double(Self.traits * TraitSteps.cutsPerTrait)).squareRoot()
       for (trait, step) in features.traits.steps(counted.traits(row)).enumerated() {
         for cut in 0..<TraitSteps.cutsPerTrait {
           let place = features.scales.count + trait * TraitSteps.cutsPerTrait + cut
@@ -233,7 +233,7 @@ import Testing
     let rows = Array(counted.rows.indices)
     var features = LogisticRegression.features(counted, rows: rows, Self.shape, minimum: 2)
     features.traits = TraitFeatures(counted, rows: rows)
-    var regression = LogisticRegression(counted, rows: rows, features: features, cost: 16) {}
+    var regression = LogisticRegression(counted, rows: rows, features: features, cost: 32) {}
     let margins = regression.margins(rows, try regression.solve())
     let scores = try Self.score([documents], by: harness)[0]
     #expect(zip(margins, scores).allSatisfy { abs(1 / (1 + exp(-$0)) - $1) < 1e-5 })
