@@ -106,7 +106,8 @@ public struct DetachedDriver {
       "wait $driver",
       "while kill -0 $driver 2>/dev/null; do wait $driver; done",
       "wait $driver; code=$?",
-      "if ! $goes_on || [ $code != 130 ]; then",
+      // 143: it was told so early that it did not know the signal yet.
+      "if ! $goes_on || { [ $code != 130 ] && [ $code != 143 ]; }; then",
       "[ -z \"$next\" ] || scancel \"$next\"",
       "rm -f \"$folder/job\" \"$folder/next.$own\"",
       "exit $code",

@@ -105,14 +105,13 @@ public struct JobScript {
     let words = (launcher + profile.launcher + [program]).map(shellQuoted).joined(separator: " ")
     let marker = profile.marker.isEmpty ? "" : " --marker \(shellQuoted(profile.marker))"
     return ["folder=\(shellQuoted(folder.path))", "group=\(group)"] + setup + [
-      // A signal that comes before the worker's number is known is passed on once it is.
-      "worker= early=",
-      "pass_on() { if [ -n \"$worker\" ]; then kill -$1 $worker; else early=\"$early $1\"; fi; }",
+      // If a signal comes before the worker is started, it is not started. The setup may have started processes, too.
+      "before=$!",
+      "pass_on() { [ \"$!\" != \"$before\" ] || exit 130; kill -$1 $!; }",
       "trap 'pass_on USR1' USR1",
       "trap 'pass_on TERM' TERM INT",
       "\(words) worker task \"$folder\" --group \"$group\" --job \"\(job)\"\(marker) </dev/null &",
       "worker=$!",
-      "for signal in $early; do kill -$signal $worker; done",
       // A signal ends `wait`, but not the worker.
       "wait $worker",
       "while kill -0 $worker 2>/dev/null; do wait $worker; done",

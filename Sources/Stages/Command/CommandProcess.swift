@@ -75,7 +75,7 @@ final class CommandProcess: @unchecked Sendable {
         return .ended(ending, partialBytes: program.received.count)
       }
       // Its output is closed for good, so it has nothing more to say.
-      if program.outputEnded { return closed() }
+      if program.outputEnded { return try closed(until: deadline, control) }
       let left = deadline - monotonicNanoseconds()
       guard left > 0 else { return .late }
       try control.check()
@@ -83,10 +83,13 @@ final class CommandProcess: @unchecked Sendable {
     }
   }
 
-  /// An ending program closes its output a moment before its end is known.
-  private func closed() -> Answer {
-    let deadline = monotonicNanoseconds() + 60_000_000_000
-    while program.ending == nil, monotonicNanoseconds() < deadline { program.exchange(waitMilliseconds: 100) }
+  /// An ending program closes its output a moment before its end is known, which a busy machine may take long to tell.
+  private func closed(until deadline: Int, _ control: TaskControl) throws -> Answer {
+    let deadline = min(deadline, monotonicNanoseconds() + 60_000_000_000)
+    while program.ending == nil, monotonicNanoseconds() < deadline {
+      try control.check()
+      program.exchange(waitMilliseconds: 100)
+    }
     if let ending = program.ending { return .ended(ending, partialBytes: program.received.count) }
     return .broken("its end of the pipe was closed")
   }

@@ -145,6 +145,15 @@ import Testing
     #expect(variables.split(separator: "\n").filter { $0.hasPrefix("SLURM_") } == ["SLURM_CONF=/etc/own.conf"])
   }
 
+  /// The warning comes before the driver has set its handlers, so that SIGTERM ends it.
+  @Test func aDriverThatDoesNotKnowTheSignalYetIsFollowed() throws {
+    let (process, _) = try detached("kill -USR1 $PPID; exec sleep 600")
+    let result = try process.wait()
+    #expect(result.status == 0, "\(result.errors)")
+    #expect(result.output == "Submitted batch job 6, in which the run goes on\n")
+    #expect(DetachedDriver.job(store: bench.store.root) == "6")
+  }
+
   private func file(_ name: String) -> String? {
     (try? FileSystem.read("\(bench.folder)/\(name)")).map { String(decoding: $0, as: UTF8.self) }
   }
