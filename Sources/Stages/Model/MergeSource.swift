@@ -18,9 +18,10 @@ struct MergeSource {
 
   static func all(models: [WiredArtifact], kept: [WiredArtifact], last: Int) throws -> [MergeSource] {
     let sources = try models.map(model) + kept.flatMap { try checkpoints($0, last: last) }
-    guard sources.count > 1 else {
+    // A short training may have kept a single checkpoint, which is then its own average.
+    guard sources.count > 1 || models.isEmpty && sources.count == 1 else {
       throw StageError(
-        .input, "inputs", sources.isEmpty ? "nothing to average is wired" : "only one model is wired",
+        .input, "inputs", sources.isEmpty ? "no model or checkpoint is wired" : "only one model is wired",
         hint: "Wire two or more models to 'models', or the 'checkpoints' of a training.")
     }
     return sources
@@ -29,7 +30,9 @@ struct MergeSource {
   private static func model(_ artifact: WiredArtifact) throws -> MergeSource {
     let names = [ModelShape.fileName, ModelShape.weightsName]
     for name in names where !artifact.files.contains(where: { $0.name == name }) {
-      throw StageError(.input, "inputs.models", "'\(artifact.stage)' has no \(name)")
+      throw StageError(
+        .input, "inputs.models", "'\(artifact.stage)' has no \(name)",
+        hint: "Wire checkpoints, as of model.pretrain, classifier.finetune or huggingface.read.")
     }
     return MergeSource(
       name: artifact.stage, stage: artifact.stage,
@@ -90,7 +93,9 @@ struct MergedModels {
       let files = workspace.files(MergeSource.role(place))
       func path(_ name: String) -> String? { files.first { ArchivePath.lastPart(of: $0.name) == name }?.path }
       guard let shape = path(ModelShape.fileName), let weights = path(ModelShape.weightsName) else {
-        throw StageError(.input, source.name, "has no \(ModelShape.fileName) or \(ModelShape.weightsName)")
+        throw StageError(
+          .input, "'\(source.name)'", "has no \(ModelShape.fileName) or \(ModelShape.weightsName)",
+          hint: "Make its checkpoint again.")
       }
       let task = path(TunedTask.fileName)
       tasks.append(try task.map { try FileSystem.read($0, limit: 1 << 20) })
@@ -111,7 +116,13 @@ struct MergedModels {
         .input, "'\(other.name)'", "has \(difference.second), '\(first.name)' has \(difference.first)", hint: hint)
     }
     guard other.parts.task == first.parts.task else {
-      throw StageError(.input, "'\(other.name)'", "is fine-tuned for another task than '\(first.name)'", hint: hint)
+      let how =
+        switch (first.parts.task, other.parts.task) {
+        case (nil, _): "is fine-tuned, '\(first.name)' is not"
+        case (_, nil): "is not fine-tuned, '\(first.name)' is"
+        default: "is fine-tuned for another task than '\(first.name)'"
+        }
+      throw StageError(.input, "'\(other.name)'", how, hint: hint)
     }
     let lacking = first.parts.parameters.first { !other.parts.parameters.contains($0) }
     let excess = other.parts.parameters.first { !first.parts.parameters.contains($0) }

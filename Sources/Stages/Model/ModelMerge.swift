@@ -22,7 +22,8 @@ public struct ModelMerge: SinglePhaseStage {
   public static let revision = 1
   public static let summary = "Averages the weights of several models, or of a training's last checkpoints."
   static let models = Input<Checkpoint>(
-    "models", "Models of one shape: trained, or fine-tuned for one task.", required: false, many: true)
+    "models", "Models of one shape and tokenizer with a common ancestor: trained, or fine-tuned for one task.",
+    required: false, many: true)
   static let kept = Input<Checkpoints>(
     "checkpoints", "Checkpoints that model.pretrain kept.", required: false, many: true)
   static let merged = Output<Checkpoint>("checkpoint", "The average: weights.safetensors and model.json.")
@@ -62,5 +63,8 @@ public struct ModelMerge: SinglePhaseStage {
     let report: JSONValue = ["models": .list(models)]
     try workspace.write(Self.report, name: "merge.json", Array(report.prettyText().utf8))
     workspace.metric("models", Double(models.count))
+    if models.count == 1 {
+      workspace.warn("one-checkpoint", "the training kept one checkpoint, which is taken as it is")
+    }
   }
 }

@@ -73,6 +73,14 @@ public struct ModelPretrain: Stage {
       throw refuse("warmupSteps", "\(options.warmupSteps) exceed the \(options.steps) steps", "Lower them.")
     }
     try checkWindow(refuse)
+    guard options.warmupSteps + options.decaySteps <= options.steps else {
+      throw refuse(
+        "decaySteps", "\(options.decaySteps) and \(options.warmupSteps) of warm-up exceed the \(options.steps) steps",
+        "Lower them.")
+    }
+    guard options.decaySteps == 0 || options.schedule != .constant else {
+      throw refuse("decaySteps", "'schedule' is constant, so nothing decays", "Use linear, cosine or sqrt.")
+    }
     guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
       throw refuse(
         "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",

@@ -27,6 +27,10 @@ extension ModelPretrain {
     @Option("The peak learning rate.", in: 0...10) public var learningRate = 3e-4
     @Option("Learning-rate decay after warm-up.") public var schedule = LearningRateSchedule.Decay.cosine
     @Option("Warm-up: steps over which the learning rate rises from 0.", in: 0...1 << 40) public var warmupSteps = 0
+    @Option(
+      "Number of steps at the end over which the learning rate decays; it is constant before. 0: all steps after "
+        + "warm-up.", in: 0...1 << 40)
+    public var decaySteps = 0
     @Option("The last step's learning rate as a fraction of the peak.", in: 0...1, formerly: "finalRate")
     public var finalRateFraction = 0.0
     @Option("AdamW's beta1.", in: 0...0.9999) public var beta1 = 0.9

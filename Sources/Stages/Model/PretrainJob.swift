@@ -118,7 +118,8 @@ extension TrainingJob {
     steps = options.steps
     learningRateSchedule = LearningRateSchedule(
       learningRate: options.learningRate, schedule: options.schedule, warmupSteps: options.warmupSteps,
-      steps: options.steps, finalRateFraction: options.finalRateFraction)
+      steps: options.steps, finalRateFraction: options.finalRateFraction,
+      decaySteps: options.decaySteps > 0 ? options.decaySteps : nil)
     optimizer = AdamW(
       beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay)
     maximumGradientNorm = options.maximumGradientNorm

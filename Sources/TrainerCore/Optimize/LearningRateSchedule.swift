@@ -2,8 +2,9 @@ import Glibc
 
 /// The learning rate over a run: linear warm-up from 0, then decay. Its members have the names of the options.
 public struct LearningRateSchedule: Codable, Equatable, Sendable {
-  /// `cosine` is that of Loshchilov and Hutter (SGDR, 2017) without restarts.
-  public enum Decay: String, CaseIterable, Codable, Sendable { case constant, linear, cosine }
+  /// `cosine` is that of Loshchilov and Hutter (SGDR, 2017) without restarts; `sqrt` falls with the square root of the
+  /// steps, as Hägele et al. (2024) do after a constant rate.
+  public enum Decay: String, CaseIterable, Codable, Sendable { case constant, linear, cosine, sqrt }
 
   /// The peak, reached at the end of warm-up.
   public var learningRate: Double
@@ -17,9 +18,12 @@ public struct LearningRateSchedule: Codable, Equatable, Sendable {
   /// The number of steps before its first one: for a training that continues another one's checkpoint with a schedule
   /// of its own.
   public var start: Int
+  /// The number of steps at the end over which the rate decays; it is constant before. nil: all after warm-up.
+  public var decaySteps: Int?
 
   public init(
-    learningRate: Double, schedule: Decay, warmupSteps: Int, steps: Int, finalRateFraction: Double = 0, start: Int = 0
+    learningRate: Double, schedule: Decay, warmupSteps: Int, steps: Int, finalRateFraction: Double = 0, start: Int = 0,
+    decaySteps: Int? = nil
   ) {
     self.learningRate = learningRate
     self.schedule = schedule
@@ -27,19 +31,22 @@ public struct LearningRateSchedule: Codable, Equatable, Sendable {
     self.steps = steps
     self.finalRateFraction = finalRateFraction
     self.start = start
+    self.decaySteps = decaySteps
   }
 
-  /// The rate of the step that follows `finished` steps: learningRate · finished / warmupSteps during warm-up, then it
-  /// decays to learningRate · finalRateFraction at `steps`.
+  /// The rate of the step that follows `finished` steps: learningRate · finished / warmupSteps during warm-up, then
+  /// constant up to the last `decaySteps`, in which it decays to learningRate · finalRateFraction at `steps`.
   public func learningRate(after finished: Int) -> Double {
     let finished = max(0, finished - start), steps = steps - start
     if finished < warmupSteps { return learningRate * Double(finished) / Double(warmupSteps) }
-    let progress = min(1, Double(finished - warmupSteps) / Double(max(1, steps - warmupSteps)))
+    let constant = max(warmupSteps, decaySteps.map { steps - $0 } ?? warmupSteps)
+    let progress = min(1, Double(max(0, finished - constant)) / Double(max(1, steps - constant)))
     let decay =
       switch schedule {
       case .constant: 0.0
       case .linear: progress
       case .cosine: (1 - cos(.pi * progress)) / 2
+      case .sqrt: progress.squareRoot()
       }
     return learningRate * (1 - (1 - finalRateFraction) * decay)
   }

@@ -161,8 +161,10 @@ extension TrainingJob {
     ]
     for (name, value) in counts where value < 1 { throw TorchError(.file, "", "\(name) is \(value), below 1") }
     let schedule = learningRateSchedule
-    guard seed >= 0, schedule.warmupSteps >= 0, schedule.start >= 0, schedule.start <= schedule.steps else {
-      throw TorchError(.file, "", "seed, warmupSteps or the schedule's start is out of range")
+    guard seed >= 0, schedule.warmupSteps >= 0, schedule.start >= 0, schedule.start <= schedule.steps,
+      schedule.decaySteps ?? 0 >= 0
+    else {
+      throw TorchError(.file, "", "seed, warmupSteps, decaySteps or the schedule's start is out of range")
     }
     guard mixture?.fits(steps: steps, batchSize: batchSize) ?? true else {
       throw TorchError(.file, "", "the mixture's phases are not those of \(steps) steps of \(batchSize) samples")

@@ -104,7 +104,7 @@ private struct Soup {
     let error = #expect(throws: StageError.self) { try harness([head[0], other]).run() }
     #expect(error?.message == "is fine-tuned for another task than 'm0'")
     let plain = #expect(throws: StageError.self) { try harness([head[0], soup.models[1].checkpoint]).run() }
-    #expect(plain?.subject == "'m1'")
+    #expect(plain?.subject == "'m1'" && plain?.message == "is not fine-tuned, 'm0' is")
   }
 
   @Test func whatDoesNotFitIsNamed() throws {
@@ -125,7 +125,10 @@ private struct Soup {
     let single = try Soup(1)
     let alone = #expect(throws: StageError.self) { try single.harness().run() }
     #expect(alone?.message == "only one model is wired")
-    let none = #expect(throws: StageError.self) { try soup.kept(["last": 1]).run() }
-    #expect(none?.message == "only one model is wired")
+    let none = #expect(throws: StageError.self) { try StageHarness(ModelMerge.self).run() }
+    #expect(none?.message == "no model or checkpoint is wired")
+    let last = try soup.kept(["last": 1]).run()
+    #expect(last.warnings == ["one-checkpoint": 1])
+    #expect(try soup.recomputed(last, shares: [1], of: [soup.models[1]])["different"] == .list([]))
   }
 }

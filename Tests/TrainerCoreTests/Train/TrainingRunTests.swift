@@ -108,4 +108,25 @@ extension EngineTests {
     #expect(
       LearningRateSchedule(learningRate: 3, schedule: .constant, warmupSteps: 0, steps: 4).learningRate(after: 4) == 3)
   }
+
+  @Test func warmUpThenConstantThenFall() throws {
+    var rate = LearningRateSchedule(
+      learningRate: 1, schedule: .sqrt, warmupSteps: 10, steps: 100, finalRateFraction: 0.2, decaySteps: 16)
+    #expect([5, 10, 50, 84].map(rate.learningRate(after:)) == [0.5, 1, 1, 1])
+    #expect(abs(rate.learningRate(after: 88) - 0.6) < 1e-12 && abs(rate.learningRate(after: 100) - 0.2) < 1e-12)
+    rate.schedule = .linear
+    #expect(abs(rate.learningRate(after: 92) - 0.6) < 1e-12)
+    #expect(try JSONValue.encoding(rate).decode(LearningRateSchedule.self) == rate)
+    // A schedule without it is written as before: older checkpoints are of the same training.
+    rate.decaySteps = nil
+    #expect(try JSONValue.encoding(rate)["decaySteps"] == nil)
+  }
+
+  /// A branch off a constant training goes on at its rate, and decays.
+  @Test func aBranchContinuesAtTheConstantRate() {
+    let trunk = LearningRateSchedule(learningRate: 1, schedule: .linear, warmupSteps: 10, steps: 1000, decaySteps: 100)
+    let branch = LearningRateSchedule(learningRate: 1, schedule: .linear, warmupSteps: 10, steps: 450, decaySteps: 50)
+    #expect((0...400).allSatisfy { trunk.learningRate(after: $0) == branch.learningRate(after: $0) })
+    #expect(branch.learningRate(after: 425) == 0.5 && branch.learningRate(after: 450) == 0)
+  }
 }
