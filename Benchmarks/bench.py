@@ -3,6 +3,7 @@
 import argparse
 import bz2
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -25,10 +26,10 @@ class Bench:
         self.dump = arguments.dump and os.path.abspath(arguments.dump)
         self.pages = arguments.pages and os.path.abspath(arguments.pages)
         self.language_model = arguments.language_model and os.path.abspath(arguments.language_model)
-        self.corpus = os.path.abspath(arguments.corpus or os.path.join(work, "corpus"))
+        self.corpus = os.path.abspath(arguments.corpus or os.path.join(work, f"corpus-{arguments.megabytes}"))
         if not arguments.corpus:
             print(f"making {arguments.megabytes} MB of text", file=sys.stderr)
-            made_up.make(self.corpus, arguments.megabytes)
+            self.once(self.corpus, lambda path: made_up.make(path, arguments.megabytes))
         self.megabytes = self.text_megabytes()
 
     def text_megabytes(self):
@@ -43,6 +44,22 @@ class Bench:
         if os.path.isfile(path):
             os.remove(path)
         return path
+
+    def once(self, path, make):
+        """Calls `make` with another path, unless there is what it made before: all of it, since it gets its name last."""
+        if not os.path.exists(path):
+            unfinished = self.fresh(f"unfinished-{os.path.basename(path)}")
+            make(unfinished)
+            os.rename(unfinished, path)
+        return path
+
+    def kept(self, name, make, of=None):
+        """The path of what is made once of a folder, by default the corpus: another one's is another file."""
+        folder = of or self.corpus
+        files = sorted(glob.glob(f"{glob.escape(folder)}/**", recursive=True))
+        names = "".join(f"{os.path.relpath(file, folder)} {os.path.getsize(file)}\n" for file in files if os.path.isfile(file))
+        digest = hashlib.sha256(names.encode()).hexdigest()[:12]
+        return self.once(os.path.join(self.work, f"{digest}-{name}"), make)
 
     def python(self, script, *arguments):
         return measure([sys.executable, os.path.join(PEERS, script), *arguments])
@@ -88,9 +105,7 @@ def encoding(bench):
         "read": bench.read(),
         "train": {"use": "tokenizer.train", "inputs": {"documents": "read"}, "options": {"vocabularySize": 32_768}},
         "encode": {"use": "tokenizer.encode", "inputs": {"documents": "read", "tokenizer": "train"}}}
-    tokenizer = os.path.join(bench.work, "hf.json")
-    if not os.path.exists(tokenizer):
-        bench.python("tokenizer_hf.py", "train", bench.corpus, tokenizer)
+    tokenizer = bench.kept("hf.json", lambda path: bench.python("tokenizer_hf.py", "train", bench.corpus, path))
     return (
         "HF tokenizers", bench.megabytes,
         lambda: bench.python("tokenizer_hf.py", "encode", bench.corpus, tokenizer),
@@ -114,9 +129,7 @@ def parquet(peer, form):
     """Documents from and to Parquet, with the metadata as one column of JSON."""
 
     def case(bench):
-        tables = os.path.join(bench.work, "tables")
-        if not os.path.isdir(tables):
-            bench.python("parquet_tables.py", "make", bench.corpus, tables)
+        tables = bench.kept("tables", lambda path: bench.python("parquet_tables.py", "make", bench.corpus, path))
         read = {"read": {"use": "documents.read", "options": {"files": tables}}}
         write = {
             "read": bench.read(),
@@ -152,18 +165,20 @@ def html(peer):
     """HTML pages in web archives, to their main text: real ones where a folder of them is given."""
 
     def case(bench):
-        folder = os.path.join(bench.work, "archives")
-        size = os.path.join(bench.work, "archives.megabytes")
-        if not os.path.exists(size):
+        def make(path):
             from documents import documents
 
             import webpages
 
             pages = webpages.real(bench.pages) if bench.pages else webpages.made(documents(bench.corpus))
-            megabytes = webpages.make(bench.fresh("archives"), pages, 100)
-            with open(size, "w") as out:
+            os.makedirs(path)
+            megabytes = webpages.make(f"{path}/archives", pages, 100)
+            with open(f"{path}/megabytes", "w") as out:
                 out.write(str(megabytes))
-        with open(size) as said:
+
+        kept = bench.kept("web", make, bench.pages)
+        folder = f"{kept}/archives"
+        with open(f"{kept}/megabytes") as said:
             megabytes = float(said.read())
         ours = {"web": {"use": "commoncrawl.extract", "options": {"files": folder, "languages": []}}}
         return (
@@ -280,22 +295,20 @@ def nothing_to_do(peer, command):
 
     def case(bench):
         folder, store = os.path.join(bench.work, "layers"), os.path.join(bench.work, "tasks-store")
-        if not os.path.isdir(folder):
-            layers_of_files(folder)
+        bench.once(folder, layers_of_files)
         document = os.path.join(bench.work, "tasks.json")
         run = [PIPELINE, "run", document, "--store", store]
-        if not os.path.isdir(store):
-            text = os.path.join(bench.work, "lines.txt")
-            with open(text, "wb") as out:
-                for i in range(2000):
-                    out.write(f"{i:04d} 番目の文です。".encode().ljust(63) + b"\n")
-            options = {"files": text, "document": "line", "rangeBytes": 64}
-            stages = {
-                "read": {"use": "text.read", "options": options},
-                "clean": {"use": "text.clean", "inputs": {"documents": "read"}}}
-            with open(document, "w") as out:
-                json.dump({"format": 1, "name": "tasks", "stages": stages}, out)
-            measure(run)
+        text = os.path.join(bench.work, "lines.txt")
+        with open(text, "wb") as out:
+            for i in range(2000):
+                out.write(f"{i:04d} 番目の文です。".encode().ljust(63) + b"\n")
+        options = {"files": text, "document": "line", "rangeBytes": 64}
+        stages = {
+            "read": {"use": "text.read", "options": options},
+            "clean": {"use": "text.clean", "inputs": {"documents": "read"}}}
+        with open(document, "w") as out:
+            json.dump({"format": 1, "name": "tasks", "stages": stages}, out)
+        measure(run)
         return peer, None, lambda: measure(command, cwd=folder), lambda: measure(run)
 
     return case
@@ -349,7 +362,7 @@ def row(name, peer, megabytes, theirs, ours):
 
 def main():
     parser = argparse.ArgumentParser(prog="Benchmarks/run")
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case; scorers: all of stages that score or filter")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="a case; scorers: those of scorers.py")
     parser.add_argument("--corpus", help="folder of Dolma documents (*.jsonl.zst)")
     parser.add_argument("--dump", help="MediaWiki XML dump")
     parser.add_argument("--pages", help="folder of real pages (*.html, also in folders) for the html cases")

@@ -1,4 +1,7 @@
-"""The cases of scoring and filtering stages: `Benchmarks/run scorers` runs them all.
+"""The cases of score.quality, score.classifier, score.fasttext, score.perplexity and filter.language.
+
+`Benchmarks/run scorers` runs them, and those of filter.quality, filter.toxicity and redact.pii. score.encoder, which needs a
+GPU, and filter.url have none.
 
 Peers that take minutes are measured on a part of the corpus; their row says how much. Rates are compared, not times. Scoring
 stages write columns beside the documents, peers lines of JSON with the measures alone; filters on both sides write documents.
@@ -6,7 +9,6 @@ stages write columns beside the documents, peers lines of JSON with the measures
 
 import io
 import os
-import shutil
 import sys
 
 from measure import measure
@@ -22,10 +24,10 @@ def part(bench, megabytes):
 
     if bench.megabytes <= megabytes:
         return bench.corpus, bench.megabytes
-    folder = os.path.join(bench.work, f"part-{megabytes}")
     every = max(1, int(bench.megabytes / megabytes))
     chosen = [document for place, document in enumerate(documents(bench.corpus)) if place % every == 0]
-    if not os.path.isdir(folder):
+
+    def make(folder):
         os.makedirs(folder)
         files = 2 * (os.cpu_count() or 1)
         for number in range(files):
@@ -33,7 +35,8 @@ def part(bench, megabytes):
                 with io.BufferedWriter(zstandard.ZstdCompressor(3).stream_writer(raw)) as out:
                     for document in chosen[number::files]:
                         out.write(orjson.dumps(document) + b"\n")
-    return folder, sum(len(document["text"].encode()) for document in chosen) / 1e6
+
+    return bench.kept(f"part-{megabytes}", make), sum(len(document["text"].encode()) for document in chosen) / 1e6
 
 
 def two_corpora(bench):
@@ -42,22 +45,23 @@ def two_corpora(bench):
     import zstandard
     from documents import documents
 
-    folders = [os.path.join(bench.work, name) for name in ("positive", "negative")]
-    if not os.path.isdir(folders[1]):
+    def make(path):
         beginnings = []
         for document in documents(bench.corpus):
             text = document["text"][:2000]
             share = sum("ぁ" <= character <= "ん" for character in text) / max(1, len(text))
             beginnings.append((share, document["id"], text))
         beginnings.sort()
-        for folder, chosen in zip(folders, (beginnings[-800:], beginnings[:800])):
-            shutil.rmtree(folder, ignore_errors=True)
+        for name, chosen in (("positive", beginnings[-800:]), ("negative", beginnings[:800])):
+            folder = f"{path}/{name}"
             os.makedirs(folder)
             lines = b"".join(
                 orjson.dumps({"id": id, "text": text, "source": "made", "metadata": {}}) + b"\n" for _, id, text in chosen)
             with open(f"{folder}/00000.jsonl.zst", "wb") as out:
                 out.write(zstandard.ZstdCompressor(3).compress(lines))
-    return folders
+
+    folder = bench.kept("two-corpora", make)
+    return [f"{folder}/positive", f"{folder}/negative"]
 
 
 def scored(library, operator, stage, megabytes=None, model=None, wired=None, name="score"):
@@ -89,10 +93,7 @@ def scored(library, operator, stage, megabytes=None, model=None, wired=None, nam
 
 def made(bench, name, script, *arguments):
     """A model that a script writes once."""
-    path = os.path.join(bench.work, name)
-    if not os.path.exists(path):
-        measure([sys.executable, os.path.join(PEERS, script), *arguments, path])
-    return path
+    return bench.kept(name, lambda path: measure([sys.executable, os.path.join(PEERS, script), *arguments, path]))
 
 
 def sklearn_model(bench):
@@ -100,7 +101,9 @@ def sklearn_model(bench):
 
 
 def own_classifier(bench):
-    before = {"classifier": {"use": "classifier.train", "inputs": {}}}
+    """Of the n-grams that `train-sklearn` takes, and nothing else."""
+    options = {"shortest": 1, "longest": 4, "edge": 0, "bits": 20, "minimumDocuments": 1, "traits": False}
+    before = {"classifier": {"use": "classifier.train", "inputs": {}, "options": options}}
     for name, folder in zip(("positive", "negative"), two_corpora(bench)):
         before[name] = {"use": "documents.read", "options": {"files": folder}}
         before["classifier"]["inputs"][name] = name
@@ -118,11 +121,9 @@ def language_model(bench):
 
 
 def character_model(bench):
-    path = os.path.join(bench.work, "characters.arpa")
-    if not os.path.exists(path):
-        folder, _ = part(bench, 8)
-        measure([sys.executable, os.path.join(PEERS, "character_model.py"), folder, path, "4", "8"])
-    return path
+    folder, _ = part(bench, 8)
+    script = os.path.join(PEERS, "character_model.py")
+    return bench.kept("characters.arpa", lambda path: measure([sys.executable, script, folder, path, "4", "8"]))
 
 
 def wired_model(make, **options):
@@ -146,5 +147,5 @@ CASES = {
     "language-datatrove": scored(
         "datatrove", "datatrove-language", "filter.language", 16, language_model, name="language"),
 }
-# The cases of other files that measure stages that score or filter.
-SCORERS = [*CASES, "redact-datatrove", "redact-hojichar", "redact-juicer", "words-script", "words-mecab"]
+# With the cases of other files that measure filter.quality, redact.pii and filter.toxicity.
+SCORERS = [*CASES, "program-builtin", "redact-datatrove", "redact-hojichar", "redact-juicer", "words-script", "words-mecab"]

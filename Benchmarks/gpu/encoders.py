@@ -8,7 +8,7 @@ usage: encoders.py --program pipeline --labels labelled.jsonl [--published FOLDE
 labelled.jsonl has good or bad in metadata.label. Two encoders, of which each may be left out: FOLDER is a published BERT with
 its tokenizer, as huggingface.read takes it; on FILES, documents as documents.read takes them, a tokenizer and a MosaicBERT of
 the given size are trained first. Both run at once. The engine is that of PIPELINE_ENGINE. Prints a line per stage and, as
-Markdown, the mean over the seeds.
+Markdown, the mean over the seeds and how many there are. If one fails, nothing of it is taken, and the exit status is 1.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 
 
@@ -78,17 +79,17 @@ class Run:
         self.process = subprocess.Popen(command, stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
 
     def figures(self):
-        """By stage."""
+        """By stage; None if the pipeline failed."""
         if self.process.wait() != 0:
-            print(f"{self.document} failed; see {self.log}")
+            print(f"{self.document} failed; see {self.log}", file=sys.stderr)
+            return None
         found = {}
         for stage in self.fits:
             answer = subprocess.run(
                 [self.program, "artifact", self.document, f"{stage}.metrics", "--store", self.store],
-                capture_output=True, text=True)
-            if answer.returncode == 0:
-                path = pathlib.Path(answer.stdout.splitlines()[0]) / "classifier.json"
-                found[stage] = json.loads(path.read_text())
+                capture_output=True, text=True, check=True)
+            path = pathlib.Path(answer.stdout.splitlines()[0]) / "classifier.json"
+            found[stage] = json.loads(path.read_text())
         return found
 
 
@@ -118,14 +119,17 @@ def main():
     if options.texts:
         runs.append(Run(options, work, "own", own(options)))
     means = {}
-    for run in runs:
-        for stage, figures in run.figures().items():
+    found = [run.figures() for run in runs]
+    for figures_by_stage in found:
+        for stage, figures in (figures_by_stage or {}).items():
             folds = " ".join(f"{fold['auc']:.3f}" for fold in figures["folds"])
             print(f"{stage}: AUC {figures['auc']:.4f}, average precision {figures['average precision']:.4f}; folds {folds}")
             means.setdefault(stage.rsplit("-", 1)[0], []).append(figures["auc"])
-    print("\n| encoder, millionths of the learning rate, epochs | AUC by seed | mean |\n|---|---|---|")
+    print("\n| encoder, millionths of the learning rate, epochs | seeds | AUC by seed | mean |\n|---|---|---|---|")
     for name, values in means.items():
-        print(f"| {name} | " + " ".join(f"{value:.3f}" for value in values) + f" | {statistics.mean(values):.3f} |")
+        print(f"| {name} | {len(values)} | " + " ".join(f"{value:.3f}" for value in values) + f" | {statistics.mean(values):.3f} |")
+    if None in found:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

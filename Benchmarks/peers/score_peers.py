@@ -3,11 +3,13 @@
 usage: score_peers.py OPERATOR CORPUS OUTPUT WORKERS [MODEL]
 
 Each process takes one file after another, which is how these libraries' own loops work too; what a document was given is written
-as one line of JSON; the operators of languages are filters, and write the documents, as zstd too. Imports and reading models are not measured. Thresholds are off, so that every document is measured in full. MODEL is a fastText model, a
+as one line of JSON; the operators of languages are filters, and write the documents, as zstd too. Imports and reading models are not measured. Thresholds are off, so that every
+document is measured in full; scikit-learn is given 256 documents at a time. MODEL is a fastText model, a
 KenLM model or the pickled pair of `train-sklearn`.
 
 usage: score_peers.py train-sklearn POSITIVE NEGATIVE MODEL   trains a logistic regression on n-grams of 1 to 4 characters
 """
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -94,9 +96,17 @@ def hojichar_language(_):
 
 
 def cld2_language(_):
+    """What CLD2 refuses, texts with control characters, is cleaned first."""
     import pycld2
 
-    return lambda text: pycld2.detect("".join(c for c in text if c.isprintable() or c.isspace()).encode())[2][0][1]
+    def measure(text):
+        try:
+            return pycld2.detect(text.encode())[2][0][1]
+        except pycld2.error:
+            cleaned = "".join(c for c in text if c.isprintable() or c.isspace())
+            return pycld2.detect(cleaned.encode())[2][0][1]
+
+    return measure
 
 
 def datatrove_fasttext(model):
@@ -137,7 +147,7 @@ def kenlm(model):
 def sklearn_classifier(model):
     with open(model, "rb") as raw:
         grams, regression = pickle.load(raw)
-    return lambda text: float(regression.predict_proba(grams.transform([text]))[0, 1])
+    return lambda texts: regression.predict_proba(grams.transform(texts))[:, 1].tolist()
 
 
 def train_sklearn(positive, negative, model):
@@ -163,12 +173,16 @@ OPERATORS = {
     "kenlm": kenlm,
     "sklearn": sklearn_classifier,
 }
+# Of these, `measure` takes a list of as many texts.
+BATCHES = {"sklearn": 256}
 measure = None
 is_filter = False
+batch = None
 
 
 def prepare(name, model, ready):
-    global measure, is_filter
+    global measure, is_filter, batch
+    batch = BATCHES.get(name)
     is_filter = name.endswith("-language")
     try:
         measure = OPERATORS[name](model)
@@ -178,12 +192,20 @@ def prepare(name, model, ready):
         raise
 
 
+def measured(documents):
+    if not batch:
+        for document in documents:
+            yield document, measure(document["text"])
+        return
+    while chosen := list(itertools.islice(documents, batch)):
+        yield from zip(chosen, measure([document["text"] for document in chosen]))
+
+
 def one_file(job):
     source, target = job
     with open(target, "wb") as raw:
         out = zstandard.ZstdCompressor(level=1).stream_writer(raw) if is_filter else raw
-        for document in file_documents(source):
-            found = measure(document["text"])
+        for document, found in measured(file_documents(source)):
             out.write(orjson.dumps(document if is_filter else found, default=float) + b"\n")
         out.close()
 
