@@ -182,33 +182,24 @@ struct ComparedGroups {
     return corpora.count > 1 ? "\(corpora[corpus].name): \(text)" : text
   }
 
-  private func cuts(_ rules: GateRules) throws -> [GateQuantile: [String: Double]] {
+  private func cuts(_ rules: GateRules) throws -> [GateQuantile: [ExactText: Double]] {
     let wanted = rules.quantiles.reduce(into: Set<String>()) { $0.formUnion($1.columns) }
-    return try GateQuantiles.find(rules.quantiles) { body in
-      for corpus in corpora.indices { try forEachTable(of: corpus, wanted, body) }
+    do {
+      return try GateQuantiles.find(rules.quantiles) { body in
+        for corpus in corpora.indices { try forEachTable(of: corpus, wanted, body) }
+      }
+    } catch let error as GateQuantiles.TooManyGroups {
+      throw error.inRules
     }
   }
 
   private mutating func findQuantiles() throws {
     let fractions = Self.fractions + Self.outer
     for corpus in corpora.indices {
-      let wanted = Set(
-        measures.flatMap { measure in
-          fractions.map {
-            GateQuantile(column: measure.name, fraction: $0, group: by.isEmpty ? nil : by, weight: nil)
-          }
-        })
-      let found = try GateQuantiles.find(wanted) { body in
-        try forEachTable(of: corpus, Set(measures.map(\.name) + [by]), body)
-      }
+      let found = try quantiles(fractions, of: corpus)
       for (place, group) in groups.enumerated() where group.corpus == corpus {
         for number in measures.indices {
-          let values = fractions.compactMap { fraction in
-            found[
-              GateQuantile(
-                column: measures[number].name, fraction: fraction, group: by.isEmpty ? nil : by, weight: nil)]?[
-                group.value ?? ""]
-          }
+          let values = fractions.compactMap { found[quantile(number, $0)]?[ExactText(group.value ?? "")] }
           if values.count == fractions.count { measures[number].groups[place].quantiles = values }
         }
       }
@@ -216,7 +207,28 @@ struct ComparedGroups {
     for number in measures.indices { measures[number].chooseEnds(Self.fractions.count) }
   }
 
-  private mutating func count(_ rules: GateRules, _ cuts: [GateQuantile: [String: Double]]) throws {
+  private func quantile(_ measure: Int, _ fraction: Double) -> GateQuantile {
+    GateQuantile(column: measures[measure].name, fraction: fraction, group: by.isEmpty ? nil : by, weight: nil)
+  }
+
+  /// Of every measure, for the groups of a corpus alone: of thousands of domains, only the largest are shown.
+  private func quantiles(
+    _ fractions: [Double], of corpus: Int
+  ) throws -> [GateQuantile: [ExactText: Double]] {
+    let wanted = Set(measures.indices.flatMap { measure in fractions.map { quantile(measure, $0) } })
+    let chosen = Set(groups.filter { $0.corpus == corpus }.map { ExactText($0.value ?? "") })
+    do {
+      return try GateQuantiles.find(wanted, among: chosen) { body in
+        try forEachTable(of: corpus, Set(measures.map(\.name) + [by]), body)
+      }
+    } catch is GateQuantiles.TooManyGroups {
+      throw StageError(
+        .options, "measures", "\(measures.count) measures of \(groups.count) groups are too many to compare",
+        hint: "Name those to compare in \"measures\", or lower \"groups\".")
+    }
+  }
+
+  private mutating func count(_ rules: GateRules, _ cuts: [GateQuantile: [ExactText: Double]]) throws {
     for place in groups.indices { groups[place].missed = [Int](repeating: 0, count: rules.rules.count) }
     let wanted = rules.columns.union(measures.map(\.name)).union([by, SignalsOutput.characters])
     for corpus in corpora.indices {

@@ -19,7 +19,7 @@ enum GateThresholds {
   ///   - gate: what the pictures call them.
   ///   - cuts: the quantiles that they ask for.
   static func of(
-    _ rules: GateRules, named gate: String, _ cuts: [GateQuantile: [String: Double]]
+    _ rules: GateRules, named gate: String, _ cuts: [GateQuantile: [ExactText: Double]]
   ) -> [String: [HistogramPicture.Threshold]] {
     var found: [String: [HistogramPicture.Threshold]] = [:]
     for rule in rules.rules {
@@ -32,7 +32,7 @@ enum GateThresholds {
   }
 
   private static func comparisons(
-    _ expression: GateExpression, _ cuts: [GateQuantile: [String: Double]]
+    _ expression: GateExpression, _ cuts: [GateQuantile: [ExactText: Double]]
   ) -> [(column: String, sign: String, value: Double)] {
     switch expression {
     case .and(let a, let b), .or(let a, let b): return comparisons(a, cuts) + comparisons(b, cuts)
@@ -55,7 +55,7 @@ enum GateThresholds {
     }
   }
 
-  private static func number(_ expression: GateExpression, _ cuts: [GateQuantile: [String: Double]]) -> Double? {
+  private static func number(_ expression: GateExpression, _ cuts: [GateQuantile: [ExactText: Double]]) -> Double? {
     switch expression {
     case .number(let number): number
     case .negative(let one): number(one, cuts).map { -$0 }

@@ -28,7 +28,7 @@ public struct ReportCompare: SinglePhaseStage {
   }
 
   public static let name = "report.compare"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary =
     "Compares corpora, sources or domains by their measures: what a gate would drop, quantiles, histograms."
   static let signals = Input<Signals>(

@@ -46,11 +46,11 @@ extension Gate: WhatIfStage {
   private struct Decider {
     let rules: GateRules
     private let lists: [String: Set<String>]
-    private let cuts: [GateQuantile: [String: Double]]
+    private let cuts: [GateQuantile: [ExactText: Double]]
     private let sources: Set<String>
 
     init(
-      _ gate: Gate, _ rules: GateRules, _ cuts: [GateQuantile: [String: Double]], _ context: any PlanningContext
+      _ gate: Gate, _ rules: GateRules, _ cuts: [GateQuantile: [ExactText: Double]], _ context: any PlanningContext
     ) throws {
       (self.rules, self.cuts) = (rules, cuts)
       lists = try GateLists.read(try context.files(gate.options.lists))

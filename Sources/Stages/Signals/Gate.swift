@@ -36,7 +36,7 @@ public struct Gate: Stage {
   }
 
   public static let name = "gate"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Keeps documents that meet rules on the measures of scoring stages."
   static let documents = Input<Documents>("documents", "The documents to decide on.")
   static let signals = Input<Signals>(

@@ -5,7 +5,7 @@ struct GateEvaluation {
   let table: SignalTable
   let lists: [String: Set<String>]
   /// By quantile and group; the group of a quantile without `by` is "".
-  let quantiles: [GateQuantile: [String: Double]]
+  let quantiles: [GateQuantile: [ExactText: Double]]
 
   enum Value {
     case number(Double)
@@ -65,7 +65,7 @@ struct GateEvaluation {
     let known = quantiles[quantile] ?? [:]
     guard let group = quantile.group else { return .number(known[""] ?? .nan) }
     guard let texts = table.texts(group) else { return .number(known[""] ?? .nan) }
-    let byCode = texts.values.map { known[$0] ?? .nan }
+    let byCode = texts.values.map { known[ExactText($0)] ?? .nan }
     return .numbers(texts.codes.map { byCode[Int($0)] })
   }
 

@@ -62,15 +62,22 @@ struct GateCuts: JSONRecord {
     var fraction: Double
     var group: String?
     var weight: String?
-    var values: [String: Double]
+    var groups: [Group]
+  }
+
+  /// One group's quantile; its name is a value, not a key, since those of JSON are equal in all forms of a character.
+  struct Group: Codable {
+    var name: String
+    var value: Double
   }
 
   var cuts: [Cut]
 
-  var values: [GateQuantile: [String: Double]] {
+  var values: [GateQuantile: [ExactText: Double]] {
     Dictionary(
-      uniqueKeysWithValues: cuts.map {
-        (GateQuantile(column: $0.column, fraction: $0.fraction, group: $0.group, weight: $0.weight), $0.values)
+      uniqueKeysWithValues: cuts.map { cut in
+        let groups = Dictionary(cut.groups.map { (ExactText($0.name), $0.value) }, uniquingKeysWith: { $1 })
+        return (GateQuantile(column: cut.column, fraction: cut.fraction, group: cut.group, weight: cut.weight), groups)
       })
   }
 
@@ -80,7 +87,7 @@ struct GateCuts: JSONRecord {
     _ quantiles: Set<GateQuantile>, in files: [GateParts.File], check: () throws -> Void = {}
   ) throws -> GateCuts {
     let wanted = quantiles.reduce(into: Set<String>()) { $0.formUnion($1.columns) }
-    let found: [GateQuantile: [String: Double]]
+    let found: [GateQuantile: [ExactText: Double]]
     do {
       found = try GateQuantiles.find(quantiles) { body in
         for file in files {
@@ -89,15 +96,12 @@ struct GateCuts: JSONRecord {
         }
       }
     } catch let error as GateQuantiles.TooManyGroups {
-      throw StageError(
-        .options, "require",
-        "the quantile of '\(error.quantile.column)' by '\(error.quantile.group ?? "")' has more than \(error.maximum) groups",
-        hint: "Group by a field of few values, such as source or domain.")
+      throw error.inRules
     }
     let cuts = found.map { quantile, values in
       Cut(
         column: quantile.column, fraction: quantile.fraction, group: quantile.group, weight: quantile.weight,
-        values: values)
+        groups: values.sorted { $0.key < $1.key }.map { Group(name: $0.key.text, value: $0.value) })
     }
     return GateCuts(cuts: cuts.sorted { $0.order.lexicographicallyPrecedes($1.order) })
   }

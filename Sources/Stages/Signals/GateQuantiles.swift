@@ -1,3 +1,4 @@
+import PipelineKit
 import ShardKit
 
 /// Exact quantiles over any number of tables, by radix selection: each pass over the tables finds 8 more bits of every
@@ -6,11 +7,20 @@ struct GateQuantiles {
   struct TooManyGroups: Error {
     var quantile: GateQuantile
     var maximum: Int
+
+    /// As a mistake in the rules that ask for the quantile.
+    var inRules: StageError {
+      StageError(
+        .options, "require",
+        "the quantile of '\(quantile.column)' by '\(quantile.group ?? "")' has more than \(maximum) groups",
+        hint: "Group by a field of few values, such as source or domain.")
+    }
   }
 
   private struct Key: Hashable {
     var quantile: GateQuantile
-    var group: String
+    /// Two forms of one character are two groups, as they are two values.
+    var group: ExactText
   }
 
   /// What is known of one value sought.
@@ -23,29 +33,34 @@ struct GateQuantiles {
   }
 
   private let maximumGroups: Int
+  /// The groups sought; nil: all.
+  private let chosen: Set<ExactText>?
   private var places: [Key: Int] = [:]
   private var searches: [Search] = []
 
-  private init(maximumGroups: Int) { self.maximumGroups = maximumGroups }
+  private init(maximumGroups: Int, among chosen: Set<ExactText>?) {
+    (self.maximumGroups, self.chosen) = (maximumGroups, chosen)
+  }
 
   /// - Parameters:
   ///   - maximumGroups: of all quantiles; more are too many to be meant.
+  ///   - chosen: the groups whose quantiles are wanted; nil: all.
   ///   - tables: calls its argument with every table, in a fixed order; called eight times.
   /// - Returns: by quantile and group; groups without a value have none.
   /// - Throws: what `tables` throws; `TooManyGroups`.
   static func find(
-    _ quantiles: Set<GateQuantile>, maximumGroups: Int = 100_000,
+    _ quantiles: Set<GateQuantile>, maximumGroups: Int = 100_000, among chosen: Set<ExactText>? = nil,
     in tables: ((SignalTable) throws -> Void) throws -> Void
-  ) throws -> [GateQuantile: [String: Double]] {
+  ) throws -> [GateQuantile: [ExactText: Double]] {
     guard !quantiles.isEmpty else { return [:] }
-    var all = GateQuantiles(maximumGroups: maximumGroups)
+    var all = GateQuantiles(maximumGroups: maximumGroups, among: chosen)
     for pass in 0..<8 {
       try tables { table in
         for quantile in quantiles { try all.add(quantile, table, pass: pass) }
       }
       for (key, place) in all.places { all.searches[place].narrow(to: key.quantile.fraction, isFirst: pass == 0) }
     }
-    var found: [GateQuantile: [String: Double]] = [:]
+    var found: [GateQuantile: [ExactText: Double]] = [:]
     for (key, place) in all.places {
       found[key.quantile, default: [:]][key.group] = Self.value(all.searches[place].prefix)
     }
@@ -56,13 +71,15 @@ struct GateQuantiles {
     guard let values = table.numbers(quantile.column) else { return }
     let groups = quantile.group.flatMap { table.texts($0) }
     let weights = quantile.weight.flatMap { table.numbers($0) }
-    var slots = [Int](repeating: -1, count: groups?.values.count ?? 1)
+    let names = (groups?.values ?? [""]).map { ExactText($0) }
+    let isSought = names.map { chosen?.contains($0) ?? true }
+    var slots = [Int](repeating: -1, count: names.count)
     let shift = UInt64(56 - 8 * pass)
     for (row, value) in values.enumerated() where value.isFinite {
       let weight = weights?[row] ?? 1
-      guard weight > 0, weight.isFinite else { continue }
       let code = groups.map { Int($0.codes[row]) } ?? 0
-      if slots[code] < 0 { slots[code] = try slot(Key(quantile: quantile, group: groups?.values[code] ?? "")) }
+      guard weight > 0, weight.isFinite, isSought[code] else { continue }
+      if slots[code] < 0 { slots[code] = try slot(Key(quantile: quantile, group: names[code])) }
       let ordered = Self.order(value)
       // A shift by 64 leaves nothing, which equals the empty prefix.
       guard ordered >> (shift + 8) == searches[slots[code]].prefix else { continue }

@@ -149,6 +149,37 @@ import Testing
     #expect(missed == rows.joined().count { !($0.score > median) })
   }
 
+  @Test func formsOfACharacterAreTwoGroups() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let rows = (0..<200).map { number in
+      Row(length: 100, score: Double(number), source: number < 120 ? "\u{30AC}" : "\u{30AB}\u{3099}")
+    }
+    let found = try Self.compare([("web", [rows])], [JSONMember("by", "source")], folder)
+    let groups = try #require(Self.measure(found.json, "score")["groups"]?.array)
+    #expect(groups.map { $0["documents"]?.integer } == [120, 80])
+    for (group, rows) in zip(groups, [rows[..<120], rows[120...]]) {
+      #expect(
+        group["quantiles"]?.array?.compactMap(\.double)
+          == [0.05, 0.25, 0.5, 0.75, 0.95].map { Self.quantile(rows.map(\.score), $0) })
+    }
+  }
+
+  /// Only the largest groups are searched for quantiles: of all, there would be more than a search takes.
+  @Test func theLargestOfThousandsOfGroupsAreCompared() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let rows = (0..<6000).map { number in
+      Row(length: 100, score: Double(number % 100), source: number % 30 == 0 ? "s\(number % 4)" : "d\(number)")
+    }
+    let found = try Self.compare([("web", [rows])], [JSONMember("by", "source"), JSONMember("groups", 2)], folder)
+    #expect(found.json["groups"]?.array?.compactMap { $0["name"]?.string } == ["s0", "s2"])
+    #expect(found.json["otherGroups"]?.integer == 5800)
+    for group in try #require(Self.measure(found.json, "score")["groups"]?.array) {
+      #expect(group["quantiles"]?.array?.count == 5)
+    }
+  }
+
   @Test func severalStagesMeasureOneCorpus() throws {
     let folder = temporaryDirectory()
     defer { try? FileSystem.removeTree(folder) }

@@ -214,6 +214,20 @@ import Testing
     #expect(error?.message.hasPrefix("two of the wired scoring stages write 'stars'") == true)
   }
 
+  /// Two forms of one character are two sources, also in the file of quantiles.
+  @Test func quantilesTellFormsOfACharacterApart() throws {
+    let documents = [("\u{30AC}", 0), ("\u{30AB}\u{3099}", 100)].flatMap { source, first in
+      (1...10).map { number in
+        var document = Document(id: "\(first + number)", text: "雨", source: source)
+        document.metadata = Array("{\"a\":\(first + number)}".utf8)
+        return document
+      }
+    }
+    let scorer = try Self.scored([documents], ["numbers": .strings(["a"])])
+    let kept = try Self.gate(rule("a >= quantile(a, 0.9, by: source)"), [documents], by: [scorer]).documents()
+    #expect(kept.map(\.idString) == ["9", "10", "109", "110"])
+  }
+
   /// 1e999 is a number in JSON, but none to compute with.
   @Test func numbersWithoutEndAreMissing() throws {
     let documents = [
