@@ -3,7 +3,8 @@
 usage: kenlm_fixture.py KENLM FOLDER   KENLM has build_binary and query, as KenLM's compile_query_only.sh makes them
 
 The model is one of single characters, from texts in Fixtures, by absolute discounting. A fifth of the bigrams are left out that
-no trigram begins with, but some end with, as pruning does. Scores of sentences are for the ARPA file; the program gives the
+no trigram begins with, but some end with, as pruning does. Another model is one of four words and pairs of them, without
+<unk>. Scores of sentences are for the ARPA file; the program gives the
 same for both binary forms, which is checked.
 """
 import glob
@@ -17,6 +18,24 @@ from collections import Counter
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DISCOUNT = 0.75
+BIGRAMS = """\\data\\
+ngram 1=4
+ngram 2=4
+
+\\1-grams:
+-99\t<s>\t-0.3
+-0.9\t</s>
+-0.7\t雨\t-0.25
+-0.8\t降る\t-0.125
+
+\\2-grams:
+-0.4\t<s> 雨
+-0.3\t雨 降る
+-0.2\t降る </s>
+-0.6\t雨 雨
+
+\\end\\
+"""
 
 
 def lines():
@@ -68,22 +87,32 @@ def scores(query, model, sentences):
     return [line.split("\t") for line in said.stdout.splitlines() if line.startswith("Total:")]
 
 
-def main(kenlm, folder):
-    found = list(lines())
-    with open(f"{folder}/model.arpa", "w", encoding="utf-8") as out:
-        out.write(arpa(grams(found[::2])))
-    for name, arguments in [("probing", ["probing"]), ("trie", ["trie"]), ("quantized", ["-q", "4", "-b", "4", "trie"])]:
-        subprocess.run(
-            [f"{kenlm}/build_binary", "-w", "after", *arguments, f"{folder}/model.arpa", f"{folder}/{name}.binary"], check=True)
-    sentences = [" ".join(characters) for characters in found[:24]] + ["", "<s> 春 </s>", "春 <unk> x 春 春"]
-    query = f"{kenlm}/query"
-    said = scores(query, f"{folder}/model.arpa", sentences)
-    for name in ("probing", "trie"):
-        assert scores(query, f"{folder}/{name}.binary", sentences) == said, name
-    with open(f"{folder}/scores.tsv", "w", encoding="utf-8") as out:
+def make(kenlm, folder, text, name, forms, sentences):
+    """Writes a model, its binary forms by their names' beginnings, and what the program says of sentences."""
+    model = f"{folder}/{name}.arpa"
+    with open(model, "w", encoding="utf-8") as out:
+        out.write(text)
+    for form, arguments in forms.items():
+        subprocess.run([f"{kenlm}/build_binary", "-w", "after", *arguments, model, f"{folder}/{form}.binary"], check=True)
+    said = scores(f"{kenlm}/query", model, sentences)
+    for form, arguments in forms.items():
+        if "-q" not in arguments:
+            assert scores(f"{kenlm}/query", f"{folder}/{form}.binary", sentences) == said, form
+    with open(f"{folder}/{'scores' if name == 'model' else name}.tsv", "w", encoding="utf-8") as out:
         for sentence, parts in zip(sentences, said):
             total, unknown = parts[0].split()[1], parts[0].split()[3]
             out.write(f"{total}\t{unknown}\t{sentence}\n")
+
+
+def main(kenlm, folder):
+    found = list(lines())
+    make(
+        kenlm, folder, arpa(grams(found[::2])), "model",
+        {"probing": ["probing"], "trie": ["trie"], "quantized": ["-q", "4", "-b", "4", "trie"]},
+        [" ".join(characters) for characters in found[:24]] + ["", "<s> 春 </s>", "春 <unk> x 春 春"])
+    make(
+        kenlm, folder, BIGRAMS, "bigrams", {"bigrams-probing": ["probing"], "bigrams-trie": ["trie"]},
+        ["雨 降る", "雷 雨", "降る 雷 降る", "雨 雨 雨"])
 
 
 if __name__ == "__main__":

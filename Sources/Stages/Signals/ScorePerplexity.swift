@@ -49,7 +49,7 @@ public struct ScorePerplexity: Stage {
   public static func options(of phase: Phase) -> Set<String>? { phase == .compile ? [] : nil }
 
   public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
-    let model = try model(in: context), isBinary = BackoffModel.isBinary(model.path)
+    let model = try model(in: context), isBinary = try BackoffModel.isBinary(model.path)
     switch phase {
     case .compile:
       guard !isBinary else { return [] }
@@ -110,9 +110,9 @@ public struct ScorePerplexity: Stage {
       if options.form == .nfkc {
         normalized.removeAll(keepingCapacity: true)
         document.text.withUnsafeBufferPointer { NFKC.current.normalize($0, into: &normalized) }
-        normalized.withUnsafeBufferPointer { scorer.add($0, unit, to: &score) }
+        try normalized.withUnsafeBufferPointer { try scorer.add($0, unit, to: &score) }
       } else {
-        document.text.withUnsafeBufferPointer { scorer.add($0, unit, to: &score) }
+        try document.text.withUnsafeBufferPointer { try scorer.add($0, unit, to: &score) }
       }
       let unknown = score.tokens > 0 ? Double(score.unknown) / Double(score.tokens) : .nan
       try output.write(document, [score.perplexity, Double(score.tokens), unknown])

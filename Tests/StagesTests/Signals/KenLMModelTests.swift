@@ -11,8 +11,10 @@ import Testing
   private static func fixture(_ name: String) -> String { packagePath("Fixtures/kenlm/\(name)") }
 
   /// What the program said: a sentence's logarithm, words that the model does not know, the sentence.
-  private static func said() throws -> [(logarithm: Double, unknown: Int, sentence: String)] {
-    try String(decoding: FileSystem.read(fixture("scores.tsv")), as: UTF8.self).split(separator: "\n").map { line in
+  private static func said(_ name: String = "scores.tsv") throws -> [(
+    logarithm: Double, unknown: Int, sentence: String
+  )] {
+    try String(decoding: FileSystem.read(fixture(name)), as: UTF8.self).split(separator: "\n").map { line in
       let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
       return (try #require(Double(parts[0])), try #require(Int(parts[1])), String(parts[2]))
     }
@@ -20,10 +22,10 @@ import Testing
 
   private static func score(
     _ text: String, _ model: BackoffModel, _ unit: BackoffModel.Unit = .words
-  ) -> BackoffModel.Score {
+  ) throws -> BackoffModel.Score {
     var score = BackoffModel.Score()
     let scorer = BackoffScorer(model)
-    Array(text.utf8).withUnsafeBufferPointer { scorer.add($0, unit, to: &score) }
+    try Array(text.utf8).withUnsafeBufferPointer { try scorer.add($0, unit, to: &score) }
     return score
   }
 
@@ -39,19 +41,19 @@ import Testing
     for path in ["model.arpa", "probing.binary", "trie.binary"].map(Self.fixture) + [table] {
       let model = try BackoffModel(path)
       #expect(model.order == 3)
-      #expect(BackoffModel.isBinary(path) == path.hasSuffix(".binary"))
+      #expect(try BackoffModel.isBinary(path) == path.hasSuffix(".binary"))
       for (logarithm, unknown, sentence) in said where !sentence.isEmpty {
-        let score = Self.score(sentence, model)
+        let score = try Self.score(sentence, model)
         #expect(abs(score.logarithm - logarithm) < 1e-4, "\(path) \(sentence)")
         #expect(
           score.unknown == unknown && score.tokens == sentence.split(separator: " ").count + 1, "\(path) \(sentence)")
         // Characters of a sentence without white space are the same words.
         let joined = sentence.filter { $0 != " " }
         guard !joined.contains("<") else { continue }
-        #expect(Self.score(joined, model, .characters) == score, "\(path) \(joined)")
+        #expect(try Self.score(joined, model, .characters) == score, "\(path) \(joined)")
       }
       // A text is the sum of its lines; those without words are no sentences.
-      let all = Self.score(said.map(\.sentence).joined(separator: "\n\n"), model)
+      let all = try Self.score(said.map(\.sentence).joined(separator: "\n\n"), model)
       let sum = said.filter { !$0.sentence.isEmpty }.reduce(0) { $0 + $1.logarithm }
       #expect(abs(all.logarithm - sum) < 1e-2)
     }
@@ -91,6 +93,83 @@ import Testing
     }
   }
 
+  /// A model of bigrams without `<unk>`.
+  @Test func aModelOfTwoWordsWithoutUnknownOnesGivesWhatTheProgramSays() throws {
+    for name in ["bigrams.arpa", "bigrams-probing.binary", "bigrams-trie.binary"] {
+      let model = try BackoffModel(Self.fixture(name))
+      #expect(model.order == 2)
+      for (logarithm, unknown, sentence) in try Self.said("bigrams.tsv") {
+        let score = try Self.score(sentence, model)
+        #expect(abs(score.logarithm - logarithm) < 1e-4 && score.unknown == unknown, "\(name) \(sentence)")
+      }
+    }
+  }
+
+  /// Where the keys of a probing file's words, bigrams and trigrams begin, how many there are, and their distance in bytes.
+  private static func tables(_ bytes: [UInt8]) -> [(start: Int, slots: Int, stride: Int)] {
+    func number(_ at: Int) -> Int { bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: at, as: Int.self) } }
+    let counts = (0..<3).map { number(108 + 8 * $0) }
+    let slots = counts.map { max($0 + 1, Int(1.5 * Float($0))) }
+    let unigrams = 136 + 12 * slots[0] + 8
+    let bigrams = unigrams + 8 * (counts[0] + 1)
+    return [(144, slots[0], 12), (bigrams, slots[1], 16), (bigrams + 16 * slots[1], slots[2], 12)]
+  }
+
+  /// Look-ups of what is not there would find no end, or take an entry for missing that is there.
+  @Test func tablesWithoutAnEmptySlotAreRefused() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let whole = try FileSystem.read(Self.fixture("probing.binary"))
+    let text = try Self.said().map(\.sentence).joined(separator: "\n")
+    for table in Self.tables(whole) {
+      var bytes = whole
+      var filled = 0
+      for slot in 0..<table.slots {
+        let at = table.start + table.stride * slot
+        guard bytes[at..<at + 8].allSatisfy({ $0 == 0 }) else { continue }
+        bytes.replaceSubrange(at..<at + 8, with: [7, UInt8(filled & 0xFF), UInt8(filled >> 8), 1, 2, 3, 4, 5])
+        filled += 1
+      }
+      #expect(filled > table.slots / 4)
+      try FileSystem.write(bytes, to: folder + "/m")
+      let error = #expect(throws: ShardError.self) { try Self.score(text, BackoffModel(folder + "/m")) }
+      #expect(error?.code == .unsupported && error?.description.contains("too full") == true)
+    }
+  }
+
+  /// A perplexity of NaN would pass for that of an empty document.
+  @Test func weightsThatAreNoNumbersAreRefused() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    for name in ["bigrams-probing.binary", "bigrams-trie.binary"] {
+      let whole = try FileSystem.read(Self.fixture(name))
+      // The logarithms of </s> and of 雨.
+      for (number, isOpened) in [(Float(-0.9), false), (-0.7, true)] {
+        var bytes = whole
+        let old = (0..<4).map { UInt8(truncatingIfNeeded: number.bitPattern >> (8 * $0)) }
+        let at = try #require(bytes.firstRange(of: old) ?? bytes.firstRange(of: old[..<3] + [old[3] & 0x7F]))
+        bytes.replaceSubrange(at, with: [0, 0, 0xC0, 0xFF])
+        try FileSystem.write(bytes, to: folder + "/m.binary")
+        if isOpened { _ = try BackoffModel(folder + "/m.binary") }
+        let error = #expect(throws: ShardError.self, "\(name) \(number)") {
+          try Self.score("雪 雨", BackoffModel(folder + "/m.binary"))
+        }
+        #expect(error?.code == .malformed && error?.description.contains("no finite probability") == true)
+      }
+    }
+  }
+
+  @Test func onlyARPAFilesAreCompiledAndWhatIsNotThereIsSaid() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let sink = try FileSink(folder + "/table")
+    let error = #expect(throws: ShardError.self) {
+      try BackoffModel.compile(Self.fixture("trie.binary"), to: sink)
+    }
+    #expect(error?.code == .unsupported)
+    #expect(throws: ShardError.self) { try BackoffModel.isBinary(folder + "/none") }
+  }
+
   /// Damaged files are refused, or give some number, but never read what is not theirs.
   @Test func damagedModelsAreRefusedOrScored() throws {
     let folder = temporaryDirectory()
@@ -113,7 +192,11 @@ import Testing
         if round == 99 { for place in 140..<bytes.count { bytes[place] = UInt8.random(in: 1...255, using: &random) } }
         try FileSystem.write(bytes, to: folder + "/m")
         guard let model = try? BackoffModel(folder + "/m") else { continue }
-        #expect(Self.score(text, model).tokens > 20)
+        do {
+          #expect(try Self.score(text, model).tokens > 20)
+        } catch let error as ShardError {
+          #expect(error.code == .malformed || error.code == .unsupported, "\(error)")
+        }
       }
     }
     let table = folder + "/table"
