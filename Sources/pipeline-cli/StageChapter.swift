@@ -24,7 +24,7 @@ enum StageChapter: String, CaseIterable {
   ]
   private static let verbs: [String: StageChapter] = [
     "crawl": .fetch, "download": .fetch, "upload": .publish, "read": .read, "extract": .read, "select": .read,
-    "sample": .read,
+    "sample": .read, "embed": .dedupe,
   ]
   private static let families: [String: StageChapter] = [
     "text": .clean, "filter": .clean, "redact": .clean, "score": .clean, "gate": .clean, "infer": .clean,

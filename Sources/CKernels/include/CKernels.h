@@ -6,6 +6,7 @@
 
 #include "deflate_size.h"
 #include "minhash.h"
+#include "vectors.h"
 
 uint64_t pl_xxh64(const void *_Nullable bytes, size_t length, uint64_t seed);
 uint64_t pl_xxh3(const void *_Nullable bytes, size_t length);

@@ -1,6 +1,7 @@
 /// What an artifact contains. A port accepts one kind; wiring another is a load-time error.
 public enum ArtifactKind: String, Sendable, CaseIterable {
-  case documents, signals, signatures, clusters, intermediate, tokenizer, mds, classifier, checkpoint, checkpoints,
+  case documents, signals, vectors, signatures, clusters, intermediate, tokenizer, mds, classifier, checkpoint,
+    checkpoints,
     huggingFaceModel,
     metrics,
     report, files
@@ -17,6 +18,8 @@ public protocol ArtifactType { static var kind: ArtifactKind { get } }
 public enum Documents: ArtifactType { public static let kind = ArtifactKind.documents }
 /// Measures beside documents: files of `SignalsWriter`, one per file of documents, in their order.
 public enum Signals: ArtifactType { public static let kind = ArtifactKind.signals }
+/// Vectors of documents, beside them: safetensors, one file per file of documents, in their order.
+public enum Vectors: ArtifactType { public static let kind = ArtifactKind.vectors }
 public enum Signatures: ArtifactType { public static let kind = ArtifactKind.signatures }
 public enum Clusters: ArtifactType { public static let kind = ArtifactKind.clusters }
 /// What one phase of a stage hands to the next, in a form of its own.
