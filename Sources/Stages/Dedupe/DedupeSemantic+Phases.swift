@@ -97,30 +97,22 @@ extension DedupeSemantic {
   /// *pairs*: the similar pairs of some clusters.
   func findPairs(_ workspace: Workspace) throws {
     let key = workspace.task.key, vectors = try vectors(workspace)
-    let files = try workspace.files("members").map { try MappedFile($0.path) }
+    let lists = try workspace.files("members").map { try MemberList($0.path) }
     let file = try workspace.file(Self.pairs, key + ".pairs")
     var search = SemanticPairs(vectors, floor: options.floor, workspace.control)
     for cluster in try workspace.payload(Range<Int>.self) {
       var members: [UInt32] = []
-      for (part, file) in files.enumerated() {
-        let records = file.bytes.bindMemory(to: ClusterMember.self)
-        let start = Self.start(of: cluster, in: records), end = Self.start(of: cluster + 1, in: records)
-        file.forEachRecord(of: records[start..<end]) {
-          members.append(UInt32(vectors.table.bases[part]) + $0.document)
-        }
+      for (part, list) in lists.enumerated() {
+        list.forEachRow(of: cluster) { members.append(UInt32(vectors.table.bases[part]) + $0) }
       }
       try search.search(members) { try file.write(record: $0) }
     }
+    workspace.warn(
+      "pairs-limited", times: search.limited,
+      "documents have \(SemanticPairs.mostPairs) or more preferred ones with a similarity of at least \(options.floor), of "
+        + "which only the \(SemanticPairs.mostPairs) most preferred count; more similar ones may be missed. Raise "
+        + "'similarityFloor'")
     try workspace.publish(Self.pairs, file, name: key + ".pairs")
-  }
-
-  private static func start(of cluster: Int, in members: UnsafeBufferPointer<ClusterMember>) -> Int {
-    var (low, high) = (0, members.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if Int(members[middle].cluster) < cluster { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 
   /// *clusters*: stores every pair once with its similarity, and lists the removed documents of each input file.

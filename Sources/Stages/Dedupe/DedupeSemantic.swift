@@ -66,6 +66,10 @@ public struct DedupeSemantic: Stage, DerivedOptions {
 
   static let documentsPerCluster = 4096
   private static let mostTasks = 64
+  /// Of a task that finds pairs: the vectors of a block twice, mapped pages, and what every task holds.
+  private static let blockBytes = 128 << 20
+  /// Of a document of the largest cluster while it is divided.
+  private static let bytesPerMember = 48
 
   public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
@@ -166,13 +170,15 @@ public struct DedupeSemantic: Stage, DerivedOptions {
     let clusters = documents(context.files(Self.centers))
     let tasks = max(1, min(Self.mostTasks, clusters))
     let files = context.files(Self.members), members: TaskInputs = ["members": files]
-    let count = files.reduce(0) { $0 + Int($1.bytes) } / MemoryLayout<ClusterMember>.stride
-    // The vectors of a block, and the numbers of the documents of a cluster while it is divided.
-    let memoryBytes = 128 << 20 + 48 * count / tasks
+    let lists = try files.map { try MemberList($0.path) }
     return try (0..<tasks).map { task in
       let own = (task * clusters / tasks)..<((task + 1) * clusters / tasks)
-      return try TaskPlan(key: TaskPlan.padded(task), inputs: all, payload: own, memoryBytes: memoryBytes)
-        .with(inputs: members)
+      // The vectors of a block, and the numbers of the documents of a cluster while it is divided.
+      let largest = own.reduce(0) { most, cluster in max(most, lists.reduce(0) { $0 + $1.rows(of: cluster).count }) }
+      return try TaskPlan(
+        key: TaskPlan.padded(task), inputs: all, payload: own,
+        memoryBytes: Self.blockBytes + Self.bytesPerMember * largest
+      ).with(inputs: members)
     }
   }
 

@@ -11,6 +11,30 @@ struct ClusterMember: SortableRecord {
   static func < (a: ClusterMember, b: ClusterMember) -> Bool { a.prefix < b.prefix }
 }
 
+/// A file of members, by cluster.
+struct MemberList {
+  private let file: MappedFile
+  private var records: UnsafeBufferPointer<ClusterMember> { file.bytes.bindMemory(to: ClusterMember.self) }
+
+  init(_ path: String) throws(ShardError) { file = try MappedFile(path) }
+
+  /// The places of a cluster's records.
+  func rows(of cluster: Int) -> Range<Int> { start(of: cluster)..<start(of: cluster + 1) }
+
+  func forEachRow(of cluster: Int, _ body: (UInt32) -> Void) {
+    file.forEachRecord(of: records[rows(of: cluster)]) { body($0.document) }
+  }
+
+  private func start(of cluster: Int) -> Int {
+    var (low, high) = (0, records.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if Int(records[middle].cluster) < cluster { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
 /// Two similar documents, the preferred one second.
 struct SimilarPair: SortableRecord {
   var worse: UInt32
@@ -44,6 +68,8 @@ struct SemanticPairs {
   private let block: Int
   private var pages = PageCount(limit: SortingMemory.mappedBytes)
   private var products = InnerProducts()
+  /// Documents with the most pairs that are stored.
+  private(set) var limited = 0
 
   init(_ vectors: VectorTable, floor: Double, _ control: TaskControl, block: Int? = nil) {
     (self.vectors, self.floor, self.control) = (vectors, floor, control)
@@ -127,15 +153,22 @@ struct SemanticPairs {
           products.compute(
             rows.baseAddress! + worse * width, with: rows.baseAddress! + tile * width, rows: compared, width: width)
         }
-        for better in 0..<compared where Double(products.values[better]) >= floor && pairs[worse] < Self.mostPairs {
+        for better in 0..<compared where pairs[worse] < Self.mostPairs {
+          guard let similarity = similarity(products.values[better]) else { continue }
           pairs[worse] += 1
-          try found(
-            SimilarPair(
-              worse: members[worse], better: members[tile + better],
-              similarity: min(1, Double(products.values[better]))))
+          if pairs[worse] == Self.mostPairs { limited += 1 }
+          try found(SimilarPair(worse: members[worse], better: members[tile + better], similarity: similarity))
         }
       }
       try control.check()
     }
+  }
+
+  /// In whole millionths, so that equal vectors have 1, whatever their sums were rounded to; nil below the floor.
+  private func similarity(_ product: Float) -> Double? {
+    guard Double(product) >= floor - 1 / Double(Duplicate.whole) else { return nil }
+    let millionths = (Double(product) * Double(Duplicate.whole)).rounded()
+    let similarity = min(1, millionths / Double(Duplicate.whole))
+    return similarity >= floor ? similarity : nil
   }
 }

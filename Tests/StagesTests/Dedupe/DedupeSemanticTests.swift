@@ -193,6 +193,9 @@ private struct PlantedVectors {
     let harness = try planted.run(Self.members())
     #expect(try harness.documents().count == 1)
     let most = SemanticPairs.mostPairs
+    #expect(harness.warnings["pairs-limited"] == 400 - most)
+    // Whatever its sums are rounded to, an equal vector is equal.
+    #expect(try planted.run(["threshold": 1]).documents().count == 1)
     #expect(harness.metrics["pairs"] == Double(most * (most - 1) / 2 + most * (400 - most)))
   }
 

@@ -17,6 +17,33 @@ struct EmbeddingTests {
     return try stage.run()
   }
 
+  /// Vectors beside documents, of length one and by id, and what `dedupe.semantic` makes of them.
+  @Test func documentsOfOneMeaningAreRemoved() throws {
+    let model = try TinyModel(.ropeBERT)
+    let texts = ["東京大阪。名古屋", "横浜。札幌", "東京大阪。名古屋", "札幌の大阪、名古屋東京", "横浜。札幌"]
+    let documents = texts.enumerated().map { Document(id: "d\($0)", text: $1, source: "test") }
+    let stage = try StageHarness(DocumentsEmbed.self, options: ["device": "cpu", "prefix": "京"])
+    try stage.add(documents: [documents, []])
+    let harness = try start(stage, model)
+    #expect(harness.ledger.imbalance == 0 && harness.ledger.input.documents == 5)
+    let file = try SafetensorsFile(harness.files("vectors")[0].path)
+    let ids = try file.withBytes(of: "ids") { (_, bytes) in
+      (0..<5).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+    }
+    #expect(ids == documents.map { recordHash($0.id) })
+    let vectors = try file.floats(of: "vectors")
+    #expect(try file.entry("vectors").shape == [5, 48])
+    for row in 0..<5 {
+      let norm = vectors[(48 * row)..<(48 * row + 48)].reduce(0) { $0 + $1 * $1 }
+      #expect(abs(norm - 1) < 1e-4)
+    }
+    let dedupe = try StageHarness(DedupeSemantic.self, options: ["threshold": .number(0.9999)])
+    try dedupe.add(documents: [documents, []])
+    dedupe.add(files: harness.files("vectors"), to: "vectors")
+    try dedupe.run()
+    #expect(try dedupe.drops().map(\.id) == ["d2", "d4"] && dedupe.drops().map(\.survivor) == ["d0", "d1"])
+  }
+
   /// Padding beside others' texts, or their order, must change nothing.
   @Test(arguments: [Pooling.mean, .cls]) func aTextsVectorIsItsOwn(_ pooling: Pooling) throws {
     let model = try TinyModel(.mosaicBERT)
@@ -158,32 +185,5 @@ struct EmbeddingTests {
       "| steps | 1,000 |", "| learningRate | 0.0003 |", "| GPU hours | 0 |",
       "| JCommonsenseQA | accuracy | 0.812 | 0.010 | 5e-05 | 4 | 3 |",
     ] { #expect(text.contains(part), "\(part)") }
-  }
-
-  /// Vectors beside documents, of length one and by id, and what `dedupe.semantic` makes of them.
-  @Test func documentsOfOneMeaningAreRemoved() throws {
-    let model = try TinyModel(.ropeBERT)
-    let texts = ["東京大阪。名古屋", "横浜。札幌", "東京大阪。名古屋", "札幌の大阪、名古屋東京", "横浜。札幌"]
-    let documents = texts.enumerated().map { Document(id: "d\($0)", text: $1, source: "test") }
-    let stage = try StageHarness(DocumentsEmbed.self, options: ["device": "cpu", "prefix": "京"])
-    try stage.add(documents: [documents, []])
-    let harness = try start(stage, model)
-    #expect(harness.ledger.imbalance == 0 && harness.ledger.input.documents == 5)
-    let file = try SafetensorsFile(harness.files("vectors")[0].path)
-    let ids = try file.withBytes(of: "ids") { (_, bytes) in
-      (0..<5).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
-    }
-    #expect(ids == documents.map { recordHash($0.id) })
-    let vectors = try file.floats(of: "vectors")
-    #expect(try file.entry("vectors").shape == [5, 48])
-    for row in 0..<5 {
-      let norm = vectors[(48 * row)..<(48 * row + 48)].reduce(0) { $0 + $1 * $1 }
-      #expect(abs(norm - 1) < 1e-4)
-    }
-    let dedupe = try StageHarness(DedupeSemantic.self, options: ["threshold": .number(0.9999)])
-    try dedupe.add(documents: [documents, []])
-    dedupe.add(files: harness.files("vectors"), to: "vectors")
-    try dedupe.run()
-    #expect(try dedupe.drops().map(\.id) == ["d2", "d4"] && dedupe.drops().map(\.survivor) == ["d0", "d1"])
   }
 }
