@@ -24,10 +24,13 @@ struct SampleTraceReport {
     var stage: String
     /// The named set of tokens that it is from.
     var set: String?
+    /// How often that set was read before.
+    var epoch: Int
 
-    init(stage: String, set: String? = nil) {
+    init(stage: String, set: String? = nil, epoch: Int = 0) {
       self.stage = stage
       self.set = set
+      self.epoch = epoch
     }
   }
 
@@ -56,7 +59,9 @@ struct SampleTraceReport {
     data = chosen.map { sample in
       tokens.isEmpty
         ? Data(stage: traced.stage)
-        : Data(stage: tokens[sample.data].artifact.manifest.stage, set: tokens[sample.data].name)
+        : Data(
+          stage: tokens[sample.data].artifact.manifest.stage, set: tokens[sample.data].name,
+          epoch: sample.epoch)
     }
     var samples = chosen.map { SampleParts(shard: $0.shard, file: $0.file, sample: $0.sample) }
     for (number, tokens) in tokens.enumerated() {
@@ -136,7 +141,7 @@ extension SampleTraceReport {
     var lines = heading(style)
     for (sample, data) in zip(origins.samples, data) {
       if !lines.isEmpty { lines.append("") }
-      let set = data.set.map { "\($0): " } ?? ""
+      let set = data.set.map { "\($0), epoch \(data.epoch): " } ?? ""
       lines.append(style.bold("\(set)\(data.stage) \(sample.file), sample \(sample.sample)"))
       if sample.parts.isEmpty, step?.remote.isEmpty ?? true {
         lines.append(style.dim("  does not name its documents: it has no column 'documents' or 'id'"))
@@ -161,7 +166,9 @@ extension SampleTraceReport {
     let state = step.isFinished ? "" : ", not finished"
     var lines = [
       style.bold("step \(Quantities.count(step.step)) of \(step.stage)")
-        + " (of \(Quantities.count(step.steps))\(state)): epoch \(step.epoch), "
+        // Named sets have epochs of their own.
+        + " (of \(Quantities.count(step.steps))\(state)): "
+        + (data.first?.set == nil ? "epoch \(step.epoch), " : "")
         + Quantities.plural(step.batch, "sample")
     ]
     if step.isPassedOver {
@@ -239,7 +246,13 @@ extension SampleTraceReport {
   }
 
   private func json(_ sample: SampleParts, _ data: Data) -> JSONValue {
-    let set = data.set.map { [JSONMember("set", .string($0)), JSONMember("data", .string(data.stage))] } ?? []
+    let set =
+      data.set.map {
+        [
+          JSONMember("set", .string($0)), JSONMember("epoch", .integer(data.epoch)),
+          JSONMember("data", .string(data.stage)),
+        ]
+      } ?? []
     return .object(
       set + [
         JSONMember("shard", .integer(sample.shard)), JSONMember("file", .string(sample.file)),

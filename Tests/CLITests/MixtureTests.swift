@@ -91,7 +91,7 @@ import Testing
     #expect(lengths.count >= 13 && lengths == lengths.sorted() && Set(lengths).count > 2)
     #expect(seen == ["water false": 10, "paper false": 2, "water true": 6, "paper true": 6])
     let text = try bench.run("trace", "train", "--step", "3", "--samples", "2").out
-    #expect(text.contains("\nwater: encode-rivers shard.0"))
+    #expect(text.contains("\nwater, epoch 0: encode-rivers shard.0") && text.contains("(of 12): 6 samples"), "\(text)")
     // Every name is checked before anything trains.
     let wrong = try bench.run(
       "run", "corpus.json", "--set", #"stages.train.options.mixture={"weights":{"water":1,"papre":1}}"#)

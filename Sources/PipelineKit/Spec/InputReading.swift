@@ -11,12 +11,20 @@ struct InputReading {
 
   mutating func sources(of port: JSONMember, _ path: String) -> [Source] {
     guard case .object(let named) = port.value else { return sources(port.node, named: nil, path) }
+    if named.isEmpty {
+      problems.append((port.node.offset, path, "has no names: name a stage, or remove the input"))
+    }
     return named.flatMap { member -> [Source] in
       let path = "\(path).\(member.key)"
       if member.key.isEmpty || !member.key.utf8.allSatisfy(Foreach.isNameByte) {
         problems.append((member.keyOffset, path, "a name must consist of letters, digits, '-' and '_'"))
       }
-      return sources(member.node, named: member.key, path)
+      let known = problems.count
+      let own = sources(member.node, named: member.key, path)
+      if own.isEmpty, problems.count == known {
+        problems.append((member.node.offset, path, "names no stage: write one, or remove the name"))
+      }
+      return own
     }
   }
 

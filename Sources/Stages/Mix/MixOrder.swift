@@ -31,7 +31,7 @@ public struct MixOrder: Stage {
     @Option("Position of documents without a value; 'drop' drops them.") public var missing = Missing.last
     @Option("Seed of the order within a bucket.", in: 0...Int.max) public var seed = 0
     @Option(
-      "Maximum size of text in a file of the result, which a task holds in memory.",
+      "Maximum size of the documents in a file of the result, as JSON lines, which a task holds in memory.",
       in: ByteCount(1 << 10)...ByteCount.gibibytes(4))
     public var fileBytes = ByteCount.mebibytes(64)
     @Option(
@@ -43,7 +43,7 @@ public struct MixOrder: Stage {
   }
 
   public static let name = "mix.order"
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Orders documents by their length or by a measure, from bucket to bucket: a curriculum."
   static let documents = Input<Documents>("documents", "The documents to order.")
   static let signals = Input<Signals>(
@@ -133,7 +133,7 @@ public struct MixOrder: Stage {
     return parts.bytes.enumerated().map { part, bytes in
       TaskPlan(
         key: TaskPlan.padded(part), inputs: [.main: pieces, Self.positionsRole: [file]],
-        // The texts, their lines, and the document that is written.
+        // The lines, which grow as they are read, and the document that is written.
         memoryBytes: 64 << 20 + 3 * bytes)
     }
   }
@@ -156,11 +156,15 @@ public struct MixOrder: Stage {
     let stream = workspace.documents(counted: false)
     var document = Document()
     var row = 0
+    var line: [UInt8] = []
     while try stream.next(&document) {
+      line.removeAll(keepingCapacity: true)
+      document.append(to: &line)
       let hash = document.id.withUnsafeBytes { xxh64($0, seed: UInt64(options.seed)) }
       try file.write(
         record: MeasuredRow(
-          value: measure.value(of: document, row: row), hash: hash, bytes: UInt64(document.text.count)))
+          value: measure.value(of: document, row: row), hash: hash, bytes: UInt64(document.text.count),
+          lineBytes: UInt64(line.count)))
       row += 1
     }
     try workspace.publish(Self.rows, file, name: name)

@@ -120,19 +120,25 @@ struct GatheredPieces {
     let mapped = try MappedFile(index)
     defer { withExtendedLifetime(mapped) {} }
     let words = mapped.bytes.bindMemory(to: UInt64.self)
-    let count = Int(words.first ?? 0)
+    // Numbers of a damaged file may be any: none is added up before it is compared.
+    guard let first = words.first, let count = Int(exactly: first), count <= words.count / 4 else {
+      throw Self.damaged(index)
+    }
+    let listed = words.count - 1 - 4 * count
+    guard listed >= 0 else { throw Self.damaged(index) }
     var before = 0
     for number in 0..<count {
       let at = 1 + 4 * number
-      guard at + 4 <= words.count else { throw Self.damaged(index) }
-      let documents = Int(words[at + 3])
+      guard let documents = Int(exactly: words[at + 3]), documents <= listed - before else { throw Self.damaged(index) }
       guard words[at] == UInt64(part) else {
         before += documents
         continue
       }
       let first = 1 + 4 * count + before
-      guard first + documents <= words.count else { throw Self.damaged(index) }
-      let frame = try FileSource(path, offset: Int64(words[at + 1]), length: Int64(words[at + 2]))
+      guard let offset = Int64(exactly: words[at + 1]), let length = Int64(exactly: words[at + 2]),
+        length <= .max - offset
+      else { throw Self.damaged(index) }
+      let frame = try FileSource(path, offset: offset, length: length)
       try read(frame, positions: words[first..<first + documents], index)
       return
     }

@@ -28,7 +28,7 @@ struct OrderMeasure {
   }
 }
 
-/// A document of a file, in the file's order: 24 bytes.
+/// A document of a file, in the file's order: 32 bytes.
 struct MeasuredRow: BitwiseCopyable {
   /// NaN: there is none.
   var value: Double
@@ -36,13 +36,15 @@ struct MeasuredRow: BitwiseCopyable {
   var hash: UInt64
   /// Of its text.
   var bytes: UInt64
+  /// Of its JSON line, with the line break.
+  var lineBytes: UInt64
 }
 
 /// The parts of an ordered corpus, each a file of the result.
 struct OrderParts: JSONRecord {
   /// The position of each part's first document.
   var starts: [UInt64]
-  /// Text of each part.
+  /// JSON lines of each part.
   var bytes: [Int]
 }
 
@@ -154,24 +156,27 @@ struct OrderedPositions {
       var rows: UInt64 = 0
       try forEachRecord(of: file, as: MeasuredRow.self) { row in
         try body(
-          OrderedRow(key: 0, hash: row.hash, place: UInt64(number) << 32 | rows, value: row.value, bytes: row.bytes))
+          OrderedRow(
+            key: 0, hash: row.hash, place: UInt64(number) << 32 | rows, value: row.value, bytes: row.bytes,
+            lineBytes: row.lineBytes))
         rows += 1
       }
     }
   }
 
   private mutating func add(_ row: OrderedRow, at position: UInt64) {
-    let bytes = Int(row.bytes)
-    if let last = parts.bytes.last, last + bytes <= options.fileBytes.bytes {
-      parts.bytes[parts.bytes.count - 1] += bytes
+    // A task holds whole lines: a document may have far more metadata than text.
+    let line = Int(row.lineBytes)
+    if let last = parts.bytes.last, last + line <= options.fileBytes.bytes {
+      parts.bytes[parts.bytes.count - 1] += line
     } else {
       parts.starts.append(position)
-      parts.bytes.append(bytes)
+      parts.bytes.append(line)
     }
     let hasBuckets = options.buckets > 0 || !options.edges.isEmpty
     let number = hasBuckets || row.value.isNaN ? row.key : 1
     if buckets.last?.number != number { buckets.append(Bucket(number: number)) }
-    buckets[buckets.count - 1].add(row, bytes)
+    buckets[buckets.count - 1].add(row, Int(row.bytes))
   }
 
   /// Each file's positions, in the order of its documents.
@@ -225,6 +230,7 @@ private struct OrderedRow: SortableRecord {
   var place: UInt64
   var value: Double
   var bytes: UInt64
+  var lineBytes: UInt64
 
   var prefix: UInt64 { key }
 

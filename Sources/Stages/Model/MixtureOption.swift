@@ -99,6 +99,27 @@ public struct MixtureOption: OptionValue, Equatable {
     return values
   }
 
+  /// The last step of each phase.
+  /// - Throws: `StageError` (`.options`) if one does not end after the one before, and before the training.
+  func ends(steps: Int) throws -> [Int] {
+    var first = 0
+    return try phases.enumerated().map { number, phase in
+      guard let until = phase.until else { return steps }
+      let step = until < 1 ? Int((until * Double(steps)).rounded()) : Int(until)
+      guard step > first, step < steps else {
+        throw StageError(
+          .options, "mixture",
+          "\(Self.place(number, of: phases.count))ends at step \(step), which is not between \(first + 1) and \(steps - 1)",
+          hint: "Let phases end one after another, before the last step, \(steps).")
+      }
+      first = step
+      return step
+    }
+  }
+
+  /// Of a phase, for messages; the only one is not named.
+  static func place(_ number: Int, of count: Int) -> String { count > 1 ? "phase \(number + 1): " : "" }
+
   public var json: JSONValue {
     if phases.isEmpty { return [:] }
     return phases.count == 1 ? phases[0].json : .list(phases.map(\.json))

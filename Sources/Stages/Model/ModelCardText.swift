@@ -172,7 +172,6 @@ struct ModelCardText {
 
   // MARK: Cells
 
-  /// An object's scalar members; lists and objects in it are left out.
   /// What a training has read of each named set of tokens.
   private static func sources(_ json: JSONValue) -> [String] {
     guard let sources = json["sources"]?.members, !sources.isEmpty else { return [] }
@@ -184,6 +183,7 @@ struct ModelCardText {
       } + [""]
   }
 
+  /// An object's scalar members; lists and objects in it are left out.
   private static func rows(_ json: JSONValue) -> [String] {
     (json.members ?? []).compactMap { member in
       switch member.value {

@@ -54,8 +54,13 @@ public struct ModelPretrain: Stage {
   public func validate() throws {
     try checkCourse(from: 0)
     if !options.remote.isEmpty { _ = try RemoteTokens(remote()) }
+    _ = try options.mixture.ends(steps: options.steps)
     func refuse(_ option: String, _ message: String, _ hint: String) -> StageError {
       StageError(.options, option, message, hint: hint)
+    }
+    guard options.remote.isEmpty || options.mixture.phases.isEmpty else {
+      throw refuse(
+        "mixture", "tokens at \"remote\" are one set, without a name", "Remove it, or wire named sets as \"tokens\".")
     }
     guard options.hiddenSize % options.heads == 0 else {
       throw refuse(
@@ -168,9 +173,17 @@ public struct ModelPretrain: Stage {
         hint: "Give the sets names in the inputs: \"tokens\": { \"ja\": \"encode-ja\", \"en\": \"encode-en\" }.")
     }
     guard options.maximumEpochs > 0, let file = tokens.first(where: { $0.name == "index.json" }) else { return }
-    let first = try Self.state(resumed)?.step ?? 0
-    let samples = Double(options.steps - first) * Double(options.batchSize)
-    try options.checkEpochs(samples / Double(max(1, try MDSIndex(path: file.path).samples)), of: "its tokens")
+    let samples = max(1, try MDSIndex(path: file.path).samples)
+    var first = 0, taken = 0.0
+    if let state = try Self.state(resumed) {
+      var job = try TrainingJob(options)
+      job.dataDigest = file.digest.hex
+      let start = job.dataStart(continuing: state, samples: samples)
+      first = state.step
+      taken = Double(start.epoch) * Double(samples) + Double(start.sampleInEpoch)
+    }
+    taken += Double(options.steps - first) * Double(options.batchSize)
+    try options.checkEpochs(taken / Double(samples), of: "its tokens")
   }
 
   /// The state of the checkpoint among its files; nil if there are none.

@@ -86,7 +86,8 @@ extension ModelPretrain.Options {
         .options, "steps", "\(steps) steps of \(batchSize) samples are more samples than can be counted",
         hint: "Lower \"steps\" or \"batchSize\".")
     }
-    let shares = MixtureShares(sources: sources, batchSize: batchSize, steps: steps)
+    let shares = MixtureShares(
+      sources: sources, batchSize: batchSize, steps: steps, firstStep: state?.step ?? 0)
     var planned = TokenMixture(sources: sources, phases: try shares.phases(mixture), firstStep: state?.step ?? 0)
     if let state {
       let job = try TrainingJob(self)
@@ -106,7 +107,9 @@ extension ModelPretrain.Options {
     guard maximumEpochs > 0, epochs > maximumEpochs * (1 + 1e-9) else { return }
     throw StageError(
       .options, "maximumEpochs",
-      "the training would read \(set) \(rounded(epochs, 2)) times, and may \(rounded(maximumEpochs, 2)) times",
+      // Rounded up, so that it is never shown as what is allowed.
+      "the training would read \(set) \((epochs * 100 - 1e-6).rounded(.up) / 100) times; maximumEpochs allows "
+        + "\(maximumEpochs)",
       hint: "Take fewer samples of it, add tokens to it, train fewer steps, or raise \"maximumEpochs\".")
   }
 }
@@ -116,17 +119,20 @@ struct MixtureShares {
   let sources: [TokenMixture.Source]
   let batchSize: Int
   let steps: Int
+  /// The step of the training that this one continues; 0: none.
+  var firstStep = 0
 
   func phases(_ option: MixtureOption) throws -> [TokenMixture.Phase] {
     let written =
       option.phases.isEmpty
       ? [MixtureOption.Phase(weights: Dictionary(sources.map { ($0.name, Double($0.samples)) }) { $1 })] : option.phases
-    var first = 0
-    return try written.enumerated().map { number, phase in
-      let place = written.count > 1 ? "phase \(number + 1): " : ""
-      let until = try lastStep(of: phase, after: first, place)
-      defer { first = until }
-      return TokenMixture.Phase(until: until, amounts: try amounts(phase, (until - first) * batchSize, place))
+    let ends = try option.ends(steps: steps)
+    return try zip(written, ends.isEmpty ? [steps] : ends).enumerated().map { number, part in
+      let (phase, until) = part
+      let place = MixtureOption.place(number, of: written.count)
+      let range = (number == 0 ? 0 : ends[number - 1])..<until
+      try checkStart(of: phase, range, place)
+      return TokenMixture.Phase(until: until, amounts: try amounts(phase, range, place))
     }
   }
 
@@ -134,41 +140,62 @@ struct MixtureShares {
     StageError(.options, "mixture", message, hint: hint)
   }
 
-  private func lastStep(of phase: MixtureOption.Phase, after first: Int, _ place: String) throws -> Int {
-    guard let until = phase.until else { return steps }
-    let step = until < 1 ? Int((until * Double(steps)).rounded()) : Int(until)
-    guard step > first, step < steps else {
-      throw refuse(
-        "\(place)ends at step \(step), which is not between \(first + 1) and \(steps - 1)",
-        "Let phases end one after another, before the last step, \(steps).")
-    }
-    return step
+  /// Epochs are read evenly over a phase: in a part of it, only a part of them would be.
+  private func checkStart(of phase: MixtureOption.Phase, _ steps: Range<Int>, _ place: String) throws {
+    guard firstStep > steps.lowerBound, firstStep < steps.upperBound, phase.epochs.values.contains(where: { $0 > 0 })
+    else { return }
+    throw refuse(
+      "\(place)has epochs for the steps \(steps.lowerBound + 1) to \(steps.upperBound), of which the continued training took"
+        + " those up to \(firstStep)",
+      "Write a phase { \"until\": \(firstStep), \"weights\": … } before it: its epochs are then all read after step"
+        + " \(firstStep).")
   }
 
-  private func amounts(_ phase: MixtureOption.Phase, _ samples: Int, _ place: String) throws -> [Int] {
+  private func amounts(_ phase: MixtureOption.Phase, _ steps: Range<Int>, _ place: String) throws -> [Int] {
     try checkNames(phase, place)
+    let samples = steps.count * batchSize
+    let wanted = sources.map { (phase.epochs[$0.name] ?? 0) * Double($0.samples) }
+    let sum = wanted.reduce(0, +)
+    guard sum < 0x1p60 else { throw tooMany(sum, phase, steps, place) }
     // Rounded down, so that no set is read more often than is written; 3.01 × 100 is 301 all the same.
-    let byEpochs = sources.map { Int(((phase.epochs[$0.name] ?? 0) * Double($0.samples) + 1e-6).rounded(.down)) }
+    let byEpochs = wanted.map { Int(($0 + 1e-6).rounded(.down)) }
     let taken = byEpochs.reduce(0, +)
-    let weights = sources.map { phase.weights[$0.name] ?? 0 }
-    guard weights.contains(where: { $0 > 0 }) else { return try whole(byEpochs, taken, samples, place) }
-    guard taken <= samples else {
-      throw refuse(
-        "\(place)the epochs ask for \(taken) samples, of \(samples) in \(samples / batchSize) steps",
-        "Lower the epochs, or raise the steps to more than \(taken / batchSize).")
-    }
-    return zip(byEpochs, Self.divided(samples - taken, weights)).map { $0 + $1 }
+    guard hasWeights(phase) else { return try whole(byEpochs, taken, steps, place) }
+    guard taken <= samples else { throw tooMany(Double(taken), phase, steps, place) }
+    return zip(byEpochs, Self.divided(samples - taken, sources.map { phase.weights[$0.name] ?? 0 })).map { $0 + $1 }
   }
+
+  private func hasWeights(_ phase: MixtureOption.Phase) -> Bool { phase.weights.values.contains { $0 > 0 } }
+
+  private func tooMany(
+    _ taken: Double, _ phase: MixtureOption.Phase, _ steps: Range<Int>, _ place: String
+  ) -> StageError {
+    guard hasWeights(phase) else { return misfit(taken, steps, place) }
+    return refuse(
+      "\(place)the epochs ask for \(whole(taken)) samples, of \(steps.count * batchSize) in \(steps.count) steps",
+      "Lower the epochs, or raise the steps to more than \(whole(taken / Double(batchSize))).")
+  }
+
+  private func whole(_ number: Double) -> String { fixed(number.rounded(.down), 0) }
 
   /// The epochs alone fill the phase, but for less than a batch, which they lose.
-  private func whole(_ amounts: [Int], _ taken: Int, _ samples: Int, _ place: String) throws -> [Int] {
-    guard (samples..<samples + batchSize).contains(taken) else {
-      let steps = taken / batchSize
-      throw refuse(
-        "\(place)the epochs are \(taken) samples, which fill \(steps) steps of \(batchSize), not \(samples / batchSize)",
-        "Train \(max(1, steps)) steps in this phase, or give a set a weight instead: it then fills what is left.")
-    }
+  private func whole(_ amounts: [Int], _ taken: Int, _ steps: Range<Int>, _ place: String) throws -> [Int] {
+    let samples = steps.count * batchSize
+    guard (samples..<samples + batchSize).contains(taken) else { throw misfit(Double(taken), steps, place) }
     return Apportionment(amounts).seats(samples)
+  }
+
+  private func misfit(_ taken: Double, _ steps: Range<Int>, _ place: String) -> StageError {
+    let filled = (taken / Double(batchSize)).rounded(.down)
+    let end = steps.upperBound == self.steps ? "\"steps\"" : "\"until\""
+    let remedy =
+      filled < 1
+      ? "Raise the epochs until they fill a step"
+      : filled < 1e12 ? "Set \(end) to \(steps.lowerBound + Int(filled))" : "Lower the epochs"
+    return refuse(
+      "\(place)the epochs are \(whole(taken)) samples, which fill \(whole(filled)) steps of \(batchSize), not"
+        + " \(steps.count)",
+      remedy + ", or give a set a weight instead: it then fills what is left.")
   }
 
   /// Whole numbers in proportion to weights.

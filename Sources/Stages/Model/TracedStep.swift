@@ -39,6 +39,8 @@ public struct TracedStep: Sendable {
     public var file: String
     /// From 0, in the shard.
     public var sample: Int
+    /// How often its data, or its named set, were read before.
+    public var epoch: Int
   }
 
   /// - Parameters:
@@ -89,7 +91,7 @@ public struct TracedStep: Sendable {
     ancestry = try ArtifactAncestry(
       of: identity, inputs: [ModelPretrain.tokens.port.name], pipeline: pipeline, store: store)
     remote = options.remote
-    samples = Self.places(of: batch.samples, in: indices)
+    samples = Self.places(of: batch, in: indices)
   }
 
   /// The options that decide the order of the data.
@@ -158,7 +160,7 @@ public struct TracedStep: Sendable {
       hint: "The order of its samples is not known without it: run the pipeline again.")
   }
 
-  private static func places(of samples: [Int], in indices: [MDSIndex]) -> [Sample] {
+  private static func places(of batch: StepSamples, in indices: [MDSIndex]) -> [Sample] {
     var starts: [Int] = []
     var shards: [(data: Int, shard: Int)] = []
     var start = 0
@@ -169,7 +171,7 @@ public struct TracedStep: Sendable {
         start += shard.samples
       }
     }
-    return samples.map { sample in
+    return zip(batch.samples, batch.epochs).map { sample, epoch in
       var (low, high) = (0, starts.count)
       while high - low > 1 {
         let middle = (low + high) / 2
@@ -177,7 +179,8 @@ public struct TracedStep: Sendable {
       }
       let (data, shard) = shards[low]
       return Sample(
-        data: data, shard: shard, file: indices[data].shards[shard].stored.basename, sample: sample - starts[low])
+        data: data, shard: shard, file: indices[data].shards[shard].stored.basename, sample: sample - starts[low],
+        epoch: epoch)
     }
   }
 }

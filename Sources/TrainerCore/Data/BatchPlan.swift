@@ -98,11 +98,11 @@ struct BatchPlan: Sendable {
     return try shuffle.order(shardSamples: sets[set].shardSamples, epoch: epoch)
   }
 
-  /// What is told of a microbatch as its epoch: in a mixture, how often each source was read at least.
+  /// What is told of a microbatch as its epoch: in a mixture, how often each source that is read was read at least.
   func epoch(_ cursor: BatchCursor) -> Int {
     guard let mixture else { return cursor.epoch }
     let positions = mixture.positions(at: cursor.sampleInEpoch, batchSize: options.batchSize)
-    return zip(positions, sets).map { $0 / $1.samples }.min() ?? 0
+    return sets.indices.filter { mixture.isRead($0) }.map { positions[$0] / sets[$0].samples }.min() ?? 0
   }
 
   func sample(at place: Int, _ order: [UInt32]?) -> Int {

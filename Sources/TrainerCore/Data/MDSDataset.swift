@@ -22,6 +22,11 @@ public final class MDSDataset: Sendable {
       folder, MDSIndex(path: folder + "/index.json"), .folder(folder), limitBytes: memoryBytes)
   }
 
+  /// The same with an index that was read already.
+  convenience init(folder: String, _ index: MDSIndex, memoryBytes: Int) throws(ShardError) {
+    try self.init(folder, index, .folder(folder), limitBytes: memoryBytes)
+  }
+
   /// A data set elsewhere: each shard is fetched shortly before it is needed, verified by its hashes, and kept raw in
   /// the cache folder, where the next run finds it.
   /// - Parameter limitBytes: limit for the cache folder; the least recently used shards are removed. One is always

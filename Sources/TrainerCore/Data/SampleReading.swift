@@ -15,7 +15,12 @@ struct SampleReading {
   private let plan: BatchPlan
   /// By source; without a mixture there is one.
   private var orders: [[(epoch: Int, order: [UInt32]?)]]
-  private var step: (begin: Int, draws: [(source: Int, position: Int)])?
+  /// Of the last steps that were asked for, each dealt once for all its microbatches.
+  private var dealt: [(begin: Int, draws: [(source: Int, position: Int)])] = []
+  /// More than are announced at a time.
+  private static let dealtSteps = 8
+  /// How often a step was dealt.
+  private(set) var deals = 0
 
   init(_ plan: BatchPlan) {
     self.plan = plan
@@ -42,25 +47,32 @@ struct SampleReading {
   }
 
   /// The numbers of samples of a later step, without those of epochs whose order is not known yet.
-  func announced(_ places: Range<Int>, _ cursor: BatchCursor) -> [Int] {
-    func known(_ source: Int, _ epoch: Int) -> [UInt32]?? { orders[source].first { $0.epoch == epoch }?.order }
+  mutating func announced(_ places: Range<Int>, _ cursor: BatchCursor) -> [Int] {
     guard let mixture = plan.mixture else {
-      return known(0, cursor.epoch).map { order in places.map { plan.sample(at: $0, order) } } ?? []
+      guard let entry = known(0, cursor.epoch) else { return [] }
+      return places.map { plan.sample(at: $0, entry.order) }
     }
-    let draws = mixture.draws(from: cursor.sampleInEpoch, batchSize: plan.options.batchSize)
+    let draws = draws(mixture, cursor.sampleInEpoch)
     guard !draws.isEmpty else { return [] }
     return places.compactMap { place in
       let (source, position) = draws[place - cursor.sampleInEpoch]
       let set = plan.sets[source]
       let (epoch, index) = position.quotientAndRemainder(dividingBy: set.samples)
-      return known(source, epoch).map { order in set.first + (order.map { Int($0[index]) } ?? index) }
+      guard let entry = known(source, epoch) else { return nil }
+      return set.first + (entry.order.map { Int($0[index]) } ?? index)
     }
   }
 
+  private func known(_ source: Int, _ epoch: Int) -> (epoch: Int, order: [UInt32]?)? {
+    orders[source].first { $0.epoch == epoch }
+  }
+
   private mutating func draws(_ mixture: TokenMixture, _ begin: Int) -> [(source: Int, position: Int)] {
-    if let step, step.begin == begin { return step.draws }
+    if let step = dealt.first(where: { $0.begin == begin }) { return step.draws }
+    if dealt.count == Self.dealtSteps { dealt.removeFirst() }
+    deals += 1
     let draws = mixture.draws(from: begin, batchSize: plan.options.batchSize)
-    step = (begin, draws)
+    dealt.append((begin, draws))
     return draws
   }
 

@@ -3,10 +3,12 @@ public import ShardKit
 /// The samples of a step's batch, over all devices, in order. They follow from the data, the seed and the step; how many
 /// devices or processes share a step does not matter.
 public struct StepSamples: Equatable, Sendable {
-  /// From 0; in a mixture, how often each source was read at least.
+  /// From 0; in a mixture, how often each source that is read was read at least.
   public let epoch: Int
   /// Numbers in the data set.
   public let samples: [Int]
+  /// Of each sample: how often its data, or its source in a mixture, were read before.
+  public let epochs: [Int]
 
   /// The samples of a step of a job, also of one that its course passes over: those are left out.
   /// - Parameters:
@@ -23,12 +25,14 @@ public struct StepSamples: Equatable, Sendable {
         .unsupported, "step \(step)", "the training has the steps \(first) to \(job.steps)", hint: "Name one of them.")
     }
     let plan = try BatchPlan(shardSamples, job.batches(ProcessRank()))
-    let place = start.map { job.dataStart(continuing: $0) }
+    let place = start.map { job.dataStart(continuing: $0, samples: shardSamples.reduce(0, +)) }
     let begin = try plan.cursor(epoch: place?.epoch ?? 0, sampleInEpoch: place?.sampleInEpoch ?? 0)
     let cursor = plan.after(step - first, begin)
     var reading = SampleReading(plan)
     epoch = plan.epoch(cursor)
-    samples = try reading.samples(cursor.sampleInEpoch..<cursor.sampleInEpoch + job.batchSize, cursor).map(\.number)
+    let placed = try reading.samples(cursor.sampleInEpoch..<cursor.sampleInEpoch + job.batchSize, cursor)
+    samples = placed.map(\.number)
+    epochs = placed.map(\.epoch)
   }
 }
 

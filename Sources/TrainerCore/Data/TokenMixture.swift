@@ -56,6 +56,11 @@ public struct TokenMixture: Codable, Equatable, Sendable {
 
   public var folders: [String] { sources.flatMap(\.folders) }
 
+  /// Whether phases that end after a step take any samples of a source.
+  public func isRead(_ source: Int, after step: Int = 0) -> Bool {
+    phases.contains { $0.until > step && $0.amounts[source] > 0 }
+  }
+
   /// Identifies the data of all sources.
   public var digest: String {
     var digester = Digester()
@@ -83,6 +88,19 @@ public struct TokenMixture: Codable, Equatable, Sendable {
       last = phase.until
     }
     return last == steps && sources.allSatisfy { $0.samples > 0 && $0.start >= 0 } && 0..<steps ~= firstStep
+  }
+
+  /// Memory for the decompressed shards of each data set: together as much as that of a single one, in proportion to what
+  /// they have to decompress. Sources that are not read have none.
+  /// - Parameter indices: of the data sets, in their order.
+  func memory(_ indices: [MDSIndex], of bytes: Int = 4 << 30) -> [Int] {
+    let owners = sources.indices.flatMap { source in sources[source].folders.map { _ in source } }
+    let sizes = zip(indices, owners).map { index, source in
+      isRead(source, after: firstStep)
+        ? index.shards.reduce(0.0) { $0 + ($1.zip == nil ? 0 : Double($1.raw.bytes)) } : 0
+    }
+    let sum = sizes.reduce(0, +)
+    return sizes.map { sum > 0 ? Int(Double(bytes) * ($0 / sum)) : 0 }
   }
 
   // MARK: Amounts

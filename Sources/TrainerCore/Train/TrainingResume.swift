@@ -80,13 +80,9 @@ extension TrainingRun {
     start.counts.sources = (job.mixture?.sources ?? []).map { source in
       other.state.sources?.first { $0.name == source.name && $0.data == source.digest }?.learned ?? SourceCount()
     }
-    let place = job.dataStart(continuing: other.state)
+    let place = job.dataStart(continuing: other.state, samples: batches.samples.shardSamples.reduce(0, +))
     (start.epoch, start.sampleInEpoch) = (place.epoch, place.sampleInEpoch)
-    if place.isOtherOrder {
-      journal?.warn(
-        "the checkpoint of step \(start.step) took the data in another order (batch size, shuffle, seed): training resumes"
-          + " with the next epoch, \(start.epoch)")
-    }
+    for warning in job.warnings(of: place, continuing: other.state) { journal?.warn(warning) }
     return (other, start)
   }
 
@@ -122,23 +118,66 @@ extension TrainingJob {
   /// Samples of a source that another training, which this one continues, has taken: as many as it took of the same data.
   /// Data that it took in another order are taken from their next epoch on.
   public func start(of source: TokenMixture.Source, continuing state: CheckpointState) -> Int {
+    setStart(of: source, continuing: state).position
+  }
+
+  private func setStart(
+    of source: TokenMixture.Source, continuing state: CheckpointState
+  ) -> (position: Int, isOtherOrder: Bool) {
     let samples = source.samples
     let same = (state.sources ?? []).filter { $0.data == source.digest }
     if let earlier = same.first(where: { $0.name == source.name }) ?? same.first {
-      return earlier.order == setOrder ? earlier.position : (earlier.position + samples - 1) / samples * samples
+      guard earlier.order != setOrder else { return (earlier.position, false) }
+      // What begins an epoch anyway loses nothing.
+      let next = (earlier.position + samples - 1) / samples * samples
+      return (next, next != earlier.position)
     }
-    guard state.sources == nil, state.data == source.digest else { return 0 }
+    guard state.sources == nil, state.data == source.digest else { return (0, false) }
     // It was the only set of that training. The samples of an epoch that filled no batch count as taken.
     let isSame = state.order.hasPrefix(setOrder + ", batches") && !shuffle.hasCanonicalNodes
-    return isSame ? state.epoch * samples + state.sampleInEpoch : (state.epoch + 1) * samples
+    return isSame ? (state.epoch * samples + state.sampleInEpoch, false) : ((state.epoch + 1) * samples, true)
   }
 
   /// Where this training begins in its data when it continues another one: where that one stopped, if it took the same
-  /// data in the same order. A mixture's place is that of the step; its sources have places of their own.
-  public func dataStart(continuing state: CheckpointState) -> (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool) {
+  /// data in the same order, also as a source of a mixture. A mixture's place is that of the step; its sources have
+  /// places of their own.
+  /// - Parameter samples: of the data, without a mixture.
+  public func dataStart(
+    continuing state: CheckpointState, samples: Int
+  ) -> (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool) {
     if mixture != nil { return (0, state.step * batchSize, false) }
-    if state.data != dataDigest || state.sources != nil { return (0, 0, false) }
+    if let sources = state.sources {
+      guard samples > 0, let earlier = sources.first(where: { $0.data == dataDigest }) else { return (0, 0, false) }
+      let (epoch, rest) = earlier.position.quotientAndRemainder(dividingBy: samples)
+      if rest == 0 { return (epoch, 0, false) }
+      return earlier.order == setOrder && !shuffle.hasCanonicalNodes ? (epoch, rest, false) : (epoch + 1, 0, true)
+    }
+    if state.data != dataDigest { return (0, 0, false) }
     return state.order == order ? (state.epoch, state.sampleInEpoch, false) : (state.epoch + 1, 0, true)
+  }
+
+  /// What is not as a reader would expect of a training that continues another one.
+  func warnings(
+    of place: (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool), continuing state: CheckpointState
+  ) -> [String] {
+    let begin = "the checkpoint of step \(state.step) "
+    if let mixture {
+      return mixture.sources.filter { setStart(of: $0, continuing: state).isOtherOrder }.map {
+        "\(begin)took the set '\($0.name)' in another order (shuffle, seed): it is read from the beginning of its next"
+          + " epoch, \($0.start / $0.samples)"
+      }
+    }
+    if place.isOtherOrder {
+      return [
+        "\(begin)took the data in another order (batch size, shuffle, seed): training resumes with the next epoch,"
+          + " \(place.epoch)"
+      ]
+    }
+    guard let sources = state.sources, !sources.contains(where: { $0.data == dataDigest }) else { return [] }
+    return [
+      "\(begin)is of a mixture without these tokens (it read \(sources.map { "'\($0.name)'" }.joined(separator: ", "))):"
+        + " they are read from their beginning"
+    ]
   }
 
   /// Whether a checkpoint of this step is published.

@@ -102,9 +102,11 @@ public final class TrainingRun {
           index: job.data + "/index.json", source: source(remote), cache: remote.cache, limitBytes: remote.cacheBytes)
       ]
     }
-    let folders = job.mixture?.folders ?? [job.data]
-    // Together they decompress no more at a time than one would.
-    return try folders.map { try MDSDataset(folder: $0, memoryBytes: (4 << 30) / folders.count) }
+    guard let mixture = job.mixture else { return [try MDSDataset(folder: job.data)] }
+    let indices = try mixture.folders.map { try MDSIndex(path: $0 + "/index.json") }
+    return try zip(mixture.folders, zip(indices, mixture.memory(indices))).map { folder, own in
+      try MDSDataset(folder: folder, own.0, memoryBytes: own.1)
+    }
   }
 
   // MARK: The loop

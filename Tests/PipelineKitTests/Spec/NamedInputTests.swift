@@ -56,6 +56,8 @@ import Testing
   @Test(arguments: [
     (#"{ "a b": "a" }"#, "fake.sum", "documents.a b: a name must consist of letters, digits, '-' and '_'"),
     (#"{ "n": 3 }"#, "fake.sum", "documents.n: should be a stage name or a list of stage names"),
+    ("{}", "fake.sum", "documents: has no names: name a stage, or remove the input"),
+    (#"{ "m": "a", "n": [] }"#, "fake.sum", "documents.n: names no stage: write one, or remove the name"),
     (#"{ "n": "c" }"#, "fake.sum", "documents: no stage is named 'c'"),
     (#"{ "n": "a" }"#, "fake.filter", "documents: takes no names such as 'n': write a stage name or a list"),
   ])

@@ -62,6 +62,58 @@ import Testing
     #expect(try ordered(["buckets": 7, "seed": 4, "fileBytes": 20_000]).digests != result.digests)
   }
 
+  /// Documents whose metadata exceed their text by far: a task holds whole lines, so files are bounded by those.
+  @Test func filesAreBoundedByWholeLines() throws {
+    let harness = try StageHarness(MixOrder.self, options: ["fileBytes": 4096])
+    let metadata = Array(#"{"notes":"\#(String(repeating: "x", count: 1000))"}"#.utf8)
+    let documents = (0..<20).map { number in
+      var document = Document(id: "d\(number)", text: "短い。", source: "test")
+      document.metadata = metadata
+      return document
+    }
+    try harness.add(documents: [documents])
+    try harness.run()
+    #expect(try harness.documents().count == 20)
+    // Three lines of more than a thousand bytes.
+    #expect(harness.files("documents").map(\.documents) == [3, 3, 3, 3, 3, 3, 2])
+  }
+
+  /// Any word of the index may be damaged: that is an error, and never ends the process.
+  @Test func aDamagedListOfPiecesIsAnError() throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let writer = try PieceWriter(starts: [0, 3], scratch: folder + "/lines")
+    for number in 0..<6 {
+      try writer.append(Document(id: "d\(number)", text: "文", source: "test"), at: UInt64(5 - number))
+    }
+    let sink = try FileSink(folder + "/pieces")
+    let index = try writer.write(to: sink)
+    try sink.commit()
+    func read(_ bytes: [UInt8], part: Int) throws -> [String] {
+      try FileSystem.write(bytes, to: folder + "/index")
+      var gathered = GatheredPieces()
+      try gathered.read(part, of: folder + "/pieces", index: folder + "/index")
+      var ids: [String] = []
+      try gathered.forEach { ids.append($0.idString) }
+      return ids
+    }
+    #expect(try read(index.bytes, part: 0) == ["d5", "d4", "d3"] && read(index.bytes, part: 1) == ["d2", "d1", "d0"])
+    // The number of pieces; of both: the offset, the size and the documents.
+    for (word, isRefused) in [(0, true), (2, true), (3, true), (4, true), (6, true), (7, true), (8, true)] {
+      for value in [UInt64.max, 1 << 63, UInt64(Int64.max), 1 << 60] {
+        var bytes = index.bytes
+        withUnsafeBytes(of: value) { bytes.replaceSubrange(8 * word..<8 * word + 8, with: $0) }
+        let part = word > 4 ? 1 : 0
+        // The size may be larger than the file, which ends after the last piece.
+        if word == 7 || word == 3, value <= UInt64(Int64.max) { continue }
+        if isRefused { #expect(throws: (any Error).self, "\(word) \(value)") { try read(bytes, part: part) } }
+      }
+    }
+    for length in [8, 16, 40, 72, index.bytes.count - 8] {
+      #expect(throws: StageError.self, "\(length)") { try read(Array(index.bytes.prefix(length)), part: 1) }
+    }
+  }
+
   @Test func boundsAndSingleDocumentsMakeBucketsToo() throws {
     let edges = try ordered(["edges": .list([.integer(100), .number(400.5)]), "direction": "descending"])
     #expect(
@@ -142,7 +194,7 @@ import Testing
       let own = (0..<10_000).map { number in
         MeasuredRow(
           value: number % 9 == 0 ? .nan : Double(Int.random(in: -50...50, using: &random)),
-          hash: UInt64.random(in: 0...99, using: &random), bytes: 10)
+          hash: UInt64.random(in: 0...99, using: &random), bytes: 10, lineBytes: 30)
       }
       let sink = try FileSink("\(folder)/\(file)")
       try sink.write(records: own[...])

@@ -2,9 +2,9 @@ import PipelineKit
 import ShardKit
 import TestKit
 import Testing
-import TrainerCore
 
 @testable import Stages
+@testable import TrainerCore
 
 /// Named sets of tokens, and what a mixture makes of them.
 @Suite struct TokenSetsTests {
@@ -36,6 +36,46 @@ import TrainerCore
       ])
   }
 
+  /// Numbers that no Int holds are refused like others.
+  @Test func hugeAmountsAreRefused() throws {
+    let huge = [source("ja", 1 << 50), source("en", 1 << 50)]
+    for (text, message) in [
+      (#"{"epochs":{"ja":1e9,"en":1e9}}"#, "the epochs are 2.251799813685248e+24 samples"),
+      (#"{"epochs":{"ja":1e9},"weights":{"en":1}}"#, "the epochs ask for 1.125899906842624e+24 samples, of 800"),
+    ] {
+      let option = try MixtureOption(json: try JSONValue.parse(Array(text.utf8)).value)
+      let error = #expect(throws: StageError.self) {
+        try MixtureShares(sources: huge, batchSize: 8, steps: 100).phases(option)
+      }
+      #expect("\(error!)".contains(message), "\(error!)")
+    }
+  }
+
+  /// Epochs of a phase are never read in part because the training continues another one in the middle of it.
+  @Test func aContinuedTrainingReadsWholeEpochs() throws {
+    func phases(_ text: String, from step: Int) throws -> [TokenMixture.Phase] {
+      let option = try MixtureOption(json: try JSONValue.parse(Array(text.utf8)).value)
+      return try MixtureShares(
+        sources: [source("ja", 300), source("en", 100)], batchSize: 8, steps: 100, firstStep: step
+      ).phases(option)
+    }
+    let whole = #"{"epochs":{"en":3},"weights":{"ja":1}}"#
+    let error = #expect(throws: StageError.self) { try phases(whole, from: 60) }
+    #expect(
+      "\(error!)".contains("has epochs for the steps 1 to 100, of which the continued training took those up to 60"))
+    #expect("\(error!)".contains(#"Write a phase { "until": 60, "weights": … } before it"#), "\(error!)")
+    #expect(try phases(whole, from: 0).map(\.amounts) == [[500, 300]])
+    // As the error says, all of them are read in the 40 steps that are left.
+    let split = #"[{"until":60,"weights":{"ja":1,"en":1}},\#(whole)]"#
+    let mixture = TokenMixture(
+      sources: [source("ja", 300), source("en", 100)], phases: try phases(split, from: 60), firstStep: 60)
+    #expect(mixture.positions(at: 800, batchSize: 8) == [20, 300])
+    #expect(throws: StageError.self) { try phases(split, from: 61) }
+    // Weights are shares of every step: it does not matter where they begin. Epochs that were read do not matter either.
+    #expect(try phases(#"{"weights":{"ja":7,"en":3}}"#, from: 60).map(\.amounts) == [[560, 240]])
+    _ = try phases(#"[{"until":60,"weights":{"ja":1},"epochs":{"en":1}},{"weights":{"ja":1,"en":1}}]"#, from: 70)
+  }
+
   @Test(arguments: [
     (#"{"weights":{"jp":1,"en":1}}"#, "there is no set of tokens named 'jp'. Did you mean 'ja'?"),
     (#"{"weights":{"ja":1}}"#, "does not say how much of 'en' is read"),
@@ -52,7 +92,23 @@ import TrainerCore
       "phase 1: ends at step 100, which is not"
     ),
     (#"{"weights":{"ja":1},"epochs":{"en":9}}"#, "the epochs ask for 900 samples, of 800 in 100 steps"),
-    (#"{"epochs":{"ja":2,"en":3}}"#, "the epochs are 900 samples, which fill 112 steps of 8, not 100"),
+    (
+      #"{"epochs":{"ja":2,"en":3}}"#,
+      "the epochs are 900 samples, which fill 112 steps of 8, not 100. Set \"steps\" to 112, or give"
+    ),
+    (
+      #"[{"until":30,"epochs":{"ja":1,"en":1}},{"weights":{"ja":1,"en":1}}]"#,
+      "phase 1: the epochs are 400 samples, which fill 50 steps of 8, not 30. Set \"until\" to 50, or give"
+    ),
+    (
+      #"[{"until":30,"weights":{"ja":1,"en":1}},{"epochs":{"ja":1,"en":1}}]"#,
+      "phase 2: the epochs are 400 samples, which fill 50 steps of 8, not 70. Set \"steps\" to 80, or give"
+    ),
+    (
+      #"{"epochs":{"ja":0.01,"en":0.02}}"#,
+      "the epochs are 5 samples, which fill 0 steps of 8, not 100. Raise the epochs"
+    ),
+    (#"{"epochs":{"ja":1e9,"en":1e9}}"#, "the epochs are 400000000000 samples, which fill 50000000000 steps of 8"),
     ("3", "should be an object with weights and epochs, or a list of such phases"),
   ])
   func whatNoTrainingCanReadIsRefused(_ text: String, _ message: String) {
@@ -61,7 +117,9 @@ import TrainerCore
   }
 
   /// The training's task, planned with tokens that have real indices.
-  private func task(_ sets: [(name: String?, samples: Int)], _ options: JSONValue) throws -> TaskPlan {
+  private func task(
+    _ sets: [(name: String?, samples: Int)], _ options: JSONValue, continuing state: CheckpointState? = nil
+  ) throws -> TaskPlan {
     let folder = temporaryDirectory()
     func file(_ path: String, _ name: String, _ text: String) throws -> ArtifactFile {
       try FileSystem.makeDirectory(ArchivePath.folder(of: path))
@@ -80,7 +138,19 @@ import TrainerCore
     }
     let tokenizer = WiredArtifact(
       stage: "tokenizer", port: "tokenizer", files: [try file("\(folder)/t/tokenizer.json", "tokenizer.json", "{}")])
-    let context = NodeContext(inputs: ["tokens": tokens, "tokenizer": [tokenizer]], base: "/")
+    var inputs = ["tokens": tokens, "tokenizer": [tokenizer]]
+    if var state {
+      state.data = tokens[0].files[0].digest.hex
+      let none = CheckpointManifest.File(bytes: 0, digest: Digester.digest([]))
+      let manifest = CheckpointManifest(state: state, weights: none, optimizer: none)
+      let path = "step-\(padded(state.step, 8))/state.json"
+      inputs["resume"] = [
+        WiredArtifact(
+          stage: "earlier", port: "checkpoints",
+          files: [try file("\(folder)/c/\(path)", path, manifest.json.text())])
+      ]
+    }
+    let context = NodeContext(inputs: inputs, base: "/")
     let all: JSONValue = .object([JSONMember("device", "cpu"), JSONMember("batchSize", 10)] + (options.members ?? []))
     let stage = try StageDescription(ModelPretrain.self).configured(all)
     return try stage.stage(of: "train").tasks(ofPhase: "train", in: context)[0]
@@ -112,7 +182,7 @@ import TrainerCore
     _ = try task([("ja", 50), ("en", 50)], ["steps": 20, "maximumEpochs": 2])
     let twice = message([("ja", 50), ("en", 50)], ["steps": 20, "maximumEpochs": .number(1.9)])
     #expect(
-      twice.hasPrefix("maximumEpochs: the training would read 'ja' 2.0 times, and may 1.9 times. Take fewer"),
+      twice.hasPrefix("maximumEpochs: the training would read 'ja' 2.0 times; maximumEpochs allows 1.9. Take fewer"),
       "\(twice)")
     _ = try task([(nil, 50)], ["steps": 20, "maximumEpochs": 4])
     #expect(message([(nil, 50)], ["steps": 20, "maximumEpochs": 3]).contains("would read its tokens 4.0 times"))
@@ -120,6 +190,30 @@ import TrainerCore
       message([(nil, 50)], ["steps": 20, "mixture": ["weights": ["ja": 1]]]).contains(
         "one set of tokens, without a name"))
     #expect(message([("ja", 50), ("en", 0)], ["steps": 20]).contains("the set 'en' has no samples"))
+    // What the continued training has read counts: 1.5 epochs, and 20 steps more are 4.
+    let state = CheckpointState(step: 7, epoch: 1, sampleInEpoch: 25, order: "py1e, seed 17, batches of 10")
+    _ = try task([(nil, 50)], ["steps": 27, "maximumEpochs": .number(5.5)], continuing: state)
+    let error = #expect(throws: StageError.self) {
+      try task([(nil, 50)], ["steps": 27, "maximumEpochs": .number(5.4)], continuing: state)
+    }
+    #expect("\(error!)".contains("would read its tokens 5.5 times; maximumEpochs allows 5.4"), "\(error!)")
+    // What is shown is never what is allowed.
+    #expect(
+      message([(nil, 499)], ["steps": 100, "maximumEpochs": 2]).contains(
+        "read its tokens 2.01 times; maximumEpochs allows 2.0"))
+    // Known when the pipeline is loaded.
+    func loading(_ options: JSONValue) -> String {
+      let error = #expect(throws: (any Error).self) {
+        try StageDescription(ModelPretrain.self).configured(options).stage.validate()
+      }
+      return error.map { "\($0)" } ?? ""
+    }
+    #expect(
+      loading(["steps": 20, "mixture": .list([["until": 20, "weights": ["ja": 1]], ["weights": ["ja": 1]]])]).contains(
+        "phase 1: ends at step 20, which is not between 1 and 19"))
+    #expect(
+      loading(["remote": "s3://bucket/p", "mixture": ["weights": ["ja": 1]]]).contains(
+        "tokens at \"remote\" are one set, without a name"))
     #expect(message([("ja", 50)], ["shuffle": "window"]).contains("says how many samples"))
     #expect(message([("ja", 50)], ["shuffle": "none", "shuffleWindow": 7]).contains("has no windows"))
   }

@@ -97,6 +97,48 @@ import Testing
     }
   }
 
+  /// What is opened in advance is what is read then, and each step is dealt once.
+  @Test func whatIsAnnouncedIsReadAndDealtOnce() throws {
+    var place = ProcessRank()
+    (place.rank, place.size) = (0, 1)
+    let plan = try BatchPlan(samples.shardSamples, job.batches(place))
+    var reading = SampleReading(plan)
+    let first = BatchCursor(sampleInEpoch: 0), second = BatchCursor(sampleInEpoch: 16)
+    #expect(reading.announced(16..<32, second) == [], "the order of no epoch is known")
+    _ = try reading.samples(0..<16, first)
+    #expect(
+      reading.announced(16..<22, second) + reading.announced(22..<32, second)
+        == (try reading.samples(16..<32, second).map(\.number)))
+    #expect(reading.deals == 2)
+    // Books begin their second epoch in the phase's step 10: 20 of 240 samples are theirs.
+    let later = BatchCursor(sampleInEpoch: 13 * 16)
+    #expect(reading.announced(13 * 16..<14 * 16, later).allSatisfy { !(60..<73).contains($0) })
+    #expect(try reading.samples(13 * 16..<14 * 16, later).contains { $0.source == 1 && $0.epoch == 1 })
+    for step in 0..<40 {
+      for micro in 0..<4 {
+        _ = reading.announced(step * 16 + micro * 4..<step * 16 + micro * 4 + 4, BatchCursor(sampleInEpoch: step * 16))
+      }
+    }
+    #expect(reading.deals <= 43)
+  }
+
+  /// A set that the training leaves out does not hold its epochs at 0.
+  @Test func setsThatAreNotReadHaveNoEpoch() throws {
+    func epoch(_ job: TrainingJob, _ step: Int) throws -> Int {
+      try StepSamples(ofStep: step, job, shardSamples: samples.shardSamples).epoch
+    }
+    var job = job
+    job.mixture!.phases = [.init(until: 40, amounts: [440, 200, 0])]
+    #expect(try epoch(job, 1) == 0 && epoch(job, 40) == 7, "429 of 60 samples, and 195 of 13")
+    job.mixture!.phases = [.init(until: 40, amounts: [437, 200, 3])]
+    #expect(try epoch(job, 40) == 0)
+    let epochs = try StepSamples(ofStep: 40, job, shardSamples: samples.shardSamples).epochs
+    #expect(Set(epochs).isSubset(of: [7, 14, 15, 0]) && epochs.contains(7))
+    job.mixture!.phases = [.init(until: 9, amounts: [0, 0, 144]), .init(until: 40, amounts: [496, 0, 0])]
+    #expect((0..<3).map { job.mixture!.isRead($0) } == [true, false, true])
+    #expect((0..<3).map { job.mixture!.isRead($0, after: 9) } == [true, false, false])
+  }
+
   /// Any number of processes, any microbatch, begun at any step: the same samples with the same masks.
   @Test(arguments: [(2, 4), (3, 4), (5, 2), (16, 1), (1, 5)])
   func stepsDoNotDependOnHowTheyAreShared(_ world: Int, _ micro: Int) throws {
@@ -150,7 +192,58 @@ import Testing
     single.order = "py1e, seed 30, batches of 16"
     #expect(next.start(of: job.mixture!.sources[0], continuing: single) == 3 * 60)
     #expect(next.start(of: job.mixture!.sources[1], continuing: single) == 0)
-    #expect(next.dataStart(continuing: single).sampleInEpoch == 30 * 16)
+    #expect(next.dataStart(continuing: single, samples: 276).sampleInEpoch == 30 * 16)
+
+    func warnings(_ job: TrainingJob, _ state: CheckpointState) -> [String] {
+      job.warnings(of: job.dataStart(continuing: state, samples: 60), continuing: state)
+    }
+    #expect(warnings(next, state(job.setOrder)) == [])
+    // After 20 steps: 130 of 60, 20 of 13, 170 of 203.
+    var jumped = next
+    for place in 0..<3 {
+      jumped.mixture!.sources[place].start = next.start(
+        of: job.mixture!.sources[place], continuing: state("py1s, seed 1"))
+    }
+    #expect(jumped.mixture!.sources.map(\.start) == [180, 26, 203])
+    #expect(warnings(jumped, state("py1s, seed 1")).count == 3)
+    #expect(warnings(jumped, state("py1s, seed 1"))[1].contains("'books' in another order"))
+    #expect(warnings(jumped, state("py1s, seed 1"))[1].hasSuffix("of its next epoch, 2"))
+
+    // One of its sets, without a name: 130 of 60 samples were taken.
+    var alone = job
+    (alone.mixture, alone.dataDigest) = (nil, "digest of web")
+    var place = alone.dataStart(continuing: state(job.setOrder), samples: 60)
+    #expect(place == (2, 10, false) && warnings(alone, state(job.setOrder)) == [])
+    place = alone.dataStart(continuing: state("py1s, seed 1"), samples: 60)
+    #expect(place == (3, 0, true) && warnings(alone, state("py1s, seed 1"))[0].hasSuffix("with the next epoch, 3"))
+    let shards = Array(samples.shardSamples.prefix(3))
+    let order = try ShuffleOrder(seed: 29, canonicalNodes: 1).order(shardSamples: shards, epoch: 2).map { Int($0) }
+    #expect(
+      try StepSamples(ofStep: 21, alone, shardSamples: shards, continuing: state(job.setOrder)).samples
+        == Array(order[10..<26]))
+    alone.dataDigest = "new"
+    place = alone.dataStart(continuing: state(job.setOrder), samples: 60)
+    #expect(
+      place == (0, 0, false) && warnings(alone, state(job.setOrder))[0].contains("a mixture without these tokens"))
+    #expect(warnings(alone, single) == [], "other data, as in a second phase")
+  }
+
+  @Test func memoryIsDividedByWhatIsDecompressed() throws {
+    func index(_ bytes: Int, _ shards: Int, isCompressed: Bool = true) throws -> MDSIndex {
+      let file = #"{"basename":"s","bytes":\#(bytes),"hashes":{}}"#
+      let shard = #"""
+        {"column_encodings":["int"],"column_names":["n"],"column_sizes":[8],"compression":null,"format":"mds","hashes":[],
+        "raw_data":\#(file),"samples":1,"size_limit":9,"version":2,"zip_data":\#(isCompressed ? file : "null")}
+        """#
+      let list = [String](repeating: shard, count: shards).joined(separator: ",")
+      return try MDSIndex(text: Array(#"{"shards":[\#(list)],"version":2}"#.utf8), name: "test")
+    }
+    let indices = try [index(100, 3), index(100, 1), index(50, 2), index(900, 1, isCompressed: false)]
+    #expect(job.mixture!.memory(indices, of: 1000) == [600, 200, 200, 0])
+    var mixture = job.mixture!
+    mixture.phases = [.init(until: 40, amounts: [0, 240, 400])]
+    #expect(mixture.memory(indices, of: 1000) == [0, 500, 500, 0], "a set that is not read needs none")
+    #expect(mixture.memory([indices[3], indices[3], indices[3], indices[3]], of: 1000) == [0, 0, 0, 0])
   }
 
   @Test func aMixtureIdentifiesATraining() throws {
