@@ -228,6 +228,20 @@ import Testing
     #expect(kept.map(\.idString) == ["9", "10", "109", "110"])
   }
 
+  @Test func tooManyGroupsAreAMistakeInTheRule() throws {
+    let file = try #require(scorer.files("signals").first), reader = try SignalsReader(file.path)
+    let hashes = try reader.blocks.indices.flatMap { try reader.hashes(block: $0) }
+    let table = try SignalTable(hashes: hashes, files: [file], wanted: ["characters", "domain"])
+    let quantile = GateQuantile(column: "characters", fraction: 0.5, group: "domain", weight: nil)
+    let error = #expect(throws: GateQuantiles.TooManyGroups.self) {
+      try GateQuantiles.find([quantile], maximumGroups: 4) { try $0(table) }
+    }
+    #expect(error?.inRules.message == "the quantile of 'characters' by 'domain' has more than 4 groups")
+    // Only those that are wanted count.
+    let found = try GateQuantiles.find([quantile], maximumGroups: 4, among: ["d1", "d2"]) { try $0(table) }
+    #expect(found[quantile]?.keys.map(\.text).sorted() == ["d1", "d2"])
+  }
+
   /// 1e999 is a number in JSON, but none to compute with.
   @Test func numbersWithoutEndAreMissing() throws {
     let documents = [
