@@ -20,6 +20,8 @@ public final class ExternalSorter<Record: SortableRecord> {
   private var buffer: PageBuffer<Record>?
   private var records = UnsafeMutableBufferPointer<Record>(start: nil, count: 0)
   private var count = 0
+  /// Records in runs.
+  private var spilled = 0
   private var runs: [String] = []
   private var made = 0
 
@@ -61,6 +63,8 @@ public final class ExternalSorter<Record: SortableRecord> {
     try sort()
     let file = try SpillFile(nextRun())
     try file.write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: records[..<count])))
+    try file.finish()
+    spilled += count
     count = 0
   }
 
@@ -97,7 +101,17 @@ public final class ExternalSorter<Record: SortableRecord> {
     let merged = runs
     runs = []
     defer { for run in merged { unlink(run) } }
-    try merge(merged, buffers: merged.count, body)
+    var given = 0
+    try merge(merged, buffers: merged.count) { record in
+      given += 1
+      try body(record)
+    }
+    guard given == spilled else {
+      throw ShardError(
+        .truncated, scratch, "its sorted files gave \(given) of \(spilled) records",
+        hint: "Run again; check the disk of temporary files.")
+    }
+    spilled = 0
   }
 
   /// Makes one run of as many as can be merged at once, or as need be.
@@ -112,12 +126,15 @@ public final class ExternalSorter<Record: SortableRecord> {
       try file.write(UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: block.records[..<filled])))
       filled = 0
     }
-    try merge(merged, buffers: buffers) { record in
-      block.records[filled] = record
-      filled += 1
-      if filled == block.records.count { try write() }
+    try withExtendedLifetime(block) {
+      try merge(merged, buffers: buffers) { record in
+        block.records[filled] = record
+        filled += 1
+        if filled == block.records.count { try write() }
+      }
+      try write()
     }
-    try write()
+    try file.finish()
     for run in merged { unlink(run) }
     runs.removeFirst(merged.count)
   }

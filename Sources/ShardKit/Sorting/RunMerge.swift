@@ -4,6 +4,7 @@ import Glibc
 final class SpillFile {
   private let path: String
   private let descriptor: Int32
+  private var isOpen = true
 
   init(_ path: String) throws(ShardError) {
     self.path = path
@@ -11,7 +12,13 @@ final class SpillFile {
     guard descriptor >= 0 else { throw FileSystem.error(path, "cannot be written") }
   }
 
-  deinit { close(descriptor) }
+  deinit { if isOpen { close(descriptor) } }
+
+  /// Closes it: some file systems say only then that the disk is full.
+  func finish() throws(ShardError) {
+    isOpen = false
+    guard close(descriptor) == 0 || errno == EINTR else { throw FileSystem.error(path, "cannot be written") }
+  }
 
   func write(_ bytes: UnsafeRawBufferPointer) throws(ShardError) {
     var rest = bytes
@@ -28,6 +35,7 @@ final class SpillFile {
 
 /// Reads a sorted run block by block.
 final class RunReader<Record: SortableRecord> {
+  private let path: String
   private let source: FileSource
   private let block: PageBuffer<Record>
   private let records: UnsafeMutableBufferPointer<Record>
@@ -36,6 +44,7 @@ final class RunReader<Record: SortableRecord> {
   private(set) var head: Record?
 
   init(_ path: String, _ block: PageBuffer<Record>) throws(ShardError) {
+    self.path = path
     source = try FileSource(path)
     self.block = block
     records = block.records
@@ -55,6 +64,9 @@ final class RunReader<Record: SortableRecord> {
       let read = try source.read(into: UnsafeMutableRawBufferPointer(rebasing: bytes[filled...]))
       if read == 0 { break }
       filled += read
+    }
+    guard filled % MemoryLayout<Record>.stride == 0 else {
+      throw ShardError(.truncated, path, "ends within a record", hint: "Run again; check the disk of temporary files.")
     }
     position = 0
     count = filled / MemoryLayout<Record>.stride

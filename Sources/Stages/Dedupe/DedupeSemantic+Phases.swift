@@ -16,7 +16,15 @@ extension DedupeSemantic {
     var vector = [Float](repeating: 0, count: (vectors.size + group - 1) / group * group)
     let stream = workspace.documents(counted: false)
     var document = Document()
+    // Of equal ids each has its own vector only if none of the documents is missing.
+    let isFiltered = vectors.vectors != (try workspace.file()).documents
+    let repeated = isFiltered ? try vectors.repeatedIDs() : []
     while try stream.next(&document) {
+      guard repeated.isEmpty || !repeated.contains(recordHash(document.id)) else {
+        throw StageError(
+          .input, "inputs.vectors", "have several of the id '\(document.idString)', and some documents are missing",
+          hint: "Wire the documents.embed to the stage that 'documents' is wired to.")
+      }
       guard try vectors.read(recordHash(document.id), into: &vector) else {
         throw StageError(
           .input, "inputs.vectors", "lack one of document '\(document.idString)' at its place",
@@ -66,7 +74,10 @@ extension DedupeSemantic {
       memoryBytes: SortingMemory(options.memory, workspace).bytes)
     for document in 0..<UInt32(table.count) {
       try sorter.append(HashedNumber(hash: recordHash(table.id(document)), document: document))
-      if document % 4096 == 0 { table.release() }
+      if document % 4096 == 0 {
+        table.release()
+        try workspace.control.check()
+      }
     }
     var samples: [UInt32] = []
     try sorter.drain { if samples.count < count { samples.append($0.document) } }
@@ -109,7 +120,7 @@ extension DedupeSemantic {
     }
     workspace.warn(
       "pairs-limited", times: search.limited,
-      "documents have \(SemanticPairs.mostPairs) or more preferred ones with a similarity of at least \(options.floor), of "
+      "times a document has \(SemanticPairs.mostPairs) or more preferred ones in a cluster with a similarity of at least \(options.floor), of "
         + "which only the \(SemanticPairs.mostPairs) most preferred count; more similar ones may be missed. Raise "
         + "'similarityFloor'")
     try workspace.publish(Self.pairs, file, name: key + ".pairs")
@@ -147,8 +158,10 @@ extension DedupeSemantic {
   ) throws -> Int {
     let sorter = ExternalSorter<SimilarPair>(scratch: scratch + "/pairs", memoryBytes: memoryBytes)
     for part in workspace.files("pairs") { try forEachRecord(of: part.path, as: SimilarPair.self, sorter.append) }
-    var last: SimilarPair?, duplicates = 0
+    var last: SimilarPair?, duplicates = 0, read = 0
     try sorter.drain { pair in
+      read += 1
+      if read % 4096 == 0 { try workspace.control.check() }
       if pair.prefix == last?.prefix { return }
       last = pair
       if pair.similarity >= options.threshold { duplicates += 1 }

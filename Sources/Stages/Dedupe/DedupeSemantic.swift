@@ -20,8 +20,9 @@ public struct DedupeSemantic: Stage, DerivedOptions {
         + "null: 0.9, or the threshold where that is lower.")
     public var similarityFloor: Double? = nil
     @Option(
-      "Clusters within which documents are compared, at most 65536; fewer find more pairs and cost more comparisons. "
-        + "null: one per 4096 documents; of more than 16 million documents, the root of their number.")
+      "Clusters within which documents are compared, at most 65536; fewer find more pairs and cost more comparisons, "
+        + "until they are larger than 8192 documents and are divided again. null: one per 2048 documents; of more than "
+        + "4 million documents, the root of their number.")
     public var clusters: Int? = nil
     @Option(
       "In how many of the clusters nearest to it a document is compared: two documents of one meaning may be nearest to "
@@ -33,7 +34,8 @@ public struct DedupeSemantic: Stage, DerivedOptions {
       "Writes to 'metadata.clusterSize' of every kept document how many documents it stands for, itself included.")
     public var clusterSize = false
     @Option(
-      "Memory of each task, at least 64MiB; more data is sorted on disk.", in: .mebibytes(1)...(.gibibytes(1024)),
+      "Memory of each task for sorting, at least 64MiB; more data is sorted on disk. Centers and the vectors that are "
+        + "compared are held besides.", in: .mebibytes(1)...(.gibibytes(1024)),
       affectsOutput: false)
     public var memory = ByteCount.gibibytes(1)
 
@@ -64,7 +66,7 @@ public struct DedupeSemantic: Stage, DerivedOptions {
   ]
   public enum Phase: String, StagePhase { case rows, centers, members, pairs, clusters, filter }
 
-  static let documentsPerCluster = 4096
+  static let documentsPerCluster = 2048
   private static let mostTasks = 64
   /// Of a task that finds pairs: the vectors of a block twice, mapped pages, and what every task holds.
   private static let blockBytes = 128 << 20

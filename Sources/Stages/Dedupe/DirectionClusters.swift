@@ -25,8 +25,7 @@ struct DirectionClusters {
     }
     guard samples.count > count, count > 1 else { return }
     for _ in 0..<Self.rounds {
-      try check()
-      move(samples, vector)
+      try move(samples, check, vector)
     }
   }
 
@@ -41,9 +40,12 @@ struct DirectionClusters {
   }
 
   /// Each center goes to the mean direction of the samples nearest to it; one without any stays.
-  private mutating func move(_ samples: [UInt32], _ vector: (UInt32) -> UnsafePointer<Float>) {
+  private mutating func move(
+    _ samples: [UInt32], _ check: () throws -> Void, _ vector: (UInt32) -> UnsafePointer<Float>
+  ) throws {
     var sums = [Double](repeating: 0, count: count * width)
-    for sample in samples {
+    for (place, sample) in samples.enumerated() {
+      if place % 1024 == 0 { try check() }
       let own = vector(sample)
       let start = nearest(own) * width
       for i in 0..<width { sums[start + i] += Double(own[i]) }

@@ -116,7 +116,10 @@ struct SemanticPairs {
       count: count, width: vectors.width, samples: samples, check: control.check
     ) { vector($0) }
     var parts = [[UInt32]](repeating: [], count: count)
-    for member in members { parts[clusters.nearest(vector(member))].append(member) }
+    for (place, member) in members.enumerated() {
+      if place % 1024 == 0 { try control.check() }
+      parts[clusters.nearest(vector(member))].append(member)
+    }
     return parts
   }
 

@@ -74,7 +74,10 @@ struct VectorFileReader {
   /// Numbers of a vector.
   let size: Int
   private let count: Int
-  private var next = 0
+  private var next = 0, reads = 0
+
+  /// Vectors that it has; where documents were filtered, more than documents.
+  var vectors: Int { count }
 
   init(_ path: String) throws(ShardError) {
     file = try SafetensorsFile(path)
@@ -84,6 +87,14 @@ struct VectorFileReader {
         .malformed, path, "has no vectors of documents", hint: "Wire the vectors of a documents.embed.")
     }
     (count, size) = (vectors.shape[0], vectors.shape[1])
+  }
+
+  /// Ids that several vectors have: which of them a document has is not known where others are missing.
+  func repeatedIDs() throws(ShardError) -> Set<UInt64> {
+    try file.withBytes(of: VectorFile.ids) { _, bytes in
+      let ids = (0..<count).map { bytes.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self) }.sorted()
+      return Set(zip(ids, ids.dropFirst()).lazy.filter { $0 == $1 }.map(\.0))
+    }
   }
 
   /// Copies the vector of the next document with this hash of its id.
@@ -101,7 +112,8 @@ struct VectorFileReader {
         out.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[(place * size * 4)..<((place + 1) * size * 4)]))
       }
     }
-    if next % 1024 == 0 { file.release() }
+    reads += 1
+    if reads % 1024 == 0 { file.release() }
     return true
   }
 }

@@ -90,17 +90,25 @@ public struct TokenMixture: Codable, Equatable, Sendable {
     return last == steps && sources.allSatisfy { $0.samples > 0 && $0.start >= 0 } && 0..<steps ~= firstStep
   }
 
-  /// Memory for the decompressed shards of each data set: together as much as that of a single one, in proportion to what
-  /// they have to decompress. Sources that are not read have none.
+  /// Memory for the decompressed shards of each data set: together as much as that of a single one. The smallest have room
+  /// for all that they decompress, as far as an equal share goes; the others divide the rest. Sources that are not read
+  /// have none.
   /// - Parameter indices: of the data sets, in their order.
   func memory(_ indices: [MDSIndex], of bytes: Int = 4 << 30) -> [Int] {
     let owners = sources.indices.flatMap { source in sources[source].folders.map { _ in source } }
     let sizes = zip(indices, owners).map { index, source in
       isRead(source, after: firstStep)
-        ? index.shards.reduce(0.0) { $0 + ($1.zip == nil ? 0 : Double($1.raw.bytes)) } : 0
+        ? index.shards.reduce(0) { $0 + ($1.zip == nil ? 0 : Int($1.raw.bytes)) } : 0
     }
-    let sum = sizes.reduce(0, +)
-    return sizes.map { sum > 0 ? Int(Double(bytes) * ($0 / sum)) : 0 }
+    var out = [Int](repeating: 0, count: sizes.count)
+    let wanted = sizes.indices.filter { sizes[$0] > 0 }.sorted { (sizes[$0], $0) < (sizes[$1], $1) }
+    var rest = bytes
+    for (place, index) in wanted.enumerated() {
+      let left = wanted.count - place
+      out[index] = left == 1 ? rest : min(sizes[index], rest / left)
+      rest -= out[index]
+    }
+    return out
   }
 
   // MARK: Amounts

@@ -1,3 +1,4 @@
+import Glibc
 import TestKit
 import Testing
 
@@ -30,6 +31,19 @@ private struct Number: SortableRecord {
         #expect(try FileSystem.list(folder).isEmpty && sorter.spilledRuns == 0)
       }
     }
+  }
+
+  /// A disk that lost the end of a file: nothing is left out in silence.
+  @Test(arguments: [16, 1]) func aShortenedRunIsSaid(lost: Int64) throws {
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    let sorter = ExternalSorter<Number>(scratch: folder + "/sort", memoryBytes: 1)
+    for place in 0..<UInt32(10_000) { try sorter.append(Number(key: 1, place: place)) }
+    #expect(sorter.spilledRuns > 1)
+    let run = folder + "/sort.run0"
+    #expect(truncate(run, Int(FileSystem.status(run)!.bytes - lost)) == 0)
+    let error = #expect(throws: ShardError.self) { try sorter.drain { _ in } }
+    #expect(error?.code == .truncated)
   }
 
   /// Whatever is sorted, a sorter holds no more than it was given, and gives it back.

@@ -239,10 +239,12 @@ import Testing
       return try MDSIndex(text: Array(#"{"shards":[\#(list)],"version":2}"#.utf8), name: "test")
     }
     let indices = try [index(100, 3), index(100, 1), index(50, 2), index(900, 1, isCompressed: false)]
-    #expect(job.mixture!.memory(indices, of: 1000) == [600, 200, 200, 0])
+    #expect(job.mixture!.memory(indices, of: 1000) == [800, 100, 100, 0])
+    #expect(job.mixture!.memory(indices, of: 300) == [100, 100, 100, 0])
+    #expect(job.mixture!.memory(indices, of: 420) == [220, 100, 100, 0], "small sets are held whole")
     var mixture = job.mixture!
     mixture.phases = [.init(until: 40, amounts: [0, 240, 400])]
-    #expect(mixture.memory(indices, of: 1000) == [0, 500, 500, 0], "a set that is not read needs none")
+    #expect(mixture.memory(indices, of: 1000) == [0, 100, 900, 0], "a set that is not read needs none")
     #expect(mixture.memory([indices[3], indices[3], indices[3], indices[3]], of: 1000) == [0, 0, 0, 0])
   }
 
