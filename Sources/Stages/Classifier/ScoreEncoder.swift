@@ -103,11 +103,7 @@ public struct ScoreEncoder: SinglePhaseStage {
   /// The head's outputs, document by document.
   private func scores(_ workspace: Workspace, _ head: TunedHead) throws -> [Float] {
     let engine = try TrainingEngine.require()
-    var job = EmbeddingJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
-    try job.use(workspace)
-    job.dictionary = options.compute.mecabDictionary
+    var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = try workspace.file().path
     job.scores = true
     job.maximumLength = options.maximumLength > 0 ? options.maximumLength : head.maximumLength

@@ -75,11 +75,7 @@ public struct DocumentsEmbed: SinglePhaseStage {
   private func embed(_ input: ArtifactFile, isEmpty: Bool, _ workspace: Workspace) throws -> String? {
     guard !isEmpty else { return nil }
     let engine = try TrainingEngine.require()
-    var job = EmbeddingJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
-    try job.use(workspace)
-    job.dictionary = options.compute.mecabDictionary
+    var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = input.path
     job.prefix = options.prefix
     job.pooling = options.pooling

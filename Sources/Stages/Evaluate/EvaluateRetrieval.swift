@@ -101,11 +101,7 @@ public struct EvaluateRetrieval: Stage {
     _ workspace: Workspace, _ texts: ArtifactFile, prefix: String, _ change: (inout EmbeddingJob) -> Void
   ) throws -> String {
     let engine = try TrainingEngine.require()
-    var job = EmbeddingJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
-    try job.use(workspace)
-    job.dictionary = options.compute.mecabDictionary
+    var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = texts.path
     job.prefix = prefix
     job.pooling = options.pooling

@@ -75,11 +75,7 @@ public struct EvaluateSTS: SinglePhaseStage {
       }
     }
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
-    var job = EmbeddingJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
-    try job.use(workspace)
-    job.dictionary = options.compute.mecabDictionary
+    var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = "\(folder)/\(name).jsonl"
     job.pooling = options.pooling
     job.maximumLength = options.maximumLength
@@ -92,10 +88,14 @@ public struct EvaluateSTS: SinglePhaseStage {
 }
 
 extension EmbeddingJob {
-  /// Sets the paths of the task's model and tokenizer.
-  mutating func use(_ workspace: Workspace) throws {
+  /// With the task's model and tokenizer, on the device that the options choose.
+  init(_ workspace: Workspace, _ compute: ComputeOptions, _ engine: TrainingEngine) throws {
+    self.init()
     checkpoint = try CheckpointInput.folder(workspace)
     tokenizer = try TokenizerInput.path(workspace)
+    (device, precision) = compute.resolved(engine)
+    threads = compute.threads
+    dictionary = compute.mecabDictionary
   }
 }
 
