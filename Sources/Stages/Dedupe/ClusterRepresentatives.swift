@@ -35,6 +35,23 @@ struct ClusterRepresentatives {
     var largestCluster = 0
   }
 
+  /// Chooses by stored pairs of at least a similarity, and lists what goes.
+  /// - Parameter sizes: what every kept document stands for is added to it.
+  func choose(
+    fromPairsIn path: String, threshold: Double, to files: inout DuplicateFiles, _ sizes: ClusterSizes?
+  ) throws -> Census {
+    let census = try choose { emit in
+      try forEachRecord(of: path, as: MeasuredPair.self) { pair in
+        if pair.similarity >= threshold { try emit(Duplicate(pair)) }
+      }
+    } found: { duplicate in
+      try files.append(duplicate)
+      try sizes?.add(duplicate)
+    }
+    try files.finish()
+    return census
+  }
+
   /// - Parameters:
   ///   - pairs: calls its argument for every pair of duplicates (repeats are harmless); it is called twice.
   ///   - found: called for every removed document, in ascending order of numbers.

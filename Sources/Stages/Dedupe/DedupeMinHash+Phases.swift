@@ -100,15 +100,8 @@ extension DedupeMinHash {
       table: table, memoryBytes: memoryBytes(workspace), scratch: try workspace.temporaryDirectory() + "/choice")
     var files = DuplicateFiles(workspace, Self.duplicates, table, rows: Self.index)
     let sizes = ClusterSizes(scratch: choice.scratch + "-sizes", memoryBytes: choice.memoryBytes / 4)
-    let census = try choice.choose { emit in
-      try forEachRecord(of: file.path, as: MeasuredPair.self) { pair in
-        if pair.similarity >= options.threshold { try emit(Duplicate(pair)) }
-      }
-    } found: { duplicate in
-      try files.append(duplicate)
-      if options.clusterSize { try sizes.add(duplicate) }
-    }
-    try files.finish()
+    let census = try choice.choose(
+      fromPairsIn: file.path, threshold: options.threshold, to: &files, options.clusterSize ? sizes : nil)
     try AcceptedIndex.publish(workspace, shape, options)
     if options.clusterSize { try sizes.write(workspace, to: Self.sizes, table) }
     workspace.metric("recall at the threshold", shape.recall(at: options.threshold))

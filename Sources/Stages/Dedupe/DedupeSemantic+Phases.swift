@@ -137,15 +137,8 @@ extension DedupeSemantic {
     let choice = ClusterRepresentatives(table: table, memoryBytes: memoryBytes, scratch: scratch + "/choice")
     var files = DuplicateFiles(workspace, Self.duplicates, table)
     let sizes = ClusterSizes(scratch: scratch + "/sizes", memoryBytes: memoryBytes / 4)
-    let census = try choice.choose { emit in
-      try forEachRecord(of: file.path, as: MeasuredPair.self) { pair in
-        if pair.similarity >= options.threshold { try emit(Duplicate(pair)) }
-      }
-    } found: { duplicate in
-      try files.append(duplicate)
-      if options.clusterSize { try sizes.add(duplicate) }
-    }
-    try files.finish()
+    let census = try choice.choose(
+      fromPairsIn: file.path, threshold: options.threshold, to: &files, options.clusterSize ? sizes : nil)
     if options.clusterSize { try sizes.write(workspace, to: Self.sizes, table) }
     workspace.metric("pairs", Double(pairs))
     workspace.metric("clusters", Double(census.clusters))
