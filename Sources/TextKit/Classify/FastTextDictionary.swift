@@ -17,7 +17,8 @@ struct FastTextDictionary {
   static let labelPrefix = Array("__label__".utf8)
   static let lineEnd = Array("</s>".utf8)
 
-  init(_ cursor: inout FastTextCursor, _ bytes: UnsafeRawBufferPointer) throws(ShardError) {
+  /// - Parameter buckets: the number of n-grams that a pruned model chose from.
+  init(_ cursor: inout FastTextCursor, _ bytes: UnsafeRawBufferPointer, buckets: Int) throws(ShardError) {
     let size = try cursor.count(Int32.self, "the number of words and labels", in: 1...Int(Int32.max))
     words = try cursor.count(Int32.self, "the number of words", in: 0...size)
     _ = try cursor.count(Int32.self, "the number of labels", in: (size - words)...(size - words))
@@ -44,7 +45,7 @@ struct FastTextDictionary {
       }
     }
     guard !labels.isEmpty else { throw cursor.malformed("it has no labels") }
-    if pruned >= 0 { kept = try KeptGrams(&cursor, pruned, bytes) }
+    if pruned >= 0 { kept = try KeptGrams(&cursor, pruned, bytes, buckets: buckets) }
   }
 
   private static func capacity(_ size: Int) -> Int {
@@ -73,61 +74,23 @@ struct FastTextDictionary {
     return nil
   }
 
-  /// The row of an n-gram; nil if it was pruned.
+  /// Turns the numbers of n-grams into their rows, in place and in order; leaves out those that were pruned.
+  /// - Returns: the number of rows.
   @inline(__always)
-  func row(gram: UInt64) -> Int? {
-    guard let kept else { return words + Int(gram) }
-    return kept[Int32(truncatingIfNeeded: gram)].map { words &+ Int($0) }
+  func rows(grams: UnsafeMutablePointer<UInt32>, count: Int) -> Int {
+    let first = UInt32(truncatingIfNeeded: words)
+    guard let kept else {
+      for place in 0..<count { grams[place] &+= first }
+      return count
+    }
+    return kept.rows(grams: grams, count: count, first: first)
   }
 
   /// Whether every row that n-grams may ask for exists.
   func fits(rows: Int, buckets: Int) -> Bool {
-    guard let kept else { return words + buckets <= rows }
+    guard let kept else { return words + buckets <= rows && words + buckets <= Int(UInt32.max) }
     return words <= rows && kept.rows.allSatisfy { words + Int($0) < rows }
   }
-}
-
-/// The rows of the n-grams that a pruned model kept, by number: open addressing, as it is asked for every n-gram of a text.
-struct KeptGrams {
-  private struct Slot {
-    var gram: Int32
-    /// -1: free.
-    var row: Int32
-  }
-
-  private var slots: [Slot]
-
-  init(_ cursor: inout FastTextCursor, _ count: Int64, _ bytes: UnsafeRawBufferPointer) throws(ShardError) {
-    guard count <= Int64(bytes.count / 8) else { throw cursor.malformed("the number of its n-grams is \(count)") }
-    var capacity = 64
-    while capacity < 2 * Int(count) { capacity *= 2 }
-    slots = Array(repeating: Slot(gram: 0, row: -1), count: capacity)
-    for _ in 0..<count {
-      let gram: Int32 = try cursor.number(), row: Int32 = try cursor.number()
-      guard row >= 0 else { throw cursor.malformed("the row of an n-gram is \(row)") }
-      var slot = start(gram)
-      while slots[slot].row >= 0, slots[slot].gram != gram { slot = (slot + 1) & (capacity - 1) }
-      slots[slot] = Slot(gram: gram, row: row)
-    }
-  }
-
-  @inline(__always)
-  private func start(_ gram: Int32) -> Int {
-    let hash = UInt64(UInt32(bitPattern: gram)) &* 0x9E37_79B9_7F4A_7C15
-    return Int(truncatingIfNeeded: hash >> 32) & (slots.count &- 1)
-  }
-
-  @inline(__always)
-  subscript(gram: Int32) -> Int32? {
-    var slot = start(gram)
-    while slots[slot].row >= 0 {
-      if slots[slot].gram == gram { return slots[slot].row }
-      slot = (slot &+ 1) & (slots.count &- 1)
-    }
-    return nil
-  }
-
-  var rows: [Int32] { slots.map(\.row).filter { $0 >= 0 } }
 }
 
 /// FNV-1a of 32 bits, with bytes as signed numbers.

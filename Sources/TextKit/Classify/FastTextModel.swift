@@ -24,7 +24,7 @@ public final class FastTextModel: Sendable {
     file = try MappedFile(path)
     var cursor = FastTextCursor(file.bytes, path: path)
     settings = try FastTextSettings(&cursor)
-    dictionary = try FastTextDictionary(&cursor, file.bytes)
+    dictionary = try FastTextDictionary(&cursor, file.bytes, buckets: settings.buckets)
     let isQuantized = try cursor.flag()
     var input = try FastTextMatrix(&cursor, isQuantized: isQuantized, dimension: settings.dimension)
     let isOutputQuantized = try cursor.flag()
@@ -48,28 +48,52 @@ public final class FastTextModel: Sendable {
   public func probabilities(of text: UnsafeBufferPointer<UInt8>) -> [Float] {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: settings.dimension) { hidden in
       hidden.initialize(repeating: 0)
-      var sum = RowSum(
-        matrix: input, bytes: file.bytes, start: input.start(in: file.bytes), values: hidden.baseAddress!)
-      collect(text, into: &sum)
-      guard sum.rows > 0 else { return [] }
-      let scale = 1 / Float(sum.rows)
+      let rows = withUnsafeTemporaryAllocation(of: UInt32.self, capacity: RowSum.capacity) { pending in
+        var sum = RowSum(model: self, pending: pending.baseAddress!, values: hidden.baseAddress!)
+        collect(text, into: &sum)
+        sum.flush()
+        return sum.rows
+      }
+      guard rows > 0 else { return [] }
+      let scale = 1 / Float(rows)
       for place in hidden.indices { hidden[place] *= scale }
       return probabilities(UnsafePointer(hidden.baseAddress!))
     }
   }
 
-  /// The sum of the rows of a text's words and n-grams, added as they are found.
+  /// The sum of the rows of a text's words and n-grams, in the order in which they are found. They are collected first: so the
+  /// lookups of many n-grams, which miss the cache, run side by side.
   private struct RowSum {
-    let matrix: FastTextMatrix
-    let bytes: UnsafeRawBufferPointer
-    let start: UnsafeRawPointer?
+    static let capacity = 1024
+    let model: FastTextModel
+    /// Numbers of n-grams that wait.
+    let pending: UnsafeMutablePointer<UInt32>
     let values: UnsafeMutablePointer<Float>
+    var waiting = 0
     var rows = 0
 
     @inline(__always)
-    mutating func add(_ row: Int) {
-      matrix.add(row, of: bytes, from: start, to: values)
-      rows &+= 1
+    mutating func add(gram: UInt32) {
+      pending[waiting] = gram
+      waiting &+= 1
+      if waiting == Self.capacity { flush() }
+    }
+
+    mutating func add(row: Int) {
+      flush()
+      pending[0] = UInt32(truncatingIfNeeded: row)
+      add(1)
+    }
+
+    @inline(never)
+    mutating func flush() {
+      if waiting > 0 { add(model.dictionary.rows(grams: pending, count: waiting)) }
+      waiting = 0
+    }
+
+    private mutating func add(_ count: Int) {
+      model.input.add(UnsafeBufferPointer(start: pending, count: count), of: model.file.bytes, to: values)
+      rows &+= count
     }
   }
 
@@ -102,7 +126,7 @@ public final class FastTextModel: Sendable {
     // Labels in a text are not words of it.
     if let place, place >= dictionary.words { return }
     if place == nil, word.starts(with: FastTextDictionary.labelPrefix) { return }
-    if let place { sum.add(place) }
+    if let place { sum.add(row: place) }
     let isLineEnd = word.elementsEqual(FastTextDictionary.lineEnd)
     if settings.longest > 0, !isLineEnd { addCharacterGrams(word, &sum, &padded) }
     if settings.wordGrams > 1 { hashes.append(hash) }
@@ -132,7 +156,7 @@ public final class FastTextModel: Sendable {
           let isMark = characters == 1 && (start == 0 || end == count)
           guard characters >= shortest, !isMark else { continue }
           let gram = (factor &* UInt64(hash)).multipliedFullWidth(by: buckets).high
-          if let row = dictionary.row(gram: gram) { sum.add(row) }
+          sum.add(gram: UInt32(truncatingIfNeeded: gram))
         }
         repeat { start &+= 1 } while start < count && padded[start] & 0xC0 == 0x80
       }
@@ -146,7 +170,7 @@ public final class FastTextModel: Sendable {
       var hash = wide(hashes[start])
       for next in (start + 1)..<max(start + 1, min(hashes.count, start + settings.wordGrams)) {
         hash = hash &* 116_049_371 &+ wide(hashes[next])
-        if let row = dictionary.row(gram: hash % UInt64(settings.buckets)) { sum.add(row) }
+        sum.add(gram: UInt32(truncatingIfNeeded: hash % UInt64(settings.buckets)))
       }
     }
   }

@@ -174,29 +174,37 @@ struct FastTextMatrix {
     }
   }
 
-  /// Adds a row to `sum`.
-  /// - Parameter start: what `start(in:)` gave.
-  @inline(__always)
-  func add(
-    _ row: Int, of bytes: UnsafeRawBufferPointer, from start: UnsafeRawPointer?, to sum: UnsafeMutablePointer<Float>
-  ) {
-    guard let start else {
-      parts(of: row, in: bytes) { column, value in sum[column] += value }
+  /// Adds rows to `sum`, in their order.
+  func add(_ rows: UnsafeBufferPointer<UInt32>, of bytes: UnsafeRawBufferPointer, to sum: UnsafeMutablePointer<Float>) {
+    guard let start = start(in: bytes) else {
+      for row in rows { parts(of: Int(row), in: bytes) { column, value in sum[column] += value } }
       return
     }
-    let own = start + 4 &* row &* columns
     var column = 0
-    while column &+ 8 <= columns {
-      let values = own.loadUnaligned(fromByteOffset: 4 &* column, as: SIMD8<Float>.self)
-      let place = UnsafeMutableRawPointer(sum + column)
-      let total = place.loadUnaligned(as: SIMD8<Float>.self) + values
-      withUnsafeBytes(of: total) { place.copyMemory(from: $0.baseAddress!, byteCount: 32) }
-      column &+= 8
+    while column &+ 16 <= columns {
+      Self.add(rows, SIMD16<Float>.self, start + 4 &* column, stride: 4 &* columns, to: sum + column)
+      column &+= 16
+    }
+    while column &+ 4 <= columns {
+      Self.add(rows, SIMD4<Float>.self, start + 4 &* column, stride: 4 &* columns, to: sum + column)
+      column &+= 4
     }
     while column < columns {
-      sum[column] += own.loadUnaligned(fromByteOffset: 4 &* column, as: Float.self)
+      Self.add(rows, Float.self, start + 4 &* column, stride: 4 &* columns, to: sum + column)
       column &+= 1
     }
+  }
+
+  /// Adds some columns of rows; their sum stays in a register.
+  @inline(__always)
+  private static func add<Columns: BitwiseCopyable & SIMDScalarSum>(
+    _ rows: UnsafeBufferPointer<UInt32>, _: Columns.Type, _ start: UnsafeRawPointer, stride: Int,
+    to sum: UnsafeMutablePointer<Float>
+  ) {
+    let place = UnsafeMutableRawPointer(sum)
+    var total = place.loadUnaligned(as: Columns.self)
+    for row in rows { total += start.loadUnaligned(fromByteOffset: Int(row) &* stride, as: Columns.self) }
+    place.storeBytes(of: total, as: Columns.self)
   }
 
   /// The product of a row with a vector.
@@ -230,3 +238,10 @@ struct FastTextMatrix {
     }
   }
 }
+
+/// What sums of columns are kept in.
+private protocol SIMDScalarSum { static func += (sum: inout Self, value: Self) }
+
+extension SIMD16: SIMDScalarSum where Scalar == Float {}
+extension SIMD4: SIMDScalarSum where Scalar == Float {}
+extension Float: SIMDScalarSum {}
