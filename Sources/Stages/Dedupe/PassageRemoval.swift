@@ -11,8 +11,9 @@ struct PassageRemoval {
     /// Where the copy of the last window of its span is kept.
     var keptLast: UInt32
 
-    /// The part of it that lies in some units.
-    func clamped(to part: Range<Int>) -> Passage {
+    /// The part of it that lies in some units, if any does.
+    func clamped(to part: Range<Int>) -> Passage? {
+      guard units.overlaps(part) else { return nil }
       var passage = self
       passage.units = units.clamped(to: part)
       passage.keptFirst = min(keptFirst + UInt32(passage.units.lowerBound - units.lowerBound), keptLast)
@@ -60,7 +61,7 @@ struct PassageRemoval {
       } while next < passages.count && passages[next].units.lowerBound == passages[next - 1].units.upperBound
       let whole = passages[first].units.lowerBound..<passages[next - 1].units.upperBound
       for part in TextCut.parts(of: whole, in: text) {
-        cuts += passages[first..<next].map { $0.clamped(to: part) }.filter { !$0.units.isEmpty }
+        cuts += passages[first..<next].compactMap { $0.clamped(to: part) }
       }
     }
     return cuts

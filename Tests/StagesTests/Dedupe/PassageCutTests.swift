@@ -59,6 +59,20 @@ import Testing
     }
   }
 
+  /// Passages that are kept in two documents stand together, and a line break stays of the first, or of the second.
+  @Test(arguments: [true, false]) func aLineBreakStaysOfPassagesOfTwoDocuments(breakIsFirst: Bool) throws {
+    let broken = "\(Self.passage)\n改行を含む続きの文が、ここにもう一つあります。"
+    let other = "村の古い水車は今でも静かに回り続けているのだという話である。"
+    let together = breakIsFirst ? broken + other : other + broken
+    let documents = [
+      Document(id: "a", text: "甲\(broken)乙"), Document(id: "b", text: "丙\(other)丁"),
+      Document(id: "c", text: "始まり\(together)終わり"),
+    ]
+    let harness = try deduplicated([documents])
+    #expect(try harness.documents().last?.textString == "始まり\n終わり")
+    #expect(try Set(harness.records("notes").map(\.survivor)) == ["a", "b"])
+  }
+
   /// A part that begins later names the document that keeps its own first window.
   @Test func whatIsCutNamesItsOwnCopy() throws {
     let documents = [
