@@ -31,6 +31,8 @@ size_t pl_mapping_losses(int slot);
 /// The same for all mappings, including past ones.
 size_t pl_all_mapping_losses(void);
 
+/// Gives freed memory back to the system, from the middle of every arena too.
+void pl_return_freed_memory(void);
 /// Makes all threads share one malloc arena, which saves address space and costs time.
 void pl_use_one_arena(void);
 /// Gives mapped pages another length, elsewhere if need be, without copying them. NULL on failure, as errno says.

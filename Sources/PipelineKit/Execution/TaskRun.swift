@@ -49,6 +49,7 @@ public struct TaskRun: Sendable {
   /// - Throws: `StageError` (`.cancelled`, `.input`, `.ledger`, …); `ShardError` for the disk; what the stage throws.
   public func run(_ stage: any Stage) throws -> TaskManifest {
     FaultPoint.reach("task.started")
+    defer { FreedMemory.release() }
     let staging = "\(directory)/.staging/\(self.staging)"
     try FileSystem.removeTree(staging)
     try FileSystem.makeDirectory(staging)
