@@ -1,7 +1,7 @@
-"""The cases of score.quality, score.classifier, score.fasttext, score.perplexity and filter.language.
+"""The cases of score.quality, score.classifier, score.fasttext, score.perplexity, filter.url and filter.language.
 
 `Benchmarks/run scorers` runs them, and those of filter.quality, filter.toxicity and redact.pii. score.encoder, which needs a
-GPU, and filter.url have none.
+GPU, has none.
 
 Peers that take minutes are measured on a part of the corpus; their row says how much. Rates are compared, not times. Scoring
 stages write columns beside the documents, peers lines of JSON with the measures alone; filters on both sides write documents.
@@ -126,6 +126,47 @@ def character_model(bench):
     return bench.kept("characters.arpa", lambda path: measure([sys.executable, script, folder, path, "4", "8"]))
 
 
+def pages(bench):
+    """The corpus with a made web address for each document."""
+    import orjson
+    import zstandard
+    from documents import documents
+
+    def make(folder):
+        os.makedirs(folder)
+        files = 2 * (os.cpu_count() or 1)
+        outs = [zstandard.ZstdCompressor(3).stream_writer(open(f"{folder}/{n:05d}.jsonl.zst", "wb")) for n in range(files)]
+        for number, document in enumerate(documents(bench.corpus)):
+            host = f"{'abcdefghij'[number % 10]}{number * 7919 % 100_003}.example.{('co.jp', 'com', 'ne.jp')[number % 3]}"
+            document["metadata"] = {"url": f"https://www.{host}/articles/{number % 28}/page-{number}.html?id={number}"}
+            outs[number % files].write(orjson.dumps(document) + b"\n")
+        for out in outs:
+            out.close()
+
+    return bench.kept("pages", make)
+
+
+def addresses(bench):
+    """filter.url beside datatrove's URLFilter, both with its lists: 4.6 million domains, addresses and words."""
+    import orjson
+
+    lists = made(bench, "url-lists", "score_peers.py", "url-lists")
+    words = {}
+    for option, name in (("words", "banned_words"), ("softWords", "soft_banned_words"), ("parts", "banned_subwords")):
+        with open(f"{lists}/{name}.json", "rb") as raw:
+            words[option] = orjson.loads(raw.read())
+    folder = pages(bench)
+    ours = {
+        "read": {"use": "documents.read", "options": {"files": folder}},
+        "url": {
+            "use": "filter.url", "inputs": {"documents": "read"},
+            "options": {"lists": [f"{lists}/domains", f"{lists}/urls"], **words}}}
+    return (
+        "datatrove", bench.megabytes,
+        lambda: bench.python("score_peers.py", "datatrove-url", folder, bench.fresh("measures"), str(os.cpu_count())),
+        lambda: bench.pipeline(ours, only="url"))
+
+
 def wired_model(make, **options):
     return lambda bench: ({"model": make(bench), **options}, {}, {})
 
@@ -142,6 +183,7 @@ CASES = {
         "datatrove", "datatrove-fasttext", "score.fasttext", 16, language_model, wired_model(language_model)),
     "score-perplexity": scored(
         "kenlm", "kenlm", "score.perplexity", 32, character_model, wired_model(character_model, unit="characters")),
+    "url-datatrove": addresses,
     "language-hojichar": scored("hojichar", "hojichar-language", "filter.language", 64, name="language"),
     "language-cld2": scored("pycld2", "cld2-language", "filter.language", 64, name="language"),
     "language-datatrove": scored(

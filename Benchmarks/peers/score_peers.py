@@ -7,7 +7,8 @@ as one line of JSON; the operators of languages are filters, and write the docum
 document is measured in full; scikit-learn is given 256 documents at a time. MODEL is a fastText model, a
 KenLM model or the pickled pair of `train-sklearn`.
 
-usage: score_peers.py train-sklearn POSITIVE NEGATIVE MODEL   trains a logistic regression on n-grams of 1 to 4 characters
+usage: score_peers.py url-lists FOLDER       writes the lists of datatrove's filter of web addresses
+       score_peers.py train-sklearn POSITIVE NEGATIVE MODEL   trains a logistic regression on n-grams of 1 to 4 characters
 """
 import itertools
 import multiprocessing
@@ -124,6 +125,36 @@ def datatrove_fasttext(model):
     return measure
 
 
+def datatrove_url(lists):
+    """Its URLFilter with its own lists, which the first call unpacks; `lists` has them for pipeline, see `url_lists`."""
+    import tldextract
+    from datatrove.data import Document
+    from datatrove.pipeline.filters import URLFilter
+
+    step = URLFilter()
+    # The list of suffixes that the library carries, in place of a download.
+    step.tldextractor = tldextract.TLDExtract(suffix_list_urls=())
+    step.filter(Document(text="", id="", metadata={"url": "https://example.com/"}))
+    return lambda document: step.filter(Document(text="", id="", metadata={"url": document["metadata"]["url"]})) is True
+
+
+def url_lists(output):
+    """Writes the lists of datatrove's URLFilter, as filter.url takes them."""
+    import tarfile
+
+    from datatrove.utils._import_utils import ASSETS_PATH
+
+    os.makedirs(output)
+    with tarfile.open(os.path.join(ASSETS_PATH, "url_filterblacklistsv0_3_0.tar.gz")) as tar:
+        for name in ("domains", "urls"):
+            with open(f"{output}/{name}", "wb") as out:
+                out.write(tar.extractfile(next(m for m in tar.getmembers() if os.path.basename(m.name) == name)).read())
+    for name in ("banned_words", "banned_subwords", "soft_banned_words"):
+        with open(os.path.join(ASSETS_PATH, name + ".txt")) as lines, open(f"{output}/{name}.json", "wb") as out:
+            words = {"".join(c for c in line.lower() if c.isascii() and c.isalnum()) for line in lines if line[0] != "#"}
+            out.write(orjson.dumps(sorted(words - {""})))
+
+
 def kenlm(model):
     """As datatrove's and Data-Juicer's operators do it, with characters as words."""
     from unicodedata import normalize
@@ -170,20 +201,25 @@ OPERATORS = {
     "cld2-language": cld2_language,
     "datatrove-fasttext": datatrove_fasttext,
     "datatrove-language": datatrove_fasttext,
+    "datatrove-url": datatrove_url,
     "kenlm": kenlm,
     "sklearn": sklearn_classifier,
 }
 # Of these, `measure` takes a list of as many texts.
 BATCHES = {"sklearn": 256}
+# Of these, it takes the document.
+OF_DOCUMENTS = {"datatrove-url"}
 measure = None
 is_filter = False
+takes_document = False
 batch = None
 
 
 def prepare(name, model, ready):
-    global measure, is_filter, batch
+    global measure, is_filter, takes_document, batch
     batch = BATCHES.get(name)
-    is_filter = name.endswith("-language")
+    is_filter = name.endswith(("-language", "-url"))
+    takes_document = name in OF_DOCUMENTS
     try:
         measure = OPERATORS[name](model)
         ready.wait()
@@ -195,7 +231,7 @@ def prepare(name, model, ready):
 def measured(documents):
     if not batch:
         for document in documents:
-            yield document, measure(document["text"])
+            yield document, measure(document if takes_document else document["text"])
         return
     while chosen := list(itertools.islice(documents, batch)):
         yield from zip(chosen, measure([document["text"] for document in chosen]))
@@ -213,6 +249,8 @@ def one_file(job):
 def main():
     if sys.argv[1] == "train-sklearn":
         return train_sklearn(*sys.argv[2:5])
+    if sys.argv[1] == "url-lists":
+        return url_lists(sys.argv[2])
     name, corpus, output, workers = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     model = sys.argv[5] if len(sys.argv) > 5 else None
     files = sorted(file for file in os.listdir(corpus) if file.endswith(".jsonl.zst"))
