@@ -10,6 +10,20 @@ enum CheckpointFolder {
     return TrainingCheckpoint.step(ofFolder: String(name[..<slash]))
   }
 
+  /// Which of the checkpoints had the lowest loss on held-out tokens.
+  struct Best: JSONRecord {
+    var step: Int
+    /// In nats.
+    var loss: Double
+  }
+
+  static let bestName = "best.json"
+
+  /// nil if the artifact does not say.
+  static func best(_ files: [ArtifactFile]) throws -> Best? {
+    try files.first { $0.name == bestName }.map { try Best(jsonFile: $0.path) }
+  }
+
   /// The step of a checkpoint's folder.
   static func step(ofFolder path: String) -> Int? {
     TrainingCheckpoint.step(ofFolder: ArchivePath.lastPart(of: path))

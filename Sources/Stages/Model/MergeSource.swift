@@ -8,6 +8,8 @@ struct MergeSource {
   var name: String
   /// The stage's name.
   var stage: String
+  /// `STAGE@best` for the kept checkpoint with the lowest loss on held-out tokens.
+  var alias: String?
   /// `model.json`, the weights, and `task.json` of a fine-tuned model.
   var files: [ArtifactFile]
 
@@ -48,20 +50,23 @@ struct MergeSource {
     let weights = artifact.files.filter { ArchivePath.lastPart(of: $0.name) == weightsOfStep }
       .compactMap { file in CheckpointFolder.step(of: file.name).map { (step: $0, file: file) } }
       .sorted { $0.step < $1.step }
+    let best = try CheckpointFolder.best(artifact.files)
     return weights.suffix(last == 0 ? weights.count : last).map { step, file in
-      MergeSource(name: "\(artifact.stage)@\(step)", stage: artifact.stage, files: [shape, file])
+      MergeSource(
+        name: "\(artifact.stage)@\(step)", stage: artifact.stage,
+        alias: step == best?.step ? "\(artifact.stage)@best" : nil, files: [shape, file])
     }
   }
 
   /// The share of each source in the average; they sum to 1.
   static func shares(of sources: [MergeSource], weights: [String: Double]) throws -> [Double] {
-    let names = Set(sources.flatMap { [$0.name, $0.stage] }).sorted()
+    let names = Set(sources.flatMap { [$0.name, $0.stage] + ($0.alias.map { [$0] } ?? []) }).sorted()
     for name in weights.keys.sorted() where !names.contains(name) {
       throw StageError(
         .options, "weights", "no model is named '\(name)'" + suggestion(for: name, among: names),
-        hint: "Name a stage that is wired, or STAGE@STEP.")
+        hint: "Name a stage that is wired, STAGE@STEP, or STAGE@best.")
     }
-    let own = sources.map { weights[$0.name] ?? weights[$0.stage] ?? 1 }
+    let own = sources.map { weights[$0.name] ?? $0.alias.flatMap { weights[$0] } ?? weights[$0.stage] ?? 1 }
     let sum = own.reduce(0, +)
     guard own.allSatisfy(\.isFinite), sum.isFinite, abs(sum) > 1e-9 else {
       throw StageError(

@@ -9,7 +9,7 @@ import TrainerCore
 public struct ModelMerge: SinglePhaseStage {
   public struct Options: StageOptions {
     @Option(
-      "Weights of the average: a stage's name, or STAGE@STEP for one of its kept checkpoints; others weigh 1. "
+      "Weights of the average: a stage's name, or STAGE@STEP or STAGE@best for one of its kept checkpoints; others weigh 1. "
         + "They are divided by their sum. A negative weight moves away from that model.")
     public var weights: [String: Double] = [:]
     @Option("Number of the newest checkpoints to take of each training in 'checkpoints'. 0: all.", in: 0...10_000)

@@ -20,6 +20,9 @@ public struct ModelPretrain: Stage {
   static let tokens = Input<MDS>(
     "tokens", "Token ids, from tokenizer.encode: one set, or several with names, for 'mixture'. Or set 'remote'.",
     required: false, named: true)
+  static let validation = Input<MDS>(
+    "validation", "Held-out token ids that the loss is measured on during training: one set, or several with names.",
+    required: false, named: true)
   static let initial = Input<Checkpoint>(
     "checkpoint", "The initial model, such as an earlier phase's.", required: false)
   static let resume = Input<Checkpoints>(
@@ -28,13 +31,18 @@ public struct ModelPretrain: Stage {
   static let index = Output<MDS>("index", "The index.json of remote tokens.", hidden: true)
   static let location = Output<Intermediate>("location", "Where remote tokens are stored.", hidden: true)
   static let model = Output<Checkpoint>("checkpoint", "The trained model: weights.safetensors and model.json.")
+  static let best = Output<Checkpoint>(
+    "best", "The model with the lowest loss on the validation tokens; nothing without these.")
   static let kept = Output<Checkpoints>(
-    "checkpoints", "The last checkpoint and those of keepEverySteps, with moments, for another pretrain's 'resume'.")
+    "checkpoints",
+    "The last checkpoint, the best one (see best.json) and those of keepEverySteps, for another pretrain's 'resume'.")
   static let metrics = Output<Metrics>(
-    "metrics", "training.json and curve.csv: loss, learning rate and gradient norm by step.")
+    "metrics",
+    "training.json and curve.csv: loss, learning rate and gradient norm by step; validation.csv: losses by set and step."
+  )
   static let report = Output<Report>("report", "training.svg, metrics.jsonl with times, TensorBoard events.")
-  public static let inputs = [tokens.port, TokenizerInput.port.port, initial.port, resume.port]
-  public static let outputs = [index.port, location.port, model.port, kept.port, metrics.port, report.port]
+  public static let inputs = [tokens.port, TokenizerInput.port.port, validation.port, initial.port, resume.port]
+  public static let outputs = [index.port, location.port, model.port, best.port, kept.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case index, train }
 
   /// The index identifies the training data, wherever it is stored.
@@ -108,7 +116,7 @@ public struct ModelPretrain: Stage {
     }
   }
 
-  private func checkCourse(from start: Int) throws {
+  func checkCourse(from start: Int) throws {
     guard try options.course().steps(after: start, until: options.steps) > 0 else {
       throw StageError(
         .options, "skipSteps", "skips every step after \(start) of \(options.steps)",
@@ -136,7 +144,7 @@ public struct ModelPretrain: Stage {
   private func trainingTask(_ context: PlanningContext) throws -> TaskPlan {
     let sets = TokenSets(context.artifacts(Self.tokens))
     let tokens = sets == nil ? context.files(Self.tokens) + context.files(Self.index) : []
-    guard sets != nil || tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex }
+    guard sets != nil || tokens.contains(where: { $0.name == "index.json" }) else { throw Self.noIndex() }
     let tokenizer = try TokenizerInput.files(context)
     let initial = context.files(Self.initial), resumed = try resumed(context)
     let kind = try Self.kind(initial + resumed) ?? options.model
@@ -145,20 +153,23 @@ public struct ModelPretrain: Stage {
       TokenizerInput.role: tokenizer, Self.tokensRole: tokens, CheckpointInput.role: initial, Self.resumeRole: resumed,
     ]
     if let sets { inputs += sets.inputs }
+    let heldOut = try heldOut(context)
+    if let heldOut { inputs += heldOut.inputs }
     let files = tokenizer + tokens + (sets?.sets.flatMap(\.files) ?? []) + initial + resumed
     var task = TaskPlan(key: "train", inputs: inputs, stateKey: stateKey(files, sets))
     task =
-      if let sets { try task.with(payload: Sets(cut: cut(kind), names: sets.names)) } else {
-        try task.with(payload: cut(kind))
+      if sets == nil, heldOut == nil { try task.with(payload: cut(kind)) } else {
+        try task.with(payload: Sets(cut: cut(kind), names: sets?.names, heldOut: heldOut?.names))
       }
     task.resources = resources
     return task
   }
 
-  /// For the payload of a training with named sets.
+  /// For the payload of a training with named or held-out sets.
   struct Sets: Codable {
     var cut: Cut?
-    var names: [String]
+    var names: [String]?
+    var heldOut: [String]?
   }
 
   /// Checks what is read of the tokens, and how often.
@@ -196,36 +207,11 @@ public struct ModelPretrain: Stage {
     return state
   }
 
-  static var noIndex: StageError {
-    StageError(.input, "inputs.tokens", "has no index.json", hint: "Wire the output of 'tokenizer.encode'.")
+  static func noIndex(_ input: String = "tokens") -> StageError {
+    StageError(.input, "inputs.\(input)", "has no index.json", hint: "Wire the output of 'tokenizer.encode'.")
   }
 
   // MARK: Continuing another training
-
-  /// The files of the checkpoint to continue from, and the model's shape.
-  private func resumed(_ context: PlanningContext) throws -> [ArtifactFile] {
-    let files = context.files(Self.resume)
-    guard !files.isEmpty else { return [] }
-    guard context.files(Self.initial).isEmpty else {
-      throw StageError(
-        .input, "inputs.resume", "is wired along with 'checkpoint'",
-        hint: "Wire 'resume' to continue a training, or 'checkpoint' to start one.")
-    }
-    let steps = Set(files.compactMap { CheckpointFolder.step(of: $0.name) }).sorted()
-    guard let step = options.resumeStep > 0 ? options.resumeStep : steps.last, steps.contains(step) else {
-      let known = steps.map(String.init).joined(separator: ", ")
-      throw StageError(
-        .options, "resumeStep", "there is no checkpoint of step \(options.resumeStep), only of \(known)",
-        hint: "Use one of these, or 0 for the last one.")
-    }
-    guard step < options.steps else {
-      throw StageError(
-        .options, "steps", "training would continue from step \(step) and end at \(options.steps)",
-        hint: "Raise \"steps\": they count from the start of the first training.")
-    }
-    try checkCourse(from: step)
-    return files.filter { CheckpointFolder.step(of: $0.name) == step || $0.name == ModelShape.fileName }
-  }
 
   public func run(_ phase: Phase, _ workspace: Workspace) throws {
     switch phase {
@@ -249,7 +235,8 @@ public struct ModelPretrain: Stage {
     let summary = try crew.train(workspace)
     // The first machine publishes the same weights.
     guard !workspace.isFollower else { return }
-    try TrainingResult(job: job, summary: summary, state: state).publish(workspace)
+    try TrainingResult(job: job, summary: summary, state: state, keepsOptimizer: options.keepOptimizer)
+      .publish(workspace)
   }
 
   // MARK: Remote tokens

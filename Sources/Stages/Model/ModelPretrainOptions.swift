@@ -3,6 +3,7 @@ public import TrainerCore
 
 extension ModelPretrain {
   public enum Device: String, CaseIterable, OptionChoice { case auto, cpu, cuda }
+  public enum ResumeFrom: String, CaseIterable, OptionChoice { case last, best }
   public enum Precision: String, CaseIterable, OptionChoice { case auto, float32, bfloat16 }
 
   public struct Options: StageOptions {
@@ -102,8 +103,29 @@ extension ModelPretrain {
     public var keepEverySteps = 0
     @Option("Steps between data points in the progress and the report.", in: 1...1 << 40, affectsOutput: false)
     public var logSteps = 10
-    @Option("The step of the checkpoint in 'resume' to continue from. 0: the last one.", in: 0...1 << 40)
+    @Option(
+      "Publishes kept checkpoints with the optimizer's state, which 'resume' needs and which is two thirds of their "
+        + "size.", addedLater: true)
+    public var keepOptimizer = true
+    @Option(
+      "Steps between measurements of the loss on the 'validation' tokens; the last step is measured too. The best "
+        + "checkpoint is among these steps.", in: 1...1 << 40, addedLater: true)
+    public var validationSteps = 1000
+    @Option(
+      "Number of samples of each validation set that are read: its first ones. 0: all.", in: 0...1 << 40,
+      addedLater: true)
+    public var validationSamples = 0
+    @Option("Fraction of masked tokens in validation.", in: 0.01...0.9, addedLater: true)
+    public var validationMaskFraction = 0.15
+    @Option(
+      "The validation set whose loss decides which checkpoint is the best. Empty: the mean of all sets' losses.",
+      addedLater: true)
+    public var bestBy = ""
+    @Option(
+      "The step of the checkpoint in 'resume' to continue from. 0: the one that resumeFrom names.", in: 0...1 << 40)
     public var resumeStep = 0
+    @Option("The checkpoint in 'resume' to continue from, if resumeStep names none.", addedLater: true)
+    public var resumeFrom = ResumeFrom.last
     @Option(
       "With 'resume': restarts warm-up and decay at the checkpoint's step instead of continuing the schedule.")
     public var restartSchedule = false

@@ -63,10 +63,12 @@ extension ModelPretrain {
   }
 
   /// Identifies the training: everything that determines its steps, except how a step is divided and the options that
-  /// change its later course, which may change when an unfinished training is resumed.
+  /// change its later course, which may change when an unfinished training is resumed. What it is measured on, and what
+  /// is published of its checkpoints, determines no step.
   func stateKey(_ files: [ArtifactFile], _ sets: TokenSets? = nil) -> String {
     let knobs: Set = [
       "microbatchSize", "processes", "keepEverySteps", "skipSteps", "laterRates", "skipNonFinite",
+      "keepOptimizer", "validationSteps", "validationSamples", "validationMaskFraction", "bestBy",
     ]
     let decided = settled
     var digester = Digester()

@@ -48,15 +48,17 @@ extension ModelPretrain {
   func job(_ workspace: Workspace, _ engine: TrainingEngine, state: String) throws -> TrainingJob {
     let tokenizer = try TokenizerInput.load(workspace)
     var job = try TrainingJob(options)
-    if let sets = try workspace.sets() {
-      let sources = try TokenSets(names: sets.names, workspace).sources()
+    let sets = try workspace.sets()
+    if let names = sets?.heldOut { job.heldOut = try heldOut(names, workspace) }
+    if let names = sets?.names {
+      let sources = try TokenSets(names: names, workspace).sources()
       let kept = workspace.files(Self.resumeRole).first { CheckpointFolder.step(of: $0.name) != nil }
       job.mixture = try options.mixture(
         sources, continuing: kept.flatMap { TrainingCheckpoint.state(in: ArchivePath.folder(of: $0.path)) })
       job.dataDigest = job.mixture!.digest
     } else {
       guard let index = workspace.files(Self.tokensRole).first(where: { $0.name == "index.json" }) else {
-        throw Self.noIndex
+        throw Self.noIndex()
       }
       job.data = String(index.path.dropLast("/index.json".count))
       job.dataDigest = index.digest.hex
@@ -101,9 +103,9 @@ extension ModelPretrain {
 }
 
 extension Workspace {
-  /// The named sets of tokens that a training was planned with; nil if they have no names.
+  /// The named and the held-out sets of tokens that a training was planned with; nil if there are neither.
   fileprivate func sets() throws -> ModelPretrain.Sets? {
-    guard task.payload["names"] != nil else { return nil }
+    guard task.payload["names"] != nil || task.payload["heldOut"] != nil else { return nil }
     return try payload()
   }
 }

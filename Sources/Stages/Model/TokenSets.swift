@@ -11,35 +11,62 @@ struct TokenSets {
   }
 
   let sets: [Set]
+  /// What the sets are for: the beginning of their files' roles among a task's inputs.
+  private var purpose = tokens
+
+  private static let tokens = "tokens"
+  private static let heldOut = "validation"
+  /// The name of the only held-out set, if it has none: Composer's.
+  private static let onlyHeldOut = "eval"
 
   /// Artifacts of one name are one set; those without names have that of their stage.
   /// - Returns: nil if there is one artifact without a name: the tokens are not a named set.
   init?(_ artifacts: [WiredArtifact]) {
     guard artifacts.count > 1 || artifacts.first?.name != nil else { return nil }
+    sets = Self.sets(artifacts)
+  }
+
+  /// Held-out sets.
+  /// - Returns: nil if there are none.
+  init?(heldOut artifacts: [WiredArtifact]) {
+    guard !artifacts.isEmpty else { return nil }
+    sets = Self.sets(artifacts, only: artifacts.count == 1 ? Self.onlyHeldOut : nil)
+    purpose = Self.heldOut
+  }
+
+  private static func sets(_ artifacts: [WiredArtifact], only: String? = nil) -> [Set] {
     var sets: [Set] = []
     for artifact in artifacts {
-      let name = artifact.name ?? artifact.stage
+      let name = artifact.name ?? only ?? artifact.stage
       if let place = sets.firstIndex(where: { $0.name == name }) {
         sets[place].files += artifact.files
       } else {
         sets.append(Set(name: name, files: artifact.files))
       }
     }
-    self.sets = sets
+    return sets
   }
 
   /// The sets of a task that was planned with them.
   init(names: [String], _ workspace: Workspace) {
-    sets = names.map { Set(name: $0, files: workspace.files(Self.role($0))) }
+    sets = names.map { Set(name: $0, files: workspace.files(Self.role($0, Self.tokens))) }
+  }
+
+  /// The held-out sets of a task that was planned with them.
+  init(heldOut names: [String], _ workspace: Workspace) {
+    sets = names.map { Set(name: $0, files: workspace.files(Self.role($0, Self.heldOut))) }
+    purpose = Self.heldOut
   }
 
   var names: [String] { sets.map(\.name) }
 
   var inputs: TaskInputs {
-    sets.reduce(into: [:]) { $0 += [Self.role($1.name): $1.files] }
+    sets.reduce(into: [:]) { $0 += [Self.role($1.name, purpose): $1.files] }
   }
 
-  private static func role(_ name: String) -> TaskInputs.Role { TaskInputs.Role("tokens.\(name)") }
+  private static func role(_ name: String, _ purpose: String) -> TaskInputs.Role {
+    TaskInputs.Role("\(purpose).\(name)")
+  }
 
   // MARK: The data
 
@@ -48,7 +75,7 @@ struct TokenSets {
   func sources() throws -> [TokenMixture.Source] {
     try sets.map { set in
       let indices = set.files.filter { $0.name == "index.json" }
-      guard !indices.isEmpty else { throw ModelPretrain.noIndex }
+      guard !indices.isEmpty else { throw ModelPretrain.noIndex(purpose) }
       var source = TokenMixture.Source(
         name: set.name, folders: indices.map { ArchivePath.folder(of: $0.path) }, shards: 0, samples: 0, digest: "")
       for file in indices {
@@ -59,7 +86,7 @@ struct TokenSets {
       source.digest = Self.digest(of: indices)
       guard source.samples > 0 else {
         throw StageError(
-          .input, "inputs.tokens", "the set '\(set.name)' has no samples", hint: "Check the stage that wrote it.")
+          .input, "inputs.\(purpose)", "the set '\(set.name)' has no samples", hint: "Check the stage that wrote it.")
       }
       return source
     }

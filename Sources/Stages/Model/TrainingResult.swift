@@ -7,6 +7,8 @@ struct TrainingResult {
   var job: TrainingJob
   var summary: WorkerGroup.Summary
   var state: String
+  /// Whether kept checkpoints have the optimizer's state.
+  var keepsOptimizer = true
 
   func publish(_ workspace: Workspace) throws {
     let folder = "\(state)/checkpoints"
@@ -17,28 +19,31 @@ struct TrainingResult {
     }
     try link(ModelPretrain.model, ModelShape.weightsName, "\(checkpoint.folder)/\(ModelShape.weightsName)", workspace)
     try workspace.write(ModelPretrain.model, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
-    try publishKept(workspace)
+    let best = job.heldOut == nil ? nil : checkpoint.state.best
+    try publishKept(workspace, best: best)
+    try publishBest(best, workspace)
     // Not the log: its points depend on 'logSteps'.
     let curve = try MetricsLog.curve("\(state)/\(TrainingJournal.curveName)")
-    try publishMetrics(curve, checkpoint.state, workspace)
+    try publishMetrics(curve, checkpoint.state, best, workspace)
+    try publishValidation(workspace)
     try publishReport(workspace)
   }
 
-  private func link<K>(_ output: Output<K>, _ name: String, _ path: String, _ workspace: Workspace) throws {
+  func link<K>(_ output: Output<K>, _ name: String, _ path: String, _ workspace: Workspace) throws {
     let file = ArtifactFile(
       path: path, name: name, bytes: FileSystem.status(path)?.bytes ?? 0, digest: try Digester.digest(file: path))
     try workspace.link(output, name: name, to: file)
   }
 
-  /// The last checkpoint and those at the steps that the job keeps, but none that an interruption or other options left
-  /// in between.
-  private func publishKept(_ workspace: Workspace) throws {
+  /// The last checkpoint, the best one and those at the steps that the job keeps, but none that an interruption or other
+  /// options left in between.
+  private func publishKept(_ workspace: Workspace, best: BestCheckpoint?) throws {
     let folders = try TrainingCheckpoint.folders(in: "\(state)/checkpoints").filter { step, folder in
-      job.publishes(step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
+      (job.publishes(step) || step == best?.step) && (TrainingCheckpoint.state(in: folder).map(job.isOwn) ?? false)
     }
     for (_, folder) in folders {
       let name = ArchivePath.lastPart(of: folder)
-      for file in TrainingCheckpoint.fileNames {
+      for file in TrainingCheckpoint.fileNames where keepsOptimizer || file != TrainingCheckpoint.optimizerName {
         try link(ModelPretrain.kept, "\(name)/\(file)", "\(folder)/\(file)", workspace)
       }
     }
@@ -56,7 +61,7 @@ struct TrainingResult {
 
   // No times or places in these: they are the same for the same inputs and options.
   private func publishMetrics(
-    _ curve: [TrainingPoint], _ end: CheckpointState, _ workspace: Workspace
+    _ curve: [TrainingPoint], _ end: CheckpointState, _ best: BestCheckpoint?, _ workspace: Workspace
   ) throws {
     var table = "step,loss,learningRate,gradientNorm\n"
     for point in curve { table += "\(point.step),\(point.loss),\(point.learningRate),\(point.gradientNorm)\n" }
@@ -72,6 +77,13 @@ struct TrainingResult {
     if !sources.isEmpty {
       json = .object(
         (json.members ?? []) + [JSONMember("sources", .object(sources.map { JSONMember($0.name, $0.json) }))])
+    }
+    if let best {
+      json = .object(
+        (json.members ?? []) + [
+          JSONMember("bestStep", .integer(best.step)),
+          JSONMember("bestLoss", .number(Double("\(Float(best.loss))") ?? best.loss)),
+        ])
     }
     try workspace.write(ModelPretrain.metrics, name: "training.json", Array(json.prettyText().utf8))
     workspace.metric("steps", Double(end.step))

@@ -122,6 +122,8 @@ struct WorkerGroup {
     var start: TrainingStart?
     var end: TrainingEnd?
     var stoppedAt: Int?
+    /// The newest loss on held-out tokens.
+    var heldOut = ""
   }
 
   private func handle(_ event: TrainingEvent, _ progress: inout Progress, _ workspace: Workspace) {
@@ -133,8 +135,10 @@ struct WorkerGroup {
       workspace.control.report(
         TaskStatus(
           fraction: Double(step.step) / Double(max(1, step.steps)),
-          text: step.line + (progress.start.map { "  \($0.shortBatchLine)" } ?? ""),
+          text: step.line + progress.heldOut + (progress.start.map { "  \($0.shortBatchLine)" } ?? ""),
           remainingSeconds: step.remainingSeconds, metricsFile: metricsFile))
+    case .heldOut(let record):
+      progress.heldOut = "  validation \(rounded(record.loss, 3))" + (record.isBest ? " (best)" : "")
     case .checkpoint: break
     case .warning(let text): workspace.warn("training", text)
     case .done(let end): progress.end = end

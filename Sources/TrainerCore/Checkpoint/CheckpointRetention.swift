@@ -15,9 +15,10 @@ public struct KeepRule: Codable, Equatable, Sendable {
 
   /// Steps to remove once `newest` is durable: older ones that the rule does not keep, and those of a course that was
   /// given up, which includes all later ones.
-  func superseded(_ steps: [Int], newest: Int, givenUp: Set<Int> = []) -> [Int] {
+  /// - Parameter best: the step of the best one so far, which stays.
+  func superseded(_ steps: [Int], newest: Int, best: Int? = nil, givenUp: Set<Int> = []) -> [Int] {
     let past = steps.filter { $0 > newest || givenUp.contains($0) }
     let until = steps.filter { $0 <= newest && !givenUp.contains($0) }.sorted()
-    return until.dropLast(max(1, keepCheckpoints)).filter { !isKept($0) } + past
+    return until.dropLast(max(1, keepCheckpoints)).filter { !isKept($0) && $0 != best } + past
   }
 }

@@ -29,13 +29,16 @@ public struct CheckpointState: Codable, Equatable, Sendable {
   public var order: String
   /// Of a mixture: the place in each of its sources, and what was learned from them; nil: there was none.
   public var sources: [SourceState]?
+  /// The checkpoint with the lowest loss on held-out tokens up to this one; nil: none was measured.
+  public var best: BestCheckpoint?
 
   public init(
     step: Int, epoch: Int = 0, sampleInEpoch: Int = 0, samples: Int = 0, tokens: Int = 0, seed: UInt64 = 0,
     schedulePosition: Int? = nil, fingerprint: String = "", course: String = "", badSteps: Int = 0, data: String = "",
-    order: String = "", sources: [SourceState]? = nil
+    order: String = "", sources: [SourceState]? = nil, best: BestCheckpoint? = nil
   ) {
     self.sources = sources
+    self.best = best
     self.step = step
     self.epoch = epoch
     self.sampleInEpoch = sampleInEpoch
@@ -62,7 +65,8 @@ public struct CheckpointState: Codable, Equatable, Sendable {
       schedulePosition: try count(.schedulePosition),
       fingerprint: try container.decode(String.self, forKey: .fingerprint), course: try text(.course),
       badSteps: try container.decodeIfPresent(Int.self, forKey: .badSteps) ?? 0, data: try text(.data),
-      order: try text(.order), sources: try container.decodeIfPresent([SourceState].self, forKey: .sources))
+      order: try text(.order), sources: try container.decodeIfPresent([SourceState].self, forKey: .sources),
+      best: try container.decodeIfPresent(BestCheckpoint.self, forKey: .best))
   }
 }
 

@@ -37,6 +37,12 @@ public final class CheckpointStore {
     return search
   }
 
+  /// The complete checkpoint of a step.
+  /// - Throws: `ShardError` if there is none, or it is damaged.
+  public func checkpoint(ofStep step: Int) throws(ShardError) -> TrainingCheckpoint {
+    try TrainingCheckpoint(folder: "\(folder)/\(CheckpointNames.folder(step: step))")
+  }
+
   /// Training resumes at a step. Later checkpoints, and those of another course, are removed at the next write. Until
   /// then they stay, so that a change of course can be undone.
   /// - Throws: `ShardError` if the folder cannot be read, or the last write failed.

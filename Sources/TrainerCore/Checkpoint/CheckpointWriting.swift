@@ -86,7 +86,8 @@ struct CheckpointWriting: Sendable {
 
   /// Renames before it deletes, so that a partial checkpoint never looks complete.
   private func removeSuperseded() throws(ShardError) {
-    for old in keep.superseded(try CheckpointNames.steps(in: root), newest: step, givenUp: givenUp) {
+    let best = contents.state.best?.step
+    for old in keep.superseded(try CheckpointNames.steps(in: root), newest: step, best: best, givenUp: givenUp) {
       let removed = "\(root)/\(CheckpointNames.hidden(step: old, .removed))"
       try FileSystem.removeTree(removed)
       try FileSystem.rename("\(root)/\(CheckpointNames.folder(step: old))", to: removed)

@@ -45,6 +45,12 @@ public struct TrainingCheckpoint: Sendable {
     (try? CheckpointManifest(path: "\(folder)/\(CheckpointManifest.fileName)"))?.state
   }
 
+  /// The name of the folder of a checkpoint.
+  public static func folderName(step: Int) -> String { CheckpointNames.folder(step: step) }
+
+  /// The name of the file with the optimizer's state.
+  public static let optimizerName = CheckpointManifest.optimizerName
+
   /// Names of a checkpoint's files.
   public static let fileNames = [
     CheckpointManifest.fileName, CheckpointManifest.weightsName, CheckpointManifest.optimizerName,

@@ -82,16 +82,23 @@ public final class BatchSource: Sendable {
   }
 
   /// One pass over the samples in their order, with masks that never change; the last microbatch may be smaller.
+  /// - Parameter limit: the first samples that are read; nil: all.
   /// - Throws: `ShardError` if the options do not fit one another or the data, or no thread can be started.
   public static func evaluation(
-    _ samples: TokenSamples, masking: TokenMasking, maskFraction: Double = 0.15, _ options: BatchOptions
+    _ samples: TokenSamples, masking: TokenMasking, maskFraction: Double = 0.15, limit: Int? = nil,
+    _ options: BatchOptions
   ) throws(ShardError) -> BatchSource {
     var options = options
     options.batchSize = options.microbatchSize * options.world
     options.shuffle = nil
     options.canonicalNodes = 1
     try options.check()
-    let plan = try BatchPlan(samples.shardSamples, options, isEvaluation: true)
+    var left = limit ?? .max
+    let read = samples.shardSamples.map { count in
+      defer { left -= min(left, count) }
+      return min(left, count)
+    }
+    let plan = try BatchPlan(read, options, isEvaluation: true)
     return try BatchSource(samples, try masking.fixed(maskFraction: maskFraction), options, plan, BatchCursor())
   }
 

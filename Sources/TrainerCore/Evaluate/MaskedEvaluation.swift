@@ -38,60 +38,40 @@ public struct MaskedEvaluation: Equatable, Sendable {
     let all = min(limit ?? .max, source.samples.samples)
     var sums = Sums(vocabulary: job.shape.vocabularySize)
     while samples < all, let batch = try source.next() {
-      try engine.withoutGradient { () throws(TorchError) in try sums.add(batch, model, engine, device) }
+      try engine.withoutGradient { () throws(TorchError) in try sums.add(batch, model) }
       samples += batch.sampleCount
       tokens += batch.tokens
       progress(Double(samples) / Double(all))
     }
-    masked = sums.masked
+    masked = sums.model.masked
     guard masked > 0 else {
       throw TorchError(.operation, job.data, "no token is masked", hint: "Evaluate more text or raise maskFraction.")
     }
-    loss = sums.loss / Double(masked)
-    accuracy = Double(sums.right) / Double(masked)
+    loss = sums.model.loss / Double(masked)
+    accuracy = Double(sums.model.right) / Double(masked)
     unigramLoss = sums.unigramLoss
   }
 
   private static func batches(_ job: TrainingJob) throws -> BatchSource {
     let samples = try TokenSamples([MDSDataset(folder: job.data)])
-    let masking = try TokenMasking(
-      maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
-      vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
-    var options = BatchOptions(
-      sequenceLength: job.sequenceLength, batchSize: job.microbatchSize, microbatchSize: job.microbatchSize)
-    options.paddingID = Int32(job.shape.padding)
-    return try .evaluation(samples, masking: masking, maskFraction: job.maskFraction, options)
+    return try .evaluation(
+      samples, masking: try job.masking(), maskFraction: job.maskFraction, job.evaluationBatches())
   }
 }
 
 private struct Sums {
-  var loss = 0.0
-  var right = 0
-  var masked = 0
+  var model = MaskedSums()
   /// Of masked tokens' true ids.
   var counts: [Int]
 
   init(vocabulary: Int) { counts = [Int](repeating: 0, count: vocabulary) }
 
-  mutating func add(
-    _ batch: Microbatch, _ model: MaskedLanguageModel, _ engine: Engine, _ device: Device
-  ) throws(TorchError) {
-    guard !batch.positions.isEmpty else { return }
-    let input = try EncoderInput(
-      ids: batch.ids, lengths: batch.lengths, length: batch.length, engine: engine, device: device)
-    let logits = try model.logits(input, at: batch.positions, training: false)
-    let labels = try engine.tensor(batch.labels, on: device)
-    loss += try logits.crossEntropy(labels, sum: true).item()
-    let guesses = try logits.argmax(1).integers()
-    for (guess, label) in zip(guesses, batch.labels) {
-      if guess == label { right += 1 }
-      counts[Int(label)] += 1
-    }
-    masked += batch.labels.count
+  mutating func add(_ batch: Microbatch, _ model: MaskedLanguageModel) throws(TorchError) {
+    for label in try self.model.add(batch, model) { counts[Int(label)] += 1 }
   }
 
   var unigramLoss: Double {
-    let total = Double(masked)
+    let total = Double(model.masked)
     return counts.reduce(0) { $1 == 0 ? $0 : $0 - Double($1) / total * log(Double($1) / total) }
   }
 }

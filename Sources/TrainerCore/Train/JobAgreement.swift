@@ -67,7 +67,8 @@ extension TrainingJob {
       (identity(keepingCourse: true).members ?? []).filter { member in !shared.contains { $0.0 == member.key } }
       + shared.map { JSONMember($0, .integer($1)) }
     return members.map { ("'\($0.key)'", JobAgreement.number($0.value.text(sortedKeys: true))) } + [
-      ("the input files", JobAgreement.number(inputsDigest))
+      ("the input files", JobAgreement.number(inputsDigest)),
+      ("the held-out tokens", JobAgreement.number(heldOut?.identity ?? "")),
     ]
   }
 }

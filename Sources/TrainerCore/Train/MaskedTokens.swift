@@ -25,8 +25,7 @@ struct MaskedTokens: TrainingObjective {
     try engine.seed(Self.dropoutSeed(job.seed, step: step, microbatch: number))
     let first = Int64(microbatch.firstInBatch)
     let input = try EncoderInput(
-      ids: microbatch.ids, lengths: microbatch.lengths, length: microbatch.length,
-      samples: (0..<Int64(microbatch.sampleCount)).map { first + $0 }, engine: engine, device: device)
+      microbatch, samples: (0..<Int64(microbatch.sampleCount)).map { first + $0 }, engine, device)
     return try model.loss(input, at: microbatch.positions, labels: microbatch.labels, training: true, sum: true)
   }
 

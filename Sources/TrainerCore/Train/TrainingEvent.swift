@@ -4,6 +4,8 @@ public import ShardKit
 public enum TrainingEvent: Equatable, Sendable {
   case began(TrainingStart)
   case step(TrainingStep)
+  /// The loss on held-out tokens was measured.
+  case heldOut(HeldOutRecord)
   /// The checkpoint of this step is durable.
   case checkpoint(step: Int, bytes: Int)
   case warning(String)
@@ -106,7 +108,9 @@ public struct TrainingEnd: Codable, Equatable, Sendable {
 
 extension TrainingEvent: JSONRecord {
   private enum CodingKeys: String, CodingKey { case event, step, bytes, text }
-  private enum Name: String, Codable, CaseIterable { case began, step, checkpoint, warning, done, stopped }
+  private enum Name: String, Codable, CaseIterable {
+    case began, step, heldOut, checkpoint, warning, done, stopped
+  }
 
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.container(keyedBy: CodingKeys.self)
@@ -117,6 +121,9 @@ extension TrainingEvent: JSONRecord {
     case .step(let step):
       try container.encode(Name.step, forKey: .event)
       try step.encode(to: encoder)
+    case .heldOut(let record):
+      try container.encode(Name.heldOut, forKey: .event)
+      try record.encode(to: encoder)
     case .checkpoint(let step, let bytes):
       try container.encode(Name.checkpoint, forKey: .event)
       try container.encode(step, forKey: .step)
@@ -139,6 +146,7 @@ extension TrainingEvent: JSONRecord {
     switch try container.decode(Name.self, forKey: .event) {
     case .began: self = .began(try TrainingStart(from: decoder))
     case .step: self = .step(try TrainingStep(from: decoder))
+    case .heldOut: self = .heldOut(try HeldOutRecord(from: decoder))
     case .checkpoint: self = .checkpoint(step: try step(), bytes: try container.decode(Int.self, forKey: .bytes))
     case .warning: self = .warning(try container.decode(String.self, forKey: .text))
     case .done: self = .done(try TrainingEnd(from: decoder))

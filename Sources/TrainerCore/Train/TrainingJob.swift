@@ -11,6 +11,8 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   /// Folder of the token data set; if its shards are elsewhere, of its index.json alone.
   public var data = ""
   public var remote: RemoteData?
+  /// What the loss is measured on during training; nil: nothing.
+  public var heldOut: HeldOutTokens?
   /// Named sets of tokens in place of `data`; nil: there is one set.
   public var mixture: TokenMixture?
   /// Digest of the data set's index: identifies the data, wherever they are stored.
@@ -85,6 +87,7 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
     plain.data = ""
     plain.remote = nil
     plain.mixture = mixture?.withoutPlaces
+    plain.heldOut = nil
     plain.state = ""
     plain.initial = nil
     plain.resume = nil
@@ -111,7 +114,7 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   private static let addedLater: Set = ["mixture", "shuffleWindow"]
 
   /// Members that are younger than trainings that may still be unfinished. None decides a step, but for rounding.
-  private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes"]
+  private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes", "heldOut"]
 
   /// What determines the order of the samples, along with the data.
   public var order: String { "\(setOrder), batches of \(batchSize)" }
@@ -155,6 +158,7 @@ extension TrainingJob {
 
   private func validate() throws(TorchError) {
     try shape.validate()
+    try heldOut?.validate()
     let counts = [
       ("sequenceLength", sequenceLength), ("batchSize", batchSize), ("microbatchSize", microbatchSize),
       ("steps", steps), ("checkpointSteps", checkpointSteps), ("logSteps", logSteps),

@@ -16,12 +16,15 @@ public final class TrainingJournal {
   private var watch: TrainingWatch?
   /// The published curve.
   private var curve: MetricsLog?
+  /// Losses on held-out tokens, which are published too.
+  private var heldOut: HeldOutLog?
   private let began = monotonicSeconds()
   /// Where throughput is measured from: the first step also sets up the device.
   private var warm: (tokens: Int, seconds: Double)?
 
   public static let checkpointFolder = "checkpoints"
   public static let watchFolder = "watch"
+  public static let heldOutName = "heldout.jsonl"
   public static let curveName = "curve.jsonl"
 
   init(
@@ -80,6 +83,9 @@ public final class TrainingJournal {
     options.title = job.title
     watch = try TrainingWatch("\(job.state)/\(Self.watchFolder)", resumedStep: step, options: options)
     curve = try MetricsLog("\(job.state)/\(Self.curveName)", resumedStep: step)
+    if job.heldOut != nil {
+      heldOut = try HeldOutLog("\(job.state)/\(Self.watchFolder)/\(Self.heldOutName)", resumedStep: step)
+    }
   }
 
   func record(_ metrics: StepMetrics) throws {
@@ -103,6 +109,15 @@ public final class TrainingJournal {
           mfu: metrics.modelFLOPsUtilization, remainingSeconds: metrics.secondsRemaining)))
   }
 
+  func record(_ record: HeldOutRecord) throws {
+    try heldOut?.add(record)
+    try watch?.record(record)
+    listen(.heldOut(record))
+  }
+
+  /// Whether there is a complete checkpoint of a step.
+  func holds(_ step: Int) -> Bool { store.map { (try? $0.checkpoint(ofStep: step)) != nil } ?? true }
+
   func save(_ contents: CheckpointContents) throws {
     guard let waited = try store?.save(contents), waited > 1 else { return }
     listen(.warning("training waited \(Int(waited)) s until a checkpoint was written"))
@@ -110,7 +125,7 @@ public final class TrainingJournal {
 
   func end(step: Int, _ counts: TrainingCounts, isDone: Bool) throws {
     try store?.waitForWrite()
-    try watch?.draw()
+    try watch?.draw(heldOut: heldOut?.records ?? [])
     guard isDone else { return listen(.stopped(step: step)) }
     let now = monotonicSeconds()
     let rate = warm.map { Double(counts.tokens - $0.tokens) / max(1e-9, now - $0.seconds) } ?? 0

@@ -7,6 +7,8 @@ extension TrainingRun {
     var counts = TrainingCounts()
     var epoch = 0
     var sampleInEpoch = 0
+    /// Its measure is not sent.
+    var best: BestCheckpoint?
 
     init() {}
 
@@ -17,15 +19,21 @@ extension TrainingRun {
         badSteps: state.badSteps)
       epoch = state.epoch
       sampleInEpoch = state.sampleInEpoch
+      best = state.best
     }
 
     var numbers: [Int64] {
-      ([step, counts.samples, counts.tokens, counts.badSteps, epoch, sampleInEpoch]
+      [Int64(best?.step ?? -1), Int64(bitPattern: (best?.loss ?? 0).bitPattern)]
+        + ([step, counts.samples, counts.tokens, counts.badSteps, epoch, sampleInEpoch]
         + counts.sources.flatMap { [$0.samples, $0.tokens] }).map(Int64.init)
     }
 
-    init(numbers: [Int64]) {
-      let values = numbers.map { Int($0) }
+    init(numbers: [Int64], measure: String) {
+      if numbers[0] >= 0 {
+        let loss = Double(bitPattern: UInt64(bitPattern: numbers[1]))
+        best = BestCheckpoint(step: Int(numbers[0]), loss: loss, measure: measure)
+      }
+      let values = numbers.dropFirst(2).map { Int($0) }
       step = values[0]
       counts = TrainingCounts(samples: values[1], tokens: values[2], badSteps: values[3])
       epoch = values[4]
@@ -50,13 +58,14 @@ extension TrainingRun {
     if let group {
       let state = try engine.tensor(start.numbers, on: device)
       try group.broadcast(TensorList([state]))
-      start = Start(numbers: try state.integers())
+      start = Start(numbers: try state.integers(), measure: job.heldOut?.identity ?? "")
       for list in [parameters.masterWeights, optimizer.first, optimizer.second] { try group.broadcast(list) }
       try parameters.refresh()
     }
     optimizer.resume(step: start.step)
     saved = (start.step, start.step)
     counts = start.counts
+    best = start.best
     try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch)
     try journal?.begin(
       parameters: job.shape.parameterCount, microbatches: batches.microbatchesPerStep, step: start.step)
@@ -65,7 +74,9 @@ extension TrainingRun {
   private func checkpoint() throws -> (checkpoint: TrainingCheckpoint, start: Start)? {
     if let own = try journal?.newest() {
       try own.check(fingerprint: job.fingerprint)
-      return (own, Start(own.state))
+      var start = Start(own.state)
+      start.best = best(of: own.state)
+      return (own, start)
     }
     guard let folder = job.resume else { return nil }
     let other = try TrainingCheckpoint(folder: folder)
@@ -77,6 +88,7 @@ extension TrainingRun {
     var start = Start(other.state)
     // What another training tolerated does not count here, nor what it learned from sets of other names.
     start.counts.badSteps = 0
+    start.best = nil
     start.counts.sources = (job.mixture?.sources ?? []).map { source in
       other.state.sources?.first { $0.name == source.name && $0.data == source.digest }?.learned ?? SourceCount()
     }
@@ -95,12 +107,28 @@ extension TrainingRun {
       step: step, epoch: place.epoch, sampleInEpoch: place.sampleInEpoch, samples: counts.samples,
       tokens: counts.tokens, seed: UInt64(job.seed), fingerprint: job.fingerprint,
       course: job.course.text(until: step), badSteps: counts.badSteps, data: job.dataDigest,
-      order: job.order, sources: sourceStates(at: place))
+      order: job.order, sources: sourceStates(at: place), best: best)
     try journal.save(try optimizer.contents(state))
   }
 }
 
 extension TrainingRun {
+  /// The best checkpoint up to one of this training, if its loss was measured as this job says, and it is still there.
+  private func best(of state: CheckpointState) -> BestCheckpoint? {
+    guard let tokens = job.heldOut, let best = state.best else { return nil }
+    guard best.measure == tokens.identity else {
+      journal?.warn(
+        "the best checkpoint so far, of step \(best.step), was measured on other tokens or at other steps: the best one"
+          + " is looked for from step \(state.step) on")
+      return nil
+    }
+    guard journal?.holds(best.step) ?? true else {
+      journal?.warn("the best checkpoint so far, of step \(best.step), is missing or damaged: it is forgotten")
+      return nil
+    }
+    return best
+  }
+
   /// nil without a mixture.
   private func sourceStates(at place: DataPosition) -> [SourceState]? {
     guard let mixture = job.mixture else { return nil }

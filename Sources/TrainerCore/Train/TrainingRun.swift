@@ -18,6 +18,8 @@ public final class TrainingRun {
   private let watch: GroupWatch?
   let optimizer: Optimizer
   let batches: BatchSource
+  /// nil if the job has no held-out tokens.
+  let heldOut: HeldOutLoss?
   private let loop: TrainingLoop<MaskedTokens>
   let shouldStop: () -> Bool
   /// Of the first process on each machine.
@@ -25,6 +27,8 @@ public final class TrainingRun {
   /// What is counted, in addition to the optimizer's steps.
   var counts = TrainingCounts()
   var stopAgreed = false
+  /// Of this training, by its loss on held-out tokens; nil: none was measured.
+  var best: BestCheckpoint?
   /// Steps of the first process's checkpoints: one that is durable, and the one that was started after it.
   var saved: (durable: Int, begun: Int) = (0, 0)
 
@@ -67,6 +71,7 @@ public final class TrainingRun {
       optimizer = try Optimizer(
         parameters, job.optimizer, overlapping: job.bucketBytes > 0 ? group : nil, bucketBytes: job.bucketBytes)
       batches = try Self.batches(job, place, source)
+      heldOut = try HeldOutLoss(job, place)
       let objective = MaskedTokens(job: job, model: MaskedLanguageModel(encoder, parameters), batches: batches)
       loop = TrainingLoop(
         objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, group: group,
@@ -87,10 +92,7 @@ public final class TrainingRun {
     _ source: (RemoteData) throws -> any ShardSource = { FolderSource($0.place) }
   ) throws -> BatchSource {
     let samples = try TokenSamples(try datasets(job, source))
-    let masking = try TokenMasking(
-      maskFraction: job.maskFraction, seed: UInt64(job.seed), maskID: Int32(job.maskToken),
-      vocabulary: job.vocabularySize, specialIDs: job.specialTokens.map(Int32.init))
-    return try BatchSource(samples, masking: masking, job.batches(place))
+    return try BatchSource(samples, masking: try job.masking(), job.batches(place))
   }
 
   private static func datasets(
@@ -137,7 +139,8 @@ public final class TrainingRun {
         FaultPoint.reach("training.step")
         if let last = try loop.advance(shouldStop: shouldStop) { try record(last) }
       }
-      guard job.isCheckpoint(step) else { continue }
+      let isBest = try measure()
+      guard job.isCheckpoint(step) || isBest else { continue }
       try settle()
       try save()
     }
@@ -157,6 +160,19 @@ public final class TrainingRun {
     journal?.warn("steps \(step + 1) to \(last) are passed over, as the job says")
     batches.skip(steps: count)
     optimizer.resume(step: last)
+  }
+
+  /// Measures the loss on held-out tokens if it is time for it. A checkpoint of the same step follows, if any.
+  /// - Returns: whether it is the lowest so far, so that a checkpoint is to be written.
+  private func measure() throws -> Bool {
+    guard let heldOut, heldOut.tokens.isDue(step, of: job.steps) else { return false }
+    try settle()
+    let scores = try heldOut.measure(loop.objective.model, group)
+    let loss = heldOut.tokens.loss(of: scores)
+    let isBest = loss.isFinite && best.map { loss < $0.loss } ?? true
+    if isBest { best = BestCheckpoint(step: step, loss: loss, measure: heldOut.tokens.identity) }
+    try journal?.record(HeldOutRecord(step: step, loss: loss, isBest: isBest, scores: scores, heldOut.tokens))
+    return isBest
   }
 
   /// Weights that no step has changed are not a model.

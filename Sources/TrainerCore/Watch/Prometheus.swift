@@ -4,9 +4,11 @@ public import ShardKit
 public enum PrometheusText {
   /// - Parameters:
   ///   - nonFiniteSteps: steps so far whose loss or gradient was not finite.
+  ///   - heldOut: the newest scores on held-out tokens.
   ///   - labels: on every sample, such as `stage`; in this order.
   public static func text(
-    _ metrics: StepMetrics, nonFiniteSteps: Int = 0, labels: [(name: String, value: String)] = []
+    _ metrics: StepMetrics, nonFiniteSteps: Int = 0, heldOut: [HeldOutScore] = [],
+    labels: [(name: String, value: String)] = []
   ) -> String {
     let labels = labels.map { MetricFamily.Label($0.name, $0.value) }
     var out = ""
@@ -32,6 +34,13 @@ public enum PrometheusText {
     addSources("samples_total", "Samples seen of each set of tokens.", .counter) { Double($0.samples) }
     addSources("tokens_total", "Tokens seen of each set of tokens.", .counter) { Double($0.tokens) }
     addSources("epochs", "How often each set of tokens was read.", .gauge) { $0.epochs }
+    func addScores(_ name: String, _ help: String, _ value: (HeldOutScore) -> Double) {
+      guard !heldOut.isEmpty else { return }
+      let samples = heldOut.map { MetricFamily.Sample(value($0), labels + [.init("set", $0.name)]) }
+      out += MetricFamily("pipeline_training_held_out_" + name, help, .gauge, samples).text
+    }
+    addScores("loss", "Loss on each set of held-out tokens.") { $0.loss }
+    addScores("accuracy", "Accuracy on each set of held-out tokens.") { $0.accuracy }
     for other in metrics.others { add(snakeCase(other.name), "\(other.name).", other.value) }
     return out
   }

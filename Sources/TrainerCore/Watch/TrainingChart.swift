@@ -19,37 +19,46 @@ public struct TrainingChart {
   private static let right = 786.0
   private static let rawPoints = 2000
   private static let smoothPoints = 500
+  private static let heldOutDots = 200
 
   private let title: String
   private let points: [TrainingPoint]
   private let steps: ChartAxis
   private let panels: [Panel]
+  /// Losses on held-out tokens, in the panel of the loss.
+  private let heldOut: [HeldOutCurve]
 
-  /// - Parameter points: in ascending order of steps.
-  public static func svg(_ points: [TrainingPoint], title: String) -> String {
-    TrainingChart(points, title: title).markup
+  /// - Parameters:
+  ///   - points: in ascending order of steps.
+  ///   - heldOut: scores on held-out tokens, likewise.
+  public static func svg(_ points: [TrainingPoint], heldOut: [HeldOutRecord] = [], title: String) -> String {
+    TrainingChart(points, HeldOutCurve.all(heldOut), title: title).markup
   }
 
-  private init(_ points: [TrainingPoint], title: String) {
+  private init(_ points: [TrainingPoint], _ heldOut: [HeldOutCurve], title: String) {
     self.title = title
     self.points = points
+    self.heldOut = heldOut
     steps = ChartAxis(steps: (points.first?.step ?? 0)...max(points.first?.step ?? 0, points.last?.step ?? 1), count: 7)
     func series(_ value: KeyPath<TrainingPoint, Double>) -> ChartSeries {
       ChartSeries(points.map { .init(step: Double($0.step), value: $0[keyPath: value]) })
     }
     panels = [
-      Self.panel("loss", series(\.loss), top: 78, height: 230, smooths: true),
+      Self.panel(
+        "loss", series(\.loss), top: 78, height: 230, smooths: true,
+        beside: heldOut.flatMap { $0.series.points.map(\.value) }),
       Self.panel("learning rate", series(\.learningRate), top: 346, height: 90, fromZero: true),
       Self.panel("gradient norm", series(\.gradientNorm), top: 474, height: 120, fromZero: true, smooths: true),
     ]
   }
 
   private static func panel(
-    _ name: String, _ series: ChartSeries, top: Double, height: Double, fromZero: Bool = false, smooths: Bool = false
+    _ name: String, _ series: ChartSeries, top: Double, height: Double, fromZero: Bool = false, smooths: Bool = false,
+    beside others: [Double] = []
   ) -> Panel {
     let smooth = smooths ? series.smoothed(to: smoothPoints) : []
     let shown = smooths ? series.values(withoutPerMille: 2) : series.points.map(\.value)
-    let axis = ChartAxis(shown + smooth.map(\.value), includesZero: fromZero, count: height > 150 ? 6 : 3)
+    let axis = ChartAxis(shown + smooth.map(\.value) + others, includesZero: fromZero, count: height > 150 ? 6 : 3)
     return Panel(name: name, series: series, top: top, height: height, axis: axis, smooth: smooth)
   }
 
@@ -82,6 +91,13 @@ public struct TrainingChart {
   private func draw(_ panel: Panel, in svg: inout SVGDocument) {
     let bottom = panel.top + panel.height
     svg.text(panel.name, x: Self.left, y: panel.top - 8, kind: "name")
+    if panel.name == "loss" {
+      for (place, line) in heldOut.enumerated() where place < 4 {
+        svg.text(
+          "held out: \(line.name)", x: Self.right - 150 * Double(place), y: panel.top - 8, kind: "small \(line.kind)",
+          anchor: "end")
+      }
+    }
     svg.box(x: Self.left, y: panel.top, width: Self.right - Self.left, height: panel.height, kind: "panel")
     for tick in panel.axis.ticks {
       let place = y(tick, panel)
@@ -94,6 +110,7 @@ public struct TrainingChart {
     let raw = panel.series.thinned(to: Self.rawPoints)
     curve(raw, panel, kind: panel.smooth.isEmpty ? "curve" : "raw", dots: raw.count <= 40, in: &svg)
     curve(panel.smooth, panel, kind: "curve", in: &svg)
+    if panel.name == "loss" { drawHeldOut(panel, in: &svg) }
     svg.end()
     if panel.name == "loss" {
       for step in panel.series.gaps.prefix(200) {
@@ -104,6 +121,18 @@ public struct TrainingChart {
     if let last = panel.smooth.last(where: { !$0.value.isNaN }) ?? panel.series.last {
       let place = min(max(y(last.value, panel), panel.top + 6), bottom)
       svg.text(ChartNumber.value(last.value), x: Self.right + 8, y: place + 4, kind: "name")
+    }
+  }
+
+  /// Dashed lines with dots.
+  private func drawHeldOut(_ panel: Panel, in svg: inout SVGDocument) {
+    for line in heldOut {
+      let points = line.series.points.filter { !$0.value.isNaN }
+      svg.line(points.map { (x($0.step), y($0.value, panel)) }, kind: line.kind)
+      for point in points.count <= Self.heldOutDots ? points : [] {
+        let tip = "\(line.name), step \(grouped(Int(point.step))): \(ChartNumber.value(point.value))"
+        svg.dot((x(point.step), y(point.value, panel)), kind: "dot", tip: tip)
+      }
     }
   }
 
@@ -131,6 +160,11 @@ public struct TrainingChart {
     .training .raw { stroke: #3f7fbf; stroke-width: .9; opacity: .38; }
     .training .curve { stroke: #24476b; stroke-width: 1.8; } .training .dot { fill: #24476b; }
     .training .gap { stroke: #d2573f; stroke-width: 1.6; }
+    .training .held { stroke-width: 1.6; stroke-dasharray: 5 3; } .training text.held { stroke: none; }
+    .training .held0 { stroke: #c1581b; } .training text.held0 { fill: #c1581b; }
+    .training .held1 { stroke: #2c7a4b; } .training text.held1 { fill: #2c7a4b; }
+    .training .held2 { stroke: #7b4ba0; } .training text.held2 { fill: #7b4ba0; }
+    .training .held3 { stroke: #8a6d1a; } .training text.held3 { fill: #8a6d1a; }
     @media (prefers-color-scheme: dark) { .training text { fill: #e4e8ee; } .training .small { fill: #9aa5b4; }
     .training .page { fill: #14181e; } .training .panel { fill: #1d232b; } .training .grid { stroke: #3a4350; }
     .training .raw { stroke: #5b9bd8; } .training .curve { stroke: #9cc3ea; } .training .dot { fill: #9cc3ea; }
@@ -165,8 +199,37 @@ public struct TrainingChart {
           + "\(ChartNumber.value(last.value)) at step \(grouped(Int(last.step))), between "
           + "\(ChartNumber.value(low)) and \(ChartNumber.value(high)).")
     }
+    for line in heldOut {
+      guard let last = line.series.last, let low = line.series.points.map(\.value).filter({ !$0.isNaN }).min() else {
+        continue
+      }
+      sentences.append(
+        "The loss on the held-out tokens '\(line.name)' is \(ChartNumber.value(last.value)) at step "
+          + "\(grouped(Int(last.step))); its lowest is \(ChartNumber.value(low)).")
+    }
     let gaps = panels[0].series.gaps.count
     if gaps > 0 { sentences.append("The loss is no finite number at \(grouped(gaps)) steps.") }
     return sentences.joined(separator: " ")
+  }
+}
+
+/// The losses on one held-out set.
+private struct HeldOutCurve {
+  var name: String
+  var series: ChartSeries
+  /// The class of its line.
+  var kind: String
+  private static let colors = 4
+
+  /// A curve per set, in the order in which sets first appear.
+  static func all(_ records: [HeldOutRecord]) -> [HeldOutCurve] {
+    var names: [String] = []
+    for score in records.flatMap(\.scores) where !names.contains(score.name) { names.append(score.name) }
+    return names.enumerated().map { place, name in
+      let points = records.compactMap { record in
+        record.scores.first { $0.name == name }.map { ChartSeries.Point(step: Double(record.step), value: $0.loss) }
+      }
+      return HeldOutCurve(name: name, series: ChartSeries(points), kind: "held held\(place % colors)")
+    }
   }
 }

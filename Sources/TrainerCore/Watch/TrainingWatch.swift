@@ -32,6 +32,8 @@ public final class TrainingWatch {
   private var throughput = Throughput()
   private var lastText = ""
   private var nonFiniteSteps = 0
+  /// The newest scores on held-out tokens.
+  private var scores: [HeldOutScore] = []
 
   /// - Parameter resumedStep: the step of the checkpoint that training resumes from, 0 at the start; records of later
   ///   steps are removed.
@@ -63,19 +65,30 @@ public final class TrainingWatch {
     try log.add(metrics)
     try events.add(metrics.scalars, step: metrics.step)
     if !metrics.isFinite { nonFiniteSteps += 1 }
-    lastText = PrometheusText.text(metrics, nonFiniteSteps: nonFiniteSteps, labels: options.labels)
+    lastText = PrometheusText.text(
+      metrics, nonFiniteSteps: nonFiniteSteps, heldOut: scores, labels: options.labels)
     try prometheus.update(lastText, force: !metrics.isFinite)
     return metrics
+  }
+
+  /// Passes on scores on held-out tokens. The time that they took does not count as training.
+  /// - Throws: `ShardError` if a file cannot be written.
+  func record(_ record: HeldOutRecord) throws(ShardError) {
+    pause()
+    scores = record.scores
+    try events.add(record.scalars, step: record.step)
   }
 
   /// The time until the next step does not count as training.
   public func pause() { throughput.restart() }
 
   /// Updates the chart and the Prometheus file.
+  /// - Parameter heldOut: scores on held-out tokens, by step.
   /// - Throws: `ShardError` if a file cannot be written.
-  public func draw() throws(ShardError) {
+  public func draw(heldOut: [HeldOutRecord] = []) throws(ShardError) {
     if !lastText.isEmpty { try prometheus.update(lastText, force: true) }
-    let picture = TrainingChart.svg(try MetricsLog.curve(log.path), title: options.title)
+    let picture = TrainingChart.svg(
+      try MetricsLog.curve(log.path), heldOut: heldOut, title: options.title)
     try FileSystem.write(Array(picture.utf8), to: "\(folder)/\(Self.chartName)")
   }
 }

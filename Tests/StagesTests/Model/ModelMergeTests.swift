@@ -35,6 +35,9 @@ private struct Soup {
       weights.name = "step-\(padded((number + 1) * 5, 8))/weights.safetensors"
       files.append(weights)
     }
+    let best = temporaryDirectory() + "/best.json"
+    try FileSystem.write(Array(#"{"step":15,"loss":2.5}"#.utf8), to: best)
+    files.append(ArtifactFile(path: best, name: "best.json", bytes: 22, digest: try Digester.digest(file: best)))
     let harness = try StageHarness(ModelMerge.self, options: options)
     harness.add(files: files, to: "checkpoints", from: "train")
     return harness
@@ -78,6 +81,11 @@ private struct Soup {
     #expect(try soup.report(harness).map { $0["name"]?.string } == ["train@10", "train@15", "train@20"])
     let theirs = try soup.recomputed(harness, shares: [0.25, 0.25, 0.5], of: Array(soup.models.dropFirst()))
     #expect(theirs["different"] == .list([]))
+    // The best one by its name.
+    let best = try soup.kept(["last": 3, "weights": ["train@best": 2]]).run()
+    #expect(try soup.report(best).map { $0["share"]?.double } == [0.25, 0.5, 0.25])
+    let unknown = #expect(throws: (any Error).self) { try soup.kept(["weights": ["train@bets": 2]]).run() }
+    #expect("\(unknown!)".contains("'train@best'"), "\(unknown!)")
   }
 
   @Test func aModelMovesAwayFromAnother() throws {

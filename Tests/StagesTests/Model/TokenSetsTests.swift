@@ -118,7 +118,8 @@ import Testing
 
   /// The training's task, planned with tokens that have real indices.
   private func task(
-    _ sets: [(name: String?, samples: Int)], _ options: JSONValue, continuing state: CheckpointState? = nil
+    _ sets: [(name: String?, samples: Int)], _ options: JSONValue, continuing state: CheckpointState? = nil,
+    heldOut: [(name: String?, samples: Int)] = [], hasOptimizer: Bool = true
   ) throws -> TaskPlan {
     let folder = temporaryDirectory()
     func file(_ path: String, _ name: String, _ text: String) throws -> ArtifactFile {
@@ -126,7 +127,7 @@ import Testing
       try FileSystem.write(Array(text.utf8), to: path)
       return ArtifactFile(path: path, name: name, bytes: 1, digest: Digester.digest(Array(text.utf8)))
     }
-    let tokens = try sets.enumerated().map { number, set in
+    func tokens(_ set: (name: String?, samples: Int), _ number: Int) throws -> WiredArtifact {
       let path = "\(folder)/\(number)/index.json"
       let text = """
         {"shards":[{"column_encodings":["int"],"column_names":["n"],"column_sizes":[8],"compression":null,"format":"mds",
@@ -136,18 +137,22 @@ import Testing
       return WiredArtifact(
         stage: "encode-\(number)", port: "tokens", files: [try file(path, "index.json", text)], name: set.name)
     }
+    let learned = try sets.enumerated().map { try tokens($1, $0) }
     let tokenizer = WiredArtifact(
       stage: "tokenizer", port: "tokenizer", files: [try file("\(folder)/t/tokenizer.json", "tokenizer.json", "{}")])
-    var inputs = ["tokens": tokens, "tokenizer": [tokenizer]]
+    var inputs = ["tokens": learned, "tokenizer": [tokenizer]]
+    if !heldOut.isEmpty { inputs["validation"] = try heldOut.enumerated().map { try tokens($1, 100 + $0) } }
     if var state {
-      state.data = tokens[0].files[0].digest.hex
+      state.data = learned[0].files[0].digest.hex
       let none = CheckpointManifest.File(bytes: 0, digest: Digester.digest([]))
       let manifest = CheckpointManifest(state: state, weights: none, optimizer: none)
       let path = "step-\(padded(state.step, 8))/state.json"
       inputs["resume"] = [
         WiredArtifact(
           stage: "earlier", port: "checkpoints",
-          files: [try file("\(folder)/c/\(path)", path, manifest.json.text())])
+          files: [try file("\(folder)/c/\(path)", path, manifest.json.text())]
+            + (hasOptimizer
+              ? [try file("\(folder)/o", "\(ArchivePath.folder(of: path))/optimizer.safetensors", "")] : []))
       ]
     }
     let context = NodeContext(inputs: inputs, base: "/")
@@ -172,6 +177,46 @@ import Testing
     let one = try task([(nil, 50)], ["steps": 20])
     #expect(one.payload == .null && one.inputs["tokens"].count == 1)
     #expect(try task([("en", 50), ("ja", 50)], ["steps": 20]).stateKey != two.stateKey)
+  }
+
+  /// Held-out tokens decide no step: an unfinished training goes on with others.
+  @Test func heldOutSetsAreNoPartOfTheTraining() throws {
+    let plain = try task([(nil, 50)], ["steps": 20])
+    let measured = try task([(nil, 50)], ["steps": 20, "validationSteps": 5], heldOut: [(nil, 9)])
+    #expect(measured.stateKey == plain.stateKey && measured.payload["heldOut"]?.array?.map(\.string) == ["eval"])
+    #expect(measured.inputs["validation.eval"].count == 1 && measured.payload["names"] == nil)
+    let both = try task([("ja", 50), ("en", 50)], ["steps": 20, "bestBy": "en"], heldOut: [("en", 9), ("ja", 9)])
+    #expect(both.payload["heldOut"]?.array?.map(\.string) == ["en", "ja"])
+    #expect(both.payload["names"]?.array?.map(\.string) == ["ja", "en"])
+    func message(_ options: JSONValue, _ heldOut: [(name: String?, samples: Int)]) -> String {
+      let error = #expect(throws: StageError.self) { try task([(nil, 50)], options, heldOut: heldOut) }
+      return error.map { "\($0)" } ?? ""
+    }
+    let misnamed = message(["steps": 20, "bestBy": "book"], [("books", 9)])
+    #expect(misnamed.hasPrefix("bestBy: there is no validation set named 'book'") && misnamed.contains("'books'"))
+    #expect(message(["steps": 20], [("books", 0)]).contains("inputs.validation: the set 'books' has no samples"))
+    for (name, value) in [("validationSteps", 5), ("validationSamples", 5), ("bestBy", "a")] as [(String, JSONValue)] {
+      let none = message(.object([JSONMember("steps", 20), JSONMember(name, value)]), [])
+      #expect(none.hasPrefix("\(name): there are no tokens to validate on. Wire"), "\(none)")
+    }
+  }
+
+  @Test func aCheckpointIsContinuedByName() throws {
+    let state = CheckpointState(step: 7)
+    func message(_ options: JSONValue, hasOptimizer: Bool = true) -> String {
+      let error = #expect(throws: StageError.self) {
+        try task([(nil, 50)], options, continuing: state, hasOptimizer: hasOptimizer)
+      }
+      return error.map { "\($0)" } ?? ""
+    }
+    _ = try task([(nil, 50)], ["steps": 20], continuing: state)
+    #expect(
+      message(["steps": 20, "resumeFrom": "best"]).hasPrefix(
+        "resumeFrom: the training in 'resume' has no best checkpoint"))
+    _ = try task([(nil, 50)], ["steps": 20, "resumeFrom": "best", "resumeStep": 7], continuing: state)
+    #expect(
+      message(["steps": 20], hasOptimizer: false).hasPrefix(
+        "inputs.resume: the checkpoint of step 7 has no optimizer state to continue with"))
   }
 
   @Test func tooManyEpochsAreRefusedBeforeTraining() throws {

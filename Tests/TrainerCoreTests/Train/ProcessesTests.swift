@@ -134,6 +134,44 @@ extension EngineTests {
       #expect(error < (precision == .float32 ? 1e-5 : 1e-2))
     }
 
+    /// Losses on held-out tokens, and with them the best checkpoint, are those of one process.
+    @Test(arguments: Parameters.Precision.allCases)
+    func twoProcessesMeasureTheLossesOfOne(_ precision: Parameters.Precision) throws {
+      let data = try SampleData.tokens(samples: 100, perShard: 30),
+        other = try SampleData.tokens(samples: 23, perShard: 9)
+      let initial = try initialWeights(job(data).shape)
+      func measured() -> TrainingJob {
+        var job = job(data)
+        job.initial = initial
+        job.precision = precision
+        job.steps = 6
+        job.bucketBytes = 1 << 14
+        job.checkpointSteps = 4
+        job.heldOut = HeldOutTokens(sources: [.init(name: "eval", folders: [other], digest: "a")], everySteps: 2)
+        return job
+      }
+      let whole = measured(), parts = [measured(), measured()]
+      #expect(try TrainingRun(whole, engine: try #require(engine)).run() == .done)
+      #expect(try together(parts, machines: true).allSatisfy { (try? $0.get()) == .done })
+      func records(_ job: TrainingJob) throws -> [HeldOutRecord] {
+        try HeldOutLog.records("\(job.state)/watch/heldout.jsonl")
+      }
+      let one = try records(whole), two = try records(parts[0])
+      #expect(try records(parts[1]) == two)
+      #expect(one.map(\.step) == [2, 4, 6] && two.map(\.step) == [2, 4, 6])
+      for (a, b) in zip(one, two) {
+        #expect(abs(a.loss - b.loss) < (precision == .float32 ? 1e-5 : 1e-2))
+        #expect(a.scores[0].masked == b.scores[0].masked && a.isBest == b.isBest)
+      }
+      // A process that trains otherwise would wait for the others.
+      var rare = parts
+      rare[1].heldOut?.everySteps = 3
+      for outcome in try together(rare) {
+        guard case .failure(let error) = outcome else { return #expect(Bool(false), "they train") }
+        #expect(error.message.hasSuffix("they differ in the held-out tokens"), "\(error)")
+      }
+    }
+
     /// Weights and moments of a training's last checkpoint.
     private func state(of job: TrainingJob) throws -> [Float] {
       let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
