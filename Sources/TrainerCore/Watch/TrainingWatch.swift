@@ -30,7 +30,7 @@ public final class TrainingWatch {
   private let events: EventFile
   private let prometheus: PrometheusFile
   private var throughput = Throughput()
-  private var lastText = ""
+  private var last: StepMetrics?
   private var nonFiniteSteps = 0
   /// The newest scores on held-out tokens.
   private var scores: [HeldOutScore] = []
@@ -65,10 +65,15 @@ public final class TrainingWatch {
     try log.add(metrics)
     try events.add(metrics.scalars, step: metrics.step)
     if !metrics.isFinite { nonFiniteSteps += 1 }
-    lastText = PrometheusText.text(
-      metrics, nonFiniteSteps: nonFiniteSteps, heldOut: scores, labels: options.labels)
-    try prometheus.update(lastText, force: !metrics.isFinite)
+    last = metrics
+    try updatePrometheus(force: !metrics.isFinite)
     return metrics
+  }
+
+  private func updatePrometheus(force: Bool) throws(ShardError) {
+    guard let last else { return }
+    let text = PrometheusText.text(last, nonFiniteSteps: nonFiniteSteps, heldOut: scores, labels: options.labels)
+    try prometheus.update(text, force: force)
   }
 
   /// Passes on scores on held-out tokens. The time that they took does not count as training.
@@ -76,6 +81,7 @@ public final class TrainingWatch {
   func record(_ record: HeldOutRecord) throws(ShardError) {
     pause()
     scores = record.scores
+    try updatePrometheus(force: true)
     try events.add(record.scalars, step: record.step)
   }
 
@@ -86,7 +92,7 @@ public final class TrainingWatch {
   /// - Parameter heldOut: scores on held-out tokens, by step.
   /// - Throws: `ShardError` if a file cannot be written.
   public func draw(heldOut: [HeldOutRecord] = []) throws(ShardError) {
-    if !lastText.isEmpty { try prometheus.update(lastText, force: true) }
+    try updatePrometheus(force: true)
     let picture = TrainingChart.svg(
       try MetricsLog.curve(log.path), heldOut: heldOut, title: options.title)
     try FileSystem.write(Array(picture.utf8), to: "\(folder)/\(Self.chartName)")
