@@ -57,6 +57,7 @@ void add_parameter_functions(pt_engine &);
 void add_group_functions(pt_engine &);
 void add_exchange_functions(pt_engine &);
 void add_flat_functions(pt_engine &);
+void add_muon_functions(pt_engine &);
 void add_store_functions(pt_engine &);
 void add_figure_functions(pt_engine &);
 void add_device_functions(pt_engine &);

@@ -46,6 +46,7 @@ static pt_engine make_engine() {
   add_group_functions(engine);
   add_exchange_functions(engine);
   add_flat_functions(engine);
+  add_muon_functions(engine);
   add_store_functions(engine);
   add_figure_functions(engine);
   return engine;

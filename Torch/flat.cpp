@@ -33,7 +33,8 @@ std::vector<std::vector<size_t>> buckets_of(const std::vector<at::Tensor> &param
 
 static int64_t up(int64_t count, int64_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 
-Flat::Flat(c10::intrusive_ptr<c10d::Backend> backend, Lists given, int64_t bucket_bytes)
+Flat::Flat(
+    c10::intrusive_ptr<c10d::Backend> backend, Lists given, std::vector<uint8_t> of_parameters, int64_t bucket_bytes)
     : backend(std::move(backend)), lists(std::move(given)) {
   if (this->backend) {
     processes = this->backend->getSize();
@@ -41,7 +42,11 @@ Flat::Flat(c10::intrusive_ptr<c10d::Backend> backend, Lists given, int64_t bucke
   }
   for (auto &members : buckets_of(lists.masters, bucket_bytes)) {
     Bucket bucket{members, length, 0, 0, blocks};
-    for (auto i : members) bucket.blocks += up(lists.masters[i].numel(), block) / block;
+    for (auto i : members) {
+      const auto count = up(lists.masters[i].numel(), block) / block;
+      bucket.blocks += count;
+      kinds.insert(kinds.end(), count, of_parameters[i]);
+    }
     bucket.length = up(bucket.blocks, processes) * block;
     length += bucket.length;
     blocks += bucket.blocks;
@@ -87,6 +92,21 @@ std::vector<Flat::Part> Flat::parts(size_t first, size_t last) const {
     if (count > 0) parts.push_back({bucket.start + before * block, count, bucket.first_block + before});
   }
   return parts;
+}
+
+std::vector<Flat::Part> Flat::parts(size_t first, size_t last, uint8_t kind) const {
+  std::vector<Part> some;
+  for (auto &part : parts(first, last)) {
+    int64_t begin = -1;
+    for (int64_t i = 0; i <= part.blocks; i++) {
+      const bool is_wanted = i < part.blocks && kinds[part.first_block + i] == kind;
+      if (is_wanted && begin < 0) begin = i;
+      if (is_wanted || begin < 0) continue;
+      some.push_back({part.start + begin * block, i - begin, part.first_block + begin});
+      begin = -1;
+    }
+  }
+  return some;
 }
 
 // MARK: Between processes
@@ -203,7 +223,10 @@ void Flat::step(const Step &step) {
     size_t last = first;
     int64_t filled = 0;
     while (last < all.size() && (!is_shared() || filled < up(length, groups) / groups)) filled += all[last++].length;
-    update(parts(first, last), step);
+    update(parts(first, last, PT_DECAYS), step);
+    auto undecayed = step;
+    undecayed.decay = 0;
+    update(parts(first, last, PT_KEEPS_SIZE), undecayed);
     if (is_shared())
       for (auto &work : send(copies, first, last)) works.push_back(work);
     first = last;
@@ -250,12 +273,13 @@ void Flat::update_on_cpu(const std::vector<Part> &parts, const Step &step) {
 
 static int flat_new(
     pt_group *group, pt_tensor *const *working, pt_tensor *const *masters, pt_tensor *const *sums, pt_tensor *const *first,
-    pt_tensor *const *second, size_t count, int64_t bucket_bytes, pt_flat **out) {
+    pt_tensor *const *second, const uint8_t *kinds, size_t count, int64_t bucket_bytes, pt_flat **out) {
   return guarded([&] {
     Flat::Lists lists{
         list(working, count), list(masters, count), list(sums, count), list(first, count), list(second, count)};
     auto backend = group ? group->backend : c10::intrusive_ptr<c10d::Backend>();
-    *out = new pt_flat{std::make_shared<Flat>(backend, std::move(lists), bucket_bytes)};
+    *out = new pt_flat{std::make_shared<Flat>(
+        backend, std::move(lists), std::vector<uint8_t>(kinds, kinds + count), bucket_bytes)};
   });
 }
 

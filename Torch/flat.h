@@ -40,7 +40,8 @@ class Flat {
   static constexpr int64_t block = 4096;
 
   // From here on the tensors of the lists are parts of the pieces. Without a group, this process has all of every part.
-  Flat(c10::intrusive_ptr<c10d::Backend> backend, Lists lists, int64_t bucket_bytes);
+  // `kinds`: a pt_kind for each parameter.
+  Flat(c10::intrusive_ptr<c10d::Backend> backend, Lists lists, std::vector<uint8_t> kinds, int64_t bucket_bytes);
 
   const std::vector<Bucket> &buckets() const { return all; }
   const std::vector<at::Tensor> &sums() const { return lists.sums; }
@@ -66,12 +67,16 @@ class Flat {
   at::Tensor whole(const at::Tensor &piece, const Bucket &bucket) const;
   at::Tensor own(const at::Tensor &bucket) const;
   std::vector<Part> parts(size_t first, size_t last) const;
+  // Those of one kind of parameters.
+  std::vector<Part> parts(size_t first, size_t last, uint8_t kind) const;
   void update(const std::vector<Part> &parts, const Step &step);
   void update_on_cpu(const std::vector<Part> &parts, const Step &step);
   std::vector<Work> send(const at::Tensor &piece, size_t first, size_t last);
 
   c10::intrusive_ptr<c10d::Backend> backend;
   Lists lists;
+  // By block.
+  std::vector<uint8_t> kinds;
   int64_t processes = 1, rank = 0, length = 0, blocks = 0;
   std::vector<Bucket> all;
   at::Tensor weights, gradients, averages, squares, copies;

@@ -42,6 +42,13 @@ void add_transformer_functions(pt_engine &engine) {
     return giving(out, [&] { return pipeline::geglu(x->value, probability, training, maybe(rows)); });
   };
   engine.attention = attention_call;
+  engine.separation = [](const pt_tensor *segments, int32_t dtype, pt_tensor **out) {
+    return giving(out, [&] {
+      auto &of = segments->value;
+      auto differ = of.unsqueeze(2).ne(of.unsqueeze(1)).unsqueeze(1);
+      return at::zeros(differ.sizes(), of.options().dtype(scalar_type(dtype))).masked_fill_(differ, -10000.0);
+    });
+  };
   engine.cross_entropy = [](const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out) {
     return giving(out, [&] { return pipeline::cross_entropy(logits->value, labels->value, ignored, sum); });
   };

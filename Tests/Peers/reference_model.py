@@ -4,6 +4,10 @@
   reference_model.py train   --model DIR --batch FILE --out FILE [--steps 50] [--rate 5e-4] [--warmup 5] …
   reference_model.py random  --model DIR [--seed 0]
 
+`train --still-norms` leaves norms and biases without weight decay; `--muon bfloat16` gives the layers' matrices to
+torch.optim.Muon (query, key, value and the halves of a gate each on their own), `--muon float32` computes its
+iterations in that type.
+
 DIR holds `model.json` and `weights.safetensors`; `random` writes the latter for a model.json. Dropout is off.
 
 A batch is a safetensors file:
@@ -162,8 +166,48 @@ def rate_at(step, options):
     return options.rate * (1 - (1 - options.final) * fall)
 
 
+def split_matrices(weights):
+    """The layers' matrices as leaves of their own: name → parts, of which the weight is the concatenation."""
+    parts = {}
+    for name, tensor in weights.items():
+        if name.startswith("bert.encoder.layer.") and tensor.dim() == 2:
+            count = 3 if ".Wqkv." in name else 2 if ".gated_layers." in name else 1
+            parts[name] = [part.detach().clone().requires_grad_() for part in tensor.chunk(count)]
+    return parts
+
+
+def in_float32(grad, ns_coefficients, ns_steps, eps):
+    """torch's own iterations, but for the type."""
+    a, b, c = ns_coefficients
+    x = grad.T if grad.size(0) > grad.size(1) else grad
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(ns_steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.T if grad.size(0) > grad.size(1) else x
+
+
+def optimizers_of(weights, parts, options):
+    """AdamW, in two groups, and Muon over the parts."""
+    others = {name: tensor for name, tensor in weights.items() if name not in parts}
+    still = [tensor for tensor in others.values() if options.still_norms and tensor.dim() == 1]
+    decayed = [tensor for tensor in others.values() if not any(tensor is other for other in still)]
+    groups = [{"params": decayed, "weight_decay": options.decay}, {"params": still, "weight_decay": 0.0}]
+    made = [torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=options.rate, betas=(options.beta1, options.beta2),
+        eps=options.epsilon, foreach=False)]
+    if parts:
+        if options.muon == "float32":
+            torch.optim._muon._zeropower_via_newtonschulz = in_float32
+        made.append(torch.optim.Muon(
+            [part for own in parts.values() for part in own], lr=options.rate, weight_decay=options.decay, momentum=0.95,
+            nesterov=True, adjust_lr_fn="match_rms_adamw"))
+    return made
+
+
 def run_train(options):
     shape, weights = load(options.model, options.dtype)
+    parts = split_matrices(weights) if options.muon else {}
     file = load_file(options.batch)
     batches = {}
     for key, tensor in file.items():
@@ -172,20 +216,23 @@ def run_train(options):
             batches.setdefault(int(number or 0), {})[name] = tensor
     batches = [batches[number] for number in sorted(batches)]
     rates = file["rates"].tolist() if "rates" in file else [rate_at(t, options) for t in range(options.steps)]
-    optimizer = torch.optim.AdamW(
-        list(weights.values()), lr=options.rate, betas=(options.beta1, options.beta2), eps=options.epsilon,
-        weight_decay=options.decay, foreach=False)
+    optimizers = optimizers_of(weights, parts, options)
+    leaves = [tensor for optimizer in optimizers for group in optimizer.param_groups for tensor in group["params"]]
     losses, norms = [], []
     for step, rate in enumerate(rates):
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+        weights |= {name: torch.cat(own) for name, own in parts.items()}
         _, _, loss = forward(shape, weights, batches[step % len(batches)])
         loss.backward()
         limit = options.clip if options.clip > 0 else math.inf
-        norms.append(float(torch.nn.utils.clip_grad_norm_(list(weights.values()), limit)))
-        optimizer.step()
+        norms.append(float(torch.nn.utils.clip_grad_norm_(leaves, limit)))
+        for optimizer in optimizers:
+            optimizer.step()
         losses.append(loss.item())
+    weights |= {name: torch.cat(own) for name, own in parts.items()}
     result = {"losses": losses, "rates": rates, "norms": norms}
     result = {name: torch.tensor(values, dtype=torch.float64) for name, values in result.items()}
     write(result | {f"weight/{name}": tensor for name, tensor in weights.items()}, options.out)
@@ -257,6 +304,8 @@ def main():
         if name == "train":
             command.add_argument("--steps", type=int, default=50)
             command.add_argument("--warmup", type=int, default=5)
+            command.add_argument("--still-norms", action="store_true")
+            command.add_argument("--muon", choices=("float32", "bfloat16"))
             command.add_argument("--schedule", choices=("linear", "cosine"), default="linear")
             for option, default in (
                 ("rate", 5e-4), ("final", 0.02), ("beta1", 0.9), ("beta2", 0.98), ("epsilon", 1e-6), ("decay", 0.01),

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 6
+#define PIPELINE_TORCH_ABI 7
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
@@ -106,6 +106,9 @@ typedef struct {
   int (*attention)(const pt_tensor *qkv, int64_t batch, int64_t length, int64_t heads, const pt_tensor *bias,
                    const pt_tensor *cosine, const pt_tensor *sine, const pt_tensor *samples, double dropout, bool training,
                    pt_tensor **out);
+  // Biases of attention in which sequences of several segments see only their own: segments [batch, length] are numbers;
+  // 0 between places of the same number, -10000 elsewhere → [batch, 1, length, length]
+  int (*separation)(const pt_tensor *segments, int32_t dtype, pt_tensor **out);
   // mean over rows whose label is not `ignored`; [n, classes], [n]
   int (*cross_entropy)(const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out);
 
@@ -124,6 +127,12 @@ typedef struct {
                pt_tensor *const *second, size_t count, int64_t step, double rate, double beta1, double beta2,
                double decay, double epsilon, const pt_tensor *figure);
 
+  // Muon (torch.optim.Muon with match_rms_adamw): each weight is `parts` matrices of equal size, one below the other. The
+  // gradients are clipped and divided on the way, as by `clip_all`, and not changed; `figure` as in `adamw`.
+  int (*muon)(pt_tensor *const *weights, pt_tensor *const *gradients, pt_tensor *const *averages, const int64_t *parts,
+              size_t count, double rate, double momentum, double decay, int64_t iterations, bool in_bfloat16,
+              const pt_tensor *norm, double maximum, const pt_tensor *divisor, const pt_tensor *figure);
+
   // Several processes. `backend` is "gloo" or "nccl".
   int (*group_join)(const char *backend, const char *host, int32_t port, int32_t rank, int32_t size, pt_device,
                     double timeout_seconds, pt_group **out);
@@ -133,8 +142,10 @@ typedef struct {
 
   // AdamW's state of a model that computes in bf16: from here on the tensors of each list are parts of one piece of memory.
   // Processes of a group (NULL: none) each sum, update and keep a part of every bucket of about `bucket_bytes`.
+  // `kinds`: of each parameter, see pt_kind.
   int (*flat_new)(pt_group *, pt_tensor *const *working, pt_tensor *const *masters, pt_tensor *const *sums,
-                  pt_tensor *const *first, pt_tensor *const *second, size_t count, int64_t bucket_bytes, pt_flat **out);
+                  pt_tensor *const *first, pt_tensor *const *second, const uint8_t *kinds, size_t count,
+                  int64_t bucket_bytes, pt_flat **out);
   int (*flat_norm)(pt_flat *, pt_tensor **out);               // of the sums: one number, on the device
   // As `clip_all` and `adamw`, and then all processes have the new working weights. The sums are not used again.
   int (*flat_step)(pt_flat *, int64_t step, double rate, double beta1, double beta2, double decay, double epsilon,
@@ -169,6 +180,9 @@ typedef struct {
 } pt_engine;
 
 enum pt_unary { PT_TANH = 0, PT_GELU = 1 };
+
+// What AdamW does to a parameter: weight decay, none, or nothing at all, because another optimizer updates it.
+enum pt_kind { PT_DECAYS = 0, PT_KEEPS_SIZE = 1, PT_LEFT = 2 };
 
 // The library's one exported symbol. Returns NULL if it does not support the requested ABI.
 const pt_engine *pipeline_torch_engine(uint32_t abi);

@@ -94,6 +94,9 @@ public struct ModelPretrain: Stage {
     guard options.decaySteps == 0 || options.schedule != .constant else {
       throw refuse("decaySteps", "'schedule' is constant, so nothing decays", "Use linear, cosine or sqrt.")
     }
+    guard options.muonMomentum == Options().muonMomentum || options.optimizer == .muon else {
+      throw refuse("muonMomentum", "'optimizer' is adamw, which has none", "Remove it, or set \"optimizer\": \"muon\".")
+    }
     guard options.model != .bert || options.sequenceLength <= options.maximumLength else {
       throw refuse(
         "maximumLength", "'bert' has \(options.maximumLength) positions for sequences of \(options.sequenceLength)",

@@ -3,6 +3,10 @@ public import TrainerCore
 
 extension ModelPretrain {
   public enum Device: String, CaseIterable, OptionChoice { case auto, cpu, cuda }
+  public enum OptimizerKind: String, CaseIterable, OptionChoice {
+    case adamW = "adamw"
+    case muon
+  }
   public enum ResumeFrom: String, CaseIterable, OptionChoice { case last, best }
   public enum Precision: String, CaseIterable, OptionChoice { case auto, float32, bfloat16 }
 
@@ -34,11 +38,18 @@ extension ModelPretrain {
     public var decaySteps = 0
     @Option("The last step's learning rate as a fraction of the peak.", in: 0...1, formerly: "finalRate")
     public var finalRateFraction = 0.0
+    @Option(
+      "'muon': Muon for the matrices of the layers, AdamW for embeddings, norms, biases and the head, both with the same "
+        + "learning rate and weight decay.", addedLater: true)
+    public var optimizer = OptimizerKind.adamW
+    @Option("Muon's momentum.", in: 0...0.9999, addedLater: true) public var muonMomentum = 0.95
     @Option("AdamW's beta1.", in: 0...0.9999) public var beta1 = 0.9
     @Option("AdamW's beta2.", in: 0...0.99999) public var beta2 = 0.98
     @Option("AdamW's epsilon.", in: 0...1) public var epsilon = 1e-6
-    @Option("Decoupled weight decay of all parameters, times the learning rate.", in: 0...1)
+    @Option("Decoupled weight decay, times the learning rate.", in: 0...1)
     public var weightDecay = 0.01
+    @Option("Whether norms and biases decay, too.", addedLater: true)
+    public var decayNormsAndBiases = true
     @Option("The gradient norm is clipped to this maximum. 0: no clipping.", in: 0...1e9, formerly: "clip")
     public var maximumGradientNorm = 1.0
     @Option("Fraction of masked tokens.", in: 0.01...0.9, formerly: "maskProbability")

@@ -123,7 +123,9 @@ extension TrainingJob {
       steps: options.steps, finalRateFraction: options.finalRateFraction,
       decaySteps: options.decaySteps > 0 ? options.decaySteps : nil)
     optimizer = AdamW(
-      beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay)
+      beta1: options.beta1, beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay,
+      decaysNormsAndBiases: options.decayNormsAndBiases ? nil : false,
+      muon: options.optimizer == .muon ? Muon(momentum: options.muonMomentum) : nil)
     maximumGradientNorm = options.maximumGradientNorm
     maskFraction = options.maskFraction
     seed = options.seed

@@ -10,6 +10,9 @@ public struct TensorList: Sendable {
   private var table: pt_engine { engine.table.pointee }
   var handles: [OpaquePointer?] { tensors.map { $0.handle } }
 
+  /// The tensors at these places.
+  func only(_ places: [Int]) -> TensorList { TensorList(places.map { tensors[$0] }) }
+
   /// Copies values into these tensors, converting between types.
   /// - Throws: `TorchError` (`operation`) if the shapes differ.
   public func copy(from other: TensorList) throws(TorchError) {
@@ -40,31 +43,37 @@ public struct TensorList: Sendable {
   }
 
   /// One step of AdamW with decoupled weight decay (Loshchilov and Hutter 2019; `torch.optim.AdamW`).
-  /// - Parameter figure: if it is not finite, nothing changes; this does not wait for the device.
+  /// - Parameters:
+  ///   - decay: in place of the options'.
+  ///   - figure: if it is not finite, nothing changes; this does not wait for the device.
   func adamW(
     gradients: TensorList, first: TensorList, second: TensorList, step: Int, learningRate: Double, _ options: AdamW,
-    ifFinite figure: Tensor
+    decay: Double, ifFinite figure: Tensor
   ) throws(TorchError) {
     try engine.check(
       "adamw",
       table.adamw(
         handles, gradients.handles, first.handles, second.handles, count, Int64(step), learningRate, options.beta1,
-        options.beta2, options.weightDecay, options.epsilon, figure.handle))
+        options.beta2, decay, options.epsilon, figure.handle))
   }
-}
 
-/// Settings of the optimizer. The defaults are MosaicBERT's, as standard AdamW.
-public struct AdamW: Codable, Equatable, Sendable {
-  public var beta1 = 0.9
-  public var beta2 = 0.98
-  public var epsilon = 1e-6
-  /// Times the learning rate at each step, on every parameter.
-  public var weightDecay = 0.02
-
-  public init(beta1: Double = 0.9, beta2: Double = 0.98, epsilon: Double = 1e-6, weightDecay: Double = 0.02) {
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
-    self.weightDecay = weightDecay
+  /// One step of Muon (Jordan et al. 2024; `torch.optim.Muon` with `match_rms_adamw`) on matrices.
+  /// - Parameters:
+  ///   - gradients: not changed.
+  ///   - averages: of the gradients, decaying.
+  ///   - parts: the number of equal matrices, one below the other, in each weight.
+  ///   - inBFloat16: whether the iterations are computed in bf16, otherwise in fp32.
+  ///   - norm, maximum, divisor: as in `clip`.
+  ///   - figure: if it is not finite, nothing changes; this does not wait for the device.
+  func muon(
+    gradients: TensorList, averages: TensorList, parts: [Int], learningRate: Double, _ options: Muon, decay: Double,
+    inBFloat16: Bool, norm: Tensor, maximum: Double, dividedBy divisor: Tensor?, ifFinite figure: Tensor
+  ) throws(TorchError) {
+    try engine.check(
+      "muon",
+      table.muon(
+        handles, gradients.handles, averages.handles, parts.map(Int64.init), count, learningRate, options.momentum,
+        decay,
+        Int64(options.iterations), inBFloat16, norm.handle, maximum, divisor?.handle, figure.handle))
   }
 }

@@ -89,6 +89,12 @@ public final class Parameters: Sendable {
   public func refresh() throws(TorchError) {
     if precision != .float32 { try working.copy(from: masterWeights) }
   }
+
+  /// The same for some parameters, by number.
+  func refresh(_ some: [Int]) throws(TorchError) {
+    guard precision != .float32, !some.isEmpty else { return }
+    try working.only(some).copy(from: masterWeights.only(some))
+  }
 }
 
 extension ParameterShape {

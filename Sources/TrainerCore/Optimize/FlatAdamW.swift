@@ -15,11 +15,12 @@ final class FlatAdamW {
 
   /// From here on the tensors of the lists are parts of the pieces.
   /// - Parameters:
+  ///   - kinds: of the parameters; those of Muon are left as they are.
   ///   - group: whose processes share the work; nil: this process does all of it.
   ///   - bucketBytes: of gradients, about; at least one parameter makes a bucket.
   init(
-    _ parameters: Parameters, sums: TensorList, first: TensorList, second: TensorList, sharedBy group: ProcessGroup?,
-    bucketBytes: Int
+    _ parameters: Parameters, sums: TensorList, first: TensorList, second: TensorList, kinds: [ParameterKind],
+    sharedBy group: ProcessGroup?, bucketBytes: Int
   ) throws(TorchError) {
     self.group = group
     engine = parameters.engine
@@ -28,7 +29,7 @@ final class FlatAdamW {
       "flat_new",
       engine.table.pointee.flat_new(
         group?.handle, parameters.working.handles, parameters.masterWeights.handles, sums.handles, first.handles,
-        second.handles, sums.count, Int64(bucketBytes), &out))
+        second.handles, kinds.map(\.rawValue), sums.count, Int64(bucketBytes), &out))
     handle = out!
   }
 

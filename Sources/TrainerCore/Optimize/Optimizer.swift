@@ -1,10 +1,16 @@
 public import ShardKit
 
-/// AdamW over a model's master weights, with gradients summed over microbatches and processes, and clipped.
+/// AdamW, or AdamW and Muon, over a model's master weights, with gradients summed over microbatches and processes, and
+/// clipped.
 public final class Optimizer {
   public let options: AdamW
   public let parameters: Parameters
+  /// Averages of gradients and of their squares. Muon has none of squares: those of its matrices stay 0.
   public let first, second: TensorList
+  /// Of the parameters.
+  let kinds: [ParameterKind]
+  /// The parameters' numbers by kind.
+  private let members: [ParameterKind: [Int]]
   /// Steps taken.
   public private(set) var step = 0
   /// Gradients in fp32 if the model computes in bf16; otherwise the parameters hold them.
@@ -12,6 +18,8 @@ public final class Optimizer {
   /// Of such a model: its state in one piece of memory per kind.
   private let flat: FlatAdamW?
   private var hasSums = false
+  /// The type of Muon's iterations: that of the model.
+  var muonInBFloat16: Bool
   let exchange: GradientExchange?
   /// Whether the next backward pass is the step's last, whose gradients the exchange takes.
   private var isLast = false
@@ -26,20 +34,26 @@ public final class Optimizer {
   /// Moments of 0.
   /// - Parameters:
   ///   - group: a step's last backward pass sends it gradients while it computes, and its processes share the step of a
-  ///     model that computes in bf16; nil: gradients are summed afterwards, if at all, and every process takes the step.
+  ///     model that computes in bf16, unless it has matrices for Muon; nil: gradients are summed afterwards, if at all, and every process takes the step.
   ///   - bucketBytes: of gradients that are sent together, about.
   init(
     _ parameters: Parameters, _ options: AdamW, overlapping group: ProcessGroup?, bucketBytes: Int
   ) throws(TorchError) {
     self.options = options
     self.parameters = parameters
+    kinds = parameters.shapes.map(options.kind)
+    muonInBFloat16 = parameters.precision == .bfloat16
+    members = Dictionary(grouping: parameters.shapes.indices, by: { [kinds] in kinds[$0] })
+    // A matrix of Muon needs its whole gradient in one process.
+    let isShareable = options.muon == nil || parameters.precision == .float32
+    let group = isShareable ? group : nil
     first = try Self.zeros(parameters)
     second = try Self.zeros(parameters)
     sums = parameters.precision == .float32 ? nil : try Self.zeros(parameters)
     flat =
       if let sums {
         try FlatAdamW(
-          parameters, sums: sums, first: first, second: second, sharedBy: group,
+          parameters, sums: sums, first: first, second: second, kinds: kinds, sharedBy: group,
           bucketBytes: group == nil ? .max : bucketBytes)
       } else { nil }
     exchange =
@@ -128,17 +142,44 @@ public final class Optimizer {
       try flat.step(
         step, learningRate: learningRate, options, norm: norm, maximum: maximumGradientNorm, dividedBy: divisor,
         ifFinite: figure)
+      try stepMuon(
+        gradients, learningRate: learningRate, norm: norm, maximum: maximumGradientNorm, dividedBy: divisor,
+        ifFinite: figure)
+      try parameters.refresh(members[.muon] ?? [])
     } else {
       if maximumGradientNorm > 0 || divisor != nil {
         try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
       }
-      try parameters.masterWeights.adamW(
-        gradients: gradients, first: first, second: second, step: step, learningRate: learningRate, options,
-        ifFinite: figure)
+      try stepAdamW(gradients, learningRate: learningRate, ifFinite: figure)
+      try stepMuon(gradients, learningRate: learningRate, norm: norm, maximum: 0, dividedBy: nil, ifFinite: figure)
       for tensor in parameters.working.tensors { try tensor.clearGradient() }
     }
     hasSums = false
     return norm
+  }
+
+  private func stepAdamW(
+    _ gradients: TensorList, learningRate: Double, ifFinite figure: Tensor
+  ) throws(TorchError) {
+    for kind in [ParameterKind.decays, .keepsSize] {
+      guard let members = members[kind] else { continue }
+      try parameters.masterWeights.only(members).adamW(
+        gradients: gradients.only(members), first: first.only(members), second: second.only(members), step: step,
+        learningRate: learningRate, options, decay: kind == .decays ? options.weightDecay : 0, ifFinite: figure)
+    }
+  }
+
+  /// - Parameters norm, maximum, divisor: of gradients that have not been clipped.
+  private func stepMuon(
+    _ gradients: TensorList, learningRate: Double, norm: Tensor, maximum: Double, dividedBy divisor: Tensor?,
+    ifFinite figure: Tensor
+  ) throws(TorchError) {
+    guard let muon = options.muon, let members = members[.muon] else { return }
+    try parameters.masterWeights.only(members).muon(
+      gradients: gradients.only(members), averages: first.only(members),
+      parts: members.map { parameters.shapes[$0].matrices }, learningRate: learningRate, muon,
+      decay: options.weightDecay, inBFloat16: muonInBFloat16, norm: norm, maximum: maximum,
+      dividedBy: divisor, ifFinite: figure)
   }
 
   /// Makes master weights and moments whole where processes share the step. All of them call it after the same step,

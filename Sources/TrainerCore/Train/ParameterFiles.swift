@@ -28,7 +28,14 @@ extension Parameters {
   func load(_ checkpoint: TrainingCheckpoint, _ optimizer: Optimizer) throws {
     try load(checkpoint.weights)
     for (list, kind) in [(optimizer.first, "first"), (optimizer.second, "second")] {
-      for (shape, tensor) in zip(shapes, list.tensors) {
+      for (number, (shape, tensor)) in zip(shapes, list.tensors).enumerated() {
+        if kind == "second", optimizer.kinds[number] == .muon { continue }
+        guard checkpoint.optimizer["\(kind)/\(shape.name)"] != nil else {
+          throw TorchError(
+            .file, checkpoint.folder, "the optimizer's state has no averages of '\(shape.name)' for AdamW",
+            hint: "It is of a training with Muon: continue with \"optimizer\": \"muon\", or begin from its weights with"
+              + " 'checkpoint'.")
+        }
         let values = try checkpoint.optimizer.floats(of: "\(kind)/\(shape.name)")
         guard values.count == shape.count else {
           throw TorchError(.file, checkpoint.folder, "the moments of '\(shape.name)' have another size")
@@ -58,9 +65,11 @@ extension Parameters {
 extension Optimizer {
   /// The contents of a checkpoint, copied to the host now and written later.
   func contents(_ state: CheckpointState) throws(TorchError) -> CheckpointContents {
-    CheckpointContents(
+    // Muon has no squares.
+    let squared = kinds.indices.filter { kinds[$0] != .muon }
+    return CheckpointContents(
       state: state, weights: try parameters.sources(),
       optimizer: try Parameters.sources(parameters.shapes, first, prefix: "first/")
-        + Parameters.sources(parameters.shapes, second, prefix: "second/"))
+        + Parameters.sources(squared.map { parameters.shapes[$0] }, second.only(squared), prefix: "second/"))
   }
 }
