@@ -13,6 +13,35 @@ extension ModelPretrain.Options {
     return TrainingCourse(skipSteps: windows, laterRates: rates)
   }
 
+  /// nil if all steps have the same size.
+  var batchRamp: BatchRamp? {
+    batchRampSteps > 0 && firstBatchSize > 0 ? BatchRamp(steps: batchRampSteps, first: firstBatchSize) : nil
+  }
+
+  /// The samples of each step.
+  var stepSizes: StepSizes { StepSizes(batchSize: batchSize, ramp: batchRamp) }
+
+  /// Refuses a ramp that does not grow to the batch.
+  /// - Parameter processes: of all machines.
+  func checkRamp(processes: Int) throws {
+    guard batchRampSteps > 0 || firstBatchSize > 0 else { return }
+    guard batchRampSteps > 0, firstBatchSize > 0 else {
+      throw StageError(
+        .options, batchRampSteps > 0 ? "firstBatchSize" : "batchRampSteps",
+        batchRampSteps > 0 ? "says with how many samples the ramp begins, and is not set" : "is not set",
+        hint: "Set both to let the batch grow, or neither.")
+    }
+    guard firstBatchSize < batchSize, firstBatchSize >= processes else {
+      throw StageError(
+        .options, "firstBatchSize", "\(firstBatchSize) is not between \(processes) processes and \(batchSize) samples",
+        hint: "Use at least one sample per process, and fewer than \"batchSize\".")
+    }
+    guard batchRampSteps <= steps else {
+      throw StageError(
+        .options, "batchRampSteps", "\(batchRampSteps) exceed the \(steps) steps", hint: "Lower them.")
+    }
+  }
+
   /// The maximum of 'steps'.
   private static let mostSteps = 1 << 40
 

@@ -82,6 +82,7 @@ public struct ModelPretrain: Stage {
           : "\(options.processes) on each of \(options.nodes) nodes exceed the batch of \(options.batchSize) samples",
         "Lower them.")
     }
+    try options.checkRamp(processes: options.processes * options.nodes)
     guard options.warmupSteps <= options.steps else {
       throw refuse("warmupSteps", "\(options.warmupSteps) exceed the \(options.steps) steps", "Lower them.")
     }
@@ -196,7 +197,11 @@ public struct ModelPretrain: Stage {
       first = state.step
       taken = Double(start.epoch) * Double(samples) + Double(start.sampleInEpoch)
     }
-    taken += Double(options.steps - first) * Double(options.batchSize)
+    let sizes = options.stepSizes, ramp = min(options.steps, options.batchRampSteps)
+    taken +=
+      first < ramp
+      ? Double(sizes.samples(of: first..<ramp)) + Double(options.steps - ramp) * Double(options.batchSize)
+      : Double(options.steps - first) * Double(options.batchSize)
     try options.checkEpochs(taken / Double(samples), of: "its tokens")
   }
 

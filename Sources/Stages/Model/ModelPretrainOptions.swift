@@ -25,6 +25,12 @@ extension ModelPretrain {
     @Option("Tokens per sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
     @Option("Samples per step, over all devices.", in: 1...1 << 24) public var batchSize = 2048
     @Option(
+      "Steps at the beginning over which the samples per step grow from firstBatchSize to batchSize, in multiples of the "
+        + "first. 0: all steps have batchSize samples.", in: 0...1 << 20, addedLater: true)
+    public var batchRampSteps = 0
+    @Option("Samples of the first step, if batchRampSteps is set.", in: 0...1 << 24, addedLater: true)
+    public var firstBatchSize = 0
+    @Option(
       "Maximum samples that a device processes at once; limited by its memory. Other values give the same weights up "
         + "to rounding (on GPUs, 'bert' drops other values). An unfinished training is resumed.", in: 1...1 << 20)
     public var microbatchSize = 256

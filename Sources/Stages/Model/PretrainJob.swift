@@ -116,6 +116,7 @@ extension TrainingJob {
     self.init()
     sequenceLength = options.sequenceLength
     batchSize = options.batchSize
+    batchRamp = options.batchRamp
     microbatchSize = options.microbatchSize
     steps = options.steps
     learningRateSchedule = LearningRateSchedule(

@@ -114,7 +114,7 @@ extension ModelPretrain.Options {
         hint: "Lower \"steps\" or \"batchSize\".")
     }
     let shares = MixtureShares(
-      sources: sources, batchSize: batchSize, steps: steps, firstStep: state?.step ?? 0)
+      sources: sources, sizes: stepSizes, steps: steps, firstStep: state?.step ?? 0)
     var planned = TokenMixture(sources: sources, phases: try shares.phases(mixture), firstStep: state?.step ?? 0)
     if let state {
       let job = try TrainingJob(self)
@@ -122,7 +122,7 @@ extension ModelPretrain.Options {
         planned.sources[place].start = job.start(of: sources[place], continuing: state)
       }
     }
-    let ends = planned.positions(at: steps * batchSize, batchSize: batchSize)
+    let ends = planned.positions(at: stepSizes.samples(of: steps), stepSizes)
     for (source, end) in zip(sources, ends) {
       try checkEpochs(Double(end) / Double(source.samples), of: "'\(source.name)'")
     }
@@ -144,7 +144,7 @@ extension ModelPretrain.Options {
 /// Samples of each set by phase, from weights and epochs.
 struct MixtureShares {
   let sources: [TokenMixture.Source]
-  let batchSize: Int
+  let sizes: StepSizes
   let steps: Int
   /// The step of the training that this one continues; 0: none.
   var firstStep = 0
@@ -180,7 +180,7 @@ struct MixtureShares {
 
   private func amounts(_ phase: MixtureOption.Phase, _ steps: Range<Int>, _ place: String) throws -> [Int] {
     try checkNames(phase, place)
-    let samples = steps.count * batchSize
+    let samples = sizes.samples(of: steps)
     let wanted = sources.map { (phase.epochs[$0.name] ?? 0) * Double($0.samples) }
     let sum = wanted.reduce(0, +)
     guard sum < 0x1p60 else { throw tooMany(sum, phase, steps, place) }
@@ -199,28 +199,31 @@ struct MixtureShares {
   ) -> StageError {
     guard hasWeights(phase) else { return misfit(taken, steps, place) }
     return refuse(
-      "\(place)the epochs ask for \(whole(taken)) samples, of \(steps.count * batchSize) in \(steps.count) steps",
-      "Lower the epochs, or raise the steps to more than \(whole(taken / Double(batchSize))).")
+      "\(place)the epochs ask for \(whole(taken)) samples, of \(sizes.samples(of: steps)) in \(steps.count) steps",
+      "Lower the epochs, or raise the steps to more than \(whole(sizes.steps(after: steps.lowerBound, filledBy: taken)))."
+    )
   }
 
   private func whole(_ number: Double) -> String { fixed(number.rounded(.down), 0) }
 
   /// The epochs alone fill the phase, but for less than a batch, which they lose.
   private func whole(_ amounts: [Int], _ taken: Int, _ steps: Range<Int>, _ place: String) throws -> [Int] {
-    let samples = steps.count * batchSize
-    guard (samples..<samples + batchSize).contains(taken) else { throw misfit(Double(taken), steps, place) }
+    let samples = sizes.samples(of: steps)
+    guard (samples..<samples + sizes.size(after: steps.upperBound)).contains(taken) else {
+      throw misfit(Double(taken), steps, place)
+    }
     return Apportionment(amounts).seats(samples)
   }
 
   private func misfit(_ taken: Double, _ steps: Range<Int>, _ place: String) -> StageError {
-    let filled = (taken / Double(batchSize)).rounded(.down)
+    let filled = sizes.steps(after: steps.lowerBound, filledBy: taken)
     let end = steps.upperBound == self.steps ? "\"steps\"" : "\"until\""
     let remedy =
       filled < 1
       ? "Raise the epochs until they fill a step"
       : filled < 1e12 ? "Set \(end) to \(steps.lowerBound + Int(filled))" : "Lower the epochs"
     return refuse(
-      "\(place)the epochs are \(whole(taken)) samples, which fill \(whole(filled)) steps of \(batchSize), not"
+      "\(place)the epochs are \(whole(taken)) samples, which fill \(whole(filled)) steps of \(sizes.rangeText), not"
         + " \(steps.count)",
       remedy + ", or give a set a weight instead: it then fills what is left.")
   }

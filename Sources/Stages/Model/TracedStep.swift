@@ -56,7 +56,7 @@ public struct TracedStep: Sendable {
       throw StageError(
         .input, stage, "has no step \(step): its steps count from 1 to \(options.steps)", hint: "Name one of these.")
     }
-    let continued = try Self.continued(identity, stage, options.resumeStep, pipeline, store)
+    let continued = try Self.continued(identity, stage, options, pipeline, store)
     if let continued, step <= continued.state.step {
       let earlier = continued.artifact.manifest
       self = try TracedStep(
@@ -97,7 +97,8 @@ public struct TracedStep: Sendable {
   /// The options that decide the order of the data.
   private static func options(_ identity: NodeIdentity, _ stage: String) throws -> ModelPretrain.Options {
     let names: Set = [
-      "batchSize", "seed", "shuffle", "shuffleWindow", "mixture", "steps", "skipSteps", "resumeStep", "remote",
+      "batchSize", "seed", "shuffle", "shuffleWindow", "mixture", "steps", "skipSteps", "resumeStep", "resumeFrom",
+      "remote", "batchRampSteps", "firstBatchSize",
     ]
     let members = (identity.options.members ?? []).filter { names.contains($0.key) }
     guard identity.use == ModelPretrain.name,
@@ -113,6 +114,7 @@ public struct TracedStep: Sendable {
   private static func job(_ options: ModelPretrain.Options) throws -> TrainingJob {
     var job = TrainingJob()
     job.batchSize = options.batchSize
+    job.batchRamp = options.batchRamp
     job.steps = options.steps
     job.seed = options.seed
     job.shuffle = options.shuffle
@@ -140,13 +142,14 @@ public struct TracedStep: Sendable {
 
   /// The checkpoint of another training that this one continued.
   private static func continued(
-    _ identity: NodeIdentity, _ stage: String, _ resumeStep: Int, _ pipeline: String, _ store: RunStore
+    _ identity: NodeIdentity, _ stage: String, _ options: ModelPretrain.Options, _ pipeline: String, _ store: RunStore
   ) throws -> (artifact: ArtifactAncestry.Artifact, state: CheckpointState)? {
     guard let wired = identity.inputs.first(where: { $0.input == ModelPretrain.resume.port.name }) else { return nil }
     guard let artifact = try store.artifact(wired, pipeline: pipeline) else { throw missing(wired, stage) }
     let files = store.artifacts.files(artifact.manifest, port: artifact.port)
     let steps = files.compactMap { CheckpointFolder.step(of: $0.name) }
-    let step = resumeStep > 0 ? resumeStep : steps.max()
+    let best = options.resumeFrom == .best ? try CheckpointFolder.best(files)?.step : nil
+    let step = options.resumeStep > 0 ? options.resumeStep : best ?? steps.max()
     guard let file = files.first(where: { CheckpointFolder.step(of: $0.name) == step }),
       let state = TrainingCheckpoint.state(in: ArchivePath.folder(of: file.path))
     else { throw missing(wired, stage) }

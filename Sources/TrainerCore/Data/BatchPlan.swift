@@ -8,11 +8,14 @@ struct BatchCursor: Equatable, Sendable {
   var sampleInEpoch = 0
   /// Counted among this device's microbatches of the step.
   var microbatch = 0
+  /// Steps before this one, from the first one of all: decides its size in a ramp.
+  var step = 0
 }
 
 /// Which samples each microbatch of each step has. A value: its readers compute the order of an epoch.
 struct BatchPlan: Sendable {
   let options: BatchOptions
+  let sizes: StepSizes
   let isEvaluation: Bool
   let canonicalNodes: Int
   /// The sources of the mixture; without one, a single set.
@@ -29,6 +32,7 @@ struct BatchPlan: Sendable {
 
   init(_ shardSamples: [Int], _ options: BatchOptions, isEvaluation: Bool = false) throws(ShardError) {
     self.options = options
+    sizes = StepSizes(batchSize: options.batchSize, ramp: options.ramp)
     self.isEvaluation = isEvaluation
     sets = try Self.sets(shardSamples, options.mixture)
     // A mixture takes each sample of a source once in an epoch, without filling.
@@ -69,23 +73,22 @@ struct BatchPlan: Sendable {
   var mixture: TokenMixture? { options.mixture }
 
   /// Samples of all steps of a mixture.
-  private var samplesOfMixture: Int { (mixture?.phases.last?.until ?? 0) * options.batchSize }
+  private var samplesOfMixture: Int { sizes.samples(of: mixture?.phases.last?.until ?? 0) }
 
   /// Whether the mixture's last step is before the cursor. Other data have no end in training.
   func isPastEnd(_ cursor: BatchCursor) -> Bool { mixture != nil && cursor.sampleInEpoch >= samplesOfMixture }
 
+  /// Of steps that have their full size.
   var stepsPerEpoch: Int {
     (partition.places + (isEvaluation ? options.batchSize - 1 : 0)) / options.batchSize
   }
 
   /// Of this device: as many as each device needs for its part of the batch, at most `microbatchSize` samples each.
-  var microbatchesPerStep: Int {
+  /// - Parameter step: the number of steps before it.
+  func microbatches(after step: Int) -> Int {
     let each = options.microbatchSize * options.world
-    return (options.batchSize + each - 1) / each
+    return (sizes.size(after: step) + each - 1) / each
   }
-
-  /// Of all devices.
-  private var pieces: Int { microbatchesPerStep * options.world }
 
   // MARK: Order
 
@@ -101,7 +104,7 @@ struct BatchPlan: Sendable {
   /// What is told of a microbatch as its epoch: in a mixture, how often each source that is read was read at least.
   func epoch(_ cursor: BatchCursor) -> Int {
     guard let mixture else { return cursor.epoch }
-    let positions = mixture.positions(at: cursor.sampleInEpoch, batchSize: options.batchSize)
+    let positions = mixture.positions(at: cursor.sampleInEpoch, sizes)
     return sets.indices.filter { mixture.isRead($0) }.map { positions[$0] / sets[$0].samples }.min() ?? 0
   }
 
@@ -119,8 +122,9 @@ struct BatchPlan: Sendable {
   /// Places of the epoch that a microbatch has; empty at the end of an evaluation.
   func places(_ cursor: BatchCursor) -> Range<Int> {
     let number = cursor.microbatch * options.world + options.rank
-    let first = cursor.sampleInEpoch + options.batchSize * number / pieces
-    let end = cursor.sampleInEpoch + options.batchSize * (number + 1) / pieces
+    let size = sizes.size(after: cursor.step), pieces = microbatches(after: cursor.step) * options.world
+    let first = cursor.sampleInEpoch + size * number / pieces
+    let end = cursor.sampleInEpoch + size * (number + 1) / pieces
     guard mixture == nil else { return first..<end }
     return min(first, partition.places)..<min(end, partition.places)
   }
@@ -129,41 +133,50 @@ struct BatchPlan: Sendable {
 
   /// A number of steps later, from a cursor at the beginning of a step.
   func after(_ steps: Int, _ cursor: BatchCursor) -> BatchCursor {
+    var cursor = cursor, steps = steps
+    while steps > 0, cursor.step < sizes.rampSteps {
+      cursor = nextStep(cursor)
+      steps -= 1
+    }
     let inEpoch =
       isEvaluation || mixture != nil ? .max : (partition.places - cursor.sampleInEpoch) / options.batchSize
     guard steps >= inEpoch else {
       return BatchCursor(
-        epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + steps * options.batchSize)
+        epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + steps * options.batchSize, step: cursor.step + steps)
     }
     let (epochs, rest) = (steps - inEpoch).quotientAndRemainder(dividingBy: stepsPerEpoch)
-    return BatchCursor(epoch: cursor.epoch + 1 + epochs, sampleInEpoch: rest * options.batchSize)
+    return BatchCursor(
+      epoch: cursor.epoch + 1 + epochs, sampleInEpoch: rest * options.batchSize, step: cursor.step + steps)
   }
 
   func next(_ cursor: BatchCursor) -> BatchCursor {
     var next = cursor
     next.microbatch += 1
-    guard next.microbatch == microbatchesPerStep else { return next }
-    return normal(BatchCursor(epoch: cursor.epoch, sampleInEpoch: cursor.sampleInEpoch + options.batchSize))
+    return next.microbatch == microbatches(after: cursor.step) ? nextStep(cursor) : next
   }
 
-  /// If no complete step is left in the epoch, the next epoch.
+  private func nextStep(_ cursor: BatchCursor) -> BatchCursor {
+    let sample = cursor.sampleInEpoch + sizes.size(after: cursor.step)
+    return normal(BatchCursor(epoch: cursor.epoch, sampleInEpoch: sample, step: cursor.step + 1))
+  }
+
+  /// If the epoch has not enough samples left for the step, the next epoch.
   private func normal(_ cursor: BatchCursor) -> BatchCursor {
-    guard !isEvaluation, mixture == nil, partition.places - cursor.sampleInEpoch < options.batchSize else {
-      return cursor
-    }
-    return BatchCursor(epoch: cursor.epoch + 1)
+    let size = sizes.size(after: cursor.step)
+    guard !isEvaluation, mixture == nil, partition.places - cursor.sampleInEpoch < size else { return cursor }
+    return BatchCursor(epoch: cursor.epoch + 1, step: cursor.step)
   }
 
-  func cursor(epoch: Int, sampleInEpoch: Int) throws(ShardError) -> BatchCursor {
+  func cursor(epoch: Int, sampleInEpoch: Int, step: Int) throws(ShardError) -> BatchCursor {
     guard mixture != nil ? sampleInEpoch <= samplesOfMixture : sampleInEpoch <= partition.places else {
       throw ShardError(
         .unsupported, "batches", "sample \(sampleInEpoch) is beyond the \(partition.places) of an epoch",
         hint: "Resume with the data set that the state belongs to.")
     }
-    return normal(BatchCursor(epoch: epoch, sampleInEpoch: sampleInEpoch))
+    return normal(BatchCursor(epoch: epoch, sampleInEpoch: sampleInEpoch, step: step))
   }
 
-  /// After a number of samples from the start of the first epoch.
+  /// After a number of samples from the start of the first epoch, without a ramp.
   func cursor(sample: Int) throws(ShardError) -> BatchCursor {
     let perEpoch = stepsPerEpoch * options.batchSize
     guard sample >= 0, isEvaluation ? sample <= perEpoch : true, sample % options.batchSize == 0 else {
@@ -217,7 +230,8 @@ struct BatchProducer {
     guard step != prefetchedStep else { return }
     prefetchedStep = step
     var ahead: [Int] = []
-    for _ in 0..<Self.lookahead * plan.microbatchesPerStep where step.epoch == cursor.epoch {
+    let last = cursor.step + Self.lookahead
+    while step.epoch == cursor.epoch, step.step < last {
       ahead += reading.announced(plan.places(step), step)
       step = plan.next(step)
     }

@@ -6,6 +6,8 @@ public struct BatchOptions: Equatable, Sendable {
   public var sequenceLength: Int
   /// Samples of a step, over all devices.
   public var batchSize: Int
+  /// Smaller steps at the beginning; nil: all have the same size.
+  public var ramp: BatchRamp?
   /// Samples that go through the model together, at most.
   public var microbatchSize: Int
   /// The device that the batches are for, of `world` devices.
@@ -37,9 +39,10 @@ public struct BatchOptions: Equatable, Sendable {
     guard sequenceLength > 0, batchSize > 0, microbatchSize > 0, prepared > 0, (0..<world).contains(rank) else {
       throw refuse("lengths, batches and ranks must be positive", "Check the options.")
     }
-    guard batchSize >= world else {
+    let smallest = min(batchSize, ramp?.first ?? batchSize)
+    guard smallest >= world else {
       throw refuse(
-        "a batch of \(batchSize) samples is too small for \(world) devices",
+        "a batch of \(smallest) samples is too small for \(world) devices",
         "Use a larger batch, or fewer devices.")
     }
     if case .longest(let multiple) = padding, multiple < 1 {
@@ -77,7 +80,7 @@ public final class BatchSource: Sendable {
       options.shuffleSeed = state.shuffleSeed
     }
     let plan = try BatchPlan(samples.shardSamples, options)
-    let cursor = try plan.cursor(epoch: state?.epoch ?? 0, sampleInEpoch: state?.sampleInEpoch ?? 0)
+    let cursor = try plan.cursor(epoch: state?.epoch ?? 0, sampleInEpoch: state?.sampleInEpoch ?? 0, step: 0)
     try self.init(samples, masking, options, plan, cursor)
   }
 
@@ -138,8 +141,8 @@ public final class BatchSource: Sendable {
   /// Steps of a complete epoch; of a mixture, as many as all its sets' samples fill.
   public var stepsPerEpoch: Int { monitor.with(wake: false) { $0.plan.stepsPerEpoch } }
 
-  /// Microbatches that this device takes in each step.
-  public var microbatchesPerStep: Int { monitor.with(wake: false) { $0.plan.microbatchesPerStep } }
+  /// Microbatches that this device takes in the current step, or the next one if its last microbatch was taken.
+  public var microbatchesPerStep: Int { monitor.with(wake: false) { $0.plan.microbatches(after: $0.taken.step) } }
 
   /// Where the current step begins, or the next one if its last microbatch was taken.
   public var state: DataPosition { monitor.with(wake: false) { $0.plan.state($0.taken) } }
@@ -154,10 +157,11 @@ public final class BatchSource: Sendable {
   }
 
   /// Goes to a position in an epoch: to one that `state` gave, or to one of a run with other batches.
+  /// - Parameter step: the number of steps before it, from the first one of all: decides its size in a ramp.
   /// - Throws: `ShardError` if the epoch has no such position.
-  public func seek(epoch: Int, sampleInEpoch: Int) throws(ShardError) {
+  public func seek(epoch: Int, sampleInEpoch: Int, step: Int = 0) throws(ShardError) {
     let plan = monitor.with(wake: false) { $0.plan }
-    let cursor = try plan.cursor(epoch: epoch, sampleInEpoch: sampleInEpoch)
+    let cursor = try plan.cursor(epoch: epoch, sampleInEpoch: sampleInEpoch, step: step)
     monitor.with { $0.restart(at: cursor) }
   }
 

@@ -33,7 +33,7 @@ struct SampleReading {
       let order = try order(0, cursor.epoch)
       return places.map { PlacedSample(number: plan.sample(at: $0, order), epoch: cursor.epoch) }
     }
-    let draws = draws(mixture, cursor.sampleInEpoch)
+    let draws = draws(mixture, cursor)
     var samples: [PlacedSample] = []
     samples.reserveCapacity(places.count)
     for place in places {
@@ -52,7 +52,7 @@ struct SampleReading {
       guard let entry = known(0, cursor.epoch) else { return [] }
       return places.map { plan.sample(at: $0, entry.order) }
     }
-    let draws = draws(mixture, cursor.sampleInEpoch)
+    let draws = draws(mixture, cursor)
     guard !draws.isEmpty else { return [] }
     return places.compactMap { place in
       let (source, position) = draws[place - cursor.sampleInEpoch]
@@ -67,11 +67,12 @@ struct SampleReading {
     orders[source].first { $0.epoch == epoch }
   }
 
-  private mutating func draws(_ mixture: TokenMixture, _ begin: Int) -> [(source: Int, position: Int)] {
+  private mutating func draws(_ mixture: TokenMixture, _ cursor: BatchCursor) -> [(source: Int, position: Int)] {
+    let begin = cursor.sampleInEpoch
     if let step = dealt.first(where: { $0.begin == begin }) { return step.draws }
     if dealt.count == Self.dealtSteps { dealt.removeFirst() }
     deals += 1
-    let draws = mixture.draws(from: begin, batchSize: plan.options.batchSize)
+    let draws = mixture.draws(from: begin, count: plan.sizes.size(after: cursor.step), plan.sizes)
     dealt.append((begin, draws))
     return draws
   }

@@ -26,11 +26,13 @@ public struct StepSamples: Equatable, Sendable {
     }
     let plan = try BatchPlan(shardSamples, job.batches(ProcessRank()))
     let place = start.map { job.dataStart(continuing: $0, samples: shardSamples.reduce(0, +)) }
-    let begin = try plan.cursor(epoch: place?.epoch ?? 0, sampleInEpoch: place?.sampleInEpoch ?? 0)
+    let begin = try plan.cursor(
+      epoch: place?.epoch ?? 0, sampleInEpoch: place?.sampleInEpoch ?? 0, step: first - 1)
     let cursor = plan.after(step - first, begin)
     var reading = SampleReading(plan)
     epoch = plan.epoch(cursor)
-    let placed = try reading.samples(cursor.sampleInEpoch..<cursor.sampleInEpoch + job.batchSize, cursor)
+    let placed = try reading.samples(
+      cursor.sampleInEpoch..<cursor.sampleInEpoch + plan.sizes.size(after: step - 1), cursor)
     samples = placed.map(\.number)
     epochs = placed.map(\.epoch)
   }
@@ -45,6 +47,7 @@ extension TrainingJob {
     options.world = place.size
     options.shuffle = shuffle
     options.shuffleBlockSamples = shuffleWindow > 0 ? shuffleWindow : nil
+    options.ramp = batchRamp
     options.mixture = mixture
     options.shuffleSeed = seed
     options.paddingID = Int32(shape.padding)

@@ -78,12 +78,12 @@ public struct TokenMixture: Codable, Equatable, Sendable {
   }
 
   /// Whether the phases are those of a training.
-  func fits(steps: Int, batchSize: Int) -> Bool {
+  func fits(steps: Int, _ sizes: StepSizes) -> Bool {
     var last = 0
     for phase in phases {
       let samples = phase.amounts.reduce(0) { $0 + max(0, $1) }
       guard phase.amounts.count == sources.count, phase.amounts.allSatisfy({ $0 >= 0 }), phase.until > last,
-        samples == (phase.until - last) * batchSize
+        samples == sizes.samples(of: last..<phase.until)
       else { return false }
       last = phase.until
     }
@@ -115,11 +115,11 @@ public struct TokenMixture: Codable, Equatable, Sendable {
 
   /// Samples of each source among the first ones of the training.
   /// - Parameter samples: a number from 0 to that of all steps.
-  public func amounts(of samples: Int, batchSize: Int) -> [Int] {
+  public func amounts(of samples: Int, _ sizes: StepSizes) -> [Int] {
     var sum = [Int](repeating: 0, count: sources.count)
     var begin = 0
     for phase in phases {
-      let end = phase.until * batchSize
+      let end = sizes.samples(of: phase.until)
       let part = samples < end ? Apportionment(phase.amounts).seats(samples - begin) : phase.amounts
       for (source, amount) in part.enumerated() { sum[source] += amount }
       guard samples >= end else { break }
@@ -130,20 +130,23 @@ public struct TokenMixture: Codable, Equatable, Sendable {
 
   /// Samples of each source that are taken up to a sample of the training, with those of the training that this one
   /// continues.
-  public func positions(at samples: Int, batchSize: Int) -> [Int] {
-    let before = amounts(of: firstStep * batchSize, batchSize: batchSize)
-    let now = amounts(of: samples, batchSize: batchSize)
+  public func positions(at samples: Int, _ sizes: StepSizes) -> [Int] {
+    let before = amounts(of: sizes.samples(of: firstStep), sizes)
+    let now = amounts(of: samples, sizes)
     return sources.indices.map { sources[$0].start + now[$0] - before[$0] }
   }
 
   /// The source of each sample of a step, and the sample's number in the source: counted on through the epochs.
-  func draws(from sample: Int, batchSize: Int) -> [(source: Int, position: Int)] {
-    var positions = positions(at: sample, batchSize: batchSize)
-    guard let place = phases.firstIndex(where: { sample < $0.until * batchSize }) else { return [] }
-    let begin = place == 0 ? 0 : phases[place - 1].until * batchSize
+  /// - Parameters:
+  ///   - sample: the first one, of the training.
+  ///   - count: of the step.
+  func draws(from sample: Int, count: Int, _ sizes: StepSizes) -> [(source: Int, position: Int)] {
+    var positions = positions(at: sample, sizes)
+    guard let place = phases.firstIndex(where: { sample < sizes.samples(of: $0.until) }) else { return [] }
+    let begin = place == 0 ? 0 : sizes.samples(of: phases[place - 1].until)
     var deal = Apportionment(phases[place].amounts)
     deal.give(sample - begin)
-    return (0..<batchSize).map { _ in
+    return (0..<count).map { _ in
       let source = deal.giveNext()
       defer { positions[source] += 1 }
       return (source, positions[source])

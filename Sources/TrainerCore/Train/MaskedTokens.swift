@@ -10,9 +10,10 @@ struct MaskedTokens: TrainingObjective {
   let batches: BatchSource
 
   func forEachMicrobatch(after step: Int, _ body: (Microbatch, Bool) throws -> Void) throws {
-    for number in 1...batches.microbatchesPerStep {
+    let count = batches.microbatchesPerStep
+    for number in 1...count {
       guard let microbatch = try batches.next() else { return }
-      try body(microbatch, number == batches.microbatchesPerStep)
+      try body(microbatch, number == count)
     }
   }
 

@@ -33,6 +33,8 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   public var sequenceLength = 128
   /// Samples of an optimizer step, over all devices.
   public var batchSize = 2048
+  /// Smaller steps at the beginning; nil: all have the same size.
+  public var batchRamp: BatchRamp?
   /// Samples that go through the model at once on a device, at most.
   public var microbatchSize = 128
   /// Optimizer steps, from the first one of all.
@@ -111,10 +113,13 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   }
 
   /// Members that decide steps and are younger than trainings that may still be unfinished: left out at their defaults.
-  private static let addedLater: Set = ["mixture", "shuffleWindow"]
+  private static let addedLater: Set = ["mixture", "shuffleWindow", "batchRamp"]
 
   /// Members that are younger than trainings that may still be unfinished. None decides a step, but for rounding.
   private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes", "heldOut"]
+
+  /// Samples of each step.
+  public var stepSizes: StepSizes { StepSizes(batchSize: batchSize, ramp: batchRamp) }
 
   /// What determines the order of the samples, along with the data.
   public var order: String { "\(setOrder), batches of \(batchSize)" }
@@ -170,7 +175,10 @@ extension TrainingJob {
     else {
       throw TorchError(.file, "", "seed, warmupSteps, decaySteps or the schedule's start is out of range")
     }
-    guard mixture?.fits(steps: steps, batchSize: batchSize) ?? true else {
+    guard batchRamp.map({ $0.steps > 0 && (1...batchSize).contains($0.first) }) ?? true else {
+      throw TorchError(.file, "", "the ramp of the batch is not one to \(batchSize) samples")
+    }
+    guard mixture?.fits(steps: steps, stepSizes) ?? true else {
       throw TorchError(.file, "", "the mixture's phases are not those of \(steps) steps of \(batchSize) samples")
     }
   }

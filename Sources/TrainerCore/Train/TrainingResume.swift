@@ -66,7 +66,7 @@ extension TrainingRun {
     saved = (start.step, start.step)
     counts = start.counts
     best = start.best
-    try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch)
+    try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch, step: start.step)
     try journal?.begin(
       parameters: job.shape.parameterCount, microbatches: batches.microbatchesPerStep, step: start.step)
   }
@@ -132,7 +132,7 @@ extension TrainingRun {
   /// nil without a mixture.
   private func sourceStates(at place: DataPosition) -> [SourceState]? {
     guard let mixture = job.mixture else { return nil }
-    let positions = mixture.positions(at: place.sampleInEpoch, batchSize: job.batchSize)
+    let positions = mixture.positions(at: place.sampleInEpoch, job.stepSizes)
     return mixture.sources.indices.map { number in
       let source = mixture.sources[number]
       return SourceState(
@@ -173,7 +173,7 @@ extension TrainingJob {
   public func dataStart(
     continuing state: CheckpointState, samples: Int
   ) -> (epoch: Int, sampleInEpoch: Int, isOtherOrder: Bool) {
-    if mixture != nil { return (0, state.step * batchSize, false) }
+    if mixture != nil { return (0, stepSizes.samples(of: state.step), false) }
     if let sources = state.sources {
       guard samples > 0, let earlier = sources.first(where: { $0.data == dataDigest }) else { return (0, 0, false) }
       let (epoch, rest) = earlier.position.quotientAndRemainder(dividingBy: samples)

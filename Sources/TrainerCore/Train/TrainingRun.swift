@@ -21,6 +21,7 @@ public final class TrainingRun {
   /// nil if the job has no held-out tokens.
   let heldOut: HeldOutLoss?
   private let loop: TrainingLoop<MaskedTokens>
+  private let sizes: StepSizes
   let shouldStop: () -> Bool
   /// Of the first process on each machine.
   let journal: TrainingJournal?
@@ -52,6 +53,7 @@ public final class TrainingRun {
     onLoss: @escaping @Sendable (TorchError) -> Void = { _ in }
   ) throws {
     self.job = job
+    sizes = job.stepSizes
     self.engine = engine
     self.place = place
     self.shouldStop = shouldStop
@@ -194,7 +196,7 @@ public final class TrainingRun {
   private func record(_ last: TakenStep<Microbatch>) throws {
     stopAgreed = last.isToStop
     if last.isFinite {
-      counts.samples += job.batchSize
+      counts.samples += sizes.size(after: last.step - 1)
       counts.tokens += last.tokens
       for (place, count) in last.sources.enumerated() { counts.sources[place] += count }
     } else {

@@ -15,7 +15,9 @@ import Testing
   private func phases(_ text: String, steps: Int = 100) throws -> [TokenMixture.Phase] {
     let option = try MixtureOption(json: try JSONValue.parse(Array(text.utf8)).value)
     #expect(try MixtureOption(json: JSONValue.parse(Array(option.json.text().utf8)).value) == option)
-    return try MixtureShares(sources: [source("ja", 300), source("en", 100)], batchSize: 8, steps: steps).phases(option)
+    return try MixtureShares(
+      sources: [source("ja", 300), source("en", 100)], sizes: StepSizes(batchSize: 8), steps: steps
+    ).phases(option)
   }
 
   @Test func sharesBecomeSamples() throws {
@@ -45,7 +47,7 @@ import Testing
     ] {
       let option = try MixtureOption(json: try JSONValue.parse(Array(text.utf8)).value)
       let error = #expect(throws: StageError.self) {
-        try MixtureShares(sources: huge, batchSize: 8, steps: 100).phases(option)
+        try MixtureShares(sources: huge, sizes: StepSizes(batchSize: 8), steps: 100).phases(option)
       }
       #expect("\(error!)".contains(message), "\(error!)")
     }
@@ -56,7 +58,7 @@ import Testing
     func phases(_ text: String, from step: Int) throws -> [TokenMixture.Phase] {
       let option = try MixtureOption(json: try JSONValue.parse(Array(text.utf8)).value)
       return try MixtureShares(
-        sources: [source("ja", 300), source("en", 100)], batchSize: 8, steps: 100, firstStep: step
+        sources: [source("ja", 300), source("en", 100)], sizes: StepSizes(batchSize: 8), steps: 100, firstStep: step
       ).phases(option)
     }
     let whole = #"{"epochs":{"en":3},"weights":{"ja":1}}"#
@@ -69,7 +71,7 @@ import Testing
     let split = #"[{"until":60,"weights":{"ja":1,"en":1}},\#(whole)]"#
     let mixture = TokenMixture(
       sources: [source("ja", 300), source("en", 100)], phases: try phases(split, from: 60), firstStep: 60)
-    #expect(mixture.positions(at: 800, batchSize: 8) == [20, 300])
+    #expect(mixture.positions(at: 800, StepSizes(batchSize: 8)) == [20, 300])
     #expect(throws: StageError.self) { try phases(split, from: 61) }
     // Weights are shares of every step: it does not matter where they begin. Epochs that were read do not matter either.
     #expect(try phases(#"{"weights":{"ja":7,"en":3}}"#, from: 60).map(\.amounts) == [[560, 240]])

@@ -165,7 +165,7 @@ import Testing
   /// A training that continues another one goes on in every set that both read, whatever the shares are now.
   @Test func aContinuedTrainingGoesOnInEachSet() throws {
     func state(_ order: String) -> CheckpointState {
-      let positions = job.mixture!.positions(at: 20 * 16, batchSize: 16)
+      let positions = job.mixture!.positions(at: 20 * 16, StepSizes(batchSize: 16))
       return CheckpointState(
         step: 20, sampleInEpoch: 320, order: job.order,
         sources: zip(job.mixture!.sources, positions).map {
