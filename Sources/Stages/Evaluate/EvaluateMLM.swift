@@ -11,6 +11,8 @@ public struct EvaluateMLM: SinglePhaseStage {
     @Option("Samples per batch. Another number may change the last digits.", in: 1...1 << 20)
     public var microbatchSize = 64
     @Option("Fraction of tokens to mask.", in: 0.01...0.9, formerly: "maskProbability") public var maskFraction = 0.15
+    @Option("Whether documents that are packed into one sample do not see each other.", addedLater: true)
+    public var isolateDocuments = false
     @Option("Seed of the masks.", in: 0...1 << 31) public var seed = 17
     @Option("Maximum number of samples. 0: no limit.", in: 0...1 << 40) public var maximumSamples = 0
     @Option("The stage fails above this perplexity. 0: no limit.", in: 0...1e9) public var maximumPerplexity = 0.0
@@ -82,6 +84,7 @@ public struct EvaluateMLM: SinglePhaseStage {
     job.sequenceLength = options.sequenceLength
     job.microbatchSize = options.microbatchSize
     job.maskFraction = options.maskFraction
+    job.isolatesDocuments = options.isolateDocuments
     job.seed = options.seed
     try job.take(tokenizer)
     return job

@@ -23,6 +23,10 @@ extension ModelPretrain {
     public var maximumLength = 512
     @Option("Dropout: the fraction of activations dropped in training.", in: 0...0.9) public var dropout = 0.1
     @Option("Tokens per sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
+    @Option(
+      "Whether documents that are packed into one sample do not see each other: attention stays within a document, and "
+        + "positions begin anew.", addedLater: true)
+    public var isolateDocuments = false
     @Option("Samples per step, over all devices.", in: 1...1 << 24) public var batchSize = 2048
     @Option(
       "Steps at the beginning over which the samples per step grow from firstBatchSize to batchSize, in multiples of the "

@@ -117,6 +117,7 @@ extension TrainingJob {
     sequenceLength = options.sequenceLength
     batchSize = options.batchSize
     batchRamp = options.batchRamp
+    isolatesDocuments = options.isolateDocuments
     microbatchSize = options.microbatchSize
     steps = options.steps
     learningRateSchedule = LearningRateSchedule(

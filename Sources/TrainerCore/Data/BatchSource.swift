@@ -23,6 +23,8 @@ public struct BatchOptions: Equatable, Sendable {
   public var mixture: TokenMixture?
   public var padding = SequencePadding.longest(multipleOf: 8)
   public var paddingID: Int32 = 0
+  /// Whether documents of a sample are told apart.
+  public var isolatesDocuments = false
   /// Microbatches that are built in advance.
   public var prepared = 4
 
@@ -110,11 +112,18 @@ public final class BatchSource: Sendable {
     _ cursor: BatchCursor
   ) throws(ShardError) {
     self.samples = samples
+    if options.isolatesDocuments, let bad = samples.withoutDocuments.first {
+      throw ShardError(
+        .unsupported, bad.name, "does not say which documents its samples have, so they cannot be isolated",
+        hint:
+          "Tokenize with 'tokenizer.encode', which writes the column 'documents', or set \"isolateDocuments\": false.")
+    }
     let monitor = Monitor(BatchQueue(plan: plan, cursor: cursor, limit: options.prepared))
     self.monitor = monitor
     let assembly = BatchAssembly(
       samples, masking: masking, sequenceLength: options.sequenceLength, padding: options.padding,
-      paddingID: options.paddingID, sources: options.mixture?.sources.count ?? 0)
+      paddingID: options.paddingID, sources: options.mixture?.sources.count ?? 0,
+      isolatesDocuments: options.isolatesDocuments)
     let thread = BackgroundThread {
       var producer = BatchProducer(plan: plan, assembly: assembly)
       while case .make(let cursor, let round) = monitor.wait(wake: false, { $0.request() }) {

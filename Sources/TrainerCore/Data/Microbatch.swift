@@ -9,6 +9,9 @@ public struct Microbatch: Equatable, Sendable {
   public var ids: [Int32]
   /// Tokens of each sample.
   public var lengths: [Int32]
+  /// [`sampleCount` × `length`]: the document of each place, counted from 0 in each sample, −1 after its end; empty if
+  /// every sample is one document, or documents see each other.
+  public var segments: [Int32] = []
   /// Masked places in `ids`, ascending; may be empty for a few short samples.
   public var positions: [Int64]
   /// The original ids at these places.
@@ -59,13 +62,16 @@ struct BatchAssembly {
   let paddingID: Int32
   /// Of the mixture; 0 without one.
   let sourceCount: Int
+  /// Whether documents of a sample are told apart.
+  let isolatesDocuments: Bool
   private var tokens: [Int32] = []
 
   init(
     _ samples: TokenSamples, masking: TokenMasking, sequenceLength: Int, padding: SequencePadding, paddingID: Int32,
-    sources: Int = 0
+    sources: Int = 0, isolatesDocuments: Bool = false
   ) {
     sourceCount = sources
+    self.isolatesDocuments = isolatesDocuments
     self.samples = samples
     self.masking = masking
     self.sequenceLength = sequenceLength
@@ -96,7 +102,29 @@ struct BatchAssembly {
     out.positions.reserveCapacity(expected)
     out.labels.reserveCapacity(expected)
     fill(&out, placed)
+    if isolatesDocuments { out.segments = try segments(placed, out) }
     return out
+  }
+
+  private func segments(_ placed: [PlacedSample], _ batch: Microbatch) throws(ShardError) -> [Int32] {
+    var segments = [Int32](repeating: -1, count: batch.ids.count)
+    var areSeveral = false
+    for (row, sample) in placed.enumerated() {
+      let counts = try samples.documents(of: sample.number).map(\.count)
+      guard counts.allSatisfy({ $0 > 0 }), counts.reduce(0, +) == batch.lengths[row] else {
+        throw ShardError(
+          .malformed, "sample \(sample.number)",
+          "has \(batch.lengths[row]) tokens, of which its documents name \(counts.reduce(0, +))",
+          hint: "Run the 'tokenizer.encode' stage again, or set \"isolateDocuments\": false.")
+      }
+      areSeveral = areSeveral || counts.count > 1
+      var at = row * batch.length
+      for (number, count) in counts.enumerated() {
+        for place in at..<at + count { segments[place] = Int32(number) }
+        at += count
+      }
+    }
+    return areSeveral ? segments : []
   }
 
   private func fill(_ out: inout Microbatch, _ placed: [PlacedSample]) {

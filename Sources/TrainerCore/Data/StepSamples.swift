@@ -48,6 +48,7 @@ extension TrainingJob {
     options.shuffle = shuffle
     options.shuffleBlockSamples = shuffleWindow > 0 ? shuffleWindow : nil
     options.ramp = batchRamp
+    options.isolatesDocuments = isolatesDocuments
     options.mixture = mixture
     options.shuffleSeed = seed
     options.paddingID = Int32(shape.padding)

@@ -126,6 +126,9 @@ public struct TokenSamples: Sendable {
     } ?? -1
   }
 
+  /// Data sets that do not name the documents of their samples.
+  var withoutDocuments: [MDSDataset] { zip(datasets, documentColumns).filter { $1 == nil }.map { $0.0 } }
+
   /// The documents in a sample, in order; none if the data set does not name them.
   /// - Throws: `ShardError` if the shard cannot be fetched or read.
   public func documents(of sample: Int) throws(ShardError) -> [DocumentPart] {

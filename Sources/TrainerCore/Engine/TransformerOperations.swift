@@ -70,6 +70,13 @@ extension Tensor {
     }
   }
 
+  /// A bias of attention in which each segment of a sequence sees only itself: segments [batch, length] as numbers →
+  /// [batch, 1, length, length], 0 within a segment and −10,000 elsewhere.
+  /// - Throws: `TorchError` (`operation`) if memory runs out.
+  public func separation(_ dtype: DType = .float32) throws(TorchError) -> Tensor {
+    try engine.make("separation") { table.separation(handle, dtype.rawValue, $0) }
+  }
+
   /// The label of rows that do not count in `crossEntropy`.
   public static let ignoredLabel = -100
 

@@ -103,7 +103,8 @@ extension EncoderInput {
   /// - Parameter samples: as in the general initializer.
   init(_ batch: Microbatch, samples: [Int64]? = nil, _ engine: Engine, _ device: Device) throws(TorchError) {
     try self.init(
-      ids: batch.ids, lengths: batch.lengths, length: batch.length, samples: samples, engine: engine, device: device)
+      ids: batch.ids, lengths: batch.lengths, length: batch.length, samples: samples, segments: batch.segments,
+      engine: engine, device: device)
   }
 }
 
@@ -122,6 +123,7 @@ extension TrainingJob {
     options.rank = place.rank
     options.world = place.size
     options.paddingID = Int32(shape.padding)
+    options.isolatesDocuments = isolatesDocuments
     return options
   }
 }

@@ -9,12 +9,15 @@ public struct EncoderInput: Sendable {
   public let places: Tensor?
   /// 0 or 1 per token, for sentence pairs, [tokens]; nil: all are 0.
   public let types: Tensor?
-  /// 0 on tokens and −10,000 on padding, [batch, 1, 1, length]; nil: there is no padding.
+  /// 0 where a token may be seen and −10,000 elsewhere: on padding, [batch, 1, 1, length], or also on other segments,
+  /// [batch, 1, length, length]; nil: all tokens are seen.
   public let padding: Tensor?
   /// Where each sequence begins among the tokens.
   public let starts: [Int64]
   private let lengths: [Int32]
   private let samples: [Int64]?
+  /// Empty: each sequence is one.
+  private let segments: [Int32]
   private let engine: Engine
   private let device: Device
 
@@ -23,15 +26,18 @@ public struct EncoderInput: Sendable {
   ///   - lengths: tokens of each sequence, at least 1.
   ///   - types: batch·length token types; nil: 0 everywhere.
   ///   - samples: the sequences' names for dropout, such as their numbers in the batch; nil: their numbers here.
+  ///   - segments: batch·length numbers of each sequence's segments, which do not see each other and whose positions
+  ///     begin at 0; equal numbers are next to each other. Empty: each sequence is one segment.
   /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public init(
-    ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, samples: [Int64]? = nil, engine: Engine,
-    device: Device
+    ids: [Int32], lengths: [Int32], length: Int, types: [Int32]? = nil, samples: [Int64]? = nil,
+    segments: [Int32] = [], engine: Engine, device: Device
   ) throws(TorchError) {
     batch = lengths.count
     self.length = length
     self.lengths = lengths
     self.samples = samples
+    self.segments = segments
     self.engine = engine
     self.device = device
     precondition(ids.count == batch * length, "ids do not fill batch × length")
@@ -57,7 +63,10 @@ public struct EncoderInput: Sendable {
     self.ids = try engine.tensor(tokens, on: device)
     self.places = isFull ? nil : try engine.tensor(places, on: device)
     self.types = types == nil ? nil : try engine.tensor(kinds, on: device)
-    padding = isFull ? nil : try Self.mask(lengths, length, engine, device)
+    padding =
+      if !segments.isEmpty {
+        try engine.tensor(segments.map(Int64.init), on: device, shape: [lengths.count, length]).separation()
+      } else if isFull { nil } else { try Self.mask(lengths, length, engine, device) }
   }
 
   private static func mask(
@@ -70,10 +79,17 @@ public struct EncoderInput: Sendable {
     return try engine.tensor(mask, on: device, shape: [lengths.count, 1, 1, length])
   }
 
-  /// Each token's position in its sequence, [tokens]: for models with a position table.
+  /// Each token's position in its sequence, or its segment, [tokens]: for models with a position table.
   /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
   public func positions() throws(TorchError) -> Tensor {
-    try engine.tensor(eachToken { _, position in position }, on: device)
+    guard !segments.isEmpty else { return try engine.tensor(eachToken { _, position in position }, on: device) }
+    var start: Int64 = 0
+    let within = eachToken { row, position in
+      let place = row * length + Int(position)
+      if position == 0 || segments[place] != segments[place - 1] { start = position }
+      return position - start
+    }
+    return try engine.tensor(within, on: device)
   }
 
   /// Names for dropout: each token's, [tokens], and each sequence's, [batch]. However a batch is split into

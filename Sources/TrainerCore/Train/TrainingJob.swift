@@ -31,6 +31,8 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
 
   /// Tokens of a sample.
   public var sequenceLength = 128
+  /// Whether documents that are packed into one sample do not see each other, and positions restart.
+  public var isolatesDocuments = false
   /// Samples of an optimizer step, over all devices.
   public var batchSize = 2048
   /// Smaller steps at the beginning; nil: all have the same size.
@@ -113,7 +115,7 @@ public struct TrainingJob: JSONRecord, Equatable, Sendable {
   }
 
   /// Members that decide steps and are younger than trainings that may still be unfinished: left out at their defaults.
-  private static let addedLater: Set = ["mixture", "shuffleWindow", "batchRamp"]
+  private static let addedLater: Set = ["mixture", "shuffleWindow", "batchRamp", "isolatesDocuments"]
 
   /// Members that are younger than trainings that may still be unfinished. None decides a step, but for rounding.
   private static let unidentified: Set = ["isFollower", "inputsDigest", "bucketBytes", "heldOut"]

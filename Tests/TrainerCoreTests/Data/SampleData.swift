@@ -44,6 +44,25 @@ enum SampleData {
     [2] + (0..<1 + sample % 30).map { Int32(6 + (sample + $0) % 94) } + [3]
   }
 
+  /// Tokens of the documents in a packed sample.
+  static func packing(_ sample: Int) -> [Int] { [3 + sample % 7, 4 + sample % 5, 3 + sample % 11] }
+
+  /// What the stage `tokenizer.encode` writes, with several documents in each sample.
+  static func packed(samples: Int, perShard: Int) throws -> String {
+    let columns = [MDSColumn("documents", .json), MDSColumn("input_ids", .array(.uint16, shape: nil))]
+    return try write(columns, samples: samples, perShard: perShard) { row, sample in
+      let counts = packing(sample)
+      row.append("[" + counts.map { #"["doc \#(sample)",0,\#($0)]"# }.joined(separator: ",") + "]")
+      var ids: [UInt16] = []
+      for (number, count) in counts.enumerated() {
+        ids.append(2)
+        for place in 0..<count - 2 { ids.append(UInt16(6 + (sample * 5 + number * 29 + place) % 94)) }
+        ids.append(3)
+      }
+      row.append(array: ids)
+    }
+  }
+
   /// What the stage `tokenizer.encode` writes, for samples of `tokens`.
   static func tokens(
     samples: Int, perShard: Int, type: MDSScalar = .uint16, compression: MDSCompression? = nil

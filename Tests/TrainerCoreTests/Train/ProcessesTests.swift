@@ -134,6 +134,41 @@ extension EngineTests {
       #expect(error < (precision == .float32 ? 1e-5 : 1e-2))
     }
 
+    /// Muon's matrices need whole gradients; small steps at the beginning, and documents that do not see each other, are
+    /// shared out like others.
+    @Test(arguments: Parameters.Precision.allCases, [1 << 14, 0])
+    func twoProcessesWithEveryOptionAreOne(_ precision: Parameters.Precision, _ bucketBytes: Int) throws {
+      let data = try SampleData.packed(samples: 100, perShard: 30)
+      let initial = try initialWeights(job(data).shape)
+      func trained(_ optimizer: AdamW) -> TrainingJob {
+        var job = job(data)
+        job.initial = initial
+        job.precision = precision
+        job.steps = 6
+        job.bucketBytes = bucketBytes
+        job.optimizer = optimizer
+        job.batchRamp = BatchRamp(steps: 4, first: 3)
+        job.isolatesDocuments = true
+        return job
+      }
+      for optimizer in [
+        AdamW(weightDecay: 0.1, decaysNormsAndBiases: false, muon: Muon()),
+        AdamW(weightDecay: 0.1, decaysNormsAndBiases: false),
+      ] {
+        let whole = trained(optimizer), parts = [trained(optimizer), trained(optimizer)]
+        #expect(try TrainingRun(whole, engine: try #require(engine)).run() == .done)
+        let outcomes = try together(parts, machines: true)
+        #expect(outcomes.allSatisfy { (try? $0.get()) == .done }, "\(outcomes)")
+        let ends = try (parts + [whole]).map { job in
+          let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+          return try job.shape.parameters.flatMap { try end.weights.floats(of: $0.name) }
+        }
+        #expect(ends[0] == ends[1])
+        let error = TinyModel.relativeError(ends[0], ends[2])
+        #expect(error < (precision == .float32 ? 1e-4 : 2e-2), "\(optimizer)")
+      }
+    }
+
     /// Losses on held-out tokens, and with them the best checkpoint, are those of one process.
     @Test(arguments: Parameters.Precision.allCases)
     func twoProcessesMeasureTheLossesOfOne(_ precision: Parameters.Precision) throws {
