@@ -34,6 +34,22 @@ public struct LearningRateSchedule: Codable, Equatable, Sendable {
     self.decaySteps = decaySteps
   }
 
+  private enum CodingKeys: String, CodingKey {
+    case learningRate, schedule, warmupSteps, steps, finalRateFraction, start, decaySteps
+  }
+
+  /// `decaySteps` is left out if it is nil, as before there were any: older checkpoints are of the same training.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(learningRate, forKey: .learningRate)
+    try container.encode(schedule, forKey: .schedule)
+    try container.encode(warmupSteps, forKey: .warmupSteps)
+    try container.encode(steps, forKey: .steps)
+    try container.encode(finalRateFraction, forKey: .finalRateFraction)
+    try container.encode(start, forKey: .start)
+    if let decaySteps { try container.encode(decaySteps, forKey: .decaySteps) }
+  }
+
   /// The rate of the step that follows `finished` steps: learningRate · finished / warmupSteps during warm-up, then
   /// constant up to the last `decaySteps`, in which it decays to learningRate · finalRateFraction at `steps`.
   public func learningRate(after finished: Int) -> Double {

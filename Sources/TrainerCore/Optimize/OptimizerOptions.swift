@@ -22,6 +22,19 @@ public struct AdamW: Codable, Equatable, Sendable {
     self.muon = muon
   }
 
+  /// Members that are nil are left out, so that settings are written as before there were any.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(beta1, forKey: .beta1)
+    try container.encode(beta2, forKey: .beta2)
+    try container.encode(epsilon, forKey: .epsilon)
+    try container.encode(weightDecay, forKey: .weightDecay)
+    if let decaysNormsAndBiases { try container.encode(decaysNormsAndBiases, forKey: .decaysNormsAndBiases) }
+    if let muon { try container.encode(muon, forKey: .muon) }
+  }
+
+  private enum CodingKeys: String, CodingKey { case beta1, beta2, epsilon, weightDecay, decaysNormsAndBiases, muon }
+
   /// What a step does to a parameter.
   func kind(of shape: ParameterShape) -> ParameterKind {
     if muon != nil, shape.isHiddenMatrix { return .muon }

@@ -39,6 +39,63 @@ import TrainerCore
     #expect(throws: StageError.self) { try course([], ["3: 1", "3: 0.1"]) }
   }
 
+  @Test func aRampGrowsToTheBatch() throws {
+    func refused(_ change: (inout ModelPretrain.Options) -> Void) -> String {
+      var options = ModelPretrain.Options()
+      (options.batchSize, options.steps) = (64, 100)
+      change(&options)
+      let stage = ModelPretrain(options: options)
+      let error = #expect(throws: StageError.self) { try stage.validate() }
+      return error.map { "\($0)" } ?? ""
+    }
+    #expect(refused { $0.batchRampSteps = 10 }.hasPrefix("firstBatchSize: says with how many samples the ramp begins"))
+    #expect(refused { $0.firstBatchSize = 8 }.hasPrefix("batchRampSteps: is not set"))
+    for size in [64, 100] {
+      #expect(
+        refused { ($0.batchRampSteps, $0.firstBatchSize) = (10, size) }
+          .hasPrefix("firstBatchSize: \(size) is not between 0 processes and 64 samples"))
+    }
+    #expect(
+      refused { ($0.batchRampSteps, $0.firstBatchSize, $0.processes) = (10, 2, 4) }
+        .hasPrefix("firstBatchSize: 2 is not between 4 processes"))
+    #expect(
+      refused { ($0.batchRampSteps, $0.firstBatchSize) = (101, 8) }.hasPrefix(
+        "batchRampSteps: 101 exceed the 100 steps"))
+    var options = ModelPretrain.Options()
+    (options.batchSize, options.steps, options.batchRampSteps, options.firstBatchSize) = (64, 100, 4, 16)
+    try ModelPretrain(options: options).validate()
+    let job = try TrainingJob(options)
+    #expect(job.batchRamp == BatchRamp(steps: 4, first: 16) && job.stepSizes.samples(of: 5) == 16 + 16 + 32 + 48 + 64)
+    // Epochs count what the small steps leave out.
+    let sources = [TokenMixture.Source(name: "ja", folders: [], shards: 1, samples: 88, digest: "")]
+    options.steps = 3
+    (options.batchRampSteps, options.firstBatchSize) = (3, 16)
+    #expect(try options.mixture(sources).phases == [.init(until: 3, amounts: [16 + 32 + 48])])
+    options.mixture = try MixtureOption(json: ["epochs": ["ja": 2]])
+    let error = #expect(throws: StageError.self) { try options.mixture(sources) }
+    #expect(
+      error?.message == "the epochs are 176 samples, which fill 4 steps of 16 to 64, not 3", "\(error!)")
+  }
+
+  @Test func muonHasItsMomentum() throws {
+    var options = ModelPretrain.Options()
+    options.muonMomentum = 0.9
+    let error = #expect(throws: StageError.self) { try ModelPretrain(options: options).validate() }
+    #expect(error?.description.hasPrefix("muonMomentum: 'optimizer' is adamw, which has none") == true)
+    options.optimizer = .muon
+    options.decayNormsAndBiases = false
+    try ModelPretrain(options: options).validate()
+    let job = try TrainingJob(options)
+    #expect(job.optimizer.muon == Muon(momentum: 0.9) && job.optimizer.decaysNormsAndBiases == false)
+    // Trainings of before are the same training still.
+    let schedule = try TrainingJob(ModelPretrain.Options()).json["learningRateSchedule"]
+    #expect(schedule?["steps"] != nil && schedule?["decaySteps"] == nil)
+    #expect(
+      try TrainingJob(ModelPretrain.Options()).json["optimizer"]?.members?.map(\.key) == [
+        "beta1", "beta2", "epsilon", "weightDecay",
+      ])
+  }
+
   /// Either the bytes are equal or the fingerprint differs: what a machine decides stands in it, as it comes to there.
   @Test func whatChangesBytesStandsInTheFingerprint() {
     var options = ModelPretrain.Options()
