@@ -71,6 +71,10 @@ extension TrainingResult {
   func publishBest(_ best: BestCheckpoint?, _ workspace: Workspace) throws {
     guard let best else { return }
     let folder = "\(state)/\(TrainingJournal.checkpointFolder)/\(TrainingCheckpoint.folderName(step: best.step))"
+    guard FileSystem.exists(folder) else {
+      // Another machine of the training, with a store of its own, has it.
+      return workspace.warn("no-best", "the best checkpoint, of step \(best.step), is not on this machine")
+    }
     try link(ModelPretrain.best, ModelShape.weightsName, "\(folder)/\(ModelShape.weightsName)", workspace)
     try workspace.write(ModelPretrain.best, name: ModelShape.fileName, Array(job.shape.json.prettyText().utf8))
     let json: JSONValue = ["step": .integer(best.step), "loss": .number(Double("\(Float(best.loss))") ?? best.loss)]

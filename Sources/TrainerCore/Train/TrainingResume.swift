@@ -68,7 +68,13 @@ extension TrainingRun {
     best = start.best
     try batches.seek(epoch: start.epoch, sampleInEpoch: start.sampleInEpoch, step: start.step)
     try journal?.begin(
-      parameters: job.shape.parameterCount, microbatches: batches.microbatchesPerStep, step: start.step)
+      parameters: job.shape.parameterCount, microbatches: fullMicrobatches, step: start.step)
+  }
+
+  /// Of this process, in a step of full size.
+  private var fullMicrobatches: Int {
+    let each = job.microbatchSize * place.size
+    return (job.batchSize + each - 1) / each
   }
 
   private func checkpoint() throws -> (checkpoint: TrainingCheckpoint, start: Start)? {
