@@ -19,6 +19,10 @@ at::Tensor geglu(const at::Tensor &x, double probability, const MaybeTensor &row
 at::Tensor dropout(const at::Tensor &x, double probability, const MaybeTensor &rows);
 at::Tensor attention(
     const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias, double probability);
+// For heads of size 64, without dropout.
+bool takes_segments(const at::Tensor &x);
+at::Tensor segmented_attention(
+    const at::Tensor &qkv, int64_t length, int64_t heads, const MaybeTensor &bounds, const MaybeTensor &slopes);
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
 
 }  // namespace pipeline::fused

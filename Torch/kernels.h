@@ -79,6 +79,21 @@ struct ShortAttention {
 void attention_forward(ShortAttention tensors, cudaStream_t stream);
 void attention_backward(ShortAttention tensors, cudaStream_t stream);
 
+// Attention in bf16 of tokens to the tokens of their own segment, with heads of size 64. qkv is [tokens, 3·heads·64]; out and
+// gradient are [tokens, heads·64]. `bounds` [2, tokens]: where each token's segment begins and ends, rising; null: segments
+// of `length` tokens. `slopes` [heads], or null: a score loses as much per token of distance. `log_sum` and `product`
+// [heads, tokens] are the base-2 logarithms of the sums of weights, and what the backward pass needs beside them.
+struct SegmentedAttention {
+  const void *qkv, *gradient, *out_read;
+  void *out, *qkv_gradient;
+  const int32_t *bounds;
+  const float *slopes;
+  float *log_sum, *product;
+  int64_t tokens, heads, length;
+};
+void segmented_attention_forward(SegmentedAttention tensors, cudaStream_t stream);
+void segmented_attention_backward(SegmentedAttention tensors, cudaStream_t stream);
+
 // Cross-entropy over rows of logits. `loss` and `log_sum` are [rows]; the total is {loss, counted rows}: the sum of
 // losses, or their mean. Rows with the label `ignored` do not count; a label outside the classes gives NaN.
 void cross_entropy_forward(

@@ -95,6 +95,23 @@ at::Tensor attention(
   return context.transpose(1, 2).reshape({batch * length, heads * size});
 }
 
+bool takes_segments(const at::Tensor &x) {
+#ifdef PIPELINE_CUDA
+  return fused::takes_segments(x);
+#else
+  return false;
+#endif
+}
+
+at::Tensor segmented_attention(
+    const at::Tensor &qkv, int64_t length, int64_t heads, const MaybeTensor &bounds, const MaybeTensor &slopes) {
+#ifdef PIPELINE_CUDA
+  return fused::segmented_attention(qkv, length, heads, bounds, slopes);
+#else
+  TORCH_CHECK(false, "this engine was built without GPU kernels");
+#endif
+}
+
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum) {
 #ifdef PIPELINE_CUDA
   if (fused::takes(logits) && logits.dim() == 2) return fused::cross_entropy(logits, labels, ignored, sum);
@@ -117,6 +134,9 @@ TORCH_LIBRARY(pipeline, library) {
       "attention(Tensor qkv, int batch, int length, int heads, Tensor? bias, Tensor? cosine, Tensor? sine, "
       "float probability, bool training, Tensor? samples=None) -> Tensor",
       &pipeline::attention);
+  library.def(
+      "segmented_attention(Tensor qkv, int length, int heads, Tensor? bounds, Tensor? slopes) -> Tensor",
+      &pipeline::segmented_attention);
   library.def("cross_entropy", &pipeline::cross_entropy);
 }
 

@@ -31,6 +31,14 @@ at::Tensor geglu(const at::Tensor &x, double probability, bool training, const M
 at::Tensor attention(
     const at::Tensor &qkv, int64_t batch, int64_t length, int64_t heads, const MaybeTensor &bias,
     const MaybeTensor &cosine, const MaybeTensor &sine, double probability, bool training, const MaybeTensor &samples = {});
+
+// Whether segmented_attention takes tensors of this type on this device.
+bool takes_segments(const at::Tensor &x);
+// Attention of tokens to the tokens of their own segment, with heads of size 64, on a GPU: [tokens, 3·heads·64] →
+// [tokens, heads·64]. `bounds` [2, tokens] (int32): where each token's segment begins and ends; without them segments have
+// `length` tokens. `slopes` [heads] (float): what scores lose per token of distance.
+at::Tensor segmented_attention(
+    const at::Tensor &qkv, int64_t length, int64_t heads, const MaybeTensor &bounds, const MaybeTensor &slopes);
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
 
 }  // namespace pipeline

@@ -49,6 +49,13 @@ void add_transformer_functions(pt_engine &engine) {
       return at::zeros(differ.sizes(), of.options().dtype(scalar_type(dtype))).masked_fill_(differ, -10000.0);
     });
   };
+  engine.takes_segments = [](const pt_tensor *x) { return pipeline::takes_segments(x->value); };
+  engine.segmented_attention = [](const pt_tensor *qkv, int64_t length, int64_t heads, const pt_tensor *bounds,
+                                  const pt_tensor *slopes, pt_tensor **out) {
+    return giving(out, [&] {
+      return pipeline::segmented_attention(qkv->value, length, heads, maybe(bounds), maybe(slopes));
+    });
+  };
   engine.cross_entropy = [](const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out) {
     return giving(out, [&] { return pipeline::cross_entropy(logits->value, labels->value, ignored, sum); });
   };

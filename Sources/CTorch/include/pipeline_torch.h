@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 7
+#define PIPELINE_TORCH_ABI 8
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
@@ -109,6 +109,13 @@ typedef struct {
   // Biases of attention in which sequences of several segments see only their own: segments [batch, length] are numbers;
   // 0 between places of the same number, -10000 elsewhere → [batch, 1, length, length]
   int (*separation)(const pt_tensor *segments, int32_t dtype, pt_tensor **out);
+  // Whether segmented_attention takes tensors of this type on this device.
+  bool (*takes_segments)(const pt_tensor *x);
+  // Attention within segments, with heads of size 64, on a GPU: qkv [tokens, 3·heads·64]; bounds [2, tokens] int32, where
+  // each token's segment begins and ends, or NULL: segments of `length` tokens; slopes [heads] float32, what scores lose
+  // per token of distance, or NULL → [tokens, heads·64]
+  int (*segmented_attention)(const pt_tensor *qkv, int64_t length, int64_t heads, const pt_tensor *bounds,
+                             const pt_tensor *slopes, pt_tensor **out);
   // mean over rows whose label is not `ignored`; [n, classes], [n]
   int (*cross_entropy)(const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out);
 

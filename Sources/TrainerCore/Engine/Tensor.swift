@@ -207,6 +207,11 @@ extension Engine {
   }
   /// A tensor of host values, which are copied. They must fill the shape; nil: [number of values].
   /// - Throws: `TorchError` (`operation`) if there is no such device, or no memory on it.
+  public func tensor(_ values: [Int32], on device: Device = .cpu, shape: [Int]? = nil) throws(TorchError) -> Tensor {
+    try of(values, .int32, shape, device)
+  }
+  /// A tensor of host values, which are copied. They must fill the shape; nil: [number of values].
+  /// - Throws: `TorchError` (`operation`) if there is no such device, or no memory on it.
   public func tensor(_ values: [Float], on device: Device = .cpu, shape: [Int]? = nil) throws(TorchError) -> Tensor {
     try of(values, .float32, shape, device)
   }

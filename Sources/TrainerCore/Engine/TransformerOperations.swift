@@ -77,6 +77,23 @@ extension Tensor {
     try engine.make("separation") { table.separation(handle, dtype.rawValue, $0) }
   }
 
+  /// Whether `segmentedAttention` is there for tensors of this type on this device.
+  public var takesSegments: Bool { table.takes_segments(handle) }
+
+  /// Attention of tokens to the tokens of their own segment, with heads of size 64 and without dropout, self being query,
+  /// key and value: [tokens, 3·heads·64] → [tokens, heads·64]. The same input gives the same bits.
+  ///
+  /// - Parameters:
+  ///   - length: tokens of each segment, without bounds.
+  ///   - bounds: int32 [2, tokens]: where each token's segment begins and ends among the tokens.
+  ///   - slopes: float32 [heads]: what q·k/8 loses per token of distance.
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit, where `takesSegments` is false, or memory runs out.
+  public func segmentedAttention(length: Int, heads: Int, bounds: Tensor?, slopes: Tensor?) throws(TorchError) -> Tensor {
+    try engine.make("segmented_attention") {
+      table.segmented_attention(handle, Int64(length), Int64(heads), bounds?.handle, slopes?.handle, $0)
+    }
+  }
+
   /// The label of rows that do not count in `crossEntropy`.
   public static let ignoredLabel = -100
 

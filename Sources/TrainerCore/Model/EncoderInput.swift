@@ -9,9 +9,6 @@ public struct EncoderInput: Sendable {
   public let places: Tensor?
   /// 0 or 1 per token, for sentence pairs, [tokens]; nil: all are 0.
   public let types: Tensor?
-  /// 0 where a token may be seen and −10,000 elsewhere: on padding, [batch, 1, 1, length], or also on other segments,
-  /// [batch, 1, length, length]; nil: all tokens are seen.
-  public let padding: Tensor?
   /// Where each sequence begins among the tokens.
   public let starts: [Int64]
   private let lengths: [Int32]
@@ -63,10 +60,42 @@ public struct EncoderInput: Sendable {
     self.ids = try engine.tensor(tokens, on: device)
     self.places = isFull ? nil : try engine.tensor(places, on: device)
     self.types = types == nil ? nil : try engine.tensor(kinds, on: device)
-    padding =
-      if !segments.isEmpty {
-        try engine.tensor(segments.map(Int64.init), on: device, shape: [lengths.count, length]).separation()
-      } else if isFull { nil } else { try Self.mask(lengths, length, engine, device) }
+  }
+
+  /// 0 where a token may be seen and −10,000 elsewhere: on padding, [batch, 1, 1, length], or also on other segments,
+  /// [batch, 1, length, length]; nil: all tokens are seen.
+  public var padding: Tensor? {
+    get throws(TorchError) {
+      guard segments.isEmpty else {
+        return try engine.tensor(segments.map(Int64.init), on: device, shape: [batch, length]).separation()
+      }
+      return places == nil ? nil : try Self.mask(lengths, length, engine, device)
+    }
+  }
+
+  /// Whether every sequence is full, and one segment.
+  public var isPlain: Bool { places == nil && segments.isEmpty }
+
+  /// Where each token's segment begins and ends among the tokens, int32 [2, tokens]; nil: each sequence is a full segment.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
+  public func bounds() throws(TorchError) -> Tensor? {
+    isPlain ? nil : try engine.tensor(segmentBounds, on: device, shape: [2, tokens])
+  }
+
+  /// The beginnings of all tokens' segments, then their ends.
+  var segmentBounds: [Int32] {
+    var bounds = [Int32](repeating: 0, count: 2 * tokens), token = 0
+    for (row, count) in lengths.enumerated() {
+      let end = token + Int(count)
+      while token < end {
+        let place = row * length + token - (end - Int(count))
+        var next = token + 1
+        while next < end, segments.isEmpty || segments[place + next - token] == segments[place] { next += 1 }
+        for i in token..<next { (bounds[i], bounds[tokens + i]) = (Int32(token), Int32(next)) }
+        token = next
+      }
+    }
+    return bounds
   }
 
   private static func mask(

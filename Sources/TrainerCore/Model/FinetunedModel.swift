@@ -82,7 +82,7 @@ public struct FinetunedModel: Sendable {
       .to(.float32, device: parameters.device)
     if let places = input.places { scores = try scores.scattered(to: places, of: input.batch * input.length) }
     scores = try scores.reshape(input.batch, input.length, 2)
-    guard let padding = input.padding else { return scores }
+    guard let padding = try input.padding else { return scores }
     return try scores.plus(padding.reshape(input.batch, input.length, 1))
   }
 

@@ -27,7 +27,7 @@ public struct MosaicBERT: TextEncoder {
   public func encode(_ input: EncoderInput, training: Bool, only rows: Tensor? = nil) throws(TorchError) -> Tensor {
     let names = try DropoutNames(input, shape, training: training)
     var x = try embedding(input, training, names)
-    let distances = try distances(input)
+    let distances = try distances(input, like: x, training: training)
     for (index, layer) in layers.enumerated() {
       let read = index == layers.count - 1 ? rows : nil
       guard recomputeActivations, training else {
@@ -109,6 +109,10 @@ public struct MosaicBERT: TextEncoder {
       _ x: Tensor, _ input: EncoderInput, _ distances: Distances, _ training: Bool, _ names: DropoutNames
     ) throws(TorchError) -> Tensor {
       var qkv = try x.linear(queryKeyValue!, queryKeyValueBias)
+      if let slopes = distances.slopes {
+        return try qkv.segmentedAttention(
+          length: input.length, heads: shape.heads, bounds: distances.bounds, slopes: slopes)
+      }
       if let places = input.places { qkv = try qkv.scattered(to: places, of: input.batch * input.length) }
       let context = try qkv.attention(
         batch: input.batch, length: input.length, heads: shape.heads, bias: distances.bias, rotary: distances.rotary,
@@ -131,9 +135,29 @@ public struct MosaicBERT: TextEncoder {
   struct Distances {
     var bias: Tensor?
     var rotary: (cosine: Tensor, sine: Tensor)?
+    /// In place of a bias, with the segments' bounds.
+    var slopes: Tensor?
+    var bounds: Tensor?
   }
 
-  private func distances(_ input: EncoderInput) throws(TorchError) -> Distances {
+  /// Whether attention skips padding and other segments instead of masking them. Full sequences of 65 to 128 tokens have a
+  /// kernel of their own, which is faster.
+  private func usesSegments(_ input: EncoderInput, like x: Tensor, training: Bool) -> Bool {
+    let hasOwnKernel = input.isPlain && 65...128 ~= input.length
+    let drops = training && shape.attentionDropout > 0
+    return shape.kind == .mosaicBERT && shape.headSize == 64 && !hasOwnKernel && !drops && x.takesSegments
+  }
+
+  private func distances(
+    _ input: EncoderInput, like x: Tensor, training: Bool
+  ) throws(TorchError) -> Distances {
+    if usesSegments(input, like: x, training: training) {
+      // No sequence has this length.
+      let slopes = try positions.tables(0) { () throws(TorchError) in
+        [try parameters.engine.tensor(Self.slopes(shape.heads).map(Float.init), on: parameters.device)]
+      }[0]
+      return Distances(slopes: slopes, bounds: try input.bounds())
+    }
     let dtype: DType = parameters.precision == .float32 ? .float32 : .bfloat16
     let device = parameters.device
     if shape.kind == .ropeBERT {
@@ -146,7 +170,7 @@ public struct MosaicBERT: TextEncoder {
     let alibi = try positions.tables(input.length) { () throws(TorchError) in
       [try Self.alibi(shape.heads, input.length, parameters.engine).to(dtype, device: device)]
     }[0]
-    guard let padding = input.padding else { return Distances(bias: alibi) }
+    guard let padding = try input.padding else { return Distances(bias: alibi) }
     return Distances(bias: try alibi.plus(padding.to(dtype, device: device)))
   }
 

@@ -49,6 +49,23 @@ extension EngineTests {
       return Outcome(logits: logits, gradients: gradients)
     }
 
+    /// What the GPU's attention reads in place of a mask.
+    @Test func boundsAreThoseOfSegmentsWithoutPadding() throws {
+      let engine = try #require(engine)
+      func input(_ lengths: [Int32], _ segments: [Int32]) throws -> EncoderInput {
+        try EncoderInput(
+          ids: [Int32](repeating: 7, count: lengths.count * 4), lengths: lengths, length: 4, segments: segments,
+          engine: engine, device: .cpu)
+      }
+      #expect(try input([4, 4], []).bounds() == nil)
+      let padded = try input([3, 4, 1], [])
+      #expect(padded.segmentBounds == [0, 0, 0, 3, 3, 3, 3, 7] + [3, 3, 3, 7, 7, 7, 7, 8])
+      #expect(try padded.bounds()?.shape == [2, 8])
+      // The same number in two samples is not the same segment.
+      let packed = try input([4, 3], [0, 0, 1, 2, 2, 2, 3, -1])
+      #expect(packed.segmentBounds == [0, 0, 2, 3, 4, 4, 6] + [2, 2, 3, 4, 6, 6, 7])
+    }
+
     @Test(arguments: ModelShape.Kind.allCases, [false, true])
     func aPackedDocumentIsAsAlone(_ kind: ModelShape.Kind, _ recomputes: Bool) throws {
       let engine = try #require(engine)
