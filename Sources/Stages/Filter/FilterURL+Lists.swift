@@ -72,6 +72,13 @@ extension FilterURL {
     let lines = LineReader(try openSource(file.path), maximumLineBytes: 1 << 16, ends: .any)
     var entries = 0, suffixes = 0, example = "", ofPages = 0, seen = 0
     while let line = try lines.next() {
+      seen += 1
+      if seen % 4096 == 0 { try workspace.control.check() }
+      if URLListEntry.isPlainDomain(line) {
+        builder.add(plainDomain: line, list: lists.count)
+        entries += 1
+        continue
+      }
       let text = String(decoding: line, as: UTF8.self)
       let isOfPages = URLListEntry.isOfPages(text)
       ofPages += isOfPages ? 1 : 0
@@ -82,8 +89,6 @@ extension FilterURL {
         suffixes += 1
         example = suffix
       }
-      seen += 1
-      if seen % 4096 == 0 { try workspace.control.check() }
     }
     workspace.warn(
       "rule-of-pages", times: ofPages,

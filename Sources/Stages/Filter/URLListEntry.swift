@@ -20,6 +20,25 @@ enum URLListEntry: Equatable {
     return [URLListEntry(word: first)].compactMap { $0 }
   }
 
+  /// Whether a line is a domain as most lists have all of theirs, in lower case and ASCII, and no public suffix: its entry
+  /// is the line itself. Lists have millions of lines.
+  static func isPlainDomain(_ line: UnsafeRawBufferPointer) -> Bool {
+    guard let first = line.first, first != 0x2E, line.last != 0x2E, line.count <= 253 else { return false }
+    var dots = 0, lastLabel = 0
+    for byte in line {
+      switch byte {
+      case 0x61...0x7A, 0x30...0x39, 0x2D: lastLabel += 1
+      case 0x2E:
+        dots += 1
+        lastLabel = 0
+      default: return false
+      }
+    }
+    // Registries' categories have two labels and a country's code.
+    guard dots > 1 || dots == 1 && lastLabel > 2 else { return false }
+    return !PublicSuffix.isHostOfSites(line)
+  }
+
   /// Whether a line of a filter list is about parts of pages (`##.banner`) or an exception (`@@`), not about whole sites.
   static func isOfPages(_ line: String) -> Bool {
     line.hasPrefix("@@") || ["##", "#@#", "#?#", "#$#"].contains { line.contains($0) && line.first != "#" }
@@ -89,6 +108,11 @@ enum PublicSuffix {
     guard labels.count == 2, labels[1].utf8.count == 2 else { return false }
     return categories.contains(String(labels[0])) || labels[1] == "jp" && prefectures.contains(String(labels[0]))
   }
+
+  /// Whether an ASCII name in lower case is one of the largest hosts of sites; rarely true for another name.
+  static func isHostOfSites(_ name: UnsafeRawBufferPointer) -> Bool { hashes.contains(recordHash(name)) }
+
+  private static let hashes = Set(hosts.map { recordHash(Array($0.utf8)) })
 
   private static func words(_ text: String) -> Set<String> {
     Set(text.split { $0 == " " || $0 == "\n" }.map(String.init))

@@ -49,8 +49,17 @@ final class URLTable {
 
     private var entries: [Entry] = []
 
+    private var key = Array("d:".utf8)
+
     mutating func add(_ entry: URLListEntry, list: Int) {
       entries.append(Entry(hash: recordHash(entry.key), list: UInt16(list)))
+    }
+
+    /// Adds the domain of such a line: see `URLListEntry.isPlainDomain`.
+    mutating func add(plainDomain line: UnsafeRawBufferPointer, list: Int) {
+      key.removeSubrange(2...)
+      key.append(contentsOf: line)
+      entries.append(Entry(hash: recordHash(key), list: UInt16(list)))
     }
 
     /// Writes the table. Returns the number of entries, each once per list.
