@@ -22,7 +22,9 @@ struct ReplayedTraining {
   private static let curve: TaskInputs.Role = "curve"
   private static let facts: TaskInputs.Role = "facts"
   private static let figures: TaskInputs.Role = "figures"
+  private static let heldOut: TaskInputs.Role = "heldOut"
   private static let curveName = "curve.csv"
+  private static let heldOutName = "validation.csv"
   private static let maximumFigureBytes = 1 << 24
   private static let maximumFigures = 1000
 
@@ -68,10 +70,12 @@ struct ReplayedTraining {
     let facts = (training.files + (report?.files ?? [])).filter {
       ["training.json", "machine.json"].contains($0.name) && $0.bytes < maximumFigureBytes
     }
-    let inputs: TaskInputs = [
+    var inputs: TaskInputs = [
       .main: log.map { [$0] } ?? [], curve: training.files.filter { $0.name == curveName }, Self.facts: facts,
       Self.figures: figures,
     ]
+    let losses = training.files.filter { $0.name == heldOutName }
+    if !losses.isEmpty { inputs += [heldOut: losses] }
     return try TaskPlan(key: key, inputs: inputs, payload: sources)
   }
 
@@ -102,6 +106,11 @@ struct ReplayedTraining {
     } else {
       points = try workspace.temporaryDirectory() + "/points.jsonl"
       try Self.convert(curve, to: points)
+    }
+    if let losses = workspace.files(Self.heldOut).first {
+      let merged = try workspace.temporaryDirectory() + "/merged.jsonl"
+      try HeldOutTable(losses).merge(with: points, to: merged)
+      points = merged
     }
   }
 

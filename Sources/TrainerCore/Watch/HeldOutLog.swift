@@ -19,14 +19,16 @@ public struct HeldOutRecord: JSONRecord, Equatable, Sendable {
     measure = tokens.identity
   }
 
+  var scalars: [StepMetrics.Named] { scores.flatMap(\.scalars) }
+}
+
+extension HeldOutScore {
   /// Under the names that Composer gives to an evaluation of this name.
-  var scalars: [StepMetrics.Named] {
-    scores.flatMap {
-      [
-        StepMetrics.Named("metrics/\($0.name)/LanguageCrossEntropy", $0.loss),
-        StepMetrics.Named("metrics/\($0.name)/MaskedAccuracy", $0.accuracy),
-      ]
-    }
+  public var scalars: [StepMetrics.Named] {
+    [
+      StepMetrics.Named("metrics/\(name)/LanguageCrossEntropy", loss),
+      StepMetrics.Named("metrics/\(name)/MaskedAccuracy", accuracy),
+    ]
   }
 }
 
