@@ -104,7 +104,8 @@ private let tokenizer: String = {
   let vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##a", "あ"].enumerated()
     .map { JSONMember($0.element, .integer($0.offset)) }
   let json: JSONValue = [
-    "added_tokens": .list([["id": 1, "content": "[UNK]"]]), "normalizer": HuggingFaceTokenizerFiles.normalizer,
+    "added_tokens": .list([["id": 1, "content": "[UNK]"]]),
+    "normalizer": HuggingFaceTokenizerFiles.normalizer(.scripts),
     "pre_tokenizer": HuggingFaceTokenizerFiles.preTokenizer(.scripts),
     "model": [
       "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,

@@ -1,7 +1,8 @@
 """What Hugging Face's tokenizers make of texts, to compare with.
 
   python3 huggingface_tokenizers.py normalize TEXTS          NFKC of each text
-  python3 huggingface_tokenizers.py words TEXTS              words of each text, one a line, normalized before
+  python3 huggingface_tokenizers.py words TEXTS [CASE]       words of each text, one a line, normalized before; with
+                                                             uncased or cased, as BERT splits them
   python3 huggingface_tokenizers.py ids TEXTS TOKENIZER      ids of each text, in one line, no special tokens added
   python3 huggingface_tokenizers.py places TEXTS TOKENIZER   where each token stands in each text, as bytes: 0-3 3-6 …
   python3 huggingface_tokenizers.py saved TOKENIZER          the tokenizer as saved again
@@ -23,7 +24,10 @@ def texts(path):
         return file.read().decode().split("\0")[:-1]
 
 
-def words(text):
+def words(text, case=None):
+    if case is not None:
+        normalized = normalizers.BertNormalizer(lowercase=case == "uncased").normalize_str(text)
+        return [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalized)]
     return [word for word, _ in cutter.pre_tokenize_str(nfkc.normalize_str(text))]
 
 
@@ -55,7 +59,7 @@ def main(command, *arguments):
     if command == "normalize":
         out = "".join(nfkc.normalize_str(text) + "\0" for text in texts(*arguments))
     elif command == "words":
-        out = "".join("".join(word + "\n" for word in words(text)) + "\0" for text in texts(*arguments))
+        out = "".join("".join(word + "\n" for word in words(text, *arguments[1:])) + "\0" for text in texts(arguments[0]))
     elif command == "ids":
         out = "".join(line + "\0" for line in ids(*arguments))
     elif command == "places":

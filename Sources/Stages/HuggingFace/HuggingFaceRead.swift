@@ -19,7 +19,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   public static let name = "huggingface.read"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary = "Reads a BERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
@@ -93,7 +93,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
     for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }
   }
 
-  /// From tokenizer.json, or from vocab.txt if words are tokenized by MeCab (BertJapaneseTokenizer).
+  /// From tokenizer.json, or from vocab.txt of a BertTokenizer, or of a BertJapaneseTokenizer with MeCab.
   private func readTokenizer(_ workspace: Workspace) throws -> WordPieceTokenizer? {
     if let path = Self.path(HuggingFaceTokenizerFiles.tokenizerName, workspace) {
       return try WordPieceTokenizer(path: path)
@@ -105,9 +105,10 @@ public struct HuggingFaceRead: SinglePhaseStage {
       error as TokenizerError
     {
       throw TokenizerError(
-        "\(error.message); a vocab.txt is only supported for a BertJapaneseTokenizer with MeCab and WordPiece")
+        "\(error.message); a vocab.txt is only supported for a BertTokenizer, and for a BertJapaneseTokenizer with MeCab "
+          + "and WordPiece")
     }
-    guard !settings.leavesDictionaryOpen || options.mecabDictionary != nil else {
+    guard settings.words != .mecab || !settings.leavesDictionaryOpen || options.mecabDictionary != nil else {
       throw StageError(
         .input, configuration ?? path,
         "does not name the MeCab dictionary, and the default of transformers (ipadic or unidic_lite) varies by release",

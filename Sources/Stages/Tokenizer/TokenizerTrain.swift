@@ -9,7 +9,8 @@ public struct TokenizerTrain: Stage {
     @Option("Number of characters to keep, the most frequent first.", in: 1...1 << 19) public var alphabetLimit = 7_000
     @Option("Minimum occurrences of a pair that is merged.", in: 1...1 << 40) public var minimumFrequency = 2
     @Option(
-      "How text is split into words: 'scripts' at white space, punctuation and script changes, 'mecab' into morphemes."
+      "How text is split into words: 'scripts' at white space, punctuation and script changes, 'mecab' into morphemes; "
+        + "'uncased' as BERT's, in lower case without accents, 'cased' with them."
     )
     public var preTokenizer = PreTokenizer.scripts
     @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
@@ -35,8 +36,15 @@ public struct TokenizerTrain: Stage {
   }
 
   public enum PreTokenizer: String, CaseIterable, OptionChoice {
-    case scripts, mecab
-    var words: WordPieceTokenizer.Words { self == .mecab ? .mecab : .scripts }
+    case scripts, mecab, uncased, cased
+    var words: WordPieceTokenizer.Words {
+      switch self {
+      case .scripts: .scripts
+      case .mecab: .mecab
+      case .uncased: .uncased
+      case .cased: .cased
+      }
+    }
   }
 
   public static let name = "tokenizer.train"

@@ -36,7 +36,7 @@ public struct HuggingFaceTokenizerFiles: Sendable {
     }
     return [
       "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": .list(added),
-      "normalizer": Self.normalizer, "pre_tokenizer": Self.preTokenizer(tokenizer.words),
+      "normalizer": Self.normalizer(tokenizer.words), "pre_tokenizer": Self.preTokenizer(tokenizer.words),
       "post_processor": postProcessor, "decoder": ["type": "WordPiece", "prefix": "##", "cleanup": true],
       "model": [
         "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
@@ -45,13 +45,23 @@ public struct HuggingFaceTokenizerFiles: Sendable {
     ]
   }
 
-  static let normalizer: JSONValue = ["type": "NFKC"]
+  static func normalizer(_ words: WordPieceTokenizer.Words) -> JSONValue {
+    switch words {
+    case .scripts, .mecab: ["type": "NFKC"]
+    case .uncased, .cased:
+      [
+        "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": .null,
+        "lowercase": .bool(words == .uncased),
+      ]
+    }
+  }
 
   static func preTokenizer(_ words: WordPieceTokenizer.Words) -> JSONValue {
     switch words {
     case .scripts:
       ["type": "Sequence", "pretokenizers": .list([["type": "BertPreTokenizer"], ["type": "UnicodeScripts"]])]
     case .mecab: ["type": "WhitespaceSplit"]
+    case .uncased, .cased: ["type": "BertPreTokenizer"]
     }
   }
 
@@ -64,11 +74,17 @@ public struct HuggingFaceTokenizerFiles: Sendable {
 
   private var configurationJSON: JSONValue {
     let common: [JSONMember] = [
-      JSONMember("model_max_length", .integer(maximumLength)), JSONMember("do_lower_case", false),
+      JSONMember("model_max_length", .integer(maximumLength)),
+      JSONMember("do_lower_case", .bool(tokenizer.words == .uncased)),
       JSONMember("unk_token", "[UNK]"), JSONMember("sep_token", "[SEP]"), JSONMember("pad_token", "[PAD]"),
       JSONMember("cls_token", "[CLS]"), JSONMember("mask_token", "[MASK]"),
     ]
     switch tokenizer.words {
+    case .uncased, .cased:
+      return .object(
+        [JSONMember("tokenizer_class", "BertTokenizer")] + common + [
+          JSONMember("tokenize_chinese_chars", true), JSONMember("strip_accents", .null),
+        ])
     case .scripts:
       return .object(
         [JSONMember("tokenizer_class", "PreTrainedTokenizerFast")] + common
@@ -109,16 +125,7 @@ extension WordPieceTokenizer {
     try Self.require(model["type"], "model.type", "WordPiece")
     try Self.require(model["unk_token"], "model.unk_token", "[UNK]")
     try Self.require(model["continuing_subword_prefix"], "model.continuing_subword_prefix", "##")
-    try Self.require(json["normalizer"], "normalizer", HuggingFaceTokenizerFiles.normalizer)
-    guard
-      let words = Words.allCases.first(where: {
-        HuggingFaceTokenizerFiles.preTokenizer($0).text() == json["pre_tokenizer"]?.text()
-      })
-    else {
-      throw TokenizerError(
-        "pre_tokenizer is \((json["pre_tokenizer"] ?? .null).text()), which is not supported",
-        hint: "Supported are BertPreTokenizer followed by UnicodeScripts, and WhitespaceSplit for MeCab.")
-    }
+    let words = try Self.words(json)
     guard let characters = model["max_input_chars_per_word"]?.integer, (1...10_000).contains(characters) else {
       throw TokenizerError("model.max_input_chars_per_word is not between 1 and 10000")
     }
@@ -144,6 +151,26 @@ extension WordPieceTokenizer {
     }
     try self.init(
       tokens: tokens.map { $0! }, specialTokens: special, words: words, maximumCharacters: characters)
+  }
+
+  private static func words(_ json: JSONValue) throws(TokenizerError) -> Words {
+    typealias Files = HuggingFaceTokenizerFiles
+    let normalizer = (json["normalizer"] ?? .null).text(), cutter = (json["pre_tokenizer"] ?? .null).text()
+    let normalized = Words.allCases.filter { Files.normalizer($0).text() == normalizer }
+    guard !normalized.isEmpty else {
+      throw TokenizerError(
+        "normalizer is \(normalizer), which is not supported",
+        hint: "Supported are \(Files.normalizer(.scripts).text()), and BertNormalizer with clean_text and "
+          + "handle_chinese_chars, and without strip_accents.")
+    }
+    guard let words = normalized.first(where: { Files.preTokenizer($0).text() == cutter }) else {
+      throw TokenizerError(
+        "pre_tokenizer is \(cutter), which is not supported with the normalizer",
+        hint:
+          "With NFKC, supported are BertPreTokenizer followed by UnicodeScripts, and WhitespaceSplit for MeCab; with "
+          + "BertNormalizer, BertPreTokenizer.")
+    }
+    return words
   }
 
   private static func require(_ value: JSONValue?, _ key: String, _ expected: JSONValue) throws(TokenizerError) {

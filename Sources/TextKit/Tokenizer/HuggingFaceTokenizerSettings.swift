@@ -1,8 +1,9 @@
 public import ShardKit
 
-/// The contents of a `tokenizer_config.json` of a `BertJapaneseTokenizer` with MeCab: settings with only one supported
-/// value are checked, and the dictionary is read.
+/// The contents of a `tokenizer_config.json` of a `BertTokenizer`, or of a `BertJapaneseTokenizer` with MeCab: settings
+/// with only one supported value are checked, and the dictionary is read.
 public struct HuggingFaceTokenizerSettings: Sendable {
+  public private(set) var words = WordPieceTokenizer.Words.mecab
   public private(set) var dictionary = MeCabRequirement()
   /// Whether the dictionary is unspecified: transformers then uses the default of its release, formerly ipadic, now
   /// unidic_lite.
@@ -19,6 +20,14 @@ public struct HuggingFaceTokenizerSettings: Sendable {
         throw TokenizerError("\(key) is \(value.text()), but only \(wanted.text()) is supported")
       }
     }
+    addedTokens = try Self.added(json["added_tokens_decoder"] ?? .null)
+    if Self.isPlain(json) {
+      try only(json, "strip_accents", .null, .null)
+      try only(json, "tokenize_chinese_chars", true, true)
+      try only(json, "do_basic_tokenize", true, true)
+      words = json["do_lower_case"]?.bool ?? true ? .uncased : .cased
+      return
+    }
     try only(json, "word_tokenizer_type", "basic", "mecab")
     try only(json, "subword_tokenizer_type", "wordpiece", "wordpiece")
     for key in ["do_word_tokenize", "do_subword_tokenize"] { try only(json, key, true, true) }
@@ -30,7 +39,14 @@ public struct HuggingFaceTokenizerSettings: Sendable {
     try only(mecab, "normalize_text", true, true)
     try only(mecab, "do_lower_case", false, false)
     try readDictionary(mecab, json)
-    addedTokens = try Self.added(json["added_tokens_decoder"] ?? .null)
+  }
+
+  /// Whether it is of BERT's own tokenizer: it says so, or, as of the first releases, only whether letters are lower.
+  private static func isPlain(_ json: JSONValue) -> Bool {
+    guard let name = json["tokenizer_class"]?.string else {
+      return json["word_tokenizer_type"] == nil && json["do_lower_case"]?.bool != nil
+    }
+    return name == "BertTokenizer" || name == "BertTokenizerFast"
   }
 
   private mutating func readDictionary(_ mecab: JSONValue, _ json: JSONValue) throws(TokenizerError) {
@@ -65,7 +81,7 @@ public struct HuggingFaceTokenizerSettings: Sendable {
 }
 
 extension WordPieceTokenizer {
-  /// A `BertJapaneseTokenizer` with MeCab from its vocabulary, one token per line.
+  /// A `BertTokenizer`, or a `BertJapaneseTokenizer` with MeCab, from its vocabulary, one token per line.
   /// - Throws: `TokenizerError` if an added token is not in the vocabulary with its id; what `init(tokens:…)` throws.
   public init(vocabulary tokens: [[UInt8]], _ settings: HuggingFaceTokenizerSettings) throws(TokenizerError) {
     var special = WordPieceTrainer.bertTokens.filter { tokens.contains(Array($0.utf8)) }
@@ -76,7 +92,7 @@ extension WordPieceTokenizer {
       }
       if !special.contains(token.content) { special.append(token.content) }
     }
-    try self.init(tokens: tokens, specialTokens: special, words: .mecab)
+    try self.init(tokens: tokens, specialTokens: special, words: settings.words)
     dictionary = settings.dictionary
   }
 

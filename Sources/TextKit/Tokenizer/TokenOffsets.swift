@@ -38,7 +38,7 @@ extension TokenizerSession {
   private func place(
     _ stretch: UnsafeBufferPointer<UInt8>, from start: Int, into tokens: inout [TokenOffset]
   ) throws(TokenizerError) {
-    let form = PlacedForm(stretch, WordReader.normalization(tokenizer.words))
+    let form = PlacedForm(stretch, TextForm(tokenizer.words))
     var ids = TokenBuffer()
     var at = 0
     let result = form.bytes.withUnsafeBufferPointer { normal in
@@ -81,11 +81,11 @@ struct PlacedForm {
   private(set) var bytes: [UInt8] = []
   private var from: [Range<Int>] = []
 
-  init(_ text: UnsafeBufferPointer<UInt8>, _ normalization: NFKC) {
+  init(_ text: UnsafeBufferPointer<UInt8>, _ form: TextForm) {
     var scratch: [UInt32] = []
     var i = 0
     while i < text.count {
-      let end = normalization.segment(text, from: i, scratch: &scratch, into: &bytes)
+      let end = form.segment(text, from: i, scratch: &scratch, into: &bytes)
       from += repeatElement(i..<end, count: bytes.count - from.count)
       i = end
     }

@@ -1,6 +1,6 @@
-/// Converts text to token ids in one pass: NFKC, word splitting and longest match take one table lookup and about one
-/// trie step per character; no word is copied and no string is created. Only text that NFKC changes is normalized, a
-/// few bytes at a time.
+/// Converts text to token ids in one pass: normal form, word splitting and longest match take one table lookup and about one
+/// trie step per character; no word is copied and no string is created. Only text whose form differs is normalized, a
+/// few bytes at a time; a character that becomes one other, such as A or é without regard to case, is looked up as that one.
 ///
 /// Returns the same ids as Hugging Face's tokenizers for the same vocabulary: a word that contains a character or piece
 /// outside it, or is longer than `maximumCharacters`, is one unknown token. Immutable, so threads may share it.
@@ -8,19 +8,25 @@ public final class WordPieceEncoder: @unchecked Sendable {
   public let unknown: UInt32
   public let maximumCharacters: Int
   private let trie: WordPieceTrie
-  private let normalization: NFKC
-  /// By scalar: bits 0–7 the word class, 8–29 the trie's code (0: in no token), 30 `NFKC.changes`, 31 `NFKC.joins`.
+  private let form: TextForm
+  /// By scalar: bits 0–7 the word class, 8–29 the trie's code (0: in no token), 30 whether it changes, 31 whether it joins
+  /// what precedes it.
   private let entries: UnsafePointer<UInt32>
   /// The token of a single-character word, by code.
   private let single: UnsafePointer<UInt32>
 
-  public init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int = 100, normalization: NFKC = .tokenizers) {
+  public convenience init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int = 100) {
+    self.init(tokens: tokens, unknown: unknown, maximumCharacters: maximumCharacters, form: TextForm(.scripts))
+  }
+
+  init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int, form: TextForm) {
     self.unknown = unknown
     self.maximumCharacters = maximumCharacters
-    self.normalization = normalization
+    self.form = form
     trie = WordPieceTrie(tokens, maximumCharacters: maximumCharacters)
-    let entries = UnsafeMutablePointer<UInt32>.allocate(capacity: normalization.plainEntries.count)
-    entries.initialize(from: normalization.plainEntries, count: normalization.plainEntries.count)
+    let plain = form.plainEntries
+    let entries = UnsafeMutablePointer<UInt32>.allocate(capacity: plain.count)
+    entries.initialize(from: plain, count: plain.count)
     let single = UnsafeMutablePointer<UInt32>.allocate(capacity: trie.codes.count + 1)
     single.initialize(repeating: unknown, count: trie.codes.count + 1)
     var ids: [[UInt8]: UInt32] = [:]
@@ -31,6 +37,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
       UTF8Scanning.append(scalar, to: &token)
       single[Int(code)] = ids[token] ?? unknown
     }
+    for (scalar, other) in form.aliases { entries[Int(scalar)] = entries[Int(other)] }
     self.entries = UnsafePointer(entries)
     self.single = UnsafePointer(single)
   }
@@ -47,7 +54,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
     ids.reserve(end + 1)
     var match = Match(self, ids)
     var scratch: [UInt32] = []
-    var form: [UInt8] = []
+    var part: [UInt8] = []
     var i = 0
     var (scalar, count) = UTF8Scanning.scalar(at: 0, in: bytes, end: end)
     var entry = entries[Int(scalar)]
@@ -65,13 +72,13 @@ public final class WordPieceEncoder: @unchecked Sendable {
         (i, count, entry) = (next, width, following)
         continue
       }
-      form.removeAll(keepingCapacity: true)
-      i = normalization.segment(text, from: i, scratch: &scratch, into: &form)
+      part.removeAll(keepingCapacity: true)
+      i = form.segment(text, from: i, scratch: &scratch, into: &part)
       match.flush(into: &ids)
-      ids.reserve(form.count + end - i + 1)
+      ids.reserve(part.count + end - i + 1)
       match.resume(ids)
-      form.withUnsafeBufferPointer { form in
-        UTF8Scanning.forEachScalar(form) { scalar, _, _ in match.feed(entries[Int(scalar)]) }
+      part.withUnsafeBufferPointer { part in
+        UTF8Scanning.forEachScalar(part) { scalar, _, _ in match.feed(entries[Int(scalar)]) }
       }
       if i == end { break }
       (scalar, count) = UTF8Scanning.scalar(at: i, in: bytes, end: end)
@@ -200,16 +207,35 @@ extension WordPieceEncoder {
   }
 }
 
-extension NFKC {
+extension TextForm {
   /// The encoder's entries without codes.
-  fileprivate var plainEntries: [UInt32] { self.leavesNewer ? Self.tokenizersEntries : Self.currentEntries }
+  fileprivate var plainEntries: [UInt32] {
+    switch self {
+    case .nfkc(let form): form.leavesNewer ? Self.tokenizersEntries : Self.currentEntries
+    case .bert(let form): form.isCased ? Self.casedEntries : Self.uncasedEntries
+    }
+  }
 
-  private static let tokenizersEntries = NFKC.tokenizers.makeEntries()
-  private static let currentEntries = NFKC.current.makeEntries()
+  /// Characters that become one other, which always stays as it is.
+  fileprivate var aliases: [(UInt32, UInt32)] {
+    guard case .bert(let form) = self else { return [] }
+    return form.forms.compactMap { $0.value.count == 1 ? ($0.key, $0.value[0]) : nil }
+  }
 
-  private func makeEntries() -> [UInt32] {
+  private static let tokenizersEntries = makeEntries(.tokenizers)
+  private static let currentEntries = makeEntries(.current)
+  private static let casedEntries = makeEntries(.cased)
+  private static let uncasedEntries = makeEntries(.uncased)
+
+  private static func makeEntries(_ form: BERTNormalization) -> [UInt32] {
+    var entries = (0...UTF8Scanning.malformed).map { UInt32(form.classes[$0]) }
+    for (scalar, parts) in form.forms where parts.count != 1 { entries[Int(scalar)] |= 1 << 30 }
+    return entries
+  }
+
+  private static func makeEntries(_ form: NFKC) -> [UInt32] {
     (0...UTF8Scanning.malformed).map { scalar in
-      UInt32(WordSplitter.classes[scalar]) | UInt32(traits[scalar] & (Self.changes | Self.joins)) << 16
+      UInt32(WordSplitter.classes[scalar]) | UInt32(form.traits[scalar] & (NFKC.changes | NFKC.joins)) << 16
     }
   }
 }

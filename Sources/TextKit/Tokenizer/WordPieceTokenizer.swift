@@ -8,6 +8,10 @@ public struct WordPieceTokenizer: Sendable {
     case scripts
     /// MeCab's morphemes.
     case mecab
+    /// BERT's: white space, punctuation, each ideograph; lower case, without accents.
+    case uncased
+    /// The same with case and accents.
+    case cased
   }
 
   public struct SpecialToken: Equatable, Sendable {
@@ -70,7 +74,7 @@ public struct WordPieceTokenizer: Sendable {
     onlyStart = distinct.count == 1 ? Int32(distinct[0]) : nil
     encoder = WordPieceEncoder(
       tokens: tokens, unknown: unknown, maximumCharacters: maximumCharacters,
-      normalization: WordReader.normalization(words))
+      form: TextForm(words))
   }
 
   /// Whether any token contains the scalar.
@@ -134,7 +138,7 @@ public final class TokenizerSession {
     try tokenizer.forEachStretch(text) { (stretch, special) throws(TokenizerError) in
       if let special {
         ids.append(special)
-      } else if tokenizer.words == .scripts {
+      } else if tokenizer.words != .mecab {
         tokenizer.encoder.encode(stretch, into: &ids)
       } else {
         let encoder = tokenizer.encoder

@@ -3,14 +3,14 @@ public final class WordReader {
   private let mecab: MeCab?
   /// The dictionary that splits words, if MeCab is used.
   public var dictionary: MeCabDictionary? { mecab?.dictionary }
-  private let normalization: NFKC
+  private let form: TextForm
   private var normalized: [UInt8] = []
 
   /// - Parameter dictionary: MeCab's dictionary folder; nil for the system default.
   /// - Throws: `TokenizerError` if MeCab is used and cannot be loaded, or its dictionary is not UTF-8.
   public init(_ words: WordPieceTokenizer.Words, dictionary: String? = nil) throws(TokenizerError) {
     mecab = words == .mecab ? try MeCab(dictionary: dictionary) : nil
-    normalization = Self.normalization(words)
+    form = TextForm(words)
   }
 
   /// What the words depend on besides the text and this program; empty without MeCab.
@@ -21,16 +21,13 @@ public final class WordReader {
     words == .mecab ? try MeCab(dictionary: dictionary).dictionaryIdentity() : ""
   }
 
-  /// transformers' MeCab tokenizer normalizes with Python's Unicode version, Hugging Face's tokenizers with their own.
-  static func normalization(_ words: WordPieceTokenizer.Words) -> NFKC { words == .mecab ? .current : .tokenizers }
-
   /// Calls `body` with each word of the text.
   /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
   public func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
     normalized.removeAll(keepingCapacity: true)
-    normalization.normalize(text, into: &normalized)
+    form.normalize(text, into: &normalized)
     try normalized.withUnsafeBufferPointer { (text) throws(TokenizerError) in
       try forEachWord(normalized: text, body)
     }
@@ -40,7 +37,7 @@ public final class WordReader {
   func forEachWord(
     normalized text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) throws(TokenizerError) {
-    if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, body) }
+    if let mecab { try mecab.forEachWord(text, body) } else { WordSplitter.forEachWord(text, form.classes, body) }
   }
 
   /// The most recently split text, normalized.

@@ -18,8 +18,15 @@ public enum WordSplitter {
   public static func forEachWord(
     _ text: UnsafeBufferPointer<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
   ) {
+    forEachWord(text, classes, body)
+  }
+
+  /// - Parameter classes: the characters' roles.
+  @inline(__always)
+  static func forEachWord(
+    _ text: UnsafeBufferPointer<UInt8>, _ classes: ScalarTable<UInt8>, _ body: (UnsafeBufferPointer<UInt8>) -> Void
+  ) {
     guard let bytes = text.baseAddress else { return }
-    let classes = Self.classes
     var script: UInt8 = 0  // of the open word; 0: none is open
     var start = 0, i = 0
     while i < text.count {

@@ -29,7 +29,7 @@ func split(_ output: [UInt8]?) -> [[UInt8]] {
 }
 
 /// Scalars, alone between letters, before a mark, and doubled; NUL is the peer's separator.
-private let everyScalar: [[UInt8]] = everyAssignedScalar.map { value in
+let everyScalar: [[UInt8]] = everyAssignedScalar.map { value in
   var text = Array("x".utf8)
   UTF8Scanning.append(value, to: &text)
   text += Array("あ".utf8)

@@ -89,7 +89,7 @@ private func longestMatch(_ word: String, _ ids: [String: UInt32]) -> [UInt32] {
   }
 
   @Test(arguments: [
-    (#""NFKC""#, #""NFC""#, #"normalizer is {"type":"NFC"}, but only {"type":"NFKC"} is supported"#),
+    (#""NFKC""#, #""NFC""#, #"normalizer is {"type":"NFC"}, which is not supported"#),
     (#""UnicodeScripts""#, #""Digits""#, "which is not supported"),
     (#""max_input_chars_per_word": 100"#, #""max_input_chars_per_word": 0"#, "not between 1 and 10000"),
     (#""[UNK]": 1"#, #""[UNK]": 2"#, "gives '[CLS]' an id that is out of range or taken"),
