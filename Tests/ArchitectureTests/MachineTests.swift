@@ -53,7 +53,9 @@ import Testing
 
   /// Every stage that cuts words with the dictionary of its options names MeCab and what that holds in its fingerprints.
   @Test func stagesThatCutWordsNameTheirDictionary() throws {
-    let names = ["wordsIdentity(", "WordReader.identity(", "dictionaryIdentity(", "compute.modelTasks("]
+    let names = [
+      "wordsIdentity(", "WordReader.identity(", "dictionaryIdentity(", "compute.modelTasks(", "prediction.tasks(",
+    ]
     // It takes down which dictionary a model was made with, and cuts no words.
     let takesItDown = "Sources/Stages/HuggingFace/HuggingFaceRead.swift"
     let users = try SourceTree().swift.filter { file in

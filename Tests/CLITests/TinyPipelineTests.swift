@@ -6,7 +6,11 @@ import Testing
 /// The tiny forms of the pipelines run from raw texts to a model. Those of `publish` and `tracked` have tests of their
 /// own; `mirrors` and `baseline` need what others have published.
 @Suite(.serialized, .needs(Workbench.hasEngine, "needs Scripts/engine")) struct TinyPipelineTests {
-  @Test(arguments: [("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model")])
+  @Test(arguments: [
+    ("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model"),
+    ("classification", "converted"),
+    ("english", "model"),
+  ])
   func aTinyFormRunsToItsEnd(_ name: String, _ last: String) throws {
     let bench = try Workbench()
     let document = packagePath("Pipelines/tiny/\(name).json")

@@ -2,13 +2,15 @@
 
   baseline_bert.py make FOLDER TEXTS       saves a BertForPreTraining of random weights, with a trained-looking pooler, and
                                            a BertJapaneseTokenizer whose words are unidic_lite's
+  baseline_bert.py english FOLDER TEXTS [base]
+                                           the same with a BertTokenizer in lower case; with base, of BERT-Base's shape
   baseline_bert.py words TEXTS             the words of each text by fugashi with unidic_lite, parted by spaces
   baseline_bert.py ids FOLDER TEXTS        the ids of each text, special tokens added
   baseline_bert.py dictionary              the folder of unidic_lite
   baseline_bert.py pooled FOLDER TEXTS     the pooler's output for the first token of each text, as a line of JSON
   baseline_bert.py tune MODEL JOB          fine-tunes the converted MODEL (its head is there) as pipeline's job file says,
                                            with the same batches in the same order; prints JSON: losses of every step,
-                                           scores of every test example
+                                           scores of every test example, and the model's labels and problem type
   baseline_bert.py task MODEL BATCH        what a converted fine-tuned MODEL says of a batch; prints JSON: class, labels,
                                            problem, missing, unexpected, scores
 
@@ -46,7 +48,10 @@ def mecab(text):
 
 
 def tokenizer_of(folder):
-    return transformers.BertJapaneseTokenizer.from_pretrained(folder)
+    with open(f"{folder}/tokenizer_config.json") as file:
+        name = json.load(file)["tokenizer_class"]
+    # transformers' own way in Python, not that of the library tokenizers, which pipeline is compared with elsewhere.
+    return getattr(transformers, name.removesuffix("Fast")).from_pretrained(folder)
 
 
 def make(folder, texts):
@@ -75,6 +80,29 @@ def make(folder, texts):
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     model.save_pretrained(folder)
+
+
+def english(folder, texts, size="tiny"):
+    counts = {}
+    for text in lines(texts):
+        for word in transformers.models.bert.tokenization_bert.BasicTokenizer().tokenize(text):
+            counts[word] = counts.get(word, 0) + 1
+    often = sorted(counts, key=lambda word: (-counts[word], word))
+    letters = sorted({letter for word in counts for letter in word})
+    pieces = letters + [f"##{letter}" for letter in letters[1::2]]
+    vocabulary = list(dict.fromkeys(SPECIAL + often[:WORDS // 2 if size == "tiny" else 30_000] + pieces))
+    if size != "tiny":
+        vocabulary += [f"[unused{i}]" for i in range(30_522 - len(vocabulary))]
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/vocab.txt", "w", encoding="utf-8") as file:
+        file.write("".join(token + "\n" for token in vocabulary))
+    tokenizer = transformers.BertTokenizer(f"{folder}/vocab.txt", do_lower_case=True, model_max_length=512)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(7)
+    shape = {} if size != "tiny" else dict(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=64,
+        initializer_range=0.2)
+    transformers.BertForPreTraining(transformers.BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
 
 
 @torch.no_grad()
@@ -109,6 +137,13 @@ ENTAILMENTS = ["entailment", "contradiction", "neutral"]
 
 def example(task, record):
     """The pairs of a record, and its label."""
+    if isinstance(task, dict):
+        label = record["label"]
+        if task["kind"] == "single-label":
+            label = task["labels"].index(label)
+        elif task["kind"] == "multi-label":
+            label = [float(name in label) for name in task["labels"]]
+        return [(record["text"], record.get("textPair"))], label
     if task == "jcommonsenseqa":
         return [(record["question"], record[f"choice{i}"]) for i in range(5)], record["label"]
     label = ENTAILMENTS.index(record["label"]) if task == "jnli" else float(record["label"])
@@ -121,8 +156,9 @@ def examples(task, paths):
 
 def inputs(tokenizer, batch, job):
     pairs = [pair for pairs, _ in batch for pair in pairs]
+    seconds = [b for _, b in pairs]
     given = tokenizer(
-        [a for a, _ in pairs], [b for _, b in pairs], truncation="longest_first", max_length=job["maximumLength"],
+        [a for a, _ in pairs], None if None in seconds else seconds, truncation="longest_first", max_length=job["maximumLength"],
         padding=True, return_tensors="pt")
     if job["task"] == "jcommonsenseqa":
         given = {key: tensor.view(len(batch), 5, -1) for key, tensor in given.items()}
@@ -149,7 +185,7 @@ def tune(folder, path):
     dropout = {"hidden_dropout_prob": job["dropout"], "attention_probs_dropout_prob": job["dropout"]}
     model = automatic(folder).from_pretrained(folder, **dropout).train()
     optimizer = torch.optim.AdamW(
-        model.parameters(), betas=(0.9, 0.999), eps=1e-8, weight_decay=job["weightDecay"])
+        model.parameters(), betas=(0.9, job["beta2"]), eps=job["epsilon"], weight_decay=job["weightDecay"])
     train, test = examples(job["task"], job["train"]), examples(job["task"], job["test"])
     size = job["batchSize"]
     steps = math.ceil(len(train) / size) * job["epochs"]
@@ -162,14 +198,16 @@ def tune(folder, path):
                 group["lr"] = rate(job, len(losses), steps)
             loss = model(**given, labels=labels).loss
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            if job["maximumGradientNorm"] > 0:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), job["maximumGradientNorm"])
             optimizer.step()
             optimizer.zero_grad()
             losses.append(float(loss))
     model.eval()
     with torch.no_grad():
         scores = [model(**inputs(tokenizer, [one], job)[0]).logits[0].tolist() for one in test]
-    return {"losses": losses, "scores": scores}
+    names = [model.config.id2label[i] for i in sorted(model.config.id2label)]
+    return {"losses": losses, "scores": scores, "labels": names, "problem": model.config.problem_type}
 
 
 @torch.no_grad()
@@ -192,6 +230,8 @@ def task(folder, path):
 def main(command, *arguments):
     if command == "make":
         make(*arguments)
+    elif command == "english":
+        english(*arguments)
     elif command == "dictionary":
         print(unidic_lite.DICDIR)
     elif command == "words":

@@ -1,56 +1,54 @@
 public import PipelineKit
 public import ShardKit
 import TextKit
-import TrainerCore
+public import TrainerCore
 
-/// Fine-tunes an encoder to label texts, and measures it on texts that it has not seen.
+/// Fine-tunes an encoder to label texts or pairs of texts, or to give them numbers, and measures it on texts that it has
+/// not seen.
 ///
 /// Three phases: *read* takes the labeled texts out of the documents, *fit* trains one model per fold, which scores the
 /// texts of its fold, and one on all texts, which is kept; *judge* measures.
 public struct ClassifierFinetune: Stage {
   public struct Options: StageOptions {
-    @Option("The metadata field with the label, such as label or review.verdict.") public var labelField = "label"
     @Option(
-      "The labels, in the order of the model's outputs; documents with another one are dropped. []: those that occur, in "
-        + "byte order.")
+      "What is said of a text: 'single-label' one of several labels, 'multi-label' any number of them (a list in the "
+        + "metadata), 'regression' a number.")
+    public var task = TextTask.Kind.singleLabel
+    @OptionGroup public var known: LabelOptions
+    @Option(
+      "The labels, in the order of the model's outputs; documents with another one are dropped (with 'multi-label', "
+        + "others do not count). []: those that occur, in byte order.")
     public var labels: [String] = []
     @Option(
       "The number of parts, each of which a model trained on the others scores. 0: nothing is measured.", in: 0...50)
     public var folds = 5
-    @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
-    @Option("Number of passes over the texts.", in: 1...1000) public var epochs = 4
-    @Option("Texts per step.", in: 1...1 << 16) public var batchSize = 16
-    @Option("Texts that go through the model at once; 0: all of a step.", in: 0...1 << 16)
-    public var microbatchSize = 0
-    @Option("Tokens of a text that count, from its beginning.", in: 16...1 << 16) public var maximumLength = 512
-    @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1) public var warmupFraction = 0.1
-    @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.01
-    @Option("The fraction of activations dropped in training.", in: 0...0.9) public var dropout = 0.1
-    @Option("Seed of the head's weights, of shuffling, of dropout and of the folds.", in: 0...1 << 31) public var seed =
-      1
+    @OptionGroup public var tuning = TuningOptions(batchSize: 16, maximumLength: 512, weightDecay: 0.01)
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
   }
 
   public static let name = "classifier.finetune"
-  public static let revision = 1
-  public static let summary = "Fine-tunes an encoder to label texts, such as good and bad, and measures it in folds."
+  public static let revision = 2
+  public static let summary =
+    "Fine-tunes an encoder to label texts or pairs, or to give them numbers, and measures it in folds."
   static let documents = Input<Documents>("documents", "Documents with a label in their metadata.")
   static let texts = Output<Intermediate>("texts", "Labeled texts.", hidden: true)
   static let scores = Output<Intermediate>("scores", "The head's outputs for the texts of a fold.", hidden: true)
   static let checkpoint = Output<Checkpoint>(
     "checkpoint", "The encoder and its head: model.json, weights.safetensors, task.json; for score.encoder.")
-  static let metrics = Output<Metrics>("metrics", "classifier.json: accuracy, and for two labels AUC, over the folds.")
+  static let metrics = Output<Metrics>(
+    "metrics", "classifier.json: accuracy, F1 and others by the task, over the folds.")
+  static let report = Output<Report>("report", "classifier.md and classifier.svg: the figures, and a picture of them.")
   public static let inputs = [documents.port, CheckpointInput.port.port, TokenizerInput.port.port]
-  public static let outputs = [texts.port, scores.port, checkpoint.port, metrics.port]
+  public static let outputs = [texts.port, scores.port, checkpoint.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case read, fit, judge }
 
   public static func options(of phase: Phase) -> Set<String>? {
     switch phase {
-    case .read: ["labelField", "labels"]
+    case .read: ["task", "labelField", "pairField", "labels"]
     case .fit: nil
-    case .judge: ["labels", "folds", "seed"]
+    case .judge: ["task", "labels", "folds", "seed"]
     }
   }
 
@@ -64,8 +62,12 @@ public struct ClassifierFinetune: Stage {
   public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
 
   public func validate() throws {
-    guard Set(options.labels.map { ExactText($0) }).count == options.labels.count, options.labels.count != 1 else {
+    let isEnough = options.labels.count != 1 || options.task == .multiLabel
+    guard Set(options.labels.map { ExactText($0) }).count == options.labels.count, isEnough else {
       throw StageError(.options, "labels", "should be two or more different labels, or []")
+    }
+    guard options.labels.isEmpty || options.task != .regression else {
+      throw StageError(.options, "labels", "are named, but 'regression' has none", hint: "Remove one of the two.")
     }
     guard options.folds != 1 else {
       throw StageError(.options, "folds", "is 1: no texts would be left to train on", hint: "Set 2 or more, or 0.")
@@ -103,34 +105,13 @@ public struct ClassifierFinetune: Stage {
   // MARK: Reading
 
   private func read(_ workspace: Workspace) throws {
-    let reader = MetadataReader([options.labelField])
-    let wanted = Set(options.labels.map { ExactText($0) })
-    let name = workspace.task.key + ".jsonl"
-    let file = try workspace.file(Self.texts, name)
-    let stream = workspace.documents()
-    var document = Document()
-    while try stream.next(&document) {
-      var label: String?
-      reader.read(document.metadata) { _, value, kind in
-        if kind != .object, kind != .array, kind != .null { label = String(decoding: value, as: UTF8.self) }
-      }
-      guard let label else {
-        try workspace.drop(document, DropReason("no-label"))
-        continue
-      }
-      guard wanted.isEmpty || wanted.contains(ExactText(label)) else {
-        try workspace.drop(document, DropReason("other-label", detail: String(label.prefix(80))))
-        continue
-      }
-      try file.write(LabeledTexts.line(text: document.text, label: label))
-      workspace.consume(bytes: document.text.count)
-    }
-    try workspace.publish(Self.texts, file, name: name)
+    try KnownLabel(options.known, options.task, labels: options.labels).write(workspace, to: Self.texts)
   }
 
   private func labeled(_ workspace: Workspace) throws -> LabeledTexts {
     try LabeledTexts(
-      workspace.files(Self.textsRole), wanted: options.labels, folds: options.folds, seed: options.seed)
+      workspace.files(Self.textsRole), options.task, wanted: options.labels, folds: options.folds,
+      seed: options.tuning.seed)
   }
 
   // MARK: Training
@@ -143,7 +124,7 @@ public struct ClassifierFinetune: Stage {
     let fold = isWhole ? -1 : Int(workspace.task.key.split(separator: "-")[1])! - 1
     try texts.split(fold: fold, own: "\(folder)/own.jsonl", others: "\(folder)/others.jsonl")
     var job = try job(workspace, engine, folder)
-    job.task = .labels(texts.labels)
+    job.task = .texts(texts.task)
     job.train = ["\(folder)/others.jsonl"]
     if isWhole { job.output = "\(folder)/model" } else { job.test = ["\(folder)/own.jsonl"] }
     job.outputs = "\(folder)/outputs.jsonl"
@@ -154,20 +135,8 @@ public struct ClassifierFinetune: Stage {
   }
 
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
-    var job = FineTuningJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
-    try job.use(workspace)
-    job.learningRate = options.learningRate
-    job.epochs = options.epochs
-    job.batchSize = options.batchSize
-    job.microbatchSize = options.microbatchSize
-    job.maximumLength = options.maximumLength
-    job.warmupFraction = options.warmupFraction
-    job.weightDecay = options.weightDecay
-    job.dropout = options.dropout
-    job.seed = options.seed
-    job.dictionary = options.compute.mecabDictionary
+    var job = try FineTuningJob(workspace, options.compute, engine)
+    job.set(options.tuning)
     job.result = "\(folder)/scores.json"
     return job
   }
@@ -175,7 +144,10 @@ public struct ClassifierFinetune: Stage {
   private func keep(_ job: FineTuningJob, _ workspace: Workspace) throws {
     try job.publishModel(workspace, to: Self.checkpoint)
     let task = JSONValue.object(
-      job.task.members + [JSONMember("maximumLength", .integer(job.maximumLength))])
+      job.task.members + [
+        JSONMember("maximumLength", .integer(job.maximumLength)),
+        JSONMember(TunedHead.pairsKey, .bool(!options.known.pairField.isEmpty)),
+      ])
     try workspace.write(Self.checkpoint, name: TunedTask.fileName, Array(task.prettyText().utf8))
   }
 
@@ -189,7 +161,7 @@ public struct ClassifierFinetune: Stage {
 
   private func judge(_ workspace: Workspace) throws {
     let texts = try labeled(workspace)
-    var outputs = [[Double]](repeating: [], count: texts.labelOfRow.count)
+    var outputs = [[Double]](repeating: [], count: texts.targets.count)
     for fold in 0..<options.folds {
       var rows = texts.rows(ofFold: fold).makeIterator()
       let name = key(ofFold: fold) + ".jsonl"
@@ -199,14 +171,15 @@ public struct ClassifierFinetune: Stage {
       let lines = LineReader(try openSource(file.path))
       while let line = try lines.next() {
         let numbers = (try JSONValue.parse(Array(line)).value.array ?? []).compactMap(\.double)
-        guard let row = rows.next(), numbers.count == texts.labels.count else { throw Self.misfit(name) }
+        guard let row = rows.next(), numbers.count == texts.task.outputs else { throw Self.misfit(name) }
         outputs[row] = numbers
       }
       guard rows.next() == nil else { throw Self.misfit(name) }
     }
-    let judged = LabelScores(outputs, texts)
-    let json = judged.json(folds: options.folds)
+    let judged = LabelScores(outputs, texts.targets, texts.task)
+    let json = judged.json(folds: (0..<options.folds).map { texts.rows(ofFold: $0) })
     try workspace.write(Self.metrics, name: "classifier.json", Array(json.prettyText().utf8))
+    try LabelPage(judged, of: "On texts that the model of their fold had not seen").write(workspace, to: Self.report)
     for (name, value) in judged.figures { workspace.metric(name, value) }
   }
 }

@@ -1,59 +1,81 @@
-import Glibc
 import ShardKit
 import TrainerCore
 
-/// How well the outputs of models for texts that they have not seen tell the labels.
+/// How well the outputs of models for texts that they have not seen agree with what is known of them.
 struct LabelScores {
   private let outputs: [[Double]]
-  private let texts: LabeledTexts
+  private let targets: [[Double]]
+  let task: TextTask
 
-  /// - Parameter outputs: one per label, by row.
-  init(_ outputs: [[Double]], _ texts: LabeledTexts) {
+  /// - Parameters: one entry per text.
+  init(_ outputs: [[Double]], _ targets: [[Double]], _ task: TextTask) {
     self.outputs = outputs
-    self.texts = texts
+    self.targets = targets
+    self.task = task
   }
 
-  /// The probabilities of the labels.
-  static func probabilities(_ outputs: some Collection<Double>) -> [Double] {
-    let highest = outputs.max() ?? 0
-    let powers = outputs.map { exp($0 - highest) }
-    let sum = powers.reduce(0, +)
-    return powers.map { $0 / sum }
-  }
+  var texts: Int { targets.count }
 
-  private func isRight(_ row: Int) -> Bool {
-    outputs[row].indices.max { outputs[row][$0] < outputs[row][$1] } == texts.labelOfRow[row]
-  }
+  var scores: TextScores { scores(Array(outputs.indices)) }
 
-  private func accuracy(_ rows: [Int]) -> Double { Double(rows.count { isRight($0) }) / Double(rows.count) }
+  private func scores(_ rows: [Int]) -> TextScores {
+    TextScores(task, targets: rows.map { targets[$0] }, outputs: rows.map { outputs[$0] })
+  }
 
   /// Of two labels, how the second is told from the first.
   private func scored(_ rows: [Int]) -> ScoredLabels? {
-    guard texts.labels.count == 2 else { return nil }
-    return ScoredLabels(
-      rows.map { Self.probabilities(outputs[$0])[1] }, rows.map { texts.labelOfRow[$0] == 1 })
+    guard task.kind == .singleLabel, task.labels.count == 2 else { return nil }
+    return ScoredLabels(rows.map { TextScores.probabilities(outputs[$0])[1] }, rows.map { targets[$0][0] == 1 })
+  }
+
+  private func figures(_ rows: [Int]) -> [(name: String, value: Double)] {
+    var figures = scores(rows).figures
+    if let scored = scored(rows) {
+      figures += [("auc", scored.auc), ("average precision", scored.averagePrecision), ("brier", scored.brier)]
+    }
+    return figures.filter { $0.value.isFinite }
   }
 
   var figures: [(name: String, value: Double)] {
-    let rows = Array(outputs.indices)
-    var figures = [("accuracy", accuracy(rows)), ("texts", Double(rows.count))]
-    if let scored = scored(rows) {
-      figures += [
-        ("auc", scored.auc), ("average precision", scored.averagePrecision), ("brier", scored.brier),
-      ]
-    }
-    return figures
+    figures(Array(outputs.indices)) + [("texts", Double(texts))]
   }
 
-  func json(folds: Int) -> JSONValue {
-    let byFold = (0..<folds).map { fold -> JSONValue in
-      let rows = texts.rows(ofFold: fold)
-      var members = [JSONMember("texts", .integer(rows.count)), JSONMember("accuracy", .number(accuracy(rows)))]
-      if let auc = scored(rows)?.auc { members.append(JSONMember("auc", .number(auc))) }
-      return .object(members)
+  /// - Parameter folds: the rows of each; none if the texts were not split.
+  func json(folds: [[Int]] = []) -> JSONValue {
+    var members = [JSONMember("task", .string(task.kind.rawValue))]
+    if !task.labels.isEmpty { members.append(JSONMember("labels", .strings(task.labels))) }
+    members += figures.map { JSONMember($0.name, .number($0.value)) }
+    switch scores.tally {
+    case .labels(let confusion):
+      members.append(JSONMember("byLabel", .list(confusion.labels.map { Self.json(confusion, $0, task) })))
+      members.append(JSONMember("confusion", .list(confusion.counts.map { .list($0.map { .integer($0) }) })))
+    case .flags(let flags):
+      members.append(
+        JSONMember("byLabel", .list(zip(task.labels, flags.counts).map { Self.json($0, $1) })))
+    case .numbers: break
     }
-    return .object(
-      [JSONMember("labels", .strings(texts.labels))] + figures.map { JSONMember($0.name, .number($0.value)) }
-        + [JSONMember("folds", .list(byFold))])
+    if !folds.isEmpty {
+      let list = folds.map { rows in
+        JSONValue.object(
+          [JSONMember("texts", .integer(rows.count))] + figures(rows).map { JSONMember($0.name, .number($0.value)) })
+      }
+      members.append(JSONMember("folds", .list(list)))
+    }
+    return .object(members)
+  }
+
+  private static func json(_ confusion: LabelConfusion, _ label: Int, _ task: TextTask) -> JSONValue {
+    [
+      "label": .string(task.labels[label]), "texts": .integer(confusion.having(label)),
+      "precision": .number(confusion.precision(label)), "recall": .number(confusion.recall(label)),
+      "f1": .number(confusion.f1(label)),
+    ]
+  }
+
+  private static func json(_ label: String, _ counts: LabelFlags.Counts) -> JSONValue {
+    [
+      "label": .string(label), "texts": .integer(counts.having), "precision": .number(counts.precision),
+      "recall": .number(counts.recall), "f1": .number(counts.f1),
+    ]
   }
 }

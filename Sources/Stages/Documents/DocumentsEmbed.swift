@@ -1,15 +1,13 @@
 public import PipelineKit
 public import ShardKit
 import TextKit
-public import TrainerCore
+import TrainerCore
 
 /// Writes a vector of each document by an encoder: beside the documents, by id, without their texts.
 public struct DocumentsEmbed: SinglePhaseStage {
   public struct Options: StageOptions {
-    @Option("Vector of a text: mean of its token vectors, or cls, that of its first token.") public var pooling =
-      Pooling.mean
+    @OptionGroup public var encoder: EncoderOptions
     @Option("Before each text, such as \"passage: \".") public var prefix = ""
-    @Option("Tokens of a text that count, from its beginning.", in: 8...1 << 16) public var maximumLength = 512
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -78,8 +76,7 @@ public struct DocumentsEmbed: SinglePhaseStage {
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = input.path
     job.prefix = options.prefix
-    job.pooling = options.pooling
-    job.maximumLength = options.maximumLength
+    job.set(options.encoder)
     job.normalizes = true
     job.result = "\(try workspace.temporaryDirectory())/result.safetensors"
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)

@@ -136,8 +136,7 @@ public struct EvaluateJGLUE: Stage {
   private func tune(_ workspace: Workspace) throws {
     let run = try JGLUERun(try workspace.file(Self.runRole))
     let engine = try TrainingEngine.require()
-    let (device, precision) = options.compute.resolved(engine)
-    var job = FineTuningJob()
+    var job = try FineTuningJob(workspace, options.compute, engine)
     job.task = .benchmark(run.task)
     job.learningRate = run.learningRate
     job.epochs = run.epochs
@@ -148,14 +147,12 @@ public struct EvaluateJGLUE: Stage {
     job.weightDecay = options.weightDecay
     job.dropout = options.dropout
     job.maximumExamples = options.maximumExamples
-    job.dictionary = options.compute.mecabDictionary
-    (job.device, job.precision, job.threads) = (device, precision, options.compute.threads)
-    try job.use(workspace)
     let examples = workspace.files(Self.examples)
     job.train = examples.filter(JGLUEFiles.isTraining).map(\.path)
     job.test = examples.filter(JGLUEFiles.isTest).map(\.path)
     job.result = "\(try workspace.temporaryDirectory())/scores.json"
-    try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: device == "cuda").run(workspace)
+    try EvaluationWorker(command: "finetune", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(
+      workspace)
     let scores = JGLUEScores(run: run, scores: try JSONValue.parse(try FileSystem.read(job.result)).value)
     let json = try JSONValue.encoding(scores)
     try workspace.write(Self.scores, name: "\(workspace.task.key).json", Array(json.prettyText().utf8))
@@ -172,19 +169,11 @@ public struct EvaluateJGLUE: Stage {
     let table = JGLUETable(model: options.model, results: results)
     try workspace.write(Self.metrics, name: "jglue.json", Array(table.json.prettyText().utf8))
     try workspace.write(Self.report, name: "jglue.md", Array(table.markdown.utf8))
-    try workspace.write(Self.report, name: "jglue.svg", Array(JGLUEPicture(table).markup.utf8))
+    try workspace.write(Self.report, name: "jglue.svg", Array(table.picture.markup.utf8))
     for result in results {
       for metric in result.task.metrics {
         workspace.metric("\(result.task.title) \(metric)", result.mean(metric))
       }
     }
-  }
-}
-
-extension FineTuningJob {
-  /// Sets the paths of the task's model and tokenizer.
-  mutating func use(_ workspace: Workspace) throws {
-    checkpoint = try CheckpointInput.folder(workspace)
-    tokenizer = try TokenizerInput.path(workspace)
   }
 }

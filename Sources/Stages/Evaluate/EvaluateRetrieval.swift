@@ -1,7 +1,7 @@
 public import PipelineKit
 public import ShardKit
 import TextKit
-public import TrainerCore
+import TrainerCore
 
 /// Evaluates how well an encoder's vectors retrieve the relevant documents of a query: nDCG@10 and others, by cosine.
 ///
@@ -14,11 +14,9 @@ public struct EvaluateRetrieval: Stage {
       InputFiles()
     @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true, formerly: "judgements")
     public var judgments = InputFiles()
-    @Option("Vector of a text: mean of its token vectors, or cls, that of its first token.") public var pooling =
-      Pooling.mean
+    @OptionGroup public var encoder: EncoderOptions
     @Option("Prefix of each query, such as \"query: \".") public var queryPrefix = ""
     @Option("Prefix of each document.") public var documentPrefix = ""
-    @Option("Maximum number of tokens per text.", in: 8...1 << 20) public var maximumLength = 512
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -104,8 +102,7 @@ public struct EvaluateRetrieval: Stage {
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = texts.path
     job.prefix = prefix
-    job.pooling = options.pooling
-    job.maximumLength = options.maximumLength
+    job.set(options.encoder)
     job.normalizes = true
     job.top = Self.top
     job.result = "\(try workspace.temporaryDirectory())/result.safetensors"
@@ -183,7 +180,7 @@ public struct EvaluateRetrieval: Stage {
       mean("accuracy@10") { $0.accuracy(10) },
     ]
     let rest = [
-      JSONMember("queries", .integer(scores.count)), JSONMember("pooling", .string(options.pooling.rawValue)),
+      JSONMember("queries", .integer(scores.count)), JSONMember("pooling", .string(options.encoder.pooling.rawValue)),
     ]
     try workspace.write(Self.metrics, name: "retrieval.json", Array(JSONValue.object(means + rest).prettyText().utf8))
     workspace.metric("nDCG@10", means[0].value.double ?? 0)

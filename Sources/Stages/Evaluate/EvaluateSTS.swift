@@ -1,6 +1,6 @@
 public import PipelineKit
 public import ShardKit
-public import TrainerCore
+import TrainerCore
 
 /// How well distances between sentence vectors match human judgments, by JMTEB's protocol: the similarity with the
 /// highest Spearman correlation on the validation set is scored on the test set.
@@ -12,9 +12,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     @Option("JSON lines with sentence1, sentence2 and label, to choose the similarity.", required: true)
     public var validation = InputFiles()
     @Option("JSON lines of the same form, to score.", required: true) public var test = InputFiles()
-    @Option("Vector of a sentence: mean of its token vectors, or cls, that of its first token.")
-    public var pooling = Pooling.mean
-    @Option("Maximum number of tokens per sentence.", in: 8...1 << 20) public var maximumLength = 512
+    @OptionGroup public var encoder: EncoderOptions
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -51,7 +49,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     let chosen = Similarity.best(validation)
     let final = test.correlations(chosen)
     let json: JSONValue = [
-      "similarity": .string(chosen.rawValue), "pooling": .string(options.pooling.rawValue),
+      "similarity": .string(chosen.rawValue), "pooling": .string(options.encoder.pooling.rawValue),
       "pearson": .number(final.pearson), "spearman": .number(final.spearman),
       "validation": validation.json, "test": test.json,
     ]
@@ -77,8 +75,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = "\(folder)/\(name).jsonl"
-    job.pooling = options.pooling
-    job.maximumLength = options.maximumLength
+    job.set(options.encoder)
     job.result = "\(folder)/\(name).safetensors"
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)
     let vectors = try SafetensorsFile(job.result)

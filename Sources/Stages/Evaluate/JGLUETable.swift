@@ -61,6 +61,22 @@ struct JGLUETable: Sendable {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  var picture: ScorePicture {
+    ScorePicture(
+      benchmark: "JGLUE", model: model,
+      legend: "Marks: published models (hover: name); dashed line: human performance.",
+      rows: results.flatMap { result in
+        result.task.metrics.map { metric in
+          ScorePicture.Row(
+            name: result.task.title, metric: Self.title(metric), own: result.mean(metric),
+            deviation: result.deviation(metric),
+            published: PublishedScores.all.compactMap { model in
+              model[result.task, metric].map { (model.model, $0) }
+            })
+        }
+      })
+  }
+
   static func title(_ metric: String) -> String {
     switch metric {
     case "exactMatch": "EM"

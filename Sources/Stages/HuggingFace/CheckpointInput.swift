@@ -87,11 +87,12 @@ struct CheckpointParts {
 
 extension FineTuningJob {
   /// Publishes the shape of the task's checkpoint and the weights that the job has written.
-  func publishModel(_ workspace: Workspace, to output: Output<Checkpoint>) throws {
+  /// - Parameter folder: of their names, with its slash.
+  func publishModel(_ workspace: Workspace, to output: Output<Checkpoint>, folder: String = "") throws {
     let shape = try CheckpointInput.shape(workspace)
-    try workspace.write(output, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
-    let file = try workspace.file(output, ModelShape.weightsName)
+    try workspace.write(output, name: folder + ModelShape.fileName, Array(shape.json.prettyText().utf8))
+    let file = try workspace.file(output, folder + ModelShape.weightsName)
     try file.copy(from: try openSource("\(self.output)/\(ModelShape.weightsName)"))
-    try workspace.publish(output, file, name: ModelShape.weightsName)
+    try workspace.publish(output, file, name: folder + ModelShape.weightsName)
   }
 }

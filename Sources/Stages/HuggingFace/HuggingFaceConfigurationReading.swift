@@ -39,6 +39,27 @@ extension HuggingFaceConfiguration {
     return shape
   }
 
+  /// What the head of a `…ForSequenceClassification` says, by its problem type and its labels; nil for other models.
+  /// - Parameter outputs: of its last layer.
+  static func task(_ json: JSONValue, outputs: Int, path: String) throws -> TextTask? {
+    let names = json["architectures"]?.array?.compactMap(\.string) ?? []
+    guard names.contains(where: { $0.hasSuffix("ForSequenceClassification") }) else { return nil }
+    // Without a problem type, transformers takes one output for a number.
+    let problem = json["problem_type"]?.string ?? (outputs == 1 ? "regression" : "single_label_classification")
+    // transformers does not write labels that have no names.
+    let labels = (0..<outputs).map { json["id2label"]?["\($0)"]?.string ?? "LABEL_\($0)" }
+    let isDistinct = Set(labels.map { ExactText($0) }).count == outputs
+    switch problem {
+    case "regression" where outputs == 1: return .regression
+    case "single_label_classification" where outputs > 1 && isDistinct: return .singleLabel(labels)
+    case "multi_label_classification" where isDistinct: return .multiLabel(labels)
+    default:
+      throw StageError(
+        .input, path, "a head of \(outputs) outputs and problem_type '\(problem)' cannot be read",
+        hint: isDistinct ? "Check config.json and the weights." : "id2label should name each label once.")
+    }
+  }
+
   /// Keys that change what the same weights compute, unless their value is empty (see `isNothing`).
   private static func otherModels(_ kind: ModelShape.Kind) -> [String] {
     let always = [

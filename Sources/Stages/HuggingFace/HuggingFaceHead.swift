@@ -39,7 +39,7 @@ enum HuggingFaceHead: Equatable {
     switch self {
     case .none: "Model"
     case .maskedLanguage: "ForMaskedLM"
-    case .task(.benchmark(.jsts)), .task(.benchmark(.jnli)), .task(.labels): Self.sequenceEnding
+    case .task(.benchmark(.jsts)), .task(.benchmark(.jnli)), .task(.texts): Self.sequenceEnding
     case .task(.benchmark(.jcommonsenseqa)): "ForMultipleChoice"
     case .task(.benchmark(.jsquad)): "ForQuestionAnswering"
     }
@@ -50,7 +50,10 @@ enum HuggingFaceHead: Equatable {
     switch self {
     case .task(.benchmark(.jsts)): Self.labels(["similarity"]) + [JSONMember("problem_type", "regression")]
     case .task(.benchmark(.jnli)): Self.classes(JGLUEBenchmark.entailments)
-    case .task(.labels(let labels)): Self.classes(labels)
+    case .task(.texts(.singleLabel(let labels))): Self.classes(labels)
+    case .task(.texts(.multiLabel(let labels))):
+      Self.labels(labels) + [JSONMember("problem_type", "multi_label_classification")]
+    case .task(.texts(.regression)): Self.labels(["value"]) + [JSONMember("problem_type", "regression")]
     default: []
     }
   }

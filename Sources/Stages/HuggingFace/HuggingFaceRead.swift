@@ -23,7 +23,10 @@ public struct HuggingFaceRead: SinglePhaseStage {
   public static let summary = "Reads a BERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
-  static let checkpoint = Output<Checkpoint>("checkpoint", "The model: model.json and weights.safetensors.")
+  static let checkpoint = Output<Checkpoint>(
+    "checkpoint",
+    "The model: model.json and weights.safetensors; of a classification model also task.json, for score.encoder and "
+      + "classifier.predict.")
   static let tokenizer = Output<TokenizerFiles>(
     "tokenizer", "The model's tokenizer; no files if it has none or its format is not supported.")
   public static let outputs = [checkpoint.port, tokenizer.port]
@@ -46,22 +49,33 @@ public struct HuggingFaceRead: SinglePhaseStage {
 
   public func run(_ workspace: Workspace) throws {
     guard let path = Self.path(HuggingFaceConfiguration.fileName, workspace) else { throw Self.noConfiguration }
-    let shape = try HuggingFaceConfiguration.shape(try Self.json(path), path: path)
+    let configuration = try Self.json(path)
+    let shape = try HuggingFaceConfiguration.shape(configuration, path: path)
     let folder = String(path.dropLast(HuggingFaceConfiguration.fileName.count + 1))
     let model = try SafetensorsModel(folder.isEmpty ? "/" : folder)
     try workspace.write(Self.checkpoint, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
     let file = try workspace.file(Self.checkpoint, ModelShape.weightsName)
-    let tensors = try HuggingFaceTensors(model, shape)
+    let task = try model["classifier.weight"].flatMap {
+      try HuggingFaceConfiguration.task(configuration, outputs: $0.shape.first ?? 0, path: path)
+    }
+    let tensors = try HuggingFaceTensors(model, shape, task)
     let sources = try tensors.sources()
     try Safetensors.write(sources, to: file, name: ModelShape.weightsName)
     try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
+    if let task { try write(task, shape, workspace) }
     workspace.metric("parameters", Double(sources.reduce(0) { $0 + $1.shape.reduce(1, *) }))
-    warn(tensors, workspace)
+    warn(tensors, workspace, isTuned: task != nil)
     try writeTokenizer(workspace, shape)
   }
 
-  private func warn(_ tensors: HuggingFaceTensors, _ workspace: Workspace) {
-    if !tensors.hasLanguageHead {
+  private func write(_ task: TextTask, _ shape: ModelShape, _ workspace: Workspace) throws {
+    let members = TunedTask.texts(task).members + [JSONMember("maximumLength", .integer(shape.maximumLength))]
+    try workspace.write(
+      Self.checkpoint, name: TunedTask.fileName, Array(JSONValue.object(members).prettyText().utf8))
+  }
+
+  private func warn(_ tensors: HuggingFaceTensors, _ workspace: Workspace, isTuned: Bool) {
+    if !tensors.hasLanguageHead, !isTuned {
       workspace.warn(
         "no-language-head",
         "the model was saved without a masked-language head: it computes vectors and can be fine-tuned, but "

@@ -4,8 +4,8 @@ import TrainerCore
 
 /// The tensors of a model saved by transformers, under the names that its releases have used over the years.
 ///
-/// The encoder, the masked-language head and the pooler are read. Each of them is either complete or absent; missing
-/// tensors are never made up.
+/// The encoder, the masked-language head, the pooler and the head of a classification model are read. Each of them is either
+/// complete or absent; missing tensors are never made up.
 struct HuggingFaceTensors {
   private let model: SafetensorsModel
   private let shape: ModelShape
@@ -13,7 +13,8 @@ struct HuggingFaceTensors {
   private let parameters: [HuggingFaceParameter]
   let hasLanguageHead: Bool
 
-  init(_ model: SafetensorsModel, _ shape: ModelShape) throws {
+  /// - Parameter task: of a classification model; nil: the model has another head, or none.
+  init(_ model: SafetensorsModel, _ shape: ModelShape, _ task: TextTask? = nil) throws {
     self.model = model
     self.shape = shape
     names = Set(model.names)
@@ -29,7 +30,12 @@ struct HuggingFaceTensors {
       lost += head
       parts += shape.headParameters
     }
-    if pooler.count < shape.poolerParameters.count {
+    if let task {
+      let answers = task.head.answerParameters(shape)
+      lost += missing(answers)
+      parts += answers
+    }
+    if task != nil || pooler.count < shape.poolerParameters.count {
       lost += pooler
       parts += shape.poolerParameters
     }

@@ -15,19 +15,7 @@ public struct ModelFinetune: SinglePhaseStage {
     public var task = JGLUEBenchmark.jsts
     @Option("Training files, in the task's format.", required: true) public var train = InputFiles()
     @Option("Test files for the scores.", required: true) public var test = InputFiles()
-    @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
-    @Option("Number of passes over the training examples.", in: 1...1000) public var epochs = 4
-    @Option("Examples per step.", in: 1...1 << 16) public var batchSize = 32
-    @Option(
-      "Examples that go through the model at once; 0: all of a step. Fewer need less memory; weights agree up to "
-        + "rounding and dropout.", in: 0...1 << 16) public var microbatchSize = 0
-    @Option("Maximum tokens per input.", in: 16...1 << 16) public var maximumLength = 128
-    @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1, formerly: "warmup")
-    public var warmupFraction = 0.1
-    @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.0
-    @Option("Dropout: the fraction of activations dropped during fine-tuning, independent of pretraining.", in: 0...0.9)
-    public var dropout = 0.1
-    @Option("Seed of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
+    @OptionGroup public var tuning: TuningOptions
     @Option("Maximum examples per set. 0: all.", in: 0...1 << 40) public var maximumExamples = 0
     @OptionGroup public var compute: ComputeOptions
 
@@ -83,26 +71,26 @@ public struct ModelFinetune: SinglePhaseStage {
   }
 
   private func job(_ workspace: Workspace, _ engine: TrainingEngine, _ folder: String) throws -> FineTuningJob {
-    var job = FineTuningJob()
-    (job.device, job.precision) = options.compute.resolved(engine)
-    job.threads = options.compute.threads
+    var job = try FineTuningJob(workspace, options.compute, engine)
+    job.set(options.tuning)
     job.task = .benchmark(options.task)
-    try job.use(workspace)
     job.train = workspace.files(Self.trainingSet).map(\.path)
     job.test = workspace.files(Self.testSet).map(\.path)
-    job.learningRate = options.learningRate
-    job.epochs = options.epochs
-    job.batchSize = options.batchSize
-    job.microbatchSize = options.microbatchSize
-    job.maximumLength = options.maximumLength
-    job.warmupFraction = options.warmupFraction
-    job.weightDecay = options.weightDecay
-    job.dropout = options.dropout
-    job.seed = options.seed
     job.maximumExamples = options.maximumExamples
-    job.dictionary = options.compute.mecabDictionary
     job.result = "\(folder)/scores.json"
     job.output = "\(folder)/model"
     return job
+  }
+}
+
+extension FineTuningJob {
+  /// With the task's model and tokenizer, on the device that the options choose.
+  init(_ workspace: Workspace, _ compute: ComputeOptions, _ engine: TrainingEngine) throws {
+    self.init()
+    checkpoint = try CheckpointInput.folder(workspace)
+    tokenizer = try TokenizerInput.path(workspace)
+    (device, precision) = compute.resolved(engine)
+    threads = compute.threads
+    dictionary = compute.mecabDictionary
   }
 }

@@ -6,8 +6,8 @@ public enum BenchmarkExample: Equatable, Sendable {
   case entailment(String, String, label: Int)
   case choice(question: String, choices: [String], label: Int)
   case answer(Passage)
-  /// A text and the place of its label.
-  case labeled(String, label: Int)
+  /// A text, or two, and what is to be said of it.
+  case text(String, pair: String?, targets: [Double])
 
   /// A question about a paragraph, with its answers as byte ranges of the paragraph.
   public struct Passage: Equatable, Sendable {
@@ -25,8 +25,8 @@ public enum BenchmarkExample: Equatable, Sendable {
 }
 
 /// Reads JGLUE's files: JSON lines, and for JSQuAD one document of SQuAD's form; or the Parquet files that the Hub makes
-/// of them, in which labels are numbers and each question of JSQuAD is a row. For labels of texts: JSON lines with `text` and
-/// `label`.
+/// of them, in which labels are numbers and each question of JSQuAD is a row. For tasks
+/// of texts: JSON lines with `text`, `textPair` for pairs, and `label`: a name, a list of names, or a number.
 public enum BenchmarkExamples {
   /// - Throws: `ShardError` if the file cannot be read or is not of the benchmark's form.
   public static func read(_ benchmark: JGLUEBenchmark, path: String) throws -> [BenchmarkExample] {
@@ -80,11 +80,13 @@ public enum BenchmarkExamples {
       return .choice(question: try text("question"), choices: choices, label: label)
     case .benchmark(.jsquad):
       return .answer(try passage(json, text("id"), text("question"), text("context"), wrong))
-    case .labels(let labels):
-      guard let label = labels.firstIndex(where: { $0.isExactly(json["label"]?.string ?? "") }) else {
-        throw wrong("has no 'label' of \(labels.joined(separator: ", "))")
+    case .texts(let task):
+      guard let targets = task.targets(json["label"] ?? .null) else {
+        throw wrong(
+          task == .regression
+            ? "has no number 'label'" : "has no 'label' of \(task.labels.prefix(20).joined(separator: ", "))")
       }
-      return .labeled(try text("text"), label: label)
+      return .text(try text("text"), pair: json["textPair"]?.string, targets: targets)
     }
   }
 

@@ -7,7 +7,7 @@ struct BenchmarkFeature: Sendable {
   var example: Int
   /// One, or one per choice.
   var inputs: [TokenSequence]
-  /// A number, a label, or the first and the last token of the answer.
+  /// A number, a label, 0 or 1 for each label, or the first and the last token of the answer.
   var targets: [Double]
   /// Of a window: where its context begins in the input, and the byte range of each of its tokens.
   var contextStart = 0
@@ -45,8 +45,9 @@ struct FeatureMaker {
       case .choice(let question, let choices, let label):
         let inputs = try choices.map { try encoder.pair(question, $0) }
         features.append(BenchmarkFeature(example: number, inputs: inputs, targets: [Double(label)]))
-      case .labeled(let text, let label):
-        features.append(BenchmarkFeature(example: number, inputs: [try encoder.text(text)], targets: [Double(label)]))
+      case .text(let text, let pair, let targets):
+        features.append(
+          BenchmarkFeature(example: number, inputs: [try encoder.sequence(text, pair)], targets: targets))
       case .answer(let passage): features += try windows(passage, number)
       }
     }

@@ -64,6 +64,6 @@ final class BenchmarkObjective: TrainingObjective {
   /// For spans all first tokens, then all last ones.
   private func targets(_ features: [BenchmarkFeature]) -> [Double] {
     job.task == .benchmark(.jsquad)
-      ? features.map { $0.targets[0] } + features.map { $0.targets[1] } : features.map { $0.targets[0] }
+      ? features.map { $0.targets[0] } + features.map { $0.targets[1] } : features.flatMap(\.targets)
   }
 }

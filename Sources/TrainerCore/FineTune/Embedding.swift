@@ -52,19 +52,19 @@ public final class Embedding {
   public func run(listen: (FineTuningStep) -> Void = { _ in }) throws {
     var search = job.queries.isEmpty ? nil : try NeighborSearch(job.queries, top: job.top, engine, device)
     var vectors: [Float] = []
-    var pending: [TokenSequence] = []
+    var pending: [TokenSequence?] = []
     var count = 0
     func flush() throws {
       guard !pending.isEmpty else { return }
       let fresh = try embed(pending)
-      guard fresh.allSatisfy(\.isFinite) else { throw Self.noNumbers(job) }
       if search == nil { vectors += fresh } else { try search?.add(fresh, from: count, count: pending.count) }
       count += pending.count
       pending.removeAll()
       listen(FineTuningStep(step: count, steps: 0, loss: .nan))
     }
-    try TextRecord.forEach(job.texts) { record in
-      pending.append(try sequences.text(job.prefix + record.text))
+    try TextRecord.forEach(job.texts, pair: job.pair) { record, _ in
+      let isWhole = job.pair.isEmpty || record.pair != nil
+      pending.append(isWhole ? try sequences.sequence(job.prefix + record.text, record.pair) : nil)
       if pending.count == Self.chunk { try flush() }
     }
     try flush()
@@ -78,23 +78,42 @@ public final class Embedding {
       hint: "Check its weights. With bfloat16, try float32.")
   }
 
-  /// Vectors in the texts' order.
-  func embed(_ texts: [TokenSequence]) throws -> [Float] {
-    let order = texts.indices.sorted { (texts[$0].ids.count, $0) < (texts[$1].ids.count, $1) }
+  /// Vectors in the texts' order; where there is no text, they are not numbers.
+  func embed(_ given: [TokenSequence?]) throws -> [Float] {
+    let texts = given.map { $0 ?? TokenSequence() }
+    let order = given.indices.filter { given[$0] != nil }
+      .sorted { (texts[$0].ids.count, $0) < (texts[$1].ids.count, $1) }
     let size = width
-    var vectors = [Float](repeating: 0, count: texts.count * size)
+    var vectors = [Float](repeating: .nan, count: texts.count * size)
     try engine.withoutGradient { () throws(TorchError) in
-      for start in stride(from: 0, to: order.count, by: Self.batch) {
-        let numbers = order[start..<min(start + Self.batch, order.count)]
+      var start = 0
+      while start < order.count {
+        let numbers = order[start..<(start + fitting(order[start...].lazy.map { texts[$0].ids.count }))]
+        start = numbers.endIndex
         let batch = try EncoderInput(
           numbers.map { texts[$0] }, padding: shape.padding, engine: engine, device: device)
         let pooled = try result(batch, numbers.map { texts[$0].ids.count }).floats()
+        guard pooled.allSatisfy(\.isFinite) else { throw Self.noNumbers(job) }
         for (place, number) in numbers.enumerated() {
           for i in 0..<size { vectors[number * size + i] = pooled[place * size + i] }
         }
       }
     }
     return vectors
+  }
+
+  /// How many of the next texts go through the model at once. Vectors are made of 64 at a time; for scores, as many as
+  /// fill a number of places, which is faster: on a GPU short texts fill it, on a CPU long ones stay in its caches.
+  /// - Parameter lengths: ascending.
+  private func fitting(_ lengths: some Collection<Int>) -> Int {
+    guard job.scores else { return min(Self.batch, lengths.count) }
+    let places = job.device == "cpu" ? 1 << 12 : 1 << 15
+    var count = 0
+    for length in lengths {
+      guard count == 0 || (count + 1) * ((length + 7) / 8 * 8) <= places else { break }
+      count += 1
+    }
+    return count
   }
 
   private func result(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {

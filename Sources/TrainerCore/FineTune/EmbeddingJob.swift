@@ -18,12 +18,15 @@ public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
   public var dictionary: String?
   /// JSON lines with `text`, and optionally `title` and an id.
   public var texts = ""
+  /// Keys, joined by dots, that lead to the second text of a pair; empty: single texts.
+  public var pair = ""
   /// Before each text, such as "query: ".
   public var prefix = ""
   public var pooling = Pooling.mean
   public var maximumLength = 512
   public var normalizes = false
-  /// Whether the head of a fine-tuned model scores the texts; its output takes the place of their vectors.
+  /// Whether the head of a fine-tuned model scores the texts; its output takes the place of their vectors. That of
+  /// a text without the second one that `pair` asks for is not a number.
   public var scores = false
   /// Vectors that the texts are searched for; empty: the texts' own vectors are written.
   public var queries = ""

@@ -44,8 +44,8 @@ public final class FineTuning {
   /// - Parameters:
   ///   - listen: called after every tenth step and the last one.
   ///   - shouldStop: asked at each step; true ends the work with an error.
-  /// - Returns: the scores by the names of `JGLUEBenchmark.metrics`, or the "accuracy" of labels, and the mean "loss" of
-  ///   the last tenth of the steps.
+  /// - Returns: the scores by the names of `JGLUEBenchmark.metrics`, or those of `TextScores`, and the mean "loss" of the
+  ///   last tenth of the steps.
   /// - Throws: `ShardError` if files cannot be read or written; `TorchError` if the loss or the gradient is not finite
   ///   (`diverged`), or the work was stopped (`stopped`).
   public func run(
@@ -88,12 +88,12 @@ public final class FineTuning {
     let objective = BenchmarkObjective(job, model, features)
     let steps = objective.steps
     let optimizer = try Optimizer(
-      model.parameters, AdamW(beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: job.weightDecay))
+      model.parameters, AdamW(beta1: 0.9, beta2: job.beta2, epsilon: job.epsilon, weightDecay: job.weightDecay))
     let schedule = LearningRateSchedule(
       learningRate: job.learningRate, schedule: .linear,
       warmupSteps: Int((Double(steps) * job.warmupFraction).rounded(.up)), steps: steps)
     let loop = TrainingLoop(
-      objective, optimizer, maximumGradientNorm: Self.maximumGradientNorm, learningRate: schedule.learningRate(after:))
+      objective, optimizer, maximumGradientNorm: job.maximumGradientNorm, learningRate: schedule.learningRate(after:))
     while optimizer.step < steps {
       guard let last = try loop.advance(shouldStop: shouldStop) else { continue }
       try record(last, of: steps, listen)
@@ -101,8 +101,6 @@ public final class FineTuning {
     }
     if let last = try loop.settle() { try record(last, of: steps, listen) }
   }
-
-  private static let maximumGradientNorm = 1.0
 
   private func record(
     _ last: TakenStep<BenchmarkObjective.Microbatch>, of steps: Int, _ listen: (FineTuningStep) -> Void
@@ -197,7 +195,10 @@ enum BenchmarkScores {
     case .benchmark(.jsts):
       let gold = features.map { $0.targets[0] }, said = outputs.map { Double($0[0]) }
       return ["pearson": Correlation.pearson(said, gold), "spearman": Correlation.spearman(said, gold)]
-    case .benchmark(.jnli), .benchmark(.jcommonsenseqa), .labels:
+    case .texts(let task):
+      let scores = TextScores(task, targets: features.map(\.targets), outputs: outputs.map { $0.map(Double.init) })
+      return Dictionary(scores.figures.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    case .benchmark(.jnli), .benchmark(.jcommonsenseqa):
       let said = outputs.map { output in output.indices.max { output[$0] < output[$1] } ?? 0 }
       return ["accuracy": Correlation.accuracy(said, features.map { Int($0.targets[0]) })]
     case .benchmark(.jsquad): return answers(examples, features, outputs)

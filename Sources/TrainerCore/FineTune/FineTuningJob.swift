@@ -20,6 +20,10 @@ public struct FineTuningJob: JSONRecord, Equatable, Sendable {
   public var maximumLength = 128
   public var warmupFraction = 0.1
   public var weightDecay = 0.0
+  public var beta2 = 0.999
+  public var epsilon = 1e-8
+  /// Larger gradients are scaled down to this norm; 0: no clipping.
+  public var maximumGradientNorm = 1.0
   public var dropout = 0.1
   public var seed = 1
   /// Examples of each set at most; 0: all.

@@ -4,18 +4,22 @@ public import ShardKit
 public struct TextRecord: Equatable, Sendable {
   public var id: String
   var text: String
+  /// The second text of a pair; nil if none is asked for or there is none.
+  var pair: String?
 
   init(id: String, text: String) {
     self.id = id
     self.text = text
   }
 
-  init?(_ json: JSONValue) {
+  /// - Parameter pair: the keys that lead to the second text; none: single texts.
+  init?(_ json: JSONValue, pair keys: [Substring] = []) {
     guard let text = ["text", "query", "contents"].lazy.compactMap({ json[$0]?.string }).first else { return nil }
     let title = json["title"]?.string ?? ""
     self.text = title.isEmpty ? text : "\(title)\n\(text)"
-    let keys = ["_id", "id", "docid", "qid", "query_id"]
-    id = keys.lazy.compactMap { json[$0].flatMap(Self.name) }.first ?? ""
+    if !keys.isEmpty { self.pair = keys.reduce(Optional(json)) { $0?[String($1)] }?.string }
+    let names = ["_id", "id", "docid", "qid", "query_id"]
+    id = names.lazy.compactMap { json[$0].flatMap(Self.name) }.first ?? ""
   }
 
   /// An id, as text or as a number.
@@ -28,8 +32,12 @@ public struct TextRecord: Equatable, Sendable {
   }
 
   /// With the number of its line, from 1.
+  /// - Parameter pair: keys, joined by dots, that lead to the second text of a pair; empty: single texts.
   /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
-  public static func forEach(_ path: String, _ body: (TextRecord, Int) throws -> Void) throws {
+  public static func forEach(
+    _ path: String, pair: String = "", _ body: (TextRecord, Int) throws -> Void
+  ) throws {
+    let keys = pair.split(separator: ".")
     let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
@@ -37,7 +45,7 @@ public struct TextRecord: Equatable, Sendable {
       do { json = try JSONValue.parse(Array(line)).value } catch {
         throw ShardError(.malformed, "\(path):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")
       }
-      guard let record = TextRecord(json) else {
+      guard let record = TextRecord(json, pair: keys) else {
         throw ShardError(.malformed, "\(path):\(lines.number)", "has no 'text'")
       }
       try body(record, lines.number)

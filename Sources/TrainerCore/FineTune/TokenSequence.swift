@@ -46,6 +46,11 @@ struct SequenceEncoder {
     return sequence(first, second)
   }
 
+  /// A pair, or a text alone.
+  func sequence(_ text: String, _ pair: String?) throws -> TokenSequence {
+    if let pair { try self.pair(text, pair) } else { try self.text(text) }
+  }
+
   func sequence(_ first: some Collection<Int32>, _ second: (some Collection<Int32>)?) -> TokenSequence {
     var out = TokenSequence()
     out.ids = [Int32(tokenizer.classification)] + first + [Int32(tokenizer.separator)]

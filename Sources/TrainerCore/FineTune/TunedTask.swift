@@ -3,8 +3,7 @@ public import ShardKit
 /// What a model is fine-tuned for.
 public enum TunedTask: Equatable, Sendable {
   case benchmark(JGLUEBenchmark)
-  /// One of these labels for a text.
-  case labels([String])
+  case texts(TextTask)
 
   /// Next to the weights of a fine-tuned model: the task of its head.
   public static let fileName = "task.json"
@@ -15,22 +14,23 @@ public enum TunedTask: Equatable, Sendable {
   public var name: String {
     switch self {
     case .benchmark(let benchmark): benchmark.rawValue
-    case .labels: Self.labelsName
+    case .texts(.singleLabel): Self.labelsName
+    case .texts(let task): task.kind.rawValue
     }
   }
 
   public var head: ModelHead {
     switch self {
     case .benchmark(let benchmark): benchmark.head
-    case .labels(let labels): .classification(labels: labels.count)
+    case .texts(let task): task.head
     }
   }
 
   /// The members of `task.json` that name the task.
   public var members: [JSONMember] {
     let name = JSONMember("task", .string(name))
-    if case .labels(let labels) = self { return [name, JSONMember("labels", .strings(labels))] }
-    return [name]
+    guard case .texts(let task) = self, !task.labels.isEmpty else { return [name] }
+    return [name, JSONMember("labels", .strings(task.labels))]
   }
 
   /// Reads `task.json`.
@@ -40,7 +40,7 @@ public enum TunedTask: Equatable, Sendable {
     guard let task = Self(json) else {
       throw TorchError(
         .file, path, "does not name a known task: \((json["task"] ?? .null).text())",
-        hint: "It should be written by 'model.finetune' or 'classifier.finetune'.")
+        hint: "It should be written by 'model.finetune', 'classifier.finetune' or 'huggingface.read'.")
     }
     self = task
   }
@@ -51,28 +51,37 @@ public enum TunedTask: Equatable, Sendable {
       self = .benchmark(benchmark)
       return
     }
+    guard let kind = name == Self.labelsName ? .singleLabel : TextTask.Kind(rawValue: name) else { return nil }
     let labels = json["labels"]?.array?.compactMap(\.string) ?? []
-    guard name == Self.labelsName, Self.labelCounts.contains(labels.count) else { return nil }
-    self = .labels(labels)
+    let isSane =
+      switch kind {
+      case .singleLabel: Self.labelCounts.contains(labels.count)
+      case .multiLabel: (1...Self.labelCounts.upperBound).contains(labels.count)
+      case .regression: labels.isEmpty
+      }
+    guard isSane else { return nil }
+    self = .texts(TextTask(kind, labels: labels))
   }
 }
 
-/// In a job: the name of a benchmark, or an object with the labels.
+/// In a job: the name of a benchmark, or an object with the kind of task and its labels.
 extension TunedTask: Codable {
-  private enum Key: String, CodingKey { case labels }
+  private enum Key: String, CodingKey { case kind, labels }
 
   public func encode(to encoder: any Encoder) throws {
     switch self {
     case .benchmark(let benchmark): try benchmark.encode(to: encoder)
-    case .labels(let labels):
+    case .texts(let task):
       var container = encoder.container(keyedBy: Key.self)
-      try container.encode(labels, forKey: .labels)
+      try container.encode(task.kind, forKey: .kind)
+      try container.encode(task.labels, forKey: .labels)
     }
   }
 
   public init(from decoder: any Decoder) throws {
     if let container = try? decoder.container(keyedBy: Key.self) {
-      self = .labels(try container.decode([String].self, forKey: .labels))
+      let kind = try container.decode(TextTask.Kind.self, forKey: .kind)
+      self = .texts(TextTask(kind, labels: try container.decode([String].self, forKey: .labels)))
     } else {
       self = .benchmark(try JGLUEBenchmark(from: decoder))
     }

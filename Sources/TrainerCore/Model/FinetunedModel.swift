@@ -2,6 +2,8 @@
 public enum ModelHead: Equatable, Sendable {
   /// One of several labels for a text or a pair.
   case classification(labels: Int)
+  /// Any number of several labels: a number for each, above 0 if it holds.
+  case multiLabel(labels: Int)
   /// A number for a text or a pair.
   case regression
   /// A number for each of several choices; the highest is the answer.
@@ -11,7 +13,7 @@ public enum ModelHead: Equatable, Sendable {
 
   private var outputs: Int {
     switch self {
-    case .classification(let labels): labels
+    case .classification(let labels), .multiLabel(let labels): labels
     case .regression, .choice: 1
     case .span: 2
     }
@@ -60,7 +62,7 @@ public struct FinetunedModel: Sendable {
     self.head = head
   }
 
-  /// The head's output in fp32: [sequences, labels] for classes, [sequences, 1] for a number, [questions, choices], or
+  /// The head's output in fp32: [sequences, labels] for labels, [sequences, 1] for a number, [questions, choices], or
   /// [sequences, length, 2] for spans.
   /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   public func scores(_ input: EncoderInput, training: Bool) throws(TorchError) -> Tensor {
@@ -86,8 +88,10 @@ public struct FinetunedModel: Sendable {
     return try scores.plus(padding.reshape(input.batch, input.length, 1))
   }
 
-  /// The mean loss over a batch, one number: squared error for numbers, otherwise cross-entropy.
-  /// - Parameter targets: numbers; labels; or for spans all first tokens, then all last ones.
+  /// The mean loss over a batch, one number: squared error for numbers, otherwise cross-entropy (for several labels, of
+  /// each label by itself).
+  /// - Parameter targets: numbers; labels; 0 or 1 for each label of each sequence; or for spans all first tokens, then all
+  ///   last ones.
   /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   public func loss(_ input: EncoderInput, targets: [Double], training: Bool) throws(TorchError) -> Tensor {
     let scores = try scores(input, training: training)
@@ -99,6 +103,11 @@ public struct FinetunedModel: Sendable {
       return try difference.times(difference).mean()
     case .classification, .choice:
       return try scores.crossEntropy(try engine.tensor(targets.map { Int64($0) }, on: device))
+    case .multiLabel:
+      // The cross-entropy of (-x/2, x/2) is that of the sigmoid of x.
+      let sides = try engine.tensor([-0.5, 0.5] as [Float], on: device, shape: [1, 2])
+      return try scores.reshape(targets.count, 1).times(sides)
+        .crossEntropy(try engine.tensor(targets.map { Int64($0) }, on: device))
     case .span:
       let labels = try engine.tensor(targets.map { Int64($0) }, on: device)
       func loss(ofSide side: Int) throws(TorchError) -> Tensor {

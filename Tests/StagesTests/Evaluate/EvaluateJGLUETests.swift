@@ -36,7 +36,7 @@ private func results() -> [JGLUEResult] {
   }
 
   @Test func thePictureEscapesItsNames() {
-    let picture = JGLUEPicture(JGLUETable(model: "<b>\u{1}\"&", results: results())).markup
+    let picture = JGLUETable(model: "<b>\u{1}\"&", results: results()).picture.markup
     #expect(picture.contains("&lt;b&gt; &quot;&amp;") && !picture.contains("<b>"))
     #expect(picture.components(of: "class=\"mark\"") == 12 && picture.components(of: "class=\"human\"") == 2)
     #expect(!picture.contains("nan"))

@@ -111,6 +111,35 @@ struct FineTuningTests {
     }
   }
 
+  /// Texts alone and in pairs, with a label or a number. (Several labels: TextTaskStagesTests, EnglishBERTTests.)
+  @Test(arguments: [(TextTask.singleLabel(["の", "大"]), "matthews"), (.regression, "pearson")])
+  func textTasksAreLearnt(_ task: TextTask, _ metric: String) throws {
+    let model = try TinyModel(.bert)
+    for isPair in [false, true] {
+      var job = try job(model, .jsts)
+      (job.task, job.epochs, job.dropout) = (.texts(task), 30, 0)
+      let places = ["東", "京", "名", "横"]
+      let lines = (0..<80).map { i -> String in
+        let first = places[i % 4] + (i % 3 == 0 ? "大" : "の"), second = i % 2 == 0 ? "屋" : "札"
+        let label: JSONValue =
+          switch task {
+          case .singleLabel: .string(i % 3 == 0 ? "大" : "の")
+          case .multiLabel: .strings((i % 2 == 0 ? ["屋"] : []) + (i % 4 == 0 ? ["東"] : []))
+          case .regression: .number(Double(i % 2) + (i % 3 == 0 ? 1 : -1))
+          }
+        let texts =
+          isPair
+          ? [JSONMember("text", .string(first)), JSONMember("textPair", .string(second))]
+          : [JSONMember("text", .string(first + second))]
+        return JSONValue.object([JSONMember("label", label)] + texts).text()
+      }
+      try FileSystem.write(Array(lines.joined(separator: "\n").utf8), to: job.train[0])
+      job.test = job.train
+      let scores = try FineTuning(job, engine: testEngine!).run()
+      #expect(try #require(scores[metric]) > 0.9, "\(scores)")
+    }
+  }
+
   /// The optimizer leaves the weights as they are then: the rest of the training would be as silent.
   @Test func aGradientThatIsNoNumberIsSaid() throws {
     let model = try TinyModel(.mosaicBERT)
@@ -148,9 +177,11 @@ struct FineTuningTests {
     let path = model.folder + "/job.json"
     try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
     #expect(try FineTuningJob(path: path) == job)
-    job.task = .labels(["bad", "good"])
-    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
-    #expect(try FineTuningJob(path: path) == job)
+    for task in [TextTask.singleLabel(["bad", "good"]), .multiLabel(["a"]), .regression] {
+      job.task = .texts(task)
+      try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+      #expect(try FineTuningJob(path: path) == job)
+    }
     // A job of another version is not run with this one's defaults.
     try FileSystem.write(Array(#"{"task":"jsts","learningRate":1e-5}"#.utf8), to: path)
     let error = #expect(throws: ShardError.self) { try FineTuningJob(path: path) }
@@ -160,11 +191,11 @@ struct FineTuningTests {
   @Test func jobsHaveTheseBytes() {
     let tuning =
       #"{"task":"jsts","checkpoint":"","tokenizer":"","dictionary":null,"train":[],"test":[],"learningRate":5e-05,"epochs":4,"#
-      + #""batchSize":32,"microbatchSize":0,"maximumLength":128,"warmupFraction":0.1,"weightDecay":0.0,"dropout":0.1,"seed":1,"maximumExamples":0,"#
+      + #""batchSize":32,"microbatchSize":0,"maximumLength":128,"warmupFraction":0.1,"weightDecay":0.0,"beta2":0.999,"epsilon":1e-08,"maximumGradientNorm":1.0,"dropout":0.1,"seed":1,"maximumExamples":0,"#
       + #""device":"cpu","precision":"float32","threads":1,"result":"","outputs":"","output":""}"#
     #expect(FineTuningJob().json.text() == tuning)
     let embedding =
-      #"{"checkpoint":"","tokenizer":"","dictionary":null,"texts":"","prefix":"","pooling":"mean","maximumLength":512,"#
+      #"{"checkpoint":"","tokenizer":"","dictionary":null,"texts":"","pair":"","prefix":"","pooling":"mean","maximumLength":512,"#
       + #""normalizes":false,"scores":false,"queries":"","top":100,"device":"cpu","precision":"float32","threads":1,"result":""}"#
     #expect(EmbeddingJob().json.text() == embedding)
   }

@@ -190,7 +190,7 @@ struct TunedModelTests {
       losses.append(tuning.losses)
     }
     #expect(losses[0] == losses[1] && losses[2] == losses[3] && losses[0] != losses[2])
-    #expect(FineTuningJob().dropout == 0.1 && ModelFinetune.Options().dropout == 0.1)
+    #expect(FineTuningJob().dropout == 0.1 && ModelFinetune.Options().tuning.dropout == 0.1)
   }
 }
 

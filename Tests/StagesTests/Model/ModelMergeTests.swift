@@ -96,7 +96,7 @@ private struct Soup {
 
   @Test func modelsWithATaskKeepIt() throws {
     let soup = try Soup(2)
-    let labels = TunedTask.labels(["good", "bad"])
+    let labels = TunedTask.texts(.singleLabel(["good", "bad"]))
     let head = try [1, 2].map { try soup.models[0].tuned(labels, seed: $0) }
     func harness(_ models: [[ArtifactFile]]) throws -> StageHarness {
       let harness = try StageHarness(ModelMerge.self)

@@ -1,50 +1,54 @@
 import ShardKit
 import TrainerCore
 
-/// JGLUE's scores as bars, with a mark for each published model and a line for human performance.
-struct JGLUEPicture {
-  private let table: JGLUETable
-  private var rows: [(result: JGLUEResult, metric: String)] {
-    table.results.flatMap { result in result.task.metrics.map { (result, $0) } }
+/// Scores of benchmarks as bars, with a mark for each published model and a line for human performance.
+struct ScorePicture {
+  struct Row {
+    var name: String
+    var metric: String
+    var own: Double
+    var deviation = 0.0
+    /// Published models with their scores.
+    var published: [(name: String, score: Double)] = []
   }
 
-  private static let left = 190.0, width = 520.0, right = 90.0, rowHeight = 44.0, top = 64.0
+  static let human = "Human"
 
-  init(_ table: JGLUETable) { self.table = table }
+  var benchmark: String
+  var model: String
+  var legend: String
+  var rows: [Row]
+
+  private static let left = 190.0, width = 520.0, right = 90.0, rowHeight = 44.0, top = 64.0
 
   var markup: String {
     let total = Self.left + Self.width + Self.right
     let height = Self.top + Double(rows.count) * Self.rowHeight + 34
     var svg = SVGDocument(width: total, height: height)
-    let title = "JGLUE scores of \(table.model)"
     svg.add(
-      "<text class=\"head\" x=\"16\" y=\"28\">JGLUE, development sets: \(markupEscaped(table.model))</text>")
-    svg.add(
-      "<text class=\"small\" x=\"16\" y=\"47\">"
-        + "Marks: published models (hover: name); dashed line: human performance.</text>")
+      "<text class=\"head\" x=\"16\" y=\"28\">\(benchmark), development sets: \(markupEscaped(model))</text>")
+    svg.add("<text class=\"small\" x=\"16\" y=\"47\">\(legend)</text>")
     for (place, row) in rows.enumerated() { draw(row, y: Self.top + Double(place) * Self.rowHeight, in: &svg) }
-    return svg.markup(kind: "scores", title: title, style: Self.style)
+    return svg.markup(kind: "scores", title: "\(benchmark) scores of \(model)", style: Self.style)
   }
 
-  private func draw(_ row: (result: JGLUEResult, metric: String), y: Double, in svg: inout SVGDocument) {
-    let (result, metric) = row
-    let own = result.mean(metric), deviation = result.deviation(metric)
-    let published = PublishedScores.all.compactMap { model in model[result.task, metric].map { (model.model, $0) } }
+  private func draw(_ row: Row, y: Double, in svg: inout SVGDocument) {
+    let (own, deviation) = (row.own, row.deviation)
     // From a round number below all scores up to 1, so that differences show; from below 0 if a score is negative.
-    let lowest = min(own - deviation, published.map(\.1).min() ?? own)
+    let lowest = min(own - deviation, row.published.map(\.score).min() ?? own)
     let low = lowest >= 0 ? max(0, (lowest * 10 - 0.5).rounded(.down) / 10) : -1
     func x(_ value: Double) -> Double { Self.left + (value - low) / (1 - low) * Self.width }
     let middle = y + 14
-    svg.text(result.task.title, x: 16, y: middle + 1, kind: "name")
-    svg.text(JGLUETable.title(metric), x: 16, y: middle + 15, kind: "small")
+    svg.text(row.name, x: 16, y: middle + 1, kind: "name")
+    svg.text(row.metric, x: 16, y: middle + 15, kind: "small")
     svg.box(x: Self.left, y: y, width: Self.width, height: 28, kind: "panel")
     svg.box(x: Self.left, y: y + 5, width: max(0, x(own) - Self.left), height: 18, kind: "bar")
     if deviation > 0 {
       let ends = (x(max(low, own - deviation)), x(min(1, own + deviation)))
       svg.path("M\(fixed(ends.0, 1)) \(fixed(middle, 1))H\(fixed(ends.1, 1))", kind: "spread")
     }
-    for (name, score) in published {
-      let kind = name == "Human" ? "human" : "mark"
+    for (name, score) in row.published {
+      let kind = name == Self.human ? "human" : "mark"
       svg.path(
         "M\(fixed(x(score), 1)) \(fixed(y + 1, 1))v26", kind: kind, tip: "\(name): \(fixed(score, 3))")
     }

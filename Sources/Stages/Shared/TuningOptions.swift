@@ -1,0 +1,57 @@
+public import PipelineKit
+import ShardKit
+public import TrainerCore
+
+/// The options of every stage that fine-tunes a model by one setting.
+public struct TuningOptions: StageOptions {
+  @Option("The peak learning rate.", in: 0...1) public var learningRate = 3e-5
+  @Option("Number of passes over the training examples.", in: 1...1000) public var epochs = 4
+  @Option("Examples per step.", in: 1...1 << 16) public var batchSize = 32
+  @Option(
+    "Examples that go through the model at once; 0: all of a step. Fewer need less memory; weights agree up to "
+      + "rounding and dropout.", in: 0...1 << 16) public var microbatchSize = 0
+  @Option("Maximum tokens per input; of longer texts, the beginning counts.", in: 16...1 << 16)
+  public var maximumLength = 128
+  @Option("Fraction of the steps over which the learning rate warms up.", in: 0...1, formerly: "warmup")
+  public var warmupFraction = 0.1
+  @Option("AdamW's weight decay.", in: 0...1) public var weightDecay = 0.0
+  @Option("Dropout: the fraction of activations dropped during fine-tuning, independent of pretraining.", in: 0...0.9)
+  public var dropout = 0.1
+  @Option("Seed of the head's weights, shuffling and dropout.", in: 0...1 << 31) public var seed = 1
+
+  public init() {}
+
+  init(batchSize: Int, maximumLength: Int, weightDecay: Double) {
+    (self.batchSize, self.maximumLength, self.weightDecay) = (batchSize, maximumLength, weightDecay)
+  }
+}
+
+/// The options of every stage that computes vectors of texts.
+public struct EncoderOptions: StageOptions {
+  @Option("Vector of a text: mean of its token vectors, or cls, that of its first token.") public var pooling =
+    Pooling.mean
+  @Option("Tokens of a text that count, from its beginning.", in: 8...1 << 16) public var maximumLength = 512
+
+  public init() {}
+}
+
+extension FineTuningJob {
+  mutating func set(_ options: TuningOptions) {
+    learningRate = options.learningRate
+    epochs = options.epochs
+    batchSize = options.batchSize
+    microbatchSize = options.microbatchSize
+    maximumLength = options.maximumLength
+    warmupFraction = options.warmupFraction
+    weightDecay = options.weightDecay
+    dropout = options.dropout
+    seed = options.seed
+  }
+}
+
+extension EmbeddingJob {
+  mutating func set(_ options: EncoderOptions) {
+    pooling = options.pooling
+    maximumLength = options.maximumLength
+  }
+}
