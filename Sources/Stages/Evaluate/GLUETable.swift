@@ -90,7 +90,7 @@ struct GLUETable {
       })
   }
 
-  private static func title(_ metric: String) -> String {
+  static func title(_ metric: String) -> String {
     switch metric {
     case "f1": "F1"
     case "matthews": "Matthews' correlation"

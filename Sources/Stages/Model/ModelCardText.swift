@@ -155,14 +155,27 @@ struct ModelCardText {
       }
       lines.append("")
     }
+    lines += measured.filter { $0.1 == "glue.json" }.flatMap { Self.glue($0.2) }
     return lines.isEmpty ? "" : (["## Scores", ""] + lines).joined(separator: "\n")
+  }
+
+  private static func glue(_ json: JSONValue) -> [String] {
+    let rows = (json["tasks"]?.members ?? []).map { task in
+      let metrics = (task.value["metrics"]?.array ?? []).compactMap { $0.string.map(GLUETable.title) }
+      return "| \(GLUETask(rawValue: task.key)?.title ?? task.key) | \(metrics.joined(separator: " and ")) | "
+        + "\(fixed(task.value["score"]?.double ?? .nan, 4)) | \(fixed(task.value["deviation"]?.double ?? .nan, 4)) | "
+        + "\(task.value["runs"]?.array?.count ?? 0) |"
+    }
+    let mean = "| mean | | \(fixed(json["mean"]?.double ?? .nan, 4)) | | |"
+    return ["GLUE, development sets (means over the seeds):", ""]
+      + ["| task | metric | score | deviation | seeds |", "|---|---|---|---|---|"] + rows + [mean, ""]
   }
 
   /// Figures of other stages, unchanged.
   private var others: String {
     var lines: [String] = []
-    for (stage, file, json) in measured where file != "training.json" && file != "jglue.json" && json["domains"] == nil
-    {
+    let shown: Set = ["training.json", "jglue.json", "glue.json"]
+    for (stage, file, json) in measured where !shown.contains(file) && json["domains"] == nil {
       let rows = Self.rows(json)
       guard !rows.isEmpty else { continue }
       lines += ["Stage `\(stage)`:", "", "| | |", "|---|---|"] + rows + [""]
