@@ -14,6 +14,12 @@ public struct NFKC: Sendable {
   /// half-width ones become ゛ ゜ (ｱﾞ → ア゛).
   public static let cleaning = NFKC(leaving: [], keepsSpacingMarks: true)
 
+  /// Forms C, D and KD of Hugging Face's tokenizers.
+  static let tokenizersC = NFKC(leaving: UnicodeData.words(UnicodeData.unknownToTokenizers), isCanonical: true)
+  static let tokenizersD = NFKC(
+    leaving: UnicodeData.words(UnicodeData.unknownToTokenizers), isCanonical: true, composes: false)
+  static let tokenizersKD = NFKC(leaving: UnicodeData.words(UnicodeData.unknownToTokenizers), composes: false)
+
   /// Per scalar: bit 15 `joins`, bit 14 `changes`, below them the index of its decomposition.
   private(set) var traits: ScalarTable<UInt16>
   /// The scalar may combine with or reorder around what precedes it, so there is no boundary before it.
@@ -24,6 +30,7 @@ public struct NFKC: Sendable {
   /// Whether characters of newer Unicode versions are left unchanged.
   let leavesNewer: Bool
   private let keepsSpacingMarks: Bool
+  private let composes: Bool
   private let classes: ScalarTable<UInt8>
   private let decompositions: [[UInt32]]
   /// The normalized form of a lone character, by the index of its decomposition.
@@ -32,12 +39,16 @@ public struct NFKC: Sendable {
   private let pairs: [UInt64]
   private let composites: [UInt32]
 
-  private init(leaving unknown: [UnicodeData.Word], keepsSpacingMarks: Bool = false) {
+  private init(
+    leaving unknown: [UnicodeData.Word], keepsSpacingMarks: Bool = false, isCanonical: Bool = false,
+    composes: Bool = true
+  ) {
     let left = Set(unknown.flatMap(\.range))
     let marks = UnicodeData.words(UnicodeData.combiningClasses).flatMap { word in
       word.range.filter { !left.contains($0) }.map { ($0...$0, UInt8(word.values[0])) }
     }
-    var parts = UnicodeData.words(UnicodeData.decompositions).filter { !left.contains($0.first) }
+    var parts = UnicodeData.words(isCanonical ? UnicodeData.canonical : UnicodeData.decompositions)
+      .filter { !left.contains($0.first) }
     if keepsSpacingMarks { parts = parts.compactMap(Self.keepingSpacingMark) }
     let compositions = UnicodeData.words(UnicodeData.compositions).filter { !left.contains($0.first) }
       .map { (UInt64($0.values[0]) << 21 | UInt64($0.values[1]), $0.first) }.sorted { $0.0 < $1.0 }
@@ -50,8 +61,10 @@ public struct NFKC: Sendable {
     for (i, word) in parts.enumerated() {
       flat[Int(word.first)] |= UInt16(i + 2) | (joining.contains(word.values[0]) ? Self.joins : 0)
     }
+    if !composes { for c in 0xAC00..<0xAC00 + 11_172 { flat[c] |= Self.changes } }
     leavesNewer = !unknown.isEmpty
     self.keepsSpacingMarks = keepsSpacingMarks
+    self.composes = composes
     classes = ScalarTable(rest: 0, marks)
     decompositions = [[], [0xFFFD]] + parts.map(\.values)
     pairs = compositions.map(\.0)
@@ -117,7 +130,10 @@ extension NFKC {
     }
     if scratch.isEmpty {
       let trait = traits[first]
-      if trait & Self.changes != 0 {
+      if trait & Self.changes != 0, first &- 0xAC00 < 11_172 {
+        decompose(first, into: &scratch)
+        for entry in scratch { UTF8Scanning.append(entry & 0x1F_FFFF, to: &out) }
+      } else if trait & Self.changes != 0 {
         out.append(contentsOf: alone[Int(trait & 0x3FFF)])
       } else {
         out.append(contentsOf: UnsafeBufferPointer(rebasing: text[start..<i]))
@@ -125,7 +141,7 @@ extension NFKC {
       return i
     }
     order(&scratch)
-    compose(&scratch)
+    if composes { compose(&scratch) }
     for entry in scratch { UTF8Scanning.append(entry & 0x1F_FFFF, to: &out) }
     return i
   }
@@ -134,7 +150,7 @@ extension NFKC {
     var scratch: [UInt32] = []
     decompose(scalar, into: &scratch)
     order(&scratch)
-    compose(&scratch)
+    if composes { compose(&scratch) }
     return scratch.map { $0 & 0x1F_FFFF }
   }
 }
