@@ -73,6 +73,7 @@ extension StageRegistry {
     StageDescription(TokenizerEncode.self),
     StageDescription(TokenizerEvaluate.self),
     StageDescription(TokenizerExport.self),
+    StageDescription(TokenizerRead.self),
     StageDescription(TokenizerTrain.self),
     StageDescription(FolderUpload.self),
     StageDescription(S3Upload.self),

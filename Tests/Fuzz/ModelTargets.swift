@@ -23,6 +23,18 @@ let modelTargets: [String: FuzzTarget] = [
   "tokenizer": fileReader("tokenizer.json", samples: [tokenizer], words: modelWords + ["[UNK]", "\"id\":"]) { path in
     _ = try WordPieceTokenizer(path: path)
   },
+  "subwords": fileReader(
+    "tokenizer.json", samples: subwords,
+    words: modelWords + [
+      "\"type\":", "Sequence", "\\\\p{L}+", "(?!", "[^", "{2,}", "<0x0A>", "\"added_tokens\":[", "1e308",
+    ]
+  ) { path in
+    let session = try TokenizerSession(Tokenizer(path: path))
+    var ids = TokenBuffer()
+    let text = Array("a ab  あ漢\u{301} 12 <x>\r\n①e\u{301}".utf8)
+    try text.withUnsafeBufferPointer { try session.encode($0, addingSpecialTokens: true, into: &ids) }
+    for token in try session.encodeWithPlaces(text) { _ = text[token.range] }
+  },
   "tokenizer-settings": textReader(
     samples: [
       #"{"word_tokenizer_type":"mecab","mecab_kwargs":{"mecab_dic":"ipadic"},"added_tokens_decoder":{"0":{"content":"[PAD]"}}}"#
@@ -114,6 +126,25 @@ private let tokenizer: String = {
   ]
   return json.text()
 }()
+
+private let subwords = [
+  #"{"added_tokens":[{"id":4,"content":"<x>","lstrip":true,"rstrip":true,"special":true,"single_word":true}],"#
+    + #""normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Replace","pattern":{"Regex":" {2,}"},"#
+    + #""content":"▁"},{"type":"Prepend","prepend":"▁"}]},"pre_tokenizer":{"type":"Metaspace","replacement":"▁","#
+    + #""prepend_scheme":"first"},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<x>","#
+    + #""type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":"#
+    + #"{"id":"B","type_id":1}}],"special_tokens":{"<x>":{"id":"<x>","ids":[4],"tokens":["<x>"]}}},"model":{"type":"#
+    + #""Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0],["a",-1.5],["ab",-2.25],["▁",-3]]}}"#,
+  #"{"normalizer":{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"#
+    + #""lowercase":true},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"#
+    + #""(?i:'s)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|\\s+(?!\\S)|\\s+"},"behavior":"MergedWithNext","invert":false},"#
+    + #"{"type":"ByteLevel","add_prefix_space":true,"use_regex":true}]},"post_processor":{"type":"RobertaProcessing","#
+    + #""sep":["b",1],"cls":["a",0]},"model":{"type":"BPE","unk_token":"a","fuse_unk":true,"ignore_merges":true,"#
+    + #""vocab":{"a":0,"b":1,"ab":2,"Ġ":3},"merges":["a b"]}}"#,
+  #"{"normalizer":{"type":"Precompiled","precompiled_charsmap":"CAAAAAAEAAAAAAAAeAA="},"pre_tokenizer":{"type":"#
+    + #""Punctuation","behavior":"Contiguous"},"model":{"type":"WordPiece","unk_token":"a","#
+    + #""max_input_chars_per_word":9,"vocab":{"a":0,"b":1}}}"#,
+]
 
 private let checkpoint =
   #"{"format":1,"step":1,"epoch":0,"sampleInEpoch":5,"samples":5,"tokens":50,"seed":"17","schedulePosition":1,"#

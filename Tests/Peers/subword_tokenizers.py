@@ -1,16 +1,16 @@
 """Small tokenizers of many kinds, trained by Hugging Face's tokenizers, to compare with.
 
   python3 subword_tokenizers.py build FOLDER TEXTS   writes FOLDER/NAME.json for each kind, trained on the texts
+  python3 subword_tokenizers.py merges TEXTS SIZE UNIT  the merges learned from words, one a line; of characters or bytes
   python3 subword_tokenizers.py frames TOKENIZER     ids and types of "a" alone and of "a" with "b", with special tokens
 
 TEXTS is a file of texts, each ended by a NUL. Needs: pip install tokenizers.
 """
-import base64
 import json
 import struct
 import sys
 
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
@@ -153,6 +153,19 @@ def build(folder, path):
     json.dump(whole, open(f"{folder}/bytes-whole.json", "w"))
 
 
+def merges(path, size, unit):
+    """Each text is a word."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False) if unit == "bytes"
+        else pre_tokenizers.WhitespaceSplit())
+    tokenizer.train_from_iterator(texts(path), trainers.BpeTrainer(
+        vocab_size=int(size), min_frequency=2, show_progress=False,
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet() if unit == "bytes" else []))
+    return "".join(f"{a} {b}\n" for a, b in json.loads(tokenizer.to_str())["model"]["merges"])
+
+
 def frames(path):
     tokenizer = Tokenizer.from_file(path)
     single, pair = tokenizer.encode("a"), tokenizer.encode("a", "b")
@@ -163,5 +176,7 @@ def frames(path):
 if __name__ == "__main__" and len(sys.argv) > 1:
     if sys.argv[1] == "build":
         build(*sys.argv[2:])
+    elif sys.argv[1] == "merges":
+        sys.stdout.write(merges(*sys.argv[2:]))
     else:
         sys.stdout.write(frames(*sys.argv[2:]))

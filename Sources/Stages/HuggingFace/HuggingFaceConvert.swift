@@ -42,12 +42,26 @@ public struct HuggingFaceConvert: SinglePhaseStage {
     for (name, bytes) in HuggingFaceConfiguration.code(shape.kind) {
       try workspace.write(Self.model, name: name, bytes)
     }
-    var files = HuggingFaceTokenizerFiles(tokenizer)
-    files.maximumLength = shape.maximumLength
-    for (name, bytes) in files.contents { try workspace.write(Self.model, name: name, bytes) }
-    try workspace.write(Self.model, name: "special_tokens_map.json", Array(Self.specialTokens.prettyText().utf8))
+    for (name, bytes) in try files(of: tokenizer, shape, workspace) {
+      try workspace.write(Self.model, name: name, bytes)
+    }
     try write(parts, workspace)
     workspace.metric("parameters", Double(parts.parameters.reduce(0) { $0 + $1.count }))
+  }
+
+  private func files(
+    of tokenizer: Tokenizer, _ shape: ModelShape, _ workspace: Workspace
+  ) throws -> [(name: String, bytes: [UInt8])] {
+    guard let own = tokenizer.wordPiece else {
+      return try PublishedTokenizer(
+        tokenizer, workspace.files(TokenizerInput.role), maximumLength: shape.maximumLength
+      ).files
+    }
+    var files = HuggingFaceTokenizerFiles(own)
+    files.maximumLength = shape.maximumLength
+    return files.contents + [
+      (HuggingFaceTokenizerFiles.specialTokensName, Array(Self.specialTokens.prettyText().utf8))
+    ]
   }
 
   private func write(_ parts: CheckpointParts, _ workspace: Workspace) throws {

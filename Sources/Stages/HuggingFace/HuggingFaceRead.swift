@@ -39,6 +39,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
     let names = [
       HuggingFaceConfiguration.fileName, HuggingFaceTokenizerFiles.tokenizerName,
       HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
+      HuggingFaceTokenizerFiles.specialTokensName,
     ]
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
       names.contains($0.name) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
@@ -92,7 +93,13 @@ public struct HuggingFaceRead: SinglePhaseStage {
     var tokenizer: WordPieceTokenizer
     do {
       guard let read = try readTokenizer(workspace) else { return }
-      tokenizer = read
+      guard let own = read.wordPiece else {
+        for (name, bytes) in try PublishedTokenizer(read, workspace.files(.main)).files {
+          try workspace.write(Self.tokenizer, name: name, bytes)
+        }
+        return
+      }
+      tokenizer = own
     } catch let error as TokenizerError {
       return workspace.warn("tokenizer-not-read", "\(error.message); no tokenizer is written")
     }
@@ -108,9 +115,9 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   /// From tokenizer.json, or from vocab.txt of a BertTokenizer, or of a BertJapaneseTokenizer with MeCab.
-  private func readTokenizer(_ workspace: Workspace) throws -> WordPieceTokenizer? {
+  private func readTokenizer(_ workspace: Workspace) throws -> Tokenizer? {
     if let path = Self.path(HuggingFaceTokenizerFiles.tokenizerName, workspace) {
-      return try WordPieceTokenizer(path: path)
+      return try Tokenizer(path: path)
     }
     guard let path = Self.path(HuggingFaceTokenizerFiles.vocabularyName, workspace) else { return nil }
     let configuration = Self.path(HuggingFaceTokenizerFiles.configurationName, workspace)
@@ -131,7 +138,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
     var tokens: [[UInt8]] = []
     let lines = LineReader(try openSource(path))
     while let line = try lines.next() { tokens.append(Array(line)) }
-    return try WordPieceTokenizer(vocabulary: tokens, settings)
+    return Tokenizer(try WordPieceTokenizer(vocabulary: tokens, settings))
   }
 
   private static func path(_ name: String, _ workspace: Workspace) -> String? {

@@ -23,7 +23,7 @@ extension ModelPretrain.Options {
   /// rotary base, with the dropout of these options and at least their length.
   ///
   /// Sizes come from the model unless their options are set. An option that is set to a different size is an error.
-  func shape(continuing model: ModelShape, _ tokenizer: WordPieceTokenizer) throws -> ModelShape {
+  func shape(continuing model: ModelShape, _ tokenizer: Tokenizer) throws -> ModelShape {
     try refuseOthers(than: model)
     try model.check(tokenizer)
     var shape = model

@@ -85,7 +85,7 @@ extension ModelPretrain {
       let model = try ModelShape(path: "\(folder)/\(ModelShape.fileName)")
       job.shape = try options.shape(continuing: model, tokenizer)
     } else {
-      let padding = tokenizer.special("[PAD]").map { Int($0) }
+      let padding = tokenizer.special(.padding).map { Int($0) }
       job.shape = options.shape(vocabulary: tokenizer.tokens.count, padding: padding ?? 0)
     }
     job.precision = options.precision.resolved(isGPU: engine.usesGPU(options.device))

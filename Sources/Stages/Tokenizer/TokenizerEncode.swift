@@ -15,7 +15,8 @@ public struct TokenizerEncode: Stage {
     @Option(
       "'none': one document per sample; 'concatenate': documents end to end; 'bestfit': several unsplit documents.")
     public var packing = Packing.none
-    @Option("Adds [CLS] before and [SEP] after each document or part.") public var addSpecialTokens = true
+    @Option("Adds the special tokens around each document or part: of BERT, [CLS] before and [SEP] after.") public
+      var addSpecialTokens = true
     @Option("Compression of the shards: none, zstd, zstd:LEVEL, gz or gz:LEVEL.") public var compression = "none"
     @Option("Maximum size of a shard before compression.", in: ByteCount(1 << 10)...ByteCount(1 << 31))
     public var shardBytes = ByteCount(MDSSchema.defaultShardBytes)
@@ -104,6 +105,12 @@ public struct TokenizerEncode: Stage {
   private func encode(_ workspace: Workspace) throws {
     let tokenizer = try TokenizerInput.load(workspace)
     let session = try TokenizerSession(tokenizer, dictionary: options.mecabDictionary)
+    let frame = options.addSpecialTokens ? tokenizer.frame : .plain
+    guard options.sequenceLength == 0 || options.sequenceLength > frame.before.count + frame.after.count else {
+      throw StageError(
+        .options, "sequenceLength", "\(options.sequenceLength) leaves no room for text beside the special tokens",
+        hint: "Set at least \(frame.before.count + frame.after.count + 1).")
+    }
     let isNarrow = tokenizer.tokens.count <= 1 << 16
     let schema = try schema(isNarrow: isNarrow)
     let shards = SealedShards(schema, workspace, Self.sealed, Self.entries)
@@ -115,9 +122,7 @@ public struct TokenizerEncode: Stage {
       try shards.append(row.row, ids: sample.parts.lazy.map { recordHash(names[$0.document]) }, textBytes: 0)
     }
     var packer = SequencePacker(
-      options.packing.mode, length: options.sequenceLength,
-      before: options.addSpecialTokens ? [tokenizer.classification] : [],
-      after: options.addSpecialTokens ? [tokenizer.separator] : [])
+      options.packing.mode, length: options.sequenceLength, before: frame.before, after: frame.after)
     let stream = workspace.documents()
     var document = Document()
     var ids = TokenBuffer()

@@ -13,17 +13,18 @@ enum TokenizerInput {
     let files = context.files(port)
     let tokenizers = files.filter { $0.name == HuggingFaceTokenizerFiles.tokenizerName }
     guard tokenizers.count == 1 else { throw missing }
-    return tokenizers + files.filter { $0.name == HuggingFaceTokenizerFiles.configurationName }
+    let settings = [HuggingFaceTokenizerFiles.configurationName, HuggingFaceTokenizerFiles.specialTokensName]
+    return tokenizers + settings.flatMap { name in files.filter { $0.name == name } }
   }
 
   /// - Parameter files: as returned by `files`.
   static func wordsIdentity(_ files: [ArtifactFile], dictionary: String?) throws -> WordsIdentity {
-    let words = try WordPieceTokenizer(path: try path(files)).words
+    let words = try Tokenizer(path: try path(files)).words
     return WordsIdentity(words: try WordReader.identity(words, dictionary: dictionary))
   }
 
-  static func load(_ workspace: Workspace) throws -> WordPieceTokenizer {
-    try WordPieceTokenizer(path: try path(workspace))
+  static func load(_ workspace: Workspace) throws -> Tokenizer {
+    try Tokenizer(path: try path(workspace))
   }
 
   /// The path of the task's `tokenizer.json`.

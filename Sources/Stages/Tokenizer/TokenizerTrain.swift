@@ -2,17 +2,23 @@ public import PipelineKit
 import ShardKit
 import TextKit
 
-/// Trains a WordPiece vocabulary on documents: counts words in parallel, then merges pairs.
+/// Trains a vocabulary of word pieces, byte pairs or unigrams on documents: counts words in parallel, then learns.
 public struct TokenizerTrain: Stage {
   public struct Options: StageOptions {
+    @Option(
+      "The model: 'wordpiece' as of BERT, 'bpe': byte pairs, 'unigram': the most probable pieces as of SentencePiece.")
+    public var model = Model.wordpiece
     @Option("Number of tokens in the vocabulary.", in: 16...1 << 20) public var vocabularySize = 32_768
     @Option("Number of characters to keep, the most frequent first.", in: 1...1 << 19) public var alphabetLimit = 7_000
-    @Option("Minimum occurrences of a pair that is merged.", in: 1...1 << 40) public var minimumFrequency = 2
+    @Option("Minimum occurrences of a pair that is merged; not for unigrams.", in: 1...1 << 40) public
+      var minimumFrequency = 2
     @Option(
-      "How text is split into words: 'scripts' at white space, punctuation and script changes, 'mecab' into morphemes; "
-        + "'uncased' as BERT's, in lower case without accents, 'cased' with them."
+      "How text is split into words. For wordpiece: 'scripts' at white space, punctuation and script changes, 'mecab' into "
+        + "morphemes, 'uncased' as BERT's, in lower case without accents, 'cased' with them. For bpe and unigram: "
+        + "'metaspace' at spaces, written ▁. For bpe: 'bytes' by a pattern, into bytes. null: scripts for wordpiece, "
+        + "metaspace for the others."
     )
-    public var preTokenizer = PreTokenizer.scripts
+    public var preTokenizer: PreTokenizer? = nil
     @Option("Folder of the MeCab dictionary. null: the system default.") public var mecabDictionary: String? = nil
     @Option("The first tokens of the vocabulary. They must include [UNK], [CLS] and [SEP].")
     public var specialTokens = WordPieceTrainer.bertTokens
@@ -21,6 +27,10 @@ public struct TokenizerTrain: Stage {
     @Option(
       "Adds both a word-initial and a continuation token for each character, so that known characters always encode.")
     public var seedAlphabet = true
+    @Option("Adds tokens for the 256 bytes, with which metaspace writes what it does not know instead of [UNK].")
+    public var byteFallback = true
+    @Option("Characters of the longest token of bpe and unigram; for 'bytes' three times as many bytes.", in: 1...64)
+    public var longestToken = 16
     @Option("Maximum sequence length of models, recorded in the tokenizer's configuration.", in: 8...1 << 24)
     public var maximumLength = 512
     @Option(
@@ -35,22 +45,40 @@ public struct TokenizerTrain: Stage {
     public init() {}
   }
 
+  public enum Model: String, CaseIterable, OptionChoice { case wordpiece, bpe, unigram }
+
   public enum PreTokenizer: String, CaseIterable, OptionChoice {
-    case scripts, mecab, uncased, cased
+    case scripts, mecab, uncased, cased, metaspace, bytes
     var words: WordPieceTokenizer.Words {
       switch self {
-      case .scripts: .scripts
       case .mecab: .mecab
       case .uncased: .uncased
       case .cased: .cased
+      case .scripts, .metaspace, .bytes: .scripts
+      }
+    }
+    /// nil for WordPiece.
+    var format: SubwordFormat? {
+      switch self {
+      case .scripts, .mecab, .uncased, .cased: nil
+      case .metaspace: .metaspace
+      case .bytes: .bytes
+      }
+    }
+
+    static func choices(for model: Model) -> [PreTokenizer] {
+      switch model {
+      case .wordpiece: [.scripts, .mecab, .uncased, .cased]
+      case .bpe: [.metaspace, .bytes]
+      case .unigram: [.metaspace]
       }
     }
   }
 
   public static let name = "tokenizer.train"
-  public static let revision = 2
+  public static let revision = 3
   public static let summary =
-    "Trains a WordPiece vocabulary and writes tokenizer.json, vocab.txt and their configuration."
+    "Trains a vocabulary of word pieces, byte pairs or unigrams and writes tokenizer.json and its configuration."
   static let documents = Input<Documents>("documents", "The texts to train on.")
   static let counts = Output<Intermediate>("counts", "Counted words, in sorted runs.", hidden: true)
   static let tokenizer = Output<TokenizerFiles>(
@@ -60,16 +88,26 @@ public struct TokenizerTrain: Stage {
   public enum Phase: String, StagePhase { case count, train }
 
   public static func options(of phase: Phase) -> Set<String>? {
-    phase == .count ? ["preTokenizer", "mecabDictionary"] : nil
+    phase == .count ? ["model", "preTokenizer", "mecabDictionary"] : nil
   }
 
   let options: Options
+  let preTokenizer: PreTokenizer
 
-  public init(options: Options) { self.options = options }
+  public init(options: Options) {
+    self.options = options
+    preTokenizer = options.preTokenizer ?? PreTokenizer.choices(for: options.model)[0]
+  }
 
   public var namedFiles: [String: InputFiles] { dictionaryFiles(options.mecabDictionary) }
 
   public func validate() throws {
+    let choices = PreTokenizer.choices(for: options.model)
+    guard choices.contains(preTokenizer) else {
+      throw StageError(
+        .options, "preTokenizer", "'\(preTokenizer.rawValue)' does not go with the model '\(options.model.rawValue)'",
+        hint: "Use \(choices.map(\.rawValue).joined(separator: " or ")).")
+    }
     for token in ["[UNK]", "[CLS]", "[SEP]"] where !options.specialTokens.contains(token) {
       throw StageError(.options, "specialTokens", "\(token) is missing")
     }
@@ -82,7 +120,7 @@ public struct TokenizerTrain: Stage {
     switch phase {
     case .count:
       let words = WordsIdentity(
-        words: try WordReader.identity(options.preTokenizer.words, dictionary: options.mecabDictionary))
+        words: try WordReader.identity(preTokenizer.words, dictionary: options.mecabDictionary))
       return try TaskPlan.grouped(
         context.files(Self.documents), bytes: 64 << 20, memoryBytes: options.countingMemory.bytes * 3 / 2
       ).map { try $0.with(payload: words) }
@@ -90,7 +128,7 @@ public struct TokenizerTrain: Stage {
       return [
         TaskPlan(
           key: "vocabulary", inputs: [.main: context.files(Self.counts)],
-          memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8)
+          memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8 + learningBytes)
       ]
     }
   }
@@ -102,16 +140,19 @@ public struct TokenizerTrain: Stage {
     }
   }
 
+  /// Besides the words: the pieces of a unigram vocabulary, their trie and their frequencies.
+  private var learningBytes: Int { options.model == .unigram ? 512 << 20 : 0 }
+
   // MARK: Counting
 
   private func count(_ workspace: Workspace) throws {
-    let reader = try WordReader(options.preTokenizer.words, dictionary: options.mecabDictionary)
+    let split = try words()
     let stream = workspace.documents()
     var words = WordCounts()
     var document = Document()
     var runs = 0
     while try stream.next(&document) {
-      try document.text.withUnsafeBufferPointer { try reader.forEachWord($0) { words.add($0) } }
+      try document.text.withUnsafeBufferPointer { try split($0) { words.add($0) } }
       workspace.consume(bytes: document.text.count)
       // Hash tables double when they grow.
       if words.memoryBytes > options.countingMemory.bytes / 2 {
@@ -121,6 +162,16 @@ public struct TokenizerTrain: Stage {
       }
     }
     if words.count > 0 { try spill(words, run: runs, workspace) }
+  }
+
+  /// What splits a text into words.
+  private func words() throws -> (UnsafeBufferPointer<UInt8>, (UnsafeBufferPointer<UInt8>) -> Void) throws -> Void {
+    if let format = preTokenizer.format {
+      let reader = try SubwordReader(format)
+      return { try reader.forEachWord($0, $1) }
+    }
+    let reader = try WordReader(preTokenizer.words, dictionary: options.mecabDictionary)
+    return { try reader.forEachWord($0, $1) }
   }
 
   private func spill(_ words: borrowing WordCounts, run: Int, _ workspace: Workspace) throws {
@@ -143,33 +194,17 @@ public struct TokenizerTrain: Stage {
         "\(words.droppedWords) distinct words with fewer than \(words.minimumCount) occurrences were left out to stay "
           + "within trainingMemory (\(options.trainingMemory)); characters are counted in all words")
     }
-    var trainer = WordPieceTrainer()
-    trainer.vocabularySize = options.vocabularySize
-    trainer.alphabetLimit = options.alphabetLimit
-    trainer.minimumFrequency = Int64(options.minimumFrequency)
-    let unused = (0..<options.unusedTokens).map { "[unused\($0)]" }
-    trainer.specialTokens = options.specialTokens + unused
-    trainer.seedsAlphabet = options.seedAlphabet
-    let result = try trainer.train(words) { try workspace.control.check() }
-    workspace.metric("tokens", Double(result.tokens.count))
-    workspace.metric("characters", Double(result.alphabet))
-    workspace.metric("merges", Double(result.merges))
-    if result.tokens.count < options.vocabularySize {
-      workspace.warn(
-        "vocabulary-not-full",
-        "the texts yield only \(result.tokens.count) of the \(options.vocabularySize) requested tokens")
+    switch options.model {
+    case .wordpiece: try trainWordPieces(words, workspace)
+    case .bpe: try trainBytePairs(words, workspace)
+    case .unigram: try trainUnigrams(words, workspace)
     }
-    var tokenizer = try WordPieceTokenizer(
-      tokens: result.tokens, specialTokens: trainer.specialTokens, words: options.preTokenizer.words)
-    let reader = try WordReader(options.preTokenizer.words, dictionary: options.mecabDictionary)
-    if let dictionary = reader.dictionary { tokenizer.dictionary = MeCabRequirement(dictionary) }
-    var files = HuggingFaceTokenizerFiles(tokenizer)
-    files.maximumLength = options.maximumLength
-    for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }
   }
 
   private func merged(_ workspace: Workspace) throws -> TrainingWords {
-    var words = TrainingWords(memoryBytes: options.trainingMemory.bytes)
+    var words = TrainingWords(
+      memoryBytes: options.trainingMemory.bytes, bytesPerSymbol: options.model == .unigram ? 12 : 9,
+      readsBytes: preTokenizer == .bytes)
     var sinceCheck = 0
     var stop: (any Error)?
     try WordCountRuns.merge(

@@ -15,6 +15,9 @@ enum ByteAlphabet {
     return scalars
   }()
 
+  /// All bytes, by their characters.
+  static let order = (UInt32(0)...255).sorted { scalars[Int($0)] < scalars[Int($1)] }
+
   private static let bytes = Dictionary(
     uniqueKeysWithValues: scalars.enumerated().map { ($1, UInt8($0)) })
 

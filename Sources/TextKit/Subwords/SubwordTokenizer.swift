@@ -25,6 +25,8 @@ public struct SubwordTokenizer: Sendable {
   let rawTokens: AddedTokens
   let normalizedTokens: AddedTokens
   let model: Model
+  private let scalars: Set<UInt32>
+  private let fallsBackToBytes: Bool
   /// Texts are bytes, and tokens are written with one character for each.
   public let readsBytes: Bool
 
@@ -46,6 +48,8 @@ public struct SubwordTokenizer: Sendable {
     var vocabulary = try SubwordVocabulary(json["model"] ?? .null, readsBytes: readsBytes)
     let added = try vocabulary.add(json["added_tokens"]?.array ?? [])
     tokens = vocabulary.tokens
+    scalars = Set(tokens.lazy.flatMap { String(decoding: $0, as: UTF8.self).unicodeScalars.lazy.map(\.value) })
+    fallsBackToBytes = json["model"]?["byte_fallback"] == true
     unknown = vocabulary.unknown
     model = vocabulary.model
     specialTokens = added.filter(\.isSpecial).map { .init(id: $0.id, content: $0.content) }
@@ -61,6 +65,9 @@ public struct SubwordTokenizer: Sendable {
     normalizedTokens = AddedTokens(normalized)
     frame = try TokenFrame(json["post_processor"] ?? .null, tokenCount: tokens.count)
   }
+
+  /// Whether a token has the scalar, or tokens stand for bytes.
+  func knows(_ scalar: UInt32) -> Bool { readsBytes || fallsBackToBytes || scalars.contains(scalar) }
 
   private static func normalize(_ text: [UInt8], _ steps: [TextNormalizer]) throws(TokenizerError) -> [UInt8] {
     var form = TextForm(), spare = TextForm()

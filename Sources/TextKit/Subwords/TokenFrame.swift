@@ -27,11 +27,16 @@ public struct TokenFrame: Equatable, Sendable {
   }
 
   /// Special tokens before a single text.
-  public var before: [UInt32] { Self.ids(single.prefix { $0 != single.first(where: \.isText) }) }
+  public var before: [UInt32] { Self.ids(single.prefix { !$0.isText }) }
   /// Special tokens behind a single text.
   public var after: [UInt32] { Self.ids(single.reversed().prefix { !$0.isText }.reversed()) }
   /// Special tokens of a pair.
   public var pairSpecials: Int { Self.ids(pair).count }
+
+  /// Special tokens of a pair before its second text.
+  public var secondOffset: Int {
+    Self.ids(pair.prefix { part in if case .second = part { false } else { true } }).count
+  }
 
   private static func ids(_ parts: some Sequence<Part>) -> [UInt32] {
     parts.flatMap { part -> [UInt32] in if case .special(let ids, _) = part { ids } else { [] } }
@@ -39,6 +44,13 @@ public struct TokenFrame: Equatable, Sendable {
 }
 
 extension TokenFrame.Part {
+  /// The type of its tokens, which tells the texts of a pair apart.
+  public var type: Int {
+    switch self {
+    case .first(let type), .second(let type), .special(_, let type): type
+    }
+  }
+
   fileprivate var isText: Bool { if case .special = self { false } else { true } }
 }
 

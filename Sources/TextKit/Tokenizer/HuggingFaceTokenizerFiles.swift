@@ -8,6 +8,7 @@ public struct HuggingFaceTokenizerFiles: Sendable {
   public static let tokenizerName = "tokenizer.json"
   public static let vocabularyName = "vocab.txt"
   public static let configurationName = "tokenizer_config.json"
+  public static let specialTokensName = "special_tokens_map.json"
 
   public let tokenizer: WordPieceTokenizer
   /// The maximum input length of models made for this tokenizer.
@@ -109,15 +110,14 @@ extension WordPieceTokenizer {
   /// file is never read with another meaning.
   /// - Throws: `ShardError` if a file cannot be read; `TokenizerError` if it is not JSON or has unsupported settings.
   public init(path: String) throws {
-    let text = try openSource(path).readAll(limit: 256 << 20)
-    let json: JSONValue
-    do { json = try JSONValue.parse(text).value } catch {
-      throw TokenizerError("\(path) is not valid JSON at byte \(error.offset): \(error.message)")
-    }
-    do { try self.init(json) } catch {
-      throw TokenizerError("\(path): \(error.message)", hint: error.hint)
-    }
+    self = try TokenizerFile.read(path) { (json) throws(TokenizerError) in try WordPieceTokenizer(json) }
     try readDictionary(beside: path)
+  }
+
+  /// Whether a file is one that `HuggingFaceTokenizerFiles` writes, not any other of WordPiece.
+  static func isOwn(_ json: JSONValue) -> Bool {
+    json["model"]?["type"] == "WordPiece" && json["normalizer"] == HuggingFaceTokenizerFiles.normalizer
+      && Words.allCases.contains { HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"] }
   }
 
   init(_ json: JSONValue) throws(TokenizerError) {

@@ -3,10 +3,13 @@ struct PairMerging: ~Copyable {
   private(set) var tokens: TokenList
   private(set) var merges = 0
   private(set) var lastCount: Int64 = 0
+  /// The merged pairs, in order.
+  private(set) var pairs: [(first: UInt32, second: UInt32)] = []
 
   private let sequence: SymbolSequence
   private let limit: Int
   private let minimumFrequency: Int64
+  private let longest: UInt32
   private var counts: PairCounts
   private var queue: MergeQueue
   private var blocks: PlaceBlocks
@@ -17,8 +20,14 @@ struct PairMerging: ~Copyable {
   private var foundPlaces: [UInt32] = []
   private var foundSlots: [UInt32] = []
 
-  /// `limit`: the maximum number of tokens.
-  init(_ sequence: consuming SymbolSequence, _ tokens: TokenList, limit: Int, _ minimumFrequency: Int64) {
+  /// - Parameters:
+  ///   - limit: the maximum number of tokens.
+  ///   - longest: symbols of the longest token.
+  init(
+    _ sequence: consuming SymbolSequence, _ tokens: TokenList, limit: Int, _ minimumFrequency: Int64,
+    longest: UInt32 = .max
+  ) {
+    self.longest = longest
     self.tokens = tokens
     self.limit = limit
     around = MergeNeighbors(symbols: limit)
@@ -51,11 +60,13 @@ struct PairMerging: ~Copyable {
   private mutating func merge(_ pair: MergeCandidate) {
     let token = tokens.merged(pair.first, pair.second)
     let length = tokens.lengths[Int(pair.first)] + tokens.lengths[Int(pair.second)]
+    guard length <= longest else { return }
     let existing = tokens.id(token)
     // A word of '#' characters can spell a token of another length; its positions would not match.
     if let existing, tokens.lengths[Int(existing)] != length { return }
     let id = tokens.append(token, characters: length)
     merges += 1
+    pairs.append((pair.first, pair.second))
     lastCount = pair.count
     replace(pair, by: id, wholeWords: repeated.contains(pair.key))
     enqueue(pair, id)

@@ -2,6 +2,8 @@
 struct AlphabetSymbols {
   static let none = UInt32.max
   var first = [UInt32](repeating: none, count: Int(UTF8Scanning.malformed) + 1)
+  /// Words are read as bytes, whose symbols are at their values.
+  var readsBytes = false
   var rest = [UInt32](repeating: none, count: Int(UTF8Scanning.malformed) + 1)
 }
 
@@ -68,9 +70,13 @@ struct SymbolSequence: ~Copyable {
       var start = 0
       for (i, end) in words.ends.enumerated() {
         scratch.removeAll(keepingCapacity: true)
-        UTF8Scanning.forEachScalar(UnsafeBufferPointer(rebasing: arena[start..<end])) { scalar, at, _ in
-          let id = at == 0 ? alphabet.first[Int(scalar)] : alphabet.rest[Int(scalar)]
-          if id != AlphabetSymbols.none { scratch.append(id) }
+        if alphabet.readsBytes {
+          for byte in arena[start..<end] { scratch.append(alphabet.rest[Int(byte)]) }
+        } else {
+          UTF8Scanning.forEachScalar(UnsafeBufferPointer(rebasing: arena[start..<end])) { scalar, at, _ in
+            let id = at == 0 ? alphabet.first[Int(scalar)] : alphabet.rest[Int(scalar)]
+            if id != AlphabetSymbols.none { scratch.append(id) }
+          }
         }
         body(i, scratch)
         start = end

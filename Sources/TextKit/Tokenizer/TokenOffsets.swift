@@ -9,13 +9,17 @@ public struct TokenOffset: Equatable, Sendable {
   }
 }
 
-extension TokenizerSession {
-  /// The same ids as `encode`, each with its position in the raw text: for answers and labels that are spans of a text.
-  ///
-  /// A token's range covers the characters whose normalized form it contains; an unknown token covers its complete
-  /// word. Slower than `encode`; for the small texts of evaluation.
-  /// - Throws: `TokenizerError` if MeCab, where it is used, cannot read the text.
-  public func encodeWithPlaces(_ text: [UInt8]) throws(TokenizerError) -> [TokenOffset] {
+/// Encodes with the places of the tokens in the raw text.
+struct PlacedWords {
+  private let tokenizer: WordPieceTokenizer
+  private let reader: WordReader
+
+  init(_ tokenizer: WordPieceTokenizer, _ reader: WordReader) {
+    self.tokenizer = tokenizer
+    self.reader = reader
+  }
+
+  func encode(_ text: [UInt8]) throws(TokenizerError) -> [TokenOffset] {
     var tokens: [TokenOffset] = []
     let result = text.withUnsafeBufferPointer { text in
       Result { () throws(TokenizerError) in
@@ -43,7 +47,7 @@ extension TokenizerSession {
     var at = 0
     let result = form.bytes.withUnsafeBufferPointer { normal in
       Result { () throws(TokenizerError) in
-        try forEachWord(normal) { word in
+        try reader.forEachWord(normalized: normal) { word in
           // Words come in order, with only separators between them.
           guard let found = Self.find(word, in: normal, from: at) else { return }
           ids.removeAll()

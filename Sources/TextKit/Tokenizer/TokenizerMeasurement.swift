@@ -9,7 +9,7 @@ public struct TokenizerMeasurement: Equatable, Sendable {
   public var characters = 0
   public var words = 0
   public var tokens = 0
-  /// Words that became one unknown token.
+  /// Words that became one unknown token; of tokenizers other than WordPiece, unknown tokens.
   public var unknownWords = 0
   /// Characters in words that occur in no token of the vocabulary, with their counts.
   public var unknownScalars: [UInt32: Int] = [:]
@@ -100,14 +100,14 @@ extension TokenizerMeasurement: JSONRecord {
 /// Measures a tokenizer on one text after another; not thread-safe.
 public final class TokenizerMeter {
   public private(set) var measurement = TokenizerMeasurement()
-  private let tokenizer: WordPieceTokenizer
+  private let tokenizer: Tokenizer
   private let session: TokenizerSession
   private let reader: WordReader
   private var ids = TokenBuffer()
 
   /// Loads MeCab, if the tokenizer uses it.
   /// - Throws: what `TokenizerSession` throws.
-  public init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil) throws(TokenizerError) {
+  public init(_ tokenizer: Tokenizer, dictionary: String? = nil) throws(TokenizerError) {
     self.tokenizer = tokenizer
     session = try TokenizerSession(tokenizer, dictionary: dictionary)
     reader = try WordReader(tokenizer.words, dictionary: dictionary)
@@ -122,7 +122,7 @@ public final class TokenizerMeter {
     measurement.bytes += text.count
     measurement.tokens += ids.count
     let unknown = tokenizer.unknown
-    for id in ids.ids where id == unknown { measurement.unknownWords += 1 }
+    if let unknown { for id in ids.ids where id == unknown { measurement.unknownWords += 1 } }
     try reader.forEachWord(text) { word in
       measurement.words += 1
       UTF8Scanning.forEachScalar(word) { scalar, _, _ in

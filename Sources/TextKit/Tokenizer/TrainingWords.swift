@@ -21,8 +21,16 @@ public struct TrainingWords: ~Copyable {
   public private(set) var droppedWords = 0
   public private(set) var occurrences: Int64 = 0
 
-  public init(memoryBytes: Int = 1 << 30) {
+  private let bytesPerSymbol: Int
+  private let readsBytes: Bool
+
+  /// - Parameters:
+  ///   - bytesPerSymbol: what training takes in addition for each symbol of a word.
+  ///   - readsBytes: whether symbols are bytes instead of characters.
+  public init(memoryBytes: Int = 1 << 30, bytesPerSymbol: Int = 9, readsBytes: Bool = false) {
     memoryLimit = memoryBytes
+    self.bytesPerSymbol = bytesPerSymbol
+    self.readsBytes = readsBytes
     scalarCounts = [Int64](repeating: 0, count: Int(UTF8Scanning.malformed) + 1)
   }
 
@@ -42,7 +50,7 @@ public struct TrainingWords: ~Copyable {
     ends.append(arena.count)
     counts.append(count)
     // The word itself with its end and count; later, a symbol and a list position per character.
-    let bytes = word.count + 16 + 9 * scalars
+    let bytes = word.count + 16 + bytesPerSymbol * (readsBytes ? word.count : scalars)
     cost += bytes
     costOfCount[min(Int(count), costOfCount.count - 1)] += bytes
     if cost > memoryLimit { dropRarest() }

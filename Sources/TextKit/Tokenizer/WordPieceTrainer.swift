@@ -33,7 +33,7 @@ public struct WordPieceTrainer: Sendable {
   /// Consumes the words. `checkpoint` is called periodically so that the work can be stopped.
   /// - Throws: `TokenizerError` if the characters exceed `vocabularySize`; what `checkpoint` throws.
   public func train(_ words: consuming TrainingWords, checkpoint: () throws -> Void = {}) throws -> Result {
-    let alphabet = alphabet(words.scalarCounts)
+    let alphabet = words.alphabet(limit: alphabetLimit)
     var tokens = TokenList()
     for token in specialTokens { tokens.append(Array(token.utf8)) }
     var symbols = AlphabetSymbols()
@@ -51,13 +51,6 @@ public struct WordPieceTrainer: Sendable {
     try merging.run(checkpoint)
     return Result(
       tokens: merging.tokens.all, alphabet: alphabet.count, merges: merging.merges, lastCount: merging.lastCount)
-  }
-
-  /// The kept scalars by code point.
-  private func alphabet(_ counts: [Int64]) -> [UInt32] {
-    let seen = (0..<UTF8Scanning.malformed).filter { counts[Int($0)] > 0 }
-    let kept = seen.sorted { (counts[Int($1)], $0) < (counts[Int($0)], $1) }.prefix(alphabetLimit)
-    return kept.sorted()
   }
 
   private func insideScalars(_ words: borrowing TrainingWords) -> Set<UInt32> {
@@ -83,6 +76,10 @@ struct TokenList {
   /// Characters of a token, without the prefix: the number of positions it takes in the sequence.
   private(set) var lengths: [UInt32] = []
   private var ids: [[UInt8]: UInt32] = [:]
+  /// What tokens inside a word start with, which merging takes off; nil if nothing.
+  private let joint: [UInt8]?
+
+  init(joint: [UInt8]? = Self.prefix) { self.joint = joint }
 
   var count: Int { all.count }
 
@@ -93,8 +90,7 @@ struct TokenList {
     let id = UInt32(all.count)
     ids[token] = id
     all.append(token)
-    let body = token.starts(with: Self.prefix) ? Array(token.dropFirst(2)) : token
-    lengths.append(characters ?? UInt32(body.withUnsafeBufferPointer { UTF8Scanning.scalarCount($0) }))
+    lengths.append(characters ?? UInt32(body(token).withUnsafeBufferPointer { UTF8Scanning.scalarCount($0) }))
     return id
   }
 
@@ -106,8 +102,12 @@ struct TokenList {
 
   /// The token that the pair merges to, without the `##` of the second.
   func merged(_ first: UInt32, _ second: UInt32) -> [UInt8] {
-    let second = all[Int(second)]
-    return all[Int(first)] + (second.starts(with: Self.prefix) ? Array(second.dropFirst(2)) : second)
+    all[Int(first)] + body(all[Int(second)])
+  }
+
+  private func body(_ token: [UInt8]) -> [UInt8] {
+    guard let joint, token.starts(with: joint) else { return token }
+    return Array(token.dropFirst(joint.count))
   }
 
   func id(_ token: [UInt8]) -> UInt32? { ids[token] }

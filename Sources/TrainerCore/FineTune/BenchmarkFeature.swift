@@ -58,7 +58,7 @@ struct FeatureMaker {
   private func windows(_ passage: BenchmarkExample.Passage, _ number: Int) throws -> [BenchmarkFeature] {
     let question = try encoder.ids(passage.question).prefix(Self.maximumQuestion)
     let tokens = try encoder.session.encodeWithPlaces(passage.context)
-    let room = encoder.maximumLength - question.count - 3
+    let room = encoder.maximumLength - question.count - encoder.pairSpecials
     guard room > 0 else { return [] }
     let answer = Self.tokens(of: passage.answers[0].range, tokens)
     var out: [BenchmarkFeature] = []
@@ -66,7 +66,7 @@ struct FeatureMaker {
     while true {
       let window = start..<min(start + room, tokens.count)
       let ids = tokens[window].map { Int32($0.id) }
-      let contextStart = question.count + 2
+      let contextStart = question.count + encoder.secondOffset
       var targets = [0.0, 0.0]
       if let answer, window.contains(answer.lowerBound), window.contains(answer.upperBound) {
         targets = [answer.lowerBound, answer.upperBound].map { Double($0 - start + contextStart) }

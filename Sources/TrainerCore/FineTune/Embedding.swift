@@ -23,7 +23,7 @@ public final class Embedding {
     try engine.setThreads(max(1, job.threads))
     let shape = try ModelShape(path: "\(job.checkpoint)/\(ModelShape.fileName)")
     self.shape = shape
-    let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
+    let tokenizer = try Tokenizer(path: job.tokenizer)
     try shape.check(tokenizer)
     sequences = try SequenceEncoder(
       tokenizer, dictionary: job.dictionary,

@@ -20,7 +20,7 @@ public final class FineTuning {
     device = job.device == "cpu" ? .cpu : .cuda(0)
     try engine.setThreads(max(1, job.threads))
     shape = try Self.shape(job)
-    let tokenizer = try WordPieceTokenizer(path: job.tokenizer)
+    let tokenizer = try Tokenizer(path: job.tokenizer)
     try shape.check(tokenizer)
     maker = FeatureMaker(
       encoder: try SequenceEncoder(

@@ -4,7 +4,7 @@ import TextKit
 /// An input of a model, with special tokens.
 struct TokenSequence: Equatable, Sendable {
   var ids: [Int32] = []
-  /// 0 up to the first [SEP], 1 after it.
+  /// Of BERT: 0 up to the first [SEP], 1 after it.
   var types: [Int32] = []
 }
 
@@ -13,16 +13,29 @@ extension ModelShape {
   func length(atMost wanted: Int) -> Int { kind == .bert ? min(wanted, maximumLength) : wanted }
 }
 
-/// Encodes texts and pairs as transformers' BERT tokenizers do, truncated to a length.
+/// Encodes texts and pairs as transformers does, with the tokenizer's special tokens, truncated to a length.
 struct SequenceEncoder {
   let session: TokenizerSession
   let maximumLength: Int
+  private let frame: TokenFrame
+  /// Special tokens of a single text, and of a pair.
+  private let singleSpecials: Int
+  let pairSpecials: Int
+  /// Where the second text of a pair starts, without the length of the first.
+  let secondOffset: Int
 
-  private var tokenizer: WordPieceTokenizer { session.tokenizer }
-
-  init(_ tokenizer: WordPieceTokenizer, dictionary: String? = nil, maximumLength: Int) throws {
+  init(_ tokenizer: Tokenizer, dictionary: String? = nil, maximumLength: Int) throws {
     session = try TokenizerSession(tokenizer, dictionary: dictionary)
     self.maximumLength = maximumLength
+    frame = tokenizer.frame
+    guard (frame.single + frame.pair).allSatisfy({ (0...1).contains($0.type) }) else {
+      throw TokenizerError(
+        "the tokenizer's post_processor has types other than 0 and 1, which models have no rows for",
+        hint: "Set its type_id to 0 or 1.")
+    }
+    singleSpecials = frame.before.count + frame.after.count
+    pairSpecials = frame.pairSpecials
+    secondOffset = frame.secondOffset
   }
 
   func ids(_ text: String) throws -> [Int32] {
@@ -34,13 +47,13 @@ struct SequenceEncoder {
 
   /// `[CLS] a [SEP]`
   func text(_ text: String) throws -> TokenSequence {
-    sequence(Array(try ids(text).prefix(maximumLength - 2)), nil)
+    sequence(Array(try ids(text).prefix(max(0, maximumLength - singleSpecials))), nil)
   }
 
   /// `[CLS] a [SEP] b [SEP]`; a pair that is too long loses tokens at the end of its longer part.
   func pair(_ a: String, _ b: String) throws -> TokenSequence {
     var first = try ids(a), second = try ids(b)
-    while first.count + second.count > maximumLength - 3 {
+    while first.count + second.count > max(0, maximumLength - pairSpecials) {
       if first.count > second.count { first.removeLast() } else { second.removeLast() }
     }
     return sequence(first, second)
@@ -53,11 +66,16 @@ struct SequenceEncoder {
 
   func sequence(_ first: some Collection<Int32>, _ second: (some Collection<Int32>)?) -> TokenSequence {
     var out = TokenSequence()
-    out.ids = [Int32(tokenizer.classification)] + first + [Int32(tokenizer.separator)]
-    out.types = [Int32](repeating: 0, count: out.ids.count)
-    if let second {
-      out.ids += second + [Int32(tokenizer.separator)]
-      out.types += [Int32](repeating: 1, count: second.count + 1)
+    func add(_ ids: some Collection<Int32>, _ type: Int) {
+      out.ids += ids
+      out.types += repeatElement(Int32(type), count: ids.count)
+    }
+    for part in second == nil ? frame.single : frame.pair {
+      switch part {
+      case .special(let ids, let type): add(ids.map { Int32($0) }, type)
+      case .first(let type): add(first, type)
+      case .second(let type): if let second { add(second, type) }
+      }
     }
     return out
   }

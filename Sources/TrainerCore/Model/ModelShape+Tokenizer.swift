@@ -5,19 +5,20 @@ extension ModelShape {
   /// Checks that the tokenizer has the special tokens that a masked language model needs, and no id beyond the
   /// embedding's rows.
   /// - Throws: `TorchError` (`file`) if it does not fit.
-  public func check(_ tokenizer: WordPieceTokenizer) throws(TorchError) {
+  public func check(_ tokenizer: Tokenizer) throws(TorchError) {
     guard tokenizer.tokens.count <= vocabularySize else {
       throw TorchError(
         .file, "inputs.tokenizer",
         "has \(tokenizer.tokens.count) tokens, the model has rows for \(vocabularySize)",
         hint: "Wire the tokenizer that the model was trained with.")
     }
-    for (token, id) in [("[PAD]", padding), ("[MASK]", nil)] {
-      let place = tokenizer.tokens.firstIndex(of: Array(token.utf8))
+    for (role, name, id) in [(Tokenizer.Role.padding, "[PAD]", padding), (.mask, "[MASK]", nil)] {
+      let place = tokenizer.special(role).map { Int($0) }
       guard let place, id == nil || place == id else {
+        let given = place.map { String(decoding: tokenizer.tokens[$0], as: UTF8.self) } ?? name
         throw TorchError(
           .file, "inputs.tokenizer",
-          place.map { "has \(token) as id \($0), the model pads with \(padding)" } ?? "lacks \(token)",
+          place.map { "has \(given) as id \($0), the model pads with \(padding)" } ?? "lacks \(name)",
           hint: "Wire the tokenizer that the model was trained with.")
       }
     }

@@ -75,7 +75,7 @@ struct BaselineTests {
     let harness = try model.read()
     let tokenizer = try WordPieceTokenizer(path: try folder(harness, "tokenizer") + "/tokenizer.json")
     #expect(tokenizer.dictionary.name == "unidic_lite")
-    let encoder = try SequenceEncoder(tokenizer, dictionary: model.dictionary, maximumLength: 512)
+    let encoder = try SequenceEncoder(Tokenizer(tokenizer), dictionary: model.dictionary, maximumLength: 512)
     let reader = try WordReader(.mecab, dictionary: model.dictionary)
     var words = "", ids = ""
     for text in model.sentences {

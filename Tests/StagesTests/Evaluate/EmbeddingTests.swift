@@ -52,7 +52,7 @@ struct EmbeddingTests {
     job.tokenizer = model.folder + "/tokenizer.json"
     job.pooling = pooling
     let embedding = try Embedding(job, engine: testEngine!)
-    let encoder = try SequenceEncoder(model.tokenizer, maximumLength: 40)
+    let encoder = try SequenceEncoder(Tokenizer(model.tokenizer), maximumLength: 40)
     let texts = try ["東京", "大阪名古屋、横浜。札幌", "京"].map { try encoder.text($0) }
     let together = try embedding.embed(texts)
     for (place, text) in texts.enumerated() {

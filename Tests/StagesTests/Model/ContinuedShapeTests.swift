@@ -7,11 +7,12 @@ import Testing
 @testable import Stages
 
 @Suite struct ContinuedShapeTests {
-  private func tokenizer(_ size: Int, padding: Int) throws -> WordPieceTokenizer {
+  private func tokenizer(_ size: Int, padding: Int) throws -> Tokenizer {
     var tokens = ["[UNK]", "[CLS]", "[SEP]", "[MASK]"] + (0..<(size - 5)).map { "t\($0)" }
     tokens.insert("[PAD]", at: padding)
-    return try WordPieceTokenizer(
-      tokens: tokens.map { Array($0.utf8) }, specialTokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    return Tokenizer(
+      try WordPieceTokenizer(
+        tokens: tokens.map { Array($0.utf8) }, specialTokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]))
   }
 
   private func model(_ kind: ModelShape.Kind) -> ModelShape {

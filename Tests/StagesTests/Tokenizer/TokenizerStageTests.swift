@@ -5,6 +5,7 @@ import TestKit
 import TextKit
 import Testing
 
+private let huggingFace = PeerScript("huggingface_tokenizers.py")
 private let streaming = PeerScript("mosaicml_streaming.py")
 private let subjects = ["猫", "漁師", "先生", "図書館の人", "妹", "旅人"]
 private let places = ["港", "市場", "山の上", "がっこう", "パン屋", "駅のホーム"]
@@ -52,6 +53,48 @@ private func bytes(_ harness: StageHarness, _ name: String) throws -> [UInt8] {
     let harness = try trained([sentences(40)], ["vocabularySize": 300, "unusedTokens": 2])
     let vocabulary = try bytes(harness, "vocab.txt").split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
     #expect(vocabulary[5...6] == ["[unused0]", "[unused1]"])
+  }
+
+  private static let subwords: [JSONValue] = [
+    ["model": "bpe", "vocabularySize": 420], ["model": "bpe", "preTokenizer": "bytes", "vocabularySize": 420],
+    ["model": "unigram", "vocabularySize": 420], ["model": "unigram", "vocabularySize": 160, "byteFallback": false],
+  ]
+
+  /// Whatever the shards, their order and the spills; and the files are what Hugging Face's tokenizers read, with the
+  /// same ids.
+  @Test(.needs(huggingFace.isUsable, "the Python package tokenizers is not installed"), arguments: subwords)
+  func bytePairsAndUnigramsAreTrained(options: JSONValue) throws {
+    let all = sentences(120)
+    let one = try trained([all], options)
+    #expect(one.files("tokenizer").map(\.name) == ["tokenizer.json", "tokenizer_config.json"])
+    let three = try trained([Array(all[80...]), Array(all[..<40]), Array(all[40..<80])], options)
+    #expect(try bytes(one, "tokenizer.json") == bytes(three, "tokenizer.json"))
+    let path = try #require(one.files("tokenizer").first { $0.name == "tokenizer.json" }).path
+    let tokenizer = try Tokenizer(path: path)
+    #expect(tokenizer.special(.mask) == 4 && tokenizer.special(.padding) == 0)
+    #expect(tokenizer.frame.before == [2] && tokenizer.frame.after == [3])
+    let texts = all.map { $0.text } + ["謎 <s>[MASK]  x\n".utf8, "ＡＢか\u{3099} 😀".utf8].map { Array($0) }
+    let folder = temporaryDirectory()
+    defer { try? FileSystem.removeTree(folder) }
+    try FileSystem.write(texts.flatMap { $0 + [0] }, to: folder + "/texts")
+    let theirs = try #require(huggingFace.run("ids", folder + "/texts", path)).split(
+      separator: 0, omittingEmptySubsequences: false)
+    let session = try TokenizerSession(tokenizer)
+    var ids = TokenBuffer()
+    for (text, expected) in zip(texts, theirs) {
+      ids.removeAll()
+      try text.withUnsafeBufferPointer { try session.encode($0, into: &ids) }
+      #expect(Array(ids.ids.map { String($0) }.joined(separator: " ").utf8) == Array(expected))
+    }
+  }
+
+  @Test func aPreTokenizerOfAnotherModelIsRefused() {
+    for options: JSONValue in [
+      ["model": "bpe", "preTokenizer": "mecab"], ["model": "unigram", "preTokenizer": "bytes"],
+      ["preTokenizer": "metaspace"],
+    ] {
+      #expect(throws: (any Error).self) { _ = try StageHarness(TokenizerTrain.self, options: options).run() }
+    }
   }
 
   @Test func optionsThatCannotWorkAreRefused() {

@@ -99,7 +99,7 @@ private let squad = """
   }
 
   private func encoder(_ length: Int) throws -> SequenceEncoder {
-    try SequenceEncoder(tokenizer, maximumLength: length)
+    try SequenceEncoder(Tokenizer(tokenizer), maximumLength: length)
   }
 
   @Test func pairsLoseTheEndOfTheirLongerPart() throws {
