@@ -112,6 +112,41 @@ def encoding(bench):
         lambda: bench.pipeline(stages, only="encode"))
 
 
+def subword_training(peer, model):
+    """A vocabulary of 32,768 byte pairs or unigrams."""
+
+    def case(bench):
+        ours = {
+            "read": bench.read(),
+            "train": {
+                "use": "tokenizer.train", "inputs": {"documents": "read"},
+                "options": {"model": model, "vocabularySize": 32_768}}}
+        return (
+            peer, bench.megabytes,
+            lambda: bench.python("subwords.py", peer, "train", model, bench.corpus, bench.fresh(f"{peer}-{model}")),
+            lambda: bench.pipeline(ours, only="train"))
+
+    return case
+
+
+def subword_encoding(peer, model):
+    """Token ids of the peer's tokenizer: of one tokenizer.json for HF's, of a model trained alike for SentencePiece's."""
+
+    def case(bench):
+        made = lambda name: bench.kept(
+            f"{name}-{model}", lambda path: bench.python("subwords.py", name, "train", model, bench.corpus, path))
+        theirs, ours = made(peer), made("tokenizers")
+        stages = {
+            "read": bench.read(), "tokenizer": {"use": "tokenizer.read", "options": {"folder": ours}},
+            "encode": {"use": "tokenizer.encode", "inputs": {"documents": "read", "tokenizer": "tokenizer"}}}
+        return (
+            peer, bench.megabytes,
+            lambda: bench.python("subwords.py", peer, "encode", model, bench.corpus, theirs),
+            lambda: bench.pipeline(stages, only="encode"))
+
+    return case
+
+
 def mds(compression):
     def case(bench):
         ours = {
@@ -318,6 +353,14 @@ CASES = {
     "dedupe": dedupe,
     "training": training,
     "encoding": encoding,
+    "bpe-training": subword_training("tokenizers", "bpe"),
+    "bpe-training-sentencepiece": subword_training("sentencepiece", "bpe"),
+    "unigram-training": subword_training("tokenizers", "unigram"),
+    "unigram-training-sentencepiece": subword_training("sentencepiece", "unigram"),
+    "bpe-encoding": subword_encoding("tokenizers", "bpe"),
+    "bpe-encoding-sentencepiece": subword_encoding("sentencepiece", "bpe"),
+    "unigram-encoding": subword_encoding("tokenizers", "unigram"),
+    "unigram-encoding-sentencepiece": subword_encoding("sentencepiece", "unigram"),
     "mds-raw": mds("none"),
     "mds-zstd": mds("zstd:3"),
     "parquet-read": parquet("pyarrow", "read"),
