@@ -22,8 +22,7 @@ extension TokenizerTrain {
     workspace.metric("merges", Double(result.merges))
     var tokenizer = try WordPieceTokenizer(
       tokens: result.tokens, specialTokens: trainer.specialTokens, words: preTokenizer.words)
-    let reader = try WordReader(preTokenizer.words, dictionary: options.mecabDictionary)
-    if let dictionary = reader.dictionary { tokenizer.dictionary = MeCabRequirement(dictionary) }
+    if let dictionary = try wordReader().dictionary { tokenizer.dictionary = MeCabRequirement(dictionary) }
     var files = HuggingFaceTokenizerFiles(tokenizer)
     files.maximumLength = options.maximumLength
     for (name, bytes) in files.contents { try workspace.write(Self.tokenizer, name: name, bytes) }

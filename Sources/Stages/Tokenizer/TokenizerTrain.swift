@@ -170,8 +170,13 @@ public struct TokenizerTrain: Stage {
       let reader = try SubwordReader(format)
       return { try reader.forEachWord($0, $1) }
     }
-    let reader = try WordReader(preTokenizer.words, dictionary: options.mecabDictionary)
+    let reader = try wordReader()
     return { try reader.forEachWord($0, $1) }
+  }
+
+  /// What splits words for a WordPiece vocabulary.
+  func wordReader() throws -> WordReader {
+    try WordReader(preTokenizer.words, dictionary: options.mecabDictionary)
   }
 
   private func spill(_ words: borrowing WordCounts, run: Int, _ workspace: Workspace) throws {
