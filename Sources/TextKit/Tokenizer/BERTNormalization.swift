@@ -77,7 +77,7 @@ struct BERTNormalization: Sendable {
 }
 
 /// The normal form of a text before it is split into words.
-enum TextForm: Sendable {
+enum WordForm: Sendable {
   case nfkc(NFKC)
   case bert(BERTNormalization)
 

@@ -116,8 +116,11 @@ extension WordPieceTokenizer {
 
   /// Whether a file is one that `HuggingFaceTokenizerFiles` writes, not any other of WordPiece.
   static func isOwn(_ json: JSONValue) -> Bool {
-    json["model"]?["type"] == "WordPiece" && json["normalizer"] == HuggingFaceTokenizerFiles.normalizer
-      && Words.allCases.contains { HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"] }
+    json["model"]?["type"] == "WordPiece"
+      && Words.allCases.contains {
+        HuggingFaceTokenizerFiles.normalizer($0) == json["normalizer"]
+          && HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"]
+      }
   }
 
   init(_ json: JSONValue) throws(TokenizerError) {

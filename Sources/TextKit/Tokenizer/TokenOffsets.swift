@@ -42,7 +42,7 @@ struct PlacedWords {
   private func place(
     _ stretch: UnsafeBufferPointer<UInt8>, from start: Int, into tokens: inout [TokenOffset]
   ) throws(TokenizerError) {
-    let form = PlacedForm(stretch, TextForm(tokenizer.words))
+    let form = PlacedForm(stretch, WordForm(tokenizer.words))
     var ids = TokenBuffer()
     var at = 0
     let result = form.bytes.withUnsafeBufferPointer { normal in
@@ -85,7 +85,7 @@ struct PlacedForm {
   private(set) var bytes: [UInt8] = []
   private var from: [Range<Int>] = []
 
-  init(_ text: UnsafeBufferPointer<UInt8>, _ form: TextForm) {
+  init(_ text: UnsafeBufferPointer<UInt8>, _ form: WordForm) {
     var scratch: [UInt32] = []
     var i = 0
     while i < text.count {

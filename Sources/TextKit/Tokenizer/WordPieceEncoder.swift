@@ -8,7 +8,7 @@ public final class WordPieceEncoder: @unchecked Sendable {
   public let unknown: UInt32
   public let maximumCharacters: Int
   private let trie: WordPieceTrie
-  private let form: TextForm
+  private let form: WordForm
   /// By scalar: bits 0–7 the word class, 8–29 the trie's code (0: in no token), 30 whether it changes, 31 whether it joins
   /// what precedes it.
   private let entries: UnsafePointer<UInt32>
@@ -16,10 +16,10 @@ public final class WordPieceEncoder: @unchecked Sendable {
   private let single: UnsafePointer<UInt32>
 
   public convenience init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int = 100) {
-    self.init(tokens: tokens, unknown: unknown, maximumCharacters: maximumCharacters, form: TextForm(.scripts))
+    self.init(tokens: tokens, unknown: unknown, maximumCharacters: maximumCharacters, form: WordForm(.scripts))
   }
 
-  init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int, form: TextForm) {
+  init(tokens: [[UInt8]], unknown: UInt32, maximumCharacters: Int, form: WordForm) {
     self.unknown = unknown
     self.maximumCharacters = maximumCharacters
     self.form = form
@@ -207,7 +207,7 @@ extension WordPieceEncoder {
   }
 }
 
-extension TextForm {
+extension WordForm {
   /// The encoder's entries without codes.
   fileprivate var plainEntries: [UInt32] {
     switch self {

@@ -74,7 +74,7 @@ public struct WordPieceTokenizer: Sendable {
     onlyStart = distinct.count == 1 ? Int32(distinct[0]) : nil
     encoder = WordPieceEncoder(
       tokens: tokens, unknown: unknown, maximumCharacters: maximumCharacters,
-      form: TextForm(words))
+      form: WordForm(words))
   }
 
   /// Whether any token contains the scalar.

@@ -3,14 +3,14 @@ public final class WordReader {
   private let mecab: MeCab?
   /// The dictionary that splits words, if MeCab is used.
   public var dictionary: MeCabDictionary? { mecab?.dictionary }
-  private let form: TextForm
+  private let form: WordForm
   private var normalized: [UInt8] = []
 
   /// - Parameter dictionary: MeCab's dictionary folder; nil for the system default.
   /// - Throws: `TokenizerError` if MeCab is used and cannot be loaded, or its dictionary is not UTF-8.
   public init(_ words: WordPieceTokenizer.Words, dictionary: String? = nil) throws(TokenizerError) {
     mecab = words == .mecab ? try MeCab(dictionary: dictionary) : nil
-    form = TextForm(words)
+    form = WordForm(words)
   }
 
   /// What the words depend on besides the text and this program; empty without MeCab.

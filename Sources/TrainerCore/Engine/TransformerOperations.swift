@@ -88,7 +88,8 @@ extension Tensor {
   ///   - bounds: int32 [2, tokens]: where each token's segment begins and ends among the tokens.
   ///   - slopes: float32 [heads]: what q·k/8 loses per token of distance.
   /// - Throws: `TorchError` (`operation`) if the shapes do not fit, where `takesSegments` is false, or memory runs out.
-  public func segmentedAttention(length: Int, heads: Int, bounds: Tensor?, slopes: Tensor?) throws(TorchError) -> Tensor {
+  public func segmentedAttention(length: Int, heads: Int, bounds: Tensor?, slopes: Tensor?) throws(TorchError) -> Tensor
+  {
     try engine.make("segmented_attention") {
       table.segmented_attention(handle, Int64(length), Int64(heads), bounds?.handle, slopes?.handle, $0)
     }

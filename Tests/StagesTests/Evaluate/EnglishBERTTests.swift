@@ -69,7 +69,7 @@ struct EnglishBERTTests {
 
   @Test func idsAreThoseOfTransformers() throws {
     let model = try EnglishBERT()
-    let tokenizer = try WordPieceTokenizer(path: try folder(try model.read(), "tokenizer") + "/tokenizer.json")
+    let tokenizer = try Tokenizer(path: try folder(try model.read(), "tokenizer") + "/tokenizer.json")
     #expect(tokenizer.words == .uncased)
     let encoder = try SequenceEncoder(tokenizer, maximumLength: 512)
     let ids = try EnglishBERT.texts.map { text in

@@ -44,7 +44,8 @@ import Testing
   /// What is taken as it stands is what parsing the line gives.
   @Test func plainDomainsAreTheirOwnEntries() {
     let lines = [
-      "example.com", "a-b.example.co.jp", "1.example.org", "xn--zckzah.jp", "127.0.0.1", "a..b.example", "co.jp", "ab.cd",
+      "example.com", "a-b.example.co.jp", "1.example.org", "xn--zckzah.jp", "127.0.0.1", "a..b.example", "co.jp",
+      "ab.cd",
       "github.io", "s3.amazonaws.com", "user.github.io", "Example.com", ".example.com", "example.com.", "example.com ",
       "0.0.0.0 example.com", "例え.jp", "example.com/path", "localhost", "", "#example.com", "a_b.example.com",
       String(repeating: "a.", count: 130) + "jp",
