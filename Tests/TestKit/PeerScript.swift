@@ -1,5 +1,6 @@
 import Glibc
 import ShardKit
+import Synchronization
 
 /// A Python script in `Tests/Peers`, in which another project's software reads the output of this one.
 ///
@@ -10,7 +11,17 @@ public struct PeerScript: Sendable {
   public init(_ name: String) { path = packagePath("Tests/Peers/\(name)") }
 
   /// Whether the script's imports work here: without arguments a script does nothing else.
-  public var isUsable: Bool { Self.shell("'\(Self.interpreter)' '\(path)'\(Self.quietly)").status == 0 }
+  public var isUsable: Bool {
+    Self.known.withLock { known in
+      if let isUsable = known[path] { return isUsable }
+      let isUsable = Self.shell("'\(Self.interpreter)' '\(path)'\(Self.quietly)").status == 0
+      known[path] = isUsable
+      return isUsable
+    }
+  }
+
+  /// What was found of a script: imports take seconds, and many tests ask for the same one.
+  private static let known = Mutex<[String: Bool]>([:])
 
   /// Whether the interpreter exists and the script compiles, for a script that serves until it is stopped.
   public var canStart: Bool {

@@ -20,6 +20,8 @@ struct KeptGrams {
     _ cursor: inout FastTextCursor, _ count: Int64, _ bytes: UnsafeRawBufferPointer, buckets: Int
   ) throws(ShardError) {
     guard count <= Int64(bytes.count / 8) else { throw cursor.malformed("the number of its n-grams is \(count)") }
+    // Published ones have two million. The table takes eight bytes for 32 of them.
+    guard buckets <= 1 << 28 else { throw cursor.malformed("bucket is \(buckets), although its n-grams were pruned") }
     // One for a model without n-grams, so that there is a word to look at.
     words = Array(repeating: Word(), count: max(1, (buckets + 31) / 32))
     var entries: [(gram: UInt32, row: Int32)] = []

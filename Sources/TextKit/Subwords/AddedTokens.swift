@@ -54,6 +54,8 @@ struct AddedTokens: Sendable {
       i = match.end
       if token.isWholeWord, Self.isInWord(text, start, end) { continue }
       if token.stripsLeft { start = max(from, Self.spaceStart(text, before: start)) }
+      // The space before it may have been taken with the token before.
+      end = max(start, end)
       if token.stripsRight { end = Self.spaceEnd(text, after: end) }
       if from < start { try body(from..<start, nil) }
       try body(start..<end, token.id)

@@ -23,21 +23,23 @@ indirect enum PatternNode: Equatable {
     }
   }
 
-  /// The number of characters, if it is always the same.
+  /// The number of characters, if it is always the same and not beyond what a pattern may look back.
   var length: Int? {
     switch self {
     case .set: return 1
     case .look, .assertion: return 0
     case .atomic(let node): return node.length
     case .sequence(let nodes):
-      return nodes.reduce(0) { sum, node in sum.flatMap { a in node.length.map { a + $0 } } }
+      return nodes.reduce(0) { sum, node in sum.flatMap { a in node.length.flatMap { Self.bounded(a + $0) } } }
     case .choice(let nodes):
       let lengths = Set(nodes.map(\.length))
       return lengths.count == 1 ? lengths.first! : nil
     case .loop(let node, let minimum, let maximum, _):
-      return minimum == maximum ? node.length.map { $0 * minimum } : nil
+      return minimum == maximum ? node.length.flatMap { Self.bounded($0 * minimum) } : nil
     }
   }
+
+  private static func bounded(_ length: Int) -> Int? { length <= 1 << 16 ? length : nil }
 }
 
 /// Reads the part of Oniguruma's syntax (with its rules for Ruby, as Hugging Face's tokenizers use it) that published

@@ -67,7 +67,9 @@ enum PreTokenizer: Sendable {
     case "Punctuation": steps.append(.punctuation(try behavior(part, ifNull: .isolated)))
     case "Digits": steps.append(.digits(try part.flag("individual_digits") ? .isolated : .contiguous))
     case "CharDelimiterSplit":
-      steps.append(.text(try part.insertion("delimiter", 4), .removed, isInverted: false))
+      let delimiter = try part.insertion("delimiter", 4)
+      guard isOneScalar(delimiter) else { throw part.error("delimiter", "is not one character") }
+      steps.append(.text(delimiter, .removed, isInverted: false))
     case let type: throw part.unsupported(type)
     }
   }
@@ -78,11 +80,15 @@ enum PreTokenizer: Sendable {
     return behavior
   }
 
+  private static func isOneScalar(_ text: [UInt8]) -> Bool {
+    text.withUnsafeBufferPointer { UTF8Scanning.scalarCount($0) } == 1
+  }
+
   private static func metaspace(_ part: TokenizerPart) throws(TokenizerError) -> PreTokenizer {
     let replacement = try part.insertion("replacement", 4)
     guard let name = try part.text("prepend_scheme", ifMissing: Scheme.always.rawValue),
       var scheme = Scheme(rawValue: name),
-      replacement.withUnsafeBufferPointer({ UTF8Scanning.scalarCount($0) }) == 1
+      isOneScalar(replacement)
     else { throw part.error("prepend_scheme", "or its replacement is not one that is supported") }
     if try !part.flag("add_prefix_space", ifNull: true) {
       guard scheme == .never || part.json["prepend_scheme"] == nil else {

@@ -114,13 +114,20 @@ extension WordPieceTokenizer {
     try readDictionary(beside: path)
   }
 
-  /// Whether a file is one that `HuggingFaceTokenizerFiles` writes, not any other of WordPiece.
-  static func isOwn(_ json: JSONValue) -> Bool {
-    json["model"]?["type"] == "WordPiece"
-      && Words.allCases.contains {
-        HuggingFaceTokenizerFiles.normalizer($0) == json["normalizer"]
-          && HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"]
-      }
+  /// The tokenizer of a file as `HuggingFaceTokenizerFiles` writes it; nil for any other of WordPiece. BERT's published files
+  /// look like it, and those that say more than this type knows are left to `SubwordTokenizer`.
+  /// - Throws: `TokenizerError` for a file with our splitting of words and unsupported settings.
+  static func own(_ json: JSONValue) throws(TokenizerError) -> WordPieceTokenizer? {
+    let words = Words.allCases.first {
+      HuggingFaceTokenizerFiles.normalizer($0) == json["normalizer"]
+        && HuggingFaceTokenizerFiles.preTokenizer($0) == json["pre_tokenizer"]
+    }
+    guard json["model"]?["type"] == "WordPiece", let words else { return nil }
+    guard words == .uncased || words == .cased else { return try WordPieceTokenizer(json) }
+    guard let own = try? WordPieceTokenizer(json),
+      let frame = try? TokenFrame(json["post_processor"] ?? .null, tokenCount: own.tokens.count)
+    else { return nil }
+    return frame == .bert(classification: own.classification, separator: own.separator) ? own : nil
   }
 
   init(_ json: JSONValue) throws(TokenizerError) {

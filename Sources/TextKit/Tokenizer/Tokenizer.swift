@@ -44,8 +44,7 @@ public struct Tokenizer: Sendable {
   public init(path: String) throws {
     let json = try TokenizerFile.parse(path)
     do {
-      if WordPieceTokenizer.isOwn(json) {
-        var own = try WordPieceTokenizer(json)
+      if var own = try WordPieceTokenizer.own(json) {
         try own.readDictionary(beside: path)
         self.init(own)
         return

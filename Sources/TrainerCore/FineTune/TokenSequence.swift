@@ -34,6 +34,11 @@ struct SequenceEncoder {
         hint: "Set its type_id to 0 or 1.")
     }
     singleSpecials = frame.before.count + frame.after.count
+    guard singleSpecials > 0 else {
+      throw TokenizerError(
+        "the tokenizer has no special tokens around a text, so that an empty text would have no tokens at all",
+        hint: "Give it a post_processor, such as TemplateProcessing with [CLS] and [SEP].")
+    }
     pairSpecials = frame.pairSpecials
     secondOffset = frame.secondOffset
   }

@@ -27,6 +27,8 @@ struct SubwordRefusalTests {
     #expect(message([JSONMember("post_processor", ["type": "Martian"])]).contains("post_processor 'Martian'"))
     #expect(message([JSONMember("model", ["type": "WordLevel", "vocab": ["a": 0]])]).contains("model 'WordLevel'"))
     #expect(message([JSONMember("version", "2.0")]).contains("version"))
+    #expect(
+      message([JSONMember("pre_tokenizer", ["type": "CharDelimiterSplit", "delimiter": ""])]).contains("delimiter"))
   }
 
   @Test func settingsThatChangeIdsAreNamed() {
@@ -52,7 +54,8 @@ struct SubwordRefusalTests {
       (#"(a"#, "without its )"), (#"[a"#, "without its ]"), (#"a**b\1"#, "not supported"), (#"\bx"#, "escape"),
       (#"(?<n>a)"#, "group of a kind"), (#"(?<=a+)b"#, "lookbehind"), (#"(a?)*"#, "can be empty"),
       (#"\p{Greek}"#, "Greek"),
-      (#"a{2,1}"#, "interval"), (#"[[:alpha:]]"#, "set"), (#"(?i:ss)"#, "case-insensitive"), (#"*a"#, "quantifier"),
+      (#"(?<=a{1000}{1000}{1000}{1000}{1000}{1000}{1000})b"#, "lookbehind"), (#"a{2,1}"#, "interval"),
+      (#"[[:alpha:]]"#, "set"), (#"(?i:ss)"#, "case-insensitive"), (#"*a"#, "quantifier"),
     ] {
       let split: JSONValue = [
         "type": "Split", "pattern": ["Regex": .string(pattern)], "behavior": "Isolated", "invert": false,
@@ -89,6 +92,19 @@ struct SubwordRefusalTests {
     ])
     #expect(throws: TokenizerError.self) { try encode(unigram, "b") }
     #expect(try encode(unigram, "aa") == [0, 0])
+  }
+
+  /// The space that one token takes from its right is a token too, which takes all space from its left.
+  @Test func tokensThatTakeTheSameSpaceDoNotOverlap() throws {
+    func token(_ id: Int, _ content: String, left: Bool, right: Bool) -> JSONValue {
+      ["id": .integer(id), "content": .string(content), "lstrip": .bool(left), "rstrip": .bool(right), "special": true]
+    }
+    let tokenizer = try SubwordTokenizer([
+      "model": Self.model,
+      "added_tokens": .list([token(3, "<a>", left: false, right: true), token(4, " ", left: true, right: false)]),
+    ])
+    let ids = try encode(tokenizer, "<a>   a")
+    #expect(ids.first == 3 && ids.last == 0)
   }
 
   private func split(_ pattern: String) -> JSONValue {
