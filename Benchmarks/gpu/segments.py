@@ -3,10 +3,10 @@
 usage: segments.py libpipelinetorch.so [--only check,speed] [--tokens 131072]
 """
 import argparse
-import statistics
 import sys
 
 import torch
+from mosaicbert import milliseconds
 
 HEADS, SIZE = 12, 64
 device = "cuda"
@@ -71,24 +71,12 @@ def check(name, lengths, length, penalty):
     return fine
 
 
-def milliseconds(work, count=20):
-    times = []
-    for _ in range(count):
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        start.record()
-        work()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
-
-
 def speed(name, work, qkv, pairs):
     """`pairs` of tokens that attend to each other: of each, a product forward takes 128 operations."""
     out = work()
     outside = torch.randn_like(out)
-    forward = milliseconds(work)
-    back = milliseconds(lambda: torch.autograd.grad(out, qkv, outside, retain_graph=True))
+    forward = milliseconds(work, 20)
+    back = milliseconds(lambda: torch.autograd.grad(out, qkv, outside, retain_graph=True), 20)
     rate = lambda products, time: products * 128 * HEADS * pairs / time / 1e9
     print(f"{name:34} forward {forward:6.3f} ms ({rate(2, forward):4.0f} TFLOP/s), backward {back:6.3f} ms "
           f"({rate(5, back):4.0f})", flush=True)

@@ -16,16 +16,6 @@ struct Place {
 __device__ inline float low(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ inline float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
 
-__device__ inline float quad_sum(float x) {
-  x += __shfl_xor_sync(0xffffffffu, x, 1);
-  return x + __shfl_xor_sync(0xffffffffu, x, 2);
-}
-
-__device__ inline float quad_highest(float x) {
-  x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
-  return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
-}
-
 // Replaces scores by exp(score − maximum of the row); returns the sums of rows g and g + 8.
 __device__ inline float2 exponentials(Sums (&scores)[16], Tile<128> bias, bool has_bias, Place at) {
   constexpr float to_binary = 1.44269504f, scale = 0.125f * to_binary;

@@ -165,4 +165,15 @@ __device__ inline void write_rows(
   __syncwarp();
 }
 
+// Over the four lanes that hold a row of sums.
+__device__ inline float quad_sum(float x) {
+  x += __shfl_xor_sync(0xffffffffu, x, 1);
+  return x + __shfl_xor_sync(0xffffffffu, x, 2);
+}
+
+__device__ inline float quad_highest(float x) {
+  x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+  return fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
+}
+
 }  // namespace pipeline
