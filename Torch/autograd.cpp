@@ -103,18 +103,20 @@ static at::Tensor summed_rows(const at::Tensor &x) {
 }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias) {
+  static at::Tensor forward(AutogradContext *context, const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias) {
     context->save_for_backward({x, weight});
-    return at::addmm(bias, x, weight.t());
+    context->saved_data["bias"] = bias.has_value();
+    return product(x, weight, true, bias);
   }
 
   static variable_list backward(AutogradContext *context, variable_list gradients) {
     auto saved = context->get_saved_variables();
     auto gradient = laid(gradients[0]);
     variable_list out(3);
-    if (context->needs_input_grad(0)) out[0] = at::mm(gradient, saved[1]);
+    if (context->needs_input_grad(0)) out[0] = product(gradient, saved[1], false);
     if (context->needs_input_grad(1)) out[1] = at::mm(gradient.t(), saved[0]);
-    if (context->needs_input_grad(2)) out[2] = summed_rows(gradient);
+    // A missing bias is not an input.
+    if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) out[2] = summed_rows(gradient);
     return out;
   }
 };
@@ -273,11 +275,11 @@ bool takes_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor
 }
 
 bool takes_linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias) {
-  return bias && takes(x) && x.dim() == 2 && weight.scalar_type() == x.scalar_type() &&
-         bias->scalar_type() == x.scalar_type() && weight.size(0) % vector_size(element_of(x)) == 0;
+  return takes(x) && x.dim() == 2 && weight.scalar_type() == x.scalar_type() &&
+         (!bias || bias->scalar_type() == x.scalar_type()) && weight.size(0) % vector_size(element_of(x)) == 0;
 }
 
-at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias) { return Linear::apply(x, weight, bias); }
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias) { return Linear::apply(x, weight, bias); }
 
 at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon) {
   return Norm::apply(x, MaybeTensor(), weight, bias, 0.0, epsilon, MaybeTensor())[0];

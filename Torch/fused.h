@@ -10,7 +10,10 @@ bool takes_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor
 bool takes_linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
 bool takes_attention(const at::Tensor &qkv, int64_t length, const MaybeTensor &bias);
 
-at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias);
+// x [rows, inner] · weight, which is [outer, inner] if it is transposed and [inner, outer] if not, plus a bias [outer]; no
+// function with a gradient (see products.cpp).
+at::Tensor product(const at::Tensor &x, const at::Tensor &weight, bool is_transposed, const MaybeTensor &bias = {});
+at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias);
 at::Tensor layer_norm(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
 std::tuple<at::Tensor, at::Tensor> dropout_add_norm(
     const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias,

@@ -13,7 +13,7 @@ namespace pipeline {
 
 at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const MaybeTensor &bias) {
 #ifdef PIPELINE_CUDA
-  if (fused::takes_linear(x, weight, bias)) return fused::linear(x, weight, *bias);
+  if (fused::takes_linear(x, weight, bias)) return fused::linear(x, weight, bias);
 #endif
   return x.is_cpu() ? steady::linear(x, weight, bias) : at::linear(x, weight, bias);
 }

@@ -233,7 +233,7 @@ def check_cross_entropy():
 
 def check_linear():
     for dtype in types:
-        for rows, inner, outer in [(1, 8, 8), (300, 768, 2304), (33, 64, 40), (1025, 128, 768)]:
+        for rows, inner, outer in [(1, 8, 8), (300, 768, 2304), (33, 64, 40), (1025, 128, 768), (9001, 768, 768), (9001, 768, 6144)]:
             name = f"linear {dtype} {rows}x{inner}x{outer}"
             inputs = [normal(rows, inner, dtype=dtype), normal(outer, inner, dtype=dtype, scale=0.05), normal(outer, dtype=dtype)]
             wide = double(*inputs)
