@@ -4,6 +4,8 @@
                                            a BertJapaneseTokenizer whose words are unidic_lite's
   baseline_bert.py english FOLDER TEXTS [base]
                                            the same with a BertTokenizer in lower case; with base, of BERT-Base's shape
+  baseline_bert.py roberta FOLDER TEXTS    a RobertaForSequenceClassification of three labels, with a Unigram tokenizer of
+                                           SentencePiece's form, of texts whose words are parted by spaces
   baseline_bert.py words TEXTS             the words of each text by fugashi with unidic_lite, parted by spaces
   baseline_bert.py ids FOLDER TEXTS        the ids of each text, special tokens added
   baseline_bert.py dictionary              the folder of unidic_lite
@@ -28,6 +30,7 @@ if sys.argv[1:2] == ["--transformers5"]:
     del sys.argv[1]
 
 import fugashi
+import tokenizers
 import torch
 import transformers
 import unidic_lite
@@ -51,7 +54,9 @@ def tokenizer_of(folder):
     with open(f"{folder}/tokenizer_config.json") as file:
         name = json.load(file)["tokenizer_class"]
     # transformers' own way in Python, not that of the library tokenizers, which pipeline is compared with elsewhere.
-    return getattr(transformers, name.removesuffix("Fast")).from_pretrained(folder)
+    # A tokenizer without a class of its own exists in that form alone.
+    own = name if name == "PreTrainedTokenizerFast" else name.removesuffix("Fast")
+    return getattr(transformers, own).from_pretrained(folder)
 
 
 def make(folder, texts):
@@ -103,6 +108,24 @@ def english(folder, texts, size="tiny"):
         hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=64,
         initializer_range=0.2)
     transformers.BertForPreTraining(transformers.BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
+
+
+def roberta(folder, texts):
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    pieces = tokenizers.SentencePieceUnigramTokenizer()
+    pieces.train_from_iterator(lines(texts), vocab_size=180, special_tokens=special, unk_token="<unk>", show_progress=False)
+    pieces.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    names = {f"{name}_token": token for name, token in zip(["cls", "pad", "sep", "unk", "mask"], special)}
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=pieces, **names, bos_token="<s>", eos_token="</s>", model_max_length=64).save_pretrained(folder)
+    torch.manual_seed(7)
+    labels = dict(enumerate(["entailment", "neutral", "contradiction"]))
+    config = transformers.RobertaConfig(
+        vocab_size=pieces.get_vocab_size(), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=66, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5,
+        initializer_range=0.2, id2label=labels, label2id={name: i for i, name in labels.items()},
+        problem_type="single_label_classification")
+    transformers.RobertaForSequenceClassification(config).save_pretrained(folder)
 
 
 @torch.no_grad()
@@ -232,6 +255,8 @@ def main(command, *arguments):
         make(*arguments)
     elif command == "english":
         english(*arguments)
+    elif command == "roberta":
+        roberta(*arguments)
     elif command == "dictionary":
         print(unidic_lite.DICDIR)
     elif command == "words":

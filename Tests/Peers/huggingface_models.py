@@ -5,7 +5,8 @@
       from the checkpoint REFERENCE over BATCH; loads every other Auto class that it names; fills a mask. Prints JSON:
       difference (largest, absolute), class, missing and unexpected weights, tied, classes, filled (best token).
   huggingface_models.py save FOLDER KIND
-      Saves a small model with random weights: bert, bert-legacy (TensorFlow's names of norms) or bert-half (float16).
+      Saves a small model with random weights: bert, bert-legacy (TensorFlow's names of norms), bert-half (float16),
+      roberta, roberta-two-types, roberta-untied, or xlm-roberta.
   huggingface_models.py logits FOLDER REFERENCE BATCH
       The largest difference between the stock model in FOLDER and reference_model.py over the checkpoint REFERENCE.
 
@@ -105,10 +106,17 @@ def arguments(model, batch):
 
 def save(folder, kind):
     torch.manual_seed(3)
-    config = transformers.BertConfig(
+    shape = dict(
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=40, initializer_range=0.2)
-    model = transformers.BertForMaskedLM(config)
+        initializer_range=0.2)
+    if "roberta" in kind:
+        family = "XLMRoberta" if kind == "xlm-roberta" else "Roberta"
+        config = getattr(transformers, family + "Config")(
+            **shape, max_position_embeddings=42, type_vocab_size=2 if kind == "roberta-two-types" else 1,
+            pad_token_id=1, layer_norm_eps=1e-5, tie_word_embeddings=kind != "roberta-untied")
+        model = getattr(transformers, family + "ForMaskedLM")(config)
+    else:
+        model = transformers.BertForMaskedLM(transformers.BertConfig(**shape, max_position_embeddings=40))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -131,8 +139,9 @@ def save(folder, kind):
 
 
 def logits(folder, checkpoint, batch_path):
-    model = transformers.AutoModelForMaskedLM.from_pretrained(folder).float()
-    return {"difference": difference(model, checkpoint, load_file(batch_path))}
+    model, found = transformers.AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    return {"difference": difference(model.float(), checkpoint, load_file(batch_path)),
+            "class": type(model).__name__, "missing": sorted(found["missing_keys"])}
 
 
 if len(sys.argv) > 1:

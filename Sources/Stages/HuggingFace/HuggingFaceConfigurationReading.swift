@@ -17,7 +17,8 @@ extension HuggingFaceConfiguration {
       shape[keyPath: field] = value
     }
     shape.tokenTypes = json["type_vocab_size"]?.integer ?? 2
-    shape.padding = json["pad_token_id"]?.integer ?? 0
+    shape.padding = json["pad_token_id"]?.integer ?? (RoBERTaForm.isForm(of: json) ? 1 : 0)
+    shape.maximumLength -= RoBERTaForm.unreadPositions(json, shape)
     shape.initialDeviation = json["initializer_range"]?.double ?? shape.initialDeviation
     shape.normEpsilon = json["layer_norm_eps"]?.double ?? shape.normEpsilon
     shape.dropout = json["hidden_dropout_prob"]?.double ?? (shape.kind == .ropeBERT ? 0 : 0.1)
@@ -97,10 +98,11 @@ extension HuggingFaceConfiguration {
     case "nomic_bert": return .ropeBERT
     // MosaicBERT was published as model type bert, along with its own code.
     case "bert": return json["alibi_starting_size"] == nil ? .bert : .mosaicBERT
+    case _ where RoBERTaForm.isForm(of: json): return .bert
     default:
       throw StageError(
         .input, path, "model_type is \((json["model_type"] ?? .null).text())",
-        hint: "Supported types: bert, mosaic_bert and nomic_bert.")
+        hint: "Supported types: bert, roberta, xlm-roberta, mosaic_bert and nomic_bert.")
     }
   }
 }

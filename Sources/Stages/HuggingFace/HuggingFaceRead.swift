@@ -20,7 +20,8 @@ public struct HuggingFaceRead: SinglePhaseStage {
 
   public static let name = "huggingface.read"
   public static let revision = 3
-  public static let summary = "Reads a BERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
+  public static let summary =
+    "Reads a BERT, RoBERTa, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
   static let checkpoint = Output<Checkpoint>(
@@ -36,11 +37,12 @@ public struct HuggingFaceRead: SinglePhaseStage {
   public init(options: Options) { self.options = options }
 
   public func tasks(in context: PlanningContext) throws -> [TaskPlan] {
-    let names = [
-      HuggingFaceConfiguration.fileName, HuggingFaceTokenizerFiles.tokenizerName,
-      HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
-      HuggingFaceTokenizerFiles.specialTokensName,
-    ]
+    let names =
+      [
+        HuggingFaceConfiguration.fileName, HuggingFaceTokenizerFiles.tokenizerName,
+        HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
+        HuggingFaceTokenizerFiles.specialTokensName,
+      ] + RoBERTaForm.sentencePieceNames
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
       names.contains($0.name) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
     }
@@ -56,10 +58,11 @@ public struct HuggingFaceRead: SinglePhaseStage {
     let model = try SafetensorsModel(folder.isEmpty ? "/" : folder)
     try workspace.write(Self.checkpoint, name: ModelShape.fileName, Array(shape.json.prettyText().utf8))
     let file = try workspace.file(Self.checkpoint, ModelShape.weightsName)
-    let task = try model["classifier.weight"].flatMap {
+    let task = try (model["classifier.weight"] ?? model["classifier.out_proj.weight"]).flatMap {
       try HuggingFaceConfiguration.task(configuration, outputs: $0.shape.first ?? 0, path: path)
     }
-    let tensors = try HuggingFaceTensors(model, shape, task)
+    let tensors = try HuggingFaceTensors(
+      model, shape, task, unreadPositions: RoBERTaForm.unreadPositions(configuration, shape))
     let sources = try tensors.sources()
     try Safetensors.write(sources, to: file, name: ModelShape.weightsName)
     try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
@@ -119,8 +122,12 @@ public struct HuggingFaceRead: SinglePhaseStage {
     if let path = Self.path(HuggingFaceTokenizerFiles.tokenizerName, workspace) {
       return try Tokenizer(path: path)
     }
-    guard let path = Self.path(HuggingFaceTokenizerFiles.vocabularyName, workspace) else { return nil }
     let configuration = Self.path(HuggingFaceTokenizerFiles.configurationName, workspace)
+    guard let path = Self.path(HuggingFaceTokenizerFiles.vocabularyName, workspace) else {
+      let names = RoBERTaForm.sentencePieceNames.filter { Self.path($0, workspace) != nil }
+      try RoBERTaForm.refuse(sentencePiece: names.first, try configuration.map { try Self.json($0) } ?? .null)
+      return nil
+    }
     let settings: HuggingFaceTokenizerSettings
     do { settings = try HuggingFaceTokenizerSettings(try configuration.map { try Self.json($0) } ?? .null) } catch let
       error as TokenizerError

@@ -11,12 +11,18 @@ struct HuggingFaceTensors {
   private let shape: ModelShape
   private let names: Set<String>
   private let parameters: [HuggingFaceParameter]
+  private let unreadPositions: Int
   let hasLanguageHead: Bool
 
-  /// - Parameter task: of a classification model; nil: the model has another head, or none.
-  init(_ model: SafetensorsModel, _ shape: ModelShape, _ task: TextTask? = nil) throws {
+  /// - Parameters:
+  ///   - task: of a classification model; nil: the model has another head, or none.
+  ///   - unreadPositions: first rows of the position table that are not part of `shape` (see `RoBERTaForm`).
+  init(
+    _ model: SafetensorsModel, _ shape: ModelShape, _ task: TextTask? = nil, unreadPositions: Int = 0
+  ) throws {
     self.model = model
     self.shape = shape
+    self.unreadPositions = unreadPositions
     names = Set(model.names)
     let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
     func missing(_ part: [ParameterShape]) -> [String] {
@@ -56,20 +62,24 @@ struct HuggingFaceTensors {
 
   private func source(_ parameter: HuggingFaceParameter) throws -> TensorSource {
     let finder = TensorNames(names: names, tiesDecoder: shape.tiesDecoder)
+    let ours = parameter.ours
+    let unread = ours.name.hasSuffix("embeddings.position_embeddings.weight") ? unreadPositions : 0
     let parts = try parameter.theirs.map { part in
       guard let name = finder.name(of: part.name), let shape = model[name]?.shape else {
         throw Self.lacking([part.name])
       }
-      guard shape == part.shape else {
+      var required = part.shape
+      required[0] += unread
+      guard shape == required else {
         throw StageError(
-          .input, "model.safetensors", "'\(name)' has the shape \(shape); config.json requires \(part.shape)")
+          .input, "model.safetensors", "'\(name)' has the shape \(shape); config.json requires \(required)")
       }
       return name
     }
-    let ours = parameter.ours
+    let start = unread * ours.shape.dropFirst().reduce(1, *)
     return TensorSource(ours.name, .float32, shape: ours.shape) { [model] (sink) throws(ShardError) in
       for name in parts {
-        let floats = try model.floats(of: name)
+        let floats = try model.floats(of: name)[start...]
         try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
         try model.file(of: name).release()
       }
@@ -104,8 +114,9 @@ private struct TensorNames {
     if tiesDecoder, name.hasSuffix("bert.embeddings.word_embeddings.weight") {
       all.append("cls.predictions.decoder.weight")
     }
+    all += all.flatMap { RoBERTaForm.names(of: $0, tiesDecoder: tiesDecoder) }
     let bare = all.compactMap { name in
-      ["bert.", "nomic_bert."].first(where: name.hasPrefix).map { String(name.dropFirst($0.count)) }
+      ["bert.", "nomic_bert.", "roberta."].first(where: name.hasPrefix).map { String(name.dropFirst($0.count)) }
     }
     return all + all.map { "model.\($0)" } + bare
   }
@@ -114,6 +125,6 @@ private struct TensorNames {
   static func saysNothing(_ name: String, _ hasLanguageHead: Bool) -> Bool {
     if name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids") { return true }
     let tied = ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias"]
-    return hasLanguageHead && tied.contains { name == $0 || name == "model.\($0)" }
+    return hasLanguageHead && (tied + RoBERTaForm.redundant).contains { name == $0 || name == "model.\($0)" }
   }
 }

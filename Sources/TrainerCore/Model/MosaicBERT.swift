@@ -57,7 +57,8 @@ public struct MosaicBERT: TextEncoder {
 
     func callAsFunction(_ input: EncoderInput, _ training: Bool, _ names: DropoutNames) throws(TorchError) -> Tensor {
       let words = try word.embedding(input.ids, padding: shape.padding)
-      let types = if let ids = input.types { try type.embedding(ids) } else { try type.narrow(0, from: 0, count: 1) }
+      let ids = shape.tokenTypes > 1 ? input.types : nil
+      let types = if let ids { try type.embedding(ids) } else { try type.narrow(0, from: 0, count: 1) }
       return try words.plus(types).layerNorm(norm)
         .dropout(shape.dropout, training: training, names: names.tokens)
     }

@@ -35,7 +35,9 @@ public struct StockBERT: TextEncoder {
     let words = try parameters["\(prefix).word_embeddings.weight"].embedding(input.ids, padding: shape.padding)
     let positions = try parameters["\(prefix).position_embeddings.weight"].embedding(input.positions())
     let table = parameters["\(prefix).token_type_embeddings.weight"]
-    let types = if let ids = input.types { try table.embedding(ids) } else { try table.narrow(0, from: 0, count: 1) }
+    // RoBERTa has one type, whatever the tokenizer says of pairs.
+    let ids = shape.tokenTypes > 1 ? input.types : nil
+    let types = if let ids { try table.embedding(ids) } else { try table.narrow(0, from: 0, count: 1) }
     return try words.plus(types).plus(positions)
       .layerNorm(parameters.norm("\(prefix).LayerNorm", epsilon: shape.normEpsilon))
       .dropout(shape.dropout, training: training, names: names.tokens)

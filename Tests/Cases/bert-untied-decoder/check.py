@@ -41,7 +41,7 @@ assert tied < 1e-5, f"tied, the logits differ by {tied}"
 others = {
     "is_decoder": True, "add_cross_attention": True, "is_encoder_decoder": True, "pruned_heads": {"0": [1]},
     "quantization_config": {"bits": 8}, "position_embedding_type": "relative_key", "hidden_act": "gelu_new",
-    "auto_map": {"AutoModel": "other.Model"}, "model_type": "roberta",
+    "auto_map": {"AutoModel": "other.Model"}, "model_type": "electra",
 }
 for key, value in others.items():
     code, output = run(**{key: value})

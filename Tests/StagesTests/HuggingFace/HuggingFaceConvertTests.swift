@@ -96,7 +96,7 @@ private func read(_ folder: String) throws -> StageHarness {
 
   @Test(
     arguments: [
-      (["model_type": "roberta"], "model_type is \"roberta\""), (["hidden_act": "gelu_new"], "only 'gelu'"),
+      (["model_type": "electra"], "model_type is \"electra\""), (["hidden_act": "gelu_new"], "only 'gelu'"),
       (["position_embedding_type": "relative_key"], "only 'absolute'"),
       (["vocab_size": "many"], "no integer 'vocab_size'"), (["is_decoder": true], "is_decoder is true"),
       (["add_cross_attention": true], "add_cross_attention is true"),
@@ -158,5 +158,25 @@ private func read(_ folder: String) throws -> StageHarness {
     let checkpoint = String(weights[..<weights.lastIndex(of: "/")!])
     let output = try #require(peer.run("logits", saved, checkpoint, saved + "/batch.safetensors"))
     #expect(try JSONValue.parse(output).value["difference"]!.double! < 1e-5)
+  }
+
+  /// Positions after the padding token's number, one type, other names: the same logits, also once it is converted.
+  @Test(arguments: ["roberta", "roberta-two-types", "roberta-untied", "xlm-roberta"])
+  func robertasOfTransformersAreRead(_ form: String) throws {
+    let saved = temporaryDirectory()
+    defer { try? FileSystem.removeTree(saved) }
+    try #require(peer.run("save", saved, form) != nil)
+    let harness = try read(saved)
+    #expect(harness.warnings.isEmpty)
+    let files = harness.files("checkpoint")
+    let weights = try #require(files.last).path
+    let checkpoint = String(weights[..<weights.lastIndex(of: "/")!])
+    let shape = try ModelShape(path: checkpoint + "/model.json")
+    #expect(shape.kind == .bert && shape.maximumLength == 40 && shape.padding == 1)
+    #expect(
+      shape.tokenTypes == (form == "roberta-two-types" ? 2 : 1) && shape.tiesDecoder == (form != "roberta-untied"))
+    let output = try #require(peer.run("logits", saved, checkpoint, saved + "/batch.safetensors"))
+    let result = try JSONValue.parse(output).value
+    #expect(result["difference"]!.double! < 1e-5 && result["class"]?.string?.hasSuffix("RobertaForMaskedLM") == true)
   }
 }
