@@ -35,10 +35,17 @@ struct EstimateDrawing {
       style.bold("\(name) (\(ModelPretrain.name))"),
       "  model        \(Quantities.count(work.shape.parameterCount)) parameters, "
         + "\(Self.scientific(work.flops.total)) FLOPs per token at \(work.sequenceLength) tokens",
-      "  work         \(Quantities.count(work.steps)) steps of \(Quantities.count(work.batchSize)) samples: "
+      "  work         \(Quantities.count(work.steps)) steps of \(work.samplesLeftOut > 0 ? "up to " : "")"
+        + "\(Quantities.count(work.batchSize)) samples: "
         + "\(Quantities.short(work.tokens)) places \(Self.fill(training)), "
         + "\(Self.scientific(work.tokens * work.flops.total)) FLOPs",
     ]
+    if work.validations > 0 {
+      let share = estimates.first.map { ", \(fixed(100 * $0.validationSeconds / $0.seconds, 1))% of the time" } ?? ""
+      lines.append(
+        "  validation   \(Quantities.count(work.validations)) times \(Quantities.count(work.validationSamples)) "
+          + "samples\(share)")
+    }
     if let first = estimates.first { lines += storageLines(first) }
     lines += table(estimates).lines(style, indent: "  ")
     lines += Self.doubts(estimates).map { "  * " + $0 }
@@ -57,7 +64,7 @@ struct EstimateDrawing {
   }
 
   private static let costNote =
-    "of computing alone: without start, evaluation, checkpoints, and GPUs of a machine that are paid for unused"
+    "of computing alone: without start, checkpoints, and GPUs of a machine that are paid for unused"
 
   /// One sentence per kind of doubt.
   private static func doubts(_ estimates: [TrainingEstimate]) -> [String] {
@@ -218,6 +225,7 @@ struct EstimateJSON {
       [
         "parameters": .integer(work.shape.parameterCount), "flopsPerToken": .number(work.flops.total),
         "steps": .integer(work.steps), "places": .number(work.tokens),
+        "validations": .integer(work.validations), "validationSamples": .integer(work.validationSamples),
         "fill": training.fill.map { .number($0) } ?? .null,
         "flops": .number(work.tokens * work.flops.total), "checkpointBytes": .integer(work.checkpointBytes),
         "remarks": .strings(devices.remarks(of: training)), "devices": .list(devices.estimates(of: training).map(json)),

@@ -157,6 +157,39 @@ import Testing
     #expect(cpu.contains(#"assumed: the CPU, though the option "device" is cuda"#))
   }
 
+  /// Steps of a growing batch count with their sizes, and measurements on held-out tokens with a forward pass each.
+  @Test func theRampAndTheValidationCount() throws {
+    func training(_ more: String, _ inputs: String = "") throws -> JSONValue {
+      let extra = """
+          ,
+          "tokenizer": { "use": "tokenizer.train", "inputs": { "documents": "clean" } },
+          "tokens": { "use": "tokenizer.encode", "inputs": { "documents": "clean", "tokenizer": "tokenizer" } },
+          "pretrain": { "use": "model.pretrain", "inputs": { "tokens": "tokens", "tokenizer": "tokenizer"\(inputs) },
+            "options": { "device": "cuda", "steps": 1000, "batchSize": 2048\(more) } }
+        """
+      let stages = try estimate(try Workbench(Workbench.document(extra: extra)), "--device", "h200")
+      return try #require(stages["pretrain"]?["training"])
+    }
+    func seconds(_ training: JSONValue) throws -> Double {
+      try #require(training["devices"]?.array?.first?["seconds"]?.double)
+    }
+    let plain = try training(""), ramp = try training(#", "batchRampSteps": 100, "firstBatchSize": 1024"#)
+    // The first 100 steps have 1024 samples each: twice that is full.
+    #expect(plain["places"]?.double == 262_144_000.0)
+    #expect(ramp["places"]?.double == 249_036_800.0)
+    #expect(abs(try seconds(ramp) / seconds(plain) - 0.95) < 1e-9)
+    let held = #", "validation": "tokens""#
+    let unknown = try training("", held)
+    #expect(unknown["validations"]?.integer == 0)
+    #expect(
+      unknown["remarks"]?.array?.first?.string?.hasPrefix("no time for validation: the tokens of 'tokens'") == true)
+    let measured = try training(#", "validationSteps": 300, "validationSamples": 2048"#, held)
+    #expect(measured["validations"]?.integer == 4 && measured["validationSamples"]?.integer == 2048)
+    // Four passes over a step's samples, at less than a third of its time: fewer tokens are masked.
+    let share = try (seconds(measured) - seconds(plain)) / (seconds(plain) / 1000) / 4
+    #expect(share > 0.25 && share < 1.0 / 3, "\(share)")
+  }
+
   /// Samples that exist say how full they are: what a run then counts as tokens.
   @Test func existingSamplesSayHowFullTheyAre() throws {
     let bench = try Workbench(Workbench.training(sequenceLength: 128, #""device": "cuda""#))

@@ -100,8 +100,26 @@ extension PretrainEstimate {
     needsGPU = options.device == .cuda
     processes = options.processes
     nodes = options.nodes
+    work.samplesLeftOut = Self.samplesLeftOut(options, after: first)
+    let validation = search.validationSamples(of: index)
+    if let validation, validation > 0 {
+      let every = options.validationSteps, last = options.steps % every == 0 ? 0 : 1
+      work.validations = max(0, options.steps / every - first / every + last)
+      work.validationSamples = validation
+      work.validationMaskFraction = options.validationMaskFraction
+    }
     remarks = search.remarks
     fill = search.fill(of: index)
+  }
+
+  /// Samples by which the steps of a growing batch are smaller than full ones.
+  private static func samplesLeftOut(_ options: ModelPretrain.Options, after first: Int) -> Int {
+    guard options.batchRampSteps > 0, options.firstBatchSize > 0 else { return 0 }
+    let ramp = BatchRamp(steps: options.batchRampSteps, first: options.firstBatchSize)
+    let sizes = StepSizes(batchSize: options.batchSize, ramp: ramp), course = try? options.course()
+    return (first..<max(first, min(options.batchRampSteps, options.steps))).reduce(0) { sum, step in
+      course?.endOfWindow(at: step + 1) == nil ? sum + options.batchSize - sizes.size(after: step) : sum
+    }
   }
 }
 
@@ -168,6 +186,29 @@ private struct ShapeSearch {
     // [CLS] and [SEP], which packed samples have more of.
     let marks = encode.options.addSpecialTokens ? 2 * Double(index.samples) : 0
     return min(1, (tokens + marks) / (Double(index.samples) * Double(encode.options.sequenceLength)))
+  }
+
+  /// The samples of each measurement on held-out tokens; nil if there is none, or the tokens do not exist yet.
+  mutating func validationSamples(of index: Int) -> Int? {
+    guard let pretrain = stage(index) as? ModelPretrain else { return nil }
+    let edges = graph.nodes[index].edges.filter { $0.input == ModelPretrain.validation.port.name }
+    guard !edges.isEmpty else { return nil }
+    var sum = 0
+    for edge in edges {
+      let most = pretrain.options.validationSamples
+      let port = graph.nodes[edge.source].description.outputs.first { $0.name == edge.output }?.name ?? edge.output
+      let written = manifest(of: edge.source).flatMap {
+        try? MDSIndex(path: "\(store.artifacts.directory(of: $0))/\(port)/index.json").samples
+      }
+      guard let samples = written ?? (most > 0 ? most : nil) else {
+        remarks.append(
+          "no time for validation: the tokens of '\(graph.nodes[edge.source].name)' do not exist yet, and validationSamples "
+            + "is 0")
+        return nil
+      }
+      sum += most > 0 ? min(most, samples) : samples
+    }
+    return sum
   }
 
   /// The step of the checkpoint that a training continues; 0: none.

@@ -19,11 +19,26 @@ public struct TrainingWork: Equatable, Sendable {
   public var keptCheckpoints = 3
   /// Checkpoints that are published when training ends.
   public var publishedCheckpoints = 1
+  /// Samples that the steps of a growing batch have fewer than full ones, all together.
+  public var samplesLeftOut = 0
+  /// How often the loss on held-out tokens is measured.
+  public var validations = 0
+  /// Samples of each of these measurements.
+  public var validationSamples = 0
+  /// The fraction of held-out tokens that are masked: 0…1.
+  public var validationMaskFraction = 0.15
 
   public init() {}
 
   /// Places of all steps; the tokens of a training whose samples are full.
-  public var tokens: Double { Double(steps) * Double(batchSize) * Double(sequenceLength) }
+  public var tokens: Double {
+    (Double(steps) * Double(batchSize) - Double(samplesLeftOut)) * Double(sequenceLength)
+  }
+
+  /// Places of all measurements on held-out tokens.
+  public var validationTokens: Double {
+    Double(validations) * Double(validationSamples) * Double(sequenceLength)
+  }
 
   public var flops: TrainingFLOPs {
     TrainingFLOPs(shape, sequenceLength: sequenceLength, maskFraction: maskFraction)
@@ -110,8 +125,20 @@ public struct TrainingEstimate: Equatable, Sendable {
 
   public var secondsPerStep: Double { computingSeconds + exchangeSeconds }
 
-  /// Of all steps, without starting, evaluating and waiting for data.
-  public var seconds: Double { secondsPerStep * Double(work.steps) }
+  /// Of all steps and measurements on held-out tokens, without starting and waiting for data. The steps of a growing batch
+  /// compute less, and exchange as much.
+  public var seconds: Double {
+    let leftOut = computingSeconds * Double(work.samplesLeftOut) / Double(max(1, work.batchSize))
+    return secondsPerStep * Double(work.steps) - leftOut + validationSeconds
+  }
+
+  /// Of all measurements on held-out tokens: a forward pass is a third of a step's operations.
+  public var validationSeconds: Double {
+    let flops = TrainingFLOPs(
+      work.shape, sequenceLength: work.sequenceLength, maskFraction: work.validationMaskFraction)
+    let weighted = (flops.matrices + Self.attentionSlowdown * flops.attention) / 3
+    return work.validationTokens * weighted / (peak * device.utilization)
+  }
 
   public var deviceHours: Double { seconds / 3600 * Double(devices) }
 
