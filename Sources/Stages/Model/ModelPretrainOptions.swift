@@ -44,7 +44,7 @@ extension ModelPretrain {
     @Option("Warm-up: steps over which the learning rate rises from 0.", in: 0...1 << 40) public var warmupSteps = 0
     @Option(
       "Number of steps at the end over which the learning rate decays; it is constant before. 0: all steps after "
-        + "warm-up.", in: 0...1 << 40)
+        + "warm-up.", in: 0...1 << 40, addedLater: true)
     public var decaySteps = 0
     @Option("The last step's learning rate as a fraction of the peak.", in: 0...1, formerly: "finalRate")
     public var finalRateFraction = 0.0

@@ -39,6 +39,30 @@ import TrainerCore
     #expect(throws: StageError.self) { try course([], ["3: 1", "3: 0.1"]) }
   }
 
+  /// A training that began before there were `decaySteps` is the same one without any: its state is found, and its
+  /// checkpoints, whose job did not have them, are its own.
+  @Test func trainingsOfBeforeDecayStepsGoOn() throws {
+    func field(_ steps: Int) -> Bool? {
+      var options = ModelPretrain.Options()
+      options.decaySteps = steps
+      return options.fields.first { $0.name == "decaySteps" }?.isIdentifying
+    }
+    #expect(field(0) == false && field(10) == true)
+    func key(_ steps: Int) -> String {
+      var options = ModelPretrain.Options()
+      (options.device, options.schedule, options.decaySteps) = (.cpu, .linear, steps)
+      return ModelPretrain(options: options).stateKey([])
+    }
+    #expect(key(0) != key(10))
+    var job = TrainingJob()
+    #expect(!job.json.text().contains("decaySteps"))
+    let before = CheckpointState(step: 3, fingerprint: job.fingerprint)
+    job.learningRateSchedule.decaySteps = 10
+    #expect(!job.isOwn(before))
+    job.learningRateSchedule.decaySteps = nil
+    #expect(job.isOwn(before))
+  }
+
   @Test func aRampGrowsToTheBatch() throws {
     func refused(_ change: (inout ModelPretrain.Options) -> Void) -> String {
       var options = ModelPretrain.Options()
