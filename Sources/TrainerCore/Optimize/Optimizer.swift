@@ -17,6 +17,8 @@ public final class Optimizer {
   private let sums: TensorList?
   /// Of such a model: its state in one piece of memory per kind.
   private let flat: FlatAdamW?
+  /// Of the processes that have taken Muon's last step together; nil: there was one.
+  private var shares: MuonShares?
   private var hasSums = false
   /// The type of Muon's iterations: that of the model.
   var muonInBFloat16: Bool
@@ -144,14 +146,15 @@ public final class Optimizer {
         ifFinite: figure)
       try stepMuon(
         gradients, learningRate: learningRate, norm: norm, maximum: maximumGradientNorm, dividedBy: divisor,
-        ifFinite: figure)
+        ifFinite: figure, group)
       try parameters.refresh(members[.muon] ?? [])
     } else {
       if maximumGradientNorm > 0 || divisor != nil {
         try gradients.clip(norm: norm, to: maximumGradientNorm, dividedBy: divisor)
       }
       try stepAdamW(gradients, learningRate: learningRate, ifFinite: figure)
-      try stepMuon(gradients, learningRate: learningRate, norm: norm, maximum: 0, dividedBy: nil, ifFinite: figure)
+      try stepMuon(
+        gradients, learningRate: learningRate, norm: norm, maximum: 0, dividedBy: nil, ifFinite: figure, group)
       for tensor in parameters.working.tensors { try tensor.clearGradient() }
     }
     hasSums = false
@@ -172,17 +175,24 @@ public final class Optimizer {
   /// - Parameters norm, maximum, divisor: of gradients that have not been clipped.
   private func stepMuon(
     _ gradients: TensorList, learningRate: Double, norm: Tensor, maximum: Double, dividedBy divisor: Tensor?,
-    ifFinite figure: Tensor
+    ifFinite figure: Tensor, _ group: ProcessGroup?
   ) throws(TorchError) {
     guard let muon = options.muon, let members = members[.muon] else { return }
-    try parameters.masterWeights.only(members).muon(
-      gradients: gradients.only(members), averages: first.only(members),
-      parts: members.map { parameters.shapes[$0].matrices }, learningRate: learningRate, muon,
-      decay: options.weightDecay, inBFloat16: muonInBFloat16, norm: norm, maximum: maximum,
-      dividedBy: divisor, ifFinite: figure)
+    if let group, group.size > 1, shares == nil { shares = MuonShares(members, parameters.shapes, group) }
+    let own = shares?.own ?? members
+    if !own.isEmpty {
+      try parameters.masterWeights.only(own).muon(
+        gradients: gradients.only(own), averages: first.only(own), parts: own.map { parameters.shapes[$0].matrices },
+        learningRate: learningRate, muon, decay: options.weightDecay, inBFloat16: muonInBFloat16, norm: norm,
+        maximum: maximum, dividedBy: divisor, ifFinite: figure)
+    }
+    try shares?.exchange(parameters.masterWeights)
   }
 
   /// Makes master weights and moments whole where processes share the step. All of them call it after the same step,
   /// before any of them reads these.
-  func gather() throws(TorchError) { try flat?.gather() }
+  func gather() throws(TorchError) {
+    try flat?.gather()
+    try shares?.exchange(first)
+  }
 }

@@ -27,6 +27,19 @@ extension EngineTests {
       return parameters
     }
 
+    /// Every matrix once, and no process with much more work than others.
+    @Test func processesShareMuonsMatrices() {
+      let shapes = ModelShape().parameters, options = AdamW(muon: Muon())
+      let members = shapes.indices.filter { options.kind(of: shapes[$0]) == .muon }
+      for processes in [1, 2, 3, 8] {
+        let shares = MuonShares.shares(members, shapes, of: processes)
+        #expect(shares.count == processes && shares.flatMap { $0 }.sorted() == members)
+        let sizes = shares.map { $0.reduce(0) { $0 + shapes[$1].count } }
+        #expect(Double(sizes.max()!) < 1.3 * Double(sizes.min()!), "\(sizes)")
+      }
+      #expect(MuonShares.shares(Array(members.prefix(2)), shapes, of: 8).filter(\.isEmpty).count == 6)
+    }
+
     @Test func parametersAreToldApartByName() {
       let kinds = ModelShape.Kind.allCases.flatMap { kind in
         TinyModel.shape(kind).parameters.map { ($0, Self.variants[3].kind(of: $0)) }

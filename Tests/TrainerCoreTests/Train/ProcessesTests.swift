@@ -166,6 +166,15 @@ extension EngineTests {
         #expect(ends[0] == ends[1])
         let error = TinyModel.relativeError(ends[0], ends[2])
         #expect(error < (precision == .float32 ? 1e-4 : 2e-2), "\(optimizer)")
+        // Each process has stored the averages of all matrices, also of those that the other has taken.
+        let averages = try (parts + [whole]).map { job in
+          let end = try #require(try TrainingCheckpoint.latest(in: "\(job.state)/checkpoints").found)
+          let moments = try SafetensorsFile("\(end.folder)/\(TrainingCheckpoint.optimizerName)")
+          return try moments.entries.map(\.name).sorted().flatMap { try moments.floats(of: $0) }
+        }
+        #expect(averages[0] == averages[1])
+        #expect(
+          TinyModel.relativeError(averages[0], averages[2]) < (precision == .float32 ? 1e-3 : 5e-2), "\(optimizer)")
       }
     }
 
