@@ -198,4 +198,17 @@ enum TrainingJobs {
     job.logSteps = 1
     return job
   }
+
+  /// A training that is stopped in the middle, and gone on with to its end.
+  static func runInParts(_ job: TrainingJob) throws {
+    var asked = 0
+    let stopped = try TrainingRun(
+      job, engine: TinyModel.engine!,
+      shouldStop: {
+        asked += 1
+        return asked > 5
+      })
+    #expect(try stopped.run() == .stopped)
+    #expect(try TrainingRun(job, engine: TinyModel.engine!).run() == .done)
+  }
 }
