@@ -60,6 +60,7 @@ extension StageRegistry {
     StageDescription(MLflowReport.self),
     StageDescription(RedactPII.self),
     StageDescription(ReportCompare.self),
+    StageDescription(ReportScores.self),
     StageDescription(ReportDatasheet.self),
     StageDescription(ReportLicenses.self),
     StageDescription(S3Download.self),

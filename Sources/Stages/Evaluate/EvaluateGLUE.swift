@@ -30,21 +30,21 @@ public struct EvaluateGLUE: Stage {
     public var dropout = 0.1
     @Option("Maximum number of examples per set, for a quick test. 0: no limit.", in: 0...1 << 40)
     public var maximumExamples = 0
-    @Option("The model's name in the table and the chart.") public var model = "This model"
+    @OptionGroup public var baselines: BaselineOptions
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
   }
 
   public static let name = "evaluate.glue"
-  public static let revision = 1
-  public static let summary = "Fine-tunes a model on GLUE's tasks and compares its scores with the published ones."
+  public static let revision = 2
+  public static let summary = "Fine-tunes a model on GLUE's tasks and compares its scores with those of others."
   static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)
   static let models = Output<Checkpoint>("models", "The models that were fine-tuned on MNLI.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "glue.json: scores by task.")
-  static let report = Output<Report>("report", "glue.md and glue.svg: the scores next to the published ones.")
-  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  static let report = Output<Report>("report", "glue.md and glue.svg: the scores next to those of others.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port, BaselineOptions.port.port]
   public static let outputs = [runs.port, scores.port, models.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case plan, tune, follow, report }
 
@@ -57,7 +57,7 @@ public struct EvaluateGLUE: Stage {
         "epochs", "maximumLength", "warmupFraction", "dropout", "maximumExamples", "mecabDictionary", "precision",
         "device", "threads",
       ]
-    case .report: ["model"]
+    case .report: BaselineOptions.names
     }
   }
 
@@ -91,7 +91,9 @@ public struct EvaluateGLUE: Stage {
       return [try TaskPlan(key: "runs", payload: runs(of: tasks))]
     case .tune: return try runPlans(context) { $0.follows == nil }
     case .follow: return try runPlans(context) { $0.follows != nil }
-    case .report: return [TaskPlan(key: "report", inputs: [.main: context.files(Self.scores)])]
+    case .report:
+      let plan = TaskPlan(key: "report", inputs: [.main: context.files(Self.scores)])
+      return [plan.with(inputs: try options.baselines.inputs(context))]
     }
   }
 
@@ -212,7 +214,10 @@ public struct EvaluateGLUE: Stage {
   // MARK: The report
 
   private func report(_ workspace: Workspace) throws {
-    let table = GLUETable(model: options.model, try workspace.files(.main).map { try GLUEScores($0) })
+    let scores = try workspace.files(.main).map { try GLUEScores($0) }
+    let table = try GLUETable(model: options.baselines.model, scores) { columns, own, known in
+      try options.baselines.table(columns, own, known: known, workspace)
+    }
     try workspace.write(Self.metrics, name: "glue.json", Array(table.json.prettyText().utf8))
     try workspace.write(Self.report, name: "glue.md", Array(table.markdown.utf8))
     try workspace.write(Self.report, name: "glue.svg", Array(table.picture.markup.utf8))

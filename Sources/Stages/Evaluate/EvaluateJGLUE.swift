@@ -23,20 +23,20 @@ public struct EvaluateJGLUE: Stage {
     public var dropout = 0.1
     @Option("Maximum number of examples per file, for a quick test. 0: no limit.", in: 0...1 << 40)
     public var maximumExamples = 0
-    @Option("The model's name in the table and the chart.") public var model = "This model"
+    @OptionGroup public var baselines: BaselineOptions
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
   }
 
   public static let name = "evaluate.jglue"
-  public static let revision = 2
-  public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with the published ones."
+  public static let revision = 3
+  public static let summary = "Fine-tunes a model on JGLUE's tasks and compares its scores with those of others."
   static let runs = Output<Intermediate>("runs", "The configuration of each run.", hidden: true)
   static let scores = Output<Metrics>("scores", "The scores of each run.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "jglue.json: scores by task, with the best setting.")
-  static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores next to the published ones.")
-  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
+  static let report = Output<Report>("report", "jglue.md and jglue.svg: the scores next to those of others.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port, BaselineOptions.port.port]
   public static let outputs = [runs.port, scores.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case plan, tune, report }
 
@@ -49,7 +49,7 @@ public struct EvaluateJGLUE: Stage {
         "warmupFraction", "weightDecay", "dropout", "maximumExamples", "mecabDictionary", "precision", "device",
         "threads",
       ]
-    case .report: ["model"]
+    case .report: BaselineOptions.names
     }
   }
 
@@ -95,7 +95,9 @@ public struct EvaluateJGLUE: Stage {
       let tasks = try JGLUEFiles(try context.files(options.folder)).chosen(options.tasks).map(\.0)
       return [try TaskPlan(key: "runs", payload: tasks.flatMap(runs))]
     case .tune: return try runPlans(context)
-    case .report: return [TaskPlan(key: "report", inputs: [.main: context.files(Self.scores)])]
+    case .report:
+      let plan = TaskPlan(key: "report", inputs: [.main: context.files(Self.scores)])
+      return [plan.with(inputs: try options.baselines.inputs(context))]
     }
   }
 
@@ -166,7 +168,9 @@ public struct EvaluateJGLUE: Stage {
       return (scored.run, scored.byName)
     }
     let results = JGLUEBenchmark.allCases.compactMap { task in JGLUEResult(task, runs.filter { $0.0.task == task }) }
-    let table = JGLUETable(model: options.model, results: results)
+    let table = try JGLUETable(model: options.baselines.model, results: results) { columns, own, known in
+      try options.baselines.table(columns, own, known: known, workspace)
+    }
     try workspace.write(Self.metrics, name: "jglue.json", Array(table.json.prettyText().utf8))
     try workspace.write(Self.report, name: "jglue.md", Array(table.markdown.utf8))
     try workspace.write(Self.report, name: "jglue.svg", Array(table.picture.markup.utf8))

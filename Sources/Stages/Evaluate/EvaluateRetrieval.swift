@@ -18,19 +18,22 @@ public struct EvaluateRetrieval: Stage {
     @Option("Prefix of each query, such as \"query: \".") public var queryPrefix = ""
     @Option("Prefix of each document.") public var documentPrefix = ""
     @OptionGroup public var compute: ComputeOptions
+    @OptionGroup public var baselines: BaselineOptions
 
     public init() {}
   }
 
   public static let name = "evaluate.retrieval"
-  public static let revision = 2
+  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing.
+  public static let revision = 3
   public static let summary =
     "Scores an encoder's vectors by retrieval: nDCG@10, recall@100 and others."
   static let vectors = Output<Intermediate>("vectors", "The queries' vectors.", hidden: true)
   static let found = Output<Intermediate>("found", "The best documents of each file of the corpus.", hidden: true)
   static let metrics = Output<Metrics>("metrics", "retrieval.json: nDCG@10, MRR@10, MAP@100, recall and accuracy.")
-  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
-  public static let outputs = [vectors.port, found.port, metrics.port]
+  static let report = Output<Report>("report", "retrieval.md: the scores next to those of others.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port, BaselineOptions.port.port]
+  public static let outputs = [vectors.port, found.port, metrics.port, report.port]
   public enum Phase: String, StagePhase { case queries, search, score }
 
   private static let queriesRole: TaskInputs.Role = "queries"
@@ -72,7 +75,7 @@ public struct EvaluateRetrieval: Stage {
         Self.queriesRole: queries, Self.judgmentsRole: try context.files(options.judgments),
         .main: context.files(Self.found),
       ]
-      return [TaskPlan(key: "score", inputs: inputs)]
+      return [TaskPlan(key: "score", inputs: inputs).with(inputs: try options.baselines.inputs(context))]
     }
   }
 
@@ -179,10 +182,18 @@ public struct EvaluateRetrieval: Stage {
       mean("accuracy@3") { $0.accuracy(3) }, mean("accuracy@5") { $0.accuracy(5) },
       mean("accuracy@10") { $0.accuracy(10) },
     ]
+    let numbers = means.compactMap { mean in mean.value.double.map { (mean.key, $0) } }
+    let table = try options.baselines.table(
+      means.map(\.key), ModelScores(options.baselines.model, Dictionary(uniqueKeysWithValues: numbers)), workspace)
     let rest = [
-      JSONMember("queries", .integer(scores.count)), JSONMember("pooling", .string(options.encoder.pooling.rawValue)),
+      JSONMember("model", .string(table.own.model)), JSONMember("queries", .integer(scores.count)),
+      JSONMember("pooling", .string(options.encoder.pooling.rawValue)),
     ]
-    try workspace.write(Self.metrics, name: "retrieval.json", Array(JSONValue.object(means + rest).prettyText().utf8))
+    let json = JSONValue.object(means + rest + table.members)
+    try workspace.write(Self.metrics, name: "retrieval.json", Array(json.prettyText().utf8))
+    let page = ["# Retrieval", ""] + table.lines + [""] + table.remarks
+    try workspace.write(
+      Self.report, name: "retrieval.md", Array((page.dropLast().joined(separator: "\n") + "\n").utf8))
     workspace.metric("nDCG@10", means[0].value.double ?? 0)
   }
 }

@@ -14,16 +14,19 @@ public struct EvaluateSTS: SinglePhaseStage {
     @Option("JSON lines of the same form, to score.", required: true) public var test = InputFiles()
     @OptionGroup public var encoder: EncoderOptions
     @OptionGroup public var compute: ComputeOptions
+    @OptionGroup public var baselines: BaselineOptions
 
     public init() {}
   }
 
   public static let name = "evaluate.sts"
-  public static let revision = 2
+  // 3: scores on a GPU differ in their last digits, since padding costs attention nothing.
+  public static let revision = 3
   public static let summary = "Scores an encoder's sentence vectors on semantic similarity, as JMTEB does."
   static let metrics = Output<Metrics>("metrics", "sts.json: the correlations of each similarity, and the chosen one.")
-  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
-  public static let outputs = [metrics.port]
+  static let report = Output<Report>("report", "sts.md: the chosen correlations next to those of others.")
+  public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port, BaselineOptions.port.port]
+  public static let outputs = [metrics.port, report.port]
 
   private static let validationSet: TaskInputs.Role = "validation"
   private static let testSet: TaskInputs.Role = "test"
@@ -39,7 +42,10 @@ public struct EvaluateSTS: SinglePhaseStage {
     let sets: TaskInputs = [
       Self.validationSet: try context.files(options.validation), Self.testSet: try context.files(options.test),
     ]
-    return try options.compute.modelTasks([("sts", sets)], context, weightCopies: 2)
+    let added = try options.baselines.inputs(context)
+    return try options.compute.modelTasks([("sts", sets)], context, weightCopies: 2).map {
+      $0.with(inputs: added)
+    }
   }
 
   public func run(_ workspace: Workspace) throws {
@@ -48,12 +54,20 @@ public struct EvaluateSTS: SinglePhaseStage {
     let test = try similarities(Self.testSet, engine, workspace)
     let chosen = Similarity.best(validation)
     let final = test.correlations(chosen)
+    let own = ModelScores(
+      options.baselines.model, ["STS Spearman": final.spearman, "STS Pearson": final.pearson])
+    let table = try options.baselines.table(["STS Spearman", "STS Pearson"], own, workspace)
     let json: JSONValue = [
-      "similarity": .string(chosen.rawValue), "pooling": .string(options.encoder.pooling.rawValue),
+      "model": .string(own.model), "similarity": .string(chosen.rawValue),
+      "pooling": .string(options.encoder.pooling.rawValue),
       "pearson": .number(final.pearson), "spearman": .number(final.spearman),
       "validation": validation.json, "test": test.json,
     ]
-    try workspace.write(Self.metrics, name: "sts.json", Array(json.prettyText().utf8))
+    try workspace.write(
+      Self.metrics, name: "sts.json",
+      Array(JSONValue.object((json.members ?? []) + table.members).prettyText().utf8))
+    let page = ["# Semantic similarity, by \(chosen.rawValue)", ""] + table.lines + [""] + table.remarks
+    try workspace.write(Self.report, name: "sts.md", Array((page.dropLast().joined(separator: "\n") + "\n").utf8))
     workspace.metric("spearman", final.spearman)
   }
 

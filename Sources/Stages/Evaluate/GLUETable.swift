@@ -2,18 +2,43 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// A model's GLUE scores next to the published ones, as JSON, a table and a picture.
+/// A model's GLUE scores next to those of others, as JSON, a table and a picture.
 struct GLUETable {
-  var model: String
   /// The runs of each task that was run, in the order of seeds.
   private let runs: [(task: GLUETask, scores: [GLUEScores])]
+  /// The model's own scores by the columns' titles, and the rows beside.
+  private(set) var scores = ScoreTable(columns: [], own: ModelScores("", [:]), others: [])
 
+  /// Beside the published scores, without differences.
   init(model: String, _ scores: [GLUEScores]) {
-    self.model = model
+    self.init(model: model, scores) { ScoreTable(columns: $0, own: $1, others: $2) }
+  }
+
+  /// - Parameter table: makes the table of columns, own scores and the published ones.
+  init(
+    model: String, _ scores: [GLUEScores], table: ([String], ModelScores, [ModelScores]) throws -> ScoreTable
+  ) rethrows {
     runs = GLUETask.allCases.compactMap { task in
       let own = scores.filter { $0.run.task == task }.sorted { $0.run.seed < $1.run.seed }
       return own.isEmpty ? nil : (task, own)
     }
+    var own = ModelScores(model, [:])
+    for (task, scores) in runs {
+      own.scores[task.title] = mean(scores)
+      if scores.count > 1 { own.deviations[task.title] = deviation(scores) }
+    }
+    let isWhole = runs.count == GLUETask.allCases.count
+    if isWhole { own.scores[Self.meanTitle] = mean }
+    let columns = runs.map(\.task.title) + (isWhole ? [Self.meanTitle] : [])
+    self.scores = try table(columns, own, Self.published)
+    (self.scores.digits, self.scores.scale) = (2, 100)
+  }
+
+  private static let meanTitle = "mean"
+  private static let published = PublishedGLUE.all.map { row in
+    var scores = [meanTitle: row.mean]
+    for task in GLUETask.allCases { scores[task.title] = row[task] }
+    return ModelScores(row.model, source: row.source, scores)
   }
 
   private func mean(_ scores: [GLUEScores]) -> Double { Correlation.mean(scores.map(\.score)) }
@@ -45,23 +70,13 @@ struct GLUETable {
           "runs": .list(list),
         ])
     }
-    return ["model": .string(model), "mean": .number(mean), "tasks": .object(tasks)]
+    let start = [JSONMember("model", .string(scores.own.model)), JSONMember("mean", .number(mean))]
+    return .object(start + scores.members + [JSONMember("tasks", .object(tasks))])
   }
 
   /// A Markdown table; the model is in the last row, with means and deviations over the seeds.
   var markdown: String {
-    let isWhole = runs.count == GLUETask.allCases.count
-    var lines = ["# GLUE, development sets", ""]
-    lines.append("| model | " + runs.map(\.task.title).joined(separator: " | ") + (isWhole ? " | mean |" : " |"))
-    lines.append("|---|" + String(repeating: "--:|", count: runs.count + (isWhole ? 1 : 0)))
-    for baseline in PublishedGLUE.all {
-      let cells = runs.map { baseline[$0.task].map { fixed($0 * 100, 2) } ?? "–" }
-      lines.append(row(baseline.model, cells, isWhole ? fixed(baseline.mean * 100, 2) : nil))
-    }
-    let own = runs.map { _, scores in
-      fixed(mean(scores) * 100, 2) + (scores.count > 1 ? " ± \(fixed(deviation(scores) * 100, 2))" : "")
-    }
-    lines.append(row("**\(model)**", own, isWhole ? fixed(mean * 100, 2) : nil))
+    var lines = ["# GLUE, development sets", ""] + scores.lines
     lines += ["", "A task's score is the mean of its metrics:", ""]
     for (task, scores) in runs {
       let sets = scores[0].sets.count > 1 ? ", over " + scores[0].sets.map(\.name).joined(separator: " and ") : ""
@@ -70,23 +85,17 @@ struct GLUETable {
         "- \(task.title): \(task.metrics.map(Self.title).joined(separator: " and "))\(sets); "
           + "\(scores.count == 1 ? "1 seed" : "\(scores.count) seeds")\(start)")
     }
-    lines += ["", "Published scores:", ""]
-    lines += PublishedGLUE.all.map { "- \($0.model): \($0.source)" }
-    return lines.joined(separator: "\n") + "\n"
-  }
-
-  private func row(_ name: String, _ cells: [String], _ mean: String?) -> String {
-    "| \(name) | " + (cells + (mean.map { [$0] } ?? [])).joined(separator: " | ") + " |"
+    return (lines + [""] + scores.remarks).dropLast().joined(separator: "\n") + "\n"
   }
 
   var picture: ScorePicture {
     ScorePicture(
-      benchmark: "GLUE", model: model, legend: "Marks: published models (hover: name).",
-      rows: runs.map { task, scores in
+      benchmark: "GLUE", model: scores.own.model, legend: "Marks: other models (hover: name).",
+      rows: runs.map { task, runs in
         ScorePicture.Row(
-          name: task.title, metric: task.metrics.map(Self.title).joined(separator: ", "), own: mean(scores),
-          deviation: deviation(scores),
-          published: PublishedGLUE.all.compactMap { model in model[task].map { (model.model, $0) } })
+          name: task.title, metric: task.metrics.map(Self.title).joined(separator: ", "), own: mean(runs),
+          deviation: deviation(runs),
+          published: scores.others.compactMap { model in model.scores[task.title].map { (model.model, $0) } })
       })
   }
 

@@ -2,10 +2,41 @@ import PipelineKit
 import ShardKit
 import TrainerCore
 
-/// A model's JGLUE scores next to the published ones, as JSON and as a table.
+/// A model's JGLUE scores next to those of others, as JSON and as a table.
 struct JGLUETable: Sendable {
-  var model: String
   var results: [JGLUEResult]
+  /// The model's own scores by the columns' titles, and the rows beside.
+  let scores: ScoreTable
+
+  /// Beside the published scores, without differences.
+  init(model: String, results: [JGLUEResult]) {
+    self.init(model: model, results: results) { ScoreTable(columns: $0, own: $1, others: $2) }
+  }
+
+  /// - Parameter table: makes the table of columns, own scores and the published ones.
+  init(
+    model: String, results: [JGLUEResult], table: ([String], ModelScores, [ModelScores]) throws -> ScoreTable
+  ) rethrows {
+    self.results = results
+    let columns = results.flatMap { result in result.task.metrics.map { (result, $0) } }
+    var own = ModelScores(model, [:])
+    for (result, metric) in columns {
+      let title = Self.title(result.task, metric)
+      own.scores[title] = result.mean(metric)
+      if result.seeds > 1 { own.deviations[title] = result.deviation(metric) }
+    }
+    scores = try table(columns.map { Self.title($0.0.task, $0.1) }, own, Self.published)
+  }
+
+  private static let published = PublishedScores.all.map { row in
+    let scores = JGLUEBenchmark.allCases.flatMap { task in
+      task.metrics.compactMap { metric in row[task, metric].map { (title(task, metric), $0) } }
+    }
+    return ModelScores(
+      row.model, source: "JGLUE's authors, tuned on the same sets", Dictionary(uniqueKeysWithValues: scores))
+  }
+
+  private static func title(_ task: JGLUEBenchmark, _ metric: String) -> String { "\(task.title) \(title(metric))" }
 
   var json: JSONValue {
     let tasks = results.map { result in
@@ -32,25 +63,14 @@ struct JGLUETable: Sendable {
           "seeds": .integer(result.seeds), "metrics": .object(metrics), "runs": .list(runs),
         ])
     }
-    return ["model": .string(model), "tasks": .object(tasks)]
+    let name = JSONMember("model", .string(scores.own.model))
+    return .object([name] + scores.members + [JSONMember("tasks", .object(tasks))])
   }
 
   /// A Markdown table; the model is in the last row, with means and deviations over the seeds.
   var markdown: String {
-    var lines = ["# JGLUE, development sets", ""]
-    let columns = results.flatMap { result in result.task.metrics.map { (result, $0) } }
-    lines.append(
-      "| model | " + columns.map { "\($0.0.task.title) \(Self.title($0.1))" }.joined(separator: " | ") + " |")
-    lines.append("|---|" + String(repeating: "---|", count: columns.count))
-    for baseline in PublishedScores.all {
-      let cells = columns.map { baseline[$0.0.task, $0.1].map { fixed($0, 3) } ?? "–" }
-      lines.append("| \(baseline.model) | " + cells.joined(separator: " | ") + " |")
-    }
-    let own = columns.map { result, metric in
-      fixed(result.mean(metric), 3) + (result.seeds > 1 ? " ± \(fixed(result.deviation(metric), 3))" : "")
-    }
-    lines.append("| **\(model)** | " + own.joined(separator: " | ") + " |")
-    lines += ["", "Published scores: JGLUE's authors, tuned on the same sets. This model's settings:", ""]
+    var lines = ["# JGLUE, development sets", ""] + scores.lines + [""] + scores.remarks
+    lines += ["This model's settings:", ""]
     for result in results {
       lines.append(
         "- \(result.task.title): learning rate \(result.best.learningRate), \(result.best.epochs) epochs, "
@@ -63,15 +83,15 @@ struct JGLUETable: Sendable {
 
   var picture: ScorePicture {
     ScorePicture(
-      benchmark: "JGLUE", model: model,
-      legend: "Marks: published models (hover: name); dashed line: human performance.",
+      benchmark: "JGLUE", model: scores.own.model,
+      legend: "Marks: other models (hover: name); dashed line: human performance.",
       rows: results.flatMap { result in
         result.task.metrics.map { metric in
           ScorePicture.Row(
             name: result.task.title, metric: Self.title(metric), own: result.mean(metric),
             deviation: result.deviation(metric),
-            published: PublishedScores.all.compactMap { model in
-              model[result.task, metric].map { (model.model, $0) }
+            published: scores.others.compactMap { model in
+              model.scores[Self.title(result.task, metric)].map { (model.model, $0) }
             })
         }
       })

@@ -20,7 +20,7 @@ public struct ModelCard: SinglePhaseStage {
 
   public static let name = "model.card"
   public static let formerNames = ["report.modelcard"]
-  public static let revision = 1
+  public static let revision = 2
   public static let summary = "Adds a README.md to a converted model: data, hyperparameters, cost, scores, usage."
   static let model = Input<HuggingFaceModel>("model", "The model, from huggingface.convert.")
   static let metrics = Input<Metrics>(

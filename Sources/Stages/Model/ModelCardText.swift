@@ -139,43 +139,24 @@ struct ModelCardText {
 
   private var scores: String {
     var lines: [String] = []
-    for (_, file, json) in measured where file == "jglue.json" {
-      lines += ["JGLUE, development sets (means over the seeds at the best setting):", ""]
-      lines += [
-        "| task | metric | score | deviation | learning rate | epochs | seeds |", "|---|---|---|---|---|---|---|",
-      ]
-      for task in json["tasks"]?.members ?? [] {
-        let title = JGLUEBenchmark(rawValue: task.key)?.title ?? task.key
-        for metric in task.value["metrics"]?.members ?? [] {
-          lines.append(
-            "| \(title) | \(JGLUETable.title(metric.key)) | \(fixed(metric.value["mean"]?.double ?? .nan, 3)) | "
-              + "\(fixed(metric.value["deviation"]?.double ?? .nan, 3)) | \(task.value["learningRate"]?.double ?? .nan) | "
-              + "\(task.value["epochs"]?.integer ?? 0) | \(task.value["seeds"]?.integer ?? 0) |")
-        }
+    for (stage, file, json) in measured {
+      switch file {
+      case "jglue.json": lines += ScoreSection(json).jglue
+      case "glue.json": lines += ScoreSection(json).glue
+      case "sts.json", "retrieval.json":
+        lines += ScoreSection(json).plain("Stage `\(stage)`, pooling \(json["pooling"]?.string ?? "unknown")")
+      default: break
       }
-      lines.append("")
     }
-    lines += measured.filter { $0.1 == "glue.json" }.flatMap { Self.glue($0.2) }
     return lines.isEmpty ? "" : (["## Scores", ""] + lines).joined(separator: "\n")
-  }
-
-  private static func glue(_ json: JSONValue) -> [String] {
-    let rows = (json["tasks"]?.members ?? []).map { task in
-      let metrics = (task.value["metrics"]?.array ?? []).compactMap { $0.string.map(GLUETable.title) }
-      return "| \(GLUETask(rawValue: task.key)?.title ?? task.key) | \(metrics.joined(separator: " and ")) | "
-        + "\(fixed(task.value["score"]?.double ?? .nan, 4)) | \(fixed(task.value["deviation"]?.double ?? .nan, 4)) | "
-        + "\(task.value["runs"]?.array?.count ?? 0) |"
-    }
-    let mean = "| mean | | \(fixed(json["mean"]?.double ?? .nan, 4)) | | |"
-    return ["GLUE, development sets (means over the seeds):", ""]
-      + ["| task | metric | score | deviation | seeds |", "|---|---|---|---|---|"] + rows + [mean, ""]
   }
 
   /// Figures of other stages, unchanged.
   private var others: String {
     var lines: [String] = []
     let shown: Set = ["training.json", "jglue.json", "glue.json"]
-    for (stage, file, json) in measured where !shown.contains(file) && json["domains"] == nil {
+    for (stage, file, json) in measured
+    where !shown.contains(file) && json["domains"] == nil && json["scores"] == nil {
       let rows = Self.rows(json)
       guard !rows.isEmpty else { continue }
       lines += ["Stage `\(stage)`:", "", "| | |", "|---|---|"] + rows + [""]

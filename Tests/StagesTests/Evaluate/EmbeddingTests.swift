@@ -104,14 +104,27 @@ struct EmbeddingTests {
     let model = try TinyModel(.ropeBERT)
     let path = model.folder + "/pairs.json"
     try FileSystem.write(Array(TinyTask.lines(.jsts, 30).utf8), to: path)
-    let harness = try start(
-      StageHarness(EvaluateSTS.self, options: ["validation": .string(path), "test": .string(path), "device": "cpu"]),
-      model)
+    let other: JSONValue = ["model": "Other", "scores": ["STS Spearman": .number(0.5), "STS Pearson": .number(-0.5)]]
+    try FileSystem.write(Array(other.text().utf8), to: model.folder + "/other.json")
+    let options: JSONValue = [
+      "validation": .string(path), "test": .string(path), "device": "cpu", "model": "Own",
+    ]
+    let stage = try StageHarness(EvaluateSTS.self, options: options)
+    stage.add(files: [try artifact(model.folder, "other.json")], to: "baselines", from: "other")
+    let harness = try start(stage, model)
     let json = try JSONValue.parse(try FileSystem.read(harness.files("metrics")[0].path)).value
     let chosen = try #require(json["similarity"]?.string)
     let best = Similarity.choices.map { json["validation"]![$0.rawValue]!["spearman"]!.double! }.max()
     #expect(json["validation"]![chosen]!["spearman"]!.double == best)
     #expect(json["spearman"] == json["test"]![chosen]!["spearman"])
+    #expect(json["scores"]?["STS Spearman"] == json["spearman"] && json["baseline"]?["model"] == "Other")
+    let difference = try #require(json["baseline"]?["differences"]?["STS Spearman"]?.double)
+    #expect(abs(difference - (json["spearman"]!.double! - 0.5)) < 1e-12)
+    let page = String(decoding: try FileSystem.read(harness.files("report")[0].path), as: UTF8.self)
+    #expect(
+      page.contains("| model | STS Spearman | Δ | STS Pearson | Δ |")
+        && page.contains("| Other | 0.500 |  | -0.500 |  |"))
+    #expect(page.contains("| **Own** | ") && page.contains("Δ: the difference from Other."))
   }
 
   /// Each query is a document's own text: it must be found first, in whichever file of the corpus it stands.
@@ -173,7 +186,13 @@ struct EmbeddingTests {
       to: "metrics", from: "pretrain")
     let score: JSONValue = ["mean": .number(0.81234), "deviation": .number(0.01)]
     let task: JSONValue = ["learningRate": .number(5e-5), "epochs": 4, "seeds": 3, "metrics": ["accuracy": score]]
-    harness.add(files: [try metrics("jglue.json", ["tasks": ["jcommonsenseqa": task]])], to: "metrics", from: "jglue")
+    let baseline: JSONValue = ["model": "Base", "scores": ["JCommonsenseQA accuracy": .number(0.8)]]
+    harness.add(
+      files: [try metrics("jglue.json", ["baseline": baseline, "tasks": ["jcommonsenseqa": task]])], to: "metrics",
+      from: "jglue")
+    harness.add(
+      files: [try metrics("sts.json", ["model": "Tiny", "pooling": "mean", "scores": ["STS Spearman": .number(0.5)]])],
+      to: "metrics", from: "sts")
     try harness.run()
     let names = harness.files("model").map(\.name)
     #expect(Set(names) == Set(convert.files("model").map(\.name) + ["README.md"]))
@@ -183,7 +202,9 @@ struct EmbeddingTests {
     for part in [
       "# Tiny", "trust_remote_code=True", "| A\\|B | CC BY-SA 4.0 |", "| wiki | 1,234 | 5,000,000 | 100.00 % |",
       "| steps | 1,000 |", "| learningRate | 0.0003 |", "| GPU hours | 0 |",
-      "| JCommonsenseQA | accuracy | 0.812 | 0.010 | 5e-05 | 4 | 3 |",
+      "| task | metric | score | Base | Δ | deviation | learning rate | epochs | seeds |",
+      "| JCommonsenseQA | accuracy | 0.812 | 0.800 | +0.012 | 0.010 | 5e-05 | 4 | 3 |",
+      "Stage `sts`, pooling mean:", "| metric | score |", "| STS Spearman | 0.5000 |",
     ] { #expect(text.contains(part), "\(part)") }
   }
 }

@@ -83,7 +83,7 @@ struct EvaluateJGLUETests {
       EvaluateJGLUE.self,
       options: [
         "folder": .string(model.folder + "/jglue"), "learningRates": .list([.number(3e-3)]), "epochs": .list([2, 6]),
-        "seeds": .list([1, 2]), "model": "Tiny", "device": "cpu",
+        "seeds": .list([1, 2]), "model": "Tiny", "baseline": "Tohoku BERT base v2", "device": "cpu",
       ])
     harness.add(files: try model.checkpoint, to: "checkpoint")
     harness.add(files: try model.tokenizerFiles, to: "tokenizer")
@@ -96,6 +96,14 @@ struct EvaluateJGLUETests {
     #expect(json["tasks"]?["jcommonsenseqa"]?["runs"]?.array?.count == 4)
     #expect(harness.files("report").map(\.name).sorted() == ["jglue.md", "jglue.svg"])
     #expect(harness.metrics["JNLI accuracy"] == accuracy)
+    #expect(json["baseline"]?["scores"]?["JNLI accuracy"]?.double == 0.906)
+    let difference = try #require(json["baseline"]?["differences"]?["JNLI accuracy"]?.double)
+    #expect(abs(difference - (accuracy - 0.906)) < 1e-12)
+    let page = try #require(harness.files("report").first { $0.name == "jglue.md" })
+    let text = String(decoding: try FileSystem.read(page.path), as: UTF8.self)
+    #expect(text.contains("| model | JNLI accuracy | Δ | JCommonsenseQA accuracy | Δ |"))
+    #expect(text.contains("| Waseda RoBERTa base | 0.900 | −0.006 | 0.840 | +0.032 |"))
+    #expect(text.contains("Δ: the difference from Tohoku BERT base v2, as published."))
   }
 }
 

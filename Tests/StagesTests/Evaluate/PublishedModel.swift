@@ -101,7 +101,8 @@ final class PublishedModel {
       for (own, other) in zip(ours, scores) {
         for (a, b) in zip(own, other) { largest.score = max(largest.score, abs(a - b)) }
       }
-      #expect(largest.loss < 1e-3 && largest.score < 1e-2, "\(largest)")
+      print("\(steps) steps from \(losses[0]) to \(losses.last!), the largest differences: \(largest)")
+      #expect(largest.loss < 1e-3 && largest.score < 1e-2)
       return theirs
     }
   }
