@@ -37,6 +37,7 @@ extension StageRegistry {
     StageDescription(Gate.self),
     StageDescription(FilterToxicity.self),
     StageDescription(FilterURL.self),
+    StageDescription(ModelContrast.self),
     StageDescription(ModelFinetune.self),
     StageDescription(HTMLCrawl.self),
     StageDescription(HTTPDownload.self),

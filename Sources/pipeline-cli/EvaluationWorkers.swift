@@ -20,6 +20,32 @@ extension WorkerCommand {
     }
   }
 
+  /// One process of a contrastive training.
+  struct Contrast: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Train vectors by contrast according to a job file.")
+
+    @Argument(help: "The job file written by the stage.")
+    var job: String
+
+    func run() throws {
+      WorkerLife.begin()
+      do {
+        let place = try ProcessRank.current()
+        let training = try ContrastTraining(
+          ContrastJob(path: job), engine: Engine(), place: place, listen: { WorkerLife.emit($0.json) },
+          onLoss: { error in
+            Train.tell(error)
+            _exit(WorkerLife.becauseOfOthers)
+          })
+        let end = try training.run(shouldStop: { WorkerLife.shouldStop })
+        if place.rank == 0 { WorkerLife.emit(end.json) }
+      } catch let error as TorchError where error.code == .group {
+        Train.tell(error)
+        throw ExitCode(WorkerLife.becauseOfOthers)
+      }
+    }
+  }
+
   /// Computes sentence vectors, or searches with them.
   struct Embed: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Embed texts according to a job file.")

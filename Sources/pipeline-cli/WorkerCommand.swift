@@ -11,7 +11,8 @@ struct WorkerCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "worker", abstract: "Do a stage's work in a separate process.", shouldDisplay: false,
     subcommands: [
-      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Embed.self, AllReduce.self, Batches.self,
+      Task.self, Train.self, Evaluate.self, ModelFinetune.self, Contrast.self, Embed.self, AllReduce.self,
+      Batches.self,
       EngineReport.self, Supervise.self,
     ])
 

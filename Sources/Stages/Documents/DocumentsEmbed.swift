@@ -7,7 +7,8 @@ import TrainerCore
 public struct DocumentsEmbed: SinglePhaseStage {
   public struct Options: StageOptions {
     @OptionGroup public var encoder: EncoderOptions
-    @Option("Before each text, such as \"passage: \".") public var prefix = ""
+    @Option("Before each text, such as \"passage: \". null: what the model has before documents, if anything.")
+    public var prefix: String? = nil
     @OptionGroup public var compute: ComputeOptions
 
     public init() {}
@@ -76,8 +77,8 @@ public struct DocumentsEmbed: SinglePhaseStage {
     let engine = try TrainingEngine.require()
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = input.path
-    job.prefix = options.prefix
-    job.set(options.encoder)
+    job.prefix = try options.prefix ?? CheckpointInput.embedding(workspace)?.documentPrefix ?? ""
+    try job.set(options.encoder, workspace)
     job.normalizes = true
     job.result = "\(try workspace.temporaryDirectory())/result.safetensors"
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)

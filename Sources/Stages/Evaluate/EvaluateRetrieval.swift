@@ -15,8 +15,9 @@ public struct EvaluateRetrieval: Stage {
     @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true, formerly: "judgements")
     public var judgments = InputFiles()
     @OptionGroup public var encoder: EncoderOptions
-    @Option("Prefix of each query, such as \"query: \".") public var queryPrefix = ""
-    @Option("Prefix of each document.") public var documentPrefix = ""
+    @Option("Prefix of each query, such as \"query: \". null: the model's own, if any.")
+    public var queryPrefix: String? = nil
+    @Option("Prefix of each document. null: the model's own, if any.") public var documentPrefix: String? = nil
     @OptionGroup public var compute: ComputeOptions
     @OptionGroup public var baselines: BaselineOptions
 
@@ -94,8 +95,12 @@ public struct EvaluateRetrieval: Stage {
   }
 
   private func embedQueries(_ workspace: Workspace) throws {
-    let result = try embed(workspace, try workspace.file(), prefix: options.queryPrefix) { _ in }
+    let result = try embed(workspace, try workspace.file(), prefix: options.queryPrefix ?? settings(workspace).queryPrefix) { _ in }
     try workspace.write(Self.vectors, name: "queries.safetensors", try FileSystem.read(result))
+  }
+
+  private func settings(_ workspace: Workspace) throws -> EmbeddingSettings {
+    try CheckpointInput.embedding(workspace) ?? EmbeddingSettings()
   }
 
   private func embed(
@@ -105,7 +110,7 @@ public struct EvaluateRetrieval: Stage {
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = texts.path
     job.prefix = prefix
-    job.set(options.encoder)
+    try job.set(options.encoder, workspace)
     job.normalizes = true
     job.top = Self.top
     job.result = "\(try workspace.temporaryDirectory())/result.safetensors"
@@ -117,7 +122,7 @@ public struct EvaluateRetrieval: Stage {
   /// The best documents of one file of the corpus: one line per query, with [id, score] pairs.
   private func search(_ workspace: Workspace) throws {
     let corpus = try workspace.file(), vectors = try workspace.file(Self.vectorsRole)
-    let result = try embed(workspace, corpus, prefix: options.documentPrefix) { $0.queries = vectors.path }
+    let result = try embed(workspace, corpus, prefix: options.documentPrefix ?? settings(workspace).documentPrefix) { $0.queries = vectors.path }
     var ids: [String] = []
     try TextRecord.forEach(corpus.path) { ids.append($0.id) }
     let file = try SafetensorsFile(result)
@@ -187,7 +192,7 @@ public struct EvaluateRetrieval: Stage {
       means.map(\.key), ModelScores(options.baselines.model, Dictionary(uniqueKeysWithValues: numbers)), workspace)
     let rest = [
       JSONMember("model", .string(table.own.model)), JSONMember("queries", .integer(scores.count)),
-      JSONMember("pooling", .string(options.encoder.pooling.rawValue)),
+      JSONMember("pooling", .string(try options.encoder.resolved(workspace).rawValue)),
     ]
     let json = JSONValue.object(means + rest + table.members)
     try workspace.write(Self.metrics, name: "retrieval.json", Array(json.prettyText().utf8))

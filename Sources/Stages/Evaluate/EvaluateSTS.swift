@@ -59,7 +59,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     let table = try options.baselines.table(["STS Spearman", "STS Pearson"], own, workspace)
     let json: JSONValue = [
       "model": .string(own.model), "similarity": .string(chosen.rawValue),
-      "pooling": .string(options.encoder.pooling.rawValue),
+      "pooling": .string(try options.encoder.resolved(workspace).rawValue),
       "pearson": .number(final.pearson), "spearman": .number(final.spearman),
       "validation": validation.json, "test": test.json,
     ]
@@ -89,7 +89,7 @@ public struct EvaluateSTS: SinglePhaseStage {
     try FileSystem.write(lines, to: "\(folder)/\(name).jsonl")
     var job = try EmbeddingJob(workspace, options.compute, engine)
     job.texts = "\(folder)/\(name).jsonl"
-    job.set(options.encoder)
+    try job.set(options.encoder, workspace)
     job.result = "\(folder)/\(name).safetensors"
     try EvaluationWorker(command: "embed", job: job.json, engine: engine, usesGPU: job.device == "cuda").run(workspace)
     let vectors = try SafetensorsFile(job.result)

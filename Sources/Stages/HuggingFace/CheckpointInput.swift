@@ -16,7 +16,7 @@ enum CheckpointInput {
       guard named.count == 1 else { throw missing(name) }
       return named[0]
     }
-    return needed + files.filter { $0.name == TunedTask.fileName }
+    return needed + files.filter { [TunedTask.fileName, EmbeddingSettings.fileName].contains($0.name) }
   }
 
   /// The size of the weights in `files`, from which tasks estimate their memory.
@@ -31,6 +31,11 @@ enum CheckpointInput {
   /// The folder that holds the shape and the weights.
   static func folder(_ workspace: Workspace) throws -> String {
     String(try file(ModelShape.fileName, workspace).dropLast(ModelShape.fileName.count + 1))
+  }
+
+  /// How the model makes vectors; nil if it was not trained to.
+  static func embedding(_ workspace: Workspace) throws -> EmbeddingSettings? {
+    try workspace.files(role).first { $0.name == EmbeddingSettings.fileName }.map { try EmbeddingSettings(path: $0.path) }
   }
 
   /// Everything that the checkpoint holds. Each part is complete.

@@ -95,7 +95,7 @@ extension ModelPretrain {
     return job
   }
 
-  private static func digest(of files: [ArtifactFile]) -> String {
+  static func digest(of files: [ArtifactFile]) -> String {
     var digester = Digester()
     for file in files.map({ "\($0.name) \($0.digest.hex)" }).sorted() { digester.update(field: file) }
     return digester.finish().hex

@@ -104,4 +104,3 @@ struct EvaluationWorker {
 }
 
 extension JGLUEBenchmark: OptionChoice {}
-extension Pooling: OptionChoice {}

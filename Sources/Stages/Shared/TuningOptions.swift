@@ -1,6 +1,6 @@
 public import PipelineKit
 import ShardKit
-public import TrainerCore
+import TrainerCore
 
 /// The options of every stage that fine-tunes a model by one setting.
 public struct TuningOptions: StageOptions {
@@ -21,18 +21,36 @@ public struct TuningOptions: StageOptions {
 
   public init() {}
 
-  init(batchSize: Int, maximumLength: Int, weightDecay: Double) {
+  init(batchSize: Int, maximumLength: Int, weightDecay: Double, epochs: Int = 4) {
     (self.batchSize, self.maximumLength, self.weightDecay) = (batchSize, maximumLength, weightDecay)
+    self.epochs = epochs
   }
 }
 
 /// The options of every stage that computes vectors of texts.
 public struct EncoderOptions: StageOptions {
-  @Option("Vector of a text: mean of its token vectors, or cls, that of its first token.") public var pooling =
-    Pooling.mean
+  @Option(
+    "Vector of a text: mean of its token vectors, cls, that of its first token, or pooler, that of its first token "
+      + "through BERT's pooler. 'auto': the model's own; mean if it has none.")
+  public var pooling = PoolingChoice.auto
   @Option("Tokens of a text that count, from its beginning.", in: 8...1 << 16) public var maximumLength = 512
 
   public init() {}
+}
+
+extension EncoderOptions {
+  /// The pooling that is asked for, or that of the task's model.
+  func resolved(_ workspace: Workspace) throws -> Pooling {
+    try pooling.pooling ?? CheckpointInput.embedding(workspace)?.pooling ?? .mean
+  }
+}
+
+/// A pooling, or the model's own.
+public enum PoolingChoice: String, CaseIterable, OptionChoice {
+  case auto, mean, cls, pooler
+
+  /// nil: the model's own.
+  var pooling: Pooling? { Pooling(rawValue: rawValue) }
 }
 
 extension FineTuningJob {
@@ -50,8 +68,8 @@ extension FineTuningJob {
 }
 
 extension EmbeddingJob {
-  mutating func set(_ options: EncoderOptions) {
-    pooling = options.pooling
+  mutating func set(_ options: EncoderOptions, _ workspace: Workspace) throws {
+    pooling = try options.resolved(workspace)
     maximumLength = options.maximumLength
   }
 }

@@ -7,7 +7,7 @@ public final class Embedding {
   private let engine: Engine
   private let device: Device
   private let shape: ModelShape
-  private let encoder: any TextEncoder
+  private let encoder: SentenceEncoder
   /// With the head that scores.
   private let scorer: FinetunedModel?
   /// Numbers per text.
@@ -30,14 +30,15 @@ public final class Embedding {
       maximumLength: job.scores ? shape.length(atMost: job.maximumLength) : min(job.maximumLength, shape.maximumLength))
     let head = job.scores ? try TunedTask(tuned: "\(job.checkpoint)/\(TunedTask.fileName)").head : nil
     let parameters = try Parameters(
-      shape.encoderParameters + (head?.parameters(shape) ?? []), engine: engine, device: device,
+      shape.encoderParameters
+        + (head?.parameters(shape) ?? SentenceEncoder.poolingParameters(shape, job.pooling)), engine: engine, device: device,
       precision: job.precision)
     let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
     try parameters.load { parameter throws(TorchError) in
       do { return try weights.floats(of: parameter.name) } catch { throw TorchError(.file, "", "\(error)") }
     }
     let encoder = shape.encoder(parameters)
-    self.encoder = encoder
+    self.encoder = SentenceEncoder(encoder: encoder, parameters: parameters, pooling: job.pooling)
     scorer = head.map { FinetunedModel(encoder, parameters, $0) }
     width = head.map { $0.answerParameters(shape)[0].shape[0] } ?? shape.hiddenSize
   }
@@ -118,21 +119,7 @@ public final class Embedding {
 
   private func result(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {
     if let scorer { return try scorer.scores(input, training: false) }
-    return try pool(input, lengths)
-  }
-
-  private func pool(_ input: EncoderInput, _ lengths: [Int]) throws(TorchError) -> Tensor {
-    var pooled: Tensor
-    if job.pooling == .cls {
-      let first = try engine.tensor(input.starts, on: device)
-      pooled = try encoder.encode(input, training: false, only: first).to(.float32, device: device)
-    } else {
-      var tokens = try encoder.encode(input, training: false, only: nil).to(.float32, device: device)
-      if let places = input.places { tokens = try tokens.scattered(to: places, of: input.batch * input.length) }
-      let counts = try engine.tensor(lengths.map { Float($0) }, on: device, shape: [lengths.count, 1])
-      pooled = try tokens.reshape(input.batch, input.length, shape.hiddenSize).sum(1).divided(by: counts)
-    }
-    guard job.normalizes else { return pooled }
-    return try pooled.divided(by: pooled.norm(1, keep: true).scaled(1, plus: 1e-12))
+    let vectors = try encoder.vectors(input, lengths: lengths, training: false)
+    return job.normalizes ? try vectors.unitRows() : vectors
   }
 }

@@ -6,6 +6,8 @@ public enum Pooling: String, CaseIterable, Codable, Sendable {
   case mean
   /// The first token's.
   case cls
+  /// The first token's, through BERT's pooler: a linear layer and tanh.
+  case pooler
 }
 
 /// Texts to be turned into vectors, or to be searched. A stage writes the job, a worker process reads it.

@@ -169,7 +169,10 @@ public final class FineTuning {
 
 extension EncoderInput {
   /// Sequences of any length, padded to the longest, in multiples of 8.
-  init(_ sequences: [TokenSequence], padding: Int, engine: Engine, device: Device) throws(TorchError) {
+  /// - Parameter samples: the sequences' names for dropout; nil: their numbers.
+  init(
+    _ sequences: [TokenSequence], padding: Int, engine: Engine, device: Device, samples: [Int64]? = nil
+  ) throws(TorchError) {
     let longest = sequences.map(\.ids.count).max() ?? 0
     let length = (longest + 7) / 8 * 8
     var ids: [Int32] = [], types: [Int32] = []
@@ -181,8 +184,8 @@ extension EncoderInput {
       types += sequence.types + [Int32](repeating: 0, count: rest)
     }
     try self.init(
-      ids: ids, lengths: sequences.map { Int32($0.ids.count) }, length: length, types: types, engine: engine,
-      device: device)
+      ids: ids, lengths: sequences.map { Int32($0.ids.count) }, length: length, types: types, samples: samples,
+      engine: engine, device: device)
   }
 }
 

@@ -1,0 +1,263 @@
+public import PipelineKit
+public import ShardKit
+import TextKit
+import TrainerCore
+
+/// Trains an encoder's vectors by contrast: of a batch, each text's vector is to be closer to the text that belongs to it
+/// than to all others.
+///
+/// From documents, it draws sentences, each of which belongs to itself: it is encoded twice with different dropout
+/// (unsupervised SimCSE, Gao et al. 2021, arXiv:2104.08821). From `pairs`, it takes texts that belong together, and
+/// negatives. Two phases: *sentences* draws, *train* trains in child processes, from checkpoint to checkpoint: a killed
+/// run resumes from the last one. The pooling and the prefixes are kept with the model, as later stages' defaults.
+public struct ModelContrast: Stage {
+  public struct Options: StageOptions {
+    @Option(
+      "JSON lines with anchor, positive and optionally negatives (texts, or lists of texts); also query, pos and neg. "
+        + "Without a positive, a text belongs to itself. Required unless documents are wired.")
+    public var pairs = InputFiles()
+    @Option("Sentences that are drawn from the documents.", in: 2...1 << 30) public var sentences = 1_000_000
+    @Option("Characters of a sentence at least; others are not drawn.", in: 1...1 << 16)
+    public var minimumCharacters = 10
+    @Option("Characters of a sentence at most.", in: 1...1 << 16) public var maximumCharacters = 300
+    @Option(
+      "Vector of a text: mean of its token vectors, cls, that of its first token, or pooler, that of its first token "
+        + "through BERT's pooler. 'auto': the model's own; mean if it has none.")
+    public var pooling = PoolingChoice.auto
+    @Option("What cosines are divided by: lower values weigh the nearest negatives more.", in: 0.001...10)
+    public var temperature = 0.05
+    @Option("Before each anchor, such as \"query: \". null: the model's own, if any.")
+    public var queryPrefix: String? = nil
+    @Option("Before each positive and negative. null: the model's own, if any.")
+    public var documentPrefix: String? = nil
+    @Option("Whether later stages and programs should scale the model's vectors to length one.")
+    public var normalize = true
+    @Option("Steps at most. 0: those of the epochs.", in: 0...1 << 40) public var maximumSteps = 0
+    @Option("Maximum examples of 'pairs'. 0: all.", in: 0...1 << 40) public var maximumExamples = 0
+    @OptionGroup public var tuning = TuningOptions(batchSize: 128, maximumLength: 128, weightDecay: 0, epochs: 1)
+    @Option(
+      "Training processes. 0: one per GPU, one on the CPU. They share each batch; weights agree up to rounding.",
+      in: 0...1024)
+    public var processes = 0
+    @Option("Steps between checkpoints.", in: 1...1 << 40, affectsOutput: false) public var checkpointSteps = 500
+    @OptionGroup public var compute: ComputeOptions
+
+    public init() {}
+  }
+
+  public static let name = "model.contrast"
+  public static let revision = 1
+  public static let summary =
+    "Trains an encoder's vectors by contrast: from sentences alone (SimCSE), or from pairs with negatives."
+  static let documents = Input<Documents>(
+    "documents", "Documents whose sentences are learned from. Or set 'pairs'.", required: false)
+  static let drawn = Output<Intermediate>("sentences", "Sentences of one file of documents.", hidden: true)
+  static let model = Output<Checkpoint>(
+    "checkpoint", "The encoder: model.json, weights.safetensors, embedding.json (pooling and prefixes).")
+  static let metrics = Output<Metrics>("metrics", "contrast.json: the last loss and the settings; losses.csv: by step.")
+  public static let inputs = [documents.port, CheckpointInput.port.port, TokenizerInput.port.port]
+  public static let outputs = [drawn.port, model.port, metrics.port]
+  public enum Phase: String, StagePhase { case sentences, train }
+
+  private static let drawing: Set = ["sentences", "minimumCharacters", "maximumCharacters", "seed"]
+
+  public static func options(of phase: Phase) -> Set<String>? { phase == .sentences ? drawing : nil }
+
+  private static let examplesRole: TaskInputs.Role = "examples"
+  private let options: Options
+
+  public init(options: Options) { self.options = options }
+
+  /// The bytes depend on what 'auto' means on this machine.
+  public var namedFiles: [String: InputFiles] { dictionaryFiles(options.compute.mecabDictionary) }
+  public var settled: [String: JSONValue] { ComputeSettings.settled(options.compute.device, options.compute.precision) }
+
+  public func validate() throws {
+    guard options.minimumCharacters <= options.maximumCharacters else {
+      throw StageError(
+        .options, "minimumCharacters", "\(options.minimumCharacters) exceed the maximum, \(options.maximumCharacters)",
+        hint: "Lower it.")
+    }
+    guard options.tuning.batchSize > 1, options.processes <= options.tuning.batchSize else {
+      throw StageError(
+        .options, "batchSize",
+        "\(options.tuning.batchSize) is too small: the negatives are the other examples, and each process needs one",
+        hint: "Raise it.")
+    }
+  }
+
+  private var plannedProcesses: Int {
+    if options.processes > 0 { return options.processes }
+    return options.compute.device.isGPU ? max(1, ModelPretrain.Device.visibleGPUs) : 1
+  }
+
+  public func tasks(of phase: Phase, in context: PlanningContext) throws -> [TaskPlan] {
+    let documents = context.files(Self.documents)
+    switch phase {
+    case .sentences:
+      return TaskPlan.perFile(documents).map { task in
+        var task = task
+        task.resources.memoryBytes = 64 << 20 + sampleBytes(of: Int(documents.map(\.contentBytes).max() ?? 0))
+        return task
+      }
+    case .train:
+      guard documents.isEmpty != options.pairs.isEmpty else {
+        throw StageError(
+          .options, "pairs",
+          documents.isEmpty ? "are not set, and no documents are wired" : "are set, but documents are wired too",
+          hint: "Either wire \"documents\" or set \"pairs\".")
+      }
+      let examples = documents.isEmpty ? try context.files(options.pairs) : context.files(Self.drawn)
+      let bytes = examples.reduce(0) { $0 + Int($1.contentBytes) }
+      let processes = plannedProcesses
+      return try options.compute.modelTasks(
+        [("contrast", [Self.examplesRole: examples])], context, weightCopies: 7 * processes,
+        besides: processes * (1 << 30 + 4 * bytes)
+      ).map { $0.using(cores: options.compute.threads * processes, gpus: options.compute.device.isGPU ? processes : 0) }
+    }
+  }
+
+  /// Memory of a sample of a text of some bytes.
+  private func sampleBytes(of bytes: Int) -> Int {
+    2 * min(2 * bytes, options.sentences * (64 + 4 * options.maximumCharacters))
+  }
+
+  public func run(_ phase: Phase, _ workspace: Workspace) throws {
+    switch phase {
+    case .sentences: try draw(workspace)
+    case .train: try train(workspace)
+    }
+  }
+
+  // MARK: Sentences
+
+  private var sample: SentenceSample {
+    SentenceSample(
+      size: options.sentences, characters: options.minimumCharacters...options.maximumCharacters,
+      seed: options.tuning.seed)
+  }
+
+  private func draw(_ workspace: Workspace) throws {
+    var sample = sample
+    let stream = workspace.documents()
+    var document = Document()
+    while try stream.next(&document) {
+      sample.add(text: document.text)
+      workspace.consume(bytes: document.text.count)
+    }
+    let lines = sample.sentences().flatMap { Self.line(String(decoding: $0.text, as: UTF8.self)) }
+    try workspace.write(Self.drawn, name: workspace.task.key + ".jsonl", lines)
+  }
+
+  private static func line(_ text: String) -> [UInt8] {
+    let json: JSONValue = ["anchor": .string(text)]
+    return Array(json.text().utf8) + [0x0A]
+  }
+
+  /// The sample of all files: the same, however the documents are divided into files.
+  private func gathered(_ workspace: Workspace, _ folder: String) throws -> String {
+    var sample = sample
+    for file in workspace.files(Self.examplesRole) {
+      for example in try ContrastExample.read([file.path]) { sample.add(sentence: Array(example.anchor.utf8)) }
+    }
+    let path = "\(folder)/sentences.jsonl"
+    let sentences = sample.sentences()
+    workspace.metric("sentences", Double(sentences.count))
+    try FileSystem.write(sentences.flatMap { Self.line(String(decoding: $0.text, as: UTF8.self)) }, to: path)
+    return path
+  }
+
+  // MARK: Training
+
+  private func train(_ workspace: Workspace) throws {
+    let engine = try TrainingEngine.require()
+    let state = try workspace.stateDirectory()
+    let settings = try settings(workspace)
+    let job = try job(workspace, engine, settings, state)
+    let path = "\(state)/job.json"
+    try FileSystem.write(Array(job.json.prettyText().utf8), to: path)
+    let usesGPU = job.device == "cuda"
+    let processes = options.processes > 0 ? options.processes : usesGPU ? max(1, engine.gpus) : 1
+    var crew = WorkerGroup(
+      job: path, launch: LaunchEnvironment(processesPerNode: processes), gpus: usesGPU ? max(1, engine.gpus) : 0,
+      errors: "\(state)/errors")
+    crew.command = "contrast"
+    let end = try contrast(crew, workspace)
+    try publish(job, settings, end, workspace)
+  }
+
+  private func contrast(_ crew: WorkerGroup, _ workspace: Workspace) throws -> ContrastEnd {
+    var end: ContrastEnd?
+    try crew.run(workspace) { line in
+      guard let json = try? JSONValue.parse(line).value else { return }
+      if let last = try? ContrastEnd(json: json) {
+        end = last
+      } else if let step = try? FineTuningStep(json: json) {
+        workspace.control.report(
+          TaskStatus(fraction: Double(step.step) / Double(max(1, step.steps)), text: step.line))
+      }
+    }
+    guard let end else {
+      throw StageError(.check, "contrast", "its process ended without a result", hint: "Run again.")
+    }
+    guard end.isDone else {
+      throw StageError(.cancelled, "", "training stopped at step \(end.steps), with a checkpoint")
+    }
+    return end
+  }
+
+  /// The model's own, as the options change them.
+  private func settings(_ workspace: Workspace) throws -> EmbeddingSettings {
+    var settings = try CheckpointInput.embedding(workspace) ?? EmbeddingSettings()
+    if let pooling = options.pooling.pooling { settings.pooling = pooling }
+    settings.queryPrefix = options.queryPrefix ?? settings.queryPrefix
+    settings.documentPrefix = options.documentPrefix ?? settings.documentPrefix
+    settings.normalizes = options.normalize
+    return settings
+  }
+
+  private func job(
+    _ workspace: Workspace, _ engine: TrainingEngine, _ settings: EmbeddingSettings, _ state: String
+  ) throws -> ContrastJob {
+    let tuning = options.tuning
+    var job = ContrastJob()
+    job.checkpoint = try CheckpointInput.folder(workspace)
+    job.tokenizer = try TokenizerInput.path(workspace)
+    (job.device, job.precision) = options.compute.resolved(engine)
+    job.threads = options.compute.threads
+    job.dictionary = options.compute.mecabDictionary
+    job.examples =
+      options.pairs.isEmpty ? [try gathered(workspace, state)] : workspace.files(Self.examplesRole).map(\.path)
+    job.inputsDigest = ModelPretrain.digest(of: workspace.task.files)
+    (job.pooling, job.queryPrefix, job.documentPrefix) =
+      (settings.pooling, settings.queryPrefix, settings.documentPrefix)
+    (job.temperature, job.maximumSteps, job.maximumExamples) =
+      (options.temperature, options.maximumSteps, options.maximumExamples)
+    (job.learningRate, job.epochs, job.warmupFraction) = (tuning.learningRate, tuning.epochs, tuning.warmupFraction)
+    (job.batchSize, job.microbatchSize, job.maximumLength) =
+      (tuning.batchSize, tuning.microbatchSize, tuning.maximumLength)
+    (job.weightDecay, job.dropout, job.seed) = (tuning.weightDecay, tuning.dropout, tuning.seed)
+    (job.checkpointSteps, job.state, job.output) = (options.checkpointSteps, state, "\(state)/model")
+    return job
+  }
+
+  private func publish(
+    _ job: ContrastJob, _ settings: EmbeddingSettings, _ end: ContrastEnd, _ workspace: Workspace
+  ) throws {
+    var tuned = FineTuningJob()
+    tuned.output = job.output
+    try tuned.publishModel(workspace, to: Self.model)
+    try workspace.write(Self.model, name: EmbeddingSettings.fileName, Array(settings.json.prettyText().utf8))
+    try workspace.write(
+      Self.metrics, name: ContrastJob.lossesName, try FileSystem.read("\(job.output)/\(ContrastJob.lossesName)"))
+    let json: JSONValue = [
+      "loss": .number(end.lastLoss), "steps": .integer(end.steps), "examples": .integer(end.examples),
+      "pooling": .string(job.pooling.rawValue), "temperature": .number(job.temperature),
+      "learningRate": .number(job.learningRate), "epochs": .integer(job.epochs), "batchSize": .integer(job.batchSize),
+      "maximumLength": .integer(job.maximumLength), "dropout": .number(job.dropout), "seed": .integer(job.seed),
+      "precision": .string(job.precision.rawValue),
+    ]
+    try workspace.write(Self.metrics, name: "contrast.json", Array(json.prettyText().utf8))
+    workspace.metric("loss", end.lastLoss)
+  }
+}
