@@ -6,7 +6,8 @@ import TrainerCore
 /// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
 /// for MosaicBERT the modeling file. `rope-bert` and `bert` become models that transformers itself implements.
 ///
-/// A fine-tuned model is written as its task's class, with the task head.
+/// A fine-tuned model is written as its task's class, with the task head; one that `model.contrast` trained also with the
+/// modules that make it a model of sentence-transformers.
 public struct HuggingFaceConvert: SinglePhaseStage {
   public struct Options: StageOptions {
 
@@ -18,7 +19,8 @@ public struct HuggingFaceConvert: SinglePhaseStage {
   public static let revision = 2
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
-    "model", "config.json, model.safetensors, the tokenizer files, and modeling code where transformers has none.")
+    "model", "config.json, model.safetensors, the tokenizer files, and modeling code where transformers has none; the modules of "
+      + "sentence-transformers where the model was trained for vectors.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [model.port]
 
@@ -46,7 +48,17 @@ public struct HuggingFaceConvert: SinglePhaseStage {
       try workspace.write(Self.model, name: name, bytes)
     }
     try write(parts, workspace)
+    if let settings = try CheckpointInput.embedding(workspace) { try write(settings, parts, workspace) }
     workspace.metric("parameters", Double(parts.parameters.reduce(0) { $0 + $1.count }))
+  }
+
+  private func write(_ settings: EmbeddingSettings, _ parts: CheckpointParts, _ workspace: Workspace) throws {
+    let files = SentenceTransformersFiles(settings: settings, shape: parts.shape)
+    for (name, bytes) in files.contents { try workspace.write(Self.model, name: name, bytes) }
+    guard let (name, tensors) = files.pooler(parts.weights) else { return }
+    let file = try workspace.file(Self.model, name)
+    try Safetensors.write(tensors, metadata: ["format": "pt"], to: file, name: name)
+    try workspace.publish(Self.model, file, name: name)
   }
 
   private func files(

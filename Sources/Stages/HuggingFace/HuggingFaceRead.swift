@@ -19,7 +19,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   }
 
   public static let name = "huggingface.read"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary =
     "Reads a BERT, RoBERTa, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
@@ -27,7 +27,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   static let checkpoint = Output<Checkpoint>(
     "checkpoint",
     "The model: model.json and weights.safetensors; of a classification model also task.json, for score.encoder and "
-      + "classifier.predict.")
+      + "classifier.predict; of one of sentence-transformers embedding.json, its pooling and prompts.")
   static let tokenizer = Output<TokenizerFiles>(
     "tokenizer", "The model's tokenizer; no files if it has none or its format is not supported.")
   public static let outputs = [checkpoint.port, tokenizer.port]
@@ -43,8 +43,12 @@ public struct HuggingFaceRead: SinglePhaseStage {
         HuggingFaceTokenizerFiles.vocabularyName, HuggingFaceTokenizerFiles.configurationName,
         HuggingFaceTokenizerFiles.specialTokensName,
       ] + RoBERTaForm.sentencePieceNames
+    let modules = [
+      SentenceTransformersFiles.modulesName, SentenceTransformersFiles.promptsName,
+      SentenceTransformersFiles.configurationName,
+    ]
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
-      names.contains($0.name) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
+      names.contains($0.name) || modules.contains(ArchivePath.lastPart(of: $0.name)) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
     }
     guard files.contains(where: { $0.name == HuggingFaceConfiguration.fileName }) else { throw Self.noConfiguration }
     return [TaskPlan(key: "model", inputs: [.main: files], memoryBytes: 512 << 20)]
@@ -63,13 +67,37 @@ public struct HuggingFaceRead: SinglePhaseStage {
     }
     let tensors = try HuggingFaceTensors(
       model, shape, task, unreadPositions: RoBERTaForm.unreadPositions(configuration, shape))
-    let sources = try tensors.sources()
+    let modules = try SentenceTransformersModules { try Self.path($0, workspace).map(Self.json) }
+    var sources = try tensors.sources()
+    if let folder = modules?.pooler {
+      sources = try sources.filter { !shape.poolerParameters.map(\.name).contains($0.name) }
+        + Self.pooler(folder, shape, workspace)
+    }
     try Safetensors.write(sources, to: file, name: ModelShape.weightsName)
     try workspace.publish(Self.checkpoint, file, name: ModelShape.weightsName)
     if let task { try write(task, shape, workspace) }
+    if let settings = modules?.settings {
+      try workspace.write(
+        Self.checkpoint, name: EmbeddingSettings.fileName, Array(settings.json.prettyText().utf8))
+    }
     workspace.metric("parameters", Double(sources.reduce(0) { $0 + $1.shape.reduce(1, *) }))
     warn(tensors, workspace, isTuned: task != nil)
     try writeTokenizer(workspace, shape)
+  }
+
+  /// BERT's pooler, which sentence-transformers keeps as a module of its own.
+  private static func pooler(_ folder: String, _ shape: ModelShape, _ workspace: Workspace) throws -> [TensorSource] {
+    let name = "\(folder)/\(HuggingFaceConfiguration.weightsName)"
+    guard let path = path(name, workspace) else {
+      throw StageError(.input, name, "is missing", hint: "Fetch the complete model again.")
+    }
+    let file = try SafetensorsFile(path)
+    return try zip(["linear.weight", "linear.bias"], shape.poolerParameters).map { name, parameter in
+      guard try file.entry(name).shape == parameter.shape else {
+        throw StageError(.input, path, "'\(name)' is not of the shape \(parameter.shape) of a pooler")
+      }
+      return TensorSource(parameter.name, shape: parameter.shape, floats: try file.floats(of: name))
+    }
   }
 
   private func write(_ task: TextTask, _ shape: ModelShape, _ workspace: Workspace) throws {

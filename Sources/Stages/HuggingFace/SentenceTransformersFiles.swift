@@ -1,0 +1,132 @@
+import PipelineKit
+import ShardKit
+import TrainerCore
+
+/// What sentence-transformers keeps beside a model of transformers: how a text's vector is made of the tokens' vectors.
+///
+/// Written in the form that all its releases read: `modules.json`, a folder per module, and the prompts.
+struct SentenceTransformersFiles {
+  static let modulesName = "modules.json"
+  static let promptsName = "config_sentence_transformers.json"
+  static let lengthName = "sentence_bert_config.json"
+  static let configurationName = "config.json"
+
+  let settings: EmbeddingSettings
+  let shape: ModelShape
+
+  private var names: [String] {
+    ["Transformer", "Pooling"] + (settings.pooling == .pooler ? ["Dense"] : [])
+      + (settings.normalizes ? ["Normalize"] : [])
+  }
+
+  private func folder(_ place: Int) -> String { place == 0 ? "" : "\(place)_\(names[place])" }
+
+  /// All but the weights of BERT's pooler, which is a `Dense` there.
+  var contents: [(name: String, bytes: [UInt8])] {
+    func file(_ name: String, _ json: JSONValue) -> (name: String, bytes: [UInt8]) {
+      (name, Array(json.prettyText().utf8))
+    }
+    let modules = names.enumerated().map { place, name -> JSONValue in
+      [
+        "idx": .integer(place), "name": .string("\(place)"), "path": .string(folder(place)),
+        "type": .string("sentence_transformers.models.\(name)"),
+      ]
+    }
+    let prompts: JSONValue = [
+      "prompts": ["query": .string(settings.queryPrefix), "document": .string(settings.documentPrefix)],
+      "default_prompt_name": .null, "similarity_fn_name": "cosine",
+    ]
+    let length: JSONValue = ["max_seq_length": .integer(shape.maximumLength), "do_lower_case": .bool(false)]
+    var files = [
+      file(Self.modulesName, .list(modules)), file("\(folder(1))/\(Self.configurationName)", pooling),
+      file(Self.promptsName, prompts), file(Self.lengthName, length),
+    ]
+    if settings.pooling == .pooler { files.append(file("\(folder(2))/\(Self.configurationName)", dense)) }
+    return files
+  }
+
+  private var pooling: JSONValue {
+    [
+      "word_embedding_dimension": .integer(shape.hiddenSize),
+      "pooling_mode_cls_token": .bool(settings.pooling != .mean),
+      "pooling_mode_mean_tokens": .bool(settings.pooling == .mean), "pooling_mode_max_tokens": .bool(false),
+      "pooling_mode_mean_sqrt_len_tokens": .bool(false), "pooling_mode_weightedmean_tokens": .bool(false),
+      "pooling_mode_lasttoken": .bool(false), "include_prompt": .bool(true),
+    ]
+  }
+
+  private var dense: JSONValue {
+    [
+      "in_features": .integer(shape.hiddenSize), "out_features": .integer(shape.hiddenSize), "bias": .bool(true),
+      "activation_function": "torch.nn.modules.activation.Tanh",
+    ]
+  }
+
+  /// The name of the pooler's weights, and their tensors; nil if it is not part of the vectors.
+  func pooler(_ weights: SafetensorsFile) -> (name: String, tensors: [TensorSource])? {
+    guard settings.pooling == .pooler else { return nil }
+    let tensors = zip(["linear.weight", "linear.bias"], shape.poolerParameters).map { name, parameter in
+      TensorSource(name, .float32, shape: parameter.shape) { (sink) throws(ShardError) in
+        let floats = try weights.floats(of: parameter.name)
+        try floats.withUnsafeBufferPointer { (b) throws(ShardError) in try sink(UnsafeRawBufferPointer(b)) }
+      }
+    }
+    return ("\(folder(2))/\(HuggingFaceConfiguration.weightsName)", tensors)
+  }
+}
+
+/// The modules of a model that sentence-transformers saved, as far as this program has them.
+struct SentenceTransformersModules {
+  var settings = EmbeddingSettings()
+  /// Folder of the `Dense` that is BERT's pooler; nil: none.
+  var pooler: String?
+
+  /// - Parameter read: a file of the model, by name; nil if there is none.
+  /// - Throws: `StageError` (`input`) if a file is damaged, or the vectors are made in another way.
+  init?(_ read: (String) throws -> JSONValue?) throws {
+    typealias Files = SentenceTransformersFiles
+    guard let modules = try read(Files.modulesName)?.array, modules.count > 1 else { return nil }
+    settings.normalizes = false
+    for (place, module) in modules.enumerated() {
+      let path = module["path"]?.string ?? ""
+      let kind = (module["type"]?.string ?? "").split(separator: ".").last.map(String.init) ?? ""
+      let configuration = path.isEmpty ? nil : try read("\(path)/\(Files.configurationName)")
+      switch kind {
+      case "Transformer" where place == 0: break
+      case "Pooling" where place == 1: settings.pooling = try Self.pooling(configuration ?? .null, path)
+      case "Dense" where place == 2 && settings.pooling == .cls && Self.isPooler(configuration ?? .null):
+        (settings.pooling, pooler) = (.pooler, path)
+      case "Normalize": settings.normalizes = true
+      case "Dropout": break
+      default: throw Self.foreign("\(Files.modulesName): module \(place), \(kind)")
+      }
+    }
+    let prompts = try read(Files.promptsName)?["prompts"]
+    settings.queryPrefix = prompts?["query"]?.string ?? ""
+    settings.documentPrefix = (prompts?["document"] ?? prompts?["passage"])?.string ?? ""
+  }
+
+  /// One mode, by its name or by older releases' flags.
+  private static func pooling(_ json: JSONValue, _ path: String) throws -> Pooling {
+    let prefix = "pooling_mode_"
+    let flags = (json.members ?? []).filter { $0.key.hasPrefix(prefix) && $0.value == .bool(true) }.map(\.key)
+    let named = json["pooling_mode"]?.string
+    switch named ?? (flags.count == 1 ? String(flags[0].dropFirst(prefix.count)) : "") {
+    case "mean", "mean_tokens": return .mean
+    case "cls", "cls_token": return .cls
+    default: throw foreign("\(path): pooling \(named ?? flags.joined(separator: ", "))")
+    }
+  }
+
+  private static func isPooler(_ json: JSONValue) -> Bool {
+    json["bias"] == .bool(true) && json["in_features"] == json["out_features"]
+      && json["activation_function"]?.string?.hasSuffix("Tanh") == true
+  }
+
+  private static func foreign(_ what: String) -> StageError {
+    StageError(
+      .input, what, "is not supported",
+      hint: "Supported are the mean of the tokens' vectors, the first token's, and BERT's pooler. To read the encoder "
+        + "alone, leave modules.json out.")
+  }
+}

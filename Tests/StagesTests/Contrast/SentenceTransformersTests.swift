@@ -1,0 +1,130 @@
+import PipelineKit
+import ShardKit
+import TestKit
+import TextKit
+import Testing
+
+@testable import Stages
+@testable import TrainerCore
+
+private let peer = PeerScript("sentence_vectors.py")
+
+/// Models between pipeline and sentence-transformers.
+@Suite(
+  .serialized, .takesTheEngine,
+  .needs(testEngine != nil && peer.isUsable, "needs Scripts/engine, Python with sentence-transformers"))
+struct SentenceTransformersTests {
+  private let texts = ["東京大阪。名古屋", "横浜。札幌", "京", "札幌の大阪、名古屋東京ひらがな", "カタカナ、名古屋"]
+
+  private func artifact(_ folder: String, _ name: String) throws -> ArtifactFile {
+    let path = "\(folder)/\(name)"
+    return ArtifactFile(
+      path: path, name: name, bytes: FileSystem.status(path)!.bytes, digest: try Digester.digest(file: path))
+  }
+
+  private func vectors(
+    _ folder: String, _ tokenizer: String, _ settings: EmbeddingSettings, isQuery: Bool
+  ) throws -> [Float] {
+    let path = folder + "/texts.jsonl"
+    try FileSystem.write(
+      Array(texts.map { JSONValue.object([JSONMember("text", .string($0))]).text() }.joined(separator: "\n").utf8),
+      to: path)
+    var job = EmbeddingJob()
+    (job.checkpoint, job.tokenizer, job.texts, job.result) = (folder, tokenizer, path, folder + "/ours.safetensors")
+    job.prefix = isQuery ? settings.queryPrefix : settings.documentPrefix
+    (job.pooling, job.normalizes) = (settings.pooling, settings.normalizes)
+    try Embedding(job, engine: testEngine!).run()
+    return try SafetensorsFile(job.result).floats(of: "vectors")
+  }
+
+  private func theirs(_ folder: String, prompt: String) throws -> (vectors: [Float], json: JSONValue) {
+    let path = temporaryDirectory()
+    try FileSystem.write(Array(JSONValue.strings(texts).text().utf8), to: path + "/texts.json")
+    let out = path + "/theirs.safetensors"
+    let answer = try #require(peer.run("encode", folder, path + "/texts.json", out, prompt))
+    return (try SafetensorsFile(out).floats(of: "vectors"), try JSONValue.parse(answer).value)
+  }
+
+  /// Written with its modules, loaded by the library, and read back.
+  @Test(arguments: [
+    (ModelShape.Kind.mosaicBERT, Pooling.mean, true), (.mosaicBERT, .cls, false), (.bert, .pooler, true),
+    (.bert, .mean, false),
+  ])
+  func vectorsOfTheLibraryEqualOurs(_ kind: ModelShape.Kind, _ pooling: Pooling, _ normalizes: Bool) throws {
+    let model = try TinyModel(kind, pooler: pooling == .pooler)
+    var settings = EmbeddingSettings()
+    (settings.pooling, settings.normalizes) = (pooling, normalizes)
+    (settings.queryPrefix, settings.documentPrefix) = ("東", "大、")
+    try FileSystem.write(Array(settings.json.text().utf8), to: "\(model.folder)/embedding.json")
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: try model.checkpoint + [artifact(model.folder, "embedding.json")], to: "checkpoint")
+    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try convert.run()
+    let folder = ArchivePath.folder(of: try #require(convert.files("model").first { $0.name == "config.json" }).path)
+    for (isQuery, prompt) in [(true, "query"), (false, "document")] {
+      let ours = try vectors(model.folder, model.folder + "/tokenizer.json", settings, isQuery: isQuery)
+      let theirs = try theirs(folder, prompt: prompt)
+      #expect(ours.count == theirs.vectors.count)
+      #expect(zip(ours, theirs.vectors).allSatisfy { abs($0 - $1) < 1e-5 })
+      let modules = ["Transformer", "Pooling"] + (pooling == .pooler ? ["Dense"] : []) + (normalizes ? ["Normalize"] : [])
+      #expect(theirs.json["modules"] == .strings(modules) && theirs.json["length"] == 40)
+    }
+    let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(folder)])
+    try read.run()
+    func file(_ name: String) throws -> String { try #require(read.files("checkpoint").first { $0.name == name }).path }
+    #expect(try EmbeddingSettings(path: file("embedding.json")) == settings)
+    let own = try SafetensorsFile(model.folder + "/weights.safetensors")
+    let back = try SafetensorsFile(file("weights.safetensors"))
+    for parameter in model.shape.encoderParameters + SentenceEncoder.poolingParameters(model.shape, pooling) {
+      #expect(try own.floats(of: parameter.name) == back.floats(of: parameter.name), "\(parameter.name)")
+    }
+  }
+
+  /// A model that the library itself has saved.
+  @Test(arguments: Pooling.allCases) func modelsOfTheLibraryAreRead(_ pooling: Pooling) throws {
+    let model = try TinyModel(.bert, pooler: true)
+    let convert = try StageHarness(HuggingFaceConvert.self)
+    convert.add(files: try model.checkpoint, to: "checkpoint")
+    convert.add(files: try model.tokenizerFiles, to: "tokenizer")
+    try convert.run()
+    #expect(!convert.files("model").contains { $0.name == "modules.json" }, "it was not trained for vectors")
+    let source = ArchivePath.folder(of: try #require(convert.files("model").first { $0.name == "config.json" }).path)
+    let saved = temporaryDirectory() + "/saved"
+    _ = try #require(peer.run("save", source, saved, pooling.rawValue))
+    let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(saved)])
+    try read.run()
+    let folder = ArchivePath.folder(of: try #require(read.files("checkpoint").first { $0.name == "model.json" }).path)
+    let tokenizer = try #require(read.files("tokenizer").first { $0.name == "tokenizer.json" }).path
+    let settings = try EmbeddingSettings(path: folder + "/embedding.json")
+    #expect(settings.pooling == pooling && settings.normalizes == (pooling != .pooler))
+    #expect(settings.queryPrefix == "京" && settings.documentPrefix == "阪")
+    let ours = try vectors(folder, tokenizer, settings, isQuery: true)
+    let theirs = try theirs(saved, prompt: "query").vectors
+    #expect(zip(ours, theirs).allSatisfy { abs($0 - $1) < 1e-5 })
+  }
+
+  /// Vectors made in another way are refused by name; the encoder alone can still be read.
+  @Test func otherModulesAreRefused() throws {
+    func read(_ pooling: JSONValue, _ last: String = "Normalize") throws -> SentenceTransformersModules? {
+      try SentenceTransformersModules { name in
+        if name == "modules.json" {
+          return .list(
+            [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_\(last)", last)].map {
+              ["path": .string($0.0), "type": .string("sentence_transformers.models.\($0.1)")]
+            })
+        }
+        return name == "1_Pooling/config.json" ? pooling : nil
+      }
+    }
+    #expect(try read(["pooling_mode_cls_token": true])?.settings.pooling == .cls)
+    #expect(try read(["pooling_mode": "mean", "embedding_dimension": 8])?.settings.normalizes == true)
+    for json in [["pooling_mode_max_tokens": true], ["pooling_mode": "lasttoken"], [:],
+      ["pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true]] as [JSONValue]
+    {
+      let error = #expect(throws: StageError.self) { try read(json) }
+      #expect(error?.description.contains("1_Pooling: pooling") == true)
+    }
+    #expect(throws: StageError.self) { try read(["pooling_mode": "cls"], "Dense") }
+    #expect(try SentenceTransformersModules { _ in nil } == nil)
+  }
+}
