@@ -53,6 +53,7 @@ int32_t dtype_of(at::ScalarType type);
 void add_tensor_functions(pt_engine &);
 void add_gradient_functions(pt_engine &);
 void add_transformer_functions(pt_engine &);
+void add_prenorm_functions(pt_engine &);
 void add_parameter_functions(pt_engine &);
 void add_group_functions(pt_engine &);
 void add_exchange_functions(pt_engine &);

@@ -42,6 +42,7 @@ static pt_engine make_engine() {
   add_tensor_functions(engine);
   add_gradient_functions(engine);
   add_transformer_functions(engine);
+  add_prenorm_functions(engine);
   add_parameter_functions(engine);
   add_group_functions(engine);
   add_exchange_functions(engine);

@@ -26,6 +26,12 @@ at::Tensor attention(
 bool takes_segments(const at::Tensor &x);
 at::Tensor segmented_attention(
     const at::Tensor &qkv, int64_t length, int64_t heads, const MaybeTensor &bounds, const MaybeTensor &slopes);
+// In place.
+bool takes_rotary(const at::Tensor &qkv, int64_t heads, const at::Tensor &cosine);
+at::Tensor rotary_positions(
+    const at::Tensor &qkv, int64_t heads, const at::Tensor &cosine, const at::Tensor &sine, const at::Tensor &positions);
+std::tuple<at::Tensor, at::Tensor> add_norm(
+    const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
 
 }  // namespace pipeline::fused

@@ -94,6 +94,19 @@ struct SegmentedAttention {
 void segmented_attention_forward(SegmentedAttention tensors, cudaStream_t stream);
 void segmented_attention_backward(SegmentedAttention tensors, cudaStream_t stream);
 
+// Rotary positions of queries and keys in qkv [tokens, 3·heads·size], in place: the halves of each head are turned against
+// each other by the angles of the token's position, and turned back for gradients. `cosine` and `sine` are
+// [positions, size/2]; `size` is a multiple of two vectors.
+struct Rotary {
+  void *qkv;
+  const float *cosine, *sine;
+  const int64_t *positions;
+  int64_t tokens, heads;
+  int size;
+  bool backward;
+};
+void rotary(Element element, const Rotary &tensors, cudaStream_t stream);
+
 // Cross-entropy over rows of logits. `loss` and `log_sum` are [rows]; the total is {loss, counted rows}: the sum of
 // losses, or their mean. Rows with the label `ignored` do not count; a label outside the classes gives NaN.
 void cross_entropy_forward(

@@ -39,6 +39,13 @@ bool takes_segments(const at::Tensor &x);
 // `length` tokens. `slopes` [heads] (float): what scores lose per token of distance.
 at::Tensor segmented_attention(
     const at::Tensor &qkv, int64_t length, int64_t heads, const MaybeTensor &bounds, const MaybeTensor &slopes);
+// Turns queries and keys of qkv [tokens, 3·heads·d] by their tokens' positions [tokens] (int64): `cosine` and `sine` are
+// float [positions, d/2], and the halves of a head are pairs. On a GPU qkv itself is changed.
+at::Tensor rotary_positions(
+    const at::Tensor &qkv, int64_t heads, const at::Tensor &cosine, const at::Tensor &sine, const at::Tensor &positions);
+// x + residual, and layer_norm of it.
+std::tuple<at::Tensor, at::Tensor> add_norm(
+    const at::Tensor &x, const at::Tensor &residual, const at::Tensor &weight, const MaybeTensor &bias, double epsilon);
 at::Tensor cross_entropy(const at::Tensor &logits, const at::Tensor &labels, int64_t ignored, bool sum);
 
 }  // namespace pipeline

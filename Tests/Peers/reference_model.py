@@ -1,4 +1,5 @@
-"""The three models in plain PyTorch, written from their papers: what the engine's numbers are compared with.
+"""The models of 2018 to 2023 in plain PyTorch, written from their papers, and ModernBERT by transformers: what the engine's
+numbers are compared with.
 
   reference_model.py forward --model DIR --batch FILE --out FILE [--dtype float32]
   reference_model.py train   --model DIR --batch FILE --out FILE [--steps 50] [--rate 5e-4] [--warmup 5] …
@@ -7,6 +8,8 @@
 `train --still-norms` leaves norms and biases without weight decay; `--muon bfloat16` gives the layers' matrices to
 torch.optim.Muon (query, key, value and the halves of a gate each on their own), `--muon float32` computes its
 iterations in that type.
+
+`--transformers5` before them takes the release that Scripts/install lays beside the environment's own.
 
 DIR holds `model.json` and `weights.safetensors`; `random` writes the latter for a model.json. Dropout is off.
 
@@ -25,7 +28,13 @@ the schedule: `t` finished steps of `n` give rate·t/warmup below the warm-up, t
 import argparse
 import json
 import math
+import os
 import sys
+
+if sys.argv[1:2] == ["--transformers5"]:
+    sys.path.insert(0, f"{sys.prefix}/transformers5")
+    del sys.argv[1]
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import torch
 import torch.nn.functional as F
@@ -129,14 +138,20 @@ def padded(batch):
 
 def forward(shape, weights, batch):
     ids, real, types, rows = padded(batch)
-    hidden = encode(shape, weights, ids, real, types).flatten(0, 1)[rows]
+    if shape["kind"] == "modernbert":
+        import modern_bert
+
+        hidden, everywhere = (x.flatten(0, 1)[rows] for x in modern_bert.outputs(shape, weights, ids, real))
+    else:
+        hidden = encode(shape, weights, ids, real, types).flatten(0, 1)[rows]
     labels = batch["labels"].long().flatten()
     if "positions" in batch:
         positions = batch["positions"].long()
     else:
         positions = (labels > 0).nonzero().flatten()
         labels = labels[positions]
-    logits = predict(shape, weights, hidden[positions])
+    is_modern = shape["kind"] == "modernbert"
+    logits = everywhere[positions] if is_modern else predict(shape, weights, hidden[positions])
     return hidden, logits, F.cross_entropy(logits, labels)
 
 
@@ -254,10 +269,16 @@ def run_random(options):
         if bias:
             matrix(f"{name}.bias", outputs)
 
-    def layer_norm(name):
+    def layer_norm(name, bias=True):
         weights[f"{name}.weight"] = 1 + torch.randn(hidden) * options.deviation
-        matrix(f"{name}.bias", hidden)
+        if bias:
+            matrix(f"{name}.bias", hidden)
 
+    if shape["kind"] == "modernbert":
+        import modern_bert
+
+        modern_bert.random_weights(shape, matrix, linear, layer_norm)
+        return write(weights, f"{options.model}/weights.safetensors")
     matrix("bert.embeddings.word_embeddings.weight", vocabulary, hidden)
     if shape["kind"] == "bert":
         matrix("bert.embeddings.position_embeddings.weight", shape["maximumLength"], hidden)

@@ -25,6 +25,8 @@ enum TinyModel {
     shape.maximumLength = 32
     shape.dropout = 0
     shape.attentionDropout = 0
+    // Local layers see five tokens.
+    if kind == .modernBERT { shape.modern.localAttention = 5 }
     return shape
   }
 

@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 // Increased with every change of this header; the loader rejects any other version.
-#define PIPELINE_TORCH_ABI 8
+#define PIPELINE_TORCH_ABI 9
 
 typedef struct pt_tensor pt_tensor;
 typedef struct pt_group pt_group;
@@ -116,6 +116,13 @@ typedef struct {
   // per token of distance, or NULL → [tokens, heads·64]
   int (*segmented_attention)(const pt_tensor *qkv, int64_t length, int64_t heads, const pt_tensor *bounds,
                              const pt_tensor *slopes, pt_tensor **out);
+  // Rotary positions: turns queries and keys of qkv [tokens, 3·heads·d] by positions [tokens] int64; cosine and sine are
+  // float32 [positions, d/2] (half-split form). The result may be qkv itself, changed.
+  int (*rotary)(const pt_tensor *qkv, int64_t heads, const pt_tensor *cosine, const pt_tensor *sine,
+                const pt_tensor *positions, pt_tensor **out);
+  // sum = x + residual; out = layer_norm(sum)
+  int (*add_norm)(const pt_tensor *x, const pt_tensor *residual, const pt_tensor *weight, const pt_tensor *bias,
+                  double epsilon, pt_tensor **sum, pt_tensor **out);
   // mean over rows whose label is not `ignored`; [n, classes], [n]
   int (*cross_entropy)(const pt_tensor *logits, const pt_tensor *labels, int64_t ignored, bool sum, pt_tensor **out);
 

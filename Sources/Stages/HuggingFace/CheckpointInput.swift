@@ -70,12 +70,12 @@ struct CheckpointParts {
     self.shape = shape
     self.weights = weights
     self.task = task
-    hasLanguageHead = task == nil && holds(shape.headParameters)
+    hasLanguageHead = task == nil && holds(shape.languageParameters)
     var parameters = shape.encoderParameters
     if hasLanguageHead { parameters += shape.headParameters }
     if let task {
       parameters += task.head.parameters(shape)
-    } else if holds(shape.poolerParameters) {
+    } else if holds(shape.poolerParameters), !parameters.contains(where: shape.poolerParameters.contains) {
       parameters += shape.poolerParameters
     }
     self.parameters = parameters

@@ -10,6 +10,7 @@ enum HuggingFaceConfiguration {
   // MARK: Writing
 
   static func json(_ shape: ModelShape, _ head: HuggingFaceHead = .maskedLanguage) -> JSONValue {
+    guard shape.kind != .modernBERT else { return HuggingFaceModernConfiguration.json(shape, head) }
     var members = start(shape, head)
     members += [
       JSONMember("vocab_size", .integer(shape.vocabularySize)), JSONMember("hidden_size", .integer(shape.hiddenSize)),
@@ -42,6 +43,7 @@ enum HuggingFaceConfiguration {
         architectures, JSONMember("model_type", "bert"), JSONMember("position_embedding_type", "absolute"),
       ]
     case .ropeBERT: return [architectures, JSONMember("model_type", "nomic_bert")]
+    case .modernBERT: return [architectures, JSONMember("model_type", .string(HuggingFaceModernConfiguration.modelType))]
     case .mosaicBERT:
       return [architectures, JSONMember("model_type", "mosaic_bert"), JSONMember("auto_map", .object(classes))]
     }

@@ -7,11 +7,7 @@ extension HuggingFaceConfiguration {
   static func shape(_ json: JSONValue, path: String) throws -> ModelShape {
     func wrong(_ message: String, hint: String? = nil) -> StageError { StageError(.input, path, message, hint: hint) }
     var shape = ModelShape(try kind(json, path: path))
-    let sizes: [(String, WritableKeyPath<ModelShape, Int>)] = [
-      ("vocab_size", \.vocabularySize), ("hidden_size", \.hiddenSize), ("num_hidden_layers", \.layers),
-      ("num_attention_heads", \.heads), ("intermediate_size", \.intermediateSize),
-      ("max_position_embeddings", \.maximumLength),
-    ]
+    guard shape.kind != .modernBERT else { return try HuggingFaceModernConfiguration.shape(json, path: path) }
     for (key, field) in sizes {
       guard let value = json[key]?.integer else { throw wrong("has no integer '\(key)'") }
       shape[keyPath: field] = value
@@ -29,12 +25,7 @@ extension HuggingFaceConfiguration {
       let value = json[key]?.string ?? (key == "hidden_act" ? usual : only)
       guard value == only else { throw wrong("\(key) is '\(value)'; only '\(only)' is supported") }
     }
-    for key in otherModels(shape.kind) {
-      guard let value = json[key], !isNothing(value) else { continue }
-      throw wrong(
-        "\(key) is \(value.text()): the model computes something other than an encoder of this kind",
-        hint: "Such models are not supported: their results would differ.")
-    }
+    try refuseOthers(json, shape.kind == .bert ? ["auto_map"] : [], path: path)
     if shape.kind == .ropeBERT { shape.rotaryBase = try rotaryBase(json, shape) { wrong($0) } }
     do { try shape.validate() } catch { throw wrong(error.message, hint: error.hint) }
     return shape
@@ -61,12 +52,27 @@ extension HuggingFaceConfiguration {
     }
   }
 
-  /// Keys that change what the same weights compute, unless their value is empty (see `isNothing`).
-  private static func otherModels(_ kind: ModelShape.Kind) -> [String] {
+  /// The sizes that all kinds name alike.
+  static var sizes: [(String, WritableKeyPath<ModelShape, Int>)] {
+    [
+      ("vocab_size", \.vocabularySize), ("hidden_size", \.hiddenSize), ("num_hidden_layers", \.layers),
+      ("num_attention_heads", \.heads), ("intermediate_size", \.intermediateSize),
+      ("max_position_embeddings", \.maximumLength),
+    ]
+  }
+
+  /// Refuses keys that change what the same weights compute, unless their value is empty (see `isNothing`).
+  /// - Parameter more: keys beside those that no kind may have.
+  static func refuseOthers(_ json: JSONValue, _ more: [String], path: String) throws {
     let always = [
       "is_decoder", "add_cross_attention", "is_encoder_decoder", "pruned_heads", "quantization_config", "rope_scaling",
     ]
-    return kind == .bert ? always + ["auto_map"] : always
+    for key in always + more {
+      guard let value = json[key], !isNothing(value) else { continue }
+      throw StageError(
+        .input, path, "\(key) is \(value.text()): the model computes something other than an encoder of this kind",
+        hint: "Such models are not supported: their results would differ.")
+    }
   }
 
   /// Whether a value is null, false, 0 or empty; for an `auto_map`, whether it names no model.
@@ -96,13 +102,14 @@ extension HuggingFaceConfiguration {
     switch json["model_type"]?.string {
     case "mosaic_bert": return .mosaicBERT
     case "nomic_bert": return .ropeBERT
+    case HuggingFaceModernConfiguration.modelType: return .modernBERT
     // MosaicBERT was published as model type bert, along with its own code.
     case "bert": return json["alibi_starting_size"] == nil ? .bert : .mosaicBERT
     case _ where RoBERTaForm.isForm(of: json): return .bert
     default:
       throw StageError(
         .input, path, "model_type is \((json["model_type"] ?? .null).text())",
-        hint: "Supported types: bert, roberta, xlm-roberta, mosaic_bert and nomic_bert.")
+        hint: "Supported types: bert, roberta, xlm-roberta, modernbert, mosaic_bert and nomic_bert.")
     }
   }
 }

@@ -19,7 +19,7 @@ enum HuggingFaceHead: Equatable {
     if parts.shape.kind == .ropeBERT, let task = parts.task, ending != Self.sequenceEnding {
       throw StageError(
         .input, "inputs.checkpoint", "transformers has no \(className(.ropeBERT)), which \(task.name) requires",
-        hint: "Fine-tune a MosaicBERT or BERT for this task.")
+        hint: "Fine-tune a MosaicBERT, ModernBERT or BERT for this task.")
     }
   }
 
@@ -29,6 +29,7 @@ enum HuggingFaceHead: Equatable {
       case .bert: "Bert"
       case .ropeBERT: "NomicBert"
       case .mosaicBERT: "MosaicBert"
+      case .modernBERT: "ModernBert"
       }
     return family + ending
   }

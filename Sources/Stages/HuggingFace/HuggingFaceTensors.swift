@@ -30,10 +30,12 @@ struct HuggingFaceTensors {
     }
     var lost = missing(shape.encoderParameters)
     var parts = shape.encoderParameters
-    let head = missing(shape.headParameters), pooler = missing(shape.poolerParameters)
-    hasLanguageHead = head.count < shape.huggingFaceParameters(shape.headParameters).count
+    let pooler = missing(shape.poolerParameters), language = shape.languageParameters
+    let hasAny = missing(language).count < shape.huggingFaceParameters(language).count
+    // What a head of `modernbert` without decoder has, the head of a task has too.
+    hasLanguageHead = hasAny && (task == nil || shape.kind != .modernBERT)
     if hasLanguageHead {
-      lost += head
+      lost += missing(shape.headParameters)
       parts += shape.headParameters
     }
     if let task {
@@ -41,7 +43,8 @@ struct HuggingFaceTensors {
       lost += missing(answers)
       parts += answers
     }
-    if task != nil || pooler.count < shape.poolerParameters.count {
+    let isRead = parts.contains { shape.poolerParameters.contains($0) }
+    if !isRead, task != nil || pooler.count < shape.poolerParameters.count {
       lost += pooler
       parts += shape.poolerParameters
     }
@@ -114,9 +117,11 @@ private struct TensorNames {
     if tiesDecoder, name.hasSuffix("bert.embeddings.word_embeddings.weight") {
       all.append("cls.predictions.decoder.weight")
     }
+    if tiesDecoder, name == "model.embeddings.tok_embeddings.weight" { all.append("decoder.weight") }
     all += all.flatMap { RoBERTaForm.names(of: $0, tiesDecoder: tiesDecoder) }
     let bare = all.compactMap { name in
-      ["bert.", "nomic_bert.", "roberta."].first(where: name.hasPrefix).map { String(name.dropFirst($0.count)) }
+      ["bert.", "nomic_bert.", "roberta.", "model."].first(where: name.hasPrefix)
+        .map { String(name.dropFirst($0.count)) }
     }
     return all + all.map { "model.\($0)" } + bare
   }
@@ -124,7 +129,9 @@ private struct TensorNames {
   /// Whether a tensor is redundant: a constant that old releases stored, or the decoder under another name.
   static func saysNothing(_ name: String, _ hasLanguageHead: Bool) -> Bool {
     if name.hasSuffix("embeddings.position_ids") || name.hasSuffix("embeddings.token_type_ids") { return true }
-    let tied = ["cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias"]
+    let tied = [
+      "cls.predictions.decoder.weight", "cls.predictions.decoder.bias", "cls.predictions.bias", "decoder.weight",
+    ]
     return hasLanguageHead && (tied + RoBERTaForm.redundant).contains { name == $0 || name == "model.\($0)" }
   }
 }

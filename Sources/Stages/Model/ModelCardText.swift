@@ -31,6 +31,7 @@ struct ModelCardText {
     if let task = use.pipeline { lines.append("pipeline_tag: \(task)") }
     lines += ["tags:", "- bert"]
     if shape.kind == .mosaicBERT { lines.append("- mosaicbert") }
+    if shape.kind == .modernBERT { lines.append("- modernbert") }
     return (lines + ["---", ""]).joined(separator: "\n")
   }
 
@@ -57,6 +58,9 @@ struct ModelCardText {
         "MosaicBERT: post-LN BERT with distances as biases of attention (ALiBi) instead of positions, and GEGLU."
       case .ropeBERT: "NomicBERT: post-LN BERT with rotary positions and GEGLU; part of transformers from release 5."
       case .bert: "BERT with learned positions."
+      case .modernBERT:
+        "ModernBERT: pre-LN, rotary positions and GEGLU; layers that see a window of \(shape.modern.localAttention) tokens "
+          + "between layers that see all of them; part of transformers from release 4.48."
       }
     return """
       ## Model

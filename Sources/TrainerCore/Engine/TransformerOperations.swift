@@ -20,7 +20,7 @@ extension Tensor {
   /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
   public func layerNorm(_ norm: LayerNorm) throws(TorchError) -> Tensor {
     try engine.make("layer_norm") {
-      table.layer_norm(handle, norm.weight.handle, norm.bias.handle, norm.epsilon, $0)
+      table.layer_norm(handle, norm.weight.handle, norm.bias?.handle, norm.epsilon, $0)
     }
   }
 
@@ -39,8 +39,33 @@ extension Tensor {
   ) throws(TorchError) -> Tensor {
     try engine.make("dropout_add_norm") {
       table.dropout_add_norm(
-        handle, residual.handle, names?.handle, norm.weight.handle, norm.bias.handle, dropout, training, norm.epsilon,
+        handle, residual.handle, names?.handle, norm.weight.handle, norm.bias?.handle, dropout, training, norm.epsilon,
         $0)
+    }
+  }
+
+  /// self + residual, and its layerNorm.
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
+  public func addNorm(
+    _ residual: Tensor, _ norm: LayerNorm
+  ) throws(TorchError) -> (sum: Tensor, normed: Tensor) {
+    var normed: OpaquePointer?
+    let sum = try engine.make("add_norm") {
+      table.add_norm(
+        handle, residual.handle, norm.weight.handle, norm.bias?.handle, norm.epsilon, $0, &normed)
+    }
+    return (sum, Tensor(engine, normed!))
+  }
+
+  /// Rotary positions: turns the queries and keys of [tokens, 3·heads·d], ordered (q, k, v) × head × d. On a GPU, self is
+  /// changed.
+  /// - Parameters:
+  ///   - cosine: float32 [positions, d/2], and `sine` alike; the halves of a head are pairs.
+  ///   - positions: int64 [tokens].
+  /// - Throws: `TorchError` (`operation`) if the shapes do not fit.
+  public func rotary(heads: Int, cosine: Tensor, sine: Tensor, positions: Tensor) throws(TorchError) -> Tensor {
+    try engine.make("rotary") {
+      table.rotary(handle, Int64(heads), cosine.handle, sine.handle, positions.handle, $0)
     }
   }
 
@@ -108,10 +133,10 @@ extension Tensor {
   }
 }
 
-/// Scale and shift of a layer normalization, [d] each.
+/// Scale and shift of a layer normalization, [d] each; some norms have no shift.
 public struct LayerNorm: Sendable {
   public var weight: Tensor
-  public var bias: Tensor
+  public var bias: Tensor?
   public var epsilon: Double
 }
 

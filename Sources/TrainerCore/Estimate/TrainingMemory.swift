@@ -40,11 +40,20 @@ private struct ActivationCount {
 
   init(_ work: TrainingWork) { self.work = work }
 
-  /// Input, query, key and value, attention's result; rotary positions keep the rotated query and key too.
-  private var attention: Double { (work.shape.kind == .ropeBERT ? 7 : 5) * hidden }
+  /// Input, query, key and value, attention's result; rotary positions keep the rotated query and key too, and a norm
+  /// before attention its result.
+  private var attention: Double {
+    switch work.shape.kind {
+    case .mosaicBERT, .bert: 5 * hidden
+    case .modernBERT: 6 * hidden
+    case .ropeBERT: 7 * hidden
+    }
+  }
 
   /// Both normalizations' inputs, the first one's result, the feed-forward layer before and after its activation.
-  private var feedForward: Double { 3 * hidden + (work.shape.kind == .bert ? 2 : 3) * inner }
+  private var feedForward: Double {
+    (work.shape.kind == .modernBERT ? 2 : 3) * hidden + (work.shape.kind == .bert ? 2 : 3) * inner
+  }
 
   /// The masked tokens' residual and attention's result, picked out for the last layer.
   private var picked: Double { 2 * hidden }

@@ -27,7 +27,7 @@ public final class FineTuning {
         tokenizer, dictionary: job.dictionary, maximumLength: shape.length(atMost: job.maximumLength)))
     let parameters = try Parameters(
       shape.encoderParameters + job.task.head.parameters(shape), engine: engine, device: device,
-      precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation, padding: shape.padding)
+      precision: job.precision, seed: UInt64(job.seed), deviation: shape.initialDeviation(of:), padding: shape.padding)
     try StartingWeights(job.checkpoint, shape).load(parameters, for: job.task)
     model = FinetunedModel(shape.encoder(parameters), parameters, job.task.head)
   }

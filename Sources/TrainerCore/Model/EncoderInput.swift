@@ -76,10 +76,26 @@ public struct EncoderInput: Sendable {
   /// Whether every sequence is full, and one segment.
   public var isPlain: Bool { places == nil && segments.isEmpty }
 
+  /// Whether attention over whole sequences has a kernel on a GPU that is faster than the one over segments.
+  var hasShortKernel: Bool { isPlain && 65...128 ~= length }
+
   /// Where each token's segment begins and ends among the tokens, int32 [2, tokens]; nil: each sequence is a full segment.
+  /// - Parameter reach: the farthest token of the segment that counts; nil: all of it.
   /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
-  public func bounds() throws(TorchError) -> Tensor? {
-    isPlain ? nil : try engine.tensor(segmentBounds, on: device, shape: [2, tokens])
+  public func bounds(reach: Int? = nil) throws(TorchError) -> Tensor? {
+    if isPlain, length <= reach.map({ $0 + 1 }) ?? length { return nil }
+    return try engine.tensor(segmentBounds(reach: reach), on: device, shape: [2, tokens])
+  }
+
+  /// The segments' bounds, no farther from each token than `reach`.
+  func segmentBounds(reach: Int?) -> [Int32] {
+    var bounds = segmentBounds
+    guard let reach, reach < length else { return bounds }
+    for token in 0..<tokens {
+      bounds[token] = max(bounds[token], Int32(token - reach))
+      bounds[tokens + token] = min(bounds[tokens + token], Int32(token + reach + 1))
+    }
+    return bounds
   }
 
   /// The beginnings of all tokens' segments, then their ends.
@@ -143,6 +159,16 @@ public struct EncoderInput: Sendable {
   /// The rows among the tokens that are at places of batch·length.
   public func rows(at places: [Int64]) -> [Int64] {
     places.map { starts[Int($0) / length] + $0 % Int64(length) }
+  }
+
+  /// The mean of each sequence's tokens: [tokens, d] → [batch, d], in the same type.
+  /// - Throws: `TorchError` (`operation`) if there is no memory on the device.
+  func mean(of vectors: Tensor, on device: Device) throws(TorchError) -> Tensor {
+    var tokens = try vectors.to(.float32, device: device)
+    if let places { tokens = try tokens.scattered(to: places, of: batch * length) }
+    let counts = try engine.tensor(lengths.map { Float($0) }, on: device, shape: [batch, 1])
+    return try tokens.reshape(batch, length, vectors.shape[1]).sum(1).divided(by: counts)
+      .to(vectors.dtype, device: device)
   }
 
   /// The number of tokens, without padding.

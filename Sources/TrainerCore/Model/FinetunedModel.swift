@@ -20,14 +20,15 @@ public enum ModelHead: Equatable, Sendable {
   }
 
   /// BERT's pooler, which pretraining without next-sentence prediction does not train, and the output layer; no pooler
-  /// for spans.
+  /// for spans. In `modernbert` what is pooled goes through the first layers of the masked-language head instead, and so do
+  /// the tokens of spans.
   public func parameters(_ shape: ModelShape) -> [ParameterShape] {
-    (self == .span ? [] : shape.poolerParameters) + answerParameters(shape)
+    (self == .span && shape.kind != .modernBERT ? [] : shape.poolerParameters) + answerParameters(shape)
   }
 
   /// The output layer, which each task has for itself.
   public func answerParameters(_ shape: ModelShape) -> [ParameterShape] {
-    let name = self == .span ? "qa_outputs" : "classifier"
+    let name = self == .span && shape.kind != .modernBERT ? "qa_outputs" : "classifier"
     return [
       ParameterShape("\(name).weight", [outputs, shape.hiddenSize]), ParameterShape("\(name).bias", [outputs]),
     ]
@@ -37,15 +38,23 @@ public enum ModelHead: Equatable, Sendable {
 extension ModelShape {
   /// All parameters except those of the masked-language head.
   public var encoderParameters: [ParameterShape] {
-    embeddingParameters + (0..<layers).flatMap { parameters(ofLayer: $0) }
+    embeddingParameters + (0..<layers).flatMap { parameters(ofLayer: $0) } + finalNorm
   }
 
-  /// The layer on the first token's vector; many published models have a trained one.
+  /// The layer on the first token's vector; many published models have a trained one. In `modernbert` it is a part of the
+  /// masked-language head.
   public var poolerParameters: [ParameterShape] {
-    [
+    guard kind != .modernBERT else { return transformParameters }
+    return [
       ParameterShape("bert.pooler.dense.weight", [hiddenSize, hiddenSize]),
       ParameterShape("bert.pooler.dense.bias", [hiddenSize]),
     ]
+  }
+
+  /// The parameters that a model has only with a masked-language head.
+  public var languageParameters: [ParameterShape] {
+    let own = headParameters.filter { !poolerParameters.contains($0) }
+    return own.isEmpty ? headParameters : own
   }
 }
 
@@ -67,20 +76,39 @@ public struct FinetunedModel: Sendable {
   /// - Throws: `TorchError` (`operation`) if the sequences are too long for the model, or memory runs out.
   public func scores(_ input: EncoderInput, training: Bool) throws(TorchError) -> Tensor {
     if head == .span { return try spanScores(input, training) }
-    let first = try parameters.engine.tensor(input.starts, on: parameters.device)
-    let dropout = encoder.shape.dropout
-    let pooled = try encoder.encode(input, training: training, only: first)
-      .linear(parameters["bert.pooler.dense.weight"], parameters["bert.pooler.dense.bias"]).tanh()
-      .dropout(dropout, training: training)
+    let pooled = try pooled(input, training).dropout(encoder.shape.dropout, training: training)
     let scores = try pooled.linear(parameters["classifier.weight"], parameters["classifier.bias"])
       .to(.float32, device: parameters.device)
     guard case .choice(let choices) = head else { return scores }
     return try scores.reshape(input.batch / choices, choices)
   }
 
+  private var isModern: Bool { encoder.shape.kind == .modernBERT }
+
+  /// One vector for each sequence: [sequences, hidden].
+  private func pooled(_ input: EncoderInput, _ training: Bool) throws(TorchError) -> Tensor {
+    if isModern, encoder.shape.modern.classifierPooling == .mean {
+      return try transformed(
+        input.mean(of: encoder.encode(input, training: training, only: nil), on: parameters.device))
+    }
+    let first = try parameters.engine.tensor(input.starts, on: parameters.device)
+    let vectors = try encoder.encode(input, training: training, only: first)
+    if isModern { return try transformed(vectors) }
+    return try vectors.linear(parameters["bert.pooler.dense.weight"], parameters["bert.pooler.dense.bias"]).tanh()
+  }
+
+  /// The first layers of the masked-language head.
+  private func transformed(_ x: Tensor) throws(TorchError) -> Tensor {
+    let prefix = "cls.predictions.transform"
+    return try x.linear(parameters["\(prefix).dense.weight"], parameters.bias("\(prefix).dense")).gelu()
+      .layerNorm(parameters.norm("\(prefix).LayerNorm", epsilon: encoder.shape.normEpsilon))
+  }
+
   private func spanScores(_ input: EncoderInput, _ training: Bool) throws(TorchError) -> Tensor {
-    var scores = try encoder.encode(input, training: training, only: nil)
-      .linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
+    var tokens = try encoder.encode(input, training: training, only: nil)
+    if isModern { tokens = try transformed(tokens).dropout(encoder.shape.dropout, training: training) }
+    let output = isModern ? "classifier" : "qa_outputs"
+    var scores = try tokens.linear(parameters["\(output).weight"], parameters["\(output).bias"])
       .to(.float32, device: parameters.device)
     if let places = input.places { scores = try scores.scattered(to: places, of: input.batch * input.length) }
     scores = try scores.reshape(input.batch, input.length, 2)

@@ -7,7 +7,7 @@ public struct HuggingFaceParameter: Equatable, Sendable {
 
 extension ModelShape {
   /// Parameters with their names in the model that transformers knows: `mosaic_bert` (the modeling file that converted
-  /// models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`.
+  /// models bring, with our own names), `nomic_bert` for `rope-bert`, `bert`, `modernbert`.
   public func huggingFaceParameters(_ parameters: [ParameterShape]) -> [HuggingFaceParameter] {
     parameters.map { parameter in
       let names = huggingFaceNames(of: parameter.name)
@@ -22,6 +22,7 @@ extension ModelShape {
     case .mosaicBERT: [name]
     case .bert: Self.stockNames(of: name)
     case .ropeBERT: Self.nomicNames(of: name)
+    case .modernBERT: [Self.modernName(of: name)]
     }
   }
 
@@ -47,6 +48,31 @@ extension ModelShape {
     }
     return [name]
   }
+
+  private static func modernName(of name: String) -> String {
+    guard name.hasPrefix(layerPrefix) else {
+      for (ours, theirs) in modernOuterParts where name.hasPrefix(ours) { return theirs + name.dropFirst(ours.count) }
+      return name
+    }
+    let parts = name.dropFirst(layerPrefix.count).split(separator: ".", maxSplits: 1)
+    let rest = String(parts[1])
+    for (ours, theirs) in modernParts where rest.hasPrefix(ours) {
+      return "model.layers.\(parts[0])." + theirs + rest.dropFirst(ours.count)
+    }
+    return name
+  }
+
+  private static let modernOuterParts = [
+    ("bert.embeddings.word_embeddings", "model.embeddings.tok_embeddings"),
+    ("bert.embeddings.LayerNorm", "model.embeddings.norm"), ("bert.encoder.LayerNorm", "model.final_norm"),
+    ("cls.predictions.transform.dense", "head.dense"), ("cls.predictions.transform.LayerNorm", "head.norm"),
+    ("cls.predictions.decoder", "decoder"),
+  ]
+  private static let modernParts = [
+    ("attention.LayerNorm", "attn_norm"), ("attention.self.Wqkv", "attn.Wqkv"),
+    ("attention.output.dense", "attn.Wo"), ("mlp.layernorm", "mlp_norm"), ("mlp.gated_layers", "mlp.Wi"),
+    ("mlp.wo", "mlp.Wo"),
+  ]
 
   private static let layerPrefix = "bert.encoder.layer."
   private static let nomicParts = [

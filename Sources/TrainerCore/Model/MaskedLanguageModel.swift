@@ -2,7 +2,8 @@
 public struct MaskedLanguageModel: Sendable {
   public let encoder: any TextEncoder
   public let parameters: Parameters
-  private let transform, transformBias, decoder, decoderBias: Tensor
+  private let transform, decoder: Tensor
+  private let transformBias, decoderBias: Tensor?
   private let norm: LayerNorm
   /// Whether a training's loss computes rows that do not count, up to a number that many batches share. A GPU loads
   /// kernels for sizes that it has not seen, which takes as long as a step; nearly every batch has another number of
@@ -15,9 +16,9 @@ public struct MaskedLanguageModel: Sendable {
     fillsRows = !parameters.device.isCPU
     let prefix = "cls.predictions"
     transform = parameters["\(prefix).transform.dense.weight"]
-    transformBias = parameters["\(prefix).transform.dense.bias"]
+    transformBias = parameters.bias("\(prefix).transform.dense")
     norm = parameters.norm("\(prefix).transform.LayerNorm", epsilon: encoder.shape.normEpsilon)
-    decoderBias = parameters["\(prefix).decoder.bias"]
+    decoderBias = parameters.bias("\(prefix).decoder")
     decoder =
       parameters[
         encoder.shape.tiesDecoder ? "bert.embeddings.word_embeddings.weight" : "\(prefix).decoder.weight"]

@@ -11,6 +11,8 @@ public struct ModelShape: Equatable, Sendable {
     case ropeBERT = "rope-bert"
     /// BERT of 2018: learned positions, GELU.
     case bert
+    /// ModernBERT: rotary positions, local and global layers, GEGLU, pre-LN; `modernbert` of transformers.
+    case modernBERT = "modernbert"
   }
 
   public var kind = Kind.mosaicBERT
@@ -30,14 +32,18 @@ public struct ModelShape: Equatable, Sendable {
   public var initialDeviation = 0.02
   public var dropout = 0.1
   public var attentionDropout = 0.0
-  /// The base of the rotary angles (`rope-bert` only).
+  /// The base of the rotary angles (`rope-bert`, and the global layers of `modernbert`).
   public var rotaryBase = 1000.0
   /// Whether the masked-language head's decoder is the word embedding; otherwise it has its own weight.
   public var tiesDecoder = true
 
+  /// Of `modernbert` only.
+  public var modern = ModernSettings()
+
   public init(_ kind: Kind = .mosaicBERT) {
     self.kind = kind
     if kind == .bert { attentionDropout = 0.1 }
+    if kind == .modernBERT { (rotaryBase, normEpsilon, tokenTypes) = (160_000, 1e-5, 1) }
   }
 
   public var headSize: Int { hiddenSize / heads }
@@ -53,7 +59,7 @@ public struct ModelShape: Equatable, Sendable {
 extension ModelShape: JSONRecord {
   private enum CodingKeys: String, CodingKey {
     case format, kind, vocabularySize, hiddenSize, layers, heads, intermediateSize, maximumLength, tokenTypes, padding
-    case normEpsilon, initialDeviation, dropout, attentionDropout, rotaryBase, tiesDecoder
+    case normEpsilon, initialDeviation, dropout, attentionDropout, rotaryBase, tiesDecoder, modern
   }
 
   private static var integers: [(CodingKeys, WritableKeyPath<ModelShape, Int>)] {
@@ -78,6 +84,7 @@ extension ModelShape: JSONRecord {
     for (key, field) in Self.integers { try container.encode(self[keyPath: field], forKey: key) }
     for (key, field) in Self.numbers { try container.encode(self[keyPath: field], forKey: key) }
     if !tiesDecoder { try container.encode(tiesDecoder, forKey: .tiesDecoder) }
+    if kind == .modernBERT { try container.encode(modern, forKey: .modern) }
   }
 
   /// Members that are missing keep their defaults, except format and kind.
@@ -97,6 +104,7 @@ extension ModelShape: JSONRecord {
       if let value = try container.decodeIfPresent(Double.self, forKey: key) { self[keyPath: field] = value }
     }
     tiesDecoder = try container.decodeIfPresent(Bool.self, forKey: .tiesDecoder) ?? tiesDecoder
+    modern = try container.decodeIfPresent(ModernSettings.self, forKey: .modern) ?? modern
     do { try validate() } catch {
       throw DecodingError.dataCorrupted(.init(codingPath: container.codingPath, debugDescription: error.message))
     }
@@ -121,13 +129,14 @@ extension ModelShape: JSONRecord {
     guard hiddenSize % heads == 0 else {
       throw TorchError(.file, "", "hiddenSize \(hiddenSize) does not divide by \(heads) heads")
     }
-    guard kind != .ropeBERT || headSize % 2 == 0 else {
+    guard ![.ropeBERT, .modernBERT].contains(kind) || headSize % 2 == 0 else {
       throw TorchError(.file, "", "rotary positions require heads of even size, not \(headSize)")
     }
     let shares = [("dropout", dropout), ("attentionDropout", attentionDropout)]
     for (name, value) in shares where !(0..<1).contains(value) {
       throw TorchError(.file, "", "\(name) is \(value), not between 0 and 1")
     }
+    try modern.validate()
     guard normEpsilon > 0, initialDeviation >= 0, rotaryBase > 1 else {
       throw TorchError(.file, "", "normEpsilon, initialDeviation or rotaryBase is out of range")
     }

@@ -141,12 +141,10 @@ public struct MosaicBERT: TextEncoder {
     var bounds: Tensor?
   }
 
-  /// Whether attention skips padding and other segments instead of masking them. Full sequences of 65 to 128 tokens have a
-  /// kernel of their own, which is faster.
+  /// Whether attention skips padding and other segments instead of masking them.
   private func usesSegments(_ input: EncoderInput, like x: Tensor, training: Bool) -> Bool {
-    let hasOwnKernel = input.isPlain && 65...128 ~= input.length
     let drops = training && shape.attentionDropout > 0
-    return shape.kind == .mosaicBERT && shape.headSize == 64 && !hasOwnKernel && !drops && x.takesSegments
+    return shape.kind == .mosaicBERT && shape.headSize == 64 && !input.hasShortKernel && !drops && x.takesSegments
   }
 
   private func distances(

@@ -17,7 +17,7 @@ extension ModelShape {
   public var parameters: [ParameterShape] {
     var list = embeddingParameters
     for layer in 0..<layers { list += parameters(ofLayer: layer) }
-    return list + headParameters
+    return list + finalNorm + headParameters
   }
 
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
@@ -28,11 +28,13 @@ extension ModelShape {
     if kind == .bert {
       list.append(ParameterShape("\(prefix).position_embeddings.weight", [maximumLength, hiddenSize]))
     }
+    if kind == .modernBERT { return list + norm("\(prefix).LayerNorm", bias: modern.normBias) }
     list.append(ParameterShape("\(prefix).token_type_embeddings.weight", [tokenTypes, hiddenSize]))
     return list + norm("\(prefix).LayerNorm")
   }
 
   public func parameters(ofLayer layer: Int) -> [ParameterShape] {
+    guard kind != .modernBERT else { return modernParameters(ofLayer: layer) }
     let prefix = "bert.encoder.layer.\(layer)"
     let hasBias = kind != .ropeBERT
     let attention =
@@ -43,7 +45,7 @@ extension ModelShape {
     case .mosaicBERT, .ropeBERT:
       return attention + linear("\(prefix).mlp.gated_layers", hiddenSize, 2 * intermediateSize, bias: false)
         + linear("\(prefix).mlp.wo", intermediateSize, hiddenSize, bias: hasBias) + norm("\(prefix).mlp.layernorm")
-    case .bert:
+    case .bert, .modernBERT:
       return attention + linear("\(prefix).intermediate.dense", hiddenSize, intermediateSize, bias: true)
         + linear("\(prefix).output.dense", intermediateSize, hiddenSize, bias: true)
         + norm("\(prefix).output.LayerNorm")
@@ -51,17 +53,27 @@ extension ModelShape {
   }
 
   public var headParameters: [ParameterShape] {
-    let decoder = linear("cls.predictions.decoder", hiddenSize, vocabularySize, bias: true)
-    return linear("cls.predictions.transform.dense", hiddenSize, hiddenSize, bias: true)
-      + norm("cls.predictions.transform.LayerNorm") + (tiesDecoder ? [decoder[1]] : decoder)
+    let isModern = kind == .modernBERT
+    let decoder = linear(
+      "cls.predictions.decoder", hiddenSize, vocabularySize, bias: !isModern || modern.decoderBias)
+    return transformParameters + decoder.dropFirst(tiesDecoder ? 1 : 0)
   }
 
-  private func linear(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool) -> [ParameterShape] {
+  /// The masked-language head without its decoder. In `modernbert` the heads of other tasks have it too.
+  var transformParameters: [ParameterShape] {
+    let isModern = kind == .modernBERT
+    return linear(
+      "cls.predictions.transform.dense", hiddenSize, hiddenSize, bias: !isModern || modern.classifierBias)
+      + norm("cls.predictions.transform.LayerNorm", bias: !isModern || modern.normBias)
+  }
+
+  func linear(_ name: String, _ inputs: Int, _ outputs: Int, bias: Bool) -> [ParameterShape] {
     let weight = ParameterShape("\(name).weight", [outputs, inputs])
     return bias ? [weight, ParameterShape("\(name).bias", [outputs])] : [weight]
   }
 
-  private func norm(_ name: String) -> [ParameterShape] {
-    [ParameterShape("\(name).weight", [hiddenSize]), ParameterShape("\(name).bias", [hiddenSize])]
+  func norm(_ name: String, bias: Bool = true) -> [ParameterShape] {
+    let weight = ParameterShape("\(name).weight", [hiddenSize])
+    return bias ? [weight, ParameterShape("\(name).bias", [hiddenSize])] : [weight]
   }
 }

@@ -18,12 +18,12 @@ public final class Parameters: Sendable {
 
   /// Parameters with random values: weights normally distributed, norms 1, biases and the padding token's row 0.
   /// - Parameters:
-  ///   - deviation: standard deviation of the weights.
+  ///   - deviation: the standard deviation of a weight.
   ///   - padding: the id of the padding token; nil: none.
   /// - Throws: `TorchError` (`operation`) if there is no such device, or no memory on it.
   public init(
     _ shapes: [ParameterShape], engine: Engine, device: Device, precision: Precision = .float32, seed: UInt64 = 0,
-    deviation: Double = 0.02, padding: Int? = 0
+    deviation: (ParameterShape) -> Double = { _ in 0.02 }, padding: Int? = 0
   ) throws(TorchError) {
     self.engine = engine
     self.device = device
@@ -34,7 +34,7 @@ public final class Parameters: Sendable {
     var masterWeights: [Tensor] = []
     for shape in shapes {
       masterWeights.append(
-        try Self.start(shape, engine: engine, device: device, deviation: deviation, padding: padding))
+        try Self.start(shape, engine: engine, device: device, deviation: deviation(shape), padding: padding))
     }
     self.masterWeights = TensorList(masterWeights)
     working =
@@ -65,8 +65,11 @@ public final class Parameters: Sendable {
   }
 
   public func norm(_ name: String, epsilon: Double) -> LayerNorm {
-    LayerNorm(weight: self["\(name).weight"], bias: self["\(name).bias"], epsilon: epsilon)
+    LayerNorm(weight: self["\(name).weight"], bias: bias(name), epsilon: epsilon)
   }
+
+  /// The bias of a layer; nil if the model has none there.
+  func bias(_ name: String) -> Tensor? { places["\(name).bias"].map { working.tensors[$0] } }
 
   /// Sets master weights, then the working copies.
   /// - Parameter values: a parameter's fp32 values in row-major order; nil: unchanged.

@@ -20,6 +20,10 @@ extension ModelShape {
       encoder.recomputeActivations = recomputeActivations
       return encoder
     case .bert: return StockBERT(self, parameters)
+    case .modernBERT:
+      var encoder = ModernBERT(self, parameters)
+      encoder.recomputeActivations = recomputeActivations
+      return encoder
     }
   }
 }

@@ -12,7 +12,7 @@ public enum BatchRecording {
     try FileSystem.makeDirectory(folder)
     let parameters = try Parameters(
       job.shape.parameters, engine: engine, device: .cpu, seed: UInt64(job.seed),
-      deviation: job.shape.initialDeviation, padding: job.shape.padding)
+      deviation: job.shape.initialDeviation(of:), padding: job.shape.padding)
     if let initial = job.initial { try parameters.load(folder: initial) }
     try Safetensors.write(parameters.sources(), to: "\(folder)/\(ModelShape.weightsName)")
     let batches = try TrainingRun.batches(job, ProcessRank())

@@ -67,7 +67,7 @@ public final class TrainingRun {
     do {
       let parameters = try Parameters(
         job.shape.parameters, engine: engine, device: device, precision: job.precision, seed: UInt64(job.seed),
-        deviation: job.shape.initialDeviation, padding: job.shape.padding)
+        deviation: job.shape.initialDeviation(of:), padding: job.shape.padding)
       if let initial = job.initial { try parameters.load(folder: initial) }
       let encoder = job.shape.encoder(parameters, recomputeActivations: job.recomputeActivations)
       optimizer = try Optimizer(

@@ -70,7 +70,7 @@ extension EngineTests {
     func aPackedDocumentIsAsAlone(_ kind: ModelShape.Kind, _ recomputes: Bool) throws {
       let engine = try #require(engine)
       let shape = TinyModel.shape(kind)
-      let parameters = try Parameters(shape.parameters, engine: engine, device: .cpu, seed: 3, deviation: 0.2)
+      let parameters = try Parameters(shape.parameters, engine: engine, device: .cpu, seed: 3, deviation: { _ in 0.2 })
       let model = MaskedLanguageModel(shape.encoder(parameters, recomputeActivations: recomputes), parameters)
       let packed = documents().map { $0.flatMap { $0 } }
       let segments = Self.lengths.map { $0.enumerated().flatMap { [Int32](repeating: Int32($0), count: $1) } }

@@ -17,6 +17,10 @@ struct ModelShapeTests {
     // transformers: NomicBertForMaskedLM and BertForMaskedLM of the same sizes.
     #expect(ModelShape(.bert).parameterCount == 111_241_472)
     #expect(ModelShape(.ropeBERT).parameterCount == 139_076_864)
+    var modern = ModelShape(.modernBERT)
+    (modern.layers, modern.intermediateSize, modern.vocabularySize) = (22, 1152, 50_368)
+    // answerdotai/ModernBERT-base.
+    #expect(modern.parameterCount == 149_655_232)
   }
 
   @Test(arguments: ModelShape.Kind.allCases) func jsonGivesTheShapeBack(_ kind: ModelShape.Kind) throws {

@@ -136,12 +136,14 @@ extension EngineTests {
 
     /// Muon's matrices need whole gradients; small steps at the beginning, and documents that do not see each other, are
     /// shared out like others.
-    @Test(arguments: Parameters.Precision.allCases, [1 << 14, 0])
-    func twoProcessesWithEveryOptionAreOne(_ precision: Parameters.Precision, _ bucketBytes: Int) throws {
-      let data = try SampleData.packed(samples: 100, perShard: 30)
-      let initial = try initialWeights(job(data).shape)
+    @Test(arguments: Parameters.Precision.allCases, [(1 << 14, ModelShape.Kind.mosaicBERT), (0, .mosaicBERT), (1 << 14, .modernBERT)])
+    func twoProcessesWithEveryOptionAreOne(
+      _ precision: Parameters.Precision, _ form: (bucketBytes: Int, kind: ModelShape.Kind)
+    ) throws {
+      let data = try SampleData.packed(samples: 100, perShard: 30), bucketBytes = form.bucketBytes
+      let initial = try initialWeights(job(data, form.kind).shape)
       func trained(_ optimizer: AdamW) -> TrainingJob {
-        var job = job(data)
+        var job = job(data, form.kind)
         job.initial = initial
         job.precision = precision
         job.steps = 6
