@@ -9,7 +9,8 @@ import TrainerCore
 /// documents with equal scores, the first in the corpus is ranked first.
 public struct EvaluateRetrieval: Stage {
   public struct Options: StageOptions {
-    @Option("JSON lines with id and text.", required: true) public var queries = InputFiles()
+    @Option("JSON lines with id and text, or a table (.tsv) of ids and texts, as MIRACL's topics.", required: true)
+    public var queries = InputFiles()
     @Option("JSON lines with id, text and optionally title; one task per file.", required: true) public var corpus =
       InputFiles()
     @Option("TREC's columns (query 0 document relevance), or JSON lines.", required: true, formerly: "judgements")
@@ -95,7 +96,9 @@ public struct EvaluateRetrieval: Stage {
   }
 
   private func embedQueries(_ workspace: Workspace) throws {
-    let result = try embed(workspace, try workspace.file(), prefix: options.queryPrefix ?? settings(workspace).queryPrefix) { _ in }
+    let result = try embed(
+      workspace, try workspace.file(), prefix: options.queryPrefix ?? settings(workspace).queryPrefix
+    ) { _ in }
     try workspace.write(Self.vectors, name: "queries.safetensors", try FileSystem.read(result))
   }
 
@@ -122,7 +125,9 @@ public struct EvaluateRetrieval: Stage {
   /// The best documents of one file of the corpus: one line per query, with [id, score] pairs.
   private func search(_ workspace: Workspace) throws {
     let corpus = try workspace.file(), vectors = try workspace.file(Self.vectorsRole)
-    let result = try embed(workspace, corpus, prefix: options.documentPrefix ?? settings(workspace).documentPrefix) { $0.queries = vectors.path }
+    let result = try embed(workspace, corpus, prefix: options.documentPrefix ?? settings(workspace).documentPrefix) {
+      $0.queries = vectors.path
+    }
     var ids: [String] = []
     try TextRecord.forEach(corpus.path) { ids.append($0.id) }
     let file = try SafetensorsFile(result)

@@ -22,10 +22,20 @@ public struct TextRecord: Equatable, Sendable {
     id = names.lazy.compactMap { json[$0].flatMap(Self.name) }.first ?? ""
   }
 
+  /// A line of a table such as MIRACL's topics: an id, a tab and a text.
+  private init?(columns line: some Collection<UInt8>) {
+    guard let tab = line.firstIndex(of: 0x09), tab != line.startIndex else { return nil }
+    var text = Array(line[line.index(after: tab)...])
+    if text.last == 0x0D { text.removeLast() }
+    guard !text.isEmpty, !text.contains(0x09) else { return nil }
+    id = String(decoding: line[..<tab], as: UTF8.self)
+    self.text = String(decoding: text, as: UTF8.self)
+  }
+
   /// An id, as text or as a number.
   public static func name(_ value: JSONValue) -> String? { value.string ?? value.integer.map(String.init) }
 
-  /// Calls `body` with each record of a file of JSON lines or of a Parquet file.
+  /// Calls `body` with each record of a file of JSON lines, of a Parquet file, or of a table (`.tsv`) of ids and texts.
   /// - Throws: `ShardError` if the file cannot be read or a line is not a record; what `body` throws.
   public static func forEach(_ path: String, _ body: (TextRecord) throws -> Void) throws {
     try forEach(path) { record, _ in try body(record) }
@@ -38,9 +48,17 @@ public struct TextRecord: Equatable, Sendable {
     _ path: String, pair: String = "", _ body: (TextRecord, Int) throws -> Void
   ) throws {
     let keys = pair.split(separator: ".")
+    let isTable = [".tsv", ".tsv.gz", ".tsv.zst"].contains(where: path.hasSuffix)
     let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
     while let line = try lines.next() {
       guard !line.isEmpty else { continue }
+      if isTable {
+        guard let record = TextRecord(columns: line) else {
+          throw ShardError(.malformed, "\(path):\(lines.number)", "is not an id, a tab and a text")
+        }
+        try body(record, lines.number)
+        continue
+      }
       let json: JSONValue
       do { json = try JSONValue.parse(Array(line)).value } catch {
         throw ShardError(.malformed, "\(path):\(lines.number)", "is not JSON at byte \(error.offset): \(error.message)")

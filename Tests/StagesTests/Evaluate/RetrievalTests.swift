@@ -35,6 +35,28 @@ private let peer = PeerScript("retrieval_metrics.py")
     #expect(TextRecord(["id": "a"]) == nil)
   }
 
+  /// MIRACL's topics, also compressed.
+  @Test func queriesMayBeATable() throws {
+    func records(_ text: String, _ ending: String = ".tsv") throws -> [TextRecord] {
+      let path = temporaryDirectory() + "/topics" + ending
+      try FileSystem.write(Array(text.utf8), to: path)
+      var records: [TextRecord] = []
+      try TextRecord.forEach(path) { records.append($0) }
+      return records
+    }
+    let wanted = [TextRecord(id: "3", text: "城は いつ?"), TextRecord(id: "4", text: "{誰}")]
+    #expect(try records("3\t城は いつ?\r\n\n4\t{誰}\n") == wanted)
+    for text in ["3\n", "\t文\n", "3\t\n", "3\t文\tx\n"] {
+      #expect { try records("1\t文\n" + text) } throws: {
+        "\($0)".contains("topics.tsv:2: is not an id, a tab and a text")
+      }
+    }
+    let shard = packagePath("Fixtures/embedding/miracl/corpus/docs-0.jsonl.gz")
+    var first: TextRecord?
+    try TextRecord.forEach(shard) { first = first ?? $0 }
+    #expect(first == TextRecord(id: "d0", text: "太郎\n太郎が本を読んだ。"))
+  }
+
   @Test func similaritiesAreWhatTheirNamesSay() {
     let a: ArraySlice<Float> = [1, 2, 2], b: ArraySlice<Float> = [2, 0, 2]
     #expect(abs(Similarity.cosine(a, b) - 6 / (3 * 8.0.squareRoot())) < 1e-12)
