@@ -29,6 +29,7 @@ extension StageRegistry {
     StageDescription(EvaluateClassifier.self),
     StageDescription(EvaluateGLUE.self),
     StageDescription(EvaluateJGLUE.self),
+    StageDescription(EvaluateJMTEB.self),
     StageDescription(EvaluateMLM.self),
     StageDescription(EvaluateRetrieval.self),
     StageDescription(EvaluateSTS.self),

@@ -17,6 +17,8 @@ struct ScorePicture {
   var benchmark: String
   var model: String
   var legend: String
+  /// What the scores are of.
+  var sets = "development sets"
   var rows: [Row]
 
   private static let left = 190.0, width = 520.0, right = 90.0, rowHeight = 44.0, top = 64.0
@@ -26,7 +28,7 @@ struct ScorePicture {
     let height = Self.top + Double(rows.count) * Self.rowHeight + 34
     var svg = SVGDocument(width: total, height: height)
     svg.add(
-      "<text class=\"head\" x=\"16\" y=\"28\">\(benchmark), development sets: \(markupEscaped(model))</text>")
+      "<text class=\"head\" x=\"16\" y=\"28\">\(benchmark), \(sets): \(markupEscaped(model))</text>")
     svg.add("<text class=\"small\" x=\"16\" y=\"47\">\(legend)</text>")
     for (place, row) in rows.enumerated() { draw(row, y: Self.top + Double(place) * Self.rowHeight, in: &svg) }
     return svg.markup(kind: "scores", title: "\(benchmark) scores of \(model)", style: Self.style)

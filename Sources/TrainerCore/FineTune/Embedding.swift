@@ -31,7 +31,8 @@ public final class Embedding {
     let head = job.scores ? try TunedTask(tuned: "\(job.checkpoint)/\(TunedTask.fileName)").head : nil
     let parameters = try Parameters(
       shape.encoderParameters
-        + (head?.parameters(shape) ?? SentenceEncoder.poolingParameters(shape, job.pooling)), engine: engine, device: device,
+        + (head?.parameters(shape) ?? SentenceEncoder.poolingParameters(shape, job.pooling)), engine: engine,
+      device: device,
       precision: job.precision)
     let weights = try SafetensorsFile("\(job.checkpoint)/\(ModelShape.weightsName)")
     try parameters.load { parameter throws(TorchError) in
@@ -51,14 +52,15 @@ public final class Embedding {
   /// - Throws: `ShardError` if the texts cannot be read or the result not written; `TorchError` if vectors are not
   ///   finite.
   public func run(listen: (FineTuningStep) -> Void = { _ in }) throws {
-    var search = job.queries.isEmpty ? nil : try NeighborSearch(job.queries, top: job.top, engine, device)
+    var searches = try searches()
     var vectors: [Float] = []
     var pending: [TokenSequence?] = []
     var count = 0
     func flush() throws {
       guard !pending.isEmpty else { return }
       let fresh = try embed(pending)
-      if search == nil { vectors += fresh } else { try search?.add(fresh, from: count, count: pending.count) }
+      if searches.isEmpty { vectors += fresh }
+      for place in searches.indices { try searches[place].add(fresh, from: count, count: pending.count) }
       count += pending.count
       pending.removeAll()
       listen(FineTuningStep(step: count, steps: 0, loss: .nan))
@@ -69,8 +71,16 @@ public final class Embedding {
       if pending.count == Self.chunk { try flush() }
     }
     try flush()
-    let tensors = search?.tensors() ?? [TensorSource("vectors", shape: [count, width], floats: vectors)]
+    var tensors: [TensorSource] = []
+    for place in searches.indices { tensors += searches[place].tensors() }
+    if searches.isEmpty { tensors = [TensorSource("vectors", shape: [count, width], floats: vectors)] }
     try Safetensors.write(tensors, to: job.result)
+  }
+
+  private func searches() throws -> [NeighborSearch] {
+    guard !job.queries.isEmpty else { return [] }
+    let measures = job.measures.isEmpty ? [nil] : job.measures.map(Optional.init)
+    return try measures.map { try NeighborSearch(job.queries, top: job.top, measure: $0, engine, device) }
   }
 
   private static func noNumbers(_ job: EmbeddingJob) -> TorchError {

@@ -32,6 +32,8 @@ public struct EmbeddingJob: JSONRecord, Equatable, Sendable {
   public var scores = false
   /// Vectors that the texts are searched for; empty: the texts' own vectors are written.
   public var queries = ""
+  /// Measures of a search, each for itself; empty: the sum of products alone.
+  public var measures: [SearchMeasure] = []
   /// Texts that are kept for each query.
   public var top = 100
   public var device = "cpu"

@@ -29,6 +29,9 @@ struct NearestTexts {
   }
 }
 
+/// How near vectors are to one another in a search.
+public enum SearchMeasure: String, CaseIterable, Codable, Sendable { case cosine, dot, euclidean }
+
 /// The texts nearest to each query, collected while texts pass.
 struct NeighborSearch {
   private let engine: Engine
@@ -36,28 +39,42 @@ struct NeighborSearch {
   private let queries: Tensor
   private let count: Int
   private let size: Int
+  /// nil: the sum of products.
+  private let measure: SearchMeasure?
   private let top: Int
   private var found: [NearestTexts]
 
-  init(_ path: String, top: Int, _ engine: Engine, _ device: Device) throws {
+  init(
+    _ path: String, top: Int, measure: SearchMeasure? = nil, _ engine: Engine, _ device: Device
+  ) throws {
     let file = try SafetensorsFile(path)
     let entry = try file.entry("vectors")
     (count, size) = (entry.shape[0], entry.shape[1])
-    queries = try engine.tensor(try file.floats(of: "vectors"), on: device, shape: [count, size])
+    let given = try engine.tensor(try file.floats(of: "vectors"), on: device, shape: [count, size])
+    queries = measure == .cosine ? try given.unitRows() : given
+    self.measure = measure
     (self.engine, self.device, self.top) = (engine, device, top)
     found = [NearestTexts](repeating: NearestTexts(top: top), count: count)
   }
 
   mutating func add(_ vectors: [Float], from first: Int, count texts: Int) throws {
     let scores = try engine.withoutGradient { () throws(TorchError) in
-      try queries.linear(try engine.tensor(vectors, on: device, shape: [texts, size])).floats()
+      let given = try engine.tensor(vectors, on: device, shape: [texts, size])
+      switch measure {
+      case nil, .dot: return try queries.linear(given).floats()
+      case .cosine: return try queries.linear(given.unitRows()).floats()
+      case .euclidean:
+        // Of all texts in the order of -‖query - text‖², to which ‖query‖² is added.
+        let squares = try given.times(given).sum(1).reshape(1, texts)
+        return try queries.linear(given).scaled(2).plus(squares, scale: -1).floats()
+      }
     }
     for query in 0..<count {
       for text in 0..<texts { found[query].add(scores[query * texts + text], text: first + text) }
     }
   }
 
-  /// `texts` and `scores`, [queries, places]; −1: there are fewer texts than places.
+  /// `texts` and `scores`, after the measure if one is named, [queries, places]; −1: there are fewer texts than places.
   mutating func tensors() -> [TensorSource] {
     var texts: [Int64] = [], scores: [Float] = []
     for query in 0..<count {
@@ -67,9 +84,10 @@ struct NeighborSearch {
         scores.append(place < list.count ? list[place].score : 0)
       }
     }
+    let prefix = measure.map { $0.rawValue + "/" } ?? ""
     return [
-      TensorSource("texts", .int64, shape: [count, top], bytes: texts.withUnsafeBytes { Array($0) }),
-      TensorSource("scores", shape: [count, top], floats: scores),
+      TensorSource(prefix + "texts", .int64, shape: [count, top], bytes: texts.withUnsafeBytes { Array($0) }),
+      TensorSource(prefix + "scores", shape: [count, top], floats: scores),
     ]
   }
 }
