@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: [
     ("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model"),
     ("classification", "converted"),
-    ("english", "model"),
+    ("english", "model"), ("embedding", "converted"),
   ])
   func aTinyFormRunsToItsEnd(_ name: String, _ last: String) throws {
     let bench = try Workbench()

@@ -35,7 +35,9 @@ enum CheckpointInput {
 
   /// How the model makes vectors; nil if it was not trained to.
   static func embedding(_ workspace: Workspace) throws -> EmbeddingSettings? {
-    try workspace.files(role).first { $0.name == EmbeddingSettings.fileName }.map { try EmbeddingSettings(path: $0.path) }
+    try workspace.files(role).first { $0.name == EmbeddingSettings.fileName }.map {
+      try EmbeddingSettings(path: $0.path)
+    }
   }
 
   /// Everything that the checkpoint holds. Each part is complete.

@@ -19,7 +19,8 @@ public struct HuggingFaceConvert: SinglePhaseStage {
   public static let revision = 2
   public static let summary = "Writes a checkpoint as a model that Hugging Face's transformers loads."
   static let model = Output<HuggingFaceModel>(
-    "model", "config.json, model.safetensors, the tokenizer files, and modeling code where transformers has none; the modules of "
+    "model",
+    "config.json, model.safetensors, the tokenizer files, and modeling code where transformers has none; the modules of "
       + "sentence-transformers where the model was trained for vectors.")
   public static let inputs = [CheckpointInput.port.port, TokenizerInput.port.port]
   public static let outputs = [model.port]

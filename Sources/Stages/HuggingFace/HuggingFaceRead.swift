@@ -48,7 +48,8 @@ public struct HuggingFaceRead: SinglePhaseStage {
       SentenceTransformersFiles.configurationName,
     ]
     let files = try context.files(Self.fetched, and: options.folder, named: "folder").filter {
-      names.contains($0.name) || modules.contains(ArchivePath.lastPart(of: $0.name)) || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
+      names.contains($0.name) || modules.contains(ArchivePath.lastPart(of: $0.name))
+        || $0.name.hasSuffix(".safetensors") || $0.name.hasSuffix(".safetensors.index.json")
     }
     guard files.contains(where: { $0.name == HuggingFaceConfiguration.fileName }) else { throw Self.noConfiguration }
     return [TaskPlan(key: "model", inputs: [.main: files], memoryBytes: 512 << 20)]
@@ -70,7 +71,8 @@ public struct HuggingFaceRead: SinglePhaseStage {
     let modules = try SentenceTransformersModules { try Self.path($0, workspace).map(Self.json) }
     var sources = try tensors.sources()
     if let folder = modules?.pooler {
-      sources = try sources.filter { !shape.poolerParameters.map(\.name).contains($0.name) }
+      sources =
+        try sources.filter { !shape.poolerParameters.map(\.name).contains($0.name) }
         + Self.pooler(folder, shape, workspace)
     }
     try Safetensors.write(sources, to: file, name: ModelShape.weightsName)

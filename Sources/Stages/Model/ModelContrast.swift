@@ -14,8 +14,11 @@ public struct ModelContrast: Stage {
   public struct Options: StageOptions {
     @Option(
       "JSON lines with anchor, positive and optionally negatives (texts, or lists of texts); also query, pos and neg. "
-        + "Without a positive, a text belongs to itself. Required unless documents are wired.")
+        + "Without a positive, a text belongs to itself. JSTS's and JNLI's files as well. Required unless documents are "
+        + "wired.")
     public var pairs = InputFiles()
+    @Option("Of pairs with a number as their label, as in JSTS, those with at least this one belong together.")
+    public var minimumScore = 4.0
     @Option("Sentences that are drawn from the documents.", in: 2...1 << 30) public var sentences = 1_000_000
     @Option("Characters of a sentence at least; others are not drawn.", in: 1...1 << 16)
     public var minimumCharacters = 10
@@ -233,6 +236,7 @@ public struct ModelContrast: Stage {
       (settings.pooling, settings.queryPrefix, settings.documentPrefix)
     (job.temperature, job.maximumSteps, job.maximumExamples) =
       (options.temperature, options.maximumSteps, options.maximumExamples)
+    job.minimumScore = options.minimumScore
     (job.learningRate, job.epochs, job.warmupFraction) = (tuning.learningRate, tuning.epochs, tuning.warmupFraction)
     (job.batchSize, job.microbatchSize, job.maximumLength) =
       (tuning.batchSize, tuning.microbatchSize, tuning.maximumLength)

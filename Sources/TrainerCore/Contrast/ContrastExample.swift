@@ -4,7 +4,8 @@ import ShardKit
 ///
 /// A line of JSON has `anchor` (or `query`, `text`); `positive` (or `pos`), a text or a list of texts, each of which makes
 /// an example; and `negatives` (or `negative`, `neg`), a text or a list. Without a positive the text belongs to itself,
-/// as in unsupervised SimCSE (Gao et al. 2021, arXiv:2104.08821): it is encoded twice with different dropout.
+/// as in unsupervised SimCSE (Gao et al. 2021, arXiv:2104.08821): it is encoded twice with different dropout. A line of
+/// JSTS or JNLI has `sentence1`, `sentence2` and a `label`: a number, or `entailment` for those that belong together.
 public struct ContrastExample: Equatable, Sendable {
   public var anchor: String
   /// nil: the anchor itself.
@@ -12,7 +13,13 @@ public struct ContrastExample: Equatable, Sendable {
   public var negatives: [String] = []
 
   /// The examples of a line; nil if it is none.
-  static func examples(_ json: JSONValue) -> [ContrastExample]? {
+  /// - Parameter minimumScore: of a pair with a number as its label.
+  static func examples(_ json: JSONValue, minimumScore: Double) -> [ContrastExample]? {
+    if let anchor = json["sentence1"]?.string, let positive = json["sentence2"]?.string, let label = json["label"] {
+      guard !anchor.isEmpty, !positive.isEmpty, label.string != nil || label.double != nil else { return nil }
+      let belongs = label.double.map { $0 >= minimumScore } ?? (label.string == "entailment")
+      return belongs ? [ContrastExample(anchor: anchor, positive: positive)] : []
+    }
     func first(_ names: [String]) -> JSONValue? { names.lazy.compactMap { json[$0] }.first { $0 != .null } }
     guard let anchor = first(["anchor", "query", "text"])?.string, !anchor.isEmpty,
       let positives = texts(first(["positive", "pos"])), let negatives = texts(first(["negatives", "negative", "neg"]))
@@ -30,9 +37,11 @@ public struct ContrastExample: Equatable, Sendable {
   }
 
   /// The examples of files, in their order.
-  /// - Parameter limit: the first ones that count; 0: all.
+  /// - Parameters:
+  ///   - limit: the first ones that count; 0: all.
+  ///   - minimumScore: of pairs with a number as their label.
   /// - Throws: `ShardError` if a file cannot be read, or a line is not an example.
-  public static func read(_ paths: [String], limit: Int = 0) throws -> [ContrastExample] {
+  public static func read(_ paths: [String], limit: Int = 0, minimumScore: Double = 4) throws -> [ContrastExample] {
     var all: [ContrastExample] = []
     for path in paths {
       let lines = LineReader(try openLines(path), maximumLineBytes: 256 << 20)
@@ -43,7 +52,7 @@ public struct ContrastExample: Equatable, Sendable {
         do { json = try JSONValue.parse(Array(line)).value } catch {
           throw ShardError(.malformed, place, "is not JSON at byte \(error.offset): \(error.message)")
         }
-        guard let examples = examples(json) else {
+        guard let examples = examples(json, minimumScore: minimumScore) else {
           throw ShardError(
             .malformed, place,
             "is not an example: it needs 'anchor', and may have 'positive' and 'negatives', texts that are not empty")

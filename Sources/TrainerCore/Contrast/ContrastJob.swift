@@ -38,6 +38,8 @@ public struct ContrastJob: JSONRecord, Equatable, Sendable {
   public var seed = 1
   /// The first examples that count; 0: all.
   public var maximumExamples = 0
+  /// Of pairs with a number as their label, those with at least this one belong together.
+  public var minimumScore = 4.0
   /// Steps between checkpoints.
   public var checkpointSteps = 500
   /// "cpu" or "cuda".

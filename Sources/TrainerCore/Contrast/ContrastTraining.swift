@@ -75,7 +75,8 @@ public final class ContrastTraining {
   deinit { watch?.end() }
 
   private static func examples(_ job: ContrastJob, processes: Int) throws -> [ContrastExample] {
-    let examples = try ContrastExample.read(job.examples, limit: job.maximumExamples)
+    let examples = try ContrastExample.read(
+      job.examples, limit: job.maximumExamples, minimumScore: job.minimumScore)
     guard examples.count >= max(2, processes), job.batchSize >= processes else {
       throw TorchError(
         .file, "examples",

@@ -11,7 +11,8 @@ private let reference = PeerScript("contrast_reference.py")
 
 /// Contrastive training beside sentence-transformers' loss over an independent encoder: every number that it rests on.
 @Suite(
-  .serialized, .takesTheEngine, .needs(testEngine != nil && reference.isUsable, "needs Scripts/engine, Python with sentence-transformers"))
+  .serialized, .takesTheEngine,
+  .needs(testEngine != nil && reference.isUsable, "needs Scripts/engine, Python with sentence-transformers"))
 struct ContrastParityTests {
   /// Batches of the trained order, for the reference.
   private func write(_ objective: ContrastObjective, _ rates: [Float], negatives: Int, to path: String) throws {

@@ -40,6 +40,21 @@ struct ContrastTrainingTests {
     if size == 10 { #expect(losses[0] == losses[1]) }
   }
 
+  /// As on a GPU: losses are those of float32, about, however the step is divided.
+  @Test(arguments: [0, 3]) func bfloat16LearnsToo(_ part: Int) throws {
+    let model = try TinyModel(.mosaicBERT)
+    var losses: [[Float]] = []
+    for precision in [Parameters.Precision.float32, .bfloat16] {
+      var job = try job(model, negatives: 1)
+      (job.precision, job.microbatchSize, job.dropout) = (precision, part, 0)
+      let training = try ContrastTraining(job, engine: testEngine!)
+      _ = try training.run()
+      losses.append(training.losses)
+    }
+    #expect(Contrasts.relativeError(losses[1], losses[0]) < 0.05)
+    #expect(losses[1].last! < losses[1][0])
+  }
+
   /// Stopped and killed trainings end with the bytes of one that never stopped.
   @Test(arguments: [3, 4]) func aResumedTrainingHasTheSameBytes(_ stop: Int) throws {
     let model = try TinyModel(.mosaicBERT)

@@ -92,9 +92,14 @@ struct ModelContrastTests {
       try examples(#"{"query": "a", "pos": ["b", "c"], "neg": ["d"]}"#)
         == ["b", "c"].map { ContrastExample(anchor: "a", positive: $0, negatives: ["d"]) })
     #expect(try examples(#"{"text": "a", "negatives": "b"}"#)[0].negatives == ["b"])
-    for line in [#"{"positive": "a"}"#, #"{"anchor": "a", "positive": 3}"#, #"{"anchor": "a", "negatives": ["b", 1]}"#,
-      #"{"anchor": ""}"#, #"{"anchor": "a", "positive": ""}"#, "[]", "{"]
-    {
+    let pair = [ContrastExample(anchor: "a", positive: "b")]
+    for (label, found) in [("4.0", pair), ("3.9", []), (#""entailment""#, pair), (#""neutral""#, [])] {
+      #expect(try examples(#"{"sentence1": "a", "sentence2": "b", "label": \#(label)}"#) == found, "\(label)")
+    }
+    for line in [
+      #"{"positive": "a"}"#, #"{"anchor": "a", "positive": 3}"#, #"{"anchor": "a", "negatives": ["b", 1]}"#,
+      #"{"anchor": ""}"#, #"{"anchor": "a", "positive": ""}"#, "[]", "{",
+    ] {
       let error = #expect(throws: ShardError.self) { try examples(line) }
       #expect(error?.description.contains("pairs.jsonl:2") == true, "\(line)")
     }

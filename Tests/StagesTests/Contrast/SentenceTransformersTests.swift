@@ -66,7 +66,8 @@ struct SentenceTransformersTests {
       let theirs = try theirs(folder, prompt: prompt)
       #expect(ours.count == theirs.vectors.count)
       #expect(zip(ours, theirs.vectors).allSatisfy { abs($0 - $1) < 1e-5 })
-      let modules = ["Transformer", "Pooling"] + (pooling == .pooler ? ["Dense"] : []) + (normalizes ? ["Normalize"] : [])
+      let modules =
+        ["Transformer", "Pooling"] + (pooling == .pooler ? ["Dense"] : []) + (normalizes ? ["Normalize"] : [])
       #expect(theirs.json["modules"] == .strings(modules) && theirs.json["length"] == 40)
     }
     let read = try StageHarness(HuggingFaceRead.self, options: ["folder": .string(folder)])
@@ -118,9 +119,10 @@ struct SentenceTransformersTests {
     }
     #expect(try read(["pooling_mode_cls_token": true])?.settings.pooling == .cls)
     #expect(try read(["pooling_mode": "mean", "embedding_dimension": 8])?.settings.normalizes == true)
-    for json in [["pooling_mode_max_tokens": true], ["pooling_mode": "lasttoken"], [:],
-      ["pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true]] as [JSONValue]
-    {
+    for json in [
+      ["pooling_mode_max_tokens": true], ["pooling_mode": "lasttoken"], [:],
+      ["pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true],
+    ] as [JSONValue] {
       let error = #expect(throws: StageError.self) { try read(json) }
       #expect(error?.description.contains("1_Pooling: pooling") == true)
     }
