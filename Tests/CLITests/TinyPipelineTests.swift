@@ -9,7 +9,7 @@ import Testing
   @Test(arguments: [
     ("corpus", "model"), ("japanese", "model"), ("real-texts", "tokens"), ("small-model", "model"),
     ("classification", "converted"),
-    ("english", "model"), ("embedding", "converted"),
+    ("english", "model"), ("embedding", "converted"), ("modernbert", "model"),
   ])
   func aTinyFormRunsToItsEnd(_ name: String, _ last: String) throws {
     let bench = try Workbench()

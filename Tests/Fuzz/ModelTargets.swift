@@ -54,7 +54,11 @@ let modelTargets: [String: FuzzTarget] = [
       #"{"model_type":"bert","vocab_size":100,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,"#
         + #""intermediate_size":16,"max_position_embeddings":32,"hidden_act":"gelu"}"#,
       HuggingFaceConfiguration.json(ModelShape(.ropeBERT)).text(),
-    ], words: modelWords + ["\"rope_parameters\":{", "\"rope_theta\":", "1e308", "\"auto_map\":{"]
+      HuggingFaceConfiguration.json(ModelShape(.modernBERT)).text(),
+    ],
+    words: modelWords + [
+      "\"full_attention\"", "\"layer_types\":[", "\"rope_parameters\":{", "\"rope_theta\":", "1e308", "\"auto_map\":{",
+    ]
   ) { input in
     let shape = try HuggingFaceConfiguration.shape(JSONValue.parse(input).value, path: "config.json")
     _ = shape.encoderParameters

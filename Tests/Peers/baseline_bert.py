@@ -239,6 +239,8 @@ def task(folder, path):
     model, found = automatic(folder).from_pretrained(folder, trust_remote_code=True, output_loading_info=True)
     real = torch.arange(batch["ids"].shape[1])[None] < batch["lengths"][:, None]
     given = {"input_ids": batch["ids"], "token_type_ids": batch["types"], "attention_mask": real.long()}
+    if model.config.model_type == "modernbert":
+        del given["token_type_ids"]
     if "MultipleChoice" in type(model).__name__:
         given = {key: tensor[None] for key, tensor in given.items()}
     output = model.eval()(**given)

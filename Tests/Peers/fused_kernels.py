@@ -280,6 +280,45 @@ def check_attention():
                         close(name + " without gradient", ops.attention(qkv, batch, length, heads, bias, None, None, 0.0, False), reference, limit)
 
 
+def check_rotary():
+    """Queries and keys turn by their tokens' positions, which begin anew and may be given in any order; values stay."""
+    for dtype in types:
+        for tokens, heads, size in [(1, 1, 16), (37, 3, 64), (300, 12, 64), (50, 2, 24), (9, 2, 6)]:
+            qkv = normal(tokens, 3 * heads * size, dtype=dtype)
+            positions = torch.randint(0, 40, (tokens,), device=device)
+            angle = torch.outer(torch.arange(40, device=device), 1.0 / 100 ** (torch.arange(0, size, 2, device=device) / size))
+            outside = torch.randn(tokens, 3 * heads * size, device=device).to(dtype)
+            wide, = double(qkv)
+            a, b = wide.view(tokens, 3, heads, size)[:, :2].chunk(2, -1)
+            c, s = (f(angle.double())[positions].view(tokens, 1, 1, -1) for f in (torch.cos, torch.sin))
+            reference = torch.cat(
+                [torch.cat([a * c - b * s, b * c + a * s], -1), wide.view(tokens, 3, heads, size)[:, 2:]], 1).view(tokens, -1)
+            name = f"rotary {dtype} {tokens}x{heads}x{size}"
+            # It may work in place, on what an operation gave.
+            out = ops.rotary(qkv * 1, heads, angle.cos(), angle.sin(), positions)
+            close(name, out, reference)
+            close(name + " gradient", gradients(out, qkv, outside)[0], gradients(reference, wide, outside.double())[0])
+
+
+def check_add_norm():
+    for dtype in types:
+        for rows, width, has_bias in [(1, 8, True), (33, 768, False), (700, 768, True), (7, 1024, False), (3, 12, False)]:
+            inputs = [normal(rows, width, dtype=dtype), normal(rows, width, dtype=dtype), normal(width, dtype=dtype)]
+            inputs += [normal(width, dtype=dtype)] if has_bias else []
+            outside = [torch.randn(rows, width, device=device).to(dtype) for _ in range(2)]
+            wide = double(*inputs)
+            total = wide[0] + wide[1]
+            reference = total, F.layer_norm(total, (width,), wide[2], wide[3] if has_bias else None, 1e-5)
+            outs = ops.add_norm(*inputs[:3], inputs[3] if has_bias else None, 1e-5)
+            name = f"add_norm {dtype} {rows}x{width}"
+            limit = 8e-3 if dtype == torch.bfloat16 else None
+            for part, out, wanted in zip(("sum", "norm"), outs, reference):
+                close(f"{name} {part}", out, wanted, limit)
+            found = torch.autograd.grad(outs, inputs, outside)
+            for number, (x, y) in enumerate(zip(found, torch.autograd.grad(reference, wide, [o.double() for o in outside]))):
+                close(f"{name} gradient {number}", x, y, 2e-2 if dtype == torch.bfloat16 else None)
+
+
 def check_determinism():
     dtype = types[-1]
     x, weight = normal(5000, 1536, dtype=dtype), normal(768, dtype=dtype)
@@ -297,7 +336,8 @@ def check_determinism():
 
 torch.manual_seed(0)
 for part in (
-    check_geglu, check_tail, check_dropout, check_names, check_norm, check_cross_entropy, check_linear, check_attention, check_determinism,
+    check_geglu, check_tail, check_dropout, check_names, check_norm, check_cross_entropy, check_linear, check_attention,
+    check_rotary, check_add_norm, check_determinism,
 ):
     before = len(failures)
     try:

@@ -6,9 +6,14 @@
       difference (largest, absolute), class, missing and unexpected weights, tied, classes, filled (best token).
   huggingface_models.py save FOLDER KIND
       Saves a small model with random weights: bert, bert-legacy (TensorFlow's names of norms), bert-half (float16),
-      roberta, roberta-two-types, roberta-untied, or xlm-roberta.
+      roberta, roberta-two-types, roberta-untied, or xlm-roberta; modern (as ModernBERT was published, with byte pairs), modern-ja
+      (as its Japanese form, with unigrams), modern-biases (all of them, and a decoder of its own), modern-bare (without a head) or
+      modern-mean (a classifier of three labels).
   huggingface_models.py logits FOLDER REFERENCE BATCH
       The largest difference between the stock model in FOLDER and reference_model.py over the checkpoint REFERENCE.
+
+  huggingface_models.py ids FOLDER TEXTS
+      The ids of each line by the folder's tokenizer, special tokens added.
 
 `--transformers5` before them takes the release that Scripts/install lays beside the environment's own.
 """
@@ -31,9 +36,14 @@ if "transformers5" in sys.path[0]:
     assert transformers.__version__.startswith("5.")
 
 
-def inputs(batch):
+def inputs(batch, takes_types=True):
     ids, real, types, _ = reference_model.padded(batch)
-    return {"input_ids": ids, "attention_mask": real.long(), "token_type_ids": types}, batch["labels"].flatten() > 0
+    given = {"input_ids": ids, "attention_mask": real.long()}
+    return given | ({"token_type_ids": types} if takes_types else {}), batch["labels"].flatten() > 0
+
+
+def takes_types(model):
+    return model.config.model_type != "modernbert"
 
 
 def reference_logits(checkpoint, batch):
@@ -44,7 +54,7 @@ def reference_logits(checkpoint, batch):
 
 @torch.no_grad()
 def difference(model, checkpoint, batch):
-    given, asked = inputs(batch)
+    given, asked = inputs(batch, takes_types(model))
     logits = model.eval()(**given).logits.flatten(0, 1)[asked]
     return float((logits - reference_logits(checkpoint, batch)).abs().max())
 
@@ -61,7 +71,7 @@ def load(folder, checkpoint, batch_path):
     for name in named:
         if name.startswith("AutoModel"):
             other = getattr(transformers, name).from_pretrained(folder, trust_remote_code=True)
-            given, _ = inputs(batch)
+            given, _ = inputs(batch, takes_types(model))
             if name.endswith("MultipleChoice"):
                 given = {key: tensor[:, None].expand(-1, 2, -1) for key, tensor in given.items()}
             first = other.eval()(**given).to_tuple()[0]
@@ -106,6 +116,8 @@ def arguments(model, batch):
 
 def save(folder, kind):
     torch.manual_seed(3)
+    if kind.startswith("modern"):
+        return save_modern(folder, kind)
     shape = dict(
         vocab_size=96, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
         initializer_range=0.2)
@@ -138,10 +150,82 @@ def save(folder, kind):
     return {}
 
 
+def modern_tokenizer(kind):
+    """Trained on a few lines, with the special tokens of the published forms."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    lines = ["東京と大阪は日本の都市である。", "名古屋は愛知県の都市である。", "The quick brown fox jumps over the lazy dog."] * 9
+    is_unigram = kind == "modern-ja"
+    names = ["<s>", "</s>", "<unk>", "<pad>", "<cls>", "<sep>", "<mask>"] if is_unigram else [
+        "[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+    if is_unigram:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=80, special_tokens=names, unk_token="<unk>")
+        first, last, padding, unknown, mask = "<s>", "</s>", "<pad>", "<unk>", "<mask>"
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        trainer = trainers.BpeTrainer(
+            vocab_size=320, special_tokens=names, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+        first, last, padding, unknown, mask = "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]"
+    tokenizer.train_from_iterator(lines, trainer)
+    ids = [(name, tokenizer.token_to_id(name)) for name in (first, last)]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}", pair=f"{first} $A {last} $B {last}", special_tokens=ids)
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, cls_token=first, sep_token=last, pad_token=padding, unk_token=unknown, mask_token=mask,
+        model_input_names=["input_ids", "attention_mask"], model_max_length=64)
+
+
+def save_modern(folder, kind):
+    tokenizer = modern_tokenizer(kind)
+    own = {"attn_implementation": "eager"}
+    if kind == "modern-biases":
+        own |= {"tie_word_embeddings": False} | {
+            f"{part}_bias": True for part in ("norm", "attention", "mlp", "classifier", "decoder")}
+    if kind == "modern-mean":
+        own |= {"classifier_pooling": "mean", "num_labels": 3, "id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
+    bases = {"full_attention": 160000.0, "sliding_attention": 9000.0}
+    if transformers.__version__ < "5":
+        own |= {"global_rope_theta": 160000.0, "local_rope_theta": 9000.0, "reference_compile": False}
+    else:
+        own |= {"rope_parameters": {kind: {"rope_type": "default", "rope_theta": base} for kind, base in bases.items()}}
+    config = transformers.ModernBertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=4, num_attention_heads=4, intermediate_size=48,
+        max_position_embeddings=64, local_attention=6, global_attn_every_n_layers=3, initializer_range=0.2,
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=None, eos_token_id=None, cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id, **own)
+    classes = {"modern-bare": transformers.ModernBertModel, "modern-mean": transformers.ModernBertForSequenceClassification}
+    model = classes.get(kind, transformers.ModernBertForMaskedLM)(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    ids = torch.randint(7, len(tokenizer), (3, 20))
+    lengths = torch.tensor([20, 7, 13])
+    # What implementations of attention say of padding is of no account.
+    asked = (torch.arange(20) % 3 == 1) & (torch.arange(20)[None] < lengths[:, None])
+    save_file({"ids": ids, "lengths": lengths, "labels": ids * asked,
+               "types": torch.zeros_like(ids)}, f"{folder}/batch.safetensors")
+    return {"tokens": len(tokenizer)}
+
+
 def logits(folder, checkpoint, batch_path):
     model, found = transformers.AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
     return {"difference": difference(model.float(), checkpoint, load_file(batch_path)),
             "class": type(model).__name__, "missing": sorted(found["missing_keys"])}
+
+
+def ids(folder, texts):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    with open(texts, encoding="utf-8") as file:
+        return [tokenizer(line.rstrip("\n"))["input_ids"] for line in file]
 
 
 if len(sys.argv) > 1:
@@ -149,4 +233,4 @@ if len(sys.argv) > 1:
     transformers.logging.disable_progress_bar()
     torch.set_num_threads(1)
     answers, sys.stdout = sys.stdout, sys.stderr  # the libraries print too
-    print(json.dumps({"load": load, "save": save, "logits": logits}[sys.argv[1]](*sys.argv[2:])), file=answers, flush=True)
+    print(json.dumps({"load": load, "save": save, "logits": logits, "ids": ids}[sys.argv[1]](*sys.argv[2:])), file=answers, flush=True)

@@ -43,10 +43,16 @@ enum HuggingFaceConfiguration {
         architectures, JSONMember("model_type", "bert"), JSONMember("position_embedding_type", "absolute"),
       ]
     case .ropeBERT: return [architectures, JSONMember("model_type", "nomic_bert")]
-    case .modernBERT: return [architectures, JSONMember("model_type", .string(HuggingFaceModernConfiguration.modelType))]
+    case .modernBERT:
+      return [architectures, JSONMember("model_type", .string(HuggingFaceModernConfiguration.modelType))]
     case .mosaicBERT:
       return [architectures, JSONMember("model_type", "mosaic_bert"), JSONMember("auto_map", .object(classes))]
     }
+  }
+
+  /// What the model takes, if it takes less than tokenizers give: ModernBERT has no token types.
+  static func inputNames(_ kind: ModelShape.Kind) -> [String] {
+    kind == .modernBERT ? ["input_ids", "attention_mask"] : []
   }
 
   /// The classes of the modeling file, for transformers.

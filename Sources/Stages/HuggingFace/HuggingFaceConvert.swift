@@ -4,7 +4,8 @@ import TextKit
 import TrainerCore
 
 /// Writes a checkpoint as a folder that Hugging Face's transformers loads: configuration, weights, tokenizer, and
-/// for MosaicBERT the modeling file. `rope-bert` and `bert` become models that transformers itself implements.
+/// for MosaicBERT the modeling file. `rope-bert`, `bert` and `modernbert` become models that transformers itself
+/// implements.
 ///
 /// A fine-tuned model is written as its task's class, with the task head; one that `model.contrast` trained also with the
 /// modules that make it a model of sentence-transformers.
@@ -67,11 +68,13 @@ public struct HuggingFaceConvert: SinglePhaseStage {
   ) throws -> [(name: String, bytes: [UInt8])] {
     guard let own = tokenizer.wordPiece else {
       return try PublishedTokenizer(
-        tokenizer, workspace.files(TokenizerInput.role), maximumLength: shape.maximumLength
+        tokenizer, workspace.files(TokenizerInput.role), maximumLength: shape.maximumLength,
+        inputNames: HuggingFaceConfiguration.inputNames(shape.kind)
       ).files
     }
     var files = HuggingFaceTokenizerFiles(own)
     files.maximumLength = shape.maximumLength
+    files.inputNames = HuggingFaceConfiguration.inputNames(shape.kind)
     return files.contents + [
       (HuggingFaceTokenizerFiles.specialTokensName, Array(Self.specialTokens.prettyText().utf8))
     ]
@@ -95,7 +98,7 @@ public struct HuggingFaceConvert: SinglePhaseStage {
   /// transformers stores the decoder's bias under two names. If the decoder is not tied, transformers reads both.
   private static func parameters(_ parts: CheckpointParts) -> [HuggingFaceParameter] {
     let all = parts.shape.huggingFaceParameters(parts.parameters)
-    guard !parts.shape.tiesDecoder, parts.shape.kind != .mosaicBERT,
+    guard !parts.shape.tiesDecoder, ![.mosaicBERT, .modernBERT].contains(parts.shape.kind),
       var bias = all.first(where: { $0.ours.name == "cls.predictions.decoder.bias" })
     else { return all }
     bias.theirs = [bias.ours]

@@ -23,7 +23,8 @@ enum HuggingFaceModernConfiguration {
       JSONMember("initializer_range", .number(shape.initialDeviation)),
       JSONMember("norm_eps", .number(shape.normEpsilon)), JSONMember("norm_bias", .bool(modern.normBias)),
       JSONMember("attention_bias", .bool(modern.attentionBias)), JSONMember("mlp_bias", .bool(modern.mlpBias)),
-      JSONMember("decoder_bias", .bool(modern.decoderBias)), JSONMember("classifier_bias", .bool(modern.classifierBias)),
+      JSONMember("decoder_bias", .bool(modern.decoderBias)),
+      JSONMember("classifier_bias", .bool(modern.classifierBias)),
       JSONMember("classifier_activation", "gelu"),
       JSONMember("classifier_pooling", .string(modern.classifierPooling.rawValue)),
       JSONMember("local_attention", .integer(modern.localAttention)),
@@ -106,7 +107,8 @@ enum HuggingFaceModernConfiguration {
     let isRegular = isGlobal.indices.allSatisfy { isGlobal[$0] == ($0 % every == 0) }
     let areKnown = types.allSatisfy { [layerTypes.global, layerTypes.local].contains($0.string) }
     guard types.count == layers, isRegular, areKnown else {
-      throw wrong("layer_types is not a global layer, then a fixed number of local ones, and so on for \(layers) layers")
+      throw wrong(
+        "layer_types is not a global layer, then a fixed number of local ones, and so on for \(layers) layers")
     }
     return every
   }

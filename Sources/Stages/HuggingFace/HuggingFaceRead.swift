@@ -21,7 +21,7 @@ public struct HuggingFaceRead: SinglePhaseStage {
   public static let name = "huggingface.read"
   public static let revision = 4
   public static let summary =
-    "Reads a BERT, RoBERTa, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
+    "Reads a BERT, RoBERTa, ModernBERT, MosaicBERT or NomicBERT saved by transformers, with its tokenizer."
   static let fetched = Input<Files>("files", "The model's files, fetched by another stage.", required: false)
   public static let inputs = [fetched.port]
   static let checkpoint = Output<Checkpoint>(

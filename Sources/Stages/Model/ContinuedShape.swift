@@ -16,11 +16,39 @@ extension ModelPretrain.Options {
     shape.padding = padding
     shape.dropout = dropout
     shape.attentionDropout = model == .bert ? dropout : 0
+    if model == .modernBERT {
+      shape.modern.localAttention = localAttention
+      shape.modern.globalAttentionEvery = globalAttentionEvery
+    }
+    if rotaryBase > 0 { shape.rotaryBase = rotaryBase }
     return shape
   }
 
+  /// Refuses options that a model of this kind has no use for.
+  func checkSettings(of kind: ModelShape.Kind) throws {
+    let usual = Self()
+    func refuse(_ name: String, _ message: String, _ hint: String) -> StageError {
+      StageError(.options, name, message, hint: hint)
+    }
+    for (name, isSet) in [
+      ("localAttention", localAttention != usual.localAttention),
+      ("globalAttentionEvery", globalAttentionEvery != usual.globalAttentionEvery),
+    ] where isSet && kind != .modernBERT {
+      throw refuse(
+        name, "'\(kind.rawValue)' has no local layers", "Remove it, or train a model of \"model\": \"modernbert\".")
+    }
+    guard rotaryBase == 0 || kind == .modernBERT || kind == .ropeBERT else {
+      throw refuse(
+        "rotaryBase", "'\(kind.rawValue)' has no rotary positions",
+        "Remove it, or train a model of \"model\": \"modernbert\".")
+    }
+    guard rotaryBase == 0 || rotaryBase > 1 else {
+      throw refuse("rotaryBase", "is \(rotaryBase), not above 1", "Use 10000 or more.")
+    }
+  }
+
   /// The shape of a model that starts from another one: the other's, including vocabulary, padding id, epsilon and
-  /// rotary base, with the dropout of these options and at least their length.
+  /// rotary base, with the dropout of these options, at least their length, and their rotary base if it is set.
   ///
   /// Sizes come from the model unless their options are set. An option that is set to a different size is an error.
   func shape(continuing model: ModelShape, _ tokenizer: Tokenizer) throws -> ModelShape {
@@ -29,6 +57,7 @@ extension ModelPretrain.Options {
     var shape = model
     shape.dropout = dropout
     shape.attentionDropout = model.kind == .bert ? dropout : 0
+    if rotaryBase > 0 { shape.rotaryBase = rotaryBase }
     guard model.kind == .bert else {
       shape.maximumLength = max(model.maximumLength, maximumLength)
       return shape
@@ -59,5 +88,8 @@ extension ModelPretrain.Options {
     try check("layers", \.layers, \.layers)
     try check("heads", \.heads, \.heads)
     try check("intermediateSize", \.intermediateSize, \.intermediateSize)
+    guard shape.kind == .modernBERT else { return }
+    try check("localAttention", \.localAttention, \.modern.localAttention)
+    try check("globalAttentionEvery", \.globalAttentionEvery, \.modern.globalAttentionEvery)
   }
 }

@@ -16,7 +16,8 @@ public struct ModelPretrain: Stage {
   public static let name = "model.pretrain"
   public static let formerNames = ["pretrain"]
   public static let revision = 3
-  public static let summary = "Trains a masked-language model (MosaicBERT, its rotary form, or BERT) on token shards."
+  public static let summary =
+    "Trains a masked-language model (MosaicBERT, its rotary form, ModernBERT or BERT) on token shards."
   static let tokens = Input<MDS>(
     "tokens", "Token ids, from tokenizer.encode: one set, or several with names, for 'mixture'. Or set 'remote'.",
     required: false, named: true)
@@ -152,6 +153,7 @@ public struct ModelPretrain: Stage {
     let tokenizer = try TokenizerInput.files(context)
     let initial = context.files(Self.initial), resumed = try resumed(context)
     let kind = try Self.kind(initial + resumed) ?? options.model
+    try options.checkSettings(of: kind)
     try checkReading(sets, tokens, resumed)
     var inputs: TaskInputs = [
       TokenizerInput.role: tokenizer, Self.tokensRole: tokens, CheckpointInput.role: initial, Self.resumeRole: resumed,

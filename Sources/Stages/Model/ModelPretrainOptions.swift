@@ -12,8 +12,8 @@ extension ModelPretrain {
 
   public struct Options: StageOptions {
     @Option(
-      "The architecture; 'rope-bert' converts to transformers' nomic_bert. If a checkpoint is wired, the architecture "
-        + "and the sizes below come from it.")
+      "The architecture; 'rope-bert' converts to transformers' nomic_bert, 'modernbert' to its modernbert. If a checkpoint "
+        + "is wired, the architecture and the sizes below come from it.")
     public var model = ModelShape.Kind.mosaicBERT
     @Option("Hidden size; a multiple of heads.", in: 8...1 << 15) public var hiddenSize = 768
     @Option("Number of layers.", in: 1...1024) public var layers = 12
@@ -21,6 +21,19 @@ extension ModelPretrain {
     @Option("Size of the feed-forward layers.", in: 8...1 << 17) public var intermediateSize = 3072
     @Option("Maximum sequence length of the model; for 'bert', the size of its position table.", in: 8...1 << 20)
     public var maximumLength = 512
+    @Option(
+      "Tokens that a token sees in the local layers of 'modernbert': half of them before it, half behind it.",
+      in: 1...1 << 20, addedLater: true)
+    public var localAttention = 128
+    @Option(
+      "Every so many layers of 'modernbert', from the first one on, see the whole input.", in: 1...1024,
+      addedLater: true)
+    public var globalAttentionEvery = 3
+    @Option(
+      "The base of the rotary angles, of 'modernbert' in layers that see the whole input; a larger one suits longer "
+        + "sequences, also in a later phase. 0: that of the initial model; in a new one 160,000 for 'modernbert' and 1,000 "
+        + "for 'rope-bert'.", in: 0...1e12, addedLater: true)
+    public var rotaryBase = 0.0
     @Option("Dropout: the fraction of activations dropped in training.", in: 0...0.9) public var dropout = 0.1
     @Option("Tokens per sample, as tokenized.", in: 8...1 << 20) public var sequenceLength = 128
     @Option(

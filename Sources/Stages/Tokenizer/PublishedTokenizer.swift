@@ -14,19 +14,25 @@ struct PublishedTokenizer {
 
   private static let maximumBytes = 256 << 20
 
-  /// - Parameter maximumLength: of the model that it is written for; nil leaves the tokenizer's own.
-  init(_ tokenizer: Tokenizer, _ inputs: [ArtifactFile], maximumLength: Int? = nil) throws {
+  /// - Parameters:
+  ///   - maximumLength: of the model that it is written for; nil leaves the tokenizer's own.
+  ///   - inputNames: what that model takes, by transformers' names; empty leaves the tokenizer's own.
+  init(
+    _ tokenizer: Tokenizer, _ inputs: [ArtifactFile], maximumLength: Int? = nil, inputNames: [String] = []
+  ) throws {
     var files: [(name: String, bytes: [UInt8])] = []
     for file in inputs where Self.names.contains(file.name) && file.name != HuggingFaceTokenizerFiles.configurationName
     {
       files.append((file.name, try openSource(file.path).readAll(limit: Self.maximumBytes)))
     }
-    let configuration = Self.configuration(tokenizer, maximumLength)
+    let configuration = Self.configuration(tokenizer, maximumLength, inputNames)
     files.append((HuggingFaceTokenizerFiles.configurationName, Array(configuration.prettyText().utf8)))
     self.files = files
   }
 
-  private static func configuration(_ tokenizer: Tokenizer, _ maximumLength: Int?) -> JSONValue {
+  private static func configuration(
+    _ tokenizer: Tokenizer, _ maximumLength: Int?, _ inputNames: [String]
+  ) -> JSONValue {
     var members = tokenizer.configuration.members ?? []
     if members.isEmpty {
       members = [JSONMember("tokenizer_class", "PreTrainedTokenizerFast")]
@@ -36,13 +42,19 @@ struct PublishedTokenizer {
       }
       members.append(JSONMember("clean_up_tokenization_spaces", false))
     }
-    guard let maximumLength else { return .object(members) }
-    let length = JSONMember("model_max_length", .integer(maximumLength))
-    if let at = members.firstIndex(where: { $0.key == length.key }) {
-      members[at] = length
-    } else {
-      members.append(length)
+    func set(_ member: JSONMember) {
+      if let at = members.firstIndex(where: { $0.key == member.key }) {
+        members[at] = member
+      } else {
+        members.append(member)
+      }
     }
+    // Releases of transformers before 5 do not know its new name for this class, and 5 knows both.
+    if maximumLength != nil, tokenizer.configuration["tokenizer_class"] == "TokenizersBackend" {
+      set(JSONMember("tokenizer_class", "PreTrainedTokenizerFast"))
+    }
+    if let maximumLength { set(JSONMember("model_max_length", .integer(maximumLength))) }
+    if !inputNames.isEmpty { set(JSONMember("model_input_names", .strings(inputNames))) }
     return .object(members)
   }
 }

@@ -13,6 +13,8 @@ public struct HuggingFaceTokenizerFiles: Sendable {
   public let tokenizer: WordPieceTokenizer
   /// The maximum input length of models made for this tokenizer.
   public var maximumLength = 512
+  /// The inputs of models made for this tokenizer, by transformers' names; empty: those that are usual for its class.
+  public var inputNames: [String] = []
   public init(_ tokenizer: WordPieceTokenizer) { self.tokenizer = tokenizer }
 
   /// Contents by file name.
@@ -74,6 +76,11 @@ public struct HuggingFaceTokenizerFiles: Sendable {
   }
 
   private var configurationJSON: JSONValue {
+    let names = inputNames.isEmpty ? [] : [JSONMember("model_input_names", .strings(inputNames))]
+    return .object(configurationMembers + names)
+  }
+
+  private var configurationMembers: [JSONMember] {
     let common: [JSONMember] = [
       JSONMember("model_max_length", .integer(maximumLength)),
       JSONMember("do_lower_case", .bool(tokenizer.words == .uncased)),
@@ -82,23 +89,20 @@ public struct HuggingFaceTokenizerFiles: Sendable {
     ]
     switch tokenizer.words {
     case .uncased, .cased:
-      return .object(
-        [JSONMember("tokenizer_class", "BertTokenizer")] + common + [
-          JSONMember("tokenize_chinese_chars", true), JSONMember("strip_accents", .null),
-        ])
+      return [JSONMember("tokenizer_class", "BertTokenizer")] + common + [
+        JSONMember("tokenize_chinese_chars", true), JSONMember("strip_accents", .null),
+      ]
     case .scripts:
-      return .object(
-        [JSONMember("tokenizer_class", "PreTrainedTokenizerFast")] + common
-          + [JSONMember("clean_up_tokenization_spaces", false)])
+      return [JSONMember("tokenizer_class", "PreTrainedTokenizerFast")] + common
+        + [JSONMember("clean_up_tokenization_spaces", false)]
     case .mecab:
-      return .object(
-        [JSONMember("tokenizer_class", "BertJapaneseTokenizer")] + common + [
-          JSONMember("word_tokenizer_type", "mecab"), JSONMember("subword_tokenizer_type", "wordpiece"),
-          JSONMember("mecab_kwargs", ["mecab_dic": tokenizer.dictionary.name.map { .string($0) } ?? .null]),
-        ]
-          + (tokenizer.dictionary.identity.map {
-            [JSONMember(HuggingFaceTokenizerSettings.identityKey, .string($0))]
-          } ?? []))
+      let identity = tokenizer.dictionary.identity.map {
+        JSONMember(HuggingFaceTokenizerSettings.identityKey, .string($0))
+      }
+      return [JSONMember("tokenizer_class", "BertJapaneseTokenizer")] + common + [
+        JSONMember("word_tokenizer_type", "mecab"), JSONMember("subword_tokenizer_type", "wordpiece"),
+        JSONMember("mecab_kwargs", ["mecab_dic": tokenizer.dictionary.name.map { .string($0) } ?? .null]),
+      ] + (identity.map { [$0] } ?? [])
     }
   }
 }

@@ -72,7 +72,9 @@ struct FineTuningTests {
     for metric in task.metrics { #expect(scores[metric] != nil) }
   }
 
-  @Test(arguments: [ModelShape.Kind.ropeBERT, .bert]) func otherKindsLearnToo(_ kind: ModelShape.Kind) throws {
+  @Test(arguments: [ModelShape.Kind.ropeBERT, .bert, .modernBERT]) func otherKindsLearnToo(_ kind: ModelShape.Kind)
+    throws
+  {
     let model = try TinyModel(kind)
     let scores = try FineTuning(try job(model, .jnli), engine: testEngine!).run()
     #expect(scores["accuracy"]! > 0.8)

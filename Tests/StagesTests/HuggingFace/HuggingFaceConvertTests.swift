@@ -30,7 +30,8 @@ private func read(_ folder: String) throws -> StageHarness {
   @Test func namesStandInTheModelOnce() {
     for kind in ModelShape.Kind.allCases {
       let shape = TinyModel.shape(kind)
-      let parameters = shape.huggingFaceParameters(shape.parameters + shape.poolerParameters)
+      let pooler = kind == .modernBERT ? [] : shape.poolerParameters
+      let parameters = shape.huggingFaceParameters(shape.parameters + pooler)
       let names = parameters.flatMap { $0.theirs.map(\.name) }
       #expect(Set(names).count == names.count)
       for parameter in parameters {
@@ -135,13 +136,14 @@ private func read(_ folder: String) throws -> StageHarness {
   }
 
   @Test func transformers4LoadsMosaicBERT() throws { try check(.mosaicBERT, [], class: "MosaicBertForMaskedLM") }
+  @Test func transformers4LoadsModernBERT() throws { try check(.modernBERT, [], class: "ModernBertForMaskedLM") }
   @Test func transformers4LoadsBERT() throws { try check(.bert, [], class: "BertForMaskedLM") }
 
   @Test(
     .needs(hasTransformers5, "needs transformers 5"),
     arguments: [
       (ModelShape.Kind.mosaicBERT, "MosaicBertForMaskedLM"), (.ropeBERT, "NomicBertForMaskedLM"),
-      (.bert, "BertForMaskedLM"),
+      (.bert, "BertForMaskedLM"), (.modernBERT, "ModernBertForMaskedLM"),
     ])
   func transformers5Loads(_ kind: ModelShape.Kind, _ name: String) throws {
     try check(kind, ["--transformers5"], class: name)

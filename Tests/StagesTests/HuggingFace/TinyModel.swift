@@ -20,6 +20,7 @@ final class TinyModel {
     shape.heads = kind == .mosaicBERT ? 12 : 4
     shape.intermediateSize = 80
     shape.maximumLength = 40
+    if kind == .modernBERT { (shape.layers, shape.modern.localAttention) = (4, 6) }
     return shape
   }
 
@@ -37,7 +38,8 @@ final class TinyModel {
       specialTokens: WordPieceTrainer.bertTokens)
     try FileSystem.write(Array(shape.json.prettyText().utf8), to: folder + "/model.json")
     try Self.write(
-      shape.parameters + (pooler ? shape.poolerParameters : []), seed: seed, to: folder + "/weights.safetensors")
+      shape.parameters + (pooler && kind != .modernBERT ? shape.poolerParameters : []), seed: seed,
+      to: folder + "/weights.safetensors")
     for (name, bytes) in HuggingFaceTokenizerFiles(tokenizer).contents {
       try FileSystem.write(bytes, to: "\(folder)/\(name)")
     }

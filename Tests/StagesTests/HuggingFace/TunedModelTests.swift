@@ -80,8 +80,11 @@ private final class TunedModel {
   .serialized, .takesTheEngine,
   .needs(testEngine != nil && peer.isUsable, "needs Scripts/engine and Scripts/install --tests"))
 struct TunedModelTests {
-  private func check(_ kind: ModelShape.Kind, _ task: JGLUEBenchmark, _ name: String, _ flags: [String]) throws {
-    let tuned = try TunedModel(try TinyModel(kind), task)
+  private func check(
+    _ kind: ModelShape.Kind, _ task: JGLUEBenchmark, _ name: String, _ flags: [String],
+    change: (inout ModelShape) -> Void = { _ in }
+  ) throws {
+    let tuned = try TunedModel(try TinyModel(kind, change: change), task)
     let harness = try tuned.converted()
     let path = try #require(harness.files("model").first).path
     let folder = String(path[..<path.lastIndex(of: "/")!])
@@ -103,13 +106,23 @@ struct TunedModelTests {
   }
 
   @Test(
-    arguments: [ModelShape.Kind.bert, .mosaicBERT],
+    arguments: [ModelShape.Kind.bert, .mosaicBERT, .modernBERT],
     [
       (JGLUEBenchmark.jsts, "ForSequenceClassification"), (.jnli, "ForSequenceClassification"),
       (.jcommonsenseqa, "ForMultipleChoice"), (.jsquad, "ForQuestionAnswering"),
     ])
   func theTasksClassAnswersAlike(_ kind: ModelShape.Kind, _ task: (JGLUEBenchmark, String)) throws {
-    try check(kind, task.0, (kind == .bert ? "Bert" : "MosaicBert") + task.1, [])
+    let family = [ModelShape.Kind.bert: "Bert", .mosaicBERT: "MosaicBert", .modernBERT: "ModernBert"][kind]!
+    try check(kind, task.0, family + task.1, [])
+  }
+
+  /// The head reads the mean of the tokens' vectors, and has all biases.
+  @Test(arguments: [[], ["--transformers5"]])
+  func modernBERTsMeanAnswersAlike(_ flags: [String]) throws {
+    try check(.modernBERT, .jnli, "ModernBertForSequenceClassification", flags) { shape in
+      shape.modern.classifierPooling = .mean
+      (shape.modern.classifierBias, shape.modern.normBias) = (true, true)
+    }
   }
 
   @Test(

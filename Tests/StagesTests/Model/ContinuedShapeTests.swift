@@ -60,6 +60,41 @@ import Testing
     }
   }
 
+  /// A phase of longer inputs changes how positions turn; the model's layers stay.
+  @Test func theRotaryBaseMayChange() throws {
+    var options = ModelPretrain.Options()
+    (options.rotaryBase, options.maximumLength) = (160_000, 8192)
+    var initial = model(.modernBERT)
+    initial.modern.localAttention = 64
+    let shape = try options.shape(continuing: initial, try tokenizer(777, padding: 2))
+    #expect(shape.rotaryBase == 160_000 && shape.maximumLength == 8192 && shape.modern == initial.modern)
+    options.localAttention = 32
+    #expect { try options.shape(continuing: initial, try tokenizer(777, padding: 2)) } throws: {
+      "\($0)".contains("localAttention: is 32; the initial model has 64")
+    }
+    for kind in ModelShape.Kind.allCases where kind != .modernBERT {
+      #expect { try options.checkSettings(of: kind) } throws: {
+        "\($0)".contains("localAttention: '\(kind.rawValue)' has no local layers")
+      }
+    }
+    try options.checkSettings(of: .modernBERT)
+    options.localAttention = 128
+    #expect { try options.checkSettings(of: .bert) } throws: { "\($0)".contains("'bert' has no rotary positions") }
+    try options.checkSettings(of: .ropeBERT)
+    options.rotaryBase = 0.5
+    #expect { try options.checkSettings(of: .modernBERT) } throws: { "\($0)".contains("is 0.5, not above 1") }
+  }
+
+  @Test func aNewModernBERTHasTheOptions() throws {
+    var options = ModelPretrain.Options()
+    options.model = .modernBERT
+    #expect(options.shape(vocabulary: 100).modern == ModernSettings())
+    #expect(options.shape(vocabulary: 100).rotaryBase == 160_000)
+    (options.localAttention, options.globalAttentionEvery, options.rotaryBase) = (64, 2, 10_000)
+    let shape = options.shape(vocabulary: 100)
+    #expect(shape.modern.localAttention == 64 && shape.modern.globalAttentionEvery == 2 && shape.rotaryBase == 10_000)
+  }
+
   @Test func whatDoesNotFitIsRefused() throws {
     var options = ModelPretrain.Options()
     options.sequenceLength = 16

@@ -194,4 +194,16 @@ import Testing
     #expect(DeviceKind.named("tpu") == nil)
     for kind in DeviceKind.all { #expect(kind.utilization > 0 && kind.utilization <= 1 && kind.bfloat16FLOPs > 0) }
   }
+
+  /// Local layers see 129 tokens: of ModernBERT's 22 layers, 8 see all.
+  @Test func localLayersCostTheirWindow() {
+    var shape = ModelShape(.modernBERT)
+    (shape.layers, shape.intermediateSize) = (22, 1152)
+    let long = TrainingFLOPs(shape, sequenceLength: 8192, maskFraction: 0.3)
+    #expect(long.attention == 12 * 768 * Double(8 * 8192 + 14 * 129))
+    let short = TrainingFLOPs(shape, sequenceLength: 100, maskFraction: 0.3)
+    #expect(short.attention == 12 * 768 * 22 * 100 && short.matrices == long.matrices)
+    let layer = 4 * 768 * 768 + 3 * 768 * 1152
+    #expect(short.matrices == 6 * Double(22 * layer) + 1.8 * Double(768 * 768 + 768 * 32_768))
+  }
 }

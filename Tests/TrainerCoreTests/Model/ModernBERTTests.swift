@@ -52,7 +52,8 @@ extension EngineTests {
       _ = try #require(
         reference.run(
           flags + [
-            "forward", "--model", folder, "--batch", folder + "/batch.safetensors", "--out", folder + "/out.safetensors",
+            "forward", "--model", folder, "--batch", folder + "/batch.safetensors", "--out",
+            folder + "/out.safetensors",
           ]))
       let expected = try SafetensorsFile(folder + "/out.safetensors")
       let parameters = try TinyModel.load(folder, shape, engine)
@@ -89,7 +90,8 @@ extension EngineTests {
       let model = MaskedLanguageModel(shape.encoder(parameters), parameters)
       let rows = [3, 17, 30, 1].map { count in (0..<count).map { Int32(5 + (count + $0 * 7) % 100) } }
       let together = try logits(model, rows), alone = try rows.flatMap { try logits(model, [$0]) }
-      #expect(zip(together, alone).allSatisfy { abs($0 - $1) < 1e-5 * max(1, abs($1)) } && together.count == alone.count)
+      #expect(
+        zip(together, alone).allSatisfy { abs($0 - $1) < 1e-5 * max(1, abs($1)) } && together.count == alone.count)
     }
 
     /// A token beyond the window changes a local layer's result through a global one alone.

@@ -136,7 +136,9 @@ extension EngineTests {
 
     /// Muon's matrices need whole gradients; small steps at the beginning, and documents that do not see each other, are
     /// shared out like others.
-    @Test(arguments: Parameters.Precision.allCases, [(1 << 14, ModelShape.Kind.mosaicBERT), (0, .mosaicBERT), (1 << 14, .modernBERT)])
+    @Test(
+      arguments: Parameters.Precision.allCases,
+      [(1 << 14, ModelShape.Kind.mosaicBERT), (0, .mosaicBERT), (1 << 14, .modernBERT)])
     func twoProcessesWithEveryOptionAreOne(
       _ precision: Parameters.Precision, _ form: (bucketBytes: Int, kind: ModelShape.Kind)
     ) throws {
