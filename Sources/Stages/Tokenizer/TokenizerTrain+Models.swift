@@ -50,6 +50,7 @@ extension TokenizerTrain {
     trainer.specialTokens = fixedTokens
     trainer.fallsBackToBytes = fallsBackToBytes
     trainer.longestToken = options.longestToken
+    trainer.workers = options.threads > 0 ? options.threads : availableProcessors()
     let result = try trainer.train(words) { try workspace.control.check() }
     report(tokens: result.tokens.count, characters: result.alphabet, workspace)
     workspace.metric("seeds", Double(result.seeds))

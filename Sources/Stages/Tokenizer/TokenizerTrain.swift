@@ -41,6 +41,10 @@ public struct TokenizerTrain: Stage {
       "Memory for one task's words before they are spilled to disk.", in: .mebibytes(1)...ByteCount.gibibytes(1 << 10),
       affectsOutput: false)
     public var countingMemory = ByteCount.mebibytes(256)
+    @Option(
+      "Threads that unigrams are learned on; the result is the same with any number. 0: one for each processor.",
+      in: 0...1024, affectsOutput: false)
+    public var threads = 0
 
     public init() {}
   }
@@ -76,7 +80,7 @@ public struct TokenizerTrain: Stage {
   }
 
   public static let name = "tokenizer.train"
-  public static let revision = 3
+  public static let revision = 4
   public static let summary =
     "Trains a vocabulary of word pieces, byte pairs or unigrams and writes tokenizer.json and its configuration."
   static let documents = Input<Documents>("documents", "The texts to train on.")
@@ -128,7 +132,8 @@ public struct TokenizerTrain: Stage {
       return [
         TaskPlan(
           key: "vocabulary", inputs: [.main: context.files(Self.counts)],
-          memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8 + learningBytes)
+          memoryBytes: options.trainingMemory.bytes + options.trainingMemory.bytes / 8 + learningBytes
+        ).using(cores: options.model == .unigram ? max(1, options.threads) : 1)
       ]
     }
   }
@@ -140,7 +145,7 @@ public struct TokenizerTrain: Stage {
     }
   }
 
-  /// Besides the words: the pieces of a unigram vocabulary, their trie and their frequencies.
+  /// Besides the words: the pieces of a unigram vocabulary, their trie and each thread's sums.
   private var learningBytes: Int { options.model == .unigram ? 512 << 20 : 0 }
 
   // MARK: Counting
@@ -208,7 +213,7 @@ public struct TokenizerTrain: Stage {
 
   private func merged(_ workspace: Workspace) throws -> TrainingWords {
     var words = TrainingWords(
-      memoryBytes: options.trainingMemory.bytes, bytesPerSymbol: options.model == .unigram ? 12 : 9,
+      memoryBytes: options.trainingMemory.bytes, bytesPerSymbol: options.model == .unigram ? 24 : 9,
       readsBytes: preTokenizer == .bytes)
     var sinceCheck = 0
     var stop: (any Error)?

@@ -1,120 +1,230 @@
+import ShardKit
+
+/// A substring of the training words, by a place where it stands.
+struct SeedPiece {
+  /// Its count times its length.
+  var score: Int64
+  var place: UInt32
+  var length: UInt32
+
+  /// A total order: the best first.
+  static func precedes(_ a: SeedPiece, _ b: SeedPiece) -> Bool {
+    a.score != b.score ? a.score > b.score : (a.length, a.place) < (b.length, b.place)
+  }
+}
+
 /// The substrings that a unigram vocabulary is learned from: those that occur at least twice and that no longer one
-/// replaces to the right, the best by count times length. Found level by level: a string of n characters is frequent only
-/// if its first and its last n - 1 are.
-struct SeedPieces: ~Copyable {
-  struct Piece {
-    var text: [UInt8]
-    var score: Double
-  }
-
-  private struct Found {
-    var count: Int64
-    /// Where it stands first, in characters.
+/// replaces to the right, the best by count times length. Places are sorted by what follows them, as in a suffix array, by
+/// one character after another, and only as long as a substring occurs twice; those of one first character are a task of
+/// their own.
+final class SeedPieces: @unchecked Sendable {
+  struct Item {
     var place: UInt32
-    var length: UInt32
-    var isMaximal = true
+    /// The count of its word, or the greatest number, which stands for a greater one.
+    var weight: UInt32
   }
 
-  private static let none = UInt32.max
-  /// Characters of all words, with separators.
-  private var scalars: [UInt32] = []
-  /// Ends of the words in `scalars`, their separators included.
-  private var ends: [Int] = []
-  private let counts: [Int64]
-  private let alphabet: [UInt32]
-  private let characterCounts: [Int64]
+  private let text: TrainingSymbols
+  private let longest: Int
+  /// All places by their characters, and for each character where its places start.
+  private let items: UnsafeMutableBufferPointer<Item>
+  private let starts: [Int]
 
-  /// Characters outside the alphabet separate.
-  init(_ words: borrowing TrainingWords, alphabet: [UInt32]) {
-    var isKnown = [Bool](repeating: false, count: Int(UTF8Scanning.malformed) + 1)
-    for scalar in alphabet { isKnown[Int(scalar)] = true }
-    self.alphabet = alphabet
-    counts = words.counts
-    characterCounts = words.scalarCounts
-    var start = 0
-    for end in words.ends {
-      words.arena.withUnsafeBufferPointer { arena in
-        UTF8Scanning.forEachScalar(UnsafeBufferPointer(rebasing: arena[start..<end])) { scalar, _, _ in
-          scalars.append(isKnown[Int(scalar)] ? scalar : Self.none)
-        }
+  init(_ text: TrainingSymbols, longest: Int) {
+    self.text = text
+    self.longest = longest
+    var starts = [Int](repeating: 0, count: text.alphabet.count + 1)
+    for symbol in text.symbols[..<text.count] where symbol != TrainingSymbols.separator { starts[Int(symbol) + 1] += 1 }
+    for i in 1..<starts.count { starts[i] += starts[i - 1] }
+    items = .allocate(capacity: starts[starts.count - 1])
+    var next = starts
+    for (word, count) in text.counts.enumerated() {
+      let weight = UInt32(clamping: count)
+      for place in text.starts[word]..<(text.starts[word + 1] - 1) {
+        let symbol = Int(text.symbols[Int(place)])
+        items[next[symbol]] = Item(place: place, weight: weight)
+        next[symbol] += 1
       }
-      scalars.append(Self.none)
-      ends.append(scalars.count)
-      start = end
     }
+    self.starts = starts
   }
 
-  /// All characters of the alphabet, and the best longer pieces, up to `limit` together.
-  func best(limit: Int, longest: Int, _ checkpoint: () throws -> Void) throws -> [Piece] {
-    var found = try frequent(longest: longest, checkpoint)
-    found = found.filter(\.isMaximal)
-    var pieces: [Piece] = alphabet.map { scalar in
-      var text: [UInt8] = []
-      UTF8Scanning.append(scalar, to: &text)
-      return Piece(text: text, score: Double(characterCounts[Int(scalar)]))
+  deinit { items.deallocate() }
+
+  /// All characters that occur, and the best longer pieces, up to `limit` together, the best first.
+  func best(limit: Int, workers: Int) throws -> [SeedPiece] {
+    let found = LaneList<SeedSearch>()
+    let characters = (0..<text.alphabet.count).filter { starts[$0 + 1] > starts[$0] }
+    // The most frequent first, so that no thread is left with one at the end.
+    let order = characters.sorted { (starts[$1 + 1] - starts[$1], $0) < (starts[$0 + 1] - starts[$0], $1) }
+    try inParallel(order.count, atOnce: workers) { [self] in
+      found.add(SeedSearch(text, longest: longest, limit: limit))
+    } _: { [self] character, search in
+      let range = starts[order[character]]..<starts[order[character] + 1]
+      search.search(UnsafeMutableBufferPointer(rebasing: items[range]))
     }
-    // The first place is the same for the same words in the same order.
-    found.sort { a, b in
-      let (x, y) = (a.count * Int64(a.length), b.count * Int64(b.length))
-      return x != y ? x > y : (a.length, a.place) < (b.length, b.place)
+    var singles: [SeedPiece] = []
+    var longer: [SeedPiece] = []
+    for search in found.all {
+      singles += search.singles
+      longer += search.best.kept()
     }
-    for entry in found.prefix(max(0, limit - pieces.count)) {
-      var text: [UInt8] = []
-      for at in Int(entry.place)..<Int(entry.place + entry.length) { UTF8Scanning.append(scalars[at], to: &text) }
-      pieces.append(Piece(text: text, score: Double(entry.count * Int64(entry.length))))
-    }
-    return pieces
+    longer.sort(by: SeedPiece.precedes)
+    return (singles + longer.prefix(max(0, limit - singles.count))).sorted(by: SeedPiece.precedes)
+  }
+}
+
+/// The search of one thread.
+private final class SeedSearch {
+  private let text: TrainingSymbols
+  private let symbols: UnsafeMutableBufferPointer<UInt32>
+  private let longest: Int
+  private(set) var singles: [SeedPiece] = []
+  var best: BestSeeds
+  /// By symbol; 0 between uses.
+  private var sizes: [Int]
+  private var spare: [SeedPieces.Item] = []
+
+  private static let smallGroup = 24
+
+  init(_ text: TrainingSymbols, longest: Int, limit: Int) {
+    self.text = text
+    symbols = text.symbols
+    self.longest = longest
+    best = BestSeeds(limit: limit)
+    sizes = [Int](repeating: 0, count: text.alphabet.count + 1)
   }
 
-  private func frequent(longest: Int, _ checkpoint: () throws -> Void) throws -> [Found] {
-    var all: [Found] = []
-    // By character: the number of the string that starts there, of the level before.
-    var ids = scalars
-    var firstOfLevel = 0
-    var length: UInt32 = 1
-    while length < UInt32(longest) {
-      try checkpoint()
-      length += 1
-      let counts = pairCounts(ids)
-      var numbers = PairCounts(minimumCapacity: counts.count)
-      let level = all.count
-      var next = [UInt32](repeating: Self.none, count: ids.count)
-      var at = 0
-      while at + 1 < ids.count {
-        let (a, b) = (ids[at], ids[at + 1])
-        let key = PairCounts.key(a, b)
-        if a != Self.none, b != Self.none, let count = counts[key], count >= 2 {
-          if let number = numbers[key] {
-            next[at] = UInt32(number)
-          } else {
-            next[at] = UInt32(all.count - level)
-            _ = numbers.add(Int64(all.count - level), to: key)
-            all.append(Found(count: count, place: UInt32(at), length: length))
-            if length > 2, all[firstOfLevel + Int(a)].count == count { all[firstOfLevel + Int(a)].isMaximal = false }
-          }
+  /// Takes the places of one character.
+  func search(_ items: UnsafeMutableBufferPointer<SeedPieces.Item>) {
+    singles.append(SeedPiece(score: weight(items), place: items[0].place, length: 1))
+    extend(items, 1)
+  }
+
+  private func weight(_ items: UnsafeMutableBufferPointer<SeedPieces.Item>) -> Int64 {
+    var sum: Int64 = 0
+    for item in items { sum &+= item.weight < .max ? Int64(item.weight) : fullWeight(item.place) }
+    return sum
+  }
+
+  /// The count of the word at a place.
+  private func fullWeight(_ place: UInt32) -> Int64 {
+    var low = 0, high = text.counts.count - 1
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if text.starts[middle] <= place { low = middle } else { high = middle - 1 }
+    }
+    return text.counts[low]
+  }
+
+  /// Takes the places of a substring of that length, in ascending order.
+  private func extend(_ items: UnsafeMutableBufferPointer<SeedPieces.Item>, _ length: Int) {
+    let total = weight(items)
+    guard total >= 2 else { return }
+    if items.count == 1 { return extendAlone(items[0], total, length) }
+    var replaced = false
+    if length < longest {
+      sort(items, length)
+      var start = 0
+      while start < items.count {
+        let symbol = following(items[start], length)
+        var end = start + 1
+        while end < items.count, following(items[end], length) == symbol { end += 1 }
+        if symbol != TrainingSymbols.separator {
+          let group = UnsafeMutableBufferPointer(rebasing: items[start..<end])
+          if start == 0, end == items.count { replaced = true }
+          extend(group, length + 1)
         }
-        at += 1
+        start = end
       }
-      if all.count == level { break }
-      firstOfLevel = level
-      ids = next
     }
-    return all
+    if length > 1, !replaced { best.add(total, items[0].place, length) }
   }
 
-  private func pairCounts(_ ids: borrowing [UInt32]) -> PairCounts {
-    var table = PairCounts(minimumCapacity: 1 << 16)
-    var start = 0
-    for (word, end) in ends.enumerated() {
-      var at = start
-      while at + 1 < end {
-        if ids[at] != Self.none, ids[at + 1] != Self.none {
-          _ = table.add(counts[word], to: PairCounts.key(ids[at], ids[at + 1]))
-        }
-        at += 1
-      }
-      start = end
-    }
-    return table
+  /// A word that occurs several times holds it, and nothing else.
+  private func extendAlone(_ item: SeedPieces.Item, _ weight: Int64, _ length: Int) {
+    var length = length
+    while length < longest, following(item, length) != TrainingSymbols.separator { length += 1 }
+    if length > 1 { best.add(weight, item.place, length) }
   }
+
+  @inline(__always)
+  private func following(_ item: SeedPieces.Item, _ length: Int) -> UInt32 { symbols[Int(item.place) &+ length] }
+
+  /// Sorts by the next symbol, places of the same one in ascending order.
+  private func sort(_ items: UnsafeMutableBufferPointer<SeedPieces.Item>, _ length: Int) {
+    if items.count <= Self.smallGroup {
+      for i in 1..<items.count {
+        let item = items[i], symbol = following(item, length)
+        var k = i
+        while k > 0, following(items[k &- 1], length) > symbol {
+          items[k] = items[k &- 1]
+          k &-= 1
+        }
+        items[k] = item
+      }
+      return
+    }
+    let last = sizes.count - 1
+    var seen: [Int] = []
+    for item in items {
+      let symbol = min(Int(following(item, length)), last)
+      if sizes[symbol] == 0 { seen.append(symbol) }
+      sizes[symbol] &+= 1
+    }
+    if seen.count > 1 {
+      var end = 0
+      for symbol in seen {
+        let size = sizes[symbol]
+        sizes[symbol] = end
+        end += size
+      }
+      if spare.count < items.count { spare = Array(repeating: .init(place: 0, weight: 0), count: items.count * 2) }
+      spare.withUnsafeMutableBufferPointer { spare in
+        for item in items {
+          let symbol = min(Int(following(item, length)), last)
+          spare[sizes[symbol]] = item
+          sizes[symbol] &+= 1
+        }
+        items.baseAddress!.update(from: spare.baseAddress!, count: items.count)
+      }
+    }
+    for symbol in seen { sizes[symbol] = 0 }
+  }
+}
+
+/// The best of the pieces that were added, at most `limit`.
+private struct BestSeeds {
+  private let limit: Int
+  private var pieces: [SeedPiece] = []
+  private var least: Int64 = 0
+
+  init(limit: Int) { self.limit = limit }
+
+  @inline(__always)
+  mutating func add(_ count: Int64, _ place: UInt32, _ length: Int) {
+    let score = count &* Int64(length)
+    guard score >= least else { return }
+    pieces.append(SeedPiece(score: score, place: place, length: UInt32(truncatingIfNeeded: length)))
+    if pieces.count >= limit * 2 + 1024 { shrink() }
+  }
+
+  private mutating func shrink() {
+    pieces.sort(by: SeedPiece.precedes)
+    guard pieces.count > limit else { return }
+    pieces.removeLast(pieces.count - limit)
+    least = pieces.last?.score ?? 0
+  }
+
+  func kept() -> [SeedPiece] { pieces }
+}
+
+/// What the threads of one computation leave behind.
+final class LaneList<Lane>: @unchecked Sendable {
+  private let lanes = Monitor<[Lane]>([])
+  func add(_ lane: Lane) -> Lane {
+    lanes.with { $0.append(lane) }
+    return lane
+  }
+  var all: [Lane] { lanes.with { $0 } }
 }

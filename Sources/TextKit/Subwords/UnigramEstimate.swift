@@ -1,226 +1,181 @@
+import ShardKit
+
 /// Pieces with their scores, and what the training words say about them.
-struct UnigramEstimate: ~Copyable {
-  /// In ascending order of their texts.
-  private(set) var pieces: [(text: [UInt8], score: Double)]
-  private let trie: ByteTrie
-  /// Of a piece; 0 once it is dropped.
-  private var probabilities: [Double]
-  /// Of a character that is no piece.
-  private var unknown = 0.0
-  private let scratch = UnigramScratch()
+struct UnigramEstimate {
+  struct Piece {
+    var place: UInt32
+    var length: UInt32
+    /// Not finite once it is dropped.
+    var score: Double
+  }
+
+  private(set) var pieces: [Piece]
+  private let lattice: UnigramLattice
+  private let workers: Int
+  private var probabilities: PieceProbabilities
 
   private static let unknownPenalty = 10.0
 
-  /// - Parameter pieces: in ascending order.
-  init(_ pieces: [(text: [UInt8], score: Double)]) {
-    self.pieces = pieces
-    trie = ByteTrie(pieces.enumerated().map { ($1.text, Int32($0)) })
-    probabilities = []
-    setProbabilities()
-  }
-
-  private mutating func setProbabilities() {
-    probabilities = pieces.map { $0.score.isFinite ? PortableMath.exp($0.score) : 0 }
-    let least = pieces.lazy.map(\.score).filter(\.isFinite).min() ?? 0
-    unknown = PortableMath.exp(least - Self.unknownPenalty)
-  }
-
-  /// Takes new scores; pieces whose score is not finite are dropped.
-  mutating func setScores(_ scores: [Double]) {
-    for (i, score) in scores.enumerated() { pieces[i].score = score }
-    setProbabilities()
+  init(_ text: TrainingSymbols, _ seeds: [SeedPiece], workers: Int) throws {
+    lattice = try UnigramLattice(text, seeds, workers: workers)
+    self.workers = workers
+    let total = PortableMath.log(Double(max(1, seeds.reduce(0) { $0 &+ $1.score })))
+    pieces = seeds.map {
+      Piece(place: $0.place, length: $0.length, score: PortableMath.log(Double(max($0.score, 1))) - total)
+    }
+    probabilities = PieceProbabilities(pieces, unknownPenalty: Self.unknownPenalty)
   }
 
   /// The number of pieces that are not dropped.
   var count: Int { pieces.lazy.filter(\.score.isFinite).count }
 
-  /// Writes all pieces within a word, by start, and returns their number.
-  @inline(__always)
-  private func findEdges(
-    of word: UnsafeBufferPointer<UInt8>, _ probabilities: UnsafeBufferPointer<Double>
-  ) -> Int {
-    scratch.reserve(word.count)
-    let edges = scratch.edges, nodes = trie.nodes
-    var count = 0, start = 0
-    while start < word.count {
-      let width = word[start] < 0x80 ? 1 : word[start] < 0xE0 ? 2 : word[start] < 0xF0 ? 3 : 4
-      var node = ByteTrie.root, end = start
-      var isSingle = false
-      while end < word.count {
-        let next = nodes[Int(node)].base ^ UInt32(word[end])
-        let entry = nodes[Int(next)]
-        guard entry.parent == node, next != 0 else { break }
-        node = next
-        end &+= 1
-        guard entry.value >= 0, probabilities[Int(entry.value)] > 0 else { continue }
-        if end &- start == width { isSingle = true }
-        edges[count] = .init(
-          start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: end), piece: entry.value,
-          probability: probabilities[Int(entry.value)])
-        count &+= 1
-      }
-      let next = min(start &+ width, word.count)
-      if !isSingle {
-        edges[count] = .init(
-          start: Int32(truncatingIfNeeded: start), end: Int32(truncatingIfNeeded: next), piece: -1,
-          probability: unknown)
-        count &+= 1
-      }
-      start = next
-    }
-    return count
-  }
+  func text(of piece: Piece) -> [UInt8] { lattice.text.text(at: Int(piece.place), Int(piece.length)) }
 
-  private static func forEachWord(
-    _ words: borrowing TrainingWords, _ checkpoint: () throws -> Void,
-    _ body: (UnsafeBufferPointer<UInt8>, Double) -> Void
-  ) throws {
-    try words.arena.withUnsafeBufferPointer { arena in
-      var start = 0
-      for (i, end) in words.ends.enumerated() {
-        if i & 0xFFFF == 0 { try checkpoint() }
-        body(UnsafeBufferPointer(rebasing: arena[start..<end]), Double(words.counts[i]))
-        start = end
-      }
-    }
+  /// Takes new scores; pieces whose score is not finite are dropped.
+  mutating func setScores(_ scores: [Double]) {
+    for (i, score) in scores.enumerated() { pieces[i].score = score }
+    probabilities = PieceProbabilities(pieces, unknownPenalty: Self.unknownPenalty)
   }
 
   /// How often each piece is expected in all segmentations of all words.
-  func expectations(_ words: borrowing TrainingWords, _ checkpoint: () throws -> Void) throws -> [Double] {
-    var expected = [Double](repeating: 0, count: pieces.count)
-    try expected.withUnsafeMutableBufferPointer { expected in
-      try probabilities.withUnsafeBufferPointer { probabilities in
-        try Self.forEachWord(words, checkpoint) { word, count in
-          let edgeCount = findEdges(of: word, probabilities)
-          let edges = scratch.edges, forward = scratch.forward, backward = scratch.backward
-          for i in 0...word.count { (forward[i], backward[i]) = (0, 0) }
-          forward[0] = 1
-          backward[word.count] = 1
-          for i in 0..<edgeCount {
-            forward[Int(edges[i].end)] += forward[Int(edges[i].start)] * edges[i].probability
-          }
-          for i in stride(from: edgeCount - 1, through: 0, by: -1) {
-            backward[Int(edges[i].start)] += edges[i].probability * backward[Int(edges[i].end)]
-          }
-          let all = forward[word.count]
-          guard all > 0 else { return }
-          let share = count / all
-          for i in 0..<edgeCount where edges[i].piece >= 0 {
-            expected[Int(edges[i].piece)] +=
-              share * forward[Int(edges[i].start)] * edges[i].probability * backward[Int(edges[i].end)]
-          }
-        }
-      }
-    }
-    return expected
+  func expectations() throws -> [Double] {
+    // Sums of whole numbers are the same in any order. None is more than all characters.
+    let digits = min(32, 62 - (64 - max(1, lattice.text.occurrences).leadingZeroBitCount))
+    let scale = Double(sign: .plus, exponent: digits, significand: 1)
+    let probabilities = probabilities
+    return try lattice.sums(pieces.count) { $0.addExpectations(probabilities, scale, to: $1) }
+      .map { Double($0) / scale }
   }
 
-  /// The best segmentation of a text, from its end; with `forbidden`, without that piece. Empty if there is none.
-  private func best(
-    _ text: UnsafeBufferPointer<UInt8>, forbidding forbidden: Int32 = -2,
-    _ probabilities: UnsafeBufferPointer<Double>, into path: inout [Int32]
-  ) {
-    let edgeCount = findEdges(of: text, probabilities)
-    let edges = scratch.edges, scores = scratch.forward, from = scratch.from
-    for i in 0...text.count { (scores[i], from[i]) = (0, -1) }
-    scores[0] = 1
-    for i in 0..<edgeCount where edges[i].piece != forbidden {
-      let score = scores[Int(edges[i].start)] * edges[i].probability
-      if score > scores[Int(edges[i].end)] {
-        scores[Int(edges[i].end)] = score
-        from[Int(edges[i].end)] = Int32(truncatingIfNeeded: i)
-      }
-    }
-    path.removeAll(keepingCapacity: true)
-    var at = text.count
-    while at > 0 {
-      guard from[at] >= 0 else { return path.removeAll(keepingCapacity: true) }
-      let edge = edges[Int(from[at])]
-      path.append(edge.piece)
-      at = Int(edge.start)
-    }
-  }
-
-  /// The pieces that stay: those that cannot be written otherwise, and those whose loss costs most.
-  func pruned(
-    to size: Int, _ words: borrowing TrainingWords, _ checkpoint: () throws -> Void
-  ) throws -> [(text: [UInt8], score: Double)] {
-    var path: [Int32] = []
-    var frequencies = [Double](repeating: 0, count: pieces.count)
-    var sum = 0.0
+  /// Keeps the pieces that cannot be written otherwise, and of the others those whose loss costs most.
+  mutating func prune(to size: Int) throws {
+    let probabilities = probabilities
+    let frequencies = try lattice.sums(pieces.count) { $0.addBest(probabilities, to: $1) }
+    let losses = try PieceLosses(pieces, frequencies, lattice).computed(probabilities)
     var kept: [Int] = []
-    var candidates: [(piece: Int, loss: Double)] = []
-    try probabilities.withUnsafeBufferPointer { probabilities in
-      try Self.forEachWord(words, checkpoint) { word, count in
-        best(word, probabilities, into: &path)
-        for piece in path where piece >= 0 {
-          frequencies[Int(piece)] += count
-          sum += count
-        }
-      }
-      let logSum = PortableMath.log(max(sum, 1))
-      for (i, piece) in pieces.enumerated() where piece.score.isFinite {
-        if i & 0xFFFF == 0 { try checkpoint() }
-        piece.text.withUnsafeBufferPointer { best($0, forbidding: Int32(i), probabilities, into: &path) }
-        if path.isEmpty || path.contains(where: { $0 < 0 }) {
-          kept.append(i)
-        } else if frequencies[i] > 0 {
-          candidates.append((i, Self.loss(of: i, frequencies, path, sum, logSum)))
-        }
+    var candidates: [Int] = []
+    for (i, piece) in pieces.enumerated() where piece.score.isFinite {
+      if losses[i] == .infinity {
+        kept.append(i)
+      } else if losses[i] > -.infinity {
+        candidates.append(i)
       }
     }
-    candidates.sort { $0.loss != $1.loss ? $0.loss > $1.loss : $0.piece < $1.piece }
-    kept += candidates.prefix(max(0, size - kept.count)).map(\.piece)
-    return kept.sorted().map { pieces[$0] }
-  }
-
-  /// The likelihood lost when every use of the piece becomes its best other segmentation.
-  private static func loss(
-    of piece: Int, _ frequencies: [Double], _ path: [Int32], _ sum: Double, _ logSum: Double
-  ) -> Double {
-    let frequency = frequencies[piece]
-    let logOther = PortableMath.log(sum + frequency * Double(path.count - 1))
-    var other = 0.0
-    for id in path { other += PortableMath.log(frequencies[Int(id)] + frequency) - logOther }
-    return frequency / sum * (PortableMath.log(frequency) - logSum - other)
+    candidates.sort { losses[$0] != losses[$1] ? losses[$0] > losses[$1] : $0 < $1 }
+    kept += candidates.prefix(max(0, size - kept.count))
+    kept.sort()
+    var numbers = [UInt32](repeating: .max, count: pieces.count)
+    for (new, old) in kept.enumerated() { numbers[old] = UInt32(new) }
+    try lattice.renumber(numbers)
+    pieces = kept.map { pieces[$0] }
+    self.probabilities = PieceProbabilities(pieces, unknownPenalty: Self.unknownPenalty)
   }
 }
 
-/// Memory for the segmentations of one word.
-private final class UnigramScratch {
-  struct Edge {
-    var start: Int32
-    var end: Int32
-    /// Below 0: an unknown character.
-    var piece: Int32
-    var probability: Double
+/// The probabilities of pieces, 0 of dropped ones, and that of a character that is no piece; threads may share them.
+final class PieceProbabilities: @unchecked Sendable {
+  let values: UnsafeMutablePointer<Double>
+  let unknown: Double
+
+  init(_ pieces: [UnigramEstimate.Piece], unknownPenalty: Double) {
+    values = .allocate(capacity: max(1, pieces.count))
+    var least = 0.0
+    for (i, piece) in pieces.enumerated() {
+      values[i] = piece.score.isFinite ? PortableMath.exp(piece.score) : 0
+      if piece.score.isFinite { least = min(least, piece.score) }
+    }
+    unknown = PortableMath.exp(least - unknownPenalty)
   }
 
-  private var capacity = 0
-  private(set) var edges = UnsafeMutablePointer<Edge>.allocate(capacity: 1)
-  private(set) var forward = UnsafeMutablePointer<Double>.allocate(capacity: 1)
-  private(set) var backward = UnsafeMutablePointer<Double>.allocate(capacity: 1)
-  private(set) var from = UnsafeMutablePointer<Int32>.allocate(capacity: 1)
+  deinit { values.deallocate() }
+}
 
-  deinit { free() }
-
-  private func free() {
-    edges.deallocate()
-    forward.deallocate()
-    backward.deallocate()
-    from.deallocate()
+extension UnigramChunk {
+  /// Adds how often each piece is expected, times `scale`.
+  func addExpectations(_ probabilities: PieceProbabilities, _ scale: Double, to lane: UnigramSums) {
+    let (values, unknown) = (probabilities.values, probabilities.unknown)
+    let (forward, backward, sums) = (lane.forward, lane.backward, lane.sums)
+    forEachWord { count, length, edges, edgeCounts in
+      for i in 0...length { forward[i] = 0 }
+      forward[0] = 1
+      var edge = edges
+      for i in 0..<length {
+        let before = forward[i]
+        let end = edge + Int(edgeCounts[i])
+        if !Self.hasSingle(edge, end, values) { forward[i &+ 1] += before * unknown }
+        while edge < end {
+          forward[i &+ edge.pointee.length] += before * values[edge.pointee.piece]
+          edge += 1
+        }
+      }
+      guard forward[length] > 0 else { return }
+      let share = Double(count) / forward[length] * scale
+      backward[length] = 1
+      for i in stride(from: length &- 1, through: 0, by: -1) {
+        let start = edge - Int(edgeCounts[i])
+        var after = Self.hasSingle(start, edge, values) ? 0 : unknown * backward[i &+ 1]
+        let before = share * forward[i]
+        while edge > start {
+          edge -= 1
+          let product = values[edge.pointee.piece] * backward[i &+ edge.pointee.length]
+          after += product
+          sums[edge.pointee.piece] &+= Int64(before * product)
+        }
+        backward[i] = after
+      }
+    }
   }
 
-  /// Makes room for a word of so many bytes, with a piece between any two places.
   @inline(__always)
-  func reserve(_ count: Int) { if count >= capacity { grow(count) } }
+  private static func hasSingle(
+    _ first: UnsafePointer<UnigramLattice.Edge>, _ end: UnsafePointer<UnigramLattice.Edge>,
+    _ values: UnsafeMutablePointer<Double>
+  ) -> Bool { first < end && first.pointee.length == 1 && values[first.pointee.piece] > 0 }
 
-  private func grow(_ count: Int) {
-    free()
-    capacity = max(128, (count + 1) * 2)
-    edges = .allocate(capacity: capacity * (capacity + 1) / 2)
-    forward = .allocate(capacity: capacity + 1)
-    backward = .allocate(capacity: capacity + 1)
-    from = .allocate(capacity: capacity + 1)
+  /// Adds how often each piece stands in the best segmentations.
+  func addBest(_ probabilities: PieceProbabilities, to lane: UnigramSums) {
+    forEachWord { count, length, edges, edgeCounts in
+      Self.segment(length, edges, edgeCounts, probabilities, lane)
+      var end = length
+      while end > 0 {
+        let edge = lane.best[end]
+        if edge.bits != Self.unknownEdge.bits { lane.sums[edge.piece] &+= count }
+        end &-= edge.length
+      }
+    }
+  }
+
+  /// A character that is no piece.
+  static let unknownEdge = UnigramLattice.Edge(UInt32(UnigramLattice.mostPieces - 1), length: 1)
+
+  /// Writes the last edge of the best segmentation of each beginning; edges that reach beyond the end are left out, and
+  /// one over everything if `isWhole` is false.
+  @inline(__always)
+  static func segment(
+    _ length: Int, _ edges: UnsafePointer<UnigramLattice.Edge>, _ edgeCounts: UnsafePointer<UInt8>,
+    _ probabilities: PieceProbabilities, _ lane: UnigramSums, isWhole: Bool = true
+  ) {
+    let (values, scores, best) = (probabilities.values, lane.forward, lane.best)
+    for i in 0...length { scores[i] = 0 }
+    scores[0] = 1
+    var edge = edges
+    for i in 0..<length {
+      let before = scores[i]
+      let end = edge + Int(edgeCounts[i])
+      if !hasSingle(edge, end, values), before * probabilities.unknown > scores[i &+ 1] {
+        scores[i &+ 1] = before * probabilities.unknown
+        best[i &+ 1] = unknownEdge
+      }
+      while edge < end {
+        let stop = i &+ edge.pointee.length
+        let score = before * values[edge.pointee.piece]
+        if stop <= length, isWhole || edge.pointee.length < length, score > scores[stop] {
+          scores[stop] = score
+          best[stop] = edge.pointee
+        }
+        edge += 1
+      }
+    }
+    if scores[length] <= 0 { best[length] = unknownEdge }
   }
 }

@@ -12,6 +12,8 @@ public struct UnigramTrainer: Sendable {
   public var longestToken = 16
   /// Seeds per token of the vocabulary.
   public var seedFactor = 16
+  /// Threads; they do not decide the result.
+  public var workers = 1
 
   private static let largestSeed = 1_000_000
   private static let iterations = 2
@@ -38,30 +40,40 @@ public struct UnigramTrainer: Sendable {
         hint: "Increase vocabularySize or decrease alphabetLimit.")
     }
     let wanted = vocabularySize - names.count
-    let limit = max(min(Self.largestSeed, vocabularySize * seedFactor), alphabet.count)
-    var seeds = try SeedPieces(words, alphabet: alphabet).best(limit: limit, longest: longestToken, checkpoint)
-      .filter { !names.contains(String(decoding: $0.text, as: UTF8.self)) }
-    seeds.sort { $0.text.lexicographicallyPrecedes($1.text) }
-    let total = PortableMath.log(max(1, seeds.reduce(0) { $0 + $1.score }))
-    var model = UnigramEstimate(seeds.map { (text: $0.text, score: PortableMath.log(max($0.score, 1)) - total) })
-    let seedCount = seeds.count
-    seeds = []
+    let text = TrainingSymbols(words, alphabet: alphabet)
+    _ = consume words
+    try checkpoint()
+    var model = try UnigramEstimate(text, seeds(text, names), workers: workers)
+    let seedCount = model.pieces.count
     var rounds = 0
     while true {
       for _ in 0..<Self.iterations {
-        model.setScores(Self.maximized(try model.expectations(words, checkpoint)))
+        try checkpoint()
+        model.setScores(Self.maximized(try model.expectations()))
       }
       rounds += 1
       let desired = wanted * 11 / 10
       let before = model.count
       if before <= desired { break }
-      let pruned = try model.pruned(to: max(desired, before * 3 / 4), words, checkpoint)
-      if pruned.count == before { break }
-      model = UnigramEstimate(pruned)
+      try checkpoint()
+      try model.prune(to: max(desired, before * 3 / 4))
+      if model.count == before { break }
     }
     return Result(
       tokens: names.map { (Array($0.utf8), 0) } + finished(model, alphabet, wanted), alphabet: alphabet.count,
       seeds: seedCount, rounds: rounds)
+  }
+
+  /// The seeds, without those that are spelled like a special token.
+  private func seeds(_ text: TrainingSymbols, _ names: [String]) throws -> [SeedPiece] {
+    let limit = max(min(Self.largestSeed, vocabularySize * seedFactor), text.alphabet.count)
+    let special = Set(names.map { Array($0.utf8) })
+    let lengths = Set(names.map { $0.unicodeScalars.count })
+    return try SeedPieces(text, longest: min(longestToken, UnigramLattice.longestPiece))
+      .best(limit: limit, workers: workers)
+      .filter {
+        !lengths.contains(Int($0.length)) || !special.contains(text.text(at: Int($0.place), Int($0.length)))
+      }
   }
 
   /// The new scores: a digamma of the expected frequency instead of its logarithm takes from rare pieces. Pieces that
@@ -75,19 +87,20 @@ public struct UnigramTrainer: Sendable {
 
   /// All characters of the alphabet and the best other pieces, the best first.
   private func finished(
-    _ model: borrowing UnigramEstimate, _ alphabet: [UInt32], _ wanted: Int
+    _ model: UnigramEstimate, _ alphabet: [UInt32], _ wanted: Int
   ) -> [(token: [UInt8], score: Double)] {
     var scores: [[UInt8]: Double] = [:]
-    for piece in model.pieces where piece.score.isFinite { scores[piece.text] = piece.score }
+    for piece in model.pieces where piece.score.isFinite { scores[model.text(of: piece)] = piece.score }
     let least = scores.values.min() ?? -10
     var tokens: [(token: [UInt8], score: Double)] = alphabet.map { scalar in
       var text: [UInt8] = []
       UTF8Scanning.append(scalar, to: &text)
       return (text, scores.removeValue(forKey: text) ?? least)
     }
-    let others = model.pieces.filter { scores[$0.text] != nil }
-      .sorted { $0.score != $1.score ? $0.score > $1.score : $0.text.lexicographicallyPrecedes($1.text) }
-    tokens += others.prefix(max(0, wanted - tokens.count)).map { ($0.text, $0.score) }
+    let others = scores.sorted {
+      $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
+    }
+    tokens += others.prefix(max(0, wanted - tokens.count)).map { ($0.key, $0.value) }
     return tokens.sorted { $0.score != $1.score ? $0.score > $1.score : $0.token.lexicographicallyPrecedes($1.token) }
   }
 }

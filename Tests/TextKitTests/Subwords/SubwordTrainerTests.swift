@@ -27,8 +27,9 @@ private func training(_ words: [String], readsBytes: Bool = false) throws -> Tra
   return training
 }
 
-private func trainUnigrams(_ list: [String], size: Int) throws -> UnigramTrainer.Result {
+private func trainUnigrams(_ list: [String], size: Int, workers: Int = 1) throws -> UnigramTrainer.Result {
   var trainer = UnigramTrainer()
+  trainer.workers = workers
   trainer.vocabularySize = size
   trainer.specialTokens = ["[UNK]"]
   return try trainer.train(training(list))
@@ -92,6 +93,43 @@ private func trainUnigrams(_ list: [String], size: Int) throws -> UnigramTrainer
     let one = try trainUnigrams(list, size: 90), other = try trainUnigrams(list.reversed(), size: 90)
     #expect(one.tokens.map(\.token) == other.tokens.map(\.token))
     #expect(one.tokens.map(\.score) == other.tokens.map(\.score))
+  }
+
+  @Test func theNumberOfThreadsChangesNothing() throws {
+    let list = words(seed: 12, 60_000)
+    let one = try trainUnigrams(list, size: 300), other = try trainUnigrams(list, size: 300, workers: 5)
+    #expect(one.tokens.map(\.token) == other.tokens.map(\.token))
+    #expect(one.tokens.map(\.score) == other.tokens.map(\.score))
+  }
+
+  /// Beside all substrings counted one by one.
+  @Test(arguments: [5, 17] as [UInt64])
+  func seedsAreTheSubstringsThatOccurTwice(seed: UInt64) throws {
+    let list = words(seed: seed, 1000) + ["港市場港市場港市場", "x"]
+    let training = try training(list)
+    let text = TrainingSymbols(training, alphabet: training.alphabet(limit: 1000))
+    let found = try SeedPieces(text, longest: 6).best(limit: 1 << 20, workers: 2)
+    var counts: [[Unicode.Scalar]: Int] = [:]
+    for word in list.map({ Array($0.unicodeScalars) }) {
+      for start in word.indices {
+        for end in (start + 1)...min(word.count, start + 6) { counts[Array(word[start..<end]), default: 0] += 1 }
+      }
+    }
+    var expected: [[Unicode.Scalar]: Int64] = [:]
+    for (piece, count) in counts where piece.count == 1 || count >= 2 { expected[piece] = Int64(count * piece.count) }
+    for (piece, count) in counts where piece.count > 2 && counts[Array(piece.dropLast())] == count {
+      expected[Array(piece.dropLast())] = nil
+    }
+    var seeds: [[Unicode.Scalar]: Int64] = [:]
+    for piece in found {
+      let bytes = text.text(at: Int(piece.place), Int(piece.length))
+      seeds[Array(String(decoding: bytes, as: UTF8.self).unicodeScalars)] = piece.score
+    }
+    #expect(seeds == expected && found.count == seeds.count)
+    let best = try SeedPieces(text, longest: 6).best(limit: 40, workers: 3)
+    let singles = found.filter { $0.length == 1 }, longer = found.filter { $0.length > 1 }
+    #expect(
+      best.map(\.place) == (singles + longer.prefix(40 - singles.count)).sorted(by: SeedPiece.precedes).map(\.place))
   }
 
   @Test func logarithmsAndPowersAreRight() {
